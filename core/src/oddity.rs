@@ -1,0 +1,51 @@
+//! Malformed, lost or given up: everything in a capture that is not as it should be becomes a row here, never silence and
+//! never a panic. Incomplete input is a state of its stage and is not recorded; reaching a limit is.
+
+use hashbrown::HashMap;
+
+/// Rows kept for one kind. A capture of rubbish makes one a frame; the count goes on, the rows do not.
+pub const MAX_ROWS_PER_KIND: u64 = 1_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oddity {
+    pub kind: &'static str,
+    pub capture: u16,
+    pub frame: u32,
+    pub time: i64,
+    pub detail: u64,
+}
+
+/// Where decoding stands, so that a stage names only what it saw.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    pub capture: u16,
+    pub frame: u32,
+    pub time: i64,
+}
+
+#[derive(Default)]
+pub struct Oddities {
+    pub place: Place,
+    rows: Vec<Oddity>,
+    counts: HashMap<&'static str, u64>,
+}
+
+impl Oddities {
+    /// Records one oddity at the current place; `detail` is a number that the kind's documentation explains.
+    pub fn push(&mut self, kind: &'static str, detail: u64) {
+        let count = self.counts.entry(kind).or_insert(0);
+        *count += 1;
+        if *count <= MAX_ROWS_PER_KIND {
+            let Place { capture, frame, time } = self.place;
+            self.rows.push(Oddity { kind, capture, frame, time, detail });
+        }
+    }
+
+    pub fn take(&mut self) -> Vec<Oddity> {
+        std::mem::take(&mut self.rows)
+    }
+
+    pub fn count(&self, kind: &str) -> u64 {
+        self.counts.get(kind).copied().unwrap_or(0)
+    }
+}
