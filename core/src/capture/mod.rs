@@ -3,12 +3,16 @@
 //! A format is a `Format`: shown the bytes at the front of what is left of a file, it says what they are, or how many it
 //! needs to tell. The answer never depends on bytes beyond those, so any chunking of a file gives the same frames. One
 //! driver, `walk`, runs every format over the caller's bytes in place; only a unit that straddles two chunks is copied, into
-//! `pending`. Where a file makes no sense, the driver looks for the next place that does and goes on from there.
+//! `Pending`. Where a file makes no sense, the driver looks for the next place that does and goes on from there.
 
 mod pcap;
+mod pcapng;
+mod snoop;
 
 use crate::oddity::Oddities;
 use pcap::Pcap;
+use pcapng::Pcapng;
+use snoop::Snoop;
 
 /// The time of a frame that has none: pcapng's simple packet blocks.
 pub const NO_TIME: i64 = i64::MIN;
@@ -16,6 +20,9 @@ pub const NO_TIME: i64 = i64::MIN;
 /// The longest frame taken for real. tcpdump writes at most 256 KiB of a frame (`MAXIMUM_SNAPLEN`), Linux joins segments to
 /// at most 512 KiB (`GRO_MAX_SIZE`); a longer one is a corrupt length, and would be held in memory.
 pub const MAX_FRAME: usize = 1 << 20;
+
+/// Bytes looked at to say what a file is that is no capture: as many as the longest signature needs.
+const SIGNATURE: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
@@ -38,7 +45,7 @@ pub struct Interface {
     pub name: String,
     /// 0: no limit was stated.
     pub snaplen: u32,
-    /// Frames that the capture itself says it lost.
+    /// Frames that the capture itself says were lost.
     pub drops: u64,
 }
 
@@ -46,8 +53,8 @@ pub struct Interface {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     Complete,
-    /// Within a record: the frame it held or stood before, and how many bytes are missing at least (0: it ends in bytes that
-    /// are no record).
+    /// Within a record. `missing`: bytes that it lacks at least, 0 if the file ends in bytes that are no record. `frame`: the
+    /// number the frame in it would have had.
     Cut {
         missing: u64,
         frame: u32,
@@ -58,7 +65,7 @@ pub enum Ending {
     CutHeader,
 }
 
-/// Why a file is no capture that can be read, as a clause: "this is …".
+/// Why a file is no capture that can be read, as a clause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotACapture(pub String);
 
@@ -68,13 +75,15 @@ enum Step<'a> {
     Need(usize),
     /// Nothing to hand out in this many bytes; not all need be there yet.
     Skip(usize),
-    /// A frame (its number is the driver's), in a record of `used` bytes.
+    /// A frame (its number is the driver's) in a record of `used` bytes.
     Frame { frame: Frame<'a>, used: usize },
+    /// A record of so many bytes that contradicts itself inside.
+    Malformed(usize),
     /// No record of this format.
     Corrupt,
 }
 
-/// Whether reading may resume here after a corrupt record.
+/// Whether reading may resume at the bytes at the front after a corrupt record.
 enum Fit {
     Yes,
     No,
@@ -89,23 +98,25 @@ trait Format {
 enum Stage {
     Telling,
     Pcap(Pcap),
+    Pcapng(Pcapng),
+    Snoop(Snoop),
 }
 
 /// Where the driver stands.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Progress {
-    /// In the file.
+    /// In the file: of the first byte not used up.
     offset: u64,
     frames: u32,
     /// Bytes needed at `offset`.
     need: usize,
-    /// Bytes to be skipped, still to come.
+    /// Bytes to be skipped that are yet to come.
     skip: usize,
     /// Looking for the next record after a corrupt one.
     lost: bool,
 }
 
-/// The front of the rest of the file, as long as it is shorter than what is needed.
+/// The front of what is left, while it is shorter than what is needed.
 #[derive(Default)]
 struct Pending {
     bytes: Vec<u8>,
@@ -145,7 +156,8 @@ impl Reader {
         Reader { stage: Stage::Telling, progress: Progress::default(), pending: Pending::default() }
     }
 
-    /// Hands out every frame that is complete with these bytes. `oddities.place` stands at the frame handed out.
+    /// Hands out every frame that is complete with these bytes. The frame and time of `oddities.place` are those of the frame
+    /// handed out; oddities of the file itself have the number of the frame expected next.
     pub fn feed(
         &mut self,
         mut data: &[u8],
@@ -153,27 +165,28 @@ impl Reader {
         oddities: &mut Oddities,
     ) -> Result<(), NotACapture> {
         while !data.is_empty() {
-            let (now, later) = data.split_at(self.progress.skip.min(data.len()));
-            self.progress.skip -= now.len();
-            self.progress.offset += now.len() as u64;
-            data = later;
-            if self.pending.rest().is_empty() {
+            if self.progress.skip > 0 {
+                let skipped = self.progress.skip.min(data.len());
+                self.progress.skip -= skipped;
+                self.progress.offset += skipped as u64;
+                data = data.get(skipped..).unwrap_or_default();
+            } else if self.pending.rest().is_empty() {
                 let used = self.step(data, sink, oddities)?;
                 data = data.get(used..).unwrap_or_default();
-                if self.progress.skip > 0 {
-                    continue;
+                if self.progress.skip == 0 {
+                    self.pending.bytes.extend_from_slice(data);
+                    data = &[];
                 }
-                self.pending.bytes.extend_from_slice(data);
-                return Ok(());
-            }
-            let lacking = self.progress.need.saturating_sub(self.pending.rest().len());
-            let (now, later) = data.split_at(lacking.min(data.len()));
-            self.pending.bytes.extend_from_slice(now);
-            data = later;
-            if now.len() == lacking {
-                let mut pending = std::mem::take(&mut self.pending);
-                pending.consume(self.step(pending.rest(), sink, oddities)?);
-                self.pending = pending;
+            } else {
+                let lacking = self.progress.need.saturating_sub(self.pending.rest().len());
+                let (now, later) = data.split_at(lacking.min(data.len()));
+                self.pending.bytes.extend_from_slice(now);
+                data = later;
+                if now.len() == lacking {
+                    let mut pending = std::mem::take(&mut self.pending);
+                    pending.consume(self.step(pending.rest(), sink, oddities)?);
+                    self.pending = pending;
+                }
             }
         }
         Ok(())
@@ -182,50 +195,58 @@ impl Reader {
     /// The file has no more bytes.
     pub fn finish(&mut self) -> Result<Ending, NotACapture> {
         let Progress { offset, frames, need, skip, lost } = self.progress;
-        let held = self.pending.rest().len();
-        Ok(match (offset, held, skip) {
-            (0, 0, _) => Ending::Empty,
-            (0, _, _) => Ending::CutHeader,
-            (_, 0, 0) if !lost => Ending::Complete,
-            _ if lost => Ending::Cut { missing: 0, frame: frames.saturating_add(1) },
-            _ => Ending::Cut { missing: (need.saturating_sub(held) + skip) as u64, frame: frames.saturating_add(1) },
-        })
+        let held = self.pending.rest();
+        if held.is_empty() && skip == 0 && !lost {
+            return Ok(if offset == 0 { Ending::Empty } else { Ending::Complete });
+        }
+        if offset == 0 {
+            return if may_be_capture(held) { Ok(Ending::CutHeader) } else { Err(refusal(held)) };
+        }
+        let missing = if lost { 0 } else { need.saturating_sub(held.len()).max(skip) as u64 };
+        Ok(Ending::Cut { missing, frame: frames.saturating_add(1) })
     }
 
     pub fn interfaces(&self) -> &[Interface] {
         match &self.stage {
             Stage::Telling => &[],
             Stage::Pcap(pcap) => std::slice::from_ref(&pcap.interface),
+            Stage::Pcapng(pcapng) => &pcapng.interfaces,
+            Stage::Snoop(snoop) => std::slice::from_ref(&snoop.interface),
         }
     }
 
     pub fn format(&self) -> &'static str {
         match &self.stage {
             Stage::Telling => "unknown",
-            Stage::Pcap(pcap) => pcap.name,
+            Stage::Pcap(pcap) => pcap.name(),
+            Stage::Pcapng(_) => "pcapng",
+            Stage::Snoop(_) => "snoop",
         }
     }
 
-    /// Runs the format over `bytes`; how many were used up.
+    /// Runs the format over `bytes`; how many were used up. What is left is less than `progress.need`.
     fn step(
         &mut self,
         bytes: &[u8],
         sink: &mut impl FnMut(Frame<'_>, &mut Oddities),
         oddities: &mut Oddities,
     ) -> Result<usize, NotACapture> {
+        let progress = &mut self.progress;
         match &mut self.stage {
-            Stage::Telling => {
-                if bytes.len() < pcap::HEADER {
-                    self.progress.need = pcap::HEADER;
-                    return Ok(0);
+            Stage::Telling => match tell(bytes)? {
+                Told::Need(need) => {
+                    progress.need = need;
+                    Ok(0)
                 }
-                let pcap = Pcap::tell(bytes).ok_or_else(|| NotACapture("this is no capture".into()))?;
-                self.stage = Stage::Pcap(pcap);
-                self.progress.offset += pcap::HEADER as u64;
-                let used = self.step(bytes.get(pcap::HEADER..).unwrap_or_default(), sink, oddities)?;
-                Ok(used + pcap::HEADER)
-            }
-            Stage::Pcap(pcap) => Ok(walk(pcap, &mut self.progress, bytes, sink, oddities)),
+                Told::Format(stage, header) => {
+                    self.stage = stage;
+                    progress.offset += header as u64;
+                    Ok(header + self.step(bytes.get(header..).unwrap_or_default(), sink, oddities)?)
+                }
+            },
+            Stage::Pcap(pcap) => Ok(walk(pcap, progress, bytes, sink, oddities)),
+            Stage::Pcapng(pcapng) => Ok(walk(pcapng, progress, bytes, sink, oddities)),
+            Stage::Snoop(snoop) => Ok(walk(snoop, progress, bytes, sink, oddities)),
         }
     }
 }
@@ -237,10 +258,8 @@ fn walk(
     sink: &mut impl FnMut(Frame<'_>, &mut Oddities),
     oddities: &mut Oddities,
 ) -> usize {
-    let begin = progress.offset;
     let mut at = 0;
     loop {
-        progress.offset = begin + at as u64;
         let rest = bytes.get(at..).unwrap_or_default();
         if progress.lost {
             let (skipped, fit) = scan(format, rest);
@@ -248,40 +267,44 @@ fn walk(
             match fit {
                 Fit::Need(need) => {
                     progress.need = need;
-                    progress.offset = begin + at as u64;
-                    return at;
+                    break;
                 }
-                _ => progress.lost = false,
+                Fit::Yes | Fit::No => progress.lost = false,
             }
             continue;
         }
         oddities.place.frame = progress.frames.saturating_add(1);
         match format.next(rest, oddities) {
-            Step::Need(need) => {
-                progress.need = need;
-                return at;
-            }
-            Step::Skip(skip) => {
-                at += skip.min(rest.len());
-                progress.skip = skip.saturating_sub(rest.len());
-                if progress.skip > 0 {
-                    progress.offset = begin + at as u64;
-                    return at;
-                }
-            }
             Step::Frame { frame, used } => {
                 at += used;
                 progress.frames = oddities.place.frame;
                 oddities.place.time = frame.time;
                 sink(Frame { number: progress.frames, ..frame }, oddities);
             }
+            Step::Need(need) => {
+                progress.need = need;
+                break;
+            }
+            Step::Skip(used) => {
+                at += used.min(rest.len());
+                progress.skip = used.saturating_sub(rest.len());
+                if progress.skip > 0 {
+                    break;
+                }
+            }
+            Step::Malformed(used) => {
+                oddities.push("capture-record", progress.offset + at as u64);
+                at += used;
+            }
             Step::Corrupt => {
-                oddities.push("capture-record", progress.offset);
+                oddities.push("capture-record", progress.offset + at as u64);
                 progress.lost = true;
                 at += 1;
             }
         }
     }
+    progress.offset += at as u64;
+    at
 }
 
 /// The next place where reading may resume, or where more bytes are needed to tell.
@@ -293,4 +316,82 @@ fn scan(format: &impl Format, bytes: &[u8]) -> (usize, Fit) {
         }
     }
     (bytes.len(), Fit::Need(1))
+}
+
+enum Told {
+    Need(usize),
+    /// With the length of the header of the file.
+    Format(Stage, usize),
+}
+
+/// The first bytes of the formats that are read, by their name.
+const MAGICS: [&[u8]; 8] = [
+    &[0xa1, 0xb2, 0xc3, 0xd4],
+    &[0xd4, 0xc3, 0xb2, 0xa1],
+    &[0xa1, 0xb2, 0x3c, 0x4d],
+    &[0x4d, 0x3c, 0xb2, 0xa1],
+    &[0xa1, 0xb2, 0xcd, 0x34],
+    &[0x34, 0xcd, 0xb2, 0xa1],
+    pcapng::MAGIC,
+    snoop::MAGIC,
+];
+
+fn may_be_capture(bytes: &[u8]) -> bool {
+    MAGICS.iter().any(|magic| magic.iter().zip(bytes).all(|(magic, byte)| magic == byte))
+}
+
+fn tell(bytes: &[u8]) -> Result<Told, NotACapture> {
+    if !may_be_capture(bytes) {
+        return if bytes.len() < SIGNATURE { Ok(Told::Need(SIGNATURE)) } else { Err(refusal(bytes)) };
+    }
+    if bytes.len() < snoop::MAGIC.len() {
+        return Ok(Told::Need(snoop::MAGIC.len()));
+    }
+    if bytes.starts_with(pcapng::MAGIC) {
+        return Ok(Told::Format(Stage::Pcapng(Pcapng::default()), 0));
+    }
+    if bytes.starts_with(snoop::MAGIC) {
+        let Some(header) = bytes.first_chunk() else { return Ok(Told::Need(snoop::HEADER)) };
+        return Ok(Told::Format(Stage::Snoop(Snoop::new(header)?), snoop::HEADER));
+    }
+    let Some(header) = bytes.first_chunk() else { return Ok(Told::Need(pcap::HEADER)) };
+    match Pcap::new(header) {
+        Some(pcap) => Ok(Told::Format(Stage::Pcap(pcap), pcap::HEADER)),
+        None => Err(refusal(bytes)),
+    }
+}
+
+/// Captures that are told but not read: offset and bytes of a signature, and whose format it is.
+const FOREIGN: [(usize, &[u8], &str); 13] = [
+    (0, b"RTSS", "a Microsoft Network Monitor"),
+    (0, b"GMBU", "a Microsoft Network Monitor"),
+    (0, b"TRSNIFF data", "a Network General Sniffer (DOS)"),
+    (0, b"XCP\0", "a Network General Sniffer (Windows) or NetXRay"),
+    (6, b"Trace Display Trace File", "a Novell LANalyzer"),
+    (0, b"\x05VNF", "a Visual Networks"),
+    (0, b"TR\0d\0", "an HP-UX nettl"),
+    (0, b"\0\0\0\x01\0\0\0\0\0\x07\xd0\0", "an HP-UX nettl"),
+    (0, b"iptrace ", "an AIX iptrace"),
+    (0, b"\x7fver", "an OmniPeek"),
+    (0, b"ObserverPktBuffe", "a Network Instruments Observer"),
+    (0, &[0x1c, 0, 1, 0xac], "an Ixia"),
+    (0, &[0xac, 1, 0, 0x1c], "an Ixia"),
+];
+
+fn refusal(bytes: &[u8]) -> NotACapture {
+    let start = bytes.get(..SIGNATURE).unwrap_or(bytes);
+    let foreign =
+        FOREIGN.iter().find(|(at, signature, _)| start.get(*at..).is_some_and(|rest| rest.starts_with(signature)));
+    if let Some((_, _, whose)) = foreign {
+        return NotACapture(format!("this is {whose} capture; convert it with: editcap -F pcap IN OUT"));
+    }
+    if start.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) {
+        return NotACapture("this is text, not a capture".into());
+    }
+    let hex: Vec<String> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    NotACapture(format!("not a capture: no known format begins with the bytes {}", hex.join(" ")))
+}
+
+fn word(bytes: [u8; 4], big_endian: bool) -> u32 {
+    if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
 }

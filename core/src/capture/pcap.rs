@@ -1,31 +1,48 @@
 //! pcap: a header of 24 bytes, then records of a header and a frame, all in the byte order of the machine that wrote them
 //! (draft-ietf-opsawg-pcap). The magic number tells byte order and unit of time. Alexey Kuznetzov's modified format adds
-//! eight bytes (interface, protocol, packet type) to each record header.
+//! eight bytes (interface, protocol, packet type) to each record header; Nokia's adds four without saying so, and is told by
+//! its first frame.
 
-use super::{Fit, Format, Frame, Interface, MAX_FRAME, Step};
+use super::{Fit, Format, Frame, Interface, MAX_FRAME, Step, word};
 use crate::oddity::Oddities;
 
 pub const HEADER: usize = 24;
 
-/// Records of one file lie within this of each other, for one to be believed after a corrupt one.
-const RESUME_SECONDS: u32 = 86_400;
+/// The part of a record header that all variants have.
+const RECORD: usize = 16;
+
+/// Frames next to each other in a file are nearer than this in time: what tells a record header from other bytes.
+const NEAR_SECONDS: u32 = 86_400;
+
+const ETHERNET: u32 = 1;
 
 pub struct Pcap {
     pub interface: Interface,
-    pub name: &'static str,
     big_endian: bool,
-    record_header: usize,
-    /// Nanoseconds in a unit of the second half of a time stamp.
-    unit: i64,
+    variant: &'static Variant,
     last_seconds: Option<u32>,
+    /// Until the first frame has told.
+    may_be_nokia: bool,
 }
 
-/// Magic number, record header, nanoseconds a unit, name.
-const VARIANTS: [(u32, usize, i64, &str); 3] =
-    [(0xa1b2_c3d4, 16, 1_000, "pcap"), (0xa1b2_3c4d, 16, 1, "pcap (ns)"), (0xa1b2_cd34, 24, 1_000, "modified pcap")];
+struct Variant {
+    name: &'static str,
+    magic: u32,
+    record_header: usize,
+    /// Nanoseconds in a unit of the second half of a time stamp.
+    unit: u32,
+}
+
+const PCAP: Variant = Variant { name: "pcap", magic: 0xa1b2_c3d4, record_header: RECORD, unit: 1_000 };
+const NOKIA: Variant = Variant { name: "Nokia pcap", record_header: RECORD + 4, ..PCAP };
+const VARIANTS: [Variant; 3] = [
+    PCAP,
+    Variant { name: "pcap (ns)", magic: 0xa1b2_3c4d, unit: 1, ..PCAP },
+    Variant { name: "modified pcap", magic: 0xa1b2_cd34, record_header: RECORD + 8, ..PCAP },
+];
 
 #[derive(Clone, Copy)]
-struct Header {
+struct Record {
     seconds: u32,
     fraction: u32,
     captured: u32,
@@ -33,47 +50,84 @@ struct Header {
 }
 
 impl Pcap {
-    pub fn tell(bytes: &[u8]) -> Option<Pcap> {
-        let magic = *bytes.first_chunk::<4>()?;
-        let (big_endian, &(_, record_header, unit, name)) = [true, false].into_iter().find_map(|big_endian| {
-            let magic = word(magic, big_endian);
-            VARIANTS.iter().find(|variant| variant.0 == magic).map(|variant| (big_endian, variant))
+    pub fn new(header: &[u8; HEADER]) -> Option<Pcap> {
+        let field = |at: usize| [header[at], header[at + 1], header[at + 2], header[at + 3]];
+        let (big_endian, variant) = [false, true].into_iter().find_map(|big_endian| {
+            let magic = word(field(0), big_endian);
+            Some((big_endian, VARIANTS.iter().find(|variant| variant.magic == magic)?))
         })?;
-        let field = |at: usize| bytes.get(at..)?.first_chunk::<4>().map(|field| word(*field, big_endian));
         // The upper half of the link type tells the length of the frame check sequence, which IP's own length cuts off.
-        let interface = Interface { link_type: field(20)? & 0xffff, snaplen: field(16)?, ..Interface::default() };
-        Some(Pcap { interface, name, big_endian, record_header, unit, last_seconds: None })
+        let link_type = word(field(20), big_endian) & 0xffff;
+        let interface = Interface { link_type, snaplen: word(field(16), big_endian), ..Interface::default() };
+        let may_be_nokia = link_type == ETHERNET && variant.name == PCAP.name;
+        Some(Pcap { interface, big_endian, variant, last_seconds: None, may_be_nokia })
     }
 
-    fn header(&self, bytes: &[u8]) -> Option<Header> {
-        let fields = bytes.first_chunk::<16>()?;
-        let field = |at: usize| word([fields[at], fields[at + 1], fields[at + 2], fields[at + 3]], self.big_endian);
-        Some(Header { seconds: field(0), fraction: field(4), captured: field(8), wire: field(12) })
+    pub fn name(&self) -> &'static str {
+        self.variant.name
     }
+
+    fn record(&self, bytes: &[u8]) -> Option<Record> {
+        let header = bytes.first_chunk::<RECORD>()?;
+        let field = |at: usize| word([header[at], header[at + 1], header[at + 2], header[at + 3]], self.big_endian);
+        Some(Record { seconds: field(0), fraction: field(4), captured: field(8), wire: field(12) })
+    }
+
+    /// The fraction of a second is one.
+    fn is_fraction(&self, record: Record) -> bool {
+        u64::from(record.fraction) * u64::from(self.variant.unit) < 1_000_000_000
+    }
+
+    /// Where the next record begins, if this one can be one.
+    fn believable(&self, record: Record, before: Option<u32>) -> Option<usize> {
+        let captured = record.captured as usize;
+        let sizes = 0 < captured && captured <= MAX_FRAME && record.captured <= record.wire;
+        let timely = self.is_fraction(record) && before.is_none_or(|before| near(record.seconds, before));
+        (sizes && timely).then_some(self.variant.record_header + captured)
+    }
+}
+
+fn near(one: u32, other: u32) -> bool {
+    one.abs_diff(other) < NEAR_SECONDS
+}
+
+/// The bytes that follow the part of a record header common to all variants are of Nokia's: four of the header, then a frame.
+fn is_nokia(bytes: &[u8]) -> bool {
+    let known = |at: usize| matches!(bytes.get(at..at + 2), Some([0x08, 0x00 | 0x06] | [0x86, 0xdd] | [0x81, 0x00]));
+    !known(12) && known(16)
 }
 
 impl Format for Pcap {
     fn next<'a>(&mut self, bytes: &'a [u8], _: &mut Oddities) -> Step<'a> {
-        let Some(header) = self.header(bytes) else { return Step::Need(self.record_header) };
-        let captured = header.captured as usize;
-        if captured > MAX_FRAME {
+        let Some(record) = self.record(bytes) else { return Step::Need(RECORD) };
+        let captured = record.captured as usize;
+        // Some writers put any number into the fraction, and clocks jump; both at once is no record header.
+        let timeless = !self.is_fraction(record) && self.last_seconds.is_some_and(|last| !near(record.seconds, last));
+        if captured > MAX_FRAME || timeless {
             return Step::Corrupt;
         }
-        let used = self.record_header + captured;
-        let Some(data) = bytes.get(self.record_header..used) else { return Step::Need(used) };
-        self.last_seconds = Some(header.seconds);
-        let time = i64::from(header.seconds) * 1_000_000_000 + i64::from(header.fraction) * self.unit;
-        let wire_len = header.wire.max(header.captured);
+        let used = self.variant.record_header + captured;
+        let Some(data) = bytes.get(self.variant.record_header..used) else { return Step::Need(used) };
+        if self.may_be_nokia {
+            self.may_be_nokia = false;
+            if is_nokia(data) {
+                self.variant = &NOKIA;
+                return Step::Skip(0); // to be read again
+            }
+        }
+        self.last_seconds = Some(record.seconds);
+        let time =
+            i64::from(record.seconds) * 1_000_000_000 + i64::from(record.fraction) * i64::from(self.variant.unit);
+        let wire_len = record.wire.max(record.captured);
         let frame = Frame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };
         Step::Frame { frame, used }
     }
 
-    fn fits(&self, _: &[u8]) -> Fit {
-        let _ = RESUME_SECONDS;
-        Fit::No
+    /// Two records in a row that can be.
+    fn fits(&self, bytes: &[u8]) -> Fit {
+        let Some(record) = self.record(bytes) else { return Fit::Need(RECORD) };
+        let Some(end) = self.believable(record, self.last_seconds) else { return Fit::No };
+        let Some(next) = bytes.get(end..).and_then(|next| self.record(next)) else { return Fit::Need(end + RECORD) };
+        if self.believable(next, Some(record.seconds)).is_some() { Fit::Yes } else { Fit::No }
     }
-}
-
-fn word(bytes: [u8; 4], big_endian: bool) -> u32 {
-    if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
 }
