@@ -1,0 +1,183 @@
+"""Programs, and the compiler that makes flat layouts of their declarations.
+
+A layout is a list of operations (xdr.py has their numbers) which the core runs over a body, appending to typed columns.
+Strategy: first name every column, then emit only what is needed to reach the wanted ones; fields between that nobody
+wants are skipped, what comes after the last is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from nfsrpc.protocols.xdr import DONE, END, ITEM, Code, Enum, Leaf, Op, Path, Status, Struct, Type, Union, void
+
+CALL, REPLY = 0, 1
+
+Layout = tuple[
+    int, int, int, int, int, list[Op], int
+]  # program, version, procedure, direction, table, operations, keep
+TableSpec = tuple[str, list[tuple[str, str]]]  # name, (column, kind)…
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """A procedure; None stands for arguments or results that are not declared (NFSv4's), which nobody decodes."""
+
+    number: int
+    name: str
+    args: Type | None = void
+    res: Type | None = void
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One version of one program. `name` is what tables and reports show, `title` and `spec` are for the docs."""
+
+    name: str
+    number: int
+    version: int
+    title: str
+    spec: str
+    procedures: tuple[Procedure, ...]
+
+    @property
+    def protocol(self) -> str:
+        """What its tables are called after: "nlm4"."""
+        return f"{self.name}{self.version}"
+
+    def procedure(self, name: str) -> Procedure:
+        for procedure in self.procedures:
+            if procedure.name == name:
+                return procedure
+        raise KeyError(f"{self.protocol} has no procedure {name}")
+
+
+class Tables:
+    """The tables that layouts fill: by name their columns, in order of first use."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, dict[str, tuple[int, str]]] = {}
+
+    def column(self, table: str, name: str, kind: str) -> int:
+        columns = self.columns.setdefault(table, {})
+        index, known = columns.setdefault(name, (len(columns), kind))
+        if known != kind:
+            raise ValueError(f"{table}: {name} is {known} in one procedure and {kind} in another")
+        return index
+
+    def number(self, table: str) -> int:
+        return list(self.columns).index(table) if table in self.columns else -1
+
+    def specs(self) -> list[TableSpec]:
+        return [
+            (table, [(name, kind) for name, (_, kind) in columns.items()]) for table, columns in self.columns.items()
+        ]
+
+
+def column_names(leaves: Collection[Leaf]) -> dict[Path, str]:
+    """The leaf's own name, or its path within its table where two leaves of one name are there."""
+
+    def steps(leaf: Leaf) -> Path:
+        inside = tuple(step for step in leaf.path[len(leaf.scope) :] if step != ITEM)
+        return inside or leaf.scope[-1:]
+
+    distinct = {leaf.path: leaf for leaf in leaves}  # arms of a union that have a field in common share its column
+    count = Counter((leaf.scope, steps(leaf)[-1]) for leaf in distinct.values())
+    return {
+        path: (steps(leaf)[-1] if count[leaf.scope, steps(leaf)[-1]] == 1 else "_".join(steps(leaf))) + leaf.suffix
+        for path, leaf in distinct.items()
+    }
+
+
+class Wanted:
+    """Columns asked for, of a procedure or all: `{"nlm4.LOCK": ["fh"], "nfs3": ["res_status", "entries.name"]}`."""
+
+    def __init__(self, wanted: Mapping[str, Collection[str]] | None) -> None:
+        self.everything = wanted is None
+        self.asked = {(key, name) for key, names in (wanted or {}).items() for name in names}
+        self.keys = {key for key, _ in self.asked}
+        self.unmatched = set(self.asked)
+
+    def of(self, program: Program, procedure: Procedure) -> bool:
+        """Whether anything of that procedure is asked for."""
+        return self.everything or not self.keys.isdisjoint(wanted_keys(program, procedure))
+
+    def has(self, program: Program, procedure: Procedure, name: str) -> bool:
+        found = {(key, name) for key in wanted_keys(program, procedure)} & self.asked
+        self.unmatched -= found
+        return self.everything or bool(found)
+
+
+def wanted_keys(program: Program, procedure: Procedure) -> tuple[str, str]:
+    return program.protocol, f"{program.protocol}.{procedure.name}"
+
+
+def compile(  # noqa: A001 - it is what it does, and always called as protocols.compile
+    programs: Iterable[Program], wanted: Mapping[str, Collection[str]] | None = None
+) -> tuple[list[Layout], list[TableSpec]]:
+    """Layouts for the core and the tables that they fill; with `wanted`, reading stops after the last column wanted."""
+    tables, asked = Tables(), Wanted(wanted)
+    layouts = [
+        layout
+        for program in programs
+        for procedure in program.procedures
+        for direction, kind in ((CALL, procedure.args), (REPLY, procedure.res))
+        if kind is not None
+        for layout in compile_one(program, procedure, direction, kind, tables, asked)
+    ]
+    if asked.unmatched:
+        raise ValueError(f"no such column: {', '.join(f'{key} {name}' for key, name in sorted(asked.unmatched))}")
+    return layouts, tables.specs()
+
+
+def compile_one(
+    program: Program, procedure: Procedure, direction: int, kind: Type, tables: Tables, wanted: Wanted
+) -> Iterator[Layout]:
+    table = f"{program.protocol}.{('args', 'res')[direction]}"
+    prefix = ("", "res_")[direction]
+    leaves = list(kind.leaves((), ())) if wanted.of(program, procedure) else []
+    names = column_names(leaves)
+    columns: dict[Path, int] = {}
+    children: dict[Path, int] = {}
+    for leaf in leaves:
+        list_name = next((step for step in reversed(leaf.scope) if step != ITEM), "")
+        name = names[leaf.path]
+        if wanted.has(program, procedure, f"{list_name}.{name}" if list_name else prefix + name):
+            target, column = (f"{program.protocol}.{list_name}", name) if list_name else (table, prefix + name)
+            columns[leaf.path] = tables.column(target, column, leaf.kind)
+            if list_name:
+                children[leaf.scope] = tables.number(target)
+    ends = set(columns) | set(status_paths(kind, ()) if direction == REPLY else ())
+    needed = {path[:length] for path in ends for length in range(len(path) + 1)}
+    if not needed and not wanted.everything:
+        return
+    code = Code(direction == REPLY, columns, needed, children)
+    kind.emit(code, (), wanted.everything)
+    code.op((DONE if wanted.everything else END, 0, 0, 0))
+    row = tables.number(table) if any(not leaf.scope and leaf.path in columns for leaf in leaves) else -1
+    yield program.number, program.version, procedure.number, direction, row, code.ops, code.keep()
+
+
+def status_paths(kind: Type, path: Path) -> Iterator[Path]:
+    """Where the procedure's status is: needed by the table of calls, whatever columns are wanted."""
+    if isinstance(kind, Struct):
+        for name, inner in kind.fields.items():
+            yield from status_paths(inner, (*path, name))
+    elif isinstance(kind, Union):
+        yield from status_paths(kind.discriminant, (*path, kind.name))
+    elif isinstance(kind, Status):
+        yield path
+
+
+def status_enum(kind: Type | None) -> Enum | None:
+    """The enum of the procedure's status, if it has one."""
+    if isinstance(kind, Status):
+        return kind.enum
+    inner: Iterable[Type] = ()
+    if isinstance(kind, Struct):
+        inner = kind.fields.values()
+    elif isinstance(kind, Union):
+        inner = (kind.discriminant,)
+    return next((found for found in map(status_enum, inner) if found), None)

@@ -1,0 +1,12 @@
+"""NFS, version 4 (RFC 7530, 8881): counted and timed, not decoded; its locking needs no lock manager and no statd."""
+
+from nfsrpc.protocols.layout import Procedure, Program
+
+PROGRAM = Program(
+    name="nfs",
+    number=100003,
+    version=4,
+    title="Network File System",
+    spec="RFC 7530",
+    procedures=(Procedure(0, "NULL"), Procedure(1, "COMPOUND", args=None, res=None)),
+)
