@@ -21,7 +21,7 @@ Layout = tuple[
 TableSpec = tuple[str, list[tuple[str, str]]]  # name, (column, kind)…
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Procedure:
     """A procedure; None stands for arguments or results that are not declared (NFSv4's), which nobody decodes."""
 
@@ -31,7 +31,7 @@ class Procedure:
     res: Type | None = void
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Program:
     """One version of one program. `name` is what tables and reports show, `title` and `spec` are for the docs."""
 

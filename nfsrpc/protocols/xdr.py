@@ -8,14 +8,15 @@ layout (layout.py).
 Values: integers, bool, bytes (opaque), str (string; bytes that are no UTF-8 survive as surrogates), an enum's name, a
 list, None for an absent optional, a dict for a struct. A union is a dict of its discriminant and the fields of the arm
 taken. Fields left out when packing are zero.
+Types are declared once and never changed; without equality and repr they are quick to import.
 """
 
 from __future__ import annotations
 
 import struct as binary
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 UNBOUNDED = 2**31 - 1  # the RFC's <> means 2**32 - 1; no record that a 31-bit record mark announces holds as much
 
@@ -83,8 +84,7 @@ class Leaf(NamedTuple):
 class Type:
     """An XDR type: all that is known of it is in these four methods."""
 
-    __slots__ = ()
-    default: Any = None
+    default: ClassVar[Any] = None
 
     def pack(self, value: Any, out: bytearray) -> None:
         raise NotImplementedError
@@ -100,7 +100,7 @@ class Type:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Void(Type):
     def pack(self, value: Any, out: bytearray) -> None:
         if value:
@@ -116,7 +116,7 @@ class Void(Type):
         pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Number(Type):
     """int, unsigned int, hyper, unsigned hyper: a format of the struct module, the operation, the column's kind."""
 
@@ -144,7 +144,7 @@ class Number(Type):
         return int(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Boolean(Type):
     default = False
 
@@ -168,17 +168,16 @@ class Boolean(Type):
         return int(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Enum(Type):
     """Names and values. An open one (errno, authentication flavors) lists the values known, and others are allowed."""
 
     name: str
     values: dict[str, int]
     open: bool = False
-    names: dict[int, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "names", {number: name for name, number in self.values.items()})
+        self.names = {number: name for name, number in self.values.items()}
 
     @property
     def default(self) -> str:
@@ -211,7 +210,7 @@ class Enum(Type):
         code.scalar(self.operation(code.column(path)), 4)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Status(Type):
     """The enum that tells how the procedure went: `status` of the table of calls."""
 
@@ -244,12 +243,12 @@ class Status(Type):
 Discriminant = Number | Boolean | Enum | Status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Opaque(Type):
     """opaque<limit>."""
 
     limit: int
-    default: Any = b""
+    default: ClassVar[Any] = b""
 
     def pack(self, value: Any, out: bytearray) -> None:
         content = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
@@ -268,16 +267,16 @@ class Opaque(Type):
         code.op((OPAQUE, code.column(path), self.limit, 0))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class String(Opaque):
-    default: Any = ""
+    default: ClassVar[Any] = ""
 
     def unpack(self, reader: Reader) -> str:
         content: bytes = Opaque.unpack(self, reader)
         return content.decode("utf-8", "surrogateescape")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Data(Opaque):
     """Bulk opaque: its column is its length (`data_length`), the core never stores the bytes."""
 
@@ -288,7 +287,7 @@ class Data(Opaque):
         code.op((DATA, code.column(path), self.limit, 0))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class FixedOpaque(Type):
     """opaque[size]."""
 
@@ -313,7 +312,7 @@ class FixedOpaque(Type):
         code.scalar((FIXED, code.column(path), self.size, 0), self.size + -self.size % 4)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Optional(Type):
     """item *name: None or the item. Also the RFCs' `switch (bool follows)`, which is the same on the wire."""
 
@@ -336,7 +335,7 @@ class Optional(Type):
         code.patch(at, (OPTIONAL, code.label(), 0, 0))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Sequence(Type):
     """What arrays and lists share: a Python list of items, rows of a child table."""
 
@@ -360,7 +359,7 @@ class Sequence(Type):
         code.patch(at, (op, code.child(path), count, code.label()))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Array(Sequence):
     """item<limit>."""
 
@@ -380,7 +379,7 @@ class Array(Sequence):
         self.emit_loop(code, path, ARRAY, self.limit)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class FixedArray(Sequence):
     """item[count]."""
 
@@ -403,7 +402,7 @@ class FixedArray(Sequence):
         self.emit_loop(code, path, FIXED_ARRAY, self.count)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Linked(Sequence):
     """The linked list of RFC 4506 §4.19: (TRUE, item)* FALSE."""
 
@@ -423,7 +422,7 @@ class Linked(Sequence):
         self.emit_loop(code, path, LIST, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Struct(Type):
     fields: dict[str, Type]
 
@@ -452,7 +451,7 @@ class Struct(Type):
                 kind.emit(code, (*path, name), rest)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class Union(Type):
     """switch (discriminant): arms are structs (or void), by value; without a default no other value is allowed."""
 
