@@ -1,0 +1,200 @@
+"""A second decoder, slow and simple, that the core is checked against: frames → packets → messages → exchanges.
+
+Strategy: everything is in memory and every stage is a pass over all of it. A TCP direction becomes one byte array with
+the frame that delivered each byte beside it, so order, overlap and repetition need no cases: the first delivery of a
+byte counts, and a message stands at the latest frame among the bytes from the last hole up to its end. That is the
+frame in which it could first be read in order, as Wireshark has it with `tcp.reassemble_out_of_order`.
+Record marking is RFC 5531 section 11, messages are its section 9.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import dpkt
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.reference_packets import TCP, Frame, Packet, Party, frames, packets
+
+CALL, REPLY = 0, 1
+UNKNOWN = 0xFFFFFFFF
+RPC_MISMATCH, AUTH_ERROR, NO_STATUS = 16, 32, 255  # rpc_status: accept_stat, or these for denied replies
+MAX_FLAVOR = 6
+MAX_AUTH = 400  # RFC 5531 section 8.2: opaque_auth body<400>
+MAX_VERSION, MAX_PROCEDURE = 10_000, 10_000  # of programs in use, which tells calls from other bytes
+MAX_RECORD = 1 << 24  # what claims more is no record mark
+CAPTURED_TWICE_NS = 20_000_000  # an equal datagram this soon is one frame seen at two interfaces, not a resend
+EARLY_NS = 1_000_000_000  # a reply captured before its call, by interrupt steering or a merge of two clocks
+
+
+class Message(NamedTuple):
+    frame: int
+    time: int
+    transport: int
+    source: Party
+    target: Party
+    xid: int
+    msgtyp: int
+    prog: int
+    vers: int
+    proc: int
+    rpc_status: int
+    body: bytes
+
+
+@dataclass
+class Exchange:
+    call: Message | None
+    reply: Message | None = None
+    resends: list[Message] = field(default_factory=list)
+    duplicates: list[Message] = field(default_factory=list)
+
+    def calls(self) -> list[Message]:
+        return [self.call, *self.resends] if self.call else []
+
+
+def decode(data: bytes) -> list[Exchange]:
+    return exchanges(messages(frames(data)))
+
+
+def message(packet: Packet, frame: int, time: int, body: bytes) -> Message | None:
+    """The RPC message that starts with these bytes, None when they are something else."""
+    words = struct.unpack_from(f"!{min(len(body) // 4, 8)}I", body)
+    header = {CALL: call_header, REPLY: reply_header}.get(words[1] if len(words) >= 5 else UNKNOWN)
+    facts = header(words, body) if header else None
+    return Message(frame, time, *packet[1:4], *words[:2], *facts, body) if facts else None
+
+
+def call_header(words: tuple[int, ...], body: bytes) -> tuple[int, int, int, int] | None:
+    _, _, version, prog, vers, proc, _, auth = (*words, UNKNOWN, 0, 0)[:8]
+    known = version == 2 and prog and vers <= MAX_VERSION and (proc <= MAX_PROCEDURE or len(words) == 5)
+    return (prog, vers, proc, NO_STATUS) if known and auth <= MAX_AUTH else None
+
+
+def reply_header(words: tuple[int, ...], body: bytes) -> tuple[int, int, int, int] | None:
+    denied, reason, detail = words[2:5]
+    if (
+        denied == 0 and reason <= MAX_FLAVOR and detail <= MAX_AUTH
+    ):  # reason is the verifier's flavor, detail its length
+        at = 20 + (detail + 3) // 4 * 4
+        status = int.from_bytes(body[at : at + 4], "big") if len(body) >= at + 4 else NO_STATUS
+        return (UNKNOWN, UNKNOWN, UNKNOWN, status) if status <= 5 or status == NO_STATUS else None
+    known = denied == 1 and reason <= 1 and detail < AUTH_ERROR
+    return (UNKNOWN, UNKNOWN, UNKNOWN, AUTH_ERROR + detail if reason else RPC_MISMATCH) if known else None
+
+
+def datagram_messages(conversation: list[Packet]) -> Iterator[Message]:
+    seen: dict[bytes, int] = {}
+    for packet in conversation:
+        time = packet.frame.time
+        found = message(packet, packet.frame.number, time, packet.data)
+        if found and abs(time - seen.get(packet.data, -CAPTURED_TWICE_NS)) >= CAPTURED_TWICE_NS:
+            yield found
+        seen[packet.data] = time
+
+
+def stream_messages(segments: list[Packet]) -> Iterator[Message]:
+    """The messages of one direction of one connection: from every segment start not read yet, as far as records go."""
+    segments = [segment for segment in segments if segment.length > 0]
+    places, place = [], segments[0].seq if segments else 0
+    for segment in segments:  # sequence numbers wrap
+        place += (segment.seq + bool(segment.flags & dpkt.tcp.TH_SYN) - place + 2**31) % 2**32 - 2**31
+        places.append(place)
+    starts = [place - min(places) for place in places]
+    size = max((start + segment.length for start, segment in zip(starts, segments, strict=True)), default=0)
+    data, captured, frame = np.zeros(size, np.uint8), np.zeros(size, np.bool_), np.zeros(size, np.uint32)
+    for start, segment in zip(starts, segments, strict=True):
+        fresh = frame[start : start + segment.length] == 0
+        length = len(segment.data)
+        data[start : start + length][fresh[:length]] = np.frombuffer(segment.data, np.uint8)[fresh[:length]]
+        captured[start : start + length] |= fresh[:length]
+        frame[start : start + segment.length][fresh] = segment.frame.number
+    for island in np.split(frame, np.flatnonzero(np.diff(frame == 0)) + 1):
+        np.maximum.accumulate(island, out=island)
+    times = {segment.frame.number: segment.frame.time for segment in segments}
+    at = 0
+    for start in sorted(set(starts)):
+        at = max(at, start)
+        while at >= start and (found := record(data, captured, frame, at)):
+            end, body = found
+            number = int(frame[end - 1])
+            read = message(segments[0], number, times[number], body)
+            if read is None:
+                break
+            yield read
+            at = end
+
+
+def record(
+    data: NDArray[np.uint8], captured: NDArray[np.bool_], frame: NDArray[np.uint32], at: int
+) -> tuple[int, bytes] | None:
+    """Where the record that starts here ends, and as much of it as was captured; None unless all of it was sent."""
+    end, last, pieces = at, 0, []
+    while not last:
+        if captured[end : end + 4].sum() != 4:
+            return None
+        mark = int.from_bytes(data[end : end + 4].tobytes(), "big")
+        start, end, last = end + 4, end + 4 + (mark & 0x7FFFFFFF), mark >> 31
+        if end > min(len(data), at + MAX_RECORD) or not frame[start:end].all():
+            return None
+        pieces.append(np.arange(start, end))
+    places = np.concatenate(pieces)
+    cut = np.flatnonzero(~captured[places])
+    return end, data[places[: cut[0] if len(cut) else None]].tobytes()
+
+
+def messages(capture: Iterable[Frame]) -> list[Message]:
+    """Every message of a capture in the order of frames."""
+    conversations: dict[tuple[int, Party, Party, int | None], list[Packet]] = defaultdict(list)
+    opened: dict[frozenset[Party], int] = {}  # the number a connection began with, which tells it from an older one
+    for packet in packets(capture):
+        pair = frozenset((packet.source, packet.target))
+        if packet.flags & (dpkt.tcp.TH_SYN | dpkt.tcp.TH_ACK) == dpkt.tcp.TH_SYN:
+            opened[pair] = packet.seq
+        conversations[packet.transport, packet.source, packet.target, opened.get(pair)].append(packet)
+    found: list[Message] = []
+    for (transport, *_), conversation in conversations.items():
+        found += stream_messages(conversation) if transport == TCP else datagram_messages(conversation)
+    return sorted(found, key=lambda each: each.frame)
+
+
+def exchanges(found: Iterable[Message]) -> list[Exchange]:
+    result: list[Exchange] = []
+    history: dict[object, list[Exchange]] = defaultdict(list)
+    for each in found:
+        client, server = (each.source, each.target) if each.msgtyp == CALL else (each.target, each.source)
+        past = history[each.transport, client[0], client[2], server, each.xid]
+        if not (add_call if each.msgtyp == CALL else add_reply)(past, each):
+            result.append(Exchange(each) if each.msgtyp == CALL else Exchange(None, each))
+            past.append(result[-1])
+    return result
+
+
+def add_call(past: list[Exchange], call: Message) -> bool:
+    """Whether it is a call seen before, perhaps from another port, or the call of a reply captured before it."""
+    for exchange in reversed(past):
+        first, reply = exchange.call, exchange.reply
+        if first and not reply and (first[7:10], first.body) == (call[7:10], call.body):
+            exchange.resends.append(call)
+            return True
+        if reply and not first and reply.target == call.source and call.time - reply.time <= EARLY_NS:
+            exchange.call = call
+            return True
+    return False
+
+
+def add_reply(past: list[Exchange], reply: Message) -> bool:
+    """Whether it answers a call of its own flow, the newest first, or repeats the answer."""
+    own = [exchange for exchange in past if any(call.source == reply.target for call in exchange.calls())]
+    for exchange in reversed(own):
+        if exchange.reply is None:
+            exchange.reply = reply
+            return True
+    if own:
+        own[-1].duplicates.append(reply)
+    return bool(own)
