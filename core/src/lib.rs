@@ -1,8 +1,20 @@
 //! Bytes of a capture to columns, in stages: container → link → tunnel → IP → TCP or UDP → RPC record → exchange → XDR.
-//! Each stage knows only the one before it. No program number, procedure or rule stands in this crate.
+//! Each stage knows only those before it. No program number, procedure or rule stands in this crate: what a message body
+//! means comes in as a layout (see `xdr`).
 
+pub mod batch;
 pub mod capture;
+pub mod decoder;
+pub mod exchange;
+pub mod flow;
 pub mod ip;
 pub mod link;
 pub mod oddity;
+pub mod rpc;
+pub mod strings;
+pub mod tcp;
 pub mod tunnel;
+pub mod xdr;
+
+#[cfg(feature = "python")]
+mod binding;

@@ -16,7 +16,7 @@ pub struct Oddity {
 }
 
 /// Where decoding stands, so that a stage names only what it saw.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub capture: u16,
     pub frame: u32,

@@ -1,0 +1,103 @@
+//! Rows as columns: every table that the core fills is declared here once, a vector a column, ready to become arrays.
+
+/// A column by its element type.
+#[derive(Debug, PartialEq)]
+pub enum Values {
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    U32(Vec<u32>),
+    U64(Vec<u64>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+}
+
+macro_rules! values_from {
+    ($($variant:ident $type:ty),*) => {
+        $(impl From<Vec<$type>> for Values {
+            fn from(values: Vec<$type>) -> Self {
+                Values::$variant(values)
+            }
+        })*
+    };
+}
+values_from!(U8 u8, U16 u16, U32 u32, U64 u64, I32 i32, I64 i64);
+
+pub type Columns = Vec<(&'static str, Values)>;
+
+macro_rules! rows {
+    ($rows:ident of $row:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $row {
+            $(pub $field: $type,)*
+        }
+
+        #[derive(Debug, Default)]
+        pub struct $rows {
+            $(pub $field: Vec<$type>,)*
+        }
+
+        impl $rows {
+            pub fn push(&mut self, row: $row) {
+                $(self.$field.push(row.$field);)*
+            }
+
+            pub fn into_columns(self) -> Columns {
+                vec![$((stringify!($field), self.$field.into()),)*]
+            }
+        }
+    };
+}
+
+/// No time, no reply: NumPy's NaT.
+pub const NO_TIME: i64 = i64::MIN;
+pub const NO_STATUS: i32 = i32::MIN;
+pub const NO_RPC_STATUS: u8 = u8::MAX;
+
+/// Bits of [`ExchangeRow::flags`].
+pub mod exchange_flag {
+    pub const REPLY_SIDE_SEEN: u16 = 1;
+    pub const REPLY_SIDE_SEEN_AFTER: u16 = 2;
+    pub const REPLY_SIDE_LOSS: u16 = 4;
+    pub const EVICTED: u16 = 8;
+    pub const CALL_CUT: u16 = 16;
+    pub const REPLY_CUT: u16 = 32;
+    pub const CONNECTION_DIED: u16 = 64;
+    pub const CALL_ACKED: u16 = 128;
+    pub const ENCRYPTED: u16 = 256;
+}
+
+/// Bits of [`FlowRow::flags`].
+pub mod flow_flag {
+    pub const RPC: u16 = 1;
+    pub const SUPERSEDED: u16 = 2;
+    pub const EVICTED: u16 = 4;
+    pub const TLS: u16 = 8;
+}
+
+rows!(Exchanges of ExchangeRow {
+    exchange: u32, capture: u16, call_frame: u32, reply_capture: u16, reply_frame: u32, time: i64, reply_time: i64,
+    client: u32, server: u32, client_port: u16, server_port: u16, transport: u8, flow: u32, xid: u32,
+    prog: u32, vers: u32, proc: u32, rpc_status: u8, status: i32, retransmits: u16, duplicates: u16, flags: u16,
+    flavor: u32, machine: u32, uid: u32, call_bytes: u32, reply_bytes: u32,
+});
+
+rows!(Copies of CopyRow {
+    exchange: u32, reply: u8, capture: u16, frame: u32, time: i64, flow: u32, rpc_status: u8, status: i32,
+});
+
+rows!(Flows of FlowRow {
+    flow: u32, transport: u8, client: u32, client_port: u16, server: u32, server_port: u16,
+    first: i64, last: i64, first_capture: u16, first_frame: u32,
+    c_frames: u32, c_bytes: u64, c_retransmitted: u32, c_out_of_order: u32, c_lost_bytes: u64, c_cut_frames: u32,
+    c_fin: u16, c_rst: u16, c_calls: u32, c_replies: u32, c_last: i64,
+    s_frames: u32, s_bytes: u64, s_retransmitted: u32, s_out_of_order: u32, s_lost_bytes: u64, s_cut_frames: u32,
+    s_fin: u16, s_rst: u16, s_calls: u32, s_replies: u32, s_last: i64,
+    syn: u16, syn_frame: u32, syn_time: i64, syn_last: i64, synack: u16, synack_frame: u32, synack_time: i64,
+    rst_capture: u16, rst_frame: u32, rst_time: i64,
+    icmp: u16, icmp_frame: u32, icmp_time: i64, icmp_code: u8, duplicates: u32, flags: u16,
+});
+
+rows!(Captures of CaptureRow {
+    capture: u16, frames: u32, bytes: u64, first: i64, last: i64, cut_frames: u32, misordered: u32, duplicates: u32,
+    not_ip: u32, truncated: u8,
+});

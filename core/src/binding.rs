@@ -1,0 +1,198 @@
+//! The Python side of the decoder, and nothing else: layouts in, arrays out. Decoding releases the interpreter.
+
+use numpy::IntoPyArray;
+use pyo3::create_exception;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use crate::batch::{Columns, Values};
+use crate::capture::{Ending, NotACapture as Refusal};
+use crate::decoder::{Batch, Decoder as Core};
+use crate::xdr::{ColumnData, Kind, Layout, Layouts, RawOp, Table, Values as Column};
+
+create_exception!(nfsrpc._core, NotACapture, PyValueError, "The bytes are no capture that can be read; says why.");
+
+type RawLayout<'py> = (u32, u32, u32, u8, i64, Vec<Bound<'py, PyTuple>>, usize);
+type RawTable = (String, Vec<(String, String)>);
+
+#[pyclass]
+struct Decoder {
+    core: Core,
+}
+
+#[pymethods]
+impl Decoder {
+    #[new]
+    #[pyo3(signature = (layouts, tables, domain = 0))]
+    fn new(layouts: Vec<RawLayout<'_>>, tables: Vec<RawTable>, domain: u32) -> PyResult<Self> {
+        let tables = tables.iter().map(table).collect::<PyResult<Vec<_>>>()?;
+        let mut known = Layouts::default();
+        for (prog, vers, proc, direction, table, ops, keep) in layouts {
+            let ops = ops.iter().map(operation).collect::<PyResult<Vec<_>>>()?;
+            let table = usize::try_from(table).ok().filter(|table| *table < tables.len());
+            let layout = Layout::new(&ops, table, keep, &tables)
+                .map_err(|reason| PyValueError::new_err(format!("layout of {prog}/{vers}/{proc}: {reason}")))?;
+            known.add(prog, vers, proc, direction != 0, layout);
+        }
+        Ok(Decoder { core: Core::new(known, tables, domain) })
+    }
+
+    fn feed(&mut self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
+        let bytes = data.as_bytes();
+        let core = &mut self.core;
+        py.detach(|| core.feed(bytes)).map_err(refused)
+    }
+
+    fn next_capture(&mut self) -> PyResult<&'static str> {
+        self.core.next_capture().map(ending).map_err(refused)
+    }
+
+    fn drain<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        batch(py, self.core.drain())
+    }
+
+    fn close<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let core = &mut self.core;
+        let (end, last) = py.detach(|| core.close()).map_err(refused)?;
+        let result = batch(py, last)?;
+        result.set_item("ending", ending(end))?;
+        Ok(result)
+    }
+}
+
+fn refused(reason: Refusal) -> PyErr {
+    NotACapture::new_err(reason.0)
+}
+
+fn ending(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Complete => "complete",
+        Ending::Cut { .. } => "cut",
+        Ending::Empty => "empty",
+        Ending::CutHeader => "cut-header",
+    }
+}
+
+fn table((name, columns): &RawTable) -> PyResult<Table> {
+    let kind = |(column, kind): &(String, String)| {
+        let known = Kind::named(kind).map(|kind| (column.clone(), kind));
+        known.ok_or_else(|| PyValueError::new_err(format!("column {name}.{column} has the unknown kind {kind}")))
+    };
+    Ok(Table::new(name, &columns.iter().map(kind).collect::<PyResult<Vec<_>>>()?))
+}
+
+fn operation(raw: &Bound<'_, PyTuple>) -> PyResult<RawOp> {
+    let number = |at: usize| raw.get_item(at)?.extract::<i64>();
+    let code = raw.get_item(0)?.extract::<u8>()?;
+    let pairs = match raw.get_item(4) {
+        Err(_) => Vec::new(),
+        Ok(extra) => match extra.extract::<Vec<(i64, i64)>>() {
+            Ok(pairs) => pairs,
+            Err(_) => extra.extract::<Vec<i64>>()?.into_iter().map(|value| (value, 0)).collect(),
+        },
+    };
+    Ok((code, number(1)?, number(2)?, number(3)?, pairs))
+}
+
+fn array(py: Python<'_>, values: Values) -> Bound<'_, PyAny> {
+    match values {
+        Values::U8(values) => values.into_pyarray(py).into_any(),
+        Values::U16(values) => values.into_pyarray(py).into_any(),
+        Values::U32(values) => values.into_pyarray(py).into_any(),
+        Values::U64(values) => values.into_pyarray(py).into_any(),
+        Values::I32(values) => values.into_pyarray(py).into_any(),
+        Values::I64(values) => values.into_pyarray(py).into_any(),
+    }
+}
+
+fn columns(py: Python<'_>, columns: Columns) -> PyResult<Bound<'_, PyDict>> {
+    let result = PyDict::new(py);
+    for (name, values) in columns {
+        result.set_item(name, array(py, values))?;
+    }
+    Ok(result)
+}
+
+/// The wire's 32 or 64 bits, read as the column's kind says.
+fn typed(py: Python<'_>, column: Column, kind: Kind) -> PyResult<Bound<'_, PyAny>> {
+    let view = |array: Bound<'_, PyAny>, dtype: &str| array.call_method1("view", (dtype,)).map(Bound::unbind);
+    let typed = match column {
+        Column::Narrow(values) => {
+            let array = values.into_pyarray(py);
+            match kind {
+                Kind::I32 => view(array.into_any(), "i4")?,
+                Kind::Bool => array.call_method1("astype", ("?",))?.unbind(),
+                _ => array.into_any().unbind(),
+            }
+        }
+        Column::Wide(values) => {
+            let array = values.into_pyarray(py).into_any();
+            if kind == Kind::I64 { view(array, "i8")? } else { array.unbind() }
+        }
+    };
+    Ok(typed.into_bound(py))
+}
+
+fn decoded(py: Python<'_>, table: Table) -> PyResult<Bound<'_, PyDict>> {
+    let rows = PyDict::new(py);
+    let (mut exchange, mut copy, mut frame) = (Vec::new(), Vec::new(), Vec::new());
+    for owner in &table.owners {
+        exchange.push(owner.exchange);
+        copy.push(owner.copy);
+        frame.push(owner.frame);
+    }
+    rows.set_item("exchange", exchange.into_pyarray(py))?;
+    rows.set_item("copy", copy.into_pyarray(py))?;
+    rows.set_item("frame", frame.into_pyarray(py))?;
+    rows.set_item("index", table.indices.into_pyarray(py))?;
+    for ColumnData { name, kind, values, valid } in table.columns {
+        rows.set_item(name, (typed(py, values, kind)?, valid.into_pyarray(py)))?;
+    }
+    Ok(rows)
+}
+
+fn batch(py: Python<'_>, batch: Batch) -> PyResult<Bound<'_, PyDict>> {
+    let result = PyDict::new(py);
+    result.set_item("exchanges", columns(py, batch.exchanges.into_columns())?)?;
+    result.set_item("copies", columns(py, batch.copies.into_columns())?)?;
+    result.set_item("flows", columns(py, batch.flows.into_columns())?)?;
+    result.set_item("captures", columns(py, batch.captures.into_columns())?)?;
+    result.set_item("capture_formats", batch.formats)?;
+    let interfaces = PyList::empty(py);
+    for row in batch.interfaces {
+        let fields = PyDict::new(py);
+        fields.set_item("capture", row.capture)?;
+        fields.set_item("interface", row.number)?;
+        fields.set_item("link_type", row.interface.link_type)?;
+        fields.set_item("name", row.interface.name)?;
+        fields.set_item("snaplen", row.interface.snaplen)?;
+        fields.set_item("drops", row.interface.drops)?;
+        interfaces.append(fields)?;
+    }
+    result.set_item("interfaces", interfaces)?;
+    let oddities = PyDict::new(py);
+    let odd = &batch.oddities;
+    oddities.set_item("kind", odd.iter().map(|row| row.kind).collect::<Vec<_>>())?;
+    oddities.set_item("capture", odd.iter().map(|row| row.capture).collect::<Vec<_>>().into_pyarray(py))?;
+    oddities.set_item("frame", odd.iter().map(|row| row.frame).collect::<Vec<_>>().into_pyarray(py))?;
+    oddities.set_item("time", odd.iter().map(|row| row.time).collect::<Vec<_>>().into_pyarray(py))?;
+    oddities.set_item("detail", odd.iter().map(|row| row.detail).collect::<Vec<_>>().into_pyarray(py))?;
+    result.set_item("oddities", oddities)?;
+    let addresses = batch.addresses.iter().map(|(ip, domain)| (ip.to_string(), *domain)).collect::<Vec<_>>();
+    result.set_item("addresses", addresses)?;
+    result.set_item("strings", PyList::new(py, batch.strings.iter().map(|value| PyBytes::new(py, value)))?)?;
+    let tables = PyDict::new(py);
+    for table in batch.decoded {
+        let name = table.name.clone();
+        tables.set_item(name, decoded(py, table)?)?;
+    }
+    result.set_item("decoded", tables)?;
+    Ok(result)
+}
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Decoder>()?;
+    module.add("NotACapture", module.py().get_type::<NotACapture>())
+}

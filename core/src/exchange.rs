@@ -1,0 +1,565 @@
+//! Calls and replies become exchanges: matched by client, server, ports, xid and time.
+//!
+//! A call that repeats an unanswered one (same xid, program, procedure and arguments from the same client to the same server,
+//! whatever the connection) is a resend; any other call with its xid is a new exchange. A reply answers the newest unanswered
+//! call on its ports, else it is one more reply of an answered one, else it waits a moment for a call captured after it. An
+//! answered exchange stays in reach for a while, for late resends and replies, and leaves as a row. Arguments and results are
+//! decoded by layout as they pass; nothing of a body is kept but that of a reply whose call may still come.
+
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+use crate::batch::{Copies, CopyRow, ExchangeRow, Exchanges, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag};
+use crate::oddity::{Oddities, Place};
+use crate::rpc::{self, Auth, Call, HEAD, Record, Reply, UNKNOWN, word};
+use crate::strings::{self, Strings};
+use crate::xdr::{Layouts, Owner, Run, Table};
+
+/// Calls waiting for a reply; at 200 bytes each 50 MB. Beyond, the oldest is let go, marked so.
+pub const MAX_UNANSWERED: usize = 1 << 18;
+/// Answered exchanges in reach of late copies, and for how long: past Linux's third major timeout (60 s each).
+const MAX_SETTLED: usize = 1 << 16;
+const SETTLED_NS: i64 = 300 * SECOND;
+/// Exchanges of one client, server and xid in reach. Clients count xids up; more than this is a broken or hostile client.
+const MAX_REUSES: usize = 8;
+/// How long a reply may be captured before its call, and how many such replies are kept.
+const REPLY_FIRST_NS: i64 = 2 * SECOND;
+const MAX_REPLIES_FIRST: usize = 4096;
+const SECOND: i64 = 1_000_000_000;
+
+const AUTH_SYS: u32 = 1;
+const RPCSEC_GSS: u32 = 6;
+const NONE: u32 = u32::MAX;
+
+/// One end of a conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Party {
+    pub address: u32,
+    pub port: u16,
+}
+
+/// The connection, or pair of UDP ports, that a message went by, and which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Path {
+    pub from: Party,
+    pub to: Party,
+    pub transport: u8,
+    pub flow: u32,
+    /// Where the flow table holds it.
+    pub slot: u32,
+    /// Which of the flow's two sides `from` is.
+    pub side: u8,
+}
+
+/// What the flow table knows of an unanswered call's connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fate {
+    pub reply_side_frames: u32,
+    pub reply_side_last: i64,
+    pub reply_side_loss: Option<i64>,
+    pub died: bool,
+    pub acked: Option<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Exchange {
+    row: ExchangeRow,
+    /// As of the latest copy of the call: a reply comes by the connection that the call went by.
+    path: Path,
+    first_client_port: u16,
+    args_hash: u64,
+    end: u32,
+    gss: Gss,
+    has_call: bool,
+    older: u32,
+    live: bool,
+    reply_first: Option<Box<[u8]>>,
+}
+
+/// How RPCSEC_GSS wraps a body (RFC 2203 section 5.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Gss {
+    #[default]
+    Bare,
+    Integrity,
+    /// Encrypted, or the context's own messages.
+    Opaque,
+}
+
+impl Gss {
+    fn of(cred: &Auth<'_>) -> Gss {
+        const DATA: u32 = 0;
+        if cred.flavor != RPCSEC_GSS {
+            return Gss::Bare;
+        }
+        match (word(cred.body, 4), word(cred.body, 12)) {
+            (Some(DATA), Some(1)) => Gss::Bare,
+            (Some(DATA), Some(2)) => Gss::Integrity,
+            _ => Gss::Opaque,
+        }
+    }
+
+    /// The arguments or results inside a body of `length` bytes, and their length.
+    fn open(self, body: &[u8], length: usize) -> Option<(&[u8], usize)> {
+        match self {
+            Gss::Bare => Some((body, length)),
+            Gss::Opaque => None,
+            Gss::Integrity => {
+                let inner = (word(body, 0)? as usize).checked_sub(4)?;
+                let data = body.get(8..)?;
+                Some((data.get(..inner).unwrap_or(data), inner))
+            }
+        }
+    }
+}
+
+impl Exchange {
+    fn answered(&self) -> bool {
+        self.row.reply_frame != 0
+    }
+
+    fn on(&self, client: Party, server: Party, transport: u8) -> bool {
+        self.row.transport == transport
+            && (self.path.from.port == client.port || self.first_client_port == client.port)
+            && self.path.to.port == server.port
+    }
+}
+
+#[derive(Default)]
+pub struct Messages {
+    pub strings: Strings,
+    pub layouts: Layouts,
+    pub tables: Vec<Table>,
+    pub rows: Exchanges,
+    pub copies: Copies,
+    pool: Vec<Exchange>,
+    free: Vec<u32>,
+    newest: HashMap<(u32, u32, u32), u32>,
+    unanswered: VecDeque<(u32, u32)>,
+    unanswered_count: usize,
+    settled: VecDeque<(u32, u32)>,
+    replies_first: usize,
+    next_id: u32,
+    now: i64,
+    hasher: DefaultHashBuilder,
+}
+
+impl Messages {
+    /// A complete record. Returns what it was, for the flow's counters.
+    pub fn record(&mut self, path: Path, record: &Record<'_>, oddities: &mut Oddities) -> Option<Kind> {
+        self.now = self.now.max(record.place.time);
+        match rpc::parse(record.data, record.length) {
+            Some(rpc::Message::Call(call)) => self.call(path, &call, record, oddities),
+            Some(rpc::Message::Reply(reply)) => self.reply(path, &reply, record, oddities),
+            None => {
+                oddities.push(if record.lost { "header-lost" } else { "not-rpc" }, record.length as u64);
+                return None;
+            }
+        }
+        Some(if word(record.data, 4) == Some(0) { Kind::Call } else { Kind::Reply })
+    }
+
+    pub fn awaits(&self, path: &Path, xid: u32) -> bool {
+        let (client, server) = (path.to, path.from);
+        let key = (client.address, server.address, xid);
+        self.chain(key).any(|at| {
+            self.exchange(at).is_some_and(|known| !known.answered() && known.on(client, server, path.transport))
+        })
+    }
+
+    /// How much of a record is worth storing, told from its beginning.
+    pub fn keep(&self, path: &Path, head: &[u8]) -> usize {
+        let layout = match rpc::parse(head, usize::MAX) {
+            Some(rpc::Message::Call(call)) => self.layouts.find(call.prog, call.vers, call.proc, false),
+            Some(rpc::Message::Reply(reply)) => {
+                let at = self.newest.get(&(path.to.address, path.from.address, reply.xid));
+                let row = at.and_then(|at| self.exchange(*at)).map(|known| known.row);
+                row.and_then(|row| self.layouts.find(row.prog, row.vers, row.proc, true))
+            }
+            None => None,
+        };
+        layout.map_or(HEAD, |layout| layout.keep)
+    }
+
+    fn exchange(&self, at: u32) -> Option<&Exchange> {
+        self.pool.get(at as usize)
+    }
+
+    fn chain(&self, key: (u32, u32, u32)) -> impl Iterator<Item = u32> + '_ {
+        let first = self.newest.get(&key).copied();
+        std::iter::successors(first, |at| self.exchange(*at).map(|known| known.older).filter(|older| *older != NONE))
+    }
+
+    fn call(&mut self, path: Path, call: &Call<'_>, record: &Record<'_>, oddities: &mut Oddities) {
+        let key = (path.from.address, path.to.address, call.xid);
+        let length = args_length(call, record);
+        let args_hash = self.hash(call, length);
+        let mut reuses = 0;
+        let mut found = None;
+        let mut oldest = NONE;
+        for at in self.chain(key) {
+            let Some(known) = self.exchange(at) else { break };
+            (reuses, oldest) = (reuses + 1, at);
+            let close = record.place.time.saturating_sub(known.row.reply_time);
+            if !known.has_call {
+                if known.on(path.from, path.to, path.transport) && close.saturating_abs() <= REPLY_FIRST_NS {
+                    found = Some((at, true));
+                    break;
+                }
+            } else if !known.answered() && same_call(known, call, args_hash) {
+                found = Some((at, false));
+                break;
+            }
+        }
+        match found {
+            Some((at, true)) => self.adopt(at, path, call, record, args_hash, oddities),
+            Some((at, false)) => self.resend(at, path, record),
+            None => {
+                if reuses >= MAX_REUSES {
+                    self.finish(oldest, flag::EVICTED);
+                }
+                let at = self.insert(key, path);
+                self.begin(at, path, call, record, args_hash, oddities);
+                self.await_reply(at, oddities);
+            }
+        }
+    }
+
+    fn hash(&self, call: &Call<'_>, length: usize) -> u64 {
+        // A resend under RPCSEC_GSS has a new sequence number and checksum in it; its length must do.
+        const ENOUGH: usize = 512;
+        let args = call.args.filter(|_| call.cred.flavor != RPCSEC_GSS).unwrap_or_default();
+        self.hasher.hash_one((length, args.get(..ENOUGH).unwrap_or(args)))
+    }
+
+    fn insert(&mut self, key: (u32, u32, u32), path: Path) -> u32 {
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.pool.push(Exchange::default());
+            (self.pool.len() - 1) as u32
+        });
+        let older = self.newest.insert(key, at).unwrap_or(NONE);
+        let row = ExchangeRow {
+            exchange: self.next_id,
+            client: key.0,
+            server: key.1,
+            xid: key.2,
+            transport: path.transport,
+            flow: path.flow,
+            reply_time: NO_TIME,
+            rpc_status: NO_RPC_STATUS,
+            status: NO_STATUS,
+            prog: UNKNOWN,
+            vers: UNKNOWN,
+            proc: UNKNOWN,
+            flavor: NONE,
+            machine: NONE,
+            uid: NONE,
+            ..ExchangeRow::default()
+        };
+        self.next_id = self.next_id.wrapping_add(1);
+        if let Some(slot) = self.pool.get_mut(at as usize) {
+            *slot = Exchange { row, path, older, live: true, ..Exchange::default() };
+        }
+        at
+    }
+
+    /// Fills in what the call says.
+    fn begin(&mut self, at: u32, path: Path, call: &Call<'_>, record: &Record<'_>, hash: u64, oddities: &mut Oddities) {
+        let credential = sys_credential(&call.cred);
+        let machine = credential.and_then(|(name, _)| self.strings.intern(name)).unwrap_or(strings::NONE);
+        let Some(known) = self.pool.get_mut(at as usize) else { return };
+        known.has_call = true;
+        known.path = path;
+        known.first_client_port = path.from.port;
+        known.args_hash = hash;
+        known.end = record.end;
+        known.gss = Gss::of(&call.cred);
+        let row = &mut known.row;
+        row.flow = path.flow;
+        row.client_port = path.from.port;
+        row.server_port = path.to.port;
+        (row.capture, row.call_frame, row.time) = (record.place.capture, record.place.frame, record.place.time);
+        (row.prog, row.vers, row.proc) = (call.prog, call.vers, call.proc);
+        row.flavor = if call.args.is_some() || !call.cred.body.is_empty() { call.cred.flavor } else { NONE };
+        row.machine = machine;
+        row.uid = credential.map_or(NONE, |(_, uid)| uid);
+        row.call_bytes = record.length as u32;
+        let gss = known.gss;
+        if gss == Gss::Opaque {
+            row.flags |= flag::ENCRYPTED;
+        }
+        let owner = Owner { exchange: row.exchange, copy: 0, frame: record.place.frame };
+        let Some(args) = call.args else {
+            known.row.flags |= flag::CALL_CUT;
+            return;
+        };
+        let Some((args, length)) = gss.open(args, args_length(call, record)) else { return };
+        let Some(layout) = self.layouts.find(call.prog, call.vers, call.proc, false) else { return };
+        let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner };
+        if run.run(layout, args, length).cut {
+            known.row.flags |= flag::CALL_CUT;
+        }
+    }
+
+    /// The call of a reply that was captured before it.
+    fn adopt(&mut self, at: u32, path: Path, call: &Call<'_>, record: &Record<'_>, hash: u64, oddities: &mut Oddities) {
+        self.begin(at, path, call, record, hash, oddities);
+        let Some(known) = self.pool.get_mut(at as usize) else { return };
+        let Some(data) = known.reply_first.take() else { return };
+        self.replies_first = self.replies_first.saturating_sub(1);
+        let length = known.row.reply_bytes as usize;
+        if let Some(rpc::Message::Reply(reply)) = rpc::parse(&data, length) {
+            let place = Place {
+                capture: known.row.reply_capture,
+                frame: known.row.reply_frame,
+                time: known.row.reply_time,
+            };
+            let outcome = self.results(at, &reply, data.len(), length, place, 0, oddities);
+            self.set_status(at, &reply, outcome);
+        }
+    }
+
+    fn resend(&mut self, at: u32, path: Path, record: &Record<'_>) {
+        let Some(known) = self.pool.get_mut(at as usize) else { return };
+        known.row.retransmits = known.row.retransmits.saturating_add(1);
+        known.path = path;
+        known.end = record.end;
+        let Place { capture, frame, time } = record.place;
+        let (rpc_status, status) = (NO_RPC_STATUS, NO_STATUS);
+        let exchange = known.row.exchange;
+        self.copies.push(CopyRow { exchange, reply: 0, capture, frame, time, flow: path.flow, rpc_status, status });
+    }
+
+    fn reply(&mut self, path: Path, reply: &Reply<'_>, record: &Record<'_>, oddities: &mut Oddities) {
+        let (client, server) = (path.to, path.from);
+        let key = (client.address, server.address, reply.xid);
+        let mut answered = None;
+        let mut waiting = None;
+        for at in self.chain(key) {
+            let Some(known) = self.exchange(at).filter(|known| known.on(client, server, path.transport)) else { continue };
+            if !known.answered() {
+                waiting = Some(at);
+                break;
+            }
+            answered = answered.or(Some(at));
+        }
+        match (waiting, answered) {
+            (Some(at), _) => self.answer(at, reply, record, oddities),
+            (None, Some(at)) => self.one_more(at, path, reply, record, oddities),
+            (None, None) => self.orphan(key, path, reply, record),
+        }
+        self.let_go();
+    }
+
+    fn answer(&mut self, at: u32, reply: &Reply<'_>, record: &Record<'_>, oddities: &mut Oddities) {
+        let outcome = self.results(at, reply, record.data.len(), record.length, record.place, 0, oddities);
+        self.set_status(at, reply, outcome);
+        let Some(known) = self.pool.get_mut(at as usize) else { return };
+        let Place { capture, frame, time } = record.place;
+        (known.row.reply_capture, known.row.reply_frame, known.row.reply_time) = (capture, frame, time);
+        known.row.reply_bytes = record.length as u32;
+        self.settled.push_back((at, known.row.exchange));
+        self.unanswered_count = self.unanswered_count.saturating_sub(1);
+    }
+
+    fn one_more(&mut self, at: u32, path: Path, reply: &Reply<'_>, record: &Record<'_>, oddities: &mut Oddities) {
+        let Some(known) = self.pool.get_mut(at as usize) else { return };
+        known.row.duplicates = known.row.duplicates.saturating_add(1);
+        let (exchange, copy) = (known.row.exchange, known.row.duplicates);
+        let (status, _) = self.results(at, reply, record.data.len(), record.length, record.place, copy, oddities);
+        let Place { capture, frame, time } = record.place;
+        let rpc_status = reply.status.unwrap_or(NO_RPC_STATUS);
+        self.copies.push(CopyRow { exchange, reply: 1, capture, frame, time, flow: path.flow, rpc_status, status });
+    }
+
+    fn orphan(&mut self, key: (u32, u32, u32), path: Path, reply: &Reply<'_>, record: &Record<'_>) {
+        let at = self.insert(key, Path { from: path.to, to: path.from, ..path });
+        let room = self.replies_first < MAX_REPLIES_FIRST;
+        let Some(known) = self.pool.get_mut(at as usize) else { return };
+        let Place { capture, frame, time } = record.place;
+        known.first_client_port = path.to.port;
+        let row = &mut known.row;
+        (row.client_port, row.server_port) = (path.to.port, path.from.port);
+        (row.capture, row.reply_capture, row.reply_frame) = (capture, capture, frame);
+        (row.time, row.reply_time) = (time, time);
+        row.reply_bytes = record.length as u32;
+        row.rpc_status = reply.status.unwrap_or(NO_RPC_STATUS);
+        if room {
+            known.reply_first = Some(record.data.get(..HEAD).unwrap_or(record.data).into());
+            self.replies_first += 1;
+        }
+        self.settled.push_back((at, known.row.exchange));
+    }
+
+    /// Decodes the results: the procedure's own status, and whether the capture cut them.
+    #[allow(clippy::too_many_arguments)]
+    fn results(
+        &mut self,
+        at: u32,
+        reply: &Reply<'_>,
+        captured: usize,
+        length: usize,
+        place: Place,
+        copy: u16,
+        oddities: &mut Oddities,
+    ) -> (i32, bool) {
+        let Some(known) = self.pool.get(at as usize) else { return (NO_STATUS, false) };
+        let Some(results) = reply.results.filter(|_| reply.status == Some(0)) else {
+            return (NO_STATUS, captured < length && reply.status.is_none_or(|status| status == 0));
+        };
+        let row = &known.row;
+        let Some(layout) = self.layouts.find(row.prog, row.vers, row.proc, true) else { return (NO_STATUS, false) };
+        let header = captured.saturating_sub(results.len());
+        let Some((body, length)) = known.gss.open(results, length.saturating_sub(header)) else {
+            return (NO_STATUS, false);
+        };
+        let owner = Owner { exchange: row.exchange, copy, frame: place.frame };
+        let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner };
+        let outcome = run.run(layout, body, length);
+        (outcome.status.map_or(NO_STATUS, |status| status as i32), outcome.cut)
+    }
+
+    fn set_status(&mut self, at: u32, reply: &Reply<'_>, (status, cut): (i32, bool)) {
+        let Some(known) = self.pool.get_mut(at as usize) else { return };
+        known.row.rpc_status = reply.status.unwrap_or(NO_RPC_STATUS);
+        known.row.status = status;
+        if cut {
+            known.row.flags |= flag::REPLY_CUT;
+        }
+    }
+
+    fn await_reply(&mut self, at: u32, oddities: &mut Oddities) {
+        let Some(id) = self.exchange(at).map(|known| known.row.exchange) else { return };
+        self.unanswered.push_back((at, id));
+        self.unanswered_count += 1;
+        while self.unanswered_count > MAX_UNANSWERED {
+            let Some((oldest, id)) = self.unanswered.pop_front() else { break };
+            if self.waits(oldest, id) {
+                oddities.push("call-evicted", u64::from(id));
+                self.finish(oldest, flag::EVICTED);
+            }
+        }
+        if self.unanswered.len() > 2 * MAX_UNANSWERED {
+            let mut queue = std::mem::take(&mut self.unanswered);
+            queue.retain(|(at, id)| self.waits(*at, *id));
+            self.unanswered = queue;
+        }
+    }
+
+    fn waits(&self, at: u32, id: u32) -> bool {
+        self.exchange(at).is_some_and(|known| known.live && known.row.exchange == id && !known.answered())
+    }
+
+    /// Lets go of settled exchanges that are too old or too many to see further copies.
+    fn let_go(&mut self) {
+        while let Some((at, id)) = self.settled.front().copied() {
+            let old = self.exchange(at).is_none_or(|known| {
+                !known.live
+                    || known.row.exchange != id
+                    || self.now.saturating_sub(known.row.reply_time.max(known.row.time)) > SETTLED_NS
+            });
+            if !old && self.settled.len() <= MAX_SETTLED {
+                return;
+            }
+            self.settled.pop_front();
+            if self.exchange(at).is_some_and(|known| known.live && known.row.exchange == id) {
+                self.finish(at, 0);
+            }
+        }
+    }
+
+    /// The capture has ended: everything leaves as rows.
+    pub fn finish_all(&mut self, fates: &impl Fates) {
+        for at in 0..self.pool.len() as u32 {
+            let Some(known) = self.exchange(at).filter(|known| known.live) else { continue };
+            let flags = if known.answered() { 0 } else { fates.fate(&known.path).map_or(0, |fate| judge(&fate, known)) };
+            self.finish(at, flags);
+        }
+        self.unanswered.clear();
+        self.settled.clear();
+    }
+
+    /// Takes one exchange out of reach and makes its row.
+    fn finish(&mut self, at: u32, flags: u16) {
+        let Some(known) = self.pool.get_mut(at as usize).filter(|known| known.live) else { return };
+        known.live = false;
+        if known.reply_first.take().is_some() {
+            self.replies_first = self.replies_first.saturating_sub(1);
+        }
+        known.row.flags |= flags;
+        if !known.answered() {
+            self.unanswered_count = self.unanswered_count.saturating_sub(1);
+        }
+        let (row, older) = (known.row, known.older);
+        self.rows.push(row);
+        self.unlink((row.client, row.server, row.xid), at, older);
+        self.free.push(at);
+    }
+
+    fn unlink(&mut self, key: (u32, u32, u32), at: u32, older: u32) {
+        if self.newest.get(&key) == Some(&at) {
+            if older == NONE {
+                self.newest.remove(&key);
+            } else {
+                self.newest.insert(key, older);
+            }
+            return;
+        }
+        let newer = self.chain(key).find(|newer| self.exchange(*newer).is_some_and(|known| known.older == at));
+        if let Some(known) = newer.and_then(|newer| self.pool.get_mut(newer as usize)) {
+            known.older = older;
+        }
+    }
+}
+
+/// What a record was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Call,
+    Reply,
+}
+
+/// The flow table, asked about the connection of an unanswered call.
+pub trait Fates {
+    /// None where the connection is no longer known.
+    fn fate(&self, path: &Path) -> Option<Fate>;
+}
+
+fn judge(fate: &Fate, known: &Exchange) -> u16 {
+    let after = fate.reply_side_frames > 0 && fate.reply_side_last >= known.row.time;
+    let acked = fate.acked.is_some_and(|acked| acked.wrapping_sub(known.end) as i32 >= 0);
+    let loss = fate.reply_side_loss.is_some_and(|at| at >= known.row.time);
+    let bits = [
+        (fate.reply_side_frames > 0, flag::REPLY_SIDE_SEEN),
+        (after, flag::REPLY_SIDE_SEEN_AFTER),
+        (loss, flag::REPLY_SIDE_LOSS),
+        (fate.died, flag::CONNECTION_DIED),
+        (acked, flag::CALL_ACKED),
+    ];
+    bits.iter().filter(|(set, _)| *set).fold(0, |flags, (_, bit)| flags | bit)
+}
+
+fn same_call(known: &Exchange, call: &Call<'_>, args_hash: u64) -> bool {
+    let row = &known.row;
+    (row.prog, row.vers, row.proc) == (call.prog, call.vers, call.proc) && known.args_hash == args_hash
+}
+
+/// Length of the arguments on the wire.
+fn args_length(call: &Call<'_>, record: &Record<'_>) -> usize {
+    let captured = call.args.map_or(0, <[u8]>::len);
+    captured + record.length.saturating_sub(record.data.len())
+}
+
+/// machinename and uid of an AUTH_SYS credential (RFC 5531 appendix A).
+fn sys_credential<'a>(cred: &Auth<'a>) -> Option<(&'a [u8], u32)> {
+    const MAX_MACHINE_NAME: usize = 255;
+    if cred.flavor != AUTH_SYS {
+        return None;
+    }
+    let length = word(cred.body, 4).map(|length| length as usize).filter(|length| *length <= MAX_MACHINE_NAME)?;
+    let name = cred.body.get(8..8 + length)?;
+    let uid = word(cred.body, 8 + length.next_multiple_of(4))?;
+    Some((name, uid))
+}

@@ -1,0 +1,617 @@
+//! Flows: a TCP connection, or two UDP ports that talk. Each keeps its two streams, counts what it saw and leaves as a row.
+//!
+//! A SYN with another initial sequence number on a known four-tuple is a new connection: the kernel's lockd client reconnects
+//! from the same reserved port. The same frame captured twice (on several interfaces, or on both sides of a tunnel) is told
+//! from a retransmission by its IP identification, which a retransmission draws anew, or where there is none by coming at
+//! once. Loopback addresses carry the domain of their interface, since 127.0.0.1 is another host in another capture.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use crate::batch::{FlowRow, Flows as Rows, NO_TIME, flow_flag as flag};
+use crate::exchange::{Fate, Fates, Kind, Messages, Party, Path};
+use crate::oddity::{Oddities, Place};
+use crate::rpc::{MAX_STORED, Outlet, Record, Sink};
+use crate::tcp::{Order, Segment, Stream};
+
+/// Flows in reach; at 700 bytes each 45 MB. A node sees a few thousand; beyond, the one longest silent of a few is let go.
+pub const MAX_FLOWS: usize = 1 << 16;
+/// Ended connections of which the fate of unanswered calls can still be told.
+const MAX_ENDED: usize = 1 << 13;
+/// How many flows are compared when one has to go.
+const EVICTION_SAMPLE: usize = 16;
+/// Frames of one direction compared to find a second capture of the same frame.
+const RECENT: usize = 4;
+/// A second capture of an equal datagram comes within this: interfaces of one host, or of two whose clocks agree. RPC over UDP
+/// waits at least 100 ms before it sends again.
+const TWICE_UDP_NS: i64 = 20_000_000;
+/// The same for a TCP segment, of which fast retransmission may send another after a round trip.
+const TWICE_TCP_NS: i64 = 1_000_000;
+/// The domain of addresses that are the same everywhere.
+pub const EVERYWHERE: u32 = u32::MAX;
+
+const TCP: u8 = 6;
+const FIN: u8 = 1;
+const SYN: u8 = 2;
+const RST: u8 = 4;
+const ACK: u8 = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct End {
+    ip: IpAddr,
+    port: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    low: End,
+    high: End,
+    transport: u8,
+    domain: u32,
+}
+
+/// One frame of a flow, as its headers tell it.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    pub src_port: u16,
+    pub dst_port: u16,
+    pub transport: u8,
+    pub ip_id: u32,
+    pub seq: u32,
+    pub ack: u32,
+    pub tcp_flags: u8,
+    pub payload: &'a [u8],
+    /// Length of the payload on the wire.
+    pub length: usize,
+    pub domain: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    mark: u64,
+    id: u32,
+    time: i64,
+}
+
+#[derive(Debug, Default)]
+struct Side {
+    stream: Stream,
+    isn: Option<u32>,
+    frames: u32,
+    bytes: u64,
+    retransmitted: u32,
+    out_of_order: u32,
+    cut_frames: u32,
+    fin: u16,
+    rst: u16,
+    calls: u32,
+    replies: u32,
+    last: i64,
+    loss: Option<i64>,
+    newest_id: Option<u16>,
+    recent: [Seen; RECENT],
+    next_recent: usize,
+}
+
+#[derive(Debug)]
+struct Flow {
+    id: u32,
+    key: Key,
+    address: [u32; 2],
+    client: Option<usize>,
+    sides: [Side; 2],
+    row: FlowRow,
+}
+
+/// Internet addresses by number, in the order of their first sight.
+#[derive(Default)]
+pub struct Addresses {
+    index: HashMap<(IpAddr, u32), u32>,
+    list: Vec<(IpAddr, u32)>,
+    taken: usize,
+}
+
+impl Addresses {
+    fn number(&mut self, ip: IpAddr, domain: u32) -> u32 {
+        let own = if ip.is_loopback() { domain } else { EVERYWHERE };
+        let next = self.list.len() as u32;
+        let number = *self.index.entry((ip, own)).or_insert(next);
+        if number == next {
+            self.list.push((ip, own));
+        }
+        number
+    }
+
+    /// The addresses that are new since the last call.
+    pub fn take_new(&mut self) -> &[(IpAddr, u32)] {
+        let first = std::mem::replace(&mut self.taken, self.list.len());
+        self.list.get(first..).unwrap_or_default()
+    }
+}
+
+#[derive(Default)]
+pub struct Flows {
+    pub addresses: Addresses,
+    pub rows: Rows,
+    index: HashMap<Key, u32>,
+    pool: Vec<Flow>,
+    ended: HashMap<u32, Box<Flow>>,
+    ended_order: VecDeque<u32>,
+    latest: Option<(Key, u32)>,
+    next_id: u32,
+    hand: usize,
+    stored: usize,
+    pub duplicates: u32,
+}
+
+/// A flow's records on their way to the exchanges.
+struct Conversation<'a> {
+    messages: &'a mut Messages,
+    path: Path,
+    calls: u32,
+    replies: u32,
+}
+
+impl Sink for Conversation<'_> {
+    fn keep(&mut self, head: &[u8]) -> usize {
+        self.messages.keep(&self.path, head)
+    }
+
+    fn record(&mut self, record: Record<'_>, oddities: &mut Oddities) {
+        match self.messages.record(self.path, &record, oddities) {
+            Some(Kind::Call) => self.calls += 1,
+            Some(Kind::Reply) => self.replies += 1,
+            None => {}
+        }
+    }
+
+    fn awaits(&self, xid: u32) -> bool {
+        self.messages.awaits(&self.path, xid)
+    }
+}
+
+impl Flows {
+    pub fn packet(&mut self, packet: &Packet<'_>, messages: &mut Messages, oddities: &mut Oddities) {
+        let source = End { ip: packet.src, port: packet.src_port };
+        let target = End { ip: packet.dst, port: packet.dst_port };
+        let side = usize::from((source.ip, source.port) > (target.ip, target.port));
+        let (low, high) = if side == 0 { (source, target) } else { (target, source) };
+        let domain = if low.ip.is_loopback() || high.ip.is_loopback() { packet.domain } else { EVERYWHERE };
+        let key = Key { low, high, transport: packet.transport, domain };
+        let place = oddities.place;
+        let mut at = self.find(key, packet, side, place, messages, oddities);
+        if packet.transport == TCP && packet.tcp_flags & SYN != 0 && self.is_new_connection(at, packet, side) {
+            self.end(at, flag::SUPERSEDED, messages, oddities);
+            at = self.create(key, place, messages, oddities);
+        }
+        let Some(flow) = self.pool.get_mut(at as usize) else { return };
+        flow.row.last = flow.row.last.max(place.time);
+        if flow.captured_before(packet, side, place.time) {
+            flow.row.duplicates += 1;
+            self.duplicates += 1;
+            return;
+        }
+        flow.count(packet, side, place.time);
+        let path = flow.path(side, at);
+        let mut sink = Conversation { messages, path, calls: 0, replies: 0 };
+        let mut room = MAX_STORED.saturating_sub(self.stored);
+        let before = room;
+        let outlet = &mut Outlet { sink: &mut sink, oddities, room: &mut room, place };
+        if packet.transport == TCP {
+            let twice = flow.tcp(packet, side, outlet);
+            self.duplicates += u32::from(twice);
+        } else {
+            flow.udp(packet, side, outlet);
+        }
+        self.stored = (self.stored + before).saturating_sub(room);
+    }
+
+    /// An ICMP error quoting a packet of this flow.
+    pub fn unreachable(&mut self, quoted: &Packet<'_>, code: u8, place: Place) {
+        let source = End { ip: quoted.src, port: quoted.src_port };
+        let target = End { ip: quoted.dst, port: quoted.dst_port };
+        let (low, high) = if (source.ip, source.port) > (target.ip, target.port) { (target, source) } else { (source, target) };
+        let domain = if low.ip.is_loopback() || high.ip.is_loopback() { quoted.domain } else { EVERYWHERE };
+        let at = self.index.get(&Key { low, high, transport: quoted.transport, domain });
+        let Some(flow) = at.and_then(|at| self.pool.get_mut(*at as usize)) else { return };
+        if flow.row.icmp == 0 {
+            (flow.row.icmp_frame, flow.row.icmp_time, flow.row.icmp_code) = (place.frame, place.time, code);
+        }
+        flow.row.icmp = flow.row.icmp.saturating_add(1);
+    }
+
+    /// The capture has ended: what waits for holes goes on without them.
+    pub fn finish_streams(&mut self, messages: &mut Messages, oddities: &mut Oddities) {
+        let here = oddities.place;
+        for at in 0..self.pool.len() {
+            if let Some(flow) = self.pool.get_mut(at) {
+                flow.finish_streams(at as u32, &mut self.stored, messages, oddities);
+            }
+        }
+        oddities.place = here;
+    }
+
+    /// Every flow leaves as a row.
+    pub fn finish_rows(&mut self) {
+        let ended = self.ended_order.drain(..).filter_map(|id| self.ended.remove(&id));
+        for flow in ended {
+            self.rows.push(flow.row());
+        }
+        for flow in self.pool.drain(..) {
+            self.rows.push(flow.row());
+        }
+        self.index.clear();
+        self.latest = None;
+    }
+
+    fn find(
+        &mut self,
+        key: Key,
+        packet: &Packet<'_>,
+        side: usize,
+        place: Place,
+        messages: &mut Messages,
+        oddities: &mut Oddities,
+    ) -> u32 {
+        if let Some((latest, at)) = self.latest
+            && latest == key
+        {
+            return at;
+        }
+        let at = match self.index.get(&key) {
+            Some(at) => *at,
+            None => {
+                let at = self.create(key, place, messages, oddities);
+                let low = self.addresses.number(key.low.ip, packet.domain);
+                let high = self.addresses.number(key.high.ip, packet.domain);
+                if let Some(flow) = self.pool.get_mut(at as usize) {
+                    flow.address = [low, high];
+                    flow.row.client = side as u32;
+                }
+                at
+            }
+        };
+        self.latest = Some((key, at));
+        at
+    }
+
+    fn is_new_connection(&self, at: u32, packet: &Packet<'_>, side: usize) -> bool {
+        let Some(flow) = self.pool.get(at as usize) else { return false };
+        let Some(own) = flow.sides.get(side) else { return false };
+        match own.isn {
+            Some(isn) => isn != packet.seq,
+            // Frames of the old connection were seen, but not its beginning.
+            None => own.frames > 0,
+        }
+    }
+
+    fn create(&mut self, key: Key, place: Place, messages: &mut Messages, oddities: &mut Oddities) -> u32 {
+        let address = self.index.get(&key).and_then(|at| self.pool.get(*at as usize)).map(|old| old.address);
+        let row = FlowRow {
+            transport: key.transport,
+            first: place.time,
+            last: place.time,
+            first_capture: place.capture,
+            first_frame: place.frame,
+            syn_time: NO_TIME,
+            syn_last: NO_TIME,
+            synack_time: NO_TIME,
+            rst_time: NO_TIME,
+            icmp_time: NO_TIME,
+            ..FlowRow::default()
+        };
+        let address = address.unwrap_or_default();
+        let flow = Flow { id: self.next_id, key, address, client: None, sides: Default::default(), row };
+        self.next_id = self.next_id.wrapping_add(1);
+        let at = match self.index.get(&key) {
+            Some(at) => *at,
+            None if self.pool.len() < MAX_FLOWS => self.pool.len() as u32,
+            None => self.evict(messages, oddities),
+        };
+        match self.pool.get_mut(at as usize) {
+            Some(slot) => *slot = flow,
+            None => self.pool.push(flow),
+        }
+        self.index.insert(key, at);
+        at
+    }
+
+    /// The flow at `at` is over; its place will be taken at once.
+    fn end(&mut self, at: u32, why: u16, messages: &mut Messages, oddities: &mut Oddities) {
+        let Some(flow) = self.pool.get_mut(at as usize) else { return };
+        let here = oddities.place;
+        flow.finish_streams(at, &mut self.stored, messages, oddities);
+        oddities.place = here;
+        flow.row.flags |= why;
+        let (id, key, address) = (flow.id, flow.key, flow.address);
+        let gone = Flow { id, key, address, client: None, sides: Default::default(), row: FlowRow::default() };
+        let gone = std::mem::replace(flow, gone);
+        self.ended.insert(id, Box::new(gone));
+        self.ended_order.push_back(id);
+        if self.ended_order.len() > MAX_ENDED
+            && let Some(oldest) = self.ended_order.pop_front().and_then(|id| self.ended.remove(&id))
+        {
+            self.rows.push(oldest.row());
+        }
+    }
+
+    fn evict(&mut self, messages: &mut Messages, oddities: &mut Oddities) -> u32 {
+        let count = self.pool.len();
+        let sample = (0..EVICTION_SAMPLE).map(|step| (self.hand + step) % count);
+        let oldest = sample.min_by_key(|at| self.pool.get(*at).map_or(i64::MAX, |flow| flow.row.last)).unwrap_or(0);
+        self.hand = (self.hand + EVICTION_SAMPLE) % count;
+        if let Some(flow) = self.pool.get(oldest) {
+            oddities.push("flow-evicted", u64::from(flow.id));
+            let key = flow.key;
+            self.index.remove(&key);
+            self.latest = None;
+        }
+        self.end(oldest as u32, flag::EVICTED, messages, oddities);
+        oldest as u32
+    }
+}
+
+impl Fates for Flows {
+    fn fate(&self, path: &Path) -> Option<Fate> {
+        let live = self.pool.get(path.slot as usize).filter(|flow| flow.id == path.flow);
+        let flow = live.or_else(|| self.ended.get(&path.flow).map(Box::as_ref))?;
+        let client = flow.sides.get(usize::from(path.side))?;
+        let server = flow.sides.get(1 - usize::from(path.side.min(1)))?;
+        let ended = flow.row.flags & (flag::SUPERSEDED | flag::EVICTED) != 0;
+        let unsynchronised = flow.key.transport == TCP && server.bytes > 0 && !server.stream.records.synchronised();
+        Some(Fate {
+            reply_side_frames: server.frames,
+            reply_side_last: server.last,
+            reply_side_loss: if unsynchronised { Some(server.last) } else { server.loss },
+            died: ended || client.rst + server.rst + client.fin + server.fin > 0,
+            acked: client.stream.acked,
+        })
+    }
+}
+
+impl Flow {
+    fn path(&self, side: usize, at: u32) -> Path {
+        let party = |side: usize| {
+            let end = if side == 0 { self.key.low } else { self.key.high };
+            let address = if side == 0 { self.address[0] } else { self.address[1] };
+            Party { address, port: end.port }
+        };
+        Path {
+            from: party(side),
+            to: party(1 - side.min(1)),
+            transport: self.key.transport,
+            flow: self.id,
+            slot: at,
+            side: side as u8,
+        }
+    }
+
+    /// Whether this very frame was captured a moment ago, on another interface.
+    fn captured_before(&mut self, packet: &Packet<'_>, side: usize, time: i64) -> bool {
+        let Some(own) = self.sides.get_mut(side) else { return false };
+        let mark = fingerprint(packet);
+        let at_once = if packet.transport == TCP { TWICE_TCP_NS } else { TWICE_UDP_NS };
+        // Empty segments with equal numbers are duplicate acknowledgements, which TCP means.
+        let repeatable = packet.length > 0 || packet.tcp_flags & (SYN | FIN) != 0;
+        let again = own.recent.iter().any(|seen| {
+            seen.mark == mark
+                && ((seen.id == packet.ip_id && packet.ip_id != 0)
+                    || (repeatable && time.saturating_sub(seen.time).saturating_abs() <= at_once))
+        });
+        if !again {
+            if let Some(slot) = own.recent.get_mut(own.next_recent) {
+                *slot = Seen { mark, id: packet.ip_id, time };
+            }
+            own.next_recent = (own.next_recent + 1) % RECENT;
+        }
+        again
+    }
+
+    fn count(&mut self, packet: &Packet<'_>, side: usize, time: i64) {
+        let Some(own) = self.sides.get_mut(side) else { return };
+        own.frames += 1;
+        own.bytes += packet.length as u64;
+        own.last = if own.frames == 1 { time } else { own.last.max(time) };
+        if packet.payload.len() < packet.length {
+            own.cut_frames += 1;
+            own.loss = Some(time);
+        }
+    }
+
+    fn udp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
+        let (length, place) = (packet.length, outlet.place);
+        if crate::rpc::parse(packet.payload, length).is_none() {
+            return;
+        }
+        let lost = packet.payload.len() < length;
+        outlet.sink.record(Record { data: packet.payload, length, lost, end: 0, place }, outlet.oddities);
+        self.note_records(side, outlet);
+    }
+
+    /// Returns whether the frame's data had been captured before.
+    fn tcp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) -> bool {
+        let other = 1 - side.min(1);
+        let mut twice = false;
+        if packet.tcp_flags & SYN != 0 {
+            self.handshake(packet, side, outlet.place);
+        }
+        if packet.tcp_flags & ACK != 0
+            && let Some(acknowledged) = self.sides.get_mut(other)
+        {
+            // The other stream's records go the other way.
+            let forth = outlet.sink.path;
+            outlet.sink.path = Path { from: forth.to, to: forth.from, side: other as u8, ..forth };
+            let lost = acknowledged.stream.lost_bytes;
+            acknowledged.stream.acknowledge(packet.ack, outlet);
+            if acknowledged.stream.lost_bytes > lost {
+                acknowledged.loss = Some(outlet.place.time);
+            }
+            outlet.sink.path = forth;
+            self.note_records(other, outlet);
+        }
+        if packet.length > 0
+            && let Some(own) = self.sides.get_mut(side)
+        {
+            let seq = packet.seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
+            let segment = Segment { seq, payload: packet.payload, length: packet.length };
+            let lost = own.stream.lost_bytes;
+            match own.stream.segment(segment, outlet) {
+                Order::InOrder => {}
+                Order::Ahead => own.out_of_order += 1,
+                Order::Old if own.identification_is_old(packet.ip_id) => twice = true,
+                Order::Old => own.retransmitted += 1,
+            }
+            if own.stream.lost_bytes > lost {
+                own.loss = Some(outlet.place.time);
+            }
+            self.note_records(side, outlet);
+        }
+        if twice {
+            self.row.duplicates += 1;
+        } else {
+            self.closing(packet, side, outlet);
+        }
+        twice
+    }
+
+    fn handshake(&mut self, packet: &Packet<'_>, side: usize, place: Place) {
+        let Some(own) = self.sides.get_mut(side) else { return };
+        if own.isn.is_none() {
+            own.isn = Some(packet.seq);
+            own.stream = Stream::new(Some(packet.seq.wrapping_add(1)));
+        }
+        let row = &mut self.row;
+        if packet.tcp_flags & ACK != 0 {
+            self.client = self.client.or(Some(1 - side.min(1)));
+            if row.synack == 0 {
+                (row.synack_frame, row.synack_time) = (place.frame, place.time);
+            }
+            row.synack = row.synack.saturating_add(1);
+        } else {
+            self.client = self.client.or(Some(side));
+            if row.syn == 0 {
+                (row.syn_frame, row.syn_time) = (place.frame, place.time);
+            }
+            row.syn = row.syn.saturating_add(1);
+            row.syn_last = row.syn_last.max(place.time);
+        }
+    }
+
+    fn closing(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
+        let Some(own) = self.sides.get_mut(side) else { return };
+        if packet.ip_id != 0 {
+            own.newest_id = Some(packet.ip_id as u16);
+        }
+        if packet.tcp_flags & FIN != 0 {
+            own.fin = own.fin.saturating_add(1);
+        }
+        if packet.tcp_flags & RST != 0 {
+            own.rst = own.rst.saturating_add(1);
+            if self.row.rst_frame == 0 {
+                let Place { capture, frame, time } = outlet.place;
+                (self.row.rst_capture, self.row.rst_frame, self.row.rst_time) = (capture, frame, time);
+            }
+        }
+    }
+
+    fn note_records(&mut self, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
+        let Some(own) = self.sides.get_mut(side) else { return };
+        own.calls += std::mem::take(&mut outlet.sink.calls);
+        own.replies += std::mem::take(&mut outlet.sink.replies);
+    }
+
+    fn finish_streams(&mut self, at: u32, stored: &mut usize, messages: &mut Messages, oddities: &mut Oddities) {
+        for side in 0..2 {
+            let path = self.path(side, at);
+            let Some(own) = self.sides.get_mut(side) else { continue };
+            let mut sink = Conversation { messages, path, calls: 0, replies: 0 };
+            let mut room = MAX_STORED.saturating_sub(*stored);
+            let before = room;
+            let place = oddities.place;
+            let lost = own.stream.lost_bytes;
+            let outlet = &mut Outlet { sink: &mut sink, oddities, room: &mut room, place };
+            own.stream.give_up_all(outlet);
+            if own.stream.lost_bytes > lost {
+                own.loss = Some(own.last);
+            }
+            self.note_records(side, outlet);
+            if let Some(own) = self.sides.get_mut(side) {
+                room += own.stream.records.release();
+            }
+            *stored = (*stored + before).saturating_sub(room);
+        }
+    }
+
+    fn row(&self) -> FlowRow {
+        let guess = || {
+            let [low, high] = &self.sides;
+            match (low.calls + high.replies).cmp(&(high.calls + low.replies)) {
+                std::cmp::Ordering::Greater => 0,
+                std::cmp::Ordering::Less => 1,
+                // `client` of the row holds the first sender until now.
+                std::cmp::Ordering::Equal => self.row.client as usize,
+            }
+        };
+        let client = self.client.unwrap_or_else(guess).min(1);
+        let [low, high] = &self.sides;
+        let (c, s) = if client == 0 { (low, high) } else { (high, low) };
+        let path = self.path(client, 0);
+        let rpc = c.calls + c.replies + s.calls + s.replies > 0;
+        FlowRow {
+            flow: self.id,
+            client: path.from.address,
+            client_port: path.from.port,
+            server: path.to.address,
+            server_port: path.to.port,
+            c_frames: c.frames,
+            c_bytes: c.bytes,
+            c_retransmitted: c.retransmitted,
+            c_out_of_order: c.out_of_order,
+            c_lost_bytes: c.stream.lost_bytes,
+            c_cut_frames: c.cut_frames,
+            c_fin: c.fin,
+            c_rst: c.rst,
+            c_calls: c.calls,
+            c_replies: c.replies,
+            c_last: if c.frames > 0 { c.last } else { NO_TIME },
+            s_frames: s.frames,
+            s_bytes: s.bytes,
+            s_retransmitted: s.retransmitted,
+            s_out_of_order: s.out_of_order,
+            s_lost_bytes: s.stream.lost_bytes,
+            s_cut_frames: s.cut_frames,
+            s_fin: s.fin,
+            s_rst: s.rst,
+            s_calls: s.calls,
+            s_replies: s.replies,
+            s_last: if s.frames > 0 { s.last } else { NO_TIME },
+            flags: self.row.flags | if rpc { flag::RPC } else { 0 },
+            ..self.row
+        }
+    }
+}
+
+impl Side {
+    /// A retransmission has a later identification than what was sent last; a second capture has an earlier one.
+    fn identification_is_old(&self, id: u32) -> bool {
+        let newest = self.newest_id.filter(|_| id != 0);
+        newest.is_some_and(|newest| (id as u16).wrapping_sub(newest) as i16 <= 0)
+    }
+}
+
+/// What two captures of one frame have in common and two frames have not.
+fn fingerprint(packet: &Packet<'_>) -> u64 {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let add = |sum: u64, value: u64| (sum ^ value).wrapping_mul(MIX).rotate_left(29);
+    if packet.transport == TCP {
+        let numbers = u64::from(packet.seq) << 32 | u64::from(packet.ack);
+        return add(add(MIX, numbers), (packet.length as u64) << 8 | u64::from(packet.tcp_flags));
+    }
+    let head = packet.payload.chunks_exact(8).take(32);
+    let words = head.map(|chunk| chunk.try_into().map_or(0, u64::from_be_bytes));
+    words.fold(add(MIX, packet.length as u64), add)
+}

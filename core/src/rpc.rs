@@ -1,0 +1,436 @@
+//! ONC RPC messages (RFC 5531): headers parsed in place, and records cut out of a TCP stream by their marks (section 11).
+//!
+//! [`Records`] takes a stream's bytes in order, in any pieces, and hands out each record once it is complete: as a slice of
+//! the segment where it lies whole in one, else from a small buffer that stores only as much as [`Sink::keep`] asks for, so
+//! that the data of READ and WRITE goes by uncopied. A stream whose beginning was not captured, or that lost bytes across a
+//! record's end, is scanned for the next record that proves itself by its header; known holes inside a record cost only that
+//! record's missing part. RPC is recognised by its header alone, on any port: lockd and statd have dynamic ones.
+
+use memchr::memmem;
+
+use crate::oddity::{Oddities, Place};
+
+/// Largest record believed. Linux's RPC_MAX payload is 1 MiB, other servers go to 4 MiB and COMPOUNDs a little beyond.
+pub const MAX_RECORD: usize = 16 << 20;
+/// Bytes of a record stored before its header is asked how much of it is worth keeping: header, both credentials (400 bytes
+/// each at most, RFC 5531 section 8.2), a handle and some arguments.
+pub const HEAD: usize = 1024;
+/// The most of one record that is ever stored: a READDIRPLUS or DUMP reply as long as servers make them.
+pub const MAX_KEEP: usize = 1 << 20;
+/// The most stored for all streams together: unfinished records and segments ahead of a hole.
+pub const MAX_STORED: usize = 64 << 20;
+/// Opaque authentication bodies are at most this long (RFC 5531 section 8.2).
+const MAX_AUTH: u32 = 400;
+/// A call's header up to its procedure, and the shortest whole call (NULL with AUTH_NONE).
+const CALL_FIXED: usize = 24;
+/// The shortest reply: MSG_DENIED with AUTH_ERROR.
+const SHORTEST_REPLY: usize = 20;
+
+const CALL: u32 = 0;
+const REPLY: u32 = 1;
+const RPC_VERSION: u32 = 2;
+/// Accepted and denied replies in one code: accept_stat as it is, then these.
+pub const RPC_MISMATCH: u8 = 16;
+pub const AUTH_ERROR: u8 = 32;
+/// The procedure, or program, that cannot be told.
+pub const UNKNOWN: u32 = u32::MAX;
+
+pub fn word(data: &[u8], at: usize) -> Option<u32> {
+    let bytes = data.get(at..at.checked_add(4)?)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Auth<'a> {
+    pub flavor: u32,
+    pub body: &'a [u8],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call<'a> {
+    pub xid: u32,
+    pub prog: u32,
+    pub vers: u32,
+    /// [`UNKNOWN`] where the capture cut it off.
+    pub proc: u32,
+    pub cred: Auth<'a>,
+    /// None where the capture cut the header.
+    pub args: Option<&'a [u8]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply<'a> {
+    pub xid: u32,
+    /// accept_stat, [`RPC_MISMATCH`], or [`AUTH_ERROR`] + auth_stat; None where the capture cut it off.
+    pub status: Option<u8>,
+    pub verf: Auth<'a>,
+    pub results: Option<&'a [u8]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    Call(Call<'a>),
+    Reply(Reply<'a>),
+}
+
+/// An authenticator and what follows it; `None` where the bytes end, an error where it cannot be one.
+fn auth(data: &[u8], at: usize) -> Result<Option<(Auth<'_>, usize)>, ()> {
+    let (Some(flavor), Some(length)) = (word(data, at), word(data, at + 4)) else { return Ok(None) };
+    if length > MAX_AUTH {
+        return Err(());
+    }
+    let start = at + 8;
+    let end = start + length as usize;
+    let next = start + (length as usize).next_multiple_of(4);
+    Ok(data.get(start..end).filter(|_| next <= data.len()).map(|body| (Auth { flavor, body }, next)))
+}
+
+/// Parses a message of which `data` is the captured part of `length` bytes. `None`: not an RPC message.
+pub fn parse(data: &[u8], length: usize) -> Option<Message<'_>> {
+    let cut = data.len() < length;
+    let xid = word(data, 0)?;
+    match word(data, 4)? {
+        CALL => parse_call(data, xid, cut).map(Message::Call),
+        REPLY if length >= SHORTEST_REPLY => parse_reply(data, xid, cut).map(Message::Reply),
+        _ => None,
+    }
+}
+
+fn parse_call(data: &[u8], xid: u32, cut: bool) -> Option<Call<'_>> {
+    if word(data, 8)? != RPC_VERSION {
+        return None;
+    }
+    let (prog, vers) = (word(data, 12)?, word(data, 16)?);
+    let Some(proc) = word(data, 20) else {
+        return cut.then_some(Call { xid, prog, vers, proc: UNKNOWN, cred: Auth::default(), args: None });
+    };
+    let mut call = Call { xid, prog, vers, proc, cred: Auth::default(), args: None };
+    let Some((cred, next)) = auth(data, CALL_FIXED).ok()? else { return cut.then_some(call) };
+    call.cred = cred;
+    let Some((_verf, next)) = auth(data, next).ok()? else { return cut.then_some(call) };
+    call.args = data.get(next..);
+    Some(call)
+}
+
+fn parse_reply(data: &[u8], xid: u32, cut: bool) -> Option<Reply<'_>> {
+    let mut reply = Reply { xid, status: None, verf: Auth::default(), results: None };
+    match word(data, 8) {
+        None => return cut.then_some(reply),
+        Some(0) => {}
+        Some(1) => return parse_denied(data, reply, cut),
+        Some(_) => return None,
+    }
+    let Some((verf, next)) = auth(data, 12).ok()? else { return cut.then_some(reply) };
+    reply.verf = verf;
+    match word(data, next) {
+        None => return cut.then_some(reply),
+        Some(status @ 0..=5) => reply.status = Some(status as u8),
+        Some(_) => return None,
+    }
+    reply.results = data.get(next + 4..);
+    Some(reply)
+}
+
+/// A denied reply has no verifier (RFC 5531 section 9).
+fn parse_denied<'a>(data: &'a [u8], mut reply: Reply<'a>, cut: bool) -> Option<Reply<'a>> {
+    match (word(data, 12), word(data, 16)) {
+        (Some(0), _) => reply.status = Some(RPC_MISMATCH),
+        (Some(1), Some(stat @ 0..=31)) => reply.status = Some(AUTH_ERROR + stat as u8),
+        (None | Some(1), None) if cut => {}
+        _ => return None,
+    }
+    Some(reply)
+}
+
+/// Where records go.
+pub trait Sink {
+    /// How many bytes of this record are worth storing, told from its first [`HEAD`] bytes.
+    fn keep(&mut self, head: &[u8]) -> usize;
+    /// A record is complete. `data` may be shorter than `length`: bulk data skipped, or bytes not captured (`lost`). `end` is
+    /// the sequence number after it.
+    fn record(&mut self, record: Record<'_>, oddities: &mut Oddities);
+    /// Whether a call with this xid is waiting for its reply on this connection.
+    fn awaits(&self, xid: u32) -> bool;
+}
+
+/// What a stream works with: where its records go, where it stands, and the room left of [`MAX_STORED`].
+pub struct Outlet<'a, S> {
+    pub sink: &'a mut S,
+    pub oddities: &'a mut Oddities,
+    pub room: &'a mut usize,
+    pub place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    pub data: &'a [u8],
+    pub length: usize,
+    pub lost: bool,
+    pub end: u32,
+    pub place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing proved yet, and the beginning was not seen.
+    Scanning,
+    /// At a record mark, of which so many bytes are in `mark`.
+    Mark(usize),
+    Fragment {
+        remaining: usize,
+        last: bool,
+    },
+    /// The connection's first bytes were seen and are no RPC record.
+    Foreign,
+}
+
+#[derive(Debug)]
+pub struct Records {
+    state: State,
+    mark: [u8; 4],
+    head: Vec<u8>,
+    /// Length of the record so far, stored or not.
+    length: usize,
+    keep: usize,
+    asked: bool,
+    lost: bool,
+    pub proved: bool,
+}
+
+impl Records {
+    /// `from_start`: the stream's first byte is known, so that it must begin with a record.
+    pub fn new(from_start: bool) -> Self {
+        let state = if from_start { State::Mark(0) } else { State::Scanning };
+        Records {
+            state,
+            mark: [0; 4],
+            head: Vec::new(),
+            length: 0,
+            keep: HEAD,
+            asked: false,
+            lost: false,
+            proved: false,
+        }
+    }
+
+    /// In the middle of nothing: what comes next cannot be attributed.
+    pub fn synchronised(&self) -> bool {
+        matches!(self.state, State::Mark(_) | State::Fragment { .. })
+    }
+
+    pub fn foreign(&self) -> bool {
+        self.state == State::Foreign
+    }
+
+    /// Drops an unfinished record, which will not be finished, and returns the room it took.
+    pub fn release(&mut self) -> usize {
+        let mut room = 0;
+        self.restart(&mut room);
+        room
+    }
+
+    /// Takes the next bytes of the stream, which begin at sequence number `seq`.
+    pub fn push<S: Sink>(&mut self, mut data: &[u8], mut seq: u32, outlet: &mut Outlet<'_, S>) {
+        while !data.is_empty() {
+            let used = match self.state {
+                State::Foreign => return,
+                State::Scanning => match find_record(data, outlet.sink) {
+                    Some(at) => {
+                        self.state = State::Mark(0);
+                        at
+                    }
+                    None => return,
+                },
+                State::Mark(0) if self.length == 0 => match self.whole(data, seq, outlet) {
+                    Some(used) => used,
+                    None => self.take_mark(data, 0, seq, outlet),
+                },
+                State::Mark(have) => self.take_mark(data, have, seq, outlet),
+                State::Fragment { remaining, last } => {
+                    let used = remaining.min(data.len());
+                    self.store(data.get(..used).unwrap_or_default(), outlet);
+                    self.advance(used, remaining, last, seq, outlet);
+                    used
+                }
+            };
+            data = data.get(used..).unwrap_or_default();
+            seq = seq.wrapping_add(used as u32);
+        }
+    }
+
+    /// `size` bytes of the stream are not in the capture.
+    pub fn hole<S: Sink>(&mut self, size: usize, seq: u32, outlet: &mut Outlet<'_, S>) {
+        match self.state {
+            State::Foreign | State::Scanning => {}
+            State::Mark(_) => self.restart(outlet.room),
+            State::Fragment { remaining, last } => {
+                self.keep = self.head.len();
+                self.asked = true;
+                self.lost = true;
+                let inside = size.min(remaining);
+                self.advance(inside, remaining, last, seq, outlet);
+                if size > inside {
+                    self.restart(outlet.room);
+                }
+            }
+        }
+    }
+
+    /// The usual case: mark, one fragment and nothing missing, all within this piece. Handed out without a copy.
+    fn whole<S: Sink>(&mut self, data: &[u8], seq: u32, outlet: &mut Outlet<'_, S>) -> Option<usize> {
+        let mark = word(data, 0)?;
+        let length = (mark & 0x7fff_ffff) as usize;
+        let record = data.get(4..4 + length).filter(|_| mark >> 31 == 1 && (SHORTEST_REPLY..=MAX_RECORD).contains(&length))?;
+        if !self.proved && parse(record, length).is_none() {
+            return None;
+        }
+        self.proved = true;
+        let end = seq.wrapping_add(4 + length as u32);
+        let place = outlet.place;
+        outlet.sink.record(Record { data: record, length, lost: false, end, place }, outlet.oddities);
+        Some(4 + length)
+    }
+
+    fn take_mark<S: Sink>(&mut self, data: &[u8], have: usize, seq: u32, outlet: &mut Outlet<'_, S>) -> usize {
+        let used = (4 - have).min(data.len());
+        for (to, from) in self.mark.iter_mut().skip(have).zip(data) {
+            *to = *from;
+        }
+        if have + used < 4 {
+            self.state = State::Mark(have + used);
+            return used;
+        }
+        let mark = u32::from_be_bytes(self.mark);
+        let (last, size) = (mark >> 31 == 1, (mark & 0x7fff_ffff) as usize);
+        let length = self.length + size;
+        if length > MAX_RECORD || (last && length < SHORTEST_REPLY) {
+            self.refuse(mark, outlet);
+            return used;
+        }
+        self.state = State::Fragment { remaining: size, last };
+        if size == 0 {
+            self.advance(0, 0, last, seq.wrapping_add(used as u32), outlet);
+        }
+        used
+    }
+
+    /// What stands here is no record: a stream that never proved itself is not RPC, one that did is out of step.
+    fn refuse<S>(&mut self, mark: u32, outlet: &mut Outlet<'_, S>) {
+        self.restart(outlet.room);
+        if self.proved {
+            outlet.oddities.push("record-mark", u64::from(mark));
+        } else {
+            self.state = State::Foreign;
+        }
+    }
+
+    fn store<S: Sink>(&mut self, data: &[u8], outlet: &mut Outlet<'_, S>) {
+        let mut rest = data;
+        while !rest.is_empty() {
+            if self.head.len() >= self.keep {
+                if self.asked {
+                    return;
+                }
+                self.asked = true;
+                self.keep = outlet.sink.keep(&self.head).clamp(HEAD, MAX_KEEP);
+                continue;
+            }
+            let take = rest.len().min(self.keep - self.head.len());
+            if take > *outlet.room {
+                outlet.oddities.push("memory-limit", MAX_STORED as u64);
+                (self.keep, self.asked, self.lost) = (self.head.len(), true, true);
+                return;
+            }
+            *outlet.room -= take;
+            let (now, later) = rest.split_at(take);
+            self.head.extend_from_slice(now);
+            rest = later;
+        }
+    }
+
+    /// `used` bytes of the fragment went by, the first at sequence number `seq`; the record may be complete now.
+    fn advance<S: Sink>(&mut self, used: usize, remaining: usize, last: bool, seq: u32, outlet: &mut Outlet<'_, S>) {
+        self.length += used;
+        if used < remaining {
+            self.state = State::Fragment { remaining: remaining - used, last };
+            return;
+        }
+        self.state = State::Mark(0);
+        if !last {
+            return;
+        }
+        *outlet.room += self.head.len();
+        let head = std::mem::take(&mut self.head);
+        let (length, lost) = (self.length, self.lost);
+        self.forget();
+        if !self.proved && parse(&head, length).is_none() {
+            self.state = State::Foreign;
+            return;
+        }
+        self.proved = true;
+        let end = seq.wrapping_add(used as u32);
+        let place = outlet.place;
+        outlet.sink.record(Record { data: &head, length, lost, end, place }, outlet.oddities);
+        if head.capacity() <= 4 * HEAD {
+            self.head = head;
+            self.head.clear();
+        }
+    }
+
+    fn forget(&mut self) {
+        self.head.clear();
+        (self.length, self.keep, self.asked, self.lost) = (0, HEAD, false, false);
+    }
+
+    fn restart(&mut self, room: &mut usize) {
+        *room += self.head.len();
+        self.forget();
+        self.state = State::Scanning;
+    }
+}
+
+/// The first record in `data` that proves itself: a call by its header, a reply by its header and a second sign.
+fn find_record(data: &[u8], sink: &impl Sink) -> Option<usize> {
+    // msg_type and rpcvers of a call; msg_type and reply_stat of an accepted reply. Both stand 8 bytes after the record mark.
+    const CALL_SIGN: [u8; 8] = [0, 0, 0, 0, 0, 0, 0, 2];
+    const REPLY_SIGN: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 0];
+    let proved = |at: &usize| proves_itself(data, *at, sink);
+    let first = |sign: &[u8]| memmem::find_iter(data, sign).filter_map(|at| at.checked_sub(8)).find(&proved);
+    match (first(&CALL_SIGN), first(&REPLY_SIGN)) {
+        (Some(call), Some(reply)) => Some(call.min(reply)),
+        (call, reply) => call.or(reply),
+    }
+}
+
+fn proves_itself(data: &[u8], at: usize, sink: &impl Sink) -> bool {
+    let Some(length) = mark_at(data, at) else { return false };
+    let start = at + 4;
+    let end = start + length;
+    let captured = data.get(start..end.min(data.len())).unwrap_or_default();
+    match parse(captured, length) {
+        None => false,
+        Some(Message::Call(call)) => plausible_call(&call),
+        Some(Message::Reply(reply)) => {
+            sink.awaits(reply.xid)
+                || end == data.len()
+                || (mark_at(data, end).is_some() && word(data, end + 8).is_none_or(|kind| kind <= REPLY))
+        }
+    }
+}
+
+fn mark_at(data: &[u8], at: usize) -> Option<usize> {
+    let length = (word(data, at)? & 0x7fff_ffff) as usize;
+    (SHORTEST_REPLY..=MAX_RECORD).contains(&length).then_some(length)
+}
+
+/// In mid-stream more is asked of a call than its version: numbers such as the registry gives (RFC 5531 section 8.4).
+fn plausible_call(call: &Call<'_>) -> bool {
+    const HIGHEST_PROGRAM: u32 = 0x6000_0000;
+    const HIGHEST_VERSION: u32 = 1 << 16;
+    const HIGHEST_FLAVOR: u32 = 400_000;
+    call.prog != 0
+        && call.prog < HIGHEST_PROGRAM
+        && call.vers < HIGHEST_VERSION
+        && (call.proc < HIGHEST_VERSION || call.proc == UNKNOWN)
+        && call.cred.flavor < HIGHEST_FLAVOR
+}

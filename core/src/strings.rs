@@ -1,0 +1,59 @@
+//! Byte strings of message bodies (handles, names, owners), each stored once and known by its number. One pool serves every
+//! column, so that a handle in a LOCK and the same handle in a LOOKUP have the same number.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+/// Distinct strings kept; a server of a million files in one capture is beyond any seen.
+pub const MAX_STRINGS: usize = 1 << 20;
+/// Bytes kept of them all: handles are at most 64 bytes, netobjs 1024.
+pub const MAX_BYTES: usize = 48 << 20;
+/// The number of a string that found no room.
+pub const NONE: u32 = u32::MAX;
+
+#[derive(Default)]
+pub struct Strings {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    taken: usize,
+}
+
+impl Strings {
+    pub fn get(&self, number: u32) -> Option<&[u8]> {
+        span(&self.ends, number).and_then(|span| self.bytes.get(span))
+    }
+
+    /// The number of `value`, or None when the pool is full.
+    pub fn intern(&mut self, value: &[u8]) -> Option<u32> {
+        let hash = self.hasher.hash_one(value);
+        let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
+        let stored = |number: &u32| span(ends, *number).and_then(|span| bytes.get(span)).unwrap_or_default();
+        if let Some(number) = self.index.find(hash, |number| stored(number) == value) {
+            return Some(*number);
+        }
+        if self.ends.len() >= MAX_STRINGS || self.bytes.len() + value.len() > MAX_BYTES {
+            return None;
+        }
+        let number = self.ends.len() as u32;
+        self.index.insert_unique(hash, number, |number| hasher.hash_one(stored(number)));
+        self.bytes.extend_from_slice(value);
+        self.ends.push(self.bytes.len());
+        Some(number)
+    }
+
+    /// The strings that are new since the last call.
+    pub fn take_new(&mut self) -> Vec<&[u8]> {
+        let first = std::mem::replace(&mut self.taken, self.ends.len());
+        (first..self.ends.len()).filter_map(|number| self.get(number as u32)).collect()
+    }
+}
+
+fn span(ends: &[usize], number: u32) -> Option<std::ops::Range<usize>> {
+    let index = number as usize;
+    let end = *ends.get(index)?;
+    let start = index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    Some(start..end)
+}

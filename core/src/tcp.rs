@@ -1,0 +1,230 @@
+//! TCP reassembly (RFC 9293): one direction of a connection becomes a stream of bytes in order, cut into records as it goes.
+//!
+//! A segment in order is handed on in place. One ahead of a hole waits; when the hole is filled, what waited goes on as of the
+//! filling frame, since only then could the receiver read it. A hole that the other side acknowledges was lost by the capture
+//! and not by the network: it is given up after a little patience, as it is when the room for waiting segments ends, and the
+//! records resume behind it. Bytes that the snaplen cut off are a hole known at once. Sequence numbers are compared modulo
+//! 2^32; a jump beyond any window is a break in the capture.
+
+use std::collections::VecDeque;
+
+use crate::oddity::Place;
+use crate::rpc::{MAX_RECORD, Outlet, Records, Sink};
+
+/// Bytes waiting ahead of one hole: the largest usual receive window (Linux's tcp_rmem maximum is 6 MiB).
+const MAX_WAITING: usize = 6 << 20;
+/// Segments waiting ahead of one hole: the same in segments of the smallest usual size.
+const MAX_WAITING_SEGMENTS: usize = 4096;
+/// Frames of the connection seen after an acknowledgement of bytes that were not captured, before they are given up: several
+/// processors, or several interfaces, may write a handful of frames out of order.
+const PATIENCE: u32 = 16;
+/// The widest window that TCP can offer (RFC 7323 section 2.3). What lies further off is another place in the stream.
+const WINDOW: i32 = 1 << 30;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Segment<'a> {
+    pub seq: u32,
+    pub payload: &'a [u8],
+    /// Length on the wire; longer than `payload` where the snaplen cut it.
+    pub length: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    seq: u32,
+    data: Vec<u8>,
+    length: usize,
+    place: Place,
+}
+
+/// What a segment turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    InOrder,
+    Ahead,
+    /// All of it had been seen before.
+    Old,
+}
+
+#[derive(Debug)]
+pub struct Stream {
+    next: Option<u32>,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    patience: u32,
+    /// The highest acknowledgement of the other side.
+    pub acked: Option<u32>,
+    pub lost_bytes: u64,
+    pub records: Records,
+}
+
+fn distance(from: u32, to: u32) -> i32 {
+    to.wrapping_sub(from) as i32
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Stream::new(None)
+    }
+}
+
+impl Stream {
+    /// `first`: the sequence number of the first byte, where the SYN was seen.
+    pub fn new(first: Option<u32>) -> Self {
+        Stream {
+            next: first,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            patience: 0,
+            acked: None,
+            lost_bytes: 0,
+            records: Records::new(first.is_some()),
+        }
+    }
+
+    pub fn segment<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) -> Order {
+        let next = *self.next.get_or_insert(segment.seq);
+        let ahead = distance(next, segment.seq);
+        if ahead == 0 && self.waiting.is_empty() {
+            self.deliver(segment, outlet);
+            return Order::InOrder;
+        }
+        if ahead.checked_abs().is_none_or(|far| far > WINDOW) {
+            self.give_up_all(outlet);
+            self.records.hole(MAX_RECORD, next, outlet);
+            self.next = Some(segment.seq);
+            self.deliver(segment, outlet);
+            return Order::InOrder;
+        }
+        if ahead > 0 {
+            self.wait(segment, outlet);
+            self.run_out_of_patience(outlet);
+            return Order::Ahead;
+        }
+        self.overlap(segment, ahead.unsigned_abs() as usize, outlet)
+    }
+
+    /// The other side acknowledged everything before `ack`.
+    pub fn acknowledge<S: Sink>(&mut self, ack: u32, outlet: &mut Outlet<'_, S>) {
+        if self.acked.is_none_or(|acked| distance(acked, ack) > 0) {
+            self.acked = Some(ack);
+        }
+        if !self.waiting.is_empty() {
+            self.run_out_of_patience(outlet);
+        }
+    }
+
+    /// The stream has ended, or the capture has: what waits will wait no longer.
+    pub fn give_up_all<S: Sink>(&mut self, outlet: &mut Outlet<'_, S>) {
+        while !self.waiting.is_empty() {
+            self.give_up(outlet);
+        }
+    }
+
+    /// Begins at or before `next`: hands on what is new of it, then whatever it made contiguous.
+    fn overlap<S: Sink>(&mut self, segment: Segment<'_>, old: usize, outlet: &mut Outlet<'_, S>) -> Order {
+        if segment.length <= old && segment.length > 0 {
+            return Order::Old;
+        }
+        let payload = segment.payload.get(old..).unwrap_or_default();
+        let seq = segment.seq.wrapping_add(old as u32);
+        self.deliver(Segment { seq, payload, length: segment.length - old.min(segment.length) }, outlet);
+        let place = outlet.place;
+        self.resume(place, outlet);
+        Order::InOrder
+    }
+
+    fn deliver<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) {
+        let captured = segment.payload.len().min(segment.length);
+        self.next = Some(segment.seq.wrapping_add(segment.length as u32));
+        self.records.push(segment.payload.get(..captured).unwrap_or_default(), segment.seq, outlet);
+        if captured < segment.length {
+            let at = segment.seq.wrapping_add(captured as u32);
+            self.records.hole(segment.length - captured, at, outlet);
+        }
+    }
+
+    fn wait<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) {
+        if segment.length == 0 || self.records.foreign() {
+            return;
+        }
+        let size = segment.payload.len();
+        while !self.waiting.is_empty()
+            && (size > *outlet.room
+                || self.waiting_bytes + size > MAX_WAITING
+                || self.waiting.len() >= MAX_WAITING_SEGMENTS)
+        {
+            self.give_up(outlet);
+        }
+        let Some(next) = self.next else { return };
+        if size > *outlet.room || distance(next, segment.seq) < 0 {
+            return;
+        }
+        if self.waiting.is_empty() {
+            self.patience = PATIENCE;
+        }
+        let place = outlet.place;
+        let key = |waiting: &Waiting| distance(next, waiting.seq);
+        let index = self.waiting.partition_point(|waiting| key(waiting) < distance(next, segment.seq));
+        if self.waiting.get(index).is_some_and(|same| same.seq == segment.seq && same.length >= segment.length) {
+            return;
+        }
+        *outlet.room -= size;
+        self.waiting_bytes += size;
+        let data = segment.payload.to_vec();
+        self.waiting.insert(index, Waiting { seq: segment.seq, data, length: segment.length, place });
+    }
+
+    /// Hands on what waits and has become contiguous, each record as of the latest frame it needed: from `filled` on.
+    fn resume<S: Sink>(&mut self, mut filled: Place, outlet: &mut Outlet<'_, S>) {
+        while let Some(next) = self.next {
+            let Some(first) = self.waiting.front() else { return };
+            let ahead = distance(next, first.seq);
+            if ahead > 0 {
+                self.patience = PATIENCE;
+                return;
+            }
+            let Some(waiting) = self.waiting.pop_front() else { return };
+            *outlet.room += waiting.data.len();
+            self.waiting_bytes -= waiting.data.len();
+            let old = ahead.unsigned_abs() as usize;
+            if waiting.length <= old {
+                continue;
+            }
+            let payload = waiting.data.get(old..).unwrap_or_default();
+            if waiting.place > filled {
+                filled = waiting.place;
+            }
+            let here = std::mem::replace(&mut outlet.place, filled);
+            self.deliver(Segment { seq: next, payload, length: waiting.length - old }, outlet);
+            outlet.place = here;
+        }
+    }
+
+    /// A hole whose bytes the other side acknowledged cannot be filled any more but by frames written out of order.
+    fn run_out_of_patience<S: Sink>(&mut self, outlet: &mut Outlet<'_, S>) {
+        while let (Some(first), Some(acked)) = (self.waiting.front(), self.acked) {
+            if distance(first.seq, acked) < 0 {
+                return;
+            }
+            if self.patience > 0 {
+                self.patience -= 1;
+                return;
+            }
+            self.give_up(outlet);
+        }
+    }
+
+    fn give_up<S: Sink>(&mut self, outlet: &mut Outlet<'_, S>) {
+        let (Some(next), Some(first)) = (self.next, self.waiting.front()) else { return };
+        let (hole, place) = (distance(next, first.seq).max(0) as usize, first.place);
+        if hole > 0 {
+            self.lost_bytes += hole as u64;
+            let here = std::mem::replace(&mut outlet.place, place);
+            self.records.hole(hole, next, outlet);
+            outlet.place = here;
+            self.next = Some(next.wrapping_add(hole as u32));
+        }
+        self.resume(place, outlet);
+    }
+}

@@ -1,0 +1,480 @@
+//! XDR (RFC 4506) by layout: a flat list of operations, compiled from a declaration outside this crate, run over a message
+//! body and appending to typed columns.
+//!
+//! Targets point forward only, items take at least four bytes, so that a run ends with the body. A body shorter than its
+//! layout leaves the rest null: cut where the capture is to blame, an oddity where the message is. Values that a declaration
+//! does not know are kept and reported.
+
+use hashbrown::HashMap;
+
+use crate::oddity::Oddities;
+use crate::rpc::word;
+use crate::strings::{NONE, Strings};
+
+/// Rows of child tables that one message may add: a READDIRPLUS reply of 1 MiB holds fewer than 10,000 entries.
+const MAX_ITEMS: u32 = 65_536;
+/// Nesting of lists; protocols here have two.
+const MAX_DEPTH: usize = 8;
+
+pub type Column = Option<usize>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    End,
+    Int32 { column: Column },
+    Int64 { column: Column },
+    Bool { column: Column },
+    Enum { column: Column, values: Vec<u32> },
+    Opaque { column: Column, max: usize },
+    Fixed { column: Column, size: usize },
+    Data { column: Column, max: usize },
+    Union { column: Column, default: Option<usize>, arms: Vec<(u32, usize)> },
+    Jump { target: usize },
+    Optional { absent: usize },
+    Array { table: Option<usize>, max: u32, after: usize },
+    List { table: Option<usize>, after: usize },
+    ItemEnd,
+    FixedArray { table: Option<usize>, size: u32, after: usize },
+    Status,
+    Done,
+}
+
+/// An operation as the declaration's compiler writes it: code, three numbers, and the pairs of a union or values of an enum.
+pub type RawOp = (u8, i64, i64, i64, Vec<(i64, i64)>);
+
+#[derive(Clone, Debug)]
+pub struct Layout {
+    pub table: Option<usize>,
+    pub keep: usize,
+    ops: Vec<Op>,
+}
+
+impl Layout {
+    /// Checks every operand once, so that running needs no trust. The error names the operation.
+    pub fn new(ops: &[RawOp], table: Option<usize>, keep: usize, tables: &[Table]) -> Result<Layout, String> {
+        let mut children = vec![table];
+        let mut checked = Vec::with_capacity(ops.len());
+        for (at, raw) in ops.iter().enumerate() {
+            let op = Check { at, count: ops.len(), tables, table: children.last().copied().flatten() }.op(raw)?;
+            match &op {
+                Op::Array { table, .. } | Op::List { table, .. } | Op::FixedArray { table, .. } => children.push(*table),
+                Op::ItemEnd if children.len() > 1 => drop(children.pop()),
+                Op::ItemEnd => return Err(format!("operation {at} ends an item that was not begun")),
+                _ => {}
+            }
+            if children.len() > MAX_DEPTH {
+                return Err(format!("operation {at} nests lists too deep"));
+            }
+            checked.push(op);
+        }
+        Ok(Layout { table, keep, ops: checked })
+    }
+}
+
+struct Check<'a> {
+    at: usize,
+    count: usize,
+    tables: &'a [Table],
+    table: Option<usize>,
+}
+
+impl Check<'_> {
+    fn op(&self, (code, a, b, c, pairs): &RawOp) -> Result<Op, String> {
+        use Kind::{Bool, Bytes};
+        const INTEGERS: [Kind; 4] = [Kind::U32, Kind::I32, Kind::U64, Kind::I64];
+        Ok(match code {
+            0 => Op::End,
+            1 => Op::Int32 { column: self.column(*a, &INTEGERS)? },
+            2 => Op::Int64 { column: self.column(*a, &INTEGERS)? },
+            3 => Op::Bool { column: self.column(*a, &[Bool])? },
+            4 => {
+                let mut values: Vec<u32> = pairs.iter().map(|(value, _)| *value as u32).collect();
+                values.sort_unstable();
+                Op::Enum { column: self.column(*a, &INTEGERS)?, values }
+            }
+            5 => Op::Opaque { column: self.column(*a, &[Bytes])?, max: self.size(*b)? },
+            6 => Op::Fixed { column: self.column(*a, &[Bytes])?, size: self.size(*b)? },
+            7 => Op::Data { column: self.column(*a, &INTEGERS)?, max: self.size(*b)? },
+            8 => {
+                let arm = |(value, target): &(i64, i64)| Ok((*value as u32, self.target(*target)?));
+                let arms = pairs.iter().map(arm).collect::<Result<_, String>>()?;
+                let default = if *c < 0 { None } else { Some(self.target(*c)?) };
+                Op::Union { column: self.column(*a, &[INTEGERS.as_slice(), &[Bool]].concat())?, default, arms }
+            }
+            9 => Op::Jump { target: self.target(*a)? },
+            10 => Op::Optional { absent: self.target(*a)? },
+            11 => Op::Array { table: self.child(*a)?, max: self.size(*b)? as u32, after: self.target(*c)? },
+            12 => Op::List { table: self.child(*a)?, after: self.target(*c)? },
+            13 => Op::ItemEnd,
+            14 => Op::FixedArray { table: self.child(*a)?, size: self.size(*b)? as u32, after: self.target(*c)? },
+            15 => Op::Status,
+            16 => Op::Done,
+            _ => return Err(format!("operation {} has the unknown code {code}", self.at)),
+        })
+    }
+
+    fn target(&self, target: i64) -> Result<usize, String> {
+        let inside = usize::try_from(target).ok().filter(|target| *target > self.at && *target <= self.count);
+        inside.ok_or_else(|| format!("operation {} jumps to {target}, which is not further on", self.at))
+    }
+
+    fn size(&self, size: i64) -> Result<usize, String> {
+        u32::try_from(size).map(|size| size as usize).map_err(|_| format!("operation {} has the size {size}", self.at))
+    }
+
+    fn child(&self, table: i64) -> Result<Option<usize>, String> {
+        let Ok(index) = usize::try_from(table) else { return Ok(None) };
+        let known = self.tables.get(index).map(|_| Some(index));
+        known.ok_or_else(|| format!("operation {} names table {table}, which is not declared", self.at))
+    }
+
+    fn column(&self, column: i64, kinds: &[Kind]) -> Result<Column, String> {
+        let Ok(index) = usize::try_from(column) else { return Ok(None) };
+        let found = self.table.and_then(|table| self.tables.get(table)).and_then(|table| table.columns.get(index));
+        match found {
+            Some(column) if kinds.contains(&column.kind) => Ok(Some(index)),
+            Some(column) => Err(format!("operation {} cannot fill column {} of kind {:?}", self.at, column.name, column.kind)),
+            None => Err(format!("operation {} names column {index}, which its table has not", self.at)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    U32,
+    I32,
+    U64,
+    I64,
+    Bool,
+    /// A number into [`Strings`].
+    Bytes,
+}
+
+impl Kind {
+    pub fn named(name: &str) -> Option<Kind> {
+        const NAMES: [(&str, Kind); 6] = [
+            ("u32", Kind::U32),
+            ("i32", Kind::I32),
+            ("u64", Kind::U64),
+            ("i64", Kind::I64),
+            ("bool", Kind::Bool),
+            ("bytes", Kind::Bytes),
+        ];
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Values {
+    Narrow(Vec<u32>),
+    Wide(Vec<u64>),
+}
+
+/// Values as they stand on the wire, widened to the column; the kind says how they are to be read.
+#[derive(Clone, Debug)]
+pub struct ColumnData {
+    pub name: String,
+    pub kind: Kind,
+    pub values: Values,
+    pub valid: Vec<bool>,
+}
+
+impl ColumnData {
+    fn new(name: &str, kind: Kind) -> Self {
+        let values = match kind {
+            Kind::U64 | Kind::I64 => Values::Wide(Vec::new()),
+            _ => Values::Narrow(Vec::new()),
+        };
+        ColumnData { name: name.to_owned(), kind, values, valid: Vec::new() }
+    }
+
+    fn open(&mut self) {
+        self.valid.push(false);
+        match &mut self.values {
+            Values::Narrow(values) => values.push(0),
+            Values::Wide(values) => values.push(0),
+        }
+    }
+
+    fn set(&mut self, row: usize, value: u64) {
+        match &mut self.values {
+            Values::Narrow(values) => values.get_mut(row).map(|slot| *slot = value as u32),
+            Values::Wide(values) => values.get_mut(row).map(|slot| *slot = value),
+        };
+        if let Some(valid) = self.valid.get_mut(row) {
+            *valid = true;
+        }
+    }
+}
+
+/// Where a row belongs: the exchange, which of its replies, the frame, and for a child table the item's place in its list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    pub exchange: u32,
+    pub copy: u16,
+    pub frame: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub name: String,
+    pub columns: Vec<ColumnData>,
+    pub owners: Vec<Owner>,
+    pub indices: Vec<u32>,
+}
+
+impl Table {
+    pub fn new(name: &str, columns: &[(String, Kind)]) -> Self {
+        let columns = columns.iter().map(|(name, kind)| ColumnData::new(name, *kind)).collect();
+        Table { name: name.to_owned(), columns, owners: Vec::new(), indices: Vec::new() }
+    }
+
+    fn open(&mut self, owner: Owner, index: u32) -> usize {
+        self.owners.push(owner);
+        self.indices.push(index);
+        self.columns.iter_mut().for_each(ColumnData::open);
+        self.owners.len() - 1
+    }
+
+    /// The rows so far, leaving an empty table of the same shape.
+    pub fn take(&mut self) -> Table {
+        let shape: Vec<_> = self.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
+        let empty = Table::new(&self.name, &shape);
+        std::mem::replace(self, empty)
+    }
+}
+
+#[derive(Default)]
+pub struct Layouts {
+    layouts: Vec<Layout>,
+    index: HashMap<(u32, u32, u32, bool), usize>,
+}
+
+impl Layouts {
+    pub fn add(&mut self, prog: u32, vers: u32, proc: u32, reply: bool, layout: Layout) {
+        self.index.insert((prog, vers, proc, reply), self.layouts.len());
+        self.layouts.push(layout);
+    }
+
+    pub fn find(&self, prog: u32, vers: u32, proc: u32, reply: bool) -> Option<&Layout> {
+        self.index.get(&(prog, vers, proc, reply)).and_then(|at| self.layouts.get(*at))
+    }
+}
+
+/// How a run ended before its layout did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// The captured bytes end here.
+    Short,
+    Malformed(&'static str),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub status: Option<u32>,
+    /// The capture ends before the layout does.
+    pub cut: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Row {
+    table: usize,
+    row: usize,
+}
+
+struct Level {
+    begin: usize,
+    after: usize,
+    left: u32,
+    linked: bool,
+    table: Option<usize>,
+    outer: Option<Row>,
+    item: u32,
+    started_at: usize,
+}
+
+/// One run of a layout over a body.
+pub struct Run<'a> {
+    pub tables: &'a mut [Table],
+    pub strings: &'a mut Strings,
+    pub oddities: &'a mut Oddities,
+    pub owner: Owner,
+}
+
+impl Run<'_> {
+    /// `length` is the body's on the wire; `body` is shorter where bytes were skipped or not captured.
+    pub fn run(&mut self, layout: &Layout, body: &[u8], length: usize) -> Outcome {
+        let cut = body.len() < length;
+        let row = layout.table.and_then(|table| self.open(table, 0));
+        let mut machine = Machine { run: self, body, at: 0, last: 0, status: None, row, levels: Vec::new(), items: 0 };
+        let stop = machine.execute(&layout.ops);
+        let (at, status) = (machine.at, machine.status);
+        match stop {
+            Ok(()) if at <= length.next_multiple_of(4) => Outcome { status, cut: false },
+            Err(Stop::Short) if cut => Outcome { status, cut: true },
+            Ok(()) | Err(Stop::Short) => {
+                self.oddities.push("xdr-short", at as u64);
+                Outcome { status, cut: false }
+            }
+            Err(Stop::Malformed("xdr-trailing")) if cut => Outcome { status, cut: false },
+            Err(Stop::Malformed(kind)) => {
+                self.oddities.push(kind, at as u64);
+                Outcome { status, cut: false }
+            }
+        }
+    }
+
+    fn open(&mut self, table: usize, index: u32) -> Option<Row> {
+        let row = self.tables.get_mut(table)?.open(self.owner, index);
+        Some(Row { table, row })
+    }
+}
+
+struct Machine<'a, 'b> {
+    run: &'a mut Run<'b>,
+    body: &'a [u8],
+    at: usize,
+    last: u32,
+    status: Option<u32>,
+    row: Option<Row>,
+    levels: Vec<Level>,
+    items: u32,
+}
+
+impl Machine<'_, '_> {
+    fn execute(&mut self, ops: &[Op]) -> Result<(), Stop> {
+        let mut pc = 0;
+        while let Some(op) = ops.get(pc) {
+            pc += 1;
+            match op {
+                Op::End => return Ok(()),
+                Op::Int32 { column } => {
+                    let value = self.word()?;
+                    self.set(*column, u64::from(value));
+                }
+                Op::Int64 { column } => {
+                    let value = u64::from(self.word()?) << 32 | u64::from(self.word()?);
+                    self.set(*column, value);
+                }
+                Op::Bool { column } => {
+                    let value = self.boolean()?;
+                    self.set(*column, u64::from(value));
+                }
+                Op::Enum { column, values } => {
+                    let value = self.word()?;
+                    if !values.is_empty() && values.binary_search(&value).is_err() {
+                        self.run.oddities.push("xdr-enum", u64::from(value));
+                    }
+                    self.set(*column, u64::from(value));
+                }
+                Op::Opaque { column, max } => {
+                    let size = self.length(*max)?;
+                    self.bytes(*column, size)?;
+                }
+                Op::Fixed { column, size } => self.bytes(*column, *size)?,
+                Op::Data { column, max } => {
+                    let size = self.length(*max)?;
+                    self.set(*column, size as u64);
+                    self.at += size.next_multiple_of(4);
+                }
+                Op::Union { column, default, arms } => {
+                    let value = self.word()?;
+                    self.set(*column, u64::from(value));
+                    let arm = arms.iter().find(|(known, _)| *known == value).map(|(_, target)| *target);
+                    pc = arm.or(*default).ok_or(Stop::Malformed("xdr-union"))?;
+                }
+                Op::Jump { target } => pc = *target,
+                Op::Optional { absent } => {
+                    if !self.boolean()? {
+                        pc = *absent;
+                    }
+                }
+                Op::Array { table, max, after } => {
+                    let count = self.length(*max as usize)? as u32;
+                    pc = self.enter(pc, *after, count, false, *table)?;
+                }
+                Op::FixedArray { table, size, after } => pc = self.enter(pc, *after, *size, false, *table)?,
+                Op::List { table, after } => pc = self.enter(pc, *after, u32::MAX, true, *table)?,
+                Op::ItemEnd => pc = self.next_item()?,
+                Op::Status => self.status = Some(self.last),
+                Op::Done if self.at < self.body.len() => return Err(Stop::Malformed("xdr-trailing")),
+                Op::Done => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn word(&mut self) -> Result<u32, Stop> {
+        let value = word(self.body, self.at).ok_or(Stop::Short)?;
+        self.at += 4;
+        self.last = value;
+        Ok(value)
+    }
+
+    fn boolean(&mut self) -> Result<bool, Stop> {
+        match self.word()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Stop::Malformed("xdr-bool")),
+        }
+    }
+
+    fn length(&mut self, max: usize) -> Result<usize, Stop> {
+        let size = self.word()? as usize;
+        if size > max { Err(Stop::Malformed("xdr-length")) } else { Ok(size) }
+    }
+
+    fn bytes(&mut self, column: Column, size: usize) -> Result<(), Stop> {
+        let body = self.body;
+        let value = self.at.checked_add(size).and_then(|end| body.get(self.at..end)).ok_or(Stop::Short)?;
+        self.at += size.next_multiple_of(4);
+        if column.is_some() {
+            let number = self.run.strings.intern(value);
+            if number.is_none() {
+                self.run.oddities.push("strings-full", size as u64);
+            }
+            self.set(column, u64::from(number.unwrap_or(NONE)));
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, column: Column, value: u64) {
+        let (Some(column), Some(Row { table, row })) = (column, self.row) else { return };
+        if let Some(column) = self.run.tables.get_mut(table).and_then(|table| table.columns.get_mut(column)) {
+            column.set(row, value);
+        }
+    }
+
+    /// Begins an array or list, and returns where to go on.
+    fn enter(&mut self, pc: usize, after: usize, left: u32, linked: bool, table: Option<usize>) -> Result<usize, Stop> {
+        let outer = self.row;
+        self.levels.push(Level { begin: pc, after, left, linked, table, outer, item: 0, started_at: usize::MAX });
+        self.next_item()
+    }
+
+    fn next_item(&mut self) -> Result<usize, Stop> {
+        let at = self.at;
+        let Some(level) = self.levels.last_mut() else { return Err(Stop::Malformed("xdr-length")) };
+        if level.started_at == at {
+            return Err(Stop::Malformed("xdr-length"));
+        }
+        level.started_at = at;
+        let more = if level.linked { self.boolean()? } else { level.left > 0 };
+        self.items += 1;
+        if self.items > MAX_ITEMS {
+            return Err(Stop::Malformed("xdr-items"));
+        }
+        let Some(level) = self.levels.last_mut() else { return Err(Stop::Malformed("xdr-length")) };
+        if !more {
+            let (after, outer) = (level.after, level.outer);
+            self.levels.pop();
+            self.row = outer;
+            return Ok(after);
+        }
+        level.left = level.left.saturating_sub(1);
+        let (begin, table, item) = (level.begin, level.table, level.item);
+        level.item += 1;
+        self.row = table.and_then(|table| self.run.open(table, item));
+        Ok(begin)
+    }
+}
