@@ -72,7 +72,7 @@ def test_a_directory_of_captures_that_may_not_be_read_is_not_called_one_without(
 ) -> None:
     monkeypatch.setattr("nfsrpc.sources.find.is_capture", lambda file: False)
     monkeypatch.setattr("os.access", lambda file, mode: not file.endswith("ring.pcap0"))
-    with pytest.raises(SourceError, match="ring.pcap0: permission denied"):
+    with pytest.raises(SourceError, match=r"ring\.pcap0: permission denied"):
         find_captures([ring])
 
 
