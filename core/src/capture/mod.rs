@@ -26,7 +26,7 @@ const SIGNATURE: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// From 1, over the whole file.
+    /// From 1, over the whole file, as in Wireshark.
     pub number: u32,
     /// Nanoseconds since the epoch, or `NO_TIME`.
     pub time: i64,
@@ -73,8 +73,8 @@ pub struct NotACapture(pub String);
 enum Step<'a> {
     /// Not to be told from fewer than this many bytes.
     Need(usize),
-    /// Nothing to hand out in this many bytes; not all need be there yet.
-    Skip(usize),
+    /// Nothing to hand out in so many bytes, which need not all be there yet, but as many frame numbers taken.
+    Skip { used: usize, numbers: u32 },
     /// A frame (its number is the driver's) in a record of `used` bytes.
     Frame { frame: Frame<'a>, used: usize },
     /// A record of so many bytes that contradicts itself inside.
@@ -285,7 +285,8 @@ fn walk(
                 progress.need = need;
                 break;
             }
-            Step::Skip(used) => {
+            Step::Skip { used, numbers } => {
+                progress.frames = progress.frames.saturating_add(numbers);
                 at += used.min(rest.len());
                 progress.skip = used.saturating_sub(rest.len());
                 if progress.skip > 0 {

@@ -112,7 +112,7 @@ impl Format for Pcap {
             self.may_be_nokia = false;
             if is_nokia(data) {
                 self.variant = &NOKIA;
-                return Step::Skip(0); // to be read again
+                return Step::Skip { used: 0, numbers: 0 }; // to be read again
             }
         }
         self.last_seconds = Some(record.seconds);

@@ -24,6 +24,9 @@ const SIMPLE_PACKET: u32 = 3;
 const STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 
+/// Blocks without a frame that Wireshark gives a frame number: the journal of systemd and custom blocks.
+const NUMBERED: [u32; 3] = [9, 0xbad, 0x4000_0bad];
+
 /// Type and length; the length again.
 const FRONT: usize = 8;
 const BACK: usize = 4;
@@ -148,18 +151,19 @@ impl Pcapng {
             self.big_endian = byte_order(bytes)?;
         }
         let (kind, length) = self.front(bytes)?;
+        let skip = |numbers| Step::Skip { used: length, numbers };
         let read = match kind {
             ENHANCED_PACKET => self.packet(self.body(bytes, length)?, |body| body.u32(0), length, oddities),
             PACKET => self.packet(self.body(bytes, length)?, |body| body.u16(0).map(u32::from), length, oddities),
             SIMPLE_PACKET => self.simple_packet(self.body(bytes, length)?, length),
-            INTERFACE => self.interface(self.body(bytes, length)?).map(|()| Step::Skip(length)),
-            STATISTICS => self.statistics(self.body(bytes, length)?).map(|()| Step::Skip(length)),
+            INTERFACE => self.interface(self.body(bytes, length)?).map(|()| skip(0)),
+            STATISTICS => self.statistics(self.body(bytes, length)?).map(|()| skip(0)),
             SECTION => {
                 self.body(bytes, length)?;
                 self.section = self.interfaces.len();
-                Some(Step::Skip(length))
+                Some(skip(0))
             }
-            _ => Some(Step::Skip(length)),
+            _ => Some(skip(u32::from(NUMBERED.contains(&kind)))),
         };
         Ok(read.unwrap_or(Step::Malformed(length)))
     }
