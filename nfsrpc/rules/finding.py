@@ -1,0 +1,117 @@
+"""What a rule answers, and what the answers come to: plain data, made by the rules and read by the reports.
+
+A rule answers one of findings, `Clear` (it passes, and on what evidence) or `CannotTell` (what is missing, and the
+command that would show it). Silence is not a pass. `Diagnosis` is all answers together with the one verdict.
+Times are ns since the epoch; a capture is the index of the file given, a frame is counted from 1 in that file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+Severity: TypeAlias = Literal["error", "warning", "info"]
+Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or the decisive vantage is missing
+State: TypeAlias = Literal["fault", "healthy", "cannot-tell"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+class Evidence(NamedTuple):
+    """A frame that proves something, and what it proves."""
+
+    capture: int
+    frame: int
+    note: str
+
+
+class Need(NamedTuple):
+    """A vantage that is missing, and the command that captures it."""
+
+    vantage: str  # "loopback of the server 10.1.84.31"
+    command: str
+
+
+class Hypothesis(NamedTuple):
+    """One of the causes that the capture cannot tell apart."""
+
+    rule: str
+    name: str
+    host: str | None  # the host to fix, should it be true
+    supports: str  # what speaks for it
+    against: str  # what speaks against it, "" when nothing does
+
+
+@dataclass(frozen=True)
+class Finding:
+    rule: str
+    name: str
+    severity: Severity
+    certainty: Certainty
+    host: str | None  # the host to fix
+    title: str
+    explanation: str
+    clients: tuple[str, ...] = ()  # who suffers
+    files: tuple[str, ...] = ()
+    count: int = 1
+    first: int | None = None
+    last: int | None = None
+    evidence: tuple[Evidence, ...] = ()
+    remedy: tuple[str, ...] = ()  # shell commands, or sentences that begin with "# "
+    verify: tuple[str, ...] = ()
+    explains: tuple[str, ...] = ()  # rules whose findings this one explains: filled in by the verdict
+    needs: Need | None = None  # what would make a likely finding certain
+
+
+@dataclass(frozen=True)
+class Clear:
+    """The rule passes, on this evidence."""
+
+    rule: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class CannotTell:
+    """The capture does not hold what the rule would have to see."""
+
+    rule: str
+    why: str
+    needs: Need | None = None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The rule raised: a bug of the rule, which stops no other."""
+
+    rule: str
+    error: str
+
+
+Answer: TypeAlias = Finding | Clear | CannotTell | Broken
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The head of a rule's file: identifier, name (the file's, in kebab case) and severity."""
+
+    id: str
+    name: str
+    severity: Severity
+
+
+@dataclass(frozen=True)
+class Verdict:
+    rule: str | None  # of the finding that explains the others; null unless the state is fault
+    state: State
+    summary: str  # one sentence: host, what, who is hurt, how long
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()  # the verdict's first, then by severity
+    cannot_tell: tuple[CannotTell, ...] = ()
+    clear: tuple[Clear, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    hypotheses: tuple[Hypothesis, ...] = ()  # most probable first, where the decisive vantage is missing
