@@ -157,13 +157,7 @@ LOCKS = _spec(
     ("exclusive", "bool?", "", "write lock; null when only its UNLOCK was captured"),
     ("block", "bool?", "", "the client is willing to wait"),
     ("reclaim", "bool", "", "first request is a reclaim after a server's reboot"),
-    (
-        "state",
-        "text",
-        "",
-        "waiting, held, releasing (UNLOCK not answered), released, replaced (by a LOCK of the same owner), "
-        "denied, cancelled, unanswered, undecided (the capture cannot tell whether it was answered)",
-    ),
+    ("state", "text", "", "waiting, held, released, denied, ... (nfsrpc.sessions.locks.STATES)"),
     ("status", "i32?", "", "nlm4_stats of the last answer to LOCK (or of the grant)"),
     ("rpc_status", "u8?", "", "RPC status of the last answer to LOCK; null without answer"),
     ("answer", "text", "", "state of the last LOCK exchange: answered, unanswered, undecided"),

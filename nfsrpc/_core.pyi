@@ -1,0 +1,28 @@
+"""The core: bytes of captures in, batches of columns out (core/src/batch.rs declares them)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+class NotACapture(ValueError):
+    """The bytes begin as no known capture format does; the message is the reason."""
+
+class Decoder:
+    """The stages from container to exchange for one vantage: a file, or the files of one ring."""
+
+    def __init__(
+        self,
+        layouts: Sequence[tuple[Any, ...]],
+        tables: Sequence[tuple[str, Sequence[tuple[str, str]]]],
+        domain: int = 0,
+    ) -> None: ...
+    def feed(self, data: bytes) -> None:
+        """Any chunk of the file, without the GIL. Raises NotACapture."""
+    def next_capture(self) -> str:
+        """The file has ended, and how: complete, cut, empty or cut-header. Raises NotACapture.
+
+        The following bytes are the next file of the ring: frames count from 1, connections and calls go on.
+        """
+    def drain(self) -> dict[str, Any]:
+        """The rows that are final, each once."""
+    def close(self) -> dict[str, Any]:
+        """The last rows, with the last file's "ending": nothing more is to come. Raises NotACapture."""
