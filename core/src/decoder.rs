@@ -234,8 +234,7 @@ fn unreachable<'a>(datagram: &Datagram<'a>) -> Option<(Datagram<'a>, u8)> {
     }
     let inner = datagram.payload.get(8..)?;
     let (src, dst, protocol, payload) = if datagram.protocol == ICMP { quoted_v4(inner)? } else { quoted_v6(inner)? };
-    let quoted =
-        Datagram { src, dst, protocol, id: 0, payload, wire_len: payload.len(), fragmented: false };
+    let quoted = Datagram { src, dst, protocol, id: 0, payload, wire_len: payload.len(), fragmented: false };
     matches!(protocol, TCP | UDP).then_some((quoted, header.get(1).copied().unwrap_or_default()))
 }
 

@@ -311,11 +311,8 @@ impl Messages {
         self.replies_first = self.replies_first.saturating_sub(1);
         let length = known.row.reply_bytes as usize;
         if let Some(rpc::Message::Reply(reply)) = rpc::parse(&data, length) {
-            let place = Place {
-                capture: known.row.reply_capture,
-                frame: known.row.reply_frame,
-                time: known.row.reply_time,
-            };
+            let place =
+                Place { capture: known.row.reply_capture, frame: known.row.reply_frame, time: known.row.reply_time };
             let outcome = self.results(at, &reply, data.len(), length, place, 0, oddities);
             self.set_status(at, &reply, outcome);
         }
@@ -338,7 +335,9 @@ impl Messages {
         let mut answered = None;
         let mut waiting = None;
         for at in self.chain(key) {
-            let Some(known) = self.exchange(at).filter(|known| known.on(client, server, path.transport)) else { continue };
+            let Some(known) = self.exchange(at).filter(|known| known.on(client, server, path.transport)) else {
+                continue;
+            };
             if !known.answered() {
                 waiting = Some(at);
                 break;
@@ -456,9 +455,9 @@ impl Messages {
     fn let_go(&mut self) {
         while let Some((at, id)) = self.settled.front().copied() {
             let old = self.exchange(at).is_none_or(|known| {
-                !known.live
-                    || known.row.exchange != id
-                    || self.now.saturating_sub(known.row.reply_time.max(known.row.time)) > SETTLED_NS
+                let settled = known.row.reply_time.max(known.row.time);
+                let aged = settled != NO_TIME && self.now.saturating_sub(settled) > SETTLED_NS;
+                !known.live || known.row.exchange != id || aged
             });
             if !old && self.settled.len() <= MAX_SETTLED {
                 return;
@@ -474,7 +473,8 @@ impl Messages {
     pub fn finish_all(&mut self, fates: &impl Fates) {
         for at in 0..self.pool.len() as u32 {
             let Some(known) = self.exchange(at).filter(|known| known.live) else { continue };
-            let flags = if known.answered() { 0 } else { fates.fate(&known.path).map_or(0, |fate| judge(&fate, known)) };
+            let flags =
+                if known.answered() { 0 } else { fates.fate(&known.path).map_or(0, |fate| judge(&fate, known)) };
             self.finish(at, flags);
         }
         self.unanswered.clear();

@@ -214,7 +214,8 @@ impl Flows {
     pub fn unreachable(&mut self, quoted: &Packet<'_>, code: u8, place: Place) {
         let source = End { ip: quoted.src, port: quoted.src_port };
         let target = End { ip: quoted.dst, port: quoted.dst_port };
-        let (low, high) = if (source.ip, source.port) > (target.ip, target.port) { (target, source) } else { (source, target) };
+        let (low, high) =
+            if (source.ip, source.port) > (target.ip, target.port) { (target, source) } else { (source, target) };
         let domain = if low.ip.is_loopback() || high.ip.is_loopback() { quoted.domain } else { EVERYWHERE };
         let at = self.index.get(&Key { low, high, transport: quoted.transport, domain });
         let Some(flow) = at.and_then(|at| self.pool.get_mut(*at as usize)) else { return };

@@ -280,7 +280,8 @@ impl Records {
     fn whole<S: Sink>(&mut self, data: &[u8], seq: u32, outlet: &mut Outlet<'_, S>) -> Option<usize> {
         let mark = word(data, 0)?;
         let length = (mark & 0x7fff_ffff) as usize;
-        let record = data.get(4..4 + length).filter(|_| mark >> 31 == 1 && (SHORTEST_REPLY..=MAX_RECORD).contains(&length))?;
+        let record =
+            data.get(4..4 + length).filter(|_| mark >> 31 == 1 && (SHORTEST_REPLY..=MAX_RECORD).contains(&length))?;
         if !self.proved && parse(record, length).is_none() {
             return None;
         }

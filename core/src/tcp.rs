@@ -149,15 +149,23 @@ impl Stream {
             return;
         }
         let size = segment.payload.len();
-        while !self.waiting.is_empty()
-            && (size > *outlet.room
-                || self.waiting_bytes + size > MAX_WAITING
-                || self.waiting.len() >= MAX_WAITING_SEGMENTS)
-        {
-            self.give_up(outlet);
+        let full = |stream: &Stream, room: usize| {
+            size > room || stream.waiting_bytes + size > MAX_WAITING || stream.waiting.len() >= MAX_WAITING_SEGMENTS
+        };
+        if full(self, *outlet.room) && !self.waiting.is_empty() {
+            while full(self, *outlet.room) && !self.waiting.is_empty() {
+                self.give_up(outlet);
+            }
+            self.segment(segment, outlet);
+            return;
         }
         let Some(next) = self.next else { return };
-        if size > *outlet.room || distance(next, segment.seq) < 0 {
+        if size > *outlet.room {
+            outlet.oddities.push("memory-limit", size as u64);
+            let ahead = distance(next, segment.seq).unsigned_abs() as usize;
+            self.lost_bytes += ahead as u64;
+            self.records.hole(ahead, next, outlet);
+            self.deliver(segment, outlet);
             return;
         }
         if self.waiting.is_empty() {

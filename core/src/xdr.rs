@@ -57,7 +57,9 @@ impl Layout {
         for (at, raw) in ops.iter().enumerate() {
             let op = Check { at, count: ops.len(), tables, table: children.last().copied().flatten() }.op(raw)?;
             match &op {
-                Op::Array { table, .. } | Op::List { table, .. } | Op::FixedArray { table, .. } => children.push(*table),
+                Op::Array { table, .. } | Op::List { table, .. } | Op::FixedArray { table, .. } => {
+                    children.push(*table)
+                }
                 Op::ItemEnd if children.len() > 1 => drop(children.pop()),
                 Op::ItemEnd => return Err(format!("operation {at} ends an item that was not begun")),
                 _ => {}
@@ -133,7 +135,9 @@ impl Check<'_> {
         let found = self.table.and_then(|table| self.tables.get(table)).and_then(|table| table.columns.get(index));
         match found {
             Some(column) if kinds.contains(&column.kind) => Ok(Some(index)),
-            Some(column) => Err(format!("operation {} cannot fill column {} of kind {:?}", self.at, column.name, column.kind)),
+            Some(column) => {
+                Err(format!("operation {} cannot fill column {} of kind {:?}", self.at, column.name, column.kind))
+            }
             None => Err(format!("operation {} names column {index}, which its table has not", self.at)),
         }
     }

@@ -1,0 +1,166 @@
+//! Which reply answers which call: design by the cases that go wrong in practice.
+
+mod wire;
+
+use nfsrpc_core::batch::exchange_flag::{
+    CALL_ACKED, CONNECTION_DIED, EVICTED, REPLY_SIDE_LOSS, REPLY_SIDE_SEEN, REPLY_SIDE_SEEN_AFTER,
+};
+use nfsrpc_core::exchange::MAX_UNANSWERED;
+use nfsrpc_core::rpc::{AUTH_ERROR, RPC_MISMATCH};
+use std::net::Ipv4Addr;
+use wire::*;
+
+const C: (Ipv4Addr, u16) = (CLIENT, 900);
+const S: (Ipv4Addr, u16) = (SERVER, 111);
+
+#[test]
+fn a_resend_and_its_late_replies_are_one_exchange() {
+    let mut wire = Wire::default();
+    for at in [0.0, 10.2, 31.7] {
+        wire.udp(at, C, S, &call(1, 2, &[9; 8]));
+    }
+    for at in [61.0, 61.1, 61.2] {
+        wire.udp(at, S, C, &reply(1, &[]));
+    }
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch), [(1, 4, 2, 2)]);
+    assert_eq!(batch.copies.frame, [2, 3, 5, 6]);
+    assert_eq!(batch.copies.reply, [0, 0, 1, 1]);
+}
+
+#[test]
+fn a_resend_over_a_new_connection_from_another_port() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    wire.send(1.0, &mut c, &s, &record(&[&call(1, 2, &[])]));
+    let (mut d, mut t) = (End { port: 701, ..client() }, server());
+    wire.connect(60.0, &mut d, &mut t);
+    wire.send(61.0, &mut d, &t, &record(&[&call(1, 2, &[])]));
+    wire.send(62.0, &mut t, &d, &record(&[&reply(1, &[])]));
+    assert_eq!(pairs(&wire.decode()), [(4, 9, 1, 0)]);
+}
+
+#[test]
+fn an_xid_used_again_after_the_answer_is_a_new_exchange() {
+    let mut wire = Wire::default();
+    for at in [0.0, 1.0] {
+        wire.udp(at, C, S, &call(1, 2, &[]));
+        wire.udp(at + 0.1, S, C, &reply(1, &[]));
+    }
+    assert_eq!(pairs(&wire.decode()), [(1, 2, 0, 0), (3, 4, 0, 0)]);
+}
+
+#[test]
+fn an_xid_used_for_another_call_is_a_new_exchange_and_the_reply_is_its() {
+    let mut wire = Wire::default();
+    wire.udp(0.0, C, S, &call(1, 2, &[]));
+    wire.udp(1.0, C, S, &call(1, 3, &[]));
+    wire.udp(1.1, S, C, &reply(1, &[]));
+    assert_eq!(pairs(&wire.decode()), [(1, 0, 0, 0), (2, 3, 0, 0)]);
+}
+
+#[test]
+fn the_same_xid_at_two_servers_is_two_exchanges() {
+    let other = (Ipv4Addr::new(10, 0, 0, 10), 111);
+    let mut wire = Wire::default();
+    wire.udp(0.0, C, S, &call(1, 2, &[]));
+    wire.udp(0.1, C, other, &call(1, 2, &[]));
+    wire.udp(0.2, other, C, &reply(1, &[]));
+    wire.udp(0.3, S, C, &reply(1, &[]));
+    assert_eq!(pairs(&wire.decode()), [(1, 4, 0, 0), (2, 3, 0, 0)]);
+}
+
+#[test]
+fn a_reply_captured_before_its_call_pairs() {
+    let mut wire = Wire::default();
+    wire.udp(0.000_02, S, C, &reply(1, &[]));
+    wire.udp(0.000_01, C, S, &call(1, 2, &[]));
+    wire.udp(1.0, C, S, &call(2, 2, &[]));
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch), [(2, 1, 0, 0), (3, 0, 0, 0)]);
+}
+
+#[test]
+fn a_reply_whose_call_never_comes_is_an_orphan() {
+    let mut wire = Wire::default();
+    wire.udp(0.0, S, C, &reply(1, &[]));
+    wire.udp(60.0, C, S, &call(1, 2, &[]));
+    let rows = rows(&wire.decode());
+    assert_eq!((rows[0].call_frame, rows[0].reply_frame, rows[0].prog), (0, 1, u32::MAX));
+    assert_eq!((rows[1].call_frame, rows[1].reply_frame), (2, 0));
+}
+
+#[test]
+fn an_equal_datagram_at_once_is_a_second_capture_and_later_a_resend() {
+    let mut wire = Wire::default();
+    wire.udp(0.0, C, S, &call(1, 2, &[]));
+    wire.udp(0.000_003, C, S, &call(1, 2, &[]));
+    wire.udp(2.0, C, S, &call(1, 2, &[]));
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch), [(1, 0, 1, 0)]);
+    assert_eq!((batch.flows.duplicates[0], batch.captures.duplicates[0]), (1, 1));
+}
+
+#[test]
+fn denied_replies_have_no_verifier() {
+    let mut wire = Wire::default();
+    wire.udp(0.0, C, S, &call(1, 2, &[]));
+    wire.udp(0.1, S, C, &words(&[1, 1, 1, 1, 5]));
+    wire.udp(1.0, C, S, &call(2, 2, &[]));
+    wire.udp(1.1, S, C, &words(&[2, 1, 1, 0, 2, 2]));
+    let rows = rows(&wire.decode());
+    assert_eq!(rows.iter().map(|row| row.rpc_status).collect::<Vec<_>>(), [AUTH_ERROR + 5, RPC_MISMATCH]);
+}
+
+#[test]
+fn what_is_known_of_an_unanswered_calls_connection() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    wire.send(1.0, &mut c, &s, &record(&[&call(1, 2, &[])]));
+    let silent = rows(&wire.decode())[0].flags;
+    assert_eq!(silent, REPLY_SIDE_SEEN);
+    let mut acked = wire.clone();
+    acked.tcp(1.1, &s, &c, ACK, s.seq, &[]);
+    assert_eq!(rows(&acked.decode())[0].flags, REPLY_SIDE_SEEN | REPLY_SIDE_SEEN_AFTER | CALL_ACKED);
+    let mut died = wire.clone();
+    died.tcp(2.0, &c, &s, RST, c.seq, &[]);
+    assert_eq!(rows(&died.decode())[0].flags, REPLY_SIDE_SEEN | CONNECTION_DIED);
+    s.seq = s.seq.wrapping_add(100);
+    wire.tcp(2.0, &s, &c, ACK, s.seq, &record(&[&reply(5, &[])]));
+    let lossy = rows(&wire.decode()).into_iter().find(|row| row.xid == 1).expect("the call").flags;
+    assert_eq!(lossy & (REPLY_SIDE_LOSS | CALL_ACKED), REPLY_SIDE_LOSS | CALL_ACKED);
+}
+
+#[test]
+fn one_direction_only() {
+    let (mut wire, mut c, s) = (Wire::default(), client(), server());
+    wire.tcp(0.0, &c, &s, SYN, c.seq, &[]);
+    c.seq += 1;
+    wire.send(1.0, &mut c, &s, &record(&[&call(1, 2, &[])]));
+    assert_eq!(rows(&wire.decode())[0].flags, 0);
+}
+
+#[test]
+fn a_flood_of_unanswered_calls_forgets_the_oldest_loudly() {
+    let mut wire = Wire::default();
+    let extra = 10;
+    for xid in 0..(MAX_UNANSWERED + extra) as u32 {
+        wire.udp(f64::from(xid) * 1e-3, C, S, &call(xid, 2, &[]));
+    }
+    let batch = wire.decode();
+    let evicted: Vec<u32> = rows(&batch).iter().filter(|row| row.flags & EVICTED != 0).map(|row| row.xid).collect();
+    assert_eq!(evicted, (0..extra as u32).collect::<Vec<_>>());
+    assert_eq!(kinds(&batch).iter().filter(|kind| **kind == "call-evicted").count(), extra);
+    assert_eq!(rows(&batch).len(), MAX_UNANSWERED + extra);
+}
+
+#[test]
+fn one_xid_for_a_thousand_different_calls_stays_cheap_and_bounded() {
+    let mut wire = Wire::default();
+    for n in 0..1_000_u32 {
+        wire.udp(f64::from(n), C, S, &call(1, n, &[]));
+    }
+    let rows = rows(&wire.decode());
+    assert_eq!(rows.len(), 1_000);
+    assert_eq!(rows.iter().filter(|row| row.flags & EVICTED != 0).count(), 1_000 - 8);
+}

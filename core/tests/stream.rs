@@ -1,0 +1,221 @@
+//! TCP reassembly and record marking: what a stream's segments become, whatever happened to them on the way.
+
+mod wire;
+
+use nfsrpc_core::batch::exchange_flag;
+use wire::*;
+
+/// A connection over which `count` calls of `size` bytes of arguments are made and answered.
+fn conversation(calls: &[Vec<u8>]) -> (Wire, End, End) {
+    let mut wire = Wire::default();
+    let (mut c, mut s) = (client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    for (n, call) in calls.iter().enumerate() {
+        wire.send(1.0 + n as f64, &mut c, &s, &record(&[call]));
+    }
+    (wire, c, s)
+}
+
+#[test]
+fn a_call_and_its_reply_pair() {
+    let (mut wire, c, mut s) = conversation(&[call(7, 2, &[])]);
+    wire.send(1.5, &mut s, &c, &record(&[&reply(7, &[])]));
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch), [(4, 5, 0, 0)]);
+    assert_eq!(rows(&batch)[0].reply_time - rows(&batch)[0].time, 500_000_000);
+    assert!(kinds(&batch).is_empty());
+}
+
+#[test]
+fn several_records_a_segment_and_several_segments_a_record() {
+    let mut wire = Wire::default();
+    let (mut c, mut s) = (client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    let stream: Vec<u8> = (1..=5).flat_map(|xid| record(&[&call(xid, 1, &[xid as u8; 40])])).collect();
+    for piece in stream.chunks(130) {
+        wire.send(1.0, &mut c, &s, piece);
+    }
+    // Records are 84 bytes: they end at 84, 168, 252, 336 and 420, segments at 130, 260, 390 and 420.
+    assert_eq!(pairs(&wire.decode()), [(4, 0, 0, 0), (5, 0, 0, 0), (5, 0, 0, 0), (6, 0, 0, 0), (7, 0, 0, 0)]);
+}
+
+#[test]
+fn a_record_of_many_fragments() {
+    let (message, mut wire) = (call(9, 3, &[5; 64]), Wire::default());
+    let (mut c, mut s) = (client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    let pieces: Vec<&[u8]> = message.chunks(7).collect();
+    wire.send(1.0, &mut c, &s, &record(&pieces));
+    // Some write an empty last fragment.
+    wire.send(2.0, &mut c, &s, &record(&[&call(10, 3, &[]), &[]]));
+    wire.send(3.0, &mut c, &s, &record(&[&call(11, 3, &[])]));
+    let rows = rows(&wire.decode());
+    assert_eq!(rows.iter().map(|row| (row.xid, row.call_bytes)).collect::<Vec<_>>(), [(9, 104), (10, 40), (11, 40)]);
+}
+
+#[test]
+fn out_of_order_segments_are_complete_in_the_frame_that_fills_the_hole() {
+    let mut wire = Wire::default();
+    let (mut c, mut s) = (client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    let pieces: Vec<Vec<u8>> = (1..=3).map(|xid| record(&[&call(xid, 1, &[])])).collect();
+    let at = |n: usize| c.seq + (44 * n) as u32;
+    wire.tcp(1.0, &c, &s, ACK, at(2), &pieces[2]);
+    wire.tcp(1.1, &c, &s, ACK, at(1), &pieces[1]);
+    wire.tcp(1.2, &c, &s, ACK, at(0), &pieces[0]);
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch), [(6, 0, 0, 0); 3]);
+    assert_eq!(batch.flows.c_out_of_order, [2]);
+    assert_eq!(batch.flows.c_lost_bytes, [0]);
+}
+
+#[test]
+fn a_segment_sent_again_is_not_a_call_sent_again() {
+    let (mut wire, c, s) = conversation(&[call(7, 2, &[])]);
+    let bytes = record(&[&call(7, 2, &[])]);
+    wire.tcp(1.3, &c, &s, ACK, c.seq - 44, &bytes);
+    wire.tcp_again(1.4, &c, &s, ACK, c.seq - 44, &bytes);
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch), [(4, 0, 0, 0)]);
+    assert_eq!((batch.flows.c_retransmitted[0], batch.flows.duplicates[0]), (1, 1));
+}
+
+#[test]
+fn overlapping_segments_count_once() {
+    let mut wire = Wire::default();
+    let (mut c, mut s) = (client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    let bytes: Vec<u8> = (1..=2).flat_map(|xid| record(&[&call(xid, 1, &[])])).collect();
+    wire.tcp(1.0, &c, &s, ACK, c.seq, &bytes[..50]);
+    wire.tcp(1.1, &c, &s, ACK, c.seq + 20, &bytes[20..88]);
+    assert_eq!(pairs(&wire.decode()), [(4, 0, 0, 0), (5, 0, 0, 0)]);
+}
+
+#[test]
+fn after_a_lost_segment_the_records_resume_at_their_own_frames() {
+    let calls: Vec<Vec<u8>> = (1..=6).map(|xid| call(xid, 1, &[])).collect();
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    for (n, call) in calls.iter().enumerate() {
+        let bytes = record(&[call]);
+        if n == 1 {
+            c.seq += bytes.len() as u32;
+        } else {
+            wire.send(1.0 + n as f64, &mut c, &s, &bytes);
+        }
+    }
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch).iter().map(|pair| pair.0).collect::<Vec<_>>(), [4, 5, 6, 7, 8]);
+    assert_eq!(batch.flows.c_lost_bytes, [44]);
+}
+
+#[test]
+fn a_hole_inside_a_large_record_costs_only_the_missing_part() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    let bytes = record(&[&call(1, 7, &[1; 10_000])]);
+    for (n, piece) in bytes.chunks(1_000).enumerate() {
+        if n == 5 {
+            c.seq += 1_000;
+        } else {
+            wire.send(1.0, &mut c, &s, piece);
+        }
+    }
+    wire.send(2.0, &mut c, &s, &record(&[&call(2, 1, &[])]));
+    let rows = rows(&wire.decode());
+    assert_eq!(rows.iter().map(|row| (row.xid, row.call_bytes)).collect::<Vec<_>>(), [(1, 10_040), (2, 40)]);
+}
+
+#[test]
+fn acknowledged_bytes_that_were_never_captured_are_given_up_while_reading() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    c.seq += 1_000;
+    for n in 0..40 {
+        wire.send(1.0 + f64::from(n), &mut c, &s, &record(&[&call(n, 1, &[])]));
+        let xid = record(&[&reply(n, &[])]);
+        wire.send(1.5 + f64::from(n), &mut s, &c, &xid);
+    }
+    let batch = wire.decode();
+    assert_eq!(batch.flows.c_lost_bytes, [1_000]);
+    assert!(rows(&batch).iter().all(|row| row.call_frame > 0 && row.reply_frame == row.call_frame + 1));
+}
+
+#[test]
+fn a_capture_that_begins_in_mid_stream() {
+    let (mut wire, mut c, s) = (Wire::default(), client(), server());
+    let stream: Vec<u8> = (1..=9).flat_map(|xid| record(&[&call(xid, 1, &[0; 60])])).collect();
+    // The first segment begins within a record.
+    for piece in stream[50..].chunks(208) {
+        wire.send(1.0, &mut c, &s, piece);
+    }
+    assert_eq!(rows(&wire.decode()).iter().map(|row| row.xid).collect::<Vec<_>>(), [2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn a_stream_that_is_not_rpc_says_nothing() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    wire.send(1.0, &mut c, &s, b"GET / HTTP/1.1\r\nHost: example\r\n\r\n");
+    wire.send(1.1, &mut s, &c, &[0; 4_000]);
+    let batch = wire.decode();
+    assert!(rows(&batch).is_empty() && kinds(&batch).is_empty());
+    assert_eq!(batch.flows.flags, [0]);
+}
+
+#[test]
+fn cut_frames_keep_the_stream_in_step() {
+    let (mut wire, mut c, mut s) = (Wire { snaplen: 40 + 44, ..Wire::default() }, client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    for xid in 1..=4 {
+        wire.send(1.0, &mut c, &s, &record(&[&call(xid, 1, &[7; 300])]));
+    }
+    let batch = wire.decode();
+    assert_eq!(rows(&batch).iter().map(|row| row.xid).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(batch.flows.c_cut_frames, [4]);
+}
+
+#[test]
+fn a_header_cut_before_its_procedure_is_still_a_call() {
+    let (mut wire, mut c, mut s) = (Wire { snaplen: 40 + 24, ..Wire::default() }, client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    wire.send(1.0, &mut c, &s, &record(&[&call(5, 1, &[7; 300])]));
+    let row = rows(&wire.decode())[0];
+    assert_eq!((row.xid, row.prog, row.proc), (5, PROG, u32::MAX));
+    assert_ne!(row.flags & exchange_flag::CALL_CUT, 0);
+}
+
+#[test]
+fn a_new_connection_on_the_same_ports_is_a_new_flow() {
+    let (mut wire, mut c, mut s) = conversation(&[call(7, 2, &[])]);
+    wire.tcp(2.0, &c, &s, RST, c.seq, &[]);
+    (c.seq, s.seq) = (500_000, 900_000);
+    wire.connect(3.0, &mut c, &mut s);
+    wire.send(4.0, &mut c, &s, &record(&[&call(7, 2, &[])]));
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch), [(4, 0, 1, 0)]);
+    assert_eq!(batch.flows.flow.len(), 2);
+    assert_eq!(batch.copies.frame, [9]);
+}
+
+#[test]
+fn syns_without_answer_are_one_flow() {
+    let mut wire = Wire::default();
+    for at in [0.0, 1.0, 3.0, 7.0] {
+        wire.tcp(at, &client(), &server(), SYN, 77, &[]);
+    }
+    let flows = wire.decode().flows;
+    assert_eq!((flows.syn.as_slice(), flows.synack.as_slice()), ([4].as_slice(), [0].as_slice()));
+    assert_eq!((flows.syn_time[0], flows.syn_last[0]), (0, 7_000_000_000));
+    assert_eq!(flows.client_port, [700]);
+}
+
+#[test]
+fn what_the_bytes_say_out_of_step_is_reported_and_left() {
+    let (mut wire, mut c, s) = conversation(&[call(1, 1, &[])]);
+    wire.send(2.0, &mut c, &s, &[0x7f; 64]);
+    wire.send(3.0, &mut c, &s, &record(&[&call(2, 1, &[])]));
+    let batch = wire.decode();
+    assert_eq!(rows(&batch).iter().map(|row| row.xid).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(kinds(&batch), ["record-mark"]);
+}

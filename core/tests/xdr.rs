@@ -1,0 +1,131 @@
+//! Layouts run over bodies: values by value, and every way in which a body can be wrong.
+
+mod wire;
+
+use nfsrpc_core::decoder::Batch;
+use nfsrpc_core::xdr::{Kind, Layout, Layouts, RawOp, Table, Values};
+use wire::*;
+
+fn op(code: u8, a: i64, b: i64, c: i64) -> RawOp {
+    (code, a, b, c, Vec::new())
+}
+
+fn table(name: &str, columns: &[(&str, Kind)]) -> Table {
+    Table::new(name, &columns.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect::<Vec<_>>())
+}
+
+fn run(ops: &[RawOp], tables: Vec<Table>, body: &[u8]) -> Batch {
+    let mut layouts = Layouts::default();
+    layouts.add(PROG, 4, 1, false, Layout::new(ops, Some(0), 1024, &tables).expect("a layout"));
+    let mut wire = Wire::default();
+    wire.udp(0.0, (CLIENT, 900), (SERVER, 111), &call(1, 1, body));
+    decode(&wire.bytes, usize::MAX, layouts, tables)
+}
+
+fn values(batch: &Batch, table: usize, column: usize) -> Vec<Option<u64>> {
+    let column = &batch.decoded[table].columns[column];
+    let all: Vec<u64> = match &column.values {
+        Values::Narrow(values) => values.iter().map(|value| u64::from(*value)).collect(),
+        Values::Wide(values) => values.clone(),
+    };
+    all.into_iter().zip(&column.valid).map(|(value, valid)| valid.then_some(value)).collect()
+}
+
+#[test]
+fn scalars_and_strings() {
+    let tables = vec![table("t", &[("a", Kind::U32), ("b", Kind::U64), ("c", Kind::Bool), ("d", Kind::Bytes)])];
+    let ops = [op(1, 0, 0, 0), op(2, 1, 0, 0), op(3, 2, 0, 0), op(5, 3, 16, 0), op(16, 0, 0, 0)];
+    let body = [words(&[7, 1, 2, 1, 5]), b"hello\0\0\0".to_vec()].concat();
+    let batch = run(&ops, tables, &body);
+    let first: Vec<_> = (0..4).map(|column| values(&batch, 0, column)[0]).collect();
+    assert_eq!(first, [Some(7), Some(1 << 32 | 2), Some(1), Some(0)]);
+    assert_eq!(batch.strings, [b"hello"]);
+    assert!(kinds(&batch).is_empty());
+}
+
+#[test]
+fn the_arm_not_taken_is_null() {
+    let tables = vec![table("t", &[("which", Kind::U32), ("one", Kind::U32), ("two", Kind::U32)])];
+    let union: RawOp = (8, 0, 0, -1, vec![(1, 1), (2, 3)]);
+    let ops = [union, op(1, 1, 0, 0), op(9, 4, 0, 0), op(1, 2, 0, 0), op(16, 0, 0, 0)];
+    let batch = run(&ops, tables.clone(), &words(&[2, 9]));
+    assert_eq!((values(&batch, 0, 1)[0], values(&batch, 0, 2)[0]), (None, Some(9)));
+    assert_eq!(kinds(&run(&ops, tables, &words(&[3, 9]))), ["xdr-union"]);
+}
+
+#[test]
+fn a_linked_list_is_rows_of_a_child_table() {
+    let tables = vec![table("t", &[("after", Kind::U32)]), table("t.items", &[("x", Kind::U32)])];
+    let ops = [op(12, 1, 0, 3), op(1, 0, 0, 0), op(13, 0, 0, 0), op(1, 0, 0, 0), op(16, 0, 0, 0)];
+    let batch = run(&ops, tables, &words(&[1, 10, 1, 20, 0, 99]));
+    assert_eq!(values(&batch, 1, 0), [Some(10), Some(20)]);
+    assert_eq!(batch.decoded[1].indices, [0, 1]);
+    assert_eq!(values(&batch, 0, 0), [Some(99)]);
+}
+
+#[test]
+fn what_can_be_wrong_with_a_body() {
+    let one = |kind| vec![table("t", &[("a", kind)])];
+    let cases: [(&str, RawOp, Kind, Vec<u8>); 5] = [
+        ("xdr-length", op(5, 0, 4, 0), Kind::Bytes, words(&[5, 0, 0])),
+        ("xdr-bool", op(3, 0, 0, 0), Kind::Bool, words(&[2])),
+        ("xdr-short", op(2, 0, 0, 0), Kind::U64, words(&[1])),
+        ("xdr-trailing", op(1, 0, 0, 0), Kind::U32, words(&[1, 2])),
+        ("xdr-enum", (4, 0, 0, 0, vec![(0, 0), (1, 0)]), Kind::U32, words(&[7])),
+    ];
+    for (kind, raw, column, body) in cases {
+        let batch = run(&[raw, op(16, 0, 0, 0)], one(column), &body);
+        assert_eq!(kinds(&batch), [kind], "{kind}");
+        assert_eq!(batch.decoded[0].owners.len(), 1, "{kind}");
+    }
+}
+
+#[test]
+fn bulk_data_is_measured_and_not_stored() {
+    let tables = vec![table("t", &[("length", Kind::U32), ("after", Kind::U32)])];
+    let ops = [op(7, 0, 1 << 20, 0), op(1, 1, 0, 0), op(16, 0, 0, 0)];
+    let body = [words(&[6]), vec![1; 8], words(&[3])].concat();
+    let batch = run(&ops, tables, &body);
+    assert_eq!((values(&batch, 0, 0)[0], values(&batch, 0, 1)[0]), (Some(6), Some(3)));
+    assert!(batch.strings.is_empty() && kinds(&batch).is_empty());
+}
+
+#[test]
+fn layouts_that_would_not_end_are_refused() {
+    let tables = [table("t", &[("a", Kind::U32)])];
+    let refused = |ops: &[RawOp]| Layout::new(ops, Some(0), 1024, &tables).expect_err("refused");
+    assert!(refused(&[op(1, 0, 0, 0), op(9, 0, 0, 0)]).contains("not further on"));
+    assert!(refused(&[op(1, 5, 0, 0)]).contains("column 5"));
+    assert!(refused(&[op(5, 0, 4, 0)]).contains("kind"));
+    assert!(refused(&[op(13, 0, 0, 0)]).contains("not begun"));
+    assert!(refused(&[op(99, 0, 0, 0)]).contains("unknown code"));
+}
+
+#[test]
+fn items_without_bytes_do_not_loop() {
+    let tables = vec![table("t", &[("a", Kind::U32)])];
+    let ops = [op(11, -1, i64::from(u32::MAX), 2), op(13, 0, 0, 0), op(16, 0, 0, 0)];
+    assert_eq!(kinds(&run(&ops, tables, &words(&[u32::MAX]))), ["xdr-length"]);
+}
+
+/// RPCSEC_GSS credential: version 1, DATA, sequence 5, the service, and a context handle.
+fn gss_call(service: u32, args: &[u8]) -> Vec<u8> {
+    [words(&[1, 0, 2, PROG, 4, 1, 6, 24, 1, 0, 5, service, 4, 0xabcd, 6, 4, 0x1234]), args.to_vec()].concat()
+}
+
+#[test]
+fn gss_bodies_are_opened_with_integrity_and_left_with_privacy() {
+    let ops = [op(1, 0, 0, 0), op(16, 0, 0, 0)];
+    let tables = vec![table("t", &[("a", Kind::U32)])];
+    let decoded = |message: &[u8]| {
+        let mut layouts = Layouts::default();
+        layouts.add(PROG, 4, 1, false, Layout::new(&ops, Some(0), 1024, &tables).expect("a layout"));
+        let mut wire = Wire::default();
+        wire.udp(0.0, (CLIENT, 900), (SERVER, 111), message);
+        let batch = decode(&wire.bytes, usize::MAX, layouts, tables.clone());
+        (values(&batch, 0, 0), rows(&batch)[0].flags & nfsrpc_core::batch::exchange_flag::ENCRYPTED != 0)
+    };
+    assert_eq!(decoded(&gss_call(1, &words(&[77]))), (vec![Some(77)], false));
+    assert_eq!(decoded(&gss_call(2, &words(&[8, 5, 77, 4, 0xeeee]))), (vec![Some(77)], false));
+    assert_eq!(decoded(&gss_call(3, &words(&[8, 5, 77]))), (vec![], true));
+}
