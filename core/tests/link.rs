@@ -1,0 +1,119 @@
+//! Each link layer, and each layer that an EtherType may announce before IP, gives the packet in it.
+
+use nfsrpc_core::link::{Packet, packet};
+use proptest::prelude::*;
+
+const IP: &[u8] = b"\x45 any bytes";
+const MISSING: usize = 1_400;
+
+const TAG: [u8; 4] = [0x81, 0x00, 0x00, 0x54];
+const SERVICE_TAG: [u8; 4] = [0x88, 0xa8, 0x20, 0x07];
+const OLD_SERVICE_TAG: [u8; 4] = [0x91, 0x00, 0x20, 0x07];
+const LABEL: [u8; 4] = [0x00, 0x01, 0x00, 0x40];
+const LAST_LABEL: [u8; 4] = [0x00, 0x01, 0x01, 0x40];
+const PPPOE: [u8; 8] = [0x88, 0x64, 0x11, 0x00, 0x00, 0x2a, 0x00, 0x0c];
+const V4: [u8; 2] = [0x08, 0x00];
+const V6: [u8; 2] = [0x86, 0xdd];
+
+/// What stands before IP in a frame of this link type.
+fn carriers() -> Vec<(u32, Vec<u8>)> {
+    let ethernet = |behind: &[&[u8]]| (1, [&[0x52; 12], &behind.concat()[..]].concat());
+    let cooked = |ethertype: [u8; 2]| (113, [&[0, 0, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0][..], &ethertype].concat());
+    let cooked2 = |behind: &[u8]| (276, [&behind[..2], &[0; 18], &behind[2..]].concat());
+    vec![
+        ethernet(&[&V4]),
+        ethernet(&[&V6]),
+        ethernet(&[&TAG, &V4]),
+        ethernet(&[&SERVICE_TAG, &TAG, &V6]),
+        ethernet(&[&OLD_SERVICE_TAG, &TAG, &TAG, &V4]),
+        ethernet(&[&[0x88, 0x47], &LAST_LABEL]),
+        ethernet(&[&TAG, &[0x88, 0x48], &LABEL, &LABEL, &LAST_LABEL]),
+        ethernet(&[&PPPOE, &[0x00, 0x21]]),
+        ethernet(&[&TAG, &PPPOE, &[0x00, 0x57]]),
+        ethernet(&[&PPPOE, &[0x21]]),
+        cooked(V4),
+        cooked(V6),
+        cooked2(&V4),
+        cooked2(&V6),
+        cooked2(&[&TAG[..], &V4].concat()),
+        (9, vec![0x00, 0x21]),
+        (9, vec![0xff, 0x03, 0x00, 0x57]),
+        (9, vec![0xff, 0x03, 0x21]),
+        (0, vec![2, 0, 0, 0]),
+        (0, vec![0, 0, 0, 2]),
+        (0, vec![30, 0, 0, 0]),
+        (0, vec![28, 0, 0, 0]),
+        (0, vec![0, 0, 0, 24]),
+        (108, vec![0, 0, 0, 10]),
+        (12, vec![]),
+        (14, vec![]),
+        (101, vec![]),
+        (228, vec![]),
+        (229, vec![]),
+    ]
+}
+
+#[test]
+fn every_carrier_gives_the_packet_in_it() {
+    for (link_type, carrier) in carriers() {
+        let frame = [&carrier, IP].concat();
+        let found = packet(link_type, Packet { bytes: &frame, missing: MISSING });
+        assert_eq!(found, Some(Packet { bytes: IP, missing: MISSING }), "{link_type} {carrier:x?}");
+    }
+}
+
+#[test]
+fn a_carrier_cut_short_gives_nothing() {
+    for (link_type, carrier) in carriers() {
+        for length in 0..carrier.len() {
+            assert_eq!(packet(link_type, Packet { bytes: &carrier[..length], missing: MISSING }), None);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_ip_gives_nothing() {
+    let ethernet = |behind: &[u8]| (1, [&[0x52; 12], behind, &[0x45; 40]].concat());
+    let frames = [
+        ethernet(&[0x08, 0x06]),
+        ethernet(&[0x00, 0x2c]),
+        ethernet(&[0x00, 0x2c, 0xaa, 0xaa, 0x03, 0, 0, 0, 0x08, 0x00]),
+        ethernet(&[&TAG[..], &[0x08, 0x06]].concat()),
+        ethernet(&[&PPPOE[..], &[0xc0, 0x21]].concat()),
+        ethernet(&[0x88, 0x63, 0x11, 0x09, 0, 0, 0, 4]),
+        (9, vec![0x80, 0x21, 0x45]),
+        (0, vec![7, 0, 0, 0, 0x45]),
+        (108, vec![0, 2, 0, 0, 0x45]),
+        (113, vec![0; 60]),
+        (276, vec![0; 60]),
+        (105, vec![0x45; 60]),
+        (147, vec![0x45; 60]),
+    ];
+    for (link_type, frame) in frames {
+        assert_eq!(packet(link_type, Packet { bytes: &frame, missing: 0 }), None, "{link_type} {frame:x?}");
+    }
+}
+
+#[test]
+fn a_frame_of_nothing_but_tags_or_labels_ends() {
+    for tag in [TAG, LABEL] {
+        let frame = [vec![0x52; 12], vec![0x88, 0x47], tag.repeat(100_000)].concat();
+        assert_eq!(packet(1, Packet { bytes: &frame, missing: 0 }), None);
+        assert_eq!(packet(1, Packet { bytes: &[&[0x52; 12], &tag.repeat(100_000)[..]].concat(), missing: 0 }), None);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
+
+    #[test]
+    fn any_packet_found_is_the_end_of_its_frame(
+        link_type in prop::sample::select(vec![0_u32, 1, 9, 12, 14, 101, 108, 113, 228, 229, 276]),
+        frame in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(&b"\x08\x00\x81\x88\x47\x64\x21"[..])], 0..60),
+    ) {
+        if let Some(found) = packet(link_type, Packet { bytes: &frame, missing: 3 }) {
+            prop_assert!(frame.ends_with(found.bytes));
+            prop_assert_eq!(found.missing, 3);
+        }
+    }
+}
