@@ -63,6 +63,7 @@ class Decoded:
     messages: dict[str, dict[str, Masked]]
     vantages: list[list[int]]  # the files of each vantage, in their order
     _index: dict[str, tuple[Array, Array]] = field(default_factory=dict, repr=False)
+    _rows: Array | None = field(default=None, repr=False)
 
     @property
     def vantage(self) -> Array:
@@ -71,6 +72,14 @@ class Decoded:
         for vantage, files in enumerate(self.vantages):
             numbers[files] = vantage
         return numbers
+
+    def row_of_exchange(self, exchanges: Array) -> Array:
+        """The rows of `exchanges` that have these numbers."""
+        if self._rows is None:
+            numbers = self.exchanges["exchange"]
+            self._rows = np.zeros(int(numbers.max(initial=0)) + 1, dtype=np.int64)
+            self._rows[numbers] = np.arange(len(numbers))
+        return self._rows[exchanges]
 
     def has(self, table: str) -> bool:
         return table in self.messages and len(self.messages[table]["exchange"].values) > 0
@@ -136,6 +145,7 @@ def decode(
             vantages.append(vantage)
         vantage.read(number, reader)
     kinds = {table: dict(columns) for table, columns in specs}
+    vantages.sort(key=lambda known: min(known.files))
     return merge(files, vantages, reader.damages, kinds)
 
 

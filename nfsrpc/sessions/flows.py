@@ -1,0 +1,112 @@
+"""Flows with what they carry: the program called, or else the one that a portmapper named for the port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nfsrpc.decode import Decoded
+from nfsrpc.protocols import program_name
+from nfsrpc.sessions.calls import rows_of, transports
+from nfsrpc.sessions.hosts import NFS, Hosts
+from nfsrpc.sessions.registrations import PORTMAP
+from nfsrpc.sessions.sightings import Sightings
+from nfsrpc.tables import FLOWS, NAT, NULLS, Array, Coded, Source, Table
+
+# Bits of the core's flows.
+RPC, SUPERSEDED, EVICTED, TLS = 1, 2, 4, 8
+
+NONE = 0xFFFFFFFF
+WELL_KNOWN = {111: PORTMAP, 2049: NFS}
+# Columns of the core in which 0 means that it was not seen, and the times that are theirs.
+SEEN_AT = {"syn_frame": ("syn_time", "syn_last"), "synack_frame": ("synack_time",), "icmp_frame": ("icmp_time",)}
+SEEN_AT |= {"rst_frame": ("rst_time",)}
+
+
+def flows(decoded: Decoded, hosts: Hosts, registrations: Table) -> Table:
+    raw = decoded.flows
+    order = np.lexsort((raw["first_frame"], raw["first_capture"]))
+    rows = {name: values[order] for name, values in raw.items()}
+    client, server = hosts.label(rows["client"]), hosts.label(rows["server"])
+    prog = programs_called(decoded, rows["flow"])
+    named = programs_named(registrations, server, rows["server_port"], rows["transport"])
+    service = np.where(prog == NONE, named, prog)
+    columns: dict[str, Source] = dict(rows)
+    for frame, times in SEEN_AT.items():
+        seen = rows[frame] != 0
+        columns[frame] = np.where(seen, rows[frame], NULLS["u32?"]).astype(np.uint32)
+        columns |= {time: np.where(seen, rows[time], NAT) for time in times}
+    columns |= {
+        "vantage": decoded.vantage[rows["first_capture"]],
+        "capture": rows["first_capture"],
+        "frame": rows["first_frame"],
+        "transport": transports(rows["transport"]),
+        "client": client,
+        "server": server,
+        "loopback": hosts.is_loopback(rows["client"], rows["server"]),
+        "prog": service,
+        "program": program_names(service),
+        "registered": named != NONE,
+        "rst_capture": np.where(rows["rst_frame"] != 0, rows["rst_capture"], NULLS["u16?"]).astype(np.uint16),
+        "icmp_code": np.where(rows["icmp_frame"] != 0, rows["icmp_code"], NULLS["u8?"]).astype(np.uint8),
+        "duplicate_of": seen_before(decoded, rows),
+    }
+    columns |= {name: last_of(rows, name) for name in ("c_last", "s_last")}
+    bits = {"rpc": RPC, "superseded": SUPERSEDED, "evicted": EVICTED, "tls": TLS}
+    columns |= {name: rows["flags"] & bit != 0 for name, bit in bits.items()}
+    return Table(FLOWS, len(order), columns)
+
+
+def last_of(rows: dict[str, Array], name: str) -> Callable[[], Array]:
+    """The last frame of a direction; none where it had no frames."""
+    return lambda: np.where(rows[f"{name[0]}_frames"] != 0, rows[name], NAT)
+
+
+def programs_called(decoded: Decoded, numbers: Array) -> Array:
+    """The program of the first call of each flow; NONE without calls."""
+    raw = decoded.exchanges
+    rows = rows_of(numbers, raw["flow"])
+    known = (raw["prog"] != NONE) & (rows >= 0)
+    prog = np.full(len(numbers), NONE, dtype=np.uint32)
+    prog[rows[known][::-1]] = raw["prog"][known][::-1]  # of equal indices the last assignment stays
+    return prog
+
+
+def programs_named(registrations: Table, server: Coded, port: Array, transport: Array) -> Array:
+    """The program that a portmapper named for each of these ports, or that always has it; NONE where none did."""
+    prog = np.full(len(port), NONE, dtype=np.uint32)
+    for known, number in WELL_KNOWN.items():
+        prog[port == known] = number
+    answered = registrations.valid("port") & (registrations["port"] != 0) & registrations.valid("prog")
+    told = registrations.where(answered)
+    places = {label: code for code, label in enumerate(server.labels)}
+    hosts = [places.get(host, -1) if host is not None else -1 for host in told["host"].tolist()]
+    protocols = np.where(told["transport"] == "udp", 17, 6)
+    keys = place(np.array(hosts, dtype=np.int64), told["port"], protocols)
+    order = np.argsort(keys, kind="stable")
+    wanted = place(server.codes, port, transport)
+    at = np.minimum(np.searchsorted(keys[order], wanted), max(len(keys) - 1, 0))
+    if len(keys):
+        found = keys[order][at] == wanted
+        prog[found] = told["prog"][order][at][found]
+    return prog
+
+
+def place(host: Array, port: Array, transport: Array) -> Array:
+    """A port of a host as one number."""
+    return host.astype(np.int64) << 24 | port.astype(np.int64) << 8 | transport.astype(np.int64)
+
+
+def program_names(prog: Array) -> Coded:
+    distinct, codes = np.unique(prog, return_inverse=True)
+    return Coded.distinct(codes, [None if number == NONE else program_name(number, 0) for number in distinct.tolist()])
+
+
+def seen_before(decoded: Decoded, rows: dict[str, Array]) -> Array:
+    """For each flow the one that counts, where another vantage shows the same; else null."""
+    keys = [rows[name] for name in ("client", "client_port", "server", "server_port", "transport")]
+    vantage = decoded.vantage[rows["first_capture"]]
+    rank = (rows["s_frames"] == 0).astype(np.int8)  # one with both directions counts first
+    same = Sightings(keys, rows["first"], vantage, len(decoded.vantages)).counted(rank)
+    return np.where(same < 0, NULLS["u32?"], rows["flow"][same]).astype(np.uint32)

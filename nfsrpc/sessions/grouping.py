@@ -1,0 +1,51 @@
+"""Rows that agree in some columns, numbered: the groups of a million rows in a few milliseconds.
+
+Sorting a million rows takes longer than decoding them. Most keys here are small numbers (addresses, programs, flows),
+for which a table of what occurs does instead; only values beyond its size are sorted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nfsrpc.tables import Array
+
+SMALL = 1 << 20  # values below this are looked up in a table of this size: 8 MB for a moment
+
+
+def number(values: Array) -> tuple[Array, int]:
+    """Values as numbers from 0, equal ones equal, and how many there are."""
+    if not len(values):
+        return np.zeros(0, dtype=np.int64), 0
+    signed = values.dtype.kind == "i"
+    top = int(values.max())
+    if top < SMALL and not (signed and int(values.min()) < 0):
+        return _looked_up(values, top)
+    large = values >= SMALL
+    if signed:
+        large |= values < 0
+    numbers = np.empty(len(values), dtype=np.int64)
+    few, inverse = np.unique(values[large], return_inverse=True)
+    rest = values[~large]
+    numbers[~large], count = _looked_up(rest, int(rest.max())) if len(rest) else (0, 0)
+    numbers[large] = inverse + count
+    return numbers, count + len(few)
+
+
+def _looked_up(values: Array, top: int) -> tuple[Array, int]:
+    occurs = np.zeros(top + 1, dtype=np.bool_)
+    occurs[values] = True
+    table = np.cumsum(occurs) - 1
+    return table[values], int(table[-1]) + 1
+
+
+def group(*columns: Array) -> tuple[Array, Array]:
+    """The number of each row's group, and for each group the first row of it."""
+    groups, count = number(columns[0])
+    for column in columns[1:]:
+        numbers, distinct = number(column)
+        groups, count = number(groups * distinct + numbers)
+    first = np.empty(count, dtype=np.int64)
+    rows = np.arange(len(groups))
+    first[groups[::-1]] = rows[::-1]  # of equal indices the last assignment stays
+    return groups, first

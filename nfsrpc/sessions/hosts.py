@@ -1,0 +1,293 @@
+"""Which addresses are one host, what it is called, whose loopback a 127.0.0.1 is, and where a capture was taken.
+
+A loopback address stands for another host in every capture. Evidence of whose it is, best first: the name in the
+AUTH_SYS credentials of the kernel's calls over it (GETPORT, SM_MON) and in SM_MON's my_name, which is also the name of
+an address on the wire; else the one address that is an end of every RPC flow of that capture; of two such (one client,
+one server), the one that does not go by another name and that is not the peer which SM_MON asks to monitor. Else it
+remains unknown, and is shown with its file.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.decode import EVERYWHERE, NO_STRING, Decoded, text_of
+from nfsrpc.protocols import PROTOCOLS
+from nfsrpc.sessions.grouping import group
+from nfsrpc.tables import CAPTURES, HOSTS, NAT, Array, Coded, Mask, Table
+
+NFS, MOUNT, NLM = 100003, 100005, 100021
+NLM_PROTOCOLS = tuple(program.protocol for program in PROTOCOLS if program.number == NLM)
+# NLM procedures that the server calls, or statd: they say nothing of who is whose client.
+CALLBACKS = (5, 10, 11, 12, 13, 14, 16)
+GRANTS = (5, 10)  # caller_name is the server's, on Linux, or the client's
+RPC_SEEN = 1  # bit of the core's flows
+
+LINK_TYPES = {
+    0: "NULL",
+    1: "ETHERNET",
+    9: "PPP",
+    12: "RAW",
+    14: "RAW",
+    101: "RAW",
+    108: "LOOP",
+    113: "LINUX_SLL",
+    228: "IPV4",
+    229: "IPV6",
+    276: "LINUX_SLL2",
+}
+ANY_INTERFACE = {113, 276}  # tcpdump -i any: loopback is in it
+
+
+class Hosts:
+    """The parties of a trace. An address is known by its number in `decoded.addresses`."""
+
+    def __init__(self, decoded: Decoded) -> None:
+        self.decoded = decoded
+        self.texts = [text for text, _ in decoded.addresses]
+        self.loopback: Mask = np.array([domain != EVERYWHERE for _, domain in decoded.addresses], dtype=np.bool_)
+
+    def label(self, addresses: Array) -> Coded:
+        """What tables show for addresses."""
+        return Coded.distinct(addresses, self.labels)
+
+    def is_loopback(self, client: Array, server: Array) -> Mask:
+        """A host talks to itself, over a loopback address or its own."""
+        both: Mask = (client == server) | (self.loopback[client] & self.loopback[server])
+        return both
+
+    @cached_property
+    def labels(self) -> list[str]:
+        return [
+            self.texts[number] if not self.loopback[number] else self._loopback_label(number)
+            for number in range(len(self.texts))
+        ]
+
+    def _loopback_label(self, number: int) -> str:
+        domain = self.decoded.addresses[number][1]
+        if domain in self.owners:
+            return self.texts[self.owners[domain]]
+        interface = f" interface {domain & 0xFFFF}" if domain & 0xFFFF else ""
+        return f"{self.texts[number]} of {PurePath(self.decoded.files[domain >> 16]).name}{interface}"
+
+    @cached_property
+    def domains(self) -> list[int]:
+        """The loopback interfaces that were captured."""
+        return sorted({domain for _, domain in self.decoded.addresses if domain != EVERYWHERE})
+
+    @cached_property
+    def names(self) -> dict[int, set[str]]:
+        """The names that an address gave itself."""
+        raw, strings = self.decoded.exchanges, self.decoded.strings
+        named: dict[int, set[str]] = defaultdict(set)
+        pairs = [(raw["client"], raw["machine"], raw["machine"] != NO_STRING)]
+        pairs += [self._named_in(f"{protocol}.args", "caller_name") for protocol in NLM_PROTOCOLS]
+        pairs.append(self._named_in("nsm1.args", "my_name"))
+        for clients, names, known in pairs:
+            clients, names = clients[known], names[known]
+            if len(clients):
+                _, first = group(clients, names)
+                for client, name in zip(clients[first].tolist(), names[first].tolist(), strict=True):
+                    named[client].add(text_of(strings[name]))
+        return named
+
+    def _named_in(self, table: str, column: str) -> tuple[Array, Array, Mask]:
+        """Who sent the messages of a table, and a name in them."""
+        if not self.decoded.has(table) or column not in self.decoded.messages[table]:
+            nothing = np.zeros(0, dtype=np.uint32)
+            return nothing, nothing, np.zeros(0, dtype=np.bool_)
+        columns, raw = self.decoded.messages[table], self.decoded.exchanges
+        rows = self.decoded.row_of_exchange(columns["exchange"].values)
+        known = columns[column].valid & ~((raw["prog"][rows] == NLM) & np.isin(raw["proc"][rows], GRANTS))
+        return raw["client"][rows], columns[column].values, known
+
+    @cached_property
+    def activity(self) -> tuple[Array, Array]:
+        """By address: NFS, MOUNT and NLM calls sent, and received, but for NLM's callbacks."""
+        raw, count = self.decoded.exchanges, len(self.texts)
+        prog = raw["prog"]
+        served = (prog == NFS) | (prog == MOUNT) | ((prog == NLM) & ~np.isin(raw["proc"], CALLBACKS))
+        sent = np.bincount(raw["client"][served], minlength=count)
+        return sent, np.bincount(raw["server"][served], minlength=count)
+
+    @cached_property
+    def ends(self) -> list[dict[int, int]]:
+        """By vantage: the addresses (but loopback) at an end of RPC flows, with how many."""
+        flows = self.decoded.flows
+        rpc = (flows["flags"] & RPC_SEEN != 0) & ~self.loopback[flows["client"]] & ~self.loopback[flows["server"]]
+        vantage = self.decoded.vantage[flows["first_capture"]]
+        found: list[dict[int, int]] = []
+        for number in range(len(self.decoded.vantages)):
+            here = rpc & (vantage == number)
+            client, server = flows["client"][here], flows["server"][here]
+            both = np.concatenate([client, server[server != client]])
+            counts = np.bincount(both, minlength=len(self.texts))
+            found.append({address: int(counts[address]) for address in np.flatnonzero(counts).tolist()})
+        return found
+
+    @cached_property
+    def common(self) -> list[set[int]]:
+        """By vantage: the addresses that are an end of every flow, of which the capturing host is one."""
+        total = [max(ends.values(), default=0) for ends in self.ends]
+        flows = self.flow_counts
+        return [
+            {address for address, count in ends.items() if count == most == flows[number]}
+            for number, (ends, most) in enumerate(zip(self.ends, total, strict=True))
+        ]
+
+    @cached_property
+    def flow_counts(self) -> list[int]:
+        flows = self.decoded.flows
+        rpc = (flows["flags"] & RPC_SEEN != 0) & ~self.loopback[flows["client"]] & ~self.loopback[flows["server"]]
+        vantage = self.decoded.vantage[flows["first_capture"]][rpc]
+        counts: list[int] = np.bincount(vantage, minlength=len(self.decoded.vantages)).tolist()
+        return counts
+
+    @cached_property
+    def owners(self) -> dict[int, int]:
+        """Loopback domain -> address of the host that it belongs to, where that can be told."""
+        found = {domain: self._owner(domain) for domain in self.domains}
+        return {domain: owner for domain, owner in found.items() if owner is not None}
+
+    def vantage_of(self, domain: int) -> int:
+        return int(self.decoded.vantage[domain >> 16])
+
+    def _owner(self, domain: int) -> int | None:
+        inside = [number for number, (_, own) in enumerate(self.decoded.addresses) if own == domain]
+        names = set().union(*(self.names.get(number, set()) for number in inside))
+        here = self.ends[self.vantage_of(domain)]
+        everywhere = {address for ends in self.ends for address in ends}
+        for candidates in (here, everywhere):
+            same_name = {address for address in candidates if self.names.get(address, set()) & names}
+            if same_name:
+                return self.most_active(same_name)
+        others = {address for address in everywhere if self.names.get(address)} if names else set()
+        left = self.common[self.vantage_of(domain)] - others - self._monitored(inside)
+        return next(iter(left)) if len(left) == 1 else None
+
+    def _monitored(self, inside: Iterable[int]) -> set[int]:
+        """The addresses that these loopback addresses ask their statd to monitor: peers, not the host itself."""
+        if not self.decoded.has("nsm1.args"):
+            return set()
+        columns, raw = self.decoded.messages["nsm1.args"], self.decoded.exchanges
+        rows = self.decoded.row_of_exchange(columns["exchange"].values)
+        name = columns["mon_name"]
+        asked = np.isin(raw["client"][rows], list(inside)) & name.valid
+        texts = {text_of(self.decoded.strings[number]) for number in set(name.values[asked].tolist())}
+        return {number for number, text in enumerate(self.texts) if text in texts}
+
+    def most_active(self, addresses: Iterable[int]) -> int:
+        sent, received = self.activity
+        return max(addresses, key=lambda number: (int(sent[number] + received[number]), -number))
+
+    @cached_property
+    def capturing(self) -> list[int | None]:
+        """By vantage: the address of the host that the capture was taken on, where that can be told."""
+        found: list[int | None] = []
+        for number, common in enumerate(self.common):
+            owners = {self.owners.get(domain) for domain in self.domains if self.vantage_of(domain) == number}
+            owners.discard(None)
+            told = owners or common
+            found.append(next(iter(told)) if len(told) == 1 else None)
+        return found
+
+    @cached_property
+    def named(self) -> Mapping[str, str]:
+        """Name or address -> label of the host, where only one goes by it."""
+        labels: dict[str, set[str]] = defaultdict(set)
+        for number, names in self.names.items():
+            for name in names:
+                labels[name].add(self.labels[number])
+        return {
+            **{name: next(iter(hosts)) for name, hosts in labels.items() if len(hosts) == 1},
+            **{
+                text: text
+                for text, (_, domain) in zip(self.texts, self.decoded.addresses, strict=True)
+                if domain == EVERYWHERE
+            },
+        }
+
+    def role(self, addresses: Iterable[int]) -> str:
+        """client or server, by what it does more of; nothing for a host that does neither."""
+        sent, received = self.activity
+        calls, served = (int(sum(counts[number] for number in addresses)) for counts in (sent, received))
+        return "" if calls == served == 0 else "client" if calls > served else "server"
+
+    @cached_property
+    def members(self) -> list[list[int]]:
+        """The addresses of each host: an IPv4 and an IPv6 address of one name that no other has are one host's."""
+        speaking = sorted({address for ends in self.ends for address in ends})
+        by_name: dict[str, list[int]] = defaultdict(list)
+        for number in speaking:
+            for name in self.names.get(number, ()):
+                by_name[name].append(number)
+        partner: dict[int, int] = {}
+        for numbers in by_name.values():
+            if len(numbers) == 2 and len({":" in self.texts[number] for number in numbers}) == 2:
+                partner |= {numbers[0]: numbers[1], numbers[1]: numbers[0]}
+        hosts = {tuple(sorted({number, partner.get(number, number)})) for number in speaking}
+        return [list(host) for host in sorted(hosts)]
+
+    def table(self) -> Table:
+        return Table.of(HOSTS, map(self._row, self.members))
+
+    def _row(self, addresses: list[int]) -> tuple[Any, ...]:
+        sent, received = self.activity
+        main = self.most_active(addresses)
+        owned = [domain for domain, owner in self.owners.items() if owner in addresses]
+        names = set().union(*(self.names.get(number, set()) for number in addresses))
+        calls, served = (int(counts[addresses].sum()) for counts in (sent, received))
+        taken = [vantage for vantage, address in enumerate(self.capturing) if address in addresses]
+        flows = self.decoded.flows
+        mine = np.isin(flows["client"], addresses) | np.isin(flows["server"], addresses)
+        times = np.concatenate([flows["first"][mine], flows["last"][mine]])
+        times = times[times != NAT]
+        return (
+            self.texts[main],
+            tuple(self.texts[number] for number in addresses),
+            tuple(sorted(names)),
+            tuple(role for role, count in (("client", calls), ("server", served)) if count),
+            tuple(f"capture {domain >> 16}" for domain in owned),
+            tuple(str(file) for vantage in taken for file in self.decoded.vantages[vantage]),
+            calls,
+            served,
+            int(times.min()) if len(times) else None,
+            int(times.max()) if len(times) else None,
+        )
+
+    def captures(self, offsets: Array) -> Table:
+        """A row a file; `offsets` are the clocks of the vantages."""
+        return Table.of(CAPTURES, (self._capture(number, offsets) for number in range(len(self.decoded.files))))
+
+    def _capture(self, number: int, offsets: Array) -> tuple[Any, ...]:
+        decoded, vantage = self.decoded, int(self.decoded.vantage[number])
+        facts = {name: values[number].item() for name, values in decoded.captures.items()}
+        interfaces = [row for row in decoded.interfaces if row["capture"] == number]
+        domains = [domain for domain in self.domains if self.vantage_of(domain) == vantage]
+        any_interface = bool(domains) or any(row["link_type"] in ANY_INTERFACE for row in interfaces)
+        host = self.capturing[vantage]
+        words = (self.role([host]) if host is not None else "", "any" if any_interface else "wire")
+        label = None if host is None else self.texts[host]
+        return (
+            number,
+            decoded.files[number],
+            decoded.formats[number],
+            tuple(dict.fromkeys(LINK_TYPES.get(row["link_type"], str(row["link_type"])) for row in interfaces)),
+            tuple(row["name"] for row in interfaces if row["name"]),
+            facts["frames"],
+            facts["bytes"],
+            None if facts["first"] == NAT else facts["first"],
+            None if facts["last"] == NAT else facts["last"],
+            vantage,
+            " ".join(filter(None, words)),
+            label,
+            any_interface,
+            label if any_interface else None,
+            None if offsets[vantage] == NAT or len(decoded.vantages) == 1 else int(offsets[vantage]) / 1e9,
+        )

@@ -1,0 +1,82 @@
+"""Who asks which statd to watch whom, who tells of a reboot, and what statd tells its own lockd (X/Open C702 chapter 11).
+
+Linux's lockd names the peer by address and itself by node name; its statd makes the downcall as procedure 16 of NLM
+version 3, over loopback.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.decode import Decoded
+from nfsrpc.sessions.hosts import NLM, Hosts
+from nfsrpc.tables import MONITORS, NULLS, Array, Coded, Masked, Table
+
+NSM = 100024
+DOWNCALL = "NSM_NOTIFY"
+ARGUMENTS = ("mon_name", "my_name", "my_prog", "my_vers", "my_proc", "state")
+
+WANTED: dict[str, tuple[str, ...]] = {
+    "nsm1": (*ARGUMENTS, "res_state"),
+    **{f"{protocol}.{DOWNCALL}": ("mon_name", "state") for protocol in ("nlm3", "nlm4")},
+}
+
+
+def monitors(decoded: Decoded, calls: Table, hosts: Hosts) -> Table:
+    concerned = (calls["prog"] == NSM) | ((calls["prog"] == NLM) & (calls["procedure"] == DOWNCALL))
+    asked = calls.where(concerned & ~calls.valid("duplicate_of"))
+    exchanges = asked["exchange"]
+    told = {name: argument(decoded, name, exchanges) for name in ARGUMENTS}
+    answered = decoded.column("nsm1.res", "res_state", exchanges)
+    mon_name = decoded.text(told["mon_name"])
+    same = {
+        "capture": "capture",
+        "frame": "call_frame",
+        "reply_capture": "reply_capture",
+        "reply_frame": "reply_frame",
+        "time": "time",
+        "reply_time": "reply_time",
+        "latency_s": "latency_s",
+        "host": "server",
+        "asker": "client",
+        "asker_port": "client_port",
+        "port": "server_port",
+        "loopback": "loopback",
+        "transport": "transport",
+        "procedure": "procedure",
+        "machine": "machine",
+        "result": "status",
+        "rpc_status": "rpc_status",
+        "resends": "retransmits",
+        "state": "state",
+        "exchange": "exchange",
+    }
+    columns: dict[str, Any] = {name: asked.data(source) for name, source in same.items()}
+    columns |= {name: nullable(told[name], "u32?") for name in ("my_prog", "my_vers", "my_proc")}
+    columns |= {
+        "mon_name": mon_name,
+        "my_name": decoded.text(told["my_name"]),
+        "peer": Coded.distinct(mon_name.codes, [hosts.named.get(name) for name in mon_name.labels]),
+        "nsm_state": nullable(first_known(told["state"], answered), "i32?"),
+    }
+    return Table(MONITORS, len(asked), columns)
+
+
+def argument(decoded: Decoded, name: str, exchanges: Array) -> Masked:
+    """An argument of an NSM call or, by the same name, of a downcall."""
+    nsm, *downcalls = (decoded.column(f"{protocol}.args", name, exchanges) for protocol in ("nsm1", "nlm3", "nlm4"))
+    for downcall in downcalls:
+        nsm = first_known(nsm, downcall)
+    return nsm
+
+
+def first_known(first: Masked, second: Masked) -> Masked:
+    values = np.where(first.valid, first.values.astype(np.int64), second.values.astype(np.int64))
+    return Masked(values, first.valid | second.valid)
+
+
+def nullable(column: Masked, kind: str) -> Array:
+    dtype = {"u32?": np.uint32, "i32?": np.int32}[kind]
+    return np.where(column.valid, column.values, NULLS[kind]).astype(dtype)

@@ -1,0 +1,64 @@
+"""What each capture lacks: cut frames, losses, directions that were not captured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.decode import Decoded
+from nfsrpc.tables import NAT, ODDITIES, QUALITY, Array, Coded, Mask, Table
+
+
+def quality(decoded: Decoded, calls: Table, flows: Table) -> Table:
+    return Table.of(QUALITY, (_row(decoded, calls, flows, number) for number in range(len(decoded.files))))
+
+
+def _row(decoded: Decoded, calls: Table, flows: Table, number: int) -> tuple[Any, ...]:
+    facts = {name: values[number].item() for name, values in decoded.captures.items()}
+    drops = [row["drops"] for row in decoded.interfaces if row["capture"] == number and row["drops"] is not None]
+    here = flows["capture"] == number
+    tcp = here & (flows["transport"] == "tcp")
+    states = calls["state"][calls["capture"] == number]
+
+    def both(name: str, mask: Mask) -> int:
+        return int(flows[f"c_{name}"][mask].sum()) + int(flows[f"s_{name}"][mask].sum())
+
+    return (
+        number,
+        facts["frames"],
+        facts["cut_frames"],
+        facts["duplicates"],
+        facts["misordered"],
+        facts["not_ip"],
+        bool(facts["truncated"]) or number in decoded.damages,
+        sum(drops) if drops else None,
+        both("frames", tcp),
+        both("retransmitted", tcp),
+        both("out_of_order", tcp),
+        both("lost_bytes", tcp),
+        int((one_way(flows) & here).sum()),
+        int((states != "orphan").sum()),
+        int((states == "undecided").sum()),
+        int((states == "orphan").sum()),
+        int((np.asarray(decoded.oddities["capture"]) == number).sum()),
+    )
+
+
+def one_way(flows: Table) -> Mask:
+    """Flows with RPC of which only one direction was captured."""
+    c_frames: Array = flows["c_frames"]
+    mask: Mask = flows["rpc"] & ((c_frames == 0) | (flows["s_frames"] == 0))
+    return mask
+
+
+def oddities(decoded: Decoded) -> Table:
+    odd = decoded.oddities
+    columns = {
+        "kind": Coded.of(odd["kind"]),
+        "capture": np.array(odd["capture"], dtype=np.uint16),
+        "frame": np.array(odd["frame"], dtype=np.uint32),
+        "time": np.array([NAT if time is None else time for time in odd["time"]], dtype=np.int64),
+        "detail": np.array(odd["detail"], dtype=np.uint64),
+    }
+    return Table(ODDITIES, len(odd["kind"]), columns)

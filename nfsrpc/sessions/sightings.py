@@ -1,0 +1,80 @@
+"""The same message in captures of several vantages is one message: which rows are further sightings of others.
+
+Rows of different vantages with equal keys (addresses, ports, xid, procedure) that are close in time, once the
+difference of the clocks is taken away, are one. That difference is the median over keys that occur once in either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nfsrpc.sessions.grouping import group
+from nfsrpc.tables import NAT, Array, Mask
+
+# Sightings of one message differ by its way and by the drift of clocks; a client uses an xid again much later.
+TOLERANCE = 3_000_000_000
+
+
+class Sightings:
+    """Rows of several vantages, with those of them whose keys several vantages have."""
+
+    def __init__(self, keys: Sequence[Array], time: Array, vantage: Array, vantages: int) -> None:
+        self.length = len(time)
+        self.vantages = vantages
+        self.rows = np.zeros(0, dtype=np.int64)
+        if vantages > 1 and len(time):
+            groups, _ = group(*keys)
+            self.rows = np.flatnonzero(in_several(groups, vantage, vantages) & (time != NAT))
+            self.groups, self.time, self.vantage = groups[self.rows], time[self.rows], vantage[self.rows]
+
+    def offsets(self) -> Array:
+        """The clock of each vantage against the first's, NAT where they share nothing that is sure."""
+        offset = np.full(self.vantages, NAT, dtype=np.int64)
+        offset[0] = 0
+        if not len(self.rows):
+            return offset
+        shape = self.vantages, int(self.groups.max()) + 1
+        count = np.zeros(shape, dtype=np.int64)
+        np.add.at(count, (self.vantage, self.groups), 1)
+        when = np.zeros(shape, dtype=np.int64)
+        when[self.vantage, self.groups] = self.time
+        for other in range(1, self.vantages):
+            for reference in np.flatnonzero(offset != NAT):
+                once = (count[reference] == 1) & (count[other] == 1)
+                if once.any():
+                    offset[other] = offset[reference] + int(np.median(when[other][once] - when[reference][once]))
+                    break
+        return offset
+
+    def counted(self, rank: Array) -> Array:
+        """For each row the one that counts in its place: of least rank, then first vantage; -1 for one that counts."""
+        same = np.full(self.length, -1, dtype=np.int64)
+        if not len(self.rows):
+            return same
+        offset = self.offsets()
+        time = self.time - np.where(offset == NAT, 0, offset)[self.vantage]
+        order = np.lexsort((self.vantage, time, self.groups))
+        cluster = clusters(self.groups[order], time[order], self.vantage[order])
+        by_rank = np.lexsort((self.vantage[order], rank[self.rows][order], cluster))
+        order, cluster = order[by_rank], cluster[by_rank]
+        first = np.r_[True, cluster[1:] != cluster[:-1]]
+        counts = order[np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))]
+        same[self.rows[order]] = np.where(first, -1, self.rows[counts])
+        return same
+
+
+def in_several(groups: Array, vantage: Array, vantages: int) -> Mask:
+    """Whether a row's group has rows of several vantages."""
+    seen = np.zeros((vantages, int(groups.max()) + 1), dtype=np.bool_)
+    seen[vantage, groups] = True
+    several: Mask = seen.sum(axis=0) > 1
+    return several[groups]
+
+
+def clusters(groups: Array, time: Array, vantage: Array) -> Array:
+    """Numbers of rows, sorted by group and time, that are sightings of one message."""
+    new = np.ones(len(groups), dtype=np.bool_)
+    new[1:] = (groups[1:] != groups[:-1]) | (time[1:] - time[:-1] > TOLERANCE) | (vantage[1:] == vantage[:-1])
+    return np.cumsum(new)
