@@ -107,7 +107,7 @@ impl V4<'_> {
         let mut packet = vec![0x45 + (self.options.len() / 4) as u8, 0];
         packet.extend((total as u16).to_be_bytes());
         packet.extend(self.id.to_be_bytes());
-        packet.extend((self.offset / 8 | u16::from(self.more) << 13).to_be_bytes());
+        packet.extend((self.offset / 8 + u16::from(self.more) * 0x2000).to_be_bytes());
         packet.extend([64, self.protocol, 0, 0]);
         packet.extend([address("10.1.84.41"), address("10.1.84.31"), self.options.to_vec(), payload.to_vec()].concat());
         packet
@@ -158,9 +158,10 @@ fn ipv4_gives_addresses_protocol_identification_and_payload() {
         wire_len: 7,
         fragmented: false,
     };
-    assert_eq!(seen(&V4::default().packet(b"payload")), [expected.clone()]);
-    assert_eq!(seen(&V4 { options: &[1; 8], ..V4::default() }.packet(b"payload")), [expected.clone()]);
-    assert_eq!(seen(&V4 { options: &[1; 40], ..V4::default() }.packet(b"payload")), [expected]);
+    for options in [&[1; 40][..0], &[1; 8], &[1; 40]] {
+        let packet = V4 { options, ..V4::default() }.packet(b"payload");
+        assert_eq!(seen(&packet), std::slice::from_ref(&expected));
+    }
 }
 
 #[test]
