@@ -61,6 +61,7 @@ class Decoded:
     addresses: list[tuple[str, int]]
     strings: list[bytes]
     messages: dict[str, dict[str, Masked]]
+    kinds: Mapping[str, Mapping[str, str]]  # of the columns of messages
     vantages: list[list[int]]  # the files of each vantage, in their order
     _index: dict[str, tuple[Array, Array]] = field(default_factory=dict, repr=False)
     _rows: Array | None = field(default=None, repr=False)
@@ -276,6 +277,7 @@ def merge(
         addresses=list(parts.addresses),
         strings=parts.strings,
         messages=parts.messages(),
+        kinds=kinds,
         vantages=[vantage.files for vantage in vantages],
     )
 

@@ -1,0 +1,52 @@
+"""What messages mean together: the tables of a trace, each built from the columns of the core when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+
+from nfsrpc.decode import Decoded
+from nfsrpc.sessions import calls, flows, locks, monitors, programs, quality, registrations
+from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.tables import Table
+
+# The fields of messages that these tables are made of; a trace is decoded no further.
+WANTED = {**registrations.WANTED, **monitors.WANTED, **locks.WANTED}
+
+
+class Sessions(Mapping[str, Table]):
+    """Tables by name."""
+
+    def __init__(self, decoded: Decoded) -> None:
+        self.decoded = decoded
+        self._built: dict[str, Table] = {}
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        return Hosts(self.decoded)
+
+    def __getitem__(self, name: str) -> Table:
+        if name not in self._built:
+            self._built[name] = BUILDERS[name](self)
+        return self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(BUILDERS)
+
+    def __len__(self) -> int:
+        return len(BUILDERS)
+
+
+BUILDERS: dict[str, Callable[[Sessions], Table]] = {
+    "calls": lambda of: calls.calls(of.decoded, of.hosts),
+    "copies": lambda of: calls.copies(of.decoded),
+    "locks": lambda of: locks.locks(of.decoded, of["calls"], of["copies"], of.hosts),
+    "monitors": lambda of: monitors.monitors(of.decoded, of["calls"], of.hosts),
+    "registrations": lambda of: registrations.registrations(of.decoded, of["calls"]),
+    "hosts": lambda of: of.hosts.table(),
+    "flows": lambda of: flows.flows(of.decoded, of.hosts, of["registrations"]),
+    "captures": lambda of: of.hosts.captures(calls.seen_exchanges(of.decoded).offsets()),
+    "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"]),
+    "oddities": lambda of: quality.oddities(of.decoded),
+    "programs": lambda of: programs.programs(of["calls"]),
+}

@@ -1,4 +1,4 @@
-"""Who asks which statd to watch whom, who tells of a reboot, and what statd tells its own lockd (X/Open C702 chapter 11).
+"""Who asks which statd to watch whom, who tells of a reboot, what statd tells its own lockd (X/Open C702 chapter 11).
 
 Linux's lockd names the peer by address and itself by node name; its statd makes the downcall as procedure 16 of NLM
 version 3, over loopback.

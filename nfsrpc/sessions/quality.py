@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.decode import Decoded
-from nfsrpc.tables import NAT, ODDITIES, QUALITY, Array, Coded, Mask, Table
+from nfsrpc.tables import NAT, ODDITIES, QUALITY, Array, Coded, Mask, Source, Table
 
 
 def quality(decoded: Decoded, calls: Table, flows: Table) -> Table:
@@ -16,7 +16,7 @@ def quality(decoded: Decoded, calls: Table, flows: Table) -> Table:
 
 def _row(decoded: Decoded, calls: Table, flows: Table, number: int) -> tuple[Any, ...]:
     facts = {name: values[number].item() for name, values in decoded.captures.items()}
-    drops = [row["drops"] for row in decoded.interfaces if row["capture"] == number and row["drops"] is not None]
+    drops = sum(row["drops"] or 0 for row in decoded.interfaces if row["capture"] == number)
     here = flows["capture"] == number
     tcp = here & (flows["transport"] == "tcp")
     states = calls["state"][calls["capture"] == number]
@@ -32,7 +32,7 @@ def _row(decoded: Decoded, calls: Table, flows: Table, number: int) -> tuple[Any
         facts["misordered"],
         facts["not_ip"],
         bool(facts["truncated"]) or number in decoded.damages,
-        sum(drops) if drops else None,
+        drops or None,
         both("frames", tcp),
         both("retransmitted", tcp),
         both("out_of_order", tcp),
@@ -54,7 +54,7 @@ def one_way(flows: Table) -> Mask:
 
 def oddities(decoded: Decoded) -> Table:
     odd = decoded.oddities
-    columns = {
+    columns: dict[str, Source] = {
         "kind": Coded.of(odd["kind"]),
         "capture": np.array(odd["capture"], dtype=np.uint16),
         "frame": np.array(odd["frame"], dtype=np.uint32),

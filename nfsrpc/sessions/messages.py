@@ -1,0 +1,72 @@
+"""Decoded messages as tables: arguments and results side by side, or the items of a list, each with its call."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nfsrpc.decode import Decoded
+from nfsrpc.tables import CALLS, Array, Column, Masked, Source, Table, TableSpec
+
+CALL_COLUMNS = (
+    "capture",
+    "call_frame",
+    "reply_frame",
+    "time",
+    "client",
+    "server",
+    "procedure",
+    "rpc_status",
+    "exchange",
+)
+
+
+def messages(decoded: Decoded, name: str, calls: Table) -> Table:
+    """`name` is a protocol's ("nlm4") or that of a list in it ("nfs3.entries")."""
+    if "." in name:
+        return items(decoded, name, calls)
+    parts = [table for table in (f"{name}.args", f"{name}.res") if decoded.has(table)]
+    numbers = [decoded.messages[table]["exchange"].values for table in parts]
+    exchanges = np.unique(np.concatenate(numbers)) if numbers else np.zeros(0, dtype=np.uint32)
+    rows = rows_in(calls, exchanges)
+    order = np.argsort(rows, kind="stable")
+    fields = {
+        field: (kind, decoded.column(table, field, exchanges[order]))
+        for table in parts
+        for field, kind in decoded.kinds[table].items()
+    }
+    return joined(decoded, name, calls.take(rows[order]), fields)
+
+
+def items(decoded: Decoded, name: str, calls: Table) -> Table:
+    if name not in decoded.kinds:
+        raise KeyError(f"no messages {name}; there are {', '.join(sorted(decoded.kinds))}")
+    columns = decoded.children(name)
+    exchanges = columns["exchange"].values if columns else np.zeros(0, dtype=np.uint32)
+    fields = {field: (kind, columns[field]) for field, kind in decoded.kinds[name].items() if columns}
+    return joined(decoded, name, calls.take(rows_in(calls, exchanges)), fields)
+
+
+def rows_in(calls: Table, exchanges: Array) -> Array:
+    numbers = calls["exchange"]
+    rows = np.zeros(int(numbers.max(initial=0)) + 1, dtype=np.int64)
+    rows[numbers] = np.arange(len(numbers))
+    return rows[exchanges]
+
+
+def joined(decoded: Decoded, name: str, calls: Table, fields: dict[str, tuple[str, Masked]]) -> Table:
+    specs = [column for column in CALLS.columns if column.name in CALL_COLUMNS]
+    columns: dict[str, Source] = {column.name: calls.data(column.name) for column in specs}
+    for field, (kind, values) in fields.items():
+        text = kind == "bytes"
+        columns[field] = decoded.text(values, shown) if text else values
+        specs.append(Column(field, "text" if text else f"{kind}?", "", ""))
+    return Table(TableSpec(name, "", tuple(specs)), len(calls), columns)
+
+
+def shown(text: bytes) -> str:
+    """Names as they are, handles in hex."""
+    try:
+        plain = text.decode("ascii")
+    except UnicodeDecodeError:
+        return text.hex()
+    return plain if plain.isprintable() else text.hex()
