@@ -102,8 +102,7 @@ impl Decoder {
     }
 
     fn end_capture(&mut self) -> Result<Ending, NotACapture> {
-        let reader = std::mem::replace(&mut self.reader, Reader::new());
-        let mut reader = reader;
+        let mut reader = std::mem::take(&mut self.reader);
         let ending = reader.finish()?;
         let engine = &mut self.engine;
         let row = &mut engine.capture;
@@ -127,10 +126,10 @@ impl Decoder {
         let engine = &mut self.engine;
         let messages = &mut engine.messages;
         Batch {
-            exchanges: std::mem::take(&mut messages.rows),
-            copies: std::mem::take(&mut messages.copies),
-            flows: std::mem::take(&mut engine.flows.rows),
-            captures: std::mem::take(&mut engine.captures),
+            exchanges: messages.rows.take(),
+            copies: messages.copies.take(),
+            flows: engine.flows.rows.take(),
+            captures: engine.captures.take(),
             formats: std::mem::take(&mut engine.formats),
             interfaces: std::mem::take(&mut engine.interfaces),
             oddities: self.oddities.take(),
@@ -192,35 +191,36 @@ impl Engine {
     }
 }
 
+/// A datagram with the header of its transport parsed. What the snaplen cut off of a TCP header is taken for zero.
 fn packet<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Packet<'a>> {
-    let header = datagram.payload;
-    let short = |at: usize| header.get(at..at + 2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
-    let mut packet = Packet {
+    const UDP_HEADER: usize = 8;
+    const TCP_HEADER: usize = 20;
+    let whole = datagram.payload.first_chunk::<TCP_HEADER>();
+    let mut cut = [0; TCP_HEADER];
+    let header = whole.unwrap_or_else(|| {
+        cut.iter_mut().zip(datagram.payload).for_each(|(to, from)| *to = *from);
+        &cut
+    });
+    let [p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, offset, flags, ..] = *header;
+    let tcp = datagram.protocol == TCP;
+    let size = if tcp { (usize::from(offset >> 4) * 4).max(TCP_HEADER) } else { UDP_HEADER };
+    if datagram.payload.len() < 4 {
+        return None;
+    }
+    Some(Packet {
         src: datagram.src,
         dst: datagram.dst,
-        src_port: short(0)?,
-        dst_port: short(2)?,
+        src_port: u16::from_be_bytes([p0, p1]),
+        dst_port: u16::from_be_bytes([p2, p3]),
         transport: datagram.protocol,
         ip_id: datagram.id,
-        seq: 0,
-        ack: 0,
-        tcp_flags: 0,
-        payload: &[],
-        length: 0,
+        seq: u32::from_be_bytes([s0, s1, s2, s3]),
+        ack: u32::from_be_bytes([a0, a1, a2, a3]),
+        tcp_flags: if tcp { flags } else { 0 },
+        payload: datagram.payload.get(size..).unwrap_or_default(),
+        length: datagram.wire_len.saturating_sub(size),
         domain,
-    };
-    let size = if datagram.protocol == UDP {
-        8
-    } else {
-        let long = |at: usize| crate::rpc::word(header, at);
-        packet.seq = long(4).unwrap_or_default();
-        packet.ack = long(8).unwrap_or_default();
-        packet.tcp_flags = header.get(13).copied().unwrap_or_default();
-        header.get(12).map_or(20, |offset| usize::from(offset >> 4) * 4).max(20)
-    };
-    packet.payload = header.get(size..).unwrap_or_default();
-    packet.length = datagram.wire_len.saturating_sub(size);
-    Some(packet)
+    })
 }
 
 /// The datagram quoted in an ICMP destination unreachable message (RFC 792, RFC 4443 section 3.1), and its code.

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
+use hashbrown::hash_map::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap};
 
 use crate::batch::{Copies, CopyRow, ExchangeRow, Exchanges, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag};
@@ -19,8 +20,11 @@ use crate::xdr::{Layouts, Owner, Run, Table};
 
 /// Calls waiting for a reply; at 200 bytes each 50 MB. Beyond, the oldest is let go, marked so.
 pub const MAX_UNANSWERED: usize = 1 << 18;
-/// Answered exchanges in reach of late copies, and for how long: past Linux's third major timeout (60 s each).
-const MAX_SETTLED: usize = 1 << 16;
+/// Answered exchanges in reach of late copies, and for how long: past Linux's third major timeout (60 s each). Only a call
+/// that was sent again gets late replies; the others stay for an equal reply captured out of order, and are few so that they
+/// stay in the processor's cache.
+const MAX_SETTLED: usize = 1 << 12;
+const MAX_SETTLED_RESENT: usize = 1 << 16;
 const SETTLED_NS: i64 = 300 * SECOND;
 /// Exchanges of one client, server and xid in reach. Clients count xids up; more than this is a broken or hostile client.
 const MAX_REUSES: usize = 8;
@@ -28,6 +32,13 @@ const MAX_REUSES: usize = 8;
 const REPLY_FIRST_NS: i64 = 2 * SECOND;
 const MAX_REPLIES_FIRST: usize = 4096;
 const SECOND: i64 = 1_000_000_000;
+
+/// Client and server in one word, and the xid.
+type Key = (u64, u32);
+
+fn key(client: u32, server: u32, xid: u32) -> Key {
+    (u64::from(client) << 32 | u64::from(server), xid)
+}
 
 const AUTH_SYS: u32 = 1;
 const RPCSEC_GSS: u32 = 6;
@@ -136,12 +147,14 @@ pub struct Messages {
     pub copies: Copies,
     pool: Vec<Exchange>,
     free: Vec<u32>,
-    newest: HashMap<(u32, u32, u32), u32>,
+    newest: HashMap<Key, u32>,
     unanswered: VecDeque<(u32, u32)>,
     unanswered_count: usize,
     settled: VecDeque<(u32, u32)>,
+    settled_resent: VecDeque<(u32, u32)>,
     replies_first: usize,
     next_id: u32,
+    latest_machine: u32,
     now: i64,
     hasher: DefaultHashBuilder,
 }
@@ -163,7 +176,7 @@ impl Messages {
 
     pub fn awaits(&self, path: &Path, xid: u32) -> bool {
         let (client, server) = (path.to, path.from);
-        let key = (client.address, server.address, xid);
+        let key = key(client.address, server.address, xid);
         self.chain(key).any(|at| {
             self.exchange(at).is_some_and(|known| !known.answered() && known.on(client, server, path.transport))
         })
@@ -174,7 +187,7 @@ impl Messages {
         let layout = match rpc::parse(head, usize::MAX) {
             Some(rpc::Message::Call(call)) => self.layouts.find(call.prog, call.vers, call.proc, false),
             Some(rpc::Message::Reply(reply)) => {
-                let at = self.newest.get(&(path.to.address, path.from.address, reply.xid));
+                let at = self.newest.get(&key(path.to.address, path.from.address, reply.xid));
                 let row = at.and_then(|at| self.exchange(*at)).map(|known| known.row);
                 row.and_then(|row| self.layouts.find(row.prog, row.vers, row.proc, true))
             }
@@ -187,13 +200,13 @@ impl Messages {
         self.pool.get(at as usize)
     }
 
-    fn chain(&self, key: (u32, u32, u32)) -> impl Iterator<Item = u32> + '_ {
+    fn chain(&self, key: Key) -> impl Iterator<Item = u32> + '_ {
         let first = self.newest.get(&key).copied();
         std::iter::successors(first, |at| self.exchange(*at).map(|known| known.older).filter(|older| *older != NONE))
     }
 
     fn call(&mut self, path: Path, call: &Call<'_>, record: &Record<'_>, oddities: &mut Oddities) {
-        let key = (path.from.address, path.to.address, call.xid);
+        let key = key(path.from.address, path.to.address, call.xid);
         let length = args_length(call, record);
         let args_hash = self.hash(call, length);
         let mut reuses = 0;
@@ -234,7 +247,7 @@ impl Messages {
         self.hasher.hash_one((length, args.get(..ENOUGH).unwrap_or(args)))
     }
 
-    fn insert(&mut self, key: (u32, u32, u32), path: Path) -> u32 {
+    fn insert(&mut self, key: Key, path: Path) -> u32 {
         let at = self.free.pop().unwrap_or_else(|| {
             self.pool.push(Exchange::default());
             (self.pool.len() - 1) as u32
@@ -242,9 +255,9 @@ impl Messages {
         let older = self.newest.insert(key, at).unwrap_or(NONE);
         let row = ExchangeRow {
             exchange: self.next_id,
-            client: key.0,
-            server: key.1,
-            xid: key.2,
+            client: (key.0 >> 32) as u32,
+            server: key.0 as u32,
+            xid: key.1,
             transport: path.transport,
             flow: path.flow,
             reply_time: NO_TIME,
@@ -268,7 +281,7 @@ impl Messages {
     /// Fills in what the call says.
     fn begin(&mut self, at: u32, path: Path, call: &Call<'_>, record: &Record<'_>, hash: u64, oddities: &mut Oddities) {
         let credential = sys_credential(&call.cred);
-        let machine = credential.and_then(|(name, _)| self.strings.intern(name)).unwrap_or(strings::NONE);
+        let machine = credential.and_then(|(name, _)| self.machine(name)).unwrap_or(strings::NONE);
         let Some(known) = self.pool.get_mut(at as usize) else { return };
         known.has_call = true;
         known.path = path;
@@ -303,6 +316,14 @@ impl Messages {
         }
     }
 
+    /// The number of a machine's name, which is mostly that of the call before.
+    fn machine(&mut self, name: &[u8]) -> Option<u32> {
+        if self.strings.get(self.latest_machine) != Some(name) {
+            self.latest_machine = self.strings.intern(name)?;
+        }
+        Some(self.latest_machine)
+    }
+
     /// The call of a reply that was captured before it.
     fn adopt(&mut self, at: u32, path: Path, call: &Call<'_>, record: &Record<'_>, hash: u64, oddities: &mut Oddities) {
         self.begin(at, path, call, record, hash, oddities);
@@ -331,7 +352,7 @@ impl Messages {
 
     fn reply(&mut self, path: Path, reply: &Reply<'_>, record: &Record<'_>, oddities: &mut Oddities) {
         let (client, server) = (path.to, path.from);
-        let key = (client.address, server.address, reply.xid);
+        let key = key(client.address, server.address, reply.xid);
         let mut answered = None;
         let mut waiting = None;
         for at in self.chain(key) {
@@ -373,7 +394,7 @@ impl Messages {
         self.copies.push(CopyRow { exchange, reply: 1, capture, frame, time, flow: path.flow, rpc_status, status });
     }
 
-    fn orphan(&mut self, key: (u32, u32, u32), path: Path, reply: &Reply<'_>, record: &Record<'_>) {
+    fn orphan(&mut self, key: Key, path: Path, reply: &Reply<'_>, record: &Record<'_>) {
         let at = self.insert(key, Path { from: path.to, to: path.from, ..path });
         let room = self.replies_first < MAX_REPLIES_FIRST;
         let Some(known) = self.pool.get_mut(at as usize) else { return };
@@ -454,19 +475,36 @@ impl Messages {
     /// Lets go of settled exchanges that are too old or too many to see further copies.
     fn let_go(&mut self) {
         while let Some((at, id)) = self.settled.front().copied() {
-            let old = self.exchange(at).is_none_or(|known| {
-                let settled = known.row.reply_time.max(known.row.time);
-                let aged = settled != NO_TIME && self.now.saturating_sub(settled) > SETTLED_NS;
-                !known.live || known.row.exchange != id || aged
-            });
-            if !old && self.settled.len() <= MAX_SETTLED {
-                return;
+            if self.settled.len() <= MAX_SETTLED && !self.aged(at, id) {
+                break;
             }
             self.settled.pop_front();
+            let Some(known) = self.exchange(at).filter(|known| known.live && known.row.exchange == id) else {
+                continue;
+            };
+            if known.row.retransmits > 0 {
+                self.settled_resent.push_back((at, id));
+            } else {
+                self.finish(at, 0);
+            }
+        }
+        while let Some((at, id)) = self.settled_resent.front().copied() {
+            if self.settled_resent.len() <= MAX_SETTLED_RESENT && !self.aged(at, id) {
+                break;
+            }
+            self.settled_resent.pop_front();
             if self.exchange(at).is_some_and(|known| known.live && known.row.exchange == id) {
                 self.finish(at, 0);
             }
         }
+    }
+
+    fn aged(&self, at: u32, id: u32) -> bool {
+        self.exchange(at).is_none_or(|known| {
+            let settled = known.row.reply_time.max(known.row.time);
+            let aged = settled != NO_TIME && self.now.saturating_sub(settled) > SETTLED_NS;
+            !known.live || known.row.exchange != id || aged
+        })
     }
 
     /// The capture has ended: everything leaves as rows.
@@ -479,6 +517,7 @@ impl Messages {
         }
         self.unanswered.clear();
         self.settled.clear();
+        self.settled_resent.clear();
     }
 
     /// Takes one exchange out of reach and makes its row.
@@ -493,17 +532,19 @@ impl Messages {
             self.unanswered_count = self.unanswered_count.saturating_sub(1);
         }
         let (row, older) = (known.row, known.older);
+        self.unlink(key(row.client, row.server, row.xid), at, older);
         self.rows.push(row);
-        self.unlink((row.client, row.server, row.xid), at, older);
         self.free.push(at);
     }
 
-    fn unlink(&mut self, key: (u32, u32, u32), at: u32, older: u32) {
-        if self.newest.get(&key) == Some(&at) {
+    fn unlink(&mut self, key: Key, at: u32, older: u32) {
+        if let Entry::Occupied(mut newest) = self.newest.entry(key)
+            && *newest.get() == at
+        {
             if older == NONE {
-                self.newest.remove(&key);
+                newest.remove();
             } else {
-                self.newest.insert(key, older);
+                *newest.get_mut() = older;
             }
             return;
         }

@@ -24,10 +24,10 @@ const MAX_ENDED: usize = 1 << 13;
 const EVICTION_SAMPLE: usize = 16;
 /// Frames of one direction compared to find a second capture of the same frame.
 const RECENT: usize = 4;
-/// A second capture of an equal datagram comes within this: interfaces of one host, or of two whose clocks agree. RPC over UDP
-/// waits at least 100 ms before it sends again.
-const TWICE_UDP_NS: i64 = 20_000_000;
-/// The same for a TCP segment, of which fast retransmission may send another after a round trip.
+/// A second capture of an equal frame comes within this: interfaces of one host, or of two whose clocks agree. RPC over UDP
+/// waits at least 100 ms before it sends again, TCP 200 ms (TCP_RTO_MIN) or, in fast retransmission, a round trip.
+const TWICE_NS: i64 = 20_000_000;
+/// The same for a TCP segment without IP identification, which may be sent again after a round trip.
 const TWICE_TCP_NS: i64 = 1_000_000;
 /// The domain of addresses that are the same everywhere.
 pub const EVERYWHERE: u32 = u32::MAX;
@@ -38,18 +38,43 @@ const SYN: u8 = 2;
 const RST: u8 = 4;
 const ACK: u8 = 16;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct End {
-    ip: IpAddr,
-    port: u16,
-}
-
+/// A flow's two ends, the lower one first, in plain words: it is compared and hashed for every frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    low: End,
-    high: End,
-    transport: u8,
+    low: u128,
+    high: u128,
+    ports: u32,
+    transport: u32,
     domain: u32,
+}
+
+impl Key {
+    /// The key of a packet's flow, and which of its ends the packet comes from.
+    fn of(packet: &Packet<'_>) -> (Key, usize) {
+        let (source, target) = (number(packet.src), number(packet.dst));
+        let side = usize::from((source, packet.src_port) > (target, packet.dst_port));
+        let (low, high, low_port, high_port) = if side == 0 {
+            (source, target, packet.src_port, packet.dst_port)
+        } else {
+            (target, source, packet.dst_port, packet.src_port)
+        };
+        let loopback = packet.src.is_loopback() || packet.dst.is_loopback();
+        let domain = if loopback { packet.domain } else { EVERYWHERE };
+        let ports = u32::from(low_port) << 16 | u32::from(high_port);
+        (Key { low, high, ports, transport: u32::from(packet.transport), domain }, side)
+    }
+
+    fn port(&self, side: usize) -> u16 {
+        if side == 0 { (self.ports >> 16) as u16 } else { self.ports as u16 }
+    }
+}
+
+/// An address as a number, IPv4 as mapped into IPv6 (RFC 4291 section 2.5.5.2).
+fn number(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => 0xffff_0000_0000 | u128::from(u32::from(ip)),
+        IpAddr::V6(ip) => u128::from(ip),
+    }
 }
 
 /// One frame of a flow, as its headers tell it.
@@ -93,6 +118,7 @@ struct Side {
     last: i64,
     loss: Option<i64>,
     newest_id: Option<u16>,
+    newest_time: i64,
     recent: [Seen; RECENT],
     next_recent: usize,
 }
@@ -176,12 +202,7 @@ impl Sink for Conversation<'_> {
 
 impl Flows {
     pub fn packet(&mut self, packet: &Packet<'_>, messages: &mut Messages, oddities: &mut Oddities) {
-        let source = End { ip: packet.src, port: packet.src_port };
-        let target = End { ip: packet.dst, port: packet.dst_port };
-        let side = usize::from((source.ip, source.port) > (target.ip, target.port));
-        let (low, high) = if side == 0 { (source, target) } else { (target, source) };
-        let domain = if low.ip.is_loopback() || high.ip.is_loopback() { packet.domain } else { EVERYWHERE };
-        let key = Key { low, high, transport: packet.transport, domain };
+        let (key, side) = Key::of(packet);
         let place = oddities.place;
         let mut at = self.find(key, packet, side, place, messages, oddities);
         if packet.transport == TCP && packet.tcp_flags & SYN != 0 && self.is_new_connection(at, packet, side) {
@@ -212,12 +233,7 @@ impl Flows {
 
     /// An ICMP error quoting a packet of this flow.
     pub fn unreachable(&mut self, quoted: &Packet<'_>, code: u8, place: Place) {
-        let source = End { ip: quoted.src, port: quoted.src_port };
-        let target = End { ip: quoted.dst, port: quoted.dst_port };
-        let (low, high) =
-            if (source.ip, source.port) > (target.ip, target.port) { (target, source) } else { (source, target) };
-        let domain = if low.ip.is_loopback() || high.ip.is_loopback() { quoted.domain } else { EVERYWHERE };
-        let at = self.index.get(&Key { low, high, transport: quoted.transport, domain });
+        let at = self.index.get(&Key::of(quoted).0);
         let Some(flow) = at.and_then(|at| self.pool.get_mut(*at as usize)) else { return };
         if flow.row.icmp == 0 {
             (flow.row.icmp_frame, flow.row.icmp_time, flow.row.icmp_code) = (place.frame, place.time, code);
@@ -267,10 +283,11 @@ impl Flows {
             Some(at) => *at,
             None => {
                 let at = self.create(key, place, messages, oddities);
-                let low = self.addresses.number(key.low.ip, packet.domain);
-                let high = self.addresses.number(key.high.ip, packet.domain);
+                let (source, target) = (packet.src, packet.dst);
+                let (low, high) = if side == 0 { (source, target) } else { (target, source) };
+                let address = [low, high].map(|ip| self.addresses.number(ip, packet.domain));
                 if let Some(flow) = self.pool.get_mut(at as usize) {
-                    flow.address = [low, high];
+                    flow.address = address;
                     flow.row.client = side as u32;
                 }
                 at
@@ -293,7 +310,7 @@ impl Flows {
     fn create(&mut self, key: Key, place: Place, messages: &mut Messages, oddities: &mut Oddities) -> u32 {
         let address = self.index.get(&key).and_then(|at| self.pool.get(*at as usize)).map(|old| old.address);
         let row = FlowRow {
-            transport: key.transport,
+            transport: key.transport as u8,
             first: place.time,
             last: place.time,
             first_capture: place.capture,
@@ -363,7 +380,7 @@ impl Fates for Flows {
         let client = flow.sides.get(usize::from(path.side))?;
         let server = flow.sides.get(1 - usize::from(path.side.min(1)))?;
         let ended = flow.row.flags & (flag::SUPERSEDED | flag::EVICTED) != 0;
-        let unsynchronised = flow.key.transport == TCP && server.bytes > 0 && !server.stream.records.synchronised();
+        let unsynchronised = flow.row.transport == TCP && server.bytes > 0 && !server.stream.records.synchronised();
         Some(Fate {
             reply_side_frames: server.frames,
             reply_side_last: server.last,
@@ -377,31 +394,30 @@ impl Fates for Flows {
 impl Flow {
     fn path(&self, side: usize, at: u32) -> Path {
         let party = |side: usize| {
-            let end = if side == 0 { self.key.low } else { self.key.high };
-            let address = if side == 0 { self.address[0] } else { self.address[1] };
-            Party { address, port: end.port }
+            let [low, high] = self.address;
+            Party { address: if side == 0 { low } else { high }, port: self.key.port(side) }
         };
         Path {
             from: party(side),
             to: party(1 - side.min(1)),
-            transport: self.key.transport,
+            transport: self.key.transport as u8,
             flow: self.id,
             slot: at,
             side: side as u8,
         }
     }
 
-    /// Whether this very frame was captured a moment ago, on another interface.
+    /// Whether this very datagram or SYN was captured a moment ago, on another interface. Of segments with data the stream
+    /// tells.
     fn captured_before(&mut self, packet: &Packet<'_>, side: usize, time: i64) -> bool {
+        if packet.transport == TCP && packet.tcp_flags & SYN == 0 {
+            return false;
+        }
         let Some(own) = self.sides.get_mut(side) else { return false };
         let mark = fingerprint(packet);
-        let at_once = if packet.transport == TCP { TWICE_TCP_NS } else { TWICE_UDP_NS };
-        // Empty segments with equal numbers are duplicate acknowledgements, which TCP means.
-        let repeatable = packet.length > 0 || packet.tcp_flags & (SYN | FIN) != 0;
         let again = own.recent.iter().any(|seen| {
-            seen.mark == mark
-                && ((seen.id == packet.ip_id && packet.ip_id != 0)
-                    || (repeatable && time.saturating_sub(seen.time).saturating_abs() <= at_once))
+            let at_once = time.saturating_sub(seen.time).saturating_abs() <= TWICE_NS;
+            seen.mark == mark && (at_once || (seen.id == packet.ip_id && packet.ip_id != 0))
         });
         if !again {
             if let Some(slot) = own.recent.get_mut(own.next_recent) {
@@ -463,7 +479,7 @@ impl Flow {
             match own.stream.segment(segment, outlet) {
                 Order::InOrder => {}
                 Order::Ahead => own.out_of_order += 1,
-                Order::Old if own.identification_is_old(packet.ip_id) => twice = true,
+                Order::Old if own.had(packet, outlet.place.time) => twice = true,
                 Order::Old => own.retransmitted += 1,
             }
             if own.stream.lost_bytes > lost {
@@ -506,6 +522,9 @@ impl Flow {
         let Some(own) = self.sides.get_mut(side) else { return };
         if packet.ip_id != 0 {
             own.newest_id = Some(packet.ip_id as u16);
+        }
+        if packet.length > 0 {
+            own.newest_time = outlet.place.time;
         }
         if packet.tcp_flags & FIN != 0 {
             own.fin = own.fin.saturating_add(1);
@@ -597,22 +616,21 @@ impl Flow {
 }
 
 impl Side {
-    /// A retransmission has a later identification than what was sent last; a second capture has an earlier one.
-    fn identification_is_old(&self, id: u32) -> bool {
-        let newest = self.newest_id.filter(|_| id != 0);
-        newest.is_some_and(|newest| (id as u16).wrapping_sub(newest) as i16 <= 0)
+    /// Whether data seen before is a second capture: a retransmission has a later identification than what was sent last, and
+    /// where there is none does not come at once.
+    fn had(&self, packet: &Packet<'_>, time: i64) -> bool {
+        let newest = self.newest_id.filter(|_| packet.ip_id != 0);
+        let at_once = time.saturating_sub(self.newest_time).saturating_abs() <= TWICE_TCP_NS;
+        at_once || newest.is_some_and(|newest| (packet.ip_id as u16).wrapping_sub(newest) as i16 <= 0)
     }
 }
 
-/// What two captures of one frame have in common and two frames have not.
+/// What two captures of one datagram have in common and two datagrams have not.
 fn fingerprint(packet: &Packet<'_>) -> u64 {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let add = |sum: u64, value: u64| (sum ^ value).wrapping_mul(MIX).rotate_left(29);
-    if packet.transport == TCP {
-        let numbers = u64::from(packet.seq) << 32 | u64::from(packet.ack);
-        return add(add(MIX, numbers), (packet.length as u64) << 8 | u64::from(packet.tcp_flags));
-    }
     let head = packet.payload.chunks_exact(8).take(32);
     let words = head.map(|chunk| chunk.try_into().map_or(0, u64::from_be_bytes));
-    words.fold(add(MIX, packet.length as u64), add)
+    let numbers = u64::from(packet.seq) << 32 | u64::from(packet.tcp_flags);
+    words.fold(add(numbers, packet.length as u64), add)
 }
