@@ -83,6 +83,8 @@ pub mod exchange_flag {
     pub const CONNECTION_DIED: u16 = 64;
     pub const CALL_ACKED: u16 = 128;
     pub const ENCRYPTED: u16 = 256;
+    /// The same call with the same xid was answered before: a resend that crossed its reply, or a client that counts not.
+    pub const REPEATED: u16 = 512;
 }
 
 /// Bits of [`FlowRow::flags`].

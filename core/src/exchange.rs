@@ -212,6 +212,7 @@ impl Messages {
         let mut reuses = 0;
         let mut found = None;
         let mut oldest = NONE;
+        let mut repeated = false;
         for at in self.chain(key) {
             let Some(known) = self.exchange(at) else { break };
             (reuses, oldest) = (reuses + 1, at);
@@ -221,9 +222,12 @@ impl Messages {
                     found = Some((at, true));
                     break;
                 }
-            } else if !known.answered() && same_call(known, call, args_hash) {
-                found = Some((at, false));
-                break;
+            } else if same_call(known, call, args_hash) {
+                if !known.answered() {
+                    found = Some((at, false));
+                    break;
+                }
+                repeated = true;
             }
         }
         match found {
@@ -235,6 +239,9 @@ impl Messages {
                 }
                 let at = self.insert(key, path);
                 self.begin(at, path, call, record, args_hash, oddities);
+                if let Some(known) = self.pool.get_mut(at as usize).filter(|_| repeated) {
+                    known.row.flags |= flag::REPEATED;
+                }
                 self.await_reply(at, oddities);
             }
         }

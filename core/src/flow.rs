@@ -106,6 +106,7 @@ struct Seen {
 struct Side {
     stream: Stream,
     isn: Option<u32>,
+    first_seq: Option<u32>,
     frames: u32,
     bytes: u64,
     retransmitted: u32,
@@ -300,10 +301,11 @@ impl Flows {
     fn is_new_connection(&self, at: u32, packet: &Packet<'_>, side: usize) -> bool {
         let Some(flow) = self.pool.get(at as usize) else { return false };
         let Some(own) = flow.sides.get(side) else { return false };
-        match own.isn {
-            Some(isn) => isn != packet.seq,
-            // Frames of the old connection were seen, but not its beginning.
-            None => own.frames > 0,
+        match (own.isn, own.first_seq) {
+            (Some(isn), _) => isn != packet.seq,
+            // A SYN written a little late comes before the first frame seen; else that was of an older connection.
+            (None, Some(first)) => first != packet.seq.wrapping_add(1),
+            (None, None) => false,
         }
     }
 
@@ -431,6 +433,7 @@ impl Flow {
     fn count(&mut self, packet: &Packet<'_>, side: usize, time: i64) {
         let Some(own) = self.sides.get_mut(side) else { return };
         own.frames += 1;
+        own.first_seq.get_or_insert(packet.seq);
         own.bytes += packet.length as u64;
         own.last = if own.frames == 1 { time } else { own.last.max(time) };
         if packet.payload.len() < packet.length {
@@ -499,7 +502,9 @@ impl Flow {
         let Some(own) = self.sides.get_mut(side) else { return };
         if own.isn.is_none() {
             own.isn = Some(packet.seq);
-            own.stream = Stream::new(Some(packet.seq.wrapping_add(1)));
+            if !own.stream.begun() {
+                own.stream = Stream::new(Some(packet.seq.wrapping_add(1)));
+            }
         }
         let row = &mut self.row;
         if packet.tcp_flags & ACK != 0 {

@@ -15,9 +15,10 @@ use crate::rpc::{MAX_RECORD, Outlet, Records, Sink};
 const MAX_WAITING: usize = 6 << 20;
 /// Segments waiting ahead of one hole: the same in segments of the smallest usual size.
 const MAX_WAITING_SEGMENTS: usize = 4096;
-/// Frames of the connection seen after an acknowledgement of bytes that were not captured, before they are given up: several
-/// processors, or several interfaces, may write a handful of frames out of order.
+/// Frames of the connection, and time, that an acknowledgement of bytes not yet captured is given, before they are given up:
+/// several processors, or several interfaces, may write a handful of frames out of order, microseconds to milliseconds late.
 const PATIENCE: u32 = 16;
+const PATIENCE_NS: i64 = 100_000_000;
 /// The widest window that TCP can offer (RFC 7323 section 2.3). What lies further off is another place in the stream.
 const WINDOW: i32 = 1 << 30;
 
@@ -51,7 +52,9 @@ pub struct Stream {
     next: Option<u32>,
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
+    /// Frames and time until which the present hole is waited for, once it is acknowledged.
     patience: u32,
+    deadline: Option<i64>,
     /// The highest acknowledgement of the other side.
     pub acked: Option<u32>,
     pub lost_bytes: u64,
@@ -76,6 +79,7 @@ impl Stream {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             patience: 0,
+            deadline: None,
             acked: None,
             lost_bytes: 0,
             records: Records::new(first.is_some()),
@@ -83,6 +87,7 @@ impl Stream {
     }
 
     pub fn segment<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) -> Order {
+        self.run_out_of_patience(outlet);
         let next = *self.next.get_or_insert(segment.seq);
         let ahead = distance(next, segment.seq);
         if ahead == 0 && self.waiting.is_empty() {
@@ -98,7 +103,6 @@ impl Stream {
         }
         if ahead > 0 {
             self.wait(segment, outlet);
-            self.run_out_of_patience(outlet);
             return Order::Ahead;
         }
         self.overlap(segment, ahead.unsigned_abs() as usize, outlet)
@@ -109,9 +113,12 @@ impl Stream {
         if self.acked.is_none_or(|acked| distance(acked, ack) > 0) {
             self.acked = Some(ack);
         }
-        if !self.waiting.is_empty() {
-            self.run_out_of_patience(outlet);
-        }
+        self.run_out_of_patience(outlet);
+    }
+
+    /// Whether any of its bytes were seen.
+    pub fn begun(&self) -> bool {
+        self.next.is_some()
     }
 
     /// The stream has ended, or the capture has: what waits will wait no longer.
@@ -128,10 +135,19 @@ impl Stream {
         }
         let payload = segment.payload.get(old..).unwrap_or_default();
         let seq = segment.seq.wrapping_add(old as u32);
-        self.deliver(Segment { seq, payload, length: segment.length - old.min(segment.length) }, outlet);
+        let rest = Segment { seq, payload, length: segment.length - old.min(segment.length) };
+        self.deliver(self.before_the_cut(rest), outlet);
         let place = outlet.place;
         self.resume(place, outlet);
         Order::InOrder
+    }
+
+    /// What the snaplen cut off of this segment may wait in another: then only what was captured of this one counts.
+    fn before_the_cut<'a>(&self, segment: Segment<'a>) -> Segment<'a> {
+        let captured = segment.payload.len();
+        let inside = |waiting: &Waiting| distance(segment.seq, waiting.seq) < segment.length as i32;
+        let covered = captured < segment.length && self.waiting.front().is_some_and(inside);
+        if covered { Segment { length: captured, ..segment } } else { segment }
     }
 
     fn deliver<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) {
@@ -169,7 +185,7 @@ impl Stream {
             return;
         }
         if self.waiting.is_empty() {
-            self.patience = PATIENCE;
+            self.be_patient();
         }
         let place = outlet.place;
         let key = |waiting: &Waiting| distance(next, waiting.seq);
@@ -189,7 +205,7 @@ impl Stream {
             let Some(first) = self.waiting.front() else { return };
             let ahead = distance(next, first.seq);
             if ahead > 0 {
-                self.patience = PATIENCE;
+                self.be_patient();
                 return;
             }
             let Some(waiting) = self.waiting.pop_front() else { return };
@@ -209,13 +225,19 @@ impl Stream {
         }
     }
 
+    fn be_patient(&mut self) {
+        (self.patience, self.deadline) = (PATIENCE, None);
+    }
+
     /// A hole whose bytes the other side acknowledged cannot be filled any more but by frames written out of order.
     fn run_out_of_patience<S: Sink>(&mut self, outlet: &mut Outlet<'_, S>) {
         while let (Some(first), Some(acked)) = (self.waiting.front(), self.acked) {
             if distance(first.seq, acked) < 0 {
                 return;
             }
-            if self.patience > 0 {
+            let now = outlet.place.time;
+            let deadline = *self.deadline.get_or_insert(now.saturating_add(PATIENCE_NS));
+            if self.patience > 0 && now <= deadline {
                 self.patience -= 1;
                 return;
             }

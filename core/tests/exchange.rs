@@ -3,7 +3,7 @@
 mod wire;
 
 use nfsrpc_core::batch::exchange_flag::{
-    CALL_ACKED, CONNECTION_DIED, EVICTED, REPLY_SIDE_LOSS, REPLY_SIDE_SEEN, REPLY_SIDE_SEEN_AFTER,
+    CALL_ACKED, CONNECTION_DIED, EVICTED, REPEATED, REPLY_SIDE_LOSS, REPLY_SIDE_SEEN, REPLY_SIDE_SEEN_AFTER,
 };
 use nfsrpc_core::exchange::MAX_UNANSWERED;
 use nfsrpc_core::rpc::{AUTH_ERROR, RPC_MISMATCH};
@@ -163,4 +163,15 @@ fn one_xid_for_a_thousand_different_calls_stays_cheap_and_bounded() {
     let rows = rows(&wire.decode());
     assert_eq!(rows.len(), 1_000);
     assert_eq!(rows.iter().filter(|row| row.flags & EVICTED != 0).count(), 1_000 - 8);
+}
+
+#[test]
+fn a_call_repeated_after_its_answer_says_so() {
+    let mut wire = Wire::default();
+    wire.udp(0.0, C, S, &call(1, 2, &[]));
+    wire.udp(0.1, S, C, &reply(1, &[]));
+    wire.udp(0.2, C, S, &call(1, 2, &[]));
+    wire.udp(0.3, C, S, &call(1, 3, &[]));
+    let repeated: Vec<bool> = rows(&wire.decode()).iter().map(|row| row.flags & REPEATED != 0).collect();
+    assert_eq!(repeated, [false, true, false]);
 }

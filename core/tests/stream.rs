@@ -219,3 +219,43 @@ fn what_the_bytes_say_out_of_step_is_reported_and_left() {
     assert_eq!(rows(&batch).iter().map(|row| row.xid).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(kinds(&batch), ["record-mark"]);
 }
+
+#[test]
+fn on_a_quiet_connection_an_acknowledged_hole_is_given_up_by_time() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    wire.send(1.0, &mut c, &s, &record(&[&call(1, 1, &[])]));
+    c.seq += 44;
+    wire.send(30.0, &mut c, &s, &record(&[&call(1, 1, &[])]));
+    wire.tcp(30.01, &s, &c, ACK, s.seq, &[]);
+    // The hole is closed before this reply is looked at, so that it answers the call with its two captured copies.
+    wire.send(60.0, &mut s, &c, &record(&[&reply(1, &[])]));
+    assert_eq!(pairs(&wire.decode()), [(4, 7, 1, 0)]);
+}
+
+#[test]
+fn a_syn_written_after_the_first_data_is_of_the_same_connection() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    let (before_c, before_s) = (c, s);
+    c.seq += 1;
+    s.seq += 1;
+    wire.send(0.001, &mut c, &s, &record(&[&call(1, 1, &[])]));
+    wire.tcp(0.002, &before_c, &before_s, SYN, before_c.seq, &[]);
+    wire.tcp(0.003, &before_s, &c, SYN | ACK, before_s.seq, &[]);
+    wire.send(0.004, &mut s, &c, &record(&[&reply(1, &[])]));
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch), [(1, 4, 0, 0)]);
+    assert_eq!(batch.flows.flow.len(), 1);
+}
+
+#[test]
+fn bytes_that_wait_win_over_the_cut_end_of_what_fills_the_hole() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    let two = [record(&[&call(1, 1, &[])]), record(&[&call(2, 6, &[])])].concat();
+    wire.tcp(1.0, &c, &s, ACK, c.seq + 44, &two[44..]);
+    wire.snaplen = 40 + 50;
+    wire.tcp(2.0, &c, &s, ACK, c.seq, &two);
+    let procs: Vec<u32> = rows(&wire.decode()).iter().map(|row| row.proc).collect();
+    assert_eq!(procs, [1, 6]);
+}
