@@ -50,6 +50,7 @@ fn ipv4(src: Ipv4Addr, dst: Ipv4Addr, protocol: u8, id: u16, payload: &[u8]) -> 
 pub struct Wire {
     pub bytes: Vec<u8>,
     pub snaplen: usize,
+    pub udp_checksum: u16,
     pub id: u16,
 }
 
@@ -66,7 +67,7 @@ impl Default for Wire {
         let mut bytes = 0xa1b2_c3d4_u32.to_le_bytes().to_vec();
         bytes.extend([2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0]);
         bytes.extend(101_u32.to_le_bytes());
-        Wire { bytes, snaplen: 262_144, id: 1 }
+        Wire { bytes, snaplen: 262_144, udp_checksum: 0, id: 1 }
     }
 }
 
@@ -85,7 +86,7 @@ impl Wire {
         datagram.extend(from.1.to_be_bytes());
         datagram.extend(to.1.to_be_bytes());
         datagram.extend((8 + payload.len() as u16).to_be_bytes());
-        datagram.extend([0, 0]);
+        datagram.extend(self.udp_checksum.to_be_bytes());
         datagram.extend(payload);
         self.id = self.id.wrapping_add(1);
         self.frame(at, &ipv4(from.0, to.0, 17, self.id, &datagram));
