@@ -1,6 +1,7 @@
-"""Reading in a thread, a few chunks ahead of who uses them.
+"""Producing chunks in a thread, a few ahead of who uses them.
 
-Reads, decompressors and the decoder all release the GIL, so input and decoding run at the same time, one core each.
+Decompressors and the decoder release the GIL, so they run at the same time, one core each. For plain files it does not
+pay: a read costs no more than handing its chunk from thread to thread.
 """
 
 import threading
@@ -8,7 +9,7 @@ from collections.abc import Generator, Iterator
 from queue import SimpleQueue
 
 # Enough that neither side waits for the other's every chunk; the price is so many chunks of memory.
-CHUNKS_AHEAD = 3
+CHUNKS_AHEAD = 4
 
 
 def read_ahead(chunks: Generator[bytes, None, None]) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
 """One capture as a stream of bytes: a file, a named pipe or standard input, plain or compressed.
 
 `open_source` opens it and looks at its first bytes, so that what is missing, unreadable or empty is known before any
-work is begun. Iterating gives chunks as they come (a chunk of a live pipe is what there is now), read ahead by a
-thread. A compressed stream that is cut or broken gives what could be had, then `damage` says what is wrong with it.
+work is begun. Iterating gives chunks as they come (a chunk of a live pipe is what there is now). A compressed stream is
+decompressed by a thread meanwhile; one that is cut or broken gives what could be had, then `damage` says what is wrong.
 """
 
 import io
@@ -18,9 +18,9 @@ from nfsrpc.sources.error import ROOT_ONLY, SourceError
 from nfsrpc.sources.readahead import read_ahead
 
 STANDARD_INPUT = "-"
-# A chunk and those read ahead stay in the second-level cache's neighbourhood, and the cost of a Python call a chunk
-# vanishes beside decoding it.
-CHUNK_SIZE = 1 << 20
+# Measured: from 128 to 512 KiB reading and decoding is fastest. What was read is still in the processor's cache when it
+# is decoded, and a Python call a chunk costs nothing beside it.
+CHUNK_SIZE = 1 << 18
 
 
 class Readable(Protocol):
@@ -60,7 +60,7 @@ class Source:
 
     def __iter__(self) -> Iterator[bytes]:
         self._iterated = True
-        return read_ahead(self._chunks())
+        return read_ahead(self._chunks()) if self._compression else self._chunks()
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +69,7 @@ class Source:
         self.close()
 
     def close(self) -> None:
-        """Closes what was never iterated; an iteration closes the file itself, in the thread that reads it."""
+        """Closes what was never iterated; an iteration closes the file itself, perhaps in the thread that reads it."""
         if not self._iterated:
             self._file.close()
 
