@@ -9,6 +9,7 @@ Record marking is RFC 5531 section 11, messages are its section 9.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -28,8 +29,10 @@ MAX_FLAVOR = 6
 MAX_AUTH = 400  # RFC 5531 section 8.2: opaque_auth body<400>
 MAX_VERSION, MAX_PROCEDURE = 10_000, 10_000  # of programs in use, which tells calls from other bytes
 MAX_RECORD = 1 << 24  # what claims more is no record mark
+# A mark of less than 16 MiB, any xid, then CALL and RPC version 2, or REPLY and its state.
+RECORD_START = re.compile(rb"(?=[\x00\x80].{7}\x00{3}(?:\x00{4}\x02|\x01\x00{3}[\x00\x01]))", re.DOTALL)
 CAPTURED_TWICE_NS = 20_000_000  # an equal datagram this soon is one frame seen at two interfaces, not a resend
-EARLY_NS = 1_000_000_000  # a reply captured before its call, by interrupt steering or a merge of two clocks
+EARLY_NS = 2_000_000_000  # a reply captured before its call, by interrupt steering or a merge of two clocks
 
 
 class Message(NamedTuple):
@@ -54,8 +57,10 @@ class Exchange:
     resends: list[Message] = field(default_factory=list)
     duplicates: list[Message] = field(default_factory=list)
 
-    def calls(self) -> list[Message]:
-        return [self.call, *self.resends] if self.call else []
+    def clients(self) -> set[Party]:
+        """Where a reply may go: a call sent again on a new connection is answered there or on the old one."""
+        calls = {call.source for call in (self.call, *self.resends) if call}
+        return calls or {reply.target for reply in (self.reply,) if reply}
 
 
 def decode(data: bytes) -> list[Exchange]:
@@ -67,7 +72,7 @@ def message(packet: Packet, frame: int, time: int, body: bytes) -> Message | Non
     words = struct.unpack_from(f"!{min(len(body) // 4, 8)}I", body)
     header = {CALL: call_header, REPLY: reply_header}.get(words[1] if len(words) >= 5 else UNKNOWN)
     facts = header(words, body) if header else None
-    return Message(frame, time, *packet[1:4], *words[:2], *facts, body) if facts else None
+    return Message(frame, time, *packet[1:4], words[0], words[1], *facts, body) if facts else None
 
 
 def call_header(words: tuple[int, ...], body: bytes) -> tuple[int, int, int, int] | None:
@@ -99,7 +104,7 @@ def datagram_messages(conversation: list[Packet]) -> Iterator[Message]:
 
 
 def stream_messages(segments: list[Packet]) -> Iterator[Message]:
-    """The messages of one direction of one connection: from every segment start not read yet, as far as records go."""
+    """The messages of one direction of one connection: from every possible start not read yet, as far as records go."""
     segments = [segment for segment in segments if segment.length > 0]
     places, place = [], segments[0].seq if segments else 0
     for segment in segments:  # sequence numbers wrap
@@ -118,9 +123,11 @@ def stream_messages(segments: list[Packet]) -> Iterator[Message]:
         np.maximum.accumulate(island, out=island)
     times = {segment.frame.number: segment.frame.time for segment in segments}
     at = 0
-    for start in sorted(set(starts)):
-        at = max(at, start)
-        while at >= start and (found := record(data, captured, frame, at)):
+    for match in RECORD_START.finditer(data.tobytes()):
+        if match.start() < at:
+            continue
+        at = match.start()
+        while found := record(data, captured, frame, at):
             end, body = found
             number = int(frame[end - 1])
             read = message(segments[0], number, times[number], body)
@@ -190,7 +197,7 @@ def add_call(past: list[Exchange], call: Message) -> bool:
 
 def add_reply(past: list[Exchange], reply: Message) -> bool:
     """Whether it answers a call of its own flow, the newest first, or repeats the answer."""
-    own = [exchange for exchange in past if any(call.source == reply.target for call in exchange.calls())]
+    own = [exchange for exchange in past if reply.target in exchange.clients()]
     for exchange in reversed(own):
         if exchange.reply is None:
             exchange.reply = reply

@@ -17,6 +17,7 @@ import dpkt
 import dpkt.snoop
 
 TCP, UDP = 6, 17
+NO_TIME = -(1 << 63)
 VXLAN_PORT = 4789
 NANOSECONDS = {dpkt.pcap.TCPDUMP_MAGIC_NANO, dpkt.pcap.PMUDPCT_MAGIC_NANO}
 LITTLE_ENDIAN = {dpkt.pcap.PMUDPCT_MAGIC, dpkt.pcap.PMUDPCT_MAGIC_NANO, dpkt.pcap.PACPDOM_MAGIC}
@@ -105,7 +106,7 @@ def pcapng_frames(data: bytes) -> Iterator[Frame]:
             head = struct.unpack_from(order + PACKET_BLOCKS[kind], body)
             interface, high, low, captured = (head[0], *head[-4:-1]) if len(head) > 1 else (0, 0, 0, head[0])
             link, ticks, offset = interfaces[interface]
-            time = offset * 10**9 + ((high << 32) + low) * 10**9 // ticks
+            time = offset * 10**9 + ((high << 32) + low) * 10**9 // ticks if len(head) > 1 else NO_TIME
             start = struct.calcsize(order + PACKET_BLOCKS[kind])
             yield Frame(number, time, link, base + interface, body[start : start + captured])
         number += kind in PACKET_BLOCKS or kind in NUMBERED_BLOCKS
