@@ -267,7 +267,7 @@ impl Assembly {
 
     /// A fragment that ends there belongs to another datagram of the same identification.
     fn contradicts(&self, end: usize, more: bool) -> bool {
-        let beyond = self.total.is_some_and(|total| if more { end > total } else { end != total });
+        let beyond = self.total.is_some_and(|total| if more { end >= total } else { end != total });
         beyond || (!more && self.seen.end() > end)
     }
 

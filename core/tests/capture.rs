@@ -228,6 +228,16 @@ fn a_first_frame_that_is_no_ip_does_not_make_a_file_nokias() {
 }
 
 #[test]
+fn only_ethernet_by_the_plain_magic_can_be_nokias() {
+    let packet_to_8_0_0_1 = [&[0x45; 16][..], &[8, 0, 0, 1]].concat();
+    for (magic, link_type) in [(0xa1b2_c3d4, 101), (0xa1b2_3c4d, 1)] {
+        let record = pcap_record(Big, 0, 20, 0, &packet_to_8_0_0_1);
+        let file = [pcap_header(Big, magic, link_type), record.clone(), record].concat();
+        assert_eq!(read(&file).frames.len(), 2);
+    }
+}
+
+#[test]
 fn a_frame_within_a_chunk_is_not_copied() {
     let file = plain_pcap(&[ethernet(1, 40), ethernet(2, 40)]);
     let mut places = Vec::new();
@@ -353,6 +363,8 @@ fn blocks_without_a_frame_are_skipped_and_numbered_as_by_wireshark() {
         block(Little, 0x4000_0bad, b"\0\0\x30\x39custom"),
         block(Little, 9, b"__REALTIME_TIMESTAMP=1\n"),
         block(Little, 0x77, &[0xff; 4_000]),
+        block(Little, 0x77, b""),
+        block(Little, 0x77, &vec![0xff; (16 << 20) - 12]),
         packet(Little, 0, 0, 1, b"6"),
     ];
     assert_eq!(frames(&file.concat()), [(1, b"1".to_vec()), (3, b"3".to_vec()), (6, b"6".to_vec())]);
@@ -463,6 +475,7 @@ fn pcap_goes_on_behind_a_corrupt_record() {
         with([NOW, 0, MAX_FRAME as u32 + 1, 60], 60),
         with([NOW, 0, u32::MAX, u32::MAX], 60),
         with([0, 1_000_000, 60, 60], 60),
+        with([NOW, 0, u32::MAX, u32::MAX], 0).repeat(2),
         vec![0xff; 77],
         vec![0xff; 100_000],
     ];
@@ -501,7 +514,13 @@ fn sloppy_time_stamps_are_no_corruption() {
 
 #[test]
 fn the_longest_frame_is_read() {
-    assert_eq!(frames(&plain_pcap(&[vec![9; MAX_FRAME]])), [(1, vec![9; MAX_FRAME])]);
+    let frame = vec![9; MAX_FRAME];
+    let snoop = [snoop_header(2, 4), snoop_record(0, 0, 0, &frame)].concat();
+    let simple = block(Little, 3, &[&Little.u32(MAX_FRAME as u32)[..], &frame].concat());
+    let pcapng = |block| [section(Little), interface(Little, 1, 0, &[]), block].concat();
+    for file in [plain_pcap(&[frame.clone()]), snoop, pcapng(simple), pcapng(packet(Little, 0, 0, 0, &frame))] {
+        assert_eq!(frames(&file), [(1, frame.clone())]);
+    }
 }
 
 #[test]
