@@ -164,14 +164,19 @@ impl Messages {
     pub fn record(&mut self, path: Path, record: &Record<'_>, oddities: &mut Oddities) -> Option<Kind> {
         self.now = self.now.max(record.place.time);
         match rpc::parse(record.data, record.length) {
-            Some(rpc::Message::Call(call)) => self.call(path, &call, record, oddities),
-            Some(rpc::Message::Reply(reply)) => self.reply(path, &reply, record, oddities),
+            Some(rpc::Message::Call(call)) => {
+                self.call(path, &call, record, oddities);
+                Some(Kind::Call)
+            }
+            Some(rpc::Message::Reply(reply)) => {
+                self.reply(path, &reply, record, oddities);
+                Some(if reply.verf.body == rpc::STARTTLS { Kind::StartTls } else { Kind::Reply })
+            }
             None => {
                 oddities.push(if record.lost { "header-lost" } else { "not-rpc" }, record.length as u64);
-                return None;
+                None
             }
         }
-        Some(if word(record.data, 4) == Some(0) { Kind::Call } else { Kind::Reply })
     }
 
     pub fn awaits(&self, path: &Path, xid: u32) -> bool {
@@ -567,6 +572,8 @@ impl Messages {
 pub enum Kind {
     Call,
     Reply,
+    /// A reply after which the connection turns to TLS.
+    StartTls,
 }
 
 /// The flow table, asked about the connection of an unanswered call.

@@ -181,6 +181,7 @@ struct Conversation<'a> {
     path: Path,
     calls: u32,
     replies: u32,
+    starttls: bool,
 }
 
 impl Sink for Conversation<'_> {
@@ -192,6 +193,7 @@ impl Sink for Conversation<'_> {
         match self.messages.record(self.path, &record, oddities) {
             Some(Kind::Call) => self.calls += 1,
             Some(Kind::Reply) => self.replies += 1,
+            Some(Kind::StartTls) => (self.replies, self.starttls) = (self.replies + 1, true),
             None => {}
         }
     }
@@ -219,12 +221,16 @@ impl Flows {
         }
         flow.count(packet, side, place.time);
         let path = flow.path(side, at);
-        let mut sink = Conversation { messages, path, calls: 0, replies: 0 };
+        let mut sink = Conversation { messages, path, calls: 0, replies: 0, starttls: false };
         let mut room = MAX_STORED.saturating_sub(self.stored);
         let before = room;
         let outlet = &mut Outlet { sink: &mut sink, oddities, room: &mut room, place };
         if packet.transport == TCP {
             let twice = flow.tcp(packet, side, outlet);
+            if outlet.sink.starttls {
+                flow.row.flags |= flag::TLS;
+                flow.sides.iter_mut().for_each(|side| side.stream.records.stop(outlet));
+            }
             self.duplicates += u32::from(twice);
         } else {
             flow.udp(packet, side, outlet);
@@ -553,7 +559,7 @@ impl Flow {
         for side in 0..2 {
             let path = self.path(side, at);
             let Some(own) = self.sides.get_mut(side) else { continue };
-            let mut sink = Conversation { messages, path, calls: 0, replies: 0 };
+            let mut sink = Conversation { messages, path, calls: 0, replies: 0, starttls: false };
             let mut room = MAX_STORED.saturating_sub(*stored);
             let before = room;
             let place = oddities.place;

@@ -142,6 +142,9 @@ fn parse_denied<'a>(data: &'a [u8], mut reply: Reply<'a>, cut: bool) -> Option<R
     Some(reply)
 }
 
+/// The verifier of a reply after which the connection turns to TLS (RFC 9289 section 4.1).
+pub const STARTTLS: &[u8] = b"STARTTLS";
+
 /// Where records go.
 pub trait Sink {
     /// How many bytes of this record are worth storing, told from its first [`HEAD`] bytes.
@@ -220,6 +223,12 @@ impl Records {
 
     pub fn foreign(&self) -> bool {
         self.state == State::Foreign
+    }
+
+    /// What follows is something else: TLS, after STARTTLS (RFC 9289 section 4.1).
+    pub fn stop<S>(&mut self, outlet: &mut Outlet<'_, S>) {
+        self.restart(outlet.room);
+        self.state = State::Foreign;
     }
 
     /// Drops an unfinished record, which will not be finished, and returns the room it took.

@@ -259,3 +259,19 @@ fn bytes_that_wait_win_over_the_cut_end_of_what_fills_the_hole() {
     let procs: Vec<u32> = rows(&wire.decode()).iter().map(|row| row.proc).collect();
     assert_eq!(procs, [1, 6]);
 }
+
+#[test]
+fn after_starttls_the_bytes_are_not_ours() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    // A NULL call with AUTH_TLS, and its answer (RFC 9289 section 4.1).
+    wire.send(1.0, &mut c, &s, &record(&[&words(&[1, 0, 2, PROG, 4, 0, 7, 0, 0, 0])]));
+    let answer = [words(&[1, 1, 0, 0, 8]), b"STARTTLS".to_vec(), words(&[0])].concat();
+    wire.send(1.1, &mut s, &c, &record(&[&answer]));
+    wire.send(1.2, &mut c, &s, &[0x16, 3, 1, 0, 200]);
+    wire.send(1.3, &mut c, &s, &record(&[&call(2, 1, &[])]));
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch), [(4, 5, 0, 0)]);
+    assert!(kinds(&batch).is_empty());
+    assert_eq!(batch.flows.flags, [nfsrpc_core::batch::flow_flag::RPC | nfsrpc_core::batch::flow_flag::TLS]);
+}
