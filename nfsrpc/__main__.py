@@ -1,0 +1,5 @@
+"""`python -m nfsrpc` is `nfsrpc`."""
+
+from nfsrpc.cli import main
+
+main()

@@ -1,0 +1,149 @@
+"""`nfsrpc explain`: what a rule sees and why it matters, what a table's columns mean, what a protocol's messages hold.
+
+The texts are the declarations' own: docstrings of rules, tables.py, the files of protocols.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nfsrpc.cli.output import fail, write
+
+if TYPE_CHECKING:
+    from nfsrpc.protocols import Program
+    from nfsrpc.report.terminal import Paint
+    from nfsrpc.rules.catalogue import Check
+    from nfsrpc.tables import TableSpec
+
+INDENT = "  "
+
+
+def explain(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[RULE|TABLE|PROTOCOL]", help="REG001, statd-not-registered, calls, nlm4.")
+    ] = None,
+) -> None:
+    """Explain a rule, a table or a protocol; without a name, list them."""
+    from nfsrpc.report.terminal import PROSE, painted, plain, wants_colour
+
+    paint = painted if wants_colour(sys.stdout) else plain
+    width = min(shutil.get_terminal_size().columns, PROSE)
+    lines = listed(paint) if name is None else about(name, paint, width)
+    write((f"{line.rstrip()}\n" for line in lines), None)
+
+
+def listed(paint: Paint) -> Iterator[str]:
+    from nfsrpc.protocols import PROTOCOLS
+    from nfsrpc.report.terminal import columns
+    from nfsrpc.rules.catalogue import RULES
+    from nfsrpc.tables import TABLES
+
+    yield paint("heading", "Rules")
+    yield from columns([(check.rule.id, check.rule.severity, check.rule.name) for check in RULES.values()])
+    yield ""
+    yield paint("heading", "Tables (nfsrpc table NAME TRACE)")
+    yield from columns([(table.name, table.meaning) for table in TABLES.values()])
+    yield ""
+    yield paint("heading", "Protocols (tables of their messages)")
+    yield from columns([(program.protocol, f"{program.title}, {program.spec}") for program in PROTOCOLS])
+
+
+def about(name: str, paint: Paint, width: int) -> Iterator[str]:
+    from nfsrpc.protocols import PROTOCOLS
+    from nfsrpc.tables import TABLES
+
+    if name in TABLES:
+        return about_table(TABLES[name], paint, width)
+    for program in PROTOCOLS:
+        if program.protocol == name:
+            return about_protocol(program, paint, width)
+
+    from nfsrpc.rules.catalogue import find
+
+    try:
+        return about_rule(find(name), paint, width)
+    except KeyError:
+        fail(f"no rule, table or protocol {name} (nfsrpc explain lists them)")
+
+
+def about_rule(check: Check, paint: Paint, width: int) -> Iterator[str]:
+    rule = check.rule
+    yield f"{paint('heading', f'{rule.id} {rule.name}')}  {paint(rule.severity, rule.severity)}"
+    yield from prose(check.summary, width, "")
+    for title, text in check.sections.items():
+        yield ""
+        yield paint("heading", title)
+        yield from prose(text, width, INDENT)
+    if check.thresholds:
+        yield ""
+        yield paint("heading", "Thresholds")
+        yield from (f"{INDENT}{name} = {value}" for name, value in check.thresholds.items())
+
+
+def prose(text: str, width: int, indent: str) -> Iterator[str]:
+    """Paragraphs wrapped anew; list items and what is indented in the text stay lines of their own."""
+    from nfsrpc.report.terminal import wrap
+
+    for line in reflowed(text):
+        inner = line[: len(line) - len(line.lstrip())]
+        hanging = inner + ("  " if line.lstrip().startswith(("- ", "* ")) else "")
+        head, *rest = [line] if inner and hanging == inner else wrap(line, width - len(indent + hanging))
+        yield indent + head
+        yield from (indent + hanging + more for more in rest)
+
+
+def reflowed(text: str) -> Iterator[str]:
+    """One line a paragraph or list item.
+
+    >>> list(reflowed("One\\ntwo.\\n\\n- an\\n  item\\n- another\\n\\n    $ code"))
+    ['One two.', '', '- an item', '- another', '', '    $ code']
+    """
+    held = ""
+    for line in text.splitlines():
+        begins = not line.strip() or line.startswith((" " * 4, "- ", "* "))
+        if held and begins:
+            yield held
+            held = ""
+        if not line.strip() or line.startswith(" " * 4):
+            yield line.rstrip()
+        else:
+            held = f"{held} {line.strip()}" if held else line.rstrip()
+    if held:
+        yield held
+
+
+def about_table(table: TableSpec, paint: Paint, width: int) -> Iterator[str]:
+    from nfsrpc.report.terminal import columns, wrap
+
+    yield paint("heading", table.name)
+    yield from wrap(table.meaning, width)
+    yield ""
+    cells = [(column.name, column.kind, column.unit) for column in table.columns]
+    heads = columns(cells)
+    margin = max(map(len, heads)) + 2
+    for head, column in zip(heads, table.columns, strict=True):
+        first, *rest = wrap(column.meaning, width - margin)
+        yield head.ljust(margin) + first
+        yield from (" " * margin + line for line in rest)
+    yield ""
+    yield "A ? after a kind: it may be null, as text, times and f64 always may."
+
+
+def about_protocol(program: Program, paint: Paint, width: int) -> Iterator[str]:
+    from nfsrpc.protocols import compile  # noqa: A004
+    from nfsrpc.report.terminal import columns, wrap
+
+    yield paint("heading", f"{program.protocol}: {program.title}, program {program.number} version {program.version}")
+    yield program.spec
+    yield ""
+    yield from columns([(str(procedure.number), procedure.name) for procedure in program.procedures], (True, False))
+    _, tables = compile([program], None)
+    for name, fields in tables:
+        yield ""
+        yield paint("heading", name)
+        yield from wrap(", ".join(field for field, _ in fields) or "nothing", width)

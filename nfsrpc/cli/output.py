@@ -1,0 +1,57 @@
+"""Where a command's answer goes, and how it ends.
+
+Exit codes: 0 no fault, 1 a fault was found, 2 bad input or usage. A reader that goes away (`| head`) changes none.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Annotated, NoReturn
+
+import typer
+
+BAD = 2
+
+Traces = Annotated[
+    list[str],
+    typer.Argument(metavar="TRACE...", help="Captures: files, directories, wildcards; - is standard input."),
+]
+Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")]
+
+
+def fail(reason: object) -> NoReturn:
+    """One line on standard error, and exit code 2."""
+    print(f"nfsrpc: {reason}", file=sys.stderr)
+    raise typer.Exit(BAD)
+
+
+def write(text: Iterable[str], path: str | None) -> None:
+    """Pieces of text to a file, or to standard output."""
+    write_bytes((piece.encode(*encoding(path)) for piece in text), path)
+
+
+def write_bytes(pieces: Iterable[bytes], path: str | None) -> None:
+    try:
+        if path is None:
+            print_bytes(pieces)
+        else:
+            with open(path, "wb") as file:
+                file.writelines(pieces)
+    except OSError as error:
+        fail(f"{path or 'standard output'}: cannot be written: {error.strerror}")
+
+
+def encoding(path: str | None) -> tuple[str, str]:
+    """A terminal may know fewer characters, and a file name may hold bytes that are none."""
+    return ("utf-8" if path else sys.stdout.encoding), "backslashreplace"
+
+
+def print_bytes(pieces: Iterable[bytes]) -> None:
+    try:
+        sys.stdout.buffer.writelines(pieces)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,229 @@
+"""`nfsrpc table`: any table of a trace, as it is or by condition, for the eye or for another program.
+
+pandas does the work, and its third of a second of import is paid here only.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from nfsrpc.cli.output import Output, Traces, fail, write, write_bytes
+from nfsrpc.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nfsrpc.trace import Trace
+
+NULL = "–"
+GAP = 2  # spaces between columns
+
+
+class Format(StrEnum):
+    table = "table"
+    csv = "csv"
+    json = "json"
+    jsonl = "jsonl"
+    parquet = "parquet"
+
+
+def table(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="calls, locks, ..., nlm4, ...: nfsrpc explain lists them.")
+    ],
+    traces: Traces,
+    format: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,  # noqa: A002
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="EXPR", help="Rows to show: program == 'nlm' and latency_s > 5")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="NAMES", help="Columns: call_frame,client")
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Print a table: calls, locks, flows, or the messages of a protocol.
+
+    On a terminal the format `table` shows the columns that fit; piped, and in the other formats, it has all of them.
+    --where is an expression of pandas (DataFrame.query) over the columns.
+    """
+    check_name(name)
+    frame = rows_where(frame_of(name, traces), where, name)
+    frame = frame.loc[:, chosen(columns, list(frame.columns))]
+    if format is Format.parquet:
+        write_bytes([as_parquet(frame)], output)
+    elif format is Format.table:
+        write(as_table(frame, terminal_width() if output is None else None), output)
+    else:
+        write([WRITERS[format](with_written_times(frame))], output)
+
+
+def check_name(name: str) -> None:
+    """Before any capture is read."""
+    from difflib import get_close_matches
+
+    from nfsrpc.protocols import PROTOCOLS
+    from nfsrpc.tables import TABLES
+
+    names = [*TABLES, *(program.protocol for program in PROTOCOLS)]
+    if name not in names and name.partition(".")[0] not in names:
+        near = get_close_matches(name, names, 1)
+        fail(f"no table {name}" + (f"; {near[0]}?" if near else "") + " (nfsrpc explain lists them)")
+
+
+def frame_of(name: str, traces: list[str]) -> pd.DataFrame:
+    from nfsrpc.sources import SourceError
+    from nfsrpc.tables import TABLES
+    from nfsrpc.trace import read
+
+    try:
+        with progress_bar() as progress:
+            trace = read(*traces, progress=progress)
+        if name == "findings":
+            return trace.findings
+        return trace.tables[name].frame() if name in TABLES else messages_of(trace, name)
+    except SourceError as error:
+        fail(error)
+
+
+def messages_of(trace: Trace, name: str) -> pd.DataFrame:
+    try:
+        return trace.decoded(name)
+    except (KeyError, ValueError) as error:  # there is no such list; standard input cannot be read twice
+        fail(error.args[0])
+
+
+def rows_where(frame: pd.DataFrame, where: str | None, name: str) -> pd.DataFrame:
+    """The rows for which a condition is true; where it is null, it is not."""
+    if where is None:
+        return frame
+    try:
+        mask = condition(frame, where)
+    except NameError as error:
+        fail(f"--where {where!r}: {error}; {name} has the columns {', '.join(frame.columns)}")
+    except Exception as error:  # noqa: BLE001  pandas raises anything at all for what somebody may type
+        fail(f"--where {where!r}: {' '.join(str(error).split()) or type(error).__name__}")
+    if getattr(mask, "dtype", None) not in ("bool", "boolean") or len(mask) != len(frame):
+        fail(f"--where {where!r}: not a condition; compare columns, as in: latency_s > 5 and client == '10.0.0.1'")
+    rows: pd.DataFrame = frame[mask.fillna(False).astype(bool)]
+    return rows
+
+
+def condition(frame: pd.DataFrame, where: str) -> Any:
+    try:
+        return frame.eval(where)
+    except TypeError:
+        # pandas compares no time that has a zone with one that has none: '2026-01-31 03:00' means UTC.
+        times = frame.select_dtypes("datetimetz").columns
+        return frame.assign(**{name: frame[name].dt.tz_localize(None) for name in times}).eval(where)
+
+
+def chosen(columns: str | None, known: list[str]) -> list[str]:
+    if columns is None:
+        return known
+    names = columns.split(",")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        fail(f"--columns: no column {', '.join(unknown)}; there are {', '.join(known)}")
+    return names
+
+
+# Formats for programs
+
+
+def with_written_times(frame: pd.DataFrame) -> pd.DataFrame:
+    """Times as RFC 3339 in UTC with nanoseconds."""
+    times = frame.select_dtypes("datetimetz").columns
+    return frame.assign(**{name: written_times(frame[name], "ns", "Z") for name in times})
+
+
+def written_times(times: pd.Series[pd.Timestamp], unit: Literal["us", "ns"], zone: str) -> pd.Series[Any]:
+    import numpy as np
+    import pandas as pd
+
+    plain = times.dt.tz_localize(None).to_numpy()
+    written = pd.Series(np.datetime_as_string(plain, unit=unit), index=times.index, dtype=object) + zone
+    return written.where(times.notna(), None)
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    lists = [name for name in frame.columns if is_lists(frame[name])]
+    return frame.assign(**{name: frame[name].map(", ".join) for name in lists}).to_csv(index=False)
+
+
+def is_lists(column: pd.Series[Any]) -> bool:
+    return column.dtype == object and any(isinstance(value, tuple) for value in column)
+
+
+def as_json(frame: pd.DataFrame) -> str:
+    return frame.to_json(orient="records", indent=1, double_precision=9) + "\n"
+
+
+def as_jsonl(frame: pd.DataFrame) -> str:
+    return frame.to_json(orient="records", lines=True, double_precision=9)
+
+
+WRITERS: dict[Format, Callable[[pd.DataFrame], str]] = {
+    Format.csv: as_csv,
+    Format.json: as_json,
+    Format.jsonl: as_jsonl,
+}
+
+
+def as_parquet(frame: pd.DataFrame) -> bytes:
+    from io import BytesIO
+
+    buffer = BytesIO()
+    try:
+        frame.to_parquet(buffer, index=False)
+    except ImportError:
+        fail("--format parquet needs pyarrow: pip install 'nfsrpc[parquet]'")
+    return buffer.getvalue()
+
+
+# The format for the eye
+
+
+def terminal_width() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def as_table(frame: pd.DataFrame, width: int | None) -> Iterator[str]:
+    """Aligned columns; of a given width, those that fit in it."""
+    from nfsrpc.report.terminal import columns as aligned
+
+    shown: list[list[str]] = []
+    used = -GAP
+    for name in frame.columns:
+        cells = [name, *cells_of(frame[name])]
+        used += GAP + max(map(len, cells))
+        if width is not None and used > width and shown:
+            break
+        shown.append(cells)
+    right = [is_number(frame[name]) for name in frame.columns[: len(shown)]]
+    yield from (f"{line}\n" for line in aligned(zip(*shown, strict=True), right))
+    if left_out := len(frame.columns) - len(shown):
+        print(f"nfsrpc: {left_out} more columns; choose with --columns, or take --format csv", file=sys.stderr)
+
+
+def is_number(column: pd.Series[Any]) -> bool:
+    return getattr(column.dtype, "kind", "O") in "iuf"
+
+
+def cells_of(column: pd.Series[Any]) -> list[str]:
+    if getattr(column.dtype, "kind", "O") == "M":
+        column = written_times(column, "us", "").str.replace("T", " ")
+    return [NULL if null else cell(value) for value, null in zip(column.tolist(), column.isna(), strict=True)]
+
+
+def cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value)

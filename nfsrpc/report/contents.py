@@ -1,0 +1,109 @@
+"""What every report says, as plain data: the diagnosis, the captures it stands on, and the traffic in them.
+
+Renderers are pure functions of a `Report`: they are tested without a capture and cannot differ in what they know.
+Times are ns since the epoch, latencies seconds, None is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nfsrpc.rules.finding import CannotTell, Diagnosis, Finding, Need
+
+if TYPE_CHECKING:
+    from nfsrpc.trace import Trace
+
+
+class Capture(NamedTuple):
+    """A file given: what it is, where it was taken, and what it lacks."""
+
+    file: str
+    format: str
+    linktypes: tuple[str, ...]
+    frames: int
+    bytes: int
+    first: int | None
+    last: int | None
+    vantage: str | None
+    host: str | None
+    quality: dict[str, Any]
+
+
+class Procedure(NamedTuple):
+    """The traffic of one procedure. Latencies are seconds, None when nothing was answered."""
+
+    program: str
+    version: int
+    procedure: str
+    calls: int
+    replies: int
+    unanswered: int
+    retransmits: int
+    errors: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+
+
+class Report(NamedTuple):
+    diagnosis: Diagnosis
+    captures: tuple[Capture, ...]
+    programs: tuple[Procedure, ...]
+
+    @property
+    def leading(self) -> Finding | None:
+        """The finding that is the verdict."""
+        verdict = self.diagnosis.verdict
+        return next((finding for finding in self.diagnosis.findings if finding.rule == verdict.rule), None)
+
+    @property
+    def others(self) -> tuple[Finding, ...]:
+        """All findings but the leading one."""
+        leading = self.leading
+        return tuple(finding for finding in self.diagnosis.findings if finding is not leading)
+
+    def file(self, capture: int) -> str:
+        """The name of a file by its number."""
+        return self.captures[capture].file if capture < len(self.captures) else f"capture {capture}"
+
+
+def report_of(trace: Trace, diagnosis: Diagnosis) -> Report:
+    captures = tuple(Capture(**{**facts, "linktypes": tuple(facts["linktypes"] or ())}) for facts in trace.captures)
+    return Report(diagnosis, captures, procedures_of(trace))
+
+
+def nfsrpc_version() -> str:
+    """The program's version; asked late, because looking it up takes 20 ms."""
+    from importlib.metadata import version
+
+    return version("nfsrpc")
+
+
+def procedures_of(trace: Trace) -> tuple[Procedure, ...]:
+    return tuple(
+        Procedure(
+            row.program or str(row.prog),
+            row.vers,
+            row.procedure or "?",
+            row.calls,
+            row.replies,
+            row.unanswered,
+            row.retransmits,
+            row.errors,
+            row.p50,
+            row.p95,
+            row.p99,
+            row.max,
+        )
+        for row in trace.tables["programs"].rows()
+    )
+
+
+def grouped_by_need(answers: Sequence[CannotTell]) -> list[tuple[Need | None, list[tuple[str, list[str]]]]]:
+    """What is missing, and under it each reason with the rules that give it; those without a command last."""
+    needs: dict[Need | None, dict[str, list[str]]] = {}
+    for answer in answers:
+        needs.setdefault(answer.needs, {}).setdefault(answer.why, []).append(answer.rule)
+    return [(need, list(reasons.items())) for need, reasons in sorted(needs.items(), key=lambda item: item[0] is None)]

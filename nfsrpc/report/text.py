@@ -1,0 +1,228 @@
+"""The report for a terminal, read at 3 am: the verdict first, with its proof and its cure, then everything else.
+
+    badge     what it comes to, in one sentence: which host, what is wrong, who waited how long
+    Why … Verify    of the finding that leads: explanation, who and when, frames that prove it, commands that cure it
+    Explains  findings that it explains         Also      findings that it does not
+    Unknown   what could not be told, and the command that would tell
+    Capture   what was read, and what it lacks  Traffic   a line a program
+
+One fault fits one screen. Commands are never wrapped, so that they can be copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from nfsrpc.report.contents import Capture, Procedure, Report, grouped_by_need
+from nfsrpc.report.terminal import PROSE, Paint, clean, columns, painted, plain, wrap
+from nfsrpc.report.words import by_program, described, lacks, program_row, span
+from nfsrpc.rules.finding import CannotTell, Evidence, Finding, Hypothesis, Need
+
+MARGIN = 10  # labels stand in it
+NAMES_SHOWN = 6  # clients and files of a finding; JSON has all
+FRAMES_SHOWN = 9  # frames of evidence, a line each
+RULES_CLEAR_SHOWN = 8
+
+BADGES = {"fault": " FAULT ", "healthy": " HEALTHY ", "cannot-tell": " CANNOT TELL "}
+
+
+def render(report: Report, width: int = 80, colour: bool = False) -> str:
+    page = _Page(report, width, painted if colour else plain)
+    return "".join(f"{line.rstrip()}\n" for line in page.lines())
+
+
+class _Page:
+    def __init__(self, report: Report, width: int, paint: Paint) -> None:
+        self.report = report
+        self.paint = paint
+        self.prose = min(width, PROSE)
+
+    def lines(self) -> Iterator[str]:
+        report = self.report
+        leading = report.leading
+        explained = set(leading.explains) if leading else set()
+        yield from self.verdict()
+        if leading:
+            yield ""
+            yield from self.proof_and_cure(leading)
+        blocks = (
+            self.hypotheses(report.diagnosis.hypotheses),
+            self.explained([finding for finding in report.others if finding.rule in explained]),
+            self.also([finding for finding in report.others if finding.rule not in explained]),
+            self.clear(),
+            self.unknown(report.diagnosis.cannot_tell),
+            self.broken(),
+            self.captures(report.captures),
+            self.traffic(report.programs),
+        )
+        for block in blocks:
+            shown = list(block)
+            if shown:
+                yield ""
+                yield from shown
+
+    # The verdict
+
+    def verdict(self) -> Iterator[str]:
+        verdict, leading = self.report.diagnosis.verdict, self.report.leading
+        badge = self.paint(verdict.state, BADGES[verdict.state])
+        yield badge + (f"  {leading.rule} {leading.name}, {leading.certainty}" if leading else "")
+        for line in wrap(verdict.summary, self.prose):
+            yield self.paint("heading", line)
+
+    def proof_and_cure(self, finding: Finding) -> Iterator[str]:
+        yield from self.block("Why", self.text(finding.explanation))
+        yield from self.block("Clients", self.text(names(finding.clients)))
+        yield from self.block("Files", self.text(names(finding.files)))
+        if finding.first is not None:
+            yield from self.block("When", [span(finding.first, finding.last)])
+        certain = finding.certainty == "certain"
+        yield from self.block("Proof" if certain else "Signs", self.evidence(finding.evidence))
+        yield from self.block("Be sure", self.need(finding.needs))
+        yield from self.block("Fix", self.commands(finding.remedy, f"on {finding.host}" if finding.host else ""))
+        yield from self.block("Verify", self.commands(finding.verify))
+
+    def hypotheses(self, hypotheses: Sequence[Hypothesis]) -> Iterator[str]:
+        lines: list[str] = []
+        for number, cause in enumerate(hypotheses, 1):
+            where = f" on {cause.host}" if cause.host else ""
+            lines += self.hanging(f"{number}. ", f"{cause.rule} {cause.name}{where}")
+            if cause.supports:
+                lines += self.hanging("   + ", cause.supports)
+            if cause.against:
+                lines += self.hanging("   - ", cause.against)
+        yield from self.block("Causes", lines)
+
+    # Everything else
+
+    def explained(self, findings: Sequence[Finding]) -> Iterator[str]:
+        yield from self.block("Explains", self.brief(findings))
+
+    def also(self, findings: Sequence[Finding]) -> Iterator[str]:
+        lines: list[str] = []
+        for finding in findings:
+            lines += self.brief([finding])
+            if finding.severity != "info":
+                lines += [f"  {line}" for line in self.commands(finding.remedy)]
+        yield from self.block("Also", lines)
+
+    def brief(self, findings: Sequence[Finding]) -> list[str]:
+        """A finding in a line or two: severity, rule, title, frames."""
+        lines: list[str] = []
+        for finding in findings:
+            likely = ", likely" if finding.certainty == "likely" else ""
+            frames = self.frames(finding.evidence)
+            head, *rest = self.hanging("", f"{finding.severity} {finding.rule}{likely}: {finding.title}{frames}", 2)
+            lines += [self.paint(finding.severity, finding.severity) + head.removeprefix(finding.severity), *rest]
+        return lines
+
+    def clear(self) -> Iterator[str]:
+        """On what evidence a capture is called healthy."""
+        if self.report.diagnosis.verdict.state != "healthy":
+            return
+        clear = self.report.diagnosis.clear
+        lines: list[str] = []
+        for answer in clear[:RULES_CLEAR_SHOWN]:
+            lines += self.hanging(f"{answer.rule}  ", answer.evidence)
+        more = [answer.rule for answer in clear[RULES_CLEAR_SHOWN:]]
+        yield from self.block("Checked", lines + self.text(f"and {', '.join(more)}" if more else ""))
+
+    def unknown(self, answers: Sequence[CannotTell]) -> Iterator[str]:
+        """Rules that lack the same thing are told together, and a command once."""
+        lines: list[str] = []
+        for need, group in grouped_by_need(answers):
+            for why, rules in group:
+                lines += self.hanging("", f"{', '.join(rules)}: {why}", 2)
+            lines += self.need(need)
+        yield from self.block("Unknown", lines)
+
+    def broken(self) -> Iterator[str]:
+        lines: list[str] = []
+        for rule in self.report.diagnosis.broken:
+            lines += self.hanging("", f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}", 2)
+        yield from self.block("Broken", lines)
+
+    def captures(self, captures: Sequence[Capture]) -> Iterator[str]:
+        lines: list[str] = []
+        for capture in captures:
+            lines += self.hanging("", described(capture), 2)
+            for lack in lacks(capture):
+                lines += self.hanging("  ", lack)
+        yield from self.block("Capture", lines)
+
+    def traffic(self, procedures: Sequence[Procedure]) -> Iterator[str]:
+        if not procedures:
+            return
+        head = ("program", "calls", "unanswered", "resent", "errors", "slowest answer")
+        rows = [head, *(program_row(name, list(group)) for name, group in by_program(procedures))]
+        yield from self.block("Traffic", columns(rows, (False, True, True, True, True, False)))
+
+    # Pieces
+
+    def block(self, label: str, lines: Iterable[str]) -> Iterator[str]:
+        """Lines to the right of a label; nothing at all when there are none."""
+        for line in lines:
+            yield self.paint("heading", label) + " " * (MARGIN - len(label)) + line
+            label = ""
+
+    def text(self, text: str) -> list[str]:
+        return wrap(text, self.prose - MARGIN) if text else []
+
+    def hanging(self, first: str, text: str, indent: int | None = None) -> list[str]:
+        """A paragraph whose further lines are indented, as far as `first` is long if nothing else is said."""
+        indent = len(first) if indent is None else indent
+        head, *rest = wrap(text, self.prose - MARGIN - max(indent, len(first)))
+        return [first + head, *(" " * indent + line for line in rest)]
+
+    def evidence(self, evidence: Sequence[Evidence]) -> list[str]:
+        """A line a frame, under the name of its file; of many the first and the last."""
+        shown, left_out = evidence, 0
+        if len(evidence) > FRAMES_SHOWN:
+            shown, left_out = [*evidence[: FRAMES_SHOWN - 2], evidence[-1]], len(evidence) - FRAMES_SHOWN + 1
+        lines: list[str] = []
+        for capture, group in groupby(shown, lambda proof: proof.capture):
+            lines.append(clean(f"frames of {self.report.file(capture)}"))
+            frames = list(group)
+            digits_ = max(len(str(proof.frame)) for proof in frames)
+            for proof in frames:
+                if left_out and proof is evidence[-1]:
+                    lines.append(f"{'…'.rjust(digits_)}  {left_out} more (--format json)")
+                lines += self.hanging(f"{proof.frame:>{digits_}}  ", proof.note)
+        return lines
+
+    def frames(self, evidence: Sequence[Evidence]) -> str:
+        """The frames of a finding in brackets; with their file when there are several files."""
+        if not evidence:
+            return ""
+        shown = evidence[:NAMES_SHOWN]
+        several = len(self.report.captures) > 1
+        told = [
+            (f"{self.report.file(capture)} " if several else "") + ", ".join(str(proof.frame) for proof in group)
+            for capture, group in groupby(shown, lambda proof: proof.capture)
+        ]
+        more = ", …" if len(evidence) > len(shown) else ""
+        return f" (frame{'s' if len(evidence) > 1 else ''} {'; '.join(told)}{more})"
+
+    def commands(self, commands: Sequence[str], where: str = "") -> list[str]:
+        """Shell commands as they are, to be copied; comments wrapped, each line a comment still."""
+        lines = [self.paint("faint", f"# {clean(where)}")] if where and commands else []
+        for command in commands:
+            if command.startswith("#"):
+                lines += [
+                    self.paint("faint", f"# {line}") for line in wrap(command.lstrip("# "), self.prose - MARGIN - 2)
+                ]
+            else:
+                lines.append(self.paint("command", clean(command)))
+        return lines
+
+    def need(self, need: Need | None) -> list[str]:
+        if need is None:
+            return []
+        return [*self.text(f"Capture the {need.vantage}:"), self.paint("command", clean(need.command))]
+
+
+def names(all_names: Sequence[str]) -> str:
+    shown = ", ".join(all_names[:NAMES_SHOWN])
+    left_out = len(all_names) - NAMES_SHOWN
+    return f"{shown} and {left_out} more" if left_out > 0 else shown

@@ -1,0 +1,146 @@
+"""Numbers, times, captures and traffic as people read them.
+
+>>> duration(61.564), duration(0.0123), duration(0.00002), duration(7384)
+('61.6 s', '12 ms', '20 µs', '2 h 3 min')
+>>> size(532), size(3_400_000)
+('532 B', '3.4 MB')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+
+from nfsrpc.report.contents import Capture, Procedure
+
+NS = 1_000_000_000
+# What the reader of a verdict has to know of a capture: column of its quality, of what it counts, and what is the matter.
+LACKS = (
+    ("drops", "frame", "dropped by the capturing system"),
+    ("lost_bytes", "byte", "of TCP streams missing"),
+    ("cut_frames", "frame", "cut by the snap length"),
+    ("one_way_flows", "flow", "of which only one direction was captured"),
+    ("undecided", "call", "of which it cannot tell whether they were answered"),
+    ("duplicates", "frame", "captured twice, counted once"),
+    ("oddities", "oddity", "(nfsrpc table oddities)"),
+)
+
+
+def timestamp(ns: int | None) -> str | None:
+    """RFC 3339 in UTC, with nanoseconds.
+
+    >>> timestamp(1_700_000_000_000_000_042)
+    '2023-11-14T22:13:20.000000042Z'
+    """
+    if ns is None:
+        return None
+    moment = _moment(ns)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ns % NS:09d}Z" if moment else None
+
+
+def clock(ns: int | None) -> str:
+    """To be read beside a log: to the second.
+
+    >>> clock(1_700_000_000_900_000_000)
+    '2023-11-14 22:13:20 UTC'
+    """
+    moment = None if ns is None else _moment(ns)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "unknown"
+
+
+def span(first: int | None, last: int | None) -> str:
+    """From when to when, and how long that is.
+
+    >>> span(1_700_000_000_000_000_000, 1_700_000_061_564_000_000)
+    '2023-11-14 22:13:20 to 22:14:21 UTC (61.6 s)'
+    """
+    if first is None or last is None or first == last:
+        return clock(first if first is not None else last)
+    start, end = clock(first).removesuffix(" UTC"), clock(last)
+    same_day = start[:11] == end[:11]
+    return f"{start} to {end[11:] if same_day else end} ({duration((last - first) / NS)})"
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds >= 3600:
+        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
+    if seconds >= 180:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    if seconds >= 10:
+        return f"{seconds:.1f} s"
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    if seconds >= 0.001:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds * 1_000_000:.0f} µs"
+
+
+def size(number: int) -> str:
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if number >= factor:
+            return f"{number / factor:.1f} {unit}"
+    return f"{number} B"
+
+
+def digits(number: int) -> str:
+    """With a space between thousands.
+
+    >>> digits(1000000)
+    '1 000 000'
+    """
+    return f"{number:,}".replace(",", " ")
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count(1, "frame"), count(1200, "frame"), count(2, "oddity")
+    ('1 frame', '1 200 frames', '2 oddities')
+    """
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{digits(number)} {noun if number == 1 else plural}"
+
+
+def described(capture: Capture) -> str:
+    """What a file is, in a sentence."""
+    kind = ", ".join([capture.format, *capture.linktypes])
+    if not capture.frames or capture.first is None or capture.last is None:
+        return f"{capture.file}: {kind}, {count(capture.frames, 'frame')}"
+    length = duration((capture.last - capture.first) / NS)
+    host = f" ({capture.host})" if capture.host else ""
+    taken = f", taken at {capture.vantage}{host}" if capture.vantage else ""
+    return f"{capture.file}: {kind}, {count(capture.frames, 'frame')} in {length} from {clock(capture.first)}{taken}"
+
+
+def lacks(capture: Capture) -> list[str]:
+    """What a capture lacks, a sentence each."""
+    cut = ["the file ends within a record: analysed up to there"] if capture.quality["truncated"] else []
+    counted = ((capture.quality[name], noun, matter) for name, noun, matter in LACKS)
+    return cut + [f"{count(number, noun)} {matter}" for number, noun, matter in counted if number]
+
+
+def by_program(procedures: Sequence[Procedure]) -> Iterator[tuple[str, Iterator[Procedure]]]:
+    return groupby(procedures, lambda procedure: f"{procedure.program} v{procedure.version}")
+
+
+def program_row(name: str, procedures: Sequence[Procedure]) -> tuple[str, ...]:
+    slowest = max(procedures, key=lambda procedure: procedure.max or -1.0)
+    totals = (
+        sum(procedure.calls for procedure in procedures),
+        sum(procedure.unanswered for procedure in procedures),
+        sum(procedure.retransmits for procedure in procedures),
+        sum(procedure.errors for procedure in procedures),
+    )
+    told = f"{slowest.procedure} {duration(slowest.max)}" if slowest.max is not None else "–"
+    return (name, *(digits(total) for total in totals), told)
+
+
+def _moment(ns: int) -> datetime | None:
+    """None for a time that is no date: clocks of captures say anything."""
+    try:
+        return datetime.fromtimestamp(ns // NS, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
