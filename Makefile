@@ -6,7 +6,7 @@ BIN := .venv/bin
 CARGO := cargo --quiet
 CRATE := --manifest-path core/Cargo.toml
 CORE := core/Cargo.toml core/Cargo.lock $(shell find core/src -name '*.rs' 2>/dev/null)
-SOURCES := nfsrpc tests benchmarks
+SOURCES := nfsrpc tests benchmarks docs
 DEMO := captures/server-without-statd/nfssrv-any.pcap
 
 MODULE := nfsrpc/_core.abi3.so
@@ -66,6 +66,15 @@ format: build
 
 bench: build
 	@$(BIN)/python -m benchmarks.run
+
+docs: build
+	@$(BIN)/python docs/reference.py
+
+# The property tests draw new cases each time they run.
+ROUNDS ?= 20
+fuzz:
+	$(need_cargo)
+	@for round in $$(seq $(ROUNDS)); do $(CARGO) test --release $(CRATE) --tests || exit 1; done
 
 clean:
 	rm -rf .venv bench-captures dist core/target core/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
