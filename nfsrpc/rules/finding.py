@@ -8,7 +8,7 @@ Times are ns since the epoch; a capture is the index of the file given, a frame 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or the decisive vantage is missing
@@ -61,6 +61,7 @@ class Finding:
     verify: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()  # rules whose findings this one explains: filled in by the verdict
     needs: Need | None = None  # what would make a likely finding certain
+    wait_s: float | None = None  # the longest that anyone waited for this
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,18 @@ class Rule:
     id: str
     name: str
     severity: Severity
+
+    def finding(self, **fields: Any) -> Finding:
+        """A finding of this rule, certain and of its severity unless told otherwise."""
+        return Finding(
+            **{"rule": self.id, "name": self.name, "severity": self.severity, "certainty": "certain", **fields}
+        )
+
+    def clear(self, evidence: str) -> Clear:
+        return Clear(self.id, evidence)
+
+    def cannot_tell(self, why: str, needs: Need | None = None) -> CannotTell:
+        return CannotTell(self.id, why, needs)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,121 @@
+"""Connections that were tried in vain: SYNs that nobody answers, ports that are closed, hosts that are not there.
+
+Tries of one host for one port of another are one `Attempt`, however many SYNs and source ports they took: the kernel
+repeats a SYN after 1, 2, 4, 8 … s, and tries a port that answers RST again in a tight loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from nfsrpc.rules.facts import SECOND, fact
+from nfsrpc.sessions.grouping import group
+from nfsrpc.tables import Array, Mask, Table
+
+# ICMP codes by which a host or a firewall says that nobody may talk to this port; others are about the host or network.
+PORT_REFUSED = {"IPv4": (2, 3, 9, 10, 13), "IPv6": (1, 4, 5, 6)}
+
+Outcome: TypeAlias = Literal["unanswered", "refused", "unreachable"]
+OUTCOMES: tuple[Outcome, ...] = ("unanswered", "refused", "unreachable")
+
+
+class Attempt(NamedTuple):
+    """What one host tried to connect to on another's port, in vain (or over UDP, what ICMP sent back)."""
+
+    client: str
+    server: str
+    port: int
+    transport: str
+    program: str | None
+    prog: int | None
+    registered: bool
+    loopback: bool
+    outcome: Outcome  # silence; RST or ICMP about the port; ICMP about the host or network
+    tries: int  # SYNs, or datagrams
+    first: int
+    last: int
+    frames: tuple[tuple[int, int], ...]  # capture and frame of the first and the last try
+    proof: tuple[int, int] | None  # of the first RST or ICMP
+    succeeded: int | None  # when a later connection to that port was accepted
+    worked: bool  # an earlier one was
+
+    @property
+    def seconds(self) -> float:
+        return (self.last - self.first) / SECOND
+
+
+@fact
+def attempts(connections: Table) -> tuple[Attempt, ...]:
+    return tuple(_attempts(connections))
+
+
+def _attempts(flows: Table) -> Iterator[Attempt]:
+    tcp = flows["transport"] == "tcp"
+    reset, icmp = flows["s_rst"] > 0, flows["icmp"] > 0
+    silent = flows["s_frames"] == 0
+    failed = np.where(tcp, (flows["syn"] > 0) & (flows["synack"] == 0) & (silent | reset), icmp & silent)
+    rows = flows.where(failed)
+    if not len(rows):
+        return
+    outcome = outcomes(rows)
+    names = ("client", "server", "transport")
+    groups, _ = group(*(rows[name].codes for name in names), rows["server_port"], outcome)
+    order = np.argsort(groups, kind="stable")
+    for members in np.split(order, np.cumsum(np.bincount(groups))[:-1]):
+        yield _attempt(rows.take(members), OUTCOMES[int(outcome[members[0]])], flows)
+
+
+def outcomes(rows: Table) -> Array:
+    """An index into OUTCOMES for each failed flow."""
+    v6 = rows["server"].choose(lambda server: ":" in server)
+    code, told = rows["icmp_code"], rows["icmp"] > 0
+    about_port = np.where(v6, np.isin(code, PORT_REFUSED["IPv6"]), np.isin(code, PORT_REFUSED["IPv4"]))
+    refused = (rows["s_rst"] > 0) | (told & about_port)
+    return np.where(refused, 1, np.where(told, 2, 0))
+
+
+def _attempt(rows: Table, outcome: Outcome, flows: Table) -> Attempt:
+    tcp = rows["transport"].tolist()[0] == "tcp"
+    order = np.lexsort((rows["frame"], rows["capture"], rows["first"]))
+    head, tail = rows.row(int(order[0])), rows.row(int(order[-1]))
+    begun, ended = ("syn_time", "syn_last") if tcp else ("first", "c_last")
+    first, last = int(rows[begun].min()), int(rows[ended].max())
+    accepted = accepted_at(flows, head.client, head.server, head.server_port, head.transport)
+    return Attempt(
+        client=head.client,
+        server=head.server,
+        port=head.server_port,
+        transport=head.transport,
+        program=head.program,
+        prog=head.prog,
+        registered=head.registered,
+        loopback=head.loopback,
+        outcome=outcome,
+        tries=int((rows["syn"] if tcp else rows["c_frames"]).sum()),
+        first=first,
+        last=last,
+        frames=tuple(dict.fromkeys((row.capture, row.syn_frame or row.frame) for row in (head, tail))),
+        proof=next(iter(refusals(rows.take(order))), None),
+        succeeded=next((int(time) for time in accepted if time > first), None),
+        worked=any(time <= first for time in accepted),
+    )
+
+
+def accepted_at(flows: Table, client: str, server: str, port: int, transport: str) -> list[int]:
+    """When connections between these were accepted (or a datagram was answered), in order."""
+    same: Mask = (flows["server_port"] == port) & (flows["server"] == server) & (flows["client"] == client)
+    same &= (flows["transport"] == transport) & (flows["s_frames"] > flows["s_rst"])
+    times: list[int] = np.sort(flows["first"][same]).tolist()
+    return times
+
+
+def refusals(rows: Table) -> Iterator[tuple[int, int]]:
+    """The frames with the RST or the ICMP message."""
+    for row in rows.rows():
+        if row.rst_frame is not None:
+            yield row.rst_capture, row.rst_frame
+        elif row.icmp_frame is not None:
+            yield row.capture, row.icmp_frame

@@ -1,0 +1,148 @@
+"""Facts: what several rules ask of the tables, worked out once.
+
+A fact is a function marked so; its parameters are tables and other facts, by name. A rule gets a fact as it gets a
+table: by naming it as a parameter. What several vantages show counts once, so rules ask for `exchanges` and not for
+`calls`, for `connections` and not for `flows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from nfsrpc.sessions.grouping import group
+from nfsrpc.tables import NAT, Table
+
+PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
+
+TEST, LOCK, CANCEL, UNLOCK, GRANTED = 1, 2, 3, 4, 5
+TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG, GRANTED_MSG = 6, 7, 8, 9, 10
+NM_LOCK = 22
+# Requests whose reply is the result. The reply to an _MSG procedure only says that it arrived.
+SYNCHRONOUS = (TEST, LOCK, CANCEL, UNLOCK, NM_LOCK)
+REQUESTS = (*SYNCHRONOUS, TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG, 20, 21, 23)
+GRANTS = (GRANTED, GRANTED_MSG)
+
+AUTH_NONE, AUTH_SYS = 0, 1
+SECOND = 1_000_000_000
+
+FACTS: dict[str, Callable[..., Any]] = {}
+Fact = TypeVar("Fact", bound=Callable[..., Any])
+
+
+def fact(function: Fact) -> Fact:
+    FACTS[function.__name__] = function
+    return function
+
+
+@fact
+def exchanges(calls: Table) -> Table:
+    """Calls that count: each once, however many vantages show it, and no replies without call."""
+    dropped = calls.valid("duplicate_of") | (calls["state"] == "orphan")
+    return calls.where(~dropped) if dropped.any() else calls
+
+
+@fact
+def connections(flows: Table) -> Table:
+    """Flows, each once."""
+    again = flows.valid("duplicate_of")
+    return flows.where(~again) if again.any() else flows
+
+
+@fact
+def nlm(exchanges: Table) -> Table:
+    """All exchanges with a lock manager, callbacks too."""
+    return exchanges.where(exchanges["prog"] == NLM)
+
+
+@fact
+def requests(nlm: Table) -> Table:
+    """What clients ask a server's lock manager, where the reply is the result."""
+    return nlm.where(np.isin(nlm["proc"], SYNCHRONOUS))
+
+
+class Roles(NamedTuple):
+    """Who is whose client, by NFS, MOUNT and lock requests."""
+
+    pairs: frozenset[tuple[str, str]]  # client, server
+    lock_pairs: frozenset[tuple[str, str]]
+
+    @property
+    def servers(self) -> frozenset[str]:
+        return frozenset(server for _, server in self.pairs)
+
+    @property
+    def clients(self) -> frozenset[str]:
+        return frozenset(client for client, _ in self.pairs)
+
+    @property
+    def lock_servers(self) -> frozenset[str]:
+        return frozenset(server for _, server in self.lock_pairs)
+
+    def clients_of(self, server: str) -> tuple[str, ...]:
+        return tuple(sorted(client for client, other in self.pairs if other == server))
+
+
+@fact
+def roles(exchanges: Table, nlm: Table) -> Roles:
+    prog = exchanges["prog"]
+    file_pairs = pairs_of(exchanges.where((prog == NFS) | (prog == MOUNT)))
+    lock_pairs = pairs_of(nlm.where(np.isin(nlm["proc"], REQUESTS)))
+    return Roles(file_pairs | lock_pairs, lock_pairs)
+
+
+def pairs_of(table: Table) -> frozenset[tuple[str, str]]:
+    """The pairs (client, server) that occur."""
+    if not len(table):
+        return frozenset()
+    client, server = table["client"], table["server"]
+    _, first = group(client.codes, server.codes)
+    return frozenset(zip(client[first].tolist(), server[first].tolist(), strict=True))
+
+
+@fact
+def heard(flows: Table) -> frozenset[tuple[str, str]]:
+    """The pairs (sender, receiver) of hosts of which any frame was captured."""
+    there = flows.where(flows["c_frames"] > 0)
+    back = flows.where(flows["s_frames"] > 0)
+    return pairs_of(there) | frozenset((server, client) for client, server in pairs_of(back))
+
+
+@fact
+def loopbacks(captures: Table, flows: Table) -> frozenset[str]:
+    """The hosts whose loopback traffic the captures hold, or would hold."""
+    inside = flows.where(flows["loopback"])
+    seen = set(inside["server"].tolist()) if len(inside) else set()
+    told = set(captures["loopback_of"].tolist())
+    return frozenset(host for host in seen | told if host is not None)
+
+
+class Span(NamedTuple):
+    first: int
+    last: int
+
+
+@fact
+def span(captures: Table) -> Span | None:
+    """The time of all captures together; none where frames have no time."""
+    firsts, lasts = (captures[name][captures.valid(name)] for name in ("first", "last"))
+    return Span(int(firsts.min()), int(lasts.max())) if len(firsts) and len(lasts) else None
+
+
+@fact
+def boots(monitors: Table) -> Mapping[str, tuple[int, ...]]:
+    """When hosts told others that they had rebooted (SM_NOTIFY)."""
+    told = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
+    found: dict[str, list[int]] = {}
+    for host, time in zip(told["asker"].tolist(), told["time"].tolist(), strict=True):
+        if host is not None and time != NAT:
+            found.setdefault(host, []).append(time)
+    return {host: tuple(sorted(times)) for host, times in found.items()}
+
+
+def booting(boots: Mapping[str, tuple[int, ...]], host: str | None, first: int, last: int, around_s: float) -> bool:
+    """Whether a host booted within `around_s` of this stretch of time."""
+    around = around_s * SECOND
+    return any(first - around <= time <= last + around for time in boots.get(host or "", ()))

@@ -1,0 +1,71 @@
+"""Lock requests that had to wait: the symptom that most rules explain, and whom it hurts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nfsrpc.rules.facts import SECOND, Span, fact
+from nfsrpc.rules.finding import Evidence
+from nfsrpc.rules.wording import seconds
+from nfsrpc.tables import NAT, Mask, Table
+
+LATE_S = 5.0  # Linux resends after 10 s; half of that nobody calls normal
+DENIED_NOLOCKS = 2
+
+
+class Hurt(NamedTuple):
+    """Lock requests that went wrong on one server in some stretch of time."""
+
+    rows: Table
+    clients: tuple[str, ...]
+    wait_s: float | None  # the longest wait; of a request without answer, to the end of the capture
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def late(requests: Table, late_s: float) -> Mask:
+    with np.errstate(invalid="ignore"):
+        mask: Mask = requests["latency_s"] >= late_s
+    return mask
+
+
+@fact
+def stalls(requests: Table) -> Table:
+    """Lock requests that were answered late, never, or with DENIED_NOLOCKS."""
+    mask = late(requests, LATE_S) | (requests["state"] == "unanswered")
+    return requests.where(mask | (requests["status"] == DENIED_NOLOCKS))
+
+
+def hurt(stalls: Table, span: Span | None, server: str, first: int | None = None, last: int | None = None) -> Hurt:
+    """Those of a server that were waiting at some time from `first` to `last`."""
+    mask = stalls["server"] == server
+    if first is not None and last is not None and NAT not in (first, last):
+        ended = np.where(stalls["reply_time"] == NAT, last, stalls["reply_time"])
+        mask = mask & (stalls["time"] <= last + SECOND) & (ended >= first - SECOND)
+    rows = stalls.where(mask)
+    clients = tuple(sorted(filter(None, set(rows["client"].tolist()))))
+    return Hurt(rows, clients, longest(rows, span))
+
+
+def longest(rows: Table, span: Span | None) -> float | None:
+    answered = rows["latency_s"][rows.valid("latency_s")]
+    waits = answered.tolist()
+    if span is not None:
+        open_ = rows.where((rows["state"] == "unanswered") & rows.valid("time"))
+        waits += ((span.last - open_["time"]) / SECOND).tolist()
+    return max(waits) if waits else None
+
+
+def waited(rows: Table, limit: int = 2) -> list[Evidence]:
+    """The calls that waited longest, each with its answer."""
+    known = np.where(rows["state"] == "unanswered", np.inf, np.nan_to_num(rows["latency_s"]))
+    proofs: list[Evidence] = []
+    for row in rows.take(np.argsort(-known, kind="stable")[:limit]).rows():
+        resent = f", sent {row.retransmits + 1} times" if row.retransmits else ""
+        proofs.append(Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}{resent}"))
+        if row.reply_frame is not None and row.latency_s is not None:
+            proofs.append(Evidence(row.reply_capture, row.reply_frame, f"its answer, after {seconds(row.latency_s)}"))
+    return proofs

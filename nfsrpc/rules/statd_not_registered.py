@@ -1,0 +1,209 @@
+"""rpc.statd is not registered with the portmapper of an NFS server.
+
+Sees
+    The server's own portmapper says port 0 (v2) or an empty address (v3, v4) for program 100024: to the server's lockd
+    over its loopback (every 3 s while a LOCK waits), to any other host that asks, or by leaving it out of a complete
+    list. From the wire alone: LOCKs wait for a minute or more while NFS of the same server is quick and the lock
+    manager's port accepts connections; then it is likely, and the server's loopback would prove it.
+
+Why it hurts
+    The server's lockd is single-threaded, and before it grants a client host its first lock it asks statd to watch
+    that host. Linux asks 20 times, 3 s apart; meanwhile no lock request of any client is served, and READ and WRITE
+    go on as if nothing were wrong. Then it grants, but unmonitored: after a reboot those locks are silently lost.
+    Others (Ganesha) answer DENIED_NOLOCKS at once.
+
+Not flagged when
+    A single question over UDP with AUTH_NONE is told 0: so rpc.statd asks when it starts, and mount.nfs before it
+    starts statd. Statd is found later: then it has been started. The answers are of a client's loopback (REG002).
+    From the wire: NFS waits as well, or the lock request was not even acknowledged.
+
+How to confirm
+    On the server: rpcinfo -p | grep 100024, and systemctl status rpc-statd.
+
+How to fix
+    Start rpcbind and rpc.statd on the server, and enable them at boot. Clients that were granted locks meanwhile stay
+    unmonitored until they unmount and mount again.
+
+References
+    X/Open C702 chapter 11 (NSM); RFC 1833; rpc.statd(8); Linux fs/lockd/mon.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.rules.advice import START_STATD, answers, bare, loopback_of, registered, try_lock
+from nfsrpc.rules.facts import LOCK, NFS, NSM, SECOND, Roles, Span, booting
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, hurt, late, waited
+from nfsrpc.rules.statds import Unregistered, spans
+from nfsrpc.rules.wording import clock, named, seconds, several, times
+from nfsrpc.sessions.calls import CALL_ACKED
+from nfsrpc.tables import NAT, Table
+
+RULE = Rule("REG001", "statd-not-registered", "error")
+
+UNMONITORED = "# Locks granted meanwhile are not watched by statd: those clients must unmount and mount again."
+ELSEWHERE = "# An appliance or Ganesha: enable its NSM (status monitor) service, and let it register."
+
+
+def check(
+    unregistered: tuple[Unregistered, ...],
+    registrations: Table,
+    exchanges: Table,
+    requests: Table,
+    stalls: Table,
+    roles: Roles,
+    loopbacks: frozenset[str],
+    boots: Mapping[str, tuple[int, ...]],
+    span: Span | None,
+    *,
+    boot_s: float = 120.0,
+    stall_s: float = 10.0,
+    minute_s: float = 50.0,
+    longest_s: float = 300.0,
+    nfs_s: float = 2.0,
+    first_lock_s: float = 300.0,
+) -> Iterator[Answer]:
+    accused: set[str] = set()
+    for missing in unregistered:
+        if missing.role == "client" or missing.only_udp:
+            continue
+        if missing.found is not None:
+            yield RULE.clear(f"statd of {missing.host} was not registered until {clock(missing.found)}, and is since")
+        elif len(missing.answers) > 2 or not booting(boots, missing.host, missing.first, missing.last, boot_s):
+            accused.add(missing.host)
+            yield proven(missing, hurt(stalls, span, missing.host, missing.first, missing.last))
+    for server in sorted(roles.lock_servers - accused):
+        if server in loopbacks:
+            yield from on_loopback(server, registrations)
+            continue
+        stalled = Stall(server, requests, exchanges, span, stall_s, longest_s)
+        if stalled.fits(minute_s, nfs_s, first_lock_s) and not booting(boots, server, *stalled.span, boot_s):
+            yield likely(stalled)
+        else:
+            clients = roles.clients_of(server)
+            yield RULE.cannot_tell(f"the loopback of {server} was not captured", loopback_of(server, clients))
+    if not accused and not roles.lock_servers and not unregistered:
+        yield RULE.cannot_tell("no lock requests and no question for statd in the capture")
+
+
+def proven(missing: Unregistered, victims: Hurt) -> Finding:
+    rows = list(missing.answers.rows())
+    stretch = f", every {seconds(spans(missing.answers['time']) / (len(rows) - 1))}," if len(rows) > 2 else ""
+    host = bare(missing.host)
+    return RULE.finding(
+        certainty="likely" if missing.role == "unknown" else "certain",
+        host=missing.host,
+        title=f"rpc.statd is not registered on the server {missing.host}",
+        explanation=(
+            f"Its portmapper said {times(len(rows))}{stretch} that program 100024 (status) is not registered. "
+            "Its lockd, which serves one request at a time, asks statd to watch a client host before it grants that "
+            "host's first lock; without statd it waits about a minute and then grants unmonitored, or denies at once. "
+            "Meanwhile all lock requests of all clients wait, and NFS goes on."
+        ),
+        clients=victims.clients,
+        count=len(rows),
+        first=rows[0].time,
+        last=rows[-1].time,
+        evidence=(*said(rows), *waited(victims.rows)),
+        remedy=(*START_STATD, ELSEWHERE, UNMONITORED),
+        verify=(registered(host, "100024"), answers(host, NSM), try_lock(host)),
+        wait_s=victims.wait_s,
+    )
+
+
+def said(rows: list[Any]) -> Iterator[Evidence]:
+    """The first and the last answer, each with its question."""
+    for row in rows[:1] + rows[1:][-1:]:
+        yield Evidence(row.capture, row.frame, f"{row.asker} asks {row.host} for 100024 ({row.source})")
+        yield Evidence(row.reply_capture, row.reply_frame, "not registered")
+
+
+def on_loopback(server: str, registrations: Table) -> Iterator[Answer]:
+    rows = registrations.where((registrations["host"] == server) & (registrations["prog"] == NSM))
+    found = rows.where(rows.valid("port") & (rows["port"] > 0))
+    if len(found):
+        row = found.row(0)
+        yield RULE.clear(f"the portmapper of {server} names port {row.port} for statd (frame {row.reply_frame})")
+    else:
+        yield RULE.cannot_tell(f"nobody asked the portmapper of {server} for statd")
+
+
+class Stall:
+    """Lock requests that one server let wait, seen from the wire."""
+
+    def __init__(
+        self, server: str, requests: Table, exchanges: Table, span: Span | None, stall_s: float, longest_s: float
+    ) -> None:
+        self.server = server
+        self.all = requests.where(requests["server"] == server)
+        self.exchanges = exchanges
+        waits = late(self.all, stall_s) | (self.all["state"] == "unanswered")
+        # A server that has no statd grants, or whatever else the lock deserves. Without statd's answer it denies.
+        waits &= (self.all["status"] != DENIED_NOLOCKS) & (np.isin(self.all["rpc_status"], (0, 255)))
+        self.rows = self.all.where(waits & self.all.valid("time"))
+        self.victims = hurt(self.rows, span, server)
+        self.longest_s = longest_s
+
+    @property
+    def span(self) -> tuple[int, int]:
+        time, reply = self.rows["time"], self.rows["reply_time"]
+        return (int(time.min()), int(max(time.max(), reply.max()))) if len(time) else (NAT, NAT)
+
+    def fits(self, minute_s: float, nfs_s: float, first_lock_s: float) -> bool:
+        """Whether it looks as without statd: the first lock of a client waits for a minute, alone."""
+        wait = self.victims.wait_s
+        if not len(self.rows) or wait is None or wait > self.longest_s or not self.nfs_is_quick(nfs_s):
+            return False
+        return any(self.is_such(row, minute_s, first_lock_s) for row in self.rows.rows())
+
+    def is_such(self, row: Any, minute_s: float, first_lock_s: float) -> bool:
+        if row.proc != LOCK or not (row.state == "answered" or self.accepted(row)):
+            return False
+        earlier = self.all.where((self.all["client"] == row.client) & (self.all["proc"] == LOCK))
+        since = (row.time - earlier["time"]) / SECOND
+        known = (since > 0) & (since < first_lock_s) & (earlier["latency_s"] < 1.0)
+        return not known.any() and (row.state == "unanswered" or row.latency_s >= minute_s)
+
+    def accepted(self, row: Any) -> bool:
+        """Whether the call reached the server's host, so that only its lockd can be what waits."""
+        return row.transport == "udp" or bool(row.flags & CALL_ACKED)
+
+    def nfs_is_quick(self, nfs_s: float) -> bool:
+        first, last = self.span
+        calls = self.exchanges
+        meanwhile = (calls["server"] == self.server) & (calls["prog"] == NFS)
+        meanwhile &= (calls["time"] >= first - SECOND) & (calls["time"] <= last)
+        rows = calls.where(meanwhile)
+        slow = late(rows, nfs_s) | (rows["state"] == "unanswered")
+        return not slow.any()
+
+
+def likely(stalled: Stall) -> Finding:
+    rows, victims = stalled.rows, stalled.victims
+    server, wait = stalled.server, seconds(victims.wait_s or 0)
+    first, last = stalled.span
+    return RULE.finding(
+        certainty="likely",
+        host=server,
+        title=f"rpc.statd is probably not registered on the server {server}",
+        explanation=(
+            f"{several(len(rows), 'lock request')} of {named(victims.clients)} waited up to {wait} for the server's "
+            "lockd, which had received them, while its other services answered at once. So a server behaves whose "
+            "lockd looks for a statd that is not registered. The proof, lockd asking its own portmapper, passes over "
+            "the server's loopback, which was not captured."
+        ),
+        clients=victims.clients,
+        count=len(rows),
+        first=first,
+        last=last,
+        evidence=tuple(waited(rows, 3)),
+        remedy=(f"rpcinfo -p {bare(server)} | grep -w 100024 || {START_STATD[0]}", ELSEWHERE, UNMONITORED),
+        verify=(registered(server, "100024"), answers(bare(server), NSM), try_lock(server)),
+        needs=loopback_of(server, victims.clients),
+        wait_s=victims.wait_s,
+    )

@@ -1,0 +1,226 @@
+"""From answers to one verdict: the finding that explains the others, or why there is none.
+
+Which fault explains which is data (`EXPLAINS`): a cause explains an effect on the same parties at the same time. The
+verdict is the gravest finding that nothing else explains. `healthy` needs evidence: locks were asked for and answered
+in time, and nothing speaks against it. Anything else is `cannot-tell`, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from nfsrpc.rules.catalogue import chosen
+from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.finding import (
+    SEVERITIES,
+    Broken,
+    CannotTell,
+    Clear,
+    Diagnosis,
+    Finding,
+    Verdict,
+)
+from nfsrpc.rules.hypotheses import hypotheses
+from nfsrpc.rules.run import Givens, Settings, ask
+from nfsrpc.rules.stalls import LATE_S, late
+from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.tables import Table
+
+STALLED = ("LCK001", "LCK002", "LCK007", "RPC004")
+DENIED = (*STALLED, "LCK004")
+
+# cause -> the rules whose findings it explains, where they concern the same hosts at the same time.
+EXPLAINS: Mapping[str, tuple[str, ...]] = {
+    "REG001": (*DENIED, "LCK008", "REG006"),
+    "REG002": ("REG006",),
+    "REG003": (*STALLED, "NET002"),
+    "REG004": ("REG001", "REG002", "REG003", "REG008", *DENIED),
+    "REG005": (*DENIED, "REG003", "MON004", "RPC005", "NET001", "NET002"),
+    "REG006": DENIED,
+    "REG007": (*DENIED, "NET002", "MON003"),
+    "REG008": ("RPC005", "NET002", "MNT001"),
+    "MON001": (*DENIED,),
+    "MON002": (*DENIED,),
+    "MON003": (*DENIED, "LCK008"),
+    "MON005": ("LCK008", "LCK009", "LCK010"),
+    "MON008": ("LCK005", "LCK008", "LCK009"),
+    "LCK008": ("LCK010", "LCK011"),
+    "LCK010": ("LCK011", "CBK001", "NET001"),
+    "LCK012": ("LCK006", "LCK010", "LCK011"),
+    "LCK014": ("LCK008", "LCK009", "MON005"),
+    "CBK001": ("NET001", "NET002", "NET003", "REG003", "REG005", "LCK003", "LCK010", "LCK011", "CBK003", "RPC005"),
+    "CBK002": ("LCK003", "LCK011"),
+    "CBK003": ("LCK003", "LCK011"),
+    "NET001": (*STALLED, "RPC005", "MON004", "REG005"),
+    "NET002": (*STALLED, "RPC005", "MON004", "REG005"),
+    "NET003": (*STALLED, "RPC005"),
+    "NET004": (*STALLED, "RPC005"),
+    "NET005": (*STALLED, "RPC005", "REG005"),
+    "NET007": (*STALLED, "RPC005", "MON002"),
+    "RPC001": (*STALLED, "RPC005"),
+    "RPC002": ("LCK006", "LCK007", "NFS001"),
+    "RPC004": ("LCK001", "LCK002", "LCK007"),
+    "RPC005": ("NFS001",),
+    "LCK001": ("LCK002", "LCK007"),
+    "LCK002": ("LCK007",),
+    "LCK003": ("LCK011",),
+    "LCK004": ("LCK002",),
+    "LCK006": ("NFS001",),
+}
+# Of findings that are equally grave and sure, what lies deeper leads.
+FAMILIES = ("REG", "MON", "CBK", "NET", "RPC", "MNT", "LCK", "NFS")
+ABOUT_THE_CAPTURE = "CAP"  # findings on the capture itself are never the verdict
+# An effect may last so long after its cause was last seen: resends and polls come a minute later.
+AFTERMATH_S = 130.0
+BEFORE_S = 10.0
+# A request that waited this long when the capture ended may be in trouble; one sent just before says nothing.
+PATIENT_S = 1.0
+UNDECIDED_SHARE = 0.1  # so many requests without known fate, and nobody can call the rest healthy
+
+
+def diagnose(
+    tables: Mapping[str, Table],
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    settings: Settings | None = None,
+) -> Diagnosis:
+    """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names."""
+    givens = Givens(tables)
+    answers = ask(givens, chosen(select, ignore), settings)
+    findings = explained([answer for answer in answers if isinstance(answer, Finding)])
+    lead = leading(findings)
+    verdict = fault(lead, findings) if lead else without_fault(givens)
+    return Diagnosis(
+        verdict=verdict,
+        findings=tuple(sorted(findings, key=lambda found: (found is not lead, gravity(found)))),
+        cannot_tell=tuple(answer for answer in answers if isinstance(answer, CannotTell)),
+        clear=tuple(answer for answer in answers if isinstance(answer, Clear)),
+        broken=tuple(answer for answer in answers if isinstance(answer, Broken)),
+        hypotheses=hypotheses(lead, givens) if lead else (),
+    )
+
+
+def explained(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, each with the rules whose findings it explains."""
+    return [replace(cause, explains=tuple(sorted(effects_of(cause, findings)))) for cause in findings]
+
+
+def effects_of(cause: Finding, findings: Iterable[Finding]) -> set[str]:
+    return {effect.rule for effect in findings if effect is not cause and explains(cause, effect)}
+
+
+def explains(cause: Finding, effect: Finding) -> bool:
+    if effect.rule not in EXPLAINS.get(cause.rule, ()) or cause.severity == "info":
+        return False
+    return concerned_alike(cause, effect) and at_one_time(cause, effect)
+
+
+def concerned_alike(cause: Finding, effect: Finding) -> bool:
+    """The same host, or one's host is among those whom the other hurts; without a host the same clients."""
+    if cause.host is None or effect.host is None:
+        return bool(parties(cause) & parties(effect))
+    return cause.host == effect.host or cause.host in effect.clients or effect.host in cause.clients
+
+
+def parties(finding: Finding) -> set[str]:
+    return {*finding.clients, finding.host or ""} - {""}
+
+
+def at_one_time(cause: Finding, effect: Finding) -> bool:
+    if cause.first is None or cause.last is None or effect.first is None or effect.last is None:
+        return True
+    begins, ends = cause.first - BEFORE_S * SECOND, cause.last + AFTERMATH_S * SECOND
+    return effect.last >= begins and effect.first <= ends
+
+
+def leading(findings: Sequence[Finding]) -> Finding | None:
+    """The gravest finding that no other explains."""
+    faults = [found for found in findings if found.severity != "info" and not found.rule.startswith(ABOUT_THE_CAPTURE)]
+    effects = {id(effect) for cause in faults for effect in faults if effect is not cause and explains(cause, effect)}
+    roots = [found for found in faults if id(found) not in effects] or faults
+    return min(roots, key=gravity, default=None)
+
+
+def gravity(found: Finding) -> tuple[object, ...]:
+    """Sorts the gravest first."""
+    family = found.rule[:3]
+    return (
+        SEVERITIES.index(found.severity),
+        found.certainty != "certain",
+        FAMILIES.index(family) if family in FAMILIES else len(FAMILIES),
+        -(found.wait_s or 0.0),
+        -len(found.explains),
+        found.first or 0,
+        found.rule,
+    )
+
+
+def fault(lead: Finding, findings: Iterable[Finding]) -> Verdict:
+    """Host, what, who is hurt and how long."""
+    symptoms = [lead, *(found for found in findings if found is not lead and explains(lead, found))]
+    clients = {client for found in symptoms for client in found.clients if client != lead.host}
+    waits = [found.wait_s for found in symptoms if found.wait_s is not None]
+    hurt = f"{named(clients)} " if clients else ""
+    if waits and hurt:
+        return Verdict(lead.rule, "fault", f"{lead.title}; {hurt}waited up to {seconds(max(waits))}.")
+    if waits:
+        return Verdict(lead.rule, "fault", f"{lead.title}; it cost up to {seconds(max(waits))}.")
+    return Verdict(lead.rule, "fault", f"{lead.title}; it hurts {hurt.strip()}." if hurt else f"{lead.title}.")
+
+
+def without_fault(givens: Givens) -> Verdict:
+    """Healthy, if locks were asked for and answered in time; else why it cannot be told."""
+    requests: Table = givens["requests"]
+    answered = requests.where((requests["state"] == "answered") & ~late(requests, LATE_S))
+    undecided = requests.where(requests["state"] == "undecided")
+    asynchronous = async_answers(givens["locks"])
+    if not len(requests) and not asynchronous:
+        return Verdict(None, "cannot-tell", unseen(givens["exchanges"]))
+    if not len(answered) and not asynchronous:
+        return Verdict(
+            None, "cannot-tell", f"It cannot be told whether locks work: {without_reply(undecided, givens)}."
+        )
+    if not answered.valid("status").any() and not asynchronous:
+        why = "the results of all lock requests are cut off (snap length)"
+        return Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {why}.")
+    if waiting(undecided, givens) or len(undecided) > UNDECIDED_SHARE * len(requests):
+        why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, givens)}"
+        return Verdict(None, "cannot-tell", f"It cannot be told whether all locks work: {why}.")
+    return Verdict(None, "healthy", praise(answered, asynchronous))
+
+
+def async_answers(locks: Table) -> int:
+    """Locks asked for by an _MSG procedure to which a result came."""
+    return int(((locks["procedure"] == "LOCK_MSG") & locks.valid("status")).sum())
+
+
+def unseen(exchanges: Table) -> str:
+    if not len(exchanges):
+        return "It cannot be told whether locks work: the capture holds no RPC."
+    return "It cannot be told whether locks work: no lock requests were captured."
+
+
+def without_reply(undecided: Table, givens: Givens) -> str:
+    number = several(len(undecided), "has", "have")
+    span = givens["span"]
+    if span is not None and len(undecided) and ((span.last - undecided["time"]) < 10 * SECOND).all():
+        return f"{number} no answer yet when the capture ends"
+    return f"{number} an answer that was not captured"
+
+
+def waiting(undecided: Table, givens: Givens) -> bool:
+    span = givens["span"]
+    if span is None:
+        return bool(len(undecided))
+    return bool(((span.last - undecided["time"]) > PATIENT_S * SECOND).any())
+
+
+def praise(answered: Table, asynchronous: int) -> str:
+    clients = {client for client in answered["client"].tolist() if client}
+    servers = {server for server in answered["server"].tolist() if server}
+    latency = answered["latency_s"][answered.valid("latency_s")]
+    slowest = f", the slowest after {seconds(float(latency.max()))}" if len(latency) else ""
+    whose = f" of {named(clients)} to {named(servers)}" if clients else ""
+    total = several(len(answered) + asynchronous, "lock request was", "lock requests were")
+    return f"No fault: {total} answered{whose and ','}{whose}{slowest}."
