@@ -40,7 +40,7 @@ class Sessions(Mapping[str, Table]):
 BUILDERS: dict[str, Callable[[Sessions], Table]] = {
     "calls": lambda of: calls.calls(of.decoded, of.hosts),
     "copies": lambda of: calls.copies(of.decoded),
-    "locks": lambda of: locks.locks(of.decoded, of["calls"], of["copies"], of.hosts),
+    "locks": lambda of: locks.locks(of.decoded, of["calls"], of["copies"]),
     "monitors": lambda of: monitors.monitors(of.decoded, of["calls"], of.hosts),
     "registrations": lambda of: registrations.registrations(of.decoded, of["calls"]),
     "hosts": lambda of: of.hosts.table(),

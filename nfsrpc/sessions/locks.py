@@ -1,13 +1,371 @@
-"""Lock sessions: what one lock owner did to one range of one file."""
+"""The table of lock sessions: what one lock owner did to one range of one file, from its first request to the release.
+
+An owner is (server, client, file, oh, svid). Most sessions of a large trace are a LOCK that is granted at once and its
+UNLOCK: these pairs are found by comparing columns, and only the other steps are walked through (walk.py). Who waits for
+whom is told by the times that others held the same range, since Linux does not name the holder (TEST's oh is empty).
+"""
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
 from nfsrpc.decode import Decoded
-from nfsrpc.sessions.hosts import Hosts
-from nfsrpc.tables import LOCKS, Table, empty
+from nfsrpc.sessions import calls as of_calls
+from nfsrpc.sessions import nlm, walk
+from nfsrpc.sessions.calls import ANSWERED, seconds
+from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.messages import shown
+from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
+from nfsrpc.sessions.waits import NEVER, Holds, in_the_way
+from nfsrpc.sessions.walk import GRANTED, NONE, Walk, range_ends
+from nfsrpc.tables import DTYPES, LOCKS, NAT, NULLS, Array, Coded, Mask, Masked, Source, Table, empty
 
-WANTED: dict[str, tuple[str, ...]] = {}
+WANTED = nlm.WANTED
+
+DENIED = 1  # of nlm4_stats: by a lock in conflict
+COUNTS = ("polls", "resends", "replies", "grace", "reclaims", "callbacks")
+EXCHANGES = {
+    "exchange": "request",
+    "last_exchange": "last",
+    "unlock_exchange": "unlock",
+    "cancel_exchange": "cancel",
+    "callback_exchange": "callback",
+}
 
 
-def locks(decoded: Decoded, calls: Table, copies: Table, hosts: Hosts) -> Table:
-    return empty(LOCKS)
+def locks(decoded: Decoded, calls: Table, copies: Table) -> Table:
+    steps = nlm.steps(decoded, calls)
+    if not len(steps):
+        return empty(LOCKS)
+    owners, ranges = identities(steps)
+    pairs = immediate_pairs(steps, ranges)
+    left = np.ones(len(steps), dtype=np.bool_)
+    left[pairs] = False
+    others = np.flatnonzero(left)
+    others = others[np.argsort(owners[others], kind="stable")]
+    walked = Walk(steps, calls, others, late_replies(steps, calls, copies)).sessions(owners[others])
+    parts = of_pairs(steps, calls, pairs), of_walk(walked)
+    sessions = {name: np.concatenate([part[name] for part in parts]) for name in walk.FIELDS}
+    order = np.argsort(sessions["first"], kind="stable")
+    sessions = {name: values[order] for name, values in sessions.items()}
+    return Sessions(decoded, calls, copies, steps, owners, sessions).table()
+
+
+def identities(steps: Steps) -> tuple[Array, Array]:
+    """The owner of each step, and its owner with the range, as numbers.
+
+    A server may call back from another of its addresses: such a grant belongs to the owner that is the same but for that.
+    """
+    fields = steps.fields
+    person, _ = group(steps.client, fields["fh"], fields["svid"], fields["oh"])
+    owners, first = group(person, steps.server)
+    asking = steps.kind != GRANT
+    asks = np.zeros(len(first), dtype=np.bool_)
+    asks[owners[asking]] = True
+    strangers = np.flatnonzero(~asks[owners])
+    if len(strangers):
+        known = np.full(int(person.max()) + 1, NONE)
+        known[person[asking]] = owners[asking]
+        elsewhere = known[person[strangers]]
+        owners[strangers] = np.where(elsewhere == NONE, owners[strangers], elsewhere)
+    ranges, _ = group(owners, fields["l_offset"], range_ends(steps))
+    return owners, ranges
+
+
+def immediate_pairs(steps: Steps, ranges: Array) -> Array:
+    """The steps of sessions that are one LOCK, granted at once, and its UNLOCK: two columns."""
+    order = np.argsort(ranges, kind="stable")
+    ranges, kind = ranges[order], steps.kind[order]
+    granted = (steps.state[order] == ANSWERED) & (steps.status[order] == GRANTED)
+    lock = granted & (kind == REQUEST) & (steps.fields["reclaim"][order] == 0)
+    unlock = granted & (kind == UNLOCK)
+    goes_on = np.r_[ranges[1:] == ranges[:-1], False]
+    alone = np.r_[True, ~goes_on[:-1] | unlock[:-1]]  # nothing is under way before the step
+    over = ~goes_on | np.r_[kind[1:] == REQUEST, True]  # nothing but another attempt comes after the step
+    starts = np.flatnonzero(lock[:-1] & goes_on[:-1] & unlock[1:] & alone[:-1] & over[1:])
+    return np.stack([order[starts], order[starts + 1]], axis=1)
+
+
+def of_pairs(steps: Steps, calls: Table, pairs: Array) -> dict[str, Array]:
+    """The sessions that these pairs are, as the fields of walk.Session."""
+    lock, unlock = pairs[:, 0], pairs[:, 1]
+    at = steps.call[lock]
+    columns = {name: np.full(len(pairs), NONE) for name in walk.FIELDS}
+    columns |= dict.fromkeys(("polls", "grace", "reclaims", "callbacks"), np.zeros(len(pairs), dtype=np.int64))
+    columns |= dict.fromkeys(("first", "request", "last", "granted"), lock)
+    columns |= {
+        "unlock": unlock,
+        "state": np.full(len(pairs), walk.RELEASED),
+        "by": np.full(len(pairs), walk.REPLY),
+        "resends": calls["retransmits"][at].astype(np.int64),
+        "replies": calls["duplicates"][at].astype(np.int64) + 1,
+    }
+    return columns
+
+
+def of_walk(sessions: list[walk.Session]) -> dict[str, Array]:
+    return {name: np.array([getattr(session, name) for session in sessions], dtype=np.int64) for name in walk.FIELDS}
+
+
+def late_replies(steps: Steps, calls: Table, copies: Table) -> dict[int, int]:
+    """Steps whose LOCK was first answered otherwise and then granted by a further reply, which is a row of copies."""
+    numbers = np.flatnonzero(
+        (steps.kind == REQUEST) & (calls["duplicates"][steps.call] > 0) & (steps.status != GRANTED)
+    )
+    granting = np.flatnonzero(copies["reply"] & (copies["status"] == GRANTED)) if len(numbers) else numbers
+    first: dict[int, int] = {}
+    for row, exchange in zip(granting.tolist(), copies["exchange"][granting].tolist(), strict=True):
+        first.setdefault(exchange, row)
+    exchanges = calls["exchange"][steps.call[numbers]].tolist()
+    return {step: first[number] for step, number in zip(numbers.tolist(), exchanges, strict=True) if number in first}
+
+
+class Event(NamedTuple):
+    """When sessions came to something, and the frames that show it; null where they did not."""
+
+    time: Array
+    capture: Array
+    frame: Array
+
+    def where(self, mask: Mask, other: Event) -> Event:
+        """This event where the mask is set, else the other."""
+        return Event(*(np.where(mask, mine, its) for mine, its in zip(self, other, strict=True)))
+
+
+class Sessions:
+    """Columns of the table, looked up in the steps that made the sessions."""
+
+    def __init__(
+        self, decoded: Decoded, calls: Table, copies: Table, steps: Steps, owners: Array, sessions: dict[str, Array]
+    ) -> None:
+        self.decoded, self.calls, self.copies, self.steps = decoded, calls, copies, steps
+        self.owners, self.at = owners, sessions
+        self.length = len(sessions["first"])
+        self.known = np.where(self.at["request"] == NONE, self.at["first"], self.at["request"])
+
+    def pick(self, name: str, values: Array, null: int) -> Array:
+        """A column of steps, for the step of this kind."""
+        at = self.at[name]
+        picked: Array = np.where(at == NONE, values.dtype.type(null), values[at])
+        return picked
+
+    def of_call(self, name: str, column: str, null: int) -> Array:
+        """A column of calls, for the call that the step of this kind is."""
+        return self.pick(name, self.calls[column][self.steps.call], null)
+
+    def called(self, name: str) -> Event:
+        return Event(
+            self.of_call(name, "time", NAT),
+            self.of_call(name, "capture", NULLS["u16?"]),
+            self.of_call(name, "call_frame", NULLS["u32?"]),
+        )
+
+    def answered(self, name: str) -> Event:
+        steps = self.steps
+        return Event(
+            self.pick(name, steps.answer_time, NAT),
+            self.pick(name, steps.answer_capture, NULLS["u16?"]),
+            self.pick(name, steps.answer_frame, NULLS["u32?"]),
+        )
+
+    def late_reply(self) -> Event:
+        at, copies = self.at["late_reply"], self.copies
+        nulls = (NAT, NULLS["u16?"], NULLS["u32?"])
+        if not len(copies):
+            return Event(*(np.full(self.length, null) for null in nulls))
+        columns = (copies["time"], copies["capture"], copies["frame"])
+        return Event(*(np.where(at == NONE, null, values[at]) for values, null in zip(columns, nulls, strict=True)))
+
+    @cached_property
+    def granted(self) -> Event:
+        by = self.at["by"]
+        event = self.called("granted").where(by == walk.CALLBACK, self.answered("granted"))
+        return self.late_reply().where(by == walk.LATE_REPLY, event)
+
+    @cached_property
+    def released(self) -> Event:
+        nothing = Event(*(np.full(self.length, null) for null in (NAT, NULLS["u16?"], NULLS["u32?"])))
+        return self.answered("unlock").where(self.at["state"] == walk.RELEASED, nothing)
+
+    def late_granted(self) -> Event:
+        return self.late_reply().where(self.at["late_reply"] != NONE, self.called("late_callback"))
+
+    @cached_property
+    def ends(self) -> Array:
+        """The end of the capture in which each session began."""
+        last = np.array([self.decoded.captures["last"][files].max() for files in self.decoded.vantages])
+        return last[self.calls["vantage"][self.steps.call[self.at["first"]]]]
+
+    def wait(self) -> Array:
+        denied = np.where(self.at["state"] == walk.REFUSED, self.answered("denied").time, NAT)
+        over = [self.granted.time, denied, self.called("cancel").time]
+        end = self.ends
+        for time in reversed(over):
+            end = np.where(time != NAT, time, end)
+        return seconds(self.called("request").time, end)
+
+    def hold(self) -> Array:
+        released, replaced = self.released.time, self.called("replaced").time
+        end = np.where(released != NAT, released, np.where(replaced != NAT, replaced, self.ends))
+        return seconds(self.granted.time, end)
+
+    def host(self, name: str) -> Coded:
+        codes: Array = getattr(self.steps, name)
+        return Coded(codes[self.at["first"]], self.calls[name].labels)
+
+    def string(self, name: str, text: Callable[[bytes], str]) -> Coded:
+        numbers = self.steps.fields[name][self.at["first"]]
+        return self.decoded.text(Masked(numbers, np.ones(self.length, dtype=np.bool_)), text)
+
+    @cached_property
+    def owner(self) -> Coded:
+        names = self.string("caller_name", shown).tolist()
+        svids = self.steps.fields["svid"][self.at["first"]].tolist()
+        return Coded.of(f"{svid}@{name}" for svid, name in zip(svids, names, strict=True))
+
+    def flag(self, name: str) -> Masked:
+        return Masked(self.steps.fields[name][self.known] != 0, self.steps.known[name][self.known])
+
+    def first_port(self) -> Array:
+        first = self.at["first"]
+        ports = self.of_call("first", "client_port", 0)
+        callee = self.of_call("first", "server_port", 0)
+        return np.where(self.steps.kind[first] == GRANT, callee, ports)
+
+    def states_of(self, name: str) -> Coded:
+        return Coded(self.pick(name, self.steps.state.astype(np.int64), NONE), of_calls.STATES)
+
+    def status(self) -> Array:
+        granted = (self.at["granted"] != NONE) & (self.at["state"] != walk.REFUSED)
+        return np.where(granted, np.int32(GRANTED), self.pick("last", self.steps.status, NULLS["i32?"]))
+
+    @cached_property
+    def held_by(self) -> Array:
+        """For each session that had to wait, or was denied, the one that was in its way; NONE where none is seen."""
+        steps, at = self.steps, self.at
+        denied = (at["denied"] != NONE) & (self.pick("denied", steps.status, NULLS["i32?"]) == DENIED)
+        waiters = np.flatnonzero((at["blocked"] != NONE) | denied)
+        held_by = np.full(self.length, NONE)
+        if len(waiters):
+            told = np.where(at["blocked"] != NONE, self.answered("blocked").time, self.answered("denied").time)
+            asked = self.called("request").time
+            held_by[waiters] = in_the_way(self.holds(), waiters, asked[waiters], told[waiters])
+        return held_by
+
+    def holds(self) -> Holds:
+        steps, at = self.steps, self.at
+        fields, exclusive = steps.fields, self.flag("exclusive")
+        file, _ = group(steps.server[self.known], fields["fh"][self.known])
+        # The server may have granted as soon as it was asked; what it was only seen to unlock, it had granted before.
+        since = np.where(at["granted"] == NONE, NEVER, self.called("granted").time)
+        since[steps.kind[at["first"]] == UNLOCK] = NAT
+        released, replaced = self.released.time, self.called("replaced").time
+        until = np.where(released != NAT, released, np.where(replaced != NAT, replaced, NEVER))
+        return Holds(
+            file=file,
+            owner=self.owners[self.known],
+            start=fields["l_offset"][self.known],
+            end=range_ends(steps)[self.known],
+            exclusive=exclusive.values | ~exclusive.valid,
+            since=since,
+            until=until,
+        )
+
+    def holder(self) -> Coded:
+        rows = np.flatnonzero(self.held_by != NONE)
+        holders = self.held_by[rows]
+        distinct, codes = np.unique(holders, return_inverse=True)
+        owners, clients = self.owner[distinct].tolist(), self.host("client")[distinct].tolist()
+        numbers = np.full(self.length, NONE)
+        numbers[rows] = codes
+        return Coded.distinct(numbers, [f"{owner} ({client})" for owner, client in zip(owners, clients, strict=True)])
+
+    def number(self, values: Array, kind: str) -> Array:
+        """Numbers with NONE for null, as a column of this kind."""
+        dtype = DTYPES[kind.rstrip("?")]
+        return np.where(values == NONE, NULLS[kind], values).astype(dtype)
+
+    def table(self) -> Table:
+        steps, first = self.steps, self.at["first"]
+        request, unlock = self.called("request"), self.called("unlock")
+        asked = self.calls.take(steps.call[first])
+        columns: dict[str, Source] = {
+            "capture": asked["capture"],
+            "frame": asked["call_frame"],
+            "time": asked["time"],
+            "server": self.host("server"),
+            "client": self.host("client"),
+            "client_port": self.first_port().astype(np.uint16),
+            "version": asked["vers"],
+            "procedure": asked["procedure"],
+            "caller_name": lambda: self.string("caller_name", shown),
+            "svid": steps.fields["svid"][first],
+            "owner": lambda: self.owner,
+            "oh": lambda: self.string("oh", shown),
+            "fh": lambda: self.string("fh", bytes.hex),
+            "file": lambda: self.string("fh", short_handle),
+            "l_offset": Masked(steps.fields["l_offset"][first], np.ones(self.length, dtype=np.bool_)),
+            "l_len": Masked(steps.fields["l_len"][first], np.ones(self.length, dtype=np.bool_)),
+            "exclusive": self.flag("exclusive"),
+            "block": self.flag("block"),
+            "reclaim": self.flag("reclaim").values,
+            "state": Coded(self.at["state"], walk.STATES),
+            "status": self.status(),
+            "rpc_status": self.of_call("last", "rpc_status", NULLS["u8?"]),
+            "answer": self.states_of("last"),
+            "granted_by": Coded(self.at["by"], walk.GRANTED_BY),
+            "latency_s": lambda: seconds(request.time, self.answered("request").time),
+            "wait_s": self.wait,
+            "hold_s": self.hold,
+            "cancel_status": lambda: self.pick("cancel", steps.status, NULLS["i32?"]),
+            "unlock_status": lambda: self.pick("unlock", steps.status, NULLS["i32?"]),
+            "unlock_state": lambda: self.states_of("unlock"),
+            "unlock_latency_s": lambda: seconds(unlock.time, self.answered("unlock").time),
+            "callback_status": lambda: self.pick("callback", steps.status, NULLS["i32?"]),
+            "callback_state": lambda: self.states_of("callback"),
+            "held_by": lambda: self.number(self.held_by, "u32?"),
+            "holder": self.holder,
+        }
+        columns |= {name: self.at[name].astype(np.uint32) for name in COUNTS}
+        columns |= {name: self.exchange(step) for name, step in EXCHANGES.items()}
+        for name, event in self.events().items():
+            columns |= event_columns(name, event)
+        return Table(LOCKS, self.length, columns)
+
+    def exchange(self, step: str) -> Callable[[], Array]:
+        return lambda: self.of_call(step, "exchange", NULLS["u32?"])
+
+    def events(self) -> dict[str, Callable[[], Event]]:
+        return {
+            "requested": lambda: self.called("request"),
+            "blocked": lambda: self.answered("blocked"),
+            "granted": lambda: self.granted,
+            "denied": lambda: self.answered("denied"),
+            "cancelled": lambda: self.called("cancel"),
+            "unlock": lambda: self.called("unlock"),
+            "released": lambda: self.released,
+            "callback": lambda: self.called("callback"),
+            "late_granted": self.late_granted,
+        }
+
+
+def event_columns(name: str, event: Callable[[], Event]) -> dict[str, Source]:
+    return {
+        name: lambda: event().time,
+        f"{name}_capture": lambda: event().capture.astype(np.uint16),
+        f"{name}_frame": lambda: event().frame.astype(np.uint32),
+    }
+
+
+def short_handle(handle: bytes) -> str:
+    """A file handle as Wireshark's summaries show it: by its CRC-32.
+
+    >>> short_handle(bytes.fromhex("0100010165000000bf2b00009eb3f91d"))
+    'FH:0x4c28b0b1'
+    """
+    return f"FH:0x{zlib.crc32(handle):08x}"

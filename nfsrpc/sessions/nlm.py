@@ -1,0 +1,160 @@
+"""NLM messages as steps of lock sessions: who asks what of whose range, and with what answer.
+
+All versions are alike but for the width of ranges. In the asynchronous form LOCK_MSG is answered by a void reply, which
+means nothing, and by a call LOCK_RES in the other direction with the same cookie, which may come before that reply
+(X/Open C702 chapter 10). A cookie is unique to its sender only: every Linux host counts from the same number.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from nfsrpc.decode import Decoded
+from nfsrpc.sessions.calls import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
+from nfsrpc.sessions.hosts import NLM, NLM_PROTOCOLS
+from nfsrpc.tables import NAT, Array, Mask, Table
+
+REQUEST, CANCEL, UNLOCK, GRANT = range(4)
+STEPS = {
+    "LOCK": REQUEST,
+    "LOCK_MSG": REQUEST,
+    "NM_LOCK": REQUEST,
+    "CANCEL": CANCEL,
+    "CANCEL_MSG": CANCEL,
+    "UNLOCK": UNLOCK,
+    "UNLOCK_MSG": UNLOCK,
+    "GRANTED": GRANT,
+    "GRANTED_MSG": GRANT,
+}
+RESULTS = {f"{name}_RES": f"{name}_MSG" for name in ("LOCK", "CANCEL", "UNLOCK", "GRANTED")}
+# Linux answers an empty cookie with this one.
+EMPTY_COOKIES = (b"", b"\0\0\0\0")
+# A result captured this much before its _MSG call is still its answer: frames of several interfaces are out of order.
+RESULT_FIRST = 1_000_000_000
+
+LOCK_FIELDS = ("caller_name", "fh", "oh", "svid", "l_offset", "l_len", "exclusive", "block", "reclaim")
+ASYNCHRONOUS = (*RESULTS, *RESULTS.values())
+WANTED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(NLM_PROTOCOLS, (*LOCK_FIELDS, "stat")),
+    **{f"{protocol}.{procedure}": ("cookie",) for protocol in NLM_PROTOCOLS for procedure in ASYNCHRONOUS},
+}
+DTYPES = {"svid": np.int32, "l_offset": np.uint64, "l_len": np.uint64}
+BOOLS = ("exclusive", "block", "reclaim")
+
+
+@dataclass
+class Steps:
+    """A row a message that says something of a range, in the order of time."""
+
+    call: Array  # row of calls
+    kind: Array  # REQUEST, CANCEL, UNLOCK or GRANT
+    server: Array  # code of the host that grants
+    client: Array  # code of the host that locks
+    fields: dict[str, Array]  # of the lock: LOCK_FIELDS; strings by number
+    known: dict[str, Mask]  # of BOOLS: whether the message has them
+    state: Array  # of the answer: ANSWERED, UNANSWERED, UNDECIDED
+    status: Array  # nlm4_stats, null without
+    answer_time: Array
+    answer_capture: Array
+    answer_frame: Array
+
+    def __len__(self) -> int:
+        return len(self.call)
+
+
+def steps(decoded: Decoded, calls: Table) -> Steps:
+    """The steps of all lock sessions, with their answers. What the capture cut before the range is left out."""
+    nlm = np.flatnonzero((calls["prog"] == NLM) & ~calls.valid("duplicate_of"))
+    table = calls.take(nlm)
+    wanted = table["procedure"].isin({*STEPS, *RESULTS})
+    rows, table = nlm[wanted], table.where(wanted)
+    fields = {name: field(decoded, table, name) for name in (*LOCK_FIELDS, "cookie", "stat")}
+    kind = code_by_name(table, STEPS)
+    grant = kind == GRANT
+    client, server = table["client"].codes, table["server"].codes
+    state = table["state"].codes.copy()
+    status, answer_time = table["status"].copy(), table["reply_time"].copy()
+    answer_capture, answer_frame = table["reply_capture"].copy(), table["reply_frame"].copy()
+    asks, results = paired(decoded, table, *fields["cookie"])
+    asynchronous = table["procedure"].isin(RESULTS.values())
+    state[asynchronous] = without_result(decoded, table.where(asynchronous))
+    state[asks], status[asks] = ANSWERED, fields["stat"][0][results].astype(np.int32)
+    answer_time[asks], answer_capture[asks] = table["time"][results], table["capture"][results]
+    answer_frame[asks] = table["call_frame"][results]
+    whole = (kind >= 0) & np.logical_and.reduce([fields[name][1] for name in ("fh", "oh", "svid", "l_offset", "l_len")])
+    keep = np.flatnonzero(whole)
+    keep = keep[np.lexsort((rows[keep], table["time"][keep]))]
+    return Steps(
+        call=rows[keep],
+        kind=kind[keep],
+        server=np.where(grant, client, server)[keep],
+        client=np.where(grant, server, client)[keep],
+        fields={name: fields[name][0][keep].astype(DTYPES.get(name, np.int64)) for name in LOCK_FIELDS},
+        known={name: fields[name][1][keep] for name in BOOLS},
+        state=state[keep],
+        status=status[keep],
+        answer_time=answer_time[keep],
+        answer_capture=answer_capture[keep],
+        answer_frame=answer_frame[keep],
+    )
+
+
+def code_by_name(table: Table, codes: dict[str, int]) -> Array:
+    """The code of each row's procedure, -1 for one that has none."""
+    procedure = table["procedure"]
+    numbers: Array = np.array([*(codes.get(name, -1) for name in procedure.labels), -1])
+    return numbers[procedure.codes]
+
+
+def field(decoded: Decoded, table: Table, name: str) -> tuple[Array, Mask]:
+    """An argument, whichever version of NLM has it."""
+    values = np.zeros(len(table), dtype=np.uint64)
+    valid = np.zeros(len(table), dtype=np.bool_)
+    for arguments in filter(decoded.has, (f"{protocol}.args" for protocol in NLM_PROTOCOLS)):
+        found = decoded.column(arguments, name, table["exchange"])
+        values = np.where(found.valid, found.values.astype(np.int64).view(np.uint64), values)
+        valid |= found.valid
+    return values, valid
+
+
+def paired(decoded: Decoded, table: Table, cookie: Array, known: Mask) -> tuple[Array, Array]:
+    """Rows of _MSG calls that have a result, and the rows of these results."""
+    procedure = table["procedure"]
+    relevant = np.flatnonzero(procedure.isin(ASYNCHRONOUS) & known)
+    relevant = relevant[np.argsort(table["time"][relevant], kind="stable")]
+    some = table.take(relevant)
+    cookies = [decoded.strings[number] for number in cookie[relevant].tolist()]
+    columns = (some["client"].codes, some["server"].codes, some["vers"], some["time"])
+    asked: dict[tuple[object, ...], deque[int]] = defaultdict(deque)
+    answers: list[tuple[tuple[object, ...], int]] = []
+    times: dict[int, int] = {}
+    entries = zip(relevant.tolist(), some["procedure"].tolist(), cookies, *map(np.ndarray.tolist, columns), strict=True)
+    for row, name, raw_cookie, client, server, vers, time in entries:
+        token = b"" if raw_cookie in EMPTY_COOKIES else raw_cookie
+        times[row] = time
+        if name in RESULTS:
+            answers.append(((RESULTS[name], token, server, client, vers), row))
+        else:
+            asked[name, token, client, server, vers].append(row)
+    pairs: list[tuple[int, int]] = []
+    for key, row in answers:
+        waiting = asked.get(key)
+        while waiting and len(waiting) > 1 and times[waiting[1]] <= times[row]:
+            waiting.popleft()  # the sender has used this cookie again since
+        if waiting and times[waiting[0]] - RESULT_FIRST <= times[row]:
+            pairs.append((waiting.popleft(), row))
+    both = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
+
+
+def without_result(decoded: Decoded, table: Table) -> Array:
+    """The state of _MSG calls to which no result is found: a void reply is none."""
+    state = table["state"].codes
+    ends = np.array([decoded.captures["last"][files].max() for files in decoded.vantages] or [NAT])
+    time = table["time"]
+    waited = (time != NAT) & (ends[table["vantage"]] - time >= PATIENCE)
+    void = (state == ANSWERED) & (table["rpc_status"] == 0)
+    return np.where(void, np.where(waited, UNANSWERED, UNDECIDED), state)

@@ -1,0 +1,221 @@
+"""The steps of lock owners, walked through in the order of time, become sessions.
+
+A LOCK begins a session, or asks again in one that still waits (Linux's 30 s poll, its retry after DENIED_GRACE_PERIOD);
+GRANTED from the server grants what waits; CANCEL gives it up; UNLOCK ends every session within its range. A session is
+the numbers of the steps that made it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from nfsrpc.sessions.calls import ANSWERED, UNDECIDED
+from nfsrpc.sessions.nlm import CANCEL, GRANT, REQUEST, UNLOCK, Steps
+from nfsrpc.tables import Array, Table
+
+# What a session came to.
+STATES = (
+    "waiting",  # answered BLOCKED, and nothing since
+    "held",  # granted, and not released when the capture ends
+    "releasing",  # UNLOCK was called, its answer is not seen
+    "released",
+    "replaced",  # the same owner locked the range again
+    "denied",  # by a status, or by an RPC error
+    "cancelled",
+    "unanswered",  # no answer to LOCK
+    "undecided",  # likewise, but the capture cannot tell
+)
+WAITING, HELD, RELEASING, RELEASED, REPLACED, REFUSED, CANCELLED, SILENT, UNTOLD = range(len(STATES))
+
+PENDING = (WAITING, SILENT, UNTOLD)
+HOLDING = (HELD, RELEASING)
+OPEN = (*PENDING, *HOLDING)
+ENDED = (RELEASED, REFUSED, CANCELLED)
+
+GRANTED, BLOCKED, GRACE = 0, 3, 4  # of nlm4_stats
+GRANTED_BY = ("reply", "poll", "callback", "late-reply")
+REPLY, POLL, CALLBACK, LATE_REPLY = range(len(GRANTED_BY))
+
+# Linux asks again 5 s after DENIED_GRACE_PERIOD; a LOCK later than this is another attempt.
+GRACE_RETRY = 30_000_000_000
+TO_THE_END = np.uint64(0xFFFFFFFFFFFFFFFF)
+NONE = -1
+
+
+@dataclass(slots=True)
+class Session:
+    """The number of the step that counts, of each kind; NONE where there is none."""
+
+    first: int
+    state: int
+    request: int = NONE
+    last: int = NONE  # LOCK
+    blocked: int = NONE
+    granted: int = NONE
+    denied: int = NONE
+    replaced: int = NONE
+    cancel: int = NONE
+    unlock: int = NONE
+    callback: int = NONE
+    late_callback: int = NONE  # granted by it what had ended before
+    late_reply: int = NONE  # a row of copies, likewise
+    by: int = NONE
+    polls: int = 0
+    resends: int = 0
+    replies: int = 0
+    grace: int = 0
+    reclaims: int = 0
+    callbacks: int = 0
+
+
+FIELDS = tuple(field.name for field in fields(Session))
+Range = tuple[int, int]
+
+
+class Walk:
+    """Walks the steps of these numbers, which come sorted by owner and time."""
+
+    def __init__(self, steps: Steps, calls: Table, numbers: Array, late_replies: Mapping[int, int]) -> None:
+        at = steps.call[numbers]
+        self.numbers: list[int] = numbers.tolist()
+        self.late_replies = late_replies
+        self.kind = self.by_step(steps.kind[numbers])
+        self.state = self.by_step(steps.state[numbers])
+        self.status = self.by_step(steps.status[numbers])
+        self.time = self.by_step(calls["time"][at])
+        self.answer_time = self.by_step(steps.answer_time[numbers])
+        self.reclaim = self.by_step(steps.fields["reclaim"][numbers])
+        self.resends = self.by_step(calls["retransmits"][at])
+        self.copies = self.by_step(calls["duplicates"][at])
+        self.start = self.by_step(steps.fields["l_offset"][numbers])
+        self.end = self.by_step(range_ends(steps)[numbers])
+        self.open: dict[
+            Range, Session
+        ] = {}  # of the present owner: what may still change, and the latest of each range
+        self.latest: dict[Range, Session] = {}
+        self.found: list[Session] = []
+
+    def by_step(self, values: Array) -> dict[int, int]:
+        return dict(zip(self.numbers, values.tolist(), strict=True))
+
+    def sessions(self, owners: Array) -> list[Session]:
+        """`owners` is the owner of each step."""
+        take: dict[int, Callable[[int, Range], None]] = {
+            REQUEST: self.request,
+            CANCEL: self.cancel,
+            UNLOCK: self.unlock,
+            GRANT: self.grant,
+        }
+        owner = None
+        for step, its_owner in zip(self.numbers, owners.tolist(), strict=True):
+            if its_owner != owner:
+                self.open, self.latest, owner = {}, {}, its_owner
+            take[self.kind[step]](step, (self.start[step], self.end[step]))
+        return self.found
+
+    def begin(self, step: int, span: Range, state: int) -> Session:
+        session = Session(step, state)
+        self.found.append(session)
+        self.latest[span] = session
+        return session
+
+    def settle(self, session: Session, span: Range, state: int) -> None:
+        session.state = state
+        if state in OPEN:
+            self.open[span] = session
+        else:
+            self.open.pop(span, None)
+
+    def request(self, step: int, span: Range) -> None:
+        session = self.latest.get(span)
+        if session is None or not self.goes_on(session, step):
+            if session is not None and session.state in HOLDING and self.status[step] == GRANTED:
+                session.replaced = step
+                self.settle(session, span, REPLACED)
+            session = self.begin(step, span, SILENT)
+            session.request = step
+        elif session.state in HOLDING:
+            session.reclaims += 1
+        else:
+            session.polls += 1
+        session.last = step
+        session.resends += self.resends[step]
+        self.answer(session, step, span)
+
+    def goes_on(self, session: Session, step: int) -> bool:
+        """Whether a LOCK is one more of this session, and not a new attempt."""
+        if session.state == REFUSED:
+            late = self.time[step] - self.answer_time[session.last] > GRACE_RETRY
+            return self.status[session.last] == GRACE and not late
+        return session.state in PENDING or (session.state in HOLDING and bool(self.reclaim[step]))
+
+    def answer(self, session: Session, step: int, span: Range) -> None:
+        """What the answer to a LOCK makes of its session."""
+        status = self.status[step]
+        if self.state[step] != ANSWERED:
+            if session.state not in HOLDING and session.blocked == NONE:
+                self.settle(session, span, UNTOLD if self.state[step] == UNDECIDED else SILENT)
+            return
+        session.replies += 1 + self.copies[step]
+        if status == GRANTED:
+            self.grants(session, step, span, REPLY if step == session.request else POLL)
+        elif status == BLOCKED:
+            session.blocked = step if session.blocked == NONE else session.blocked
+            self.settle(session, span, WAITING)
+        else:
+            session.grace += status == GRACE
+            session.denied = step
+            self.settle(session, span, REFUSED)
+        if step in self.late_replies:
+            session.late_reply = self.late_replies[step]
+            self.grants(session, step, span, LATE_REPLY)
+
+    def grants(self, session: Session, step: int, span: Range, by: int) -> None:
+        if session.granted == NONE:
+            session.granted, session.by = step, by
+        self.settle(session, span, HELD)
+
+    def cancel(self, step: int, span: Range) -> None:
+        session = self.latest.get(span) or self.begin(step, span, SILENT)
+        if session.cancel == NONE:
+            session.cancel = step
+        if session.state in PENDING:
+            self.settle(session, span, CANCELLED)
+
+    def unlock(self, step: int, span: Range) -> None:
+        within = [(part, known) for part, known in self.open.items() if span[0] <= part[0] and part[1] <= span[1]]
+        if not within and span not in self.latest:
+            within = [(span, self.begin(step, span, HELD))]  # since before the capture
+        for part, session in within:
+            session.unlock = step
+            if session.state in HOLDING:
+                self.settle(session, part, self.released(step))
+        past = self.latest.get(span)
+        if past is not None and past.unlock == NONE:  # Linux unlocks also what it has cancelled
+            past.unlock = step
+
+    def released(self, step: int) -> int:
+        if self.state[step] != ANSWERED:
+            return RELEASING
+        return RELEASED if self.status[step] == GRANTED else HELD
+
+    def grant(self, step: int, span: Range) -> None:
+        session = self.latest.get(span) or self.begin(step, span, WAITING)
+        if session.callback == NONE:
+            session.callback = step
+        session.callbacks += 1 + self.resends[step]
+        accepted = self.status[step] == GRANTED if self.state[step] == ANSWERED else self.state[step] == UNDECIDED
+        if accepted:
+            if session.state in ENDED:
+                session.late_callback = step
+            self.grants(session, step, span, CALLBACK)
+
+
+def range_ends(steps: Steps) -> Array:
+    """The last byte of each range; length 0, or one too great, means to the end."""
+    start, length = steps.fields["l_offset"], steps.fields["l_len"]
+    last = start + length - np.uint64(1)
+    return np.where((length == 0) | (last < start), TO_THE_END, last)
