@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*SIZES, []], metavar="NAME", help="small, bulk; both if none")
     parser.add_argument("--without", action="append", default=[], metavar="PEER", help="tshark is the slowest")
     arguments = parser.parse_args()
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
     for name in arguments.names or SIZES:
         capture = made(name)
         if capture:
