@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from nfsrpc.protocols import CALL, Procedure, Program, xdr
+from nfsrpc.protocols import CALL, xdr
 from nfsrpc.protocols.layout import column_names
 from nfsrpc.protocols.xdr import Path
+from tests.protocols.bodies import Body
 from tests.protocols.reference_vm import Row, Value
 
 Rows = dict[str, list[Row]]
 
 
-def flattened(program: Program, procedure: Procedure, direction: int, value: Any) -> Rows:
-    kind = procedure.args if direction == CALL else procedure.res
-    assert kind is not None
-    names = column_names(list(kind.leaves((), ())))
-    prefix = "" if direction == CALL else "res_"
+def flattened(body: Body, value: Any) -> Rows:
+    names = column_names(list(body.kind.leaves((), ())))
     main: Row = {}
     rows: Rows = {}
 
@@ -36,13 +34,13 @@ def flattened(program: Program, procedure: Procedure, direction: int, value: Any
             case xdr.Sequence():
                 for item in value:
                     child: Row = {}
-                    rows.setdefault(f"{program.protocol}.{path[-1]}", []).append(child)
+                    rows.setdefault(f"{body.protocol}.{path[-1]}", []).append(child)
                     walk(kind.item, item, (*path, xdr.ITEM), child, "")
             case _:
                 row[prefix + names[path]] = column_value(kind, value)
 
-    walk(kind, value, (), main, prefix)
-    return {f"{program.protocol}.{('args', 'res')[direction]}": [main], **rows} if main else rows
+    walk(body.kind, value, (), main, "" if body.direction == CALL else "res_")
+    return {f"{body.protocol}.{('args', 'res')[body.direction]}": [main], **rows} if main else rows
 
 
 def column_value(kind: xdr.Type, value: Any) -> Value:

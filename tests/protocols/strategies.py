@@ -31,7 +31,7 @@ def values(kind: xdr.Type) -> Strategy:
             return st.booleans()
         case xdr.Enum():
             known = st.sampled_from(list(kind.values))
-            unknown = INTEGERS["i32"].filter(lambda number: number not in kind.names)
+            unknown = st.integers(0, 2**31 - 1).filter(lambda number: number not in kind.names)
             return known | unknown if kind.open else known
         case xdr.Status():
             return values(kind.enum)

@@ -6,68 +6,45 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nfsrpc.protocols import CALL, PROTOCOLS, REPLY, Layout, Procedure, Program, compile  # noqa: A004
+from nfsrpc.protocols import PROTOCOLS, REPLY, compile  # noqa: A004
 from nfsrpc.protocols.xdr import DONE, END, JUMP, OPTIONAL, UNION, Op, decode, encode
+from tests.protocols.bodies import BODIES, LAYOUTS, TABLES, Body
 from tests.protocols.flattened import flattened, status_of, without_nulls
 from tests.protocols.reference_vm import Row, run
 from tests.protocols.strategies import values
 
 few = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-LAYOUTS, TABLES = compile(PROTOCOLS)
-BODIES = [
-    pytest.param(program, procedure, direction, id=f"{program.protocol}-{procedure.name}-{('args', 'res')[direction]}")
-    for program in PROTOCOLS
-    for procedure in program.procedures
-    for direction in (CALL, REPLY)
-    if procedure.args is not None
-]
 
-
-def layout_of(program: Program, procedure: Procedure, direction: int, layouts: list[Layout]) -> Layout:
-    key = (program.number, program.version, procedure.number, direction)
-    return next(layout for layout in layouts if layout[:4] == key)
-
-
-@pytest.mark.parametrize(("program", "procedure", "direction"), BODIES)
+@pytest.mark.parametrize("body", BODIES, ids=str)
 @given(data=st.data())
 @few
-def test_values_survive_and_become_columns(
-    program: Program, procedure: Procedure, direction: int, data: st.DataObject
-) -> None:
-    kind = procedure.args if direction == CALL else procedure.res
-    assert kind is not None
-    value = data.draw(values(kind))
+def test_values_survive_and_become_columns(body: Body, data: st.DataObject) -> None:
+    value = data.draw(values(body.kind))
 
-    body = encode(kind, value)
-    assert decode(kind, body) == value
+    message = encode(body.kind, value)
+    assert decode(body.kind, message) == value
 
-    outcome = run(layout_of(program, procedure, direction, LAYOUTS), TABLES, body)
+    outcome = body.run(message)
     assert (outcome.stopped, outcome.bad_enums) == ("", [])
-    assert without_nulls(outcome.rows) == flattened(program, procedure, direction, value)
-    assert outcome.status == (status_of(kind, value) if direction == REPLY else None)
+    assert without_nulls(outcome.rows) == flattened(body, value)
+    assert outcome.status == (status_of(body.kind, value) if body.direction == REPLY else None)
 
 
-@pytest.mark.parametrize(
-    "program", [program for program in PROTOCOLS if program.protocol != "nfs4"], ids=lambda program: program.protocol
-)
+@pytest.mark.parametrize("protocol", sorted({body.protocol for body in BODIES} - {"nfs4"}))
 @given(data=st.data())
 @few
-def test_columns_asked_for_alone_are_the_same(program: Program, data: st.DataObject) -> None:
+def test_columns_asked_for_alone_are_the_same(protocol: str, data: st.DataObject) -> None:
     """Leaving columns out changes no other: what is skipped is skipped rightly."""
-    procedure = data.draw(st.sampled_from([one for one in program.procedures if one.name != "NULL"]))
-    direction = data.draw(st.sampled_from([CALL, REPLY]))
-    kind = procedure.args if direction == CALL else procedure.res
-    assert kind is not None
-    body = encode(kind, data.draw(values(kind)))
-    everything = run(layout_of(program, procedure, direction, LAYOUTS), TABLES, body)
+    body = data.draw(st.sampled_from([body for body in BODIES if body.protocol == protocol and body.name != "NULL"]))
+    message = encode(body.kind, data.draw(values(body.kind)))
+    everything = body.run(message)
 
-    columns = [
-        (table, column) for table, found in TABLES if table.partition(".")[0] == program.protocol for column, _ in found
-    ]
+    columns = [(table, column) for table, found in TABLES if table.partition(".")[0] == protocol for column, _ in found]
     chosen = set(data.draw(st.lists(st.sampled_from(columns), min_size=1, max_size=4)))
-    layouts, tables = compile([program], {program.protocol: [asked_as(table, column) for table, column in chosen]})
-    outcome = next((run(one, tables, body) for one in layouts if one[2:4] == (procedure.number, direction)), None)
+    layouts, tables = compile([body.program], {protocol: [asked_as(table, column) for table, column in chosen]})
+    layout = body.layout(layouts)
+    outcome = run(layout, tables, message) if layout else None
 
     expected = {
         table: [{column: row[column] for chosen_table, column in chosen if chosen_table == table} for row in rows]

@@ -6,69 +6,53 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nfsrpc.protocols import CALL, PROTOCOLS, REPLY, Procedure, Program, program
-from nfsrpc.protocols.xdr import Type, XdrError, decode, encode
+from nfsrpc.protocols import CALL, PROTOCOLS, REPLY
+from nfsrpc.protocols.xdr import XdrError, decode, encode
+from tests.protocols.bodies import BODIES, Body
 from tests.protocols.flattened import flattened, without_nulls
-from tests.protocols.reference_vm import Outcome, run
 from tests.protocols.strategies import values
-from tests.protocols.test_basic import BODIES, LAYOUTS, TABLES, layout_of
 
 fewest = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-every_body = pytest.mark.parametrize(("program", "procedure", "direction"), BODIES)
-
-
-def kind_of(procedure: Procedure, direction: int) -> Type:
-    kind = procedure.args if direction == CALL else procedure.res
-    assert kind is not None
-    return kind
-
-
-def run_of(program: Program, procedure: Procedure, direction: int, body: bytes) -> Outcome:
-    return run(layout_of(program, procedure, direction, LAYOUTS), TABLES, body)
+every_body = pytest.mark.parametrize("body", BODIES, ids=str)
 
 
 @every_body
 @given(data=st.data())
 @fewest
-def test_every_truncation_is_short(program: Program, procedure: Procedure, direction: int, data: st.DataObject) -> None:
-    kind = kind_of(procedure, direction)
-    body = encode(kind, data.draw(values(kind)))
-    for cut in range(len(body)):
+def test_every_truncation_is_short(body: Body, data: st.DataObject) -> None:
+    message = encode(body.kind, data.draw(values(body.kind)))
+    for cut in range(len(message)):
         with pytest.raises(XdrError, match="are left") as error:
-            decode(kind, body[:cut])
+            decode(body.kind, message[:cut])
         assert error.value.offset <= cut
-        assert run_of(program, procedure, direction, body[:cut]).stopped == "short"
+        assert body.run(message[:cut]).stopped == "short"
 
 
 @every_body
-def test_bytes_left_over_are_reported(program: Program, procedure: Procedure, direction: int) -> None:
-    kind = kind_of(procedure, direction)
-    body = encode(kind)
+def test_bytes_left_over_are_reported(body: Body) -> None:
+    message = encode(body.kind)
     with pytest.raises(XdrError, match="4 bytes left over") as error:
-        decode(kind, body + bytes(4))
-    assert error.value.offset == len(body)
-    assert run_of(program, procedure, direction, body + bytes(4)).stopped == "trailing"
+        decode(body.kind, message + bytes(4))
+    assert error.value.offset == len(message)
+    assert body.run(message + bytes(4)).stopped == "trailing"
 
 
 @every_body
 @given(data=st.data())
 @fewest
-def test_any_wrong_word_is_read_alike_or_refused(
-    program: Program, procedure: Procedure, direction: int, data: st.DataObject
-) -> None:
-    """Where the strict decoder still finds a value, the layout finds the same; where not, it says so."""
-    kind = kind_of(procedure, direction)
-    body = encode(kind, data.draw(values(kind)))
-    for at in range(0, len(body), 4):
+def test_any_wrong_word_is_read_alike_or_refused(body: Body, data: st.DataObject) -> None:
+    """Where the strict decoder still finds a value, the layout finds the same."""
+    message = encode(body.kind, data.draw(values(body.kind)))
+    for at in range(0, len(message), 4):
         for word in (b"\xff\xff\xff\xff", b"\0\0\0\2"):
-            wrong = body[:at] + word + body[at + 4 :]
+            wrong = message[:at] + word + message[at + 4 :]
             try:
-                value = decode(kind, wrong)
+                value = decode(body.kind, wrong)
             except XdrError:
                 continue
-            outcome = run_of(program, procedure, direction, wrong)
+            outcome = body.run(wrong)
             assert (outcome.stopped, outcome.bad_enums) == ("", [])
-            assert without_nulls(outcome.rows) == flattened(program, procedure, direction, value)
+            assert without_nulls(outcome.rows) == flattened(body, value)
 
 
 def words(*numbers: int) -> bytes:
@@ -79,7 +63,7 @@ LOCK_AS_FAR_AS_ITS_HANDLE = words(4, 0x1234, 0, 1) + words(5) + b"web-1\0\0\0"
 TEN_STATUSES = words(0) + words(10)
 
 REFUSED = [
-    # protocol, procedure, direction, body, what is wrong, at which byte, in which field, how the layout stops
+    # protocol, procedure, direction, message, what is wrong, at which byte, in which field, how the layout stops
     ("nlm4", "LOCK", CALL, words(1025), "length 1025 exceeds 1024", 0, "cookie", "length"),
     ("nlm4", "LOCK", CALL, words(0, 2), "2 is no bool", 4, "block", "bool"),
     ("nlm4", "LOCK", CALL, LOCK_AS_FAR_AS_ITS_HANDLE + words(1025), "length 1025", 28, "alock.fh", "length"),
@@ -115,22 +99,20 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("protocol", "name", "direction", "body", "problem", "offset", "path", "stopped"), REFUSED)
+@pytest.mark.parametrize(("protocol", "name", "direction", "message", "problem", "offset", "path", "stopped"), REFUSED)
 def test_what_is_wrong_is_named(
-    protocol: str, name: str, direction: int, body: bytes, problem: str, offset: int, path: str, stopped: str
+    protocol: str, name: str, direction: int, message: bytes, problem: str, offset: int, path: str, stopped: str
 ) -> None:
-    found = program(protocol)
-    procedure = found.procedure(name)
+    body = Body(protocol, name, direction)
     with pytest.raises(XdrError) as error:
-        decode(kind_of(procedure, direction), body)
+        decode(body.kind, message)
     assert (error.value.offset, ".".join(error.value.path)) == (offset, path)
     assert error.value.problem.startswith(problem)
-    assert run_of(found, procedure, direction, body).stopped == stopped
+    assert body.run(message).stopped == stopped
 
 
 def test_a_status_that_no_specification_has_is_kept() -> None:
-    found = program("nlm4")
-    outcome = run_of(found, found.procedure("LOCK"), REPLY, TEN_STATUSES)
+    outcome = Body("nlm4", "LOCK", REPLY).run(TEN_STATUSES)
     assert (outcome.status, outcome.bad_enums, outcome.rows["nlm4.res"][0]["res_stat"]) == (10, [10], 10)
 
 
