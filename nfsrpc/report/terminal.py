@@ -1,7 +1,7 @@
 """What a terminal needs: styles that read on dark and light backgrounds, wrapping, aligned columns.
 
 rich would cost 45 ms to import, a sixth of what `analyze` may take for a million packets; a verdict needs eight styles
-and no more. Colours are those of the 256 whose contrast is above 4 to 1 on black and on white; badges bring their own
+and no more. Colours are those of the 256 whose contrast is 4 to 1 or more on black and on white; badges bring their own
 background. What a capture or a file name holds is never sent to a terminal as control characters.
 """
 
@@ -18,12 +18,12 @@ STYLES = {
     "fault": "1;38;5;231;48;5;160",
     "healthy": "1;38;5;231;48;5;28",
     "cannot-tell": "1;38;5;16;48;5;178",
-    "error": "1;38;5;160",
+    "error": "1;38;5;196",
     "warning": "1;38;5;130",
     "info": "1;38;5;31",
     "heading": "1",
     "command": "1",
-    "faint": "38;5;244",
+    "faint": "38;5;243",
 }
 # A number and its unit stay on one line.
 UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|µs|min|h|B|kB|MB|GB)\b)")

@@ -67,7 +67,7 @@ class _Page:
     def verdict(self) -> Iterator[str]:
         verdict, leading = self.report.diagnosis.verdict, self.report.leading
         badge = self.paint(verdict.state, BADGES[verdict.state])
-        yield badge + (f"  {leading.rule} {leading.name}, {leading.certainty}" if leading else "")
+        yield badge + (clean(f"  {leading.rule} {leading.name}, {leading.certainty}") if leading else "")
         for line in wrap(verdict.summary, self.prose):
             yield self.paint("heading", line)
 

@@ -110,8 +110,8 @@ def described(capture: Capture) -> str:
     if not capture.frames or capture.first is None or capture.last is None:
         return f"{capture.file}: {kind}, {count(capture.frames, 'frame')}"
     length = duration((capture.last - capture.first) / NS)
-    host = f" ({capture.host})" if capture.host else ""
-    taken = f", taken at {capture.vantage}{host}" if capture.vantage else ""
+    host = f" of {capture.host}" if capture.host else ""
+    taken = f", vantage: {capture.vantage}{host}" if capture.vantage else ""
     return f"{capture.file}: {kind}, {count(capture.frames, 'frame')} in {length} from {clock(capture.first)}{taken}"
 
 

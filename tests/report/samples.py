@@ -1,0 +1,171 @@
+"""Reports made by hand, one of each kind of verdict: what the renderers are tested on without any capture."""
+
+from nfsrpc.report.contents import Capture, Procedure, Report
+from nfsrpc.rules.finding import (
+    Broken,
+    CannotTell,
+    Clear,
+    Diagnosis,
+    Evidence,
+    Finding,
+    Hypothesis,
+    Need,
+    Verdict,
+)
+
+START = 1_762_000_000_000_000_000
+SECOND = 10**9
+
+SERVER_LOOPBACK = Need(
+    "loopback of 10.1.84.31",
+    "tcpdump -i any -s 0 -B 8192 -w 10.1.84.31.pcap 'host 127.0.0.1 or host ::1 or host 10.1.84.41'",
+)
+CLIENT_LOOPBACK = Need("loopback of 10.1.84.41", "tcpdump -i any -s 0 -B 8192 -w 10.1.84.41.pcap 'not port 22'")
+
+STATD = Finding(
+    rule="REG001",
+    name="statd-not-registered",
+    severity="error",
+    certainty="certain",
+    host="10.1.84.31",
+    title="rpc.statd is not registered on 10.1.84.31",
+    explanation="Before it grants a client's first lock, the server's lockd asks its own rpc.statd to monitor that "
+    "client. The portmapper says that there is none (port 0); lockd asks again every 3 s, 20 times, and serves no "
+    "other lock request meanwhile.",
+    clients=("10.1.84.41",),
+    files=("/srv/export/lockfile",),
+    count=20,
+    first=START,
+    last=START + 61_564_000_000,
+    evidence=(
+        Evidence(0, 102, "LOCK of 10.1.84.41, xid 0x88b6503f, sent 4 times"),
+        Evidence(0, 109, "lockd asks its own portmapper for status (100024): port 0"),
+        Evidence(0, 336, "LOCK answered GRANTED, 61.6 s after it was asked"),
+    ),
+    remedy=(
+        "systemctl enable --now rpcbind rpc-statd",
+        "# clients granted meanwhile stay unmonitored until they unmount: their locks are lost when it reboots",
+    ),
+    verify=("rpcinfo -t 10.1.84.31 100024",),
+    explains=("LCK002",),
+)
+LATE = Finding(
+    rule="LCK002",
+    name="lock-request-answered-late",
+    severity="error",
+    certainty="certain",
+    host="10.1.84.31",
+    title="1 lock request of 10.1.84.41 answered after 61.6 s, sent 4 times",
+    explanation="",
+    clients=("10.1.84.41",),
+    evidence=(Evidence(0, 102, "LOCK"), Evidence(0, 336, "GRANTED")),
+)
+MOUNT_DENIED = Finding(
+    rule="MNT001",
+    name="mount-denied",
+    severity="warning",
+    certainty="certain",
+    host="10.1.84.31",
+    title="1 mount of /srv/other refused with MNT3ERR_ACCES",
+    explanation="",
+    evidence=(Evidence(0, 12, "MNT"),),
+    remedy=("exportfs -v",),
+)
+
+QUALITY = {
+    "truncated": False,
+    "cut_frames": 0,
+    "duplicates": 0,
+    "misordered": 0,
+    "not_ip": 3,
+    "drops": None,
+    "tcp_frames": 300,
+    "retransmitted": 0,
+    "out_of_order": 0,
+    "lost_bytes": 0,
+    "one_way_flows": 0,
+    "calls": 77,
+    "undecided": 0,
+    "orphans": 0,
+    "oddities": 0,
+}
+CAPTURE = Capture(
+    file="nfssrv-any.pcap",
+    format="pcap",
+    linktypes=("LINUX_SLL2",),
+    frames=401,
+    bytes=41252,
+    first=START,
+    last=START + 64 * SECOND,
+    vantage="server any",
+    host="10.1.84.31",
+    quality=QUALITY,
+)
+PROGRAMS = (
+    Procedure("portmap", 2, "GETPORT", 26, 26, 0, 0, 0, 0.0005, 0.001, 0.0011, 0.0012),
+    Procedure("nfs", 3, "GETATTR", 20, 20, 0, 0, 0, 0.0004, 0.001, 0.001, 0.001),
+    Procedure("nfs", 3, "WRITE", 3, 3, 0, 0, 1, 0.005, 0.01, 0.012, 0.0123),
+    Procedure("nlm", 4, "LOCK", 5, 4, 1, 3, 0, 0.001, 61.564, 61.564, 61.564),
+    Procedure("nlm", 4, "UNLOCK", 1, 0, 1, 0, 0, None, None, None, None),
+)
+
+CERTAIN = Report(
+    Diagnosis(
+        Verdict(
+            "REG001",
+            "fault",
+            "10.1.84.31 runs no rpc.statd: its lockd stalls, and 1 lock request of 10.1.84.41 waited 61.6 s.",
+        ),
+        (STATD, LATE),
+        (
+            CannotTell("REG002", "the loopback of the client is not in the capture", CLIENT_LOOPBACK),
+            CannotTell("REG007", "the loopback of the client is not in the capture", CLIENT_LOOPBACK),
+            CannotTell("MON001", "nobody was asked to monitor"),
+        ),
+    ),
+    (CAPTURE,),
+    PROGRAMS,
+)
+LIKELY = Report(
+    Diagnosis(
+        Verdict(
+            "REG001",
+            "fault",
+            "10.1.84.31 probably runs no rpc.statd: 1 lock request of 10.1.84.41 waited 61.6 s, NFS at most 12 ms.",
+        ),
+        (
+            Finding(**{**vars(STATD), "certainty": "likely", "needs": SERVER_LOOPBACK}),
+            LATE,
+            MOUNT_DENIED,
+        ),
+        hypotheses=(
+            Hypothesis(
+                "REG001", "statd-not-registered", "10.1.84.31", "61.6 s is how long lockd waits for a statd", ""
+            ),
+            Hypothesis(
+                "MON002", "monitor-slow", "10.1.84.31", "a slow resolver stalls lockd too", "61.6 is no multiple of 5"
+            ),
+        ),
+    ),
+    (CAPTURE._replace(vantage="client wire", host=None),),
+    PROGRAMS,
+)
+HEALTHY = Report(
+    Diagnosis(
+        Verdict(None, "healthy", "5 lock requests of 1 client, all answered within 12 ms."),
+        clear=(Clear("LCK001", "5 lock requests, all answered"), Clear("LCK002", "the slowest took 12 ms")),
+    ),
+    (CAPTURE,),
+    PROGRAMS,
+)
+CANNOT_TELL = Report(
+    Diagnosis(
+        Verdict(None, "cannot-tell", "No lock was asked for in this capture."),
+        cannot_tell=(CannotTell("LCK001", "no lock was asked for", SERVER_LOOPBACK),),
+        broken=(Broken("LCK004", "KeyError: 'status'"),),
+    ),
+    (CAPTURE._replace(quality=QUALITY | {"truncated": True, "undecided": 12, "drops": 1}),),
+    (),
+)
+
+SAMPLES = {"certain": CERTAIN, "likely": LIKELY, "healthy": HEALTHY, "cannot-tell": CANNOT_TELL}

@@ -1,0 +1,122 @@
+"""The JSON report: against the published schema, and value by value."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from nfsrpc.report.json import document, render
+from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LIKELY, SAMPLES
+
+SCHEMA = json.loads(files("nfsrpc.report").joinpath("analyze.schema.json").read_text(encoding="utf-8"))
+
+
+def errors(value: Any) -> list[str]:
+    return [error.message for error in Draft202012Validator(SCHEMA).iter_errors(value)]
+
+
+def objects(schema: Any) -> list[dict[str, Any]]:
+    """Every description of an object in the schema."""
+    children = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    found = [schema] if isinstance(schema, dict) and "properties" in schema and "type" in schema else []
+    return found + [deeper for child in children for deeper in objects(child)]
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_the_schema_requires_every_key_it_knows_and_no_other() -> None:
+    closed = [description for description in objects(SCHEMA) if description["additionalProperties"] is False]
+    assert len(closed) == 9
+    for description in closed:
+        assert set(description["required"]) == set(description["properties"])
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_documents_are_as_the_schema_says(name: str) -> None:
+    assert errors(json.loads(render(SAMPLES[name]))) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("verdict", "state"), "fine"),
+        (("verdict", "rule"), None),
+        (("findings", 0, "host"), 5),
+        (("findings", 0, "evidence", 0, "frame"), 0),
+        (("findings", 0, "first"), "yesterday"),
+        (("findings", 0, "more"), 1),
+        (("captures", 0, "frames"), -1),
+        (("schema",), 2),
+    ],
+)
+def test_the_schema_refuses_what_is_wrong(path: tuple[str | int, ...], value: Any) -> None:
+    report = json.loads(render(CERTAIN))
+    place = report
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    assert errors(report)
+
+
+def test_a_finding_value_by_value() -> None:
+    report = document(CERTAIN)
+    assert report["verdict"] == {
+        "rule": "REG001",
+        "state": "fault",
+        "summary": "10.1.84.31 runs no rpc.statd: its lockd stalls, and 1 lock request of 10.1.84.41 waited 61.6 s.",
+    }
+    finding = report["findings"][0]
+    assert (finding["first"], finding["last"]) == ("2025-11-01T12:26:40.000000000Z", "2025-11-01T12:27:41.564000000Z")
+    assert finding["evidence"][1] == {
+        "capture": 0,
+        "frame": 109,
+        "note": "lockd asks its own portmapper for status (100024): port 0",
+    }
+    assert finding["clients"] == ["10.1.84.41"]
+    assert finding["explains"] == ["LCK002"]
+    assert finding["remedy"][0] == "systemctl enable --now rpcbind rpc-statd"
+    assert [finding["rule"] for finding in report["findings"]] == ["REG001", "LCK002"]
+
+
+def test_captures_and_programs_value_by_value() -> None:
+    report = document(HEALTHY)
+    capture = report["captures"][0]
+    assert capture["file"] == "nfssrv-any.pcap"
+    assert capture["linktypes"] == ["LINUX_SLL2"]
+    assert capture["vantage"] == "server any"
+    assert capture["quality"]["drops"] is None
+    assert report["programs"][4] == {
+        "program": "nlm",
+        "version": 4,
+        "procedure": "UNLOCK",
+        "calls": 1,
+        "replies": 0,
+        "unanswered": 1,
+        "retransmits": 0,
+        "errors": 0,
+        "latency": {"p50": None, "p95": None, "p99": None, "max": None},
+    }
+
+
+def test_what_is_missing_and_rules_that_failed_cannot_tell() -> None:
+    assert document(CANNOT_TELL)["cannot_tell"] == [
+        {
+            "rule": "LCK001",
+            "why": "no lock was asked for",
+            "needs": {
+                "vantage": "loopback of 10.1.84.31",
+                "command": "tcpdump -i any -s 0 -B 8192 -w 10.1.84.31.pcap "
+                "'host 127.0.0.1 or host ::1 or host 10.1.84.41'",
+            },
+        },
+        {"rule": "LCK004", "why": "the rule failed: KeyError: 'status'", "needs": None},
+    ]
+
+
+def test_no_rule_leads_unless_there_is_a_fault() -> None:
+    assert document(HEALTHY)["verdict"]["rule"] is None
+    assert document(LIKELY)["verdict"]["rule"] == "REG001"

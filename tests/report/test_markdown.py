@@ -1,0 +1,67 @@
+"""The Markdown report: what it says, and that nothing in a capture becomes markup."""
+
+import pytest
+
+from nfsrpc.report.markdown import escaped, fenced, render
+from nfsrpc.rules.finding import Diagnosis, Finding
+from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LIKELY, SAMPLES, STATD
+
+
+def section(text: str, title: str) -> list[str]:
+    """The lines under a heading, without empty ones."""
+    _, _, rest = text.partition(f"### {title}\n")
+    return [line for line in rest.split("\n#")[0].splitlines() if line]
+
+
+def test_verdict_proof_and_cure() -> None:
+    text = render(CERTAIN)
+    assert text.startswith("## Fault: REG001 statd-not-registered (certain)\n\n**10.1.84.31 runs no rpc.statd: ")
+    assert "- Host to fix: 10.1.84.31\n- Clients: 10.1.84.41\n" in text
+    assert section(text, "Proof")[3] == (
+        "| nfssrv-any.pcap | 109 | lockd asks its own portmapper for status (100024): port 0 |"
+    )
+    assert section(text, "Fix, on 10.1.84.31")[:2] == ["```sh", "systemctl enable --now rpcbind rpc-statd"]
+    assert section(text, "Verify") == ["```sh", "rpcinfo -t 10.1.84.31 100024", "```"]
+    assert section(text, "Also found")[2].startswith(
+        "| error | LCK002 lock-request-answered-late, explained by the above | 10.1.84.31 | 1 lock request"
+    )
+
+
+def test_what_is_likely_names_the_other_causes_and_how_to_be_sure() -> None:
+    text = render(LIKELY)
+    assert section(text, "To be sure")[2].startswith("tcpdump -i any")
+    assert [line.split(" | ")[0] for line in section(text, "Causes that fit, most probable first")[2:]] == [
+        "| REG001 statd-not-registered",
+        "| MON002 monitor-slow",
+    ]
+
+
+def test_healthy_and_cannot_tell() -> None:
+    assert render(HEALTHY).startswith("## Healthy\n\n**5 lock requests of 1 client, all answered within 12 ms.**\n")
+    assert section(render(HEALTHY), "Checked")[2] == "| LCK001 | 5 lock requests, all answered |"
+    text = render(CANNOT_TELL)
+    assert text.startswith("## Cannot tell\n")
+    assert section(text, "Could not be told")[0] == "- LCK001: no lock was asked for"
+    assert "  - the file ends within a record: analysed up to there\n" in text
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_rows_have_as_many_cells_as_their_head(name: str) -> None:
+    rows = [line for line in render(SAMPLES[name]).splitlines() if line.startswith("|")]
+    cells = [row.replace("\\|", "").count("|") for row in rows]
+    heads = [index - 1 for index, row in enumerate(rows) if row.startswith("|---")]
+    for head, end in zip(heads, [*heads[1:], len(rows)], strict=False):
+        assert len(set(cells[head:end])) == 1
+
+
+def test_names_of_a_capture_are_no_markup() -> None:
+    evil = "<script>|`x`[a](b)*_\n# head"
+    finding = Finding(**{**vars(STATD), "clients": (evil,), "explanation": evil})
+    text = render(CERTAIN._replace(diagnosis=Diagnosis(CERTAIN.diagnosis.verdict, (finding,))))
+    assert "<script>" not in text.replace("\\<script\\>", "")
+    assert "\n# head" not in text
+    assert escaped("a|b") == "a\\|b"
+
+
+def test_a_fence_is_longer_than_what_it_holds() -> None:
+    assert fenced(["echo ```"]) == ["````sh", "echo ```", "````"]

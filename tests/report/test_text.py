@@ -1,0 +1,194 @@
+"""The text report: golden screens, and by data what has to be on them whatever their layout."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nfsrpc.report.contents import Report
+from nfsrpc.report.text import render
+from nfsrpc.rules.finding import Broken, CannotTell, Diagnosis, Evidence, Finding, Need, Verdict
+from tests.report.samples import CANNOT_TELL, CAPTURE, CERTAIN, HEALTHY, LIKELY, SAMPLES, STATD
+
+GOLDEN = Path(__file__).parent / "golden"
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+SCREEN = 45  # lines; of these 24 to the end of the cure
+
+
+def with_finding(**changes: object) -> Report:
+    finding = Finding(**{**vars(STATD), **changes})
+    return CERTAIN._replace(diagnosis=Diagnosis(CERTAIN.diagnosis.verdict, (finding,)))
+
+
+def block(text: str, label: str) -> list[str]:
+    """The lines of one block, without its label."""
+    lines = text.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"{label} "))
+    found = [lines[start].removeprefix(label).strip()]
+    for line in lines[start + 1 :]:
+        if not line.startswith(" "):
+            break
+        found.append(line.strip())
+    return found
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_screens_look_as_they_did(name: str, width: int) -> None:
+    """To renew them after a change, and to look at the difference: python -m tests.report.golden."""
+    assert render(SAMPLES[name], width) == (GOLDEN / f"{name}-{width}.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [40, 80, 140])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_colour_changes_nothing_but_colour(name: str, width: int) -> None:
+    coloured = render(SAMPLES[name], width, colour=True).splitlines()
+    plain = render(SAMPLES[name], width).splitlines()
+    assert [ESCAPES.sub("", line).rstrip() for line in coloured] == plain
+    assert coloured[0].startswith("\x1b[1;38;5;")
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_only_commands_are_wider_than_the_terminal(name: str) -> None:
+    wide = [line for line in render(SAMPLES[name], 80).splitlines() if len(line) > 80]
+    assert all("tcpdump" in line for line in wide)
+
+
+def test_one_fault_fits_one_screen_and_its_cure_the_first_24_lines() -> None:
+    lines = render(CERTAIN, 80).splitlines()
+    assert len(lines) <= SCREEN
+    assert any(line.startswith("Verify") for line in lines[:24])
+
+
+def test_the_verdict_comes_first_with_rule_and_certainty() -> None:
+    first, second, *_ = render(CERTAIN, 80).splitlines()
+    assert first == " FAULT   REG001 statd-not-registered, certain"
+    assert second.startswith("10.1.84.31 runs no rpc.statd")
+
+
+def test_proof_is_frames_with_what_each_shows() -> None:
+    assert block(render(CERTAIN, 80), "Proof") == [
+        "frames of nfssrv-any.pcap",
+        "102  LOCK of 10.1.84.41, xid 0x88b6503f, sent 4 times",
+        "109  lockd asks its own portmapper for status (100024): port 0",
+        "336  LOCK answered GRANTED, 61.6 s after it was asked",
+    ]
+
+
+def test_what_is_likely_has_signs_and_says_how_to_be_sure() -> None:
+    text = render(LIKELY, 80)
+    assert "\nProof " not in text
+    assert block(text, "Signs")[0] == "frames of nfssrv-any.pcap"
+    assert block(text, "Be sure")[1].startswith("tcpdump -i any")
+    assert text.index("Be sure") < text.index("Fix ")
+
+
+def test_frames_of_several_captures_stand_under_their_files() -> None:
+    evidence = (Evidence(0, 7, "sent"), Evidence(1, 9, "arrived"))
+    report = with_finding(evidence=evidence)._replace(captures=(CAPTURE, CAPTURE._replace(file="cl1.pcap")))
+    assert block(render(report, 80), "Proof") == [
+        "frames of nfssrv-any.pcap",
+        "7  sent",
+        "frames of cl1.pcap",
+        "9  arrived",
+    ]
+
+
+def test_of_much_evidence_the_first_and_the_last_are_shown() -> None:
+    report = with_finding(evidence=tuple(Evidence(0, frame, f"number {frame}") for frame in range(90, 111)))
+    lines = block(render(report, 80), "Proof")
+    assert lines[1:8] == [f"{frame}  number {frame}" for frame in range(90, 97)]
+    assert lines[8:] == ["…  13 more (--format json)", "110  number 110"]
+
+
+def test_of_many_clients_the_first_and_how_many_more() -> None:
+    report = with_finding(clients=tuple(f"10.0.0.{n}" for n in range(1, 10)))
+    assert block(render(report, 80), "Clients") == [
+        "10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, 10.0.0.6 and 3 more"
+    ]
+
+
+def test_commands_are_never_broken_and_sentences_stay_comments() -> None:
+    command = "systemctl restart " + "very-long-unit.service " * 8
+    report = with_finding(remedy=(command.strip(), "# " + "and then wait a while " * 8))
+    lines = block(render(report, 80), "Fix")
+    assert lines[0] == "# on 10.1.84.31"
+    assert lines[1] == command.strip()
+    assert len(lines) > 3
+    assert all(line.startswith("# ") for line in lines[2:])
+
+
+def test_explained_findings_are_apart_from_others_and_others_have_their_cure() -> None:
+    text = render(LIKELY, 80)
+    assert block(text, "Explains") == [
+        "error LCK002: 1 lock request of 10.1.84.41 answered after 61.6 s,",
+        "sent 4 times (frames 102, 336)",
+    ]
+    assert block(text, "Also") == [
+        "warning MNT001: 1 mount of /srv/other refused with MNT3ERR_ACCES",
+        "(frame 12)",
+        "exportfs -v",
+    ]
+
+
+def test_rules_that_lack_the_same_share_a_line_and_a_command() -> None:
+    assert block(render(CERTAIN, 80), "Unknown") == [
+        "REG002, REG007: the loopback of the client is not in the capture",
+        "Capture the loopback of 10.1.84.41:",
+        "tcpdump -i any -s 0 -B 8192 -w 10.1.84.41.pcap 'not port 22'",
+        "MON001: nobody was asked to monitor",
+    ]
+
+
+def test_healthy_says_on_what_evidence() -> None:
+    text = render(HEALTHY, 80)
+    assert text.startswith(" HEALTHY\n5 lock requests")
+    assert block(text, "Checked") == ["LCK001  5 lock requests, all answered", "LCK002  the slowest took 12 ms"]
+
+
+def test_a_capture_says_what_it_lacks() -> None:
+    assert block(render(CANNOT_TELL, 80), "Capture")[-3:] == [
+        "the file ends within a record: analysed up to there",
+        "1 frame dropped by the capturing system",
+        "12 calls of which it cannot tell whether they were answered",
+    ]
+
+
+def test_a_broken_rule_is_told() -> None:
+    assert block(render(CANNOT_TELL, 80), "Broken") == ["LCK004 failed, which is a bug of nfsrpc: KeyError: 'status'"]
+
+
+def test_traffic_is_a_line_a_program() -> None:
+    assert [line.split() for line in block(render(CERTAIN, 80), "Traffic")] == [
+        ["program", "calls", "unanswered", "resent", "errors", "slowest", "answer"],
+        ["portmap", "v2", "26", "0", "0", "0", "GETPORT", "1", "ms"],
+        ["nfs", "v3", "23", "0", "0", "1", "WRITE", "12", "ms"],
+        ["nlm", "v4", "6", "2", "3", "0", "LOCK", "61.6", "s"],
+    ]
+
+
+def test_nothing_of_a_capture_reaches_the_terminal_as_control() -> None:
+    evil = "\x1b]0;owned\x07\r\n\u202e"
+    report = Report(
+        Diagnosis(
+            Verdict("REG001", "fault", evil),
+            (
+                Finding("REG001", evil, "error", "certain", evil, evil, evil, (evil,), (evil,), 1, 0, 0,
+                        (Evidence(0, 1, evil),), (evil, f"# {evil}"), (evil,), ("LCK001",), Need(evil, evil)),
+                Finding("LCK001", evil, "error", "certain", evil, evil, evil, evidence=(Evidence(0, 1, evil),)),
+            ),
+            (CannotTell("REG002", evil, Need(evil, evil)),),
+            (),
+            (Broken("REG003", evil),),
+        ),
+        (CAPTURE._replace(file=evil, vantage=evil, host=evil, linktypes=(evil,)),),
+        CERTAIN.programs,
+    )  # fmt: skip
+    text = render(report, 80)
+    assert all(char.isprintable() for line in text.split("\n") for char in line)
+
+
+def test_nothing_captured_is_still_a_report() -> None:
+    empty = CAPTURE._replace(frames=0, first=None, last=None, vantage=None)
+    text = render(CANNOT_TELL._replace(captures=(empty,)), 80)
+    assert "nfssrv-any.pcap: pcap, LINUX_SLL2, 0 frames" in text
