@@ -36,15 +36,8 @@ def tables() -> Iterator[str]:
 
 
 def table_section(table: TableSpec) -> Iterator[str]:
-    yield from (
-        "",
-        f"## {table.name}",
-        "",
-        table.meaning,
-        "",
-        "| column | kind | unit | meaning |",
-        "|---|---|---|---|",
-    )
+    yield from ("", f"## {table.name}", "", table.meaning, "")
+    yield from ("| column | kind | unit | meaning |", "|---|---|---|---|")
     for column in table.columns:
         yield f"| `{column.name}` | {column.kind} | {cell(column.unit)} | {cell(column.meaning)} |"
 
