@@ -1,20 +1,25 @@
 //! The whole path of one vantage: bytes in, in any chunks, batches of columns out. The stages are wired here and nowhere else.
+//!
+//! A large chunk is taken on two cores: the front (`front`: containers to packets) on the caller's thread, the back (`flow`
+//! and behind) on another, a few blocks of packets behind it. The rows are the same either way.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::batch::{CaptureRow, Captures, Copies, Exchanges, Flows as FlowRows, NO_TIME};
-use crate::capture::{Ending, Frame, Interface, NotACapture, Reader};
+use crate::batch::{Captures, Copies, Exchanges, Flows as FlowRows};
+use crate::capture::{Ending, Interface, NotACapture};
 use crate::exchange::Messages;
 use crate::flow::{Flows, Packet};
-use crate::ip::Datagram;
-use crate::oddity::{Oddities, Oddity, Place};
-use crate::tunnel::Network;
+use crate::front::{Front, Seen};
+use crate::oddity::{Oddities, Oddity};
 use crate::xdr::{Layouts, Table};
 
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
+/// A chunk worth a second thread: decoding it takes ten times as long as starting one.
+const WORTH_A_THREAD: usize = 1 << 20;
+/// Packets handed over at once, and blocks under way: enough for the two sides to run apart, little enough to stay in cache.
+const BLOCK: usize = 256;
+const BLOCKS: usize = 8;
 
 /// One interface of one capture file.
 #[derive(Clone, Debug)]
@@ -40,82 +45,132 @@ pub struct Batch {
 }
 
 pub struct Decoder {
-    reader: Reader,
-    network: Network,
-    engine: Engine,
-    oddities: Oddities,
-    domain: u32,
+    front: Front,
+    back: Back,
+    captures: Captures,
+    formats: Vec<&'static str>,
+    interfaces: Vec<InterfaceRow>,
     /// The refusal of this file, given again whatever else it holds.
     refused: Option<NotACapture>,
 }
 
 /// What stands behind the network layer.
 #[derive(Default)]
-struct Engine {
+struct Back {
     flows: Flows,
     messages: Messages,
-    capture: CaptureRow,
-    captures: Captures,
-    formats: Vec<&'static str>,
-    interfaces: Vec<InterfaceRow>,
+    oddities: Oddities,
+}
+
+impl Back {
+    fn take(&mut self, seen: &Seen<'_>) {
+        self.oddities.place = seen.place;
+        match seen.unreachable {
+            None => self.flows.packet(&seen.packet, &mut self.messages, &mut self.oddities),
+            Some(code) => self.flows.unreachable(&seen.packet, code, seen.place),
+        }
+    }
+}
+
+/// Packets on their way to the other core. Payloads lie in the chunk, but for those that were put together (a frame or a
+/// datagram in several pieces): they are copied here, and `own` says where.
+#[derive(Default)]
+struct Block<'a> {
+    seen: Vec<(Seen<'a>, Option<Range<usize>>)>,
+    copied: Vec<u8>,
+}
+
+impl<'a> Block<'a> {
+    fn push(&mut self, seen: &Seen<'_>, chunk: &'a [u8]) {
+        let payload = seen.packet.payload;
+        let (payload, own) = match within(chunk, payload) {
+            Some(payload) => (payload, None),
+            None => {
+                let start = self.copied.len();
+                self.copied.extend_from_slice(payload);
+                (Default::default(), Some(start..self.copied.len()))
+            }
+        };
+        let packet = seen.packet.with_payload(payload);
+        self.seen.push((Seen { place: seen.place, unreachable: seen.unreachable, packet }, own));
+    }
+
+    fn clear(&mut self) {
+        self.seen.clear();
+        self.copied.clear();
+    }
+}
+
+/// `part` as a part of `whole`, if that is where it lies.
+fn within<'a>(whole: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
+    let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    whole.get(start..start.checked_add(part.len())?)
 }
 
 impl Decoder {
     /// `domain`: a number for the first file, which keeps its loopback addresses apart from those of other vantages.
     pub fn new(layouts: Layouts, tables: Vec<Table>, domain: u32) -> Decoder {
-        let mut engine = Engine { capture: fresh(0), ..Engine::default() };
-        engine.messages.layouts = layouts;
-        engine.messages.tables = tables;
-        let oddities = Oddities::default();
-        Decoder { reader: Reader::new(), network: Network::new(), engine, oddities, domain, refused: None }
+        let mut back = Back::default();
+        back.messages.layouts = layouts;
+        back.messages.tables = tables;
+        Decoder {
+            front: Front::new(domain),
+            back,
+            captures: Captures::default(),
+            formats: Vec::new(),
+            interfaces: Vec::new(),
+            refused: None,
+        }
     }
 
     pub fn feed(&mut self, data: &[u8]) -> Result<(), NotACapture> {
         if let Some(refusal) = &self.refused {
             return Err(refusal.clone());
         }
-        let Decoder { reader, network, engine, oddities, domain, .. } = self;
-        let domain = *domain;
-        let mut frame = |frame: Frame<'_>, oddities: &mut Oddities| {
-            engine.begin(&frame, oddities);
-            let cut = frame.data.len() < frame.wire_len as usize;
-            let interface = domain << 16 | (frame.interface & 0xffff);
-            network.datagram(&frame, oddities, &mut |datagram, oddities| {
-                engine.datagram(datagram, interface, oddities);
-            });
-            engine.capture.cut_frames += u32::from(cut);
-        };
-        let result = reader.feed(data, &mut frame, oddities);
+        let result = if data.len() < WORTH_A_THREAD { self.on_one_core(data) } else { self.on_two_cores(data) };
         if let Err(refusal) = &result {
             self.refused = Some(refusal.clone());
         }
         result
     }
 
+    fn on_one_core(&mut self, data: &[u8]) -> Result<(), NotACapture> {
+        let back = &mut self.back;
+        self.front.feed(data, &mut |seen| back.take(&seen))
+    }
+
+    fn on_two_cores(&mut self, data: &[u8]) -> Result<(), NotACapture> {
+        let Decoder { front, back, .. } = self;
+        let (full, to_take) = sync_channel::<Block<'_>>(BLOCKS);
+        let (taken, to_fill) = sync_channel::<Block<'_>>(BLOCKS);
+        std::thread::scope(|scope| {
+            scope.spawn(move || take_blocks(back, &to_take, &taken));
+            let mut block = Block::default();
+            let result = front.feed(data, &mut |seen| {
+                block.push(&seen, data);
+                if block.seen.len() >= BLOCK {
+                    let empty = to_fill.try_recv().unwrap_or_default();
+                    // The other side ends only when this one does.
+                    let _ = full.send(std::mem::replace(&mut block, empty));
+                }
+            });
+            let _ = full.send(block);
+            drop(full);
+            result
+        })
+    }
+
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
     /// connections and calls go on.
     pub fn next_capture(&mut self) -> Result<Ending, NotACapture> {
-        let ending = self.end_capture()?;
-        let next = self.engine.capture.capture.wrapping_add(1);
-        self.engine.capture = fresh(next);
-        Ok(ending)
-    }
-
-    fn end_capture(&mut self) -> Result<Ending, NotACapture> {
-        let mut reader = std::mem::take(&mut self.reader);
-        let ending = reader.finish()?;
-        let engine = &mut self.engine;
-        let row = &mut engine.capture;
-        row.truncated = u8::from(!matches!(ending, Ending::Complete));
-        row.not_ip = std::mem::take(&mut self.network.not_ip) as u32;
-        row.duplicates = std::mem::take(&mut engine.flows.duplicates);
-        engine.captures.push(*row);
-        engine.formats.push(reader.format());
-        let capture = row.capture;
-        let interfaces = reader.interfaces().iter().enumerate();
-        engine.interfaces.extend(interfaces.map(|(number, interface)| InterfaceRow {
-            capture,
-            number: number as u32,
+        let (ending, mut row, reader) = self.front.end_file()?;
+        row.duplicates = std::mem::take(&mut self.back.flows.duplicates);
+        self.captures.push(row);
+        self.formats.push(reader.format());
+        let interfaces = reader.interfaces().iter().zip(0..);
+        self.interfaces.extend(interfaces.map(|(interface, number)| InterfaceRow {
+            capture: row.capture,
+            number,
             interface: interface.clone(),
         }));
         Ok(ending)
@@ -123,17 +178,19 @@ impl Decoder {
 
     /// Exchanges and flows that are over, and everything said of them since the last call.
     pub fn drain(&mut self) -> Batch {
-        let engine = &mut self.engine;
-        let messages = &mut engine.messages;
+        let Back { flows, messages, oddities } = &mut self.back;
+        let mut odd = self.front.oddities.take();
+        odd.append(&mut oddities.take());
+        odd.sort_by_key(|row| (row.capture, row.frame));
         Batch {
             exchanges: messages.rows.take(),
             copies: messages.copies.take(),
-            flows: engine.flows.rows.take(),
-            captures: engine.captures.take(),
-            formats: std::mem::take(&mut engine.formats),
-            interfaces: std::mem::take(&mut engine.interfaces),
-            oddities: self.oddities.take(),
-            addresses: engine.flows.addresses.take_new().to_vec(),
+            flows: flows.rows.take(),
+            captures: self.captures.take(),
+            formats: std::mem::take(&mut self.formats),
+            interfaces: std::mem::take(&mut self.interfaces),
+            oddities: odd,
+            addresses: flows.addresses.take_new().to_vec(),
             strings: messages.strings.take_new().into_iter().map(<[u8]>::to_vec).collect(),
             decoded: messages.tables.iter_mut().map(Table::take).collect(),
         }
@@ -144,111 +201,28 @@ impl Decoder {
         if let Some(refusal) = &self.refused {
             return Err(refusal.clone());
         }
-        self.network.close(&mut self.oddities);
-        self.engine.flows.finish_streams(&mut self.engine.messages, &mut self.oddities);
-        let ending = self.end_capture()?;
-        self.engine.messages.finish_all(&self.engine.flows);
-        self.engine.flows.finish_rows();
+        self.front.close();
+        let Back { flows, messages, oddities } = &mut self.back;
+        flows.finish_streams(messages, oddities);
+        messages.finish_all(flows);
+        flows.finish_rows();
+        let ending = self.next_capture()?;
         Ok((ending, self.drain()))
     }
 }
 
-fn fresh(capture: u16) -> CaptureRow {
-    CaptureRow { capture, first: NO_TIME, last: NO_TIME, ..CaptureRow::default() }
-}
-
-impl Engine {
-    fn begin(&mut self, frame: &Frame<'_>, oddities: &mut Oddities) {
-        let row = &mut self.capture;
-        oddities.place = Place { capture: row.capture, frame: frame.number, time: frame.time };
-        row.frames = frame.number;
-        row.bytes += u64::from(frame.wire_len);
-        if frame.time == NO_TIME {
-            return;
-        }
-        if row.first == NO_TIME {
-            row.first = frame.time;
-        }
-        row.misordered += u32::from(frame.time < row.last);
-        row.first = row.first.min(frame.time);
-        row.last = row.last.max(frame.time);
-    }
-
-    fn datagram(&mut self, datagram: &Datagram<'_>, interface: u32, oddities: &mut Oddities) {
-        match datagram.protocol {
-            TCP | UDP => {
-                let Some(packet) = packet(datagram, interface) else { return };
-                self.flows.packet(&packet, &mut self.messages, oddities);
-            }
-            ICMP | ICMPV6 => {
-                let Some((quoted, code)) = unreachable(datagram) else { return };
-                if let Some(packet) = packet(&quoted, interface) {
-                    self.flows.unreachable(&packet, code, oddities.place);
+fn take_blocks<'a>(back: &mut Back, to_take: &Receiver<Block<'a>>, taken: &SyncSender<Block<'a>>) {
+    for mut block in to_take {
+        for (seen, own) in &block.seen {
+            match own {
+                None => back.take(seen),
+                Some(range) => {
+                    let payload = block.copied.get(range.clone()).unwrap_or_default();
+                    back.take(&Seen { packet: Packet { payload, ..seen.packet }, ..*seen });
                 }
             }
-            _ => {}
         }
+        block.clear();
+        let _ = taken.try_send(block);
     }
-}
-
-/// A datagram with the header of its transport parsed. What the snaplen cut off of a TCP header is taken for zero.
-fn packet<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Packet<'a>> {
-    const UDP_HEADER: usize = 8;
-    const TCP_HEADER: usize = 20;
-    let whole = datagram.payload.first_chunk::<TCP_HEADER>();
-    let mut cut = [0; TCP_HEADER];
-    let header = whole.unwrap_or_else(|| {
-        cut.iter_mut().zip(datagram.payload).for_each(|(to, from)| *to = *from);
-        &cut
-    });
-    let [p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, offset, flags, ..] = *header;
-    let tcp = datagram.protocol == TCP;
-    let size = if tcp { (usize::from(offset >> 4) * 4).max(TCP_HEADER) } else { UDP_HEADER };
-    if datagram.payload.len() < 4 {
-        return None;
-    }
-    Some(Packet {
-        src: datagram.src,
-        dst: datagram.dst,
-        src_port: u16::from_be_bytes([p0, p1]),
-        dst_port: u16::from_be_bytes([p2, p3]),
-        transport: datagram.protocol,
-        ip_id: datagram.id,
-        seq: if tcp { u32::from_be_bytes([s0, s1, s2, s3]) } else { 0 },
-        ack: if tcp { u32::from_be_bytes([a0, a1, a2, a3]) } else { 0 },
-        tcp_flags: if tcp { flags } else { 0 },
-        payload: datagram.payload.get(size..).unwrap_or_default(),
-        length: datagram.wire_len.saturating_sub(size),
-        domain,
-    })
-}
-
-/// The datagram quoted in an ICMP destination unreachable message (RFC 792, RFC 4443 section 3.1), and its code.
-fn unreachable<'a>(datagram: &Datagram<'a>) -> Option<(Datagram<'a>, u8)> {
-    const ICMP_UNREACHABLE: u8 = 3;
-    const ICMPV6_UNREACHABLE: u8 = 1;
-    let header = datagram.payload.get(..8)?;
-    let expected = if datagram.protocol == ICMP { ICMP_UNREACHABLE } else { ICMPV6_UNREACHABLE };
-    if header.first() != Some(&expected) {
-        return None;
-    }
-    let inner = datagram.payload.get(8..)?;
-    let (src, dst, protocol, payload) = if datagram.protocol == ICMP { quoted_v4(inner)? } else { quoted_v6(inner)? };
-    let quoted = Datagram { src, dst, protocol, id: 0, payload, wire_len: payload.len(), fragmented: false };
-    matches!(protocol, TCP | UDP).then_some((quoted, header.get(1).copied().unwrap_or_default()))
-}
-
-type Quoted<'a> = (IpAddr, IpAddr, u8, &'a [u8]);
-
-fn quoted_v4(packet: &[u8]) -> Option<Quoted<'_>> {
-    let header = packet.first_chunk::<20>()?;
-    let address = |at: usize| Some(IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(header.get(at..at + 4)?).ok()?)));
-    let size = usize::from(header[0] & 15) * 4;
-    Some((address(12)?, address(16)?, header[9], packet.get(size..)?))
-}
-
-fn quoted_v6(packet: &[u8]) -> Option<Quoted<'_>> {
-    let header = packet.first_chunk::<40>()?;
-    let address = |at: usize| Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(header.get(at..at + 16)?).ok()?)));
-    Some((address(8)?, address(24)?, header[6], packet.get(40..)?))
 }

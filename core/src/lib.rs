@@ -7,6 +7,7 @@ pub mod capture;
 pub mod decoder;
 pub mod exchange;
 pub mod flow;
+pub mod front;
 pub mod ip;
 pub mod link;
 pub mod oddity;

@@ -1,0 +1,163 @@
+//! The front of the path: bytes of capture files to transport packets, each with the place where it was seen.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::batch::{CaptureRow, NO_TIME};
+use crate::capture::{Ending, Frame, NotACapture, Reader};
+use crate::flow::Packet;
+use crate::ip::Datagram;
+use crate::oddity::{Oddities, Place};
+use crate::tunnel::Network;
+
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMPV6: u8 = 58;
+
+/// One packet, or the one that an ICMP destination unreachable message of this code quotes.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    pub place: Place,
+    pub unreachable: Option<u8>,
+    pub packet: Packet<'a>,
+}
+
+pub struct Front {
+    reader: Reader,
+    network: Network,
+    capture: CaptureRow,
+    domain: u32,
+    pub oddities: Oddities,
+}
+
+impl Front {
+    pub fn new(domain: u32) -> Front {
+        let (reader, network) = (Reader::new(), Network::new());
+        Front { reader, network, capture: fresh(0), domain, oddities: Oddities::default() }
+    }
+
+    pub fn feed(&mut self, data: &[u8], sink: &mut impl FnMut(Seen<'_>)) -> Result<(), NotACapture> {
+        let Front { reader, network, capture, domain, oddities } = self;
+        let domain = *domain << 16;
+        let mut frame = |frame: Frame<'_>, oddities: &mut Oddities| {
+            count(capture, &frame);
+            let place = Place { capture: capture.capture, frame: frame.number, time: frame.time };
+            oddities.place = place;
+            let interface = domain | (frame.interface & 0xffff);
+            network.datagram(&frame, oddities, &mut |datagram, _| {
+                if let Some((packet, unreachable)) = transport(datagram, interface) {
+                    sink(Seen { place, unreachable, packet });
+                }
+            });
+        };
+        reader.feed(data, &mut frame, oddities)
+    }
+
+    /// This file has ended: its counts and its reader, which knows its format and interfaces.
+    pub fn end_file(&mut self) -> Result<(Ending, CaptureRow, Reader), NotACapture> {
+        let mut reader = std::mem::take(&mut self.reader);
+        let ending = reader.finish()?;
+        let next = fresh(self.capture.capture.wrapping_add(1));
+        let mut row = std::mem::replace(&mut self.capture, next);
+        row.truncated = u8::from(!matches!(ending, Ending::Complete));
+        row.not_ip = std::mem::take(&mut self.network.not_ip) as u32;
+        Ok((ending, row, reader))
+    }
+
+    /// No more files: fragments that wait will wait no longer.
+    pub fn close(&mut self) {
+        self.network.close(&mut self.oddities);
+    }
+}
+
+fn fresh(capture: u16) -> CaptureRow {
+    CaptureRow { capture, first: NO_TIME, last: NO_TIME, ..CaptureRow::default() }
+}
+
+fn count(row: &mut CaptureRow, frame: &Frame<'_>) {
+    row.frames = frame.number;
+    row.bytes += u64::from(frame.wire_len);
+    row.cut_frames += u32::from(frame.data.len() < frame.wire_len as usize);
+    if frame.time == NO_TIME {
+        return;
+    }
+    if row.first == NO_TIME {
+        row.first = frame.time;
+    }
+    row.misordered += u32::from(frame.time < row.last);
+    row.first = row.first.min(frame.time);
+    row.last = row.last.max(frame.time);
+}
+
+fn transport<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<(Packet<'a>, Option<u8>)> {
+    match datagram.protocol {
+        TCP | UDP => Some((packet(datagram, domain)?, None)),
+        ICMP | ICMPV6 => {
+            let (quoted, code) = unreachable(datagram)?;
+            Some((packet(&quoted, domain)?, Some(code)))
+        }
+        _ => None,
+    }
+}
+
+/// A datagram with the header of its transport parsed. What the snaplen cut off of a TCP header is taken for zero.
+fn packet<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Packet<'a>> {
+    const UDP_HEADER: usize = 8;
+    const TCP_HEADER: usize = 20;
+    let whole = datagram.payload.first_chunk::<TCP_HEADER>();
+    let mut cut = [0; TCP_HEADER];
+    let header = whole.unwrap_or_else(|| {
+        cut.iter_mut().zip(datagram.payload).for_each(|(to, from)| *to = *from);
+        &cut
+    });
+    let [p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, offset, flags, ..] = *header;
+    let tcp = datagram.protocol == TCP;
+    let size = if tcp { (usize::from(offset >> 4) * 4).max(TCP_HEADER) } else { UDP_HEADER };
+    if datagram.payload.len() < 4 {
+        return None;
+    }
+    Some(Packet {
+        src: datagram.src,
+        dst: datagram.dst,
+        src_port: u16::from_be_bytes([p0, p1]),
+        dst_port: u16::from_be_bytes([p2, p3]),
+        transport: datagram.protocol,
+        ip_id: datagram.id,
+        seq: if tcp { u32::from_be_bytes([s0, s1, s2, s3]) } else { 0 },
+        ack: if tcp { u32::from_be_bytes([a0, a1, a2, a3]) } else { 0 },
+        tcp_flags: if tcp { flags } else { 0 },
+        payload: datagram.payload.get(size..).unwrap_or_default(),
+        length: datagram.wire_len.saturating_sub(size),
+        domain,
+    })
+}
+
+/// The datagram quoted in an ICMP destination unreachable message (RFC 792, RFC 4443 section 3.1), and its code.
+fn unreachable<'a>(datagram: &Datagram<'a>) -> Option<(Datagram<'a>, u8)> {
+    const ICMP_UNREACHABLE: u8 = 3;
+    const ICMPV6_UNREACHABLE: u8 = 1;
+    let header = datagram.payload.get(..8)?;
+    let expected = if datagram.protocol == ICMP { ICMP_UNREACHABLE } else { ICMPV6_UNREACHABLE };
+    if header.first() != Some(&expected) {
+        return None;
+    }
+    let inner = datagram.payload.get(8..)?;
+    let (src, dst, protocol, payload) = if datagram.protocol == ICMP { quoted_v4(inner)? } else { quoted_v6(inner)? };
+    let quoted = Datagram { src, dst, protocol, id: 0, payload, wire_len: payload.len(), fragmented: false };
+    matches!(protocol, TCP | UDP).then_some((quoted, header.get(1).copied().unwrap_or_default()))
+}
+
+type Quoted<'a> = (IpAddr, IpAddr, u8, &'a [u8]);
+
+fn quoted_v4(packet: &[u8]) -> Option<Quoted<'_>> {
+    let header = packet.first_chunk::<20>()?;
+    let address = |at: usize| Some(IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(header.get(at..at + 4)?).ok()?)));
+    let size = usize::from(header[0] & 15) * 4;
+    Some((address(12)?, address(16)?, header[9], packet.get(size..)?))
+}
+
+fn quoted_v6(packet: &[u8]) -> Option<Quoted<'_>> {
+    let header = packet.first_chunk::<40>()?;
+    let address = |at: usize| Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(header.get(at..at + 16)?).ok()?)));
+    Some((address(8)?, address(24)?, header[6], packet.get(40..)?))
+}
