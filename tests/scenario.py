@@ -208,15 +208,19 @@ class LockRequest(Exchange):
         self.called_back()
         return self
 
-    def called_back(self, stat: str = "GRANTED") -> None:
-        """As Linux does: the client's lockd is looked up, told by GRANTED_MSG, and answers by a call of GRANTED_RES."""
+    def call_back(self) -> Exchange:
+        """As Linux does: the server asks where the client's lockd listens, and tells it by GRANTED_MSG."""
         server, client, version = self.flow.server, self.flow.client, self.program.protocol
         server.getport(client, version)
+        grant = {"cookie": server.cookie(), "exclusive": self.args["exclusive"]}
         alock = self.args["alock"] | {"caller_name": server.name}
-        cookie = server.cookie()
-        call = server.call(client, version, "GRANTED_MSG", cookie=cookie, exclusive=self.args["exclusive"], alock=alock)
-        call.reply()
-        client.call(server, version, "GRANTED_RES", cookie=cookie, stat=stat).reply()
+        return server.call(client, version, "GRANTED_MSG", alock=alock, **grant)
+
+    def called_back(self, stat: str = "GRANTED") -> None:
+        """The call back, and the client's answer to it, which is a call of its own."""
+        call = self.call_back().reply()
+        server, client = self.flow.server, self.flow.client
+        client.call(server, self.program.protocol, "GRANTED_RES", cookie=call.args["cookie"], stat=stat).reply()
         self.waits = False
 
     def unlock(self) -> LockRequest:
@@ -227,9 +231,9 @@ class LockRequest(Exchange):
 
     def about(self, procedure: str, **args: Any) -> LockRequest:
         client, server = self.flow.client, self.flow.server
-        args["cookie"] = client.cookie()
-        call = client.call(server, self.program.protocol, procedure, transport=self.flow.protocol, **args)
-        return LockRequest.of(call)
+        where: dict[str, Any] = {"transport": self.flow.protocol, "port": self.flow.server_port}
+        args |= where | {"cookie": client.cookie()}
+        return LockRequest.of(client.call(server, self.program.protocol, procedure, **args))
 
 
 @dataclass(eq=False)

@@ -77,6 +77,31 @@ def test_a_blocked_lock_is_granted_by_a_call_back() -> None:
     assert told(s.capture()) == [(name, 0, 0, 0) for name in names]
 
 
+def test_a_call_back_may_be_refused_or_not_answered() -> None:
+    s, server, client = pair()
+    client.lock(server).blocked().called_back("DENIED")
+    client.lock(server, svid=2).blocked().call_back()
+    assert told(s.capture()) == [
+        ("GETPORT", 0, 0, 0),
+        ("GETPORT", 0, 0, 0),
+        ("GRANTED_MSG", 0, 0, 0),
+        ("GRANTED_MSG", None, 0, 0),
+        ("GRANTED_RES", 0, 0, 0),
+        ("LOCK", 0, 0, 0),
+        ("LOCK", 0, 0, 0),
+    ]
+
+
+def test_a_lock_is_given_up_and_released_where_it_was_asked_for() -> None:
+    s, server, client = pair()
+    lock = client.lock(server, port=4045, transport="udp").blocked()
+    lock.cancel().denied()
+    lock.unlock().granted()
+    found = decode(s.capture())
+    assert [summary(one)[0] for one in found] == ["LOCK", "CANCEL", "UNLOCK"]
+    assert {one.call.target[:2] for one in found if one.call} == {("10.0.0.9", 4045)}
+
+
 def test_the_answer_of_a_message_is_a_call_the_other_way() -> None:
     s, server, client = pair()
     client.lock(server, asynchronous=True, transport="udp").denied(after=1)
