@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.rules.facts import SECOND, fact
+from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, SECOND, fact
 from nfsrpc.sessions.grouping import group
 from nfsrpc.tables import Array, Mask, Table
 
@@ -119,3 +119,11 @@ def refusals(rows: Table) -> Iterator[tuple[int, int]]:
             yield row.rst_capture, row.rst_frame
         elif row.icmp_frame is not None:
             yield row.capture, row.icmp_frame
+
+
+SERVICES = {NFS: "nfsd", MOUNT: "mountd", NLM: "lockd", NSM: "statd"}
+
+
+def service_of(attempt: Attempt) -> str:
+    """What listens on that port, in the words of who runs it."""
+    return SERVICES.get(attempt.prog or 0, attempt.program or "a service")

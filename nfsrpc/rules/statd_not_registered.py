@@ -37,9 +37,9 @@ import numpy as np
 
 from nfsrpc.rules.advice import START_STATD, answers, bare, loopback_of, registered, try_lock
 from nfsrpc.rules.facts import LOCK, NFS, NSM, SECOND, Roles, Span, booting
-from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, hurt, late, waited
-from nfsrpc.rules.statds import Unregistered, spans
+from nfsrpc.rules.statds import Unregistered, said, spans
 from nfsrpc.rules.wording import clock, named, seconds, several, times
 from nfsrpc.sessions.calls import CALL_ACKED
 from nfsrpc.tables import NAT, Table
@@ -114,13 +114,6 @@ def proven(missing: Unregistered, victims: Hurt) -> Finding:
         verify=(registered(host, "100024"), answers(host, NSM), try_lock(host)),
         wait_s=victims.wait_s,
     )
-
-
-def said(rows: list[Any]) -> Iterator[Evidence]:
-    """The first and the last answer, each with its question."""
-    for row in rows[:1] + rows[1:][-1:]:
-        yield Evidence(row.capture, row.frame, f"{row.asker} asks {row.host} for 100024 ({row.source})")
-        yield Evidence(row.reply_capture, row.reply_frame, "not registered")
 
 
 def on_loopback(server: str, registrations: Table) -> Iterator[Answer]:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc.rules.facts import AUTH_NONE, LOCK, LOCK_MSG, NLM, NSM, SECOND, Roles, fact
+from nfsrpc.rules.finding import Evidence
 from nfsrpc.tables import NAT, Array, Mask, Table
 
 Role: TypeAlias = Literal["server", "client", "unknown"]
@@ -117,3 +118,10 @@ def role_of(host: str, answers: Table, monitors: Table, locks: Table, roles: Rol
 
 def spans(times: Array) -> float:
     return float(times[-1] - times[0]) / SECOND if len(times) and NAT not in times else 0.0
+
+
+def said(rows: list[Any]) -> Iterator[Evidence]:
+    """The first and the last answer, each with its question."""
+    for row in rows[:1] + rows[1:][-1:]:
+        yield Evidence(row.capture, row.frame, f"{row.asker} asks {row.host} for 100024 ({row.source})")
+        yield Evidence(row.reply_capture, row.reply_frame, "not registered")

@@ -1,0 +1,106 @@
+"""The lock manager is not registered with an NFS server's portmapper.
+
+Sees
+    A client asks a server's portmapper for program 100021 (nlockmgr) and is told port 0, every 3 s, for ever; no LOCK
+    ever leaves.
+
+Why it hurts
+    The client does not know whom to ask for a lock. The application hangs in lock, unkillable on older kernels, while
+    READ and WRITE go on.
+
+Not flagged when
+    The host boots: it tells of its reboot (SM_NOTIFY), or names a port soon after. A server asks its client
+    (CBK001, if a grant waits for it).
+
+How to confirm
+    rpcinfo -p SERVER | grep 100021
+
+How to fix
+    Start the NFS server's lockd and let it register with the system's rpcbind: restart nfs-server after rpcbind. In a
+    container, with the rpcbind of the host that clients ask.
+
+References
+    RFC 1833; RFC 1813 appendix II (NLM version 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nfsrpc.rules.advice import RESTART_SERVER, answers, bare, registered, try_lock
+from nfsrpc.rules.facts import NLM, SECOND, Roles, booting
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.tables import Table
+
+RULE = Rule("REG003", "lock-manager-not-registered", "error")
+
+
+def check(
+    registrations: Table,
+    nlm: Table,
+    roles: Roles,
+    boots: Mapping[str, tuple[int, ...]],
+    *,
+    asks: int = 3,
+    found_s: float = 30.0,
+    boot_s: float = 120.0,
+) -> Iterator[Answer]:
+    asked = registrations.where((registrations["prog"] == NLM) & ~registrations["loopback"])
+    said = list(asked.where(asked.valid("port") & (asked["state"] == "answered")).rows())
+    refused = [row for row in said if row.port == 0 and (row.host, row.asker) not in roles.pairs]
+    accused = False
+    for host in sorted({row.host for row in refused}):
+        rows = [row for row in refused if row.host == host]
+        cured = [row for row in said if row.host == host and row.port and row.time is not None]
+        if persistent(rows, cured, asks, found_s) and not booting(boots, host, rows[0].time, rows[-1].time, boot_s):
+            accused = True
+            yield finding(host, rows)
+    if accused:
+        return
+    found = next((row for row in said if row.port and (row.host, row.asker) not in roles.pairs), None)
+    if found:
+        yield RULE.clear(f"the portmapper of {found.host} names port {found.port} (frame {found.reply_frame})")
+    elif roles.lock_servers:
+        yield RULE.clear(f"lock requests reach {named(roles.lock_servers)}")
+    else:
+        yield RULE.cannot_tell("no client asked for the lock manager's port in the capture")
+
+
+def persistent(rows: list[Any], cured: list[Any], asks: int, found_s: float) -> bool:
+    """Told again and again, and no port soon after."""
+    if len(rows) < asks or rows[0].time is None:
+        return False
+    return not any(rows[0].time < row.time <= rows[0].time + found_s * SECOND for row in cured)
+
+
+def finding(host: str, rows: list[Any]) -> Finding:
+    first, last = rows[0], rows[-1]
+    clients = tuple(sorted({row.asker for row in rows}))
+    duration = (last.time - first.time) / SECOND
+    return RULE.finding(
+        host=host,
+        title=f"the lock manager is not registered on the server {host}",
+        explanation=(
+            f"Its portmapper told {named(clients)} {several(len(rows), 'time')} in {seconds(duration)} that program "
+            "100021 (nlockmgr) is not registered. A client asks again every 3 s, for ever, and sends no LOCK: whoever "
+            "wants one hangs, while NFS goes on."
+        ),
+        clients=clients,
+        count=len(rows),
+        first=first.time,
+        last=last.time,
+        evidence=(
+            Evidence(first.capture, first.frame, f"{first.asker} asks {host} for 100021 ({first.source})"),
+            Evidence(first.reply_capture, first.reply_frame, "not registered"),
+            Evidence(last.reply_capture, last.reply_frame, f"not registered, for the {len(rows)}th time"),
+        ),
+        remedy=(
+            "systemctl enable --now rpcbind",
+            *RESTART_SERVER,
+            "# In a container: it must register with the rpcbind that clients ask.",
+        ),
+        verify=(registered(bare(host), "100021"), answers(bare(host), NLM), try_lock(host)),
+        wait_s=duration,
+    )

@@ -1,0 +1,129 @@
+"""A portmapper cannot be reached.
+
+Sees
+    Port 111 of a host: SYNs that nobody answers, RST, ICMP unreachable, or questions over UDP that stay without answer,
+    again and again (Linux: every 5 s), and no question answered afterwards.
+
+Why it hurts
+    Nobody finds the ports of mountd, lockd and statd there: mounts fail, lock requests are never sent, and a server
+    cannot call its waiting client back.
+
+Not flagged when
+    The portmapper answers afterwards, over whatever transport. The capture does not hold the other direction.
+
+How to confirm
+    rpcinfo -p HOST, from the host that asks.
+
+How to fix
+    Start rpcbind; open port 111, TCP and UDP, between these hosts.
+
+References
+    RFC 1833; Linux net/sunrpc/rpcb_clnt.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfsrpc.rules.advice import START_PORTMAPPER, bare
+from nfsrpc.rules.connecting import Attempt
+from nfsrpc.rules.facts import PORTMAP, SECOND
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import named, several
+from nfsrpc.tables import Table
+
+RULE = Rule("REG005", "portmapper-unreachable", "error")
+
+PORT = 111
+SAYS = {
+    "unanswered": "gets no answer",
+    "refused": "is refused",
+    "unreachable": "is told by ICMP that it cannot be reached",
+}
+
+
+def check(
+    attempts: tuple[Attempt, ...],
+    exchanges: Table,
+    heard: frozenset[tuple[str, str]],
+    *,
+    tries: int = 2,
+    during_s: float = 3.0,
+) -> Iterator[Answer]:
+    asked = exchanges.where(exchanges["prog"] == PORTMAP)
+    answered = asked.where(asked["state"] == "answered")
+    failures = [*connections(attempts, heard), *datagrams(asked)]
+    accused = False
+    for host in sorted({failure.server for failure in failures}):
+        mine = [failure for failure in failures if failure.server == host]
+        first, last = min(failure.first for failure in mine), max(failure.last for failure in mine)
+        afterwards = (answered["server"] == host) & (answered["time"] > first)
+        enough = sum(failure.tries for failure in mine) >= tries and last - first >= during_s * SECOND
+        if enough and not afterwards.any():
+            accused = True
+            yield finding(host, mine, first, last)
+    if not accused and len(answered):
+        row = answered.row(0)
+        yield RULE.clear(f"portmappers answer: {row.server} did in frame {row.reply_frame}")
+    elif not accused:
+        yield RULE.cannot_tell("no portmapper was asked in the capture")
+
+
+def connections(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Attempt]:
+    for attempt in attempts:
+        if attempt.port == PORT and (attempt.outcome != "unanswered" or (attempt.server, attempt.client) in heard):
+            yield attempt
+
+
+def datagrams(asked: Table) -> Iterator[Attempt]:
+    """Questions over UDP that stayed without answer, in the shape of attempts to connect."""
+    rows = asked.where((asked["transport"] == "udp") & (asked["state"] == "unanswered"))
+    for row in rows.rows():
+        yield Attempt(
+            client=row.client,
+            server=row.server,
+            port=PORT,
+            transport="udp",
+            program="portmap",
+            prog=PORTMAP,
+            registered=True,
+            loopback=row.loopback,
+            outcome="unanswered",
+            tries=1 + row.retransmits,
+            first=row.time,
+            last=row.time,
+            frames=((row.capture, row.call_frame),),
+            proof=None,
+            succeeded=None,
+            worked=False,
+        )
+
+
+def finding(host: str, failures: list[Attempt], first: int, last: int) -> Finding:
+    clients = tuple(sorted({failure.client for failure in failures}))
+    tries = sum(failure.tries for failure in failures)
+    kinds = sorted({f"{failure.transport} {SAYS[failure.outcome]}" for failure in failures})
+    return RULE.finding(
+        host=host,
+        title=f"the portmapper of {host} cannot be reached",
+        explanation=(
+            f"{named(clients)} tried port 111 of {host} {several(tries, 'time')}: {', '.join(kinds)}. Nobody learns "
+            "the ports of lockd, statd and mountd there, so requests to them are not even sent."
+        ),
+        clients=clients,
+        count=tries,
+        first=first,
+        last=last,
+        evidence=tuple(evidence(failures)),
+        remedy=(*START_PORTMAPPER, f"# Open port 111, TCP and UDP, from {named(clients)} to {host}."),
+        verify=(f"rpcinfo -p {bare(host)}   # from {clients[0]}",),
+        wait_s=(last - first) / SECOND,
+    )
+
+
+def evidence(failures: list[Attempt], limit: int = 3) -> Iterator[Evidence]:
+    for failure in failures[:limit]:
+        for capture, frame in failure.frames[:1]:
+            yield Evidence(capture, frame, f"{failure.client} tries port 111 over {failure.transport}")
+        if failure.proof:
+            yield Evidence(*failure.proof, "refused")

@@ -1,0 +1,89 @@
+"""The port of a registered RPC service refuses: nobody listens, or a firewall rejects.
+
+Sees
+    On the wire: a host connects to a port that the other's portmapper named (or that served RPC before) and is answered
+    with RST, or with ICMP unreachable about the port.
+
+Why it hurts
+    The kernel tries again in a tight loop, tens of times a second, for ever; the application hangs.
+
+Not flagged when
+    Over loopback (REG007). No portmapper named the port. The host boots, or the port accepts soon after: the service
+    was restarted.
+
+How to confirm
+    rpcinfo -p HOST names the port; nc -vz HOST PORT is refused.
+
+How to fix
+    Restart the service, which then registers its new port; or have the firewall accept the port.
+
+References
+    RFC 9293; RFC 792; RFC 4443; Linux net/sunrpc/xprtsock.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, bare
+from nfsrpc.rules.connecting import Attempt, service_of
+from nfsrpc.rules.facts import NSM, PORTMAP, SECOND, booting
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import seconds, several
+from nfsrpc.tables import Table
+
+RULE = Rule("NET002", "service-port-closed", "error")
+
+
+def check(
+    attempts: tuple[Attempt, ...],
+    connections: Table,
+    boots: Mapping[str, tuple[int, ...]],
+    *,
+    tries: int = 2,
+    cured_s: float = 30.0,
+    boot_s: float = 180.0,
+) -> Iterator[Answer]:
+    accused = False
+    for attempt in attempts:
+        if attempt.outcome != "refused" or attempt.loopback or attempt.prog in (None, PORTMAP):
+            continue
+        cured = attempt.succeeded is not None and attempt.succeeded - attempt.first < cured_s * SECOND
+        if attempt.tries < tries or cured or booting(boots, attempt.server, attempt.first, attempt.last, boot_s):
+            continue
+        accused = True
+        yield finding(attempt)
+    accepted = int((connections["synack"] > 0).sum())
+    if not accused and accepted:
+        yield RULE.clear(f"{several(accepted, 'connection was', 'connections were')} accepted, none refused for long")
+    elif not accused:
+        yield RULE.cannot_tell("no connection was opened in the capture")
+
+
+def finding(attempt: Attempt) -> Finding:
+    host, port, service = attempt.server, attempt.port, service_of(attempt)
+    until = "" if attempt.succeeded is None else ", until it was accepted again"
+    return RULE.finding(
+        host=host,
+        title=f"{service} on {host} refuses connections to port {port}",
+        explanation=(
+            f"{attempt.client} tried port {port} of {host} {several(attempt.tries, 'time')} in "
+            f"{seconds(attempt.seconds)} and was refused{until}. The portmapper names that port, but nobody listens "
+            "there, or a firewall rejects what is sent to it."
+        ),
+        clients=(attempt.client,),
+        count=attempt.tries,
+        first=attempt.first,
+        last=attempt.last,
+        evidence=(
+            Evidence(*attempt.frames[0], f"to port {port}"),
+            *((Evidence(*attempt.proof, "refused"),) if attempt.proof else ()),
+            *(Evidence(*frame, "tried again") for frame in attempt.frames[1:]),
+        ),
+        remedy=(
+            *(RESTART_STATD if attempt.prog == NSM else RESTART_SERVER),
+            f"# If the service listens (ss -ltnp): let the firewall accept TCP port {port} from {attempt.client}.",
+        ),
+        verify=(f"nc -vz {bare(host)} {port}   # from {attempt.client}",),
+        wait_s=attempt.seconds or None,
+    )

@@ -1,0 +1,134 @@
+"""SYNs to the port of a registered RPC service are not answered: something drops them.
+
+Sees
+    A host connects to a port that the other's portmapper named (or that served RPC before) and gets no answer, SYN
+    after SYN (1, 2, 4, 8 … s), while the same host answers on other ports.
+
+Why it hurts
+    The service cannot be reached, though it runs and is registered. For lockd: no LOCK leaves, the application hangs,
+    the kernel says "not responding" after a minute, and NFS goes on.
+
+Not flagged when
+    One SYN was lost and the next was answered. The capture lacks the other direction. The host was away altogether and
+    came back: it rebooted. A port that answers RST is NET002.
+
+How to confirm
+    From the client: nc -vz HOST PORT; on the host: tcpdump for the port shows SYNs that arrive and no answer.
+
+How to fix
+    Open the port on the host's firewall, and on those between. Give the service a fixed port (nfs.conf: lockd port= and
+    udp-port=, statd port=, mountd port=) so that a firewall can know it.
+
+References
+    RFC 9293; nfs.conf(5); Linux fs/lockd/svc.c (nlm_tcpport).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from nfsrpc.rules.advice import bare
+from nfsrpc.rules.connecting import Attempt, service_of
+from nfsrpc.rules.facts import NLM, NSM, PORTMAP, SECOND, booting
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import seconds, several
+from nfsrpc.tables import Table
+
+RULE = Rule("NET001", "service-port-filtered", "error")
+
+FIXED = {
+    NLM: "# Fix lockd's ports in /etc/nfs.conf: [lockd] port=32803 udp-port=32769, and open them.",
+    NSM: "# Fix statd's port in /etc/nfs.conf: [statd] port=662, and open it.",
+}
+
+
+def check(
+    attempts: tuple[Attempt, ...],
+    connections: Table,
+    heard: frozenset[tuple[str, str]],
+    boots: Mapping[str, tuple[int, ...]],
+    *,
+    tries: int = 3,
+    during_s: float = 3.0,
+    cured_s: float = 10.0,
+    boot_s: float = 180.0,
+) -> Iterator[Answer]:
+    accused = blind = False
+    for attempt in attempts:
+        if attempt.outcome != "unanswered" or attempt.prog in (None, PORTMAP) or attempt.transport != "tcp":
+            continue
+        if (attempt.server, attempt.client) not in heard:
+            blind = True
+        elif persists(attempt, tries, during_s, cured_s) and not rebooted(attempt, connections, boots, boot_s):
+            accused = True
+            yield finding(attempt, connections)
+    accepted = int((connections["synack"] > 0).sum())
+    if blind and not accused:
+        yield RULE.cannot_tell("the answers to some SYNs would not have been captured")
+    elif not accused and accepted:
+        yield RULE.clear(f"{several(accepted, 'connection was', 'connections were')} accepted, none ignored for long")
+    elif not accused:
+        yield RULE.cannot_tell("no connection was opened in the capture")
+
+
+def persists(attempt: Attempt, tries: int, during_s: float, cured_s: float) -> bool:
+    if attempt.tries < tries or attempt.seconds < during_s:
+        return False
+    return attempt.succeeded is None or attempt.succeeded - attempt.first > cured_s * SECOND
+
+
+def rebooted(attempt: Attempt, flows: Table, boots: Mapping[str, tuple[int, ...]], boot_s: float) -> bool:
+    """Whether the host was away meanwhile, and came back."""
+    if booting(boots, attempt.server, attempt.first, attempt.last, boot_s):
+        return True
+    return attempt.succeeded is not None and not alive(attempt, flows)
+
+
+def alive(attempt: Attempt, flows: Table) -> bool:
+    """Whether the host sent anything to anybody while its port was tried."""
+    received = (flows["server"] == attempt.server) & (flows["s_frames"] > 0)
+    sent = (flows["client"] == attempt.server) & (flows["c_frames"] > 0)
+    begun = flows["first"] <= attempt.last + SECOND
+    return bool(
+        (received & begun & (flows["s_last"] >= attempt.first)).any()
+        or (sent & begun & (flows["c_last"] >= attempt.first)).any()
+    )
+
+
+def finding(attempt: Attempt, flows: Table) -> Finding:
+    host, port, service = attempt.server, attempt.port, service_of(attempt)
+    living = alive(attempt, flows)
+    until = ", until it was accepted" if attempt.succeeded else ""
+    return RULE.finding(
+        certainty="certain" if living else "likely",
+        host=host,
+        title=(
+            f"{service} on {host} cannot be reached: SYNs to port {port} are dropped"
+            if living
+            else f"{service} on {host} cannot be reached: the host sends nothing any more"
+        ),
+        explanation=(
+            f"{attempt.client} sent {several(attempt.tries, 'SYN')} to port {port} of {host} in "
+            f"{seconds(attempt.seconds)} and got no answer{until}. "
+            + (
+                "The host answers on other ports, so a firewall on it, or on the way, drops what is sent to this one."
+                if living
+                else "Nothing else came from that host meanwhile: it is down, or cut off."
+            )
+        ),
+        clients=(attempt.client,),
+        count=attempt.tries,
+        first=attempt.first,
+        last=attempt.last,
+        evidence=(
+            Evidence(*attempt.frames[0], f"SYN to port {port}, never answered"),
+            *(Evidence(*frame, f"SYN again, after {seconds(attempt.seconds)}") for frame in attempt.frames[1:]),
+        ),
+        remedy=(
+            f"iptables -S | grep {port}; nft list ruleset | grep {port}",
+            f"# Open TCP port {port} from {attempt.client} to {host}, on the host and on firewalls between.",
+            *((FIXED[attempt.prog],) if attempt.prog in FIXED else ()),
+        ),
+        verify=(f"nc -vz {bare(host)} {port}   # from {attempt.client}",),
+        wait_s=attempt.seconds,
+    )

@@ -1,0 +1,99 @@
+"""A program is registered, but nobody listens on its port.
+
+Sees
+    Over a host's loopback: its portmapper names a port, and a connection to that port is answered with RST, or a
+    datagram with ICMP port unreachable. The program (most often rpc.statd) died and left its registration behind.
+
+Why it hurts
+    Without its statd lockd answers every LOCK with DENIED_NOLOCKS at once ("lockd: cannot monitor"), and applications
+    get ENOLCK. On a client no LOCK even leaves.
+
+Not flagged when
+    No portmapper named the port (ICMP for port 53 is statd's DNS question). Seen on the wire it is NET002. The port
+    accepts connections again at once: the service was restarted.
+
+How to confirm
+    On that host: rpcinfo -t 127.0.0.1 100024; ss -ltnp | grep PORT.
+
+How to fix
+    Restart the service whose port it is; it registers anew.
+
+References
+    RFC 1833; X/Open C702 chapter 11; Linux fs/lockd/mon.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, answers, bare, loopback_of
+from nfsrpc.rules.connecting import Attempt
+from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, PORTMAP, SECOND, Roles, Span
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.stalls import Hurt, hurt, waited
+from nfsrpc.rules.wording import named, several
+from nfsrpc.tables import Table
+
+RULE = Rule("REG007", "stale-registration", "error")
+
+SERVICES = {NSM: "rpc.statd", NLM: "lockd", NFS: "nfsd", MOUNT: "rpc.mountd"}
+RESTART = {NSM: RESTART_STATD, NLM: RESTART_SERVER, NFS: RESTART_SERVER, MOUNT: ("systemctl restart nfs-mountd",)}
+
+
+def check(
+    attempts: tuple[Attempt, ...],
+    stalls: Table,
+    registrations: Table,
+    roles: Roles,
+    loopbacks: frozenset[str],
+    span: Span | None,
+    *,
+    restart_s: float = 10.0,
+) -> Iterator[Answer]:
+    accused: set[str] = set()
+    for attempt in attempts:
+        if not is_stale(attempt, restart_s):
+            continue
+        accused.add(attempt.server)
+        yield finding(attempt, hurt(stalls, span, attempt.server, attempt.first, attempt.last))
+    named_ports = registrations.where(registrations["loopback"] & registrations.valid("port"))
+    for host in sorted({host for host in named_ports["host"].tolist() if host} - accused):
+        yield RULE.clear(f"no port that the portmapper of {host} names is closed")
+    for server in sorted(roles.lock_servers - loopbacks - accused):
+        why = f"the loopback of {server} was not captured"
+        yield RULE.cannot_tell(why, loopback_of(server, roles.clients_of(server)))
+
+
+def is_stale(attempt: Attempt, restart_s: float) -> bool:
+    if not (attempt.loopback and attempt.registered) or attempt.outcome != "refused" or attempt.prog == PORTMAP:
+        return False
+    return attempt.succeeded is None or attempt.succeeded - attempt.first > restart_s * SECOND
+
+
+def finding(attempt: Attempt, victims: Hurt) -> Finding:
+    host, prog = attempt.server, attempt.prog or 0
+    service = SERVICES.get(prog, attempt.program or f"program {prog}")
+    role = "lockd answers every LOCK with DENIED_NOLOCKS, or sends none" if prog == NSM else "who needs it fails"
+    whose = victims.clients or ((host,) if prog == NSM else ())
+    return RULE.finding(
+        host=host,
+        title=f"{service} of {host} is registered at port {attempt.port}, but nobody listens there",
+        explanation=(
+            f"The portmapper of {host} names port {attempt.port} for program {prog}; "
+            f"{several(attempt.tries, 'try', 'tries')} over its loopback to reach it "
+            f"{'was' if attempt.tries == 1 else 'were'} refused: {service} died and left its registration. "
+            f"Without it {role}."
+        ),
+        clients=whose,
+        count=attempt.tries,
+        first=attempt.first,
+        last=attempt.last,
+        evidence=(
+            *(Evidence(*frame, f"tries port {attempt.port} of its own loopback") for frame in attempt.frames[:1]),
+            *((Evidence(*attempt.proof, "refused"),) if attempt.proof else ()),
+            *waited(victims.rows, 1),
+        ),
+        remedy=RESTART.get(prog, (f"# Restart {service}.",)),
+        verify=(answers(bare(host), prog), f"ss -ltnp 'sport = :{attempt.port}'   # on {named([host])}"),
+        wait_s=victims.wait_s,
+    )
