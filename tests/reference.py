@@ -3,7 +3,8 @@
 Strategy: everything is in memory and every stage is a pass over all of it. A TCP direction becomes one byte array with
 the frame that delivered each byte beside it, so order, overlap and repetition need no cases: the first delivery of a
 byte counts, and a message stands at the latest frame among the bytes from the last hole up to its end. That is the
-frame in which it could first be read in order, as Wireshark has it with `tcp.reassemble_out_of_order`.
+frame in which it could first be read in order, as Wireshark has it with `tcp.reassemble_out_of_order`. What the
+capture cut or lost of a record is known as missing, since the record's length is; what lost its mark is looked for.
 Record marking is RFC 5531 section 11, messages are its section 9.
 """
 
@@ -121,15 +122,16 @@ def stream_messages(segments: list[Packet]) -> Iterator[Message]:
         frame[start : start + segment.length][fresh] = segment.frame.number
     for island in np.split(frame, np.flatnonzero(np.diff(frame == 0)) + 1):
         np.maximum.accumulate(island, out=island)
+    delivered = np.flatnonzero(frame)
     times = {segment.frame.number: segment.frame.time for segment in segments}
     at = 0
     for match in RECORD_START.finditer(data.tobytes()):
         if match.start() < at:
             continue
         at = match.start()
-        while found := record(data, captured, frame, at):
+        while found := record(data, captured, at):
             end, body = found
-            number = int(frame[end - 1])
+            number = int(frame[delivered[np.searchsorted(delivered, end - 1)]])
             read = message(segments[0], number, times[number], body)
             if read is None:
                 break
@@ -137,17 +139,15 @@ def stream_messages(segments: list[Packet]) -> Iterator[Message]:
             at = end
 
 
-def record(
-    data: NDArray[np.uint8], captured: NDArray[np.bool_], frame: NDArray[np.uint32], at: int
-) -> tuple[int, bytes] | None:
-    """Where the record that starts here ends, and as much of it as was captured; None unless all of it was sent."""
+def record(data: NDArray[np.uint8], captured: NDArray[np.bool_], at: int) -> tuple[int, bytes] | None:
+    """Where the record that starts here ends, and its bytes up to the first that was not captured."""
     end, last, pieces = at, 0, []
     while not last:
         if captured[end : end + 4].sum() != 4:
             return None
         mark = int.from_bytes(data[end : end + 4].tobytes(), "big")
         start, end, last = end + 4, end + 4 + (mark & 0x7FFFFFFF), mark >> 31
-        if end > min(len(data), at + MAX_RECORD) or not frame[start:end].all():
+        if end > min(len(data), at + MAX_RECORD):
             return None
         pieces.append(np.arange(start, end))
     places = np.concatenate(pieces)

@@ -2,6 +2,7 @@
 
 import random
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +13,13 @@ from tests.reference_packets import frames as frames_of
 
 PCAP_HEADER, RECORD_HEADER = 24, 16
 MOMENT_US = 1_000  # how far apart two processors may write frames in the wrong order
-DISTURBED = ("02-server-no-statd/nfssrv-any.pcap", "16-lossy-network/cl2-eth0.pcap", "20-ipv6/nfssrv-any.pcap")
+DISTURBED = (
+    Capture("samples", "server-without-statd/nfssrv-any.pcap"),
+    Capture("samples", "contended/cl2-any.pcap"),
+    Capture("samples", "waiting-behind-a-dead-client/nfssrv-any.pcap"),
+    Capture("kernel", "16-lossy-network/cl2-eth0.pcap"),
+    Capture("kernel", "20-ipv6/nfssrv-any.pcap"),
+)
 SEEDS = range(3)
 
 
@@ -38,10 +45,12 @@ def test_exchanges_across_the_files_of_a_ring() -> None:
 
 
 Record = tuple[int, bytes, bytes]  # time in µs, header, frame
+Disturbance = Callable[[list[Record], random.Random], list[Record]]
 
 
 def records(data: bytes) -> list[Record]:
-    found, at = [], PCAP_HEADER
+    found: list[Record] = []
+    at = PCAP_HEADER
     while at < len(data):
         seconds, micros, captured = struct.unpack_from("<III", data, at)
         head, at = data[at : at + RECORD_HEADER], at + RECORD_HEADER + captured
@@ -62,18 +71,20 @@ def twice(found: list[Record], chance: random.Random) -> list[Record]:
     return [record for record in found for _ in range(1 + (chance.random() < 0.2))]
 
 
+def with_losses(found: list[Record], chance: random.Random) -> list[Record]:
+    return [record for record in found if chance.random() > 0.03]
+
+
 def later(found: list[Record], chance: random.Random) -> list[Record]:
     return found[chance.randrange(len(found) // 2) :]
 
 
-@pytest.mark.parametrize("disturb", [out_of_order, twice, later])
+@pytest.mark.parametrize("disturb", [out_of_order, twice, with_losses, later])
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("name", DISTURBED)
-def test_every_exchange_of_a_disturbed_capture(name: str, seed: int, disturb: object) -> None:
-    capture = Capture("kernel", name)
+@pytest.mark.parametrize("capture", DISTURBED, ids="/".join)
+def test_every_exchange_of_a_disturbed_capture(capture: Capture, seed: int, disturb: Disturbance) -> None:
     if not capture.path.exists():
         pytest.skip(f"no {capture.path}")
-    assert callable(disturb)
     data = capture.load()
     disturbed = disturb(records(data), random.Random(seed))
     data = data[:PCAP_HEADER] + b"".join(head + frame for _, head, frame in disturbed)
