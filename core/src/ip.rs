@@ -267,8 +267,11 @@ impl Assembly {
 
     /// A fragment that ends there belongs to another datagram of the same identification.
     fn contradicts(&self, end: usize, more: bool) -> bool {
-        let beyond = self.total.is_some_and(|total| if more { end >= total } else { end != total });
-        beyond || (!more && self.seen.end() > end)
+        match self.total {
+            Some(total) if more => end >= total,
+            Some(total) => end != total,
+            None => !more && self.seen.end() >= end,
+        }
     }
 
     fn insert(&mut self, payload: &[u8], offset: usize, end: usize, more: bool) {

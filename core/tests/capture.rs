@@ -221,8 +221,9 @@ fn a_first_frame_that_is_no_ip_does_not_make_a_file_nokias() {
     let spanning_tree = [&[1; 12][..], &[0, 38, 0x42, 0x42, 3, 0, 0, 0]].concat();
     let arp = [&[1; 12][..], &[8, 6, 0, 1, 8, 0, 6, 4]].concat();
     for frame in [spanning_tree, arp, vec![], vec![9; 17]] {
-        let file = plain_pcap(&[frame.clone(), ethernet(3, 40)]);
-        assert_eq!(frames(&file), [(1, frame), (2, ethernet(3, 40))]);
+        let like_nokias = [&[1; 16][..], &[8, 0], &[2; 40]].concat();
+        let file = plain_pcap(&[frame.clone(), like_nokias.clone(), ethernet(3, 40)]);
+        assert_eq!(frames(&file), [(1, frame), (2, like_nokias), (3, ethernet(3, 40))]);
         assert_eq!(read(&file).format, "pcap");
     }
 }
@@ -518,7 +519,9 @@ fn the_longest_frame_is_read() {
     let snoop = [snoop_header(2, 4), snoop_record(0, 0, 0, &frame)].concat();
     let simple = block(Little, 3, &[&Little.u32(MAX_FRAME as u32)[..], &frame].concat());
     let pcapng = |block| [section(Little), interface(Little, 1, 0, &[]), block].concat();
-    for file in [plain_pcap(&[frame.clone()]), snoop, pcapng(simple), pcapng(packet(Little, 0, 0, 0, &frame))] {
+    for file in
+        [plain_pcap(std::slice::from_ref(&frame)), snoop, pcapng(simple), pcapng(packet(Little, 0, 0, 0, &frame))]
+    {
         assert_eq!(frames(&file), [(1, frame.clone())]);
     }
 }

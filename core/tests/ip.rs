@@ -305,7 +305,8 @@ fn fragments_join_in_every_order() {
 
 #[test]
 fn fragments_captured_twice_give_one_datagram() {
-    for fragments in fragments(9) {
+    for mut fragments in fragments(9) {
+        fragments.rotate_right(1);
         let mut wire = Wire::default();
         let seen: Vec<Seen> = fragments.iter().flat_map(|one| [wire.packet(one), wire.packet(one)].concat()).collect();
         assert_whole(&seen, 9);
@@ -372,6 +373,12 @@ fn a_joined_datagram_may_begin_with_extension_headers() {
     wire.packet(&v6(44, &[fragment_header(60, 0, true, 5), rest[..8].to_vec()].concat()));
     let seen = wire.packet(&v6(44, &[fragment_header(60, 8, false, 5), rest[8..].to_vec()].concat()));
     assert_eq!((seen[0].protocol, &seen[0].payload[..], seen[0].fragmented), (TCP, &b"payload"[..], true));
+
+    let rest = [vec![TCP, 4, 0, 0], vec![9; 20], b"payload".to_vec()].concat();
+    let authenticated =
+        |offset, more, payload: &[u8]| V4 { protocol: 51, offset, more, ..V4::default() }.packet(payload);
+    wire.packet(&authenticated(0, true, &rest[..16]));
+    assert_eq!(wire.packet(&authenticated(16, false, &rest[16..]))[0].payload, b"payload");
 }
 
 #[test]
@@ -481,11 +488,13 @@ fn an_identification_used_again_begins_a_new_datagram() {
     assert_eq!(wire.odd(), [("fragments-lost", 1, 40)]);
     assert_eq!(wire.packet(&piece(0, true, &[3; 8]))[0].payload, b"\x03\x03\x03\x03\x03\x03\x03\x03end");
 
-    for behind in [0, 8] {
+    for (one, two) in
+        [((8, false), (8, true)), ((8, false), (16, true)), ((8, true), (8, false)), ((16, false), (8, false))]
+    {
         let mut wire = Wire::default();
-        wire.packet(&piece(8, false, &[1; 8]));
-        wire.packet(&piece(8 + behind, true, &[1; 8]));
-        assert_eq!(wire.odd(), [("fragments-lost", 1, 8)]);
+        wire.packet(&piece(one.0, one.1, &[1; 8]));
+        wire.packet(&piece(two.0, two.1, &[1; 8]));
+        assert_eq!(wire.odd(), [("fragments-lost", 1, one.0.into())], "{one:?} {two:?}");
     }
 }
 
@@ -506,6 +515,7 @@ fn every_tunnel_gives_what_it_carries() {
     let (four, six) = (v4(TCP, b"payload"), v6(TCP, b"payload"));
     let tunnels = [
         v4(4, &four),
+        v4(4, &V4::default().packet_of(0, b"payload")),
         v4(41, &six),
         v6(4, &four),
         v6(41, &six),

@@ -82,9 +82,9 @@ impl Format for Snoop {
         Step::Frame { frame, used: record.length }
     }
 
-    /// Two consistent records in a row that hold frames.
+    /// Two consistent records in a row.
     fn fits(&self, bytes: &[u8]) -> Fit {
-        let holds = |record: &Record| record.consistent() && record.captured > 0 && record.microseconds < 1_000_000;
+        let holds = |record: &Record| record.consistent() && record.microseconds < 1_000_000;
         let Some(first) = record(bytes) else { return Fit::Need(RECORD) };
         if !holds(&first) {
             return Fit::No;
