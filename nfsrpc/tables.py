@@ -211,7 +211,7 @@ MONITORS = _spec(
     ("port", "u16", "", "port that is asked"),
     ("loopback", "bool", "", "asked over the host's own loopback"),
     ("transport", "text", "", "tcp or udp"),
-    ("procedure", "text", "", "NULL, SM_STAT, SM_MON, SM_UNMON, ..., SM_NOTIFY; NSM_NOTIFY for the downcall"),
+    ("procedure", "text", "", "NULL, STAT, MON, UNMON, UNMON_ALL, SIMU_CRASH, NOTIFY: without SM_; DOWNCALL"),
     ("mon_name", "text", "", "peer that is monitored, or that rebooted: an address or a name"),
     ("my_name", "text", "", "the asker's name for itself"),
     ("my_prog", "u32?", "", "program to call back"),

@@ -26,6 +26,7 @@ NFS, MOUNT, NLM = 100003, 100005, 100021
 NLM_PROTOCOLS = tuple(program.protocol for program in PROTOCOLS if program.number == NLM)
 # NLM procedures that the server calls, or statd: they say nothing of who is whose client.
 CALLBACKS = (5, 10, 11, 12, 13, 14, 16)
+SM_MON, SM_UNMON, SM_NOTIFY = 2, 3, 6
 GRANTS = (5, 10)  # caller_name is the server's, on Linux, or the client's
 RPC_SEEN = 1  # bit of the core's flows
 
@@ -88,23 +89,31 @@ class Hosts:
         named: dict[int, set[str]] = defaultdict(set)
         pairs = [(raw["client"], raw["machine"], raw["machine"] != NO_STRING)]
         pairs += [self._named_in(f"{protocol}.args", "caller_name") for protocol in NLM_PROTOCOLS]
-        pairs.append(self._named_in("nsm1.args", "my_name"))
+        pairs.append(self._named_in("nsm1.args", "my_name", (SM_MON, SM_UNMON)))
         for clients, names, known in pairs:
             clients, names = clients[known], names[known]
             if len(clients):
                 _, first = group(clients, names)
                 for client, name in zip(clients[first].tolist(), names[first].tolist(), strict=True):
                     named[client].add(text_of(strings[name]))
+        taken = {name for names in named.values() for name in names}
+        senders, names, known = self._named_in("nsm1.args", "mon_name", (SM_NOTIFY,))
+        for sender, name in zip(senders[known].tolist(), names[known].tolist(), strict=True):
+            text = text_of(strings[name])
+            if text not in taken and sender not in named:  # the weakest: whoever sends a notice names itself
+                named[sender] = {text}
         return named
 
-    def _named_in(self, table: str, column: str) -> tuple[Array, Array, Mask]:
-        """Who sent the messages of a table, and a name in them."""
+    def _named_in(self, table: str, column: str, only: tuple[int, ...] = ()) -> tuple[Array, Array, Mask]:
+        """Who sent the messages of a table (or only those of some procedures), and a name in them."""
         if not self.decoded.has(table) or column not in self.decoded.messages[table]:
             nothing = np.zeros(0, dtype=np.uint32)
             return nothing, nothing, np.zeros(0, dtype=np.bool_)
         columns, raw = self.decoded.messages[table], self.decoded.exchanges
         rows = self.decoded.row_of_exchange(columns["exchange"].values)
         known = columns[column].valid & ~((raw["prog"][rows] == NLM) & np.isin(raw["proc"][rows], GRANTS))
+        if only:
+            known &= np.isin(raw["proc"][rows], only)
         return raw["client"][rows], columns[column].values, known
 
     @cached_property

@@ -27,7 +27,7 @@ from nfsrpc.tables import DTYPES, LOCKS, NAT, NULLS, Array, Coded, Mask, Masked,
 
 WANTED = nlm.WANTED
 
-DENIED = 1  # of nlm4_stats: by a lock in conflict
+IN_CONFLICT = (1, 5)  # of nlm4_stats: DENIED and DEADLCK, because of another's lock
 COUNTS = ("polls", "resends", "replies", "grace", "reclaims", "callbacks")
 EXCHANGES = {
     "exchange": "request",
@@ -59,7 +59,7 @@ def locks(decoded: Decoded, calls: Table, copies: Table) -> Table:
 def identities(steps: Steps) -> tuple[Array, Array]:
     """The owner of each step, and its owner with the range, as numbers.
 
-    A server may call back from another of its addresses: such a grant belongs to the owner that is the same but for that.
+    A server may call back from another of its addresses: then the grant belongs to the owner that else is the same.
     """
     fields = steps.fields
     person, _ = group(steps.client, fields["fh"], fields["svid"], fields["oh"])
@@ -147,6 +147,9 @@ class Sessions:
         self.owners, self.at = owners, sessions
         self.length = len(sessions["first"])
         self.known = np.where(self.at["request"] == NONE, self.at["first"], self.at["request"])
+        # caller_name is the client's but in a grant, where it is the server's: there any other step has to tell it.
+        named = [self.at[name] for name in ("request", "unlock", "cancel")]
+        self.named = np.select([step != NONE for step in named], named, NONE)
 
     def pick(self, name: str, values: Array, null: int) -> Array:
         """A column of steps, for the step of this kind."""
@@ -223,10 +226,14 @@ class Sessions:
         return self.decoded.text(Masked(numbers, np.ones(self.length, dtype=np.bool_)), text)
 
     @cached_property
+    def caller_name(self) -> Coded:
+        return self.decoded.text(Masked(self.steps.fields["caller_name"][self.named], self.named != NONE), shown)
+
+    @cached_property
     def owner(self) -> Coded:
-        names = self.string("caller_name", shown).tolist()
         svids = self.steps.fields["svid"][self.at["first"]].tolist()
-        return Coded.of(f"{svid}@{name}" for svid, name in zip(svids, names, strict=True))
+        hosts = zip(self.caller_name.tolist(), self.host("client").tolist(), strict=True)
+        return Coded.of(f"{svid}@{name or client}" for svid, (name, client) in zip(svids, hosts, strict=True))
 
     def flag(self, name: str) -> Masked:
         return Masked(self.steps.fields[name][self.known] != 0, self.steps.known[name][self.known])
@@ -242,13 +249,15 @@ class Sessions:
 
     def status(self) -> Array:
         granted = (self.at["granted"] != NONE) & (self.at["state"] != walk.REFUSED)
-        return np.where(granted, np.int32(GRANTED), self.pick("last", self.steps.status, NULLS["i32?"]))
+        last = self.pick("last", self.steps.status, NULLS["i32?"])
+        status: Array = np.where(granted, np.int32(GRANTED), last)
+        return status
 
     @cached_property
     def held_by(self) -> Array:
         """For each session that had to wait, or was denied, the one that was in its way; NONE where none is seen."""
         steps, at = self.steps, self.at
-        denied = (at["denied"] != NONE) & (self.pick("denied", steps.status, NULLS["i32?"]) == DENIED)
+        denied = np.isin(self.pick("denied", steps.status, NULLS["i32?"]), IN_CONFLICT)
         waiters = np.flatnonzero((at["blocked"] != NONE) | denied)
         held_by = np.full(self.length, NONE)
         if len(waiters):
@@ -303,7 +312,7 @@ class Sessions:
             "client_port": self.first_port().astype(np.uint16),
             "version": asked["vers"],
             "procedure": asked["procedure"],
-            "caller_name": lambda: self.string("caller_name", shown),
+            "caller_name": lambda: self.caller_name,
             "svid": steps.fields["svid"][first],
             "owner": lambda: self.owner,
             "oh": lambda: self.string("oh", shown),

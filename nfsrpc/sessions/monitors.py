@@ -15,7 +15,7 @@ from nfsrpc.sessions.hosts import NLM, Hosts
 from nfsrpc.tables import MONITORS, NULLS, Array, Coded, Masked, Table
 
 NSM = 100024
-DOWNCALL = "NSM_NOTIFY"
+DOWNCALL = "NSM_NOTIFY"  # as NLM has it; the table says DOWNCALL
 ARGUMENTS = ("mon_name", "my_name", "my_prog", "my_vers", "my_proc", "state")
 
 WANTED: dict[str, tuple[str, ...]] = {
@@ -45,7 +45,6 @@ def monitors(decoded: Decoded, calls: Table, hosts: Hosts) -> Table:
         "port": "server_port",
         "loopback": "loopback",
         "transport": "transport",
-        "procedure": "procedure",
         "machine": "machine",
         "result": "status",
         "rpc_status": "rpc_status",
@@ -56,12 +55,18 @@ def monitors(decoded: Decoded, calls: Table, hosts: Hosts) -> Table:
     columns: dict[str, Any] = {name: asked.data(source) for name, source in same.items()}
     columns |= {name: nullable(told[name], "u32?") for name in ("my_prog", "my_vers", "my_proc")}
     columns |= {
+        "procedure": short_names(asked["procedure"]),
         "mon_name": mon_name,
         "my_name": decoded.text(told["my_name"]),
         "peer": Coded.distinct(mon_name.codes, [hosts.named.get(name) for name in mon_name.labels]),
         "nsm_state": nullable(first_known(told["state"], answered), "i32?"),
     }
     return Table(MONITORS, len(asked), columns)
+
+
+def short_names(procedure: Coded) -> Coded:
+    names = ("DOWNCALL" if name == DOWNCALL else name.removeprefix("SM_") for name in procedure.labels)
+    return Coded(procedure.codes, list(names))
 
 
 def argument(decoded: Decoded, name: str, exchanges: Array) -> Masked:

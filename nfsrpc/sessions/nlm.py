@@ -105,8 +105,8 @@ def steps(decoded: Decoded, calls: Table) -> Steps:
 def code_by_name(table: Table, codes: dict[str, int]) -> Array:
     """The code of each row's procedure, -1 for one that has none."""
     procedure = table["procedure"]
-    numbers: Array = np.array([*(codes.get(name, -1) for name in procedure.labels), -1])
-    return numbers[procedure.codes]
+    found: Array = np.array([*(codes.get(name, -1) for name in procedure.labels), -1])[procedure.codes]
+    return found
 
 
 def field(decoded: Decoded, table: Table, name: str) -> tuple[Array, Mask]:

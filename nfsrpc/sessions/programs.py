@@ -35,15 +35,16 @@ def programs(calls: Table) -> Table:
         *(total(groups, calls[name], count) for name in ("retransmits", "duplicates")),
         np.bincount(groups[is_error(calls)], minlength=count),
     ]
-    rows = zip(*numbers, *(column.tolist() for column in sums), quantiles(groups, calls, count), strict=True)
-    return Table.of(PROGRAMS, sorted(map(_row, rows)))
+    counts = zip(*(column.tolist() for column in sums), strict=True)
+    rows = zip(zip(*numbers, strict=True), counts, quantiles(groups, calls, count), strict=True)
+    return Table.of(PROGRAMS, map(_row, sorted(rows)))
 
 
-def _row(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    prog, vers, proc, *sums, latencies = values
+def _row(values: tuple[tuple[int, ...], ...]) -> tuple[Any, ...]:
+    (prog, vers, proc), counts, latencies = values
     known = proc != NONE
     name = procedure_name(prog, vers, proc) if known else None
-    return prog, vers, proc if known else None, program_name(prog, vers), name, *sums, *latencies
+    return prog, vers, proc if known else None, program_name(prog, vers), name, *counts, *latencies
 
 
 def total(groups: Array, amounts: Array, count: int) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 
 from nfsrpc.sessions.calls import ANSWERED, UNDECIDED
 from nfsrpc.sessions.nlm import CANCEL, GRANT, REQUEST, UNLOCK, Steps
-from nfsrpc.tables import Array, Table
+from nfsrpc.tables import NULLS, Array, Table
 
 # What a session came to.
 STATES = (
@@ -39,8 +39,9 @@ GRANTED, BLOCKED, GRACE = 0, 3, 4  # of nlm4_stats
 GRANTED_BY = ("reply", "poll", "callback", "late-reply")
 REPLY, POLL, CALLBACK, LATE_REPLY = range(len(GRANTED_BY))
 
-# Linux asks again 5 s after DENIED_GRACE_PERIOD; a LOCK later than this is another attempt.
-GRACE_RETRY = 30_000_000_000
+# Linux asks again 5 s after DENIED_GRACE_PERIOD, and at once after an RPC error; a LOCK later is another attempt.
+RETRY_AFTER = 30_000_000_000
+RETRIED = (GRACE, NULLS["i32?"])
 TO_THE_END = np.uint64(0xFFFFFFFFFFFFFFFF)
 NONE = -1
 
@@ -148,8 +149,8 @@ class Walk:
     def goes_on(self, session: Session, step: int) -> bool:
         """Whether a LOCK is one more of this session, and not a new attempt."""
         if session.state == REFUSED:
-            late = self.time[step] - self.answer_time[session.last] > GRACE_RETRY
-            return self.status[session.last] == GRACE and not late
+            late = self.time[step] - self.answer_time[session.last] > RETRY_AFTER
+            return self.status[session.last] in RETRIED and not late
         return session.state in PENDING or (session.state in HOLDING and bool(self.reclaim[step]))
 
     def answer(self, session: Session, step: int, span: Range) -> None:
