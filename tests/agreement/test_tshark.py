@@ -14,6 +14,13 @@ from tests.agreement.answer import calls_of_core, decode, is_orphan, messages
 from tests.captures_dir import SETS, Capture, captures, listed
 from tests.freeze import Row
 
+# tshark is asked about these where it is installed, to see that the answers kept are the answers given.
+ASKED_AGAIN = (
+    "server-without-statd/nfssrv-any.pcap",
+    "one-sided/snap96-srv-any.pcap",
+    "healthy/nfssrv-any.pcap.zst",
+)
+
 
 class Differences(NamedTuple):
     reason: str = "none"
@@ -97,8 +104,9 @@ def test_differences_are_of_captures_that_exist() -> None:
 
 
 @pytest.mark.tshark
-@pytest.mark.parametrize("capture", captures("samples"))
-def test_answers_are_those_of_the_installed_tshark(capture: Capture) -> None:
+@pytest.mark.parametrize("name", ASKED_AGAIN)
+def test_answers_are_those_of_the_installed_tshark(name: str) -> None:
     if freeze.version() != freeze.VERSION:
         pytest.skip(f"the answers are of tshark {freeze.VERSION}, installed is {freeze.version() or 'none'}")
+    capture = Capture("samples", name)
     assert freeze.read(capture) == freeze.ask(capture.load())
