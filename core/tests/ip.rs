@@ -535,6 +535,8 @@ fn every_tunnel_gives_what_it_carries() {
     for tunnel in tunnels {
         assert_eq!(inside(&tunnel), (TCP, b"payload".to_vec()), "{tunnel:x?}");
     }
+    assert_eq!(inside(&v4(4, &v4(TCP, b""))), (TCP, vec![]));
+    assert_eq!(inside(&v4(41, &v6(TCP, b""))), (TCP, vec![]));
 }
 
 #[test]
