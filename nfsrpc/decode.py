@@ -74,6 +74,11 @@ class Decoded:
             numbers[files] = vantage
         return numbers
 
+    @property
+    def vantage_ends(self) -> Array:
+        """The last time of each vantage."""
+        return np.array([self.captures["last"][files].max() for files in self.vantages], dtype=np.int64)
+
     def row_of_exchange(self, exchanges: Array) -> Array:
         """The rows of `exchanges` that have these numbers."""
         if self._rows is None:

@@ -160,9 +160,8 @@ def captured_reply_side(decoded: Decoded, rows: Array) -> Mask:
 
 
 def waited_long_enough(decoded: Decoded, rows: Array) -> Mask:
-    raw, captures = decoded.exchanges, decoded.captures
-    ends = np.array([captures["last"][files].max() for files in decoded.vantages] or [NAT])
-    end = ends[decoded.vantage[raw["capture"][rows]]]
+    raw = decoded.exchanges
+    end = decoded.vantage_ends[decoded.vantage[raw["capture"][rows]]]
     time = raw["time"][rows]
     died = raw["flags"][rows] & CONNECTION_DIED != 0
     waited: Mask = (time != NAT) & (died | (end - time >= PATIENCE))

@@ -201,8 +201,9 @@ class Sessions:
     @cached_property
     def ends(self) -> Array:
         """The end of the capture in which each session began."""
-        last = np.array([self.decoded.captures["last"][files].max() for files in self.decoded.vantages])
-        return last[self.calls["vantage"][self.steps.call[self.at["first"]]]]
+        vantage = self.calls["vantage"][self.steps.call[self.at["first"]]]
+        ends: Array = self.decoded.vantage_ends[vantage]
+        return ends
 
     def wait(self) -> Array:
         denied = np.where(self.at["state"] == walk.REFUSED, self.answered("denied").time, NAT)

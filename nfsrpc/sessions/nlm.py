@@ -153,8 +153,7 @@ def paired(decoded: Decoded, table: Table, cookie: Array, known: Mask) -> tuple[
 def without_result(decoded: Decoded, table: Table) -> Array:
     """The state of _MSG calls to which no result is found: a void reply is none."""
     state = table["state"].codes
-    ends = np.array([decoded.captures["last"][files].max() for files in decoded.vantages] or [NAT])
     time = table["time"]
-    waited = (time != NAT) & (ends[table["vantage"]] - time >= PATIENCE)
+    waited = (time != NAT) & (decoded.vantage_ends[table["vantage"]] - time >= PATIENCE)
     void = (state == ANSWERED) & (table["rpc_status"] == 0)
     return np.where(void, np.where(waited, UNANSWERED, UNDECIDED), state)

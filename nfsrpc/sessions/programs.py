@@ -40,7 +40,7 @@ def programs(calls: Table) -> Table:
     return Table.of(PROGRAMS, map(_row, sorted(rows)))
 
 
-def _row(values: tuple[tuple[int, ...], ...]) -> tuple[Any, ...]:
+def _row(values: tuple[tuple[Any, ...], ...]) -> tuple[Any, ...]:
     (prog, vers, proc), counts, latencies = values
     known = proc != NONE
     name = procedure_name(prog, vers, proc) if known else None
