@@ -77,7 +77,7 @@ def message(packet: Packet, frame: int, time: int, body: bytes) -> Message | Non
 
 
 def call_header(words: tuple[int, ...], body: bytes) -> tuple[int, int, int, int] | None:
-    _, _, version, prog, vers, proc, _, auth = (*words, UNKNOWN, 0, 0)[:8]
+    _, _, version, prog, vers, proc, _, auth = *words, *(UNKNOWN, 0, 0)[len(words) - 5 :]
     known = version == 2 and prog and vers <= MAX_VERSION and (proc <= MAX_PROCEDURE or len(words) == 5)
     return (prog, vers, proc, NO_STATUS) if known and auth <= MAX_AUTH else None
 
