@@ -63,9 +63,19 @@ def test_a_resend_on_a_new_connection_from_the_same_port() -> None:
     assert syns(s.capture()) == [(1000, 32803), (1000, 32803)]
 
 
+def test_nobody_acknowledges_on_a_connection_that_is_no_more() -> None:
+    s, server, client = pair()
+    client.lock(server)
+    client.reconnect(server, 32803)
+    assert [tcp.flags for tcp in segments(s.capture())] == [2, 18, 16, 24, 2, 18, 16]
+
+
+def segments(capture: bytes) -> list[dpkt.tcp.TCP]:
+    return [dpkt.ethernet.Ethernet(frame.data).data.data for frame in frames(capture)]
+
+
 def syns(capture: bytes) -> list[tuple[int, int]]:
-    segments = [dpkt.ethernet.Ethernet(frame.data).data.data for frame in frames(capture)]
-    return [(tcp.sport, tcp.dport) for tcp in segments if tcp.flags == dpkt.tcp.TH_SYN]
+    return [(tcp.sport, tcp.dport) for tcp in segments(capture) if tcp.flags == dpkt.tcp.TH_SYN]
 
 
 def test_a_blocked_lock_is_granted_by_a_call_back() -> None:
@@ -202,6 +212,14 @@ def test_faults_of_the_capture(capture: Callable[[Scenario, Host], bytes], expec
     assert told(capture(s, server)) == expected
 
 
+def test_frames_seen_again_come_as_much_later_as_is_said() -> None:
+    s, server, client = pair()
+    client.call(server, "nsm1", "NULL", transport="udp")
+    for capture, later in ((s.capture(again={1: 0.2}), 200_000_000), (s.capture(twice=True), 3_000)):
+        first, again = frames(capture)
+        assert (again.time - first.time, again.data) == (later, first.data)
+
+
 def test_frames_out_of_order() -> None:
     s, server, client = pair()
     client.lock(server, fragments=2).granted()
@@ -223,8 +241,7 @@ def test_refused_ignored_and_reset_connections() -> None:
     client.syn(server, 4046, resend=[1, 3])
     client.lock(server)
     client.flow(server, 32803, 6).reset()
-    flags = [dpkt.ethernet.Ethernet(frame.data).data.data.flags for frame in frames(s.capture())]
-    assert flags == [2, 20, 2, 2, 2, 2, 18, 16, 24, 20]
+    assert [tcp.flags for tcp in segments(s.capture())] == [2, 20, 2, 2, 2, 2, 18, 16, 24, 20]
 
 
 @pytest.mark.parametrize(("address", "kind", "quoted_at"), [("10.0.0.9", 3, 42), ("fd84::9", 1, 62)])

@@ -14,6 +14,7 @@ from tests.protocols.reference_vm import Row, run
 from tests.protocols.strategies import values
 
 few = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+more = settings(few, max_examples=40)
 
 
 @pytest.mark.parametrize("body", BODIES, ids=str)
@@ -33,7 +34,7 @@ def test_values_survive_and_become_columns(body: Body, data: st.DataObject) -> N
 
 @pytest.mark.parametrize("protocol", sorted({body.protocol for body in BODIES} - {"nfs4"}))
 @given(data=st.data())
-@few
+@more
 def test_columns_asked_for_alone_are_the_same(protocol: str, data: st.DataObject) -> None:
     """Leaving columns out changes no other: what is skipped is skipped rightly."""
     body = data.draw(st.sampled_from([body for body in BODIES if body.protocol == protocol and body.name != "NULL"]))

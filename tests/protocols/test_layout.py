@@ -157,6 +157,17 @@ def test_a_union_of_which_nothing_but_the_discriminant_is_asked_is_a_number() ->
     assert ops_of(kind, "how") == [(ENUM, 0, 0, 0, [0, 7]), (END, 0, 0, 0)]
 
 
+def test_a_union_of_which_nothing_is_asked_is_read_past() -> None:
+    kind = struct(shape=union("how", stat, {"OK": struct(a=opaque(4))}, default=void), b=int32)
+    assert ops_of(kind, "b") == [
+        (UNION, -1, 0, 3, [(0, 1)]),
+        (OPAQUE, -1, 4, 0),
+        (JUMP, 3, 0, 0),
+        (INT32, 0, 0, 0),
+        (END, 0, 0, 0),
+    ]
+
+
 def test_without_any_column_the_status_is_read_and_nothing_else() -> None:
     res = union("stat", status(stat), {"OK": struct(a=linked(struct(b=int32)))}, default=void)
     layouts, tables = compile([declare(struct(a=int32), res)], {})
