@@ -64,6 +64,7 @@ class Decoded:
     kinds: Mapping[str, Mapping[str, str]]  # of the columns of messages
     vantages: list[list[int]]  # the files of each vantage, in their order
     _index: dict[str, tuple[Array, Array]] = field(default_factory=dict, repr=False)
+    _latest: dict[str, tuple[Array, Array, Mask]] = field(default_factory=dict, repr=False)
     _rows: Array | None = field(default=None, repr=False)
 
     @property
@@ -94,11 +95,19 @@ class Decoded:
         """A decoded field (of the first copy of a message) for each of these exchanges; null where it has none."""
         if not self.has(table) or name not in self.messages[table]:
             return Masked(np.zeros(len(exchanges), dtype=np.uint32), np.zeros(len(exchanges), dtype=np.bool_))
-        order, numbers = self._first_copies(table)
-        at = np.minimum(np.searchsorted(numbers, exchanges), len(numbers) - 1)
-        rows, found = order[at], numbers[at] == exchanges
+        rows, found = self._found(table, exchanges)
         values, valid = self.messages[table][name]
         return Masked(values[rows], valid[rows] & found)
+
+    def _found(self, table: str, exchanges: Array) -> tuple[Array, Mask]:
+        """The rows of a table that are of these exchanges, and whether there is one."""
+        if (
+            table not in self._latest or self._latest[table][0] is not exchanges
+        ):  # fields are asked for one after another
+            order, numbers = self._first_copies(table)
+            at = np.minimum(np.searchsorted(numbers, exchanges), len(numbers) - 1)
+            self._latest[table] = exchanges, order[at], numbers[at] == exchanges
+        return self._latest[table][1:]
 
     def _first_copies(self, table: str) -> tuple[Array, Array]:
         """Rows of a table that are of first copies, by exchange, and these exchanges."""

@@ -111,7 +111,7 @@ CALLS = _spec(
     ("flavor", "u32?", "", "credential flavor: 0 NONE, 1 SYS, 6 RPCSEC_GSS, 7 TLS"),
     ("flow", "u32", "", "row of `flows` that carries the call"),
     ("exchange", "u32", "", "number of the exchange: joins copies, registrations, monitors, locks, decoded tables"),
-    ("flags", "u16", "", "evidence bits of the core (`nfsrpc.sessions.calls`)"),
+    ("flags", "u16", "", "evidence bits of the core (`nfsrpc.sessions.exchanges`)"),
     ("call_bytes", "u32", "B", "size of the call's record"),
     ("reply_bytes", "u32", "B", "size of the reply's record"),
     ("reply_capture", "u16?", "", "file of the reply"),

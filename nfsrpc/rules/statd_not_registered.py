@@ -41,7 +41,7 @@ from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, hurt, late, waited
 from nfsrpc.rules.statds import Unregistered, said, spans
 from nfsrpc.rules.wording import clock, named, seconds, several, times
-from nfsrpc.sessions.calls import CALL_ACKED
+from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.tables import NAT, Table
 
 RULE = Rule("REG001", "statd-not-registered", "error")

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions import calls, flows, locks, monitors, programs, quality, registrations
+from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.tables import Table
 
@@ -22,8 +23,12 @@ class Sessions(Mapping[str, Table]):
         self._built: dict[str, Table] = {}
 
     @cached_property
+    def exchanges(self) -> Exchanges:
+        return Exchanges(self.decoded)
+
+    @cached_property
     def hosts(self) -> Hosts:
-        return Hosts(self.decoded)
+        return Hosts(self.exchanges)
 
     def __getitem__(self, name: str) -> Table:
         if name not in self._built:
@@ -38,15 +43,15 @@ class Sessions(Mapping[str, Table]):
 
 
 BUILDERS: dict[str, Callable[[Sessions], Table]] = {
-    "calls": lambda of: calls.calls(of.decoded, of.hosts),
+    "calls": lambda of: calls.calls(of.exchanges, of.hosts),
     "copies": lambda of: calls.copies(of.decoded),
     "locks": lambda of: locks.locks(of.decoded, of["calls"], of["copies"]),
     "monitors": lambda of: monitors.monitors(of.decoded, of["calls"], of.hosts),
     "registrations": lambda of: registrations.registrations(of.decoded, of["calls"]),
     "hosts": lambda of: of.hosts.table(),
     "flows": lambda of: flows.flows(of.decoded, of.hosts, of["registrations"]),
-    "captures": lambda of: of.hosts.captures(calls.seen_exchanges(of.decoded).offsets()),
+    "captures": lambda of: of.hosts.captures(of.exchanges.clock_offsets()),
     "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"]),
     "oddities": lambda of: quality.oddities(of.decoded),
-    "programs": lambda of: programs.programs(of["calls"]),
+    "programs": lambda of: programs.programs(of.exchanges),
 }

@@ -8,7 +8,8 @@ import numpy as np
 
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols import program_name
-from nfsrpc.sessions.calls import rows_of, transports
+from nfsrpc.sessions.calls import transports
+from nfsrpc.sessions.exchanges import rows_of
 from nfsrpc.sessions.hosts import NFS, Hosts
 from nfsrpc.sessions.registrations import PORTMAP
 from nfsrpc.sessions.sightings import Sightings

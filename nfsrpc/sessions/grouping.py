@@ -35,8 +35,10 @@ def number(values: Array) -> tuple[Array, int]:
 def _looked_up(values: Array, top: int) -> tuple[Array, int]:
     occurs = np.zeros(top + 1, dtype=np.bool_)
     occurs[values] = True
-    table = np.cumsum(occurs) - 1
-    return table[values], int(table[-1]) + 1
+    distinct = np.flatnonzero(occurs)
+    table = np.empty(top + 1, dtype=np.int32)
+    table[distinct] = np.arange(len(distinct), dtype=np.int32)
+    return table[values].astype(np.int64), len(distinct)
 
 
 def group(*columns: Array) -> tuple[Array, Array]:

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.decode import EVERYWHERE, NO_STRING, Decoded, text_of
+from nfsrpc.decode import EVERYWHERE, NO_STRING, text_of
 from nfsrpc.protocols import PROTOCOLS
+from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.tables import CAPTURES, HOSTS, NAT, Array, Coded, Mask, Table
 
@@ -49,8 +50,9 @@ ANY_INTERFACE = {113, 276}  # tcpdump -i any: loopback is in it
 class Hosts:
     """The parties of a trace. An address is known by its number in `decoded.addresses`."""
 
-    def __init__(self, decoded: Decoded) -> None:
-        self.decoded = decoded
+    def __init__(self, exchanges: Exchanges) -> None:
+        self.exchanges = exchanges
+        self.decoded = decoded = exchanges.decoded
         self.texts = [text for text, _ in decoded.addresses]
         self.loopback: Mask = np.array([domain != EVERYWHERE for _, domain in decoded.addresses], dtype=np.bool_)
 
@@ -85,9 +87,9 @@ class Hosts:
     @cached_property
     def names(self) -> dict[int, set[str]]:
         """The names that an address gave itself."""
-        raw, strings = self.decoded.exchanges, self.decoded.strings
+        strings = self.decoded.strings
         named: dict[int, set[str]] = defaultdict(set)
-        pairs = [(raw["client"], raw["machine"], raw["machine"] != NO_STRING)]
+        pairs = [self._named_in_credentials()]
         pairs += [self._named_in(f"{protocol}.args", "caller_name") for protocol in NLM_PROTOCOLS]
         pairs.append(self._named_in("nsm1.args", "my_name", (SM_MON, SM_UNMON)))
         for clients, names, known in pairs:
@@ -103,6 +105,16 @@ class Hosts:
             if text not in taken and sender not in named:  # the weakest: whoever sends a notice names itself
                 named[sender] = {text}
         return named
+
+    def _named_in_credentials(self) -> tuple[Array, Array, Mask]:
+        """The caller on each flow, and the machinename of the last call on it that has one."""
+        raw = self.decoded.exchanges
+        known = raw["machine"] != NO_STRING
+        names = np.full(int(raw["flow"].max(initial=0)) + 1, NO_STRING, dtype=np.uint32)
+        callers = np.zeros(len(names), dtype=np.uint32)
+        names[raw["flow"][known]] = raw["machine"][known]
+        callers[raw["flow"]] = raw["client"]
+        return callers, names, names != NO_STRING
 
     def _named_in(self, table: str, column: str, only: tuple[int, ...] = ()) -> tuple[Array, Array, Mask]:
         """Who sent the messages of a table (or only those of some procedures), and a name in them."""
@@ -120,8 +132,9 @@ class Hosts:
     def activity(self) -> tuple[Array, Array]:
         """By address: NFS, MOUNT and NLM calls sent, and received, but for NLM's callbacks."""
         raw, count = self.decoded.exchanges, len(self.texts)
-        prog = raw["prog"]
-        served = (prog == NFS) | (prog == MOUNT) | ((prog == NLM) & ~np.isin(raw["proc"], CALLBACKS))
+        kinds, _ = self.exchanges.kinds
+        prog, proc = self.exchanges.of_kind("prog"), self.exchanges.of_kind("proc")
+        served = (np.isin(prog, (NFS, MOUNT)) | ((prog == NLM) & ~np.isin(proc, CALLBACKS)))[kinds]
         sent = np.bincount(raw["client"][served], minlength=count)
         return sent, np.bincount(raw["server"][served], minlength=count)
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nfsrpc.decode import Decoded
-from nfsrpc.sessions import calls as of_calls
 from nfsrpc.sessions import nlm, walk
-from nfsrpc.sessions.calls import ANSWERED, seconds
+from nfsrpc.sessions.calls import seconds
+from nfsrpc.sessions.exchanges import ANSWERED, STATES
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.messages import shown
 from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
@@ -246,7 +246,7 @@ class Sessions:
         return np.where(self.steps.kind[first] == GRANT, callee, ports)
 
     def states_of(self, name: str) -> Coded:
-        return Coded(self.pick(name, self.steps.state.astype(np.int64), NONE), of_calls.STATES)
+        return Coded(self.pick(name, self.steps.state.astype(np.int64), NONE), STATES)
 
     def status(self) -> Array:
         granted = (self.at["granted"] != NONE) & (self.at["state"] != walk.REFUSED)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nfsrpc.decode import Decoded
-from nfsrpc.sessions.calls import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
+from nfsrpc.sessions.exchanges import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
 from nfsrpc.sessions.hosts import NLM, NLM_PROTOCOLS
 from nfsrpc.tables import NAT, Array, Mask, Table
 

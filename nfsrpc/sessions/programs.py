@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.protocols import procedure_name, program_name
-from nfsrpc.sessions.calls import ANSWERED, UNANSWERED, UNDECIDED
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.exchanges import ANSWERED, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
 from nfsrpc.sessions.hosts import NLM
 from nfsrpc.tables import NAT, NULLS, PROGRAMS, Array, Mask, Table
 
@@ -17,27 +16,28 @@ NONE = 0xFFFFFFFF
 BLOCKED = 3
 
 
-def programs(calls: Table) -> Table:
-    counted = calls["prog"] != NONE
-    if calls.valid("duplicate_of").any():
-        counted &= ~calls.valid("duplicate_of")
+def programs(exchanges: Exchanges) -> Table:
+    raw, states = exchanges.raw, exchanges.states
+    kinds, first = exchanges.kinds
+    counted = (states != ORPHAN) & (exchanges.duplicate_of == NULLS["u32?"])
     if not counted.all():
-        calls = calls.where(counted)
-    if not len(calls):
-        return Table.of(PROGRAMS, ())
-    groups, first = group(calls["prog"], calls["vers"], calls["proc"])
+        kinds, states = kinds[counted], states[counted]
+        raw = {name: raw[name][counted] for name in COLUMNS}
     count = len(first)
-    states = calls["state"].codes
-    numbers = [(calls[name][first]).tolist() for name in ("prog", "vers", "proc")]
-    sums = [
-        np.bincount(groups, minlength=count),
-        *(np.bincount(groups[states == state], minlength=count) for state in (ANSWERED, UNANSWERED, UNDECIDED)),
-        *(total(groups, calls[name], count) for name in ("retransmits", "duplicates")),
-        np.bincount(groups[is_error(calls)], minlength=count),
+    columns = [
+        np.bincount(kinds, minlength=count),
+        *(np.bincount(kinds[states == state], minlength=count) for state in (ANSWERED, UNANSWERED, UNDECIDED)),
+        *(total(kinds, raw[name], count) for name in ("retransmits", "duplicates")),
+        np.bincount(kinds[is_error(raw)], minlength=count),
     ]
-    counts = zip(*(column.tolist() for column in sums), strict=True)
-    rows = zip(zip(*numbers, strict=True), counts, quantiles(groups, calls, count), strict=True)
-    return Table.of(PROGRAMS, map(_row, sorted(rows)))
+    numbers = zip(*(exchanges.of_kind(name).tolist() for name in ("prog", "vers", "proc")), strict=True)
+    counts = zip(*(column.tolist() for column in columns), strict=True)
+    latencies = quantiles(kinds, np.maximum(raw["reply_time"] - raw["time"], 0), timed(raw), count)
+    rows = sorted(row for row in zip(numbers, counts, latencies, strict=True) if row[1][0])
+    return Table.of(PROGRAMS, map(_row, rows))
+
+
+COLUMNS = ("time", "reply_time", "prog", "rpc_status", "status", "retransmits", "duplicates")
 
 
 def _row(values: tuple[tuple[Any, ...], ...]) -> tuple[Any, ...]:
@@ -47,29 +47,32 @@ def _row(values: tuple[tuple[Any, ...], ...]) -> tuple[Any, ...]:
     return prog, vers, proc if known else None, program_name(prog, vers), name, *counts, *latencies
 
 
-def total(groups: Array, amounts: Array, count: int) -> Array:
-    some = amounts != 0
-    return np.bincount(groups[some], weights=amounts[some], minlength=count).astype(np.int64)
+def total(kinds: Array, amounts: Array, count: int) -> Array:
+    some = np.flatnonzero(amounts)
+    return np.bincount(kinds[some], weights=amounts[some], minlength=count).astype(np.int64)
 
 
-def is_error(calls: Table) -> Mask:
+def is_error(raw: dict[str, Array]) -> Mask:
     """RPC refused the call, or the procedure's own status is not OK. A lock that has to wait is no error."""
-    rpc_status, status = calls["rpc_status"], calls["status"]
+    rpc_status, status = raw["rpc_status"], raw["status"]
     failed: Mask = (status != 0) & (status != NULLS["i32?"])
-    failed &= ~((calls["prog"] == NLM) & (status == BLOCKED))
+    failed &= ~((raw["prog"] == NLM) & (status == BLOCKED))
     failed |= (rpc_status != 0) & (rpc_status != NULLS["u8?"])
     return failed
 
 
-def quantiles(groups: Array, calls: Table, count: int) -> list[tuple[float | None, ...]]:
-    """The latencies of each group at QUANTILES, by nearest rank; None for a group without answers."""
-    time, reply_time = calls["time"], calls["reply_time"]
-    timed = (time != NAT) & (reply_time != NAT)
-    latency = np.maximum(reply_time - time, 0)[timed]
-    groups = groups[timed]
+def timed(raw: dict[str, Array]) -> Mask:
+    known: Mask = (raw["time"] != NAT) & (raw["reply_time"] != NAT)
+    return known
+
+
+def quantiles(kinds: Array, latency: Array, known: Mask, count: int) -> list[tuple[float | None, ...]]:
+    """The latencies of each kind at QUANTILES, by nearest rank; None for a kind without answers."""
+    if not known.all():
+        kinds, latency = kinds[known], latency[known]
     # Small numbers sort stably by counting, in linear time.
-    order = np.argsort(groups.astype(np.uint16) if count <= 1 << 16 else groups, kind="stable")
-    ends = np.cumsum(np.bincount(groups, minlength=count)).tolist()
+    order = np.argsort(kinds.astype(np.uint16) if count <= 1 << 16 else kinds, kind="stable")
+    ends = np.cumsum(np.bincount(kinds, minlength=count)).tolist()
     latency = latency[order]
     return [of_one(latency[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 

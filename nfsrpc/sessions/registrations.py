@@ -12,7 +12,7 @@ import numpy as np
 
 from nfsrpc.decode import Decoded, text_of
 from nfsrpc.protocols import program_name
-from nfsrpc.sessions.calls import REPLY_CUT
+from nfsrpc.sessions.exchanges import REPLY_CUT
 from nfsrpc.tables import NULLS, REGISTRATIONS, Array, Coded, Mask, Masked, Table
 
 PORTMAP = 100000

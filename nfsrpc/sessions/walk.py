@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from nfsrpc.sessions.calls import ANSWERED, UNDECIDED
+from nfsrpc.sessions.exchanges import ANSWERED, UNDECIDED
 from nfsrpc.sessions.nlm import CANCEL, GRANT, REQUEST, UNLOCK, Steps
 from nfsrpc.tables import NULLS, Array, Table
 

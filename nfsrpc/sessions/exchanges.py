@@ -1,0 +1,134 @@
+"""Exchanges judged: what each asks, whether it was answered, and which are sightings of one by several vantages.
+
+A call without a reply is `unanswered` only where a reply would have been captured: its server's frames are in this
+capture, none of the reply's direction were lost, and the capture goes on for `PATIENCE` after it. Otherwise it is
+`undecided`.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from nfsrpc.decode import Decoded
+from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.sightings import Sightings
+from nfsrpc.tables import NAT, NULLS, Array, Mask
+
+# Evidence bits of the core's exchanges.
+REPLY_SIDE_SEEN = 1
+REPLY_SIDE_SEEN_AFTER = 2
+REPLY_SIDE_LOSS = 4
+EVICTED = 8
+CALL_CUT = 16
+REPLY_CUT = 32
+CONNECTION_DIED = 64
+CALL_ACKED = 128
+ENCRYPTED = 256
+
+# A capture that ends sooner after a call cannot tell that no reply came: the first resend of Linux is after 10 s.
+PATIENCE = 10_000_000_000
+
+STATES = ("answered", "unanswered", "undecided", "orphan")
+ANSWERED, UNANSWERED, UNDECIDED, ORPHAN = range(len(STATES))
+UDP = 17
+
+
+class Exchanges:
+    """What is worked out once of all exchanges, in the order of the core's rows."""
+
+    def __init__(self, decoded: Decoded) -> None:
+        self.decoded = decoded
+        self.raw = decoded.exchanges
+
+    def __len__(self) -> int:
+        return len(self.raw["exchange"])
+
+    @cached_property
+    def order(self) -> Array | None:
+        """The order of the frames as captured (None: as they are). An orphan stands where its reply is."""
+        call_frame, reply_frame = self.raw["call_frame"], self.raw["reply_frame"]
+        frame = np.where(call_frame == 0, reply_frame, call_frame)
+        key = self.raw["capture"].astype(np.int64) << 32 | frame
+        if not len(key) or bool((key[1:] >= key[:-1]).all()):
+            return None
+        return np.argsort(key, kind="stable")  # quick for what is sorted in long stretches already
+
+    @cached_property
+    def kinds(self) -> tuple[Array, Array]:
+        """The kind of each (program, version, procedure) as a number, and of each kind the first row."""
+        return group(self.raw["prog"], self.raw["vers"], self.raw["proc"])
+
+    def of_kind(self, column: str) -> Array:
+        """prog, vers or proc of each kind."""
+        _, first = self.kinds
+        return self.raw[column][first]
+
+    @cached_property
+    def vantage(self) -> Array:
+        return self.decoded.vantage[self.raw["capture"]]
+
+    @cached_property
+    def states(self) -> Array:
+        """Of each exchange, as an index into STATES."""
+        raw = self.raw
+        codes = np.zeros(len(self), dtype=np.int8)
+        codes[raw["call_frame"] == 0] = ORPHAN
+        rows = np.flatnonzero((raw["reply_frame"] == 0) & (raw["call_frame"] != 0))
+        decided = self._reply_side_captured(rows) & self._waited_long_enough(rows)
+        decided &= raw["flags"][rows] & (EVICTED | REPLY_SIDE_LOSS) == 0
+        codes[rows] = np.where(decided, UNANSWERED, UNDECIDED)
+        return codes
+
+    def _reply_side_captured(self, rows: Array) -> Mask:
+        """Whether frames from the server to the client would have been captured.
+
+        Either the call's flow shows some, or any other flow of the same vantage shows frames that the server sent. On a
+        TCP connection whose segments nobody had to send again there were acknowledgements, so there it was not.
+        """
+        raw, flows = self.raw, self.decoded.flows
+        spoke = np.zeros((len(self.decoded.vantages), len(self.decoded.addresses) + 1), dtype=np.bool_)
+        vantage = self.decoded.vantage[flows["first_capture"]]
+        for side, frames in (("client", "c_frames"), ("server", "s_frames")):
+            sent = flows[frames] > 0
+            spoke[vantage[sent], flows[side][sent]] = True
+        at = rows_of(flows["flow"], raw["flow"][rows])
+        again = np.append(flows["c_retransmitted"], 0)[at] > 0  # a flow that is not in the table: index -1
+        elsewhere = spoke[self.vantage[rows], raw["server"][rows]]
+        seen = raw["flags"][rows] & (REPLY_SIDE_SEEN | REPLY_SIDE_SEEN_AFTER) != 0
+        captured: Mask = seen | (elsewhere & (again | (raw["transport"][rows] == UDP)))
+        return captured
+
+    def _waited_long_enough(self, rows: Array) -> Mask:
+        time = self.raw["time"][rows]
+        died = self.raw["flags"][rows] & CONNECTION_DIED != 0
+        end = self.decoded.vantage_ends[self.vantage[rows]]
+        waited: Mask = (time != NAT) & (died | (end - time >= PATIENCE))
+        return waited
+
+    @cached_property
+    def _sightings(self) -> Sightings:
+        names = ("client", "client_port", "server", "server_port", "transport", "xid", "prog", "vers", "proc")
+        keys = [self.raw[name] for name in names]
+        return Sightings(keys, self.raw["time"], self.vantage, len(self.decoded.vantages))
+
+    @cached_property
+    def duplicate_of(self) -> Array:
+        """Of each exchange the one that counts, where another vantage shows the same; else null."""
+        if len(self.decoded.vantages) == 1:
+            return np.full(len(self), NULLS["u32?"], dtype=np.uint32)
+        same = self._sightings.counted(self.states)  # an answered sighting counts before one that lacks the reply
+        return np.where(same < 0, NULLS["u32?"], self.raw["exchange"][same]).astype(np.uint32)
+
+    def clock_offsets(self) -> Array:
+        """The clock of each vantage against the first's; NAT where that cannot be told."""
+        return self._sightings.offsets()
+
+
+def rows_of(keys: Array, wanted: Array) -> Array:
+    """The row in which each wanted number is a key, -1 where none is."""
+    size = max(int(keys.max(initial=0)), int(wanted.max(initial=0))) + 1
+    table = np.full(size, -1, dtype=np.int64)
+    table[keys] = np.arange(len(keys))
+    return table[wanted]
