@@ -14,6 +14,11 @@ START_STATD = ("systemctl enable --now rpcbind rpc-statd",)
 RESTART_STATD = ("systemctl restart rpcbind", "systemctl restart rpc-statd")
 START_PORTMAPPER = ("systemctl enable --now rpcbind.socket rpcbind",)
 RESTART_SERVER = ("systemctl restart nfs-server",)
+# Linux cannot break the lock of one client, only all that lockd holds on one file system.
+BREAK_LOCK = (
+    "cat /proc/locks; lslocks   # on the server: which process or lockd holds the inode",
+    "echo /path/of/the/export > /proc/fs/nfsd/unlock_filesystem   # on the server: drops its locks of that file system",
+)
 
 FILTERED = 6  # more clients than this are not named in a capture filter
 

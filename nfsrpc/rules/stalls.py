@@ -69,3 +69,11 @@ def waited(rows: Table, limit: int = 2) -> list[Evidence]:
         if row.reply_frame is not None and row.latency_s is not None:
             proofs.append(Evidence(row.reply_capture, row.reply_frame, f"its answer, after {seconds(row.latency_s)}"))
     return proofs
+
+
+def files_of(locks: Table, rows: Table) -> tuple[str, ...]:
+    """The files that these exchanges are about."""
+    exchanges = rows["exchange"]
+    names = ("exchange", "last_exchange", "unlock_exchange", "cancel_exchange")
+    about = np.any([np.isin(locks[name], exchanges) for name in names], axis=0)
+    return tuple(sorted({file for file in locks.where(about)["file"].tolist() if file}))

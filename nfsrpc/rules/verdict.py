@@ -76,6 +76,7 @@ AFTERMATH_S = 130.0
 BEFORE_S = 10.0
 # A request that waited this long when the capture ended may be in trouble; one sent just before says nothing.
 PATIENT_S = 1.0
+WORTH_TELLING_S = 1.0  # of shorter waits the verdict says nothing
 UNDECIDED_SHARE = 0.1  # so many requests without known fate, and nobody can call the rest healthy
 
 
@@ -158,15 +159,19 @@ def gravity(found: Finding) -> tuple[object, ...]:
 
 def fault(lead: Finding, findings: Iterable[Finding]) -> Verdict:
     """Host, what, who is hurt and how long."""
-    symptoms = [lead, *(found for found in findings if found is not lead and explains(lead, found))]
-    clients = {client for found in symptoms for client in found.clients if client != lead.host}
-    waits = [found.wait_s for found in symptoms if found.wait_s is not None]
-    hurt = f"{named(clients)} " if clients else ""
-    if waits and hurt:
-        return Verdict(lead.rule, "fault", f"{lead.title}; {hurt}waited up to {seconds(max(waits))}.")
-    if waits:
-        return Verdict(lead.rule, "fault", f"{lead.title}; it cost up to {seconds(max(waits))}.")
-    return Verdict(lead.rule, "fault", f"{lead.title}; it hurts {hurt.strip()}." if hurt else f"{lead.title}.")
+    symptoms = [found for found in findings if found is not lead and explains(lead, found)]
+    clients = set(lead.clients) or {client for found in symptoms for client in found.clients}
+    wait = lead.wait_s if lead.wait_s is not None else max((found.wait_s or 0.0 for found in symptoms), default=0.0)
+    lasted = f"waited up to {seconds(wait)}" if wait >= WORTH_TELLING_S else ""
+    if seconds(wait) in lead.title:
+        lasted = ""
+    if clients == {lead.host}:
+        hurt = f"; it {lasted}" if lasted else ""
+    elif clients:
+        hurt = f"; {named(clients)} {lasted}" if lasted else f"; it hurts {named(clients)}"
+    else:
+        hurt = f"; somebody {lasted}" if lasted else ""
+    return Verdict(lead.rule, "fault", f"{lead.title[:1].upper()}{lead.title[1:]}{hurt}.")
 
 
 def without_fault(givens: Givens) -> Verdict:

@@ -1,0 +1,91 @@
+"""How servers call waiting clients back, and what becomes of it.
+
+A server that grants a lock to a waiting client looks the client's lockd up with the client's portmapper, connects to it
+and sends GRANTED_MSG (or GRANTED). Every step can fail; the waiter then gets the lock only by asking again, which Linux
+does every 30 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from nfsrpc.rules.connecting import Attempt
+from nfsrpc.rules.facts import GRANTS, NLM, PORTMAP, Roles, fact
+from nfsrpc.rules.finding import Evidence
+from nfsrpc.rules.wording import several
+from nfsrpc.tables import NAT, Table
+
+
+class Failure(NamedTuple):
+    """A step of a server's callback to a client that did not work."""
+
+    server: str
+    client: str
+    what: str
+    first: int
+    last: int
+    tries: int
+    evidence: tuple[Evidence, ...]
+    port: int | None  # of the client's lockd, where that is what cannot be reached
+
+
+@fact
+def failed_callbacks(
+    nlm: Table,
+    registrations: Table,
+    attempts: tuple[Attempt, ...],
+    heard: frozenset[tuple[str, str]],
+    roles: Roles,
+) -> tuple[Failure, ...]:
+    """What servers tried in vain towards their clients, in order."""
+    found = [*unanswered(nlm), *not_registered(registrations, roles), *not_connected(attempts, heard, roles)]
+    return tuple(sorted(found, key=lambda failure: failure.first))
+
+
+def unanswered(nlm: Table) -> Iterator[Failure]:
+    rows = nlm.where(np.isin(nlm["proc"], GRANTS) & (nlm["state"] == "unanswered"))
+    for row in rows.rows():
+        note = f"{row.procedure} to {row.client if row.client == row.server else row.server}, never answered"
+        proof = (Evidence(row.capture, row.call_frame, note),)
+        tries = 1 + row.retransmits
+        yield Failure(row.client, row.server, "is not answered", row.time, row.time, tries, proof, row.server_port)
+
+
+def not_registered(registrations: Table, roles: Roles) -> Iterator[Failure]:
+    """The client's portmapper knows no lock manager, or does not answer."""
+    asked = registrations.where((registrations["prog"] == NLM) & ~registrations["loopback"])
+    for row in asked.rows():
+        if (row.host, row.asker) not in roles.lock_pairs or row.time is None:
+            continue
+        if row.state == "unanswered":
+            proof = (Evidence(row.capture, row.frame, f"{row.asker} asks {row.host} for 100021, no answer"),)
+            yield Failure(row.asker, row.host, "its portmapper is silent", row.time, row.time, 1, proof, None)
+        elif row.port == 0 and row.state == "answered":
+            proof = (Evidence(row.reply_capture, row.reply_frame, f"lockd is not registered on {row.host}"),)
+            yield Failure(row.asker, row.host, "its lockd is not registered", row.time, row.time, 1, proof, None)
+
+
+def not_connected(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]], roles: Roles) -> Iterator[Failure]:
+    """SYNs to the client's lockd, or to its portmapper, that were dropped or refused."""
+    for attempt in attempts:
+        if (attempt.server, attempt.client) not in roles.lock_pairs or attempt.prog not in (NLM, PORTMAP):
+            continue
+        if attempt.first == NAT or (attempt.outcome == "unanswered" and not is_ignored(attempt, heard)):
+            continue
+        what = {"unanswered": "SYNs are dropped", "refused": "connections are refused"}.get(
+            attempt.outcome, "the host is unreachable"
+        )
+        proof = [Evidence(*frame, f"SYN to {attempt.server} port {attempt.port}") for frame in attempt.frames]
+        if attempt.proof:
+            proof.append(Evidence(*attempt.proof, "refused"))
+        last = attempt.succeeded or attempt.last
+        port = attempt.port if attempt.prog == NLM else None
+        text = f"{what}, port {attempt.port}, {several(attempt.tries, 'try', 'tries')}"
+        yield Failure(attempt.client, attempt.server, text, attempt.first, last, attempt.tries, tuple(proof), port)
+
+
+def is_ignored(attempt: Attempt, heard: frozenset[tuple[str, str]]) -> bool:
+    return (attempt.server, attempt.client) in heard and attempt.tries >= 2 and attempt.seconds >= 1.0

@@ -1,0 +1,139 @@
+"""A server cannot reach its waiting client to tell it that the lock is granted.
+
+Sees
+    A client waits for a lock (BLOCKED). The server's GRANTED or GRANTED_MSG to it stays unanswered, or before that its
+    question for the client's lockd (100021) or its SYN to the client's port. The waiter gets the lock only when it asks
+    again by itself.
+
+Why it hurts
+    The lock is free, and nobody uses it: Linux clients ask again every 30 s, so each handover may cost that long. The
+    server says "lockd: server CLIENT not responding, timed out".
+
+Not flagged when
+    The callback arrives in the end, at once after a lost packet. The client that waits has died (LCK010).
+
+How to confirm
+    From the server: rpcinfo -t CLIENT 100021; nc -vz CLIENT PORT.
+
+How to fix
+    On the client: open the port of its lockd (and 111) for the server, and fix it (nfs.conf: [lockd] port=, udp-port=).
+    With NAT between them the server's calls have no way in: no NAT for NFSv3 locks.
+
+References
+    RFC 1813 appendix II (NLM_GRANTED); X/Open C702 chapter 10; Linux fs/lockd/svclock.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from nfsrpc.rules.advice import answers, bare, wire_of
+from nfsrpc.rules.callbacks import Failure
+from nfsrpc.rules.facts import GRANTS, NLM, SECOND, Roles
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.holding import LastSeen, Waiter
+from nfsrpc.rules.wording import seconds, several
+from nfsrpc.tables import Table
+
+RULE = Rule("CBK001", "grant-callback-unreachable", "error")
+
+
+def check(
+    failed_callbacks: tuple[Failure, ...],
+    waiters: tuple[Waiter, ...],
+    nlm: Table,
+    roles: Roles,
+    last_seen: Mapping[str, LastSeen],
+    *,
+    at_once_s: float = 5.0,
+) -> Iterator[Answer]:
+    accused = False
+    delivered = nlm.where(np.isin(nlm["proc"], GRANTS) & (nlm["state"] == "answered"))
+    for server, client in sorted({(failure.server, failure.client) for failure in failed_callbacks}):
+        failures = [known for known in failed_callbacks if (known.server, known.client) == (server, client)]
+        waiting = [waiter for waiter in waiters if (waiter.row.server, waiter.row.client) == (server, client)]
+        hurt = [waiter for waiter in waiting if suffers(waiter, failures)]
+        arrived = delivered.where((delivered["client"] == server) & (delivered["server"] == client))
+        if not hurt or soon(arrived, failures, at_once_s):
+            continue
+        accused = True
+        yield finding(server, client, failures, hurt, last_seen)
+    if accused:
+        return
+    if len(delivered):
+        yield RULE.clear(f"{several(len(delivered), 'grant')} reached the waiting clients")
+    elif any(waiter.row.blocked is not None for waiter in waiters):
+        servers = sorted({waiter.row.server for waiter in waiters})
+        yield RULE.cannot_tell(
+            "locks waited, and no call of the server to the waiting client is seen", wire_of(servers[0])
+        )
+    elif roles.lock_pairs:
+        yield RULE.clear("no lock waited for long")
+    else:
+        yield RULE.cannot_tell("no lock requests in the capture")
+
+
+def suffers(waiter: Waiter, failures: list[Failure]) -> bool:
+    """Whether it waited when the server tried to call back, and was not told by that."""
+    if waiter.row.blocked is None or waiter.row.granted_by == "callback":
+        return False
+    return any(failure.first <= waiter.end + SECOND and failure.last >= waiter.start for failure in failures)
+
+
+def soon(arrived: Table, failures: list[Failure], at_once_s: float) -> bool:
+    """Whether a grant got through at once all the same: one packet was lost."""
+    first = failures[0].first
+    return bool(((arrived["time"] >= first) & (arrived["time"] <= first + at_once_s * SECOND)).any())
+
+
+def finding(
+    server: str, client: str, failures: list[Failure], hurt: list[Waiter], last_seen: Mapping[str, LastSeen]
+) -> Finding:
+    first, last = failures[0].first, max(failure.last for failure in failures)
+    living = client in last_seen and last_seen[client].time > first
+    lost = [free_for(waiter) for waiter in hurt]
+    idle = max((known for known in lost if known is not None), default=None)
+    polled = next((waiter.row for waiter in hurt if waiter.row.granted_by == "poll"), None)
+    port = next((failure.port for failure in failures if failure.port), None)
+    cost = f" The lock was free for {seconds(idle)} before it noticed." if idle is not None else ""
+    return RULE.finding(
+        certainty="certain" if living else "likely",
+        host=client,
+        title=f"{client} cannot be called back by {server}: granted locks do not reach it",
+        explanation=(
+            f"{client} waited for {several(len(hurt), 'lock')}, and {server} tried in vain to tell it of the grant: "
+            f"{'; '.join(dict.fromkeys(failure.what for failure in failures))}. The waiter gets the lock only when it "
+            f"asks again by itself, on Linux every 30 s.{cost}"
+        ),
+        clients=(client,),
+        files=tuple(sorted({waiter.row.file for waiter in hurt})),
+        count=len(hurt),
+        first=first,
+        last=last,
+        evidence=(
+            Evidence(hurt[0].row.blocked_capture, hurt[0].row.blocked_frame, f"{client} is told to wait (BLOCKED)"),
+            *(proof for failure in failures[:2] for proof in failure.evidence[:2]),
+            *(
+                (Evidence(polled.granted_capture, polled.granted_frame, "granted, because it asked again"),)
+                if polled is not None
+                else ()
+            ),
+        ),
+        remedy=(
+            f"# Open lockd's port{f' {port}' if port else ''} and port 111 on {client} for {server}.",
+            "# Fix the ports in its /etc/nfs.conf: [lockd] port=32803 udp-port=32769; then mount again.",
+            "# With NAT between them the server has no way in: mount without NAT.",
+        ),
+        verify=(f"{answers(bare(client), NLM)}   # from the server {server}",),
+        wait_s=max(waiter.row.wait_s or 0.0 for waiter in hurt),
+    )
+
+
+def free_for(waiter: Waiter) -> float | None:
+    """How long the lock was free before the waiter had it."""
+    released: int | None = waiter.holder.released if waiter.holder is not None else None
+    if released is None or released > waiter.end:
+        return None
+    return (waiter.end - released) / SECOND

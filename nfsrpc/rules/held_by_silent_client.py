@@ -1,0 +1,114 @@
+"""A lock is held by a client host that is silent: dead, or cut off.
+
+Sees
+    Requests blocked or denied for a minute or more by a lock whose holder's host sends nothing any more, not even the
+    keepalives of its connections.
+
+Why it hurts
+    A server gives a dead client's lock back only when that client boots and says so (SM_NOTIFY). One that never comes
+    back holds it for ever; everybody else waits.
+
+Not flagged when
+    The holder's host still talks, or closed its last connection itself (LCK011).
+
+How to confirm
+    ping the holder; on the server: cat /proc/locks.
+
+How to fix
+    Boot the client, whose statd then tells the server; or break its lock on the server; or send the notice in its name:
+    sm-notify on the client.
+
+References
+    X/Open C702 chapter 11; Linux fs/lockd/host.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.rules.advice import BREAK_LOCK, bare
+from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.holding import LastSeen, rows_of, silent_s
+from nfsrpc.rules.wording import clock, named, seconds, several
+from nfsrpc.tables import NAT, NULLS, Table
+
+RULE = Rule("LCK010", "held-by-silent-client", "warning")
+
+
+def check(
+    locks: Table, last_seen: Mapping[str, LastSeen], *, wait_s: float = 60.0, silence_s: float = 75.0
+) -> Iterator[Answer]:
+    accused = False
+    stood_behind = np.flatnonzero(locks["held_by"] != NULLS["u32?"])
+    holders = rows_of(locks, np.unique(locks["held_by"][stood_behind]))
+    for number, holder in holders.items():
+        if holder.state not in ("held", "releasing"):
+            continue
+        victims = [row for row in locks.where(locks["held_by"] == number).rows() if row.requested is not None]
+        ends = [row.requested + round((row.wait_s or 0) * SECOND) for row in victims if not row.granted]
+        if not ends or (max(ends) - min(row.requested for row in victims)) < wait_s * SECOND:
+            continue
+        if silent_s(last_seen, holder.client, max(ends)) >= silence_s:
+            accused = True
+            yield finding(holder, victims, max(ends), last_seen[holder.client].time)
+    if accused:
+        return
+    if len(stood_behind):
+        yield RULE.clear("the hosts of those who held what others wanted were alive, or the waits were short")
+    elif locks.valid("blocked").any():
+        yield RULE.cannot_tell("who holds what others wait for is not in the capture")
+    elif len(locks):
+        yield RULE.clear("no lock had to wait behind another")
+    else:
+        yield RULE.cannot_tell("no lock requests in the capture")
+
+
+def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
+    clients = tuple(sorted({row.client for row in victims}))
+    first = min(row.requested for row in victims)
+    since = seconds((until - last) / SECOND)
+    told = [row for row in victims if row.blocked_frame is not None or row.denied_frame is not None][-1:]
+    return RULE.finding(
+        host=holder.client,
+        title=f"{holder.client} holds a lock on {holder.file} and is silent",
+        explanation=(
+            f"{several(len(victims), 'request')} of {named(clients)} wait behind the lock of {holder.owner}. Its host "
+            f"{holder.client} sent its last frame at {clock(last)}, {since} before the end of the wait. The server "
+            f"{holder.server} keeps the lock until that host boots and says so."
+        ),
+        clients=clients,
+        files=(holder.file,),
+        count=len(victims),
+        first=first if first != NAT else None,
+        last=until,
+        evidence=(
+            *(
+                (
+                    Evidence(
+                        holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})"
+                    ),
+                )
+                if holder.granted_frame is not None
+                else ()
+            ),
+            *(
+                Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
+                for row in told
+            ),
+            *(
+                Evidence(row.blocked_capture, row.blocked_frame, "BLOCKED")
+                for row in told
+                if row.blocked_frame is not None
+            ),
+        ),
+        remedy=(
+            f"ping -c 3 {bare(holder.client)}   # dead: boot it; its statd then gives the lock back (sm-notify)",
+            *BREAK_LOCK,
+        ),
+        verify=(f"grep . /proc/locks   # on {bare(holder.server)}: the lock is gone",),
+        wait_s=max((row.wait_s or 0.0 for row in victims), default=None),
+    )

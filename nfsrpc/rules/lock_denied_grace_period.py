@@ -1,0 +1,91 @@
+"""The server is in its grace period after a reboot, and denies new locks.
+
+Sees
+    LOCK answered with DENIED_GRACE_PERIOD (4), asked again every 5 s until the grace period is over.
+
+Why it hurts
+    After a reboot a server lets clients claim the locks that they had, and for that time (Linux 90 s, many filers 45 s)
+    gives no new ones. Whoever wants one waits. That is as it should be; it is a warning when it lasts longer than two
+    minutes or begins anew.
+
+Not flagged when
+    Never; it is information unless it lasts.
+
+How to confirm
+    On the server: cat /proc/fs/nfsd/nfsv4gracetime /proc/fs/lockd/nlm_end_grace; uptime.
+
+How to fix
+    Wait. If it lasts or comes back: look for a server (or its nfs service, or its cluster) that restarts again and
+    again.
+
+References
+    X/Open C702 chapter 11; RFC 1813 appendix II; Linux fs/lockd/grace.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.tables import NAT, Table
+
+RULE = Rule("LCK005", "lock-denied-grace-period", "info")
+
+GRANTED, GRACE = 0, 4
+
+
+def check(requests: Table, *, long_s: float = 120.0) -> Iterator[Answer]:
+    asked = requests.where(np.isin(requests["proc"], (LOCK, NM_LOCK)) & requests.valid("status"))
+    graces = asked.where(asked["status"] == GRACE)
+    for server in sorted({server for server in graces["server"].tolist() if server}):
+        yield finding(server, asked.where(asked["server"] == server), long_s)
+    if not len(graces):
+        yield (
+            RULE.clear("no LOCK met a grace period")
+            if len(asked)
+            else RULE.cannot_tell("no results of LOCK in the capture")
+        )
+
+
+def finding(server: str, asked: Table, long_s: float) -> Finding:
+    rows = asked.where(asked["status"] == GRACE)
+    spells = number_of_spells(asked)
+    first, last = rows.row(0), rows.row(len(rows) - 1)
+    lasted = (last.time - first.time) / SECOND if first.time is not None and last.time is not None else 0.0
+    bad = lasted > long_s or spells > 1
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    again = f", in {spells} spells" if spells > 1 else ""
+    return RULE.finding(
+        severity="warning" if bad else "info",
+        host=server,
+        title=f"{server} is in its grace period: {several(len(rows), 'LOCK')} denied in {seconds(lasted)}{again}",
+        explanation=(
+            f"{server} answered {several(len(rows), 'LOCK')} of {named(clients)} with DENIED_GRACE_PERIOD{again}: it "
+            "has restarted and waits for clients to claim their old locks before it gives new ones. "
+            + ("It lasts longer than any usual grace period." if bad else "That ends by itself.")
+        ),
+        clients=clients,
+        count=len(rows),
+        first=first.time,
+        last=last.time,
+        evidence=(
+            Evidence(first.reply_capture, first.reply_frame, "DENIED_GRACE_PERIOD, the first"),
+            *((Evidence(last.reply_capture, last.reply_frame, "the last"),) if len(rows) > 1 else ()),
+        ),
+        remedy=("uptime; journalctl -u nfs-server   # on the server: does it restart again and again?",) if bad else (),
+        verify=("cat /proc/fs/lockd/nlm_end_grace   # on the server: Y when the grace period is over",),
+        wait_s=lasted or None,
+    )
+
+
+def number_of_spells(asked: Table) -> int:
+    """How many times the grace period began: again, when a LOCK without reclaim was granted between."""
+    times = asked["time"]
+    order = np.argsort(times, kind="stable") if NAT not in times else np.arange(len(asked))
+    status = asked["status"][order]
+    told = status[(status == GRACE) | (status == GRANTED)] == GRACE
+    return int(told[:1].sum() + (told[1:] & ~told[:-1]).sum())

@@ -1,0 +1,132 @@
+"""Lock requests are answered, but late.
+
+Sees
+    LOCK, UNLOCK, TEST or CANCEL answered after 5 s or more; how often it was sent again; an error from 60 s on.
+
+Why it hurts
+    Whoever locks or unlocks waits as long. From 60 s on the client's kernel says "lockd: server … not responding, still
+    trying", and when the answer comes "lockd: server … OK".
+
+Not flagged when
+    A client reclaims its locks within a minute of the server's notice of its reboot.
+
+How to confirm
+    On the client: dmesg | grep lockd; time flock FILE true.
+
+How to fix
+    By its cause. A lock manager that answers late waits for its statd (not registered, slow, frozen), for its name
+    service, or stands behind another client's request that does: it serves one at a time.
+
+References
+    RFC 1813 appendix II; Linux fs/lockd/clntproc.c, fs/lockd/mon.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.rules.advice import bare, loopback_of, registered, try_lock
+from nfsrpc.rules.facts import SECOND, Span
+from nfsrpc.rules.finding import Answer, Finding, Rule
+from nfsrpc.rules.stalls import files_of, late, waited
+from nfsrpc.rules.statds import Unregistered
+from nfsrpc.rules.wording import clock, named, seconds, several
+from nfsrpc.tables import Mask, Table
+
+RULE = Rule("LCK002", "lock-request-answered-late", "warning")
+
+MAJOR_TIMEOUT_S = 60.0  # the kernel then says that the server does not respond
+
+
+def check(
+    requests: Table,
+    locks: Table,
+    boots: Mapping[str, tuple[int, ...]],
+    unregistered: tuple[Unregistered, ...],
+    loopbacks: frozenset[str],
+    span: Span | None,
+    *,
+    late_s: float = 5.0,
+    error_s: float = 60.0,
+    reclaim_s: float = 60.0,
+) -> Iterator[Answer]:
+    slow = requests.where(late(requests, late_s))
+    slow = slow.where(~reclaims(slow, locks, boots, reclaim_s))
+    for server in sorted({server for server in slow["server"].tolist() if server}):
+        rows = slow.where(slow["server"] == server)
+        yield finding(server, rows, locks, unregistered, loopbacks, error_s)
+    answered = requests["latency_s"][requests.valid("latency_s")]
+    if len(slow):
+        return
+    if len(answered):
+        yield RULE.clear(f"{several(len(answered), 'lock request')} answered, the slowest in {seconds(answered.max())}")
+    elif span is None and len(requests):
+        yield RULE.cannot_tell("the capture has no time stamps")
+    else:
+        yield RULE.cannot_tell("no answered lock requests in the capture")
+
+
+def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], reclaim_s: float) -> Mask:
+    """Requests by which a client claims its locks again just after the server told of its reboot."""
+    again = locks.where(locks["reclaim"] | (locks["reclaims"] > 0))
+    claimed = np.isin(slow["exchange"], [*again["exchange"].tolist(), *again["last_exchange"].tolist()])
+    soon = [
+        any(0 <= time - boot <= reclaim_s * SECOND for boot in boots.get(server or "", ()))
+        for server, time in zip(slow["server"].tolist(), slow["time"].tolist(), strict=True)
+    ]
+    return claimed & np.array(soon, dtype=np.bool_)
+
+
+def finding(
+    server: str,
+    rows: Table,
+    locks: Table,
+    unregistered: tuple[Unregistered, ...],
+    loopbacks: frozenset[str],
+    error_s: float,
+) -> Finding:
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    longest = float(rows["latency_s"].max())
+    slowest = rows.row(int(np.argmax(rows["latency_s"])))
+    procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})
+    resent = several(int(rows["retransmits"].sum()), "time")
+    return RULE.finding(
+        severity="error" if longest >= error_s else "warning",
+        host=server,
+        title=f"{several(len(rows), 'lock request')} to {server} answered late, up to {seconds(longest)}",
+        explanation=(
+            f"{procedures} of {named(clients)} to {server} waited up to {seconds(longest)} for an answer; sent again "
+            f"{resent} in all.{kernel_log(slowest)}{started(server, unregistered)}"
+        ),
+        clients=clients,
+        files=files_of(locks, rows),
+        count=len(rows),
+        first=int(rows["time"].min()),
+        last=int(rows["reply_time"].max()),
+        evidence=tuple(waited(rows, 3)),
+        remedy=(
+            f"rpcinfo -p {bare(server)} | grep -e nlockmgr -e status; systemctl status rpc-statd   # on {bare(server)}",
+        ),
+        verify=(registered(bare(server), "-e nlockmgr -e status"), try_lock(server)),
+        needs=None if server in loopbacks else loopback_of(server, clients),
+        wait_s=longest,
+    )
+
+
+def kernel_log(slowest: Any) -> str:
+    """The lines that Linux writes about such a wait."""
+    if slowest.latency_s < MAJOR_TIMEOUT_S:
+        return ""
+    complaint = clock(slowest.time + int(MAJOR_TIMEOUT_S * SECOND))
+    return (
+        f' The log of {slowest.client} says about {complaint} "lockd: server {slowest.server} not responding, still '
+        f'trying" and about {clock(slowest.reply_time)} "lockd: server {slowest.server} OK".'
+    )
+
+
+def started(server: str, unregistered: tuple[Unregistered, ...]) -> str:
+    found = next((known.found for known in unregistered if known.host == server and known.found is not None), None)
+    return f" Its statd was not registered until {clock(found)}; it is since." if found is not None else ""

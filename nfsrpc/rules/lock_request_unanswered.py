@@ -1,0 +1,92 @@
+"""Lock requests are never answered.
+
+Sees
+    LOCK without a reply (LOCK_MSG: without LOCK_RES), and without a grant, for 10 s or until its connection died;
+    how often it was sent again, on whichever connection.
+
+Why it hurts
+    The application hangs in lock. After a minute the client's kernel says "lockd: server … not responding, still
+    trying" and goes on for ever.
+
+Not flagged when
+    The capture ends within 10 s of the call, lacks the server's direction, or lost packets of that stream: then it
+    cannot be told. The lock was granted by a call of the server.
+
+How to confirm
+    On the client: dmesg | grep lockd; the process waits in nlmclnt_lock or nlmclnt_call.
+
+How to fix
+    By the finding that explains it. Where there is none: on the server, the stack of the lockd thread, and a capture of
+    its loopback.
+
+References
+    RFC 1813 appendix II; X/Open C702 chapter 10; Linux fs/lockd/clntproc.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.rules.advice import bare, loopback_of, registered
+from nfsrpc.rules.facts import LOCK, NM_LOCK, Span
+from nfsrpc.rules.finding import Answer, Finding, Rule
+from nfsrpc.rules.stalls import files_of, longest, waited
+from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.tables import Table
+
+RULE = Rule("LCK001", "lock-request-unanswered", "error")
+
+GRANTED_OTHERWISE = ("callback", "late-reply")
+
+
+def check(nlm: Table, locks: Table, loopbacks: frozenset[str], span: Span | None) -> Iterator[Answer]:
+    asked = nlm.where(np.isin(nlm["proc"], (LOCK, NM_LOCK)))
+    silent = asked.where(asked["state"] == "unanswered")
+    silent = silent.where(~np.isin(silent["exchange"], granted_otherwise(locks)))
+    without_result = locks.where((locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG"))
+    called = nlm.where(np.isin(nlm["exchange"], without_result["exchange"]))
+    for server in sorted({server for table in (silent, called) for server in table["server"].tolist()}):
+        rows = silent.where(silent["server"] == server)
+        yield finding(server, rows if len(rows) else called.where(called["server"] == server), locks, loopbacks, span)
+    undecided = int((asked["state"] == "undecided").sum())
+    if undecided:
+        yield RULE.cannot_tell(f"of {several(undecided, 'LOCK')} the capture does not hold what came after")
+    elif not len(asked) and not (locks["procedure"] == "LOCK_MSG").any():
+        yield RULE.cannot_tell("no lock requests in the capture")
+    elif not len(silent) and not len(called):
+        yield RULE.clear(f"{several(len(asked), 'LOCK was', 'LOCKs were')} answered")
+
+
+def granted_otherwise(locks: Table) -> list[int]:
+    rows = locks.where(locks["granted_by"].isin(GRANTED_OTHERWISE))
+    return [number for name in ("exchange", "last_exchange") for number in rows[name][rows.valid(name)].tolist()]
+
+
+def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], span: Span | None) -> Finding:
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    wait = longest(rows, span)
+    resent = int(rows["retransmits"].sum())
+    return RULE.finding(
+        host=server,
+        title=f"{several(len(rows), 'LOCK')} to {server} never answered",
+        explanation=(
+            f"{several(len(rows), 'LOCK')} of {named(clients)} to {server} had no answer"
+            f"{f' for {seconds(wait)}' if wait is not None else ''}, sent again {several(resent, 'time')} in all. The "
+            "answers of the server to other calls are in the capture, so this one would be."
+        ),
+        clients=clients,
+        files=files_of(locks, rows),
+        count=len(rows),
+        first=int(rows["time"].min()),
+        last=int(rows["time"].max()),
+        evidence=tuple(waited(rows, 4)),
+        remedy=(
+            f"rpcinfo -p {bare(server)}; systemctl status rpcbind rpc-statd nfs-server   # on {bare(server)}",
+            "cat /proc/$(pgrep -x lockd)/stack   # on the server: what its lockd waits for",
+        ),
+        verify=(registered(bare(server), "-e nlockmgr -e status"),),
+        needs=None if server in loopbacks else loopback_of(server, clients),
+        wait_s=wait,
+    )

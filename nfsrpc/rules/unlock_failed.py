@@ -1,0 +1,83 @@
+"""Locks are not given back.
+
+Sees
+    UNLOCK never answered for 10 s or until its connection died, or answered with a status that is not GRANTED.
+
+Why it hurts
+    The application believes the lock to be free, the server still holds it: the next one waits for nobody.
+
+Not flagged when
+    The capture ends too soon, lacks the server's direction or lost packets of that stream. DENIED_GRACE_PERIOD just
+    after a reboot: the client asks again.
+
+How to confirm
+    On the server: lslocks, or cat /proc/locks, and the inode of the file.
+
+How to fix
+    As what stalls the lock manager is fixed; locks that stay behind are broken on the server.
+
+References
+    RFC 1813 appendix II; X/Open C702 chapter 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfsrpc.rules.advice import BREAK_LOCK, bare, loopback_of
+from nfsrpc.rules.facts import UNLOCK, Span
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.stalls import files_of, longest
+from nfsrpc.rules.wording import named, several
+from nfsrpc.tables import Table
+
+RULE = Rule("LCK007", "unlock-failed", "warning")
+
+GRANTED, GRACE = 0, 4
+
+
+def check(requests: Table, locks: Table, loopbacks: frozenset[str], span: Span | None) -> Iterator[Answer]:
+    unlocks = requests.where(requests["proc"] == UNLOCK)
+    refused = unlocks.valid("status") & (unlocks["status"] != GRANTED) & (unlocks["status"] != GRACE)
+    failed = unlocks.where((unlocks["state"] == "unanswered") | refused)
+    for server in sorted({server for server in failed["server"].tolist() if server}):
+        yield finding(server, failed.where(failed["server"] == server), locks, loopbacks, span)
+    if len(failed):
+        return
+    if unlocks.valid("status").any():
+        yield RULE.clear(f"{several(int(unlocks.valid('status').sum()), 'UNLOCK')} granted")
+    else:
+        yield RULE.cannot_tell("no answered UNLOCK in the capture")
+
+
+def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], span: Span | None) -> Finding:
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    silent = int((rows["state"] == "unanswered").sum())
+    times = rows["time"][rows.valid("time")]
+    return RULE.finding(
+        host=server,
+        title=f"{several(len(rows), 'UNLOCK')} to {server} failed",
+        explanation=(
+            f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} refused. The client believes these "
+            "locks to be free, and the server may hold them for ever."
+        ),
+        clients=clients,
+        files=files_of(locks, rows),
+        count=len(rows),
+        first=int(times.min()) if len(times) else None,
+        last=int(times.max()) if len(times) else None,
+        evidence=tuple(evidence(rows)),
+        remedy=BREAK_LOCK,
+        verify=(f"lslocks | grep -i nfs; cat /proc/locks   # on {bare(server)}",),
+        needs=None if server in loopbacks else loopback_of(server, clients),
+        wait_s=longest(rows, span),
+    )
+
+
+def evidence(rows: Table, limit: int = 3) -> Iterator[Evidence]:
+    for number, row in enumerate(rows.rows()):
+        if number == limit:
+            return
+        yield Evidence(row.capture, row.call_frame, f"UNLOCK of {row.client}")
+        if row.reply_frame is not None:
+            yield Evidence(row.reply_capture, row.reply_frame, f"answered with status {row.status}")
