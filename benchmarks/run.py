@@ -2,7 +2,8 @@
 
 Each job is a whole process; its wall and processor time and its peak of resident memory are what the system says of it
 (wait4). The number printed is the median of several runs. Captures are made where they are missing, and read once
-before, so that all find them in the page cache. Compare the ratios: another machine has other numbers.
+before, so that all find them in the page cache. Compare the ratios: another machine has other numbers. Nothing is wrong
+in the captures, so that every job is to exit with 0.
 """
 
 import argparse
@@ -23,6 +24,7 @@ MAKER = Path(__file__).with_name("traffic.py")
 SIZES = {"small": 340 << 20, "bulk": 1000 << 20}
 TITLES = {"small": "1 million packets of small messages", "bulk": "1 GB of READ and WRITE with LOCK and UNLOCK between"}
 NFSRPC = Path(sys.executable).with_name("nfsrpc")
+CORE, ANALYZE = "core alone", "nfsrpc analyze"
 BREAKDOWN = "/usr/lib/nfstrace/libbreakdown.so"  # nfstrace's cheapest analysis: calls and latencies by procedure
 LEAST_MEMORY = "the memory of a process is at least that of this runner at its start, some 15 MB"
 
@@ -40,7 +42,7 @@ class Measure(NamedTuple):
 
 
 def jobs(capture: Path) -> list[Job]:
-    """`analyze` is the second: the others are compared with it."""
+    """The others are compared with `analyze`."""
     nlm: list[str | Path] = [
         "-Y",
         "nlm",
@@ -54,8 +56,8 @@ def jobs(capture: Path) -> list[Job]:
         "nlm.procedure_v4",
     ]
     return [
-        Job("core alone", [sys.executable, "-m", "benchmarks.core", capture], 5),
-        Job("nfsrpc analyze", [NFSRPC, "analyze", capture], 5),
+        Job(CORE, [sys.executable, "-m", "benchmarks.core", capture], 5),
+        Job(ANALYZE, [NFSRPC, "analyze", capture], 5),
         Job("tcpdump -w /dev/null", ["tcpdump", "-r", capture, "-w", "/dev/null", "tcp or udp"], 5),
         Job("nfstrace breakdown", ["nfstrace", "--mode=stat", "-a", BREAKDOWN, "-I", capture], 3),
         Job("tshark -Y nlm", ["tshark", "-r", capture, *nlm], 1),
@@ -91,46 +93,47 @@ def made(name: str) -> Path | None:
 
 
 def compare(name: str, capture: Path, without: Sequence[str]) -> None:
-    """One table: a row a job."""
-    size = capture.stat().st_size
-    print(f"\n{capture}: {TITLES[name]}")
-    print(f"{'':24}{'wall s':>9}{'cpu s':>9}{'Mpackets/s':>12}{'GB/s':>8}{'peak MB':>9}{'time / analyze':>16}")
+    """One table: a row a job. The jobs take turns, so that what else the machine does meets them all alike."""
+    print(f"\n{capture}: {TITLES[name]}", flush=True)
     warm(capture)
-    frames, analyze = 0, None
-    for job in jobs(capture):
-        if any(job.name.startswith(peer) for peer in without):
-            continue
-        if not shutil.which(job.command[0]):
-            print(f"{job.name:24}not installed")
-            continue
-        try:
-            measure, output = measured(job)
-        except subprocess.CalledProcessError as error:
-            print(f"{job.name:24}failed: {last_line(error.stderr)}")
-            continue
-        if job.name == "core alone":
-            inner = json.loads(output)
-            frames = inner["frames"]
-            measure = Measure(inner["wall"], inner["cpu"], measure.memory)
-        if job.name == "nfsrpc analyze":
-            analyze = measure
-        ratio = f"{measure.wall / analyze.wall:.2f}" if analyze else ""
-        speed = f"{frames / measure.wall / 1e6:.2f}" if frames else ""
-        print(
-            f"{job.name:24}{measure.wall:9.3f}{measure.cpu:9.3f}{speed:>12}{size / measure.wall / 1e9:8.2f}"
-            f"{measure.memory / 1e6:9.0f}{ratio:>16}",
-            flush=True,
-        )
+    asked = [job for job in jobs(capture) if not any(job.name.startswith(peer) for peer in without)]
+    results: dict[str, list[Measure]] = {job.name: [] for job in asked}
+    remarks: dict[str, str] = {job.name: "not installed" for job in asked if not shutil.which(job.command[0])}
+    frames = 0
+    for turn in range(max(job.runs for job in asked)):
+        for job in asked:
+            if turn >= job.runs or job.name in remarks:
+                continue
+            try:
+                measure, output = run(job.command)
+            except subprocess.CalledProcessError as error:
+                remarks[job.name] = f"failed: {last_line(error.stderr)}"
+                continue
+            if job.name == CORE:
+                inner = json.loads(output)
+                frames = inner["frames"]
+                measure = Measure(inner["wall"], inner["cpu"], measure.memory)
+            results[job.name].append(measure)
+    print_table(capture.stat().st_size, frames, results, remarks)
 
 
-def measured(job: Job) -> tuple[Measure, str]:
-    """The medians over its runs, and what the last one printed. Nothing is wrong in the captures: all exit with 0."""
-    measures = []
-    for _ in range(job.runs):
-        measure, output = run(job.command)
-        measures.append(measure)
+def print_table(size: int, frames: int, results: dict[str, list[Measure]], remarks: dict[str, str]) -> None:
+    print(f"{'':24}{'wall s':>9}{'cpu s':>9}{'Mpackets/s':>12}{'GB/s':>8}{'peak MB':>9}{'time / analyze':>16}")
+    analyze = middle(results[ANALYZE]).wall if results.get(ANALYZE) else 0
+    for name, measures in results.items():
+        if name in remarks:
+            print(f"{name:24}{remarks[name]}")
+            continue
+        wall, cpu, memory = middle(measures)
+        speed = f"{frames / wall / 1e6:.2f}" if frames else ""
+        ratio = f"{wall / analyze:.2f}" if analyze else ""
+        print(f"{name:24}{wall:9.3f}{cpu:9.3f}{speed:>12}{size / wall / 1e9:8.2f}{memory / 1e6:9.0f}{ratio:>16}")
+
+
+def middle(measures: Sequence[Measure]) -> Measure:
+    """The median of each number."""
     walls, cpus, memories = zip(*measures, strict=True)
-    return Measure(median(walls), median(cpus), int(median(memories))), output
+    return Measure(median(walls), median(cpus), int(median(memories)))
 
 
 def run(command: Sequence[str | Path]) -> tuple[Measure, str]:
@@ -165,7 +168,7 @@ def warm(capture: Path) -> None:
 
 def start_up() -> None:
     try:
-        measure, _ = measured(Job("help", [NFSRPC, "--help"], 10))
+        measure = middle([run([NFSRPC, "--help"])[0] for _ in range(10)])
         print(f"\nnfsrpc --help: {measure.wall:.3f} s, {measure.memory / 1e6:.0f} MB")
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"\nnfsrpc --help: failed: {last_line(getattr(error, 'stderr', None) or str(error))}")
