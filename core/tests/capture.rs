@@ -496,7 +496,7 @@ fn one_record_header_alone_does_not_prove_that_reading_may_go_on() {
     let record = |seconds: u32, captured: u32| [Little.words(&[seconds, 0, captured, 60]), vec![0; 60]].concat();
     let lone = [vec![0xff; 40], record(NOW, 60), vec![0xff; 40]].concat();
     let far = [vec![0xff; 40], record(NOW - 200_000, 60), record(NOW - 200_000, 60)].concat();
-    let empty = [vec![0xff; 40], record(NOW, 0), record(NOW, 0)].concat();
+    let empty = [&[0xff; 40][..], &record(NOW, 0)[..16].repeat(2), &[0xff; 40]].concat();
     let unlike = [vec![0xff; 40], record(NOW, 60), record(NOW + 200_000, 60)].concat();
     for bad in [lone, far, empty, unlike] {
         let read = read(&[plain_pcap(&[ethernet(1, 46)]), bad].concat());
