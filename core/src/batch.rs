@@ -118,6 +118,16 @@ rows!(Flows of FlowRow {
     icmp: u16, icmp_frame: u32, icmp_time: i64, icmp_code: u8, duplicates: u32, flags: u16,
 });
 
+rows!(Tallies of TallyRow {
+    capture: u16, client: u32, server: u32, transport: u8, prog: u32, vers: u32, proc: u32, status: i32,
+    interval: i64, first: i64, first_frame: u32, exchanges: u32, latency_sum: u64, latency_max: u64,
+    call_bytes: u64, reply_bytes: u64, cut: u32,
+});
+
+rows!(Latencies of LatencyRow {
+    prog: u32, vers: u32, proc: u32, latency: u64, exchanges: u64,
+});
+
 rows!(Captures of CaptureRow {
     capture: u16, frames: u32, bytes: u64, first: i64, last: i64, cut_frames: u32, misordered: u32, duplicates: u32,
     not_ip: u32, truncated: u8,

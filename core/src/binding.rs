@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core};
+use crate::tally::Fold;
 use crate::xdr::{ColumnData, Kind, Layout, Layouts, RawOp, Table, Values as Column};
 
 create_exception!(nfsrpc._core, NotACapture, PyValueError, "The bytes are no capture that can be read; says why.");
@@ -24,8 +25,14 @@ struct Decoder {
 #[pymethods]
 impl Decoder {
     #[new]
-    #[pyo3(signature = (layouts, tables, domain = 0))]
-    fn new(layouts: Vec<RawLayout<'_>>, tables: Vec<RawTable>, domain: u32) -> PyResult<Self> {
+    #[pyo3(signature = (layouts, tables, domain = 0, fold = Vec::new(), slow_ns = 1_000_000_000))]
+    fn new(
+        layouts: Vec<RawLayout<'_>>,
+        tables: Vec<RawTable>,
+        domain: u32,
+        fold: Vec<(u32, u32, u32)>,
+        slow_ns: i64,
+    ) -> PyResult<Self> {
         let tables = tables.iter().map(table).collect::<PyResult<Vec<_>>>()?;
         let mut known = Layouts::default();
         for (prog, vers, proc, direction, table, ops, keep) in layouts {
@@ -35,7 +42,8 @@ impl Decoder {
                 .map_err(|reason| PyValueError::new_err(format!("layout of {prog}/{vers}/{proc}: {reason}")))?;
             known.add(prog, vers, proc, direction != 0, layout);
         }
-        Ok(Decoder { core: Core::new(known, tables, domain) })
+        let fold = Fold { procedures: fold.into_iter().collect(), slow_ns };
+        Ok(Decoder { core: Core::new(known, tables, domain, fold) })
     }
 
     fn feed(&mut self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
@@ -50,6 +58,14 @@ impl Decoder {
 
     fn drain<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         batch(py, self.core.drain())
+    }
+
+    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let snapshot = self.core.snapshot();
+        let result = PyDict::new(py);
+        result.set_item("exchanges", columns(py, snapshot.exchanges.into_columns())?)?;
+        result.set_item("flows", columns(py, snapshot.flows.into_columns())?)?;
+        Ok(result)
     }
 
     fn close<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -158,6 +174,8 @@ fn batch(py: Python<'_>, batch: Batch) -> PyResult<Bound<'_, PyDict>> {
     result.set_item("copies", columns(py, batch.copies.into_columns())?)?;
     result.set_item("flows", columns(py, batch.flows.into_columns())?)?;
     result.set_item("captures", columns(py, batch.captures.into_columns())?)?;
+    result.set_item("tallies", columns(py, batch.tallies.into_columns())?)?;
+    result.set_item("latencies", columns(py, batch.latencies.into_columns())?)?;
     result.set_item("capture_formats", batch.formats)?;
     let interfaces = PyList::empty(py);
     for row in batch.interfaces {

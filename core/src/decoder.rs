@@ -7,12 +7,13 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::batch::{Captures, Copies, Exchanges, Flows as FlowRows};
+use crate::batch::{Captures, Copies, Exchanges, Flows as FlowRows, Latencies, Tallies};
 use crate::capture::{Ending, Interface, NotACapture};
 use crate::exchange::Messages;
 use crate::flow::{Flows, Packet};
 use crate::front::{Front, Seen};
 use crate::oddity::{Oddities, Oddity};
+use crate::tally::{Counts, Fold};
 use crate::xdr::{Layouts, Table};
 
 /// A chunk worth a second thread: decoding it takes ten times as long as starting one.
@@ -42,6 +43,15 @@ pub struct Batch {
     pub addresses: Vec<(IpAddr, u32)>,
     pub strings: Vec<Vec<u8>>,
     pub decoded: Vec<Table>,
+    pub tallies: Tallies,
+    pub latencies: Latencies,
+}
+
+/// Exchanges and flows that are not over, as they stand: what a batch will hold of them later, if nothing happens to them.
+#[derive(Default)]
+pub struct Snapshot {
+    pub exchanges: Exchanges,
+    pub flows: FlowRows,
 }
 
 pub struct Decoder {
@@ -108,9 +118,11 @@ fn within<'a>(whole: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
 }
 
 impl Decoder {
-    /// `domain`: a number for the first file, which keeps its loopback addresses apart from those of other vantages.
-    pub fn new(layouts: Layouts, tables: Vec<Table>, domain: u32) -> Decoder {
+    /// `domain`: a number for the first file, which keeps its loopback addresses apart from those of other vantages. `fold`: the
+    /// procedures of which ordinary exchanges are counted and not listed.
+    pub fn new(layouts: Layouts, tables: Vec<Table>, domain: u32, fold: Fold) -> Decoder {
         let mut back = Back::default();
+        back.messages.counts = Counts::new(fold);
         back.messages.layouts = layouts;
         back.messages.tables = tables;
         Decoder {
@@ -182,6 +194,7 @@ impl Decoder {
         let mut odd = self.front.oddities.take();
         odd.append(&mut oddities.take());
         odd.sort_by_key(|row| (row.capture, row.frame));
+        let (tallies, latencies) = messages.counts.take();
         Batch {
             exchanges: messages.rows.take(),
             copies: messages.copies.take(),
@@ -193,7 +206,14 @@ impl Decoder {
             addresses: flows.addresses.take_new().to_vec(),
             strings: messages.strings.take_new().into_iter().map(<[u8]>::to_vec).collect(),
             decoded: messages.tables.iter_mut().map(Table::take).collect(),
+            tallies,
+            latencies,
         }
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let Back { flows, messages, .. } = &self.back;
+        Snapshot { exchanges: messages.in_reach(flows), flows: flows.in_reach() }
     }
 
     /// The last file has ended.

@@ -16,6 +16,7 @@ use crate::batch::{Copies, CopyRow, ExchangeRow, Exchanges, NO_RPC_STATUS, NO_ST
 use crate::oddity::{Oddities, Place};
 use crate::rpc::{self, Auth, Call, HEAD, Record, Reply, UNKNOWN, word};
 use crate::strings::{self, Strings};
+use crate::tally::Counts;
 use crate::xdr::{Layouts, Owner, Run, Table};
 
 /// Calls waiting for a reply; at 200 bytes each 50 MB. Beyond, the oldest is let go, marked so.
@@ -145,6 +146,7 @@ pub struct Messages {
     pub tables: Vec<Table>,
     pub rows: Exchanges,
     pub copies: Copies,
+    pub counts: Counts,
     pool: Vec<Exchange>,
     free: Vec<u32>,
     newest: HashMap<Key, u32>,
@@ -532,6 +534,17 @@ impl Messages {
         self.settled_resent.clear();
     }
 
+    /// The exchanges still in reach, as they stand.
+    pub fn in_reach(&self, fates: &impl Fates) -> Exchanges {
+        let mut rows = Exchanges::default();
+        for known in self.pool.iter().filter(|known| known.live) {
+            let flags =
+                if known.answered() { 0 } else { fates.fate(&known.path).map_or(0, |fate| judge(&fate, known)) };
+            rows.push(ExchangeRow { flags: known.row.flags | flags, ..known.row });
+        }
+        rows.take()
+    }
+
     /// Takes one exchange out of reach and makes its row.
     fn finish(&mut self, at: u32, flags: u16) {
         let Some(known) = self.pool.get_mut(at as usize).filter(|known| known.live) else { return };
@@ -545,7 +558,9 @@ impl Messages {
         }
         let (row, older) = (known.row, known.older);
         self.unlink(key(row.client, row.server, row.xid), at, older);
-        self.rows.push(row);
+        if !self.counts.count(&row) {
+            self.rows.push(row);
+        }
         self.free.push(at);
     }
 

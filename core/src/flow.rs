@@ -281,6 +281,16 @@ impl Flows {
         self.latest = None;
     }
 
+    /// The flows still in reach, as they stand.
+    pub fn in_reach(&self) -> Rows {
+        let mut rows = Rows::default();
+        for flow in self.ended_order.iter().filter_map(|id| self.ended.get(id)) {
+            rows.push(flow.row());
+        }
+        self.pool.iter().for_each(|flow| rows.push(flow.row()));
+        rows.take()
+    }
+
     fn find(
         &mut self,
         key: Key,
@@ -496,7 +506,7 @@ impl Flow {
             let lost = own.stream.lost_bytes;
             match own.stream.segment(segment, outlet) {
                 Order::InOrder => {}
-                Order::Ahead => own.out_of_order += 1,
+                Order::Late => own.out_of_order += 1,
                 Order::Old if own.had(packet, outlet.place.time) => twice = true,
                 Order::Old => own.retransmitted += 1,
             }

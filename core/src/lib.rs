@@ -13,6 +13,7 @@ pub mod link;
 pub mod oddity;
 pub mod rpc;
 pub mod strings;
+pub mod tally;
 pub mod tcp;
 pub mod tunnel;
 pub mod xdr;

@@ -401,15 +401,14 @@ impl Records {
 
 /// The first record in `data` that proves itself: a call by its header, a reply by its header and a second sign.
 fn find_record(data: &[u8], sink: &impl Sink) -> Option<usize> {
-    // msg_type and rpcvers of a call; msg_type and reply_stat of an accepted reply. Both stand 8 bytes after the record mark.
-    const CALL_SIGN: [u8; 8] = [0, 0, 0, 0, 0, 0, 0, 2];
-    const REPLY_SIGN: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 0];
-    let proved = |at: &usize| proves_itself(data, *at, sink);
-    let first = |sign: &[u8]| memmem::find_iter(data, sign).filter_map(|at| at.checked_sub(8)).find(&proved);
-    match (first(&CALL_SIGN), first(&REPLY_SIGN)) {
-        (Some(call), Some(reply)) => Some(call.min(reply)),
-        (call, reply) => call.or(reply),
-    }
+    // What stands 8 bytes after the beginning of a record mark: msg_type and rpcvers of a call, msg_type and reply_stat of an
+    // accepted and of a denied reply.
+    const SIGNS: [[u8; 8]; 3] = [[0, 0, 0, 0, 0, 0, 0, 2], [0, 0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0, 1]];
+    let first = |sign: &[u8; 8]| {
+        let marks = memmem::find_iter(data, sign).filter_map(|at| at.checked_sub(8));
+        marks.into_iter().find(|at| proves_itself(data, *at, sink))
+    };
+    SIGNS.iter().filter_map(first).min()
 }
 
 fn proves_itself(data: &[u8], at: usize, sink: &impl Sink) -> bool {
@@ -421,7 +420,9 @@ fn proves_itself(data: &[u8], at: usize, sink: &impl Sink) -> bool {
         None => false,
         Some(Message::Call(call)) => plausible_call(&call),
         Some(Message::Reply(reply)) => {
-            sink.awaits(reply.xid)
+            // Senders begin a segment with a record when they have nothing else to send, which is mostly.
+            at == 0
+                || sink.awaits(reply.xid)
                 || end == data.len()
                 || (mark_at(data, end).is_some() && word(data, end + 8).is_none_or(|kind| kind <= REPLY))
         }

@@ -42,7 +42,8 @@ struct Waiting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     InOrder,
-    Ahead,
+    /// New, but a later part of the stream was seen before.
+    Late,
     /// All of it had been seen before.
     Old,
 }
@@ -55,6 +56,9 @@ pub struct Stream {
     /// Frames and time until which the present hole is waited for, once it is acknowledged.
     patience: u32,
     deadline: Option<i64>,
+    acked_then: u32,
+    /// End of the furthest segment seen.
+    furthest: Option<u32>,
     /// The highest acknowledgement of the other side.
     pub acked: Option<u32>,
     pub lost_bytes: u64,
@@ -80,6 +84,8 @@ impl Stream {
             waiting_bytes: 0,
             patience: 0,
             deadline: None,
+            acked_then: 0,
+            furthest: None,
             acked: None,
             lost_bytes: 0,
             records: Records::new(first.is_some()),
@@ -90,6 +96,11 @@ impl Stream {
         self.run_out_of_patience(outlet);
         let next = *self.next.get_or_insert(segment.seq);
         let ahead = distance(next, segment.seq);
+        let end = segment.seq.wrapping_add(segment.length as u32);
+        let late = self.furthest.is_some_and(|furthest| distance(segment.seq, furthest) > 0);
+        if self.furthest.is_none_or(|furthest| distance(furthest, end) > 0) {
+            self.furthest = Some(end);
+        }
         if ahead == 0 && self.waiting.is_empty() {
             self.deliver(segment, outlet);
             return Order::InOrder;
@@ -97,15 +108,16 @@ impl Stream {
         if ahead.checked_abs().is_none_or(|far| far > WINDOW) {
             self.give_up_all(outlet);
             self.records.hole(MAX_RECORD, next, outlet);
-            self.next = Some(segment.seq);
+            (self.next, self.furthest) = (Some(segment.seq), Some(end));
             self.deliver(segment, outlet);
             return Order::InOrder;
         }
         if ahead > 0 {
             self.wait(segment, outlet);
-            return Order::Ahead;
+        } else if self.overlap(segment, ahead.unsigned_abs() as usize, outlet) == Order::Old {
+            return Order::Old;
         }
-        self.overlap(segment, ahead.unsigned_abs() as usize, outlet)
+        if late { Order::Late } else { Order::InOrder }
     }
 
     /// The other side acknowledged everything before `ack`.
@@ -136,7 +148,11 @@ impl Stream {
         let payload = segment.payload.get(old..).unwrap_or_default();
         let seq = segment.seq.wrapping_add(old as u32);
         let rest = Segment { seq, payload, length: segment.length - old.min(segment.length) };
-        self.deliver(self.before_the_cut(rest), outlet);
+        let part = self.before_the_cut(rest);
+        self.deliver(part, outlet);
+        if part.length < rest.length {
+            self.skip_to_waiting(outlet);
+        }
         let place = outlet.place;
         self.resume(place, outlet);
         Order::InOrder
@@ -148,6 +164,16 @@ impl Stream {
         let inside = |waiting: &Waiting| distance(segment.seq, waiting.seq) < segment.length as i32;
         let covered = captured < segment.length && self.waiting.front().is_some_and(inside);
         if covered { Segment { length: captured, ..segment } } else { segment }
+    }
+
+    /// The bytes up to the first that waits were on the wire, but cut off.
+    fn skip_to_waiting<S: Sink>(&mut self, outlet: &mut Outlet<'_, S>) {
+        let (Some(next), Some(first)) = (self.next, self.waiting.front()) else { return };
+        let (hole, start) = (distance(next, first.seq), first.seq);
+        if hole > 0 {
+            self.records.hole(hole.unsigned_abs() as usize, next, outlet);
+            self.next = Some(start);
+        }
     }
 
     fn deliver<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) {
@@ -229,20 +255,26 @@ impl Stream {
         (self.patience, self.deadline) = (PATIENCE, None);
     }
 
-    /// A hole whose bytes the other side acknowledged cannot be filled any more but by frames written out of order.
+    /// A hole whose bytes the other side acknowledged cannot be filled any more but by frames written out of order. When it is
+    /// given up, so are all that were acknowledged when the waiting began.
     fn run_out_of_patience<S: Sink>(&mut self, outlet: &mut Outlet<'_, S>) {
-        while let (Some(first), Some(acked)) = (self.waiting.front(), self.acked) {
-            if distance(first.seq, acked) < 0 {
-                return;
-            }
-            let now = outlet.place.time;
-            let deadline = *self.deadline.get_or_insert(now.saturating_add(PATIENCE_NS));
-            if self.patience > 0 && now <= deadline {
-                self.patience -= 1;
-                return;
-            }
+        let (Some(first), Some(acked)) = (self.waiting.front(), self.acked) else { return };
+        if distance(first.seq, acked) < 0 {
+            return;
+        }
+        let now = outlet.place.time;
+        if self.deadline.is_none() {
+            (self.deadline, self.acked_then) = (Some(now.saturating_add(PATIENCE_NS)), acked);
+        }
+        if self.patience > 0 && self.deadline.is_some_and(|deadline| now <= deadline) {
+            self.patience -= 1;
+            return;
+        }
+        let then = self.acked_then;
+        while self.waiting.front().is_some_and(|first| distance(first.seq, then) >= 0) {
             self.give_up(outlet);
         }
+        self.be_patient();
     }
 
     fn give_up<S: Sink>(&mut self, outlet: &mut Outlet<'_, S>) {

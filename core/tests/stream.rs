@@ -275,3 +275,35 @@ fn after_starttls_the_bytes_are_not_ours() {
     assert!(kinds(&batch).is_empty());
     assert_eq!(batch.flows.flags, [nfsrpc_core::batch::flow_flag::RPC | nfsrpc_core::batch::flow_flag::TLS]);
 }
+
+#[test]
+fn holes_acknowledged_together_are_given_up_together() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    for xid in 1..=6 {
+        wire.send(1.0, &mut c, &s, &record(&[&call(xid, 1, &[])]));
+        c.seq += 44;
+    }
+    wire.tcp(1.1, &s, &c, ACK, s.seq, &[]);
+    for xid in 1..=6 {
+        wire.send(2.0, &mut s, &c, &record(&[&reply(xid, &[])]));
+    }
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch).iter().map(|pair| pair.1).collect::<Vec<_>>(), [11, 12, 13, 14, 15, 16]);
+    assert_eq!(batch.flows.c_out_of_order, [0]);
+}
+
+#[test]
+fn denied_replies_resynchronise_a_stream_too() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    for xid in 1..=3 {
+        wire.send(1.0, &mut c, &s, &record(&[&call(xid, 1, &[])]));
+    }
+    s.seq = s.seq.wrapping_add(20);
+    for xid in 2..=3 {
+        wire.send(2.0, &mut s, &c, &record(&[&words(&[xid, 1, 1, 1, 1])]));
+        wire.tcp(3.0, &c, &s, ACK, c.seq, &[]);
+    }
+    assert_eq!(pairs(&wire.decode()), [(4, 0, 0, 0), (5, 7, 0, 0), (6, 9, 0, 0)]);
+}

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use nfsrpc_core::batch::ExchangeRow;
 use nfsrpc_core::decoder::{Batch, Decoder};
+use nfsrpc_core::tally::Fold;
 use nfsrpc_core::xdr::{Layouts, Table};
 
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -138,7 +139,7 @@ pub fn server() -> End {
 }
 
 pub fn decode(bytes: &[u8], chunk: usize, layouts: Layouts, tables: Vec<Table>) -> Batch {
-    let mut decoder = Decoder::new(layouts, tables, 0);
+    let mut decoder = Decoder::new(layouts, tables, 0, Fold::default());
     for chunk in bytes.chunks(chunk.max(1)) {
         decoder.feed(chunk).expect("a capture");
     }

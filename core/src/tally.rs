@@ -1,0 +1,156 @@
+//! Exchanges that are counted instead of listed. A server answers a million GETATTRs a minute; what matters of them is how
+//! many there were and how long they took. Which procedures are counted comes from outside, like every meaning.
+//!
+//! A procedure's exchanges that were answered once, in time, are summed by who asked whom for what, how it ended, and when
+//! (to ten seconds), and their latencies by order of magnitude. All others are listed: slow, sent again, refused by RPC, and
+//! the first of each status other than success.
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::batch::{ExchangeRow, Latencies, LatencyRow, NO_STATUS, NO_TIME, Tallies, TallyRow};
+
+/// Counts are kept for intervals of this: shorter than every clock of the kernel's lock manager that matters here.
+pub const INTERVAL_NS: i64 = 10_000_000_000;
+/// Exchanges of one procedure and status other than success that are listed all the same, as evidence.
+const LISTED: u32 = 100;
+/// Latencies are told apart to 1/32 of an octave, 2 %: a class is the exponent and five bits of the fraction.
+const FRACTION_BITS: u32 = 5;
+/// Distinct sums in reach: more client hosts times procedures than a capture of ten minutes has. Then they leave as rows.
+const MAX_TALLIES: usize = 1 << 15;
+
+/// Which procedures are counted, and how slow an exchange must be to be listed.
+#[derive(Clone, Debug, Default)]
+pub struct Fold {
+    pub procedures: HashSet<(u32, u32, u32)>,
+    pub slow_ns: i64,
+}
+
+type Key = (u16, u32, u32, u8, (u32, u32, u32), i32, i64);
+
+#[derive(Default)]
+pub struct Counts {
+    fold: Fold,
+    tallies: HashMap<Key, TallyRow>,
+    latencies: HashMap<(u32, u32, u32, u16), u64>,
+    listed: HashMap<(u32, u32, u32, i32), u32>,
+    rows: Tallies,
+}
+
+impl Counts {
+    pub fn new(fold: Fold) -> Counts {
+        Counts { fold, ..Counts::default() }
+    }
+
+    /// Counts an exchange, or returns false: it is to be listed.
+    pub fn count(&mut self, row: &ExchangeRow) -> bool {
+        let procedure = (row.prog, row.vers, row.proc);
+        if row.reply_frame == 0 || !self.fold.procedures.contains(&procedure) {
+            return false;
+        }
+        let latency = row.reply_time.saturating_sub(row.time);
+        let ordinary = row.rpc_status == 0
+            && row.retransmits == 0
+            && row.duplicates == 0
+            && row.time != NO_TIME
+            && (0..self.fold.slow_ns).contains(&latency);
+        if !ordinary || self.is_evidence(procedure, row.status) {
+            return false;
+        }
+        self.add(procedure, latency as u64, row);
+        true
+    }
+
+    fn is_evidence(&mut self, (prog, vers, proc): (u32, u32, u32), status: i32) -> bool {
+        if status == 0 || status == NO_STATUS {
+            return false;
+        }
+        let listed = self.listed.entry((prog, vers, proc, status)).or_insert(0);
+        *listed += 1;
+        *listed <= LISTED
+    }
+
+    fn add(&mut self, (prog, vers, proc): (u32, u32, u32), latency: u64, row: &ExchangeRow) {
+        let interval = row.time.div_euclid(INTERVAL_NS).saturating_mul(INTERVAL_NS);
+        let key = (row.capture, row.client, row.server, row.transport, (prog, vers, proc), row.status, interval);
+        if self.tallies.len() >= MAX_TALLIES && !self.tallies.contains_key(&key) {
+            self.turn();
+        }
+        let tally = self.tallies.entry(key).or_insert_with(|| TallyRow {
+            capture: row.capture,
+            client: row.client,
+            server: row.server,
+            transport: row.transport,
+            prog,
+            vers,
+            proc,
+            status: row.status,
+            interval,
+            first: row.time,
+            first_frame: row.call_frame,
+            ..TallyRow::default()
+        });
+        tally.exchanges += 1;
+        tally.latency_sum += latency;
+        tally.latency_max = tally.latency_max.max(latency);
+        tally.call_bytes += u64::from(row.call_bytes);
+        tally.reply_bytes += u64::from(row.reply_bytes);
+        tally.cut += u32::from(
+            row.flags & (crate::batch::exchange_flag::CALL_CUT | crate::batch::exchange_flag::REPLY_CUT) != 0,
+        );
+        *self.latencies.entry((prog, vers, proc, class(latency))).or_insert(0) += 1;
+    }
+
+    fn turn(&mut self) {
+        let mut sums: Vec<_> = self.tallies.drain().map(|(_, row)| row).collect();
+        sums.sort_unstable_by_key(|row| {
+            (row.interval, row.first, row.client, row.server, row.prog, row.proc, row.status)
+        });
+        sums.into_iter().for_each(|row| self.rows.push(row));
+    }
+
+    pub fn take(&mut self) -> (Tallies, Latencies) {
+        self.turn();
+        let mut classes: Vec<_> = self.latencies.drain().collect();
+        classes.sort_unstable();
+        let mut latencies = Latencies::default();
+        for ((prog, vers, proc, class), exchanges) in classes {
+            latencies.push(LatencyRow { prog, vers, proc, latency: value(class), exchanges });
+        }
+        (self.rows.take(), latencies.take())
+    }
+}
+
+/// The class of a latency: exponent and leading bits of the fraction, as in a floating point number.
+fn class(latency: u64) -> u16 {
+    let exponent = latency.max(1).ilog2();
+    let fraction = if exponent >= FRACTION_BITS {
+        latency >> (exponent - FRACTION_BITS)
+    } else {
+        latency << (FRACTION_BITS - exponent)
+    };
+    ((exponent << FRACTION_BITS) as u16) | (fraction as u16 & ((1 << FRACTION_BITS) - 1))
+}
+
+/// The middle of a class.
+fn value(class: u16) -> u64 {
+    let (exponent, fraction) = (u32::from(class) >> FRACTION_BITS, u64::from(class) & ((1 << FRACTION_BITS) - 1));
+    let twice = (1 << (FRACTION_BITS + 1)) | fraction << 1 | 1;
+    if exponent > FRACTION_BITS {
+        twice << (exponent - FRACTION_BITS - 1)
+    } else {
+        twice >> (FRACTION_BITS + 1 - exponent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{class, value};
+
+    #[test]
+    fn a_class_tells_its_latency_to_two_per_cent() {
+        for latency in (1..5_000).chain((0..40).map(|shift| 12_345_u64 << shift)) {
+            let told = value(class(latency));
+            assert!(told.abs_diff(latency) <= latency / 50 + 1, "{latency} told as {told}");
+        }
+    }
+}
