@@ -38,7 +38,7 @@ class Compression(NamedTuple):
     load: Callable[[], Codec]
 
 
-class Damaged(Exception):  # noqa: N818  it is a state of the stream
+class Damaged(Exception):
     """A compressed stream that is cut or broken, raised after all that could be had of it."""
 
 
