@@ -6,6 +6,8 @@ import shutil
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
 
 FAULT = 1
+LATER = ("nfsrpc.rules.verdict", "nfsrpc.report.text")
 
 
 class Format(StrEnum):
@@ -29,8 +32,8 @@ def analyze(
     traces: Traces,
     format: Annotated[Format, typer.Option("--format", help="For a terminal, a program, a ticket.")] = Format.text,  # noqa: A002
     output: Output = None,
-    select: Annotated[str, typer.Option(metavar="RULES", help="Ask these rules only: REG001,LCK (a beginning).")] = "",
-    ignore: Annotated[str, typer.Option(metavar="RULES", help="Do not ask these rules.")] = "",
+    select: Annotated[str, typer.Option(metavar="RULES", help="Ask only the rules that begin so: REG001,LCK")] = "",
+    ignore: Annotated[str, typer.Option(metavar="RULES", help="Do not ask the rules that begin so.")] = "",
 ) -> None:
     """Say why locks hang: which host to fix, how, and with what proof.
 
@@ -40,6 +43,8 @@ def analyze(
     from nfsrpc.sources import SourceError
     from nfsrpc.trace import read
 
+    # The core decodes without the GIL: what comes after is imported meanwhile.
+    Thread(target=lambda: list(map(import_module, LATER)), daemon=True).start()
     try:
         with progress_bar() as progress:
             trace = read(*traces, progress=progress)

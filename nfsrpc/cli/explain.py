@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.output import fail, write
+from nfsrpc.cli.output import unknown, write
 
 if TYPE_CHECKING:
     from nfsrpc.protocols import Program
@@ -33,24 +33,24 @@ def explain(
 
     paint = painted if wants_colour(sys.stdout) else plain
     width = min(shutil.get_terminal_size().columns, PROSE)
-    lines = listed(paint) if name is None else about(name, paint, width)
+    lines = listed(paint, width) if name is None else about(name, paint, width)
     write((f"{line.rstrip()}\n" for line in lines), None)
 
 
-def listed(paint: Paint) -> Iterator[str]:
+def listed(paint: Paint, width: int) -> Iterator[str]:
     from nfsrpc.protocols import PROTOCOLS
-    from nfsrpc.report.terminal import columns
-    from nfsrpc.rules.catalogue import RULES
+    from nfsrpc.rules.catalogue import rules
     from nfsrpc.tables import TABLES
 
     yield paint("heading", "Rules")
-    yield from columns([(check.rule.id, check.rule.severity, check.rule.name) for check in RULES.values()])
+    for check in rules().values():
+        yield f"{check.rule.id}  {paint(check.rule.severity, check.rule.severity.ljust(7))}  {check.rule.name}"
     yield ""
     yield paint("heading", "Tables (nfsrpc table NAME TRACE)")
-    yield from columns([(table.name, table.meaning) for table in TABLES.values()])
+    yield from glossary([((table.name,), table.meaning) for table in TABLES.values()], width)
     yield ""
-    yield paint("heading", "Protocols (tables of their messages)")
-    yield from columns([(program.protocol, f"{program.title}, {program.spec}") for program in PROTOCOLS])
+    yield paint("heading", "Protocols, whose messages are tables too")
+    yield from glossary([((program.protocol,), f"{program.title}, {program.spec}") for program in PROTOCOLS], width)
 
 
 def about(name: str, paint: Paint, width: int) -> Iterator[str]:
@@ -63,12 +63,13 @@ def about(name: str, paint: Paint, width: int) -> Iterator[str]:
         if program.protocol == name:
             return about_protocol(program, paint, width)
 
-    from nfsrpc.rules.catalogue import find
+    from nfsrpc.rules.catalogue import find, rules
 
     try:
         return about_rule(find(name), paint, width)
     except KeyError:
-        fail(f"no rule, table or protocol {name} (nfsrpc explain lists them)")
+        known = [name for check in rules().values() for name in (check.rule.id, check.rule.name)]
+        unknown("rule, table or protocol", name, [*known, *TABLES, *(program.protocol for program in PROTOCOLS)])
 
 
 def about_rule(check: Check, paint: Paint, width: int) -> Iterator[str]:
@@ -118,20 +119,26 @@ def reflowed(text: str) -> Iterator[str]:
 
 
 def about_table(table: TableSpec, paint: Paint, width: int) -> Iterator[str]:
-    from nfsrpc.report.terminal import columns, wrap
+    from nfsrpc.report.terminal import wrap
 
     yield paint("heading", table.name)
     yield from wrap(table.meaning, width)
     yield ""
-    cells = [(column.name, column.kind, column.unit) for column in table.columns]
-    heads = columns(cells)
-    margin = max(map(len, heads)) + 2
-    for head, column in zip(heads, table.columns, strict=True):
-        first, *rest = wrap(column.meaning, width - margin)
-        yield head.ljust(margin) + first
-        yield from (" " * margin + line for line in rest)
+    yield from glossary([((column.name, column.kind, column.unit), column.meaning) for column in table.columns], width)
     yield ""
     yield "A ? after a kind: it may be null, as text, times and f64 always may."
+
+
+def glossary(entries: Sequence[tuple[tuple[str, ...], str]], width: int) -> Iterator[str]:
+    """What things mean, in a column of its own beside their names."""
+    from nfsrpc.report.terminal import columns, wrap
+
+    heads = columns([names for names, _ in entries])
+    margin = max(map(len, heads)) + len(INDENT)
+    for head, (_, meaning) in zip(heads, entries, strict=True):
+        first, *rest = wrap(meaning, width - margin)
+        yield head.ljust(margin) + first
+        yield from (" " * margin + line for line in rest)
 
 
 def about_protocol(program: Program, paint: Paint, width: int) -> Iterator[str]:

@@ -27,6 +27,14 @@ def fail(reason: object) -> NoReturn:
     raise typer.Exit(BAD)
 
 
+def unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
+    """The name of nothing that there is; perhaps one of these was meant."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), 1)
+    fail(f"no {kind} {name}" + (f"; perhaps {near[0]}?" if near else "") + " (nfsrpc explain lists them)")
+
+
 def write(text: Iterable[str], path: str | None) -> None:
     """Pieces of text to a file, or to standard output."""
     write_bytes((piece.encode(*encoding(path)) for piece in text), path)

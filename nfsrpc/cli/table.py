@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nfsrpc.cli.output import Output, Traces, fail, write, write_bytes
+from nfsrpc.cli.output import Output, Traces, fail, unknown, write, write_bytes
 from nfsrpc.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -40,17 +40,17 @@ def table(
     traces: Traces,
     format: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,  # noqa: A002
     where: Annotated[
-        str | None, typer.Option("--where", metavar="EXPR", help="Rows to show: program == 'nlm' and latency_s > 5")
+        str | None, typer.Option("--where", metavar="EXPR", help="Rows: program == 'nlm' and latency_s > 5")
     ] = None,
     columns: Annotated[
         str | None, typer.Option("--columns", metavar="NAMES", help="Columns: call_frame,client")
     ] = None,
     output: Output = None,
 ) -> None:
-    """Print a table: calls, locks, flows, or the messages of a protocol.
+    """Print a table: calls, locks, nlm4, ...
 
     On a terminal the format `table` shows the columns that fit; piped, and in the other formats, it has all of them.
-    --where is an expression of pandas (DataFrame.query) over the columns.
+    --where is an expression of pandas over the columns, as DataFrame.query takes it; times are UTC.
     """
     check_name(name)
     frame = rows_where(frame_of(name, traces), where, name)
@@ -65,15 +65,12 @@ def table(
 
 def check_name(name: str) -> None:
     """Before any capture is read."""
-    from difflib import get_close_matches
-
     from nfsrpc.protocols import PROTOCOLS
     from nfsrpc.tables import TABLES
 
     names = [*TABLES, *(program.protocol for program in PROTOCOLS)]
     if name not in names and name.partition(".")[0] not in names:
-        near = get_close_matches(name, names, 1)
-        fail(f"no table {name}" + (f"; {near[0]}?" if near else "") + " (nfsrpc explain lists them)")
+        unknown("table", name, names)
 
 
 def frame_of(name: str, traces: list[str]) -> pd.DataFrame:
@@ -165,7 +162,7 @@ def as_json(frame: pd.DataFrame) -> str:
 
 
 def as_jsonl(frame: pd.DataFrame) -> str:
-    return frame.to_json(orient="records", lines=True, double_precision=9)
+    return frame.to_json(orient="records", lines=True, double_precision=9) if len(frame) else ""
 
 
 WRITERS: dict[Format, Callable[[pd.DataFrame], str]] = {

@@ -101,9 +101,21 @@ def procedures_of(trace: Trace) -> tuple[Procedure, ...]:
     )
 
 
-def grouped_by_need(answers: Sequence[CannotTell]) -> list[tuple[Need | None, list[tuple[str, list[str]]]]]:
-    """What is missing, and under it each reason with the rules that give it; those without a command last."""
-    needs: dict[Need | None, dict[str, list[str]]] = {}
+class Unknown(NamedTuple):
+    """What some rules cannot tell for the same reasons, and the captures of which each would help."""
+
+    reasons: tuple[tuple[str, tuple[str, ...]], ...]  # why, and the rules that say so
+    needs: tuple[Need, ...]
+
+
+def unknowns(answers: Sequence[CannotTell]) -> list[Unknown]:
+    """A capture that many rules lack is told once, and so is what they say of each of many hosts. Bare reasons last."""
+    by_need: dict[Need | None, dict[str, dict[str, None]]] = {}
     for answer in answers:
-        needs.setdefault(answer.needs, {}).setdefault(answer.why, []).append(answer.rule)
-    return [(need, list(reasons.items())) for need, reasons in sorted(needs.items(), key=lambda item: item[0] is None)]
+        by_need.setdefault(answer.needs, {}).setdefault(answer.why, {})[answer.rule] = None
+    by_reasons: dict[tuple[tuple[str, tuple[str, ...]], ...], list[Need]] = {}
+    for need, reasons in by_need.items():
+        told = tuple((why, tuple(rules)) for why, rules in reasons.items())
+        by_reasons.setdefault(told, []).extend([need] if need else [])
+    found = [Unknown(reasons, tuple(needs)) for reasons, needs in by_reasons.items()]
+    return sorted(found, key=lambda unknown: not unknown.needs)

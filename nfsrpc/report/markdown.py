@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from nfsrpc.report.contents import Report, grouped_by_need, nfsrpc_version
+from nfsrpc.report.contents import Report, nfsrpc_version, unknowns
 from nfsrpc.report.terminal import clean
 from nfsrpc.report.words import by_program, described, lacks, program_row, span
 from nfsrpc.rules.finding import Finding, Need
@@ -95,12 +95,12 @@ def _clear(report: Report) -> Iterator[str]:
 def _unknown(report: Report) -> Iterator[str]:
     if report.diagnosis.cannot_tell or report.diagnosis.broken:
         yield from _section("Could not be told")
-    for need, reasons in grouped_by_need(report.diagnosis.cannot_tell):
-        yield from (f"- {', '.join(rules)}: {escaped(why)}" for why, rules in reasons)
-        if need:
+    for unknown in unknowns(report.diagnosis.cannot_tell):
+        yield from (f"- {', '.join(rules)}: {escaped(why)}" for why, rules in unknown.reasons)
+        for need in unknown.needs:
             yield ""
             yield from _need(need)
-            yield ""
+        yield ""
     for rule in report.diagnosis.broken:
         yield f"- {rule.rule} failed, which is a bug of nfsrpc: {escaped(rule.error)}"
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from nfsrpc.report.contents import Capture, Procedure, Report, grouped_by_need
+from nfsrpc.report.contents import Capture, Procedure, Report, unknowns
 from nfsrpc.report.terminal import PROSE, Paint, clean, columns, painted, plain, wrap
 from nfsrpc.report.words import by_program, described, lacks, program_row, span
 from nfsrpc.rules.finding import CannotTell, Evidence, Finding, Hypothesis, Need
@@ -37,6 +37,7 @@ class _Page:
         self.report = report
         self.paint = paint
         self.prose = min(width, PROSE)
+        self.told: set[str] = set()  # commands of captures
 
     def lines(self) -> Iterator[str]:
         report = self.report
@@ -79,7 +80,7 @@ class _Page:
             yield from self.block("When", [span(finding.first, finding.last)])
         certain = finding.certainty == "certain"
         yield from self.block("Proof" if certain else "Signs", self.evidence(finding.evidence))
-        yield from self.block("Be sure", self.need(finding.needs))
+        yield from self.block("Be sure", self.needs([finding.needs] if finding.needs else []))
         yield from self.block("Fix", self.commands(finding.remedy, f"on {finding.host}" if finding.host else ""))
         yield from self.block("Verify", self.commands(finding.verify))
 
@@ -131,10 +132,10 @@ class _Page:
     def unknown(self, answers: Sequence[CannotTell]) -> Iterator[str]:
         """Rules that lack the same thing are told together, and a command once."""
         lines: list[str] = []
-        for need, group in grouped_by_need(answers):
-            for why, rules in group:
+        for unknown in unknowns(answers):
+            for why, rules in unknown.reasons:
                 lines += self.hanging("", f"{', '.join(rules)}: {why}", 2)
-            lines += self.need(need)
+            lines += self.needs(unknown.needs)
         yield from self.block("Unknown", lines)
 
     def broken(self) -> Iterator[str]:
@@ -216,10 +217,15 @@ class _Page:
                 lines.append(self.paint("command", clean(command)))
         return lines
 
-    def need(self, need: Need | None) -> list[str]:
-        if need is None:
+    def needs(self, needs: Sequence[Need]) -> list[str]:
+        """The first of these captures; the others are alike. A command that stands above is not told again."""
+        if not needs:
             return []
-        return [*self.text(f"Capture the {need.vantage}:"), self.paint("command", clean(need.command))]
+        if needs[0].command in self.told:
+            return self.text(f"Capture the {needs[0].vantage}, as said above.")
+        self.told.add(needs[0].command)
+        others = f" (or the {names([need.vantage for need in needs[1:]])})" if len(needs) > 1 else ""
+        return [*self.text(f"Capture the {needs[0].vantage}{others}:"), self.paint("command", clean(needs[0].command))]
 
 
 def names(all_names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from itertools import groupby
 from nfsrpc.report.contents import Capture, Procedure
 
 NS = 1_000_000_000
-# What the reader of a verdict has to know of a capture: column of its quality, of what it counts, and what is the matter.
+# What the reader of a verdict has to know of a capture: column of its quality, what it counts, what is the matter.
 LACKS = (
     ("drops", "frame", "dropped by the capturing system"),
     ("lost_bytes", "byte", "of TCP streams missing"),

@@ -1,0 +1,55 @@
+"""`nfsrpc explain`: every rule, table and protocol."""
+
+import pytest
+
+from nfsrpc.protocols import PROTOCOLS
+from nfsrpc.rules.catalogue import SECTIONS, rules
+from nfsrpc.tables import TABLES
+from tests.cli.command import run
+
+
+@pytest.mark.parametrize("rule", rules())
+def test_a_rule_by_identifier_and_by_name(rule: str) -> None:
+    check = rules()[rule]
+    result = run("explain", rule)
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert lines[0] == f"{rule} {check.rule.name}  {check.rule.severity}"
+    assert [line for line in lines if line in SECTIONS] == [title for title in SECTIONS if title in check.sections]
+    assert run("explain", check.rule.name).stdout == result.stdout
+    assert run("explain", rule.lower()).stdout == result.stdout
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_with_the_meaning_of_its_columns(name: str) -> None:
+    text = run("explain", name).stdout
+    assert all(f"\n{column.name} " in text for column in TABLES[name].columns)
+
+
+@pytest.mark.parametrize("name", [program.protocol for program in PROTOCOLS])
+def test_a_protocol_with_its_procedures(name: str) -> None:
+    text = run("explain", name).stdout
+    program = next(program for program in PROTOCOLS if program.protocol == name)
+    assert text.startswith(f"{name}: {program.title}, program {program.number} version {program.version}\n")
+    told = {tuple(line.split()) for line in text.splitlines()}
+    assert {(str(procedure.number), procedure.name) for procedure in program.procedures} <= told
+
+
+def test_the_fields_of_messages() -> None:
+    assert "nlm4.args\ncookie, exclusive, caller_name, fh, oh, svid, l_offset, l_len, " in run("explain", "nlm4").stdout
+
+
+def test_without_a_name_everything_is_listed() -> None:
+    text = run("explain").stdout
+    assert all(f"{check.rule.id}  " in text and check.rule.name in text for check in rules().values())
+    assert all(f"\n{name} " in text for name in (*TABLES, *(program.protocol for program in PROTOCOLS)))
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_what_is_not_there_is_one_line() -> None:
+    result = run("explain", "statd-not-regsitered")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "nfsrpc: no rule, table or protocol statd-not-regsitered; perhaps statd-not-registered? "
+        "(nfsrpc explain lists them)\n"
+    )
