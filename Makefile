@@ -69,6 +69,7 @@ bench: build
 
 docs: build
 	@$(BIN)/python docs/reference.py
+	@$(BIN)/python docs/outputs.py
 
 # The property tests draw new cases each time they run.
 ROUNDS ?= 20
