@@ -1,0 +1,72 @@
+"""The pages: what they show is what commands print, what they teach works, and what they point to is there."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = re.compile(r"<!-- file: (\S+) -->\n```python\n(.*?)```", re.DOTALL)
+LINKS = re.compile(r"\]\(([^)#:]+)\)")
+
+spec = importlib.util.spec_from_file_location("outputs", ROOT / "docs" / "outputs.py")
+assert spec is not None
+assert spec.loader is not None
+outputs = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(outputs)
+
+
+@pytest.mark.parametrize("page", outputs.pages(), ids=lambda page: page.name)
+def test_outputs_are_those_of_the_commands(page: Path) -> None:
+    """A stale page is renewed by `make docs`."""
+    text = page.read_text(encoding="utf-8")
+    assert outputs.renewed(text) == text
+
+
+def test_the_readme_shows_the_demo() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    demo = re.search(r"^DEMO := (\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert demo is not None
+    assert f"<!-- output: nfsrpc analyze {demo[1]} -->\n```text\n FAULT   REG001 " in text
+
+
+@pytest.mark.parametrize("page", outputs.pages(), ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = LINKS.findall(page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_examples_of_contributing_work(tmp_path: Path) -> None:
+    """Written where the page says into a copy of the package, they are found by themselves and their tests pass."""
+    for folder in ("nfsrpc", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    files = dict(FILES.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+    assert len(files) == 4
+    for name, text in files.items():
+        assert not (tmp_path / name).exists()
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    def python(*args: str) -> str:
+        result = subprocess.run(
+            [sys.executable, *args],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    tests = [name for name in files if name.startswith("tests/")]
+    assert "4 passed" in python("-m", "pytest", "-p", "no:cacheprovider", "--no-header", "-rA", *tests)
+    assert "LCK901  info     lock-held-long" in python("-m", "nfsrpc", "explain")
+    assert "res_counter" in python("-m", "nfsrpc", "explain", "spray1")
+    assert str(tmp_path) in python("-c", "import nfsrpc; print(nfsrpc.__file__)")
