@@ -86,9 +86,9 @@ class Roles(NamedTuple):
 
 
 @fact
-def roles(exchanges: Table, nlm: Table) -> Roles:
-    prog = exchanges["prog"]
-    file_pairs = pairs_of(exchanges.where((prog == NFS) | (prog == MOUNT)))
+def roles(flows: Table, nlm: Table) -> Roles:
+    """NFS calls may be counted instead of listed, so for them the connections are asked."""
+    file_pairs = pairs_of(flows.where(np.isin(flows["prog"], (NFS, MOUNT)) & flows["rpc"]))
     lock_pairs = pairs_of(nlm.where(np.isin(nlm["proc"], REQUESTS)))
     return Roles(file_pairs | lock_pairs, lock_pairs)
 

@@ -1,16 +1,15 @@
 """From answers to one verdict: the finding that explains the others, or why there is none.
 
-Which fault explains which is data (`EXPLAINS`): a cause explains an effect on the same parties at the same time. The
-verdict is the gravest finding that nothing else explains. `healthy` needs evidence: locks were asked for and answered
-in time, and nothing speaks against it. Anything else is `cannot-tell`, with the reason.
+The verdict is the gravest finding that no other explains (explaining.py). `healthy` needs evidence: locks were asked
+for and answered in time, and nothing speaks against it. Anything else is `cannot-tell`, with the reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from nfsrpc.rules.catalogue import chosen
+from nfsrpc.rules.explaining import explained, explains
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import (
     SEVERITIES,
@@ -27,53 +26,9 @@ from nfsrpc.rules.stalls import LATE_S, late
 from nfsrpc.rules.wording import named, seconds, several
 from nfsrpc.tables import Table
 
-STALLED = ("LCK001", "LCK002", "LCK007", "RPC004")
-DENIED = (*STALLED, "LCK004")
-
-# cause -> the rules whose findings it explains, where they concern the same hosts at the same time.
-EXPLAINS: Mapping[str, tuple[str, ...]] = {
-    "REG001": (*DENIED, "LCK008", "REG006"),
-    "REG002": ("REG006",),
-    "REG003": (*STALLED, "NET002"),
-    "REG004": ("REG001", "REG002", "REG003", "REG008", *DENIED),
-    "REG005": (*DENIED, "REG003", "MON004", "RPC005", "NET001", "NET002"),
-    "REG006": DENIED,
-    "REG007": (*DENIED, "NET002", "MON003"),
-    "REG008": ("RPC005", "NET002", "MNT001"),
-    "MON001": (*DENIED,),
-    "MON002": (*DENIED,),
-    "MON003": (*DENIED, "LCK008"),
-    "MON005": ("LCK008", "LCK009", "LCK010"),
-    "MON008": ("LCK005", "LCK008", "LCK009"),
-    "LCK008": ("LCK010", "LCK011"),
-    "LCK010": ("LCK011", "CBK001", "NET001"),
-    "LCK012": ("LCK006", "LCK010", "LCK011"),
-    "LCK014": ("LCK008", "LCK009", "MON005"),
-    "CBK001": ("NET001", "NET002", "NET003", "REG003", "REG005", "LCK003", "LCK010", "LCK011", "CBK003", "RPC005"),
-    "CBK002": ("LCK003", "LCK011"),
-    "CBK003": ("LCK003", "LCK011"),
-    "NET001": (*STALLED, "RPC005", "MON004", "REG005"),
-    "NET002": (*STALLED, "RPC005", "MON004", "REG005"),
-    "NET003": (*STALLED, "RPC005"),
-    "NET004": (*STALLED, "RPC005"),
-    "NET005": (*STALLED, "RPC005", "REG005"),
-    "NET007": (*STALLED, "RPC005", "MON002"),
-    "RPC001": (*STALLED, "RPC005"),
-    "RPC002": ("LCK006", "LCK007", "NFS001"),
-    "RPC004": ("LCK001", "LCK002", "LCK007"),
-    "RPC005": ("NFS001",),
-    "LCK001": ("LCK002", "LCK007"),
-    "LCK002": ("LCK007",),
-    "LCK003": ("LCK011",),
-    "LCK004": ("LCK002",),
-    "LCK006": ("NFS001",),
-}
 # Of findings that are equally grave and sure, what lies deeper leads.
 FAMILIES = ("REG", "MON", "CBK", "NET", "RPC", "MNT", "LCK", "NFS")
 ABOUT_THE_CAPTURE = "CAP"  # findings on the capture itself are never the verdict
-# An effect may last so long after its cause was last seen: resends and polls come a minute later.
-AFTERMATH_S = 130.0
-BEFORE_S = 10.0
 # A request that waited this long when the capture ended may be in trouble; one sent just before says nothing.
 PATIENT_S = 1.0
 WORTH_TELLING_S = 1.0  # of shorter waits the verdict says nothing
@@ -100,39 +55,6 @@ def diagnose(
         broken=tuple(answer for answer in answers if isinstance(answer, Broken)),
         hypotheses=hypotheses(lead, givens) if lead else (),
     )
-
-
-def explained(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, each with the rules whose findings it explains."""
-    return [replace(cause, explains=tuple(sorted(effects_of(cause, findings)))) for cause in findings]
-
-
-def effects_of(cause: Finding, findings: Iterable[Finding]) -> set[str]:
-    return {effect.rule for effect in findings if effect is not cause and explains(cause, effect)}
-
-
-def explains(cause: Finding, effect: Finding) -> bool:
-    if effect.rule not in EXPLAINS.get(cause.rule, ()) or cause.severity == "info":
-        return False
-    return concerned_alike(cause, effect) and at_one_time(cause, effect)
-
-
-def concerned_alike(cause: Finding, effect: Finding) -> bool:
-    """The same host, or one's host is among those whom the other hurts; without a host the same clients."""
-    if cause.host is None or effect.host is None:
-        return bool(parties(cause) & parties(effect))
-    return cause.host == effect.host or cause.host in effect.clients or effect.host in cause.clients
-
-
-def parties(finding: Finding) -> set[str]:
-    return {*finding.clients, finding.host or ""} - {""}
-
-
-def at_one_time(cause: Finding, effect: Finding) -> bool:
-    if cause.first is None or cause.last is None or effect.first is None or effect.last is None:
-        return True
-    begins, ends = cause.first - BEFORE_S * SECOND, cause.last + AFTERMATH_S * SECOND
-    return effect.last >= begins and effect.first <= ends
 
 
 def leading(findings: Sequence[Finding]) -> Finding | None:
@@ -181,11 +103,13 @@ def without_fault(givens: Givens) -> Verdict:
     undecided = requests.where(requests["state"] == "undecided")
     asynchronous = async_answers(givens["locks"])
     if not len(requests) and not asynchronous:
-        return Verdict(None, "cannot-tell", unseen(givens["exchanges"]))
+        return Verdict(None, "cannot-tell", unseen(givens["flows"]))
     if not len(answered) and not asynchronous:
         return Verdict(
             None, "cannot-tell", f"It cannot be told whether locks work: {without_reply(undecided, givens)}."
         )
+    if givens["span"] is None:
+        return Verdict(None, "cannot-tell", "It cannot be told whether locks work in time: frames have no time stamps.")
     if not answered.valid("status").any() and not asynchronous:
         why = "the results of all lock requests are cut off (snap length)"
         return Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {why}.")
@@ -200,8 +124,8 @@ def async_answers(locks: Table) -> int:
     return int(((locks["procedure"] == "LOCK_MSG") & locks.valid("status")).sum())
 
 
-def unseen(exchanges: Table) -> str:
-    if not len(exchanges):
+def unseen(flows: Table) -> str:
+    if not flows["rpc"].any():
         return "It cannot be told whether locks work: the capture holds no RPC."
     return "It cannot be told whether locks work: no lock requests were captured."
 

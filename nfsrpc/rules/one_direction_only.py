@@ -1,0 +1,79 @@
+"""Of some conversations the capture holds one direction only.
+
+Sees
+    RPC of which only what one side sent was captured.
+
+Why it hurts
+    Its calls seem unanswered, its replies come from nowhere: nothing can be said of them. They are `undecided`.
+
+Not flagged when
+    The other side was silent indeed: its host answers elsewhere in the capture, and segments were sent again.
+
+How to confirm
+    tcpdump without -Q, and with a filter that names hosts and not `src` or `dst`.
+
+How to fix
+    Capture on one of the two hosts, or on a port that mirrors both directions.
+
+References
+    tcpdump(8), option -Q; pcap-filter(7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.rules.advice import wire_of
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import several
+from nfsrpc.sessions.grouping import group
+from nfsrpc.tables import Mask, Table
+
+RULE = Rule("CAP001", "one-direction-only", "warning")
+
+
+def check(flows: Table) -> Iterator[Answer]:
+    one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
+    rows = flows.where(one_way & not_silence(flows))
+    if len(rows):
+        pair, first = group(rows["vantage"], rows["client"].codes, rows["server"].codes)
+        for number in range(len(first)):
+            yield finding(rows.where(pair == number))
+    elif flows["rpc"].any():
+        yield RULE.clear("both directions of all RPC were captured")
+    else:
+        yield RULE.cannot_tell("no RPC in the capture")
+
+
+def not_silence(flows: Table) -> Mask:
+    """Where the other side must have sent something that is not here: replies to nothing, or data that goes on."""
+    tcp = flows["transport"] == "tcp"
+    replies_only = (flows["c_frames"] == 0) & (flows["s_replies"] > 0)
+    unacknowledged = tcp & (flows["c_bytes"] > 0) & (flows["c_retransmitted"] == 0)
+    mask: Mask = replies_only | unacknowledged
+    return mask
+
+
+def finding(rows: Table) -> Finding:
+    first = rows.row(int(np.argmin(rows["frame"])))
+    heard = first.client if first.c_frames else first.server
+    calls = int(rows["c_calls"].sum())
+    replies = int(rows["s_replies"].sum())
+    what = several(calls, "call") if first.c_frames else several(replies, "reply", "replies")
+    return RULE.finding(
+        host=None,
+        title=f"only what {heard} sent was captured: {what} between {first.client} and {first.server} undecided",
+        explanation=(
+            f"Of {several(len(rows), 'conversation')} between {first.client} and {first.server} the capture holds one "
+            "direction. Whether these calls were answered, and how, cannot be told from it."
+        ),
+        clients=(first.client,),
+        count=len(rows),
+        first=int(rows["first"].min()),
+        last=int(rows["last"].max()),
+        evidence=(Evidence(first.capture, first.frame, f"{heard} is heard, the other side is not"),),
+        remedy=("# Capture without -Q and without src or dst in the filter, on one of these hosts.",),
+        needs=wire_of(first.server, [first.client]),
+    )
