@@ -14,7 +14,10 @@ class Decoder:
         layouts: Sequence[tuple[Any, ...]],
         tables: Sequence[tuple[str, Sequence[tuple[str, str]]]],
         domain: int = 0,
-    ) -> None: ...
+        fold: Sequence[tuple[int, int, int]] = ...,
+        slow_ns: int = ...,
+    ) -> None:
+        """`fold`: procedures (program, version, number) of which exchanges faster than `slow_ns` are counted, not listed."""
     def feed(self, data: bytes) -> None:
         """Any chunk of the file, without the GIL. Raises NotACapture."""
     def next_capture(self) -> str:
@@ -24,5 +27,7 @@ class Decoder:
         """
     def drain(self) -> dict[str, Any]:
         """The rows that are final, each once."""
+    def snapshot(self) -> dict[str, Any]:
+        """Exchanges and flows that are not over, as they stand."""
     def close(self) -> dict[str, Any]:
         """The last rows, with the last file's "ending": nothing more is to come. Raises NotACapture."""

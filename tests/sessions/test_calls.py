@@ -1,0 +1,198 @@
+"""Calls: named, timed, and unanswered only where a reply would have been captured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nfsrpc.sessions import Sessions
+from nfsrpc.sessions.grouping import SMALL, group, number
+from nfsrpc.tables import DTYPES, TABLES, Coded, Masked
+from tests.scenario import Scenario
+from tests.sessions.conftest import Read
+
+
+class Pair:
+    def __init__(self) -> None:
+        self.s = Scenario()
+        self.server = self.s.host("10.0.0.9", name="nfssrv")
+        self.client = self.s.host("10.0.0.1", name="web-1")
+
+    def go_on(self, seconds: float) -> None:
+        """So long the capture goes on, and shows it by another call."""
+        self.s.wait(seconds)
+        self.client.getattr(self.server, "/srv")
+
+
+@pytest.fixture
+def pair() -> Pair:
+    return Pair()
+
+
+def states(read: Sessions, procedure: str) -> list[str | None]:
+    calls = read["calls"]
+    return [row.state for row in calls.where(calls["procedure"] == procedure).rows()]
+
+
+def test_a_row_of_calls(pair: Pair, tables: Read) -> None:
+    pair.client.lock(pair.server, xid=77).granted(after=1.5)
+    (row,) = tables(pair.s.capture(at=pair.server))["calls"].rows()
+    assert (row.capture, row.call_frame, row.reply_frame, row.xid) == (0, 4, 6, 77)  # the 5th acknowledges
+    assert (row.client, row.server, row.server_port, row.transport) == ("10.0.0.1", "10.0.0.9", 32803, "tcp")
+    assert (row.prog, row.vers, row.proc, row.program, row.procedure) == (100021, 4, 2, "nlm", "LOCK")
+    assert (row.rpc_status, row.status, row.retransmits, row.duplicates, row.state) == (0, 0, 0, 0, "answered")
+    assert (row.machine, row.flavor, row.loopback, row.duplicate_of, row.latency_s) == ("web-1", 1, False, None, 1.5)
+    assert row.reply_time - row.time == 1_500_000_000
+
+
+def test_copies_are_numbered_and_timed(pair: Pair, tables: Read) -> None:
+    pair.client.lock(pair.server).granted(after=61.6, resent=[10.2, 31.7], copies=3)
+    rows = list(tables(pair.s.capture())["copies"].rows())
+    assert [(row.reply, row.copy) for row in rows] == [(False, 1), (False, 2), (True, 1), (True, 2)]
+    assert [round(row.after_s, 1) for row in rows] == [10.2, 31.7, 61.6, 61.6]
+    assert [row.status for row in rows] == [None, None, 0, 0]
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(20, "unanswered"), (5, "undecided")])
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_capture_that_ends_too_soon_cannot_tell(
+    pair: Pair, tables: Read, seconds: float, state: str, transport: str
+) -> None:
+    pair.client.call(pair.server, "nlm4", "NULL", transport=transport)
+    pair.go_on(seconds)
+    assert states(tables(pair.s.capture()), "NULL") == [state]
+
+
+def test_a_direction_that_was_not_captured_cannot_tell(pair: Pair, tables: Read) -> None:
+    pair.client.getattr(pair.server, "/srv")
+    pair.go_on(20)
+    assert states(tables(pair.s.capture(sent_by=pair.client)), "GETATTR") == ["undecided", "undecided"]
+    replies = tables(pair.s.capture(sent_by=pair.server))["calls"]
+    assert [(row.state, row.call_frame, row.prog, row.procedure) for row in replies.rows()] == [
+        ("orphan", None, None, None)
+    ] * 2
+
+
+def test_the_server_is_heard_elsewhere(pair: Pair, tables: Read) -> None:
+    """A UDP port that never answers, of a host that answers on others."""
+    pair.client.getport(pair.server, "nsm1", transport="udp")
+    pair.client.call(pair.server, "mount3", "NULL", transport="udp").unanswered(resend=[3])
+    pair.go_on(20)
+    assert states(tables(pair.s.capture()), "NULL") == ["unanswered"]
+
+
+def test_calls_come_in_the_order_of_frames(pair: Pair, tables: Read) -> None:
+    slow = pair.client.lock(pair.server)
+    pair.client.getattr(pair.server, "/srv")
+    slow.granted(after=70)
+    pair.client.getattr(pair.server, "/srv")
+    calls = tables(pair.s.capture())["calls"]
+    assert calls["call_frame"].tolist() == sorted(calls["call_frame"].tolist())
+    assert [row.procedure for row in calls.rows()] == ["LOCK", "GETATTR", "GETATTR"]
+
+
+def test_programs_count_and_time(pair: Pair, tables: Read) -> None:
+    for latency in (1, 2, 3, 4):
+        pair.client.lock(pair.server, svid=latency).granted(after=latency)
+    pair.client.lock(pair.server, svid=9).denied("DENIED_NOLOCKS")
+    pair.client.lock(pair.server, svid=10).blocked()
+    pair.client.lock(pair.server, svid=11).error("SYSTEM_ERR")
+    pair.client.lock(pair.server, svid=12).unanswered(resend=[1, 2])
+    (row,) = tables(pair.s.capture())["programs"].rows()
+    assert (row.program, row.vers, row.procedure, row.calls, row.replies) == ("nlm", 4, "LOCK", 8, 7)
+    assert (row.unanswered, row.undecided, row.retransmits, row.duplicates, row.errors) == (0, 1, 2, 0, 2)
+    assert (row.p50, row.p95, row.p99, row.max) == (1.0, 4.0, 4.0, 4.0)
+
+
+def test_two_vantages_are_one_call(pair: Pair, tables: Read) -> None:
+    pair.client.lock(pair.server).granted(after=2)
+    pair.client.monitor(pair.server).reply(res_stat="STAT_SUCC", state=3)
+    pair.server.monitor(pair.client).reply(res_stat="STAT_SUCC", state=5)
+    both = {"b_server": pair.s.capture(at=pair.server, on="any"), "a_client": pair.s.capture(at=pair.client, on="any")}
+    read = tables(**both)
+    calls = read["calls"]
+    once = calls.where(~calls.valid("duplicate_of"))
+    assert [(row.capture, row.procedure, row.client) for row in once.rows()] == [
+        (0, "LOCK", "10.0.0.1"),
+        (0, "SM_MON", "10.0.0.9"),  # each host's loopback is its own
+        (1, "SM_MON", "10.0.0.1"),
+    ]
+    assert {row.procedure: row.calls for row in read["programs"].rows()} == {"LOCK": 1, "SM_MON": 2}
+    assert [row.host for row in read["monitors"].rows()] == ["10.0.0.9", "10.0.0.1"]
+
+
+def test_clocks_that_differ_by_an_hour(tables: Read) -> None:
+    captures = {}
+    for name, start in (("server", 1_700_000_000.0), ("client", 1_700_003_600.0)):
+        s = Scenario(start)
+        server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
+        for svid in range(5):
+            client.lock(server, svid=svid).granted(after=1)
+        captures[name] = s.capture(at=server)
+    read = tables(**captures)
+    assert read["calls"].valid("duplicate_of").tolist() == [False] * 5 + [True] * 5
+    assert [row.offset_s for row in read["captures"].rows()] == [0.0, 3600.0]
+    assert [row.state for row in read["locks"].rows()] == ["held"] * 5
+
+
+def test_the_sighting_that_has_the_reply_counts(pair: Pair, tables: Read) -> None:
+    pair.client.lock(pair.server).granted(after=2)
+    whole = pair.s.capture(at=pair.client)
+    half = pair.s.capture(at=pair.server, sent_by=pair.client)
+    calls = tables(server=half, client=whole)["calls"]
+    assert [(row.capture, row.state, row.duplicate_of is None) for row in calls.rows()] == [
+        (0, "undecided", False),
+        (1, "answered", True),
+    ]
+
+
+def test_an_xid_that_is_used_again_is_another_call(pair: Pair, tables: Read) -> None:
+    for _ in range(2):
+        pair.client.lock(pair.server, xid=5).granted()
+        pair.s.wait(60)
+    both = {"server": pair.s.capture(at=pair.server), "client": pair.s.capture(at=pair.client)}
+    assert tables(**both)["calls"].valid("duplicate_of").tolist() == [False, False, True, True]
+
+
+def test_every_column_is_as_declared(pair: Pair, tables: Read) -> None:
+    """All tables of a trace that has something of everything, against their declarations."""
+
+    pair.client.getport(pair.server, "nlm4")
+    waiting = pair.client.lock(pair.server).blocked()
+    waiting.granted()
+    waiting.cancel().denied()
+    pair.client.monitor(pair.server).reply(res_stat="STAT_SUCC", state=3)
+    pair.client.lock(pair.server, svid=3).granted(after=20, resent=[10], copies=2)
+    read = tables(pair.s.capture(at=pair.client, on="any"))
+    for name in read:
+        table, spec = read[name], TABLES[name]
+        assert table.columns == tuple(column.name for column in spec.columns)
+        assert len(table) or name == "oddities"
+        for column in spec.columns:
+            data = table.data(column.name)
+            assert len(table.values(column.name)) == len(table)
+            if column.kind == "text":
+                assert isinstance(data, Coded), (name, column.name)
+                continue
+            values = data.values if isinstance(data, Masked) else data
+            assert values.dtype == np.dtype(DTYPES[column.kind.rstrip("?")]), (name, column.name, values.dtype)
+        assert len(table.frame()) == len(table)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[3, 1, 3], [SMALL + 5, 1, SMALL + 5], [2**32 - 1, 2**32 - 1, 0], [-5, 7, -5], [0] * 4, []],
+)
+def test_equal_values_get_equal_numbers(values: list[int]) -> None:
+    numbers, count = number(np.array(values, dtype=np.int64))
+    assert count == len(set(values))
+    pairs = {(value, at) for value, at in zip(values, numbers.tolist(), strict=True)}
+    assert len(pairs) == len({value for value, _ in pairs}) == len({at for _, at in pairs}) == count
+    assert all(0 <= at < count for at in numbers.tolist())
+
+
+def test_groups_are_of_rows_that_agree_in_all_columns() -> None:
+    groups, first = group(np.array([1, 2, 1, 1]), np.array([5, 5, 5, 6]))
+    assert groups.tolist()[0] == groups.tolist()[2]
+    assert len(set(groups.tolist())) == 3
+    assert sorted(first.tolist()) == [0, 1, 3]

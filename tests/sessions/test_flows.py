@@ -1,0 +1,100 @@
+"""Flows, what they carry, and what captures lack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.scenario import Host, Scenario
+from tests.sessions.conftest import Read
+
+
+@pytest.fixture
+def pair() -> tuple[Scenario, Host, Host]:
+    s = Scenario()
+    return s, s.host("10.0.0.9", name="nfssrv"), s.host("10.0.0.1", name="web-1")
+
+
+def flow(rows: Any, port: int) -> Any:
+    (found,) = [row for row in rows if row.server_port == port]
+    return found
+
+
+def test_a_port_that_never_answers_is_known_by_its_registration(
+    pair: tuple[Scenario, Host, Host], tables: Read
+) -> None:
+    s, server, client = pair
+    client.getport(server, "nlm4")
+    client.syn(server, 32803, resend=[1, 3, 7])
+    row = flow(tables(s.capture())["flows"].rows(), 32803)
+    assert (row.program, row.registered, row.rpc) == ("nlm", True, False)
+    assert (row.syn, row.synack, row.synack_frame, row.rst_frame) == (4, 0, None, None)
+    assert row.syn_last - row.syn_time == 7_000_000_000
+    assert (row.c_frames, row.s_frames, row.s_last) == (4, 0, None)
+
+
+def test_a_port_that_refuses(pair: tuple[Scenario, Host, Host], tables: Read) -> None:
+    s, server, _ = pair
+    server.getport(server, "nsm1", port=662)
+    server.syn(server, 662, refused=True)
+    row = flow(tables(s.capture(at=server, on="any"))["flows"].rows(), 662)
+    assert (row.program, row.registered, row.loopback, row.s_rst) == ("nsm", True, True, 1)
+    assert (row.rst_capture, row.syn_frame < row.rst_frame) == (0, True)
+
+
+def test_a_port_that_nobody_named(pair: tuple[Scenario, Host, Host], tables: Read) -> None:
+    s, server, client = pair
+    client.getport(server, "nlm4", port=0)
+    client.syn(server, 4711, refused=True)
+    client.syn(server, 111, refused=True)
+    rows = [row for row in tables(s.capture())["flows"].rows() if not row.rpc]
+    assert [(row.server_port, row.program, row.registered) for row in rows] == [
+        (4711, None, False),
+        (111, "portmap", True),
+    ]
+
+
+def test_another_host_or_transport_is_another_port(pair: tuple[Scenario, Host, Host], tables: Read) -> None:
+    s, server, client = pair
+    client.getport(server, "nlm4", netid="udp")
+    other = s.host("10.0.0.8")
+    client.syn(server, 32803, refused=True)
+    client.syn(other, 32803, refused=True)
+    rows = [row for row in tables(s.capture())["flows"].rows() if row.server_port == 32803]
+    assert [row.registered for row in rows] == [False, False]
+
+
+def test_calls_tell_the_program_of_a_flow(pair: tuple[Scenario, Host, Host], tables: Read) -> None:
+    s, server, client = pair
+    client.lock(server, port=4045, transport="udp").granted()
+    client.call(server, "nlm4", "NULL", port=4046).unreachable()
+    rows = list(tables(s.capture())["flows"].rows())
+    assert [(row.program, row.registered, row.c_calls, row.s_replies, row.icmp) for row in rows] == [
+        ("nlm", False, 1, 1, 0),
+        ("nlm", False, 1, 0, 1),
+    ]
+
+
+def test_a_flow_of_two_vantages_counts_once(pair: tuple[Scenario, Host, Host], tables: Read) -> None:
+    s, server, client = pair
+    client.syn(server, 32803, resend=[1])
+    flows = tables(server=s.capture(at=server), client=s.capture(at=client))["flows"]
+    assert [row.duplicate_of for row in flows.rows()] == [None, 0]
+
+
+def test_quality_of_a_capture_that_lacks_much(pair: tuple[Scenario, Host, Host], tables: Read) -> None:
+    s, server, client = pair
+    for svid in range(3):
+        client.lock(server, svid=svid).granted()
+        s.wait(15)
+    whole = next(tables(s.capture())["quality"].rows())
+    assert (whole.calls, whole.undecided, whole.orphans, whole.one_way_flows, whole.truncated) == (3, 0, 0, 0, False)
+    half = next(tables(s.capture(sent_by=client))["quality"].rows())
+    assert (half.calls, half.undecided, half.one_way_flows) == (3, 3, 1)
+    cut = next(tables(s.capture(snaplen=96))["quality"].rows())
+    assert cut.cut_frames >= 3
+    short = next(tables(s.capture()[:-7])["quality"].rows())
+    assert short.truncated
+    lost = next(tables(s.capture(lost=[4]))["quality"].rows())
+    assert lost.lost_bytes > 0

@@ -1,0 +1,200 @@
+"""Several files: which go on with each other, which stand side by side, and how their numbers become one set."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nfsrpc.decode import Decoded, decode, ring_name, text_of
+from nfsrpc.sessions import WANTED
+from nfsrpc.sources import SourceError
+from tests.scenario import Host, Scenario
+
+Files = Callable[..., list[Path]]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    def write(**captures: bytes) -> list[Path]:
+        paths = [tmp_path / f"{name}.pcap" for name in captures]
+        for path, data in zip(paths, captures.values(), strict=True):
+            path.write_bytes(data)
+        return paths
+
+    return write
+
+
+def scenario() -> tuple[Scenario, Host, Host]:
+    s = Scenario()
+    return s, s.host("10.0.0.9", name="nfssrv"), s.host("10.0.0.1", name="web-1")
+
+
+def minutes(count: int = 4) -> tuple[Scenario, Host, Host]:
+    """A GETATTR and a lock each half minute."""
+    s, server, client = scenario()
+    for svid in range(2 * count):
+        client.getattr(server, f"/srv/{svid}")
+        client.lock(server, f"/srv/{svid}", svid=svid).granted(after=20)
+        s.wait(10)
+    return s, server, client
+
+
+def found(decoded: Decoded) -> list[tuple[int, int, int, int, int]]:
+    names = ("capture", "call_frame", "reply_capture", "reply_frame", "xid")
+    return sorted(zip(*(decoded.exchanges[name].tolist() for name in names), strict=True))
+
+
+def ring(s: Scenario, seconds: float, count: int) -> dict[str, bytes]:
+    return {
+        f"ring{number}": s.capture(since=number * seconds + 1e-9, until=(number + 1) * seconds)
+        for number in range(count)
+    }
+
+
+def test_a_ring_goes_on_from_file_to_file(files: Files) -> None:
+    s, _, _ = minutes()
+    pieces = ring(s, 50, 5)
+    decoded = decode(files(**pieces), WANTED)
+    whole = decode(files(whole=s.capture()), WANTED)
+    assert decoded.vantages == [[0, 1, 2, 3, 4]]
+    assert [row[4] for row in found(decoded)] == [row[4] for row in found(whole)]
+    assert all(row[3] for row in found(decoded)), "every call finds its reply, also in another file"
+    assert any(row[0] != row[2] for row in found(decoded))
+
+
+def test_the_order_given_does_not_matter(files: Files) -> None:
+    s, _, _ = minutes()
+    paths = files(**ring(s, 50, 5))
+    forth, back = decode(paths, WANTED), decode(paths[::-1], WANTED)
+    assert back.vantages == [[4, 3, 2, 1, 0]]
+    turned = [(4 - row[0], row[1], 4 - row[2], *row[3:]) for row in found(back)]
+    assert sorted(turned) == found(forth)
+
+
+def test_captures_of_the_same_minutes_are_vantages(files: Files) -> None:
+    s, server, client = minutes()
+    decoded = decode(files(trace1=s.capture(at=server), trace2=s.capture(at=client)), WANTED)
+    assert decoded.vantages == [[0], [1]]
+    assert len(found(decoded)) == 2 * 16
+
+
+@pytest.mark.parametrize(
+    ("gap", "names", "vantages"),
+    [
+        (60, ("trace1", "trace2"), [[0, 1]]),
+        (60, ("server", "client"), [[0], [1]]),
+        (600, ("trace1", "trace2"), [[0], [1]]),
+    ],
+)
+def test_what_goes_on_is_told_by_name_and_time(
+    files: Files, gap: float, names: tuple[str, str], vantages: list[list[int]]
+) -> None:
+    s, server, client = scenario()
+    client.getattr(server, "/srv")
+    s.wait(gap)
+    client.getattr(server, "/srv")
+    captures = s.capture(until=gap / 2), s.capture(since=gap / 2)
+    assert decode(files(**dict(zip(names, captures, strict=True)))).vantages == vantages
+
+
+def test_numbers_of_several_vantages_are_made_unique(files: Files) -> None:
+    s, server, _ = minutes(1)
+    other, guest = s.host("10.0.1.9", name="other"), s.host("10.0.1.1", name="guest")
+    guest.lock(other, "/srv/0", svid=70).granted()
+    both = decode(files(a=s.capture(at=server), b=s.capture(at=other)), WANTED)
+    assert len(set(both.exchanges["exchange"].tolist())) == len(both.exchanges["exchange"]) == 5
+    assert len(set(both.flows["flow"].tolist())) == len(both.flows["flow"])
+    assert [text for text, _ in both.addresses] == ["10.0.0.1", "10.0.0.9", "10.0.1.1", "10.0.1.9"]
+    assert len(both.strings) == len(set(both.strings)), "a string has one number"
+    names = both.column("nlm4.args", "caller_name", both.exchanges["exchange"])
+    machines = both.exchanges["machine"]
+    told = [both.strings[number] for number in names.values[names.valid]]
+    assert sorted(told) == [b"guest", b"web-1", b"web-1"]
+    assert (machines[names.valid] == names.values[names.valid]).all(), "the same text is the same number"
+    clients = [both.addresses[number][0] for number in both.exchanges["client"][names.valid]]
+    assert sorted(clients) == ["10.0.0.1", "10.0.0.1", "10.0.1.1"]
+    flows = dict(zip(both.flows["flow"].tolist(), both.flows["server_port"].tolist(), strict=True))
+    ports = both.exchanges["server_port"].tolist()
+    assert [flows[number] for number in both.exchanges["flow"].tolist()] == ports
+
+
+def test_fields_are_found_by_exchange(files: Files) -> None:
+    s, _, _ = minutes(1)
+    decoded = decode(files(a=s.capture()), WANTED)
+    raw = decoded.exchanges
+    svids = decoded.column("nlm4.args", "svid", raw["exchange"])
+    assert svids.valid.tolist() == (raw["prog"] == 100021).tolist()
+    assert sorted(svids.values[svids.valid].tolist()) == [0, 1]
+    assert not decoded.column("nlm4.args", "no such field", raw["exchange"]).valid.any()
+    assert not decoded.column("nsm1.args", "mon_name", raw["exchange"]).valid.any()
+    assert decoded.text(np.array([0xFFFFFFFF])).tolist() == [None]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "is empty"),
+        (b"no capture at all, this", "not a capture"),
+        (b"\xd4\xc3\xb2\xa1\2\0", "is cut within its header"),
+    ],
+)
+def test_what_is_no_capture_is_named(files: Files, data: bytes, reason: str) -> None:
+    s, _, _ = minutes(1)
+    (bad,) = files(bad=data)
+    for paths in ([bad], [*files(good=s.capture()), bad]):
+        with pytest.raises(SourceError, match=f"bad.pcap.*{reason}"):
+            decode(paths)
+
+
+def test_a_file_without_frames_is_no_error(files: Files) -> None:
+    s, _, _ = minutes(1)
+    decoded = decode(files(empty=s.capture(since=9999), full=s.capture()), WANTED)
+    assert decoded.captures["frames"].tolist()[0] == 0
+    assert len(found(decoded)) == 4
+
+
+def test_a_broken_compressed_stream_is_read_as_far_as_it_goes(files: Files) -> None:
+    s, _, _ = minutes()
+    packed = gzip.compress(s.capture())
+    decoded = decode(files(cut=packed[: len(packed) * 2 // 3]), WANTED)
+    assert 0 < len(found(decoded)) < 16
+    assert list(decoded.damages) == [0]
+
+
+def test_progress_reaches_the_total(files: Files) -> None:
+    s, _, _ = minutes()
+    paths = files(a=s.capture(), b=gzip.compress(s.capture()))
+    told: list[tuple[int, int | None]] = []
+    decode(paths, WANTED, progress=lambda done, total: told.append((done, total)))
+    size = sum(path.stat().st_size for path in paths)
+    assert told[-1] == (size, size)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_a_directory_is_its_captures(files: Files, tmp_path: Path) -> None:
+    s, _, _ = minutes()
+    files(**ring(s, 50, 5))
+    (tmp_path / "notes.txt").write_text("not a capture")
+    assert decode([tmp_path], WANTED).vantages == [[0, 1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("names", "same"),
+    [
+        (("trace.pcap1", "trace.pcap12"), True),
+        (("t-2026-01-01_00:00:00.pcap", "t-2026-01-01_00:10:00.pcap"), True),
+        (("nfssrv-any.pcap", "cl1-any.pcap"), False),
+    ],
+)
+def test_names_of_rings(names: tuple[str, str], same: bool) -> None:
+    assert (ring_name(names[0]) == ring_name(names[1])) == same
+
+
+def test_names_that_are_not_printable_are_escaped() -> None:
+    assert text_of(b"web-1") == "web-1"
+    assert text_of("grün".encode()) == "grün"
+    assert text_of(b"a\nb\xff") == "a\\nb\\\\xff"

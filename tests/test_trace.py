@@ -1,0 +1,132 @@
+"""The facade: what a notebook sees."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import nfsrpc
+from nfsrpc.tables import TABLES
+from tests.scenario import Scenario, handle
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    s = Scenario()
+    server, client = s.host("10.0.0.9", name="nfssrv"), s.host("10.0.0.1", name="web-1")
+    client.lookup(server, "/srv", "a")
+    waiting = client.lock(server, "/srv/a").blocked()
+    s.wait(3)
+    waiting.granted()
+    path = tmp_path / "trace.pcap"
+    path.write_bytes(s.capture())
+    return path
+
+
+@pytest.fixture
+def trace(capture: Path) -> nfsrpc.Trace:
+    return nfsrpc.read(capture)
+
+
+def test_tables_are_data_frames(trace: nfsrpc.Trace) -> None:
+    assert trace.calls.columns.tolist()[:4] == ["capture", "call_frame", "reply_frame", "time"]
+    assert trace.calls["procedure"].tolist() == ["LOOKUP", "LOCK", "GETPORT", "GRANTED_MSG", "GRANTED_RES"]
+    assert trace.locks[["owner", "state", "granted_by"]].values.tolist() == [["1@web-1", "held", "callback"]]
+    assert trace.locks is trace.locks
+    for name in TABLES.keys() - {"findings", "captures"}:
+        assert isinstance(getattr(trace, name), pd.DataFrame), name
+
+
+def test_columns_of_calls_begin_as_the_design_says(trace: nfsrpc.Trace) -> None:
+    begins = (
+        "capture call_frame reply_frame time reply_time latency_s client client_port server server_port transport xid "
+        "prog vers proc program procedure rpc_status status retransmits duplicates state"
+    )
+    assert trace.calls.columns.tolist()[:22] == begins.split()
+
+
+def test_decoded_messages_have_every_field(trace: nfsrpc.Trace) -> None:
+    nlm = trace.decoded("nlm4")
+    assert nlm["procedure"].tolist() == ["LOCK", "GRANTED_MSG", "GRANTED_RES"]
+    lock = nlm.iloc[0]
+    assert (lock["caller_name"], lock["fh"], lock["svid"]) == ("web-1", handle("/srv/a").hex(), 1)
+    assert (lock["exclusive"], lock["res_stat"], lock["res_cookie"]) == (True, 3, lock["cookie"])
+    assert pd.isna(lock["stat"])
+    assert nlm["stat"].tolist()[2] == 0
+    lookup = trace.decoded("nfs3").iloc[0]
+    assert (lookup["name"], lookup["res_object"]) == ("a", handle("/srv/a").hex())
+
+
+def test_lists_are_tables_of_their_own(tmp_path: Path) -> None:
+    s = Scenario()
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
+    mappings = [{"prog": prog, "vers": 1, "prot": "TCP", "port": 7} for prog in (100024, 100021)]
+    client.call(server, "portmap2", "DUMP").reply(mappings=mappings)
+    path = tmp_path / "dump.pcap"
+    path.write_bytes(s.capture())
+    items = nfsrpc.read(path).decoded("portmap2.mappings")
+    assert items["prog"].tolist() == [100024, 100021]
+    assert items["call_frame"].nunique() == 1
+
+
+@pytest.mark.parametrize("name", ["nlm9", "nlm4.nothing"])
+def test_messages_that_are_not_declared(trace: nfsrpc.Trace, name: str) -> None:
+    with pytest.raises(KeyError, match=name):
+        trace.decoded(name)
+
+
+def test_messages_that_do_not_occur_are_an_empty_table(trace: nfsrpc.Trace) -> None:
+    assert len(trace.decoded("nsm1")) == 0
+
+
+def test_facts_of_captures(trace: nfsrpc.Trace, capture: Path) -> None:
+    (facts,) = trace.captures
+    assert facts["file"] == str(capture)
+    assert (facts["linktypes"], facts["vantage"]) == (("ETHERNET",), "wire")
+    assert facts["last"] - facts["first"] > 3_000_000_000
+    assert facts["quality"]["undecided"] == 0
+
+
+def test_the_diagnosis_and_its_findings(trace: nfsrpc.Trace) -> None:
+    assert trace.verdict is trace.diagnosis.verdict
+    assert trace.findings.columns.tolist() == [column.name for column in TABLES["findings"].columns]
+    assert len(trace.findings) == len(trace.diagnosis.findings)
+
+
+def test_standard_input_is_read_once(capture: Path) -> None:
+    program = (
+        "import nfsrpc\n"
+        "trace = nfsrpc.read('-')\n"
+        "print(len(trace.calls))\n"
+        "try:\n    trace.decoded('nlm4')\nexcept ValueError as error:\n    print(error)"
+    )
+    with capture.open("rb") as file:
+        run = subprocess.run([sys.executable, "-c", program], stdin=file, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == ["5", "standard input cannot be read again: save the capture to a file first"]
+
+
+def test_pandas_waits_until_it_is_asked_for(capture: Path) -> None:
+    """Importing it takes longer than decoding a million packets."""
+    program = (
+        "import sys, nfsrpc\n"
+        "assert 'numpy' not in sys.modules\n"
+        f"trace = nfsrpc.read({str(capture)!r})\n"
+        "for name in trace.tables: list(trace.tables[name].rows())\n"
+        "trace.captures\n"
+        "assert 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_file_that_is_not_there() -> None:
+    with pytest.raises(nfsrpc.SourceError, match=r"nowhere\.pcap: no such file"):
+        nfsrpc.read("nowhere.pcap")
+
+
+def test_the_package_has_no_other_names() -> None:
+    with pytest.raises(AttributeError, match="nothing"):
+        nfsrpc.nothing  # noqa: B018
