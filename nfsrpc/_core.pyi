@@ -17,7 +17,7 @@ class Decoder:
         fold: Sequence[tuple[int, int, int]] = ...,
         slow_ns: int = ...,
     ) -> None:
-        """`fold`: procedures (program, version, number) of which exchanges faster than `slow_ns` are counted, not listed."""
+        """`fold`: procedures (program, version, number) whose exchanges, if faster than `slow_ns`, are only counted."""
     def feed(self, data: bytes) -> None:
         """Any chunk of the file, without the GIL. Raises NotACapture."""
     def next_capture(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions.exchanges import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
 from nfsrpc.sessions.hosts import NLM, NLM_PROTOCOLS
-from nfsrpc.tables import NAT, Array, Mask, Table
+from nfsrpc.tables import NAT, NULLS, Array, Mask, Table
 
 REQUEST, CANCEL, UNLOCK, GRANT = range(4)
 STEPS = {
@@ -81,6 +81,8 @@ def steps(decoded: Decoded, calls: Table) -> Steps:
     asks, results = paired(decoded, table, *fields["cookie"])
     asynchronous = table["procedure"].isin(RESULTS.values())
     state[asynchronous] = without_result(decoded, table.where(asynchronous))
+    void = asynchronous & (state != ANSWERED)
+    answer_time[void], answer_capture[void], answer_frame[void] = NAT, NULLS["u16?"], NULLS["u32?"]
     state[asks], status[asks] = ANSWERED, fields["stat"][0][results].astype(np.int32)
     answer_time[asks], answer_capture[asks] = table["time"][results], table["capture"][results]
     answer_frame[asks] = table["call_frame"][results]
