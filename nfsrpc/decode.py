@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from os import PathLike, fspath
 from pathlib import PurePath
 from typing import Any, TypeAlias
 
@@ -20,11 +19,9 @@ import numpy as np
 
 from nfsrpc._core import Decoder, NotACapture
 from nfsrpc.protocols import PROTOCOLS, Program, compile  # noqa: A004
-from nfsrpc.sources import SourceError, find_captures, open_source
-from nfsrpc.sources.source import STANDARD_INPUT
+from nfsrpc.sources import Capture, SourceError, captures, is_read_once, open_capture
 from nfsrpc.tables import NAT, Array, Coded, Mask, Masked
 
-Path: TypeAlias = str | PathLike[str]
 Columns: TypeAlias = dict[str, Array]
 Wanted: TypeAlias = Mapping[str, Collection[str]]
 Progress: TypeAlias = Callable[[int, int | None], None]  # bytes done, bytes in all (None when a pipe has no size)
@@ -49,7 +46,7 @@ NUMBERS = {"exchange": "exchange", "flow": "flow", "client": "address", "server"
 class Decoded:
     """Columns as the core makes them, over all files."""
 
-    files: list[str]
+    sources: list[Capture]
     damages: dict[int, str]  # of files whose compressed stream is broken: what is wrong
     exchanges: Columns
     copies: Columns
@@ -68,9 +65,14 @@ class Decoded:
     _rows: Array | None = field(default=None, repr=False)
 
     @property
+    def files(self) -> list[str]:
+        """The names of the files."""
+        return list(map(str, self.sources))
+
+    @property
     def vantage(self) -> Array:
         """The vantage of each file."""
-        numbers = np.zeros(len(self.files), dtype=np.uint16)
+        numbers = np.zeros(len(self.sources), dtype=np.uint16)
         for vantage, files in enumerate(self.vantages):
             numbers[files] = vantage
         return numbers
@@ -143,13 +145,18 @@ def text_of(text: bytes) -> str:
 
 
 def decode(
-    paths: Iterable[Path],
+    sources: Iterable[Any],
     wanted: Wanted | None = None,
     programs: Sequence[Program] = PROTOCOLS,
     progress: Progress | None = None,
 ) -> Decoded:
-    """The columns of some captures, with the `wanted` fields of messages (None: all). Raises SourceError."""
-    files = find_captures(fspath(path) for path in paths)
+    """The columns of some captures (paths, open files, bytes), with the `wanted` fields of messages (None: all).
+
+    Raises SourceError.
+    """
+    files = captures(sources)
+    if not files:
+        raise ValueError("no capture is given")
     layouts, specs = compile(programs, wanted)
     reader = Reader(files, progress)
     vantages: list[Vantage] = []
@@ -164,18 +171,21 @@ def decode(
     return merge(files, vantages, reader.damages, kinds)
 
 
-def in_time_order(files: Sequence[str]) -> list[tuple[int, int]]:
+def in_time_order(files: Sequence[Capture]) -> list[tuple[int, int]]:
     """The numbers of the files with the time of their first frames, sorted by it; of a single file it is not asked."""
     if len(files) == 1:
         return [(0, NAT)]
-    firsts = [(NAT if file == STANDARD_INPUT else first_time(file), number) for number, file in enumerate(files)]
+    firsts = [(NAT if is_read_once(file) else first_time(file), number) for number, file in enumerate(files)]
     return [(number, first) for first, number in sorted(firsts)]
 
 
-def first_time(file: str) -> int:
+def first_time(file: Capture) -> int:
     probe = Decoder([], [])
-    with open_source(file, PEEK_BYTES) as source, refusing(file):
-        probe.feed(next(iter(source), b""))
+    with open_capture(file, chunk_size=PEEK_BYTES) as source, refusing(str(file)):
+        for chunk in source:
+            probe.feed(chunk)
+            if source.position >= PEEK_BYTES:
+                break
         return int(probe.close()["captures"]["first"][0])
 
 
@@ -191,7 +201,7 @@ def refusing(name: str) -> Iterator[None]:
 class Reader:
     """The chunks of files, with the progress made over all of them."""
 
-    def __init__(self, files: Sequence[str], progress: Progress | None) -> None:
+    def __init__(self, files: Sequence[Capture], progress: Progress | None) -> None:
         self.files = files
         self.progress = progress
         self.damages: dict[int, str] = {}
@@ -199,7 +209,7 @@ class Reader:
         self.total = total_size(files) if progress else None
 
     def chunks(self, number: int) -> Iterator[bytes]:
-        with open_source(self.files[number]) as source:
+        with open_capture(self.files[number]) as source:
             before = self.done
             for chunk in source:
                 yield chunk
@@ -210,12 +220,12 @@ class Reader:
                 self.damages[number] = source.damage
 
 
-def total_size(files: Sequence[str]) -> int | None:
+def total_size(files: Sequence[Capture]) -> int | None:
     sizes = []
     for file in files:
-        if file == STANDARD_INPUT:
+        if is_read_once(file):
             return None
-        with open_source(file) as source:
+        with open_capture(file) as source:
             sizes.append(source.size)
     return sum(size for size in sizes if size is not None) if None not in sizes else None
 
@@ -229,17 +239,19 @@ class Vantage:
     batches: list[dict[str, Any]] = field(default_factory=list)
     last: int = NAT
 
-    def continues(self, files: Sequence[str], number: int, first: int) -> bool:
+    def continues(self, files: Sequence[Capture], number: int, first: int) -> bool:
         """Whether a file that begins at `first` is the next one of this ring."""
         if NAT in (first, self.last):
             return False
         gap = first - self.last
-        return -RING_OVERLAP <= gap <= RING_GAP and ring_name(files[number]) == ring_name(files[self.files[-1]])
+        return -RING_OVERLAP <= gap <= RING_GAP and ring_name(str(files[number])) == ring_name(
+            str(files[self.files[-1]])
+        )
 
     def read(self, number: int, reader: Reader) -> None:
         """One more file, to its end."""
         self.files.append(number)
-        fed, name = 0, reader.files[number]
+        fed, name = 0, str(reader.files[number])
         for chunk in reader.chunks(number):
             with refusing(name):
                 self.decoder.feed(chunk)
@@ -269,7 +281,7 @@ def ring_name(file: str) -> str:
 
 
 def merge(
-    files: list[str], vantages: list[Vantage], damages: Mapping[int, str], kinds: Mapping[str, Mapping[str, str]]
+    sources: list[Capture], vantages: list[Vantage], damages: Mapping[int, str], kinds: Mapping[str, Mapping[str, str]]
 ) -> Decoded:
     """What the decoders of all vantages gave, as one."""
     parts = Parts()
@@ -279,13 +291,13 @@ def merge(
     captures = parts.columns("captures")
     order = np.argsort(captures["capture"])
     return Decoded(
-        files=files,
+        sources=sources,
         damages=dict(damages),
         exchanges=parts.columns("exchanges"),
         copies=parts.columns("copies"),
         flows=parts.columns("flows"),
         captures={name: values[order] for name, values in captures.items()},
-        formats=[parts.formats.get(number, "") for number in range(len(files))],
+        formats=[parts.formats.get(number, "") for number in range(len(sources))],
         interfaces=parts.interfaces,
         oddities=parts.oddities,
         addresses=list(parts.addresses),

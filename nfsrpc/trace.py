@@ -10,11 +10,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nfsrpc.decode import Decoded, Path, Progress, decode
+from nfsrpc.decode import Decoded, Progress, decode
 from nfsrpc.protocols import program
 from nfsrpc.sessions import WANTED, Sessions
 from nfsrpc.sessions.messages import messages
-from nfsrpc.sources.source import STANDARD_INPUT
+from nfsrpc.sources import read_again
 from nfsrpc.tables import FINDINGS, Table
 
 if TYPE_CHECKING:
@@ -92,12 +92,11 @@ class Trace:
     def messages(self, name: str) -> Table:
         protocol = name.partition(".")[0]
         if protocol not in self._decoded:
-            if STANDARD_INPUT in self.files:
-                raise ValueError("standard input cannot be read again: save the capture to a file first")
-            self._decoded[protocol] = decode(self.files, programs=[program(protocol)])
+            sources = map(read_again, self.tables.decoded.sources)
+            self._decoded[protocol] = decode(sources, programs=[program(protocol)])
         return messages(self._decoded[protocol], name, self.tables["calls"])
 
 
-def read(*paths: Path, progress: Progress | None = None) -> Trace:
+def read(*captures: Any, progress: Progress | None = None) -> Trace:
     """The trace in some captures: files, directories, wildcards, or "-" for standard input. Raises SourceError."""
-    return Trace(decode(paths, WANTED, progress=progress))
+    return Trace(decode(captures, WANTED, progress=progress))

@@ -1,11 +1,23 @@
 """Paths to bytes: the only code that does input.
 
-`find_captures` makes a list of files of paths, directories and wildcards; `open_source` gives the bytes of one of them,
-or of standard input, in chunks of any size, decompressed as they come. What the bytes mean is not known here.
+`captures` makes a list of files of paths, directories and wildcards, of open files and of bytes; `open_capture` gives
+the bytes of one of them, in chunks of any size, decompressed as they come. What the bytes mean is not known here.
 """
 
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.find import find_captures
+from nfsrpc.sources.given import Capture, Path, captures, is_read_once, open_capture, read_again
 from nfsrpc.sources.source import Source, open_source
 
-__all__ = ["Source", "SourceError", "find_captures", "open_source"]
+__all__ = [
+    "Capture",
+    "Path",
+    "Source",
+    "SourceError",
+    "captures",
+    "find_captures",
+    "is_read_once",
+    "open_capture",
+    "open_source",
+    "read_again",
+]

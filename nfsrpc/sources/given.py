@@ -1,0 +1,142 @@
+"""Captures in the caller's hands instead of in a file by name: bytes, chunks of bytes, an open file.
+
+What can be begun anew (bytes, a list of chunks, a file that seeks) may be read several times, a pipe or a generator
+once. None is closed here: it was opened elsewhere.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, TypeAlias
+
+from nfsrpc.sources.find import find_captures
+from nfsrpc.sources.source import STANDARD_INPUT, Readable, Source, open_source
+
+Path: TypeAlias = str | os.PathLike[str]
+BYTES = (bytes, bytearray, memoryview)
+
+
+class Given:
+    """A capture that is no file by name. `begin` gives its bytes from the start; `once`: it does so a single time."""
+
+    def __init__(self, name: str, begin: Callable[[], Readable], once: bool) -> None:
+        self.name = name
+        self.begin = begin
+        self.once = once
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Capture: TypeAlias = str | Given
+
+
+def captures(things: Iterable[Any]) -> list[Capture]:
+    """What is meant by paths, open files, bytes, and iterables of these. Raises SourceError, TypeError.
+
+    >>> import io
+    >>> [str(capture) for capture in captures(["a.pcap", io.BytesIO(b"..."), ["b.pcap", "c.pcap"], [b"..", b"."]])]
+    ['a.pcap', 'BytesIO', 'b.pcap', 'c.pcap', 'bytes']
+    """
+    return [capture for thing in things for capture in _captures(thing)]
+
+
+def _captures(thing: Any) -> Iterator[Capture]:
+    if isinstance(thing, (str, os.PathLike)):
+        yield from find_captures([thing])
+    elif isinstance(thing, Given):
+        yield thing
+    elif isinstance(thing, BYTES):
+        yield _of_chunks([bytes(thing)])
+    elif hasattr(thing, "read"):
+        yield _of_file(thing)
+    elif isinstance(thing, Iterable):
+        yield from _of_iterable(thing)
+    else:
+        raise TypeError(f"not a capture: {thing!r}; a path, an open file, bytes, or several of them")
+
+
+def _of_file(file: Any) -> Given:
+    if isinstance(file, io.TextIOBase):
+        raise TypeError(f"{_name(file)} is open as text: open it with mode 'rb'")
+    seeks = getattr(file, "seekable", lambda: False)()
+    start = file.tell() if seeks else 0
+
+    def begin() -> Readable:
+        if seeks:
+            file.seek(start)
+        return _File(file)
+
+    return Given(_name(file), begin, not seeks)
+
+
+def _name(file: Any) -> str:
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else type(file).__name__
+
+
+def _of_iterable(things: Iterable[Any]) -> Iterator[Capture]:
+    """Chunks of one capture, if the first is bytes; else several captures."""
+    iterator = iter(things)
+    first = list(islice(iterator, 1))
+    whole: Iterable[Any] = chain(first, iterator)
+    if not (first and isinstance(first[0], BYTES)):
+        yield from captures(whole)
+    elif iterator is things:
+        yield Given(type(things).__name__, lambda: _Chunks(whole), True)
+    else:
+        yield _of_chunks(things)
+
+
+def _of_chunks(chunks: Iterable[bytes]) -> Given:
+    return Given("bytes", lambda: _Chunks(chunks), False)
+
+
+class _File:
+    """A file that is its caller's to close."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def read(self, size: int, /) -> bytes:
+        chunk: bytes = self._file.read(size) or b""  # None: an unbuffered file that has nothing now
+        return chunk
+
+    def close(self) -> None:
+        pass
+
+
+class _Chunks:
+    """Chunks of any size, read as they come."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = filter(None, chunks)
+
+    def read(self, _size: int, /) -> bytes:
+        return bytes(next(self._chunks, b""))
+
+    def close(self) -> None:
+        pass
+
+
+def open_capture(capture: Capture, **chunk_size: int) -> Source:
+    """Its bytes from the start. Raises SourceError."""
+    if isinstance(capture, str):
+        return open_source(capture, **chunk_size)
+    return Source(capture.name, capture.begin(), None, **chunk_size)
+
+
+def is_read_once(capture: Capture) -> bool:
+    """Whether it cannot be read a second time."""
+    return capture == STANDARD_INPUT if isinstance(capture, str) else capture.once
+
+
+def read_again(capture: Capture) -> Capture:
+    """The same capture, for a further reading. Raises ValueError where there can be none."""
+    if is_read_once(capture):
+        name = "standard input" if capture == STANDARD_INPUT else str(capture)
+        raise ValueError(f"{name} cannot be read again: save the capture to a file first")
+    return capture
