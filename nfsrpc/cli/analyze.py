@@ -37,8 +37,8 @@ def analyze(
 ) -> None:
     """Say why locks hang: which host to fix, how, and with what proof.
 
-    Exits 0 when no fault was found (healthy, or it cannot be told), 1 when there is an error or a warning, 2 when the
-    input or the usage is bad.
+    Exits 0 when no fault was found (healthy, or it cannot be told), 1 when one was, 2 when the input or the usage is
+    bad.
     """
     from nfsrpc.sources import SourceError
     from nfsrpc.trace import read
@@ -56,7 +56,7 @@ def analyze(
 
     report = report_of(trace, diagnose(trace.tables, beginnings("--select", select), beginnings("--ignore", ignore)))
     write([RENDERERS[format](report, output)], output)
-    if any(finding.severity != "info" for finding in report.diagnosis.findings):
+    if report.diagnosis.verdict.state == "fault":
         raise typer.Exit(FAULT)
 
 

@@ -7,6 +7,7 @@ Times are ns since the epoch, latencies seconds, None is null.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nfsrpc.rules.finding import CannotTell, Diagnosis, Finding, Need
@@ -28,6 +29,11 @@ class Capture(NamedTuple):
     vantage: str | None
     host: str | None
     quality: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The file as people call it."""
+        return "standard input" if self.file == "-" else self.file
 
 
 class Procedure(NamedTuple):
@@ -65,8 +71,9 @@ class Report(NamedTuple):
         return tuple(finding for finding in self.diagnosis.findings if finding is not leading)
 
     def file(self, capture: int) -> str:
-        """The name of a file by its number."""
-        return self.captures[capture].file if capture < len(self.captures) else f"capture {capture}"
+        """What to call a file by its number: its name without folders, where that tells it from the others."""
+        names = [PurePath(capture.name).name for capture in self.captures]
+        return names[capture] if names.count(names[capture]) == 1 else self.captures[capture].name
 
 
 def report_of(trace: Trace, diagnosis: Diagnosis) -> Report:

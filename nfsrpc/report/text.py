@@ -11,6 +11,7 @@ One fault fits one screen. Commands are never wrapped, so that they can be copie
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
@@ -23,7 +24,9 @@ MARGIN = 10  # labels stand in it
 NAMES_SHOWN = 6  # clients and files of a finding; JSON has all
 FRAMES_SHOWN = 9  # frames of evidence, a line each
 RULES_CLEAR_SHOWN = 8
+FAMILIES = ("LCK", "CBK", "REG", "MON", "NET", "RPC", "MNT", "NFS")
 
+ZERO = re.compile(r"(?<= )0(?= )")
 BADGES = {"fault": " FAULT ", "healthy": " HEALTHY ", "cannot-tell": " CANNOT TELL "}
 
 
@@ -122,7 +125,7 @@ class _Page:
         """On what evidence a capture is called healthy."""
         if self.report.diagnosis.verdict.state != "healthy":
             return
-        clear = self.report.diagnosis.clear
+        clear = sorted(self.report.diagnosis.clear, key=lambda answer: (rank(answer.rule), answer.rule))
         lines: list[str] = []
         for answer in clear[:RULES_CLEAR_SHOWN]:
             lines += self.hanging(f"{answer.rule}  ", answer.evidence)
@@ -130,12 +133,17 @@ class _Page:
         yield from self.block("Checked", lines + self.text(f"and {', '.join(more)}" if more else ""))
 
     def unknown(self, answers: Sequence[CannotTell]) -> Iterator[str]:
-        """Rules that lack the same thing are told together, and a command once."""
+        """Rules that lack the same thing are told together; beside a verdict only reasons that a capture would cure."""
         lines: list[str] = []
+        undecided = self.report.diagnosis.verdict.state == "cannot-tell"
         for unknown in unknowns(answers):
-            for why, rules in unknown.reasons:
-                lines += self.hanging("", f"{', '.join(rules)}: {why}", 2)
-            lines += self.needs(unknown.needs)
+            if undecided or unknown.needs:
+                for why, rules in unknown.reasons:
+                    lines += self.hanging("", f"{', '.join(rules)}: {why}", 2)
+                lines += self.needs(unknown.needs)
+            else:
+                rules = tuple(sorted({rule for _, rules in unknown.reasons for rule in rules}))
+                lines += self.hanging("", f"{', '.join(rules)}: no traffic to judge by (--format json says which)", 2)
         yield from self.block("Unknown", lines)
 
     def broken(self) -> Iterator[str]:
@@ -157,7 +165,8 @@ class _Page:
             return
         head = ("program", "calls", "unanswered", "resent", "errors", "slowest answer")
         rows = [head, *(program_row(name, list(group)) for name, group in by_program(procedures))]
-        yield from self.block("Traffic", columns(rows, (False, True, True, True, True, False)))
+        lines = columns(rows, (False, True, True, True, True, False))
+        yield from self.block("Traffic", [ZERO.sub(self.paint("faint", "0"), line) for line in lines])
 
     # Pieces
 
@@ -206,16 +215,17 @@ class _Page:
         return f" (frame{'s' if len(evidence) > 1 else ''} {'; '.join(told)}{more})"
 
     def commands(self, commands: Sequence[str], where: str = "") -> list[str]:
-        """Shell commands as they are, to be copied; comments wrapped, each line a comment still."""
-        lines = [self.paint("faint", f"# {clean(where)}")] if where and commands else []
-        for command in commands:
-            if command.startswith("#"):
-                lines += [
-                    self.paint("faint", f"# {line}") for line in wrap(command.lstrip("# "), self.prose - MARGIN - 2)
-                ]
-            else:
-                lines.append(self.paint("command", clean(command)))
+        """Shell commands as they are, to be copied, each below what is remarked on it."""
+        lines = self.remark(where) if commands else []
+        for text in commands:
+            command, _, remark = ("", "", text.lstrip("# ")) if text.startswith("#") else text.partition("   # ")
+            lines += self.remark(remark)
+            lines += [self.paint("command", clean(command))] if command else []
         return lines
+
+    def remark(self, text: str) -> list[str]:
+        """Wrapped, with every line a comment to the shell."""
+        return [self.paint("faint", f"# {line}") for line in wrap(text, self.prose - MARGIN - 2)] if text else []
 
     def needs(self, needs: Sequence[Need]) -> list[str]:
         """The first of these captures; the others are alike. A command that stands above is not told again."""
@@ -226,6 +236,11 @@ class _Page:
         self.told.add(needs[0].command)
         others = f" (or the {names([need.vantage for need in needs[1:]])})" if len(needs) > 1 else ""
         return [*self.text(f"Capture the {needs[0].vantage}{others}:"), self.paint("command", clean(needs[0].command))]
+
+
+def rank(rule: str) -> int:
+    """Evidence about locks first, about the capture last."""
+    return FAMILIES.index(rule[:3]) if rule[:3] in FAMILIES else len(FAMILIES)
 
 
 def names(all_names: Sequence[str]) -> str:

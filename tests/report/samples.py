@@ -46,7 +46,7 @@ STATD = Finding(
         "systemctl enable --now rpcbind rpc-statd",
         "# clients granted meanwhile stay unmonitored until they unmount: their locks are lost when it reboots",
     ),
-    verify=("rpcinfo -t 10.1.84.31 100024",),
+    verify=("rpcinfo -t 10.1.84.31 100024", "time flock -x /mnt/testfile true   # on a client that holds no lock yet"),
     explains=("LCK002",),
 )
 LATE = Finding(

@@ -21,7 +21,12 @@ def test_verdict_proof_and_cure() -> None:
         "| nfssrv-any.pcap | 109 | lockd asks its own portmapper for status (100024): port 0 |"
     )
     assert section(text, "Fix, on 10.1.84.31")[:2] == ["```sh", "systemctl enable --now rpcbind rpc-statd"]
-    assert section(text, "Verify") == ["```sh", "rpcinfo -t 10.1.84.31 100024", "```"]
+    assert section(text, "Verify") == [
+        "```sh",
+        "rpcinfo -t 10.1.84.31 100024",
+        "time flock -x /mnt/testfile true   # on a client that holds no lock yet",
+        "```",
+    ]
     assert section(text, "Also found")[2].startswith(
         "| error | LCK002 lock-request-answered-late, explained by the above | 10.1.84.31 | 1 lock request"
     )

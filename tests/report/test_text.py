@@ -1,14 +1,15 @@
 """The text report: golden screens, and by data what has to be on them whatever their layout."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nfsrpc.report.contents import Report
 from nfsrpc.report.text import render
-from nfsrpc.rules.finding import Broken, CannotTell, Diagnosis, Evidence, Finding, Need, Verdict
-from tests.report.samples import CANNOT_TELL, CAPTURE, CERTAIN, HEALTHY, LIKELY, SAMPLES, STATD
+from nfsrpc.rules.finding import Broken, CannotTell, Clear, Diagnosis, Evidence, Finding, Need, Verdict
+from tests.report.samples import CANNOT_TELL, CAPTURE, CERTAIN, HEALTHY, LIKELY, SAMPLES, SERVER_LOOPBACK, STATD
 
 GOLDEN = Path(__file__).parent / "golden"
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -118,6 +119,14 @@ def test_commands_are_never_broken_and_sentences_stay_comments() -> None:
     assert all(line.startswith("# ") for line in lines[2:])
 
 
+def test_a_remark_on_a_command_stands_above_it() -> None:
+    assert block(render(CERTAIN, 80), "Verify") == [
+        "rpcinfo -t 10.1.84.31 100024",
+        "# on a client that holds no lock yet",
+        "time flock -x /mnt/testfile true",
+    ]
+
+
 def test_explained_findings_are_apart_from_others_and_others_have_their_cure() -> None:
     text = render(LIKELY, 80)
     assert block(text, "Explains") == [
@@ -136,7 +145,7 @@ def test_rules_that_lack_the_same_share_a_line_and_a_command() -> None:
         "REG002, REG007: the loopback of the client is not in the capture",
         "Capture the loopback of 10.1.84.41:",
         "tcpdump -i any -s 0 -B 8192 -w 10.1.84.41.pcap 'not port 22'",
-        "MON001: nobody was asked to monitor",
+        "MON001: no traffic to judge by (--format json says which)",
     ]
 
 
@@ -144,6 +153,50 @@ def test_healthy_says_on_what_evidence() -> None:
     text = render(HEALTHY, 80)
     assert text.startswith(" HEALTHY\n5 lock requests")
     assert block(text, "Checked") == ["LCK001  5 lock requests, all answered", "LCK002  the slowest took 12 ms"]
+
+
+def test_of_much_evidence_for_health_that_about_locks_is_shown() -> None:
+    rules = ("CAP001", "REG001", "LCK001", "NET001", "MON001", "CBK001", "LCK002", "REG003", "NET002", "CAP002")
+    clear = tuple(Clear(rule, f"fine by {rule}") for rule in rules)
+    report = HEALTHY._replace(diagnosis=Diagnosis(HEALTHY.diagnosis.verdict, clear=clear))
+    assert block(render(report, 80), "Checked") == [
+        *(f"{rule}  fine by {rule}" for rule in ("LCK001", "LCK002", "CBK001", "REG001", "REG003", "MON001")),
+        *("NET001  fine by NET001", "NET002  fine by NET002", "and CAP001, CAP002"),
+    ]
+
+
+def test_one_lacking_capture_of_many_hosts_is_told_once() -> None:
+    needs = [Need(f"loopback of 10.0.0.{n}", f"tcpdump -w {n}.pcap") for n in range(1, 10)]
+    answers = tuple(CannotTell("REG002", "not captured", need) for need in needs)
+    report = HEALTHY._replace(diagnosis=Diagnosis(HEALTHY.diagnosis.verdict, cannot_tell=answers))
+    assert block(render(report, 140), "Unknown") == [
+        "REG002: not captured",
+        "Capture the loopback of 10.0.0.1 (or the loopback of 10.0.0.2, loopback of 10.0.0.3,",
+        "loopback of 10.0.0.4, loopback of 10.0.0.5, loopback of 10.0.0.6, loopback of 10.0.0.7 and",
+        "2 more):",
+        "tcpdump -w 1.pcap",
+    ]
+
+
+def test_a_command_is_told_once() -> None:
+    answers = (CannotTell("REG007", "not captured", SERVER_LOOPBACK),)
+    report = LIKELY._replace(diagnosis=replace(LIKELY.diagnosis, cannot_tell=answers))
+    assert block(render(report, 80), "Unknown") == [
+        "REG007: not captured",
+        "Capture the loopback of 10.1.84.31, as said above.",
+    ]
+
+
+def test_standard_input_is_called_so() -> None:
+    report = CERTAIN._replace(captures=(CAPTURE._replace(file="-"),))
+    assert block(render(report, 80), "Proof")[0] == "frames of standard input"
+    assert block(render(report, 80), "Capture")[0].startswith("standard input: pcap, ")
+
+
+def test_files_are_called_by_their_names_where_these_differ() -> None:
+    captures = tuple(CAPTURE._replace(file=file) for file in ("/a/x.pcap", "/b/x.pcap", "/b/y.pcap"))
+    report = CERTAIN._replace(captures=captures)
+    assert [report.file(number) for number in range(3)] == ["/a/x.pcap", "/b/x.pcap", "y.pcap"]
 
 
 def test_a_capture_says_what_it_lacks() -> None:
