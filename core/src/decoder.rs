@@ -1,26 +1,15 @@
 //! The whole path of one vantage: bytes in, in any chunks, batches of columns out. The stages are wired here and nowhere else.
-//!
-//! A large chunk is taken on two cores: the front (`front`: containers to packets) on the caller's thread, the back (`flow`
-//! and behind) on another, a few blocks of packets behind it. The rows are the same either way.
 
 use std::net::IpAddr;
-use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::batch::{Captures, Copies, Exchanges, Flows as FlowRows, Latencies, Tallies};
 use crate::capture::{Ending, Interface, NotACapture};
 use crate::exchange::Messages;
-use crate::flow::{Flows, Packet};
+use crate::flow::Flows;
 use crate::front::{Front, Seen};
 use crate::oddity::{Oddities, Oddity};
 use crate::tally::{Counts, Fold};
 use crate::xdr::{Layouts, Table};
-
-/// A chunk worth a second thread: decoding it takes ten times as long as starting one.
-const WORTH_A_THREAD: usize = 1 << 20;
-/// Packets handed over at once, and blocks under way: enough for the two sides to run apart, little enough to stay in cache.
-const BLOCK: usize = 256;
-const BLOCKS: usize = 8;
 
 /// One interface of one capture file.
 #[derive(Clone, Debug)]
@@ -82,41 +71,6 @@ impl Back {
     }
 }
 
-/// Packets on their way to the other core. Payloads lie in the chunk, but for those that were put together (a frame or a
-/// datagram in several pieces): they are copied here, and `own` says where.
-#[derive(Default)]
-struct Block<'a> {
-    seen: Vec<(Seen<'a>, Option<Range<usize>>)>,
-    copied: Vec<u8>,
-}
-
-impl<'a> Block<'a> {
-    fn push(&mut self, seen: &Seen<'_>, chunk: &'a [u8]) {
-        let payload = seen.packet.payload;
-        let (payload, own) = match within(chunk, payload) {
-            Some(payload) => (payload, None),
-            None => {
-                let start = self.copied.len();
-                self.copied.extend_from_slice(payload);
-                (Default::default(), Some(start..self.copied.len()))
-            }
-        };
-        let packet = seen.packet.with_payload(payload);
-        self.seen.push((Seen { place: seen.place, unreachable: seen.unreachable, packet }, own));
-    }
-
-    fn clear(&mut self) {
-        self.seen.clear();
-        self.copied.clear();
-    }
-}
-
-/// `part` as a part of `whole`, if that is where it lies.
-fn within<'a>(whole: &'a [u8], part: &[u8]) -> Option<&'a [u8]> {
-    let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
-    whole.get(start..start.checked_add(part.len())?)
-}
-
 impl Decoder {
     /// `domain`: a number for the first file, which keeps its loopback addresses apart from those of other vantages. `fold`: the
     /// procedures of which ordinary exchanges are counted and not listed.
@@ -139,37 +93,12 @@ impl Decoder {
         if let Some(refusal) = &self.refused {
             return Err(refusal.clone());
         }
-        let result = if data.len() < WORTH_A_THREAD { self.on_one_core(data) } else { self.on_two_cores(data) };
+        let back = &mut self.back;
+        let result = self.front.feed(data, &mut |seen| back.take(&seen));
         if let Err(refusal) = &result {
             self.refused = Some(refusal.clone());
         }
         result
-    }
-
-    fn on_one_core(&mut self, data: &[u8]) -> Result<(), NotACapture> {
-        let back = &mut self.back;
-        self.front.feed(data, &mut |seen| back.take(&seen))
-    }
-
-    fn on_two_cores(&mut self, data: &[u8]) -> Result<(), NotACapture> {
-        let Decoder { front, back, .. } = self;
-        let (full, to_take) = sync_channel::<Block<'_>>(BLOCKS);
-        let (taken, to_fill) = sync_channel::<Block<'_>>(BLOCKS);
-        std::thread::scope(|scope| {
-            scope.spawn(move || take_blocks(back, &to_take, &taken));
-            let mut block = Block::default();
-            let result = front.feed(data, &mut |seen| {
-                block.push(&seen, data);
-                if block.seen.len() >= BLOCK {
-                    let empty = to_fill.try_recv().unwrap_or_default();
-                    // The other side ends only when this one does.
-                    let _ = full.send(std::mem::replace(&mut block, empty));
-                }
-            });
-            let _ = full.send(block);
-            drop(full);
-            result
-        })
     }
 
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
@@ -228,21 +157,5 @@ impl Decoder {
         flows.finish_rows();
         let ending = self.next_capture()?;
         Ok((ending, self.drain()))
-    }
-}
-
-fn take_blocks<'a>(back: &mut Back, to_take: &Receiver<Block<'a>>, taken: &SyncSender<Block<'a>>) {
-    for mut block in to_take {
-        for (seen, own) in &block.seen {
-            match own {
-                None => back.take(seen),
-                Some(range) => {
-                    let payload = block.copied.get(range.clone()).unwrap_or_default();
-                    back.take(&Seen { packet: Packet { payload, ..seen.packet }, ..*seen });
-                }
-            }
-        }
-        block.clear();
-        let _ = taken.try_send(block);
     }
 }

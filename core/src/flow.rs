@@ -95,15 +95,6 @@ pub struct Packet<'a> {
     pub domain: u32,
 }
 
-impl Packet<'_> {
-    /// The same packet, its payload lying elsewhere.
-    pub fn with_payload<'b>(&self, payload: &'b [u8]) -> Packet<'b> {
-        let Packet { src, dst, src_port, dst_port, transport, ip_id, seq, ack, tcp_flags, payload: _, length, domain } =
-            *self;
-        Packet { src, dst, src_port, dst_port, transport, ip_id, seq, ack, tcp_flags, payload, length, domain }
-    }
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     mark: u64,

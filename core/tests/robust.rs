@@ -61,23 +61,6 @@ fn every_chunking_gives_the_same_rows() {
 }
 
 #[test]
-fn two_cores_give_the_rows_of_one() {
-    let mut wire = everything();
-    for xid in 100..3_100 {
-        wire.udp(f64::from(xid), (CLIENT, 900), (SERVER, 111), &call(xid, 3, &[1; 200]));
-        wire.udp(f64::from(xid) + 0.1, (SERVER, 111), (CLIENT, 900), &reply(xid, &[2; 100]));
-    }
-    assert!(wire.bytes.len() > 1 << 20);
-    let whole = decode(&wire.bytes, usize::MAX, Layouts::default(), Vec::new());
-    // In this chunking a frame straddles two chunks that are large enough for two cores.
-    let halves = decode(&wire.bytes, (1 << 20) + 7, Layouts::default(), Vec::new());
-    let small = decode(&wire.bytes, 65_536, Layouts::default(), Vec::new());
-    assert_eq!(rows(&whole).len(), 3_006);
-    assert_eq!(summary(&whole), summary(&small));
-    assert_eq!(summary(&halves), summary(&small));
-}
-
-#[test]
 fn every_truncation_ends_well() {
     let bytes = everything().bytes;
     for end in 0..bytes.len() {
