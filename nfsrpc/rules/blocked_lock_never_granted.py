@@ -1,0 +1,86 @@
+"""A lock became free, and the one who waits for it does not get it.
+
+Sees
+    LOCK answered BLOCKED; its holder has released the lock; and 30 s or more after that neither a grant of the server
+    nor a successful new LOCK.
+
+Why it hurts
+    The application hangs on a lock that nobody has.
+
+Not flagged when
+    Somebody else holds the range meanwhile (LCK011). The client gave up.
+
+How to confirm
+    On the server: cat /proc/locks: nobody holds the inode, or somebody that no client knows of.
+
+How to fix
+    By the finding that explains it: the grant does not reach the client (CBK001), is refused (CBK002) or not sent
+    (CBK003).
+
+References
+    RFC 1813 appendix II; Linux fs/lockd/svclock.c, fs/lockd/clntlock.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.finding import Answer, Finding, Rule
+from nfsrpc.rules.holding import Waiter, proof, same_range
+from nfsrpc.rules.wording import seconds
+from nfsrpc.tables import Table
+
+RULE = Rule("LCK003", "blocked-lock-never-granted", "error")
+
+
+def check(locks: Table, waiters: tuple[Waiter, ...], *, free_s: float = 30.0) -> Iterator[Answer]:
+    waiting = [waiter for waiter in waiters if waiter.row.state == "waiting" and waiter.row.blocked is not None]
+    stuck = [waiter for waiter in waiting if free_for(waiter) >= free_s and not taken(locks, waiter)]
+    for waiter in stuck:
+        yield finding(waiter)
+    if stuck:
+        return
+    blind = [waiter for waiter in waiting if waiter.holder is None]
+    if blind:
+        yield RULE.cannot_tell("who holds the lock that others wait for is not in the capture")
+    elif locks.valid("blocked").any():
+        yield RULE.clear("no lock was free while somebody waited for it")
+    elif len(locks):
+        yield RULE.clear("no lock had to wait")
+    else:
+        yield RULE.cannot_tell("no lock requests in the capture")
+
+
+def free_for(waiter: Waiter) -> float:
+    """How long ago the one in its way had released."""
+    released = waiter.holder.released if waiter.holder is not None else None
+    return 0.0 if released is None else (waiter.end - released) / SECOND
+
+
+def taken(locks: Table, waiter: Waiter) -> bool:
+    """Whether another held it after that one."""
+    released = waiter.holder.released if waiter.holder is not None else 0
+    others = same_range(locks, waiter.row) & locks.valid("granted")
+    after = ~locks.valid("released") | (locks["released"] > released)
+    others[waiter.number] = False
+    return bool((others & after & (locks["state"] != "replaced")).any())
+
+
+def finding(waiter: Waiter) -> Finding:
+    row, idle = waiter.row, free_for(waiter)
+    return RULE.finding(
+        host=row.client,
+        title=f"{row.client} waits for a lock on {row.file} that has been free for {seconds(idle)}",
+        explanation=(
+            f"{row.owner} asked for it and was told to wait; its holder released it {seconds(idle)} before the end of "
+            f"the capture, and {row.server} has granted it to nobody since."
+        ),
+        clients=(row.client,),
+        files=(row.file,),
+        first=waiter.start,
+        last=waiter.end,
+        evidence=tuple(proof(waiter)),
+        remedy=(f"rpcinfo -t {row.client} 100021   # from the server {row.server}: can it call back?",),
+        wait_s=row.wait_s,
+    )

@@ -1,0 +1,137 @@
+"""A lock is granted that, by this capture, another holds.
+
+Sees
+    A lock granted for a range that another owner holds, one of the two exclusively, without UNLOCK between.
+
+Why it hurts
+    Two applications believe to be alone, and write over each other. Clients log "VFS is out of sync with lock manager".
+
+Not flagged when
+    The holder released, rebooted (SM_NOTIFY, FREE_ALL), or both are granted within a moment of each other's UNLOCK. Two
+    clients that the server cannot tell apart are LCK014.
+
+How to confirm
+    On the server: cat /proc/locks against lslocks on both clients.
+
+How to fix
+    Find out why the server dropped the first lock: its lock service restarted without notice (MON008), or it took the
+    holder for rebooted (MON006, MON005).
+
+References
+    RFC 1813 appendix II; X/Open C702 chapter 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.holding import rows_of, same_range
+from nfsrpc.rules.wording import clock, several
+from nfsrpc.sessions.grouping import group
+from nfsrpc.tables import NAT, Array, Mask, Table
+
+RULE = Rule("LCK009", "granted-while-held", "error")
+
+NEVER = np.iinfo(np.int64).max
+
+
+def check(
+    locks: Table, boots: Mapping[str, tuple[int, ...]], *, moment_s: float = 1.0, shown: int = 20
+) -> Iterator[Answer]:
+    granted = locks.valid("granted") & locks.valid("requested")
+    found: list[tuple[Any, Any]] = []
+    for number, row in rows_of(locks, suspects(locks, granted, round(moment_s * SECOND), shown)).items():
+        holder = holder_of(locks, number, row, boots, round(moment_s * SECOND))
+        if holder is not None:
+            found.append((holder, row))
+    for server in sorted({row.server for _, row in found}):
+        yield finding(server, [pair for pair in found if pair[1].server == server])
+    if found:
+        return
+    if granted.any():
+        yield RULE.clear(f"{several(int(granted.sum()), 'lock')} granted, none while another held it")
+    else:
+        yield RULE.cannot_tell("no lock was granted in the capture")
+
+
+def held_until(locks: Table) -> Array:
+    """When the server may have taken a lock away from its holder: as soon as UNLOCK was called."""
+    asked = np.where(locks.valid("unlock"), locks["unlock"], NEVER)
+    given_up = np.where(locks.valid("cancelled"), locks["cancelled"], NEVER)
+    ended: Array = np.where(locks["state"] == "replaced", locks["granted"], NEVER)
+    return np.minimum(np.minimum(asked, given_up), ended)
+
+
+def suspects(locks: Table, granted: Mask, moment: int, shown: int) -> Array:
+    """Sessions granted before all earlier holders had unlocked: of the same range, or only of the same file.
+
+    Most of the latter are innocent (other ranges, shared locks, the same owner), so of each kind a few are looked at.
+    """
+    rows = np.flatnonzero(granted)
+    if not len(rows):
+        return rows
+    file = locks["server"].codes[rows], locks["fh"].codes[rows]
+    span = locks["l_offset"][rows], locks["l_len"][rows]
+    since, until = locks["granted"][rows], held_until(locks)[rows]
+    early = [rows[granted_early(group(*keys)[0], since, until, moment)][:shown] for keys in ((*file, *span), file)]
+    return np.unique(np.concatenate(early))
+
+
+def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mask:
+    """Which were granted while one granted before in the same group still held."""
+    order = np.lexsort((since, groups))
+    count = len(order)
+    ends = np.sort(until)
+    # The latest end so far within each group: ends as ranks, so that each group's can be put above the one's before it.
+    rank = np.searchsorted(ends, until)[order] + groups[order] * count
+    latest = np.maximum.accumulate(rank) - groups[order] * count
+    same = groups[order][1:] == groups[order][:-1]
+    mask = np.zeros(count, dtype=np.bool_)
+    mask[order[1:]] = same & (ends[latest[:-1]] > since[order][1:] + moment)
+    return mask
+
+
+def holder_of(locks: Table, number: int, row: Any, boots: Mapping[str, tuple[int, ...]], moment: int) -> Any | None:
+    """Who held the range when this was granted, in a way that excludes it."""
+    since, until = locks["granted"], held_until(locks)
+    same_owner = (locks["client"] == row.client) & (locks["owner"] == row.owner)
+    exclusive = locks["exclusive"] | bool(row.exclusive)
+    meets = same_range(locks, row) & ~same_owner & exclusive & (since != NAT)
+    meets &= (since < row.granted - moment) & (until > row.granted + moment)
+    meets[number] = False
+    for holder in locks.where(meets).rows():
+        rebooted = any(holder.granted < boot <= row.granted for boot in boots.get(holder.client, ()))
+        if not rebooted and holder.caller_name is not None:
+            return holder
+    return None
+
+
+def finding(server: str, pairs: list[tuple[Any, Any]]) -> Finding:
+    holder, row = pairs[0]
+    return RULE.finding(
+        host=server,
+        title=f"{server} granted a lock on {row.file} that {holder.owner} ({holder.client}) holds",
+        explanation=(
+            f"{holder.owner} ({holder.client}) was granted it at {clock(holder.granted)} and has not unlocked; at "
+            f"{clock(row.granted)} {row.owner} ({row.client}) was granted it as well. Both believe to be alone."
+        ),
+        clients=tuple(sorted({known.client for pair in pairs for known in pair})),
+        files=tuple(sorted({row.file for _, row in pairs})),
+        count=len(pairs),
+        first=row.granted,
+        last=max(row.granted for _, row in pairs),
+        evidence=(
+            Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})"),
+            Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client}) as well"),
+        ),
+        remedy=(
+            "journalctl -u nfs-server -u rpc-statd   # on the server: restarted meanwhile?",
+            "# Stop one of the applications; check the file for damage.",
+        ),
+        verify=("cat /proc/locks   # on the server, against lslocks on both clients",),
+    )

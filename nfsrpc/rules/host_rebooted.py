@@ -1,0 +1,101 @@
+"""A host says that it has rebooted.
+
+Sees
+    SM_NOTIFY with its new state (odd: it is up), or statd's downcall to lockd about it. A warning when connections that
+    the host had before go on as if nothing had happened: then it has not rebooted, and its locks were dropped all the
+    same.
+
+Why it hurts
+    Its peers drop or claim again the locks they had with it: as it should be, if it is true.
+
+Not flagged when
+    Never; it is information unless it is false.
+
+How to confirm
+    uptime on that host; journalctl -u rpc-statd-notify.
+
+How to fix
+    A false notice: somebody ran sm-notify -f, or restarted statd's unit with it, while locks were held.
+
+References
+    X/Open C702 chapter 11; sm-notify(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import clock, named
+from nfsrpc.tables import Table
+
+RULE = Rule("MON006", "host-rebooted", "info")
+
+
+def check(
+    monitors: Table,
+    flows: Table,
+    locks: Table,
+    boots: Mapping[str, tuple[int, ...]],
+    *,
+    before_s: float = 5.0,
+    after_s: float = 2.0,
+) -> Iterator[Answer]:
+    for host, times in sorted(boots.items()):
+        told = monitors.where((monitors["procedure"] == "NOTIFY") & (monitors["asker"] == host))
+        old = connections_over(flows, host, times[0], before_s, after_s)
+        held = locks.where((locks["client"] == host) & (locks["time"] < times[0]) & locks.valid("granted"))
+        in_use = bool((held["unlock"] > times[0]).any() or (held["state"] == "held").any())
+        yield finding(host, times, told, old if in_use else [])
+    downcalls = monitors.where(monitors["procedure"] == "DOWNCALL")
+    rows = [row for row in downcalls.rows() if (row.peer or row.mon_name) not in boots]
+    for row in rows[:1]:
+        yield RULE.finding(
+            host=row.peer,
+            title=f"{row.host} was told that {row.mon_name} rebooted",
+            explanation=f"statd of {row.host} told its lockd of a reboot of {row.mon_name} (state {row.nsm_state}).",
+            count=len(rows),
+            first=row.time,
+            last=rows[-1].time,
+            evidence=(Evidence(row.capture, row.frame, "downcall of statd to lockd"),),
+        )
+    if not boots and not rows:
+        yield RULE.clear("no host told of a reboot") if len(flows) else RULE.cannot_tell("the capture is empty")
+
+
+def connections_over(flows: Table, host: str, time: int, before_s: float, after_s: float) -> list[Evidence]:
+    """Connections on which the host itself went on over the moment of its reboot."""
+    begun = flows["first"] < time - before_s * SECOND
+    going = ((flows["client"] == host) & (flows["c_last"] > time + after_s * SECOND) & (flows["c_rst"] == 0)) | (
+        (flows["server"] == host) & (flows["s_last"] > time + after_s * SECOND) & (flows["s_rst"] == 0)
+    )
+    rows = flows.where(begun & going & (flows["transport"] == "tcp") & (flows["syn"] <= 1))
+    return [Evidence(row.capture, row.frame, "a connection that outlives the reboot") for row in rows.rows()][:1]
+
+
+def finding(host: str, times: tuple[int, ...], told: Table, outlived: list[Evidence]) -> Finding:
+    first = told.row(0)
+    peers = tuple(sorted({peer for peer in told["host"].tolist() if peer}))
+    false = bool(outlived)
+    return RULE.finding(
+        severity="warning" if false else "info",
+        certainty="likely" if false else "certain",
+        host=host,
+        title=f"{host} said that it had rebooted, and had not" if false else f"{host} has rebooted",
+        explanation=(
+            f"{host} told {named(peers)} at {clock(times[0])} of its reboot (SM_NOTIFY {first.mon_name}, state "
+            f"{first.nsm_state}). "
+            + (
+                "But its connections went on, and it held locks: the peers have dropped them, and it does not know."
+                if false
+                else "Its peers drop its locks or claim theirs again."
+            )
+        ),
+        clients=peers,
+        count=len(told),
+        first=times[0],
+        last=times[-1],
+        evidence=(Evidence(first.capture, first.frame, f"SM_NOTIFY to {first.host}"), *outlived),
+        remedy=("# Do not run sm-notify -f, nor restart statd's notice, while locks are held.",) if false else (),
+    )

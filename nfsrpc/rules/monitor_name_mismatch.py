@@ -1,0 +1,128 @@
+"""A host goes by different names or addresses, so that a notice of its reboot will not be understood.
+
+Sees
+    SM_NOTIFY whose sender is not the address that is monitored under that name, and no downcall after it; one
+    caller_name from several addresses of one family at one server; several caller_names from one address.
+
+Why it hurts
+    statd matches notices by address (Linux) or by name (others). What does not match is ignored: the locks of a client
+    that rebooted stay, or those of its neighbour behind the same NAT are dropped.
+
+Not flagged when
+    SM_MON names an address and SM_NOTIFY a host name, as Linux always does. Short and fully qualified form of one name.
+    An IPv4 and an IPv6 address of one host.
+
+How to confirm
+    hostname; getent hosts of name and address on both sides.
+
+How to fix
+    One name and one address for each client towards a server: no NAT, distinct host names; for a host with several
+    addresses rpc.statd -n and sm-notify -v.
+
+References
+    X/Open C702 chapter 11; rpc.statd(8); sm-notify(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.finding import Answer, Evidence, Rule
+from nfsrpc.rules.wording import named
+from nfsrpc.sessions.grouping import group
+from nfsrpc.tables import Table
+
+RULE = Rule("MON005", "monitor-name-mismatch", "warning")
+
+
+def check(locks: Table, monitors: Table, loopbacks: frozenset[str], *, downcall_s: float = 10.0) -> Iterator[Answer]:
+    found = [*ignored_notices(monitors, locks, loopbacks, downcall_s), *names_and_addresses(locks)]
+    yield from found
+    if not found and len(locks):
+        yield RULE.clear("every client has one name and one address")
+    elif not found:
+        yield RULE.cannot_tell("no lock requests in the capture")
+
+
+def ignored_notices(monitors: Table, locks: Table, loopbacks: frozenset[str], downcall_s: float) -> Iterator[Answer]:
+    """Notices in a monitored host's name from another address, which statd answers and does not act on."""
+    notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
+    downcalls = monitors.where(monitors["procedure"] == "DOWNCALL")
+    clients = {(row.caller_name, row.client): row for row in some_of_each(locks)}
+    for row in notices.rows():
+        known = [client for name, client in clients if name == row.mon_name and client != row.asker]
+        if row.host not in loopbacks or not known or (row.mon_name, row.asker) in clients or row.time is None:
+            continue
+        after = (downcalls["host"] == row.host) & (downcalls["time"] >= row.time)
+        if not (after & (downcalls["time"] <= row.time + downcall_s * SECOND)).any():
+            yield RULE.finding(
+                host=row.asker,
+                title=f"{row.host} ignores the reboot of {row.mon_name}: it comes from {row.asker}, not {known[0]}",
+                explanation=(
+                    f"{row.mon_name} locked from {named(known)}, and tells of its reboot from {row.asker}. statd of "
+                    f"{row.host} answered and told its lockd nothing: the old locks stay."
+                ),
+                clients=(row.host,),
+                first=row.time,
+                last=row.time,
+                evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}, and no downcall after it"),),
+                remedy=(f"sm-notify -f -v {known[0]}   # on {row.mon_name}: from the address by which it mounted",),
+            )
+
+
+def some_of_each(locks: Table) -> list[Any]:
+    """One session of each server, client and name."""
+    told = locks.where(locks.valid("caller_name"))
+    if not len(told):
+        return []
+    _, first = group(*(told[name].codes for name in ("server", "client", "caller_name")))
+    return list(told.take(np.sort(first)).rows())
+
+
+def names_and_addresses(locks: Table) -> Iterator[Answer]:
+    rows = some_of_each(locks)
+    for server in sorted({row.server for row in rows}):
+        mine = [row for row in rows if row.server == server]
+        for client in sorted({row.client for row in mine}):
+            names = distinct(row.caller_name for row in mine if row.client == client)
+            if len(names) > 1:
+                yield mismatch(
+                    [row for row in mine if row.client == client],
+                    f"{client} locks under several names: {named(names)}",
+                    "Several clients behind one address: when one reboots, statd cannot tell which.",
+                )
+        for name in sorted({row.caller_name for row in mine}):
+            same = [row for row in mine if row.caller_name == name]
+            families = [":" in row.client for row in same]
+            if len(families) > len(set(families)):
+                yield mismatch(
+                    same,
+                    f"{name} locks from several addresses: {named(row.client for row in same)}",
+                    "Several clients of one name, or one with several addresses: a notice of its reboot reaches one.",
+                )
+
+
+def distinct(names: Iterator[str]) -> set[str]:
+    """Names of which none is the short form of another."""
+    known = set(names)
+    return {name for name in known if not any(other.startswith(f"{name}.") for other in known)}
+
+
+def mismatch(rows: list[Any], title: str, meaning: str) -> Answer:
+    return RULE.finding(
+        host=rows[0].client,
+        title=title,
+        explanation=f"{meaning} Locks may be dropped that are in use, or stay that nobody wants.",
+        clients=tuple(sorted({row.client for row in rows})),
+        count=len(rows),
+        first=min(row.time for row in rows),
+        last=max(row.time for row in rows),
+        evidence=tuple(
+            Evidence(row.capture, row.frame, f"caller_name {row.caller_name} from {row.client}") for row in rows[:4]
+        ),
+        remedy=("hostname   # on each of these clients: one name, one address towards the server, no NAT",),
+    )

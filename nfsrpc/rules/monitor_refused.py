@@ -1,0 +1,90 @@
+"""statd refuses to watch a host: SM_MON is answered STAT_FAIL.
+
+Sees
+    SM_MON, which lockd calls over its own loopback, answered with STAT_FAIL.
+
+Why it hurts
+    A server's lockd then answers LOCK with DENIED_NOLOCKS; a client's sends none. Applications get ENOLCK.
+
+Not flagged when
+    statd agrees when asked again.
+
+How to confirm
+    journalctl -u rpc-statd; getent hosts NAME for the name that SM_MON carries; ls -ld /var/lib/nfs/sm.
+
+How to fix
+    Make the name resolve on that host, and its statd's state directory (/var/lib/nfs/statd or /var/lib/nfs) writable
+    for the user that statd runs as.
+
+References
+    X/Open C702 chapter 11; rpc.statd(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfsrpc.rules.advice import RESTART_STATD
+from nfsrpc.rules.facts import Roles, Span
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.monitoring import nothing_seen
+from nfsrpc.rules.stalls import Hurt, hurt, waited
+from nfsrpc.rules.wording import named, several
+from nfsrpc.tables import NAT, Table
+
+RULE = Rule("MON001", "monitor-refused", "error")
+
+SUCCEEDED, FAILED = 0, 1
+
+
+def check(
+    monitors: Table, stalls: Table, roles: Roles, loopbacks: frozenset[str], span: Span | None
+) -> Iterator[Answer]:
+    asked = monitors.where(monitors["procedure"] == "MON")
+    refused = asked.where(asked["result"] == FAILED)
+    accused = False
+    for host in sorted({host for host in refused["host"].tolist() if host}):
+        rows = refused.where(refused["host"] == host)
+        agreed = (asked["host"] == host) & (asked["result"] == SUCCEEDED) & (asked["time"] > int(rows["time"].max()))
+        if agreed.any():
+            continue
+        accused = True
+        first, last = int(rows["time"].min()), int(rows["time"].max())
+        yield finding(host, rows, hurt(stalls, span, host, first, last), host in roles.clients)
+    if accused:
+        return
+    agreed = int((asked["result"] == SUCCEEDED).sum())
+    if agreed:
+        yield RULE.clear(f"statd agreed to watch, {several(agreed, 'time')}")
+    else:
+        yield from nothing_seen(RULE, roles, loopbacks)
+
+
+def finding(host: str, rows: Table, victims: Hurt, client: bool) -> Finding:
+    first = rows.row(0)
+    names = named({name for name in rows["mon_name"].tolist() if name})
+    time = first.time if first.time != NAT else None
+    return RULE.finding(
+        host=host,
+        title=f"rpc.statd of {host} refuses to watch {names}",
+        explanation=(
+            f"lockd of {host} asked its statd {several(len(rows), 'time')} to watch {names} (SM_MON) and was answered "
+            "STAT_FAIL. Without that it grants no lock (DENIED_NOLOCKS), and as a client asks for none."
+        ),
+        clients=victims.clients or ((host,) if client else ()),
+        count=len(rows),
+        first=time,
+        last=rows.row(len(rows) - 1).time,
+        evidence=(
+            Evidence(first.capture, first.frame, f"SM_MON {first.mon_name}"),
+            Evidence(first.reply_capture, first.reply_frame, "STAT_FAIL"),
+            *waited(victims.rows, 1),
+        ),
+        remedy=(
+            *(f"getent hosts {name}" for name in sorted({name for name in rows["mon_name"].tolist() if name})[:3]),
+            "ls -ld /var/lib/nfs /var/lib/nfs/sm; journalctl -u rpc-statd",
+            RESTART_STATD[-1],
+        ),
+        verify=("journalctl -u rpc-statd --since -5min",),
+        wait_s=victims.wait_s,
+    )

@@ -1,0 +1,108 @@
+"""statd does not answer when it is asked to watch a host.
+
+Sees
+    SM_MON, which lockd calls over its own loopback, without reply, or with one that comes after lockd has given up
+    (Linux waits a minute, Ganesha 18 s).
+
+Why it hurts
+    A server's lockd serves nobody while it waits; then it denies (DENIED_NOLOCKS). When statd comes back to life,
+    copies of the same LOCK may be granted to an application that has long given up: the lock stays behind (LCK008).
+
+Not flagged when
+    The capture ends within 10 s of the call. The port of statd is closed: that is REG007.
+
+How to confirm
+    On that host: rpcinfo -t localhost 100024; cat /proc/$(pidof rpc.statd)/{status,wchan,stack}.
+
+How to fix
+    Restart rpc.statd; look what it hangs in (name service, a disk that is full or away).
+
+References
+    X/Open C702 chapter 11; Linux fs/lockd/mon.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.rules.advice import RESTART_STATD, answers, bare
+from nfsrpc.rules.facts import NSM, SECOND, Roles, Span
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.monitoring import nothing_seen
+from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, hurt, waited
+from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.tables import NAT, Mask, Table
+
+RULE = Rule("MON003", "monitor-unanswered", "error")
+
+
+def check(
+    monitors: Table,
+    stalls: Table,
+    roles: Roles,
+    loopbacks: frozenset[str],
+    span: Span | None,
+    *,
+    gave_up_s: float = 55.0,
+) -> Iterator[Answer]:
+    asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"])
+    failed = asked.where((asked["state"] == "unanswered") | too_late(asked, stalls, gave_up_s))
+    for host in sorted({host for host in failed["host"].tolist() if host}):
+        rows = failed.where(failed["host"] == host)
+        yield finding(host, rows, hurt(stalls, span, host, int(rows["time"].min()), last_of(rows)))
+    if len(failed):
+        return
+    undecided = int((asked["state"] == "undecided").sum())
+    if undecided:
+        yield RULE.cannot_tell(f"the capture ends before {several(undecided, 'SM_MON')} could be answered")
+    elif len(asked):
+        yield RULE.clear(f"{several(len(asked), 'SM_MON')} answered")
+    else:
+        yield from nothing_seen(RULE, roles, loopbacks)
+
+
+def too_late(asked: Table, stalls: Table, gave_up_s: float) -> Mask:
+    """Answered when lockd had given up: after a minute, or after it had denied a lock for want of an answer."""
+    with np.errstate(invalid="ignore"):
+        mask: Mask = asked["latency_s"] >= gave_up_s
+    denied = stalls.where(stalls["status"] == DENIED_NOLOCKS)
+    for number, row in enumerate(asked.rows()):
+        if row.latency_s is not None and row.latency_s >= 1.0:
+            meanwhile = (denied["reply_time"] > row.time + SECOND) & (denied["reply_time"] < row.reply_time)
+            mask[number] |= bool((meanwhile & (denied["server"] == row.host)).any())
+    return mask
+
+
+def last_of(rows: Table) -> int:
+    replies = rows["reply_time"][rows["reply_time"] != NAT]
+    return max(int(rows["time"].max()), *map(int, replies.tolist()), NAT)
+
+
+def finding(host: str, rows: Table, victims: Hurt) -> Finding:
+    first = rows.row(0)
+    names = named({name for name in rows["mon_name"].tolist() if name})
+    late = f"; one answer came after {seconds(first.latency_s)}" if first.latency_s is not None else ""
+    replied = first.reply_frame is not None
+    return RULE.finding(
+        host=host,
+        title=f"rpc.statd of {host} does not answer",
+        explanation=(
+            f"lockd of {host} asked its statd {several(len(rows), 'time')} to watch {names} (SM_MON) and got no answer "
+            f"in time{late}. Its port accepts the call, so the process exists and hangs. Meanwhile lockd serves "
+            "nobody, and then denies."
+        ),
+        clients=victims.clients,
+        count=len(rows),
+        first=first.time,
+        last=last_of(rows),
+        evidence=(
+            Evidence(first.capture, first.frame, f"SM_MON {first.mon_name}"),
+            *((Evidence(first.reply_capture, first.reply_frame, "answered too late"),) if replied else ()),
+            *waited(victims.rows, 2),
+        ),
+        remedy=("cat /proc/$(pidof rpc.statd)/wchan; journalctl -u rpc-statd", *RESTART_STATD),
+        verify=(answers(bare(host), NSM),),
+        wait_s=victims.wait_s,
+    )

@@ -1,0 +1,88 @@
+"""NFS or MOUNT is not registered with a server's portmapper.
+
+Sees
+    A client asks for program 100003 or 100005 and is told 0 for every version and transport that it asks for; no NFS
+    connection follows.
+
+Why it hurts
+    The mount fails, on Linux after a few seconds.
+
+Not flagged when
+    The host boots: a port is named soon after. NFS is used all the same, at its well-known port.
+
+How to confirm
+    rpcinfo -p SERVER | grep -e nfs -e mountd
+
+How to fix
+    Start nfs-server after rpcbind; have rpcbind keep registrations over restarts (-w).
+
+References
+    RFC 1833; mount.nfs(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from nfsrpc.rules.advice import RESTART_SERVER, bare
+from nfsrpc.rules.facts import MOUNT, NFS, Roles, booting
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import named, several
+from nfsrpc.tables import Table
+
+RULE = Rule("REG008", "nfs-not-registered", "error")
+
+
+def check(
+    registrations: Table,
+    roles: Roles,
+    boots: Mapping[str, tuple[int, ...]],
+    *,
+    asks: int = 2,
+    boot_s: float = 120.0,
+) -> Iterator[Answer]:
+    about = (registrations["prog"] == NFS) | (registrations["prog"] == MOUNT)
+    said = registrations.where(
+        about & ~registrations["loopback"] & registrations.valid("port") & (registrations["state"] == "answered")
+    )
+    accused = False
+    for host in sorted({host for host in said["host"].tolist() if host}):
+        mine = said.where(said["host"] == host)
+        for prog in (NFS, MOUNT):
+            rows = mine.where(mine["prog"] == prog)
+            if len(rows) < asks or (rows["port"] > 0).any() or host in roles.servers:
+                continue
+            if booting(boots, host, int(rows["time"].min()), int(rows["time"].max()), boot_s):
+                continue
+            accused = True
+            yield finding(host, rows)
+    if accused:
+        return
+    if (said["port"] > 0).any():
+        yield RULE.clear("NFS and MOUNT are registered")
+    else:
+        yield RULE.cannot_tell("no client asked for NFS or MOUNT in the capture")
+
+
+def finding(host: str, rows: Table) -> Finding:
+    first, last = rows.row(0), rows.row(len(rows) - 1)
+    clients = tuple(sorted({asker for asker in rows["asker"].tolist() if asker}))
+    transports = named({f"{row.transport} version {row.vers}" for row in rows.rows()})
+    return RULE.finding(
+        host=host,
+        title=f"{first.program} is not registered on {host}: mounts fail",
+        explanation=(
+            f"{named(clients)} asked {several(len(rows), 'time')} for program {first.prog} ({transports}) and was told "
+            "every time that it is not registered."
+        ),
+        clients=clients,
+        count=len(rows),
+        first=first.time,
+        last=last.time,
+        evidence=(
+            Evidence(first.reply_capture, first.reply_frame, f"{first.prog} over {first.transport}: not registered"),
+            Evidence(last.reply_capture, last.reply_frame, f"{last.prog} over {last.transport}: not registered"),
+        ),
+        remedy=("systemctl enable --now rpcbind", *RESTART_SERVER),
+        verify=(f"rpcinfo -p {bare(host)} | grep -e nfs -e mountd", f"showmount -e {bare(host)}"),
+    )

@@ -1,0 +1,81 @@
+"""A lock service is registered for UDP only, or for IPv6 only.
+
+Sees
+    A portmapper says that statd (100024) or the lock manager (100021) is not registered for TCP, and names a port for
+    UDP; or likewise for IPv4 and IPv6.
+
+Why it hurts
+    The kernel of Linux asks for TCP, its lockd asks for its statd over IPv4: it finds nobody, as if the service did not
+    run (REG001, REG003).
+
+Not flagged when
+    The missing one is named later. UDP is missing and TCP is there: so it is meant on many servers.
+
+How to confirm
+    rpcinfo -p HOST | grep -e 100024 -e 100021
+
+How to fix
+    Let the service register both: no -n or restricting options of rpc.statd; tcp=y and udp=y in /etc/nfs.conf; both
+    families in /etc/netconfig.
+
+References
+    RFC 1833; netconfig(5); nfs.conf(5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from nfsrpc.rules.advice import bare
+from nfsrpc.rules.connecting import SERVICES
+from nfsrpc.rules.facts import NLM, NSM
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.tables import Table
+
+RULE = Rule("REG006", "registered-on-one-transport-only", "warning")
+
+# asked for in vain -> found instead, by netid
+LESS = {"tcp": ("udp", "tcp6", "udp6"), "tcp6": ("udp6", "udp"), "udp": ("udp6",)}
+
+
+def check(registrations: Table) -> Iterator[Answer]:
+    about = (registrations["prog"] == NSM) | (registrations["prog"] == NLM)
+    said = registrations.where(about & registrations.valid("port") & (registrations["state"] == "answered"))
+    refused = list(said.where(said["port"] == 0).rows())
+    found = list(said.where(said["port"] > 0).rows()) if refused else []
+    accused: set[tuple[str, int, str]] = set()
+    for row in refused:
+        others = [other for other in found if (other.host, other.prog, other.vers) == (row.host, row.prog, row.vers)]
+        same = any(other.netid == row.netid for other in others)
+        instead = next((other for other in others if other.netid in LESS.get(row.netid, ())), None)
+        if instead is not None and not same and (row.host, row.prog, row.netid) not in accused:
+            accused.add((row.host, row.prog, row.netid))
+            yield finding(row, instead)
+    if accused:
+        return
+    if (said["port"] > 0).any():
+        yield RULE.clear("statd and the lock manager are registered as they were asked for")
+    else:
+        yield RULE.cannot_tell("no portmapper named statd or the lock manager in the capture")
+
+
+def finding(row: Any, instead: Any) -> Finding:
+    service = SERVICES[row.prog]
+    return RULE.finding(
+        host=row.host,
+        title=f"{service} of {row.host} is registered for {instead.netid}, and not for {row.netid}",
+        explanation=(
+            f"{row.asker} asked for program {row.prog} over {row.netid} and was told that it is not registered; for "
+            f"{instead.netid} the same portmapper names port {instead.port}. The kernel asks for TCP and finds nobody."
+        ),
+        clients=(row.asker,) if row.asker != row.host else (),
+        first=row.time,
+        last=row.time,
+        evidence=(
+            Evidence(row.reply_capture, row.reply_frame, f"not registered for {row.netid}"),
+            Evidence(instead.reply_capture, instead.reply_frame, f"port {instead.port} for {instead.netid}"),
+        ),
+        remedy=("grep -e tcp -e udp /etc/nfs.conf /etc/netconfig", f"# Let {service} register {row.netid} as well."),
+        verify=(f"rpcinfo -p {bare(row.host)} | grep {row.prog}",),
+    )

@@ -1,0 +1,103 @@
+"""A portmapper has forgotten a program that still serves.
+
+Sees
+    A portmapper named a port for a program, and later says that it is not registered, while that port still answers.
+
+Why it hurts
+    Who knows the port goes on; who has to ask finds nobody: new mounts fail, and lock requests after the next reconnect
+    are never sent.
+
+Not flagged when
+    The service was stopped on purpose: its port is closed (REG001, REG003). The host boots. The answers are of two
+    hosts' loopbacks.
+
+How to confirm
+    rpcinfo -p HOST against ss -ltnp on it; was rpcbind restarted without -w?
+
+How to fix
+    Have rpcbind keep its registrations over a restart (-w), and restart the RPC services once: rpc-statd, nfs-server.
+
+References
+    RFC 1833; rpcbind(8), option -w.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, bare
+from nfsrpc.rules.connecting import SERVICES
+from nfsrpc.rules.facts import booting
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import clock, several
+from nfsrpc.tables import Table
+
+RULE = Rule("REG004", "registrations-lost", "error")
+
+
+def check(
+    registrations: Table, connections: Table, boots: Mapping[str, tuple[int, ...]], *, boot_s: float = 180.0
+) -> Iterator[Answer]:
+    said = registrations.where(
+        registrations.valid("port")
+        & registrations.valid("prog")
+        & (registrations["state"] == "answered")
+        & registrations["source"].isin(("GETPORT", "GETADDR", "DUMP"))
+    )
+    known: dict[tuple[Any, ...], Any] = {}
+    lost: dict[tuple[str, int], list[tuple[Any, Any]]] = {}
+    if (said["port"] == 0).any():
+        for row in sorted(said.rows(), key=lambda row: (row.time or 0, row.capture, row.frame)):
+            key = (row.host, row.prog, row.vers, row.transport)
+            if row.port:
+                known[key] = row
+                lost.pop((row.host, row.prog), None)
+            elif key in known:
+                lost.setdefault((row.host, row.prog), []).append((known[key], row))
+    accused = False
+    for (host, _), pairs in lost.items():
+        before, after = pairs[0]
+        served = still_serves(connections, host, before.port, before.transport, after.time)
+        if served and not booting(boots, host, before.time, after.time, boot_s):
+            accused = True
+            yield finding(host, pairs, served)
+    if accused:
+        return
+    if known or (said["port"] > 0).any():
+        yield RULE.clear("no portmapper forgot what it had named before")
+    else:
+        yield RULE.cannot_tell("no portmapper named a port in the capture")
+
+
+def still_serves(connections: Table, host: str, port: int, transport: str, since: int) -> list[Evidence]:
+    """Connections to that port on which the service answered afterwards."""
+    served = (connections["server"] == host) & (connections["server_port"] == port)
+    served &= (connections["transport"] == transport) & (connections["s_frames"] > connections["s_rst"])
+    served &= (connections["s_last"] > since) & (connections["s_replies"] > 0)
+    return [Evidence(row.capture, row.frame, f"port {port} still answers") for row in connections.where(served).rows()]
+
+
+def finding(host: str, pairs: list[tuple[Any, Any]], served: list[Evidence]) -> Finding:
+    (before, after), (_, last) = pairs[0], pairs[-1]
+    service = SERVICES.get(before.prog, before.program)
+    return RULE.finding(
+        host=host,
+        title=f"the portmapper of {host} has forgotten {service}, which still serves at port {before.port}",
+        explanation=(
+            f"At {clock(before.time)} it named port {before.port} for program {before.prog}, from {clock(after.time)} "
+            f"on it said {several(len(pairs), 'time')} that it is not registered, and the port still answers. Most "
+            "often rpcbind was restarted and lost what was registered."
+        ),
+        clients=tuple(sorted({row.asker for _, row in pairs})),
+        count=len(pairs),
+        first=after.time,
+        last=last.time,
+        evidence=(
+            Evidence(before.reply_capture, before.reply_frame, f"port {before.port}"),
+            Evidence(after.reply_capture, after.reply_frame, "not registered"),
+            *served[:1],
+        ),
+        remedy=(*RESTART_STATD[1:], *RESTART_SERVER, "# Have rpcbind keep registrations over restarts: option -w."),
+        verify=(f"rpcinfo -p {bare(host)} | grep {before.prog}",),
+    )

@@ -1,0 +1,96 @@
+"""A server's lock service restarted, and nobody was told.
+
+Sees
+    DENIED_GRACE_PERIOD from a server that this capture shows granting locks before, and no SM_NOTIFY from it.
+
+Why it hurts
+    The server has forgotten its locks, and clients do not know that they have to claim them again: who held one
+    believes to hold it still, and after the grace period it is granted to the next (LCK009).
+
+Not flagged when
+    The server tells of its reboot. No lock was held over the restart.
+
+How to confirm
+    On the server: uptime against systemctl show -p ActiveEnterTimestamp nfs-server.
+
+How to fix
+    Let statd notify whenever the lock service restarts: systemctl restart rpc-statd-notify, or sm-notify -f, after
+    nfs-server.
+
+References
+    X/Open C702 chapter 11; sm-notify(8); Linux fs/lockd/grace.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import named, several
+from nfsrpc.tables import NAT, Table
+
+RULE = Rule("MON008", "restart-without-notice", "warning")
+
+GRACE = 4
+
+
+def check(
+    requests: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], *, notice_s: float = 120.0
+) -> Iterator[Answer]:
+    asked = requests.where(np.isin(requests["proc"], (LOCK, NM_LOCK)) & (requests["time"] != NAT))
+    graces = asked.where(asked["status"] == GRACE)
+    accused = False
+    servers = sorted({server for server in graces["server"].tolist() if server})
+    for server in servers:
+        first = int(graces["time"][graces["server"] == server].min())
+        lost = held_over(locks, server, first)
+        if len(lost) and not told(boots, server, int(lost["granted"].min()), first, notice_s):
+            accused = True
+            yield finding(server, graces.where(graces["server"] == server), lost, first)
+    if accused:
+        return
+    if servers:
+        yield RULE.clear("no lock was held over the restart, or the server told of it")
+    elif len(asked):
+        yield RULE.clear("no server was in its grace period")
+    else:
+        yield RULE.cannot_tell("no lock requests in the capture")
+
+
+def held_over(locks: Table, server: str, time: int) -> Table:
+    """Sessions that had the lock when the server restarted, and did not claim it again."""
+    mine = (locks["server"] == server) & locks.valid("granted") & (locks["granted"] < time) & (locks["reclaims"] == 0)
+    over = ~locks.valid("unlock") | (locks["unlock"] > time)
+    return locks.where(mine & over & ~locks["reclaim"] & (locks["state"] != "replaced"))
+
+
+def told(boots: Mapping[str, tuple[int, ...]], server: str, since: int, first: int, notice_s: float) -> bool:
+    return any(since <= boot <= first + notice_s * SECOND for boot in boots.get(server, ()))
+
+
+def finding(server: str, graces: Table, lost: Table, time: int) -> Finding:
+    clients = tuple(sorted({client for client in lost["client"].tolist() if client}))
+    row, denied = lost.row(0), graces.row(0)
+    return RULE.finding(
+        host=server,
+        title=f"{server} restarted its lock service and told nobody: {several(len(lost), 'lock')} lost",
+        explanation=(
+            f"{server} had granted {several(len(lost), 'lock')} to {named(clients)}, and then denied others because of "
+            "its grace period: it has restarted. It sent no SM_NOTIFY, so the holders do not claim their locks again; "
+            "after the grace period the locks go to others."
+        ),
+        clients=clients,
+        files=tuple(sorted({file for file in lost["file"].tolist() if file})),
+        count=len(lost),
+        first=time,
+        last=int(graces["time"].max()),
+        evidence=(
+            Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client})"),
+            Evidence(denied.reply_capture, denied.reply_frame, "DENIED_GRACE_PERIOD: restarted since"),
+        ),
+        remedy=("sm-notify -f   # on the server, whenever nfs-server was restarted",),
+        verify=("systemctl show -p ActiveEnterTimestamp nfs-server; uptime -s   # on the server",),
+    )
