@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nfsrpc.cli.output import Output, Traces, fail, write
-from nfsrpc.cli.progress import progress_bar
+from nfsrpc.cli.progress import Progress, progress_bar
 
 if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
@@ -41,23 +41,28 @@ def analyze(
     bad.
     """
     from nfsrpc.sources import SourceError
+
+    try:
+        with progress_bar() as progress:
+            report = report_on(traces, select, ignore, progress)
+    except SourceError as error:
+        fail(error)
+    write([RENDERERS[format](report, output)], output)
+    if report.diagnosis.verdict.state == "fault":
+        raise typer.Exit(FAULT)
+
+
+def report_on(traces: list[str], select: str, ignore: str, progress: Progress | None) -> Report:
     from nfsrpc.trace import read
 
     # The core decodes without the GIL: what comes after is imported meanwhile.
     Thread(target=lambda: list(map(import_module, LATER)), daemon=True).start()
-    try:
-        with progress_bar() as progress:
-            trace = read(*traces, progress=progress)
-    except SourceError as error:
-        fail(error)
+    trace = read(*traces, progress=progress)
 
     from nfsrpc.report.contents import report_of
     from nfsrpc.rules.verdict import diagnose
 
-    report = report_of(trace, diagnose(trace.tables, beginnings("--select", select), beginnings("--ignore", ignore)))
-    write([RENDERERS[format](report, output)], output)
-    if report.diagnosis.verdict.state == "fault":
-        raise typer.Exit(FAULT)
+    return report_of(trace, diagnose(trace.tables, beginnings("--select", select), beginnings("--ignore", ignore)))
 
 
 def beginnings(option: str, text: str) -> list[str]:

@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    import rich.progress
 
-Report: TypeAlias = Callable[[int, int | None], None]  # bytes done, bytes in all (None: a pipe has no size)
+Progress: TypeAlias = Callable[[int, int | None], None]  # bytes done, bytes in all (None: a pipe has no size)
 
 PATIENCE_S = 1.0
 
 
 @contextmanager
-def progress_bar(what: str = "reading") -> Iterator[Report | None]:
+def progress_bar(what: str = "reading") -> Iterator[Progress | None]:
     """What to call with the progress made; None where nobody watches."""
     if not sys.stderr.isatty():
         yield None
@@ -33,16 +33,16 @@ class _Bar:
     def __init__(self, what: str) -> None:
         self.what = what
         self.begun = time.monotonic()
-        self.progress: Progress | None = None
+        self.shown: rich.progress.Progress | None = None
 
     def report(self, done: int, total: int | None) -> None:
-        if self.progress is None:
+        if self.shown is None:
             if time.monotonic() - self.begun < PATIENCE_S:
                 return
-            self.progress = self.start()
-        self.progress.update(self.progress.task_ids[0], completed=done, total=total)
+            self.shown = self.start()
+        self.shown.update(self.shown.task_ids[0], completed=done, total=total)
 
-    def start(self) -> Progress:
+    def start(self) -> rich.progress.Progress:
         """rich is imported here, after a second, when its 50 ms do not matter."""
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -60,5 +60,5 @@ class _Bar:
         return progress
 
     def stop(self) -> None:
-        if self.progress:
-            self.progress.stop()
+        if self.shown:
+            self.shown.stop()

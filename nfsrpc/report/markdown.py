@@ -107,8 +107,8 @@ def _unknown(report: Report) -> Iterator[str]:
 
 def _captures(report: Report) -> Iterator[str]:
     yield from _section("Captures and traffic")
-    for capture in report.captures:
-        yield f"- {escaped(described(capture))}"
+    for number, capture in enumerate(report.captures):
+        yield f"- {escaped(report.file(number))}: {escaped(described(capture))}"
         yield from (f"  - {escaped(lack)}" for lack in lacks(capture))
     if report.programs:
         yield ""

@@ -1,10 +1,12 @@
 """The report for a terminal, read at 3 am: the verdict first, with its proof and its cure, then everything else.
 
-    badge     what it comes to, in one sentence: which host, what is wrong, who waited how long
-    Why … Verify    of the finding that leads: explanation, who and when, frames that prove it, commands that cure it
-    Explains  findings that it explains         Also      findings that it does not
-    Unknown   what could not be told, and the command that would tell
-    Capture   what was read, and what it lacks  Traffic   a line a program
+    FAULT, HEALTHY, CANNOT TELL   in one sentence: which host, what is wrong, who waited how long
+    Why … Explains   of the finding that leads: whom it hurts, frames that prove it, commands that cure it, its effects
+    Also             findings that it does not explain
+    Checked          the evidence of health
+    Unknown          what could not be told, and the command that would tell
+    Capture          what was read, and what it lacks
+    Traffic          a line a program
 
 One fault fits one screen. Commands are never wrapped, so that they can be copied.
 """
@@ -13,9 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 
-from nfsrpc.report.contents import Capture, Procedure, Report, unknowns
+from nfsrpc.report.contents import Procedure, Report, unknowns
 from nfsrpc.report.terminal import PROSE, Paint, clean, columns, painted, plain, wrap
 from nfsrpc.report.words import by_program, described, lacks, program_row, span
 from nfsrpc.rules.finding import CannotTell, Evidence, Finding, Hypothesis, Need
@@ -50,15 +52,13 @@ class _Page:
         if leading:
             yield ""
             yield from self.proof_and_cure(leading)
+            yield from self.explained([finding for finding in report.others if finding.rule in explained])
         blocks = (
-            self.hypotheses(report.diagnosis.hypotheses),
-            self.explained([finding for finding in report.others if finding.rule in explained]),
             self.also([finding for finding in report.others if finding.rule not in explained]),
             self.clear(),
             self.unknown(report.diagnosis.cannot_tell),
             self.broken(),
-            self.captures(report.captures),
-            self.traffic(report.programs),
+            chain(self.captures(), self.traffic(report.programs)),
         )
         for block in blocks:
             shown = list(block)
@@ -77,15 +77,23 @@ class _Page:
 
     def proof_and_cure(self, finding: Finding) -> Iterator[str]:
         yield from self.block("Why", self.text(finding.explanation))
-        yield from self.block("Clients", self.text(names(finding.clients)))
+        yield from self.whom_and_when(finding)
         yield from self.block("Files", self.text(names(finding.files)))
-        if finding.first is not None:
-            yield from self.block("When", [span(finding.first, finding.last)])
         certain = finding.certainty == "certain"
         yield from self.block("Proof" if certain else "Signs", self.evidence(finding.evidence))
+        yield from self.hypotheses(self.report.diagnosis.hypotheses)
         yield from self.block("Be sure", self.needs([finding.needs] if finding.needs else []))
         yield from self.block("Fix", self.commands(finding.remedy, f"on {finding.host}" if finding.host else ""))
         yield from self.block("Verify", self.commands(finding.verify))
+
+    def whom_and_when(self, finding: Finding) -> Iterator[str]:
+        clients = names(finding.clients)
+        when = span(finding.first, finding.last) if finding.first is not None else ""
+        if clients and len(clients) + len(when) < self.prose - MARGIN - 2:
+            yield from self.block("Clients", self.text(f"{clients}, {when}" if when else clients))
+        else:
+            yield from self.block("Clients", self.text(clients))
+            yield from self.block("When", self.text(when))
 
     def hypotheses(self, hypotheses: Sequence[Hypothesis]) -> Iterator[str]:
         lines: list[str] = []
@@ -105,9 +113,10 @@ class _Page:
 
     def also(self, findings: Sequence[Finding]) -> Iterator[str]:
         lines: list[str] = []
+        undecided = self.report.diagnosis.verdict.state == "cannot-tell"
         for finding in findings:
             lines += self.brief([finding])
-            if finding.severity != "info":
+            if undecided or finding.severity != "info":
                 lines += [f"  {line}" for line in self.commands(finding.remedy)]
         yield from self.block("Also", lines)
 
@@ -135,15 +144,15 @@ class _Page:
     def unknown(self, answers: Sequence[CannotTell]) -> Iterator[str]:
         """Rules that lack the same thing are told together; beside a verdict only reasons that a capture would cure."""
         lines: list[str] = []
-        undecided = self.report.diagnosis.verdict.state == "cannot-tell"
+        state = self.report.diagnosis.verdict.state
         for unknown in unknowns(answers):
-            if undecided or unknown.needs:
+            if unknown.needs or state == "cannot-tell":
                 for why, rules in unknown.reasons:
                     lines += self.hanging("", f"{', '.join(rules)}: {why}", 2)
                 lines += self.needs(unknown.needs)
-            else:
-                rules = tuple(sorted({rule for _, rules in unknown.reasons for rule in rules}))
-                lines += self.hanging("", f"{', '.join(rules)}: no traffic to judge by (--format json says which)", 2)
+            elif state == "healthy":
+                idle = ", ".join(sorted({rule for _, rules in unknown.reasons for rule in rules}))
+                lines += self.hanging("", f"{idle}: no traffic to judge by (--format json says which)", 2)
         yield from self.block("Unknown", lines)
 
     def broken(self) -> Iterator[str]:
@@ -152,10 +161,10 @@ class _Page:
             lines += self.hanging("", f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}", 2)
         yield from self.block("Broken", lines)
 
-    def captures(self, captures: Sequence[Capture]) -> Iterator[str]:
+    def captures(self) -> Iterator[str]:
         lines: list[str] = []
-        for capture in captures:
-            lines += self.hanging("", described(capture), 2)
+        for number, capture in enumerate(self.report.captures):
+            lines += self.hanging("", f"{self.report.file(number)}: {described(capture)}", 2)
             for lack in lacks(capture):
                 lines += self.hanging("  ", lack)
         yield from self.block("Capture", lines)

@@ -108,11 +108,11 @@ def described(capture: Capture) -> str:
     """What a file is, in a sentence."""
     kind = ", ".join([capture.format, *capture.linktypes])
     if not capture.frames or capture.first is None or capture.last is None:
-        return f"{capture.name}: {kind}, {count(capture.frames, 'frame')}"
+        return f"{kind}, {count(capture.frames, 'frame')}"
     length = duration((capture.last - capture.first) / NS)
     host = f" of {capture.host}" if capture.host else ""
     taken = f", vantage: {capture.vantage}{host}" if capture.vantage else ""
-    return f"{capture.name}: {kind}, {count(capture.frames, 'frame')} in {length} from {clock(capture.first)}{taken}"
+    return f"{kind}, {count(capture.frames, 'frame')} in {length} from {clock(capture.first)}{taken}"
 
 
 def lacks(capture: Capture) -> list[str]:

@@ -13,7 +13,7 @@ from tests.report.samples import CANNOT_TELL, CAPTURE, CERTAIN, HEALTHY, LIKELY,
 
 GOLDEN = Path(__file__).parent / "golden"
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
-SCREEN = 45  # lines; of these 24 to the end of the cure
+SCREEN = 40  # lines; of these 24 to the end of the cure
 
 
 def with_finding(**changes: object) -> Report:
@@ -107,6 +107,11 @@ def test_of_many_clients_the_first_and_how_many_more() -> None:
     assert block(render(report, 80), "Clients") == [
         "10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, 10.0.0.6 and 3 more"
     ]
+    assert block(render(report, 80), "When") == ["2025-11-01 12:26:40 to 12:27:41 UTC (61.6 s)"]
+
+
+def test_whom_and_when_share_a_line_where_they_fit() -> None:
+    assert block(render(CERTAIN, 80), "Clients") == ["10.1.84.41, 2025-11-01 12:26:40 to 12:27:41 UTC (61.6 s)"]
 
 
 def test_commands_are_never_broken_and_sentences_stay_comments() -> None:
@@ -145,8 +150,18 @@ def test_rules_that_lack_the_same_share_a_line_and_a_command() -> None:
         "REG002, REG007: the loopback of the client is not in the capture",
         "Capture the loopback of 10.1.84.41:",
         "tcpdump -i any -s 0 -B 8192 -w 10.1.84.41.pcap 'not port 22'",
-        "MON001: no traffic to judge by (--format json says which)",
     ]
+
+
+def test_beside_health_rules_without_traffic_share_a_line_and_alone_they_say_why() -> None:
+    answers = (CannotTell("MON001", "nobody was asked"), CannotTell("REG005", "no portmapper was asked"))
+    healthy, unknown = (
+        report._replace(diagnosis=replace(report.diagnosis, cannot_tell=answers)) for report in (HEALTHY, CANNOT_TELL)
+    )
+    assert block(render(healthy, 80), "Unknown") == [
+        "MON001, REG005: no traffic to judge by (--format json says which)"
+    ]
+    assert block(render(unknown, 80), "Unknown") == ["MON001: nobody was asked", "REG005: no portmapper was asked"]
 
 
 def test_healthy_says_on_what_evidence() -> None:
