@@ -28,8 +28,6 @@ Progress: TypeAlias = Callable[[int, int | None], None]  # bytes done, bytes in 
 
 EVERYWHERE = 0xFFFFFFFF  # the domain of addresses that are not loopback
 NO_STRING = 0xFFFFFFFF
-# Batches of the core are taken as often as this, so that rows do not wait in it; fewer, larger ones are merged faster.
-DRAIN_BYTES = 1 << 26
 # Between two files of a ring lies the silence between two frames; a file that begins later is another trace.
 RING_GAP = 120_000_000_000
 # Frames from several interfaces and CPUs are written out of order by this much, also at the seam of a ring.
@@ -132,10 +130,14 @@ class Decoded:
     def text(self, strings: Masked | Array, shown: Callable[[bytes], str] = lambda text: text_of(text)) -> Coded:
         """Numbers of strings as text; null, or NO_STRING, as null."""
         numbers, valid = strings if isinstance(strings, tuple) else (strings, strings != NO_STRING)
-        codes = np.full(len(numbers), -1, dtype=np.int32)
-        distinct, inverse = np.unique(numbers[valid], return_inverse=True)
-        codes[valid] = inverse
-        return Coded.distinct(codes, [shown(self.strings[number]) for number in distinct.tolist()])
+        occurs = np.zeros(len(self.strings) + 1, dtype=np.bool_)
+        at = np.where(valid, numbers, len(self.strings))  # null stands behind the last string
+        occurs[at] = True
+        occurs[-1] = False
+        distinct = np.flatnonzero(occurs)
+        codes = np.full(len(occurs), -1, dtype=np.int32)
+        codes[distinct] = np.arange(len(distinct))
+        return Coded.distinct(codes[at], [shown(self.strings[number]) for number in distinct.tolist()])
 
 
 def text_of(text: bytes) -> str:
@@ -251,14 +253,10 @@ class Vantage:
     def read(self, number: int, reader: Reader) -> None:
         """One more file, to its end."""
         self.files.append(number)
-        fed, name = 0, str(reader.files[number])
+        name = str(reader.files[number])
         for chunk in reader.chunks(number):
             with refusing(name):
                 self.decoder.feed(chunk)
-            fed += len(chunk)
-            if fed >= DRAIN_BYTES:
-                fed = 0
-                self.batches.append(self.decoder.drain())
         with refusing(name):
             ending = self.decoder.next_capture()
         if ending in UNUSABLE:

@@ -46,7 +46,12 @@ def group(*columns: Array) -> tuple[Array, Array]:
     groups, count = number(columns[0])
     for column in columns[1:]:
         numbers, distinct = number(column)
-        groups, count = number(groups * distinct + numbers)
+        groups *= distinct
+        groups += numbers
+        count *= distinct
+        if count >= SMALL:
+            groups, count = number(groups)
+    groups, count = number(groups)
     first = np.empty(count, dtype=np.int64)
     rows = np.arange(len(groups))
     first[groups[::-1]] = rows[::-1]  # of equal indices the last assignment stays
