@@ -216,7 +216,10 @@ class Walk:
 
 
 def range_ends(steps: Steps) -> Array:
+    return last_bytes(steps.fields["l_offset"], steps.fields["l_len"])
+
+
+def last_bytes(start: Array, length: Array) -> Array:
     """The last byte of each range; length 0, or one too great, means to the end."""
-    start, length = steps.fields["l_offset"], steps.fields["l_len"]
     last = start + length - np.uint64(1)
     return np.where((length == 0) | (last < start), TO_THE_END, last)
