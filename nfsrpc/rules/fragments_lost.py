@@ -32,7 +32,7 @@ from nfsrpc.tables import NAT, Table
 
 RULE = Rule("NET004", "fragments-lost", "warning")
 
-INCOMPLETE = "fragments-incomplete"  # kind of oddity: a datagram of which fragments are missing
+INCOMPLETE = "fragments-lost"  # kind of oddity: a datagram of which fragments are missing
 
 
 def check(oddities: Table, exchanges: Table, *, calls: int = 1) -> Iterator[Answer]:

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nfsrpc.rules.advice import wire_of
+from nfsrpc.rules.facts import SECOND, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
 from nfsrpc.sessions.grouping import group
@@ -34,8 +35,10 @@ from nfsrpc.tables import Mask, Table
 RULE = Rule("CAP001", "one-direction-only", "warning")
 
 
-def check(flows: Table) -> Iterator[Answer]:
+def check(flows: Table, span: Span | None, *, wait_s: float = 5.0) -> Iterator[Answer]:
     one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
+    if span is not None:  # of what begins just before the end the other side may only be late
+        one_way &= span.last - flows["first"] >= wait_s * SECOND
     rows = flows.where(one_way & not_silence(flows))
     if len(rows):
         pair, first = group(rows["vantage"], rows["client"].codes, rows["server"].codes)

@@ -1,0 +1,78 @@
+"""NFS calls are answered with errors.
+
+Sees
+    Results other than OK, by status; a warning for STALE, SERVERFAULT and IO, and for JUKEBOX many times.
+
+Why it hurts
+    STALE: a file or an export is gone under a client's hands. IO and SERVERFAULT: the server's disks or software.
+    JUKEBOX: the server asks to come back later, again and again.
+
+Not flagged when
+    NOENT of LOOKUP and EXIST are everyday answers.
+
+How to confirm
+    nfsstat -s on the server; dmesg on both.
+
+How to fix
+    STALE: unmount and mount again, and do not remove or re-export under clients. IO, SERVERFAULT: the server's log.
+
+References
+    RFC 1813 section 2.6 (nfsstat3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.protocols import status_name
+from nfsrpc.rules.facts import NFS, Roles
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import named, several
+from nfsrpc.tables import NAT, NULLS, Table
+
+RULE = Rule("NFS001", "nfs-errors", "info")
+
+LOOKUP, NOENT, IO, EXIST, STALE, SERVERFAULT, JUKEBOX = 3, 2, 5, 17, 70, 10006, 10008
+GRAVE = (STALE, IO, SERVERFAULT)
+REMEDIES = {STALE: "umount -f /mnt; mount /mnt   # on the client", JUKEBOX: "# Find out what the server waits for."}
+
+
+def check(exchanges: Table, roles: Roles, *, jukebox: int = 10) -> Iterator[Answer]:
+    status = exchanges["status"]
+    failed = (exchanges["prog"] == NFS) & (status != 0) & (status != NULLS["i32?"]) & (status != EXIST)
+    failed &= ~((status == NOENT) & (exchanges["proc"] == LOOKUP))
+    rows = exchanges.where(failed)
+    for number in np.unique(rows["status"]).tolist():
+        of_one = rows.where(rows["status"] == number)
+        for server in sorted({server for server in of_one["server"].tolist() if server}):
+            mine = of_one.where(of_one["server"] == server)
+            yield finding(server, mine, number in GRAVE or (number == JUKEBOX and len(mine) >= jukebox))
+    if not len(rows) and roles.servers:
+        yield RULE.clear("no NFS call failed")
+    elif not len(rows):
+        yield RULE.cannot_tell("no NFS in the capture")
+
+
+def finding(server: str, rows: Table, grave: bool) -> Finding:
+    first = rows.row(0)
+    error = status_name(NFS, first.vers, first.proc, first.status)
+    times = rows["time"][rows["time"] != NAT]
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})
+    return RULE.finding(
+        severity="warning" if grave else "info",
+        host=server,
+        title=f"{server} answers {error} to {several(len(rows), 'NFS call')}",
+        explanation=f"{procedures} of {named(clients)} answered {error} ({first.status}).",
+        clients=clients,
+        count=len(rows),
+        first=int(times.min()) if len(times) else None,
+        last=int(times.max()) if len(times) else None,
+        evidence=(
+            Evidence(first.capture, first.call_frame, f"{first.procedure} of {first.client}"),
+            Evidence(first.reply_capture, first.reply_frame, error),
+        ),
+        remedy=(REMEDIES.get(first.status, "dmesg; journalctl -k   # on the server"),) if grave else (),
+    )

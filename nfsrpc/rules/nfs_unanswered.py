@@ -1,0 +1,84 @@
+"""NFS or MOUNT calls are not answered in time.
+
+Sees
+    NFS or MOUNT calls without reply for 10 s, or sent again and answered late.
+
+Why it hurts
+    Whoever reads or writes hangs: then it is not a matter of locks alone.
+
+Not flagged when
+    The capture ends too soon, lacks the other direction or lost packets of that stream. The server boots. A call that
+    was sent again because of a lost packet and answered soon.
+
+How to confirm
+    dmesg | grep 'nfs: server' on the client; nfsstat -c.
+
+How to fix
+    The server, its disks, or the network to it.
+
+References
+    RFC 1813; nfs(5), options timeo and retrans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from nfsrpc.rules.facts import MOUNT, NFS, Roles, Span, booting
+from nfsrpc.rules.finding import Answer, Finding, Rule
+from nfsrpc.rules.stalls import late, longest, waited
+from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.tables import NAT, Table
+
+RULE = Rule("RPC005", "nfs-unanswered", "warning")
+
+
+def check(
+    exchanges: Table,
+    roles: Roles,
+    boots: Mapping[str, tuple[int, ...]],
+    span: Span | None,
+    *,
+    late_s: float = 10.0,
+    boot_s: float = 180.0,
+) -> Iterator[Answer]:
+    calls = exchanges.where(np.isin(exchanges["prog"], (NFS, MOUNT)))
+    failed = calls.where((calls["state"] == "unanswered") | (late(calls, late_s) & (calls["retransmits"] > 0)))
+    found = False
+    for server in sorted({server for server in failed["server"].tolist() if server}):
+        rows = failed.where((failed["server"] == server) & (failed["time"] != NAT))
+        if len(rows) and not booting(boots, server, int(rows["time"].min()), int(rows["time"].max()), boot_s):
+            found = True
+            yield finding(server, rows, span)
+    if found:
+        return
+    undecided = int((calls["state"] == "undecided").sum())
+    if undecided:
+        yield RULE.cannot_tell(f"of {several(undecided, 'NFS call')} the capture does not hold what came after")
+    elif roles.servers:
+        yield RULE.clear("NFS and MOUNT calls were answered")
+    else:
+        yield RULE.cannot_tell("no NFS in the capture")
+
+
+def finding(server: str, rows: Table, span: Span | None) -> Finding:
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    silent = int((rows["state"] == "unanswered").sum())
+    wait = longest(rows, span)
+    return RULE.finding(
+        host=server,
+        title=f"{several(len(rows), 'NFS call')} to {server} not answered in time",
+        explanation=(
+            f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} answered late after being sent again"
+            f"{f', up to {seconds(wait)}' if wait is not None else ''}. Not only locks wait for this server."
+        ),
+        clients=clients,
+        count=len(rows),
+        first=int(rows["time"].min()),
+        last=int(rows["time"].max()),
+        evidence=tuple(waited(rows, 3)),
+        remedy=("nfsstat -c; dmesg | grep 'nfs: server'   # on the client", "uptime; iostat -x 1 3   # on the server"),
+        wait_s=wait,
+    )

@@ -1,0 +1,76 @@
+"""A UDP reply comes from an address that was not asked.
+
+Sees
+    A call over UDP without reply, and a reply with its xid to the same port from another address.
+
+Why it hurts
+    Most clients throw such a reply away, and the call stays unanswered: a server with several addresses answers from
+    the one by which it routes.
+
+Not flagged when
+    The reply comes from the address that was asked. Over TCP it cannot happen.
+
+How to confirm
+    ip route get CLIENT on the server, and the source address that it names.
+
+How to fix
+    Have the service bind to its address (nfs.conf: host=), or mount over TCP.
+
+References
+    RFC 1122 section 4.1.3.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.wording import several
+from nfsrpc.tables import Table
+
+RULE = Rule("NET005", "reply-from-another-address", "warning")
+
+
+def check(calls: Table) -> Iterator[Answer]:
+    udp = calls["transport"] == "udp"
+    orphans = calls.where(udp & (calls["state"] == "orphan"))
+    open_ = calls.where(udp & calls["state"].isin(("unanswered", "undecided")) & np.isin(calls["xid"], orphans["xid"]))
+    asked = {(row.client, row.client_port, row.xid): row for row in open_.rows()}
+    pairs: list[tuple[Any, Any]] = []
+    for orphan in orphans.rows() if asked else ():
+        call = asked.get((orphan.client, orphan.client_port, orphan.xid))
+        if call is not None and call.server != orphan.server and orphan.time >= call.time:
+            pairs.append((call, orphan))
+    for server in sorted({call.server for call, _ in pairs}):
+        yield finding([pair for pair in pairs if pair[0].server == server])
+    if not pairs and udp.any():
+        yield RULE.clear(f"{several(int(udp.sum()), 'call')} over UDP, each answered from where it was sent, if at all")
+    elif not pairs:
+        yield RULE.cannot_tell("no RPC over UDP in the capture")
+
+
+def finding(pairs: list[tuple[Any, Any]]) -> Finding:
+    call, reply = pairs[0]
+    return RULE.finding(
+        host=call.server,
+        title=f"{call.server} answers {call.client} from another address, {reply.server}",
+        explanation=(
+            f"{several(len(pairs), 'call')} over UDP to {call.server} ({call.program} {call.procedure}) answered from "
+            f"{reply.server}. The client waits for an answer of {call.server} and throws this one away."
+        ),
+        clients=tuple(sorted({known.client for known, _ in pairs})),
+        count=len(pairs),
+        first=call.time,
+        last=pairs[-1][0].time,
+        evidence=(
+            Evidence(call.capture, call.call_frame, f"{call.procedure} to {call.server}"),
+            Evidence(reply.reply_capture, reply.reply_frame, f"its answer, from {reply.server}"),
+        ),
+        remedy=(
+            f"ip route get {call.client}   # on the server: src is what it answers from",
+            "# Mount with proto=tcp.",
+        ),
+    )

@@ -1,0 +1,65 @@
+"""A client uses one transaction identifier for two different calls.
+
+Sees
+    Two calls on one connection (or pair of ports) with the same xid and different procedures within a minute.
+
+Why it hurts
+    A server that remembers answers (its duplicate request cache) may give the second call the first one's answer.
+
+Not flagged when
+    The same call was sent again.
+
+How to confirm
+    The frames named.
+
+How to fix
+    A defect of the client, often a user-space one: update it.
+
+References
+    RFC 5531 section 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.finding import Answer, Evidence, Rule
+from nfsrpc.rules.wording import several
+from nfsrpc.tables import Table
+
+RULE = Rule("RPC003", "xid-reused", "info")
+
+
+def check(exchanges: Table, *, within_s: float = 60.0) -> Iterator[Answer]:
+    if not len(exchanges):
+        yield RULE.cannot_tell("no calls in the capture")
+        return
+    key = exchanges["flow"].astype(np.int64) << 32 | exchanges["xid"]
+    order = np.argsort(key, kind="stable")
+    key, time = key[order], exchanges["time"][order]
+    what = (exchanges["prog"].astype(np.int64) << 32 | exchanges["proc"])[order]
+    again = (key[1:] == key[:-1]) & (what[1:] != what[:-1]) & (np.abs(time[1:] - time[:-1]) < within_s * SECOND)
+    at = np.flatnonzero(again)
+    if not len(at):
+        yield RULE.clear(f"{several(len(exchanges), 'call')}, each with an xid of its own")
+        return
+    first, second = exchanges.row(int(order[at[0]])), exchanges.row(int(order[at[0] + 1]))
+    yield RULE.finding(
+        host=first.client,
+        title=f"{first.client} used an xid for two different calls, {several(len(at), 'time')}",
+        explanation=(
+            f"xid {first.xid:#010x} stands for {first.procedure} and, within a minute, for {second.procedure}. A "
+            "server's memory of answers may confuse them."
+        ),
+        clients=(first.client,),
+        count=len(at),
+        first=first.time,
+        last=int(time[at[-1] + 1]),
+        evidence=(
+            Evidence(first.capture, first.call_frame, f"{first.procedure}, xid {first.xid:#010x}"),
+            Evidence(second.capture, second.call_frame, f"{second.procedure}, the same xid"),
+        ),
+    )
