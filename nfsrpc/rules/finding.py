@@ -64,16 +64,14 @@ class Finding:
     wait_s: float | None = None  # the longest that anyone waited for this
 
 
-@dataclass(frozen=True)
-class Clear:
+class Clear(NamedTuple):
     """The rule passes, on this evidence."""
 
     rule: str
     evidence: str
 
 
-@dataclass(frozen=True)
-class CannotTell:
+class CannotTell(NamedTuple):
     """The capture does not hold what the rule would have to see."""
 
     rule: str
@@ -81,8 +79,7 @@ class CannotTell:
     needs: Need | None = None
 
 
-@dataclass(frozen=True)
-class Broken:
+class Broken(NamedTuple):
     """The rule raised: a bug of the rule, which stops no other."""
 
     rule: str
@@ -92,8 +89,7 @@ class Broken:
 Answer: TypeAlias = Finding | Clear | CannotTell | Broken
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """The head of a rule's file: identifier, name (the file's, in kebab case) and severity."""
 
     id: str
@@ -113,8 +109,7 @@ class Rule:
         return CannotTell(self.id, why, needs)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     rule: str | None  # of the finding that explains the others; null unless the state is fault
     state: State
     summary: str  # one sentence: host, what, who is hurt, how long

@@ -24,8 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from nfsrpc.rules.facts import MOUNT, NFS, Roles, Span, booting
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import late, longest, waited
@@ -44,8 +42,10 @@ def check(
     late_s: float = 10.0,
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
-    calls = exchanges.where(np.isin(exchanges["prog"], (NFS, MOUNT)))
-    failed = calls.where((calls["state"] == "unanswered") | (late(calls, late_s) & (calls["retransmits"] > 0)))
+    state = exchanges["state"]
+    about = (exchanges["prog"] == NFS) | (exchanges["prog"] == MOUNT)
+    again = exchanges["retransmits"] > 0
+    failed = exchanges.where(about & ((state == "unanswered") | (again & late(exchanges, late_s))))
     found = False
     for server in sorted({server for server in failed["server"].tolist() if server}):
         rows = failed.where((failed["server"] == server) & (failed["time"] != NAT))
@@ -54,7 +54,7 @@ def check(
             yield finding(server, rows, span)
     if found:
         return
-    undecided = int((calls["state"] == "undecided").sum())
+    undecided = int((about & (state == "undecided")).sum())
     if undecided:
         yield RULE.cannot_tell(f"of {several(undecided, 'NFS call')} the capture does not hold what came after")
     elif roles.servers:
