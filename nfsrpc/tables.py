@@ -261,6 +261,24 @@ REGISTRATIONS = _spec(
     ("exchange", "u32", "", "exchange"),
 )
 
+PATHS = _spec(
+    "paths",
+    "A row a name that a file handle had, as replies told it: of MNT, LOOKUP, CREATE, READDIRPLUS, RENAME, ...",
+    ("capture", "u16", "", "file of the reply that told it"),
+    ("frame", "u32?", "", "frame of that reply"),
+    ("time", "time", "ns", "of that reply"),
+    ("server", "text", "", "host whose file it is"),
+    ("path", "text", "", "path at that time; begins with ... where the way from the export down is not known"),
+    ("fh", "text", "", "file handle in hex"),
+    ("handle", "text", "", "the same short: FH:0x and its CRC-32, as Wireshark shows it"),
+    ("directory", "text", "", "handle of the directory in hex; null for what was mounted"),
+    ("name", "text", "", "name in that directory; the path that was mounted"),
+    ("procedure", "text", "", "procedure that told it"),
+    *_frame("until", "the name was taken away: renamed, removed, or given to another file"),
+    ("until_procedure", "text", "", "procedure that took it away"),
+    ("exchange", "u32", "", "exchange that told it"),
+)
+
 HOSTS = _spec(
     "hosts",
     "A row a host: what is one machine as far as the captures tell.",
@@ -430,6 +448,7 @@ TABLES: dict[str, TableSpec] = {
         LOCKS,
         MONITORS,
         REGISTRATIONS,
+        PATHS,
         HOSTS,
         FLOWS,
         CAPTURES,

@@ -39,7 +39,7 @@ class Trace:
     """One or several captures of one incident."""
 
     calls, copies, locks, monitors, registrations = Frame(), Frame(), Frame(), Frame(), Frame()
-    hosts, flows, quality, oddities, programs = Frame(), Frame(), Frame(), Frame(), Frame()
+    paths, hosts, flows, quality, oddities, programs = Frame(), Frame(), Frame(), Frame(), Frame(), Frame()
 
     def __init__(self, decoded: Decoded) -> None:
         self.frames: dict[str, pd.DataFrame] = {}

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 from nfsrpc.decode import Decoded
-from nfsrpc.sessions import calls, flows, locks, monitors, programs, quality, registrations
+from nfsrpc.sessions import calls, flows, locks, monitors, paths, programs, quality, registrations
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.paths import Paths
 from nfsrpc.tables import Table
 
 # The fields of messages that these tables are made of; a trace is decoded no further.
-WANTED = {**registrations.WANTED, **monitors.WANTED, **locks.WANTED}
+WANTED = {**registrations.WANTED, **monitors.WANTED, **locks.WANTED, **paths.WANTED}
 
 
 class Sessions(Mapping[str, Table]):
@@ -30,6 +31,10 @@ class Sessions(Mapping[str, Table]):
     def hosts(self) -> Hosts:
         return Hosts(self.exchanges)
 
+    @cached_property
+    def paths(self) -> Paths:
+        return Paths(self.decoded, self["calls"])
+
     def __getitem__(self, name: str) -> Table:
         if name not in self._built:
             self._built[name] = BUILDERS[name](self)
@@ -45,9 +50,10 @@ class Sessions(Mapping[str, Table]):
 BUILDERS: dict[str, Callable[[Sessions], Table]] = {
     "calls": lambda of: calls.calls(of.exchanges, of.hosts),
     "copies": lambda of: calls.copies(of.decoded),
-    "locks": lambda of: locks.locks(of.decoded, of["calls"], of["copies"]),
+    "locks": lambda of: locks.locks(of.decoded, of["calls"], of["copies"], of.paths),
     "monitors": lambda of: monitors.monitors(of.decoded, of["calls"], of.hosts),
     "registrations": lambda of: registrations.registrations(of.decoded, of["calls"]),
+    "paths": lambda of: of.paths.table(),
     "hosts": lambda of: of.hosts.table(),
     "flows": lambda of: flows.flows(of.decoded, of.hosts, of["registrations"]),
     "captures": lambda of: of.hosts.captures(of.exchanges.clock_offsets()),

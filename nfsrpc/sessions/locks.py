@@ -7,7 +7,6 @@ whom is told by the times that others held the same range, since Linux does not 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
@@ -21,6 +20,7 @@ from nfsrpc.sessions.exchanges import ANSWERED, STATES
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.messages import shown
 from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
+from nfsrpc.sessions.paths import Paths
 from nfsrpc.sessions.waits import NEVER, Holds, in_the_way
 from nfsrpc.sessions.walk import GRANTED, NONE, Walk, range_ends
 from nfsrpc.tables import DTYPES, LOCKS, NAT, NULLS, Array, Coded, Mask, Masked, Source, Table, empty
@@ -38,7 +38,7 @@ EXCHANGES = {
 }
 
 
-def locks(decoded: Decoded, calls: Table, copies: Table) -> Table:
+def locks(decoded: Decoded, calls: Table, copies: Table, paths: Paths) -> Table:
     steps = nlm.steps(decoded, calls)
     if not len(steps):
         return empty(LOCKS)
@@ -53,7 +53,7 @@ def locks(decoded: Decoded, calls: Table, copies: Table) -> Table:
     sessions = {name: np.concatenate([part[name] for part in parts]) for name in walk.FIELDS}
     order = np.argsort(sessions["first"], kind="stable")
     sessions = {name: values[order] for name, values in sessions.items()}
-    return Sessions(decoded, calls, copies, steps, owners, sessions).table()
+    return Sessions(decoded, calls, copies, paths, steps, owners, sessions).table()
 
 
 def identities(steps: Steps) -> tuple[Array, Array]:
@@ -141,9 +141,16 @@ class Sessions:
     """Columns of the table, looked up in the steps that made the sessions."""
 
     def __init__(
-        self, decoded: Decoded, calls: Table, copies: Table, steps: Steps, owners: Array, sessions: dict[str, Array]
+        self,
+        decoded: Decoded,
+        calls: Table,
+        copies: Table,
+        paths: Paths,
+        steps: Steps,
+        owners: Array,
+        sessions: dict[str, Array],
     ) -> None:
-        self.decoded, self.calls, self.copies, self.steps = decoded, calls, copies, steps
+        self.decoded, self.calls, self.copies, self.paths, self.steps = decoded, calls, copies, paths, steps
         self.owners, self.at = owners, sessions
         self.length = len(sessions["first"])
         self.known = np.where(self.at["request"] == NONE, self.at["first"], self.at["request"])
@@ -318,7 +325,7 @@ class Sessions:
             "owner": lambda: self.owner,
             "oh": lambda: self.string("oh", shown),
             "fh": lambda: self.string("fh", bytes.hex),
-            "file": lambda: self.string("fh", short_handle),
+            "file": lambda: self.paths.files(steps.server[first], steps.fields["fh"][first], asked["time"]),
             "l_offset": Masked(steps.fields["l_offset"][first], np.ones(self.length, dtype=np.bool_)),
             "l_len": Masked(steps.fields["l_len"][first], np.ones(self.length, dtype=np.bool_)),
             "exclusive": self.flag("exclusive"),
@@ -370,12 +377,3 @@ def event_columns(name: str, event: Callable[[], Event]) -> dict[str, Source]:
         f"{name}_capture": lambda: event().capture.astype(np.uint16),
         f"{name}_frame": lambda: event().frame.astype(np.uint32),
     }
-
-
-def short_handle(handle: bytes) -> str:
-    """A file handle as Wireshark's summaries show it: by its CRC-32.
-
-    >>> short_handle(bytes.fromhex("0100010165000000bf2b00009eb3f91d"))
-    'FH:0x4c28b0b1'
-    """
-    return f"FH:0x{zlib.crc32(handle):08x}"

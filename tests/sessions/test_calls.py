@@ -162,6 +162,7 @@ def test_every_column_is_as_declared(pair: Pair, tables: Read) -> None:
     waiting.granted()
     waiting.cancel().denied()
     pair.client.monitor(pair.server).reply(res_stat="STAT_SUCC", state=3)
+    pair.client.mount(pair.server, "/srv")
     pair.client.lock(pair.server, svid=3).granted(after=20, resent=[10], copies=2)
     read = tables(pair.s.capture(at=pair.client, on="any"))
     for name in read:

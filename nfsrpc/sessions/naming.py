@@ -1,0 +1,196 @@
+"""What replies say of names (RFC 1813 §3.3, RFC 1094 §2.2, MOUNT): columns of messages to events in order of time.
+
+Handles and names are numbers of strings all along. Most names of a large trace are seen again and again, and only those
+on the way to a handle that is asked about matter: both are told by comparing columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from nfsrpc.decode import NO_STRING, Decoded
+from nfsrpc.protocols import program
+from nfsrpc.sessions.messages import rows_in
+from nfsrpc.tables import NAT, Array, Mask, Masked, Table
+
+NAMES, LINKS, MOVES, REMOVES = range(4)
+NOT_NAMES = (b"", b".", b"..")
+ENTRIES = "entries."
+
+
+class Lesson(NamedTuple):
+    """What a procedure's success teaches, and the columns of its messages that say it."""
+
+    kind: int
+    name: str
+    directory: str = ""  # without it, the handle is that of a root
+    handle: str = ""
+    to_directory: str = ""
+    to_name: str = ""
+
+
+LOOKUP3 = Lesson(NAMES, "name", "dir", "res_object")
+CREATE3 = Lesson(NAMES, "name", "dir", "res_obj")
+LOOKUP2 = Lesson(NAMES, "name", "dir", "res_file")
+RENAME = Lesson(MOVES, "from_name", "from_dir", "", "to_dir", "to_name")
+REMOVE = Lesson(REMOVES, "name", "dir")
+
+LESSONS: dict[str, Lesson] = {
+    "mount1.MNT": Lesson(NAMES, "dirpath", handle="res_fhs_fhandle"),
+    "mount2.MNT": Lesson(NAMES, "dirpath", handle="res_fhs_fhandle"),
+    "mount3.MNT": Lesson(NAMES, "dirpath", handle="res_fhandle"),
+    **dict.fromkeys(("nfs2.LOOKUP", "nfs2.CREATE", "nfs2.MKDIR"), LOOKUP2),
+    "nfs2.LINK": Lesson(LINKS, "name", "dir", "from"),
+    "nfs2.RENAME": RENAME,
+    **dict.fromkeys(("nfs2.REMOVE", "nfs2.RMDIR"), REMOVE),
+    "nfs3.LOOKUP": LOOKUP3,
+    **dict.fromkeys(("nfs3.CREATE", "nfs3.MKDIR", "nfs3.SYMLINK", "nfs3.MKNOD"), CREATE3),
+    "nfs3.READDIRPLUS": Lesson(NAMES, "entries.name", "dir", "entries.name_handle"),
+    "nfs3.LINK": Lesson(LINKS, "name", "dir", "file"),
+    "nfs3.RENAME": RENAME,
+    **dict.fromkeys(("nfs3.REMOVE", "nfs3.RMDIR"), REMOVE),
+}
+PROTOCOLS = sorted({procedure.partition(".")[0] for procedure in LESSONS})
+FAILED = -1
+WANTED: dict[str, tuple[str, ...]] = {
+    procedure: tuple(name for name in lesson[1:] if name) for procedure, lesson in LESSONS.items()
+}
+
+
+@dataclass
+class Events:
+    """A row what a reply says of a name. NO_STRING stands for the strings that an event has not."""
+
+    kind: Array
+    call: Array  # row of calls
+    time: Array
+    server: Array  # code of the host
+    handle: Array
+    directory: Array
+    name: Array
+    to_directory: Array
+    to_name: Array
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def columns(self) -> list[Array]:
+        return [getattr(self, column.name) for column in fields(self)]
+
+    def take(self, rows: Array) -> Events:
+        return Events(*(values[rows] for values in self.columns()))
+
+    def first(self, count: int) -> Events:
+        return Events(*(values[:count] for values in self.columns()))
+
+
+def events(decoded: Decoded, calls: Table) -> Events:
+    """All that the trace says of names, in the order of time."""
+    parts = [part for protocol in PROTOCOLS for part in of_protocol(decoded, calls, protocol)]
+    if not parts:
+        return Events(*(np.zeros(0, dtype=np.int64) for _ in fields(Events)))
+    every = Events(*map(np.concatenate, zip(*(part.columns() for part in parts), strict=True)))
+    return every.take(np.argsort(every.time, kind="stable"))
+
+
+def of_protocol(decoded: Decoded, calls: Table, protocol: str) -> Iterator[Events]:
+    """What successful calls teach, as far as they were decoded."""
+    if not decoded.has(f"{protocol}.args"):
+        return
+    exchanges = decoded.messages[f"{protocol}.args"]["exchange"].values
+    rows = rows_in(calls, exchanges)
+    proc = np.where((calls["status"][rows] == 0) & ~calls.valid("duplicate_of")[rows], calls["proc"][rows], FAILED)
+    for procedure, lesson in LESSONS.items():
+        if procedure.startswith(f"{protocol}."):
+            at = np.flatnonzero(proc == program(protocol).procedure(procedure.partition(".")[2]).number)
+            if len(at):
+                yield taught(Fields(decoded, protocol, exchanges[at]), lesson, rows[at], calls)
+
+
+def taught(fields: Fields, lesson: Lesson, rows: Array, calls: Table) -> Events:
+    """The events that calls of one procedure are, which are these rows of calls."""
+    if lesson.name.startswith(ENTRIES):
+        fields.list_entries()
+    columns = dict(zip(Lesson._fields[1:], lesson[1:], strict=True))
+    found = {name: fields[column] for name, column in columns.items()}
+    known = ~is_one_of(fields.decoded, found["name"], NOT_NAMES)
+    for name, column in columns.items():
+        if column:
+            known &= found[name] != NO_STRING
+    call = rows[fields.exchange[known]]
+    replied = calls["reply_time"][call]
+    return Events(
+        kind=np.full(len(call), lesson.kind),
+        call=call,
+        time=np.where(replied == NAT, calls["time"][call], replied),
+        server=calls["server"].codes[call].astype(np.int64),
+        **{name: values[known] for name, values in found.items()},
+    )
+
+
+class Fields:
+    """Columns of the messages of some exchanges, or of the entries of the directories that they list."""
+
+    def __init__(self, decoded: Decoded, protocol: str, exchanges: Array) -> None:
+        self.decoded, self.protocol, self.exchanges = decoded, protocol, exchanges
+        self.exchange = np.arange(len(exchanges))  # which of them each row is of
+        self.entries: dict[str, Masked] = {}
+
+    def list_entries(self) -> None:
+        entries = self.decoded.children(f"{self.protocol}.entries")
+        if not entries:
+            self.exchange = self.exchange[:0]
+            return
+        numbers = entries["exchange"].values
+        place = np.full(int(max(numbers.max(), self.exchanges.max())) + 1, -1)
+        place[self.exchanges] = self.exchange
+        listed = np.flatnonzero(place[numbers] >= 0)
+        self.exchange = place[numbers][listed]
+        self.entries = {name: Masked(column.values[listed], column.valid[listed]) for name, column in entries.items()}
+
+    def __getitem__(self, name: str) -> Array:
+        if name.startswith(ENTRIES) and self.entries:
+            values, valid = self.entries[name.removeprefix(ENTRIES)]
+        elif not name or name.startswith(ENTRIES):
+            return np.full(len(self.exchange), NO_STRING, dtype=np.int64)
+        else:
+            table = f"{self.protocol}.{'res' if name.startswith('res_') else 'args'}"
+            values, valid = (part[self.exchange] for part in self.decoded.column(table, name, self.exchanges))
+        return np.where(valid, values, NO_STRING).astype(np.int64)
+
+
+def is_one_of(decoded: Decoded, strings: Array, texts: tuple[bytes, ...]) -> Mask:
+    occurs = np.zeros(len(decoded.strings), dtype=np.bool_)
+    occurs[strings[strings != NO_STRING]] = True
+    those = [number for number in np.flatnonzero(occurs).tolist() if decoded.strings[number] in texts]
+    return np.isin(strings, those) if those else np.zeros(len(strings), dtype=np.bool_)
+
+
+def news(events: Events) -> Events:
+    """Without those that say what the one before said of a handle, unless something was renamed or removed since."""
+    order = np.argsort(events.handle, kind="stable")
+    changes = np.cumsum(events.kind >= MOVES)
+    told = (events.kind[order] == NAMES)[1:]
+    for values in (events.kind, events.handle, events.server, events.directory, events.name, changes):
+        told &= values[order][1:] == values[order][:-1]
+    return events.take(np.sort(order[np.r_[True, ~told]])) if len(order) else events
+
+
+def concerning(events: Events, handles: Array, strings: int) -> Events:
+    """Those on which the paths of some handles depend: of these, of their directories, and so on upwards."""
+    needed = np.zeros(strings + 1, dtype=np.bool_)  # the last for NO_STRING: of no string at all
+    handle, directory, to_directory = (
+        np.minimum(column, strings) for column in (events.handle, events.directory, events.to_directory)
+    )
+    needed[np.minimum(handles, strings)] = True
+    count = -1
+    while count != (count := int(needed.sum())):
+        needed[strings] = False
+        needed[directory[needed[handle]]] = True
+        needed[to_directory[needed[directory]]] = True
+    needed[strings] = False
+    return events.take(np.flatnonzero(needed[handle] | ((handle == strings) & needed[directory])))

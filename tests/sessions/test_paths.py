@@ -1,0 +1,287 @@
+"""Paths of file handles: learnt from every procedure that names one, true at their time, honest where partial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nfsrpc.sessions import WANTED, Sessions
+from nfsrpc.sessions.naming import LESSONS, concerning, events, news
+from nfsrpc.sessions.paths import Names, short_handle
+from tests.scenario import Exchange, Scenario, handle
+from tests.sessions.conftest import Read
+
+Row = tuple[Any, ...]
+
+
+class Files:
+    """A client that asks for names, and locks."""
+
+    def __init__(self) -> None:
+        self.s = Scenario()
+        self.server = self.s.host("10.0.0.9", name="nfssrv")
+        self.client = self.s.host("10.0.0.1", name="web-1")
+
+    def ask(self, procedure: str, protocol: str = "nfs3", **args: Any) -> Exchange:
+        self.s.wait(1)
+        return self.client.call(self.server, protocol, procedure, **args)
+
+    def mount(self, path: str) -> None:
+        self.ask("MNT", "mount3", dirpath=path).reply(fhs_status="OK", fhandle=EXPORT)
+
+    def name(self, directory: bytes, name: str, file: bytes, procedure: str = "LOOKUP") -> None:
+        field = "object" if procedure == "LOOKUP" else "obj"
+        self.ask(procedure, dir=directory, name=name).reply(status="OK", **{field: file})
+
+    def rename(self, directory: bytes, name: str, to_directory: bytes, to_name: str, status: str = "OK") -> None:
+        ends: dict[str, Any] = {"from": {"dir": directory, "name": name}, "to": {"dir": to_directory, "name": to_name}}
+        self.ask("RENAME", **ends).reply(status=status)
+
+    def lock(self, file: bytes) -> None:
+        self.s.wait(1)
+        lock: dict[str, Any] = {"caller_name": "web-1", "fh": file, "oh": b"1", "svid": 1, "l_offset": 0, "l_len": 0}
+        self.client.call(self.server, "nlm4", "LOCK", alock=lock).reply(stat="GRANTED")
+
+    def capture(self) -> bytes:
+        return self.s.capture()
+
+
+@pytest.fixture
+def files() -> Files:
+    return Files()
+
+
+EXPORT, DIR, OTHER, FILE, NEXT = (handle(name) for name in ("/srv", "dir", "other", "file", "next"))
+
+
+def locked(tables: Read, files: Files) -> list[str]:
+    found: list[str] = tables(files.capture())["locks"]["file"].tolist()
+    return found
+
+
+def learnt(tables: Read, files: Files, *columns: str) -> list[Row]:
+    paths = tables(files.capture())["paths"]
+    return list(zip(*map(paths.values, columns), strict=True))
+
+
+def test_from_the_mount_down(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "www", DIR)
+    files.name(DIR, "sess.lock", FILE)
+    files.lock(FILE)
+    assert locked(tables, files) == ["/srv/www/sess.lock"]
+
+
+def test_a_row_of_paths(files: Files, tables: Read) -> None:
+    files.mount("/srv/")
+    files.name(EXPORT, "www", DIR)
+    mounted, looked_up = tables(files.capture())["paths"].rows()
+    assert (mounted.path, mounted.name, mounted.directory, mounted.procedure) == ("/srv", "/srv/", None, "MNT")
+    assert (looked_up.path, looked_up.name, looked_up.procedure) == ("/srv/www", "www", "LOOKUP")
+    assert (looked_up.fh, looked_up.handle) == (DIR.hex(), short_handle(DIR))
+    assert (looked_up.directory, looked_up.server, looked_up.capture) == (EXPORT.hex(), "10.0.0.9", 0)
+    assert (looked_up.until, looked_up.until_frame, looked_up.until_procedure) == (None, None, None)
+    calls = tables(files.capture())["calls"]
+    told = calls.row(looked_up.exchange)
+    assert (looked_up.frame, looked_up.time) == (told.reply_frame, told.reply_time)
+
+
+def test_the_root_of_all_may_be_mounted(files: Files, tables: Read) -> None:
+    files.mount("/")
+    files.name(EXPORT, "file", FILE)
+    assert learnt(tables, files, "path") == [("/",), ("/file",)]
+
+
+def test_what_was_mounted_before_the_capture_is_partial(files: Files, tables: Read) -> None:
+    files.name(EXPORT, "www", DIR)
+    files.name(DIR, "sess.lock", FILE)
+    files.lock(FILE)
+    files.lock(NEXT)
+    assert locked(tables, files) == [".../www/sess.lock", short_handle(NEXT)]
+
+
+@pytest.mark.parametrize("procedure", ["CREATE", "MKDIR", "SYMLINK", "MKNOD"])
+def test_from_what_is_made(files: Files, tables: Read, procedure: str) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "new", FILE, procedure)
+    files.ask(procedure, dir=EXPORT, name="without a handle").reply(status="OK")
+    assert learnt(tables, files, "path", "procedure") == [("/srv", "MNT"), ("/srv/new", procedure)]
+
+
+def test_from_lists_of_directories(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    for directory, names in ((EXPORT, {".": EXPORT, "..": OTHER, "www": DIR, "hidden": None}), (DIR, {"a": FILE})):
+        entries = [{"fileid": 1, "name": name, "name_handle": found} for name, found in names.items()]
+        files.ask("READDIRPLUS", dir=directory, maxcount=4096).reply(status="OK", entries=entries, eof=True)
+    files.lock(FILE)
+    assert locked(tables, files) == ["/srv/www/a"]
+    assert learnt(tables, files, "path", "procedure") == [
+        ("/srv", "MNT"),
+        ("/srv/www", "READDIRPLUS"),
+        ("/srv/www/a", "READDIRPLUS"),
+    ]
+
+
+def test_in_version_2(files: Files, tables: Read) -> None:
+    export, made, moved = (bytes([byte] * 32) for byte in (1, 2, 3))
+    files.ask("MNT", "mount1", dirpath="/old").reply(fhs_status="OK", fhs_fhandle=export)
+    files.ask("CREATE", "nfs2", dir=export, name="a").reply(status="OK", file=made)
+    files.ask("LOOKUP", "nfs2", dir=export, name="b").reply(status="OK", file=moved)
+    ends: dict[str, Any] = {"from": {"dir": export, "name": "b"}, "to": {"dir": export, "name": "c"}}
+    files.ask("RENAME", "nfs2", **ends).reply(status="OK")
+    files.ask("REMOVE", "nfs2", dir=export, name="a").reply(status="OK")
+    assert learnt(tables, files, "path", "until_procedure") == [
+        ("/old", None),
+        ("/old/a", "REMOVE"),
+        ("/old/b", "RENAME"),
+        ("/old/c", None),
+    ]
+
+
+def test_a_rename_counts_from_its_time(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "old", FILE)
+    files.lock(FILE)
+    files.rename(EXPORT, "old", EXPORT, "failed", "ACCES")
+    files.rename(EXPORT, "old", EXPORT, "new")
+    files.lock(FILE)
+    assert locked(tables, files) == ["/srv/old", "/srv/new"]
+
+
+def test_what_is_in_a_renamed_directory_moves_with_it(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "a", DIR)
+    files.name(EXPORT, "b", OTHER)
+    files.name(DIR, "file", FILE)
+    files.lock(FILE)
+    files.rename(EXPORT, "a", OTHER, "c")
+    files.lock(FILE)
+    assert locked(tables, files) == ["/srv/a/file", "/srv/b/c/file"]
+
+
+def test_a_rename_takes_the_name_from_another_file(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "file", FILE)
+    files.name(EXPORT, "file.new", NEXT)
+    files.rename(EXPORT, "file.new", EXPORT, "file")
+    assert learnt(tables, files, "path", "until_procedure") == [
+        ("/srv", None),
+        ("/srv/file", "RENAME"),
+        ("/srv/file.new", "RENAME"),
+        ("/srv/file", None),
+    ]
+    replaced, moved = learnt(tables, files, "until", "until_frame")[1:3]
+    assert replaced == moved == learnt(tables, files, "time", "frame")[3]
+
+
+def test_a_removed_file_keeps_its_path_and_its_name_goes_to_the_next(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "file", FILE)
+    files.ask("REMOVE", dir=EXPORT, name="file").reply(status="OK")
+    files.lock(FILE)
+    files.name(EXPORT, "file", NEXT, "CREATE")
+    files.lock(NEXT)
+    files.ask("RMDIR", dir=EXPORT, name="file").reply(status="NOTDIR")
+    assert locked(tables, files) == ["/srv/file", "/srv/file"]
+    assert learnt(tables, files, "fh", "until_procedure")[1:] == [(FILE.hex(), "REMOVE"), (NEXT.hex(), None)]
+
+
+def test_a_link_is_a_name_only_for_what_has_none(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "file", FILE)
+    for file, name in ((FILE, "link"), (NEXT, "other")):
+        files.ask("LINK", file=file, dir=EXPORT, name=name).reply(status="OK")
+        files.lock(file)
+    assert locked(tables, files) == ["/srv/file", "/srv/other"]
+
+
+def test_a_name_that_changed_unseen_counts_from_its_next_lookup(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    for name in ("a", "b", "a"):
+        files.name(EXPORT, name, FILE)
+        files.name(EXPORT, name, FILE)
+        files.lock(FILE)
+    assert locked(tables, files) == ["/srv/a", "/srv/b", "/srv/a"]
+    assert learnt(tables, files, "path") == [("/srv",), ("/srv/a",), ("/srv/b",), ("/srv/a",)]
+
+
+def test_a_name_seen_again_after_a_rename_that_was_undone_unseen(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "a", FILE)
+    files.rename(EXPORT, "a", EXPORT, "b")
+    files.name(EXPORT, "a", FILE)
+    files.lock(FILE)
+    assert locked(tables, files) == ["/srv/a"]
+
+
+def test_the_first_name_counts_for_the_time_before_it(files: Files, tables: Read) -> None:
+    files.lock(FILE)
+    files.name(EXPORT, "file", FILE)
+    files.mount("/srv")
+    assert locked(tables, files) == ["/srv/file"]
+
+
+def test_failed_replies_and_names_that_are_none_teach_nothing(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.ask("LOOKUP", dir=EXPORT, name="absent").reply(status="NOENT")
+    for name in (".", "..", ""):
+        files.name(EXPORT, name, FILE)
+    files.ask("MNT", "mount3", dirpath="/no").reply(fhs_status="ACCES")
+    assert learnt(tables, files, "path") == [("/srv",)]
+
+
+def test_servers_have_files_of_their_own(files: Files, tables: Read) -> None:
+    other = files.s.host("10.0.0.8", name="nfsbak")
+    files.mount("/srv")
+    files.client.call(other, "mount3", "MNT", dirpath="/bak").reply(fhs_status="OK", fhandle=EXPORT)
+    files.name(EXPORT, "file", FILE)
+    assert learnt(tables, files, "server", "path") == [
+        ("10.0.0.9", "/srv"),
+        ("10.0.0.8", "/bak"),
+        ("10.0.0.9", "/srv/file"),
+    ]
+
+
+def test_names_that_are_no_text_are_escaped(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "x\x1b\udcff", FILE)
+    assert learnt(tables, files, "path")[1] == ("/srv/x\\x1b\\\\xff",)
+
+
+def test_directories_in_a_circle_end(files: Files, tables: Read) -> None:
+    files.name(DIR, "down", OTHER)
+    files.name(OTHER, "up", DIR)
+    files.lock(OTHER)
+    (path,) = locked(tables, files)
+    assert path.startswith(".../")
+    assert path.endswith("/up/down")
+
+
+def test_only_what_matters_is_walked_through(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "www", DIR)
+    for number in range(50):
+        files.name(DIR, f"{number}", handle(f"{number}"))
+        files.name(DIR, "file", FILE)
+    files.rename(OTHER, "a", OTHER, "b")
+    read = tables(files.capture())
+    every = events(read.decoded, read["calls"])
+    told = news(every)
+    number = read.decoded.strings.index(FILE)
+    needed = concerning(told, np.array([number]), len(read.decoded.strings))
+    assert (len(every), len(told), len(needed)) == (103, 54, 3)
+    assert len(Names(needed).first) == 3
+
+
+def test_two_vantages_teach_once(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "file", FILE)
+    both: Sessions = tables(server=files.s.capture(at=files.server), client=files.s.capture(at=files.client))
+    assert both["paths"].values("path") == ["/srv", "/srv/file"]
+
+
+def test_what_is_wanted_is_what_is_taught() -> None:
+    assert WANTED["nfs3.READDIRPLUS"] == ("entries.name", "dir", "entries.name_handle")
+    assert set(LESSONS) <= set(WANTED)
