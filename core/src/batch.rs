@@ -120,7 +120,7 @@ rows!(Flows of FlowRow {
 
 rows!(Tallies of TallyRow {
     capture: u16, client: u32, server: u32, transport: u8, prog: u32, vers: u32, proc: u32, status: i32,
-    interval: i64, first: i64, first_frame: u32, exchanges: u32, latency_sum: u64, latency_max: u64,
+    interval: i64, first: i64, first_frame: u32, exchanges: u32, latency_min: u64, latency_sum: u64, latency_max: u64,
     call_bytes: u64, reply_bytes: u64, cut: u32,
 });
 

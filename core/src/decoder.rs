@@ -132,7 +132,7 @@ impl Decoder {
             formats: std::mem::take(&mut self.formats),
             interfaces: std::mem::take(&mut self.interfaces),
             oddities: odd,
-            addresses: flows.addresses.take_new().to_vec(),
+            addresses: flows.addresses.take_new(),
             strings: messages.strings.take_new().into_iter().map(<[u8]>::to_vec).collect(),
             decoded: messages.tables.iter_mut().map(Table::take).collect(),
             tallies,

@@ -242,7 +242,8 @@ impl Messages {
             Some((at, false)) => self.resend(at, path, record),
             None => {
                 if reuses >= MAX_REUSES {
-                    self.finish(oldest, flag::EVICTED);
+                    let answered = self.exchange(oldest).is_some_and(Exchange::answered);
+                    self.finish(oldest, if answered { 0 } else { flag::EVICTED });
                 }
                 let at = self.insert(key, path);
                 self.begin(at, path, call, record, args_hash, oddities);
@@ -369,7 +370,9 @@ impl Messages {
         let key = key(client.address, server.address, reply.xid);
         let mut answered = None;
         let mut waiting = None;
+        let (mut reuses, mut oldest) = (0, NONE);
         for at in self.chain(key) {
+            (reuses, oldest) = (reuses + 1, at);
             let Some(known) = self.exchange(at).filter(|known| known.on(client, server, path.transport)) else {
                 continue;
             };
@@ -382,7 +385,13 @@ impl Messages {
         match (waiting, answered) {
             (Some(at), _) => self.answer(at, reply, record, oddities),
             (None, Some(at)) => self.one_more(at, path, reply, record, oddities),
-            (None, None) => self.orphan(key, path, reply, record),
+            (None, None) => {
+                if reuses >= MAX_REUSES {
+                    let answered = self.exchange(oldest).is_some_and(Exchange::answered);
+                    self.finish(oldest, if answered { 0 } else { flag::EVICTED });
+                }
+                self.orphan(key, path, reply, record);
+            }
         }
         self.let_go();
     }

@@ -20,6 +20,8 @@ use crate::tcp::{Order, Segment, Stream};
 pub const MAX_FLOWS: usize = 1 << 16;
 /// Ended connections of which the fate of unanswered calls can still be told.
 const MAX_ENDED: usize = 1 << 13;
+/// Addresses known by number. Beyond, in a flood of spoofed ones, all are forgotten, and one seen again gets another number.
+const MAX_ADDRESSES: usize = 1 << 20;
 /// How many flows are compared when one has to go.
 const EVICTION_SAMPLE: usize = 16;
 /// Frames of one direction compared to find a second capture of the same frame.
@@ -138,25 +140,29 @@ struct Flow {
 #[derive(Default)]
 pub struct Addresses {
     index: HashMap<(IpAddr, u32), u32>,
-    list: Vec<(IpAddr, u32)>,
-    taken: usize,
+    new: Vec<(IpAddr, u32)>,
+    next: u32,
 }
 
 impl Addresses {
     fn number(&mut self, ip: IpAddr, domain: u32) -> u32 {
         let own = if ip.is_loopback() { domain } else { EVERYWHERE };
-        let next = self.list.len() as u32;
-        let number = *self.index.entry((ip, own)).or_insert(next);
-        if number == next {
-            self.list.push((ip, own));
+        if let Some(number) = self.index.get(&(ip, own)) {
+            return *number;
         }
+        if self.index.len() >= MAX_ADDRESSES {
+            self.index.clear();
+        }
+        let number = self.next;
+        self.next += 1;
+        self.index.insert((ip, own), number);
+        self.new.push((ip, own));
         number
     }
 
     /// The addresses that are new since the last call.
-    pub fn take_new(&mut self) -> &[(IpAddr, u32)] {
-        let first = std::mem::replace(&mut self.taken, self.list.len());
-        self.list.get(first..).unwrap_or_default()
+    pub fn take_new(&mut self) -> Vec<(IpAddr, u32)> {
+        std::mem::take(&mut self.new)
     }
 }
 
@@ -270,6 +276,7 @@ impl Flows {
         }
         self.index.clear();
         self.latest = None;
+        debug_assert_eq!(self.stored, 0, "all room is given back");
     }
 
     /// The flows still in reach, as they stand.

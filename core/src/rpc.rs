@@ -231,10 +231,11 @@ impl Records {
         self.state = State::Foreign;
     }
 
-    /// Drops an unfinished record, which will not be finished, and returns the room it took.
+    /// Frees what is stored of an unfinished record, which will not be finished, and returns the room it took. Whether the
+    /// stream was in step stays known.
     pub fn release(&mut self) -> usize {
-        let mut room = 0;
-        self.restart(&mut room);
+        let room = self.head.len();
+        self.head = Vec::new();
         room
     }
 
@@ -381,19 +382,18 @@ impl Records {
         let end = seq.wrapping_add(used as u32);
         let place = outlet.place;
         outlet.sink.record(Record { data: &head, length, lost, end, place }, outlet.oddities);
-        if head.capacity() <= 4 * HEAD {
+        if head.capacity() <= HEAD {
             self.head = head;
             self.head.clear();
         }
     }
 
     fn forget(&mut self) {
-        self.head.clear();
         (self.length, self.keep, self.asked, self.lost) = (0, HEAD, false, false);
     }
 
     fn restart(&mut self, room: &mut usize) {
-        *room += self.head.len();
+        *room += self.release();
         self.forget();
         self.state = State::Scanning;
     }
@@ -404,11 +404,17 @@ fn find_record(data: &[u8], sink: &impl Sink) -> Option<usize> {
     // What stands 8 bytes after the beginning of a record mark: msg_type and rpcvers of a call, msg_type and reply_stat of an
     // accepted and of a denied reply.
     const SIGNS: [[u8; 8]; 3] = [[0, 0, 0, 0, 0, 0, 0, 2], [0, 0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0, 1]];
-    let first = |sign: &[u8; 8]| {
-        let marks = memmem::find_iter(data, sign).filter_map(|at| at.checked_sub(8));
-        marks.into_iter().find(|at| proves_itself(data, *at, sink))
-    };
-    SIGNS.iter().filter_map(first).min()
+    // In windows, so that a record found at once costs no look at the rest. A sign belongs to the window that it begins in.
+    const WINDOW: usize = 1024;
+    (0..data.len()).step_by(WINDOW).find_map(|from| {
+        let end = data.len().min(from + WINDOW + SIGNS[0].len() - 1);
+        let window = data.get(from..end).unwrap_or_default();
+        let first = |sign: &[u8; 8]| {
+            let mut marks = memmem::find_iter(window, sign).filter_map(|at| (from + at).checked_sub(8));
+            marks.find(|at| proves_itself(data, *at, sink))
+        };
+        SIGNS.iter().filter_map(first).min()
+    })
 }
 
 fn proves_itself(data: &[u8], at: usize, sink: &impl Sink) -> bool {

@@ -13,6 +13,8 @@ use crate::batch::{ExchangeRow, Latencies, LatencyRow, NO_STATUS, NO_TIME, Talli
 pub const INTERVAL_NS: i64 = 10_000_000_000;
 /// Exchanges of one procedure and status other than success that are listed all the same, as evidence.
 const LISTED: u32 = 100;
+/// Procedures and statuses of which that is kept: more than all protocols define. Further ones are counted only.
+const MAX_LISTED: usize = 1 << 12;
 /// Latencies are told apart to 1/32 of an octave, 2 %: a class is the exponent and five bits of the fraction.
 const FRACTION_BITS: u32 = 5;
 /// Distinct sums in reach: more client hosts times procedures than a capture of ten minutes has. Then they leave as rows.
@@ -64,7 +66,11 @@ impl Counts {
         if status == 0 || status == NO_STATUS {
             return false;
         }
-        let listed = self.listed.entry((prog, vers, proc, status)).or_insert(0);
+        let key = (prog, vers, proc, status);
+        if self.listed.len() >= MAX_LISTED && !self.listed.contains_key(&key) {
+            return false;
+        }
+        let listed = self.listed.entry(key).or_insert(0);
         *listed += 1;
         *listed <= LISTED
     }
@@ -87,10 +93,12 @@ impl Counts {
             interval,
             first: row.time,
             first_frame: row.call_frame,
+            latency_min: u64::MAX,
             ..TallyRow::default()
         });
         tally.exchanges += 1;
         tally.latency_sum += latency;
+        tally.latency_min = tally.latency_min.min(latency);
         tally.latency_max = tally.latency_max.max(latency);
         tally.call_bytes += u64::from(row.call_bytes);
         tally.reply_bytes += u64::from(row.reply_bytes);
@@ -101,11 +109,9 @@ impl Counts {
     }
 
     fn turn(&mut self) {
-        let mut sums: Vec<_> = self.tallies.drain().map(|(_, row)| row).collect();
-        sums.sort_unstable_by_key(|row| {
-            (row.interval, row.first, row.client, row.server, row.prog, row.proc, row.status)
-        });
-        sums.into_iter().for_each(|row| self.rows.push(row));
+        let mut sums: Vec<_> = self.tallies.drain().collect();
+        sums.sort_unstable_by_key(|(key, row)| (row.interval, row.first, *key));
+        sums.into_iter().for_each(|(_, row)| self.rows.push(row));
     }
 
     pub fn take(&mut self) -> (Tallies, Latencies) {

@@ -19,6 +19,10 @@ const MAX_WAITING_SEGMENTS: usize = 4096;
 /// several processors, or several interfaces, may write a handful of frames out of order, microseconds to milliseconds late.
 const PATIENCE: u32 = 16;
 const PATIENCE_NS: i64 = 100_000_000;
+/// What a waiting segment costs beside its bytes: its place in the queue, which may be half empty, and its heap block.
+const SEGMENT_COST: usize = 128;
+/// Places of the queue kept when it has become empty.
+const IDLE_PLACES: usize = 16;
 /// The widest window that TCP can offer (RFC 7323 section 2.3). What lies further off is another place in the stream.
 const WINDOW: i32 = 1 << 30;
 
@@ -190,7 +194,7 @@ impl Stream {
         if segment.length == 0 || self.records.foreign() {
             return;
         }
-        let size = segment.payload.len();
+        let size = segment.payload.len() + SEGMENT_COST;
         let full = |stream: &Stream, room: usize| {
             size > room || stream.waiting_bytes + size > MAX_WAITING || stream.waiting.len() >= MAX_WAITING_SEGMENTS
         };
@@ -235,8 +239,12 @@ impl Stream {
                 return;
             }
             let Some(waiting) = self.waiting.pop_front() else { return };
-            *outlet.room += waiting.data.len();
-            self.waiting_bytes -= waiting.data.len();
+            let size = waiting.data.len() + SEGMENT_COST;
+            *outlet.room += size;
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(size);
+            if self.waiting.is_empty() && self.waiting.capacity() > IDLE_PLACES {
+                self.waiting = VecDeque::new();
+            }
             let old = ahead.unsigned_abs() as usize;
             if waiting.length <= old {
                 continue;

@@ -5,8 +5,11 @@ mod wire;
 use nfsrpc_core::batch::exchange_flag::{
     CALL_ACKED, CONNECTION_DIED, EVICTED, REPEATED, REPLY_SIDE_LOSS, REPLY_SIDE_SEEN, REPLY_SIDE_SEEN_AFTER,
 };
+use nfsrpc_core::decoder::Decoder;
 use nfsrpc_core::exchange::MAX_UNANSWERED;
 use nfsrpc_core::rpc::{AUTH_ERROR, RPC_MISMATCH};
+use nfsrpc_core::tally::Fold;
+use nfsrpc_core::xdr::Layouts;
 use std::net::Ipv4Addr;
 use wire::*;
 
@@ -175,4 +178,27 @@ fn a_call_repeated_after_its_answer_says_so() {
     wire.udp(0.3, C, S, &call(1, 3, &[]));
     let repeated: Vec<bool> = rows(&wire.decode()).iter().map(|row| row.flags & REPEATED != 0).collect();
     assert_eq!(repeated, [false, true, false]);
+}
+
+#[test]
+fn orphans_of_one_xid_leave_a_few_at_a_time() {
+    let mut wire = Wire::default();
+    for port in 0..20 {
+        wire.udp(f64::from(port), S, (CLIENT, 1_000 + port), &reply(1, &[]));
+    }
+    let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default());
+    decoder.feed(&wire.bytes).expect("a capture");
+    assert_eq!(decoder.drain().exchanges.xid.len(), 20 - 8);
+}
+
+#[test]
+fn a_call_left_unanswered_on_a_connection_that_answered_others() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    wire.send(1.0, &mut c, &s, &record(&[&call(1, 2, &[])]));
+    wire.send(1.1, &mut s, &c, &record(&[&reply(1, &[])]));
+    wire.send(2.0, &mut c, &s, &record(&[&call(2, 2, &[])]));
+    wire.tcp(2.1, &s, &c, ACK, s.seq, &[]);
+    let flags = rows(&wire.decode())[1].flags;
+    assert_eq!(flags, REPLY_SIDE_SEEN | REPLY_SIDE_SEEN_AFTER | CALL_ACKED);
 }
