@@ -128,6 +128,10 @@ rows!(Latencies of LatencyRow {
     prog: u32, vers: u32, proc: u32, latency: u64, exchanges: u64,
 });
 
+rows!(Packets of PacketRow {
+    capture: u16, frame: u32, flow: u32, source: u32, source_port: u16, tcp_flags: u8, length: u32, kind: u8,
+});
+
 rows!(Captures of CaptureRow {
     capture: u16, frames: u32, bytes: u64, first: i64, last: i64, cut_frames: u32, misordered: u32, duplicates: u32,
     not_ip: u32, truncated: u8,

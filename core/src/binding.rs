@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core};
+use crate::select::{Select, Selected};
 use crate::tally::Fold;
 use crate::xdr::{ColumnData, Kind, Layout, Layouts, RawOp, Table, Values as Column};
 
@@ -25,13 +26,16 @@ struct Decoder {
 #[pymethods]
 impl Decoder {
     #[new]
-    #[pyo3(signature = (layouts, tables, domain = 0, fold = Vec::new(), slow_ns = 1_000_000_000))]
+    #[pyo3(signature = (layouts, tables, domain = 0, fold = Vec::new(), slow_ns = 1_000_000_000, keep = Vec::new(), follow = Vec::new()))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         layouts: Vec<RawLayout<'_>>,
         tables: Vec<RawTable>,
         domain: u32,
         fold: Vec<(u32, u32, u32)>,
         slow_ns: i64,
+        keep: Vec<(u16, u32)>,
+        follow: Vec<u32>,
     ) -> PyResult<Self> {
         let tables = tables.iter().map(table).collect::<PyResult<Vec<_>>>()?;
         let mut known = Layouts::default();
@@ -43,7 +47,8 @@ impl Decoder {
             known.add(prog, vers, proc, direction != 0, layout);
         }
         let fold = Fold { procedures: fold.into_iter().collect(), slow_ns };
-        Ok(Decoder { core: Core::new(known, tables, domain, fold) })
+        let select = Select { frames: keep.into_iter().collect(), flows: follow.into_iter().collect() };
+        Ok(Decoder { core: Core::new(known, tables, domain, fold, select) })
     }
 
     fn feed(&mut self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
@@ -200,6 +205,9 @@ fn batch(py: Python<'_>, batch: Batch) -> PyResult<Bound<'_, PyDict>> {
     let addresses = batch.addresses.iter().map(|(ip, domain)| (ip.to_string(), *domain)).collect::<Vec<_>>();
     result.set_item("addresses", addresses)?;
     result.set_item("strings", PyList::new(py, batch.strings.iter().map(|value| PyBytes::new(py, value)))?)?;
+    let locals = batch.locals.iter().map(|(capture, interface, ip)| (*capture, *interface, ip.to_string()));
+    result.set_item("locals", locals.collect::<Vec<_>>())?;
+    selected(py, batch.selected, &result)?;
     let tables = PyDict::new(py);
     for table in batch.decoded {
         let name = table.name.clone();
@@ -207,6 +215,38 @@ fn batch(py: Python<'_>, batch: Batch) -> PyResult<Bound<'_, PyDict>> {
     }
     result.set_item("decoded", tables)?;
     Ok(result)
+}
+
+/// Raw messages and frames as lists of dicts: there are few.
+fn selected(py: Python<'_>, selected: Selected, result: &Bound<'_, PyDict>) -> PyResult<()> {
+    let messages = PyList::empty(py);
+    for raw in selected.messages {
+        let row = PyDict::new(py);
+        row.set_item("capture", raw.place.capture)?;
+        row.set_item("frame", raw.place.frame)?;
+        row.set_item("exchange", raw.exchange)?;
+        row.set_item("reply", raw.reply)?;
+        row.set_item("copy", raw.copy)?;
+        row.set_item("length", raw.length)?;
+        row.set_item("lost", raw.lost)?;
+        row.set_item("bytes", PyBytes::new(py, &raw.bytes))?;
+        messages.append(row)?;
+    }
+    let frames = PyList::empty(py);
+    for raw in selected.frames {
+        let row = PyDict::new(py);
+        row.set_item("capture", raw.place.capture)?;
+        row.set_item("frame", raw.place.frame)?;
+        row.set_item("time", raw.place.time)?;
+        row.set_item("interface", raw.interface)?;
+        row.set_item("link_type", raw.link_type)?;
+        row.set_item("wire_len", raw.wire_len)?;
+        row.set_item("bytes", PyBytes::new(py, &raw.bytes))?;
+        frames.append(row)?;
+    }
+    result.set_item("messages", messages)?;
+    result.set_item("frames", frames)?;
+    result.set_item("packets", columns(py, selected.packets.into_columns())?)
 }
 
 #[pymodule]

@@ -8,6 +8,7 @@ use crate::exchange::Messages;
 use crate::flow::Flows;
 use crate::front::{Front, Seen};
 use crate::oddity::{Oddities, Oddity};
+use crate::select::{Select, Selected};
 use crate::tally::{Counts, Fold};
 use crate::xdr::{Layouts, Table};
 
@@ -34,6 +35,8 @@ pub struct Batch {
     pub decoded: Vec<Table>,
     pub tallies: Tallies,
     pub latencies: Latencies,
+    pub locals: Vec<(u16, u32, IpAddr)>,
+    pub selected: Selected,
 }
 
 /// Exchanges and flows that are not over, as they stand: what a batch will hold of them later, if nothing happens to them.
@@ -73,14 +76,16 @@ impl Back {
 
 impl Decoder {
     /// `domain`: a number for the first file, which keeps its loopback addresses apart from those of other vantages. `fold`: the
-    /// procedures of which ordinary exchanges are counted and not listed.
-    pub fn new(layouts: Layouts, tables: Vec<Table>, domain: u32, fold: Fold) -> Decoder {
+    /// procedures of which ordinary exchanges are counted and not listed. `select`: what to hand out besides.
+    pub fn new(layouts: Layouts, tables: Vec<Table>, domain: u32, fold: Fold, select: Select) -> Decoder {
         let mut back = Back::default();
         back.messages.counts = Counts::new(fold);
+        back.messages.wanted = select.frames.clone();
+        back.flows.followed = select.flows;
         back.messages.layouts = layouts;
         back.messages.tables = tables;
         Decoder {
-            front: Front::new(domain),
+            front: Front::new(domain, select.frames),
             back,
             captures: Captures::default(),
             formats: Vec::new(),
@@ -137,6 +142,12 @@ impl Decoder {
             decoded: messages.tables.iter_mut().map(Table::take).collect(),
             tallies,
             latencies,
+            locals: std::mem::take(&mut self.front.locals),
+            selected: Selected {
+                messages: std::mem::take(&mut messages.raw),
+                frames: std::mem::take(&mut self.front.raw),
+                packets: flows.packets.take(),
+            },
         }
     }
 

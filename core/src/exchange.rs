@@ -10,11 +10,12 @@ use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
 use hashbrown::hash_map::Entry;
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 
 use crate::batch::{Copies, CopyRow, ExchangeRow, Exchanges, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag};
 use crate::oddity::{Oddities, Place};
 use crate::rpc::{self, Auth, Call, HEAD, Record, Reply, UNKNOWN, word};
+use crate::select::RawMessage;
 use crate::strings::{self, Strings};
 use crate::tally::Counts;
 use crate::xdr::{Layouts, Owner, Run, Table};
@@ -147,6 +148,9 @@ pub struct Messages {
     pub rows: Exchanges,
     pub copies: Copies,
     pub counts: Counts,
+    /// Frames of which messages are handed out as they are, and those messages.
+    pub wanted: HashSet<(u16, u32)>,
+    pub raw: Vec<RawMessage>,
     pool: Vec<Exchange>,
     free: Vec<u32>,
     newest: HashMap<Key, u32>,
@@ -167,11 +171,14 @@ impl Messages {
         self.now = self.now.max(record.place.time);
         match rpc::parse(record.data, record.length) {
             Some(rpc::Message::Call(call)) => {
-                self.call(path, &call, record, oddities);
+                let (at, copy) = self.call(path, &call, record, oddities);
+                self.hand_out(at, false, copy, record);
                 Some(Kind::Call)
             }
             Some(rpc::Message::Reply(reply)) => {
-                self.reply(path, &reply, record, oddities);
+                let (at, copy) = self.reply(path, &reply, record, oddities);
+                self.hand_out(at, true, copy, record);
+                self.let_go();
                 Some(if reply.verf.body == rpc::STARTTLS { Kind::StartTls } else { Kind::Reply })
             }
             None => {
@@ -179,6 +186,15 @@ impl Messages {
                 None
             }
         }
+    }
+
+    fn hand_out(&mut self, at: u32, reply: bool, copy: u16, record: &Record<'_>) {
+        if self.wanted.is_empty() || !self.wanted.contains(&(record.place.capture, record.place.frame)) {
+            return;
+        }
+        let Some(exchange) = self.exchange(at).map(|known| known.row.exchange) else { return };
+        let Record { data, length, lost, place, .. } = *record;
+        self.raw.push(RawMessage { place, exchange, reply, copy, length, lost, bytes: data.to_vec() });
     }
 
     pub fn awaits(&self, path: &Path, xid: u32) -> bool {
@@ -212,7 +228,8 @@ impl Messages {
         std::iter::successors(first, |at| self.exchange(*at).map(|known| known.older).filter(|older| *older != NONE))
     }
 
-    fn call(&mut self, path: Path, call: &Call<'_>, record: &Record<'_>, oddities: &mut Oddities) {
+    /// Returns the exchange's place and which copy of the call this is.
+    fn call(&mut self, path: Path, call: &Call<'_>, record: &Record<'_>, oddities: &mut Oddities) -> (u32, u16) {
         let key = key(path.from.address, path.to.address, call.xid);
         let length = args_length(call, record);
         let args_hash = self.hash(call, length);
@@ -238,8 +255,11 @@ impl Messages {
             }
         }
         match found {
-            Some((at, true)) => self.adopt(at, path, call, record, args_hash, oddities),
-            Some((at, false)) => self.resend(at, path, record),
+            Some((at, true)) => {
+                self.adopt(at, path, call, record, args_hash, oddities);
+                (at, 0)
+            }
+            Some((at, false)) => (at, self.resend(at, path, record)),
             None => {
                 if reuses >= MAX_REUSES {
                     let answered = self.exchange(oldest).is_some_and(Exchange::answered);
@@ -251,6 +271,7 @@ impl Messages {
                     known.row.flags |= flag::REPEATED;
                 }
                 self.await_reply(at, oddities);
+                (at, 0)
             }
         }
     }
@@ -354,18 +375,21 @@ impl Messages {
         }
     }
 
-    fn resend(&mut self, at: u32, path: Path, record: &Record<'_>) {
-        let Some(known) = self.pool.get_mut(at as usize) else { return };
+    fn resend(&mut self, at: u32, path: Path, record: &Record<'_>) -> u16 {
+        let Some(known) = self.pool.get_mut(at as usize) else { return 0 };
         known.row.retransmits = known.row.retransmits.saturating_add(1);
+        let copy = known.row.retransmits;
         known.path = path;
         known.end = record.end;
         let Place { capture, frame, time } = record.place;
         let (rpc_status, status) = (NO_RPC_STATUS, NO_STATUS);
         let exchange = known.row.exchange;
         self.copies.push(CopyRow { exchange, reply: 0, capture, frame, time, flow: path.flow, rpc_status, status });
+        copy
     }
 
-    fn reply(&mut self, path: Path, reply: &Reply<'_>, record: &Record<'_>, oddities: &mut Oddities) {
+    /// Returns the exchange's place and which copy of its reply this is.
+    fn reply(&mut self, path: Path, reply: &Reply<'_>, record: &Record<'_>, oddities: &mut Oddities) -> (u32, u16) {
         let (client, server) = (path.to, path.from);
         let key = key(client.address, server.address, reply.xid);
         let mut answered = None;
@@ -383,17 +407,19 @@ impl Messages {
             answered = answered.or(Some(at));
         }
         match (waiting, answered) {
-            (Some(at), _) => self.answer(at, reply, record, oddities),
-            (None, Some(at)) => self.one_more(at, path, reply, record, oddities),
+            (Some(at), _) => {
+                self.answer(at, reply, record, oddities);
+                (at, 0)
+            }
+            (None, Some(at)) => (at, self.one_more(at, path, reply, record, oddities)),
             (None, None) => {
                 if reuses >= MAX_REUSES {
                     let answered = self.exchange(oldest).is_some_and(Exchange::answered);
                     self.finish(oldest, if answered { 0 } else { flag::EVICTED });
                 }
-                self.orphan(key, path, reply, record);
+                (self.orphan(key, path, reply, record), 0)
             }
         }
-        self.let_go();
     }
 
     fn answer(&mut self, at: u32, reply: &Reply<'_>, record: &Record<'_>, oddities: &mut Oddities) {
@@ -407,20 +433,28 @@ impl Messages {
         self.unanswered_count = self.unanswered_count.saturating_sub(1);
     }
 
-    fn one_more(&mut self, at: u32, path: Path, reply: &Reply<'_>, record: &Record<'_>, oddities: &mut Oddities) {
-        let Some(known) = self.pool.get_mut(at as usize) else { return };
+    fn one_more(
+        &mut self,
+        at: u32,
+        path: Path,
+        reply: &Reply<'_>,
+        record: &Record<'_>,
+        oddities: &mut Oddities,
+    ) -> u16 {
+        let Some(known) = self.pool.get_mut(at as usize) else { return 0 };
         known.row.duplicates = known.row.duplicates.saturating_add(1);
         let (exchange, copy) = (known.row.exchange, known.row.duplicates);
         let (status, _) = self.results(at, reply, record.data.len(), record.length, record.place, copy, oddities);
         let Place { capture, frame, time } = record.place;
         let rpc_status = reply.status.unwrap_or(NO_RPC_STATUS);
         self.copies.push(CopyRow { exchange, reply: 1, capture, frame, time, flow: path.flow, rpc_status, status });
+        copy
     }
 
-    fn orphan(&mut self, key: Key, path: Path, reply: &Reply<'_>, record: &Record<'_>) {
+    fn orphan(&mut self, key: Key, path: Path, reply: &Reply<'_>, record: &Record<'_>) -> u32 {
         let at = self.insert(key, Path { from: path.to, to: path.from, ..path });
         let room = self.replies_first < MAX_REPLIES_FIRST;
-        let Some(known) = self.pool.get_mut(at as usize) else { return };
+        let Some(known) = self.pool.get_mut(at as usize) else { return at };
         let Place { capture, frame, time } = record.place;
         known.first_client_port = path.to.port;
         let row = &mut known.row;
@@ -434,6 +468,7 @@ impl Messages {
             self.replies_first += 1;
         }
         self.settled.push_back((at, known.row.exchange));
+        at
     }
 
     /// Decodes the results: the procedure's own status, and whether the capture cut them.

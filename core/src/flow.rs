@@ -8,9 +8,9 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
-use crate::batch::{FlowRow, Flows as Rows, NO_TIME, flow_flag as flag};
+use crate::batch::{FlowRow, Flows as Rows, NO_TIME, PacketRow, Packets, flow_flag as flag};
 use crate::exchange::{Fate, Fates, Kind, Messages, Party, Path};
 use crate::oddity::{Oddities, Place};
 use crate::rpc::{MAX_STORED, Outlet, Record, Sink};
@@ -179,6 +179,9 @@ pub struct Flows {
     hand: usize,
     stored: usize,
     pub duplicates: u32,
+    /// Flows of which every frame is noted, and those notes.
+    pub followed: HashSet<u32>,
+    pub packets: Packets,
 }
 
 /// A flow's records on their way to the exchanges.
@@ -219,6 +222,21 @@ impl Flows {
             at = self.create(key, place, messages, oddities);
         }
         let Some(flow) = self.pool.get_mut(at as usize) else { return };
+        if self.followed.contains(&flow.id) {
+            let Party { address: source, port: source_port } = flow.path(side, at).from;
+            let (tcp_flags, length) = (packet.tcp_flags, packet.length as u32);
+            let Place { capture, frame, .. } = place;
+            self.packets.push(PacketRow {
+                capture,
+                frame,
+                flow: flow.id,
+                source,
+                source_port,
+                tcp_flags,
+                length,
+                kind: 0,
+            });
+        }
         flow.row.last = flow.row.last.max(place.time);
         if flow.captured_before(packet, side, place.time) {
             flow.row.duplicates += 1;
@@ -252,6 +270,10 @@ impl Flows {
             (flow.row.icmp_frame, flow.row.icmp_time, flow.row.icmp_code) = (place.frame, place.time, code);
         }
         flow.row.icmp = flow.row.icmp.saturating_add(1);
+        if self.followed.contains(&flow.id) {
+            let Place { capture, frame, .. } = place;
+            self.packets.push(PacketRow { capture, frame, flow: flow.id, kind: 1, ..PacketRow::default() });
+        }
     }
 
     /// The capture has ended: what waits for holes goes on without them.

@@ -2,11 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use hashbrown::HashSet;
+
 use crate::batch::{CaptureRow, NO_TIME};
 use crate::capture::{Ending, Frame, NotACapture, Reader};
 use crate::flow::Packet;
 use crate::ip::Datagram;
+use crate::link;
 use crate::oddity::{Oddities, Place};
+use crate::select::RawFrame;
 use crate::tunnel::Network;
 
 const ICMP: u8 = 1;
@@ -28,23 +32,42 @@ pub struct Front {
     capture: CaptureRow,
     domain: u32,
     pub oddities: Oddities,
+    /// Addresses that the capturing host sent from, as the link layer tells: capture, interface, address.
+    pub locals: Vec<(u16, u32, IpAddr)>,
+    wanted: HashSet<(u16, u32)>,
+    pub raw: Vec<RawFrame>,
 }
 
 impl Front {
-    pub fn new(domain: u32) -> Front {
-        let (reader, network) = (Reader::new(), Network::new());
-        Front { reader, network, capture: fresh(0), domain, oddities: Oddities::default() }
+    pub fn new(domain: u32, wanted: HashSet<(u16, u32)>) -> Front {
+        Front {
+            reader: Reader::new(),
+            network: Network::new(),
+            capture: fresh(0),
+            domain,
+            oddities: Oddities::default(),
+            locals: Vec::new(),
+            wanted,
+            raw: Vec::new(),
+        }
     }
 
     pub fn feed(&mut self, data: &[u8], sink: &mut impl FnMut(Seen<'_>)) -> Result<(), NotACapture> {
-        let Front { reader, network, capture, domain, oddities } = self;
+        let Front { reader, network, capture, domain, oddities, locals, wanted, raw } = self;
         let domain = *domain << 16;
         let mut frame = |frame: Frame<'_>, oddities: &mut Oddities| {
             count(capture, &frame);
             let place = Place { capture: capture.capture, frame: frame.number, time: frame.time };
             oddities.place = place;
+            if !wanted.is_empty() && wanted.contains(&(place.capture, place.frame)) {
+                raw.push(RawFrame::of(&frame, place));
+            }
             let interface = domain | (frame.interface & 0xffff);
+            let outgoing = link::is_outgoing(frame.link_type, frame.data);
             network.datagram(&frame, oddities, &mut |datagram, _| {
+                if outgoing {
+                    note_local(locals, (place.capture, frame.interface, datagram.src));
+                }
                 if let Some((packet, unreachable)) = transport(datagram, interface) {
                     sink(Seen { place, unreachable, packet });
                 }
@@ -67,6 +90,15 @@ impl Front {
     /// No more files: fragments that wait will wait no longer.
     pub fn close(&mut self) {
         self.network.close(&mut self.oddities);
+    }
+}
+
+/// An address of the capturing host, once.
+fn note_local(locals: &mut Vec<(u16, u32, IpAddr)>, local: (u16, u32, IpAddr)) {
+    // A node with a pod network has dozens.
+    const MAX_LOCALS: usize = 64;
+    if locals.len() < MAX_LOCALS && !local.2.is_loopback() && !locals.contains(&local) {
+        locals.push(local);
     }
 }
 

@@ -12,6 +12,7 @@ pub mod ip;
 pub mod link;
 pub mod oddity;
 pub mod rpc;
+pub mod select;
 pub mod strings;
 pub mod tally;
 pub mod tcp;

@@ -66,6 +66,18 @@ pub fn packet(link_type: u32, frame: Packet<'_>) -> Option<Packet<'_>> {
     }
 }
 
+/// Whether the capturing host sent this frame, where its link layer says so: the packet type of Linux's cooked captures.
+#[inline]
+pub fn is_outgoing(link_type: u32, data: &[u8]) -> bool {
+    const PACKET_OUTGOING: u8 = 4;
+    let at = match link_type {
+        LINUX_SLL2 => 10,
+        LINUX_SLL => 1,
+        _ => return false,
+    };
+    data.get(at) == Some(&PACKET_OUTGOING)
+}
+
 #[inline]
 pub fn ethernet(frame: Packet<'_>) -> Option<Packet<'_>> {
     ethertype(frame.u16(12)?, frame.behind(14)?)

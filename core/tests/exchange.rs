@@ -8,6 +8,7 @@ use nfsrpc_core::batch::exchange_flag::{
 use nfsrpc_core::decoder::Decoder;
 use nfsrpc_core::exchange::MAX_UNANSWERED;
 use nfsrpc_core::rpc::{AUTH_ERROR, RPC_MISMATCH};
+use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;
 use nfsrpc_core::xdr::Layouts;
 use std::net::Ipv4Addr;
@@ -186,7 +187,7 @@ fn orphans_of_one_xid_leave_a_few_at_a_time() {
     for port in 0..20 {
         wire.udp(f64::from(port), S, (CLIENT, 1_000 + port), &reply(1, &[]));
     }
-    let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default());
+    let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default(), Select::default());
     decoder.feed(&wire.bytes).expect("a capture");
     assert_eq!(decoder.drain().exchanges.xid.len(), 20 - 8);
 }

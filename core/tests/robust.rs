@@ -4,6 +4,7 @@ mod wire;
 
 use nfsrpc_core::decoder::{Batch, Decoder};
 use nfsrpc_core::flow::MAX_FLOWS;
+use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;
 use nfsrpc_core::xdr::Layouts;
 use proptest::prelude::*;
@@ -41,7 +42,7 @@ fn summary(batch: &Batch) -> impl PartialEq + std::fmt::Debug + use<> {
 }
 
 fn survive(bytes: &[u8], chunk: usize) {
-    let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default());
+    let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default(), Select::default());
     for chunk in bytes.chunks(chunk.max(1)) {
         if decoder.feed(chunk).is_err() {
             return;

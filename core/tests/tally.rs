@@ -3,6 +3,7 @@
 mod wire;
 
 use nfsrpc_core::decoder::{Batch, Decoder};
+use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;
 use nfsrpc_core::xdr::{Kind, Layout, Layouts, Table};
 use std::net::Ipv4Addr;
@@ -22,7 +23,7 @@ fn folded(wire: &Wire) -> Batch {
         true,
         Layout::new(&status, None, 1024, &[Table::new("t", &[("a".into(), Kind::U32)])]).expect("a layout"),
     );
-    let mut decoder = Decoder::new(layouts, Vec::new(), 0, fold);
+    let mut decoder = Decoder::new(layouts, Vec::new(), 0, fold, Select::default());
     decoder.feed(&wire.bytes).expect("a capture");
     decoder.close().expect("a capture").1
 }
@@ -82,7 +83,7 @@ fn of_a_flood_of_errors_the_first_are_listed_and_the_rest_counted() {
 fn a_snapshot_shows_what_is_not_over_and_changes_nothing() {
     let mut wire = Wire::default();
     wire.udp(5.0, C, S, &call(5, 1, &[]));
-    let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default());
+    let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default(), Select::default());
     decoder.feed(&wire.bytes).expect("a capture");
     let seen = decoder.snapshot();
     assert_eq!((seen.exchanges.xid.as_slice(), seen.flows.client_port.as_slice()), ([5].as_slice(), [900].as_slice()));

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use nfsrpc_core::batch::ExchangeRow;
 use nfsrpc_core::decoder::{Batch, Decoder};
+use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;
 use nfsrpc_core::xdr::{Layouts, Table};
 
@@ -139,7 +140,7 @@ pub fn server() -> End {
 }
 
 pub fn decode(bytes: &[u8], chunk: usize, layouts: Layouts, tables: Vec<Table>) -> Batch {
-    let mut decoder = Decoder::new(layouts, tables, 0, Fold::default());
+    let mut decoder = Decoder::new(layouts, tables, 0, Fold::default(), Select::default());
     for chunk in bytes.chunks(chunk.max(1)) {
         decoder.feed(chunk).expect("a capture");
     }
