@@ -41,6 +41,14 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_files_that_the_architecture_names_are_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    known = {path.name for folder in ("nfsrpc", "core/src", "docs") for path in (ROOT / folder).rglob("*")}
+    named = re.findall(r"`(?:[a-z]+/)*([a-z_0-9.]+\.(?:py|rs|json))`", text)
+    assert len(named) > 30
+    assert [name for name in named if name not in known] == []
+
+
 def test_the_examples_of_contributing_work(tmp_path: Path) -> None:
     """Written where the page says into a copy of the package, they are found by themselves and their tests pass."""
     for folder in ("nfsrpc", "tests"):
