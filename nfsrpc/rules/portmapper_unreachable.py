@@ -45,6 +45,7 @@ SAYS = {
 def check(
     attempts: tuple[Attempt, ...],
     exchanges: Table,
+    copies: Table,
     heard: frozenset[tuple[str, str]],
     *,
     tries: int = 2,
@@ -52,7 +53,7 @@ def check(
 ) -> Iterator[Answer]:
     asked = exchanges.where(exchanges["prog"] == PORTMAP)
     answered = asked.where(asked["state"] == "answered")
-    failures = [*connections(attempts, heard), *datagrams(asked)]
+    failures = [*connections(attempts, heard), *datagrams(asked, copies)]
     accused = False
     for host in sorted({failure.server for failure in failures}):
         mine = [failure for failure in failures if failure.server == host]
@@ -75,10 +76,11 @@ def connections(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]
             yield attempt
 
 
-def datagrams(asked: Table) -> Iterator[Attempt]:
+def datagrams(asked: Table, copies: Table) -> Iterator[Attempt]:
     """Questions over UDP that stayed without answer, in the shape of attempts to connect."""
     rows = asked.where((asked["transport"] == "udp") & (asked["state"] == "unanswered"))
     for row in rows.rows():
+        again = copies["time"][(copies["exchange"] == row.exchange) & ~copies["reply"]]
         yield Attempt(
             client=row.client,
             server=row.server,
@@ -91,7 +93,7 @@ def datagrams(asked: Table) -> Iterator[Attempt]:
             outcome="unanswered",
             tries=1 + row.retransmits,
             first=row.time,
-            last=row.time,
+            last=int(again.max(initial=row.time)),
             frames=((row.capture, row.call_frame),),
             proof=None,
             succeeded=None,

@@ -1,7 +1,7 @@
 """What has to be concluded from each real capture, and the table of what is.
 
-`expected.json` in a capture's folder says it (captures/README.md tells its form). Run as a module, this prints the table
-of all captures; given the beginning of a name, of some.
+`expected.json` in a capture's folder says it (captures/README.md tells its form). Run as a module, this prints the
+table of all captures; given the beginning of a name, of some.
 """
 
 from __future__ import annotations

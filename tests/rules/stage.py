@@ -1,0 +1,155 @@
+"""Stories that a rule is told: one in which it must fire, one in which it must not, one that cannot be told.
+
+    @fires("REG001", host=SERVER, certainty="certain")
+    def test_lockd_asks_its_own_portmapper(stage): ...
+
+A story plays on a stage (a server, two clients) and returns the capture that somebody took of it, or several. It
+becomes a test of its name. `told` keeps which kinds of story each rule has been told.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from nfsrpc.decode import decode
+from nfsrpc.rules.catalogue import rules
+from nfsrpc.rules.finding import Answer, Broken, CannotTell, Clear, Diagnosis, Finding
+from nfsrpc.rules.run import Givens, ask
+from nfsrpc.rules.verdict import diagnose
+from nfsrpc.sessions import WANTED, Sessions
+from tests.scenario import Exchange, Host, Scenario
+
+SERVER, CLIENT, OTHER = "10.0.0.9", "10.0.0.1", "10.0.0.2"
+LOCKD, STATD = 32803, 662
+PATH = "/srv/lock"
+
+Captures: TypeAlias = bytes | list[bytes]
+Story: TypeAlias = Callable[["Stage"], Captures]
+
+told: defaultdict[str, set[str]] = defaultdict(set)
+
+
+class Stage:
+    """A server and two clients that have it mounted."""
+
+    def __init__(self) -> None:
+        self.scenario = Scenario()
+        self.server = self.scenario.host(SERVER, name="nfssrv")
+        self.client = self.scenario.host(CLIENT, name="web-1")
+        self.other = self.scenario.host(OTHER, name="web-2")
+
+    def wait(self, seconds: float) -> None:
+        self.scenario.wait(seconds)
+
+    def nfs(self, client: Host | None = None, times: int = 1) -> None:
+        """NFS goes on: its calls are answered at once."""
+        for _ in range(times):
+            (client or self.client).getattr(self.server, PATH)
+
+    def later(self, seconds: float, client: Host | None = None) -> None:
+        """Time passes, and NFS still goes on."""
+        self.wait(seconds)
+        self.nfs(client)
+
+    def statd_asked(self, host: Host, times: int, port: int = 0, gap: float = 3.07) -> None:
+        """The kernel of a host looks for its own statd."""
+        for _ in range(times):
+            host.getport(host, "nsm1", port=port)
+            self.wait(gap)
+
+    def monitored(self, host: Host, peer: Host, after: float = 0.01) -> None:
+        """lockd of a host has its statd watch a peer."""
+        host.getport(host, "nsm1")
+        host.monitor(peer).reply(res_stat="STAT_SUCC", state=3, after=after)
+
+    def boots(self, host: Host, *peers: Host, state: int = 5) -> list[Exchange]:
+        """It tells its peers that it has rebooted."""
+        return [host.notify(peer, state).reply() for peer in peers]
+
+    def wire(self, at: Host | None = None, **options: Any) -> bytes:
+        return self.scenario.capture(at, **options)
+
+    def any(self, at: Host, **options: Any) -> bytes:
+        """tcpdump -i any: the wire and the loopback."""
+        return self.scenario.capture(at, on="any", link="sll2", **options)
+
+
+def givens(captures: Captures) -> Givens:
+    return Givens(Sessions(decode([captures] if isinstance(captures, bytes) else captures, WANTED)))
+
+
+def asked(rule: str, captures: Captures, **thresholds: Any) -> list[Answer]:
+    """What one rule says of captures."""
+    known = givens(captures)
+    checks = [rules()[rule]]
+    if "findings" in checks[0].parameters:
+        checks = list(rules().values())
+    answers = ask(known, checks, {rule: thresholds})
+    broken = [answer for answer in answers if isinstance(answer, Broken)]
+    assert broken == []
+    return [answer for answer in answers if answer.rule == rule]
+
+
+def diagnosed(captures: Captures) -> Diagnosis:
+    diagnosis = diagnose(Sessions(decode([captures] if isinstance(captures, bytes) else captures, WANTED)))
+    assert diagnosis.broken == ()
+    return diagnosis
+
+
+def findings(answers: Iterable[Answer]) -> list[Finding]:
+    return [answer for answer in answers if isinstance(answer, Finding)]
+
+
+def fires(rule: str, **expected: Any) -> Callable[[Story], Callable[[], None]]:
+    """The rule finds something, and what it says of it."""
+
+    def decorate(story: Story) -> Callable[[], None]:
+        told[rule].add("fires")
+
+        def test() -> None:
+            found = findings(asked(rule, story(Stage())))
+            assert found, f"{rule} does not fire"
+            for name, value in expected.items():
+                assert getattr(found[0], name) == value, name
+            assert found[0].title
+            assert found[0].explanation
+
+        return test
+
+    return decorate
+
+
+def quiet(rule: str) -> Callable[[Story], Callable[[], None]]:
+    """The rule passes, and says on what evidence."""
+
+    def decorate(story: Story) -> Callable[[], None]:
+        told[rule].add("quiet")
+
+        def test() -> None:
+            answers = asked(rule, story(Stage()))
+            assert findings(answers) == []
+            assert any(isinstance(answer, Clear) and answer.evidence for answer in answers), answers
+
+        return test
+
+    return decorate
+
+
+def cannot_tell(rule: str, *, command: bool = False) -> Callable[[Story], Callable[[], None]]:
+    """The rule says what is missing; with the command that would show it, where there is one."""
+
+    def decorate(story: Story) -> Callable[[], None]:
+        told[rule].add("cannot tell")
+
+        def test() -> None:
+            answers = asked(rule, story(Stage()))
+            assert findings(answers) == []
+            unknown = [answer for answer in answers if isinstance(answer, CannotTell)]
+            assert unknown, answers
+            assert any(answer.needs and "tcpdump" in answer.needs.command for answer in unknown) or not command
+
+        return test
+
+    return decorate

@@ -1,0 +1,355 @@
+"""What portmappers say of statd, lockd and NFS: REG001 to REG008."""
+
+from __future__ import annotations
+
+from tests.rules.stage import (
+    CLIENT,
+    LOCKD,
+    SERVER,
+    STATD,
+    Stage,
+    asked,
+    cannot_tell,
+    diagnosed,
+    findings,
+    fires,
+    quiet,
+)
+from tests.scenario import Scenario
+
+STALL = [10.2, 31.7, 60.5]  # when Linux sends a LOCK again
+
+
+def without_statd(stage: Stage) -> Stage:
+    """A server without statd: its lockd asks 20 times, then grants."""
+    stage.nfs()
+    lock = stage.client.lock(stage.server)
+    for _ in range(20):
+        stage.server.getport(stage.server, "nsm1", port=0)
+        stage.later(3.07)
+    lock.granted(after=61.6, resent=STALL, copies=4)
+    stage.nfs()
+    return stage
+
+
+@fires("REG001", host=SERVER, certainty="certain", count=20, clients=(CLIENT,))
+def test_the_servers_lockd_asks_for_statd(stage: Stage) -> bytes:
+    return without_statd(stage).any(stage.server)
+
+
+@fires("REG001", host=SERVER, certainty="likely", clients=(CLIENT,))
+def test_from_the_wire_a_first_lock_waits_a_minute(stage: Stage) -> bytes:
+    return without_statd(stage).wire(stage.client)
+
+
+@fires("REG001", host=SERVER, certainty="likely")
+def test_from_the_wire_a_first_lock_waits_when_the_capture_ends(stage: Stage) -> bytes:
+    return without_statd(stage).wire(stage.client, until=30)
+
+
+@fires("REG001", host=SERVER, certainty="certain")
+def test_another_host_asks_the_server(stage: Stage) -> bytes:
+    for _ in range(3):
+        stage.client.getport(stage.server, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+        stage.later(4)
+    return stage.wire()
+
+
+@fires("REG001", host=SERVER, certainty="certain")
+def test_a_list_names_a_lock_manager_and_no_statd(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    mapping = [
+        {"prog": 100021, "vers": 4, "prot": 6, "port": LOCKD},
+        {"prog": 100003, "vers": 3, "prot": 6, "port": 2049},
+    ]
+    stage.client.call(stage.server, "portmap2", "DUMP").reply(mappings=mapping)
+    return stage.wire()
+
+
+@fires("REG001", host=SERVER, certainty="certain")
+def test_a_server_that_asks_over_udp_while_a_lock_waits(stage: Stage) -> bytes:
+    stage.nfs(stage.other)
+    lock = stage.client.lock(stage.server)
+    stage.server.getport(stage.server, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+    lock.denied("DENIED_NOLOCKS")
+    return stage.any(stage.server)
+
+
+@quiet("REG001")
+def test_statd_is_registered(stage: Stage) -> bytes:
+    stage.monitored(stage.server, stage.client)
+    stage.client.lock(stage.server).granted()
+    return stage.any(stage.server)
+
+
+@quiet("REG001")
+def test_statd_asks_once_when_it_starts(stage: Stage) -> bytes:
+    stage.server.getport(stage.server, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+    stage.later(5)
+    stage.monitored(stage.server, stage.client)
+    stage.client.lock(stage.server).granted()
+    return stage.any(stage.server)
+
+
+@quiet("REG001")
+def test_statd_was_started_meanwhile(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    stage.statd_asked(stage.server, 5)
+    stage.monitored(stage.server, stage.client)
+    lock.granted()
+    return stage.any(stage.server)
+
+
+@cannot_tell("REG001", command=True)
+def test_the_servers_loopback_was_not_captured(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    return stage.wire(stage.client)
+
+
+def test_from_the_wire_nothing_is_claimed_when_nfs_waits_as_well() -> None:
+    stage = Stage()
+    stage.nfs()
+    lock = stage.client.lock(stage.server)
+    stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8).reply(after=61.0, status="OK", type="REG")
+    lock.granted(after=61.6, resent=STALL, copies=4)
+    assert findings(asked("REG001", stage.wire(stage.client))) == []
+
+
+def test_from_the_wire_nothing_is_claimed_when_the_first_lock_was_quick() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server, "/srv/first").granted()
+    stage.later(5)
+    stage.client.lock(stage.server, "/srv/second").granted(after=61.6, resent=STALL)
+    assert findings(asked("REG001", stage.wire(stage.client))) == []
+
+
+def test_one_server_of_two_is_accused() -> None:
+    scenario = Scenario()
+    good, bad = scenario.host("10.0.0.8", name="good"), scenario.host("10.0.0.9", name="bad")
+    client = scenario.host("10.0.0.1", name="web-1")
+    client.lock(good, "/a").granted().unlock().granted()
+    lock = client.lock(bad, "/b")
+    for _ in range(20):
+        bad.getport(bad, "nsm1", port=0)
+        client.getattr(bad, "/b")
+        good.getport(good, "nsm1")
+        scenario.wait(3.07)
+    lock.granted(after=61.6, resent=STALL)
+    diagnosis = diagnosed([scenario.capture(host, on="any", link="sll2") for host in (bad, good, client)])
+    assert (diagnosis.verdict.rule, diagnosis.findings[0].host) == ("REG001", "10.0.0.9")
+    assert {finding.host for finding in diagnosis.findings} == {"10.0.0.9"}
+
+
+def test_loopbacks_of_a_server_and_a_client_are_not_confused() -> None:
+    stage = without_statd(Stage())
+    stage.monitored(stage.client, stage.server)
+    answers = asked("REG001", [stage.any(stage.client), stage.any(stage.server)])
+    assert [finding.host for finding in findings(answers)] == [SERVER]
+    assert findings(asked("REG002", [stage.any(stage.client), stage.any(stage.server)])) == []
+
+
+@fires("REG002", host=CLIENT, certainty="certain", count=20)
+def test_the_clients_lockd_asks_for_statd(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.statd_asked(stage.client, 20)
+    stage.client.lock(stage.server).granted()
+    return stage.any(stage.client)
+
+
+@quiet("REG002")
+def test_mount_asks_once_before_it_starts_statd(stage: Stage) -> bytes:
+    stage.client.getport(stage.client, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+    stage.nfs()
+    stage.monitored(stage.client, stage.server)
+    stage.client.lock(stage.server).granted()
+    return stage.any(stage.client)
+
+
+@cannot_tell("REG002", command=True)
+def test_the_clients_loopback_was_not_captured(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    return stage.wire(stage.server)
+
+
+@fires("REG003", host=SERVER, clients=(CLIENT,), count=5)
+def test_no_port_of_the_lock_manager(stage: Stage) -> bytes:
+    for _ in range(5):
+        stage.client.getport(stage.server, "nlm4", port=0)
+        stage.later(3.07)
+    return stage.wire()
+
+
+@quiet("REG003")
+def test_the_lock_manager_comes_up_soon(stage: Stage) -> bytes:
+    for _ in range(4):
+        stage.client.getport(stage.server, "nlm4", port=0)
+        stage.later(3.07)
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+@quiet("REG003")
+def test_a_server_that_asks_its_client_is_no_client(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    for _ in range(5):
+        stage.server.getport(stage.client, "nlm4", port=0)
+        stage.later(3.07)
+    return stage.wire()
+
+
+@cannot_tell("REG003")
+def test_nobody_asked_for_the_lock_manager(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+def test_a_host_that_boots_is_not_accused() -> None:
+    stage = Stage()
+    stage.boots(stage.server, stage.client)
+    for _ in range(5):
+        stage.client.getport(stage.server, "nlm4", port=0)
+        stage.later(3.07)
+    assert findings(asked("REG003", stage.wire())) == []
+
+
+@fires("REG004", host=SERVER)
+def test_rpcbind_forgot_a_lock_manager_that_serves(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.lock(stage.server).granted()
+    stage.later(60)
+    stage.other.getport(stage.server, "nlm4", port=0)
+    stage.wait(1)
+    stage.client.lock(stage.server, "/srv/two").granted()
+    return stage.wire()
+
+
+@quiet("REG004")
+def test_a_service_that_stopped_is_not_forgotten(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.lock(stage.server).granted()
+    stage.later(60)
+    stage.other.getport(stage.server, "nlm4", port=0)
+    return stage.wire()
+
+
+@cannot_tell("REG004")
+def test_no_portmapper_named_a_port(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("REG005", host=SERVER, clients=(CLIENT,))
+def test_a_portmapper_that_drops(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.syn(stage.server, 111, resend=[1, 3, 7, 15])
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("REG005", host=SERVER)
+def test_a_portmapper_that_refuses(stage: Stage) -> bytes:
+    stage.nfs()
+    for _ in range(3):
+        stage.client.syn(stage.server, 111, refused=True)
+        stage.later(5.1)
+    return stage.wire()
+
+
+@fires("REG005", host=SERVER)
+def test_a_portmapper_that_does_not_answer_over_udp(stage: Stage) -> bytes:
+    stage.nfs()
+    question = {"prog": 100021, "vers": 4, "prot": 6}
+    stage.client.call(stage.server, "portmap2", "GETPORT", transport="udp", **question).unanswered(resend=[5, 10, 15])
+    stage.later(20)
+    return stage.wire()
+
+
+@quiet("REG005")
+def test_a_portmapper_that_answers_over_udp(stage: Stage) -> bytes:
+    stage.client.syn(stage.server, 111, resend=[1, 3, 7])
+    stage.client.getport(stage.server, "nlm4", transport="udp")
+    return stage.wire()
+
+
+@cannot_tell("REG005")
+def test_no_portmapper_was_asked(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("REG006", host=SERVER)
+def test_statd_for_udp_only(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.client.getport(stage.server, "nsm1", netid="udp", transport="udp", cred=False)
+    stage.statd_asked(stage.server, 3)
+    return stage.any(stage.server)
+
+
+@quiet("REG006")
+def test_a_lock_manager_without_udp_is_meant(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.getport(stage.server, "nlm4", netid="udp", port=0)
+    return stage.wire()
+
+
+@cannot_tell("REG006")
+def test_nobody_asked_for_statd_or_lockd(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("REG007", host=SERVER, clients=(CLIENT,))
+def test_statd_died_and_left_its_registration(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    stage.server.getport(stage.server, "nsm1")
+    stage.server.syn(stage.server, STATD, refused=True)
+    stage.server.syn(stage.server, STATD, refused=True)
+    lock.denied("DENIED_NOLOCKS")
+    return stage.any(stage.server)
+
+
+@quiet("REG007")
+def test_a_closed_port_that_no_portmapper_named(stage: Stage) -> bytes:
+    stage.monitored(stage.server, stage.client)
+    stage.server.syn(stage.server, 53, refused=True)
+    stage.client.lock(stage.server).granted()
+    return stage.any(stage.server)
+
+
+@quiet("REG007")
+def test_a_service_that_is_restarted(stage: Stage) -> bytes:
+    stage.server.getport(stage.server, "nsm1")
+    stage.server.syn(stage.server, STATD, refused=True)
+    stage.wait(2)
+    stage.monitored(stage.server, stage.client)
+    return stage.any(stage.server)
+
+
+@cannot_tell("REG007", command=True)
+def test_a_closed_port_on_an_unseen_loopback(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
+    return stage.wire(stage.client)
+
+
+@fires("REG008", host=SERVER, clients=(CLIENT,))
+def test_no_nfs_at_the_portmapper(stage: Stage) -> bytes:
+    for protocol in ("nfs3", "mount3"):
+        for transport in ("tcp", "udp"):
+            stage.client.getport(stage.server, protocol, netid=transport, port=0)
+            stage.wait(1)
+    return stage.wire()
+
+
+@quiet("REG008")
+def test_mountd_for_one_transport(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "mount3", netid="udp", port=0)
+    stage.client.getport(stage.server, "mount3")
+    stage.nfs()
+    return stage.wire()
+
+
+@cannot_tell("REG008")
+def test_nobody_asked_for_nfs(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    return stage.wire()
