@@ -26,7 +26,8 @@ struct Decoder {
 #[pymethods]
 impl Decoder {
     #[new]
-    #[pyo3(signature = (layouts, tables, domain = 0, fold = Vec::new(), slow_ns = 1_000_000_000, keep = Vec::new(), follow = Vec::new()))]
+    #[pyo3(signature = (layouts, tables, domain = 0, fold = Vec::new(), slow_ns = 1_000_000_000, keep = Vec::new(), follow = Vec::new(),
+        secondary = Vec::new()))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         layouts: Vec<RawLayout<'_>>,
@@ -36,14 +37,16 @@ impl Decoder {
         slow_ns: i64,
         keep: Vec<(u16, u32)>,
         follow: Vec<u32>,
+        secondary: Vec<u32>,
     ) -> PyResult<Self> {
         let tables = tables.iter().map(table).collect::<PyResult<Vec<_>>>()?;
         let mut known = Layouts::default();
         for (prog, vers, proc, direction, table, ops, keep) in layouts {
             let ops = ops.iter().map(operation).collect::<PyResult<Vec<_>>>()?;
             let table = usize::try_from(table).ok().filter(|table| *table < tables.len());
-            let layout = Layout::new(&ops, table, keep, &tables)
+            let mut layout = Layout::new(&ops, table, keep, &tables)
                 .map_err(|reason| PyValueError::new_err(format!("layout of {prog}/{vers}/{proc}: {reason}")))?;
+            layout.secondary = secondary.contains(&prog);
             known.add(prog, vers, proc, direction != 0, layout);
         }
         let fold = Fold { procedures: fold.into_iter().collect(), slow_ns };

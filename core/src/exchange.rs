@@ -161,6 +161,7 @@ pub struct Messages {
     replies_first: usize,
     next_id: u32,
     latest_machine: u32,
+    secondary_rows: u32,
     now: i64,
     hasher: DefaultHashBuilder,
 }
@@ -346,7 +347,8 @@ impl Messages {
         };
         let Some((args, length)) = gss.open(args, args_length(call, record)) else { return };
         let Some(layout) = self.layouts.find(call.prog, call.vers, call.proc, false) else { return };
-        let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner };
+        let rows = &mut self.secondary_rows;
+        let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner, rows };
         if run.run(layout, args, length).cut {
             known.row.flags |= flag::CALL_CUT;
         }
@@ -355,7 +357,7 @@ impl Messages {
     /// The number of a machine's name, which is mostly that of the call before.
     fn machine(&mut self, name: &[u8]) -> Option<u32> {
         if self.strings.get(self.latest_machine) != Some(name) {
-            self.latest_machine = self.strings.intern(name)?;
+            self.latest_machine = self.strings.intern(name, false)?;
         }
         Some(self.latest_machine)
     }
@@ -494,7 +496,8 @@ impl Messages {
             return (NO_STATUS, false);
         };
         let owner = Owner { exchange: row.exchange, copy, frame: place.frame };
-        let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner };
+        let rows = &mut self.secondary_rows;
+        let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner, rows };
         let outcome = run.run(layout, body, length);
         (outcome.status.map_or(NO_STATUS, |status| status as i32), outcome.cut)
     }

@@ -26,15 +26,17 @@ impl Strings {
         span(&self.ends, number).and_then(|span| self.bytes.get(span))
     }
 
-    /// The number of `value`, or None when the pool is full.
-    pub fn intern(&mut self, value: &[u8]) -> Option<u32> {
+    /// The number of `value`, or None when the pool is full: for `sparing` strings, which others must not starve for, when it
+    /// is half full.
+    pub fn intern(&mut self, value: &[u8], sparing: bool) -> Option<u32> {
+        let share = if sparing { 2 } else { 1 };
         let hash = self.hasher.hash_one(value);
         let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
         let stored = |number: &u32| span(ends, *number).and_then(|span| bytes.get(span)).unwrap_or_default();
         if let Some(number) = self.index.find(hash, |number| stored(number) == value) {
             return Some(*number);
         }
-        if self.ends.len() >= MAX_STRINGS || self.bytes.len() + value.len() > MAX_BYTES {
+        if self.ends.len() >= MAX_STRINGS / share || self.bytes.len() + value.len() > MAX_BYTES / share {
             return None;
         }
         let number = self.ends.len() as u32;

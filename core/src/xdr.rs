@@ -13,6 +13,8 @@ use crate::strings::{NONE, Strings};
 
 /// Rows of child tables that one message may add: a READDIRPLUS reply of 1 MiB holds fewer than 10,000 entries.
 const MAX_ITEMS: u32 = 65_536;
+/// Rows of secondary layouts: names of files, which are many, must not take the room of locks, which are few.
+pub const MAX_SECONDARY_ROWS: u32 = 1 << 20;
 /// Nesting of lists; protocols here have two.
 const MAX_DEPTH: usize = 8;
 
@@ -46,6 +48,8 @@ pub type RawOp = (u8, i64, i64, i64, Vec<(i64, i64)>);
 pub struct Layout {
     pub table: Option<usize>,
     pub keep: usize,
+    /// Of use, but not to be had at the cost of others: its rows and strings are bounded apart.
+    pub secondary: bool,
     ops: Vec<Op>,
 }
 
@@ -54,8 +58,10 @@ impl Layout {
     pub fn new(ops: &[RawOp], table: Option<usize>, keep: usize, tables: &[Table]) -> Result<Layout, String> {
         let mut children = vec![table];
         let mut checked = Vec::with_capacity(ops.len());
+        let bodies = bodies(ops);
         for (at, raw) in ops.iter().enumerate() {
-            let op = Check { at, count: ops.len(), tables, table: children.last().copied().flatten() }.op(raw)?;
+            let table = children.last().copied().flatten();
+            let op = Check { at, bodies: &bodies, tables, table }.op(raw)?;
             match &op {
                 Op::Array { table, .. } | Op::List { table, .. } | Op::FixedArray { table, .. } => {
                     children.push(*table)
@@ -69,13 +75,29 @@ impl Layout {
             }
             checked.push(op);
         }
-        Ok(Layout { table, keep, ops: checked })
+        Ok(Layout { table, keep, secondary: false, ops: checked })
     }
+}
+
+/// Which list's body each operation is in, by the number of the operation that begins it, and what follows the last one.
+fn bodies(ops: &[RawOp]) -> Vec<Option<usize>> {
+    let mut open = Vec::new();
+    let mut bodies = Vec::with_capacity(ops.len() + 1);
+    for (at, (code, ..)) in ops.iter().enumerate() {
+        bodies.push(open.last().copied());
+        match code {
+            11 | 12 | 14 => open.push(at),
+            13 => drop(open.pop()),
+            _ => {}
+        }
+    }
+    bodies.push(None);
+    bodies
 }
 
 struct Check<'a> {
     at: usize,
-    count: usize,
+    bodies: &'a [Option<usize>],
     tables: &'a [Table],
     table: Option<usize>,
 }
@@ -116,8 +138,11 @@ impl Check<'_> {
     }
 
     fn target(&self, target: i64) -> Result<usize, String> {
-        let inside = usize::try_from(target).ok().filter(|target| *target > self.at && *target <= self.count);
-        inside.ok_or_else(|| format!("operation {} jumps to {target}, which is not further on", self.at))
+        let further = usize::try_from(target).ok().filter(|target| *target > self.at);
+        let body = self.bodies.get(self.at);
+        let inside = further.filter(|target| self.bodies.get(*target) == body);
+        inside
+            .ok_or_else(|| format!("operation {} jumps to {target}, which is not further on in the same list", self.at))
     }
 
     fn size(&self, size: i64) -> Result<usize, String> {
@@ -303,14 +328,18 @@ pub struct Run<'a> {
     pub strings: &'a mut Strings,
     pub oddities: &'a mut Oddities,
     pub owner: Owner,
+    /// Rows of secondary layouts so far.
+    pub rows: &'a mut u32,
 }
 
 impl Run<'_> {
     /// `length` is the body's on the wire; `body` is shorter where bytes were skipped or not captured.
     pub fn run(&mut self, layout: &Layout, body: &[u8], length: usize) -> Outcome {
         let cut = body.len() < length;
-        let row = layout.table.and_then(|table| self.open(table, 0));
-        let mut machine = Machine { run: self, body, at: 0, last: 0, status: None, row, levels: Vec::new(), items: 0 };
+        let secondary = layout.secondary;
+        let row = layout.table.and_then(|table| self.open(table, 0, secondary));
+        let mut machine =
+            Machine { run: self, secondary, body, at: 0, last: 0, status: None, row, levels: Vec::new(), items: 0 };
         let stop = machine.execute(&layout.ops);
         let (at, status) = (machine.at, machine.status);
         match stop {
@@ -328,7 +357,14 @@ impl Run<'_> {
         }
     }
 
-    fn open(&mut self, table: usize, index: u32) -> Option<Row> {
+    fn open(&mut self, table: usize, index: u32, secondary: bool) -> Option<Row> {
+        if secondary {
+            if *self.rows >= MAX_SECONDARY_ROWS {
+                self.oddities.push("rows-full", u64::from(MAX_SECONDARY_ROWS));
+                return None;
+            }
+            *self.rows += 1;
+        }
         let row = self.tables.get_mut(table)?.open(self.owner, index);
         Some(Row { table, row })
     }
@@ -336,6 +372,7 @@ impl Run<'_> {
 
 struct Machine<'a, 'b> {
     run: &'a mut Run<'b>,
+    secondary: bool,
     body: &'a [u8],
     at: usize,
     last: u32,
@@ -432,8 +469,8 @@ impl Machine<'_, '_> {
         let body = self.body;
         let value = self.at.checked_add(size).and_then(|end| body.get(self.at..end)).ok_or(Stop::Short)?;
         self.at += size.next_multiple_of(4);
-        if column.is_some() {
-            let number = self.run.strings.intern(value);
+        if column.is_some() && self.row.is_some() {
+            let number = self.run.strings.intern(value, self.secondary);
             if number.is_none() {
                 self.run.oddities.push("strings-full", size as u64);
             }
@@ -478,7 +515,7 @@ impl Machine<'_, '_> {
         level.left = level.left.saturating_sub(1);
         let (begin, table, item) = (level.begin, level.table, level.item);
         level.item += 1;
-        self.row = table.and_then(|table| self.run.open(table, item));
+        self.row = table.and_then(|table| self.run.open(table, item, self.secondary));
         Ok(begin)
     }
 }

@@ -95,6 +95,8 @@ fn layouts_that_would_not_end_are_refused() {
     let tables = [table("t", &[("a", Kind::U32)])];
     let refused = |ops: &[RawOp]| Layout::new(ops, Some(0), 1024, &tables).expect_err("refused");
     assert!(refused(&[op(1, 0, 0, 0), op(9, 0, 0, 0)]).contains("not further on"));
+    let into_a_list = [op(9, 2, 0, 0), op(12, -1, 0, 4), op(1, -1, 0, 0), op(13, 0, 0, 0), op(16, 0, 0, 0)];
+    assert!(refused(&into_a_list).contains("in the same list"));
     assert!(refused(&[op(1, 5, 0, 0)]).contains("column 5"));
     assert!(refused(&[op(5, 0, 4, 0)]).contains("kind"));
     assert!(refused(&[op(13, 0, 0, 0)]).contains("not begun"));
@@ -128,4 +130,15 @@ fn gss_bodies_are_opened_with_integrity_and_left_with_privacy() {
     assert_eq!(decoded(&gss_call(1, &words(&[77]))), (vec![Some(77)], false));
     assert_eq!(decoded(&gss_call(2, &words(&[8, 5, 77, 4, 0xeeee]))), (vec![Some(77)], false));
     assert_eq!(decoded(&gss_call(3, &words(&[8, 5, 77]))), (vec![], true));
+}
+
+#[test]
+fn secondary_rows_and_strings_leave_room_for_others() {
+    use nfsrpc_core::strings::{MAX_STRINGS, Strings};
+    let mut strings = Strings::default();
+    let numbers = (0..MAX_STRINGS as u32 / 2 + 1).map(|n| strings.intern(&n.to_be_bytes(), true));
+    assert_eq!(numbers.filter(Option::is_none).count(), 1);
+    assert!(strings.intern(b"owner", false).is_some());
+    assert!(strings.intern(b"owner", true).is_some());
+    assert!(strings.intern(b"name", true).is_none());
 }
