@@ -281,7 +281,6 @@ def test_unlocking_the_whole_file_releases_every_range(three: Three, tables: Rea
     assert rows(tables, three.capture(), *columns) == [(0, 10, "released"), (100, 10, "released")]
 
 
-@pytest.mark.xfail(reason="the core takes what it drops at the end of a stream for a loss", strict=True)
 def test_the_unlock_is_not_answered(three: Three, tables: Read) -> None:
     three.one.lock(three.server).granted().unlock().unanswered(resend=[10.2])
     three.s.wait(20)
