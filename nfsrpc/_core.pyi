@@ -16,8 +16,15 @@ class Decoder:
         domain: int = 0,
         fold: Sequence[tuple[int, int, int]] = ...,
         slow_ns: int = ...,
+        keep: Sequence[tuple[int, int]] = ...,
+        follow: Sequence[int] = ...,
+        secondary: Sequence[int] = ...,
     ) -> None:
-        """`fold`: procedures (program, version, number) whose exchanges, if faster than `slow_ns`, are only counted."""
+        """`fold`: procedures (program, version, number) whose exchanges, if faster than `slow_ns`, are only counted.
+
+        `keep`: frames (capture, number) to be handed out as they are, with the messages that are complete in them.
+        `follow`: flows of which every packet is a row. `secondary`: programs whose rows and strings are bounded apart.
+        """
     def feed(self, data: bytes) -> None:
         """Any chunk of the file, without the GIL. Raises NotACapture."""
     def next_capture(self) -> str:

@@ -35,6 +35,9 @@ RING_OVERLAP = 1_000_000_000
 # Enough for the first frame of every format, jumbo frames and pcapng's headers included.
 PEEK_BYTES = 1 << 17
 
+# Programs whose messages tell names of files: welcome, but they may be millions, and must not take the room of locks.
+SECONDARY = (100003, 100005)
+
 FIXED = ("exchanges", "copies", "flows", "captures")  # tables of the core with columns of fixed kinds
 UNUSABLE = {"empty": "is empty", "cut-header": "is cut within its header"}
 NUMBERS = {"exchange": "exchange", "flow": "flow", "client": "address", "server": "address", "machine": "string"}
@@ -165,7 +168,7 @@ def decode(
     for number, first in in_time_order(files):
         vantage = next((known for known in reversed(vantages) if known.continues(files, number, first)), None)
         if vantage is None:
-            vantage = Vantage(Decoder(layouts, specs, number))
+            vantage = Vantage(Decoder(layouts, specs, number, secondary=() if wanted is None else SECONDARY))
             vantages.append(vantage)
         vantage.read(number, reader)
     kinds = {table: dict(columns) for table, columns in specs}
