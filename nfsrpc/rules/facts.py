@@ -64,10 +64,18 @@ def requests(nlm: Table) -> Table:
 
 
 class Roles(NamedTuple):
-    """Who is whose client, by NFS, MOUNT and lock requests."""
+    """Who is whose client: pairs of a client and a server."""
 
-    pairs: frozenset[tuple[str, str]]  # client, server
-    lock_pairs: frozenset[tuple[str, str]]
+    file_pairs: frozenset[tuple[str, str]]  # by NFS and MOUNT
+    lock_pairs: frozenset[tuple[str, str]]  # by lock requests
+
+    @property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        return self.file_pairs | self.lock_pairs
+
+    @property
+    def file_servers(self) -> frozenset[str]:
+        return frozenset(server for _, server in self.file_pairs)
 
     @property
     def servers(self) -> frozenset[str]:
@@ -90,7 +98,7 @@ def roles(flows: Table, nlm: Table) -> Roles:
     """NFS calls may be counted instead of listed, so for them the connections are asked."""
     file_pairs = pairs_of(flows.where(np.isin(flows["prog"], (NFS, MOUNT)) & flows["rpc"]))
     lock_pairs = pairs_of(nlm.where(np.isin(nlm["proc"], REQUESTS)))
-    return Roles(file_pairs | lock_pairs, lock_pairs)
+    return Roles(file_pairs, lock_pairs)
 
 
 def pairs_of(table: Table) -> frozenset[tuple[str, str]]:

@@ -49,7 +49,7 @@ def check(exchanges: Table, roles: Roles, *, jukebox: int = 10) -> Iterator[Answ
         for server in sorted({server for server in of_one["server"].tolist() if server}):
             mine = of_one.where(of_one["server"] == server)
             yield finding(server, mine, number in GRAVE or (number == JUKEBOX and len(mine) >= jukebox))
-    if not len(rows) and roles.servers:
+    if not len(rows) and roles.file_servers:
         yield RULE.clear("no NFS call failed")
     elif not len(rows):
         yield RULE.cannot_tell("no NFS in the capture")

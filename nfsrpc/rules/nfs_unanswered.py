@@ -57,7 +57,7 @@ def check(
     undecided = int((about & (state == "undecided")).sum())
     if undecided:
         yield RULE.cannot_tell(f"of {several(undecided, 'NFS call')} the capture does not hold what came after")
-    elif roles.servers:
+    elif roles.file_servers:
         yield RULE.clear("NFS and MOUNT calls were answered")
     else:
         yield RULE.cannot_tell("no NFS in the capture")

@@ -57,11 +57,15 @@ def check(
         accused.add(attempt.server)
         yield finding(attempt, hurt(stalls, span, attempt.server, attempt.first, attempt.last))
     named_ports = registrations.where(registrations["loopback"] & registrations.valid("port"))
-    for host in sorted({host for host in named_ports["host"].tolist() if host} - accused):
+    hosts = {host for host in named_ports["host"].tolist() if host}
+    for host in sorted(hosts - accused):
         yield RULE.clear(f"no port that the portmapper of {host} names is closed")
-    for server in sorted(roles.lock_servers - loopbacks - accused):
+    unseen = sorted(roles.lock_servers - loopbacks - accused)
+    for server in unseen:
         why = f"the loopback of {server} was not captured"
         yield RULE.cannot_tell(why, loopback_of(server, roles.clients_of(server)))
+    if not accused and not hosts and not unseen:
+        yield RULE.cannot_tell("no host asked its own portmapper in the capture")
 
 
 def is_stale(attempt: Attempt, restart_s: float) -> bool:

@@ -1,0 +1,176 @@
+"""How waiting clients are called back: CBK001 to CBK003."""
+
+from __future__ import annotations
+
+from tests.rules.stage import CLIENT, LOCKD, OTHER, SERVER, Stage, cannot_tell, diagnosed, fires, quiet
+from tests.scenario import LockRequest
+
+
+def waits(stage: Stage) -> tuple[LockRequest, LockRequest]:
+    """The client holds, the other waits; then the holder unlocks."""
+    holder = stage.client.lock(stage.server)
+    holder.granted()
+    stage.wait(2)
+    waiter = stage.other.lock(stage.server)
+    waiter.blocked()
+    stage.wait(10)
+    holder.unlock().granted()
+    return holder, waiter
+
+
+def polled(stage: Stage, after: float = 18) -> None:
+    """The waiter gets the lock because it asks again."""
+    stage.wait(after)
+    stage.other.lock(stage.server).granted()
+    stage.later(1, stage.other)
+
+
+def dropped(stage: Stage) -> None:
+    waits(stage)
+    stage.server.getport(stage.other, "nlm4")
+    stage.server.syn(stage.other, LOCKD, resend=[1, 3, 7])
+    polled(stage)
+
+
+@fires("CBK001", host=OTHER, clients=(OTHER,), certainty="certain")
+def test_the_clients_port_drops(stage: Stage) -> bytes:
+    dropped(stage)
+    return stage.wire(stage.server)
+
+
+@fires("CBK001", host=OTHER)
+def test_seen_from_the_client_that_waits(stage: Stage) -> bytes:
+    dropped(stage)
+    return stage.wire(stage.other)
+
+
+@fires("CBK001", host=OTHER)
+def test_the_clients_lockd_is_not_registered(stage: Stage) -> bytes:
+    waits(stage)
+    for _ in range(3):
+        stage.server.getport(stage.other, "nlm4", port=0)
+        stage.wait(3.07)
+    polled(stage, 5)
+    return stage.wire(stage.server)
+
+
+@fires("CBK001", host=OTHER)
+def test_the_clients_port_is_closed(stage: Stage) -> bytes:
+    waits(stage)
+    stage.server.getport(stage.other, "nlm4")
+    for _ in range(3):
+        stage.server.syn(stage.other, LOCKD, refused=True)
+    polled(stage)
+    return stage.wire(stage.server)
+
+
+@fires("CBK001", host=OTHER)
+def test_the_grant_is_not_answered(stage: Stage) -> bytes:
+    _, waiter = waits(stage)
+    alock = waiter.args["alock"]
+    grant = stage.server.call(
+        stage.other, "nlm4", "GRANTED_MSG", transport="udp", cookie=b"1234", exclusive=True, alock=alock
+    )
+    grant.unanswered(resend=[10])
+    polled(stage, 20)
+    return stage.wire(stage.server)
+
+
+@quiet("CBK001")
+def test_the_grant_arrives(stage: Stage) -> bytes:
+    _, waiter = waits(stage)
+    waiter.granted()
+    return stage.wire(stage.server)
+
+
+@quiet("CBK001")
+def test_one_lost_packet(stage: Stage) -> bytes:
+    _, waiter = waits(stage)
+    stage.server.syn(stage.other, LOCKD, resend=[1.0])
+    waiter.granted()
+    return stage.wire(stage.server)
+
+
+@cannot_tell("CBK001", command=True)
+def test_what_the_server_sends_is_not_seen(stage: Stage) -> bytes:
+    waits(stage)
+    polled(stage)
+    return stage.wire(stage.other)
+
+
+@fires("CBK002", host=OTHER)
+def test_the_client_refuses(stage: Stage) -> bytes:
+    _, waiter = waits(stage)
+    waiter.called_back("DENIED")
+    return stage.wire()
+
+
+@quiet("CBK002")
+def test_the_client_accepts(stage: Stage) -> bytes:
+    _, waiter = waits(stage)
+    waiter.granted()
+    return stage.wire()
+
+
+@quiet("CBK002")
+def test_the_client_had_given_up(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    waiter = stage.other.lock(stage.server)
+    waiter.blocked()
+    waiter.cancel().granted()
+    waiter.called_back("DENIED")
+    waiter = stage.other.lock(stage.server, "/srv/second", svid=9)
+    waiter.blocked()
+    waiter.granted()
+    return stage.wire()
+
+
+@cannot_tell("CBK002")
+def test_no_locks(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("CBK003", host=SERVER, clients=(OTHER,))
+def test_the_server_calls_nobody(stage: Stage) -> bytes:
+    waits(stage)
+    polled(stage)
+    return stage.wire(stage.server)
+
+
+@quiet("CBK003")
+def test_the_server_calls(stage: Stage) -> bytes:
+    _, waiter = waits(stage)
+    waiter.granted()
+    return stage.wire(stage.server)
+
+
+@quiet("CBK003")
+def test_a_server_that_tries_is_not_silent(stage: Stage) -> bytes:
+    dropped(stage)
+    return stage.wire(stage.server)
+
+
+@cannot_tell("CBK003", command=True)
+def test_when_the_lock_became_free_is_not_seen(stage: Stage) -> bytes:
+    waits(stage)
+    polled(stage)
+    return stage.wire(stage.other)
+
+
+def test_an_unreachable_client_explains_the_port_and_the_wait() -> None:
+    stage = Stage()
+    dropped(stage)
+    diagnosis = diagnosed([stage.wire(stage.server), stage.wire(stage.other)])
+    lead = diagnosis.findings[0]
+    assert (diagnosis.verdict.rule, lead.host, lead.certainty) == ("CBK001", OTHER, "certain")
+    assert "NET001" in lead.explains
+
+
+def test_a_silent_server_is_told_apart_from_an_unreachable_client() -> None:
+    stage = Stage()
+    waits(stage)
+    polled(stage)
+    diagnosis = diagnosed(stage.wire(stage.server))
+    assert (diagnosis.verdict.rule, diagnosis.findings[0].host) == ("CBK003", SERVER)
+    assert CLIENT not in {finding.host for finding in diagnosis.findings if finding.severity != "info"}

@@ -1,0 +1,124 @@
+"""Every rule is declared, documented and told its three kinds of story; the runner gives each what it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import nfsrpc.rules
+from nfsrpc.rules.catalogue import SECTIONS, Check, chosen, find, rules
+from nfsrpc.rules.explaining import EXPLAINS
+from nfsrpc.rules.facts import FACTS
+from nfsrpc.rules.finding import SEVERITIES, Answer, Broken, Clear, Rule
+from nfsrpc.rules.run import Givens, ask, setting
+from nfsrpc.tables import TABLES, empty
+from tests.rules import test_callbacks, test_capture, test_locks, test_monitoring, test_network, test_registrations
+from tests.rules.stage import told
+
+STORIES = (test_callbacks, test_capture, test_locks, test_monitoring, test_network, test_registrations)
+# The cause is either proven or its vantage is named: there is nothing else that could be missing.
+NOTHING_TO_MISS = {"CAP005"}
+
+CHECKS = [pytest.param(check, id=check.rule.id) for check in rules().values()]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_rule_is_named_by_its_file(check: Check) -> None:
+    module = check.check.__module__.rpartition(".")[2]
+    assert check.rule.name == module.replace("_", "-")
+    assert check.rule.severity in SEVERITIES
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_rule_documents_itself_in_the_fixed_sections(check: Check) -> None:
+    assert tuple(check.sections) == SECTIONS
+    assert all(check.sections.values())
+    assert check.summary.endswith((".", ":"))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_rule_asks_for_what_there_is(check: Check) -> None:
+    known = {*TABLES, *FACTS, "findings"}
+    assert set(check.parameters) <= known
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_rule_is_told_three_kinds_of_story(check: Check) -> None:
+    kinds = {"fires", "quiet", "cannot tell"} - ({"cannot tell"} if check.rule.id in NOTHING_TO_MISS else set())
+    assert told[check.rule.id] == kinds
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_rule_answers_something_of_an_empty_trace(check: Check) -> None:
+    tables = {name: empty(spec) for name, spec in TABLES.items()}
+    answers = ask(Givens(tables), [check])
+    assert answers
+    assert not any(isinstance(answer, Broken) for answer in answers), answers
+
+
+def test_the_package_gives_the_catalogue() -> None:
+    assert nfsrpc.rules.RULES is rules()
+    with pytest.raises(AttributeError):
+        nfsrpc.rules.RULE  # noqa: B018
+
+
+def test_causes_and_effects_are_rules() -> None:
+    named = {*EXPLAINS, *(effect for effects in EXPLAINS.values() for effect in effects)}
+    assert named <= set(rules())
+
+
+def test_rules_are_chosen_by_beginnings() -> None:
+    assert [check.rule.id for check in chosen(["LCK001", "statd-not"])] == ["LCK001", "REG001", "REG002"]
+    assert {check.rule.id for check in chosen(ignore=["LCK", ""])} == {rule for rule in rules() if rule[:3] != "LCK"}
+    assert find("reg001").rule.name == find("statd-not-registered").rule.name
+    with pytest.raises(KeyError):
+        find("REG999")
+
+
+def made(check: Any, **thresholds: Any) -> Check:
+    return Check(Rule("TST001", "made", "error"), check, "", tuple(check.__annotations__)[:1], thresholds)
+
+
+def test_a_broken_rule_stops_no_other() -> None:
+    def broken(calls: Any) -> Iterator[Answer]:
+        yield Clear("TST001", "so far")
+        raise ZeroDivisionError("too much")
+
+    def sound(locks: Any) -> Iterator[Answer]:
+        yield Clear("TST002", f"{len(locks)} locks")
+
+    answers = ask(
+        Givens({"calls": empty(TABLES["calls"]), "locks": empty(TABLES["locks"])}), [made(broken), made(sound)]
+    )
+    assert answers == [
+        Clear("TST001", "so far"),
+        Broken("TST001", "ZeroDivisionError: too much"),
+        Clear("TST002", "0 locks"),
+    ]
+
+
+def test_settings_change_thresholds() -> None:
+    def late(calls: Any, *, late_s: float = 5.0) -> Iterator[Answer]:
+        yield Clear("TST001", f"{late_s}")
+
+    givens = Givens({"calls": empty(TABLES["calls"])})
+    assert ask(givens, [made(late)], {"TST001": {"late_s": 7.5}}) == [Clear("TST001", "7.5")]
+
+
+def test_settings_are_read_and_refused_by_name() -> None:
+    assert setting("LCK002.late_s=7.5") == ("LCK002", "late_s", 7.5)
+    assert setting("reg003.asks=5") == ("REG003", "asks", 5)
+    for text, complaint in {
+        "LCK002": "not of the form",
+        "LCK999.x=1": "no rule LCK999",
+        "LCK002.x=1": "no threshold x; it has: late_s",
+        "REG003.asks=many": "many is no int",
+    }.items():
+        with pytest.raises(ValueError, match=complaint):
+            setting(text)
+
+
+def test_every_module_of_stories_is_known() -> None:
+    assert all(module.__doc__ for module in STORIES)

@@ -1,0 +1,494 @@
+"""What becomes of lock requests: LCK001 to LCK014."""
+
+from __future__ import annotations
+
+from tests.rules.stage import (
+    CLIENT,
+    OTHER,
+    SERVER,
+    Stage,
+    asked,
+    cannot_tell,
+    diagnosed,
+    findings,
+    fires,
+    quiet,
+)
+
+
+@fires("LCK001", host=SERVER, clients=(CLIENT,), count=1)
+def test_a_lock_without_answer(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.lock(stage.server).unanswered(resend=[10.2, 31.7])
+    stage.later(10)
+    return stage.wire()
+
+
+@fires("LCK001", host=SERVER, count=1)
+def test_a_lock_that_came_again_on_a_new_connection(stage: Stage) -> bytes:
+    stage.nfs()
+    lock = stage.client.lock(stage.server)
+    stage.wait(60)
+    stage.client.reconnect(stage.server, stage.server.ports[100021])
+    lock.resend()
+    stage.later(20)
+    return stage.wire()
+
+
+@fires("LCK001", host=SERVER)
+def test_a_lock_msg_without_result(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, asynchronous=True).reply()
+    stage.later(20)
+    return stage.wire()
+
+
+@quiet("LCK001")
+def test_a_lock_that_is_answered(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.later(20)
+    return stage.wire()
+
+
+@cannot_tell("LCK001")
+def test_the_capture_ends_too_soon(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.lock(stage.server)
+    stage.later(5)
+    return stage.wire()
+
+
+@cannot_tell("LCK001")
+def test_only_what_the_client_sent_was_captured(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.lock(stage.server).granted()
+    stage.later(30)
+    return stage.wire(sent_by=stage.client)
+
+
+@cannot_tell("LCK001")
+def test_no_locks(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("LCK002", host=SERVER, severity="warning", clients=(CLIENT,))
+def test_a_lock_after_ten_seconds(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted(after=10.2)
+    return stage.wire()
+
+
+@fires("LCK002", host=SERVER, severity="error", count=2)
+def test_requests_after_more_than_a_minute(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    unlock = stage.other.lock(stage.server, "/srv/other").granted(after=0.01).unlock()
+    lock.granted(after=61.6, resent=[10.2, 31.7, 60.5])
+    unlock.answered("GRANTED", after=61.7)
+    return stage.wire()
+
+
+@quiet("LCK002")
+def test_locks_in_time(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted(after=4.9)
+    return stage.wire()
+
+
+@quiet("LCK002")
+def test_a_reclaim_just_after_the_servers_notice(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(60)
+    stage.boots(stage.server, stage.client)
+    stage.client.lock(stage.server, reclaim=True).granted(after=5.4)
+    return stage.wire()
+
+
+@cannot_tell("LCK002")
+def test_no_lock_was_answered(stage: Stage) -> bytes:
+    stage.client.lock(stage.server)
+    stage.later(20)
+    return stage.wire()
+
+
+def waits_behind(stage: Stage, released: bool = True) -> None:
+    """The client holds, the other waits for it."""
+    first = stage.client.lock(stage.server)
+    first.granted()
+    stage.wait(1)
+    stage.other.lock(stage.server).blocked()
+    stage.wait(4)
+    if released:
+        first.unlock().granted()
+
+
+@fires("LCK003", host=OTHER)
+def test_a_free_lock_that_nobody_gets(stage: Stage) -> bytes:
+    waits_behind(stage)
+    stage.later(40)
+    return stage.wire()
+
+
+@quiet("LCK003")
+def test_the_next_in_the_queue_has_it(stage: Stage) -> bytes:
+    first, third = stage.client.lock(stage.server), stage.client.lock(stage.server, svid=7)
+    first.granted()
+    third.blocked()
+    stage.other.lock(stage.server).blocked()
+    first.unlock().granted()
+    third.granted()
+    stage.later(40)
+    return stage.wire()
+
+
+@cannot_tell("LCK003")
+def test_the_holder_is_not_in_the_capture(stage: Stage) -> bytes:
+    waits_behind(stage)
+    stage.later(40, stage.other)
+    return stage.wire(stage.other)
+
+
+@fires("LCK004", host=SERVER, clients=(CLIENT,), count=1)
+def test_no_locks_available(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
+    return stage.wire()
+
+
+@fires("LCK004", host=SERVER, count=1)
+def test_no_locks_available_by_message(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, asynchronous=True).denied("DENIED_NOLOCKS")
+    return stage.wire()
+
+
+@fires("LCK004", host=SERVER)
+def test_no_locks_available_in_version_1(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, version=1, transport="udp").denied("DENIED_NOLOCKS")
+    return stage.wire()
+
+
+@quiet("LCK004")
+def test_a_lock_in_conflict(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, block=False).denied()
+    return stage.wire()
+
+
+@cannot_tell("LCK004")
+def test_results_are_cut_off(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
+    return stage.wire(snaplen=90)
+
+
+def in_grace(stage: Stage, seconds: float) -> bytes:
+    lock = stage.client.lock(stage.server)
+    for _ in range(int(seconds / 5)):
+        lock.denied("DENIED_GRACE_PERIOD")
+        stage.wait(5)
+        lock = stage.client.lock(stage.server)
+    lock.granted()
+    return stage.wire()
+
+
+@fires("LCK005", host=SERVER, severity="info", count=18)
+def test_a_grace_period(stage: Stage) -> bytes:
+    return in_grace(stage, 90)
+
+
+@fires("LCK005", host=SERVER, severity="warning")
+def test_a_grace_period_that_lasts(stage: Stage) -> bytes:
+    return in_grace(stage, 150)
+
+
+@fires("LCK005", host=SERVER, severity="warning")
+def test_a_grace_period_that_begins_again(stage: Stage) -> bytes:
+    in_grace(stage, 20)
+    return in_grace(stage, 20)
+
+
+@quiet("LCK005")
+def test_no_grace_period(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+@cannot_tell("LCK005")
+def test_no_results(stage: Stage) -> bytes:
+    stage.client.lock(stage.server)
+    return stage.wire()
+
+
+@fires("LCK006", host=SERVER, clients=(CLIENT,))
+def test_a_stale_handle(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).denied("STALE_FH")
+    return stage.wire()
+
+
+@fires("LCK006", host=None)
+def test_a_deadlock_is_the_applications(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, asynchronous=True).denied("DEADLCK")
+    return stage.wire()
+
+
+@quiet("LCK006")
+def test_denied_is_no_failure(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, block=False).denied()
+    return stage.wire()
+
+
+@cannot_tell("LCK006")
+def test_no_results_of_locks(stage: Stage) -> bytes:
+    stage.client.lock(stage.server)
+    return stage.wire()
+
+
+@fires("LCK007", host=SERVER, clients=(CLIENT,), count=1)
+def test_an_unlock_without_answer(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.lock(stage.server).granted().unlock().unanswered(resend=[10.2])
+    stage.later(15)
+    return stage.wire()
+
+
+@fires("LCK007", host=SERVER)
+def test_an_unlock_that_is_refused(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted().unlock().answered("DENIED_NOLOCKS")
+    return stage.wire()
+
+
+@quiet("LCK007")
+def test_an_unlock_that_is_granted(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted().unlock().granted()
+    return stage.wire()
+
+
+@cannot_tell("LCK007")
+def test_no_unlock(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+@fires("LCK008", host=SERVER, clients=(CLIENT,))
+def test_a_copy_is_granted_after_the_denial(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    lock.denied("DENIED_NOLOCKS", after=60.0)
+    lock.reply(stat="GRANTED", after=80.0)
+    stage.later(20)
+    return stage.wire()
+
+
+@quiet("LCK008")
+def test_copies_are_granted_together(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted(after=61.6, resent=[10.2, 31.7, 60.5], copies=4)
+    stage.later(20)
+    return stage.wire()
+
+
+@quiet("LCK008")
+def test_a_late_grant_that_is_refused(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    waiter = stage.other.lock(stage.server, "/srv/second", svid=3)
+    waiter.blocked()
+    waiter.cancel().granted()
+    waiter.called_back("DENIED")
+    stage.later(20)
+    return stage.wire()
+
+
+@cannot_tell("LCK008")
+def test_the_capture_ends_after_the_late_grant(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    lock.denied("DENIED_NOLOCKS", after=60.0)
+    lock.reply(stat="GRANTED", after=80.0)
+    return stage.wire()
+
+
+@fires("LCK009", host=SERVER, severity="error", clients=(CLIENT, OTHER))
+def test_granted_while_another_holds_it(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(10)
+    stage.other.lock(stage.server).granted()
+    return stage.wire()
+
+
+@fires("LCK009", host=SERVER)
+def test_granted_in_the_middle_of_a_range_that_another_holds(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, offset=0, length=100).granted()
+    stage.wait(10)
+    stage.other.lock(stage.server, offset=50, length=1, exclusive=False).granted()
+    return stage.wire()
+
+
+@quiet("LCK009")
+def test_shared_locks_and_other_ranges(stage: Stage) -> bytes:
+    for host in (stage.client, stage.other):
+        host.lock(stage.server, "/srv/shared", exclusive=False).granted()
+        host.lock(stage.server, "/srv/ranges", offset=host.number * 100, length=100).granted()
+        stage.wait(10)
+    return stage.wire()
+
+
+@quiet("LCK009")
+def test_the_holder_unlocks_and_the_grant_crosses_the_answer(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server).granted()
+    stage.wait(10)
+    unlock = lock.unlock()
+    stage.other.lock(stage.server).granted()
+    unlock.granted()
+    return stage.wire()
+
+
+@quiet("LCK009")
+def test_the_holder_has_rebooted(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(60)
+    stage.boots(stage.client, stage.server)
+    stage.wait(5)
+    stage.other.lock(stage.server).granted()
+    return stage.wire()
+
+
+@cannot_tell("LCK009")
+def test_no_lock_was_granted(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, block=False).denied()
+    return stage.wire()
+
+
+@fires("LCK010", host=CLIENT, clients=(OTHER,))
+def test_the_holders_host_is_dead(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    for _ in range(3):
+        stage.wait(30.7)
+        stage.other.lock(stage.server).blocked()
+    return stage.wire(stage.server)
+
+
+@quiet("LCK010")
+def test_the_holders_host_lives(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    for _ in range(3):
+        stage.later(30.7, stage.client)
+        stage.other.lock(stage.server).blocked()
+    return stage.wire(stage.server)
+
+
+@quiet("LCK010")
+def test_the_holders_host_closed_its_connection(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    lock.granted()
+    stage.other.lock(stage.server).blocked()
+    lock.flow.close()
+    for _ in range(4):
+        stage.wait(30.7)
+        stage.other.lock(stage.server).blocked()
+    return stage.wire(stage.server)
+
+
+@cannot_tell("LCK010")
+def test_the_holder_was_not_captured(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    stage.later(90, stage.other)
+    return stage.wire(stage.other)
+
+
+@fires("LCK011", host=CLIENT, severity="info", clients=(OTHER,))
+def test_a_wait_behind_a_living_holder(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    stage.later(20)
+    return stage.wire()
+
+
+@fires("LCK011", host=None, severity="warning")
+def test_a_long_wait_behind_somebody_unknown(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    stage.later(70, stage.other)
+    return stage.wire(stage.other)
+
+
+@quiet("LCK011")
+def test_a_short_wait(stage: Stage) -> bytes:
+    first = stage.client.lock(stage.server).granted()
+    waiter = stage.other.lock(stage.server)
+    waiter.blocked()
+    first.unlock().granted()
+    waiter.granted()
+    return stage.wire()
+
+
+@cannot_tell("LCK011")
+def test_nobody_asked_for_a_lock(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+def crossed(stage: Stage) -> None:
+    """Each holds what the other asks for."""
+    stage.client.lock(stage.server, "/srv/a").granted()
+    stage.other.lock(stage.server, "/srv/b").granted()
+    stage.client.lock(stage.server, "/srv/b").blocked()
+    stage.wait(0.5)
+
+
+@fires("LCK012", clients=(CLIENT, OTHER))
+def test_a_deadlock_that_the_server_tells(stage: Stage) -> bytes:
+    crossed(stage)
+    stage.other.lock(stage.server, "/srv/a").denied("DEADLCK")
+    return stage.wire()
+
+
+@fires("LCK012", clients=(CLIENT, OTHER))
+def test_a_deadlock_that_nobody_notices(stage: Stage) -> bytes:
+    crossed(stage)
+    stage.other.lock(stage.server, "/srv/a").blocked()
+    stage.later(20)
+    return stage.wire()
+
+
+@quiet("LCK012")
+def test_a_queue_is_no_circle(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    stage.later(20)
+    return stage.wire()
+
+
+@cannot_tell("LCK012")
+def test_one_half_of_a_deadlock(stage: Stage) -> bytes:
+    crossed(stage)
+    stage.other.lock(stage.server, "/srv/a").denied("DEADLCK")
+    return stage.wire(stage.other)
+
+
+def twins(stage: Stage) -> None:
+    """Two clients with one name behind one address: only their ports differ."""
+    for port in (700, 800):
+        stage.client.lock(stage.server, from_port=port).granted()
+        stage.wait(1)
+    stage.client.lock(stage.server, "/srv/third", from_port=700).granted()
+
+
+@fires("LCK014", host=CLIENT)
+def test_two_clients_with_one_identity(stage: Stage) -> bytes:
+    twins(stage)
+    return stage.wire()
+
+
+@quiet("LCK014")
+def test_a_client_that_reconnected(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, from_port=700).granted()
+    stage.wait(60)
+    stage.client.lock(stage.server, from_port=800).granted()
+    return stage.wire()
+
+
+@cannot_tell("LCK014")
+def test_nothing_was_granted(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).denied()
+    return stage.wire()
+
+
+def test_a_deadlock_explains_what_the_server_told() -> None:
+    stage = Stage()
+    crossed(stage)
+    stage.other.lock(stage.server, "/srv/a").denied("DEADLCK")
+    assert diagnosed(stage.wire()).verdict.rule == "LCK012"
+
+
+def test_clients_of_one_name_hold_one_owner_twice_and_nobody_else() -> None:
+    stage = Stage()
+    twins(stage)
+    assert findings(asked("LCK009", stage.wire())) == []

@@ -1,0 +1,279 @@
+"""statd: MON001 to MON008."""
+
+from __future__ import annotations
+
+from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, cannot_tell, diagnosed, fires, quiet
+
+
+def watched(stage: Stage, result: str | None, after: float, lock: str = "GRANTED") -> None:
+    """The server's lockd asks statd while a LOCK waits."""
+    stage.nfs(stage.other)
+    request = stage.client.lock(stage.server)
+    stage.server.getport(stage.server, "nsm1")
+    call = stage.server.monitor(stage.client)
+    if result is None:
+        stage.wait(after)
+    else:
+        call.reply(res_stat=result, state=3, after=after)
+    request.answered(lock)
+
+
+@fires("MON001", host=SERVER, clients=(CLIENT,))
+def test_statd_refuses(stage: Stage) -> bytes:
+    watched(stage, "STAT_FAIL", 0.01, "DENIED_NOLOCKS")
+    return stage.any(stage.server)
+
+
+@quiet("MON001")
+def test_statd_agrees(stage: Stage) -> bytes:
+    watched(stage, "STAT_SUCC", 0.01)
+    return stage.any(stage.server)
+
+
+@quiet("MON001")
+def test_statd_agrees_when_asked_again(stage: Stage) -> bytes:
+    watched(stage, "STAT_FAIL", 0.01, "DENIED_NOLOCKS")
+    watched(stage, "STAT_SUCC", 0.01)
+    return stage.any(stage.server)
+
+
+@cannot_tell("MON001", command=True)
+def test_statd_is_not_seen(stage: Stage) -> bytes:
+    watched(stage, "STAT_FAIL", 0.01, "DENIED_NOLOCKS")
+    return stage.wire(stage.client)
+
+
+@fires("MON002", host=SERVER, clients=(CLIENT,))
+def test_statd_is_slow(stage: Stage) -> bytes:
+    watched(stage, "STAT_SUCC", 10.2)
+    return stage.any(stage.server)
+
+
+@quiet("MON002")
+def test_statd_is_quick(stage: Stage) -> bytes:
+    watched(stage, "STAT_SUCC", 0.4)
+    return stage.any(stage.server)
+
+
+@cannot_tell("MON002", command=True)
+def test_a_slow_statd_is_not_seen(stage: Stage) -> bytes:
+    watched(stage, "STAT_SUCC", 10.2)
+    return stage.wire(stage.client)
+
+
+@fires("MON003", host=SERVER, clients=(CLIENT,))
+def test_statd_hangs(stage: Stage) -> bytes:
+    watched(stage, None, 60.0, "DENIED_NOLOCKS")
+    stage.later(20)
+    return stage.any(stage.server)
+
+
+@fires("MON003", host=SERVER)
+def test_statd_answers_when_lockd_has_given_up(stage: Stage) -> bytes:
+    stage.nfs(stage.other)
+    lock = stage.client.lock(stage.server)
+    call = stage.server.monitor(stage.client)
+    lock.denied("DENIED_NOLOCKS", after=18.0)
+    call.reply(res_stat="STAT_SUCC", state=3, after=30.0)
+    return stage.any(stage.server)
+
+
+@quiet("MON003")
+def test_statd_answers(stage: Stage) -> bytes:
+    watched(stage, "STAT_SUCC", 0.01)
+    return stage.any(stage.server)
+
+
+@cannot_tell("MON003")
+def test_the_capture_ends_while_statd_thinks(stage: Stage) -> bytes:
+    watched(stage, None, 3.0, "BLOCKED")
+    return stage.any(stage.server)
+
+
+@fires("MON004", host=CLIENT, clients=(SERVER,))
+def test_a_notice_that_is_not_heard(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.server.notify(stage.client, 5).unanswered(resend=[2, 6, 14])
+    stage.later(20)
+    return stage.wire()
+
+
+@fires("MON004", host=CLIENT)
+def test_a_client_without_statd_is_told(stage: Stage) -> bytes:
+    stage.nfs()
+    for _ in range(4):
+        stage.server.getport(stage.client, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+        stage.later(4)
+    return stage.wire()
+
+
+@quiet("MON004")
+def test_a_notice_that_is_heard(stage: Stage) -> bytes:
+    stage.boots(stage.server, stage.client)
+    return stage.wire()
+
+
+@cannot_tell("MON004")
+def test_nobody_rebooted(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("MON005", host=CLIENT)
+def test_several_names_at_one_address(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.client.name = "web-7"
+    stage.client.lock(stage.server, "/srv/other").granted()
+    return stage.wire()
+
+
+@fires("MON005", clients=(CLIENT, OTHER))
+def test_one_name_at_several_addresses(stage: Stage) -> bytes:
+    stage.other.name = stage.client.name
+    for host in (stage.client, stage.other):
+        host.lock(stage.server, f"/srv/{host.number}").granted()
+    return stage.wire()
+
+
+@fires("MON005", host=OTHER)
+def test_a_notice_from_another_address_is_ignored(stage: Stage) -> bytes:
+    stage.monitored(stage.server, stage.client)
+    stage.client.lock(stage.server).granted()
+    stage.wait(60)
+    stage.other.notify(stage.server, 5, mon_name=stage.client.name).reply()
+    stage.later(20)
+    return stage.any(stage.server)
+
+
+@quiet("MON005")
+def test_short_and_full_names_and_an_address_of_each_family(stage: Stage) -> bytes:
+    sixth = stage.scenario.host("fd00::9", name="nfssrv")
+    stage.client.lock(stage.server).granted()
+    stage.client.name = "web-1.example.com"
+    stage.client.lock(stage.server, "/srv/two").granted()
+    stage.scenario.host("fd00::2", name="web-2").lock(sixth).granted()
+    stage.other.lock(stage.server, "/srv/three").granted()
+    return stage.wire()
+
+
+@cannot_tell("MON005")
+def test_nobody_named_himself(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("MON006", host=SERVER, severity="info")
+def test_a_server_has_rebooted(stage: Stage) -> bytes:
+    stage.boots(stage.server, stage.client, stage.other)
+    return stage.wire()
+
+
+@fires("MON006", host=CLIENT, severity="warning")
+def test_a_client_that_goes_on_has_not_rebooted(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.lock(stage.server).granted()
+    stage.wait(30)
+    stage.boots(stage.client, stage.server)
+    stage.later(10)
+    return stage.wire()
+
+
+@quiet("MON006")
+def test_no_reboot(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@cannot_tell("MON006")
+def test_nothing_at_all(stage: Stage) -> bytes:
+    return stage.wire()
+
+
+@fires("MON007", host=OTHER)
+def test_a_notice_in_anothers_name(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.other.notify(stage.server, 5, mon_name=stage.client.name).reply()
+    return stage.wire()
+
+
+@fires("MON007", host=CLIENT)
+def test_a_downcall_from_outside(stage: Stage) -> bytes:
+    call = {"mon_name": "web-2", "state": 5, "priv": bytes(16)}
+    stage.client.call(stage.server, "nlm3", "NSM_NOTIFY", transport="udp", **call).reply()
+    return stage.wire()
+
+
+@quiet("MON007")
+def test_a_notice_in_its_own_name(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.boots(stage.client, stage.server)
+    return stage.wire()
+
+
+@cannot_tell("MON007")
+def test_no_notice(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+def restarted(stage: Stage) -> None:
+    """The client holds a lock, and the other meets a grace period."""
+    stage.client.lock(stage.server).granted()
+    stage.wait(30)
+    stage.other.lock(stage.server).denied("DENIED_GRACE_PERIOD")
+    stage.later(5)
+
+
+@fires("MON008", host=SERVER, clients=(CLIENT,))
+def test_a_restart_that_nobody_was_told_of(stage: Stage) -> bytes:
+    restarted(stage)
+    return stage.wire()
+
+
+@quiet("MON008")
+def test_a_reboot_that_everybody_was_told_of(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(30)
+    stage.boots(stage.server, stage.client)
+    stage.client.lock(stage.server, reclaim=True).granted()
+    stage.other.lock(stage.server).denied("DENIED_GRACE_PERIOD")
+    return stage.wire()
+
+
+@quiet("MON008")
+def test_a_restart_while_nobody_held_a_lock(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted().unlock().granted()
+    stage.wait(30)
+    stage.other.lock(stage.server).denied("DENIED_GRACE_PERIOD")
+    return stage.wire()
+
+
+@cannot_tell("MON008")
+def test_no_locks_at_all(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+def test_a_restart_without_notice_explains_a_lock_granted_twice() -> None:
+    stage = Stage()
+    restarted(stage)
+    stage.wait(90)
+    stage.other.lock(stage.server).granted()
+    diagnosis = diagnosed(stage.wire())
+    assert diagnosis.verdict.rule == "MON008"
+    assert "LCK009" in diagnosis.findings[0].explains
+
+
+def test_a_frozen_statd_explains_denials_and_the_orphan() -> None:
+    stage = Stage()
+    stage.nfs(stage.other)
+    lock = stage.client.lock(stage.server)
+    stage.server.getport(stage.server, "nsm1")
+    call = stage.server.monitor(stage.client)
+    lock.denied("DENIED_NOLOCKS", after=60.0)
+    call.reply(res_stat="STAT_SUCC", state=3, after=80.0)
+    lock.reply(stat="GRANTED", after=80.1)
+    stage.later(20)
+    diagnosis = diagnosed(stage.any(stage.server))
+    assert (diagnosis.verdict.rule, diagnosis.findings[0].host) == ("MON003", SERVER)
+    assert {"LCK004", "LCK008"} <= set(diagnosis.findings[0].explains)

@@ -1,0 +1,435 @@
+"""The network, RPC, MOUNT and NFS: NET001 to NET007, RPC001 to RPC005, MNT001, NFS001."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+from tests.rules.stage import (
+    CLIENT,
+    LOCKD,
+    OTHER,
+    SERVER,
+    STATD,
+    Stage,
+    asked,
+    cannot_tell,
+    findings,
+    fires,
+    quiet,
+)
+
+SYNS = [1, 3, 7, 15]  # seconds after the first, as Linux sends them again
+
+
+def sent_again(capture: bytes, frames: Mapping[int, Sequence[float]]) -> bytes:
+    """The capture with some of its frames sent by TCP again: the same segments in new IP packets, so long after."""
+    records, at = [], 24
+    while at < len(capture):
+        size = 16 + int(struct.unpack_from("<I", capture, at + 8)[0])
+        records.append(capture[at : at + size])
+        at += size
+    numbers = count(0x7000)
+    for record, delay in [(records[frame - 1], delay) for frame, delays in frames.items() for delay in delays]:
+        seconds, microseconds = struct.unpack_from("<II", record)
+        time = divmod(seconds * 10**6 + microseconds + round(delay * 10**6), 10**6)
+        identification = struct.pack(">H", next(numbers))
+        records.append(struct.pack("<II", *time) + record[8:34] + identification + record[36:])  # 4 bytes into IP
+    records.sort(key=lambda record: struct.unpack_from("<II", record))
+    return capture[:24] + b"".join(records)
+
+
+@fires("NET001", host=SERVER, clients=(CLIENT,), certainty="certain", count=5)
+def test_lockds_port_drops(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.syn(stage.server, LOCKD, resend=SYNS)
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("NET001", host="fd00::9", clients=("fd00::1",))
+def test_a_dynamic_port_over_ipv6_drops(stage: Stage) -> bytes:
+    server = stage.scenario.host("fd00::9", name="nfssrv", ports={100021: 41234})
+    client = stage.scenario.host("fd00::1", name="web-1")
+    question = {"r_prog": 100021, "r_vers": 4, "r_netid": "tcp6", "r_addr": "", "r_owner": ""}
+    client.call(server, "rpcbind4", "GETADDR", **question).reply(addr="fd00::9.161.18")
+    client.syn(server, 41234, resend=SYNS)
+    client.getattr(server, "/srv/lock")
+    return stage.wire()
+
+
+@quiet("NET001")
+def test_one_lost_syn(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.syn(stage.server, LOCKD)
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+@quiet("NET001")
+def test_a_server_that_is_away_and_comes_back(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.lock(stage.server).granted().flow.close()
+    stage.client.syn(stage.server, LOCKD, resend=SYNS)
+    stage.wait(15)
+    stage.boots(stage.server, stage.client)
+    stage.client.lock(stage.server, reclaim=True).granted()
+    return stage.wire()
+
+
+@cannot_tell("NET001")
+def test_syns_of_a_capture_with_one_direction(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.call(stage.client, "nsm1", "NULL")
+    stage.client.syn(stage.server, 2049, resend=SYNS)
+    return stage.wire(sent_by=stage.client)
+
+
+@fires("NET002", host=SERVER, clients=(CLIENT,))
+def test_lockds_port_refuses(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    for _ in range(20):
+        stage.client.syn(stage.server, LOCKD, refused=True)
+        stage.wait(0.014)
+    return stage.wire()
+
+
+@fires("NET002", host=SERVER)
+def test_a_udp_port_that_icmp_tells_to_be_closed(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4", netid="udp")
+    for svid in range(2):
+        lock = stage.client.lock(stage.server, svid=svid, transport="udp")
+        lock.unreachable()
+        stage.wait(5)
+    return stage.wire()
+
+
+@quiet("NET002")
+def test_a_port_that_nobody_named(stage: Stage) -> bytes:
+    stage.nfs()
+    for _ in range(3):
+        stage.client.syn(stage.server, 22, refused=True)
+    return stage.wire()
+
+
+@quiet("NET002")
+def test_a_closed_port_of_the_loopback(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.server.getport(stage.server, "nsm1")
+    for _ in range(3):
+        stage.server.syn(stage.server, STATD, refused=True)
+    return stage.any(stage.server)
+
+
+@cannot_tell("NET002")
+def test_no_connection(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4", transport="udp")
+    return stage.wire()
+
+
+@fires("NET003", host=SERVER, clients=(CLIENT,))
+def test_a_connection_that_died_unnoticed(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.lock(stage.server).granted()
+    stage.wait(600)
+    stage.client.lock(stage.server, "/srv/second", acked=False)
+    frame = len(stage.scenario.packets())
+    stage.later(20)
+    stage.client.reconnect(stage.server, LOCKD)
+    stage.client.lock(stage.server, "/srv/third").granted()
+    return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2]})
+
+
+@quiet("NET003")
+def test_a_connection_that_lives(stage: Stage) -> bytes:
+    stage.nfs(times=3)
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+@cannot_tell("NET003")
+def test_no_tcp(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4", transport="udp")
+    return stage.wire()
+
+
+@fires("NET004", clients=(CLIENT,))
+def test_a_datagram_whose_second_half_is_missing(stage: Stage) -> bytes:
+    stage.nfs()
+    call = stage.client.call(stage.server, "nfs3", "GETATTR", transport="udp", object=b"x" * 8)
+    call.unanswered(resend=[1.1, 3.3])
+    stage.later(40)
+    return without_the_end(stage.wire())
+
+
+def without_the_end(capture: bytes) -> bytes:
+    """The first datagram says that more fragments follow, and none does."""
+    at, ip = 24, 16 + 14
+    while capture[at + ip + 9] != 17:
+        at += 16 + int(struct.unpack_from("<I", capture, at + 8)[0])
+    flags = at + ip + 6
+    return capture[:flags] + struct.pack(">H", 0x2000) + capture[flags + 2 :]
+
+
+@quiet("NET004")
+def test_udp_without_loss(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4", transport="udp")
+    return stage.wire()
+
+
+@cannot_tell("NET004")
+def test_no_udp(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("NET005", host=SERVER, clients=(CLIENT,))
+def test_a_reply_from_elsewhere(stage: Stage) -> bytes:
+    second = stage.scenario.host("10.0.0.10", name="nfssrv")
+    question = {"prog": 100021, "vers": 4, "prot": 6}
+    call = stage.client.call(stage.server, "portmap2", "GETPORT", transport="udp", from_port=900, **question)
+    answer = stage.client.flow(second, 111, 17, 900)
+    call.flow = answer
+    call.reply(port=LOCKD)
+    stage.later(20)
+    return stage.wire()
+
+
+@quiet("NET005")
+def test_a_reply_from_where_it_was_asked(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4", transport="udp")
+    return stage.wire()
+
+
+@cannot_tell("NET005")
+def test_no_datagrams(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("NET006", severity="info")
+def test_a_lossy_network(stage: Stage) -> bytes:
+    for _ in range(100):
+        stage.nfs()
+        stage.wait(0.1)
+    return sent_again(stage.wire(), {frame: [0.25] for frame in range(4, 300, 3)})
+
+
+@quiet("NET006")
+def test_a_good_network(stage: Stage) -> bytes:
+    stage.nfs(times=50)
+    return stage.wire()
+
+
+@cannot_tell("NET006")
+def test_nothing_over_tcp(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4", transport="udp")
+    return stage.wire()
+
+
+def slow(stage: Stage, seconds: float) -> bytes:
+    for number in range(3):
+        call = stage.client.call(stage.server, "nfs3", "GETATTR", transport="udp", object=b"x" * 8)
+        call.reply(after=seconds, status="OK", type="REG")
+        stage.client.lock(stage.server, svid=number, transport="udp").granted(after=seconds)
+    return stage.wire()
+
+
+@fires("NET007", severity="info")
+def test_a_path_of_three_seconds(stage: Stage) -> bytes:
+    return slow(stage, 3.0)
+
+
+@fires("NET007", severity="warning")
+def test_a_path_of_thirteen_seconds(stage: Stage) -> bytes:
+    return slow(stage, 13.0)
+
+
+@quiet("NET007")
+def test_only_the_lock_manager_is_slow(stage: Stage) -> bytes:
+    stage.nfs(times=5)
+    for number in range(3):
+        stage.client.lock(stage.server, svid=number).granted(after=10.0)
+    return stage.wire()
+
+
+@cannot_tell("NET007")
+def test_no_answers(stage: Stage) -> bytes:
+    stage.client.lock(stage.server)
+    return stage.wire()
+
+
+@fires("RPC001", host=SERVER, severity="error")
+def test_no_version_4_of_the_lock_manager(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).error("PROG_MISMATCH", low=1, high=3)
+    return stage.wire()
+
+
+@fires("RPC001", severity="info")
+def test_a_probe(stage: Stage) -> bytes:
+    stage.client.call(stage.server, "nfs3", "NULL").error("PROG_UNAVAIL")
+    return stage.wire()
+
+
+@quiet("RPC001")
+def test_all_programs_are_there(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@cannot_tell("RPC001")
+def test_calls_without_replies(stage: Stage) -> bytes:
+    stage.client.lock(stage.server)
+    return stage.wire()
+
+
+@fires("RPC002", host=SERVER, clients=(CLIENT,), count=3)
+def test_an_export_was_withdrawn(stage: Stage) -> bytes:
+    stage.nfs()
+    for _ in range(3):
+        stage.client.lock(stage.server).error("AUTH_ERROR", auth_stat="AUTH_BADCRED")
+    return stage.wire()
+
+
+@quiet("RPC002")
+def test_credentials_are_accepted(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@quiet("RPC002")
+def test_a_gss_context_is_renewed(stage: Stage) -> bytes:
+    call = stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8)
+    call.error("AUTH_ERROR", auth_stat="RPCSEC_GSS_CTXPROBLEM")
+    stage.nfs()
+    return stage.wire()
+
+
+@cannot_tell("RPC002")
+def test_nobody_replied(stage: Stage) -> bytes:
+    stage.client.lock(stage.server)
+    return stage.wire()
+
+
+@fires("RPC003", host=CLIENT, severity="info")
+def test_one_xid_for_two_calls(stage: Stage) -> bytes:
+    stage.client.call(stage.server, "nfs3", "GETATTR", xid=7, object=b"x" * 8).reply(status="OK", type="REG")
+    stage.wait(5)
+    stage.client.call(stage.server, "nfs3", "ACCESS", xid=7, object=b"x" * 8, access=1).error("SYSTEM_ERR")
+    return stage.wire()
+
+
+@quiet("RPC003")
+def test_the_same_call_again(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted(after=12.0, resent=[10.0])
+    return stage.wire()
+
+
+@cannot_tell("RPC003")
+def test_no_calls(stage: Stage) -> bytes:
+    return stage.wire()
+
+
+def held_up(stage: Stage) -> None:
+    """Requests of two clients wait and are answered at once."""
+    stage.nfs()
+    first, second = stage.client.lock(stage.server, "/a"), stage.other.lock(stage.server, "/b")
+    for _ in range(10):
+        stage.later(2)
+    first.granted(after=21.0)
+    second.granted(after=21.1)
+
+
+@fires("RPC004", host=SERVER, clients=(CLIENT, OTHER), count=2)
+def test_the_lock_manager_stood_still(stage: Stage) -> bytes:
+    held_up(stage)
+    return stage.wire()
+
+
+@quiet("RPC004")
+def test_one_late_lock_is_no_standstill(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted(after=21.0)
+    stage.other.lock(stage.server, "/b").granted()
+    return stage.wire()
+
+
+@cannot_tell("RPC004")
+def test_no_lock_was_answered(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("RPC005", host=SERVER, clients=(CLIENT,))
+def test_nfs_without_answer(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8)
+    stage.later(20)
+    return stage.wire()
+
+
+@quiet("RPC005")
+def test_nfs_answers(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@cannot_tell("RPC005")
+def test_no_nfs(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+@fires("MNT001", host=SERVER, clients=(CLIENT,))
+def test_a_mount_is_refused(stage: Stage) -> bytes:
+    stage.client.call(stage.server, "mount3", "MNT", dirpath="/srv").reply(fhs_status="ACCES")
+    return stage.wire()
+
+
+@quiet("MNT001")
+def test_a_mount_is_granted_in_the_end(stage: Stage) -> bytes:
+    stage.client.call(stage.server, "mount3", "MNT", dirpath="/srv").reply(fhs_status="ACCES")
+    stage.wait(10)
+    stage.client.mount(stage.server, "/srv")
+    return stage.wire()
+
+
+@cannot_tell("MNT001")
+def test_no_mount(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("NFS001", host=SERVER, severity="warning")
+def test_stale_handles(stage: Stage) -> bytes:
+    stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8).reply(status="STALE")
+    return stage.wire()
+
+
+@fires("NFS001", severity="info")
+def test_no_permission(stage: Stage) -> bytes:
+    stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8).reply(status="ACCES")
+    return stage.wire()
+
+
+@quiet("NFS001")
+def test_a_name_that_is_not_there(stage: Stage) -> bytes:
+    lookup = {"dir": b"x" * 8, "name": "missing"}
+    stage.client.call(stage.server, "nfs3", "LOOKUP", **lookup).reply(status="NOENT")
+    return stage.wire()
+
+
+@cannot_tell("NFS001")
+def test_no_nfs_at_all(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+def test_a_standstill_while_nfs_waits_is_not_the_lock_managers() -> None:
+    stage = Stage()
+    first, second = stage.client.lock(stage.server, "/a"), stage.other.lock(stage.server, "/b")
+    call = stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8)
+    first.granted(after=21.0)
+    second.granted(after=21.1)
+    call.reply(after=21.2, status="OK", type="REG")
+    assert findings(asked("RPC004", stage.wire())) == []

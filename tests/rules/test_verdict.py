@@ -1,0 +1,160 @@
+"""From answers to one verdict: what explains what, and when there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nfsrpc.rules.explaining import explains
+from nfsrpc.rules.finding import Finding
+from nfsrpc.rules.verdict import diagnose, fault, leading
+from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, diagnosed, givens
+
+SECOND = 1_000_000_000
+
+
+def found(rule: str, **fields: Any) -> Finding:
+    plain: dict[str, Any] = {"severity": "error", "certainty": "certain", "host": SERVER, "clients": (CLIENT,)}
+    plain |= {"name": rule.lower(), "title": f"what {rule} says", "explanation": "…", "first": 0, "last": SECOND}
+    return Finding(rule=rule, **{**plain, **fields})
+
+
+def test_a_cause_explains_an_effect_on_the_same_host_at_the_same_time() -> None:
+    cause = found("REG001")
+    assert explains(cause, found("LCK002"))
+    assert not explains(cause, found("LCK002", host="10.0.0.8"))
+    assert not explains(cause, found("LCK002", first=1000 * SECOND, last=1001 * SECOND))
+    assert not explains(found("LCK002"), cause)
+
+
+def test_an_effect_may_be_blamed_on_another_host_than_the_one_to_fix() -> None:
+    cause = found("CBK001", host=CLIENT)
+    assert explains(cause, found("LCK011", host=OTHER, clients=(CLIENT,)))
+    assert not explains(cause, found("LCK011", host=OTHER, clients=(OTHER,)))
+
+
+def test_information_explains_nothing() -> None:
+    assert not explains(found("NET007", severity="info"), found("LCK002"))
+
+
+def test_the_gravest_unexplained_finding_leads() -> None:
+    stale, late, lost = found("REG007"), found("LCK004"), found("NET006", severity="info")
+    assert leading([late, stale, lost]) is stale
+    assert leading([found("LCK006", severity="warning"), late]) is late
+    assert leading([lost, found("CAP001", severity="warning")]) is None
+
+
+def test_certain_leads_before_likely_and_cause_before_symptom() -> None:
+    likely = found("REG001", certainty="likely", host="10.0.0.7")
+    assert leading([likely, found("LCK004")]) is not likely
+    assert leading([found("LCK004", host="10.0.0.7"), found("NET001")]) is not None
+
+
+def test_two_findings_that_explain_each_other_still_lead_somewhere() -> None:
+    first, second = found("NET001"), found("REG005")
+    assert leading([first, second]) in (first, second)
+
+
+@pytest.mark.parametrize(
+    ("fields", "summary"),
+    [
+        ({"wait_s": 61.56}, f"What REG001 says; {CLIENT} waited up to 61.6 s."),
+        ({"wait_s": 0.06}, f"What REG001 says; it hurts {CLIENT}."),
+        ({"wait_s": 61.56, "title": "late, up to 61.6 s"}, f"Late, up to 61.6 s; it hurts {CLIENT}."),
+        ({"host": CLIENT, "wait_s": 30.0}, "What REG001 says; it waited up to 30.0 s."),
+        ({"clients": ()}, "What REG001 says."),
+    ],
+)
+def test_the_summary_says_host_what_who_and_how_long(fields: dict[str, Any], summary: str) -> None:
+    assert fault(found("REG001", **fields), []).summary == summary
+
+
+def test_whom_a_cause_hurts_is_learnt_from_what_it_explains() -> None:
+    lead = found("REG001", clients=())
+    effects = [found("LCK002", wait_s=61.0), found("LCK002", host="10.0.0.8", wait_s=99.0, clients=(OTHER,))]
+    assert fault(lead, [lead, *effects]).summary == f"What REG001 says; {CLIENT} waited up to 61.0 s."
+
+
+def test_healthy_needs_locks_that_were_answered_in_time() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server).granted().unlock().granted()
+    verdict = diagnosed(stage.wire()).verdict
+    assert (verdict.rule, verdict.state) == (None, "healthy")
+    assert "2 lock requests were answered" in verdict.summary
+
+
+def test_healthy_by_messages() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server, asynchronous=True).granted()
+    assert diagnosed(stage.wire()).verdict.state == "healthy"
+
+
+def unseen() -> dict[str, bytes]:
+    nfs, cut, sudden, results = Stage(), Stage(), Stage(), Stage()
+    nfs.nfs()
+    cut.client.lock(cut.server).granted()
+    cut.client.lock(cut.server, "/srv/b")
+    cut.later(5)
+    sudden.nfs()
+    sudden.client.lock(sudden.server)
+    results.client.lock(results.server).granted()
+    return {
+        "no lock requests were captured": nfs.wire(),
+        "the capture holds no RPC": Stage().wire(),
+        "of 2 lock requests, 1 has no answer yet when the capture ends": cut.wire(),
+        "1 has no answer yet when the capture ends": sudden.wire(),
+        "the results of all lock requests are cut off": results.wire(snaplen=90),
+    }
+
+
+@pytest.mark.parametrize(("reason", "capture"), unseen().items(), ids=list(unseen()))
+def test_what_cannot_be_known_is_said(reason: str, capture: bytes) -> None:
+    verdict = diagnosed(capture).verdict
+    assert (verdict.rule, verdict.state) == (None, "cannot-tell")
+    assert reason in verdict.summary
+
+
+def test_a_request_under_way_at_the_end_does_not_spoil_a_healthy_capture() -> None:
+    stage = Stage()
+    for number in range(20):
+        stage.client.lock(stage.server, svid=number).granted()
+    stage.client.lock(stage.server, svid=99)
+    assert diagnosed(stage.wire()).verdict.state == "healthy"
+
+
+def test_rules_can_be_left_out() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
+    tables = givens(stage.wire()).tables
+    assert diagnose(tables).verdict.rule == "LCK004"
+    assert diagnose(tables, ignore=["LCK004"]).verdict.rule is None
+    assert diagnose(tables, select=["REG"]).findings == ()
+
+
+def test_competing_causes_are_ordered_by_what_the_wait_looks_like() -> None:
+    def causes(stage: Stage) -> list[str]:
+        return [cause.rule for cause in diagnosed(stage.wire(stage.client)).hypotheses]
+
+    stage = Stage()
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
+    assert causes(stage)[:2] == ["REG007", "MON001"]
+    stage = Stage()
+    stage.client.lock(stage.server).granted(after=10.2, resent=[10.1])
+    assert causes(stage)[0] == "MON002"
+    stage = Stage()
+    stage.nfs()
+    stage.client.lock(stage.server).granted(after=61.6, resent=[10.2, 31.7, 60.5])
+    assert causes(stage)[0] == "REG001"
+    stage = Stage()
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS", after=60.1)
+    assert causes(stage)[0] == "MON003"
+
+
+def test_nothing_competes_with_what_is_proven() -> None:
+    stage = Stage()
+    stage.nfs(stage.other)
+    lock = stage.client.lock(stage.server)
+    stage.statd_asked(stage.server, 20)
+    lock.granted()
+    assert diagnosed(stage.any(stage.server)).hypotheses == ()
