@@ -61,6 +61,7 @@ class Decoded:
     messages: dict[str, dict[str, Masked]]
     kinds: Mapping[str, Mapping[str, str]]  # of the columns of messages
     vantages: list[list[int]]  # the files of each vantage, in their order
+    firsts: list[tuple[int, int]]  # of each vantage, the numbers that its first exchange and flow have
     _index: dict[str, tuple[Array, Array]] = field(default_factory=dict, repr=False)
     _latest: dict[str, tuple[Array, Array, Mask]] = field(default_factory=dict, repr=False)
     _rows: Array | None = field(default=None, repr=False)
@@ -285,8 +286,9 @@ def merge(
     sources: list[Capture], vantages: list[Vantage], damages: Mapping[int, str], kinds: Mapping[str, Mapping[str, str]]
 ) -> Decoded:
     """What the decoders of all vantages gave, as one."""
-    parts = Parts()
+    parts, firsts = Parts(), list[tuple[int, int]]()
     for vantage in vantages:
+        firsts.append((parts.exchanges, parts.flows))
         parts.add(vantage.close(), vantage.files, kinds)
         vantage.batches.clear()
     captures = parts.columns("captures")
@@ -306,6 +308,7 @@ def merge(
         messages=parts.messages(),
         kinds=kinds,
         vantages=[vantage.files for vantage in vantages],
+        firsts=firsts,
     )
 
 
@@ -321,8 +324,8 @@ class Parts:
         self._numbers: dict[bytes, int] | None = None  # of strings; not needed for a single decoder
         self._pieces: dict[str, dict[str, list[Array]]] = {}
         self._messages: dict[str, dict[str, list[Masked]]] = {}
-        self._exchanges = 0
-        self._flows = 0
+        self.exchanges = 0
+        self.flows = 0
 
     def add(
         self, batches: Sequence[dict[str, Any]], numbers: Sequence[int], kinds: Mapping[str, Mapping[str, str]]
@@ -344,15 +347,15 @@ class Parts:
             self.interfaces += [row | {"capture": numbers[row["capture"]]} for row in batch["interfaces"]]
             ended = batch["captures"]["capture"].tolist()
             self.formats.update(zip(files[ended].tolist(), batch["capture_formats"], strict=True))
-        self._exchanges += 1 + largest(batches, "exchanges", "exchange")
-        self._flows += 1 + largest(batches, "flows", "flow")
+        self.exchanges += 1 + largest(batches, "exchanges", "exchange")
+        self.flows += 1 + largest(batches, "flows", "flow")
 
     def _maps(self, batches: Sequence[Mapping[str, Any]]) -> dict[str, Array | int]:
         """How a decoder's numbers become everybody's: by adding, or by looking up."""
         found = (address for batch in batches for address in batch["addresses"])
         addresses = [self.addresses.setdefault(address, len(self.addresses)) for address in found]
         strings = [string for batch in batches for string in batch["strings"]]
-        maps: dict[str, Array | int] = {"exchange": self._exchanges, "flow": self._flows}
+        maps: dict[str, Array | int] = {"exchange": self.exchanges, "flow": self.flows}
         maps["address"] = np.array(addresses, dtype=np.uint32)
         maps["string"] = self._intern(strings)
         return maps

@@ -1,0 +1,109 @@
+"""Messages, frames and packets as they were captured: the files of a trace are read again for those that are asked for.
+
+They go through decoders in the order in which they did at first (decode.py), so that frames, flows and exchanges have
+the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nfsrpc._core import Decoder
+from nfsrpc.decode import Columns, Decoded, Progress, Reader, refusing
+from nfsrpc.protocols import Program, compile  # noqa: A004
+from nfsrpc.sources import read_again
+
+# Kinds of packets: a segment or datagram, or an ICMP message that says it did not arrive.
+SENT, UNREACHABLE = range(2)
+
+
+class Message(NamedTuple):
+    """An RPC message, from its xid on: as far as it was captured and stored (bulk data is not)."""
+
+    capture: int
+    frame: int  # in which it is complete
+    exchange: int
+    reply: bool
+    copy: int  # 0 the first call or reply of its exchange, n the n-th further one
+    length: int  # on the wire
+    lost: bool  # a part was not captured
+    bytes: bytes
+
+
+class Frame(NamedTuple):
+    """A frame as its file has it."""
+
+    capture: int
+    frame: int
+    time: int
+    interface: int  # of its file
+    link_type: int
+    wire_len: int
+    bytes: bytes
+
+
+class Raw(NamedTuple):
+    messages: list[Message]
+    frames: list[Frame]
+    packets: Columns  # capture, frame, flow, source, source_port, tcp_flags, length, kind
+
+
+def reread(
+    decoded: Decoded,
+    frames: Collection[tuple[int, int]] = (),
+    flows: Collection[int] = (),
+    programs: Sequence[Program] = (),
+    progress: Progress | None = None,
+) -> Raw:
+    """Frames (capture, number), the messages that are complete in them, and the packets of some flows.
+
+    Of messages of these programs all fields are kept, of others the header. Raises SourceError, and ValueError where a
+    capture cannot be read a second time.
+    """
+    reader = Reader([read_again(source) for source in decoded.sources], progress)
+    layouts, tables = compile(programs)
+    numbers = {address: number for number, address in enumerate(decoded.addresses)}
+    parts: list[Raw] = []
+    for files, firsts in zip(decoded.vantages, decoded.firsts, strict=True):
+        keep = [(files.index(capture), frame) for capture, frame in frames if capture in files]
+        follow = [flow - firsts[1] for flow in flows if flow >= firsts[1]]
+        hosts: list[int] = []
+        for batch in batches(Decoder(layouts, tables, files[0], keep=keep, follow=follow), files, reader):
+            hosts += [numbers[address] for address in batch["addresses"]]
+            parts.append(renumbered(batch, files, firsts, hosts))
+    packets = {name: np.concatenate([part.packets[name] for part in parts]) for name in parts[0].packets}
+    return Raw(
+        [row for part in parts for row in part.messages], [row for part in parts for row in part.frames], packets
+    )
+
+
+def batches(decoder: Decoder, files: Sequence[int], reader: Reader) -> Iterator[dict[str, Any]]:
+    for number in files:
+        with refusing(str(reader.files[number])):
+            for chunk in reader.chunks(number):
+                decoder.feed(chunk)
+                yield decoder.drain()
+            decoder.next_capture()
+    yield decoder.close()
+
+
+def renumbered(batch: Mapping[str, Any], files: Sequence[int], firsts: tuple[int, int], hosts: Sequence[int]) -> Raw:
+    """What a decoder that reads these files hands out, in the numbers of the trace."""
+    first_exchange, first_flow = firsts
+    packets: Columns = batch["packets"]
+    return Raw(
+        [
+            Message(**row | {"capture": files[row["capture"]], "exchange": first_exchange + row["exchange"]})
+            for row in batch["messages"]
+        ],
+        [Frame(**row | {"capture": files[row["capture"]]}) for row in batch["frames"]],
+        packets
+        | {
+            "capture": np.array(files, dtype=np.uint16)[packets["capture"]],
+            "flow": packets["flow"] + np.uint32(first_flow),
+            "source": np.array([*hosts, 0], dtype=np.uint32)[packets["source"]],
+        },
+    )
