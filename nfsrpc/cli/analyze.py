@@ -14,6 +14,7 @@ import typer
 
 from nfsrpc.cli.output import Output, Traces, fail, write
 from nfsrpc.cli.progress import Progress, progress_bar
+from nfsrpc.cli.settings import Ignore, Select, Set, Settings, settings
 
 if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
@@ -32,8 +33,9 @@ def analyze(
     traces: Traces,
     format: Annotated[Format, typer.Option("--format", help="For a terminal, a program, a ticket.")] = Format.text,  # noqa: A002
     output: Output = None,
-    select: Annotated[str, typer.Option(metavar="RULES", help="Ask only the rules that begin so: REG001,LCK")] = "",
-    ignore: Annotated[str, typer.Option(metavar="RULES", help="Do not ask the rules that begin so.")] = "",
+    select: Select = "",
+    ignore: Ignore = "",
+    thresholds: Set = None,
 ) -> None:
     """Say why locks hang: which host to fix, how, and with what proof.
 
@@ -42,9 +44,10 @@ def analyze(
     """
     from nfsrpc.sources import SourceError
 
+    chosen = settings(select, ignore, thresholds)
     try:
         with progress_bar() as progress:
-            report = report_on(traces, select, ignore, progress)
+            report = report_on(traces, chosen, progress)
     except SourceError as error:
         fail(error)
     write([RENDERERS[format](report, output)], output)
@@ -52,7 +55,7 @@ def analyze(
         raise typer.Exit(FAULT)
 
 
-def report_on(traces: list[str], select: str, ignore: str, progress: Progress | None) -> Report:
+def report_on(traces: list[str], chosen: Settings, progress: Progress | None) -> Report:
     from nfsrpc.trace import read
 
     # The core decodes without the GIL: what comes after is imported meanwhile.
@@ -62,18 +65,7 @@ def report_on(traces: list[str], select: str, ignore: str, progress: Progress | 
     from nfsrpc.report.contents import report_of
     from nfsrpc.rules.verdict import diagnose
 
-    return report_of(trace, diagnose(trace.tables, beginnings("--select", select), beginnings("--ignore", ignore)))
-
-
-def beginnings(option: str, text: str) -> list[str]:
-    """What identifiers or names of rules begin with. One that fits no rule is a slip of the pen, not a pass."""
-    from nfsrpc.rules.catalogue import chosen
-
-    given = [beginning.strip() for beginning in text.split(",") if beginning.strip()]
-    for beginning in given:
-        if not chosen([beginning]):
-            fail(f"{option}: no rule begins with {beginning} (nfsrpc explain lists them)")
-    return given
+    return report_of(trace, diagnose(trace.tables, *chosen))
 
 
 def as_text(report: Report, output: str | None) -> str:

@@ -82,8 +82,9 @@ def about_rule(check: Check, paint: Paint, width: int) -> Iterator[str]:
         yield from prose(text, width, INDENT)
     if check.thresholds:
         yield ""
-        yield paint("heading", "Thresholds")
-        yield from (f"{INDENT}{name} = {value}" for name, value in check.thresholds.items())
+        yield paint("heading", f"Thresholds (nfsrpc analyze --set {rule.id}.NAME=VALUE)")
+        told = [((f"{INDENT}{name}", f"{value:g}"), check.meanings[name]) for name, value in check.thresholds.items()]
+        yield from glossary(told, width)
 
 
 def prose(text: str, width: int, indent: str) -> Iterator[str]:

@@ -19,6 +19,9 @@ How to fix
 
 References
     RFC 5531 section 9 (auth_stat); RFC 2203 section 5.3.3; exports(5).
+
+Parameters
+    renewed_s: a call that succeeds so soon had its credentials renewed
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from nfsrpc.rules.finding import Answer, Rule
 
 # The sections of a rule's documentation, in their order.
 SECTIONS = ("Sees", "Why it hurts", "Not flagged when", "How to confirm", "How to fix", "References")
+PARAMETERS = "Parameters"  # one more where a rule has thresholds: "name: meaning" a line
+HEADING = re.compile(rf"^({'|'.join((*SECTIONS, PARAMETERS))})$", re.MULTILINE)
 
 
 class Check(NamedTuple):
@@ -34,7 +36,17 @@ class Check(NamedTuple):
     @property
     def sections(self) -> dict[str, str]:
         """The text under each heading of the documentation."""
-        parts = re.split(rf"^({'|'.join(SECTIONS)})$", self.doc, flags=re.MULTILINE)
+        return {title: text for title, text in self._parts.items() if title != PARAMETERS}
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """What each threshold is."""
+        lines = self._parts.get(PARAMETERS, "").splitlines()
+        return {name: meaning.strip() for name, _, meaning in (line.partition(":") for line in lines)}
+
+    @property
+    def _parts(self) -> dict[str, str]:
+        parts = HEADING.split(self.doc)
         return {title: cleandoc(text) for title, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 

@@ -19,6 +19,9 @@ How to fix
 
 References
     RFC 1813 appendix II (nlm4_lock); Linux fs/lockd/clntproc.c (nlmclnt_setlockargs).
+
+Parameters
+    shown: so many cases are looked at
 """
 
 from __future__ import annotations

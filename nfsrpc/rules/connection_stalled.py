@@ -19,6 +19,11 @@ How to fix
 
 References
     RFC 9293; RFC 5382 (NAT timeouts); Linux net/sunrpc/xprtsock.c.
+
+Parameters
+    again: so many segments sent again
+    silent_s: and nothing heard for so long
+    boot_s: a notice of reboot within this explains it
 """
 
 from __future__ import annotations

@@ -18,6 +18,9 @@ How to fix
 
 References
     RFC 791 (fragmentation); RFC 8900.
+
+Parameters
+    calls: a call is concerned when it was sent again so often
 """
 
 from __future__ import annotations

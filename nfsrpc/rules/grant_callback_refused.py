@@ -17,6 +17,9 @@ How to fix
 
 References
     RFC 1813 appendix II; Linux fs/lockd/clntlock.c (nlmclnt_grant).
+
+Parameters
+    crossing_s: a client that cancelled or unlocked within this of the grant only crossed it
 """
 
 from __future__ import annotations

@@ -19,6 +19,10 @@ How to fix
 
 References
     X/Open C702 chapter 11; sm-notify(8).
+
+Parameters
+    before_s: a connection this much older than the notice
+    after_s: and used this long after it is one that a reboot would have ended
 """
 
 from __future__ import annotations

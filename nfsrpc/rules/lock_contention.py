@@ -18,6 +18,11 @@ How to fix
 
 References
     RFC 1813 appendix II; fcntl(2); flock(2).
+
+Parameters
+    wait_s: shorter waits are not told
+    long_s: a warning, when someone waited for so long
+    silence_s: a holder whose host is silent for so long is LCK010
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ How to fix
 
 References
     X/Open C702 chapter 11; RFC 1813 appendix II; Linux fs/lockd/grace.c.
+
+Parameters
+    long_s: a warning, when the grace period lasts longer
 """
 
 from __future__ import annotations

@@ -21,6 +21,11 @@ How to fix
 
 References
     RFC 1833; RFC 1813 appendix II (NLM version 4).
+
+Parameters
+    asks: told so often that it is not registered
+    found_s: a port that is named so soon makes up for it
+    boot_s: a notice of reboot within this explains it
 """
 
 from __future__ import annotations

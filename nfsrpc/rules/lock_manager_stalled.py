@@ -18,6 +18,12 @@ How to fix
 
 References
     Linux fs/lockd/svc.c, fs/lockd/mon.c.
+
+Parameters
+    late_s: an answer is late from here on
+    burst_s: answers no further apart come in a burst
+    together: so many of them
+    boot_s: a notice of reboot within this explains it
 """
 
 from __future__ import annotations

@@ -19,6 +19,11 @@ How to fix
 
 References
     RFC 1813 appendix II; Linux fs/lockd/clntproc.c, fs/lockd/mon.c.
+
+Parameters
+    late_s: an answer is late from here on
+    error_s: an error, and no warning, from here on
+    reclaim_s: a reclaim so soon after the server's notice may be late
 """
 
 from __future__ import annotations

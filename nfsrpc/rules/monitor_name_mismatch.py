@@ -21,6 +21,9 @@ How to fix
 
 References
     X/Open C702 chapter 11; rpc.statd(8); sm-notify(8).
+
+Parameters
+    downcall_s: statd tells lockd of a reboot within this, or did not recognise the name
 """
 
 from __future__ import annotations

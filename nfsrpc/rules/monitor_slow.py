@@ -19,6 +19,10 @@ How to fix
 
 References
     resolv.conf(5), timeout and attempts; rpc.statd(8).
+
+Parameters
+    slow_s: statd is slow from here on
+    gave_up_s: from here on lockd has given up: MON003
 """
 
 from __future__ import annotations

@@ -18,6 +18,9 @@ How to fix
 
 References
     RFC 1813 section 2.6 (nfsstat3).
+
+Parameters
+    jukebox: so many JUKEBOX answers are a storm
 """
 
 from __future__ import annotations

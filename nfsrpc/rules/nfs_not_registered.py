@@ -18,6 +18,10 @@ How to fix
 
 References
     RFC 1833; mount.nfs(8).
+
+Parameters
+    asks: told so often that it is not registered
+    boot_s: a notice of reboot within this explains it
 """
 
 from __future__ import annotations

@@ -17,6 +17,9 @@ How to fix
 
 References
     tcpdump(8), option -Q; pcap-filter(7).
+
+Parameters
+    wait_s: a flow has to be known for so long before its silent direction is called missing
 """
 
 from __future__ import annotations

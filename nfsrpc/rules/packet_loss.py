@@ -17,6 +17,10 @@ How to fix
 
 References
     RFC 9293; RFC 6298.
+
+Parameters
+    share: of a pair's TCP segments, sent again or out of order
+    segments: and at least so many
 """
 
 from __future__ import annotations

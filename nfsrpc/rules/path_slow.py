@@ -17,6 +17,11 @@ How to fix
 
 References
     RFC 9293; tc(8).
+
+Parameters
+    slow_s: everything is late by at least so much
+    bad_s: a warning from here on
+    calls: so many answers have to agree
 """
 
 from __future__ import annotations

@@ -19,6 +19,10 @@ How to fix
 
 References
     RFC 1833; Linux net/sunrpc/rpcb_clnt.c.
+
+Parameters
+    tries: so many tries in vain
+    during_s: over so long
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ How to fix
 
 References
     X/Open C702 chapter 11; sm-notify(8).
+
+Parameters
+    tries: so many notices, or questions for statd's port, in vain
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ How to fix
 
 References
     RFC 1833; rpcbind(8), option -w.
+
+Parameters
+    boot_s: a notice of reboot within this explains it
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ How to fix
 
 References
     X/Open C702 chapter 11; sm-notify(8); Linux fs/lockd/grace.c.
+
+Parameters
+    notice_s: a notice may come so long after the first denial
 """
 
 from __future__ import annotations

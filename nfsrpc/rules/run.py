@@ -6,14 +6,15 @@ A rule that names `findings` is asked last, and gets what the others found.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from nfsrpc.rules.catalogue import Check, rules
+from nfsrpc.rules.catalogue import Check
 from nfsrpc.rules.facts import FACTS
 from nfsrpc.rules.finding import Answer, Broken, Finding
 from nfsrpc.tables import Table
 
-Settings: TypeAlias = Mapping[str, Mapping[str, Any]]  # rule -> threshold -> value
+if TYPE_CHECKING:
+    from nfsrpc.rules.settings import Settings
 
 
 class Givens(dict[str, Any]):
@@ -47,22 +48,3 @@ def ask_one(check: Check, givens: Mapping[str, Any], thresholds: Mapping[str, An
         yield from check.check(*(givens[name] for name in check.parameters), **thresholds)
     except Exception as error:  # noqa: BLE001 - whatever a rule does wrong is its own
         yield Broken(check.rule.id, f"{type(error).__name__}: {error}")
-
-
-def setting(text: str) -> tuple[str, str, Any]:
-    """`REG001.asks=5` as rule, threshold and value, of the kind that the default has. Raises ValueError."""
-    target, equals, value = text.partition("=")
-    rule, dot, name = target.strip().partition(".")
-    if not (equals and dot):
-        raise ValueError(f"{text}: not of the form RULE.threshold=value")
-    check = rules().get(rule.upper())
-    if check is None:
-        raise ValueError(f"{text}: no rule {rule}")
-    if name not in check.thresholds:
-        known = ", ".join(check.thresholds) or "none"
-        raise ValueError(f"{text}: {rule} has no threshold {name}; it has: {known}")
-    kind = type(check.thresholds[name])
-    try:
-        return check.rule.id, name, kind(value)
-    except ValueError:
-        raise ValueError(f"{text}: {value.strip()} is no {kind.__name__}") from None

@@ -19,6 +19,11 @@ How to fix
 
 References
     RFC 9293; RFC 792; RFC 4443; Linux net/sunrpc/xprtsock.c.
+
+Parameters
+    tries: so many tries in vain
+    cured_s: a connection that is accepted so soon makes up for them
+    boot_s: a notice of reboot within this of the tries explains them
 """
 
 from __future__ import annotations

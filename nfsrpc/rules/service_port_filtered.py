@@ -21,6 +21,12 @@ How to fix
 
 References
     RFC 9293; nfs.conf(5); Linux fs/lockd/svc.c (nlm_tcpport).
+
+Parameters
+    tries: so many SYNs in vain
+    during_s: over so long
+    cured_s: a connection that is accepted so soon makes up for them
+    boot_s: a notice of reboot within this of the tries explains them
 """
 
 from __future__ import annotations

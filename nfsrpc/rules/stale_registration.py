@@ -20,6 +20,9 @@ How to fix
 
 References
     RFC 1833; X/Open C702 chapter 11; Linux fs/lockd/mon.c.
+
+Parameters
+    restart_s: a port that accepts again so soon was being restarted
 """
 
 from __future__ import annotations

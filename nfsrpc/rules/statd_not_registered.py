@@ -26,6 +26,14 @@ How to fix
 
 References
     X/Open C702 chapter 11 (NSM); RFC 1833; rpc.statd(8); Linux fs/lockd/mon.c.
+
+Parameters
+    boot_s: a notice of reboot within this explains one or two such answers, or a stall
+    stall_s: from the wire: a LOCK that waits for so long may wait for statd
+    minute_s: from the wire: an answer after less is not Linux looking for statd
+    longest_s: from the wire: nor is a longer wait
+    nfs_s: from the wire: NFS that waits so long is not quick
+    first_lock_s: from the wire: a client that got a lock at once within this is known to the server
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ for and answered in time, and nothing speaks against it. Anything else is `canno
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from nfsrpc.rules.catalogue import chosen
 from nfsrpc.rules.explaining import explained, explains
@@ -21,10 +22,13 @@ from nfsrpc.rules.finding import (
     Verdict,
 )
 from nfsrpc.rules.hypotheses import hypotheses
-from nfsrpc.rules.run import Givens, Settings, ask
+from nfsrpc.rules.run import Givens, ask
 from nfsrpc.rules.stalls import LATE_S, late
 from nfsrpc.rules.wording import named, seconds, several
 from nfsrpc.tables import Table
+
+if TYPE_CHECKING:
+    from nfsrpc.rules.settings import Settings
 
 # Of findings that are equally grave and sure, what lies deeper leads.
 FAMILIES = ("REG", "MON", "CBK", "NET", "RPC", "MNT", "LCK", "NFS")

@@ -17,6 +17,9 @@ How to fix
 
 References
     RFC 5531 section 8.
+
+Parameters
+    within_s: two calls with one xid so close are too close
 """
 
 from __future__ import annotations

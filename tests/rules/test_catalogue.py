@@ -12,7 +12,8 @@ from nfsrpc.rules.catalogue import SECTIONS, Check, chosen, find, rules
 from nfsrpc.rules.explaining import EXPLAINS
 from nfsrpc.rules.facts import FACTS
 from nfsrpc.rules.finding import SEVERITIES, Answer, Broken, Clear, Rule
-from nfsrpc.rules.run import Givens, ask, setting
+from nfsrpc.rules.run import Givens, ask
+from nfsrpc.rules.settings import setting
 from nfsrpc.tables import TABLES, empty
 from tests.rules import test_callbacks, test_capture, test_locks, test_monitoring, test_network, test_registrations
 from tests.rules.stage import told
@@ -114,7 +115,7 @@ def test_settings_are_read_and_refused_by_name() -> None:
         "LCK002": "not of the form",
         "LCK999.x=1": "no rule LCK999",
         "LCK002.x=1": "no threshold x; it has: late_s",
-        "REG003.asks=many": "many is no int",
+        "REG003.asks=many": "many is not a whole number",
     }.items():
         with pytest.raises(ValueError, match=complaint):
             setting(text)
