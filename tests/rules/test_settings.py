@@ -1,5 +1,7 @@
 """Thresholds are set by name, and what fits nothing is refused with what was perhaps meant."""
 
+import re
+
 import pytest
 
 from nfsrpc.rules.catalogue import Check, rules
@@ -36,9 +38,8 @@ def test_a_value_has_the_kind_of_the_default() -> None:
     ],
 )
 def test_what_fits_nothing(text: str, complaint: str) -> None:
-    with pytest.raises(ValueError, match="") as refused:
+    with pytest.raises(ValueError, match=re.escape(f"{text}: {complaint}") + "$"):
         setting(text)
-    assert str(refused.value) == f"{text}: {complaint}"
 
 
 @pytest.mark.parametrize("value", [True, [3], None, "three"])
