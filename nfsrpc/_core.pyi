@@ -35,6 +35,11 @@ class Decoder:
     def drain(self) -> dict[str, Any]:
         """The rows that are final, each once."""
     def snapshot(self) -> dict[str, Any]:
-        """Exchanges and flows that are not over, as they stand."""
+        """Exchanges and flows that are not over, and the file that is being read, as they stand."""
+    def forget(self) -> None:
+        """Right after `drain`, of a capture without end: strings begin anew from number 0, those in use listed again.
+
+        Addresses out of reach get new numbers when they are seen again. What has a limit has all its room again.
+        """
     def close(self) -> dict[str, Any]:
         """The last rows, with the last file's "ending": nothing more is to come. Raises NotACapture."""

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
-use crate::decoder::{Batch, Decoder as Core};
+use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
 use crate::select::{Select, Selected};
 use crate::tally::Fold;
 use crate::xdr::{ColumnData, Kind, Layout, Layouts, RawOp, Table, Values as Column};
@@ -73,7 +73,14 @@ impl Decoder {
         let result = PyDict::new(py);
         result.set_item("exchanges", columns(py, snapshot.exchanges.into_columns())?)?;
         result.set_item("flows", columns(py, snapshot.flows.into_columns())?)?;
+        result.set_item("captures", columns(py, snapshot.captures.into_columns())?)?;
+        result.set_item("capture_formats", snapshot.formats)?;
+        result.set_item("interfaces", interfaces(py, snapshot.interfaces)?)?;
         Ok(result)
+    }
+
+    fn forget(&mut self) {
+        self.core.forget();
     }
 
     fn close<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -176,6 +183,21 @@ fn decoded(py: Python<'_>, table: Table) -> PyResult<Bound<'_, PyDict>> {
     Ok(rows)
 }
 
+fn interfaces(py: Python<'_>, rows: Vec<InterfaceRow>) -> PyResult<Bound<'_, PyList>> {
+    let result = PyList::empty(py);
+    for row in rows {
+        let fields = PyDict::new(py);
+        fields.set_item("capture", row.capture)?;
+        fields.set_item("interface", row.number)?;
+        fields.set_item("link_type", row.interface.link_type)?;
+        fields.set_item("name", row.interface.name)?;
+        fields.set_item("snaplen", row.interface.snaplen)?;
+        fields.set_item("drops", row.interface.drops)?;
+        result.append(fields)?;
+    }
+    Ok(result)
+}
+
 fn batch(py: Python<'_>, batch: Batch) -> PyResult<Bound<'_, PyDict>> {
     let result = PyDict::new(py);
     result.set_item("exchanges", columns(py, batch.exchanges.into_columns())?)?;
@@ -185,18 +207,7 @@ fn batch(py: Python<'_>, batch: Batch) -> PyResult<Bound<'_, PyDict>> {
     result.set_item("tallies", columns(py, batch.tallies.into_columns())?)?;
     result.set_item("latencies", columns(py, batch.latencies.into_columns())?)?;
     result.set_item("capture_formats", batch.formats)?;
-    let interfaces = PyList::empty(py);
-    for row in batch.interfaces {
-        let fields = PyDict::new(py);
-        fields.set_item("capture", row.capture)?;
-        fields.set_item("interface", row.number)?;
-        fields.set_item("link_type", row.interface.link_type)?;
-        fields.set_item("name", row.interface.name)?;
-        fields.set_item("snaplen", row.interface.snaplen)?;
-        fields.set_item("drops", row.interface.drops)?;
-        interfaces.append(fields)?;
-    }
-    result.set_item("interfaces", interfaces)?;
+    result.set_item("interfaces", interfaces(py, batch.interfaces)?)?;
     let oddities = PyDict::new(py);
     let odd = &batch.oddities;
     oddities.set_item("kind", odd.iter().map(|row| row.kind).collect::<Vec<_>>())?;

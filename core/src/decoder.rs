@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::batch::{Captures, Copies, Exchanges, Flows as FlowRows, Latencies, Tallies};
-use crate::capture::{Ending, Interface, NotACapture};
+use crate::capture::{Ending, Interface, NotACapture, Reader};
 use crate::exchange::Messages;
 use crate::flow::Flows;
 use crate::front::{Front, Seen};
@@ -39,11 +39,15 @@ pub struct Batch {
     pub selected: Selected,
 }
 
-/// Exchanges and flows that are not over, as they stand: what a batch will hold of them later, if nothing happens to them.
+/// What is not over, as it stands: what a batch will hold of it later, if nothing happens to it.
 #[derive(Default)]
 pub struct Snapshot {
     pub exchanges: Exchanges,
     pub flows: FlowRows,
+    /// The file that is being read, once it has frames.
+    pub captures: Captures,
+    pub formats: Vec<&'static str>,
+    pub interfaces: Vec<InterfaceRow>,
 }
 
 pub struct Decoder {
@@ -113,12 +117,7 @@ impl Decoder {
         row.duplicates = std::mem::take(&mut self.back.flows.duplicates);
         self.captures.push(row);
         self.formats.push(reader.format());
-        let interfaces = reader.interfaces().iter().zip(0..);
-        self.interfaces.extend(interfaces.map(|(interface, number)| InterfaceRow {
-            capture: row.capture,
-            number,
-            interface: interface.clone(),
-        }));
+        self.interfaces.extend(interfaces(row.capture, &reader));
         Ok(ending)
     }
 
@@ -153,7 +152,27 @@ impl Decoder {
 
     pub fn snapshot(&self) -> Snapshot {
         let Back { flows, messages, .. } = &self.back;
-        Snapshot { exchanges: messages.in_reach(flows), flows: flows.in_reach() }
+        let mut result =
+            Snapshot { exchanges: messages.in_reach(flows), flows: flows.in_reach(), ..Snapshot::default() };
+        if let Some((mut row, reader)) = self.front.so_far() {
+            row.duplicates = flows.duplicates;
+            result.captures.push(row);
+            result.captures = result.captures.take();
+            result.formats.push(reader.format());
+            result.interfaces.extend(interfaces(row.capture, reader));
+        }
+        result
+    }
+
+    /// Of a capture without end, what is no longer needed: strings begin anew from number 0 with those in use, which the next
+    /// batch lists again; addresses out of reach get new numbers; oddities and secondary rows have all their room again.
+    /// Right after `drain`; while rows wait to be drained nothing is forgotten.
+    pub fn forget(&mut self) {
+        let Back { flows, messages, oddities } = &mut self.back;
+        messages.forget();
+        flows.forget(messages.addresses());
+        oddities.forget();
+        self.front.oddities.forget();
     }
 
     /// The last file has ended.
@@ -169,4 +188,9 @@ impl Decoder {
         let ending = self.next_capture()?;
         Ok((ending, self.drain()))
     }
+}
+
+fn interfaces(capture: u16, reader: &Reader) -> impl Iterator<Item = InterfaceRow> + '_ {
+    let numbered = reader.interfaces().iter().zip(0..);
+    numbered.map(move |(interface, number)| InterfaceRow { capture, number, interface: interface.clone() })
 }

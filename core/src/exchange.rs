@@ -592,6 +592,28 @@ impl Messages {
         rows.take()
     }
 
+    /// Begins anew with the numbers of strings, with those that exchanges in reach use, and with the count of secondary rows.
+    pub fn forget(&mut self) {
+        let live = self.pool.iter().zip(0..).filter(|(known, _)| known.live);
+        let named = live.filter_map(|(known, at)| Some((at, self.strings.get(known.row.machine)?.to_vec())));
+        let named: Vec<(usize, _)> = named.collect();
+        if !self.strings.forget() {
+            return;
+        }
+        self.secondary_rows = 0;
+        self.latest_machine = strings::NONE;
+        for (at, name) in named {
+            let number = self.strings.intern(&name, false).unwrap_or(strings::NONE);
+            self.pool.get_mut(at).into_iter().for_each(|known| known.row.machine = number);
+        }
+    }
+
+    /// The addresses of exchanges in reach.
+    pub fn addresses(&self) -> HashSet<u32> {
+        let live = self.pool.iter().filter(|known| known.live);
+        live.flat_map(|known| [known.row.client, known.row.server]).collect()
+    }
+
     /// Takes one exchange out of reach and makes its row.
     fn finish(&mut self, at: u32, flags: u16) {
         let Some(known) = self.pool.get_mut(at as usize).filter(|known| known.live) else { return };

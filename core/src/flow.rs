@@ -160,6 +160,11 @@ impl Addresses {
         number
     }
 
+    /// Forgets all but these; one that is seen again gets another number.
+    fn retain(&mut self, used: &HashSet<u32>) {
+        self.index.retain(|_, number| used.contains(number));
+    }
+
     /// The addresses that are new since the last call.
     pub fn take_new(&mut self) -> Vec<(IpAddr, u32)> {
         std::mem::take(&mut self.new)
@@ -309,6 +314,13 @@ impl Flows {
         }
         self.pool.iter().for_each(|flow| rows.push(flow.row()));
         rows.take()
+    }
+
+    /// Forgets the addresses of which no flow, and none of these exchanges, is in reach.
+    pub fn forget(&mut self, mut used: HashSet<u32>) {
+        let flows = self.pool.iter().chain(self.ended.values().map(Box::as_ref));
+        used.extend(flows.flat_map(|flow| flow.address));
+        self.addresses.retain(&used);
     }
 
     fn find(

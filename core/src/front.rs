@@ -87,6 +87,12 @@ impl Front {
         Ok((ending, row, reader))
     }
 
+    /// This file's counts and its reader, as they stand; nothing before its first frame.
+    pub fn so_far(&self) -> Option<(CaptureRow, &Reader)> {
+        let row = CaptureRow { not_ip: self.network.not_ip as u32, ..self.capture };
+        (row.frames > 0).then_some((row, &self.reader))
+    }
+
     /// No more files: fragments that wait will wait no longer.
     pub fn close(&mut self) {
         self.network.close(&mut self.oddities);

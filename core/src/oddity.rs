@@ -45,6 +45,11 @@ impl Oddities {
         std::mem::take(&mut self.rows)
     }
 
+    /// Each kind may have all its rows again.
+    pub fn forget(&mut self) {
+        self.counts.clear();
+    }
+
     pub fn count(&self, kind: &str) -> u64 {
         self.counts.get(kind).copied().unwrap_or(0)
     }

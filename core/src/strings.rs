@@ -46,6 +46,18 @@ impl Strings {
         Some(number)
     }
 
+    /// Begins anew from number 0, unless some string has not been taken yet: then its number is still needed.
+    pub fn forget(&mut self) -> bool {
+        let all_taken = self.taken == self.ends.len();
+        if all_taken {
+            self.bytes.clear();
+            self.ends.clear();
+            self.index.clear();
+            self.taken = 0;
+        }
+        all_taken
+    }
+
     /// The strings that are new since the last call.
     pub fn take_new(&mut self) -> Vec<&[u8]> {
         let first = std::mem::replace(&mut self.taken, self.ends.len());
