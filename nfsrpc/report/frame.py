@@ -6,16 +6,17 @@ record, an acknowledgement, what is no RPC) is said to be that.
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
 
+from nfsrpc.markup import bold, cell, heading, listing
 from nfsrpc.report.messages import Messages, spoken
 from nfsrpc.report.words import duration
-from nfsrpc.sessions.membership import Membership
+from nfsrpc.sessions import Sessions
 from nfsrpc.tables import Array, Table
 
 NS = 1_000_000_000
@@ -38,11 +39,10 @@ class Explanation:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = f"<b>Frame {self.frame}</b> of {html.escape(self.file)}"
-        return f"<div>{head}<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in self.says)}</ul></div>"
+        return cell(heading(bold(f"Frame {self.frame}"), f"of {escape(self.file)}"), listing(self.says))
 
 
-def explain(tables: Mapping[str, Table], membership: Membership, frame: int, capture: int = 0) -> Explanation:
+def explain(tables: Sessions, frame: int, capture: int = 0) -> Explanation:
     """Raises ValueError for a frame, or a file, that there is not."""
     captures = tables["captures"]
     if not 0 <= capture < len(captures):
@@ -50,15 +50,15 @@ def explain(tables: Mapping[str, Table], membership: Membership, frame: int, cap
     facts = captures.row(capture)
     if not 1 <= frame <= facts.frames:
         raise ValueError(f"no frame {frame} in {facts.file}: it has {facts.frames}, counted from 1")
-    return Frame(tables, membership, capture, frame).explanation(facts.file)
+    return Frame(tables, capture, frame).explanation(facts.file)
 
 
 class Frame:
     """What the tables say of one frame."""
 
-    def __init__(self, tables: Mapping[str, Table], membership: Membership, capture: int, frame: int) -> None:
+    def __init__(self, tables: Sessions, capture: int, frame: int) -> None:
         self.tables, self.capture, self.frame = tables, capture, frame
-        self.messages = Messages(tables, membership)
+        self.messages = Messages(tables)
         self.partners: dict[int, None] = {}
         self.sessions: dict[int, None] = {}
 
@@ -77,7 +77,7 @@ class Frame:
         for partner in partners:
             if partner is not None and partner != self.frame:
                 self.partners[partner] = None
-        session = self.messages.membership.session.get(exchange)
+        session = self.tables.membership.session.get(exchange)
         if session is not None:
             self.sessions[session] = None
 

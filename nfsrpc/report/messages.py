@@ -6,12 +6,11 @@ what statds were asked. Of other programs there is the name of the procedure and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from nfsrpc.protocols import program_name, rpc, status_name
-from nfsrpc.sessions.membership import Membership
+from nfsrpc.sessions import Sessions
 from nfsrpc.tables import Table
 
 SUCCESS, RPC_MISMATCH, AUTH_ERROR = 0, 16, 32  # of calls.rpc_status
@@ -30,9 +29,8 @@ NLM4_LOCK = (100021, 4, 2)  # its result has every value of nlm4_stats
 class Messages:
     """Words about the exchanges of some tables; an exchange is a row of calls."""
 
-    def __init__(self, tables: Mapping[str, Table], membership: Membership) -> None:
+    def __init__(self, tables: Sessions) -> None:
         self.tables = tables
-        self.membership = membership
 
     @cached_property
     def _registrations(self) -> dict[int, list[Any]]:
@@ -44,7 +42,7 @@ class Messages:
 
     def session(self, exchange: int) -> Any:
         """The lock session that an exchange belongs to, or None."""
-        row = self.membership.session.get(exchange)
+        row = self.tables.membership.session.get(exchange)
         return None if row is None else self.tables["locks"].row(row)
 
     def asks(self, call: Any) -> str:

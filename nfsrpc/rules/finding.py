@@ -63,6 +63,19 @@ class Finding:
     needs: Need | None = None  # what would make a likely finding certain
     wait_s: float | None = None  # the longest that anyone waited for this
 
+    def __str__(self) -> str:
+        from nfsrpc.rules.shown import finding_text
+
+        return finding_text(self)
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        from nfsrpc.rules.shown import finding_html
+
+        return finding_html(self)
+
 
 class Clear(NamedTuple):
     """The rule passes, on this evidence."""
@@ -114,6 +127,17 @@ class Verdict(NamedTuple):
     state: State
     summary: str  # one sentence: host, what, who is hurt, how long
 
+    def __str__(self) -> str:
+        return f"{self.state.replace('-', ' ').upper()} {self.rule or ''}".rstrip() + f": {self.summary}"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        from nfsrpc.rules.shown import verdict_html
+
+        return verdict_html(self)
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -123,3 +147,8 @@ class Diagnosis:
     clear: tuple[Clear, ...] = ()
     broken: tuple[Broken, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()  # most probable first, where the decisive vantage is missing
+
+    def _repr_html_(self) -> str:
+        from nfsrpc.rules.shown import diagnosis_html
+
+        return diagnosis_html(self)

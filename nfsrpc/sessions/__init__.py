@@ -9,6 +9,7 @@ from nfsrpc.decode import Decoded
 from nfsrpc.sessions import calls, flows, locks, monitors, paths, programs, quality, registrations
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.membership import Membership
 from nfsrpc.sessions.paths import Paths
 from nfsrpc.tables import Table
 
@@ -34,6 +35,10 @@ class Sessions(Mapping[str, Table]):
     @cached_property
     def paths(self) -> Paths:
         return Paths(self.decoded, self["calls"])
+
+    @cached_property
+    def membership(self) -> Membership:
+        return Membership(self.decoded, self["calls"], self["locks"])
 
     def __getitem__(self, name: str) -> Table:
         if name not in self._built:

@@ -10,7 +10,6 @@ import pytest
 from nfsrpc.decode import decode
 from nfsrpc.report.frame import Explanation, explain
 from nfsrpc.sessions import WANTED, Sessions
-from nfsrpc.sessions.membership import Membership
 from tests.scenario import Host, Scenario
 
 Explain = Callable[[Scenario, str], Explanation]
@@ -38,9 +37,8 @@ def explained(tmp_path: Path) -> Explain:
         path = tmp_path / "trace.pcap"
         path.write_bytes(s.capture(on="any"))
         tables = Sessions(decode([path], WANTED))
-        membership = Membership(tables.decoded, tables["calls"], tables["locks"])
         frames = range(1, tables["captures"].row(0).frames + 1)
-        told = (explain(tables, membership, frame) for frame in frames)
+        told = (explain(tables, frame) for frame in frames)
         return next(explanation for explanation in told if words in explanation.says[0])
 
     return explain_first
@@ -153,6 +151,5 @@ def test_what_there_is_not(tmp_path: Path, frame: int, capture: int, says: str) 
     path = tmp_path / "trace.pcap"
     path.write_bytes(s.capture())
     tables = Sessions(decode([path], WANTED))
-    membership = Membership(tables.decoded, tables["calls"], tables["locks"])
     with pytest.raises(ValueError, match=says):
-        explain(tables, membership, frame, capture)
+        explain(tables, frame, capture)

@@ -1,0 +1,291 @@
+"""Lock sessions over time: a lane for each client under its file (or for each owner under its client).
+
+A session is a bar that waits and a bar that holds; marks tell what happened on the way. Sessions of one lane that
+overlap get a row each. Of too many lanes those are shown that waited longest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from nfsrpc.plot.chart import (
+    CROSS,
+    GREEN,
+    GREY,
+    LIGHT,
+    NS_PER_MS,
+    ORANGE,
+    PURPLE,
+    RED,
+    WIDTH,
+    Theme,
+    altair,
+    finished,
+    inline,
+    scale,
+    theme,
+    time_axis,
+)
+from nfsrpc.report.messages import byte_range
+from nfsrpc.report.words import NS, count, duration, timestamp
+from nfsrpc.sessions import Sessions
+from nfsrpc.sessions.holders import holds, waits
+from nfsrpc.sessions.waits import NEVER
+from nfsrpc.tables import NAT
+
+By: TypeAlias = Literal["file", "owner"]
+
+MOST_LANES = 60  # as many as fit on a page
+STEP = 24  # pixels a lane
+NARROW = 0.11  # of the time shown: a bar narrower than this has no room for a text
+TEXT = "text"  # the colour of the theme's text
+EVENTS = {
+    # what happened: its shape and colour
+    "asked again": ("M-0.25,-1.2H0.25V1.2H-0.25Z", TEXT),
+    "granted": ("triangle-up", GREEN),
+    "denied": (CROSS, RED),
+    "given up": ("diamond", PURPLE),
+    "goes on": ("triangle-right", GREY),
+}
+
+
+class Session(NamedTuple):
+    """What is drawn of a row of locks; times are ns, and within the capture."""
+
+    row: int
+    group: str
+    lane: str
+    owner: str
+    asked: int | None  # begins to wait
+    held: int | None  # begins to hold
+    end: int
+    open: bool  # goes on after the capture
+    events: tuple[tuple[str, int], ...]
+    text: str
+
+    @property
+    def begin(self) -> int:
+        return min(time for time in (self.asked, self.held, self.end) if time is not None)
+
+    @property
+    def waited(self) -> int:
+        return 0 if self.asked is None else (self.end if self.held is None else self.held) - self.asked
+
+
+class Lane(NamedTuple):
+    """A row of the chart: a heading, or sessions that do not overlap."""
+
+    label: str
+    sessions: tuple[Session, ...]
+    heading: bool = False
+
+
+def chart(tables: Sessions, by: By, dark: bool) -> Any:
+    sessions = list(sessions_of(tables, by))
+    chosen, left_out = longest_waits(sessions)
+    lanes = list(lanes_of(chosen))
+    first, last = extent(tables)
+    waiting = max(chosen, key=lambda session: session.waited, default=None)
+    told = f"{count(len(sessions), 'session')} of {count(len({session.owner for session in sessions}), 'owner')}"
+    if waiting is not None and waiting.waited:
+        told += f"; the longest wait is {duration(waiting.waited / 1e9)}, of {waiting.owner}"
+    if left_out:
+        told += f"; {count(left_out, 'lane')} that waited less not shown"
+    return finished(drawn(lanes, first, last, dark), "Locks: who waits, who holds", told, dark)
+
+
+# What is drawn
+
+
+def sessions_of(tables: Sessions, by: By) -> Iterator[Session]:
+    locks = tables["locks"]
+    first, last = extent(tables)
+    again = asked_again(tables)
+    held, until = holds(locks)
+    asked, told = waits(locks)
+    for row, session in enumerate(locks.rows()):
+        holding = None if held[row] == NEVER else max(first, int(held[row]))
+        end = int(until[row] if holding is not None else told[row])
+        named = f"{session.caller_name or ''} {session.client}".strip()
+        file = f"{session.file} on {session.server}"
+        yield Session(
+            row=row,
+            group=file if by == "file" else named,
+            lane=named if by == "file" else f"{session.owner} {session.file}",
+            owner=session.owner,
+            asked=None if asked[row] == NAT else int(asked[row]),
+            held=holding,
+            end=min(last, end) if end != NAT else session.time,
+            open=end == NEVER,
+            events=tuple(events_of(session, again.get(row, ()))),
+            text=f"{mode(session.exclusive)}{byte_range(session.l_offset, session.l_len)}",
+        )
+
+
+def mode(exclusive: bool | None) -> str:
+    return "" if exclusive is None else "exclusive, " if exclusive else "shared, "
+
+
+def extent(tables: Sessions) -> tuple[int, int]:
+    """The first and last time of the captures."""
+    captures = tables["captures"]
+    known = captures["first"] != NAT
+    if not known.any():
+        return 0, 0
+    return int(captures["first"][known].min()), int(captures["last"][known].max())
+
+
+def events_of(session: Any, again: Iterable[int]) -> Iterator[tuple[str, int]]:
+    for time in again:
+        yield "asked again", time
+    for what, time in (
+        ("granted", session.granted),
+        ("denied", session.denied),
+        ("given up", session.cancelled),
+    ):
+        if time is not None:
+            yield what, time
+
+
+def asked_again(tables: Sessions) -> dict[int, list[int]]:
+    """When the LOCK of each session was sent once more: a copy of the call, or another call."""
+    calls, copies, locks = tables["calls"], tables["copies"], tables["locks"]
+    lock = calls["procedure"].isin(("LOCK", "LOCK_MSG", "NM_LOCK"))
+    asked = dict(zip(calls["exchange"][lock].tolist(), calls["time"][lock].tolist(), strict=True))
+    resent = copies.where(~copies["reply"])
+    times = list(asked.items())
+    times += zip(resent["exchange"].tolist(), resent["time"].tolist(), strict=True)
+    requested = locks["requested"]
+    again: dict[int, list[int]] = {}
+    for number, time in times:
+        row = tables.membership.session.get(number)
+        if row is not None and number in asked and time > requested[row]:
+            again.setdefault(row, []).append(time)
+    return {row: sorted(found) for row, found in again.items()}
+
+
+def longest_waits(sessions: list[Session]) -> tuple[list[Session], int]:
+    """The sessions of the lanes with the longest waits, and how many lanes are left out."""
+    worst: dict[tuple[str, str], int] = {}
+    for session in sessions:
+        key = session.group, session.lane
+        worst[key] = max(worst.get(key, 0), session.waited)
+    shown = set(sorted(worst, key=lambda key: -worst[key])[:MOST_LANES])
+    return [session for session in sessions if (session.group, session.lane) in shown], len(worst) - len(shown)
+
+
+def lanes_of(sessions: list[Session]) -> Iterator[Lane]:
+    """Headings and lanes from top to bottom, in the order in which they first occur."""
+    groups: dict[str, dict[str, list[Session]]] = {}
+    for session in sessions:
+        groups.setdefault(session.group, {}).setdefault(session.lane, []).append(session)
+    for group, lanes in groups.items():
+        yield Lane(group, (), heading=True)
+        for lane, members in lanes.items():
+            for number, row in enumerate(side_by_side(members)):
+                yield Lane("" if number else lane, tuple(row))
+
+
+def side_by_side(sessions: list[Session]) -> list[list[Session]]:
+    """As few rows as possible in which no session overlaps another."""
+    rows: list[list[Session]] = []
+    for session in sorted(sessions, key=lambda session: session.begin):
+        row = next((row for row in rows if row[-1].end <= session.begin), None)
+        if row is None:
+            rows.append([session])
+        else:
+            row.append(session)
+    return rows
+
+
+# How it is drawn
+
+
+def drawn(lanes: list[Lane], first: int, last: int, dark: bool) -> Any:
+    alt, colours = altair(), theme(dark)
+    names = [f"{number:04d}|{lane.label}" for number, lane in enumerate(lanes)]
+    placed = [(name, session) for name, lane in zip(names, lanes, strict=True) for session in lane.sessions]
+    paints = {"waits": ORANGE, "holds": colours.blue}
+    inks = {"waits": LIGHT.text, "holds": colours.background}
+    bars = [bar | {"ink": inks[bar["what"]]} for name, session in placed for bar in bars_of(name, session)]
+    marks = [mark for name, session in placed for mark in marks_of(name, session)]
+    happened = [what for what in EVENTS if any(mark["what"] == what for mark in marks)]
+    wide = [bar for bar in bars if (bar["to"] - bar["from"]) * NS_PER_MS > NARROW * (last - first)]
+    y = alt.Y("lane:N", scale=alt.Scale(domain=names, paddingInner=0.3, paddingOuter=0.2), axis=lane_axis(lanes, names))
+    x = alt.X("from:T", **time_axis(first, last))
+    layers = [
+        alt.Chart(inline(bars))
+        .mark_bar(cornerRadius=2)
+        .encode(
+            x,
+            alt.X2("to"),
+            y,
+            alt.Color("what:N", scale=scale(paints), legend=alt.Legend(symbolType="square")),
+            tooltip=[f"{name}:N" for name in ("owner", "what", "range", "lasted", "session")],
+        ),
+        alt.Chart(inline(wide))
+        .mark_text(align="left", dx=7, fontSize=11, fontWeight="bold")
+        .encode(x, y, text="text:N", color=alt.Color("ink:N", scale=None)),
+        alt.Chart(inline(marks))
+        .mark_point(size=90, filled=True, opacity=1, stroke=colours.background, strokeWidth=0.8)
+        .encode(
+            alt.X("at:T"),
+            y,
+            shape=alt.Shape("what:N", scale=scale({what: EVENTS[what][0] for what in happened})),
+            color=alt.Color("what:N", scale=scale({what: paint(EVENTS[what][1], colours) for what in happened})),
+            tooltip=["owner:N", "what:N", "time:N"],
+        ),
+    ]
+    return (
+        alt.layer(*layers)
+        .resolve_scale(color="independent", shape="independent")
+        .properties(width=WIDTH, height=alt.Step(STEP))
+    )
+
+
+def paint(colour: str, colours: Theme) -> str:
+    return colours.text if colour == TEXT else colour
+
+
+def lane_axis(lanes: list[Lane], names: list[str]) -> Any:
+    """Labels without the number that tells lanes of one name apart; headings are bold."""
+    headings = [name for name, lane in zip(names, lanes, strict=True) if lane.heading]
+    weight = {"condition": {"test": f"indexof({json.dumps(headings)}, datum.value) >= 0", "value": "bold"}}
+    return altair().Axis(
+        title=None,
+        ticks=False,
+        domain=False,
+        labelLimit=360,
+        labelFontSize=12,
+        labelExpr="substring(datum.value, 5)",
+        labelFontWeight=weight | {"value": "normal"},
+    )
+
+
+def bars_of(lane: str, session: Session) -> Iterator[dict[str, Any]]:
+    ends = {"waits": session.end if session.held is None else session.held, "holds": session.end}
+    begins = {"waits": session.asked, "holds": session.held}
+    for what, begin in begins.items():
+        if begin is not None:
+            seconds = (ends[what] - begin) / NS
+            still = "still " if session.open and ends[what] == session.end else ""
+            yield {
+                "lane": lane,
+                "what": what,
+                "from": begin / NS_PER_MS,
+                "to": ends[what] / NS_PER_MS,
+                "owner": session.owner,
+                "range": session.text,
+                "lasted": duration(seconds),
+                "session": session.row,
+                "text": f"{still}{what} {duration(seconds)}",
+            }
+
+
+def marks_of(lane: str, session: Session) -> Iterator[dict[str, Any]]:
+    for what, time in session.events:
+        yield {"lane": lane, "what": what, "at": time / NS_PER_MS, "owner": session.owner, "time": timestamp(time)}
+    if session.open:
+        yield {"lane": lane, "what": "goes on", "at": session.end / NS_PER_MS, "owner": session.owner, "time": ""}
