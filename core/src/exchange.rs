@@ -169,7 +169,7 @@ pub struct Messages {
 impl Messages {
     /// A complete record. Returns what it was, for the flow's counters.
     pub fn record(&mut self, path: Path, record: &Record<'_>, oddities: &mut Oddities) -> Option<Kind> {
-        self.now = self.now.max(record.place.time);
+        self.now = record.place.time;
         match rpc::parse(record.data, record.length) {
             Some(rpc::Message::Call(call)) => {
                 let (at, copy) = self.call(path, &call, record, oddities);
@@ -263,8 +263,7 @@ impl Messages {
             Some((at, false)) => (at, self.resend(at, path, record)),
             None => {
                 if reuses >= MAX_REUSES {
-                    let answered = self.exchange(oldest).is_some_and(Exchange::answered);
-                    self.finish(oldest, if answered { 0 } else { flag::EVICTED });
+                    self.make_room(oldest, oddities);
                 }
                 let at = self.insert(key, path);
                 self.begin(at, path, call, record, args_hash, oddities);
@@ -416,8 +415,7 @@ impl Messages {
             (None, Some(at)) => (at, self.one_more(at, path, reply, record, oddities)),
             (None, None) => {
                 if reuses >= MAX_REUSES {
-                    let answered = self.exchange(oldest).is_some_and(Exchange::answered);
-                    self.finish(oldest, if answered { 0 } else { flag::EVICTED });
+                    self.make_room(oldest, oddities);
                 }
                 (self.orphan(key, path, reply, record), 0)
             }
@@ -529,6 +527,17 @@ impl Messages {
         }
     }
 
+    /// The oldest of too many exchanges with one xid goes.
+    fn make_room(&mut self, oldest: u32, oddities: &mut Oddities) {
+        let Some(known) = self.exchange(oldest) else { return };
+        if known.answered() {
+            self.finish(oldest, 0);
+        } else {
+            oddities.push("call-evicted", u64::from(known.row.exchange));
+            self.finish(oldest, flag::EVICTED);
+        }
+    }
+
     fn waits(&self, at: u32, id: u32) -> bool {
         self.exchange(at).is_some_and(|known| known.live && known.row.exchange == id && !known.answered())
     }
@@ -560,10 +569,11 @@ impl Messages {
         }
     }
 
+    /// Compared with the frame at hand: one corrupt time stamp far ahead must not age all that come after it.
     fn aged(&self, at: u32, id: u32) -> bool {
         self.exchange(at).is_none_or(|known| {
             let settled = known.row.reply_time.max(known.row.time);
-            let aged = settled != NO_TIME && self.now.saturating_sub(settled) > SETTLED_NS;
+            let aged = settled != NO_TIME && self.now != NO_TIME && self.now.saturating_sub(settled) > SETTLED_NS;
             !known.live || known.row.exchange != id || aged
         })
     }

@@ -16,12 +16,12 @@ use crate::oddity::{Oddities, Place};
 use crate::rpc::{MAX_STORED, Outlet, Record, Sink};
 use crate::tcp::{Order, Segment, Stream};
 
-/// Flows in reach; at 700 bytes each 45 MB. A node sees a few thousand; beyond, the one longest silent of a few is let go.
+/// Flows in reach; at 1.4 kB each 92 MB. A node sees a few thousand; beyond, the one longest silent of a few is let go.
 pub const MAX_FLOWS: usize = 1 << 16;
 /// Ended connections of which the fate of unanswered calls can still be told.
 const MAX_ENDED: usize = 1 << 13;
 /// Addresses known by number. Beyond, in a flood of spoofed ones, all are forgotten, and one seen again gets another number.
-const MAX_ADDRESSES: usize = 1 << 20;
+const MAX_ADDRESSES: usize = 1 << 18;
 /// How many flows are compared when one has to go.
 const EVICTION_SAMPLE: usize = 16;
 /// Frames of one direction compared to find a second capture of the same frame.

@@ -382,10 +382,6 @@ impl Records {
         let end = seq.wrapping_add(used as u32);
         let place = outlet.place;
         outlet.sink.record(Record { data: &head, length, lost, end, place }, outlet.oddities);
-        if head.capacity() <= HEAD {
-            self.head = head;
-            self.head.clear();
-        }
     }
 
     fn forget(&mut self) {

@@ -21,8 +21,6 @@ const PATIENCE: u32 = 16;
 const PATIENCE_NS: i64 = 100_000_000;
 /// What a waiting segment costs beside its bytes: its place in the queue, which may be half empty, and its heap block.
 const SEGMENT_COST: usize = 128;
-/// Places of the queue kept when it has become empty.
-const IDLE_PLACES: usize = 16;
 /// The widest window that TCP can offer (RFC 7323 section 2.3). What lies further off is another place in the stream.
 const WINDOW: i32 = 1 << 30;
 
@@ -199,6 +197,7 @@ impl Stream {
             size > room || stream.waiting_bytes + size > MAX_WAITING || stream.waiting.len() >= MAX_WAITING_SEGMENTS
         };
         if full(self, *outlet.room) && !self.waiting.is_empty() {
+            outlet.oddities.push("memory-limit", size as u64);
             while full(self, *outlet.room) && !self.waiting.is_empty() {
                 self.give_up(outlet);
             }
@@ -242,7 +241,7 @@ impl Stream {
             let size = waiting.data.len() + SEGMENT_COST;
             *outlet.room += size;
             self.waiting_bytes = self.waiting_bytes.saturating_sub(size);
-            if self.waiting.is_empty() && self.waiting.capacity() > IDLE_PLACES {
+            if self.waiting.is_empty() {
                 self.waiting = VecDeque::new();
             }
             let old = ahead.unsigned_abs() as usize;

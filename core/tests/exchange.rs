@@ -165,9 +165,11 @@ fn one_xid_for_a_thousand_different_calls_stays_cheap_and_bounded() {
     for n in 0..1_000_u32 {
         wire.udp(f64::from(n), C, S, &call(1, n, &[]));
     }
-    let rows = rows(&wire.decode());
+    let batch = wire.decode();
+    let rows = rows(&batch);
     assert_eq!(rows.len(), 1_000);
     assert_eq!(rows.iter().filter(|row| row.flags & EVICTED != 0).count(), 1_000 - 8);
+    assert_eq!(kinds(&batch).iter().filter(|kind| **kind == "call-evicted").count(), 1_000 - 8);
 }
 
 #[test]
@@ -202,4 +204,18 @@ fn a_call_left_unanswered_on_a_connection_that_answered_others() {
     wire.tcp(2.1, &s, &c, ACK, s.seq, &[]);
     let flags = rows(&wire.decode())[1].flags;
     assert_eq!(flags, REPLY_SIDE_SEEN | REPLY_SIDE_SEEN_AFTER | CALL_ACKED);
+}
+
+#[test]
+fn one_time_stamp_far_ahead_ages_nothing_after_it() {
+    let mut wire = Wire::default();
+    let other = (Ipv4Addr::new(10, 0, 0, 10), 111);
+    wire.udp(1.0, C, S, &call(1, 2, &[]));
+    wire.udp(1.1, S, C, &reply(1, &[]));
+    wire.udp(4e9, other, C, &reply(9, &[]));
+    wire.udp(2.0, C, S, &call(2, 2, &[]));
+    wire.udp(2.1, S, C, &reply(2, &[]));
+    wire.udp(3.1, S, C, &reply(2, &[]));
+    let all = rows(&wire.decode());
+    assert_eq!(all.iter().find(|row| row.xid == 2).map(|row| row.duplicates), Some(1));
 }

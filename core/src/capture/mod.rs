@@ -202,7 +202,12 @@ impl Reader {
         if offset == 0 {
             return if may_be_capture(held) { Ok(Ending::CutHeader) } else { Err(refusal(held)) };
         }
-        let missing = if lost { 0 } else { need.saturating_sub(held.len()).max(skip) as u64 };
+        // What an earlier chunk needed is stale while bytes are skipped.
+        let missing = match (skip, lost) {
+            (0, true) => 0,
+            (0, false) => need.saturating_sub(held.len()) as u64,
+            (skip, _) => skip as u64,
+        };
         Ok(Ending::Cut { missing, frame: frames.saturating_add(1) })
     }
 
