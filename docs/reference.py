@@ -1,32 +1,82 @@
-"""Writes docs/rules.md and docs/tables.md from what the rules and tables declare of themselves: `make docs`."""
+"""Writes docs/tables.md and docs/rules/ from what the tables and rules declare of themselves: `make docs`.
 
+docs/rules/README.md is the catalogue; each rule has a page of its identifier. tests/cli/test_docs.py fails when a page
+is stale.
+"""
+
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from nfsrpc.rules import catalogue
 from nfsrpc.rules.catalogue import Check
+from nfsrpc.rules.explaining import EXPLAINS
 from nfsrpc.tables import TABLES, TableSpec
 
 GENERATED = "<!-- Written by docs/reference.py (make docs); change the declarations instead. -->"
 HERE = Path(__file__).parent
+FAMILIES = {
+    "REG": "Registrations (portmapper, rpcbind)",
+    "MON": "Monitoring (statd)",
+    "LCK": "Lock requests",
+    "CBK": "Callbacks",
+    "NET": "Network",
+    "RPC": "RPC",
+    "MNT": "Mounting",
+    "NFS": "NFS",
+    "CAP": "The capture itself",
+}
+RULE = re.compile(r"\b[A-Z]{3}\d{3}\b")
 
 
-def rules() -> Iterator[str]:
-    yield from ("# Rules", "", GENERATED, "", "| rule | severity | problem |", "|---|---|---|")
-    for check in catalogue.rules().values():
-        rule = check.rule
-        yield f"| [{rule.id}](#{rule.id.lower()}-{rule.name}) | {rule.severity} | {cell(check.summary)} |"
-    for check in catalogue.rules().values():
-        yield from rule_section(check)
+def pages() -> dict[Path, str]:
+    """Every generated page with its text."""
+    rules = catalogue.rules()
+    found = {HERE / "tables.md": tables(), HERE / "rules" / "README.md": rule_catalogue(rules)}
+    found |= {HERE / "rules" / f"{name}.md": rule_page(check) for name, check in rules.items()}
+    return {path: "\n".join(lines) + "\n" for path, lines in found.items()}
 
 
-def rule_section(check: Check) -> Iterator[str]:
-    yield from ("", f"## {check.rule.id} {check.rule.name}", "", f"*{check.rule.severity}.* {check.summary}")
+def rule_catalogue(rules: dict[str, Check]) -> Iterator[str]:
+    yield from ("# Rules", "", GENERATED, "")
+    yield "A rule answers findings, *clear* (on what evidence) or *cannot tell* (what would have to be captured)."
+    for family, title in FAMILIES.items():
+        yield from ("", f"## {title}", "", "| rule | severity | problem |", "|---|---|---|")
+        for check in (check for name, check in rules.items() if name.startswith(family)):
+            rule = check.rule
+            yield f"| {linked(rule.id)} {rule.name} | {rule.severity} | {cell(check.summary)} |"
+
+
+def rule_page(check: Check) -> Iterator[str]:
+    rule = check.rule
+    yield from (f"# {rule.id} {rule.name}", "", GENERATED, "", f"*{rule.severity.capitalize()}.* {check.summary}")
     for title, text in check.sections.items():
-        yield from ("", f"### {title}", "", text)
+        yield from ("", f"## {title}", "", linked(text, rule.id))
     if check.thresholds:
-        yield from ("", "### Thresholds", "")
-        yield from (f"* `{name}` = {value}" for name, value in check.thresholds.items())
+        yield from ("", "## Thresholds", "", "| name | default | meaning |", "|---|---|---|")
+        for name, value in check.thresholds.items():
+            yield f"| `{name}` | {value:g} | {linked(cell(check.meanings[name]), rule.id)} |"
+        name, value = next(iter(check.thresholds.items()))
+        yield from (
+            "",
+            f"Changed by `--set {rule.id}.{name}={value:g}`, or in `nfsrpc.toml` under `[rules.{rule.id}]`.",
+        )
+    yield from related("Explains", EXPLAINS.get(rule.id, ()))
+    yield from related("Explained by", sorted(cause for cause, effects in EXPLAINS.items() if rule.id in effects))
+    yield from ("", "[All rules](README.md)")
+
+
+def related(title: str, rules: Iterator[str] | list[str] | tuple[str, ...]) -> Iterator[str]:
+    links = [f"{linked(rule)} {catalogue.rules()[rule].rule.name}" for rule in rules]
+    if links:
+        yield from ("", f"## {title}", "", "When they concern the same hosts at the same time:", "")
+        yield from (f"* {link}" for link in links)
+
+
+def linked(text: str, but: str = "") -> str:
+    """With identifiers of rules as links to their pages."""
+    known = catalogue.rules().keys() - {but}
+    return RULE.sub(lambda name: f"[{name[0]}]({name[0]}.md)" if name[0] in known else name[0], text)
 
 
 def tables() -> Iterator[str]:
@@ -48,8 +98,13 @@ def cell(text: str) -> str:
 
 
 def main() -> None:
-    for name, lines in (("rules", rules()), ("tables", tables())):
-        (HERE / f"{name}.md").write_text("\n".join(lines) + "\n")
+    written = pages()
+    (HERE / "rules").mkdir(exist_ok=True)
+    for old in (HERE / "rules").glob("*.md"):
+        if old not in written:
+            old.unlink()
+    for path, text in written.items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

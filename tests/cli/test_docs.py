@@ -7,18 +7,60 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from nfsrpc.rules.catalogue import SECTIONS, rules
+from tests.captures_dir import SETS
+from tests.rules.expected import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = re.compile(r"<!-- file: (\S+) -->\n```python\n(.*?)```", re.DOTALL)
 LINKS = re.compile(r"\]\(([^)#:]+)\)")
 
-spec = importlib.util.spec_from_file_location("outputs", ROOT / "docs" / "outputs.py")
-assert spec is not None
-assert spec.loader is not None
-outputs = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(outputs)
+
+def script(name: str) -> ModuleType:
+    """A script of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+outputs, reference, verdicts = map(script, ("outputs", "reference", "verdicts"))
+GENERATED = "a stale page is renewed by `make docs`"
+
+
+def test_generated_pages_say_what_is_declared() -> None:
+    pages = reference.pages()
+    assert {path: path.read_text(encoding="utf-8") for path in pages} == pages, GENERATED
+    assert set((ROOT / "docs" / "rules").iterdir()) == {path for path in pages if path.parent.name == "rules"}
+
+
+def test_every_rule_is_in_the_catalogue_and_has_a_page_with_its_sections() -> None:
+    catalogue = (ROOT / "docs" / "rules" / "README.md").read_text(encoding="utf-8")
+    for name, check in rules().items():
+        page = (ROOT / "docs" / "rules" / f"{name}.md").read_text(encoding="utf-8")
+        assert f"| [{name}]({name}.md) {check.rule.name} | {check.rule.severity} |" in catalogue
+        assert [title for title in SECTIONS if f"\n## {title}\n" in page] == list(SECTIONS)
+        assert all(f"\n| `{threshold}` | " in page for threshold in check.thresholds)
+
+
+def test_the_page_of_verdicts_says_what_is_concluded() -> None:
+    assert verdicts.standing("samples") == verdicts.section("samples"), GENERATED
+
+
+@pytest.mark.parametrize("kind", ["samples", "kernel"])
+def test_the_page_of_verdicts_knows_all_captures_and_no_difference(kind: str) -> None:
+    """That each gets its verdict is tested in tests/rules/test_captures.py."""
+    rows = [line.split(" | ") for line in verdicts.standing(kind).splitlines()[4:]]
+    assert len(rows) > 20
+    assert [row for row in rows if row[-1] != " |"] == []
+    if SETS[kind].found.is_dir():
+        assert [row[0].removeprefix("| ") for row in rows] == [case.name for case in cases(kind)], GENERATED
 
 
 @pytest.mark.parametrize("page", outputs.pages(), ids=lambda page: page.name)
