@@ -19,6 +19,9 @@ How to fix
 
 References
     RFC 1813 appendix II; Linux fs/lockd/svclock.c, fs/lockd/clntlock.c.
+
+Parameters
+    free_s: the lock was free for so long, and nobody got it
 """
 
 from __future__ import annotations
@@ -34,15 +37,20 @@ from nfsrpc.tables import Table
 RULE = Rule("LCK003", "blocked-lock-never-granted", "error")
 
 
-def check(locks: Table, waiters: tuple[Waiter, ...], *, free_s: float = 30.0) -> Iterator[Answer]:
+def check(
+    locks: Table, waiters: tuple[Waiter, ...], gaps: frozenset[frozenset[str]], *, free_s: float = 30.0
+) -> Iterator[Answer]:
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting" and waiter.row.blocked is not None]
-    stuck = [waiter for waiter in waiting if free_for(waiter) >= free_s and not taken(locks, waiter)]
+    left = [waiter for waiter in waiting if free_for(waiter) >= free_s and not taken(locks, waiter)]
+    stuck = [waiter for waiter in left if frozenset((waiter.row.client, waiter.row.server)) not in gaps]
     for waiter in stuck:
         yield finding(waiter)
     if stuck:
         return
     blind = [waiter for waiter in waiting if waiter.holder is None]
-    if blind:
+    if left:
+        yield RULE.cannot_tell("the capture lost packets, among which the grant may have been")
+    elif blind:
         yield RULE.cannot_tell("who holds the lock that others wait for is not in the capture")
     elif locks.valid("blocked").any():
         yield RULE.clear("no lock was free while somebody waited for it")

@@ -30,6 +30,7 @@ class Failure(NamedTuple):
     tries: int
     evidence: tuple[Evidence, ...]
     port: int | None  # of the client's lockd, where that is what cannot be reached
+    sure: bool = True  # that it was the lock manager that was to be reached
 
 
 @fact
@@ -39,14 +40,20 @@ def failed_callbacks(
     attempts: tuple[Attempt, ...],
     heard: frozenset[tuple[str, str]],
     roles: Roles,
+    lossy: bool,
 ) -> tuple[Failure, ...]:
     """What servers tried in vain towards their clients, in order."""
-    found = [*unanswered(nlm), *not_registered(registrations, roles), *not_connected(attempts, heard, roles)]
+    found = [
+        *unanswered(nlm, lossy),
+        *not_registered(registrations, roles, lossy),
+        *not_connected(attempts, heard, roles),
+    ]
     return tuple(sorted(found, key=lambda failure: failure.first))
 
 
-def unanswered(nlm: Table) -> Iterator[Failure]:
-    rows = nlm.where(np.isin(nlm["proc"], GRANTS) & (nlm["state"] == "unanswered"))
+def unanswered(nlm: Table, lossy: bool) -> Iterator[Failure]:
+    silent = (nlm["state"] == "unanswered") & ((nlm["retransmits"] > 0) | (not lossy))
+    rows = nlm.where(np.isin(nlm["proc"], GRANTS) & silent)
     for row in rows.rows():
         note = f"{row.procedure} to {row.client if row.client == row.server else row.server}, never answered"
         proof = (Evidence(row.capture, row.call_frame, note),)
@@ -54,13 +61,13 @@ def unanswered(nlm: Table) -> Iterator[Failure]:
         yield Failure(row.client, row.server, "is not answered", row.time, row.time, tries, proof, row.server_port)
 
 
-def not_registered(registrations: Table, roles: Roles) -> Iterator[Failure]:
+def not_registered(registrations: Table, roles: Roles, lossy: bool) -> Iterator[Failure]:
     """The client's portmapper knows no lock manager, or does not answer."""
     asked = registrations.where((registrations["prog"] == NLM) & ~registrations["loopback"])
     for row in asked.rows():
         if (row.host, row.asker) not in roles.lock_pairs or row.time is None:
             continue
-        if row.state == "unanswered":
+        if row.state == "unanswered" and (row.resends or not lossy):
             proof = (Evidence(row.capture, row.frame, f"{row.asker} asks {row.host} for 100021, no answer"),)
             yield Failure(row.asker, row.host, "its portmapper is silent", row.time, row.time, 1, proof, None)
         elif row.port == 0 and row.state == "answered":
@@ -69,9 +76,12 @@ def not_registered(registrations: Table, roles: Roles) -> Iterator[Failure]:
 
 
 def not_connected(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]], roles: Roles) -> Iterator[Failure]:
-    """SYNs to the client's lockd, or to its portmapper, that were dropped or refused."""
+    """SYNs to the client's lockd, or to its portmapper, that were dropped or refused.
+
+    A port whose program the capture does not tell is most likely lockd's: a server has nothing else to ask a client.
+    """
     for attempt in attempts:
-        if (attempt.server, attempt.client) not in roles.lock_pairs or attempt.prog not in (NLM, PORTMAP):
+        if (attempt.server, attempt.client) not in roles.lock_pairs or attempt.prog not in (NLM, PORTMAP, None):
             continue
         if attempt.first == NAT or (attempt.outcome == "unanswered" and not is_ignored(attempt, heard)):
             continue
@@ -82,9 +92,11 @@ def not_connected(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str
         if attempt.proof:
             proof.append(Evidence(*attempt.proof, "refused"))
         last = attempt.succeeded or attempt.last
-        port = attempt.port if attempt.prog == NLM else None
+        port = None if attempt.prog == PORTMAP else attempt.port
         text = f"{what}, port {attempt.port}, {several(attempt.tries, 'try', 'tries')}"
-        yield Failure(attempt.client, attempt.server, text, attempt.first, last, attempt.tries, tuple(proof), port)
+        ends = attempt.client, attempt.server
+        sure = attempt.prog is not None
+        yield Failure(*ends, text, attempt.first, last, attempt.tries, tuple(proof), port, sure)
 
 
 def is_ignored(attempt: Attempt, heard: frozenset[tuple[str, str]]) -> bool:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import NAT, Table
+from nfsrpc.sessions.exchanges import CALL_CUT
+from nfsrpc.tables import NAT, Array, Table
 
 PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
 
@@ -116,6 +117,29 @@ def heard(flows: Table) -> frozenset[tuple[str, str]]:
     there = flows.where(flows["c_frames"] > 0)
     back = flows.where(flows["s_frames"] > 0)
     return pairs_of(there) | frozenset((server, client) for client, server in pairs_of(back))
+
+
+@fact
+def gaps(flows: Table, nlm: Table) -> frozenset[frozenset[str]]:
+    """The pairs of hosts between which the capture lacks something: what is not seen there may have happened."""
+    lost = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0
+    one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
+    cut = nlm.where(nlm["flags"] & CALL_CUT != 0)
+    return frozenset(frozenset(pair) for pair in (*pairs_of(flows.where(lost | one_way)), *pairs_of(cut)))
+
+
+@fact
+def lossy(flows: Table, quality: Table) -> bool:
+    """Whether the capture lost packets: then others may be missing as well, of which nothing tells."""
+    lost = flows["c_lost_bytes"].any() or flows["s_lost_bytes"].any()
+    return bool(lost or quality["drops"][quality.valid("drops")].any())
+
+
+@fact
+def hung_up(flows: Table) -> Array:
+    """The TCP connections that the client itself closed in order: it was waiting for nothing any more."""
+    closed: Array = flows["flow"][(flows["c_fin"] > 0) & (flows["c_rst"] == 0) & (flows["s_rst"] == 0)]
+    return closed
 
 
 @fact

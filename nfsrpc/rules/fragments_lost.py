@@ -41,7 +41,7 @@ INCOMPLETE = "fragments-lost"  # kind of oddity: a datagram of which fragments a
 def check(oddities: Table, exchanges: Table, *, calls: int = 1) -> Iterator[Answer]:
     missing = oddities.where(oddities["kind"] == INCOMPLETE)
     udp = exchanges.where(exchanges["transport"] == "udp")
-    again = udp.where((udp["retransmits"] >= calls) | (udp["state"] == "unanswered"))
+    again = udp.where(udp["retransmits"] >= calls)
     if len(missing) and len(again):
         first = again.row(0)
         times = missing["time"][missing["time"] != NAT]
@@ -49,7 +49,7 @@ def check(oddities: Table, exchanges: Table, *, calls: int = 1) -> Iterator[Answ
             host=None,
             title=f"fragments of {several(len(missing), 'datagram')} are lost, and calls over UDP sent again",
             explanation=(
-                f"{several(len(again), 'call')} over UDP had to be sent again or stayed without answer, and of "
+                f"{several(len(again), 'call')} over UDP had to be sent again, and of "
                 f"{several(len(missing), 'datagram')} fragments are missing: large messages do not get through."
             ),
             clients=tuple(sorted({client for client in again["client"].tolist() if client})),

@@ -19,6 +19,9 @@ How to fix
 
 References
     RFC 1813 appendix II; Linux fs/lockd/svclock.c (nlmsvc_grant_blocked).
+
+Parameters
+    never_s: the lock was free for so long, and nobody was called
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from collections.abc import Iterator
 
 from nfsrpc.rules.advice import wire_of
 from nfsrpc.rules.callbacks import Failure
+from nfsrpc.rules.connecting import Attempt
 from nfsrpc.rules.facts import NLM, SECOND, Roles
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.holding import Waiter, proof
@@ -39,22 +43,26 @@ RULE = Rule("CBK003", "grant-callback-never-sent", "warning")
 def check(
     waiters: tuple[Waiter, ...],
     failed_callbacks: tuple[Failure, ...],
+    attempts: tuple[Attempt, ...],
     registrations: Table,
     roles: Roles,
+    gaps: frozenset[frozenset[str]],
     *,
     never_s: float = 10.0,
 ) -> Iterator[Answer]:
     tried = {(failure.server, failure.client) for failure in failed_callbacks} | looked_up(registrations, roles)
+    tried |= {(attempt.client, attempt.server) for attempt in attempts}
     polled = [waiter for waiter in waiters if waiter.row.blocked is not None and waiter.row.granted_by == "poll"]
-    ignored = [waiter for waiter in polled if idle(waiter) >= never_s and not is_called(waiter, tried)]
+    left = [waiter for waiter in polled if idle(waiter) >= never_s and not is_called(waiter, tried)]
+    ignored = [waiter for waiter in left if not is_unseen(waiter, gaps)]
     for server in sorted({waiter.row.server for waiter in ignored}):
         yield finding(server, [waiter for waiter in ignored if waiter.row.server == server])
     if ignored:
         return
-    blind = [waiter for waiter in polled if waiter.holder is None and not is_called(waiter, tried)]
+    blind = [waiter for waiter in polled if is_unseen(waiter, gaps) and not is_called(waiter, tried)]
     if blind:
         server = blind[0].row.server
-        why = f"when the lock that {blind[0].row.client} waited for was released is not in the capture"
+        why = f"when the lock that {blind[0].row.client} waited for was released, and who was told, is not captured"
         yield RULE.cannot_tell(why, wire_of(server))
     elif any(waiter.row.callback is not None for waiter in waiters):
         yield RULE.clear("those who waited were called back")
@@ -62,6 +70,11 @@ def check(
         yield RULE.clear("no lock was released for somebody who waited for long")
     else:
         yield RULE.cannot_tell("no lock requests in the capture")
+
+
+def is_unseen(waiter: Waiter, gaps: frozenset[frozenset[str]]) -> bool:
+    """Whether the release, or what the server sent to the waiter, may be missing from the capture."""
+    return waiter.holder is None or frozenset((waiter.row.client, waiter.row.server)) in gaps
 
 
 def looked_up(registrations: Table, roles: Roles) -> set[tuple[str, str]]:

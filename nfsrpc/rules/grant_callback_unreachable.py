@@ -21,6 +21,9 @@ How to fix
 
 References
     RFC 1813 appendix II (NLM_GRANTED); X/Open C702 chapter 10; Linux fs/lockd/svclock.c.
+
+Parameters
+    at_once_s: a grant that arrives so soon after a failed step made up for it
 """
 
 from __future__ import annotations
@@ -93,13 +96,14 @@ def finding(
 ) -> Finding:
     first, last = failures[0].first, max(failure.last for failure in failures)
     living = client in last_seen and last_seen[client].time > first
+    sure = any(failure.sure for failure in failures)
     lost = [free_for(waiter) for waiter in hurt]
     idle = max((known for known in lost if known is not None), default=None)
     polled = next((waiter.row for waiter in hurt if waiter.row.granted_by == "poll"), None)
     port = next((failure.port for failure in failures if failure.port), None)
     cost = f" The lock was free for {seconds(idle)} before it noticed." if idle is not None else ""
     return RULE.finding(
-        certainty="certain" if living else "likely",
+        certainty="certain" if living and sure else "likely",
         host=client,
         title=f"{client} cannot be called back by {server}: granted locks do not reach it",
         explanation=(

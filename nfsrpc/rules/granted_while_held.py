@@ -19,6 +19,10 @@ How to fix
 
 References
     RFC 1813 appendix II; X/Open C702 chapter 10.
+
+Parameters
+    moment_s: a release that was captured so late after the grant came before it
+    shown: so many cases of a file are looked at
 """
 
 from __future__ import annotations
@@ -41,19 +45,31 @@ NEVER = np.iinfo(np.int64).max
 
 
 def check(
-    locks: Table, boots: Mapping[str, tuple[int, ...]], *, moment_s: float = 1.0, shown: int = 20
+    locks: Table,
+    boots: Mapping[str, tuple[int, ...]],
+    gaps: frozenset[frozenset[str]],
+    *,
+    moment_s: float = 1.0,
+    shown: int = 20,
 ) -> Iterator[Answer]:
     granted = locks.valid("granted") & locks.valid("requested")
     found: list[tuple[Any, Any]] = []
+    unsure = False
     for number, row in rows_of(locks, suspects(locks, granted, round(moment_s * SECOND), shown)).items():
         holder = holder_of(locks, number, row, boots, round(moment_s * SECOND))
-        if holder is not None:
+        if holder is None:
+            continue
+        if frozenset((holder.client, holder.server)) in gaps:
+            unsure = True
+        else:
             found.append((holder, row))
     for server in sorted({row.server for _, row in found}):
         yield finding(server, [pair for pair in found if pair[1].server == server])
     if found:
         return
-    if granted.any():
+    if unsure:
+        yield RULE.cannot_tell("the capture lost packets, among which the UNLOCK of a holder may have been")
+    elif granted.any():
         yield RULE.clear(f"{several(int(granted.sum()), 'lock')} granted, none while another held it")
     else:
         yield RULE.cannot_tell("no lock was granted in the capture")

@@ -20,6 +20,10 @@ How to fix
 
 References
     X/Open C702 chapter 11; Linux fs/lockd/host.c.
+
+Parameters
+    wait_s: others have waited for so long
+    silence_s: the holder's host has sent nothing for so long
 """
 
 from __future__ import annotations
@@ -40,13 +44,18 @@ RULE = Rule("LCK010", "held-by-silent-client", "warning")
 
 
 def check(
-    locks: Table, last_seen: Mapping[str, LastSeen], *, wait_s: float = 60.0, silence_s: float = 75.0
+    locks: Table,
+    last_seen: Mapping[str, LastSeen],
+    gaps: frozenset[frozenset[str]],
+    *,
+    wait_s: float = 60.0,
+    silence_s: float = 75.0,
 ) -> Iterator[Answer]:
     accused = False
     stood_behind = np.flatnonzero(locks["held_by"] != NULLS["u32?"])
     holders = rows_of(locks, np.unique(locks["held_by"][stood_behind]))
     for number, holder in holders.items():
-        if holder.state not in ("held", "releasing"):
+        if holder.state not in ("held", "releasing") or frozenset((holder.client, holder.server)) in gaps:
             continue
         victims = [row for row in locks.where(locks["held_by"] == number).rows() if row.requested is not None]
         ends = [row.requested + round((row.wait_s or 0) * SECOND) for row in victims if not row.granted]

@@ -41,16 +41,18 @@ RULE = Rule("LCK001", "lock-request-unanswered", "error")
 GRANTED_OTHERWISE = ("callback", "late-reply")
 
 
-def check(nlm: Table, locks: Table, loopbacks: frozenset[str], span: Span | None) -> Iterator[Answer]:
+def check(
+    nlm: Table, silent_requests: Table, locks: Table, loopbacks: frozenset[str], span: Span | None
+) -> Iterator[Answer]:
     asked = nlm.where(np.isin(nlm["proc"], (LOCK, NM_LOCK)))
-    silent = asked.where(asked["state"] == "unanswered")
+    silent = silent_requests.where(np.isin(silent_requests["proc"], (LOCK, NM_LOCK)))
     silent = silent.where(~np.isin(silent["exchange"], granted_otherwise(locks)))
     without_result = locks.where((locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG"))
     called = nlm.where(np.isin(nlm["exchange"], without_result["exchange"]))
     for server in sorted({server for table in (silent, called) for server in table["server"].tolist()}):
         rows = silent.where(silent["server"] == server)
         yield finding(server, rows if len(rows) else called.where(called["server"] == server), locks, loopbacks, span)
-    undecided = int((asked["state"] == "undecided").sum())
+    undecided = int(asked["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
     if undecided:
         yield RULE.cannot_tell(f"of {several(undecided, 'LOCK')} the capture does not hold what came after")
     elif not len(asked) and not (locks["procedure"] == "LOCK_MSG").any():

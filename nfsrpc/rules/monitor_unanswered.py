@@ -19,6 +19,10 @@ How to fix
 
 References
     X/Open C702 chapter 11; Linux fs/lockd/mon.c.
+
+Parameters
+    gave_up_s: an answer is too late from here on
+    served_s: a lockd that serves or asks within this had its answer
 """
 
 from __future__ import annotations
@@ -41,26 +45,42 @@ RULE = Rule("MON003", "monitor-unanswered", "error")
 def check(
     monitors: Table,
     stalls: Table,
+    requests: Table,
+    gaps: frozenset[frozenset[str]],
     roles: Roles,
     loopbacks: frozenset[str],
     span: Span | None,
     *,
     gave_up_s: float = 55.0,
+    served_s: float = 10.0,
 ) -> Iterator[Answer]:
     asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"])
-    failed = asked.where((asked["state"] == "unanswered") | too_late(asked, stalls, gave_up_s))
+    silent = (asked["state"] == "unanswered") & ~lockd_went_on(asked, requests, served_s)
+    silent &= ~asked["host"].choose(lambda host: frozenset((host,)) in gaps)
+    failed = asked.where(silent | too_late(asked, stalls, gave_up_s))
     for host in sorted({host for host in failed["host"].tolist() if host}):
         rows = failed.where(failed["host"] == host)
         yield finding(host, rows, hurt(stalls, span, host, int(rows["time"].min()), last_of(rows)))
     if len(failed):
         return
-    undecided = int((asked["state"] == "undecided").sum())
+    undecided = int(asked["state"].isin(("undecided", "unanswered")).sum())
     if undecided:
-        yield RULE.cannot_tell(f"the capture ends before {several(undecided, 'SM_MON')} could be answered")
+        yield RULE.cannot_tell(f"the capture ends before, or lacks, the answer to {several(undecided, 'SM_MON')}")
     elif len(asked):
         yield RULE.clear(f"{several(len(asked), 'SM_MON')} answered")
     else:
         yield from nothing_seen(RULE, roles, loopbacks)
+
+
+def lockd_went_on(asked: Table, requests: Table, served_s: float) -> Mask:
+    """Where that lockd, which does one thing at a time, served or sent requests soon after: it had statd's answer."""
+    mask = np.zeros(len(asked), dtype=np.bool_)
+    for number, row in enumerate(asked.rows() if len(asked) else ()):
+        end = row.time + served_s * SECOND
+        served = (requests["server"] == row.host) & (requests["reply_time"] > row.time) & (requests["reply_time"] < end)
+        sent = (requests["client"] == row.host) & (requests["time"] > row.time) & (requests["time"] < end)
+        mask[number] = bool(((served & (requests["status"] != DENIED_NOLOCKS)) | sent).any())
+    return mask
 
 
 def too_late(asked: Table, stalls: Table, gave_up_s: float) -> Mask:

@@ -18,17 +18,23 @@ How to fix
 
 References
     RFC 1813; nfs(5), options timeo and retrans.
+
+Parameters
+    late_s: a call sent again and answered after so long counts as well
+    boot_s: a notice of reboot within this explains it
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from nfsrpc.rules.facts import MOUNT, NFS, Roles, Span, booting
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import late, longest, waited
 from nfsrpc.rules.wording import named, seconds, several
-from nfsrpc.tables import NAT, Table
+from nfsrpc.tables import NAT, Array, Table
 
 RULE = Rule("RPC005", "nfs-unanswered", "warning")
 
@@ -37,6 +43,8 @@ def check(
     exchanges: Table,
     roles: Roles,
     boots: Mapping[str, tuple[int, ...]],
+    hung_up: Array,
+    lossy: bool,
     span: Span | None,
     *,
     late_s: float = 10.0,
@@ -45,7 +53,10 @@ def check(
     state = exchanges["state"]
     about = (exchanges["prog"] == NFS) | (exchanges["prog"] == MOUNT)
     again = exchanges["retransmits"] > 0
-    failed = exchanges.where(about & ((state == "unanswered") | (again & late(exchanges, late_s))))
+    # Over UDP a call without answer is sent again, so one that was not had its answer; in a capture with gaps, likely.
+    silent = state == "unanswered"
+    silent &= again | ((exchanges["transport"] == "tcp") & ~np.isin(exchanges["flow"], hung_up) & (not lossy))
+    failed = exchanges.where(about & (silent | (again & late(exchanges, late_s))))
     found = False
     for server in sorted({server for server in failed["server"].tolist() if server}):
         rows = failed.where((failed["server"] == server) & (failed["time"] != NAT))
@@ -54,7 +65,7 @@ def check(
             yield finding(server, rows, span)
     if found:
         return
-    undecided = int((about & (state == "undecided")).sum())
+    undecided = int((about & state.isin(("undecided", "unanswered"))).sum())
     if undecided:
         yield RULE.cannot_tell(f"of {several(undecided, 'NFS call')} the capture does not hold what came after")
     elif roles.file_servers:

@@ -19,6 +19,9 @@ How to fix
 
 References
     RFC 1813 appendix II; Linux fs/lockd/svclock.c.
+
+Parameters
+    unlock_s: no UNLOCK for so long: the owner has forgotten the lock
 """
 
 from __future__ import annotations
@@ -37,15 +40,18 @@ RULE = Rule("LCK008", "orphan-lock", "warning")
 DENIED = 1
 
 
-def check(locks: Table, span: Span | None, *, unlock_s: float = 10.0) -> Iterator[Answer]:
+def check(
+    locks: Table, span: Span | None, gaps: frozenset[frozenset[str]], *, unlock_s: float = 10.0
+) -> Iterator[Answer]:
     left = list(locks.where(left_behind(locks)).rows())
-    orphans = [row for row in left if span is not None and span.last - since(row) >= unlock_s * SECOND]
+    seen = [row for row in left if frozenset((row.client, row.server)) not in gaps]
+    orphans = [row for row in seen if span is not None and span.last - since(row) >= unlock_s * SECOND]
     for row in orphans:
         yield finding(row)
     if orphans:
         return
     if left:
-        yield RULE.cannot_tell(f"the capture ends before {several(len(left), 'late grant')} could be unlocked")
+        yield RULE.cannot_tell(f"the capture ends, or has gaps, after {several(len(left), 'late grant')}")
     elif len(locks):
         yield RULE.clear("no lock was granted to somebody who no longer wanted it")
     else:

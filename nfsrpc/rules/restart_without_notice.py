@@ -41,7 +41,12 @@ GRACE = 4
 
 
 def check(
-    requests: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], *, notice_s: float = 120.0
+    requests: Table,
+    locks: Table,
+    boots: Mapping[str, tuple[int, ...]],
+    lossy: bool,
+    *,
+    notice_s: float = 120.0,
 ) -> Iterator[Answer]:
     asked = requests.where(np.isin(requests["proc"], (LOCK, NM_LOCK)) & (requests["time"] != NAT))
     graces = asked.where(asked["status"] == GRACE)
@@ -52,6 +57,9 @@ def check(
         lost = held_over(locks, server, first)
         if len(lost) and not told(boots, server, int(lost["granted"].min()), first, notice_s):
             accused = True
+            if lossy:
+                yield RULE.cannot_tell(f"the capture lost packets, among which the notice of {server} may have been")
+                continue
             yield finding(server, graces.where(graces["server"] == server), lost, first)
     if accused:
         return

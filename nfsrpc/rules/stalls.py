@@ -9,7 +9,8 @@ import numpy as np
 from nfsrpc.rules.facts import SECOND, Span, fact
 from nfsrpc.rules.finding import Evidence
 from nfsrpc.rules.wording import seconds
-from nfsrpc.tables import NAT, Mask, Table
+from nfsrpc.sessions.exchanges import PATIENCE
+from nfsrpc.tables import NAT, Array, Mask, Table
 
 LATE_S = 5.0  # Linux resends after 10 s; half of that nobody calls normal
 DENIED_NOLOCKS = 2
@@ -33,10 +34,29 @@ def late(requests: Table, late_s: float) -> Mask:
 
 
 @fact
-def stalls(requests: Table) -> Table:
+def silent_requests(requests: Table, hung_up: Array, span: Span | None) -> Table:
+    """Lock requests that nobody answered.
+
+    Not those whose answer only the capture lost. A client that waits sends the request again, and lockd answers in
+    order: if it was not sent again, and the client went on, or hung up, it had its answer.
+    """
+    rows = requests.where(requests["state"] == "unanswered")
+    if not len(rows) or span is None:
+        return rows.take(np.zeros(0, dtype=np.int64))
+    answered = requests.where(requests["state"] == "answered")
+    keep = (span.last - rows["time"] >= PATIENCE) & ~np.isin(rows["flow"], hung_up)
+    for number in np.flatnonzero((rows["retransmits"] == 0) & keep).tolist():
+        row = rows.row(number)
+        later = (answered["client"] == row.client) & (answered["server"] == row.server) & (answered["time"] > row.time)
+        keep[number] = not later.any()
+    return rows.where(keep)
+
+
+@fact
+def stalls(requests: Table, silent_requests: Table) -> Table:
     """Lock requests that were answered late, never, or with DENIED_NOLOCKS."""
-    mask = late(requests, LATE_S) | (requests["state"] == "unanswered")
-    return requests.where(mask | (requests["status"] == DENIED_NOLOCKS))
+    silent = np.isin(requests["exchange"], silent_requests["exchange"]) if len(silent_requests) else False
+    return requests.where(late(requests, LATE_S) | silent | (requests["status"] == DENIED_NOLOCKS))
 
 
 def hurt(stalls: Table, span: Span | None, server: str, first: int | None = None, last: int | None = None) -> Hurt:

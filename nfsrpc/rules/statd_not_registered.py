@@ -64,6 +64,7 @@ def check(
     exchanges: Table,
     requests: Table,
     stalls: Table,
+    silent_requests: Table,
     roles: Roles,
     loopbacks: frozenset[str],
     boots: Mapping[str, tuple[int, ...]],
@@ -89,7 +90,7 @@ def check(
         if server in loopbacks:
             yield from on_loopback(server, registrations)
             continue
-        stalled = Stall(server, requests, exchanges, span, stall_s, longest_s)
+        stalled = Stall(server, requests, silent_requests, exchanges, span, stall_s, longest_s)
         if stalled.fits(minute_s, nfs_s, first_lock_s) and not booting(boots, server, *stalled.span, boot_s):
             yield likely(stalled)
         else:
@@ -138,12 +139,21 @@ class Stall:
     """Lock requests that one server let wait, seen from the wire."""
 
     def __init__(
-        self, server: str, requests: Table, exchanges: Table, span: Span | None, stall_s: float, longest_s: float
+        self,
+        server: str,
+        requests: Table,
+        silent_requests: Table,
+        exchanges: Table,
+        span: Span | None,
+        stall_s: float,
+        longest_s: float,
     ) -> None:
         self.server = server
         self.all = requests.where(requests["server"] == server)
         self.exchanges = exchanges
-        waits = late(self.all, stall_s) | (self.all["state"] == "unanswered")
+        # Linux sends a LOCK again after 10 s, so a wait that long shows in a copy.
+        silent = np.isin(self.all["exchange"], silent_requests["exchange"]) & (self.all["retransmits"] > 0)
+        waits = late(self.all, stall_s) | silent
         # A server that has no statd grants, or whatever else the lock deserves. Without statd's answer it denies.
         waits &= (self.all["status"] != DENIED_NOLOCKS) & (np.isin(self.all["rpc_status"], (0, 255)))
         self.rows = self.all.where(waits & self.all.valid("time"))

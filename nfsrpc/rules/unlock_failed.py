@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from nfsrpc.rules.advice import BREAK_LOCK, bare, loopback_of
 from nfsrpc.rules.facts import UNLOCK, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
@@ -36,10 +38,12 @@ RULE = Rule("LCK007", "unlock-failed", "warning")
 GRANTED, GRACE = 0, 4
 
 
-def check(requests: Table, locks: Table, loopbacks: frozenset[str], span: Span | None) -> Iterator[Answer]:
+def check(
+    requests: Table, silent_requests: Table, locks: Table, loopbacks: frozenset[str], span: Span | None
+) -> Iterator[Answer]:
     unlocks = requests.where(requests["proc"] == UNLOCK)
     refused = unlocks.valid("status") & (unlocks["status"] != GRANTED) & (unlocks["status"] != GRACE)
-    failed = unlocks.where((unlocks["state"] == "unanswered") | refused)
+    failed = unlocks.where(np.isin(unlocks["exchange"], silent_requests["exchange"]) | refused)
     for server in sorted({server for server in failed["server"].tolist() if server}):
         yield finding(server, failed.where(failed["server"] == server), locks, loopbacks, span)
     if len(failed):

@@ -1,0 +1,133 @@
+"""Fingerprints of time: what findings show as evidence, with its gaps explained by the clocks that made them.
+
+A frame of evidence may be a call that was sent again, an answer that came late, a SYN, a lock that was asked for again:
+each says when, and whose timer that is where one fits (nfsrpc/sessions/clocks.py). Only frames of evidence are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from nfsrpc.rules.facts import NLM, NSM, PORTMAP, SECOND
+from nfsrpc.rules.finding import Evidence, Finding
+from nfsrpc.rules.stalls import DENIED_NOLOCKS
+from nfsrpc.rules.wording import several
+from nfsrpc.sessions.clocks import Kind, clock_of, told
+from nfsrpc.tables import Mask, Table
+
+Frame: TypeAlias = tuple[int, int]  # capture and number
+
+LATE_S = 5.0
+ASKED_S = (1.0, 15.0)  # a portmapper is asked again within this; else it is about another lock
+# Whose timer sends a call again.
+TIMERS: Mapping[int, Kind] = {NLM: "resend", NSM: "notice", PORTMAP: "notice"}
+
+
+def fingerprinted(findings: Sequence[Finding], tables: Mapping[str, Table]) -> list[Finding]:
+    """The findings, with what is known of the gaps at the frames of their evidence."""
+    frames = {(proof.capture, proof.frame) for finding in findings for proof in finding.evidence}
+    if not frames:
+        return list(findings)
+    notes: dict[Frame, str] = {}
+    for source in SOURCES:
+        for frame, note in source(tables, frames):
+            notes.setdefault(frame, note)
+    return [replace(finding, evidence=tuple(noted(finding.evidence, notes))) for finding in findings]
+
+
+def noted(evidence: Iterable[Evidence], notes: Mapping[Frame, str]) -> Iterator[Evidence]:
+    for proof in evidence:
+        note = notes.get((proof.capture, proof.frame))
+        yield proof._replace(note=f"{proof.note}{note}") if note else proof
+
+
+def among(table: Table, capture: str, frame: str, frames: Iterable[Frame]) -> Mask:
+    """The rows whose frame is one of these."""
+    keys = np.array([number << 32 | one for number, one in frames], dtype=np.uint64)
+    mask: Mask = np.isin(table[capture].astype(np.uint64) << np.uint64(32) | table[frame].astype(np.uint64), keys)
+    return mask
+
+
+def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """Calls that were sent again."""
+    again = tables["calls"].where(tables["calls"]["retransmits"] > 0)
+    copies = tables["copies"]
+    for row in again.where(among(again, "capture", "call_frame", frames)).rows():
+        waits = copies["after_s"][(copies["exchange"] == row.exchange) & ~copies["reply"]].tolist()
+        if waits:
+            yield (row.capture, row.call_frame), f", sent again after {told_of(row.prog, waits)}"
+
+
+def told_of(prog: int | None, waits: Sequence[float]) -> str:
+    kind = TIMERS.get(prog or 0)
+    return told(kind, waits) if kind else ", ".join(f"{wait:.1f} s" for wait in waits[:4])
+
+
+def answers(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """Answers that came late, by a clock of the server."""
+    calls = tables["calls"].where(tables["calls"]["prog"] == NLM)
+    with np.errstate(invalid="ignore"):
+        late = calls.where((calls["latency_s"] >= LATE_S) & calls.valid("reply_capture"))
+    for row in late.where(among(late, "reply_capture", "reply_frame", frames)).rows():
+        clock = clock_of("refusal" if row.status == DENIED_NOLOCKS else "answer", row.latency_s)
+        if clock:
+            yield (row.reply_capture, row.reply_frame), f": {clock.meaning}"
+
+
+def connections(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """SYNs that were repeated: of these the first and the last are known."""
+    tried = tables["flows"].where(tables["flows"]["syn"] > 1)
+    for row in tried.where(among(tried, "capture", "syn_frame", frames)).rows():
+        lasted = (row.syn_last - row.syn_time) / SECOND
+        yield (row.capture, row.syn_frame), f", {several(row.syn - 1, 'time')} again until {told('syn', [lasted])}"
+
+
+def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """Locks that were asked for again, with another xid: by a client that is blocked, or in the grace period."""
+    locks, calls = tables["locks"], tables["calls"]
+    again = locks.where(((locks["polls"] > 0) | (locks["grace"] > 1)) & locks.valid("requested_frame"))
+    for row in again.where(among(again, "requested_capture", "requested_frame", frames)).rows():
+        last = calls["time"][calls["exchange"] == row.last_exchange]
+        polls = row.polls or row.grace - 1
+        if len(last) and row.requested is not None and last[0] > row.requested:
+            gap = (int(last[0]) - row.requested) / SECOND / polls
+            kind: Kind = "grace" if row.grace > 1 else "poll"
+            note = f", asked again {several(polls, 'time')}, every {told(kind, [gap])}"
+            yield (row.requested_capture, row.requested_frame), note
+
+
+def questions(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """Questions for what is not registered, asked again and again."""
+    asked = tables["registrations"]
+    refused = asked.where((asked["port"] == 0) & asked.valid("frame"))
+    for row in refused.where(among(refused, "capture", "frame", frames)).rows():
+        same = (refused["prog"] == row.prog) & (refused["host"] == row.host) & (refused["asker"] == row.asker)
+        times = np.sort(refused["time"][same & (refused["vers"] == row.vers) & (refused["time"] >= row.time)])
+        gaps = np.diff(times) / SECOND
+        gaps = gaps[: int(np.argmax(np.append((gaps < ASKED_S[0]) | (gaps > ASKED_S[1]), True)))]
+        if len(gaps) > 1:
+            note = f", again {several(len(gaps), 'time')}, every {told('ask', [float(np.median(gaps))])}"
+            yield (row.capture, row.frame), note
+
+
+def callbacks(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """Grants that were told again."""
+    locks, calls = tables["locks"], tables["calls"]
+    told_again = locks.where((locks["callbacks"] > 1) & locks.valid("callback_frame"))
+    for row in told_again.where(among(told_again, "callback_capture", "callback_frame", frames)).rows():
+        back = calls.where((calls["server"] == row.client) & (calls["client"] == row.server) & (calls["prog"] == NLM))
+        later = np.sort(back["time"][back["time"] > row.callback])
+        clock = clock_of("grant", float(later[0] - row.callback) / SECOND) if len(later) else None
+        if clock:
+            yield (row.callback_capture, row.callback_frame), f", again after {told('grant', gap_to(row, later))}"
+
+
+def gap_to(row: Any, later: Any) -> list[float]:
+    return [float(later[0] - row.callback) / SECOND]
+
+
+SOURCES = (resends, answers, connections, waiting, questions, callbacks)
