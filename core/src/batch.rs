@@ -85,6 +85,8 @@ pub mod exchange_flag {
     pub const ENCRYPTED: u16 = 256;
     /// The same call with the same xid was answered before: a resend that crossed its reply, or a client that counts not.
     pub const REPEATED: u16 = 512;
+    /// A row of tallies counts this exchange; it is listed all the same, because rows of decoded fields refer to it.
+    pub const COUNTED: u16 = 1024;
 }
 
 /// Bits of [`FlowRow::flags`].
@@ -115,13 +117,13 @@ rows!(Flows of FlowRow {
     s_fin: u16, s_rst: u16, s_calls: u32, s_replies: u32, s_last: i64,
     syn: u16, syn_frame: u32, syn_time: i64, syn_last: i64, synack: u16, synack_frame: u32, synack_time: i64,
     rst_capture: u16, rst_frame: u32, rst_time: i64,
-    icmp: u16, icmp_frame: u32, icmp_time: i64, icmp_code: u8, duplicates: u32, flags: u16,
+    icmp: u16, icmp_frame: u32, icmp_time: i64, icmp_code: u8, duplicates: u32, flags: u16, prog: u32,
 });
 
 rows!(Tallies of TallyRow {
     capture: u16, client: u32, server: u32, transport: u8, prog: u32, vers: u32, proc: u32, status: i32,
-    interval: i64, first: i64, first_frame: u32, exchanges: u32, latency_min: u64, latency_sum: u64, latency_max: u64,
-    call_bytes: u64, reply_bytes: u64, cut: u32,
+    machine: u32, interval: i64, first: i64, first_frame: u32, last: i64, exchanges: u32, latency_min: u64,
+    latency_sum: u64, latency_max: u64, call_bytes: u64, reply_bytes: u64, cut: u32, encrypted: u32,
 });
 
 rows!(Latencies of LatencyRow {

@@ -86,6 +86,10 @@ struct Exchange {
     end: u32,
     gss: Gss,
     has_call: bool,
+    /// Rows of decoded fields refer to it.
+    decoded: bool,
+    /// Its xid stands for another call as well.
+    xid_reused: bool,
     older: u32,
     live: bool,
     reply_first: Option<Box<[u8]>>,
@@ -174,7 +178,7 @@ impl Messages {
             Some(rpc::Message::Call(call)) => {
                 let (at, copy) = self.call(path, &call, record, oddities);
                 self.hand_out(at, false, copy, record);
-                Some(Kind::Call)
+                Some(Kind::Call(call.prog))
             }
             Some(rpc::Message::Reply(reply)) => {
                 let (at, copy) = self.reply(path, &reply, record, oddities);
@@ -270,8 +274,27 @@ impl Messages {
                 if let Some(known) = self.pool.get_mut(at as usize).filter(|_| repeated) {
                     known.row.flags |= flag::REPEATED;
                 }
+                if reuses > 0 {
+                    self.note_reuse(key, at);
+                }
                 self.await_reply(at, oddities);
                 (at, 0)
+            }
+        }
+    }
+
+    /// An xid that stands for different calls of one flow is out of the ordinary.
+    fn note_reuse(&mut self, key: Key, at: u32) {
+        let Some(row) = self.exchange(at).map(|known| known.row) else { return };
+        let chain: Vec<u32> = self.chain(key).filter(|other| *other != at).collect();
+        for other in chain {
+            let Some(known) = self.pool.get_mut(other as usize) else { continue };
+            if known.has_call && known.row.flow == row.flow && (known.row.prog, known.row.proc) != (row.prog, row.proc)
+            {
+                known.xid_reused = true;
+                if let Some(known) = self.pool.get_mut(at as usize) {
+                    known.xid_reused = true;
+                }
             }
         }
     }
@@ -348,6 +371,7 @@ impl Messages {
         let Some(layout) = self.layouts.find(call.prog, call.vers, call.proc, false) else { return };
         let rows = &mut self.secondary_rows;
         let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner, rows };
+        known.decoded |= layout.fills;
         if run.run(layout, args, length).cut {
             known.row.flags |= flag::CALL_CUT;
         }
@@ -483,12 +507,13 @@ impl Messages {
         copy: u16,
         oddities: &mut Oddities,
     ) -> (i32, bool) {
-        let Some(known) = self.pool.get(at as usize) else { return (NO_STATUS, false) };
+        let Some(known) = self.pool.get_mut(at as usize) else { return (NO_STATUS, false) };
         let Some(results) = reply.results.filter(|_| reply.status == Some(0)) else {
             return (NO_STATUS, captured < length && reply.status.is_none_or(|status| status == 0));
         };
         let row = &known.row;
         let Some(layout) = self.layouts.find(row.prog, row.vers, row.proc, true) else { return (NO_STATUS, false) };
+        known.decoded |= layout.fills;
         let header = captured.saturating_sub(results.len());
         let Some((body, length)) = known.gss.open(results, length.saturating_sub(header)) else {
             return (NO_STATUS, false);
@@ -635,9 +660,13 @@ impl Messages {
         if !known.answered() {
             self.unanswered_count = self.unanswered_count.saturating_sub(1);
         }
-        let (row, older) = (known.row, known.older);
+        let (mut row, older, decoded) = (known.row, known.older, known.decoded);
+        let counted = !known.xid_reused && self.counts.count(&row);
         self.unlink(key(row.client, row.server, row.xid), at, older);
-        if !self.counts.count(&row) {
+        if counted && decoded {
+            row.flags |= flag::COUNTED;
+        }
+        if !counted || decoded {
             self.rows.push(row);
         }
         self.free.push(at);
@@ -664,7 +693,8 @@ impl Messages {
 /// What a record was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    Call,
+    /// With its program.
+    Call(u32),
     Reply,
     /// A reply after which the connection turns to TLS.
     StartTls,

@@ -13,7 +13,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::batch::{FlowRow, Flows as Rows, NO_TIME, PacketRow, Packets, flow_flag as flag};
 use crate::exchange::{Fate, Fates, Kind, Messages, Party, Path};
 use crate::oddity::{Oddities, Place};
-use crate::rpc::{MAX_STORED, Outlet, Record, Sink};
+use crate::rpc::{MAX_STORED, Outlet, Record, Sink, UNKNOWN};
 use crate::tcp::{Order, Segment, Stream};
 
 /// Flows in reach; at 1.4 kB each 92 MB. A node sees a few thousand; beyond, the one longest silent of a few is let go.
@@ -195,6 +195,8 @@ struct Conversation<'a> {
     path: Path,
     calls: u32,
     replies: u32,
+    /// Program of the first call.
+    prog: u32,
     starttls: bool,
 }
 
@@ -205,7 +207,10 @@ impl Sink for Conversation<'_> {
 
     fn record(&mut self, record: Record<'_>, oddities: &mut Oddities) {
         match self.messages.record(self.path, &record, oddities) {
-            Some(Kind::Call) => self.calls += 1,
+            Some(Kind::Call(prog)) => {
+                self.calls += 1;
+                self.prog = if self.prog == UNKNOWN { prog } else { self.prog };
+            }
             Some(Kind::Reply) => self.replies += 1,
             Some(Kind::StartTls) => (self.replies, self.starttls) = (self.replies + 1, true),
             None => {}
@@ -250,7 +255,7 @@ impl Flows {
         }
         flow.count(packet, side, place.time);
         let path = flow.path(side, at);
-        let mut sink = Conversation { messages, path, calls: 0, replies: 0, starttls: false };
+        let mut sink = Conversation { messages, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false };
         let mut room = MAX_STORED.saturating_sub(self.stored);
         let before = room;
         let outlet = &mut Outlet { sink: &mut sink, oddities, room: &mut room, place };
@@ -379,6 +384,7 @@ impl Flows {
             synack_time: NO_TIME,
             rst_time: NO_TIME,
             icmp_time: NO_TIME,
+            prog: UNKNOWN,
             ..FlowRow::default()
         };
         let address = address.unwrap_or_default();
@@ -604,13 +610,16 @@ impl Flow {
         let Some(own) = self.sides.get_mut(side) else { return };
         own.calls += std::mem::take(&mut outlet.sink.calls);
         own.replies += std::mem::take(&mut outlet.sink.replies);
+        if self.row.prog == UNKNOWN {
+            self.row.prog = outlet.sink.prog;
+        }
     }
 
     fn finish_streams(&mut self, at: u32, stored: &mut usize, messages: &mut Messages, oddities: &mut Oddities) {
         for side in 0..2 {
             let path = self.path(side, at);
             let Some(own) = self.sides.get_mut(side) else { continue };
-            let mut sink = Conversation { messages, path, calls: 0, replies: 0, starttls: false };
+            let mut sink = Conversation { messages, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false };
             let mut room = MAX_STORED.saturating_sub(*stored);
             let before = room;
             let place = oddities.place;

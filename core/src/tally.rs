@@ -2,12 +2,12 @@
 //! many there were and how long they took. Which procedures are counted comes from outside, like every meaning.
 //!
 //! A procedure's exchanges that were answered once, in time, are summed by who asked whom for what, how it ended, and when
-//! (to ten seconds), and their latencies by order of magnitude. All others are listed: slow, sent again, refused by RPC, and
-//! the first of each status other than success.
+//! (to ten seconds), and their latencies by order of magnitude. All others are listed: slow, sent again, refused by RPC, with
+//! an xid of another call, and the first of each status other than success.
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::batch::{ExchangeRow, Latencies, LatencyRow, NO_STATUS, NO_TIME, Tallies, TallyRow};
+use crate::batch::{ExchangeRow, Latencies, LatencyRow, NO_STATUS, NO_TIME, Tallies, TallyRow, exchange_flag as flag};
 
 /// Counts are kept for intervals of this: shorter than every clock of the kernel's lock manager that matters here.
 pub const INTERVAL_NS: i64 = 10_000_000_000;
@@ -27,7 +27,7 @@ pub struct Fold {
     pub slow_ns: i64,
 }
 
-type Key = (u16, u32, u32, u8, (u32, u32, u32), i32, i64);
+type Key = (u16, u32, u32, u8, (u32, u32, u32), i32, u32, i64);
 
 #[derive(Default)]
 pub struct Counts {
@@ -53,6 +53,7 @@ impl Counts {
         let ordinary = row.rpc_status == 0
             && row.retransmits == 0
             && row.duplicates == 0
+            && row.flags & flag::REPEATED == 0
             && row.time != NO_TIME
             && (0..self.fold.slow_ns).contains(&latency);
         if !ordinary || self.is_evidence(procedure, row.status) {
@@ -77,7 +78,8 @@ impl Counts {
 
     fn add(&mut self, (prog, vers, proc): (u32, u32, u32), latency: u64, row: &ExchangeRow) {
         let interval = row.time.div_euclid(INTERVAL_NS).saturating_mul(INTERVAL_NS);
-        let key = (row.capture, row.client, row.server, row.transport, (prog, vers, proc), row.status, interval);
+        let procedure = (prog, vers, proc);
+        let key = (row.capture, row.client, row.server, row.transport, procedure, row.status, row.machine, interval);
         if self.tallies.len() >= MAX_TALLIES && !self.tallies.contains_key(&key) {
             self.turn();
         }
@@ -90,21 +92,26 @@ impl Counts {
             vers,
             proc,
             status: row.status,
+            machine: row.machine,
             interval,
             first: row.time,
             first_frame: row.call_frame,
+            last: row.time,
             latency_min: u64::MAX,
             ..TallyRow::default()
         });
         tally.exchanges += 1;
+        if row.time < tally.first {
+            (tally.first, tally.first_frame) = (row.time, row.call_frame);
+        }
+        tally.last = tally.last.max(row.time);
         tally.latency_sum += latency;
         tally.latency_min = tally.latency_min.min(latency);
         tally.latency_max = tally.latency_max.max(latency);
         tally.call_bytes += u64::from(row.call_bytes);
         tally.reply_bytes += u64::from(row.reply_bytes);
-        tally.cut += u32::from(
-            row.flags & (crate::batch::exchange_flag::CALL_CUT | crate::batch::exchange_flag::REPLY_CUT) != 0,
-        );
+        tally.cut += u32::from(row.flags & (flag::CALL_CUT | flag::REPLY_CUT) != 0);
+        tally.encrypted += u32::from(row.flags & flag::ENCRYPTED != 0);
         *self.latencies.entry((prog, vers, proc, class(latency))).or_insert(0) += 1;
     }
 

@@ -50,6 +50,8 @@ pub struct Layout {
     pub keep: usize,
     /// Of use, but not to be had at the cost of others: its rows and strings are bounded apart.
     pub secondary: bool,
+    /// Whether rows come of it, which refer to their exchange.
+    pub fills: bool,
     ops: Vec<Op>,
 }
 
@@ -57,6 +59,7 @@ impl Layout {
     /// Checks every operand once, so that running needs no trust. The error names the operation.
     pub fn new(ops: &[RawOp], table: Option<usize>, keep: usize, tables: &[Table]) -> Result<Layout, String> {
         let mut children = vec![table];
+        let mut fills = table.is_some();
         let mut checked = Vec::with_capacity(ops.len());
         let bodies = bodies(ops);
         for (at, raw) in ops.iter().enumerate() {
@@ -64,7 +67,8 @@ impl Layout {
             let op = Check { at, bodies: &bodies, tables, table }.op(raw)?;
             match &op {
                 Op::Array { table, .. } | Op::List { table, .. } | Op::FixedArray { table, .. } => {
-                    children.push(*table)
+                    fills |= table.is_some();
+                    children.push(*table);
                 }
                 Op::ItemEnd if children.len() > 1 => drop(children.pop()),
                 Op::ItemEnd => return Err(format!("operation {at} ends an item that was not begun")),
@@ -75,7 +79,7 @@ impl Layout {
             }
             checked.push(op);
         }
-        Ok(Layout { table, keep, secondary: false, ops: checked })
+        Ok(Layout { table, keep, secondary: false, fills, ops: checked })
     }
 }
 

@@ -2,10 +2,11 @@
 
 mod wire;
 
+use nfsrpc_core::batch::exchange_flag;
 use nfsrpc_core::decoder::{Batch, Decoder};
 use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;
-use nfsrpc_core::xdr::{Kind, Layout, Layouts, Table};
+use nfsrpc_core::xdr::{Kind, Layout, Layouts, RawOp, Table};
 use std::net::Ipv4Addr;
 use wire::*;
 
@@ -13,17 +14,15 @@ const C: (Ipv4Addr, u16) = (CLIENT, 900);
 const S: (Ipv4Addr, u16) = (SERVER, 2049);
 
 fn folded(wire: &Wire) -> Batch {
+    folded_with(wire, &[(4, -1, 0, 0, Vec::new()), (15, 0, 0, 0, Vec::new())], None, Vec::new())
+}
+
+/// With results of this layout.
+fn folded_with(wire: &Wire, results: &[RawOp], table: Option<usize>, tables: Vec<Table>) -> Batch {
     let fold = Fold { procedures: [(PROG, 4, 1)].into_iter().collect(), slow_ns: 1_000_000_000 };
     let mut layouts = Layouts::default();
-    let status = [(4, -1, 0, 0, Vec::new()), (15, 0, 0, 0, Vec::new())];
-    layouts.add(
-        PROG,
-        4,
-        1,
-        true,
-        Layout::new(&status, None, 1024, &[Table::new("t", &[("a".into(), Kind::U32)])]).expect("a layout"),
-    );
-    let mut decoder = Decoder::new(layouts, Vec::new(), 0, fold, Select::default());
+    layouts.add(PROG, 4, 1, true, Layout::new(results, table, 1024, &tables).expect("a layout"));
+    let mut decoder = Decoder::new(layouts, tables, 0, fold, Select::default());
     decoder.feed(&wire.bytes).expect("a capture");
     decoder.close().expect("a capture").1
 }
@@ -43,6 +42,9 @@ fn ordinary_exchanges_are_summed_by_interval_and_status() {
     assert!(rows(&batch).is_empty());
     assert_eq!(batch.tallies.interval, [0, 10_000_000_000]);
     assert_eq!(batch.tallies.exchanges, [100, 100]);
+    assert_eq!(batch.tallies.first, [0, 10_000_000_000]);
+    assert_eq!(batch.tallies.last, [9_900_000_000, 19_900_000_000]);
+    assert_eq!(batch.tallies.latency_min, [1_000_000, 1_000_000]);
     assert_eq!(batch.tallies.latency_max, [3_000_000, 3_000_000]);
     assert_eq!(batch.tallies.latency_sum, [200_000_000, 200_000_000]);
     assert_eq!(batch.latencies.exchanges, [100, 100]);
@@ -63,6 +65,53 @@ fn what_is_out_of_the_ordinary_is_listed() {
     wire.udp(6.2, S, C, &reply(6, &words(&[0, 0])));
     let xids: Vec<u32> = rows(&folded(&wire)).iter().map(|row| row.xid).collect();
     assert_eq!(xids, [2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn an_xid_of_two_calls_is_out_of_the_ordinary() {
+    let mut wire = Wire::default();
+    exchange(&mut wire, 1, 1, 0.0, 0.1, 0);
+    exchange(&mut wire, 2, 1, 1.0, 0.1, 0);
+    exchange(&mut wire, 2, 3, 2.0, 0.1, 0);
+    let batch = folded(&wire);
+    let listed: Vec<(u32, u32)> = rows(&batch).iter().map(|row| (row.xid, row.proc)).collect();
+    assert_eq!(listed, [(2, 1), (2, 3)]);
+    assert_eq!(batch.tallies.exchanges, [1]);
+}
+
+#[test]
+fn what_rows_of_fields_refer_to_is_listed_and_counted() {
+    let mut wire = Wire::default();
+    exchange(&mut wire, 1, 1, 0.0, 0.1, 0);
+    exchange(&mut wire, 2, 1, 1.0, 1.5, 0);
+    let tables = vec![Table::new("t", &[("status".into(), Kind::U32)])];
+    let batch = folded_with(&wire, &[(4, 0, 0, 0, Vec::new())], Some(0), tables);
+    let flags: Vec<u16> = rows(&batch).iter().map(|row| row.flags & exchange_flag::COUNTED).collect();
+    assert_eq!(flags, [exchange_flag::COUNTED, 0]);
+    assert_eq!(batch.tallies.exchanges, [1]);
+}
+
+#[test]
+fn callers_of_different_names_are_counted_apart() {
+    let mut wire = Wire::default();
+    for (xid, name) in [(1, b"here"), (2, b"here"), (3, b"away")] {
+        let sys = [words(&[1, 24, 0, 4]), name.to_vec(), words(&[0, 0, 0]), words(&[0, 0])].concat();
+        let call = [words(&[xid, 0, 2, PROG, 4, 1]), sys].concat();
+        wire.udp(f64::from(xid), C, S, &call);
+        wire.udp(f64::from(xid) + 0.1, S, C, &reply(xid, &words(&[0])));
+    }
+    let batch = folded(&wire);
+    let named: Vec<&[u8]> = batch.tallies.machine.iter().map(|at| batch.strings[*at as usize].as_slice()).collect();
+    assert_eq!(named, [b"here", b"away"]);
+    assert_eq!(batch.tallies.exchanges, [2, 1]);
+}
+
+#[test]
+fn a_flow_has_the_program_of_its_first_call() {
+    let mut wire = Wire::default();
+    exchange(&mut wire, 1, 1, 0.0, 0.1, 0);
+    wire.udp(1.0, C, (SERVER, 53), b"something else entirely");
+    assert_eq!(folded(&wire).flows.prog, [PROG, u32::MAX]);
 }
 
 #[test]
