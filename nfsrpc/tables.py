@@ -461,6 +461,28 @@ TABLES: dict[str, TableSpec] = {
 }
 
 
+def dtype(kind: str) -> str:
+    """Of a column of this kind in a DataFrame.
+
+    >>> [dtype(kind) for kind in ("time", "text", "texts", "u32", "u32?", "i64?", "bool?", "f64")]
+    ['datetime64[ns, UTC]', 'category', 'tuple of str', 'uint32', 'UInt32', 'Int64', 'boolean', 'float64']
+    """
+    names = {"time": "datetime64[ns, UTC]", "text": "category", "texts": "tuple of str", "bool?": "boolean"}
+    if kind in names:
+        return names[kind]
+    name = str(np.dtype(DTYPES[kind.rstrip("?")]))
+    return name.replace("int", "Int").replace("u", "U") if kind.endswith("?") else name
+
+
+def documented(table: TableSpec) -> str:
+    """The declaration of a table as a docstring: a line a column, with dtype, unit and meaning."""
+    lines = [
+        f"{column.name} ({', '.join(filter(None, (dtype(column.kind), column.unit)))}): {column.meaning}"
+        for column in table.columns
+    ]
+    return "\n".join([table.meaning, "", *lines])
+
+
 class Coded:
     """Repeated text: a code a row (-1 is null) into distinct labels. Compares with a string to a mask."""
 

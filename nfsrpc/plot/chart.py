@@ -154,7 +154,7 @@ def offline(kind: Any) -> Any:
             return {
                 f"application/vnd.vegalite.{version}+json": self.to_dict(),
                 "image/svg+xml": self.to_svg(),
-                "text/plain": f"<{kind.__name__}: {self.title.text}>",
+                "text/plain": f"<{kind.__name__}: {self.title['text']}>",
             }
 
     Chart.__name__ = Chart.__qualname__ = kind.__name__

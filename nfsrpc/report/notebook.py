@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
 from nfsrpc.markup import cell, listing, table
-from nfsrpc.report.contents import Report
+from nfsrpc.report.contents import Capture, Report
 from nfsrpc.report.words import described, digits, lacks
 from nfsrpc.rules.shown import findings_html, verdict_html
+from nfsrpc.tables import Table
 
-Sizes = Mapping[str, int]  # of tables, by their names
+Tables: TypeAlias = Mapping[str, Table]
 # Tables that say at a glance what there is.
 COUNTED = ("calls", "locks", "monitors", "registrations", "paths", "flows", "hosts")
 
 
-def html(report: Report, sizes: Sizes) -> str:
-    said = [line for capture in report.captures for line in (described(capture), *lacks(capture))]
+def html(report: Report, tables: Tables) -> str:
+    said = [line for capture in report.captures for line in (about(capture), *lacks(capture))]
     return (
         verdict_html(report.diagnosis.verdict)
         + findings_html(report.diagnosis.findings)
-        + cell(listing(said), table(COUNTED, [[digits(sizes[name]) for name in COUNTED]]))
+        + cell(listing(said), table(COUNTED, [[digits(len(tables[name])) for name in COUNTED]]))
     )
 
 
-def text(report: Report, sizes: Sizes) -> str:
-    return "\n".join(lines(report, sizes))
+def text(report: Report, tables: Tables) -> str:
+    return "\n".join(lines(report, tables))
 
 
-def lines(report: Report, sizes: Sizes) -> Iterator[str]:
+def lines(report: Report, tables: Tables) -> Iterator[str]:
     yield str(report.diagnosis.verdict)
     for finding in report.diagnosis.findings:
         yield f"  {finding.severity} {finding.rule}, {finding.host or 'no host'}: {finding.title}"
-    yield from (f"  {described(capture)}" for capture in report.captures)
-    yield "  tables: " + ", ".join(f"{name} {digits(sizes[name])}" for name in COUNTED)
+    yield from (f"  {about(capture)}" for capture in report.captures)
+    yield "  tables: " + ", ".join(f"{name} {digits(len(tables[name]))}" for name in COUNTED)
+
+
+def about(capture: Capture) -> str:
+    return f"{capture.file}: {described(capture)}"
