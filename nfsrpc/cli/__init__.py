@@ -11,6 +11,8 @@ import typer
 
 from nfsrpc.cli.analyze import analyze
 from nfsrpc.cli.explain import explain
+from nfsrpc.cli.show import show
+from nfsrpc.cli.sql import sql
 from nfsrpc.cli.table import table
 
 app = typer.Typer(
@@ -22,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (analyze, table, explain):
+for command in (analyze, table, show, sql, explain):
     app.command()(command)
 
 

@@ -25,6 +25,7 @@ from nfsrpc.protocols.xdr import (
 )
 
 RPC_VERSION = 2
+MAX_AUTH_BYTES = 400
 
 msg_type = enum("msg_type", CALL=0, REPLY=1)
 reply_stat = enum("reply_stat", MSG_ACCEPTED=0, MSG_DENIED=1)
@@ -54,7 +55,15 @@ auth_stat = open_enum(
 auth_flavor = open_enum("auth_flavor", AUTH_NONE=0, AUTH_SYS=1, AUTH_SHORT=2, AUTH_DH=3, RPCSEC_GSS=6, AUTH_TLS=7)
 
 authsys_parms = struct(stamp=uint32, machinename=string(255), uid=uint32, gid=uint32, gids=array(uint32, 16))
-opaque_auth = struct(flavor=auth_flavor, body=opaque(400))
+# RPCSEC_GSS (RFC 2203 §5): the credential, and what encrypted arguments and results are.
+rpc_gss_proc = open_enum("rpc_gss_proc", DATA=0, INIT=1, CONTINUE_INIT=2, DESTROY=3)
+rpc_gss_service = open_enum("rpc_gss_service", NONE=1, INTEGRITY=2, PRIVACY=3)
+rpc_gss_cred = struct(
+    gss_version=uint32, gss_proc=rpc_gss_proc, seq_num=uint32, service=rpc_gss_service, handle=opaque()
+)
+rpc_gss_priv_data = struct(databody_priv=opaque())
+
+opaque_auth = struct(flavor=auth_flavor, body=opaque(MAX_AUTH_BYTES))
 mismatch_info = struct(low=uint32, high=uint32)
 
 call_body = struct(rpcvers=uint32, prog=uint32, vers=uint32, proc=uint32, cred=opaque_auth, verf=opaque_auth)

@@ -8,7 +8,7 @@ path is asked for at a time. A handle keeps its last path when the name is remov
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
@@ -152,8 +152,22 @@ class Paths:
         codes = np.where((paths.codes < 0) & (short.codes >= 0), short.codes + len(paths.labels), paths.codes)
         return Coded.distinct(codes, [*paths.labels, *short.labels])
 
+    @cached_property
+    def _names(self) -> Names:
+        return Names(self.events.first(MAX_EVENTS))
+
+    def at(self, server: int, time: int) -> Callable[[bytes], str | None]:
+        """Names the files of a server (by code) by their handles, as they were at that time."""
+        walk = Walk(self.decoded, self._names)
+        walk.change(self._names.changes[: int(np.searchsorted(self._names.change_times, time, side="right"))])
+        return lambda handle: walk.path((server, self._numbers.get(handle, NO_STRING)))
+
+    @cached_property
+    def _numbers(self) -> dict[bytes, int]:
+        return {string: number for number, string in enumerate(self.decoded.strings)}
+
     def table(self) -> Table:
-        names = Names(self.events.first(MAX_EVENTS))
+        names = self._names
         namings = names.all
         learnt = np.array([naming.event for naming in namings], dtype=np.int64)
         ended = np.array([names.ends.get(naming, NEVER) for naming in namings], dtype=np.int64)

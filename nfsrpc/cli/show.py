@@ -1,0 +1,68 @@
+"""`nfsrpc show`: the messages of some frames, field by field, with their partners and what they mean."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nfsrpc.cli.output import Output, fail, write
+from nfsrpc.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from nfsrpc.report.terminal import Paint
+    from nfsrpc.trace import Trace
+
+MAX_FRAMES = 1000  # whoever asks for more wants a table
+FRAMES = re.compile(r"(?:(?P<capture>\d{1,5}):)?(?P<first>\d{1,10})(?:-(?P<last>\d{1,10}))?")
+
+
+def show(
+    trace: Annotated[str, typer.Argument(metavar="TRACE", help="A capture, or the files of a ring: a directory.")],
+    frames: Annotated[list[str], typer.Argument(metavar="FRAME...", help="11 or 5-9; of the second file 1:11.")],
+    output: Output = None,
+) -> None:
+    """Print the messages that are complete in some frames, with every field.
+
+    Frames are numbered as in Wireshark. A message over several segments or fragments is complete in its last one.
+    """
+    from nfsrpc.report.terminal import painted, plain, wants_colour
+    from nfsrpc.sources import SourceError
+    from nfsrpc.trace import read
+
+    ranges = [frames_named(text) for text in frames]
+    if (count := sum(len(numbers) for _, numbers in ranges)) > MAX_FRAMES:
+        fail(f"{count} frames are more than {MAX_FRAMES}: nfsrpc table calls lists as many as there are")
+    wanted = [(capture, frame) for capture, numbers in ranges for frame in numbers]
+    try:
+        with progress_bar() as progress:
+            found = read(trace, progress=progress)
+        paint = painted if output is None and wants_colour(sys.stdout) else plain
+        write([f"{line.rstrip()}\n" for line in pages(found, wanted, paint)], output)
+    except (SourceError, ValueError) as error:
+        fail(error)
+
+
+def frames_named(text: str) -> tuple[int, range]:
+    """The frames that an argument names, and their capture: `11`, `5-9`, `2:11`."""
+    match = FRAMES.fullmatch(text)
+    if not match:
+        fail(f"{text}: not a frame; a number, a range as in 5-9, or the number of a file before it as in 1:11")
+    first = int(match["first"])
+    return int(match["capture"] or 0), range(first, int(match["last"] or first) + 1)
+
+
+def pages(trace: Trace, wanted: list[tuple[int, int]], paint: Paint) -> Iterator[str]:
+    from nfsrpc.raw import reread
+    from nfsrpc.report.page import Pages, needed
+
+    frames, programs = needed(trace.tables, wanted)
+    with progress_bar("reading again") as progress:
+        book = Pages(trace.tables, reread(trace.tables.decoded, frames, programs=programs, progress=progress))
+    for number, place in enumerate(wanted):
+        if number:
+            yield ""
+        yield from book.page(place, paint)
