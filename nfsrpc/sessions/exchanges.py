@@ -84,8 +84,8 @@ class Exchanges:
     def _reply_side_captured(self, rows: Array) -> Mask:
         """Whether frames from the server to the client would have been captured.
 
-        Either the call's flow shows some, or any other flow of the same vantage shows frames that the server sent. On a
-        TCP connection whose segments nobody had to send again there were acknowledgements, so there it was not.
+        Over UDP, if any flow of the same vantage shows frames that the server sent. On a TCP connection what nobody
+        acknowledges is sent again: a call of which neither is seen was acknowledged, and that was not captured.
         """
         raw, flows = self.raw, self.decoded.flows
         spoke = np.zeros((len(self.decoded.vantages), len(self.decoded.addresses) + 1), dtype=np.bool_)
@@ -95,9 +95,9 @@ class Exchanges:
             spoke[vantage[sent], flows[side][sent]] = True
         at = rows_of(flows["flow"], raw["flow"][rows])
         again = np.append(flows["c_retransmitted"], 0)[at] > 0  # a flow that is not in the table: index -1
-        elsewhere = spoke[self.vantage[rows], raw["server"][rows]]
-        seen = raw["flags"][rows] & (REPLY_SIDE_SEEN | REPLY_SIDE_SEEN_AFTER) != 0
-        captured: Mask = seen | (elsewhere & (again | (raw["transport"][rows] == UDP)))
+        seen = (raw["flags"][rows] & REPLY_SIDE_SEEN != 0) | spoke[self.vantage[rows], raw["server"][rows]]
+        told = raw["flags"][rows] & (REPLY_SIDE_SEEN_AFTER | CALL_ACKED) != 0
+        captured: Mask = told | (seen & (again | (raw["transport"][rows] == UDP)))
         return captured
 
     def _waited_long_enough(self, rows: Array) -> Mask:

@@ -73,6 +73,14 @@ def test_a_direction_that_was_not_captured_cannot_tell(pair: Pair, tables: Read)
     ] * 2
 
 
+def test_what_nobody_acknowledges_and_nobody_sends_again_was_acknowledged_unseen(pair: Pair, tables: Read) -> None:
+    pair.client.getattr(pair.server, "/srv")
+    pair.client.call(pair.server, "nfs3", "GETATTR", acked=False)
+    pair.s.wait(60)
+    pair.client.getattr(pair.server, "/srv", port=2050)
+    assert states(tables(pair.s.capture()), "GETATTR") == ["answered", "undecided", "answered"]
+
+
 def test_the_server_is_heard_elsewhere(pair: Pair, tables: Read) -> None:
     """A UDP port that never answers, of a host that answers on others."""
     pair.client.getport(pair.server, "nsm1", transport="udp")
