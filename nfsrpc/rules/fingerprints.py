@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -121,13 +121,9 @@ def callbacks(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple
     for row in told_again.where(among(told_again, "callback_capture", "callback_frame", frames)).rows():
         back = calls.where((calls["server"] == row.client) & (calls["client"] == row.server) & (calls["prog"] == NLM))
         later = np.sort(back["time"][back["time"] > row.callback])
-        clock = clock_of("grant", float(later[0] - row.callback) / SECOND) if len(later) else None
-        if clock:
-            yield (row.callback_capture, row.callback_frame), f", again after {told('grant', gap_to(row, later))}"
-
-
-def gap_to(row: Any, later: Any) -> list[float]:
-    return [float(later[0] - row.callback) / SECOND]
+        waits = [float(later[0] - row.callback) / SECOND] if len(later) else []
+        if clock_of("grant", *waits):
+            yield (row.callback_capture, row.callback_frame), f", again after {told('grant', waits)}"
 
 
 SOURCES = (resends, answers, connections, waiting, questions, callbacks)

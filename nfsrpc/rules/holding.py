@@ -107,8 +107,7 @@ def proof(waiter: Waiter) -> Iterator[Evidence]:
     row, holder = waiter.row, waiter.holder
     yield Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
     if row.blocked_frame is not None:
-        again = f", asked again {row.polls} times" if row.polls else ""
-        yield Evidence(row.blocked_capture, row.blocked_frame, f"BLOCKED{again}")
+        yield Evidence(row.blocked_capture, row.blocked_frame, "BLOCKED")
     if holder is not None and holder.granted_frame is not None:
         yield Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")
     if holder is not None and holder.released_frame is not None:

@@ -84,8 +84,7 @@ def waited(rows: Table, limit: int = 2) -> list[Evidence]:
     known = np.where(rows["state"] == "unanswered", np.inf, np.nan_to_num(rows["latency_s"]))
     proofs: list[Evidence] = []
     for row in rows.take(np.argsort(-known, kind="stable")[:limit]).rows():
-        resent = f", sent {row.retransmits + 1} times" if row.retransmits else ""
-        proofs.append(Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}{resent}"))
+        proofs.append(Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"))
         if row.reply_frame is not None and row.latency_s is not None:
             proofs.append(Evidence(row.reply_capture, row.reply_frame, f"its answer, after {seconds(row.latency_s)}"))
     return proofs

@@ -21,6 +21,7 @@ from nfsrpc.rules.finding import (
     Finding,
     Verdict,
 )
+from nfsrpc.rules.fingerprints import fingerprinted
 from nfsrpc.rules.hypotheses import hypotheses
 from nfsrpc.rules.run import Givens, ask
 from nfsrpc.rules.stalls import LATE_S, late
@@ -48,7 +49,8 @@ def diagnose(
     """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names."""
     givens = Givens(tables)
     answers = ask(givens, chosen(select, ignore), settings)
-    findings = explained([answer for answer in answers if isinstance(answer, Finding)])
+    found = explained([answer for answer in answers if isinstance(answer, Finding)])
+    findings = fingerprinted(found, givens)
     lead = leading(findings)
     verdict = fault(lead, findings) if lead else without_fault(givens)
     return Diagnosis(

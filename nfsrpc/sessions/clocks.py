@@ -1,0 +1,86 @@
+"""Clocks: the timers of kernels and daemons that make the gaps between messages, and which of them fits a gap.
+
+Each is told by what happens again (`kind`) and by when: a wait of its own, or the times of a series since its start.
+Other kernels, loaded hosts and lost packets stretch a wait, so a gap fits within a share of it. Where nothing fits,
+nothing is said: a gap of no clock is the application's, or the network's.
+
+References: Linux net/sunrpc/xprt.c and fs/lockd (timeouts), fs/lockd/mon.c, net/ipv4/tcp_timer.c; nfs-utils sm-notify(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+Kind: TypeAlias = Literal[
+    "resend",  # the same call, the same xid: seconds since it was first sent
+    "poll",  # the same request, another xid
+    "grace",  # LOCK again after DENIED_GRACE_PERIOD
+    "syn",  # SYN: seconds since the first
+    "ask",  # a portmapper is asked again for what is not registered
+    "unreachable",  # a portmapper that does not answer is asked again
+    "answer",  # a lock request and its answer
+    "refusal",  # a lock request and DENIED_NOLOCKS
+    "grant",  # GRANTED_MSG and the same again
+    "notice",  # SM_NOTIFY, or the question for its port: seconds since the first
+    "reconnect",  # a connection that got no answer and the next from the same port
+]
+
+
+class Clock(NamedTuple):
+    name: str
+    kind: Kind
+    seconds: tuple[float, ...]  # one wait, or the times of a series since its start
+    share: float  # by which a gap may differ
+    meaning: str
+
+
+RESENDS = (10.0, 30.0, 60.0, 70.0, 90.0, 120.0, 130.0, 150.0, 180.0)
+SYNS = (1.0, 3.0, 7.0, 15.0, 31.0, 63.0, 127.0)
+NOTICES = (2.0, 6.0, 14.0, 30.0, 62.0, 122.0, 182.0)
+
+CLOCKS = (
+    Clock("rpc-timer", "resend", RESENDS, 0.15, "the client's RPC timer; at 60 s its kernel complains"),
+    Clock("blocked-poll", "poll", (30.0,), 0.15, "a blocked Linux client asks again by itself"),
+    Clock("grace-retry", "grace", (5.0,), 0.25, "a Linux client tries again while the server is in its grace period"),
+    Clock("syn-retry", "syn", SYNS, 0.15, "TCP doubles its patience: 1, 2, 4, 8 … s"),
+    Clock("ask-again", "ask", (3.0,), 0.25, "the kernel asks for a service that is not registered"),
+    Clock("portmapper-retry", "unreachable", (5.0,), 0.25, "the kernel tries a portmapper that does not answer"),
+    Clock("resolver", "answer", (5.0, 10.0, 15.0, 20.0, 30.0, 40.0), 0.05, "a resolver gives each try 5 s"),
+    Clock("statd-search", "answer", (61.5,), 0.04, "a Linux server asks 20 times for its statd, 3 s apart"),
+    Clock("statd-search-behind", "answer", (123.0,), 0.06, "it stood behind another request that waited a minute"),
+    Clock("statd-timeout", "refusal", (60.0,), 0.05, "a Linux server waits so long for its statd's answer"),
+    Clock("statd-timeout-ganesha", "refusal", (18.0,), 0.1, "Ganesha waits so long for its statd's answer"),
+    Clock("grant-after-error", "grant", (10.0,), 0.25, "a Linux server calls back again after an RPC error"),
+    Clock("grant-without-result", "grant", (60.0,), 0.15, "a Linux server waits so long for GRANTED_RES"),
+    Clock("notice-retry", "notice", NOTICES, 0.15, "sm-notify doubles its patience from 2 s on"),
+    Clock("tcp-gives-up", "reconnect", (182.0,), 0.1, "TCP gives a connection without answers up"),
+)
+
+MAJOR_TIMEOUT_S = 60.5  # the kernel then says "not responding", and looks the service up anew
+
+
+def fits(clock: Clock, seconds: float) -> bool:
+    return any(abs(seconds - mark) <= max(clock.share * mark, 0.3) for mark in clock.seconds)
+
+
+def clock_of(kind: Kind, *seconds: float) -> Clock | None:
+    """The clock that made these waits: the one that most of them fit, and at least half."""
+    if not seconds:
+        return None
+    known = [(sum(fits(clock, wait) for wait in seconds), clock) for clock in CLOCKS if clock.kind == kind]
+    count, best = max(known, key=lambda pair: pair[0], default=(0, None))
+    return best if count * 2 >= len(seconds) and count else None
+
+
+def told(kind: Kind, seconds: Sequence[float], shown: int = 4) -> str:
+    """The waits in words, with the clock that made them where one fits.
+
+    >>> told("resend", [10.3, 31.8, 60.4])
+    "10.3 s, 31.8 s, 60.4 s: the client's RPC timer; at 60 s its kernel complains"
+    >>> told("resend", [0.4])
+    '0.4 s'
+    """
+    waits = ", ".join(f"{wait:.1f} s" for wait in seconds[:shown]) + (" …" if len(seconds) > shown else "")
+    clock = clock_of(kind, *seconds)
+    return f"{waits}: {clock.meaning}" if clock else waits
