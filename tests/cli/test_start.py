@@ -69,6 +69,7 @@ def test_help_lists_the_commands() -> None:
     assert [line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()] == [
         "analyze",
         "table",
+        "show",
         "explain",
     ]
     assert run("-h").stdout == text
