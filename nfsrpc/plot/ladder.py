@@ -17,8 +17,8 @@ from nfsrpc.plot.chart import CROSS, ORANGE, Theme, altair, finished, inline, th
 from nfsrpc.report.messages import Messages, spoken
 from nfsrpc.report.words import NS, clock, count, duration
 from nfsrpc.sessions import Sessions
-from nfsrpc.sessions.hosts import NLM
 from nfsrpc.sessions.monitors import NSM
+from nfsrpc.sessions.wanted import NLM
 from nfsrpc.tables import NAT, Array, Mask, Table
 
 LEAD = NS  # what was asked so long before the session may have led to it

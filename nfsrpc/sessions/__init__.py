@@ -1,68 +1,23 @@
-"""What messages mean together: the tables of a trace, each built from the columns of the core when first asked for."""
+"""What messages mean together: locks, monitors, registrations, paths, hosts.
+
+What is named here is imported when it is used: what is asked of captures (`WANTED`) is known without numpy.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from nfsrpc.decode import Decoded
-from nfsrpc.sessions import calls, flows, locks, monitors, paths, programs, quality, registrations
-from nfsrpc.sessions.exchanges import Exchanges
-from nfsrpc.sessions.hosts import Hosts
-from nfsrpc.sessions.membership import Membership
-from nfsrpc.sessions.paths import Paths
-from nfsrpc.tables import Table
+if TYPE_CHECKING:
+    from nfsrpc.sessions.sessions import Sessions
+    from nfsrpc.sessions.wanted import COUNTED, WANTED
 
-# The fields of messages that these tables are made of; a trace is decoded no further.
-WANTED = {**registrations.WANTED, **monitors.WANTED, **locks.WANTED, **paths.WANTED}
+__all__ = ["COUNTED", "WANTED", "Sessions"]
+
+_HOMES = {"COUNTED": "wanted", "WANTED": "wanted", "Sessions": "sessions"}
 
 
-class Sessions(Mapping[str, Table]):
-    """Tables by name."""
-
-    def __init__(self, decoded: Decoded) -> None:
-        self.decoded = decoded
-        self._built: dict[str, Table] = {}
-
-    @cached_property
-    def exchanges(self) -> Exchanges:
-        return Exchanges(self.decoded)
-
-    @cached_property
-    def hosts(self) -> Hosts:
-        return Hosts(self.exchanges)
-
-    @cached_property
-    def paths(self) -> Paths:
-        return Paths(self.decoded, self["calls"])
-
-    @cached_property
-    def membership(self) -> Membership:
-        return Membership(self.decoded, self["calls"], self["locks"])
-
-    def __getitem__(self, name: str) -> Table:
-        if name not in self._built:
-            self._built[name] = BUILDERS[name](self)
-        return self._built[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(BUILDERS)
-
-    def __len__(self) -> int:
-        return len(BUILDERS)
-
-
-BUILDERS: dict[str, Callable[[Sessions], Table]] = {
-    "calls": lambda of: calls.calls(of.exchanges, of.hosts),
-    "copies": lambda of: calls.copies(of.decoded),
-    "locks": lambda of: locks.locks(of.decoded, of["calls"], of["copies"], of.paths),
-    "monitors": lambda of: monitors.monitors(of.decoded, of["calls"], of.hosts),
-    "registrations": lambda of: registrations.registrations(of.decoded, of["calls"]),
-    "paths": lambda of: of.paths.table(),
-    "hosts": lambda of: of.hosts.table(),
-    "flows": lambda of: flows.flows(of.decoded, of.hosts, of["registrations"]),
-    "captures": lambda of: of.hosts.captures(of.exchanges.clock_offsets()),
-    "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"]),
-    "oddities": lambda of: quality.oddities(of.decoded),
-    "programs": lambda of: programs.programs(of.exchanges),
-}
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -10,9 +10,10 @@ from nfsrpc.decode import Decoded
 from nfsrpc.protocols import program_name
 from nfsrpc.sessions.calls import transports
 from nfsrpc.sessions.exchanges import rows_of
-from nfsrpc.sessions.hosts import NFS, Hosts
+from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.registrations import PORTMAP
 from nfsrpc.sessions.sightings import Sightings
+from nfsrpc.sessions.wanted import NFS
 from nfsrpc.tables import FLOWS, NAT, NULLS, Array, Coded, Source, Table
 
 # Bits of the core's flows.

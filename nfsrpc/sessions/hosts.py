@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.decode import EVERYWHERE, NO_STRING, text_of
-from nfsrpc.protocols import PROTOCOLS
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.wanted import NFS, NLM, NLM_PROTOCOLS
 from nfsrpc.tables import CAPTURES, HOSTS, NAT, Array, Coded, Mask, Table
 
-NFS, MOUNT, NLM = 100003, 100005, 100021
-NLM_PROTOCOLS = tuple(program.protocol for program in PROTOCOLS if program.number == NLM)
+MOUNT = 100005
 # NLM procedures that the server calls, or statd: they say nothing of who is whose client.
 CALLBACKS = (5, 10, 11, 12, 13, 14, 16)
 SM_MON, SM_UNMON, SM_NOTIFY = 2, 3, 6

@@ -25,8 +25,6 @@ from nfsrpc.sessions.waits import NEVER, Holds, in_the_way
 from nfsrpc.sessions.walk import GRANTED, NONE, Walk, range_ends
 from nfsrpc.tables import DTYPES, LOCKS, NAT, NULLS, Array, Coded, Mask, Masked, Source, Table, empty
 
-WANTED = nlm.WANTED
-
 IN_CONFLICT = (1, 5)  # of nlm4_stats: DENIED and DEADLCK, because of another's lock
 COUNTS = ("polls", "resends", "replies", "grace", "reclaims", "callbacks")
 EXCHANGES = {

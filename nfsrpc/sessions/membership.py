@@ -11,6 +11,7 @@ import numpy as np
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions import nlm
 from nfsrpc.sessions.locks import EXCHANGES, identities
+from nfsrpc.sessions.wanted import RESULTS
 from nfsrpc.tables import NULLS, Array, Table
 
 NONE = -1
@@ -80,9 +81,9 @@ def by_range(ranges: Array, first: dict[int, int]) -> Array:
 def results(calls: Table, steps: nlm.Steps) -> list[tuple[int, int]]:
     """Exchanges of _MSG calls, each with that of the _RES call which answers it."""
     told = np.flatnonzero(
-        (steps.answer_frame != NULLS["u32?"]) & calls["procedure"].isin(nlm.RESULTS.values())[steps.call]
+        (steps.answer_frame != NULLS["u32?"]) & calls["procedure"].isin(RESULTS.values())[steps.call]
     )
-    rows = np.flatnonzero(calls["procedure"].isin(nlm.RESULTS))
+    rows = np.flatnonzero(calls["procedure"].isin(RESULTS))
     frames = zip(calls["capture"][rows].tolist(), calls["call_frame"][rows].tolist(), strict=True)
     by_frame = dict(zip(frames, calls["exchange"][rows].tolist(), strict=True))
     answers = zip(steps.answer_capture[told].tolist(), steps.answer_frame[told].tolist(), strict=True)

@@ -11,24 +11,18 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.decode import Decoded
-from nfsrpc.sessions.hosts import NLM, Hosts
+from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.wanted import DOWNCALL, MONITORED, NLM
 from nfsrpc.tables import MONITORS, NULLS, Array, Coded, Masked, Table
 
 NSM = 100024
-DOWNCALL = "NSM_NOTIFY"  # as NLM has it; the table says DOWNCALL
-ARGUMENTS = ("mon_name", "my_name", "my_prog", "my_vers", "my_proc", "state")
-
-WANTED: dict[str, tuple[str, ...]] = {
-    "nsm1": (*ARGUMENTS, "res_state"),
-    **{f"{protocol}.{DOWNCALL}": ("mon_name", "state") for protocol in ("nlm3", "nlm4")},
-}
 
 
 def monitors(decoded: Decoded, calls: Table, hosts: Hosts) -> Table:
     concerned = (calls["prog"] == NSM) | ((calls["prog"] == NLM) & (calls["procedure"] == DOWNCALL))
     asked = calls.where(concerned & ~calls.valid("duplicate_of"))
     exchanges = asked["exchange"]
-    told = {name: argument(decoded, name, exchanges) for name in ARGUMENTS}
+    told = {name: argument(decoded, name, exchanges) for name in MONITORED}
     answered = decoded.column("nsm1.res", "res_state", exchanges)
     mon_name = decoded.text(told["mon_name"])
     same = {

@@ -8,57 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import NamedTuple
 
 import numpy as np
 
 from nfsrpc.decode import NO_STRING, Decoded
 from nfsrpc.protocols import program
+from nfsrpc.sessions.lessons import ENTRIES, LESSONS, MOVES, NAMES, Lesson
 from nfsrpc.sessions.messages import rows_in
 from nfsrpc.tables import NAT, Array, Mask, Masked, Table
 
-NAMES, LINKS, MOVES, REMOVES = range(4)
 NOT_NAMES = (b"", b".", b"..")
-ENTRIES = "entries."
-
-
-class Lesson(NamedTuple):
-    """What a procedure's success teaches, and the columns of its messages that say it."""
-
-    kind: int
-    name: str
-    directory: str = ""  # without it, the handle is that of a root
-    handle: str = ""
-    to_directory: str = ""
-    to_name: str = ""
-
-
-LOOKUP3 = Lesson(NAMES, "name", "dir", "res_object")
-CREATE3 = Lesson(NAMES, "name", "dir", "res_obj")
-LOOKUP2 = Lesson(NAMES, "name", "dir", "res_file")
-RENAME = Lesson(MOVES, "from_name", "from_dir", "", "to_dir", "to_name")
-REMOVE = Lesson(REMOVES, "name", "dir")
-
-LESSONS: dict[str, Lesson] = {
-    "mount1.MNT": Lesson(NAMES, "dirpath", handle="res_fhs_fhandle"),
-    "mount2.MNT": Lesson(NAMES, "dirpath", handle="res_fhs_fhandle"),
-    "mount3.MNT": Lesson(NAMES, "dirpath", handle="res_fhandle"),
-    **dict.fromkeys(("nfs2.LOOKUP", "nfs2.CREATE", "nfs2.MKDIR"), LOOKUP2),
-    "nfs2.LINK": Lesson(LINKS, "name", "dir", "from"),
-    "nfs2.RENAME": RENAME,
-    **dict.fromkeys(("nfs2.REMOVE", "nfs2.RMDIR"), REMOVE),
-    "nfs3.LOOKUP": LOOKUP3,
-    **dict.fromkeys(("nfs3.CREATE", "nfs3.MKDIR", "nfs3.SYMLINK", "nfs3.MKNOD"), CREATE3),
-    "nfs3.READDIRPLUS": Lesson(NAMES, "entries.name", "dir", "entries.name_handle"),
-    "nfs3.LINK": Lesson(LINKS, "name", "dir", "file"),
-    "nfs3.RENAME": RENAME,
-    **dict.fromkeys(("nfs3.REMOVE", "nfs3.RMDIR"), REMOVE),
-}
 PROTOCOLS = sorted({procedure.partition(".")[0] for procedure in LESSONS})
 FAILED = -1
-WANTED: dict[str, tuple[str, ...]] = {
-    procedure: tuple(name for name in lesson[1:] if name) for procedure, lesson in LESSONS.items()
-}
 
 
 @dataclass

@@ -14,7 +14,7 @@ import numpy as np
 
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions.exchanges import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
-from nfsrpc.sessions.hosts import NLM, NLM_PROTOCOLS
+from nfsrpc.sessions.wanted import ASYNCHRONOUS, LOCK, NLM, NLM_PROTOCOLS, RESULTS
 from nfsrpc.tables import NAT, NULLS, Array, Mask, Table
 
 REQUEST, CANCEL, UNLOCK, GRANT = range(4)
@@ -29,18 +29,11 @@ STEPS = {
     "GRANTED": GRANT,
     "GRANTED_MSG": GRANT,
 }
-RESULTS = {f"{name}_RES": f"{name}_MSG" for name in ("LOCK", "CANCEL", "UNLOCK", "GRANTED")}
 # Linux answers an empty cookie with this one.
 EMPTY_COOKIES = (b"", b"\0\0\0\0")
 # A result captured this much before its _MSG call is still its answer: frames of several interfaces are out of order.
 RESULT_FIRST = 1_000_000_000
 
-LOCK_FIELDS = ("caller_name", "fh", "oh", "svid", "l_offset", "l_len", "exclusive", "block", "reclaim")
-ASYNCHRONOUS = (*RESULTS, *RESULTS.values())
-WANTED: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(NLM_PROTOCOLS, (*LOCK_FIELDS, "stat")),
-    **{f"{protocol}.{procedure}": ("cookie",) for protocol in NLM_PROTOCOLS for procedure in ASYNCHRONOUS},
-}
 DTYPES = {"svid": np.int32, "l_offset": np.uint64, "l_len": np.uint64}
 BOOLS = ("exclusive", "block", "reclaim")
 
@@ -53,7 +46,7 @@ class Steps:
     kind: Array  # REQUEST, CANCEL, UNLOCK or GRANT
     server: Array  # code of the host that grants
     client: Array  # code of the host that locks
-    fields: dict[str, Array]  # of the lock: LOCK_FIELDS; strings by number
+    fields: dict[str, Array]  # of the lock: LOCK; strings by number
     known: dict[str, Mask]  # of BOOLS: whether the message has them
     state: Array  # of the answer: ANSWERED, UNANSWERED, UNDECIDED
     status: Array  # nlm4_stats, null without
@@ -71,7 +64,7 @@ def steps(decoded: Decoded, calls: Table) -> Steps:
     table = calls.take(nlm)
     wanted = table["procedure"].isin({*STEPS, *RESULTS})
     rows, table = nlm[wanted], table.where(wanted)
-    fields = {name: field(decoded, table, name) for name in (*LOCK_FIELDS, "cookie", "stat")}
+    fields = {name: field(decoded, table, name) for name in (*LOCK, "cookie", "stat")}
     kind = code_by_name(table, STEPS)
     grant = kind == GRANT
     client, server = table["client"].codes, table["server"].codes
@@ -94,7 +87,7 @@ def steps(decoded: Decoded, calls: Table) -> Steps:
         kind=kind[keep],
         server=np.where(grant, client, server)[keep],
         client=np.where(grant, server, client)[keep],
-        fields={name: fields[name][0][keep].astype(DTYPES.get(name, np.int64)) for name in LOCK_FIELDS},
+        fields={name: fields[name][0][keep].astype(DTYPES.get(name, np.int64)) for name in LOCK},
         known={name: fields[name][1][keep] for name in BOOLS},
         state=state[keep],
         status=status[keep],

@@ -15,12 +15,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc.decode import NO_STRING, Decoded, text_of
-from nfsrpc.sessions import naming
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.naming import LINKS, MOVES, NAMES, Events, concerning, events, news
+from nfsrpc.sessions.lessons import LINKS, MOVES, NAMES
+from nfsrpc.sessions.naming import Events, concerning, events, news
 from nfsrpc.tables import NAT, NULLS, PATHS, Array, Coded, Masked, Source, Table
-
-WANTED = naming.WANTED
 
 UNKNOWN = "..."
 # Events walked through, some 500 bytes each: 128 MB. The first ones count, since roots come first.

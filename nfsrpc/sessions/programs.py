@@ -8,7 +8,7 @@ import numpy as np
 
 from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.sessions.exchanges import ANSWERED, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
-from nfsrpc.sessions.hosts import NLM
+from nfsrpc.sessions.wanted import NLM
 from nfsrpc.tables import NAT, NULLS, PROGRAMS, Array, Mask, Table
 
 QUANTILES = (0.50, 0.95, 0.99, 1.0)

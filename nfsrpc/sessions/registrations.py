@@ -13,6 +13,7 @@ import numpy as np
 from nfsrpc.decode import Decoded, text_of
 from nfsrpc.protocols import program_name
 from nfsrpc.sessions.exchanges import REPLY_CUT
+from nfsrpc.sessions.wanted import MAPPING
 from nfsrpc.tables import NULLS, REGISTRATIONS, Array, Coded, Mask, Masked, Table
 
 PORTMAP = 100000
@@ -22,16 +23,6 @@ CHANGING = ("SET", "UNSET")
 PROTOCOLS = {2: "portmap2", 3: "rpcbind3", 4: "rpcbind4"}
 TRANSPORTS = {6: "tcp", 17: "udp"}
 NETIDS = {"tcp": "tcp", "tcp6": "tcp", "udp": "udp", "udp6": "udp"}
-
-RPCB = ("r_prog", "r_vers", "r_netid", "r_addr", "r_owner")
-MAPPING = ("prog", "vers", "prot", "port")
-RPCBIND = (*RPCB, "res_addr", "res_result", *(f"rpcblist.{name}" for name in RPCB))
-
-WANTED: dict[str, tuple[str, ...]] = {
-    "portmap2": (*MAPPING, "res_port", "res_result", *(f"mappings.{name}" for name in MAPPING)),
-    "rpcbind3": RPCBIND,
-    "rpcbind4": (*RPCBIND, "rpcb_entry_list.r_maddr", "rpcb_entry_list.r_nc_netid"),
-}
 
 
 class Entry(NamedTuple):

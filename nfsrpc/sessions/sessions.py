@@ -1,0 +1,65 @@
+"""The tables of a trace, each built from the columns of the core when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+
+from nfsrpc.decode import Decoded
+from nfsrpc.sessions import calls, flows, locks, monitors, programs, quality, registrations
+from nfsrpc.sessions.exchanges import Exchanges
+from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.membership import Membership
+from nfsrpc.sessions.paths import Paths
+from nfsrpc.tables import Table
+
+
+class Sessions(Mapping[str, Table]):
+    """Tables by name."""
+
+    def __init__(self, decoded: Decoded) -> None:
+        self.decoded = decoded
+        self._built: dict[str, Table] = {}
+
+    @cached_property
+    def exchanges(self) -> Exchanges:
+        return Exchanges(self.decoded)
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        return Hosts(self.exchanges)
+
+    @cached_property
+    def paths(self) -> Paths:
+        return Paths(self.decoded, self["calls"])
+
+    @cached_property
+    def membership(self) -> Membership:
+        return Membership(self.decoded, self["calls"], self["locks"])
+
+    def __getitem__(self, name: str) -> Table:
+        if name not in self._built:
+            self._built[name] = BUILDERS[name](self)
+        return self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(BUILDERS)
+
+    def __len__(self) -> int:
+        return len(BUILDERS)
+
+
+BUILDERS: dict[str, Callable[[Sessions], Table]] = {
+    "calls": lambda of: calls.calls(of.exchanges, of.hosts),
+    "copies": lambda of: calls.copies(of.decoded),
+    "locks": lambda of: locks.locks(of.decoded, of["calls"], of["copies"], of.paths),
+    "monitors": lambda of: monitors.monitors(of.decoded, of["calls"], of.hosts),
+    "registrations": lambda of: registrations.registrations(of.decoded, of["calls"]),
+    "paths": lambda of: of.paths.table(),
+    "hosts": lambda of: of.hosts.table(),
+    "flows": lambda of: flows.flows(of.decoded, of.hosts, of["registrations"]),
+    "captures": lambda of: of.hosts.captures(of.exchanges.clock_offsets()),
+    "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"]),
+    "oddities": lambda of: quality.oddities(of.decoded),
+    "programs": lambda of: programs.programs(of.exchanges),
+}
