@@ -8,7 +8,8 @@ Why it hurts
     trying", and when the answer comes "lockd: server … OK".
 
 Not flagged when
-    A client reclaims its locks within a minute of the server's notice of its reboot.
+    A client reclaims its locks, and is answered within a minute: the server has rebooted. So may be a request whose
+    end is cut off, within a minute of the server's notice of its reboot.
 
 How to confirm
     On the client: dmesg | grep lockd; time flock FILE true.
@@ -23,7 +24,7 @@ References
 Parameters
     late_s: an answer is late from here on
     error_s: an error, and no warning, from here on
-    reclaim_s: a reclaim so soon after the server's notice may be late
+    reclaim_s: a reclaim may take so long
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.rules.advice import bare, loopback_of, registered, try_lock
-from nfsrpc.rules.facts import SECOND, Span
+from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND, Span
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import files_of, late, waited
 from nfsrpc.rules.statds import Unregistered
 from nfsrpc.rules.wording import clock, named, seconds, several
+from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.tables import Mask, Table
 
 RULE = Rule("LCK002", "lock-request-answered-late", "warning")
@@ -75,14 +77,19 @@ def check(
 
 
 def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], reclaim_s: float) -> Mask:
-    """Requests by which a client claims its locks again just after the server told of its reboot."""
+    """Requests by which a client claims its locks again: the server has rebooted, and its lockd is just starting.
+
+    A request whose end is cut off may be such a one, if the server told of its reboot just before.
+    """
     again = locks.where(locks["reclaim"] | (locks["reclaims"] > 0))
     claimed = np.isin(slow["exchange"], [*again["exchange"].tolist(), *again["last_exchange"].tolist()])
+    cut = (slow["flags"] & CALL_CUT != 0) & np.isin(slow["proc"], (LOCK, NM_LOCK))
     soon = [
         any(0 <= time - boot <= reclaim_s * SECOND for boot in boots.get(server or "", ()))
         for server, time in zip(slow["server"].tolist(), slow["time"].tolist(), strict=True)
     ]
-    return claimed & np.array(soon, dtype=np.bool_)
+    mask: Mask = (claimed | (cut & np.array(soon, dtype=np.bool_))) & ~late(slow, reclaim_s)
+    return mask
 
 
 def finding(

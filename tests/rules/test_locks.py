@@ -101,6 +101,26 @@ def test_a_reclaim_just_after_the_servers_notice(stage: Stage) -> bytes:
     return stage.wire()
 
 
+@quiet("LCK002")
+def test_a_reclaim_whose_notice_was_not_captured(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, reclaim=True).granted(after=5.4)
+    return stage.wire()
+
+
+@quiet("LCK002")
+def test_a_request_after_the_notice_that_is_cut_before_it_says_whether_it_reclaims(stage: Stage) -> bytes:
+    stage.boots(stage.server, stage.client)
+    stage.client.lock(stage.server, reclaim=True).granted(after=5.4)
+    return stage.wire(snaplen=160)
+
+
+@fires("LCK002", severity="error")
+def test_a_reclaim_for_which_lockd_looks_for_statd(stage: Stage) -> bytes:
+    stage.boots(stage.server, stage.client)
+    stage.client.lock(stage.server, reclaim=True).granted(after=61.6)
+    return stage.wire()
+
+
 @cannot_tell("LCK002")
 def test_no_lock_was_answered(stage: Stage) -> bytes:
     stage.client.lock(stage.server)
