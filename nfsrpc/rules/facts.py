@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.exchanges import CALL_CUT
+from nfsrpc.sessions.grouping import group
 from nfsrpc.tables import NAT, Array, Table
 
 PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
