@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
 
 from nfsrpc.extras import extra
 from nfsrpc.protocols import PROTOCOLS
@@ -40,24 +42,33 @@ def sql(tables: Tables, query: str) -> pd.DataFrame:
     duckdb = extra("sql", "duckdb", "a query")
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
         for name in names_in(query):
-            connection.register(name, without_zone(tables(name)))
+            provide(connection, name, tables(name))
         try:
             answer = connection.sql(query)
         except duckdb.Error as error:
             raise ValueError(str(error)) from error
         if answer is None:
             raise ValueError("this query has no answer")
-        return with_zone(answer.df())
+        return like_tables(answer.df())
 
 
-def without_zone(frame: pd.DataFrame) -> pd.DataFrame:
-    times = list(frame.select_dtypes("datetimetz"))
-    return frame.assign(**{str(name): frame[name].dt.tz_localize(None) for name in times})
+def provide(connection: Any, name: str, frame: pd.DataFrame) -> None:
+    """A table for queries: its repeated texts are texts there, which compare with what does not occur in them."""
+    times = {str(name): frame[name].dt.tz_localize(None) for name in frame.select_dtypes("datetimetz")}
+    texts = ", ".join(f'"{column}"::VARCHAR AS "{column}"' for column in frame.select_dtypes("category"))
+    connection.register(f"frame of {name}", frame.assign(**times))
+    replaced = f"REPLACE ({texts})" if texts else ""
+    connection.execute(f'CREATE VIEW "{name}" AS SELECT * {replaced} FROM "frame of {name}"')
 
 
-def with_zone(frame: pd.DataFrame) -> pd.DataFrame:
-    times = list(frame.select_dtypes("datetime"))
-    return frame.assign(**{str(name): frame[name].dt.tz_localize("UTC") for name in times})
+def like_tables(frame: pd.DataFrame) -> pd.DataFrame:
+    """Times in UTC and lists as tuples, as the tables have them."""
+    times = {str(name): frame[name].dt.tz_localize("UTC") for name in frame.select_dtypes("datetime")}
+    objects = [str(name) for name, dtype in frame.dtypes.items() if dtype.name == "object"]
+    lists = {
+        name: frame[name].map(lambda cell: tuple(cell) if isinstance(cell, np.ndarray) else cell) for name in objects
+    }
+    return frame.assign(**times, **lists)
 
 
 def names_in(query: str) -> list[str]:

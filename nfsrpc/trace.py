@@ -61,8 +61,8 @@ class Trace:
        owner     state granted_by  resends
     0  0@cl1  released      reply        3
     1  1@cl1  released      reply        0
-    >>> print(trace.verdict)
-    FAULT REG001: Rpc.statd is not registered on the server 10.1.84.31; 10.1.84.41 waited up to 61.6 s.
+    >>> trace.verdict.state, trace.verdict.rule
+    ('fault', 'REG001')
     """
 
     calls, copies, locks, monitors, registrations = Frame(), Frame(), Frame(), Frame(), Frame()

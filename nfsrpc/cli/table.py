@@ -54,7 +54,10 @@ def table(
     """
     check_name(name)
     frame = rows_where(frame_of(name, traces), where, name)
-    frame = frame.loc[:, chosen(columns, list(frame.columns))]
+    write_frame(frame.loc[:, chosen(columns, list(frame.columns))], format, output)
+
+
+def write_frame(frame: pd.DataFrame, format: Format, output: str | None) -> None:  # noqa: A002
     if format is Format.parquet:
         write_bytes([as_parquet(frame)], output)
     elif format is Format.table:

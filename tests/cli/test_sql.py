@@ -1,0 +1,84 @@
+"""`nfsrpc sql`: answers in every format, and one line for what is no query."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import run, shell
+
+pytest.importorskip("duckdb")
+
+
+@pytest.fixture
+def contended(samples: Path) -> Path:
+    return samples / "contended" / "nfssrv-any.pcap"
+
+
+def test_a_query(contended: Path) -> None:
+    result = run("sql", contended, "SELECT client, max(wait_s) AS waited FROM locks GROUP BY client ORDER BY waited")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "client         waited",
+        "10.1.84.41   0.082194",
+        "10.1.84.42  10.125331",
+    ]
+
+
+def test_tables_joined_with_messages_and_lists(contended: Path) -> None:
+    query = (
+        "SELECT nlm4.caller_name, locks.granted_by FROM locks JOIN nlm4 USING (exchange) WHERE wait_s > 5 "
+        "UNION ALL SELECT 'mappings', count(*)::VARCHAR FROM \"portmap2.mappings\""
+    )
+    result = run("sql", contended, query, "--format", "csv")
+    assert result.stdout.splitlines() == ["caller_name,granted_by", "cl2,callback", "mappings,0"]
+
+
+def test_times_are_utc_and_lists_stay_lists(contended: Path) -> None:
+    result = run("sql", contended, "SELECT first, roles FROM hosts ORDER BY host LIMIT 1", "--format", "json")
+    assert json.loads(result.stdout) == [{"first": "2026-11-22T05:37:44.686847000Z", "roles": ["server"]}]
+
+
+def test_several_captures(samples: Path) -> None:
+    result = run("sql", *sorted((samples / "contended").glob("*.pcap")), "SELECT count(*) AS files FROM captures")
+    assert result.stdout.split() == ["files", "2"]
+
+
+def test_to_a_file(contended: Path, tmp_path: Path) -> None:
+    path = tmp_path / "answer.csv"
+    assert run("sql", contended, "SELECT 7 AS x", "--format", "csv", "-o", path).stdout == ""
+    assert path.read_text() == "x\n7\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("selec 1", "nfsrpc: Parser Error: syntax error at or near "),
+        ("SELECT nothing FROM calls", "nfsrpc: Binder Error: Referenced column "),
+        ("SELECT * FROM nothing", "nfsrpc: Catalog Error: Table with name nothing does not exist!"),
+        ('SELECT * FROM "nfs3.nothing"', "nfsrpc: no messages nfs3.nothing; there are "),
+    ],
+)
+def test_what_is_no_query(contended: Path, query: str, says: str) -> None:
+    result = run("sql", contended, query)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(says)
+    assert result.stderr.count("\n") == 1
+
+
+def test_what_is_no_capture(tmp_path: Path) -> None:
+    result = run("sql", tmp_path / "nowhere.pcap", "SELECT 1")
+    assert (result.exit_code, result.stderr) == (2, f"nfsrpc: {tmp_path}/nowhere.pcap: no such file\n")
+
+
+def test_without_duckdb(contended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    result = run("sql", contended, "SELECT 1")
+    assert (result.exit_code, result.stderr) == (2, "nfsrpc: a query needs duckdb: pip install 'nfsrpc[sql]'\n")
+
+
+def test_messages_of_standard_input(contended: Path) -> None:
+    result = shell("sql", "-", "SELECT count(*) FROM nlm4", stdin=contended.read_bytes())
+    assert result.returncode == 2
+    assert result.stderr == b"nfsrpc: standard input cannot be read again: save the capture to a file first\n"
