@@ -1,7 +1,12 @@
 """nfsrpc: finds out from a packet capture why NFSv3 locks hang, and which host to fix.
 
-`nfsrpc.read("trace.pcap")` gives a `Trace`: tables to explore, and its diagnosis. What is named here is imported when
-it is used, so that `nfsrpc --help` does not wait for it.
+`nfsrpc.read("trace.pcap")` gives a `Trace`: its diagnosis, tables to explore, pictures. What is named here is imported
+when it is used, so that `nfsrpc --help` does not wait for it.
+
+>>> import nfsrpc
+>>> trace = nfsrpc.read("captures/server-without-statd/nfssrv-any.pcap")
+>>> trace.verdict.rule, trace.diagnosis.findings[0].host
+('REG001', '10.1.84.31')
 """
 
 from __future__ import annotations
@@ -10,15 +15,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nfsrpc.extras import MissingExtraError
+    from nfsrpc.rules.finding import Diagnosis, Finding, Verdict
     from nfsrpc.sources import SourceError
     from nfsrpc.trace import Trace, read
 
-__all__ = ["SourceError", "Trace", "read"]
+__all__ = ["Diagnosis", "Finding", "MissingExtraError", "SourceError", "Trace", "Verdict", "read"]
 
-_HOMES = {"SourceError": "nfsrpc.sources", "Trace": "nfsrpc.trace", "read": "nfsrpc.trace"}
+_HOMES = {
+    "Diagnosis": "nfsrpc.rules.finding",
+    "Finding": "nfsrpc.rules.finding",
+    "MissingExtraError": "nfsrpc.extras",
+    "SourceError": "nfsrpc.sources",
+    "Trace": "nfsrpc.trace",
+    "Verdict": "nfsrpc.rules.finding",
+    "read": "nfsrpc.trace",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What a notebook offers to complete."""
+    return sorted({*globals(), *__all__})
