@@ -70,6 +70,7 @@ def test_help_lists_the_commands() -> None:
         "analyze",
         "table",
         "show",
+        "sql",
         "explain",
     ]
     assert run("-h").stdout == text
