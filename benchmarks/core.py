@@ -9,8 +9,8 @@ import sys
 from time import perf_counter, process_time
 
 from nfsrpc._core import Decoder
-from nfsrpc.decode import DRAIN_BYTES
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
+from nfsrpc.reading import DRAIN_BYTES
 from nfsrpc.sessions import WANTED
 from nfsrpc.sources import open_source
 

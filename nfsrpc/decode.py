@@ -1,96 +1,45 @@
-"""Captures to columns: which files belong together, and what their decoders say, put into one set of columns.
+"""Batches to columns: what the decoders of all vantages say (reading.py), put into one set of columns.
 
-Files that continue each other (a ring of tcpdump -C, -W, -G) go through one decoder, in order of their first frames, so
-that connections and calls go on from file to file. Files that overlap in time are vantages of their own, each with its
-decoder, because the same frame in two of them is two sightings and 127.0.0.1 is two parties. The rows of all are merged
-here: numbers of exchanges, flows, addresses and strings are made unique, `capture` is the number of the file as given.
+Numbers of exchanges, flows, addresses and strings are made unique, `capture` is the number of the file as given.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from nfsrpc._core import Decoder, NotACapture
-from nfsrpc.protocols import PROTOCOLS, Program, compile  # noqa: A004
-from nfsrpc.sources import Capture, SourceError, captures, is_read_once, open_capture
-from nfsrpc.tables import NAT, Array, Coded, Mask, Masked
+from nfsrpc.protocols import PROTOCOLS, Program
+from nfsrpc.reading import SECONDARY, Counting, Progress, Reader, Reading, Wanted, read, refusing, ring_name
+from nfsrpc.sources import Capture
+from nfsrpc.tables import Array, Coded, Mask, Masked
+
+__all__ = ["SECONDARY", "Columns", "Decoded", "Progress", "Reader", "decode", "merge", "refusing", "ring_name"]
 
 Columns: TypeAlias = dict[str, Array]
-Wanted: TypeAlias = Mapping[str, Collection[str]]
-Progress: TypeAlias = Callable[[int, int | None], None]  # bytes done, bytes in all (None when a pipe has no size)
 
 EVERYWHERE = 0xFFFFFFFF  # the domain of addresses that are not loopback
 NO_STRING = 0xFFFFFFFF
-# Between two files of a ring lies the silence between two frames; a file that begins later is another trace.
-RING_GAP = 120_000_000_000
-# Frames from several interfaces and CPUs are written out of order by this much, also at the seam of a ring.
-RING_OVERLAP = 1_000_000_000
-# Enough for the first frame of every format, jumbo frames and pcapng's headers included.
-PEEK_BYTES = 1 << 17
 
-# Programs whose messages tell names of files: welcome, but they may be millions, and must not take the room of locks.
-SECONDARY = (100003, 100005)
-
-FIXED = ("exchanges", "copies", "flows", "captures")  # tables of the core with columns of fixed kinds
-UNUSABLE = {"empty": "is empty", "cut-header": "is cut within its header"}
+# Tables of the core with columns of fixed kinds.
+FIXED = ("exchanges", "copies", "flows", "captures", "tallies", "latencies")
 NUMBERS = {"exchange": "exchange", "flow": "flow", "client": "address", "server": "address", "machine": "string"}
 
 
-@dataclass
-class Decoded:
-    """Columns as the core makes them, over all files."""
+# A table by number pays while it has not this many places more than numbers in use.
+SPARSE = 1 << 20
 
-    sources: list[Capture]
-    damages: dict[int, str]  # of files whose compressed stream is broken: what is wrong
-    exchanges: Columns
-    copies: Columns
-    flows: Columns
-    captures: Columns
-    formats: list[str]
-    interfaces: list[dict[str, Any]]
-    oddities: dict[str, Any]
-    addresses: list[tuple[str, int]]
+
+@dataclass(kw_only=True)
+class Messages:
+    """Decoded fields of messages, by table ("nlm4.args"), and the strings that they are numbers of."""
+
     strings: list[bytes]
     messages: dict[str, dict[str, Masked]]
-    kinds: Mapping[str, Mapping[str, str]]  # of the columns of messages
-    vantages: list[list[int]]  # the files of each vantage, in their order
-    firsts: list[tuple[int, int]]  # of each vantage, the numbers that its first exchange and flow have
     _index: dict[str, tuple[Array, Array]] = field(default_factory=dict, repr=False)
     _latest: dict[str, tuple[Array, Array, Mask]] = field(default_factory=dict, repr=False)
-    _rows: Array | None = field(default=None, repr=False)
-
-    @property
-    def files(self) -> list[str]:
-        """The names of the files."""
-        return list(map(str, self.sources))
-
-    @property
-    def vantage(self) -> Array:
-        """The vantage of each file."""
-        numbers = np.zeros(len(self.sources), dtype=np.uint16)
-        for vantage, files in enumerate(self.vantages):
-            numbers[files] = vantage
-        return numbers
-
-    @property
-    def vantage_ends(self) -> Array:
-        """The last time of each vantage."""
-        return np.array([self.captures["last"][files].max() for files in self.vantages], dtype=np.int64)
-
-    def row_of_exchange(self, exchanges: Array) -> Array:
-        """The rows of `exchanges` that have these numbers."""
-        if self._rows is None:
-            numbers = self.exchanges["exchange"]
-            self._rows = np.zeros(int(numbers.max(initial=0)) + 1, dtype=np.int64)
-            self._rows[numbers] = np.arange(len(numbers))
-        return self._rows[exchanges]
 
     def has(self, table: str) -> bool:
         return table in self.messages and len(self.messages[table]["exchange"].values) > 0
@@ -105,9 +54,8 @@ class Decoded:
 
     def _found(self, table: str, exchanges: Array) -> tuple[Array, Mask]:
         """The rows of a table that are of these exchanges, and whether there is one."""
-        if (
-            table not in self._latest or self._latest[table][0] is not exchanges
-        ):  # fields are asked for one after another
+        # Fields are asked for one after another.
+        if table not in self._latest or self._latest[table][0] is not exchanges:
             order, numbers = self._first_copies(table)
             at = np.minimum(np.searchsorted(numbers, exchanges), len(numbers) - 1)
             self._latest[table] = exchanges, order[at], numbers[at] == exchanges
@@ -144,6 +92,64 @@ class Decoded:
         return Coded.distinct(codes[at], [shown(self.strings[number]) for number in distinct.tolist()])
 
 
+@dataclass(kw_only=True)
+class Decoded(Messages):
+    """Columns as the core makes them, over all files."""
+
+    sources: list[Capture]
+    damages: dict[int, str]  # of files whose compressed stream is broken: what is wrong
+    exchanges: Columns
+    copies: Columns
+    flows: Columns
+    captures: Columns
+    formats: list[str]
+    interfaces: list[dict[str, Any]]
+    oddities: dict[str, Any]
+    addresses: list[tuple[str, int]]
+    kinds: Mapping[str, Mapping[str, str]]  # of the columns of messages
+    vantages: list[list[int]]  # the files of each vantage, in their order
+    firsts: list[tuple[int, int]]  # of each vantage, the numbers that its first exchange and flow have
+    tallies: Columns = field(default_factory=dict)  # of exchanges that were counted
+    latencies: Columns = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[str]:
+        """The names of the files."""
+        return list(map(str, self.sources))
+
+    @property
+    def vantage(self) -> Array:
+        """The vantage of each file."""
+        numbers = np.zeros(len(self.sources), dtype=np.uint16)
+        for vantage, files in enumerate(self.vantages):
+            numbers[files] = vantage
+        return numbers
+
+    @property
+    def vantage_ends(self) -> Array:
+        """The last time of each vantage."""
+        return np.array([self.captures["last"][files].max() for files in self.vantages], dtype=np.int64)
+
+    def row_of_exchange(self, exchanges: Array) -> Array:
+        """The rows of `exchanges` that have these numbers."""
+        return rows_of(self.exchanges["exchange"], exchanges)
+
+
+def rows_of(keys: Array, wanted: Array) -> Array:
+    """The row in which each wanted number is a key, -1 where none is."""
+    size = max(int(keys.max(initial=0)), int(wanted.max(initial=0))) + 1
+    if size <= SPARSE + 2 * len(keys):
+        table = np.full(size, -1, dtype=np.int64)
+        table[keys] = np.arange(len(keys))
+        return table[wanted]
+    if not len(keys):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    order = np.argsort(keys, kind="stable")
+    at = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
+    found: Array = np.where(keys[order[at]] == wanted, order[at], -1)
+    return found
+
+
 def text_of(text: bytes) -> str:
     """A name as it was sent, with what is not printable escaped."""
     shown = text.decode("utf-8", "backslashreplace")
@@ -155,159 +161,41 @@ def decode(
     wanted: Wanted | None = None,
     programs: Sequence[Program] = PROTOCOLS,
     progress: Progress | None = None,
+    counting: Counting | None = None,
 ) -> Decoded:
     """The columns of some captures (paths, open files, bytes), with the `wanted` fields of messages (None: all).
 
     Raises SourceError.
     """
-    files = captures(sources)
-    if not files:
-        raise ValueError("no capture is given")
-    layouts, specs = compile(programs, wanted)
-    reader = Reader(files, progress)
-    vantages: list[Vantage] = []
-    for number, first in in_time_order(files):
-        vantage = next((known for known in reversed(vantages) if known.continues(files, number, first)), None)
-        if vantage is None:
-            vantage = Vantage(Decoder(layouts, specs, number, secondary=() if wanted is None else SECONDARY))
-            vantages.append(vantage)
-        vantage.read(number, reader)
-    kinds = {table: dict(columns) for table, columns in specs}
-    vantages.sort(key=lambda known: min(known.files))
-    return merge(files, vantages, reader.damages, kinds)
+    return merge(read(sources, wanted, programs, progress, counting))
 
 
-def in_time_order(files: Sequence[Capture]) -> list[tuple[int, int]]:
-    """The numbers of the files with the time of their first frames, sorted by it; of a single file it is not asked."""
-    if len(files) == 1:
-        return [(0, NAT)]
-    firsts = [(NAT if is_read_once(file) else first_time(file), number) for number, file in enumerate(files)]
-    return [(number, first) for first, number in sorted(firsts)]
-
-
-def first_time(file: Capture) -> int:
-    probe = Decoder([], [])
-    with open_capture(file, chunk_size=PEEK_BYTES) as source, refusing(str(file)):
-        for chunk in source:
-            probe.feed(chunk)
-            if source.position >= PEEK_BYTES:
-                break
-        return int(probe.close()["captures"]["first"][0])
-
-
-@contextmanager
-def refusing(name: str) -> Iterator[None]:
-    """Names the file that the core refuses."""
-    try:
-        yield
-    except NotACapture as error:
-        raise SourceError(name, str(error)) from error
-
-
-class Reader:
-    """The chunks of files, with the progress made over all of them."""
-
-    def __init__(self, files: Sequence[Capture], progress: Progress | None) -> None:
-        self.files = files
-        self.progress = progress
-        self.damages: dict[int, str] = {}
-        self.done = 0
-        self.total = total_size(files) if progress else None
-
-    def chunks(self, number: int) -> Iterator[bytes]:
-        with open_capture(self.files[number]) as source:
-            before = self.done
-            for chunk in source:
-                yield chunk
-                self.done = before + source.position
-                if self.progress:
-                    self.progress(self.done, self.total)
-            if source.damage:
-                self.damages[number] = source.damage
-
-
-def total_size(files: Sequence[Capture]) -> int | None:
-    sizes = []
-    for file in files:
-        if is_read_once(file):
-            return None
-        with open_capture(file) as source:
-            sizes.append(source.size)
-    return sum(size for size in sizes if size is not None) if None not in sizes else None
-
-
-@dataclass
-class Vantage:
-    """A decoder, the files that it has read, and what it gave."""
-
-    decoder: Decoder
-    files: list[int] = field(default_factory=list)
-    batches: list[dict[str, Any]] = field(default_factory=list)
-    last: int = NAT
-
-    def continues(self, files: Sequence[Capture], number: int, first: int) -> bool:
-        """Whether a file that begins at `first` is the next one of this ring."""
-        if NAT in (first, self.last):
-            return False
-        gap = first - self.last
-        return -RING_OVERLAP <= gap <= RING_GAP and ring_name(str(files[number])) == ring_name(
-            str(files[self.files[-1]])
-        )
-
-    def read(self, number: int, reader: Reader) -> None:
-        """One more file, to its end."""
-        self.files.append(number)
-        name = str(reader.files[number])
-        for chunk in reader.chunks(number):
-            with refusing(name):
-                self.decoder.feed(chunk)
-        with refusing(name):
-            ending = self.decoder.next_capture()
-        if ending in UNUSABLE:
-            raise SourceError(name, UNUSABLE[ending])
-        self.batches.append(self.decoder.drain())
-        self.last = max(self.last, int(self.batches[-1]["captures"]["last"][-1]))
-
-    def close(self) -> list[dict[str, Any]]:
-        """Its batches, the last with what only the end of the capture decides."""
-        last = self.decoder.close()
-        last["captures"] = {
-            name: values[:0] for name, values in last["captures"].items()
-        }  # of a next file: there is none
-        return [*self.batches, last | {"capture_formats": [], "interfaces": []}]
-
-
-def ring_name(file: str) -> str:
-    """A file's name without what tcpdump counts up in it: trace.pcap12, trace-20260101-1200.pcap."""
-    return re.sub(r"\d+", "", PurePath(file).name)
-
-
-def merge(
-    sources: list[Capture], vantages: list[Vantage], damages: Mapping[int, str], kinds: Mapping[str, Mapping[str, str]]
-) -> Decoded:
+def merge(reading: Reading) -> Decoded:
     """What the decoders of all vantages gave, as one."""
     parts, firsts = Parts(), list[tuple[int, int]]()
-    for vantage in vantages:
+    for vantage in reading.vantages:
         firsts.append((parts.exchanges, parts.flows))
-        parts.add(vantage.close(), vantage.files, kinds)
+        parts.add(vantage.close(), vantage.files, reading.kinds)
         vantage.batches.clear()
     captures = parts.columns("captures")
     order = np.argsort(captures["capture"])
     return Decoded(
-        sources=sources,
-        damages=dict(damages),
+        sources=reading.files,
+        damages=dict(reading.damages),
         exchanges=parts.columns("exchanges"),
         copies=parts.columns("copies"),
         flows=parts.columns("flows"),
+        tallies=parts.columns("tallies"),
+        latencies=parts.columns("latencies"),
         captures={name: values[order] for name, values in captures.items()},
-        formats=[parts.formats.get(number, "") for number in range(len(sources))],
+        formats=[parts.formats.get(number, "") for number in range(len(reading.files))],
         interfaces=parts.interfaces,
         oddities=parts.oddities,
         addresses=list(parts.addresses),
         strings=parts.strings,
         messages=parts.messages(),
-        kinds=kinds,
-        vantages=[vantage.files for vantage in vantages],
+        kinds=reading.kinds,
+        vantages=[vantage.files for vantage in reading.vantages],
         firsts=firsts,
     )
 

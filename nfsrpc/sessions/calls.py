@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nfsrpc.decode import Decoded
+from nfsrpc.decode import Decoded, rows_of
 from nfsrpc.protocols import procedure_name, program_name
-from nfsrpc.sessions.exchanges import STATES, UDP, Exchanges, rows_of
+from nfsrpc.sessions.exchanges import STATES, UDP, Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.tables import CALLS, COPIES, NAT, NULLS, Array, Coded, Mask, Source, Table

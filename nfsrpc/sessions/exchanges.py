@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nfsrpc.decode import Decoded
+from nfsrpc.decode import Decoded, rows_of
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.sightings import Sightings
 from nfsrpc.tables import NAT, NULLS, Array, Mask
@@ -124,11 +124,3 @@ class Exchanges:
     def clock_offsets(self) -> Array:
         """The clock of each vantage against the first's; NAT where that cannot be told."""
         return self._sightings.offsets()
-
-
-def rows_of(keys: Array, wanted: Array) -> Array:
-    """The row in which each wanted number is a key, -1 where none is."""
-    size = max(int(keys.max(initial=0)), int(wanted.max(initial=0))) + 1
-    table = np.full(size, -1, dtype=np.int64)
-    table[keys] = np.arange(len(keys))
-    return table[wanted]

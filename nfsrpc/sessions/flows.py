@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nfsrpc.decode import Decoded
+from nfsrpc.decode import Decoded, rows_of
 from nfsrpc.protocols import program_name
 from nfsrpc.sessions.calls import transports
-from nfsrpc.sessions.exchanges import rows_of
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.registrations import PORTMAP
 from nfsrpc.sessions.sightings import Sightings

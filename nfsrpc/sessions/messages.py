@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nfsrpc.decode import Decoded
+from nfsrpc.decode import Decoded, rows_of
 from nfsrpc.tables import CALLS, Array, Column, Masked, Source, Table, TableSpec
 
 CALL_COLUMNS = (
@@ -47,10 +47,8 @@ def items(decoded: Decoded, name: str, calls: Table) -> Table:
 
 
 def rows_in(calls: Table, exchanges: Array) -> Array:
-    numbers = calls["exchange"]
-    rows = np.zeros(int(numbers.max(initial=0)) + 1, dtype=np.int64)
-    rows[numbers] = np.arange(len(numbers))
-    return rows[exchanges]
+    """The rows of calls that are these exchanges."""
+    return rows_of(calls["exchange"], exchanges)
 
 
 def joined(decoded: Decoded, name: str, calls: Table, fields: dict[str, tuple[str, Masked]]) -> Table:

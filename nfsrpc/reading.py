@@ -1,0 +1,220 @@
+"""Captures to batches: which files belong together, and their bytes through decoders.
+
+Files that continue each other (a ring of tcpdump -C, -W, -G) go through one decoder, in order of their first frames, so
+that connections and calls go on from file to file. Files that overlap in time are vantages of their own, each with its
+decoder, because the same frame in two of them is two sightings and 127.0.0.1 is two parties.
+Nothing here needs numpy before a decoder gives its rows: reading goes on in a thread while numpy and all that makes
+something of the rows are imported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import PurePath
+from threading import Thread
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from nfsrpc._core import Decoder, NotACapture
+from nfsrpc.protocols import PROTOCOLS, Program, compile  # noqa: A004
+from nfsrpc.sources import Capture, SourceError, captures, is_read_once, open_capture
+
+Wanted: TypeAlias = Mapping[str, Collection[str]]
+Progress: TypeAlias = Callable[[int, int | None], None]  # bytes done, bytes in all (None when a pipe has no size)
+Batch: TypeAlias = dict[str, Any]
+Result = TypeVar("Result")
+
+NO_TIME = -1 << 63  # as the core has it
+# Between two files of a ring lies the silence between two frames; a file that begins later is another trace.
+RING_GAP = 120_000_000_000
+# Frames from several interfaces and CPUs are written out of order by this much, also at the seam of a ring.
+RING_OVERLAP = 1_000_000_000
+# Enough for the first frame of every format, jumbo frames and pcapng's headers included.
+PEEK_BYTES = 1 << 17
+# Of counted exchanges as much is decoded at a time: at most a million, of which few are listed.
+DRAIN_BYTES = 128 << 20
+
+# Programs whose messages tell names of files: welcome, but they may be millions, and must not take the room of locks.
+SECONDARY = (100003, 100005)
+
+UNUSABLE = {"empty": "is empty", "cut-header": "is cut within its header"}
+
+
+class Counting(NamedTuple):
+    """Procedures of which ordinary exchanges are counted and not listed, and what leaves out of batches the listed."""
+
+    procedures: Sequence[tuple[int, int, int]]  # program, version, number
+    thinned: Callable[[list[Batch]], list[Batch]]
+
+
+class Reading(NamedTuple):
+    """What decoders gave of some captures."""
+
+    files: list[Capture]
+    vantages: list[Vantage]  # in the order of their files
+    damages: Mapping[int, str]  # of files whose compressed stream is broken: what is wrong
+    kinds: Mapping[str, Mapping[str, str]]  # of the columns of messages
+
+
+def read(
+    sources: Iterable[Any],
+    wanted: Wanted | None = None,
+    programs: Sequence[Program] = PROTOCOLS,
+    progress: Progress | None = None,
+    counting: Counting | None = None,
+) -> Reading:
+    """Some captures (paths, open files, bytes) to their end, with the `wanted` fields of messages (None: all).
+
+    Raises SourceError.
+    """
+    files = captures(sources)
+    if not files:
+        raise ValueError("no capture is given")
+    layouts, specs = compile(programs, wanted)
+    counted = counting.procedures if counting else ()
+    secondary = () if wanted is None else SECONDARY
+    reader = Reader(files, progress)
+    vantages: list[Vantage] = []
+    for number, first in in_time_order(files):
+        vantage = next((known for known in reversed(vantages) if known.continues(files, number, first)), None)
+        if vantage is None:
+            vantage = Vantage(Decoder(layouts, specs, number, counted, secondary=secondary), counting)
+            vantages.append(vantage)
+        vantage.read(number, reader)
+    vantages.sort(key=lambda known: min(known.files))
+    return Reading(files, vantages, reader.damages, {table: dict(columns) for table, columns in specs})
+
+
+def ahead(work: Callable[[], Result]) -> Callable[[], Result]:
+    """Begins some work in a thread. Who calls what is returned waits for its end, and gets its result or exception."""
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is asked for
+            errors.append(error)
+
+    def result() -> Result:
+        thread.join()
+        for error in errors:
+            raise error
+        return results[0]
+
+    thread = Thread(target=run, name="nfsrpc-ahead", daemon=True)
+    thread.start()
+    return result
+
+
+def in_time_order(files: Sequence[Capture]) -> list[tuple[int, int]]:
+    """The numbers of the files with the time of their first frames, sorted by it; of a single file it is not asked."""
+    if len(files) == 1:
+        return [(0, NO_TIME)]
+    firsts = [(NO_TIME if is_read_once(file) else first_time(file), number) for number, file in enumerate(files)]
+    return [(number, first) for first, number in sorted(firsts)]
+
+
+def first_time(file: Capture) -> int:
+    probe = Decoder([], [])
+    with open_capture(file, chunk_size=PEEK_BYTES) as source, refusing(str(file)):
+        for chunk in source:
+            probe.feed(chunk)
+            if source.position >= PEEK_BYTES:
+                break
+        return int(probe.close()["captures"]["first"][0])
+
+
+@contextmanager
+def refusing(name: str) -> Iterator[None]:
+    """Names the file that the core refuses."""
+    try:
+        yield
+    except NotACapture as error:
+        raise SourceError(name, str(error)) from error
+
+
+class Reader:
+    """The chunks of files, with the progress made over all of them."""
+
+    def __init__(self, files: Sequence[Capture], progress: Progress | None) -> None:
+        self.files = files
+        self.progress = progress
+        self.damages: dict[int, str] = {}
+        self.done = 0
+        self.total = total_size(files) if progress else None
+
+    def chunks(self, number: int) -> Iterator[bytes]:
+        with open_capture(self.files[number]) as source:
+            before = self.done
+            for chunk in source:
+                yield chunk
+                self.done = before + source.position
+                if self.progress:
+                    self.progress(self.done, self.total)
+            if source.damage:
+                self.damages[number] = source.damage
+
+
+def total_size(files: Sequence[Capture]) -> int | None:
+    sizes = []
+    for file in files:
+        if is_read_once(file):
+            return None
+        with open_capture(file) as source:
+            sizes.append(source.size)
+    return sum(size for size in sizes if size is not None) if None not in sizes else None
+
+
+class Vantage:
+    """A decoder, the files that it has read, and what it gave."""
+
+    def __init__(self, decoder: Decoder, counting: Counting | None = None) -> None:
+        self.decoder = decoder
+        self.counting = counting
+        self.files: list[int] = []
+        self.batches: list[Batch] = []
+        self.last = NO_TIME
+        self.undrained = 0  # bytes
+
+    def continues(self, files: Sequence[Capture], number: int, first: int) -> bool:
+        """Whether a file that begins at `first` is the next one of this ring."""
+        if NO_TIME in (first, self.last):
+            return False
+        gap = first - self.last
+        return -RING_OVERLAP <= gap <= RING_GAP and ring_name(str(files[number])) == ring_name(
+            str(files[self.files[-1]])
+        )
+
+    def read(self, number: int, reader: Reader) -> None:
+        """One more file, to its end."""
+        self.files.append(number)
+        name = str(reader.files[number])
+        for chunk in reader.chunks(number):
+            with refusing(name):
+                self.decoder.feed(chunk)
+            self.undrained += len(chunk)
+            if self.counting and self.undrained >= DRAIN_BYTES:
+                self.drain(self.counting)
+        with refusing(name):
+            ending = self.decoder.next_capture()
+        if ending in UNUSABLE:
+            raise SourceError(name, UNUSABLE[ending])
+        self.batches.append(self.decoder.drain())
+        self.last = max(self.last, int(self.batches[-1]["captures"]["last"][-1]))
+
+    def drain(self, counting: Counting) -> None:
+        self.batches = counting.thinned([*self.batches, self.decoder.drain()])
+        self.undrained = 0
+
+    def close(self) -> list[Batch]:
+        """Its batches, the last with what only the end of the capture decides."""
+        last = self.decoder.close()
+        nothing = {name: values[:0] for name, values in last["captures"].items()}  # of a next file: there is none
+        return [*self.batches, last | {"captures": nothing, "capture_formats": [], "interfaces": []}]
+
+
+def ring_name(file: str) -> str:
+    """A file's name without what tcpdump counts up in it: trace.pcap12, trace-20260101-1200.pcap."""
+    return re.sub(r"\d+", "", PurePath(file).name)
