@@ -446,10 +446,17 @@ impl Fates for Flows {
         let server = flow.sides.get(1 - usize::from(path.side.min(1)))?;
         let ended = flow.row.flags & (flag::SUPERSEDED | flag::EVICTED) != 0;
         let unsynchronised = flow.row.transport == TCP && server.bytes > 0 && !server.stream.records.synchronised();
+        let unseen = server.stream.unseen() > 0;
         Some(Fate {
             reply_side_frames: server.frames,
             reply_side_last: server.last,
-            reply_side_loss: if unsynchronised { Some(server.last) } else { server.loss },
+            reply_side_loss: if unseen {
+                Some(client.last)
+            } else if unsynchronised {
+                Some(server.last)
+            } else {
+                server.loss
+            },
             died: ended || client.rst + server.rst + client.fin + server.fin > 0,
             acked: client.stream.acked,
         })
@@ -626,6 +633,7 @@ impl Flow {
             let lost = own.stream.lost_bytes;
             let outlet = &mut Outlet { sink: &mut sink, oddities, room: &mut room, place };
             own.stream.give_up_all(outlet);
+            own.stream.lost_bytes += own.stream.unseen();
             if own.stream.lost_bytes > lost {
                 own.loss = Some(own.last);
             }

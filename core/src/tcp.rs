@@ -130,6 +130,13 @@ impl Stream {
         self.run_out_of_patience(outlet);
     }
 
+    /// Bytes at its end that the other side acknowledged and nobody captured; one alone would be the FIN.
+    pub fn unseen(&self) -> u64 {
+        let (Some(seen), Some(acked)) = (self.furthest.or(self.next), self.acked) else { return 0 };
+        let beyond = distance(seen, acked);
+        if (2..=WINDOW).contains(&beyond) { u64::from(beyond.unsigned_abs()) } else { 0 }
+    }
+
     /// Whether any of its bytes were seen.
     pub fn begun(&self) -> bool {
         self.next.is_some()

@@ -219,3 +219,13 @@ fn one_time_stamp_far_ahead_ages_nothing_after_it() {
     let all = rows(&wire.decode());
     assert_eq!(all.iter().find(|row| row.xid == 2).map(|row| row.duplicates), Some(1));
 }
+
+#[test]
+fn a_reply_that_was_acknowledged_and_not_captured_is_lost_though_nothing_follows_it() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    wire.send(1.0, &mut c, &s, &record(&[&call(1, 2, &[])]));
+    s.seq = s.seq.wrapping_add(32);
+    wire.tcp(1.1, &c, &s, ACK, c.seq, &[]);
+    assert_ne!(rows(&wire.decode())[0].flags & REPLY_SIDE_LOSS, 0);
+}
