@@ -1,7 +1,7 @@
 """Fingerprints of time: what findings show as evidence, with its gaps explained by the clocks that made them.
 
-A frame of evidence may be a call that was sent again, an answer that came late, a SYN, a lock that was asked for again:
-each says when, and whose timer that is where one fits (nfsrpc/sessions/clocks.py). Only frames of evidence are looked at.
+A frame of evidence may be a call that was sent again, a late answer, a SYN, a lock that was asked for again:
+each says when, and whose timer that is where one fits (nfsrpc/sessions/clocks.py). Only such frames are looked at.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def connections(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tup
     tried = tables["flows"].where(tables["flows"]["syn"] > 1)
     for row in tried.where(among(tried, "capture", "syn_frame", frames)).rows():
         lasted = (row.syn_last - row.syn_time) / SECOND
-        yield (row.capture, row.syn_frame), f", {several(row.syn - 1, 'time')} again until {told('syn', [lasted])}"
+        yield (row.capture, row.syn_frame), f", {row.syn - 1} more in {told('syn', [lasted])}"
 
 
 def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:

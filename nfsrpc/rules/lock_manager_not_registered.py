@@ -86,7 +86,7 @@ def finding(host: str, rows: list[Any]) -> Finding:
     duration = (last.time - first.time) / SECOND
     return RULE.finding(
         host=host,
-        title=f"the lock manager is not registered on the server {host}",
+        title=f"the server {host} has no lock manager registered",
         explanation=(
             f"Its portmapper told {named(clients)} {several(len(rows), 'time')} in {seconds(duration)} that program "
             "100021 (nlockmgr) is not registered. A client asks again every 3 s, for ever, and sends no LOCK: whoever "

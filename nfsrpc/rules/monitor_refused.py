@@ -66,7 +66,7 @@ def finding(host: str, rows: Table, victims: Hurt, client: bool) -> Finding:
     time = first.time if first.time != NAT else None
     return RULE.finding(
         host=host,
-        title=f"rpc.statd of {host} refuses to watch {names}",
+        title=f"the rpc.statd of {host} refuses to watch {names}",
         explanation=(
             f"lockd of {host} asked its statd {several(len(rows), 'time')} to watch {names} (SM_MON) and was answered "
             "STAT_FAIL. Without that it grants no lock (DENIED_NOLOCKS), and as a client asks for none."

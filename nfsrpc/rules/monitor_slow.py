@@ -83,7 +83,7 @@ def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence]) -> Findi
     because = "Its questions for DNS stayed without answer meanwhile." if dns else "Most often it waits for DNS."
     return RULE.finding(
         host=host,
-        title=f"rpc.statd of {host} takes up to {seconds(longest)} to agree to watch {names}",
+        title=f"the rpc.statd of {host} takes up to {seconds(longest)} to agree to watch {names}",
         explanation=(
             f"{several(len(rows), 'SM_MON')} of its lockd answered after up to {seconds(longest)}; meanwhile lockd "
             f"serves nobody. {because}"

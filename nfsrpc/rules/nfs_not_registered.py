@@ -74,7 +74,7 @@ def finding(host: str, rows: Table) -> Finding:
     transports = named({f"{row.transport} version {row.vers}" for row in rows.rows()})
     return RULE.finding(
         host=host,
-        title=f"{first.program} is not registered on {host}: mounts fail",
+        title=f"the server {host} has no {first.program} registered: mounts fail",
         explanation=(
             f"{named(clients)} asked {several(len(rows), 'time')} for program {first.prog} ({transports}) and was told "
             "every time that it is not registered."

@@ -64,7 +64,7 @@ def finding(row: Any, instead: Any) -> Finding:
     service = SERVICES[row.prog]
     return RULE.finding(
         host=row.host,
-        title=f"{service} of {row.host} is registered for {instead.netid}, and not for {row.netid}",
+        title=f"the {service} of {row.host} is registered for {instead.netid}, and not for {row.netid}",
         explanation=(
             f"{row.asker} asked for program {row.prog} over {row.netid} and was told that it is not registered; for "
             f"{instead.netid} the same portmapper names port {instead.port}. The kernel asks for TCP and finds nobody."

@@ -70,7 +70,7 @@ def finding(attempt: Attempt) -> Finding:
     until = "" if attempt.succeeded is None else ", until it was accepted again"
     return RULE.finding(
         host=host,
-        title=f"{service} on {host} refuses connections to port {port}",
+        title=f"the {service} of {host} refuses connections to port {port}",
         explanation=(
             f"{attempt.client} tried port {port} of {host} {several(attempt.tries, 'time')} in "
             f"{seconds(attempt.seconds)} and was refused{until}. The portmapper names that port, but nobody listens "

@@ -33,8 +33,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.rules.advice import bare
-from nfsrpc.rules.connecting import Attempt, service_of
+from nfsrpc.rules.advice import bare, wire_of
+from nfsrpc.rules.connecting import Attempt, reached, service_of
 from nfsrpc.rules.facts import NLM, NSM, PORTMAP, SECOND, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import seconds, several
@@ -48,9 +48,20 @@ FIXED = {
 }
 
 
+# Who drops the SYNs, by whether a capture taken on the host shows them.
+WHERE = {
+    True: "a firewall on it (they arrived there)",
+    False: "a firewall on the way (they left the client and never reached the host)",
+    None: "a firewall on it, or on the way,",
+}
+
+
 def check(
     attempts: tuple[Attempt, ...],
     connections: Table,
+    flows: Table,
+    calls: Table,
+    captures: Table,
     heard: frozenset[tuple[str, str]],
     boots: Mapping[str, tuple[int, ...]],
     *,
@@ -67,7 +78,7 @@ def check(
             blind = True
         elif persists(attempt, tries, during_s, cured_s) and not rebooted(attempt, connections, boots, boot_s):
             accused = True
-            yield finding(attempt, connections)
+            yield finding(attempt, alive(attempt, connections), reached(attempt, flows, calls, captures))
     accepted = int((connections["synack"] > 0).sum())
     if blind and not accused:
         yield RULE.cannot_tell("the answers to some SYNs would not have been captured")
@@ -101,23 +112,23 @@ def alive(attempt: Attempt, flows: Table) -> bool:
     )
 
 
-def finding(attempt: Attempt, flows: Table) -> Finding:
+def finding(attempt: Attempt, living: bool, arrived: bool | None) -> Finding:
+    """`arrived`: whether the SYNs came as far as the host, where a capture of it can tell."""
     host, port, service = attempt.server, attempt.port, service_of(attempt)
-    living = alive(attempt, flows)
     until = ", until it was accepted" if attempt.succeeded else ""
     return RULE.finding(
-        certainty="certain" if living else "likely",
+        certainty="certain" if living and arrived is not None else "likely",
         host=host,
         title=(
-            f"{service} on {host} cannot be reached: SYNs to port {port} are dropped"
+            f"the {service} of {host} cannot be reached: SYNs to port {port} are dropped"
             if living
-            else f"{service} on {host} cannot be reached: the host sends nothing any more"
+            else f"the {service} of {host} cannot be reached: the host sends nothing any more"
         ),
         explanation=(
             f"{attempt.client} sent {several(attempt.tries, 'SYN')} to port {port} of {host} in "
             f"{seconds(attempt.seconds)} and got no answer{until}. "
             + (
-                "The host answers on other ports, so a firewall on it, or on the way, drops what is sent to this one."
+                f"The host answers on other ports, so {WHERE[arrived]} drops what is sent to this one."
                 if living
                 else "Nothing else came from that host meanwhile: it is down, or cut off."
             )
@@ -128,13 +139,14 @@ def finding(attempt: Attempt, flows: Table) -> Finding:
         last=attempt.last,
         evidence=(
             Evidence(*attempt.frames[0], f"SYN to port {port}, never answered"),
-            *(Evidence(*frame, f"SYN again, after {seconds(attempt.seconds)}") for frame in attempt.frames[1:]),
+            *(Evidence(*frame, "SYN again, of another connection") for frame in attempt.frames[1:]),
         ),
         remedy=(
             f"iptables -S | grep {port}; nft list ruleset | grep {port}",
             f"# Open TCP port {port} from {attempt.client} to {host}, on the host and on firewalls between.",
             *((FIXED[attempt.prog],) if attempt.prog in FIXED else ()),
         ),
+        needs=wire_of(host, [attempt.client]) if living and arrived is None else None,
         verify=(f"nc -vz {bare(host)} {port}   # from {attempt.client}",),
         wait_s=attempt.seconds,
     )

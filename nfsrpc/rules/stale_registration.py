@@ -84,7 +84,7 @@ def finding(attempt: Attempt, victims: Hurt) -> Finding:
     whose = victims.clients or ((host,) if prog == NSM else ())
     return RULE.finding(
         host=host,
-        title=f"{service} of {host} is registered at port {attempt.port}, but nobody listens there",
+        title=f"the {service} of {host} is registered at port {attempt.port}, but nobody listens there",
         explanation=(
             f"The portmapper of {host} names port {attempt.port} for program {prog}; "
             f"{several(attempt.tries, 'try', 'tries')} over its loopback to reach it "

@@ -43,19 +43,19 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.rules.advice import START_STATD, answers, bare, loopback_of, registered, try_lock
+from nfsrpc.rules.advice import START_STATD, bare, loopback_of, registered, try_lock
 from nfsrpc.rules.facts import LOCK, NFS, NSM, SECOND, Roles, Span, booting
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, hurt, late, waited
-from nfsrpc.rules.statds import Unregistered, said, spans
+from nfsrpc.rules.statds import Unregistered, said
 from nfsrpc.rules.wording import clock, named, seconds, several, times
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.tables import NAT, Table
 
 RULE = Rule("REG001", "statd-not-registered", "error")
 
-UNMONITORED = "# Locks granted meanwhile are not watched by statd: those clients must unmount and mount again."
-ELSEWHERE = "# An appliance or Ganesha: enable its NSM (status monitor) service, and let it register."
+UNMONITORED = "# Clients granted locks meanwhile stay unmonitored until they remount."
+ELSEWHERE = "# An appliance or Ganesha: enable its NSM (status monitor) service."
 
 
 def check(
@@ -102,17 +102,15 @@ def check(
 
 def proven(missing: Unregistered, victims: Hurt) -> Finding:
     rows = list(missing.answers.rows())
-    stretch = f", every {seconds(spans(missing.answers['time']) / (len(rows) - 1))}," if len(rows) > 2 else ""
     host = bare(missing.host)
     return RULE.finding(
         certainty="likely" if missing.role == "unknown" else "certain",
         host=missing.host,
-        title=f"rpc.statd is not registered on the server {missing.host}",
+        title=f"the server {missing.host} has no rpc.statd registered",
         explanation=(
-            f"Its portmapper said {times(len(rows))}{stretch} that program 100024 (status) is not registered. "
-            "Its lockd, which serves one request at a time, asks statd to watch a client host before it grants that "
-            "host's first lock; without statd it waits about a minute and then grants unmonitored, or denies at once. "
-            "Meanwhile all lock requests of all clients wait, and NFS goes on."
+            f"Its portmapper said {times(len(rows))} that program 100024 (status) is not registered. Before a client "
+            "host's first lock lockd asks statd to watch that host; without statd it searches for a minute, serving no "
+            "lock request of anybody, and then grants unmonitored, or it denies at once. NFS goes on."
         ),
         clients=victims.clients,
         count=len(rows),
@@ -120,7 +118,7 @@ def proven(missing: Unregistered, victims: Hurt) -> Finding:
         last=rows[-1].time,
         evidence=(*said(rows), *waited(victims.rows)),
         remedy=(*START_STATD, ELSEWHERE, UNMONITORED),
-        verify=(registered(host, "100024"), answers(host, NSM), try_lock(host)),
+        verify=(registered(host, "100024"), try_lock(host)),
         wait_s=victims.wait_s,
     )
 
@@ -201,7 +199,7 @@ def likely(stalled: Stall) -> Finding:
     return RULE.finding(
         certainty="likely",
         host=server,
-        title=f"rpc.statd is probably not registered on the server {server}",
+        title=f"the server {server} probably has no rpc.statd registered",
         explanation=(
             f"{several(len(rows), 'lock request')} of {named(victims.clients)} waited up to {wait} for the server's "
             "lockd, which had received them, while its other services answered at once. So a server behaves whose "
@@ -214,7 +212,7 @@ def likely(stalled: Stall) -> Finding:
         last=last,
         evidence=tuple(waited(rows, 3)),
         remedy=(f"rpcinfo -p {bare(server)} | grep -w 100024 || {START_STATD[0]}", ELSEWHERE, UNMONITORED),
-        verify=(registered(server, "100024"), answers(bare(server), NSM), try_lock(server)),
+        verify=(registered(server, "100024"), try_lock(server)),
         needs=loopback_of(server, victims.clients),
         wait_s=victims.wait_s,
     )

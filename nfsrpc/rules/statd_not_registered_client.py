@@ -69,7 +69,7 @@ def finding(missing: Unregistered) -> Finding:
     host = bare(missing.host)
     return RULE.finding(
         host=missing.host,
-        title=f"rpc.statd is not registered on the client {missing.host}",
+        title=f"the client {missing.host} has no rpc.statd registered",
         explanation=(
             f"Its portmapper said {several(len(rows), 'time')} that program 100024 (status) is not registered. Before "
             "its first lock on a server the client's lockd asks its own statd to watch that server; without statd it "

@@ -131,7 +131,10 @@ def spans(times: Array) -> float:
 
 
 def said(rows: list[Any]) -> Iterator[Evidence]:
-    """The first and the last answer, each with its question."""
-    for row in rows[:1] + rows[1:][-1:]:
-        yield Evidence(row.capture, row.frame, f"{row.asker} asks {row.host} for 100024 ({row.source})")
-        yield Evidence(row.reply_capture, row.reply_frame, "not registered")
+    """The first question and its answer, and the last answer."""
+    first, last = rows[0], rows[-1]
+    whom = "itself" if first.asker == first.host else first.host
+    yield Evidence(first.capture, first.frame, f"{first.asker} asks {whom} for 100024 ({first.source})")
+    yield Evidence(first.reply_capture, first.reply_frame, "not registered")
+    if last is not first:
+        yield Evidence(last.reply_capture, last.reply_frame, f"not registered, the answer to question {len(rows)}")

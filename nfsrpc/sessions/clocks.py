@@ -4,7 +4,7 @@ Each is told by what happens again (`kind`) and by when: a wait of its own, or t
 Other kernels, loaded hosts and lost packets stretch a wait, so a gap fits within a share of it. Where nothing fits,
 nothing is said: a gap of no clock is the application's, or the network's.
 
-References: Linux net/sunrpc/xprt.c and fs/lockd (timeouts), fs/lockd/mon.c, net/ipv4/tcp_timer.c; nfs-utils sm-notify(8).
+References: Linux net/sunrpc/xprt.c, fs/lockd/host.c (timeouts), fs/lockd/mon.c, net/ipv4/tcp_timer.c; sm-notify(8).
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ CLOCKS = (
     Clock("rpc-timer", "resend", RESENDS, 0.15, "the client's RPC timer; at 60 s its kernel complains"),
     Clock("blocked-poll", "poll", (30.0,), 0.15, "a blocked Linux client asks again by itself"),
     Clock("grace-retry", "grace", (5.0,), 0.25, "a Linux client tries again while the server is in its grace period"),
-    Clock("syn-retry", "syn", SYNS, 0.15, "TCP doubles its patience: 1, 2, 4, 8 … s"),
-    Clock("ask-again", "ask", (3.0,), 0.25, "the kernel asks for a service that is not registered"),
+    Clock("syn-retry", "syn", SYNS, 0.15, "TCP doubles its patience"),
+    Clock("ask-again", "ask", (3.0,), 0.25, "the kernel's search for a service"),
     Clock("portmapper-retry", "unreachable", (5.0,), 0.25, "the kernel tries a portmapper that does not answer"),
     Clock("resolver", "answer", (5.0, 10.0, 15.0, 20.0, 30.0, 40.0), 0.05, "a resolver gives each try 5 s"),
-    Clock("statd-search", "answer", (61.5,), 0.04, "a Linux server asks 20 times for its statd, 3 s apart"),
+    Clock("statd-search", "answer", (61.5,), 0.04, "20 questions for statd"),
     Clock("statd-search-behind", "answer", (123.0,), 0.06, "it stood behind another request that waited a minute"),
     Clock("statd-timeout", "refusal", (60.0,), 0.05, "a Linux server waits so long for its statd's answer"),
     Clock("statd-timeout-ganesha", "refusal", (18.0,), 0.1, "Ganesha waits so long for its statd's answer"),

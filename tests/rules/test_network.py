@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 from tests.rules.stage import (
@@ -23,13 +23,24 @@ from tests.rules.stage import (
 SYNS = [1, 3, 7, 15]  # seconds after the first, as Linux sends them again
 
 
-def sent_again(capture: bytes, frames: Mapping[int, Sequence[float]]) -> bytes:
-    """The capture with some of its frames sent by TCP again: the same segments in new IP packets, so long after."""
-    records, at = [], 24
+def records_of(capture: bytes) -> Iterator[bytes]:
+    """The frames of a little-endian pcap file, each with its header of 16 bytes."""
+    at = 24
     while at < len(capture):
         size = 16 + int(struct.unpack_from("<I", capture, at + 8)[0])
-        records.append(capture[at : at + size])
+        yield capture[at : at + size]
         at += size
+
+
+def is_syn(record: bytes, port: int) -> bool:
+    """Whether a frame of an SLL2 capture opens a TCP connection to that port."""
+    ip = record[16 + 20 :]
+    return ip[9] == 6 and struct.unpack_from(">H", ip, 22)[0] == port and ip[33] & 0x12 == 0x02
+
+
+def sent_again(capture: bytes, frames: Mapping[int, Sequence[float]]) -> bytes:
+    """The capture with some of its frames sent by TCP again: the same segments in new IP packets, so long after."""
+    records = list(records_of(capture))
     numbers = count(0x7000)
     for record, delay in [(records[frame - 1], delay) for frame, delays in frames.items() for delay in delays]:
         seconds, microseconds = struct.unpack_from("<II", record)
@@ -40,12 +51,43 @@ def sent_again(capture: bytes, frames: Mapping[int, Sequence[float]]) -> bytes:
     return capture[:24] + b"".join(records)
 
 
-@fires("NET001", host=SERVER, clients=(CLIENT,), certainty="certain", count=5)
+@fires("NET001", host=SERVER, clients=(CLIENT,), certainty="likely")
 def test_lockds_port_drops(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "nlm4")
     stage.client.syn(stage.server, LOCKD, resend=SYNS)
     stage.nfs()
     return stage.wire()
+
+
+def lockds_port_drops(stage: Stage) -> None:
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.lock(stage.server).granted().flow.close()
+    stage.statd_asked(stage.server, 1, port=STATD)
+    stage.client.syn(stage.server, LOCKD, resend=SYNS)
+    stage.nfs()
+
+
+@fires("NET001", host=SERVER, certainty="certain", needs=None)
+def test_lockds_port_drops_what_arrives_there(stage: Stage) -> bytes:
+    lockds_port_drops(stage)
+    return stage.any(stage.server)
+
+
+def test_syns_that_are_lost_on_the_way_are_located() -> None:
+    stage = Stage()
+    lockds_port_drops(stage)
+    client, server = stage.any(stage.client), stage.any(stage.server)
+    syns = [number for number, record in enumerate(records_of(server), 1) if is_syn(record, LOCKD)][1:]
+    assert len(syns) == 1 + len(SYNS)
+    (found,) = findings(asked("NET001", [client, stage.any(stage.server, lost=syns)]))
+    assert found.certainty == "certain"
+    assert "they left the client and never reached the host" in found.explanation
+    (found,) = findings(asked("NET001", [client, server]))
+    assert "they arrived there" in found.explanation
+    (found,) = findings(asked("NET001", client))
+    assert found.certainty == "likely"
+    assert found.needs is not None
+    assert found.needs.vantage == f"wire of {SERVER}, both directions"
 
 
 @fires("NET001", host="fd00::9", clients=("fd00::1",))
