@@ -107,7 +107,7 @@ def finding(host: str, rows: Table, victims: Hurt) -> Finding:
     replied = first.reply_frame is not None
     return RULE.finding(
         host=host,
-        title=f"rpc.statd of {host} does not answer",
+        title=f"the rpc.statd of {host} does not answer",
         explanation=(
             f"lockd of {host} asked its statd {several(len(rows), 'time')} to watch {names} (SM_MON) and got no answer "
             f"in time{late}. Its port accepts the call, so the process exists and hangs. Meanwhile lockd serves "
