@@ -69,13 +69,28 @@ bench: build
 
 docs: build
 	@$(BIN)/python docs/reference.py
+	@$(BIN)/python docs/verdicts.py
 	@$(BIN)/python docs/outputs.py
 
-# The property tests draw new cases each time they run.
-ROUNDS ?= 20
-fuzz:
+# Each target so long. A finding is left in core/fuzz/artifacts and ends the run.
+FUZZ_SECONDS ?= 60
+FUZZ := core/fuzz
+CARGO_FUZZ := $(FUZZ)/target/tools/bin/cargo-fuzz
+
+$(CARGO_FUZZ):
 	$(need_cargo)
-	@for round in $$(seq $(ROUNDS)); do $(CARGO) test --release $(CRATE) --tests || exit 1; done
+	$(call need,command -v c++,c++ is missing$(comma) which libFuzzer is built with; install it with: apt install g++)
+	@echo "Building cargo-fuzz"
+	@$(CARGO) install --locked --root $(FUZZ)/target/tools cargo-fuzz
+
+fuzz: build $(CARGO_FUZZ)
+	@$(BIN)/python $(FUZZ)/layouts.py >$(FUZZ)/layouts.txt
+	@for target in $$($(CARGO_FUZZ) list --fuzz-dir $(FUZZ)); do \
+		echo "Fuzzing $$target for $(FUZZ_SECONDS) s"; \
+		mkdir -p $(FUZZ)/corpus/$$target; \
+		$(CARGO_FUZZ) run --fuzz-dir $(FUZZ) --sanitizer none $$target $(FUZZ)/corpus/$$target $(FUZZ)/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=5 -rss_limit_mb=512 -verbosity=0 || exit 1; \
+	done
 
 clean:
 	rm -rf .venv bench-captures dist core/target core/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
