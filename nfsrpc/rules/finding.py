@@ -77,6 +77,19 @@ class Finding:
         return finding_html(self)
 
 
+class LogLine(NamedTuple):
+    """A line to expect in the kernel log of a host."""
+
+    time: int
+    host: str  # whose log
+    about: str  # the host that the line names
+    text: str
+    rules: tuple[str, ...]  # those that find what it is about
+
+    def belongs_to(self, finding: Finding) -> bool:
+        return finding.rule in self.rules and bool({self.host, self.about} & {finding.host, *finding.clients})
+
+
 class Clear(NamedTuple):
     """The rule passes, on this evidence."""
 
@@ -147,6 +160,7 @@ class Diagnosis:
     clear: tuple[Clear, ...] = ()
     broken: tuple[Broken, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()  # most probable first, where the decisive vantage is missing
+    log: tuple[LogLine, ...] = ()  # lines to expect in the hosts' kernel logs, in order
 
     def _repr_html_(self) -> str:
         from nfsrpc.rules.shown import diagnosis_html

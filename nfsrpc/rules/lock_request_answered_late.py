@@ -30,7 +30,6 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -44,8 +43,6 @@ from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.tables import Mask, Table
 
 RULE = Rule("LCK002", "lock-request-answered-late", "warning")
-
-MAJOR_TIMEOUT_S = 60.0  # the kernel then says that the server does not respond
 
 
 def check(
@@ -102,7 +99,6 @@ def finding(
 ) -> Finding:
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     longest = float(rows["latency_s"].max())
-    slowest = rows.row(int(np.argmax(rows["latency_s"])))
     procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})
     resent = several(int(rows["retransmits"].sum()), "time")
     return RULE.finding(
@@ -111,7 +107,7 @@ def finding(
         title=f"{several(len(rows), 'lock request')} to {server} answered late, up to {seconds(longest)}",
         explanation=(
             f"{procedures} of {named(clients)} to {server} waited up to {seconds(longest)} for an answer; sent again "
-            f"{resent} in all.{kernel_log(slowest)}{started(server, unregistered)}"
+            f"{resent} in all.{started(server, unregistered)}"
         ),
         clients=clients,
         files=files_of(locks, rows),
@@ -125,17 +121,6 @@ def finding(
         verify=(registered(bare(server), "-e nlockmgr -e status"), try_lock(server)),
         needs=None if server in loopbacks else loopback_of(server, clients),
         wait_s=longest,
-    )
-
-
-def kernel_log(slowest: Any) -> str:
-    """The lines that Linux writes about such a wait."""
-    if slowest.latency_s < MAJOR_TIMEOUT_S:
-        return ""
-    complaint = clock(slowest.time + int(MAJOR_TIMEOUT_S * SECOND))
-    return (
-        f' The log of {slowest.client} says about {complaint} "lockd: server {slowest.server} not responding, still '
-        f'trying" and about {clock(slowest.reply_time)} "lockd: server {slowest.server} OK".'
     )
 
 

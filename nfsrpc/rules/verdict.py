@@ -23,6 +23,7 @@ from nfsrpc.rules.finding import (
 )
 from nfsrpc.rules.fingerprints import fingerprinted
 from nfsrpc.rules.hypotheses import hypotheses
+from nfsrpc.rules.kernel_log import expected
 from nfsrpc.rules.run import Givens, ask
 from nfsrpc.rules.stalls import LATE_S, late
 from nfsrpc.rules.wording import named, seconds, several
@@ -60,6 +61,7 @@ def diagnose(
         clear=tuple(answer for answer in answers if isinstance(answer, Clear)),
         broken=tuple(answer for answer in answers if isinstance(answer, Broken)),
         hypotheses=hypotheses(lead, givens) if lead else (),
+        log=expected(findings, givens),
     )
 
 

@@ -1,0 +1,122 @@
+"""The lines that kernels write about what the capture shows: which to expect, on which host, when.
+
+    lockd: server X not responding, still trying   of a client: a request has waited for the major timeout, a minute
+    lockd: server X OK                             of it: the answer has come
+    lockd: server Y not responding, timed out      of a server: a waiting client could not be called back
+    lockd: cannot monitor Z                        of either: its own statd cannot be reached, or refuses
+
+A log names hosts as they were mounted, or as they call themselves: for X stands the address that the capture shows.
+Each line belongs to rules that find what it is about.
+
+References: Linux net/sunrpc/clnt.c (call_timeout), fs/lockd/mon.c (nsm_monitor).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.rules.facts import GRANTS, LOCK, NLM, NSM, SECOND
+from nfsrpc.rules.finding import Finding, LogLine
+from nfsrpc.rules.stalls import DENIED_NOLOCKS
+from nfsrpc.sessions.clocks import MAJOR_TIMEOUT_S
+from nfsrpc.tables import NAT, Table
+
+DENIALS = 100  # more are not told one by one
+RESENT_S = (50.0, 75.0)  # the major timeout, as a resend shows it
+WAITED = ("LCK001", "LCK002", "LCK007", "RPC004", "REG001", "REG003", "REG005", "NET001", "NET002", "NET003")
+UNMONITORED = ("LCK004", "REG007", "MON001", "MON003", "REG002", "REG001")
+
+
+def expected(findings: Sequence[Finding], givens: Mapping[str, Any]) -> tuple[LogLine, ...]:
+    """The lines about these findings, in order, each once."""
+    grave = [finding for finding in findings if finding.severity != "info"]
+    if not grave:
+        return ()
+    lines = {line for source in SOURCES for line in source(grave, givens)}
+    return tuple(sorted(line for line in lines if any(line.belongs_to(finding) for finding in grave)))
+
+
+def late_answers(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iterator[LogLine]:
+    """Lock requests that waited for a minute: the client complains when it sends them again."""
+    requests: Table = givens["requests"]
+    span = givens["span"]
+    if span is None:
+        return
+    ended = np.where(requests["reply_time"] == NAT, span.last, requests["reply_time"])
+    waited = requests.valid("time") & (ended - requests["time"] >= RESENT_S[0] * SECOND)
+    waited &= (requests["state"] == "answered") | (requests["state"] == "unanswered")
+    for row in requests.where(waited).rows():
+        complained = complaint(row, givens["copies"])
+        if complained < (row.reply_time or span.last):
+            yield not_responding(complained, row.client, row.server)
+            if row.reply_time is not None:
+                yield LogLine(row.reply_time, row.client, row.server, f"lockd: server {row.server} OK", WAITED)
+
+
+def complaint(row: Any, copies: Table) -> int:
+    """When the client looked at its watch: just as it sent the call again."""
+    waits = copies["after_s"][(copies["exchange"] == row.exchange) & ~copies["reply"]]
+    about = waits[(waits >= RESENT_S[0]) & (waits <= RESENT_S[1])]
+    return int(row.time + (float(about[0]) if len(about) else MAJOR_TIMEOUT_S) * SECOND)
+
+
+def not_responding(time: int, client: str, server: str) -> LogLine:
+    return LogLine(time, client, server, f"lockd: server {server} not responding, still trying", WAITED)
+
+
+def never_sent(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iterator[LogLine]:
+    """Lock requests that could not even be sent: the client's lockd is after the server's port for a minute."""
+    hung = [finding for finding in findings if finding.rule == "REG003" or tries_lockd(finding, givens)]
+    for finding in hung:
+        if finding.host is not None and finding.first is not None and finding.last is not None:
+            complained = finding.first + round(MAJOR_TIMEOUT_S * SECOND)
+            for client in finding.clients if complained <= finding.last else ():
+                yield not_responding(complained, client, finding.host)
+
+
+def tries_lockd(finding: Finding, givens: Mapping[str, Any]) -> bool:
+    if finding.rule not in ("NET001", "NET002"):
+        return False
+    tried = (attempt for attempt in givens["attempts"] if attempt.server == finding.host and attempt.prog == NLM)
+    clients = {attempt.client for attempt in tried if (attempt.server, attempt.client) not in givens["roles"].pairs}
+    return bool(clients & {*finding.clients})
+
+
+def callbacks(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iterator[LogLine]:
+    """Grants that a server could not tell a waiting client within a minute."""
+    tries: list[tuple[int, int, str, str]] = [
+        (attempt.first, attempt.last, attempt.server, attempt.client)
+        for attempt in givens["attempts"]
+        if attempt.prog == NLM and (attempt.server, attempt.client) in givens["roles"].pairs
+    ]
+    nlm: Table = givens["nlm"]
+    silent = nlm.where(np.isin(nlm["proc"], GRANTS) & (nlm["state"] == "unanswered"))
+    span = givens["span"]
+    if span is not None:
+        tries += [(row.time, span.last, row.server, row.client) for row in silent.rows() if row.time is not None]
+    for first, last, client, server in tries:
+        complained = first + round(MAJOR_TIMEOUT_S * SECOND)
+        if complained <= last:
+            text = f"lockd: server {client} not responding, timed out"
+            yield LogLine(complained, server, client, text, ("CBK001", "NET001", "NET002"))
+
+
+def cannot_monitor(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iterator[LogLine]:
+    """Locks that are denied because statd cannot be asked to watch the other host."""
+    requests: Table = givens["requests"]
+    denied = requests.where((requests["proc"] == LOCK) & (requests["status"] == DENIED_NOLOCKS))
+    for row in islice(denied.where(denied.valid("reply_time")).rows(), DENIALS):
+        yield LogLine(row.reply_time, row.server, row.client, f"lockd: cannot monitor {row.client}", UNMONITORED)
+    for attempt in givens["attempts"]:
+        if attempt.loopback and attempt.outcome == "refused" and attempt.prog == NSM:
+            for client, server in sorted(givens["roles"].pairs):
+                if client == attempt.server:
+                    text = f"lockd: cannot monitor {server}"
+                    yield LogLine(attempt.first, client, server, text, ("REG002", "REG007"))
+
+
+SOURCES = (late_answers, never_sent, callbacks, cannot_monitor)
