@@ -11,6 +11,7 @@ import typer
 
 from nfsrpc.cli.analyze import analyze
 from nfsrpc.cli.explain import explain
+from nfsrpc.cli.live import live
 from nfsrpc.cli.show import show
 from nfsrpc.cli.sql import sql
 from nfsrpc.cli.table import table
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (analyze, table, show, sql, explain):
+for command in (analyze, live, table, show, sql, explain):
     app.command()(command)
 
 

@@ -32,7 +32,7 @@ def document(report: Report) -> dict[str, Any]:
         },
         "captures": [_capture(capture) for capture in report.captures],
         "programs": [_procedure(procedure) for procedure in report.programs],
-        "findings": [_finding(finding) for finding in diagnosis.findings],
+        "findings": [finding_document(finding) for finding in diagnosis.findings],
         "cannot_tell": _cannot_tell(diagnosis.cannot_tell, diagnosis.broken),
     }
 
@@ -70,7 +70,7 @@ def _procedure(procedure: Procedure) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_document(finding: Finding) -> dict[str, Any]:
     return {
         "rule": finding.rule,
         "name": finding.name,

@@ -68,6 +68,7 @@ def test_help_lists_the_commands() -> None:
     text = run("--help").stdout
     assert [line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()] == [
         "analyze",
+        "live",
         "table",
         "show",
         "sql",

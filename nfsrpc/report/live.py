@@ -1,0 +1,94 @@
+"""What `live` tells as it goes: a line a change for people and logs, an object a change for programs.
+
+2023-11-14 22:13:20 UTC  FAULT     Rpc.statd is not registered on the server 10.1.84.31; …
+2023-11-14 22:13:20 UTC  appeared  error REG001, certain: rpc.statd is not registered on the server 10.1.84.31
+2023-11-14 22:13:25 UTC  waiting   10.1.84.41 for a lock on /srv/a of 10.1.84.31, 5.10 s
+2023-11-14 22:14:22 UTC  over      10.1.84.41 waited 61.6 s for a lock on /srv/a of 10.1.84.31
+2023-11-14 22:14:23 UTC  resolved  REG001 on 10.1.84.31: statd of 10.1.84.31 was not registered until …
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from nfsrpc.report import json as analysis
+from nfsrpc.report.contents import Report
+from nfsrpc.report.terminal import Paint, clean, plain
+from nfsrpc.report.words import clock, duration, timestamp
+from nfsrpc.watch.changes import Change, Wait, What
+
+BADGES = {"fault": "FAULT", "healthy": "HEALTHY", "cannot-tell": "UNKNOWN"}
+WIDTH = 8
+
+
+def line(change: Change, paint: Paint = plain) -> str:
+    """One line, to be read beside a log."""
+    what, style, text = TEXTS[change.what](change)
+    return f"{clock(change.time)}  {paint(style, what)}{' ' * (WIDTH - len(what))}  {clean(text)}\n"
+
+
+def _of_finding(change: Change) -> tuple[str, str, str]:
+    finding = change.finding
+    assert finding is not None
+    if change.what == "resolved":
+        where = f" on {finding.host}" if finding.host else ""
+        return change.what, "heading", f"{finding.rule} {finding.name}{where}: {change.why}"
+    seen = f" ({finding.count} times)" if finding.count > 1 else ""
+    return (
+        change.what,
+        finding.severity,
+        f"{finding.severity} {finding.rule}, {finding.certainty}: {finding.title}{seen}",
+    )
+
+
+def _of_wait(change: Change) -> tuple[str, str, str]:
+    wait = change.wait
+    assert wait is not None
+    lock, age = f"for a lock on {wait.file} of {wait.server}", duration(wait.age_s)
+    if change.what == "over":
+        return change.what, "heading", f"{wait.client} waited {age} {lock} ({wait.owner})"
+    behind = f", behind {', '.join(wait.behind)}" if wait.behind else ""
+    return change.what, "warning", f"{wait.client} waits {age} {lock} ({wait.owner}){behind}"
+
+
+def _of_verdict(change: Change) -> tuple[str, str, str]:
+    assert change.verdict is not None
+    return BADGES[change.verdict.state], "heading", change.verdict.summary
+
+
+TEXTS: dict[What, Callable[[Change], tuple[str, str, str]]] = {
+    "appeared": _of_finding,
+    "changed": _of_finding,
+    "resolved": _of_finding,
+    "waiting": _of_wait,
+    "over": _of_wait,
+    "verdict": _of_verdict,
+}
+
+
+def jsonl(change: Change) -> str:
+    return json.dumps(document(change), allow_nan=False) + "\n"
+
+
+def document(change: Change) -> dict[str, Any]:
+    """`change` says which of the others there is."""
+    told: dict[str, Any] = {"schema": analysis.SCHEMA, "time": timestamp(change.time), "change": change.what}
+    if change.finding:
+        told["finding"] = analysis.finding_document(change.finding)
+    if change.wait:
+        told["wait"] = _wait(change.wait)
+    if change.verdict:
+        told["verdict"] = change.verdict._asdict()
+    return told | ({"why": change.why} if change.why else {})
+
+
+def _wait(wait: Wait) -> dict[str, Any]:
+    return {**wait._asdict(), "since": timestamp(wait.since), "behind": list(wait.behind)}
+
+
+def end(report: Report) -> str:
+    """The last object: the whole document of `analyze`."""
+    told = {"schema": analysis.SCHEMA, "change": "end", "report": analysis.document(report)}
+    return json.dumps(told, allow_nan=False) + "\n"

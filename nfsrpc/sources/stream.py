@@ -1,0 +1,41 @@
+"""A capture that comes through a pipe as it is taken: `ssh node tcpdump -U -w - | nfsrpc live -`."""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+from nfsrpc.sources.arrivals import NextFile
+from nfsrpc.sources.given import Capture, open_capture
+from nfsrpc.sources.source import STANDARD_INPUT
+
+# What an unprivileged process may ask for (/proc/sys/fs/pipe-max-size): room for the writer while nobody reads.
+PIPE_BYTES = 1 << 20
+F_SETPIPE_SZ = 1031  # fcntl(2); Python names it on Linux only
+
+
+class Stream:
+    """Not prompt: whoever writes may hold packets back in a buffer (tcpdump without -U)."""
+
+    prompt = False
+    drops: int | None = None
+
+    def __init__(self, capture: Capture = STANDARD_INPUT) -> None:
+        self.capture = capture
+        self.name = "standard input" if capture == STANDARD_INPUT else str(capture)
+        if capture == STANDARD_INPUT:
+            widen(sys.stdin.fileno() if sys.stdin else -1)
+
+    def pieces(self) -> Iterator[bytes | NextFile]:
+        with open_capture(self.capture) as source:
+            yield from source
+
+    def stop(self) -> None:
+        """The writer ends it; what has come is taken."""
+
+
+def widen(pipe: int) -> None:
+    with suppress(OSError, ValueError):
+        fcntl.fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)

@@ -1,0 +1,123 @@
+"""What is different from the look before: findings that appeared, changed or are resolved, lock requests that wait.
+
+A finding is known by its rule and its host. It is told again when it says something else: another severity, certainty,
+other clients or files, or twice as many occurrences; not each time that its count goes up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from nfsrpc.rules.finding import Diagnosis, Finding, Verdict
+from nfsrpc.rules.stalls import LATE_S
+from nfsrpc.sessions.holders import holders
+from nfsrpc.tables import Table
+
+What: TypeAlias = Literal["appeared", "changed", "resolved", "waiting", "over", "verdict", "source"]
+Key: TypeAlias = tuple[str, str | None]
+
+GONE = "not seen any more"
+
+
+class Wait(NamedTuple):
+    """A lock request that has no lock yet."""
+
+    server: str
+    client: str
+    owner: str
+    file: str
+    since: int
+    age_s: float
+    behind: tuple[str, ...]  # who holds in conflict
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return self.server, self.client, self.owner, self.file, self.since
+
+
+class Change(NamedTuple):
+    what: What
+    time: int  # of the packets, ns
+    finding: Finding | None = None
+    wait: Wait | None = None
+    verdict: Verdict | None = None
+    why: str = ""
+
+
+def waits_in(locks: Table, at: int) -> list[Wait]:
+    """Who waits for a lock at that time, longest first."""
+    table = holders(locks, at)
+    rows = [row for row in table.where(table["state"] == "waits").rows() if row.since is not None]
+    waits = [
+        Wait(row.server or "", row.client or "", row.owner or "", row.file or "", row.since, row.age_s, row.behind)
+        for row in rows
+    ]
+    return sorted(waits, key=lambda wait: wait.since)
+
+
+class Changes:
+    """What has been told so far."""
+
+    def __init__(self) -> None:
+        self._findings: dict[Key, Finding] = {}
+        self._waits: dict[tuple[Any, ...], Wait] = {}
+        self._verdict: tuple[str, str | None] = ("", None)
+
+    def update(self, diagnosis: Diagnosis, waits: Iterable[Wait], time: int) -> list[Change]:
+        return [
+            *self._of_waits([wait for wait in waits if wait.age_s >= LATE_S], time),
+            *self._of_findings(diagnosis, time),
+            *self._of_verdict(diagnosis.verdict, time),
+        ]
+
+    def _of_findings(self, diagnosis: Diagnosis, time: int) -> Iterable[Change]:
+        now = by_key(diagnosis.findings)
+        for key, finding in now.items():
+            told = self._findings.get(key)
+            if told is None or says_more(told, finding):
+                self._findings[key] = finding
+                yield Change("changed" if told else "appeared", time, finding=finding)
+        for key in [key for key in self._findings if key not in now]:
+            clear = [answer.evidence for answer in diagnosis.clear if answer.rule == key[0]]
+            why = next((evidence for evidence in clear if key[1] and key[1] in evidence), GONE)
+            yield Change("resolved", time, finding=self._findings.pop(key), why=why)
+
+    def _of_waits(self, waits: Iterable[Wait], time: int) -> Iterable[Change]:
+        now = {wait.key: wait for wait in waits}
+        for key, wait in now.items():
+            if key not in self._waits:
+                yield Change("waiting", time, wait=wait)
+        for key, wait in self._waits.items():
+            if key not in now:
+                yield Change("over", time, wait=wait._replace(age_s=(time - wait.since) / 1e9))
+        self._waits = now
+
+    def _of_verdict(self, verdict: Verdict, time: int) -> Iterable[Change]:
+        told, self._verdict = self._verdict, (verdict.state, verdict.rule)
+        if told != self._verdict:
+            yield Change("verdict", time, verdict=verdict)
+
+
+def by_key(findings: Iterable[Finding]) -> dict[Key, Finding]:
+    """Findings of one rule about one host are one."""
+    found: dict[Key, Finding] = {}
+    for finding in findings:
+        key = finding.rule, finding.host
+        found[key] = joined(found[key], finding) if key in found else finding
+    return found
+
+
+def joined(first: Finding, other: Finding) -> Finding:
+    return replace(
+        first,
+        clients=tuple(dict.fromkeys((*first.clients, *other.clients))),
+        files=tuple(dict.fromkeys((*first.files, *other.files))),
+        count=first.count + other.count,
+    )
+
+
+def says_more(told: Finding, now: Finding) -> bool:
+    same = ("severity", "certainty", "clients", "files")
+    return any(getattr(told, name) != getattr(now, name) for name in same) or now.count >= 2 * told.count

@@ -1,0 +1,234 @@
+"""Live: a source is watched, and looked at whenever there is something to see.
+
+Time in what is seen is the packets'. The wall clock only decides when to look: at news after `interval`, at mere
+traffic rarely, and when a call without answer comes to an age that means something. Looking takes a share of a core
+and no more, however busy the node is; what arrives meanwhile waits. An idle node is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, NamedTuple
+
+from nfsrpc.rules.finding import Diagnosis
+from nfsrpc.rules.verdict import diagnose
+from nfsrpc.sources import SourceError
+from nfsrpc.sources.arrivals import Arrivals, LiveSource, NextFile
+from nfsrpc.tables import NAT
+from nfsrpc.trace import Trace
+from nfsrpc.watch.changes import Change, Changes, Wait, waits_in
+from nfsrpc.watch.watch import WINDOW_S, Stir, Watch
+from nfsrpc.watch.window import SECOND
+
+INTERVAL_S = 1.0
+# Between two looks pass so many times of what a look takes: a third of a core at news, a hundredth at mere traffic.
+REST = {Stir.NEWS: 2.0, Stir.TRAFFIC: 100.0}
+TRAFFIC_S = 10.0  # rules about traffic think in tens of seconds
+# Ages of a call without answer at which something is said: late; unanswered; the kernel's major timeout; hopeless.
+AGES = tuple(round(age * SECOND) for age in (5, 10, 60, 300))
+# tcpdump holds a packet back for a second at most (the timeout of libpcap's buffer).
+DELIVERY_S = 2.0
+SILENCE_S = 60.0  # after so long it is said that nothing comes
+# What was captured before a source is stopped comes without a pause of this, and within that.
+STOPPED_S = 0.5
+STOPPING_S = 3.0
+
+
+@dataclass
+class Options:
+    interval_s: float = INTERVAL_S
+    window_s: float = WINDOW_S
+    for_s: float = float("inf")  # how long to watch
+    until_finding: bool = False
+    # Which rules to ask, which not, and their thresholds: as `diagnose` takes them.
+    rules: tuple[Sequence[str], Sequence[str], Mapping[str, Mapping[str, Any]] | None] = ((), (), None)
+
+
+class Health(NamedTuple):
+    """Of the capture."""
+
+    frames: int
+    bytes: int
+    drops: int | None
+    silent_s: float
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a look has seen."""
+
+    trace: Trace
+    diagnosis: Diagnosis
+    changes: list[Change]
+    waits: list[Wait]
+    time: int  # of the packets, ns
+    final: bool = False
+
+
+@dataclass
+class Live:
+    """One source being watched, to its end."""
+
+    source: LiveSource
+    options: Options = field(default_factory=Options)
+    say: Callable[[str], None] = lambda _: None
+    clock: Callable[[], float] = monotonic
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.source.name, self.options.window_s)
+        self.changes = Changes()
+        self.trouble: SourceError | None = None  # that the source ended with
+        self.stopped_at: float | None = None
+        self._pace = Pace(self.options.interval_s)
+        self._arrived = self._begun = self.clock()
+        self._told_silence = False
+
+    @property
+    def health(self) -> Health:
+        return Health(self.watch.frames, self.watch.bytes, self.source.drops, self.clock() - self._arrived)
+
+    def stop(self) -> None:
+        """Ends it, with a last look at what has been captured. May be called by a signal handler."""
+        if self.stopped_at is None:
+            self.stopped_at = self.clock()
+            self.source.stop()
+
+    def moments(self) -> Iterator[Moment]:
+        """A look each time that there is something to see, and one at the end.
+
+        Raises SourceError if there is nothing to watch.
+        """
+        arrivals = Arrivals(self.source)
+        try:
+            while self._take(arrivals) and not self._has_stopped():
+                moment = self._look_if_due()
+                if moment:
+                    yield moment
+                    if self.options.until_finding and has_fault(moment.diagnosis):
+                        self.stop()
+                if self.clock() - self._begun >= self.options.for_s:
+                    self.stop()
+        finally:
+            arrivals.abandon()
+            self.stop()
+        yield self._last()
+
+    def _take(self, arrivals: Arrivals) -> bool:
+        """Whatever has arrived, or the wait for it. False when nothing more will come."""
+        try:
+            piece = arrivals.get(self._patience())
+        except TimeoutError:
+            self._mind_silence()
+            return self.stopped_at is None
+        try:
+            if isinstance(piece, bytes):
+                self.watch.feed(piece)
+                self._pace.fed, self._arrived, self._told_silence = True, self.clock(), False
+            elif isinstance(piece, NextFile):
+                self.watch.next_file(piece.name)
+            elif isinstance(piece, Exception):
+                raise piece
+        except SourceError as error:
+            if not self.watch.frames:
+                raise
+            self.trouble = error
+            return False
+        return piece is not None
+
+    def _has_stopped(self) -> bool:
+        """Told to, and what it had captured by then is here, or will not come."""
+        return self.stopped_at is not None and self.clock() - self.stopped_at > STOPPING_S
+
+    def _patience(self) -> float:
+        if self.stopped_at is not None:
+            return STOPPED_S
+        now = self.clock()
+        due = min(self._pace.next(now), self._begun + self.options.for_s - now)
+        return max(min(due, self.options.interval_s), 0.0)
+
+    def _mind_silence(self) -> None:
+        silent = self.clock() - self._arrived
+        if silent >= SILENCE_S and not self._told_silence:
+            self._told_silence = True
+            self.say(f"{self.source.name}: nothing has come for {silent:.0f} s; it is idle, or it stalls")
+
+    @property
+    def _elapsed(self) -> int:
+        """How much later than the last packet it is."""
+        silent = self.clock() - self._arrived - DELIVERY_S
+        return round(max(silent, 0.0) * SECOND) if self.source.prompt else 0
+
+    def _look_if_due(self) -> Moment | None:
+        now = self.clock()
+        if self._pace.fed and self._pace.may_stir(now):
+            self._pace.stirred(now, self.watch.stir())
+        if self.watch.last != NAT and self._pace.comes_of_age(self.watch, self._elapsed):
+            self._pace.pending = Stir.NEWS
+        if not self._pace.is_due(now):
+            return None
+        moment = self._look(self.watch.trace(self._elapsed))
+        self._pace.looked(now, self.clock())
+        return moment
+
+    def _look(self, trace: Trace | None, final: bool = False) -> Moment | None:
+        if trace is None:
+            return None
+        diagnosis = diagnose(trace.tables, *self.options.rules)
+        trace.diagnosis = diagnosis
+        time = self.watch.last + self._elapsed if self.watch.last != NAT else NAT
+        waits = waits_in(trace.tables["locks"], time)
+        return Moment(trace, diagnosis, self.changes.update(diagnosis, waits, time), waits, time, final)
+
+    def _last(self) -> Moment:
+        moment = self._look(self.watch.close(self._elapsed), final=True)
+        if moment is None:
+            raise SourceError(self.source.name, "ended before the first packet")
+        return moment
+
+
+def has_fault(diagnosis: Diagnosis) -> bool:
+    return any(finding.severity != "info" for finding in diagnosis.findings)
+
+
+class Pace:
+    """When to look again, by the wall clock."""
+
+    def __init__(self, interval_s: float) -> None:
+        self.interval_s = interval_s
+        self.fed = False
+        self.pending = Stir.NOTHING
+        self._stirred_at = self._ended_at = float("-inf")
+        self._cost = 0.0
+        self._now = NAT  # the packets' time, when ages were compared last
+
+    def next(self, now: float) -> float:
+        """How long there is nothing to do."""
+        if self.pending:
+            return self._ended_at + self._rest() - now
+        return self._stirred_at + self.interval_s - now if self.fed else self.interval_s
+
+    def may_stir(self, now: float) -> bool:
+        return now >= self._stirred_at + self.interval_s
+
+    def stirred(self, now: float, stir: Stir) -> None:
+        self._stirred_at, self.fed, self.pending = now, False, max(self.pending, stir)
+
+    def comes_of_age(self, watch: Watch, elapsed: int) -> bool:
+        now = watch.last + elapsed
+        before, self._now = self._now, now
+        if before in (NAT, now):
+            return False
+        sent = watch.open_calls
+        return any(bool(((now - sent >= age) & (before - sent < age)).any()) for age in AGES)
+
+    def _rest(self) -> float:
+        least = self.interval_s if self.pending is Stir.NEWS else max(TRAFFIC_S, self.interval_s)
+        return max(least, REST[self.pending] * self._cost)
+
+    def is_due(self, now: float) -> bool:
+        return self.pending is not Stir.NOTHING and now >= self._ended_at + self._rest()
+
+    def looked(self, began: float, ended: float) -> None:
+        self._cost, self._ended_at, self.pending = ended - began, ended, Stir.NOTHING

@@ -1,0 +1,156 @@
+"""A capture that goes on: fed as it comes, and asked now and then for the trace of its last quarter of an hour.
+
+The decoder and the tables are those of files. `stir` takes what the decoder has and says whether it is worth a look;
+`trace` puts the window together. Time is the packets'. Where the source delivers at once, silence is time too: then a
+request that nobody answers grows old although no packet comes, and `elapsed` says by how much.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from nfsrpc._core import Decoder
+from nfsrpc.decode import SECONDARY, refusing
+from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
+from nfsrpc.sessions import WANTED
+from nfsrpc.sources import Capture, SourceError
+from nfsrpc.tables import NAT, Array
+from nfsrpc.trace import Trace
+from nfsrpc.watch.window import SECOND, Window
+
+WINDOW_S = 900.0
+# Rows are taken from the core at least so often: what a busy second brings.
+STIR_BYTES = 64 << 20
+# The core's own numbers of strings begin anew after so many: well below its limit, so that none is ever refused.
+MAX_STRINGS = 1 << 17
+NFS = (100003, 100227)
+# Columns of an exchange in reach that change when something happens to it.
+STATE = ("exchange", "reply_frame", "retransmits", "duplicates", "flags")
+
+
+class Stir(IntEnum):
+    """What came since the last time."""
+
+    NOTHING = 0
+    TRAFFIC = 1  # only what rules do not hurry about
+    NEWS = 2  # calls, answers or resends of something else than NFS
+
+
+class Watch:
+    def __init__(self, source: Capture = "-", window_s: float = WINDOW_S) -> None:
+        layouts, specs = compile(PROTOCOLS, WANTED)
+        self.decoder = Decoder(layouts, specs, 0, secondary=SECONDARY)
+        self.window = Window({table: dict(columns) for table, columns in specs}, round(window_s * SECOND))
+        self.window.sources[0] = source
+        self.last = NAT  # the latest packet
+        self.frames = 0  # of all files
+        self.bytes = 0
+        self._snapshot: dict[str, Any] | None = None
+        self._capture = 0
+        self._fed = 0
+        self._before = 0  # frames of files that are over
+        self._state = b""
+        self._strings = 0
+        self._forgot = NAT
+
+    @property
+    def source(self) -> str:
+        """The name of the file that is being read."""
+        return str(self.window.sources[self._capture])
+
+    def feed(self, data: bytes) -> None:
+        """Raises SourceError for what is no capture."""
+        with refusing(self.source):
+            self.decoder.feed(data)
+        self._fed += len(data)
+        self.bytes += len(data)
+        if self._fed >= STIR_BYTES:
+            self._take()
+
+    def next_file(self, source: Capture) -> None:
+        """What follows is the next file of the ring."""
+        with refusing(self.source):
+            self.decoder.next_capture()
+        self._take()
+        self._before = self.frames
+        self._capture = (self._capture + 1) & 0xFFFF
+        self.window.sources[self._capture] = source
+
+    def _take(self) -> None:
+        """Rows that are final go to the window."""
+        batch = self.decoder.drain()
+        self._strings += len(batch["strings"])
+        self.window.add(batch)
+        self._note(batch["captures"])
+        self._fed = 0
+
+    def _note(self, captures: dict[str, Array]) -> None:
+        if len(captures["frames"]):
+            self.frames = self._before + int(captures["frames"][-1])
+            self.last = max(self.last, int(captures["last"][-1]))
+
+    def stir(self) -> Stir:
+        before = self.frames
+        self._take()
+        snapshot = self.decoder.snapshot()
+        self._snapshot = snapshot
+        self._note(snapshot["captures"])
+        if self.frames == before:
+            return Stir.NOTHING
+        exchanges = snapshot["exchanges"]
+        urgent = ~np.isin(exchanges["prog"], NFS)
+        state = b"".join(exchanges[name][urgent].tobytes() for name in STATE)
+        self._state, earlier = state, self._state
+        return Stir.TRAFFIC if state == earlier else Stir.NEWS
+
+    @property
+    def open_calls(self) -> Array:
+        """When the calls were sent that have no answer yet."""
+        if self._snapshot is None:
+            return np.zeros(0, dtype=np.int64)
+        exchanges = self._snapshot["exchanges"]
+        times: Array = exchanges["time"][(exchanges["reply_frame"] == 0) & (exchanges["time"] != NAT)]
+        return times
+
+    def trace(self, elapsed: int = 0) -> Trace | None:
+        """The window as of the last `stir`, `elapsed` ns after the last packet; None before there is one."""
+        if self._snapshot is None or not (self.frames or self.window.files):
+            return None
+        now = self.last if self.last == NAT else self.last + elapsed
+        decoded = self.window.decoded(self._snapshot, now)
+        self._forget(now)
+        return Trace(decoded)
+
+    def _forget(self, now: int) -> None:
+        assert self._snapshot is not None
+        if self._forgot == NAT:
+            self._forgot = now
+        if self._strings > MAX_STRINGS or now - self._forgot > self.window.length:
+            self.window.forget(self._snapshot)
+            self.decoder.forget()
+            self._strings, self._forgot = 0, now
+            self.stir()
+
+    def close(self, elapsed: int = 0) -> Trace | None:
+        """The source has ended: the last trace, with what only the end decides. Raises SourceError.
+
+        Where a later file of a ring is no capture, it is that of what came before.
+        """
+        try:
+            with refusing(self.source):
+                last = self.decoder.close()
+        except SourceError:
+            if not self.frames:
+                raise
+            return self.trace(elapsed)
+        self.window.add(last)
+        self._note(last["captures"])
+        self._snapshot = EMPTY | {table: {name: values[:0] for name, values in last[table].items()} for table in LATEST}
+        return self.trace(elapsed)
+
+
+LATEST = ("exchanges", "flows", "captures")
+EMPTY: dict[str, Any] = {"capture_formats": [], "interfaces": []}

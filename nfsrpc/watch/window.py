@@ -1,0 +1,356 @@
+"""The last quarter of an hour of a capture without end, as columns that tables and rules are made of.
+
+The core gives rows that are final, each once (`add`), and those that may still change, as they stand (`decoded`). Rows
+are kept until the packets' time has left them behind. The core's numbers only grow, over days; those of a window are
+small, so numbers of strings and addresses are made anew as rows come in (`forget` lets go of those that no row uses any
+more), those of exchanges, flows and files when the columns are put together.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from nfsrpc.decode import NO_STRING, SECONDARY, Columns, Decoded, joined, renumbered, renumbered_message
+from nfsrpc.sources import Capture
+from nfsrpc.tables import NAT, Array, Mask, Masked
+
+Messages: TypeAlias = dict[str, dict[str, Masked]]
+Kinds: TypeAlias = Mapping[str, Mapping[str, str]]
+Numbered: TypeAlias = tuple[tuple[str, str], Array, Mask | None]  # table and column, numbers, which of them are meant
+
+SECOND = 1_000_000_000
+# Exchanges that are listed, not only counted: at 150 bytes each, with their messages, some hundred MB. A storm of them
+# shortens the window.
+MAX_ROWS = 1 << 20
+# Of those, the ones that tell names of files. Names are welcome; of the very many the latest will do.
+MAX_NAMES = 1 << 16
+TABLES = ("exchanges", "copies", "flows")
+# Columns that say which file something is in; `capture` is that of the row itself.
+FILES = ("capture", "reply_capture", "first_capture", "rst_capture")
+COUNTERS = ("frames", "bytes", "cut_frames", "misordered", "duplicates", "not_ip")
+IDENTITY = np.arange(1 << 16, dtype=np.uint16)
+
+
+class File(NamedTuple):
+    """One file of the capture: counts as the core has them, since the file began."""
+
+    counts: dict[str, int]
+    format: str
+    interfaces: list[dict[str, Any]]
+
+
+class Window:
+    """What has been seen for `length` ns, by the packets' own time."""
+
+    def __init__(self, kinds: Kinds, length: int) -> None:
+        self.kinds = kinds
+        self.length = length
+        self.since = NAT  # rows of before have been let go
+        self.rows: dict[str, Columns] = {}
+        self.messages: Messages = {}
+        self.oddities: Columns = {}
+        self.sources: dict[int, Capture] = {}
+        self.files: dict[int, File] = {}
+        self.addresses: list[tuple[str, int]] = []
+        self.strings: list[bytes] = []
+        self._known: dict[bytes | tuple[str, int], int] = {}
+        self._marks: deque[tuple[int, int, dict[str, int]]] = deque()  # time, file, counts then
+        self._numbers: dict[str, Array] = {
+            "address": np.zeros(0, dtype=np.uint32),  # by the core's number
+            "string": np.zeros(0, dtype=np.uint32),
+        }
+
+    # Rows that are final
+
+    def add(self, batch: Mapping[str, Any]) -> None:
+        self._learn("address", batch["addresses"], self.addresses)
+        self._learn("string", batch["strings"], self.strings)
+        for table in TABLES:
+            appended(self.rows.setdefault(table, {}), self._own(batch[table]))
+        for table, columns in batch["decoded"].items():
+            kinds = self.kinds[table]
+            own = {name: self._own_message(column, kinds.get(name)) for name, column in columns.items()}
+            known = self.messages.setdefault(table, {})
+            for name, column in own.items():
+                before = known.get(name)
+                known[name] = column if before is None or not len(before.values) else both(before, column)
+        odd = {name: np.asarray(values) for name, values in batch["oddities"].items()}
+        odd["kind"] = odd["kind"].astype(np.object_)
+        appended(self.oddities, odd)
+        self._note_files(batch)
+
+    def _learn(self, kind: str, new: Iterable[Any], known: list[Any]) -> None:
+        """Equal ones get equal numbers, whatever numbers the core has for them."""
+        numbers = []
+        for value in new:
+            number = self._known.setdefault(value, len(known))
+            if number == len(known):
+                known.append(value)
+            numbers.append(number)
+        if numbers:
+            self._numbers[kind] = np.concatenate([self._numbers[kind], np.array(numbers, dtype=np.uint32)])
+
+    def _own(self, columns: Columns) -> Columns:
+        maps: dict[str, Array | int] = {"exchange": 0, "flow": 0, **self._numbers}
+        return {name: renumbered(name, values, maps, IDENTITY) for name, values in columns.items()}
+
+    def _own_message(self, column: Any, kind: str | None) -> Masked:
+        return renumbered_message(column, "string" if kind == "bytes" else None, self._numbers)
+
+    def _note_files(self, told: Mapping[str, Any]) -> None:
+        captures = {name: values.tolist() for name, values in told["captures"].items()}
+        for row, number in enumerate(captures["capture"]):
+            counts = {name: values[row] for name, values in captures.items()}
+            interfaces = [known for known in told["interfaces"] if known["capture"] == number]
+            self.files[number] = File(counts, told["capture_formats"][row], interfaces)
+
+    # The columns as they stand
+
+    def decoded(self, snapshot: Mapping[str, Any], now: int) -> Decoded:
+        """Everything from `since` to `now`, in tables; what is not over is taken from the `snapshot`."""
+        self._note_files(snapshot)
+        self._let_go(now, snapshot)
+        self._marks.append((now, self._current, self.files[self._current].counts))
+        exchanges, flows = self._with("exchanges", snapshot), self._with("flows", snapshot)
+        if self.since != NAT:
+            exchanges = taken(exchanges, self._lately(exchanges))
+        numbers = Numbers(exchanges["exchange"])
+        copies = self._of(numbers, self.rows["copies"])
+        messages = {table: self._messages_of(numbers, columns) for table, columns in self.messages.items()}
+        parts = {"exchanges": {**exchanges, "exchange": numbers.dense}, "copies": copies, "flows": flows}
+        number_flows(parts)
+        oddities = dict(self.oddities)
+        files = self._files([*parts.values(), oddities], now)
+        return Decoded(
+            sources=[self.sources[number] for number in files],
+            damages={},
+            exchanges=parts["exchanges"],
+            copies=parts["copies"],
+            flows=parts["flows"],
+            captures=self._captures(files, now),
+            formats=[self.files[number].format for number in files],
+            interfaces=[
+                row | {"capture": at} for at, number in enumerate(files) for row in self.files[number].interfaces
+            ],
+            oddities=oddities,
+            addresses=self.addresses,
+            strings=self.strings,
+            messages=messages,
+            kinds=self.kinds,
+            vantages=[list(range(len(files)))],
+            firsts=[(0, 0)],
+        )
+
+    def _with(self, table: str, snapshot: Mapping[str, Any]) -> Columns:
+        own = self._own(snapshot[table])
+        return {name: joined([values, own[name]]) for name, values in self.rows[table].items()}
+
+    def _lately(self, exchanges: Columns) -> Mask:
+        """Of the exchanges those at which something happened since `since`: asked, asked again, or answered."""
+        lately: Mask = np.maximum(exchanges["time"], exchanges["reply_time"]) >= self.since
+        copies = self.rows["copies"]
+        again = copies["exchange"][copies["time"] >= self.since]
+        return lately | np.isin(exchanges["exchange"], again) if len(again) else lately
+
+    def _of(self, numbers: Numbers, columns: Columns) -> Columns:
+        """The rows of exchanges that are in the window, with their numbers there."""
+        at, known = numbers.of(columns["exchange"])
+        rows = taken(columns, known)
+        return {**rows, "exchange": at[known]}
+
+    def _messages_of(self, numbers: Numbers, columns: Mapping[str, Masked]) -> dict[str, Masked]:
+        at, known = numbers.of(columns["exchange"].values)
+        rows = taken_messages(columns, known)
+        return {**rows, "exchange": Masked(at[known], rows["exchange"].valid)}
+
+    def _files(self, tables: Sequence[Columns], now: int) -> list[int]:
+        """The files that rows are in, and the current one; their numbers in the columns become places in this list."""
+        columns = [(table, name) for table in tables for name in FILES if name in table]
+        used = np.zeros(1 << 16, dtype=np.bool_)
+        for table, name in columns:
+            used[table[name]] = True
+        for number, file in self.files.items():
+            used[number] |= file.counts["last"] >= (now if self.since == NAT else self.since)
+        used[self._current] = True
+        files = [number for number in np.flatnonzero(used).tolist() if number in self.files]
+        places = np.zeros(1 << 16, dtype=np.uint16)
+        places[files] = np.arange(len(files))
+        for table, name in columns:
+            table[name] = places[table[name]]
+        self.files = {number: self.files[number] for number in files}
+        self.sources = {number: self.sources[number] for number in files}
+        return files
+
+    def _captures(self, files: Sequence[int], now: int) -> Columns:
+        """Counts of the window: those of a file, less what it had counted before."""
+        before = {file: counts for time, file, counts in self._marks if NAT < time <= self.since}
+        rows = []
+        for at, number in enumerate(files):
+            counts = self.files[number].counts
+            less = before.get(number, dict.fromkeys(COUNTERS, 0))
+            row = {**counts, "capture": at, **{name: counts[name] - less[name] for name in COUNTERS}}
+            if row["first"] != NAT:
+                row["first"] = max(row["first"], self.since)
+            rows.append(row)
+        if rows:
+            latest = max(rows, key=lambda row: row["last"])
+            latest["last"] = max(latest["last"], now)
+        return {name: np.array([row[name] for row in rows], dtype=kind) for name, kind in CAPTURE_KINDS.items()}
+
+    @property
+    def _current(self) -> int:
+        return max(self.files, key=lambda number: self.files[number].counts["last"])
+
+    # What the window has left behind
+
+    def _let_go(self, now: int, snapshot: Mapping[str, Any]) -> None:
+        if now == NAT:
+            return
+        self.since = max(self.since, now - self.length)
+        exchanges = self.rows["exchanges"]
+        if len(exchanges["exchange"]) > MAX_ROWS:
+            times = np.maximum(exchanges["time"], exchanges["reply_time"])
+            self.since = max(self.since, int(np.partition(times, -MAX_ROWS)[-MAX_ROWS]))
+        self._keep("exchanges", self._lately(exchanges) & latest(np.isin(exchanges["prog"], SECONDARY), MAX_NAMES))
+        self._keep("flows", self.rows["flows"]["last"] >= self.since)
+        self.oddities = taken(self.oddities, self.oddities["time"] >= self.since)
+        self._let_go_of_parts(snapshot["exchanges"]["exchange"])
+        while len(self._marks) > 1 and self._marks[1][0] <= self.since:
+            self._marks.popleft()
+
+    def _keep(self, table: str, mask: Mask) -> None:
+        self.rows[table] = taken(self.rows[table], mask)
+
+    def _let_go_of_parts(self, in_reach: Array) -> None:
+        """Copies and messages of exchanges that are not in the window nor, by these numbers, in the core's reach."""
+        numbers = Numbers(np.union1d(self.rows["exchanges"]["exchange"], in_reach))
+        self._keep("copies", numbers.of(self.rows["copies"]["exchange"])[1])
+        self.messages = {
+            table: taken_messages(columns, numbers.of(columns["exchange"].values)[1])
+            for table, columns in self.messages.items()
+        }
+
+    def forget(self, snapshot: Mapping[str, Any]) -> None:
+        """The core is about to forget: it will list its strings anew, and of addresses know those in the snapshot."""
+        self.strings, columns = kept(self.strings, list(self._string_columns()))
+        self._numbers["string"] = np.zeros(0, dtype=np.uint32)
+        for (place, name), values in columns.items():
+            if place == "exchanges":
+                self.rows[place][name] = values
+            else:
+                self.messages[place][name] = Masked(values, self.messages[place][name].valid)
+        numbers = self._numbers["address"]
+        spoken = np.zeros(len(numbers), dtype=np.bool_)
+        for table in ("exchanges", "flows"):
+            for name in ("client", "server"):
+                spoken[snapshot[table][name]] = True
+        in_reach = np.flatnonzero(spoken)
+        ends = [((table, name), self.rows[table][name], None) for table in ("exchanges", "flows") for name in ENDS]
+        self.addresses, columns = kept(self.addresses, [*ends, (("", ""), numbers[in_reach], None)])
+        numbers = np.zeros_like(numbers)
+        numbers[in_reach] = columns.pop(("", ""))
+        self._numbers["address"] = numbers
+        for (table, name), values in columns.items():
+            self.rows[table][name] = values
+        self._known = {string: number for number, string in enumerate(self.strings)}
+        self._known |= {address: number for number, address in enumerate(self.addresses)}
+
+    def _string_columns(self) -> Iterable[Numbered]:
+        machine = self.rows["exchanges"]["machine"]
+        yield ("exchanges", "machine"), machine, machine != NO_STRING
+        for table, columns in self.messages.items():
+            for name, column in columns.items():
+                if self.kinds[table].get(name) == "bytes":
+                    yield (table, name), column.values, column.valid & (column.values != NO_STRING)
+
+
+ENDS = ("client", "server")
+CAPTURE_KINDS: dict[str, Any] = {
+    "capture": np.uint16,
+    "frames": np.uint32,
+    "bytes": np.uint64,
+    "first": np.int64,
+    "last": np.int64,
+    "cut_frames": np.uint32,
+    "misordered": np.uint32,
+    "duplicates": np.uint32,
+    "not_ip": np.uint32,
+    "truncated": np.uint8,
+}
+
+
+class Numbers:
+    """The core's numbers of some exchanges, and the small ones that they have in a window."""
+
+    def __init__(self, numbers: Array) -> None:
+        order = np.argsort(numbers, kind="stable")
+        self.sorted = numbers[order]
+        self.dense = np.empty(len(numbers), dtype=np.uint32)
+        self.dense[order] = np.arange(len(numbers), dtype=np.uint32)
+
+    def of(self, numbers: Array) -> tuple[Array, Mask]:
+        """Their small numbers, and which of them there are."""
+        if not len(self.sorted):
+            return np.zeros(len(numbers), dtype=np.uint32), np.zeros(len(numbers), dtype=np.bool_)
+        at = np.minimum(np.searchsorted(self.sorted, numbers), len(self.sorted) - 1)
+        return at.astype(np.uint32), self.sorted[at] == numbers
+
+
+def number_flows(tables: Mapping[str, Columns]) -> None:
+    """Small numbers for flows; those that have no row any more get the highest."""
+    named = [columns["flow"] for columns in tables.values()]
+    _, numbers = np.unique(np.concatenate([tables["flows"]["flow"], *named]), return_inverse=True)
+    at = len(tables["flows"]["flow"])
+    for columns in tables.values():
+        count = len(columns["flow"])
+        columns["flow"] = numbers[at : at + count].astype(np.uint32)
+        at += count
+
+
+def appended(columns: Columns, more: Columns) -> None:
+    for name, values in more.items():
+        columns[name] = joined([columns[name], values]) if name in columns and len(columns[name]) else values
+
+
+def both(first: Masked, second: Masked) -> Masked:
+    if not len(second.values):
+        return first
+    return Masked(joined([first.values, second.values]), joined([first.valid, second.valid]))
+
+
+def taken(columns: Columns, mask: Mask) -> Columns:
+    return dict(columns) if mask.all() else {name: values[mask] for name, values in columns.items()}
+
+
+def taken_messages(columns: Mapping[str, Masked], mask: Mask) -> dict[str, Masked]:
+    if mask.all():
+        return dict(columns)
+    return {name: Masked(column.values[mask], column.valid[mask]) for name, column in columns.items()}
+
+
+def latest(mask: Mask, count: int) -> Mask:
+    """All rows, but of those in the mask only the last `count`."""
+    rows = np.flatnonzero(mask)
+    result = np.ones(len(mask), dtype=np.bool_)
+    result[rows[: max(len(rows) - count, 0)]] = False
+    return result
+
+
+def kept(values: list[Any], columns: list[Numbered]) -> tuple[list[Any], dict[tuple[str, str], Array]]:
+    """The values that columns of numbers use, and these columns with the numbers that they have then."""
+    used = np.zeros(len(values), dtype=np.bool_)
+    for _, numbers, valid in columns:
+        used[numbers if valid is None else numbers[valid]] = True
+    places = np.zeros(len(values), dtype=np.uint32)
+    rows = np.flatnonzero(used)
+    places[rows] = np.arange(len(rows))
+    changed = {}
+    for name, numbers, valid in columns:
+        changed[name] = places[numbers] if valid is None else numbers.copy()
+        if valid is not None:
+            changed[name][valid] = places[numbers[valid]]
+    return [values[row] for row in rows.tolist()], changed
