@@ -6,17 +6,20 @@ repeats a SYN after 1, 2, 4, 8 … s, and tries a port that answers RST again in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, SECOND, fact
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import Array, Mask, Table
+from nfsrpc.tables import NAT, Array, Mask, Table
 
 # ICMP codes by which a host or a firewall says that nobody may talk to this port; others are about the host or network.
 PORT_REFUSED = {"IPv4": (2, 3, 9, 10, 13), "IPv6": (1, 4, 5, 6)}
+
+# One lost segment is sent again once or twice; a connection that something forgot, until TCP gives it up.
+AGAIN = 3
 
 Outcome: TypeAlias = Literal["unanswered", "refused", "unreachable"]
 OUTCOMES: tuple[Outcome, ...] = ("unanswered", "refused", "unreachable")
@@ -150,6 +153,15 @@ def is_beside(vantage: int, server: str, flows: Table, calls: Table) -> bool:
             before.append(row.synack_time - row.syn_time)
             after.append(int(times.min()) - row.synack_time)
     return len(before) >= HANDSHAKES and bool(np.median(after) > QUICKER * np.median(before))
+
+
+@fact
+def unheard(connections: Table) -> Mapping[int, int]:
+    """Connections on which a client's data was sent again and again: when the server was last heard on each."""
+    last, heard = connections["c_last"], connections["s_last"]
+    silent = (connections["transport"] == "tcp") & (heard != NAT) & (last > heard)
+    rows = connections.where(silent & (connections["c_retransmitted"] >= AGAIN))
+    return dict(zip(rows["flow"].tolist(), rows["s_last"].tolist(), strict=True))
 
 
 SERVICES = {NFS: "nfsd", MOUNT: "mountd", NLM: "lockd", NSM: "statd"}

@@ -101,8 +101,8 @@ def finding(one: Stalled) -> Finding:
         host=one.receiver,
         title=f"a connection of {flow.client} to {flow.server} port {flow.server_port} is dead: data without ACK",
         explanation=(
-            f"{one.sender} sent {one.again} segments again in {seconds(wait)} and heard nothing from {one.receiver} on "
-            "this connection, which answers on others. Something between them has forgotten the connection."
+            f"{one.sender} sent {one.again} segments again; on this connection nothing came from {one.receiver} for "
+            f"{seconds(wait)}, which answers on others. Something between them has forgotten the connection."
         ),
         clients=(flow.client,),
         count=one.again,
@@ -113,5 +113,4 @@ def finding(one: Stalled) -> Finding:
             "sysctl net.ipv4.tcp_keepalive_time net.netfilter.nf_conntrack_tcp_timeout_established",
             "# Raise the idle timeout of NAT, firewalls and load balancers between them.",
         ),
-        wait_s=wait,
     )

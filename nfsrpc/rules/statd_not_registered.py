@@ -50,10 +50,11 @@ from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, hurt, late, waited
 from nfsrpc.rules.statds import Unregistered, said
 from nfsrpc.rules.wording import clock, named, seconds, several, times
 from nfsrpc.sessions.exchanges import CALL_ACKED
-from nfsrpc.tables import NAT, Table
+from nfsrpc.tables import NAT, Mask, Table
 
 RULE = Rule("REG001", "statd-not-registered", "error")
 
+NEVER = np.iinfo(np.int64).max
 UNMONITORED = "# Clients granted locks meanwhile stay unmonitored until they remount."
 ELSEWHERE = "# An appliance or Ganesha: enable its NSM (status monitor) service."
 
@@ -65,6 +66,7 @@ def check(
     requests: Table,
     stalls: Table,
     silent_requests: Table,
+    unheard: Mapping[int, int],
     roles: Roles,
     loopbacks: frozenset[str],
     boots: Mapping[str, tuple[int, ...]],
@@ -78,6 +80,7 @@ def check(
     first_lock_s: float = 300.0,
 ) -> Iterator[Answer]:
     accused: set[str] = set()
+    arrived = requests.where(~lost(requests, unheard))
     for missing in unregistered:
         if missing.role == "client" or missing.only_udp:
             continue
@@ -90,7 +93,7 @@ def check(
         if server in loopbacks:
             yield from on_loopback(server, registrations)
             continue
-        stalled = Stall(server, requests, silent_requests, exchanges, span, stall_s, longest_s)
+        stalled = Stall(server, arrived, silent_requests, exchanges, span, stall_s, longest_s)
         if stalled.fits(minute_s, nfs_s, first_lock_s) and not booting(boots, server, *stalled.span, boot_s):
             yield likely(stalled)
         else:
@@ -131,6 +134,14 @@ def on_loopback(server: str, registrations: Table) -> Iterator[Answer]:
         yield RULE.clear(f"the portmapper of {server} names port {row.port} for statd (frame {row.reply_frame})")
     else:
         yield RULE.cannot_tell(f"nobody asked the portmapper of {server} for statd")
+
+
+def lost(requests: Table, unheard: Mapping[int, int]) -> Mask:
+    """Requests that the server's host never had: sent on a connection on which it was not heard again."""
+    since = [unheard.get(flow) for flow in requests["flow"].tolist()] if unheard else [None] * len(requests)
+    heard = np.array([NEVER if time is None else time for time in since], dtype=np.int64)
+    mask: Mask = requests["time"] > heard
+    return mask
 
 
 class Stall:

@@ -15,6 +15,7 @@ from tests.rules.stage import (
     Stage,
     asked,
     cannot_tell,
+    diagnosed,
     findings,
     fires,
     quiet,
@@ -181,6 +182,31 @@ def test_a_connection_that_died_unnoticed(stage: Stage) -> bytes:
     stage.client.reconnect(stage.server, LOCKD)
     stage.client.lock(stage.server, "/srv/third").granted()
     return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2]})
+
+
+def forgotten(stage: Stage) -> bytes:
+    """The lock connection dies while it is idle; after three minutes the client opens another, and is answered."""
+    stage.nfs()
+    stage.wait(600)
+    lock = stage.client.lock(stage.server, acked=False)
+    frame = len(stage.scenario.packets())
+    for _ in range(36):
+        stage.later(5)
+    stage.client.reconnect(stage.server, LOCKD)
+    lock.resend()
+    lock.granted()
+    return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25, 51, 102]})
+
+
+@cannot_tell("REG001", command=True)
+def test_statd_is_not_to_blame_for_a_lock_that_never_arrived(stage: Stage) -> bytes:
+    return forgotten(stage)
+
+
+def test_a_forgotten_connection_is_the_verdict_and_its_wait_that_of_the_lock() -> None:
+    verdict = diagnosed(forgotten(Stage())).verdict
+    assert verdict.rule == "NET003"
+    assert "180 s" in verdict.summary
 
 
 @quiet("NET003")
