@@ -27,6 +27,7 @@ REQUESTS = (*SYNCHRONOUS, TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG, 20, 21, 23
 GRANTS = (GRANTED, GRANTED_MSG)
 
 AUTH_NONE, AUTH_SYS = 0, 1
+BEGINNING_S = 5  # calls of before the capture are answered within this
 SECOND = 1_000_000_000
 
 FACTS: dict[str, Callable[..., Any]] = {}
@@ -120,12 +121,19 @@ def heard(flows: Table) -> frozenset[tuple[str, str]]:
 
 
 @fact
-def gaps(flows: Table, nlm: Table) -> frozenset[frozenset[str]]:
-    """The pairs of hosts between which the capture lacks something: what is not seen there may have happened."""
+def gaps(flows: Table, calls: Table, nlm: Table, span: Span | None) -> frozenset[frozenset[str]]:
+    """The pairs of hosts between which the capture lacks something: what is not seen there may have happened.
+
+    A reply without its call is such a lack, but not when the capture has just begun.
+    """
+    orphans = calls["state"] == "orphan"
+    if span is not None:
+        orphans &= calls["time"] > span.first + BEGINNING_S * SECOND
     lost = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0
     one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
     cut = nlm.where(nlm["flags"] & CALL_CUT != 0)
-    return frozenset(frozenset(pair) for pair in (*pairs_of(flows.where(lost | one_way)), *pairs_of(cut)))
+    tables = flows.where(lost | one_way), calls.where(orphans), cut
+    return frozenset(frozenset(pair) for table in tables for pair in pairs_of(table))
 
 
 @fact

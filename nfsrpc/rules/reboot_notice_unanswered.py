@@ -39,7 +39,7 @@ from nfsrpc.tables import NAT, Table
 RULE = Rule("MON004", "reboot-notice-unanswered", "warning")
 
 
-def check(monitors: Table, registrations: Table, *, tries: int = 2) -> Iterator[Answer]:
+def check(monitors: Table, registrations: Table, lossy: bool, *, tries: int = 2) -> Iterator[Answer]:
     notices = list(monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"]).rows())
     asked = registrations.where(
         (registrations["prog"] == NSM) & ~registrations["loopback"] & (registrations["transport"] == "udp")
@@ -51,7 +51,7 @@ def check(monitors: Table, registrations: Table, *, tries: int = 2) -> Iterator[
         searched = [row for row in questions if (row.asker, row.host) == pair]
         if any(row.state == "answered" for row in told):
             continue
-        failed = [row for row in (*told, *searched) if row.state == "unanswered"]
+        failed = [row for row in (*told, *searched) if row.state == "unanswered" and (row.resends or not lossy)]
         refused = [row for row in searched if row.state == "answered" and row.port == 0]
         if sum(1 + row.resends for row in (*failed, *refused)) >= tries and (failed or len(refused) >= tries):
             accused = True

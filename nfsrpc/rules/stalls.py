@@ -34,11 +34,12 @@ def late(requests: Table, late_s: float) -> Mask:
 
 
 @fact
-def silent_requests(requests: Table, hung_up: Array, span: Span | None) -> Table:
+def silent_requests(requests: Table, hung_up: Array, lossy: bool, span: Span | None) -> Table:
     """Lock requests that nobody answered.
 
     Not those whose answer only the capture lost. A client that waits sends the request again, and lockd answers in
-    order: if it was not sent again, and the client went on, or hung up, it had its answer.
+    order: if it was not sent again, and the client went on, or hung up, it had its answer; and most likely where the
+    capture lost packets.
     """
     rows = requests.where(requests["state"] == "unanswered")
     if not len(rows) or span is None:
@@ -48,7 +49,7 @@ def silent_requests(requests: Table, hung_up: Array, span: Span | None) -> Table
     for number in np.flatnonzero((rows["retransmits"] == 0) & keep).tolist():
         row = rows.row(number)
         later = (answered["client"] == row.client) & (answered["server"] == row.server) & (answered["time"] > row.time)
-        keep[number] = not later.any()
+        keep[number] = not lossy and not later.any()
     return rows.where(keep)
 
 
