@@ -1,8 +1,8 @@
 """What all plots share: colours, fonts, sizes, and that a chart shows and saves itself without a network.
 
 Colours are those of Okabe and Ito, which people of every kind of colour vision tell apart; where colour carries a
-meaning, shape or position does so too. Data is put into the chart as plain rows, of which there may be so many as a
-browser draws at once. altair is the extra `plots`, imported when a plot is asked for.
+meaning, shape or position does so too. Data is put into the chart as plain rows, as few as tell it. altair is the extra
+`plots`, imported when a plot is asked for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from nfsrpc.report.words import clock
 WIDTH = 760
 NS_PER_MS = 1_000_000
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"  # of equal widths, so that a text fits on every machine
-MOST_ROWS = 4000  # of one layer; altair itself refuses more than 5000
 
 ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE, GREY = (
     "#E69F00",

@@ -25,6 +25,7 @@ LEAD = NS  # what was asked so long before the session may have led to it
 # A client without statd asks its own portmapper for a minute before it sends its first LOCK.
 OWN_LEAD = 70 * NS
 MOST_ARROWS = 64
+MOST_CALLS = 1000
 MOST_HOSTS = 5
 GAP, STEP = 320, 27  # pixels between hosts, and between arrows
 HOOK = 22  # pixels that a hook is wide
@@ -106,7 +107,7 @@ class Scene:
     def _of_all(self) -> tuple[list[str], int, int]:
         calls = self.tables["calls"]
         about_locks = calls["prog"] == NLM
-        self.exchanges = set(calls["exchange"][about_locks].tolist())
+        self.exchanges = set(calls["exchange"][about_locks][:MOST_CALLS].tolist())
         said, flows = self.tables["registrations"], self.tables["flows"]
         about = (said["prog"] == NLM) | (said["prog"] == NSM)
         hosts = [*said.where(about)["asker"].tolist(), *said.where(about)["host"].tolist()]
@@ -280,6 +281,11 @@ Shape: TypeAlias = Line | Head | Text
 
 
 def chart(tables: Sessions, session: int | None, dark: bool) -> Any:
+    locks = tables["locks"]
+    if session is None:
+        session = longest_wait(locks)
+    elif not 0 <= session < len(locks):
+        raise ValueError(f"no lock session {session}: there are {len(locks)}, counted from 0")
     scene = Scene(tables, session)
     arrows = scene.arrows()
     if scene.session is None:

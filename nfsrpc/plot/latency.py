@@ -1,8 +1,8 @@
 """How long answers took: by procedure (what is slow), and over time (when it was slow). Scales are logarithmic.
 
 A procedure is a line from its median to its slowest answer, with marks at 95 and 99 %. Over time each answer is a dot;
-of very many the slowest and an even choice of the others. What was never answered is a cross on the upper edge.
-Exchanges that several vantages show count once.
+where there are very many, only the slowest are, over a field that is the darker the more answers took so long. What was
+never answered is a cross on the upper edge. Exchanges that several vantages show count once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy as np
 
 from nfsrpc.plot.chart import (
     CROSS,
-    MOST_ROWS,
     NS_PER_MS,
     WIDTH,
     altair,
@@ -26,11 +25,13 @@ from nfsrpc.plot.chart import (
     time_axis,
 )
 from nfsrpc.plot.rates import counted
-from nfsrpc.report.words import count, digits, duration
+from nfsrpc.report.words import count, duration
 from nfsrpc.sessions import Sessions
 from nfsrpc.tables import Array, Table
 
 MOST_PROCEDURES = 20
+MOST_DOTS, SLOWEST = 3000, 200
+CELLS = (WIDTH // 5, 30)  # of the field: across, and up
 QUANTILES = ("p50", "p95", "p99", "max")
 HEIGHT, STEP = 220, 21
 FASTEST_S = 1e-5  # clocks of captures tell no shorter times apart
@@ -43,26 +44,19 @@ SECONDS = (
 def chart(tables: Sessions, dark: bool) -> Any:
     calls = counted(tables["calls"])
     answered = np.flatnonzero(calls["state"] == "answered")
-    shown = chosen(calls["latency_s"], answered)
     told = f"{count(len(answered), 'answer')}"
     if len(answered):
         slowest = calls.row(int(answered[np.argmax(calls["latency_s"][answered])]))
         what = f"{slowest.program} {slowest.procedure}, frame {slowest.call_frame}"
         told += f"; the slowest took {duration(slowest.latency_s)}: {what}"
-    if len(shown) < len(answered):
-        told += f"; over time the slowest and some others, {digits(len(shown))} in all"
-    return finished(drawn(tables, calls, shown, dark), "How long answers took", told, dark)
+    return finished(drawn(tables, calls, answered, dark), "How long answers took", told, dark)
 
 
-def chosen(latency: Array, answered: Array) -> Array:
-    """Rows to show over time: the slowest half, and evenly of the rest."""
-    if len(answered) <= MOST_ROWS:
+def slowest_of(latency: Array, answered: Array) -> Array:
+    """Rows to show one by one: all, or of very many the slowest."""
+    if len(answered) <= MOST_DOTS:
         return answered
-    half = MOST_ROWS // 2
-    order = np.argpartition(latency[answered], len(answered) - half)
-    slow, others = answered[order[-half:]], np.sort(answered[order[:-half]])
-    evenly = others[np.linspace(0, len(others) - 1, half).astype(np.int64)]
-    return np.sort(np.concatenate([slow, evenly]))
+    return np.sort(answered[np.argpartition(latency[answered], len(answered) - SLOWEST)[-SLOWEST:]])
 
 
 def quantiles(programs: Table) -> list[dict[str, Any]]:
@@ -101,17 +95,35 @@ def dots(calls: Table, rows: Array) -> list[dict[str, Any]]:
     ]
 
 
+def field(calls: Table, answered: Array, low: float, high: float) -> list[dict[str, Any]]:
+    """How many answers took so long at what time: the cells that are not empty."""
+    times, latency = calls["time"][answered], np.maximum(calls["latency_s"][answered], FASTEST_S)
+    edges = np.linspace(*span(calls), CELLS[0] + 1), np.geomspace(low, high, CELLS[1] + 1)
+    counts, _, _ = np.histogram2d(times, latency, bins=edges)
+    across, up = np.nonzero(counts)
+    columns = (
+        edges[0][across] / NS_PER_MS,
+        edges[0][across + 1] / NS_PER_MS,
+        edges[1][up],
+        edges[1][up + 1],
+        counts[across, up],
+    )
+    names = ("at", "until", "low", "high", "answers")
+    return [dict(zip(names, row, strict=True)) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
 def crosses(calls: Table) -> list[dict[str, Any]]:
     silent = calls.where(calls["state"] == "unanswered")
     columns = map(silent.values, ("time", "program", "procedure", "call_frame"))
     return [
         {"at": time / NS_PER_MS, "program": program, "call": f"{program} {procedure}, frame {frame}"}
         for time, program, procedure, frame in zip(*columns, strict=True)
-    ][:MOST_ROWS]
+    ][:MOST_DOTS]
 
 
-def drawn(tables: Sessions, calls: Table, shown: Array, dark: bool) -> Any:
+def drawn(tables: Sessions, calls: Table, answered: Array, dark: bool) -> Any:
     alt, colours = altair(), theme(dark)
+    shown = slowest_of(calls["latency_s"], answered)
     procedures, points, silent = quantiles(tables["programs"]), dots(calls, shown), crosses(calls)
     paints = of_programs((row["program"] for row in [*procedures, *silent]), colours)
     colour = alt.Color("program:N", scale=scale(paints), legend=alt.Legend(symbolOpacity=1, symbolType="circle"))
@@ -139,7 +151,18 @@ def drawn(tables: Sessions, calls: Table, shown: Array, dark: bool) -> Any:
         width=WIDTH, height=alt.Step(STEP), title=part("By procedure: ○ median, | 95 and 99 %, ● slowest", colours)
     )
     axis = time_axis(*span(calls))
+    cells = field(calls, answered, low, high) if len(shown) < len(answered) else []
     over_time = alt.layer(
+        alt.Chart(inline(cells))
+        .mark_rect(color=colours.faint)
+        .encode(
+            alt.X("at:T", **axis),
+            alt.X2("until"),
+            alt.Y("low:Q", scale=log, axis=seconds),
+            alt.Y2("high"),
+            opacity=alt.Opacity("answers:Q", scale=alt.Scale(type="log", range=[0.12, 0.9]), legend=None),
+            tooltip=["answers:Q"],
+        ),
         alt.Chart(inline(points))
         .mark_circle(size=30, opacity=0.85)
         .encode(

@@ -1,7 +1,7 @@
 """Lock sessions over time: a lane for each client under its file (or for each owner under its client).
 
 A session is a bar that waits and a bar that holds; marks tell what happened on the way. Sessions of one lane that
-overlap get a row each. Of too many lanes those are shown that waited longest.
+overlap get a row each. Of too many lanes those are shown that waited longest, and those that let them wait.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from nfsrpc.tables import NAT
 
 By: TypeAlias = Literal["file", "owner"]
 
-MOST_LANES = 60  # as many as fit on a page
+MOST_LANES = 40  # as many as fit on a page
 STEP = 24  # pixels a lane
 NARROW = 0.11  # of the time shown: a bar narrower than this has no room for a text
 TEXT = "text"  # the colour of the theme's text
@@ -62,8 +62,13 @@ class Session(NamedTuple):
     held: int | None  # begins to hold
     end: int
     open: bool  # goes on after the capture
+    holder: int | None  # row of the session that was in the way
     events: tuple[tuple[str, int], ...]
     text: str
+
+    @property
+    def at(self) -> tuple[str, str]:
+        return self.group, self.lane
 
     @property
     def begin(self) -> int:
@@ -119,6 +124,7 @@ def sessions_of(tables: Sessions, by: By) -> Iterator[Session]:
             held=holding,
             end=min(last, end) if end != NAT else session.time,
             open=end == NEVER,
+            holder=session.held_by,
             events=tuple(events_of(session, again.get(row, ()))),
             text=f"{mode(session.exclusive)}{byte_range(session.l_offset, session.l_len)}",
         )
@@ -167,13 +173,15 @@ def asked_again(tables: Sessions) -> dict[int, list[int]]:
 
 
 def longest_waits(sessions: list[Session]) -> tuple[list[Session], int]:
-    """The sessions of the lanes with the longest waits, and how many lanes are left out."""
+    """The sessions of the lanes with the longest waits, also of others for them, and how many lanes are left out."""
+    by_row = {session.row: session for session in sessions}
     worst: dict[tuple[str, str], int] = {}
     for session in sessions:
-        key = session.group, session.lane
-        worst[key] = max(worst.get(key, 0), session.waited)
-    shown = set(sorted(worst, key=lambda key: -worst[key])[:MOST_LANES])
-    return [session for session in sessions if (session.group, session.lane) in shown], len(worst) - len(shown)
+        holder = by_row.get(session.row if session.holder is None else session.holder, session)
+        for lane in (session.at, holder.at):
+            worst[lane] = max(worst.get(lane, 0), session.waited)
+    shown = set(sorted(worst, key=lambda lane: -worst[lane])[:MOST_LANES])
+    return [session for session in sessions if session.at in shown], len(worst) - len(shown)
 
 
 def lanes_of(sessions: list[Session]) -> Iterator[Lane]:

@@ -55,5 +55,5 @@ def test_asynchronous_requests(tables: Read) -> None:
 
 def test_nothing_to_belong_to(tables: Read) -> None:
     s = Scenario()
-    s.host("10.0.0.1").getattr(s.host("10.0.0.9"), "/srv").reply()
+    s.host("10.0.0.1").getattr(s.host("10.0.0.9"), "/srv")
     assert members(tables, s) == {}

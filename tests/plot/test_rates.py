@@ -1,0 +1,78 @@
+"""What the picture of rates shows: bins by program, and what went wrong in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nfsrpc.plot.rates import MOST_BINS, bin_length, counted, rates, troubles
+from nfsrpc.tables import Array
+from tests.plot.conftest import Of, Sample
+from tests.scenario import Scenario
+
+
+def times(*seconds: float) -> Array:
+    return (np.array(seconds) * 1e9).astype(np.int64)
+
+
+@pytest.mark.parametrize(
+    ("lasts", "length"), [(0.5, 0.01), (1.3, 0.02), (13, 0.2), (64, 1), (1200, 10), (86400, 900), (9e6, 86400)]
+)
+def test_bins_of_a_length_that_people_count_in(lasts: float, length: float) -> None:
+    assert bin_length(times(0, lasts)) == length
+    assert lasts / length <= MOST_BINS
+
+
+def test_nothing_has_no_bins() -> None:
+    assert bin_length(times()) == 0.01
+
+
+def test_bars_stand_on_each_other(tables: Of) -> None:
+    s = Scenario(1_700_000_000)
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
+    for _ in range(3):
+        client.getattr(server, "/srv")
+    client.lock(server).granted()
+    s.wait(10)
+    client.lock(server, svid=2).granted()
+    bars = rates(counted(tables(s)["calls"]), 5)
+    start = 1_700_000_000_000
+    assert bars == [
+        {"program": "nfs", "from": start, "to": start + 5000, "low": 0.0, "high": 0.6},
+        {"program": "nlm", "from": start, "to": start + 5000, "low": 0.6, "high": 0.8},
+        {"program": "nlm", "from": start + 10000, "to": start + 15000, "low": 0.0, "high": 0.2},
+    ]
+
+
+def test_what_went_wrong(tables: Of) -> None:
+    s = Scenario(1_700_000_000)
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
+    client.getattr(server, "/srv")
+    client.lock(server).granted(after=12, resent=[10.5])
+    client.call(server, "nlm4", "NULL").error("PROG_UNAVAIL")
+    client.lock(server, svid=2).unanswered()
+    s.wait(60)
+    client.getattr(server, "/srv")
+    found = tables(s)
+    trouble = troubles(counted(found["calls"]), found["copies"], 10)
+    middle = 1_700_000_000_000 + 5000
+    assert trouble == [
+        {"what": "sent again", "at": middle + 10000, "count": 1},
+        {"what": "unanswered", "at": middle + 10000, "count": 1},
+        {"what": "error", "at": middle + 10000, "count": 1},
+    ]
+
+
+def test_every_call_is_in_a_bar(sample: Sample) -> None:
+    calls = counted(sample("server-without-statd/nfssrv-any.pcap")["calls"])
+    assert sum(bar["high"] - bar["low"] for bar in rates(calls, 5)) * 5 == pytest.approx(len(calls))
+
+
+def test_what_two_captures_show_counts_once(samples: object, sample: Sample) -> None:
+    from nfsrpc.decode import decode
+    from nfsrpc.sessions import WANTED, Sessions
+
+    both = Sessions(decode([f"{samples}/contended/{name}-any.pcap" for name in ("nfssrv", "cl2")], WANTED))
+    one = Sessions(decode([f"{samples}/contended/nfssrv-any.pcap"], WANTED))
+    wire = counted(one["calls"])
+    assert len(wire) <= len(counted(both["calls"])) < len(both["calls"])
