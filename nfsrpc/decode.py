@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from nfsrpc._core import Decoder
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.reading import SECONDARY, Counting, Progress, Reader, Reading, Wanted, read, refusing, ring_name
 from nfsrpc.sources import Capture
@@ -109,8 +110,8 @@ class Decoded(Messages):
     kinds: Mapping[str, Mapping[str, str]]  # of the columns of messages
     vantages: list[list[int]]  # the files of each vantage, in their order
     firsts: list[tuple[int, int]]  # of each vantage, the numbers that its first exchange and flow have
-    tallies: Columns = field(default_factory=dict)  # of exchanges that were counted
-    latencies: Columns = field(default_factory=dict)
+    tallies: Columns = field(default_factory=lambda: no_rows("tallies"))  # of exchanges that were counted
+    latencies: Columns = field(default_factory=lambda: no_rows("latencies"))
 
     @property
     def files(self) -> list[str]:
@@ -133,6 +134,12 @@ class Decoded(Messages):
     def row_of_exchange(self, exchanges: Array) -> Array:
         """The rows of `exchanges` that have these numbers."""
         return rows_of(self.exchanges["exchange"], exchanges)
+
+
+def no_rows(table: str) -> Columns:
+    """A table of the core without rows."""
+    columns: Columns = Decoder([], []).drain()[table]
+    return columns
 
 
 def rows_of(keys: Array, wanted: Array) -> Array:

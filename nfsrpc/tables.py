@@ -405,7 +405,8 @@ ODDITIES = _spec(
 
 PROGRAMS = _spec(
     "programs",
-    "A row a procedure: counts and latencies. Exchanges that several vantages show count once.",
+    "A row a procedure: counts and latencies. Exchanges that several vantages show count once. Where exchanges are "
+    "counted instead of listed (`tallies`), quantiles are told to 2 %.",
     ("prog", "u32", "", "program"),
     ("vers", "u32", "", "version"),
     ("proc", "u32?", "", "procedure; null when cut off"),
@@ -422,6 +423,38 @@ PROGRAMS = _spec(
     ("p95", "f64", "s", "latency: 95 %"),
     ("p99", "f64", "s", "latency: 99 %"),
     ("max", "f64", "s", "latency: greatest"),
+)
+
+TALLIES = _spec(
+    "tallies",
+    "A row what one client asked of one server in ten seconds (more in long captures), and how it ended: ordinary NFS "
+    "exchanges (answered once, in less than a second) that were counted instead of listed in `calls`. Empty unless "
+    "captures are read so.",
+    ("capture", "u16", "", "file of the first call"),
+    ("vantage", "u16", "", "number of the vantage"),
+    ("interval", "time", "ns", "start of the ten seconds"),
+    ("client", "text", "", "as in calls"),
+    ("server", "text", "", "as in calls"),
+    ("transport", "text", "", "tcp or udp"),
+    ("prog", "u32", "", "RPC program"),
+    ("vers", "u32", "", "its version"),
+    ("proc", "u32", "", "procedure"),
+    ("program", "text", "", "name of the program"),
+    ("procedure", "text", "", "name of the procedure"),
+    ("status", "i32?", "", "the result's own status; of each error the first hundred are listed in calls"),
+    ("machine", "text", "", "machinename of the AUTH_SYS credential"),
+    ("exchanges", "u32", "", "how many"),
+    ("first", "time", "ns", "first call"),
+    ("first_frame", "u32", "", "its frame"),
+    ("last", "time", "ns", "last call"),
+    ("latency_min_s", "f64", "s", "latency: least"),
+    ("latency_mean_s", "f64", "s", "latency: mean"),
+    ("latency_max_s", "f64", "s", "latency: greatest"),
+    ("call_bytes", "u64", "B", "size of the calls' records"),
+    ("reply_bytes", "u64", "B", "size of the replies' records"),
+    ("cut", "u32", "", "of these cut by the snap length"),
+    ("encrypted", "u32", "", "of these encrypted by RPCSEC_GSS"),
+    ("counted_in", "u16?", "", "the vantage that counts for these hosts then, when it shows more of them; else null"),
 )
 
 FINDINGS = _spec(
@@ -455,6 +488,7 @@ TABLES: dict[str, TableSpec] = {
         QUALITY,
         ODDITIES,
         PROGRAMS,
+        TALLIES,
         COPIES,
         FINDINGS,
     )

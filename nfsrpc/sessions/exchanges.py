@@ -26,6 +26,7 @@ REPLY_CUT = 32
 CONNECTION_DIED = 64
 CALL_ACKED = 128
 ENCRYPTED = 256
+COUNTED = 1024  # by a row of tallies: listed because its fields tell names of files
 
 # A capture that ends sooner after a call cannot tell that no reply came: the first resend of Linux is after 10 s.
 PATIENCE = 10_000_000_000
@@ -78,6 +79,7 @@ class Exchanges:
         rows = np.flatnonzero((raw["reply_frame"] == 0) & (raw["call_frame"] != 0))
         decided = self._reply_side_captured(rows) & self._waited_long_enough(rows)
         decided &= raw["flags"][rows] & (EVICTED | REPLY_SIDE_LOSS) == 0
+        decided &= ~self._perhaps_counted(rows)
         codes[rows] = np.where(decided, UNANSWERED, UNDECIDED)
         return codes
 
@@ -106,6 +108,22 @@ class Exchanges:
         end = self.decoded.vantage_ends[self.vantage[rows]]
         waited: Mask = (time != NAT) & (died | (end - time >= PATIENCE))
         return waited
+
+    def _perhaps_counted(self, rows: Array) -> Mask:
+        """Whether another vantage counted calls of this kind between the same hosts at that time: perhaps this, too."""
+        tallies, found = self.decoded.tallies, np.zeros(len(rows), dtype=np.bool_)
+        if len(self.decoded.vantages) == 1 or not len(rows):
+            return found
+        names = ("client", "server", "prog", "vers", "proc")
+        kinds, _ = group(*(np.concatenate([self.raw[name][rows], tallies[name]]) for name in names))
+        counted, vantage = kinds[len(rows) :], self.decoded.vantage[tallies["capture"]]
+        time = self.raw["time"][rows]
+        for kind in np.intersect1d(kinds[: len(rows)], counted).tolist():
+            mine = np.flatnonzero(kinds[: len(rows)] == kind)
+            theirs = np.flatnonzero(counted == kind)
+            near = np.abs(time[mine, None] - tallies["first"][theirs]) <= PATIENCE
+            found[mine] = (near & (self.vantage[rows][mine, None] != vantage[theirs])).any(axis=1)
+        return found
 
     @cached_property
     def _sightings(self) -> Sightings:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nfsrpc.decode import Decoded, rows_of
+from nfsrpc.decode import Decoded
 from nfsrpc.protocols import program_name
 from nfsrpc.sessions.calls import transports
 from nfsrpc.sessions.hosts import Hosts
@@ -30,9 +30,8 @@ def flows(decoded: Decoded, hosts: Hosts, registrations: Table) -> Table:
     order = np.lexsort((raw["first_frame"], raw["first_capture"]))
     rows = {name: values[order] for name, values in raw.items()}
     client, server = hosts.label(rows["client"]), hosts.label(rows["server"])
-    prog = programs_called(decoded, rows["flow"])
     named = programs_named(registrations, server, rows["server_port"], rows["transport"])
-    service = np.where(prog == NONE, named, prog)
+    service = np.where(rows["prog"] == NONE, named, rows["prog"])
     columns: dict[str, Source] = dict(rows)
     for frame, times in SEEN_AT.items():
         seen = rows[frame] != 0
@@ -62,16 +61,6 @@ def flows(decoded: Decoded, hosts: Hosts, registrations: Table) -> Table:
 def last_of(rows: dict[str, Array], name: str) -> Callable[[], Array]:
     """The last frame of a direction; none where it had no frames."""
     return lambda: np.where(rows[f"{name[0]}_frames"] != 0, rows[name], NAT)
-
-
-def programs_called(decoded: Decoded, numbers: Array) -> Array:
-    """The program of the first call of each flow; NONE without calls."""
-    raw = decoded.exchanges
-    rows = rows_of(numbers, raw["flow"])
-    known = (raw["prog"] != NONE) & (rows >= 0)
-    prog = np.full(len(numbers), NONE, dtype=np.uint32)
-    prog[rows[known][::-1]] = raw["prog"][known][::-1]  # of equal indices the last assignment stays
-    return prog
 
 
 def programs_named(registrations: Table, server: Coded, port: Array, transport: Array) -> Array:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.decode import EVERYWHERE, NO_STRING, text_of
-from nfsrpc.sessions.exchanges import Exchanges
+from nfsrpc.sessions.exchanges import COUNTED, Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.wanted import NFS, NLM, NLM_PROTOCOLS
 from nfsrpc.tables import CAPTURES, HOSTS, NAT, Array, Coded, Mask, Table
@@ -106,14 +106,10 @@ class Hosts:
         return named
 
     def _named_in_credentials(self) -> tuple[Array, Array, Mask]:
-        """The caller on each flow, and the machinename of the last call on it that has one."""
-        raw = self.decoded.exchanges
-        known = raw["machine"] != NO_STRING
-        names = np.full(int(raw["flow"].max(initial=0)) + 1, NO_STRING, dtype=np.uint32)
-        callers = np.zeros(len(names), dtype=np.uint32)
-        names[raw["flow"][known]] = raw["machine"][known]
-        callers[raw["flow"]] = raw["client"]
-        return callers, names, names != NO_STRING
+        """Callers, and the machinenames that their calls had."""
+        raw, tallies = self.decoded.exchanges, self.decoded.tallies
+        clients, names = (np.concatenate([raw[name], tallies[name]]) for name in ("client", "machine"))
+        return clients, names, names != NO_STRING
 
     def _named_in(self, table: str, column: str, only: tuple[int, ...] = ()) -> tuple[Array, Array, Mask]:
         """Who sent the messages of a table (or only those of some procedures), and a name in them."""
@@ -130,12 +126,16 @@ class Hosts:
     @cached_property
     def activity(self) -> tuple[Array, Array]:
         """By address: NFS, MOUNT and NLM calls sent, and received, but for NLM's callbacks."""
-        raw, count = self.decoded.exchanges, len(self.texts)
+        raw, tallies = self.decoded.exchanges, self.decoded.tallies
         kinds, _ = self.exchanges.kinds
         prog, proc = self.exchanges.of_kind("prog"), self.exchanges.of_kind("proc")
         served = (np.isin(prog, (NFS, MOUNT)) | ((prog == NLM) & ~np.isin(proc, CALLBACKS)))[kinds]
-        sent = np.bincount(raw["client"][served], minlength=count)
-        return sent, np.bincount(raw["server"][served], minlength=count)
+        served &= raw["flags"] & COUNTED == 0
+        sent, received = (np.bincount(raw[end][served], minlength=len(self.texts)) for end in ("client", "server"))
+        nfs = tallies["prog"] == NFS
+        np.add.at(sent, tallies["client"][nfs], tallies["exchanges"][nfs])
+        np.add.at(received, tallies["server"][nfs], tallies["exchanges"][nfs])
+        return sent, received
 
     @cached_property
     def ends(self) -> list[dict[int, int]]:

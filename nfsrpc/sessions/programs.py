@@ -1,4 +1,8 @@
-"""Counts, errors and latency quantiles by procedure. Exchanges that several vantages show count once."""
+"""Counts, errors and latency quantiles by procedure. Exchanges that several vantages show count once.
+
+Exchanges are listed or counted (tallies.py). Of those that are counted the decoder gives the latencies as a histogram,
+to 2 %, in which each vantage has its share.
+"""
 
 from __future__ import annotations
 
@@ -6,80 +10,99 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.decode import Columns
 from nfsrpc.protocols import procedure_name, program_name
-from nfsrpc.sessions.exchanges import ANSWERED, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
+from nfsrpc.sessions.exchanges import ANSWERED, COUNTED, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
+from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.tallies import Tallies
 from nfsrpc.sessions.wanted import NLM
 from nfsrpc.tables import NAT, NULLS, PROGRAMS, Array, Mask, Table
 
-QUANTILES = (0.50, 0.95, 0.99, 1.0)
+QUANTILES = np.array([0.50, 0.95, 0.99])
 NONE = 0xFFFFFFFF
 BLOCKED = 3
+KIND = ("prog", "vers", "proc")
 
 
-def programs(exchanges: Exchanges) -> Table:
+def programs(exchanges: Exchanges, tallies: Tallies) -> Table:
+    rows = countable(exchanges, tallies.counting)
+    histogram = exchanges.decoded.latencies
+    prog, vers, proc = (np.concatenate([rows[name], histogram[name]]) for name in KIND)
+    every, first = group(prog, vers, proc)
+    kinds, classes = every[: len(rows["prog"])], every[len(rows["prog"]) :]
+
+    def total(amounts: Array) -> list[int]:
+        some = np.flatnonzero(amounts)
+        sums = np.bincount(kinds[some], weights=amounts[some], minlength=len(first))
+        return sums.astype(np.int64).tolist()  # type: ignore[no-any-return]
+
+    state, exchanged = rows["state"], rows["exchanges"]
+    counts = zip(
+        total(exchanged),
+        *(total(exchanged * (state == which)) for which in (ANSWERED, UNANSWERED, UNDECIDED)),
+        *(total(rows[name]) for name in ("retransmits", "duplicates")),
+        total(exchanged * is_error(rows)),
+        strict=True,
+    )
+    timed = rows["latency"] != NAT
+    latencies = quantiles(
+        np.concatenate([kinds[timed], classes]),
+        np.concatenate([rows["latency"][timed], histogram["latency"].astype(np.int64)]),
+        np.concatenate([exchanged[timed], histogram["exchanges"]]),
+        len(first),
+    )
+    greatest = np.full(len(first), NAT)
+    np.maximum.at(greatest, kinds, rows["greatest"])
+    known = [None if time == NAT else time for time in greatest.tolist()]
+    numbers = zip(*(column[first].tolist() for column in (prog, vers, proc)), strict=True)
+    table = sorted(row for row in zip(numbers, counts, latencies, known, strict=True) if row[1][0])
+    return Table.of(PROGRAMS, map(_row, table))
+
+
+def countable(exchanges: Exchanges, counted: Columns) -> Columns:
+    """Rows of one exchange, and rows of several, of whose latencies only the greatest is known here."""
     raw, states = exchanges.raw, exchanges.states
-    kinds, first = exchanges.kinds
-    counted = (states != ORPHAN) & (exchanges.duplicate_of == NULLS["u32?"])
-    if not counted.all():
-        kinds, states = kinds[counted], states[counted]
-        raw = {name: raw[name][counted] for name in COLUMNS}
-    count = len(first)
-    columns = [
-        np.bincount(kinds, minlength=count),
-        *(np.bincount(kinds[states == state], minlength=count) for state in (ANSWERED, UNANSWERED, UNDECIDED)),
-        *(total(kinds, raw[name], count) for name in ("retransmits", "duplicates")),
-        np.bincount(kinds[is_error(raw)], minlength=count),
-    ]
-    numbers = zip(*(exchanges.of_kind(name).tolist() for name in ("prog", "vers", "proc")), strict=True)
-    counts = zip(*(column.tolist() for column in columns), strict=True)
-    latencies = quantiles(kinds, np.maximum(raw["reply_time"] - raw["time"], 0), timed(raw), count)
-    rows = sorted(row for row in zip(numbers, counts, latencies, strict=True) if row[1][0])
-    return Table.of(PROGRAMS, map(_row, rows))
+    mask = (states != ORPHAN) & (exchanges.duplicate_of == NULLS["u32?"]) & (raw["flags"] & COUNTED == 0)
+    listed = {name: raw[name][mask] for name in (*KIND, "rpc_status", "status", "retransmits", "duplicates")}
+    known = (raw["time"] != NAT) & (raw["reply_time"] != NAT)
+    latency = np.where(known, np.maximum(raw["reply_time"] - raw["time"], 0), NAT)
+    listed |= {"state": states[mask], "exchanges": np.ones(int(mask.sum()), dtype=np.int64)}
+    listed |= {"latency": latency[mask], "greatest": latency[mask]}
+    nothing = np.zeros(len(counted["prog"]), dtype=np.int64)
+    sums = {name: counted.get(name, nothing) for name in listed}
+    sums |= {"state": nothing + ANSWERED, "latency": nothing + NAT, "greatest": counted["latency_max"].astype(np.int64)}
+    return {name: np.concatenate([listed[name], sums[name]]) for name in listed}
 
 
-COLUMNS = ("time", "reply_time", "prog", "rpc_status", "status", "retransmits", "duplicates")
-
-
-def _row(values: tuple[tuple[Any, ...], ...]) -> tuple[Any, ...]:
-    (prog, vers, proc), counts, latencies = values
+def _row(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    (prog, vers, proc), counts, latencies, greatest = values
     known = proc != NONE
     name = procedure_name(prog, vers, proc) if known else None
-    return prog, vers, proc if known else None, program_name(prog, vers), name, *counts, *latencies
+    times = [None if time is None else min(time, greatest) / 1e9 for time in (*latencies, greatest)]
+    return prog, vers, proc if known else None, program_name(prog, vers), name, *counts, *times
 
 
-def total(kinds: Array, amounts: Array, count: int) -> Array:
-    some = np.flatnonzero(amounts)
-    return np.bincount(kinds[some], weights=amounts[some], minlength=count).astype(np.int64)
-
-
-def is_error(raw: dict[str, Array]) -> Mask:
+def is_error(rows: Columns) -> Mask:
     """RPC refused the call, or the procedure's own status is not OK. A lock that has to wait is no error."""
-    rpc_status, status = raw["rpc_status"], raw["status"]
+    rpc_status, status = rows["rpc_status"], rows["status"]
     failed: Mask = (status != 0) & (status != NULLS["i32?"])
-    failed &= ~((raw["prog"] == NLM) & (status == BLOCKED))
+    failed &= ~((rows["prog"] == NLM) & (status == BLOCKED))
     failed |= (rpc_status != 0) & (rpc_status != NULLS["u8?"])
     return failed
 
 
-def timed(raw: dict[str, Array]) -> Mask:
-    known: Mask = (raw["time"] != NAT) & (raw["reply_time"] != NAT)
-    return known
-
-
-def quantiles(kinds: Array, latency: Array, known: Mask, count: int) -> list[tuple[float | None, ...]]:
+def quantiles(kinds: Array, latency: Array, weight: Array, count: int) -> list[list[int | None]]:
     """The latencies of each kind at QUANTILES, by nearest rank; None for a kind without answers."""
-    if not known.all():
-        kinds, latency = kinds[known], latency[known]
-    # Small numbers sort stably by counting, in linear time.
-    order = np.argsort(kinds.astype(np.uint16) if count <= 1 << 16 else kinds, kind="stable")
+    order = np.lexsort((latency, kinds))
     ends = np.cumsum(np.bincount(kinds, minlength=count)).tolist()
-    latency = latency[order]
-    return [of_one(latency[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+    latency, weight = latency[order], weight[order]
+    return [of_one(latency[start:end], weight[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def of_one(latency: Array) -> tuple[float | None, ...]:
+def of_one(latency: Array, weight: Array) -> list[int | None]:
+    """Of latencies in their order, each of which occurs so many times."""
     if not len(latency):
-        return (None,) * len(QUANTILES)
-    ranks = [max(int(np.ceil(quantile * len(latency))) - 1, 0) for quantile in QUANTILES]
-    latency = np.partition(latency, ranks)
-    return tuple(int(latency[rank]) / 1e9 for rank in ranks)
+        return [None] * len(QUANTILES)
+    upto = np.cumsum(weight)
+    ranks = np.maximum(np.ceil(QUANTILES * upto[-1]), 1)
+    return latency[np.searchsorted(upto, ranks)].tolist()  # type: ignore[no-any-return]

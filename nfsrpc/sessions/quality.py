@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.decode import Decoded
+from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.tables import NAT, ODDITIES, QUALITY, Array, Coded, Mask, Source, Table
 
 
@@ -19,7 +20,8 @@ def _row(decoded: Decoded, calls: Table, flows: Table, number: int) -> tuple[Any
     drops = sum(row["drops"] or 0 for row in decoded.interfaces if row["capture"] == number)
     here = flows["capture"] == number
     tcp = here & (flows["transport"] == "tcp")
-    states = calls["state"][calls["capture"] == number]
+    states = calls["state"][(calls["capture"] == number) & (calls["flags"] & COUNTED == 0)]
+    counted = int(decoded.tallies["exchanges"][decoded.tallies["capture"] == number].sum())
 
     def both(name: str, mask: Mask) -> int:
         return int(flows[f"c_{name}"][mask].sum()) + int(flows[f"s_{name}"][mask].sum())
@@ -38,7 +40,7 @@ def _row(decoded: Decoded, calls: Table, flows: Table, number: int) -> tuple[Any
         both("out_of_order", tcp),
         both("lost_bytes", tcp),
         int((one_way(flows) & here).sum()),
-        int((states != "orphan").sum()),
+        int((states != "orphan").sum()) + counted,
         int((states == "undecided").sum()),
         int((states == "orphan").sum()),
         int((np.asarray(decoded.oddities["capture"]) == number).sum()),

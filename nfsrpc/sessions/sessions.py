@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 from nfsrpc.decode import Decoded
-from nfsrpc.sessions import calls, flows, locks, monitors, programs, quality, registrations
+from nfsrpc.sessions import calls, flows, locks, monitors, programs, quality, registrations, tallies
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.membership import Membership
 from nfsrpc.sessions.paths import Paths
+from nfsrpc.sessions.tallies import Tallies
 from nfsrpc.tables import Table
 
 
@@ -28,6 +29,10 @@ class Sessions(Mapping[str, Table]):
     @cached_property
     def hosts(self) -> Hosts:
         return Hosts(self.exchanges)
+
+    @cached_property
+    def tallies(self) -> Tallies:
+        return Tallies(self.decoded, self.exchanges.clock_offsets())
 
     @cached_property
     def paths(self) -> Paths:
@@ -60,6 +65,7 @@ BUILDERS: dict[str, Callable[[Sessions], Table]] = {
     "flows": lambda of: flows.flows(of.decoded, of.hosts, of["registrations"]),
     "captures": lambda of: of.hosts.captures(of.exchanges.clock_offsets()),
     "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"]),
+    "tallies": lambda of: tallies.tallies(of.tallies, of.decoded, of.hosts),
     "oddities": lambda of: quality.oddities(of.decoded),
-    "programs": lambda of: programs.programs(of.exchanges),
+    "programs": lambda of: programs.programs(of.exchanges, of.tallies),
 }

@@ -176,7 +176,7 @@ def test_every_column_is_as_declared(pair: Pair, tables: Read) -> None:
     for name in read:
         table, spec = read[name], TABLES[name]
         assert table.columns == tuple(column.name for column in spec.columns)
-        assert len(table) or name == "oddities"
+        assert len(table) or name in ("oddities", "tallies")
         for column in spec.columns:
             data = table.data(column.name)
             assert len(table.values(column.name)) == len(table)

@@ -1,0 +1,94 @@
+"""Exchanges that were counted and not listed: sums by client, server, procedure, outcome and time.
+
+Decoders give sums bit by bit; here they become one row each. What several vantages count cannot be told apart exchange
+by exchange, so of two hosts and a stretch of time the vantage that shows most of them counts, and the others do not.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from nfsrpc.decode import Columns, Decoded
+from nfsrpc.protocols import procedure_name, program_name
+from nfsrpc.sessions.calls import transports
+from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.tables import NAT, NULLS, TALLIES, Array, Coded, Mask, Source, Table
+
+INTERVAL = 10_000_000_000  # of the core
+KEY = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine", "interval")
+SUMS = ("exchanges", "latency_sum", "call_bytes", "reply_bytes", "cut", "encrypted")
+
+
+def summed(tallies: Columns, length: int = INTERVAL) -> Columns:
+    """One row for what is alike, in intervals of this length."""
+    if not len(tallies["first"]):
+        return tallies
+    order = np.argsort(tallies["first"], kind="stable")
+    rows = {name: values[order] for name, values in tallies.items()}
+    rows["interval"] = rows["interval"] // length * length
+    groups, first = group(*(rows[name] for name in KEY))
+    result = {name: values[first] for name, values in rows.items()}
+    for name in SUMS:
+        result[name] = np.zeros(len(first), dtype=rows[name].dtype)
+        np.add.at(result[name], groups, rows[name])
+    np.minimum.at(result["latency_min"], groups, rows["latency_min"])
+    for name in ("latency_max", "last"):
+        np.maximum.at(result[name], groups, rows[name])
+    return result
+
+
+class Tallies:
+    """What is worked out once of all sums."""
+
+    def __init__(self, decoded: Decoded, offsets: Array) -> None:
+        """`offsets` are the clocks of the vantages."""
+        self.raw = summed(decoded.tallies)
+        self.vantages = len(decoded.vantages)
+        self.vantage = decoded.vantage[self.raw["capture"]]
+        self.offsets = np.where(offsets == NAT, 0, offsets)
+
+    def __len__(self) -> int:
+        return len(self.vantage)
+
+    @cached_property
+    def counted_in(self) -> Array:
+        """The vantage whose rows count for the hosts and the interval of a row."""
+        if self.vantages == 1 or not len(self):
+            return self.vantage
+        offset = (self.offsets[self.vantage] + INTERVAL // 2) // INTERVAL * INTERVAL
+        pairs, first = group(self.raw["client"], self.raw["server"], self.raw["interval"] - offset)
+        shown = np.zeros((self.vantages, len(first)), dtype=np.int64)
+        np.add.at(shown, (self.vantage, pairs), self.raw["exchanges"])
+        best: Array = shown.argmax(axis=0)[pairs].astype(np.uint16)
+        return best
+
+    @cached_property
+    def counting(self) -> Columns:
+        """The rows that count."""
+        mask: Mask = self.counted_in == self.vantage
+        return {name: values[mask] for name, values in self.raw.items()}
+
+
+def tallies(tallies: Tallies, decoded: Decoded, hosts: Hosts) -> Table:
+    raw = tallies.raw
+    kinds, first = group(raw["prog"], raw["vers"], raw["proc"])
+    names = list(zip(*(raw[name][first].tolist() for name in ("prog", "vers", "proc")), strict=True))
+    own = tallies.counted_in == tallies.vantage
+    columns: dict[str, Source] = {
+        **raw,
+        "vantage": tallies.vantage,
+        "client": lambda: hosts.label(raw["client"]),
+        "server": lambda: hosts.label(raw["server"]),
+        "transport": lambda: transports(raw["transport"]),
+        "program": lambda: Coded.distinct(kinds, [program_name(prog, vers) for prog, vers, _ in names]),
+        "procedure": lambda: Coded.distinct(kinds, [procedure_name(*name) for name in names]),
+        "machine": lambda: decoded.text(raw["machine"]),
+        "latency_min_s": lambda: raw["latency_min"] / 1e9,
+        "latency_mean_s": lambda: raw["latency_sum"] / raw["exchanges"] / 1e9,
+        "latency_max_s": lambda: raw["latency_max"] / 1e9,
+        "counted_in": np.where(own, NULLS["u16?"], tallies.counted_in).astype(np.uint16),
+    }
+    return Table(TALLIES, len(tallies), columns)

@@ -1,0 +1,123 @@
+"""What is kept of exchanges that were counted and are listed all the same, because their fields tell names of files.
+
+Most of them tell what is known: a LOOKUP a second time. These leave batches while a capture is still being read, with
+their fields, so that memory does not grow with the capture; what they count for stands in the tallies.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.decode import Columns, Messages, joined
+from nfsrpc.reading import Batch
+from nfsrpc.sessions.exchanges import COUNTED
+from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.naming import events, news
+from nfsrpc.sessions.tallies import INTERVAL, summed
+from nfsrpc.tables import CALLS, NULLS, Array, Coded, Mask, Masked, Table
+
+# Batches with fewer rows than this stay as they are; some 200 bytes each, 25 MB. What was kept stays while it is more
+# than what has come since, so that all rows together are looked at a few times only.
+MANY = 1 << 17
+# Sums beyond these go into longer intervals: a hundred clients, each with ten procedures, over 20 minutes.
+MAX_TALLIES = 1 << 17
+
+
+def thinned(batches: list[Batch]) -> list[Batch]:
+    """Batches of one decoder, in their order; of several the first is what was kept before."""
+    kept, fresh = (batches[:1], batches[1:]) if len(batches) > 1 else ([], batches)
+    if size(fresh) < max(MANY, size(kept)):
+        return batches
+    batch = as_one(batches)
+    batch["tallies"] = bounded(batch["tallies"])
+    batch["latencies"] = added(batch["latencies"])
+    gone = repeating(batch)
+    batch["exchanges"] = without(batch["exchanges"], gone)
+    batch["decoded"] = {table: without(columns, gone) for table, columns in batch["decoded"].items()}
+    return [batch]
+
+
+def size(batches: list[Batch]) -> int:
+    """The rows that may leave."""
+    return sum(
+        int(np.count_nonzero(batch["exchanges"]["flags"] & COUNTED)) + len(batch["tallies"]["first"])
+        for batch in batches
+    )
+
+
+def as_one(batches: list[Batch]) -> Batch:
+    return {name: together([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def together(parts: list[Any]) -> Any:
+    """Columns joined, lists one after the other; a decoded column is a pair of columns."""
+    first = parts[0]
+    if isinstance(first, dict):
+        return {name: together([part[name] for part in parts]) for name in first}
+    if isinstance(first, tuple):
+        return tuple(together(list(columns)) for columns in zip(*parts, strict=True))
+    if isinstance(first, np.ndarray):
+        return joined(parts)
+    return [item for part in parts for item in part]
+
+
+def bounded(tallies: Columns) -> Columns:
+    length = INTERVAL
+    tallies = summed(tallies)
+    while len(tallies["first"]) > MAX_TALLIES:
+        length *= 2
+        tallies = summed(tallies, length)
+    return tallies
+
+
+def added(latencies: Columns) -> Columns:
+    names = ("prog", "vers", "proc", "latency")
+    groups, first = group(*(latencies[name] for name in names))
+    exchanges = np.zeros(len(first), dtype=latencies["exchanges"].dtype)
+    np.add.at(exchanges, groups, latencies["exchanges"])
+    return {name: latencies[name][first] for name in names} | {"exchanges": exchanges}
+
+
+def repeating(batch: Batch) -> Array:
+    """The numbers of counted exchanges that tell nothing new."""
+    raw = batch["exchanges"]
+    told = news(events(of_listed(batch), as_calls(raw)))
+    news_ = np.zeros(len(raw["exchange"]), dtype=np.bool_)
+    news_[told.call] = True
+    gone: Array = raw["exchange"][(raw["flags"] & COUNTED != 0) & ~news_]
+    return gone
+
+
+def of_listed(batch: Batch) -> Messages:
+    """The fields of exchanges that are over."""
+    listed = batch["exchanges"]["exchange"]
+    messages = {}
+    for table, columns in batch["decoded"].items():
+        over = np.isin(columns["exchange"], listed)
+        messages[table] = {name: as_masked(column, over) for name, column in columns.items()}
+    return Messages(strings=batch["strings"], messages=messages)
+
+
+def as_masked(column: Any, rows: Mask) -> Masked:
+    values, valid = column if isinstance(column, tuple) else (column, np.ones(len(column), dtype=np.bool_))
+    return Masked(values[rows], valid[rows])
+
+
+def as_calls(raw: Columns) -> Table:
+    """As much of the table of calls as is asked where names come from."""
+    columns = {name: raw[name] for name in ("exchange", "proc", "status", "time", "reply_time")}
+    nothing = np.full(len(raw["exchange"]), NULLS["u32?"], dtype=np.uint32)
+    servers = Coded(raw["server"].astype(np.int64), ())
+    return Table(CALLS, len(nothing), {**columns, "server": servers, "duplicate_of": nothing})
+
+
+def without(columns: dict[str, Any], exchanges: Array) -> dict[str, Any]:
+    stay = ~np.isin(columns["exchange"], exchanges)
+    if stay.all():
+        return columns
+    return {
+        name: tuple(part[stay] for part in column) if isinstance(column, tuple) else column[stay]
+        for name, column in columns.items()
+    }
