@@ -56,11 +56,11 @@ def attempts(connections: Table) -> tuple[Attempt, ...]:
 
 
 def _attempts(flows: Table) -> Iterator[Attempt]:
-    tcp = flows["transport"] == "tcp"
-    reset, icmp = flows["s_rst"] > 0, flows["icmp"] > 0
-    silent = flows["s_frames"] == 0
-    failed = np.where(tcp, (flows["syn"] > 0) & (flows["synack"] == 0) & (silent | reset), icmp & silent)
-    rows = flows.where(failed)
+    reset, silent = flows["s_rst"] > 0, flows["s_frames"] == 0
+    # Who sends data, or says goodbye, was accepted: the SYN's answer was not captured.
+    went_on = (flows["c_bytes"] > 0) | (flows["c_fin"] > 0)
+    unopened = (flows["syn"] > 0) & (flows["synack"] == 0) & (reset | (silent & ~went_on))
+    rows = flows.where(np.where(flows["transport"] == "tcp", unopened, (flows["icmp"] > 0) & silent))
     if not len(rows):
         return
     outcome = outcomes(rows)

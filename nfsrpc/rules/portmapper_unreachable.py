@@ -81,8 +81,11 @@ def connections(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]
 
 
 def datagrams(asked: Table, copies: Table) -> Iterator[Attempt]:
-    """Questions over UDP that stayed without answer, in the shape of attempts to connect."""
-    rows = asked.where((asked["transport"] == "udp") & (asked["state"] == "unanswered"))
+    """Questions over UDP that stayed without answer, in the shape of attempts to connect.
+
+    Who gets no answer asks again: a question that nobody repeats had one, which was not captured.
+    """
+    rows = asked.where((asked["transport"] == "udp") & (asked["state"] == "unanswered") & (asked["retransmits"] > 0))
     for row in rows.rows():
         again = copies["time"][(copies["exchange"] == row.exchange) & ~copies["reply"]]
         yield Attempt(

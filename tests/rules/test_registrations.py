@@ -265,6 +265,18 @@ def test_a_portmapper_that_does_not_answer_over_udp(stage: Stage) -> bytes:
     return stage.wire()
 
 
+@cannot_tell("REG005")
+def test_the_portmappers_answers_were_filtered_out(stage: Stage) -> bytes:
+    """Whoever sends data was accepted, and over UDP who gets no answer asks again."""
+    stage.nfs()
+    for _ in range(3):
+        stage.client.getport(stage.server, "mount3")
+        stage.client.getport(stage.server, "mount3", transport="udp")
+        stage.later(5)
+    sent = enumerate(stage.scenario.packets(), 1)
+    return stage.wire(lost=[number for number, packet in sent if packet.data[20:22] == b"\0\x6f"])
+
+
 @quiet("REG005")
 def test_a_portmapper_that_answers_over_udp(stage: Stage) -> bytes:
     stage.client.syn(stage.server, 111, resend=[1, 3, 7])
