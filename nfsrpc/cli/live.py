@@ -89,17 +89,19 @@ def live(
 
 
 def source_of(
-    stream: str | None,
-    interface: str,
-    follow: str | None,
-    expression: str | None,
-    window: float,
+    stream: str | None, interface: str, follow: str | None, expression: str | None, window: float
 ) -> LiveSource:
     from nfsrpc.sources.stream import Stream
+    from nfsrpc.sources.tcpdump import FILTER, Tcpdump, tcpdump_command
 
     if stream not in (None, STANDARD_INPUT):
         fail(f"{stream}: live reads - (standard input); nfsrpc analyze reads files, --follow a directory that grows")
-    return Stream()
+    if stream == STANDARD_INPUT:
+        return Stream()
+    command = tcpdump_command()
+    if command is None:
+        fail("tcpdump is missing")
+    return Tcpdump(interface, FILTER if expression is None else expression, command)
 
 
 def say(text: str) -> None:

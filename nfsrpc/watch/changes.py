@@ -39,7 +39,7 @@ class Wait(NamedTuple):
 
 class Change(NamedTuple):
     what: What
-    time: int  # of the packets, ns
+    time: int | None  # of the packets, ns
     finding: Finding | None = None
     wait: Wait | None = None
     verdict: Verdict | None = None
@@ -65,14 +65,14 @@ class Changes:
         self._waits: dict[tuple[Any, ...], Wait] = {}
         self._verdict: tuple[str, str | None] = ("", None)
 
-    def update(self, diagnosis: Diagnosis, waits: Iterable[Wait], time: int) -> list[Change]:
+    def update(self, diagnosis: Diagnosis, waits: Iterable[Wait], time: int | None) -> list[Change]:
         return [
             *self._of_waits([wait for wait in waits if wait.age_s >= LATE_S], time),
             *self._of_findings(diagnosis, time),
             *self._of_verdict(diagnosis.verdict, time),
         ]
 
-    def _of_findings(self, diagnosis: Diagnosis, time: int) -> Iterable[Change]:
+    def _of_findings(self, diagnosis: Diagnosis, time: int | None) -> Iterable[Change]:
         now = by_key(diagnosis.findings)
         for key, finding in now.items():
             told = self._findings.get(key)
@@ -84,17 +84,18 @@ class Changes:
             why = next((evidence for evidence in clear if key[1] and key[1] in evidence), GONE)
             yield Change("resolved", time, finding=self._findings.pop(key), why=why)
 
-    def _of_waits(self, waits: Iterable[Wait], time: int) -> Iterable[Change]:
+    def _of_waits(self, waits: Iterable[Wait], time: int | None) -> Iterable[Change]:
         now = {wait.key: wait for wait in waits}
         for key, wait in now.items():
             if key not in self._waits:
                 yield Change("waiting", time, wait=wait)
         for key, wait in self._waits.items():
             if key not in now:
-                yield Change("over", time, wait=wait._replace(age_s=(time - wait.since) / 1e9))
+                age_s = wait.age_s if time is None else (time - wait.since) / 1e9
+                yield Change("over", time, wait=wait._replace(age_s=age_s))
         self._waits = now
 
-    def _of_verdict(self, verdict: Verdict, time: int) -> Iterable[Change]:
+    def _of_verdict(self, verdict: Verdict, time: int | None) -> Iterable[Change]:
         told, self._verdict = self._verdict, (verdict.state, verdict.rule)
         if told != self._verdict:
             yield Change("verdict", time, verdict=verdict)

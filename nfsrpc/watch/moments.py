@@ -63,7 +63,7 @@ class Moment:
     diagnosis: Diagnosis
     changes: list[Change]
     waits: list[Wait]
-    time: int  # of the packets, ns
+    time: int | None  # of the packets, ns; None where they have none
     final: bool = False
 
 
@@ -177,8 +177,8 @@ class Live:
             return None
         diagnosis = diagnose(trace.tables, *self.options.rules)
         trace.diagnosis = diagnosis
-        time = self.watch.last + self._elapsed if self.watch.last != NAT else NAT
-        waits = waits_in(trace.tables["locks"], time)
+        time = self.watch.last + self._elapsed if self.watch.last != NAT else None
+        waits = [] if time is None else waits_in(trace.tables["locks"], time)
         return Moment(trace, diagnosis, self.changes.update(diagnosis, waits, time), waits, time, final)
 
     def _last(self) -> Moment:

@@ -1,0 +1,97 @@
+"""The incident with real parts: rpcbind, rpc.statd, tcpdump and TCP between two hosts; only lockd is played."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.live.namespaces import Host, hosts, missing
+
+REASON = missing()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
+
+
+class Lines:
+    """What a process prints, with the time at which it did."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: SimpleQueue[tuple[float, str]] = SimpleQueue()
+        Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self._lines.put((time.monotonic(), line.strip()))
+
+    def next(self, beginning: str = "", seconds: float = 10.0) -> tuple[float, str]:
+        end = time.monotonic() + seconds
+        while True:
+            at, line = self._lines.get(timeout=max(end - time.monotonic(), 0.01))
+            if line.startswith(beginning):
+                return at, line
+
+    def change(self, what: str, rule: str | None = None) -> tuple[float, dict[str, Any]]:
+        while True:
+            at, line = self.next("{")
+            told = json.loads(line)
+            if told["change"] == what and rule in (None, told.get("finding", {}).get("rule")):
+                return at, told
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Host, Host]]:
+    with hosts() as made:
+        yield made
+
+
+def test_statd_stopped_and_started(pair: tuple[Host, Host], tmp_path: Path) -> None:
+    server, client = pair
+    server.start_rpcbind()
+    live = server.python("-m", "nfsrpc", "live", "--format", "jsonl", stderr=subprocess.PIPE)
+    watched = Lines(live)
+    lockd = Lines(server.python("-m", "tests.live.peers", "lockd", "nfssrv"))
+    lockd.next("listening")
+    ready(server, watched)
+
+    asking = Lines(client.python("-m", "tests.live.peers", "client", server.address, "/srv/a"))
+    lockd.next("refused")
+    second, _ = lockd.next("refused")
+    found, told = watched.change("appeared", "REG001")
+    assert found - second < 2.0
+    assert told["finding"]["host"] == server.address
+    assert told["finding"]["certainty"] == "certain"
+
+    server.start_statd(tmp_path)
+    lockd.next("statd")
+    granted, _ = asking.next("granted")
+    resolved, told = watched.change("resolved", "REG001")
+    assert resolved - granted < 3.0
+    assert "was not registered until" in told["why"]
+
+    live.send_signal(signal.SIGINT)
+    _, end = watched.change("end")
+    assert live.wait(10) == 0
+    assert end["report"]["verdict"]["state"] in ("healthy", "cannot-tell")
+    [capture] = end["report"]["captures"]
+    assert capture["file"] == "tcpdump on any"
+    assert capture["vantage"] == "server any"
+
+
+def ready(host: Host, watched: Lines) -> None:
+    """When the first packets have been seen."""
+    for _ in range(20):
+        host.run("rpcinfo", "-p", "127.0.0.1")
+        try:
+            watched.next("{", 0.5)
+        except Empty:  # nothing yet
+            continue
+        return
+    raise AssertionError("live sees nothing")
