@@ -33,7 +33,9 @@ import numpy as np
 
 from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.stalls import claimed_again
 from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.tables import NAT, Table
 
 RULE = Rule("LCK005", "lock-denied-grace-period", "info")
@@ -41,8 +43,11 @@ RULE = Rule("LCK005", "lock-denied-grace-period", "info")
 GRANTED, GRACE = 0, 4
 
 
-def check(requests: Table, *, long_s: float = 120.0) -> Iterator[Answer]:
+def check(requests: Table, locks: Table, *, long_s: float = 120.0) -> Iterator[Answer]:
     asked = requests.where(np.isin(requests["proc"], (LOCK, NM_LOCK)) & requests.valid("status"))
+    # Clients that claim their locks again are granted them in the grace period itself; a cut request may be such a one.
+    again = np.isin(asked["exchange"], claimed_again(locks)) | (asked["flags"] & CALL_CUT != 0)
+    asked = asked.where(~again | (asked["status"] != GRANTED))
     graces = asked.where(asked["status"] == GRACE)
     for server in sorted({server for server in graces["server"].tolist() if server}):
         yield finding(server, asked.where(asked["server"] == server), long_s)
@@ -87,7 +92,7 @@ def finding(server: str, asked: Table, long_s: float) -> Finding:
 
 def number_of_spells(asked: Table) -> int:
     """How many times the grace period began: again, when a LOCK without reclaim was granted between."""
-    times = asked["time"]
+    times = asked["reply_time"]
     order = np.argsort(times, kind="stable") if NAT not in times else np.arange(len(asked))
     status = asked["status"][order]
     told = status[(status == GRACE) | (status == GRANTED)] == GRACE

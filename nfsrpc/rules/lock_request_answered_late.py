@@ -9,7 +9,7 @@ Why it hurts
 
 Not flagged when
     A client reclaims its locks, and is answered within a minute: the server has rebooted. So may be a request whose
-    end is cut off, within a minute of the server's notice of its reboot.
+    end is cut off, within a minute of the server's notice of its reboot. The server rebooted while the request waited.
 
 How to confirm
     On the client: dmesg | grep lockd; time flock FILE true.
@@ -36,7 +36,7 @@ import numpy as np
 from nfsrpc.rules.advice import bare, loopback_of, registered, try_lock
 from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND, Span
 from nfsrpc.rules.finding import Answer, Finding, Rule
-from nfsrpc.rules.stalls import files_of, late, waited
+from nfsrpc.rules.stalls import claimed_again, files_of, late, waited
 from nfsrpc.rules.statds import Unregistered
 from nfsrpc.rules.wording import clock, named, seconds, several
 from nfsrpc.sessions.exchanges import CALL_CUT
@@ -58,7 +58,7 @@ def check(
     reclaim_s: float = 60.0,
 ) -> Iterator[Answer]:
     slow = requests.where(late(requests, late_s))
-    slow = slow.where(~reclaims(slow, locks, boots, reclaim_s))
+    slow = slow.where(~reclaims(slow, locks, boots, reclaim_s) & ~over_a_reboot(slow, boots))
     for server in sorted({server for server in slow["server"].tolist() if server}):
         rows = slow.where(slow["server"] == server)
         yield finding(server, rows, locks, unregistered, loopbacks, error_s)
@@ -78,8 +78,7 @@ def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], re
 
     A request whose end is cut off may be such a one, if the server told of its reboot just before.
     """
-    again = locks.where(locks["reclaim"] | (locks["reclaims"] > 0))
-    claimed = np.isin(slow["exchange"], [*again["exchange"].tolist(), *again["last_exchange"].tolist()])
+    claimed = np.isin(slow["exchange"], claimed_again(locks))
     cut = (slow["flags"] & CALL_CUT != 0) & np.isin(slow["proc"], (LOCK, NM_LOCK))
     soon = [
         any(0 <= time - boot <= reclaim_s * SECOND for boot in boots.get(server or "", ()))
@@ -87,6 +86,13 @@ def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], re
     ]
     mask: Mask = (claimed | (cut & np.array(soon, dtype=np.bool_))) & ~late(slow, reclaim_s)
     return mask
+
+
+def over_a_reboot(slow: Table, boots: Mapping[str, tuple[int, ...]]) -> Mask:
+    """Requests during which the server told of its reboot: they waited for it to come back."""
+    times = zip(slow["server"].tolist(), slow["time"].tolist(), slow["reply_time"].tolist(), strict=True)
+    during = [any(time <= boot <= reply for boot in boots.get(server or "", ())) for server, time, reply in times]
+    return np.array(during, dtype=np.bool_)
 
 
 def finding(

@@ -91,6 +91,12 @@ def waited(rows: Table, limit: int = 2) -> list[Evidence]:
     return proofs
 
 
+def claimed_again(locks: Table) -> list[int]:
+    """The exchanges by which clients claimed locks again that they had before the server rebooted."""
+    again = locks.where(locks["reclaim"] | (locks["reclaims"] > 0))
+    return [*again["exchange"].tolist(), *again["last_exchange"].tolist()]
+
+
 def files_of(locks: Table, rows: Table) -> tuple[str, ...]:
     """The files that these exchanges are about."""
     exchanges = rows["exchange"]

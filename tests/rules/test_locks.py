@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.rules.stage import (
     CLIENT,
+    LOCKD,
     OTHER,
     SERVER,
     Stage,
@@ -512,3 +513,57 @@ def test_clients_of_one_name_hold_one_owner_twice_and_nobody_else() -> None:
     stage = Stage()
     twins(stage)
     assert findings(asked("LCK009", stage.wire())) == []
+
+
+def rebooted(stage: Stage) -> bytes:
+    """The server boots while a request waits; a client claims its lock again, the other waits for the grace period."""
+    stage.client.lock(stage.server, "/srv/held").granted()
+    stage.wait(30)
+    pending = stage.other.lock(stage.server).unanswered(resend=[10.2, 31.7])
+    stage.wait(5)
+    stage.boots(stage.server, stage.client, stage.other)
+    stage.client.lock(stage.server, "/srv/held", reclaim=True).granted()
+    stage.other.reconnect(stage.server, LOCKD)
+    pending.resend()
+    pending.reply(stat="DENIED_GRACE_PERIOD")
+    stage.client.lock(stage.server, "/srv/also-held", reclaim=True).granted()
+    for _ in range(10):
+        stage.wait(5)
+        stage.other.lock(stage.server).denied("DENIED_GRACE_PERIOD")
+    stage.other.lock(stage.server).granted()
+    return stage.wire()
+
+
+@fires("LCK005", severity="info", count=11)
+def test_reclaims_do_not_end_a_grace_period(stage: Stage) -> bytes:
+    return rebooted(stage)
+
+
+@quiet("LCK002")
+def test_a_request_that_outlasts_a_reboot(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, "/srv/quick").granted()
+    return rebooted(stage)
+
+
+def test_a_server_that_reboots_is_healthy() -> None:
+    assert diagnosed(rebooted(Stage())).verdict.state == "healthy"
+
+
+def test_a_request_that_was_not_sent_again_had_its_answer() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server, "/srv/first")
+    stage.wait(1)
+    stage.client.lock(stage.server, "/srv/second").granted()
+    stage.later(60)
+    assert findings(asked("LCK001", stage.wire())) == []
+
+
+def test_in_a_capture_with_gaps_the_unlock_may_be_missing() -> None:
+    stage = Stage()
+    lock = stage.client.lock(stage.server).granted()
+    stage.wait(10)
+    gap = len(stage.scenario.packets())
+    lock.unlock().granted()
+    stage.client.lock(stage.server, "/srv/after").granted()
+    stage.other.lock(stage.server).granted()
+    assert findings(asked("LCK009", stage.wire(lost=[gap + 1]))) == []
