@@ -6,8 +6,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from enum import StrEnum
-from importlib import import_module
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
 
 FAULT = 1
-LATER = ("nfsrpc.rules.verdict", "nfsrpc.report.text")
 
 
 class Format(StrEnum):
@@ -36,6 +33,9 @@ def analyze(
     select: Select = "",
     ignore: Ignore = "",
     thresholds: Set = None,
+    dmesg: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="A kernel log: dmesg [-T], journalctl -k (repeatable).")
+    ] = None,
 ) -> None:
     """Say why locks hang: which host to fix, how, and with what proof.
 
@@ -47,7 +47,7 @@ def analyze(
     chosen = settings(select, ignore, thresholds)
     try:
         with progress_bar() as progress:
-            report = report_on(traces, chosen, progress)
+            report = report_on(traces, chosen, dmesg or [], progress)
     except SourceError as error:
         fail(error)
     write([RENDERERS[format](report, output)], output)
@@ -55,17 +55,22 @@ def analyze(
         raise typer.Exit(FAULT)
 
 
-def report_on(traces: list[str], chosen: Settings, progress: Progress | None) -> Report:
-    from nfsrpc.trace import read
+def report_on(traces: list[str], chosen: Settings, logs: list[str], progress: Progress | None) -> Report:
+    from nfsrpc.reading import ahead, read
+    from nfsrpc.sessions.wanted import COUNTING, WANTED
 
-    # The core decodes without the GIL: what comes after is imported meanwhile.
-    Thread(target=lambda: list(map(import_module, LATER)), daemon=True).start()
-    trace = read(*traces, progress=progress)
+    # The core decodes without the GIL, so all that comes after, numpy included, is imported meanwhile.
+    reading = ahead(lambda: read(traces, WANTED, progress=progress, counting=COUNTING))
 
+    from nfsrpc.decode import merge
     from nfsrpc.report.contents import report_of
+    from nfsrpc.rules.catalogue import rules
     from nfsrpc.rules.verdict import diagnose
+    from nfsrpc.trace import Trace
 
-    return report_of(trace, diagnose(trace.tables, *chosen))
+    rules()
+    trace = Trace(merge(reading()))
+    return report_of(trace, diagnose(trace.tables, *chosen), logs)
 
 
 def as_text(report: Report, output: str | None) -> str:

@@ -6,13 +6,14 @@ Times are ns since the epoch, latencies seconds, None is null.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nfsrpc.rules.finding import CannotTell, Diagnosis, Finding, Need
+from nfsrpc.rules.finding import CannotTell, Diagnosis, Finding, LogLine, Need
 
 if TYPE_CHECKING:
+    from nfsrpc.rules.logged import Reading
     from nfsrpc.trace import Trace
 
 
@@ -57,6 +58,7 @@ class Report(NamedTuple):
     diagnosis: Diagnosis
     captures: tuple[Capture, ...]
     programs: tuple[Procedure, ...]
+    logs: tuple[Reading, ...] = ()  # kernel logs that were given
 
     @property
     def leading(self) -> Finding | None:
@@ -70,15 +72,38 @@ class Report(NamedTuple):
         leading = self.leading
         return tuple(finding for finding in self.diagnosis.findings if finding is not leading)
 
+    @property
+    def unseen(self) -> tuple[LogLine, ...]:
+        """The lines to expect in kernel logs that those given do not have."""
+        seen = {line for log in self.logs for line in log.seen}
+        return tuple(line for line in self.diagnosis.log if line not in seen)
+
     def file(self, capture: int) -> str:
         """What to call a file by its number: its name without folders, where that tells it from the others."""
         names = [PurePath(capture.name).name for capture in self.captures]
         return names[capture] if names.count(names[capture]) == 1 else self.captures[capture].name
 
 
-def report_of(trace: Trace, diagnosis: Diagnosis) -> Report:
+def report_of(trace: Trace, diagnosis: Diagnosis, logs: Iterable[str] = ()) -> Report:
+    """`logs` are files with kernel logs. Raises SourceError for one that cannot be read."""
     captures = tuple(Capture(**{**facts, "linktypes": tuple(facts["linktypes"] or ())}) for facts in trace.captures)
-    return Report(diagnosis, captures, procedures_of(trace))
+    return Report(diagnosis, captures, procedures_of(trace), tuple(readings(trace, diagnosis, logs)))
+
+
+def readings(trace: Trace, diagnosis: Diagnosis, logs: Iterable[str]) -> Iterator[Reading]:
+    times = [[fact[end] for fact in trace.captures if fact[end] is not None] for end in ("first", "last")]
+    first, last = min(times[0], default=None), max(times[1], default=None)
+    for file in logs:
+        from nfsrpc.rules.logged import beside
+        from nfsrpc.sources.dmesg import read_log
+
+        yield beside(read_log(file, first), diagnosis, names_of(trace), first, last)
+
+
+def names_of(trace: Trace) -> dict[str, str]:
+    """Every name and address of a host, and the host."""
+    rows = list(trace.tables["hosts"].rows())
+    return {name: row.host for row in rows for name in (*(row.addresses or ()), *(row.names or ()))}
 
 
 def nfsrpc_version() -> str:

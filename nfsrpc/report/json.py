@@ -6,14 +6,18 @@ Keys are never renamed or removed within a version. Times are RFC 3339 in UTC wi
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from nfsrpc.report.contents import Capture, Procedure, Report, nfsrpc_version
-from nfsrpc.report.words import timestamp
-from nfsrpc.rules.finding import Broken, CannotTell, Finding
+from nfsrpc.report.words import clock, timestamp
+from nfsrpc.rules.finding import Broken, CannotTell, Finding, LogLine
+
+if TYPE_CHECKING:
+    from nfsrpc.rules.logged import Reading
 
 SCHEMA = 1
+LINES = 4  # of kernel logs, in an explanation
 
 
 def render(report: Report) -> str:
@@ -32,8 +36,9 @@ def document(report: Report) -> dict[str, Any]:
         },
         "captures": [_capture(capture) for capture in report.captures],
         "programs": [_procedure(procedure) for procedure in report.programs],
-        "findings": [finding_document(finding) for finding in diagnosis.findings],
+        "findings": [finding_document(finding, report.unseen) for finding in diagnosis.findings],
         "cannot_tell": _cannot_tell(diagnosis.cannot_tell, diagnosis.broken),
+        **({"dmesg": [_log(log) for log in report.logs]} if report.logs else {}),
     }
 
 
@@ -70,7 +75,7 @@ def _procedure(procedure: Procedure) -> dict[str, Any]:
     }
 
 
-def finding_document(finding: Finding) -> dict[str, Any]:
+def finding_document(finding: Finding, log: Sequence[LogLine] = ()) -> dict[str, Any]:
     return {
         "rule": finding.rule,
         "name": finding.name,
@@ -83,11 +88,30 @@ def finding_document(finding: Finding) -> dict[str, Any]:
         "first": timestamp(finding.first),
         "last": timestamp(finding.last),
         "title": finding.title,
-        "explanation": finding.explanation,
+        "explanation": " ".join([finding.explanation, *told(finding, log)]).strip(),
         "evidence": [evidence._asdict() for evidence in finding.evidence],
         "remedy": list(finding.remedy),
         "verify": list(finding.verify),
         "explains": list(finding.explains),
+    }
+
+
+def told(finding: Finding, log: Sequence[LogLine]) -> Iterator[str]:
+    """The lines to expect in kernel logs, a sentence a host."""
+    lines = [line for line in log if line.belongs_to(finding)][:LINES]
+    for host in dict.fromkeys(line.host for line in lines):
+        quoted = ", ".join(f'"{line.text}" about {clock(line.time)}' for line in lines if line.host == host)
+        yield f"To expect in the kernel log of {host}: {quoted}."
+
+
+def _log(log: Reading) -> dict[str, Any]:
+    return {
+        "file": log.file,
+        "clock": log.clock,
+        "lines": [
+            {"time": timestamp(line.time), "text": line.text, "explained_by": list(line.rules), "captured": line.within}
+            for line in log.lines
+        ],
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from nfsrpc.report.contents import Report, nfsrpc_version, unknowns
 from nfsrpc.report.terminal import clean
-from nfsrpc.report.words import by_program, described, lacks, program_row, span
+from nfsrpc.report.words import by_program, clock, described, lacks, program_row, span, whose
 from nfsrpc.rules.finding import Finding, Need
 
 STATES = {"fault": "Fault", "healthy": "Healthy", "cannot-tell": "Cannot tell"}
@@ -28,6 +28,8 @@ def _lines(report: Report) -> Iterator[str]:
     if leading:
         yield from _finding(report, leading)
     yield from _causes(report)
+    yield from _expected(report)
+    yield from _logs(report)
     yield from _others(report)
     yield from _clear(report)
     yield from _unknown(report)
@@ -66,6 +68,22 @@ def _causes(report: Report) -> Iterator[str]:
         yield from _section("Causes that fit, most probable first")
         rows = [(f"{c.rule} {c.name}", c.host or "", c.supports, c.against) for c in causes]
         yield from table(("cause", "host", "for", "against"), rows)
+
+
+def _expected(report: Report) -> Iterator[str]:
+    if report.unseen:
+        yield from _section("Not found in the kernel logs" if report.logs else "To expect in kernel logs")
+        rows = [(clock(line.time), line.host, line.text) for line in report.unseen]
+        yield from table(("about", "on", "line"), rows)
+
+
+def _logs(report: Report) -> Iterator[str]:
+    for log in report.logs:
+        yield from _section(f"Kernel log {escaped(log.file)}")
+        yield f"Clock: {escaped(log.clock)}."
+        yield ""
+        rows = [(clock(line.time) if line.time else "", line.text, whose(line)) for line in log.lines]
+        yield from table(("time", "line", "explanation"), rows)
 
 
 def _others(report: Report) -> Iterator[str]:

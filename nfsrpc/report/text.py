@@ -2,6 +2,7 @@
 
     FAULT, HEALTHY, CANNOT TELL   in one sentence: which host, what is wrong, who waited how long
     Why … Explains   of the finding that leads: whom it hurts, frames that prove it, commands that cure it, its effects
+    Kernel           the lines of kernel logs that were given, and what explains them
     Also             findings that it does not explain
     Checked          the evidence of health
     Unknown          what could not be told, and the command that would tell
@@ -19,13 +20,15 @@ from itertools import chain, groupby
 
 from nfsrpc.report.contents import Procedure, Report, unknowns
 from nfsrpc.report.terminal import PROSE, Paint, clean, columns, painted, plain, wrap
-from nfsrpc.report.words import by_program, described, lacks, program_row, span
-from nfsrpc.rules.finding import CannotTell, Evidence, Finding, Hypothesis, Need
+from nfsrpc.report.words import by_program, described, lacks, program_row, span, time_of_day, whose
+from nfsrpc.rules.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
 
 MARGIN = 10  # labels stand in it
 NAMES_SHOWN = 6  # clients and files of a finding; JSON has all
 FRAMES_SHOWN = 9  # frames of evidence, a line each
 RULES_CLEAR_SHOWN = 8
+LINES_SHOWN = 4  # of kernel logs, to expect
+LINES_OF_A_LOG = 20
 FAMILIES = ("LCK", "CBK", "REG", "MON", "NET", "RPC", "MNT", "NFS")
 
 ZERO = re.compile(r"(?<= )0(?= )")
@@ -54,6 +57,7 @@ class _Page:
             yield from self.proof_and_cure(leading)
             yield from self.explained([finding for finding in report.others if finding.rule in explained])
         blocks = (
+            self.logs(),
             self.also([finding for finding in report.others if finding.rule not in explained]),
             self.clear(),
             self.unknown(report.diagnosis.cannot_tell),
@@ -79,6 +83,7 @@ class _Page:
         yield from self.block("Why", self.text(finding.explanation))
         yield from self.whom_and_when(finding)
         yield from self.block("Files", self.text(names(finding.files)))
+        yield from self.block("Log", self.expected(self.report.unseen))
         certain = finding.certainty == "certain"
         yield from self.block("Proof" if certain else "Signs", self.evidence(finding.evidence))
         yield from self.hypotheses(self.report.diagnosis.hypotheses)
@@ -106,7 +111,25 @@ class _Page:
                 lines += self.hanging("   - ", cause.against)
         yield from self.block("Causes", lines)
 
+    def expected(self, lines: Sequence[LogLine]) -> Iterator[str]:
+        """What kernels have written about it."""
+        for host, group in groupby(lines[:LINES_SHOWN], lambda line: line.host):
+            yield clean(f"of the kernel of {host}, {'not found' if self.report.logs else 'to expect'}:")
+            yield from (clean(f"{time_of_day(line.time)}  {line.text}") for line in group)
+        if len(lines) > LINES_SHOWN:
+            yield f"… and {len(lines) - LINES_SHOWN} more (--format markdown)"
+
     # Everything else
+
+    def logs(self) -> Iterator[str]:
+        """The kernel logs that were given."""
+        for log in self.report.logs:
+            lines = self.hanging("", f"{log.file}: {log.clock}", 2)
+            for line in log.lines[-LINES_OF_A_LOG:]:
+                lines += self.hanging(f"{time_of_day(line.time)}  ", f"{line.text} ({whose(line)})")
+            if len(log.lines) > LINES_OF_A_LOG:
+                lines.append(f"and {len(log.lines) - LINES_OF_A_LOG} before (--format json)")
+            yield from self.block("Kernel", lines if log.lines else [*lines, "nothing about NFS, its locks or RPC"])
 
     def explained(self, findings: Sequence[Finding]) -> Iterator[str]:
         yield from self.block("Explains", self.brief(findings))
@@ -142,9 +165,14 @@ class _Page:
         yield from self.block("Checked", lines + self.text(f"and {', '.join(more)}" if more else ""))
 
     def unknown(self, answers: Sequence[CannotTell]) -> Iterator[str]:
-        """Rules that lack the same thing are told together; beside a verdict only reasons that a capture would cure."""
+        """Rules that lack the same thing are told together; beside a guess only reasons that a capture would cure.
+
+        Beside a proven fault, what else could not be told helps nobody at 3 am: the other formats have it.
+        """
         lines: list[str] = []
         state = self.report.diagnosis.verdict.state
+        if self.report.leading and self.report.leading.certainty == "certain":
+            return
         for unknown in unknowns(answers):
             if unknown.needs or state == "cannot-tell":
                 for why, rules in unknown.reasons:

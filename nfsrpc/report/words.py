@@ -11,8 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from nfsrpc.report.contents import Capture, Procedure
+
+if TYPE_CHECKING:
+    from nfsrpc.rules.logged import Told
 
 NS = 1_000_000_000
 # What the reader of a verdict has to know of a capture: column of its quality, what it counts, what is the matter.
@@ -47,6 +51,25 @@ def clock(ns: int | None) -> str:
     """
     moment = None if ns is None else _moment(ns)
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "unknown"
+
+
+def time_of_day(ns: int | None) -> str:
+    """To be read beside lines of the same day.
+
+    >>> time_of_day(1_700_000_000_900_000_000)
+    '22:13:20'
+    """
+    moment = None if ns is None else _moment(ns)
+    return f"{moment:%H:%M:%S}" if moment else "        "
+
+
+def whose(line: Told) -> str:
+    """What explains a line of a kernel log."""
+    if line.rules:
+        return f"explained by {', '.join(line.rules)}"
+    if line.time is None:
+        return "cannot be compared"
+    return "not explained" if line.within else "outside the captures"
 
 
 def span(first: int | None, last: int | None) -> str:

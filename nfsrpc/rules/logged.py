@@ -1,0 +1,150 @@
+"""Real kernel logs beside a diagnosis: which lines its findings explain, and which they do not.
+
+A log counts seconds since the boot, or tells local time without a zone. Both clocks are aligned by the lines that are
+expected (kernel_log.py): the offset at which most of them are there. Local time is off by quarters of an hour.
+Lines are told apart by patterns (`SORTS`); what is expected has the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.finding import Diagnosis, Finding, LogLine
+from nfsrpc.sources.dmesg import Line, Log
+
+TOLERANCE = 10 * SECOND  # clocks of a capture and of a kernel differ, and so does the kernel's patience
+QUARTER = 15 * 60 * SECOND
+ZONES = 14 * 4  # quarters of an hour that local time may be off, either way
+
+
+class Sort(NamedTuple):
+    """A kind of line, and the rules whose findings explain one that comes at about their time."""
+
+    name: str
+    pattern: re.Pattern[str]
+    rules: tuple[str, ...] = ()
+    before_s: float = 0.0  # so long before a finding it may come
+    after_s: float = 0.0
+
+
+SORTS = (
+    Sort("silent", re.compile(r"(?P<who>\w+): server (?P<about>\S+) not responding, (?:still trying|timed out)")),
+    Sort("well", re.compile(r"(?P<who>\w+): server (?P<about>\S+) OK")),
+    Sort("unmonitored", re.compile(r"(?P<who>lockd): cannot monitor (?P<about>\S+)")),
+    Sort("grace", re.compile(r"NFSD: starting \d+-second grace period"), ("LCK005", "MON006", "MON008"), 120.0, 5.0),
+    Sort("lost", re.compile(r"lockd: failed to reclaim lock"), ("LCK005", "LCK009", "MON006", "MON008"), 5.0, 120.0),
+    Sort(
+        "out-of-sync", re.compile(r"VFS is out of sync with lock manager"), ("LCK008", "LCK009", "MON008"), 5.0, 300.0
+    ),
+)
+# NFS's own complaints, of which nothing is expected line by line.
+NFS_SILENT = ("RPC005", "NET001", "NET002", "NET003", "NET007", "REG005")
+NFS_S = 300.0
+
+
+class Told(NamedTuple):
+    """A line of a log, and what explains it."""
+
+    time: int | None  # by the clock of the captures; None where that is not known
+    text: str
+    rules: tuple[str, ...]  # whose findings explain it
+    within: bool  # the captures cover its time
+
+
+class Reading(NamedTuple):
+    """What a log says beside a diagnosis."""
+
+    file: str
+    clock: str  # how its clock was aligned, in words
+    lines: tuple[Told, ...]
+    seen: tuple[LogLine, ...]  # of the lines to expect
+
+
+def beside(log: Log, diagnosis: Diagnosis, names: Mapping[str, str], first: int | None, last: int | None) -> Reading:
+    """`names` maps names of hosts to hosts; `first` and `last` are the ends of the captures."""
+    offset, how = aligned(log, diagnosis.log, names)
+    told: list[Told] = []
+    seen: list[LogLine] = []
+    for line in log.lines:
+        time = None if offset is None else line.time + offset
+        partner = partner_of(line, time, diagnosis.log, names)
+        rules = rules_of(partner, diagnosis.findings) if partner else explained_by(line, time, diagnosis.findings)
+        seen += [partner] if partner else []
+        told.append(Told(time, line.text, rules, covered(time, first, last)))
+    return Reading(log.file, how, tuple(told), tuple(dict.fromkeys(seen)))
+
+
+def covered(time: int | None, first: int | None, last: int | None) -> bool:
+    return time is not None and first is not None and last is not None and first <= time <= last
+
+
+def aligned(log: Log, expected: Sequence[LogLine], names: Mapping[str, str]) -> tuple[int | None, str]:
+    """What to add to a log's times, and how that is known."""
+    if log.clock == "utc":
+        return 0, "its times have a zone"
+    if log.clock == "boot" and log.booted is not None:
+        return log.booted, "it tells when the host booted"
+    pairs = [(line, one) for line in log.lines for one in expected if alike(line.text, one.text, names)]
+    if log.clock == "boot":
+        candidates = [one.time - line.time for line, one in pairs]
+    else:
+        candidates = [QUARTER * number for number in sorted(range(-ZONES, ZONES + 1), key=abs)]
+    counts = [sum(abs(line.time + offset - one.time) <= TOLERANCE for line, one in pairs) for offset in candidates]
+    best = max(counts, default=0)
+    if best:
+        lines = "1 line" if best == 1 else f"{best} lines"
+        return candidates[counts.index(best)], f"aligned by {lines} that the capture lets expect"
+    if log.clock == "local":
+        return 0, "taken for UTC: no line tells its zone"
+    return None, "not aligned: no line that the capture lets expect"
+
+
+def sort_of(text: str) -> tuple[Sort, re.Match[str]] | None:
+    for sort in SORTS:
+        if found := sort.pattern.search(text):
+            return sort, found
+    return None
+
+
+def alike(text: str, other: str, names: Mapping[str, str]) -> bool:
+    """Whether two lines say the same of the same host, as far as names tell."""
+    mine, its = sort_of(text), sort_of(other)
+    if mine is None or its is None or mine[0] is not its[0] or "who" not in mine[1].re.groupindex:
+        return False
+    if mine[1]["who"] != its[1]["who"]:
+        return False
+    about, expected = names.get(mine[1]["about"]), names.get(its[1]["about"])
+    return about is None or about == expected
+
+
+def partner_of(line: Line, time: int | None, expected: Iterable[LogLine], names: Mapping[str, str]) -> LogLine | None:
+    """The expected line that this is."""
+    if time is None:
+        return None
+    near = [one for one in expected if abs(one.time - time) <= TOLERANCE and alike(line.text, one.text, names)]
+    return min(near, key=lambda one: abs(one.time - time), default=None)
+
+
+def rules_of(line: LogLine, findings: Iterable[Finding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(finding.rule for finding in findings if line.belongs_to(finding)))
+
+
+def explained_by(line: Line, time: int | None, findings: Iterable[Finding]) -> tuple[str, ...]:
+    """The findings that explain a line of its sort at its time."""
+    found = sort_of(line.text)
+    if found is None or time is None:
+        return ()
+    sort, match = found
+    rules, before, after = sort.rules, sort.before_s, sort.after_s
+    if match.groupdict().get("who") == "nfs":
+        rules, before, after = NFS_SILENT, 5.0, NFS_S
+    near = [
+        finding.rule
+        for finding in findings
+        if finding.rule in rules and finding.first is not None and finding.last is not None
+        if finding.first - before * SECOND <= time <= finding.last + after * SECOND
+    ]
+    return tuple(dict.fromkeys(near))
