@@ -70,6 +70,7 @@ class Roles(NamedTuple):
 
     file_pairs: frozenset[tuple[str, str]]  # by NFS and MOUNT
     lock_pairs: frozenset[tuple[str, str]]  # by lock requests
+    mounting: frozenset[tuple[str, str]]  # by asking a portmapper for NFS or MOUNT, whatever it said
 
     @property
     def pairs(self) -> frozenset[tuple[str, str]]:
@@ -96,11 +97,13 @@ class Roles(NamedTuple):
 
 
 @fact
-def roles(flows: Table, nlm: Table) -> Roles:
+def roles(flows: Table, nlm: Table, registrations: Table) -> Roles:
     """NFS calls may be counted instead of listed, so for them the connections are asked."""
     file_pairs = pairs_of(flows.where(np.isin(flows["prog"], (NFS, MOUNT)) & flows["rpc"]))
     lock_pairs = pairs_of(nlm.where(np.isin(nlm["proc"], REQUESTS)))
-    return Roles(file_pairs, lock_pairs)
+    looked = registrations.where(np.isin(registrations["prog"], (NFS, MOUNT)) & ~registrations["loopback"])
+    mounting = zip(looked["asker"].tolist(), looked["host"].tolist(), strict=True)
+    return Roles(file_pairs, lock_pairs, frozenset(pair for pair in mounting if None not in pair))
 
 
 def pairs_of(table: Table) -> frozenset[tuple[str, str]]:

@@ -53,8 +53,10 @@ def check(
     boot_s: float = 120.0,
 ) -> Iterator[Answer]:
     asked = registrations.where((registrations["prog"] == NLM) & ~registrations["loopback"])
-    said = list(asked.where(asked.valid("port") & (asked["state"] == "answered")).rows())
-    refused = [row for row in said if row.port == 0 and (row.host, row.asker) not in roles.pairs]
+    calling_back = roles.pairs | roles.mounting  # the other way round: a server asks its client
+    told = list(asked.where(asked.valid("port") & (asked["state"] == "answered")).rows())
+    said = [row for row in told if (row.host, row.asker) not in calling_back]
+    refused = [row for row in said if row.port == 0]
     accused = False
     for host in sorted({row.host for row in refused}):
         rows = [row for row in refused if row.host == host]
@@ -64,7 +66,7 @@ def check(
             yield finding(host, rows)
     if accused:
         return
-    found = next((row for row in said if row.port and (row.host, row.asker) not in roles.pairs), None)
+    found = next((row for row in said if row.port), None)
     if found:
         yield RULE.clear(f"the portmapper of {found.host} names port {found.port} (frame {found.reply_frame})")
     elif roles.lock_servers:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.rules.facts import AUTH_NONE, LOCK, LOCK_MSG, MOUNT, NFS, NLM, NSM, SECOND, Roles, fact
+from nfsrpc.rules.facts import AUTH_NONE, LOCK, LOCK_MSG, NLM, NSM, SECOND, Roles, fact
 from nfsrpc.rules.finding import Evidence
 from nfsrpc.tables import NAT, Array, Mask, Table
 
@@ -46,18 +46,10 @@ def unregistered(registrations: Table, monitors: Table, nlm: Table, roles: Roles
     rows = [*telling_rows(telling, locks), *dumps_without(registrations)]
     hosts = sorted({row.host for row in rows if row.host is not None})
     by_host = ((host, [row for row in rows if row.host == host]) for host in hosts)
-    return tuple(_of(*each, said, monitors, locks, roles, mounters(registrations)) for each in by_host)
+    return tuple(_of(*each, said, monitors, locks, roles) for each in by_host)
 
 
-def mounters(registrations: Table) -> frozenset[str]:
-    """Hosts that asked others for NFS or MOUNT."""
-    asked = np.isin(registrations["prog"], (NFS, MOUNT)) & ~registrations["loopback"]
-    return frozenset(filter(None, registrations.where(asked)["asker"].tolist()))
-
-
-def _of(
-    host: str, rows: list[Any], said: Table, monitors: Table, locks: Table, roles: Roles, mounters: frozenset[str]
-) -> Unregistered:
+def _of(host: str, rows: list[Any], said: Table, monitors: Table, locks: Table, roles: Roles) -> Unregistered:
     answers = Table.of(said.spec, sorted(rows, key=in_order))
     found = said.where((said["host"] == host) & (said["port"] > 0))
     last = int(answers["time"][-1])
@@ -66,7 +58,7 @@ def _of(
     transports = set(found["transport"].tolist())
     return Unregistered(
         host=host,
-        role=role_of(host, answers, monitors, locks, roles, mounters),
+        role=role_of(host, answers, monitors, locks, roles),
         answers=answers,
         found=min(later, default=None),
         only_udp="udp" in transports and "tcp" not in transports,
@@ -109,7 +101,7 @@ def dumps_without(registrations: Table) -> Iterator[Any]:
         yield listed.row(int(np.flatnonzero(exchanges == exchange)[0]))
 
 
-def role_of(host: str, answers: Table, monitors: Table, locks: Table, roles: Roles, mounters: frozenset[str]) -> Role:
+def role_of(host: str, answers: Table, monitors: Table, locks: Table, roles: Roles) -> Role:
     """As what the host needs its statd. A server's lockd asks while a LOCK waits, a client's before it sends one."""
     times = answers["time"]
     if len(times) and pending(locks, host, int(times[0]), int(times[-1])).any():
@@ -120,7 +112,7 @@ def role_of(host: str, answers: Table, monitors: Table, locks: Table, roles: Rol
         return "server"
     if set(answers["asker"].tolist()) - {host}:
         return "server"
-    if host in mounters:
+    if host in {asker for asker, _ in roles.mounting}:
         return "client"
     checked = monitors.where((monitors["host"] == host) & monitors["loopback"])
     return "client" if (checked["procedure"] == "NULL").any() else "unknown"  # mount.nfs calls NULL

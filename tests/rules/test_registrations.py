@@ -199,6 +199,15 @@ def test_a_server_that_asks_its_client_is_no_client(stage: Stage) -> bytes:
 
 
 @cannot_tell("REG003")
+def test_a_server_asks_whom_it_serves_and_only_the_portmappers_were_captured(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "mount3")
+    for _ in range(4):
+        stage.server.getport(stage.client, "nlm4", port=0)
+        stage.wait(10)
+    return stage.wire()
+
+
+@cannot_tell("REG003")
 def test_nobody_asked_for_the_lock_manager(stage: Stage) -> bytes:
     stage.nfs()
     return stage.wire()
