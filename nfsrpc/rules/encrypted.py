@@ -31,9 +31,11 @@ from nfsrpc.tables import Table
 RULE = Rule("CAP006", "encrypted", "info")
 
 
-def check(flows: Table, exchanges: Table) -> Iterator[Answer]:
+def check(flows: Table, exchanges: Table, tallies: Table) -> Iterator[Answer]:
     tls = flows.where(flows["tls"])
     private = exchanges.where(exchanges["flags"] & ENCRYPTED != 0)
+    counted = tallies.where(tallies["encrypted"] > 0)
+    count = len(private) + int(counted["encrypted"].sum())
     if len(tls):
         row = tls.row(0)
         servers = {server for server in tls["server"].tolist() if server}
@@ -44,14 +46,15 @@ def check(flows: Table, exchanges: Table) -> Iterator[Answer]:
             count=len(tls),
             evidence=(Evidence(row.capture, row.frame, f"{row.client} to port {row.server_port}, over TLS"),),
         )
-    elif len(private):
-        row = private.row(0)
+    elif count:
+        row = (private if len(private) else counted).row(0)
+        frame = row.call_frame if len(private) else row.first_frame
         yield RULE.finding(
             host=None,
-            title=f"{several(len(private), 'call')} to {row.server} encrypted by RPCSEC_GSS (krb5p)",
+            title=f"{several(count, 'call')} to {row.server} encrypted by RPCSEC_GSS (krb5p)",
             explanation="Their times and sizes can be seen, their arguments and results cannot.",
-            count=len(private),
-            evidence=(Evidence(row.capture, row.call_frame, "encrypted"),),
+            count=count,
+            evidence=(Evidence(row.capture, frame, "encrypted"),),
         )
     elif len(exchanges):
         yield RULE.clear("no RPC is encrypted")

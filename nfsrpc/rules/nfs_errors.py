@@ -42,7 +42,7 @@ GRAVE = (STALE, IO, SERVERFAULT)
 REMEDIES = {STALE: "umount -f /mnt; mount /mnt   # on the client", JUKEBOX: "# Find out what the server waits for."}
 
 
-def check(exchanges: Table, roles: Roles, *, jukebox: int = 10) -> Iterator[Answer]:
+def check(exchanges: Table, tallies: Table, roles: Roles, *, jukebox: int = 10) -> Iterator[Answer]:
     status = exchanges["status"]
     failed = (exchanges["prog"] == NFS) & (status != 0) & (status != NULLS["i32?"]) & (status != EXIST)
     failed &= ~((status == NOENT) & (exchanges["proc"] == LOOKUP))
@@ -51,14 +51,17 @@ def check(exchanges: Table, roles: Roles, *, jukebox: int = 10) -> Iterator[Answ
         of_one = rows.where(rows["status"] == number)
         for server in sorted({server for server in of_one["server"].tolist() if server}):
             mine = of_one.where(of_one["server"] == server)
-            yield finding(server, mine, number in GRAVE or (number == JUKEBOX and len(mine) >= jukebox))
+            unlisted = tallies["exchanges"][(tallies["status"] == number) & (tallies["server"] == server)]
+            count = len(mine) + int(unlisted.sum())
+            yield finding(server, mine, count, number in GRAVE or (number == JUKEBOX and count >= jukebox))
     if not len(rows) and roles.file_servers:
         yield RULE.clear("no NFS call failed")
     elif not len(rows):
         yield RULE.cannot_tell("no NFS in the capture")
 
 
-def finding(server: str, rows: Table, grave: bool) -> Finding:
+def finding(server: str, rows: Table, count: int, grave: bool) -> Finding:
+    """`rows`: those that are listed, of all that were counted."""
     first = rows.row(0)
     error = status_name(NFS, first.vers, first.proc, first.status)
     times = rows["time"][rows["time"] != NAT]
@@ -67,10 +70,10 @@ def finding(server: str, rows: Table, grave: bool) -> Finding:
     return RULE.finding(
         severity="warning" if grave else "info",
         host=server,
-        title=f"{server} answers {error} to {several(len(rows), 'NFS call')}",
+        title=f"{server} answers {error} to {several(count, 'NFS call')}",
         explanation=f"{procedures} of {named(clients)} answered {error} ({first.status}).",
         clients=clients,
-        count=len(rows),
+        count=count,
         first=int(times.min()) if len(times) else None,
         last=int(times.max()) if len(times) else None,
         evidence=(

@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.rules.facts import MOUNT, NFS, NLM, PORTMAP, Roles
+from nfsrpc.rules.facts import MOUNT, NFS, NLM, PORTMAP, Roles, pairs_of
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import seconds, several
 from nfsrpc.tables import Array, Table
@@ -50,12 +50,20 @@ class Delay(NamedTuple):
 
 
 def check(
-    exchanges: Table, connections: Table, roles: Roles, *, slow_s: float = 1.0, bad_s: float = 5.0, calls: int = 3
+    exchanges: Table,
+    tallies: Table,
+    connections: Table,
+    roles: Roles,
+    *,
+    slow_s: float = 1.0,
+    bad_s: float = 5.0,
+    calls: int = 3,
 ) -> Iterator[Answer]:
     with np.errstate(invalid="ignore"):
         slow = exchanges.where((exchanges["latency_s"] >= slow_s) & np.isin(exchanges["prog"], PROGRAMS))
     found = False
-    for client, server in sorted(roles.pairs) if len(slow) else ():
+    quick = pairs_of(tallies)  # exchanges are counted, instead of listed, when they took less than a second
+    for client, server in sorted(roles.pairs - quick) if len(slow) else ():
         delay = delay_between(exchanges, connections, client, server)
         if delay is not None and delay.typical >= slow_s and delay.kinds > 1 and delay.calls >= calls:
             found = True

@@ -75,7 +75,7 @@ def check(
     boot_s: float = 120.0,
     stall_s: float = 10.0,
     minute_s: float = 50.0,
-    longest_s: float = 300.0,
+    longest_s: float = 190.0,
     nfs_s: float = 2.0,
     first_lock_s: float = 300.0,
 ) -> Iterator[Answer]:

@@ -91,7 +91,8 @@ def fault(lead: Finding, findings: Iterable[Finding]) -> Verdict:
     """Host, what, who is hurt and how long."""
     symptoms = [found for found in findings if found is not lead and explains(lead, found)]
     clients = set(lead.clients) or {client for found in symptoms for client in found.clients}
-    wait = lead.wait_s if lead.wait_s is not None else max((found.wait_s or 0.0 for found in symptoms), default=0.0)
+    theirs = [found.wait_s or 0.0 for found in symptoms if set(found.clients) <= clients]
+    wait = lead.wait_s if lead.wait_s is not None else max(theirs, default=0.0)
     lasted = f"waited up to {seconds(wait)}" if wait >= WORTH_TELLING_S else ""
     if seconds(wait) in lead.title:
         lasted = ""
