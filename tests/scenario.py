@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
@@ -27,13 +27,33 @@ from typing import Any, Literal, Self
 from nfsrpc import protocols
 from nfsrpc.protocols.rpc import auth_sys, encode_call, encode_error, encode_reply
 from nfsrpc.protocols.xdr import Struct, Type, Union
-from tests.wire import ACK, FIN, LINKS, PSH, RST, SYN, TCP, UDP, UNREACHABLE, WRITERS, Frame, Packet, Segment, packets
+from tests.wire import (
+    ACK,
+    FIN,
+    LINKS,
+    PSH,
+    RST,
+    SYN,
+    TCP,
+    UDP,
+    UNREACHABLE,
+    WRITERS,
+    Frame,
+    Packet,
+    Segment,
+    fragments,
+    packets,
+    tunnelled,
+)
 
 SECOND = 10**9
 TICK = 100_000  # ns that a message takes to its receiver
+ENCAPSULATION = 3_000  # ns that a packet takes into a tunnel
+UNLIMITED = 1 << 17  # bytes; no packet is larger
 PORTS = {100000: 111, 100003: 2049, 100005: 20048, 100021: 32803, 100024: 662, 100227: 2049}
 Transport = Literal["tcp", "udp"]
 Link = Literal["ethernet", "vlan", "sll", "sll2", "null", "raw"]
+Tunnel = Literal["ipip", "gre", "vxlan", "geneve"]
 TRANSPORTS: dict[Transport, int] = {"tcp": TCP, "udp": UDP}
 
 
@@ -431,14 +451,19 @@ class Scenario:
         again: Mapping[int, float] | None = None,
         twice: bool = False,
         swapped: Collection[int] = (),
+        mtu: int | None = None,
+        tunnel: Tunnel | None = None,
+        inside: bool = False,
     ) -> bytes:
         """The bytes of a capture file, taken at a host (or at several, each an interface; at none, between all).
 
         `since`, `until`: seconds from the first packet. Frames, counted from 1 before any of these: `lost`; seen
         `again` so many seconds later; `swapped` with the next one in the file. `twice` is each again after 3 µs.
+        Between hosts, packets larger than `mtu` go in fragments, and all go through a `tunnel`; with `inside`, they
+        are seen there too.
         """
         places = list(at) if isinstance(at, Sequence) else [at]
-        sent = self.packets()
+        sent = [way for packet in self.packets() for way in on_the_way(packet, mtu, tunnel, inside)]
         begin = sent[0].time if sent else 0
         seen = [
             (packet, interface)
@@ -467,6 +492,17 @@ class Scenario:
         ]
         names = [place.name if place else "" for place in places]
         return WRITERS[file](linked, LINKS[link][0], snaplen, names)
+
+
+def on_the_way(packet: Packet, mtu: int | None, tunnel: Tunnel | None, inside: bool) -> Iterator[Packet]:
+    """The packets that are seen of one that was sent."""
+    if packet.source is packet.target:
+        yield packet
+        return
+    if tunnel and inside:
+        yield packet
+        packet = packet._replace(time=packet.time + ENCAPSULATION)
+    yield from fragments(tunnelled(packet, tunnel) if tunnel else packet, mtu or UNLIMITED)
 
 
 def is_seen(packet: Packet, place: Host | None, on: str) -> bool:

@@ -100,7 +100,7 @@ def test_grant_refused(trace: Open) -> None:
         "state",
         "granted_frame",
     )
-    assert values(read, "locks", *columns) == [(4, 5, 6, 1, "waiting", None)]
+    assert values(read, "locks", *columns) == [(4, 5, 6, "answered", 1, "waiting", None)]
     assert read.verdict.rule == "CBK002"
     assert found(read.diagnosis, "CBK002").host == "10.0.0.1"
 

@@ -8,10 +8,11 @@ from typing import Literal, get_args
 import dpkt
 import pytest
 
+import nfsrpc
 from nfsrpc.protocols import procedure_name
 from tests.reference import Exchange, decode
 from tests.reference_packets import frames
-from tests.scenario import Host, Link, Scenario, handle
+from tests.scenario import TICK, Host, Link, Scenario, Transport, Tunnel, handle
 
 Told = tuple[str, int | None, int, int]  # procedure, seconds until the reply, calls sent again, replies again
 
@@ -264,3 +265,43 @@ def test_checksums_are_right() -> None:
         packet.sum = packet.data.sum = 0
         again = dpkt.ip.IP(bytes(packet))
         assert (again.sum, again.data.sum) == checksums
+
+
+@pytest.mark.parametrize("tunnel", [None, *get_args(Tunnel)])
+@pytest.mark.parametrize("address", ["10.0.0.9", "fd84::9"])
+@pytest.mark.parametrize("transport", get_args(Transport))
+def test_tunnels_and_fragments(tunnel: Tunnel | None, address: str, transport: Transport) -> None:
+    """What comes out is what was sent, and is sent once, also where the way in is seen."""
+    s = Scenario()
+    server, client = s.host(address), s.host(address[:-1] + "1")
+    client.lock(server, transport=transport).granted(after=2)
+    entries = [{"fileid": number, "name": f"file-{number:04}"} for number in range(200)]
+    listing = client.call(server, "nfs3", "READDIRPLUS", transport=transport, dir=b"1")
+    listing.reply(status="OK", entries=entries, eof=True)
+    plain = seen(s.capture())
+    assert [(row[0], row[1], row[3]) for row in plain] == [
+        ("LOCK", "answered", 2_000_000_000),
+        ("READDIRPLUS", "answered", TICK),
+    ]
+    assert seen(s.capture(tunnel=tunnel)) == plain
+    assert seen(s.capture(tunnel=tunnel, mtu=600)) == plain
+    assert seen(s.capture(tunnel=tunnel, inside=True, mtu=600)) == plain
+
+
+def seen(capture: bytes) -> list[tuple[object, ...]]:
+    calls = nfsrpc.read(capture).tables["calls"]
+    return [
+        (row.procedure, row.state, row.time, row.reply_time - row.time, row.client, row.retransmits, row.duplicates)
+        for row in calls.rows()
+    ]
+
+
+def test_fragments_are_no_larger_than_what_carries_them() -> None:
+    s, server, client = pair()
+    client.call(server, "nfs3", "WRITE", transport="udp", file=b"1", data=bytes(3000)).reply(status="OK")
+    for tunnel in (None, "vxlan"):
+        sizes = [len(frame.data) - 14 for frame in frames(s.capture(tunnel=tunnel, mtu=1000))]
+        assert max(sizes) <= 1000
+        assert len(sizes) == 5
+    pieces = [dpkt.ethernet.Ethernet(frame.data).data for frame in frames(s.capture(mtu=1000))]
+    assert [(piece.mf, piece.offset * 8) for piece in pieces] == [(1, 0), (1, 976), (1, 1952), (0, 2928), (0, 0)]

@@ -22,6 +22,7 @@ DELAYED_ACK = 40_000_000  # ns that Linux waits for data to carry an acknowledge
 FIRST_SEQUENCE = (0xFFFFFF00, 0x10000000)  # by upstream; the server's soon wraps
 SEQUENCE_STEP = 0x01000000  # from one connection to the next, so that they are told apart on the same ports
 VLAN = 42
+FRAGMENT, FRAGMENT_HEADER = 44, 8  # IPv6's, and its size
 
 
 class Segment(NamedTuple):
@@ -109,17 +110,80 @@ CHECKSUM_AT = {ICMP: 2, TCP: 16, UDP: 6, ICMP6: 2}
 
 
 def internet(flow: Flow, up: bool, protocol: int, payload: bytes, number: int) -> bytes:
-    """An IPv4 or IPv6 packet, its checksums filled in."""
+    """The packet of a flow, its checksums filled in."""
     local = flow.client is flow.server
     here, there = (flow.client, flow.server) if up else (flow.server, flow.client)
     ends = b"".join(ip_address(host.loopback if local else host.address).packed for host in (here, there))
     pseudo = b"" if protocol == ICMP else ends + struct.pack(">II", len(payload), protocol)
     at = CHECKSUM_AT[protocol]
-    payload = payload[:at] + checksum(pseudo + payload) + payload[at + 2 :]
+    return network(ends, protocol, payload[:at] + checksum(pseudo + payload) + payload[at + 2 :], number)
+
+
+DONT_FRAGMENT, MORE_FRAGMENTS = 0x4000, 0x2000  # with the offset in eights of bytes
+
+
+def network(ends: bytes, protocol: int, payload: bytes, number: int, fragment: int = DONT_FRAGMENT) -> bytes:
+    """An IPv4 or IPv6 packet between two addresses."""
     if len(ends) == 32:
         return struct.pack(">IHBB", 6 << 28, len(payload), protocol, 64) + ends + payload
-    header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), number & 0xFFFF, 0x4000, 64, protocol, 0) + ends
+    size = 20 + len(payload)
+    header = struct.pack(">BBHHHBBH", 0x45, 0, size, number & 0xFFFF, fragment, 64, protocol, 0) + ends
     return header[:10] + checksum(header) + header[12:] + payload
+
+
+def fragments(packet: Packet, mtu: int) -> Iterator[Packet]:
+    """The fragments that a packet goes in where the links carry `mtu` bytes (RFC 791 §3.2, RFC 8200 §4.5)."""
+    data, ipv6 = packet.data, packet.data[0] >> 4 == 6
+    if len(data) <= mtu:
+        yield packet
+        return
+    header = 40 if ipv6 else 20
+    payload, ends, protocol = data[header:], data[8:40] if ipv6 else data[12:20], data[6 if ipv6 else 9]
+    number = packet.time & 0xFFFFFFFF if ipv6 else int.from_bytes(data[4:6])
+    size = (mtu - header - (FRAGMENT_HEADER if ipv6 else 0)) // 8 * 8
+    for start in range(0, len(payload), size):
+        piece, more = payload[start : start + size], start + size < len(payload)
+        if ipv6:
+            head = struct.pack(">BBHI", protocol, 0, start | more, number)
+            yield packet._replace(data=network(ends, FRAGMENT, head + piece, 0))
+        else:
+            place = start // 8 | (MORE_FRAGMENTS if more else 0)
+            yield packet._replace(data=network(ends, protocol, piece, number, place))
+
+
+def tunnelled(packet: Packet, tunnel: str) -> Packet:
+    """The packet between the ends of a tunnel that carries a packet from host to host."""
+    ends = bytes([192, 0, 2, packet.source.number, 192, 0, 2, packet.target.number])
+    protocol, payload = TUNNELS[tunnel](packet)
+    return packet._replace(data=network(ends, protocol, payload, packet.time))
+
+
+def ipip(packet: Packet) -> tuple[int, bytes]:
+    return (41 if packet.data[0] >> 4 == 6 else 4), packet.data
+
+
+def gre(packet: Packet) -> tuple[int, bytes]:
+    return 47, struct.pack(">HH", 0, ether_type(packet)) + packet.data
+
+
+def vxlan(packet: Packet) -> tuple[int, bytes]:
+    return overlay(4789, struct.pack(">II", 8 << 24, 84 << 8) + ethernet(packet, None))
+
+
+def geneve(packet: Packet) -> tuple[int, bytes]:
+    return overlay(6081, struct.pack(">HHI", 0, 0x6558, 84 << 8) + ethernet(packet, None))
+
+
+def overlay(port: int, payload: bytes) -> tuple[int, bytes]:
+    return UDP, struct.pack(">HHHH", 50_000, port, 8 + len(payload), 0) + payload
+
+
+TUNNELS: dict[str, Callable[[Packet], tuple[int, bytes]]] = {
+    "ipip": ipip,
+    "gre": gre,
+    "vxlan": vxlan,
+    "geneve": geneve,
+}
 
 
 def checksum(data: bytes) -> bytes:
