@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from nfsrpc.cli.analyze import analyze
+from nfsrpc.cli.carve import carve
 from nfsrpc.cli.explain import explain
 from nfsrpc.cli.live import live
 from nfsrpc.cli.show import show
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (analyze, live, table, show, sql, explain):
+for command in (analyze, live, table, show, carve, sql, explain):
     app.command()(command)
 
 

@@ -71,6 +71,7 @@ def test_help_lists_the_commands() -> None:
         "live",
         "table",
         "show",
+        "carve",
         "sql",
         "explain",
     ]

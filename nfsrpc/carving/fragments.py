@@ -1,0 +1,59 @@
+"""Frames that hold fragments of IP datagrams (RFC 791, RFC 8200 §4.5), and those with the other fragments.
+
+The core names the frame in which a datagram is complete. The other fragments came shortly before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, TypeAlias
+
+import dpkt
+
+from nfsrpc.decode import Decoded
+from nfsrpc.raw import Frame, reread
+
+Place: TypeAlias = tuple[int, int]
+# A datagram has up to 45 fragments of an Ethernet frame each, and those of others come between.
+NEARBY = 512  # frames
+FRAGMENT = 44  # IPv6's next header
+
+LINKS: dict[int, Any] = {
+    1: dpkt.ethernet.Ethernet,
+    113: dpkt.sll.SLL,
+    276: dpkt.sll2.SLL2,
+    0: dpkt.loopback.Loopback,
+    108: dpkt.loopback.Loopback,
+}
+
+
+def other_fragments(decoded: Decoded, places: Collection[Place]) -> Iterator[tuple[Place, Place]]:
+    """Frames with other fragments of the datagrams that these frames complete, each with the one that it is for."""
+    datagrams: dict[tuple[Any, ...], Place] = {}
+    for frame in reread(decoded, places).frames:
+        if key := datagram(frame):
+            datagrams[key] = frame.capture, frame.frame
+    near = {(capture, number) for capture, last in datagrams.values() for number in range(max(1, last - NEARBY), last)}
+    for frame in reread(decoded, near).frames if near else ():
+        whole = datagrams.get(datagram(frame) or ())
+        if whole is not None and whole != (frame.capture, frame.frame):
+            yield (frame.capture, frame.frame), whole
+
+
+def datagram(frame: Frame) -> tuple[Any, ...] | None:
+    """What the fragments of one datagram have in common; None for a frame that holds no fragment."""
+    try:
+        packet = LINKS[frame.link_type](frame.bytes).data if frame.link_type in LINKS else internet(frame.bytes)
+    except (dpkt.UnpackError, IndexError):
+        return None
+    if isinstance(packet, dpkt.ip.IP) and (packet.mf or packet.offset):
+        return frame.capture, packet.src, packet.dst, packet.p, packet.id
+    if isinstance(packet, dpkt.ip6.IP6):
+        fragment = packet.extension_hdrs.get(FRAGMENT)
+        return fragment and (frame.capture, packet.src, packet.dst, fragment.nxt, fragment.id)
+    return None
+
+
+def internet(data: bytes) -> Any:
+    """A packet without a link header."""
+    return (dpkt.ip6.IP6 if data[0] >> 4 == 6 else dpkt.ip.IP)(data)

@@ -1,0 +1,127 @@
+"""`nfsrpc carve`: the frames that matter, in a capture of their own, each with a comment that says why."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nfsrpc.cli.output import fail, unknown
+from nfsrpc.cli.progress import progress_bar
+from nfsrpc.cli.show import frames_named
+
+if TYPE_CHECKING:
+    from nfsrpc.carving.choice import Wish
+    from nfsrpc.rules.finding import Finding
+    from nfsrpc.trace import Trace
+
+
+def carve(
+    trace: Annotated[str, typer.Argument(metavar="TRACE", help="A capture, or the files of a ring: a directory.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="OUT.pcapng", help="The capture to write.")],
+    finding: Annotated[
+        str | None, typer.Option("--finding", metavar="RULE", help="What proves this finding: LCK001.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="EXPR", help="Calls with their replies: procedure == 'LOCK'")
+    ] = None,
+    frames: Annotated[str | None, typer.Option("--frames", metavar="FRAMES", help="These frames: 1,2,5-9")] = None,
+) -> None:
+    """Write the frames that matter to a capture of their own, each with a comment that says why.
+
+    Without options, those on which the verdict and the other findings stand: as many as it takes for an analysis of
+    what is written to come to the same verdict. What opened a connection is always with its messages.
+    """
+    from nfsrpc.sources import SourceError
+    from nfsrpc.trace import read
+
+    if sum(option is not None for option in (finding, where, frames)) > 1:
+        fail("--finding, --where and --frames exclude each other")
+    try:
+        with progress_bar() as progress:
+            found = read(trace, progress=progress)
+        check(found, output)
+        if where is None and frames is None:
+            for_findings(found, chosen(found, finding), output)
+        else:
+            by_choice(found, wish_of(found, where, frames), output)
+    except OSError as error:
+        fail(f"{output}: cannot be written: {error.strerror}")
+    except (SourceError, ValueError) as error:
+        fail(error)
+
+
+def check(trace: Trace, output: str) -> None:
+    if len(trace.tables.decoded.vantages) > 1:
+        fail(f"carve one capture at a time, or the files of one ring: {', '.join(trace.files)} overlap in time")
+    for file in trace.files:
+        if os.path.exists(output) and os.path.exists(file) and os.path.samefile(output, file):
+            fail(f"{output} is what is to be carved from: name another file")
+
+
+def chosen(trace: Trace, rule: str | None) -> list[Finding]:
+    """Those of a rule, or all that are faults of more than the capture."""
+    from nfsrpc.rules.catalogue import find
+    from nfsrpc.rules.verdict import ABOUT_THE_CAPTURE
+
+    findings = trace.diagnosis.findings
+    if rule is None:
+        faults = [each for each in findings if each.severity != "info" and not each.rule.startswith(ABOUT_THE_CAPTURE)]
+        if not faults:
+            fail("nothing is wrong that could be carved for; choose with --where or --frames")
+        return faults
+    try:
+        known = find(rule).rule.id
+    except KeyError:
+        from nfsrpc.rules.catalogue import rules
+
+        unknown("rule", rule, [name for each in rules().values() for name in (each.rule.id, each.rule.name)])
+    return [each for each in findings if each.rule == known] or fail(f"{known} is not found in {trace.files[0]}")
+
+
+def wish_of(trace: Trace, where: str | None, frames: str | None) -> Wish:
+    from nfsrpc.carving.choice import Wish
+
+    wish = Wish()
+    if where is not None:
+        from nfsrpc.cli.table import rows_where
+
+        calls = rows_where(trace.calls, where, "calls")
+        wish.exchange(calls["exchange"].tolist(), where)
+    for text in frames.split(",") if frames is not None else ():
+        capture, numbers = frames_named(text.strip())
+        within(trace, capture, numbers)
+        for frame in numbers:
+            wish.frame((capture, frame), "asked for")
+            wish.messages.add((capture, frame))
+    return wish
+
+
+def within(trace: Trace, capture: int, numbers: range) -> None:
+    if capture >= len(trace.captures):
+        fail(f"no capture {capture}: there are {len(trace.captures)}, counted from 0")
+    facts = trace.captures[capture]
+    if numbers and not 1 <= numbers[0] <= numbers[-1] <= facts["frames"]:
+        fail(f"{facts['file']} has the frames 1-{facts['frames']}, not {numbers[0]}-{numbers[-1]}")
+
+
+def for_findings(trace: Trace, findings: Sequence[Finding], output: str) -> None:
+    from nfsrpc.carving.carve import carve as carve_for
+
+    carved = carve_for(trace, findings, output)
+    print(f"{output}: {count(carved.frames, trace)}; {carved.diagnosis.verdict.summary}")
+    if not carved.same:
+        print(f"nfsrpc: of the whole capture it was: {trace.verdict.summary}", file=sys.stderr)
+
+
+def by_choice(trace: Trace, wish: Wish, output: str) -> None:
+    from nfsrpc.carving.carve import write
+
+    print(f"{output}: {count(write(trace, wish, output), trace)}")
+
+
+def count(frames: int, trace: Trace) -> str:
+    return f"{frames} of {sum(capture['frames'] for capture in trace.captures)} frames"
