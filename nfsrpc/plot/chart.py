@@ -74,6 +74,12 @@ def scale(values: Mapping[str, str]) -> Any:
     return altair().Scale(domain=list(values), range=list(values.values()))
 
 
+def coloured(field: str, values: Mapping[str, str], **legend: Any) -> Any:
+    """A colour for each name. Vega cannot draw a legend of nothing."""
+    alt = altair()
+    return alt.Color(field, scale=scale(values), legend=alt.Legend(**legend) if values else None)
+
+
 def time_axis(first: int, last: int) -> dict[str, Any]:
     """Scale and axis of times between two, which are ns; charts take ms."""
     alt = altair()

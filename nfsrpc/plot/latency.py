@@ -17,10 +17,10 @@ from nfsrpc.plot.chart import (
     NS_PER_MS,
     WIDTH,
     altair,
+    coloured,
     finished,
     inline,
     of_programs,
-    scale,
     theme,
     time_axis,
 )
@@ -126,7 +126,7 @@ def drawn(tables: Sessions, calls: Table, answered: Array, dark: bool) -> Any:
     shown = slowest_of(calls["latency_s"], answered)
     procedures, points, silent = quantiles(tables["programs"]), dots(calls, shown), crosses(calls)
     paints = of_programs((row["program"] for row in [*procedures, *silent]), colours)
-    colour = alt.Color("program:N", scale=scale(paints), legend=alt.Legend(symbolOpacity=1, symbolType="circle"))
+    colour = coloured("program:N", paints, symbolOpacity=1, symbolType="circle")
     ends = [value for row in procedures for value in (row["p50"], row["max"])]
     ends += [row["latency"] for row in points]
     low, high = extent(ends)
@@ -200,12 +200,17 @@ def extent(values: list[float]) -> tuple[float, float]:
 
 
 def decades(low: float, high: float) -> list[float]:
-    """
+    """Where the scale has lines: at powers of ten, and between them where there are few.
+
     >>> decades(0.001, 1.4)
     [0.001, 0.01, 0.1, 1.0]
+    >>> decades(0.001, 0.03)
+    [0.001, 0.002, 0.005, 0.01, 0.02]
     """
     first, last = round(math.log10(low)), math.floor(math.log10(high))
-    return [float(f"1e{power}") for power in range(first, last + 1)]
+    digits = (1,) if last - first >= 3 else (1, 2, 5)
+    lines = [float(f"{digit}e{power}") for power in range(first, last + 1) for digit in digits]
+    return [line for line in lines if line <= high]
 
 
 def span(calls: Table) -> tuple[int, int]:

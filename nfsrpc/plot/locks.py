@@ -22,6 +22,7 @@ from nfsrpc.plot.chart import (
     WIDTH,
     Theme,
     altair,
+    coloured,
     finished,
     inline,
     scale,
@@ -90,7 +91,7 @@ class Lane(NamedTuple):
 def chart(tables: Sessions, by: By, dark: bool) -> Any:
     sessions = list(sessions_of(tables, by))
     chosen, left_out = longest_waits(sessions)
-    lanes = list(lanes_of(chosen))
+    lanes = list(lanes_of(chosen)) or [Lane("no lock session", ())]
     first, last = extent(tables)
     waiting = max(chosen, key=lambda session: session.waited, default=None)
     told = f"{count(len(sessions), 'session')} of {count(len({session.owner for session in sessions}), 'owner')}"
@@ -215,42 +216,40 @@ def drawn(lanes: list[Lane], first: int, last: int, dark: bool) -> Any:
     alt, colours = altair(), theme(dark)
     names = [f"{number:04d}|{lane.label}" for number, lane in enumerate(lanes)]
     placed = [(name, session) for name, lane in zip(names, lanes, strict=True) for session in lane.sessions]
+    bars = [bar for name, session in placed for bar in bars_of(name, session)]
+    marks = [mark for name, session in placed for mark in marks_of(name, session)]
+    y = alt.Y("lane:N", scale=alt.Scale(domain=names, paddingInner=0.3, paddingOuter=0.2), axis=lane_axis(lanes, names))
+    x = time_axis(first, last)
+    layers = [*bar_layers(bars, x, y, NARROW * (last - first) / NS_PER_MS, colours), *mark_layers(marks, x, y, colours)]
+    chart = alt.layer(*layers).resolve_scale(color="independent", shape="independent")
+    return chart.properties(width=WIDTH, height=alt.Step(STEP))
+
+
+def bar_layers(bars: list[dict[str, Any]], x: dict[str, Any], y: Any, narrow: float, colours: Theme) -> Iterator[Any]:
+    """Bars, and texts on those that are wide enough."""
+    alt = altair()
     paints = {"waits": ORANGE, "holds": colours.blue}
     inks = {"waits": LIGHT.text, "holds": colours.background}
-    bars = [bar | {"ink": inks[bar["what"]]} for name, session in placed for bar in bars_of(name, session)]
-    marks = [mark for name, session in placed for mark in marks_of(name, session)]
+    wide = [bar | {"ink": inks[bar["what"]]} for bar in bars if bar["to"] - bar["from"] > narrow]
+    colour = coloured("what:N", paints, symbolType="square")
+    tooltip = [f"{name}:N" for name in ("owner", "what", "range", "lasted", "session")]
+    start = alt.X("from:T", **x)
+    yield alt.Chart(inline(bars)).mark_bar(cornerRadius=2).encode(start, alt.X2("to"), y, colour, tooltip=tooltip)
+    texts = alt.Chart(inline(wide)).mark_text(align="left", dx=7, fontSize=11, fontWeight="bold")
+    yield texts.encode(start, y, text="text:N", color=alt.Color("ink:N", scale=None))
+
+
+def mark_layers(marks: list[dict[str, Any]], x: dict[str, Any], y: Any, colours: Theme) -> Iterator[Any]:
+    alt = altair()
     happened = [what for what in EVENTS if any(mark["what"] == what for mark in marks)]
-    wide = [bar for bar in bars if (bar["to"] - bar["from"]) * NS_PER_MS > NARROW * (last - first)]
-    y = alt.Y("lane:N", scale=alt.Scale(domain=names, paddingInner=0.3, paddingOuter=0.2), axis=lane_axis(lanes, names))
-    x = alt.X("from:T", **time_axis(first, last))
-    layers = [
-        alt.Chart(inline(bars))
-        .mark_bar(cornerRadius=2)
-        .encode(
-            x,
-            alt.X2("to"),
-            y,
-            alt.Color("what:N", scale=scale(paints), legend=alt.Legend(symbolType="square")),
-            tooltip=[f"{name}:N" for name in ("owner", "what", "range", "lasted", "session")],
-        ),
-        alt.Chart(inline(wide))
-        .mark_text(align="left", dx=7, fontSize=11, fontWeight="bold")
-        .encode(x, y, text="text:N", color=alt.Color("ink:N", scale=None)),
-        alt.Chart(inline(marks))
-        .mark_point(size=90, filled=True, opacity=1, stroke=colours.background, strokeWidth=0.8)
-        .encode(
-            alt.X("at:T"),
-            y,
-            shape=alt.Shape("what:N", scale=scale({what: EVENTS[what][0] for what in happened})),
-            color=alt.Color("what:N", scale=scale({what: paint(EVENTS[what][1], colours) for what in happened})),
-            tooltip=["owner:N", "what:N", "time:N"],
-        ),
-    ]
-    return (
-        alt.layer(*layers)
-        .resolve_scale(color="independent", shape="independent")
-        .properties(width=WIDTH, height=alt.Step(STEP))
+    if not happened:
+        return
+    shape = alt.Shape("what:N", scale=scale({what: EVENTS[what][0] for what in happened}))
+    colour = coloured("what:N", {what: paint(EVENTS[what][1], colours) for what in happened})
+    points = alt.Chart(inline(marks)).mark_point(
+        size=90, filled=True, opacity=1, stroke=colours.background, strokeWidth=0.8
     )
+    yield points.encode(alt.X("at:T", **x), y, shape, colour, tooltip=["owner:N", "what:N", "time:N"])
 
 
 def paint(colour: str, colours: Theme) -> str:

@@ -17,6 +17,7 @@ from nfsrpc.plot.chart import (
     PURPLE,
     WIDTH,
     altair,
+    coloured,
     finished,
     inline,
     of_programs,
@@ -106,7 +107,7 @@ def drawn(traffic: list[dict[str, Any]], trouble: list[dict[str, Any]], dark: bo
             alt.X2("to"),
             alt.Y("low:Q", title="calls a second"),
             alt.Y2("high"),
-            alt.Color("program:N", scale=scale(of_programs((row["program"] for row in traffic), colours))),
+            coloured("program:N", of_programs((row["program"] for row in traffic), colours)),
             tooltip=["program:N", alt.Tooltip("rate:Q", format=".1f")],
         )
         .transform_calculate(rate="datum.high - datum.low")

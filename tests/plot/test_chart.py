@@ -96,7 +96,7 @@ def test_a_trace_without_anything(tmp_path: Path, plot: str) -> None:
     s.host("10.0.0.1").getattr(s.host("10.0.0.9"), "/srv")
     path = tmp_path / "trace.pcap"
     path.write_bytes(s.capture(until=0))
-    assert getattr(nfsrpc.read(path).plot, plot)().to_svg().startswith("<svg")
+    getattr(nfsrpc.read(path).plot, plot)().save(tmp_path / "chart.png")
 
 
 def luminance(colour: str) -> float:
