@@ -46,12 +46,13 @@ class Stalled(NamedTuple):
     sender: str
     receiver: str
     again: int
-    since: int  # the receiver's last frame on it
+    since: int  # the first call that the receiver never acknowledged; else the receiver's last frame on it
     until: int  # the sender's last
 
 
 def check(
     connections: Table,
+    exchanges: Table,
     boots: Mapping[str, tuple[int, ...]],
     *,
     again: int = 3,
@@ -62,7 +63,7 @@ def check(
     stalled = [
         one
         for way, other in (("c", "s"), ("s", "c"))
-        for one in of_direction(tcp, way, other, again, silent_s)
+        for one in of_direction(tcp, exchanges, way, other, again, silent_s)
         if answers_elsewhere(connections, one) and not booting(boots, one.receiver, one.since, one.until, boot_s)
     ]
     for one in stalled:
@@ -73,7 +74,7 @@ def check(
         yield RULE.cannot_tell("no RPC over TCP between hosts in the capture")
 
 
-def of_direction(tcp: Table, way: str, other: str, again: int, silent_s: float) -> Iterator[Stalled]:
+def of_direction(tcp: Table, exchanges: Table, way: str, other: str, again: int, silent_s: float) -> Iterator[Stalled]:
     """Connections on which one side went on sending, and the other had fallen silent."""
     last, heard = tcp[f"{way}_last"], tcp[f"{other}_last"]
     known = (last != NAT) & (heard != NAT)
@@ -81,8 +82,9 @@ def of_direction(tcp: Table, way: str, other: str, again: int, silent_s: float) 
     rows = tcp.where(silent & (tcp[f"{way}_retransmitted"] >= again))
     for row in rows.rows():
         ends = (row.client, row.server) if way == "c" else (row.server, row.client)
-        sent = getattr(row, f"{way}_retransmitted")
-        yield Stalled(row, *ends, sent, getattr(row, f"{other}_last"), getattr(row, f"{way}_last"))
+        sent, since = getattr(row, f"{way}_retransmitted"), getattr(row, f"{other}_last")
+        calls = exchanges["time"][(exchanges["flow"] == row.flow) & (exchanges["time"] > since)] if way == "c" else []
+        yield Stalled(row, *ends, sent, min(map(int, calls), default=since), getattr(row, f"{way}_last"))
 
 
 def answers_elsewhere(connections: Table, one: Stalled) -> bool:

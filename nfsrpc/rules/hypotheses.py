@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nfsrpc.rules.facts import NFS, SECOND
 from nfsrpc.rules.finding import Finding, Hypothesis
 from nfsrpc.rules.stalls import DENIED_NOLOCKS, longest
 from nfsrpc.rules.wording import seconds
@@ -41,11 +42,18 @@ def hypotheses(lead: Finding, givens: Mapping[str, Any]) -> tuple[Hypothesis, ..
     """Nothing for a finding that is proven to be the cause."""
     if lead.rule not in ASKED_OF or (lead.rule == "REG001" and lead.certainty == "certain"):
         return ()
-    if lead.host is None or lead.host in givens["loopbacks"]:
+    if lead.host is None or lead.host in givens["loopbacks"] or nfs_waits_too(lead, givens["exchanges"]):
         return ()
     found = [cause for cause in causes(signs(lead, givens)) if cause.weight > 0]
     ordered = sorted(found, key=lambda cause: (-cause.weight, cause.rule))
     return tuple(Hypothesis(cause.rule, cause.name, lead.host, cause.supports, cause.against) for cause in ordered)
+
+
+def nfs_waits_too(lead: Finding, exchanges: Table) -> bool:
+    """Whether more than the lock manager is silent: then its statd is no explanation."""
+    nfs = (exchanges["server"] == lead.host) & (exchanges["prog"] == NFS) & (exchanges["state"] == "unanswered")
+    begun, over = lead.first or 0, lead.last or np.iinfo(np.int64).max
+    return bool((nfs & (exchanges["time"] >= begun - SECOND) & (exchanges["time"] <= over)).any())
 
 
 def signs(lead: Finding, givens: Mapping[str, Any]) -> Signs:

@@ -32,7 +32,7 @@ import numpy as np
 from nfsrpc.rules.advice import bare, loopback_of, registered
 from nfsrpc.rules.facts import LOCK, NM_LOCK, Span
 from nfsrpc.rules.finding import Answer, Finding, Rule
-from nfsrpc.rules.stalls import files_of, longest, waited
+from nfsrpc.rules.stalls import ended, files_of, longest, waited
 from nfsrpc.rules.wording import named, seconds, several
 from nfsrpc.tables import Table
 
@@ -82,7 +82,7 @@ def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], s
         files=files_of(locks, rows),
         count=len(rows),
         first=int(rows["time"].min()),
-        last=int(rows["time"].max()),
+        last=ended(rows, span),
         evidence=tuple(waited(rows, 4)),
         remedy=(
             f"rpcinfo -p {bare(server)}; systemctl status rpcbind rpc-statd nfs-server   # on {bare(server)}",

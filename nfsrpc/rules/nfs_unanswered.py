@@ -32,7 +32,7 @@ import numpy as np
 
 from nfsrpc.rules.facts import MOUNT, NFS, Roles, Span, booting
 from nfsrpc.rules.finding import Answer, Finding, Rule
-from nfsrpc.rules.stalls import late, longest, waited
+from nfsrpc.rules.stalls import ended, late, longest, waited
 from nfsrpc.rules.wording import named, seconds, several
 from nfsrpc.tables import NAT, Array, Table
 
@@ -88,7 +88,7 @@ def finding(server: str, rows: Table, span: Span | None) -> Finding:
         clients=clients,
         count=len(rows),
         first=int(rows["time"].min()),
-        last=int(rows["time"].max()),
+        last=ended(rows, span),
         evidence=tuple(waited(rows, 3)),
         remedy=("nfsstat -c; dmesg | grep 'nfs: server'   # on the client", "uptime; iostat -x 1 3   # on the server"),
         wait_s=wait,

@@ -71,6 +71,15 @@ def hurt(stalls: Table, span: Span | None, server: str, first: int | None = None
     return Hurt(rows, clients, longest(rows, span))
 
 
+def ended(rows: Table, span: Span | None) -> int | None:
+    """When the last of them stopped waiting: with its answer, or when the capture ended."""
+    if span is not None and (rows["state"] == "unanswered").any():
+        return span.last
+    times = np.where(rows["reply_time"] == NAT, rows["time"], rows["reply_time"])
+    known = times[times != NAT]
+    return int(known.max()) if len(known) else None
+
+
 def longest(rows: Table, span: Span | None) -> float | None:
     answered = rows["latency_s"][rows.valid("latency_s")]
     waits = answered.tolist()

@@ -29,7 +29,7 @@ import numpy as np
 from nfsrpc.rules.advice import BREAK_LOCK, bare, loopback_of
 from nfsrpc.rules.facts import UNLOCK, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.rules.stalls import files_of, longest
+from nfsrpc.rules.stalls import ended, files_of, longest
 from nfsrpc.rules.wording import named, several
 from nfsrpc.tables import Table
 
@@ -69,7 +69,7 @@ def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], s
         files=files_of(locks, rows),
         count=len(rows),
         first=int(times.min()) if len(times) else None,
-        last=int(times.max()) if len(times) else None,
+        last=ended(rows, span),
         evidence=tuple(evidence(rows)),
         remedy=BREAK_LOCK,
         verify=(f"lslocks | grep -i nfs; cat /proc/locks   # on {bare(server)}",),

@@ -209,6 +209,39 @@ def test_a_forgotten_connection_is_the_verdict_and_its_wait_that_of_the_lock() -
     assert "180 s" in verdict.summary
 
 
+def dies(stage: Stage, *, tried: bool) -> bytes:
+    """The server's host dies: NFS and locks are sent again on their connections, and new ones get no answer."""
+    stage.client.lock(stage.server).granted()
+    stage.later(10)
+    stage.wait(30)
+    stage.client.call(stage.server, "nfs3", "GETATTR", acked=False)
+    stage.client.lock(stage.server, "/srv/second", acked=False)
+    frame = len(stage.scenario.packets())
+    stage.wait(120)
+    for port in (2049, LOCKD) if tried else ():
+        stage.client.syn(stage.server, port, resend=SYNS)
+    stage.other.call(stage.client, "portmap2", "NULL", transport="udp").reply()
+    again = [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25, 51, 102]
+    return sent_again(stage.wire(), {frame - 1: again, frame: again})
+
+
+def test_a_host_that_died_is_why_its_locks_wait() -> None:
+    diagnosis = diagnosed(dies(Stage(), tried=True))
+    assert diagnosis.verdict.rule == "NET001"
+    assert {"LCK001", "RPC005"} <= set(diagnosis.findings[0].explains)
+
+
+def test_where_nfs_waits_as_well_statd_is_no_explanation() -> None:
+    diagnosis = diagnosed(dies(Stage(), tried=False))
+    assert {found.rule for found in diagnosis.findings} >= {"LCK001", "RPC005"}
+    assert diagnosis.hypotheses == ()
+
+
+@quiet("NET003")
+def test_all_connections_of_a_dead_host_are_dead(stage: Stage) -> bytes:
+    return dies(stage, tried=False)
+
+
 @quiet("NET003")
 def test_a_connection_that_lives(stage: Stage) -> bytes:
     stage.nfs(times=3)
