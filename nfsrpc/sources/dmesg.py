@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
 from nfsrpc.sources.error import SourceError
@@ -69,7 +70,7 @@ def log_of(file: str, text: str, about: int | None = None) -> Log:
     booted: int | None = None
     for number, line in enumerate(text.splitlines(), 1):
         if told := BOOTED.match(line):
-            booted = round(float(told[1]) * NS)
+            booted = round(Decimal(told[1]) * NS)
         for read, time, host, words in parsed(line, about):
             clock = clock or read
             if read == clock and ABOUT.search(words) and not CHATTER.search(words) and len(lines) < MAX_LINES:
@@ -94,7 +95,7 @@ def parsed(line: str, about: int | None) -> Iterator[tuple[Clock, int, str | Non
 
 def time_of(parts: dict[str, str | None], about: int | None) -> tuple[Clock, int]:
     if boot := parts.get("boot"):
-        return "boot", round(float(boot) * NS)
+        return "boot", round(Decimal(boot) * NS)
     if local := parts.get("local"):
         return "local", ns(datetime.strptime(local, "%b %d %H:%M:%S %Y"))
     if iso := parts.get("iso"):

@@ -9,9 +9,11 @@ from nfsrpc.rules.finding import (
     Evidence,
     Finding,
     Hypothesis,
+    LogLine,
     Need,
     Verdict,
 )
+from nfsrpc.rules.logged import Reading, Told
 
 START = 1_762_000_000_000_000_000
 SECOND = 10**9
@@ -72,6 +74,15 @@ MOUNT_DENIED = Finding(
     remedy=("exportfs -v",),
 )
 
+SILENT = LogLine(
+    START + 60_500_000_000,
+    "10.1.84.41",
+    "10.1.84.31",
+    "lockd: server 10.1.84.31 not responding, still trying",
+    ("REG001", "LCK002"),
+)
+WELL = SILENT._replace(time=START + 61_564_000_000, text="lockd: server 10.1.84.31 OK")
+
 QUALITY = {
     "truncated": False,
     "cut_frames": 0,
@@ -122,9 +133,24 @@ CERTAIN = Report(
             CannotTell("REG007", "the loopback of the client is not in the capture", CLIENT_LOOPBACK),
             CannotTell("MON001", "nobody was asked to monitor"),
         ),
+        log=(SILENT, WELL),
     ),
     (CAPTURE,),
     PROGRAMS,
+)
+# The same with a kernel log.
+LOGGED = CERTAIN._replace(
+    logs=(
+        Reading(
+            "cl1.txt",
+            "it tells when the host booted",
+            (
+                Told(SILENT.time, SILENT.text, ("REG001", "LCK002"), True),
+                Told(START + 80 * SECOND, "lockd: cannot monitor \x1b[2J", (), True),
+            ),
+            (SILENT,),
+        ),
+    )
 )
 LIKELY = Report(
     Diagnosis(

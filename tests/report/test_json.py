@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from nfsrpc.report.json import document, render
-from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LIKELY, SAMPLES
+from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LIKELY, LOGGED, SAMPLES
 
 SCHEMA = json.loads(files("nfsrpc.report").joinpath("analyze.schema.json").read_text(encoding="utf-8"))
 
@@ -30,9 +30,11 @@ def test_the_schema_is_one() -> None:
 
 def test_the_schema_requires_every_key_it_knows_and_no_other() -> None:
     closed = [description for description in objects(SCHEMA) if description["additionalProperties"] is False]
-    assert len(closed) == 9
+    assert len(closed) == 11
     for description in closed:
-        assert set(description["required"]) == set(description["properties"])
+        assert set(description["properties"]) - set(description["required"]) == (
+            {"dmesg"} if description is SCHEMA else set()
+        )
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -120,3 +122,37 @@ def test_what_is_missing_and_rules_that_failed_cannot_tell() -> None:
 def test_no_rule_leads_unless_there_is_a_fault() -> None:
     assert document(HEALTHY)["verdict"]["rule"] is None
     assert document(LIKELY)["verdict"]["rule"] == "REG001"
+
+
+def test_lines_of_kernel_logs_stand_in_the_explanation() -> None:
+    explanation = document(CERTAIN)["findings"][0]["explanation"]
+    assert explanation.endswith(
+        'To expect in the kernel log of 10.1.84.41: "lockd: server 10.1.84.31 not responding, still trying" about '
+        '2025-11-01 12:27:40 UTC, "lockd: server 10.1.84.31 OK" about 2025-11-01 12:27:41 UTC.'
+    )
+    assert "dmesg" not in document(CERTAIN)
+
+
+def test_kernel_logs_that_were_given_are_one_more_key() -> None:
+    written = json.loads(render(LOGGED))
+    assert errors(written) == []
+    assert written["dmesg"] == [
+        {
+            "file": "cl1.txt",
+            "clock": "it tells when the host booted",
+            "lines": [
+                {
+                    "time": "2025-11-01T12:27:40.500000000Z",
+                    "text": "lockd: server 10.1.84.31 not responding, still trying",
+                    "explained_by": ["REG001", "LCK002"],
+                    "captured": True,
+                },
+                {
+                    "time": "2025-11-01T12:28:00.000000000Z",
+                    "text": "lockd: cannot monitor \x1b[2J",
+                    "explained_by": [],
+                    "captured": True,
+                },
+            ],
+        }
+    ]

@@ -4,7 +4,7 @@ import pytest
 
 from nfsrpc.report.markdown import escaped, fenced, render
 from nfsrpc.rules.finding import Diagnosis, Finding
-from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LIKELY, SAMPLES, STATD
+from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LIKELY, LOGGED, SAMPLES, SILENT, STATD
 
 
 def section(text: str, title: str) -> list[str]:
@@ -70,3 +70,17 @@ def test_names_of_a_capture_are_no_markup() -> None:
 
 def test_a_fence_is_longer_than_what_it_holds() -> None:
     assert fenced(["echo ```"]) == ["````sh", "echo ```", "````"]
+
+
+def test_kernel_logs() -> None:
+    assert section(render(CERTAIN), "To expect in kernel logs")[2:] == [
+        "| 2025-11-01 12:27:40 UTC | 10.1.84.41 | lockd: server 10.1.84.31 not responding, still trying |",
+        "| 2025-11-01 12:27:41 UTC | 10.1.84.41 | lockd: server 10.1.84.31 OK |",
+    ]
+    assert section(render(LOGGED), "Kernel log cl1.txt") == [
+        "Clock: it tells when the host booted.",
+        "| time | line | explanation |",
+        "|---|---|---|",
+        f"| 2025-11-01 12:27:40 UTC | {SILENT.text} | explained by REG001, LCK002 |",
+        "| 2025-11-01 12:28:00 UTC | lockd: cannot monitor \\\\x1b\\[2J | not explained |",
+    ]

@@ -9,7 +9,7 @@ import pytest
 from nfsrpc.report.contents import Report
 from nfsrpc.report.text import render
 from nfsrpc.rules.finding import Broken, CannotTell, Clear, Diagnosis, Evidence, Finding, Need, Verdict
-from tests.report.samples import CANNOT_TELL, CAPTURE, CERTAIN, HEALTHY, LIKELY, SAMPLES, SERVER_LOOPBACK, STATD
+from tests.report.samples import CANNOT_TELL, CAPTURE, CERTAIN, HEALTHY, LIKELY, LOGGED, SAMPLES, SERVER_LOOPBACK, STATD
 
 GOLDEN = Path(__file__).parent / "golden"
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -145,8 +145,13 @@ def test_explained_findings_are_apart_from_others_and_others_have_their_cure() -
     ]
 
 
+def test_beside_a_proven_fault_nothing_is_unknown() -> None:
+    assert "\nUnknown" not in render(CERTAIN, 80)
+
+
 def test_rules_that_lack_the_same_share_a_line_and_a_command() -> None:
-    assert block(render(CERTAIN, 80), "Unknown") == [
+    guess = replace(LIKELY.diagnosis, cannot_tell=CERTAIN.diagnosis.cannot_tell)
+    assert block(render(LIKELY._replace(diagnosis=guess), 80), "Unknown") == [
         "REG002, REG007: the loopback of the client is not in the capture",
         "Capture the loopback of 10.1.84.41:",
         "tcpdump -i any -s 0 -B 8192 -w 10.1.84.41.pcap 'not port 22'",
@@ -162,6 +167,29 @@ def test_beside_health_rules_without_traffic_share_a_line_and_alone_they_say_why
         "MON001, REG005: no traffic to judge by (--format json says which)"
     ]
     assert block(render(unknown, 80), "Unknown") == ["MON001: nobody was asked", "REG005: no portmapper was asked"]
+
+
+def test_the_lines_of_kernel_logs_to_expect() -> None:
+    assert block(render(CERTAIN, 80), "Log") == [
+        "of the kernel of 10.1.84.41, to expect:",
+        "12:27:40  lockd: server 10.1.84.31 not responding, still trying",
+        "12:27:41  lockd: server 10.1.84.31 OK",
+    ]
+    assert "\nLog" not in render(HEALTHY, 80)
+
+
+def test_kernel_logs_that_were_given() -> None:
+    text = render(LOGGED, 80)
+    assert block(text, "Kernel") == [
+        "cl1.txt: it tells when the host booted",
+        "12:27:40  lockd: server 10.1.84.31 not responding, still trying",
+        "(explained by REG001, LCK002)",
+        "12:28:00  lockd: cannot monitor \\x1b[2J (not explained)",
+    ]
+    assert block(text, "Log") == [
+        "of the kernel of 10.1.84.41, not found:",
+        "12:27:41  lockd: server 10.1.84.31 OK",
+    ]
 
 
 def test_healthy_says_on_what_evidence() -> None:

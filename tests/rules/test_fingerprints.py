@@ -1,0 +1,57 @@
+"""What findings show as evidence says when things happened again, and by whose clock."""
+
+from pathlib import Path
+
+import pytest
+
+from nfsrpc.trace import read
+from tests.rules.stage import LOCKD, Stage, diagnosed
+
+
+def notes(capture: Path) -> dict[int, str]:
+    return {proof.frame: proof.note for finding in read(capture).diagnosis.findings for proof in finding.evidence}
+
+
+def test_a_call_that_was_sent_again_and_answered_late(samples: Path) -> None:
+    found = notes(samples / "server-without-statd" / "nfssrv-any.pcap")
+    assert found[102] == (
+        "LOCK of 10.1.84.41, sent again after 10.3 s, 31.8 s, 60.5 s: "
+        "the client's RPC timer; at 60 s its kernel complains"
+    )
+    assert found[336] == "its answer, after 61.6 s: 20 questions for statd"
+    assert found[107] == (
+        "10.1.84.31 asks itself for 100024 (GETPORT), again 20 times, every 3.1 s: the kernel's search for a service"
+    )
+
+
+def test_syns_that_double(samples: Path) -> None:
+    found = notes(samples / "lockd-port-dropped" / "nfssrv-eth0.pcap")
+    assert found[88] == "SYN to port 32803, never answered, 6 more in 63.8 s: TCP doubles its patience"
+
+
+def test_a_waiter_that_asks_by_itself(samples: Path) -> None:
+    found = notes(samples / "waiting-behind-a-dead-client" / "nfssrv-any.pcap")
+    assert found[198] == (
+        "LOCK of 0@cl2 (10.1.84.42), asked again 6 times, every 30.7 s: a blocked Linux client asks again by itself"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "clock"),
+    [(61.5, ": 20 questions for statd"), (47.0, ""), (15.1, ": a resolver gives each try 5 s")],
+)
+def test_an_answer_of_no_known_clock_is_left_as_it_is(seconds: float, clock: str) -> None:
+    stage = Stage()
+    stage.client.lock(stage.server).granted(after=seconds)
+    stage.nfs()
+    (late,) = [found for found in diagnosed(stage.wire()).findings if found.rule == "LCK002"]
+    assert late.evidence[-1].note == f"its answer, after {seconds:.1f} s{clock}"
+
+
+def test_tries_without_a_rhythm_have_no_clock() -> None:
+    stage = Stage()
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.syn(stage.server, LOCKD, resend=[5, 11, 18, 26])
+    stage.nfs()
+    (found,) = [found for found in diagnosed(stage.wire()).findings if found.rule == "NET001"]
+    assert found.evidence[0].note == f"SYN to port {LOCKD}, never answered, 4 more in 26.0 s"
