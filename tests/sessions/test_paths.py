@@ -285,3 +285,15 @@ def test_two_vantages_teach_once(files: Files, tables: Read) -> None:
 def test_what_is_wanted_is_what_is_taught() -> None:
     assert WANTED["nfs3.READDIRPLUS"] == ("entries.name", "dir", "entries.name_handle")
     assert set(LESSONS) <= set(WANTED)
+
+
+def test_of_too_many_names_the_first_count(files: Files, tables: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nfsrpc.sessions.paths.MAX_EVENTS", 3)
+    files.mount("/srv")
+    files.name(EXPORT, "www", DIR)
+    files.name(EXPORT, "file", FILE)
+    files.name(DIR, "next", NEXT)
+    for file in (FILE, NEXT):
+        files.lock(file)
+    assert learnt(tables, files, "path") == [("/srv",), ("/srv/www",), ("/srv/file",)]
+    assert locked(tables, files) == ["/srv/file", short_handle(NEXT)]
