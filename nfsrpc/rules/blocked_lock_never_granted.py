@@ -69,7 +69,7 @@ def free_for(waiter: Waiter) -> float:
 def taken(locks: Table, waiter: Waiter) -> bool:
     """Whether another held it after that one."""
     released = waiter.holder.released if waiter.holder is not None else 0
-    others = same_range(locks, waiter.row) & locks.valid("granted")
+    others = same_range(locks, waiter.number) & locks.valid("granted")
     after = ~locks.valid("released") | (locks["released"] > released)
     others[waiter.number] = False
     return bool((others & after & (locks["state"] != "replaced")).any())

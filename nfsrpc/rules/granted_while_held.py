@@ -34,7 +34,7 @@ import numpy as np
 
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.rules.holding import rows_of, same_range
+from nfsrpc.rules.holding import same_range
 from nfsrpc.rules.wording import clock, several
 from nfsrpc.sessions.grouping import group
 from nfsrpc.tables import NAT, Array, Mask, Table
@@ -52,24 +52,24 @@ def check(
     moment_s: float = 1.0,
     shown: int = 20,
 ) -> Iterator[Answer]:
-    granted = locks.valid("granted") & locks.valid("requested")
+    moment = round(moment_s * SECOND)
     found: list[tuple[Any, Any]] = []
     unsure = False
-    for number, row in rows_of(locks, suspects(locks, granted, round(moment_s * SECOND), shown)).items():
-        holder = holder_of(locks, number, row, boots, round(moment_s * SECOND))
+    for number in suspects(locks, moment, shown).tolist():
+        holder = holder_of(locks, number, boots, moment)
         if holder is None:
             continue
         if frozenset((holder.client, holder.server)) in gaps:
             unsure = True
         else:
-            found.append((holder, row))
+            found.append((holder, locks.row(number)))
     for server in sorted({row.server for _, row in found}):
         yield finding(server, [pair for pair in found if pair[1].server == server])
     if found:
         return
     if unsure:
         yield RULE.cannot_tell("the capture lost packets, among which the UNLOCK of a holder may have been")
-    elif granted.any():
+    elif (granted := locks.valid("granted")).any():
         yield RULE.clear(f"{several(int(granted.sum()), 'lock')} granted, none while another held it")
     else:
         yield RULE.cannot_tell("no lock was granted in the capture")
@@ -83,19 +83,25 @@ def held_until(locks: Table) -> Array:
     return np.minimum(np.minimum(asked, given_up), ended)
 
 
-def suspects(locks: Table, granted: Mask, moment: int, shown: int) -> Array:
-    """Sessions granted before all earlier holders had unlocked: of the same range, or only of the same file.
+def suspects(locks: Table, moment: int, shown: int) -> Array:
+    """Sessions granted before all earlier holders of that file had unlocked; those of the very same range first.
 
-    Most of the latter are innocent (other ranges, shared locks, the same owner), so of each kind a few are looked at.
+    Most of the others are innocent (other ranges, the same owner), so of each kind a few are looked at.
     """
-    rows = np.flatnonzero(granted)
+    rows = np.flatnonzero(locks.valid("granted") & locks.valid("requested"))
     if not len(rows):
         return rows
-    file = locks["server"].codes[rows], locks["fh"].codes[rows]
-    span = locks["l_offset"][rows], locks["l_len"][rows]
-    since, until = locks["granted"][rows], held_until(locks)[rows]
-    early = [rows[granted_early(group(*keys)[0], since, until, moment)][:shown] for keys in ((*file, *span), file)]
-    return np.unique(np.concatenate(early))
+    file, _ = group(locks["server"].codes[rows], locks["fh"].codes[rows])
+    since, until, exclusive = locks["granted"][rows], held_until(locks)[rows], locks["exclusive"][rows]
+    if not granted_early(file, since, until, moment).any():
+        return rows[:0]
+    alone = np.where(exclusive, until, NAT)  # a shared lock stands only in the way of exclusive ones
+    places = group(file, locks["l_offset"][rows], locks["l_len"][rows])[0], file
+    early = [
+        rows[granted_early(place, since, alone, moment) | (granted_early(place, since, until, moment) & exclusive)]
+        for place in places
+    ]
+    return np.unique(np.concatenate([numbers[:shown] for numbers in early]))
 
 
 def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mask:
@@ -112,16 +118,16 @@ def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mas
     return mask
 
 
-def holder_of(locks: Table, number: int, row: Any, boots: Mapping[str, tuple[int, ...]], moment: int) -> Any | None:
+def holder_of(locks: Table, number: int, boots: Mapping[str, tuple[int, ...]], moment: int) -> Any | None:
     """Who held the range when this was granted, in a way that excludes it."""
     since, until = locks["granted"], held_until(locks)
-    same_owner = (locks["client"] == row.client) & (locks["owner"] == row.owner)
-    exclusive = locks["exclusive"] | bool(row.exclusive)
-    meets = same_range(locks, row) & ~same_owner & exclusive & (since != NAT)
-    meets &= (since < row.granted - moment) & (until > row.granted + moment)
+    time = int(since[number])
+    same_owner = (locks["client"].codes == locks["client"].codes[number]) & (locks["svid"] == locks["svid"][number])
+    meets = same_range(locks, number) & ~same_owner & (locks["exclusive"] | locks["exclusive"][number])
+    meets &= (since != NAT) & (since < time - moment) & (until > time + moment)
     meets[number] = False
-    for holder in locks.where(meets).rows():
-        rebooted = any(holder.granted < boot <= row.granted for boot in boots.get(holder.client, ()))
+    for holder in locks.where(meets).rows() if meets.any() else ():
+        rebooted = any(holder.granted < boot <= time for boot in boots.get(holder.client, ()))
         if not rebooted and holder.caller_name is not None:
             return holder
     return None

@@ -91,14 +91,13 @@ def silent_s(last_seen: Mapping[str, LastSeen], host: str, until: int) -> float:
     return 0.0 if seen is None or seen.goodbye else (until - seen.time) / SECOND
 
 
-def same_range(locks: Table, row: Any) -> Mask:
-    """The sessions of one file on one server whose range meets this one's."""
+def same_range(locks: Table, number: int) -> Mask:
+    """The sessions of one file on one server whose range meets that of the session of this number."""
     starts, lengths = locks["l_offset"], locks["l_len"]
-    end = np.iinfo(np.uint64).max
-    ends = np.where((lengths == 0) | (starts + lengths < starts), end, starts + lengths)
-    start = np.uint64(row.l_offset or 0)
-    mine = end if not row.l_len else start + np.uint64(row.l_len)
-    mask: Mask = (locks["server"] == row.server) & (locks["fh"] == row.fh) & (starts < mine) & (ends > start)
+    ends = np.where((lengths == 0) | (starts + lengths < starts), np.iinfo(np.uint64).max, starts + lengths)
+    mask: Mask = (starts < ends[number]) & (ends > starts[number])
+    for name in ("server", "fh"):
+        mask &= locks[name].codes == locks[name].codes[number]
     return mask
 
 
