@@ -7,8 +7,8 @@ Why it hurts
     Two applications believe to be alone, and write over each other. Clients log "VFS is out of sync with lock manager".
 
 Not flagged when
-    The holder released, rebooted (SM_NOTIFY, FREE_ALL), or both are granted within a moment of each other's UNLOCK. Two
-    clients that the server cannot tell apart are LCK014.
+    The holder released, if only the part that the other got, or rebooted (SM_NOTIFY, FREE_ALL), or both are granted
+    within a moment of each other's UNLOCK. Two clients that the server cannot tell apart are LCK014.
 
 How to confirm
     On the server: cat /proc/locks against lslocks on both clients.
@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.facts import FREE_ALL, SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import same_range
 from nfsrpc.rules.wording import clock, several
@@ -46,6 +46,7 @@ NEVER = np.iinfo(np.int64).max
 
 def check(
     locks: Table,
+    nlm: Table,
     boots: Mapping[str, tuple[int, ...]],
     gaps: frozenset[frozenset[str]],
     *,
@@ -56,7 +57,7 @@ def check(
     found: list[tuple[Any, Any]] = []
     unsure = False
     for number in suspects(locks, moment, shown).tolist():
-        holder = holder_of(locks, number, boots, moment)
+        holder = holder_of(locks, nlm, number, boots, moment)
         if holder is None:
             continue
         if frozenset((holder.client, holder.server)) in gaps:
@@ -118,7 +119,7 @@ def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mas
     return mask
 
 
-def holder_of(locks: Table, number: int, boots: Mapping[str, tuple[int, ...]], moment: int) -> Any | None:
+def holder_of(locks: Table, nlm: Table, number: int, boots: Mapping[str, tuple[int, ...]], moment: int) -> Any | None:
     """Who held the range when this was granted, in a way that excludes it."""
     since, until = locks["granted"], held_until(locks)
     time = int(since[number])
@@ -128,9 +129,20 @@ def holder_of(locks: Table, number: int, boots: Mapping[str, tuple[int, ...]], m
     meets[number] = False
     for holder in locks.where(meets).rows() if meets.any() else ():
         rebooted = any(holder.granted < boot <= time for boot in boots.get(holder.client, ()))
-        if not rebooted and holder.caller_name is not None:
+        if not rebooted and holder.caller_name is not None and not let_go(locks, nlm, holder, number, moment):
             return holder
     return None
+
+
+def let_go(locks: Table, nlm: Table, holder: Any, number: int, moment: int) -> bool:
+    """Whether the holder gave up what the other got of its range: a part of it, or all that it had (FREE_ALL)."""
+    since, until = holder.granted, int(locks["granted"][number]) + moment
+    mine = same_range(locks, number) & (locks["client"] == holder.client) & (locks["svid"] == holder.svid)
+    part = (locks["unlock"] > since) & (locks["unlock"] <= until)
+    shared = (locks["granted"] > since) & (locks["granted"] <= until) & ~locks["exclusive"]
+    freed = (nlm["proc"] == FREE_ALL) & (nlm["client"] == holder.client) & (nlm["server"] == holder.server)
+    freed &= (nlm["time"] > since) & (nlm["time"] <= until)
+    return bool((mine & (part | (shared & ~locks["exclusive"][number]))).any() or freed.any())
 
 
 def finding(server: str, pairs: list[tuple[Any, Any]]) -> Finding:

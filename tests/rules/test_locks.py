@@ -15,6 +15,7 @@ from tests.rules.stage import (
     fires,
     quiet,
 )
+from tests.scenario import LockRequest
 
 
 @fires("LCK001", host=SERVER, clients=(CLIENT,), count=1)
@@ -359,6 +360,45 @@ def test_the_holder_has_rebooted(stage: Stage) -> bytes:
     stage.client.lock(stage.server).granted()
     stage.wait(60)
     stage.boots(stage.client, stage.server)
+    stage.wait(5)
+    stage.other.lock(stage.server).granted()
+    return stage.wire()
+
+
+def unlock(stage: Stage, lock: LockRequest, offset: int, length: int) -> None:
+    """The holder gives up a part of what it has."""
+    alock = lock.args["alock"] | {"l_offset": offset, "l_len": length}
+    call = stage.client.call(stage.server, "nlm4", "UNLOCK", alock=alock, cookie=stage.client.cookie())
+    LockRequest.of(call).granted()
+
+
+@quiet("LCK009")
+def test_the_part_that_another_gets_was_released(stage: Stage) -> bytes:
+    whole = stage.client.lock(stage.server)
+    whole.granted()
+    stage.wait(5)
+    unlock(stage, whole, 0, 100)
+    stage.wait(5)
+    stage.other.lock(stage.server, offset=0, length=50).granted()
+    return stage.wire()
+
+
+@fires("LCK009", host=SERVER)
+def test_another_part_was_released(stage: Stage) -> bytes:
+    whole = stage.client.lock(stage.server)
+    whole.granted()
+    stage.wait(5)
+    unlock(stage, whole, 0, 100)
+    stage.wait(5)
+    stage.other.lock(stage.server, offset=200, length=50).granted()
+    return stage.wire()
+
+
+@quiet("LCK009")
+def test_the_holder_freed_all_that_it_had(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(5)
+    stage.client.call(stage.server, "nlm4", "FREE_ALL", name="web-1", state=5).reply()
     stage.wait(5)
     stage.other.lock(stage.server).granted()
     return stage.wire()
