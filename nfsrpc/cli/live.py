@@ -91,17 +91,28 @@ def live(
 def source_of(
     stream: str | None, interface: str, follow: str | None, expression: str | None, window: float
 ) -> LiveSource:
-    from nfsrpc.sources.stream import Stream
     from nfsrpc.sources.tcpdump import FILTER, Tcpdump, tcpdump_command
 
     if stream not in (None, STANDARD_INPUT):
         fail(f"{stream}: live reads - (standard input); nfsrpc analyze reads files, --follow a directory that grows")
-    if stream == STANDARD_INPUT:
+    if stream and follow:
+        fail("either - or --follow")
+    if stream:
+        from nfsrpc.sources.stream import Stream
+
         return Stream()
+    if follow:
+        from nfsrpc.sources.follow import Follow
+
+        return Follow(follow, window)
+    filtered = FILTER if expression is None else expression
     command = tcpdump_command()
-    if command is None:
-        fail("tcpdump is missing")
-    return Tcpdump(interface, FILTER if expression is None else expression, command)
+    if command:
+        return Tcpdump(interface, filtered, command)
+    from nfsrpc.sources.scapy_socket import ScapySocket
+
+    say("tcpdump is not installed; capturing with scapy, which loses packets on a busy node")
+    return ScapySocket(interface, filtered)
 
 
 def say(text: str) -> None:
