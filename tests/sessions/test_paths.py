@@ -204,7 +204,12 @@ def test_a_name_that_changed_unseen_counts_from_its_next_lookup(files: Files, ta
         files.name(EXPORT, name, FILE)
         files.lock(FILE)
     assert locked(tables, files) == ["/srv/a", "/srv/b", "/srv/a"]
-    assert learnt(tables, files, "path") == [("/srv",), ("/srv/a",), ("/srv/b",), ("/srv/a",)]
+    assert learnt(tables, files, "path", "until_procedure") == [
+        ("/srv", None),
+        ("/srv/a", "LOOKUP"),
+        ("/srv/b", "LOOKUP"),
+        ("/srv/a", None),
+    ]
 
 
 def test_a_name_seen_again_after_a_rename_that_was_undone_unseen(files: Files, tables: Read) -> None:
@@ -214,6 +219,43 @@ def test_a_name_seen_again_after_a_rename_that_was_undone_unseen(files: Files, t
     files.name(EXPORT, "a", FILE)
     files.lock(FILE)
     assert locked(tables, files) == ["/srv/a"]
+
+
+def test_the_old_name_of_a_file_that_has_another_is_removed(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "a", FILE)
+    files.name(EXPORT, "b", FILE)
+    files.ask("REMOVE", dir=EXPORT, name="a").reply(status="OK")
+    assert learnt(tables, files, "path", "until_procedure")[1:] == [("/srv/a", "LOOKUP"), ("/srv/b", None)]
+
+
+def test_a_name_that_was_taken_away_and_given_back(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    for _ in range(2):
+        files.name(EXPORT, "a", FILE)
+        files.ask("REMOVE", dir=EXPORT, name="a").reply(status="OK")
+    assert learnt(tables, files, "path", "until_procedure")[1:] == [("/srv/a", "REMOVE")] * 2
+
+
+def test_a_path_is_that_of_its_time(files: Files, tables: Read) -> None:
+    files.mount("/srv")
+    files.name(EXPORT, "a", DIR)
+    files.name(DIR, "file", FILE)
+    files.rename(EXPORT, "a", EXPORT, "b")
+    files.rename(EXPORT, "b", EXPORT, "c")
+    files.lock(FILE)
+    assert locked(tables, files) == ["/srv/c/file"]
+    read = tables(files.capture())
+    times = read["paths"].values("time")
+    server = int(read["calls"]["server"].codes[0])
+    assert [read.paths.at(server, time)(FILE) for time in times[2:]] == ["/srv/a/file", "/srv/b/file", "/srv/c/file"]
+    assert read.paths.at(server, times[0])(NEXT) is None
+    assert read.paths.at(server + 1, times[0])(FILE) is None
+
+
+def test_a_file_without_a_name_is_told_by_its_handle(files: Files, tables: Read) -> None:
+    files.lock(NEXT)
+    assert locked(tables, files) == [short_handle(NEXT)]
 
 
 def test_the_first_name_counts_for_the_time_before_it(files: Files, tables: Read) -> None:
