@@ -6,7 +6,7 @@ BIN := .venv/bin
 CARGO := cargo --quiet
 CRATE := --manifest-path core/Cargo.toml
 CORE := core/Cargo.toml core/Cargo.lock $(shell find core/src -name '*.rs' 2>/dev/null)
-SOURCES := nfsrpc tests benchmarks docs
+SOURCES := nfsrpc tests benchmarks docs notebooks
 DEMO := captures/server-without-statd/nfssrv-any.pcap
 
 MODULE := nfsrpc/_core.abi3.so
@@ -34,7 +34,7 @@ $(MODULE): $(BIN)/maturin pyproject.toml $(CORE)
 	$(need_cargo)
 	$(call need,command -v cc,cc is missing$(comma) with which Rust links; install it with: apt install gcc libc6-dev)
 	@echo "Building the core"
-	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --extras parquet --group dev >$(BUILD_LOG) 2>&1 || { cat $(BUILD_LOG); exit 1; }
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --extras parquet,plots,sql --group dev >$(BUILD_LOG) 2>&1 || { cat $(BUILD_LOG); exit 1; }
 	@touch $@
 
 # analyze exits with 1 on a fault, and the demo is to find one.
@@ -71,6 +71,7 @@ docs: build
 	@$(BIN)/python docs/reference.py
 	@$(BIN)/python docs/verdicts.py
 	@$(BIN)/python docs/outputs.py
+	@$(BIN)/python notebooks/run.py
 
 # Each target so long. A finding is left in core/fuzz/artifacts and ends the run.
 FUZZ_SECONDS ?= 60
