@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, SECOND, fact
+from nfsrpc.rules.vantages import clocks, taken_at
 from nfsrpc.sessions.grouping import group
 from nfsrpc.tables import NAT, Array, Mask, Table
 
@@ -124,35 +125,17 @@ def refusals(rows: Table) -> Iterator[tuple[int, int]]:
             yield row.capture, row.icmp_frame
 
 
-QUICKER = 4  # so much sooner than its clients' next messages arrive do a host's SYN-ACKs leave where it stands itself
-HANDSHAKES = 3  # fewer tell nothing
-
-
 def reached(attempt: Attempt, flows: Table, calls: Table, captures: Table) -> bool | None:
     """Whether the tries came as far as the host that was tried: a capture that was taken there shows them, or not.
 
     None where no capture was taken there at that time.
     """
-    going = captures.where((captures["first"] <= attempt.first) & (captures["last"] >= attempt.last))
-    at_host = {row.vantage for row in going.rows() if row.host == attempt.server}
-    at_host |= {number for number in going["vantage"].tolist() if is_beside(number, attempt.server, flows, calls)}
+    capture = captures["capture"] == attempt.frames[0][0]
+    ahead = clocks(captures).get(int(captures["vantage"][capture][0]), 0)
+    at_host = taken_at(attempt.server, attempt.first - ahead, flows, calls, captures)
     to_it = (flows["client"] == attempt.client) & (flows["server"] == attempt.server) & (flows["syn"] > 0)
     tried = flows["vantage"][to_it & (flows["server_port"] == attempt.port) & (flows["synack"] == 0)]
     return bool(at_host & set(tried.tolist())) if at_host else None
-
-
-def is_beside(vantage: int, server: str, flows: Table, calls: Table) -> bool:
-    """Whether a capture was taken where the server is: there the round trip comes after its SYN-ACK, not before."""
-    opened = flows.where((flows["vantage"] == vantage) & (flows["server"] == server) & (flows["transport"] == "tcp"))
-    opened = opened.where((opened["syn"] == 1) & (opened["synack"] > 0) & ~opened["loopback"])
-    called = calls.where(np.isin(calls["flow"], opened["flow"]))
-    before, after = [], []
-    for row in opened.rows():
-        times = called["time"][called["flow"] == row.flow]
-        if len(times) and times.min() > row.synack_time:
-            before.append(row.synack_time - row.syn_time)
-            after.append(int(times.min()) - row.synack_time)
-    return len(before) >= HANDSHAKES and bool(np.median(after) > QUICKER * np.median(before))
 
 
 @fact

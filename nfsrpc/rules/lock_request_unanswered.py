@@ -33,6 +33,7 @@ from nfsrpc.rules.advice import bare, loopback_of, registered
 from nfsrpc.rules.facts import LOCK, NM_LOCK, Span
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import ended, files_of, longest, waited
+from nfsrpc.rules.vantages import how_far
 from nfsrpc.rules.wording import named, seconds, several
 from nfsrpc.tables import Table
 
@@ -42,7 +43,14 @@ GRANTED_OTHERWISE = ("callback", "late-reply")
 
 
 def check(
-    nlm: Table, silent_requests: Table, locks: Table, loopbacks: frozenset[str], span: Span | None
+    nlm: Table,
+    silent_requests: Table,
+    locks: Table,
+    loopbacks: frozenset[str],
+    span: Span | None,
+    flows: Table,
+    calls: Table,
+    captures: Table,
 ) -> Iterator[Answer]:
     asked = nlm.where(np.isin(nlm["proc"], (LOCK, NM_LOCK)))
     silent = silent_requests.where(np.isin(silent_requests["proc"], (LOCK, NM_LOCK)))
@@ -51,7 +59,8 @@ def check(
     called = nlm.where(np.isin(nlm["exchange"], without_result["exchange"]))
     for server in sorted({server for table in (silent, called) for server in table["server"].tolist()}):
         rows = silent.where(silent["server"] == server)
-        yield finding(server, rows if len(rows) else called.where(called["server"] == server), locks, loopbacks, span)
+        rows = rows if len(rows) else called.where(called["server"] == server)
+        yield finding(server, rows, locks, loopbacks, span, how_far(rows.row(0), flows, calls, captures))
     undecided = int(asked["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
     if undecided:
         yield RULE.cannot_tell(f"of {several(undecided, 'LOCK')} the capture does not hold what came after")
@@ -66,7 +75,8 @@ def granted_otherwise(locks: Table) -> list[int]:
     return [number for name in ("exchange", "last_exchange") for number in rows[name][rows.valid(name)].tolist()]
 
 
-def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], span: Span | None) -> Finding:
+def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], span: Span | None, came: str) -> Finding:
+    """`came`: how far the first of them came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     wait = longest(rows, span)
     resent = int(rows["retransmits"].sum())
@@ -76,7 +86,7 @@ def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], s
         explanation=(
             f"{several(len(rows), 'LOCK')} of {named(clients)} to {server} had no answer"
             f"{f' for {seconds(wait)}' if wait is not None else ''}, sent again {several(resent, 'time')} in all. The "
-            "answers of the server to other calls are in the capture, so this one would be."
+            f"answers of the server to other calls are in the capture, so this one would be.{came and ' '}{came}"
         ),
         clients=clients,
         files=files_of(locks, rows),

@@ -1,12 +1,14 @@
 """The same message in captures of several vantages is one message: which rows are further sightings of others.
 
 Rows of different vantages with equal keys (addresses, ports, xid, procedure) that are close in time, once the
-difference of the clocks is taken away, are one. That difference is the median over keys that occur once in either.
+difference of the clocks is taken away, are one. That difference is the median over keys that occur once in either, and
+where a capture is long enough it drifts: the medians of its first and its last third tell how fast.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from nfsrpc.tables import NAT, Array, Mask
 
 # Sightings of one message differ by its way and by the drift of clocks; a client uses an xid again much later.
 TOLERANCE = 3_000_000_000
+# Fewer messages, or a shorter time between them, tell more of jitter than of a clock's drift.
+DRIFT_MESSAGES = 30
+DRIFT_NS = 60_000_000_000
 
 
 class Sightings:
@@ -31,10 +36,20 @@ class Sightings:
 
     def offsets(self) -> Array:
         """The clock of each vantage against the first's, NAT where they share nothing that is sure."""
-        offset = np.full(self.vantages, NAT, dtype=np.int64)
+        return self._clocks[0]
+
+    def drifts(self) -> Array:
+        """By how much each clock gains on the first's, as a share; 0 where that cannot be told."""
+        return self._clocks[1]
+
+    @cached_property
+    def _clocks(self) -> tuple[Array, Array, Array]:
+        """Offsets, drifts, and the times (of the vantage's own clock) about which they drift."""
+        offset, drift = np.full(self.vantages, NAT, dtype=np.int64), np.zeros(self.vantages)
+        middle = np.zeros(self.vantages, dtype=np.int64)
         offset[0] = 0
         if not len(self.rows):
-            return offset
+            return offset, drift, middle
         shape = self.vantages, int(self.groups.max()) + 1
         count = np.zeros(shape, dtype=np.int64)
         np.add.at(count, (self.vantage, self.groups), 1)
@@ -44,17 +59,27 @@ class Sightings:
             for reference in np.flatnonzero(offset != NAT):
                 once = (count[reference] == 1) & (count[other] == 1)
                 if once.any():
-                    offset[other] = offset[reference] + int(np.median(when[other][once] - when[reference][once]))
+                    apart = when[other][once] - when[reference][once]
+                    offset[other] = offset[reference] + int(np.median(apart))
+                    drift[other] = drift[reference] + drift_of(when[other][once], apart)
+                    middle[other] = int(np.median(when[other][once]))
                     break
-        return offset
+        return offset, drift, middle
+
+    def by_one_clock(self) -> Array:
+        """The times of the rows by the clock of the first vantage."""
+        offset, drift, middle = self._clocks
+        mine = self.vantage
+        gained = (drift[mine] * (self.time - middle[mine])).astype(np.int64)
+        times: Array = self.time - np.where(offset == NAT, 0, offset)[mine] - gained
+        return times
 
     def counted(self, rank: Array) -> Array:
         """For each row the one that counts in its place: of least rank, then first vantage; -1 for one that counts."""
         same = np.full(self.length, -1, dtype=np.int64)
         if not len(self.rows):
             return same
-        offset = self.offsets()
-        time = self.time - np.where(offset == NAT, 0, offset)[self.vantage]
+        time = self.by_one_clock()
         order = np.lexsort((self.vantage, time, self.groups))
         cluster = clusters(self.groups[order], time[order], self.vantage[order])
         by_rank = np.lexsort((self.vantage[order], rank[self.rows][order], cluster))
@@ -63,6 +88,17 @@ class Sightings:
         counts = order[np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))]
         same[self.rows[order]] = np.where(first, -1, self.rows[counts])
         return same
+
+
+def drift_of(when: Array, apart: Array) -> float:
+    """How fast two clocks go apart, by the messages of the first third and of the last."""
+    if len(when) < DRIFT_MESSAGES:
+        return 0.0
+    order = np.argsort(when, kind="stable")
+    third = len(order) // 3
+    early, late = order[:third], order[-third:]
+    lasted = float(np.median(when[late]) - np.median(when[early]))
+    return float(np.median(apart[late]) - np.median(apart[early])) / lasted if lasted >= DRIFT_NS else 0.0
 
 
 def in_several(groups: Array, vantage: Array, vantages: int) -> Mask:

@@ -13,6 +13,7 @@ from tests.rules.stage import (
     diagnosed,
     findings,
     fires,
+    givens,
     quiet,
 )
 from tests.scenario import LockRequest
@@ -607,3 +608,22 @@ def test_in_a_capture_with_gaps_the_unlock_may_be_missing() -> None:
     stage.client.lock(stage.server, "/srv/after").granted()
     stage.other.lock(stage.server).granted()
     assert findings(asked("LCK009", stage.wire(lost=[gap + 1]))) == []
+
+
+def test_a_lock_that_was_lost_on_the_way_is_located() -> None:
+    stage = Stage()
+    stage.statd_asked(stage.server, 1, port=662)
+    stage.nfs()
+    stage.client.lock(stage.server).unanswered(resend=[10.2, 31.7])
+    stage.later(10)
+    client, server = stage.any(stage.client), stage.any(stage.server)
+    (found,) = findings(asked("LCK001", client))
+    assert "reached the server" not in found.explanation
+    (found,) = findings(asked("LCK001", [client, server]))
+    assert f"It reached the server: the capture taken on {SERVER} shows it." in found.explanation
+    seen = givens(server)
+    (lock,) = seen["nlm"].rows()
+    locks = [lock.call_frame, *seen["copies"]["frame"].tolist()]
+    assert len(locks) == 3
+    (found,) = findings(asked("LCK001", [client, stage.any(stage.server, lost=locks)]))
+    assert f"left the client {CLIENT} and never reached the server {SERVER}" in found.explanation

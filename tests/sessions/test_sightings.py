@@ -1,0 +1,42 @@
+"""One message in captures of several vantages is one, though their clocks differ and drift."""
+
+import numpy as np
+import pytest
+
+from nfsrpc.sessions.sightings import Sightings
+
+SECOND = 10**9
+HOUR = 3600
+
+
+def two_vantages(offset_s: float, ppm: float, hours: float, messages: int = 400) -> tuple[Sightings, int]:
+    """Messages of a client that uses some xids again in the end, seen by a second clock."""
+    true = np.linspace(0, hours * HOUR, messages) * SECOND
+    xid = np.arange(messages) % (messages - messages // 10)
+    other = true * (1 + ppm / 1e6) + offset_s * SECOND
+    time = np.concatenate([true, other]).astype(np.int64)
+    vantage = np.repeat([0, 1], messages)
+    return Sightings([np.tile(xid, 2)], time, vantage, 2), messages
+
+
+@pytest.mark.parametrize("ppm", [0.0, 50.0, -300.0])
+@pytest.mark.parametrize("offset_s", [0.0, 86_400.0, -3.5])
+def test_offset_and_drift(offset_s: float, ppm: float) -> None:
+    sightings, _ = two_vantages(offset_s, ppm, hours=10)
+    assert sightings.drifts()[1] == pytest.approx(ppm / 1e6, abs=1e-7)
+    assert sightings.offsets()[1] == pytest.approx(offset_s * SECOND, abs=SECOND * 36_000 * 300e-6)
+
+
+@pytest.mark.parametrize("ppm", [0.0, 50.0, -300.0])
+def test_messages_seen_twice_count_once_however_long_the_capture(ppm: float) -> None:
+    sightings, messages = two_vantages(12.0, ppm, hours=24)
+    counted = sightings.counted(np.zeros(2 * messages, dtype=np.int64))
+    assert (counted[:messages] == -1).all()
+    assert counted[messages:].tolist() == list(range(messages))
+
+
+def test_few_messages_have_no_drift() -> None:
+    sightings, _ = two_vantages(1.0, 300.0, hours=10, messages=20)
+    assert sightings.drifts().tolist() == [0.0, 0.0]
+    sightings, _ = two_vantages(1.0, 300.0, hours=0.01)
+    assert sightings.drifts().tolist() == [0.0, 0.0]
