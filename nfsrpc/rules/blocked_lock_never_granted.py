@@ -36,15 +36,17 @@ from nfsrpc.tables import Table
 
 RULE = Rule("LCK003", "blocked-lock-never-granted", "error")
 
+BLOCKED = 3
+
 
 def check(
-    locks: Table, waiters: tuple[Waiter, ...], gaps: frozenset[frozenset[str]], *, free_s: float = 30.0
+    locks: Table, nlm: Table, waiters: tuple[Waiter, ...], gaps: frozenset[frozenset[str]], *, free_s: float = 30.0
 ) -> Iterator[Answer]:
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting" and waiter.row.blocked is not None]
     left = [waiter for waiter in waiting if free_for(waiter) >= free_s and not taken(locks, waiter)]
     stuck = [waiter for waiter in left if frozenset((waiter.row.client, waiter.row.server)) not in gaps]
     for waiter in stuck:
-        yield finding(waiter)
+        yield finding(waiter, told_again(nlm, waiter))
     if stuck:
         return
     blind = [waiter for waiter in waiting if waiter.holder is None]
@@ -75,20 +77,31 @@ def taken(locks: Table, waiter: Waiter) -> bool:
     return bool((others & after & (locks["state"] != "replaced")).any())
 
 
-def finding(waiter: Waiter) -> Finding:
+def told_again(nlm: Table, waiter: Waiter) -> bool:
+    """Whether the server says after the release that it is still taken: by somebody whom the capture does not show."""
+    last = nlm.where((nlm["exchange"] == waiter.row.last_exchange) & (nlm["status"] == BLOCKED))
+    return bool((last["time"] > waiter.holder.released).any()) if waiter.holder is not None else False
+
+
+def finding(waiter: Waiter, again: bool) -> Finding:
     row, idle = waiter.row, free_for(waiter)
+    unseen = " It asked again, and was told to wait again: one whom no capture shows may hold it." if again else ""
     return RULE.finding(
-        host=row.client,
+        certainty="likely" if again else "certain",
+        host=row.server,
         title=f"{row.client} waits for a lock on {row.file} that has been free for {seconds(idle)}",
         explanation=(
             f"{row.owner} asked for it and was told to wait; its holder released it {seconds(idle)} before the end of "
-            f"the capture, and {row.server} has granted it to nobody since."
+            f"the capture, and {row.server} has granted it to nobody since.{unseen}"
         ),
         clients=(row.client,),
         files=(row.file,),
         first=waiter.start,
         last=waiter.end,
         evidence=tuple(proof(waiter)),
-        remedy=(f"rpcinfo -t {row.client} 100021   # from the server {row.server}: can it call back?",),
+        remedy=(
+            f"cat /proc/locks; lslocks   # on the server {row.server}: does anybody hold it?",
+            f"rpcinfo -t {row.client} 100021   # from the server: can it call back?",
+        ),
         wait_s=row.wait_s,
     )

@@ -142,10 +142,19 @@ def waits_behind(stage: Stage, released: bool = True) -> None:
         first.unlock().granted()
 
 
-@fires("LCK003", host=OTHER)
+@fires("LCK003", host=SERVER, clients=(OTHER,), certainty="certain")
 def test_a_free_lock_that_nobody_gets(stage: Stage) -> bytes:
     waits_behind(stage)
     stage.later(40)
+    return stage.wire()
+
+
+@fires("LCK003", host=SERVER, certainty="likely")
+def test_a_free_lock_that_the_server_says_is_taken(stage: Stage) -> bytes:
+    waits_behind(stage)
+    for _ in range(2):
+        stage.later(30.7)
+        stage.other.lock(stage.server).blocked()
     return stage.wire()
 
 
