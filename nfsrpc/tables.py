@@ -623,6 +623,13 @@ class Table:
     def __len__(self) -> int:
         return self._length
 
+    def __repr__(self) -> str:
+        return f"<{self.name}: {len(self)} rows of {len(self.columns)} columns>"
+
+    def _repr_html_(self) -> str:
+        html: str = self.frame().to_html(notebook=True, max_rows=20, max_cols=20, show_dimensions=True)
+        return html
+
     def data(self, name: str) -> Data:
         if name not in self._data:
             source = self._sources[name]

@@ -30,6 +30,10 @@ class Plots:
     def locks(self, by: By = "file", *, dark: bool = False) -> Any:
         """Who waits and who holds over time: for each file a lane a client, or (`by="owner"`) for each client a lane
         an owner, with what happened on the way: asked again, granted, denied, given up.
+
+        >>> from nfsrpc import read
+        >>> read("captures/contended/nfssrv-any.pcap").plot.locks(by="owner").title["subtitle"]
+        '4 sessions of 4 owners; the longest wait is 10.1 s, of 0@cl2'
         """
         from nfsrpc.plot import locks
 
@@ -40,13 +44,22 @@ class Plots:
 
         `session` is a row of `trace.locks`; without it, the session that waited longest. Where no lock was asked for,
         all that portmappers, statds and lock managers were asked. Raises ValueError when there is no such session.
+
+        >>> from nfsrpc import read
+        >>> read("captures/contended/nfssrv-any.pcap").plot.ladder(1).title["text"]
+        'The lock of 0@cl2 on /export/lockme'
         """
         from nfsrpc.plot import ladder
 
         return ladder.chart(self._tables, session, dark)
 
     def latency(self, *, dark: bool = False) -> Any:
-        """How long answers took, by procedure and over time; never answered calls are crosses."""
+        """How long answers took, by procedure and over time; never answered calls are crosses.
+
+        >>> from nfsrpc import read
+        >>> read("captures/healthy/nfssrv-any.pcap.zst").plot.latency().title["subtitle"]
+        '102 answers; the slowest took 107 ms: nfs READ, frame 363'
+        """
         from nfsrpc.plot import latency
 
         return latency.chart(self._tables, dark)
@@ -55,6 +68,10 @@ class Plots:
         """Calls a second over time by program, and when calls were sent again, not answered, or failed.
 
         `bin_s` is the length of a bin in seconds; without it, one that leaves about a hundred of them.
+
+        >>> from nfsrpc import read
+        >>> read("captures/healthy/nfssrv-any.pcap.zst").plot.rates(bin_s=5).title["subtitle"]
+        '102 calls in bins of 5 s; the busiest has 12 calls a second'
         """
         from nfsrpc.plot import rates
 

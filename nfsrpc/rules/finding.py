@@ -44,6 +44,18 @@ class Hypothesis(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
+    """What a rule found: the host to fix, who suffers, the frames that prove it, commands that fix and that verify it.
+
+    `str()` is the whole of it as text. Times are ns since the epoch.
+
+    >>> from nfsrpc import read
+    >>> finding = read("captures/server-without-statd/nfssrv-any.pcap").diagnosis.findings[0]
+    >>> finding.rule, finding.severity, finding.certainty, finding.host, finding.clients
+    ('REG001', 'error', 'certain', '10.1.84.31', ('10.1.84.41',))
+    >>> [proof.frame for proof in finding.evidence][:2], finding.remedy[0]
+    ([107, 109], 'systemctl enable --now rpcbind rpc-statd')
+    """
+
     rule: str
     name: str
     severity: Severity
@@ -136,6 +148,14 @@ class Rule(NamedTuple):
 
 
 class Verdict(NamedTuple):
+    """What it comes to. Of state `fault` the rule is the one whose finding explains the others.
+
+    >>> from nfsrpc import read
+    >>> verdict = read("captures/one-sided/onesided-Qin-srv-eth0.pcap").verdict
+    >>> verdict.state, verdict.rule
+    ('cannot-tell', None)
+    """
+
     rule: str | None  # of the finding that explains the others; null unless the state is fault
     state: State
     summary: str  # one sentence: host, what, who is hurt, how long
@@ -154,6 +174,16 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Diagnosis:
+    """All answers of the rules.
+
+    >>> from nfsrpc import read
+    >>> diagnosis = read("captures/contended/nfssrv-any.pcap").diagnosis
+    >>> diagnosis.verdict.state, [finding.rule for finding in diagnosis.findings]
+    ('healthy', ['LCK011'])
+    >>> "REG001" in [answer.rule for answer in diagnosis.clear]
+    True
+    """
+
     verdict: Verdict
     findings: tuple[Finding, ...] = ()  # the verdict's first, then by severity
     cannot_tell: tuple[CannotTell, ...] = ()

@@ -1,0 +1,214 @@
+"""The public API says what it gives: every name has a docstring and an example, every table its columns and dtypes."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import inspect
+import pydoc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import nfsrpc
+from nfsrpc.plot import Plots
+from nfsrpc.sessions.holders import HOLDERS
+from nfsrpc.tables import TABLES, TableSpec, dtype
+
+PROPERTIES = sorted(TABLES.keys() - {"findings", "captures"})  # tables that are properties of a trace
+
+
+@pytest.fixture(scope="module")
+def trace() -> nfsrpc.Trace:
+    return nfsrpc.read(Path(__file__).parents[1] / "captures" / "contended" / "nfssrv-any.pcap")
+
+
+def members(kind: type) -> Iterator[tuple[str, Any]]:
+    for name, member in vars(kind).items():
+        if not name.startswith("_") and name not in PROPERTIES and name != "messages":
+            yield f"{kind.__name__}.{name}", member
+
+
+PUBLIC = {name: getattr(nfsrpc, name) for name in nfsrpc.__all__}
+DOCUMENTED = PUBLIC | dict(members(nfsrpc.Trace)) | dict(members(Plots))
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_everything_public_has_a_docstring(name: str) -> None:
+    assert (inspect.getdoc(DOCUMENTED[name]) or "").strip()
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTED.keys() - {"MissingExtraError", "SourceError", "Trace.files"}))
+def test_everything_public_has_an_example(name: str) -> None:
+    """They are run as doctests."""
+    assert doctest.DocTestParser().get_examples(inspect.getdoc(DOCUMENTED[name]) or "")
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_help_of_a_table_has_its_columns(name: str) -> None:
+    text = pydoc.plain(pydoc.render_doc(getattr(nfsrpc.Trace, name)))
+    assert TABLES[name].meaning in inspect.getdoc(getattr(nfsrpc.Trace, name))
+    for column in TABLES[name].columns:
+        assert f"{column.name} ({dtype(column.kind)}" in text
+
+
+def check(frame: pd.DataFrame, spec: TableSpec) -> None:
+    assert [str(name) for name in frame.columns] == [column.name for column in spec.columns]
+    for column in spec.columns:
+        found = frame[column.name]
+        if column.kind == "texts":
+            assert found.dtype == object
+            assert all(isinstance(cell, tuple) for cell in found)
+        else:
+            assert str(found.dtype) == dtype(column.kind), column.name
+        if column.kind == "time":
+            assert found.dt.tz is not None
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_dtypes_are_as_documented(trace: nfsrpc.Trace, name: str) -> None:
+    check(trace.table(name), TABLES[name])
+    if name in PROPERTIES:
+        assert getattr(trace, name) is trace.table(name)
+
+
+def test_of_holders_too(trace: nfsrpc.Trace) -> None:
+    check(trace.holders("2026-11-22 05:37:50"), HOLDERS)
+    assert len(trace.holders(0)) == 0
+
+
+def test_tables_are_not_to_be_replaced(trace: nfsrpc.Trace) -> None:
+    with pytest.raises(AttributeError, match="calls is what the captures say"):
+        trace.calls = pd.DataFrame()
+
+
+def test_names_complete() -> None:
+    assert set(nfsrpc.__all__) <= set(dir(nfsrpc))
+
+
+def test_the_package_imports_nothing_heavy_for_its_names() -> None:
+    source = (Path(nfsrpc.__file__)).read_text(encoding="utf-8")
+    at_once = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert {getattr(node, "module", None) for node in at_once} <= {"__future__", "importlib", "typing"}
+
+
+# Moments
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "2026-11-22 05:37:50",
+        "2026-11-22T06:37:50+01:00",
+        pd.Timestamp("2026-11-22 05:37:50"),
+        pd.Timestamp("2026-11-22 05:37:50", tz="UTC"),
+        pd.Timestamp("2026-11-22 05:37:50").to_pydatetime(),
+        np.datetime64("2026-11-22T05:37:50"),
+        1795325870_000000000,
+        np.int64(1795325870_000000000),
+    ],
+)
+def test_a_moment_in_any_form(trace: nfsrpc.Trace, at: Any) -> None:
+    assert trace.holders(at)["owner"].tolist() == ["0@cl1", "0@cl2"]
+
+
+# Packets
+
+
+def test_packets_are_the_frames(trace: nfsrpc.Trace) -> None:
+    first, second = trace.packets([175, 156])
+    call = trace.calls.query("call_frame == 156").iloc[0]
+    assert (first["IP"].src, second["IP"].src) == (call["client"], call["server"])
+    assert float(first.time) == pytest.approx(call["time"].timestamp(), abs=1e-6)
+    assert first["TCP"].dport == call["server_port"]
+    assert trace.packets(1)[0].wirelen == len(trace.packets(1)[0])
+
+
+@pytest.mark.parametrize(
+    ("frames", "capture", "says"),
+    [(0, 0, "no frame 0 in .*: it has 304"), (305, 0, "no frame 305"), (1, 2, "no capture 2")],
+)
+def test_packets_that_are_not_there(trace: nfsrpc.Trace, frames: int, capture: int, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        trace.packets(frames, capture)
+
+
+def test_packets_of_what_is_gone(trace: nfsrpc.Trace) -> None:
+    data = Path(trace.files[0]).read_bytes()
+    once = nfsrpc.read(chunk for chunk in (data[:999], data[999:]))
+    assert len(once.calls) == 65
+    with pytest.raises(ValueError, match="generator cannot be read again"):
+        once.packets(1)
+    with pytest.raises(ValueError, match="generator cannot be read again"):
+        once.decoded("nlm4")
+
+
+def test_given_in_any_form_the_tables_are_the_same(trace: nfsrpc.Trace) -> None:
+    path = Path(trace.files[0])
+    data = path.read_bytes()
+    with path.open("rb") as file:
+        for given in (path, [path], f"{path.parent}/nfssrv*", file, data, [data[:5000], data[5000:]]):
+            pd.testing.assert_frame_equal(nfsrpc.read(given).calls, trace.calls)
+    assert nfsrpc.read(path.parent).table("captures")["frames"].tolist() == [177, 304]
+    with pytest.raises(ValueError, match="no capture is given"):
+        nfsrpc.read([])
+
+
+# Parquet
+
+
+def test_parquet_keeps_dtypes(trace: nfsrpc.Trace, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    files = trace.to_parquet(tmp_path / "new" / "tables")
+    assert [Path(file).stem for file in files] == list(TABLES)
+    locks = pd.read_parquet(tmp_path / "new" / "tables" / "locks.parquet")
+    pd.testing.assert_frame_equal(locks, trace.locks, check_dtype=True)
+
+
+# What they show of themselves
+
+
+def test_a_trace_in_a_terminal_and_in_a_notebook(trace: nfsrpc.Trace) -> None:
+    head, *lines = repr(trace).splitlines()
+    assert head == str(trace.verdict)
+    assert head.startswith("HEALTHY: ")
+    assert lines[-1] == "  tables: calls 65, locks 4, monitors 2, registrations 12, paths 2, flows 26, hosts 3"
+    html = trace._repr_html_()
+    assert "HEALTHY" in html
+    assert "<th" in html
+    assert "304 frames" in html
+
+
+def test_a_finding_in_a_terminal_and_in_a_notebook(samples: Path) -> None:
+    diagnosis = nfsrpc.read(samples / "server-without-statd" / "nfssrv-any.pcap").diagnosis
+    finding = diagnosis.findings[0]
+    assert str(finding).splitlines()[0] == "ERROR REG001 statd-not-registered, certain"
+    for proof in finding.evidence:
+        assert f"frame {proof.frame}: {proof.note}" in str(finding)
+    html = finding._repr_html_()
+    for text in (finding.title, finding.host or "", finding.remedy[0]):
+        assert text in html
+    assert str(diagnosis.verdict).startswith("FAULT REG001: ")
+    assert "FAULT" in diagnosis.verdict._repr_html_()
+    assert diagnosis._repr_html_().count("<tr>") == 1 + len(diagnosis.findings)
+
+
+def test_names_from_captures_are_only_text() -> None:
+    finding = nfsrpc.Finding("X", "x", "error", "certain", "<script>", "<b>", "&", remedy=("<i>",), files=("<u>",))
+    html = finding._repr_html_()
+    for markup in ("<script>", "<b><b>", "<i>", "<u>"):
+        assert markup not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_a_table_shows_itself(trace: nfsrpc.Trace) -> None:
+    table = trace.tables["locks"]
+    assert repr(table) == f"<locks: 4 rows of {len(TABLES['locks'].columns)} columns>"
+    html = table._repr_html_()
+    assert "<th>exclusive</th>" not in html  # of many columns the first and the last
+    assert "<td>10.1.84.42</td>" in html
+    assert "4 rows × " in html
