@@ -12,10 +12,7 @@ with a real value is false.
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -62,10 +59,15 @@ class Column(NamedTuple):
     meaning: str
 
 
-class TableSpec(NamedTuple):
-    name: str
-    meaning: str
-    columns: tuple[Column, ...]
+class TableSpec:
+    """The declaration of a table."""
+
+    def __init__(self, name: str, meaning: str, columns: tuple[Column, ...]) -> None:
+        self.name = name
+        self.meaning = meaning
+        self.columns = columns
+        self.names = tuple(column.name for column in columns)
+        self.kinds = {column.name: column.kind for column in columns}
 
 
 def _spec(name: str, meaning: str, *columns: tuple[str, str, str, str]) -> TableSpec:
@@ -584,9 +586,28 @@ Data: TypeAlias = Array | Coded | Masked
 Source: TypeAlias = Data | Callable[[], Data]
 
 
-@cache
-def _row_type(name: str, columns: tuple[str, ...]) -> Any:
-    return namedtuple(f"{name.capitalize()}Row", columns, rename=True)
+class Row:
+    """A row of a table as Python values, each looked up when asked for: most columns of a row are never looked at."""
+
+    __slots__ = ("_number", "_table")
+
+    def __init__(self, table: Table, number: int) -> None:
+        self._table = table
+        self._number = number
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._table.spec.kinds:
+            raise AttributeError(f"{self._table.name} has no column {name}")
+        return self._table.values(name)[self._number]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (getattr(self, name) for name in self._table.columns)
+
+    def __repr__(self) -> str:
+        return f"{self._table.name}({', '.join(f'{name}={value!r}' for name, value in self._asdict().items())})"
+
+    def _asdict(self) -> dict[str, Any]:
+        return dict(zip(self._table.columns, self, strict=True))
 
 
 class Table:
@@ -597,6 +618,7 @@ class Table:
         self._length = length
         self._sources = columns
         self._data: dict[str, Data] = {}
+        self._lists: dict[str, list[Any]] = {}
 
     @classmethod
     def of(cls, spec: TableSpec, rows: Iterable[Sequence[Any]]) -> Table:
@@ -615,10 +637,10 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.spec.columns)
+        return self.spec.names
 
     def kind(self, name: str) -> str:
-        return next(column.kind for column in self.spec.columns if column.name == name)
+        return self.spec.kinds[name]
 
     def __len__(self) -> int:
         return self._length
@@ -677,6 +699,11 @@ class Table:
 
     def values(self, name: str) -> list[Any]:
         """A column as Python values: None for null, int ns for times, str for text."""
+        if name not in self._lists:
+            self._lists[name] = self._values(name)
+        return self._lists[name]
+
+    def _values(self, name: str) -> list[Any]:
         data = self.data(name)
         values: list[Any] = (data.values if isinstance(data, Masked) else data).tolist()
         if isinstance(data, Coded) or not (isinstance(data, Masked) or self.kind(name) in NULLS):
@@ -687,11 +714,8 @@ class Table:
         return [value if known else None for value, known in zip(values, valid.tolist(), strict=True)]
 
     def rows(self) -> Iterator[Any]:
-        """The rows as named tuples of Python values."""
-        row = _row_type(self.name, self.columns)
-        if not self.columns:
-            return repeat(row(), len(self))
-        return map(row._make, zip(*map(self.values, self.columns), strict=True))
+        """The rows, as Python values by name."""
+        return (Row(self, number) for number in range(len(self)))
 
     def row(self, number: int) -> Any:
         return next(self.take(np.array([number])).rows())

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nfsrpc.sessions.sessions import Sessions
-    from nfsrpc.sessions.wanted import COUNTED, WANTED
+    from nfsrpc.sessions.wanted import COUNTING, WANTED
 
-__all__ = ["COUNTED", "WANTED", "Sessions"]
+__all__ = ["COUNTING", "WANTED", "Sessions"]
 
-_HOMES = {"COUNTED": "wanted", "WANTED": "wanted", "Sessions": "sessions"}
+_HOMES = {"COUNTING": "wanted", "WANTED": "wanted", "Sessions": "sessions"}
 
 
 def __getattr__(name: str) -> Any:

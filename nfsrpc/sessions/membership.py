@@ -80,9 +80,7 @@ def by_range(ranges: Array, first: dict[int, int]) -> Array:
 
 def results(calls: Table, steps: nlm.Steps) -> list[tuple[int, int]]:
     """Exchanges of _MSG calls, each with that of the _RES call which answers it."""
-    told = np.flatnonzero(
-        (steps.answer_frame != NULLS["u32?"]) & calls["procedure"].isin(RESULTS.values())[steps.call]
-    )
+    told = np.flatnonzero((steps.answer_frame != NULLS["u32?"]) & calls["procedure"].isin(RESULTS.values())[steps.call])
     rows = np.flatnonzero(calls["procedure"].isin(RESULTS))
     frames = zip(calls["capture"][rows].tolist(), calls["call_frame"][rows].tolist(), strict=True)
     by_frame = dict(zip(frames, calls["exchange"][rows].tolist(), strict=True))

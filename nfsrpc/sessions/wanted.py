@@ -6,6 +6,7 @@ A trace is decoded no further. Nothing here needs numpy, so that decoding may be
 from __future__ import annotations
 
 from nfsrpc.protocols import PROTOCOLS
+from nfsrpc.reading import Batch, Counting
 from nfsrpc.sessions.lessons import LESSONS
 
 NFS, NFSACL, NLM = 100003, 100227, 100021
@@ -36,6 +37,13 @@ WANTED: dict[str, tuple[str, ...]] = {
     **{procedure: tuple(filter(None, lesson[1:])) for procedure, lesson in LESSONS.items()},
 }
 
+
+def thinned(batches: list[Batch]) -> list[Batch]:
+    from nfsrpc.sessions.thinning import thinned
+
+    return thinned(batches)
+
+
 # Where they need not be listed, exchanges of these procedures are counted, unless something is odd about one.
 COUNTED = tuple(
     (program.number, program.version, procedure.number)
@@ -43,3 +51,4 @@ COUNTED = tuple(
     if program.number in (NFS, NFSACL)
     for procedure in program.procedures
 )
+COUNTING = Counting(COUNTED, thinned)
