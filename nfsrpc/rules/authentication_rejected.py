@@ -53,21 +53,21 @@ AUTH_STATS = {
 PROGRAMS = (NFS, MOUNT, NLM, NSM, 100227)
 
 
-def check(exchanges: Table, *, renewed_s: float = 10.0) -> Iterator[Answer]:
+def check(exchanges: Table, counted: Table, *, renewed_s: float = 10.0) -> Iterator[Answer]:
     status = exchanges["rpc_status"]
     denied = exchanges.where((status > AUTH_ERROR) & (status < 0xFF))
-    denied = denied.where(np.isin(denied["prog"], PROGRAMS) & ~renewed(denied, exchanges, renewed_s))
+    denied = denied.where(np.isin(denied["prog"], PROGRAMS) & ~renewed(denied, exchanges, counted, renewed_s))
     for server in sorted({server for server in denied["server"].tolist() if server}):
         yield finding(server, denied.where(denied["server"] == server))
     if len(denied):
         return
-    if exchanges.valid("rpc_status").any():
+    if len(counted) or exchanges.valid("rpc_status").any():
         yield RULE.clear("no call was refused for its credentials")
     else:
         yield RULE.cannot_tell("no replies in the capture")
 
 
-def renewed(denied: Table, exchanges: Table, renewed_s: float) -> Mask:
+def renewed(denied: Table, exchanges: Table, counted: Table, renewed_s: float) -> Mask:
     """Refusals of a GSS context after which the same client was accepted with a new one."""
     mask = np.isin(denied["rpc_status"] - AUTH_ERROR, GSS)
     for number in np.flatnonzero(mask).tolist():
@@ -75,7 +75,9 @@ def renewed(denied: Table, exchanges: Table, renewed_s: float) -> Mask:
         same = (exchanges["client"] == row.client) & (exchanges["server"] == row.server)
         same &= (exchanges["prog"] == row.prog) & (exchanges["uid"] == denied["uid"][number])
         after = (exchanges["time"] > row.time) & (exchanges["time"] <= row.time + renewed_s * SECOND)
-        mask[number] = bool((same & after & (exchanges["rpc_status"] == 0)).any())
+        sums = (counted["client"] == row.client) & (counted["server"] == row.server) & (counted["prog"] == row.prog)
+        sums &= (counted["last"] > row.time) & (counted["first"] <= row.time + renewed_s * SECOND)
+        mask[number] = bool((same & after & (exchanges["rpc_status"] == 0)).any() or sums.any())
     return mask
 
 

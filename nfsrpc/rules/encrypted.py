@@ -31,11 +31,11 @@ from nfsrpc.tables import Table
 RULE = Rule("CAP006", "encrypted", "info")
 
 
-def check(flows: Table, exchanges: Table, tallies: Table) -> Iterator[Answer]:
+def check(flows: Table, exchanges: Table, counted: Table) -> Iterator[Answer]:
     tls = flows.where(flows["tls"])
     private = exchanges.where(exchanges["flags"] & ENCRYPTED != 0)
-    counted = tallies.where(tallies["encrypted"] > 0)
-    count = len(private) + int(counted["encrypted"].sum())
+    sums = counted.where(counted["encrypted"] > 0)
+    count = len(private) + int(sums["encrypted"].sum())
     if len(tls):
         row = tls.row(0)
         servers = {server for server in tls["server"].tolist() if server}
@@ -47,7 +47,7 @@ def check(flows: Table, exchanges: Table, tallies: Table) -> Iterator[Answer]:
             evidence=(Evidence(row.capture, row.frame, f"{row.client} to port {row.server_port}, over TLS"),),
         )
     elif count:
-        row = (private if len(private) else counted).row(0)
+        row = (private if len(private) else sums).row(0)
         frame = row.call_frame if len(private) else row.first_frame
         yield RULE.finding(
             host=None,
@@ -56,7 +56,7 @@ def check(flows: Table, exchanges: Table, tallies: Table) -> Iterator[Answer]:
             count=count,
             evidence=(Evidence(row.capture, frame, "encrypted"),),
         )
-    elif len(exchanges):
+    elif len(exchanges) or len(counted):
         yield RULE.clear("no RPC is encrypted")
     else:
         yield RULE.cannot_tell("no RPC in the capture")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from nfsrpc.sessions.exchanges import CALL_CUT
+from nfsrpc.sessions.exchanges import CALL_CUT, COUNTED
 from nfsrpc.sessions.grouping import group
 from nfsrpc.tables import NAT, Array, Table
 
@@ -41,9 +41,16 @@ def fact(function: Fact) -> Fact:
 
 @fact
 def exchanges(calls: Table) -> Table:
-    """Calls that count: each once, however many vantages show it, and no replies without call."""
-    dropped = calls.valid("duplicate_of") | (calls["state"] == "orphan")
+    """Calls that count: each once, however many vantages show it, no reply without call, and none of `counted`."""
+    dropped = calls.valid("duplicate_of") | (calls["state"] == "orphan") | (calls["flags"] & COUNTED != 0)
     return calls.where(~dropped) if dropped.any() else calls
+
+
+@fact
+def counted(tallies: Table) -> Table:
+    """Sums of ordinary NFS exchanges where these are not listed, each exchange in one sum."""
+    elsewhere = tallies.valid("counted_in")
+    return tallies.where(~elsewhere) if elsewhere.any() else tallies
 
 
 @fact
@@ -63,6 +70,10 @@ def nlm(exchanges: Table) -> Table:
 def requests(nlm: Table) -> Table:
     """What clients ask a server's lock manager, where the reply is the result."""
     return nlm.where(np.isin(nlm["proc"], SYNCHRONOUS))
+
+
+def over_udp(counted: Table) -> int:
+    return int(counted["exchanges"][counted["transport"] == "udp"].sum())
 
 
 class Roles(NamedTuple):

@@ -29,6 +29,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nfsrpc.rules.facts import over_udp
 from nfsrpc.rules.finding import Answer, Evidence, Rule
 from nfsrpc.rules.wording import several
 from nfsrpc.tables import NAT, Table
@@ -38,7 +39,7 @@ RULE = Rule("NET004", "fragments-lost", "warning")
 INCOMPLETE = "fragments-lost"  # kind of oddity: a datagram of which fragments are missing
 
 
-def check(oddities: Table, exchanges: Table, *, calls: int = 1) -> Iterator[Answer]:
+def check(oddities: Table, exchanges: Table, counted: Table, *, calls: int = 1) -> Iterator[Answer]:
     missing = oddities.where(oddities["kind"] == INCOMPLETE)
     udp = exchanges.where(exchanges["transport"] == "udp")
     again = udp.where(udp["retransmits"] >= calls)
@@ -62,8 +63,8 @@ def check(oddities: Table, exchanges: Table, *, calls: int = 1) -> Iterator[Answ
             ),
             remedy=("mount -o remount,proto=tcp /mnt   # or unmount and mount with proto=tcp",),
         )
-    elif len(udp):
-        yield RULE.clear(f"{several(len(udp), 'call')} over UDP, none for want of fragments sent again")
+    elif total := len(udp) + over_udp(counted):
+        yield RULE.clear(f"{several(total, 'call')} over UDP, none for want of fragments sent again")
     else:
         yield RULE.cannot_tell("no RPC over UDP in the capture")
 

@@ -42,7 +42,7 @@ GRAVE = (STALE, IO, SERVERFAULT)
 REMEDIES = {STALE: "umount -f /mnt; mount /mnt   # on the client", JUKEBOX: "# Find out what the server waits for."}
 
 
-def check(exchanges: Table, tallies: Table, roles: Roles, *, jukebox: int = 10) -> Iterator[Answer]:
+def check(exchanges: Table, counted: Table, roles: Roles, *, jukebox: int = 10) -> Iterator[Answer]:
     status = exchanges["status"]
     failed = (exchanges["prog"] == NFS) & (status != 0) & (status != NULLS["i32?"]) & (status != EXIST)
     failed &= ~((status == NOENT) & (exchanges["proc"] == LOOKUP))
@@ -51,7 +51,7 @@ def check(exchanges: Table, tallies: Table, roles: Roles, *, jukebox: int = 10) 
         of_one = rows.where(rows["status"] == number)
         for server in sorted({server for server in of_one["server"].tolist() if server}):
             mine = of_one.where(of_one["server"] == server)
-            unlisted = tallies["exchanges"][(tallies["status"] == number) & (tallies["server"] == server)]
+            unlisted = counted["exchanges"][(counted["status"] == number) & (counted["server"] == server)]
             count = len(mine) + int(unlisted.sum())
             yield finding(server, mine, count, number in GRAVE or (number == JUKEBOX and count >= jukebox))
     if not len(rows) and roles.file_servers:

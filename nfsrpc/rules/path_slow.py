@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.rules.facts import MOUNT, NFS, NLM, PORTMAP, Roles, pairs_of
+from nfsrpc.rules.facts import MOUNT, NFS, NLM, PORTMAP, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import seconds, several
 from nfsrpc.tables import Array, Table
@@ -51,7 +51,7 @@ class Delay(NamedTuple):
 
 def check(
     exchanges: Table,
-    tallies: Table,
+    counted: Table,
     connections: Table,
     roles: Roles,
     *,
@@ -62,25 +62,29 @@ def check(
     with np.errstate(invalid="ignore"):
         slow = exchanges.where((exchanges["latency_s"] >= slow_s) & np.isin(exchanges["prog"], PROGRAMS))
     found = False
-    quick = pairs_of(tallies)  # exchanges are counted, instead of listed, when they took less than a second
-    for client, server in sorted(roles.pairs - quick) if len(slow) else ():
-        delay = delay_between(exchanges, connections, client, server)
+    for client, server in sorted(roles.pairs) if len(slow) else ():
+        delay = delay_between(exchanges, counted, connections, client, server)
         if delay is not None and delay.typical >= slow_s and delay.kinds > 1 and delay.calls >= calls:
             found = True
             yield finding(client, server, delay, slow, bad_s)
     if found:
         return
-    if exchanges.valid("latency_s").any():
+    if len(counted) or exchanges.valid("latency_s").any():
         yield RULE.clear("answers of different programs were not late alike")
     else:
         yield RULE.cannot_tell("no answered calls in the capture")
 
 
-def delay_between(exchanges: Table, connections: Table, client: str, server: str) -> Delay | None:
+def delay_between(exchanges: Table, counted: Table, connections: Table, client: str, server: str) -> Delay | None:
     """The least of the quick answers of each kind, if all kinds are late alike."""
+    sums = counted.where((counted["client"] == client) & (counted["server"] == server))
     here = (exchanges["client"] == client) & (exchanges["server"] == server) & exchanges.valid("latency_s")
     mine = exchanges.where(here)
-    quickest = [low(mine["latency_s"][mine["prog"] == prog]) for prog in PROGRAMS if (mine["prog"] == prog).any()]
+    quickest = [
+        low(mine["latency_s"][mine["prog"] == prog], int(sums["exchanges"][sums["prog"] == prog].sum()))
+        for prog in PROGRAMS
+        if (mine["prog"] == prog).any() or (sums["prog"] == prog).any()
+    ]
     opened = connections.where(
         (connections["client"] == client)
         & (connections["server"] == server)
@@ -92,11 +96,13 @@ def delay_between(exchanges: Table, connections: Table, client: str, server: str
         quickest.append(low((opened["synack_time"] - opened["syn_time"]) / 1e9))
     if not quickest:
         return None
-    return Delay(min(quickest), len(quickest), len(mine))
+    return Delay(min(quickest), len(quickest), len(mine) + int(sums["exchanges"].sum()))
 
 
-def low(latencies: Array) -> float:
-    return float(np.quantile(latencies, 0.1))
+def low(latencies: Array, quick: int = 0) -> float:
+    """What a tenth of these fall short of, and of further ones that are only known to be quick."""
+    place = 0.1 * (len(latencies) + quick - 1) - quick
+    return float(np.quantile(latencies, place / max(len(latencies) - 1, 1))) if place >= 0 else 0.0
 
 
 def finding(client: str, server: str, delay: Delay, slow: Table, bad_s: float) -> Finding:

@@ -47,13 +47,13 @@ GRAVE = (NFS, MOUNT, NLM, NSM)
 NULL = 0
 
 
-def check(exchanges: Table) -> Iterator[Answer]:
+def check(exchanges: Table, counted: Table) -> Iterator[Answer]:
     refused = exchanges.where(np.isin(exchanges["rpc_status"], tuple(ERRORS)))
     if len(refused):
         kinds, first = group(refused["server"].codes, refused["prog"], refused["vers"])
         for number in range(len(first)):
             yield finding(refused.where(kinds == number))
-    elif exchanges.valid("rpc_status").any():
+    elif len(counted) or exchanges.valid("rpc_status").any():
         yield RULE.clear("every program, version and procedure that was called is there")
     else:
         yield RULE.cannot_tell("no replies in the capture")

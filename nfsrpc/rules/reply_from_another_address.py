@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.rules.facts import over_udp
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
 from nfsrpc.tables import Table
@@ -34,7 +35,7 @@ from nfsrpc.tables import Table
 RULE = Rule("NET005", "reply-from-another-address", "warning")
 
 
-def check(calls: Table) -> Iterator[Answer]:
+def check(calls: Table, exchanges: Table, counted: Table) -> Iterator[Answer]:
     udp = calls["transport"] == "udp"
     orphans = calls.where(udp & (calls["state"] == "orphan"))
     open_ = calls.where(udp & calls["state"].isin(("unanswered", "undecided")) & np.isin(calls["xid"], orphans["xid"]))
@@ -46,8 +47,9 @@ def check(calls: Table) -> Iterator[Answer]:
             pairs.append((call, orphan))
     for server in sorted({call.server for call, _ in pairs}):
         yield finding([pair for pair in pairs if pair[0].server == server])
-    if not pairs and udp.any():
-        yield RULE.clear(f"{several(int(udp.sum()), 'call')} over UDP, each answered from where it was sent, if at all")
+    total = int((exchanges["transport"] == "udp").sum()) + over_udp(counted)
+    if not pairs and total:
+        yield RULE.clear(f"{several(total, 'call')} over UDP, each answered from where it was sent, if at all")
     elif not pairs:
         yield RULE.cannot_tell("no RPC over UDP in the capture")
 

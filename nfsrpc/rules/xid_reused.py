@@ -40,8 +40,9 @@ PLACES = 1 << 21
 PRIME = np.uint32(0x9E3779B1)
 
 
-def check(exchanges: Table, *, within_s: float = 60.0) -> Iterator[Answer]:
-    if not len(exchanges):
+def check(exchanges: Table, counted: Table, *, within_s: float = 60.0) -> Iterator[Answer]:
+    calls = len(exchanges) + int(counted["exchanges"].sum())
+    if not calls:
         yield RULE.cannot_tell("no calls in the capture")
         return
     rows = exchanges.take(perhaps_again(exchanges["flow"], exchanges["xid"]))
@@ -52,7 +53,7 @@ def check(exchanges: Table, *, within_s: float = 60.0) -> Iterator[Answer]:
     again = (key[1:] == key[:-1]) & (what[1:] != what[:-1]) & (np.abs(time[1:] - time[:-1]) < within_s * SECOND)
     at = np.flatnonzero(again)
     if not len(at):
-        yield RULE.clear(f"{several(len(exchanges), 'call')}, each with an xid of its own")
+        yield RULE.clear(f"{several(calls, 'call')}, each with an xid of its own")
         return
     first, second = rows.row(int(order[at[0]])), rows.row(int(order[at[0] + 1]))
     yield RULE.finding(
