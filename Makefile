@@ -71,6 +71,7 @@ docs: build
 	@$(BIN)/python docs/reference.py
 	@$(BIN)/python docs/verdicts.py
 	@$(BIN)/python docs/outputs.py
+	@$(BIN)/python docs/pictures.py
 	@$(BIN)/python notebooks/run.py
 
 # Each target so long. A finding is left in core/fuzz/artifacts and ends the run.

@@ -11,7 +11,8 @@ from pathlib import Path
 from nfsrpc.rules import catalogue
 from nfsrpc.rules.catalogue import Check
 from nfsrpc.rules.explaining import EXPLAINS
-from nfsrpc.tables import TABLES, TableSpec
+from nfsrpc.sessions.holders import HOLDERS
+from nfsrpc.tables import TABLES, TableSpec, dtype
 
 GENERATED = "<!-- Written by docs/reference.py (make docs); change the declarations instead. -->"
 HERE = Path(__file__).parent
@@ -81,16 +82,17 @@ def linked(text: str, but: str = "") -> str:
 
 def tables() -> Iterator[str]:
     yield from ("# Tables", "", GENERATED, "", "| table | a row is |", "|---|---|")
-    yield from (f"| [{table.name}](#{table.name}) | {cell(table.meaning)} |" for table in TABLES.values())
-    for table in TABLES.values():
+    known = [*TABLES.values(), HOLDERS]
+    yield from (f"| [{table.name}](#{table.name}) | {cell(table.meaning)} |" for table in known)
+    for table in known:
         yield from table_section(table)
 
 
 def table_section(table: TableSpec) -> Iterator[str]:
     yield from ("", f"## {table.name}", "", table.meaning, "")
-    yield from ("| column | kind | unit | meaning |", "|---|---|---|---|")
+    yield from ("| column | dtype | unit | meaning |", "|---|---|---|---|")
     for column in table.columns:
-        yield f"| `{column.name}` | {column.kind} | {cell(column.unit)} | {cell(column.meaning)} |"
+        yield f"| `{column.name}` | {dtype(column.kind)} | {cell(column.unit)} | {cell(column.meaning)} |"
 
 
 def cell(text: str) -> str:
