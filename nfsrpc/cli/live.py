@@ -142,11 +142,22 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
 
 def told(watched: Live, format: Format) -> Moment:  # noqa: A002
     """Tells every change, and returns the last moment."""
+    if format is Format.text and sys.stdout.isatty():
+        return shown(watched)
     from nfsrpc.report import live as lines
 
     render: dict[Format, Callable[[Change], str]] = {Format.text: lines.line, Format.jsonl: lines.jsonl}
     for moment in watched.moments():
         write([render[format](change) for change in moment.changes], None)
+    return moment
+
+
+def shown(watched: Live) -> Moment:
+    from nfsrpc.cli.live_screen import Screen
+
+    with Screen(watched) as screen:
+        for moment in watched.moments():
+            screen.show(moment)
     return moment
 
 

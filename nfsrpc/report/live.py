@@ -26,7 +26,8 @@ WIDTH = 8
 def line(change: Change, paint: Paint = plain) -> str:
     """One line, to be read beside a log."""
     what, style, text = TEXTS[change.what](change)
-    return f"{clock(change.time)}  {paint(style, what)}{' ' * (WIDTH - len(what))}  {clean(text)}\n"
+    when = clock(change.time) if change.time is not None else "no packet yet"
+    return f"{when}  {paint(style, what)}{' ' * (WIDTH - len(what))}  {clean(text)}\n"
 
 
 def _of_finding(change: Change) -> tuple[str, str, str]:

@@ -1,6 +1,6 @@
 """What a live source delivers, taken from it by a thread: whoever evaluates can do so when nothing comes.
 
-A source of this kind gives chunks of bytes, and `NextFile` between the files of a ring; it may be told to stop from
+A source of this kind gives chunks of bytes, and `NextFile` before each file of a ring; it may be told to stop from
 another thread, and then ends after what it has already captured.
 """
 

@@ -59,11 +59,8 @@ class Follow:
         self._stopped.set()
 
     def pieces(self) -> Iterator[bytes | NextFile]:
-        current: File | None = None
         for file in self._files():
-            if current is not None:
-                yield NextFile(os.path.join(self.name, file.name))
-            current = file
+            yield NextFile(self._path(file))
             yield from self._grow(file)
 
     def _files(self) -> Iterator[File]:

@@ -15,7 +15,7 @@ from nfsrpc.rules.stalls import LATE_S
 from nfsrpc.sessions.holders import holders
 from nfsrpc.tables import Table
 
-What: TypeAlias = Literal["appeared", "changed", "resolved", "waiting", "over", "verdict", "source"]
+What: TypeAlias = Literal["appeared", "changed", "resolved", "waiting", "over", "verdict"]
 Key: TypeAlias = tuple[str, str | None]
 
 GONE = "not seen any more"

@@ -74,6 +74,7 @@ class Live:
     source: LiveSource
     options: Options = field(default_factory=Options)
     say: Callable[[str], None] = lambda _: None
+    tick: Callable[[], None] = lambda: None  # called each time that something came, or an interval passed
     clock: Callable[[], float] = monotonic
 
     def __post_init__(self) -> None:
@@ -103,6 +104,7 @@ class Live:
         arrivals = Arrivals(self.source)
         try:
             while self._take(arrivals) and not self._has_stopped():
+                self.tick()
                 moment = self._look_if_due()
                 if moment:
                     yield moment

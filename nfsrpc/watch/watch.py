@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from nfsrpc._core import Decoder
-from nfsrpc.decode import SECONDARY, refusing
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
-from nfsrpc.sessions import WANTED
+from nfsrpc.reading import SECONDARY, refusing
+from nfsrpc.sessions import COUNTING, WANTED
 from nfsrpc.sources import Capture, SourceError
 from nfsrpc.tables import NAT, Array
 from nfsrpc.trace import Trace
@@ -24,8 +24,8 @@ from nfsrpc.watch.window import SECOND, Window
 WINDOW_S = 900.0
 # Rows are taken from the core at least so often: what a busy second brings.
 STIR_BYTES = 64 << 20
-# The core's own numbers of strings begin anew after so many: well below its limit, so that none is ever refused.
-MAX_STRINGS = 1 << 17
+# The core forgets after so many strings and rows of messages: well below its limits, so that none is ever refused.
+MAX_TOLD = 1 << 18
 NFS = (100003, 100227)
 # Columns of an exchange in reach that change when something happens to it.
 STATE = ("exchange", "reply_frame", "retransmits", "duplicates", "flags")
@@ -42,7 +42,7 @@ class Stir(IntEnum):
 class Watch:
     def __init__(self, source: Capture = "-", window_s: float = WINDOW_S) -> None:
         layouts, specs = compile(PROTOCOLS, WANTED)
-        self.decoder = Decoder(layouts, specs, 0, secondary=SECONDARY)
+        self.decoder = Decoder(layouts, specs, 0, COUNTING.procedures, secondary=SECONDARY)
         self.window = Window({table: dict(columns) for table, columns in specs}, round(window_s * SECOND))
         self.window.sources[0] = source
         self.last = NAT  # the latest packet
@@ -53,7 +53,7 @@ class Watch:
         self._fed = 0
         self._before = 0  # frames of files that are over
         self._state = b""
-        self._strings = 0
+        self._told = 0
         self._forgot = NAT
 
     @property
@@ -71,7 +71,10 @@ class Watch:
             self._take()
 
     def next_file(self, source: Capture) -> None:
-        """What follows is the next file of the ring."""
+        """What follows is the next file of the ring, or the first."""
+        if not self.bytes:
+            self.window.sources[self._capture] = source
+            return
         with refusing(self.source):
             self.decoder.next_capture()
         self._take()
@@ -82,9 +85,9 @@ class Watch:
     def _take(self) -> None:
         """Rows that are final go to the window."""
         batch = self.decoder.drain()
-        self._strings += len(batch["strings"])
-        self.window.add(batch)
+        self._told += len(batch["strings"]) + sum(len(columns["exchange"]) for columns in batch["decoded"].values())
         self._note(batch["captures"])
+        self.window.add(batch, self.last)
         self._fed = 0
 
     def _note(self, captures: dict[str, Array]) -> None:
@@ -128,10 +131,10 @@ class Watch:
         assert self._snapshot is not None
         if self._forgot == NAT:
             self._forgot = now
-        if self._strings > MAX_STRINGS or now - self._forgot > self.window.length:
+        if self._told > MAX_TOLD or now - self._forgot > self.window.length:
             self.window.forget(self._snapshot)
             self.decoder.forget()
-            self._strings, self._forgot = 0, now
+            self._told, self._forgot = 0, now
             self.stir()
 
     def close(self, elapsed: int = 0) -> Trace | None:
@@ -146,8 +149,8 @@ class Watch:
             if not self.frames:
                 raise
             return self.trace(elapsed)
-        self.window.add(last)
         self._note(last["captures"])
+        self.window.add(last, self.last)
         self._snapshot = EMPTY | {table: {name: values[:0] for name, values in last[table].items()} for table in LATEST}
         return self.trace(elapsed)
 

@@ -14,7 +14,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.decode import NO_STRING, SECONDARY, Columns, Decoded, joined, renumbered, renumbered_message
+from nfsrpc.decode import NO_STRING, Columns, Decoded, joined, renumbered, renumbered_message
+from nfsrpc.sessions.exchanges import COUNTED
+from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.tallies import INTERVAL, summed
 from nfsrpc.sources import Capture
 from nfsrpc.tables import NAT, Array, Mask, Masked
 
@@ -23,12 +26,14 @@ Kinds: TypeAlias = Mapping[str, Mapping[str, str]]
 Numbered: TypeAlias = tuple[tuple[str, str], Array, Mask | None]  # table and column, numbers, which of them are meant
 
 SECOND = 1_000_000_000
-# Exchanges that are listed, not only counted: at 150 bytes each, with their messages, some hundred MB. A storm of them
+# Exchanges that are listed, not only counted: at 150 bytes each, with their messages, a hundred MB. A storm of them
 # shortens the window.
-MAX_ROWS = 1 << 20
+MAX_ROWS = 1 << 18
 # Of those, the ones that tell names of files. Names are welcome; of the very many the latest will do.
 MAX_NAMES = 1 << 16
-TABLES = ("exchanges", "copies", "flows")
+TABLES = ("exchanges", "copies", "flows", "tallies", "latencies")
+# Columns of latencies that tell which are added up; the core leaves open when they were.
+CLASS = ("interval", "prog", "vers", "proc", "latency")
 # Columns that say which file something is in; `capture` is that of the row itself.
 FILES = ("capture", "reply_capture", "first_capture", "rst_capture")
 COUNTERS = ("frames", "bytes", "cut_frames", "misordered", "duplicates", "not_ip")
@@ -66,18 +71,21 @@ class Window:
 
     # Rows that are final
 
-    def add(self, batch: Mapping[str, Any]) -> None:
+    def add(self, batch: Mapping[str, Any], now: int) -> None:
+        """Rows that became final, `now` or a little earlier."""
         self._learn("address", batch["addresses"], self.addresses)
         self._learn("string", batch["strings"], self.strings)
         for table in TABLES:
-            appended(self.rows.setdefault(table, {}), self._own(batch[table]))
+            own = self._own(batch[table])
+            if table == "latencies":
+                own["interval"] = np.full(len(own["latency"]), now // INTERVAL * INTERVAL)
+            appended(self.rows.setdefault(table, {}), own)
         for table, columns in batch["decoded"].items():
             kinds = self.kinds[table]
-            own = {name: self._own_message(column, kinds.get(name)) for name, column in columns.items()}
             known = self.messages.setdefault(table, {})
-            for name, column in own.items():
-                before = known.get(name)
-                known[name] = column if before is None or not len(before.values) else both(before, column)
+            for name, column in columns.items():
+                new, before = self._own_message(column, kinds.get(name)), known.get(name)
+                known[name] = new if before is None or not len(before.values) else both(before, new)
         odd = {name: np.asarray(values) for name, values in batch["oddities"].items()}
         odd["kind"] = odd["kind"].astype(np.object_)
         appended(self.oddities, odd)
@@ -123,14 +131,17 @@ class Window:
         messages = {table: self._messages_of(numbers, columns) for table, columns in self.messages.items()}
         parts = {"exchanges": {**exchanges, "exchange": numbers.dense}, "copies": copies, "flows": flows}
         number_flows(parts)
+        tallies = dict(self.rows["tallies"])
         oddities = dict(self.oddities)
-        files = self._files([*parts.values(), oddities], now)
+        files = self._files([*parts.values(), tallies, oddities], now)
         return Decoded(
             sources=[self.sources[number] for number in files],
             damages={},
             exchanges=parts["exchanges"],
             copies=parts["copies"],
             flows=parts["flows"],
+            tallies=tallies,
+            latencies={name: values for name, values in self.rows["latencies"].items() if name != "interval"},
             captures=self._captures(files, now),
             formats=[self.files[number].format for number in files],
             interfaces=[
@@ -215,8 +226,12 @@ class Window:
         if len(exchanges["exchange"]) > MAX_ROWS:
             times = np.maximum(exchanges["time"], exchanges["reply_time"])
             self.since = max(self.since, int(np.partition(times, -MAX_ROWS)[-MAX_ROWS]))
-        self._keep("exchanges", self._lately(exchanges) & latest(np.isin(exchanges["prog"], SECONDARY), MAX_NAMES))
+        self._keep("exchanges", self._lately(exchanges) & latest(exchanges["flags"] & COUNTED != 0, MAX_NAMES))
         self._keep("flows", self.rows["flows"]["last"] >= self.since)
+        self.rows["tallies"] = summed(self.rows["tallies"])
+        self._keep("tallies", self.rows["tallies"]["last"] >= self.since)
+        self.rows["latencies"] = added(self.rows["latencies"])
+        self._keep("latencies", self.rows["latencies"]["interval"] > self.since - INTERVAL)
         self.oddities = taken(self.oddities, self.oddities["time"] >= self.since)
         self._let_go_of_parts(snapshot["exchanges"]["exchange"])
         while len(self._marks) > 1 and self._marks[1][0] <= self.since:
@@ -238,18 +253,18 @@ class Window:
         """The core is about to forget: it will list its strings anew, and of addresses know those in the snapshot."""
         self.strings, columns = kept(self.strings, list(self._string_columns()))
         self._numbers["string"] = np.zeros(0, dtype=np.uint32)
-        for (place, name), values in columns.items():
-            if place == "exchanges":
-                self.rows[place][name] = values
+        for (table, name), values in columns.items():
+            if table in self.rows:
+                self.rows[table][name] = values
             else:
-                self.messages[place][name] = Masked(values, self.messages[place][name].valid)
+                self.messages[table][name] = Masked(values, self.messages[table][name].valid)
         numbers = self._numbers["address"]
         spoken = np.zeros(len(numbers), dtype=np.bool_)
         for table in ("exchanges", "flows"):
-            for name in ("client", "server"):
+            for name in ENDS:
                 spoken[snapshot[table][name]] = True
         in_reach = np.flatnonzero(spoken)
-        ends = [((table, name), self.rows[table][name], None) for table in ("exchanges", "flows") for name in ENDS]
+        ends = [((table, name), self.rows[table][name], None) for table in PARTIES for name in ENDS]
         self.addresses, columns = kept(self.addresses, [*ends, (("", ""), numbers[in_reach], None)])
         numbers = np.zeros_like(numbers)
         numbers[in_reach] = columns.pop(("", ""))
@@ -260,15 +275,16 @@ class Window:
         self._known |= {address: number for number, address in enumerate(self.addresses)}
 
     def _string_columns(self) -> Iterable[Numbered]:
-        machine = self.rows["exchanges"]["machine"]
-        yield ("exchanges", "machine"), machine, machine != NO_STRING
+        for table in ("exchanges", "tallies"):
+            machine = self.rows[table]["machine"]
+            yield (table, "machine"), machine, machine != NO_STRING
         for table, columns in self.messages.items():
             for name, column in columns.items():
                 if self.kinds[table].get(name) == "bytes":
                     yield (table, name), column.values, column.valid & (column.values != NO_STRING)
 
 
-ENDS = ("client", "server")
+PARTIES, ENDS = ("exchanges", "flows", "tallies"), ("client", "server")
 CAPTURE_KINDS: dict[str, Any] = {
     "capture": np.uint16,
     "frames": np.uint32,
@@ -301,14 +317,21 @@ class Numbers:
 
 
 def number_flows(tables: Mapping[str, Columns]) -> None:
-    """Small numbers for flows; those that have no row any more get the highest."""
+    """Small numbers for flows, also for those that have no row any more."""
     named = [columns["flow"] for columns in tables.values()]
-    _, numbers = np.unique(np.concatenate([tables["flows"]["flow"], *named]), return_inverse=True)
-    at = len(tables["flows"]["flow"])
+    _, numbers = np.unique(np.concatenate(named), return_inverse=True)
+    at = 0
     for columns in tables.values():
         count = len(columns["flow"])
         columns["flow"] = numbers[at : at + count].astype(np.uint32)
         at += count
+
+
+def added(latencies: Columns) -> Columns:
+    groups, first = group(*(latencies[name] for name in CLASS))
+    exchanges = np.zeros(len(first), dtype=latencies["exchanges"].dtype)
+    np.add.at(exchanges, groups, latencies["exchanges"])
+    return {name: latencies[name][first] for name in CLASS} | {"exchanges": exchanges}
 
 
 def appended(columns: Columns, more: Columns) -> None:

@@ -34,7 +34,7 @@ class Reader:
 
     def __init__(self, source: Follow) -> None:
         self.source = source
-        self.files: list[bytes] = [b""]
+        self.files: list[bytes] = []
         self.names: list[str] = []
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
@@ -80,14 +80,14 @@ def test_the_next_file_comes_when_the_one_before_is_read(tmp_path: Path, pieces:
     for number, piece in enumerate(pieces[:3]):
         (tmp_path / f"ring{number}").write_bytes(piece)
         reader.until(pieces[: number + 1])
-    assert reader.names == ["ring1", "ring2"]
+    assert reader.names == ["ring0", "ring1", "ring2"]
 
 
 def test_names_are_taken_again(tmp_path: Path, pieces: list[bytes], reader: Reader) -> None:
     for number, piece in enumerate(pieces[:7]):
         (tmp_path / f"ring{number % 3}").write_bytes(piece)
         reader.until(pieces[: number + 1])
-    assert reader.names == ["ring1", "ring2", "ring0", "ring1", "ring2", "ring0"]
+    assert reader.names == ["ring0", "ring1", "ring2", "ring0", "ring1", "ring2", "ring0"]
 
 
 def test_a_ring_that_is_there_is_read_in_the_order_of_time(tmp_path: Path, pieces: list[bytes]) -> None:

@@ -24,9 +24,11 @@ class Script:
         self.given = pieces
         self.ends, self.error = ends, error
         self.stopped = threading.Event()
+        self.given_all = threading.Event()
 
     def pieces(self) -> Iterator[bytes | NextFile]:
         yield from self.given
+        self.given_all.set()
         if not self.ends:
             self.stopped.wait(10)
         if self.error:
@@ -49,18 +51,20 @@ def rules(moment: Moment) -> list[str]:
 
 
 class Clock:
-    """Hours pass in a moment: each reading is so much later."""
+    """Hours pass in a moment: once a source has given all that it has, each reading is so much later."""
 
-    def __init__(self, step: float) -> None:
-        self.now, self.step = 0.0, step
+    def __init__(self, source: Script, step: float) -> None:
+        self.source, self.step = source, step
+        self.now = 0.0
 
     def __call__(self) -> float:
-        self.now += self.step
+        self.now += self.step if self.source.given_all.is_set() else 0.0
         return self.now
 
 
 def test_a_request_that_waits_is_told_though_nothing_comes() -> None:
-    live = Live(Script(waiting_lock(), ends=False), Options(interval_s=0.01), clock=Clock(0.05))
+    source = Script(waiting_lock(), ends=False)
+    live = Live(source, Options(interval_s=0.01), clock=Clock(source, 0.05))
     seen: list[tuple[str, str]] = []
     for moment in live.moments():
         for change in moment.changes:
@@ -73,7 +77,7 @@ def test_a_request_that_waits_is_told_though_nothing_comes() -> None:
 
 def test_where_packets_may_be_held_back_silence_proves_nothing() -> None:
     source = Script(waiting_lock(), ends=False, prompt=False)
-    live = Live(source, Options(interval_s=0.01, for_s=60), clock=Clock(0.05))
+    live = Live(source, Options(interval_s=0.01, for_s=60), clock=Clock(source, 0.05))
     *_, last = live.moments()
     assert last.final
     assert rules(last) == []
@@ -121,7 +125,7 @@ def test_a_file_of_a_ring_that_is_no_capture_ends_with_a_report() -> None:
 
 def test_what_is_no_capture_is_an_error() -> None:
     live = Live(Script(b"hello, this is no capture at all\n" * 9), Options(0.01))
-    with pytest.raises(SourceError, match="script: .*capture"):
+    with pytest.raises(SourceError, match=r"script: .*capture"):
         list(live.moments())
 
 
@@ -145,7 +149,8 @@ def test_all_that_was_delivered_is_seen() -> None:
 
 def test_silence_is_said_once() -> None:
     said: list[str] = []
-    live = Live(Script(waiting_lock(), ends=False), Options(0.01, for_s=200), said.append, Clock(0.5))
+    source = Script(waiting_lock(), ends=False)
+    live = Live(source, Options(0.01, for_s=200), said.append, clock=Clock(source, 0.5))
     list(live.moments())
     assert len(said) == 1
     assert said[0].startswith("script: nothing has come for 6")
@@ -185,8 +190,9 @@ def test_an_idle_node_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
         client.getattr(server, "/srv")
         s.wait(1)
     pieces = [piece.data for piece in by_time(s.capture(at=server), 1)]
-    clock = Clock(0.0)
-    live = Live(Script(*pieces), Options(1.0), clock=clock)
+    source = Script(*pieces)
+    clock = Clock(source, 0.0)
+    live = Live(source, Options(1.0), clock=clock)
     take = live._take
 
     def a_second_later(arrivals: object) -> bool:

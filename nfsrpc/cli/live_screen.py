@@ -1,0 +1,61 @@
+"""Keeps the screen of `nfsrpc live`: painted at each look, each second while something goes on, else rarely."""
+
+from __future__ import annotations
+
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.live import Live as Display
+
+from nfsrpc.report.live_screen import Pulse, Rate, screen
+
+if TYPE_CHECKING:
+    from nfsrpc.watch.moments import Health, Live, Moment
+
+BUSY_S, IDLE_S = 1.0, 10.0
+
+
+class Screen:
+    def __init__(self, watched: Live) -> None:
+        self.watched = watched
+        self.moment: Moment | None = None
+        self._display = Display(console=Console(), screen=True, auto_refresh=False, transient=True)
+        self._painted = self._seen = float("-inf")
+        self._rate = Rate(0.0, 0.0)
+        self._before, self._measured = watched.health, monotonic()
+
+    def __enter__(self) -> Self:
+        self._display.start()
+        self.watched.tick = self.tick
+        self.paint()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._display.stop()
+
+    def show(self, moment: Moment) -> None:
+        self.moment, self._seen = moment, monotonic()
+        self.paint()
+
+    def tick(self) -> None:
+        since = monotonic() - self._painted
+        busy = self.watched.health.frames != self._before.frames or (self.moment and self.moment.waits)
+        if since >= (BUSY_S if busy else IDLE_S):
+            self.paint()
+
+    def paint(self) -> None:
+        now, health = monotonic(), self.watched.health
+        self._measure(now, health)
+        elapsed = now - self._seen if self.moment else 0.0
+        pulse = Pulse(self.watched.source.name, health, self._rate, elapsed)
+        self._display.update(screen(self.moment, pulse), refresh=True)
+        self._painted = now
+
+    def _measure(self, now: float, health: Health) -> None:
+        passed = now - self._measured
+        if passed >= BUSY_S:
+            frames, data = health.frames - self._before.frames, health.bytes - self._before.bytes
+            self._rate = Rate(frames / passed, data / passed)
+            self._before, self._measured = health, now

@@ -1,0 +1,170 @@
+"""The screen of `live` on a terminal: what is wrong, who waits, what is registered, the traffic, and its capture.
+
+Pure: a moment and the health of the capture in, something for rich to show out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from nfsrpc.report.contents import Procedure, procedures_of
+from nfsrpc.report.terminal import clean
+from nfsrpc.report.words import clock, count, digits, duration, size
+from nfsrpc.rules.finding import Finding
+from nfsrpc.tables import Table
+from nfsrpc.watch.changes import Wait
+from nfsrpc.watch.moments import Health, Moment
+
+BADGES = {
+    "fault": (" FAULT ", "bold white on red3"),
+    "healthy": (" HEALTHY ", "bold white on green4"),
+    "cannot-tell": (" CANNOT TELL ", "bold black on gold3"),
+}
+SEVERITIES = {"error": "bold red1", "warning": "bold dark_orange3", "info": "bold deep_sky_blue3"}
+# Programs that a server of locks needs, by what its portmapper calls them.
+SERVICES = {100003: "nfs", 100005: "mountd", 100021: "nlockmgr", 100024: "status"}
+ROWS = 10  # of a list that may be longer than the screen
+UNANSWERED_S = 10.0  # from then on a rule says so
+SILENT_S = 10.0  # shorter pauses are not worth a word
+
+
+class Rate(NamedTuple):
+    """What came in a second."""
+
+    frames: float
+    bytes: float
+
+
+class Pulse(NamedTuple):
+    """How the capture goes on."""
+
+    source: str
+    health: Health
+    rate: Rate
+    elapsed_s: float  # since the moment was seen: requests that waited then have waited so much longer
+
+
+def screen(moment: Moment | None, pulse: Pulse) -> RenderableType:
+    if moment is None:
+        return Group(Text("nfsrpc live", style="bold"), Text("nothing has been captured yet"), health(None, pulse))
+    parts = [
+        verdict(moment),
+        section("Waiting", waits(moment.waits, pulse.elapsed_s)),
+        section("Findings", findings(moment.diagnosis.findings)),
+        section("Registered", registered(moment.trace.tables["registrations"])),
+        section("Traffic", traffic(procedures_of(moment.trace))),
+        section("Capture", health(moment, pulse)),
+    ]
+    return Group(*(part for part in parts if part is not None))
+
+
+def verdict(moment: Moment) -> RenderableType:
+    badge, style = BADGES[moment.diagnosis.verdict.state]
+    told = Text()
+    told.append(badge, style)
+    told.append(f"  {clean(moment.diagnosis.verdict.summary)}", "bold")
+    return told
+
+
+def section(title: str, content: RenderableType | None) -> RenderableType | None:
+    if content is None:
+        return None
+    return Group(Text(f"\n{title}", style="bold"), Padding(content, (0, 0, 0, 2)))
+
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Sequence[int] = ()) -> Grid | None:
+    """Columns; `right` are those of numbers."""
+    table = Grid(box=None, pad_edge=False, header_style="grey50", padding=(0, 2, 0, 0))
+    for number, name in enumerate(head):
+        table.add_column(name, justify="right" if number in right else "left", overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
+    return table if table.row_count else None
+
+
+def waits(waiting: Sequence[Wait], elapsed_s: float) -> Grid | None:
+    """The longest first, with the age that they have by now."""
+    rows = [
+        (
+            Text(duration(wait.age_s + elapsed_s), style="bold red1" if wait.age_s + elapsed_s >= UNANSWERED_S else ""),
+            wait.client,
+            wait.owner,
+            wait.file,
+            wait.server,
+            ", ".join(wait.behind),
+        )
+        for wait in waiting[:ROWS]
+    ]
+    if len(waiting) > ROWS:
+        rows.append((Text("…"), count(len(waiting) - ROWS, "more request"), "", "", "", ""))
+    return grid(("age", "client", "owner", "file", "server", "behind"), rows, (0,))
+
+
+def findings(found: Sequence[Finding]) -> Grid | None:
+    rows = [
+        (Text(finding.severity, SEVERITIES[finding.severity]), finding.rule, finding.certainty, finding.title)
+        for finding in found[:ROWS]
+    ]
+    return grid(("severity", "rule", "certainty", "what"), rows)
+
+
+def registered(registrations: Table) -> Grid | None:
+    """What the portmapper of each host said last of each service."""
+    said: dict[str, dict[int, dict[str, int]]] = {}
+    for row in latest_answers(registrations):
+        said.setdefault(row.host, {}).setdefault(row.prog, {})[row.transport or "?"] = row.port
+    rows: list[tuple[str | Text, ...]] = [
+        (host, *(ports(services.get(prog, {})) for prog in SERVICES)) for host, services in sorted(said.items())
+    ]
+    return grid(("server", *SERVICES.values()), rows[:ROWS])
+
+
+def latest_answers(registrations: Table) -> Iterator[Any]:
+    known = registrations.valid("port") & registrations.valid("prog") & registrations.valid("host")
+    for row in registrations.where(known).rows():
+        if row.prog in SERVICES:
+            yield row
+
+
+def ports(by_transport: dict[str, int]) -> Text:
+    if not by_transport:
+        return Text("not asked", style="grey50")
+    if not any(by_transport.values()):
+        return Text("not registered", style="bold red1")
+    return Text(" ".join(f"{transport}/{port}" for transport, port in sorted(by_transport.items()) if port))
+
+
+def traffic(procedures: Sequence[Procedure]) -> Grid | None:
+    programs: dict[str, list[Procedure]] = {}
+    for procedure in procedures:
+        programs.setdefault(f"{procedure.program} v{procedure.version}", []).append(procedure)
+    rows = []
+    for name, its in programs.items():
+        slowest = max(its, key=lambda procedure: procedure.max or -1.0)
+        busiest = max(its, key=lambda procedure: procedure.replies)
+        totals = (sum(getattr(known, field) for known in its) for field in ("calls", "unanswered", "retransmits"))
+        told = f"{slowest.procedure} {duration(slowest.max)}" if slowest.max is not None else "–"
+        rows.append((name, *map(digits, totals), f"{busiest.procedure} {duration(busiest.p50)}", told))
+    head = ("program", "calls", "unanswered", "resent", "median of the most", "slowest answer")
+    return grid(head, rows, (1, 2, 3))
+
+
+def health(moment: Moment | None, pulse: Pulse) -> Text:
+    health, rate = pulse.health, pulse.rate
+    told = Text()
+    told.append(
+        f"{clean(pulse.source)}: {count(health.frames, 'frame')}, {rate.frames:,.0f}/s, {size(int(rate.bytes))}/s"
+    )
+    drops = "drops not told" if health.drops is None else f"{digits(health.drops)} dropped"
+    told.append(f", {drops}", style="bold red1" if health.drops else "")
+    if health.silent_s >= SILENT_S:
+        told.append(f", silent for {duration(health.silent_s)}")
+    if moment is not None:
+        told.append(f"\nas of {clock(moment.time)}; Ctrl-C ends with a report", style="grey50")
+    return told

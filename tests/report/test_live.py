@@ -1,0 +1,122 @@
+"""What live says of a change, in a line and as an object; and its screen."""
+
+import json
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from rich.console import Console
+
+from nfsrpc.report.json import finding_document
+from nfsrpc.report.live import TEXTS, jsonl, line
+from nfsrpc.report.live_screen import Pulse, Rate, screen
+from nfsrpc.rules.finding import Finding, Verdict
+from nfsrpc.watch.changes import Change, Wait, What
+from nfsrpc.watch.moments import Health, Live, Moment, Options
+from tests.scenario import Scenario
+from tests.watch.test_moments import Script
+
+TIME = 1_700_000_000_000_000_000
+FOUND = Finding("REG001", "statd-not-registered", "error", "certain", "10.0.0.9", "no statd on 10.0.0.9", "…", count=3)
+WAIT = Wait("10.0.0.9", "10.0.0.1", "1@web-1", "/srv/\x1b[2Ja", TIME, 6.0, ("2@web-2",))
+VERDICT = Verdict("REG001", "fault", "No statd on 10.0.0.9.")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (Change("appeared", TIME, FOUND), "appeared  error REG001, certain: no statd on 10.0.0.9 (3 times)"),
+        (Change("changed", TIME, replace(FOUND, count=1)), "changed   error REG001, certain: no statd on 10.0.0.9"),
+        (
+            Change("resolved", TIME, FOUND, why="it was started"),
+            "resolved  REG001 statd-not-registered on 10.0.0.9: it was started",
+        ),
+        (
+            Change("waiting", TIME, wait=WAIT),
+            "waiting   10.0.0.1 waits 6.00 s for a lock on /srv/\\x1b[2Ja of 10.0.0.9 (1@web-1), behind 2@web-2",
+        ),
+        (
+            Change("over", TIME, wait=WAIT._replace(age_s=61.6)),
+            "over      10.0.0.1 waited 61.6 s for a lock on /srv/\\x1b[2Ja of 10.0.0.9 (1@web-1)",
+        ),
+        (Change("verdict", TIME, verdict=VERDICT), "FAULT     No statd on 10.0.0.9."),
+    ],
+)
+def test_a_line_a_change(change: Change, text: str) -> None:
+    assert line(change) == f"2023-11-14 22:13:20 UTC  {text}\n"
+
+
+def test_an_object_a_change() -> None:
+    told = json.loads(jsonl(Change("resolved", TIME, FOUND, why="it was started")))
+    assert told == {
+        "schema": 1,
+        "time": "2023-11-14T22:13:20.000000000Z",
+        "change": "resolved",
+        "finding": json.loads(json.dumps(finding_document(FOUND))),
+        "why": "it was started",
+    }
+    told = json.loads(jsonl(Change("waiting", TIME, wait=WAIT)))
+    assert told["wait"] == {
+        "server": "10.0.0.9",
+        "client": "10.0.0.1",
+        "owner": "1@web-1",
+        "file": "/srv/\x1b[2Ja",
+        "since": "2023-11-14T22:13:20.000000000Z",
+        "age_s": 6.0,
+        "behind": ["2@web-2"],
+    }
+    told = json.loads(jsonl(Change("verdict", TIME, verdict=VERDICT)))
+    assert told["verdict"] == {"rule": "REG001", "state": "fault", "summary": "No statd on 10.0.0.9."}
+
+
+def moment() -> Moment:
+    """A server without statd, asked twice, while a lock waits."""
+    s = Scenario()
+    server, client = s.host("10.0.0.9", name="nfssrv"), s.host("10.0.0.1", name="web-1")
+    client.getport(server, "nlm4")
+    client.getattr(server, "/srv")
+    client.lock(server, "/srv/a")
+    for _ in range(5):
+        server.getport(server, "nsm1", port=0)
+        s.wait(3)
+    client.getattr(server, "/srv")
+    *_, last = Live(Script(s.capture(at=server, on="any", link="sll2")), Options(0.01)).moments()
+    return last
+
+
+def painted(moment: Moment | None, pulse: Pulse) -> list[str]:
+    console = Console(width=120, height=50)
+    with console.capture() as capture:
+        console.print(screen(moment, pulse))
+    return [line.rstrip() for line in capture.get().splitlines() if line.strip()]
+
+
+def test_the_screen_shows_what_is_wrong_who_waits_and_what_is_registered() -> None:
+    seen = moment()
+    pulse = Pulse("tcpdump on any", Health(1234, 99_000, 7, 12.0), Rate(50.4, 9_900.0), 2.0)
+    lines = painted(seen, pulse)
+    assert lines[0].startswith(" FAULT   ")
+    [waiting] = [line.split() for line in lines if "1@web-1" in line]
+    assert waiting[:5] == ["17.0", "s", "10.0.0.1", "1@web-1", seen.waits[0].file]
+    assert [line.split()[:3] for line in lines if "REG001" in line] == [["error", "REG001", "certain"]]
+    [registered] = [line.split(maxsplit=1) for line in lines if "not registered" in line and line.startswith("  10.")]
+    assert registered[0] == "10.0.0.9"
+    assert registered[1].split("  ") == ["not asked", "not asked", "tcp/32803", "not registered"]
+    [nlm] = [line.split() for line in lines if "nlm v4" in line]
+    assert nlm[2:5] == ["1", "1", "0"]
+    assert lines[-2].strip() == ("tcpdump on any: 1 234 frames, 50/s, 9.9 kB/s, 7 dropped, silent for 12.0 s")
+
+
+def test_the_screen_before_the_first_packet() -> None:
+    pulse = Pulse("standard input", Health(0, 0, None, 0.0), Rate(0.0, 0.0), 0.0)
+    assert painted(None, pulse)[-1] == "standard input: 0 frames, 0/s, 0 B/s, drops not told"
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    seen = replace(moment(), waits=[WAIT])
+    pulse = Pulse("x", Health(0, 0, None, 0.0), Rate(0.0, 0.0), 0.0)
+    assert any("/srv/\\x1b[2Ja" in line for line in painted(seen, pulse))
+
+
+def test_every_kind_of_change_has_a_line() -> None:
+    assert set(get_args(What)) == set(TEXTS)
