@@ -63,21 +63,31 @@ def reread(
     Of messages of these programs all fields are kept, of others the header. Raises SourceError, and ValueError where a
     capture cannot be read a second time.
     """
+    parts = list(rereading(decoded, frames, flows, programs, progress))
+    packets = {name: np.concatenate([part.packets[name] for part in parts]) for name in parts[0].packets}
+    return Raw(
+        [row for part in parts for row in part.messages], [row for part in parts for row in part.frames], packets
+    )
+
+
+def rereading(
+    decoded: Decoded,
+    frames: Collection[tuple[int, int]] = (),
+    flows: Collection[int] = (),
+    programs: Sequence[Program] = (),
+    progress: Progress | None = None,
+) -> Iterator[Raw]:
+    """The same bit by bit, for what is too much to hold."""
     reader = Reader([read_again(source) for source in decoded.sources], progress)
     layouts, tables = compile(programs)
     numbers = {address: number for number, address in enumerate(decoded.addresses)}
-    parts: list[Raw] = []
     for files, firsts in zip(decoded.vantages, decoded.firsts, strict=True):
         keep = [(files.index(capture), frame) for capture, frame in frames if capture in files]
         follow = [flow - firsts[1] for flow in flows if flow >= firsts[1]]
         hosts: list[int] = []
         for batch in batches(Decoder(layouts, tables, files[0], keep=keep, follow=follow), files, reader):
             hosts += [numbers[address] for address in batch["addresses"]]
-            parts.append(renumbered(batch, files, firsts, hosts))
-    packets = {name: np.concatenate([part.packets[name] for part in parts]) for name in parts[0].packets}
-    return Raw(
-        [row for part in parts for row in part.messages], [row for part in parts for row in part.frames], packets
-    )
+            yield renumbered(batch, files, firsts, hosts)
 
 
 def batches(decoder: Decoder, files: Sequence[int], reader: Reader) -> Iterator[dict[str, Any]]:
