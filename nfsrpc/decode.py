@@ -182,7 +182,11 @@ def merge(reading: Reading) -> Decoded:
     parts, firsts = Parts(), list[tuple[int, int]]()
     for vantage in reading.vantages:
         firsts.append((parts.exchanges, parts.flows))
-        parts.add(vantage.close(), vantage.files, reading.kinds)
+        batches = vantage.close()
+        for batch in batches:
+            latencies = batch["latencies"]
+            latencies["vantage"] = np.full(len(latencies["latency"]), len(firsts) - 1, dtype=np.uint16)
+        parts.add(batches, vantage.files, reading.kinds)
         vantage.batches.clear()
     captures = parts.columns("captures")
     order = np.argsort(captures["capture"])

@@ -1,7 +1,7 @@
 """Counts, errors and latency quantiles by procedure. Exchanges that several vantages show count once.
 
 Exchanges are listed or counted (tallies.py). Of those that are counted the decoder gives the latencies as a histogram,
-to 2 %, in which each vantage has its share.
+to 2 %.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KIND = ("prog", "vers", "proc")
 
 def programs(exchanges: Exchanges, tallies: Tallies) -> Table:
     rows = countable(exchanges, tallies.counting)
-    histogram = exchanges.decoded.latencies
+    histogram = tallies.histogram
     prog, vers, proc = (np.concatenate([rows[name], histogram[name]]) for name in KIND)
     every, first = group(prog, vers, proc)
     kinds, classes = every[: len(rows["prog"])], every[len(rows["prog"]) :]

@@ -65,7 +65,7 @@ BUILDERS: dict[str, Callable[[Sessions], Table]] = {
     "flows": lambda of: flows.flows(of.decoded, of.hosts, of["registrations"]),
     "captures": lambda of: of.hosts.captures(of.exchanges.clock_offsets()),
     "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"]),
-    "tallies": lambda of: tallies.tallies(of.tallies, of.decoded, of.hosts),
+    "tallies": lambda of: tallies.tallies(of.tallies, of.hosts),
     "oddities": lambda of: quality.oddities(of.decoded),
     "programs": lambda of: programs.programs(of.exchanges, of.tallies),
 }

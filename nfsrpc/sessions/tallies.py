@@ -19,6 +19,7 @@ from nfsrpc.tables import NAT, NULLS, TALLIES, Array, Coded, Mask, Source, Table
 
 INTERVAL = 10_000_000_000  # of the core
 KEY = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine", "interval")
+OF_HISTOGRAM = ("vantage", "prog", "vers", "proc")
 SUMS = ("exchanges", "latency_sum", "call_bytes", "reply_bytes", "cut", "encrypted")
 
 
@@ -45,6 +46,7 @@ class Tallies:
 
     def __init__(self, decoded: Decoded, offsets: Array) -> None:
         """`offsets` are the clocks of the vantages."""
+        self.decoded = decoded
         self.raw = summed(decoded.tallies)
         self.vantages = len(decoded.vantages)
         self.vantage = decoded.vantage[self.raw["capture"]]
@@ -71,9 +73,21 @@ class Tallies:
         mask: Mask = self.counted_in == self.vantage
         return {name: values[mask] for name, values in self.raw.items()}
 
+    @cached_property
+    def histogram(self) -> Columns:
+        """Latencies as vantages show them that count for the procedure."""
+        latencies = self.decoded.latencies
+        if self.vantages == 1:
+            return latencies
+        rows = self.counting | {"vantage": self.decoded.vantage[self.counting["capture"]]}
+        kinds, _ = group(*(np.concatenate([part[name] for part in (rows, latencies)]) for name in OF_HISTOGRAM))
+        counting, classes = np.split(kinds, [len(rows["vantage"])])
+        shown = np.isin(classes, counting)
+        return {name: values[shown] for name, values in latencies.items()}
 
-def tallies(tallies: Tallies, decoded: Decoded, hosts: Hosts) -> Table:
-    raw = tallies.raw
+
+def tallies(tallies: Tallies, hosts: Hosts) -> Table:
+    decoded, raw = tallies.decoded, tallies.raw
     kinds, first = group(raw["prog"], raw["vers"], raw["proc"])
     names = list(zip(*(raw[name][first].tolist() for name in ("prog", "vers", "proc")), strict=True))
     own = tallies.counted_in == tallies.vantage
