@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from nfsrpc.rules.finding import Diagnosis, Finding, Verdict
     from nfsrpc.sources import SourceError
     from nfsrpc.trace import Trace, read
+    from nfsrpc.watch.live import live
 
-__all__ = ["Diagnosis", "Finding", "MissingExtraError", "SourceError", "Trace", "Verdict", "read"]
+__all__ = ["Diagnosis", "Finding", "MissingExtraError", "SourceError", "Trace", "Verdict", "live", "read"]
 
 _HOMES = {
     "Diagnosis": "nfsrpc.rules.finding",
@@ -29,6 +30,7 @@ _HOMES = {
     "SourceError": "nfsrpc.sources",
     "Trace": "nfsrpc.trace",
     "Verdict": "nfsrpc.rules.finding",
+    "live": "nfsrpc.watch.live",
     "read": "nfsrpc.trace",
 }
 

@@ -91,28 +91,20 @@ def live(
 def source_of(
     stream: str | None, interface: str, follow: str | None, expression: str | None, window: float
 ) -> LiveSource:
-    from nfsrpc.sources.tcpdump import FILTER, Tcpdump, tcpdump_command
+    from nfsrpc.sources.follow import Follow
+    from nfsrpc.sources.stream import Stream
+    from nfsrpc.sources.tcpdump import FILTER
+    from nfsrpc.watch.live import capturing
 
     if stream not in (None, STANDARD_INPUT):
         fail(f"{stream}: live reads - (standard input); nfsrpc analyze reads files, --follow a directory that grows")
     if stream and follow:
         fail("either - or --follow")
     if stream:
-        from nfsrpc.sources.stream import Stream
-
         return Stream()
     if follow:
-        from nfsrpc.sources.follow import Follow
-
         return Follow(follow, window)
-    filtered = FILTER if expression is None else expression
-    command = tcpdump_command()
-    if command:
-        return Tcpdump(interface, filtered, command)
-    from nfsrpc.sources.scapy_socket import ScapySocket
-
-    say("tcpdump is not installed; capturing with scapy, which loses packets on a busy node")
-    return ScapySocket(interface, filtered)
+    return capturing(interface, FILTER if expression is None else expression, say)
 
 
 def say(text: str) -> None:
@@ -144,7 +136,7 @@ def told(watched: Live, format: Format) -> Moment:  # noqa: A002
     """Tells every change, and returns the last moment."""
     if format is Format.text and sys.stdout.isatty():
         return shown(watched)
-    from nfsrpc.report import live as lines
+    from nfsrpc.watch import lines
 
     render: dict[Format, Callable[[Change], str]] = {Format.text: lines.line, Format.jsonl: lines.jsonl}
     for moment in watched.moments():
@@ -172,7 +164,7 @@ def text(report: Report) -> str:
 
 
 def jsonl(report: Report) -> str:
-    from nfsrpc.report.live import end
+    from nfsrpc.watch.lines import end
 
     return end(report)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.live import Live as Display
 
-from nfsrpc.report.live_screen import Pulse, Rate, screen
+from nfsrpc.watch.screen import Pulse, Rate, screen
 
 if TYPE_CHECKING:
     from nfsrpc.watch.moments import Health, Live, Moment

@@ -7,7 +7,7 @@ and no more, however busy the node is; what arrives meanwhile waits. An idle nod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple
@@ -96,7 +96,7 @@ class Live:
             self.stopped_at = self.clock()
             self.source.stop()
 
-    def moments(self) -> Iterator[Moment]:
+    def moments(self) -> Generator[Moment, None, None]:
         """A look each time that there is something to see, and one at the end.
 
         Raises SourceError if there is nothing to watch.

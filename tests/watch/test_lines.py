@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 
 from nfsrpc.report.json import finding_document
-from nfsrpc.report.live import TEXTS, jsonl, line
-from nfsrpc.report.live_screen import Pulse, Rate, screen
 from nfsrpc.rules.finding import Finding, Verdict
 from nfsrpc.watch.changes import Change, Wait, What
+from nfsrpc.watch.lines import TEXTS, jsonl, line
 from nfsrpc.watch.moments import Health, Live, Moment, Options
+from nfsrpc.watch.screen import Pulse, Rate, screen
 from tests.scenario import Scenario
 from tests.watch.test_moments import Script
 

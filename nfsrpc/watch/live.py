@@ -1,0 +1,69 @@
+"""The door to live: which source is meant, and a trace each time that there is something to see."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+from nfsrpc.sources import captures
+from nfsrpc.sources.arrivals import LiveSource
+from nfsrpc.sources.source import STANDARD_INPUT
+from nfsrpc.sources.tcpdump import FILTER, Tcpdump, tcpdump_command
+from nfsrpc.trace import Trace
+from nfsrpc.watch.moments import INTERVAL_S, Live, Options
+from nfsrpc.watch.watch import WINDOW_S
+
+
+def live(
+    source: Any = "any",
+    *,
+    filter: str = FILTER,  # noqa: A002
+    interval_s: float = INTERVAL_S,
+    window_s: float = WINDOW_S,
+    for_s: float = float("inf"),
+    until_finding: bool = False,
+) -> Iterator[Trace]:
+    """Traces of the last `window_s` seconds of a capture that goes on, one each time that there is something to see.
+
+    `source` is an interface, on which tcpdump captures (`filter` is for it), a directory into which another tcpdump
+    writes a ring of files, "-" for a capture stream on standard input, an open file or an iterable of bytes. Looked is
+    every `interval_s` at most. It ends with the source, after `for_s` seconds, or, if so wished, when a fault is
+    found; the last trace is of the end. Breaking out of the loop stops the capture. Raises SourceError.
+
+    >>> import nfsrpc
+    >>> with open("captures/server-without-statd/nfssrv-any.pcap", "rb") as stream:
+    ...     for trace in nfsrpc.live(stream):
+    ...         verdict = trace.verdict
+    >>> verdict.rule
+    'REG001'
+    """
+    options = Options(interval_s, window_s, for_s, until_finding)
+    with closing(Live(source_of(source, filter, window_s), options).moments()) as moments:
+        for moment in moments:
+            yield moment.trace
+
+
+def source_of(source: Any, expression: str, window_s: float, say: Callable[[str], None] = lambda _: None) -> LiveSource:
+    """`say` is told what else there is to know."""
+    if not isinstance(source, str | os.PathLike) or source == STANDARD_INPUT:
+        from nfsrpc.sources.stream import Stream
+
+        [capture] = captures([source])
+        return Stream(capture)
+    if os.path.isdir(source):
+        from nfsrpc.sources.follow import Follow
+
+        return Follow(os.fspath(source), window_s)
+    return capturing(os.fspath(source), expression, say)
+
+
+def capturing(interface: str, expression: str, say: Callable[[str], None]) -> LiveSource:
+    command = tcpdump_command()
+    if command:
+        return Tcpdump(interface, expression, command)
+    from nfsrpc.sources.scapy_socket import ScapySocket
+
+    say("tcpdump is not installed; scapy captures instead, and loses packets on a busy node")
+    return ScapySocket(interface, expression)

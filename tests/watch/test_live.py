@@ -1,0 +1,49 @@
+"""`nfsrpc.live`: traces, one after the other."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+import nfsrpc
+from nfsrpc.sources.follow import Follow
+from nfsrpc.sources.scapy_socket import ScapySocket
+from nfsrpc.sources.stream import Stream
+from nfsrpc.sources.tcpdump import Tcpdump
+from nfsrpc.watch import live as module
+from nfsrpc.watch.live import source_of
+
+
+def test_traces_of_an_iterable_of_bytes(samples: Path) -> None:
+    data = (samples / "server-without-statd" / "nfssrv-any.pcap").read_bytes()
+    *_, last = nfsrpc.live([data[:20_000], data[20_000:]], interval_s=0.001)
+    assert last.diagnosis == nfsrpc.read(data).diagnosis
+    assert len(last.locks) == 4
+
+
+def test_breaking_out_stops_it(samples: Path) -> None:
+    data = (samples / "server-without-statd" / "nfssrv-any.pcap").read_bytes()
+
+    gone_on = Event()
+
+    def endless() -> Iterator[bytes]:
+        yield data
+        gone_on.wait(30)
+
+    [first] = islice(nfsrpc.live(endless()), 1)
+    assert first.verdict.rule == "REG001"
+    gone_on.set()
+
+
+def test_which_source_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    assert isinstance(source_of(tmp_path, "", 900), Follow)
+    assert isinstance(source_of(b"bytes", "", 900), Stream)
+    monkeypatch.setattr(module, "tcpdump_command", lambda: "/usr/bin/tcpdump")
+    assert isinstance(source_of("eth0", "", 900, said.append), Tcpdump)
+    assert said == []
+    monkeypatch.setattr(module, "tcpdump_command", lambda: None)
+    assert isinstance(source_of("eth0", "", 900, said.append), ScapySocket)
+    assert "tcpdump is not installed" in said[0]
