@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 import nfsrpc
-from nfsrpc.carving.choice import Wish, frames_of, proof, with_connections, with_hosts
+from nfsrpc.carving.choice import Wish, frames_of, messages, proof, with_connections, with_hosts
+from nfsrpc.protocols import program
+from nfsrpc.protocols.rpc import auth_sys, encode_call
 from nfsrpc.rules.finding import Evidence, Finding
 from nfsrpc.trace import Trace
 from tests.scenario import Host, Scenario
@@ -193,3 +197,45 @@ def test_whose_loopback_it_is(s: Scenario, server: Host, client: Host) -> None:
     found = chosen(trace, proof(trace.tables, [finding(Evidence(0, 1, "asks"))]))
     assert found[5] == ["NULL call", "tells whose loopback this is"]
     assert 7 not in found
+
+
+def test_a_message_that_begins_in_the_segment_of_another(s: Scenario, server: Host, client: Host) -> None:
+    first, second = (
+        struct.pack(">I", 1 << 31 | len(message)) + message
+        for message in (encode_call(program("nlm4"), "LOCK", xid=xid, cred=auth_sys("web-1")) for xid in (1, 2))
+    )
+    flow = client.flow(server, 32803, 6)
+    for part in (first + second[:50], second[50:]):
+        flow.note(s.tick(), True, 24, part)
+    flow.note(s.tick(), True, 24, first[:4] + b"\0\0\0\3" + first[8:])
+    trace = nfsrpc.read(s.capture())
+    expected = {1: [1, 2, 3, 4], 2: [1, 2, 3, 4, 5], 3: [1, 2, 3, 6]}
+    for xid, frames in expected.items():
+        calls = trace.tables["calls"]
+        wish = Wish()
+        wish.exchange(calls["exchange"][calls["xid"] == xid].tolist(), "wished")
+        assert list(chosen(trace, wish)) == frames
+
+
+def test_copies_are_part_of_the_proof_too(s: Scenario, server: Host, client: Host) -> None:
+    client.getattr(server, "/srv", transport="udp")
+    client.lock(server, transport="udp").granted(after=20, resent=[10], copies=1)
+    client.getattr(server, "/srv", transport="udp")
+    trace = nfsrpc.read(s.capture())
+    found = chosen(trace, proof(trace.tables, [finding(Evidence(0, 4, "again"))]))
+    assert list(found) == [1, 3, 4, 5, 7]
+    assert found[4] == ["LOCK call, sent again", "LCK001: again"]
+    assert found[5] == ["LOCK reply", "LCK001: of the proof"]
+
+
+def test_a_reply_comes_on_the_connection_of_the_last_call(s: Scenario, server: Host, client: Host) -> None:
+    lock = client.lock(server, acked=False)
+    s.wait(5)
+    lock.flow.reset(by_server=False)
+    client.reconnect(server, 32803, same_port=False)
+    lock.resend().reply(stat="GRANTED", copies=2)
+    trace = nfsrpc.read(s.capture())
+    (row,) = trace.tables["calls"].rows()
+    reply = next(m for m in messages(trace.tables, [row.exchange]) if m.what == "LOCK reply")
+    flows = trace.tables["flows"]
+    assert reply.flow == flows.row(1).flow != row.flow
