@@ -72,6 +72,7 @@ docs: build
 	@$(BIN)/python docs/verdicts.py
 	@$(BIN)/python docs/outputs.py
 	@$(BIN)/python docs/pictures.py
+	@$(BIN)/python docs/screen.py
 	@$(BIN)/python notebooks/run.py
 
 # Each target so long. A finding is left in core/fuzz/artifacts and ends the run.

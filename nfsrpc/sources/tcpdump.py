@@ -21,7 +21,7 @@ from nfsrpc.sources.arrivals import NextFile
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.stream import widen
 
-FILTER = "not tcp port 22"
+FILTER = "not port 22"
 CHUNK_SIZE = 1 << 18
 # Of the kernel's ring of packets, in KiB: what a busy second brings, where tcpdump's own default of 2 MiB is a tenth.
 BUFFER_KIB = 16384
