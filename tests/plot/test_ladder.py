@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nfsrpc.plot.ladder import Arrow, Scene, longest_wait, shortened, without_repetition
+from nfsrpc.plot.scene import Arrow, Scene, longest_wait, shortened, without_repetition
 from nfsrpc.sessions import Sessions
 from tests.plot.conftest import Of, Sample
 from tests.scenario import Scenario
@@ -126,6 +126,17 @@ def test_no_answer(tables: Of) -> None:
     s.wait(60)
     client.getattr(server, "/srv")
     assert ladder(tables(s)) == ["! 10.0.0.1 → 10.0.0.9: LOCK exclusive, whole file: no answer"]
+
+
+def test_a_further_reply_that_says_something_else(tables: Of) -> None:
+    """A statd that had hung comes back: the copies of a LOCK that was denied are granted."""
+    s = Scenario()
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
+    lock = client.lock(server).denied("DENIED_NOLOCKS", after=60)
+    s.wait(5)
+    lock.granted()
+    client.lock(server, svid=2).granted()
+    assert ladder(tables(s), 0)[-1] == "! 10.0.0.9 → 10.0.0.1: GRANTED, one more reply to LOCK"
 
 
 def arrow(text: str, time: int = 0, kind: str = "call") -> Arrow:
