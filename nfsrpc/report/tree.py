@@ -172,8 +172,6 @@ class Grower:
         elif isinstance(kind, Union):
             self.grow(here, kind.name, kind.discriminant)
             self.into(here, kind.arm(kind.discriminant.number_of(self.values[kind.name])))
-        elif not isinstance(kind, Void):
-            self.grow(here, "", kind)
 
     def items(self, here: list[Field], list_: Field, kind: Array | FixedArray | Linked) -> None:
         here.append(list_)
