@@ -56,7 +56,8 @@ def check(
     left = [waiter for waiter in polled if idle(waiter) >= never_s and not is_called(waiter, tried)]
     ignored = [waiter for waiter in left if not is_unseen(waiter, gaps)]
     for server in sorted({waiter.row.server for waiter in ignored}):
-        yield finding(server, [waiter for waiter in ignored if waiter.row.server == server])
+        mine = [waiter for waiter in ignored if waiter.row.server == server]
+        yield finding(server, mine, asks_portmappers(registrations, server))
     if ignored:
         return
     blind = [waiter for waiter in polled if is_unseen(waiter, gaps) and not is_called(waiter, tried)]
@@ -70,6 +71,11 @@ def check(
         yield RULE.clear("no lock was released for somebody who waited for long")
     else:
         yield RULE.cannot_tell("no lock requests in the capture")
+
+
+def asks_portmappers(registrations: Table, server: str) -> bool:
+    """Whether the capture shows portmappers at all: a filter on lockd's port hides how a server looks its client up."""
+    return bool(((registrations["host"] == server) | (registrations["asker"] == server)).any())
 
 
 def is_unseen(waiter: Waiter, gaps: frozenset[frozenset[str]]) -> bool:
@@ -94,10 +100,11 @@ def idle(waiter: Waiter) -> float:
     return 0.0 if released is None else (waiter.end - released) / SECOND
 
 
-def finding(server: str, ignored: list[Waiter]) -> Finding:
+def finding(server: str, ignored: list[Waiter], unfiltered: bool) -> Finding:
     worst = max(ignored, key=idle)
     clients = tuple(sorted({waiter.row.client for waiter in ignored}))
     return RULE.finding(
+        certainty="certain" if unfiltered else "likely",
         host=server,
         title=f"{server} does not call waiting clients back: locks stay unused for up to {seconds(idle(worst))}",
         explanation=(

@@ -8,6 +8,7 @@ Why it hurts
 
 Not flagged when
     The client had given up or unlocked just before (CANCEL, UNLOCK): then the grant crossed it, and is rightly refused.
+    What it did before was not captured.
 
 How to confirm
     On the client: dmesg | grep lockd; is the process that waited still there?
@@ -40,22 +41,24 @@ GRANTED = 0
 
 def check(locks: Table, *, crossing_s: float = 5.0) -> Iterator[Answer]:
     called = locks.where(locks.valid("callback"))
-    refused = [
-        row
-        for row in called.where(called.valid("callback_status") & (called["callback_status"] != GRANTED)).rows()
-        if not crossed(row, crossing_s)
-    ]
+    refused = [row for row in denied(called.where(called.valid("requested"))).rows() if not crossed(row, crossing_s)]
     for client in sorted({row.client for row in refused}):
         yield finding(client, [row for row in refused if row.client == client])
     if refused:
         return
     accepted = int((called["callback_status"] == GRANTED).sum())
-    if accepted:
+    if len(denied(called.where(~called.valid("requested")))):
+        yield RULE.cannot_tell("a grant was refused whose request, and what the client did since, was not captured")
+    elif accepted:
         yield RULE.clear(f"{several(accepted, 'grant')} accepted by the waiting clients")
     elif len(called):
         yield RULE.cannot_tell("the clients' answers to grants are not in the capture")
     else:
         yield RULE.clear("no client was called back") if len(locks) else RULE.cannot_tell("no locks in the capture")
+
+
+def denied(called: Table) -> Table:
+    return called.where(called.valid("callback_status") & (called["callback_status"] != GRANTED))
 
 
 def crossed(row: Any, crossing_s: float) -> bool:

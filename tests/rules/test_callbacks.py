@@ -131,8 +131,24 @@ def test_no_locks(stage: Stage) -> bytes:
     return stage.wire()
 
 
-@fires("CBK003", host=SERVER, clients=(OTHER,))
+@cannot_tell("CBK002")
+def test_what_was_asked_before_the_grant_was_not_captured(stage: Stage) -> bytes:
+    _, waiter = waits(stage)
+    waiter.called_back("DENIED")
+    return stage.wire(since=11)
+
+
+@fires("CBK003", host=SERVER, certainty="likely")
+def test_only_lockds_port_was_captured(stage: Stage) -> bytes:
+    """The server may have looked the client up in vain, at a port that was not captured."""
+    waits(stage)
+    polled(stage)
+    return stage.wire(stage.server)
+
+
+@fires("CBK003", host=SERVER, clients=(OTHER,), certainty="certain")
 def test_the_server_calls_nobody(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
     waits(stage)
     polled(stage)
     return stage.wire(stage.server)
