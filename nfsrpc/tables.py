@@ -575,6 +575,36 @@ class Coded:
         return [labels[code] for code in self.codes.tolist()]
 
 
+# So many comparisons are quicker than a search.
+FEW = 8
+
+
+def isin(values: Array, wanted: Iterable[Any]) -> Mask:
+    """Which values are among these. numpy's own isin, unique and median import its masked arrays first, for 15 ms."""
+    among = wanted if isinstance(wanted, np.ndarray) else np.array(list(wanted), dtype=values.dtype)
+    if len(among) <= FEW:
+        mask = np.zeros(len(values), dtype=np.bool_)
+        for value in among:
+            mask |= values == value
+        return mask
+    among = np.sort(among)
+    found: Mask = among[np.minimum(np.searchsorted(among, values), len(among) - 1)] == values
+    return found
+
+
+def distinct(values: Array) -> Array:
+    """The values, each once, sorted."""
+    values = np.sort(values)
+    return values[:1] if len(values) < 2 else values[np.r_[True, values[1:] != values[:-1]]]
+
+
+def median(values: Array | Sequence[float]) -> float:
+    """Of some numbers, the one in the middle, or between the two in the middle."""
+    middle = len(values) // 2
+    ordered = np.partition(values, [max(middle - 1, 0), middle])
+    return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
+
+
 class Masked(NamedTuple):
     """Numbers of which those with `valid` false are null."""
 

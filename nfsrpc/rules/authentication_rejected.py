@@ -33,7 +33,7 @@ import numpy as np
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
-from nfsrpc.tables import NAT, Mask, Table
+from nfsrpc.tables import NAT, Mask, Table, isin
 
 RULE = Rule("RPC002", "authentication-rejected", "warning")
 
@@ -56,7 +56,7 @@ PROGRAMS = (NFS, MOUNT, NLM, NSM, 100227)
 def check(exchanges: Table, counted: Table, *, renewed_s: float = 10.0) -> Iterator[Answer]:
     status = exchanges["rpc_status"]
     denied = exchanges.where((status > AUTH_ERROR) & (status < 0xFF))
-    denied = denied.where(np.isin(denied["prog"], PROGRAMS) & ~renewed(denied, exchanges, counted, renewed_s))
+    denied = denied.where(isin(denied["prog"], PROGRAMS) & ~renewed(denied, exchanges, counted, renewed_s))
     for server in sorted({server for server in denied["server"].tolist() if server}):
         yield finding(server, denied.where(denied["server"] == server))
     if len(denied):
@@ -69,7 +69,7 @@ def check(exchanges: Table, counted: Table, *, renewed_s: float = 10.0) -> Itera
 
 def renewed(denied: Table, exchanges: Table, counted: Table, renewed_s: float) -> Mask:
     """Refusals of a GSS context after which the same client was accepted with a new one."""
-    mask = np.isin(denied["rpc_status"] - AUTH_ERROR, GSS)
+    mask = isin(denied["rpc_status"] - AUTH_ERROR, GSS)
     for number in np.flatnonzero(mask).tolist():
         row = denied.row(number)
         same = (exchanges["client"] == row.client) & (exchanges["server"] == row.server)

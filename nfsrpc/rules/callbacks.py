@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from nfsrpc.rules.connecting import Attempt
 from nfsrpc.rules.facts import GRANTS, NLM, PORTMAP, Roles, fact
 from nfsrpc.rules.finding import Evidence
 from nfsrpc.rules.wording import several
-from nfsrpc.tables import NAT, Table
+from nfsrpc.tables import NAT, Table, isin
 
 
 class Failure(NamedTuple):
@@ -53,7 +51,7 @@ def failed_callbacks(
 
 def unanswered(nlm: Table, lossy: bool) -> Iterator[Failure]:
     silent = (nlm["state"] == "unanswered") & ((nlm["retransmits"] > 0) | (not lossy))
-    rows = nlm.where(np.isin(nlm["proc"], GRANTS) & silent)
+    rows = nlm.where(isin(nlm["proc"], GRANTS) & silent)
     for row in rows.rows():
         note = f"{row.procedure} to {row.client if row.client == row.server else row.server}, never answered"
         proof = (Evidence(row.capture, row.call_frame, note),)

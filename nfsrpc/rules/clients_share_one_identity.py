@@ -35,7 +35,7 @@ from nfsrpc.rules.facts import LOCK, UNLOCK
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import rows_of
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import Array, Table
+from nfsrpc.tables import Array, Table, distinct, isin
 
 RULE = Rule("LCK014", "clients-share-one-identity", "warning")
 
@@ -62,14 +62,14 @@ def again(locks: Table, shown: int) -> Iterator[tuple[Any, Any]]:
     follows = owners[order][1:] == owners[order][:-1]
     other_port = locks["client_port"][order][1:] != locks["client_port"][order][:-1]
     at = np.flatnonzero(follows & other_port & replaced[order][:-1])[:shown]
-    rows = rows_of(locks, np.unique(np.concatenate([order[at], order[at + 1]])))
+    rows = rows_of(locks, distinct(np.concatenate([order[at], order[at + 1]])))
     for first, second in zip(order[at].tolist(), order[at + 1].tolist(), strict=True):
         yield rows[first], rows[second]
 
 
 def both_in_use(nlm: Table, first: Any, second: Any) -> bool:
     """Whether the older connection is used again after the newer one was."""
-    same = (nlm["client"] == first.client) & (nlm["server"] == first.server) & np.isin(nlm["proc"], (LOCK, UNLOCK))
+    same = (nlm["client"] == first.client) & (nlm["server"] == first.server) & isin(nlm["proc"], (LOCK, UNLOCK))
     old, new = (times(nlm, same, port) for port in (first.client_port, second.client_port))
     return bool(len(old) and len(new) and old.max() > new.min())
 

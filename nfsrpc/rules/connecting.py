@@ -14,7 +14,7 @@ import numpy as np
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, SECOND, fact
 from nfsrpc.rules.vantages import clocks, taken_at
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import NAT, Array, Mask, Table
+from nfsrpc.tables import NAT, Array, Mask, Table, isin
 
 # ICMP codes by which a host or a firewall says that nobody may talk to this port; others are about the host or network.
 PORT_REFUSED = {"IPv4": (2, 3, 9, 10, 13), "IPv6": (1, 4, 5, 6)}
@@ -76,7 +76,7 @@ def outcomes(rows: Table) -> Array:
     """An index into OUTCOMES for each failed flow."""
     v6 = rows["server"].choose(lambda server: ":" in server)
     code, told = rows["icmp_code"], rows["icmp"] > 0
-    about_port = np.where(v6, np.isin(code, PORT_REFUSED["IPv6"]), np.isin(code, PORT_REFUSED["IPv4"]))
+    about_port = np.where(v6, isin(code, PORT_REFUSED["IPv6"]), isin(code, PORT_REFUSED["IPv4"]))
     refused = (rows["s_rst"] > 0) | (told & about_port)
     return np.where(refused, 1, np.where(told, 2, 0))
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
-
 from nfsrpc.sessions.exchanges import CALL_CUT, COUNTED
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import NAT, Array, Table
+from nfsrpc.tables import NAT, Array, Table, isin
 
 PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
 
@@ -69,7 +67,7 @@ def nlm(exchanges: Table) -> Table:
 @fact
 def requests(nlm: Table) -> Table:
     """What clients ask a server's lock manager, where the reply is the result."""
-    return nlm.where(np.isin(nlm["proc"], SYNCHRONOUS))
+    return nlm.where(isin(nlm["proc"], SYNCHRONOUS))
 
 
 def over_udp(counted: Table) -> int:
@@ -110,9 +108,9 @@ class Roles(NamedTuple):
 @fact
 def roles(flows: Table, nlm: Table, registrations: Table) -> Roles:
     """NFS calls may be counted instead of listed, so for them the connections are asked."""
-    file_pairs = pairs_of(flows.where(np.isin(flows["prog"], (NFS, MOUNT)) & flows["rpc"]))
-    lock_pairs = pairs_of(nlm.where(np.isin(nlm["proc"], REQUESTS)))
-    looked = registrations.where(np.isin(registrations["prog"], (NFS, MOUNT)) & ~registrations["loopback"])
+    file_pairs = pairs_of(flows.where(isin(flows["prog"], (NFS, MOUNT)) & flows["rpc"]))
+    lock_pairs = pairs_of(nlm.where(isin(nlm["proc"], REQUESTS)))
+    looked = registrations.where(isin(registrations["prog"], (NFS, MOUNT)) & ~registrations["loopback"])
     mounting = zip(looked["asker"].tolist(), looked["host"].tolist(), strict=True)
     return Roles(file_pairs, lock_pairs, frozenset(pair for pair in mounting if None not in pair))
 

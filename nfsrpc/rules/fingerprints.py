@@ -17,7 +17,7 @@ from nfsrpc.rules.finding import Evidence, Finding
 from nfsrpc.rules.stalls import DENIED_NOLOCKS
 from nfsrpc.rules.wording import several
 from nfsrpc.sessions.clocks import Kind, clock_of, told
-from nfsrpc.tables import Mask, Table
+from nfsrpc.tables import Mask, Table, isin, median
 
 Frame: TypeAlias = tuple[int, int]  # capture and number
 
@@ -48,7 +48,7 @@ def noted(evidence: Iterable[Evidence], notes: Mapping[Frame, str]) -> Iterator[
 def among(table: Table, capture: str, frame: str, frames: Iterable[Frame]) -> Mask:
     """The rows whose frame is one of these."""
     keys = np.array([number << 32 | one for number, one in frames], dtype=np.uint64)
-    mask: Mask = np.isin(table[capture].astype(np.uint64) << np.uint64(32) | table[frame].astype(np.uint64), keys)
+    mask: Mask = isin(table[capture].astype(np.uint64) << np.uint64(32) | table[frame].astype(np.uint64), keys)
     return mask
 
 
@@ -110,7 +110,7 @@ def questions(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple
         gaps = np.diff(times) / SECOND
         gaps = gaps[: int(np.argmax(np.append((gaps < ASKED_S[0]) | (gaps > ASKED_S[1]), True)))]
         if len(gaps) > 1:
-            note = f", again {several(len(gaps), 'time')}, every {told('ask', [float(np.median(gaps))])}"
+            note = f", again {several(len(gaps), 'time')}, every {told('ask', [float(median(gaps))])}"
             yield (row.capture, row.frame), note
 
 

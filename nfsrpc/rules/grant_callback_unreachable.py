@@ -30,15 +30,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from nfsrpc.rules.advice import answers, bare, wire_of
 from nfsrpc.rules.callbacks import Failure
 from nfsrpc.rules.facts import GRANTS, NLM, SECOND, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import LastSeen, Waiter
 from nfsrpc.rules.wording import seconds, several
-from nfsrpc.tables import Table
+from nfsrpc.tables import Table, isin
 
 RULE = Rule("CBK001", "grant-callback-unreachable", "error")
 
@@ -53,7 +51,7 @@ def check(
     at_once_s: float = 5.0,
 ) -> Iterator[Answer]:
     accused = False
-    delivered = nlm.where(np.isin(nlm["proc"], GRANTS) & (nlm["state"] == "answered"))
+    delivered = nlm.where(isin(nlm["proc"], GRANTS) & (nlm["state"] == "answered"))
     for server, client in sorted({(failure.server, failure.client) for failure in failed_callbacks}):
         failures = [known for known in failed_callbacks if (known.server, known.client) == (server, client)]
         waiting = [waiter for waiter in waiters if (waiter.row.server, waiter.row.client) == (server, client)]

@@ -37,7 +37,7 @@ from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import same_range
 from nfsrpc.rules.wording import clock, several
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import NAT, Array, Mask, Table
+from nfsrpc.tables import NAT, Array, Mask, Table, distinct
 
 RULE = Rule("LCK009", "granted-while-held", "error")
 
@@ -102,7 +102,7 @@ def suspects(locks: Table, moment: int, shown: int) -> Array:
         rows[granted_early(place, since, alone, moment) | (granted_early(place, since, until, moment) & exclusive)]
         for place in places
     ]
-    return np.unique(np.concatenate([numbers[:shown] for numbers in early]))
+    return distinct(np.concatenate([numbers[:shown] for numbers in early]))
 
 
 def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mask:

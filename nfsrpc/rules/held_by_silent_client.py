@@ -38,7 +38,7 @@ from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import LastSeen, rows_of, silent_s
 from nfsrpc.rules.wording import clock, named, seconds, several
-from nfsrpc.tables import NAT, NULLS, Table
+from nfsrpc.tables import NAT, NULLS, Table, distinct
 
 RULE = Rule("LCK010", "held-by-silent-client", "warning")
 
@@ -53,7 +53,7 @@ def check(
 ) -> Iterator[Answer]:
     accused = False
     stood_behind = np.flatnonzero(locks["held_by"] != NULLS["u32?"])
-    holders = rows_of(locks, np.unique(locks["held_by"][stood_behind]))
+    holders = rows_of(locks, distinct(locks["held_by"][stood_behind]))
     for number, holder in holders.items():
         if holder.state not in ("held", "releasing") or frozenset((holder.client, holder.server)) in gaps:
             continue

@@ -10,7 +10,7 @@ import numpy as np
 from nfsrpc.rules.facts import SECOND, fact
 from nfsrpc.rules.finding import Evidence
 from nfsrpc.rules.wording import seconds
-from nfsrpc.tables import NAT, NULLS, Array, Mask, Table
+from nfsrpc.tables import NAT, NULLS, Array, Mask, Table, distinct
 
 SHORT_S = 1.0  # who waits less than this is of no concern; a storm of small locks has thousands of them
 DEADLCK = 5
@@ -43,7 +43,7 @@ def waiters(locks: Table) -> tuple[Waiter, ...]:
         long = (locks["wait_s"] >= SHORT_S) | during(locks, locks["requested"][deadlock])
     numbers = np.flatnonzero(locks.valid("requested") & ((blocked & long) | deadlock))
     held_by = locks["held_by"][numbers]
-    holders = rows_of(locks, np.unique(held_by[held_by != NULLS["u32?"]]))
+    holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
     rows = rows_of(locks, numbers)
     return tuple(Waiter(row, number, holders.get(row.held_by)) for number, row in rows.items())
 

@@ -23,7 +23,7 @@ from nfsrpc.rules.facts import GRANTS, LOCK, NLM, NSM, SECOND
 from nfsrpc.rules.finding import Finding, LogLine
 from nfsrpc.rules.stalls import DENIED_NOLOCKS
 from nfsrpc.sessions.clocks import MAJOR_TIMEOUT_S
-from nfsrpc.tables import NAT, Table
+from nfsrpc.tables import NAT, Table, isin
 
 DENIALS = 100  # more are not told one by one
 RESENT_S = (50.0, 75.0)  # the major timeout, as a resend shows it
@@ -94,7 +94,7 @@ def callbacks(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iterato
         if attempt.prog == NLM and (attempt.server, attempt.client) in givens["roles"].pairs
     ]
     nlm: Table = givens["nlm"]
-    silent = nlm.where(np.isin(nlm["proc"], GRANTS) & (nlm["state"] == "unanswered"))
+    silent = nlm.where(isin(nlm["proc"], GRANTS) & (nlm["state"] == "unanswered"))
     span = givens["span"]
     if span is not None:
         tries += [(row.time, span.last, row.server, row.client) for row in silent.rows() if row.time is not None]

@@ -36,7 +36,7 @@ from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import claimed_again
 from nfsrpc.rules.wording import named, seconds, several
 from nfsrpc.sessions.exchanges import CALL_CUT
-from nfsrpc.tables import NAT, Table
+from nfsrpc.tables import NAT, Table, isin
 
 RULE = Rule("LCK005", "lock-denied-grace-period", "info")
 
@@ -44,9 +44,9 @@ GRANTED, GRACE = 0, 4
 
 
 def check(requests: Table, locks: Table, *, long_s: float = 120.0) -> Iterator[Answer]:
-    asked = requests.where(np.isin(requests["proc"], (LOCK, NM_LOCK)) & requests.valid("status"))
+    asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & requests.valid("status"))
     # Clients that claim their locks again are granted them in the grace period itself; a cut request may be such a one.
-    again = np.isin(asked["exchange"], claimed_again(locks)) | (asked["flags"] & CALL_CUT != 0)
+    again = isin(asked["exchange"], claimed_again(locks)) | (asked["flags"] & CALL_CUT != 0)
     asked = asked.where(~again | (asked["status"] != GRANTED))
     graces = asked.where(asked["status"] == GRACE)
     for server in sorted({server for server in graces["server"].tolist() if server}):

@@ -31,15 +31,15 @@ from nfsrpc.rules.facts import LOCK, NM_LOCK, NSM
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import DENIED_NOLOCKS
 from nfsrpc.rules.wording import named, seconds, several
-from nfsrpc.tables import Table
+from nfsrpc.tables import Table, isin
 
 RULE = Rule("LCK004", "lock-denied-no-locks", "error")
 
 
 def check(requests: Table, locks: Table, loopbacks: frozenset[str]) -> Iterator[Answer]:
-    asked = requests.where(np.isin(requests["proc"], (LOCK, NM_LOCK)) & (requests["status"] == DENIED_NOLOCKS))
+    asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & (requests["status"] == DENIED_NOLOCKS))
     asynchronous = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["status"] == DENIED_NOLOCKS))
-    sessions = locks.where(np.isin(locks["exchange"], asked["exchange"]))
+    sessions = locks.where(isin(locks["exchange"], asked["exchange"]))
     servers = {server for table in (asked, asynchronous) for server in table["server"].tolist()}
     for server in sorted(servers):
         yield finding(

@@ -26,13 +26,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from nfsrpc.rules.facts import CANCEL, LOCK, NM_LOCK, TEST
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import files_of
 from nfsrpc.rules.wording import named, several
-from nfsrpc.tables import NAT, Table
+from nfsrpc.tables import NAT, Table, isin
 
 RULE = Rule("LCK006", "lock-failed", "warning")
 
@@ -55,13 +53,13 @@ ASKING = (TEST, LOCK, CANCEL, NM_LOCK)
 
 
 def check(requests: Table, locks: Table) -> Iterator[Answer]:
-    asked = requests.where(np.isin(requests["proc"], ASKING))
-    failed = asked.where(np.isin(asked["status"], tuple(MEANINGS)))
+    asked = requests.where(isin(requests["proc"], ASKING))
+    failed = asked.where(isin(asked["status"], tuple(MEANINGS)))
     for server in sorted({server for server in failed["server"].tolist() if server}):
         mine = failed.where(failed["server"] == server)
         for status in sorted(set(mine["status"].tolist())):
             yield finding(server, status, mine.where(mine["status"] == status), locks)
-    told = locks.where((locks["procedure"] == "LOCK_MSG") & np.isin(locks["status"], tuple(MEANINGS)))
+    told = locks.where((locks["procedure"] == "LOCK_MSG") & isin(locks["status"], tuple(MEANINGS)))
     for row in told.rows():
         yield of_message(row)
     if not len(failed) and not len(told):

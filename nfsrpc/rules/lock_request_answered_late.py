@@ -40,7 +40,7 @@ from nfsrpc.rules.stalls import claimed_again, files_of, late, waited
 from nfsrpc.rules.statds import Unregistered
 from nfsrpc.rules.wording import clock, named, seconds, several
 from nfsrpc.sessions.exchanges import CALL_CUT
-from nfsrpc.tables import Mask, Table
+from nfsrpc.tables import Mask, Table, isin
 
 RULE = Rule("LCK002", "lock-request-answered-late", "warning")
 
@@ -78,8 +78,8 @@ def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], re
 
     A request whose end is cut off may be such a one, if the server told of its reboot just before.
     """
-    claimed = np.isin(slow["exchange"], claimed_again(locks))
-    cut = (slow["flags"] & CALL_CUT != 0) & np.isin(slow["proc"], (LOCK, NM_LOCK))
+    claimed = isin(slow["exchange"], claimed_again(locks))
+    cut = (slow["flags"] & CALL_CUT != 0) & isin(slow["proc"], (LOCK, NM_LOCK))
     soon = [
         any(0 <= time - boot <= reclaim_s * SECOND for boot in boots.get(server or "", ()))
         for server, time in zip(slow["server"].tolist(), slow["time"].tolist(), strict=True)

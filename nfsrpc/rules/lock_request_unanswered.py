@@ -27,15 +27,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from nfsrpc.rules.advice import bare, loopback_of, registered
 from nfsrpc.rules.facts import LOCK, NM_LOCK, Span
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import ended, files_of, longest, waited
 from nfsrpc.rules.vantages import how_far
 from nfsrpc.rules.wording import named, seconds, several
-from nfsrpc.tables import Table
+from nfsrpc.tables import Table, isin
 
 RULE = Rule("LCK001", "lock-request-unanswered", "error")
 
@@ -52,11 +50,11 @@ def check(
     calls: Table,
     captures: Table,
 ) -> Iterator[Answer]:
-    asked = nlm.where(np.isin(nlm["proc"], (LOCK, NM_LOCK)))
-    silent = silent_requests.where(np.isin(silent_requests["proc"], (LOCK, NM_LOCK)))
-    silent = silent.where(~np.isin(silent["exchange"], granted_otherwise(locks)))
+    asked = nlm.where(isin(nlm["proc"], (LOCK, NM_LOCK)))
+    silent = silent_requests.where(isin(silent_requests["proc"], (LOCK, NM_LOCK)))
+    silent = silent.where(~isin(silent["exchange"], granted_otherwise(locks)))
     without_result = locks.where((locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG"))
-    called = nlm.where(np.isin(nlm["exchange"], without_result["exchange"]))
+    called = nlm.where(isin(nlm["exchange"], without_result["exchange"]))
     for server in sorted({server for table in (silent, called) for server in table["server"].tolist()}):
         rows = silent.where(silent["server"] == server)
         rows = rows if len(rows) else called.where(called["server"] == server)

@@ -27,13 +27,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from nfsrpc.protocols import status_name
 from nfsrpc.rules.facts import NFS, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
-from nfsrpc.tables import NAT, NULLS, Table
+from nfsrpc.tables import NAT, NULLS, Table, distinct
 
 RULE = Rule("NFS001", "nfs-errors", "info")
 
@@ -47,7 +45,7 @@ def check(exchanges: Table, counted: Table, roles: Roles, *, jukebox: int = 10) 
     failed = (exchanges["prog"] == NFS) & (status != 0) & (status != NULLS["i32?"]) & (status != EXIST)
     failed &= ~((status == NOENT) & (exchanges["proc"] == LOOKUP))
     rows = exchanges.where(failed)
-    for number in np.unique(rows["status"]).tolist():
+    for number in distinct(rows["status"]).tolist():
         of_one = rows.where(rows["status"] == number)
         for server in sorted({server for server in of_one["server"].tolist() if server}):
             mine = of_one.where(of_one["server"] == server)

@@ -28,13 +28,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from nfsrpc.rules.facts import MOUNT, NFS, Roles, Span, booting
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import ended, late, longest, waited
 from nfsrpc.rules.wording import named, seconds, several
-from nfsrpc.tables import NAT, Array, Table
+from nfsrpc.tables import NAT, Array, Table, isin
 
 RULE = Rule("RPC005", "nfs-unanswered", "warning")
 
@@ -55,7 +53,7 @@ def check(
     again = exchanges["retransmits"] > 0
     # Over UDP a call without answer is sent again, so one that was not had its answer; in a capture with gaps, likely.
     silent = state == "unanswered"
-    silent &= again | ((exchanges["transport"] == "tcp") & ~np.isin(exchanges["flow"], hung_up) & (not lossy))
+    silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], hung_up) & (not lossy))
     failed = exchanges.where(about & (silent | (again & late(exchanges, late_s))))
     found = False
     for server in sorted({server for server in failed["server"].tolist() if server}):

@@ -34,7 +34,7 @@ import numpy as np
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, PORTMAP, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import seconds, several
-from nfsrpc.tables import Array, Table
+from nfsrpc.tables import Array, Table, isin
 
 RULE = Rule("NET007", "path-slow", "warning")
 
@@ -60,7 +60,7 @@ def check(
     calls: int = 3,
 ) -> Iterator[Answer]:
     with np.errstate(invalid="ignore"):
-        slow = exchanges.where((exchanges["latency_s"] >= slow_s) & np.isin(exchanges["prog"], PROGRAMS))
+        slow = exchanges.where((exchanges["latency_s"] >= slow_s) & isin(exchanges["prog"], PROGRAMS))
     found = False
     for client, server in sorted(roles.pairs) if len(slow) else ():
         delay = delay_between(exchanges, counted, connections, client, server)

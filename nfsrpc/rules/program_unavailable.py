@@ -24,14 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from nfsrpc.rules.advice import bare
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import NAT, Table
+from nfsrpc.tables import NAT, Table, isin
 
 RULE = Rule("RPC001", "program-unavailable", "error")
 
@@ -48,7 +46,7 @@ NULL = 0
 
 
 def check(exchanges: Table, counted: Table) -> Iterator[Answer]:
-    refused = exchanges.where(np.isin(exchanges["rpc_status"], tuple(ERRORS)))
+    refused = exchanges.where(isin(exchanges["rpc_status"], tuple(ERRORS)))
     if len(refused):
         kinds, first = group(refused["server"].codes, refused["prog"], refused["vers"])
         for number in range(len(first)):

@@ -25,12 +25,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from nfsrpc.rules.facts import over_udp
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
-from nfsrpc.tables import Table
+from nfsrpc.tables import Table, isin
 
 RULE = Rule("NET005", "reply-from-another-address", "warning")
 
@@ -38,7 +36,7 @@ RULE = Rule("NET005", "reply-from-another-address", "warning")
 def check(calls: Table, exchanges: Table, counted: Table) -> Iterator[Answer]:
     udp = calls["transport"] == "udp"
     orphans = calls.where(udp & (calls["state"] == "orphan"))
-    open_ = calls.where(udp & calls["state"].isin(("unanswered", "undecided")) & np.isin(calls["xid"], orphans["xid"]))
+    open_ = calls.where(udp & calls["state"].isin(("unanswered", "undecided")) & isin(calls["xid"], orphans["xid"]))
     asked = {(row.client, row.client_port, row.xid): row for row in open_.rows()}
     pairs: list[tuple[Any, Any]] = []
     for orphan in orphans.rows() if asked else ():

@@ -28,12 +28,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
-from nfsrpc.tables import NAT, Table
+from nfsrpc.tables import NAT, Table, isin
 
 RULE = Rule("MON008", "restart-without-notice", "warning")
 
@@ -48,7 +46,7 @@ def check(
     *,
     notice_s: float = 120.0,
 ) -> Iterator[Answer]:
-    asked = requests.where(np.isin(requests["proc"], (LOCK, NM_LOCK)) & (requests["time"] != NAT))
+    asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & (requests["time"] != NAT))
     graces = asked.where(asked["status"] == GRACE)
     accused = False
     servers = sorted({server for server in graces["server"].tolist() if server})

@@ -10,7 +10,7 @@ from nfsrpc.rules.facts import SECOND, Span, fact
 from nfsrpc.rules.finding import Evidence
 from nfsrpc.rules.wording import seconds
 from nfsrpc.sessions.exchanges import PATIENCE
-from nfsrpc.tables import NAT, Array, Mask, Table
+from nfsrpc.tables import NAT, Array, Mask, Table, isin
 
 LATE_S = 5.0  # Linux resends after 10 s; half of that nobody calls normal
 DENIED_NOLOCKS = 2
@@ -45,7 +45,7 @@ def silent_requests(requests: Table, hung_up: Array, lossy: bool, span: Span | N
     if not len(rows) or span is None:
         return rows.take(np.zeros(0, dtype=np.int64))
     answered = requests.where(requests["state"] == "answered")
-    keep = (span.last - rows["time"] >= PATIENCE) & ~np.isin(rows["flow"], hung_up)
+    keep = (span.last - rows["time"] >= PATIENCE) & ~isin(rows["flow"], hung_up)
     for number in np.flatnonzero((rows["retransmits"] == 0) & keep).tolist():
         row = rows.row(number)
         later = (answered["client"] == row.client) & (answered["server"] == row.server) & (answered["time"] > row.time)
@@ -56,7 +56,7 @@ def silent_requests(requests: Table, hung_up: Array, lossy: bool, span: Span | N
 @fact
 def stalls(requests: Table, silent_requests: Table) -> Table:
     """Lock requests that were answered late, never, or with DENIED_NOLOCKS."""
-    silent = np.isin(requests["exchange"], silent_requests["exchange"]) if len(silent_requests) else False
+    silent = isin(requests["exchange"], silent_requests["exchange"]) if len(silent_requests) else False
     return requests.where(late(requests, LATE_S) | silent | (requests["status"] == DENIED_NOLOCKS))
 
 
@@ -110,5 +110,5 @@ def files_of(locks: Table, rows: Table) -> tuple[str, ...]:
     """The files that these exchanges are about."""
     exchanges = rows["exchange"]
     names = ("exchange", "last_exchange", "unlock_exchange", "cancel_exchange")
-    about = np.any([np.isin(locks[name], exchanges) for name in names], axis=0)
+    about = np.any([isin(locks[name], exchanges) for name in names], axis=0)
     return tuple(sorted({file for file in locks.where(about)["file"].tolist() if file}))

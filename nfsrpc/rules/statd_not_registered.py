@@ -50,7 +50,7 @@ from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, hurt, late, waited
 from nfsrpc.rules.statds import Unregistered, said
 from nfsrpc.rules.wording import clock, named, seconds, several, times
 from nfsrpc.sessions.exchanges import CALL_ACKED
-from nfsrpc.tables import NAT, Mask, Table
+from nfsrpc.tables import NAT, Mask, Table, isin
 
 RULE = Rule("REG001", "statd-not-registered", "error")
 
@@ -161,10 +161,10 @@ class Stall:
         self.all = requests.where(requests["server"] == server)
         self.exchanges = exchanges
         # Linux sends a LOCK again after 10 s, so a wait that long shows in a copy.
-        silent = np.isin(self.all["exchange"], silent_requests["exchange"]) & (self.all["retransmits"] > 0)
+        silent = isin(self.all["exchange"], silent_requests["exchange"]) & (self.all["retransmits"] > 0)
         waits = late(self.all, stall_s) | silent
         # A server that has no statd grants, or whatever else the lock deserves. Without statd's answer it denies.
-        waits &= (self.all["status"] != DENIED_NOLOCKS) & (np.isin(self.all["rpc_status"], (0, 255)))
+        waits &= (self.all["status"] != DENIED_NOLOCKS) & (isin(self.all["rpc_status"], (0, 255)))
         self.rows = self.all.where(waits & self.all.valid("time"))
         self.victims = hurt(self.rows, span, server)
         self.longest_s = longest_s

@@ -14,7 +14,7 @@ import numpy as np
 
 from nfsrpc.rules.facts import AUTH_NONE, LOCK, LOCK_MSG, NLM, NSM, SECOND, Roles, fact
 from nfsrpc.rules.finding import Evidence
-from nfsrpc.tables import NAT, Array, Mask, Table
+from nfsrpc.tables import NAT, Array, Mask, Table, isin
 
 Role: TypeAlias = Literal["server", "client", "unknown"]
 
@@ -41,7 +41,7 @@ class Unregistered(NamedTuple):
 def unregistered(registrations: Table, monitors: Table, nlm: Table, roles: Roles) -> tuple[Unregistered, ...]:
     asked = registrations.where((registrations["prog"] == NSM) & (registrations["state"] == "answered"))
     said = asked.where((asked["rpc_status"] == 0) & asked.valid("port"))
-    locks = nlm.where(np.isin(nlm["proc"], (LOCK, LOCK_MSG)))
+    locks = nlm.where(isin(nlm["proc"], (LOCK, LOCK_MSG)))
     telling = said.where(said["port"] == 0)
     rows = [*telling_rows(telling, locks), *dumps_without(registrations)]
     hosts = sorted({row.host for row in rows if row.host is not None})

@@ -24,14 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from nfsrpc.rules.advice import BREAK_LOCK, bare, loopback_of
 from nfsrpc.rules.facts import UNLOCK, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import ended, files_of, longest
 from nfsrpc.rules.wording import named, several
-from nfsrpc.tables import Table
+from nfsrpc.tables import Table, isin
 
 RULE = Rule("LCK007", "unlock-failed", "warning")
 
@@ -43,7 +41,7 @@ def check(
 ) -> Iterator[Answer]:
     unlocks = requests.where(requests["proc"] == UNLOCK)
     refused = unlocks.valid("status") & (unlocks["status"] != GRANTED) & (unlocks["status"] != GRACE)
-    failed = unlocks.where(np.isin(unlocks["exchange"], silent_requests["exchange"]) | refused)
+    failed = unlocks.where(isin(unlocks["exchange"], silent_requests["exchange"]) | refused)
     for server in sorted({server for server in failed["server"].tolist() if server}):
         yield finding(server, failed.where(failed["server"] == server), locks, loopbacks, span)
     if len(failed):

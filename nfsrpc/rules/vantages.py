@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from nfsrpc.rules.facts import SECOND
-from nfsrpc.tables import Table
+from nfsrpc.tables import Table, isin, median
 
 QUICKER = 4  # so much sooner than its clients' next messages arrive do a host's SYN-ACKs leave where it stands itself
 HANDSHAKES = 3  # fewer tell nothing
@@ -36,14 +34,14 @@ def is_beside(vantage: int, server: str, flows: Table, calls: Table) -> bool:
     """Whether a capture was taken where this server is."""
     opened = flows.where((flows["vantage"] == vantage) & (flows["server"] == server) & (flows["transport"] == "tcp"))
     opened = opened.where((opened["syn"] == 1) & (opened["synack"] > 0) & ~opened["loopback"])
-    called = calls.where(np.isin(calls["flow"], opened["flow"]))
+    called = calls.where(isin(calls["flow"], opened["flow"]))
     before, after = [], []
     for row in opened.rows():
         times = called["time"][called["flow"] == row.flow]
         if len(times) and times.min() > row.synack_time:
             before.append(row.synack_time - row.syn_time)
             after.append(int(times.min()) - row.synack_time)
-    return len(before) >= HANDSHAKES and bool(np.median(after) > QUICKER * np.median(before))
+    return len(before) >= HANDSHAKES and bool(median(after) > QUICKER * median(before))
 
 
 def how_far(row: Any, flows: Table, calls: Table, captures: Table) -> str:

@@ -21,7 +21,7 @@ from nfsrpc.decode import EVERYWHERE, NO_STRING, text_of
 from nfsrpc.sessions.exchanges import COUNTED, Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.wanted import NFS, NLM, NLM_PROTOCOLS
-from nfsrpc.tables import CAPTURES, HOSTS, NAT, Array, Coded, Mask, Table
+from nfsrpc.tables import CAPTURES, HOSTS, NAT, Array, Coded, Mask, Table, isin
 
 MOUNT = 100005
 # NLM procedures that the server calls, or statd: they say nothing of who is whose client.
@@ -118,9 +118,9 @@ class Hosts:
             return nothing, nothing, np.zeros(0, dtype=np.bool_)
         columns, raw = self.decoded.messages[table], self.decoded.exchanges
         rows = self.decoded.row_of_exchange(columns["exchange"].values)
-        known = columns[column].valid & ~((raw["prog"][rows] == NLM) & np.isin(raw["proc"][rows], GRANTS))
+        known = columns[column].valid & ~((raw["prog"][rows] == NLM) & isin(raw["proc"][rows], GRANTS))
         if only:
-            known &= np.isin(raw["proc"][rows], only)
+            known &= isin(raw["proc"][rows], only)
         return raw["client"][rows], columns[column].values, known
 
     @cached_property
@@ -129,7 +129,7 @@ class Hosts:
         raw, tallies = self.decoded.exchanges, self.decoded.tallies
         kinds, _ = self.exchanges.kinds
         prog, proc = self.exchanges.of_kind("prog"), self.exchanges.of_kind("proc")
-        served = (np.isin(prog, (NFS, MOUNT)) | ((prog == NLM) & ~np.isin(proc, CALLBACKS)))[kinds]
+        served = (isin(prog, (NFS, MOUNT)) | ((prog == NLM) & ~isin(proc, CALLBACKS)))[kinds]
         served &= raw["flags"] & COUNTED == 0
         sent, received = (np.bincount(raw[end][served], minlength=len(self.texts)) for end in ("client", "server"))
         nfs = tallies["prog"] == NFS
@@ -199,7 +199,7 @@ class Hosts:
         columns, raw = self.decoded.messages["nsm1.args"], self.decoded.exchanges
         rows = self.decoded.row_of_exchange(columns["exchange"].values)
         name = columns["mon_name"]
-        asked = np.isin(raw["client"][rows], list(inside)) & name.valid
+        asked = isin(raw["client"][rows], list(inside)) & name.valid
         texts = {text_of(self.decoded.strings[number]) for number in set(name.values[asked].tolist())}
         return {number for number, text in enumerate(self.texts) if text in texts}
 
@@ -266,7 +266,7 @@ class Hosts:
         calls, served = (int(counts[addresses].sum()) for counts in (sent, received))
         taken = [vantage for vantage, address in enumerate(self.capturing) if address in addresses]
         flows = self.decoded.flows
-        mine = np.isin(flows["client"], addresses) | np.isin(flows["server"], addresses)
+        mine = isin(flows["client"], addresses) | isin(flows["server"], addresses)
         times = np.concatenate([flows["first"][mine], flows["last"][mine]])
         times = times[times != NAT]
         return (

@@ -23,7 +23,7 @@ from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
 from nfsrpc.sessions.paths import Paths
 from nfsrpc.sessions.waits import NEVER, Holds, in_the_way
 from nfsrpc.sessions.walk import GRANTED, NONE, Walk, range_ends
-from nfsrpc.tables import DTYPES, LOCKS, NAT, NULLS, Array, Coded, Mask, Masked, Source, Table, empty
+from nfsrpc.tables import DTYPES, LOCKS, NAT, NULLS, Array, Coded, Mask, Masked, Source, Table, empty, isin
 
 IN_CONFLICT = (1, 5)  # of nlm4_stats: DENIED and DEADLCK, because of another's lock
 COUNTS = ("polls", "resends", "replies", "grace", "reclaims", "callbacks")
@@ -263,7 +263,7 @@ class Sessions:
     def held_by(self) -> Array:
         """For each session that had to wait, or was denied, the one that was in its way; NONE where none is seen."""
         steps, at = self.steps, self.at
-        denied = np.isin(self.pick("denied", steps.status, NULLS["i32?"]), IN_CONFLICT)
+        denied = isin(self.pick("denied", steps.status, NULLS["i32?"]), IN_CONFLICT)
         waiters = np.flatnonzero((at["blocked"] != NONE) | denied)
         held_by = np.full(self.length, NONE)
         if len(waiters):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nfsrpc.decode import Decoded, rows_of
-from nfsrpc.tables import CALLS, Array, Column, Masked, Source, Table, TableSpec
+from nfsrpc.tables import CALLS, Array, Column, Masked, Source, Table, TableSpec, distinct
 
 CALL_COLUMNS = (
     "capture",
@@ -26,7 +26,7 @@ def messages(decoded: Decoded, name: str, calls: Table) -> Table:
         return items(decoded, name, calls)
     parts = [table for table in (f"{name}.args", f"{name}.res") if decoded.has(table)]
     numbers = [decoded.messages[table]["exchange"].values for table in parts]
-    exchanges = np.unique(np.concatenate(numbers)) if numbers else np.zeros(0, dtype=np.uint32)
+    exchanges = distinct(np.concatenate(numbers)) if numbers else np.zeros(0, dtype=np.uint32)
     rows = rows_in(calls, exchanges)
     order = np.argsort(rows, kind="stable")
     fields = {

@@ -15,7 +15,7 @@ from nfsrpc.decode import NO_STRING, Messages
 from nfsrpc.protocols import program
 from nfsrpc.sessions.lessons import ENTRIES, LESSONS, MOVES, NAMES, Lesson
 from nfsrpc.sessions.messages import rows_in
-from nfsrpc.tables import NAT, Array, Mask, Masked, Table
+from nfsrpc.tables import NAT, Array, Mask, Masked, Table, isin
 
 NOT_NAMES = (b"", b".", b"..")
 PROTOCOLS = sorted({procedure.partition(".")[0] for procedure in LESSONS})
@@ -128,7 +128,7 @@ def is_one_of(decoded: Messages, strings: Array, texts: tuple[bytes, ...]) -> Ma
     occurs = np.zeros(len(decoded.strings), dtype=np.bool_)
     occurs[strings[strings != NO_STRING]] = True
     those = [number for number in np.flatnonzero(occurs).tolist() if decoded.strings[number] in texts]
-    return np.isin(strings, those) if those else np.zeros(len(strings), dtype=np.bool_)
+    return isin(strings, those) if those else np.zeros(len(strings), dtype=np.bool_)
 
 
 def news(events: Events) -> Events:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import NAT, Array, Mask
+from nfsrpc.tables import NAT, Array, Mask, median
 
 # Sightings of one message differ by its way and by the drift of clocks; a client uses an xid again much later.
 TOLERANCE = 3_000_000_000
@@ -60,9 +60,9 @@ class Sightings:
                 once = (count[reference] == 1) & (count[other] == 1)
                 if once.any():
                     apart = when[other][once] - when[reference][once]
-                    offset[other] = offset[reference] + int(np.median(apart))
+                    offset[other] = offset[reference] + int(median(apart))
                     drift[other] = drift[reference] + drift_of(when[other][once], apart)
-                    middle[other] = int(np.median(when[other][once]))
+                    middle[other] = int(median(when[other][once]))
                     break
         return offset, drift, middle
 
@@ -97,8 +97,8 @@ def drift_of(when: Array, apart: Array) -> float:
     order = np.argsort(when, kind="stable")
     third = len(order) // 3
     early, late = order[:third], order[-third:]
-    lasted = float(np.median(when[late]) - np.median(when[early]))
-    return float(np.median(apart[late]) - np.median(apart[early])) / lasted if lasted >= DRIFT_NS else 0.0
+    lasted = float(median(when[late]) - median(when[early]))
+    return float(median(apart[late]) - median(apart[early])) / lasted if lasted >= DRIFT_NS else 0.0
 
 
 def in_several(groups: Array, vantage: Array, vantages: int) -> Mask:

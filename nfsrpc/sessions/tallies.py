@@ -15,7 +15,7 @@ from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.sessions.calls import transports
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
-from nfsrpc.tables import NAT, NULLS, TALLIES, Array, Coded, Mask, Source, Table
+from nfsrpc.tables import NAT, NULLS, TALLIES, Array, Coded, Mask, Source, Table, isin
 
 INTERVAL = 10_000_000_000  # of the core
 KEY = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine", "interval")
@@ -82,7 +82,7 @@ class Tallies:
         rows = self.counting | {"vantage": self.decoded.vantage[self.counting["capture"]]}
         kinds, _ = group(*(np.concatenate([part[name] for part in (rows, latencies)]) for name in OF_HISTOGRAM))
         counting, classes = np.split(kinds, [len(rows["vantage"])])
-        shown = np.isin(classes, counting)
+        shown = isin(classes, counting)
         return {name: values[shown] for name, values in latencies.items()}
 
 

@@ -16,7 +16,7 @@ from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.naming import events, news
 from nfsrpc.sessions.tallies import INTERVAL, summed
-from nfsrpc.tables import CALLS, NULLS, Array, Coded, Mask, Masked, Table
+from nfsrpc.tables import CALLS, NULLS, Array, Coded, Mask, Masked, Table, isin
 
 # Batches with fewer rows than this stay as they are; some 200 bytes each, 25 MB. What was kept stays while it is more
 # than what has come since, so that all rows together are looked at a few times only.
@@ -95,7 +95,7 @@ def of_listed(batch: Batch) -> Messages:
     listed = batch["exchanges"]["exchange"]
     messages = {}
     for table, columns in batch["decoded"].items():
-        over = np.isin(columns["exchange"], listed)
+        over = isin(columns["exchange"], listed)
         messages[table] = {name: as_masked(column, over) for name, column in columns.items()}
     return Messages(strings=batch["strings"], messages=messages)
 
@@ -114,7 +114,7 @@ def as_calls(raw: Columns) -> Table:
 
 
 def without(columns: dict[str, Any], exchanges: Array) -> dict[str, Any]:
-    stay = ~np.isin(columns["exchange"], exchanges)
+    stay = ~isin(columns["exchange"], exchanges)
     if stay.all():
         return columns
     return {
