@@ -84,7 +84,7 @@ class Live:
         self.stopped_at: float | None = None
         self._pace = Pace(self.options.interval_s)
         self._arrived = self._begun = self.clock()
-        self._told_silence = False
+        self._told_silence = self._told_shortage = False
 
     @property
     def health(self) -> Health:
@@ -150,6 +150,13 @@ class Live:
         due = min(self._pace.next(now), self._begun + self.options.for_s - now)
         return max(min(due, self.options.interval_s), 0.0)
 
+    def _mind_room(self) -> None:
+        window = self.watch.window
+        if window.shortened and not self._told_shortage and self.watch.last != NAT:
+            self._told_shortage = True
+            back_s = (self.watch.last - window.since) / SECOND
+            self.say(f"{self.source.name}: so much is listed that rules look back on {back_s:.0f} s only")
+
     def _mind_silence(self) -> None:
         silent = self.clock() - self._arrived
         if silent >= SILENCE_S and not self._told_silence:
@@ -170,6 +177,7 @@ class Live:
             self._pace.pending = Stir.NEWS
         if not self._pace.is_due(now):
             return None
+        self.watch.drops = self.source.drops
         moment = self._look(self.watch.trace(self._elapsed))
         self._pace.looked(now, self.clock())
         return moment
@@ -177,6 +185,7 @@ class Live:
     def _look(self, trace: Trace | None, final: bool = False) -> Moment | None:
         if trace is None:
             return None
+        self._mind_room()
         diagnosis = diagnose(trace.tables, *self.options.rules)
         trace.diagnosis = diagnosis
         time = self.watch.last + self._elapsed if self.watch.last != NAT else None
@@ -184,6 +193,7 @@ class Live:
         return Moment(trace, diagnosis, self.changes.update(diagnosis, waits, time), waits, time, final)
 
     def _last(self) -> Moment:
+        self.watch.drops = self.source.drops
         moment = self._look(self.watch.close(self._elapsed), final=True)
         if moment is None:
             raise SourceError(self.source.name, "ended before the first packet")

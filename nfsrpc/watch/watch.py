@@ -48,6 +48,7 @@ class Watch:
         self.last = NAT  # the latest packet
         self.frames = 0  # of all files
         self.bytes = 0
+        self.drops: int | None = None  # frames that who captures says were lost
         self._snapshot: dict[str, Any] | None = None
         self._capture = 0
         self._fed = 0
@@ -124,6 +125,8 @@ class Watch:
             return None
         now = self.last if self.last == NAT else self.last + elapsed
         decoded = self.window.decoded(self._snapshot, now)
+        if self.drops is not None:
+            decoded.interfaces[-1:] = [row | {"drops": self.drops} for row in decoded.interfaces[-1:]]
         self._forget(now)
         return Trace(decoded)
 

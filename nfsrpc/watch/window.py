@@ -55,6 +55,7 @@ class Window:
         self.kinds = kinds
         self.length = length
         self.since = NAT  # rows of before have been let go
+        self.shortened = False  # for want of room
         self.rows: dict[str, Columns] = {}
         self.messages: Messages = {}
         self.oddities: Columns = {}
@@ -224,6 +225,7 @@ class Window:
         self.since = max(self.since, now - self.length)
         exchanges = self.rows["exchanges"]
         if len(exchanges["exchange"]) > MAX_ROWS:
+            self.shortened = True
             times = np.maximum(exchanges["time"], exchanges["reply_time"])
             self.since = max(self.since, int(np.partition(times, -MAX_ROWS)[-MAX_ROWS]))
         self._keep("exchanges", self._lately(exchanges) & latest(exchanges["flags"] & COUNTED != 0, MAX_NAMES))

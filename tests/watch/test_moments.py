@@ -7,6 +7,7 @@ import pytest
 
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.arrivals import NextFile
+from nfsrpc.watch import window
 from nfsrpc.watch.moments import Live, Moment, Options, Pace
 from nfsrpc.watch.watch import Stir
 from tests.scenario import Scenario
@@ -154,6 +155,26 @@ def test_silence_is_said_once() -> None:
     list(live.moments())
     assert len(said) == 1
     assert said[0].startswith("script: nothing has come for 6")
+
+
+def test_what_the_source_says_it_lost_is_in_the_report() -> None:
+    source = Script(waiting_lock())
+    source.drops = 12
+    *_, last = Live(source, Options(0.01)).moments()
+    assert last.trace.captures[0]["quality"]["drops"] == 12
+
+
+def test_a_storm_shortens_the_window_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "MAX_ROWS", 10)
+    s = Scenario()
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
+    for number in range(20):
+        client.lock(server, f"/srv/{number}").granted().unlock().granted()
+        s.wait(1)
+    said: list[str] = []
+    *_, last = Live(Script(s.capture(at=server)), Options(0.01), said.append).moments()
+    assert len(last.trace.tables["calls"]) == 10
+    assert said == ["script: so much is listed that rules look back on 4 s only"]
 
 
 def test_news_are_looked_at_soon_and_traffic_rarely() -> None:
