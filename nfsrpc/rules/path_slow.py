@@ -102,7 +102,7 @@ def delay_between(exchanges: Table, counted: Table, connections: Table, client: 
 def low(latencies: Array, quick: int = 0) -> float:
     """What a tenth of these fall short of, and of further ones that are only known to be quick."""
     place = 0.1 * (len(latencies) + quick - 1) - quick
-    return float(np.quantile(latencies, place / max(len(latencies) - 1, 1))) if place >= 0 else 0.0
+    return float(np.interp(place, np.arange(len(latencies)), np.sort(latencies))) if place >= 0 else 0.0
 
 
 def finding(client: str, server: str, delay: Delay, slow: Table, bad_s: float) -> Finding:
