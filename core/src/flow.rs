@@ -29,8 +29,8 @@ const RECENT: usize = 4;
 /// A second capture of an equal frame comes within this: interfaces of one host, or of two whose clocks agree. RPC over UDP
 /// waits at least 100 ms before it sends again, TCP 200 ms (TCP_RTO_MIN) or, in fast retransmission, a round trip.
 const TWICE_NS: i64 = 20_000_000;
-/// The same for a TCP segment without IP identification, which may be sent again after a round trip.
-const TWICE_TCP_NS: i64 = 1_000_000;
+/// The same where the identifications differ, or for a TCP segment without one, which may be sent again after a round trip.
+const TWICE_ANEW_NS: i64 = 1_000_000;
 /// The domain of addresses that are the same everywhere.
 pub const EVERYWHERE: u32 = u32::MAX;
 
@@ -488,7 +488,9 @@ impl Flow {
         let Some(own) = self.sides.get_mut(side) else { return false };
         let mark = fingerprint(packet);
         let again = own.recent.iter().any(|seen| {
-            let at_once = time.saturating_sub(seen.time).saturating_abs() <= TWICE_NS;
+            let unlike = seen.id != packet.ip_id && seen.id != 0 && packet.ip_id != 0;
+            let limit = if unlike { TWICE_ANEW_NS } else { TWICE_NS };
+            let at_once = time.saturating_sub(seen.time).saturating_abs() <= limit;
             seen.mark == mark && (at_once || (seen.id == packet.ip_id && packet.ip_id != 0))
         });
         if !again {
@@ -699,7 +701,7 @@ impl Side {
     /// where there is none does not come at once.
     fn had(&self, packet: &Packet<'_>, time: i64) -> bool {
         let newest = self.newest_id.filter(|_| packet.ip_id != 0);
-        let at_once = time.saturating_sub(self.newest_time).saturating_abs() <= TWICE_TCP_NS;
+        let at_once = time.saturating_sub(self.newest_time).saturating_abs() <= TWICE_ANEW_NS;
         at_once || newest.is_some_and(|newest| (packet.ip_id as u16).wrapping_sub(newest) as i16 <= 0)
     }
 }

@@ -103,6 +103,10 @@ fn an_equal_datagram_at_once_is_a_second_capture_and_later_a_resend() {
     wire.udp(2.0, C, S, &call(1, 2, &[]));
     let batch = wire.decode();
     assert_eq!(pairs(&batch), [(1, 0, 1, 0)]);
+    // A server that answers copies of a call one after another gives each reply an identification of its own.
+    wire.udp(2.1, S, C, &reply(1, &[]));
+    wire.udp(2.105, S, C, &reply(1, &[]));
+    assert_eq!(pairs(&wire.decode()), [(1, 4, 1, 1)]);
     assert_eq!((batch.flows.duplicates[0], batch.captures.duplicates[0]), (1, 1));
 }
 
