@@ -112,6 +112,8 @@ def sessions_of(tables: Sessions, by: By) -> Iterator[Session]:
     held, until = holds(locks)
     asked, told = waits(locks)
     for row, session in enumerate(locks.rows()):
+        if session.time is None:  # a capture without times
+            continue
         holding = None if held[row] == NEVER else max(first, int(held[row]))
         end = int(until[row] if holding is not None else told[row])
         named = f"{session.caller_name or ''} {session.client}".strip()

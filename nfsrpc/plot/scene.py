@@ -35,7 +35,7 @@ FINE = {"", "GRANTED", "BLOCKED", "STAT_SUCC", "OK"}  # other answers are red
 class Arrow(NamedTuple):
     """A message, or the same one several times."""
 
-    time: int
+    time: int  # 0 in captures that have none
     frame: int | None
     source: str
     target: str  # the source itself, over its loopback: with the answer
@@ -90,7 +90,7 @@ class Scene:
         if session.held_by is not None:
             self.exchanges |= set(self.membership.exchanges.get(session.held_by, ()))
             hosts.append(self.tables["locks"].row(session.held_by).client)
-        begin = (session.requested or session.time) - LEAD
+        begin = (session.requested or session.time or 0) - LEAD
         return list(dict.fromkeys(hosts)), begin, self._end_of(session)
 
     def _end_of(self, session: Any) -> int:
@@ -99,7 +99,7 @@ class Scene:
             return extent_end(self.tables)
         events = ("granted", "denied", "cancelled", "unlock", "released", "late_granted")
         times: list[int | None] = [session.time, *(getattr(session, event) for event in events)]
-        return max(time for time in times if time is not None)
+        return max((time for time in times if time is not None), default=0)
 
     def _of_all(self) -> tuple[list[str], int, int]:
         calls = self.tables["calls"]
@@ -170,20 +170,31 @@ class Scene:
 
     def of_calls(self) -> Iterator[Arrow]:
         for call in self.shown_calls():
-            asks, tells = self.messages.asks(call), self.messages.tells(call)
-            bad = call.state == "unanswered" or (tells not in FINE and not tells.startswith("port"))
-            text = f"{call.procedure} {asks or (f'of {call.program}' if call.procedure == 'NULL' else '')}".strip()
-            if call.client == call.server:
-                answer = tells or ("no answer" if call.state == "unanswered" else "answered")
-                yield Arrow(call.time, call.call_frame, call.client, call.client, f"{text}: {answer}", CALL, bad)
-                continue
-            if call.state == "unanswered":
-                text += ": no answer"
-            yield Arrow(call.time, call.call_frame, call.client, call.server, text, CALL, call.state == "unanswered")
-            if call.reply_time is not None:
-                late = f", {duration(call.latency_s)} later" if call.latency_s and call.latency_s >= 1 else ""
-                reply = f"{tells or call.procedure + ' reply'}{late}"
-                yield Arrow(call.reply_time, call.reply_frame, call.server, call.client, reply, REPLY, bad)
+            yield from (self.of_itself if call.client == call.server else self.there_and_back)(call)
+
+    def of_itself(self, call: Any) -> Iterator[Arrow]:
+        """What a host asks over its own loopback, with the answer."""
+        answer = self.messages.tells(call) or ("no answer" if call.state == "unanswered" else "answered")
+        text = f"{self.question(call)}: {answer}"
+        yield Arrow(call.time or 0, call.call_frame, call.client, call.client, text, CALL, self.is_bad(call))
+
+    def there_and_back(self, call: Any) -> Iterator[Arrow]:
+        silent = call.state == "unanswered"
+        text = self.question(call) + (": no answer" if silent else "")
+        yield Arrow(call.time or 0, call.call_frame, call.client, call.server, text, CALL, silent)
+        if call.reply_frame is not None:
+            late = f", {duration(call.latency_s)} later" if call.latency_s and call.latency_s >= 1 else ""
+            text = (self.messages.tells(call) or f"{call.procedure or 'RPC'} reply") + late
+            time = call.reply_time or 0
+            yield Arrow(time, call.reply_frame, call.server, call.client, text, REPLY, self.is_bad(call))
+
+    def question(self, call: Any) -> str:
+        about = self.messages.asks(call) or (f"of {call.program}" if call.procedure == "NULL" else "")
+        return f"{call.procedure or 'RPC'} {about}".strip()
+
+    def is_bad(self, call: Any) -> bool:
+        tells = self.messages.tells(call)
+        return call.state == "unanswered" or not (tells in FINE or tells.startswith("port"))
 
     def of_copies(self) -> Iterator[Arrow]:
         """Calls sent again, and further replies that say something else than the first."""

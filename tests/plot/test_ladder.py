@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from nfsrpc.decode import decode
+from nfsrpc.plot.locks import sessions_of
 from nfsrpc.plot.scene import Arrow, Scene, longest_wait, shortened, without_repetition
-from nfsrpc.sessions import Sessions
+from nfsrpc.sessions import WANTED, Sessions
 from tests.plot.conftest import Of, Sample
 from tests.scenario import Scenario
 
@@ -168,3 +172,13 @@ def test_a_session_that_is_not_there(sample: Sample, session: int) -> None:
 
     with pytest.raises(ValueError, match=f"no lock session {session}: there are 4, counted from 0"):
         ladder.chart(sample("contended/nfssrv-any.pcap"), session, dark=False)
+
+
+def test_a_capture_without_times_or_procedures(kernel_captures: Path) -> None:
+    for name in (
+        "23a-file-formats/30-pcapng-simple-packet-blocks-no-timestamps.pcapng",
+        "18-onesided-snaplen/snap96-srv-any.pcap",
+    ):
+        tables = Sessions(decode([kernel_captures / name], WANTED))
+        assert ladder(tables)
+        assert list(sessions_of(tables, "file")) == [] or tables["locks"].valid("time").all()
