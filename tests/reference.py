@@ -33,6 +33,7 @@ MAX_RECORD = 1 << 24  # what claims more is no record mark
 # A mark of less than 16 MiB, any xid, then CALL and RPC version 2, or REPLY and its state.
 RECORD_START = re.compile(rb"(?=[\x00\x80].{7}\x00{3}(?:\x00{4}\x02|\x01\x00{3}[\x00\x01]))", re.DOTALL)
 CAPTURED_TWICE_NS = 20_000_000  # an equal datagram this soon is one frame seen at two interfaces, not a resend
+SENT_AGAIN_NS = 1_000_000  # the same where each has an IP identification of its own
 EARLY_NS = 2_000_000_000  # a reply captured before its call, by interrupt steering or a merge of two clocks
 
 
@@ -95,13 +96,15 @@ def reply_header(words: tuple[int, ...], body: bytes) -> tuple[int, int, int, in
 
 
 def datagram_messages(conversation: list[Packet]) -> Iterator[Message]:
-    seen: dict[bytes, int] = {}
+    seen: dict[bytes, tuple[int, int]] = {}
     for packet in conversation:
         time = packet.frame.time
         found = message(packet, packet.frame.number, time, packet.data)
-        if found and abs(time - seen.get(packet.data, -CAPTURED_TWICE_NS)) >= CAPTURED_TWICE_NS:
+        last, ident = seen.get(packet.data, (-CAPTURED_TWICE_NS, 0))
+        unlike = 0 != ident != packet.ident != 0
+        if found and abs(time - last) > (SENT_AGAIN_NS if unlike else CAPTURED_TWICE_NS):
             yield found
-        seen[packet.data] = time
+        seen[packet.data] = (time, packet.ident)
 
 
 def stream_messages(segments: list[Packet]) -> Iterator[Message]:

@@ -60,6 +60,7 @@ class Packet(NamedTuple):
     flags: int
     data: bytes
     length: int
+    ident: int
 
 
 def frames(data: bytes) -> Iterator[Frame]:
@@ -187,8 +188,9 @@ def packets(capture: Iterable[Frame]) -> Iterator[Packet]:
         if protocol == UDP and target[1] == VXLAN_PORT:
             yield from packets([frame._replace(link=dpkt.pcap.DLT_EN10MB, data=data[16:])])
         elif protocol == UDP:
-            yield Packet(frame, UDP, source, target, 0, 0, data[8:], datagram.length - 8)
+            yield Packet(frame, UDP, source, target, 0, 0, data[8:], datagram.length - 8, datagram.ident)
         else:
             tcp = dpkt.tcp.TCP(data[:20])
             head = tcp.off * 4
-            yield Packet(frame, TCP, source, target, tcp.seq, tcp.flags, data[head:], datagram.length - head)
+            length = datagram.length - head
+            yield Packet(frame, TCP, source, target, tcp.seq, tcp.flags, data[head:], length, datagram.ident)
