@@ -112,6 +112,7 @@ class Decoded(Messages):
     firsts: list[tuple[int, int]]  # of each vantage, the numbers that its first exchange and flow have
     tallies: Columns = field(default_factory=lambda: no_rows("tallies"))  # of exchanges that were counted
     latencies: Columns = field(default_factory=lambda: no_rows("latencies"))
+    locals: set[tuple[int, int, str]] = field(default_factory=set)  # file, interface, address of the capturing host
 
     @property
     def files(self) -> list[str]:
@@ -198,6 +199,7 @@ def merge(reading: Reading) -> Decoded:
         flows=parts.columns("flows"),
         tallies=parts.columns("tallies"),
         latencies=parts.columns("latencies"),
+        locals=parts.locals,
         captures={name: values[order] for name, values in captures.items()},
         formats=[parts.formats.get(number, "") for number in range(len(reading.files))],
         interfaces=parts.interfaces,
@@ -219,6 +221,7 @@ class Parts:
         self.strings: list[bytes] = []
         self.formats: dict[int, str] = {}
         self.interfaces: list[dict[str, Any]] = []
+        self.locals: set[tuple[int, int, str]] = set()
         self.oddities: dict[str, Any] = {"kind": [], "capture": [], "frame": [], "time": [], "detail": []}
         self._numbers: dict[bytes, int] | None = None  # of strings; not needed for a single decoder
         self._pieces: dict[str, dict[str, list[Array]]] = {}
@@ -244,6 +247,7 @@ class Parts:
                     found.setdefault(name, []).append(renumbered_message(column, kind, maps))
             self._add_oddities(batch["oddities"], files)
             self.interfaces += [row | {"capture": numbers[row["capture"]]} for row in batch["interfaces"]]
+            self.locals |= {(numbers[file], interface, text) for file, interface, text in batch["locals"]}
             ended = batch["captures"]["capture"].tolist()
             self.formats.update(zip(files[ended].tolist(), batch["capture_formats"], strict=True))
         self.exchanges += 1 + largest(batches, "exchanges", "exchange")

@@ -1,10 +1,11 @@
 """Which addresses are one host, what it is called, whose loopback a 127.0.0.1 is, and where a capture was taken.
 
-A loopback address stands for another host in every capture. Evidence of whose it is, best first: the name in the
-AUTH_SYS credentials of the kernel's calls over it (GETPORT, SM_MON) and in SM_MON's my_name, which is also the name of
-an address on the wire; else the one address that is an end of every RPC flow of that capture; of two such (one client,
-one server), the one that does not go by another name and that is not the peer which SM_MON asks to monitor. Else it
-remains unknown, and is shown with its file.
+A loopback address stands for another host in every capture. Evidence of whose it is, best first: the addresses that the
+capturing host sent from, where the link layer says so (Linux's cooked captures); the name in the AUTH_SYS credentials
+of the kernel's calls over it (GETPORT, SM_MON) and in SM_MON's my_name, which is also the name of an address on the
+wire; else the one address that is an end of every RPC flow of that capture; of two such (one client, one server), the
+one that does not go by another name and that is not the peer which SM_MON asks to monitor. Else it remains unknown, and
+is shown with its file.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.decode import EVERYWHERE, NO_STRING, text_of
-from nfsrpc.sessions.exchanges import COUNTED, Exchanges
+from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.wanted import NFS, NLM, NLM_PROTOCOLS
 from nfsrpc.tables import CAPTURES, HOSTS, NAT, Array, Coded, Mask, Table, isin
@@ -126,11 +127,10 @@ class Hosts:
     @cached_property
     def activity(self) -> tuple[Array, Array]:
         """By address: NFS, MOUNT and NLM calls sent, and received, but for NLM's callbacks."""
-        raw, tallies = self.decoded.exchanges, self.decoded.tallies
+        raw, tallies = self.exchanges.raw, self.decoded.tallies
         kinds, _ = self.exchanges.kinds
         prog, proc = self.exchanges.of_kind("prog"), self.exchanges.of_kind("proc")
         served = (isin(prog, (NFS, MOUNT)) | ((prog == NLM) & ~isin(proc, CALLBACKS)))[kinds]
-        served &= raw["flags"] & COUNTED == 0
         sent, received = (np.bincount(raw[end][served], minlength=len(self.texts)) for end in ("client", "server"))
         nfs = tallies["prog"] == NFS
         np.add.at(sent, tallies["client"][nfs], tallies["exchanges"][nfs])
@@ -179,7 +179,32 @@ class Hosts:
     def vantage_of(self, domain: int) -> int:
         return int(self.decoded.vantage[domain >> 16])
 
+    @cached_property
+    def local(self) -> list[set[int]]:
+        """By vantage: the addresses that the capturing host sent from, as the link layer tells."""
+        found: list[set[int]] = [set() for _ in self.decoded.vantages]
+        numbers = {text: number for number, text in enumerate(self.texts) if not self.loopback[number]}
+        for file, _, text in self.decoded.locals:
+            if text in numbers:
+                found[int(self.decoded.vantage[file])].add(numbers[text])
+        return found
+
+    def _sender(self, vantage: int, interface: int | None = None) -> int | None:
+        """The capturing host: of its addresses the one most active in RPC. Interfaces may be those of several hosts."""
+        files = self.decoded.vantages[vantage]
+        told = {text for file, own, text in self.decoded.locals if file in files and interface in (None, own)}
+        mine = {number for number in self.local[vantage] & set(self.ends[vantage]) if self.texts[number] in told}
+        return self.most_active(mine) if mine and self._one_host(mine) else None
+
+    def _one_host(self, addresses: set[int]) -> bool:
+        """Whether these may all be one host's: no two of them go by different names."""
+        names = [self.names[number] for number in addresses if self.names.get(number)]
+        return all(one & other for one in names for other in names)
+
     def _owner(self, domain: int) -> int | None:
+        sender = self._sender(self.vantage_of(domain), domain & 0xFFFF)
+        if sender is not None:
+            return sender
         inside = [number for number, (_, own) in enumerate(self.decoded.addresses) if own == domain]
         names = set().union(*(self.names.get(number, set()) for number in inside))
         here = self.ends[self.vantage_of(domain)]
@@ -214,7 +239,8 @@ class Hosts:
         for number, common in enumerate(self.common):
             owners = {self.owners.get(domain) for domain in self.domains if self.vantage_of(domain) == number}
             owners.discard(None)
-            told = owners or common
+            sender = self._sender(number)
+            told = owners or ({sender} if sender is not None else common)
             found.append(next(iter(told)) if len(told) == 1 else None)
         return found
 

@@ -152,3 +152,14 @@ def test_two_hosts_of_one_name_are_two(tables: Read) -> None:
         s.host(address, name="localhost").lock(server).granted()
     hosts = {row.host for row in tables(s.capture())["hosts"].rows()}
     assert hosts == {"10.0.0.9", "10.0.0.1", "10.0.0.2"}
+
+
+def test_the_link_layer_tells_whose_loopback_it_is(site: Site, tables: Read) -> None:
+    """The capturing host sent from this address: its frames are marked as outgoing in Linux's cooked captures."""
+    site.one.getattr(site.server, "/srv", cred=False)
+    site.one.getport(site.one, "nsm1", transport="udp", cred=False)
+    for link in ("sll", "sll2"):
+        read = tables(site.s.capture(at=site.one, on="any", link=link))
+        assert read["captures"].row(0).loopback_of == site.one.address
+        (row,) = read["registrations"].rows()
+        assert row.host == site.one.address
