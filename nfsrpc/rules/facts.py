@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from nfsrpc.sessions.exchanges import CALL_CUT, COUNTED
+from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import group
 from nfsrpc.tables import NAT, Array, Table, isin
 
@@ -39,8 +39,8 @@ def fact(function: Fact) -> Fact:
 
 @fact
 def exchanges(calls: Table) -> Table:
-    """Calls that count: each once, however many vantages show it, no reply without call, and none of `counted`."""
-    dropped = calls.valid("duplicate_of") | (calls["state"] == "orphan") | (calls["flags"] & COUNTED != 0)
+    """Calls that count: each once, however many vantages show it, and no replies without call."""
+    dropped = calls.valid("duplicate_of") | (calls["state"] == "orphan")
     return calls.where(~dropped) if dropped.any() else calls
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nfsrpc.decode import Decoded, rows_of
+from nfsrpc.decode import Columns, Decoded, rows_of
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.sightings import Sightings
 from nfsrpc.tables import NAT, NULLS, Array, Mask
@@ -36,12 +36,27 @@ ANSWERED, UNANSWERED, UNDECIDED, ORPHAN = range(len(STATES))
 UDP = 17
 
 
+class Chosen(dict[str, Array]):
+    """Some rows of columns, each taken when first asked for."""
+
+    def __init__(self, columns: Columns, rows: Array) -> None:
+        self.columns, self.rows = columns, rows
+
+    def __missing__(self, name: str) -> Array:
+        self[name] = self.columns[name][self.rows]
+        return self[name]
+
+
 class Exchanges:
     """What is worked out once of all exchanges, in the order of the core's rows."""
 
-    def __init__(self, decoded: Decoded) -> None:
+    def __init__(self, decoded: Decoded, counted: bool = False) -> None:
+        """With those that are counted and listed, or without."""
         self.decoded = decoded
         self.raw = decoded.exchanges
+        listed = self.raw["flags"] & COUNTED == 0
+        if not (counted or listed.all()):
+            self.raw = Chosen(self.raw, np.flatnonzero(listed))
 
     def __len__(self) -> int:
         return len(self.raw["exchange"])

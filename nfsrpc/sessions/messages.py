@@ -29,6 +29,7 @@ def messages(decoded: Decoded, name: str, calls: Table) -> Table:
     exchanges = distinct(np.concatenate(numbers)) if numbers else np.zeros(0, dtype=np.uint32)
     rows = rows_in(calls, exchanges)
     order = np.argsort(rows, kind="stable")
+    order = order[rows[order] >= 0]  # what is counted is not among the calls
     fields = {
         field: (kind, decoded.column(table, field, exchanges[order]))
         for table in parts
@@ -41,13 +42,18 @@ def items(decoded: Decoded, name: str, calls: Table) -> Table:
     if name not in decoded.kinds:
         raise KeyError(f"no messages {name}; there are {', '.join(sorted(decoded.kinds))}")
     columns = decoded.children(name)
-    exchanges = columns["exchange"].values if columns else np.zeros(0, dtype=np.uint32)
-    fields = {field: (kind, columns[field]) for field, kind in decoded.kinds[name].items() if columns}
-    return joined(decoded, name, calls.take(rows_in(calls, exchanges)), fields)
+    rows = rows_in(calls, columns["exchange"].values if columns else np.zeros(0, dtype=np.uint32))
+    listed = rows >= 0
+    fields = {
+        field: (kind, Masked(*(part[listed] for part in columns[field])))
+        for field, kind in decoded.kinds[name].items()
+        if columns
+    }
+    return joined(decoded, name, calls.take(rows[listed]), fields)
 
 
 def rows_in(calls: Table, exchanges: Array) -> Array:
-    """The rows of calls that are these exchanges."""
+    """The rows of calls that are these exchanges, -1 for one that is not among them."""
     return rows_of(calls["exchange"], exchanges)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from nfsrpc.decode import Columns
 from nfsrpc.protocols import procedure_name, program_name
-from nfsrpc.sessions.exchanges import ANSWERED, COUNTED, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
+from nfsrpc.sessions.exchanges import ANSWERED, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.tallies import Tallies
 from nfsrpc.sessions.wanted import NLM
@@ -62,7 +62,7 @@ def programs(exchanges: Exchanges, tallies: Tallies) -> Table:
 def countable(exchanges: Exchanges, counted: Columns) -> Columns:
     """Rows of one exchange, and rows of several, of whose latencies only the greatest is known here."""
     raw, states = exchanges.raw, exchanges.states
-    mask = (states != ORPHAN) & (exchanges.duplicate_of == NULLS["u32?"]) & (raw["flags"] & COUNTED == 0)
+    mask = (states != ORPHAN) & (exchanges.duplicate_of == NULLS["u32?"])
     listed = {name: raw[name][mask] for name in (*KIND, "rpc_status", "status", "retransmits", "duplicates")}
     known = (raw["time"] != NAT) & (raw["reply_time"] != NAT)
     latency = np.where(known, np.maximum(raw["reply_time"] - raw["time"], 0), NAT)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.decode import Decoded
-from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.tables import NAT, ODDITIES, QUALITY, Array, Coded, Mask, Source, Table
 
 
@@ -20,7 +19,7 @@ def _row(decoded: Decoded, calls: Table, flows: Table, number: int) -> tuple[Any
     drops = sum(row["drops"] or 0 for row in decoded.interfaces if row["capture"] == number)
     here = flows["capture"] == number
     tcp = here & (flows["transport"] == "tcp")
-    states = calls["state"][(calls["capture"] == number) & (calls["flags"] & COUNTED == 0)]
+    states = calls["state"][calls["capture"] == number]
     counted = int(decoded.tallies["exchanges"][decoded.tallies["capture"] == number].sum())
 
     def both(name: str, mask: Mask) -> int:

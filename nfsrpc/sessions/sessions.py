@@ -36,7 +36,8 @@ class Sessions(Mapping[str, Table]):
 
     @cached_property
     def paths(self) -> Paths:
-        return Paths(self.decoded, self["calls"])
+        """Of counted exchanges, too, whose fields tell names."""
+        return Paths(self.decoded, calls.calls(Exchanges(self.decoded, counted=True), self.hosts))
 
     @cached_property
     def membership(self) -> Membership:
