@@ -61,6 +61,7 @@ class Window:
         self.oddities: Columns = {}
         self.sources: dict[int, Capture] = {}
         self.files: dict[int, File] = {}
+        self.locals: set[tuple[int, int, str]] = set()  # addresses of the capturing host, as the core tells them
         self.addresses: list[tuple[str, int]] = []
         self.strings: list[bytes] = []
         self._known: dict[bytes | tuple[str, int], int] = {}
@@ -90,6 +91,7 @@ class Window:
         odd = {name: np.asarray(values) for name, values in batch["oddities"].items()}
         odd["kind"] = odd["kind"].astype(np.object_)
         appended(self.oddities, odd)
+        self.locals.update(batch["locals"])
         self._note_files(batch)
 
     def _learn(self, kind: str, new: Iterable[Any], known: list[Any]) -> None:
@@ -155,6 +157,7 @@ class Window:
             kinds=self.kinds,
             vantages=[list(range(len(files)))],
             firsts=[(0, 0)],
+            locals={(files.index(file), own, text) for file, own, text in self.locals if file in files},
         )
 
     def _with(self, table: str, snapshot: Mapping[str, Any]) -> Columns:
