@@ -259,7 +259,7 @@ class Parts:
         addresses = [self.addresses.setdefault(address, len(self.addresses)) for address in found]
         strings = [string for batch in batches for string in batch["strings"]]
         maps: dict[str, Array | int] = {"exchange": self.exchanges, "flow": self.flows}
-        maps["address"] = np.array(addresses, dtype=np.uint32)
+        maps["address"] = lookup(addresses)
         maps["string"] = self._intern(strings)
         return maps
 
@@ -302,6 +302,11 @@ def renumbered_message(column: Any, kind: str | None, maps: Mapping[str, Array |
     return Masked(apply(maps[kind], values, valid) if kind else values, valid)
 
 
+def lookup(numbers: Sequence[int]) -> Array | int:
+    """What each number becomes; nothing to add where none changes."""
+    return 0 if numbers == list(range(len(numbers))) else np.array(numbers, dtype=np.uint32)
+
+
 def apply(change: Array | int, values: Array, valid: Mask | None = None) -> Array:
     """Added, or looked up; what has no entry there (NO_STRING) stays as it is."""
     if isinstance(change, int):
@@ -313,7 +318,8 @@ def apply(change: Array | int, values: Array, valid: Mask | None = None) -> Arra
 
 
 def joined(pieces: list[Array]) -> Array:
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    filled = [piece for piece in pieces if len(piece)] or pieces[:1]
+    return filled[0] if len(filled) == 1 else np.concatenate(filled)
 
 
 def largest(batches: Sequence[Mapping[str, Any]], table: str, name: str) -> int:

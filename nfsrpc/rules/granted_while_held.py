@@ -36,7 +36,7 @@ from nfsrpc.rules.facts import FREE_ALL, SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import same_range
 from nfsrpc.rules.wording import clock, several
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.tables import NAT, Array, Mask, Table, distinct
 
 RULE = Rule("LCK009", "granted-while-held", "error")
@@ -107,7 +107,8 @@ def suspects(locks: Table, moment: int, shown: int) -> Array:
 
 def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mask:
     """Which were granted while one granted before in the same group still held."""
-    order = np.lexsort((since, groups))
+    order = np.argsort(since, kind="stable")  # as good as sorted, and so quick
+    order = order[in_order(groups[order])]
     count = len(order)
     ends = np.sort(until)
     # The latest end so far within each group: ends as ranks, so that each group's can be put above the one's before it.

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from nfsrpc.decode import Columns, Decoded, rows_of
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.sightings import Sightings
 from nfsrpc.tables import NAT, NULLS, Array, Mask
 
@@ -69,7 +69,7 @@ class Exchanges:
         key = self.raw["capture"].astype(np.int64) << 32 | frame
         if not len(key) or bool((key[1:] >= key[:-1]).all()):
             return None
-        return np.argsort(key, kind="stable")  # quick for what is sorted in long stretches already
+        return in_order(key)
 
     @cached_property
     def kinds(self) -> tuple[Array, Array]:

@@ -12,6 +12,9 @@ from nfsrpc.tables import Array
 
 SMALL = 1 << 20  # values below this are looked up in a table of this size: 8 MB for a moment
 
+# Row by row made distinct, keys below this, divided by the rows, stay numbers of 64 bits.
+DISTINCT = 1 << 62
+
 
 def number(values: Array) -> tuple[Array, int]:
     """Values as numbers from 0, equal ones equal, and how many there are."""
@@ -21,6 +24,8 @@ def number(values: Array) -> tuple[Array, int]:
     top = int(values.max())
     if top < SMALL and not (signed and int(values.min()) < 0):
         return _looked_up(values, top)
+    if int(values.min()) == top:
+        return np.zeros(len(values), dtype=np.int64), 1
     large = values >= SMALL
     if signed:
         large |= values < 0
@@ -39,6 +44,18 @@ def _looked_up(values: Array, top: int) -> tuple[Array, int]:
     table = np.empty(top + 1, dtype=np.int32)
     table[distinct] = np.arange(len(distinct), dtype=np.int32)
     return table[values].astype(np.int64), len(distinct)
+
+
+def in_order(keys: Array) -> Array:
+    """The rows sorted by small numbers, equal ones as they stand: several times as quick as a stable sort.
+
+    >>> in_order(np.array([2, 1, 2, 0])).tolist()
+    [3, 1, 0, 2]
+    """
+    count = len(keys)
+    if not count or int(keys.min()) < 0 or int(keys.max()) >= DISTINCT // count:
+        return np.argsort(keys, kind="stable")
+    return np.argsort(keys.astype(np.int64) * count + np.arange(count))
 
 
 def group(*columns: Array) -> tuple[Array, Array]:

@@ -17,7 +17,7 @@ from nfsrpc.decode import Decoded
 from nfsrpc.sessions import nlm, walk
 from nfsrpc.sessions.calls import seconds
 from nfsrpc.sessions.exchanges import ANSWERED, STATES
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.messages import shown
 from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
 from nfsrpc.sessions.paths import Paths
@@ -45,11 +45,11 @@ def locks(decoded: Decoded, calls: Table, copies: Table, paths: Paths) -> Table:
     left = np.ones(len(steps), dtype=np.bool_)
     left[pairs] = False
     others = np.flatnonzero(left)
-    others = others[np.argsort(owners[others], kind="stable")]
+    others = others[in_order(owners[others])]
     walked = Walk(steps, calls, others, late_replies(steps, calls, copies)).sessions(owners[others])
     parts = of_pairs(steps, calls, pairs), of_walk(walked)
     sessions = {name: np.concatenate([part[name] for part in parts]) for name in walk.FIELDS}
-    order = np.argsort(sessions["first"], kind="stable")
+    order = in_order(sessions["first"])
     sessions = {name: values[order] for name, values in sessions.items()}
     return Sessions(decoded, calls, copies, paths, steps, owners, sessions).table()
 
@@ -77,7 +77,7 @@ def identities(steps: Steps) -> tuple[Array, Array]:
 
 def immediate_pairs(steps: Steps, ranges: Array) -> Array:
     """The steps of sessions that are one LOCK, granted at once, and its UNLOCK: two columns."""
-    order = np.argsort(ranges, kind="stable")
+    order = in_order(ranges)
     ranges, kind = ranges[order], steps.kind[order]
     granted = (steps.state[order] == ANSWERED) & (steps.status[order] == GRANTED)
     lock = granted & (kind == REQUEST) & (steps.fields["reclaim"][order] == 0)

@@ -13,6 +13,7 @@ import numpy as np
 
 from nfsrpc.decode import NO_STRING, Messages
 from nfsrpc.protocols import program
+from nfsrpc.sessions.grouping import in_order
 from nfsrpc.sessions.lessons import ENTRIES, LESSONS, MOVES, NAMES, Lesson
 from nfsrpc.sessions.messages import rows_in
 from nfsrpc.tables import NAT, Array, Mask, Masked, Table, isin
@@ -133,7 +134,7 @@ def is_one_of(decoded: Messages, strings: Array, texts: tuple[bytes, ...]) -> Ma
 
 def news(events: Events) -> Events:
     """Without those that say what the one before said of a handle, unless something was renamed or removed since."""
-    order = np.argsort(events.handle, kind="stable")
+    order = in_order(events.handle)
     changes = np.cumsum(events.kind >= MOVES)
     told = (events.kind[order] == NAMES)[1:]
     for values in (events.kind, events.handle, events.server, events.directory, events.name, changes):
