@@ -166,7 +166,7 @@ impl Decoder {
 
     /// Of a capture without end, what is no longer needed: strings begin anew from number 0 with those in use, which the next
     /// batch lists again; addresses out of reach get new numbers; oddities and secondary rows have all their room again.
-    /// Right after `drain`; while rows wait to be drained nothing is forgotten.
+    /// To be called right after `drain`.
     pub fn forget(&mut self) {
         let Back { flows, messages, oddities } = &mut self.back;
         messages.forget();

@@ -53,10 +53,8 @@ pub struct Interface {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     Complete,
-    /// Within a record. `missing`: bytes that it lacks at least, 0 if the file ends in bytes that are no record. `frame`: the
-    /// number the frame in it would have had.
+    /// Within a record, or in bytes that are none. `frame`: the number the frame in it would have had.
     Cut {
-        missing: u64,
         frame: u32,
     },
     /// No byte at all.
@@ -194,7 +192,7 @@ impl Reader {
 
     /// The file has no more bytes.
     pub fn finish(&mut self) -> Result<Ending, NotACapture> {
-        let Progress { offset, frames, need, skip, lost } = self.progress;
+        let Progress { offset, frames, skip, lost, .. } = self.progress;
         let held = self.pending.rest();
         if held.is_empty() && skip == 0 && !lost {
             return Ok(if offset == 0 { Ending::Empty } else { Ending::Complete });
@@ -202,13 +200,7 @@ impl Reader {
         if offset == 0 {
             return if may_be_capture(held) { Ok(Ending::CutHeader) } else { Err(refusal(held)) };
         }
-        // What an earlier chunk needed is stale while bytes are skipped.
-        let missing = match (skip, lost) {
-            (0, true) => 0,
-            (0, false) => need.saturating_sub(held.len()) as u64,
-            (skip, _) => skip as u64,
-        };
-        Ok(Ending::Cut { missing, frame: frames.saturating_add(1) })
+        Ok(Ending::Cut { frame: frames.saturating_add(1) })
     }
 
     pub fn interfaces(&self) -> &[Interface] {
