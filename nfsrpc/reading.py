@@ -68,22 +68,44 @@ def read(
 
     Raises SourceError.
     """
+    return prepared(sources, wanted, programs, progress, counting)()
+
+
+def prepared(
+    sources: Iterable[Any],
+    wanted: Wanted | None = None,
+    programs: Sequence[Program] = PROTOCOLS,
+    progress: Progress | None = None,
+    counting: Counting | None = None,
+) -> Callable[[], Reading]:
+    """The same, up to the first byte: what is returned goes on, and hardly needs the interpreter for it."""
     files = captures(sources)
     if not files:
         raise ValueError("no capture is given")
     layouts, specs = compile(programs, wanted)
+    kinds = {table: dict(columns) for table, columns in specs}
     counted = counting.procedures if counting else ()
     secondary = () if wanted is None else SECONDARY
+
+    def begun(number: int) -> Vantage:
+        return Vantage(Decoder(layouts, specs, number, counted, secondary=secondary), counting)
+
+    return lambda: Reading(files, *vantages_of(files, begun, progress), kinds)
+
+
+def vantages_of(
+    files: Sequence[Capture], begun: Callable[[int], Vantage], progress: Progress | None
+) -> tuple[list[Vantage], Mapping[int, str]]:
+    """The vantages, with all their files read, and what is damaged."""
     reader = Reader(files, progress)
     vantages: list[Vantage] = []
     for number, first in in_time_order(files):
         vantage = next((known for known in reversed(vantages) if known.continues(files, number, first)), None)
         if vantage is None:
-            vantage = Vantage(Decoder(layouts, specs, number, counted, secondary=secondary), counting)
+            vantage = begun(number)
             vantages.append(vantage)
         vantage.read(number, reader)
-    vantages.sort(key=lambda known: min(known.files))
-    return Reading(files, vantages, reader.damages, {table: dict(columns) for table, columns in specs})
+    return sorted(vantages, key=lambda known: min(known.files)), reader.damages
 
 
 def ahead(work: Callable[[], Result]) -> Callable[[], Result]:

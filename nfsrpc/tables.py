@@ -564,6 +564,10 @@ class Coded:
         wanted = set(labels)
         return self.choose(lambda label: label in wanted)
 
+    def present(self) -> set[str]:
+        """The labels that rows have."""
+        return {self.labels[code] for code in distinct(self.codes).tolist() if code >= 0}
+
     def choose(self, condition: Callable[[str], bool]) -> Mask:
         """The rows whose text fulfils a condition, which is asked once a label."""
         table = np.array([*map(condition, self.labels), False], dtype=np.bool_)
@@ -718,14 +722,7 @@ class Table:
 
     def take(self, rows: Array) -> Table:
         """The rows of these numbers, in this order."""
-        return Table(self.spec, len(rows), {name: self._taken(name, rows) for name in self._sources})
-
-    def _taken(self, name: str, rows: Array) -> Callable[[], Data]:
-        def column() -> Data:
-            data = self.data(name)
-            return Masked(data.values[rows], data.valid[rows]) if isinstance(data, Masked) else data[rows]
-
-        return column
+        return Taken(self, rows)
 
     def values(self, name: str) -> list[Any]:
         """A column as Python values: None for null, int ns for times, str for text."""
@@ -770,6 +767,21 @@ class Table:
         if kind.endswith("?"):
             return pd.arrays.IntegerArray(values, ~self.valid(name))
         return values
+
+
+class Taken(Table):
+    """Some rows of a table, of whose columns those are taken that are asked for."""
+
+    def __init__(self, table: Table, rows: Array) -> None:
+        super().__init__(table.spec, len(rows), {})
+        self._table = table
+        self._taken = rows
+
+    def data(self, name: str) -> Data:
+        if name not in self._data:
+            data, rows = self._table.data(name), self._taken
+            self._data[name] = Masked(data.values[rows], data.valid[rows]) if isinstance(data, Masked) else data[rows]
+        return self._data[name]
 
 
 def column_of(kind: str, values: Sequence[Any]) -> Data:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
 
 FAULT = 1
+HANDOVER_S = 1e-5
 
 
 class Format(StrEnum):
@@ -46,7 +49,7 @@ def analyze(
 
     chosen = settings(select, ignore, thresholds)
     try:
-        with progress_bar() as progress:
+        with progress_bar() as progress, in_a_hurry():
             report = report_on(traces, chosen, dmesg or [], progress)
     except SourceError as error:
         fail(error)
@@ -55,12 +58,28 @@ def analyze(
         raise typer.Exit(FAULT)
 
 
+@contextmanager
+def in_a_hurry() -> Iterator[None]:
+    """The thread that decodes needs the interpreter between two chunks, and must not wait 5 ms for its turn.
+
+    What is made meanwhile is needed to the end: to look for garbage in it takes 10 ms.
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(HANDOVER_S)
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        sys.setswitchinterval(interval)
+
+
 def report_on(traces: list[str], chosen: Settings, logs: list[str], progress: Progress | None) -> Report:
-    from nfsrpc.reading import ahead, read
+    from nfsrpc.reading import ahead, prepared
     from nfsrpc.sessions.wanted import COUNTING, WANTED
 
     # The core decodes without the GIL, so all that comes after, numpy included, is imported meanwhile.
-    reading = ahead(lambda: read(traces, WANTED, progress=progress, counting=COUNTING))
+    reading = ahead(prepared(traces, WANTED, progress=progress, counting=COUNTING))
 
     from nfsrpc.decode import merge
     from nfsrpc.report.contents import report_of

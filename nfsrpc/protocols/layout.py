@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from nfsrpc.protocols.xdr import DONE, END, ITEM, Code, Enum, Leaf, Op, Path, Status, Struct, Type, Union, void
 
@@ -42,7 +43,7 @@ class Program:
     spec: str
     procedures: tuple[Procedure, ...]
 
-    @property
+    @cached_property
     def protocol(self) -> str:
         """What its tables are called after: "nlm4"."""
         return f"{self.name}{self.version}"
@@ -83,11 +84,12 @@ def column_names(leaves: Collection[Leaf]) -> dict[Path, str]:
         inside = tuple(step for step in leaf.path[len(leaf.scope) :] if step != ITEM)
         return inside or leaf.scope[-1:]
 
-    distinct = {leaf.path: leaf for leaf in leaves}  # arms of a union that have a field in common share its column
-    count = Counter((leaf.scope, steps(leaf)[-1]) for leaf in distinct.values())
+    # Arms of a union that have a field in common share its column.
+    distinct = {leaf.path: (leaf, steps(leaf)) for leaf in leaves}
+    count = Counter((leaf.scope, way[-1]) for leaf, way in distinct.values())
     return {
-        path: (steps(leaf)[-1] if count[leaf.scope, steps(leaf)[-1]] == 1 else "_".join(steps(leaf))) + leaf.suffix
-        for path, leaf in distinct.items()
+        path: (way[-1] if count[leaf.scope, way[-1]] == 1 else "_".join(way)) + leaf.suffix
+        for path, (leaf, way) in distinct.items()
     }
 
 
@@ -96,18 +98,15 @@ class Wanted:
 
     def __init__(self, wanted: Mapping[str, Collection[str]] | None) -> None:
         self.everything = wanted is None
-        self.asked = {(key, name) for key, names in (wanted or {}).items() for name in names}
-        self.keys = {key for key, _ in self.asked}
-        self.unmatched = set(self.asked)
+        self.asked = {key: set(names) for key, names in (wanted or {}).items()}
+        self.unmatched = {(key, name) for key, names in self.asked.items() for name in names}
 
-    def of(self, program: Program, procedure: Procedure) -> bool:
-        """Whether anything of that procedure is asked for."""
-        return self.everything or not self.keys.isdisjoint(wanted_keys(program, procedure))
+    def of(self, program: Program, procedure: Procedure) -> set[str]:
+        """What is asked for by name, of that procedure."""
+        return set().union(*(self.asked.get(key, ()) for key in wanted_keys(program, procedure)))
 
-    def has(self, program: Program, procedure: Procedure, name: str) -> bool:
-        found = {(key, name) for key in wanted_keys(program, procedure)} & self.asked
-        self.unmatched -= found
-        return self.everything or bool(found)
+    def found(self, program: Program, procedure: Procedure, names: Collection[str]) -> None:
+        self.unmatched.difference_update((key, name) for key in wanted_keys(program, procedure) for name in names)
 
 
 def wanted_keys(program: Program, procedure: Procedure) -> tuple[str, str]:
@@ -137,18 +136,23 @@ def compile_one(
 ) -> Iterator[Layout]:
     table = f"{program.protocol}.{('args', 'res')[direction]}"
     prefix = ("", "res_")[direction]
-    leaves = list(kind.leaves((), ())) if wanted.of(program, procedure) else []
+    asked = wanted.of(program, procedure)
+    leaves = list(kind.leaves((), ())) if asked or wanted.everything else []
     names = column_names(leaves)
     columns: dict[Path, int] = {}
     children: dict[Path, int] = {}
+    found: set[str] = set()
     for leaf in leaves:
         list_name = next((step for step in reversed(leaf.scope) if step != ITEM), "")
         name = names[leaf.path]
-        if wanted.has(program, procedure, f"{list_name}.{name}" if list_name else prefix + name):
+        full = f"{list_name}.{name}" if list_name else prefix + name
+        if full in asked or wanted.everything:
+            found.add(full)
             target, column = (f"{program.protocol}.{list_name}", name) if list_name else (table, prefix + name)
             columns[leaf.path] = tables.column(target, column, leaf.kind)
             if list_name:
                 children[leaf.scope] = tables.number(target)
+    wanted.found(program, procedure, found)
     ends = set(columns) | set(status_paths(kind, ()) if direction == REPLY else ())
     needed = {path[:length] for path in ends for length in range(len(path) + 1)}
     if not needed and not wanted.everything:

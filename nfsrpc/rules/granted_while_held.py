@@ -109,14 +109,17 @@ def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mas
     """Which were granted while one granted before in the same group still held."""
     order = np.argsort(since, kind="stable")  # as good as sorted, and so quick
     order = order[in_order(groups[order])]
+    groups, since, until = groups[order], since[order] + moment, until[order]
     count = len(order)
+    mask = np.zeros(count, dtype=np.bool_)
+    same = groups[1:] == groups[:-1]
+    if not (same & (until[:-1] > since[1:])).any():  # who outlasts anybody outlasts the next one
+        return mask
     ends = np.sort(until)
     # The latest end so far within each group: ends as ranks, so that each group's can be put above the one's before it.
-    rank = np.searchsorted(ends, until)[order] + groups[order] * count
-    latest = np.maximum.accumulate(rank) - groups[order] * count
-    same = groups[order][1:] == groups[order][:-1]
-    mask = np.zeros(count, dtype=np.bool_)
-    mask[order[1:]] = same & (ends[latest[:-1]] > since[order][1:] + moment)
+    rank = np.searchsorted(ends, until) + groups * count
+    latest = np.maximum.accumulate(rank) - groups * count
+    mask[order[1:]] = same & (ends[latest[:-1]] > since[1:])
     return mask
 
 

@@ -138,7 +138,9 @@ def on_loopback(server: str, registrations: Table) -> Iterator[Answer]:
 
 def lost(requests: Table, unheard: Mapping[int, int]) -> Mask:
     """Requests that the server's host never had: sent on a connection on which it was not heard again."""
-    since = [unheard.get(flow) for flow in requests["flow"].tolist()] if unheard else [None] * len(requests)
+    if not unheard:
+        return np.zeros(len(requests), dtype=np.bool_)
+    since = [unheard.get(flow) for flow in requests["flow"].tolist()]
     heard = np.array([NEVER if time is None else time for time in since], dtype=np.int64)
     mask: Mask = requests["time"] > heard
     return mask

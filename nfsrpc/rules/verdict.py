@@ -155,8 +155,7 @@ def waiting(undecided: Table, givens: Givens) -> bool:
 
 
 def praise(answered: Table, asynchronous: int) -> str:
-    clients = {client for client in answered["client"].tolist() if client}
-    servers = {server for server in answered["server"].tolist() if server}
+    clients, servers = answered["client"].present(), answered["server"].present()
     latency = answered["latency_s"][answered.valid("latency_s")]
     slowest = f", the slowest after {seconds(float(latency.max()))}" if len(latency) else ""
     whose = f" of {named(clients)} to {named(servers)}" if clients else ""

@@ -22,10 +22,10 @@ def number(values: Array) -> tuple[Array, int]:
         return np.zeros(0, dtype=np.int64), 0
     signed = values.dtype.kind == "i"
     top = int(values.max())
-    if top < SMALL and not (signed and int(values.min()) < 0):
-        return _looked_up(values, top)
     if int(values.min()) == top:
         return np.zeros(len(values), dtype=np.int64), 1
+    if top < SMALL and not (signed and int(values.min()) < 0):
+        return _looked_up(values, top)
     large = values >= SMALL
     if signed:
         large |= values < 0
@@ -41,9 +41,9 @@ def _looked_up(values: Array, top: int) -> tuple[Array, int]:
     occurs = np.zeros(top + 1, dtype=np.bool_)
     occurs[values] = True
     distinct = np.flatnonzero(occurs)
-    table = np.empty(top + 1, dtype=np.int32)
-    table[distinct] = np.arange(len(distinct), dtype=np.int32)
-    return table[values].astype(np.int64), len(distinct)
+    table = np.empty(top + 1, dtype=np.int64)
+    table[distinct] = np.arange(len(distinct))
+    return table[values], len(distinct)
 
 
 def in_order(keys: Array) -> Array:
@@ -61,14 +61,19 @@ def in_order(keys: Array) -> Array:
 def group(*columns: Array) -> tuple[Array, Array]:
     """The number of each row's group, and for each group the first row of it."""
     groups, count = number(columns[0])
+    dense = True  # all numbers below the count are in use
     for column in columns[1:]:
         numbers, distinct = number(column)
-        groups *= distinct
-        groups += numbers
-        count *= distinct
-        if count >= SMALL:
-            groups, count = number(groups)
-    groups, count = number(groups)
+        if distinct > 1 and count > 1:
+            dense = False
+            groups = groups * distinct + numbers
+            count *= distinct
+        elif distinct > 1:
+            groups, count = numbers, distinct
+        if count >= SMALL and not dense:
+            (groups, count), dense = number(groups), True
+    if not dense:
+        groups, count = number(groups)
     first = np.empty(count, dtype=np.int64)
     rows = np.arange(len(groups))
     first[groups[::-1]] = rows[::-1]  # of equal indices the last assignment stays

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
-from nfsrpc.cli import app
+from nfsrpc.cli import application
 
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
 
 
 def run(*args: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(arg) for arg in args], prog_name="nfsrpc")
+    return CliRunner().invoke(application(), [str(arg) for arg in args], prog_name="nfsrpc")
 
 
 def shell(*args: str | Path, stdin: bytes | None = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
