@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,7 +51,7 @@ def analyze(
     chosen = settings(select, ignore, thresholds)
     try:
         with progress_bar() as progress, in_a_hurry():
-            report = report_on(traces, chosen, dmesg or [], progress)
+            report = report_on(traces, chosen, dmesg or [], format, progress)
     except SourceError as error:
         fail(error)
     write([RENDERERS[format](report, output)], output)
@@ -74,7 +75,13 @@ def in_a_hurry() -> Iterator[None]:
         sys.setswitchinterval(interval)
 
 
-def report_on(traces: list[str], chosen: Settings, logs: list[str], progress: Progress | None) -> Report:
+def report_on(
+    traces: list[str],
+    chosen: Settings,
+    logs: list[str],
+    format: Format,
+    progress: Progress | None,  # noqa: A002
+) -> Report:
     from nfsrpc.reading import ahead, prepared
     from nfsrpc.sessions.wanted import COUNTING, WANTED
 
@@ -88,6 +95,7 @@ def report_on(traces: list[str], chosen: Settings, logs: list[str], progress: Pr
     from nfsrpc.trace import Trace
 
     rules()
+    import_module(f"nfsrpc.report.{format}")
     trace = Trace(merge(reading()))
     return report_of(trace, diagnose(trace.tables, *chosen), logs)
 
