@@ -79,8 +79,8 @@ def report_on(
     traces: list[str],
     chosen: Settings,
     logs: list[str],
-    format: Format,
-    progress: Progress | None,  # noqa: A002
+    format: Format,  # noqa: A002
+    progress: Progress | None,
 ) -> Report:
     from nfsrpc.reading import ahead, prepared
     from nfsrpc.sessions.wanted import COUNTING, WANTED
