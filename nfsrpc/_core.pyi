@@ -32,6 +32,8 @@ class Decoder:
 
         The following bytes are the next file of the ring: frames count from 1, connections and calls go on.
         """
+    def undrained(self) -> int:
+        """How many exchanges the next `drain` gives."""
     def drain(self) -> dict[str, Any]:
         """The rows that are final, each once."""
     def snapshot(self) -> dict[str, Any]:

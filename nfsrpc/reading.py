@@ -32,8 +32,8 @@ RING_GAP = 120_000_000_000
 RING_OVERLAP = 1_000_000_000
 # Enough for the first frame of every format, jumbo frames and pcapng's headers included.
 PEEK_BYTES = 1 << 17
-# Of counted exchanges as much is decoded at a time: at most a million, of which few are listed.
-DRAIN_BYTES = 128 << 20
+# Where exchanges are counted, so many listed ones leave the decoder at a time, some 200 bytes each, and may be let go.
+DRAIN_ROWS = 1 << 18
 
 # Programs whose messages tell names of files: welcome, but they may be millions, and must not take the room of locks.
 SECONDARY = (100003, 100005)
@@ -198,7 +198,6 @@ class Vantage:
         self.files: list[int] = []
         self.batches: list[Batch] = []
         self.last = NO_TIME
-        self.undrained = 0  # bytes
 
     def continues(self, files: Sequence[Capture], number: int, first: int) -> bool:
         """Whether a file that begins at `first` is the next one of this ring."""
@@ -216,19 +215,14 @@ class Vantage:
         for chunk in reader.chunks(number):
             with refusing(name):
                 self.decoder.feed(chunk)
-            self.undrained += len(chunk)
-            if self.counting and self.undrained >= DRAIN_BYTES:
-                self.drain(self.counting)
+            if self.counting and self.decoder.undrained() >= DRAIN_ROWS:
+                self.batches = self.counting.thinned([*self.batches, self.decoder.drain()])
         with refusing(name):
             ending = self.decoder.next_capture()
         if ending in UNUSABLE:
             raise SourceError(name, UNUSABLE[ending])
         self.batches.append(self.decoder.drain())
         self.last = max(self.last, int(self.batches[-1]["captures"]["last"][-1]))
-
-    def drain(self, counting: Counting) -> None:
-        self.batches = counting.thinned([*self.batches, self.decoder.drain()])
-        self.undrained = 0
 
     def close(self) -> list[Batch]:
         """Its batches, the last with what only the end of the capture decides."""

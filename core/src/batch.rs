@@ -54,6 +54,11 @@ macro_rules! rows {
                 self.block.clear();
             }
 
+            pub fn count(&self) -> usize {
+                let turned = [$(self.$field.len()),*];
+                self.block.len() + turned.first().copied().unwrap_or_default()
+            }
+
             /// The rows so far.
             pub fn take(&mut self) -> $rows {
                 self.turn();

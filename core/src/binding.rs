@@ -64,6 +64,10 @@ impl Decoder {
         self.core.next_capture().map(ending).map_err(refused)
     }
 
+    fn undrained(&self) -> usize {
+        self.core.undrained()
+    }
+
     fn drain<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         batch(py, self.core.drain())
     }

@@ -121,6 +121,11 @@ impl Decoder {
         Ok(ending)
     }
 
+    /// Exchanges that wait to be drained.
+    pub fn undrained(&self) -> usize {
+        self.back.messages.rows.count()
+    }
+
     /// Exchanges and flows that are over, and everything said of them since the last call.
     pub fn drain(&mut self) -> Batch {
         let Back { flows, messages, oddities } = &mut self.back;

@@ -107,6 +107,20 @@ fn callers_of_different_names_are_counted_apart() {
 }
 
 #[test]
+fn what_waits_to_be_drained_is_known() {
+    let mut wire = Wire::default();
+    for n in 0..6000_u32 {
+        exchange(&mut wire, n, 2, f64::from(n) * 0.1, 0.01, 0);
+    }
+    let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default(), Select::default());
+    decoder.feed(&wire.bytes).expect("a capture");
+    let waiting = decoder.undrained();
+    assert!(waiting > 1000);
+    assert_eq!(decoder.drain().exchanges.xid.len(), waiting);
+    assert_eq!(decoder.undrained(), 0);
+}
+
+#[test]
 fn a_flow_has_the_program_of_its_first_call() {
     let mut wire = Wire::default();
     exchange(&mut wire, 1, 1, 0.0, 0.1, 0);
@@ -136,6 +150,7 @@ fn a_snapshot_shows_what_is_not_over_and_changes_nothing() {
     decoder.feed(&wire.bytes).expect("a capture");
     let seen = decoder.snapshot();
     assert_eq!((seen.exchanges.xid.as_slice(), seen.flows.client_port.as_slice()), ([5].as_slice(), [900].as_slice()));
+    assert_eq!(decoder.undrained(), 0);
     assert!(decoder.drain().exchanges.xid.is_empty());
     assert_eq!(rows(&decoder.close().expect("a capture").1).len(), 1);
 }

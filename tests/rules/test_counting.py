@@ -29,7 +29,7 @@ def test_counting_changes_nothing(case: Case) -> None:
 
 @pytest.mark.parametrize("case", parametrized())
 def test_nothing_is_lost_by_letting_go(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "DRAIN_BYTES", 1)
+    monkeypatch.setattr(reading, "DRAIN_ROWS", 1)
     monkeypatch.setattr(thinning, "MANY", 0)
     files = [in_pieces(case.folder / file) for file in case.files]
     check(Sessions(decode(files, WANTED, counting=COUNTING)), Sessions(decode(files, WANTED)))
