@@ -58,4 +58,6 @@ def main() -> None:
     try:
         application(named if set(named) & set(COMMANDS) else COMMANDS)(prog_name="nfsrpc")
     finally:
-        gc.freeze()  # or the interpreter looks for garbage once more before it ends: 15 ms
+        # The interpreter looks for garbage once more before it ends: 15 ms. Libraries of other commands rely on it.
+        if named == ["analyze"]:
+            gc.freeze()

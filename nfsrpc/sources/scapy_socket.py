@@ -49,7 +49,7 @@ class ScapySocket:
                 for known in sockets:
                     if known.ins in ready:
                         yield b"".join(frames(known))
-                self._ask(sockets)
+                self.drops = (self.drops or 0) + sum(map(dropped_since_asked, sockets))
         finally:
             for known in sockets:
                 known.close()
@@ -68,12 +68,13 @@ class ScapySocket:
             raise SourceError(self.name, f"cannot capture: {error}", "ip link lists interfaces") from error
         for known in sockets:
             known.ins.setblocking(False)
+            dropped_since_asked(known)  # scapy opens without a buffer: what came before it was ready is not lost
         return sockets
 
-    def _ask(self, sockets: list[Any]) -> None:
-        for known in sockets:
-            _, dropped = struct.unpack("II", known.ins.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
-            self.drops = (self.drops or 0) + dropped
+
+def dropped_since_asked(known: Any) -> int:
+    _, dropped = struct.unpack("II", known.ins.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+    return int(dropped)
 
 
 def interfaces() -> list[str]:
