@@ -53,14 +53,14 @@ def beginnings(whence: str, given: object) -> list[str]:
     given = given.split(",") if isinstance(given, str) else given
     if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
         fail(f'{whence}: not a list of names, as ["REG001", "LCK"]')
-    texts = [text.strip() for text in given if text.strip()]
-    if texts:
-        from nfsrpc.rules.catalogue import chosen
+    if not any(text.strip() for text in given):
+        return []
+    from nfsrpc.rules import settings
 
-        for text in texts:
-            if not chosen([text]):
-                fail(f"{whence}: no rule begins with {text} (nfsrpc explain lists them)")
-    return texts
+    try:
+        return settings.beginnings(given)
+    except ValueError as error:
+        fail(f"{whence}: {error}")
 
 
 def merged(path: Path | None, rules: object, texts: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:

@@ -1,4 +1,5 @@
-"""Thresholds of rules as people set them: by the names of keyword parameters, with values of the default's kind.
+"""Rules as people choose them, and their thresholds as people set them: by the names of keyword parameters, with values
+of the default's kind.
 
 What fits nothing is refused with a ValueError that names what was perhaps meant: a slip of the pen must not pass for a
 setting.
@@ -11,11 +12,20 @@ from difflib import get_close_matches
 from math import isfinite
 from typing import Any, TypeAlias
 
-from nfsrpc.rules.catalogue import Check, find, rules
+from nfsrpc.rules.catalogue import Check, chosen, find, rules
 
 Settings: TypeAlias = Mapping[str, Mapping[str, Any]]  # rule -> threshold -> value
 
 KINDS: dict[type, str] = {float: "a number", int: "a whole number"}
+
+
+def beginnings(texts: Iterable[str]) -> list[str]:
+    """What identifiers or names of rules begin with; each fits one at least."""
+    found = [text.strip() for text in texts if text.strip()]
+    for text in found:
+        if not chosen([text]):
+            raise ValueError(f"no rule begins with {text} (nfsrpc explain lists them)")
+    return found
 
 
 def setting(text: str) -> tuple[str, str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
+from nfsrpc.rules.settings import Settings, beginnings, checked, merged
 from nfsrpc.sources import captures
 from nfsrpc.sources.arrivals import LiveSource
 from nfsrpc.sources.source import STANDARD_INPUT
@@ -24,13 +25,19 @@ def live(
     window_s: float = WINDOW_S,
     for_s: float = float("inf"),
     until_finding: bool = False,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    settings: Settings | None = None,
 ) -> Iterator[Trace]:
     """Traces of the last `window_s` seconds of a capture that goes on, one each time that there is something to see.
 
     `source` is an interface, on which tcpdump captures (`filter` is for it), a directory into which another tcpdump
     writes a ring of files, "-" for a capture stream on standard input, an open file or an iterable of bytes. Looked is
     every `interval_s` at most. It ends with the source, after `for_s` seconds, or, if so wished, when a fault is
-    found; the last trace is of the end. Breaking out of the loop stops the capture. Raises SourceError.
+    found; the last trace is of the end. Breaking out of the loop stops the capture.
+
+    `select` and `ignore` are beginnings of rules' identifiers or names, `settings` their thresholds, as
+    `{"LCK002": {"late_s": 3}}`. Raises SourceError, and ValueError for a rule or threshold that there is not.
 
     >>> import nfsrpc
     >>> with open("captures/server-without-statd/nfssrv-any.pcap", "rb") as stream:
@@ -39,7 +46,11 @@ def live(
     >>> verdict.rule
     'REG001'
     """
-    options = Options(interval_s, window_s, for_s, until_finding)
+    thresholds = merged(
+        checked(rule, name, value) for rule, values in (settings or {}).items() for name, value in values.items()
+    )
+    rules = beginnings(select), beginnings(ignore), thresholds
+    options = Options(interval_s, window_s, for_s, until_finding, rules)
     with closing(Live(source_of(source, filter, window_s), options).moments()) as moments:
         for moment in moments:
             yield moment.trace

@@ -49,6 +49,17 @@ def test_a_healthy_capture_exits_with_0(samples: Path) -> None:
     assert told.returncode == 0
 
 
+def test_rules_are_chosen_and_thresholds_set(incident: bytes) -> None:
+    def found(*args: str) -> set[str]:
+        told = shell("live", "-", "--format", "jsonl", *args, stdin=incident)
+        return {finding["rule"] for finding in json.loads(told.stdout.splitlines()[-1])["report"]["findings"]}
+
+    assert {"REG001", "LCK002"} <= found()
+    assert "LCK002" not in found("--set", "LCK002.late_s=90")
+    assert found("--select", "LCK") == {"LCK002"}
+    assert "REG001" not in found("--ignore", "REG")
+
+
 @pytest.mark.parametrize(
     ("args", "stdin", "said"),
     [

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,23 @@ def test_breaking_out_stops_it(samples: Path) -> None:
     [first] = islice(nfsrpc.live(endless()), 1)
     assert first.verdict.rule == "REG001"
     gone_on.set()
+
+
+def test_rules_are_chosen_and_thresholds_set(samples: Path) -> None:
+    data = (samples / "server-without-statd" / "nfssrv-any.pcap").read_bytes()
+
+    def found(**wanted: Any) -> list[str]:
+        *_, last = nfsrpc.live(data, **wanted)
+        return [finding.rule for finding in last.diagnosis.findings]
+
+    assert "LCK002" in found()
+    assert found(select=["LCK"]) == ["LCK002"]
+    assert "REG001" not in found(ignore=["statd-not-registered"])
+    assert "LCK002" not in found(settings={"lock-request-answered-late": {"late_s": 90}})
+    with pytest.raises(ValueError, match="no rule begins with XYZ"):
+        found(select=["XYZ"])
+    with pytest.raises(ValueError, match="perhaps late_s"):
+        found(settings={"LCK002": {"late": 9}})
 
 
 def test_which_source_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
