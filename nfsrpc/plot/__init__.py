@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nfsrpc.sessions import Sessions
+from nfsrpc.sessions.one_clock import by_one_clock
 
 if TYPE_CHECKING:
     from nfsrpc.plot.locks import By
@@ -25,7 +26,7 @@ class Plots:
     """
 
     def __init__(self, tables: Sessions) -> None:
-        self._tables = tables
+        self._tables = by_one_clock(tables)
 
     def locks(self, by: By = "file", *, dark: bool = False) -> Any:
         """Who waits and who holds over time: for each file a lane a client, or (`by="owner"`) for each client a lane

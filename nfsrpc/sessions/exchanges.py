@@ -157,3 +157,7 @@ class Exchanges:
     def clock_offsets(self) -> Array:
         """The clock of each vantage against the first's; NAT where that cannot be told."""
         return self._sightings.offsets()
+
+    def by_first_clock(self, times: Array, vantage: Array) -> Array:
+        """Times of these vantages by the clock of the first one."""
+        return self._sightings.by_first_clock(times, vantage)

@@ -66,20 +66,19 @@ class Sightings:
                     break
         return offset, drift, middle
 
-    def by_one_clock(self) -> Array:
-        """The times of the rows by the clock of the first vantage."""
+    def by_first_clock(self, times: Array, vantage: Array) -> Array:
+        """Times of these vantages by the clock of the first one."""
         offset, drift, middle = self._clocks
-        mine = self.vantage
-        gained = (drift[mine] * (self.time - middle[mine])).astype(np.int64)
-        times: Array = self.time - np.where(offset == NAT, 0, offset)[mine] - gained
-        return times
+        gained = (drift[vantage] * (times - middle[vantage])).astype(np.int64)
+        moved: Array = times - np.where(offset == NAT, 0, offset)[vantage] - gained
+        return moved
 
     def counted(self, rank: Array) -> Array:
         """For each row the one that counts in its place: of least rank, then first vantage; -1 for one that counts."""
         same = np.full(self.length, -1, dtype=np.int64)
         if not len(self.rows):
             return same
-        time = self.by_one_clock()
+        time = self.by_first_clock(self.time, self.vantage)
         order = np.lexsort((self.vantage, time, self.groups))
         cluster = clusters(self.groups[order], time[order], self.vantage[order])
         by_rank = np.lexsort((self.vantage[order], rank[self.rows][order], cluster))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nfsrpc.decode import decode
+from nfsrpc.plot import Plots
 from nfsrpc.plot.locks import sessions_of
 from nfsrpc.plot.scene import Arrow, Scene, longest_wait, shortened, without_repetition
 from nfsrpc.sessions import WANTED, Sessions
@@ -141,6 +142,37 @@ def test_a_further_reply_that_says_something_else(tables: Of) -> None:
     lock.granted()
     client.lock(server, svid=2).granted()
     assert ladder(tables(s), 0)[-1] == "! 10.0.0.9 → 10.0.0.1: GRANTED, one more reply to LOCK"
+
+
+def test_of_several_vantages_whose_clocks_differ(tmp_path: Path) -> None:
+    """What the server asks over its loopback stands between the LOCK and its answer, whatever its clock says."""
+
+    def told(ahead: float) -> list[str]:
+        paths = []
+        for name, start in (("client", 1_700_000_000.0), ("server", 1_700_000_000.0 + ahead)):
+            s = Scenario(start)
+            server, client = s.host("10.0.0.9", name="nfssrv"), s.host("10.0.0.1", name="web-1")
+            for svid in range(3):
+                client.lock(server, svid=svid).granted().unlock().granted()
+            lock = client.lock(server, svid=9)
+            s.wait(1)
+            server.getport(server, "nsm1").reply(port=662)
+            s.wait(1)
+            server.monitor(client).reply(res_stat="STAT_SUCC", state=3)
+            s.wait(1)
+            lock.granted()
+            paths.append(tmp_path / f"{name}.pcap")
+            paths[-1].write_bytes(s.capture(at=client if name == "client" else server, on="any"))
+        plots = Plots(Sessions(decode(paths, WANTED)))
+        locks = plots._tables["locks"]
+        assert locks["wait_s"].max() > 2
+        return ladder(plots._tables)
+
+    assert told(0) == told(3600.5) == told(-2.5)
+    lock, *asked, granted = told(-2.5)
+    assert "LOCK exclusive" in lock
+    assert [line.split(": ")[0] for line in asked] == ["10.0.0.9 → 10.0.0.9"] * 2
+    assert "GRANTED" in granted
 
 
 def arrow(text: str, time: int = 0, kind: str = "call") -> Arrow:

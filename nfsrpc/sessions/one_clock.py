@@ -1,0 +1,53 @@
+"""The tables of several vantages with all their times by one clock, the first vantage's: what is drawn has one order.
+
+Tables keep the times that the captures have, by which a reader finds a frame again.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from nfsrpc.sessions.exchanges import Exchanges
+from nfsrpc.sessions.sessions import Sessions
+from nfsrpc.tables import NAT, NULLS, Array, Source, Table
+
+
+def by_one_clock(tables: Sessions) -> Sessions:
+    return tables if len(tables.decoded.vantages) == 1 else OneClock(tables)
+
+
+class OneClock(Sessions):
+    def __init__(self, tables: Sessions) -> None:
+        super().__init__(tables.decoded)
+        self._tables = tables
+
+    @cached_property
+    def exchanges(self) -> Exchanges:
+        return self._tables.exchanges
+
+    def __getitem__(self, name: str) -> Table:
+        if name not in self._built:
+            self._built[name] = self._of(self._tables[name])
+        return self._built[name]
+
+    def _of(self, table: Table) -> Table:
+        def column(name: str) -> Source:
+            return (lambda: self._times(table, name)) if name in whose else (lambda: table.data(name))
+
+        whose = files_of_times(table)
+        return Table(table.spec, len(table), {name: column(name) for name in table.columns})
+
+    def _times(self, table: Table, name: str) -> Array:
+        times, files = table[name], table[files_of_times(table)[name]]
+        known = (times != NAT) & (files != NULLS["u16?"])
+        result: Array = times.copy()
+        result[known] = self.exchanges.by_first_clock(times[known], self.decoded.vantage[files[known]])
+        return result
+
+
+def files_of_times(table: Table) -> dict[str, str]:
+    """For each column of times the one that tells their file: its own, else the row's."""
+    times = [column.name for column in table.spec.columns if column.kind == "time"]
+    own = {name: f"{name.removesuffix('_time')}_capture" for name in times}
+    found = {name: own[name] if own[name] in table.columns else "capture" for name in times}
+    return {name: file for name, file in found.items() if file in table.columns}
