@@ -139,9 +139,10 @@ COPIES = _spec(
 
 LOCKS = _spec(
     "locks",
-    "A row a lock session: what one owner did to one range of one file, from request to release. Sorted by its start.",
+    "A row a lock session: what one owner did to one range of one file, from request to release. Sorted by its start. "
+    "What is left when a part of a range is unlocked, or locked otherwise, is a row of its own.",
     ("capture", "u16", "", "file of the session's first frame"),
-    ("frame", "u32", "", "its first frame: the LOCK's, or the UNLOCK's or grant's when no LOCK was captured"),
+    ("frame", "u32", "", "its first frame: the LOCK's; the UNLOCK's or grant's without one; or what left it over"),
     ("time", "time", "ns", "of that frame"),
     ("server", "text", "", "host that grants"),
     ("client", "text", "", "host that asks"),
@@ -174,7 +175,7 @@ LOCKS = _spec(
     ("reclaims", "u32", "", "LOCKs with reclaim while held"),
     *_frame("requested", "first LOCK call"),
     *_frame("blocked", "first answer BLOCKED"),
-    *_frame("granted", "reply or callback that granted"),
+    *_frame("granted", "reply or callback that granted it, or what it is left of"),
     *_frame("denied", "answer that denied: a status other than GRANTED and BLOCKED, or an RPC error"),
     *_frame("cancelled", "CANCEL call"),
     ("cancel_status", "i32?", "", "answer to CANCEL"),

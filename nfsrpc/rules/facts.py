@@ -156,6 +156,13 @@ def lossy(flows: Table, quality: Table) -> bool:
 
 
 @fact
+def with_portmappers(registrations: Table) -> frozenset[str]:
+    """The hosts whose questions to portmappers, or from them, are captured: a filter on lockd's port lacks them all."""
+    hosts = {*registrations["host"].tolist(), *registrations["asker"].tolist()}
+    return frozenset(host for host in hosts if host is not None)
+
+
+@fact
 def hung_up(flows: Table) -> Array:
     """The TCP connections that the client itself closed in order: it was waiting for nothing any more."""
     closed: Array = flows["flow"][(flows["c_fin"] > 0) & (flows["c_rst"] == 0) & (flows["s_rst"] == 0)]

@@ -47,6 +47,7 @@ def check(
     registrations: Table,
     roles: Roles,
     gaps: frozenset[frozenset[str]],
+    with_portmappers: frozenset[str],
     *,
     never_s: float = 10.0,
 ) -> Iterator[Answer]:
@@ -57,7 +58,7 @@ def check(
     ignored = [waiter for waiter in left if not is_unseen(waiter, gaps)]
     for server in sorted({waiter.row.server for waiter in ignored}):
         mine = [waiter for waiter in ignored if waiter.row.server == server]
-        yield finding(server, mine, asks_portmappers(registrations, server))
+        yield finding(server, mine, server in with_portmappers)
     if ignored:
         return
     blind = [waiter for waiter in polled if is_unseen(waiter, gaps) and not is_called(waiter, tried)]
@@ -71,11 +72,6 @@ def check(
         yield RULE.clear("no lock was released for somebody who waited for long")
     else:
         yield RULE.cannot_tell("no lock requests in the capture")
-
-
-def asks_portmappers(registrations: Table, server: str) -> bool:
-    """Whether the capture shows portmappers at all: a filter on lockd's port hides how a server looks its client up."""
-    return bool(((registrations["host"] == server) | (registrations["asker"] == server)).any())
 
 
 def is_unseen(waiter: Waiter, gaps: frozenset[frozenset[str]]) -> bool:
@@ -101,6 +97,7 @@ def idle(waiter: Waiter) -> float:
 
 
 def finding(server: str, ignored: list[Waiter], unfiltered: bool) -> Finding:
+    """`unfiltered`: the capture would show how the server looks its client up; one of lockd's port alone does not."""
     worst = max(ignored, key=idle)
     clients = tuple(sorted({waiter.row.client for waiter in ignored}))
     return RULE.finding(

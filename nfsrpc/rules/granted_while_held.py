@@ -1,7 +1,8 @@
 """A lock is granted that, by this capture, another holds.
 
 Sees
-    A lock granted for a range that another owner holds, one of the two exclusively, without UNLOCK between.
+    A lock granted for a range that another owner holds, one of the two exclusively, without UNLOCK between. It is
+    likely only, where the capture lacks the server's portmapper and statd: a notice of reboot would be missing too.
 
 Why it hurts
     Two applications believe to be alone, and write over each other. Clients log "VFS is out of sync with lock manager".
@@ -32,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.rules.advice import wire_of
 from nfsrpc.rules.facts import FREE_ALL, SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import same_range
@@ -47,8 +49,10 @@ NEVER = np.iinfo(np.int64).max
 def check(
     locks: Table,
     nlm: Table,
+    monitors: Table,
     boots: Mapping[str, tuple[int, ...]],
     gaps: frozenset[frozenset[str]],
+    with_portmappers: frozenset[str],
     *,
     moment_s: float = 1.0,
     shown: int = 20,
@@ -64,8 +68,9 @@ def check(
             unsure = True
         else:
             found.append((holder, locks.row(number)))
+    unfiltered = with_portmappers | {*monitors["host"].tolist(), *monitors["asker"].tolist()}
     for server in sorted({row.server for _, row in found}):
-        yield finding(server, [pair for pair in found if pair[1].server == server])
+        yield finding(server, [pair for pair in found if pair[1].server == server], server in unfiltered)
     if found:
         return
     if unsure:
@@ -89,20 +94,21 @@ def suspects(locks: Table, moment: int, shown: int) -> Array:
 
     Most of the others are innocent (other ranges, the same owner), so of each kind a few are looked at.
     """
-    rows = np.flatnonzero(locks.valid("granted") & locks.valid("requested"))
+    rows = np.flatnonzero(locks.valid("granted"))
     if not len(rows):
         return rows
     file, _ = group(locks["server"].codes[rows], locks["fh"].codes[rows])
     since, until, exclusive = locks["granted"][rows], held_until(locks)[rows], locks["exclusive"][rows]
     if not granted_early(file, since, until, moment).any():
         return rows[:0]
+    asked = locks.valid("requested")[rows]
     alone = np.where(exclusive, until, NAT)  # a shared lock stands only in the way of exclusive ones
     places = group(file, locks["l_offset"][rows], locks["l_len"][rows])[0], file
     early = [
-        rows[granted_early(place, since, alone, moment) | (granted_early(place, since, until, moment) & exclusive)]
+        granted_early(place, since, alone, moment) | (granted_early(place, since, until, moment) & exclusive)
         for place in places
     ]
-    return distinct(np.concatenate([numbers[:shown] for numbers in early]))
+    return distinct(np.concatenate([rows[mask & asked][:shown] for mask in early]))
 
 
 def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mask:
@@ -133,30 +139,28 @@ def holder_of(locks: Table, nlm: Table, number: int, boots: Mapping[str, tuple[i
     meets[number] = False
     for holder in locks.where(meets).rows() if meets.any() else ():
         rebooted = any(holder.granted < boot <= time for boot in boots.get(holder.client, ()))
-        if not rebooted and holder.caller_name is not None and not let_go(locks, nlm, holder, number, moment):
+        if not rebooted and holder.caller_name is not None and not freed_all(nlm, holder, time + moment):
             return holder
     return None
 
 
-def let_go(locks: Table, nlm: Table, holder: Any, number: int, moment: int) -> bool:
-    """Whether the holder gave up what the other got of its range: a part of it, or all that it had (FREE_ALL)."""
-    since, until = holder.granted, int(locks["granted"][number]) + moment
-    mine = same_range(locks, number) & (locks["client"] == holder.client) & (locks["svid"] == holder.svid)
-    part = (locks["unlock"] > since) & (locks["unlock"] <= until)
-    shared = (locks["granted"] > since) & (locks["granted"] <= until) & ~locks["exclusive"]
+def freed_all(nlm: Table, holder: Any, until: int) -> bool:
+    """Whether the holder gave up all that it had (FREE_ALL)."""
     freed = (nlm["proc"] == FREE_ALL) & (nlm["client"] == holder.client) & (nlm["server"] == holder.server)
-    freed &= (nlm["time"] > since) & (nlm["time"] <= until)
-    return bool((mine & (part | (shared & ~locks["exclusive"][number]))).any() or freed.any())
+    return bool((freed & (nlm["time"] > holder.granted) & (nlm["time"] <= until)).any())
 
 
-def finding(server: str, pairs: list[tuple[Any, Any]]) -> Finding:
+def finding(server: str, pairs: list[tuple[Any, Any]], unfiltered: bool) -> Finding:
+    """`unfiltered`: notices of reboot would be in the capture."""
     holder, row = pairs[0]
+    unseen = "" if unfiltered else " Whether one of the hosts rebooted meanwhile passes over other ports, not captured."
     return RULE.finding(
+        certainty="certain" if unfiltered else "likely",
         host=server,
         title=f"{server} granted a lock on {row.file} that {holder.owner} ({holder.client}) holds",
         explanation=(
             f"{holder.owner} ({holder.client}) was granted it at {clock(holder.granted)} and has not unlocked; at "
-            f"{clock(row.granted)} {row.owner} ({row.client}) was granted it as well. Both believe to be alone."
+            f"{clock(row.granted)} {row.owner} ({row.client}) was granted it as well. Both believe to be alone.{unseen}"
         ),
         clients=tuple(sorted({known.client for pair in pairs for known in pair})),
         files=tuple(sorted({row.file for _, row in pairs})),
@@ -171,5 +175,6 @@ def finding(server: str, pairs: list[tuple[Any, Any]]) -> Finding:
             "journalctl -u nfs-server -u rpc-statd   # on the server: restarted meanwhile?",
             "# Stop one of the applications; check the file for damage.",
         ),
+        needs=None if unfiltered else wire_of(server, {known.client for pair in pairs for known in pair}),
         verify=("cat /proc/locks   # on the server, against lslocks on both clients",),
     )

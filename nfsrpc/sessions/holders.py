@@ -1,8 +1,9 @@
 """Who holds a lock and who waits for one at a moment, told from the table of lock sessions.
 
 A session waits from its first request to its end (granted, denied, cancelled) and holds from its grant to its release;
-what did neither within the capture goes on. The server grants at some moment between a request and its answer: here it
-is the answer that counts.
+what did neither within the capture goes on. What is left of a range after a part was unlocked holds from then on, and
+is as old as the grant. The server grants at some moment between a request and its answer: here it is the answer that
+counts.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def holders(locks: Table, at: int) -> Table:
     asked, told = waits(locks)
     holding = (granted <= at) & (at < released)
     waiting = (asked != NAT) & (asked <= at) & (at < told) & ~holding
-    since = np.where(holding, granted, asked)
+    since = np.where(holding, locks["granted"], asked)
     sessions = np.flatnonzero(holding | waiting)
     sessions = sessions[np.lexsort((since[sessions], waiting[sessions], locks["file"].codes[sessions]))]
     some = locks.take(sessions)
@@ -59,10 +60,16 @@ def holds(locks: Table) -> tuple[Array, Array]:
     """From when to when each session held its range: NAT for before the capture, NEVER for beyond it, or not at all."""
     granted, released = locks["granted"], locks["released"]
     before = (granted == NAT) & (locks["requested"] == NAT) & (locks["unlock"] != NAT)
-    since = np.where(before, NAT, np.where(granted == NAT, NEVER, granted))
+    since = np.where(before, NAT, np.where(granted == NAT, NEVER, np.maximum(granted, left_at(locks))))
     ended = (granted != NAT) & (released == NAT) & ~among(locks, HOLDING)
     until = np.where(ended, after(granted, locks["hold_s"], ended), np.where(released == NAT, NEVER, released))
     return since, until
+
+
+def left_at(locks: Table) -> Array:
+    """When each session began that holds what is left of another's range; NAT for others."""
+    left = locks.valid("granted") & ~locks.valid("requested") & ~locks.valid("callback")
+    return np.where(left, locks["time"], NAT)
 
 
 def waits(locks: Table) -> tuple[Array, Array]:

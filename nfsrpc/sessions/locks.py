@@ -1,8 +1,9 @@
 """The table of lock sessions: what one lock owner did to one range of one file, from its first request to the release.
 
 An owner is (server, client, file, oh, svid). Most sessions of a large trace are a LOCK that is granted at once and its
-UNLOCK: these pairs are found by comparing columns, and only the other steps are walked through (walk.py). Who waits for
-whom is told by the times that others held the same range, since Linux does not name the holder (TEST's oh is empty).
+UNLOCK: these pairs are found by comparing columns, and only the other steps are walked through (walk.py), with all of
+owners whose ranges overlap. Who waits for whom is told by the times that others held the same range, since Linux does
+not name the holder (TEST's oh is empty).
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from nfsrpc.sessions.messages import shown
 from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
 from nfsrpc.sessions.paths import Paths
 from nfsrpc.sessions.waits import NEVER, Holds, in_the_way
-from nfsrpc.sessions.walk import GRANTED, NONE, Walk, range_ends
+from nfsrpc.sessions.walk import GRANTED, NONE, TO_THE_END, Walk, range_ends
 from nfsrpc.tables import DTYPES, LOCKS, NAT, NULLS, Array, Coded, Mask, Masked, Source, Table, empty, isin
 
 IN_CONFLICT = (1, 5)  # of nlm4_stats: DENIED and DEADLCK, because of another's lock
+RANGE = ("start", "end")
 COUNTS = ("polls", "resends", "replies", "grace", "reclaims", "callbacks")
 EXCHANGES = {
     "exchange": "request",
@@ -42,13 +44,14 @@ def locks(decoded: Decoded, calls: Table, copies: Table, paths: Paths) -> Table:
         return empty(LOCKS)
     owners, ranges = identities(steps)
     pairs = immediate_pairs(steps, ranges)
+    pairs = pairs[~overlapping(steps, owners, ranges)[pairs[:, 0]]]
     left = np.ones(len(steps), dtype=np.bool_)
     left[pairs] = False
     others = np.flatnonzero(left)
     others = others[in_order(owners[others])]
     walked = Walk(steps, calls, others, late_replies(steps, calls, copies)).sessions(owners[others])
     parts = of_pairs(steps, calls, pairs), of_walk(walked)
-    sessions = {name: np.concatenate([part[name] for part in parts]) for name in walk.FIELDS}
+    sessions = {name: np.concatenate([part[name] for part in parts]) for name in (*walk.FIELDS, *RANGE)}
     order = in_order(sessions["first"])
     sessions = {name: values[order] for name, values in sessions.items()}
     return Sessions(decoded, calls, copies, paths, steps, owners, sessions).table()
@@ -89,6 +92,19 @@ def immediate_pairs(steps: Steps, ranges: Array) -> Array:
     return np.stack([order[starts], order[starts + 1]], axis=1)
 
 
+def overlapping(steps: Steps, owners: Array, ranges: Array) -> Mask:
+    """The steps of owners with ranges that overlap and are not the same."""
+    one = np.zeros(int(ranges.max()) + 1, dtype=np.int64)
+    one[ranges] = np.arange(len(ranges))  # a step of each range
+    one = one[(np.bincount(owners[one]) > 1)[owners[one]]]
+    found = np.zeros(int(owners.max()) + 1, dtype=np.bool_)
+    start, owner = steps.fields["l_offset"][one], owners[one]
+    order = np.lexsort((start, owner))
+    start, end, owner = start[order], range_ends(steps)[one[order]], owner[order]
+    found[owner[1:][(owner[1:] == owner[:-1]) & (start[1:] <= end[:-1])]] = True
+    return found[owners]
+
+
 def of_pairs(steps: Steps, calls: Table, pairs: Array) -> dict[str, Array]:
     """The sessions that these pairs are, as the fields of walk.Session."""
     lock, unlock = pairs[:, 0], pairs[:, 1]
@@ -97,6 +113,8 @@ def of_pairs(steps: Steps, calls: Table, pairs: Array) -> dict[str, Array]:
     columns |= dict.fromkeys(("polls", "grace", "reclaims", "callbacks"), np.zeros(len(pairs), dtype=np.int64))
     columns |= dict.fromkeys(("first", "request", "last", "granted"), lock)
     columns |= {
+        "start": steps.fields["l_offset"][lock],
+        "end": range_ends(steps)[lock],
         "unlock": unlock,
         "state": np.full(len(pairs), walk.RELEASED),
         "by": np.full(len(pairs), walk.REPLY),
@@ -107,7 +125,9 @@ def of_pairs(steps: Steps, calls: Table, pairs: Array) -> dict[str, Array]:
 
 
 def of_walk(sessions: list[walk.Session]) -> dict[str, Array]:
-    return {name: np.array([getattr(session, name) for session in sessions], dtype=np.int64) for name in walk.FIELDS}
+    columns = {name: np.array([getattr(session, name) for session in sessions], dtype=np.int64) for name in walk.FIELDS}
+    spans = np.array([session.span for session in sessions], dtype=np.uint64).reshape(-1, 2)
+    return columns | dict(zip(RANGE, spans.T, strict=True))
 
 
 def late_replies(steps: Steps, calls: Table, copies: Table) -> dict[int, int]:
@@ -151,9 +171,11 @@ class Sessions:
         self.decoded, self.calls, self.copies, self.paths, self.steps = decoded, calls, copies, paths, steps
         self.owners, self.at = owners, sessions
         self.length = len(sessions["first"])
-        self.known = np.where(self.at["request"] == NONE, self.at["first"], self.at["request"])
+        asked = [self.at[name] for name in ("request", "origin", "first")]
+        self.known = np.select([step != NONE for step in asked], asked)
         # caller_name is the client's but in a grant, where it is the server's: there any other step has to tell it.
         named = [self.at[name] for name in ("request", "unlock", "cancel")]
+        named.append(np.where(self.at["origin"] == NONE, NONE, self.at["first"]))
         self.named = np.select([step != NONE for step in named], named, NONE)
 
     def pick(self, name: str, values: Array, null: int) -> Array:
@@ -250,6 +272,12 @@ class Sessions:
         callee = self.of_call("first", "server_port", 0)
         return np.where(self.steps.kind[first] == GRANT, callee, ports)
 
+    def lengths(self) -> Array:
+        """As messages have them; of what was left of a range, so that 0 is to the end."""
+        start, end, asked = self.at["start"], self.at["end"], self.steps.fields["l_len"][self.at["first"]]
+        left = np.where(end == TO_THE_END, np.uint64(0), end - start + np.uint64(1))
+        return np.where(self.at["origin"] == NONE, asked, left)
+
     def states_of(self, name: str) -> Coded:
         return Coded(self.pick(name, self.steps.state.astype(np.int64), NONE), STATES)
 
@@ -278,14 +306,14 @@ class Sessions:
         file, _ = group(steps.server[self.known], fields["fh"][self.known])
         # The server may have granted as soon as it was asked; what it was only seen to unlock, it had granted before.
         since = np.where(at["granted"] == NONE, NEVER, self.called("granted").time)
-        since[steps.kind[at["first"]] == UNLOCK] = NAT
+        since[(steps.kind[at["first"]] == UNLOCK) & (at["origin"] == NONE)] = NAT
         released, replaced = self.released.time, self.called("replaced").time
         until = np.where(released != NAT, released, np.where(replaced != NAT, replaced, NEVER))
         return Holds(
             file=file,
             owner=self.owners[self.known],
-            start=fields["l_offset"][self.known],
-            end=range_ends(steps)[self.known],
+            start=self.at["start"],
+            end=self.at["end"],
             exclusive=exclusive.values | ~exclusive.valid,
             since=since,
             until=until,
@@ -324,8 +352,8 @@ class Sessions:
             "oh": lambda: self.string("oh", shown),
             "fh": lambda: self.string("fh", bytes.hex),
             "file": lambda: self.paths.files(steps.server[first], steps.fields["fh"][first], asked["time"]),
-            "l_offset": Masked(steps.fields["l_offset"][first], np.ones(self.length, dtype=np.bool_)),
-            "l_len": Masked(steps.fields["l_len"][first], np.ones(self.length, dtype=np.bool_)),
+            "l_offset": Masked(self.at["start"], np.ones(self.length, dtype=np.bool_)),
+            "l_len": Masked(self.lengths(), np.ones(self.length, dtype=np.bool_)),
             "exclusive": self.flag("exclusive"),
             "block": self.flag("block"),
             "reclaim": self.flag("reclaim").values,

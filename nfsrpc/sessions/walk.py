@@ -1,12 +1,14 @@
 """The steps of lock owners, walked through in the order of time, become sessions.
 
 A LOCK begins a session, or asks again in one that still waits (Linux's 30 s poll, its retry after DENIED_GRACE_PERIOD);
-GRANTED from the server grants what waits; CANCEL gives it up; UNLOCK ends every session within its range. A session is
-the numbers of the steps that made it.
+GRANTED from the server grants what waits; CANCEL gives it up; UNLOCK ends every session within its range. As POSIX has
+it, an owner's locks never overlap: what it unlocks, or locks otherwise, is cut out of what it held, and what is left on
+either side is a session of its own. A session is the numbers of the steps that made it.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
@@ -32,7 +34,6 @@ WAITING, HELD, RELEASING, RELEASED, REPLACED, REFUSED, CANCELLED, SILENT, UNTOLD
 
 PENDING = (WAITING, SILENT, UNTOLD)
 HOLDING = (HELD, RELEASING)
-OPEN = (*PENDING, *HOLDING)
 ENDED = (RELEASED, REFUSED, CANCELLED)
 
 GRANTED, BLOCKED, GRACE = 0, 3, 4  # of nlm4_stats
@@ -46,12 +47,17 @@ TO_THE_END = np.uint64(0xFFFFFFFFFFFFFFFF)
 NONE = -1
 
 
+Range = tuple[int, int]  # first and last byte
+
+
 @dataclass(slots=True)
 class Session:
-    """The number of the step that counts, of each kind; NONE where there is none."""
+    """Its range, and the number of the step that counts, of each kind; NONE where there is none."""
 
+    span: Range
     first: int
     state: int
+    origin: int = NONE  # where it is what was left of another: what that one was asked for by
     request: int = NONE
     last: int = NONE  # LOCK
     blocked: int = NONE
@@ -72,8 +78,33 @@ class Session:
     callbacks: int = 0
 
 
-FIELDS = tuple(field.name for field in fields(Session))
-Range = tuple[int, int]
+FIELDS = tuple(field.name for field in fields(Session) if field.name != "span")
+
+
+class Held:
+    """The sessions by which one owner holds ranges, none of which overlaps another."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.sessions: dict[int, Session] = {}  # by the first byte
+
+    def add(self, session: Session) -> None:
+        start = session.span[0]
+        if start not in self.sessions:
+            insort(self.starts, start)
+        self.sessions[start] = session
+
+    def remove(self, session: Session) -> None:
+        start = session.span[0]
+        if self.sessions.get(start) is session:
+            del self.sessions[start]
+            del self.starts[bisect_right(self.starts, start) - 1]
+
+    def meeting(self, span: Range) -> list[Session]:
+        """Those that hold any byte of this range."""
+        first, last = max(bisect_right(self.starts, span[0]) - 1, 0), bisect_right(self.starts, span[1])
+        found = [self.sessions[start] for start in self.starts[first:last]]
+        return [session for session in found if session.span[1] >= span[0]]
 
 
 class Walk:
@@ -93,9 +124,9 @@ class Walk:
         self.copies = self.by_step(calls["duplicates"][at])
         self.start = self.by_step(steps.fields["l_offset"][numbers])
         self.end = self.by_step(range_ends(steps)[numbers])
-        self.open: dict[
-            Range, Session
-        ] = {}  # of the present owner: what may still change, and the latest of each range
+        # Of the present owner: what waits, what holds, and the latest of each range.
+        self.pending: dict[Range, Session] = {}
+        self.held = Held()
         self.latest: dict[Range, Session] = {}
         self.found: list[Session] = []
 
@@ -113,29 +144,41 @@ class Walk:
         owner = None
         for step, its_owner in zip(self.numbers, owners.tolist(), strict=True):
             if its_owner != owner:
-                self.open, self.latest, owner = {}, {}, its_owner
+                self.pending, self.held, self.latest, owner = {}, Held(), {}, its_owner
             take[self.kind[step]](step, (self.start[step], self.end[step]))
         return self.found
 
     def begin(self, step: int, span: Range, state: int) -> Session:
-        session = Session(step, state)
+        session = Session(span, step, state)
         self.found.append(session)
         self.latest[span] = session
         return session
 
-    def settle(self, session: Session, span: Range, state: int) -> None:
+    def settle(self, session: Session, state: int) -> None:
+        if self.pending.get(session.span) is session:
+            del self.pending[session.span]
+        self.held.remove(session)
         session.state = state
-        if state in OPEN:
-            self.open[span] = session
-        else:
-            self.open.pop(span, None)
+        if state in HOLDING:
+            self.held.add(session)
+        elif state in PENDING:
+            self.pending[session.span] = session
+
+    def cut(self, session: Session, span: Range, step: int, state: int) -> None:
+        """A holder loses this range by a step; what it held on either side of it, it goes on to hold."""
+        start, end = session.span
+        self.settle(session, state)
+        for left in ((start, span[0] - 1), (span[1] + 1, end)):
+            if start <= left[0] <= left[1] <= end:
+                rest = self.begin(step, left, HELD)
+                rest.granted, rest.by = session.granted, session.by
+                known = (session.request, session.origin, session.first)
+                rest.origin = next(number for number in known if number != NONE)
+                self.settle(rest, HELD)
 
     def request(self, step: int, span: Range) -> None:
         session = self.latest.get(span)
         if session is None or not self.goes_on(session, step):
-            if session is not None and session.state in HOLDING and self.status[step] == GRANTED:
-                session.replaced = step
-                self.settle(session, span, REPLACED)
             session = self.begin(step, span, SILENT)
             session.request = step
         elif session.state in HOLDING:
@@ -144,7 +187,7 @@ class Walk:
             session.polls += 1
         session.last = step
         session.resends += self.resends[step]
-        self.answer(session, step, span)
+        self.answer(session, step)
 
     def goes_on(self, session: Session, step: int) -> bool:
         """Whether a LOCK is one more of this session, and not a new attempt."""
@@ -153,47 +196,56 @@ class Walk:
             return self.status[session.last] in RETRIED and not late
         return session.state in PENDING or (session.state in HOLDING and bool(self.reclaim[step]))
 
-    def answer(self, session: Session, step: int, span: Range) -> None:
+    def answer(self, session: Session, step: int) -> None:
         """What the answer to a LOCK makes of its session."""
         status = self.status[step]
         if self.state[step] != ANSWERED:
             if session.state not in HOLDING and session.blocked == NONE:
-                self.settle(session, span, UNTOLD if self.state[step] == UNDECIDED else SILENT)
+                self.settle(session, UNTOLD if self.state[step] == UNDECIDED else SILENT)
             return
         session.replies += 1 + self.copies[step]
         if status == GRANTED:
-            self.grants(session, step, span, REPLY if step == session.request else POLL)
+            self.grants(session, step, REPLY if step == session.request else POLL)
         elif status == BLOCKED:
             session.blocked = step if session.blocked == NONE else session.blocked
-            self.settle(session, span, WAITING)
+            self.settle(session, WAITING)
         else:
             session.grace += status == GRACE
             session.denied = step
-            self.settle(session, span, REFUSED)
+            self.settle(session, REFUSED)
         if step in self.late_replies:
             session.late_reply = self.late_replies[step]
-            self.grants(session, step, span, LATE_REPLY)
+            self.grants(session, step, LATE_REPLY)
 
-    def grants(self, session: Session, step: int, span: Range, by: int) -> None:
+    def grants(self, session: Session, step: int, by: int) -> None:
         if session.granted == NONE:
             session.granted, session.by = step, by
-        self.settle(session, span, HELD)
+        for other in self.held.meeting(session.span):
+            if other is not session:
+                other.replaced = step
+                self.cut(other, session.span, step, REPLACED)
+        self.settle(session, HELD)
 
     def cancel(self, step: int, span: Range) -> None:
         session = self.latest.get(span) or self.begin(step, span, SILENT)
         if session.cancel == NONE:
             session.cancel = step
         if session.state in PENDING:
-            self.settle(session, span, CANCELLED)
+            self.settle(session, CANCELLED)
 
     def unlock(self, step: int, span: Range) -> None:
-        within = [(part, known) for part, known in self.open.items() if span[0] <= part[0] and part[1] <= span[1]]
-        if not within and span not in self.latest:
-            within = [(span, self.begin(step, span, HELD))]  # since before the capture
-        for part, session in within:
+        holding = self.held.meeting(span)
+        waiting = [known for part, known in self.pending.items() if span[0] <= part[0] and part[1] <= span[1]]
+        if not holding and not waiting and span not in self.latest:
+            holding = [self.begin(step, span, HELD)]  # since before the capture
+        state = self.released(step)
+        for session in (*waiting, *holding):
             session.unlock = step
-            if session.state in HOLDING:
-                self.settle(session, part, self.released(step))
+        for session in holding:
+            if state == RELEASED:
+                self.cut(session, span, step, state)
+            else:
+                self.settle(session, state)
         past = self.latest.get(span)
         if past is not None and past.unlock == NONE:  # Linux unlocks also what it has cancelled
             past.unlock = step
@@ -212,7 +264,7 @@ class Walk:
         if accepted:
             if session.state in ENDED:
                 session.late_callback = step
-            self.grants(session, step, span, CALLBACK)
+            self.grants(session, step, CALLBACK)
 
 
 def range_ends(steps: Steps) -> Array:

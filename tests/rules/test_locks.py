@@ -330,12 +330,39 @@ def test_the_capture_ends_after_the_late_grant(stage: Stage) -> bytes:
     return stage.wire()
 
 
-@fires("LCK009", host=SERVER, severity="error", clients=(CLIENT, OTHER))
-def test_granted_while_another_holds_it(stage: Stage) -> bytes:
+def both_granted(stage: Stage) -> None:
     stage.client.lock(stage.server).granted()
     stage.wait(10)
     stage.other.lock(stage.server).granted()
+
+
+@fires("LCK009", host=SERVER, severity="error", certainty="certain", clients=(CLIENT, OTHER), needs=None)
+def test_granted_while_another_holds_it(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    both_granted(stage)
     return stage.wire()
+
+
+@fires("LCK009", host=SERVER, certainty="certain")
+def test_granted_while_another_holds_it_beside_the_talk_of_statds(stage: Stage) -> bytes:
+    both_granted(stage)
+    stage.monitored(stage.server, stage.other)
+    return stage.any(stage.server)
+
+
+@fires("LCK009", host=SERVER, certainty="likely")
+def test_a_capture_of_lockds_port_alone_would_not_show_that_the_holder_rebooted(stage: Stage) -> bytes:
+    both_granted(stage)
+    return stage.wire()
+
+
+def test_what_would_show_that_the_holder_rebooted() -> None:
+    stage = Stage()
+    both_granted(stage)
+    (found,) = findings(asked("LCK009", stage.wire()))
+    assert found.needs is not None
+    assert found.needs.command.endswith(f"-w {SERVER}.pcap 'host {CLIENT} or host {OTHER}'")
+    assert "not captured" in found.explanation
 
 
 @fires("LCK009", host=SERVER)
@@ -402,6 +429,55 @@ def test_another_part_was_released(stage: Stage) -> bytes:
     stage.wait(5)
     stage.other.lock(stage.server, offset=200, length=50).granted()
     return stage.wire()
+
+
+@quiet("LCK009")
+def test_the_holder_made_a_part_of_its_lock_a_shared_one(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(5)
+    stage.client.lock(stage.server, offset=0, length=100, exclusive=False).granted()
+    stage.wait(5)
+    stage.other.lock(stage.server, offset=0, length=50, exclusive=False).granted()
+    return stage.wire()
+
+
+@fires("LCK009", host=SERVER)
+def test_the_holder_made_another_part_of_its_lock_a_shared_one(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(5)
+    stage.client.lock(stage.server, offset=0, length=100, exclusive=False).granted()
+    stage.wait(5)
+    stage.other.lock(stage.server, offset=100, length=50, exclusive=False).granted()
+    return stage.wire()
+
+
+def a_part_is_released(stage: Stage, offset: int, length: int) -> bytes:
+    """Somebody waits for this part while the holder gives up the first hundred bytes."""
+    whole = stage.client.lock(stage.server)
+    whole.granted()
+    stage.wait(5)
+    stage.other.lock(stage.server, offset=offset, length=length).blocked()
+    stage.wait(5)
+    unlock(stage, whole, 0, 100)
+    for _ in range(3):
+        stage.later(30.7)
+        stage.other.lock(stage.server, offset=offset, length=length).blocked()
+    return stage.wire()
+
+
+@fires("LCK011", host=CLIENT, severity="warning")
+def test_who_waits_for_a_part_that_is_still_held(stage: Stage) -> bytes:
+    return a_part_is_released(stage, 50, 100)
+
+
+@quiet("LCK003")
+def test_a_lock_of_which_a_part_is_still_held(stage: Stage) -> bytes:
+    return a_part_is_released(stage, 50, 100)
+
+
+@fires("LCK003", host=SERVER)
+def test_a_part_that_is_free_and_that_nobody_gets(stage: Stage) -> bytes:
+    return a_part_is_released(stage, 50, 50)
 
 
 @quiet("LCK009")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nfsrpc.sessions.holders import holders
-from tests.scenario import Scenario
+from tests.scenario import LockRequest, Scenario
 from tests.sessions.conftest import Read
 
 START = 1_700_000_000
@@ -124,3 +124,68 @@ def test_by_file_the_holders_first(s: Scenario, at: Callable[[float], Seen]) -> 
         ("2@b", "holds"),
         ("3@a", "waits"),
     ]
+
+
+def unlocked(lock: LockRequest, offset: int, length: int) -> LockRequest:
+    """Its owner gives up a part of it."""
+    return lock.about("UNLOCK", alock=lock.args["alock"] | {"l_offset": offset, "l_len": length}).granted()
+
+
+def ranges(s: Scenario, tables: Read, seconds: float) -> list[tuple[int, int]]:
+    return sorted((row.l_offset, row.l_len) for row in moment(s, tables, seconds) if row.state == "holds")
+
+
+def test_what_is_left_when_a_part_is_unlocked(s: Scenario, tables: Read) -> None:
+    server, one, two = s.host("10.0.0.9"), s.host("10.0.0.1", name="a"), s.host("10.0.0.2", name="b")
+    whole = one.lock(server).granted()
+    s.wait(5)
+    unlocked(whole, 100, 50)
+    s.wait(1)
+    two.lock(server, svid=2, offset=100, length=50).granted()
+    two.lock(server, svid=3, offset=90, length=20).blocked()
+    s.wait(4)
+    whole.unlock().granted()
+    s.wait(5)
+    two.getattr(server, "/srv")
+    assert ranges(s, tables, 3) == [(0, 0)]
+    assert ranges(s, tables, 5.5) == [(0, 100), (150, 0)]
+    assert ranges(s, tables, 8) == [(0, 100), (100, 50), (150, 0)]
+    assert ranges(s, tables, 12) == [(100, 50)]
+    (waiter,) = [row for row in moment(s, tables, 8) if row.state == "waits"]
+    assert sorted(waiter.behind) == ["1@a (10.0.0.1)", "2@b (10.0.0.2)"]
+    first, *_ = moment(s, tables, 8)
+    assert first.age_s == pytest.approx(8, abs=0.1)  # as old as the grant
+    assert first.exclusive
+
+
+def test_a_part_that_is_locked_otherwise(s: Scenario, tables: Read) -> None:
+    server, one = s.host("10.0.0.9"), s.host("10.0.0.1", name="a")
+    one.lock(server, length=100).granted()
+    s.wait(5)
+    one.lock(server, offset=20, length=10, exclusive=False).granted()
+    s.wait(5)
+    modes = {(row.l_offset, row.l_len): row.exclusive for row in moment(s, tables, 8)}
+    assert modes == {(0, 20): True, (20, 10): False, (30, 70): True}
+
+
+def test_a_part_that_is_refused_or_unanswered_takes_nothing(s: Scenario, tables: Read) -> None:
+    server, one = s.host("10.0.0.9"), s.host("10.0.0.1", name="a")
+    lock = one.lock(server).granted()
+    s.wait(1)
+    part = lock.args["alock"] | {"l_offset": 0, "l_len": 10}
+    lock.about("UNLOCK", alock=part).denied("DENIED_NOLOCKS")
+    one.lock(server, offset=5, length=5, exclusive=False).denied("DENIED_NOLOCKS")
+    s.wait(1)
+    lock.about("UNLOCK", alock=part).unanswered()
+    s.wait(20)
+    assert ranges(s, tables, 15) == [(0, 0)]
+
+
+def test_many_ranges_of_one_owner(s: Scenario, tables: Read) -> None:
+    server, one = s.host("10.0.0.9"), s.host("10.0.0.1", name="a")
+    for number in range(300):
+        one.lock(server, offset=number * 10, length=10).granted()
+    lock = one.lock(server, offset=5000, length=10).granted()
+    s.wait(1)
+    unlocked(lock, 5, 2990)
+    assert ranges(s, tables, 20) == [(0, 5), (2995, 5), (5000, 10)]
