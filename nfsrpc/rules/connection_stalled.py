@@ -2,20 +2,23 @@
 
 Sees
     A TCP connection that worked, on which a host sends the same data again and again and gets no ACK, while the other
-    host answers elsewhere; the call comes back on a new connection.
+    host answers elsewhere; the call comes back on a new connection. Or nothing at all comes from a server any more,
+    while its clients send their calls again: then it is likely down or cut off, and it is no matter of its lockd.
 
 Why it hurts
     TCP gives up after minutes (seen: 182 s); until then whatever was asked on it waits.
 
 Not flagged when
-    The other host is silent altogether: it is down, or boots. Single segments are sent again and acknowledged.
+    The other host boots, or is a silent client. Single segments are sent again and acknowledged. Over UDP, where nobody
+    acknowledges, only one service is silent.
 
 How to confirm
-    conntrack -L on the firewalls between; idle timeouts of NAT, load balancers and cloud networks.
+    conntrack -L on the firewalls between; idle timeouts of NAT, load balancers and cloud networks. Of a silent host:
+    ping, its console.
 
 How to fix
     A longer idle timeout there than the longest pause of the mount, or keepalives shorter than it
-    (net.ipv4.tcp_keepalive_time).
+    (net.ipv4.tcp_keepalive_time). A silent host: boot it, or mend the network to it.
 
 References
     RFC 9293; RFC 5382 (NAT timeouts); Linux net/sunrpc/xprtsock.c.
@@ -28,15 +31,19 @@ Parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nfsrpc.rules.facts import SECOND, booting
+from nfsrpc.rules.advice import bare, wire_of
+from nfsrpc.rules.facts import SECOND, Roles, Span, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.rules.wording import seconds
-from nfsrpc.tables import NAT, Table
+from nfsrpc.rules.holding import LastSeen
+from nfsrpc.rules.stalls import ended, longest, waited
+from nfsrpc.rules.wording import clock, named, seconds, several
+from nfsrpc.sessions.exchanges import CALL_ACKED
+from nfsrpc.tables import NAT, Array, Table, isin
 
 RULE = Rule("NET003", "connection-stalled", "warning")
 
@@ -53,7 +60,10 @@ class Stalled(NamedTuple):
 def check(
     connections: Table,
     exchanges: Table,
+    last_seen: Mapping[str, LastSeen],
+    roles: Roles,
     boots: Mapping[str, tuple[int, ...]],
+    span: Span | None,
     *,
     again: int = 3,
     silent_s: float = 5.0,
@@ -68,9 +78,19 @@ def check(
     ]
     for one in stalled:
         yield finding(one)
-    if not stalled and len(tcp):
+    resent = tcp["flow"][tcp["c_retransmitted"] >= again]
+    silent = [
+        rows
+        for rows in of_silent_hosts(exchanges, resent, last_seen, roles.servers)
+        if not booting(boots, rows.row(0).server, int(rows["time"].min()), ended(rows, span) or NAT, boot_s)
+    ]
+    for rows in silent:
+        yield fallen_silent(rows, last_seen, span)
+    if stalled or silent:
+        return
+    if len(tcp):
         yield RULE.clear("no connection stood still with data that nobody acknowledged")
-    elif not stalled:
+    else:
         yield RULE.cannot_tell("no RPC over TCP between hosts in the capture")
 
 
@@ -94,6 +114,43 @@ def answers_elsewhere(connections: Table, one: Stalled) -> bool:
     sent = (connections["client"] == one.receiver) & (connections["c_last"] > one.since + SECOND)
     answered = (connections["server"] == one.receiver) & (connections["s_last"] > one.since + SECOND)
     return bool((others & begun & (sent | answered)).any())
+
+
+def of_silent_hosts(
+    exchanges: Table, resent: Array, last_seen: Mapping[str, LastSeen], servers: Collection[str]
+) -> Iterator[Table]:
+    """Calls to a server that were sent again in vain, while nothing of that host came any more; by server."""
+    open_ = exchanges.where((exchanges["state"] == "unanswered") & ~exchanges["loopback"])
+    over_tcp = isin(open_["flow"], resent) & (open_["flags"] & CALL_ACKED == 0)
+    for server in sorted({name for name in open_["server"].tolist() if name in servers and name in last_seen}):
+        here = (open_["server"] == server) & (open_["time"] >= last_seen[server].time - SECOND)
+        rows = open_.where(here & (over_tcp | (open_["retransmits"] > 0)))
+        if (here & over_tcp).any() or len(set(rows["prog"].tolist())) > 1:
+            yield rows
+
+
+def fallen_silent(rows: Table, last_seen: Mapping[str, LastSeen], span: Span | None) -> Finding:
+    server = rows.row(0).server
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    services = named({program for program in rows["program"].tolist() if program})
+    return RULE.finding(
+        certainty="likely",
+        host=server,
+        title=f"{server} has fallen silent: the whole host, not one service of it",
+        explanation=(
+            f"Nothing came from {server} after {clock(last_seen[server].time)}, no ACK either, while {named(clients)} "
+            f"sent {several(len(rows), 'call')} ({services}) again and again. It is down, or the network to it is cut."
+        ),
+        clients=clients,
+        count=len(rows),
+        first=int(rows["time"].min()),
+        last=ended(rows, span),
+        evidence=tuple(waited(rows, 4)),
+        remedy=(f"ping -c 3 {bare(server)}   # from {named(map(bare, clients))}; then its console, and the network",),
+        verify=(f"rpcinfo -t {bare(server)} 100003 3   # from {named(map(bare, clients))}",),
+        needs=wire_of(server, clients),
+        wait_s=longest(rows, span),
+    )
 
 
 def finding(one: Stalled) -> Finding:

@@ -10,6 +10,7 @@ from tests.rules.stage import (
     CLIENT,
     LOCKD,
     OTHER,
+    PATH,
     SERVER,
     STATD,
     Stage,
@@ -237,8 +238,62 @@ def test_where_nfs_waits_as_well_statd_is_no_explanation() -> None:
     assert diagnosis.hypotheses == ()
 
 
+@fires("NET003", host=SERVER, clients=(CLIENT,), certainty="likely", count=2)
+def test_a_host_that_fell_silent(stage: Stage) -> bytes:
+    return dies(stage, tried=False)
+
+
+def test_a_silent_host_explains_what_waits_for_it() -> None:
+    diagnosis = diagnosed(dies(Stage(), tried=False))
+    assert diagnosis.verdict.rule == "NET003"
+    assert diagnosis.verdict.summary.startswith(f"{SERVER} has fallen silent: the whole host")
+    assert {"LCK001", "RPC005"} <= set(diagnosis.findings[0].explains)
+
+
+def silent_over_udp(stage: Stage, *programs: str) -> bytes:
+    for client in (stage.client, stage.other):
+        client.getattr(stage.server, PATH, transport="udp")
+    stage.wait(30)
+    calls = {
+        "nfs3": lambda: stage.client.call(stage.server, "nfs3", "GETATTR", transport="udp"),
+        "nlm4": lambda: stage.client.lock(stage.server, transport="udp"),
+    }
+    for program in programs:
+        calls[program]().unanswered(resend=[1.1, 3.3, 7.7])
+    stage.wait(30)
+    stage.other.call(stage.client, "portmap2", "NULL", transport="udp").reply()
+    return stage.wire()
+
+
+@fires("NET003", host=SERVER, count=2)
+def test_two_services_that_fell_silent_over_udp(stage: Stage) -> bytes:
+    return silent_over_udp(stage, "nfs3", "nlm4")
+
+
+@cannot_tell("NET003")
+def test_one_service_that_fell_silent_over_udp(stage: Stage) -> bytes:
+    return silent_over_udp(stage, "nlm4")
+
+
 @quiet("NET003")
-def test_all_connections_of_a_dead_host_are_dead(stage: Stage) -> bytes:
+def test_a_client_that_fell_silent(stage: Stage) -> bytes:
+    first = stage.client.lock(stage.server).granted()
+    waiter = stage.other.lock(stage.server)
+    waiter.blocked()
+    stage.wait(30)
+    first.unlock().granted()
+    grant = {"alock": waiter.args["alock"], "cookie": b"1234", "exclusive": True}
+    call = stage.server.call(stage.other, "nlm4", "GRANTED_MSG", **grant, acked=False)
+    frame = sum(packet.time <= call.time for packet in stage.scenario.packets())
+    for _ in range(6):
+        stage.later(5)
+    return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2]})
+
+
+@quiet("NET003")
+def test_a_host_that_is_silent_because_it_boots(stage: Stage) -> bytes:
+    dies(stage, tried=False)
+    stage.boots(stage.server, stage.client)
     return dies(stage, tried=False)
 
 
