@@ -83,6 +83,13 @@ pub fn ethernet(frame: Packet<'_>) -> Option<Packet<'_>> {
     ethertype(frame.u16(12)?, frame.behind(14)?)
 }
 
+/// Whether what is behind this EtherType is read here.
+pub fn is_read(kind: u16) -> bool {
+    matches!(kind, ETHERTYPE_IPV4 | ETHERTYPE_IPV6 | ETHERTYPE_PPPOE_SESSION)
+        || ETHERTYPES_MPLS.contains(&kind)
+        || ETHERTYPES_VLAN.contains(&kind)
+}
+
 /// The IP packet in what an EtherType announced.
 #[inline]
 pub fn ethertype(mut kind: u16, mut rest: Packet<'_>) -> Option<Packet<'_>> {

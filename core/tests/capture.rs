@@ -217,10 +217,12 @@ fn the_length_on_the_wire_is_at_least_that_captured() {
 }
 
 #[test]
-fn a_first_frame_that_is_no_ip_does_not_make_a_file_nokias() {
+fn a_first_frame_that_is_no_plain_ip_does_not_make_a_file_nokias() {
     let spanning_tree = [&[1; 12][..], &[0, 38, 0x42, 0x42, 3, 0, 0, 0]].concat();
     let arp = [&[1; 12][..], &[8, 6, 0, 1, 8, 0, 6, 4]].concat();
-    for frame in [spanning_tree, arp, vec![], vec![9; 17]] {
+    let two_tags = [&[1; 12][..], &[0x88, 0xa8, 0, 5, 0x81, 0, 0, 7, 8, 0]].concat();
+    let session = [&[1; 12][..], &[0x88, 0x64, 0x11, 0, 8, 0, 0, 42, 0, 0x21]].concat();
+    for frame in [spanning_tree, arp, two_tags, session, vec![], vec![9; 17]] {
         let like_nokias = [&[1; 16][..], &[8, 0], &[2; 40]].concat();
         let file = plain_pcap(&[frame.clone(), like_nokias.clone(), ethernet(3, 40)]);
         assert_eq!(frames(&file), [(1, frame), (2, like_nokias), (3, ethernet(3, 40))]);

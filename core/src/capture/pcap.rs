@@ -4,6 +4,7 @@
 //! its first frame.
 
 use super::{Fit, Format, Frame, Interface, MAX_FRAME, Step, word};
+use crate::link;
 use crate::oddity::Oddities;
 
 pub const HEADER: usize = 24;
@@ -15,6 +16,7 @@ const RECORD: usize = 16;
 const NEAR_SECONDS: u32 = 86_400;
 
 const ETHERNET: u32 = 1;
+const ETHERTYPE_ARP: u16 = 0x0806;
 
 pub struct Pcap {
     pub interface: Interface,
@@ -93,7 +95,8 @@ fn near(one: u32, other: u32) -> bool {
 
 /// The bytes that follow the part of a record header common to all variants are of Nokia's: four of the header, then a frame.
 fn is_nokia(bytes: &[u8]) -> bool {
-    let known = |at: usize| matches!(bytes.get(at..at + 2), Some([0x08, 0x00 | 0x06] | [0x86, 0xdd] | [0x81, 0x00]));
+    let kind = |at: usize| bytes.get(at..at + 2).and_then(<[u8]>::first_chunk).copied().map(u16::from_be_bytes);
+    let known = |at: usize| kind(at).is_some_and(|kind| kind == ETHERTYPE_ARP || link::is_read(kind));
     !known(12) && known(16)
 }
 
