@@ -61,7 +61,8 @@ def _attempts(flows: Table) -> Iterator[Attempt]:
     # Who sends data, or says goodbye, was accepted: the SYN's answer was not captured.
     went_on = (flows["c_bytes"] > 0) | (flows["c_fin"] > 0)
     unopened = (flows["syn"] > 0) & (flows["synack"] == 0) & (reset | (silent & ~went_on))
-    rows = flows.where(np.where(flows["transport"] == "tcp", unopened, (flows["icmp"] > 0) & silent))
+    failed = np.where(flows["transport"] == "tcp", unopened, (flows["icmp"] > 0) & silent)
+    rows = flows.where(failed & flows.valid("server"))  # of nobody's loopback nobody is to be told
     if not len(rows):
         return
     outcome = outcomes(rows)

@@ -55,7 +55,7 @@ def check(
     tries: int = 2,
     during_s: float = 3.0,
 ) -> Iterator[Answer]:
-    asked = exchanges.where(exchanges["prog"] == PORTMAP)
+    asked = exchanges.where((exchanges["prog"] == PORTMAP) & exchanges.valid("server"))
     answered = asked.where(asked["state"] == "answered")
     failures = [*connections(attempts, heard), *datagrams(asked, copies)]
     accused = False

@@ -9,7 +9,9 @@ Why it hurts
     run (REG001, REG003).
 
 Not flagged when
-    The missing one is named later. UDP is missing and TCP is there: so it is meant on many servers.
+    The missing one is named later, or the other only after the last such answer: then the service was started. UDP is
+    missing and TCP is there: so it is meant on many servers. Likely, where the other was named before and then no more:
+    the service may have been stopped since (REG001, REG002).
 
 How to confirm
     rpcinfo -p HOST | grep -e 100024 -e 100021
@@ -41,17 +43,25 @@ LESS = {"tcp": ("udp", "tcp6", "udp6"), "tcp6": ("udp6", "udp"), "udp": ("udp6",
 
 def check(registrations: Table) -> Iterator[Answer]:
     about = (registrations["prog"] == NSM) | (registrations["prog"] == NLM)
-    said = registrations.where(about & registrations.valid("port") & (registrations["state"] == "answered"))
+    told = registrations.valid("port") & registrations.valid("host") & (registrations["state"] == "answered")
+    said = registrations.where(about & told)
     refused = list(said.where(said["port"] == 0).rows())
     found = list(said.where(said["port"] > 0).rows()) if refused else []
-    accused: set[tuple[str, int, str]] = set()
+    accused: set[tuple[Any, ...]] = set()
     for row in refused:
-        others = [other for other in found if (other.host, other.prog, other.vers) == (row.host, row.prog, row.vers)]
-        same = any(other.netid == row.netid for other in others)
-        instead = next((other for other in others if other.netid in LESS.get(row.netid, ())), None)
-        if instead is not None and not same and (row.host, row.prog, row.netid) not in accused:
-            accused.add((row.host, row.prog, row.netid))
-            yield finding(row, instead)
+        about_it = (row.host, row.prog, row.vers)
+        if (*about_it, row.netid) in accused:
+            continue
+        others = [other for other in found if (other.host, other.prog, other.vers) == about_it]
+        again = [
+            other.time
+            for other in refused
+            if (other.host, other.prog, other.vers, other.netid) == (*about_it, row.netid)
+        ]
+        less = [other for other in others if other.netid in LESS.get(row.netid, ()) and other.time <= max(again)]
+        if less and not any(other.netid == row.netid for other in others):
+            accused.add((*about_it, row.netid))
+            yield finding(row, max(less, key=lambda other: other.time))
     if accused:
         return
     if (said["port"] > 0).any():
@@ -63,6 +73,8 @@ def check(registrations: Table) -> Iterator[Answer]:
 def finding(row: Any, instead: Any) -> Finding:
     service = SERVICES[row.prog]
     return RULE.finding(
+        # What was named before may be gone altogether by now.
+        certainty="certain" if instead.time >= row.time else "likely",
         host=row.host,
         title=f"the {service} of {row.host} is registered for {instead.netid}, and not for {row.netid}",
         explanation=(

@@ -45,6 +45,7 @@ def check(
     said = registrations.where(
         registrations.valid("port")
         & registrations.valid("prog")
+        & registrations.valid("host")
         & (registrations["state"] == "answered")
         & registrations["source"].isin(("GETPORT", "GETADDR", "DUMP"))
     )

@@ -14,7 +14,8 @@ Why it hurts
 
 Not flagged when
     A single question over UDP with AUTH_NONE is told 0: so rpc.statd asks when it starts, and mount.nfs before it
-    starts statd. Statd is found later: then it has been started. The answers are of a client's loopback (REG002).
+    starts statd. Statd is found later: then it has been started. The answers are of a client's loopback (REG002); where
+    the capture does not show what the host is, it is likely.
     From the wire: NFS waits as well, or the lock request was not even acknowledged.
 
 How to confirm
@@ -56,6 +57,14 @@ RULE = Rule("REG001", "statd-not-registered", "error")
 
 NEVER = np.iinfo(np.int64).max
 UNMONITORED = "# Clients granted locks meanwhile stay unmonitored until they remount."
+ON_A_SERVER = (
+    "Before a client host's first lock lockd asks statd to watch that host; without statd it searches for a minute, "
+    "serving no lock request of anybody, and then grants unmonitored, or it denies at once. NFS goes on."
+)
+IF_A_CLIENT = (
+    " So it is on a server; the capture does not show whether this host is one. On a client (REG002) its own locks "
+    "wait for a minute before they are sent."
+)
 ELSEWHERE = "# An appliance or Ganesha: enable its NSM (status monitor) service."
 
 
@@ -106,14 +115,14 @@ def check(
 def proven(missing: Unregistered, victims: Hurt) -> Finding:
     rows = list(missing.answers.rows())
     host = bare(missing.host)
+    known = missing.role == "server"
     return RULE.finding(
-        certainty="likely" if missing.role == "unknown" else "certain",
+        certainty="certain" if known else "likely",
         host=missing.host,
-        title=f"the server {missing.host} has no rpc.statd registered",
+        title=f"{'the server ' if known else ''}{missing.host} has no rpc.statd registered",
         explanation=(
-            f"Its portmapper said {times(len(rows))} that program 100024 (status) is not registered. Before a client "
-            "host's first lock lockd asks statd to watch that host; without statd it searches for a minute, serving no "
-            "lock request of anybody, and then grants unmonitored, or it denies at once. NFS goes on."
+            f"Its portmapper said {times(len(rows))} that program 100024 (status) is not registered. "
+            f"{ON_A_SERVER}{'' if known else IF_A_CLIENT}"
         ),
         clients=victims.clients,
         count=len(rows),
@@ -121,7 +130,7 @@ def proven(missing: Unregistered, victims: Hurt) -> Finding:
         last=rows[-1].time,
         evidence=(*said(rows), *waited(victims.rows)),
         remedy=(*START_STATD, ELSEWHERE, UNMONITORED),
-        verify=(registered(host, "100024"), try_lock(host)),
+        verify=(registered(host, "100024"), *((try_lock(host),) if known else ())),
         wait_s=victims.wait_s,
     )
 

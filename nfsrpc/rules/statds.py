@@ -26,7 +26,7 @@ class Unregistered(NamedTuple):
     role: Role
     answers: Table  # of registrations: those that say so, in order
     found: int | None  # when the same portmapper named a port for statd, later than all of them
-    only_udp: bool  # statd is registered for UDP, and was asked for over TCP
+    only_udp: bool  # statd is registered for UDP all the while, and is asked for over TCP
 
     @property
     def first(self) -> int:
@@ -55,13 +55,14 @@ def _of(host: str, rows: list[Any], said: Table, monitors: Table, locks: Table, 
     last = int(answers["time"][-1])
     served = monitors.where((monitors["host"] == host) & (monitors["procedure"] == "MON") & (monitors["result"] == 0))
     later = [int(time) for table in (found, served) for time in table["time"].tolist() if time > last]
-    transports = set(found["transport"].tolist())
+    between = (found["time"] >= int(answers["time"][0])) & (found["time"] <= last)
+    meanwhile = set(found["transport"][between].tolist())
     return Unregistered(
         host=host,
         role=role_of(host, answers, monitors, locks, roles),
         answers=answers,
         found=min(later, default=None),
-        only_udp="udp" in transports and "tcp" not in transports,
+        only_udp="udp" in meanwhile and "tcp" not in meanwhile,
     )
 
 

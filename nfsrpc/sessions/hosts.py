@@ -5,7 +5,8 @@ capturing host sent from, where the link layer says so (Linux's cooked captures)
 of the kernel's calls over it (GETPORT, SM_MON) and in SM_MON's my_name, which is also the name of an address on the
 wire; else the one address that is an end of every RPC flow of that capture; of two such (one client, one server), the
 one that does not go by another name and that is not the peer which SM_MON asks to monitor. Else it remains unknown, and
-is shown with its file.
+is shown with its file. Several hosts may share a loopback, in captures that were merged (loopbacks.py): what cannot be
+told apart there has no host.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.decode import EVERYWHERE, NO_STRING, text_of
+from nfsrpc.decode import EVERYWHERE, NO_STRING, Decoded, text_of
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.wanted import NFS, NLM, NLM_PROTOCOLS
@@ -46,6 +47,33 @@ LINK_TYPES = {
 }
 ANY_INTERFACE = {113, 276}  # tcpdump -i any: loopback is in it
 
+# A loopback domain is the number of a file and of an interface in it; of several hosts that share it each has more.
+SHARE = 1 << 32
+
+
+def file_of(domain: int) -> int:
+    return domain % SHARE >> 16
+
+
+def interface_of(domain: int) -> int:
+    return domain & 0xFFFF
+
+
+def senders(decoded: Decoded, domain: int) -> set[int]:
+    """The addresses that frames were sent from where a loopback was captured, as the link layer tells."""
+    place = file_of(domain), interface_of(domain)
+    told = {text for file, interface, text in decoded.locals if (file, interface) == place}
+    return {number for number, (text, own) in enumerate(decoded.addresses) if own == EVERYWHERE and text in told}
+
+
+def talk(decoded: Decoded, addresses: set[int]) -> bool:
+    """Whether two of these addresses have RPC connections with each other."""
+    flows, these = decoded.flows, list(addresses)
+    if len(these) < 2:
+        return False
+    between = isin(flows["client"], these) & isin(flows["server"], these) & (flows["client"] != flows["server"])
+    return bool((between & (flows["flags"] & RPC_SEEN != 0)).any())
+
 
 class Hosts:
     """The parties of a trace. An address is known by its number in `decoded.addresses`."""
@@ -66,18 +94,20 @@ class Hosts:
         return both
 
     @cached_property
-    def labels(self) -> list[str]:
+    def labels(self) -> list[str | None]:
         return [
             self.texts[number] if not self.loopback[number] else self._loopback_label(number)
             for number in range(len(self.texts))
         ]
 
-    def _loopback_label(self, number: int) -> str:
+    def _loopback_label(self, number: int) -> str | None:
         domain = self.decoded.addresses[number][1]
+        if domain in self.shared:
+            return None
         if domain in self.owners:
             return self.texts[self.owners[domain]]
-        interface = f" interface {domain & 0xFFFF}" if domain & 0xFFFF else ""
-        return f"{self.texts[number]} of {PurePath(self.decoded.files[domain >> 16]).name}{interface}"
+        interface = f" interface {interface_of(domain)}" if interface_of(domain) else ""
+        return f"{self.texts[number]} of {PurePath(self.decoded.files[file_of(domain)]).name}{interface}"
 
     @cached_property
     def domains(self) -> list[int]:
@@ -177,7 +207,12 @@ class Hosts:
         return {domain: owner for domain, owner in found.items() if owner is not None}
 
     def vantage_of(self, domain: int) -> int:
-        return int(self.decoded.vantage[domain >> 16])
+        return int(self.decoded.vantage[file_of(domain)])
+
+    @cached_property
+    def shared(self) -> set[int]:
+        """The loopback interfaces of several hosts: what is left of them when these are told apart is nobody's."""
+        return {domain % SHARE for domain in self.domains if domain >= SHARE}
 
     @cached_property
     def local(self) -> list[set[int]]:
@@ -197,12 +232,18 @@ class Hosts:
         return self.most_active(mine) if mine and self._one_host(mine) else None
 
     def _one_host(self, addresses: set[int]) -> bool:
-        """Whether these may all be one host's: no two of them go by different names."""
+        """Whether these may all be one host's: no two of them go by different names, or talk with each other."""
         names = [self.names[number] for number in addresses if self.names.get(number)]
-        return all(one & other for one in names for other in names)
+        return all(one & other for one in names for other in names) and not talk(self.decoded, addresses)
+
+    def sender_of(self, domain: int) -> int | None:
+        """The host that captured on this interface, as the link layer tells."""
+        return self._sender(self.vantage_of(domain), interface_of(domain))
 
     def _owner(self, domain: int) -> int | None:
-        sender = self._sender(self.vantage_of(domain), domain & 0xFFFF)
+        if domain in self.shared:
+            return None
+        sender = self.sender_of(domain) if domain < SHARE else None
         if sender is not None:
             return sender
         inside = [number for number, (_, own) in enumerate(self.decoded.addresses) if own == domain]
@@ -214,7 +255,9 @@ class Hosts:
             if same_name:
                 return self.most_active(same_name)
         others = {address for address in everywhere if self.names.get(address)} if names else set()
-        left = self.common[self.vantage_of(domain)] - others - self._monitored(inside)
+        # A capture of the loopback alone is of a host that the other captures show.
+        ends = self.common[self.vantage_of(domain)] if here or not names else everywhere
+        left = ends - others - self._monitored(inside)
         return next(iter(left)) if len(left) == 1 else None
 
     def _monitored(self, inside: Iterable[int]) -> set[int]:
@@ -249,8 +292,10 @@ class Hosts:
         """Name or address -> label of the host, where only one goes by it."""
         labels: dict[str, set[str]] = defaultdict(set)
         for number, names in self.names.items():
-            for name in names:
-                labels[name].add(self.labels[number])
+            label = self.labels[number]
+            if label is not None:
+                for name in names:
+                    labels[name].add(label)
         return {
             **{name: next(iter(hosts)) for name, hosts in labels.items() if len(hosts) == 1},
             **{
@@ -300,7 +345,7 @@ class Hosts:
             tuple(self.texts[number] for number in addresses),
             tuple(sorted(names)),
             tuple(role for role, count in (("client", calls), ("server", served)) if count),
-            tuple(f"capture {domain >> 16}" for domain in owned),
+            tuple(dict.fromkeys(f"capture {file_of(domain)}" for domain in owned)),
             tuple(str(file) for vantage in taken for file in self.decoded.vantages[vantage]),
             calls,
             served,

@@ -9,6 +9,7 @@ from nfsrpc.decode import Decoded
 from nfsrpc.sessions import calls, flows, locks, monitors, programs, quality, registrations, tallies
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.loopbacks import told_apart
 from nfsrpc.sessions.membership import Membership
 from nfsrpc.sessions.paths import Paths
 from nfsrpc.sessions.tallies import Tallies
@@ -19,7 +20,7 @@ class Sessions(Mapping[str, Table]):
     """Tables by name."""
 
     def __init__(self, decoded: Decoded) -> None:
-        self.decoded = decoded
+        self.decoded = told_apart(decoded)
         self._built: dict[str, Table] = {}
 
     @cached_property

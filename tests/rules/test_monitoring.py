@@ -146,6 +146,17 @@ def test_a_notice_from_another_address_is_ignored(stage: Stage) -> bytes:
 
 
 @quiet("MON005")
+def test_in_a_merged_file_statds_downcall_is_nobodys(stage: Stage) -> bytes:
+    for host, peer in ((stage.client, stage.server), (stage.server, stage.client)):
+        stage.monitored(host, peer)
+    stage.client.lock(stage.server).granted()
+    stage.other.notify(stage.server, 5, mon_name=stage.client.name).reply()
+    told = {"transport": "udp", "cred": False, "mon_name": stage.client.name, "state": 5}
+    stage.server.call(stage.server, "nlm3", "NSM_NOTIFY", **told).reply()
+    return stage.wire(on="any")
+
+
+@quiet("MON005")
 def test_short_and_full_names_and_an_address_of_each_family(stage: Stage) -> bytes:
     sixth = stage.scenario.host("fd00::9", name="nfssrv")
     stage.client.lock(stage.server).granted()

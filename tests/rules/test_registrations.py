@@ -75,6 +75,26 @@ def test_a_server_that_asks_over_udp_while_a_lock_waits(stage: Stage) -> bytes:
     return stage.any(stage.server)
 
 
+@fires("REG001", host=SERVER, certainty="certain", clients=(CLIENT,))
+def test_in_a_merged_file_the_name_of_who_asks_tells_whose_statd_is_missing(stage: Stage) -> bytes:
+    stage.monitored(stage.client, stage.server)
+    without_statd(stage)
+    return stage.wire(on="any")
+
+
+@quiet("REG002")
+def test_in_a_merged_file_a_client_is_not_accused_of_its_servers_fault(stage: Stage) -> bytes:
+    stage.monitored(stage.client, stage.server)
+    without_statd(stage)
+    return stage.wire(on="any")
+
+
+@fires("REG001", certainty="likely", title="127.0.0.1 of bytes has no rpc.statd registered")
+def test_a_loopback_alone_does_not_tell_what_the_host_is(stage: Stage) -> bytes:
+    stage.statd_asked(stage.server, 20)
+    return stage.wire(stage.server, on="lo")
+
+
 @quiet("REG001")
 def test_statd_is_registered(stage: Stage) -> bytes:
     stage.monitored(stage.server, stage.client)
@@ -304,6 +324,38 @@ def test_statd_for_udp_only(stage: Stage) -> bytes:
     stage.client.lock(stage.server).granted()
     stage.client.getport(stage.server, "nsm1", netid="udp", transport="udp", cred=False)
     stage.statd_asked(stage.server, 3)
+    return stage.any(stage.server)
+
+
+@fires("REG006", host=SERVER, certainty="certain")
+def test_statd_for_udp_only_all_the_while(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.statd_asked(stage.server, 3)
+    stage.client.getport(stage.server, "nsm1", netid="udp", transport="udp", cred=False)
+    stage.statd_asked(stage.server, 3)
+    return stage.any(stage.server)
+
+
+def stopped_after_the_mount(stage: Stage) -> bytes:
+    stage.client.getport(stage.client, "nsm1", netid="udp", transport="udp", cred=False)
+    stage.client.call(stage.client, "nsm1", "NULL", transport="udp", cred=False).reply()
+    stage.later(10)
+    stage.statd_asked(stage.client, 20)
+    stage.client.lock(stage.server).granted()
+    return stage.any(stage.client)
+
+
+def test_statd_was_named_for_udp_and_then_no_more() -> None:
+    diagnosis = diagnosed(stopped_after_the_mount(Stage()))
+    assert (diagnosis.verdict.rule, diagnosis.findings[0].host) == ("REG002", CLIENT)
+    assert [found.certainty for found in diagnosis.findings if found.rule == "REG006"] == ["likely"]
+    assert "REG006" in diagnosis.findings[0].explains
+
+
+@quiet("REG006")
+def test_statd_was_started_for_both_and_asked_for_by_udp(stage: Stage) -> bytes:
+    stage.statd_asked(stage.server, 3)
+    stage.client.getport(stage.server, "nsm1", netid="udp", transport="udp", cred=False)
     return stage.any(stage.server)
 
 

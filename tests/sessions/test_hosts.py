@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from tests.scenario import Host, Scenario
@@ -99,6 +101,48 @@ def test_two_interfaces_of_a_file_hold_two_loopbacks(site: Site, tables: Read) -
         (site.one.address, 662),
         (site.server.address, 0),
     ]
+
+
+def merged(*captures: bytes) -> bytes:
+    """The records of pcap files in order of time, as if of one interface."""
+    records = []
+    for capture in captures:
+        at = 24
+        while at < len(capture):
+            seconds, fraction, size = struct.unpack_from("<III", capture, at)
+            records.append((seconds, fraction, capture[at : at + 16 + size]))
+            at += 16 + size
+    return captures[0][:24] + b"".join(record for _, _, record in sorted(records))
+
+
+def test_two_hosts_in_one_interface_of_a_merged_file_hold_two_loopbacks(site: Site, tables: Read) -> None:
+    site.work()
+    site.server.getport(site.server, "nsm1", port=0)
+    site.one.getport(site.one, "nsm1", port=662)
+    rows = tables(site.s.capture(on="any"))["registrations"].rows()
+    assert sorted((row.host, row.asker, row.port) for row in rows if row.loopback) == [
+        (site.one.address, site.one.address, 662),
+        (site.server.address, site.server.address, 0),
+    ]
+
+
+def test_what_is_nameless_in_a_merged_file_is_nobodys(site: Site, tables: Read) -> None:
+    """Both ends of conversations sent from there: one of the two names would have been the only one."""
+    site.work(site.one)
+    site.one.getport(site.one, "nsm1", port=662)
+    site.server.getport(site.server, "nsm1", port=0, cred=False)
+    captures = [site.s.capture(at=host, on="any", link="sll2") for host in (site.server, site.one)]
+    read = tables(merged(*captures))
+    assert {(row.host, row.port) for row in read["registrations"].rows()} == {(site.one.address, 662), (None, 0)}
+    assert not read["flows"].valid("server").all()
+
+
+def test_the_only_nameless_host_owns_a_loopback_that_is_given_alone(site: Site, tables: Read) -> None:
+    site.work(site.one)
+    site.server.getport(site.server, "nsm1")
+    read = tables(wire=site.s.capture(at=site.one), loopback=site.s.capture(at=site.server, on="lo"))
+    (row,) = read["registrations"].rows()
+    assert row.host == site.server.address
 
 
 def test_the_wire_of_a_server_of_several_clients(site: Site, tables: Read) -> None:
