@@ -6,7 +6,7 @@ use crate::batch::{Captures, Copies, Exchanges, Flows as FlowRows, Latencies, Ta
 use crate::capture::{Ending, Interface, NotACapture, Reader};
 use crate::exchange::Messages;
 use crate::flow::Flows;
-use crate::front::{Front, Seen};
+use crate::front::{Front, Local, Seen};
 use crate::oddity::{Oddities, Oddity};
 use crate::select::{Select, Selected};
 use crate::tally::{Counts, Fold};
@@ -35,7 +35,7 @@ pub struct Batch {
     pub decoded: Vec<Table>,
     pub tallies: Tallies,
     pub latencies: Latencies,
-    pub locals: Vec<(u16, u32, IpAddr)>,
+    pub locals: Vec<Local>,
     pub selected: Selected,
 }
 
@@ -113,8 +113,9 @@ impl Decoder {
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
     /// connections and calls go on.
     pub fn next_capture(&mut self) -> Result<Ending, NotACapture> {
-        let (ending, mut row, reader) = self.front.end_file()?;
-        row.duplicates = std::mem::take(&mut self.back.flows.duplicates);
+        let Decoder { front, back, .. } = self;
+        let (ending, mut row, reader) = front.end_file(&mut |seen| back.take(&seen))?;
+        row.duplicates = std::mem::take(&mut back.flows.duplicates);
         self.captures.push(row);
         self.formats.push(reader.format());
         self.interfaces.extend(interfaces(row.capture, &reader));
@@ -146,10 +147,10 @@ impl Decoder {
             decoded: messages.tables.iter_mut().map(Table::take).collect(),
             tallies,
             latencies,
-            locals: std::mem::take(&mut self.front.locals),
+            locals: self.front.take_locals(),
             selected: Selected {
                 messages: std::mem::take(&mut messages.raw),
-                frames: std::mem::take(&mut self.front.raw),
+                frames: self.front.take_raw(),
                 packets: flows.packets.take(),
             },
         }
@@ -185,12 +186,12 @@ impl Decoder {
         if let Some(refusal) = &self.refused {
             return Err(refusal.clone());
         }
+        let ending = self.next_capture()?;
         self.front.close();
         let Back { flows, messages, oddities } = &mut self.back;
         flows.finish_streams(messages, oddities);
         messages.finish_all(flows);
         flows.finish_rows();
-        let ending = self.next_capture()?;
         Ok((ending, self.drain()))
     }
 }

@@ -28,79 +28,92 @@ pub struct Seen<'a> {
 
 pub struct Front {
     reader: Reader,
+    frames: Frames,
+    pub oddities: Oddities,
+}
+
+/// What is made of frames.
+struct Frames {
     network: Network,
     capture: CaptureRow,
     domain: u32,
-    pub oddities: Oddities,
-    /// Addresses that the capturing host sent from, as the link layer tells: capture, interface, address.
-    pub locals: Vec<(u16, u32, IpAddr)>,
+    locals: Vec<Local>,
     wanted: HashSet<(u16, u32)>,
-    pub raw: Vec<RawFrame>,
+    raw: Vec<RawFrame>,
 }
+
+/// An address that the capturing host sent from, as the link layer tells: capture, interface, address.
+pub type Local = (u16, u32, IpAddr);
 
 impl Front {
     pub fn new(domain: u32, wanted: HashSet<(u16, u32)>) -> Front {
-        Front {
-            reader: Reader::new(),
-            network: Network::new(),
-            capture: fresh(0),
-            domain,
-            oddities: Oddities::default(),
-            locals: Vec::new(),
-            wanted,
-            raw: Vec::new(),
-        }
+        let (network, capture) = (Network::new(), fresh(0));
+        let frames = Frames { network, capture, domain, locals: Vec::new(), wanted, raw: Vec::new() };
+        Front { reader: Reader::new(), frames, oddities: Oddities::default() }
     }
 
     pub fn feed(&mut self, data: &[u8], sink: &mut impl FnMut(Seen<'_>)) -> Result<(), NotACapture> {
-        let Front { reader, network, capture, domain, oddities, locals, wanted, raw } = self;
-        let domain = *domain << 16;
-        let mut frame = |frame: Frame<'_>, oddities: &mut Oddities| {
-            count(capture, &frame);
-            let place = Place { capture: capture.capture, frame: frame.number, time: frame.time };
-            oddities.place = place;
-            if !wanted.is_empty() && wanted.contains(&(place.capture, place.frame)) {
-                raw.push(RawFrame::of(&frame, place));
-            }
-            let interface = domain | (frame.interface & 0xffff);
-            let outgoing = link::is_outgoing(frame.link_type, frame.data);
-            network.datagram(&frame, oddities, &mut |datagram, _| {
-                if outgoing {
-                    note_local(locals, (place.capture, frame.interface, datagram.src));
-                }
-                if let Some((packet, unreachable)) = transport(datagram, interface) {
-                    sink(Seen { place, unreachable, packet });
-                }
-            });
-        };
-        reader.feed(data, &mut frame, oddities)
+        let Front { reader, frames, oddities } = self;
+        reader.feed(data, &mut |frame, oddities| frames.take(&frame, oddities, sink), oddities)
     }
 
     /// This file has ended: its counts and its reader, which knows its format and interfaces.
-    pub fn end_file(&mut self) -> Result<(Ending, CaptureRow, Reader), NotACapture> {
-        let mut reader = std::mem::take(&mut self.reader);
-        let ending = reader.finish()?;
-        let next = fresh(self.capture.capture.wrapping_add(1));
-        let mut row = std::mem::replace(&mut self.capture, next);
+    pub fn end_file(&mut self, sink: &mut impl FnMut(Seen<'_>)) -> Result<(Ending, CaptureRow, Reader), NotACapture> {
+        let Front { reader, frames, oddities } = self;
+        let mut reader = std::mem::take(reader);
+        let ending = reader.finish(&mut |frame, oddities| frames.take(&frame, oddities, sink), oddities)?;
+        let next = fresh(frames.capture.capture.wrapping_add(1));
+        let mut row = std::mem::replace(&mut frames.capture, next);
         row.truncated = u8::from(!matches!(ending, Ending::Complete));
-        row.not_ip = std::mem::take(&mut self.network.not_ip) as u32;
+        row.not_ip = std::mem::take(&mut frames.network.not_ip) as u32;
         Ok((ending, row, reader))
     }
 
     /// This file's counts and its reader, as they stand; nothing before its first frame.
     pub fn so_far(&self) -> Option<(CaptureRow, &Reader)> {
-        let row = CaptureRow { not_ip: self.network.not_ip as u32, ..self.capture };
+        let row = CaptureRow { not_ip: self.frames.network.not_ip as u32, ..self.frames.capture };
         (row.frames > 0).then_some((row, &self.reader))
     }
 
     /// No more files: fragments that wait will wait no longer.
     pub fn close(&mut self) {
-        self.network.close(&mut self.oddities);
+        self.frames.network.close(&mut self.oddities);
+    }
+
+    pub fn take_locals(&mut self) -> Vec<Local> {
+        std::mem::take(&mut self.frames.locals)
+    }
+
+    /// The frames that were wanted as they are.
+    pub fn take_raw(&mut self) -> Vec<RawFrame> {
+        std::mem::take(&mut self.frames.raw)
+    }
+}
+
+impl Frames {
+    fn take(&mut self, frame: &Frame<'_>, oddities: &mut Oddities, sink: &mut impl FnMut(Seen<'_>)) {
+        let Frames { network, capture, domain, locals, wanted, raw } = self;
+        count(capture, frame);
+        let place = Place { capture: capture.capture, frame: frame.number, time: frame.time };
+        oddities.place = place;
+        if !wanted.is_empty() && wanted.contains(&(place.capture, place.frame)) {
+            raw.push(RawFrame::of(frame, place));
+        }
+        let interface = *domain << 16 | (frame.interface & 0xffff);
+        let outgoing = link::is_outgoing(frame.link_type, frame.data);
+        network.datagram(frame, oddities, &mut |datagram, _| {
+            if outgoing {
+                note_local(locals, (place.capture, frame.interface, datagram.src));
+            }
+            if let Some((packet, unreachable)) = transport(datagram, interface) {
+                sink(Seen { place, unreachable, packet });
+            }
+        });
     }
 }
 
 /// An address of the capturing host, once.
-fn note_local(locals: &mut Vec<(u16, u32, IpAddr)>, local: (u16, u32, IpAddr)) {
+fn note_local(locals: &mut Vec<Local>, local: Local) {
     // A node with a pod network has dozens.
     const MAX_LOCALS: usize = 64;
     if locals.len() < MAX_LOCALS && !local.2.is_loopback() && !locals.contains(&local) {

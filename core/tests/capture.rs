@@ -36,7 +36,7 @@ fn read_chunks<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Read {
         frames.push(Seen { number, time, interface, link_type, data: data.to_vec(), wire_len });
     };
     let fed = chunks.into_iter().try_for_each(|chunk| reader.feed(chunk, &mut sink, &mut oddities));
-    let ending = fed.and_then(|()| reader.finish());
+    let ending = fed.and_then(|()| reader.finish(&mut sink, &mut oddities));
     let oddities = oddities.take().into_iter().map(|row| (row.kind, row.frame, row.detail)).collect();
     Read { frames, ending, interfaces: reader.interfaces().to_vec(), oddities, format: reader.format() }
 }
@@ -504,6 +504,45 @@ fn one_record_header_alone_does_not_prove_that_reading_may_go_on() {
         let read = read(&[plain_pcap(&[ethernet(1, 46)]), bad].concat());
         assert_eq!((read.frames.len(), read.oddities.len()), (1, 1));
         assert_eq!(read.ending, Ok(Ending::Cut { frame: 2 }));
+    }
+}
+
+/// A file in three: what is good, what looks like a record longer than the rest of the file, and good records again.
+fn a_false_record_near_the_end() -> Vec<(&'static str, [Vec<u8>; 3])> {
+    let length = 900_000;
+    let false_pcap = [vec![0xff; 16], Little.words(&[NOW, 0, length, length])].concat();
+    let false_pcapng = [vec![0xff; 16], Little.words(&[6, length])].concat();
+    let false_snoop = [vec![0xff; 16], Big.words(&[length, length, length + 24, 0, NOW, 0])].concat();
+    let frames = |count| (0..count).map(|number| ethernet(number, 46));
+    let pcapng = |count| frames(count).map(|frame| packet(Little, 0, 0, 60, &frame)).collect::<Vec<_>>().concat();
+    let snoop = |count| frames(count).map(|frame| snoop_record(0, 60, 0, &frame)).collect::<Vec<_>>().concat();
+    let pcap = |count| plain_pcap(&frames(count).collect::<Vec<_>>());
+    let begin = [section(Little), interface(Little, 1, 0, &[]), pcapng(2)].concat();
+    let all = |good: u8| {
+        [
+            ("pcap", [pcap(2), false_pcap.clone(), pcap(good)[24..].to_vec()]),
+            ("pcapng", [begin.clone(), false_pcapng.clone(), pcapng(good)]),
+            ("snoop", [[snoop_header(2, 4), snoop(2)].concat(), false_snoop.clone(), snoop(good)]),
+        ]
+    };
+    [10, 1].into_iter().flat_map(all).collect()
+}
+
+#[test]
+fn what_looks_like_a_record_longer_than_the_file_hides_none_behind_it() {
+    for (format, parts) in a_false_record_near_the_end() {
+        let [begin, _, good] = &parts;
+        let expected = 2 + if good.len() > 200 { 10 } else { 1 };
+        let file = parts.concat();
+        let whole = read(&file);
+        assert_eq!((whole.format, whole.frames.len()), (format, expected));
+        assert_eq!(whole.oddities, [("capture-record", 3, begin.len() as u64)]);
+        assert_eq!(whole.ending, Ok(Ending::Complete));
+        for size in [1, 7, 100] {
+            assert_eq!(read_chunks(file.chunks(size)), whole);
+        }
+        let cut = read(&file[..file.len() - 1]);
+        assert_eq!((cut.frames.len(), cut.ending), (expected - 1, Ok(Ending::Cut { frame: expected as u32 })));
     }
 }
 

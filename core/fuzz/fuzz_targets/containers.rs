@@ -21,15 +21,15 @@ struct Read {
 
 fn read(file: &[u8], size: usize) -> Result<Read, NotACapture> {
     let (mut reader, mut oddities, mut frames) = (Reader::new(), Oddities::default(), Vec::new());
+    let sink = &mut |frame: nfsrpc_core::capture::Frame<'_>, _: &mut Oddities| {
+        assert!(frame.wire_len as usize >= frame.data.len(), "more captured than sent");
+        let data = frame.data.to_vec();
+        frames.push((frame.number, frame.time, frame.interface, frame.link_type, frame.wire_len, data));
+    };
     for piece in file.chunks(size.max(1)) {
-        let sink = &mut |frame: nfsrpc_core::capture::Frame<'_>, _: &mut Oddities| {
-            assert!(frame.wire_len as usize >= frame.data.len(), "more captured than sent");
-            let data = frame.data.to_vec();
-            frames.push((frame.number, frame.time, frame.interface, frame.link_type, frame.wire_len, data));
-        };
         reader.feed(piece, sink, &mut oddities)?;
     }
-    let (ending, format) = (reader.finish(), reader.format());
+    let (ending, format) = (reader.finish(sink, &mut oddities), reader.format());
     Ok(Read { frames, oddities: oddities.take(), interfaces: reader.interfaces().to_vec(), format, ending })
 }
 

@@ -90,7 +90,8 @@ enum Fit {
 
 trait Format {
     fn next<'a>(&mut self, bytes: &'a [u8], oddities: &mut Oddities) -> Step<'a>;
-    fn fits(&self, bytes: &[u8]) -> Fit;
+    /// `ended`: the file has no bytes beyond these.
+    fn fits(&self, bytes: &[u8], ended: bool) -> Fit;
 }
 
 enum Stage {
@@ -112,6 +113,8 @@ struct Progress {
     skip: usize,
     /// Looking for the next record after a corrupt one.
     lost: bool,
+    /// The file has no more bytes.
+    ended: bool,
 }
 
 /// The front of what is left, while it is shorter than what is needed.
@@ -190,8 +193,19 @@ impl Reader {
         Ok(())
     }
 
-    /// The file has no more bytes.
-    pub fn finish(&mut self) -> Result<Ending, NotACapture> {
+    /// The file has no more bytes. Hands out what still is found behind a corrupt record: bytes that looked like a record too
+    /// long to be there whole were none.
+    pub fn finish(
+        &mut self,
+        sink: &mut impl FnMut(Frame<'_>, &mut Oddities),
+        oddities: &mut Oddities,
+    ) -> Result<Ending, NotACapture> {
+        self.progress.ended = true;
+        if self.progress.lost {
+            let mut pending = std::mem::take(&mut self.pending);
+            pending.consume(self.step(pending.rest(), sink, oddities)?);
+            self.pending = pending;
+        }
         let Progress { offset, frames, skip, lost, .. } = self.progress;
         let held = self.pending.rest();
         if held.is_empty() && skip == 0 && !lost {
@@ -259,7 +273,7 @@ fn walk(
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         if progress.lost {
-            let (skipped, fit) = scan(format, rest);
+            let (skipped, fit) = scan(format, rest, progress.ended);
             at += skipped;
             match fit {
                 Fit::Need(need) => {
@@ -306,10 +320,11 @@ fn walk(
 }
 
 /// The next place where reading may resume, or where more bytes are needed to tell.
-fn scan(format: &impl Format, bytes: &[u8]) -> (usize, Fit) {
+fn scan(format: &impl Format, bytes: &[u8], ended: bool) -> (usize, Fit) {
     for at in 0..bytes.len() {
-        match format.fits(bytes.get(at..).unwrap_or_default()) {
+        match format.fits(bytes.get(at..).unwrap_or_default(), ended) {
             Fit::No => {}
+            Fit::Need(_) if ended => {}
             fit => return (at, fit),
         }
     }

@@ -126,10 +126,13 @@ impl Format for Pcap {
         Step::Frame { frame, used }
     }
 
-    /// Two records in a row that can be.
-    fn fits(&self, bytes: &[u8]) -> Fit {
+    /// Two records in a row that can be, or one that ends with the file.
+    fn fits(&self, bytes: &[u8], ended: bool) -> Fit {
         let Some(record) = self.record(bytes) else { return Fit::Need(RECORD) };
         let Some(end) = self.believable(record, self.last_seconds) else { return Fit::No };
+        if ended && bytes.len() == end {
+            return Fit::Yes;
+        }
         let Some(next) = bytes.get(end..).and_then(|next| self.record(next)) else { return Fit::Need(end + RECORD) };
         if self.believable(next, Some(record.seconds)).is_some() { Fit::Yes } else { Fit::No }
     }

@@ -252,7 +252,7 @@ impl Format for Pcapng {
     }
 
     /// A block of a known type whose two lengths agree.
-    fn fits(&self, bytes: &[u8]) -> Fit {
+    fn fits(&self, bytes: &[u8], _: bool) -> Fit {
         let Some(start) = bytes.get(..4) else { return Fit::Need(4) };
         let big_endian = if start == MAGIC { byte_order(bytes) } else { Ok(self.big_endian) };
         let whole = big_endian.and_then(|big_endian| {

@@ -82,14 +82,15 @@ impl Format for Snoop {
         Step::Frame { frame, used: record.length }
     }
 
-    /// Two consistent records in a row.
-    fn fits(&self, bytes: &[u8]) -> Fit {
+    /// Two consistent records in a row, or one that ends with the file.
+    fn fits(&self, bytes: &[u8], ended: bool) -> Fit {
         let holds = |record: &Record| record.consistent() && record.microseconds < 1_000_000;
         let Some(first) = record(bytes) else { return Fit::Need(RECORD) };
         if !holds(&first) {
             return Fit::No;
         }
         match bytes.get(first.length..).and_then(record) {
+            None if ended && bytes.len() == first.length => Fit::Yes,
             None => Fit::Need(first.length + RECORD),
             Some(second) if holds(&second) => Fit::Yes,
             Some(_) => Fit::No,
