@@ -135,6 +135,11 @@ rows!(Latencies of LatencyRow {
     prog: u32, vers: u32, proc: u32, latency: u64, exchanges: u64,
 });
 
+rows!(Accesses of AccessRow {
+    capture: u16, client: u32, server: u32, handle: u32, interval: i64, first: i64, first_frame: u32, last: i64,
+    last_frame: u32, exchanges: u32,
+});
+
 rows!(Packets of PacketRow {
     capture: u16, frame: u32, flow: u32, source: u32, source_port: u16, tcp_flags: u8, length: u32, kind: u8,
 });

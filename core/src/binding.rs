@@ -27,7 +27,7 @@ struct Decoder {
 impl Decoder {
     #[new]
     #[pyo3(signature = (layouts, tables, domain = 0, fold = Vec::new(), slow_ns = 1_000_000_000, keep = Vec::new(), follow = Vec::new(),
-        secondary = Vec::new()))]
+        secondary = Vec::new(), by_handle = Vec::new()))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         layouts: Vec<RawLayout<'_>>,
@@ -38,6 +38,7 @@ impl Decoder {
         keep: Vec<(u16, u32)>,
         follow: Vec<u32>,
         secondary: Vec<u32>,
+        by_handle: Vec<((u32, u32, u32), usize)>,
     ) -> PyResult<Self> {
         let tables = tables.iter().map(table).collect::<PyResult<Vec<_>>>()?;
         let mut known = Layouts::default();
@@ -49,7 +50,8 @@ impl Decoder {
             layout.secondary = secondary.contains(&prog);
             known.add(prog, vers, proc, direction != 0, layout);
         }
-        let fold = Fold { procedures: fold.into_iter().collect(), slow_ns };
+        let by_handle = by_handle.into_iter().collect();
+        let fold = Fold { procedures: fold.into_iter().collect(), slow_ns, by_handle };
         let select = Select { frames: keep.into_iter().collect(), flows: follow.into_iter().collect() };
         Ok(Decoder { core: Core::new(known, tables, domain, fold, select) })
     }
@@ -210,6 +212,7 @@ fn batch(py: Python<'_>, batch: Batch) -> PyResult<Bound<'_, PyDict>> {
     result.set_item("captures", columns(py, batch.captures.into_columns())?)?;
     result.set_item("tallies", columns(py, batch.tallies.into_columns())?)?;
     result.set_item("latencies", columns(py, batch.latencies.into_columns())?)?;
+    result.set_item("accesses", columns(py, batch.accesses.into_columns())?)?;
     result.set_item("capture_formats", batch.formats)?;
     result.set_item("interfaces", interfaces(py, batch.interfaces)?)?;
     let oddities = PyDict::new(py);

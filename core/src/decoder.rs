@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::batch::{Captures, Copies, Exchanges, Flows as FlowRows, Latencies, Tallies};
+use crate::batch::{Accesses, Captures, Copies, Exchanges, Flows as FlowRows, Latencies, Tallies};
 use crate::capture::{Ending, Interface, NotACapture, Reader};
 use crate::exchange::Messages;
 use crate::flow::Flows;
@@ -35,6 +35,7 @@ pub struct Batch {
     pub decoded: Vec<Table>,
     pub tallies: Tallies,
     pub latencies: Latencies,
+    pub accesses: Accesses,
     pub locals: Vec<Local>,
     pub selected: Selected,
 }
@@ -80,7 +81,7 @@ impl Back {
 
 impl Decoder {
     /// `domain`: a number for the first file, which keeps its loopback addresses apart from those of other vantages. `fold`: the
-    /// procedures of which ordinary exchanges are counted and not listed. `select`: what to hand out besides.
+    /// procedures of which ordinary exchanges are counted and not listed, and those counted by handle. `select`: what to hand out besides.
     pub fn new(layouts: Layouts, tables: Vec<Table>, domain: u32, fold: Fold, select: Select) -> Decoder {
         let mut back = Back::default();
         back.messages.counts = Counts::new(fold);
@@ -147,6 +148,7 @@ impl Decoder {
             decoded: messages.tables.iter_mut().map(Table::take).collect(),
             tallies,
             latencies,
+            accesses: messages.counts.take_accesses(),
             locals: self.front.take_locals(),
             selected: Selected {
                 messages: std::mem::take(&mut messages.raw),
@@ -190,7 +192,7 @@ impl Decoder {
         self.front.close();
         let Back { flows, messages, oddities } = &mut self.back;
         flows.finish_streams(messages, oddities);
-        messages.finish_all(flows);
+        messages.finish_all(flows, oddities);
         flows.finish_rows();
         Ok((ending, self.drain()))
     }

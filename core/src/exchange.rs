@@ -23,16 +23,16 @@ use crate::xdr::{Layouts, Owner, Run, Table};
 /// Calls waiting for a reply; at 200 bytes each 50 MB. Beyond, the oldest is let go, marked so.
 pub const MAX_UNANSWERED: usize = 1 << 18;
 /// Answered exchanges in reach of late copies, and for how long: past Linux's third major timeout (60 s each). Only a call
-/// that was sent again gets late replies; the others stay for an equal reply captured out of order, and are few so that they
-/// stay in the processor's cache.
+/// that was sent again gets late replies; the others stay for an equal reply captured out of order, or for a call captured
+/// after its reply, and are few so that they stay in the processor's cache. What leaves is whole: these are horizons, and the
+/// room of the beginnings of replies that wait for their calls (4 MiB).
 const MAX_SETTLED: usize = 1 << 12;
 const MAX_SETTLED_RESENT: usize = 1 << 16;
 const SETTLED_NS: i64 = 300 * SECOND;
 /// Exchanges of one client, server and xid in reach. Clients count xids up; more than this is a broken or hostile client.
 const MAX_REUSES: usize = 8;
-/// How long a reply may be captured before its call, and how many such replies are kept.
+/// How long a reply may be captured before its call.
 const REPLY_FIRST_NS: i64 = 2 * SECOND;
-const MAX_REPLIES_FIRST: usize = 4096;
 const SECOND: i64 = 1_000_000_000;
 
 /// Client and server in one word, and the xid.
@@ -88,6 +88,8 @@ struct Exchange {
     has_call: bool,
     /// Rows of decoded fields refer to it.
     decoded: bool,
+    /// Of what it is done to, as a number of a string.
+    handle: u32,
     /// Its xid stands for another call as well.
     xid_reused: bool,
     older: u32,
@@ -162,7 +164,6 @@ pub struct Messages {
     unanswered_count: usize,
     settled: VecDeque<(u32, u32)>,
     settled_resent: VecDeque<(u32, u32)>,
-    replies_first: usize,
     next_id: u32,
     latest_machine: u32,
     secondary_rows: u32,
@@ -183,7 +184,7 @@ impl Messages {
             Some(rpc::Message::Reply(reply)) => {
                 let (at, copy) = self.reply(path, &reply, record, oddities);
                 self.hand_out(at, true, copy, record);
-                self.let_go();
+                self.let_go(oddities);
                 Some(if reply.verf.body == rpc::STARTTLS { Kind::StartTls } else { Kind::Reply })
             }
             None => {
@@ -332,7 +333,7 @@ impl Messages {
         };
         self.next_id = self.next_id.wrapping_add(1);
         if let Some(slot) = self.pool.get_mut(at as usize) {
-            *slot = Exchange { row, path, older, live: true, ..Exchange::default() };
+            *slot = Exchange { row, path, older, live: true, handle: strings::NONE, ..Exchange::default() };
         }
         at
     }
@@ -368,6 +369,12 @@ impl Messages {
             return;
         };
         let Some((args, length)) = gss.open(args, args_length(call, record)) else { return };
+        if let Some(handle) = self.counts.fold.handle((call.prog, call.vers, call.proc), args) {
+            known.handle = self.strings.intern(handle, true).unwrap_or(strings::NONE);
+            if known.handle == strings::NONE {
+                oddities.push("strings-full", handle.len() as u64);
+            }
+        }
         let Some(layout) = self.layouts.find(call.prog, call.vers, call.proc, false) else { return };
         let rows = &mut self.secondary_rows;
         let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner, rows };
@@ -390,7 +397,6 @@ impl Messages {
         self.begin(at, path, call, record, hash, oddities);
         let Some(known) = self.pool.get_mut(at as usize) else { return };
         let Some(data) = known.reply_first.take() else { return };
-        self.replies_first = self.replies_first.saturating_sub(1);
         let length = known.row.reply_bytes as usize;
         if let Some(rpc::Message::Reply(reply)) = rpc::parse(&data, length) {
             let place =
@@ -477,7 +483,6 @@ impl Messages {
 
     fn orphan(&mut self, key: Key, path: Path, reply: &Reply<'_>, record: &Record<'_>) -> u32 {
         let at = self.insert(key, Path { from: path.to, to: path.from, ..path });
-        let room = self.replies_first < MAX_REPLIES_FIRST;
         let Some(known) = self.pool.get_mut(at as usize) else { return at };
         let Place { capture, frame, time } = record.place;
         known.first_client_port = path.to.port;
@@ -487,10 +492,7 @@ impl Messages {
         (row.time, row.reply_time) = (time, time);
         row.reply_bytes = record.length as u32;
         row.rpc_status = reply.status.unwrap_or(NO_RPC_STATUS);
-        if room {
-            known.reply_first = Some(record.data.get(..HEAD).unwrap_or(record.data).into());
-            self.replies_first += 1;
-        }
+        known.reply_first = Some(record.data.get(..HEAD).unwrap_or(record.data).into());
         self.settled.push_back((at, known.row.exchange));
         at
     }
@@ -542,7 +544,7 @@ impl Messages {
             let Some((oldest, id)) = self.unanswered.pop_front() else { break };
             if self.waits(oldest, id) {
                 oddities.push("call-evicted", u64::from(id));
-                self.finish(oldest, flag::EVICTED);
+                self.finish(oldest, flag::EVICTED, oddities);
             }
         }
         if self.unanswered.len() > 2 * MAX_UNANSWERED {
@@ -556,10 +558,10 @@ impl Messages {
     fn make_room(&mut self, oldest: u32, oddities: &mut Oddities) {
         let Some(known) = self.exchange(oldest) else { return };
         if known.answered() {
-            self.finish(oldest, 0);
+            self.finish(oldest, 0, oddities);
         } else {
             oddities.push("call-evicted", u64::from(known.row.exchange));
-            self.finish(oldest, flag::EVICTED);
+            self.finish(oldest, flag::EVICTED, oddities);
         }
     }
 
@@ -568,7 +570,7 @@ impl Messages {
     }
 
     /// Lets go of settled exchanges that are too old or too many to see further copies.
-    fn let_go(&mut self) {
+    fn let_go(&mut self, oddities: &mut Oddities) {
         while let Some((at, id)) = self.settled.front().copied() {
             if self.settled.len() <= MAX_SETTLED && !self.aged(at, id) {
                 break;
@@ -580,7 +582,7 @@ impl Messages {
             if known.row.retransmits > 0 {
                 self.settled_resent.push_back((at, id));
             } else {
-                self.finish(at, 0);
+                self.finish(at, 0, oddities);
             }
         }
         while let Some((at, id)) = self.settled_resent.front().copied() {
@@ -589,7 +591,7 @@ impl Messages {
             }
             self.settled_resent.pop_front();
             if self.exchange(at).is_some_and(|known| known.live && known.row.exchange == id) {
-                self.finish(at, 0);
+                self.finish(at, 0, oddities);
             }
         }
     }
@@ -604,12 +606,12 @@ impl Messages {
     }
 
     /// The capture has ended: everything leaves as rows.
-    pub fn finish_all(&mut self, fates: &impl Fates) {
+    pub fn finish_all(&mut self, fates: &impl Fates, oddities: &mut Oddities) {
         for at in 0..self.pool.len() as u32 {
             let Some(known) = self.exchange(at).filter(|known| known.live) else { continue };
             let flags =
                 if known.answered() { 0 } else { fates.fate(&known.path).map_or(0, |fate| judge(&fate, known)) };
-            self.finish(at, flags);
+            self.finish(at, flags, oddities);
         }
         self.unanswered.clear();
         self.settled.clear();
@@ -629,17 +631,22 @@ impl Messages {
 
     /// Begins anew with the numbers of strings, with those that exchanges in reach use, and with the count of secondary rows.
     pub fn forget(&mut self) {
+        let string = |number| self.strings.get(number).map(<[u8]>::to_vec);
         let live = self.pool.iter().zip(0..).filter(|(known, _)| known.live);
-        let named = live.filter_map(|(known, at)| Some((at, self.strings.get(known.row.machine)?.to_vec())));
-        let named: Vec<(usize, _)> = named.collect();
+        let used: Vec<(usize, _)> =
+            live.map(|(known, at)| (at, [string(known.row.machine), string(known.handle)])).collect();
         if !self.strings.forget() {
             return;
         }
         self.secondary_rows = 0;
+        self.counts.forget();
         self.latest_machine = strings::NONE;
-        for (at, name) in named {
-            let number = self.strings.intern(&name, false).unwrap_or(strings::NONE);
-            self.pool.get_mut(at).into_iter().for_each(|known| known.row.machine = number);
+        for (at, strings) in used {
+            let [machine, handle] = strings
+                .map(|string| string.and_then(|string| self.strings.intern(&string, false)).unwrap_or(strings::NONE));
+            if let Some(known) = self.pool.get_mut(at) {
+                (known.row.machine, known.handle) = (machine, handle);
+            }
         }
     }
 
@@ -650,18 +657,17 @@ impl Messages {
     }
 
     /// Takes one exchange out of reach and makes its row.
-    fn finish(&mut self, at: u32, flags: u16) {
+    fn finish(&mut self, at: u32, flags: u16, oddities: &mut Oddities) {
         let Some(known) = self.pool.get_mut(at as usize).filter(|known| known.live) else { return };
         known.live = false;
-        if known.reply_first.take().is_some() {
-            self.replies_first = self.replies_first.saturating_sub(1);
-        }
+        known.reply_first = None;
         known.row.flags |= flags;
         if !known.answered() {
             self.unanswered_count = self.unanswered_count.saturating_sub(1);
         }
         let (mut row, older, decoded) = (known.row, known.older, known.decoded);
-        let counted = !known.xid_reused && self.counts.count(&row);
+        self.counts.count_access(known.handle, &row, oddities);
+        let counted = !known.xid_reused && self.counts.count(&row, oddities);
         self.unlink(key(row.client, row.server, row.xid), at, older);
         if counted && decoded {
             row.flags |= flag::COUNTED;

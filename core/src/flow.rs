@@ -145,12 +145,13 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    fn number(&mut self, ip: IpAddr, domain: u32) -> u32 {
+    fn number(&mut self, ip: IpAddr, domain: u32, oddities: &mut Oddities) -> u32 {
         let own = if ip.is_loopback() { domain } else { EVERYWHERE };
         if let Some(number) = self.index.get(&(ip, own)) {
             return *number;
         }
         if self.index.len() >= MAX_ADDRESSES {
+            oddities.push("addresses-full", MAX_ADDRESSES as u64);
             self.index.clear();
         }
         let number = self.next;
@@ -348,7 +349,7 @@ impl Flows {
                 let at = self.create(key, place, messages, oddities);
                 let (source, target) = (packet.src, packet.dst);
                 let (low, high) = if side == 0 { (source, target) } else { (target, source) };
-                let address = [low, high].map(|ip| self.addresses.number(ip, packet.domain));
+                let address = [low, high].map(|ip| self.addresses.number(ip, packet.domain, oddities));
                 if let Some(flow) = self.pool.get_mut(at as usize) {
                     flow.address = address;
                     flow.row.client = side as u32;

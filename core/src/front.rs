@@ -101,9 +101,9 @@ impl Frames {
         }
         let interface = *domain << 16 | (frame.interface & 0xffff);
         let outgoing = link::is_outgoing(frame.link_type, frame.data);
-        network.datagram(frame, oddities, &mut |datagram, _| {
+        network.datagram(frame, oddities, &mut |datagram, oddities| {
             if outgoing {
-                note_local(locals, (place.capture, frame.interface, datagram.src));
+                note_local(locals, (place.capture, frame.interface, datagram.src), oddities);
             }
             if let Some((packet, unreachable)) = transport(datagram, interface) {
                 sink(Seen { place, unreachable, packet });
@@ -113,11 +113,16 @@ impl Frames {
 }
 
 /// An address of the capturing host, once.
-fn note_local(locals: &mut Vec<Local>, local: Local) {
+fn note_local(locals: &mut Vec<Local>, local: Local, oddities: &mut Oddities) {
     // A node with a pod network has dozens.
     const MAX_LOCALS: usize = 64;
-    if locals.len() < MAX_LOCALS && !local.2.is_loopback() && !locals.contains(&local) {
+    if local.2.is_loopback() || locals.contains(&local) {
+        return;
+    }
+    if locals.len() < MAX_LOCALS {
         locals.push(local);
+    } else {
+        oddities.push("locals-full", MAX_LOCALS as u64);
     }
 }
 

@@ -42,6 +42,30 @@ fn the_file_being_read_is_told_as_it_stands() {
 }
 
 #[test]
+fn handles_of_exchanges_in_reach_are_kept() {
+    let fold = Fold { by_handle: [((PROG, 4, 1), 0)].into_iter().collect(), ..Fold::default() };
+    let mut layouts = Layouts::default();
+    let results = [(4, -1, 0, 0, Vec::new()), (15, 0, 0, 0, Vec::new())];
+    layouts.add(PROG, 4, 1, true, Layout::new(&results, None, 1024, &[]).expect("a layout"));
+    let mut decoder = Decoder::new(layouts, Vec::new(), 0, fold, Select::default());
+    let mut wire = Wire::default();
+    wire.udp(1.0, C, S, &named(1, b"abcd"));
+    wire.udp(2.0, C, S, &named(2, b"efgh"));
+    wire.udp(2.5, S, C, &reply(1, &words(&[5])));
+    let first = wire.bytes.len();
+    wire.udp(3.0, S, C, &reply(2, &words(&[0])));
+    let (before, after) = wire.bytes.split_at(first);
+
+    decoder.feed(before).expect("a capture");
+    decoder.drain();
+    decoder.forget();
+    decoder.feed(after).expect("a capture");
+    let (_, batch) = decoder.close().expect("a capture");
+    let handles: Vec<&[u8]> = batch.accesses.handle.iter().map(|at| &batch.strings[*at as usize][..]).collect();
+    assert_eq!(handles, [b"efgh"]);
+}
+
+#[test]
 fn strings_begin_anew_and_exchanges_go_on() {
     let mut decoder = decoder();
     let mut wire = Wire::default();

@@ -145,4 +145,5 @@ fn spoofed_addresses_are_forgotten_and_numbered_again() {
     let first = std::net::IpAddr::from(std::net::Ipv4Addr::from(0x0b00_0000));
     assert_eq!(batch.addresses.iter().filter(|(ip, _)| *ip == first).count(), 2);
     assert_eq!(batch.addresses.len(), flood as usize + 3);
+    assert!(kinds(&batch).contains(&"addresses-full"));
 }

@@ -19,7 +19,7 @@ fn folded(wire: &Wire) -> Batch {
 
 /// With results of this layout.
 fn folded_with(wire: &Wire, results: &[RawOp], table: Option<usize>, tables: Vec<Table>) -> Batch {
-    let fold = Fold { procedures: [(PROG, 4, 1)].into_iter().collect(), slow_ns: 1_000_000_000 };
+    let fold = Fold { procedures: [(PROG, 4, 1)].into_iter().collect(), slow_ns: 1_000_000_000, ..Fold::default() };
     let mut layouts = Layouts::default();
     layouts.add(PROG, 4, 1, true, Layout::new(results, table, 1024, &tables).expect("a layout"));
     let mut decoder = Decoder::new(layouts, tables, 0, fold, Select::default());
@@ -153,4 +153,74 @@ fn a_snapshot_shows_what_is_not_over_and_changes_nothing() {
     assert_eq!(decoder.undrained(), 0);
     assert!(decoder.drain().exchanges.xid.is_empty());
     assert_eq!(rows(&decoder.close().expect("a capture").1).len(), 1);
+}
+
+/// A batch with what procedure 1 did to the handle that is its first argument, of a given length or with its own.
+fn by_handle(wire: &Wire, length: usize) -> Batch {
+    let fold = Fold { by_handle: [((PROG, 4, 1), length)].into_iter().collect(), ..Fold::default() };
+    let mut layouts = Layouts::default();
+    let results = [(4, -1, 0, 0, Vec::new()), (15, 0, 0, 0, Vec::new())];
+    layouts.add(PROG, 4, 1, true, Layout::new(&results, None, 1024, &[]).expect("a layout"));
+    let mut decoder = Decoder::new(layouts, Vec::new(), 0, fold, Select::default());
+    decoder.feed(&wire.bytes).expect("a capture");
+    decoder.close().expect("a capture").1
+}
+
+fn act(wire: &mut Wire, xid: u32, at: f64, args: &[u8], status: u32) {
+    wire.udp(at, C, S, &call(xid, 1, args));
+    wire.udp(at + 0.001, S, C, &reply(xid, &words(&[status])));
+}
+
+fn opaque(handle: &[u8; 4]) -> Vec<u8> {
+    [&words(&[4])[..], handle, &[9; 40]].concat()
+}
+
+#[test]
+fn what_is_done_is_summed_by_handle_and_interval() {
+    let mut wire = Wire::default();
+    act(&mut wire, 1, 1.0, &opaque(b"aaaa"), 0);
+    act(&mut wire, 2, 2.0, &opaque(b"bbbb"), 0);
+    act(&mut wire, 3, 3.0, &opaque(b"aaaa"), 0);
+    act(&mut wire, 4, 4.0, &opaque(b"aaaa"), 13);
+    act(&mut wire, 5, 11.0, &opaque(b"aaaa"), 0);
+    exchange(&mut wire, 6, 2, 12.0, 0.1, 0);
+    wire.udp(13.0, C, S, &call(7, 1, &opaque(b"aaaa")));
+    let batch = by_handle(&wire, 0);
+    assert_eq!(rows(&batch).len(), 7, "they are listed all the same");
+    let handles: Vec<&[u8]> = batch.accesses.handle.iter().map(|at| &batch.strings[*at as usize][..]).collect();
+    assert_eq!(handles, [b"aaaa", b"bbbb", b"aaaa"]);
+    assert_eq!(batch.accesses.exchanges, [2, 1, 1]);
+    assert_eq!(batch.accesses.interval, [0, 0, 10_000_000_000]);
+    assert_eq!(batch.accesses.first_frame, [1, 3, 9]);
+    assert_eq!(batch.accesses.last_frame, [5, 3, 9]);
+    assert_eq!((batch.accesses.first[0], batch.accesses.last[0]), (1_000_000_000, 3_000_000_000));
+}
+
+#[test]
+fn a_handle_of_fixed_length_is_the_first_argument() {
+    let mut wire = Wire::default();
+    act(&mut wire, 1, 1.0, b"12345678rest", 0);
+    let batch = by_handle(&wire, 8);
+    assert_eq!((batch.accesses.handle, batch.strings), (vec![0], vec![b"12345678".to_vec()]));
+}
+
+#[test]
+fn what_is_no_handle_is_not_counted() {
+    let mut wire = Wire::default();
+    act(&mut wire, 1, 1.0, &words(&[400, 1]), 0);
+    act(&mut wire, 2, 2.0, &[&words(&[132])[..], &[7; 132]].concat(), 0);
+    act(&mut wire, 3, 3.0, &[], 0);
+    assert!(by_handle(&wire, 0).accesses.handle.is_empty());
+}
+
+#[test]
+fn handles_beyond_the_limit_are_an_oddity() {
+    let mut wire = Wire::default();
+    let many = (1_u32 << 18) + 1;
+    for n in 0..many {
+        act(&mut wire, n, f64::from(n) * 1e-5, &words(&[4, n]), 0);
+    }
+    let batch = by_handle(&wire, 0);
+    assert_eq!(batch.accesses.handle.len(), many as usize - 1);
+    assert_eq!(kinds(&batch), ["accesses-full"]);
 }

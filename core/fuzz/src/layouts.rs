@@ -75,8 +75,9 @@ pub fn one(number: u16) -> (Name, &'static Layout) {
     (*name, layout)
 }
 
-/// Every procedure that has a layout is counted instead of listed.
+/// Every procedure that has a layout is counted instead of listed, and counted by handle.
 pub fn fold() -> Fold {
-    let procedures = KNOWN.layouts.iter().map(|((prog, vers, proc, _), _)| (*prog, *vers, *proc)).collect();
-    Fold { procedures, slow_ns: SLOW_NS }
+    let procedures = KNOWN.layouts.iter().map(|((prog, vers, proc, _), _)| (*prog, *vers, *proc));
+    let by_handle = procedures.clone().map(|procedure| (procedure, 0)).collect();
+    Fold { procedures: procedures.collect(), slow_ns: SLOW_NS, by_handle }
 }

@@ -80,7 +80,7 @@ impl Names {
     fn value(&self, column: &str, value: u64) -> u64 {
         match column {
             "client" | "server" | "source" => Names::of(&self.addresses, value),
-            "machine" => Names::of(&self.strings, value),
+            "machine" | "handle" => Names::of(&self.strings, value),
             _ => value,
         }
     }
@@ -105,6 +105,8 @@ pub struct Rows {
     /// Exchanges counted, their latencies and bytes; and exchanges by latency.
     pub counted: [u64; 4],
     pub latencies: BTreeMap<[u64; 4], u64>,
+    /// Exchanges by file, client, server, handle and time.
+    pub accesses: BTreeMap<[u64; 5], u64>,
     pub packets: Numbers,
     pub raw_messages: Vec<RawMessage>,
     pub raw_frames: Vec<RawFrame>,
@@ -225,6 +227,12 @@ impl Rows {
             self.counted[1..].iter_mut().zip([&tallies.latency_sum, &tallies.call_bytes, &tallies.reply_bytes])
         {
             *sum += column.iter().sum::<u64>();
+        }
+        let mut accesses = Numbers::new();
+        extend(&mut accesses, batch.accesses.into_columns(), names);
+        for at in 0..column(&accesses, "exchanges").len() {
+            let key = ["capture", "client", "server", "handle", "interval"].map(|name| accesses[name][at]);
+            *self.accesses.entry(key).or_default() += accesses["exchanges"][at];
         }
         let sums = &batch.latencies;
         for at in 0..sums.prog.len() {
