@@ -10,13 +10,13 @@ from time import perf_counter, process_time
 
 from nfsrpc._core import Decoder
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
-from nfsrpc.reading import DRAIN_ROWS, SECONDARY
+from nfsrpc.reading import DRAIN_ROWS, SECONDARY, WRITES
 from nfsrpc.sessions import COUNTING, WANTED
 from nfsrpc.sources import open_source
 
 
 def main() -> None:
-    decoder = Decoder(*compile(PROTOCOLS, WANTED), fold=COUNTING.procedures, secondary=SECONDARY)
+    decoder = Decoder(*compile(PROTOCOLS, WANTED), fold=COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES)
     wall, cpu, size = perf_counter(), process_time(), 0
     for chunk in open_source(sys.argv[1]):
         decoder.feed(chunk)

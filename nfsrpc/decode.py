@@ -25,8 +25,15 @@ EVERYWHERE = 0xFFFFFFFF  # the domain of addresses that are not loopback
 NO_STRING = 0xFFFFFFFF
 
 # Tables of the core with columns of fixed kinds.
-FIXED = ("exchanges", "copies", "flows", "captures", "tallies", "latencies")
-NUMBERS = {"exchange": "exchange", "flow": "flow", "client": "address", "server": "address", "machine": "string"}
+FIXED = ("exchanges", "copies", "flows", "captures", "tallies", "latencies", "accesses")
+NUMBERS = {
+    "exchange": "exchange",
+    "flow": "flow",
+    "client": "address",
+    "server": "address",
+    "machine": "string",
+    "handle": "string",
+}
 
 
 # A table by number pays while it has not this many places more than numbers in use.
@@ -112,6 +119,7 @@ class Decoded(Messages):
     firsts: list[tuple[int, int]]  # of each vantage, the numbers that its first exchange and flow have
     tallies: Columns = field(default_factory=lambda: no_rows("tallies"))  # of exchanges that were counted
     latencies: Columns = field(default_factory=lambda: no_rows("latencies"))
+    accesses: Columns = field(default_factory=lambda: no_rows("accesses"))  # what was done to handles
     locals: set[tuple[int, int, str]] = field(default_factory=set)  # file, interface, address of the capturing host
 
     @property
@@ -199,6 +207,7 @@ def merge(reading: Reading) -> Decoded:
         flows=parts.columns("flows"),
         tallies=parts.columns("tallies"),
         latencies=parts.columns("latencies"),
+        accesses=parts.columns("accesses"),
         locals=parts.locals,
         captures={name: values[order] for name, values in captures.items()},
         formats=[parts.formats.get(number, "") for number in range(len(reading.files))],

@@ -460,6 +460,23 @@ TALLIES = _spec(
     ("counted_in", "u16?", "", "the vantage that counts for these hosts then, when it shows more of them; else null"),
 )
 
+WRITES = _spec(
+    "writes",
+    "A row what one client wrote to one file in ten seconds: its WRITE calls that succeeded. Sorted by the first.",
+    ("capture", "u16", "", "file of the calls"),
+    ("vantage", "u16", "", "number of the vantage"),
+    ("interval", "time", "ns", "start of the ten seconds"),
+    ("server", "text", "", "host that is written to"),
+    ("client", "text", "", "host that writes"),
+    ("fh", "text", "", "file handle in hex"),
+    ("file", "text", "", "as in locks"),
+    ("exchanges", "u32", "", "how many WRITE calls"),
+    ("first", "time", "ns", "the first call"),
+    ("first_frame", "u32", "", "its frame"),
+    ("last", "time", "ns", "the last call"),
+    ("last_frame", "u32", "", "its frame"),
+)
+
 FINDINGS = _spec(
     "findings",
     "A row a finding of a rule.",
@@ -492,6 +509,7 @@ TABLES: dict[str, TableSpec] = {
         ODDITIES,
         PROGRAMS,
         TALLIES,
+        WRITES,
         COPIES,
         FINDINGS,
     )

@@ -67,7 +67,7 @@ class Trace:
 
     calls, copies, locks, monitors, registrations = Frame(), Frame(), Frame(), Frame(), Frame()
     paths, hosts, flows, quality, oddities = Frame(), Frame(), Frame(), Frame(), Frame()
-    programs, tallies = Frame(), Frame()
+    programs, tallies, writes = Frame(), Frame(), Frame()
 
     def __init__(self, decoded: Decoded) -> None:
         self.tables = Sessions(decoded)

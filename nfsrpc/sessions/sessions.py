@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
 from nfsrpc.decode import Decoded
-from nfsrpc.sessions import calls, flows, locks, monitors, programs, quality, registrations, tallies
+from nfsrpc.sessions import calls, flows, locks, monitors, programs, quality, registrations, tallies, writes
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.loopbacks import told_apart
@@ -68,6 +68,7 @@ BUILDERS: dict[str, Callable[[Sessions], Table]] = {
     "captures": lambda of: of.hosts.captures(of.exchanges.clock_offsets()),
     "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"]),
     "tallies": lambda of: tallies.tallies(of.tallies, of.hosts),
+    "writes": lambda of: writes.writes(of.decoded, of.hosts, of.paths),
     "oddities": lambda of: quality.oddities(of.decoded),
     "programs": lambda of: programs.programs(of.exchanges, of.tallies),
 }

@@ -14,7 +14,7 @@ import numpy as np
 
 from nfsrpc._core import Decoder
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
-from nfsrpc.reading import SECONDARY, refusing
+from nfsrpc.reading import SECONDARY, WRITES, refusing
 from nfsrpc.sessions import COUNTING, WANTED
 from nfsrpc.sources import Capture, SourceError
 from nfsrpc.tables import NAT, Array
@@ -42,7 +42,7 @@ class Stir(IntEnum):
 class Watch:
     def __init__(self, source: Capture = "-", window_s: float = WINDOW_S) -> None:
         layouts, specs = compile(PROTOCOLS, WANTED)
-        self.decoder = Decoder(layouts, specs, 0, COUNTING.procedures, secondary=SECONDARY)
+        self.decoder = Decoder(layouts, specs, 0, COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES)
         self.window = Window({table: dict(columns) for table, columns in specs}, round(window_s * SECOND))
         self.window.sources[0] = source
         self.last = NAT  # the latest packet

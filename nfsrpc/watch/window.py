@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc.decode import NO_STRING, Columns, Decoded, joined, renumbered, renumbered_message
+from nfsrpc.sessions import writes
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.tallies import INTERVAL, summed
@@ -31,7 +32,7 @@ SECOND = 1_000_000_000
 MAX_ROWS = 1 << 18
 # Of those, the ones that tell names of files. Names are welcome; of the very many the latest will do.
 MAX_NAMES = 1 << 16
-TABLES = ("exchanges", "copies", "flows", "tallies", "latencies")
+TABLES = ("exchanges", "copies", "flows", "tallies", "latencies", "accesses")
 # Columns of latencies that tell which are added up; the core leaves open when they were.
 CLASS = ("interval", "prog", "vers", "proc", "latency")
 # Columns that say which file something is in; `capture` is that of the row itself.
@@ -134,9 +135,9 @@ class Window:
         messages = {table: self._messages_of(numbers, columns) for table, columns in self.messages.items()}
         parts = {"exchanges": {**exchanges, "exchange": numbers.dense}, "copies": copies, "flows": flows}
         number_flows(parts)
-        tallies = dict(self.rows["tallies"])
+        tallies, accesses = dict(self.rows["tallies"]), dict(self.rows["accesses"])
         oddities = dict(self.oddities)
-        files = self._files([*parts.values(), tallies, oddities], now)
+        files = self._files([*parts.values(), tallies, accesses, oddities], now)
         return Decoded(
             sources=[self.sources[number] for number in files],
             damages={},
@@ -144,6 +145,7 @@ class Window:
             copies=parts["copies"],
             flows=parts["flows"],
             tallies=tallies,
+            accesses=accesses,
             latencies={name: values for name, values in self.rows["latencies"].items() if name != "interval"},
             captures=self._captures(files, now),
             formats=[self.files[number].format for number in files],
@@ -235,6 +237,8 @@ class Window:
         self._keep("flows", self.rows["flows"]["last"] >= self.since)
         self.rows["tallies"] = summed(self.rows["tallies"])
         self._keep("tallies", self.rows["tallies"]["last"] >= self.since)
+        self.rows["accesses"] = writes.summed(self.rows["accesses"])
+        self._keep("accesses", self.rows["accesses"]["last"] >= self.since)
         self.rows["latencies"] = added(self.rows["latencies"])
         self._keep("latencies", self.rows["latencies"]["interval"] > self.since - INTERVAL)
         self.oddities = taken(self.oddities, self.oddities["time"] >= self.since)
@@ -283,13 +287,15 @@ class Window:
         for table in ("exchanges", "tallies"):
             machine = self.rows[table]["machine"]
             yield (table, "machine"), machine, machine != NO_STRING
+        handle = self.rows["accesses"]["handle"]
+        yield ("accesses", "handle"), handle, None
         for table, columns in self.messages.items():
             for name, column in columns.items():
                 if self.kinds[table].get(name) == "bytes":
                     yield (table, name), column.values, column.valid & (column.values != NO_STRING)
 
 
-PARTIES, ENDS = ("exchanges", "flows", "tallies"), ("client", "server")
+PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses"), ("client", "server")
 CAPTURE_KINDS: dict[str, Any] = {
     "capture": np.uint16,
     "frames": np.uint32,

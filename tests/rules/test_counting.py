@@ -15,7 +15,7 @@ from nfsrpc.tables import Table
 from tests.rules.expected import Case
 from tests.rules.test_captures import parametrized
 
-TABLES = ("programs", "hosts", "flows", "captures", "quality", "locks", "paths", "monitors", "registrations")
+TABLES = ("programs", "hosts", "flows", "captures", "quality", "locks", "paths", "monitors", "registrations", "writes")
 TO_TWO_PER_CENT = ("p50", "p95", "p99")
 # Clocks are compared by what is listed; numbers of exchanges go on from the last that is.
 OF_LISTED = ("offset_s", "exchange", "last_exchange", "unlock_exchange", "cancel_exchange", "callback_exchange")

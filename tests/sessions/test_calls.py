@@ -8,7 +8,7 @@ import pytest
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.grouping import SMALL, group, number
 from nfsrpc.tables import DTYPES, TABLES, Coded, Masked
-from tests.scenario import Scenario
+from tests.scenario import Scenario, handle
 from tests.sessions.conftest import Read
 
 
@@ -172,6 +172,7 @@ def test_every_column_is_as_declared(pair: Pair, tables: Read) -> None:
     pair.client.monitor(pair.server).reply(res_stat="STAT_SUCC", state=3)
     pair.client.mount(pair.server, "/srv")
     pair.client.lock(pair.server, svid=3).granted(after=20, resent=[10], copies=2)
+    pair.client.call(pair.server, "nfs3", "WRITE", file=handle("/srv/a"), data=b"data").reply(status="OK")
     read = tables(pair.s.capture(at=pair.client, on="any"))
     for name in read:
         table, spec = read[name], TABLES[name]

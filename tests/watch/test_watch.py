@@ -44,7 +44,7 @@ def test_pieces_come_to_the_same_diagnosis(capture: Capture) -> None:
     whole = nfsrpc.read(data, count=True)
     assert last.diagnosis == whole.diagnosis
     assert last.diagnosis.broken == ()
-    for name in ("locks", "registrations", "monitors", "programs", "quality"):
+    for name in ("locks", "registrations", "monitors", "programs", "quality", "writes"):
         assert contents(last, name) == contents(whole, name), name
 
 
@@ -55,7 +55,8 @@ def test_what_the_core_forgets_was_not_needed(capture: Capture, monkeypatch: pyt
     *_, last = looks(data, max(len(data) // PIECES, 1000), Watch("a.pcap", EVER_S))
     whole = nfsrpc.read(data, count=True)
     assert last.diagnosis == whole.diagnosis
-    assert contents(last, "locks") == contents(whole, "locks")
+    for name in ("locks", "writes"):
+        assert contents(last, name) == contents(whole, name), name
     assert last.tables["hosts"].values("host") == whole.tables["hosts"].values("host")
 
 

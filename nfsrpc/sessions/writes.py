@@ -1,0 +1,44 @@
+"""The table of writes: who wrote to which file, how often, in ten seconds.
+
+Decoders count what was done to a handle whether exchanges are listed or counted, bit by bit; here it becomes one row.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nfsrpc.decode import Columns, Decoded
+from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.paths import Paths
+from nfsrpc.tables import WRITES, Source, Table
+
+KEY = ("capture", "client", "server", "handle", "interval")
+
+
+def summed(accesses: Columns) -> Columns:
+    """One row for what is alike, in the order of the first."""
+    order = np.argsort(accesses["first"], kind="stable")
+    rows = {name: values[order] for name, values in accesses.items()}
+    groups, first = group(*(rows[name] for name in KEY))
+    result = {name: values[first] for name, values in rows.items()}
+    result["exchanges"] = np.zeros(len(first), dtype=rows["exchanges"].dtype)
+    np.add.at(result["exchanges"], groups, rows["exchanges"])
+    latest = np.argsort(rows["last"], kind="stable")  # of several values for one place the last one stays
+    for name in ("last", "last_frame"):
+        result[name][groups[latest]] = rows[name][latest]
+    return result
+
+
+def writes(decoded: Decoded, hosts: Hosts, paths: Paths) -> Table:
+    raw = summed(decoded.accesses)
+    server = hosts.label(raw["server"])
+    columns: dict[str, Source] = {
+        **raw,
+        "vantage": decoded.vantage[raw["capture"]],
+        "client": lambda: hosts.label(raw["client"]),
+        "server": server,
+        "fh": lambda: decoded.text(raw["handle"], bytes.hex),
+        "file": lambda: paths.files(server.codes, raw["handle"], raw["first"]),
+    }
+    return Table(WRITES, len(raw["first"]), columns)
