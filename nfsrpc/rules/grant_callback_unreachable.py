@@ -10,7 +10,9 @@ Why it hurts
     server says "lockd: server CLIENT not responding, timed out".
 
 Not flagged when
-    The callback arrives in the end, at once after a lost packet. The client that waits has died (LCK010).
+    The callback arrives in the end, at once after a lost packet. The client that waits has died (LCK010). Nothing shows
+    that the client still waited, and the capture lost packets, or the server had results to bring (LOCK_MSG and the
+    like are answered by calls, too): then it cannot be told.
 
 How to confirm
     From the server: rpcinfo -t CLIENT 100021; nc -vz CLIENT PORT.
@@ -32,7 +34,7 @@ from collections.abc import Iterator, Mapping
 
 from nfsrpc.rules.advice import answers, bare, wire_of
 from nfsrpc.rules.callbacks import Failure
-from nfsrpc.rules.facts import GRANTS, NLM, SECOND, Roles
+from nfsrpc.rules.facts import CANCEL_MSG, GRANTS, LOCK_MSG, NLM, SECOND, TEST_MSG, UNLOCK_MSG, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import LastSeen, Waiter
 from nfsrpc.rules.wording import seconds, several
@@ -47,15 +49,19 @@ def check(
     nlm: Table,
     roles: Roles,
     last_seen: Mapping[str, LastSeen],
+    gaps: frozenset[frozenset[str]],
     *,
     at_once_s: float = 5.0,
 ) -> Iterator[Answer]:
-    accused = False
+    accused = doubtful = False
     delivered = nlm.where(isin(nlm["proc"], GRANTS) & (nlm["state"] == "answered"))
     for server, client in sorted({(failure.server, failure.client) for failure in failed_callbacks}):
         failures = [known for known in failed_callbacks if (known.server, known.client) == (server, client)]
         waiting = [waiter for waiter in waiters if (waiter.row.server, waiter.row.client) == (server, client)]
         hurt = [waiter for waiter in waiting if suffers(waiter, failures)]
+        if frozenset((server, client)) in gaps or brings_results(nlm, server, client):
+            doubtful |= bool(hurt)
+            hurt = [waiter for waiter in hurt if still_waits(waiter, failures[0].first)]
         arrived = delivered.where((delivered["client"] == server) & (delivered["server"] == client))
         if not hurt or soon(arrived, failures, at_once_s):
             continue
@@ -63,7 +69,9 @@ def check(
         yield finding(server, client, failures, hurt, last_seen)
     if accused:
         return
-    if len(delivered):
+    if doubtful:
+        yield RULE.cannot_tell("whether those whom the server tried to call still waited is not in the capture")
+    elif len(delivered):
         yield RULE.clear(f"{several(len(delivered), 'grant')} reached the waiting clients")
     elif any(waiter.row.blocked is not None for waiter in waiters):
         servers = sorted({waiter.row.server for waiter in waiters})
@@ -81,6 +89,19 @@ def suffers(waiter: Waiter, failures: list[Failure]) -> bool:
     if waiter.row.blocked is None or waiter.row.granted_by == "callback":
         return False
     return any(failure.first <= waiter.end + SECOND and failure.last >= waiter.start for failure in failures)
+
+
+def brings_results(nlm: Table, server: str, client: str) -> bool:
+    """Whether the client asked in the asynchronous form, which a server answers by calls to it."""
+    asked = isin(nlm["proc"], (TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG))
+    return bool((asked & (nlm["client"] == client) & (nlm["server"] == server)).any())
+
+
+def still_waits(waiter: Waiter, time: int) -> bool:
+    """Whether the capture shows after this time that it waits: it asks again, gives up, or has the lock."""
+    row = waiter.row
+    ends = (known for known in (row.granted, row.cancelled, row.denied) if known is not None)
+    return any(end > time for end in ends) or (row.polls > 0 and waiter.end > time)
 
 
 def soon(arrived: Table, failures: list[Failure], at_once_s: float) -> bool:

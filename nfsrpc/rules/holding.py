@@ -21,7 +21,7 @@ class Waiter(NamedTuple):
 
     row: Any  # of locks
     number: int  # its row number there
-    holder: Any | None  # the row of what stood in its way, where the capture shows it
+    holder: Any | None  # the row of what stood in its way, where the capture shows it and nothing that refutes it
 
     @property
     def start(self) -> int:
@@ -34,7 +34,7 @@ class Waiter(NamedTuple):
 
 
 @fact
-def waiters(locks: Table) -> tuple[Waiter, ...]:
+def waiters(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]:
     """Those who were answered BLOCKED and had to wait for a while, or DEADLCK; in the order of their requests."""
     blocked, deadlock = locks.valid("blocked"), locks["status"] == DEADLCK
     if not (blocked | deadlock).any():
@@ -45,7 +45,14 @@ def waiters(locks: Table) -> tuple[Waiter, ...]:
     held_by = locks["held_by"][numbers]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
     rows = rows_of(locks, numbers)
-    return tuple(Waiter(row, number, holders.get(row.held_by)) for number, row in rows.items())
+    return tuple(Waiter(row, number, known(row, holders.get(row.held_by), gaps)) for number, row in rows.items())
+
+
+def known(row: Any, holder: Any | None, gaps: frozenset[frozenset[str]]) -> Any | None:
+    """The holder, unless the capture lost that it had unlocked before: the waiter was granted what it seems to hold."""
+    if holder is None or row.granted is None or frozenset((holder.client, holder.server)) not in gaps:
+        return holder
+    return holder if holder.released is not None and holder.released <= row.granted + SECOND else None
 
 
 def during(locks: Table, moments: Array) -> Mask:

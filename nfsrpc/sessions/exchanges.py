@@ -31,6 +31,9 @@ COUNTED = 1024  # by a row of tallies: listed because its fields tell names of f
 # A capture that ends sooner after a call cannot tell that no reply came: the first resend of Linux is after 10 s.
 PATIENCE = 10_000_000_000
 
+# Of what a client sends on a dead connection at least each third frame comes again; on a lossy one each tenth at most.
+MOSTLY = 3
+
 STATES = ("answered", "unanswered", "undecided", "orphan")
 ANSWERED, UNANSWERED, UNDECIDED, ORPHAN = range(len(STATES))
 UDP = 17
@@ -102,7 +105,9 @@ class Exchanges:
         """Whether frames from the server to the client would have been captured.
 
         Over UDP, if any flow of the same vantage shows frames that the server sent. On a TCP connection what nobody
-        acknowledges is sent again: a call of which neither is seen was acknowledged, and that was not captured.
+        acknowledges is sent again: a call of which neither is seen was acknowledged, and that was not captured. Where
+        no frame of the server was, the connection is dead if the client sends little else than what it sent before.
+        With a SYN that led to data, or much else, it lives, and a filter keeps the answers from the capture.
         """
         raw, flows = self.raw, self.decoded.flows
         spoke = np.zeros((len(self.decoded.vantages), len(self.decoded.addresses) + 1), dtype=np.bool_)
@@ -111,10 +116,13 @@ class Exchanges:
             sent = flows[frames] > 0
             spoke[vantage[sent], flows[side][sent]] = True
         at = rows_of(flows["flow"], raw["flow"][rows])
-        again = np.append(flows["c_retransmitted"], 0)[at] > 0  # a flow that is not in the table: index -1
-        seen = (raw["flags"][rows] & REPLY_SIDE_SEEN != 0) | spoke[self.vantage[rows], raw["server"][rows]]
+        # A flow that is not in the table has index -1.
+        again, sent, syn = (np.append(flows[name], 0)[at] for name in ("c_retransmitted", "c_frames", "syn"))
+        here, elsewhere = raw["flags"][rows] & REPLY_SIDE_SEEN != 0, spoke[self.vantage[rows], raw["server"][rows]]
         told = raw["flags"][rows] & (REPLY_SIDE_SEEN_AFTER | CALL_ACKED) != 0
-        captured: Mask = told | (seen & (again | (raw["transport"][rows] == UDP)))
+        deaf = elsewhere & (syn == 0) & (MOSTLY * again >= sent)
+        over_udp = (here | elsewhere) & (raw["transport"][rows] == UDP)
+        captured: Mask = told | over_udp | ((again > 0) & (here | deaf))
         return captured
 
     def _waited_long_enough(self, rows: Array) -> Mask:

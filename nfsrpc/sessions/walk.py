@@ -181,7 +181,7 @@ class Walk:
         if session is None or not self.goes_on(session, step):
             session = self.begin(step, span, SILENT)
             session.request = step
-        elif session.state in HOLDING:
+        elif session.state in HOLDING or self.reclaim[step]:  # who claims it again had it, if that was captured or not
             session.reclaims += 1
         else:
             session.polls += 1

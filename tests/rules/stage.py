@@ -68,6 +68,10 @@ class Stage:
         """It tells its peers that it has rebooted."""
         return [host.notify(peer, state).reply() for peer in peers]
 
+    def frames(self) -> int:
+        """How many were sent by now."""
+        return sum(packet.time <= self.scenario.now for packet in self.scenario.packets())
+
     def wire(self, at: Host | None = None, **options: Any) -> bytes:
         return self.scenario.capture(at, **options)
 

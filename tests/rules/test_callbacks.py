@@ -91,6 +91,32 @@ def test_one_lost_packet(stage: Stage) -> bytes:
     return stage.wire(stage.server)
 
 
+@cannot_tell("CBK001")
+def test_a_result_for_which_the_server_looks_the_client_up(stage: Stage) -> bytes:
+    waits(stage)
+    stage.other.lock(stage.server, "/srv/second", asynchronous=True).reply()
+    stage.server.getport(stage.other, "nlm4", port=0)
+    stage.later(9)
+    return stage.wire(stage.server)
+
+
+def given_up_unseen(stage: Stage, *, lost: bool) -> bytes:
+    """The waiter gives up, which the capture may lack; the server's call crosses it."""
+    _, waiter = waits(stage)
+    stage.wait(1)
+    number = stage.frames()
+    waiter.cancel().granted()
+    stage.server.syn(stage.other, LOCKD, resend=[1, 3, 7])
+    stage.other.lock(stage.server, "/srv/second").granted()
+    stage.later(5, stage.other)
+    return stage.wire(stage.server, lost=[number + 1, number + 2] if lost else ())
+
+
+@cannot_tell("CBK001")
+def test_that_the_waiter_gave_up_may_be_lost(stage: Stage) -> bytes:
+    return given_up_unseen(stage, lost=True)
+
+
 @cannot_tell("CBK001", command=True)
 def test_what_the_server_sends_is_not_seen(stage: Stage) -> bytes:
     waits(stage)

@@ -17,6 +17,7 @@ from tests.rules.stage import (
     givens,
     quiet,
 )
+from tests.rules.test_network import records_of, sent_again
 from tests.scenario import Host, LockRequest, handle
 
 
@@ -69,6 +70,52 @@ def test_only_what_the_client_sent_was_captured(stage: Stage) -> bytes:
     return stage.wire(sent_by=stage.client)
 
 
+def answers_kept_away(stage: Stage, *, lost: bool) -> bytes:
+    """A filter keeps what lockd's port sends from the capture; the network loses a packet now and then."""
+    frames = []
+    for number in range(12):
+        if number % 4 == 0:
+            stage.wait(1)
+            frames.append(stage.frames() + 1)
+        stage.client.lock(stage.server, f"/srv/{number}").granted()
+    stage.later(60)
+    capture = stage.wire(lost=range(1, 4)) if lost else stage.wire()
+    frames = [frame - 3 * lost for frame in frames[1:]]
+    capture = sent_again(capture, {frame: [0.3] for frame in frames})
+    return capture[:24] + b"".join(record for record in records_of(capture) if source_port(record) != LOCKD)
+
+
+def source_port(record: bytes) -> int:
+    """Of a record of a pcap with Ethernet."""
+    return int.from_bytes(record[16 + 34 : 16 + 36])
+
+
+@cannot_tell("LCK001")
+def test_a_filter_keeps_answers_from_the_capture(stage: Stage) -> bytes:
+    return answers_kept_away(stage, lost=False)
+
+
+@cannot_tell("LCK001")
+def test_a_filter_keeps_answers_of_a_connection_in_mid_stream(stage: Stage) -> bytes:
+    return answers_kept_away(stage, lost=True)
+
+
+@fires("LCK001")
+def test_a_connection_in_mid_stream_on_which_nothing_is_answered(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, acked=False)
+    lock = stage.frames() - 3
+    stage.later(60)
+    return sent_again(stage.wire(lost=range(1, 4)), {lock: [0.2, 0.6, 1.4, 3.0, 6.2]})
+
+
+@cannot_tell("LCK001")
+def test_a_connection_of_which_not_even_the_servers_greeting_was_captured(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, acked=False)
+    stage.later(60)
+    capture = sent_again(stage.wire(), {4: [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25]})
+    return capture[:24] + b"".join(record for record in records_of(capture) if source_port(record) != LOCKD)
+
+
 @cannot_tell("LCK001")
 def test_no_locks(stage: Stage) -> bytes:
     stage.nfs()
@@ -109,6 +156,17 @@ def test_a_reclaim_just_after_the_servers_notice(stage: Stage) -> bytes:
 def test_a_reclaim_whose_notice_was_not_captured(stage: Stage) -> bytes:
     stage.client.lock(stage.server, reclaim=True).granted(after=5.4)
     return stage.wire()
+
+
+@quiet("LCK002")
+def test_a_reclaim_of_a_lock_whose_grant_is_lost(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(1)
+    number = stage.frames()
+    stage.client.lock(stage.server, "/srv/second").granted()
+    stage.wait(60)
+    stage.client.lock(stage.server, "/srv/second", reclaim=True).granted(after=5.4)
+    return stage.wire(lost=[number + 2])
 
 
 @quiet("LCK002")
@@ -546,6 +604,29 @@ def test_a_long_wait_behind_somebody_unknown(stage: Stage) -> bytes:
     waits_behind(stage, released=False)
     stage.later(70, stage.other)
     return stage.wire(stage.other)
+
+
+def unlock_is_lost(stage: Stage, lost: int) -> bytes:
+    """The other has the lock after the holder, whose UNLOCK is among so many frames that the capture lacks."""
+    first = stage.client.lock(stage.server).granted()
+    stage.other.lock(stage.server).blocked()
+    stage.wait(10)
+    number = stage.frames()
+    first.unlock().granted()
+    stage.client.lock(stage.server, "/srv/second").granted()
+    stage.wait(20)
+    stage.other.lock(stage.server).granted()
+    return stage.wire(lost=range(number + 1, number + 1 + lost))
+
+
+@fires("LCK011", host=CLIENT)
+def test_a_wait_behind_somebody_whose_unlock_is_seen(stage: Stage) -> bytes:
+    return unlock_is_lost(stage, 0)
+
+
+@fires("LCK011", host=None)
+def test_a_wait_behind_somebody_whose_unlock_may_be_lost(stage: Stage) -> bytes:
+    return unlock_is_lost(stage, 1)
 
 
 @quiet("LCK011")
