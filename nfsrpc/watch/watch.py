@@ -50,6 +50,8 @@ class Watch:
         self.bytes = 0
         self.drops: int | None = None  # frames that who captures says were lost
         self._snapshot: dict[str, Any] | None = None
+        self._current = False  # the snapshot is of all that was fed
+        self._stirred = 0  # frames, when stirred last
         self._capture = 0
         self._fed = 0
         self._before = 0  # frames of files that are over
@@ -68,6 +70,7 @@ class Watch:
             self.decoder.feed(data)
         self._fed += len(data)
         self.bytes += len(data)
+        self._current = False
         if self._fed >= STIR_BYTES:
             self._take()
 
@@ -78,6 +81,7 @@ class Watch:
             return
         with refusing(self.source):
             self.decoder.next_capture()
+        self._current = False
         self._take()
         self._before = self.frames
         self._capture = (self._capture + 1) & 0xFFFF
@@ -96,15 +100,19 @@ class Watch:
             self.frames = self._before + int(captures["frames"][-1])
             self.last = max(self.last, int(captures["last"][-1]))
 
-    def stir(self) -> Stir:
-        before = self.frames
+    def _snap(self) -> dict[str, Any]:
+        """Rows that are final, and those that are not yet: both as of now, so that each is there once."""
         self._take()
-        snapshot = self.decoder.snapshot()
-        self._snapshot = snapshot
-        self._note(snapshot["captures"])
-        if self.frames == before:
+        self._snapshot = self.decoder.snapshot()
+        self._current = True
+        self._note(self._snapshot["captures"])
+        return self._snapshot
+
+    def stir(self) -> Stir:
+        exchanges = self._snap()["exchanges"]
+        if self.frames == self._stirred:
             return Stir.NOTHING
-        exchanges = snapshot["exchanges"]
+        self._stirred = self.frames
         urgent = ~np.isin(exchanges["prog"], NFS)
         state = b"".join(exchanges[name][urgent].tobytes() for name in STATE)
         self._state, earlier = state, self._state
@@ -120,9 +128,11 @@ class Watch:
         return times
 
     def trace(self, elapsed: int = 0) -> Trace | None:
-        """The window as of the last `stir`, `elapsed` ns after the last packet; None before there is one."""
+        """The window, `elapsed` ns after the last packet; None before the first `stir`, or where there is nothing."""
         if self._snapshot is None or not (self.frames or self.window.files):
             return None
+        if not self._current:
+            self._snap()
         now = self.last if self.last == NAT else self.last + elapsed
         decoded = self.window.decoded(self._snapshot, now)
         if self.drops is not None:
@@ -138,7 +148,7 @@ class Watch:
             self.window.forget(self._snapshot)
             self.decoder.forget()
             self._told, self._forgot = 0, now
-            self.stir()
+            self._snap()
 
     def close(self, elapsed: int = 0) -> Trace | None:
         """The source has ended: the last trace, with what only the end decides. Raises SourceError.
@@ -154,6 +164,7 @@ class Watch:
             return self.trace(elapsed)
         self._note(last["captures"])
         self.window.add(last, self.last)
+        self._current = True
         self._snapshot = EMPTY | {table: {name: values[:0] for name, values in last[table].items()} for table in LATEST}
         return self.trace(elapsed)
 

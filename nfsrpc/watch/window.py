@@ -128,6 +128,7 @@ class Window:
         self._let_go(now, snapshot)
         self._marks.append((now, self._current, self.files[self._current].counts))
         exchanges, flows = self._with("exchanges", snapshot), self._with("flows", snapshot)
+        flows = taken(flows, flows["last"] >= self.since)  # the core keeps flows that may go on
         if self.since != NAT:
             exchanges = taken(exchanges, self._lately(exchanges))
         numbers = Numbers(exchanges["exchange"])

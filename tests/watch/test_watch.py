@@ -96,6 +96,7 @@ def test_a_window_holds_what_is_recent(hour: Scenario) -> None:
         spans.append((capture["last"] - capture["first"]) / 1e9)
         frames.append(capture["frames"])
         sizes.append(len(trace.tables["calls"]))
+    assert len(trace.tables["flows"]) == 1  # not the look-ups of an hour ago, which may go on
     assert found[0] == ["REG001", "LCK001"]
     assert "LCK002" in found[3]
     assert found[-1] == []
@@ -144,6 +145,28 @@ def test_news_are_told_from_traffic() -> None:
     watch.feed(third)
     assert watch.stir() is Stir.NEWS
     assert len(watch.open_calls) == 1
+
+
+def test_a_look_is_of_all_that_was_fed() -> None:
+    """Rows that became final since the last stir are in the trace, and once; what the core forgets has been taken."""
+    s = Scenario()
+    server, client = s.host("10.0.0.9", name="nfssrv"), s.host("10.0.0.1", name="web-1")
+    for number in range(60):
+        hold(client, server, f"/srv/{number}")
+        s.wait(60)
+    watch = Watch("a.pcap", 900)
+    first, *more = (piece.data for piece in by_time(s.capture(at=server), 300))
+    watch.feed(first)
+    watch.stir()
+    for piece in more:
+        watch.feed(piece)
+        trace = watch.trace()
+        assert trace
+        calls = trace.tables["calls"]
+        assert len(set(calls["call_frame"].tolist())) == len(calls)
+        assert int(trace.tables["captures"]["last"].max()) - int(calls["time"].max()) < 10**9
+        assert trace.diagnosis.broken == ()
+        assert watch.stir() is Stir.NEWS
 
 
 def test_silence_is_time_where_the_source_is_prompt() -> None:
