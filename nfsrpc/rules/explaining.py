@@ -23,7 +23,7 @@ EXPLAINS: Mapping[str, tuple[str, ...]] = {
     "REG008": ("RPC005", "NET002", "MNT001"),
     "MON001": (*DENIED,),
     "MON002": (*DENIED,),
-    "MON003": (*DENIED, "LCK008"),
+    "MON003": (*DENIED, "LCK008", "MON002"),
     "MON005": ("LCK008", "LCK009", "LCK010"),
     "MON008": ("LCK005", "LCK008", "LCK009"),
     "LCK008": ("LCK010", "LCK011"),

@@ -13,6 +13,7 @@ import numpy as np
 
 from nfsrpc.rules.facts import NFS, SECOND
 from nfsrpc.rules.finding import Finding, Hypothesis
+from nfsrpc.rules.monitoring import names_unanswered
 from nfsrpc.rules.stalls import DENIED_NOLOCKS, longest
 from nfsrpc.rules.wording import seconds
 from nfsrpc.tables import Table
@@ -28,6 +29,7 @@ class Signs(NamedTuple):
     granted_s: float | None  # the longest wait of a request that was not denied for want of statd
     denied_s: float | None  # of one that was: DENIED_NOLOCKS
     open_s: float | None  # of one that has no answer
+    resolves: bool  # the server asks DNS in vain meanwhile
 
 
 class Cause(NamedTuple):
@@ -62,17 +64,23 @@ def signs(lead: Finding, givens: Mapping[str, Any]) -> Signs:
     denied = here["status"] == DENIED_NOLOCKS
     open_ = here["state"] == "unanswered"
     span = givens["span"]
-    waits = (longest(here.where(mask), span) for mask in (~denied & ~open_, denied, open_))
-    return Signs(*waits)
+    granted, refused, unanswered = (longest(here.where(mask), span) for mask in (~denied & ~open_, denied, open_))
+    return Signs(granted, refused, unanswered, resolving(lead, givens["connections"]))
+
+
+def resolving(lead: Finding, connections: Table) -> bool:
+    if lead.host is None or lead.first is None or lead.last is None:
+        return False
+    return bool(names_unanswered(connections, lead.host, lead.first, lead.last))
 
 
 def causes(signs: Signs) -> list[Cause]:
-    granted, denied, unanswered = signs
+    granted, denied, unanswered, resolves = signs
     return [
         Cause("REG001", "statd-not-registered", *statd_missing(granted, denied, unanswered)),
         Cause("REG007", "stale-registration", *statd_dead(granted, denied)),
         Cause("MON001", "monitor-refused", *statd_refuses(denied)),
-        Cause("MON002", "monitor-slow", *resolver_slow(granted)),
+        Cause("MON002", "monitor-slow", *resolver_slow(granted, resolves)),
         Cause("MON003", "monitor-unanswered", *statd_frozen(granted, denied, unanswered)),
     ]
 
@@ -104,7 +112,9 @@ def statd_refuses(denied: float | None) -> tuple[str, str, int]:
     return "", "", 0
 
 
-def resolver_slow(granted: float | None) -> tuple[str, str, int]:
+def resolver_slow(granted: float | None, resolves: bool) -> tuple[str, str, int]:
+    if resolves and (granted is None or granted < 55):
+        return "the server's questions for DNS stay without answer meanwhile", "", 6
     if granted is None:
         return "", "", 0
     if granted < 45 and abs(granted - RESOLVER_S * max(np.rint(granted / RESOLVER_S), 1)) < 0.6:

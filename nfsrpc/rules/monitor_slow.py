@@ -1,8 +1,8 @@
 """statd takes long to agree to watch a host.
 
 Sees
-    SM_MON answered after a second or more, and lock requests late by as much; questions for DNS (port 53) that stay
-    without answer in the same time.
+    SM_MON answered after a second or more, and lock requests late by as much; questions of that host for DNS (port 53)
+    that stay without answer in the same time. Or no answer to SM_MON yet when the capture ends, nor any from DNS.
 
 Why it hurts
     A server's lockd serves nobody while its statd thinks. statd looks the name up first: with a name service that does
@@ -33,14 +33,12 @@ import numpy as np
 
 from nfsrpc.rules.facts import SECOND, Roles, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.rules.monitoring import nothing_seen
+from nfsrpc.rules.monitoring import RESOLVER, names_unanswered, nothing_seen, still_resolving
 from nfsrpc.rules.stalls import Hurt, hurt, waited
 from nfsrpc.rules.wording import named, seconds, several
-from nfsrpc.tables import Table
+from nfsrpc.tables import NAT, Array, Table
 
 RULE = Rule("MON002", "monitor-slow", "warning")
-
-DNS = 53
 
 
 def check(
@@ -54,53 +52,63 @@ def check(
     slow_s: float = 1.0,
     gave_up_s: float = 55.0,
 ) -> Iterator[Answer]:
-    asked = monitors.where((monitors["procedure"] == "MON") & monitors.valid("latency_s"))
-    slow = asked.where((asked["latency_s"] >= slow_s) & (asked["latency_s"] < gave_up_s))
+    asked = monitors.where(monitors["procedure"] == "MON")
+    answered = asked.where(asked.valid("latency_s"))
+    with np.errstate(invalid="ignore"):
+        late = (asked["latency_s"] >= slow_s) & (asked["latency_s"] < gave_up_s)
+    slow = asked.where(late | still_resolving(asked, connections, span, gave_up_s))
     for host in sorted({host for host in slow["host"].tolist() if host}):
         rows = slow.where(slow["host"] == host)
-        first, last = int(rows["time"].min()), int(rows["reply_time"].max())
-        yield finding(host, rows, hurt(stalls, span, host, first, last), names_unanswered(connections, first, last))
+        waits = so_far(rows, span)
+        first, last = int(rows["time"].min()), int((rows["time"] + waits * SECOND).max())
+        dns = names_unanswered(connections, host, first, last)
+        yield finding(host, rows, waits, last, hurt(stalls, span, host, first, last), dns)
     if len(slow):
         return
-    if len(asked):
-        yield RULE.clear(f"statd agreed to watch within {seconds(float(asked['latency_s'].max()))}")
+    if len(answered):
+        yield RULE.clear(f"statd agreed to watch within {seconds(float(answered['latency_s'].max()))}")
     else:
         yield from nothing_seen(RULE, roles, loopbacks)
 
 
-def names_unanswered(connections: Table, first: int, last: int) -> list[Evidence]:
-    """Questions for DNS without answer meanwhile."""
-    asked = (connections["server_port"] == DNS) & (connections["s_frames"] == 0)
-    asked &= (connections["first"] >= first - SECOND) & (connections["first"] <= last + SECOND)
-    rows = connections.where(asked)
-    return [Evidence(row.capture, row.frame, f"{row.client} asks DNS, no answer") for row in rows.rows()][:2]
+def so_far(rows: Table, span: Span | None) -> Array:
+    """The waits in seconds; of what has no answer, to the end of the capture."""
+    end = np.where(rows["reply_time"] == NAT, span.last if span else NAT, rows["reply_time"])
+    waits: Array = (end - rows["time"]) / SECOND
+    return waits
 
 
-def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence]) -> Finding:
-    longest = float(rows["latency_s"].max())
-    worst = rows.row(int(np.argmax(rows["latency_s"])))
+def finding(host: str, rows: Table, waits: Array, last: int, victims: Hurt, dns: list[Evidence]) -> Finding:
+    longest = float(waits.max())
+    worst = rows.row(int(np.argmax(waits)))
     names = named({name for name in rows["mon_name"].tolist() if name})
     because = "Its questions for DNS stayed without answer meanwhile." if dns else "Most often it waits for DNS."
+    agreed = worst.reply_frame is not None
+    length = f"up to {seconds(longest)}" if agreed else f"{seconds(longest)} or more"
     return RULE.finding(
         host=host,
-        title=f"the rpc.statd of {host} takes up to {seconds(longest)} to agree to watch {names}",
+        title=f"the rpc.statd of {host} takes {length} to agree to watch {names}",
         explanation=(
-            f"{several(len(rows), 'SM_MON')} of its lockd answered after up to {seconds(longest)}; meanwhile lockd "
-            f"serves nobody. {because}"
+            f"{several(len(rows), 'SM_MON')} of its lockd answered after {length}; meanwhile lockd serves nobody. "
+            f"{because}"
         ),
         clients=victims.clients,
         count=len(rows),
         first=int(rows["time"].min()),
-        last=int(rows["reply_time"].max()),
+        last=last,
         evidence=(
             Evidence(worst.capture, worst.frame, f"SM_MON {worst.mon_name}"),
             *dns,
-            Evidence(worst.reply_capture, worst.reply_frame, f"agreed, after {seconds(longest)}"),
+            *(
+                (Evidence(worst.reply_capture, worst.reply_frame, f"agreed, after {seconds(longest)}"),)
+                if agreed
+                else ()
+            ),
             *waited(victims.rows, 1),
         ),
         remedy=(
             *(f"time getent hosts {name}" for name in sorted({name for name in rows["mon_name"].tolist() if name})[:3]),
-            "cat /etc/resolv.conf   # does this resolver answer? else add the clients to /etc/hosts",
+            RESOLVER,
         ),
         verify=(f"time getent hosts {worst.mon_name}   # on {host}: within milliseconds",),
         wait_s=victims.wait_s,

@@ -9,7 +9,8 @@ Why it hurts
     copies of the same LOCK may be granted to an application that has long given up: the lock stays behind (LCK008).
 
 Not flagged when
-    The capture ends within 10 s of the call. The port of statd is closed: that is REG007.
+    The capture ends within 10 s of the call, or before lockd gives up while DNS does not answer (MON002). The port of
+    statd is closed: that is REG007.
 
 How to confirm
     On that host: rpcinfo -t localhost 100024; cat /proc/$(pidof rpc.statd)/{status,wchan,stack}.
@@ -34,7 +35,7 @@ import numpy as np
 from nfsrpc.rules.advice import RESTART_STATD, answers, bare
 from nfsrpc.rules.facts import NSM, SECOND, Roles, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.rules.monitoring import nothing_seen
+from nfsrpc.rules.monitoring import RESOLVER, names_unanswered, nothing_seen, still_resolving
 from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, hurt, waited
 from nfsrpc.rules.wording import named, seconds, several
 from nfsrpc.tables import NAT, Mask, Table
@@ -46,6 +47,7 @@ def check(
     monitors: Table,
     stalls: Table,
     requests: Table,
+    connections: Table,
     gaps: frozenset[frozenset[str]],
     roles: Roles,
     loopbacks: frozenset[str],
@@ -57,10 +59,13 @@ def check(
     asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"])
     silent = (asked["state"] == "unanswered") & ~lockd_went_on(asked, requests, served_s)
     silent &= ~asked["host"].choose(lambda host: frozenset((host,)) in gaps)
+    silent &= ~still_resolving(asked, connections, span, gave_up_s)
     failed = asked.where(silent | too_late(asked, stalls, gave_up_s))
     for host in sorted({host for host in failed["host"].tolist() if host}):
         rows = failed.where(failed["host"] == host)
-        yield finding(host, rows, hurt(stalls, span, host, int(rows["time"].min()), last_of(rows)))
+        first, last = int(rows["time"].min()), last_of(rows)
+        dns = names_unanswered(connections, host, first, last)
+        yield finding(host, rows, hurt(stalls, span, host, first, last), dns)
     if len(failed):
         return
     undecided = int(asked["state"].isin(("undecided", "unanswered")).sum())
@@ -100,18 +105,18 @@ def last_of(rows: Table) -> int:
     return max(int(rows["time"].max()), *map(int, replies.tolist()), NAT)
 
 
-def finding(host: str, rows: Table, victims: Hurt) -> Finding:
+def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence]) -> Finding:
     first = rows.row(0)
     names = named({name for name in rows["mon_name"].tolist() if name})
     late = f"; one answer came after {seconds(first.latency_s)}" if first.latency_s is not None else ""
     replied = first.reply_frame is not None
+    hangs = "It waits for DNS, which does not answer." if dns else "Its port accepts the call, so it exists and hangs."
     return RULE.finding(
         host=host,
         title=f"the rpc.statd of {host} does not answer",
         explanation=(
             f"lockd of {host} asked its statd {several(len(rows), 'time')} to watch {names} (SM_MON) and got no answer "
-            f"in time{late}. Its port accepts the call, so the process exists and hangs. Meanwhile lockd serves "
-            "nobody, and then denies."
+            f"in time{late}. {hangs} Meanwhile lockd serves nobody, and then denies."
         ),
         clients=victims.clients,
         count=len(rows),
@@ -119,10 +124,14 @@ def finding(host: str, rows: Table, victims: Hurt) -> Finding:
         last=last_of(rows),
         evidence=(
             Evidence(first.capture, first.frame, f"SM_MON {first.mon_name}"),
+            *dns,
             *((Evidence(first.reply_capture, first.reply_frame, "answered too late"),) if replied else ()),
             *waited(victims.rows, 2),
         ),
-        remedy=("cat /proc/$(pidof rpc.statd)/wchan; journalctl -u rpc-statd", *RESTART_STATD),
+        remedy=(
+            *((RESOLVER,) if dns else ("cat /proc/$(pidof rpc.statd)/wchan; journalctl -u rpc-statd",)),
+            *RESTART_STATD,
+        ),
         verify=(answers(bare(host), NSM),),
         wait_s=victims.wait_s,
     )

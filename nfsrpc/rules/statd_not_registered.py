@@ -16,7 +16,8 @@ Not flagged when
     A single question over UDP with AUTH_NONE is told 0: so rpc.statd asks when it starts, and mount.nfs before it
     starts statd. Statd is found later: then it has been started. The answers are of a client's loopback (REG002); where
     the capture does not show what the host is, it is likely.
-    From the wire: NFS waits as well, or the lock request was not even acknowledged.
+    From the wire: NFS waits as well, or the lock request was not even acknowledged; or nothing has ended the wait yet
+    and the server asks DNS in vain.
 
 How to confirm
     On the server: rpcinfo -p | grep 100024, and systemctl status rpc-statd.
@@ -40,6 +41,7 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,7 +49,8 @@ import numpy as np
 from nfsrpc.rules.advice import START_STATD, bare, loopback_of, registered, try_lock
 from nfsrpc.rules.facts import LOCK, NFS, NSM, SECOND, Roles, Span, booting
 from nfsrpc.rules.finding import Answer, Finding, Rule
-from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, hurt, late, waited
+from nfsrpc.rules.monitoring import names_unanswered
+from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, ended, hurt, late, waited
 from nfsrpc.rules.statds import Unregistered, said
 from nfsrpc.rules.wording import clock, named, seconds, several, times
 from nfsrpc.sessions.exchanges import CALL_ACKED
@@ -75,6 +78,7 @@ def check(
     requests: Table,
     stalls: Table,
     silent_requests: Table,
+    connections: Table,
     unheard: Mapping[int, int],
     roles: Roles,
     loopbacks: frozenset[str],
@@ -102,7 +106,7 @@ def check(
         if server in loopbacks:
             yield from on_loopback(server, registrations)
             continue
-        stalled = Stall(server, arrived, silent_requests, exchanges, span, stall_s, longest_s)
+        stalled = Stall(server, arrived, silent_requests, exchanges, connections, span, stall_s, longest_s)
         if stalled.fits(minute_s, nfs_s, first_lock_s) and not booting(boots, server, *stalled.span, boot_s):
             yield likely(stalled)
         else:
@@ -164,13 +168,14 @@ class Stall:
         requests: Table,
         silent_requests: Table,
         exchanges: Table,
+        connections: Table,
         span: Span | None,
         stall_s: float,
         longest_s: float,
     ) -> None:
         self.server = server
         self.all = requests.where(requests["server"] == server)
-        self.exchanges = exchanges
+        self.exchanges, self.connections = exchanges, connections
         # Linux sends a LOCK again after 10 s, so a wait that long shows in a copy.
         silent = isin(self.all["exchange"], silent_requests["exchange"]) & (self.all["retransmits"] > 0)
         waits = late(self.all, stall_s) | silent
@@ -178,6 +183,7 @@ class Stall:
         waits &= (self.all["status"] != DENIED_NOLOCKS) & (isin(self.all["rpc_status"], (0, 255)))
         self.rows = self.all.where(waits & self.all.valid("time"))
         self.victims = hurt(self.rows, span, server)
+        self.ended = ended(self.rows, span) or NAT
         self.longest_s = longest_s
 
     @property
@@ -198,7 +204,12 @@ class Stall:
         earlier = self.all.where((self.all["client"] == row.client) & (self.all["proc"] == LOCK))
         since = (row.time - earlier["time"]) / SECOND
         known = (since > 0) & (since < first_lock_s) & (earlier["latency_s"] < 1.0)
-        return not known.any() and (row.state == "unanswered" or row.latency_s >= minute_s)
+        return not known.any() and (row.latency_s >= minute_s if row.latency_s is not None else not self.resolving)
+
+    @cached_property
+    def resolving(self) -> bool:
+        """Whether the server asks DNS in vain meanwhile: then its statd may be at that."""
+        return bool(names_unanswered(self.connections, self.server, self.span[0], self.ended))
 
     def accepted(self, row: Any) -> bool:
         """Whether the call reached the server's host, so that only its lockd can be what waits."""

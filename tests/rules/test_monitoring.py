@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, cannot_tell, diagnosed, fires, quiet
+from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet
+from tests.scenario import LockRequest
+from tests.wire import UDP
 
 
 def watched(stage: Stage, result: str | None, after: float, lock: str = "GRANTED") -> None:
@@ -288,3 +290,71 @@ def test_a_frozen_statd_explains_denials_and_the_orphan() -> None:
     diagnosis = diagnosed(stage.any(stage.server))
     assert (diagnosis.verdict.rule, diagnosis.findings[0].host) == ("MON003", SERVER)
     assert {"LCK004", "LCK008"} <= set(diagnosis.findings[0].explains)
+
+
+def resolving(stage: Stage, seconds: float) -> LockRequest:
+    """The server's statd looks up a name before it agrees to watch a client, and DNS does not answer."""
+    stage.nfs(stage.other)
+    request = stage.client.lock(stage.server)
+    stage.server.getport(stage.server, "nsm1")
+    stage.server.monitor(stage.client)
+    resolver = stage.scenario.host("10.0.0.53")
+    for _ in range(round(seconds / 5)):
+        stage.server.flow(resolver, 53, UDP).note(stage.scenario.tick(), True, 0, b"who is 10.0.0.1?")
+        stage.later(5, stage.other)
+    return request
+
+
+@fires("MON002", host=SERVER)
+def test_statd_waits_for_names_to_the_end_of_the_capture(stage: Stage) -> bytes:
+    resolving(stage, 20)
+    return stage.any(stage.server)
+
+
+@cannot_tell("MON003")
+def test_statd_that_waits_for_names_does_not_hang_yet(stage: Stage) -> bytes:
+    resolving(stage, 20)
+    return stage.any(stage.server)
+
+
+def test_statd_waits_for_names_until_lockd_gives_up() -> None:
+    stage = Stage()
+    resolving(stage, 60).denied("DENIED_NOLOCKS")
+    stage.later(10)
+    (finding,) = findings(asked("MON003", stage.any(stage.server)))
+    assert "It waits for DNS" in finding.explanation
+    assert any("asks DNS, no answer" in proof.note for proof in finding.evidence)
+
+
+@fires("MON003", host=SERVER)
+def test_another_host_asks_dns_in_vain(stage: Stage) -> bytes:
+    stage.nfs(stage.other)
+    stage.client.lock(stage.server)
+    stage.server.monitor(stage.client)
+    stage.client.flow(stage.scenario.host("10.0.0.53"), 53, UDP).note(stage.scenario.tick(), True, 0, b"?")
+    stage.later(20, stage.other)
+    return stage.any(stage.server)
+
+
+def test_on_the_wire_questions_for_dns_speak_for_the_resolver() -> None:
+    stage = Stage()
+    resolving(stage, 20).unanswered(resend=[10.2])
+    diagnosis = diagnosed(stage.wire(stage.server))
+    assert diagnosis.verdict.rule == "LCK001"
+    assert diagnosis.hypotheses[0].rule == "MON002"
+
+
+def test_a_statd_that_hung_was_not_slow_besides() -> None:
+    stage = Stage()
+    stage.nfs(stage.other)
+    lock = stage.client.lock(stage.server)
+    call = stage.server.monitor(stage.client)
+    lock.denied("DENIED_NOLOCKS", after=60.0)
+    again = stage.server.monitor(stage.client)
+    stage.wait(10)
+    call.reply(res_stat="STAT_SUCC", state=3)
+    again.reply(res_stat="STAT_SUCC", state=3)
+    stage.later(1)
+    diagnosis = diagnosed(stage.any(stage.server))
+    assert diagnosis.verdict.rule == "MON003"
+    assert "MON002" in diagnosis.findings[0].explains
