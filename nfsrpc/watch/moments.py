@@ -25,6 +25,7 @@ from nfsrpc.watch.window import SECOND
 INTERVAL_S = 1.0
 # Between two looks pass so many times of what a look takes: a third of a core at news, a hundredth at mere traffic.
 REST = {Stir.NEWS: 2.0, Stir.TRAFFIC: 100.0}
+SETTLED_S = 0.2  # so old is what is looked at: the call that is news has its answer then, where all is well
 TRAFFIC_S = 10.0  # rules about traffic think in tens of seconds
 # Ages of a call without answer at which something is said: late; unanswered; the kernel's major timeout; hopeless.
 AGES = tuple(round(age * SECOND) for age in (5, 10, 60, 300))
@@ -211,20 +212,22 @@ class Pace:
         self.interval_s = interval_s
         self.fed = False
         self.pending = Stir.NOTHING
-        self._stirred_at = self._ended_at = float("-inf")
+        self._stirred_at = self._ended_at = self._settled_at = float("-inf")
         self._cost = 0.0
         self._now = NAT  # the packets' time, when ages were compared last
 
     def next(self, now: float) -> float:
         """How long there is nothing to do."""
         if self.pending:
-            return self._ended_at + self._rest() - now
+            return self._due - now
         return self._stirred_at + self.interval_s - now if self.fed else self.interval_s
 
     def may_stir(self, now: float) -> bool:
         return now >= self._stirred_at + self.interval_s
 
     def stirred(self, now: float, stir: Stir) -> None:
+        if not self.pending:
+            self._settled_at = now + min(SETTLED_S, self.interval_s)
         self._stirred_at, self.fed, self.pending = now, False, max(self.pending, stir)
 
     def comes_of_age(self, watch: Watch, elapsed: int) -> bool:
@@ -235,12 +238,13 @@ class Pace:
         sent = watch.open_calls
         return any(bool(((now - sent >= age) & (before - sent < age)).any()) for age in AGES)
 
-    def _rest(self) -> float:
+    @property
+    def _due(self) -> float:
         least = self.interval_s if self.pending is Stir.NEWS else max(TRAFFIC_S, self.interval_s)
-        return max(least, REST[self.pending] * self._cost)
+        return max(self._ended_at + max(least, REST[self.pending] * self._cost), self._settled_at)
 
     def is_due(self, now: float) -> bool:
-        return self.pending is not Stir.NOTHING and now >= self._ended_at + self._rest()
+        return self.pending is not Stir.NOTHING and now >= self._due
 
     def looked(self, began: float, ended: float) -> None:
         self._cost, self._ended_at, self.pending = ended - began, ended, Stir.NOTHING
