@@ -20,10 +20,11 @@ from time import perf_counter
 from typing import NamedTuple
 
 CAPTURES = Path("bench-captures")
+NFSRPC = Path(sys.executable).with_name("nfsrpc")
 MAKER = Path(__file__).with_name("traffic.py")
 SIZES = {"small": 340 << 20, "bulk": 1000 << 20}
 TITLES = {"small": "1 million packets of small messages", "bulk": "1 GB of READ and WRITE with LOCK and UNLOCK between"}
-NFSRPC = Path(sys.executable).with_name("nfsrpc")
+CALLS = "import sys, nfsrpc; nfsrpc.read(sys.argv[1]).calls"
 CORE, ANALYZE = "core alone", "nfsrpc analyze"
 BREAKDOWN = "/usr/lib/nfstrace/libbreakdown.so"  # nfstrace's cheapest analysis: calls and latencies by procedure
 LEAST_MEMORY = "the memory of a process is at least that of this runner at its start, some 15 MB"
@@ -58,6 +59,7 @@ def jobs(capture: Path) -> list[Job]:
     return [
         Job(CORE, [sys.executable, "-m", "benchmarks.core", capture], 5),
         Job(ANALYZE, [NFSRPC, "analyze", capture], 5),
+        Job("nfsrpc.read, its calls", [sys.executable, "-c", CALLS, capture], 5),
         Job("tcpdump -w /dev/null", ["tcpdump", "-r", capture, "-w", "/dev/null", "tcp or udp"], 5),
         Job("nfstrace breakdown", ["nfstrace", "--mode=stat", "-a", BREAKDOWN, "-I", capture], 3),
         Job("tshark -Y nlm", ["tshark", "-r", capture, *nlm], 1),
@@ -67,13 +69,17 @@ def jobs(capture: Path) -> list[Job]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", choices=[*SIZES, []], metavar="NAME", help="small, bulk; both if none")
-    parser.add_argument("--without", action="append", default=[], metavar="PEER", help="tshark is the slowest")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="PEER", help="tshark is the slowest; live takes 70 s"
+    )
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
     for name in arguments.names or SIZES:
         capture = made(name)
         if capture:
             compare(name, capture, arguments.without)
+        if capture and name == "small" and "live" not in arguments.without:
+            subprocess.run([sys.executable, "-m", "benchmarks.live", capture], check=True)
     start_up()
 
 
