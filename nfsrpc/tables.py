@@ -393,12 +393,13 @@ QUALITY = _spec(
     ("calls", "u32", "", "calls in this file"),
     ("undecided", "u32", "", "calls of which the capture cannot tell whether they were answered"),
     ("orphans", "u32", "", "replies without their call"),
-    ("oddities", "u32", "", "rows of oddities"),
+    ("clock_steps", "u32", "", "steps of the capturing host's clock: rows of oddities, clock-set-back and -forward"),
+    ("oddities", "u32", "", "other rows of oddities"),
 )
 
 ODDITIES = _spec(
     "oddities",
-    "A row anything malformed, or a limit that was reached.",
+    "A row anything malformed, a limit that was reached, or a step of the capturing host's clock.",
     ("kind", "text", "", "what"),
     ("capture", "u16", "", "file"),
     ("frame", "u32", "", "frame"),

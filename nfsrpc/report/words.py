@@ -27,6 +27,7 @@ LACKS = (
     ("one_way_flows", "flow", "of which only one direction was captured"),
     ("undecided", "call", "of which it cannot tell whether they were answered"),
     ("duplicates", "frame", "captured twice, counted once"),
+    ("clock_steps", "step", "of the clock: how long things took across it is unknown"),
     ("oddities", "oddity", "(nfsrpc table oddities)"),
 )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nfsrpc.rules.catalogue import Check
 from nfsrpc.rules.facts import FACTS
 from nfsrpc.rules.finding import Answer, Broken, Finding
+from nfsrpc.rules.stepped import confused_by_steps, without
 from nfsrpc.tables import Table
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def ask(givens: Givens, checks: Iterable[Check], settings: Settings | None = Non
     answers: list[Answer] = []
     for check in sorted(checks, key=lambda check: "findings" in check.parameters):
         if "findings" in check.parameters:
-            givens["findings"] = tuple(answer for answer in answers if isinstance(answer, Finding))
+            confused = confused_by_steps(answers, givens["clock_steps"])
+            givens["findings"] = tuple(found for found in without(answers, confused) if isinstance(found, Finding))
         answers += ask_one(check, givens, (settings or {}).get(check.rule.id, {}))
     return answers
 

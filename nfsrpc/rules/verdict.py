@@ -26,6 +26,7 @@ from nfsrpc.rules.hypotheses import hypotheses
 from nfsrpc.rules.kernel_log import expected
 from nfsrpc.rules.run import Givens, ask
 from nfsrpc.rules.stalls import LATE_S, late
+from nfsrpc.rules.stepped import CLOCK_SET, confused_by_steps, without
 from nfsrpc.rules.wording import named, seconds, several
 from nfsrpc.tables import Table
 
@@ -49,11 +50,13 @@ def diagnose(
 ) -> Diagnosis:
     """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names."""
     givens = Givens(tables)
-    answers = ask(givens, chosen(select, ignore), settings)
+    told = ask(givens, chosen(select, ignore), settings)
+    confused = confused_by_steps(told, givens["clock_steps"])
+    answers = without(told, confused)
     found = explained([answer for answer in answers if isinstance(answer, Finding)])
     findings = fingerprinted(found, givens)
     lead = leading(findings)
-    verdict = fault(lead, findings) if lead else without_fault(givens)
+    verdict = fault(lead, findings) if lead else without_fault(givens, any(is_fault(each) for each in confused))
     return Diagnosis(
         verdict=verdict,
         findings=tuple(sorted(findings, key=lambda found: (found is not lead, gravity(found)))),
@@ -65,9 +68,13 @@ def diagnose(
     )
 
 
+def is_fault(found: Finding) -> bool:
+    return found.severity != "info" and not found.rule.startswith(ABOUT_THE_CAPTURE)
+
+
 def leading(findings: Sequence[Finding]) -> Finding | None:
     """The gravest finding that no other explains."""
-    faults = [found for found in findings if found.severity != "info" and not found.rule.startswith(ABOUT_THE_CAPTURE)]
+    faults = list(filter(is_fault, findings))
     effects = {id(effect) for cause in faults for effect in faults if effect is not cause and explains(cause, effect)}
     roots = [found for found in faults if id(found) not in effects] or faults
     return min(roots, key=gravity, default=None)
@@ -105,8 +112,11 @@ def fault(lead: Finding, findings: Iterable[Finding]) -> Verdict:
     return Verdict(lead.rule, "fault", f"{lead.title[:1].upper()}{lead.title[1:]}{hurt}.")
 
 
-def without_fault(givens: Givens) -> Verdict:
-    """Healthy, if locks were asked for and answered in time; else why it cannot be told."""
+def without_fault(givens: Givens, confused: bool) -> Verdict:
+    """Healthy, if locks were asked for and answered in time; else why it cannot be told.
+
+    `confused`: there are faults, if the clock can be trusted, which was set while it captured.
+    """
     requests: Table = givens["requests"]
     answered = requests.where((requests["state"] == "answered") & ~late(requests, LATE_S))
     undecided = requests.where(requests["state"] == "undecided")
@@ -119,6 +129,8 @@ def without_fault(givens: Givens) -> Verdict:
         )
     if givens["span"] is None:
         return Verdict(None, "cannot-tell", "It cannot be told whether locks work in time: frames have no time stamps.")
+    if confused:
+        return Verdict(None, "cannot-tell", f"It cannot be told whether locks work in time: {CLOCK_SET}.")
     if not answered.valid("status").any() and not asynchronous:
         why = "the results of all lock requests are cut off (snap length)"
         return Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {why}.")

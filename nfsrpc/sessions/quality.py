@@ -7,18 +7,22 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.decode import Decoded
+from nfsrpc.sessions.steps import BACK, FORWARD, steps
 from nfsrpc.tables import NAT, ODDITIES, QUALITY, Array, Coded, Mask, Source, Table
 
-
-def quality(decoded: Decoded, calls: Table, flows: Table) -> Table:
-    return Table.of(QUALITY, (_row(decoded, calls, flows, number) for number in range(len(decoded.files))))
+STEPS = (BACK, FORWARD)
 
 
-def _row(decoded: Decoded, calls: Table, flows: Table, number: int) -> tuple[Any, ...]:
+def quality(decoded: Decoded, calls: Table, flows: Table, oddities: Table) -> Table:
+    return Table.of(QUALITY, (_row(decoded, calls, flows, oddities, number) for number in range(len(decoded.files))))
+
+
+def _row(decoded: Decoded, calls: Table, flows: Table, oddities: Table, number: int) -> tuple[Any, ...]:
     facts = {name: values[number].item() for name, values in decoded.captures.items()}
     drops = sum(row["drops"] or 0 for row in decoded.interfaces if row["capture"] == number)
     here = flows["capture"] == number
     tcp = here & (flows["transport"] == "tcp")
+    odd = oddities["capture"] == number
     states = calls["state"][calls["capture"] == number]
     counted = int(decoded.tallies["exchanges"][decoded.tallies["capture"] == number].sum())
 
@@ -42,7 +46,8 @@ def _row(decoded: Decoded, calls: Table, flows: Table, number: int) -> tuple[Any
         int((states != "orphan").sum()) + counted,
         int((states == "undecided").sum()),
         int((states == "orphan").sum()),
-        int((np.asarray(decoded.oddities["capture"]) == number).sum()),
+        int((odd & oddities["kind"].isin(STEPS)).sum()),
+        int((odd & ~oddities["kind"].isin(STEPS)).sum()),
     )
 
 
@@ -53,8 +58,13 @@ def one_way(flows: Table) -> Mask:
     return mask
 
 
-def oddities(decoded: Decoded) -> Table:
-    odd = decoded.oddities
+def oddities(decoded: Decoded, calls: Table) -> Table:
+    odd = {name: list(values) for name, values in decoded.oddities.items()}
+    for step in steps(decoded, calls):
+        time = step.first if step.kind == BACK else step.last
+        values = {**step._asdict(), "time": time, "detail": step.last - step.first}
+        for name, column in odd.items():
+            column.append(values[name])
     columns: dict[str, Source] = {
         "kind": Coded.of(odd["kind"]),
         "capture": np.array(odd["capture"], dtype=np.uint16),

@@ -66,9 +66,9 @@ BUILDERS: dict[str, Callable[[Sessions], Table]] = {
     "hosts": lambda of: of.hosts.table(),
     "flows": lambda of: flows.flows(of.decoded, of.hosts, of["registrations"]),
     "captures": lambda of: of.hosts.captures(of.exchanges.clock_offsets()),
-    "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"]),
+    "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"], of["oddities"]),
     "tallies": lambda of: tallies.tallies(of.tallies, of.hosts),
     "writes": lambda of: writes.writes(of.decoded, of.hosts, of.paths),
-    "oddities": lambda of: quality.oddities(of.decoded),
+    "oddities": lambda of: quality.oddities(of.decoded, of["calls"]),
     "programs": lambda of: programs.programs(of.exchanges, of.tallies),
 }

@@ -98,6 +98,7 @@ QUALITY = {
     "calls": 77,
     "undecided": 0,
     "orphans": 0,
+    "clock_steps": 0,
     "oddities": 0,
 }
 CAPTURE = Capture(

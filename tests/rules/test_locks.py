@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.records import kept, sent_again, source_port
 from tests.rules.stage import (
     CLIENT,
     LOCKD,
@@ -17,7 +18,6 @@ from tests.rules.stage import (
     givens,
     quiet,
 )
-from tests.rules.test_network import records_of, sent_again
 from tests.scenario import Host, LockRequest, handle
 
 
@@ -82,12 +82,7 @@ def answers_kept_away(stage: Stage, *, lost: bool) -> bytes:
     capture = stage.wire(lost=range(1, 4)) if lost else stage.wire()
     frames = [frame - 3 * lost for frame in frames[1:]]
     capture = sent_again(capture, {frame: [0.3] for frame in frames})
-    return capture[:24] + b"".join(record for record in records_of(capture) if source_port(record) != LOCKD)
-
-
-def source_port(record: bytes) -> int:
-    """Of a record of a pcap with Ethernet."""
-    return int.from_bytes(record[16 + 34 : 16 + 36])
+    return kept(capture, lambda record: source_port(record) != LOCKD)
 
 
 @cannot_tell("LCK001")
@@ -113,7 +108,7 @@ def test_a_connection_of_which_not_even_the_servers_greeting_was_captured(stage:
     stage.client.lock(stage.server, acked=False)
     stage.later(60)
     capture = sent_again(stage.wire(), {4: [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25]})
-    return capture[:24] + b"".join(record for record in records_of(capture) if source_port(record) != LOCKD)
+    return kept(capture, lambda record: source_port(record) != LOCKD)
 
 
 @cannot_tell("LCK001")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
 
+from tests.records import records_of, sent_again
 from tests.rules.stage import (
     CLIENT,
     LOCKD,
@@ -25,32 +24,10 @@ from tests.rules.stage import (
 SYNS = [1, 3, 7, 15]  # seconds after the first, as Linux sends them again
 
 
-def records_of(capture: bytes) -> Iterator[bytes]:
-    """The frames of a little-endian pcap file, each with its header of 16 bytes."""
-    at = 24
-    while at < len(capture):
-        size = 16 + int(struct.unpack_from("<I", capture, at + 8)[0])
-        yield capture[at : at + size]
-        at += size
-
-
 def is_syn(record: bytes, port: int) -> bool:
     """Whether a frame of an SLL2 capture opens a TCP connection to that port."""
     ip = record[16 + 20 :]
     return ip[9] == 6 and struct.unpack_from(">H", ip, 22)[0] == port and ip[33] & 0x12 == 0x02
-
-
-def sent_again(capture: bytes, frames: Mapping[int, Sequence[float]]) -> bytes:
-    """The capture with some of its frames sent by TCP again: the same segments in new IP packets, so long after."""
-    records = list(records_of(capture))
-    numbers = count(0x7000)
-    for record, delay in [(records[frame - 1], delay) for frame, delays in frames.items() for delay in delays]:
-        seconds, microseconds = struct.unpack_from("<II", record)
-        time = divmod(seconds * 10**6 + microseconds + round(delay * 10**6), 10**6)
-        identification = struct.pack(">H", next(numbers))
-        records.append(struct.pack("<II", *time) + record[8:34] + identification + record[36:])  # 4 bytes into IP
-    records.sort(key=lambda record: struct.unpack_from("<II", record))
-    return capture[:24] + b"".join(records)
 
 
 @fires("NET001", host=SERVER, clients=(CLIENT,), certainty="likely")

@@ -9,6 +9,7 @@ import pytest
 from nfsrpc.rules.explaining import explains
 from nfsrpc.rules.finding import Finding
 from nfsrpc.rules.verdict import diagnose, fault, leading
+from tests.records import clock_set
 from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, diagnosed, givens
 
 SECOND = 1_000_000_000
@@ -158,3 +159,31 @@ def test_nothing_competes_with_what_is_proven() -> None:
     stage.statd_asked(stage.server, 20)
     lock.granted()
     assert diagnosed(stage.any(stage.server)).hypotheses == ()
+
+
+def test_of_what_passed_while_the_clock_was_set_nothing_is_concluded() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server, "/srv/first").granted()
+    stage.wait(1)
+    lock = stage.client.lock(stage.server)
+    reply = stage.frames() + 1
+    lock.granted()
+    stage.later(1)
+    forward = diagnosed(clock_set(stage.wire(), reply, 3600))
+    assert (forward.verdict.state, forward.findings) == ("cannot-tell", ())
+    assert "clock was set" in forward.verdict.summary
+    assert [answer.rule for answer in forward.cannot_tell if "clock was set" in answer.why] == ["LCK002"]
+    back = diagnosed(clock_set(stage.wire(), reply, -3600))
+    assert back.findings == ()
+    assert diagnosed(stage.wire()).verdict.state == "healthy"
+
+
+def test_what_one_message_proves_is_true_whatever_the_clock_says() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server)
+    stage.statd_asked(stage.server, 3)
+    frame = stage.frames() + 1
+    stage.statd_asked(stage.server, 3)
+    stage.later(1)
+    diagnosis = diagnosed(clock_set(stage.any(stage.server), frame, -3600))
+    assert diagnosis.verdict.rule == "REG001"

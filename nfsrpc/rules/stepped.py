@@ -1,0 +1,49 @@
+"""Findings across a step of the capturing host's clock: how long things took, and in which order, is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nfsrpc.rules.facts import Span, fact
+from nfsrpc.rules.finding import Answer, CannotTell, Finding
+from nfsrpc.sessions.steps import BACK, FORWARD
+from nfsrpc.tables import Table
+
+# Rules that conclude from durations, or from what came before what.
+TIMED = (
+    *("LCK001", "LCK002", "LCK003", "LCK005", "LCK007", "LCK008", "LCK009", "LCK010", "LCK011", "LCK012", "LCK014"),
+    *("MON002", "MON003", "MON004", "MON008", "REG004", "CBK002", "CBK003"),
+    *("NET003", "NET007", "RPC003", "RPC004", "RPC005"),
+)
+CLOCK_SET = "the capturing host's clock was set meanwhile"
+
+
+@fact
+def clock_steps(oddities: Table) -> tuple[Span, ...]:
+    """The times between which nothing can be said of durations."""
+    back, forward = (list(oddities.where(oddities["kind"] == kind).rows()) for kind in (BACK, FORWARD))
+    return tuple(
+        [Span(row.time, row.time + row.detail) for row in back]
+        + [Span(row.time - row.detail, row.time) for row in forward]
+    )
+
+
+def confused_by_steps(answers: Iterable[Answer], steps: tuple[Span, ...]) -> list[Finding]:
+    """Findings that conclude something of times that a step of the clock confused."""
+    return [answer for answer in answers if isinstance(answer, Finding) and is_confused(answer, steps)]
+
+
+def without(answers: Iterable[Answer], confused: Sequence[Finding]) -> list[Answer]:
+    """The answers; instead of such findings, once a rule, that it cannot be told."""
+    kept = [answer for answer in answers if not any(answer is found for found in confused)]
+    why = f"{CLOCK_SET}: how long things took, and in which order, is not known"
+    return [*kept, *(CannotTell(rule, why) for rule in sorted({found.rule for found in confused}))]
+
+
+def is_confused(found: Finding, steps: tuple[Span, ...]) -> bool:
+    if found.rule not in TIMED and not (found.rule == "REG001" and found.certainty == "likely"):
+        return False
+    return any(
+        (found.first is None or found.first <= step.last) and (found.last is None or found.last >= step.first)
+        for step in steps
+    )

@@ -1,0 +1,100 @@
+"""Steps of a capturing host's clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.records import clock_set, records_of
+from tests.scenario import Scenario
+from tests.sessions.conftest import Read
+
+HOUR = 3600
+START = 1_700_000_000 * 10**9
+
+
+@pytest.fixture
+def s() -> Scenario:
+    """A lock each second, each released; the third waits for half a second."""
+    s = Scenario()
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1", name="a")
+    for number in range(6):
+        client.lock(server, svid=number).granted(after=0.5 if number == 3 else None).unlock().granted()
+        s.wait(1)
+    return s
+
+
+def steps(tables: Read, *captures: bytes) -> list[tuple[Any, ...]]:
+    found = tables(**{f"file-{number}": capture for number, capture in enumerate(captures)})["oddities"]
+    return [(row.kind, row.capture, row.frame) for row in found.rows()]
+
+
+def frame_of(tables: Read, capture: bytes, number: int, name: str = "call_frame") -> int:
+    """The frame of the so manieth call, or of its reply."""
+    return int(tables(capture)["calls"][name][number])
+
+
+def test_none(s: Scenario, tables: Read) -> None:
+    found = tables(s.capture())
+    assert (len(found["oddities"]), found["quality"].row(0).clock_steps) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["call_frame", "reply_frame"])
+def test_set_back(s: Scenario, tables: Read, name: str) -> None:
+    """Between two calls of a connection that goes on, or between a call and its reply."""
+    frame = frame_of(tables, s.capture(), 6, name)
+    found = tables(clock_set(s.capture(), frame, -HOUR))
+    (step,) = found["oddities"].rows()
+    first = frame_of(tables, s.capture(), 6 + (name == "reply_frame"))
+    assert (step.kind, step.capture, step.frame) == ("clock-set-back", 0, first)
+    assert step.time == pytest.approx(START + (3 - HOUR) * 10**9, abs=10**9)
+    assert step.detail == pytest.approx(HOUR * 10**9, abs=2 * 10**9)
+    quality = found["quality"].row(0)
+    assert (quality.clock_steps, quality.oddities) == (1, 0)
+
+
+def test_reordering_is_no_step(s: Scenario, tables: Read) -> None:
+    frame = frame_of(tables, s.capture(), 6)
+    assert steps(tables, clock_set(s.capture(), frame, -2)) == []
+
+
+def test_a_single_frame_with_a_wrong_time_is_no_step(s: Scenario, tables: Read) -> None:
+    frame = frame_of(tables, s.capture(), 6)
+    capture = clock_set(clock_set(s.capture(), frame, -HOUR), frame + 1, HOUR)
+    assert steps(tables, capture) == []
+
+
+def test_files_that_were_joined_are_no_step(s: Scenario, tables: Read) -> None:
+    """The later one first: nothing goes on from one to the other."""
+    capture = s.capture()
+    cut = sum(map(len, list(records_of(capture))[: frame_of(tables, capture, 6) - 1])) + 24
+    assert steps(tables, capture[:24] + capture[cut:] + capture[24:cut]) == []
+    assert steps(tables, capture[:24] + capture[cut:], capture[:cut]) == []
+
+
+def test_set_forward_while_a_call_waits(s: Scenario, tables: Read) -> None:
+    reply = frame_of(tables, s.capture(), 6, "reply_frame")
+    assert steps(tables, clock_set(s.capture(), reply, HOUR)) == [("clock-set-forward", 0, reply)]
+
+
+def test_a_pause_is_no_step(s: Scenario, tables: Read) -> None:
+    call = frame_of(tables, s.capture(), 6)
+    assert steps(tables, clock_set(s.capture(), call, HOUR)) == []
+
+
+def test_a_call_that_waits_while_others_go_on_is_no_step(tables: Read) -> None:
+    s = Scenario()
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1", name="a")
+    lock = client.lock(server)
+    s.wait(HOUR / 2)
+    client.getattr(server, "/srv")
+    lock.granted(after=HOUR)
+    assert steps(tables, s.capture()) == []
+
+
+def test_a_call_that_is_sent_again_is_no_step(tables: Read) -> None:
+    s = Scenario()
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1", name="a")
+    client.lock(server).granted(after=HOUR, resent=[60])
+    assert steps(tables, s.capture()) == []
