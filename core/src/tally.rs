@@ -8,6 +8,7 @@
 //! Of some procedures it matters what they were done to. Those that succeed are summed by the handle that is their first
 //! argument, too, whether they are listed or not.
 
+use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashSet};
 
 use crate::batch::{
@@ -54,8 +55,8 @@ impl Fold {
 }
 
 type Key = (u16, u32, u32, u8, Procedure, i32, u32, i64);
-/// File, client, server, handle, interval.
-type AccessKey = (u16, u32, u32, u32, i64);
+/// Client, server, handle.
+type AccessKey = (u32, u32, u32);
 
 #[derive(Default)]
 pub struct Counts {
@@ -64,8 +65,10 @@ pub struct Counts {
     latencies: HashMap<(u32, u32, u32, u16), u64>,
     listed: HashMap<(u32, u32, u32, i32), u32>,
     rows: Tallies,
+    /// By handle, of the interval that was last seen; those of earlier ones are rows.
     accesses: HashMap<AccessKey, AccessRow>,
-    /// Accesses that have left as rows.
+    access_rows: Accesses,
+    /// How many have left as rows.
     accesses_gone: usize,
 }
 
@@ -113,30 +116,27 @@ impl Counts {
         if handle == strings::NONE || row.reply_frame == 0 || row.rpc_status != 0 || row.status != 0 {
             return;
         }
-        let interval = interval(row.time);
-        let key = (row.capture, row.client, row.server, handle, interval);
-        if self.accesses.len() + self.accesses_gone >= MAX_ACCESSES && !self.accesses.contains_key(&key) {
-            oddities.push("accesses-full", MAX_ACCESSES as u64);
-            return;
-        }
-        let access = self.accesses.entry(key).or_insert_with(|| AccessRow {
+        let sum = AccessRow {
             capture: row.capture,
             client: row.client,
             server: row.server,
             handle,
-            interval,
+            interval: interval(row.time),
             first: row.time,
             first_frame: row.call_frame,
             last: row.time,
             last_frame: row.call_frame,
-            exchanges: 0,
-        });
-        access.exchanges += 1;
-        if row.time < access.first {
-            (access.first, access.first_frame) = (row.time, row.call_frame);
-        }
-        if row.time >= access.last {
-            (access.last, access.last_frame) = (row.time, row.call_frame);
+            exchanges: 1,
+        };
+        let full = self.accesses.len() + self.accesses_gone >= MAX_ACCESSES;
+        match self.accesses.entry((row.client, row.server, handle)) {
+            Entry::Occupied(mut known) if belongs(known.get(), &sum) => add_access(known.get_mut(), &sum),
+            _ if full => oddities.push("accesses-full", MAX_ACCESSES as u64),
+            Entry::Occupied(mut known) => {
+                self.access_rows.push(known.insert(sum));
+                self.accesses_gone += 1;
+            }
+            Entry::Vacant(place) => drop(place.insert(sum)),
         }
     }
 
@@ -194,9 +194,8 @@ impl Counts {
         let mut sums: Vec<_> = self.accesses.drain().collect();
         self.accesses_gone += sums.len();
         sums.sort_unstable_by_key(|(key, row)| (row.first, *key));
-        let mut rows = Accesses::default();
-        sums.into_iter().for_each(|(_, row)| rows.push(row));
-        rows.take()
+        sums.into_iter().for_each(|(_, row)| self.access_rows.push(row));
+        self.access_rows.take()
     }
 
     pub fn take(&mut self) -> (Tallies, Latencies) {
@@ -208,6 +207,20 @@ impl Counts {
             latencies.push(LatencyRow { prog, vers, proc, latency: value(class), exchanges });
         }
         (self.rows.take(), latencies.take())
+    }
+}
+
+fn belongs(known: &AccessRow, access: &AccessRow) -> bool {
+    (known.capture, known.interval) == (access.capture, access.interval)
+}
+
+fn add_access(sum: &mut AccessRow, access: &AccessRow) {
+    sum.exchanges += access.exchanges;
+    if access.first < sum.first {
+        (sum.first, sum.first_frame) = (access.first, access.first_frame);
+    }
+    if access.last >= sum.last {
+        (sum.last, sum.last_frame) = (access.last, access.last_frame);
     }
 }
 
