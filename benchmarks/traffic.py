@@ -1,9 +1,9 @@
 """The captures that the benchmarks read, made from a seed: the same bytes each time.
 
 `small`: a million packets of small messages. Eight clients, each with two NFS connections and one to lockd; GETATTR,
-LOOKUP, ACCESS, READ and WRITE of 1 KiB, a tenth of the exchanges LOCK and UNLOCK, an acknowledgement without data after
-every fourth exchange, a few portmap calls over UDP. Made by column: first a table of all frames, then the frames of
-each kind of message as one matrix.
+LOOKUP, ACCESS, READ and WRITE of 1 KiB, a tenth of the exchanges LOCK and UNLOCK (each client locks and writes files of
+its own), an acknowledgement without data after every fourth exchange, a few portmap calls over UDP. Made by column:
+first a table of all frames, then the frames of each kind of message as one matrix.
 
 `bulk`: a gigabyte of READ and WRITE in records of 64 KiB to 1 MiB, and now and then LOCK and UNLOCK. The connections of
 six clients carry segments of the MTU (1448 bytes of data), those of two, a quarter of the bytes, segments of 64 KiB, as
@@ -46,7 +46,7 @@ KINDS = {
     "UNLOCK": (0.05, messages.UNLOCK),
     "GETPORT": (0.0005, messages.GETPORT),
 }
-LOCK, UNLOCK, GETPORT = (list(KINDS).index(name) for name in ("LOCK", "UNLOCK", "GETPORT"))
+WRITE, LOCK, UNLOCK, GETPORT = (list(KINDS).index(name) for name in ("WRITE", "LOCK", "UNLOCK", "GETPORT"))
 
 
 class Part(NamedTuple):
@@ -109,6 +109,8 @@ def small_exchanges(rng: Generator) -> Rows:
     rows["flow"] = rng.integers(0, CLIENTS, len(rows)) * len(SERVER_PORTS) + socket
     rows["time"] = rng.integers(1_000_000, MICROSECONDS, len(rows))
     rows["file"] = rng.integers(0, FILES, len(rows))
+    own = (kind == LOCK) | (kind == WRITE)
+    rows["file"][own] = rows["file"][own] // CLIENTS * CLIENTS + rows["flow"][own] // len(SERVER_PORTS)
     rows["owner"] = np.arange(len(rows))
     held = rng.exponential(200_000, counts[LOCK]).astype(int).clip(5_000, 1_500_000)
     for name in ("flow", "file", "owner"):

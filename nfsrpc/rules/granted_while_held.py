@@ -36,14 +36,12 @@ import numpy as np
 from nfsrpc.rules.advice import wire_of
 from nfsrpc.rules.facts import FREE_ALL, SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.rules.holding import same_range
+from nfsrpc.rules.holding import held_until, same_range
 from nfsrpc.rules.wording import clock, several
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.tables import NAT, Array, Mask, Table, distinct
 
 RULE = Rule("LCK009", "granted-while-held", "error")
-
-NEVER = np.iinfo(np.int64).max
 
 
 def check(
@@ -79,14 +77,6 @@ def check(
         yield RULE.clear(f"{several(int(granted.sum()), 'lock')} granted, none while another held it")
     else:
         yield RULE.cannot_tell("no lock was granted in the capture")
-
-
-def held_until(locks: Table) -> Array:
-    """When the server may have taken a lock away from its holder: as soon as UNLOCK was called."""
-    asked = np.where(locks.valid("unlock"), locks["unlock"], NEVER)
-    given_up = np.where(locks.valid("cancelled"), locks["cancelled"], NEVER)
-    ended: Array = np.where(locks["state"] == "replaced", locks["granted"], NEVER)
-    return np.minimum(np.minimum(asked, given_up), ended)
 
 
 def suspects(locks: Table, moment: int, shown: int) -> Array:

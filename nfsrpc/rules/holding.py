@@ -10,6 +10,7 @@ import numpy as np
 from nfsrpc.rules.facts import SECOND, fact
 from nfsrpc.rules.finding import Evidence
 from nfsrpc.rules.wording import seconds
+from nfsrpc.sessions.waits import NEVER
 from nfsrpc.tables import NAT, NULLS, Array, Mask, Table, distinct
 
 SHORT_S = 1.0  # who waits less than this is of no concern; a storm of small locks has thousands of them
@@ -53,6 +54,14 @@ def known(row: Any, holder: Any | None, gaps: frozenset[frozenset[str]]) -> Any 
     if holder is None or row.granted is None or frozenset((holder.client, holder.server)) not in gaps:
         return holder
     return holder if holder.released is not None and holder.released <= row.granted + SECOND else None
+
+
+def held_until(locks: Table) -> Array:
+    """When the server may have taken a lock away from its holder: as soon as UNLOCK was called."""
+    asked = np.where(locks.valid("unlock"), locks["unlock"], NEVER)
+    given_up = np.where(locks.valid("cancelled"), locks["cancelled"], NEVER)
+    ended: Array = np.where(locks["state"] == "replaced", locks["granted"], NEVER)
+    return np.minimum(np.minimum(asked, given_up), ended)
 
 
 def during(locks: Table, moments: Array) -> Mask:

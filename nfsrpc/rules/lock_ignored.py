@@ -26,117 +26,161 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nfsrpc.rules.advice import bare, wire_of
 from nfsrpc.rules.facts import NFS, Roles
 from nfsrpc.rules.finding import Answer, CannotTell, Clear, Evidence, Finding, Rule
+from nfsrpc.rules.holding import held_until
 from nfsrpc.rules.wording import named, several
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import Mask, Table
+from nfsrpc.tables import NAT, Array, Coded, Mask, Table, isin
 
 RULE = Rule("LCK013", "lock-ignored", "info")
 
 SHARE = 20
-Place: TypeAlias = tuple[str, str]  # server, file handle
+FILES = 20  # so many are told
 
 
 class Ignored(NamedTuple):
-    """A write that was made while another host held a lock."""
+    """Writes, and beside each the lock that another host held then: as many rows of either table."""
 
-    lock: Any  # a row of locks
-    write: Any  # a row of writes
-    frame: int  # of the write
+    writes: Table
+    locks: Table
+
+    def where(self, mask: Mask) -> Ignored:
+        return Ignored(self.writes.where(mask), self.locks.where(mask))
 
     @property
-    def certain(self) -> bool:
+    def certain(self) -> Mask:
         """Beside an exclusive lock on the whole file there is none."""
-        return bool(self.lock.exclusive) and (self.lock.l_offset, self.lock.l_len) == (0, 0)
+        locks = self.locks
+        mask: Mask = locks["exclusive"] & (locks["l_offset"] == 0) & (locks["l_len"] == 0)
+        return mask
 
 
 def check(
-    locks: Table, writes: Table, captures: Table, nlm: Table, exchanges: Table, counted: Table, roles: Roles
+    locks: Table,
+    writes: Table,
+    captures: Table,
+    nlm: Table,
+    exchanges: Table,
+    counted: Table,
+    roles: Roles,
+    gaps: frozenset[frozenset[str]],
 ) -> Iterator[Answer]:
     held = locks.where(locks.valid("granted") & (locks["granted_by"] != "late-reply"))
     if not len(held):
         yield RULE.cannot_tell("no lock was granted in the capture")
         return
-    vantages = dict(zip(captures["capture"].tolist(), captures["vantage"].tolist(), strict=True))
-    silent = True
-    for place, rows in strangers(locks, writes, nlm).items():
-        sessions = held.where((held["server"] == place[0]) & (held["fh"] == place[1]))
-        if found := [one for row in rows if (one := ignored(row, sessions, vantages))]:
-            yield finding(found)
-            silent = False
-    if silent:
+    found = ignored(strangers(locks, writes, nlm), held, captures)
+    pairs, first = group(found.writes["server"].codes, found.writes["client"].codes)
+    unsure = [frozenset(pair) in gaps for pair in ends(found.writes.take(first))]
+    for number in np.flatnonzero(~np.array(unsure, dtype=np.bool_)).tolist():
+        yield finding(found.where(pairs == number))
+    if any(unsure):
+        yield RULE.cannot_tell("the capture lost packets, among which lock requests of who writes may have been")
+    elif not unsure:
         made = int(are_writes(exchanges).sum() + counted["exchanges"][are_writes(counted)].sum())
         yield without(held, writes, made, roles)
 
 
-def strangers(locks: Table, writes: Table, nlm: Table) -> Mapping[Place, list[Any]]:
-    """The writes to locked files of hosts that never ask for a lock on them, by file."""
-    asked = set(zip(*(locks[name].tolist() for name in ("client", "server", "fh")), strict=True))
+def ends(table: Table) -> Iterator[tuple[str, str]]:
+    return zip(table["client"].tolist(), table["server"].tolist(), strict=True)
+
+
+def strangers(locks: Table, writes: Table, nlm: Table) -> Table:
+    """Writes to locked files by hosts that never ask for a lock on them."""
+    asked, wrote = numbered(locks, writes, "server", "fh", "client")
+    strange = writes.where((translated(writes["fh"], locks["fh"]) >= 0) & ~isin(wrote, asked))
     sharing = nlm.where(nlm["proc"] == SHARE)
-    sharers = set(zip(sharing["client"].tolist(), sharing["server"].tolist(), strict=True))
-    writes = writes.where(writes["fh"].isin(locks["fh"].present()))
-    hosts_and_files, first = group(*(writes[name].codes for name in ("client", "server", "fh")))
-    found: dict[Place, list[Any]] = {}
-    firsts = writes.take(first)
-    who = zip(*(firsts[name].tolist() for name in ("client", "server", "fh")), strict=True)
-    for number, (client, server, fh) in enumerate(who):
-        if (client, server, fh) not in asked and (client, server) not in sharers:
-            found.setdefault((server, fh), []).extend(writes.where(hosts_and_files == number).rows())
-    return found
+    if not len(sharing) or not len(strange):
+        return strange
+    sharers = set(ends(sharing))
+    return strange.where(np.array([pair not in sharers for pair in ends(strange)], dtype=np.bool_))
 
 
-def ignored(write: Any, sessions: Table, vantages: Mapping[int, int]) -> Ignored | None:
-    """Whether the first or the last of these writes was made while a lock was held, by the clock of one vantage."""
-    until = np.where(sessions.valid("unlock"), sessions["unlock"], np.iinfo(np.int64).max)
-    for time, frame in ((write.first, write.first_frame), (write.last, write.last_frame)):
-        for lock in sessions.where((sessions["granted"] <= time) & (time < until)).rows():
-            if vantages.get(lock.granted_capture) == write.vantage:
-                return Ignored(lock, write, frame)
-    return None
+def numbered(locks: Table, writes: Table, *names: str) -> tuple[Array, Array]:
+    """Numbers that are equal where rows of the two tables agree in these columns."""
+    columns = [np.concatenate([locks[name].codes, translated(writes[name], locks[name])]) for name in names]
+    numbers, _ = group(*columns)
+    return numbers[: len(locks)], numbers[len(locks) :]
 
 
-def finding(found: list[Ignored]) -> Finding:
-    best = next((one for one in found if one.certain), found[0])
-    lock, write = best.lock, best.write
-    seen = [one for one in found if one.write.vantage == write.vantage]
-    writers = sorted({one.write.client for one in seen})
-    holders = sorted({one.lock.client for one in seen})
-    released = [Evidence(lock.unlock_capture, lock.unlock_frame, "UNLOCK")] if lock.unlock_frame is not None else []
-    count = sum(one.write.exchanges for one in seen)
+def translated(of: Coded, to: Coded) -> Array:
+    """A column's codes as another column has them, -1 for what does not occur there."""
+    codes = {label: code for code, label in enumerate(to.labels)}
+    return np.array([*(codes.get(label, -1) for label in of.labels), -1], dtype=np.int64)[of.codes]
+
+
+def ignored(writes: Table, held: Table, captures: Table) -> Ignored:
+    """Of the writes of a row the first and the last have a time: one of them must be while a lock is held."""
+    locked, wrote = numbered(held, writes, "server", "fh")
+    first, last = (latest(locked, held["granted"], wrote, writes[name]) for name in ("first", "last"))
+    until = np.append(held_until(held), NAT)
+    by_first = writes["first"] < until[first]
+    by_last = writes["last"] < until[last]
+    found = Ignored(writes.where(by_first | by_last), held.take(np.where(by_first, first, last)[by_first | by_last]))
+    vantages = np.zeros(int(captures["capture"].max(initial=0)) + 1, dtype=np.int64)
+    vantages[captures["capture"]] = captures["vantage"]
+    return found.where(vantages[found.locks["granted_capture"]] == found.writes["vantage"])
+
+
+def latest(locked: Array, granted: Array, wrote: Array, times: Array) -> Array:
+    """For each write the row of the lock on its file that was granted last before it, -1 where none was."""
+    count = len(locked)
+    files, moments = np.concatenate([locked, wrote]), np.concatenate([granted, times])
+    order = np.lexsort((np.arange(len(files)) >= count, moments, files))
+    before = np.maximum.accumulate(np.where(order < count, np.arange(len(order)), -1))
+    rows = np.where(before >= 0, order[before], -1)
+    result = np.empty(len(files), dtype=np.int64)
+    result[order] = np.where((rows >= 0) & (files[rows] == files[order]), rows, -1)
+    return result[count:]
+
+
+def finding(found: Ignored) -> Finding:
+    vantage = found.where(found.writes["vantage"] == found.writes["vantage"].min())
+    best = int(vantage.certain.argmax())
+    certain = bool(vantage.certain[best])
+    write, lock = (table.row(best) for table in vantage)
+    writes, holders = vantage.writes, sorted(vantage.locks["client"].present())
+    files = sorted(writes["file"].present())
+    count = int(writes["exchanges"].sum())
+    frame = write.first_frame if write.first >= lock.granted else write.last_frame
+    what = files[0] if len(files) == 1 else f"{write.file} and {several(len(files) - 1, 'other file')}"
     return RULE.finding(
-        certainty="certain" if best.certain else "likely",
-        host=writers[0] if len(writers) == 1 else None,
-        title=f"{named(writers)} {'writes' if len(writers) == 1 else 'write'} to {write.file} without a lock "
-        f"while {named(holders)} {'holds' if len(holders) == 1 else 'hold'} one",
+        certainty="certain" if certain else "likely",
+        host=write.client,
+        title=f"{write.client} writes to {what} without a lock while {named(holders)} "
+        f"{'holds' if len(holders) == 1 else 'hold'} one",
         explanation=(
             f"{lock.owner} ({lock.client}) was granted {'an exclusive' if lock.exclusive else 'a shared'} lock on "
-            f"{write.file} in frame {lock.granted_frame}. Before it was released, {write.client} wrote to the file "
-            f"(frame {best.frame}); {several(count, 'WRITE call')} about then. The capture shows no lock request of "
-            f"{named(writers)} for this file. Locks are advisory: the server lets anybody write."
+            f"{write.file} in frame {lock.granted_frame}, and {write.client} wrote to that file before it was released "
+            f"(frame {frame}); {several(count, 'WRITE call')} about such moments. The capture shows no lock request "
+            f"of {write.client} for {'this file' if len(files) == 1 else 'these files'}. Locks are advisory: the "
+            f"server lets anybody write."
         ),
         clients=tuple(holders),
-        files=(write.file,),
+        files=tuple(files[:FILES]),
         count=count,
-        first=min(one.write.first for one in seen),
-        last=max(one.write.last for one in seen),
-        evidence=(
-            Evidence(lock.granted_capture, lock.granted_frame, f"granted to {lock.owner} ({lock.client})"),
-            Evidence(write.capture, best.frame, f"WRITE of {write.client}"),
-            *released,
-        ),
+        first=int(writes["first"].min()),
+        last=int(writes["last"].max()),
+        evidence=(*proof(lock), Evidence(write.capture, frame, f"WRITE of {write.client}")),
         remedy=(
-            f"findmnt -t nfs -o TARGET,OPTIONS   # on {named(map(bare, writers))}: nolock, local_lock keep locks there",
+            f"findmnt -t nfs -o TARGET,OPTIONS   # on {bare(write.client)}: nolock, local_lock keep locks there",
             "# Mount without nolock and local_lock, or let the application that writes lock the file.",
         ),
-        verify=(f"lslocks; fuser -v FILE   # on {named(map(bare, writers))}: which process writes",),
+        verify=(f"lslocks; fuser -v FILE   # on {bare(write.client)}: which process writes",),
     )
+
+
+def proof(lock: Any) -> Iterator[Evidence]:
+    yield Evidence(lock.granted_capture, lock.granted_frame, f"granted to {lock.owner} ({lock.client})")
+    if lock.unlock_frame is not None:
+        yield Evidence(lock.unlock_capture, lock.unlock_frame, "UNLOCK")
 
 
 def are_writes(table: Table) -> Mask:

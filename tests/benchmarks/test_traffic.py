@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import nfsrpc
 from benchmarks import traffic
 from nfsrpc._core import Decoder
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
@@ -47,6 +48,12 @@ def test_every_call_is_answered_but_the_last_ones(make: Make, tmp_path: Path) ->
     for name in ("retransmitted", "out_of_order", "lost_bytes", "cut_frames", "rst"):
         assert not flows[f"c_{name}"].any()
         assert not flows[f"s_{name}"].any()
+
+
+@captures
+def test_nothing_is_found(make: Make, tmp_path: Path) -> None:
+    make(tmp_path / "trace.pcap")
+    assert nfsrpc.read(tmp_path / "trace.pcap").diagnosis.findings == ()
 
 
 @captures

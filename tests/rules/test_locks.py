@@ -896,3 +896,25 @@ def test_handles_of_writes_are_cut(stage: Stage) -> bytes:
 def test_no_lock_is_granted(stage: Stage) -> bytes:
     write(stage.other, stage)
     return stage.wire()
+
+
+@cannot_tell("LCK013")
+def test_the_lock_of_who_writes_is_lost(stage: Stage) -> bytes:
+    stage.other.lock(stage.server, "/srv/one").granted()
+    before = len(stage.scenario.packets())
+    stage.other.lock(stage.server, offset=10, length=10).granted()
+    after = len(stage.scenario.packets())
+    stage.other.lock(stage.server, "/srv/two").granted()
+    stage.client.lock(stage.server, length=10).granted()
+    write(stage.other, stage)
+    return stage.wire(lost=range(before + 1, after + 1))
+
+
+def test_many_files_are_one_finding() -> None:
+    stage = Stage()
+    for number in range(30):
+        stage.client.lock(stage.server, f"/srv/{number}").granted()
+        write(stage.other, stage, f"/srv/{number}")
+    (finding,) = findings(asked("LCK013", stage.wire()))
+    assert (finding.count, len(finding.files), finding.clients) == (30, 20, (CLIENT,))
+    assert "and 29 other files" in finding.title
