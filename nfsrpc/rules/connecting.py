@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, SECOND, fact
+from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, PORTMAP, SECOND, fact
 from nfsrpc.rules.vantages import clocks, taken_at
 from nfsrpc.sessions.grouping import group
 from nfsrpc.tables import NAT, Array, Mask, Table, isin
@@ -146,6 +146,18 @@ def unheard(connections: Table) -> Mapping[int, int]:
     silent = (connections["transport"] == "tcp") & (heard != NAT) & (last > heard)
     rows = connections.where(silent & (connections["c_retransmitted"] >= AGAIN))
     return dict(zip(rows["flow"].tolist(), rows["s_last"].tolist(), strict=True))
+
+
+@fact
+def resets(connections: Table) -> Mapping[str, tuple[int, ...]]:
+    """When hosts reset connections on which they had answered before, as one does that has booted meanwhile."""
+    told = connections.where(
+        (connections["s_rst"] > 0) & (connections["s_replies"] > 0) & connections.valid("rst_time")
+    )
+    found: dict[str, list[int]] = {}
+    for host, time in zip(told["server"].tolist(), told["rst_time"].tolist(), strict=True):
+        found.setdefault(host, []).append(time)
+    return {host: tuple(sorted(times)) for host, times in found.items()}
 
 
 SERVICES = {NFS: "nfsd", MOUNT: "mountd", NLM: "lockd", NSM: "statd"}

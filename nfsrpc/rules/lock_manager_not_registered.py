@@ -9,8 +9,8 @@ Why it hurts
     READ and WRITE go on.
 
 Not flagged when
-    The host boots: it tells of its reboot (SM_NOTIFY), or names a port soon after. A server asks its client
-    (CBK001, if a grant waits for it).
+    The host boots: it tells of its reboot (SM_NOTIFY), resets connections that were there before, or names a port soon
+    after. A server asks its client (CBK001, if a grant waits for it).
 
 How to confirm
     rpcinfo -p SERVER | grep 100021
@@ -25,7 +25,7 @@ References
 Parameters
     asks: told so often that it is not registered
     found_s: a port that is named so soon makes up for it
-    boot_s: a notice of reboot within this explains it
+    boot_s: a notice of reboot within this explains it, or resets of connections that were there before
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ RULE = Rule("REG003", "lock-manager-not-registered", "error")
 
 def check(
     registrations: Table,
-    nlm: Table,
+    resets: Mapping[str, tuple[int, ...]],
     roles: Roles,
     boots: Mapping[str, tuple[int, ...]],
     *,
@@ -61,8 +61,12 @@ def check(
     for host in sorted({row.host for row in refused}):
         rows = [row for row in refused if row.host == host]
         cured = [row for row in said if row.host == host and row.port and row.time is not None]
-        if persistent(rows, cured, asks, found_s) and not booting(boots, host, rows[0].time, rows[-1].time, boot_s):
-            accused = True
+        if not persistent(rows, cured, asks, found_s) or booting(boots, host, rows[0].time, rows[-1].time, boot_s):
+            continue
+        accused = True
+        if booting(resets, host, rows[-1].time, rows[-1].time, boot_s):
+            yield RULE.cannot_tell(f"{host} reset its old connections: it may still be starting")
+        else:
             yield finding(host, rows)
     if accused:
         return

@@ -21,7 +21,7 @@ References
     RFC 1833; rpcbind(8), option -w.
 
 Parameters
-    boot_s: a notice of reboot within this explains it
+    boot_s: a notice of reboot within this explains it, or resets of connections that were there before
 """
 
 from __future__ import annotations
@@ -40,7 +40,12 @@ RULE = Rule("REG004", "registrations-lost", "error")
 
 
 def check(
-    registrations: Table, connections: Table, boots: Mapping[str, tuple[int, ...]], *, boot_s: float = 180.0
+    registrations: Table,
+    connections: Table,
+    boots: Mapping[str, tuple[int, ...]],
+    resets: Mapping[str, tuple[int, ...]],
+    *,
+    boot_s: float = 180.0,
 ) -> Iterator[Answer]:
     said = registrations.where(
         registrations.valid("port")
@@ -63,7 +68,8 @@ def check(
     for (host, _), pairs in lost.items():
         before, after = pairs[0]
         served = still_serves(connections, host, before.port, before.transport, after.time)
-        if served and not booting(boots, host, before.time, after.time, boot_s):
+        booted = any(booting(told, host, before.time, after.time, boot_s) for told in (boots, resets))
+        if served and not booted:
             accused = True
             yield finding(host, pairs, served)
     if accused:

@@ -16,6 +16,7 @@ from tests.rules.stage import (
     quiet,
 )
 from tests.scenario import Scenario
+from tests.wire import TCP
 
 STALL = [10.2, 31.7, 60.5]  # when Linux sends a LOCK again
 
@@ -240,6 +241,31 @@ def test_a_host_that_boots_is_not_accused() -> None:
         stage.client.getport(stage.server, "nlm4", port=0)
         stage.later(3.07)
     assert findings(asked("REG003", stage.wire())) == []
+
+
+@cannot_tell("REG003")
+def test_a_host_that_resets_old_connections_is_starting(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.wait(30)
+    stage.client.flow(stage.server, 2049, TCP).reset()
+    for _ in range(14):
+        stage.client.getport(stage.server, "nlm4", port=0)
+        stage.wait(3.07)
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.lock(stage.server, reclaim=True).granted()
+    return stage.wire()
+
+
+def test_nor_are_its_registrations_lost() -> None:
+    stage = Stage()
+    stage.client.getport(stage.server, "nfs3")
+    stage.nfs()
+    stage.wait(30)
+    stage.client.flow(stage.server, 2049, TCP).reset()
+    stage.other.getport(stage.server, "nfs3", port=0)
+    stage.wait(5)
+    stage.nfs()
+    assert findings(asked("REG004", stage.wire())) == []
 
 
 @fires("REG004", host=SERVER)
