@@ -14,7 +14,7 @@ import numpy as np
 from nfsrpc.rules.facts import NFS, SECOND
 from nfsrpc.rules.finding import Finding, Hypothesis
 from nfsrpc.rules.monitoring import names_unanswered
-from nfsrpc.rules.stalls import DENIED_NOLOCKS, longest
+from nfsrpc.rules.stalls import DENIED_NOLOCKS, LATE_S, late, longest
 from nfsrpc.rules.wording import seconds
 from nfsrpc.tables import Table
 
@@ -53,7 +53,8 @@ def hypotheses(lead: Finding, givens: Mapping[str, Any]) -> tuple[Hypothesis, ..
 
 def nfs_waits_too(lead: Finding, exchanges: Table) -> bool:
     """Whether more than the lock manager is silent: then its statd is no explanation."""
-    nfs = (exchanges["server"] == lead.host) & (exchanges["prog"] == NFS) & (exchanges["state"] == "unanswered")
+    waits = (exchanges["state"] == "unanswered") | late(exchanges, LATE_S)
+    nfs = (exchanges["server"] == lead.host) & (exchanges["prog"] == NFS) & waits
     begun, over = lead.first or 0, lead.last or np.iinfo(np.int64).max
     return bool((nfs & (exchanges["time"] >= begun - SECOND) & (exchanges["time"] <= over)).any())
 

@@ -152,6 +152,16 @@ def test_competing_causes_are_ordered_by_what_the_wait_looks_like() -> None:
     assert causes(stage)[0] == "MON003"
 
 
+def test_statd_is_no_suspect_where_nfs_is_late_as_well() -> None:
+    stage = Stage()
+    stage.nfs()
+    lock = stage.client.lock(stage.server)
+    stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8).reply(after=61.0, status="OK", type="REG")
+    lock.granted(after=61.6, resent=[10.2, 31.7, 60.5])
+    diagnosis = diagnosed(stage.wire(stage.client))
+    assert (diagnosis.verdict.rule, diagnosis.hypotheses) == ("LCK002", ())
+
+
 def test_nothing_competes_with_what_is_proven() -> None:
     stage = Stage()
     stage.nfs(stage.other)
