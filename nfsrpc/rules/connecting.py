@@ -58,8 +58,8 @@ def attempts(connections: Table) -> tuple[Attempt, ...]:
 
 def _attempts(flows: Table) -> Iterator[Attempt]:
     reset, silent = flows["s_rst"] > 0, flows["s_frames"] == 0
-    # Who sends data, or says goodbye, was accepted: the SYN's answer was not captured.
-    went_on = (flows["c_bytes"] > 0) | (flows["c_fin"] > 0)
+    # Who sends data, or says goodbye, was accepted, and who does not repeat a SYN was answered: the capture lacks it.
+    went_on = (flows["c_bytes"] > 0) | (flows["c_fin"] > 0) | ((flows["syn"] == 1) & (flows["icmp"] == 0))
     unopened = (flows["syn"] > 0) & (flows["synack"] == 0) & (reset | (silent & ~went_on))
     failed = np.where(flows["transport"] == "tcp", unopened, (flows["icmp"] > 0) & silent)
     rows = flows.where(failed & flows.valid("server"))  # of nobody's loopback nobody is to be told
@@ -149,14 +149,18 @@ def unheard(connections: Table) -> Mapping[int, int]:
 
 
 @fact
-def resets(connections: Table) -> Mapping[str, tuple[int, ...]]:
-    """When hosts reset connections on which they had answered before, as one does that has booted meanwhile."""
-    told = connections.where(
-        (connections["s_rst"] > 0) & (connections["s_replies"] > 0) & connections.valid("rst_time")
-    )
+def restarts(connections: Table, locks: Table) -> Mapping[str, tuple[int, ...]]:
+    """When hosts showed that they had just started, without saying so.
+
+    They reset connections on which they had answered before, or had locks claimed again, or denied them meanwhile.
+    """
+    answered = (connections["s_replies"] > 0) & (connections["prog"] != PORTMAP)  # who restarts rpcbind boots nothing
+    reset = connections.where(answered & (connections["s_rst"] > 0) & connections.valid("rst_time"))
+    grace = locks.where(locks["reclaim"] | (locks["reclaims"] > 0) | (locks["grace"] > 0))
     found: dict[str, list[int]] = {}
-    for host, time in zip(told["server"].tolist(), told["rst_time"].tolist(), strict=True):
-        found.setdefault(host, []).append(time)
+    for table, column in ((reset, "rst_time"), (grace, "time")):
+        for host, time in zip(table["server"].tolist(), table[column].tolist(), strict=True):
+            found.setdefault(host, []).append(time)
     return {host: tuple(sorted(times)) for host, times in found.items()}
 
 

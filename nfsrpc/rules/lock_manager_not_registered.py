@@ -9,8 +9,8 @@ Why it hurts
     READ and WRITE go on.
 
 Not flagged when
-    The host boots: it tells of its reboot (SM_NOTIFY), resets connections that were there before, or names a port soon
-    after. A server asks its client (CBK001, if a grant waits for it).
+    The host boots: it tells of its reboot (SM_NOTIFY), resets connections that were there before, is in its grace
+    period, or names a port soon after. A server asks its client (CBK001, if a grant waits for it).
 
 How to confirm
     rpcinfo -p SERVER | grep 100021
@@ -25,7 +25,7 @@ References
 Parameters
     asks: told so often that it is not registered
     found_s: a port that is named so soon makes up for it
-    boot_s: a notice of reboot within this explains it, or resets of connections that were there before
+    boot_s: a notice of reboot within this explains it, or a sign of it: old connections reset, locks claimed again
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ RULE = Rule("REG003", "lock-manager-not-registered", "error")
 
 def check(
     registrations: Table,
-    resets: Mapping[str, tuple[int, ...]],
+    restarts: Mapping[str, tuple[int, ...]],
     roles: Roles,
     boots: Mapping[str, tuple[int, ...]],
     *,
@@ -64,8 +64,8 @@ def check(
         if not persistent(rows, cured, asks, found_s) or booting(boots, host, rows[0].time, rows[-1].time, boot_s):
             continue
         accused = True
-        if booting(resets, host, rows[-1].time, rows[-1].time, boot_s):
-            yield RULE.cannot_tell(f"{host} reset its old connections: it may still be starting")
+        if booting(restarts, host, rows[-1].time, rows[-1].time, boot_s):
+            yield RULE.cannot_tell(f"{host} was starting: it reset old connections, or had locks claimed again")
         else:
             yield finding(host, rows)
     if accused:

@@ -9,8 +9,8 @@ Why it hurts
     copies of the same LOCK may be granted to an application that has long given up: the lock stays behind (LCK008).
 
 Not flagged when
-    The capture ends within 10 s of the call, or before lockd gives up while DNS does not answer (MON002). The port of
-    statd is closed: that is REG007.
+    The capture ends within 10 s of the call, or before lockd gives up while DNS does not answer (MON002); before lockd
+    gives up it is likely. The port of statd is closed: that is REG007.
 
 How to confirm
     On that host: rpcinfo -t localhost 100024; cat /proc/$(pidof rpc.statd)/{status,wchan,stack}.
@@ -65,7 +65,8 @@ def check(
         rows = failed.where(failed["host"] == host)
         first, last = int(rows["time"].min()), last_of(rows)
         dns = names_unanswered(connections, host, first, last)
-        yield finding(host, rows, hurt(stalls, span, host, first, last), dns)
+        victims = hurt(stalls, span, host, first, last)
+        yield finding(host, rows, victims, dns, gave_up(rows, victims, span, gave_up_s))
     if len(failed):
         return
     undecided = int(asked["state"].isin(("undecided", "unanswered")).sum())
@@ -100,18 +101,25 @@ def too_late(asked: Table, stalls: Table, gave_up_s: float) -> Mask:
     return mask
 
 
+def gave_up(rows: Table, victims: Hurt, span: Span | None, gave_up_s: float) -> bool:
+    """Whether lockd has waited in vain; else statd may be slow and answer yet."""
+    waited_out = span is not None and (span.last - rows["time"] >= gave_up_s * SECOND).any()
+    return bool(waited_out or (rows["reply_time"] != NAT).any() or (victims.rows["status"] == DENIED_NOLOCKS).any())
+
+
 def last_of(rows: Table) -> int:
     replies = rows["reply_time"][rows["reply_time"] != NAT]
     return max(int(rows["time"].max()), *map(int, replies.tolist()), NAT)
 
 
-def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence]) -> Finding:
+def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence], sure: bool) -> Finding:
     first = rows.row(0)
     names = named({name for name in rows["mon_name"].tolist() if name})
     late = f"; one answer came after {seconds(first.latency_s)}" if first.latency_s is not None else ""
     replied = first.reply_frame is not None
     hangs = "It waits for DNS, which does not answer." if dns else "Its port accepts the call, so it exists and hangs."
     return RULE.finding(
+        certainty="certain" if sure else "likely",
         host=host,
         title=f"the rpc.statd of {host} does not answer",
         explanation=(

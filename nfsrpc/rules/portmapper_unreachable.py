@@ -9,7 +9,8 @@ Why it hurts
     cannot call its waiting client back.
 
 Not flagged when
-    The portmapper answers afterwards, over whatever transport. The capture does not hold the other direction.
+    The portmapper answers this client afterwards, over whatever transport. The capture does not hold the other
+    direction.
 
 How to confirm
     rpcinfo -p HOST, from the host that asks.
@@ -48,6 +49,7 @@ SAYS = {
 
 def check(
     attempts: tuple[Attempt, ...],
+    connections: Table,
     exchanges: Table,
     copies: Table,
     heard: frozenset[tuple[str, str]],
@@ -57,14 +59,14 @@ def check(
 ) -> Iterator[Answer]:
     asked = exchanges.where((exchanges["prog"] == PORTMAP) & exchanges.valid("server"))
     answered = asked.where(asked["state"] == "answered")
-    failures = [*connections(attempts, heard), *datagrams(asked, copies)]
+    talked = connections.where((connections["server_port"] == PORT) & (connections["s_bytes"] > 0))
+    tried = [*refused(attempts, heard), *datagrams(asked, copies)]
+    failures = [failure for failure in tried if not answered_later(failure, talked)]
     accused = False
     for host in sorted({failure.server for failure in failures}):
         mine = [failure for failure in failures if failure.server == host]
         first, last = min(failure.first for failure in mine), max(failure.last for failure in mine)
-        afterwards = (answered["server"] == host) & (answered["time"] > first)
-        enough = sum(failure.tries for failure in mine) >= tries and last - first >= during_s * SECOND
-        if enough and not afterwards.any():
+        if sum(failure.tries for failure in mine) >= tries and last - first >= during_s * SECOND:
             accused = True
             yield finding(host, mine, first, last)
     if not accused and len(answered):
@@ -74,7 +76,13 @@ def check(
         yield RULE.cannot_tell("no portmapper was asked in the capture")
 
 
-def connections(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Attempt]:
+def answered_later(failure: Attempt, talked: Table) -> bool:
+    """Whether the portmapper spoke with this client afterwards, over whatever transport."""
+    same = (talked["client"] == failure.client) & (talked["server"] == failure.server)
+    return bool((same & (talked["s_last"] > failure.first)).any())
+
+
+def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Attempt]:
     for attempt in attempts:
         if attempt.port == PORT and (attempt.outcome != "unanswered" or (attempt.server, attempt.client) in heard):
             yield attempt

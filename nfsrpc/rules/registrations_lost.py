@@ -21,7 +21,7 @@ References
     RFC 1833; rpcbind(8), option -w.
 
 Parameters
-    boot_s: a notice of reboot within this explains it, or resets of connections that were there before
+    boot_s: a notice of reboot within this explains it, or a sign of it: old connections reset, locks claimed again
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def check(
     registrations: Table,
     connections: Table,
     boots: Mapping[str, tuple[int, ...]],
-    resets: Mapping[str, tuple[int, ...]],
+    restarts: Mapping[str, tuple[int, ...]],
     *,
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
@@ -68,7 +68,7 @@ def check(
     for (host, _), pairs in lost.items():
         before, after = pairs[0]
         served = still_serves(connections, host, before.port, before.transport, after.time)
-        booted = any(booting(told, host, before.time, after.time, boot_s) for told in (boots, resets))
+        booted = any(booting(told, host, before.time, after.time, boot_s) for told in (boots, restarts))
         if served and not booted:
             accused = True
             yield finding(host, pairs, served)

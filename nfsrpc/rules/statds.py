@@ -107,10 +107,9 @@ def role_of(host: str, answers: Table, monitors: Table, locks: Table, roles: Rol
     times = answers["time"]
     if len(times) and pending(locks, host, int(times[0]), int(times[-1])).any():
         return "server"
-    if host in roles.clients:
-        return "client"
-    if host in roles.servers:
-        return "server"
+    if host in roles.clients | roles.servers:
+        as_client, as_server = host in roles.clients, host in roles.servers
+        return "unknown" if as_client and as_server else "client" if as_client else "server"
     if set(answers["asker"].tolist()) - {host}:
         return "server"
     if host in {asker for asker, _ in roles.mounting}:

@@ -70,6 +70,15 @@ def test_statd_hangs(stage: Stage) -> bytes:
     return stage.any(stage.server)
 
 
+@fires("MON003", host=SERVER, certainty="likely")
+def test_the_capture_ends_before_lockd_gives_up(stage: Stage) -> bytes:
+    stage.nfs(stage.other)
+    stage.client.lock(stage.server)
+    stage.server.monitor(stage.client)
+    stage.later(20, stage.other)
+    return stage.any(stage.server)
+
+
 @fires("MON003", host=SERVER)
 def test_statd_answers_when_lockd_has_given_up(stage: Stage) -> bytes:
     stage.nfs(stage.other)

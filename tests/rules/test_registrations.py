@@ -144,6 +144,15 @@ def test_from_the_wire_nothing_is_claimed_when_the_first_lock_was_quick() -> Non
     assert findings(asked("REG001", stage.wire(stage.client))) == []
 
 
+def test_a_host_that_is_server_and_client_may_need_its_statd_as_either() -> None:
+    stage = Stage()
+    stage.nfs()
+    stage.server.getattr(stage.client, "/srv")
+    stage.statd_asked(stage.client, 20)
+    (found,) = findings(asked("REG001", stage.any(stage.client)))
+    assert (found.host, found.certainty) == (CLIENT, "likely")
+
+
 def test_one_server_of_two_is_accused() -> None:
     scenario = Scenario()
     good, bad = scenario.host("10.0.0.8", name="good"), scenario.host("10.0.0.9", name="bad")
@@ -190,6 +199,16 @@ def test_mount_asks_once_before_it_starts_statd(stage: Stage) -> bytes:
 def test_the_clients_loopback_was_not_captured(stage: Stage) -> bytes:
     stage.client.lock(stage.server).granted()
     return stage.wire(stage.server)
+
+
+@fires("REG003", host=SERVER)
+def test_no_port_of_the_lock_manager_long_after_a_restart(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.flow(stage.server, 2049, TCP).reset()
+    for _ in range(50):
+        stage.client.getport(stage.server, "nlm4", port=0)
+        stage.later(3.07)
+    return stage.wire()
 
 
 @fires("REG003", host=SERVER, clients=(CLIENT,), count=5)
@@ -248,6 +267,16 @@ def test_a_host_that_resets_old_connections_is_starting(stage: Stage) -> bytes:
     stage.nfs()
     stage.wait(30)
     stage.client.flow(stage.server, 2049, TCP).reset()
+    for _ in range(14):
+        stage.client.getport(stage.server, "nlm4", port=0)
+        stage.wait(3.07)
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.lock(stage.server, reclaim=True).granted()
+    return stage.wire()
+
+
+@cannot_tell("REG003")
+def test_a_host_that_has_locks_claimed_again_was_starting(stage: Stage) -> bytes:
     for _ in range(14):
         stage.client.getport(stage.server, "nlm4", port=0)
         stage.wait(3.07)
@@ -337,6 +366,34 @@ def test_a_portmapper_that_answers_over_udp(stage: Stage) -> bytes:
     stage.client.syn(stage.server, 111, resend=[1, 3, 7])
     stage.client.getport(stage.server, "nlm4", transport="udp")
     return stage.wire()
+
+
+@cannot_tell("REG005")
+def test_a_portmapper_whose_words_are_cut_off_talks_all_the_same(stage: Stage) -> bytes:
+    stage.client.syn(stage.server, 111, refused=True)
+    stage.later(4)
+    stage.client.syn(stage.server, 111, refused=True)
+    stage.client.getport(stage.server, "nlm4", transport="udp")
+    return stage.wire(snaplen=60)
+
+
+@cannot_tell("REG005")
+def test_who_does_not_repeat_a_syn_was_answered(stage: Stage) -> bytes:
+    stage.nfs()
+    for _ in range(3):
+        stage.client.syn(stage.server, 111)
+        stage.later(5)
+    return stage.wire()
+
+
+@fires("REG005", host=SERVER, clients=(CLIENT,))
+def test_a_portmapper_that_answers_others_and_its_own_host(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.syn(stage.server, 111, resend=[1, 3, 7, 15])
+    stage.other.getport(stage.server, "nlm4")
+    stage.monitored(stage.server, stage.other)
+    stage.nfs()
+    return stage.any(stage.server)
 
 
 @cannot_tell("REG005")
