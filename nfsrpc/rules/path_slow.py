@@ -1,13 +1,14 @@
 """Everything between two hosts is slow, not only locks.
 
 Sees
-    Handshakes, ACKs and replies of all programs between two hosts are late by about the same.
+    Handshakes and replies of all programs between two hosts are late by about the same, one after the other, from the
+    first that is late to the last.
 
 Why it hurts
     Locks wait because the network does. The lock manager is not to blame.
 
 Not flagged when
-    Only NLM is late (RPC004), or only some calls.
+    Only NLM is late (RPC004), or only some calls. Calls that waited side by side: something stood still once.
 
 How to confirm
     ping between the two hosts.
@@ -21,7 +22,7 @@ References
 Parameters
     slow_s: everything is late by at least so much
     bad_s: a warning from here on
-    calls: so many answers have to agree
+    calls: so many answers in a row have to agree
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Delay(NamedTuple):
     typical: float
     kinds: int  # programs, and handshakes
     calls: int
+    in_a_row: int  # of these, how many did not wait side by side
+    rows: Table
 
 
 def check(
@@ -63,10 +66,11 @@ def check(
         slow = exchanges.where((exchanges["latency_s"] >= slow_s) & isin(exchanges["prog"], PROGRAMS))
     found = False
     for client, server in sorted(roles.pairs) if len(slow) else ():
-        delay = delay_between(exchanges, counted, connections, client, server)
-        if delay is not None and delay.typical >= slow_s and delay.kinds > 1 and delay.calls >= calls:
+        rows = slow.where((slow["client"] == client) & (slow["server"] == server))
+        delay = delay_between(rows, exchanges, counted, connections) if len(rows) else None
+        if delay is not None and delay.typical >= slow_s and delay.kinds > 1 and delay.in_a_row >= calls:
             found = True
-            yield finding(client, server, delay, slow, bad_s)
+            yield finding(client, server, delay, bad_s)
     if found:
         return
     if len(counted) or exchanges.valid("latency_s").any():
@@ -75,28 +79,44 @@ def check(
         yield RULE.cannot_tell("no answered calls in the capture")
 
 
-def delay_between(exchanges: Table, counted: Table, connections: Table, client: str, server: str) -> Delay | None:
-    """The least of the quick answers of each kind, if all kinds are late alike."""
-    sums = counted.where((counted["client"] == client) & (counted["server"] == server))
-    here = (exchanges["client"] == client) & (exchanges["server"] == server) & exchanges.valid("latency_s")
-    mine = exchanges.where(here)
+def delay_between(slow: Table, exchanges: Table, counted: Table, connections: Table) -> Delay | None:
+    """The least of the quick answers of each kind, from the first slow call of two hosts to the last slow answer."""
+    row = slow.row(0)
+    first, last = int(slow["time"].min()), int(slow["reply_time"].max())
+    sums = counted.where((counted["client"] == row.client) & (counted["server"] == row.server))
+    sums = sums.where((sums["last"] >= first) & (sums["first"] <= last))
+    here = (exchanges["client"] == row.client) & (exchanges["server"] == row.server) & exchanges.valid("latency_s")
+    mine = exchanges.where(here & (exchanges["time"] >= first) & (exchanges["reply_time"] <= last))
     quickest = [
         low(mine["latency_s"][mine["prog"] == prog], int(sums["exchanges"][sums["prog"] == prog].sum()))
         for prog in PROGRAMS
         if (mine["prog"] == prog).any() or (sums["prog"] == prog).any()
     ]
     opened = connections.where(
-        (connections["client"] == client)
-        & (connections["server"] == server)
+        (connections["client"] == row.client)
+        & (connections["server"] == row.server)
         & connections.valid("syn_time")
         & connections.valid("synack_time")
         & (connections["syn"] == 1)
+        & (connections["syn_time"] >= first)
+        & (connections["synack_time"] <= last)
     )
     if len(opened):
         quickest.append(low((opened["synack_time"] - opened["syn_time"]) / 1e9))
     if not quickest:
         return None
-    return Delay(min(quickest), len(quickest), len(mine) + int(sums["exchanges"].sum()))
+    total = len(mine) + int(sums["exchanges"].sum())
+    return Delay(min(quickest), len(quickest), total, in_a_row(slow), slow)
+
+
+def in_a_row(rows: Table) -> int:
+    """How many of these calls were sent after another of them had been answered."""
+    count, free = 0, -1
+    for time, reply in sorted(zip(rows["time"].tolist(), rows["reply_time"].tolist(), strict=True)):
+        if time >= free:
+            count, free = count + 1, reply
+        free = min(free, reply)
+    return count
 
 
 def low(latencies: Array, quick: int = 0) -> float:
@@ -105,8 +125,8 @@ def low(latencies: Array, quick: int = 0) -> float:
     return float(np.interp(place, np.arange(len(latencies)), np.sort(latencies))) if place >= 0 else 0.0
 
 
-def finding(client: str, server: str, delay: Delay, slow: Table, bad_s: float) -> Finding:
-    rows = slow.where((slow["client"] == client) & (slow["server"] == server))
+def finding(client: str, server: str, delay: Delay, bad_s: float) -> Finding:
+    rows = delay.rows
     heads = list(rows.take(np.unique(rows["prog"], return_index=True)[1]).rows())
     return RULE.finding(
         severity="warning" if delay.typical >= bad_s else "info",
@@ -128,5 +148,5 @@ def finding(client: str, server: str, delay: Delay, slow: Table, bad_s: float) -
             if row.reply_frame is not None
         ),
         remedy=(f"ping -c 5 {server}   # from {client}", "tc -s qdisc; ip -s link   # on both"),
-        wait_s=float(rows["latency_s"].max()) if len(rows) else None,
+        wait_s=float(rows["latency_s"].max()),
     )
