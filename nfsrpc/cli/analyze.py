@@ -28,11 +28,12 @@ class Format(StrEnum):
     text = "text"
     json = "json"
     markdown = "markdown"
+    html = "html"
 
 
 def analyze(
     traces: Traces,
-    format: Annotated[Format, typer.Option("--format", help="For a terminal, a program, a ticket.")] = Format.text,  # noqa: A002
+    format: Annotated[Format, typer.Option("--format", help="For people, programs, tickets, browsers.")] = Format.text,  # noqa: A002
     output: Output = None,
     select: Select = "",
     ignore: Ignore = "",
@@ -119,8 +120,15 @@ def as_markdown(report: Report, _output: str | None) -> str:
     return markdown.render(report)
 
 
+def as_html(report: Report, _output: str | None) -> str:
+    from nfsrpc.report import html
+
+    return html.render(report)
+
+
 RENDERERS: dict[Format, Callable[[Report, str | None], str]] = {
     Format.text: as_text,
     Format.json: as_json,
     Format.markdown: as_markdown,
+    Format.html: as_html,
 }

@@ -1,0 +1,86 @@
+"""The page: complete in one file, well formed, with all that the Markdown report says, and no markup but its own."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+from nfsrpc.report import document, html, markdown
+from nfsrpc.report.terminal import clean
+from nfsrpc.rules.finding import Diagnosis, Finding
+from tests.report.samples import CERTAIN, HEALTHY, SAMPLES, STATD
+
+VOID = {"meta"}
+
+
+class Page(HTMLParser):
+    """Texts in order, tags as they are nested."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and self.open[-1] not in ("style", "title"):
+            self.texts.append(data.strip())
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_page_is_complete_in_itself(name: str) -> None:
+    text = html.render(SAMPLES[name])
+    page = Page(text)
+    assert page.open == []
+    assert page.tags.isdisjoint({"script", "link", "img", "iframe", "object"})
+    assert page.attributes.isdisjoint({"src", "href", "onclick"})
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_it_says_what_markdown_says(name: str) -> None:
+    report = SAMPLES[name]
+    shown = "\n".join(Page(html.render(report)).texts)
+    for block in document.blocks(report):
+        match block:
+            case document.Lead(text) | document.Heading(text) | document.Paragraph(text):
+                assert clean(text) in shown
+            case document.Listing(items):
+                assert all(clean(text) in shown for item, below in items for text in (item, *below))
+            case document.Grid(_, rows):
+                assert all(clean(text) in shown for _, *row in rows for text in row)
+            case document.Commands(lines):
+                assert "\n".join(map(clean, lines)) in shown
+    assert set(html.RENDERERS) == set(markdown.RENDERERS)
+
+
+def test_the_verdict_first() -> None:
+    assert Page(html.render(CERTAIN)).texts[:3] == [
+        "FAULT",
+        "REG001 statd-not-registered (certain)",
+        CERTAIN.diagnosis.verdict.summary,
+    ]
+    assert Page(html.render(HEALTHY)).texts[0] == "HEALTHY"
+    assert "<title>Fault: REG001 statd-not-registered (certain)</title>" in html.render(CERTAIN)
+
+
+def test_names_of_a_capture_are_no_markup() -> None:
+    evil = "</li><script>alert(1)</script>&\x1b[2J"
+    finding = Finding(**{**vars(STATD), "clients": (evil,), "explanation": evil, "remedy": (evil,), "name": evil})
+    text = html.render(CERTAIN._replace(diagnosis=Diagnosis(CERTAIN.diagnosis.verdict, (finding,))))
+    page = Page(text)
+    assert "script" not in page.tags
+    assert "\x1b" not in text
+    assert clean(evil) in page.texts
