@@ -162,6 +162,27 @@ def with_portmappers(registrations: Table) -> frozenset[str]:
     return frozenset(host for host in hosts if host is not None)
 
 
+class Stray(NamedTuple):
+    """A reply over UDP from an address that was not asked, and the call that it answers: rows of calls."""
+
+    call: Any
+    reply: Any
+
+
+@fact
+def strays(calls: Table) -> tuple[Stray, ...]:
+    udp = calls["transport"] == "udp"
+    orphans = calls.where(udp & (calls["state"] == "orphan"))
+    open_ = calls.where(udp & calls["state"].isin(("unanswered", "undecided")) & isin(calls["xid"], orphans["xid"]))
+    asked = {(row.client, row.client_port, row.xid): row for row in open_.rows()}
+    pairs = ((asked.get((row.client, row.client_port, row.xid)), row) for row in (orphans.rows() if asked else ()))
+    return tuple(
+        Stray(call, reply)
+        for call, reply in pairs
+        if call is not None and call.server != reply.server and reply.time >= call.time
+    )
+
+
 @fact
 def hung_up(flows: Table) -> Array:
     """The TCP connections that the client itself closed in order: it was waiting for nothing any more."""

@@ -1,14 +1,17 @@
 """Fragments of large UDP messages are lost.
 
 Sees
-    RPC over UDP whose datagrams are larger than the MTU and lack a fragment, so that the call is sent again.
+    RPC over UDP whose datagrams are larger than the MTU and lack a fragment, so that the call is sent again. Where
+    every copy lacks it the call itself is never whole: then large datagrams come again and again that lack as much,
+    beside NFS over UDP.
 
 Why it hurts
     One fragment lost is a whole READ or WRITE lost; a path that always loses them lets small calls through and large
     ones never.
 
 Not flagged when
-    All fragments came, in whatever order.
+    All fragments came, in whatever order. The calls were answered: then only the capture lacks them (a filter by port
+    lets no fragment through but the first).
 
 How to confirm
     nstat -az | grep -i reasm; ping -M do -s 8972 HOST.
@@ -20,7 +23,9 @@ References
     RFC 791 (fragmentation); RFC 8900.
 
 Parameters
-    calls: a call is concerned when it was sent again so often
+    sent_again: a call is concerned when it was sent again so often
+    copies: so many datagrams that lack as much are one that is sent again
+    apart_s: if they come with so much time between them
 """
 
 from __future__ import annotations
@@ -29,44 +34,70 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.rules.facts import over_udp
-from nfsrpc.rules.finding import Answer, Evidence, Rule
+from nfsrpc.rules.facts import NFS, SECOND, over_udp
+from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
-from nfsrpc.tables import NAT, Table
+from nfsrpc.tables import NAT, Coded, Table
 
 RULE = Rule("NET004", "fragments-lost", "warning")
 
 INCOMPLETE = "fragments-lost"  # kind of oddity: a datagram of which fragments are missing
 
 
-def check(oddities: Table, exchanges: Table, counted: Table, *, calls: int = 1) -> Iterator[Answer]:
+def check(
+    oddities: Table,
+    connections: Table,
+    calls: Table,
+    exchanges: Table,
+    counted: Table,
+    *,
+    sent_again: int = 1,
+    copies: int = 3,
+    apart_s: float = 0.5,
+) -> Iterator[Answer]:
     missing = oddities.where(oddities["kind"] == INCOMPLETE)
     udp = exchanges.where(exchanges["transport"] == "udp")
-    again = udp.where(udp["retransmits"] >= calls)
+    again = udp.where(udp["retransmits"] >= sent_again)
+    # Where these are there, the calls arrived: the capture's filter let no fragments through but the first.
+    unasked = calls.where((calls["transport"] == "udp") & (calls["state"] == "orphan"))
+    users = connections.where((connections["transport"] == "udp") & (connections["prog"] == NFS) & connections["rpc"])
     if len(missing) and len(again):
         first = again.row(0)
-        times = missing["time"][missing["time"] != NAT]
-        yield RULE.finding(
-            host=None,
-            title=f"fragments of {several(len(missing), 'datagram')} are lost, and calls over UDP sent again",
-            explanation=(
-                f"{several(len(again), 'call')} over UDP had to be sent again, and of "
-                f"{several(len(missing), 'datagram')} fragments are missing: large messages do not get through."
-            ),
-            clients=tuple(sorted({client for client in again["client"].tolist() if client})),
-            count=len(missing),
-            first=int(times.min()) if len(times) else None,
-            last=int(times.max()) if len(times) else None,
-            evidence=(
-                *(Evidence(row.capture, row.frame, "fragments are missing") for row in head(missing).rows()),
-                Evidence(first.capture, first.call_frame, f"{first.procedure} sent again"),
-            ),
-            remedy=("mount -o remount,proto=tcp /mnt   # or unmount and mount with proto=tcp",),
-        )
+        proof = Evidence(first.capture, first.call_frame, f"{first.procedure} sent again")
+        yield finding(missing, again["client"], f"{several(len(again), 'call')} over UDP had to be sent again", proof)
+    elif len(users) and not len(unasked) and come_again(missing, copies, apart_s):
+        yield finding(missing, users["client"], "large datagrams are sent again, of which none is whole")
     elif total := len(udp) + over_udp(counted):
         yield RULE.clear(f"{several(total, 'call')} over UDP, none for want of fragments sent again")
     else:
         yield RULE.cannot_tell("no RPC over UDP in the capture")
+
+
+def come_again(missing: Table, copies: int, apart_s: float) -> bool:
+    """Whether some of these are one message, sent again when no answer came: they lack as much each time."""
+    for lacking in set(missing["detail"].tolist()):
+        times = np.sort(missing["time"][(missing["detail"] == lacking) & (missing["time"] != NAT)])
+        if len(times) >= copies and (np.diff(times) >= apart_s * SECOND).all():
+            return True
+    return False
+
+
+def finding(missing: Table, clients: Coded, again: str, *proof: Evidence) -> Finding:
+    times = missing["time"][missing["time"] != NAT]
+    return RULE.finding(
+        host=None,
+        title=f"fragments of {several(len(missing), 'datagram')} are lost, and calls over UDP sent again",
+        explanation=(
+            f"{again[:1].upper()}{again[1:]}, and of {several(len(missing), 'datagram')} fragments are missing: large "
+            "messages do not get through."
+        ),
+        clients=tuple(sorted(clients.present())),
+        count=len(missing),
+        first=int(times.min()) if len(times) else None,
+        last=int(times.max()) if len(times) else None,
+        evidence=(*(Evidence(row.capture, row.frame, "fragments are missing") for row in head(missing).rows()), *proof),
+        remedy=("mount -o remount,proto=tcp /mnt   # or unmount and mount with proto=tcp",),
+    )
 
 
 def head(table: Table, rows: int = 2) -> Table:

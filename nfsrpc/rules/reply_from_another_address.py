@@ -23,36 +23,26 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from nfsrpc.rules.facts import over_udp
+from nfsrpc.rules.facts import Stray, over_udp
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
-from nfsrpc.tables import Table, isin
+from nfsrpc.tables import Table
 
 RULE = Rule("NET005", "reply-from-another-address", "warning")
 
 
-def check(calls: Table, exchanges: Table, counted: Table) -> Iterator[Answer]:
-    udp = calls["transport"] == "udp"
-    orphans = calls.where(udp & (calls["state"] == "orphan"))
-    open_ = calls.where(udp & calls["state"].isin(("unanswered", "undecided")) & isin(calls["xid"], orphans["xid"]))
-    asked = {(row.client, row.client_port, row.xid): row for row in open_.rows()}
-    pairs: list[tuple[Any, Any]] = []
-    for orphan in orphans.rows() if asked else ():
-        call = asked.get((orphan.client, orphan.client_port, orphan.xid))
-        if call is not None and call.server != orphan.server and orphan.time >= call.time:
-            pairs.append((call, orphan))
-    for server in sorted({call.server for call, _ in pairs}):
-        yield finding([pair for pair in pairs if pair[0].server == server])
+def check(strays: tuple[Stray, ...], exchanges: Table, counted: Table) -> Iterator[Answer]:
+    for server in sorted({stray.call.server for stray in strays}):
+        yield finding([stray for stray in strays if stray.call.server == server])
     total = int((exchanges["transport"] == "udp").sum()) + over_udp(counted)
-    if not pairs and total:
+    if not strays and total:
         yield RULE.clear(f"{several(total, 'call')} over UDP, each answered from where it was sent, if at all")
-    elif not pairs:
+    elif not strays:
         yield RULE.cannot_tell("no RPC over UDP in the capture")
 
 
-def finding(pairs: list[tuple[Any, Any]]) -> Finding:
+def finding(pairs: list[Stray]) -> Finding:
     call, reply = pairs[0]
     return RULE.finding(
         host=call.server,

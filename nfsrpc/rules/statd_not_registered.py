@@ -16,8 +16,8 @@ Not flagged when
     A single question over UDP with AUTH_NONE is told 0: so rpc.statd asks when it starts, and mount.nfs before it
     starts statd. Statd is found later: then it has been started. The answers are of a client's loopback (REG002); where
     the capture does not show what the host is, it is likely.
-    From the wire: NFS waits as well, or the lock request was not even acknowledged; or nothing has ended the wait yet
-    and the server asks DNS in vain.
+    From the wire: NFS waits as well, or the lock request was not even acknowledged, or answered from another address;
+    or nothing has ended the wait yet and the server asks DNS in vain.
 
 How to confirm
     On the server: rpcinfo -p | grep 100024, and systemctl status rpc-statd.
@@ -47,7 +47,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.rules.advice import START_STATD, bare, loopback_of, registered, try_lock
-from nfsrpc.rules.facts import LOCK, NFS, NSM, SECOND, Roles, Span, booting
+from nfsrpc.rules.facts import LOCK, NFS, NSM, SECOND, Roles, Span, Stray, booting
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.monitoring import names_unanswered
 from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, ended, hurt, late, waited
@@ -80,6 +80,7 @@ def check(
     silent_requests: Table,
     connections: Table,
     unheard: Mapping[int, int],
+    strays: tuple[Stray, ...],
     roles: Roles,
     loopbacks: frozenset[str],
     boots: Mapping[str, tuple[int, ...]],
@@ -93,7 +94,8 @@ def check(
     first_lock_s: float = 300.0,
 ) -> Iterator[Answer]:
     accused: set[str] = set()
-    arrived = requests.where(~lost(requests, unheard))
+    elsewhere = [stray.call.exchange for stray in strays]
+    arrived = requests.where(~lost(requests, unheard) & ~isin(requests["exchange"], elsewhere))
     for missing in unregistered:
         if missing.role == "client" or missing.only_udp:
             continue

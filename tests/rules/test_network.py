@@ -20,6 +20,8 @@ from tests.rules.stage import (
     fires,
     quiet,
 )
+from tests.scenario import Exchange
+from tests.wire import UDP
 
 SYNS = [1, 3, 7, 15]  # seconds after the first, as Linux sends them again
 
@@ -305,6 +307,28 @@ def without_the_end(capture: bytes) -> bytes:
     return capture[:flags] + struct.pack(">H", 0x2000) + capture[flags + 2 :]
 
 
+def large_call(stage: Stage) -> Exchange:
+    """A WRITE over UDP, in three fragments."""
+    write = {"file": b"x" * 8, "offset": 0, "count": 4000, "stable": "FILE_SYNC", "data": b"x" * 4000}
+    return stage.client.call(stage.server, "nfs3", "WRITE", transport="udp", **write)
+
+
+@fires("NET004", clients=(CLIENT,))
+def test_every_copy_lacks_its_last_fragment(stage: Stage) -> bytes:
+    stage.client.getattr(stage.server, "/srv", transport="udp")
+    large_call(stage).unanswered(resend=[1.1, 3.3, 7.7])
+    return stage.wire(mtu=1500, lost=range(5, 15, 3))
+
+
+@quiet("NET004")
+def test_a_filter_by_port_lets_only_first_fragments_through(stage: Stage) -> bytes:
+    stage.client.getattr(stage.server, "/srv", transport="udp")
+    for _ in range(4):
+        large_call(stage).reply(status="OK")
+        stage.wait(1.1)
+    return stage.wire(mtu=1500, lost=[frame for call in range(4, 20, 4) for frame in (call, call + 1)])
+
+
 @quiet("NET004")
 def test_udp_without_loss(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "nlm4", transport="udp")
@@ -327,6 +351,20 @@ def test_a_reply_from_elsewhere(stage: Stage) -> bytes:
     call.reply(port=LOCKD)
     stage.later(20)
     return stage.wire()
+
+
+def test_a_lock_that_is_answered_from_elsewhere_does_not_wait_for_statd() -> None:
+    stage = Stage()
+    stage.nfs()
+    second = stage.scenario.host("10.0.0.10", name="nfssrv")
+    lock = stage.client.lock(stage.server, transport="udp", from_port=900)
+    lock.unanswered(resend=[10.2, 31.7])
+    lock.flow = stage.client.flow(second, LOCKD, UDP, 900)
+    lock.granted()
+    stage.later(20)
+    diagnosis = diagnosed(stage.wire(stage.client))
+    assert diagnosis.verdict.rule == "NET005"
+    assert "REG001" not in {found.rule for found in diagnosis.findings}
 
 
 @quiet("NET005")
