@@ -2,8 +2,8 @@
 
 Sees
     A TCP connection that worked, on which a host sends the same data again and again and gets no ACK, while the other
-    host answers elsewhere; the call comes back on a new connection. Or nothing at all comes from a server any more,
-    while its clients send their calls again: then it is likely down or cut off, and it is no matter of its lockd.
+    host answers elsewhere; the call comes back on a new connection. Or nothing at all comes from a server meanwhile, or
+    any more, while its clients send their calls again: then it is likely down or cut off, and no matter of its lockd.
 
 Why it hurts
     TCP gives up after minutes (seen: 182 s); until then whatever was asked on it waits.
@@ -70,14 +70,18 @@ def check(
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
     tcp = connections.where((connections["transport"] == "tcp") & connections["rpc"] & ~connections["loopback"])
-    stalled = [
+    dead = [
         one
         for way, other in (("c", "s"), ("s", "c"))
         for one in of_direction(tcp, exchanges, way, other, again, silent_s)
-        if answers_elsewhere(connections, one) and not booting(boots, one.receiver, one.since, one.until, boot_s)
+        if not booting(boots, one.receiver, one.since, one.until, boot_s)
     ]
+    stalled = [one for one in dead if answers_elsewhere(connections, one)]
     for one in stalled:
         yield finding(one)
+    returned = [(one, back) for one in dead if one not in stalled and (back := back_again(connections, one))]
+    for one, back in returned:
+        yield was_silent(one, back)
     resent = tcp["flow"][tcp["c_retransmitted"] >= again]
     silent = [
         rows
@@ -86,7 +90,7 @@ def check(
     ]
     for rows in silent:
         yield fallen_silent(rows, last_seen, span)
-    if stalled or silent:
+    if stalled or returned or silent:
         return
     if len(tcp):
         yield RULE.clear("no connection stood still with data that nobody acknowledged")
@@ -114,6 +118,14 @@ def answers_elsewhere(connections: Table, one: Stalled) -> bool:
     sent = (connections["client"] == one.receiver) & (connections["c_last"] > one.since + SECOND)
     answered = (connections["server"] == one.receiver) & (connections["s_last"] > one.since + SECOND)
     return bool((others & begun & (sent | answered)).any())
+
+
+def back_again(connections: Table, one: Stalled) -> Any:
+    """The connection on which a server that had fallen silent answered again, if it did."""
+    same = (connections["client"] == one.sender) & (connections["server"] == one.receiver)
+    same &= (connections["server_port"] == one.flow.server_port) & (connections["s_replies"] > 0)
+    later = connections.where(same & (connections["synack_time"] > one.until))
+    return min(later.rows(), key=lambda row: row.synack_time, default=None)
 
 
 def of_silent_hosts(
@@ -150,6 +162,30 @@ def fallen_silent(rows: Table, last_seen: Mapping[str, LastSeen], span: Span | N
         verify=(f"rpcinfo -t {bare(server)} 100003 3   # from {named(map(bare, clients))}",),
         needs=wire_of(server, clients),
         wait_s=longest(rows, span),
+    )
+
+
+def was_silent(one: Stalled, back: Any) -> Finding:
+    wait = (back.synack_time - one.since) / SECOND
+    return RULE.finding(
+        certainty="likely",
+        host=one.receiver,
+        title=f"{one.receiver} was silent for {seconds(wait)}: the whole host, not one service of it",
+        explanation=(
+            f"{one.sender} sent {one.again} segments again, and nothing came from {one.receiver}, no ACK either, "
+            f"until it accepted a new connection at {clock(back.synack_time)}. It was down, or the network to it was "
+            "cut."
+        ),
+        clients=(one.sender,),
+        count=one.again,
+        first=one.since,
+        last=back.synack_time,
+        evidence=(
+            Evidence(one.flow.capture, one.flow.frame, f"begin of the connection, port {one.flow.client_port}"),
+            Evidence(back.capture, back.frame, "the next one to that port"),
+        ),
+        remedy=(f"last -x reboot; journalctl -k   # on {bare(one.receiver)}: was it down? else the network to it",),
+        wait_s=wait,
     )
 
 

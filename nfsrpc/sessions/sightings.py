@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import NAT, Array, Mask, median
+from nfsrpc.tables import NAT, Array, Mask, isin, median
 
 # Sightings of one message differ by its way and by the drift of clocks; a client uses an xid again much later.
 TOLERANCE = 3_000_000_000
@@ -109,7 +109,19 @@ def in_several(groups: Array, vantage: Array, vantages: int) -> Mask:
 
 
 def clusters(groups: Array, time: Array, vantage: Array) -> Array:
-    """Numbers of rows, sorted by group and time, that are sightings of one message."""
+    """Numbers of rows, sorted by group and time, that are sightings of one message: one a vantage at most."""
     new = np.ones(len(groups), dtype=np.bool_)
     new[1:] = (groups[1:] != groups[:-1]) | (time[1:] - time[:-1] > TOLERANCE) | (vantage[1:] == vantage[:-1])
-    return np.cumsum(new)
+    cluster = np.cumsum(new)
+    _, first = np.unique(np.stack([cluster, vantage]), axis=1, return_index=True)
+    again = np.ones(len(groups), dtype=np.bool_)
+    again[first] = False
+    if again.any():
+        seen: set[int] = set()
+        for number in np.flatnonzero(isin(cluster, cluster[again])).tolist():
+            if new[number] or vantage[number] in seen:
+                new[number] = True
+                seen = set()
+            seen.add(int(vantage[number]))
+        cluster = np.cumsum(new)
+    return cluster

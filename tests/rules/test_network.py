@@ -254,6 +254,17 @@ def test_one_service_that_fell_silent_over_udp(stage: Stage) -> bytes:
     return silent_over_udp(stage, "nlm4")
 
 
+@fires("NET003", host=SERVER, clients=(CLIENT,), certainty="likely")
+def test_a_host_that_was_silent_for_a_while(stage: Stage) -> bytes:
+    stage.nfs()
+    call = stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8, acked=False)
+    frame = len(stage.scenario.packets())
+    stage.wait(300)
+    stage.client.reconnect(stage.server, 2049)
+    call.resend().reply(status="OK", type="REG")
+    return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25, 51, 102]})
+
+
 @quiet("NET003")
 def test_a_client_that_fell_silent(stage: Stage) -> bytes:
     first = stage.client.lock(stage.server).granted()

@@ -40,3 +40,10 @@ def test_few_messages_have_no_drift() -> None:
     assert sightings.drifts().tolist() == [0.0, 0.0]
     sightings, _ = two_vantages(1.0, 300.0, hours=0.01)
     assert sightings.drifts().tolist() == [0.0, 0.0]
+
+
+def test_what_one_vantage_shows_twice_is_two() -> None:
+    """A client that is refused tries again at once from the same port: both vantages see each try."""
+    time = np.array([0, 100, 1, 101]) * SECOND // 1000
+    sightings = Sightings([np.zeros(4, dtype=np.int64)], time, np.array([0, 0, 1, 1]), 2)
+    assert sightings.counted(np.zeros(4, dtype=np.int64)).tolist() == [-1, -1, 0, 1]
