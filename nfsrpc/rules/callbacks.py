@@ -98,4 +98,4 @@ def not_connected(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str
 
 
 def is_ignored(attempt: Attempt, heard: frozenset[tuple[str, str]]) -> bool:
-    return (attempt.server, attempt.client) in heard and attempt.tries >= 2 and attempt.seconds >= 1.0
+    return attempt.ignored(heard) and attempt.tries >= 2 and attempt.seconds >= 1.0

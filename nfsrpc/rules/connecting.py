@@ -19,6 +19,8 @@ from nfsrpc.tables import NAT, Array, Mask, Table, isin
 # ICMP codes by which a host or a firewall says that nobody may talk to this port; others are about the host or network.
 PORT_REFUSED = {"IPv4": (2, 3, 9, 10, 13), "IPv6": (1, 4, 5, 6)}
 
+# One SYN may be sent again because its answer was lost.
+RESENT = 2
 # One lost segment is sent again once or twice; a connection that something forgot, until TCP gives it up.
 AGAIN = 3
 
@@ -39,6 +41,7 @@ class Attempt(NamedTuple):
     loopback: bool
     outcome: Outcome  # silence; RST or ICMP about the port; ICMP about the host or network
     tries: int  # SYNs, or datagrams
+    resent: int  # of these, how many were the same again
     first: int
     last: int
     frames: tuple[tuple[int, int], ...]  # capture and frame of the first and the last try
@@ -49,6 +52,10 @@ class Attempt(NamedTuple):
     @property
     def seconds(self) -> float:
         return (self.last - self.first) / SECOND
+
+    def ignored(self, heard: frozenset[tuple[str, str]]) -> bool:
+        """Whether no answer came, and not only none was captured: who gets one does not send its SYN again."""
+        return self.outcome == "unanswered" and ((self.server, self.client) in heard or self.resent >= RESENT)
 
 
 @fact
@@ -100,6 +107,7 @@ def _attempt(rows: Table, outcome: Outcome, flows: Table) -> Attempt:
         loopback=head.loopback,
         outcome=outcome,
         tries=int((rows["syn"] if tcp else rows["c_frames"]).sum()),
+        resent=int(rows["syn"].sum()) - len(rows) if tcp else 0,
         first=first,
         last=last,
         frames=tuple(dict.fromkeys((row.capture, row.syn_frame or row.frame) for row in (head, tail))),

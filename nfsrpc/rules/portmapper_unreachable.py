@@ -10,7 +10,7 @@ Why it hurts
 
 Not flagged when
     The portmapper answers this client afterwards, over whatever transport. The capture does not hold the other
-    direction.
+    direction, and no SYN is sent again.
 
 How to confirm
     rpcinfo -p HOST, from the host that asks.
@@ -68,7 +68,8 @@ def check(
         first, last = min(failure.first for failure in mine), max(failure.last for failure in mine)
         if sum(failure.tries for failure in mine) >= tries and last - first >= during_s * SECOND:
             accused = True
-            yield finding(host, mine, first, last)
+            alive = any(failure.outcome != "unanswered" or (host, failure.client) in heard for failure in mine)
+            yield finding(host, mine, first, last, alive)
     if not accused and len(answered):
         row = answered.row(0)
         yield RULE.clear(f"portmappers answer: {row.server} did in frame {row.reply_frame}")
@@ -84,7 +85,7 @@ def answered_later(failure: Attempt, talked: Table) -> bool:
 
 def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Attempt]:
     for attempt in attempts:
-        if attempt.port == PORT and (attempt.outcome != "unanswered" or (attempt.server, attempt.client) in heard):
+        if attempt.port == PORT and (attempt.outcome != "unanswered" or attempt.ignored(heard)):
             yield attempt
 
 
@@ -107,6 +108,7 @@ def datagrams(asked: Table, copies: Table) -> Iterator[Attempt]:
             loopback=row.loopback,
             outcome="unanswered",
             tries=1 + row.retransmits,
+            resent=row.retransmits,
             first=row.time,
             last=int(again.max(initial=row.time)),
             frames=((row.capture, row.call_frame),),
@@ -116,16 +118,18 @@ def datagrams(asked: Table, copies: Table) -> Iterator[Attempt]:
         )
 
 
-def finding(host: str, failures: list[Attempt], first: int, last: int) -> Finding:
+def finding(host: str, failures: list[Attempt], first: int, last: int, alive: bool) -> Finding:
     clients = tuple(sorted({failure.client for failure in failures}))
     tries = sum(failure.tries for failure in failures)
     kinds = sorted({f"{failure.transport} {SAYS[failure.outcome]}" for failure in failures})
     return RULE.finding(
+        certainty="certain" if alive else "likely",
         host=host,
         title=f"the portmapper of {host} cannot be reached",
         explanation=(
             f"{named(clients)} tried port 111 of {host} {several(tries, 'time')}: {', '.join(kinds)}. Nobody learns "
             "the ports of lockd, statd and mountd there, so requests to them are not even sent."
+            + ("" if alive else " Nothing else of that host was captured: perhaps it is down.")
         ),
         clients=clients,
         count=tries,

@@ -331,6 +331,13 @@ def test_a_portmapper_that_drops(stage: Stage) -> bytes:
     return stage.wire()
 
 
+@fires("REG005", host=SERVER, clients=(CLIENT,), certainty="likely")
+def test_a_portmapper_of_a_host_of_which_nothing_comes(stage: Stage) -> bytes:
+    """Who gets an answer does not send its SYN again, whether the capture would hold it or not."""
+    stage.client.syn(stage.server, 111, resend=[1, 3, 7, 15])
+    return stage.wire()
+
+
 @fires("REG005", host=SERVER)
 def test_a_portmapper_that_refuses(stage: Stage) -> bytes:
     stage.nfs()
