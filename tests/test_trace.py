@@ -71,6 +71,23 @@ def test_lists_are_tables_of_their_own(tmp_path: Path) -> None:
     items = nfsrpc.read(path).decoded("portmap2.mappings")
     assert items["prog"].tolist() == [100024, 100021]
     assert items["call_frame"].nunique() == 1
+    assert items["index"].tolist() == [0, 1]
+    assert "outer" not in items
+
+
+def test_lists_within_lists_tell_where_they_belong(tmp_path: Path) -> None:
+    s = Scenario()
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
+    groups = {"/a": ["one", "two"], "/b": [], "/c": ["three"]}
+    exports = [{"ex_dir": name, "ex_groups": [{"gr_name": group} for group in of]} for name, of in groups.items()]
+    client.call(server, "mount3", "EXPORT").reply(exports=exports)
+    path = tmp_path / "exports.pcap"
+    path.write_bytes(s.capture())
+    trace = nfsrpc.read(path)
+    both = trace.decoded("mount3.ex_groups").merge(
+        trace.decoded("mount3.exports"), left_on=["exchange", "outer"], right_on=["exchange", "index"]
+    )
+    assert list(zip(both["ex_dir"], both["gr_name"], strict=True)) == [("/a", "one"), ("/a", "two"), ("/c", "three")]
 
 
 @pytest.mark.parametrize("name", ["nlm9", "nlm4.nothing"])

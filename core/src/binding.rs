@@ -183,6 +183,7 @@ fn decoded(py: Python<'_>, table: Table) -> PyResult<Bound<'_, PyDict>> {
     rows.set_item("copy", copy.into_pyarray(py))?;
     rows.set_item("frame", frame.into_pyarray(py))?;
     rows.set_item("index", table.indices.into_pyarray(py))?;
+    rows.set_item("outer", table.outers.into_pyarray(py))?;
     for ColumnData { name, kind, values, valid } in table.columns {
         rows.set_item(name, (typed(py, values, kind)?, valid.into_pyarray(py)))?;
     }

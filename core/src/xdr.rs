@@ -18,25 +18,67 @@ pub const MAX_SECONDARY_ROWS: u32 = 1 << 20;
 /// Nesting of lists; protocols here have two.
 const MAX_DEPTH: usize = 8;
 
+/// The place of an item that is in no list.
+pub const NO_ITEM: u32 = u32::MAX;
+
 pub type Column = Option<usize>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     End,
-    Int32 { column: Column },
-    Int64 { column: Column },
-    Bool { column: Column },
-    Enum { column: Column, values: Vec<u32> },
-    Opaque { column: Column, max: usize },
-    Fixed { column: Column, size: usize },
-    Data { column: Column, max: usize },
-    Union { column: Column, default: Option<usize>, arms: Vec<(u32, usize)> },
-    Jump { target: usize },
-    Optional { absent: usize },
-    Array { table: Option<usize>, max: u32, after: usize },
-    List { table: Option<usize>, after: usize },
+    Int32 {
+        column: Column,
+    },
+    Int64 {
+        column: Column,
+    },
+    Bool {
+        column: Column,
+    },
+    Enum {
+        column: Column,
+        values: Vec<u32>,
+    },
+    Opaque {
+        column: Column,
+        max: usize,
+    },
+    Fixed {
+        column: Column,
+        size: usize,
+    },
+    Data {
+        column: Column,
+        max: usize,
+    },
+    /// `closed`: what is in no arm goes to the default, and is reported.
+    Union {
+        column: Column,
+        default: Option<usize>,
+        closed: bool,
+        arms: Vec<(u32, usize)>,
+    },
+    Jump {
+        target: usize,
+    },
+    Optional {
+        absent: usize,
+    },
+    Array {
+        table: Option<usize>,
+        max: u32,
+        after: usize,
+    },
+    List {
+        table: Option<usize>,
+        after: usize,
+    },
     ItemEnd,
-    FixedArray { table: Option<usize>, size: u32, after: usize },
+    FixedArray {
+        table: Option<usize>,
+        size: u32,
+        after: usize,
+    },
     Status,
     Done,
 }
@@ -127,7 +169,8 @@ impl Check<'_> {
                 let arm = |(value, target): &(i64, i64)| Ok((*value as u32, self.target(*target)?));
                 let arms = pairs.iter().map(arm).collect::<Result<_, String>>()?;
                 let default = if *c < 0 { None } else { Some(self.target(*c)?) };
-                Op::Union { column: self.column(*a, &[INTEGERS.as_slice(), &[Bool]].concat())?, default, arms }
+                let column = self.column(*a, &[INTEGERS.as_slice(), &[Bool]].concat())?;
+                Op::Union { column, default, closed: *b != 0, arms }
             }
             9 => Op::Jump { target: self.target(*a)? },
             10 => Op::Optional { absent: self.target(*a)? },
@@ -254,17 +297,20 @@ pub struct Table {
     pub columns: Vec<ColumnData>,
     pub owners: Vec<Owner>,
     pub indices: Vec<u32>,
+    /// Of an item of a list within a list, the place of the outer item in its list; else `NO_ITEM`.
+    pub outers: Vec<u32>,
 }
 
 impl Table {
     pub fn new(name: &str, columns: &[(String, Kind)]) -> Self {
         let columns = columns.iter().map(|(name, kind)| ColumnData::new(name, *kind)).collect();
-        Table { name: name.to_owned(), columns, owners: Vec::new(), indices: Vec::new() }
+        Table { name: name.to_owned(), columns, owners: Vec::new(), indices: Vec::new(), outers: Vec::new() }
     }
 
-    fn open(&mut self, owner: Owner, index: u32) -> usize {
+    fn open(&mut self, owner: Owner, index: u32, outer: u32) -> usize {
         self.owners.push(owner);
         self.indices.push(index);
+        self.outers.push(outer);
         self.columns.iter_mut().for_each(ColumnData::open);
         self.owners.len() - 1
     }
@@ -341,7 +387,7 @@ impl Run<'_> {
     pub fn run(&mut self, layout: &Layout, body: &[u8], length: usize) -> Outcome {
         let cut = body.len() < length;
         let secondary = layout.secondary;
-        let row = layout.table.and_then(|table| self.open(table, 0, secondary));
+        let row = layout.table.and_then(|table| self.open(table, 0, NO_ITEM, secondary));
         let mut machine =
             Machine { run: self, secondary, body, at: 0, last: 0, status: None, row, levels: Vec::new(), items: 0 };
         let stop = machine.execute(&layout.ops);
@@ -361,7 +407,7 @@ impl Run<'_> {
         }
     }
 
-    fn open(&mut self, table: usize, index: u32, secondary: bool) -> Option<Row> {
+    fn open(&mut self, table: usize, index: u32, outer: u32, secondary: bool) -> Option<Row> {
         if secondary {
             if *self.rows >= MAX_SECONDARY_ROWS {
                 self.oddities.push("rows-full", u64::from(MAX_SECONDARY_ROWS));
@@ -369,7 +415,7 @@ impl Run<'_> {
             }
             *self.rows += 1;
         }
-        let row = self.tables.get_mut(table)?.open(self.owner, index);
+        let row = self.tables.get_mut(table)?.open(self.owner, index, outer);
         Some(Row { table, row })
     }
 }
@@ -422,10 +468,13 @@ impl Machine<'_, '_> {
                     self.set(*column, size as u64);
                     self.at += size.next_multiple_of(4);
                 }
-                Op::Union { column, default, arms } => {
+                Op::Union { column, default, closed, arms } => {
                     let value = self.word()?;
                     self.set(*column, u64::from(value));
                     let arm = arms.iter().find(|(known, _)| *known == value).map(|(_, target)| *target);
+                    if arm.is_none() && *closed && default.is_some() {
+                        self.run.oddities.push("xdr-enum", u64::from(value));
+                    }
                     pc = arm.or(*default).ok_or(Stop::Malformed("xdr-union"))?;
                 }
                 Op::Jump { target } => pc = *target,
@@ -519,7 +568,9 @@ impl Machine<'_, '_> {
         level.left = level.left.saturating_sub(1);
         let (begin, table, item) = (level.begin, level.table, level.item);
         level.item += 1;
-        self.row = table.and_then(|table| self.run.open(table, item, self.secondary));
+        // The level's own item has been counted already.
+        let outer = self.levels.iter().rev().nth(1).map_or(NO_ITEM, |outer| outer.item.wrapping_sub(1));
+        self.row = table.and_then(|table| self.run.open(table, item, outer, self.secondary));
         Ok(begin)
     }
 }

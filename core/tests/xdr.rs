@@ -64,6 +64,32 @@ fn a_linked_list_is_rows_of_a_child_table() {
 }
 
 #[test]
+fn an_item_of_a_list_within_a_list_names_the_outer_item() {
+    let tables = vec![table("t", &[]), table("t.outer", &[("x", Kind::U32)]), table("t.inner", &[("y", Kind::U32)])];
+    let inner = [op(11, 2, 9, 5), op(1, 0, 0, 0), op(13, 0, 0, 0)];
+    let ops = [&[op(12, 1, 0, 6), op(1, 0, 0, 0)][..], &inner, &[op(13, 0, 0, 0), op(16, 0, 0, 0)]].concat();
+    let batch = run(&ops, tables, &words(&[1, 10, 2, 100, 101, 1, 20, 0, 1, 30, 1, 300, 0]));
+    assert_eq!(
+        (values(&batch, 1, 0), values(&batch, 2, 0)),
+        (vec![Some(10), Some(20), Some(30)], vec![Some(100), Some(101), Some(300)])
+    );
+    assert_eq!((&batch.decoded[2].indices[..], &batch.decoded[2].outers[..]), (&[0, 1, 0][..], &[0, 0, 2][..]));
+    assert_eq!(batch.decoded[1].outers, [u32::MAX; 3]);
+}
+
+#[test]
+fn a_closed_union_reports_what_is_in_no_arm() {
+    let ops = |closed| [(8, 0, closed, 2, vec![(1, 1)]), op(1, 1, 0, 0), op(16, 0, 0, 0)];
+    let read = |closed, value| {
+        let tables = vec![table("t", &[("which", Kind::I32), ("arm", Kind::U32)])];
+        let batch = run(&ops(closed), tables, &words(&[value]));
+        (values(&batch, 0, 0), kinds(&batch))
+    };
+    assert_eq!(read(1, 7), (vec![Some(7)], vec!["xdr-enum"]));
+    assert_eq!(read(0, 7), (vec![Some(7)], vec![]));
+}
+
+#[test]
 fn what_can_be_wrong_with_a_body() {
     let one = |kind| vec![table("t", &[("a", kind)])];
     let cases: [(&str, RawOp, Kind, Vec<u8>); 5] = [

@@ -30,9 +30,9 @@ ENUM = 4  # with the values allowed, none for all; another one is kept and repor
 OPAQUE = 5  # also a string; b: the longest
 FIXED = 6  # b: the length
 DATA = 7  # as OPAQUE, but the column is of the length, and the bytes are not stored and need not be captured
-UNION = (
-    8  # a: column of the discriminant; c: target of the default, -1 for malformed; with (value, target) for the arms
-)
+# a: column of the discriminant; b: 1 if a value in no arm is reported; c: target of the default, -1 for malformed; with
+# (value, target) for the arms.
+UNION = 8
 JUMP = 9  # a: target
 OPTIONAL = 10  # a: target where the item is absent
 ARRAY = 11  # a: child table, -1 for none; b: most items; c: target after the last item; the body ends with ITEM_END
@@ -529,7 +529,14 @@ class Union(Type):
         end = code.label()
         for jump in jumps:
             code.patch(jump, (JUMP, end, 0, 0))
-        code.patch(at, (UNION, code.column(deciding), 0, default, targets))
+        declared = [] if default < 0 else self.declared()
+        targets += [(number, default) for number in declared if number not in dict(targets)]
+        code.patch(at, (UNION, code.column(deciding), int(bool(declared)), default, targets))
+
+    def declared(self) -> list[int]:
+        """The values that the discriminant may have, where others are wrong."""
+        kind = self.discriminant.enum if isinstance(self.discriminant, Status) else self.discriminant
+        return list(kind.names) if isinstance(kind, Enum) and not kind.open else []
 
     def emit_arm(self, code: Code, path: Path, more: bool, kind: Type) -> int:
         start = code.label()

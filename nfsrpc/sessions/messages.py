@@ -20,6 +20,11 @@ CALL_COLUMNS = (
 )
 
 
+# Of an item: its place in its list, from 0; and that of the item that its list is in, where there is one.
+PLACES = ("index", "outer")
+NO_ITEM = 0xFFFFFFFF  # of the core
+
+
 def messages(decoded: Decoded, name: str, calls: Table) -> Table:
     """`name` is a protocol's ("nlm4") or that of a list in it ("nfs3.entries")."""
     if "." in name:
@@ -44,11 +49,12 @@ def items(decoded: Decoded, name: str, calls: Table) -> Table:
     columns = decoded.children(name)
     rows = rows_in(calls, columns["exchange"].values if columns else np.zeros(0, dtype=np.uint32))
     listed = rows >= 0
+    kinds = {**dict.fromkeys(PLACES, "u32"), **decoded.kinds[name]}
     fields = {
-        field: (kind, Masked(*(part[listed] for part in columns[field])))
-        for field, kind in decoded.kinds[name].items()
-        if columns
+        field: (kind, Masked(*(part[listed] for part in columns[field]))) for field, kind in kinds.items() if columns
     }
+    if fields and not (fields["outer"][1].values != NO_ITEM).any():
+        del fields["outer"]
     return joined(decoded, name, calls.take(rows[listed]), fields)
 
 

@@ -86,7 +86,10 @@ class Machine:
             case xdr.UNION:
                 value = self.word()
                 self.store(a, value)
-                self.pc = next((target for known, target in op[4] if known & 0xFFFFFFFF == value), c)
+                targets = {known & 0xFFFFFFFF: target for known, target in op[4]}
+                if b and value not in targets:
+                    self.outcome.bad_enums.append(value)
+                self.pc = targets.get(value, c)
                 if self.pc < 0:
                     raise LayoutError("union")
             case xdr.JUMP:

@@ -72,7 +72,7 @@ def ops_of(kind: Type, *wanted: str) -> list[Op]:
         (struct(a=linked(struct(b=int32))), [(LIST, 0, 0, 3), (INT32, 0, 0, 0), (ITEM_END, 0, 0, 0)]),
         (
             union("how", stat, {"OK": struct(a=int32)}, default=struct(b=int32)),
-            [(UNION, 0, 0, 3, [(0, 1)]), (INT32, 1, 0, 0), (JUMP, 4, 0, 0), (INT32, 2, 0, 0)],
+            [(UNION, 0, 1, 3, [(0, 1), (7, 3)]), (INT32, 1, 0, 0), (JUMP, 4, 0, 0), (INT32, 2, 0, 0)],
         ),
         (
             union("how", int32, {(1, 2): struct(a=int32)}),
@@ -160,7 +160,7 @@ def test_a_union_of_which_nothing_but_the_discriminant_is_asked_is_a_number() ->
 def test_a_union_of_which_nothing_is_asked_is_read_past() -> None:
     kind = struct(shape=union("how", stat, {"OK": struct(a=opaque(4))}, default=void), b=int32)
     assert ops_of(kind, "b") == [
-        (UNION, -1, 0, 3, [(0, 1)]),
+        (UNION, -1, 1, 3, [(0, 1), (7, 3)]),
         (OPAQUE, -1, 4, 0),
         (JUMP, 3, 0, 0),
         (INT32, 0, 0, 0),

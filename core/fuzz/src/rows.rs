@@ -180,13 +180,15 @@ fn all_columns<'a>(table: &'a Table, names: &'a Names) -> impl Iterator<Item = V
     let owners = |value: fn(&Owner) -> u64| table.owners.iter().map(value).collect();
     let copies = owners(|owner| owner.copy.into());
     let places = [owners(|owner| owner.exchange.into()), copies, owners(|owner| owner.frame.into())];
-    let indices = table.indices.iter().map(|index| (*index).into()).collect();
-    places.into_iter().chain([indices]).chain(table.columns.iter().map(|column| values(column, names)))
+    let numbers = |numbers: &[u32]| numbers.iter().map(|number| (*number).into()).collect();
+    let items = [numbers(&table.indices), numbers(&table.outers)];
+    places.into_iter().chain(items).chain(table.columns.iter().map(|column| values(column, names)))
 }
 
 /// A table's columns are of one length, and its strings are in the pool of `strings`.
 pub fn check_table(table: &Table, strings: usize) {
     assert_eq!(table.indices.len(), table.owners.len(), "indices of {}", table.name);
+    assert_eq!(table.outers.len(), table.owners.len(), "outer items of {}", table.name);
     for column in &table.columns {
         let values = match &column.values {
             Data::Narrow(values) => values.len(),
@@ -218,7 +220,7 @@ impl Rows {
         self.formats.extend(batch.formats);
         for (number, table) in batch.decoded.iter().enumerate().filter(|(_, table)| !table.owners.is_empty()) {
             check_table(table, names.strings.len());
-            let columns = self.decoded.entry(number).or_insert_with(|| vec![Vec::new(); 4 + table.columns.len()]);
+            let columns = self.decoded.entry(number).or_insert_with(|| vec![Vec::new(); 5 + table.columns.len()]);
             columns.iter_mut().zip(all_columns(table, names)).for_each(|(all, new)| all.extend(new));
         }
         let tallies = &batch.tallies;
