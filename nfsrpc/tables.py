@@ -372,6 +372,7 @@ CAPTURES = _spec(
     ("any_interface", "bool", "", "taken with -i any (SLL, SLL2) or showing loopback: the host's loopback is in it"),
     ("loopback_of", "text", "", "host whose loopback traffic it shows"),
     ("offset_s", "f64", "s", "its clock against the first vantage's, by the exchanges that both show; null if none"),
+    ("drift_ppm", "f64", "µs/s", "how fast that clock gains on the first's; 0 too where the captures are too short"),
 )
 
 QUALITY = _spec(

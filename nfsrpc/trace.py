@@ -104,6 +104,7 @@ class Trace:
         ('server any', 304, None)
         """
         names = ("file", "format", "linktypes", "frames", "bytes", "first", "last", "where", "host")
+        names += ("offset_s", "drift_ppm")
         facts = [
             dict(zip(names, row, strict=True)) for row in zip(*map(self.tables["captures"].values, names), strict=True)
         ]

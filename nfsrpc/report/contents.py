@@ -30,6 +30,8 @@ class Capture(NamedTuple):
     vantage: str | None
     host: str | None
     quality: dict[str, Any]
+    offset_s: float | None = None  # of its clock, against the first vantage's
+    drift_ppm: float | None = None
 
     @property
     def name(self) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nfsrpc.rules.logged import Told
 
 NS = 1_000_000_000
+CLOCK_S = 0.001  # clocks that differ by less are one to whoever compares captures
 # What the reader of a verdict has to know of a capture: column of its quality, what it counts, what is the matter.
 LACKS = (
     ("drops", "frame", "dropped by the capturing system"),
@@ -136,7 +137,16 @@ def described(capture: Capture) -> str:
     length = duration((capture.last - capture.first) / NS)
     host = f" of {capture.host}" if capture.host else ""
     taken = f", vantage: {capture.vantage}{host}" if capture.vantage else ""
-    return f"{kind}, {count(capture.frames, 'frame')} in {length} from {clock(capture.first)}{taken}"
+    return f"{kind}, {count(capture.frames, 'frame')} in {length} from {clock(capture.first)}{taken}{ahead(capture)}"
+
+
+def ahead(capture: Capture) -> str:
+    """How its clock goes against the first vantage's; nothing for that one, or one like it."""
+    offset, drift = capture.offset_s or 0.0, round(capture.drift_ppm or 0.0)
+    if abs(offset) < CLOCK_S and not drift:
+        return ""
+    told = f", its clock {duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the first one's"
+    return f"{told}, {'gaining' if drift > 0 else 'losing'} {abs(drift)} µs a second" if drift else told
 
 
 def lacks(capture: Capture) -> list[str]:

@@ -53,7 +53,8 @@ class Stalled(NamedTuple):
     sender: str
     receiver: str
     again: int
-    since: int  # the first call that the receiver never acknowledged; else the receiver's last frame on it
+    call: Any | None  # the first that the receiver never acknowledged
+    since: int  # when that was sent; else the receiver's last frame on it
     until: int  # the sender's last
 
 
@@ -107,8 +108,9 @@ def of_direction(tcp: Table, exchanges: Table, way: str, other: str, again: int,
     for row in rows.rows():
         ends = (row.client, row.server) if way == "c" else (row.server, row.client)
         sent, since = getattr(row, f"{way}_retransmitted"), getattr(row, f"{other}_last")
-        calls = exchanges["time"][(exchanges["flow"] == row.flow) & (exchanges["time"] > since)] if way == "c" else []
-        yield Stalled(row, *ends, sent, min(map(int, calls), default=since), getattr(row, f"{way}_last"))
+        unheard = exchanges.where((exchanges["flow"] == row.flow) & (exchanges["time"] > since) & (way == "c"))
+        call = min(unheard.rows(), key=lambda call: call.time, default=None)
+        yield Stalled(row, *ends, sent, call, call.time if call else since, getattr(row, f"{way}_last"))
 
 
 def answers_elsewhere(connections: Table, one: Stalled) -> bool:
@@ -190,7 +192,7 @@ def was_silent(one: Stalled, back: Any) -> Finding:
 
 
 def finding(one: Stalled) -> Finding:
-    flow = one.flow
+    flow, call = one.flow, one.call
     wait = (one.until - one.since) / SECOND
     return RULE.finding(
         host=one.receiver,
@@ -203,7 +205,10 @@ def finding(one: Stalled) -> Finding:
         count=one.again,
         first=one.since,
         last=one.until,
-        evidence=(Evidence(flow.capture, flow.frame, f"begin of the connection, port {flow.client_port}"),),
+        evidence=(
+            Evidence(flow.capture, flow.frame, f"begin of the connection, port {flow.client_port}"),
+            *([Evidence(call.capture, call.call_frame, f"{call.procedure}, never acknowledged")] if call else []),
+        ),
         remedy=(
             "sysctl net.ipv4.tcp_keepalive_time net.netfilter.nf_conntrack_tcp_timeout_established",
             "# Raise the idle timeout of NAT, firewalls and load balancers between them.",

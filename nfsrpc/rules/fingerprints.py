@@ -53,12 +53,15 @@ def among(table: Table, capture: str, frame: str, frames: Iterable[Frame]) -> Ma
 
 
 def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Calls that were sent again."""
+    """Calls that were sent again; on another connection, when TCP had given the first one up."""
     again = tables["calls"].where(tables["calls"]["retransmits"] > 0)
     copies = tables["copies"]
     for row in again.where(among(again, "capture", "call_frame", frames)).rows():
-        waits = copies["after_s"][(copies["exchange"] == row.exchange) & ~copies["reply"]].tolist()
-        if waits:
+        resent = copies.where((copies["exchange"] == row.exchange) & ~copies["reply"])
+        waits = resent["after_s"].tolist()
+        if waits and row.flow not in resent["flow"] and clock_of("reconnect", waits[0]):
+            yield (row.capture, row.call_frame), f", on a new connection after {told('reconnect', waits[:1])}"
+        elif waits:
             yield (row.capture, row.call_frame), f", sent again after {told_of(row.prog, waits)}"
 
 

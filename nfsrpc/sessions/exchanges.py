@@ -166,6 +166,10 @@ class Exchanges:
         """The clock of each vantage against the first's; NAT where that cannot be told."""
         return self._sightings.offsets()
 
+    def clock_drifts(self) -> Array:
+        """How fast the clock of each vantage gains on the first's, as a share; 0 where that cannot be told."""
+        return self._sightings.drifts()
+
     def by_first_clock(self, times: Array, vantage: Array) -> Array:
         """Times of these vantages by the clock of the first one."""
         return self._sightings.by_first_clock(times, vantage)

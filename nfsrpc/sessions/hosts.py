@@ -353,11 +353,12 @@ class Hosts:
             int(times.max()) if len(times) else None,
         )
 
-    def captures(self, offsets: Array) -> Table:
-        """A row a file; `offsets` are the clocks of the vantages."""
-        return Table.of(CAPTURES, (self._capture(number, offsets) for number in range(len(self.decoded.files))))
+    def captures(self, offsets: Array, drifts: Array) -> Table:
+        """A row a file; `offsets` and `drifts` are of the clocks of the vantages."""
+        rows = (self._capture(number, offsets, drifts) for number in range(len(self.decoded.files)))
+        return Table.of(CAPTURES, rows)
 
-    def _capture(self, number: int, offsets: Array) -> tuple[Any, ...]:
+    def _capture(self, number: int, offsets: Array, drifts: Array) -> tuple[Any, ...]:
         decoded, vantage = self.decoded, int(self.decoded.vantage[number])
         facts = {name: values[number].item() for name, values in decoded.captures.items()}
         interfaces = [row for row in decoded.interfaces if row["capture"] == number]
@@ -366,6 +367,7 @@ class Hosts:
         host = self.capturing[vantage]
         words = (self.role([host]) if host is not None else "", "any" if any_interface else "wire")
         label = None if host is None else self.texts[host]
+        known = offsets[vantage] != NAT and len(decoded.vantages) > 1
         return (
             number,
             decoded.files[number],
@@ -381,5 +383,6 @@ class Hosts:
             label,
             any_interface,
             label if any_interface else None,
-            None if offsets[vantage] == NAT or len(decoded.vantages) == 1 else int(offsets[vantage]) / 1e9,
+            int(offsets[vantage]) / 1e9 if known else None,
+            float(drifts[vantage]) * 1e6 if known else None,
         )

@@ -65,7 +65,7 @@ BUILDERS: dict[str, Callable[[Sessions], Table]] = {
     "paths": lambda of: of.paths.table(),
     "hosts": lambda of: of.hosts.table(),
     "flows": lambda of: flows.flows(of.decoded, of.hosts, of["registrations"]),
-    "captures": lambda of: of.hosts.captures(of.exchanges.clock_offsets()),
+    "captures": lambda of: of.hosts.captures(of.exchanges.clock_offsets(), of.exchanges.clock_drifts()),
     "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"], of["oddities"]),
     "tallies": lambda of: tallies.tallies(of.tallies, of.hosts),
     "writes": lambda of: writes.writes(of.decoded, of.hosts, of.paths),

@@ -90,14 +90,17 @@ class Sightings:
 
 
 def drift_of(when: Array, apart: Array) -> float:
-    """How fast two clocks go apart, by the messages of the first third and of the last."""
+    """How fast two clocks go apart, by the messages of the first third and of the last; 0 for what may be jitter."""
     if len(when) < DRIFT_MESSAGES:
         return 0.0
     order = np.argsort(when, kind="stable")
     third = len(order) // 3
     early, late = order[:third], order[-third:]
     lasted = float(median(when[late]) - median(when[early]))
-    return float(median(apart[late]) - median(apart[early])) / lasted if lasted >= DRIFT_NS else 0.0
+    before, after = median(apart[early]), median(apart[late])
+    jitter = median(np.abs(apart[early] - before)) + median(np.abs(apart[late] - after))
+    gained = float(after - before)
+    return gained / lasted if lasted >= DRIFT_NS and abs(gained) > jitter else 0.0
 
 
 def in_several(groups: Array, vantage: Array, vantages: int) -> Mask:

@@ -8,6 +8,7 @@ import pytest
 
 from nfsrpc.report.contents import Report
 from nfsrpc.report.text import render
+from nfsrpc.report.words import described
 from nfsrpc.rules.finding import Broken, CannotTell, Clear, Diagnosis, Evidence, Finding, Need, Verdict
 from tests.report.samples import CANNOT_TELL, CAPTURE, CERTAIN, HEALTHY, LIKELY, LOGGED, SAMPLES, SERVER_LOOPBACK, STATD
 
@@ -248,6 +249,25 @@ def test_a_capture_says_what_it_lacks() -> None:
         "1 frame dropped by the capturing system",
         "12 calls of which it cannot tell whether they were answered",
     ]
+
+
+@pytest.mark.parametrize(
+    ("offset", "drift", "told"),
+    [
+        (0.0, 0.0, ""),
+        (0.0004, 0.3, ""),
+        (2.5, 0.0, ", its clock 2.50 s ahead of the first one's"),
+        (-0.25, 12.2, ", its clock 250 ms behind the first one's, gaining 12 µs a second"),
+        (3600.0, -5.0, ", its clock 1 h 0 min ahead of the first one's, losing 5 µs a second"),
+    ],
+)
+def test_a_clock_that_differs_is_told(offset: float, drift: float, told: str) -> None:
+    capture = CAPTURE._replace(offset_s=offset, drift_ppm=drift)
+    assert described(capture) == described(CAPTURE) + told
+
+
+def test_a_capture_without_another_has_no_offset() -> None:
+    assert "clock" not in described(CAPTURE)
 
 
 def test_a_broken_rule_is_told() -> None:

@@ -18,7 +18,8 @@ from tests.rules.test_captures import parametrized
 TABLES = ("programs", "hosts", "flows", "captures", "quality", "locks", "paths", "monitors", "registrations", "writes")
 TO_TWO_PER_CENT = ("p50", "p95", "p99")
 # Clocks are compared by what is listed; numbers of exchanges go on from the last that is.
-OF_LISTED = ("offset_s", "exchange", "last_exchange", "unlock_exchange", "cancel_exchange", "callback_exchange")
+EXCHANGES = ("exchange", "last_exchange", "unlock_exchange", "cancel_exchange", "callback_exchange")
+OF_LISTED = ("offset_s", "drift_ppm", *EXCHANGES)
 
 
 @pytest.mark.parametrize("case", parametrized())

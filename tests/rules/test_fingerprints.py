@@ -6,6 +6,7 @@ import pytest
 
 from nfsrpc.trace import read
 from tests.rules.stage import LOCKD, Stage, diagnosed
+from tests.rules.test_network import forgotten
 
 
 def notes(capture: Path) -> dict[int, str]:
@@ -46,6 +47,18 @@ def test_an_answer_of_no_known_clock_is_left_as_it_is(seconds: float, clock: str
     stage.nfs()
     (late,) = [found for found in diagnosed(stage.wire()).findings if found.rule == "LCK002"]
     assert late.evidence[-1].note == f"its answer, after {seconds:.1f} s{clock}"
+
+
+def test_tcp_gives_a_connection_up() -> None:
+    """Whatever was lost with it comes again on the next one."""
+    (found,) = [found for found in diagnosed(forgotten(Stage(), 36.4)).findings if found.rule == "NET003"]
+    assert found.evidence[1].note == (
+        "LOCK, never acknowledged, on a new connection after 182.0 s: TCP gives a connection without answers up"
+    )
+    (found,) = [found for found in diagnosed(forgotten(Stage(), 12)).findings if found.rule == "NET003"]
+    assert found.evidence[1].note == (
+        "LOCK, never acknowledged, sent again after 60.0 s: the client's RPC timer; at 60 s its kernel complains"
+    )
 
 
 def test_tries_without_a_rhythm_have_no_clock() -> None:

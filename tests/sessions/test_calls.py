@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.grouping import SMALL, group, number
 from nfsrpc.tables import DTYPES, TABLES, Coded, Masked
+from tests.records import records_of
 from tests.scenario import Scenario, handle
 from tests.sessions.conftest import Read
 
@@ -140,7 +143,30 @@ def test_clocks_that_differ_by_an_hour(tables: Read) -> None:
     read = tables(**captures)
     assert read["calls"].valid("duplicate_of").tolist() == [False] * 5 + [True] * 5
     assert [row.offset_s for row in read["captures"].rows()] == [0.0, 3600.0]
+    assert [row.drift_ppm for row in read["captures"].rows()] == [0.0, 0.0]
     assert [row.state for row in read["locks"].rows()] == ["held"] * 5
+
+
+def test_a_clock_that_gains(pair: Pair, tables: Read) -> None:
+    """A lock a second for ten minutes; the client's clock gains 200 µs a second."""
+    for svid in range(600):
+        pair.client.lock(pair.server, svid=svid).granted()
+        pair.s.wait(1)
+    server = pair.s.capture(at=pair.server)
+    client = b"".join([server[:24], *(gained(record, 200e-6) for record in records_of(server))])
+    first, second = tables(server=server, client=client)["captures"].rows()
+    assert (first.offset_s, first.drift_ppm) == (0.0, 0.0)
+    assert second.drift_ppm == pytest.approx(200, abs=2)
+    (alone,) = tables(server)["captures"].rows()
+    assert (alone.offset_s, alone.drift_ppm) == (None, None)
+
+
+def gained(record: bytes, share: float) -> bytes:
+    """A record of a pcap by a clock that gains on its own since the scenario's start."""
+    second, nanosecond = struct.unpack_from("<II", record)
+    time = second * 10**9 + nanosecond
+    time += round((time - 1_700_000_000 * 10**9) * share)
+    return struct.pack("<II", *divmod(time, 10**9)) + record[8:]
 
 
 def test_the_sighting_that_has_the_reply_counts(pair: Pair, tables: Read) -> None:

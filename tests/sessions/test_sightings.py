@@ -35,6 +35,13 @@ def test_messages_seen_twice_count_once_however_long_the_capture(ppm: float) -> 
     assert counted[messages:].tolist() == list(range(messages))
 
 
+def test_jitter_is_no_drift() -> None:
+    sightings, messages = two_vantages(1.0, 0.0, hours=0.05)
+    jitter = np.random.default_rng(1).normal(0, 5e6, messages).astype(np.int64)
+    sightings.time[messages:] += jitter
+    assert sightings.drifts().tolist() == [0.0, 0.0]
+
+
 def test_few_messages_have_no_drift() -> None:
     sightings, _ = two_vantages(1.0, 300.0, hours=10, messages=20)
     assert sightings.drifts().tolist() == [0.0, 0.0]
