@@ -103,8 +103,8 @@ class Trace:
         >>> trace.captures[0]["vantage"], trace.captures[0]["frames"], trace.captures[0]["quality"]["drops"]
         ('server any', 304, None)
         """
-        names = ("file", "format", "linktypes", "frames", "bytes", "first", "last", "where", "host")
-        names += ("offset_s", "drift_ppm")
+        where = ("where", "host", "offset_s", "drift_ppm")
+        names = ("file", "format", "linktypes", "frames", "bytes", "first", "last", *where)
         facts = [
             dict(zip(names, row, strict=True)) for row in zip(*map(self.tables["captures"].values, names), strict=True)
         ]

@@ -25,6 +25,10 @@ def source_port(record: bytes) -> int:
     return int.from_bytes(record[16 + 34 : 16 + 36])
 
 
+def target_port(record: bytes) -> int:
+    return int.from_bytes(record[16 + 36 : 16 + 38])
+
+
 def sent_again(capture: bytes, frames: Mapping[int, Sequence[float]]) -> bytes:
     """With some of its frames sent by TCP again: the same segments in new IP packets, so long after."""
     records = list(records_of(capture))

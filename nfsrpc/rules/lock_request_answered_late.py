@@ -38,6 +38,7 @@ from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND, Span
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import claimed_again, files_of, late, waited
 from nfsrpc.rules.statds import Unregistered
+from nfsrpc.rules.vantages import how_far
 from nfsrpc.rules.wording import clock, named, seconds, several
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.tables import Mask, Table, isin
@@ -52,6 +53,9 @@ def check(
     unregistered: tuple[Unregistered, ...],
     loopbacks: frozenset[str],
     span: Span | None,
+    flows: Table,
+    calls: Table,
+    captures: Table,
     *,
     late_s: float = 5.0,
     error_s: float = 60.0,
@@ -61,7 +65,8 @@ def check(
     slow = slow.where(~reclaims(slow, locks, boots, reclaim_s) & ~over_a_reboot(slow, boots))
     for server in sorted({server for server in slow["server"].tolist() if server}):
         rows = slow.where(slow["server"] == server)
-        yield finding(server, rows, locks, unregistered, loopbacks, error_s)
+        came = how_far(rows.row(int(np.argmax(rows["latency_s"]))), flows, calls, captures)
+        yield finding(server, rows, locks, unregistered, loopbacks, error_s, came)
     answered = requests["latency_s"][requests.valid("latency_s")]
     if len(slow):
         return
@@ -102,7 +107,9 @@ def finding(
     unregistered: tuple[Unregistered, ...],
     loopbacks: frozenset[str],
     error_s: float,
+    came: str,
 ) -> Finding:
+    """`came`: what of the longest wait was lost on the way, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     longest = float(rows["latency_s"].max())
     procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})
@@ -113,7 +120,7 @@ def finding(
         title=f"{several(len(rows), 'lock request')} to {server} answered late, up to {seconds(longest)}",
         explanation=(
             f"{procedures} of {named(clients)} to {server} waited up to {seconds(longest)} for an answer; sent again "
-            f"{resent} in all.{started(server, unregistered)}"
+            f"{resent} in all.{started(server, unregistered)}{came and ' '}{came}"
         ),
         clients=clients,
         files=files_of(locks, rows),

@@ -1,7 +1,8 @@
 """The network loses or reorders packets.
 
 Sees
-    More than one TCP segment in a hundred between two hosts was sent again or came out of order.
+    More than one TCP segment in a hundred between two hosts was sent again or came out of order. In which direction
+    segments are lost is told by captures of both ends: what is lost on the way comes to the receiver only once.
 
 Why it hurts
     Each loss costs a round trip, or 0.2 s and more when nothing follows it. RPC goes on; locks are a little later.
@@ -30,6 +31,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.vantages import lost_where
 from nfsrpc.rules.wording import several
 from nfsrpc.sessions.grouping import group
 from nfsrpc.tables import Array, Table
@@ -37,17 +39,27 @@ from nfsrpc.tables import Array, Table
 RULE = Rule("NET006", "packet-loss", "info")
 
 
-def check(connections: Table, *, share: float = 0.01, segments: int = 10) -> Iterator[Answer]:
-    flows = connections.where((connections["transport"] == "tcp") & ~connections["loopback"] & connections["rpc"])
-    if not len(flows):
+def check(
+    connections: Table,
+    flows: Table,
+    calls: Table,
+    captures: Table,
+    *,
+    share: float = 0.01,
+    segments: int = 10,
+) -> Iterator[Answer]:
+    mine = connections.where((connections["transport"] == "tcp") & ~connections["loopback"] & connections["rpc"])
+    if not len(mine):
         yield RULE.cannot_tell("no RPC over TCP between hosts in the capture")
         return
-    pair, first = group(flows["client"].codes, flows["server"].codes)
-    again, early = (total(flows, name, pair, len(first)) for name in ("retransmitted", "out_of_order"))
-    frames = total(flows, "frames", pair, len(first))
+    pair, first = group(mine["client"].codes, mine["server"].codes)
+    again, early = (total(mine, name, pair, len(first)) for name in ("retransmitted", "out_of_order"))
+    frames = total(mine, "frames", pair, len(first))
     worse = (again + early >= segments) & (again + early > share * frames)
     for number in np.flatnonzero(worse).tolist():
-        yield finding(flows.where(pair == number), int(again[number]), int(early[number]), int(frames[number]))
+        rows = mine.where(pair == number)
+        where = lost_where(rows, flows, calls, captures)
+        yield finding(rows, int(again[number]), int(early[number]), int(frames[number]), where)
     if not worse.any():
         lost = int((again + early).sum())
         yield RULE.clear(f"{lost} of {several(int(frames.sum()), 'TCP frame')} sent again or out of order")
@@ -58,7 +70,8 @@ def total(flows: Table, name: str, pair: Array, pairs: int) -> Array:
     return np.bincount(pair, weights=both, minlength=pairs)
 
 
-def finding(flows: Table, again: int, early: int, frames: int) -> Finding:
+def finding(flows: Table, again: int, early: int, frames: int, where: str) -> Finding:
+    """`where`: in which direction segments are lost, as far as that is known."""
     trouble = flows["c_retransmitted"] + flows["s_retransmitted"] + flows["c_out_of_order"] + flows["s_out_of_order"]
     worst = flows.row(int(np.argmax(trouble)))
     percent = 100 * (again + early) / max(frames, 1)
@@ -67,7 +80,7 @@ def finding(flows: Table, again: int, early: int, frames: int) -> Finding:
         title=f"packets are lost between {worst.client} and {worst.server}: {percent:.0f} % of their TCP segments",
         explanation=(
             f"Of {frames} TCP frames between them {again} were sent again and {early} came out of order. RPC copes "
-            "with it; every loss makes something wait."
+            f"with it; every loss makes something wait.{where and ' '}{where}"
         ),
         clients=(worst.client,),
         count=again + early,

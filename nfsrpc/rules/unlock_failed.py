@@ -28,6 +28,7 @@ from nfsrpc.rules.advice import BREAK_LOCK, bare, loopback_of
 from nfsrpc.rules.facts import UNLOCK, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import ended, files_of, longest
+from nfsrpc.rules.vantages import how_far
 from nfsrpc.rules.wording import named, several
 from nfsrpc.tables import Table, isin
 
@@ -37,13 +38,23 @@ GRANTED, GRACE = 0, 4
 
 
 def check(
-    requests: Table, silent_requests: Table, locks: Table, loopbacks: frozenset[str], span: Span | None
+    requests: Table,
+    silent_requests: Table,
+    locks: Table,
+    loopbacks: frozenset[str],
+    span: Span | None,
+    flows: Table,
+    calls: Table,
+    captures: Table,
 ) -> Iterator[Answer]:
     unlocks = requests.where(requests["proc"] == UNLOCK)
     refused = unlocks.valid("status") & (unlocks["status"] != GRANTED) & (unlocks["status"] != GRACE)
     failed = unlocks.where(isin(unlocks["exchange"], silent_requests["exchange"]) | refused)
     for server in sorted({server for server in failed["server"].tolist() if server}):
-        yield finding(server, failed.where(failed["server"] == server), locks, loopbacks, span)
+        rows = failed.where(failed["server"] == server)
+        silent = rows.where(rows["state"] == "unanswered")
+        came = how_far(silent.row(0), flows, calls, captures) if len(silent) else ""
+        yield finding(server, rows, locks, loopbacks, span, came)
     if len(failed):
         return
     if unlocks.valid("status").any():
@@ -52,7 +63,8 @@ def check(
         yield RULE.cannot_tell("no answered UNLOCK in the capture")
 
 
-def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], span: Span | None) -> Finding:
+def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], span: Span | None, came: str) -> Finding:
+    """`came`: how far the first of them without answer came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     silent = int((rows["state"] == "unanswered").sum())
     times = rows["time"][rows.valid("time")]
@@ -61,7 +73,7 @@ def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], s
         title=f"{several(len(rows), 'UNLOCK')} to {server} failed",
         explanation=(
             f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} refused. The client believes these "
-            "locks to be free, and the server may hold them for ever."
+            f"locks to be free, and the server may hold them for ever.{came and ' '}{came}"
         ),
         clients=clients,
         files=files_of(locks, rows),

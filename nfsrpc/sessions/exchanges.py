@@ -31,6 +31,9 @@ COUNTED = 1024  # by a row of tallies: listed because its fields tell names of f
 # A capture that ends sooner after a call cannot tell that no reply came: the first resend of Linux is after 10 s.
 PATIENCE = 10_000_000_000
 
+# An answer that takes so much longer to one vantage than to another was lost, and came when it was sent again.
+LOST_AND_SENT_AGAIN = 1_000_000_000
+
 # Of what a client sends on a dead connection at least each third frame comes again; on a lossy one each tenth at most.
 MOSTLY = 3
 
@@ -160,7 +163,28 @@ class Exchanges:
         if len(self.decoded.vantages) == 1:
             return np.full(len(self), NULLS["u32?"], dtype=np.uint32)
         same = self._sightings.counted(self.states)  # an answered sighting counts before one that lacks the reply
+        waited = self._waited_longer(same)
+        counts = np.arange(len(self))
+        counts[same[waited]] = waited
+        same = np.where(same < 0, counts, counts[same])
+        same[same == np.arange(len(self))] = -1
         return np.where(same < 0, NULLS["u32?"], self.raw["exchange"][same]).astype(np.uint32)
+
+    def _waited_longer(self, same: Array) -> Array:
+        """Sightings to which the answer that another vantage saw came late or never: it was lost on the way to here.
+
+        Never, if it would be here: it was captured there long before this capture ends, and the call was sent again.
+        """
+        raw, rows = self.raw, np.flatnonzero(same >= 0)
+        counted, here = same[rows], self.vantage[rows]
+        ended = self._sightings.by_first_clock(self.decoded.vantage_ends[here], here)
+        came = self._sightings.by_first_clock(raw["reply_time"][counted], self.vantage[counted])
+        lost = (self.states[rows] == UNANSWERED) & (ended - came >= PATIENCE)
+        lost &= (raw["retransmits"][rows] > 0) | (raw["transport"][rows] != UDP)
+        waits = [raw["reply_time"][numbers] - raw["time"][numbers] for numbers in (rows, counted)]
+        late = (self.states[rows] == ANSWERED) & (waits[0] - waits[1] >= LOST_AND_SENT_AGAIN)
+        longer: Array = rows[(self.states[counted] == ANSWERED) & (lost | late)]
+        return longer
 
     def clock_offsets(self) -> Array:
         """The clock of each vantage against the first's; NAT where that cannot be told."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
 from tests.records import kept, sent_again, source_port
 from tests.rules.stage import (
     CLIENT,
@@ -770,6 +775,86 @@ def test_in_a_capture_with_gaps_the_unlock_may_be_missing() -> None:
     stage.client.lock(stage.server, "/srv/after").granted()
     stage.other.lock(stage.server).granted()
     assert findings(asked("LCK009", stage.wire(lost=[gap + 1]))) == []
+
+
+def ends(stage: Stage, *, unseen_by_client: Sequence[int] = (), unseen_by_server: Sequence[int] = ()) -> list[bytes]:
+    """Captures of client and server, which lack frames (counted from 1) because these never came to there."""
+    return [
+        stage.any(stage.client, lost=unseen_by_client),
+        stage.any(stage.server, lost=unseen_by_server),
+    ]
+
+
+def frames_of(stage: Stage, capture: bytes, procedure: str, *, reply: bool) -> list[int]:
+    """The frames of calls of this procedure, or of their replies, with all copies."""
+    seen = givens(capture)
+    rows = seen["nlm"].where(seen["nlm"]["procedure"] == procedure)
+    copies = seen["copies"].where(seen["copies"]["reply"] == reply)
+    copies = copies.where(np.isin(copies["exchange"], rows["exchange"]))
+    return [*rows["reply_frame" if reply else "call_frame"].tolist(), *copies["frame"].tolist()]
+
+
+def over_udp(stage: Stage) -> LockRequest:
+    """A LOCK of both ends' captures, which tell their hosts by their loopbacks."""
+    stage.statd_asked(stage.server, 1, port=662)
+    stage.statd_asked(stage.client, 1, port=662)
+    stage.nfs()
+    return stage.client.lock(stage.server, transport="udp")
+
+
+def test_an_answer_that_was_lost_on_the_way_is_located() -> None:
+    stage = Stage()
+    over_udp(stage).granted(after=0.01).resend(after=10.2).reply(stat="GRANTED", after=10.21)
+    stage.later(20)
+    replies = frames_of(stage, stage.any(stage.client), "LOCK", reply=True)
+    for captures in (both := ends(stage, unseen_by_client=replies[:1])), both[::-1]:
+        (found,) = findings(asked("LCK002", captures))
+        assert f"the server, which answered after 0.010 s (frame {replies[0]} of the capture" in found.explanation
+        assert f"that answer was lost on the way to {CLIENT}." in found.explanation
+        assert found.wait_s == pytest.approx(10.21, abs=0.01)
+    assert findings(asked("LCK002", ends(stage))) == []
+
+
+def test_a_lock_without_answer_though_the_server_answered() -> None:
+    stage = Stage()
+    lock = over_udp(stage).granted(after=0.01)
+    for after in (10.2, 31.7):
+        lock.resend(after=after).reply(stat="GRANTED", after=after + 0.01)
+    stage.later(20)
+    replies = frames_of(stage, stage.any(stage.client), "LOCK", reply=True)
+    assert len(replies) == 3
+    for captures in (both := ends(stage, unseen_by_client=replies)), both[::-1]:
+        (found,) = findings(asked("LCK001", captures))
+        assert f"that answer was lost on the way to {CLIENT}." in found.explanation
+    assert findings(asked("LCK001", ends(stage))) == []
+
+
+def test_a_client_whose_capture_ends_before_the_answer_lacks_none() -> None:
+    stage = Stage()
+    over_udp(stage).granted(after=61.6, resent=[10.2, 31.7])
+    stage.later(20)
+    short = stage.any(stage.client, until=45)
+    for captures in (both := [short, stage.any(stage.server)]), both[::-1]:
+        assert findings(asked("LCK001", captures)) == []
+        assert len(findings(asked("LCK002", captures))) == 1
+
+
+def test_a_lock_that_came_only_when_it_was_sent_again() -> None:
+    stage = Stage()
+    over_udp(stage).granted(after=10.21, resent=[10.2])
+    stage.later(20)
+    calls = frames_of(stage, stage.any(stage.server), "LOCK", reply=False)
+    (found,) = findings(asked("LCK002", ends(stage, unseen_by_server=calls[:1])))
+    assert f"It left the client {CLIENT}, was lost on the way, and reached {SERVER} 10.2 s later." in found.explanation
+
+
+def test_an_unlock_that_was_lost_on_the_way_is_located() -> None:
+    stage = Stage()
+    over_udp(stage).granted().unlock().unanswered(resend=[10.2, 31.7])
+    stage.later(20)
+    calls = frames_of(stage, stage.any(stage.server), "UNLOCK", reply=False)
+    (found,) = findings(asked("LCK007", ends(stage, unseen_by_server=calls)))
+    assert f"never reached the server {SERVER}" in found.explanation
 
 
 def test_a_lock_that_was_lost_on_the_way_is_located() -> None:
