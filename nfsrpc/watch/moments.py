@@ -29,6 +29,7 @@ SETTLED_S = 0.2  # so old is what is looked at: the call that is news has its an
 TRAFFIC_S = 10.0  # rules about traffic think in tens of seconds
 # Ages of a call without answer at which something is said: late; unanswered; the kernel's major timeout; hopeless.
 AGES = tuple(round(age * SECOND) for age in (5, 10, 60, 300))
+NO_PACKET = "capture-record"  # the oddity of a capture that is none from there on
 # tcpdump holds a packet back for a second at most (the timeout of libpcap's buffer).
 DELIVERY_S = 2.0
 SILENCE_S = 60.0  # after so long it is said that nothing comes
@@ -85,7 +86,7 @@ class Live:
         self.stopped_at: float | None = None
         self._pace = Pace(self.options.interval_s)
         self._arrived = self._begun = self.clock()
-        self._told_silence = self._told_shortage = False
+        self._told_silence = self._told_shortage = self._told_rubbish = self._ended = False
 
     @property
     def health(self) -> Health:
@@ -138,6 +139,7 @@ class Live:
                 raise
             self.trouble = error
             return False
+        self._ended = piece is None and self.stopped_at is None
         return piece is not None
 
     def _has_stopped(self) -> bool:
@@ -157,6 +159,14 @@ class Live:
             self._told_shortage = True
             back_s = (self.watch.last - window.since) / SECOND
             self.say(f"{self.source.name}: so much is listed that rules look back on {back_s:.0f} s only")
+
+    def _mind_rubbish(self, trace: Trace) -> None:
+        oddities = trace.tables["oddities"]
+        frames = oddities["frame"][oddities["kind"] == NO_PACKET]
+        if len(frames) and not self._told_rubbish:
+            self._told_rubbish = True
+            told = f"what comes after frame {frames.min() - 1} is no packet; it is read on where there is one again"
+            self.say(f"{self.source.name}: {told}")
 
     def _mind_silence(self) -> None:
         silent = self.clock() - self._arrived
@@ -187,6 +197,7 @@ class Live:
         if trace is None:
             return None
         self._mind_room()
+        self._mind_rubbish(trace)
         diagnosis = diagnose(trace.tables, *self.options.rules)
         trace.diagnosis = diagnosis
         time = self.watch.last + self._elapsed if self.watch.last != NAT else None
@@ -198,6 +209,10 @@ class Live:
         moment = self._look(self.watch.close(self._elapsed), final=True)
         if moment is None:
             raise SourceError(self.source.name, "ended before the first packet")
+        if self._ended and not self.trouble and moment.trace.captures[-1]["quality"]["truncated"]:
+            self.trouble = SourceError(
+                self.source.name, "ended within a packet", "who writes it or what carries it died"
+            )
         return moment
 
 

@@ -108,12 +108,23 @@ def test_a_source_that_fails_midway_ends_with_a_report(cut: int) -> None:
     assert len(last.trace.tables["locks"]) >= 1
 
 
+def test_a_stream_that_breaks_off_is_told_from_one_that_ends() -> None:
+    for data, trouble in ((waiting_lock(), None), (waiting_lock()[:-1], "script: ended within a packet")):
+        live = Live(Script(data), Options(0.01))
+        *_, last = live.moments()
+        assert last.final
+        assert (live.trouble and str(live.trouble).partition(" (")[0]) == trouble
+
+
 def test_rubbish_in_the_middle_is_noted_and_what_follows_is_read() -> None:
     before, after = waiting_lock(), waiting_lock()[24:]
-    live = Live(Script(before, b"\xee" * 1000, after), Options(0.01))
+    said: list[str] = []
+    live = Live(Script(before, b"\xee" * 1000, after), Options(0.01), said.append)
     *_, last = live.moments()
     assert "capture-record" in last.trace.tables["oddities"]["kind"].tolist()
     assert live.watch.frames == 2 * (last.trace.captures[0]["frames"] // 2)
+    frames = live.watch.frames // 2
+    assert said == [f"script: what comes after frame {frames} is no packet; it is read on where there is one again"]
     assert live.trouble is None
 
 
