@@ -103,7 +103,7 @@ def source_of(
     if stream:
         return Stream()
     if follow:
-        return Follow(follow, window)
+        return Follow(follow, window, say=say)
     return capturing(interface, FILTER if expression is None else expression, say)
 
 

@@ -12,8 +12,9 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from io import FileIO
 from typing import NamedTuple
 
 from nfsrpc.sources.arrivals import NextFile
@@ -48,11 +49,14 @@ class Follow:
     prompt = False
     drops: int | None = None
 
-    def __init__(self, directory: str, since_s: float, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, directory: str, since_s: float, poll_s: float = POLL_S, say: Callable[[str], None] = lambda _: None
+    ) -> None:
         """Begins with the files that changed within `since_s`, and with the latest in any case."""
         self.name = directory
         self._since_s = since_s
         self._poll_s = poll_s
+        self._say, self._told = say, False
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -116,10 +120,21 @@ class Follow:
             while True:
                 over = self._stopped.is_set() or self._is_over(file)
                 while piece := opened.read(CHUNK_SIZE):
+                    if self._is_overwritten(file, opened):
+                        return
                     yield piece
-                if over:
+                if over or self._is_overwritten(file, opened):
                     return
                 self._stopped.wait(self._poll_s)
+
+    def _is_overwritten(self, file: File, opened: FileIO) -> bool:
+        """Whether its name has been taken again, with its end unread. That is said once."""
+        if os.pread(opened.fileno(), len(file.head), 0) == file.head:
+            return False
+        if not self._told:
+            self._told = True
+            self._say(f"{self.name}: {file.name} was overwritten before it was read to its end; a larger ring helps")
+        return True
 
     def _is_over(self, file: File) -> bool:
         return any(other > file for other in self._listed())

@@ -66,7 +66,7 @@ def source_of(source: Any, expression: str, window_s: float, say: Callable[[str]
     if os.path.isdir(source):
         from nfsrpc.sources.follow import Follow
 
-        return Follow(os.fspath(source), window_s)
+        return Follow(os.fspath(source), window_s, say=say)
     return capturing(os.fspath(source), expression, say)
 
 

@@ -162,6 +162,8 @@ class Watch:
             if not self.frames:
                 raise
             return self.trace(elapsed)
+        if not self.bytes:
+            last["captures"]["truncated"][:] = 0  # nothing came: nothing is cut
         self._note(last["captures"])
         self.window.add(last, self.last)
         self._current = True

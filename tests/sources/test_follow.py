@@ -66,6 +66,19 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     found.stop()
 
 
+def test_a_ring_that_is_overwritten_before_it_is_read(tmp_path: Path, pieces: list[bytes]) -> None:
+    said: list[str] = []
+    (tmp_path / "ring0").write_bytes(pieces[0])
+    source = Follow(str(tmp_path), 900, POLL_S, said.append)
+    taken = source.pieces()
+    assert isinstance(next(taken), NextFile)
+    assert next(taken) == pieces[0]
+    (tmp_path / "ring0").write_bytes(pieces[1])  # no other file meanwhile, in which it would have gone on
+    assert isinstance(next(taken), NextFile)
+    assert next(taken) == pieces[1]
+    assert said == [f"{tmp_path}: ring0 was overwritten before it was read to its end; a larger ring helps"]
+
+
 def test_a_file_is_read_as_it_grows(tmp_path: Path, pieces: list[bytes], reader: Reader) -> None:
     file = tmp_path / "ring0"
     file.write_bytes(pieces[0][:100])

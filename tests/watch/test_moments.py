@@ -145,6 +145,7 @@ def test_a_source_without_packets_ends_with_a_report() -> None:
     [last] = Live(Script(), Options(0.01)).moments()
     assert last.final
     assert last.diagnosis.verdict.state == "cannot-tell"
+    assert not last.trace.captures[0]["quality"]["truncated"]
 
 
 def test_all_that_was_delivered_is_seen() -> None:
