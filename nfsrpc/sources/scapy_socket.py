@@ -6,6 +6,7 @@ kernel says how many packets it dropped when it is asked (packet(7), PACKET_STAT
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import struct
@@ -58,6 +59,7 @@ class ScapySocket:
         from scapy.arch.linux import L2ListenSocket
         from scapy.error import Scapy_Exception
 
+        logging.getLogger("scapy.runtime").setLevel(logging.ERROR)  # it warns of loopback's link type
         names = interfaces() if self.interface == ANY else [self.interface]
         try:
             sockets = [L2ListenSocket(iface=name, filter=self.expression or None, promisc=False) for name in names]
