@@ -10,7 +10,7 @@ Why it hurts
 
 Not flagged when
     SM_MON names an address and SM_NOTIFY a host name, as Linux always does. Short and fully qualified form of one name.
-    An IPv4 and an IPv6 address of one host.
+    An IPv4 and an IPv6 address of one host. One request seen twice, before and behind the NAT that translates it.
 
 How to confirm
     hostname; getent hosts of name and address on both sides.
@@ -40,6 +40,8 @@ from nfsrpc.sessions.grouping import group
 from nfsrpc.tables import Table
 
 RULE = Rule("MON005", "monitor-name-mismatch", "warning")
+
+TRANSLATED = 50_000_000  # ns that a packet spends at most in the host that translates its address
 
 
 def check(locks: Table, monitors: Table, loopbacks: frozenset[str], *, downcall_s: float = 10.0) -> Iterator[Answer]:
@@ -101,7 +103,7 @@ def names_and_addresses(locks: Table) -> Iterator[Answer]:
                     "Several clients behind one address: when one reboots, statd cannot tell which.",
                 )
         for name in sorted({row.caller_name for row in mine}):
-            same = [row for row in mine if row.caller_name == name]
+            same = untranslated([row for row in mine if row.caller_name == name])
             families = [":" in row.client for row in same]
             if len(families) > len(set(families)):
                 yield mismatch(
@@ -109,6 +111,25 @@ def names_and_addresses(locks: Table) -> Iterator[Answer]:
                     f"{name} locks from several addresses: {named(row.client for row in same)}",
                     "Several clients of one name, or one with several addresses: a notice of its reboot reaches one.",
                 )
+
+
+def untranslated(rows: list[Any]) -> list[Any]:
+    """Without the same request seen once more under an address that a NAT has put in the place of another."""
+    kept: list[Any] = []
+    for row in rows:
+        if not any(asks_alike(row, other) and abs(row.time - other.time) < TRANSLATED for other in kept):
+            kept.append(row)
+    return kept
+
+
+def asks_alike(one: Any, other: Any) -> bool:
+    return (one.fh, one.oh, one.svid, one.l_offset, one.l_len) == (
+        other.fh,
+        other.oh,
+        other.svid,
+        other.l_offset,
+        other.l_len,
+    )
 
 
 def distinct(names: Iterator[str]) -> set[str]:

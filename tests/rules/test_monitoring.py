@@ -168,6 +168,14 @@ def test_in_a_merged_file_statds_downcall_is_nobodys(stage: Stage) -> bytes:
 
 
 @quiet("MON005")
+def test_one_request_before_and_behind_a_nat(stage: Stage) -> bytes:
+    behind = stage.scenario.host("192.0.2.1", name=stage.client.name)
+    behind.lock(stage.server).granted()
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+@quiet("MON005")
 def test_short_and_full_names_and_an_address_of_each_family(stage: Stage) -> bytes:
     sixth = stage.scenario.host("fd00::9", name="nfssrv")
     stage.client.lock(stage.server).granted()
