@@ -63,23 +63,26 @@ def not_registered(registrations: Table, roles: Roles, lossy: bool) -> Iterator[
     """The client's portmapper knows no lock manager, or does not answer."""
     asked = registrations.where((registrations["prog"] == NLM) & ~registrations["loopback"])
     for row in asked.rows():
-        if (row.host, row.asker) not in roles.lock_pairs or row.time is None:
+        server = roles.calling(row.asker, row.host)
+        if server is None or row.time is None:
             continue
         if row.state == "unanswered" and (row.resends or not lossy):
             proof = (Evidence(row.capture, row.frame, f"{row.asker} asks {row.host} for 100021, no answer"),)
-            yield Failure(row.asker, row.host, "its portmapper is silent", row.time, row.time, 1, proof, None)
+            yield Failure(server, row.host, "its portmapper is silent", row.time, row.time, 1, proof, None)
         elif row.port == 0 and row.state == "answered":
             proof = (Evidence(row.reply_capture, row.reply_frame, f"lockd is not registered on {row.host}"),)
-            yield Failure(row.asker, row.host, "its lockd is not registered", row.time, row.time, 1, proof, None)
+            yield Failure(server, row.host, "its lockd is not registered", row.time, row.time, 1, proof, None)
 
 
 def not_connected(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]], roles: Roles) -> Iterator[Failure]:
     """SYNs to the client's lockd, or to its portmapper, that were dropped or refused.
 
     A port whose program the capture does not tell is most likely lockd's: a server has nothing else to ask a client.
+    Who calls from another address may be anybody, unless it is lockd's port.
     """
     for attempt in attempts:
-        if (attempt.server, attempt.client) not in roles.lock_pairs or attempt.prog not in (NLM, PORTMAP, None):
+        server = roles.calling(attempt.client, attempt.server)
+        if server is None or attempt.prog not in ((NLM, PORTMAP, None) if server == attempt.client else (NLM,)):
             continue
         if attempt.first == NAT or (attempt.outcome == "unanswered" and not is_ignored(attempt, heard)):
             continue
@@ -92,7 +95,7 @@ def not_connected(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str
         last = attempt.succeeded or attempt.last
         port = None if attempt.prog == PORTMAP else attempt.port
         text = f"{what}, port {attempt.port}, {several(attempt.tries, 'try', 'tries')}"
-        ends = attempt.client, attempt.server
+        ends = server, attempt.server
         sure = attempt.prog is not None
         yield Failure(*ends, text, attempt.first, last, attempt.tries, tuple(proof), port, sure)
 

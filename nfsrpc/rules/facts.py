@@ -101,6 +101,16 @@ class Roles(NamedTuple):
     def lock_servers(self) -> frozenset[str]:
         return frozenset(server for _, server in self.lock_pairs)
 
+    def calling(self, caller: str, client: str) -> str | None:
+        """The server that calls this client: the caller, or the one of which it must be another address.
+
+        Who has several addresses, or one that moves from node to node, is mounted by one and calls from another.
+        """
+        if (client, caller) in self.lock_pairs:
+            return caller
+        servers = [server for known, server in self.lock_pairs if known == client]
+        return servers[0] if len(servers) == 1 and caller not in self.clients | self.servers else None
+
     def clients_of(self, server: str) -> tuple[str, ...]:
         return tuple(sorted(client for client, other in self.pairs if other == server))
 

@@ -83,7 +83,8 @@ def looked_up(registrations: Table, roles: Roles) -> set[tuple[str, str]]:
     """Servers that asked their clients for their lockd."""
     asked = registrations.where(registrations["prog"] == NLM)
     pairs = set(zip(asked["asker"].tolist(), asked["host"].tolist(), strict=True))
-    return {(server, client) for server, client in pairs if (client, server) in roles.lock_pairs}
+    found = ((roles.calling(asker, client), client) for asker, client in pairs)
+    return {(server, client) for server, client in found if server is not None}
 
 
 def is_called(waiter: Waiter, tried: set[tuple[str, str]]) -> bool:

@@ -53,9 +53,8 @@ def check(
     boot_s: float = 120.0,
 ) -> Iterator[Answer]:
     asked = registrations.where((registrations["prog"] == NLM) & ~registrations["loopback"])
-    calling_back = roles.pairs | roles.mounting  # the other way round: a server asks its client
     told = list(asked.where(asked.valid("port") & (asked["state"] == "answered")).rows())
-    said = [row for row in told if (row.host, row.asker) not in calling_back]
+    said = [row for row in told if not calls_back(row, roles)]
     refused = [row for row in said if row.port == 0]
     accused = False
     for host in sorted({row.host for row in refused}):
@@ -77,6 +76,11 @@ def check(
         yield RULE.clear(f"lock requests reach {named(roles.lock_servers)}")
     else:
         yield RULE.cannot_tell("no client asked for the lock manager's port in the capture")
+
+
+def calls_back(row: Any, roles: Roles) -> bool:
+    """Whether it is the other way round: a server asks its client."""
+    return (row.host, row.asker) in roles.pairs | roles.mounting or roles.calling(row.asker, row.host) is not None
 
 
 def persistent(rows: list[Any], cured: list[Any], asks: int, found_s: float) -> bool:

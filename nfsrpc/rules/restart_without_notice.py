@@ -8,7 +8,7 @@ Why it hurts
     believes to hold it still, and after the grace period it is granted to the next (LCK009).
 
 Not flagged when
-    The server tells of its reboot. No lock was held over the restart.
+    The server tells of its reboot, from whatever address. No lock was held over the restart.
 
 How to confirm
     On the server: uptime against systemctl show -p ActiveEnterTimestamp nfs-server.
@@ -26,9 +26,9 @@ Parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND
+from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
 from nfsrpc.tables import NAT, Table, isin
@@ -41,7 +41,8 @@ GRACE = 4
 def check(
     requests: Table,
     locks: Table,
-    boots: Mapping[str, tuple[int, ...]],
+    monitors: Table,
+    roles: Roles,
     lossy: bool,
     *,
     notice_s: float = 120.0,
@@ -53,7 +54,8 @@ def check(
     for server in servers:
         first = int(graces["time"][graces["server"] == server].min())
         lost = held_over(locks, server, first)
-        if len(lost) and not told(boots, server, int(lost["granted"].min()), first, notice_s):
+        until = first + round(notice_s * SECOND)
+        if len(lost) and not told(monitors, roles, server, int(lost["granted"].min()), until):
             accused = True
             if lossy:
                 yield RULE.cannot_tell(f"the capture lost packets, among which the notice of {server} may have been")
@@ -76,8 +78,11 @@ def held_over(locks: Table, server: str, time: int) -> Table:
     return locks.where(mine & over & ~locks["reclaim"] & (locks["state"] != "replaced"))
 
 
-def told(boots: Mapping[str, tuple[int, ...]], server: str, since: int, first: int, notice_s: float) -> bool:
-    return any(since <= boot <= first + notice_s * SECOND for boot in boots.get(server, ()))
+def told(monitors: Table, roles: Roles, server: str, since: int, until: int) -> bool:
+    """Whether a notice came from the server, or to a client of it from another address that may be the server's."""
+    notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("asker"))
+    meanwhile = notices.where((notices["time"] >= since) & (notices["time"] <= until))
+    return any(row.asker == server or roles.calling(row.asker, row.host) == server for row in meanwhile.rows())
 
 
 def finding(server: str, graces: Table, lost: Table, time: int) -> Finding:

@@ -180,6 +180,25 @@ def test_the_server_calls_nobody(stage: Stage) -> bytes:
     return stage.wire(stage.server)
 
 
+def test_a_server_that_calls_from_another_address() -> None:
+    """One that moves between nodes: it is mounted by one address, and calls from the node's own."""
+    stage = Stage()
+    node = stage.scenario.host("10.0.0.8", name="nfssrv")
+    stage.nfs()
+    holder = stage.other.lock(stage.server).granted()
+    waiter = stage.client.lock(stage.server)
+    waiter.blocked()
+    stage.later(5)
+    holder.unlock().granted()
+    for _ in range(6):
+        node.getport(stage.client, "nlm4", port=0)
+        stage.later(3.07)
+    stage.client.lock(stage.server).granted()
+    diagnosis = diagnosed(stage.wire())
+    assert (diagnosis.verdict.rule, diagnosis.findings[0].host) == ("CBK001", CLIENT)
+    assert {"REG003", "CBK003"} & {found.rule for found in diagnosis.findings} == set()
+
+
 @quiet("CBK003")
 def test_the_server_calls(stage: Stage) -> bytes:
     _, waiter = waits(stage)

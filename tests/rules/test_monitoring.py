@@ -278,6 +278,16 @@ def test_a_restart_while_nobody_held_a_lock(stage: Stage) -> bytes:
     return stage.wire()
 
 
+@quiet("MON008")
+def test_the_notice_comes_from_another_address_of_the_server(stage: Stage) -> bytes:
+    node = stage.scenario.host("10.0.0.8", name="nfssrv")
+    stage.client.lock(stage.server).granted()
+    stage.wait(60)
+    node.notify(stage.client, 5).reply()
+    stage.other.lock(stage.server, "/srv/other").denied("DENIED_GRACE_PERIOD")
+    return stage.wire()
+
+
 @cannot_tell("MON008")
 def test_no_locks_at_all(stage: Stage) -> bytes:
     stage.nfs()
