@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from nfsrpc.tables import Mask, Table, isin, median
 Frame: TypeAlias = tuple[int, int]  # capture and number
 
 LATE_S = 5.0
+BEHIND_S = 1.0  # so soon after a denial comes the answer to what waited behind it
 ASKED_S = (1.0, 15.0)  # a portmapper is asked again within this; else it is about another lock
 # Whose timer sends a call again.
 TIMERS: Mapping[int, Kind] = {NLM: "resend", NSM: "notice", PORTMAP: "notice"}
@@ -75,10 +76,17 @@ def answers(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
     calls = tables["calls"].where(tables["calls"]["prog"] == NLM)
     with np.errstate(invalid="ignore"):
         late = calls.where((calls["latency_s"] >= LATE_S) & calls.valid("reply_capture"))
+    denied = late.where(late["status"] == DENIED_NOLOCKS)
     for row in late.where(among(late, "reply_capture", "reply_frame", frames)).rows():
-        clock = clock_of("refusal" if row.status == DENIED_NOLOCKS else "answer", row.latency_s)
+        clock = clock_of("refusal" if behind_denial(row, denied) else "answer", row.latency_s)
         if clock:
             yield (row.reply_capture, row.reply_frame), f": {clock.meaning}"
+
+
+def behind_denial(row: Any, denied: Table) -> bool:
+    """Whether this, or what the server's lockd did just before, was denied for want of statd."""
+    before = (row.reply_time - denied["reply_time"]) / SECOND
+    return bool(((denied["server"] == row.server) & (before >= 0) & (before < BEHIND_S)).any())
 
 
 def connections(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:

@@ -87,6 +87,8 @@ def causes(signs: Signs) -> list[Cause]:
 
 
 def statd_missing(granted: float | None, denied: float | None, unanswered: float | None) -> tuple[str, str, int]:
+    if denied is not None and denied >= 15:
+        return "", "", 0
     if granted is not None and granted >= 55:
         note = f"answered, and not denied, after {seconds(granted)}: Linux asks for statd for 61.6 s, then goes on"
         return note, "", 5

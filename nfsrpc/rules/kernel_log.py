@@ -4,6 +4,7 @@
     lockd: server X OK                             of it: the answer has come
     lockd: server Y not responding, timed out      of a server: a waiting client could not be called back
     lockd: cannot monitor Z                        of either: its own statd cannot be reached, or refuses
+    statd: server rpc.statd not responding, …      of either: its own statd has not answered for a minute
 
 A log names hosts as they were mounted, or as they call themselves: for X stands the address that the capture shows.
 Each line belongs to rules that find what it is about.
@@ -28,6 +29,7 @@ from nfsrpc.tables import NAT, Table, isin
 DENIALS = 100  # more are not told one by one
 RESENT_S = (50.0, 75.0)  # the major timeout, as a resend shows it
 WAITED = ("LCK001", "LCK002", "LCK007", "RPC004", "REG001", "REG003", "REG005", "NET001", "NET002", "NET003")
+STATD_SILENT = "statd: server rpc.statd not responding, timed out"
 UNMONITORED = ("LCK004", "REG007", "MON001", "MON003", "REG002", "REG001")
 
 
@@ -119,4 +121,21 @@ def cannot_monitor(findings: Iterable[Finding], givens: Mapping[str, Any]) -> It
                     yield LogLine(attempt.first, client, server, text, ("REG002", "REG007"))
 
 
-SOURCES = (late_answers, never_sent, callbacks, cannot_monitor)
+def statd_silent(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iterator[LogLine]:
+    """SM_MON that had no answer for a minute; without the loopback locks tell that were denied after as long."""
+    span, monitors = givens["span"], givens["monitors"]
+    asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"] & monitors.valid("time"))
+    for row in islice(asked.rows() if span is not None else (), DENIALS):
+        if (row.reply_time or span.last) - row.time >= RESENT_S[0] * SECOND and row.host is not None:
+            gave_up = row.time + round(MAJOR_TIMEOUT_S * SECOND)
+            yield LogLine(gave_up, row.host, row.host, STATD_SILENT, ("MON003",))
+            if row.peer is not None and (row.host, row.peer) in givens["roles"].pairs | givens["roles"].mounting:
+                yield LogLine(gave_up, row.host, row.peer, f"lockd: cannot monitor {row.peer}", ("MON003",))
+    requests: Table = givens["requests"]
+    denied = requests.where((requests["status"] == DENIED_NOLOCKS) & requests.valid("reply_time"))
+    for row in islice(denied.rows(), DENIALS):
+        if row.latency_s >= RESENT_S[0] and row.server not in givens["loopbacks"]:
+            yield LogLine(row.reply_time, row.server, row.client, STATD_SILENT, ("LCK004",))
+
+
+SOURCES = (late_answers, never_sent, callbacks, cannot_monitor, statd_silent)

@@ -60,6 +60,7 @@ def finding(server: str, rows: Table, sessions: Table, asynchronous: Table, loop
     tables = rows, asynchronous
     clients = tuple(sorted({client for table in tables for client in table["client"].tolist() if client}))
     times = [time for table in tables for time in table["time"][table.valid("time")].tolist()]
+    replies = rows["reply_time"][rows.valid("reply_time")].tolist()
     count = len(rows) + len(asynchronous)
     latencies = rows["latency_s"][rows.valid("latency_s")]
     after = f", after up to {seconds(float(latencies.max()))}" if len(latencies) else ""
@@ -75,7 +76,7 @@ def finding(server: str, rows: Table, sessions: Table, asynchronous: Table, loop
         files=tuple(sorted({file for table in (sessions, asynchronous) for file in table["file"].tolist() if file})),
         count=count,
         first=min(times, default=None),
-        last=max(times, default=None),
+        last=max([*times, *replies], default=None),
         evidence=tuple(evidence(rows, asynchronous)),
         remedy=("dmesg | grep -i lockd   # on the server: cannot monitor …", *RESTART_STATD),
         verify=(registered(bare(server), "100024"), answers(bare(server), NSM)),

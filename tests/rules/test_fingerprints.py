@@ -68,3 +68,18 @@ def test_tries_without_a_rhythm_have_no_clock() -> None:
     stage.nfs()
     (found,) = [found for found in diagnosed(stage.wire()).findings if found.rule == "NET001"]
     assert found.evidence[0].note == f"SYN to port {LOCKD}, never answered, 4 more in 26.0 s"
+
+
+def test_what_waited_behind_a_denial_waited_for_the_same() -> None:
+    stage = Stage()
+    stage.nfs()
+    held = stage.other.lock(stage.server, "/srv/other").granted()
+    lock = stage.client.lock(stage.server)
+    unlock = held.unlock()
+    lock.denied("DENIED_NOLOCKS", after=60.1)
+    unlock.granted()
+    diagnosis = diagnosed(stage.wire())
+    told = {proof.note for finding in diagnosis.findings for proof in finding.evidence}
+    assert "its answer, after 60.1 s: a Linux server waits so long for its statd's answer" in told
+    assert not any("20 questions" in note for note in told)
+    assert [cause.rule for cause in diagnosis.hypotheses] == ["MON003"]

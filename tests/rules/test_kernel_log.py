@@ -61,6 +61,33 @@ def test_a_client_that_cannot_monitor_its_server(samples: Path) -> None:
     assert texts(diagnosis) == [("10.1.84.41", "lockd: cannot monitor 10.1.84.31")]
 
 
+def test_a_statd_that_hangs() -> None:
+    def told(capture: str) -> list[tuple[str, str]]:
+        stage = Stage()
+        stage.nfs(stage.other)
+        lock = stage.client.lock(stage.server)
+        stage.server.monitor(stage.client)
+        lock.denied("DENIED_NOLOCKS", after=60.2)
+        stage.later(20)
+        return texts(diagnosed(stage.any(stage.server) if capture == "any" else stage.wire(stage.client)))
+
+    line = (SERVER, "statd: server rpc.statd not responding, timed out")
+    assert told("any").count(line) == told("wire").count(line) == 1
+    assert (SERVER, "lockd: cannot monitor 10.0.0.1") in told("any")
+
+
+def test_a_clients_statd_that_hangs() -> None:
+    stage = Stage()
+    stage.client.getport(stage.server, "mount3")
+    stage.client.monitor(stage.server)
+    stage.nfs()
+    stage.later(70)
+    assert texts(diagnosed(stage.any(stage.client))) == [
+        ("10.0.0.1", "statd: server rpc.statd not responding, timed out"),
+        ("10.0.0.1", f"lockd: cannot monitor {SERVER}"),
+    ]
+
+
 def test_health_lets_nothing_expect(samples: Path) -> None:
     assert read(samples / "contended" / "nfssrv-any.pcap").diagnosis.log == ()
 

@@ -385,3 +385,18 @@ def test_a_statd_that_hung_was_not_slow_besides() -> None:
     diagnosis = diagnosed(stage.any(stage.server))
     assert diagnosis.verdict.rule == "MON003"
     assert "MON002" in diagnosis.findings[0].explains
+
+
+def test_a_frozen_statd_explains_denials_of_what_waited_before_it_was_asked() -> None:
+    """lockd does one thing at a time: the LOCK came half a minute before it asked statd because of it."""
+    stage = Stage()
+    stage.nfs()
+    stage.client.lock(stage.server, "/srv/first").granted(after=30)
+    lock = stage.other.lock(stage.server)
+    stage.wait(30)
+    stage.server.monitor(stage.other)
+    lock.denied("DENIED_NOLOCKS", after=90)
+    stage.later(5)
+    diagnosis = diagnosed(stage.any(stage.server))
+    assert diagnosis.verdict.rule == "MON003"
+    assert "LCK004" in diagnosis.findings[0].explains
