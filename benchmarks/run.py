@@ -121,6 +121,8 @@ def compare(name: str, capture: Path, without: Sequence[str]) -> None:
                 measure = Measure(inner["wall"], inner["cpu"], measure.memory)
             results[job.name].append(measure)
     print_table(capture.stat().st_size, frames, results, remarks)
+    for how, options in (("as analyze reads", []), ("every exchange listed", ["--listed"])):
+        print(f"{how}, processor s: {stages(capture, options)}")
 
 
 def print_table(size: int, frames: int, results: dict[str, list[Measure]], remarks: dict[str, str]) -> None:
@@ -134,6 +136,12 @@ def print_table(size: int, frames: int, results: dict[str, list[Measure]], remar
         speed = f"{frames / wall / 1e6:.2f}" if frames else ""
         ratio = f"{wall / analyze:.2f}" if analyze else ""
         print(f"{name:24}{wall:9.3f}{cpu:9.3f}{speed:>12}{size / wall / 1e9:8.2f}{memory / 1e6:9.0f}{ratio:>16}")
+
+
+def stages(capture: Path, options: Sequence[str]) -> str:
+    command: list[str | Path] = [sys.executable, "-m", "benchmarks.stages", capture, *options]
+    seconds = [json.loads(run(command)[1]) for _ in range(3)]
+    return ", ".join(f"{stage} {median(one[stage] for one in seconds):.3f}" for stage in seconds[0])
 
 
 def middle(measures: Sequence[Measure]) -> Measure:

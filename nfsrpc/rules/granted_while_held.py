@@ -39,7 +39,7 @@ from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import held_until, same_range
 from nfsrpc.rules.wording import clock, several
 from nfsrpc.sessions.grouping import group, in_order
-from nfsrpc.tables import NAT, Array, Mask, Table, distinct
+from nfsrpc.tables import NAT, Array, Mask, Table, distinct, isin
 
 RULE = Rule("LCK009", "granted-while-held", "error")
 
@@ -88,17 +88,18 @@ def suspects(locks: Table, moment: int, shown: int) -> Array:
     if not len(rows):
         return rows
     file, _ = group(locks["server"].codes[rows], locks["fh"].codes[rows])
+    early = granted_early(file, locks["granted"][rows], held_until(locks)[rows], moment)
+    concerned = isin(file, file[early])  # of most files nothing more need be asked
+    rows, file = rows[concerned], file[concerned]
     since, until, exclusive = locks["granted"][rows], held_until(locks)[rows], locks["exclusive"][rows]
-    if not granted_early(file, since, until, moment).any():
-        return rows[:0]
     asked = locks.valid("requested")[rows]
     alone = np.where(exclusive, until, NAT)  # a shared lock stands only in the way of exclusive ones
     places = group(file, locks["l_offset"][rows], locks["l_len"][rows])[0], file
-    early = [
+    masks = [
         granted_early(place, since, alone, moment) | (granted_early(place, since, until, moment) & exclusive)
         for place in places
     ]
-    return distinct(np.concatenate([rows[mask & asked][:shown] for mask in early]))
+    return distinct(np.concatenate([rows[mask & asked][:shown] for mask in masks]))
 
 
 def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mask:

@@ -119,6 +119,8 @@ def translated(of: Coded, to: Coded) -> Array:
 def ignored(writes: Table, held: Table, captures: Table) -> Ignored:
     """Of the writes of a row the first and the last have a time: one of them must be while a lock is held."""
     locked, wrote = numbered(held, writes, "server", "fh")
+    concerned = isin(locked, wrote)
+    held, locked = held.where(concerned), locked[concerned]
     first, last = (latest(locked, held["granted"], wrote, writes[name]) for name in ("first", "last"))
     until = np.append(held_until(held), NAT)
     by_first = writes["first"] < until[first]
