@@ -17,7 +17,8 @@ Not flagged when
     starts statd. Statd is found later: then it has been started. The answers are of a client's loopback (REG002); where
     the capture does not show what the host is, it is likely.
     From the wire: NFS waits as well, or the lock request was not even acknowledged, or answered from another address;
-    or nothing has ended the wait yet and the server asks DNS in vain.
+    or nothing has ended the wait yet and the server asks DNS in vain. The server boots; but a request that was sent
+    after its notice and waits for just as long as Linux looks for statd is flagged.
 
 How to confirm
     On the server: rpcinfo -p | grep 100024, and systemctl status rpc-statd.
@@ -53,6 +54,7 @@ from nfsrpc.rules.monitoring import names_unanswered
 from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, ended, hurt, late, waited
 from nfsrpc.rules.statds import Unregistered, said
 from nfsrpc.rules.wording import clock, named, seconds, several, times
+from nfsrpc.sessions.clocks import clock_of
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.tables import NAT, Mask, Table, isin
 
@@ -108,8 +110,10 @@ def check(
         if server in loopbacks:
             yield from on_loopback(server, registrations)
             continue
-        stalled = Stall(server, arrived, silent_requests, exchanges, connections, span, stall_s, longest_s)
-        if stalled.fits(minute_s, nfs_s, first_lock_s) and not booting(boots, server, *stalled.span, boot_s):
+        told = boots.get(server, ())
+        stalled = Stall(server, arrived, silent_requests, exchanges, connections, span, told, stall_s, longest_s)
+        booted = booting(boots, server, *stalled.span, boot_s) and not stalled.searched_after_boot()
+        if stalled.fits(minute_s, nfs_s, first_lock_s) and not booted:
             yield likely(stalled)
         else:
             clients = roles.clients_of(server)
@@ -172,12 +176,14 @@ class Stall:
         exchanges: Table,
         connections: Table,
         span: Span | None,
+        boots: tuple[int, ...],
         stall_s: float,
         longest_s: float,
     ) -> None:
+        """`boots`: when the server told of its reboots."""
         self.server = server
         self.all = requests.where(requests["server"] == server)
-        self.exchanges, self.connections = exchanges, connections
+        self.exchanges, self.connections, self.boots = exchanges, connections, boots
         # Linux sends a LOCK again after 10 s, so a wait that long shows in a copy.
         silent = isin(self.all["exchange"], silent_requests["exchange"]) & (self.all["retransmits"] > 0)
         waits = late(self.all, stall_s) | silent
@@ -204,9 +210,18 @@ class Stall:
         if row.proc != LOCK or not (row.state == "answered" or self.accepted(row)):
             return False
         earlier = self.all.where((self.all["client"] == row.client) & (self.all["proc"] == LOCK))
+        # What it knew of its clients before it booted, it has forgotten.
+        booted = max((boot for boot in self.boots if boot <= row.time), default=row.time - round(first_lock_s * SECOND))
+        earlier = earlier.where(earlier["time"] > booted)
         since = (row.time - earlier["time"]) / SECOND
         known = (since > 0) & (since < first_lock_s) & (earlier["latency_s"] < 1.0)
         return not known.any() and (row.latency_s >= minute_s if row.latency_s is not None else not self.resolving)
+
+    def searched_after_boot(self) -> bool:
+        """Whether a request that was sent after a reboot waited as long as Linux looks for statd, and was granted."""
+        rows = [row for row in self.rows.rows() if row.latency_s is not None and min(self.boots, default=0) <= row.time]
+        clocks = (clock_of("answer", row.latency_s) for row in rows)
+        return any(clock is not None and clock.name == "statd-search" for clock in clocks)
 
     @cached_property
     def resolving(self) -> bool:

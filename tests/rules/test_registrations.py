@@ -144,6 +144,40 @@ def test_from_the_wire_nothing_is_claimed_when_the_first_lock_was_quick() -> Non
     assert findings(asked("REG001", stage.wire(stage.client))) == []
 
 
+def reclaims_without_statd(stage: Stage, wait_s: float) -> bytes:
+    """A server reboots; a client claims its lock again, and that waits."""
+    stage.client.lock(stage.server).granted()
+    stage.later(60)
+    stage.boots(stage.server, stage.client)
+    stage.later(1)
+    lock = stage.client.lock(stage.server, reclaim=True)
+    for _ in range(int(wait_s / 3.07)):
+        stage.later(3.07)
+    lock.granted(after=wait_s)
+    stage.nfs()
+    return stage.wire(stage.client)
+
+
+@fires("REG001", host=SERVER, certainty="likely", clients=(CLIENT,))
+def test_from_the_wire_a_reclaim_waits_a_minute(stage: Stage) -> bytes:
+    return reclaims_without_statd(stage, 61.6)
+
+
+@cannot_tell("REG001", command=True)
+def test_from_the_wire_a_reclaim_waits_for_another_time(stage: Stage) -> bytes:
+    return reclaims_without_statd(stage, 75)
+
+
+@cannot_tell("REG001", command=True)
+def test_from_the_wire_a_request_waits_over_a_reboot(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    stage.later(31)
+    stage.boots(stage.server, stage.client)
+    stage.later(30.6)
+    lock.granted(after=61.6)
+    return stage.wire(stage.client)
+
+
 def test_a_host_that_is_server_and_client_may_need_its_statd_as_either() -> None:
     stage = Stage()
     stage.nfs()
