@@ -28,6 +28,7 @@ BUFFER_KIB = 16384
 COUNTS_S = 5.0  # how often tcpdump is asked for its counts
 ENDING_S = 3.0  # how long it may take to end
 DROPPED = re.compile(r"(\d+) packets? dropped by (?:kernel|interface)")
+COUNTED = re.compile(r"listening on|packets? (captured|received)")  # what it says when all is well
 HINTS = (
     (
         re.compile(r"permission|not permitted", re.IGNORECASE),
@@ -122,7 +123,7 @@ class Tcpdump:
                     self._child.send_signal(signal.SIGUSR1)
 
     def _trouble(self, code: int) -> SourceError:
-        said = " ".join(line.removeprefix("tcpdump: ") for line in self._said if "listening on" not in line)
+        said = " ".join(line.removeprefix("tcpdump: ") for line in self._said if not COUNTED.search(line))
         for pattern, reason, remedy in HINTS:
             if pattern.search(said):
                 return SourceError(self.name, reason, remedy)
