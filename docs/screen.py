@@ -20,6 +20,7 @@ from nfsrpc.watch.watch import Watch
 ROOT = Path(__file__).resolve().parents[1]
 CAPTURE = ROOT / "captures" / "server-without-statd" / "nfssrv-any.pcap"
 PICTURE = ROOT / "docs" / "pictures" / "live.svg"
+LINES = 40  # more than there is to show
 AT_S = 43  # of the capture: the lock has waited for a while
 HEADER, RECORD = 24, 16
 
@@ -52,7 +53,7 @@ def picture() -> str:
     frames, size = seen.trace.captures[0]["frames"], seen.trace.captures[0]["bytes"]
     pulse = Pulse("standard input", Health(frames, size, None, 1.0), Rate(frames / AT_S, size / AT_S), 0.0)
     console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    console.print(screen(seen, pulse))
+    console.print(screen(seen, pulse, LINES))
     plain = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     return console.export_svg(title="nfsrpc live", code_format=plain, unique_id="live")
 

@@ -1,7 +1,13 @@
-"""Keeps the screen of `nfsrpc live`: painted at each look, each second while something goes on, else rarely."""
+"""Keeps the screen of `nfsrpc live`: painted at each look, each second while something goes on, else rarely.
+
+What is said meanwhile on standard error stands at the foot of the screen, and is printed when the screen is gone.
+"""
 
 from __future__ import annotations
 
+import io
+import sys
+from contextlib import redirect_stderr
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,19 +27,26 @@ class Screen:
     def __init__(self, watched: Live) -> None:
         self.watched = watched
         self.moment: Moment | None = None
-        self._display = Display(console=Console(), screen=True, auto_refresh=False, transient=True)
+        self._display = Display(
+            console=Console(), screen=True, auto_refresh=False, transient=True, redirect_stderr=False
+        )
+        self._said = io.StringIO()
+        self._redirected = redirect_stderr(self._said)
         self._painted = self._seen = float("-inf")
         self._rate = Rate(0.0, 0.0)
         self._before, self._measured = watched.health, monotonic()
 
     def __enter__(self) -> Self:
         self._display.start()
+        self._redirected.__enter__()
         self.watched.tick = self.tick
         self.paint()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._redirected.__exit__(kind, error, at)
         self._display.stop()
+        sys.stderr.write(self._said.getvalue())
 
     def show(self, moment: Moment) -> None:
         self.moment, self._seen = moment, monotonic()
@@ -49,8 +62,9 @@ class Screen:
         now, health = monotonic(), self.watched.health
         self._measure(now, health)
         elapsed = now - self._seen if self.moment else 0.0
-        pulse = Pulse(self.watched.source.name, health, self._rate, elapsed)
-        self._display.update(screen(self.moment, pulse), refresh=True)
+        *_, note = ["", *self._said.getvalue().splitlines()]
+        pulse = Pulse(self.watched.source.name, health, self._rate, elapsed, note.removeprefix("nfsrpc: "))
+        self._display.update(screen(self.moment, pulse, self._display.console.height), refresh=True)
         self._painted = now
 
     def _measure(self, now: float, health: Health) -> None:

@@ -256,7 +256,7 @@ class _Page:
         lines = self.remark(where) if commands else []
         for text in commands:
             command, _, remark = ("", "", text.lstrip("# ")) if text.startswith("#") else text.partition("   # ")
-            lines += self.remark(remark)
+            lines += self.remark(remark) if remark != where else []
             lines += [self.paint("command", clean(command))] if command else []
         return lines
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -48,20 +49,35 @@ class Pulse(NamedTuple):
     health: Health
     rate: Rate
     elapsed_s: float  # since the moment was seen: requests that waited then have waited so much longer
+    note: str = ""  # what else there is to know
 
 
-def screen(moment: Moment | None, pulse: Pulse) -> RenderableType:
+class Fitted:
+    """As much as there is room for; what is at the foot stays."""
+
+    def __init__(self, body: RenderableType, foot: RenderableType, height: int) -> None:
+        self.body, self.foot, self.height = body, foot, height
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        body, foot = (console.render_lines(part, options, pad=False) for part in (self.body, self.foot))
+        foot = foot[: self.height // 3]
+        for number, line in enumerate([*body[: self.height - len(foot)], *foot]):
+            yield from [Segment.line(), *line] if number else line
+
+
+def screen(moment: Moment | None, pulse: Pulse, height: int) -> RenderableType:
+    """Of so many lines at most."""
     if moment is None:
         return Group(Text("nfsrpc live", style="bold"), Text("nothing has been captured yet"), health(None, pulse))
     parts = [
         verdict(moment),
-        section("Waiting", waits(moment.waits, pulse.elapsed_s)),
+        section("Waiting", waits(moment.waits, pulse.elapsed_s, min(ROWS, max(height // 4, 1)))),
         section("Findings", findings(moment.diagnosis.findings)),
         section("Registered", registered(moment.trace.tables["registrations"])),
         section("Traffic", traffic(procedures_of(moment.trace))),
-        section("Capture", health(moment, pulse)),
     ]
-    return Group(*(part for part in parts if part is not None))
+    foot = Padding(health(moment, pulse), (1, 0, 0, 0))
+    return Fitted(Group(*(part for part in parts if part is not None)), foot, height)
 
 
 def verdict(moment: Moment) -> RenderableType:
@@ -78,17 +94,23 @@ def section(title: str, content: RenderableType | None) -> RenderableType | None
     return Group(Text(f"\n{title}", style="bold"), Padding(content, (0, 0, 0, 2)))
 
 
-def grid(head: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Sequence[int] = ()) -> Grid | None:
-    """Columns; `right` are those of numbers."""
+def grid(
+    head: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Sequence[int] = (), long: Sequence[int] = ()
+) -> Grid | None:
+    """Columns, of a line a row; `right` are those of numbers, `long` those that are shortened where room is short."""
     table = Grid(box=None, pad_edge=False, header_style="grey50", padding=(0, 2, 0, 0))
     for number, name in enumerate(head):
-        table.add_column(name, justify="right" if number in right else "left", overflow="ellipsis", no_wrap=True)
+        table.add_column(one_line(name), justify="right" if number in right else "left", no_wrap=number not in long)
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row))
+        table.add_row(*(one_line(cell) if isinstance(cell, str) else cell for cell in row))
     return table if table.row_count else None
 
 
-def waits(waiting: Sequence[Wait], elapsed_s: float) -> Grid | None:
+def one_line(text: str) -> Text:
+    return Text(clean(text), no_wrap=True, overflow="ellipsis")
+
+
+def waits(waiting: Sequence[Wait], elapsed_s: float, most: int) -> Grid | None:
     """The longest first, with the age that they have by now."""
     rows = [
         (
@@ -99,11 +121,11 @@ def waits(waiting: Sequence[Wait], elapsed_s: float) -> Grid | None:
             wait.server,
             ", ".join(wait.behind),
         )
-        for wait in waiting[:ROWS]
+        for wait in waiting[:most]
     ]
-    if len(waiting) > ROWS:
-        rows.append((Text("…"), count(len(waiting) - ROWS, "more request"), "", "", "", ""))
-    return grid(("age", "client", "owner", "file", "server", "behind"), rows, (0,))
+    if len(waiting) > most:
+        rows.append((Text("…"), count(len(waiting) - most, "more request"), "", "", "", ""))
+    return grid(("age", "client", "owner", "file", "server", "behind"), rows, (0,), (2, 3, 5))
 
 
 def findings(found: Sequence[Finding]) -> Grid | None:
@@ -111,7 +133,7 @@ def findings(found: Sequence[Finding]) -> Grid | None:
         (Text(finding.severity, SEVERITIES[finding.severity]), finding.rule, finding.certainty, finding.title)
         for finding in found[:ROWS]
     ]
-    return grid(("severity", "rule", "certainty", "what"), rows)
+    return grid(("severity", "rule", "certainty", "what"), rows, long=(3,))
 
 
 def registered(registrations: Table) -> Grid | None:
@@ -152,7 +174,7 @@ def traffic(procedures: Sequence[Procedure]) -> Grid | None:
         told = f"{slowest.procedure} {duration(slowest.max)}" if slowest.max is not None else "–"
         rows.append((name, *map(digits, totals), f"{busiest.procedure} {duration(busiest.p50)}", told))
     head = ("program", "calls", "unanswered", "resent", "median of the most", "slowest answer")
-    return grid(head, rows, (1, 2, 3))
+    return grid(head, rows, (1, 2, 3), (4, 5))
 
 
 def health(moment: Moment | None, pulse: Pulse) -> Text:
@@ -165,6 +187,8 @@ def health(moment: Moment | None, pulse: Pulse) -> Text:
     told.append(f", {drops}", style="bold red1" if health.drops else "")
     if health.silent_s >= SILENT_S:
         told.append(f", silent for {duration(health.silent_s)}")
+    if pulse.note:
+        told.append(f"\n{clean(pulse.note)}", "bold dark_orange3")
     if moment is not None:
         told.append(f"\nas of {clock(moment.time)}; Ctrl-C ends with a report", style="grey50")
     return told

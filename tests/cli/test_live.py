@@ -118,14 +118,14 @@ def test_a_ring_is_followed(incident: bytes, tmp_path: Path) -> None:
 def test_on_a_terminal_there_is_a_screen_and_then_the_report(incident: bytes) -> None:
     ours, theirs = pty.openpty()
     environment = ENVIRONMENT | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-    with subprocess.Popen([*LIVE, "-"], stdin=subprocess.PIPE, stdout=theirs, env=environment) as live:
+    with subprocess.Popen([*LIVE, "-"], stdin=subprocess.PIPE, stdout=theirs, stderr=theirs, env=environment) as live:
         os.close(theirs)
         assert live.stdin
-        live.stdin.write(incident[:30_000])
+        live.stdin.write(incident[:30_000] + b"\xee" * 2000 + incident[30_000:])
         live.stdin.flush()
         screen = b""
         end = time.monotonic() + 10
-        while b"Registered" not in screen and time.monotonic() < end:
+        while not (b"Registered" in screen and b"no packet" in screen) and time.monotonic() < end:
             screen += os.read(ours, 65536)
         live.send_signal(signal.SIGINT)
         after = b""
@@ -135,7 +135,10 @@ def test_on_a_terminal_there_is_a_screen_and_then_the_report(incident: bytes) ->
     os.close(ours)
     assert b"\x1b[?1049h" in screen
     assert b"not registered" in screen
-    assert b"Proof" in after.rpartition(b"\x1b[?1049l")[2]
+    assert b"\x1b[1;38;5;166mstandard input: what comes after frame 261 is no packet" in screen  # at its foot
+    left = after.rpartition(b"\x1b[?1049l")[2]
+    assert b"Proof" in left
+    assert left.count(b"nfsrpc: standard input: what comes after frame 261 is no packet") == 1
 
 
 def read(terminal: int) -> bytes:

@@ -84,10 +84,10 @@ def moment() -> Moment:
     return last
 
 
-def painted(moment: Moment | None, pulse: Pulse) -> list[str]:
-    console = Console(width=120, height=50)
+def painted(moment: Moment | None, pulse: Pulse, width: int = 120, height: int = 50) -> list[str]:
+    console = Console(width=width, height=height)
     with console.capture() as capture:
-        console.print(screen(moment, pulse))
+        console.print(screen(moment, pulse, height))
     return [line.rstrip() for line in capture.get().splitlines() if line.strip()]
 
 
@@ -105,6 +105,20 @@ def test_the_screen_shows_what_is_wrong_who_waits_and_what_is_registered() -> No
     [nlm] = [line.split() for line in lines if "nlm v4" in line]
     assert nlm[2:5] == ["1", "1", "0"]
     assert lines[-2].strip() == ("tcpdump on any: 1 234 frames, 50/s, 9.9 kB/s, 7 dropped, silent for 12.0 s")
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 15), (40, 12), (140, 40)])
+def test_many_that_wait_fit_a_small_screen(width: int, height: int) -> None:
+    """What is long is shortened, not the ages; the verdict is above, the health of the capture below."""
+    long = WAIT._replace(owner=f"1@{'worker-' * 9}", file="/srv" + "/deep" * 20, behind=(f"2@{'other-' * 9}",))
+    seen = replace(moment(), waits=[long._replace(age_s=50.0 + number) for number in range(200)])
+    pulse = Pulse("tcpdump on any", Health(1234, 99_000, 7, 0.0), Rate(50.4, 9_900.0), 0.0)
+    lines = painted(seen, pulse, width, height)
+    assert len(lines) <= height
+    assert all(len(line) <= width for line in lines)
+    assert lines[0].startswith(" FAULT ")
+    assert "tcpdump on any: 1 234 frames" in "".join(lines[-3:])
+    assert [age in "\n".join(lines) for age in ("50.0 s", "51.0 s")] == [True] * 2
 
 
 def test_the_screen_before_the_first_packet() -> None:
