@@ -7,14 +7,14 @@ repeats a SYN after 1, 2, 4, 8 … s, and tries a port that answers RST again in
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, PORTMAP, SECOND, fact
 from nfsrpc.rules.vantages import clocks, taken_at
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import NAT, Array, Mask, Table, isin
+from nfsrpc.tables import NAT, Array, Table, isin
 
 # ICMP codes by which a host or a firewall says that nobody may talk to this port; others are about the host or network.
 PORT_REFUSED = {"IPv4": (2, 3, 9, 10, 13), "IPv6": (1, 4, 5, 6)}
@@ -46,8 +46,8 @@ class Attempt(NamedTuple):
     last: int
     frames: tuple[tuple[int, int], ...]  # capture and frame of the first and the last try
     proof: tuple[int, int] | None  # of the first RST or ICMP
-    succeeded: int | None  # when a later connection to that port was accepted
-    worked: bool  # an earlier one was
+    succeeded: int | None  # when a later connection to that service was accepted, at that port or another
+    otherwise: bool  # the service answers that client over the other transport
 
     @property
     def seconds(self) -> float:
@@ -95,7 +95,8 @@ def _attempt(rows: Table, outcome: Outcome, flows: Table) -> Attempt:
     head, tail = rows.row(int(order[0])), rows.row(int(order[-1]))
     begun, ended = ("syn_time", "syn_last") if tcp else ("first", "c_last")
     first, last = int(rows[begun].min()), int(rows[ended].max())
-    accepted = accepted_at(flows, head.client, head.server, head.server_port, head.transport)
+    served = answering(flows, head)
+    accepted = np.sort(served["first"][served["transport"] == head.transport]).tolist()
     return Attempt(
         client=head.client,
         server=head.server,
@@ -113,16 +114,17 @@ def _attempt(rows: Table, outcome: Outcome, flows: Table) -> Attempt:
         frames=tuple(dict.fromkeys((row.capture, row.syn_frame or row.frame) for row in (head, tail))),
         proof=next(iter(refusals(rows.take(order))), None),
         succeeded=next((int(time) for time in accepted if time > first), None),
-        worked=any(time <= first for time in accepted),
+        otherwise=bool((served["transport"] != head.transport).any()),
     )
 
 
-def accepted_at(flows: Table, client: str, server: str, port: int, transport: str) -> list[int]:
-    """When connections between these were accepted (or a datagram was answered), in order."""
-    same: Mask = (flows["server_port"] == port) & (flows["server"] == server) & (flows["client"] == client)
-    same &= (flows["transport"] == transport) & (flows["s_frames"] > flows["s_rst"])
-    times: list[int] = np.sort(flows["first"][same]).tolist()
-    return times
+def answering(flows: Table, failed: Any) -> Table:
+    """Connections of that client which were accepted (or datagrams answered), to that port or to that program."""
+    there = flows["server_port"] == failed.server_port
+    if failed.prog is not None:
+        there = there | (flows["prog"] == failed.prog)
+    between = (flows["server"] == failed.server) & (flows["client"] == failed.client)
+    return flows.where(there & between & (flows["s_frames"] > flows["s_rst"]))
 
 
 def refusals(rows: Table) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,8 @@ Why it hurts
 
 Not flagged when
     The capture ends too soon, lacks the other direction or lost packets of that stream. The server boots. A call that
-    was sent again because of a lost packet and answered soon.
+    was sent again because of a lost packet and answered soon. Procedure NULL over UDP, where the server answers that
+    client over TCP: many serve no UDP.
 
 How to confirm
     dmesg | grep 'nfs: server' on the client; nfsstat -c.
@@ -28,17 +29,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.rules.facts import MOUNT, NFS, Roles, Span, booting
+import numpy as np
+
+from nfsrpc.rules.facts import MOUNT, NFS, Roles, Span, booting, pairs_of
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import ended, late, longest, waited
 from nfsrpc.rules.wording import named, seconds, several
-from nfsrpc.tables import NAT, Array, Table, isin
+from nfsrpc.tables import NAT, Array, Mask, Table, isin
 
 RULE = Rule("RPC005", "nfs-unanswered", "warning")
+
+NULL = 0
 
 
 def check(
     exchanges: Table,
+    connections: Table,
     roles: Roles,
     boots: Mapping[str, tuple[int, ...]],
     hung_up: Array,
@@ -54,7 +60,7 @@ def check(
     # Over UDP a call without answer is sent again, so one that was not had its answer; in a capture with gaps, likely.
     silent = state == "unanswered"
     silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], hung_up) & (not lossy))
-    failed = exchanges.where(about & (silent | (again & late(exchanges, late_s))))
+    failed = exchanges.where(about & (silent | (again & late(exchanges, late_s))) & ~probes(exchanges, connections))
     found = False
     for server in sorted({server for server in failed["server"].tolist() if server}):
         rows = failed.where((failed["server"] == server) & (failed["time"] != NAT))
@@ -70,6 +76,16 @@ def check(
         yield RULE.clear("NFS and MOUNT calls were answered")
     else:
         yield RULE.cannot_tell("no NFS in the capture")
+
+
+def probes(exchanges: Table, connections: Table) -> Mask:
+    """Calls that only ask whether the service is there over UDP, of clients that the server answers over TCP."""
+    answered = pairs_of(connections.where((connections["transport"] == "tcp") & (connections["s_replies"] > 0)))
+    mask: Mask = (exchanges["transport"] == "udp") & (exchanges["proc"] == NULL)
+    for number in np.flatnonzero(mask).tolist():
+        row = exchanges.row(number)
+        mask[number] = (row.client, row.server) in answered
+    return mask
 
 
 def finding(server: str, rows: Table, span: Span | None) -> Finding:

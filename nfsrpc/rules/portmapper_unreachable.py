@@ -114,7 +114,7 @@ def datagrams(asked: Table, copies: Table) -> Iterator[Attempt]:
             frames=((row.capture, row.call_frame),),
             proof=None,
             succeeded=None,
-            worked=False,
+            otherwise=False,
         )
 
 

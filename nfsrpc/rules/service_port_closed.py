@@ -9,7 +9,7 @@ Why it hurts
 
 Not flagged when
     Over loopback (REG007). No portmapper named the port. The host boots, or the port accepts soon after: the service
-    was restarted.
+    was restarted, perhaps at another port. Datagrams, where the service answers over TCP: many servers serve no UDP.
 
 How to confirm
     rpcinfo -p HOST names the port; nc -vz HOST PORT is refused.
@@ -52,6 +52,8 @@ def check(
     accused = False
     for attempt in attempts:
         if attempt.outcome != "refused" or attempt.loopback or attempt.prog in (None, PORTMAP):
+            continue
+        if attempt.transport == "udp" and attempt.otherwise:
             continue
         cured = attempt.succeeded is not None and attempt.succeeded - attempt.first < cured_s * SECOND
         if attempt.tries < tries or cured or booting(boots, attempt.server, attempt.first, attempt.last, boot_s):

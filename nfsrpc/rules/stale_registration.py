@@ -10,7 +10,7 @@ Why it hurts
 
 Not flagged when
     No portmapper named the port (ICMP for port 53 is statd's DNS question). Seen on the wire it is NET002. The port
-    accepts connections again at once: the service was restarted.
+    accepts connections again at once, or another that the program has now: the service was restarted.
 
 How to confirm
     On that host: rpcinfo -t 127.0.0.1 100024; ss -ltnp | grep PORT.

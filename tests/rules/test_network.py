@@ -128,6 +128,37 @@ def test_a_udp_port_that_icmp_tells_to_be_closed(stage: Stage) -> bytes:
     return stage.wire()
 
 
+def test_a_server_without_udp_refuses_nobody() -> None:
+    """As automounters ask: NULL over UDP, and again, and then over TCP."""
+    stage = Stage()
+    for _ in range(2):
+        probe = stage.client.call(stage.server, "nfs3", "NULL", transport="udp", cred=False)
+        probe.unreachable()
+        probe.resend(after=2)
+        probe.unreachable()
+    stage.client.getport(stage.server, "nlm4", netid="udp", transport="udp")
+    probe = stage.client.call(stage.server, "nlm4", "NULL", transport="udp", cred=False)
+    probe.unreachable()
+    probe.resend(after=2)
+    probe.unreachable()
+    stage.nfs()
+    stage.client.lock(stage.server).granted()
+    stage.later(20)
+    assert diagnosed(stage.wire()).verdict.state == "healthy"
+
+
+@quiet("NET002")
+def test_a_service_at_another_port_now(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    for _ in range(5):
+        stage.client.syn(stage.server, LOCKD, refused=True)
+        stage.wait(0.1)
+    stage.server.ports[100021] = 40_001
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
 @quiet("NET002")
 def test_a_port_that_nobody_named(stage: Stage) -> bytes:
     stage.nfs()

@@ -515,6 +515,15 @@ def test_a_closed_port_that_no_portmapper_named(stage: Stage) -> bytes:
 
 
 @quiet("REG007")
+def test_a_service_that_is_restarted_at_another_port(stage: Stage) -> bytes:
+    stage.monitored(stage.server, stage.other)
+    stage.server.syn(stage.server, STATD, refused=True)
+    stage.server.ports[100024] = 40_001
+    stage.monitored(stage.server, stage.client)
+    return stage.any(stage.server)
+
+
+@quiet("REG007")
 def test_a_service_that_is_restarted(stage: Stage) -> bytes:
     stage.server.getport(stage.server, "nsm1")
     stage.server.syn(stage.server, STATD, refused=True)
