@@ -1,14 +1,14 @@
 """NFS or MOUNT is not registered with a server's portmapper.
 
 Sees
-    A client asks for program 100003 or 100005 and is told 0 for every version and transport that it asks for; no NFS
-    connection follows.
+    A client asks for program 100003 or 100005 and is told 0 for every version and transport that it asks for, and then
+    neither mounts nor uses NFS. That it pings nfsd (NULL) is part of trying.
 
 Why it hurts
     The mount fails, on Linux after a few seconds.
 
 Not flagged when
-    The host boots: a port is named soon after. NFS is used all the same, at its well-known port.
+    The host boots: a port is named soon after. Who was told so uses NFS all the same, at its well-known port.
 
 How to confirm
     rpcinfo -p SERVER | grep -e nfs -e mountd
@@ -29,17 +29,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.rules.advice import RESTART_SERVER, bare
-from nfsrpc.rules.facts import MOUNT, NFS, Roles, booting
+from nfsrpc.rules.facts import MOUNT, NFS, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
-from nfsrpc.tables import Table
+from nfsrpc.tables import Table, isin
 
 RULE = Rule("REG008", "nfs-not-registered", "error")
+
+NULL = 0
 
 
 def check(
     registrations: Table,
-    roles: Roles,
+    exchanges: Table,
+    counted: Table,
     boots: Mapping[str, tuple[int, ...]],
     *,
     asks: int = 2,
@@ -54,7 +57,7 @@ def check(
         mine = said.where(said["host"] == host)
         for prog in (NFS, MOUNT):
             rows = mine.where(mine["prog"] == prog)
-            if len(rows) < asks or (rows["port"] > 0).any() or host in roles.servers:
+            if len(rows) < asks or (rows["port"] > 0).any() or used(exchanges, counted, host, rows):
                 continue
             if booting(boots, host, int(rows["time"].min()), int(rows["time"].max()), boot_s):
                 continue
@@ -66,6 +69,16 @@ def check(
         yield RULE.clear("NFS and MOUNT are registered")
     else:
         yield RULE.cannot_tell("no client asked for NFS or MOUNT in the capture")
+
+
+def used(exchanges: Table, counted: Table, host: str, refused: Table) -> bool:
+    """Whether who was told so mounted all the same, or uses NFS."""
+    since = int(refused["time"].min())
+    for table, last in ((exchanges, "time"), (counted, "last")):
+        service = isin(table["prog"], (NFS, MOUNT)) & (table["proc"] != NULL) & (table["server"] == host)
+        if (service & table["client"].isin(refused["asker"].present()) & (table[last] >= since)).any():
+            return True
+    return False
 
 
 def finding(host: str, rows: Table) -> Finding:

@@ -547,6 +547,27 @@ def test_no_nfs_at_the_portmapper(stage: Stage) -> bytes:
     return stage.wire()
 
 
+@fires("REG008", host=SERVER, clients=(CLIENT,))
+def test_mountd_has_stopped_and_nfsd_answers(stage: Stage) -> bytes:
+    """mount.nfs pings nfsd each time before it looks for mountd; another client has mounted before."""
+    stage.nfs(stage.other)
+    for _ in range(3):
+        stage.client.getport(stage.server, "nfs3", port=2049)
+        stage.client.call(stage.server, "nfs3", "NULL").reply()
+        stage.client.getport(stage.server, "mount3", port=0)
+        stage.later(2, stage.other)
+    return stage.wire()
+
+
+@quiet("REG008")
+def test_nfs_is_used_at_its_well_known_port(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "mount3")
+    for _ in range(3):
+        stage.client.getport(stage.server, "nfs3", port=0)
+        stage.later(2)
+    return stage.wire()
+
+
 @quiet("REG008")
 def test_mountd_for_one_transport(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "mount3", netid="udp", port=0)
