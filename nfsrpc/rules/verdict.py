@@ -28,6 +28,7 @@ from nfsrpc.rules.run import Givens, ask
 from nfsrpc.rules.stalls import LATE_S, late
 from nfsrpc.rules.stepped import CLOCK_SET, confused_by_steps, without
 from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.sessions.exchanges import ENCRYPTED
 from nfsrpc.tables import Table
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
     if confused:
         return Verdict(None, "cannot-tell", f"It cannot be told whether locks work in time: {CLOCK_SET}.")
     if not answered.valid("status").any() and not asynchronous:
-        why = "the results of all lock requests are cut off (snap length)"
+        encrypted = (answered["flags"] & ENCRYPTED != 0).all()
+        why = f"the results of all lock requests are {'encrypted' if encrypted else 'cut off (snap length)'}"
         return Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {why}.")
     if waiting(undecided, givens) or len(undecided) > UNDECIDED_SHARE * len(requests):
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, givens)}"
@@ -148,6 +150,8 @@ def async_answers(locks: Table) -> int:
 def unseen(flows: Table) -> str:
     if not flows["rpc"].any():
         return "It cannot be told whether locks work: the capture holds no RPC."
+    if flows["tls"].any():
+        return "It cannot be told whether locks work: connections are encrypted by TLS, and no lock requests are seen."
     return "It cannot be told whether locks work: no lock requests were captured."
 
 

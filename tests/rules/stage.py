@@ -9,6 +9,7 @@ becomes a test of its name. `told` keeps which kinds of story each rule has been
 
 from __future__ import annotations
 
+import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
@@ -78,6 +79,15 @@ class Stage:
     def any(self, at: Host, **options: Any) -> bytes:
         """tcpdump -i any: the wire and the loopback."""
         return self.scenario.capture(at, on="any", link="sll2", **options)
+
+
+def starttls(stage: Stage) -> None:
+    """A connection on which TLS begins after STARTTLS (RFC 9289)."""
+    flow = stage.client.flow(stage.server, 2049, 6)
+    call = struct.pack(">10I", 0x7777, 0, 2, 100003, 3, 0, 7, 0, 0, 0)
+    reply = struct.pack(">5I", 0x7777, 1, 0, 0, 8) + b"STARTTLS" + struct.pack(">I", 0)
+    flow.send(True, call, stage.scenario.tick())
+    flow.send(False, reply, stage.scenario.tick())
 
 
 def givens(captures: Captures) -> Givens:

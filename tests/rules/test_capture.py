@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-
-from tests.rules.stage import CLIENT, SERVER, Stage, cannot_tell, diagnosed, fires, quiet
+from tests.rules.stage import CLIENT, SERVER, Stage, cannot_tell, diagnosed, fires, quiet, starttls
 
 
 @fires("CAP001", severity="warning", clients=(CLIENT,))
@@ -102,18 +100,9 @@ def test_the_proof_is_in_the_capture(stage: Stage) -> bytes:
     return stage.any(stage.server)
 
 
-def tls(stage: Stage) -> None:
-    """A connection on which TLS begins after STARTTLS (RFC 9289)."""
-    flow = stage.client.flow(stage.server, 2049, 6)
-    call = struct.pack(">10I", 0x7777, 0, 2, 100003, 3, 0, 7, 0, 0, 0)
-    reply = struct.pack(">5I", 0x7777, 1, 0, 0, 8) + b"STARTTLS" + struct.pack(">I", 0)
-    flow.send(True, call, stage.scenario.tick())
-    flow.send(False, reply, stage.scenario.tick())
-
-
 @fires("CAP006", severity="info")
 def test_tls(stage: Stage) -> bytes:
-    tls(stage)
+    starttls(stage)
     return stage.wire()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from nfsrpc.rules.explaining import explains
 from nfsrpc.rules.finding import Finding
 from nfsrpc.rules.verdict import diagnose, fault, leading
 from tests.records import clock_set
-from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, diagnosed, givens
+from tests.rules.stage import CLIENT, LOCKD, OTHER, SERVER, Stage, diagnosed, givens, starttls
+from tests.wire import TCP
 
 SECOND = 1_000_000_000
 
@@ -91,8 +93,20 @@ def test_healthy_by_messages() -> None:
     assert diagnosed(stage.wire()).verdict.state == "healthy"
 
 
+def private_lock(stage: Stage) -> None:
+    """LOCK and its result with RPCSEC_GSS and privacy (RFC 2203 §5.3.3): krb5p."""
+    flow = stage.client.flow(stage.server, LOCKD, TCP)
+    credential = struct.pack(">7I", 6, 20, 1, 0, 1, 3, 0)  # version 1, DATA, number 1, privacy, an empty handle
+    call = struct.pack(">6I", 0x7777, 0, 2, 100021, 4, 2) + credential + struct.pack(">3I", 0, 0, 200) + bytes(200)
+    reply = struct.pack(">7I", 0x7777, 1, 0, 0, 0, 0, 80) + bytes(80)
+    flow.send(True, call, stage.scenario.tick())
+    flow.send(False, reply, stage.scenario.tick())
+
+
 def unseen() -> dict[str, bytes]:
-    nfs, cut, sudden, results = Stage(), Stage(), Stage(), Stage()
+    nfs, cut, sudden, results, private, tls = Stage(), Stage(), Stage(), Stage(), Stage(), Stage()
+    private_lock(private)
+    starttls(tls)
     nfs.nfs()
     cut.client.lock(cut.server).granted()
     cut.client.lock(cut.server, "/srv/b")
@@ -106,6 +120,8 @@ def unseen() -> dict[str, bytes]:
         "of 2 lock requests, 1 has no answer yet when the capture ends": cut.wire(),
         "1 has no answer yet when the capture ends": sudden.wire(),
         "the results of all lock requests are cut off": results.wire(snaplen=90),
+        "the results of all lock requests are encrypted": private.wire(),
+        "connections are encrypted by TLS": tls.wire(),
     }
 
 
