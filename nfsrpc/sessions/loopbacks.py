@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from nfsrpc.decode import EVERYWHERE, NO_STRING, Columns, Decoded
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import SHARE, Hosts, senders, talk
-from nfsrpc.tables import Array, isin
+from nfsrpc.tables import Array, distinct, isin
 
 
 def told_apart(decoded: Decoded) -> Decoded:
@@ -40,7 +38,7 @@ def names_in(decoded: Decoded, domain: int) -> Mapping[int, Array]:
     inside = [number for number, (_, own) in enumerate(decoded.addresses) if own == domain]
     named = isin(raw["client"], inside) & (raw["machine"] != NO_STRING)
     names, flows = raw["machine"][named], raw["flow"][named]
-    return {name: np.unique(flows[names == name]) for name in np.unique(names).tolist()}
+    return {name: distinct(flows[names == name]) for name in distinct(names).tolist()}
 
 
 def split(decoded: Decoded, domain: int) -> Decoded:
