@@ -2,10 +2,14 @@
 
 mod wire;
 
+use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
 
+use nfsrpc_core::decoder::Decoder;
 use nfsrpc_core::rpc::MAX_STORED;
-use nfsrpc_core::xdr::{Layout, Layouts};
+use nfsrpc_core::select::Select;
+use nfsrpc_core::tally::Fold;
+use nfsrpc_core::xdr::{Kind, Layout, Layouts, Table};
 use wire::*;
 
 static ALONE: Mutex<()> = Mutex::new(());
@@ -83,4 +87,72 @@ fn buffers_of_unfinished_records_are_given_back() {
     }
     let (_, grown) = growth(|| decode(&wire.bytes, 1 << 20, layouts, Vec::new()));
     assert!(grown < MAX_STORED, "grew by {grown}");
+}
+
+/// Feeds so many frames as they are made, takes the rows as they come, and tells how many oddities there were of this kind
+/// and how much memory grew by. Only a thousand rows of one kind are told.
+fn flood(count: u32, kind: &str, frame: impl Fn(&mut Wire, u32)) -> (usize, usize) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let tables = vec![Table::new("t", &[("handle".into(), Kind::Bytes)])];
+    let mut layouts = Layouts::default();
+    let handle = [(5, 0, 1_024, 0, Vec::new()), (0, 0, 0, 0, Vec::new())];
+    layouts.add(PROG, 4, 2, false, Layout::new(&handle, Some(0), 1_024, &tables).expect("a layout"));
+    let mut decoder = Decoder::new(layouts, tables, 0, Fold::default(), Select::default());
+    let mut wire = Wire::default();
+    growth(|| {
+        let mut told = 0;
+        for number in 0..count {
+            frame(&mut wire, number);
+            if wire.bytes.len() > 1 << 20 || number + 1 == count {
+                decoder.feed(&wire.bytes).expect("a capture");
+                wire.bytes.clear();
+                told += kinds(&decoder.drain()).iter().filter(|known| **known == kind).count();
+            }
+        }
+        told
+    })
+}
+
+fn address(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from(0x0a01_0000 + number)
+}
+
+#[test]
+fn a_flood_of_half_open_connections_is_bounded() {
+    let (told, grown) = flood(150_000, "flow-evicted", |wire, number| {
+        let client = End { ip: address(number >> 4), port: (number & 15) as u16, seq: number };
+        wire.tcp(1.0, &client, &server(), SYN, number, &[]);
+    });
+    assert_eq!(told, 1_000);
+    assert!(grown < 150 << 20, "grew by {grown}");
+}
+
+#[test]
+fn a_flood_of_unanswered_calls_is_bounded() {
+    let (told, grown) = flood(600_000, "call-evicted", |wire, number| {
+        wire.udp(1.0, (CLIENT, 900), (SERVER, 2049), &call(number, 1, &[]));
+    });
+    assert_eq!(told, 1_000);
+    assert!(grown < 150 << 20, "grew by {grown}");
+}
+
+#[test]
+fn a_flood_of_fragments_is_bounded() {
+    let (told, grown) = flood(60_000, "fragments-lost", |wire, number| {
+        let header = [0x45, 0, 0x05, 0xdc, (number >> 8) as u8, number as u8, 0x20, 0, 64, 17, 0, 0];
+        let ends = [address(number >> 16).octets(), SERVER.octets()].concat();
+        wire.frame(1.0, &[&header[..], &ends, &[7; 1_480]].concat());
+    });
+    assert_eq!(told, 1_000);
+    assert!(grown < 40 << 20, "grew by {grown}");
+}
+
+#[test]
+fn a_flood_of_distinct_handles_is_bounded() {
+    let (told, grown) = flood(250_000, "strings-full", |wire, number| {
+        let handle = [words(&[400, number]), vec![7; 396]].concat();
+        wire.udp(1.0, (CLIENT, 900), (SERVER, 2049), &call(number & 0xff, 2, &handle));
+    });
+    assert_eq!(told, 1_000);
+    assert!(grown < 75 << 20, "grew by {grown}");
 }

@@ -88,8 +88,9 @@ def write(trace: Trace, wish: Wish, path: str) -> int:
         raise TooManyFrames(f"{len(reasons)} frames matter, more than {MAX_FRAMES}: choose with --where or --frames")
     names = [PurePath(file).name for file in trace.files]
     with open(path, "wb") as file:
-        pcapng.write(file, decoded.interfaces, commented(trace, reasons, names), f"carved from {', '.join(names)}")
-    return len(reasons)
+        # Not all numbers are of frames: blocks of pcapng that hold none may have one.
+        about = f"carved from {', '.join(names)}"
+        return pcapng.write(file, decoded.interfaces, commented(trace, reasons, names), about)
 
 
 def commented(trace: Trace, reasons: Reasons, names: Sequence[str]) -> Iterator[tuple[Frame, str]]:

@@ -59,8 +59,8 @@ class Interfaces:
 
 def write(
     file: BinaryIO, interfaces: Sequence[Mapping[str, Any]], frames: Iterable[tuple[Frame, str]], about: str
-) -> None:
-    """Frames with their comments, and a comment about the whole."""
+) -> int:
+    """Frames with their comments, and a comment about the whole; how many frames there were."""
     section = pcapng.SectionHeaderBlockLE()
     section.opts = options(
         (pcapng.PCAPNG_OPT_COMMENT, about.encode()), (pcapng.PCAPNG_OPT_SHB_USERAPPL, b"nfsrpc carve")
@@ -68,8 +68,10 @@ def write(
     written = Interfaces(interfaces)
     file.write(bytes(section))
     file.writelines(written.blocks())
-    for frame, comment in frames:
+    count = 0
+    for count, (frame, comment) in enumerate(frames, 1):  # noqa: B007 - it is what is returned
         file.write(packet(frame, written.numbers[frame.capture, frame.interface], comment))
+    return count
 
 
 def packet(frame: Frame, interface: int, comment: str) -> bytes:

@@ -33,7 +33,7 @@ def frames(path: Path) -> list[int]:
     return [int(line.split()[1]) for line in found.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("capture", captures("samples", "repro"))
+@pytest.mark.parametrize("capture", captures("samples", "kernel", "repro"))
 def test_what_is_carved_says_the_same(capture: Capture, tmp_path: Path) -> None:
     before = nfsrpc.read(capture.path)
     out = tmp_path / "carved.pcapng"

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+import nfsrpc
+from tests.captures_dir import Capture, captures
 from tests.cli.command import run, shell
 from tests.repro import CAPTURES
 from tests.scenario import Scenario, handle
 
+PAGES = 60
 LOCK = """\
 Frame 11 of {file}, 2023-11-14T22:13:21.001100000Z
   LOCK (nlm version 4) call of 10.0.0.1:998 to 10.0.0.9:4045 (tcp), xid 0x10000003: exclusive, whole file
@@ -146,3 +149,10 @@ def test_no_such_file() -> None:
     result = run("show", "absent.pcap", "1")
     assert result.exit_code == 2
     assert result.stderr.startswith("nfsrpc: absent.pcap")
+
+
+@pytest.mark.parametrize("capture", captures("samples", "kernel", "public", "repro"))
+def test_every_frame_has_its_page(capture: Capture) -> None:
+    frames = sum(facts["frames"] for facts in nfsrpc.read(capture.path).captures)
+    if frames:
+        assert shown(capture.path, f"1-{min(frames, PAGES)}")[0].startswith("Frame 1 of ")
