@@ -2,15 +2,15 @@
 
 Sees
     Port 111 of a host: SYNs that nobody answers, RST, ICMP unreachable, or questions over UDP that stay without answer,
-    again and again (Linux: every 5 s), and no question answered afterwards.
+    again and again (Linux: every 5 s), and no question answered soon after.
 
 Why it hurts
     Nobody finds the ports of mountd, lockd and statd there: mounts fail, lock requests are never sent, and a server
     cannot call its waiting client back.
 
 Not flagged when
-    The portmapper answers this client afterwards, over whatever transport. The capture does not hold the other
-    direction, and no SYN is sent again.
+    The portmapper answers this client soon after, over whatever transport. The host boots. The capture does not hold
+    the other direction, and no SYN is sent again.
 
 How to confirm
     rpcinfo -p HOST, from the host that asks.
@@ -24,15 +24,17 @@ References
 Parameters
     tries: so many tries in vain
     during_s: over so long
+    cured_s: an answer so soon makes up for them
+    boot_s: a notice of reboot within this of the tries explains them
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from nfsrpc.rules.advice import START_PORTMAPPER, bare
 from nfsrpc.rules.connecting import Attempt
-from nfsrpc.rules.facts import PORTMAP, SECOND
+from nfsrpc.rules.facts import PORTMAP, SECOND, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
 from nfsrpc.tables import Table
@@ -53,20 +55,24 @@ def check(
     exchanges: Table,
     copies: Table,
     heard: frozenset[tuple[str, str]],
+    boots: Mapping[str, tuple[int, ...]],
     *,
     tries: int = 2,
     during_s: float = 3.0,
+    cured_s: float = 30.0,
+    boot_s: float = 180.0,
 ) -> Iterator[Answer]:
     asked = exchanges.where((exchanges["prog"] == PORTMAP) & exchanges.valid("server"))
     answered = asked.where(asked["state"] == "answered")
     talked = connections.where((connections["server_port"] == PORT) & (connections["s_bytes"] > 0))
     tried = [*refused(attempts, heard), *datagrams(asked, copies)]
-    failures = [failure for failure in tried if not answered_later(failure, talked)]
+    failures = [failure for failure in tried if not answered_soon(failure, talked, cured_s)]
     accused = False
     for host in sorted({failure.server for failure in failures}):
         mine = [failure for failure in failures if failure.server == host]
         first, last = min(failure.first for failure in mine), max(failure.last for failure in mine)
-        if sum(failure.tries for failure in mine) >= tries and last - first >= during_s * SECOND:
+        enough = sum(failure.tries for failure in mine) >= tries and last - first >= during_s * SECOND
+        if enough and not booting(boots, host, first, last, boot_s):
             accused = True
             alive = any(failure.outcome != "unanswered" or (host, failure.client) in heard for failure in mine)
             yield finding(host, mine, first, last, alive)
@@ -77,10 +83,11 @@ def check(
         yield RULE.cannot_tell("no portmapper was asked in the capture")
 
 
-def answered_later(failure: Attempt, talked: Table) -> bool:
-    """Whether the portmapper spoke with this client afterwards, over whatever transport."""
+def answered_soon(failure: Attempt, talked: Table, cured_s: float) -> bool:
+    """Whether the portmapper spoke with this client soon after, over whatever transport."""
     same = (talked["client"] == failure.client) & (talked["server"] == failure.server)
-    return bool((same & (talked["s_last"] > failure.first)).any())
+    later = talked["s_last"][same & (talked["s_last"] > failure.first)]
+    return bool(len(later)) and bool(later.min() <= max(failure.first + cured_s * SECOND, failure.last))
 
 
 def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Attempt]:

@@ -402,6 +402,34 @@ def test_the_portmappers_answers_were_filtered_out(stage: Stage) -> bytes:
     return stage.wire(lost=[number for number, packet in sent if packet.data[20:22] == b"\0\x6f"])
 
 
+def refuses(stage: Stage, seconds: int) -> None:
+    stage.nfs()
+    for _ in range(seconds // 5):
+        stage.client.syn(stage.server, 111, refused=True)
+        stage.later(5)
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.lock(stage.server).granted()
+
+
+@fires("REG005", host=SERVER)
+def test_a_portmapper_that_was_away_for_a_minute(stage: Stage) -> bytes:
+    refuses(stage, 60)
+    return stage.wire()
+
+
+@quiet("REG005")
+def test_a_portmapper_that_was_restarted(stage: Stage) -> bytes:
+    refuses(stage, 20)
+    return stage.wire()
+
+
+@quiet("REG005")
+def test_a_portmapper_of_a_host_that_boots(stage: Stage) -> bytes:
+    refuses(stage, 60)
+    stage.boots(stage.server, stage.client)
+    return stage.wire()
+
+
 @quiet("REG005")
 def test_a_portmapper_that_answers_over_udp(stage: Stage) -> bytes:
     stage.client.syn(stage.server, 111, resend=[1, 3, 7])
