@@ -54,14 +54,15 @@ def check(
     tried = {(failure.server, failure.client) for failure in failed_callbacks} | looked_up(registrations, roles)
     tried |= {(attempt.client, attempt.server) for attempt in attempts}
     polled = [waiter for waiter in waiters if waiter.row.blocked is not None and waiter.row.granted_by == "poll"]
-    left = [waiter for waiter in polled if idle(waiter) >= never_s and not is_called(waiter, tried)]
+    called = {wanted(waiter) for waiter in waiters if is_called(waiter, tried)}
+    left = [waiter for waiter in polled if idle(waiter) >= never_s and wanted(waiter) not in called]
     ignored = [waiter for waiter in left if not is_unseen(waiter, gaps)]
     for server in sorted({waiter.row.server for waiter in ignored}):
         mine = [waiter for waiter in ignored if waiter.row.server == server]
         yield finding(server, mine, server in with_portmappers)
     if ignored:
         return
-    blind = [waiter for waiter in polled if is_unseen(waiter, gaps) and not is_called(waiter, tried)]
+    blind = [waiter for waiter in polled if is_unseen(waiter, gaps) and wanted(waiter) not in called]
     if blind:
         server = blind[0].row.server
         why = f"when the lock that {blind[0].row.client} waited for was released, and who was told, is not captured"
@@ -89,6 +90,11 @@ def looked_up(registrations: Table, roles: Roles) -> set[tuple[str, str]]:
 
 def is_called(waiter: Waiter, tried: set[tuple[str, str]]) -> bool:
     return waiter.row.callback is not None or (waiter.row.server, waiter.row.client) in tried
+
+
+def wanted(waiter: Waiter) -> tuple[str, str, str]:
+    """Who waits for what, without the address: captures of both sides of a NAT show one waiter at two."""
+    return waiter.row.server, waiter.row.owner, waiter.row.file
 
 
 def idle(waiter: Waiter) -> float:

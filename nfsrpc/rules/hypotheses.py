@@ -81,6 +81,7 @@ def causes(signs: Signs) -> list[Cause]:
         Cause("REG001", "statd-not-registered", *statd_missing(granted, denied, unanswered)),
         Cause("REG007", "stale-registration", *statd_dead(granted, denied)),
         Cause("MON001", "monitor-refused", *statd_refuses(denied)),
+        Cause("REG005", "portmapper-unreachable", *portmapper_stopped(denied)),
         Cause("MON002", "monitor-slow", *resolver_slow(granted, resolves)),
         Cause("MON003", "monitor-unanswered", *statd_frozen(granted, denied, unanswered)),
     ]
@@ -112,6 +113,12 @@ def statd_dead(granted: float | None, denied: float | None) -> tuple[str, str, i
 def statd_refuses(denied: float | None) -> tuple[str, str, int]:
     if denied is not None and denied < 5:
         return f"DENIED_NOLOCKS after {seconds(denied)}: so lockd answers when statd refuses to watch", "", 3
+    return "", "", 0
+
+
+def portmapper_stopped(denied: float | None) -> tuple[str, str, int]:
+    if denied is not None and denied < 5:
+        return f"DENIED_NOLOCKS after {seconds(denied)}: so lockd answers when its own portmapper is stopped", "", 2
     return "", "", 0
 
 

@@ -2,7 +2,8 @@
 
 Sees
     Port 111 of a host: SYNs that nobody answers, RST, ICMP unreachable, or questions over UDP that stay without answer,
-    again and again (Linux: every 5 s), and no question answered soon after.
+    again and again (Linux: every 5 s), and no question answered soon after. Or it is refused over the loopback of a
+    server that then denies a lock: its lockd could not find its statd.
 
 Why it hurts
     Nobody finds the ports of mountd, lockd and statd there: mounts fail, lock requests are never sent, and a server
@@ -32,10 +33,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from nfsrpc.rules.advice import START_PORTMAPPER, bare
 from nfsrpc.rules.connecting import Attempt
 from nfsrpc.rules.facts import PORTMAP, SECOND, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.stalls import DENIED_NOLOCKS
 from nfsrpc.rules.wording import named, several
 from nfsrpc.tables import Table
 
@@ -56,6 +60,7 @@ def check(
     copies: Table,
     heard: frozenset[tuple[str, str]],
     boots: Mapping[str, tuple[int, ...]],
+    stalls: Table,
     *,
     tries: int = 2,
     during_s: float = 3.0,
@@ -71,11 +76,12 @@ def check(
     for host in sorted({failure.server for failure in failures}):
         mine = [failure for failure in failures if failure.server == host]
         first, last = min(failure.first for failure in mine), max(failure.last for failure in mine)
+        denied = denied_then(stalls, host, mine)
         enough = sum(failure.tries for failure in mine) >= tries and last - first >= during_s * SECOND
-        if enough and not booting(boots, host, first, last, boot_s):
+        if (enough or len(denied)) and not booting(boots, host, first, last, boot_s):
             accused = True
             alive = any(failure.outcome != "unanswered" or (host, failure.client) in heard for failure in mine)
-            yield finding(host, mine, first, last, alive)
+            yield finding(host, mine, first, last, alive, denied)
     if not accused and len(answered):
         row = answered.row(0)
         yield RULE.clear(f"portmappers answer: {row.server} did in frame {row.reply_frame}")
@@ -88,6 +94,16 @@ def answered_soon(failure: Attempt, talked: Table, cured_s: float) -> bool:
     same = (talked["client"] == failure.client) & (talked["server"] == failure.server)
     later = talked["s_last"][same & (talked["s_last"] > failure.first)]
     return bool(len(later)) and bool(later.min() <= max(failure.first + cured_s * SECOND, failure.last))
+
+
+def denied_then(stalls: Table, host: str, failures: list[Attempt]) -> Table:
+    """Locks that the host denied just after it was refused by its own portmapper."""
+    denied = stalls.where((stalls["server"] == host) & (stalls["status"] == DENIED_NOLOCKS))
+    mask = np.zeros(len(denied), dtype=np.bool_)
+    for failure in failures:
+        if failure.loopback and failure.outcome == "refused":
+            mask |= (denied["time"] <= failure.last) & (denied["reply_time"] >= failure.first)
+    return denied.where(mask)
 
 
 def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Attempt]:
@@ -125,8 +141,9 @@ def datagrams(asked: Table, copies: Table) -> Iterator[Attempt]:
         )
 
 
-def finding(host: str, failures: list[Attempt], first: int, last: int, alive: bool) -> Finding:
-    clients = tuple(sorted({failure.client for failure in failures}))
+def finding(host: str, failures: list[Attempt], first: int, last: int, alive: bool, denied: Table) -> Finding:
+    askers = sorted({failure.client for failure in failures})
+    clients = tuple(sorted({*askers, *denied["client"].present()} - ({host} if len(denied) else set())))
     tries = sum(failure.tries for failure in failures)
     kinds = sorted({f"{failure.transport} {SAYS[failure.outcome]}" for failure in failures})
     return RULE.finding(
@@ -134,7 +151,7 @@ def finding(host: str, failures: list[Attempt], first: int, last: int, alive: bo
         host=host,
         title=f"the portmapper of {host} cannot be reached",
         explanation=(
-            f"{named(clients)} tried port 111 of {host} {several(tries, 'time')}: {', '.join(kinds)}. Nobody learns "
+            f"{named(askers)} tried port 111 of {host} {several(tries, 'time')}: {', '.join(kinds)}. Nobody learns "
             "the ports of lockd, statd and mountd there, so requests to them are not even sent."
             + ("" if alive else " Nothing else of that host was captured: perhaps it is down.")
         ),
@@ -143,8 +160,11 @@ def finding(host: str, failures: list[Attempt], first: int, last: int, alive: bo
         first=first,
         last=last,
         evidence=tuple(evidence(failures)),
-        remedy=(*START_PORTMAPPER, f"# Open port 111, TCP and UDP, from {named(clients)} to {host}."),
-        verify=(f"rpcinfo -p {bare(host)}   # from {clients[0]}",),
+        remedy=(
+            *START_PORTMAPPER,
+            *(f"# Open port 111, TCP and UDP, from {asker} to {host}." for asker in askers if asker != host),
+        ),
+        verify=(f"rpcinfo -p {bare(host)}   # from {askers[0]}",),
         wait_s=(last - first) / SECOND,
     )
 

@@ -200,6 +200,22 @@ def test_a_server_that_calls_from_another_address() -> None:
 
 
 @quiet("CBK003")
+def test_both_sides_of_a_nat(stage: Stage) -> list[bytes]:
+    """Inside, the waiter has another address, which nobody calls."""
+    inside = stage.scenario.host("192.168.1.2", name="web-2")
+    holder = stage.client.lock(stage.server).granted()
+    for waiter in (inside, stage.other):
+        waiter.lock(stage.server, svid=7).blocked()
+    stage.wait(10)
+    holder.unlock().granted()
+    stage.server.syn(stage.other, LOCKD, refused=True)
+    stage.wait(20)
+    for waiter in (inside, stage.other):
+        waiter.lock(stage.server, svid=7).granted()
+    return [stage.wire()]
+
+
+@quiet("CBK003")
 def test_the_server_calls(stage: Stage) -> bytes:
     _, waiter = waits(stage)
     waiter.granted()

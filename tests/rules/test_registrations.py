@@ -417,6 +417,22 @@ def test_a_portmapper_that_was_away_for_a_minute(stage: Stage) -> bytes:
     return stage.wire()
 
 
+def test_lockd_cannot_ask_its_own_portmapper_for_statd() -> None:
+    stage = Stage()
+    stage.client.getport(stage.server, "nlm4")
+    stage.nfs()
+    lock = stage.client.lock(stage.server)
+    for _ in range(2):
+        stage.server.syn(stage.server, 111, refused=True)
+    lock.denied("DENIED_NOLOCKS")
+    stage.later(5)
+    diagnosis = diagnosed(stage.any(stage.server))
+    assert (diagnosis.verdict.rule, diagnosis.findings[0].host) == ("REG005", SERVER)
+    assert diagnosis.findings[0].clients == (CLIENT,)
+    assert "LCK004" in diagnosis.findings[0].explains
+    assert "REG005" in {cause.rule for cause in diagnosed(stage.wire()).hypotheses}
+
+
 @quiet("REG005")
 def test_a_portmapper_that_was_restarted(stage: Stage) -> bytes:
     refuses(stage, 20)
