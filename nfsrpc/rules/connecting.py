@@ -124,7 +124,8 @@ def answering(flows: Table, failed: Any) -> Table:
     if failed.prog is not None:
         there = there | (flows["prog"] == failed.prog)
     between = (flows["server"] == failed.server) & (flows["client"] == failed.client)
-    return flows.where(there & between & (flows["s_frames"] > flows["s_rst"]))
+    accepted = (flows["s_frames"] > flows["s_rst"]) | ((flows["transport"] == "tcp") & (flows["c_bytes"] > 0))
+    return flows.where(there & between & accepted)
 
 
 def refusals(rows: Table) -> Iterator[tuple[int, int]]:

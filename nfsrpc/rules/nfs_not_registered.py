@@ -21,6 +21,7 @@ References
 
 Parameters
     asks: told so often that it is not registered
+    during_s: the capture goes on for so long: other versions are asked for next
     boot_s: a notice of reboot within this explains it
 """
 
@@ -29,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.rules.advice import RESTART_SERVER, bare
-from nfsrpc.rules.facts import MOUNT, NFS, booting
+from nfsrpc.rules.facts import MOUNT, NFS, SECOND, Span, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
 from nfsrpc.tables import Table, isin
@@ -44,8 +45,10 @@ def check(
     exchanges: Table,
     counted: Table,
     boots: Mapping[str, tuple[int, ...]],
+    span: Span | None,
     *,
     asks: int = 2,
+    during_s: float = 1.0,
     boot_s: float = 120.0,
 ) -> Iterator[Answer]:
     about = (registrations["prog"] == NFS) | (registrations["prog"] == MOUNT)
@@ -58,6 +61,8 @@ def check(
         for prog in (NFS, MOUNT):
             rows = mine.where(mine["prog"] == prog)
             if len(rows) < asks or (rows["port"] > 0).any() or used(exchanges, counted, host, rows):
+                continue
+            if span is None or span.last - int(rows["time"].min()) < during_s * SECOND:
                 continue
             if booting(boots, host, int(rows["time"].min()), int(rows["time"].max()), boot_s):
                 continue

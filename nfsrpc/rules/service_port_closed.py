@@ -23,6 +23,7 @@ References
 Parameters
     tries: so many tries in vain
     cured_s: a connection that is accepted so soon makes up for them
+    tcp_s: within this a client that is refused over UDP tries TCP
     boot_s: a notice of reboot within this of the tries explains them
 """
 
@@ -32,7 +33,7 @@ from collections.abc import Iterator, Mapping
 
 from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, bare
 from nfsrpc.rules.connecting import Attempt, service_of
-from nfsrpc.rules.facts import NSM, PORTMAP, SECOND, booting
+from nfsrpc.rules.facts import NSM, PORTMAP, SECOND, Span, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import seconds, several
 from nfsrpc.tables import Table
@@ -44,16 +45,18 @@ def check(
     attempts: tuple[Attempt, ...],
     connections: Table,
     boots: Mapping[str, tuple[int, ...]],
+    span: Span | None,
     *,
     tries: int = 2,
     cured_s: float = 30.0,
+    tcp_s: float = 3.0,
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
     accused = False
     for attempt in attempts:
         if attempt.outcome != "refused" or attempt.loopback or attempt.prog in (None, PORTMAP):
             continue
-        if attempt.transport == "udp" and attempt.otherwise:
+        if attempt.transport == "udp" and (attempt.otherwise or not goes_on(attempt, span, tcp_s)):
             continue
         cured = attempt.succeeded is not None and attempt.succeeded - attempt.first < cured_s * SECOND
         if attempt.tries < tries or cured or booting(boots, attempt.server, attempt.first, attempt.last, boot_s):
@@ -65,6 +68,11 @@ def check(
         yield RULE.clear(f"{several(accepted, 'connection was', 'connections were')} accepted, none refused for long")
     elif not accused:
         yield RULE.cannot_tell("no connection was opened in the capture")
+
+
+def goes_on(attempt: Attempt, span: Span | None, tcp_s: float) -> bool:
+    """Whether the capture would show that the client turns to TCP."""
+    return span is not None and span.last - attempt.first >= tcp_s * SECOND
 
 
 def finding(attempt: Attempt) -> Finding:

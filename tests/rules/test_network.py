@@ -147,6 +147,20 @@ def test_a_server_without_udp_refuses_nobody() -> None:
     assert diagnosed(stage.wire()).verdict.state == "healthy"
 
 
+@fires("NET002", host=SERVER)
+def test_a_client_that_does_not_turn_to_tcp(stage: Stage) -> bytes:
+    stage.client.call(stage.server, "nfs3", "NULL", transport="udp").unreachable().resend(after=2).unreachable()
+    stage.wait(20)
+    stage.client.call(stage.server, "portmap2", "NULL").reply()
+    return stage.wire()
+
+
+@cannot_tell("NET002")
+def test_the_capture_ends_before_the_client_turns_to_tcp(stage: Stage) -> bytes:
+    stage.client.call(stage.server, "nfs3", "NULL", transport="udp").unreachable().resend(after=2).unreachable()
+    return stage.wire()
+
+
 @quiet("NET002")
 def test_a_service_at_another_port_now(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "nlm4")

@@ -621,6 +621,13 @@ def test_mountd_for_one_transport(stage: Stage) -> bytes:
 
 
 @cannot_tell("REG008")
+def test_the_capture_ends_while_the_mount_looks_for_a_version(stage: Stage) -> bytes:
+    for protocol in ("mount1", "mount2"):
+        stage.client.getport(stage.server, protocol, netid="udp", transport="udp", port=0)
+    return stage.wire()
+
+
+@cannot_tell("REG008")
 def test_nobody_asked_for_nfs(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "nlm4")
     return stage.wire()
