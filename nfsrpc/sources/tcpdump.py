@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import IO
 
 from nfsrpc.sources.arrivals import NextFile
@@ -50,15 +50,19 @@ class Tcpdump:
 
     prompt = True
 
-    def __init__(self, interface: str = "any", expression: str = FILTER, command: str = "tcpdump") -> None:
+    def __init__(
+        self, interface: str = "any", expression: str = FILTER, command: str = "tcpdump", snaplen: int = 0
+    ) -> None:
+        """Whole frames, if `snaplen` is 0."""
         self.name = f"tcpdump on {interface}"
         self.drops: int | None = None
-        self._command = [command, "-i", interface, "-s", "0", "-B", str(BUFFER_KIB), "-n", "-U", "-w", "-", expression]
+        options = ["-s", str(snaplen), "-B", str(BUFFER_KIB), "-n", "-U", "-w", "-"]
+        self._command = [command, "-i", interface, *options, expression]
         self._child: subprocess.Popen[bytes] | None = None
         self._said: list[str] = []
         self._stopped = threading.Event()
 
-    def pieces(self) -> Iterator[bytes | NextFile]:
+    def pieces(self) -> Generator[bytes | NextFile, None, None]:
         """Raises SourceError where tcpdump cannot capture, or ends by itself."""
         # In a session of its own: Ctrl-C is for this program, which then stops it.
         with subprocess.Popen(

@@ -11,6 +11,7 @@ from nfsrpc.rules.settings import Settings, beginnings, checked, merged
 from nfsrpc.sources import captures
 from nfsrpc.sources.arrivals import LiveSource
 from nfsrpc.sources.source import STANDARD_INPUT
+from nfsrpc.sources.sparing import Sparing
 from nfsrpc.sources.tcpdump import FILTER, Tcpdump, tcpdump_command
 from nfsrpc.trace import Trace
 from nfsrpc.watch.moments import INTERVAL_S, Live, Options
@@ -72,6 +73,8 @@ def source_of(source: Any, expression: str, window_s: float, say: Callable[[str]
 
 def capturing(interface: str, expression: str, say: Callable[[str], None]) -> LiveSource:
     command = tcpdump_command()
+    if command and expression == FILTER:
+        return Sparing(interface, command)
     if command:
         return Tcpdump(interface, expression, command)
     from nfsrpc.sources.scapy_socket import ScapySocket

@@ -1,4 +1,5 @@
-"""The two ends of a lock where no kernel plays them: `python -m tests.live.peers lockd NAME`, `… client SERVER PATH`.
+"""The two ends of a lock where no kernel plays them: `python -m tests.live.peers lockd NAME`, `… client SERVER PATH`;
+and of reading a file: `… nfsd READS`, `… reader SERVER READS`, a MiB each time.
 
 The server's part does what Linux's lockd does before it grants a client its first lock: over its own loopback, by TCP
 and with AUTH_SYS, it asks the portmapper for statd until there is one, here every half second. Each prints what it has
@@ -17,9 +18,10 @@ from nfsrpc.protocols import xdr
 from nfsrpc.protocols.rpc import auth_sys, decode_header, encode_call, encode_reply
 from tests.scenario import handle
 
-LOCKD_PORT, PORTMAP_PORT = 32803, 111
+LOCKD_PORT, PORTMAP_PORT, NFS_PORT = 32803, 111, 2049
+MIB = 1 << 20
 AGAIN_S = 0.5
-NLM, PORTMAP, NSM = (protocols.program(name) for name in ("nlm4", "portmap2", "nsm1"))
+NLM, PORTMAP, NSM, NFS = (protocols.program(name) for name in ("nlm4", "portmap2", "nsm1", "nfs3"))
 
 
 def send(connection: socket.socket, message: bytes) -> None:
@@ -72,5 +74,25 @@ def client(server: str, path: str) -> None:
         print("granted", flush=True)
 
 
+def nfsd(reads: str) -> None:
+    results = {"status": "OK", "file_attributes": None, "count": MIB, "eof": False, "data": MIB}
+    with socket.create_server(("", NFS_PORT)) as listener:
+        print("listening", flush=True)
+        connection, _ = listener.accept()
+        for xid in range(int(reads)):
+            receive(connection)
+            send(connection, encode_reply(NFS, "READ", results, xid=xid))
+        receive(connection)
+
+
+def reader(server: str, reads: str) -> None:
+    with socket.create_connection((server, NFS_PORT)) as connection:
+        for xid in range(int(reads)):
+            args = {"file": handle("/srv/a"), "offset": xid * MIB, "count": MIB}
+            send(connection, encode_call(NFS, "READ", args, xid=xid, cred=auth_sys("web-1")))
+            receive(connection)
+        print("read", flush=True)
+
+
 if __name__ == "__main__":
-    {"lockd": lockd, "client": client}[sys.argv[1]](*sys.argv[2:])
+    {"lockd": lockd, "client": client, "nfsd": nfsd, "reader": reader}[sys.argv[1]](*sys.argv[2:])

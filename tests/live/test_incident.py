@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.namespaces import Host, hosts, missing
+from tests.live.namespaces import Host, hosts, missing, until
 
 REASON = missing()
 pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
@@ -83,6 +83,41 @@ def test_statd_stopped_and_started(pair: tuple[Host, Host], tmp_path: Path) -> N
     [capture] = end["report"]["captures"]
     assert capture["file"] == "tcpdump on any"
     assert capture["vantage"] == "server any"
+
+
+READS = 40
+OVERLOADED = "from nfsrpc.sources import sparing; sparing.MANY_DROPS = 0; from nfsrpc.cli import application; "
+
+
+def test_an_overloaded_node_is_spared_the_data_of_nfs(pair: tuple[Host, Host], tmp_path: Path) -> None:
+    """NFS frames are cut, its calls counted all the same; what is about locks is whole, and found as ever."""
+    server, client = pair
+    server.start_rpcbind()
+    live = server.python("-c", f"{OVERLOADED}application()(['live', '--format', 'jsonl'])", stderr=subprocess.PIPE)
+    watched = Lines(live)
+    nfsd = Lines(server.python("-m", "tests.live.peers", "nfsd", str(READS)))
+    lockd = Lines(server.python("-m", "tests.live.peers", "lockd", "nfssrv"))
+    nfsd.next("listening")
+    lockd.next("listening")
+    ready(server, watched)
+    until(lambda: server.run("cat", "/proc/net/packet").count("\n") > 2)  # two capture from now on
+    Lines(client.python("-m", "tests.live.peers", "client", server.address, "/srv/a"))
+    reading = Lines(client.python("-m", "tests.live.peers", "reader", server.address, str(READS)))
+    reading.next("read")
+    lockd.next("refused")
+    _, told = watched.change("appeared", "REG001")
+    assert told["finding"]["certainty"] == "certain"
+
+    live.send_signal(signal.SIGINT)
+    _, end = watched.change("end")
+    live.wait(10)
+    *_, capture = end["report"]["captures"]
+    assert capture["file"] == "tcpdump on any, NFS frames cut"
+    assert capture["quality"]["cut_frames"] > READS
+    assert capture["quality"]["lost_bytes"] == 0
+    [read] = [row for row in end["report"]["programs"] if row["procedure"] == "READ"]
+    assert (read["calls"], read["unanswered"]) == (READS, 0)
+    assert read["latency"]["p50"] is not None
 
 
 def ready(host: Host, watched: Lines) -> None:
