@@ -19,14 +19,13 @@ from nfsrpc.sessions import COUNTING, WANTED
 from nfsrpc.sources import Capture, SourceError
 from nfsrpc.tables import NAT, Array
 from nfsrpc.trace import Trace
-from nfsrpc.watch.window import SECOND, Window
+from nfsrpc.watch.window import NFS, SECOND, Window
 
 WINDOW_S = 900.0
 # Rows are taken from the core at least so often: what a busy second brings.
 STIR_BYTES = 64 << 20
 # The core forgets after so many strings and rows of messages: well below its limits, so that none is ever refused.
 MAX_TOLD = 1 << 18
-NFS = (100003, 100227)
 # Columns of an exchange in reach that change when something happens to it.
 STATE = ("exchange", "reply_frame", "retransmits", "duplicates", "flags")
 
@@ -72,7 +71,7 @@ class Watch:
         self.bytes += len(data)
         self._current = False
         if self._fed >= STIR_BYTES:
-            self._take()
+            self._snap()
 
     def next_file(self, source: Capture) -> None:
         """What follows is the next file of the ring, or the first."""
@@ -82,16 +81,16 @@ class Watch:
         with refusing(self.source):
             self.decoder.next_capture()
         self._current = False
-        self._take()
+        batch = self.decoder.drain()
+        self._note(batch["captures"])
+        self._take(batch)
         self._before = self.frames
         self._capture = (self._capture + 1) & 0xFFFF
         self.window.sources[self._capture] = source
 
-    def _take(self) -> None:
+    def _take(self, batch: dict[str, Any]) -> None:
         """Rows that are final go to the window."""
-        batch = self.decoder.drain()
         self._told += len(batch["strings"]) + sum(len(columns["exchange"]) for columns in batch["decoded"].values())
-        self._note(batch["captures"])
         self.window.add(batch, self.last)
         self._fed = 0
 
@@ -102,11 +101,12 @@ class Watch:
 
     def _snap(self) -> dict[str, Any]:
         """Rows that are final, and those that are not yet: both as of now, so that each is there once."""
-        self._take()
-        self._snapshot = self.decoder.snapshot()
-        self._current = True
-        self._note(self._snapshot["captures"])
-        return self._snapshot
+        batch, snapshot = self.decoder.drain(), self.decoder.snapshot()
+        for told in (batch, snapshot):  # the time first, by which rows are kept
+            self._note(told["captures"])
+        self._take(batch)
+        self._snapshot, self._current = snapshot, True
+        return snapshot
 
     def stir(self) -> Stir:
         exchanges = self._snap()["exchanges"]

@@ -30,6 +30,11 @@ SECOND = 1_000_000_000
 # Exchanges that are listed, not only counted: at 150 bytes each, with their messages, a hundred MB. A storm of them
 # shortens the window.
 MAX_ROWS = 1 << 18
+# Of those, the ones of NFS, which must not crowd out what is about locks: where frames are cut, calls are listed of
+# which nothing but the reply is left.
+MAX_NFS = 1 << 17
+NFS = (100003, 100227)
+NFS_PORT = 2049
 # Of those, the ones that tell names of files. Names are welcome; of the very many the latest will do.
 MAX_NAMES = 1 << 16
 TABLES = ("exchanges", "copies", "flows", "tallies", "latencies", "accesses")
@@ -199,8 +204,9 @@ class Window:
         places[files] = np.arange(len(files))
         for table, name in columns:
             table[name] = places[table[name]]
+        left_behind = self.files.keys() - files  # of a file of which nothing has come yet, the name stays
+        self.sources = {number: source for number, source in self.sources.items() if number not in left_behind}
         self.files = {number: self.files[number] for number in files}
-        self.sources = {number: self.sources[number] for number in files}
         return files
 
     def _captures(self, files: Sequence[int], now: int) -> Columns:
@@ -229,6 +235,7 @@ class Window:
         if now == NAT:
             return
         self.since = max(self.since, now - self.length)
+        self._keep("exchanges", latest(of_nfs(self.rows["exchanges"]), MAX_NFS))
         exchanges = self.rows["exchanges"]
         if len(exchanges["exchange"]) > MAX_ROWS:
             self.shortened = True
@@ -365,6 +372,11 @@ def taken_messages(columns: Mapping[str, Masked], mask: Mask) -> dict[str, Maske
     if mask.all():
         return dict(columns)
     return {name: Masked(column.values[mask], column.valid[mask]) for name, column in columns.items()}
+
+
+def of_nfs(exchanges: Columns) -> Mask:
+    mask: Mask = np.isin(exchanges["prog"], NFS) | (exchanges["server_port"] == NFS_PORT)
+    return mask
 
 
 def latest(mask: Mask, count: int) -> Mask:

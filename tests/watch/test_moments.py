@@ -189,6 +189,25 @@ def test_a_storm_shortens_the_window_and_it_is_said(monkeypatch: pytest.MonkeyPa
     assert said == ["script: so much is listed that rules look back on 4 s only"]
 
 
+def test_a_storm_of_nfs_leaves_what_is_about_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "MAX_ROWS", 20)
+    monkeypatch.setattr(window, "MAX_NFS", 10)
+    before, storm = Scenario(1_700_000_000.0), Scenario(1_700_000_010.0)
+    for s in (before, storm):
+        server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
+        if s is before:
+            client.lock(server, "/srv/a").granted()
+        for _ in range(40 if s is storm else 0):
+            client.getattr(server, "/srv/a")
+            s.wait(1)
+    data = before.capture(at=before.hosts[0]) + storm.capture(at=storm.hosts[0], sent_by=storm.hosts[0])[24:]
+    said: list[str] = []
+    *_, last = Live(Script(data), Options(0.01), said.append).moments()
+    assert said == []
+    assert last.trace.tables["calls"]["state"].tolist() == ["answered", *["orphan"] * 10]
+    assert len(last.trace.tables["locks"]) == 1
+
+
 def test_news_are_looked_at_soon_and_traffic_rarely() -> None:
     pace = Pace(1.0)
     pace.stirred(-0.2, Stir.NEWS)

@@ -147,6 +147,24 @@ def test_news_are_told_from_traffic() -> None:
     assert len(watch.open_calls) == 1
 
 
+def test_rows_that_are_final_before_the_first_look_have_a_time() -> None:
+    s = Scenario()
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
+    for _ in range(6000):  # more than the core keeps in reach
+        client.getattr(server, "/srv")
+        s.wait(0.01)
+    watch = Watch("a.pcap")
+    for piece in (piece.data for piece in by_time(s.capture(at=server), 55)):
+        watch.feed(piece)
+        watch.stir()
+        trace = watch.trace()
+        assert trace
+        times = watch.window.rows["latencies"]["interval"]
+        assert len(times)
+        assert (times > 0).all()
+    assert trace.tables["programs"]["calls"].tolist() == [6000]
+
+
 def test_a_look_is_of_all_that_was_fed() -> None:
     """Rows that became final since the last stir are in the trace, and once; what the core forgets has been taken."""
     s = Scenario()
@@ -182,6 +200,19 @@ def test_silence_is_time_where_the_source_is_prompt() -> None:
     assert late
     assert "LCK001" not in [finding.rule for finding in early.diagnosis.findings]
     assert "LCK001" in [finding.rule for finding in late.diagnosis.findings]
+
+
+def test_a_look_before_anything_of_the_next_file_has_come(hour: Scenario) -> None:
+    data = hour.capture(at=hour.hosts[0])
+    watch = Watch("ring0", 900)
+    watch.feed(data)
+    watch.stir()
+    watch.next_file("ring1")
+    assert watch.trace()
+    watch.feed(data)
+    last = watch.close()
+    assert last
+    assert last.files[-1] == "ring1"
 
 
 def test_a_ring_is_one_window(tmp_path: Path, hour: Scenario) -> None:
