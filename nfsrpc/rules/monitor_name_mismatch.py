@@ -2,7 +2,8 @@
 
 Sees
     SM_NOTIFY whose sender is not the address that is monitored under that name, and no downcall after it; one
-    caller_name from several addresses of one family at one server; several caller_names from one address.
+    caller_name from several addresses of one family at one server; several caller_names from one address. As
+    information: a notice in another name than that by which the host locks.
 
 Why it hurts
     statd matches notices by address (Linux) or by name (others). What does not match is ignored: the locks of a client
@@ -10,7 +11,8 @@ Why it hurts
 
 Not flagged when
     SM_MON names an address and SM_NOTIFY a host name, as Linux always does. Short and fully qualified form of one name.
-    An IPv4 and an IPv6 address of one host. One request seen twice, before and behind the NAT that translates it.
+    An IPv4 and an IPv6 address of one host. One request seen twice, before and behind the NAT that translates it. A
+    notice in another name, after which a downcall shows that it was understood.
 
 How to confirm
     hostname; getent hosts of name and address on both sides.
@@ -28,11 +30,12 @@ Parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from nfsrpc.rules.advice import bare
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Rule
 from nfsrpc.rules.wording import named
@@ -45,7 +48,11 @@ TRANSLATED = 50_000_000  # ns that a packet spends at most in the host that tran
 
 
 def check(locks: Table, monitors: Table, loopbacks: frozenset[str], *, downcall_s: float = 10.0) -> Iterator[Answer]:
-    found = [*ignored_notices(monitors, locks, loopbacks, downcall_s), *names_and_addresses(locks)]
+    found = [
+        *ignored_notices(monitors, locks, loopbacks, downcall_s),
+        *strange_notices(monitors, locks, downcall_s),
+        *names_and_addresses(locks),
+    ]
     yield from found
     if not found and len(locks):
         yield RULE.clear("every client has one name and one address")
@@ -55,17 +62,12 @@ def check(locks: Table, monitors: Table, loopbacks: frozenset[str], *, downcall_
 
 def ignored_notices(monitors: Table, locks: Table, loopbacks: frozenset[str], downcall_s: float) -> Iterator[Answer]:
     """Notices in a monitored host's name from another address, which statd answers and does not act on."""
-    notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
-    downcalls = monitors.where(monitors["procedure"] == "DOWNCALL")
     clients = {(row.caller_name, row.client): row for row in some_of_each(locks)}
-    for row in notices.rows():
+    for row in notices_of(monitors):
         known = [client for name, client in clients if name == row.mon_name and client != row.asker]
-        if row.host not in loopbacks or not known or (row.mon_name, row.asker) in clients or row.time is None:
+        if row.host not in loopbacks or not known or (row.mon_name, row.asker) in clients:
             continue
-        # In a capture that was merged a downcall may be nobody's.
-        told = (downcalls["host"] == row.host) | (downcalls["mon_name"] == row.mon_name)
-        after = told & (downcalls["time"] >= row.time)
-        if not (after & (downcalls["time"] <= row.time + downcall_s * SECOND)).any():
+        if not understood(row, monitors, downcall_s):
             yield RULE.finding(
                 host=row.asker,
                 title=f"{row.host} ignores the reboot of {row.mon_name}: it comes from {row.asker}, not {known[0]}",
@@ -79,6 +81,46 @@ def ignored_notices(monitors: Table, locks: Table, loopbacks: frozenset[str], do
                 evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}, and no downcall after it"),),
                 remedy=(f"sm-notify -f -v {known[0]}   # on {row.mon_name}: from the address by which it mounted",),
             )
+
+
+def strange_notices(monitors: Table, locks: Table, downcall_s: float) -> Iterator[Answer]:
+    """Notices of a host that locks by another name: Linux knows it by its address, others do not."""
+    told: set[tuple[str, str, str]] = set()
+    known = some_of_each(locks)
+    for row in notices_of(monitors):
+        names = {lock.caller_name for lock in known if (lock.client, lock.server) == (row.asker, row.host)}
+        strange = len(distinct({*names, row.mon_name})) > len(distinct(names))
+        key = row.asker, row.host, row.mon_name
+        if names and strange and key not in told and not understood(row, monitors, downcall_s):
+            told.add(key)
+            yield RULE.finding(
+                severity="info",
+                host=row.asker,
+                title=f"{row.asker} locks as {named(names)} and tells of its reboot as {row.mon_name}",
+                explanation=(
+                    f"A server that knows its clients by name drops no locks of {named(names)} for that; Linux goes by "
+                    "the address that the notice comes from."
+                ),
+                clients=(row.host,),
+                first=row.time,
+                last=row.time,
+                evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}"),),
+                remedy=(f"hostname; sm-notify -f -v {named(names)}   # on {bare(row.asker)}",),
+            )
+
+
+def notices_of(monitors: Table) -> list[Any]:
+    told = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("time"))
+    return [row for row in told.rows() if row.mon_name is not None]
+
+
+def understood(notice: Any, monitors: Table, downcall_s: float) -> bool:
+    """Whether statd told its lockd of this reboot."""
+    downcalls = monitors.where(monitors["procedure"] == "DOWNCALL")
+    # In a capture that was merged a downcall may be nobody's.
+    told = (downcalls["host"] == notice.host) | (downcalls["mon_name"] == notice.mon_name)
+    after = told & (downcalls["time"] >= notice.time)
+    return bool((after & (downcalls["time"] <= notice.time + downcall_s * SECOND)).any())
 
 
 def some_of_each(locks: Table) -> list[Any]:
@@ -132,7 +174,7 @@ def asks_alike(one: Any, other: Any) -> bool:
     )
 
 
-def distinct(names: Iterator[str]) -> set[str]:
+def distinct(names: Iterable[str]) -> set[str]:
     """Names of which none is the short form of another."""
     known = set(names)
     return {name for name in known if not any(other.startswith(f"{name}.") for other in known)}

@@ -156,6 +156,30 @@ def test_a_notice_from_another_address_is_ignored(stage: Stage) -> bytes:
     return stage.any(stage.server)
 
 
+@fires("MON005", host=CLIENT, severity="info", clients=(SERVER,), count=1)
+def test_a_notice_in_another_name(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    for _ in range(3):
+        stage.client.notify(stage.server, 5, mon_name="web-7.example.com").reply()
+    return stage.wire()
+
+
+@quiet("MON005")
+def test_a_notice_in_another_name_that_was_understood(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.client.notify(stage.server, 5, mon_name="web-7").reply()
+    told = {"transport": "udp", "cred": False, "mon_name": stage.client.address, "state": 5}
+    stage.server.call(stage.server, "nlm3", "NSM_NOTIFY", **told).reply()
+    return stage.any(stage.server)
+
+
+@quiet("MON005")
+def test_a_notice_in_the_full_name(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.client.notify(stage.server, 5, mon_name="web-1.example.com").reply()
+    return stage.wire()
+
+
 @quiet("MON005")
 def test_in_a_merged_file_statds_downcall_is_nobodys(stage: Stage) -> bytes:
     for host, peer in ((stage.client, stage.server), (stage.server, stage.client)):
