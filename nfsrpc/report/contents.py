@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nfsrpc.rules.catalogue import rules as catalogue
 from nfsrpc.rules.finding import CannotTell, Diagnosis, Finding, LogLine, Need
 
 if TYPE_CHECKING:
@@ -143,7 +144,10 @@ class Unknown(NamedTuple):
 
 
 def unknowns(answers: Sequence[CannotTell]) -> list[Unknown]:
-    """A capture that many rules lack is told once, and so is what they say of each of many hosts. Bare reasons last."""
+    """A capture that many rules lack is told once, and so is what they say of each of many hosts.
+
+    First comes what would show faults, then what would inform, then bare reasons.
+    """
     by_need: dict[Need | None, dict[str, dict[str, None]]] = {}
     for answer in answers:
         by_need.setdefault(answer.needs, {}).setdefault(answer.why, {})[answer.rule] = None
@@ -152,4 +156,10 @@ def unknowns(answers: Sequence[CannotTell]) -> list[Unknown]:
         told = tuple((why, tuple(rules)) for why, rules in reasons.items())
         by_reasons.setdefault(told, []).extend([need] if need else [])
     found = [Unknown(reasons, tuple(needs)) for reasons, needs in by_reasons.items()]
-    return sorted(found, key=lambda unknown: not unknown.needs)
+    return sorted(found, key=lambda unknown: (not unknown.needs, informs_only(unknown)))
+
+
+def informs_only(unknown: Unknown) -> bool:
+    known = catalogue()
+    asked = [known[rule].rule for _, rules in unknown.reasons for rule in rules if rule in known]
+    return bool(asked) and all(rule.severity == "info" for rule in asked)

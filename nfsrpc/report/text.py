@@ -88,7 +88,7 @@ class _Page:
         yield from self.block("Proof" if certain else "Signs", self.evidence(finding.evidence))
         yield from self.hypotheses(self.report.diagnosis.hypotheses)
         yield from self.block("Be sure", self.needs([finding.needs] if finding.needs else []))
-        yield from self.block("Fix", self.commands(finding.remedy, f"on {finding.host}" if finding.host else ""))
+        yield from self.block("Fix", self.commands(finding.remedy, where(finding)))
         yield from self.block("Verify", self.commands(finding.verify))
 
     def whom_and_when(self, finding: Finding) -> Iterator[str]:
@@ -137,9 +137,11 @@ class _Page:
     def also(self, findings: Sequence[Finding]) -> Iterator[str]:
         lines: list[str] = []
         undecided = self.report.diagnosis.verdict.state == "cannot-tell"
+        told: set[tuple[str, ...]] = set()
         for finding in findings:
             lines += self.brief([finding])
-            if undecided or finding.severity != "info":
+            if (undecided or finding.severity != "info") and finding.remedy not in told:
+                told.add(finding.remedy)
                 lines += [f"  {line}" for line in self.commands(finding.remedy)]
         yield from self.block("Also", lines)
 
@@ -273,6 +275,12 @@ class _Page:
         self.told.add(needs[0].command)
         others = f" (or the {names([need.vantage for need in needs[1:]])})" if len(needs) > 1 else ""
         return [*self.text(f"Capture the {needs[0].vantage}{others}:"), self.paint("command", clean(needs[0].command))]
+
+
+def where(finding: Finding) -> str:
+    """On which host the remedy is to be typed in, unless its first command says that itself."""
+    _, _, remark = finding.remedy[0].partition("   # ") if finding.remedy else ("", "", "")
+    return f"on {finding.host}" if finding.host and not remark.startswith(("on ", "from ")) else ""
 
 
 def rank(rule: str) -> int:

@@ -43,9 +43,9 @@ def bare(host: str) -> str:
 
 
 def loopback_of(host: str, clients: Iterable[str] = ()) -> Need:
-    """What only the host itself can see: how its kernel asks its own portmapper and statd."""
+    """What only the host itself can see: how its kernel asks its own portmapper and statd, and statd its resolver."""
     peers = [bare(client) for client in sorted(set(clients))]
-    filters = ["host 127.0.0.1", "host ::1", *(f"host {peer}" for peer in peers)]
+    filters = ["host 127.0.0.1", "host ::1", *(f"host {peer}" for peer in peers), "port 53"]
     expression = " or ".join(filters) if len(peers) <= FILTERED else "not port 22"
     return Need(f"loopback of {host}", tcpdump(host, "any", expression))
 

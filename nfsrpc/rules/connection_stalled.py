@@ -48,6 +48,9 @@ from nfsrpc.tables import NAT, Array, Table, isin
 RULE = Rule("NET003", "connection-stalled", "warning")
 
 
+TIMEOUTS = "sysctl net.ipv4.tcp_keepalive_time net.netfilter.nf_conntrack_tcp_timeout_established"
+
+
 class Stalled(NamedTuple):
     flow: Any
     sender: str
@@ -210,7 +213,7 @@ def finding(one: Stalled) -> Finding:
             *([Evidence(call.capture, call.call_frame, f"{call.procedure}, never acknowledged")] if call else []),
         ),
         remedy=(
-            "sysctl net.ipv4.tcp_keepalive_time net.netfilter.nf_conntrack_tcp_timeout_established",
+            f"{TIMEOUTS}   # on {bare(flow.client)} and {bare(flow.server)}, and on what is between them",
             "# Raise the idle timeout of NAT, firewalls and load balancers between them.",
         ),
     )

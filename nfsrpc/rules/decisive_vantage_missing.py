@@ -32,10 +32,10 @@ RULE = Rule("CAP005", "decisive-vantage-missing", "info")
 
 def check(findings: tuple[Finding, ...]) -> Iterator[Answer]:
     faults = [found for found in findings if found.severity != "info" and not found.rule.startswith("CAP")]
-    proven = [found for found in faults if found.certainty == "certain" and found.needs is None]
     missing: dict[Need, list[Finding]] = {}
     for found in faults:
-        if found.needs is not None and not any(explains(cause, found) for cause in proven):
+        explained = any(explains(cause, found) and not explains(found, cause) for cause in faults)
+        if found.needs is not None and not explained:
             missing.setdefault(found.needs, []).append(found)
     for need, concerned in missing.items():
         yield finding(need, concerned)

@@ -23,6 +23,7 @@ Frame: TypeAlias = tuple[int, int]  # capture and number
 
 LATE_S = 5.0
 BEHIND_S = 1.0  # so soon after a denial comes the answer to what waited behind it
+AT_ONCE_S = 0.1
 ASKED_S = (1.0, 15.0)  # a portmapper is asked again within this; else it is about another lock
 # Whose timer sends a call again.
 TIMERS: Mapping[int, Kind] = {NLM: "resend", NSM: "notice", PORTMAP: "notice"}
@@ -107,7 +108,8 @@ def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
         if len(last) and row.requested is not None and last[0] > row.requested:
             gap = (int(last[0]) - row.requested) / SECOND / polls
             kind: Kind = "grace" if row.grace > 1 else "poll"
-            note = f", asked again {several(polls, 'time')}, every {told(kind, [gap])}"
+            rhythm = f", every {told(kind, [gap])}" if gap >= AT_ONCE_S else " at once"
+            note = f", asked again {several(polls, 'time')}{rhythm}"
             yield (row.requested_capture, row.requested_frame), note
 
 

@@ -78,6 +78,7 @@ def check(
 
 def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
     clients = tuple(sorted({row.client for row in victims}))
+    whose = named(clients)
     first = min(row.requested for row in victims)
     since = seconds((until - last) / SECOND)
     told = [row for row in victims if row.blocked_frame is not None or row.denied_frame is not None][-1:]
@@ -85,7 +86,8 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
         host=holder.client,
         title=f"{holder.client} holds a lock on {holder.file} and is silent",
         explanation=(
-            f"{several(len(victims), 'request')} of {named(clients)} wait behind the lock of {holder.owner}. Its host "
+            f"{several(len(victims), f'request of {whose} waits', f'requests of {whose} wait')} behind the lock of "
+            f"{holder.owner}. Its host "
             f"{holder.client} sent its last frame at {clock(last)}, {since} before the end of the wait. The server "
             f"{holder.server} keeps the lock until that host boots and says so."
         ),
@@ -115,7 +117,8 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
             ),
         ),
         remedy=(
-            f"ping -c 3 {bare(holder.client)}   # dead: boot it; its statd then gives the lock back (sm-notify)",
+            f"ping -c 3 {bare(holder.client)}   # from {bare(holder.server)}: is it dead?",
+            "# Boot it: its statd then has the lock given back (sm-notify). Or break the lock:",
             *BREAK_LOCK,
         ),
         verify=(f"grep . /proc/locks   # on {bare(holder.server)}: the lock is gone",),

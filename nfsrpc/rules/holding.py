@@ -120,11 +120,11 @@ def same_range(locks: Table, number: int) -> Mask:
 def proof(waiter: Waiter) -> Iterator[Evidence]:
     """The frames of a wait: asked, told to wait, by whom, and how it ended."""
     row, holder = waiter.row, waiter.holder
+    if holder is not None and holder.granted_frame is not None:
+        yield Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")
     yield Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
     if row.blocked_frame is not None:
         yield Evidence(row.blocked_capture, row.blocked_frame, "BLOCKED")
-    if holder is not None and holder.granted_frame is not None:
-        yield Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")
     if holder is not None and holder.released_frame is not None:
         yield Evidence(holder.released_capture, holder.released_frame, "the holder has released it")
     if row.granted_frame is not None:

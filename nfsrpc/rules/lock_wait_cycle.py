@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
+from nfsrpc.rules.advice import bare
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import DEADLCK, Waiter
@@ -100,7 +101,7 @@ def finding(circle: list[Edge]) -> Finding:
     return RULE.finding(
         host=None,
         title=f"deadlock: {named(owners)} wait for each other on {named(files)}",
-        explanation=f"{' waits for '.join([*owners, owners[0]])}. {end}",
+        explanation=f"{owners[0]} waits for {', which waits for '.join([*owners[1:], owners[0]])}. {end}",
         clients=clients,
         files=files,
         count=1,
@@ -109,6 +110,9 @@ def finding(circle: list[Edge]) -> Finding:
         evidence=tuple(
             Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})") for row in rows
         ),
-        remedy=(f"# Have the {several(len(owners), 'application')} lock {named(files)} in one order.",),
+        remedy=(
+            f"lslocks; fuser -v FILE   # on {named(map(bare, clients))}: which processes these are",
+            f"# Have the {several(len(owners), 'application')} lock {named(files)} in one order.",
+        ),
         wait_s=max(row.wait_s or 0.0 for row in rows),
     )

@@ -67,13 +67,15 @@ def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], s
     """`came`: how far the first of them without answer came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     silent = int((rows["state"] == "unanswered").sum())
+    became = {"never answered": silent, "refused": len(rows) - silent}
+    fates = {what: many for what, many in became.items() if many}
     times = rows["time"][rows.valid("time")]
     return RULE.finding(
         host=server,
-        title=f"{several(len(rows), 'UNLOCK')} to {server} failed",
+        title=f"{several(len(rows), 'UNLOCK')} to {server} {' or '.join(fates)}",
         explanation=(
-            f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} refused. The client believes these "
-            f"locks to be free, and the server may hold them for ever.{came and ' '}{came}"
+            f"Of {named(clients)}: {', '.join(f'{many} {what}' for what, many in fates.items())}. The client believes "
+            f"these locks to be free, and the server may hold them for ever.{came and ' '}{came}"
         ),
         clients=clients,
         files=files_of(locks, rows),
@@ -81,7 +83,11 @@ def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], s
         first=int(times.min()) if len(times) else None,
         last=ended(rows, span),
         evidence=tuple(evidence(rows)),
-        remedy=BREAK_LOCK,
+        remedy=(
+            f"rpcinfo -p {bare(server)}; systemctl status rpcbind rpc-statd nfs-server   # on {bare(server)}",
+            "# Should a lock stay that nobody wants:",
+            *BREAK_LOCK,
+        ),
         verify=(f"lslocks | grep -i nfs; cat /proc/locks   # on {bare(server)}",),
         needs=None if server in loopbacks else loopback_of(server, clients),
         wait_s=longest(rows, span),

@@ -124,14 +124,13 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
     asynchronous = async_answers(givens["locks"])
     if not len(requests) and not asynchronous:
         return Verdict(None, "cannot-tell", unseen(givens["flows"]))
-    if not len(answered) and not asynchronous:
-        return Verdict(
-            None, "cannot-tell", f"It cannot be told whether locks work: {without_reply(undecided, givens)}."
-        )
-    if givens["span"] is None:
-        return Verdict(None, "cannot-tell", "It cannot be told whether locks work in time: frames have no time stamps.")
     if confused:
         return Verdict(None, "cannot-tell", f"It cannot be told whether locks work in time: {CLOCK_SET}.")
+    if not len(answered) and not asynchronous:
+        why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, givens)}"
+        return Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {why}.")
+    if givens["span"] is None:
+        return Verdict(None, "cannot-tell", "It cannot be told whether locks work in time: frames have no time stamps.")
     if not answered.valid("status").any() and not asynchronous:
         encrypted = (answered["flags"] & ENCRYPTED != 0).all()
         why = f"the results of all lock requests are {'encrypted' if encrypted else 'cut off (snap length)'}"
@@ -156,6 +155,8 @@ def unseen(flows: Table) -> str:
 
 
 def without_reply(undecided: Table, givens: Givens) -> str:
+    if not len(undecided):
+        return "none was answered in time that a reboot does not excuse"
     number = several(len(undecided), "has", "have")
     span = givens["span"]
     if span is not None and len(undecided) and ((span.last - undecided["time"]) < 10 * SECOND).all():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nfsrpc.report.contents import Report
+from nfsrpc.report.contents import Report, unknowns
 from nfsrpc.report.text import render
 from nfsrpc.report.words import described
 from nfsrpc.rules.finding import Broken, CannotTell, Clear, Diagnosis, Evidence, Finding, Need, Verdict
@@ -266,6 +266,24 @@ def test_a_clock_that_differs_is_told(offset: float, drift: float, told: str) ->
     assert described(capture) == described(CAPTURE) + told
 
 
+def test_a_remedy_that_says_where_it_is_typed_in_says_that_once() -> None:
+    (statd,) = [found for found in CERTAIN.diagnosis.findings if found.rule == STATD.rule]
+    for remedy, heading in (
+        (("systemctl start rpcbind",), ["# on 10.1.84.31", "systemctl start rpcbind"]),
+        (("ping -c 3 10.1.84.31   # from 10.1.84.41: dead?",), ["# from 10.1.84.41: dead?", "ping -c 3 10.1.84.31"]),
+    ):
+        findings = (replace(statd, remedy=remedy), *CERTAIN.diagnosis.findings[1:])
+        report = CERTAIN._replace(diagnosis=replace(CERTAIN.diagnosis, findings=findings))
+        assert block(render(report, 80), "Fix") == heading
+
+
+def test_what_helps_against_several_findings_is_told_once() -> None:
+    one_way = Finding("CAP001", "one-direction-only", "warning", "certain", None, "one way", "…", remedy=("# No -Q.",))
+    diagnosis = replace(CANNOT_TELL.diagnosis, findings=(one_way, replace(one_way, title="the other way")))
+    also = block(render(CANNOT_TELL._replace(diagnosis=diagnosis), 80), "Also")
+    assert also == ["warning CAP001: one way", "# No -Q.", "warning CAP001: the other way"]
+
+
 def test_a_capture_without_another_has_no_offset() -> None:
     assert "clock" not in described(CAPTURE)
 
@@ -308,3 +326,13 @@ def test_nothing_captured_is_still_a_report() -> None:
     empty = CAPTURE._replace(frames=0, first=None, last=None, vantage=None)
     text = render(CANNOT_TELL._replace(captures=(empty,)), 80)
     assert "nfssrv-any.pcap: pcap, LINUX_SLL2, 0 frames" in text
+
+
+def test_captures_that_would_only_inform_come_last() -> None:
+    wire, loopback = Need("wire of a", "tcpdump wire"), Need("loopback of a", "tcpdump loopback")
+    answers = (
+        CannotTell("LCK013", "one client", wire),
+        CannotTell("LCK001", "no locks"),
+        CannotTell("REG001", "no loopback", loopback),
+    )
+    assert [unknown.reasons[0][1] for unknown in unknowns(answers)] == [("REG001",), ("LCK013",), ("LCK001",)]

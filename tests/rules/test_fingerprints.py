@@ -49,6 +49,14 @@ def test_an_answer_of_no_known_clock_is_left_as_it_is(seconds: float, clock: str
     assert late.evidence[-1].note == f"its answer, after {seconds:.1f} s{clock}"
 
 
+def test_what_is_asked_again_at_once_has_no_rhythm() -> None:
+    stage = Stage()
+    for _ in range(3):
+        stage.client.lock(stage.server).error("AUTH_ERROR", auth_stat="AUTH_BADCRED")
+    (found,) = [found for found in diagnosed(stage.wire()).findings if found.rule == "RPC002"]
+    assert found.evidence[0].note.endswith(", asked again 2 times at once")
+
+
 def test_tcp_gives_a_connection_up() -> None:
     """Whatever was lost with it comes again on the next one."""
     (found,) = [found for found in diagnosed(forgotten(Stage(), 36.4)).findings if found.rule == "NET003"]

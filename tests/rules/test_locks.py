@@ -328,7 +328,7 @@ def test_no_results_of_locks(stage: Stage) -> bytes:
     return stage.wire()
 
 
-@fires("LCK007", host=SERVER, clients=(CLIENT,), count=1)
+@fires("LCK007", host=SERVER, clients=(CLIENT,), count=1, title=f"1 UNLOCK to {SERVER} never answered")
 def test_an_unlock_without_answer(stage: Stage) -> bytes:
     stage.nfs()
     stage.client.lock(stage.server).granted().unlock().unanswered(resend=[10.2])
@@ -336,7 +336,7 @@ def test_an_unlock_without_answer(stage: Stage) -> bytes:
     return stage.wire()
 
 
-@fires("LCK007", host=SERVER)
+@fires("LCK007", host=SERVER, title=f"1 UNLOCK to {SERVER} refused")
 def test_an_unlock_that_is_refused(stage: Stage) -> bytes:
     stage.client.lock(stage.server).granted().unlock().answered("DENIED_NOLOCKS")
     return stage.wire()

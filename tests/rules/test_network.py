@@ -272,6 +272,8 @@ def test_a_silent_host_explains_what_waits_for_it() -> None:
     assert diagnosis.verdict.rule == "NET003"
     assert diagnosis.verdict.summary.startswith(f"{SERVER} has fallen silent: the whole host")
     assert {"LCK001", "RPC005"} <= set(diagnosis.findings[0].explains)
+    missing = [found.host for found in diagnosis.findings if found.rule == "CAP005"]
+    assert missing == [SERVER]  # its wire; what passes over the loopback of a host that is down, nobody needs
 
 
 def silent_over_udp(stage: Stage, *programs: str) -> bytes:

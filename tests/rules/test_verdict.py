@@ -187,6 +187,17 @@ def test_nothing_competes_with_what_is_proven() -> None:
     assert diagnosed(stage.any(stage.server)).hypotheses == ()
 
 
+def test_why_no_lock_can_be_judged_says_of_how_many() -> None:
+    stage = Stage()
+    stage.nfs()
+    for path in ("/srv/a", "/srv/b"):
+        stage.client.lock(stage.server, path).granted()
+    stage.later(30)
+    assert diagnosed(stage.wire(sent_by=stage.client)).verdict.summary == (
+        "It cannot be told whether locks work: of 2 lock requests, 2 have an answer that was not captured."
+    )
+
+
 def test_of_what_passed_while_the_clock_was_set_nothing_is_concluded() -> None:
     stage = Stage()
     stage.client.lock(stage.server, "/srv/first").granted()
