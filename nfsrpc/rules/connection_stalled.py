@@ -202,7 +202,8 @@ def finding(one: Stalled) -> Finding:
         title=f"a connection of {flow.client} to {flow.server} port {flow.server_port} is dead: data without ACK",
         explanation=(
             f"{one.sender} sent {one.again} segments again; on this connection nothing came from {one.receiver} for "
-            f"{seconds(wait)}, which answers on others. Something between them has forgotten the connection."
+            f"{seconds(wait)}, which answers on others. Something between them has forgotten the connection, or drops "
+            "what belongs to it."
         ),
         clients=(flow.client,),
         count=one.again,
@@ -215,5 +216,6 @@ def finding(one: Stalled) -> Finding:
         remedy=(
             f"{TIMEOUTS}   # on {bare(flow.client)} and {bare(flow.server)}, and on what is between them",
             "# Raise the idle timeout of NAT, firewalls and load balancers between them.",
+            f"nc -vz {bare(flow.server)} {flow.server_port}   # from {flow.client}: are new connections dropped as well?",
         ),
     )

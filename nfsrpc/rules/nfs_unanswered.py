@@ -1,7 +1,7 @@
 """NFS or MOUNT calls are not answered in time.
 
 Sees
-    NFS or MOUNT calls without reply for 10 s, or sent again and answered late.
+    NFS or MOUNT calls without reply for 10 s, or answered as late.
 
 Why it hurts
     Whoever reads or writes hangs: then it is not a matter of locks alone.
@@ -21,7 +21,7 @@ References
     RFC 1813; nfs(5), options timeo and retrans.
 
 Parameters
-    late_s: a call sent again and answered after so long counts as well
+    late_s: a call answered after so long counts as well
     boot_s: a notice of reboot within this explains it
 """
 
@@ -60,7 +60,7 @@ def check(
     # Over UDP a call without answer is sent again, so one that was not had its answer; in a capture with gaps, likely.
     silent = state == "unanswered"
     silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], hung_up) & (not lossy))
-    failed = exchanges.where(about & (silent | (again & late(exchanges, late_s))) & ~probes(exchanges, connections))
+    failed = exchanges.where(about & (silent | late(exchanges, late_s)) & ~probes(exchanges, connections))
     found = False
     for server in sorted({server for server in failed["server"].tolist() if server}):
         rows = failed.where((failed["server"] == server) & (failed["time"] != NAT))
@@ -96,7 +96,7 @@ def finding(server: str, rows: Table, span: Span | None) -> Finding:
         host=server,
         title=f"{several(len(rows), 'NFS call')} to {server} not answered in time",
         explanation=(
-            f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} answered late after being sent again"
+            f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} answered late"
             f"{f', up to {seconds(wait)}' if wait is not None else ''}. Not only locks wait for this server."
         ),
         clients=clients,

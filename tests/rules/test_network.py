@@ -659,6 +659,15 @@ def test_nfs_without_answer(stage: Stage) -> bytes:
     return stage.wire()
 
 
+@fires("RPC005", host=SERVER, clients=(CLIENT,))
+def test_nfs_answers_late_before_it_is_asked_again(stage: Stage) -> bytes:
+    """The kernel sends an NFS call again after a minute."""
+    stage.nfs()
+    call = stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8)
+    call.reply(status="OK", type="REG", after=40)
+    return stage.wire()
+
+
 @quiet("RPC005")
 def test_nfs_answers(stage: Stage) -> bytes:
     stage.nfs()
