@@ -216,6 +216,6 @@ def finding(one: Stalled) -> Finding:
         remedy=(
             f"{TIMEOUTS}   # on {bare(flow.client)} and {bare(flow.server)}, and on what is between them",
             "# Raise the idle timeout of NAT, firewalls and load balancers between them.",
-            f"nc -vz {bare(flow.server)} {flow.server_port}   # from {flow.client}: are new connections dropped as well?",
+            f"nc -vz {bare(flow.server)} {flow.server_port}   # from {flow.client}: are new ones dropped as well?",
         ),
     )
