@@ -127,11 +127,12 @@ def proven(missing: Unregistered, victims: Hurt) -> Finding:
     host = bare(missing.host)
     known = missing.role == "server"
     return RULE.finding(
-        certainty="certain" if known else "likely",
+        certainty="certain" if known and missing.sure else "likely",
         host=missing.host,
         title=f"{'the server ' if known else ''}{missing.host} has no rpc.statd registered",
         explanation=(
-            f"Its portmapper said {times(len(rows))} that program 100024 (status) is not registered. "
+            f"Its portmapper said {times(len(rows))} that program 100024 (status) is not registered"
+            f"{'' if missing.sure else ' (which program was asked for is cut off)'}. "
             f"{ON_A_SERVER}{'' if known else IF_A_CLIENT}"
         ),
         clients=victims.clients,

@@ -16,6 +16,8 @@ from nfsrpc.rules.facts import AUTH_NONE, LOCK, LOCK_MSG, NLM, NSM, SECOND, Role
 from nfsrpc.rules.finding import Evidence
 from nfsrpc.tables import NAT, Array, Mask, Table, isin
 
+CUT_QUESTIONS = 3  # Linux asks 20 times
+
 Role: TypeAlias = Literal["server", "client", "unknown"]
 
 
@@ -26,6 +28,7 @@ class Unregistered(NamedTuple):
     role: Role
     answers: Table  # of registrations: those that say so, in order
     found: int | None  # when the same portmapper named a port for statd, later than all of them
+    sure: bool  # else the questions are cut off, and most likely were for statd
     only_udp: bool  # statd is registered for UDP all the while, and is asked for over TCP
 
     @property
@@ -43,13 +46,16 @@ def unregistered(registrations: Table, monitors: Table, nlm: Table, roles: Roles
     said = asked.where((asked["rpc_status"] == 0) & asked.valid("port"))
     locks = nlm.where(isin(nlm["proc"], (LOCK, LOCK_MSG)))
     telling = said.where(said["port"] == 0)
-    rows = [*telling_rows(telling, locks), *dumps_without(registrations)]
+    sure = [*telling_rows(telling, locks), *dumps_without(registrations)]
+    rows = sure or list(cut_questions(registrations, locks))
     hosts = sorted({row.host for row in rows if row.host is not None})
     by_host = ((host, [row for row in rows if row.host == host]) for host in hosts)
-    return tuple(_of(*each, said, monitors, locks, roles) for each in by_host)
+    return tuple(_of(*each, bool(sure), said, monitors, locks, roles) for each in by_host)
 
 
-def _of(host: str, rows: list[Any], said: Table, monitors: Table, locks: Table, roles: Roles) -> Unregistered:
+def _of(
+    host: str, rows: list[Any], sure: bool, said: Table, monitors: Table, locks: Table, roles: Roles
+) -> Unregistered:
     answers = Table.of(said.spec, sorted(rows, key=in_order))
     found = said.where((said["host"] == host) & (said["port"] > 0))
     last = int(answers["time"][-1])
@@ -62,8 +68,17 @@ def _of(host: str, rows: list[Any], said: Table, monitors: Table, locks: Table, 
         role=role_of(host, answers, monitors, locks, roles),
         answers=answers,
         found=min(later, default=None),
+        sure=sure,
         only_udp="udp" in meanwhile and "tcp" not in meanwhile,
     )
+
+
+def cut_questions(registrations: Table, locks: Table) -> Iterator[Any]:
+    """Questions whose program is cut off, answered with 0: while a LOCK waits lockd asks for nothing but statd."""
+    zero = registrations.valid("port") & (registrations["port"] == 0) & (registrations["state"] == "answered")
+    cut = registrations.where(zero & ~registrations.valid("prog") & registrations["loopback"])
+    rows = [row for row in cut.rows() if row.rpc_status == 0 and waiting(locks, row.host, row.time)]
+    yield from rows if len(rows) >= CUT_QUESTIONS else ()
 
 
 def in_order(row: Any) -> tuple[int, int, int]:

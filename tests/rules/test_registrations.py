@@ -96,6 +96,11 @@ def test_a_loopback_alone_does_not_tell_what_the_host_is(stage: Stage) -> bytes:
     return stage.wire(stage.server, on="lo")
 
 
+@fires("REG001", host=SERVER, certainty="likely", count=20, clients=(CLIENT,))
+def test_what_the_servers_lockd_asks_for_is_cut_off(stage: Stage) -> bytes:
+    return without_statd(stage).any(stage.server, snaplen=128)
+
+
 @quiet("REG001")
 def test_statd_is_registered(stage: Stage) -> bytes:
     stage.monitored(stage.server, stage.client)
