@@ -49,9 +49,7 @@ CUT_CALL = (
 CUT = CUT_CALL + "; and it takes cut replies and what follows them on the connection for continuations"
 CUT_SHORT = CUT_CALL + "; and of calls that are cut before their procedure it has no replies"
 TWICE = "datagrams captured at two interfaces or two hosts: tshark takes the second sight for a resend"
-RECONNECTED = (
-    "the call of before the server's reboot is sent again on a new connection and answered: to tshark, another call"
-)
+RECONNECTED = "a call that is not answered is sent again on a new connection, and is: to tshark, another call"
 DENIED = (
     "a denied call is sent again with its xid: tshark pairs the second and third with each other's replies crosswise"
 )
@@ -61,6 +59,9 @@ DIFFERENCES = {
     "one-sided/onesided-Qin-srv-eth0.pcap": Differences(ONE_SIDED, orphans=2),
     "one-sided/onesided-Qout-srv-eth0.pcap": Differences(ONE_SIDED, orphans=64),
     "one-sided/snap96-srv-any.pcap": Differences(CUT_SHORT, missing=1, extra=62, orphans=1, paired=60),
+    "connection-forgotten/cl1-eth0.pcap": Differences(RECONNECTED, paired=2),
+    "silent-for-minutes/cl1-eth0.pcap": Differences(RECONNECTED, paired=2),
+    "silent-for-minutes/nfssrv-eth0.pcap": Differences(RECONNECTED, paired=2),
     "11-server-reboot/cl1-any.pcap": Differences(RECONNECTED, paired=2),
     "11-server-reboot/cl1-eth0.pcap": Differences(RECONNECTED, paired=2),
     "11-server-reboot/nfssrv-any-after-reboot.pcap": Differences(RECONNECTED, paired=2),
