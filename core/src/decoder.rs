@@ -70,6 +70,7 @@ struct Back {
 }
 
 impl Back {
+    #[inline]
     fn take(&mut self, seen: &Seen<'_>) {
         self.oddities.place = seen.place;
         match seen.unreachable {
@@ -103,20 +104,24 @@ impl Decoder {
         if let Some(refusal) = &self.refused {
             return Err(refusal.clone());
         }
-        let back = &mut self.back;
-        let result = self.front.feed(data, &mut |seen| back.take(&seen));
+        let result = self.read(Some(data));
         if let Err(refusal) = &result {
             self.refused = Some(refusal.clone());
         }
         result
     }
 
+    fn read(&mut self, data: Option<&[u8]>) -> Result<(), NotACapture> {
+        let Decoder { front, back, .. } = self;
+        front.read(data, &mut |seen| back.take(&seen))
+    }
+
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
     /// connections and calls go on.
     pub fn next_capture(&mut self) -> Result<Ending, NotACapture> {
-        let Decoder { front, back, .. } = self;
-        let (ending, mut row, reader) = front.end_file(&mut |seen| back.take(&seen))?;
-        row.duplicates = std::mem::take(&mut back.flows.duplicates);
+        self.read(None)?;
+        let (ending, mut row, reader) = self.front.end_file()?;
+        row.duplicates = std::mem::take(&mut self.back.flows.duplicates);
         self.captures.push(row);
         self.formats.push(reader.format());
         self.interfaces.extend(interfaces(row.capture, &reader));

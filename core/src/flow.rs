@@ -224,6 +224,7 @@ impl Sink for Conversation<'_> {
 }
 
 impl Flows {
+    #[inline]
     pub fn packet(&mut self, packet: &Packet<'_>, messages: &mut Messages, oddities: &mut Oddities) {
         let (key, side) = Key::of(packet);
         let place = oddities.place;

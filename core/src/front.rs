@@ -52,16 +52,17 @@ impl Front {
         Front { reader: Reader::new(), frames, oddities: Oddities::default() }
     }
 
-    pub fn feed(&mut self, data: &[u8], sink: &mut impl FnMut(Seen<'_>)) -> Result<(), NotACapture> {
+    /// More bytes of this file, or none when it has ended: all by one way, of which the compiler makes one loop.
+    pub fn read(&mut self, data: Option<&[u8]>, sink: &mut impl FnMut(Seen<'_>)) -> Result<(), NotACapture> {
         let Front { reader, frames, oddities } = self;
-        reader.feed(data, &mut |frame, oddities| frames.take(&frame, oddities, sink), oddities)
+        reader.read(data, &mut |frame, oddities| frames.take(&frame, oddities, sink), oddities)
     }
 
-    /// This file has ended: its counts and its reader, which knows its format and interfaces.
-    pub fn end_file(&mut self, sink: &mut impl FnMut(Seen<'_>)) -> Result<(Ending, CaptureRow, Reader), NotACapture> {
-        let Front { reader, frames, oddities } = self;
+    /// This file has ended and was read: its counts and its reader, which knows its format and interfaces.
+    pub fn end_file(&mut self) -> Result<(Ending, CaptureRow, Reader), NotACapture> {
+        let Front { reader, frames, .. } = self;
         let mut reader = std::mem::take(reader);
-        let ending = reader.finish(&mut |frame, oddities| frames.take(&frame, oddities, sink), oddities)?;
+        let ending = reader.finish()?;
         let next = fresh(frames.capture.capture.wrapping_add(1));
         let mut row = std::mem::replace(&mut frames.capture, next);
         row.truncated = u8::from(!matches!(ending, Ending::Complete));
@@ -91,6 +92,7 @@ impl Front {
 }
 
 impl Frames {
+    #[inline]
     fn take(&mut self, frame: &Frame<'_>, oddities: &mut Oddities, sink: &mut impl FnMut(Seen<'_>)) {
         let Frames { network, capture, domain, locals, wanted, raw } = self;
         count(capture, frame);
@@ -145,6 +147,7 @@ fn count(row: &mut CaptureRow, frame: &Frame<'_>) {
     row.last = row.last.max(frame.time);
 }
 
+#[inline]
 fn transport<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<(Packet<'a>, Option<u8>)> {
     match datagram.protocol {
         TCP | UDP => Some((packet(datagram, domain)?, None)),

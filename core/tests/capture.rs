@@ -35,8 +35,9 @@ fn read_chunks<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Read {
         let Frame { number, time, interface, link_type, data, wire_len } = frame;
         frames.push(Seen { number, time, interface, link_type, data: data.to_vec(), wire_len });
     };
-    let fed = chunks.into_iter().try_for_each(|chunk| reader.feed(chunk, &mut sink, &mut oddities));
-    let ending = fed.and_then(|()| reader.finish(&mut sink, &mut oddities));
+    let mut parts = chunks.into_iter().map(Some).chain([None]);
+    let read = parts.try_for_each(|part| reader.read(part, &mut sink, &mut oddities));
+    let ending = read.and_then(|()| reader.finish());
     let oddities = oddities.take().into_iter().map(|row| (row.kind, row.frame, row.detail)).collect();
     Read { frames, ending, interfaces: reader.interfaces().to_vec(), oddities, format: reader.format() }
 }
@@ -245,7 +246,7 @@ fn a_frame_within_a_chunk_is_not_copied() {
     let file = plain_pcap(&[ethernet(1, 40), ethernet(2, 40)]);
     let mut places = Vec::new();
     let mut sink = |frame: Frame<'_>, _: &mut Oddities| places.push(frame.data.as_ptr() as usize);
-    Reader::new().feed(&file, &mut sink, &mut Oddities::default()).unwrap();
+    Reader::new().read(Some(&file), &mut sink, &mut Oddities::default()).unwrap();
     let begin = file.as_ptr() as usize;
     assert_eq!(places, [begin + 24 + 16, begin + 24 + 16 + 54 + 16]);
 }

@@ -26,10 +26,10 @@ fn read(file: &[u8], size: usize) -> Result<Read, NotACapture> {
         let data = frame.data.to_vec();
         frames.push((frame.number, frame.time, frame.interface, frame.link_type, frame.wire_len, data));
     };
-    for piece in file.chunks(size.max(1)) {
-        reader.feed(piece, sink, &mut oddities)?;
+    for piece in file.chunks(size.max(1)).map(Some).chain([None]) {
+        reader.read(piece, sink, &mut oddities)?;
     }
-    let (ending, format) = (reader.finish(sink, &mut oddities), reader.format());
+    let (ending, format) = (reader.finish(), reader.format());
     Ok(Read { frames, oddities: oddities.take(), interfaces: reader.interfaces().to_vec(), format, ending })
 }
 

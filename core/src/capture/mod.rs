@@ -157,14 +157,20 @@ impl Reader {
         Reader { stage: Stage::Telling, progress: Progress::default(), pending: Pending::default() }
     }
 
-    /// Hands out every frame that is complete with these bytes. The frame and time of `oddities.place` are those of the frame
-    /// handed out; oddities of the file itself have the number of the frame expected next.
-    pub fn feed(
+    /// Hands out every frame that is complete with these bytes; without bytes the file has ended, and what is still found
+    /// behind a corrupt record is handed out: bytes that looked like a record too long to be there whole were none. The frame
+    /// and time of `oddities.place` are those of the frame handed out; oddities of the file itself have the number of the frame
+    /// expected next.
+    pub fn read(
         &mut self,
-        mut data: &[u8],
+        data: Option<&[u8]>,
         sink: &mut impl FnMut(Frame<'_>, &mut Oddities),
         oddities: &mut Oddities,
     ) -> Result<(), NotACapture> {
+        let Some(mut data) = data else {
+            self.progress.ended = true;
+            return if self.progress.lost { self.step_pending(sink, oddities) } else { Ok(()) };
+        };
         while !data.is_empty() {
             if self.progress.skip > 0 {
                 let skipped = self.progress.skip.min(data.len());
@@ -184,28 +190,26 @@ impl Reader {
                 self.pending.bytes.extend_from_slice(now);
                 data = later;
                 if now.len() == lacking {
-                    let mut pending = std::mem::take(&mut self.pending);
-                    pending.consume(self.step(pending.rest(), sink, oddities)?);
-                    self.pending = pending;
+                    self.step_pending(sink, oddities)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The file has no more bytes. Hands out what still is found behind a corrupt record: bytes that looked like a record too
-    /// long to be there whole were none.
-    pub fn finish(
+    fn step_pending(
         &mut self,
         sink: &mut impl FnMut(Frame<'_>, &mut Oddities),
         oddities: &mut Oddities,
-    ) -> Result<Ending, NotACapture> {
-        self.progress.ended = true;
-        if self.progress.lost {
-            let mut pending = std::mem::take(&mut self.pending);
-            pending.consume(self.step(pending.rest(), sink, oddities)?);
-            self.pending = pending;
-        }
+    ) -> Result<(), NotACapture> {
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.consume(self.step(pending.rest(), sink, oddities)?);
+        self.pending = pending;
+        Ok(())
+    }
+
+    /// How the file has ended, after it was read.
+    pub fn finish(&mut self) -> Result<Ending, NotACapture> {
         let Progress { offset, frames, skip, lost, .. } = self.progress;
         let held = self.pending.rest();
         if held.is_empty() && skip == 0 && !lost {
