@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nfsrpc.decode import Decoded
-from nfsrpc.tables import NAT, Array, Mask, Table, distinct, isin
+from nfsrpc.tables import NAT, Array, Mask, Table, distinct
 
 BACK, FORWARD = "clock-set-back", "clock-set-forward"
 
@@ -24,8 +24,7 @@ LEAST_FORWARD = 600_000_000_000
 SECOND = 1_000_000_000
 # A single frame may have a wrong time of its own.
 LEAST_FRAMES = 2
-TCP = 6
-DISTURBANCES = tuple(f"{way}_{what}" for way in "cs" for what in ("retransmitted", "out_of_order", "lost_bytes"))
+COUNTED = 1 << 16  # calls that a client may have sent since the last that is listed
 
 
 class Step(NamedTuple):
@@ -42,7 +41,7 @@ def steps(decoded: Decoded, calls: Table) -> Iterator[Step]:
     """Each file for itself: those of a ring may be given in any order."""
     for number in suspects(calls):
         rows = calls.where((calls["capture"] == number) & (calls["time"] != NAT))
-        yield from set_back(rows, decoded)
+        yield from set_back(rows)
         yield from set_forward(rows, decoded, number)
 
 
@@ -56,31 +55,34 @@ def suspects(calls: Table) -> list[int]:
     return files
 
 
-def set_back(calls: Table, decoded: Decoded) -> Iterator[Step]:
+def set_back(calls: Table) -> Iterator[Step]:
     """Calls are in the order of their frames."""
     time, answer = calls["time"], calls["reply_time"]
     latest = np.maximum.accumulate(time)
     behind, early = latest - time > LEAST_BACK, (answer != NAT) & (time - answer > LEAST_BACK)
-    if behind.sum() + early.sum() < LEAST_FRAMES or not (early.any() or goes_on(calls, behind, decoded)):
+    if behind.sum() + early.sum() < LEAST_FRAMES or not (early.any() or goes_on(calls, behind)):
         return
     row = calls.row(int(np.flatnonzero(behind if behind.any() else early)[0]))
     yield Step(
         kind=BACK,
         capture=row.capture,
-        frame=row.call_frame if behind.any() else row.reply_frame,
+        frame=(row.call_frame if behind.any() else None) or row.reply_frame,
         first=int(np.concatenate([time[behind], answer[early]]).min()),
         last=int(np.concatenate([latest[behind], time[early]]).max()),
     )
 
 
-def goes_on(calls: Table, behind: Mask, decoded: Decoded) -> bool:
-    """Whether a connection goes on in order across the step. If none does, files were joined, the later one first."""
-    flows = decoded.flows
-    disturbed = sum(flows[name].astype(np.int64) for name in DISTURBANCES)
-    clean = flows["flow"][(disturbed == 0) & (flows["transport"] == TCP)]
-    before = calls["flow"][: int(behind.argmax())]
-    across = behind & isin(calls["flow"], before) & isin(calls["flow"], clean)
-    return bool(across.any())
+def goes_on(calls: Table, behind: Mask) -> bool:
+    """Whether a client goes on counting its calls across the step. If none does, files were joined, the later first."""
+    at = int(behind.argmax())
+    flows, xids = calls["flow"].tolist(), calls["xid"].astype(np.uint32)
+    before = {flow: number for number, flow in enumerate(flows[:at])}
+    after = {flow: number for number, flow in reversed(list(enumerate(flows[at:], at)))}
+    both = [(before[flow], after[flow]) for flow in before.keys() & after.keys()]
+    last, following = np.array(both, dtype=np.int64).reshape(-1, 2).T
+    # Xids are opaque: hosts count in either order of bytes.
+    gaps = (order[following] - order[last] for order in (xids, xids.byteswap()))
+    return any(bool(((gap > 0) & (gap <= COUNTED)).any()) for gap in gaps)
 
 
 def set_forward(calls: Table, decoded: Decoded, number: int) -> Iterator[Step]:

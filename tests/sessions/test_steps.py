@@ -54,6 +54,12 @@ def test_set_back(s: Scenario, tables: Read, name: str) -> None:
     assert (quality.clock_steps, quality.oddities) == (1, 0)
 
 
+def test_set_back_while_only_replies_were_captured(s: Scenario, tables: Read) -> None:
+    replies = s.capture(sent_by=s.hosts[0])
+    frame = int(tables(replies)["calls"]["reply_frame"][6])
+    assert steps(tables, clock_set(replies, frame, -HOUR)) == [("clock-set-back", 0, frame)]
+
+
 def test_reordering_is_no_step(s: Scenario, tables: Read) -> None:
     frame = frame_of(tables, s.capture(), 6)
     assert steps(tables, clock_set(s.capture(), frame, -2)) == []
