@@ -75,7 +75,7 @@ def _of_file(file: Any) -> Given:
 
 def _name(file: Any) -> str:
     name = getattr(file, "name", None)
-    return name if isinstance(name, str) else type(file).__name__
+    return name if isinstance(name, str) and name else type(file).__name__
 
 
 def _of_iterable(things: Iterable[Any]) -> Iterator[Capture]:

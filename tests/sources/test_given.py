@@ -1,5 +1,6 @@
 """However a capture is given, the same bytes come out, and again where that is possible; where not, it is said."""
 
+import gzip
 import io
 import os
 import threading
@@ -77,11 +78,13 @@ def test_names(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     path.write_bytes(DATA)
     with path.open("rb") as file:
-        given = [path, file, io.BytesIO(DATA), DATA, chunks()]
+        unnamed = gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(DATA)))
+        given = [path, file, io.BytesIO(DATA), unnamed, DATA, chunks()]
         assert [str(capture) for capture in captures(given)] == [
             str(path),
             str(path),
             "BytesIO",
+            "GzipFile",
             "bytes",
             "generator",
         ]
