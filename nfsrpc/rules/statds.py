@@ -125,7 +125,7 @@ def role_of(host: str, answers: Table, monitors: Table, locks: Table, roles: Rol
     if host in roles.clients | roles.servers:
         as_client, as_server = host in roles.clients, host in roles.servers
         return "unknown" if as_client and as_server else "client" if as_client else "server"
-    if set(answers["asker"].tolist()) - {host}:
+    if host in {asked for _, asked in roles.mounting}:
         return "server"
     if host in {asker for asker, _ in roles.mounting}:
         return "client"

@@ -56,6 +56,23 @@ def test_another_host_asks_the_server(stage: Stage) -> bytes:
     return stage.wire()
 
 
+@fires("REG001", host=CLIENT, certainty="likely", title=f"{CLIENT} has no rpc.statd registered")
+def test_a_server_that_has_booted_asks_its_client_and_only_the_portmappers_were_captured(stage: Stage) -> bytes:
+    for pause in (2, 4, 8):
+        stage.server.getport(stage.client, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+        stage.wait(pause)
+    return stage.wire()
+
+
+@fires("REG001", host=SERVER, certainty="certain")
+def test_who_asks_it_for_mountd_as_well_is_its_client(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "mount3")
+    for pause in (2, 4, 8):
+        stage.client.getport(stage.server, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+        stage.wait(pause)
+    return stage.wire()
+
+
 @fires("REG001", host=SERVER, certainty="certain")
 def test_a_list_names_a_lock_manager_and_no_statd(stage: Stage) -> bytes:
     stage.client.lock(stage.server).granted()
