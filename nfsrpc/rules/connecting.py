@@ -153,10 +153,12 @@ def reached(attempt: Attempt, flows: Table, calls: Table, captures: Table) -> bo
 @fact
 def unheard(connections: Table) -> Mapping[int, int]:
     """Connections on which a client's data was sent again and again: when the server was last heard on each."""
-    last, heard = connections["c_last"], connections["s_last"]
-    silent = (connections["transport"] == "tcp") & (heard != NAT) & (last > heard)
-    rows = connections.where(silent & (connections["c_retransmitted"] >= AGAIN))
-    return dict(zip(rows["flow"].tolist(), rows["s_last"].tolist(), strict=True))
+    last = connections["c_last"]
+    never = connections["s_last"] == NAT
+    heard = np.where(never, connections["first"] - 1, connections["s_last"])
+    silent = (connections["transport"] == "tcp") & (last > heard)
+    rows = silent & (connections["c_retransmitted"] >= np.where(never, 1, AGAIN))
+    return dict(zip(connections["flow"][rows].tolist(), heard[rows].tolist(), strict=True))
 
 
 @fact

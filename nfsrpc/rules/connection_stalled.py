@@ -105,12 +105,13 @@ def check(
 def of_direction(tcp: Table, exchanges: Table, way: str, other: str, again: int, silent_s: float) -> Iterator[Stalled]:
     """Connections on which one side went on sending, and the other had fallen silent."""
     last, heard = tcp[f"{way}_last"], tcp[f"{other}_last"]
-    known = (last != NAT) & (heard != NAT)
+    heard = np.where(heard == NAT, tcp["first"] - 1, heard)  # never: the connection died before the capture began
+    known = (last != NAT) & (tcp["first"] != NAT)
     silent = known & (np.where(known, last - heard, 0) >= silent_s * SECOND)
-    rows = tcp.where(silent & (tcp[f"{way}_retransmitted"] >= again))
-    for row in rows.rows():
+    chosen = np.flatnonzero(silent & (tcp[f"{way}_retransmitted"] >= again))
+    for row, since in zip(tcp.take(chosen).rows(), heard[chosen].tolist(), strict=True):
         ends = (row.client, row.server) if way == "c" else (row.server, row.client)
-        sent, since = getattr(row, f"{way}_retransmitted"), getattr(row, f"{other}_last")
+        sent = getattr(row, f"{way}_retransmitted")
         unheard = exchanges.where((exchanges["flow"] == row.flow) & (exchanges["time"] > since) & (way == "c"))
         call = min(unheard.rows(), key=lambda call: call.time, default=None)
         yield Stalled(row, *ends, sent, call, call.time if call else since, getattr(row, f"{way}_last"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from tests.records import records_of, sent_again, source_port, target_port
+from tests.records import kept, records_of, sent_again, source_port, target_port
 from tests.rules.stage import (
     CLIENT,
     LOCKD,
@@ -226,6 +226,25 @@ def forgotten(stage: Stage, times: float = 36) -> bytes:
 @cannot_tell("REG001", command=True)
 def test_statd_is_not_to_blame_for_a_lock_that_never_arrived(stage: Stage) -> bytes:
     return forgotten(stage)
+
+
+def begun_late(stage: Stage) -> bytes:
+    """The same, but the handshake of the dead connection was not captured."""
+    capture = forgotten(stage)
+    dead = min(source_port(record) for record in records_of(capture) if target_port(record) == LOCKD)
+    ports = ((dead, LOCKD), (LOCKD, dead))
+    handshake = [record for record in records_of(capture) if (source_port(record), target_port(record)) in ports][:3]
+    return kept(capture, lambda record: record not in handshake)
+
+
+@fires("NET003", host=SERVER, clients=(CLIENT,))
+def test_a_connection_that_had_died_before_the_capture_began(stage: Stage) -> bytes:
+    return begun_late(stage)
+
+
+@cannot_tell("REG001", command=True)
+def test_statd_is_not_to_blame_for_a_lock_on_a_connection_that_had_died_before(stage: Stage) -> bytes:
+    return begun_late(stage)
 
 
 def test_a_forgotten_connection_is_the_verdict_and_its_wait_that_of_the_lock() -> None:
