@@ -12,7 +12,7 @@ from nfsrpc.rules import catalogue
 from nfsrpc.rules.catalogue import Check
 from nfsrpc.rules.explaining import EXPLAINS
 from nfsrpc.sessions.holders import HOLDERS
-from nfsrpc.tables import TABLES, TableSpec, dtype
+from nfsrpc.tables import ODDITIES, ODDITY_KINDS, TABLES, TableSpec, dtype
 
 GENERATED = "<!-- Written by docs/reference.py (make docs); change the declarations instead. -->"
 HERE = Path(__file__).parent
@@ -93,6 +93,9 @@ def table_section(table: TableSpec) -> Iterator[str]:
     yield from ("| column | dtype | unit | meaning |", "|---|---|---|---|")
     for column in table.columns:
         yield f"| `{column.name}` | {dtype(column.kind)} | {cell(column.unit)} | {cell(column.meaning)} |"
+    if table is ODDITIES:
+        yield from ("", "| kind | meaning |", "|---|---|")
+        yield from (f"| `{kind}` | {cell(meaning)} |" for kind, meaning in ODDITY_KINDS.items())
 
 
 def cell(text: str) -> str:

@@ -401,12 +401,42 @@ QUALITY = _spec(
 ODDITIES = _spec(
     "oddities",
     "A row anything malformed, a limit that was reached, or a step of the capturing host's clock.",
-    ("kind", "text", "", "what"),
+    ("kind", "text", "", "what, see below"),
     ("capture", "u16", "", "file"),
     ("frame", "u32", "", "frame"),
     ("time", "time", "ns", "of the frame"),
     ("detail", "u64", "", "where, or how much, by kind"),
 )
+
+# By kind: what happened, and what `detail` is of it.
+ODDITY_KINDS = {
+    "accesses-full": "a write not counted in `writes`, which has no room for more; detail: the room",
+    "addresses-full": "numbers of addresses begin anew, as in a flood of them: what goes on between two hosts is torn "
+    "apart there; detail: the room",
+    "call-evicted": "a call no longer waited for, for want of room: it is undecided; detail: the exchange",
+    "capture-record": "bytes of the file that are no record: reading goes on at the next one; detail: the offset",
+    "capture-time": "a time stamp beyond the year 2262; detail: the stamp",
+    "flow-evicted": "a connection forgotten for want of room; detail: the flow",
+    "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known",
+    "header-lost": "a record whose header was not captured; detail: its length",
+    "ip-fragment": "a fragment that cannot be one; detail: where it would end",
+    "ip-header": "an IP header that contradicts itself; detail: the packet's length",
+    "locals-full": "an address of the capturing host beyond those that are noted; detail: the room",
+    "memory-limit": "bytes of a stream given up for want of room: its records resume behind them; detail: bytes",
+    "not-rpc": "a record in a stream of RPC that is neither call nor reply; detail: its length",
+    "record-mark": "a record mark that cannot be one: the next record is looked for; detail: the mark",
+    "rows-full": "a message that would name files not decoded, for want of room; detail: the room",
+    "statuses-full": "an error not listed as evidence but counted, its kinds being too many; detail: the room",
+    "strings-full": "a text or handle not kept, for want of room; detail: its length",
+    "tunnel-nesting": "a tunnel within tunnels, not followed further; detail: the depth",
+    "xdr-bool": "a boolean other than 0 and 1; detail: the offset in the body",
+    "xdr-enum": "a value that is not declared; detail: the value",
+    "xdr-items": "a list with more items than a message can have; detail: the offset in the body",
+    "xdr-length": "a length beyond the limit of the declaration; detail: the offset in the body",
+    "xdr-short": "a body shorter than its declaration; detail: the offset in the body",
+    "xdr-trailing": "bytes behind the end of a body; detail: the offset in the body",
+    "xdr-union": "a value for which a union has no arm; detail: the offset in the body",
+}
 
 PROGRAMS = _spec(
     "programs",

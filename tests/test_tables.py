@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from nfsrpc.tables import NAT, TABLES, Coded, Column, Masked, Table, TableSpec, empty
+from nfsrpc.tables import NAT, ODDITY_KINDS, TABLES, Coded, Column, Masked, Table, TableSpec, empty
 
 SPEC = TableSpec(
     "things",
@@ -139,3 +142,11 @@ def test_declarations_are_complete(spec: TableSpec) -> None:
     for column in spec.columns:
         assert column.meaning, column.name
         assert (column.unit == "ns") == (column.kind == "time"), column.name
+
+
+def test_every_kind_of_oddity_is_explained() -> None:
+    core = Path(__file__).parents[1] / "core" / "src"
+    text = "".join(path.read_text() for path in core.rglob("*.rs"))
+    kinds = re.findall(r'(?:push\(|Malformed\(|\{ )\s*"([a-z]+-[a-z]+)"', text)
+    assert set(kinds) <= ODDITY_KINDS.keys()
+    assert all(f'"{kind}"' in text for kind in ODDITY_KINDS)

@@ -121,11 +121,15 @@ def reflowed(text: str) -> Iterator[str]:
 
 def about_table(table: TableSpec, paint: Paint, width: int) -> Iterator[str]:
     from nfsrpc.report.terminal import wrap
+    from nfsrpc.tables import ODDITIES, ODDITY_KINDS
 
     yield paint("heading", table.name)
     yield from wrap(table.meaning, width)
     yield ""
     yield from glossary([((column.name, column.kind, column.unit), column.meaning) for column in table.columns], width)
+    if table is ODDITIES:
+        yield ""
+        yield from glossary([((kind,), meaning) for kind, meaning in ODDITY_KINDS.items()], width)
     yield ""
     yield "A ? after a kind: it may be null, as text, times and f64 always may."
 
