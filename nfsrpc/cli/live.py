@@ -113,8 +113,8 @@ def say(text: str) -> None:
 
 @contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the watching, a second one the process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    """The first Ctrl-C or SIGTERM ends the watching, a second one the process; so does a terminal that is closed."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def once(_number: int, _frame: object) -> None:
         restore()

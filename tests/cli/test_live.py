@@ -95,7 +95,7 @@ def test_until_finding_ends_though_the_stream_goes_on(incident: bytes) -> None:
         assert b" FAULT   REG001" in live.stdout.read()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_with_a_report(incident: bytes, number: signal.Signals) -> None:
     with subprocess.Popen([*LIVE, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT) as live:
         assert live.stdin
