@@ -55,12 +55,17 @@ BEFORE_S = 10.0
 
 
 def explained(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, each with the rules whose findings it explains."""
+    """The findings, each with the rules whose findings it explains, at first or at second hand."""
     return [replace(cause, explains=tuple(sorted(effects_of(cause, findings)))) for cause in findings]
 
 
 def effects_of(cause: Finding, findings: Iterable[Finding]) -> set[str]:
-    return {effect.rule for effect in findings if effect is not cause and explains(cause, effect)}
+    left, reached = list(findings), [cause]
+    for reason in reached:
+        effects = [effect for effect in left if effect is not cause and explains(reason, effect)]
+        left = [effect for effect in left if effect not in effects]
+        reached += effects
+    return {effect.rule for effect in reached[1:]}
 
 
 def explains(cause: Finding, effect: Finding) -> bool:

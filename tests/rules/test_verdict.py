@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nfsrpc.rules.explaining import explains
+from nfsrpc.rules.explaining import explained, explains
 from nfsrpc.rules.finding import Finding
 from nfsrpc.rules.verdict import diagnose, fault, leading
 from tests.records import clock_set
@@ -35,6 +35,14 @@ def test_an_effect_may_be_blamed_on_another_host_than_the_one_to_fix() -> None:
     cause = found("CBK001", host=CLIENT)
     assert explains(cause, found("LCK011", host=OTHER, clients=(CLIENT,)))
     assert not explains(cause, found("LCK011", host=OTHER, clients=(OTHER,)))
+
+
+def test_what_an_effect_explains_is_explained_as_well() -> None:
+    """A statd that hangs leaves a lock behind, for which somebody else waits."""
+    wait = found("LCK011", severity="warning", host=CLIENT, clients=(OTHER,))
+    hangs, orphan, _ = explained([found("MON003"), found("LCK008", severity="warning"), wait])
+    assert hangs.explains == ("LCK008", "LCK011")
+    assert orphan.explains == ("LCK011",)
 
 
 def test_information_explains_nothing() -> None:
