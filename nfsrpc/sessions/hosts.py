@@ -61,8 +61,8 @@ def interface_of(domain: int) -> int:
 
 def senders(decoded: Decoded, domain: int) -> set[int]:
     """The addresses that frames were sent from where a loopback was captured, as the link layer tells."""
-    place = file_of(domain), interface_of(domain)
-    told = {text for file, interface, text in decoded.locals if (file, interface) == place}
+    files, here = decoded.vantages[decoded.vantage[file_of(domain)]], interface_of(domain)
+    told = {text for file, interface, text in decoded.locals if file in files and interface == here}
     return {number for number, (text, own) in enumerate(decoded.addresses) if own == EVERYWHERE and text in told}
 
 

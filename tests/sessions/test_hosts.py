@@ -137,6 +137,19 @@ def test_what_is_nameless_in_a_merged_file_is_nobodys(site: Site, tables: Read) 
     assert not read["flows"].valid("server").all()
 
 
+def test_captures_of_two_hosts_that_are_taken_for_a_ring_hold_two_loopbacks(site: Site, tables: Read) -> None:
+    """One after the other, in files whose names differ by a number."""
+    site.work(site.one)
+    site.one.getport(site.one, "nsm1", port=662)
+    first = site.s.capture(at=site.one, on="any", link="sll2")
+    begun = (site.s.now - min(segment.time for segment in site.s.segments)) / 1e9
+    site.s.wait(5)
+    site.work(site.one)
+    site.server.getport(site.server, "nsm1", port=0, cred=False)
+    read = tables(host1=first, host2=site.s.capture(at=site.server, on="any", link="sll2", since=begun + 1))
+    assert {(row.host, row.port) for row in read["registrations"].rows()} == {(site.one.address, 662), (None, 0)}
+
+
 def test_the_only_nameless_host_owns_a_loopback_that_is_given_alone(site: Site, tables: Read) -> None:
     site.work(site.one)
     site.server.getport(site.server, "nsm1")
