@@ -204,7 +204,8 @@ def hung_up(flows: Table) -> Array:
 def loopbacks(captures: Table, flows: Table) -> frozenset[str]:
     """The hosts whose loopback traffic the captures hold, or would hold."""
     inside = flows.where(flows["loopback"])
-    seen = set(inside["server"].tolist()) if len(inside) else set()
+    whole = inside.valid("server").all()  # else, in a merged capture, nobody's traffic may be anybody's
+    seen = set(inside["server"].tolist()) if len(inside) and whole else set()
     told = set(captures["loopback_of"].tolist())
     return frozenset(host for host in seen | told if host is not None)
 

@@ -11,7 +11,7 @@ from nfsrpc.rules.explaining import explained, explains
 from nfsrpc.rules.finding import Finding
 from nfsrpc.rules.verdict import diagnose, fault, leading
 from tests.records import clock_set
-from tests.rules.stage import CLIENT, LOCKD, OTHER, SERVER, Stage, diagnosed, givens, starttls
+from tests.rules.stage import CLIENT, LOCKD, OTHER, SERVER, STATD, Stage, diagnosed, givens, starttls
 from tests.wire import TCP
 
 SECOND = 1_000_000_000
@@ -174,6 +174,18 @@ def test_competing_causes_are_ordered_by_what_the_wait_looks_like() -> None:
     stage = Stage()
     stage.client.lock(stage.server).denied("DENIED_NOLOCKS", after=60.1)
     assert causes(stage)[0] == "MON003"
+
+
+def test_a_merged_capture_may_lack_what_is_decisive() -> None:
+    """Without a name in the credentials, the refused connection to statd is nobody's."""
+    stage = Stage()
+    stage.monitored(stage.client, stage.server)
+    lock = stage.client.lock(stage.server)
+    stage.server.getport(stage.server, "nsm1")
+    stage.server.syn(stage.server, STATD, refused=True)
+    lock.denied("DENIED_NOLOCKS")
+    diagnosis = diagnosed(stage.wire(on="any"))
+    assert (diagnosis.verdict.rule, diagnosis.hypotheses[0].rule) == ("LCK004", "REG007")
 
 
 def test_statd_is_no_suspect_where_nfs_is_late_as_well() -> None:
