@@ -43,7 +43,8 @@ RULE = Rule("LCK014", "clients-share-one-identity", "warning")
 def check(locks: Table, nlm: Table, *, shown: int = 50) -> Iterator[Answer]:
     pairs = [pair for pair in again(locks, shown) if both_in_use(nlm, *pair)]
     for client in sorted({first.client for first, _ in pairs}):
-        yield finding([pair for pair in pairs if pair[0].client == client])
+        mine = [pair for pair in pairs if pair[0].client == client]
+        yield finding(mine, namesakes(locks, mine[0][0]))
     if pairs:
         return
     if locks.valid("granted").any():
@@ -79,7 +80,13 @@ def times(nlm: Table, same: Array, port: int) -> Array:
     return found
 
 
-def finding(pairs: list[tuple[Any, Any]]) -> Finding:
+def namesakes(locks: Table, row: Any) -> tuple[str, ...]:
+    """Its address, and those that its owner has where the capture shows the inside of the NAT."""
+    same = (locks["server"] == row.server) & (locks["owner"] == row.owner) & (locks["fh"] == row.fh)
+    return tuple(sorted({row.client, *locks.where(same)["client"].present()}))
+
+
+def finding(pairs: list[tuple[Any, Any]], clients: tuple[str, ...]) -> Finding:
     first, second = pairs[0]
     return RULE.finding(
         host=first.client,
@@ -89,7 +96,7 @@ def finding(pairs: list[tuple[Any, Any]]) -> Finding:
             f"again from port {second.client_port} without unlocking, while both connections are in use: two clients "
             "with one name behind one address. Both believe to be alone."
         ),
-        clients=(first.client,),
+        clients=clients,
         files=tuple(sorted({row.file for row, _ in pairs})),
         count=len(pairs),
         first=second.granted,
