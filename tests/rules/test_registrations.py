@@ -455,6 +455,18 @@ def test_lockd_cannot_ask_its_own_portmapper_for_statd() -> None:
     assert "REG005" in {cause.rule for cause in diagnosed(stage.wire()).hypotheses}
 
 
+@fires("REG005", host=SERVER, clients=(CLIENT,))
+def test_the_denial_goes_by_another_clock(stage: Stage) -> bytes:
+    """In captures of both ends: to the client's clock the LOCK left after its server had been refused."""
+    stage.nfs()
+    for _ in range(2):
+        stage.server.syn(stage.server, 111, refused=True)
+    stage.wait(0.3)
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
+    stage.later(5)
+    return stage.any(stage.server)
+
+
 @quiet("REG005")
 def test_a_portmapper_that_was_restarted(stage: Stage) -> bytes:
     refuses(stage, 20)
