@@ -12,6 +12,7 @@ from nfsrpc.rules.catalogue import Check
 from nfsrpc.rules.facts import FACTS
 from nfsrpc.rules.finding import Answer, Broken, Finding
 from nfsrpc.rules.stepped import confused_by_steps, without
+from nfsrpc.sessions.one_clock import comparable
 from nfsrpc.tables import Table
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Givens(dict[str, Any]):
-    """Tables and facts by name; a fact is worked out when first asked for."""
+    """Tables, with times that can be compared, and facts by name; a fact is worked out when first asked for."""
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
-        self.tables = tables
+        self.tables = comparable(tables)
 
     def __missing__(self, name: str) -> Any:
         if name in FACTS:

@@ -1,15 +1,30 @@
-"""The tables of several vantages with all their times by one clock, the first vantage's: what is drawn has one order.
+"""The tables of several vantages with all their times by one clock, the first vantage's.
 
+What is drawn has one order so, and rules that compare what two hosts saw are not misled by clocks that are far apart.
 Tables keep the times that the captures have, by which a reader finds a frame again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+
+import numpy as np
 
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.sessions import Sessions
 from nfsrpc.tables import NAT, NULLS, Array, Source, Table
+
+# Hosts that keep time by NTP are closer together than this, and no rule judges by less.
+FAR_APART_S = 1.0
+
+
+def comparable(tables: Mapping[str, Table]) -> Mapping[str, Table]:
+    """By one clock, where clocks are far apart."""
+    if not isinstance(tables, Sessions) or len(tables.decoded.vantages) == 1:
+        return tables
+    offsets = tables["captures"]["offset_s"]
+    return by_one_clock(tables) if (np.abs(offsets) >= FAR_APART_S).any() else tables
 
 
 def by_one_clock(tables: Sessions) -> Sessions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.records import clock_set
 from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet
 from tests.scenario import LockRequest
 from tests.wire import UDP
@@ -310,6 +311,16 @@ def test_the_notice_comes_from_another_address_of_the_server(stage: Stage) -> by
     node.notify(stage.client, 5).reply()
     stage.other.lock(stage.server, "/srv/other").denied("DENIED_GRACE_PERIOD")
     return stage.wire()
+
+
+@quiet("MON008")
+def test_the_notice_is_in_another_capture_whose_clock_is_an_hour_ahead(stage: Stage) -> list[bytes]:
+    node = stage.scenario.host("10.0.0.8", name="nfssrv")
+    stage.client.lock(stage.server).granted()
+    stage.wait(60)
+    node.notify(stage.client, 5).reply()
+    stage.other.lock(stage.server, "/srv/other").denied("DENIED_GRACE_PERIOD")
+    return [stage.wire(stage.server), clock_set(stage.wire(stage.client), 1, 3600)]
 
 
 @cannot_tell("MON008")
