@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from nfsrpc.rules.finding import Need
 
 START_STATD = ("systemctl enable --now rpcbind rpc-statd",)
-RESTART_STATD = ("systemctl restart rpcbind", "systemctl restart rpc-statd")
+# Not rpcbind with it: restarted without -w it forgets all other services.
+RESTART_STATD = ("systemctl restart rpc-statd",)
 START_PORTMAPPER = ("systemctl enable --now rpcbind.socket rpcbind",)
 RESTART_SERVER = ("systemctl restart nfs-server",)
 # Linux cannot break the lock of one client, only all that lockd holds on one file system.

@@ -83,7 +83,7 @@ def finding(host: str, rows: Table, victims: Hurt, client: bool) -> Finding:
         remedy=(
             *(f"getent hosts {name}" for name in sorted({name for name in rows["mon_name"].tolist() if name})[:3]),
             "ls -ld /var/lib/nfs /var/lib/nfs/sm; journalctl -u rpc-statd",
-            RESTART_STATD[-1],
+            *RESTART_STATD,
         ),
         verify=("journalctl -u rpc-statd --since -5min",),
         wait_s=victims.wait_s,

@@ -108,6 +108,6 @@ def finding(host: str, pairs: list[tuple[Any, Any]], served: list[Evidence]) -> 
             Evidence(after.reply_capture, after.reply_frame, "not registered"),
             *served[:1],
         ),
-        remedy=(*RESTART_STATD[1:], *RESTART_SERVER, "# Have rpcbind keep registrations over restarts: option -w."),
+        remedy=(*RESTART_STATD, *RESTART_SERVER, "# Have rpcbind keep registrations over restarts: option -w."),
         verify=(f"rpcinfo -p {bare(host)} | grep {before.prog}",),
     )
