@@ -65,11 +65,11 @@ def check(trace: Trace, output: str) -> None:
 def chosen(trace: Trace, rule: str | None) -> list[Finding]:
     """Those of a rule, or all that are faults of more than the capture."""
     from nfsrpc.rules.catalogue import find
-    from nfsrpc.rules.verdict import ABOUT_THE_CAPTURE
+    from nfsrpc.rules.verdict import is_fault
 
     findings = trace.diagnosis.findings
     if rule is None:
-        faults = [each for each in findings if each.severity != "info" and not each.rule.startswith(ABOUT_THE_CAPTURE)]
+        faults = list(filter(is_fault, findings))
         if not faults:
             fail("nothing is wrong that could be carved for; choose with --where or --frames")
         return faults

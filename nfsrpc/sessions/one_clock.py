@@ -1,7 +1,8 @@
 """The tables of several vantages with all their times by one clock, the first vantage's.
 
 What is drawn has one order so, and rules that compare what two hosts saw are not misled by clocks that are far apart.
-Tables keep the times that the captures have, by which a reader finds a frame again.
+Tables keep the times that the captures have, by which a reader finds a frame again. By one clock nothing is left of
+the offsets between clocks.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class OneClock(Sessions):
 
     def _of(self, table: Table) -> Table:
         def column(name: str) -> Source:
+            if name == "offset_s":
+                return lambda: table[name] * 0.0
             return (lambda: self._times(table, name)) if name in whose else (lambda: table.data(name))
 
         whose = files_of_times(table)
