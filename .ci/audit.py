@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 ROOT = Path(__file__).parents[1]
-TOOLS = ROOT / ".venv" / "tools"
+TOOLS = ROOT / ".venv-tools"
 LOCKS = ("requirements-dev.txt", "requirements-tools.txt")
 MANIFESTS = ("core/Cargo.toml", "core/fuzz/Cargo.toml")
 
