@@ -89,6 +89,7 @@ format: build
 
 audit:
 	$(need_python)
+	$(need_cargo)
 	@$(PYTHON) .ci/audit.py
 
 # lock changes only what pyproject.toml and Cargo.toml ask for; upgrade takes the newest version of everything.
@@ -121,7 +122,7 @@ $(CARGO_FUZZ):
 	$(need_cargo)
 	$(call need,command -v c++,c++ is missing$(comma) which libFuzzer is built with; install it with: apt install g++)
 	@echo "Building cargo-fuzz"
-	@$(CARGO) install --locked --root $(FUZZ)/target/tools cargo-fuzz
+	@$(CARGO) install --locked --root $(FUZZ)/target/tools cargo-fuzz@0.13.2
 
 fuzz: build $(CARGO_FUZZ)
 	@$(CARGO) fetch --locked --manifest-path $(FUZZ)/Cargo.toml

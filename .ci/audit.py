@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+Command = list[str | Path]
+
 ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / ".venv-tools"
 LOCKS = ("requirements-dev.txt", "requirements-tools.txt")
@@ -33,7 +35,7 @@ class Outcome:
     details: str = ""  # what the tool printed about a finding
 
 
-def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+def run(command: Command) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace")
 
 
@@ -76,17 +78,14 @@ def python_advisories(process: subprocess.CompletedProcess[str]) -> Outcome:
     return Outcome("ok", f"{what}: {len(packages) - len(unknown)} checked{rest}")
 
 
-Command = list[str | Path]
-
-
 def crates(what: str, fetch: Callable[[str], list[Command]], check: Callable[[str], Command]) -> Outcome:
     """The outcome of one check of cargo-deny on each Cargo.lock, after what it needs has been fetched."""
     for manifest in MANIFESTS:
         for command in fetch(manifest):
-            fetched = run(*command)
+            fetched = run(command)
             if fetched.returncode:
                 return Outcome("skipped", f"{what}: {reason(fetched)}")
-        checked = run(*check(manifest))
+        checked = run(check(manifest))
         if checked.returncode:
             return Outcome("found", f"{what}: {manifest}", checked.stderr)
     return Outcome("ok", f"{what}: {', '.join(MANIFESTS)}")
@@ -101,13 +100,13 @@ def deny(manifest: str, *arguments: str) -> Command:
 
 
 def outcomes() -> Iterator[Outcome]:
-    tools = installed(run("make", "--no-print-directory", TOOLS.relative_to(ROOT) / "made"))
+    tools = installed(run(["make", "--no-print-directory", TOOLS.relative_to(ROOT) / "made"]))
     yield tools
     if tools.state != "ok":
         return
     locks = [argument for lock in LOCKS for argument in ("--requirement", lock)]
     options = ("--require-hashes", "--disable-pip", "--progress-spinner", "off", "--format", "json")
-    yield python_advisories(run(TOOLS / "bin" / "pip-audit", *locks, *options))
+    yield python_advisories(run([TOOLS / "bin" / "pip-audit", *locks, *options]))
     yield crates(
         "licences and sources of crates",
         fetch=lambda manifest: [sources(manifest)],
