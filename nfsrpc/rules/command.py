@@ -52,7 +52,7 @@ class Filter(NamedTuple):
     expression: str
 
 
-Argument: TypeAlias = str | int | PurePath | Filter
+Argument: TypeAlias = str | int | PurePath | Filter | None  # None: not in the capture
 
 
 def command(
@@ -91,7 +91,7 @@ def word(argument: Argument) -> str | None:
     if isinstance(argument, PurePath):
         path = str(argument)
         return quote(f"./{path}" if path.startswith("-") else path) if path.isprintable() else None
-    return argument if is_address(argument) or HOST_NAME.fullmatch(argument) else None
+    return argument if argument and (HOST_NAME.fullmatch(argument) or is_address(argument)) else None
 
 
 def is_address(text: str) -> bool:
