@@ -358,8 +358,8 @@ def test_what_is_advised_in_every_format(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(reading, "compile", lambda *_: compiled)
     pasted: dict[str, set[str]] = {name: set() for name in FORMATS}
     told, fired = 0, Counter[str]()
-    for told, captures in enumerate(told_again(monkeypatch), 1):  # noqa: B007
-        diagnosis = diagnosed(captures)
+    for told, story in enumerate(told_again(monkeypatch), 1):  # noqa: B007
+        diagnosis = diagnosed(story)
         assert diagnosis.broken == ()
         for rule, name, texts in advised(diagnosis):
             pasted[name].update(texts)
