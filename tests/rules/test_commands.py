@@ -32,7 +32,7 @@ from nfsrpc.report import json as as_json
 from nfsrpc.report.contents import Report
 from nfsrpc.rules.catalogue import rules
 from nfsrpc.rules.command import Command, Filter, command, either_host, remark
-from nfsrpc.rules.finding import Diagnosis, Finding, Need, Verdict
+from nfsrpc.rules.finding import Diagnosis, Evidence, Finding, Need, Verdict
 from nfsrpc.rules.verdict import diagnose
 from nfsrpc.sessions import WANTED, Sessions
 from tests.captures_dir import Capture, captures
@@ -236,6 +236,15 @@ def test_every_command_of_every_template(tmp_path: Path) -> None:
     """With arguments as they are meant; a command that none of them runs has no business in the list."""
     lines = [str(template.filled("10.0.0.9")) for template in templates()]
     assert harmless(lines, tmp_path) == COMMANDS
+
+
+def test_what_a_finding_says_is_a_comment(tmp_path: Path) -> None:
+    """Even of names that reach it as they were sent."""
+    said = [
+        Finding("X", evil, "error", "certain", evil, evil, evil, (evil,), (evil,), 1, 0, 0, (Evidence(0, 1, evil),))
+        for evil in HOSTILE
+    ]
+    assert harmless(map(str, said), tmp_path) == set()
 
 
 class Hostile:
