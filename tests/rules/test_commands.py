@@ -30,6 +30,7 @@ from nfsrpc.protocols.xdr import Opaque, String, Struct
 from nfsrpc.report import html, markdown, text
 from nfsrpc.report import json as as_json
 from nfsrpc.report.contents import Report
+from nfsrpc.rules.advice import FILTERED, answers, bare, loopback_of, registered, try_lock, wire_of
 from nfsrpc.rules.catalogue import rules
 from nfsrpc.rules.command import Command, Filter, command, either_host, remark
 from nfsrpc.rules.finding import Diagnosis, Evidence, Finding, Need, Verdict
@@ -195,6 +196,37 @@ def test_a_filter_is_made_of_addresses() -> None:
     assert either_host(["10.0.0.1", "::1"], "port 53") == Filter("host 10.0.0.1 or host ::1 or port 53")
     assert either_host(["10.0.0.1", "web-1"]) is None
     assert either_host(["10.0.0.1 or net 0.0.0.0/0"]) is None
+
+
+@pytest.mark.parametrize(
+    ("need", "line"),
+    [
+        (wire_of("10.0.0.9"), "-w 10.0.0.9.pcap 'not port 22'"),
+        (wire_of("2001:db8::9", ["2001:db8::1"]), "-w 2001-db8-9.pcap 'host 2001:db8::1'"),
+        (wire_of("::1 of a b;c.pcap", ["127.0.0.1 of a"]), "-w 1.pcap 'host 127.0.0.1'"),
+        (wire_of("10.0.0.9", ["10.0.0.1", "web-1"]), "-w 10.0.0.9.pcap 'not port 22'"),
+        (wire_of("$(reboot)"), "-w reboot.pcap 'not port 22'"),
+        (wire_of("::"), "-w capture.pcap 'not port 22'"),
+        (wire_of("a", [f"10.0.0.{n}" for n in range(FILTERED)]), f"host 10.0.0.{FILTERED - 1}'"),
+        (wire_of("a", [f"10.0.0.{n}" for n in range(FILTERED + 1)]), "'not port 22'"),
+        (loopback_of("10.0.0.9", ["10.0.0.1"]), "'host 127.0.0.1 or host ::1 or host 10.0.0.1 or port 53'"),
+        (loopback_of("10.0.0.9", ["a or b"]), "'not port 22'"),
+    ],
+)
+def test_a_capture_of_hosts(need: Need, line: str) -> None:
+    assert need.command.line.startswith("tcpdump -i any -s 0 -B 8192 -w ")
+    assert need.command.line.endswith(line)
+
+
+@pytest.mark.parametrize("built", [answers("10.0.0.9", 100024), registered("10.0.0.9 of a", 100024), try_lock("::1")])
+def test_advice_for_hosts(built: Command) -> None:
+    assert built.line
+
+
+def test_advice_for_a_host_that_is_not_known() -> None:
+    assert str(answers(bare(None), 100024)) == (
+        "# adapt and run by hand: rpcinfo -t HOST 100024 (HOST is not a valid host name: )"
+    )
 
 
 # Pasting
