@@ -120,6 +120,12 @@ def test_every_template_is_a_literal() -> None:
     assert len(templates()) > 80
 
 
+def test_every_filter_is_a_literal_or_made_of_addresses() -> None:
+    others = [call for place, call in calls("Filter") if not place.startswith("command.py:")]
+    assert [literal(call.args[0]) for call in others] == ["not port 22"]
+    assert all(isinstance(other, ast.Constant) for _, call in calls("either_host") for other in call.args[1:])
+
+
 def test_no_rule_makes_a_command_by_hand() -> None:
     by_hand = [place for place, _ in calls("Command") if not place.startswith("command.py:")]
     for file in sorted(FOLDER.glob("*.py")):
