@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.output import Output, Traces, fail
-from nfsrpc.cli.progress import progress_bar
-from nfsrpc.cli.table import Format, write_frame
+from nfsrpc.cli.output import Output, Traces, check_rules_of, fail
+from nfsrpc.cli.table import Format, trace_of, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nfsrpc.trace import Trace
 
 
 def sql(
@@ -27,19 +28,18 @@ def sql(
     Tables have the names that nfsrpc explain lists, protocols among them (nlm4); lists stand in quotation marks
     ("nfs3.entries"). Times are UTC.
     """
-    write_frame(answer(traces, query), format, output)
+    trace = trace_of(traces)
+    write_frame(answer(trace, query), format, output)
+    check_rules_of(trace)
 
 
-def answer(traces: list[str], query: str) -> pd.DataFrame:
+def answer(trace: Trace, query: str) -> pd.DataFrame:
     from nfsrpc.extras import MissingExtraError
     from nfsrpc.sources import SourceError
-    from nfsrpc.trace import read
 
     try:
-        with progress_bar() as progress:
-            trace = read(*traces, progress=progress)
         return trace.sql(query)
     except (SourceError, MissingExtraError) as error:
         fail(error)
     except (KeyError, ValueError) as error:  # no query; no such list; standard input cannot be read twice
-        fail(" ".join(str(error.args[0]).split()))
+        fail(" ".join(str(error.args[0] if isinstance(error, KeyError) else error).split()))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nfsrpc.cli.output import Output, Traces, fail, unknown, write, write_bytes
+from nfsrpc.cli.output import Output, Traces, check_rules_of, fail, mention_skipped, unknown, write, write_bytes
 from nfsrpc.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ def table(
     --where is an expression of pandas over the columns, as DataFrame.query takes it; times are UTC.
     """
     check_name(name)
-    frame = rows_where(frame_of(name, traces), where, name)
+    trace = trace_of(traces)
+    frame = rows_where(frame_of(name, trace), where, name)
     write_frame(frame.loc[:, chosen(columns, list(frame.columns))], format, output)
+    check_rules_of(trace)
 
 
 def write_frame(frame: pd.DataFrame, format: Format, output: str | None) -> None:  # noqa: A002
@@ -76,14 +78,24 @@ def check_name(name: str) -> None:
         unknown("table", name, names)
 
 
-def frame_of(name: str, traces: list[str]) -> pd.DataFrame:
+def trace_of(traces: list[str]) -> Trace:
     from nfsrpc.sources import SourceError
-    from nfsrpc.tables import TABLES
     from nfsrpc.trace import read
 
     try:
         with progress_bar() as progress:
             trace = read(*traces, progress=progress)
+    except SourceError as error:
+        fail(error)
+    mention_skipped(trace)
+    return trace
+
+
+def frame_of(name: str, trace: Trace) -> pd.DataFrame:
+    from nfsrpc.sources import SourceError
+    from nfsrpc.tables import TABLES
+
+    try:
         if name == "findings":
             return trace.findings
         return trace.tables[name].frame() if name in TABLES else messages_of(trace, name)
