@@ -99,9 +99,10 @@ def prepared(
         skipped = [*errors, *refused]
         if not firsts:
             raise none_of(skipped)
-        reader = Reader([file for file, _ in firsts], progress)
+        found = [file for file, _ in firsts]
+        reader = Reader(found, progress)
         vantages = vantages_of(reader, [first for _, first in firsts], begun)
-        return Reading(reader.files, vantages, reader.damages, kinds, (*skipped, *reader.lost))
+        return Reading(found, vantages, reader.damages, kinds, (*skipped, *reader.lost))
 
     return run
 

@@ -5,12 +5,17 @@ What several need is in output.py, progress.py and settings.py. How the process 
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from typing import NoReturn
 
-from nfsrpc.cli.ending import INTERRUPTED, ended, open_closed_streams
+try:
+    from nfsrpc.cli.ending import INTERRUPTED, ended, open_closed_streams
+except KeyboardInterrupt:
+    os._exit(130)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 DEBUG = "--debug"
 
@@ -28,10 +33,7 @@ def main() -> NoReturn:
         pass
     finally:
         quiet()
-        # The interpreter looks for garbage once more before it ends: 15 ms. Libraries of other commands rely on it.
-        if arguments[:1] == ["analyze"]:
-            gc.freeze()
-    sys.exit(code)
+    leave(code, arguments)
 
 
 def run(arguments: list[str]) -> int:
@@ -46,6 +48,21 @@ def without_debug(arguments: list[str]) -> tuple[list[str], bool]:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     kept = [argument for argument in arguments[:end] if argument != DEBUG]
     return kept + arguments[end:], len(kept) < end
+
+
+def leave(code: int, arguments: list[str]) -> NoReturn:
+    """Ends the process, whose streams are flushed."""
+    threads = sys.modules.get("threading")
+    if threads and threads.active_count() > 1:
+        # A thread that decodes or waits for bytes: the interpreter would kill it at its next step, which Rust takes for
+        # a panic and aborts the process.
+        os._exit(code)
+    # The interpreter looks for garbage once more before it ends: 15 ms. Libraries of other commands rely on it.
+    if arguments[:1] == ["analyze"]:
+        import gc
+
+        gc.freeze()
+    sys.exit(code)
 
 
 def quiet() -> None:

@@ -6,17 +6,19 @@
     70   a bug of nfsrpc, in a rule, say (EX_SOFTWARE of sysexits.h)
     130  interrupted (128 + SIGINT)
 
-Scripts go by these, so nothing that goes wrong ends with 0 or 1. This is the first file that is read, and imports
-nothing that takes time: an interruption is quiet from here on.
+Scripts go by these, so nothing that goes wrong ends with 0 or 1. This is among the first files that are read, and
+imports nothing that takes time, because an interruption is quiet only when they have been.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
 
 FAULT, BAD, BUG, INTERRUPTED = 1, 2, 70, 130
 
@@ -52,10 +54,12 @@ def ended(command: Callable[[], int], debug: bool = False) -> int:
 def explained(error: BaseException, debug: bool) -> int:
     """Says in one line what went wrong, and returns the exit code."""
     code, line = BUG, REPORT
-    with suppress(BaseException):  # what cannot even be described is a bug all the same
+    try:
         code, line = judged(error)
         if debug:
             say(details(error))
+    except BaseException:  # noqa: BLE001 - what cannot even be described is a bug all the same
+        pass
     say(line)
     return code
 
@@ -102,9 +106,11 @@ def one_line(text: str) -> str:
 
 def say(text: str) -> None:
     """A line on standard error, if that can be written."""
-    if text:
-        with suppress(OSError, ValueError):
+    try:
+        if text:
             print(text if "\n" in text else f"nfsrpc: {text}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass
 
 
 def flushed(stream: TextIO) -> str:
@@ -121,11 +127,13 @@ def flushed(stream: TextIO) -> str:
 
 def drop(stream: TextIO) -> None:
     """What is still buffered goes nowhere, else Python would complain when it flushes at exit."""
-    with suppress(OSError, ValueError):
+    try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
         stream.flush()
+    except (OSError, ValueError):
+        pass
 
 
 def open_closed_streams() -> None:
@@ -141,4 +149,5 @@ def open_closed_streams() -> None:
             os.dup2(opened, number)
             os.close(opened)
         if number:
-            setattr(sys, name, open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False))
+            stream = open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,17 +29,42 @@ def sql(
     ("nfs3.entries"). Times are UTC.
     """
     trace = trace_of(traces)
-    write_frame(answer(trace, query), format, output)
+    frame = answer(trace, query)
+    write_frame(frame if format is Format.parquet else with_plain_cells(frame), format, output)
     check_rules_of(trace)
 
 
 def answer(trace: Trace, query: str) -> pd.DataFrame:
     from nfsrpc.extras import MissingExtraError
+    from nfsrpc.reading import ahead
     from nfsrpc.sources import SourceError
 
     try:
-        return trace.sql(query)
+        # In a thread, because DuckDB heeds no Ctrl-C within a long step.
+        return ahead(lambda: trace.sql(query))()
     except (SourceError, MissingExtraError) as error:
         fail(error)
     except (KeyError, ValueError) as error:  # no query; no such list; standard input cannot be read twice
         fail(" ".join(str(error.args[0] if isinstance(error, KeyError) else error).split()))
+
+
+def with_plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """DuckDB has types of its own (BLOB, UUID, STRUCT, MAP), which text and JSON do not know."""
+    objects = [name for name in frame.columns if frame[name].dtype == object]
+    return frame.assign(**{name: frame[name].map(plain) for name in objects})
+
+
+def plain(value: Any) -> Any:
+    """Bytes as text, with what is no UTF-8 escaped; what is neither text, number nor list of these as its text."""
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(value, bytes | bytearray):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, dict):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list | np.ndarray):
+        return tuple(map(plain, value))
+    if isinstance(value, str | int | float | np.generic) or pd.isna(value):
+        return value
+    return str(value)

@@ -165,7 +165,11 @@ def written_times(times: pd.Series[pd.Timestamp], unit: Literal["us", "ns"], zon
 
 def as_csv(frame: pd.DataFrame) -> str:
     lists = [name for name in frame.columns if is_lists(frame[name])]
-    return frame.assign(**{name: frame[name].map(", ".join) for name in lists}).to_csv(index=False)
+    return frame.assign(**{name: frame[name].map(joined) for name in lists}).to_csv(index=False)
+
+
+def joined(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def is_lists(column: pd.Series[Any]) -> bool:
@@ -236,6 +240,4 @@ def cells_of(column: pd.Series[Any]) -> list[str]:
 def cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return str(value)
+    return str(joined(value))

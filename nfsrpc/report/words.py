@@ -157,15 +157,12 @@ def in_force(settings: Settings) -> list[str]:
     >>> in_force(Settings(["REG", "LCK"], ["NFS001"], {"LCK002": {"late_s": 90.0}}, "/srv/nfsrpc.toml"))
     ['of /srv/nfsrpc.toml', 'only the rules REG, LCK', 'without the rules NFS001', 'LCK002.late_s = 90']
     """
+    thresholds = [(rule, name, value) for rule, values in settings.thresholds.items() for name, value in values.items()]
     return [
         *([f"of {settings.file}"] if settings.file else []),
         *([f"only the rules {', '.join(settings.select)}"] if settings.select else []),
         *([f"without the rules {', '.join(settings.ignore)}"] if settings.ignore else []),
-        *(
-            f"{rule}.{name} = {value:g}"
-            for rule, values in settings.thresholds.items()
-            for name, value in values.items()
-        ),
+        *(f"{rule}.{name} = {value:g}" for rule, name, value in thresholds),
     ]
 
 
