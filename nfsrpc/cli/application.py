@@ -36,9 +36,14 @@ def application(commands: Sequence[str] = COMMANDS) -> typer.Typer:
 def run(arguments: list[str]) -> int:
     """The exit code of a command line."""
     named = arguments[:1]
-    app = application(named if set(named) & set(COMMANDS) else COMMANDS)
+    command = typer.main.get_command(application(named if set(named) & set(COMMANDS) else COMMANDS))
     try:
-        return app(args=arguments, prog_name="nfsrpc", standalone_mode=False) or 0
+        # Not by calling it, which would end with 1 where the reader has gone, or input ends.
+        with command.make_context("nfsrpc", list(arguments)) as context:
+            command.invoke(context)
+        return 0
+    except typer.Exit as end:
+        return end.exit_code
     except USAGE as error:
         error.show()
         code: int = error.exit_code
@@ -49,7 +54,7 @@ def print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        print(f"nfsrpc {version('nfsrpc')}")
+        typer.echo(f"nfsrpc {version('nfsrpc')}")
         raise typer.Exit
 
 

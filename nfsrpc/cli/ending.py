@@ -65,8 +65,8 @@ def explained(error: BaseException, debug: bool) -> int:
 
 
 def judged(error: BaseException) -> tuple[int, str]:
-    if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
-        return 0, ""  # of typer, when the reader of its help has gone
+    if isinstance(error, BrokenPipeError):
+        return BAD, ""  # nobody reads it
     if isinstance(error, OSError):
         return BAD, one_line(f"{error.filename or 'input or output'}: {error.strerror or error}")
     if isinstance(error, MemoryError):

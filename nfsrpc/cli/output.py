@@ -79,18 +79,20 @@ def write_bytes(pieces: Iterable[bytes], path: str | None) -> None:
 def replacing(path: str) -> Iterator[str]:
     """Where to write what is to be the file `path`: it takes that name when it is whole.
 
-    What is no regular file (/dev/stdout, a pipe) is written as it is.
+    What is no regular file (/dev/stdout, a pipe), or stands where no other file can be made, is written as it is.
     """
     target = os.path.realpath(path)
-    with suppress(FileNotFoundError):
-        if not stat.S_ISREG(os.stat(target).st_mode):
-            yield path
-            return
+    before = os.stat(target) if os.path.exists(target) else None
     part = f"{target}.{os.getpid()}.part"
+    if before and not (stat.S_ISREG(before.st_mode) and os.access(os.path.dirname(target), os.W_OK)):
+        yield path
+        return
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
-        with suppress(FileNotFoundError):
-            os.chmod(part, stat.S_IMODE(os.stat(target).st_mode))
+        if before:
+            with suppress(PermissionError):
+                os.chown(part, before.st_uid, before.st_gid)
+            os.chmod(part, stat.S_IMODE(before.st_mode))
         yield part
         os.replace(part, target)
     finally:

@@ -150,8 +150,10 @@ def open_capture(capture: Capture, **chunk_size: int) -> Source:
 
 
 def is_read_once(capture: Capture) -> bool:
-    """Whether it cannot be read a second time."""
-    return capture == STANDARD_INPUT if isinstance(capture, str) else capture.once
+    """Whether it cannot be read a second time: standard input, a named pipe, `<(...)` of a shell."""
+    if isinstance(capture, str):
+        return capture == STANDARD_INPUT or (os.path.exists(capture) and not os.path.isfile(capture))
+    return capture.once
 
 
 def read_again(capture: Capture) -> Capture:
