@@ -97,7 +97,12 @@ class Trace:
 
     @property
     def skipped(self) -> tuple[SourceError, ...]:
-        """What is wrong with files that could not be read, and were left out: with one, no verdict is `healthy`."""
+        """What is wrong with files that could not be read, and were left out: with one, no verdict is `healthy`.
+
+        >>> trace = read("captures/contended/nfssrv-any.pcap", "missing.pcap")
+        >>> [str(error) for error in trace.skipped], trace.verdict.state
+        (['missing.pcap: no such file'], 'cannot-tell')
+        """
         return self.tables.decoded.skipped
 
     @cached_property

@@ -49,9 +49,9 @@ def answer(trace: Trace, query: str) -> pd.DataFrame:
 
 
 def with_plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """DuckDB has types of its own (BLOB, UUID, STRUCT, MAP), which text and JSON do not know."""
-    objects = [name for name in frame.columns if frame[name].dtype == object]
-    return frame.assign(**{name: frame[name].map(plain) for name in objects})
+    """DuckDB has types (BLOB, UUID, STRUCT, MAP, INTERVAL) that text and JSON do not know."""
+    objects = [name for name in frame.columns if frame[name].dtype == object or frame[name].dtype.kind == "m"]
+    return frame.assign(**{name: frame[name].astype(object).map(plain) for name in objects})
 
 
 def plain(value: Any) -> Any:
