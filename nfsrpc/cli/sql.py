@@ -65,6 +65,6 @@ def plain(value: Any) -> Any:
         return {str(plain(key)): plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list | np.ndarray):
         return tuple(map(plain, value))
-    if isinstance(value, str | int | float | np.generic) or pd.isna(value):
+    if isinstance(value, str | int | float | np.number | np.bool_) or pd.isna(value):
         return value
     return str(value)
