@@ -57,10 +57,11 @@ def explained(error: BaseException, debug: bool) -> int:
     try:
         code, line = judged(error)
         if debug:
-            say(details(error))
+            print(details(error), file=sys.stderr)
     except BaseException:  # noqa: BLE001 - what cannot even be described is a bug all the same
         pass
-    say(line)
+    if line:
+        say(line)
     return code
 
 
@@ -98,19 +99,18 @@ def details(error: BaseException) -> str:
 
 def one_line(text: str) -> str:
     """Of a capture there may be anything in it."""
-    from nfsrpc.report.terminal import clean
-
-    line = clean(" ".join(text.split()))
+    line = " ".join(text.split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 def say(text: str) -> None:
-    """A line on standard error, if that can be written."""
+    """One line on standard error, if that can be written, without control characters: names of files are anybody's."""
     try:
-        if text:
-            print(text if "\n" in text else f"nfsrpc: {text}", file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        pass
+        from nfsrpc.report.terminal import clean
+
+        print(f"nfsrpc: {clean(text)}", file=sys.stderr, flush=True)
+    except Exception:  # noqa: BLE001 - closed, full, no memory: the exit code remains
+        return
 
 
 def flushed(stream: TextIO) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nfsrpc.cli.ending import say
 from nfsrpc.cli.output import replacing, write_bytes
 
 
@@ -54,3 +55,8 @@ def test_where_no_file_can_be_made_the_old_one_is_written(tmp_path: Path, monkey
     monkeypatch.setattr(os, "access", lambda *_: False)
     with replacing(str(tmp_path / "old")) as part:
         assert part == str(tmp_path / "old")
+
+
+def test_a_message_is_one_line_whatever_is_in_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\x1b[2J\nb: no such file")
+    assert capsys.readouterr().err == "nfsrpc: a\\x1b[2J\\nb: no such file\n"
