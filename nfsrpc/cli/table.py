@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from nfsrpc.cli.ending import say
 from nfsrpc.cli.output import Output, Traces, check_rules_of, fail, mention_skipped, unknown, write, write_bytes
 from nfsrpc.cli.progress import progress_bar
 
@@ -224,7 +225,7 @@ def as_table(frame: pd.DataFrame, width: int | None) -> Iterator[str]:
     right = [is_number(frame[name]) for name in frame.columns[: len(shown)]]
     yield from (f"{line}\n" for line in aligned(zip(*shown, strict=True), right))
     if left_out := len(frame.columns) - len(shown):
-        print(f"nfsrpc: {left_out} more columns; choose with --columns, or take --format csv", file=sys.stderr)
+        say(f"{left_out} more columns; choose with --columns, or take --format csv")
 
 
 def is_number(column: pd.Series[Any]) -> bool:

@@ -1,12 +1,15 @@
 """`nfsrpc sql`: answers in every format, and one line for what is no query."""
 
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import run, shell
+from tests.cli.command import ENVIRONMENT, run, shell
 
 pytest.importorskip("duckdb")
 
@@ -116,3 +119,20 @@ def test_types_that_only_duckdb_has_are_written_in_every_format(contended: Path,
         [row] = json.loads(run("sql", contended, query, "--format", format_).stdout)
         assert row["s"] == {"a": [1, 2], "b": "\\xff"}
         assert (row["m"], row["l"], row["b"], row["t"]) == ({"x": "2026-01-31"}, ["a", None], "\\xff", "10:00:00")
+
+
+def test_a_query_without_end_is_interrupted(contended: Path) -> None:
+    query = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000000) b"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nfsrpc", "sql", contended, query],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    time.sleep(2.5)  # until DuckDB is in one of its long steps, which heed no signal
+    process.send_signal(signal.SIGINT)
+    try:
+        assert process.communicate(timeout=10) == (b"", b"")
+    finally:
+        process.kill()
+    assert process.returncode == 130
