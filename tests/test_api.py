@@ -16,8 +16,9 @@ import pytest
 
 import nfsrpc
 from nfsrpc.plot import Plots
+from nfsrpc.rules import catalogue
 from nfsrpc.rules.command import Command
-from nfsrpc.rules.finding import Verdict
+from nfsrpc.rules.finding import Answer, Verdict
 from nfsrpc.sessions.holders import HOLDERS
 from nfsrpc.tables import TABLES, TableSpec, dtype
 
@@ -183,6 +184,27 @@ def test_a_trace_in_a_terminal_and_in_a_notebook(trace: nfsrpc.Trace) -> None:
     assert "HEALTHY" in html
     assert "<th" in html
     assert "304 frames" in html
+
+
+def test_what_was_left_out_in_a_terminal_and_in_a_notebook(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check() -> list[Answer]:
+        raise KeyError("<status>")
+
+    made = catalogue.find("LCK001")._replace(check=check, parameters=())
+    monkeypatch.setitem(catalogue.rules(), "LCK001", made)
+    trace = nfsrpc.read(samples / "contended" / "nfssrv-any.pcap", tmp_path / "missing.pcap")
+    assert [str(error) for error in trace.skipped] == [f"{tmp_path}/missing.pcap: no such file"]
+    head, *lines = repr(trace).splitlines()
+    assert head.startswith("CANNOT TELL: ")
+    assert f"  skipped {tmp_path}/missing.pcap: no such file" in lines
+    failed = "LCK001 failed, which is a bug of nfsrpc: KeyError: "
+    assert f"  {failed}'<status>'" in lines
+    for html in (trace._repr_html_(), trace.diagnosis._repr_html_()):
+        assert "CANNOT TELL" in html
+        assert f"{failed}&#x27;&lt;status&gt;" in html
+    assert f"skipped {tmp_path}/missing.pcap: no such file" in trace._repr_html_()
 
 
 def test_a_finding_in_a_terminal_and_in_a_notebook(samples: Path) -> None:

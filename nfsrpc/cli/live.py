@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.analyze import FAULT, as_text
-from nfsrpc.cli.output import BAD, fail, say, write
+from nfsrpc.cli.analyze import as_text
+from nfsrpc.cli.ending import BAD, FAULT, say
+from nfsrpc.cli.output import check_rules, fail, write
 from nfsrpc.cli.settings import Ignore, Select, Set, settings
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def live(
     """Watch RPC traffic on this node, and say what is wrong as soon as it can be known.
 
     On a terminal a screen, else a line a change. Ctrl-C ends it with a report. Exits as analyze does: 1 when there is a
-    fault at the end, 2 when the source was bad or failed, else 0.
+    fault at the end, 2 when the source was bad or failed, 70 when a rule failed, else 0.
     """
     from nfsrpc.sources import SourceError
     from nfsrpc.watch.moments import Live, Options
@@ -82,6 +83,7 @@ def live(
     write([RENDERERS[format](report)], None)
     if watched.trouble:
         say(str(watched.trouble))
+    check_rules(report.diagnosis)
     if report.diagnosis.verdict.state == "fault":
         raise typer.Exit(FAULT)
     if watched.trouble:

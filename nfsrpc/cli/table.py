@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nfsrpc.cli.output import Output, Traces, fail, say, unknown, write, write_bytes
+from nfsrpc.cli.ending import say
+from nfsrpc.cli.output import Output, Traces, check_rules_of, fail, mention_skipped, unknown, write, write_bytes
 from nfsrpc.cli.progress import progress_bar
 from nfsrpc.printable import clean
 
@@ -62,8 +63,10 @@ def table(
     --where is an expression of pandas over the columns, as DataFrame.query takes it; times are UTC.
     """
     check_name(name)
-    frame = rows_where(frame_of(name, traces), where, name)
+    trace = trace_of(traces)
+    frame = rows_where(frame_of(name, trace), where, name)
     write_frame(frame.loc[:, chosen(columns, list(frame.columns))], format, output, raw)
+    check_rules_of(trace)
 
 
 def write_frame(frame: pd.DataFrame, format: Format, output: str | None, raw: bool) -> None:  # noqa: A002
@@ -86,14 +89,24 @@ def check_name(name: str) -> None:
         unknown("table", name, names)
 
 
-def frame_of(name: str, traces: list[str]) -> pd.DataFrame:
+def trace_of(traces: list[str]) -> Trace:
     from nfsrpc.sources import SourceError
-    from nfsrpc.tables import TABLES
     from nfsrpc.trace import read
 
     try:
         with progress_bar() as progress:
             trace = read(*traces, progress=progress)
+    except SourceError as error:
+        fail(error)
+    mention_skipped(trace)
+    return trace
+
+
+def frame_of(name: str, trace: Trace) -> pd.DataFrame:
+    from nfsrpc.sources import SourceError
+    from nfsrpc.tables import TABLES
+
+    try:
         if name == "findings":
             return trace.findings
         return trace.tables[name].frame() if name in TABLES else messages_of(trace, name)
@@ -167,7 +180,11 @@ def as_csv(frame: pd.DataFrame) -> str:
 
 def without_lists(frame: pd.DataFrame) -> pd.DataFrame:
     lists = [name for name in frame.columns if is_lists(frame[name])]
-    return frame.assign(**{name: frame[name].map(", ".join) for name in lists})
+    return frame.assign(**{name: frame[name].map(joined) for name in lists})
+
+
+def joined(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def neutral(frame: pd.DataFrame) -> pd.DataFrame:
@@ -251,6 +268,4 @@ def cells_of(column: pd.Series[Any]) -> list[str]:
 def cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return str(value)
+    return str(joined(value))

@@ -6,6 +6,8 @@
     Also             findings that it does not explain
     Checked          the evidence of health
     Unknown          what could not be told, and the command that would tell
+    Settings         which rules were asked, and with which thresholds, where that was changed
+    Skipped          files that could not be read
     Capture          what was read, and what it lacks
     Traffic          a line a program
 
@@ -21,7 +23,7 @@ from itertools import chain, groupby
 from nfsrpc.printable import clean
 from nfsrpc.report.contents import Procedure, Report, unknowns
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
-from nfsrpc.report.words import by_program, described, lacks, program_row, span, time_of_day, whose
+from nfsrpc.report.words import by_program, described, in_force, lacks, program_row, span, time_of_day, whose
 from nfsrpc.rules.command import Command
 from nfsrpc.rules.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
 
@@ -64,6 +66,8 @@ class _Page:
             self.clear(),
             self.unknown(report.diagnosis.cannot_tell),
             self.broken(),
+            self.block("Settings", self.text("; ".join(in_force(report.diagnosis.settings)))),
+            self.skipped(),
             chain(self.captures(), self.traffic(report.programs)),
         )
         for block in blocks:
@@ -192,6 +196,10 @@ class _Page:
         for rule in self.report.diagnosis.broken:
             lines += self.hanging("", f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}", 2)
         yield from self.block("Broken", lines)
+
+    def skipped(self) -> Iterator[str]:
+        lines = [line for error in self.report.skipped for line in self.hanging("", str(error), 2)]
+        yield from self.block("Skipped", lines)
 
     def captures(self) -> Iterator[str]:
         lines: list[str] = []

@@ -7,6 +7,7 @@ Times are ns since the epoch; a capture is the index of the file given, a frame 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Required, TypeAlias, TypedDict, Unpack
 
@@ -138,6 +139,7 @@ class Broken(NamedTuple):
 
     rule: str
     error: str
+    traceback: str = ""
 
 
 Answer: TypeAlias = Finding | Clear | CannotTell | Broken
@@ -207,6 +209,21 @@ class Verdict(NamedTuple):
         return verdict_html(self)
 
 
+class Settings(NamedTuple):
+    """Which rules were asked, and with which thresholds: what was changed, and nothing where all is as it comes."""
+
+    select: Sequence[str] = ()  # beginnings of identifiers or names
+    ignore: Sequence[str] = ()
+    thresholds: Mapping[str, Mapping[str, Any]] = {}  # rule -> threshold -> value
+    file: str | None = None  # that says so, at least in part
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+
+DEFAULTS = Settings()
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """All answers of the rules.
@@ -226,6 +243,7 @@ class Diagnosis:
     broken: tuple[Broken, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()  # most probable first, where the decisive vantage is missing
     log: tuple[LogLine, ...] = ()  # lines to expect in the hosts' kernel logs, in order
+    settings: Settings = DEFAULTS
 
     def _repr_html_(self) -> str:
         from nfsrpc.rules.shown import diagnosis_html

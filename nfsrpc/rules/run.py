@@ -6,6 +6,7 @@ A rule that names `findings` is asked last, and gets what the others found.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from nfsrpc.rules.catalogue import Check
@@ -50,4 +51,4 @@ def ask_one(check: Check, givens: Mapping[str, Any], thresholds: Mapping[str, An
     try:
         yield from check.check(*(givens[name] for name in check.parameters), **thresholds)
     except Exception as error:  # noqa: BLE001 - whatever a rule does wrong is its own
-        yield Broken(check.rule.id, f"{type(error).__name__}: {error}")
+        yield Broken(check.rule.id, f"{type(error).__name__}: {error}", "".join(format_exception(error)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from nfsrpc.markup import badge, bold, cell, code, heading, paragraph, table, text
+from nfsrpc.markup import badge, bold, cell, code, heading, listing, paragraph, table, text
 from nfsrpc.printable import clean
 from nfsrpc.rules.wording import clock
 
@@ -76,7 +76,9 @@ def verdict_html(verdict: Verdict) -> str:
 
 
 def diagnosis_html(diagnosis: Diagnosis) -> str:
-    return verdict_html(diagnosis.verdict) + findings_html(diagnosis.findings)
+    failed = [f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}" for rule in diagnosis.broken]
+    broken = cell(listing(failed)) if failed else ""
+    return verdict_html(diagnosis.verdict) + findings_html(diagnosis.findings) + broken
 
 
 def findings_html(findings: Iterable[Finding]) -> str:

@@ -19,6 +19,7 @@ from nfsrpc.rules.finding import (
     Clear,
     Diagnosis,
     Finding,
+    Settings,
     Verdict,
 )
 from nfsrpc.rules.fingerprints import fingerprinted
@@ -32,7 +33,8 @@ from nfsrpc.sessions.exchanges import ENCRYPTED
 from nfsrpc.tables import Table
 
 if TYPE_CHECKING:
-    from nfsrpc.rules.settings import Settings
+    from nfsrpc.rules.settings import Settings as Thresholds
+    from nfsrpc.sources import SourceError
 
 # Of findings that are equally grave and sure, what lies deeper leads.
 FAMILIES = ("REG", "MON", "CBK", "NET", "RPC", "MNT", "LCK", "NFS")
@@ -47,9 +49,16 @@ def diagnose(
     tables: Mapping[str, Table],
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
-    settings: Settings | None = None,
+    settings: Thresholds | None = None,
+    file: str | None = None,
+    *,
+    skipped: Sequence[SourceError] = (),
 ) -> Diagnosis:
-    """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names."""
+    """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names.
+
+    `file` is where these settings stand, if they do; `skipped` are files that could not be read.
+    """
+    select, ignore = tuple(select), tuple(ignore)
     givens = Givens(tables)
     told = ask(givens, chosen(select, ignore), settings)
     confused = confused_by_steps(told, givens["clock_steps"])
@@ -57,15 +66,19 @@ def diagnose(
     found = explained([answer for answer in answers if isinstance(answer, Finding)])
     findings = fingerprinted(found, givens)
     lead = leading(findings)
+    broken = tuple(answer for answer in answers if isinstance(answer, Broken))
     verdict = fault(lead, findings) if lead else without_fault(givens, any(is_fault(each) for each in confused))
+    if verdict.state == "healthy" and (gap := left_out(broken, skipped)):
+        verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
     return Diagnosis(
         verdict=verdict,
         findings=tuple(sorted(findings, key=lambda found: (found is not lead, gravity(found)))),
         cannot_tell=tuple(answer for answer in answers if isinstance(answer, CannotTell)),
         clear=tuple(answer for answer in answers if isinstance(answer, Clear)),
-        broken=tuple(answer for answer in answers if isinstance(answer, Broken)),
+        broken=broken,
         hypotheses=hypotheses(lead, givens) if lead else (),
         log=expected(findings, givens),
+        settings=Settings(select, ignore, settings or {}, file),
     )
 
 
@@ -139,6 +152,16 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, givens)}"
         return Verdict(None, "cannot-tell", f"It cannot be told whether all locks work: {why}.")
     return Verdict(None, "healthy", praise(answered, asynchronous))
+
+
+def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError]) -> str:
+    """What was not looked at, so that nobody can call the rest healthy."""
+    if skipped:
+        return f"{several(len(skipped), 'file')} could not be read ({named({error.path for error in skipped})})"
+    if broken:
+        failed = sorted(answer.rule for answer in broken)
+        return f"{several(len(failed), 'rule')} failed, which is a bug of nfsrpc ({', '.join(failed)})"
+    return ""
 
 
 def async_answers(locks: Table) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
+from nfsrpc.rules.finding import Settings as InForce
 from nfsrpc.rules.settings import Settings, beginnings, checked, merged
 from nfsrpc.sources import captures
 from nfsrpc.sources.arrivals import LiveSource
@@ -50,7 +51,7 @@ def live(
     thresholds = merged(
         checked(rule, name, value) for rule, values in (settings or {}).items() for name, value in values.items()
     )
-    rules = beginnings(select), beginnings(ignore), thresholds
+    rules = InForce(beginnings(select), beginnings(ignore), thresholds)
     options = Options(interval_s, window_s, for_s, until_finding, rules)
     with closing(Live(source_of(source, filter, window_s), options).moments()) as moments:
         for moment in moments:

@@ -7,12 +7,12 @@ and no more, however busy the node is; what arrives meanwhile waits. An idle nod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from nfsrpc.rules.finding import Diagnosis
+from nfsrpc.rules.finding import DEFAULTS, Diagnosis, Settings
 from nfsrpc.rules.verdict import diagnose
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.arrivals import Arrivals, LiveSource, NextFile
@@ -45,7 +45,7 @@ class Options:
     for_s: float = float("inf")  # how long to watch
     until_finding: bool = False
     # Which rules to ask, which not, and their thresholds: as `diagnose` takes them.
-    rules: tuple[Sequence[str], Sequence[str], Mapping[str, Mapping[str, Any]] | None] = ((), (), None)
+    rules: Settings = DEFAULTS
 
 
 class Health(NamedTuple):

@@ -1,89 +1,93 @@
-"""Names of files are anybody's: what is printed of them is no control sequence, whatever goes well or wrong."""
+"""A file whose name is no UTF-8 is as good as any other: every command reads it, every format shows it escaped."""
 
-from __future__ import annotations
-
-import shutil
+import json
+import os
+from io import BytesIO
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from typer.testing import Result
 
-from nfsrpc.sources import SourceError
+import nfsrpc
 from tests.cli.command import run
 
-EVIL = "x\x1b]0;owned\x07\u202e\r"
-SHOWN = r"x\x1b]0;owned\x07\u202e\r"
+ESCAPED = "caf\\udce9.pcap"
 
 
 @pytest.fixture
-def evil(samples: Path, tmp_path: Path) -> Path:
-    (tmp_path / EVIL).mkdir()
-    path = tmp_path / EVIL / f"{EVIL}.pcap"
-    shutil.copy(samples / "server-without-statd" / "nfssrv-any.pcap", path)
-    return path
-
-
-def printable(result: Result) -> bool:
-    return all(char.isprintable() for line in (result.stdout + result.stderr).split("\n") for char in line)
-
-
-def test_an_error_is_one_line_that_can_be_printed() -> None:
-    error = SourceError(f"/tmp/{EVIL}", f"no {EVIL}", f"try {EVIL}")
-    assert str(error) == f"/tmp/{SHOWN}: no {SHOWN} (try {SHOWN})"
-    assert error.path == f"/tmp/{EVIL}"
+def cafe(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Its name in Latin-1."""
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"caf\xe9.pcap")
+    Path(name).write_bytes((samples / "server-without-statd" / "nfssrv-any.pcap").read_bytes())
+    return name
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("format_", "shown"),
     [
-        ("analyze", "{missing}"),
-        ("analyze", "{capture}", "--dmesg", "{missing}"),
-        ("analyze", "{capture}", "-o", "{missing}/x"),
-        ("analyze", "{capture}", "--set", "{missing}"),
-        ("table", "calls", "{missing}"),
-        ("table", "{missing}", "{capture}"),
-        ("table", "calls", "{capture}", "--where", "{missing}"),
-        ("table", "calls", "{capture}", "--columns", "{missing}"),
-        ("show", "{missing}", "1"),
-        ("show", "{capture}", "{missing}"),
-        ("carve", "{missing}", "-o", "x"),
-        ("carve", "{capture}", "-o", "{missing}/x"),
-        ("carve", "{capture}", "-o", "{capture}"),
-        ("live", "--follow", "{missing}"),
-        ("live", "{missing}"),
-        ("explain", "{missing}"),
+        ("text", ESCAPED),
+        ("json", json.dumps(ESCAPED)),
+        ("markdown", ESCAPED.replace("\\", "\\\\")),
+        ("html", ESCAPED),
     ],
 )
-def test_what_goes_wrong(command: tuple[str, ...], evil: Path, tmp_path: Path) -> None:
-    names = {"missing": str(tmp_path / f"none{EVIL}"), "capture": str(evil)}
-    result = run(*(word.format(**names) for word in command))
+def test_reports(cafe: str, format_: str, shown: str) -> None:
+    result = run("analyze", cafe, "--format", format_)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert shown in result.stdout
+    assert run("analyze", cafe, "--format", format_, "-o", cafe + ".out").exit_code == 1
+    assert shown in Path(cafe + ".out").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [("table", "captures"), ("sql", "SELECT * FROM captures")])
+@pytest.mark.parametrize("format_", ["table", "csv", "json", "jsonl", "parquet"])
+def test_tables(cafe: str, command: tuple[str, str], format_: str) -> None:
+    name, query = command
+    args = ("table", query, cafe) if name == "table" else ("sql", cafe, query)
+    result = run(*args, "--format", format_)
+    assert (result.exit_code, result.stderr) == (0, "")
+    if format_ == "parquet":
+        assert pd.read_parquet(BytesIO(result.stdout_bytes))["file"].tolist() == [ESCAPED]
+    else:
+        assert (json.dumps(ESCAPED) if "json" in format_ else ESCAPED) in result.stdout
+
+
+def test_frames_and_carving(cafe: str) -> None:
+    assert run("show", cafe, "109").stdout.startswith(f"Frame 109 of {ESCAPED}, ")
+    carved = run("carve", cafe, "-o", os.fsdecode(b"out\xe9.pcapng"))
+    assert (carved.exit_code, carved.stderr) == (0, "")
+    assert carved.stdout.startswith("out\\udce9.pcapng: ")
+    assert ESCAPED.encode() in Path(os.fsdecode(b"out\xe9.pcapng")).read_bytes()
+    again = run("carve", cafe, "--where", "client == '\udce9'", "-o", "where.pcapng")
+    assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
+
+
+def test_what_is_carved_from_is_not_written_over(cafe: str) -> None:
+    before = Path(cafe).read_bytes()
+    result = run("carve", cafe, "-o", cafe)
     assert result.exit_code == 2
-    assert printable(result)
-    assert SHOWN in result.stderr
-    assert result.stderr.startswith("nfsrpc: ")
-    assert result.stderr.count("\n") == 1
+    assert Path(cafe).read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *(("analyze", "--format", name) for name in ("text", "json", "markdown", "html")),
-        *(("table", "captures", "--format", name) for name in ("table", "csv", "json", "jsonl")),
-    ],
-)
-def test_what_goes_well(command: tuple[str, ...], evil: Path) -> None:
-    result = run(*command, evil)
-    assert result.exit_code in (0, 1)
-    assert printable(result)
+def test_python(cafe: str, tmp_path: Path) -> None:
+    trace = nfsrpc.read(cafe)
+    assert trace.files == [ESCAPED]
+    assert trace.table("captures")["file"].tolist() == [ESCAPED]
+    assert len(trace.decoded("nlm4"))
+    for shown in (repr(trace), trace._repr_html_(), str(trace.explain(109))):
+        assert ESCAPED in shown
+        shown.encode()
+    trace.to_parquet(tmp_path / "tables", "captures")
 
 
-def test_frames_and_what_is_carved(evil: Path, tmp_path: Path) -> None:
-    shown = run("show", evil, "102")
-    assert shown.exit_code == 0
-    assert printable(shown)
-    assert SHOWN in shown.stdout
-    carved = run("carve", evil, "-o", evil.with_name(f"{EVIL}.pcapng"))
-    assert carved.exit_code == 0
-    assert printable(carved)
-    comment = f"frame 102 of {SHOWN}.pcap".encode()
-    assert comment in evil.with_name(f"{EVIL}.pcapng").read_bytes()
+def test_errors(tmp_path: Path) -> None:
+    result = run("analyze", tmp_path / os.fsdecode(b"no\xe9.pcap"))
+    assert (result.exit_code, result.stderr) == (2, f"nfsrpc: {tmp_path}/no\\udce9.pcap: no such file\n")
+
+
+def test_logs_and_skipped_files(cafe: str, tmp_path: Path) -> None:
+    log, empty = os.fsdecode(b"log\xe9"), os.fsdecode(b"no\xe9.pcap")
+    Path(log).write_text("[   93.129579] lockd: server 10.1.84.31 not responding, still trying\n")
+    report = json.loads(run("analyze", cafe, empty, "--dmesg", log, "--format", "json").stdout)
+    assert (report["dmesg"][0]["file"], report["skipped"][0]["file"]) == ("log\\udce9", "no\\udce9.pcap")

@@ -1,5 +1,7 @@
 """Reports made by hand, one of each kind of verdict: what the renderers are tested on without any capture."""
 
+from dataclasses import replace
+
 from nfsrpc.report.contents import Capture, Procedure, Report
 from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.finding import (
@@ -12,9 +14,11 @@ from nfsrpc.rules.finding import (
     Hypothesis,
     LogLine,
     Need,
+    Settings,
     Verdict,
 )
 from nfsrpc.rules.logged import Reading, Told
+from nfsrpc.sources import SourceError
 
 START = 1_762_000_000_000_000_000
 SECOND = 10**9
@@ -201,4 +205,18 @@ CANNOT_TELL = Report(
     (),
 )
 
-SAMPLES = {"certain": CERTAIN, "likely": LIKELY, "healthy": HEALTHY, "cannot-tell": CANNOT_TELL}
+# Files that could not be read, and rules that were not asked.
+LEFT_OUT = HEALTHY._replace(
+    diagnosis=replace(
+        HEALTHY.diagnosis,
+        verdict=Verdict(None, "cannot-tell", "Cannot tell whether all locks work: 2 files could not be read."),
+        settings=Settings((), ("NFS001",), {"LCK002": {"late_s": 90.0}}, "/srv/nfsrpc.toml"),
+    ),
+    captures=(CAPTURE._replace(quality=QUALITY | {"truncated": True}, damage="its gzip stream is cut off"),),
+    skipped=(
+        SourceError("ring.pcap1", "is empty", "tcpdump -U writes packets as they come"),
+        SourceError("caf\udce9.pcap", "no such file"),
+    ),
+)
+
+SAMPLES = {"certain": CERTAIN, "likely": LIKELY, "healthy": HEALTHY, "cannot-tell": CANNOT_TELL, "left-out": LEFT_OUT}

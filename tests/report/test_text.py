@@ -11,7 +11,18 @@ from nfsrpc.report.text import render
 from nfsrpc.report.words import described
 from nfsrpc.rules.command import Command, command, remark
 from nfsrpc.rules.finding import Broken, CannotTell, Clear, Diagnosis, Evidence, Finding, Need, Verdict
-from tests.report.samples import CANNOT_TELL, CAPTURE, CERTAIN, HEALTHY, LIKELY, LOGGED, SAMPLES, SERVER_LOOPBACK, STATD
+from tests.report.samples import (
+    CANNOT_TELL,
+    CAPTURE,
+    CERTAIN,
+    HEALTHY,
+    LEFT_OUT,
+    LIKELY,
+    LOGGED,
+    SAMPLES,
+    SERVER_LOOPBACK,
+    STATD,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -292,6 +303,17 @@ def test_a_capture_without_another_has_no_offset() -> None:
 
 def test_a_broken_rule_is_told() -> None:
     assert block(render(CANNOT_TELL, 80), "Broken") == ["LCK004 failed, which is a bug of nfsrpc: KeyError: 'status'"]
+
+
+def test_settings_in_force_and_what_was_skipped_are_told() -> None:
+    text = render(LEFT_OUT, 80)
+    assert block(text, "Settings") == ["of /srv/nfsrpc.toml; without the rules NFS001; LCK002.late_s = 90"]
+    assert block(text, "Skipped") == [
+        "ring.pcap1: is empty (tcpdump -U writes packets as they come)",
+        "caf\\udce9.pcap: no such file",
+    ]
+    assert block(text, "Capture")[-1] == "its gzip stream is cut off: analysed up to there"
+    assert not {"Settings", "Skipped"} & {line.split(" ")[0] for line in render(HEALTHY, 80).splitlines()}
 
 
 def test_traffic_is_a_line_a_program() -> None:
