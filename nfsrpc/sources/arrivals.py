@@ -38,6 +38,9 @@ class LiveSource(Protocol):
 
     @property
     def drops(self) -> int | None: ...
+    def prepare(self) -> None:
+        """Does what needs the rights of whoever calls, which may be given up then. Raises SourceError."""
+
     def pieces(self) -> Iterator[bytes | NextFile]: ...
     def stop(self) -> None: ...
 

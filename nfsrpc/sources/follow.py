@@ -59,6 +59,22 @@ class Follow:
         self._say, self._told = say, False
         self._stopped = threading.Event()
 
+    def prepare(self) -> None:
+        """Raises SourceError where there is no directory."""
+        list(self._listed())
+
+    def is_hidden(self) -> bool:
+        """Whether this process may not read the directory, or a file in it."""
+        try:
+            for entry in os.scandir(self.name):
+                if entry.is_file():
+                    open(entry.path, "rb").close()
+        except PermissionError:
+            return True
+        except OSError:  # not a matter of rights: it is said when it is read
+            return False
+        return False
+
     def stop(self) -> None:
         self._stopped.set()
 
