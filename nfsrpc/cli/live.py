@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,8 @@ from nfsrpc.cli.settings import Ignore, Select, Set, settings
 if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
     from nfsrpc.sources.arrivals import LiveSource
-    from nfsrpc.watch.changes import Change
+    from nfsrpc.sources.privileges import Rights
+    from nfsrpc.sources.supervisor import Supervisor
     from nfsrpc.watch.moments import Live, Moment
 
 STANDARD_INPUT = "-"
@@ -58,6 +60,9 @@ def live(
     ] = None,
     until_finding: Annotated[bool, typer.Option("--until-finding", help="End when a fault is found.")] = False,
     format: Annotated[Format, typer.Option("--format", help="A line, or an object, a change.")] = Format.text,  # noqa: A002
+    no_drop: Annotated[
+        bool, typer.Option("--no-drop", help="Parse with all rights of root, not as who invoked sudo or as nobody.")
+    ] = False,
     select: Select = "",
     ignore: Ignore = "",
     thresholds: Set = None,
@@ -67,15 +72,21 @@ def live(
     On a terminal a screen, else a line a change. Ctrl-C ends it with a report. Exits as analyze does: 1 when there is a
     fault at the end, 2 when the source was bad or failed, else 0.
     """
+    # Capabilities are a thread's, so there may be no other before they are given up, not even numpy's.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from nfsrpc.sources import SourceError
+    from nfsrpc.sources.supervisor import Supervisor
     from nfsrpc.watch.moments import Live, Options
 
     chosen = settings(select, ignore, thresholds)
     options = Options(interval, window, for_ or float("inf"), until_finding, chosen)
+    supervisor = Supervisor(sys.stdout.fileno() if has_screen(format) else None)
     try:
-        watched = Live(source_of(stream, interface, follow, filter, window), options, say)
-        with stopping(watched.stop):
-            last = told(watched, format)
+        watched = Live(source_of(stream, interface, follow, filter, window, supervisor), options, say)
+        with stopping(watched.stop), closing(supervisor):
+            supervisor.start()
+            rights = parsing_rights(watched.source, no_drop)
+            last = told(watched, format, rights, supervisor)
     except SourceError as error:
         fail(error)
     report = report_of_last(last)
@@ -89,7 +100,12 @@ def live(
 
 
 def source_of(
-    stream: str | None, interface: str, follow: str | None, expression: str | None, window: float
+    stream: str | None,
+    interface: str,
+    follow: str | None,
+    expression: str | None,
+    window: float,
+    supervisor: Supervisor,
 ) -> LiveSource:
     from nfsrpc.sources.follow import Follow
     from nfsrpc.sources.stream import Stream
@@ -104,7 +120,23 @@ def source_of(
         return Stream()
     if follow:
         return Follow(follow, window, say=say)
-    return capturing(interface, FILTER if expression is None else expression, say)
+    return capturing(interface, FILTER if expression is None else expression, say, supervisor)
+
+
+def parsing_rights(source: LiveSource, no_drop: bool) -> Rights:
+    """Gives up the rights that only capturing needs; returns those that are left."""
+    from nfsrpc.sources import privileges
+    from nfsrpc.sources.follow import Follow
+
+    source.prepare()
+    if not no_drop:
+        if os.geteuid() == privileges.ROOT:
+            from nfsrpc.cli.live_imports import import_all
+
+            import_all()
+        is_hidden = source.is_hidden if isinstance(source, Follow) else lambda: False
+        privileges.drop(privileges.unprivileged_user(), is_hidden)
+    return privileges.in_force()
 
 
 def say(text: str) -> None:
@@ -132,24 +164,31 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
         restore()
 
 
-def told(watched: Live, format: Format) -> Moment:  # noqa: A002
+def has_screen(format: Format) -> bool:  # noqa: A002
+    return format is Format.text and sys.stdout.isatty()
+
+
+def told(watched: Live, format: Format, rights: Rights, supervisor: Supervisor) -> Moment:  # noqa: A002
     """Tells every change, and returns the last moment."""
-    if format is Format.text and sys.stdout.isatty():
-        return shown(watched)
+    if has_screen(format):
+        return shown(watched, rights, supervisor)
     from nfsrpc.watch import lines
 
-    render: dict[Format, Callable[[Change], str]] = {Format.text: lines.line, Format.jsonl: lines.jsonl}
+    begin, render = (lines.begin, lines.line) if format is Format.text else (lines.begin_jsonl, lines.jsonl)
+    write([begin(watched.source.name, rights)], None)
     for moment in watched.moments():
-        write([render[format](change) for change in moment.changes], None)
+        write([render(change) for change in moment.changes], None)
     return moment
 
 
-def shown(watched: Live) -> Moment:
+def shown(watched: Live, rights: Rights, supervisor: Supervisor) -> Moment:
     from nfsrpc.cli.live_screen import Screen
 
-    with Screen(watched) as screen:
+    supervisor.show_screen(True)
+    with Screen(watched, str(rights)) as screen:
         for moment in watched.moments():
             screen.show(moment)
+    supervisor.show_screen(False)
     return moment
 
 

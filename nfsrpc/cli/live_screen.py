@@ -24,8 +24,8 @@ BUSY_S, IDLE_S = 1.0, 10.0
 
 
 class Screen:
-    def __init__(self, watched: Live) -> None:
-        self.watched = watched
+    def __init__(self, watched: Live, rights: str) -> None:
+        self.watched, self.rights = watched, rights
         self.moment: Moment | None = None
         self._display = Display(
             console=Console(), screen=True, auto_refresh=False, transient=True, redirect_stderr=False
@@ -63,7 +63,7 @@ class Screen:
         self._measure(now, health)
         elapsed = now - self._seen if self.moment else 0.0
         *_, note = ["", *self._said.getvalue().splitlines()]
-        pulse = Pulse(self.watched.source.name, health, self._rate, elapsed, note.removeprefix("nfsrpc: "))
+        pulse = Pulse(self.watched.source.name, health, self._rate, elapsed, note.removeprefix("nfsrpc: "), self.rights)
         self._display.update(screen(self.moment, pulse, self._display.console.height), refresh=True)
         self._painted = now
 

@@ -86,8 +86,8 @@ class Tcpdump:
             output, errors = self._control.start()
         except OSError as error:
             raise SourceError(self.name, f"cannot be started: {error.strerror}") from error
-        with open(output, "rb", buffering=0) as packets, open(errors, "rb") as messages:
-            listener = threading.Thread(target=self._listen, args=(messages,), daemon=True)
+        with open(output, "rb", buffering=0) as packets:
+            listener = threading.Thread(target=self._listen, args=(errors,), daemon=True)
             listener.start()
             threading.Thread(target=self._ask, daemon=True).start()
             widen(packets.fileno())
@@ -127,15 +127,15 @@ class Tcpdump:
         if self._owns_supervisor:
             self._supervisor.close()
 
-    def _listen(self, stderr: IO[bytes]) -> None:
-        for raw in stderr:
-            line = raw.decode("utf-8", "replace").strip()
-            found = DROPPED.search(line)
-            if found:
-                counts = [int(number) for number in DROPPED.findall(line)]
-                self.drops = max(self.drops or 0, sum(counts))
-            elif line:
-                self._messages = [*self._messages[-9:], line]
+    def _listen(self, errors: int) -> None:
+        with open(errors, encoding="utf-8", errors="replace") as messages:
+            for line in map(str.strip, messages):
+                found = DROPPED.search(line)
+                if found:
+                    counts = [int(number) for number in DROPPED.findall(line)]
+                    self.drops = max(self.drops or 0, sum(counts))
+                elif line:
+                    self._messages = [*self._messages[-9:], line]
 
     def _ask(self) -> None:
         """For counts, now and then; once it captures, since SIGUSR1 ends a program that does not expect it."""

@@ -1,5 +1,6 @@
 """What `live` tells as it goes: a line a change for people and logs, an object a change for programs.
 
+no packet yet  begin     tcpdump on any, parsed as nobody, without capabilities
 2023-11-14 22:13:20 UTC  FAULT     Rpc.statd is not registered on the server 10.1.84.31; …
 2023-11-14 22:13:20 UTC  appeared  error REG001, certain: rpc.statd is not registered on the server 10.1.84.31
 2023-11-14 22:13:25 UTC  waiting   10.1.84.41 for a lock on /srv/a of 10.1.84.31, 5.10 s
@@ -17,16 +18,18 @@ from nfsrpc.report import json as analysis
 from nfsrpc.report.contents import Report
 from nfsrpc.report.terminal import Paint, clean, plain
 from nfsrpc.report.words import clock, duration, timestamp
+from nfsrpc.sources.privileges import Rights
 from nfsrpc.watch.changes import Change, Wait, What
 
 BADGES = {"fault": "FAULT", "healthy": "HEALTHY", "cannot-tell": "UNKNOWN"}
 WIDTH = 8
+NO_PACKET = "no packet yet"
 
 
 def line(change: Change, paint: Paint = plain) -> str:
     """One line, to be read beside a log."""
     what, style, text = TEXTS[change.what](change)
-    when = clock(change.time) if change.time is not None else "no packet yet"
+    when = clock(change.time) if change.time is not None else NO_PACKET
     return f"{when}  {paint(style, what)}{' ' * (WIDTH - len(what))}  {clean(text)}\n"
 
 
@@ -67,6 +70,16 @@ TEXTS: dict[What, Callable[[Change], tuple[str, str, str]]] = {
     "over": _of_wait,
     "verdict": _of_verdict,
 }
+
+
+def begin(source: str, rights: Rights) -> str:
+    """The first line: who parses what."""
+    return f"{NO_PACKET}  begin{' ' * (WIDTH - len('begin'))}  {clean(source)}, parsed {clean(str(rights))}\n"
+
+
+def begin_jsonl(source: str, rights: Rights) -> str:
+    told = rights._asdict() | {"capabilities": f"{rights.capabilities:016x}"}  # as /proc/PID/status has them
+    return json.dumps({"schema": analysis.SCHEMA, "change": "begin", "source": source, "rights": told}) + "\n"
 
 
 def jsonl(change: Change) -> str:

@@ -50,6 +50,7 @@ class Pulse(NamedTuple):
     rate: Rate
     elapsed_s: float  # since the moment was seen: requests that waited then have waited so much longer
     note: str = ""  # what else there is to know
+    rights: str = ""  # of whoever parses
 
 
 class Fitted:
@@ -189,6 +190,8 @@ def health(moment: Moment | None, pulse: Pulse) -> Text:
         told.append(f", silent for {duration(health.silent_s)}")
     if pulse.note:
         told.append(f"\n{clean(pulse.note)}", "bold dark_orange3")
+    if pulse.rights:
+        told.append(f"\nparsed {clean(pulse.rights)}", style="grey50")
     if moment is not None:
         told.append(f"\nas of {clock(moment.time)}; Ctrl-C ends with a report", style="grey50")
     return told
