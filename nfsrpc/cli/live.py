@@ -15,10 +15,10 @@ import typer
 
 from nfsrpc.cli.analyze import FAULT, as_text
 from nfsrpc.cli.output import BAD, fail, write
+from nfsrpc.cli.reader import discard_output, when_reader_leaves
 from nfsrpc.cli.settings import Ignore, Select, Set, settings
 
 if TYPE_CHECKING:
-    from nfsrpc.report.contents import Report
     from nfsrpc.sources.arrivals import LiveSource
     from nfsrpc.sources.privileges import Rights
     from nfsrpc.sources.supervisor import Supervisor
@@ -76,24 +76,29 @@ def live(
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from nfsrpc.sources import SourceError
     from nfsrpc.sources.supervisor import Supervisor
+    from nfsrpc.watch.limit import Limit
     from nfsrpc.watch.moments import Live, Options
 
     chosen = settings(select, ignore, thresholds)
     options = Options(interval, window, for_ or float("inf"), until_finding, chosen)
     supervisor = Supervisor(sys.stdout.fileno() if has_screen(format) else None)
     try:
-        watched = Live(source_of(stream, interface, follow, filter, window, supervisor), options, say)
-        with stopping(watched.stop), closing(supervisor):
+        source = source_of(stream, interface, follow, filter, window, supervisor)
+        watched = Live(source, options, say, limit=Limit())
+        with stopping(watched.interrupt), closing(supervisor):
             supervisor.start()
-            rights = parsing_rights(watched.source, no_drop)
+            rights = parsing_rights(source, no_drop)
+            when_reader_leaves(watched.abandon)
             last = told(watched, format, rights, supervisor)
+            if watched.is_abandoned:
+                discard_output()
+            elif last:
+                write([report(watched, last, format)], None)
     except SourceError as error:
         fail(error)
-    report = report_of_last(last)
-    write([RENDERERS[format](report)], None)
     if watched.trouble:
         say(str(watched.trouble))
-    if report.diagnosis.verdict.state == "fault":
+    if last and last.diagnosis.verdict.state == "fault":
         raise typer.Exit(FAULT)
     if watched.trouble:
         raise typer.Exit(BAD)
@@ -168,23 +173,25 @@ def has_screen(format: Format) -> bool:  # noqa: A002
     return format is Format.text and sys.stdout.isatty()
 
 
-def told(watched: Live, format: Format, rights: Rights, supervisor: Supervisor) -> Moment:  # noqa: A002
+def told(watched: Live, format: Format, rights: Rights, supervisor: Supervisor) -> Moment | None:  # noqa: A002
     """Tells every change, and returns the last moment."""
-    if has_screen(format):
-        return shown(watched, rights, supervisor)
     from nfsrpc.watch import lines
 
+    if has_screen(format):
+        return shown(watched, rights, supervisor)
     begin, render = (lines.begin, lines.line) if format is Format.text else (lines.begin_jsonl, lines.jsonl)
     write([begin(watched.source.name, rights)], None)
+    moment = None
     for moment in watched.moments():
         write([render(change) for change in moment.changes], None)
     return moment
 
 
-def shown(watched: Live, rights: Rights, supervisor: Supervisor) -> Moment:
+def shown(watched: Live, rights: Rights, supervisor: Supervisor) -> Moment | None:
     from nfsrpc.cli.live_screen import Screen
 
     supervisor.show_screen(True)
+    moment = None
     with Screen(watched, str(rights)) as screen:
         for moment in watched.moments():
             screen.show(moment)
@@ -192,20 +199,25 @@ def shown(watched: Live, rights: Rights, supervisor: Supervisor) -> Moment:
     return moment
 
 
-def report_of_last(moment: Moment) -> Report:
+def report(watched: Live, moment: Moment, format: Format) -> str:  # noqa: A002
+    """Of the last moment. If it takes too long for somebody who waits, the verdict alone."""
     from nfsrpc.report.contents import report_of
+    from nfsrpc.report.terminal import clean
+    from nfsrpc.rules.run import CutShort, Limited, unlimited
+    from nfsrpc.watch import lines
+    from nfsrpc.watch.limit import REPORT
 
-    return report_of(moment.trace, moment.diagnosis)
+    def whole() -> str:
+        made = report_of(moment.trace, moment.diagnosis)
+        return "\n" + as_text(made, None) if format is Format.text else lines.end(made)
 
-
-def text(report: Report) -> str:
-    return "\n" + as_text(report, None)
-
-
-def jsonl(report: Report) -> str:
-    from nfsrpc.watch.lines import end
-
-    return end(report)
-
-
-RENDERERS: dict[Format, Callable[[Report], str]] = {Format.text: text, Format.jsonl: jsonl}
+    limited: Limited = unlimited
+    if watched.limit and watched.is_interrupted:
+        watched.limit.begin(REPORT)
+        limited = watched.limit
+    try:
+        return limited(whole)
+    except CutShort:
+        say("the report took too long and was cut short")
+        verdict = moment.diagnosis.verdict
+        return f"\n{clean(str(verdict))}\n" if format is Format.text else lines.end_cut_short(verdict)

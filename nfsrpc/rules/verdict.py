@@ -14,6 +14,7 @@ from nfsrpc.rules.explaining import explained, explains
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import (
     SEVERITIES,
+    Answer,
     Broken,
     CannotTell,
     Clear,
@@ -24,7 +25,7 @@ from nfsrpc.rules.finding import (
 from nfsrpc.rules.fingerprints import fingerprinted
 from nfsrpc.rules.hypotheses import hypotheses
 from nfsrpc.rules.kernel_log import expected
-from nfsrpc.rules.run import Givens, ask
+from nfsrpc.rules.run import CUT_SHORT, CutShort, Givens, Limited, ask, cut_short, unlimited
 from nfsrpc.rules.stalls import LATE_S, late
 from nfsrpc.rules.stepped import CLOCK_SET, confused_by_steps, without
 from nfsrpc.rules.wording import named, seconds, several
@@ -48,16 +49,38 @@ def diagnose(
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
     settings: Settings | None = None,
+    limited: Limited = unlimited,
 ) -> Diagnosis:
-    """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names."""
-    givens = Givens(tables)
-    told = ask(givens, chosen(select, ignore), settings)
+    """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names.
+
+    Where `limited` (run.py) cuts it short, what was found stands, and without a fault it is not healthy but unknown.
+    """
+    checks = chosen(select, ignore)
+    try:
+        givens = limited(lambda: Givens(tables))
+        answers = ask(givens, checks, settings, limited)
+        return limited(lambda: concluded(answers, givens), at_the_end=True)
+    except CutShort:
+        # Not even what was found: whether a step of the clock explains it has not been looked at.
+        cannot_tell = tuple(check.rule.cannot_tell(CUT_SHORT) for check in checks)
+        return Diagnosis(UNFINISHED, cannot_tell=cannot_tell)
+
+
+UNFINISHED = Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {CUT_SHORT}.")
+
+
+def concluded(told: list[Answer], givens: Givens) -> Diagnosis:
     confused = confused_by_steps(told, givens["clock_steps"])
     answers = without(told, confused)
     found = explained([answer for answer in answers if isinstance(answer, Finding)])
     findings = fingerprinted(found, givens)
     lead = leading(findings)
-    verdict = fault(lead, findings) if lead else without_fault(givens, any(is_fault(each) for each in confused))
+    if lead:
+        verdict = fault(lead, findings)
+    elif cut_short(answers):
+        verdict = UNFINISHED
+    else:
+        verdict = without_fault(givens, any(is_fault(each) for each in confused))
     return Diagnosis(
         verdict=verdict,
         findings=tuple(sorted(findings, key=lambda found: (found is not lead, gravity(found)))),

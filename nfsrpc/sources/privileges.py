@@ -100,13 +100,13 @@ def drop(user: User, has_to_read_more: Callable[[], bool] = lambda: False) -> No
 
 
 def become(user: User) -> None:
-    for step in (
-        lambda: os.setgroups(user.groups),
-        lambda: os.setresgid(user.gid, user.gid, user.gid),
-        lambda: os.setresuid(user.uid, user.uid, user.uid),
-    ):
-        with contextlib.suppress(OSError):  # a container that has no such right, or no such user
-            step()
+    # A container may have no such right, or no such user.
+    with contextlib.suppress(OSError):
+        os.setgroups(user.groups)
+    with contextlib.suppress(OSError):
+        os.setresgid(user.gid, user.gid, user.gid)
+    with contextlib.suppress(OSError):
+        os.setresuid(user.uid, user.uid, user.uid)
 
 
 def in_force() -> Rights:

@@ -3,8 +3,8 @@
 It begins with whole frames. READ and WRITE fill segments without regard to where messages begin, so that what is left
 out takes headers with it, and calls that run one into the other can no longer be told: that is right only where packets
 are dropped otherwise, among them those that matter. From then on there are two children, one for NFS with frames cut,
-one for everything else with whole ones, whose packets go into one stream. tcpdump has one snap length a process. All three
-are known to their supervisor beforehand: rights to start others are not needed later.
+one for everything else with whole ones, whose packets go into one stream. tcpdump has one snap length a process. Its
+supervisor has the commands of all three from the beginning: nothing is to be asked for later that needs rights.
 """
 
 from __future__ import annotations

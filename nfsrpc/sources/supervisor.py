@@ -4,8 +4,8 @@ Whoever parses what strangers send may be killed, or give up the rights that cap
 this process, which keeps them and reads nothing of a capture: of `Supervisor` (on the side of the parser) it gets the
 commands when it is started, and then has one socket (unix(7), SEQPACKET) per command, over which come single letters,
 those of `Letter`; back go the ends of tcpdump's pipes (SCM_RIGHTS) and how it ended. A socket that closes, for whatever
-reason, ends its tcpdump: SIGTERM, SIGCONT for one that was stopped, SIGKILL for one that is still there `GRACE_S` later.
-A last socket is for the terminal: while there is a screen on it, the end of the parser puts it right.
+reason, ends its tcpdump: SIGTERM, SIGCONT for one that was stopped, SIGKILL for one that is there `GRACE_S` later. One
+more socket is for the terminal: while there is a screen on it, the end of the parser puts it right.
 
 As a script it imports the standard library only, so that it is there in some 30 ms and needs 10 MB.
 """

@@ -1,8 +1,9 @@
 """A capture taken here and now, by tcpdump: it knows every kind of interface, and drops its privileges.
 
 It is the child of a small process (`supervisor.py`) that ends it when this one is killed. It writes packet by packet to
-a pipe (`-U -w -`), whole frames, and is stopped by SIGINT, so that it writes what it has captured before it ends. What the kernel dropped it says when it is sent SIGUSR1, and at the end. What is left out is
-ssh, by which its own output may be read; lockd, statd and mountd listen on any port, so nothing else can be.
+a pipe (`-U -w -`), whole frames, and is stopped by SIGINT, so that it writes what it has captured before it ends. What
+the kernel dropped it says when it is sent SIGUSR1, and at the end. What is left out is ssh, by which its own output may
+be read; lockd, statd and mountd listen on any port, so nothing else can be.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ from nfsrpc.report import json as analysis
 from nfsrpc.report.contents import Report
 from nfsrpc.report.terminal import Paint, clean, plain
 from nfsrpc.report.words import clock, duration, timestamp
+from nfsrpc.rules.finding import Verdict
+from nfsrpc.rules.run import CUT_SHORT
 from nfsrpc.sources.privileges import Rights
 from nfsrpc.watch.changes import Change, Wait, What
 
@@ -105,4 +107,10 @@ def _wait(wait: Wait) -> dict[str, Any]:
 def end(report: Report) -> str:
     """The last object: the whole document of `analyze`."""
     told = {"schema": analysis.SCHEMA, "change": "end", "report": analysis.document(report)}
+    return json.dumps(told, allow_nan=False) + "\n"
+
+
+def end_cut_short(verdict: Verdict) -> str:
+    """The last object where there was no time for the document."""
+    told = {"schema": analysis.SCHEMA, "change": "end", "verdict": verdict._asdict(), "why": CUT_SHORT}
     return json.dumps(told, allow_nan=False) + "\n"

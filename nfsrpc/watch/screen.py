@@ -66,10 +66,17 @@ class Fitted:
             yield from [Segment.line(), *line] if number else line
 
 
+def brief(moment: Moment | None, pulse: Pulse) -> RenderableType:
+    """Where there is no more to show, or no time for it."""
+    if moment is None:
+        return Group(Text("nfsrpc live", style="bold"), Text("nothing has been captured yet"), health(None, pulse))
+    return Group(verdict(moment), health(moment, pulse))
+
+
 def screen(moment: Moment | None, pulse: Pulse, height: int) -> RenderableType:
     """Of so many lines at most."""
     if moment is None:
-        return Group(Text("nfsrpc live", style="bold"), Text("nothing has been captured yet"), health(None, pulse))
+        return brief(None, pulse)
     parts = [
         verdict(moment),
         section("Waiting", waits(moment.waits, pulse.elapsed_s, min(ROWS, max(height // 4, 1)))),
