@@ -102,7 +102,8 @@ class Tcpdump:
                 packets.close()  # it may wait for room in the pipe
                 code = self._control.note(ENDING_S)
                 self._control.end()
-                listener.join(ENDING_S)
+                if code is not None:
+                    listener.join(ENDING_S)
         if not self._stopped.is_set():
             raise self._trouble(code)
 

@@ -74,8 +74,9 @@ class Moment:
     final: bool = False
 
     @property
-    def is_cut_short(self) -> bool:
-        return bool(cut_short(self.diagnosis.cannot_tell))
+    def cut_short(self) -> set[str]:
+        """The rules that were not run to their end."""
+        return cut_short(self.diagnosis.cannot_tell)
 
 
 @dataclass
@@ -97,7 +98,7 @@ class Live:
         self.is_interrupted = False  # somebody waits for the end
         self.is_abandoned = False  # nobody reads what is found
         self._arrivals: Arrivals | None = None
-        self._latest: Moment | None = None  # that was not cut short
+        self._latest: Moment | None = None  # but for the last one
         self._pace = Pace(self.options.interval_s)
         self._arrived = self._begun = self.clock()
         self._told_silence = self._told_shortage = self._told_rubbish = self._ended = False
@@ -249,11 +250,11 @@ class Live:
         time = self.watch.last + self._elapsed if self.watch.last != NAT else None
         waits = self._waits(trace, time)
         moment = Moment(trace, diagnosis, [], waits, time, final)
-        if moment.is_cut_short and self.stopped_at is not None and not final:
+        if moment.cut_short and self.stopped_at is not None and not final:
             return None
         self._mind_cut(moment)
         self._mind_rubbish(trace)
-        if not moment.is_cut_short:
+        if not final:
             self._latest = moment
         return replace(moment, changes=self.changes.update(diagnosis, waits, time))
 
@@ -267,10 +268,10 @@ class Live:
             return self._latest.waits if self._latest else []
 
     def _mind_cut(self, moment: Moment) -> None:
-        if moment.is_cut_short and not moment.final and not self._told_cut:
-            rules = ", ".join(sorted(cut_short(moment.diagnosis.cannot_tell)))
+        if moment.cut_short and not moment.final and not self._told_cut:
+            rules = ", ".join(sorted(moment.cut_short))
             self.say(f"{self.source.name}: looking takes too long and was cut short: {rules} cannot tell")
-        self._told_cut = moment.is_cut_short
+        self._told_cut = bool(moment.cut_short)
 
     def _last(self) -> Moment:
         self.watch.drops = self.source.drops
@@ -281,13 +282,13 @@ class Live:
             self.trouble = SourceError(
                 self.source.name, "ended within a packet", "who writes it or what carries it died"
             )
-        return self._latest_whole(moment)
+        return self._fuller(moment)
 
-    def _latest_whole(self, moment: Moment) -> Moment:
-        """The last look, or where that was cut short, the one before."""
-        if not moment.is_cut_short:
+    def _fuller(self, moment: Moment) -> Moment:
+        """The last look, or the one before where that was cut short in fewer rules: it had more time."""
+        if not moment.cut_short:
             return moment
-        if self._latest is None:
+        if self._latest is None or len(self._latest.cut_short) >= len(moment.cut_short):
             self.say(f"{self.source.name}: the last look took too long and was cut short")
             return moment
         when = words.clock(self._latest.time)
