@@ -170,7 +170,7 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
 
 
 def has_screen(format: Format) -> bool:  # noqa: A002
-    return format is Format.text and sys.stdout.isatty()
+    return format is Format.text and sys.stdout is not None and sys.stdout.isatty()
 
 
 def told(watched: Live, format: Format, rights: Rights, supervisor: Supervisor) -> Moment | None:  # noqa: A002

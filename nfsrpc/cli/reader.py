@@ -11,9 +11,11 @@ from threading import Thread
 
 def when_reader_leaves(act: Callable[[], None]) -> None:
     """Has a thread wait for it: the other end of a pipe or a socket closes, a terminal hangs up."""
-    if sys.stdout is not None:
-        # A descriptor of its own: what is written later may replace that of standard output.
-        Thread(target=wait, args=(os.dup(sys.stdout.fileno()), act), name="nfsrpc-reader", daemon=True).start()
+    if sys.stdout is None:
+        return
+    # A descriptor of its own: what is written later may replace that of standard output.
+    descriptor = os.dup(sys.stdout.fileno())
+    Thread(target=wait, args=(descriptor, act), name="nfsrpc-reader", daemon=True).start()
 
 
 def wait(descriptor: int, act: Callable[[], None]) -> None:
@@ -25,6 +27,8 @@ def wait(descriptor: int, act: Callable[[], None]) -> None:
 
 def discard_output() -> None:
     """Nothing more is written there, nor complained about when Python flushes at exit."""
+    if sys.stdout is None:
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

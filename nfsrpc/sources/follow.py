@@ -125,7 +125,7 @@ class Follow:
             with open(entry.path, "rb") as opened:
                 head = opened.read(HEAD_BYTES)
         except PermissionError as error:
-            raise SourceError(entry.path, "permission denied", ROOT_ONLY) from error
+            raise SourceError(entry.path, "permission denied", f"{ROOT_ONLY}, and with --no-drop") from error
         if not head.startswith(CAPTURE_MAGIC) or len(head) <= PCAP_HEADER + 16:
             return None
         return File(first_time(head) or entry.stat().st_mtime, entry.name, head[: PCAP_HEADER + 16])

@@ -1,8 +1,8 @@
 """How long `live` may spend on a look: a timer ends, by an exception, what takes too long.
 
 Only the main thread can be interrupted so, since signal handlers run there: the command has a limit, a program that
-uses `nfsrpc.live` has none and interrupts as it sees fit. A regular look is limited in processor time, which other load
-on the machine does not spend; the last one, for which somebody waits, by the clock on the wall.
+uses `nfsrpc.live` has none and interrupts as it sees fit. What counts is processor time, which other load on the
+machine does not spend, but for the last look: somebody waits for it, and without it there is the one before.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Allowance(NamedTuple):
 LOOK = Allowance(2.0, 1.0)
 # After Ctrl-C a report is there within 2 s: 0.8 s for what has been captured (moments.py), then these two.
 LAST_LOOK = Allowance(0.5, 0.25, True)
-REPORT = Allowance(0.4, 0.4, True)
+REPORT = Allowance(0.4, 0.4)
 
 
 class Limit:

@@ -160,6 +160,28 @@ def read(terminal: int) -> bytes:
         return b""
 
 
+def load() -> float:
+    """How many times longer everything may take, because others use the processors."""
+    return max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0)
+
+
+def test_ctrl_c_does_not_wait_for_the_next_look(incident: bytes) -> None:
+    with subprocess.Popen(
+        [*LIVE, "-", "--interval", "5m"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT
+    ) as live:
+        assert live.stdin
+        assert live.stdout
+        live.stdin.write(incident[:30_000])
+        live.stdin.flush()
+        assert b"begin" in live.stdout.readline()
+        time.sleep(0.3)
+        live.send_signal(signal.SIGINT)
+        sent = time.monotonic()
+        assert b" FAULT   REG001" in live.stdout.read()
+        assert live.wait(10) == 1
+        assert time.monotonic() - sent < 2.0 * load()
+
+
 # A reader that leaves
 
 
@@ -194,7 +216,7 @@ def test_it_ends_when_its_reader_leaves(make: Callable[[], tuple[int, int]], inc
         os.close(ours)
         left = time.monotonic()
         assert live.wait(10) == 1
-        assert time.monotonic() - left < 1.0
+        assert time.monotonic() - left < 1.0 * load()
         assert live.stderr.read() == b""
 
 
@@ -280,8 +302,8 @@ def test_tcpdump_ends_with_the_reader() -> None:
         live.stdout.close()
         left = time.monotonic()
         assert live.wait(10) == 0
-        assert is_gone(tcpdump, 1.0)
-        assert time.monotonic() - left < 1.5
+        assert is_gone(tcpdump, 0.1)
+        assert time.monotonic() - left < 1.0 * load()
 
 
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
@@ -387,7 +409,7 @@ def test_a_signal_ends_a_look_with_a_report(incident: bytes, number: signal.Sign
         sent = time.monotonic()
         text = live.stdout.read()
         assert live.wait(10) == 1
-        assert time.monotonic() - sent < 2.0
+        assert time.monotonic() - sent < 2.0 * load()
         assert b" FAULT   REG001" in text
         assert live.stderr
         assert b"the last look took too long and was cut short" in live.stderr.read()

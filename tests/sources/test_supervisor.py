@@ -159,14 +159,16 @@ def test_the_terminal_is_put_right_for_a_killed_parser(has_screen: bool) -> None
 
 def test_a_parser_whose_supervisor_was_killed_says_so(tmp_path: Path) -> None:
     command = tmp_path / "tcpdump"
-    command.write_text("#!/bin/sh\nprintf abc; exec sleep 60\n")
+    command.write_text("#!/bin/sh\necho $$; exec sleep 60\n")
     command.chmod(0o700)
     supervisor = Supervisor()
     source = Tcpdump("any", "", str(command), supervisor=supervisor)
     pieces = source.pieces()
-    assert next(pieces) == b"abc"
+    piece = next(pieces)
+    assert isinstance(piece, bytes)
     assert supervisor._process
     supervisor._process.kill()
     with pytest.raises(SourceError, match="tcpdump on any: the process that started it was killed"):
         next(pieces)
+    assert ends(int(piece), 5.0)  # the kernel sees to that, where tcpdump has not changed its user
     supervisor.close()
