@@ -7,6 +7,7 @@ Times are ns since the epoch, latencies seconds, None is null.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -116,6 +117,7 @@ def names_of(trace: Trace) -> dict[str, str]:
     return {name: row.host for row in rows for name in (*(row.addresses or ()), *(row.names or ()))}
 
 
+@cache
 def nfsrpc_version() -> str:
     """The program's version; asked late, because looking it up takes 20 ms."""
     from importlib.metadata import version

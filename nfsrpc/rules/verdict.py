@@ -7,6 +7,7 @@ for and answered in time, and nothing speaks against it. Anything else is `canno
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nfsrpc.rules.catalogue import chosen
@@ -14,6 +15,7 @@ from nfsrpc.rules.explaining import explained, explains
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import (
     SEVERITIES,
+    Answer,
     Broken,
     CannotTell,
     Clear,
@@ -25,7 +27,7 @@ from nfsrpc.rules.finding import (
 from nfsrpc.rules.fingerprints import fingerprinted
 from nfsrpc.rules.hypotheses import hypotheses
 from nfsrpc.rules.kernel_log import expected
-from nfsrpc.rules.run import Givens, ask
+from nfsrpc.rules.run import CUT_SHORT, CutShort, Givens, Limited, ask, cut_short, unlimited
 from nfsrpc.rules.stalls import LATE_S, late
 from nfsrpc.rules.stepped import CLOCK_SET, confused_by_steps, without
 from nfsrpc.rules.wording import named, seconds, several
@@ -53,21 +55,41 @@ def diagnose(
     file: str | None = None,
     *,
     skipped: Sequence[SourceError] = (),
+    limited: Limited = unlimited,
 ) -> Diagnosis:
     """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names.
 
-    `file` is where these settings stand, if they do; `skipped` are files that could not be read.
+    `file` is where these settings stand, if they do; `skipped` are files that could not be read. Where `limited`
+    (run.py) cuts it short, what was found stands, and without a fault it is not healthy but unknown.
     """
-    select, ignore = tuple(select), tuple(ignore)
-    givens = Givens(tables)
-    told = ask(givens, chosen(select, ignore), settings)
+    in_force = Settings(tuple(select), tuple(ignore), settings or {}, file)
+    checks = chosen(in_force.select, in_force.ignore)
+    try:
+        givens = limited(lambda: Givens(tables))
+        answers = ask(givens, checks, settings, limited)
+        return replace(limited(lambda: concluded(answers, givens, skipped), at_the_end=True), settings=in_force)
+    except CutShort:
+        # Not even what was found: whether a step of the clock explains it has not been looked at.
+        cannot_tell = tuple(check.rule.cannot_tell(CUT_SHORT) for check in checks)
+        return Diagnosis(UNFINISHED, cannot_tell=cannot_tell, settings=in_force)
+
+
+UNFINISHED = Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {CUT_SHORT}.")
+
+
+def concluded(told: list[Answer], givens: Givens, skipped: Sequence[SourceError] = ()) -> Diagnosis:
     confused = confused_by_steps(told, givens["clock_steps"])
     answers = without(told, confused)
     found = explained([answer for answer in answers if isinstance(answer, Finding)])
     findings = fingerprinted(found, givens)
     lead = leading(findings)
     broken = tuple(answer for answer in answers if isinstance(answer, Broken))
-    verdict = fault(lead, findings) if lead else without_fault(givens, any(is_fault(each) for each in confused))
+    if lead:
+        verdict = fault(lead, findings)
+    elif cut_short(answers):
+        verdict = UNFINISHED
+    else:
+        verdict = without_fault(givens, any(is_fault(each) for each in confused))
     if verdict.state == "healthy" and (gap := left_out(broken, skipped)):
         verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
     return Diagnosis(
@@ -78,7 +100,6 @@ def diagnose(
         broken=broken,
         hypotheses=hypotheses(lead, givens) if lead else (),
         log=expected(findings, givens),
-        settings=Settings(select, ignore, settings or {}, file),
     )
 
 
