@@ -204,7 +204,10 @@ class Trace:
         protocol = name.partition(".")[0]
         if protocol not in self._decoded:
             sources = map(read_again, self.tables.decoded.sources)
-            self._decoded[protocol] = decode(sources, programs=[program(protocol)])
+            decoded = decode(sources, programs=[program(protocol)])
+            for error in decoded.skipped:  # it was there at first, and numbers are those of all files
+                raise error
+            self._decoded[protocol] = decoded
         return messages(self._decoded[protocol], name, self.tables["calls"])
 
     def holders(self, at: Moment | None = None) -> pd.DataFrame:
