@@ -329,7 +329,7 @@ def test_with_a_broken_rule_live_ends_so_too(
 ) -> None:
     stream = io.BytesIO((samples / name / "nfssrv-any.pcap").read_bytes())
     monkeypatch.setattr("nfsrpc.cli.live.source_of", lambda *_: source(stream))
-    assert ended(lambda: cli.run(["live", "-"])) == 70
+    assert ended(lambda: cli.run(["live", "-", "--no-drop"])) == 70
     out, err = capsys.readouterr()
     assert ("HEALTHY" in out, "FAULT" in out) == (False, name != "contended")
     assert "LCK001 failed, which is a bug of nfsrpc" in out
