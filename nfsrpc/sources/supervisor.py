@@ -137,16 +137,18 @@ class Supervisor:
             control.connect(connection)
         # Isolated, so that nothing of the environment or of the working directory becomes code that runs with its
         # rights. In a session of its own: Ctrl-C is for the parser, which then has tcpdump stopped.
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if self._terminal is None else self._terminal,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            pass_fds=descriptors,
-        )
-        for connection in theirs:
-            connection.close()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", __file__, arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if self._terminal is None else self._terminal,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=descriptors,
+            )
+        finally:
+            for connection in theirs:
+                connection.close()
 
     def show_screen(self, is_on: bool) -> None:
         with contextlib.suppress(OSError):
