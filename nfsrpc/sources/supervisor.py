@@ -232,11 +232,12 @@ class Charge:
             self.kill_at = time.monotonic() + GRACE_S
 
     def signal(self, number: int) -> None:
-        """One that was stopped (SIGSTOP) goes on, to receive it."""
+        """One that was stopped (SIGSTOP) goes on to its end, but not for being asked for counts."""
         if self.child is not None:
             with contextlib.suppress(PermissionError):
                 self.child.send_signal(number)
-                self.child.send_signal(signal.SIGCONT)
+                if number != signal.SIGUSR1:
+                    self.child.send_signal(signal.SIGCONT)
 
     def look_after(self) -> None:
         if self.child is None:
