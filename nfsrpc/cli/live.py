@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,7 +87,9 @@ def live(
         source = source_of(stream, interface, follow, filter, window, supervisor)
         watched = Live(source, options, say, limit=Limit())
         with stopping(watched.interrupt), closing(supervisor):
-            supervisor.start()
+            source.prepare()
+            with suppress(OSError):  # it was only to put the terminal right
+                supervisor.start()
             rights = parsing_rights(source, no_drop)
             when_reader_leaves(watched.abandon)
             last = told(watched, format, rights, supervisor)
@@ -135,7 +137,6 @@ def parsing_rights(source: LiveSource, no_drop: bool) -> Rights:
     from nfsrpc.sources import privileges
     from nfsrpc.sources.follow import Follow
 
-    source.prepare()
     if not no_drop:
         if os.geteuid() == privileges.ROOT:
             from nfsrpc.cli.live_imports import import_all

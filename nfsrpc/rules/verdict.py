@@ -74,6 +74,7 @@ def diagnose(
         return Diagnosis(UNFINISHED, cannot_tell=cannot_tell, settings=in_force)
 
 
+PARTIAL = "Not all rules were run: the look took too long, and the cause may be another."
 UNFINISHED = Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {CUT_SHORT}.")
 
 
@@ -84,9 +85,12 @@ def concluded(told: list[Answer], givens: Givens, skipped: Sequence[SourceError]
     findings = fingerprinted(found, givens)
     lead = leading(findings)
     broken = tuple(answer for answer in answers if isinstance(answer, Broken))
+    is_partial = bool(cut_short(answers))
     if lead:
         verdict = fault(lead, findings)
-    elif cut_short(answers):
+        if is_partial:
+            verdict = verdict._replace(summary=f"{verdict.summary} {PARTIAL}")
+    elif is_partial:
         verdict = UNFINISHED
     else:
         verdict = without_fault(givens, any(is_fault(each) for each in confused))

@@ -61,8 +61,8 @@ class Sparing:
             source.stop()
 
     def pieces(self) -> Iterator[bytes | NextFile]:
-        self.prepare()
         try:
+            self.prepare()
             yield from self._captured()
         finally:
             if self._owns_supervisor:

@@ -137,16 +137,18 @@ class Supervisor:
             control.connect(connection)
         # Isolated, so that nothing of the environment or of the working directory becomes code that runs with its
         # rights. In a session of its own: Ctrl-C is for the parser, which then has tcpdump stopped.
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if self._terminal is None else self._terminal,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            pass_fds=descriptors,
-        )
-        for connection in theirs:
-            connection.close()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", __file__, arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if self._terminal is None else self._terminal,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=descriptors,
+            )
+        finally:
+            for connection in theirs:
+                connection.close()
 
     def show_screen(self, is_on: bool) -> None:
         with contextlib.suppress(OSError):
@@ -230,11 +232,12 @@ class Charge:
             self.kill_at = time.monotonic() + GRACE_S
 
     def signal(self, number: int) -> None:
-        """One that was stopped (SIGSTOP) goes on, to receive it."""
+        """One that was stopped (SIGSTOP) goes on to its end, but not for being asked for counts."""
         if self.child is not None:
             with contextlib.suppress(PermissionError):
                 self.child.send_signal(number)
-                self.child.send_signal(signal.SIGCONT)
+                if number != signal.SIGUSR1:
+                    self.child.send_signal(signal.SIGCONT)
 
     def look_after(self) -> None:
         if self.child is None:

@@ -76,8 +76,8 @@ class Tcpdump:
 
     def pieces(self) -> Generator[bytes | NextFile, None, None]:
         """Raises SourceError where tcpdump cannot capture, or ends by itself."""
-        self.prepare()
         try:
+            self.prepare()
             yield from self._captured()
         finally:
             self.close()

@@ -147,6 +147,8 @@ def test_on_a_terminal_there_is_a_screen_and_then_the_report(incident: bytes) ->
     os.close(ours)
     assert b"\x1b[?1049h" in screen
     assert b"not registered" in screen
+    assert b"parsed as " in screen
+    assert b", without capabilities" in screen
     assert b"\x1b[1;38;5;166mstandard input: what comes after frame 261 is no packet" in screen  # at its foot
     left = after.rpartition(b"\x1b[?1049l")[2]
     assert b"Proof" in left

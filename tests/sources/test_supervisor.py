@@ -119,6 +119,12 @@ def test_a_command_that_is_not_there(supervisor: Supervisor) -> None:
         control.start()
 
 
+def test_python_that_may_not_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(SourceError, match="tcpdump on any: cannot be started: No such file or directory"):
+        list(Tcpdump("any").pieces())
+
+
 def test_nothing_but_its_letters_is_understood(supervisor: Supervisor, tmp_path: Path) -> None:
     """Neither a command that was not there from the beginning, nor the same one a second time."""
     control = supervisor.add(SLEEPS)

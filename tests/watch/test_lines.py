@@ -9,8 +9,9 @@ from rich.console import Console
 
 from nfsrpc.report.json import finding_document
 from nfsrpc.rules.finding import Finding, Verdict
+from nfsrpc.sources.privileges import Rights
 from nfsrpc.watch.changes import Change, Wait, What
-from nfsrpc.watch.lines import TEXTS, jsonl, line
+from nfsrpc.watch.lines import TEXTS, begin, begin_jsonl, end_cut_short, jsonl, line
 from nfsrpc.watch.moments import Health, Live, Moment, Options
 from nfsrpc.watch.screen import Pulse, Rate, screen
 from tests.scenario import Scenario
@@ -134,3 +135,28 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 
 def test_every_kind_of_change_has_a_line() -> None:
     assert set(get_args(What)) == set(TEXTS)
+
+
+def test_the_first_line_says_who_parses_what() -> None:
+    rights = Rights("nobody", 65534, 65534, 1 << 2, True)
+    text = begin("tcpdump on eth0\x1b[2J", rights)
+    assert text == "no packet yet  begin     tcpdump on eth0\\x1b[2J, parsed as nobody, with CAP_DAC_READ_SEARCH only\n"
+    assert json.loads(begin_jsonl("tcpdump on eth0", rights)) == {
+        "schema": 1,
+        "change": "begin",
+        "source": "tcpdump on eth0",
+        "rights": {
+            "user": "nobody",
+            "uid": 65534,
+            "gid": 65534,
+            "capabilities": "0000000000000004",
+            "no_new_privs": True,
+        },
+    }
+
+
+def test_the_last_object_where_there_was_no_time_for_the_document() -> None:
+    told = json.loads(end_cut_short(Verdict(None, "cannot-tell", "It cannot be told.")))
+    assert told["change"] == "end"
+    assert told["verdict"] == {"rule": None, "state": "cannot-tell", "summary": "It cannot be told."}
+    assert told["why"] == "the look was cut short: it took too long"

@@ -1,17 +1,24 @@
 """When it is looked, and how it ends: with a source and a clock that the test turns."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from threading import Timer
+from typing import TypeVar
 
 import pytest
 
+from nfsrpc.rules.run import CutShort
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.arrivals import NextFile
 from nfsrpc.watch import window
+from nfsrpc.watch.limit import LAST_LOOK, LOOK, Allowance
 from nfsrpc.watch.moments import Live, Moment, Options, Pace
 from nfsrpc.watch.watch import Stir
 from tests.scenario import Scenario
 from tests.watch.pieces import by_time
+
+T = TypeVar("T")
 
 
 class Script:
@@ -254,3 +261,79 @@ def test_an_idle_node_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(live, "_take", a_second_later)
     assert len(list(live.moments())) <= 8
+
+
+class Noting:
+    """A limit of which nothing is cut short but the rules of some looks."""
+
+    def __init__(self, *cut: Allowance) -> None:
+        self.cut_looks = cut
+        self.noted: list[Allowance | str] = []
+        self.current = LOOK
+
+    def begin(self, allowance: Allowance) -> None:
+        self.noted.append(allowance)
+        self.current = allowance
+
+    def __call__(self, work: Callable[[], T], at_the_end: bool = False) -> T:
+        if self.current in self.cut_looks:
+            raise CutShort
+        return work()
+
+    def cut(self) -> None:
+        self.noted.append("cut")
+
+
+def interrupted(limit: Noting) -> tuple[list[Moment], list[str]]:
+    said: list[str] = []
+    source = Script(waiting_lock(), ends=False)
+    live = Live(source, Options(0.001), say=said.append, limit=limit)  # type: ignore[arg-type]
+    moments = []
+    for moment in live.moments():
+        moments.append(moment)
+        if not moment.final:
+            live.interrupt()
+    return moments, said
+
+
+def test_somebody_who_waits_gets_the_last_look_sooner() -> None:
+    limit = Noting()
+    (first, last), said = interrupted(limit)
+    assert limit.noted == [LOOK, "cut", LAST_LOOK]
+    assert last.final
+    assert last.diagnosis.findings == first.diagnosis.findings
+    assert said == []
+
+
+def test_a_last_look_that_is_cut_short_gives_way_to_the_one_before() -> None:
+    (first, last), said = interrupted(Noting(LAST_LOOK))
+    assert last.final
+    assert last.diagnosis is first.diagnosis
+    assert last.changes == []
+    [told] = said
+    assert told.startswith("script: the last look took too long and was cut short; the report is as of 2023-")
+
+
+def test_where_no_look_was_whole_nothing_is_known() -> None:
+    (first, last), said = interrupted(Noting(LOOK, LAST_LOOK))
+    assert first.diagnosis.verdict.state == last.diagnosis.verdict.state == "cannot-tell"
+    assert first.waits == last.waits == []
+    assert said[0].startswith("script: looking takes too long and was cut short: CAP001, ")
+    assert said[1:] == ["script: the last look took too long and was cut short"]
+
+
+def test_where_nobody_reads_nothing_is_waited_for() -> None:
+    live = Live(Script(waiting_lock(), ends=False), Options(0.001))
+    began = time.monotonic()
+    for moment in live.moments():
+        if not moment.final:
+            live.abandon()
+    assert moment.final
+    assert time.monotonic() - began < 5.0
+
+
+def test_where_nobody_reads_nobody_hears_that_it_is_no_capture() -> None:
+    source = Script(b"hello", ends=False)
+    live = Live(source, Options(0.001))
+    Timer(0.1, live.abandon).start()
+    assert list(live.moments()) == []
