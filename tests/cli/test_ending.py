@@ -1,6 +1,5 @@
 """How the process ends: nothing that goes wrong ends with 0 or 1, or with more than a line."""
 
-import io
 import os
 import signal
 import subprocess
@@ -322,23 +321,30 @@ def test_with_a_broken_rule_every_command_that_asks_rules_says_so(
     assert (SAYS in err) == (code == 70)
 
 
-@pytest.mark.usefixtures("broken")
+BROKEN_LIVE = """
+import sys
+from nfsrpc import cli
+from nfsrpc.cli.ending import ended
+from nfsrpc.rules import catalogue
+def check():
+    raise KeyError("status")
+made = catalogue.find("LCK001")._replace(check=check, parameters=())
+catalogue.rules()["LCK001"] = made
+sys.exit(ended(lambda: cli.run(["live", "-"])))
+"""
+
+
 @pytest.mark.parametrize("name", ["contended", "server-without-statd"])
-def test_with_a_broken_rule_live_ends_so_too(
-    samples: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    stream = io.BytesIO((samples / name / "nfssrv-any.pcap").read_bytes())
-    monkeypatch.setattr("nfsrpc.cli.live.source_of", lambda *_: source(stream))
-    assert ended(lambda: cli.run(["live", "-", "--no-drop"])) == 70
-    out, err = capsys.readouterr()
+def test_with_a_broken_rule_live_ends_so_too(samples: Path, name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN_LIVE],
+        input=(samples / name / "nfssrv-any.pcap").read_bytes(),
+        capture_output=True,
+        env=ENVIRONMENT,
+        timeout=60,
+    )
+    out = done.stdout.decode()
+    assert done.returncode == 70
     assert ("HEALTHY" in out, "FAULT" in out) == (False, name != "contended")
     assert "LCK001 failed, which is a bug of nfsrpc" in out
-    assert err == SAYS
-
-
-def source(stream: io.BytesIO) -> object:
-    from nfsrpc.sources.given import captures
-    from nfsrpc.sources.stream import Stream
-
-    [capture] = captures([stream])
-    return Stream(capture)
+    assert done.stderr.decode() == SAYS

@@ -361,7 +361,7 @@ def test_it_runs_where_only_root_can_read_the_program(incident: bytes, tmp_path:
 
 SLOW = """
 from nfsrpc.rules import catalogue
-from nfsrpc.cli import application
+from nfsrpc.cli.application import application
 def check(calls):
     while len(calls):
         pass
