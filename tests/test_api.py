@@ -16,6 +16,7 @@ import pytest
 
 import nfsrpc
 from nfsrpc.plot import Plots
+from nfsrpc.rules.command import Command
 from nfsrpc.sessions.holders import HOLDERS
 from nfsrpc.tables import TABLES, TableSpec, dtype
 
@@ -186,11 +187,11 @@ def test_a_trace_in_a_terminal_and_in_a_notebook(trace: nfsrpc.Trace) -> None:
 def test_a_finding_in_a_terminal_and_in_a_notebook(samples: Path) -> None:
     diagnosis = nfsrpc.read(samples / "server-without-statd" / "nfssrv-any.pcap").diagnosis
     finding = diagnosis.findings[0]
-    assert str(finding).splitlines()[0] == "ERROR REG001 statd-not-registered, certain"
+    assert str(finding).splitlines()[0] == "# ERROR REG001 statd-not-registered, certain"
     for proof in finding.evidence:
         assert f"frame {proof.frame}: {proof.note}" in str(finding)
     html = finding._repr_html_()
-    for text in (finding.title, finding.host or "", finding.remedy[0]):
+    for text in (finding.title, finding.host or "", str(finding.remedy[0])):
         assert text in html
     assert str(diagnosis.verdict).startswith("FAULT REG001: ")
     assert "FAULT" in diagnosis.verdict._repr_html_()
@@ -198,7 +199,9 @@ def test_a_finding_in_a_terminal_and_in_a_notebook(samples: Path) -> None:
 
 
 def test_names_from_captures_are_only_text() -> None:
-    finding = nfsrpc.Finding("X", "x", "error", "certain", "<script>", "<b>", "&", remedy=("<i>",), files=("<u>",))
+    finding = nfsrpc.Finding(
+        "X", "x", "error", "certain", "<script>", "<b>", "&", remedy=(Command("<i>"),), files=("<u>",)
+    )
     html = finding._repr_html_()
     for markup in ("<script>", "<b><b>", "<i>", "<u>"):
         assert markup not in html

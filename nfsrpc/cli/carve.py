@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.output import fail, unknown
+from nfsrpc.cli.output import fail, say, unknown
 from nfsrpc.cli.progress import progress_bar
 from nfsrpc.cli.show import frames_named
+from nfsrpc.printable import clean
 
 if TYPE_CHECKING:
     from nfsrpc.carving.choice import Wish
@@ -112,15 +112,15 @@ def for_findings(trace: Trace, findings: Sequence[Finding], output: str) -> None
     from nfsrpc.carving.carve import carve as carve_for
 
     carved = carve_for(trace, findings, output)
-    print(f"{output}: {count(carved.frames, trace)}; {carved.diagnosis.verdict.summary}")
+    print(clean(f"{output}: {count(carved.frames, trace)}; {carved.diagnosis.verdict.summary}"))
     if not carved.same:
-        print(f"nfsrpc: of the whole capture it was: {trace.verdict.summary}", file=sys.stderr)
+        say(f"of the whole capture it was: {trace.verdict.summary}")
 
 
 def by_choice(trace: Trace, wish: Wish, output: str) -> None:
     from nfsrpc.carving.carve import write
 
-    print(f"{output}: {count(write(trace, wish, output), trace)}")
+    print(clean(f"{output}: {count(write(trace, wish, output), trace)}"))
 
 
 def count(frames: int, trace: Trace) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nfsrpc.cli.analyze import FAULT, as_text
-from nfsrpc.cli.output import BAD, fail, write
+from nfsrpc.cli.output import BAD, fail, say, write
 from nfsrpc.cli.settings import Ignore, Select, Set, settings
 
 if TYPE_CHECKING:
@@ -105,10 +105,6 @@ def source_of(
     if follow:
         return Follow(follow, window, say=say)
     return capturing(interface, FILTER if expression is None else expression, say)
-
-
-def say(text: str) -> None:
-    print(f"nfsrpc: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from nfsrpc.printable import clean
+
 BAD = 2
 
 Traces = Annotated[
@@ -23,8 +25,13 @@ Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", he
 
 def fail(reason: object) -> NoReturn:
     """One line on standard error, and exit code 2."""
-    print(f"nfsrpc: {reason}", file=sys.stderr)
+    say(reason)
     raise typer.Exit(BAD)
+
+
+def say(text: object) -> None:
+    """One line on standard error, whatever names stand in it."""
+    print(f"nfsrpc: {clean(str(text))}", file=sys.stderr, flush=True)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:

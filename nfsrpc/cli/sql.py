@@ -8,7 +8,7 @@ import typer
 
 from nfsrpc.cli.output import Output, Traces, fail
 from nfsrpc.cli.progress import progress_bar
-from nfsrpc.cli.table import Format, write_frame
+from nfsrpc.cli.table import Format, Raw, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,7 @@ def sql(
         str, typer.Argument(metavar="QUERY", help="SELECT client, max(wait_s) FROM locks GROUP BY client")
     ],
     format: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,  # noqa: A002
+    raw: Raw = False,
     output: Output = None,
 ) -> None:
     """Query the tables of a trace with SQL.
@@ -27,7 +28,7 @@ def sql(
     Tables have the names that nfsrpc explain lists, protocols among them (nlm4); lists stand in quotation marks
     ("nfs3.entries"). Times are UTC.
     """
-    write_frame(answer(traces, query), format, output)
+    write_frame(answer(traces, query), format, output, raw)
 
 
 def answer(traces: list[str], query: str) -> pd.DataFrame:

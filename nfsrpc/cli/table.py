@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nfsrpc.cli.output import Output, Traces, fail, unknown, write, write_bytes
+from nfsrpc.cli.output import Output, Traces, fail, say, unknown, write, write_bytes
 from nfsrpc.cli.progress import progress_bar
+from nfsrpc.printable import clean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from nfsrpc.trace import Trace
 
 NULL = "–"
+# What a cell begins with that a spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 GAP = 2  # spaces between columns
 
 
@@ -31,6 +34,11 @@ class Format(StrEnum):
     json = "json"
     jsonl = "jsonl"
     parquet = "parquet"
+
+
+Raw = Annotated[
+    bool, typer.Option("--raw", help="CSV: keep texts that spreadsheets run as formulas, and control characters.")
+]
 
 
 def table(
@@ -45,6 +53,7 @@ def table(
     columns: Annotated[
         str | None, typer.Option("--columns", metavar="NAMES", help="Columns: call_frame,client")
     ] = None,
+    raw: Raw = False,
     output: Output = None,
 ) -> None:
     """Print a table: calls, locks, nlm4, ...
@@ -54,16 +63,17 @@ def table(
     """
     check_name(name)
     frame = rows_where(frame_of(name, traces), where, name)
-    write_frame(frame.loc[:, chosen(columns, list(frame.columns))], format, output)
+    write_frame(frame.loc[:, chosen(columns, list(frame.columns))], format, output, raw)
 
 
-def write_frame(frame: pd.DataFrame, format: Format, output: str | None) -> None:  # noqa: A002
+def write_frame(frame: pd.DataFrame, format: Format, output: str | None, raw: bool) -> None:  # noqa: A002
     if format is Format.parquet:
         write_bytes([as_parquet(frame)], output)
     elif format is Format.table:
         write(as_table(frame, terminal_width() if output is None else None), output)
     else:
-        write([WRITERS[format](with_written_times(frame))], output)
+        shown = with_written_times(frame)
+        write([WRITERS[format](shown if raw or format is not Format.csv else neutral(shown))], output)
 
 
 def check_name(name: str) -> None:
@@ -152,8 +162,27 @@ def written_times(times: pd.Series[pd.Timestamp], unit: Literal["us", "ns"], zon
 
 
 def as_csv(frame: pd.DataFrame) -> str:
+    return without_lists(frame).to_csv(index=False)
+
+
+def without_lists(frame: pd.DataFrame) -> pd.DataFrame:
     lists = [name for name in frame.columns if is_lists(frame[name])]
-    return frame.assign(**{name: frame[name].map(", ".join) for name in lists}).to_csv(index=False)
+    return frame.assign(**{name: frame[name].map(", ".join) for name in lists})
+
+
+def neutral(frame: pd.DataFrame) -> pd.DataFrame:
+    """Texts that no spreadsheet runs as a formula and no terminal as a control sequence; numbers stay."""
+    from pandas.api.types import is_numeric_dtype
+
+    plain = without_lists(frame)
+    texts = [name for name in plain.columns if not is_numeric_dtype(plain[name])]
+    return plain.assign(**{name: plain[name].map(neutral_cell) for name in texts})
+
+
+def neutral_cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return clean(f"'{value}" if value.startswith(FORMULA) else value)
 
 
 def is_lists(column: pd.Series[Any]) -> bool:
@@ -208,7 +237,7 @@ def as_table(frame: pd.DataFrame, width: int | None) -> Iterator[str]:
     right = [is_number(frame[name]) for name in frame.columns[: len(shown)]]
     yield from (f"{line}\n" for line in aligned(zip(*shown, strict=True), right))
     if left_out := len(frame.columns) - len(shown):
-        print(f"nfsrpc: {left_out} more columns; choose with --columns, or take --format csv", file=sys.stderr)
+        say(f"{left_out} more columns; choose with --columns, or take --format csv")
 
 
 def is_number(column: pd.Series[Any]) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from nfsrpc.report.contents import Report, nfsrpc_version, unknowns
 from nfsrpc.report.words import by_program, clock, described, lacks, program_row, span, whose
+from nfsrpc.rules.command import Command
 from nfsrpc.rules.finding import Finding, Need
 
 
@@ -47,7 +48,7 @@ class Grid(NamedTuple):
 class Commands(NamedTuple):
     """To be copied."""
 
-    lines: Sequence[str]
+    lines: Sequence[Command]
 
 
 Block: TypeAlias = Title | Lead | Heading | Paragraph | Listing | Grid | Commands

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nfsrpc.report.contents import Capture, Procedure, Report, nfsrpc_version
 from nfsrpc.report.words import clock, timestamp
-from nfsrpc.rules.finding import Broken, CannotTell, Finding, LogLine
+from nfsrpc.rules.finding import Broken, CannotTell, Finding, LogLine, Need
 
 if TYPE_CHECKING:
     from nfsrpc.rules.logged import Reading
@@ -90,8 +90,8 @@ def finding_document(finding: Finding, log: Sequence[LogLine] = ()) -> dict[str,
         "title": finding.title,
         "explanation": " ".join([finding.explanation, *told(finding, log)]).strip(),
         "evidence": [evidence._asdict() for evidence in finding.evidence],
-        "remedy": list(finding.remedy),
-        "verify": list(finding.verify),
+        "remedy": list(map(str, finding.remedy)),
+        "verify": list(map(str, finding.verify)),
         "explains": list(finding.explains),
     }
 
@@ -118,7 +118,11 @@ def _log(log: Reading) -> dict[str, Any]:
 def _cannot_tell(answers: Sequence[CannotTell], broken: Sequence[Broken]) -> list[dict[str, Any]]:
     """A rule that failed cannot tell either: silence would read as a pass."""
     told = [
-        {"rule": answer.rule, "why": answer.why, "needs": answer.needs._asdict() if answer.needs else None}
+        {"rule": answer.rule, "why": answer.why, "needs": _need(answer.needs) if answer.needs else None}
         for answer in answers
     ]
     return told + [{"rule": rule.rule, "why": f"the rule failed: {rule.error}", "needs": None} for rule in broken]
+
+
+def _need(need: Need) -> dict[str, str]:
+    return {"vantage": need.vantage, "command": str(need.command)}

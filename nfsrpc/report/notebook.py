@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from nfsrpc.markup import cell, listing, table
+from nfsrpc.printable import clean
 from nfsrpc.report.contents import Capture, Report
 from nfsrpc.report.words import described, digits, lacks
 from nfsrpc.rules.shown import findings_html, verdict_html
@@ -26,7 +27,7 @@ def html(report: Report, tables: Tables) -> str:
 
 
 def text(report: Report, tables: Tables) -> str:
-    return "\n".join(lines(report, tables))
+    return "\n".join(map(clean, lines(report, tables)))
 
 
 def lines(report: Report, tables: Tables) -> Iterator[str]:

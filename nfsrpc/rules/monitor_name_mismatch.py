@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.rules.advice import bare
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Rule
 from nfsrpc.rules.wording import named
@@ -79,7 +80,15 @@ def ignored_notices(monitors: Table, locks: Table, loopbacks: frozenset[str], do
                 first=row.time,
                 last=row.time,
                 evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}, and no downcall after it"),),
-                remedy=(f"sm-notify -f -v {known[0]}   # on {row.mon_name}: from the address by which it mounted",),
+                remedy=(
+                    command(
+                        "sm-notify -f -v {address}",
+                        on="{name}",
+                        note="from the address by which it mounted",
+                        address=bare(known[0]),
+                        name=row.mon_name,
+                    ),
+                ),
             )
 
 
@@ -105,7 +114,9 @@ def strange_notices(monitors: Table, locks: Table, downcall_s: float) -> Iterato
                 first=row.time,
                 last=row.time,
                 evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}"),),
-                remedy=(f"hostname; sm-notify -f -v {named(names)}   # on {bare(row.asker)}",),
+                remedy=(
+                    command("hostname; sm-notify -f -v {name}", on="{host}", name=min(names), host=bare(row.asker)),
+                ),
             )
 
 
@@ -192,5 +203,11 @@ def mismatch(rows: list[Any], title: str, meaning: str) -> Answer:
         evidence=tuple(
             Evidence(row.capture, row.frame, f"caller_name {row.caller_name} from {row.client}") for row in rows[:4]
         ),
-        remedy=("hostname   # on each of these clients: one name, one address towards the server, no NAT",),
+        remedy=(
+            command(
+                "hostname",
+                on="each of these clients",
+                note="one name, one address towards the server, no NAT",
+            ),
+        ),
     )

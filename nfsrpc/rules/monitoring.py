@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from nfsrpc.rules.advice import loopback_of
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import SECOND, Roles, Span
 from nfsrpc.rules.finding import Answer, Evidence, Rule
 from nfsrpc.tables import Mask, Table
 
 DNS = 53
-RESOLVER = "cat /etc/resolv.conf   # does this resolver answer? else add the clients to /etc/hosts"
+RESOLVER = command("cat /etc/resolv.conf", note="does this resolver answer? else add the clients to /etc/hosts")
 
 
 def names_unanswered(connections: Table, host: str, first: int, last: int) -> list[Evidence]:

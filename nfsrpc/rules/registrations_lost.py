@@ -29,7 +29,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, bare
+from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, registered
+from nfsrpc.rules.command import remark
 from nfsrpc.rules.connecting import SERVICES
 from nfsrpc.rules.facts import booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
@@ -108,6 +109,10 @@ def finding(host: str, pairs: list[tuple[Any, Any]], served: list[Evidence]) -> 
             Evidence(after.reply_capture, after.reply_frame, "not registered"),
             *served[:1],
         ),
-        remedy=(*RESTART_STATD, *RESTART_SERVER, "# Have rpcbind keep registrations over restarts: option -w."),
-        verify=(f"rpcinfo -p {bare(host)} | grep {before.prog}",),
+        remedy=(
+            *RESTART_STATD,
+            *RESTART_SERVER,
+            remark("Have rpcbind keep registrations over restarts: option -w."),
+        ),
+        verify=(registered(host, before.prog),),
     )

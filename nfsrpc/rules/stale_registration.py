@@ -29,18 +29,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, answers, bare, loopback_of
+from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, answers, loopback_of
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.connecting import Attempt
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, PORTMAP, SECOND, Roles, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import Hurt, hurt, waited
-from nfsrpc.rules.wording import named, several
+from nfsrpc.rules.wording import several
 from nfsrpc.tables import Table
 
 RULE = Rule("REG007", "stale-registration", "error")
 
 SERVICES = {NSM: "rpc.statd", NLM: "lockd", NFS: "nfsd", MOUNT: "rpc.mountd"}
-RESTART = {NSM: RESTART_STATD, NLM: RESTART_SERVER, NFS: RESTART_SERVER, MOUNT: ("systemctl restart nfs-mountd",)}
+RESTART = {
+    NSM: RESTART_STATD,
+    NLM: RESTART_SERVER,
+    NFS: RESTART_SERVER,
+    MOUNT: (command("systemctl restart nfs-mountd"),),
+}
 
 
 def check(
@@ -100,7 +106,10 @@ def finding(attempt: Attempt, victims: Hurt) -> Finding:
             *((Evidence(*attempt.proof, "refused"),) if attempt.proof else ()),
             *waited(victims.rows, 1),
         ),
-        remedy=RESTART.get(prog, (f"# Restart {service}.",)),
-        verify=(answers(bare(host), prog), f"ss -ltnp 'sport = :{attempt.port}'   # on {named([host])}"),
+        remedy=RESTART.get(prog, (remark("Restart {service}.", service=service),)),
+        verify=(
+            answers(host, prog),
+            command("ss -ltnp 'sport = :{port}'", on="{host}", port=attempt.port, host=host),
+        ),
         wait_s=victims.wait_s,
     )

@@ -1,5 +1,7 @@
 """The one exception of the input: which file, what is wrong with it, and what can be done."""
 
+from nfsrpc.printable import clean
+
 ROOT_ONLY = "tcpdump's files belong to root: read it with sudo"
 
 
@@ -13,4 +15,4 @@ class SourceError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}" + (f" ({self.remedy})" if self.remedy else "")
+        return clean(f"{self.path}: {self.reason}" + (f" ({self.remedy})" if self.remedy else ""))

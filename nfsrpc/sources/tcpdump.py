@@ -57,7 +57,7 @@ class Tcpdump:
         self.name = f"tcpdump on {interface}"
         self.drops: int | None = None
         options = ["-s", str(snaplen), "-B", str(BUFFER_KIB), "-n", "-U", "-w", "-"]
-        self._command = [command, "-i", interface, *options, expression]
+        self._command = [command, "-i", interface, *options, "--", expression]
         self._child: subprocess.Popen[bytes] | None = None
         self._said: list[str] = []
         self._stopped = threading.Event()

@@ -13,9 +13,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from nfsrpc.printable import clean
 from nfsrpc.report import json as analysis
 from nfsrpc.report.contents import Report
-from nfsrpc.report.terminal import Paint, clean, plain
+from nfsrpc.report.terminal import Paint, plain
 from nfsrpc.report.words import clock, duration, timestamp
 from nfsrpc.watch.changes import Change, Wait, What
 

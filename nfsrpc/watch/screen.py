@@ -14,8 +14,8 @@ from rich.segment import Segment
 from rich.table import Table as Grid
 from rich.text import Text
 
+from nfsrpc.printable import clean
 from nfsrpc.report.contents import Procedure, procedures_of
-from nfsrpc.report.terminal import clean
 from nfsrpc.report.words import clock, count, digits, duration, size
 from nfsrpc.rules.finding import Finding
 from nfsrpc.tables import Table

@@ -1,6 +1,7 @@
 """Reports made by hand, one of each kind of verdict: what the renderers are tested on without any capture."""
 
 from nfsrpc.report.contents import Capture, Procedure, Report
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.finding import (
     Broken,
     CannotTell,
@@ -20,9 +21,11 @@ SECOND = 10**9
 
 SERVER_LOOPBACK = Need(
     "loopback of 10.1.84.31",
-    "tcpdump -i any -s 0 -B 8192 -w 10.1.84.31.pcap 'host 127.0.0.1 or host ::1 or host 10.1.84.41'",
+    command("tcpdump -i any -s 0 -B 8192 -w 10.1.84.31.pcap 'host 127.0.0.1 or host ::1 or host 10.1.84.41'"),
 )
-CLIENT_LOOPBACK = Need("loopback of 10.1.84.41", "tcpdump -i any -s 0 -B 8192 -w 10.1.84.41.pcap 'not port 22'")
+CLIENT_LOOPBACK = Need(
+    "loopback of 10.1.84.41", command("tcpdump -i any -s 0 -B 8192 -w 10.1.84.41.pcap 'not port 22'")
+)
 
 STATD = Finding(
     rule="REG001",
@@ -45,10 +48,13 @@ STATD = Finding(
         Evidence(0, 336, "LOCK answered GRANTED, 61.6 s after it was asked"),
     ),
     remedy=(
-        "systemctl enable --now rpcbind rpc-statd",
-        "# clients granted meanwhile stay unmonitored until they unmount: their locks are lost when it reboots",
+        command("systemctl enable --now rpcbind rpc-statd"),
+        remark("clients granted meanwhile stay unmonitored until they unmount: their locks are lost when it reboots"),
     ),
-    verify=("rpcinfo -t 10.1.84.31 100024", "time flock -x /mnt/testfile true   # on a client that holds no lock yet"),
+    verify=(
+        command("rpcinfo -t 10.1.84.31 100024"),
+        command("time flock -x /mnt/testfile true", on="a client that holds no lock yet"),
+    ),
     explains=("LCK002",),
 )
 LATE = Finding(
@@ -71,7 +77,7 @@ MOUNT_DENIED = Finding(
     title="1 mount of /srv/other refused with MNT3ERR_ACCES",
     explanation="",
     evidence=(Evidence(0, 12, "MNT"),),
-    remedy=("exportfs -v",),
+    remedy=(command("exportfs -v"),),
 )
 
 SILENT = LogLine(

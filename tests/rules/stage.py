@@ -162,7 +162,7 @@ def cannot_tell(rule: str, *, command: bool = False) -> Callable[[Story], Callab
             assert findings(answers) == []
             unknown = [answer for answer in answers if isinstance(answer, CannotTell)]
             assert unknown, answers
-            assert any(answer.needs and "tcpdump" in answer.needs.command for answer in unknown) or not command
+            assert any(answer.needs and "tcpdump" in answer.needs.command.line for answer in unknown) or not command
 
         return test
 
