@@ -91,7 +91,7 @@ def prepared(
     if not files:
         raise ValueError("no capture is given")
     if len(files) > MAX_FILES:
-        raise SourceError(str(files[MAX_FILES]), f"there are more than {MAX_FILES} files", "analyse fewer files at once")
+        raise SourceError(str(files[MAX_FILES]), f"there are more than {MAX_FILES} files", "analyse fewer at once")
     layouts, specs = compile(programs, wanted)
     kinds = {table: dict(columns) for table, columns in specs}
     counted = counting.procedures if counting else ()
@@ -238,8 +238,8 @@ class Vantage:
 class Ring:
     """The vantages whose files have one ring name: which of them a file continues, by the time of its first frame.
 
-    Files are asked for in the order of their first frames, so that a vantage which has ended too long before one of them
-    is never looked at again: many files of one name cost no more than many files.
+    Files are asked for in the order of their first frames, so that a vantage which has ended too long before one of
+    them is never looked at again: many files of one name cost no more than many files.
     """
 
     def __init__(self) -> None:

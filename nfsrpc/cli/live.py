@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +20,6 @@ from nfsrpc.cli.settings import Ignore, Select, Set, settings
 if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
     from nfsrpc.sources.arrivals import LiveSource
-    from nfsrpc.watch.changes import Change
     from nfsrpc.watch.moments import Live, Moment
 
 STANDARD_INPUT = "-"
@@ -134,9 +134,9 @@ def told(watched: Live, format: Format) -> Moment:  # noqa: A002
         return shown(watched)
     from nfsrpc.watch import lines
 
-    render: dict[Format, Callable[[Change], str]] = {Format.text: lines.line, Format.jsonl: lines.jsonl}
+    render = lines.lines if format is Format.text else partial(map, lines.jsonl)
     for moment in watched.moments():
-        write([render[format](change) for change in moment.changes], None)
+        write(list(render(moment.changes)), None)
     return moment
 
 
