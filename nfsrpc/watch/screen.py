@@ -166,10 +166,10 @@ def traffic(procedures: Sequence[Procedure]) -> Grid | None:
     rows = []
     for name, its in busiest(procedures, ROWS)[0]:
         slowest = max(its, key=lambda procedure: procedure.max or -1.0)
-        busiest = max(its, key=lambda procedure: procedure.replies)
+        most = max(its, key=lambda procedure: procedure.replies)
         totals = (sum(getattr(known, field) for known in its) for field in ("calls", "unanswered", "retransmits"))
         told = f"{slowest.procedure} {duration(slowest.max)}" if slowest.max is not None else "–"
-        rows.append((name, *map(digits, totals), f"{busiest.procedure} {duration(busiest.p50)}", told))
+        rows.append((name, *map(digits, totals), f"{most.procedure} {duration(most.p50)}", told))
     head = ("program", "calls", "unanswered", "resent", "median of the most", "slowest answer")
     return grid(head, rows, (1, 2, 3), (4, 5))
 
