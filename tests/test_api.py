@@ -17,6 +17,7 @@ import pytest
 import nfsrpc
 from nfsrpc.plot import Plots
 from nfsrpc.rules.command import Command
+from nfsrpc.rules.finding import Verdict
 from nfsrpc.sessions.holders import HOLDERS
 from nfsrpc.tables import TABLES, TableSpec, dtype
 
@@ -196,6 +197,18 @@ def test_a_finding_in_a_terminal_and_in_a_notebook(samples: Path) -> None:
     assert str(diagnosis.verdict).startswith("FAULT REG001: ")
     assert "FAULT" in diagnosis.verdict._repr_html_()
     assert diagnosis._repr_html_().count("<tr>") == 1 + len(diagnosis.findings)
+
+
+def test_nothing_in_a_terminal_is_a_control_sequence(samples: Path, tmp_path: Path) -> None:
+    evil = tmp_path / "x\x1b[2J\u202e.pcap"
+    evil.write_bytes((samples / "server-without-statd" / "nfssrv-any.pcap").read_bytes())
+    trace = nfsrpc.read(evil)
+    told = Verdict("REG001", "fault", "x\x1b[2J\u202e")
+    for text in (repr(trace), str(trace.explain(102)), str(told)):
+        assert r"x\x1b[2J\u202e" in text
+        assert all(char.isprintable() for line in text.split("\n") for char in line)
+    assert r"x\x1b[2J\u202e" in trace._repr_html_()
+    assert "\x1b" not in trace._repr_html_() + trace.explain(102)._repr_html_() + told._repr_html_()
 
 
 def test_names_from_captures_are_only_text() -> None:

@@ -72,8 +72,8 @@ def write_frame(frame: pd.DataFrame, format: Format, output: str | None, raw: bo
     elif format is Format.table:
         write(as_table(frame, terminal_width() if output is None else None), output)
     else:
-        shown = with_written_times(frame)
-        write([WRITERS[format](shown if raw or format is not Format.csv else neutral(shown))], output)
+        shown = frame if raw or format is not Format.csv else neutral(frame)
+        write([WRITERS[format](with_written_times(shown))], output)
 
 
 def check_name(name: str) -> None:
@@ -172,10 +172,8 @@ def without_lists(frame: pd.DataFrame) -> pd.DataFrame:
 
 def neutral(frame: pd.DataFrame) -> pd.DataFrame:
     """Texts that no spreadsheet runs as a formula and no terminal as a control sequence; numbers stay."""
-    from pandas.api.types import is_numeric_dtype
-
     plain = without_lists(frame)
-    texts = [name for name in plain.columns if not is_numeric_dtype(plain[name])]
+    texts = [name for name in plain.columns if getattr(plain[name].dtype, "kind", "O") == "O"]
     return plain.assign(**{name: plain[name].map(neutral_cell) for name in texts})
 
 

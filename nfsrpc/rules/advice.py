@@ -52,9 +52,9 @@ def try_lock(server: str) -> Command:
     )
 
 
-def bare(host: str) -> str:
-    """A host's address without the file that tells loopbacks apart."""
-    return host.partition(" ")[0]
+def bare(host: str | None) -> str:
+    """A host's address without the file that tells loopbacks apart; nothing for a host that is not known."""
+    return (host or "").partition(" ")[0]
 
 
 def loopback_of(host: str, clients: Iterable[str] = ()) -> Need:

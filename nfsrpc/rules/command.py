@@ -1,10 +1,10 @@
 """Commands that findings advise: built here and nowhere else, from a template and arguments that are checked.
 
 People paste them into root shells, and names in a capture are whatever a stranger has sent. So a template is a literal
-(tests/rules/test_commands.py reads the syntax trees of all rules for that), and an argument is a number, an address, a
-host name, a path of the user's own, or a capture filter made of addresses. What is none of these does not get into a
-command: a remark describes it then. Remarks are comments to the shell; in them every character of an argument that
-means something to a shell is escaped, since an interactive zsh runs comments.
+(to mypy a LiteralString is any text, so tests/rules/test_commands.py reads the syntax trees), and an argument is a
+number, an address, a host name, a path of the user's own, or a capture filter made of addresses. Anything else is not
+put into a command: a remark describes the command instead. Remarks are comments to the shell; in them every character
+of an argument that means something to a shell is escaped, since an interactive zsh runs comments.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class Filter(NamedTuple):
     expression: str
 
 
-Argument: TypeAlias = str | int | PurePath | Filter
+Argument: TypeAlias = str | int | PurePath | Filter | None  # None: not in the capture
 
 
 def command(
     line: LiteralString, /, *, on: LiteralString = "", note: LiteralString = "", **arguments: Argument
 ) -> Command:
-    """A command; a remark that describes it where an argument of the line is none."""
+    """A command, or a remark that describes it where an argument is not fit to stand in a shell's line."""
     words = {name: word(arguments[name]) for name in FIELD.findall(line)}
     unfit = [name for name, found in words.items() if found is None]
     filled = FIELD.sub(lambda field: words[field[1]] or field[1].upper(), line)
@@ -91,7 +91,7 @@ def word(argument: Argument) -> str | None:
     if isinstance(argument, PurePath):
         path = str(argument)
         return quote(f"./{path}" if path.startswith("-") else path) if path.isprintable() else None
-    return argument if is_address(argument) or HOST_NAME.fullmatch(argument) else None
+    return argument if argument and (HOST_NAME.fullmatch(argument) or is_address(argument)) else None
 
 
 def is_address(text: str) -> bool:

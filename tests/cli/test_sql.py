@@ -67,6 +67,12 @@ def test_what_is_no_query(contended: Path, query: str, says: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(("options", "cell"), [((), "'=1"), (("--raw",), "=1")])
+def test_an_answer_is_no_formula(contended: Path, options: tuple[str, ...], cell: str) -> None:
+    result = run("sql", contended, "SELECT '=' || 1 AS cell, -1 AS number", "--format", "csv", *options)
+    assert result.stdout == f"cell,number\n{cell},-1\n"
+
+
 def test_what_is_no_capture(tmp_path: Path) -> None:
     result = run("sql", tmp_path / "nowhere.pcap", "SELECT 1")
     assert (result.exit_code, result.stderr) == (2, f"nfsrpc: {tmp_path}/nowhere.pcap: no such file\n")
