@@ -86,6 +86,8 @@ def rereading(
     places = {capture: place for files in decoded.vantages for place, capture in enumerate(files)}
     wanted = defaultdict[int, list[tuple[int, int]]](list)  # frames by the first file of their vantage
     for capture, frame in frames:
+        if capture not in places:
+            continue
         wanted[decoded.vantages[decoded.vantage[capture]][0]].append((places[capture], frame))
     followed = sorted(flows)
     starts = [bisect_left(followed, flow) for _, flow in decoded.firsts]

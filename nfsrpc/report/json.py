@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nfsrpc.report.contents import Capture, Procedure, Report, nfsrpc_version
 from nfsrpc.report.words import clock, timestamp
-from nfsrpc.rules.bounds import SCREEN, Thing, first_of
+from nfsrpc.rules.bounds import PAGE, SCREEN, Thing, first_of
 from nfsrpc.rules.finding import Broken, CannotTell, Finding, LogLine, Need
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
     clients, more_clients = room.take(finding.clients)
     files, more_files = room.take(finding.files)
     evidence, more_evidence = room.take(finding.evidence)
+    remedy, more_remedy = first_of(finding.remedy, PAGE.commands)
     return {
         "rule": finding.rule,
         "name": finding.name,
@@ -131,10 +132,15 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
         "title": finding.title,
         "explanation": " ".join([finding.explanation, *told(finding, log or {})]).strip(),
         "evidence": [proof._asdict() for proof in evidence],
-        "remedy": list(map(str, finding.remedy)),
+        "remedy": list(map(str, remedy)),
         "verify": list(map(str, finding.verify)),
         "explains": list(finding.explains),
-        **omitted(omitted_clients=more_clients, omitted_files=more_files, omitted_evidence=more_evidence),
+        **omitted(
+            omitted_clients=more_clients,
+            omitted_files=more_files,
+            omitted_evidence=more_evidence,
+            omitted_remedy=more_remedy,
+        ),
     }
 
 

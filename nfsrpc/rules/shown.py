@@ -50,7 +50,8 @@ def facts(finding: Finding) -> list[tuple[str, str]]:
 def finding_text(finding: Finding) -> str:
     """All of it may be pasted into a shell: what is no command is a comment."""
     prose = (f"# {clean(line)}" for line in lines(finding))
-    return "\n".join((*prose, *map(str, finding.remedy)))
+    remedy, more = first_of(finding.remedy, PAGE.commands)
+    return "\n".join((*prose, *map(str, remedy), *([f"# and {more} more"] if more else ())))
 
 
 def lines(finding: Finding) -> Iterator[str]:
@@ -69,7 +70,7 @@ def finding_html(finding: Finding) -> str:
         paragraph(clipped(finding.explanation, CHARACTERS)),
         table((), facts(finding)),
         table(("frame", "shows"), proofs(finding)),
-        *((heading(bold("Fix")), code(finding.remedy)) if finding.remedy else ()),
+        *((heading(bold("Fix")), code(finding.remedy[: PAGE.commands])) if finding.remedy else ()),
         *((heading(bold("Verify")), code(finding.verify)) if finding.verify else ()),
         *((heading(bold(f"Be sure: capture the {need.vantage}")), code([need.command])) if need else ()),
     )
