@@ -354,7 +354,7 @@ def callers(w: Writer, n: int) -> None:
 
 
 @frames
-def statuses(w: Writer, n: int) -> None:
+def error_codes(w: Writer, n: int) -> None:
     for number in range(n):
         w.asked(ENDS, NFS, 3, GETATTR, opaque(handle(0)), struct.pack(">I", number + 1))
 

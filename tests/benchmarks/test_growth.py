@@ -10,12 +10,13 @@ from functools import partial
 
 import pytest
 
+from benchmarks.attacks import ATTACKS
 from benchmarks.growth import CAPTURES, SIZES, Cost, N, analyse, cost, imported
 
-# Of the order of n log n, four times as much costs at most 4 (1 + log 4 / log n) times as much: 4.9 for n = 400.
+# Of the order of n log n, four times as much costs at most 4 (1 + log 4 / log n) times as much: 4.9 for n = 333.
 GROWTH = 5.0
 SUSPICIOUS = 4.4
-SMALLER = 10  # than the benchmark's, so that all of them together take 40 s of a processor
+SMALLER = 12  # than the benchmark's, so that all of them together take 40 s of a processor
 LARGER = 4
 LIMIT_S = 20
 # What may be more beyond that: pages that the process had not touched before, work of the allocator.
@@ -56,3 +57,7 @@ def test_what_is_quadratic_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CAPTURES, "squares", lambda n: n)
     assert "seconds for 400" in faster(GROWTH, "squares", 400, Cost(0.0, 0))
     assert "bytes for 4000" in faster(GROWTH, "squares", 4000, Cost(100.0, 0))
+
+
+def test_every_kind_is_measured() -> None:
+    assert len(CAPTURES) == len(ATTACKS) + len(BYTES)
