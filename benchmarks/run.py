@@ -70,7 +70,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", choices=[*SIZES, []], metavar="NAME", help="small, bulk; both if none")
     parser.add_argument(
-        "--without", action="append", default=[], metavar="PEER", help="tshark is the slowest; live takes 70 s"
+        "--without",
+        action="append",
+        default=[],
+        metavar="PEER",
+        help="tshark is the slowest; live takes 70 s, growth ten minutes",
     )
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
@@ -80,6 +84,9 @@ def main() -> None:
             compare(name, capture, arguments.without)
         if capture and name == "small" and "live" not in arguments.without:
             subprocess.run([sys.executable, "-m", "benchmarks.live", capture], check=True)
+    if "growth" not in arguments.without and not arguments.names:
+        print("\nHostile captures, processor time", flush=True)
+        subprocess.run([sys.executable, "-m", "benchmarks.growth"], check=True)
     start_up()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -123,12 +124,12 @@ class Decoded(Messages):
     locals: set[tuple[int, int, str]] = field(default_factory=set)  # file, interface, address of the capturing host
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read at all
 
-    @property
+    @cached_property
     def files(self) -> list[str]:
         """The names of the files, to be shown; `sources` opens them."""
         return list(map(name_of, self.sources))
 
-    @property
+    @cached_property
     def vantage(self) -> Array:
         """The vantage of each file."""
         numbers = np.zeros(len(self.sources), dtype=np.uint16)
@@ -136,7 +137,7 @@ class Decoded(Messages):
             numbers[files] = vantage
         return numbers
 
-    @property
+    @cached_property
     def vantage_ends(self) -> Array:
         """The last time of each vantage."""
         return np.array([self.captures["last"][files].max() for files in self.vantages], dtype=np.int64)
@@ -282,7 +283,8 @@ class Parts:
             self._numbers = {string: number for number, string in enumerate(self.strings)}
         known = self._numbers
         numbers = np.array([known.setdefault(string, len(known)) for string in strings], dtype=np.uint32)
-        self.strings = list(known)
+        first = len(self.strings)
+        self.strings += dict.fromkeys(string for string in strings if known[string] >= first)
         return numbers
 
     def _add_oddities(self, oddities: Mapping[str, Any], files: Array) -> None:

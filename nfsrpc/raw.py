@@ -6,6 +6,8 @@ the same numbers.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -81,9 +83,18 @@ def rereading(
     reader = Reader([read_again(source) for source in decoded.sources], progress)
     layouts, tables = compile(programs)
     numbers = {address: number for number, address in enumerate(decoded.addresses)}
-    for files, firsts in zip(decoded.vantages, decoded.firsts, strict=True):
-        keep = [(files.index(capture), frame) for capture, frame in frames if capture in files]
-        follow = [flow - firsts[1] for flow in flows if flow >= firsts[1]]
+    places = {capture: place for files in decoded.vantages for place, capture in enumerate(files)}
+    wanted = defaultdict[int, list[tuple[int, int]]](list)  # frames by the first file of their vantage
+    for capture, frame in frames:
+        if capture not in places:
+            continue
+        wanted[decoded.vantages[decoded.vantage[capture]][0]].append((places[capture], frame))
+    followed = sorted(flows)
+    starts = [bisect_left(followed, flow) for _, flow in decoded.firsts]
+    for files, firsts, begin, end in zip(
+        decoded.vantages, decoded.firsts, starts, [*starts[1:], len(followed)], strict=True
+    ):
+        keep, follow = wanted[files[0]], [flow - firsts[1] for flow in followed[begin:end]]
         hosts: list[int] = []
         for batch in batches(Decoder(layouts, tables, files[0], keep=keep, follow=follow), files, reader):
             hosts += [numbers[address] for address in batch["addresses"]]
@@ -114,6 +125,6 @@ def renumbered(batch: Mapping[str, Any], files: Sequence[int], firsts: tuple[int
         | {
             "capture": np.array(files, dtype=np.uint16)[packets["capture"]],
             "flow": packets["flow"] + np.uint32(first_flow),
-            "source": np.array([*hosts, 0], dtype=np.uint32)[packets["source"]],
+            "source": np.array([hosts[number] for number in packets["source"].tolist()], dtype=np.uint32),
         },
     )

@@ -10,8 +10,10 @@ something of the rows are imported.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from heapq import heappop, heappush
 from threading import Thread
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -29,6 +31,8 @@ NO_TIME = -1 << 63  # as the core has it
 RING_GAP = 120_000_000_000
 # Frames from several interfaces and CPUs are written out of order by this much, also at the seam of a ring.
 RING_OVERLAP = 1_000_000_000
+# The core numbers files, and the interfaces of each, with 16 bits.
+MAX_FILES = 1 << 16
 # Enough for the first frame of every format, jumbo frames and pcapng's headers included.
 PEEK_BYTES = 1 << 17
 # Where exchanges are counted, so many listed ones leave the decoder at a time, some 200 bytes each, and may be let go.
@@ -86,6 +90,8 @@ def prepared(
     files, errors = usable(sources)
     if not files:
         raise none_of(errors) if errors else ValueError("no capture is given")
+    if len(files) > MAX_FILES:
+        raise SourceError(str(files[MAX_FILES]), f"there are more than {MAX_FILES} files", "analyse fewer at once")
     layouts, specs = compile(programs, wanted)
     kinds = {table: dict(columns) for table, columns in specs}
     counted = counting.procedures if counting else ()
@@ -118,12 +124,15 @@ def none_of(errors: Sequence[SourceError]) -> SourceError:
 def vantages_of(reader: Reader, firsts: Sequence[int], begun: Callable[[int], Vantage]) -> list[Vantage]:
     """The vantages, with all their files read, in the order of the times of their first frames."""
     vantages: list[Vantage] = []
+    rings: defaultdict[str, Ring] = defaultdict(Ring)
     for first, number in sorted((first, number) for number, first in enumerate(firsts)):
-        vantage = next((known for known in reversed(vantages) if known.continues(reader.files, number, first)), None)
+        ring = rings[ring_name(str(reader.files[number]))]
+        vantage = ring.continued_at(first)
         if vantage is None:
             vantage = begun(number)
             vantages.append(vantage)
         vantage.read(number, reader)
+        ring.add(vantage)
     return sorted(vantages, key=lambda known: min(known.files))
 
 
@@ -245,15 +254,6 @@ class Vantage:
         self.batches: list[Batch] = []
         self.last = NO_TIME
 
-    def continues(self, files: Sequence[Capture], number: int, first: int) -> bool:
-        """Whether a file that begins at `first` is the next one of this ring."""
-        if NO_TIME in (first, self.last):
-            return False
-        gap = first - self.last
-        return -RING_OVERLAP <= gap <= RING_GAP and ring_name(str(files[number])) == ring_name(
-            str(files[self.files[-1]])
-        )
-
     def read(self, number: int, reader: Reader) -> None:
         """One more file, to its end."""
         self.files.append(number)
@@ -280,3 +280,35 @@ class Vantage:
         last = self.decoder.close()
         nothing = {name: values[:0] for name, values in last["captures"].items()}  # of a next file: there is none
         return [*self.batches, last | {"captures": nothing, "capture_formats": [], "interfaces": []}]
+
+
+class Ring:
+    """The vantages whose files have one ring name: which of them a file continues, by the time of its first frame.
+
+    Files are asked for in the order of their first frames, so that a vantage which has ended too long before one of
+    them is never looked at again: many files of one name cost no more than many files.
+    """
+
+    def __init__(self) -> None:
+        self.running: list[tuple[int, int, Vantage]] = []  # by end: those that last beyond the first frame asked for
+        self.ended: list[tuple[int, int, Vantage]] = []  # the one begun last first
+        self.begun: dict[Vantage, int] = {}
+
+    def add(self, vantage: Vantage) -> None:
+        """A vantage that has been read to the end of a file of this name."""
+        if vantage.last != NO_TIME:
+            begun = self.begun.setdefault(vantage, len(self.begun))
+            heappush(self.running, (vantage.last, begun, vantage))
+
+    def continued_at(self, first: int) -> Vantage | None:
+        """The vantage that goes on with a file that begins at `first`: of several, the one begun last."""
+        if first == NO_TIME:
+            return None
+        while self.running and self.running[0][0] <= first + RING_OVERLAP:
+            _, begun, vantage = heappop(self.running)
+            heappush(self.ended, (-begun, vantage.last, vantage))
+        while self.ended:
+            _, last, vantage = heappop(self.ended)
+            if first - last <= RING_GAP:
+                return vantage
+        return None

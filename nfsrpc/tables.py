@@ -571,13 +571,17 @@ def documented(table: TableSpec) -> str:
 
 
 class Coded:
-    """Repeated text: a code a row (-1 is null) into distinct labels. Compares with a string to a mask."""
+    """Repeated text: a code a row (-1 is null) into distinct labels. Compares with a string to a mask.
 
-    __slots__ = ("codes", "labels")
+    Some rows of a large column keep all its labels, but what is asked of them costs no more than they are.
+    """
+
+    __slots__ = ("_numbers", "codes", "labels")
 
     def __init__(self, codes: Array, labels: Sequence[str]) -> None:
         self.codes = codes
         self.labels = labels
+        self._numbers: dict[str, int] | None = None
 
     @classmethod
     def of(cls, texts: Iterable[str | None]) -> Coded:
@@ -600,8 +604,16 @@ class Coded:
         return Coded(self.codes[rows], self.labels)
 
     def code(self, label: str) -> int:
-        """The code of a label, -2 (which no row has) when there is none."""
-        return self.labels.index(label) if label in self.labels else -2
+        """The code of a label, -2 (which no row has) when no row has it."""
+        if self._few:
+            return next((code for code in self.codes.tolist() if code >= 0 and self.labels[code] == label), -2)
+        if self._numbers is None:
+            self._numbers = {known: code for code, known in enumerate(self.labels)}
+        return self._numbers.get(label, -2)
+
+    @property
+    def _few(self) -> bool:
+        return len(self.codes) < len(self.labels)
 
     def __eq__(self, label: object) -> Any:
         return self.codes == self.code(label) if isinstance(label, str) else NotImplemented
@@ -621,11 +633,16 @@ class Coded:
 
     def choose(self, condition: Callable[[str], bool]) -> Mask:
         """The rows whose text fulfils a condition, which is asked once a label."""
+        if self._few:
+            present = distinct(self.codes[self.codes >= 0]).tolist()
+            return isin(self.codes, [code for code in present if condition(self.labels[code])])
         table = np.array([*map(condition, self.labels), False], dtype=np.bool_)
         mask: Mask = table[self.codes]
         return mask
 
     def tolist(self) -> list[str | None]:
+        if self._few:
+            return [self.labels[code] if code >= 0 else None for code in self.codes.tolist()]
         labels: list[str | None] = [*self.labels, None]
         return [labels[code] for code in self.codes.tolist()]
 

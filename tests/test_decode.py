@@ -9,14 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from nfsrpc._core import Decoder
 from nfsrpc.decode import Decoded, decode, ring_name, text_of
+from nfsrpc.reading import NO_TIME, RING_GAP, RING_OVERLAP, Ring, Vantage
 from nfsrpc.sessions import WANTED
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.given import Given
 from tests.scenario import Host, Scenario
 
 Files = Callable[..., list[Path]]
+SECOND = 1_000_000_000
 
 
 @pytest.fixture
@@ -274,3 +279,64 @@ def test_names_that_are_not_printable_are_escaped() -> None:
     assert text_of(b"web-1") == "web-1"
     assert text_of("grün".encode()) == "grün"
     assert text_of(b"a\nb\xff") == "a\\nb\\\\xff"
+
+
+class Read(Vantage):
+    """A vantage of which only the end matters."""
+
+    def __init__(self, name: str, last: int) -> None:
+        super().__init__(Decoder([], []))
+        self.name, self.last = name, last
+
+
+@given(
+    firsts=st.lists(st.integers(0, 900), max_size=12),
+    lengths=st.lists(st.integers(0, 300), min_size=12, max_size=12),
+)
+def test_a_file_continues_the_vantage_begun_last_of_those_that_end_there(firsts: list[int], lengths: list[int]) -> None:
+    """As if each vantage were asked, the latest first; seconds."""
+    ring = Ring()
+    vantages: list[Read] = []
+    for first, length in zip(sorted(firsts), lengths, strict=False):
+        gaps = [(vantage, first * SECOND - vantage.last) for vantage in reversed(vantages)]
+        expected = next((vantage for vantage, gap in gaps if -RING_OVERLAP <= gap <= RING_GAP), None)
+        vantage = ring.continued_at(first * SECOND)
+        assert vantage is expected
+        if vantage is None:
+            vantages.append(vantage := Read(f"{len(vantages)}", 0))
+        vantage.last = max(vantage.last, (first + length) * SECOND)
+        ring.add(vantage)
+
+
+@pytest.mark.parametrize(("last", "first"), [(NO_TIME, 0), (0, NO_TIME)])
+def test_what_has_no_time_continues_nothing(last: int, first: int) -> None:
+    ring = Ring()
+    ring.add(Read("a", last))
+    assert ring.continued_at(first) is None
+
+
+def test_more_files_than_have_numbers_are_refused(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    s, server, client = scenario()
+    client.getattr(server, "/srv")
+    paths = files(a=s.capture(), b=s.capture(), c=s.capture())
+    monkeypatch.setattr("nfsrpc.reading.MAX_FILES", 3)
+    assert len(decode(paths).files) == 3
+    monkeypatch.setattr("nfsrpc.reading.MAX_FILES", 2)
+    with pytest.raises(SourceError, match=r"c\.pcap: there are more than 2 files \(analyse fewer at once\)"):
+        decode(paths)
+
+
+def test_strings_of_many_vantages_keep_their_numbers(files: Files) -> None:
+    """Vantages that share some names, each in another order."""
+    s, server, _ = scenario()
+    hosts = [s.host(f"10.0.0.{number}", name=f"web-{number % 5}") for number in range(1, 8)]
+    for host in hosts:
+        host.lock(server, "/srv", svid=1).granted()
+    decoded = decode(
+        files(**{f"v{'abcdefg'[number]}": s.capture(at=host) for number, host in enumerate(hosts)}), WANTED
+    )
+    names = decoded.column("nlm4.args", "caller_name", decoded.exchanges["exchange"])
+    clients = [decoded.addresses[number][0] for number in decoded.exchanges["client"].tolist()]
+    told = [decoded.strings[number].decode() for number in names.values.tolist()]
+    assert dict(zip(clients, told, strict=True)) == {f"10.0.0.{n}": f"web-{n % 5}" for n in range(1, 8)}
+    assert len(decoded.strings) == len(set(decoded.strings))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -178,11 +179,12 @@ def told(watched: Live, format: Format, rights: Rights, supervisor: Supervisor) 
 
     if has_screen(format):
         return shown(watched, rights, supervisor)
-    begin, render = (lines.begin, lines.line) if format is Format.text else (lines.begin_jsonl, lines.jsonl)
+    begin = lines.begin if format is Format.text else lines.begin_jsonl
+    render = lines.lines if format is Format.text else partial(map, lines.jsonl)
     write([begin(watched.source.name, rights)], None)
     moment = None
     for moment in watched.moments():
-        write([render(change) for change in moment.changes], None)
+        write(list(render(moment.changes)), None)
     return moment
 
 

@@ -6,6 +6,7 @@ Times are ns since the epoch, latencies seconds, None is null.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import PurePath
@@ -85,10 +86,11 @@ class Report(NamedTuple):
         seen = {line for log in self.logs for line in log.seen}
         return tuple(line for line in self.diagnosis.log if line not in seen)
 
-    def file(self, capture: int) -> str:
-        """What to call a file by its number: its name without folders, where that tells it from the others."""
+    def file_names(self) -> list[str]:
+        """What to call the files, by their numbers: without folders, where that tells one from the others."""
         names = [PurePath(capture.name).name for capture in self.captures]
-        return names[capture] if names.count(names[capture]) == 1 else self.captures[capture].name
+        counts = Counter(names)
+        return [name if counts[name] == 1 else capture.name for name, capture in zip(names, self.captures, strict=True)]
 
 
 def report_of(trace: Trace, diagnosis: Diagnosis, logs: Iterable[str] = ()) -> Report:

@@ -1,7 +1,7 @@
 """The report at length, as blocks that know nothing of markup: markdown.py and html.py say how each looks.
 
-The verdict first, with its proof and its cure, then everything else; unlike the report for a terminal it leaves nothing
-out. Text is as captures have it: who renders it makes it harmless.
+The verdict first, with its proof and its cure, then everything else, at greater length than for a terminal
+(rules/bounds.py). Text is as captures have it: who renders it makes it harmless.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from nfsrpc.report.contents import Report, nfsrpc_version, unknowns
-from nfsrpc.report.words import by_program, clock, described, in_force, lacks, program_row, span, whose
+from nfsrpc.report.words import busiest, clock, count, described, digits, in_force, lacks, program_row, span, whose
+from nfsrpc.rules.bounds import PAGE, clipped, ends_of, first_of, omitted, shortened
 from nfsrpc.rules.command import Command
 from nfsrpc.rules.finding import Finding, Need
 
@@ -59,7 +60,7 @@ STATES = {"fault": "Fault", "healthy": "Healthy", "cannot-tell": "Cannot tell"}
 def blocks(report: Report) -> Iterator[Block]:
     verdict, leading = report.diagnosis.verdict, report.leading
     yield Title(verdict.state, f"{leading.rule} {leading.name} ({leading.certainty})" if leading else "")
-    yield Lead(verdict.summary)
+    yield Lead(clipped(verdict.summary, PAGE.characters))
     if leading:
         yield from _finding(report, leading)
     yield from _causes(report)
@@ -75,27 +76,36 @@ def blocks(report: Report) -> Iterator[Block]:
 
 
 def _finding(report: Report, finding: Finding) -> Iterator[Block]:
-    yield Paragraph(finding.explanation)
+    yield Paragraph(clipped(finding.explanation, PAGE.characters))
     facts = (
         ("Host to fix", finding.host),
-        ("Clients", ", ".join(finding.clients)),
-        ("Files", ", ".join(finding.files)),
+        ("Clients", _names(finding.clients)),
+        ("Files", _names(finding.files)),
         ("When", span(finding.first, finding.last) if finding.first is not None else ""),
     )
     yield _plain(f"{name}: {value}" for name, value in facts if value)
     if finding.evidence:
         yield Heading("Proof" if finding.certainty == "certain" else "Signs")
-        rows = [(report.file(proof.capture), str(proof.frame), proof.note) for proof in finding.evidence]
+        files = report.file_names()
+        first, more, last = ends_of(finding.evidence, PAGE.frames)
+        rows = [
+            (files[proof.capture], str(proof.frame), clipped(proof.note, PAGE.characters)) for proof in (*first, *last)
+        ]
         yield Grid(("capture", "frame", "what it shows"), rows)
+        yield from _more(more, "more frame", "before the last one")
     if finding.needs:
         yield Heading("To be sure")
         yield from _need(finding.needs)
-    if finding.remedy:
-        yield Heading(f"Fix, on {finding.host}" if finding.host else "Fix")
-        yield Commands(finding.remedy)
-    if finding.verify:
-        yield Heading("Verify")
-        yield Commands(finding.verify)
+    yield from _commands(f"Fix, on {finding.host}" if finding.host else "Fix", finding.remedy)
+    yield from _commands("Verify", finding.verify)
+
+
+def _commands(heading: str, commands: Sequence[Command]) -> Iterator[Block]:
+    if commands:
+        shown, more = first_of(commands, PAGE.commands)
+        yield Heading(heading)
+        yield Commands(shown)
+        yield from _more(more, "more line")
 
 
 def _causes(report: Report) -> Iterator[Block]:
@@ -109,32 +119,41 @@ def _causes(report: Report) -> Iterator[Block]:
 def _expected(report: Report) -> Iterator[Block]:
     if report.unseen:
         yield Heading("Not found in the kernel logs" if report.logs else "To expect in kernel logs")
-        yield Grid(("about", "on", "line"), [(clock(line.time), line.host, line.text) for line in report.unseen])
+        lines, more = first_of(report.unseen, PAGE.expected)
+        yield Grid(("about", "on", "line"), [(clock(line.time), line.host, line.text) for line in lines])
+        yield from _more(more, "more line")
 
 
 def _logs(report: Report) -> Iterator[Block]:
     for log in report.logs:
         yield Heading(f"Kernel log {log.file}")
         yield Paragraph(f"Clock: {log.clock}.")
-        rows = [(clock(line.time) if line.time else "", line.text, whose(line)) for line in log.lines]
+        lines = log.lines[-PAGE.lines :]
+        rows = [(clock(line.time) if line.time else "", line.text, whose(line)) for line in lines]
         yield Grid(("time", "line", "explanation"), rows)
+        yield from _more(len(log.lines) - len(lines), "more line", "before")
 
 
 def _others(report: Report) -> Iterator[Block]:
-    if report.others:
+    others = report.others
+    if others:
         explained = set(report.leading.explains) if report.leading else set()
+        shown = [finding for finding, _ in shortened(others, PAGE)]
         yield Heading("Also found")
         rows = [
             (
                 finding.severity,
                 f"{finding.rule} {finding.name}" + (", explained by the above" if finding.rule in explained else ""),
                 finding.host or "",
-                finding.title,
-                ", ".join(str(proof.frame) for proof in finding.evidence),
+                clipped(finding.title, PAGE.characters),
+                _names([str(proof.frame) for proof in finding.evidence[: PAGE.frames + 1]]),
             )
-            for finding in report.others
+            for finding in shown
         ]
         yield Grid(("severity", "rule", "host", "what", "frames"), rows)
+        left_out = omitted(others, shown)
+        if left_out:
+            yield Paragraph(f"And {', '.join(left_out)} (--format json).")
 
 
 def _clear(report: Report) -> Iterator[Block]:
@@ -147,10 +166,15 @@ def _clear(report: Report) -> Iterator[Block]:
 def _unknown(report: Report) -> Iterator[Block]:
     if report.diagnosis.cannot_tell or report.diagnosis.broken:
         yield Heading("Could not be told")
+    room, more = PAGE.unknown, 0
     for unknown in unknowns(report.diagnosis.cannot_tell):
-        yield _plain(f"{', '.join(rules)}: {why}" for why, rules in unknown.reasons)
-        for need in unknown.needs:
+        reasons, left = first_of(unknown.reasons, room)
+        needs, _ = first_of(unknown.needs, room)
+        room, more = max(room - len(reasons) - len(needs), 0), more + left
+        yield _plain(clipped(f"{', '.join(rules)}: {why}", PAGE.characters) for why, rules in reasons)
+        for need in needs:
             yield from _need(need)
+    yield from _more(more, "more reason")
     yield _plain(f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}" for rule in report.diagnosis.broken)
 
 
@@ -168,15 +192,16 @@ def _skipped(report: Report) -> Iterator[Block]:
 
 def _captures(report: Report) -> Iterator[Block]:
     yield Heading("Captures and traffic")
-    yield Listing(
-        [
-            (f"{report.file(number)}: {described(capture)}", lacks(capture))
-            for number, capture in enumerate(report.captures)
-        ]
-    )
+    captures, more = first_of(report.captures, PAGE.captures)
+    files = report.file_names()
+    named = zip(files, captures, strict=False)
+    yield Listing([(f"{file}: {described(capture)}", lacks(capture)) for file, capture in named])
+    yield from _more(more, "more file")
     if report.programs:
-        rows = [program_row(name, list(group)) for name, group in by_program(report.programs)]
+        programs, more = busiest(report.programs, PAGE.programs)
+        rows = [program_row(name, group) for name, group in programs]
         yield Grid(("program", "calls", "unanswered", "resent", "errors", "slowest answer"), rows)
+        yield from _more(more, "more program", "with fewer calls")
 
 
 def _need(need: Need) -> Iterator[Block]:
@@ -186,3 +211,14 @@ def _need(need: Need) -> Iterator[Block]:
 
 def _plain(items: Iterator[str]) -> Listing:
     return Listing([(item, ()) for item in items])
+
+
+def _names(names: Sequence[str]) -> str:
+    shown, more = first_of(names, PAGE.names)
+    return ", ".join(shown) + (f" and {digits(more)} more" if more else "")
+
+
+def _more(number: int, noun: str, where: str = "") -> Iterator[Block]:
+    """What a page has no room for."""
+    if number:
+        yield Paragraph(f"And {count(number, noun)}{where and f' {where}'} (--format json).")

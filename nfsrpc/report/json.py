@@ -1,24 +1,38 @@
 """The report for programs: the document of version 1, which `analyze.schema.json` beside this file describes.
 
 Keys are never renamed or removed within a version. Times are RFC 3339 in UTC with nanoseconds, latencies are seconds.
+What is more than a program can hold is left out and counted (`omitted`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nfsrpc.report.contents import Capture, Procedure, Report, nfsrpc_version
 from nfsrpc.report.words import clock, timestamp
+from nfsrpc.rules.bounds import PAGE, SCREEN, Thing, first_of
 from nfsrpc.rules.finding import Broken, CannotTell, Finding, LogLine, Need, Settings
 
 if TYPE_CHECKING:
     from nfsrpc.rules.logged import Reading
     from nfsrpc.sources import SourceError
 
+# Lines to expect in kernel logs, by rule and host.
+Subjects: TypeAlias = Mapping[tuple[str, str | None], Sequence[tuple[int, LogLine]]]
+
 SCHEMA = 1
 LINES = 4  # of kernel logs, in an explanation
+
+# Of the JSON: findings, rules that cannot tell, programs, lines of a kernel log, names or frames of a finding; 20 MB.
+MAX_LISTED = 10_000
+# Names and frames of all findings together. What all clients have in common would else be told once for each of them.
+MAX_ITEMS = 100_000
+# When these are used up, so many names or frames stay for each finding: as a screen shows them.
+LEAST_ITEMS = SCREEN.names
 
 
 def render(report: Report) -> str:
@@ -27,6 +41,10 @@ def render(report: Report) -> str:
 
 def document(report: Report) -> dict[str, Any]:
     diagnosis = report.diagnosis
+    findings, more = first_of(diagnosis.findings, MAX_LISTED)
+    programs, more_programs = first_of(report.programs, MAX_LISTED)
+    cannot_tell, more_reasons = first_of(_cannot_tell(diagnosis.cannot_tell, diagnosis.broken), MAX_LISTED)
+    log, room = by_subject(report.unseen), Room()
     return {
         "schema": SCHEMA,
         "nfsrpc": nfsrpc_version(),
@@ -36,11 +54,12 @@ def document(report: Report) -> dict[str, Any]:
             "summary": diagnosis.verdict.summary,
         },
         "captures": [_capture(capture) for capture in report.captures],
-        "programs": [_procedure(procedure) for procedure in report.programs],
-        "findings": [finding_document(finding, report.unseen) for finding in diagnosis.findings],
-        "cannot_tell": _cannot_tell(diagnosis.cannot_tell, diagnosis.broken),
+        "programs": [_procedure(procedure) for procedure in programs],
+        "findings": [finding_document(finding, log, room) for finding in findings],
+        "cannot_tell": cannot_tell,
         "settings": _settings(diagnosis.settings),
         "skipped": [_skipped(error) for error in report.skipped],
+        **omitted(omitted=more, omitted_programs=more_programs, omitted_cannot_tell=more_reasons),
         **({"dmesg": [_log(log) for log in report.logs]} if report.logs else {}),
     }
 
@@ -79,30 +98,71 @@ def _procedure(procedure: Procedure) -> dict[str, Any]:
     }
 
 
-def finding_document(finding: Finding, log: Sequence[LogLine] = ()) -> dict[str, Any]:
+class Room:
+    """What the JSON has left for names and frames."""
+
+    def __init__(self) -> None:
+        self.left = MAX_ITEMS
+
+    def take(self, things: Sequence[Thing]) -> tuple[Sequence[Thing], int]:
+        """The first of some names or frames, and how many more there are."""
+        shown, more = first_of(things, min(MAX_LISTED, max(self.left, LEAST_ITEMS)))
+        self.left -= len(shown)
+        return shown, more
+
+
+def omitted(**numbers: int) -> dict[str, int]:
+    """Keys that there are only where something is left out."""
+    return {name: number for name, number in numbers.items() if number}
+
+
+def finding_document(finding: Finding, log: Subjects | None = None, room: Room | None = None) -> dict[str, Any]:
+    room = room or Room()
+    clients, more_clients = room.take(finding.clients)
+    files, more_files = room.take(finding.files)
+    evidence, more_evidence = room.take(finding.evidence)
+    remedy, more_remedy = first_of(finding.remedy, PAGE.commands)
     return {
         "rule": finding.rule,
         "name": finding.name,
         "severity": finding.severity,
         "certainty": finding.certainty,
         "host": finding.host,
-        "clients": list(finding.clients),
-        "files": list(finding.files),
+        "clients": list(clients),
+        "files": list(files),
         "count": finding.count,
         "first": timestamp(finding.first),
         "last": timestamp(finding.last),
         "title": finding.title,
-        "explanation": " ".join([finding.explanation, *told(finding, log)]).strip(),
-        "evidence": [evidence._asdict() for evidence in finding.evidence],
-        "remedy": list(map(str, finding.remedy)),
+        "explanation": " ".join([finding.explanation, *told(finding, log or {})]).strip(),
+        "evidence": [proof._asdict() for proof in evidence],
+        "remedy": list(map(str, remedy)),
         "verify": list(map(str, finding.verify)),
         "explains": list(finding.explains),
+        **omitted(
+            omitted_clients=more_clients,
+            omitted_files=more_files,
+            omitted_evidence=more_evidence,
+            omitted_remedy=more_remedy,
+        ),
     }
 
 
-def told(finding: Finding, log: Sequence[LogLine]) -> Iterator[str]:
-    """The lines to expect in kernel logs, a sentence a host."""
-    lines = [line for line in log if line.belongs_to(finding)][:LINES]
+def by_subject(log: Sequence[LogLine]) -> Subjects:
+    """The lines to expect in kernel logs, by what they may belong to, each with its place."""
+    subjects: defaultdict[tuple[str, str | None], list[tuple[int, LogLine]]] = defaultdict(list)
+    for place, line in enumerate(log):
+        for rule in line.rules:
+            for host in {line.host, line.about}:
+                subjects[rule, host].append((place, line))
+    return subjects
+
+
+def told(finding: Finding, log: Subjects) -> Iterator[str]:
+    """The first lines to expect in kernel logs about a finding, a sentence a host."""
+    hosts = {finding.host, *finding.clients}
+    found = {place: line for host in hosts for place, line in log.get((finding.rule, host), ())[:LINES]}
+    lines = [found[place] for place in nsmallest(LINES, found)]
     for host in dict.fromkeys(line.host for line in lines):
         quoted = ", ".join(f'"{line.text}" about {clock(line.time)}' for line in lines if line.host == host)
         yield f"To expect in the kernel log of {host}: {quoted}."
@@ -122,13 +182,15 @@ def _skipped(error: SourceError) -> dict[str, Any]:
 
 
 def _log(log: Reading) -> dict[str, Any]:
+    lines = log.lines[-MAX_LISTED:]
     return {
         "file": log.file,
         "clock": log.clock,
         "lines": [
             {"time": timestamp(line.time), "text": line.text, "explained_by": list(line.rules), "captured": line.within}
-            for line in log.lines
+            for line in lines
         ],
+        **omitted(omitted_lines=len(log.lines) - len(lines)),
     }
 
 

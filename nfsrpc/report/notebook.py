@@ -8,7 +8,8 @@ from typing import TypeAlias
 from nfsrpc.markup import cell, listing, table
 from nfsrpc.printable import clean
 from nfsrpc.report.contents import Capture, Report
-from nfsrpc.report.words import described, digits, lacks
+from nfsrpc.report.words import count, described, digits, lacks
+from nfsrpc.rules.bounds import SCREEN, clipped, first_of, omitted, shortened
 from nfsrpc.rules.shown import findings_html, verdict_html
 from nfsrpc.tables import Table
 
@@ -18,7 +19,10 @@ COUNTED = ("calls", "locks", "monitors", "registrations", "paths", "flows", "hos
 
 
 def html(report: Report, tables: Tables) -> str:
-    said = [line for capture in report.captures for line in (about(capture), *lacks(capture))] + left_out(report)
+    captures, more = first_of(report.captures, SCREEN.captures)
+    said = [line for capture in captures for line in (about(capture), *lacks(capture))]
+    said += [f"and {count(more, 'more file')}"] if more else []
+    said += left_out(report)
     return (
         verdict_html(report.diagnosis.verdict)
         + findings_html(report.diagnosis.findings)
@@ -32,9 +36,15 @@ def text(report: Report, tables: Tables) -> str:
 
 def lines(report: Report, tables: Tables) -> Iterator[str]:
     yield str(report.diagnosis.verdict)
-    for finding in report.diagnosis.findings:
-        yield f"  {finding.severity} {finding.rule}, {finding.host or 'no host'}: {finding.title}"
-    yield from (f"  {about(capture)}" for capture in report.captures)
+    findings = report.diagnosis.findings
+    shown = [finding for finding, _ in shortened(findings, SCREEN)]
+    for finding in shown:
+        title = clipped(finding.title, SCREEN.characters)
+        yield f"  {finding.severity} {finding.rule}, {finding.host or 'no host'}: {title}"
+    yield from (f"  and {number}" for number in omitted(findings, shown))
+    captures, more = first_of(report.captures, SCREEN.captures)
+    yield from (f"  {about(capture)}" for capture in captures)
+    yield from [f"  and {count(more, 'more file')}"] if more else []
     yield from (f"  {line}" for line in left_out(report))
     yield "  tables: " + ", ".join(f"{name} {digits(len(tables[name]))}" for name in COUNTED)
 

@@ -11,28 +11,37 @@
     Capture          what was read, and what it lacks
     Traffic          a line a program
 
-One fault fits one screen. Commands are never wrapped, so that they can be copied.
+One fault fits one screen, and of many things the first are shown and how many more there are (rules/bounds.py).
+Commands are never wrapped, so that they can be copied.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 
 from nfsrpc.printable import clean
 from nfsrpc.report.contents import Procedure, Report, unknowns
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
-from nfsrpc.report.words import by_program, described, in_force, lacks, program_row, span, time_of_day, whose
+from nfsrpc.report.words import (
+    busiest,
+    count,
+    described,
+    digits,
+    in_force,
+    lacks,
+    program_row,
+    span,
+    time_of_day,
+    whose,
+)
+from nfsrpc.rules.bounds import SCREEN, clipped, ends_of, first_of, omitted, shortened
 from nfsrpc.rules.command import Command
 from nfsrpc.rules.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
 
 MARGIN = 10  # labels stand in it
-NAMES_SHOWN = 6  # clients and files of a finding; JSON has all
-FRAMES_SHOWN = 9  # frames of evidence, a line each
 RULES_CLEAR_SHOWN = 8
-LINES_SHOWN = 4  # of kernel logs, to expect
-LINES_OF_A_LOG = 20
 FAMILIES = ("LCK", "CBK", "REG", "MON", "NET", "RPC", "MNT", "NFS")
 
 ZERO = re.compile(r"(?<= )0(?= )")
@@ -49,6 +58,7 @@ class _Page:
         self.report = report
         self.paint = paint
         self.prose = min(width, PROSE)
+        self.files = report.file_names()
         self.told: set[Command] = set()  # commands of captures
 
     def lines(self) -> Iterator[str]:
@@ -82,7 +92,7 @@ class _Page:
         verdict, leading = self.report.diagnosis.verdict, self.report.leading
         badge = self.paint(verdict.state, BADGES[verdict.state])
         yield badge + (clean(f"  {leading.rule} {leading.name}, {leading.certainty}") if leading else "")
-        for line in wrap(verdict.summary, self.prose):
+        for line in wrap(clipped(verdict.summary, SCREEN.characters), self.prose):
             yield self.paint("heading", line)
 
     def proof_and_cure(self, finding: Finding) -> Iterator[str]:
@@ -119,11 +129,12 @@ class _Page:
 
     def expected(self, lines: Sequence[LogLine]) -> Iterator[str]:
         """What kernels have written about it."""
-        for host, group in groupby(lines[:LINES_SHOWN], lambda line: line.host):
+        shown, more = first_of(lines, SCREEN.expected)
+        for host, group in groupby(shown, lambda line: line.host):
             yield clean(f"of the kernel of {host}, {'not found' if self.report.logs else 'to expect'}:")
             yield from (clean(f"{time_of_day(line.time)}  {line.text}") for line in group)
-        if len(lines) > LINES_SHOWN:
-            yield f"… and {len(lines) - LINES_SHOWN} more (--format markdown)"
+        if more:
+            yield f"… and {more} more (--format markdown)"
 
     # Everything else
 
@@ -131,35 +142,47 @@ class _Page:
         """The kernel logs that were given."""
         for log in self.report.logs:
             lines = self.hanging("", f"{log.file}: {log.clock}", 2)
-            for line in log.lines[-LINES_OF_A_LOG:]:
+            for line in log.lines[-SCREEN.lines :]:
                 lines += self.hanging(f"{time_of_day(line.time)}  ", f"{line.text} ({whose(line)})")
-            if len(log.lines) > LINES_OF_A_LOG:
-                lines.append(f"and {len(log.lines) - LINES_OF_A_LOG} before (--format json)")
+            if len(log.lines) > SCREEN.lines:
+                lines.append(f"and {len(log.lines) - SCREEN.lines} before (--format json)")
             yield from self.block("Kernel", lines if log.lines else [*lines, "nothing about NFS, its locks or RPC"])
 
     def explained(self, findings: Sequence[Finding]) -> Iterator[str]:
-        yield from self.block("Explains", self.brief(findings))
+        yield from self.block("Explains", self.listed(findings))
 
     def also(self, findings: Sequence[Finding]) -> Iterator[str]:
-        lines: list[str] = []
         undecided = self.report.diagnosis.verdict.state == "cannot-tell"
         told: set[tuple[Command, ...]] = set()
-        for finding in findings:
-            lines += self.brief([finding])
-            if (undecided or finding.severity != "info") and finding.remedy not in told:
-                told.add(finding.remedy)
-                lines += [f"  {line}" for line in self.commands(finding.remedy)]
-        yield from self.block("Also", lines)
 
-    def brief(self, findings: Sequence[Finding]) -> list[str]:
+        def cure(finding: Finding) -> list[str]:
+            if finding.remedy in told or not (undecided or finding.severity != "info"):
+                return []
+            told.add(finding.remedy)
+            return [f"  {line}" for line in self.commands(finding.remedy)]
+
+        yield from self.block("Also", self.listed(findings, cure))
+
+    def listed(
+        self, findings: Sequence[Finding], below: Callable[[Finding], Iterable[str]] = lambda _: ()
+    ) -> Iterator[str]:
+        """Findings in a line or two each, with what stands below: of each rule the first ones."""
+        rules: set[str] = set()
+        for finding, more in shortened(findings, SCREEN):
+            rules.add(finding.rule)
+            yield from self.brief(finding)
+            yield from below(finding)
+            if more:
+                yield f"and {digits(more)} more of {finding.rule} (--format json)"
+        others = omitted((finding for finding in findings if finding.rule not in rules), ())
+        yield from self.hanging("and ", f"{', '.join(others)} (--format json)", 2) if others else ()
+
+    def brief(self, finding: Finding) -> list[str]:
         """A finding in a line or two: severity, rule, title, frames."""
-        lines: list[str] = []
-        for finding in findings:
-            likely = ", likely" if finding.certainty == "likely" else ""
-            frames = self.frames(finding.evidence)
-            head, *rest = self.hanging("", f"{finding.severity} {finding.rule}{likely}: {finding.title}{frames}", 2)
-            lines += [self.paint(finding.severity, finding.severity) + head.removeprefix(finding.severity), *rest]
-        return lines
+        likely = ", likely" if finding.certainty == "likely" else ""
+        frames = self.frames(finding.evidence)
+        head, *rest = self.hanging("", f"{finding.severity} {finding.rule}{likely}: {finding.title}{frames}", 2)
+        return [self.paint(finding.severity, finding.severity) + head.removeprefix(finding.severity), *rest]
 
     def clear(self) -> Iterator[str]:
         """On what evidence a capture is called healthy."""
@@ -169,7 +192,7 @@ class _Page:
         lines: list[str] = []
         for answer in clear[:RULES_CLEAR_SHOWN]:
             lines += self.hanging(f"{answer.rule}  ", answer.evidence)
-        more = [answer.rule for answer in clear[RULES_CLEAR_SHOWN:]]
+        more = dict.fromkeys(answer.rule for answer in clear[RULES_CLEAR_SHOWN:])
         yield from self.block("Checked", lines + self.text(f"and {', '.join(more)}" if more else ""))
 
     def unknown(self, answers: Sequence[CannotTell]) -> Iterator[str]:
@@ -181,14 +204,19 @@ class _Page:
         state = self.report.diagnosis.verdict.state
         if self.report.leading and self.report.leading.certainty == "certain":
             return
+        room = SCREEN.unknown
+        more = 0
         for unknown in unknowns(answers):
             if unknown.needs or state == "cannot-tell":
-                for why, rules in unknown.reasons:
+                reasons, left = first_of(unknown.reasons, room)
+                room, more = room - len(reasons), more + left
+                for why, rules in reasons:
                     lines += self.hanging("", f"{', '.join(rules)}: {why}", 2)
-                lines += self.needs(unknown.needs)
+                lines += self.needs(unknown.needs) if reasons else []
             elif state == "healthy":
                 idle = ", ".join(sorted({rule for _, rules in unknown.reasons for rule in rules}))
                 lines += self.hanging("", f"{idle}: no traffic to judge by (--format json says which)", 2)
+        lines += [f"and {count(more, 'more reason')} (--format json)"] if more else []
         yield from self.block("Unknown", lines)
 
     def broken(self) -> Iterator[str]:
@@ -203,19 +231,24 @@ class _Page:
 
     def captures(self) -> Iterator[str]:
         lines: list[str] = []
-        for number, capture in enumerate(self.report.captures):
-            lines += self.hanging("", f"{self.report.file(number)}: {described(capture)}", 2)
+        captures, more = first_of(self.report.captures, SCREEN.captures)
+        for file, capture in zip(self.files, captures, strict=False):
+            lines += self.hanging("", f"{file}: {described(capture)}", 2)
             for lack in lacks(capture):
                 lines += self.hanging("  ", lack)
+        lines += [f"and {count(more, 'more file')} (--format json)"] if more else []
         yield from self.block("Capture", lines)
 
     def traffic(self, procedures: Sequence[Procedure]) -> Iterator[str]:
         if not procedures:
             return
         head = ("program", "calls", "unanswered", "resent", "errors", "slowest answer")
-        rows = [head, *(program_row(name, list(group)) for name, group in by_program(procedures))]
+        programs, more = busiest(procedures, SCREEN.programs)
+        rows = [head, *(program_row(name, group) for name, group in programs)]
         lines = columns(rows, (False, True, True, True, True, False))
-        yield from self.block("Traffic", [ZERO.sub(self.paint("faint", "0"), line) for line in lines])
+        lines = [ZERO.sub(self.paint("faint", "0"), line) for line in lines]
+        lines += [f"and {count(more, 'more program')} with fewer calls (nfsrpc table programs)"] if more else []
+        yield from self.block("Traffic", lines)
 
     # Pieces
 
@@ -226,26 +259,24 @@ class _Page:
             label = ""
 
     def text(self, text: str) -> list[str]:
-        return wrap(text, self.prose - MARGIN) if text else []
+        return wrap(clipped(text, SCREEN.characters), self.prose - MARGIN) if text else []
 
     def hanging(self, first: str, text: str, indent: int | None = None) -> list[str]:
         """A paragraph whose further lines are indented, as far as `first` is long if nothing else is said."""
         indent = len(first) if indent is None else indent
-        head, *rest = wrap(text, self.prose - MARGIN - max(indent, len(first)))
+        head, *rest = wrap(clipped(text, SCREEN.characters), self.prose - MARGIN - max(indent, len(first)))
         return [first + head, *(" " * indent + line for line in rest)]
 
     def evidence(self, evidence: Sequence[Evidence]) -> list[str]:
         """A line a frame, under the name of its file; of many the first and the last."""
-        shown, left_out = evidence, 0
-        if len(evidence) > FRAMES_SHOWN:
-            shown, left_out = [*evidence[: FRAMES_SHOWN - 2], evidence[-1]], len(evidence) - FRAMES_SHOWN + 1
+        first, left_out, last = ends_of(evidence, SCREEN.frames)
         lines: list[str] = []
-        for capture, group in groupby(shown, lambda proof: proof.capture):
-            lines.append(clean(f"frames of {self.report.file(capture)}"))
+        for capture, group in groupby([*first, *last], lambda proof: proof.capture):
+            lines.append(clean(f"frames of {self.files[capture]}"))
             frames = list(group)
             digits_ = max(len(str(proof.frame)) for proof in frames)
             for proof in frames:
-                if left_out and proof is evidence[-1]:
+                if last and proof is last[0]:
                     lines.append(f"{'…'.rjust(digits_)}  {left_out} more (--format json)")
                 lines += self.hanging(f"{proof.frame:>{digits_}}  ", proof.note)
         return lines
@@ -254,10 +285,10 @@ class _Page:
         """The frames of a finding in brackets; with their file when there are several files."""
         if not evidence:
             return ""
-        shown = evidence[:NAMES_SHOWN]
+        shown = evidence[: SCREEN.names]
         several = len(self.report.captures) > 1
         told = [
-            (f"{self.report.file(capture)} " if several else "") + ", ".join(str(proof.frame) for proof in group)
+            (f"{self.files[capture]} " if several else "") + ", ".join(str(proof.frame) for proof in group)
             for capture, group in groupby(shown, lambda proof: proof.capture)
         ]
         more = ", …" if len(evidence) > len(shown) else ""
@@ -266,10 +297,11 @@ class _Page:
     def commands(self, commands: Sequence[Command], where: str = "") -> list[str]:
         """Shell commands as they are, to be copied, each below what is remarked on it."""
         lines = self.remark(where) if commands else []
-        for command in commands:
+        shown, more = first_of(commands, SCREEN.commands)
+        for command in shown:
             lines += self.remark(command.comment) if command.comment != where else []
             lines += [self.paint("command", clean(command.line))] if command.line else []
-        return lines
+        return lines + (self.remark(f"and {count(more, 'more line')} (--format json)") if more else [])
 
     def remark(self, text: str) -> list[str]:
         """Wrapped, with every line a comment to the shell."""
@@ -298,6 +330,5 @@ def rank(rule: str) -> int:
 
 
 def names(all_names: Sequence[str]) -> str:
-    shown = ", ".join(all_names[:NAMES_SHOWN])
-    left_out = len(all_names) - NAMES_SHOWN
-    return f"{shown} and {left_out} more" if left_out > 0 else shown
+    shown, more = first_of(all_names, SCREEN.names)
+    return f"{', '.join(shown)} and {more} more" if more else ", ".join(shown)

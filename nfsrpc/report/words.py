@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from heapq import nlargest
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -176,6 +177,14 @@ def lacks(capture: Capture) -> list[str]:
 
 def by_program(procedures: Sequence[Procedure]) -> Iterator[tuple[str, Iterator[Procedure]]]:
     return groupby(procedures, lambda procedure: f"{procedure.program} v{procedure.version}")
+
+
+def busiest(procedures: Sequence[Procedure], most: int) -> tuple[list[tuple[str, list[Procedure]]], int]:
+    """The programs that were called most, in the order of their numbers, and how many more there are."""
+    programs = [(name, list(group)) for name, group in by_program(procedures)]
+    calls = [sum(procedure.calls for procedure in group) for _, group in programs]
+    chosen = sorted(nlargest(most, range(len(programs)), key=calls.__getitem__))
+    return [programs[number] for number in chosen], len(programs) - len(chosen)
 
 
 def program_row(name: str, procedures: Sequence[Procedure]) -> tuple[str, ...]:

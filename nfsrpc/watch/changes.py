@@ -6,7 +6,7 @@ other clients or files, or twice as many occurrences; not each time that its cou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -105,19 +105,21 @@ class Changes:
 
 def by_key(findings: Iterable[Finding]) -> dict[Key, Finding]:
     """Findings of one rule about one host are one."""
-    found: dict[Key, Finding] = {}
+    found: dict[Key, list[Finding]] = {}
     for finding in findings:
-        key = finding.rule, finding.host
-        found[key] = joined(found[key], finding) if key in found else finding
-    return found
+        found.setdefault((finding.rule, finding.host), []).append(finding)
+    return {key: joined(alike) for key, alike in found.items()}
 
 
-def joined(first: Finding, other: Finding) -> Finding:
+def joined(alike: Sequence[Finding]) -> Finding:
+    first, *others = alike
+    if not others:
+        return first
     return replace(
         first,
-        clients=tuple(dict.fromkeys((*first.clients, *other.clients))),
-        files=tuple(dict.fromkeys((*first.files, *other.files))),
-        count=first.count + other.count,
+        clients=tuple(dict.fromkeys(client for finding in alike for client in finding.clients)),
+        files=tuple(dict.fromkeys(file for finding in alike for file in finding.files)),
+        count=sum(finding.count for finding in alike),
     )
 
 

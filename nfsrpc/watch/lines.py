@@ -11,14 +11,16 @@ no packet yet  begin     tcpdump on any, parsed as nobody, without capabilities
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from nfsrpc.printable import clean
 from nfsrpc.report import json as analysis
 from nfsrpc.report.contents import Report
 from nfsrpc.report.terminal import Paint, plain
-from nfsrpc.report.words import clock, duration, timestamp
+from nfsrpc.report.words import clock, digits, duration, timestamp
+from nfsrpc.rules.bounds import SCREEN, clipped
 from nfsrpc.rules.finding import Verdict
 from nfsrpc.rules.run import CUT_SHORT
 from nfsrpc.sources.privileges import Rights
@@ -29,11 +31,32 @@ WIDTH = 8
 NO_PACKET = "no packet yet"
 
 
+def lines(changes: Sequence[Change]) -> Iterator[str]:
+    """A line a change; of many of one kind at once the first ones, and how many more there are."""
+    numbers, told = Counter(map(kind, changes)), Counter[tuple[What, str]]()
+    for change in changes:
+        mine = kind(change)
+        told[mine] += 1
+        if told[mine] <= SCREEN.findings:
+            yield line(change)
+        elif told[mine] == numbers[mine]:
+            what, of_which = mine
+            yield stamped(change.time, what, f"and {digits(told[mine] - SCREEN.findings)} more{of_which}")
+
+
+def kind(change: Change) -> tuple[What, str]:
+    return change.what, f" of {change.finding.rule}" if change.finding else ""
+
+
 def line(change: Change, paint: Paint = plain) -> str:
     """One line, to be read beside a log."""
     what, style, text = TEXTS[change.what](change)
-    when = clock(change.time) if change.time is not None else NO_PACKET
-    return f"{when}  {paint(style, what)}{' ' * (WIDTH - len(what))}  {clean(text)}\n"
+    return stamped(change.time, what, text, lambda what: paint(style, what))
+
+
+def stamped(time: int | None, what: str, text: str, paint: Callable[[str], str] = str) -> str:
+    when = clock(time) if time is not None else NO_PACKET
+    return f"{when}  {paint(what)}{' ' * (WIDTH - len(what))}  {clean(clipped(text, SCREEN.characters))}\n"
 
 
 def _of_finding(change: Change) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from nfsrpc.printable import clean
 from nfsrpc.report.contents import Procedure, procedures_of
-from nfsrpc.report.words import clock, count, digits, duration, size
+from nfsrpc.report.words import busiest, clock, count, digits, duration, size
 from nfsrpc.rules.finding import Finding
 from nfsrpc.tables import Table
 from nfsrpc.watch.changes import Wait
@@ -171,16 +171,13 @@ def ports(by_transport: dict[str, int]) -> Text:
 
 
 def traffic(procedures: Sequence[Procedure]) -> Grid | None:
-    programs: dict[str, list[Procedure]] = {}
-    for procedure in procedures:
-        programs.setdefault(f"{procedure.program} v{procedure.version}", []).append(procedure)
     rows = []
-    for name, its in programs.items():
+    for name, its in busiest(procedures, ROWS)[0]:
         slowest = max(its, key=lambda procedure: procedure.max or -1.0)
-        busiest = max(its, key=lambda procedure: procedure.replies)
+        most = max(its, key=lambda procedure: procedure.replies)
         totals = (sum(getattr(known, field) for known in its) for field in ("calls", "unanswered", "retransmits"))
         told = f"{slowest.procedure} {duration(slowest.max)}" if slowest.max is not None else "–"
-        rows.append((name, *map(digits, totals), f"{busiest.procedure} {duration(busiest.p50)}", told))
+        rows.append((name, *map(digits, totals), f"{most.procedure} {duration(most.p50)}", told))
     head = ("program", "calls", "unanswered", "resent", "median of the most", "slowest answer")
     return grid(head, rows, (1, 2, 3), (4, 5))
 

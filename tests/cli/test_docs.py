@@ -86,7 +86,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_files_that_the_architecture_names_are_there() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    known = {path.name for folder in ("nfsrpc", "core/src", "docs") for path in (ROOT / folder).rglob("*")}
+    known = {
+        path.name for folder in ("nfsrpc", "core/src", "docs", "benchmarks") for path in (ROOT / folder).rglob("*")
+    }
     named = re.findall(r"`(?:[a-z]+/)*([a-z_0-9.]+\.(?:py|rs|json))`", text)
     assert len(named) > 30
     assert [name for name in named if name not in known] == []

@@ -11,7 +11,7 @@ from nfsrpc.report.json import finding_document
 from nfsrpc.rules.finding import Finding, Verdict
 from nfsrpc.sources.privileges import Rights
 from nfsrpc.watch.changes import Change, Wait, What
-from nfsrpc.watch.lines import TEXTS, begin, begin_jsonl, end_cut_short, jsonl, line
+from nfsrpc.watch.lines import TEXTS, begin, begin_jsonl, end_cut_short, jsonl, line, lines
 from nfsrpc.watch.moments import Health, Live, Moment, Options
 from nfsrpc.watch.screen import Pulse, Rate, screen
 from tests.scenario import Scenario
@@ -45,6 +45,18 @@ VERDICT = Verdict("REG001", "fault", "No statd on 10.0.0.9.")
 )
 def test_a_line_a_change(change: Change, text: str) -> None:
     assert line(change) == f"2023-11-14 22:13:20 UTC  {text}\n"
+
+
+def test_of_many_changes_of_one_kind_the_first_are_told_and_how_many_more_there_are() -> None:
+    changes = [Change("appeared", TIME, replace(FOUND, host=str(number))) for number in range(1_239)]
+    other = Change("appeared", TIME, replace(FOUND, rule="MON001"))
+    waits = [Change("waiting", TIME, wait=WAIT) for _ in range(7)]
+    told = list(lines([*changes, other, *waits]))
+    assert told[:5] == [line(change) for change in changes[:5]]
+    assert told[5] == "2023-11-14 22:13:20 UTC  appeared  and 1 234 more of REG001\n"
+    assert told[6] == line(other)
+    assert told[7:] == [*map(line, waits[:5]), "2023-11-14 22:13:20 UTC  waiting   and 2 more\n"]
+    assert list(lines(changes[:5])) == told[:5]
 
 
 def test_an_object_a_change() -> None:
