@@ -571,7 +571,10 @@ def documented(table: TableSpec) -> str:
 
 
 class Coded:
-    """Repeated text: a code a row (-1 is null) into distinct labels. Compares with a string to a mask."""
+    """Repeated text: a code a row (-1 is null) into distinct labels. Compares with a string to a mask.
+
+    A few rows of many have all their labels with them: then only those that the rows have are looked at.
+    """
 
     __slots__ = ("codes", "labels")
 
@@ -604,10 +607,16 @@ class Coded:
         return self.labels.index(label) if label in self.labels else -2
 
     def __eq__(self, label: object) -> Any:
-        return self.codes == self.code(label) if isinstance(label, str) else NotImplemented
+        return self._equals(label) if isinstance(label, str) else NotImplemented
 
     def __ne__(self, label: object) -> Any:
-        return self.codes != self.code(label) if isinstance(label, str) else NotImplemented
+        return ~self._equals(label) if isinstance(label, str) else NotImplemented
+
+    def _equals(self, label: str) -> Mask:
+        if len(self.codes) < len(self.labels):
+            return self.choose(lambda own: own == label)
+        mask: Mask = self.codes == self.code(label)
+        return mask
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -620,12 +629,17 @@ class Coded:
         return {self.labels[code] for code in distinct(self.codes).tolist() if code >= 0}
 
     def choose(self, condition: Callable[[str], bool]) -> Mask:
-        """The rows whose text fulfils a condition, which is asked once a label."""
+        """The rows whose text fulfils a condition, which is asked once a label, or once a row where these are fewer."""
+        if len(self.codes) < len(self.labels):
+            chosen = (code >= 0 and condition(self.labels[code]) for code in self.codes.tolist())
+            return np.fromiter(chosen, dtype=np.bool_, count=len(self.codes))
         table = np.array([*map(condition, self.labels), False], dtype=np.bool_)
         mask: Mask = table[self.codes]
         return mask
 
     def tolist(self) -> list[str | None]:
+        if len(self.codes) < len(self.labels):
+            return [self.labels[code] if code >= 0 else None for code in self.codes.tolist()]
         labels: list[str | None] = [*self.labels, None]
         return [labels[code] for code in self.codes.tolist()]
 
