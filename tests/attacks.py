@@ -358,6 +358,8 @@ def unheard_grants(w: Writer, n: int) -> None:
             ends = Ends(SERVER, 800, host(one), 40000)
             w.call(ends, NLM, 4, GRANTED, Owner(one, one, b"h%d" % one).arguments(GRANTED), xid=10 * n + one)
         w.wait(10)
+    for one in range(n):
+        w.lock(host(one), Owner(one, one, b"h%d" % one), BLOCKED)
     w.end()
 
 
@@ -452,7 +454,7 @@ def forgotten(w: Writer, n: int) -> None:
     """Programs that a portmapper named, and names no more."""
     for port in (700, 0):
         for one in range(n):
-            w.getport(Ends(CLIENT, 600, SERVER, 111), 200000 + one, 1, port)
+            w.getport(Ends(CLIENT, 600, SERVER, 111), 200000 + one, 1, port, UDP)
             w.asked(Ends(CLIENT, 601, SERVER, 700), 200000 + one, 1, 0)
 
 
@@ -527,7 +529,9 @@ def unmonitored(w: Writer, n: int) -> None:
 @attack
 def closed_ports(w: Writer, n: int) -> None:
     """Hosts that are refused by a port, twice each."""
+    w.getport(Ends(CLIENT, 600, SERVER, 111), NLM, 4, LOCKD)
     for _ in range(2):
+        w.wait(1)
         for one in range(n):
             w.tcp(host(one), 800, SERVER, LOCKD, SYN, ack=0)
             w.tcp(SERVER, LOCKD, host(one), 800, RST | ACK, seq=0, ack=2)
@@ -567,9 +571,8 @@ def dead_connections(w: Writer, n: int) -> None:
         for one in range(n):
             message = struct.pack(">IIIIIIIIII", one, 0, 2, NFS, 3, 1, 0, 0, 0, 0) + opaque(handle(one))
             w.tcp(host(one), 800, SERVER, NFSD, PSH | ACK, seq=2, data=record(message))
-        w.wait(2 * again)
-    for one in range(n):
-        w.asked(Ends(host(one), 700, SERVER, 111), PORTMAP, 2, 0)
+        w.wait(2 * again + 1)
+        w.asked(Ends(CLIENT, 700, SERVER, 111), PORTMAP, 2, 0)
     w.end()
 
 

@@ -99,7 +99,7 @@ class Component:
         self.waits, self.stuck = waits, stuck
         self.ahead, self.back = by(waits, "waiter"), by(waits, "holder")
         self.steps = STEPS * len(waits) + FEW
-        self.gone: set[int] = set()  # owners of knots that are found
+        self.gone: set[Wait] = set()  # of knots that are found
 
     def circles(self) -> Iterator[Circle]:
         # A deadlock that nobody resolves lasts to the end of the capture: it closed with one of the latest waits.
@@ -107,7 +107,7 @@ class Component:
             for lasts in self.moments(last):
                 circle = self.closed_by(last, lasts) if lasts(last) else None
                 if circle:
-                    self.gone |= circle.knot
+                    self.gone.update(self.within(circle.knot, lasts))
                     yield circle
             if self.steps <= 0:
                 return
@@ -122,7 +122,7 @@ class Component:
 
     def closed_by(self, last: Wait, lasts: Lasts) -> Circle | None:
         """A shortest circle with this wait, over others that last."""
-        if last.waiter in self.gone or last.holder in self.gone:
+        if last in self.gone:
             return None
         way = self.reached(last.holder, self.ahead, "holder", lasts, last.waiter)
         if last.waiter not in way:
@@ -140,6 +140,10 @@ class Component:
         ahead = self.reached(owner, self.ahead, "holder", lasts)
         return frozenset(ahead.keys() & self.reached(owner, self.back, "waiter", lasts).keys())
 
+    def within(self, knot: frozenset[int], lasts: Lasts) -> Iterator[Wait]:
+        """The waits that last among these owners."""
+        return (wait for owner in knot for wait in self.ahead[owner] if wait.holder in knot and lasts(wait))
+
     def reached(
         self, start: int, graph: Graph, end: str, lasts: Lasts, target: int | None = None
     ) -> dict[int, Wait | None]:
@@ -150,7 +154,7 @@ class Component:
             for wait in graph.get(left.popleft(), ()):
                 self.steps -= 1
                 owner = getattr(wait, end)
-                if owner not in found and owner not in self.gone and lasts(wait):
+                if owner not in found and wait not in self.gone and lasts(wait):
                     found[owner] = wait
                     left.append(owner)
         return found
