@@ -2,7 +2,8 @@
 
 Sees
     An owner waits for a range that another holds, while that one asks for, or waits for, a range of the first: directly
-    or over several. Servers that notice answer DEADLCK to one of them.
+    or over several. Servers that notice answer DEADLCK to one of them. Of owners that are in several circles at one
+    time a short one is told.
 
 Why it hurts
     Nobody of the circle gets on, but for the one that is told DEADLCK and that has to handle it.
