@@ -573,14 +573,15 @@ def documented(table: TableSpec) -> str:
 class Coded:
     """Repeated text: a code a row (-1 is null) into distinct labels. Compares with a string to a mask.
 
-    A few rows of many have all their labels with them: then only those that the rows have are looked at.
+    Some rows of a large column keep all its labels, but what is asked of them costs no more than they are.
     """
 
-    __slots__ = ("codes", "labels")
+    __slots__ = ("_numbers", "codes", "labels")
 
     def __init__(self, codes: Array, labels: Sequence[str]) -> None:
         self.codes = codes
         self.labels = labels
+        self._numbers: dict[str, int] | None = None
 
     @classmethod
     def of(cls, texts: Iterable[str | None]) -> Coded:
@@ -603,20 +604,22 @@ class Coded:
         return Coded(self.codes[rows], self.labels)
 
     def code(self, label: str) -> int:
-        """The code of a label, -2 (which no row has) when there is none."""
-        return self.labels.index(label) if label in self.labels else -2
+        """The code of a label, -2 (which no row has) when no row has it."""
+        if self._few:
+            return next((code for code in self.codes.tolist() if code >= 0 and self.labels[code] == label), -2)
+        if self._numbers is None:
+            self._numbers = {known: code for code, known in enumerate(self.labels)}
+        return self._numbers.get(label, -2)
+
+    @property
+    def _few(self) -> bool:
+        return len(self.codes) < len(self.labels)
 
     def __eq__(self, label: object) -> Any:
-        return self._equals(label) if isinstance(label, str) else NotImplemented
+        return self.codes == self.code(label) if isinstance(label, str) else NotImplemented
 
     def __ne__(self, label: object) -> Any:
-        return ~self._equals(label) if isinstance(label, str) else NotImplemented
-
-    def _equals(self, label: str) -> Mask:
-        if len(self.codes) < len(self.labels):
-            return self.choose(lambda own: own == label)
-        mask: Mask = self.codes == self.code(label)
-        return mask
+        return self.codes != self.code(label) if isinstance(label, str) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -629,16 +632,16 @@ class Coded:
         return {self.labels[code] for code in distinct(self.codes).tolist() if code >= 0}
 
     def choose(self, condition: Callable[[str], bool]) -> Mask:
-        """The rows whose text fulfils a condition, which is asked once a label, or once a row where these are fewer."""
-        if len(self.codes) < len(self.labels):
-            chosen = (code >= 0 and condition(self.labels[code]) for code in self.codes.tolist())
-            return np.fromiter(chosen, dtype=np.bool_, count=len(self.codes))
+        """The rows whose text fulfils a condition, which is asked once a label."""
+        if self._few:
+            present = distinct(self.codes[self.codes >= 0]).tolist()
+            return isin(self.codes, [code for code in present if condition(self.labels[code])])
         table = np.array([*map(condition, self.labels), False], dtype=np.bool_)
         mask: Mask = table[self.codes]
         return mask
 
     def tolist(self) -> list[str | None]:
-        if len(self.codes) < len(self.labels):
+        if self._few:
             return [self.labels[code] if code >= 0 else None for code in self.codes.tolist()]
         labels: list[str | None] = [*self.labels, None]
         return [labels[code] for code in self.codes.tolist()]

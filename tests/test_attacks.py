@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import nfsrpc
-from tests.attacks import ATTACKS, written
+from benchmarks.attacks import ATTACKS, written
 
 N = 25
 EXPECTED = {

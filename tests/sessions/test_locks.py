@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.attacks import ATTACKS, Writer
 from nfsrpc.sessions import walk
-from tests.attacks import ATTACKS, Writer
 from tests.scenario import Scenario
 from tests.sessions.conftest import Read
 
