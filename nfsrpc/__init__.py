@@ -11,10 +11,10 @@ when it is used, so that `nfsrpc --help` does not wait for it.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it, whose import takes longer than all else of a start that Ctrl-C may end
 if TYPE_CHECKING:
+    from typing import Any
+
     from nfsrpc.extras import MissingExtraError
     from nfsrpc.rules.finding import Diagnosis, Finding, Verdict
     from nfsrpc.sources import SourceError
@@ -38,6 +38,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from nfsrpc._core import Decoder
 from nfsrpc.protocols import PROTOCOLS, Program
-from nfsrpc.reading import SECONDARY, Counting, Progress, Reader, Reading, Wanted, read, refusing, ring_name
-from nfsrpc.sources import Capture
+from nfsrpc.reading import SECONDARY, Counting, Progress, Reader, Reading, Wanted, read, refusing
+from nfsrpc.sources import Capture, SourceError, name_of, ring_name
 from nfsrpc.tables import Array, Coded, Mask, Masked
 
 __all__ = ["SECONDARY", "Columns", "Decoded", "Progress", "Reader", "decode", "merge", "refusing", "ring_name"]
@@ -105,7 +105,7 @@ class Decoded(Messages):
     """Columns as the core makes them, over all files."""
 
     sources: list[Capture]
-    damages: dict[int, str]  # of files whose compressed stream is broken: what is wrong
+    damages: dict[int, str]  # of files that could not be read to their end: what is wrong
     exchanges: Columns
     copies: Columns
     flows: Columns
@@ -121,11 +121,12 @@ class Decoded(Messages):
     latencies: Columns = field(default_factory=lambda: no_rows("latencies"))
     accesses: Columns = field(default_factory=lambda: no_rows("accesses"))  # what was done to handles
     locals: set[tuple[int, int, str]] = field(default_factory=set)  # file, interface, address of the capturing host
+    skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read at all
 
     @property
     def files(self) -> list[str]:
-        """The names of the files."""
-        return list(map(str, self.sources))
+        """The names of the files, to be shown; `sources` opens them."""
+        return list(map(name_of, self.sources))
 
     @property
     def vantage(self) -> Array:
@@ -181,7 +182,7 @@ def decode(
 ) -> Decoded:
     """The columns of some captures (paths, open files, bytes), with the `wanted` fields of messages (None: all).
 
-    Raises SourceError.
+    Raises SourceError where none of them can be read.
     """
     return merge(read(sources, wanted, programs, progress, counting))
 
@@ -217,6 +218,7 @@ def merge(reading: Reading) -> Decoded:
         strings=parts.strings,
         messages=parts.messages(),
         kinds=reading.kinds,
+        skipped=reading.skipped,
         vantages=[vantage.files for vantage in reading.vantages],
         firsts=firsts,
     )

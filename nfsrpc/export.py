@@ -38,18 +38,19 @@ def parquet(tables: Tables, directory: str | os.PathLike[str], names: Iterable[s
 
 
 def sql(tables: Tables, query: str) -> pd.DataFrame:
-    """Raises ValueError for what DuckDB does not understand."""
+    """Raises ValueError for what DuckDB does not understand, or fails at while it answers."""
     duckdb = extra("sql", "duckdb", "a query")
-    with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
-        for name in names_in(query):
-            provide(connection, name, tables(name))
-        try:
+    frames = {name: tables(name) for name in names_in(query)}
+    try:
+        with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
+            for name, frame in frames.items():
+                provide(connection, name, frame)
             answer = connection.sql(query)
-        except duckdb.Error as error:
-            raise ValueError(str(error)) from error
-        if answer is None:
-            raise ValueError("this query has no answer")
-        return like_tables(answer.df())
+            if answer is None:
+                raise ValueError("this query has no answer")
+            return like_tables(answer.df())
+    except duckdb.Error as error:
+        raise ValueError(str(error)) from error
 
 
 def provide(connection: Any, name: str, frame: pd.DataFrame) -> None:

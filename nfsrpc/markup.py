@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from nfsrpc.printable import clean
+
 SHADE = "rgba(127, 127, 127, 0.14)"
 BADGES = {
     "fault": "#B3261E",
@@ -26,35 +28,40 @@ def cell(*parts: str) -> str:
     return f'<div style="max-width: 62em; line-height: 1.45">{"".join(parts)}</div>'
 
 
+def text(value: object) -> str:
+    """What anybody has written, as text of a page: neither markup nor control characters."""
+    return escape(clean(str(value)))
+
+
 def badge(kind: str) -> str:
     style = f"background: {BADGES[kind]}; color: #FFFFFF; border-radius: 3px; padding: 1px 7px; font-weight: bold"
-    return f'<span style="{style}">{escape(kind.replace("-", " ").upper())}</span>'
+    return f'<span style="{style}">{text(kind.replace("-", " ").upper())}</span>'
 
 
 def heading(*parts: str) -> str:
     return f'<p style="margin: 0.3em 0">{" ".join(parts)}</p>'
 
 
-def bold(text: str) -> str:
-    return f"<b>{escape(text)}</b>"
+def bold(words: str) -> str:
+    return f"<b>{text(words)}</b>"
 
 
-def paragraph(text: str) -> str:
-    return f'<p style="margin: 0.3em 0">{escape(text)}</p>' if text else ""
+def paragraph(words: str) -> str:
+    return f'<p style="margin: 0.3em 0">{text(words)}</p>' if words else ""
 
 
-def code(lines: Iterable[str]) -> str:
-    text = "\n".join(lines)
+def code(lines: Iterable[object]) -> str:
+    listed = "\n".join(map(text, lines))
     style = f"background: {SHADE}; color: inherit; padding: 6px 9px; margin: 0.3em 0; overflow-x: auto"
-    return f'<pre style="{style}">{escape(text)}</pre>' if text else ""
+    return f'<pre style="{style}">{listed}</pre>' if listed else ""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], pieces: bool = False) -> str:
     """Rows of texts, or of HTML where they are `pieces` already; nothing when there are none."""
-    lines = [line("td", (str(one) if pieces else escape(str(one)) for one in row)) for row in rows]
+    lines = [line("td", (str(one) if pieces else text(one) for one in row)) for row in rows]
     if not lines:
         return ""
-    top = f"<thead>{line('th', map(escape, head))}</thead>" if any(head) else ""
+    top = f"<thead>{line('th', map(text, head))}</thead>" if any(head) else ""
     return f'<table style="border-collapse: collapse; margin: 0.3em 0">{top}<tbody>{"".join(lines)}</tbody></table>'
 
 
@@ -64,5 +71,5 @@ def line(kind: str, pieces: Iterable[str]) -> str:
 
 
 def listing(lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{text(line)}</li>" for line in lines)
     return f'<ul style="margin: 0.3em 0">{items}</ul>' if items else ""

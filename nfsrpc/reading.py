@@ -3,22 +3,21 @@
 Files that continue each other (a ring of tcpdump -C, -W, -G) go through one decoder, in order of their first frames, so
 that connections and calls go on from file to file. Files that overlap in time are vantages of their own, each with its
 decoder, because the same frame in two of them is two sightings and 127.0.0.1 is two parties.
+One file that cannot be read stops none of the others: it is left out, and named in `skipped`.
 Nothing here needs numpy before a decoder gives its rows: reading goes on in a thread while numpy and all that makes
 something of the rows are imported.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import PurePath
+from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from nfsrpc._core import Decoder, NotACapture
 from nfsrpc.protocols import PROTOCOLS, Program, compile  # noqa: A004
-from nfsrpc.sources import Capture, SourceError, captures, is_read_once, open_capture
+from nfsrpc.sources import Capture, SourceError, is_read_once, open_capture, ring_name, usable
 
 Wanted: TypeAlias = Mapping[str, Collection[str]]
 Progress: TypeAlias = Callable[[int, int | None], None]  # bytes done, bytes in all (None when a pipe has no size)
@@ -57,8 +56,9 @@ class Reading(NamedTuple):
 
     files: list[Capture]
     vantages: list[Vantage]  # in the order of their files
-    damages: Mapping[int, str]  # of files whose compressed stream is broken: what is wrong
+    damages: Mapping[int, str]  # of files that could not be read to their end: what is wrong
     kinds: Mapping[str, Mapping[str, str]]  # of the columns of messages
+    skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read at all
 
 
 def read(
@@ -70,7 +70,7 @@ def read(
 ) -> Reading:
     """Some captures (paths, open files, bytes) to their end, with the `wanted` fields of messages (None: all).
 
-    Raises SourceError.
+    Raises SourceError where none of them can be read.
     """
     return prepared(sources, wanted, programs, progress, counting)()
 
@@ -83,9 +83,9 @@ def prepared(
     counting: Counting | None = None,
 ) -> Callable[[], Reading]:
     """The same, up to the first byte: what is returned goes on, and hardly needs the interpreter for it."""
-    files = captures(sources)
+    files, errors = usable(sources)
     if not files:
-        raise ValueError("no capture is given")
+        raise none_of(errors) if errors else ValueError("no capture is given")
     layouts, specs = compile(programs, wanted)
     kinds = {table: dict(columns) for table, columns in specs}
     counted = counting.procedures if counting else ()
@@ -94,22 +94,37 @@ def prepared(
     def begun(number: int) -> Vantage:
         return Vantage(Decoder(layouts, specs, number, counted, secondary=secondary, by_handle=WRITES), counting)
 
-    return lambda: Reading(files, *vantages_of(files, begun, progress), kinds)
+    def run() -> Reading:
+        firsts, refused = first_times(files, alone=not errors)
+        skipped = [*errors, *refused]
+        if not firsts:
+            raise none_of(skipped)
+        found = [file for file, _ in firsts]
+        reader = Reader(found, progress)
+        vantages = vantages_of(reader, [first for _, first in firsts], begun)
+        return Reading(found, vantages, reader.damages, kinds, (*skipped, *reader.lost))
+
+    return run
 
 
-def vantages_of(
-    files: Sequence[Capture], begun: Callable[[int], Vantage], progress: Progress | None
-) -> tuple[list[Vantage], Mapping[int, str]]:
-    """The vantages, with all their files read, and what is damaged."""
-    reader = Reader(files, progress)
+def none_of(errors: Sequence[SourceError]) -> SourceError:
+    """What to say where no file can be read."""
+    error, *others = errors
+    if not others:
+        return error
+    return SourceError(error.path, f"{error.reason}; {len(others)} more cannot be read either", error.remedy)
+
+
+def vantages_of(reader: Reader, firsts: Sequence[int], begun: Callable[[int], Vantage]) -> list[Vantage]:
+    """The vantages, with all their files read, in the order of the times of their first frames."""
     vantages: list[Vantage] = []
-    for number, first in in_time_order(files):
-        vantage = next((known for known in reversed(vantages) if known.continues(files, number, first)), None)
+    for first, number in sorted((first, number) for number, first in enumerate(firsts)):
+        vantage = next((known for known in reversed(vantages) if known.continues(reader.files, number, first)), None)
         if vantage is None:
             vantage = begun(number)
             vantages.append(vantage)
         vantage.read(number, reader)
-    return sorted(vantages, key=lambda known: min(known.files)), reader.damages
+    return sorted(vantages, key=lambda known: min(known.files))
 
 
 def ahead(work: Callable[[], Result]) -> Callable[[], Result]:
@@ -134,22 +149,39 @@ def ahead(work: Callable[[], Result]) -> Callable[[], Result]:
     return result
 
 
-def in_time_order(files: Sequence[Capture]) -> list[tuple[int, int]]:
-    """The numbers of the files with the time of their first frames, sorted by it; of a single file it is not asked."""
-    if len(files) == 1:
-        return [(0, NO_TIME)]
-    firsts = [(NO_TIME if is_read_once(file) else first_time(file), number) for number, file in enumerate(files)]
-    return [(number, first) for first, number in sorted(firsts)]
+def first_times(files: Sequence[Capture], alone: bool) -> tuple[list[tuple[Capture, int]], list[SourceError]]:
+    """The files that can be read with the times of their first frames, and what is wrong with the others.
+
+    Of a file that is `alone` nothing is asked: reading it says what is wrong.
+    """
+    if alone and len(files) == 1:
+        return [(files[0], NO_TIME)], []
+    found: list[tuple[Capture, int]] = []
+    errors: list[SourceError] = []
+    for file in files:
+        try:
+            found.append((file, NO_TIME if is_read_once(file) else first_time(file)))
+        except SourceError as error:
+            errors.append(error.with_traceback(None))
+    return found, errors
 
 
 def first_time(file: Capture) -> int:
+    """The time of its first frame. Raises SourceError for what is no capture."""
     probe = Decoder([], [])
     with open_capture(file, chunk_size=PEEK_BYTES) as source, refusing(str(file)):
         for chunk in source:
             probe.feed(chunk)
             if source.position >= PEEK_BYTES:
                 break
-        return int(probe.close()["captures"]["first"][0])
+        check(str(file), probe.next_capture())
+    return int(probe.drain()["captures"]["first"][0])
+
+
+def check(name: str, ending: str) -> None:
+    """Raises SourceError for a file that ended before it began."""
+    if ending in UNUSABLE:
+        raise SourceError(name, UNUSABLE[ending])
 
 
 @contextmanager
@@ -168,19 +200,29 @@ class Reader:
         self.files = files
         self.progress = progress
         self.damages: dict[int, str] = {}
-        self.done = 0
+        self.lost: list[SourceError] = []  # files that could be read a moment ago
+        self.done = self.before = 0  # bytes, and those of the files before this one
         self.total = total_size(files) if progress else None
 
     def chunks(self, number: int) -> Iterator[bytes]:
+        self.before = self.done
         with open_capture(self.files[number]) as source:
-            before = self.done
             for chunk in source:
                 yield chunk
-                self.done = before + source.position
+                self.done = self.before + source.position
                 if self.progress:
                     self.progress(self.done, self.total)
             if source.damage:
                 self.damages[number] = source.damage
+
+    def broke_off(self, number: int, error: SourceError) -> None:
+        """A file could not be read on, or not any more. Raises where nothing at all has been read."""
+        nothing = self.done == self.before
+        if nothing and len(self.files) == 1:
+            raise error
+        if nothing:
+            self.lost.append(error.with_traceback(None))
+        self.damages[number] = error.reason
 
 
 def total_size(files: Sequence[Capture]) -> int | None:
@@ -188,7 +230,7 @@ def total_size(files: Sequence[Capture]) -> int | None:
     for file in files:
         if is_read_once(file):
             return None
-        with open_capture(file) as source:
+        with suppress(SourceError), open_capture(file) as source:
             sizes.append(source.size)
     return sum(size for size in sizes if size is not None) if None not in sizes else None
 
@@ -216,15 +258,20 @@ class Vantage:
         """One more file, to its end."""
         self.files.append(number)
         name = str(reader.files[number])
-        for chunk in reader.chunks(number):
-            with refusing(name):
-                self.decoder.feed(chunk)
-            if self.counting and self.decoder.undrained() >= DRAIN_ROWS:
-                self.batches = self.counting.thinned([*self.batches, self.decoder.drain()])
+        try:
+            for chunk in reader.chunks(number):
+                with refusing(name):
+                    self.decoder.feed(chunk)
+                if self.counting and self.decoder.undrained() >= DRAIN_ROWS:
+                    self.batches = self.counting.thinned([*self.batches, self.decoder.drain()])
+        except SourceError as error:
+            if isinstance(error.__cause__, NotACapture):  # after which the decoder takes nothing more
+                raise
+            reader.broke_off(number, error)
         with refusing(name):
             ending = self.decoder.next_capture()
-        if ending in UNUSABLE:
-            raise SourceError(name, UNUSABLE[ending])
+        if number not in reader.damages:
+            check(name, ending)
         self.batches.append(self.decoder.drain())
         self.last = max(self.last, int(self.batches[-1]["captures"]["last"][-1]))
 
@@ -233,8 +280,3 @@ class Vantage:
         last = self.decoder.close()
         nothing = {name: values[:0] for name, values in last["captures"].items()}  # of a next file: there is none
         return [*self.batches, last | {"captures": nothing, "capture_formats": [], "interfaces": []}]
-
-
-def ring_name(file: str) -> str:
-    """A file's name without what tcpdump counts up in it: trace.pcap12, trace-20260101-1200.pcap."""
-    return re.sub(r"\d+", "", PurePath(file).name)

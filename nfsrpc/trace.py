@@ -14,7 +14,7 @@ from nfsrpc.decode import Decoded, Progress, decode
 from nfsrpc.protocols import program
 from nfsrpc.sessions import COUNTING, WANTED, Sessions
 from nfsrpc.sessions.messages import messages
-from nfsrpc.sources import Path, read_again
+from nfsrpc.sources import Path, SourceError, read_again
 from nfsrpc.tables import FINDINGS, NAT, TABLES, Table, documented
 
 if TYPE_CHECKING:
@@ -95,6 +95,16 @@ class Trace:
         """The captures' names, in the order given: column `capture` counts them from 0."""
         return self.tables.decoded.files
 
+    @property
+    def skipped(self) -> tuple[SourceError, ...]:
+        """What is wrong with files that could not be read, and were left out: with one, no verdict is `healthy`.
+
+        >>> trace = read("captures/contended/nfssrv-any.pcap", "missing.pcap")
+        >>> [str(error) for error in trace.skipped], trace.verdict.state
+        (['missing.pcap: no such file'], 'cannot-tell')
+        """
+        return self.tables.decoded.skipped
+
     @cached_property
     def captures(self) -> list[dict[str, Any]]:
         """What is known of each file: times in ns, its vantage in words, and what it lacks.
@@ -127,7 +137,7 @@ class Trace:
         """
         from nfsrpc.rules.verdict import diagnose
 
-        return diagnose(self.tables)
+        return diagnose(self.tables, skipped=self.skipped)
 
     @property
     def verdict(self) -> Verdict:
@@ -194,7 +204,10 @@ class Trace:
         protocol = name.partition(".")[0]
         if protocol not in self._decoded:
             sources = map(read_again, self.tables.decoded.sources)
-            self._decoded[protocol] = decode(sources, programs=[program(protocol)])
+            decoded = decode(sources, programs=[program(protocol)])
+            for error in decoded.skipped:  # it was there at first, and numbers are those of all files
+                raise error
+            self._decoded[protocol] = decoded
         return messages(self._decoded[protocol], name, self.tables["calls"])
 
     def holders(self, at: Moment | None = None) -> pd.DataFrame:
@@ -315,8 +328,9 @@ def read(*captures: Any, progress: Progress | None = None, count: bool = False) 
     (the chunks of one capture), or an iterable of any of these. Files of a ring continue each other; others are taken
     at other places at the same time. `progress` is called with the bytes done and the bytes in all (None where that is
     not known). With `count`, ordinary NFS exchanges are sums in `tallies` instead of rows of `calls`: a large capture
-    takes half the time and little memory, and the diagnosis is the same. Raises SourceError for what is missing,
-    unreadable or no capture, TypeError and ValueError for what names none.
+    takes half the time and little memory, and the diagnosis is the same. Of several captures those that are missing,
+    unreadable or none are left out (`skipped` says which and why, and the verdict is never healthy). Raises SourceError
+    where that leaves none, TypeError and ValueError for what names none.
 
     >>> read("captures/contended/nfssrv-any.pcap").calls["state"].unique().tolist()
     ['answered']

@@ -35,6 +35,7 @@ SETS = {
     "samples": Set("NFSRPC_SAMPLES", ROOT / "captures"),
     "kernel": Set("NFSRPC_CAPTURES", ROOT.parent / "shared" / "captures"),
     "public": Set("NFSRPC_PUBLIC", ROOT.parent / "shared" / "public"),
+    "hostile": Set("NFSRPC_HOSTILE", ROOT.parent / "shared" / "hostile"),
     "repro": Set("NFSRPC_REPRO", ROOT.parent / "shared" / "repro"),
 }
 

@@ -1,6 +1,7 @@
 """tshark's answer on a capture, asked once and kept under tests/frozen/, so that tests need no tshark.
 
-    python -m tests.freeze                 asks about every capture there is and writes the answers
+    python -m tests.freeze                 asks about each capture of which no answer is kept, and writes it
+    python -m tests.freeze all             asks about every capture again
 
 tshark is asked for its packet details, where each RPC message is an element of its own: in its field export the
 columns of a frame with several messages cannot be told apart. By default it misses segments out of order and takes
@@ -116,7 +117,10 @@ def parse(line: str) -> Row:
 def main() -> None:
     if version() != VERSION:
         sys.exit(f"the answers are of tshark {VERSION}, installed is {version() or 'none'}: see VERSION in {__file__}")
+    again = sys.argv[1:] == ["all"]
     for capture in listed("samples", "kernel"):
+        if place(capture).exists() and not again:
+            continue
         rows = ask(capture.load())
         write(capture, rows)
         calls = sum(row.msgtyp == CALL for row in rows)

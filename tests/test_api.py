@@ -16,6 +16,9 @@ import pytest
 
 import nfsrpc
 from nfsrpc.plot import Plots
+from nfsrpc.rules import catalogue
+from nfsrpc.rules.command import Command
+from nfsrpc.rules.finding import Answer, Verdict
 from nfsrpc.sessions.holders import HOLDERS
 from nfsrpc.tables import TABLES, TableSpec, dtype
 
@@ -183,22 +186,57 @@ def test_a_trace_in_a_terminal_and_in_a_notebook(trace: nfsrpc.Trace) -> None:
     assert "304 frames" in html
 
 
+def test_what_was_left_out_in_a_terminal_and_in_a_notebook(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check() -> list[Answer]:
+        raise KeyError("<status>")
+
+    made = catalogue.find("LCK001")._replace(check=check, parameters=())
+    monkeypatch.setitem(catalogue.rules(), "LCK001", made)
+    trace = nfsrpc.read(samples / "contended" / "nfssrv-any.pcap", tmp_path / "missing.pcap")
+    assert [str(error) for error in trace.skipped] == [f"{tmp_path}/missing.pcap: no such file"]
+    head, *lines = repr(trace).splitlines()
+    assert head.startswith("CANNOT TELL: ")
+    assert f"  skipped {tmp_path}/missing.pcap: no such file" in lines
+    failed = "LCK001 failed, which is a bug of nfsrpc: KeyError: "
+    assert f"  {failed}'<status>'" in lines
+    for html in (trace._repr_html_(), trace.diagnosis._repr_html_()):
+        assert "CANNOT TELL" in html
+        assert f"{failed}&#x27;&lt;status&gt;" in html
+    assert f"skipped {tmp_path}/missing.pcap: no such file" in trace._repr_html_()
+
+
 def test_a_finding_in_a_terminal_and_in_a_notebook(samples: Path) -> None:
     diagnosis = nfsrpc.read(samples / "server-without-statd" / "nfssrv-any.pcap").diagnosis
     finding = diagnosis.findings[0]
-    assert str(finding).splitlines()[0] == "ERROR REG001 statd-not-registered, certain"
+    assert str(finding).splitlines()[0] == "# ERROR REG001 statd-not-registered, certain"
     for proof in finding.evidence:
         assert f"frame {proof.frame}: {proof.note}" in str(finding)
     html = finding._repr_html_()
-    for text in (finding.title, finding.host or "", finding.remedy[0]):
+    for text in (finding.title, finding.host or "", str(finding.remedy[0])):
         assert text in html
     assert str(diagnosis.verdict).startswith("FAULT REG001: ")
     assert "FAULT" in diagnosis.verdict._repr_html_()
     assert diagnosis._repr_html_().count("<tr>") == 1 + len(diagnosis.findings)
 
 
+def test_nothing_in_a_terminal_is_a_control_sequence(samples: Path, tmp_path: Path) -> None:
+    evil = tmp_path / "x\x1b[2J\u202e.pcap"
+    evil.write_bytes((samples / "server-without-statd" / "nfssrv-any.pcap").read_bytes())
+    trace = nfsrpc.read(evil)
+    told = Verdict("REG001", "fault", "x\x1b[2J\u202e")
+    for text in (repr(trace), str(trace.explain(102)), str(told)):
+        assert r"x\x1b[2J\u202e" in text
+        assert all(char.isprintable() for line in text.split("\n") for char in line)
+    assert r"x\x1b[2J\u202e" in trace._repr_html_()
+    assert "\x1b" not in trace._repr_html_() + trace.explain(102)._repr_html_() + told._repr_html_()
+
+
 def test_names_from_captures_are_only_text() -> None:
-    finding = nfsrpc.Finding("X", "x", "error", "certain", "<script>", "<b>", "&", remedy=("<i>",), files=("<u>",))
+    finding = nfsrpc.Finding(
+        "X", "x", "error", "certain", "<script>", "<b>", "&", remedy=(Command("<i>"),), files=("<u>",)
+    )
     html = finding._repr_html_()
     for markup in ("<script>", "<b><b>", "<i>", "<u>"):
         assert markup not in html

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from nfsrpc.decode import Decoded, decode, ring_name, text_of
 from nfsrpc.sessions import WANTED
 from nfsrpc.sources import SourceError
+from nfsrpc.sources.given import Given
 from tests.scenario import Host, Scenario
 
 Files = Callable[..., list[Path]]
@@ -145,9 +147,83 @@ def test_fields_are_found_by_exchange(files: Files) -> None:
 def test_what_is_no_capture_is_named(files: Files, data: bytes, reason: str) -> None:
     s, _, _ = minutes(1)
     (bad,) = files(bad=data)
-    for paths in ([bad], [*files(good=s.capture()), bad]):
-        with pytest.raises(SourceError, match=f"bad.pcap.*{reason}"):
-            decode(paths)
+    with pytest.raises(SourceError, match=f"bad.pcap.*{reason}"):
+        decode([bad])
+    with pytest.raises(SourceError, match=f"bad.pcap.*{reason}; 1 more cannot be read either"):
+        decode([bad, bad])
+    (good,) = files(good=s.capture())
+    decoded = decode([bad, good], WANTED)
+    assert (decoded.files, decoded.captures["capture"].tolist()) == ([str(good)], [0])
+    assert [error.path for error in decoded.skipped] == [str(bad)]
+    assert reason in decoded.skipped[0].reason
+    assert len(found(decoded)) == len(found(decode([good], WANTED)))
+
+
+def test_a_part_of_a_ring_that_cannot_be_read_stops_none_of_the_others(files: Files, tmp_path: Path) -> None:
+    s, _, _ = minutes()
+    paths = files(**ring(s, 50, 5))
+    whole = decode([tmp_path], WANTED)
+    paths[2].write_bytes(b"\xff" * 999)
+    (tmp_path / "loop").symlink_to("loop")
+    decoded = decode([tmp_path], WANTED)
+    assert decoded.files == [str(path) for path in paths if path != paths[2]]
+    assert {Path(error.path).name: error.reason for error in decoded.skipped} == {
+        "loop": "cannot be opened: Too many levels of symbolic links",
+        "ring2.pcap": "is not a capture",
+    }
+    assert 0 < len(found(decoded)) < len(found(whole))
+
+
+class Torn:
+    """A file that the disk gives up on, or that is gone when it is opened a second time."""
+
+    def __init__(self, chunks: list[bytes | OSError]) -> None:
+        self.chunks = iter(chunks)
+
+    def read(self, _size: int, /) -> bytes:
+        chunk = next(self.chunks, b"")
+        if isinstance(chunk, OSError):
+            raise chunk
+        return chunk
+
+    def close(self) -> None:
+        pass
+
+
+def torn(*readings: list[bytes | OSError]) -> Given:
+    """What is read of it each time that it is opened."""
+    each = iter(readings)
+    return Given("torn", lambda: Torn(next(each)), False)
+
+
+def test_what_was_read_before_the_disk_failed_counts() -> None:
+    s, _, _ = minutes()
+    half = s.capture()[: len(s.capture()) // 2]
+    decoded = decode([torn([half, OSError(5, "Input/output error")])], WANTED)
+    assert 0 < len(found(decoded)) < 16
+    assert decoded.damages == {0: "cannot be read: Input/output error"}
+    assert decoded.skipped == ()
+
+
+def test_a_file_that_vanishes_meanwhile_stops_none_of_the_others(files: Files) -> None:
+    s, _, _ = minutes()
+    gone = torn([s.capture()], [OSError(2, "No such file or directory")])
+    decoded = decode([gone, *files(good=s.capture())], WANTED)
+    assert decoded.files[0] == "torn"
+    assert decoded.captures["frames"].tolist()[0] == 0
+    assert [str(error) for error in decoded.skipped] == ["torn: cannot be read: No such file or directory"]
+    assert len(found(decoded)) == 16
+    with pytest.raises(SourceError, match="torn: cannot be read"):
+        decode([torn([OSError(5, "Input/output error")])])
+
+
+def test_names_that_are_no_text_are_escaped(tmp_path: Path) -> None:
+    s, _, _ = minutes(1)
+    path = os.fsencode(tmp_path) + b"/caf\xe9.pcap"
+    Path(os.fsdecode(path)).write_bytes(s.capture())
+    decoded = decode([os.fsdecode(path)])
+    assert decoded.files == [f"{tmp_path}/caf\\udce9.pcap"]
+    assert decoded.sources == [os.fsdecode(path)]
 
 
 def test_a_file_without_frames_is_no_error(files: Files) -> None:

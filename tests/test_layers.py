@@ -14,8 +14,21 @@ import nfsrpc.protocols
 PACKAGE = Path(nfsrpc.__file__).parent
 # The last two are the door: the API of __init__ and the command line of __main__.
 ORDER = (
-    *("markup", "extras", "sources", "protocols", "_core", "reading", "tables", "decode", "export", "raw", "packets"),
-    *("sessions", "rules", "report", "plot", "trace", "carving", "watch", "cli", "__init__", "__main__"),
+    *("printable", "markup", "extras", "sources", "protocols", "_core", "reading", "tables", "decode", "export"),
+    *(
+        "raw",
+        "packets",
+        "sessions",
+        "rules",
+        "report",
+        "plot",
+        "trace",
+        "carving",
+        "watch",
+        "cli",
+        "__init__",
+        "__main__",
+    ),
 )
 
 

@@ -147,3 +147,12 @@ def test_a_file_that_is_not_there() -> None:
 def test_the_package_has_no_other_names() -> None:
     with pytest.raises(AttributeError, match="nothing"):
         nfsrpc.nothing  # noqa: B018
+
+
+def test_messages_are_not_taken_from_fewer_files_than_the_tables(capture: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.pcap"
+    other.write_bytes(capture.read_bytes())
+    trace = nfsrpc.read(other, capture)
+    other.unlink()
+    with pytest.raises(nfsrpc.SourceError, match=r"other\.pcap: no such file"):
+        trace.decoded("nlm4")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from nfsrpc.carving import pcapng
 from nfsrpc.carving.choice import Reasons, Wish, frames_of, proof, with_connections, with_hosts
 from nfsrpc.carving.fragments import other_fragments
+from nfsrpc.printable import clean
 from nfsrpc.raw import Frame, rereading
 from nfsrpc.rules.finding import Diagnosis, Finding
 from nfsrpc.sessions import Sessions
@@ -89,7 +90,7 @@ def write(trace: Trace, wish: Wish, path: str) -> int:
     names = [PurePath(file).name for file in trace.files]
     with open(path, "wb") as file:
         # Not all numbers are of frames: blocks of pcapng that hold none may have one.
-        about = f"carved from {', '.join(names)}"
+        about = clean(f"carved from {', '.join(names)}")
         return pcapng.write(file, decoded.interfaces, commented(trace, reasons, names), about)
 
 
@@ -97,4 +98,4 @@ def commented(trace: Trace, reasons: Reasons, names: Sequence[str]) -> Iterator[
     for part in rereading(trace.tables.decoded, reasons):
         for frame in part.frames:
             why = "; ".join(reasons[frame.capture, frame.frame])
-            yield frame, f"frame {frame.frame} of {names[frame.capture]}: {why}"
+            yield frame, clean(f"frame {frame.frame} of {names[frame.capture]}: {why}")

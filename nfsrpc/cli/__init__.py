@@ -1,63 +1,72 @@
-"""The command line: one file a command, of the command's name; what several need is in output.py and progress.py.
+"""The command line: one file a command, of the command's name; application.py puts them together.
 
-A command's file imports nothing but typer until the command runs: `nfsrpc --help` is instant. Of a command that is
-named, only its own file is read.
+What several need is in output.py, progress.py and settings.py. How the process ends, whatever happens, is in ending.py.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
-from typing import Annotated
 
-import typer
+try:
+    from nfsrpc.cli.ending import INTERRUPTED, ended, open_closed_streams
+except KeyboardInterrupt:
+    os._exit(130)
 
-COMMANDS = ("analyze", "live", "table", "show", "carve", "sql", "explain")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
-
-def application(commands: Sequence[str] = COMMANDS) -> typer.Typer:
-    """nfsrpc, with some of its commands."""
-    app = typer.Typer(
-        name="nfsrpc",
-        help="Finds in packet captures why NFSv3 locks hang, and names the host to fix, with proof.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(options)
-    for name in commands:
-        app.command()(getattr(import_module(f"{__name__}.{name}"), name))
-    return app
+DEBUG = "--debug"
 
 
-def print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        print(f"nfsrpc {version('nfsrpc')}")
-        raise typer.Exit
-
-
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True)
-    ] = False,
-) -> None:
-    pass
-
-
-def main() -> None:
+def main() -> NoReturn:
+    """`nfsrpc`, as a shell starts it."""
     # numpy begins with a thread a core for linear algebra, of which there is none here: 25 ms.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    named = sys.argv[1:2]
+    arguments, debug = without_debug(sys.argv[1:])
+    code = INTERRUPTED
     try:
-        application(named if set(named) & set(COMMANDS) else COMMANDS)(prog_name="nfsrpc")
+        open_closed_streams()
+        code = ended(lambda: run(arguments), debug)
+    except KeyboardInterrupt:
+        pass
     finally:
-        # The interpreter looks for garbage once more before it ends: 15 ms. Libraries of other commands rely on it.
-        if named == ["analyze"]:
-            gc.freeze()
+        quiet()
+    leave(code, arguments)
+
+
+def run(arguments: list[str]) -> int:
+    """Imported late: what interrupts the import of typer is dealt with already."""
+    from nfsrpc.cli import application
+
+    return application.run(arguments)
+
+
+def without_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """The option may stand before and behind the command."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    kept = [argument for argument in arguments[:end] if argument != DEBUG]
+    return kept + arguments[end:], len(kept) < end
+
+
+def leave(code: int, arguments: list[str]) -> NoReturn:
+    """Ends the process, whose streams are flushed."""
+    threads = sys.modules.get("threading")
+    if threads and threads.active_count() > 1:
+        # A thread that decodes or waits for bytes: the interpreter would kill it at its next step, which Rust takes for
+        # a panic and aborts the process.
+        os._exit(code)
+    # The interpreter looks for garbage once more before it ends: 15 ms. Libraries of other commands rely on it.
+    if arguments[:1] == ["analyze"]:
+        import gc
+
+        gc.freeze()
+    sys.exit(code)
+
+
+def quiet() -> None:
+    """From here on an interruption ends the process at once and without a word."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

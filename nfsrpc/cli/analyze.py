@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.output import Output, Traces, fail, write
+from nfsrpc.cli.ending import FAULT
+from nfsrpc.cli.output import Output, Traces, check_rules, fail, mention_skipped, write
 from nfsrpc.cli.progress import Progress, progress_bar
-from nfsrpc.cli.settings import Ignore, Select, Set, Settings, settings
+from nfsrpc.cli.settings import Ignore, Select, Set, settings
 
 if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
+    from nfsrpc.rules.finding import Settings
 
-FAULT = 1
 HANDOVER_S = 1e-5
 
 
@@ -45,7 +46,7 @@ def analyze(
     """Say why locks hang: which host to fix, how, and with what proof.
 
     Exits 0 when no fault was found (healthy, or it cannot be told), 1 when one was, 2 when the input or the usage is
-    bad.
+    bad, 70 when a rule failed, which is a bug of nfsrpc.
     """
     from nfsrpc.sources import SourceError
 
@@ -56,6 +57,7 @@ def analyze(
     except SourceError as error:
         fail(error)
     write([RENDERERS[format](report, output)], output)
+    check_rules(report.diagnosis)
     if report.diagnosis.verdict.state == "fault":
         raise typer.Exit(FAULT)
 
@@ -98,7 +100,8 @@ def report_on(
     rules()
     import_module(f"nfsrpc.report.{format}")
     trace = Trace(merge(reading()))
-    return report_of(trace, diagnose(trace.tables, *chosen), logs)
+    mention_skipped(trace)
+    return report_of(trace, diagnose(trace.tables, *chosen, skipped=trace.skipped), logs)
 
 
 def as_text(report: Report, output: str | None) -> str:

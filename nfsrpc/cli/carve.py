@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.output import fail, unknown
+from nfsrpc.cli.ending import say
+from nfsrpc.cli.output import check_rules_of, fail, mention_skipped, replacing, unknown, write
 from nfsrpc.cli.progress import progress_bar
 from nfsrpc.cli.show import frames_named
+from nfsrpc.printable import clean
 
 if TYPE_CHECKING:
     from nfsrpc.carving.choice import Wish
@@ -43,21 +44,25 @@ def carve(
     try:
         with progress_bar() as progress:
             found = read(trace, progress=progress)
+        mention_skipped(found)
         check(found, output)
-        if where is None and frames is None:
-            for_findings(found, chosen(found, finding), output)
-        else:
-            by_choice(found, wish_of(found, where, frames), output)
+        with replacing(output) as part:
+            if where is None and frames is None:
+                written = for_findings(found, chosen(found, finding), part)
+            else:
+                written = by_choice(found, wish_of(found, where, frames), part)
     except OSError as error:
         fail(f"{output}: cannot be written: {error.strerror}")
     except (SourceError, ValueError) as error:
         fail(error)
+    write([clean(f"{output}: {written}"), "\n"], None)
+    check_rules_of(found)
 
 
 def check(trace: Trace, output: str) -> None:
     if len(trace.tables.decoded.vantages) > 1:
         fail(f"carve one capture at a time, or the files of one ring: {', '.join(trace.files)} overlap in time")
-    for file in trace.files:
+    for file in map(str, trace.tables.decoded.sources):
         if os.path.exists(output) and os.path.exists(file) and os.path.samefile(output, file):
             fail(f"{output} is what is to be carved from: name another file")
 
@@ -108,19 +113,19 @@ def within(trace: Trace, capture: int, numbers: range) -> None:
         fail(f"{facts['file']} has the frames 1-{facts['frames']}, not {numbers[0]}-{numbers[-1]}")
 
 
-def for_findings(trace: Trace, findings: Sequence[Finding], output: str) -> None:
+def for_findings(trace: Trace, findings: Sequence[Finding], output: str) -> str:
     from nfsrpc.carving.carve import carve as carve_for
 
     carved = carve_for(trace, findings, output)
-    print(f"{output}: {count(carved.frames, trace)}; {carved.diagnosis.verdict.summary}")
     if not carved.same:
-        print(f"nfsrpc: of the whole capture it was: {trace.verdict.summary}", file=sys.stderr)
+        say(f"of the whole capture it was: {trace.verdict.summary}")
+    return f"{count(carved.frames, trace)}; {carved.diagnosis.verdict.summary}"
 
 
-def by_choice(trace: Trace, wish: Wish, output: str) -> None:
-    from nfsrpc.carving.carve import write
+def by_choice(trace: Trace, wish: Wish, output: str) -> str:
+    from nfsrpc.carving import carve
 
-    print(f"{output}: {count(write(trace, wish, output), trace)}")
+    return count(carve.write(trace, wish, output), trace)
 
 
 def count(frames: int, trace: Trace) -> str:

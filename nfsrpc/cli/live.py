@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.analyze import FAULT, as_text
-from nfsrpc.cli.output import BAD, fail, write
+from nfsrpc.cli.analyze import as_text
+from nfsrpc.cli.ending import BAD, FAULT, say
+from nfsrpc.cli.output import check_rules, fail, write
+from nfsrpc.cli.reader import discard_output, when_reader_leaves
 from nfsrpc.cli.settings import Ignore, Select, Set, settings
 
 if TYPE_CHECKING:
-    from nfsrpc.report.contents import Report
     from nfsrpc.sources.arrivals import LiveSource
-    from nfsrpc.watch.changes import Change
+    from nfsrpc.sources.privileges import Rights
+    from nfsrpc.sources.supervisor import Supervisor
     from nfsrpc.watch.moments import Live, Moment
 
 STANDARD_INPUT = "-"
@@ -58,6 +61,9 @@ def live(
     ] = None,
     until_finding: Annotated[bool, typer.Option("--until-finding", help="End when a fault is found.")] = False,
     format: Annotated[Format, typer.Option("--format", help="A line, or an object, a change.")] = Format.text,  # noqa: A002
+    no_drop: Annotated[
+        bool, typer.Option("--no-drop", help="Parse with all rights of root, not as who invoked sudo or as nobody.")
+    ] = False,
     select: Select = "",
     ignore: Ignore = "",
     thresholds: Set = None,
@@ -65,31 +71,48 @@ def live(
     """Watch RPC traffic on this node, and say what is wrong as soon as it can be known.
 
     On a terminal a screen, else a line a change. Ctrl-C ends it with a report. Exits as analyze does: 1 when there is a
-    fault at the end, 2 when the source was bad or failed, else 0.
+    fault at the end, 2 when the source was bad or failed, 70 when a rule failed, else 0.
     """
+    # Capabilities are a thread's, so there may be no other before they are given up, not even numpy's.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from nfsrpc.sources import SourceError
+    from nfsrpc.sources.supervisor import Supervisor
+    from nfsrpc.watch.limit import Limit
     from nfsrpc.watch.moments import Live, Options
 
     chosen = settings(select, ignore, thresholds)
     options = Options(interval, window, for_ or float("inf"), until_finding, chosen)
+    supervisor = Supervisor(sys.stdout.fileno() if has_screen(format) else None)
     try:
-        watched = Live(source_of(stream, interface, follow, filter, window), options, say)
-        with stopping(watched.stop):
-            last = told(watched, format)
+        source = source_of(stream, interface, follow, filter, window, supervisor)
+        watched = Live(source, options, say, limit=Limit())
+        with stopping(watched.interrupt), closing(supervisor):
+            supervisor.start()
+            rights = parsing_rights(source, no_drop)
+            when_reader_leaves(watched.abandon)
+            last = told(watched, format, rights, supervisor)
+            if watched.is_abandoned:
+                discard_output()
+            elif last:
+                write([report(watched, last, format)], None)
     except SourceError as error:
         fail(error)
-    report = report_of_last(last)
-    write([RENDERERS[format](report)], None)
     if watched.trouble:
         say(str(watched.trouble))
-    if report.diagnosis.verdict.state == "fault":
+    check_rules(last.diagnosis if last else None)
+    if last and last.diagnosis.verdict.state == "fault":
         raise typer.Exit(FAULT)
     if watched.trouble:
         raise typer.Exit(BAD)
 
 
 def source_of(
-    stream: str | None, interface: str, follow: str | None, expression: str | None, window: float
+    stream: str | None,
+    interface: str,
+    follow: str | None,
+    expression: str | None,
+    window: float,
+    supervisor: Supervisor,
 ) -> LiveSource:
     from nfsrpc.sources.follow import Follow
     from nfsrpc.sources.stream import Stream
@@ -104,11 +127,23 @@ def source_of(
         return Stream()
     if follow:
         return Follow(follow, window, say=say)
-    return capturing(interface, FILTER if expression is None else expression, say)
+    return capturing(interface, FILTER if expression is None else expression, say, supervisor)
 
 
-def say(text: str) -> None:
-    print(f"nfsrpc: {text}", file=sys.stderr, flush=True)
+def parsing_rights(source: LiveSource, no_drop: bool) -> Rights:
+    """Gives up the rights that only capturing needs; returns those that are left."""
+    from nfsrpc.sources import privileges
+    from nfsrpc.sources.follow import Follow
+
+    source.prepare()
+    if not no_drop:
+        if os.geteuid() == privileges.ROOT:
+            from nfsrpc.cli.live_imports import import_all
+
+            import_all()
+        is_hidden = source.is_hidden if isinstance(source, Follow) else lambda: False
+        privileges.drop(privileges.unprivileged_user(), is_hidden)
+    return privileges.in_force()
 
 
 @contextmanager
@@ -132,41 +167,55 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
         restore()
 
 
-def told(watched: Live, format: Format) -> Moment:  # noqa: A002
+def has_screen(format: Format) -> bool:  # noqa: A002
+    return format is Format.text and sys.stdout is not None and sys.stdout.isatty()
+
+
+def told(watched: Live, format: Format, rights: Rights, supervisor: Supervisor) -> Moment | None:  # noqa: A002
     """Tells every change, and returns the last moment."""
-    if format is Format.text and sys.stdout.isatty():
-        return shown(watched)
     from nfsrpc.watch import lines
 
-    render: dict[Format, Callable[[Change], str]] = {Format.text: lines.line, Format.jsonl: lines.jsonl}
+    if has_screen(format):
+        return shown(watched, rights, supervisor)
+    begin, render = (lines.begin, lines.line) if format is Format.text else (lines.begin_jsonl, lines.jsonl)
+    write([begin(watched.source.name, rights)], None)
+    moment = None
     for moment in watched.moments():
-        write([render[format](change) for change in moment.changes], None)
+        write([render(change) for change in moment.changes], None)
     return moment
 
 
-def shown(watched: Live) -> Moment:
+def shown(watched: Live, rights: Rights, supervisor: Supervisor) -> Moment | None:
     from nfsrpc.cli.live_screen import Screen
 
-    with Screen(watched) as screen:
+    supervisor.show_screen(True)
+    moment = None
+    with Screen(watched, str(rights)) as screen:
         for moment in watched.moments():
             screen.show(moment)
+    supervisor.show_screen(False)
     return moment
 
 
-def report_of_last(moment: Moment) -> Report:
+def report(watched: Live, moment: Moment, format: Format) -> str:  # noqa: A002
+    """Of the last moment. If it takes too long for somebody who waits, the verdict alone."""
+    from nfsrpc.printable import clean
     from nfsrpc.report.contents import report_of
+    from nfsrpc.rules.run import CutShort, Limited, unlimited
+    from nfsrpc.watch import lines
+    from nfsrpc.watch.limit import REPORT
 
-    return report_of(moment.trace, moment.diagnosis)
+    def whole() -> str:
+        made = report_of(moment.trace, moment.diagnosis)
+        return "\n" + as_text(made, None) if format is Format.text else lines.end(made)
 
-
-def text(report: Report) -> str:
-    return "\n" + as_text(report, None)
-
-
-def jsonl(report: Report) -> str:
-    from nfsrpc.watch.lines import end
-
-    return end(report)
-
-
-RENDERERS: dict[Format, Callable[[Report], str]] = {Format.text: text, Format.jsonl: jsonl}
+    limited: Limited = unlimited
+    if watched.limit and watched.is_interrupted:
+        watched.limit.begin(REPORT)
+        limited = watched.limit
+    try:
+        return limited(whole)
+    except CutShort:
+        say("the report took too long and was cut short")
+        verdict = moment.diagnosis.verdict
+        return f"\n{clean(str(verdict))}\n" if format is Format.text else lines.end_cut_short(verdict)

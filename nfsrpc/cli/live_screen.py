@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import io
 import sys
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live as Display
 
-from nfsrpc.watch.screen import Pulse, Rate, screen
+from nfsrpc.rules.run import CutShort
+from nfsrpc.watch.screen import Pulse, Rate, brief, screen
 
 if TYPE_CHECKING:
     from nfsrpc.watch.moments import Health, Live, Moment
@@ -24,9 +25,10 @@ BUSY_S, IDLE_S = 1.0, 10.0
 
 
 class Screen:
-    def __init__(self, watched: Live) -> None:
-        self.watched = watched
+    def __init__(self, watched: Live, rights: str) -> None:
+        self.watched, self.rights = watched, rights
         self.moment: Moment | None = None
+        self._too_large: Moment | None = None  # cannot be shown in time
         self._display = Display(
             console=Console(), screen=True, auto_refresh=False, transient=True, redirect_stderr=False
         )
@@ -45,7 +47,8 @@ class Screen:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._redirected.__exit__(kind, error, at)
-        self._display.stop()
+        with suppress(OSError):  # the terminal is gone
+            self._display.stop()
         sys.stderr.write(self._said.getvalue())
 
     def show(self, moment: Moment) -> None:
@@ -63,9 +66,22 @@ class Screen:
         self._measure(now, health)
         elapsed = now - self._seen if self.moment else 0.0
         *_, note = ["", *self._said.getvalue().splitlines()]
-        pulse = Pulse(self.watched.source.name, health, self._rate, elapsed, note.removeprefix("nfsrpc: "))
-        self._display.update(screen(self.moment, pulse, self._display.console.height), refresh=True)
+        pulse = Pulse(self.watched.source.name, health, self._rate, elapsed, note.removeprefix("nfsrpc: "), self.rights)
+        try:
+            self._display.update(self._content(pulse), refresh=True)
+        except OSError:  # the terminal is gone
+            self.watched.abandon()
         self._painted = now
+
+    def _content(self, pulse: Pulse) -> RenderableType:
+        height = self._display.console.height
+        if self.moment is None or self.moment is self._too_large:
+            return brief(self.moment, pulse)
+        try:
+            return self.watched.limited(lambda: screen(self.moment, pulse, height), at_the_end=True)
+        except CutShort:
+            self._too_large = self.moment
+            return brief(self.moment, pulse)
 
     def _measure(self, now: float, health: Health) -> None:
         passed = now - self._measured

@@ -1,18 +1,24 @@
-"""Where a command's answer goes, and how it ends.
+"""Where a command's answer goes: a file, whole or not at all, or standard output.
 
-Exit codes: 0 no fault, 1 a fault was found, 2 bad input or usage. A reader that goes away (`| head`) changes none.
+A reader that goes away (`| head`) changes no exit code; ending.py has them.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
-from collections.abc import Iterable
-from typing import Annotated, NoReturn
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-BAD = 2
+from nfsrpc.cli.ending import BAD, BrokenRules, drop, say
+
+if TYPE_CHECKING:
+    from nfsrpc.rules.finding import Diagnosis
+    from nfsrpc.trace import Trace
 
 Traces = Annotated[
     list[str],
@@ -23,8 +29,26 @@ Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", he
 
 def fail(reason: object) -> NoReturn:
     """One line on standard error, and exit code 2."""
-    print(f"nfsrpc: {reason}", file=sys.stderr)
+    say(reason)
     raise typer.Exit(BAD)
+
+
+def mention_skipped(trace: Trace) -> None:
+    """A line for each file that could not be read, beside those that could."""
+    for error in trace.skipped:
+        say(f"{error}; skipped")
+
+
+def check_rules(diagnosis: Diagnosis | None) -> None:
+    """Raises BrokenRules where some failed: to be called when the answer has been written."""
+    if diagnosis and diagnosis.broken:
+        reason = "; ".join(f"rule {rule.rule} failed: {rule.error}" for rule in diagnosis.broken)
+        raise BrokenRules(reason, "".join(rule.traceback for rule in diagnosis.broken))
+
+
+def check_rules_of(trace: Trace) -> None:
+    """The same, if a diagnosis was asked for."""
+    check_rules(vars(trace).get("diagnosis"))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
@@ -45,10 +69,35 @@ def write_bytes(pieces: Iterable[bytes], path: str | None) -> None:
         if path is None:
             print_bytes(pieces)
         else:
-            with open(path, "wb") as file:
+            with replacing(path) as part, open(part, "wb") as file:
                 file.writelines(pieces)
     except OSError as error:
         fail(f"{path or 'standard output'}: cannot be written: {error.strerror}")
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """Where to write what is to be the file `path`: it takes that name when it is whole.
+
+    What is no regular file (/dev/stdout, a pipe), or stands where no other file can be made, is written as it is.
+    """
+    target = os.path.realpath(path)
+    before = os.stat(target) if os.path.exists(target) else None
+    part = f"{target}.{os.getpid()}.part"
+    if before and not (stat.S_ISREG(before.st_mode) and os.access(os.path.dirname(target), os.W_OK)):
+        yield path
+        return
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        if before:
+            with suppress(PermissionError):
+                os.chown(part, before.st_uid, before.st_gid)
+            os.chmod(part, stat.S_IMODE(before.st_mode))
+        yield part
+        os.replace(part, target)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
 
 
 def encoding(path: str | None) -> tuple[str, str]:
@@ -61,5 +110,7 @@ def print_bytes(pieces: Iterable[bytes]) -> None:
         sys.stdout.buffer.writelines(pieces)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop(sys.stdout)
+    except OSError:
+        drop(sys.stdout)
+        raise

@@ -8,21 +8,29 @@ above it:
     [rules.LCK002]
     late_s = 3                     # nfsrpc explain LCK002 lists a rule's thresholds
 
-What the command line says counts more. Whatever fits nothing ends the program before a capture is read.
+What the command line says counts more. Whatever fits nothing ends the program before a capture is read. A file that
+somebody else can write is not used, because it may hide a fault: whoever analyses as root in a shared directory.
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nfsrpc.cli.ending import say
 from nfsrpc.cli.output import fail
+
+if TYPE_CHECKING:
+    from nfsrpc.rules.finding import Settings
 
 OWN, SHARED, TABLE = "nfsrpc.toml", "pyproject.toml", "tool.nfsrpc"
 KEYS = ("select", "ignore", "rules")
+MAX_BYTES = 1 << 20  # a pyproject.toml of that size is none
 
 Select = Annotated[str, typer.Option(metavar="RULES", help="Ask only the rules that begin so: REG001,LCK")]
 Ignore = Annotated[str, typer.Option(metavar="RULES", help="Do not ask the rules that begin so.")]
@@ -32,19 +40,17 @@ Set = Annotated[
 ]
 
 
-class Settings(NamedTuple):
-    select: Sequence[str]
-    ignore: Sequence[str]
-    thresholds: Mapping[str, Mapping[str, Any]]
-
-
 def settings(select: str, ignore: str, thresholds: Sequence[str] | None) -> Settings:
     """What was asked for. Nothing is imported where nothing was."""
+    from nfsrpc.rules.finding import Settings
+    from nfsrpc.sources.name import shown_name
+
     path, told = file_of_settings(Path.cwd())
     return Settings(
         beginnings("--select", select.split(",")) or beginnings(f"{path}: select", told.get("select", [])),
         beginnings("--ignore", ignore.split(",")) or beginnings(f"{path}: ignore", told.get("ignore", [])),
         merged(path, told.get("rules", {}), thresholds or []),
+        shown_name(str(path)) if told else None,
     )
 
 
@@ -99,25 +105,54 @@ def of_command_line(texts: Iterable[str]) -> Iterator[tuple[str, str, Any]]:
 
 
 def file_of_settings(folder: Path) -> tuple[Path | None, Mapping[str, Any]]:
-    """The nearest file with settings, and what it says."""
+    """The nearest file with settings that may be trusted, and what it says."""
     for place in (folder, *folder.parents):
         for path in (place / OWN, place / SHARED):
             text = content(path)
-            if text is not None:
+            if text is None:
+                continue
+            if why := why_not_trusted(path):
+                say(f"{path} is not used, because {why}")
+            elif isinstance(text, OSError):
+                fail(f"{path}: cannot be read: {text.strerror}")
+            else:
                 return path, read(path, text)
     return None, {}
 
 
-def content(path: Path) -> str | None:
+def why_not_trusted(path: Path) -> str:
+    """Who else could have written what stands in a file: it, its directory, and those where a link leads."""
+    target = Path(os.path.realpath(path))
+    for place in dict.fromkeys((path.parent, target.parent, target)):
+        try:
+            status = place.stat()
+        except OSError as error:
+            return f"{place} cannot be looked at: {error.strerror}"
+        if status.st_uid not in trusted_users():
+            return f"{place} belongs to another user"
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return f"other users can write {place}"
+    return ""
+
+
+def trusted_users() -> set[int]:
+    """root, who runs this, and who called sudo for it."""
+    user = os.geteuid()
+    called = os.environ.get("SUDO_UID", "") if user == 0 else ""
+    return {0, user, *([int(called)] if called.isdecimal() else [])}
+
+
+def content(path: Path) -> str | OSError | None:
     """Nothing of a pyproject.toml that is not about this program: most are not."""
     try:
-        data = path.read_bytes()
+        # Without waiting for whoever would write into a named pipe of that name.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            data = file.read(MAX_BYTES) if regular else b""
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if path.name == SHARED:
-            return None
-        fail(f"{path}: cannot be read: {error.strerror}")
+        return None if path.name == SHARED else error
     if path.name == SHARED and TABLE.encode() not in data:
         return None
     return data.decode("utf-8", "replace")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.output import Output, fail, write
+from nfsrpc.cli.output import Output, fail, mention_skipped, write
 from nfsrpc.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def show(
     try:
         with progress_bar() as progress:
             found = read(trace, progress=progress)
+        mention_skipped(found)
         paint = painted if output is None and wants_colour(sys.stdout) else plain
         write([f"{line.rstrip()}\n" for line in pages(found, wanted, paint)], output)
     except (SourceError, ValueError) as error:

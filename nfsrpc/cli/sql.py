@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nfsrpc.cli.output import Output, Traces, fail
-from nfsrpc.cli.progress import progress_bar
-from nfsrpc.cli.table import Format, write_frame
+from nfsrpc.cli.output import Output, Traces, check_rules_of, fail
+from nfsrpc.cli.table import Format, Raw, trace_of, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nfsrpc.trace import Trace
 
 
 def sql(
@@ -20,6 +21,7 @@ def sql(
         str, typer.Argument(metavar="QUERY", help="SELECT client, max(wait_s) FROM locks GROUP BY client")
     ],
     format: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,  # noqa: A002
+    raw: Raw = False,
     output: Output = None,
 ) -> None:
     """Query the tables of a trace with SQL.
@@ -27,19 +29,43 @@ def sql(
     Tables have the names that nfsrpc explain lists, protocols among them (nlm4); lists stand in quotation marks
     ("nfs3.entries"). Times are UTC.
     """
-    write_frame(answer(traces, query), format, output)
+    trace = trace_of(traces)
+    frame = answer(trace, query)
+    write_frame(frame if format is Format.parquet else with_plain_cells(frame), format, output, raw)
+    check_rules_of(trace)
 
 
-def answer(traces: list[str], query: str) -> pd.DataFrame:
+def answer(trace: Trace, query: str) -> pd.DataFrame:
     from nfsrpc.extras import MissingExtraError
+    from nfsrpc.reading import ahead
     from nfsrpc.sources import SourceError
-    from nfsrpc.trace import read
 
     try:
-        with progress_bar() as progress:
-            trace = read(*traces, progress=progress)
-        return trace.sql(query)
+        # In a thread, because DuckDB heeds no Ctrl-C within a long step.
+        return ahead(lambda: trace.sql(query))()
     except (SourceError, MissingExtraError) as error:
         fail(error)
     except (KeyError, ValueError) as error:  # no query; no such list; standard input cannot be read twice
-        fail(" ".join(str(error.args[0]).split()))
+        fail(" ".join(str(error.args[0] if isinstance(error, KeyError) else error).split()))
+
+
+def with_plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """DuckDB has types (BLOB, UUID, STRUCT, MAP, INTERVAL) that text and JSON do not know."""
+    objects = [name for name in frame.columns if frame[name].dtype == object or frame[name].dtype.kind == "m"]
+    return frame.assign(**{name: frame[name].astype(object).map(plain) for name in objects})
+
+
+def plain(value: Any) -> Any:
+    """Bytes as text, with what is no UTF-8 escaped; what is neither text, number nor list of these as its text."""
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(value, bytes | bytearray):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, dict):
+        return {str(plain(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list | np.ndarray):
+        return tuple(map(plain, value))
+    if isinstance(value, str | int | float | np.number | np.bool_) or pd.isna(value):
+        return value
+    return str(value)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nfsrpc.cli.output import Output, Traces, fail, unknown, write, write_bytes
+from nfsrpc.cli.ending import say
+from nfsrpc.cli.output import Output, Traces, check_rules_of, fail, mention_skipped, unknown, write, write_bytes
 from nfsrpc.cli.progress import progress_bar
+from nfsrpc.printable import clean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from nfsrpc.trace import Trace
 
 NULL = "–"
+# What a cell begins with that a spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 GAP = 2  # spaces between columns
 
 
@@ -31,6 +35,11 @@ class Format(StrEnum):
     json = "json"
     jsonl = "jsonl"
     parquet = "parquet"
+
+
+Raw = Annotated[
+    bool, typer.Option("--raw", help="CSV: keep texts that spreadsheets run as formulas, and control characters.")
+]
 
 
 def table(
@@ -45,6 +54,7 @@ def table(
     columns: Annotated[
         str | None, typer.Option("--columns", metavar="NAMES", help="Columns: call_frame,client")
     ] = None,
+    raw: Raw = False,
     output: Output = None,
 ) -> None:
     """Print a table: calls, locks, nlm4, ...
@@ -53,17 +63,20 @@ def table(
     --where is an expression of pandas over the columns, as DataFrame.query takes it; times are UTC.
     """
     check_name(name)
-    frame = rows_where(frame_of(name, traces), where, name)
-    write_frame(frame.loc[:, chosen(columns, list(frame.columns))], format, output)
+    trace = trace_of(traces)
+    frame = rows_where(frame_of(name, trace), where, name)
+    write_frame(frame.loc[:, chosen(columns, list(frame.columns))], format, output, raw)
+    check_rules_of(trace)
 
 
-def write_frame(frame: pd.DataFrame, format: Format, output: str | None) -> None:  # noqa: A002
+def write_frame(frame: pd.DataFrame, format: Format, output: str | None, raw: bool) -> None:  # noqa: A002
     if format is Format.parquet:
         write_bytes([as_parquet(frame)], output)
     elif format is Format.table:
         write(as_table(frame, terminal_width() if output is None else None), output)
     else:
-        write([WRITERS[format](with_written_times(frame))], output)
+        shown = frame if raw or format is not Format.csv else neutral(frame)
+        write([WRITERS[format](with_written_times(shown))], output)
 
 
 def check_name(name: str) -> None:
@@ -76,14 +89,24 @@ def check_name(name: str) -> None:
         unknown("table", name, names)
 
 
-def frame_of(name: str, traces: list[str]) -> pd.DataFrame:
+def trace_of(traces: list[str]) -> Trace:
     from nfsrpc.sources import SourceError
-    from nfsrpc.tables import TABLES
     from nfsrpc.trace import read
 
     try:
         with progress_bar() as progress:
             trace = read(*traces, progress=progress)
+    except SourceError as error:
+        fail(error)
+    mention_skipped(trace)
+    return trace
+
+
+def frame_of(name: str, trace: Trace) -> pd.DataFrame:
+    from nfsrpc.sources import SourceError
+    from nfsrpc.tables import TABLES
+
+    try:
         if name == "findings":
             return trace.findings
         return trace.tables[name].frame() if name in TABLES else messages_of(trace, name)
@@ -152,8 +175,29 @@ def written_times(times: pd.Series[pd.Timestamp], unit: Literal["us", "ns"], zon
 
 
 def as_csv(frame: pd.DataFrame) -> str:
+    return without_lists(frame).to_csv(index=False)
+
+
+def without_lists(frame: pd.DataFrame) -> pd.DataFrame:
     lists = [name for name in frame.columns if is_lists(frame[name])]
-    return frame.assign(**{name: frame[name].map(", ".join) for name in lists}).to_csv(index=False)
+    return frame.assign(**{name: frame[name].map(joined) for name in lists})
+
+
+def joined(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def neutral(frame: pd.DataFrame) -> pd.DataFrame:
+    """Texts that no spreadsheet runs as a formula and no terminal as a control sequence; numbers stay."""
+    plain = without_lists(frame)
+    texts = [name for name in plain.columns if getattr(plain[name].dtype, "kind", "O") == "O"]
+    return plain.assign(**{name: plain[name].map(neutral_cell) for name in texts})
+
+
+def neutral_cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return clean(f"'{value}" if value.startswith(FORMULA) else value)
 
 
 def is_lists(column: pd.Series[Any]) -> bool:
@@ -208,7 +252,7 @@ def as_table(frame: pd.DataFrame, width: int | None) -> Iterator[str]:
     right = [is_number(frame[name]) for name in frame.columns[: len(shown)]]
     yield from (f"{line}\n" for line in aligned(zip(*shown, strict=True), right))
     if left_out := len(frame.columns) - len(shown):
-        print(f"nfsrpc: {left_out} more columns; choose with --columns, or take --format csv", file=sys.stderr)
+        say(f"{left_out} more columns; choose with --columns, or take --format csv")
 
 
 def is_number(column: pd.Series[Any]) -> bool:
@@ -224,6 +268,4 @@ def cells_of(column: pd.Series[Any]) -> list[str]:
 def cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6f}"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return str(value)
+    return str(joined(value))

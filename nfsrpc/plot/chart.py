@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from json import JSONEncoder
 from typing import Any, NamedTuple
 
 from nfsrpc.extras import extra
+from nfsrpc.printable import clean
 from nfsrpc.report.words import clock
 
 WIDTH = 760
@@ -95,6 +97,13 @@ def altair() -> Any:
     return extra("plots", "altair", "a plot")
 
 
+class InScript(JSONEncoder):
+    """JSON that stands within a script of a page: no text in it ends the script."""
+
+    def encode(self, o: Any) -> str:
+        return super().encode(o).replace("<", "\\u003c")
+
+
 def inline(rows: list[dict[str, Any]]) -> Any:
     return altair().Data(values=rows)
 
@@ -146,8 +155,12 @@ def offline(kind: Any) -> Any:
             """Writes SVG, PNG, PDF, JSON or HTML, by the name of the file."""
             wanted = format or str(getattr(fp, "name", fp)).rpartition(".")[2]
             if wanted == "html":
-                options = {"inline": True, **options}
+                options = {"inline": True, "json_kwds": {"cls": InScript}, **options}
             super().save(fp, format=format, **options)
+
+        def to_html(self, **options: Any) -> str:
+            html: str = super().to_html(**{"inline": True, "json_kwds": {"cls": InScript}, **options})
+            return html
 
         def to_svg(self) -> str:
             svg: str = extra("plots", "vl_convert", "a plot").vegalite_to_svg(self.to_json())
@@ -159,7 +172,7 @@ def offline(kind: Any) -> Any:
             return {
                 f"application/vnd.vegalite.{version}+json": self.to_dict(),
                 "image/svg+xml": self.to_svg(),
-                "text/plain": f"<{kind.__name__}: {self.title['text']}>",
+                "text/plain": clean(f"<{kind.__name__}: {self.title['text']}>"),
             }
 
     Chart.__name__ = Chart.__qualname__ = kind.__name__

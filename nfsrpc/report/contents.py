@@ -7,6 +7,7 @@ Times are ns since the epoch, latencies seconds, None is null.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,7 @@ from nfsrpc.rules.finding import CannotTell, Diagnosis, Finding, LogLine, Need
 
 if TYPE_CHECKING:
     from nfsrpc.rules.logged import Reading
+    from nfsrpc.sources import SourceError
     from nfsrpc.trace import Trace
 
 
@@ -33,6 +35,7 @@ class Capture(NamedTuple):
     quality: dict[str, Any]
     offset_s: float | None = None  # of its clock, against the first vantage's
     drift_ppm: float | None = None
+    damage: str | None = None  # why it could not be read to its end
 
     @property
     def name(self) -> str:
@@ -62,6 +65,7 @@ class Report(NamedTuple):
     captures: tuple[Capture, ...]
     programs: tuple[Procedure, ...]
     logs: tuple[Reading, ...] = ()  # kernel logs that were given
+    skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read
 
     @property
     def leading(self) -> Finding | None:
@@ -89,8 +93,12 @@ class Report(NamedTuple):
 
 def report_of(trace: Trace, diagnosis: Diagnosis, logs: Iterable[str] = ()) -> Report:
     """`logs` are files with kernel logs. Raises SourceError for one that cannot be read."""
-    captures = tuple(Capture(**{**facts, "linktypes": tuple(facts["linktypes"] or ())}) for facts in trace.captures)
-    return Report(diagnosis, captures, procedures_of(trace), tuple(readings(trace, diagnosis, logs)))
+    damages = trace.tables.decoded.damages
+    captures = tuple(
+        Capture(**{**facts, "linktypes": tuple(facts["linktypes"] or ())}, damage=damages.get(number))
+        for number, facts in enumerate(trace.captures)
+    )
+    return Report(diagnosis, captures, procedures_of(trace), tuple(readings(trace, diagnosis, logs)), trace.skipped)
 
 
 def readings(trace: Trace, diagnosis: Diagnosis, logs: Iterable[str]) -> Iterator[Reading]:
@@ -109,6 +117,7 @@ def names_of(trace: Trace) -> dict[str, str]:
     return {name: row.host for row in rows for name in (*(row.addresses or ()), *(row.names or ()))}
 
 
+@cache
 def nfsrpc_version() -> str:
     """The program's version; asked late, because looking it up takes 20 ms."""
     from importlib.metadata import version

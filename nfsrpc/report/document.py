@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from nfsrpc.report.contents import Report, nfsrpc_version, unknowns
-from nfsrpc.report.words import by_program, clock, described, lacks, program_row, span, whose
+from nfsrpc.report.words import by_program, clock, described, in_force, lacks, program_row, span, whose
+from nfsrpc.rules.command import Command
 from nfsrpc.rules.finding import Finding, Need
 
 
@@ -47,7 +48,7 @@ class Grid(NamedTuple):
 class Commands(NamedTuple):
     """To be copied."""
 
-    lines: Sequence[str]
+    lines: Sequence[Command]
 
 
 Block: TypeAlias = Title | Lead | Heading | Paragraph | Listing | Grid | Commands
@@ -67,6 +68,8 @@ def blocks(report: Report) -> Iterator[Block]:
     yield from _others(report)
     yield from _clear(report)
     yield from _unknown(report)
+    yield from _settings(report)
+    yield from _skipped(report)
     yield from _captures(report)
     yield Paragraph(f"nfsrpc {nfsrpc_version()}")
 
@@ -149,6 +152,18 @@ def _unknown(report: Report) -> Iterator[Block]:
         for need in unknown.needs:
             yield from _need(need)
     yield _plain(f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}" for rule in report.diagnosis.broken)
+
+
+def _settings(report: Report) -> Iterator[Block]:
+    if settings := in_force(report.diagnosis.settings):
+        yield Heading("Settings in force")
+        yield _plain(iter(settings))
+
+
+def _skipped(report: Report) -> Iterator[Block]:
+    if report.skipped:
+        yield Heading("Skipped")
+        yield _plain(map(str, report.skipped))
 
 
 def _captures(report: Report) -> Iterator[Block]:

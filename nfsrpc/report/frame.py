@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
 
-from nfsrpc.markup import bold, cell, heading, listing
+from nfsrpc.markup import bold, cell, heading, listing, text
+from nfsrpc.printable import clean
 from nfsrpc.report.messages import Messages, spoken
 from nfsrpc.report.words import duration
 from nfsrpc.sessions import Sessions
@@ -34,12 +34,12 @@ class Explanation:
     sessions: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return "\n".join((f"Frame {self.frame} of {self.file}", *(f"  {line}" for line in self.says)))
+        return "\n".join(map(clean, (f"Frame {self.frame} of {self.file}", *(f"  {line}" for line in self.says))))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return cell(heading(bold(f"Frame {self.frame}"), f"of {escape(self.file)}"), listing(self.says))
+        return cell(heading(bold(f"Frame {self.frame}"), f"of {text(self.file)}"), listing(self.says))
 
 
 def explain(tables: Sessions, frame: int, capture: int = 0) -> Explanation:

@@ -7,13 +7,11 @@ screen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 from nfsrpc import markup
 from nfsrpc.report import document
 from nfsrpc.report.contents import Report
-from nfsrpc.report.terminal import clean
 
 SHORT = 20  # cells of so many characters stay on one line: names of files and hosts, not times with their dates
 STYLE = """
@@ -39,7 +37,7 @@ footer { color: var(--faint); margin-top: 2.5em }
 def render(report: Report) -> str:
     title, *others, version = document.blocks(report)
     assert isinstance(title, document.Title)
-    name = escape(clean(f"{document.STATES[title.state]}{f': {title.rule}' if title.rule else ''}"))
+    name = markup.text(f"{document.STATES[title.state]}{f': {title.rule}' if title.rule else ''}")
     body = "\n".join(filter(None, (RENDERERS[type(block)](block) for block in (title, *others))))
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -58,28 +56,28 @@ def render(report: Report) -> str:
 
 
 def listing(block: document.Listing) -> str:
-    items = (escape(clean(item)) + markup.listing(map(clean, below)) for item, below in block.items)
+    items = (markup.text(item) + markup.listing(below) for item, below in block.items)
     return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>" if block.items else ""
 
 
 def grid(block: document.Grid) -> str:
     """Severities as badges."""
-    rows = [[cell(name, clean(text)) for name, text in zip(block.head, row, strict=True)] for row in block.rows]
+    rows = [[cell(name, text) for name, text in zip(block.head, row, strict=True)] for row in block.rows]
     return f'<div class="wide">{markup.table(block.head, rows, pieces=True)}</div>'
 
 
 def cell(name: str, text: str) -> str:
     if name == "severity":
         return markup.badge(text)
-    return f'<span class="short">{escape(text)}</span>' if len(text) <= SHORT else escape(text)
+    return f'<span class="short">{markup.text(text)}</span>' if len(text) <= SHORT else markup.text(text)
 
 
 RENDERERS: dict[type, Callable[[Any], str]] = {
-    document.Title: lambda block: markup.heading(markup.badge(block.state), markup.bold(clean(block.rule))),
-    document.Lead: lambda block: f"<h1>{escape(clean(block.text))}</h1>",
-    document.Heading: lambda block: f"<h2>{escape(clean(block.text))}</h2>",
-    document.Paragraph: lambda block: markup.paragraph(clean(block.text)),
+    document.Title: lambda block: markup.heading(markup.badge(block.state), markup.bold(block.rule)),
+    document.Lead: lambda block: f"<h1>{markup.text(block.text)}</h1>",
+    document.Heading: lambda block: f"<h2>{markup.text(block.text)}</h2>",
+    document.Paragraph: lambda block: markup.paragraph(block.text),
     document.Listing: listing,
     document.Grid: grid,
-    document.Commands: lambda block: markup.code(map(clean, block.lines)),
+    document.Commands: lambda block: markup.code(block.lines),
 }

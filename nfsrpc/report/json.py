@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from nfsrpc.report.contents import Capture, Procedure, Report, nfsrpc_version
 from nfsrpc.report.words import clock, timestamp
-from nfsrpc.rules.finding import Broken, CannotTell, Finding, LogLine
+from nfsrpc.rules.finding import Broken, CannotTell, Finding, LogLine, Need, Settings
 
 if TYPE_CHECKING:
     from nfsrpc.rules.logged import Reading
+    from nfsrpc.sources import SourceError
 
 SCHEMA = 1
 LINES = 4  # of kernel logs, in an explanation
@@ -38,6 +39,8 @@ def document(report: Report) -> dict[str, Any]:
         "programs": [_procedure(procedure) for procedure in report.programs],
         "findings": [finding_document(finding, report.unseen) for finding in diagnosis.findings],
         "cannot_tell": _cannot_tell(diagnosis.cannot_tell, diagnosis.broken),
+        "settings": _settings(diagnosis.settings),
+        "skipped": [_skipped(error) for error in report.skipped],
         **({"dmesg": [_log(log) for log in report.logs]} if report.logs else {}),
     }
 
@@ -53,6 +56,7 @@ def _capture(capture: Capture) -> dict[str, Any]:
         "last": timestamp(capture.last),
         "vantage": capture.vantage,
         "quality": dict(capture.quality),
+        "damage": capture.damage,
     }
 
 
@@ -90,8 +94,8 @@ def finding_document(finding: Finding, log: Sequence[LogLine] = ()) -> dict[str,
         "title": finding.title,
         "explanation": " ".join([finding.explanation, *told(finding, log)]).strip(),
         "evidence": [evidence._asdict() for evidence in finding.evidence],
-        "remedy": list(finding.remedy),
-        "verify": list(finding.verify),
+        "remedy": list(map(str, finding.remedy)),
+        "verify": list(map(str, finding.verify)),
         "explains": list(finding.explains),
     }
 
@@ -102,6 +106,19 @@ def told(finding: Finding, log: Sequence[LogLine]) -> Iterator[str]:
     for host in dict.fromkeys(line.host for line in lines):
         quoted = ", ".join(f'"{line.text}" about {clock(line.time)}' for line in lines if line.host == host)
         yield f"To expect in the kernel log of {host}: {quoted}."
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    return {
+        "file": settings.file,
+        "select": list(settings.select),
+        "ignore": list(settings.ignore),
+        "thresholds": {rule: dict(values) for rule, values in settings.thresholds.items()},
+    }
+
+
+def _skipped(error: SourceError) -> dict[str, Any]:
+    return {"file": error.path, "reason": error.reason, "remedy": error.remedy or None}
 
 
 def _log(log: Reading) -> dict[str, Any]:
@@ -118,7 +135,11 @@ def _log(log: Reading) -> dict[str, Any]:
 def _cannot_tell(answers: Sequence[CannotTell], broken: Sequence[Broken]) -> list[dict[str, Any]]:
     """A rule that failed cannot tell either: silence would read as a pass."""
     told = [
-        {"rule": answer.rule, "why": answer.why, "needs": answer.needs._asdict() if answer.needs else None}
+        {"rule": answer.rule, "why": answer.why, "needs": _need(answer.needs) if answer.needs else None}
         for answer in answers
     ]
     return told + [{"rule": rule.rule, "why": f"the rule failed: {rule.error}", "needs": None} for rule in broken]
+
+
+def _need(need: Need) -> dict[str, str]:
+    return {"vantage": need.vantage, "command": str(need.command)}

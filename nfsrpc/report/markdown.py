@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from nfsrpc.printable import clean
 from nfsrpc.report import document
 from nfsrpc.report.contents import Report
-from nfsrpc.report.terminal import clean
+from nfsrpc.rules.command import Command
 
 # What Markdown and HTML take for markup, in names that a capture brings.
 MARKUP = re.compile(r"([\\`*_\[\]<>|#~&])")
@@ -36,9 +37,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield f"| {' | '.join(map(escaped, row))} |"
 
 
-def fenced(commands: Sequence[str]) -> list[str]:
+def fenced(commands: Sequence[Command]) -> list[str]:
     """A block to be copied, fenced by more backticks than any command holds."""
-    lines = [clean(command) for command in commands]
+    lines = [clean(str(command)) for command in commands]
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
     return [f"{fence}sh", *lines, fence]

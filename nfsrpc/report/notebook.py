@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
 from nfsrpc.markup import cell, listing, table
+from nfsrpc.printable import clean
 from nfsrpc.report.contents import Capture, Report
 from nfsrpc.report.words import described, digits, lacks
 from nfsrpc.rules.shown import findings_html, verdict_html
@@ -17,7 +18,7 @@ COUNTED = ("calls", "locks", "monitors", "registrations", "paths", "flows", "hos
 
 
 def html(report: Report, tables: Tables) -> str:
-    said = [line for capture in report.captures for line in (about(capture), *lacks(capture))]
+    said = [line for capture in report.captures for line in (about(capture), *lacks(capture))] + left_out(report)
     return (
         verdict_html(report.diagnosis.verdict)
         + findings_html(report.diagnosis.findings)
@@ -26,7 +27,7 @@ def html(report: Report, tables: Tables) -> str:
 
 
 def text(report: Report, tables: Tables) -> str:
-    return "\n".join(lines(report, tables))
+    return "\n".join(map(clean, lines(report, tables)))
 
 
 def lines(report: Report, tables: Tables) -> Iterator[str]:
@@ -34,7 +35,14 @@ def lines(report: Report, tables: Tables) -> Iterator[str]:
     for finding in report.diagnosis.findings:
         yield f"  {finding.severity} {finding.rule}, {finding.host or 'no host'}: {finding.title}"
     yield from (f"  {about(capture)}" for capture in report.captures)
+    yield from (f"  {line}" for line in left_out(report))
     yield "  tables: " + ", ".join(f"{name} {digits(len(tables[name]))}" for name in COUNTED)
+
+
+def left_out(report: Report) -> list[str]:
+    """What could not be looked at."""
+    failed = [f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}" for rule in report.diagnosis.broken]
+    return [f"skipped {error}" for error in report.skipped] + failed
 
 
 def about(capture: Capture) -> str:

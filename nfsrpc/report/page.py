@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.raw import Message, Raw
 from nfsrpc.report.frame import explain
 from nfsrpc.report.meanings import NameOfFile
-from nfsrpc.report.terminal import Paint, clean
+from nfsrpc.report.terminal import Paint
 from nfsrpc.report.tree import INDENT, Body, Field, declared, lines, tree
 from nfsrpc.report.words import timestamp
 from nfsrpc.sessions import Sessions

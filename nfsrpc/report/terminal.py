@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TextIO, TypeAlias
 
+from nfsrpc.printable import clean
+
 Paint: TypeAlias = Callable[[str, str], str]  # style and text to what is printed
 
 STYLES = {
@@ -46,19 +48,6 @@ def wants_colour(stream: TextIO, environment: os._Environ[str] | dict[str, str] 
     if environment.get("FORCE_COLOR"):
         return True
     return stream.isatty() and environment.get("TERM") != "dumb"
-
-
-def clean(text: str) -> str:
-    r"""One line without control characters: names in a capture are anybody's.
-
-    >>> clean("cl1\x1b[2J\n")
-    'cl1\\x1b[2J\\n'
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text
-    )
 
 
 def wrap(text: str, width: int) -> list[str]:

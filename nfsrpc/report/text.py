@@ -6,6 +6,8 @@
     Also             findings that it does not explain
     Checked          the evidence of health
     Unknown          what could not be told, and the command that would tell
+    Settings         which rules were asked, and with which thresholds, where that was changed
+    Skipped          files that could not be read
     Capture          what was read, and what it lacks
     Traffic          a line a program
 
@@ -18,9 +20,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 
+from nfsrpc.printable import clean
 from nfsrpc.report.contents import Procedure, Report, unknowns
-from nfsrpc.report.terminal import PROSE, Paint, clean, columns, painted, plain, wrap
-from nfsrpc.report.words import by_program, described, lacks, program_row, span, time_of_day, whose
+from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
+from nfsrpc.report.words import by_program, described, in_force, lacks, program_row, span, time_of_day, whose
+from nfsrpc.rules.command import Command
 from nfsrpc.rules.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
 
 MARGIN = 10  # labels stand in it
@@ -45,7 +49,7 @@ class _Page:
         self.report = report
         self.paint = paint
         self.prose = min(width, PROSE)
-        self.told: set[str] = set()  # commands of captures
+        self.told: set[Command] = set()  # commands of captures
 
     def lines(self) -> Iterator[str]:
         report = self.report
@@ -62,6 +66,8 @@ class _Page:
             self.clear(),
             self.unknown(report.diagnosis.cannot_tell),
             self.broken(),
+            self.block("Settings", self.text("; ".join(in_force(report.diagnosis.settings)))),
+            self.skipped(),
             chain(self.captures(), self.traffic(report.programs)),
         )
         for block in blocks:
@@ -137,7 +143,7 @@ class _Page:
     def also(self, findings: Sequence[Finding]) -> Iterator[str]:
         lines: list[str] = []
         undecided = self.report.diagnosis.verdict.state == "cannot-tell"
-        told: set[tuple[str, ...]] = set()
+        told: set[tuple[Command, ...]] = set()
         for finding in findings:
             lines += self.brief([finding])
             if (undecided or finding.severity != "info") and finding.remedy not in told:
@@ -190,6 +196,10 @@ class _Page:
         for rule in self.report.diagnosis.broken:
             lines += self.hanging("", f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}", 2)
         yield from self.block("Broken", lines)
+
+    def skipped(self) -> Iterator[str]:
+        lines = [line for error in self.report.skipped for line in self.hanging("", str(error), 2)]
+        yield from self.block("Skipped", lines)
 
     def captures(self) -> Iterator[str]:
         lines: list[str] = []
@@ -253,13 +263,12 @@ class _Page:
         more = ", …" if len(evidence) > len(shown) else ""
         return f" (frame{'s' if len(evidence) > 1 else ''} {'; '.join(told)}{more})"
 
-    def commands(self, commands: Sequence[str], where: str = "") -> list[str]:
+    def commands(self, commands: Sequence[Command], where: str = "") -> list[str]:
         """Shell commands as they are, to be copied, each below what is remarked on it."""
         lines = self.remark(where) if commands else []
-        for text in commands:
-            command, _, remark = ("", "", text.lstrip("# ")) if text.startswith("#") else text.partition("   # ")
-            lines += self.remark(remark) if remark != where else []
-            lines += [self.paint("command", clean(command))] if command else []
+        for command in commands:
+            lines += self.remark(command.comment) if command.comment != where else []
+            lines += [self.paint("command", clean(command.line))] if command.line else []
         return lines
 
     def remark(self, text: str) -> list[str]:
@@ -274,13 +283,13 @@ class _Page:
             return self.text(f"Capture the {needs[0].vantage}, as said above.")
         self.told.add(needs[0].command)
         others = f" (or the {names([need.vantage for need in needs[1:]])})" if len(needs) > 1 else ""
-        return [*self.text(f"Capture the {needs[0].vantage}{others}:"), self.paint("command", clean(needs[0].command))]
+        return [*self.text(f"Capture the {needs[0].vantage}{others}:"), *self.commands([needs[0].command])]
 
 
 def where(finding: Finding) -> str:
     """On which host the remedy is to be typed in, unless its first command says that itself."""
-    _, _, remark = finding.remedy[0].partition("   # ") if finding.remedy else ("", "", "")
-    return f"on {finding.host}" if finding.host and not remark.startswith(("on ", "from ")) else ""
+    said = finding.remedy[0].on if finding.remedy else ""
+    return f"on {finding.host}" if finding.host and not said else ""
 
 
 def rank(rule: str) -> int:

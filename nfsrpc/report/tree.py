@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, rpc
 from nfsrpc.protocols.xdr import (
     Array,
@@ -35,7 +36,7 @@ from nfsrpc.protocols.xdr import (
     uint32,
 )
 from nfsrpc.report.meanings import NameOfFile, meaning
-from nfsrpc.report.terminal import Paint, clean
+from nfsrpc.report.terminal import Paint
 
 INDENT = "  "
 UNDECLARED_SHOWN = 32  # bytes

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from nfsrpc.report.contents import Capture, Procedure
 
 if TYPE_CHECKING:
+    from nfsrpc.rules.finding import Settings
     from nfsrpc.rules.logged import Told
 
 NS = 1_000_000_000
@@ -149,9 +150,26 @@ def ahead(capture: Capture) -> str:
     return f"{told}, {'gaining' if drift > 0 else 'losing'} {abs(drift)} µs a second" if drift else told
 
 
+def in_force(settings: Settings) -> list[str]:
+    """What was changed of how rules are asked, and where that stands.
+
+    >>> from nfsrpc.rules.finding import Settings
+    >>> in_force(Settings(["REG", "LCK"], ["NFS001"], {"LCK002": {"late_s": 90.0}}, "/srv/nfsrpc.toml"))
+    ['of /srv/nfsrpc.toml', 'only the rules REG, LCK', 'without the rules NFS001', 'LCK002.late_s = 90']
+    """
+    thresholds = [(rule, name, value) for rule, values in settings.thresholds.items() for name, value in values.items()]
+    return [
+        *([f"of {settings.file}"] if settings.file else []),
+        *([f"only the rules {', '.join(settings.select)}"] if settings.select else []),
+        *([f"without the rules {', '.join(settings.ignore)}"] if settings.ignore else []),
+        *(f"{rule}.{name} = {value:g}" for rule, name, value in thresholds),
+    ]
+
+
 def lacks(capture: Capture) -> list[str]:
     """What a capture lacks, a sentence each."""
-    cut = ["the file ends within a record: analysed up to there"] if capture.quality["truncated"] else []
+    cut = [f"{capture.damage or 'the file ends within a record'}: analysed up to there"]
+    cut = cut if capture.quality["truncated"] else []
     counted = ((capture.quality[name], noun, matter) for name, noun, matter in LACKS)
     return cut + [f"{count(number, noun)} {matter}" for number, noun, matter in counted if number]
 

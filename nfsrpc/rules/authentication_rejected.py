@@ -30,6 +30,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nfsrpc.rules.advice import bare
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
@@ -111,10 +113,16 @@ def finding(server: str, rows: Table) -> Finding:
             )
         ),
         remedy=(
-            f"exportfs -v   # on {server}: is it exported to {named(clients)}, and with which sec=?",
-            "exportfs -ra   # after a change of /etc/exports",
+            command(
+                "exportfs -v",
+                on="{server}",
+                note="is it exported to {clients}, and with which sec=?",
+                server=server,
+                clients=named(clients),
+            ),
+            command("exportfs -ra", note="after a change of /etc/exports"),
         ),
-        verify=(f"mount | grep {server}   # on a client: the sec= that it uses",),
+        verify=(command("mount | grep {server}", on="a client", note="the sec= that it uses", server=bare(server)),),
     )
 
 

@@ -30,6 +30,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from nfsrpc.rules.advice import bare
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.holding import Waiter, proof
@@ -114,8 +116,10 @@ def finding(waiter: Waiter, again: bool) -> Finding:
         last=waiter.end,
         evidence=tuple(proof(waiter)),
         remedy=(
-            f"cat /proc/locks; lslocks   # on the server {row.server}: does anybody hold it?",
-            f"rpcinfo -t {row.client} 100021   # from the server: can it call back?",
+            command(
+                "cat /proc/locks; lslocks", on="the server {server}", note="does anybody hold it?", server=row.server
+            ),
+            command("rpcinfo -t {client} 100021", on="the server", note="can it call back?", client=bare(row.client)),
         ),
         wait_s=row.wait_s,
     )

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nfsrpc.rules.command import command
 from nfsrpc.rules.finding import Answer, Evidence, Rule
 from nfsrpc.rules.wording import several
 from nfsrpc.tables import Table
@@ -60,5 +61,10 @@ def check(flows: Table, quality: Table) -> Iterator[Answer]:
             Evidence(row.capture, row.frame, f"stream {row.client} to {row.server} port {row.server_port} begins")
             for row in rows.take(np.arange(min(3, len(rows)))).rows()
         ),
-        remedy=("tcpdump -B 16384 -s 512 …   # a larger buffer, shorter frames",),
+        remedy=(
+            command(
+                "tcpdump -i any -s 512 -B 16384 -w complete.pcap 'not port 22'",
+                note="a larger buffer, shorter frames",
+            ),
+        ),
     )

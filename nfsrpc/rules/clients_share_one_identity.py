@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import LOCK, UNLOCK
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import rows_of
@@ -105,5 +106,5 @@ def finding(pairs: list[tuple[Any, Any]], clients: tuple[str, ...]) -> Finding:
             Evidence(first.granted_capture, first.granted_frame, f"granted to port {first.client_port}"),
             Evidence(second.granted_capture, second.granted_frame, f"granted to port {second.client_port} as well"),
         ),
-        remedy=("hostname   # on each client (pod, container) behind that address: make them differ",),
+        remedy=(command("hostname", on="each client (pod, container) behind that address", note="make them differ"),),
     )

@@ -38,6 +38,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nfsrpc.rules.advice import bare, wire_of
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import SECOND, Roles, Span, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import LastSeen
@@ -49,9 +50,6 @@ from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import NAT, Array, Table, isin
 
 RULE = Rule("NET003", "connection-stalled", "warning")
-
-
-TIMEOUTS = "sysctl net.ipv4.tcp_keepalive_time net.netfilter.nf_conntrack_tcp_timeout_established"
 
 
 class Stalled(NamedTuple):
@@ -178,8 +176,23 @@ def fallen_silent(rows: Table, last_seen: Mapping[str, LastSeen], span: Span | N
         first=int(rows["time"].min()),
         last=ended(rows, span),
         evidence=tuple(waited(rows, 4)),
-        remedy=(f"ping -c 3 {bare(server)}   # from {named(map(bare, clients))}; then its console, and the network",),
-        verify=(f"rpcinfo -t {bare(server)} 100003 3   # from {named(map(bare, clients))}",),
+        remedy=(
+            command(
+                "ping -c 3 {server}",
+                on="{clients}",
+                note="then its console, and the network",
+                server=bare(server),
+                clients=named(map(bare, clients)),
+            ),
+        ),
+        verify=(
+            command(
+                "rpcinfo -t {server} 100003 3",
+                on="{clients}",
+                server=bare(server),
+                clients=named(map(bare, clients)),
+            ),
+        ),
         needs=wire_of(server, clients),
         wait_s=longest(rows, span),
     )
@@ -204,7 +217,14 @@ def was_silent(one: Stalled, back: Any) -> Finding:
             Evidence(one.flow.capture, one.flow.frame, f"begin of the connection, port {one.flow.client_port}"),
             Evidence(back.capture, back.frame, "the next one to that port"),
         ),
-        remedy=(f"last -x reboot; journalctl -k   # on {bare(one.receiver)}: was it down? else the network to it",),
+        remedy=(
+            command(
+                "last -x reboot; journalctl -k",
+                on="{host}",
+                note="was it down? else the network to it",
+                host=bare(one.receiver),
+            ),
+        ),
         wait_s=wait,
     )
 
@@ -229,8 +249,20 @@ def finding(one: Stalled) -> Finding:
             *([Evidence(call.capture, call.call_frame, f"{call.procedure}, never acknowledged")] if call else []),
         ),
         remedy=(
-            f"{TIMEOUTS}   # on {bare(flow.client)} and {bare(flow.server)}, and on what is between them",
-            "# Raise the idle timeout of NAT, firewalls and load balancers between them.",
-            f"nc -vz {bare(flow.server)} {flow.server_port}   # from {flow.client}: are new ones dropped as well?",
+            command(
+                "sysctl net.ipv4.tcp_keepalive_time net.netfilter.nf_conntrack_tcp_timeout_established",
+                on="{client}, {server} and what is between them",
+                client=bare(flow.client),
+                server=bare(flow.server),
+            ),
+            remark("Raise the idle timeout of NAT, firewalls and load balancers between them."),
+            command(
+                "nc -vz {server} {port}",
+                on="{client}",
+                note="are new ones dropped as well?",
+                server=bare(flow.server),
+                port=flow.server_port,
+                client=flow.client,
+            ),
         ),
     )

@@ -7,8 +7,12 @@ Times are ns since the epoch; a capture is the index of the file given, a frame 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Required, TypeAlias, TypedDict, Unpack
+
+from nfsrpc.printable import clean
+from nfsrpc.rules.command import Command
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or the decisive vantage is missing
@@ -25,11 +29,21 @@ class Evidence(NamedTuple):
     note: str
 
 
-class Need(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Need:
     """A vantage that is missing, and the command that captures it."""
 
     vantage: str  # "loopback of the server 10.1.84.31"
-    command: str
+    command: Command
+
+    def __post_init__(self) -> None:
+        check_commands(self.command)
+
+
+def check_commands(*lines: Command) -> None:
+    """Raises TypeError for a line that was not built from a template: it may hold anything."""
+    if not all(isinstance(line, Command) for line in lines):
+        raise TypeError(f"not built by nfsrpc.rules.command: {lines!r}")
 
 
 class Hypothesis(NamedTuple):
@@ -46,13 +60,13 @@ class Hypothesis(NamedTuple):
 class Finding:
     """What a rule found: the host to fix, who suffers, the frames that prove it, commands that fix and that verify it.
 
-    `str()` is the whole of it as text. Times are ns since the epoch.
+    `str()` is the whole of it as text, with all but the commands as comments to a shell. Times are ns since the epoch.
 
     >>> from nfsrpc import read
     >>> finding = read("captures/server-without-statd/nfssrv-any.pcap").diagnosis.findings[0]
     >>> finding.rule, finding.severity, finding.certainty, finding.host, finding.clients
     ('REG001', 'error', 'certain', '10.1.84.31', ('10.1.84.41',))
-    >>> [proof.frame for proof in finding.evidence][:2], finding.remedy[0]
+    >>> [proof.frame for proof in finding.evidence][:2], str(finding.remedy[0])
     ([107, 109], 'systemctl enable --now rpcbind rpc-statd')
     """
 
@@ -69,11 +83,14 @@ class Finding:
     first: int | None = None
     last: int | None = None
     evidence: tuple[Evidence, ...] = ()
-    remedy: tuple[str, ...] = ()  # shell commands, or sentences that begin with "# "
-    verify: tuple[str, ...] = ()
+    remedy: tuple[Command, ...] = ()
+    verify: tuple[Command, ...] = ()
     explains: tuple[str, ...] = ()  # rules whose findings this one explains: filled in by the verdict
     needs: Need | None = None  # what would make a likely finding certain
     wait_s: float | None = None  # the longest that anyone waited for this
+
+    def __post_init__(self) -> None:
+        check_commands(*self.remedy, *self.verify)
 
     def __str__(self) -> str:
         from nfsrpc.rules.shown import finding_text
@@ -122,9 +139,30 @@ class Broken(NamedTuple):
 
     rule: str
     error: str
+    traceback: str = ""
 
 
 Answer: TypeAlias = Finding | Clear | CannotTell | Broken
+
+
+class Fields(TypedDict, total=False):
+    """What a rule says of a finding; what is left out is as in Finding."""
+
+    severity: Severity
+    certainty: Certainty
+    host: Required[str | None]
+    title: Required[str]
+    explanation: Required[str]
+    clients: tuple[str, ...]
+    files: tuple[str, ...]
+    count: int
+    first: int | None
+    last: int | None
+    evidence: tuple[Evidence, ...]
+    remedy: tuple[Command, ...]
+    verify: tuple[Command, ...]
+    needs: Need | None
+    wait_s: float | None
 
 
 class Rule(NamedTuple):
@@ -134,11 +172,10 @@ class Rule(NamedTuple):
     name: str
     severity: Severity
 
-    def finding(self, **fields: Any) -> Finding:
+    def finding(self, **fields: Unpack[Fields]) -> Finding:
         """A finding of this rule, certain and of its severity unless told otherwise."""
-        return Finding(
-            **{"rule": self.id, "name": self.name, "severity": self.severity, "certainty": "certain", **fields}
-        )
+        told: Fields = {"severity": self.severity, "certainty": "certain", **fields}
+        return Finding(rule=self.id, name=self.name, **told)
 
     def clear(self, evidence: str) -> Clear:
         return Clear(self.id, evidence)
@@ -161,7 +198,7 @@ class Verdict(NamedTuple):
     summary: str  # one sentence: host, what, who is hurt, how long
 
     def __str__(self) -> str:
-        return f"{self.state.replace('-', ' ').upper()} {self.rule or ''}".rstrip() + f": {self.summary}"
+        return clean(f"{self.state.replace('-', ' ').upper()} {self.rule or ''}".rstrip() + f": {self.summary}")
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         printer.text(str(self))
@@ -170,6 +207,21 @@ class Verdict(NamedTuple):
         from nfsrpc.rules.shown import verdict_html
 
         return verdict_html(self)
+
+
+class Settings(NamedTuple):
+    """Which rules were asked, and with which thresholds: what was changed, and nothing where all is as it comes."""
+
+    select: Sequence[str] = ()  # beginnings of identifiers or names
+    ignore: Sequence[str] = ()
+    thresholds: Mapping[str, Mapping[str, Any]] = {}  # rule -> threshold -> value
+    file: str | None = None  # that says so, at least in part
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+
+DEFAULTS = Settings()
 
 
 @dataclass(frozen=True)
@@ -191,6 +243,7 @@ class Diagnosis:
     broken: tuple[Broken, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()  # most probable first, where the decisive vantage is missing
     log: tuple[LogLine, ...] = ()  # lines to expect in the hosts' kernel logs, in order
+    settings: Settings = DEFAULTS
 
     def _repr_html_(self) -> str:
         from nfsrpc.rules.shown import diagnosis_html

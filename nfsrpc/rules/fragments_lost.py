@@ -34,6 +34,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import NFS, SECOND, over_udp
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
@@ -97,7 +98,7 @@ def finding(missing: Table, clients: Coded, again: str, *proof: Evidence) -> Fin
         first=int(times.min()) if len(times) else None,
         last=int(times.max()) if len(times) else None,
         evidence=(*(Evidence(row.capture, row.frame, "fragments are missing") for row in head(missing).rows()), *proof),
-        remedy=("mount -o remount,proto=tcp /mnt   # or unmount and mount with proto=tcp",),
+        remedy=(command("mount -o remount,proto=tcp /mnt", note="or unmount and mount with proto=tcp"),),
     )
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfsrpc.rules.command import command
 from nfsrpc.rules.finding import Answer, Rule
 from nfsrpc.rules.wording import several
 from nfsrpc.sessions.exchanges import CALL_CUT, REPLY_CUT
@@ -48,5 +49,10 @@ def check(quality: Table, nlm: Table) -> Iterator[Answer]:
         title=f"{cut} of {several(frames, 'frame')} are cut by the snap length",
         explanation=f"{harm} Fields that were cut off are unknown, not empty.",
         count=cut,
-        remedy=("tcpdump -s 0 …   # or -s 512, which holds every lock message",),
+        remedy=(
+            command(
+                "tcpdump -i any -s 0 -B 8192 -w whole.pcap 'not port 22'",
+                note="or -s 512, which holds every lock message",
+            ),
+        ),
     )

@@ -30,6 +30,7 @@ from collections.abc import Iterator
 
 from nfsrpc.rules.advice import wire_of
 from nfsrpc.rules.callbacks import Failure
+from nfsrpc.rules.command import command
 from nfsrpc.rules.connecting import Attempt
 from nfsrpc.rules.facts import NLM, SECOND, Roles, listed
 from nfsrpc.rules.finding import Answer, Finding, Rule
@@ -120,6 +121,12 @@ def finding(server: str, ignored: list[Waiter], unfiltered: bool) -> Finding:
         first=min(waiter.start for waiter in ignored),
         last=max(waiter.end for waiter in ignored),
         evidence=tuple(proof(worst)),
-        remedy=("uname -r   # on the server: Linux 6.12.95 and 6.12.107 are known for it; update the kernel",),
+        remedy=(
+            command(
+                "uname -r",
+                on="the server",
+                note="Linux 6.12.95 and 6.12.107 are known for it; update the kernel",
+            ),
+        ),
         wait_s=max(waiter.row.wait_s or 0.0 for waiter in ignored),
     )

@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nfsrpc.rules.advice import bare
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import SECOND, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
@@ -89,6 +90,9 @@ def finding(client: str, rows: list[Any]) -> Finding:
             ),
             Evidence(first.callback_capture, first.callback_frame, "granted by the server, and refused by the client"),
         ),
-        remedy=(f"dmesg | grep lockd   # on {bare(client)}", "# Unmount and mount again on that client."),
+        remedy=(
+            command("dmesg | grep lockd", on="{client}", client=bare(client)),
+            remark("Unmount and mount again on that client."),
+        ),
         wait_s=max((row.wait_s or 0.0 for row in rows), default=None),
     )

@@ -32,8 +32,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.rules.advice import answers, bare, wire_of
+from nfsrpc.rules.advice import answers, wire_of
 from nfsrpc.rules.callbacks import Failure
+from nfsrpc.rules.command import remark
 from nfsrpc.rules.facts import CANCEL_MSG, GRANTS, LOCK_MSG, NLM, SECOND, TEST_MSG, UNLOCK_MSG, Roles, listed, pairs_of
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import LastSeen, Waiter
@@ -143,11 +144,16 @@ def finding(
             ),
         ),
         remedy=(
-            f"# Open lockd's port{f' {port}' if port else ''} and port 111 on {client} for {server}.",
-            "# Fix the ports in its /etc/nfs.conf: [lockd] port=32803 udp-port=32769; then mount again.",
-            "# With NAT between them the server has no way in: mount without NAT.",
+            remark(
+                "Open lockd's port{port} and port 111 on {client} for {server}.",
+                port=f" {port}" if port else "",
+                client=client,
+                server=server,
+            ),
+            remark("Fix the ports in its /etc/nfs.conf: [lockd] port=32803 udp-port=32769; then mount again."),
+            remark("With NAT between them the server has no way in: mount without NAT."),
         ),
-        verify=(f"{answers(bare(client), NLM)}   # from the server {server}",),
+        verify=(answers(client, NLM, on=f"the server {server}"),),
         wait_s=max(waiter.row.wait_s or 0.0 for waiter in hurt),
     )
 

@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.rules.advice import wire_of
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import FREE_ALL, SECOND, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import held_until, same_range
@@ -187,9 +188,9 @@ def finding(server: str, pairs: list[tuple[Any, Any]], unfiltered: bool) -> Find
             Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client}) as well"),
         ),
         remedy=(
-            "journalctl -u nfs-server -u rpc-statd   # on the server: restarted meanwhile?",
-            "# Stop one of the applications; check the file for damage.",
+            command("journalctl -u nfs-server -u rpc-statd", on="the server", note="restarted meanwhile?"),
+            remark("Stop one of the applications; check the file for damage."),
         ),
         needs=None if unfiltered else wire_of(server, {known.client for pair in pairs for known in pair}),
-        verify=("cat /proc/locks   # on the server, against lslocks on both clients",),
+        verify=(command("cat /proc/locks", on="the server", note="against lslocks on both clients"),),
     )

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.rules.advice import BREAK_LOCK, bare
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import LastSeen, rows_of, silent_s
@@ -119,10 +120,16 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
             ),
         ),
         remedy=(
-            f"ping -c 3 {bare(holder.client)}   # from {bare(holder.server)}: is it dead?",
-            "# Boot it: its statd then has the lock given back (sm-notify). Or break the lock:",
+            command(
+                "ping -c 3 {client}",
+                on="{server}",
+                note="is it dead?",
+                client=bare(holder.client),
+                server=bare(holder.server),
+            ),
+            remark("Boot it: its statd then has the lock given back (sm-notify). Or break the lock:"),
             *BREAK_LOCK,
         ),
-        verify=(f"grep . /proc/locks   # on {bare(holder.server)}: the lock is gone",),
+        verify=(command("grep . /proc/locks", on="{server}", note="the lock is gone", server=bare(holder.server)),),
         wait_s=max((row.wait_s or 0.0 for row in victims), default=None),
     )

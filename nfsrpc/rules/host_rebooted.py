@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.rules.command import remark
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import clock, named
@@ -120,5 +121,7 @@ def finding(host: str, times: tuple[int, ...], told: Table, outlived: list[Evide
         first=times[0],
         last=times[-1],
         evidence=(Evidence(first.capture, first.frame, f"SM_NOTIFY to {first.host}"), *outlived),
-        remedy=("# Do not run sm-notify -f, nor restart statd's notice, while locks are held.",) if false else (),
+        remedy=(
+            (remark("Do not run sm-notify -f, nor restart statd's notice, while locks are held."),) if false else ()
+        ),
     )

@@ -31,6 +31,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from nfsrpc.rules.advice import bare, wire_of
+from nfsrpc.rules.command import command
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.holding import LastSeen, Waiter, proof, silent_s
 from nfsrpc.rules.wording import named, seconds, several
@@ -107,9 +108,16 @@ def finding(server: str, file: str, waiting: list[Waiter], long_s: float) -> Fin
         last=max(waiter.end for waiter in waiting),
         evidence=tuple(proof(longest)),
         remedy=(
-            f"lslocks; fuser -v FILE   # on {named(map(bare, holding))}: which process holds it"
+            command(
+                "lslocks; fuser -v FILE",
+                on="{holders}",
+                note="which process holds it",
+                holders=named(map(bare, holding)),
+            )
             if holding
-            else f"cat /proc/locks; lslocks   # on the server {bare(server)}: who holds it",
+            else command(
+                "cat /proc/locks; lslocks", on="the server {server}", note="who holds it", server=bare(server)
+            ),
         ),
         needs=None if holders else wire_of(server),
         wait_s=wait,

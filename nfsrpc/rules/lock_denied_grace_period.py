@@ -31,6 +31,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import claimed_again
@@ -89,8 +90,18 @@ def finding(server: str, asked: Table, long_s: float) -> Finding:
             Evidence(first.reply_capture, first.reply_frame, "DENIED_GRACE_PERIOD, the first"),
             *((Evidence(last.reply_capture, last.reply_frame, "the last"),) if len(rows) > 1 else ()),
         ),
-        remedy=("uptime; journalctl -u nfs-server   # on the server: does it restart again and again?",) if bad else (),
-        verify=("cat /proc/fs/lockd/nlm_end_grace   # on the server: Y when the grace period is over",),
+        remedy=(
+            (
+                command(
+                    "uptime; journalctl -u nfs-server",
+                    on="the server",
+                    note="does it restart again and again?",
+                ),
+            )
+            if bad
+            else ()
+        ),
+        verify=(command("cat /proc/fs/lockd/nlm_end_grace", on="the server", note="Y when the grace period is over"),),
         wait_s=lasted or None,
     )
 

@@ -26,7 +26,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.rules.advice import RESTART_STATD, answers, bare, loopback_of, registered
+from nfsrpc.rules.advice import RESTART_STATD, answers, loopback_of, registered
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import LOCK, NM_LOCK, NSM
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import DENIED_NOLOCKS
@@ -74,8 +75,11 @@ def finding(server: str, rows: Table, sessions: Table, asynchronous: Table, loop
         first=min(times, default=None),
         last=max([*times, *replies], default=None),
         evidence=tuple(evidence(rows, asynchronous)),
-        remedy=("dmesg | grep -i lockd   # on the server: cannot monitor …", *RESTART_STATD),
-        verify=(registered(bare(server), "100024"), answers(bare(server), NSM)),
+        remedy=(
+            command("dmesg | grep -i lockd", on="the server", note="does it say: cannot monitor?"),
+            *RESTART_STATD,
+        ),
+        verify=(registered(server, NSM), answers(server, NSM)),
         needs=None if server in loopbacks else loopback_of(server, clients),
         wait_s=float(latencies.max()) if len(latencies) else None,
     )

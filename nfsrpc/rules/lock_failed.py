@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from nfsrpc.rules.command import Command, command, remark
 from nfsrpc.rules.facts import CANCEL, LOCK, NM_LOCK, TEST
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import LockFiles
@@ -39,16 +40,21 @@ RULE = Rule("LCK006", "lock-failed", "warning")
 class Meaning(NamedTuple):
     name: str
     says: str
-    remedy: str
+    remedy: Command
     on_server: bool  # whether the server is the host to fix
 
 
+EXPORTS = command("exportfs -v; mount | grep ro,", on="the server")
+FILES = command("exportfs -v; ls -li FILE", on="the server")
+LOGS = command("dmesg; journalctl -u nfs-server")
+ONE_ORDER = remark("Have applications lock in one order.")
+LESS = remark("Have the application lock less.")
 MEANINGS = {
-    5: Meaning("DEADLCK", "granting it would be a deadlock", "# Have applications lock in one order.", False),
-    6: Meaning("ROFS", "the file system is read-only", "exportfs -v; mount | grep ro,   # on the server", True),
-    7: Meaning("STALE_FH", "the file, or its export, is gone", "exportfs -v; ls -li FILE   # on the server", True),
-    8: Meaning("FBIG", "the range is beyond what the server can lock", "# Have the application lock less.", False),
-    9: Meaning("FAILED", "the server failed for a reason of its own", "dmesg; journalctl -u nfs-server", True),
+    5: Meaning("DEADLCK", "granting it would be a deadlock", ONE_ORDER, False),
+    6: Meaning("ROFS", "the file system is read-only", EXPORTS, True),
+    7: Meaning("STALE_FH", "the file, or its export, is gone", FILES, True),
+    8: Meaning("FBIG", "the range is beyond what the server can lock", LESS, False),
+    9: Meaning("FAILED", "the server failed for a reason of its own", LOGS, True),
 }
 ASKING = (TEST, LOCK, CANCEL, NM_LOCK)
 

@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nfsrpc.rules.advice import bare, wire_of
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import NFS, Roles
 from nfsrpc.rules.finding import Answer, CannotTell, Clear, Evidence, Finding, Rule
 from nfsrpc.rules.holding import held_until
@@ -176,10 +177,17 @@ def finding(found: Ignored) -> Finding:
         last=int(writes["last"].max()),
         evidence=(*proof(lock), Evidence(write.capture, frame, f"WRITE of {write.client}")),
         remedy=(
-            f"findmnt -t nfs -o TARGET,OPTIONS   # on {bare(write.client)}: nolock, local_lock keep locks there",
-            "# Mount without nolock and local_lock, or let the application that writes lock the file.",
+            command(
+                "findmnt -t nfs -o TARGET,OPTIONS",
+                on="{client}",
+                note="nolock, local_lock keep locks there",
+                client=bare(write.client),
+            ),
+            remark("Mount without nolock and local_lock, or let the application that writes lock the file."),
         ),
-        verify=(f"lslocks; fuser -v FILE   # on {bare(write.client)}: which process writes",),
+        verify=(
+            command("lslocks; fuser -v FILE", on="{client}", note="which process writes", client=bare(write.client)),
+        ),
     )
 
 

@@ -33,7 +33,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nfsrpc.rules.advice import RESTART_SERVER, answers, bare, registered, try_lock
+from nfsrpc.rules.advice import RESTART_SERVER, answers, registered, try_lock
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import NLM, SECOND, Roles, booting, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, seconds, several
@@ -114,10 +115,10 @@ def finding(host: str, rows: list[Any]) -> Finding:
             Evidence(last.reply_capture, last.reply_frame, f"not registered, for the {len(rows)}th time"),
         ),
         remedy=(
-            "systemctl enable --now rpcbind",
+            command("systemctl enable --now rpcbind"),
             *RESTART_SERVER,
-            "# In a container: it must register with the rpcbind that clients ask.",
+            remark("In a container: it must register with the rpcbind that clients ask."),
         ),
-        verify=(registered(bare(host), "100021"), answers(bare(host), NLM), try_lock(host)),
+        verify=(registered(host, NLM), answers(host, NLM), try_lock(host)),
         wait_s=duration,
     )

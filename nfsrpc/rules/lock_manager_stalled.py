@@ -33,6 +33,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from nfsrpc.rules.advice import bare, loopback_of
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import SECOND, booting
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import late, nfs_waiting, waited
@@ -103,7 +104,9 @@ def finding(server: str, rows: Table, loopbacks: frozenset[str]) -> Finding:
         first=int(rows["time"].min()),
         last=int(rows["reply_time"].max()),
         evidence=tuple(waited(rows, 3)),
-        remedy=(f"cat /proc/$(pgrep -x lockd)/stack   # on {bare(server)}, while it lasts",),
+        remedy=(
+            command("cat /proc/$(pgrep -x lockd)/stack", on="{server}", note="while it lasts", server=bare(server)),
+        ),
         needs=None if server in loopbacks else loopback_of(server, clients),
         wait_s=longest,
     )

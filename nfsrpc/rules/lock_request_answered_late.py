@@ -33,7 +33,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from nfsrpc.rules.advice import bare, loopback_of, registered, try_lock
+from nfsrpc.rules.advice import bare, lock_services, loopback_of, try_lock
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND, Span, booted
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import LockFiles, claimed_again, late, waited
@@ -132,9 +133,13 @@ def finding(
         last=int(rows["reply_time"].max()),
         evidence=tuple(waited(rows, 3)),
         remedy=(
-            f"rpcinfo -p {bare(server)} | grep -e nlockmgr -e status; systemctl status rpc-statd   # on {bare(server)}",
+            command(
+                "rpcinfo -p {server} | grep -e nlockmgr -e status; systemctl status rpc-statd",
+                on="{server}",
+                server=bare(server),
+            ),
         ),
-        verify=(registered(bare(server), "-e nlockmgr -e status"), try_lock(server)),
+        verify=(lock_services(server), try_lock(server)),
         needs=None if server in loopbacks else loopback_of(server, clients),
         wait_s=longest,
     )

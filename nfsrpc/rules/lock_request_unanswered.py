@@ -28,7 +28,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from operator import itemgetter
 
-from nfsrpc.rules.advice import bare, loopback_of, registered
+from nfsrpc.rules.advice import bare, lock_services, loopback_of
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import LOCK, NM_LOCK, Span
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import LockFiles, ended, longest, waited
@@ -94,10 +95,14 @@ def finding(
         last=ended(rows, span),
         evidence=tuple(waited(rows, 4)),
         remedy=(
-            f"rpcinfo -p {bare(server)}; systemctl status rpcbind rpc-statd nfs-server   # on {bare(server)}",
-            "cat /proc/$(pgrep -x lockd)/stack   # on the server: what its lockd waits for",
+            command(
+                "rpcinfo -p {server}; systemctl status rpcbind rpc-statd nfs-server",
+                on="{server}",
+                server=bare(server),
+            ),
+            command("cat /proc/$(pgrep -x lockd)/stack", on="the server", note="what its lockd waits for"),
         ),
-        verify=(registered(bare(server), "-e nlockmgr -e status"),),
+        verify=(lock_services(server),),
         needs=None if server in loopbacks else loopback_of(server, clients),
         wait_s=wait,
     )

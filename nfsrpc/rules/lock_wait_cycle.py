@@ -28,6 +28,7 @@ from typing import TypeAlias
 
 from nfsrpc.rules.advice import bare
 from nfsrpc.rules.circles import Wait, circles
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import DEADLCK, Waiter
@@ -102,8 +103,17 @@ def finding(circle: list[Waiter], knot: int) -> Finding:
             for row in rows[:SHOWN]
         ),
         remedy=(
-            f"lslocks; fuser -v FILE   # on {named(map(bare, clients))}: which processes these are",
-            f"# Have the {several(len(owners), 'application')} lock {named(files)} in one order.",
+            command(
+                "lslocks; fuser -v FILE",
+                on="{clients}",
+                note="which processes these are",
+                clients=named(map(bare, clients)),
+            ),
+            remark(
+                "Have the {applications} lock {files} in one order.",
+                applications=several(len(owners), "application"),
+                files=named(files),
+            ),
         ),
         wait_s=max(row.wait_s or 0.0 for row in rows),
     )

@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.rules.advice import bare
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import SECOND, listed
 from nfsrpc.rules.finding import Answer, Evidence, Rule
 from nfsrpc.rules.wording import named
@@ -85,7 +86,15 @@ def ignored_notices(monitors: Table, locks: Table, loopbacks: frozenset[str], do
                 first=row.time,
                 last=row.time,
                 evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}, and no downcall after it"),),
-                remedy=(f"sm-notify -f -v {first}   # on {row.mon_name}: from the address by which it mounted",),
+                remedy=(
+                    command(
+                        "sm-notify -f -v {address}",
+                        on="{name}",
+                        note="from the address by which it mounted",
+                        address=bare(first),
+                        name=row.mon_name,
+                    ),
+                ),
             )
 
 
@@ -112,7 +121,9 @@ def strange_notices(monitors: Table, locks: Table, downcall_s: float) -> Iterato
                 first=row.time,
                 last=row.time,
                 evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}"),),
-                remedy=(f"hostname; sm-notify -f -v {names}   # on {bare(row.asker)}",),
+                remedy=(
+                    command("hostname; sm-notify -f -v {name}", on="{host}", name=names.known[0], host=bare(row.asker)),
+                ),
             )
 
 
@@ -213,5 +224,11 @@ def mismatch(rows: list[Any], title: str, meaning: str) -> Answer:
         evidence=tuple(
             Evidence(row.capture, row.frame, f"caller_name {row.caller_name} from {row.client}") for row in rows[:4]
         ),
-        remedy=("hostname   # on each of these clients: one name, one address towards the server, no NAT",),
+        remedy=(
+            command(
+                "hostname",
+                on="each of these clients",
+                note="one name, one address towards the server, no NAT",
+            ),
+        ),
     )

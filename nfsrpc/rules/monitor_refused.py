@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfsrpc.rules.advice import RESTART_STATD
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import Roles, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.monitoring import nothing_seen
@@ -82,10 +83,13 @@ def finding(host: str, rows: Table, victims: Hurt, client: bool) -> Finding:
             *waited(victims.rows, 1),
         ),
         remedy=(
-            *(f"getent hosts {name}" for name in sorted({name for name in rows["mon_name"].tolist() if name})[:3]),
-            "ls -ld /var/lib/nfs /var/lib/nfs/sm; journalctl -u rpc-statd",
+            *(
+                command("getent hosts {name}", name=name)
+                for name in sorted({name for name in rows["mon_name"].tolist() if name})[:3]
+            ),
+            command("ls -ld /var/lib/nfs /var/lib/nfs/sm; journalctl -u rpc-statd"),
             *RESTART_STATD,
         ),
-        verify=("journalctl -u rpc-statd --since -5min",),
+        verify=(command("journalctl -u rpc-statd --since -5min"),),
         wait_s=victims.wait_s,
     )

@@ -31,6 +31,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import SECOND, Roles, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.monitoring import RESOLVER, Questions, nothing_seen, still_resolving
@@ -107,9 +108,20 @@ def finding(host: str, rows: Table, waits: Array, last: int, victims: Hurt, dns:
             *waited(victims.rows, 1),
         ),
         remedy=(
-            *(f"time getent hosts {name}" for name in sorted({name for name in rows["mon_name"].tolist() if name})[:3]),
+            *(
+                command("time getent hosts {name}", name=name)
+                for name in sorted({name for name in rows["mon_name"].tolist() if name})[:3]
+            ),
             RESOLVER,
         ),
-        verify=(f"time getent hosts {worst.mon_name}   # on {host}: within milliseconds",),
+        verify=(
+            command(
+                "time getent hosts {name}",
+                on="{host}",
+                note="within milliseconds",
+                name=worst.mon_name,
+                host=host,
+            ),
+        ),
         wait_s=victims.wait_s,
     )

@@ -32,7 +32,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.rules.advice import RESTART_STATD, answers, bare
+from nfsrpc.rules.advice import RESTART_STATD, answers
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import NSM, SECOND, Roles, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.monitoring import RESOLVER, Questions, nothing_seen, still_resolving
@@ -142,9 +143,9 @@ def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence], sure: bo
             *waited(victims.rows, 2),
         ),
         remedy=(
-            *((RESOLVER,) if dns else ("cat /proc/$(pidof rpc.statd)/wchan; journalctl -u rpc-statd",)),
+            RESOLVER if dns else command("cat /proc/$(pidof rpc.statd)/wchan; journalctl -u rpc-statd"),
             *RESTART_STATD,
         ),
-        verify=(answers(bare(host), NSM),),
+        verify=(answers(host, NSM),),
         wait_s=victims.wait_s,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nfsrpc.rules.advice import loopback_of
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import SECOND, Roles, Span, fact
 from nfsrpc.rules.finding import Answer, Evidence, Rule
 from nfsrpc.sessions.grouping import Parts
@@ -14,7 +15,7 @@ from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Mask, Table
 
 DNS = 53
-RESOLVER = "cat /etc/resolv.conf   # does this resolver answer? else add the clients to /etc/hosts"
+RESOLVER = command("cat /etc/resolv.conf", note="does this resolver answer? else add the clients to /etc/hosts")
 
 
 class Questions:

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 
 from nfsrpc.protocols import status_name
 from nfsrpc.rules.advice import bare
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import MOUNT
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
@@ -70,6 +71,6 @@ def finding(server: str, rows: Table, clients: tuple[str, ...]) -> Finding:
             Evidence(first.capture, first.call_frame, f"MNT of {first.client}"),
             Evidence(first.reply_capture, first.reply_frame, errors),
         ),
-        remedy=("exportfs -v; exportfs -ra   # on the server",),
-        verify=(f"showmount -e {bare(server)}",),
+        remedy=(command("exportfs -v; exportfs -ra", on="the server"),),
+        verify=(command("showmount -e {server}", server=bare(server)),),
     )

@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfsrpc.protocols import status_name
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import NFS, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
@@ -38,7 +39,11 @@ RULE = Rule("NFS001", "nfs-errors", "info")
 
 LOOKUP, NOENT, IO, EXIST, STALE, SERVERFAULT, JUKEBOX = 3, 2, 5, 17, 70, 10006, 10008
 GRAVE = (STALE, IO, SERVERFAULT)
-REMEDIES = {STALE: "umount -f /mnt; mount /mnt   # on the client", JUKEBOX: "# Find out what the server waits for."}
+REMEDIES = {
+    STALE: command("umount -f /mnt; mount /mnt", on="the client"),
+    JUKEBOX: remark("Find out what the server waits for."),
+}
+LOGS = command("dmesg; journalctl -k", on="the server")
 
 
 def check(exchanges: Table, counted: Table, roles: Roles, *, jukebox: int = 10) -> Iterator[Answer]:
@@ -78,5 +83,5 @@ def finding(server: str, rows: Table, count: int, grave: bool) -> Finding:
             Evidence(first.capture, first.call_frame, f"{first.procedure} of {first.client}"),
             Evidence(first.reply_capture, first.reply_frame, error),
         ),
-        remedy=(REMEDIES.get(first.status, "dmesg; journalctl -k   # on the server"),) if grave else (),
+        remedy=(REMEDIES.get(first.status, LOGS),) if grave else (),
     )

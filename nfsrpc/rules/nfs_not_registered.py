@@ -32,6 +32,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from nfsrpc.rules.advice import RESTART_SERVER, bare
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import MOUNT, NFS, SECOND, Span, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
@@ -120,6 +121,9 @@ def finding(host: str, rows: Table) -> Finding:
             Evidence(first.reply_capture, first.reply_frame, f"{first.prog} over {first.transport}: not registered"),
             Evidence(last.reply_capture, last.reply_frame, f"{last.prog} over {last.transport}: not registered"),
         ),
-        remedy=("systemctl enable --now rpcbind", *RESTART_SERVER),
-        verify=(f"rpcinfo -p {bare(host)} | grep -e nfs -e mountd", f"showmount -e {bare(host)}"),
+        remedy=(command("systemctl enable --now rpcbind"), *RESTART_SERVER),
+        verify=(
+            command("rpcinfo -p {host} | grep -e nfs -e mountd", host=bare(host)),
+            command("showmount -e {host}", host=bare(host)),
+        ),
     )

@@ -31,6 +31,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import MOUNT, NFS, Roles, Span, booting, pairs_of
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import ended, late, longest, waited
@@ -104,6 +105,9 @@ def finding(server: str, rows: Table, span: Span | None) -> Finding:
         first=int(rows["time"].min()),
         last=ended(rows, span),
         evidence=tuple(waited(rows, 3)),
-        remedy=("nfsstat -c; dmesg | grep 'nfs: server'   # on the client", "uptime; iostat -x 1 3   # on the server"),
+        remedy=(
+            command("nfsstat -c; dmesg | grep 'nfs: server'", on="the client"),
+            command("uptime; iostat -x 1 3", on="the server"),
+        ),
         wait_s=wait,
     )

@@ -29,6 +29,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nfsrpc.rules.advice import wire_of
+from nfsrpc.rules.command import remark
 from nfsrpc.rules.facts import SECOND, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
@@ -80,6 +81,6 @@ def finding(rows: Table) -> Finding:
         first=int(rows["first"].min()),
         last=int(rows["last"].max()),
         evidence=(Evidence(first.capture, first.frame, f"{heard} is heard, the other side is not"),),
-        remedy=("# Capture without -Q and without src or dst in the filter, on one of these hosts.",),
+        remedy=(remark("Capture without -Q and without src or dst in the filter, on one of these hosts."),),
         needs=wire_of(first.server, [first.client]),
     )

@@ -30,6 +30,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nfsrpc.rules.advice import BREAK_LOCK
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import SECOND, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
@@ -86,7 +87,7 @@ def finding(row: Any) -> Finding:
         last=since(row),
         evidence=tuple(evidence(row)),
         remedy=BREAK_LOCK,
-        verify=("cat /proc/locks   # on the server: the lock is gone",),
+        verify=(command("cat /proc/locks", on="the server", note="the lock is gone"),),
     )
 
 

@@ -30,6 +30,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nfsrpc.rules.command import command
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.vantages import Vantages, lost_where
 from nfsrpc.rules.wording import several
@@ -86,5 +87,5 @@ def finding(flows: Table, again: int, early: int, frames: int, where: str) -> Fi
         first=int(flows["first"].min()),
         last=int(flows["last"].max()),
         evidence=(Evidence(worst.capture, worst.frame, f"the connection to port {worst.server_port} that lost most"),),
-        remedy=("nstat -az | grep -i retrans; ip -s link   # on both hosts",),
+        remedy=(command("nstat -az | grep -i retrans; ip -s link", on="both hosts"),),
     )

@@ -32,6 +32,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nfsrpc.rules.advice import bare
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, PORTMAP, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import seconds, several
@@ -155,6 +157,9 @@ def finding(client: str, server: str, delay: Delay, bad_s: float) -> Finding:
             for row in heads
             if row.reply_frame is not None
         ),
-        remedy=(f"ping -c 5 {server}   # from {client}", "tc -s qdisc; ip -s link   # on both"),
+        remedy=(
+            command("ping -c 5 {server}", on="{client}", server=bare(server), client=client),
+            command("tc -s qdisc; ip -s link", on="both"),
+        ),
         wait_s=float(rows["latency_s"].max()),
     )

@@ -36,6 +36,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from nfsrpc.rules.advice import START_PORTMAPPER, bare
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.connecting import Attempt
 from nfsrpc.rules.facts import PORTMAP, SECOND, booting, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
@@ -164,9 +165,13 @@ def finding(host: str, failures: list[Attempt], first: int, last: int, alive: bo
         evidence=tuple(evidence(failures)),
         remedy=(
             *START_PORTMAPPER,
-            *(f"# Open port 111, TCP and UDP, from {asker} to {host}." for asker in askers if asker != host),
+            *(
+                remark("Open port 111, TCP and UDP, from {asker} to {host}.", asker=asker, host=host)
+                for asker in askers
+                if asker != host
+            ),
         ),
-        verify=(f"rpcinfo -p {bare(host)}   # from {askers[0]}",),
+        verify=(command("rpcinfo -p {host}", on="{asker}", host=bare(host), asker=askers[0]),),
         wait_s=(last - first) / SECOND,
     )
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfsrpc.rules.advice import bare
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
@@ -80,5 +81,16 @@ def finding(rows: Table) -> Finding:
             Evidence(row.capture, row.call_frame, f"{row.program} {row.procedure} version {row.vers}"),
             Evidence(row.reply_capture, row.reply_frame, ERRORS[row.rpc_status]),
         ),
-        remedy=(f"rpcinfo -p {bare(row.server)} | grep -w {row.prog}   # the versions that it has",) if grave else (),
+        remedy=(
+            (
+                command(
+                    "rpcinfo -p {server} | grep -w {prog}",
+                    note="the versions that it has",
+                    server=bare(row.server),
+                    prog=row.prog,
+                ),
+            )
+            if grave
+            else ()
+        ),
     )

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.finding import Answer, Evidence, Rule
 from nfsrpc.rules.wording import several
 from nfsrpc.tables import Table
@@ -53,7 +54,10 @@ def check(monitors: Table, hosts: Table) -> Iterator[Answer]:
             first=row.time,
             last=row.time,
             evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name} from {row.asker}"),),
-            remedy=(f"# On {row.host}: let only hosts that mount reach statd and lockd.", "sm-notify -v ADDRESS"),
+            remedy=(
+                remark("let only hosts that mount reach statd and lockd.", on="{host}", host=row.host),
+                command("sm-notify -v ADDRESS"),
+            ),
         )
     yield from from_outside(outside)
     if not strange and not outside and notices:
@@ -73,5 +77,7 @@ def from_outside(rows: list[Any]) -> Iterator[Answer]:
             first=row.time,
             last=rows[-1].time,
             evidence=(Evidence(row.capture, row.frame, f"downcall about {row.mon_name}"),),
-            remedy=(f"# On {row.host}: let nobody but loopback call NLM procedure 16; firewall lockd.",),
+            remedy=(
+                remark("let nobody but loopback call NLM procedure 16; firewall lockd.", on="{host}", host=row.host),
+            ),
         )

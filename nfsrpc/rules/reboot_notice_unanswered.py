@@ -31,6 +31,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nfsrpc.rules.advice import bare
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import AUTH_NONE, NSM, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
@@ -83,8 +84,13 @@ def finding(asker: str, host: str, rows: list[Any]) -> Finding:
         last=max(times, default=None),
         evidence=tuple(Evidence(row.capture, row.frame, f"{asker} to {host}") for row in rows[:1] + rows[1:][-1:]),
         remedy=(
-            f"# On {host}: open UDP port 111 and statd's port for {asker}; start rpc-statd.",
-            f"sm-notify -f   # on {asker}, when {host} can be reached",
+            remark(
+                "open UDP port 111 and statd's port for {asker}; start rpc-statd.",
+                on="{host}",
+                asker=asker,
+                host=host,
+            ),
+            command("sm-notify -f", on="{asker}", note="when {host} can be reached", asker=asker, host=host),
         ),
-        verify=(f"rpcinfo -u {bare(host)} 100024   # from {asker}",),
+        verify=(command("rpcinfo -u {host} 100024", on="{asker}", host=bare(host), asker=asker),),
     )

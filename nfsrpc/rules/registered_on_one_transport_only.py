@@ -29,7 +29,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nfsrpc.rules.advice import bare
+from nfsrpc.rules.advice import registered
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.connecting import SERVICES
 from nfsrpc.rules.facts import NLM, NSM, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
@@ -81,6 +82,9 @@ def finding(row: Any, instead: Any) -> Finding:
             Evidence(row.reply_capture, row.reply_frame, f"not registered for {row.netid}"),
             Evidence(instead.reply_capture, instead.reply_frame, f"port {instead.port} for {instead.netid}"),
         ),
-        remedy=("grep -e tcp -e udp /etc/nfs.conf /etc/netconfig", f"# Let {service} register {row.netid} as well."),
-        verify=(f"rpcinfo -p {bare(row.host)} | grep {row.prog}",),
+        remedy=(
+            command("grep -e tcp -e udp /etc/nfs.conf /etc/netconfig"),
+            remark("Let {service} register {netid} as well.", service=service, netid=row.netid),
+        ),
+        verify=(registered(row.host, row.prog),),
     )

@@ -32,7 +32,8 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, bare
+from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, registered
+from nfsrpc.rules.command import remark
 from nfsrpc.rules.connecting import SERVICES
 from nfsrpc.rules.facts import booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
@@ -130,6 +131,10 @@ def finding(host: str, pairs: list[tuple[Any, Any]], served: Evidence) -> Findin
             Evidence(after.reply_capture, after.reply_frame, "not registered"),
             served,
         ),
-        remedy=(*RESTART_STATD, *RESTART_SERVER, "# Have rpcbind keep registrations over restarts: option -w."),
-        verify=(f"rpcinfo -p {bare(host)} | grep {before.prog}",),
+        remedy=(
+            *RESTART_STATD,
+            *RESTART_SERVER,
+            remark("Have rpcbind keep registrations over restarts: option -w."),
+        ),
+        verify=(registered(host, before.prog),),
     )

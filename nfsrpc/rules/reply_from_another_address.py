@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfsrpc.rules.advice import bare
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import Stray, listed, over_udp
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
@@ -60,7 +62,12 @@ def finding(pairs: list[Stray]) -> Finding:
             Evidence(reply.reply_capture, reply.reply_frame, f"its answer, from {reply.server}"),
         ),
         remedy=(
-            f"ip route get {call.client}   # on the server: src is what it answers from",
-            "# Mount with proto=tcp.",
+            command(
+                "ip route get {client}",
+                on="the server",
+                note="src is what it answers from",
+                client=bare(call.client),
+            ),
+            remark("Mount with proto=tcp."),
         ),
     )

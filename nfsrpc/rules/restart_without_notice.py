@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
@@ -117,6 +118,6 @@ def finding(server: str, graces: Table, lost: Table, time: int) -> Finding:
             Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client})"),
             Evidence(denied.reply_capture, denied.reply_frame, "DENIED_GRACE_PERIOD: restarted since"),
         ),
-        remedy=("sm-notify -f   # on the server, whenever nfs-server was restarted",),
-        verify=("systemctl show -p ActiveEnterTimestamp nfs-server; uptime -s   # on the server",),
+        remedy=(command("sm-notify -f", on="the server", note="whenever nfs-server was restarted"),),
+        verify=(command("systemctl show -p ActiveEnterTimestamp nfs-server; uptime -s", on="the server"),),
     )

@@ -32,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, bare
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.connecting import Attempt, service_of
 from nfsrpc.rules.facts import NSM, PORTMAP, SECOND, Span, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
@@ -97,8 +98,12 @@ def finding(attempt: Attempt) -> Finding:
         ),
         remedy=(
             *(RESTART_STATD if attempt.prog == NSM else RESTART_SERVER),
-            f"# If the service listens (ss -ltnp): let the firewall accept TCP port {port} from {attempt.client}.",
+            remark(
+                "If the service listens (ss -ltnp): let the firewall accept TCP port {port} from {client}.",
+                port=port,
+                client=attempt.client,
+            ),
         ),
-        verify=(f"nc -vz {bare(host)} {port}   # from {attempt.client}",),
+        verify=(command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=attempt.client),),
         wait_s=attempt.seconds or None,
     )

@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.rules.advice import bare, wire_of
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.connecting import Attempt, reached, service_of
 from nfsrpc.rules.facts import NLM, NSM, PORTMAP, SECOND, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
@@ -45,8 +46,8 @@ from nfsrpc.tables import Table
 RULE = Rule("NET001", "service-port-filtered", "error")
 
 FIXED = {
-    NLM: "# Fix lockd's ports in /etc/nfs.conf: [lockd] port=32803 udp-port=32769, and open them.",
-    NSM: "# Fix statd's port in /etc/nfs.conf: [statd] port=662, and open it.",
+    NLM: remark("Fix lockd's ports in /etc/nfs.conf: [lockd] port=32803 udp-port=32769, and open them."),
+    NSM: remark("Fix statd's port in /etc/nfs.conf: [statd] port=662, and open it."),
 }
 
 
@@ -138,11 +139,16 @@ def finding(attempt: Attempt, living: bool, arrived: bool | None) -> Finding:
             *(Evidence(*frame, "SYN again, of another connection") for frame in attempt.frames[1:]),
         ),
         remedy=(
-            f"iptables -S | grep {port}; nft list ruleset | grep {port}",
-            f"# Open TCP port {port} from {attempt.client} to {host}, on the host and on firewalls between.",
+            command("iptables -S | grep {port}; nft list ruleset | grep {port}", port=port),
+            remark(
+                "Open TCP port {port} from {client} to {host}, on the host and on firewalls between.",
+                port=port,
+                client=attempt.client,
+                host=host,
+            ),
             *((FIXED[attempt.prog],) if attempt.prog in FIXED else ()),
         ),
         needs=wire_of(host, [attempt.client]) if living and arrived is None else None,
-        verify=(f"nc -vz {bare(host)} {port}   # from {attempt.client}",),
+        verify=(command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=attempt.client),),
         wait_s=attempt.seconds,
     )

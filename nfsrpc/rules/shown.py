@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from html import escape
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from nfsrpc.markup import badge, bold, cell, code, heading, paragraph, table
+from nfsrpc.markup import badge, bold, cell, code, heading, listing, paragraph, table, text
+from nfsrpc.printable import clean
 from nfsrpc.rules.wording import clock
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def facts(finding: Finding) -> list[tuple[str, str]]:
 
 
 def finding_text(finding: Finding) -> str:
-    return "\n".join(lines(finding))
+    """All of it may be pasted into a shell: what is no command is a comment."""
+    prose = (f"# {clean(line)}" for line in lines(finding))
+    return "\n".join((*prose, *map(str, finding.remedy)))
 
 
 def lines(finding: Finding) -> Iterator[str]:
@@ -53,13 +55,12 @@ def lines(finding: Finding) -> Iterator[str]:
     yield from wrap(finding.explanation, WIDTH, initial_indent="  ", subsequent_indent="  ")
     yield from (f"  {name}: {value}" for name, value in facts(finding))
     yield from (f"  frame {number}: {note}" for number, note in proofs(finding))
-    yield from (f"  {command}" for command in finding.remedy)
 
 
 def finding_html(finding: Finding) -> str:
     need = finding.needs
     return cell(
-        heading(badge(finding.severity), bold(f"{finding.rule} {finding.name}"), finding.certainty),
+        heading(badge(finding.severity), bold(f"{finding.rule} {finding.name}"), text(finding.certainty)),
         heading(bold(finding.title)),
         paragraph(finding.explanation),
         table((), facts(finding)),
@@ -75,13 +76,15 @@ def verdict_html(verdict: Verdict) -> str:
 
 
 def diagnosis_html(diagnosis: Diagnosis) -> str:
-    return verdict_html(diagnosis.verdict) + findings_html(diagnosis.findings)
+    failed = [f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}" for rule in diagnosis.broken]
+    broken = cell(listing(failed)) if failed else ""
+    return verdict_html(diagnosis.verdict) + findings_html(diagnosis.findings) + broken
 
 
 def findings_html(findings: Iterable[Finding]) -> str:
     """A line each."""
     rows = [
-        (badge(finding.severity), bold(finding.rule), escape(finding.host or ""), escape(finding.title))
+        (badge(finding.severity), bold(finding.rule), text(finding.host or ""), text(finding.title))
         for finding in findings
     ]
     return cell(table(("", "rule", "host to fix", "finding"), rows, pieces=True))

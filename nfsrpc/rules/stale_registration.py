@@ -29,12 +29,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, answers, bare, loopback_of
+from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, answers, loopback_of
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.connecting import Attempt
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, PORTMAP, SECOND, Roles, Span, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import Hurt, hurt, waited
-from nfsrpc.rules.wording import named, several
+from nfsrpc.rules.wording import several
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Table
 
@@ -42,7 +43,12 @@ RULE = Rule("REG007", "stale-registration", "error")
 
 SERVICES = {NSM: "rpc.statd", NLM: "lockd", NFS: "nfsd", MOUNT: "rpc.mountd"}
 PORTS = 20  # of a host are told one by one, each with all whom it hurts
-RESTART = {NSM: RESTART_STATD, NLM: RESTART_SERVER, NFS: RESTART_SERVER, MOUNT: ("systemctl restart nfs-mountd",)}
+RESTART = {
+    NSM: RESTART_STATD,
+    NLM: RESTART_SERVER,
+    NFS: RESTART_SERVER,
+    MOUNT: (command("systemctl restart nfs-mountd"),),
+}
 
 
 def check(
@@ -103,7 +109,10 @@ def finding(attempt: Attempt, victims: Hurt, more: int) -> Finding:
             *((Evidence(*attempt.proof, "refused"),) if attempt.proof else ()),
             *waited(victims.rows, 1),
         ),
-        remedy=RESTART.get(prog, (f"# Restart {service}.",)),
-        verify=(answers(bare(host), prog), f"ss -ltnp 'sport = :{attempt.port}'   # on {named([host])}"),
+        remedy=RESTART.get(prog, (remark("Restart {service}.", service=service),)),
+        verify=(
+            answers(host, prog),
+            command("ss -ltnp 'sport = :{port}'", on="{host}", port=attempt.port, host=host),
+        ),
         wait_s=victims.wait_s,
     )

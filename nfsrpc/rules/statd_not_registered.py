@@ -49,6 +49,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.rules.advice import START_STATD, bare, loopback_of, registered, try_lock
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import LOCK, NSM, SECOND, Roles, Span, Stray, booting
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.monitoring import Questions
@@ -64,7 +65,7 @@ from nfsrpc.tables import NAT, Mask, Table, isin
 RULE = Rule("REG001", "statd-not-registered", "error")
 
 NEVER = np.iinfo(np.int64).max
-UNMONITORED = "# Clients granted locks meanwhile stay unmonitored until they remount."
+UNMONITORED = remark("Clients granted locks meanwhile stay unmonitored until they remount.")
 ON_A_SERVER = (
     "Before a client host's first lock lockd asks statd to watch that host; without statd it searches for a minute, "
     "serving no lock request of anybody, and then grants unmonitored, or it denies at once. NFS goes on."
@@ -73,7 +74,7 @@ IF_A_CLIENT = (
     " So it is on a server; the capture does not show whether this host is one. On a client (REG002) its own locks "
     "wait for a minute before they are sent."
 )
-ELSEWHERE = "# An appliance or Ganesha: enable its NSM (status monitor) service."
+ELSEWHERE = remark("An appliance or Ganesha: enable its NSM (status monitor) service.")
 
 
 def check(
@@ -147,7 +148,7 @@ def proven(missing: Unregistered, victims: Hurt) -> Finding:
         last=rows[-1].time,
         evidence=(*said(rows), *waited(victims.rows)),
         remedy=(*START_STATD, ELSEWHERE, UNMONITORED),
-        verify=(registered(host, "100024"), *((try_lock(host),) if known else ())),
+        verify=(registered(host, NSM), *((try_lock(host),) if known else ())),
         wait_s=victims.wait_s,
     )
 
@@ -270,8 +271,15 @@ def likely(stalled: Stall) -> Finding:
         first=first,
         last=last,
         evidence=tuple(waited(rows, 3)),
-        remedy=(f"rpcinfo -p {bare(server)} | grep -w 100024 || {START_STATD[0]}", ELSEWHERE, UNMONITORED),
-        verify=(registered(server, "100024"), try_lock(server)),
+        remedy=(
+            command(
+                "rpcinfo -p {server} | grep -w 100024 || systemctl enable --now rpcbind rpc-statd",
+                server=bare(server),
+            ),
+            ELSEWHERE,
+            UNMONITORED,
+        ),
+        verify=(registered(server, NSM), try_lock(server)),
         needs=loopback_of(server, victims.clients),
         wait_s=victims.wait_s,
     )

@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfsrpc.rules.advice import START_STATD, answers, bare, loopback_of, registered
+from nfsrpc.rules.command import remark
 from nfsrpc.rules.facts import NSM, Roles
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.statds import Unregistered, said, spans
@@ -37,7 +38,7 @@ from nfsrpc.tables import Table
 
 RULE = Rule("REG002", "statd-not-registered-client", "error")
 
-REMOUNT = "# Locks taken meanwhile are not watched: unmount and mount again."
+REMOUNT = remark("Locks taken meanwhile are not watched: unmount and mount again.")
 
 
 def check(
@@ -83,6 +84,6 @@ def finding(missing: Unregistered) -> Finding:
         last=rows[-1].time,
         evidence=tuple(said(rows)),
         remedy=(*START_STATD, REMOUNT),
-        verify=(registered(host, "100024"), answers(host, NSM)),
+        verify=(registered(host, NSM), answers(host, NSM)),
         wait_s=duration or None,
     )

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfsrpc.rules.advice import BREAK_LOCK, bare, loopback_of
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import UNLOCK, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import LockFiles, ended, longest
@@ -84,11 +85,15 @@ def finding(
         last=ended(rows, span),
         evidence=tuple(evidence(rows)),
         remedy=(
-            f"rpcinfo -p {bare(server)}; systemctl status rpcbind rpc-statd nfs-server   # on {bare(server)}",
-            "# Should a lock stay that nobody wants:",
+            command(
+                "rpcinfo -p {server}; systemctl status rpcbind rpc-statd nfs-server",
+                on="{server}",
+                server=bare(server),
+            ),
+            remark("Should a lock stay that nobody wants:"),
             *BREAK_LOCK,
         ),
-        verify=(f"lslocks | grep -i nfs; cat /proc/locks   # on {bare(server)}",),
+        verify=(command("lslocks | grep -i nfs; cat /proc/locks", on="{server}", server=bare(server)),),
         needs=None if server in loopbacks else loopback_of(server, clients),
         wait_s=longest(rows, span),
     )

@@ -7,6 +7,7 @@ for and answered in time, and nothing speaks against it. Anything else is `canno
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nfsrpc.rules.catalogue import chosen
@@ -14,17 +15,19 @@ from nfsrpc.rules.explaining import Causes, explained, explains
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import (
     SEVERITIES,
+    Answer,
     Broken,
     CannotTell,
     Clear,
     Diagnosis,
     Finding,
+    Settings,
     Verdict,
 )
 from nfsrpc.rules.fingerprints import fingerprinted
 from nfsrpc.rules.hypotheses import hypotheses
 from nfsrpc.rules.kernel_log import expected
-from nfsrpc.rules.run import Givens, ask
+from nfsrpc.rules.run import CUT_SHORT, CutShort, Givens, Limited, ask, cut_short, unlimited
 from nfsrpc.rules.stalls import LATE_S, late
 from nfsrpc.rules.stepped import CLOCK_SET, confused_by_steps, without
 from nfsrpc.rules.wording import named, seconds, several
@@ -32,7 +35,8 @@ from nfsrpc.sessions.exchanges import ENCRYPTED
 from nfsrpc.tables import Table
 
 if TYPE_CHECKING:
-    from nfsrpc.rules.settings import Settings
+    from nfsrpc.rules.settings import Settings as Thresholds
+    from nfsrpc.sources import SourceError
 
 # Of findings that are equally grave and sure, what lies deeper leads.
 FAMILIES = ("REG", "MON", "CBK", "NET", "RPC", "MNT", "LCK", "NFS")
@@ -47,23 +51,53 @@ def diagnose(
     tables: Mapping[str, Table],
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
-    settings: Settings | None = None,
+    settings: Thresholds | None = None,
+    file: str | None = None,
+    *,
+    skipped: Sequence[SourceError] = (),
+    limited: Limited = unlimited,
 ) -> Diagnosis:
-    """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names."""
-    givens = Givens(tables)
-    told = ask(givens, chosen(select, ignore), settings)
+    """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names.
+
+    `file` is where these settings stand, if they do; `skipped` are files that could not be read. Where `limited`
+    (run.py) cuts it short, what was found stands, and without a fault it is not healthy but unknown.
+    """
+    in_force = Settings(tuple(select), tuple(ignore), settings or {}, file)
+    checks = chosen(in_force.select, in_force.ignore)
+    try:
+        givens = limited(lambda: Givens(tables))
+        answers = ask(givens, checks, settings, limited)
+        return replace(limited(lambda: concluded(answers, givens, skipped), at_the_end=True), settings=in_force)
+    except CutShort:
+        # Not even what was found: whether a step of the clock explains it has not been looked at.
+        cannot_tell = tuple(check.rule.cannot_tell(CUT_SHORT) for check in checks)
+        return Diagnosis(UNFINISHED, cannot_tell=cannot_tell, settings=in_force)
+
+
+UNFINISHED = Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {CUT_SHORT}.")
+
+
+def concluded(told: list[Answer], givens: Givens, skipped: Sequence[SourceError] = ()) -> Diagnosis:
     confused = confused_by_steps(told, givens["clock_steps"])
     answers = without(told, confused)
     found = explained([answer for answer in answers if isinstance(answer, Finding)])
     findings = fingerprinted(found, givens)
     lead = leading(findings)
-    verdict = fault(lead, findings) if lead else without_fault(givens, any(is_fault(each) for each in confused))
+    broken = tuple(answer for answer in answers if isinstance(answer, Broken))
+    if lead:
+        verdict = fault(lead, findings)
+    elif cut_short(answers):
+        verdict = UNFINISHED
+    else:
+        verdict = without_fault(givens, any(is_fault(each) for each in confused))
+    if verdict.state == "healthy" and (gap := left_out(broken, skipped)):
+        verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
     return Diagnosis(
         verdict=verdict,
         findings=tuple(sorted(findings, key=lambda found: (found is not lead, gravity(found)))),
         cannot_tell=tuple(answer for answer in answers if isinstance(answer, CannotTell)),
         clear=tuple(answer for answer in answers if isinstance(answer, Clear)),
-        broken=tuple(answer for answer in answers if isinstance(answer, Broken)),
+        broken=broken,
         hypotheses=hypotheses(lead, givens) if lead else (),
         log=expected(findings, givens),
     )
@@ -139,6 +173,16 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, givens)}"
         return Verdict(None, "cannot-tell", f"It cannot be told whether all locks work: {why}.")
     return Verdict(None, "healthy", praise(answered, asynchronous))
+
+
+def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError]) -> str:
+    """What was not looked at, so that nobody can call the rest healthy."""
+    if skipped:
+        return f"{several(len(skipped), 'file')} could not be read ({named({error.path for error in skipped})})"
+    if broken:
+        failed = sorted(answer.rule for answer in broken)
+        return f"{several(len(failed), 'rule')} failed, which is a bug of nfsrpc ({', '.join(failed)})"
+    return ""
 
 
 def async_answers(locks: Table) -> int:

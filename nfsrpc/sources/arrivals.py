@@ -18,6 +18,7 @@ CHUNKS_AHEAD = 1 << 10
 # tcpdump -U writes packet by packet. A short pause after a small piece lets the pipe fill, and costs no more delay.
 SMALL = 1 << 14
 PAUSE_S = 0.005
+WAKE = b""
 
 
 class NextFile(NamedTuple):
@@ -38,6 +39,9 @@ class LiveSource(Protocol):
 
     @property
     def drops(self) -> int | None: ...
+    def prepare(self) -> None:
+        """Does what needs the rights of whoever calls, which may be given up then. Raises SourceError."""
+
     def pieces(self) -> Iterator[bytes | NextFile]: ...
     def stop(self) -> None: ...
 
@@ -68,16 +72,22 @@ class Arrivals:
             self._ready.put(None)
 
     def get(self, timeout: float) -> bytes | NextFile | Exception | None:
-        """The next one. Raises TimeoutError when nothing comes so long."""
+        """The next one; no bytes where the wait for it was ended. Raises TimeoutError when nothing comes so long."""
         if self._ended:
             return None
         try:
             piece = self._ready.get(timeout=max(timeout, 0.0))
         except Empty:
             raise TimeoutError from None
+        if piece == WAKE:
+            return WAKE
         self._room.release()
         self._ended = piece is None
         return piece
+
+    def wake(self) -> None:
+        """Ends the wait for the next one. May be called by a signal handler, and by another thread."""
+        self._ready.put(WAKE)
 
     def abandon(self) -> None:
         """Nothing more is wanted."""

@@ -7,6 +7,7 @@ pieces: a small input that expands without end costs no memory. Modules are impo
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 # `xz -9` asks for 65 MiB to decompress; a header may ask for 4 GiB.
@@ -50,6 +51,7 @@ class GzipMember:
 
         self._stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: with gzip's header and trailer
         self._full = False
+        self._before, self._fed = self._stream, b""
 
     @property
     def eof(self) -> bool:
@@ -65,9 +67,19 @@ class GzipMember:
         return self._stream.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        output = self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
+        self._before, self._fed = self._stream.copy(), self._stream.unconsumed_tail + data
+        output = self._stream.decompress(self._fed, max_length)
         self._full = len(output) == max_length
         return output
+
+    def salvage(self) -> bytes:
+        """What the input that was refused held before its break: zlib drops it, so it is fed anew, byte by byte."""
+        import zlib
+
+        found: list[bytes] = []
+        with suppress(zlib.error):
+            found.extend(self._before.decompress(self._fed[at : at + 1]) for at in range(len(self._fed)))
+        return b"".join(found)
 
 
 def _gzip() -> Codec:
@@ -139,6 +151,8 @@ def decompress(compression: Compression, data: Iterable[bytes], max_length: int)
             try:
                 piece = member.decompress(chunk, max_length)
             except error as reason:
+                if isinstance(member, GzipMember) and (piece := member.salvage()):
+                    yield piece
                 raise Damaged(f"its {compression.name} stream is damaged: {reason}") from reason
             if piece:
                 yield piece

@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
 from nfsrpc.sources.error import SourceError
+from nfsrpc.sources.name import shown_name
 
 Clock: TypeAlias = Literal["boot", "local", "utc"]
 
@@ -77,7 +78,7 @@ def log_of(file: str, text: str, about: int | None = None) -> Log:
                 lines.append(Line(number, time, host, words))
     if clock is None:
         raise SourceError(file, "not a kernel log", "dmesg, dmesg -T or journalctl -k")
-    return Log(file, clock, booted, tuple(lines))
+    return Log(shown_name(file), clock, booted, tuple(lines))
 
 
 def parsed(line: str, about: int | None) -> Iterator[tuple[Clock, int, str | None, str]]:

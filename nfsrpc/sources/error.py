@@ -1,4 +1,10 @@
-"""The one exception of the input: which file, what is wrong with it, and what can be done."""
+"""The one exception of the input: which file, what is wrong with it, and what can be done.
+
+It is raised where nothing can be read, and is plain data where other files can be: those that were skipped.
+"""
+
+from nfsrpc.printable import clean
+from nfsrpc.sources.name import shown_name
 
 ROOT_ONLY = "tcpdump's files belong to root: read it with sudo"
 
@@ -8,9 +14,9 @@ class SourceError(Exception):
 
     def __init__(self, path: str, reason: str, remedy: str = "") -> None:
         super().__init__(path, reason, remedy)
-        self.path = path
+        self.path = shown_name(path)
         self.reason = reason
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}" + (f" ({self.remedy})" if self.remedy else "")
+        return clean(f"{self.path}: {self.reason}" + (f" ({self.remedy})" if self.remedy else ""))

@@ -1,57 +1,80 @@
 """Which files are meant: names as they are, wildcards and directories (a ring of files of `tcpdump -W`) expanded.
 
-In a directory lie other things than captures; a capture is told by its first bytes, compressed or not.
+In a directory lie other things than captures; a capture is told by its first bytes, compressed or not. What has the
+name of a capture and is none, and what the system does not let be read, may be a part of the ring that is missing: it
+is an error among the files, and stops none of the others. Only regular files are opened: a named pipe would block.
 """
 
 import glob
 import os
-from collections.abc import Iterable
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
-from nfsrpc.sources.error import ROOT_ONLY, SourceError
-from nfsrpc.sources.source import STANDARD_INPUT, open_source
+from nfsrpc.sources.error import SourceError
+from nfsrpc.sources.name import ring_name
+from nfsrpc.sources.source import STANDARD_INPUT, open_source, unopened
 
 # pcap (µs, ns, and the variant with longer records) in both byte orders, pcapng, snoop (RFC 1761).
 _PCAP = tuple(bytes.fromhex(magic) for magic in ("a1b2c3d4", "a1b23c4d", "a1b2cd34"))
 CAPTURE_MAGIC = (*_PCAP, *(magic[::-1] for magic in _PCAP), b"\x0a\x0d\x0d\x0a", b"snoop\0\0\0")
 LONGEST_MAGIC = max(map(len, CAPTURE_MAGIC))
 
+# As tcpdump, Wireshark and snoop name their files, with the number of a ring, perhaps compressed.
+CAPTURE_NAME = re.compile(r"\.(?:pcap(?:ng)?|cap|snoop)\d*(?:\.(?:gz|zst|xz|bz2|lz4))?$", re.IGNORECASE)
+KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
-def find_captures(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """The files that `paths` name, in the order given; those of a directory or wildcard by name. Raises `SourceError`.
+Found: TypeAlias = str | SourceError
+
+
+def find_captures(paths: Iterable[str | os.PathLike[str]]) -> list[Found]:
+    """The files that `paths` name, in the order given, those of a directory or wildcard by name; and errors.
 
     >>> find_captures(["b.pcap", "-"])
     ['b.pcap', '-']
     """
-    return [file for path in paths for file in _expand(os.fspath(path))]
+    return [found for path in paths for found in _expand(os.fspath(path))]
 
 
-def _expand(path: str) -> list[str]:
+def _expand(path: str) -> Iterator[Found]:
     if os.path.isdir(path):
-        return _captures_in(path)
-    if path != STANDARD_INPUT and glob.has_magic(path) and not os.path.lexists(path):
+        yield from _captures_in(path)
+    elif path != STANDARD_INPUT and glob.has_magic(path) and not os.path.lexists(path):
         matches = sorted(glob.glob(path))
         if not matches:
-            raise SourceError(path, "no file matches")
-        return find_captures(matches)
-    return [path]
+            yield SourceError(path, "no file matches")
+        for match in matches:
+            yield from _captures_in(match) if os.path.isdir(match) else [_irregular(match) or match]
+    else:
+        yield path
 
 
-def _captures_in(directory: str) -> list[str]:
+def _captures_in(directory: str) -> Iterator[Found]:
     try:
-        files = sorted(entry.path for entry in os.scandir(directory) if entry.is_file())
+        paths = sorted(entry.path for entry in os.scandir(directory))
     except OSError as error:
-        raise SourceError(directory, f"cannot be listed: {error.strerror}") from error
-    captures = [file for file in files if is_capture(file)]
-    if not captures:
-        forbidden = [file for file in files if not os.access(file, os.R_OK)]
-        if forbidden:
-            raise SourceError(forbidden[0], "permission denied", ROOT_ONLY)
-        raise SourceError(directory, "holds no capture")
-    return captures
+        yield SourceError(directory, f"cannot be listed: {error.strerror}")
+        return
+    files = [(path, why_not(path)) for path in paths if not os.path.isdir(path)]
+    rings = {ring_name(path) for path, error in files if error is None}
+    found = [
+        error or path
+        for path, error in files
+        if error is None or _is_unknown(error) or CAPTURE_NAME.search(path) or ring_name(path) in rings
+    ]
+    yield from found or [SourceError(directory, "holds no capture")]
 
 
-def is_capture(path: str) -> bool:
-    """Whether the file begins as a capture does. What cannot be read is none."""
+def why_not(path: str) -> SourceError | None:
+    """Why a file is no capture, or cannot be known to be one; None for a capture."""
+    if error := _irregular(path):
+        return error
     head = b""
     try:
         with open_source(path, chunk_size=4096) as source:
@@ -59,6 +82,22 @@ def is_capture(path: str) -> bool:
                 head += chunk
                 if len(head) >= LONGEST_MAGIC:
                     break
-    except SourceError:
-        return False
-    return head.startswith(CAPTURE_MAGIC)
+    except SourceError as error:
+        return error.with_traceback(None)
+    return None if head.startswith(CAPTURE_MAGIC) else SourceError(path, "is not a capture")
+
+
+def _irregular(path: str) -> SourceError | None:
+    """What is wrong with a path that leads to no regular file."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        found = unopened(path, error)
+        found.__cause__ = error.with_traceback(None)
+        return found
+    return None if stat.S_ISREG(mode) else SourceError(path, f"is {KINDS.get(stat.S_IFMT(mode), 'no file')}")
+
+
+def _is_unknown(error: SourceError) -> bool:
+    """Whether the system refused it, so that it may hold anything."""
+    return isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)

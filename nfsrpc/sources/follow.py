@@ -59,6 +59,22 @@ class Follow:
         self._say, self._told = say, False
         self._stopped = threading.Event()
 
+    def prepare(self) -> None:
+        """Raises SourceError where there is no directory."""
+        list(self._listed())
+
+    def is_hidden(self) -> bool:
+        """Whether this process may not read the directory, or a file in it."""
+        try:
+            for entry in os.scandir(self.name):
+                if entry.is_file():
+                    open(entry.path, "rb").close()
+        except PermissionError:
+            return True
+        except OSError:  # not a matter of rights: it is said when it is read
+            return False
+        return False
+
     def stop(self) -> None:
         self._stopped.set()
 
@@ -109,7 +125,7 @@ class Follow:
             with open(entry.path, "rb") as opened:
                 head = opened.read(HEAD_BYTES)
         except PermissionError as error:
-            raise SourceError(entry.path, "permission denied", ROOT_ONLY) from error
+            raise SourceError(entry.path, "permission denied", f"{ROOT_ONLY}, and with --no-drop") from error
         if not head.startswith(CAPTURE_MAGIC) or len(head) <= PCAP_HEADER + 16:
             return None
         return File(first_time(head) or entry.stat().st_mtime, entry.name, head[: PCAP_HEADER + 16])

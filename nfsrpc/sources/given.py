@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
+from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.find import find_captures
+from nfsrpc.sources.name import shown_name
 from nfsrpc.sources.source import STANDARD_INPUT, Readable, Source, open_source
 
 Path: TypeAlias = str | os.PathLike[str]
@@ -37,14 +39,26 @@ Capture: TypeAlias = str | Given
 def captures(things: Iterable[Any]) -> list[Capture]:
     """What is meant by paths, open files, bytes, and iterables of these. Raises SourceError, TypeError.
 
+    Of several files the first that cannot be read raises; `usable` leaves it out.
+
     >>> import io
     >>> [str(capture) for capture in captures(["a.pcap", io.BytesIO(b"..."), ["b.pcap", "c.pcap"], [b"..", b"."]])]
     ['a.pcap', 'BytesIO', 'b.pcap', 'c.pcap', 'bytes']
     """
-    return [capture for thing in things for capture in _captures(thing)]
+    found, errors = usable(things)
+    for error in errors:
+        raise error
+    return found
 
 
-def _captures(thing: Any) -> Iterator[Capture]:
+def usable(things: Iterable[Any]) -> tuple[list[Capture], list[SourceError]]:
+    """The captures that are meant, and what is wrong with those of them that cannot be read. Raises TypeError."""
+    found = [each for thing in things for each in _captures(thing)]
+    errors = [each for each in found if isinstance(each, SourceError)]
+    return [each for each in found if not isinstance(each, SourceError)], errors
+
+
+def _captures(thing: Any) -> Iterator[Capture | SourceError]:
     if isinstance(thing, (str, os.PathLike)):
         yield from find_captures([thing])
     elif isinstance(thing, Given):
@@ -78,13 +92,14 @@ def _name(file: Any) -> str:
     return name if isinstance(name, str) and name else type(file).__name__
 
 
-def _of_iterable(things: Iterable[Any]) -> Iterator[Capture]:
+def _of_iterable(things: Iterable[Any]) -> Iterator[Capture | SourceError]:
     """Chunks of one capture, if the first is bytes; else several captures."""
     iterator = iter(things)
     first = list(islice(iterator, 1))
     whole: Iterable[Any] = chain(first, iterator)
     if not (first and isinstance(first[0], BYTES)):
-        yield from captures(whole)
+        for thing in whole:
+            yield from _captures(thing)
     elif iterator is things:
         yield Given(type(things).__name__, lambda: _Chunks(whole), True)
     else:
@@ -122,6 +137,11 @@ class _Chunks:
         pass
 
 
+def name_of(capture: Capture) -> str:
+    """Its name, for reports and tables."""
+    return shown_name(str(capture))
+
+
 def open_capture(capture: Capture, **chunk_size: int) -> Source:
     """Its bytes from the start. Raises SourceError."""
     if isinstance(capture, str):
@@ -130,8 +150,10 @@ def open_capture(capture: Capture, **chunk_size: int) -> Source:
 
 
 def is_read_once(capture: Capture) -> bool:
-    """Whether it cannot be read a second time."""
-    return capture == STANDARD_INPUT if isinstance(capture, str) else capture.once
+    """Whether it cannot be read a second time: standard input, a named pipe, `<(...)` of a shell."""
+    if isinstance(capture, str):
+        return capture == STANDARD_INPUT or (os.path.exists(capture) and not os.path.isfile(capture))
+    return capture.once
 
 
 def read_again(capture: Capture) -> Capture:

@@ -34,13 +34,19 @@ class ScapySocket:
         self.expression = expression
         self.drops: int | None = None
         self._woken, self._wake = os.pipe()
+        self._sockets: list[Any] = []
 
     def stop(self) -> None:
         os.write(self._wake, b"\0")
 
+    def prepare(self) -> None:
+        """Opens the sockets: reading them needs no rights."""
+        self._sockets = self._sockets or self._open()
+
     def pieces(self) -> Iterator[bytes | NextFile]:
         """Raises SourceError."""
-        sockets = self._open()
+        self.prepare()
+        sockets = self._sockets
         try:
             yield PCAP_HEADER
             while True:

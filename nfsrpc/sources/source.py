@@ -128,7 +128,7 @@ def open_source(path: str | os.PathLike[str], chunk_size: int = CHUNK_SIZE) -> S
     try:
         file = io.FileIO(name)
     except OSError as error:
-        raise _unopened(name, error) from error
+        raise unopened(name, error) from error
     try:
         return Source(name, file, _size(file), chunk_size)
     except SourceError:
@@ -137,7 +137,9 @@ def open_source(path: str | os.PathLike[str], chunk_size: int = CHUNK_SIZE) -> S
 
 
 def _standard_input(chunk_size: int) -> Source:
-    if sys.stdin is None or sys.stdin.isatty():
+    if sys.stdin is None:
+        raise SourceError("standard input", "is closed")
+    if sys.stdin.isatty():
         raise SourceError("standard input", "is a terminal", "pipe a capture into it: tcpdump -U -w - … | nfsrpc …")
     try:
         # Not sys.stdin.buffer: its lock, held by a thread that waits for input, would keep the interpreter from ending.
@@ -152,7 +154,8 @@ def _size(file: io.FileIO) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def _unopened(name: str, error: OSError) -> SourceError:
+def unopened(name: str, error: OSError) -> SourceError:
+    """What to say of a file that the system does not open."""
     if isinstance(error, FileNotFoundError):
         return SourceError(name, "no such file")
     if isinstance(error, PermissionError):

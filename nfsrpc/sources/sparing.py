@@ -3,7 +3,8 @@
 It begins with whole frames. READ and WRITE fill segments without regard to where messages begin, so that what is left
 out takes headers with it, and calls that run one into the other can no longer be told: that is right only where packets
 are dropped otherwise, among them those that matter. From then on there are two children, one for NFS with frames cut,
-one for everything else with whole ones, whose packets go into one stream. tcpdump has one snap length a process.
+one for everything else with whole ones, whose packets go into one stream. tcpdump has one snap length a process. Its
+supervisor has the commands of all three from the beginning: nothing is to be asked for later that needs rights.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from threading import Thread
 from typing import NamedTuple
 
 from nfsrpc.sources.arrivals import LiveSource, NextFile
+from nfsrpc.sources.supervisor import Supervisor
 from nfsrpc.sources.tcpdump import FILTER, Tcpdump
 
 NFS = "port 2049"
@@ -33,10 +35,15 @@ LONGEST = (1 << 18).to_bytes(4, sys.byteorder)
 class Sparing:
     prompt = True
 
-    def __init__(self, interface: str, command: str) -> None:
-        self._interface, self._command = interface, command
-        self._whole = Tcpdump(interface, FILTER, command)
-        self._parts: list[Tcpdump] = []
+    def __init__(self, interface: str, command: str, supervisor: Supervisor | None = None) -> None:
+        """A `supervisor` that is passed is closed by the caller."""
+        self._supervisor = supervisor or Supervisor()
+        self._owns_supervisor = supervisor is None
+        self._whole = Tcpdump(interface, FILTER, command, 0, self._supervisor)
+        self._parts = (
+            Tcpdump(interface, f"{FILTER} and not {NFS}", command, 0, self._supervisor),
+            Tcpdump(interface, NFS, command, NFS_BYTES, self._supervisor),
+        )
         self._stopped = False
         self.name = self._whole.name
 
@@ -45,12 +52,23 @@ class Sparing:
         known = [source.drops for source in (self._whole, *self._parts) if source.drops is not None]
         return sum(known) if known else None
 
+    def prepare(self) -> None:
+        self._whole.prepare()
+
     def stop(self) -> None:
         self._stopped = True
         for source in (self._whole, *self._parts):
             source.stop()
 
     def pieces(self) -> Iterator[bytes | NextFile]:
+        self.prepare()
+        try:
+            yield from self._captured()
+        finally:
+            if self._owns_supervisor:
+                self._supervisor.close()
+
+    def _captured(self) -> Iterator[bytes | NextFile]:
         with closing(self._whole.pieces()) as pieces:
             for piece in pieces:
                 yield piece
@@ -58,10 +76,6 @@ class Sparing:
                     break
             else:
                 return
-        self._parts = [
-            Tcpdump(self._interface, f"{FILTER} and not {NFS}", self._command),
-            Tcpdump(self._interface, NFS, self._command, NFS_BYTES),
-        ]
         if not self._stopped:
             yield NextFile(f"{self.name}, NFS frames cut")
             yield from together(self._parts)

@@ -28,6 +28,9 @@ class Stream:
         if capture == STANDARD_INPUT:
             widen(sys.stdin.fileno() if sys.stdin else -1)
 
+    def prepare(self) -> None:
+        """It is open already."""
+
     def pieces(self) -> Iterator[bytes | NextFile]:
         with open_capture(self.capture) as source:
             yield from source

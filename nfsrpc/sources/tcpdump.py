@@ -1,18 +1,17 @@
-"""A capture taken here and now, by tcpdump as a child: it knows every kind of interface, and drops its privileges.
+"""A capture taken here and now, by tcpdump: it knows every kind of interface, and drops its privileges.
 
-It writes packet by packet to a pipe (`-U -w -`), whole frames, and is stopped by SIGINT, so that it writes what it has
-captured before it ends. What the kernel dropped it says when it is sent SIGUSR1, and at the end. What is left out is
-ssh, by which its own output may be read; lockd, statd and mountd listen on any port, so nothing else can be.
+It is the child of a small process (`supervisor.py`) that ends it when this one is killed. It writes packet by packet to
+a pipe (`-U -w -`), whole frames, and is stopped by SIGINT, so that it writes what it has captured before it ends. What
+the kernel dropped it says when it is sent SIGUSR1, and at the end. What is left out is ssh, by which its own output may
+be read; lockd, statd and mountd listen on any port, so nothing else can be.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
+import select
 import shutil
 import signal
-import subprocess
 import threading
 from collections.abc import Generator
 from typing import IO
@@ -20,6 +19,7 @@ from typing import IO
 from nfsrpc.sources.arrivals import NextFile
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.stream import widen
+from nfsrpc.sources.supervisor import Supervisor
 
 FILTER = "not port 22"
 CHUNK_SIZE = 1 << 18
@@ -51,85 +51,107 @@ class Tcpdump:
     prompt = True
 
     def __init__(
-        self, interface: str = "any", expression: str = FILTER, command: str = "tcpdump", snaplen: int = 0
+        self,
+        interface: str = "any",
+        expression: str = FILTER,
+        command: str = "tcpdump",
+        snaplen: int = 0,
+        supervisor: Supervisor | None = None,
     ) -> None:
-        """Whole frames, if `snaplen` is 0."""
+        """Whole frames, if `snaplen` is 0. A `supervisor` that is passed is closed by the caller."""
         self.name = f"tcpdump on {interface}"
         self.drops: int | None = None
         options = ["-s", str(snaplen), "-B", str(BUFFER_KIB), "-n", "-U", "-w", "-"]
-        self._command = [command, "-i", interface, *options, expression]
-        self._child: subprocess.Popen[bytes] | None = None
-        self._said: list[str] = []
+        self._supervisor = supervisor or Supervisor()
+        self._owns_supervisor = supervisor is None
+        self._control = self._supervisor.add([command, "-i", interface, *options, "--", expression])
+        self._messages: list[str] = []
         self._stopped = threading.Event()
+
+    def prepare(self) -> None:
+        try:
+            self._supervisor.start()
+        except OSError as error:
+            raise SourceError(self.name, f"cannot be started: {error.strerror}") from error
 
     def pieces(self) -> Generator[bytes | NextFile, None, None]:
         """Raises SourceError where tcpdump cannot capture, or ends by itself."""
-        # In a session of its own: Ctrl-C is for this program, which then stops it.
-        with subprocess.Popen(
-            self._command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            bufsize=0,
-        ) as child:
-            self._child = child
-            assert child.stdout is not None
-            assert child.stderr is not None
-            listener = threading.Thread(target=self._listen, args=(child.stderr,), daemon=True)
+        self.prepare()
+        try:
+            yield from self._captured()
+        finally:
+            self.close()
+
+    def _captured(self) -> Generator[bytes, None, None]:
+        try:
+            output, errors = self._control.start()
+        except OSError as error:
+            raise SourceError(self.name, f"cannot be started: {error.strerror}") from error
+        with open(output, "rb", buffering=0) as packets:
+            listener = threading.Thread(target=self._listen, args=(errors,), daemon=True)
             listener.start()
             threading.Thread(target=self._ask, daemon=True).start()
-            widen(child.stdout.fileno())
+            widen(packets.fileno())
             if self._stopped.is_set():
-                self._interrupt()
+                self._control.interrupt()
             try:
-                while piece := os.read(child.stdout.fileno(), CHUNK_SIZE):
+                while piece := self._read(packets):
                     yield piece
             finally:
-                self._end(child)
-                listener.join(ENDING_S)
+                self._control.interrupt()
+                packets.close()  # it may wait for room in the pipe
+                code = self._control.note(ENDING_S)
+                self._control.end()
+                if code is not None:
+                    listener.join(ENDING_S)
         if not self._stopped.is_set():
-            raise self._trouble(child.returncode)
+            raise self._trouble(code)
+
+    def _read(self, packets: IO[bytes]) -> bytes:
+        """What there is, or the wait for it. Raises SourceError if nothing looks after tcpdump any more."""
+        waiting = select.poll()
+        waiting.register(packets, select.POLLIN)
+        waiting.register(self._control, select.POLLIN)
+        while packets.fileno() not in (ready := dict(waiting.poll())):
+            if self._control.note() is not None:
+                waiting.unregister(self._control)
+            elif ready and self._control.is_orphaned:
+                raise SourceError(self.name, "the process that started it was killed")
+        return packets.read(CHUNK_SIZE)
 
     def stop(self) -> None:
         self._stopped.set()
-        self._interrupt()
+        self._control.interrupt()
 
-    def _interrupt(self) -> None:
-        if self._child is not None and self._child.poll() is None:
-            self._child.send_signal(signal.SIGINT)
+    def close(self) -> None:
+        """Ends it at once, if it has not ended."""
+        self._control.close()
+        if self._owns_supervisor:
+            self._supervisor.close()
 
-    def _end(self, child: subprocess.Popen[bytes]) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            child.send_signal(signal.SIGINT)
-        try:
-            child.wait(ENDING_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-
-    def _listen(self, stderr: IO[bytes]) -> None:
-        for raw in stderr:
-            line = raw.decode("utf-8", "replace").strip()
-            found = DROPPED.search(line)
-            if found:
-                counts = [int(number) for number in DROPPED.findall(line)]
-                self.drops = max(self.drops or 0, sum(counts))
-            elif line:
-                self._said = [*self._said[-9:], line]
+    def _listen(self, errors: int) -> None:
+        with open(errors, encoding="utf-8", errors="replace") as messages:
+            for line in map(str.strip, messages):
+                found = DROPPED.search(line)
+                if found:
+                    counts = [int(number) for number in DROPPED.findall(line)]
+                    self.drops = max(self.drops or 0, sum(counts))
+                elif line:
+                    self._messages = [*self._messages[-9:], line]
 
     def _ask(self) -> None:
         """For counts, now and then; once it captures, since SIGUSR1 ends a program that does not expect it."""
-        while not self._stopped.wait(COUNTS_S):
-            if self._child is None or self._child.poll() is not None:
-                return
-            if any("listening on" in line for line in self._said):
-                with contextlib.suppress(ProcessLookupError):
-                    self._child.send_signal(signal.SIGUSR1)
+        while not self._stopped.wait(COUNTS_S) and not self._control.is_over:
+            if any("listening on" in line for line in self._messages):
+                self._control.ask_counts()
 
-    def _trouble(self, code: int) -> SourceError:
-        said = " ".join(line.removeprefix("tcpdump: ") for line in self._said if not COUNTED.search(line))
+    def _trouble(self, code: int | None) -> SourceError:
+        said = " ".join(line.removeprefix("tcpdump: ") for line in self._messages if not COUNTED.search(line))
         for pattern, reason, remedy in HINTS:
             if pattern.search(said):
                 return SourceError(self.name, reason, remedy)
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        if code is None:
+            how = "does not end"
+        else:
+            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         return SourceError(self.name, how, said)

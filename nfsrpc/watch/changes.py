@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from nfsrpc.rules.finding import Diagnosis, Finding, Verdict
+from nfsrpc.rules.run import cut_short
 from nfsrpc.rules.stalls import LATE_S
 from nfsrpc.sessions.holders import holders
 from nfsrpc.tables import Table
@@ -79,7 +80,8 @@ class Changes:
             if told is None or says_more(told, finding):
                 self._findings[key] = finding
                 yield Change("changed" if told else "appeared", time, finding=finding)
-        for key in [key for key in self._findings if key not in now]:
+        unknown = cut_short(diagnosis.cannot_tell)
+        for key in [key for key in self._findings if key not in now and key[0] not in unknown]:
             clear = [answer.evidence for answer in diagnosis.clear if answer.rule == key[0]]
             why = next((evidence for evidence in clear if key[1] and key[1] in evidence), GONE)
             yield Change("resolved", time, finding=self._findings.pop(key), why=why)

@@ -1,5 +1,6 @@
 """What `live` tells as it goes: a line a change for people and logs, an object a change for programs.
 
+no packet yet  begin     tcpdump on any, parsed as nobody, without capabilities
 2023-11-14 22:13:20 UTC  FAULT     Rpc.statd is not registered on the server 10.1.84.31; …
 2023-11-14 22:13:20 UTC  appeared  error REG001, certain: rpc.statd is not registered on the server 10.1.84.31
 2023-11-14 22:13:25 UTC  waiting   10.1.84.41 for a lock on /srv/a of 10.1.84.31, 5.10 s
@@ -13,20 +14,25 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from nfsrpc.printable import clean
 from nfsrpc.report import json as analysis
 from nfsrpc.report.contents import Report
-from nfsrpc.report.terminal import Paint, clean, plain
+from nfsrpc.report.terminal import Paint, plain
 from nfsrpc.report.words import clock, duration, timestamp
+from nfsrpc.rules.finding import Verdict
+from nfsrpc.rules.run import CUT_SHORT
+from nfsrpc.sources.privileges import Rights
 from nfsrpc.watch.changes import Change, Wait, What
 
 BADGES = {"fault": "FAULT", "healthy": "HEALTHY", "cannot-tell": "UNKNOWN"}
 WIDTH = 8
+NO_PACKET = "no packet yet"
 
 
 def line(change: Change, paint: Paint = plain) -> str:
     """One line, to be read beside a log."""
     what, style, text = TEXTS[change.what](change)
-    when = clock(change.time) if change.time is not None else "no packet yet"
+    when = clock(change.time) if change.time is not None else NO_PACKET
     return f"{when}  {paint(style, what)}{' ' * (WIDTH - len(what))}  {clean(text)}\n"
 
 
@@ -69,6 +75,16 @@ TEXTS: dict[What, Callable[[Change], tuple[str, str, str]]] = {
 }
 
 
+def begin(source: str, rights: Rights) -> str:
+    """The first line: who parses what."""
+    return f"{NO_PACKET}  begin{' ' * (WIDTH - len('begin'))}  {clean(source)}, parsed {clean(str(rights))}\n"
+
+
+def begin_jsonl(source: str, rights: Rights) -> str:
+    told = rights._asdict() | {"capabilities": f"{rights.capabilities:016x}"}  # as /proc/PID/status has them
+    return json.dumps({"schema": analysis.SCHEMA, "change": "begin", "source": source, "rights": told}) + "\n"
+
+
 def jsonl(change: Change) -> str:
     return json.dumps(document(change), allow_nan=False) + "\n"
 
@@ -92,4 +108,10 @@ def _wait(wait: Wait) -> dict[str, Any]:
 def end(report: Report) -> str:
     """The last object: the whole document of `analyze`."""
     told = {"schema": analysis.SCHEMA, "change": "end", "report": analysis.document(report)}
+    return json.dumps(told, allow_nan=False) + "\n"
+
+
+def end_cut_short(verdict: Verdict) -> str:
+    """The last object where there was no time for the document."""
+    told = {"schema": analysis.SCHEMA, "change": "end", "verdict": verdict._asdict(), "why": CUT_SHORT}
     return json.dumps(told, allow_nan=False) + "\n"

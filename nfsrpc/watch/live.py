@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
+from nfsrpc.rules.finding import Settings as InForce
 from nfsrpc.rules.settings import Settings, beginnings, checked, merged
 from nfsrpc.sources import captures
 from nfsrpc.sources.arrivals import LiveSource
 from nfsrpc.sources.source import STANDARD_INPUT
 from nfsrpc.sources.sparing import Sparing
+from nfsrpc.sources.supervisor import Supervisor
 from nfsrpc.sources.tcpdump import FILTER, Tcpdump, tcpdump_command
 from nfsrpc.trace import Trace
 from nfsrpc.watch.moments import INTERVAL_S, Live, Options
@@ -37,6 +39,10 @@ def live(
     every `interval_s` at most. It ends with the source, after `for_s` seconds, or, if so wished, when a fault is
     found; the last trace is of the end. Breaking out of the loop stops the capture.
 
+    What is captured is parsed by the calling process with the rights that it has: a library does not change its
+    caller's identity. Only `nfsrpc live` gives up root's rights. tcpdump is the child of a small process in both cases,
+    and ends when the calling process ends or is killed.
+
     `select` and `ignore` are beginnings of rules' identifiers or names, `settings` their thresholds, as
     `{"LCK002": {"late_s": 3}}`. Raises SourceError, and ValueError for a rule or threshold that there is not.
 
@@ -50,7 +56,7 @@ def live(
     thresholds = merged(
         checked(rule, name, value) for rule, values in (settings or {}).items() for name, value in values.items()
     )
-    rules = beginnings(select), beginnings(ignore), thresholds
+    rules = InForce(beginnings(select), beginnings(ignore), thresholds)
     options = Options(interval_s, window_s, for_s, until_finding, rules)
     with closing(Live(source_of(source, filter, window_s), options).moments()) as moments:
         for moment in moments:
@@ -71,12 +77,15 @@ def source_of(source: Any, expression: str, window_s: float, say: Callable[[str]
     return capturing(os.fspath(source), expression, say)
 
 
-def capturing(interface: str, expression: str, say: Callable[[str], None]) -> LiveSource:
+def capturing(
+    interface: str, expression: str, say: Callable[[str], None], supervisor: Supervisor | None = None
+) -> LiveSource:
+    """The `supervisor`, if there is one, is to start tcpdump."""
     command = tcpdump_command()
     if command and expression == FILTER:
-        return Sparing(interface, command)
+        return Sparing(interface, command, supervisor)
     if command:
-        return Tcpdump(interface, expression, command)
+        return Tcpdump(interface, expression, command, supervisor=supervisor)
     from nfsrpc.sources.scapy_socket import ScapySocket
 
     say("tcpdump is not installed; scapy captures instead, and loses packets on a busy node")

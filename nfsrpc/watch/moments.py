@@ -2,23 +2,27 @@
 
 Time in what is seen is the packets'. The wall clock only decides when to look: at news after `interval`, at mere
 traffic rarely, and when a call without answer comes to an age that means something. Looking takes a share of a core
-and no more, however busy the node is; what arrives meanwhile waits. An idle node is not looked at.
+and no more, however busy the node is; what arrives meanwhile waits. An idle node is not looked at. A look that takes
+too long is cut short (`limit.py`), and when somebody asks for the end, it is there within two seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from nfsrpc.rules.finding import Diagnosis
+from nfsrpc.report import words
+from nfsrpc.rules.finding import DEFAULTS, Diagnosis, Settings
+from nfsrpc.rules.run import CutShort, Limited, cut_short, unlimited
 from nfsrpc.rules.verdict import diagnose
 from nfsrpc.sources import SourceError
-from nfsrpc.sources.arrivals import Arrivals, LiveSource, NextFile
+from nfsrpc.sources.arrivals import WAKE, Arrivals, LiveSource, NextFile
 from nfsrpc.tables import NAT
 from nfsrpc.trace import Trace
 from nfsrpc.watch.changes import Change, Changes, Wait, waits_in
+from nfsrpc.watch.limit import LAST_LOOK, LOOK, Limit
 from nfsrpc.watch.watch import WINDOW_S, Stir, Watch
 from nfsrpc.watch.window import SECOND
 
@@ -36,6 +40,7 @@ SILENCE_S = 60.0  # after so long it is said that nothing comes
 # What was captured before a source is stopped comes without a pause of this, and within that.
 STOPPED_S = 0.5
 STOPPING_S = 3.0
+INTERRUPTED_S = 0.8  # where somebody waits
 
 
 @dataclass
@@ -45,7 +50,7 @@ class Options:
     for_s: float = float("inf")  # how long to watch
     until_finding: bool = False
     # Which rules to ask, which not, and their thresholds: as `diagnose` takes them.
-    rules: tuple[Sequence[str], Sequence[str], Mapping[str, Mapping[str, Any]] | None] = ((), (), None)
+    rules: Settings = DEFAULTS
 
 
 class Health(NamedTuple):
@@ -68,6 +73,11 @@ class Moment:
     time: int | None  # of the packets, ns; None where they have none
     final: bool = False
 
+    @property
+    def cut_short(self) -> set[str]:
+        """The rules that were not run to their end."""
+        return cut_short(self.diagnosis.cannot_tell)
+
 
 @dataclass
 class Live:
@@ -78,32 +88,56 @@ class Live:
     say: Callable[[str], None] = lambda _: None
     tick: Callable[[], None] = lambda: None  # called each time that something came, or an interval passed
     clock: Callable[[], float] = monotonic
+    limit: Limit | None = None  # of looks
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.source.name, self.options.window_s)
         self.changes = Changes()
         self.trouble: SourceError | None = None  # that the source ended with
         self.stopped_at: float | None = None
+        self.is_interrupted = False  # somebody waits for the end
+        self.is_abandoned = False  # nobody reads what is found
+        self._arrivals: Arrivals | None = None
+        self._latest: Moment | None = None  # but for the last one
         self._pace = Pace(self.options.interval_s)
         self._arrived = self._begun = self.clock()
         self._told_silence = self._told_shortage = self._told_rubbish = self._ended = False
+        self._told_cut = False
 
     @property
     def health(self) -> Health:
         return Health(self.watch.frames, self.watch.bytes, self.source.drops, self.clock() - self._arrived)
 
+    @property
+    def limited(self) -> Limited:
+        return self.limit or unlimited
+
     def stop(self) -> None:
-        """Ends it, with a last look at what has been captured. May be called by a signal handler."""
+        """Ends it, with a last look at what has been captured. May be called by another thread."""
         if self.stopped_at is None:
             self.stopped_at = self.clock()
             self.source.stop()
+            if self._arrivals:
+                self._arrivals.wake()
+
+    def interrupt(self) -> None:
+        """Ends it soon, for somebody who waits. May be called by a signal handler, and by another thread."""
+        self.is_interrupted = True
+        self.stop()
+        if self.limit:
+            self.limit.cut()
+
+    def abandon(self) -> None:
+        """Ends it at once: nobody would see what is still to come."""
+        self.is_abandoned = True
+        self.interrupt()
 
     def moments(self) -> Generator[Moment, None, None]:
         """A look each time that there is something to see, and one at the end.
 
         Raises SourceError if there is nothing to watch.
         """
-        arrivals = Arrivals(self.source)
+        self._arrivals = arrivals = Arrivals(self.source)
         try:
             while self._take(arrivals) and not self._has_stopped():
                 self.tick()
@@ -117,7 +151,13 @@ class Live:
         finally:
             arrivals.abandon()
             self.stop()
-        yield self._last()
+        try:
+            last = self._last()
+        except SourceError:
+            if self.is_abandoned:  # there is nobody to say so to
+                return
+            raise
+        yield last
 
     def _take(self, arrivals: Arrivals) -> bool:
         """Whatever has arrived, or the wait for it. False when nothing more will come."""
@@ -127,6 +167,8 @@ class Live:
             self._mind_silence()
             return self.stopped_at is None
         try:
+            if piece == WAKE:
+                return True
             if isinstance(piece, bytes):
                 self.watch.feed(piece)
                 self._pace.fed, self._arrived, self._told_silence = True, self.clock(), False
@@ -144,7 +186,10 @@ class Live:
 
     def _has_stopped(self) -> bool:
         """Told to, and what it had captured by then is here, or will not come."""
-        return self.stopped_at is not None and self.clock() - self.stopped_at > STOPPING_S
+        if self.stopped_at is None:
+            return False
+        patience = INTERRUPTED_S if self.is_interrupted else STOPPING_S
+        return self.is_abandoned or self.clock() - self.stopped_at > patience
 
     def _patience(self) -> float:
         if self.stopped_at is not None:
@@ -194,15 +239,39 @@ class Live:
         return moment
 
     def _look(self, trace: Trace | None, final: bool = False) -> Moment | None:
+        """None also where it was interrupted: there will be another, the last."""
         if trace is None:
             return None
         self._mind_room()
-        self._mind_rubbish(trace)
-        diagnosis = diagnose(trace.tables, *self.options.rules)
+        if self.limit:
+            self.limit.begin(LAST_LOOK if self.is_interrupted else LOOK)
+        diagnosis = diagnose(trace.tables, *self.options.rules, limited=self.limited)
         trace.diagnosis = diagnosis
         time = self.watch.last + self._elapsed if self.watch.last != NAT else None
-        waits = [] if time is None else waits_in(trace.tables["locks"], time)
-        return Moment(trace, diagnosis, self.changes.update(diagnosis, waits, time), waits, time, final)
+        waits = self._waits(trace, time)
+        moment = Moment(trace, diagnosis, [], waits, time, final)
+        if moment.cut_short and self.stopped_at is not None and not final:
+            return None
+        self._mind_cut(moment)
+        self._mind_rubbish(trace)
+        if not final:
+            self._latest = moment
+        return replace(moment, changes=self.changes.update(diagnosis, waits, time))
+
+    def _waits(self, trace: Trace, time: int | None) -> list[Wait]:
+        """Where the look is cut short, those of the last one."""
+        if time is None:
+            return []
+        try:
+            return self.limited(lambda: waits_in(trace.tables["locks"], time))
+        except CutShort:
+            return self._latest.waits if self._latest else []
+
+    def _mind_cut(self, moment: Moment) -> None:
+        if moment.cut_short and not moment.final and not self._told_cut:
+            rules = ", ".join(sorted(moment.cut_short))
+            self.say(f"{self.source.name}: looking takes too long and was cut short: {rules} cannot tell")
+        self._told_cut = bool(moment.cut_short)
 
     def _last(self) -> Moment:
         self.watch.drops = self.source.drops
@@ -213,7 +282,18 @@ class Live:
             self.trouble = SourceError(
                 self.source.name, "ended within a packet", "who writes it or what carries it died"
             )
-        return moment
+        return self._fuller(moment)
+
+    def _fuller(self, moment: Moment) -> Moment:
+        """The last look, or the one before where that was cut short in fewer rules: it had more time."""
+        if not moment.cut_short:
+            return moment
+        if self._latest is None or len(self._latest.cut_short) >= len(moment.cut_short):
+            self.say(f"{self.source.name}: the last look took too long and was cut short")
+            return moment
+        when = words.clock(self._latest.time)
+        self.say(f"{self.source.name}: the last look took too long and was cut short; the report is as of {when}")
+        return replace(self._latest, changes=[], final=True)
 
 
 def has_fault(diagnosis: Diagnosis) -> bool:

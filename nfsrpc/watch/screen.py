@@ -14,8 +14,8 @@ from rich.segment import Segment
 from rich.table import Table as Grid
 from rich.text import Text
 
+from nfsrpc.printable import clean
 from nfsrpc.report.contents import Procedure, procedures_of
-from nfsrpc.report.terminal import clean
 from nfsrpc.report.words import clock, count, digits, duration, size
 from nfsrpc.rules.finding import Finding
 from nfsrpc.tables import Table
@@ -50,6 +50,7 @@ class Pulse(NamedTuple):
     rate: Rate
     elapsed_s: float  # since the moment was seen: requests that waited then have waited so much longer
     note: str = ""  # what else there is to know
+    rights: str = ""  # of whoever parses
 
 
 class Fitted:
@@ -65,10 +66,17 @@ class Fitted:
             yield from [Segment.line(), *line] if number else line
 
 
+def brief(moment: Moment | None, pulse: Pulse) -> RenderableType:
+    """Where there is no more to show, or no time for it."""
+    if moment is None:
+        return Group(Text("nfsrpc live", style="bold"), Text("nothing has been captured yet"), health(None, pulse))
+    return Group(verdict(moment), health(moment, pulse))
+
+
 def screen(moment: Moment | None, pulse: Pulse, height: int) -> RenderableType:
     """Of so many lines at most."""
     if moment is None:
-        return Group(Text("nfsrpc live", style="bold"), Text("nothing has been captured yet"), health(None, pulse))
+        return brief(None, pulse)
     parts = [
         verdict(moment),
         section("Waiting", waits(moment.waits, pulse.elapsed_s, min(ROWS, max(height // 4, 1)))),
@@ -189,6 +197,8 @@ def health(moment: Moment | None, pulse: Pulse) -> Text:
         told.append(f", silent for {duration(health.silent_s)}")
     if pulse.note:
         told.append(f"\n{clean(pulse.note)}", "bold dark_orange3")
+    if pulse.rights:
+        told.append(f"\nparsed {clean(pulse.rights)}", style="grey50")
     if moment is not None:
         told.append(f"\nas of {clock(moment.time)}; Ctrl-C ends with a report", style="grey50")
     return told

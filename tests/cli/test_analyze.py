@@ -67,7 +67,7 @@ def test_every_sample_gives_the_json_that_the_schema_describes(samples: Path) ->
 def commands(diagnosis: Diagnosis) -> set[str]:
     needs = [finding.needs for finding in diagnosis.findings] + [answer.needs for answer in diagnosis.cannot_tell]
     told = [command for finding in diagnosis.findings for command in (*finding.remedy, *finding.verify)]
-    return {need.command for need in needs if need} | {command.partition("   # ")[0] for command in told}
+    return {need.command.line for need in needs if need} | {command.line for command in told}
 
 
 def test_every_sample_fits_a_screen_of_80_columns_but_for_commands(samples: Path) -> None:

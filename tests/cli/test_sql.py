@@ -1,12 +1,15 @@
 """`nfsrpc sql`: answers in every format, and one line for what is no query."""
 
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import run, shell
+from tests.cli.command import ENVIRONMENT, run, shell
 
 pytest.importorskip("duckdb")
 
@@ -67,6 +70,12 @@ def test_what_is_no_query(contended: Path, query: str, says: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(("options", "cell"), [((), "'=1"), (("--raw",), "=1")])
+def test_an_answer_is_no_formula(contended: Path, options: tuple[str, ...], cell: str) -> None:
+    result = run("sql", contended, "SELECT '=' || 1 AS cell, -1 AS number", "--format", "csv", *options)
+    assert result.stdout == f"cell,number\n{cell},-1\n"
+
+
 def test_what_is_no_capture(tmp_path: Path) -> None:
     result = run("sql", tmp_path / "nowhere.pcap", "SELECT 1")
     assert (result.exit_code, result.stderr) == (2, f"nfsrpc: {tmp_path}/nowhere.pcap: no such file\n")
@@ -82,3 +91,54 @@ def test_messages_of_standard_input(contended: Path) -> None:
     result = shell("sql", "-", "SELECT count(*) FROM nlm4", stdin=contended.read_bytes())
     assert result.returncode == 2
     assert result.stderr == b"nfsrpc: standard input cannot be read again: save the capture to a file first\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        (
+            "SELECT client::INTEGER FROM locks",
+            "nfsrpc: Conversion Error: Could not convert string '10.1.84.41' to INT32",
+        ),
+        ("SELECT 9223372036854775807 + svid FROM locks", "nfsrpc: Out of Range Error: "),
+        ("SELECT error('a\x1b[2J')", "nfsrpc: Invalid Input Error: "),
+        ("COPY locks TO '/nowhere/x'", "nfsrpc: IO Error: "),
+    ],
+)
+def test_what_fails_while_rows_are_fetched_is_one_line(contended: Path, tmp_path: Path, query: str, says: str) -> None:
+    for output in ([], ["-o", tmp_path / "out.csv"]):
+        result = run("sql", contended, query, *output)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(says)
+        assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format_", ["table", "csv", "json", "jsonl", "parquet"])
+def test_types_that_only_duckdb_has_are_written_in_every_format(contended: Path, format_: str) -> None:
+    query = (
+        "SELECT {'a': [1, 2], 'b': '\\xff'::BLOB} AS s, map {'x': DATE '2026-01-31'} AS m, ['a', NULL] AS l, "
+        "'\\xff'::BLOB AS b, uuid() AS u, TIME '10:00' AS t, INTERVAL 1 DAY AS i, NULL AS n"
+    )
+    assert run("sql", contended, query, "--format", format_).exit_code == 0
+    if format_ == "json":
+        [row] = json.loads(run("sql", contended, query, "--format", format_).stdout)
+        assert row["s"] == {"a": [1, 2], "b": "\\xff"}
+        assert (row["m"], row["l"], row["b"], row["t"]) == ({"x": "2026-01-31"}, ["a", None], "\\xff", "10:00:00")
+
+
+def test_a_query_without_end_is_interrupted(contended: Path) -> None:
+    query = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000000) b"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nfsrpc", "sql", contended, query],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    time.sleep(2.5)  # until DuckDB is in one of its long steps, which heed no signal
+    process.send_signal(signal.SIGINT)
+    try:
+        assert process.communicate(timeout=10) == (b"", b"")
+    finally:
+        process.kill()
+    assert process.returncode == 130

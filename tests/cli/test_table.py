@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from nfsrpc.cli.table import neutral_cell
+from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS
 from nfsrpc.tables import TABLES
 from tests.cli.command import run, shell
+from tests.scenario import Scenario
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +114,49 @@ def test_csv_and_json_agree(statd: Path) -> None:
         (row["host"], ", ".join(row["names"]), row["first"]) for row in as_json
     ]
     assert {row["host"] for row in as_json} >= {"10.1.84.31", "10.1.84.41"}
+
+
+EVIL = ("=1+1", "+1", "-1", "@A1", "\t=1", "\r=1", "\n=1")
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        *((text, f"'{clean(text)}") for text in EVIL),
+        ("a=1", "a=1"),
+        ("1-1", "1-1"),
+        ("", ""),
+        ("\x1b[2J", r"\x1b[2J"),
+        (-1, -1),
+        (None, None),
+    ],
+)
+def test_a_cell_is_no_formula(text: object, cell: object) -> None:
+    assert neutral_cell(text) == cell
+
+
+@pytest.fixture
+def formulas(tmp_path: Path) -> Path:
+    scenario = Scenario()
+    server, client = scenario.host("10.0.0.9"), scenario.host("10.0.0.1", name="=HYPERLINK(1)")
+    client.lock(server, "/srv/a", svid=-1).granted()
+    path = tmp_path / "formulas.pcap"
+    path.write_bytes(scenario.capture())
+    return path
+
+
+@pytest.mark.parametrize(("options", "name"), [((), "'=HYPERLINK(1)"), (("--raw",), "=HYPERLINK(1)")])
+def test_names_are_no_formulas_and_numbers_stay(formulas: Path, options: tuple[str, ...], name: str) -> None:
+    columns = ("--columns", "caller_name,owner,svid")
+    text = run("table", "locks", formulas, "--format", "csv", *columns, *options).stdout
+    assert list(csv.reader(io.StringIO(text)))[1] == [name, "'-1@=HYPERLINK(1)" if not options else f"-1@{name}", "-1"]
+    (row,) = rows("locks", formulas, *columns)
+    assert row["caller_name"] == "=HYPERLINK(1)"
+
+
+def test_lists_of_names_are_no_formulas(formulas: Path) -> None:
+    text = run("table", "hosts", formulas, "--format", "csv", "--columns", "names").stdout
+    assert "'=HYPERLINK(1)" in text.splitlines()
 
 
 def test_parquet_keeps_types(statd: Path, tmp_path: Path) -> None:

@@ -125,7 +125,8 @@ def ready(host: Host, watched: Lines) -> None:
     for _ in range(20):
         host.run("rpcinfo", "-p", "127.0.0.1")
         try:
-            watched.next("{", 0.5)
+            while '"begin"' in watched.next("{", 0.5)[1]:
+                pass
         except Empty:  # nothing yet
             continue
         return

@@ -60,6 +60,20 @@ def test_html_carries_all_that_it_needs(trace: nfsrpc.Trace, tmp_path: Path) -> 
     assert chart_is_embedded(text)
 
 
+@pytest.mark.parametrize("write", ["save", "to_html"])
+def test_no_name_ends_the_script_of_a_page(tmp_path: Path, write: str) -> None:
+    evil = "</script><script>alert(1)</script>"
+    scenario = Scenario()
+    server, client = scenario.host("10.0.0.9"), scenario.host("10.0.0.1", name=evil)
+    client.lock(server, "/srv/a").granted()
+    chart = nfsrpc.read(scenario.capture()).plot.ladder(0)
+    assert evil in chart.title["text"]
+    chart.save(tmp_path / "chart.html")
+    page = chart.to_html() if write == "to_html" else (tmp_path / "chart.html").read_text(encoding="utf-8")
+    assert evil not in page
+    assert r"\u003c/script>\u003cscript>alert(1)" in page
+
+
 def chart_is_embedded(text: str) -> bool:
     return "vegaEmbed" in text and "/export/lockme" in text
 

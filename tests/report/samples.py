@@ -1,6 +1,9 @@
 """Reports made by hand, one of each kind of verdict: what the renderers are tested on without any capture."""
 
+from dataclasses import replace
+
 from nfsrpc.report.contents import Capture, Procedure, Report
+from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.finding import (
     Broken,
     CannotTell,
@@ -11,18 +14,22 @@ from nfsrpc.rules.finding import (
     Hypothesis,
     LogLine,
     Need,
+    Settings,
     Verdict,
 )
 from nfsrpc.rules.logged import Reading, Told
+from nfsrpc.sources import SourceError
 
 START = 1_762_000_000_000_000_000
 SECOND = 10**9
 
 SERVER_LOOPBACK = Need(
     "loopback of 10.1.84.31",
-    "tcpdump -i any -s 0 -B 8192 -w 10.1.84.31.pcap 'host 127.0.0.1 or host ::1 or host 10.1.84.41'",
+    command("tcpdump -i any -s 0 -B 8192 -w 10.1.84.31.pcap 'host 127.0.0.1 or host ::1 or host 10.1.84.41'"),
 )
-CLIENT_LOOPBACK = Need("loopback of 10.1.84.41", "tcpdump -i any -s 0 -B 8192 -w 10.1.84.41.pcap 'not port 22'")
+CLIENT_LOOPBACK = Need(
+    "loopback of 10.1.84.41", command("tcpdump -i any -s 0 -B 8192 -w 10.1.84.41.pcap 'not port 22'")
+)
 
 STATD = Finding(
     rule="REG001",
@@ -45,10 +52,13 @@ STATD = Finding(
         Evidence(0, 336, "LOCK answered GRANTED, 61.6 s after it was asked"),
     ),
     remedy=(
-        "systemctl enable --now rpcbind rpc-statd",
-        "# clients granted meanwhile stay unmonitored until they unmount: their locks are lost when it reboots",
+        command("systemctl enable --now rpcbind rpc-statd"),
+        remark("clients granted meanwhile stay unmonitored until they unmount: their locks are lost when it reboots"),
     ),
-    verify=("rpcinfo -t 10.1.84.31 100024", "time flock -x /mnt/testfile true   # on a client that holds no lock yet"),
+    verify=(
+        command("rpcinfo -t 10.1.84.31 100024"),
+        command("time flock -x /mnt/testfile true", on="a client that holds no lock yet"),
+    ),
     explains=("LCK002",),
 )
 LATE = Finding(
@@ -71,7 +81,7 @@ MOUNT_DENIED = Finding(
     title="1 mount of /srv/other refused with MNT3ERR_ACCES",
     explanation="",
     evidence=(Evidence(0, 12, "MNT"),),
-    remedy=("exportfs -v",),
+    remedy=(command("exportfs -v"),),
 )
 
 SILENT = LogLine(
@@ -195,4 +205,18 @@ CANNOT_TELL = Report(
     (),
 )
 
-SAMPLES = {"certain": CERTAIN, "likely": LIKELY, "healthy": HEALTHY, "cannot-tell": CANNOT_TELL}
+# Files that could not be read, and rules that were not asked.
+LEFT_OUT = HEALTHY._replace(
+    diagnosis=replace(
+        HEALTHY.diagnosis,
+        verdict=Verdict(None, "cannot-tell", "Cannot tell whether all locks work: 2 files could not be read."),
+        settings=Settings((), ("NFS001",), {"LCK002": {"late_s": 90.0}}, "/srv/nfsrpc.toml"),
+    ),
+    captures=(CAPTURE._replace(quality=QUALITY | {"truncated": True}, damage="its gzip stream is cut off"),),
+    skipped=(
+        SourceError("ring.pcap1", "is empty", "tcpdump -U writes packets as they come"),
+        SourceError("caf\udce9.pcap", "no such file"),
+    ),
+)
+
+SAMPLES = {"certain": CERTAIN, "likely": LIKELY, "healthy": HEALTHY, "cannot-tell": CANNOT_TELL, "left-out": LEFT_OUT}

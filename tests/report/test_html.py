@@ -4,8 +4,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from nfsrpc.printable import clean
 from nfsrpc.report import document, html, markdown
-from nfsrpc.report.terminal import clean
+from nfsrpc.rules.command import Command
 from nfsrpc.rules.finding import Diagnosis, Finding
 from tests.report.samples import CERTAIN, HEALTHY, SAMPLES, STATD
 
@@ -62,7 +63,7 @@ def test_it_says_what_markdown_says(name: str) -> None:
             case document.Grid(_, rows):
                 assert all(clean(text) in shown for _, *row in rows for text in row)
             case document.Commands(lines):
-                assert "\n".join(map(clean, lines)) in shown
+                assert "\n".join(map(str, lines)) in shown
     assert set(html.RENDERERS) == set(markdown.RENDERERS)
 
 
@@ -78,7 +79,9 @@ def test_the_verdict_first() -> None:
 
 def test_names_of_a_capture_are_no_markup() -> None:
     evil = "</li><script>alert(1)</script>&\x1b[2J"
-    finding = Finding(**{**vars(STATD), "clients": (evil,), "explanation": evil, "remedy": (evil,), "name": evil})
+    finding = Finding(
+        **{**vars(STATD), "clients": (evil,), "explanation": evil, "remedy": (Command(evil, evil),), "name": evil}
+    )
     text = html.render(CERTAIN._replace(diagnosis=Diagnosis(CERTAIN.diagnosis.verdict, (finding,))))
     page = Page(text)
     assert "script" not in page.tags

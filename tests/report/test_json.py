@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from nfsrpc.report.json import document, render
-from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LIKELY, LOGGED, SAMPLES
+from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LEFT_OUT, LIKELY, LOGGED, SAMPLES
 
 SCHEMA = json.loads(files("nfsrpc.report").joinpath("analyze.schema.json").read_text(encoding="utf-8"))
 
@@ -30,7 +30,7 @@ def test_the_schema_is_one() -> None:
 
 def test_the_schema_requires_every_key_it_knows_and_no_other() -> None:
     closed = [description for description in objects(SCHEMA) if description["additionalProperties"] is False]
-    assert len(closed) == 11
+    assert len(closed) == 13
     for description in closed:
         assert set(description["properties"]) - set(description["required"]) == (
             {"dmesg"} if description is SCHEMA else set()
@@ -117,6 +117,24 @@ def test_what_is_missing_and_rules_that_failed_cannot_tell() -> None:
         },
         {"rule": "LCK004", "why": "the rule failed: KeyError: 'status'", "needs": None},
     ]
+
+
+def test_settings_in_force_and_what_was_skipped() -> None:
+    written = json.loads(render(LEFT_OUT))
+    assert errors(written) == []
+    assert written["settings"] == {
+        "file": "/srv/nfsrpc.toml",
+        "select": [],
+        "ignore": ["NFS001"],
+        "thresholds": {"LCK002": {"late_s": 90.0}},
+    }
+    assert written["skipped"] == [
+        {"file": "ring.pcap1", "reason": "is empty", "remedy": "tcpdump -U writes packets as they come"},
+        {"file": "caf\\udce9.pcap", "reason": "no such file", "remedy": None},
+    ]
+    assert [capture["damage"] for capture in written["captures"]] == ["its gzip stream is cut off"]
+    assert document(HEALTHY)["settings"] == {"file": None, "select": [], "ignore": [], "thresholds": {}}
+    assert document(HEALTHY)["skipped"] == []
 
 
 def test_no_rule_leads_unless_there_is_a_fault() -> None:

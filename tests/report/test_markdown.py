@@ -4,7 +4,7 @@ import pytest
 
 from nfsrpc.report.markdown import escaped, fenced, render
 from nfsrpc.rules.finding import Diagnosis, Finding
-from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LIKELY, LOGGED, SAMPLES, SILENT, STATD
+from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LEFT_OUT, LIKELY, LOGGED, SAMPLES, SILENT, STATD
 
 
 def section(text: str, title: str) -> list[str]:
@@ -30,6 +30,21 @@ def test_verdict_proof_and_cure() -> None:
     assert section(text, "Also found")[2].startswith(
         "| error | LCK002 lock-request-answered-late, explained by the above | 10.1.84.31 | 1 lock request"
     )
+
+
+def test_settings_in_force_and_what_was_skipped() -> None:
+    text = render(LEFT_OUT)
+    assert section(text, "Settings in force") == [
+        "- of /srv/nfsrpc.toml",
+        "- without the rules NFS001",
+        "- LCK002.late\\_s = 90",
+    ]
+    assert section(text, "Skipped") == [
+        "- ring.pcap1: is empty (tcpdump -U writes packets as they come)",
+        "- caf\\\\udce9.pcap: no such file",
+    ]
+    assert "Settings in force" not in render(HEALTHY)
+    assert "Skipped" not in render(HEALTHY)
 
 
 def test_what_is_likely_names_the_other_causes_and_how_to_be_sure() -> None:

@@ -9,8 +9,20 @@ import pytest
 from nfsrpc.report.contents import Report, unknowns
 from nfsrpc.report.text import render
 from nfsrpc.report.words import described
+from nfsrpc.rules.command import Command, command, remark
 from nfsrpc.rules.finding import Broken, CannotTell, Clear, Diagnosis, Evidence, Finding, Need, Verdict
-from tests.report.samples import CANNOT_TELL, CAPTURE, CERTAIN, HEALTHY, LIKELY, LOGGED, SAMPLES, SERVER_LOOPBACK, STATD
+from tests.report.samples import (
+    CANNOT_TELL,
+    CAPTURE,
+    CERTAIN,
+    HEALTHY,
+    LEFT_OUT,
+    LIKELY,
+    LOGGED,
+    SAMPLES,
+    SERVER_LOOPBACK,
+    STATD,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -116,11 +128,11 @@ def test_whom_and_when_share_a_line_where_they_fit() -> None:
 
 
 def test_commands_are_never_broken_and_sentences_stay_comments() -> None:
-    command = "systemctl restart " + "very-long-unit.service " * 8
-    report = with_finding(remedy=(command.strip(), "# " + "and then wait a while " * 8))
+    restart = "systemctl restart" + " very-long-unit.service" * 8
+    report = with_finding(remedy=(Command(restart), Command("", note="and then wait a while " * 8)))
     lines = block(render(report, 80), "Fix")
     assert lines[0] == "# on 10.1.84.31"
-    assert lines[1] == command.strip()
+    assert lines[1] == restart
     assert len(lines) > 3
     assert all(line.startswith("# ") for line in lines[2:])
 
@@ -210,7 +222,7 @@ def test_of_much_evidence_for_health_that_about_locks_is_shown() -> None:
 
 
 def test_one_lacking_capture_of_many_hosts_is_told_once() -> None:
-    needs = [Need(f"loopback of 10.0.0.{n}", f"tcpdump -w {n}.pcap") for n in range(1, 10)]
+    needs = [Need(f"loopback of 10.0.0.{n}", command("tcpdump -w {n}.pcap", n=n)) for n in range(1, 10)]
     answers = tuple(CannotTell("REG002", "not captured", need) for need in needs)
     report = HEALTHY._replace(diagnosis=Diagnosis(HEALTHY.diagnosis.verdict, cannot_tell=answers))
     assert block(render(report, 140), "Unknown") == [
@@ -269,16 +281,17 @@ def test_a_clock_that_differs_is_told(offset: float, drift: float, told: str) ->
 def test_a_remedy_that_says_where_it_is_typed_in_says_that_once() -> None:
     (statd,) = [found for found in CERTAIN.diagnosis.findings if found.rule == STATD.rule]
     for remedy, heading in (
-        (("systemctl start rpcbind",), ["# on 10.1.84.31", "systemctl start rpcbind"]),
-        (("ping -c 3 10.1.84.31   # from 10.1.84.41: dead?",), ["# from 10.1.84.41: dead?", "ping -c 3 10.1.84.31"]),
+        (command("systemctl start rpcbind"), ["# on 10.1.84.31", "systemctl start rpcbind"]),
+        (command("ping 10.1.84.31", on="10.1.84.41", note="dead?"), ["# on 10.1.84.41: dead?", "ping 10.1.84.31"]),
     ):
-        findings = (replace(statd, remedy=remedy), *CERTAIN.diagnosis.findings[1:])
+        findings = (replace(statd, remedy=(remedy,)), *CERTAIN.diagnosis.findings[1:])
         report = CERTAIN._replace(diagnosis=replace(CERTAIN.diagnosis, findings=findings))
         assert block(render(report, 80), "Fix") == heading
 
 
 def test_what_helps_against_several_findings_is_told_once() -> None:
-    one_way = Finding("CAP001", "one-direction-only", "warning", "certain", None, "one way", "…", remedy=("# No -Q.",))
+    no_q = remark("No -Q.")
+    one_way = Finding("CAP001", "one-direction-only", "warning", "certain", None, "one way", "…", remedy=(no_q,))
     diagnosis = replace(CANNOT_TELL.diagnosis, findings=(one_way, replace(one_way, title="the other way")))
     also = block(render(CANNOT_TELL._replace(diagnosis=diagnosis), 80), "Also")
     assert also == ["warning CAP001: one way", "# No -Q.", "warning CAP001: the other way"]
@@ -290,6 +303,17 @@ def test_a_capture_without_another_has_no_offset() -> None:
 
 def test_a_broken_rule_is_told() -> None:
     assert block(render(CANNOT_TELL, 80), "Broken") == ["LCK004 failed, which is a bug of nfsrpc: KeyError: 'status'"]
+
+
+def test_settings_in_force_and_what_was_skipped_are_told() -> None:
+    text = render(LEFT_OUT, 80)
+    assert block(text, "Settings") == ["of /srv/nfsrpc.toml; without the rules NFS001; LCK002.late_s = 90"]
+    assert block(text, "Skipped") == [
+        "ring.pcap1: is empty (tcpdump -U writes packets as they come)",
+        "caf\\udce9.pcap: no such file",
+    ]
+    assert block(text, "Capture")[-1] == "its gzip stream is cut off: analysed up to there"
+    assert not {"Settings", "Skipped"} & {line.split(" ")[0] for line in render(HEALTHY, 80).splitlines()}
 
 
 def test_traffic_is_a_line_a_program() -> None:
@@ -308,10 +332,11 @@ def test_nothing_of_a_capture_reaches_the_terminal_as_control() -> None:
             Verdict("REG001", "fault", evil),
             (
                 Finding("REG001", evil, "error", "certain", evil, evil, evil, (evil,), (evil,), 1, 0, 0,
-                        (Evidence(0, 1, evil),), (evil, f"# {evil}"), (evil,), ("LCK001",), Need(evil, evil)),
+                        (Evidence(0, 1, evil),), (Command(evil, evil), Command("", evil, evil)), (Command(evil),),
+                        ("LCK001",), Need(evil, Command(evil))),
                 Finding("LCK001", evil, "error", "certain", evil, evil, evil, evidence=(Evidence(0, 1, evil),)),
             ),
-            (CannotTell("REG002", evil, Need(evil, evil)),),
+            (CannotTell("REG002", evil, Need(evil, Command(evil))),),
             (),
             (Broken("REG003", evil),),
         ),
@@ -329,7 +354,7 @@ def test_nothing_captured_is_still_a_report() -> None:
 
 
 def test_captures_that_would_only_inform_come_last() -> None:
-    wire, loopback = Need("wire of a", "tcpdump wire"), Need("loopback of a", "tcpdump loopback")
+    wire, loopback = (Need(f"{what} of a", command("tcpdump {what}", what=what)) for what in ("wire", "loopback"))
     answers = (
         CannotTell("LCK013", "one client", wire),
         CannotTell("LCK001", "no locks"),

@@ -4,7 +4,8 @@
     def test_lockd_asks_its_own_portmapper(stage): ...
 
 A story plays on a stage (a server, two clients) and returns the capture that somebody took of it, or several. It
-becomes a test of its name. `told` keeps which kinds of story each rule has been told.
+becomes a test of its name. `told` keeps which kinds of story each rule has been told, `stories` those after which a
+command is advised.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ Captures: TypeAlias = bytes | list[bytes]
 Story: TypeAlias = Callable[["Stage"], Captures]
 
 told: defaultdict[str, set[str]] = defaultdict(set)
+stories: dict[str, Story] = {}  # those in which something is advised, by their names
 
 
 class Stage:
@@ -116,11 +118,16 @@ def findings(answers: Iterable[Answer]) -> list[Finding]:
     return [answer for answer in answers if isinstance(answer, Finding)]
 
 
+def remember(story: Story) -> None:
+    stories[f"{story.__module__.rpartition('.')[2]}.{getattr(story, '__name__', '')}"] = story
+
+
 def fires(rule: str, **expected: Any) -> Callable[[Story], Callable[[], None]]:
     """The rule finds something, and what it says of it."""
 
     def decorate(story: Story) -> Callable[[], None]:
         told[rule].add("fires")
+        remember(story)
 
         def test() -> None:
             found = findings(asked(rule, story(Stage())))
@@ -156,13 +163,14 @@ def cannot_tell(rule: str, *, command: bool = False) -> Callable[[Story], Callab
 
     def decorate(story: Story) -> Callable[[], None]:
         told[rule].add("cannot tell")
+        remember(story)
 
         def test() -> None:
             answers = asked(rule, story(Stage()))
             assert findings(answers) == []
             unknown = [answer for answer in answers if isinstance(answer, CannotTell)]
             assert unknown, answers
-            assert any(answer.needs and "tcpdump" in answer.needs.command for answer in unknown) or not command
+            assert any(answer.needs and "tcpdump" in answer.needs.command.line for answer in unknown) or not command
 
         return test
 

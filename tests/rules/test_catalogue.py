@@ -93,9 +93,11 @@ def test_a_broken_rule_stops_no_other() -> None:
     answers = ask(
         Givens({"calls": empty(TABLES["calls"]), "locks": empty(TABLES["locks"])}), [made(broken), made(sound)]
     )
+    failed = next(answer for answer in answers if isinstance(answer, Broken))
+    assert 'raise ZeroDivisionError("too much")' in failed.traceback
     assert answers == [
         Clear("TST001", "so far"),
-        Broken("TST001", "ZeroDivisionError: too much"),
+        Broken("TST001", "ZeroDivisionError: too much", failed.traceback),
         Clear("TST002", "0 locks"),
     ]
 

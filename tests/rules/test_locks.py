@@ -420,7 +420,7 @@ def test_what_would_show_that_the_holder_rebooted() -> None:
     both_granted(stage)
     (found,) = findings(asked("LCK009", stage.wire()))
     assert found.needs is not None
-    assert found.needs.command.endswith(f"-w {SERVER}.pcap 'host {CLIENT} or host {OTHER}'")
+    assert found.needs.command.line.endswith(f"-w {SERVER}.pcap 'host {CLIENT} or host {OTHER}'")
     assert "not captured" in found.explanation
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from nfsrpc.rules.catalogue import find, rules
 from nfsrpc.rules.explaining import explained, explains
-from nfsrpc.rules.finding import Finding
+from nfsrpc.rules.finding import Answer, Finding
 from nfsrpc.rules.verdict import diagnose, fault, leading
+from nfsrpc.sources import SourceError
 from tests.records import clock_set
 from tests.rules.stage import CLIENT, LOCKD, OTHER, SERVER, STATD, Stage, diagnosed, givens, starttls
 from tests.wire import TCP
@@ -146,6 +148,51 @@ def test_a_request_under_way_at_the_end_does_not_spoil_a_healthy_capture() -> No
         stage.client.lock(stage.server, svid=number).granted()
     stage.client.lock(stage.server, svid=99)
     assert diagnosed(stage.wire()).verdict.state == "healthy"
+
+
+def healthy() -> Stage:
+    stage = Stage()
+    stage.client.lock(stage.server).granted()
+    return stage
+
+
+def test_with_a_file_that_could_not_be_read_nothing_is_healthy() -> None:
+    tables = givens(healthy().wire()).tables
+    assert diagnose(tables).verdict.state == "healthy"
+    unread = [SourceError("ring.pcap1", "is empty"), SourceError("ring.pcap3", "is empty")]
+    assert diagnose(tables, skipped=unread).verdict == (
+        None,
+        "cannot-tell",
+        "Cannot tell whether all locks work: 2 files could not be read (ring.pcap1 and ring.pcap3).",
+    )
+
+
+def test_with_a_rule_that_failed_nothing_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check() -> list[Answer]:
+        raise KeyError("status")
+
+    monkeypatch.setitem(rules(), "LCK001", find("LCK001")._replace(check=check, parameters=()))
+    tables = givens(healthy().wire()).tables
+    assert diagnose(tables).verdict == (
+        None,
+        "cannot-tell",
+        "Cannot tell whether all locks work: 1 rule failed, which is a bug of nfsrpc (LCK001).",
+    )
+    assert diagnose(tables, ignore=["LCK001"]).verdict.state == "healthy"
+
+
+def test_what_is_left_out_hides_no_fault() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
+    tables = givens(stage.wire()).tables
+    assert diagnose(tables, skipped=[SourceError("ring.pcap1", "is empty")]).verdict == diagnose(tables).verdict
+
+
+def test_a_diagnosis_has_the_settings_that_it_was_made_with() -> None:
+    tables = givens(healthy().wire()).tables
+    assert not diagnose(tables).settings
+    made = diagnose(tables, ["LCK"], ["LCK001"], {"LCK002": {"late_s": 9.0}}, "nfsrpc.toml").settings
+    assert made == (("LCK",), ("LCK001",), {"LCK002": {"late_s": 9.0}}, "nfsrpc.toml")
 
 
 def test_rules_can_be_left_out() -> None:

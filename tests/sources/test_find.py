@@ -1,11 +1,13 @@
 """What a name, a wildcard and a directory stand for."""
 
 import gzip
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from nfsrpc.sources import SourceError, find_captures
+from nfsrpc.sources import Source, SourceError, find_captures, is_read_once, open_source
 
 PCAP = bytes.fromhex("d4c3b2a1 0200 0400 00000000 00000000 00000400 01000000")
 PCAPNG = bytes.fromhex("0a0d0d0a1c0000004d3c2b1a01000000")
@@ -30,8 +32,12 @@ def ring(tmp_path: Path) -> Path:
     return directory
 
 
-def names(files: list[str]) -> list[str]:
-    return [Path(file).name for file in files]
+def names(found: list[str | SourceError]) -> list[str]:
+    return [Path(file).name for file in found if isinstance(file, str)]
+
+
+def errors(found: list[str | SourceError]) -> dict[str, str]:
+    return {Path(error.path).name: error.reason for error in found if isinstance(error, SourceError)}
 
 
 def test_a_name_stays_as_it_is_whether_there_is_such_a_file_or_not() -> None:
@@ -56,24 +62,72 @@ def test_a_file_with_brackets_in_its_name_is_no_wildcard(tmp_path: Path) -> None
     assert find_captures([path]) == [str(path)]
 
 
+def test_what_has_the_name_of_a_capture_and_is_none_is_an_error_among_them(ring: Path) -> None:
+    assert errors(find_captures([ring])) == {"empty.pcap": "is empty", "short.pcap": "is not a capture"}
+
+
+def test_what_continues_a_ring_by_its_name_may_be_a_part_of_it(tmp_path: Path) -> None:
+    for name, content in {"trace": PCAP, "trace1": PCAP, "trace2": b"", "notes1": b"", "README.md": b"x"}.items():
+        (tmp_path / name).write_bytes(content)
+    found = find_captures([tmp_path])
+    assert (names(found), errors(found)) == (["trace", "trace1"], {"trace2": "is empty"})
+
+
 def test_a_wildcard_without_a_match_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"\*\.pcap: no file matches$"):
-        find_captures([tmp_path / "*.pcap"])
+    assert errors(find_captures([tmp_path / "*.pcap"])) == {"*.pcap": "no file matches"}
 
 
 def test_a_directory_without_captures_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
-    with pytest.raises(SourceError, match=f"{tmp_path}: holds no capture"):
-        find_captures([tmp_path])
+    assert errors(find_captures([tmp_path])) == {tmp_path.name: "holds no capture"}
 
 
-def test_a_directory_of_captures_that_may_not_be_read_is_not_called_one_without(
-    ring: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nfsrpc.sources.find.is_capture", lambda file: False)
-    monkeypatch.setattr("os.access", lambda file, mode: not file.endswith("ring.pcap0"))
-    with pytest.raises(SourceError, match=r"ring\.pcap0: permission denied"):
-        find_captures([ring])
+def test_a_directory_that_cannot_be_listed_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_path: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.scandir", forbidden)
+    assert errors(find_captures([tmp_path])) == {tmp_path.name: "cannot be listed: Permission denied"}
+
+
+def test_what_the_system_refuses_may_be_anything(ring: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (ring / "loop").symlink_to("loop")
+    (ring / "dangling").symlink_to("nowhere")
+    (ring / "dangling.pcap").symlink_to("nowhere")
+
+    def open_some(path: str, chunk_size: int) -> Source:
+        if path.endswith("dmesg.txt"):
+            raise SourceError(path, "permission denied") from PermissionError(13, "Permission denied")
+        return open_source(path, chunk_size)
+
+    monkeypatch.setattr("nfsrpc.sources.find.open_source", open_some)
+    assert errors(find_captures([ring])) == {
+        "dangling.pcap": "no such file",
+        "dmesg.txt": "permission denied",
+        "empty.pcap": "is empty",
+        "loop": "cannot be opened: Too many levels of symbolic links",
+        "short.pcap": "is not a capture",
+    }
+
+
+def test_what_is_no_regular_file_is_not_opened(ring: Path) -> None:
+    os.mkfifo(ring / "pipe.pcap")
+    os.mkfifo(ring / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(ring / "socket.pcap"))
+    found = find_captures([ring])
+    assert names(found) == ["new.pcapng", "old.pcap.gz", "ring.pcap0", "ring.pcap1"]
+    assert errors(found).items() >= {"pipe.pcap": "is a named pipe", "socket.pcap": "is a socket"}.items()
+    assert "pipe" not in errors(found)
+    assert errors(find_captures([f"{ring}/pip*"])) == {"pipe": "is a named pipe", "pipe.pcap": "is a named pipe"}
+
+
+def test_a_pipe_that_is_named_is_meant(ring: Path) -> None:
+    os.mkfifo(ring / "pipe")
+    assert find_captures([ring / "pipe"]) == [str(ring / "pipe")]
+    assert is_read_once(str(ring / "pipe"))
+    assert not is_read_once(str(ring / "ring.pcap0"))
+    assert not is_read_once(str(ring / "missing.pcap"))
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,16 @@ def test_a_broken_stream_gives_what_came_before_and_says_so(tmp_path: Path, comp
     assert "\n" not in source.damage
 
 
+def test_of_gzip_all_counts_that_stands_before_the_break(tmp_path: Path) -> None:
+    """zlib drops what a piece of input held before its break; here all is one piece."""
+    noise = random.Random(8).randbytes(100_000)
+    broken = bytearray(gzip.compress(noise))
+    broken[50_000:50_064] = b"\xff" * 64
+    source, data = chunks_of(written(tmp_path, bytes(broken)))
+    assert data[:49_000] == noise[:49_000]
+    assert source.damage is not None
+
+
 @packed
 def test_a_stream_broken_from_its_first_byte_is_an_error(tmp_path: Path, compression: str) -> None:
     head = PACKERS[compression](PLAIN)[:6]

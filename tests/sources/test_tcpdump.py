@@ -8,7 +8,8 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,11 @@ def test_what_is_sent_is_captured(make: Callable[[], LiveSource]) -> None:
 @has_tcpdump
 @pytest.mark.parametrize(
     ("interface", "expression", "reason"),
-    [("nosuch0", "", "tcpdump on nosuch0: no such interface"), ("lo", "bogus words", "tcpdump on lo: bad filter")],
+    [
+        ("nosuch0", "", "tcpdump on nosuch0: no such interface"),
+        ("lo", "bogus words", "tcpdump on lo: bad filter"),
+        ("lo", "--version", "tcpdump on lo: bad filter"),
+    ],
 )
 def test_what_tcpdump_refuses(interface: str, expression: str, reason: str) -> None:
     with pytest.raises(SourceError, match=reason):
@@ -95,11 +100,11 @@ def pretended(tmp_path: Path) -> Callable[[str], Tcpdump]:
     """A tcpdump that does what a script says."""
     assert shutil.which("sh")
 
-    def make(script: str) -> Tcpdump:
+    def make(script: str, expression: str = "") -> Tcpdump:
         path = tmp_path / "tcpdump"
         path.write_text(f"#!/bin/sh\n{script}\n")
         os.chmod(path, stat.S_IRWXU)
-        return Tcpdump("any", "", str(path))
+        return Tcpdump("any", expression, str(path))
 
     return make
 
@@ -114,6 +119,18 @@ def test_without_the_right_to_capture_it_says_what_is_needed(pretended: Callable
         "tcpdump on any: may not capture "
         "(run it as root, or: setcap cap_net_raw,cap_net_admin=ep $(command -v tcpdump))"
     )
+
+
+def test_a_filter_is_no_option(pretended: Callable[..., Tcpdump]) -> None:
+    arguments = b"".join(piece for piece in until_it_ends(pretended("printf '%s\\n' \"$@\"", "-w/tmp/x")))
+    assert arguments.splitlines()[-2:] == [b"--", b"-w/tmp/x"]
+
+
+def until_it_ends(source: Tcpdump) -> Iterator[bytes]:
+    with suppress(SourceError):
+        for piece in source.pieces():
+            assert isinstance(piece, bytes)
+            yield piece
 
 
 def test_one_that_dies_gives_what_it_had_and_says_so(pretended: Callable[[str], Tcpdump]) -> None:

@@ -1,0 +1,153 @@
+"""How the process ends: with which exit code, and with one line where something went wrong.
+
+    0    no fault was found, or it cannot be told
+    1    a fault was found
+    2    bad input or usage, or the system failed: a full disk, no memory
+    70   a bug of nfsrpc, in a rule, say (EX_SOFTWARE of sysexits.h)
+    130  interrupted (128 + SIGINT)
+
+Scripts go by these, so nothing that goes wrong ends with 0 or 1. This is among the first files that are read, and
+imports nothing that takes time, because an interruption is quiet only when they have been.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+FAULT, BAD, BUG, INTERRUPTED = 1, 2, 70, 130
+
+LONGEST = 500  # of a message: it may quote a capture
+REPORT = "this is a bug of nfsrpc: report this line with what --debug prints"
+
+
+class BrokenRules(Exception):
+    """Rules failed. Raised when all that the others say has been written; `details` are the tracebacks."""
+
+    def __init__(self, reason: str, details: str) -> None:
+        super().__init__(reason)
+        self.details = details
+
+
+def ended(command: Callable[[], int], debug: bool = False) -> int:
+    """The exit code of a command, whatever becomes of it."""
+    try:
+        code = command()
+        if failure := flushed(sys.stdout):
+            say(failure)
+            return BAD
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BaseException as error:  # noqa: BLE001 - a panic of the core is no Exception
+        return explained(error, debug)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            flushed(stream)
+
+
+def explained(error: BaseException, debug: bool) -> int:
+    """Says in one line what went wrong, and returns the exit code."""
+    code, line = BUG, REPORT
+    try:
+        code, line = judged(error)
+        if debug:
+            print(details(error), file=sys.stderr)
+    except BaseException:  # noqa: BLE001 - what cannot even be described is a bug all the same
+        pass
+    if line:
+        say(line)
+    return code
+
+
+def judged(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, BrokenPipeError):
+        return BAD, ""  # nobody reads it
+    if isinstance(error, OSError):
+        return BAD, one_line(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    if isinstance(error, MemoryError):
+        return BAD, "out of memory; give it fewer captures at once"
+    if isinstance(error, BrokenRules):
+        return BUG, f"{one_line(str(error))}; {REPORT}"
+    return BUG, f"{one_line(f'{type(error).__name__}: {error}')} ({place(error)}); {REPORT}"
+
+
+def place(error: BaseException) -> str:
+    """The innermost line of nfsrpc that the error came through."""
+    package, found, step = os.path.dirname(os.path.dirname(__file__)), "?", error.__traceback__
+    while step:
+        file = step.tb_frame.f_code.co_filename
+        if file.startswith(package):
+            found = f"nfsrpc{file.removeprefix(package)}:{step.tb_lineno}"
+        step = step.tb_next
+    return found
+
+
+def details(error: BaseException) -> str:
+    from traceback import format_exception
+
+    from nfsrpc.printable import clean
+
+    text = error.details if isinstance(error, BrokenRules) else "".join(format_exception(error))
+    return "\n".join(map(clean, text.splitlines()))
+
+
+def one_line(text: str) -> str:
+    """Of a capture there may be anything in it."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+
+
+def say(text: object) -> None:
+    """One line on standard error, if that can be written, without control characters: names of files are anybody's."""
+    try:
+        from nfsrpc.printable import clean
+
+        print(f"nfsrpc: {clean(str(text))}", file=sys.stderr, flush=True)
+    except Exception:  # noqa: BLE001 - closed, full, no memory: the exit code remains
+        return
+
+
+def flushed(stream: TextIO) -> str:
+    """Writes what is buffered. What cannot be written is dropped, and why is returned, unless the reader has gone."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        drop(stream)
+    except OSError as error:
+        drop(stream)
+        return f"standard output: cannot be written: {error.strerror}"
+    return ""
+
+
+def drop(stream: TextIO) -> None:
+    """What is still buffered goes nowhere, else Python would complain when it flushes at exit."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        stream.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def open_closed_streams() -> None:
+    """Standard streams that whoever started us has closed (`>&-`): else the next file opened would take their place.
+
+    Reading from such an input and writing to such an output fail, as they would have; messages go nowhere.
+    """
+    for number, name, flags in ((0, "stdin", os.O_WRONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)):
+        if getattr(sys, name) is not None:
+            continue
+        opened = os.open(os.devnull, flags)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+        if number:
+            stream = open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)

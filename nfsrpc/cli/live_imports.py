@@ -1,0 +1,60 @@
+"""Imports all that `nfsrpc live` may need before it becomes another user, who may not read where Python is installed.
+
+Libraries import parts of theirs when they are first used: rich, decompressors, what looks up a version. So a capture of
+one frame is taken through everything once.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from contextlib import suppress
+from importlib import import_module
+from pkgutil import iter_modules
+
+from rich.console import Console
+
+from nfsrpc.report import text
+from nfsrpc.report.contents import report_of
+from nfsrpc.rules.finding import Verdict
+from nfsrpc.rules.verdict import diagnose
+from nfsrpc.sources.compression import COMPRESSIONS
+from nfsrpc.sources.privileges import Rights
+from nfsrpc.watch import lines
+from nfsrpc.watch.changes import Change
+from nfsrpc.watch.moments import Health, Moment
+from nfsrpc.watch.screen import Pulse, Rate, screen
+from nfsrpc.watch.watch import Watch
+
+PACKAGES = ("sources", "protocols", "sessions", "rules", "report", "watch")
+FRAME = bytes(60)
+CAPTURE = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 16, 1) + struct.pack("<IIII", 1, 0, 60, 60) + FRAME
+
+
+def import_all() -> None:
+    for name in PACKAGES:
+        package = import_module(f"nfsrpc.{name}")
+        for module in iter_modules(package.__path__):
+            import_module(f"{package.__name__}.{module.name}")
+    for compression in COMPRESSIONS:
+        with suppress(ImportError):  # it is said when such a stream comes
+            compression.load()
+    rehearse()
+
+
+def rehearse() -> None:
+    watch = Watch("rehearsal")
+    watch.feed(CAPTURE)
+    trace = watch.close()
+    assert trace is not None
+    diagnosis = diagnose(trace.tables)
+    change = Change("verdict", watch.last, verdict=Verdict(None, "cannot-tell", "rehearsal"))
+    moment = Moment(trace, diagnosis, [change], [], watch.last, final=True)
+    report = report_of(trace, diagnosis)
+    rights = Rights("nobody", 0, 0, 0, True)
+    printed = [lines.line(change), lines.jsonl(change), lines.begin("rehearsal", rights), lines.end(report)]
+    printed += [text.render(report, 80, colour=True)]
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, height=24)
+    pulse = Pulse("rehearsal", Health(1, len(CAPTURE), 0, 0.0), Rate(1.0, 1.0), 0.0, "a note", str(rights))
+    console.print(screen(moment, pulse, console.height))
+    console.print("".join(printed), markup=False, highlight=False)

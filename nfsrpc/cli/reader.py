@@ -1,0 +1,34 @@
+"""Notices that nobody reads standard output any more, also when nothing is written: `nfsrpc live | head -1`."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Callable
+from threading import Thread
+
+
+def when_reader_leaves(act: Callable[[], None]) -> None:
+    """Has a thread wait for it: the other end of a pipe or a socket closes, a terminal hangs up."""
+    if sys.stdout is None:
+        return
+    # A descriptor of its own: what is written later may replace that of standard output.
+    descriptor = os.dup(sys.stdout.fileno())
+    Thread(target=wait, args=(descriptor, act), name="nfsrpc-reader", daemon=True).start()
+
+
+def wait(descriptor: int, act: Callable[[], None]) -> None:
+    waiting = select.poll()
+    waiting.register(descriptor, 0)  # POLLERR and POLLHUP are told unasked
+    waiting.poll()
+    act()
+
+
+def discard_output() -> None:
+    """Nothing more is written there, nor complained about when Python flushes at exit."""
+    if sys.stdout is None:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

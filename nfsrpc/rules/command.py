@@ -1,0 +1,122 @@
+"""Commands that findings advise: built here and nowhere else, from a template and arguments that are checked.
+
+People paste them into root shells, and names in a capture are whatever a stranger has sent. So a template is a literal
+(to mypy a LiteralString is any text, so tests/rules/test_commands.py reads the syntax trees), and an argument is a
+number, an address, a host name, a path of the user's own, or a capture filter made of addresses. Anything else is not
+put into a command: a remark describes the command instead. Remarks are comments to the shell; in them every character
+of an argument that means something to a shell is escaped, since an interactive zsh runs comments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import PurePath
+from shlex import quote
+from typing import LiteralString, NamedTuple, TypeAlias
+
+# RFC 952 and RFC 1123, 2.1, with the underscore that people use. An IPv4 address is of this form too.
+HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+SCOPE = re.compile(r"%[A-Za-z0-9][A-Za-z0-9._-]*")  # of a link-local address: the interface
+PLAIN = " .,:@/_%+-"  # in a remark, beside letters and digits
+FIELD = re.compile(r"\{(\w+)\}")  # of a template
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A line to be pasted into a shell: a command with what is remarked on it, or a remark alone. `str()` is the line.
+
+    >>> str(command("ping -c 3 {host}", on="{client}", note="is it down?", host="10.0.0.9", client="10.0.0.1"))
+    'ping -c 3 10.0.0.9   # on 10.0.0.1: is it down?'
+    >>> str(command("getent hosts {name}", name="$(reboot)"))
+    '# adapt and run by hand: getent hosts NAME (NAME is not a valid host name: \\\\x24\\\\x28reboot\\\\x29)'
+    """
+
+    line: str  # "" for a remark alone
+    on: str = ""  # the host to run it on
+    note: str = ""
+
+    @property
+    def comment(self) -> str:
+        return ": ".join(filter(None, (self.on and f"on {self.on}", self.note)))
+
+    def __str__(self) -> str:
+        return "   # ".join(filter(None, (self.line, self.comment))) if self.line else f"# {self.comment}"
+
+
+class Filter(NamedTuple):
+    """An expression for tcpdump (pcap-filter(7))."""
+
+    expression: str
+
+
+Argument: TypeAlias = str | int | PurePath | Filter | None  # None: not in the capture
+
+
+def command(
+    line: LiteralString, /, *, on: LiteralString = "", note: LiteralString = "", **arguments: Argument
+) -> Command:
+    """A command, or a remark that describes it where an argument is not fit to stand in a shell's line."""
+    words = {name: word(arguments[name]) for name in FIELD.findall(line)}
+    unfit = [name for name, found in words.items() if found is None]
+    filled = FIELD.sub(lambda field: words[field[1]] or field[1].upper(), line)
+    where, remarked = remark_text(on, arguments), remark_text(note, arguments)
+    if not unfit:
+        return Command(filled, where, remarked)
+    reasons = ", ".join(f"{name.upper()} is not a valid host name: {harmless(str(arguments[name]))}" for name in unfit)
+    return Command("", where, "; ".join(filter(None, (f"adapt and run by hand: {filled} ({reasons})", remarked))))
+
+
+def remark(text: LiteralString, /, *, on: LiteralString = "", **arguments: Argument) -> Command:
+    """A sentence among commands."""
+    return Command("", remark_text(on, arguments), remark_text(text, arguments))
+
+
+def either_host(addresses: Iterable[str], *others: LiteralString) -> Filter | None:
+    """What any of these hosts sends or receives, or one of other filters; None where one is no address."""
+    known = list(addresses)
+    if not all(map(is_address, known)):
+        return None
+    return Filter(" or ".join([*(f"host {address}" for address in known), *others]))
+
+
+def word(argument: Argument) -> str | None:
+    """An argument as the shell reads it; None for what must not get there."""
+    if isinstance(argument, int):
+        return str(argument) if argument >= 0 else None
+    if isinstance(argument, Filter):
+        return quote(argument.expression)
+    if isinstance(argument, PurePath):
+        path = str(argument)
+        return quote(f"./{path}" if path.startswith("-") else path) if path.isprintable() else None
+    return argument if argument and (HOST_NAME.fullmatch(argument) or is_address(argument)) else None
+
+
+def is_address(text: str) -> bool:
+    address, percent, scope = text.partition("%")
+    if percent and not SCOPE.fullmatch(percent + scope):
+        return False
+    try:
+        ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def remark_text(template: str, arguments: Mapping[str, Argument]) -> str:
+    return FIELD.sub(lambda field: harmless(str(arguments[field[1]])), template)
+
+
+def harmless(text: str) -> str:
+    r"""Text in which nothing means anything to a shell, on one line.
+
+    >>> harmless("web-1;touch\n")
+    'web-1\\x3btouch\\x0a'
+    """
+    return "".join(char if char.isalnum() or char in PLAIN else escaped(ord(char)) for char in text)
+
+
+def escaped(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

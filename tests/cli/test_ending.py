@@ -1,0 +1,344 @@
+"""How the process ends: nothing that goes wrong ends with 0 or 1, or with more than a line."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nfsrpc import cli
+from nfsrpc.cli import application, ending
+from nfsrpc.cli.ending import ended
+from nfsrpc.rules import catalogue
+from nfsrpc.rules.finding import Answer
+from tests.cli.command import ENVIRONMENT
+
+
+@pytest.fixture
+def contended(samples: Path) -> Path:
+    return samples / "contended" / "nfssrv-any.pcap"
+
+
+@pytest.fixture
+def statd(samples: Path) -> Path:
+    return samples / "server-without-statd" / "nfssrv-any.pcap"
+
+
+def bash(command: str, *args: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """A command of bash, where `nfsrpc` is this one and $1, $2, ... are the arguments."""
+    script = f'nfsrpc() {{ "{sys.executable}" -m nfsrpc "$@"; }}; {command}'
+    return subprocess.run(
+        ["bash", "-c", script, "bash", *map(str, args)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=ENVIRONMENT,
+        timeout=60,
+        check=False,
+    )
+
+
+# The standard streams
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("nfsrpc analyze $1 >&-", 2, "nfsrpc: standard output: cannot be written: Bad file descriptor\n"),
+        ("nfsrpc table calls $1 >&-", 2, "nfsrpc: standard output: cannot be written: Bad file descriptor\n"),
+        (
+            "nfsrpc table calls $1 >/dev/full",
+            2,
+            "nfsrpc: standard output: cannot be written: No space left on device\n",
+        ),
+        ("nfsrpc --version >/dev/full", 2, "nfsrpc: input or output: No space left on device\n"),
+        ("nfsrpc --help >/dev/full", 2, "nfsrpc: input or output: No space left on device\n"),
+        ("nfsrpc analyze - <&-", 2, "nfsrpc: standard input: is closed\n"),
+        ("nfsrpc analyze missing.pcap 2>&-", 2, ""),
+        ("nfsrpc analyze missing.pcap 2>/dev/full", 2, ""),
+        ("nfsrpc analyse 2>/dev/full", 2, ""),
+        ("nfsrpc analyze $1 <&- 2>&- | grep -c HEALTHY; exit ${PIPESTATUS[0]}", 0, ""),
+        ("nfsrpc --help | true; exit $((PIPESTATUS[0] & ~2))", 0, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full(contended: Path, command: str, code: int, says: str) -> None:
+    result = bash(command, contended)
+    assert (result.returncode, result.stderr.decode()) == (code, says)
+
+
+def test_a_file_does_not_take_the_place_of_a_closed_stream(contended: Path, tmp_path: Path) -> None:
+    """Else what is printed would be written into it."""
+    before = contended.read_bytes()
+    copy = tmp_path / "copy.pcap"
+    copy.write_bytes(before)
+    assert bash("nfsrpc analyze $1 <&- >&- 2>&-", copy).returncode == 2
+    assert copy.read_bytes() == before
+
+
+def test_what_cannot_be_flushed_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        print("FAULT")
+        assert ended(lambda: 1) == 2
+    assert capsys.readouterr().err == "nfsrpc: standard output: cannot be written: No space left on device\n"
+
+
+# Exceptions
+
+
+class Panic(BaseException):
+    """As pyo3 has for panics of Rust."""
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def raising(error: BaseException) -> Callable[..., int]:
+    def command(*_args: object) -> int:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (KeyError("status"), 70, "KeyError: 'status' (nfsrpc/cli/ending.py:"),
+        (RecursionError("too deep"), 70, "RecursionError: too deep (nfsrpc/cli/ending.py:"),
+        (EOFError(), 70, "EOFError: (nfsrpc/cli/ending.py:"),
+        (Panic("core"), 70, "Panic: core (nfsrpc/cli/ending.py:"),
+        (SystemExit(0), 70, "SystemExit: 0 (nfsrpc/cli/ending.py:"),
+        (Unspeakable(), 70, "this is a bug of nfsrpc"),
+        (MemoryError(), 2, "out of memory"),
+        (OSError(28, "No space left on device"), 2, "input or output: No space left on device"),
+        (OSError(5, "Input/output error", "trace.pcap"), 2, "trace.pcap: Input/output error"),
+    ],
+)
+def test_an_exception_is_one_line_and_no_verdict(
+    error: BaseException, code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(raising(error)) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"nfsrpc: {says}")
+    assert err.count("\n") == 1
+
+
+def test_an_interruption_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_a_capture_says_stays_on_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ValueError("a\nb \x1b[2J" + "x" * 10_000)
+    ended(raising(error))
+    line = capsys.readouterr().err
+    assert line.startswith("nfsrpc: ValueError: a b \\x1b[2Jxxx")
+    assert line.count("\n") == 1
+    assert len(line) < 700
+    ended(raising(error), debug=True)
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_debug_shows_where_it_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    ended(raising(KeyError("status")), debug=True)
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback (most recent call last):\n")
+    assert f'File "{__file__}"' in err
+    assert err.splitlines()[-1].startswith("nfsrpc: KeyError: 'status'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kept", "debug"),
+    [
+        (["--debug", "analyze", "x"], ["analyze", "x"], True),
+        (["analyze", "x", "--debug"], ["analyze", "x"], True),
+        (["analyze", "x"], ["analyze", "x"], False),
+        (["analyze", "--", "--debug"], ["analyze", "--", "--debug"], False),
+    ],
+)
+def test_debug_may_stand_anywhere(arguments: list[str], kept: list[str], debug: bool) -> None:
+    assert cli.without_debug(arguments) == (kept, debug)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(ZeroDivisionError(), 70), (EOFError(), 70), (MemoryError(), 2), (KeyboardInterrupt(), 130), (Panic(), 70)],
+)
+@pytest.mark.parametrize("arguments", [("analyze",), ("table", "calls"), ("show",), ("sql",), ("carve",)])
+def test_no_command_catches_what_it_does_not_know(
+    contended: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    error: BaseException,
+    code: int,
+) -> None:
+    monkeypatch.setattr("nfsrpc.decode.merge", raising(error))
+    further = {"show": ["1"], "sql": ["SELECT 1"], "carve": ["-o", str(tmp_path / "out")]}.get(arguments[0], [])
+    assert ended(lambda: cli.run([*arguments, str(contended), *further])) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == (code != 130)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_place_of_a_bug_is_named(
+    contended: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nfsrpc.report.contents.procedures_of", raising(ZeroDivisionError()))
+    assert ended(lambda: cli.run(["analyze", str(contended)])) == 70
+    assert "ZeroDivisionError: (nfsrpc/report/contents.py:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--version"], 0), (["analyse"], 2), ([], 2), (["analyze", "missing.pcap"], 2)]
+)
+def test_usage_keeps_its_codes(arguments: list[str], code: int) -> None:
+    assert ended(lambda: cli.run(arguments)) == code
+
+
+def test_a_fault_keeps_its_code(statd: Path) -> None:
+    assert ended(lambda: cli.run(["analyze", str(statd)])) == 1
+
+
+# The process
+
+
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_an_interruption_of_the_start_is_silent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["nfsrpc", "analyze", "trace.pcap"])
+    for owner, name in ((cli, "open_closed_streams"), (application, "run"), (ending, "explained")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, raising(KeyboardInterrupt()))
+            if owner is ending:
+                patch.setattr(application, "run", raising(KeyError()))
+            with pytest.raises(SystemExit) as end:
+                cli.main()
+        assert end.value.code == 130
+        assert capsys.readouterr() == ("", "")
+
+
+def test_a_thread_that_is_left_does_not_abort_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+
+    def leave(code: int) -> None:
+        left.append(code)
+        raise SystemExit
+
+    monkeypatch.setattr(os, "_exit", leave)
+    held = threading.Event()
+    thread = threading.Thread(target=held.wait, daemon=True)
+    thread.start()
+    try:
+        with pytest.raises(SystemExit):
+            cli.leave(70, ["table"])
+    finally:
+        held.set()
+        thread.join()
+    assert left == [70]
+
+
+# Broken rules
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check() -> list[Answer]:
+        raise KeyError("status")
+
+    made = catalogue.find("LCK001")._replace(check=check, parameters=())
+    monkeypatch.setitem(catalogue.rules(), "LCK001", made)
+
+
+SAYS = f"nfsrpc: rule LCK001 failed: KeyError: 'status'; {ending.REPORT}\n"
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("format_", ["text", "json", "markdown", "html"])
+def test_with_a_broken_rule_nothing_is_healthy(
+    contended: Path, capsys: pytest.CaptureFixture[str], format_: str
+) -> None:
+    assert ended(lambda: cli.run(["analyze", str(contended), "--format", format_])) == 70
+    out, err = capsys.readouterr()
+    assert "Cannot tell whether all locks work: 1 rule failed, which is a bug of nfsrpc (LCK001)." in " ".join(
+        out.split()
+    )
+    assert "KeyError: " in out
+    assert "healthy" not in out.lower()
+    assert err == SAYS
+
+
+@pytest.mark.usefixtures("broken")
+def test_with_a_broken_rule_the_report_of_a_fault_is_as_usual(statd: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(lambda: cli.run(["analyze", str(statd)])) == 70
+    out, err = capsys.readouterr()
+    assert out.startswith(" FAULT   REG001")
+    assert err == SAYS
+    assert ended(lambda: cli.run(["analyze", str(statd)]), debug=True) == 70
+    assert 'raise KeyError("status")' in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize(
+    ("arguments", "further", "code"),
+    [
+        (["table", "findings"], [], 70),
+        (["table", "calls"], [], 0),  # asks no rule
+        (["sql"], ["SELECT rule FROM findings"], 70),
+        (["carve"], ["-o", "OUT"], 70),
+    ],
+)
+def test_with_a_broken_rule_every_command_that_asks_rules_says_so(
+    statd: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    further: list[str],
+    code: int,
+) -> None:
+    further = [str(tmp_path / "out.pcapng") if each == "OUT" else each for each in further]
+    assert ended(lambda: cli.run([*arguments, str(statd), *further])) == code
+    out, err = capsys.readouterr()
+    assert out
+    assert (SAYS in err) == (code == 70)
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("name", ["contended", "server-without-statd"])
+def test_with_a_broken_rule_live_ends_so_too(
+    samples: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    stream = io.BytesIO((samples / name / "nfssrv-any.pcap").read_bytes())
+    monkeypatch.setattr("nfsrpc.cli.live.source_of", lambda *_: source(stream))
+    assert ended(lambda: cli.run(["live", "-"])) == 70
+    out, err = capsys.readouterr()
+    assert ("HEALTHY" in out, "FAULT" in out) == (False, name != "contended")
+    assert "LCK001 failed, which is a bug of nfsrpc" in out
+    assert err == SAYS
+
+
+def source(stream: io.BytesIO) -> object:
+    from nfsrpc.sources.given import captures
+    from nfsrpc.sources.stream import Stream
+
+    [capture] = captures([stream])
+    return Stream(capture)

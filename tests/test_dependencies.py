@@ -1,0 +1,128 @@
+"""What is imported is declared in pyproject.toml, and what is declared there is locked, by version and hash."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import pytest
+from packaging.markers import Environment, default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+NEEDED = [Requirement(line) for line in PYPROJECT["project"]["dependencies"]]
+EXTRAS = {
+    name: [Requirement(line) for line in lines] for name, lines in PYPROJECT["project"]["optional-dependencies"].items()
+}
+GROUPS = {name: [Requirement(line) for line in lines] for name, lines in PYPROJECT["dependency-groups"].items()}
+DEVELOPMENT = [*NEEDED, *(requirement for extra in EXTRAS.values() for requirement in extra), *GROUPS["dev"]]
+LOCKED = {"requirements-dev.txt": DEVELOPMENT, "requirements-tools.txt": GROUPS["tools"]}
+
+FOLDERS = {
+    "nfsrpc": NEEDED,
+    "tests": DEVELOPMENT,
+    "docs": DEVELOPMENT,
+    "notebooks": DEVELOPMENT,
+    "benchmarks": DEVELOPMENT,
+    ".ci": [],
+}
+DISTRIBUTIONS = packages_distributions()
+
+# One package of a lock file: name==version ; marker, then its hashes, one per line.
+PACKAGE = re.compile(r"^(\S+==\S+(?: ; .+?)?) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
+
+
+def imported(folder: Path) -> Iterator[tuple[str, str]]:
+    """Each file with the first part of a module that it imports from outside the project and the standard library."""
+    ours = {*FOLDERS, *sys.stdlib_module_names, "compression"}  # the last one is of the standard library from 3.14 on
+    for file in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [str(node.module)]
+            for name in names:
+                if (first := name.split(".")[0]) not in ours:
+                    yield str(file.relative_to(ROOT)), first
+
+
+def is_in(module: str, requirements: list[Requirement]) -> bool:
+    """Whether a distribution of the requirements has this module; one that is not installed goes by its name."""
+    names = {canonicalize_name(requirement.name) for requirement in requirements}
+    having = {canonicalize_name(name) for name in DISTRIBUTIONS.get(module, [])}
+    return bool(having & names) or module in {requirement.name.split(".")[0] for requirement in requirements}
+
+
+def packages(lock: str) -> list[Requirement]:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    return [Requirement(found[1]) for found in PACKAGE.finditer(text)]
+
+
+def environment(python: str) -> Environment:
+    here = default_environment()
+    here["python_version"], here["python_full_version"] = python, f"{python}.0"
+    return here
+
+
+def holds(requirement: Requirement, where: Environment) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({**where, "extra": ""})
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_what_is_imported_is_declared(folder: str) -> None:
+    found = set(imported(ROOT / folder))
+    assert {(file, module) for file, module in found if not is_in(module, FOLDERS[folder])} == set()
+
+
+def test_what_an_extra_imports_is_in_that_extra() -> None:
+    """`extra("sql", "duckdb", …)` imports duckdb, and says to install nfsrpc[sql] where it fails."""
+    calls = [
+        (ast.literal_eval(node.args[0]), ast.literal_eval(node.args[1]))
+        for file in (ROOT / "nfsrpc").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "extra"
+    ]
+    assert len(calls) > 3
+    assert [(name, module) for name, module in calls if not is_in(module, EXTRAS[name])] == []
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("lock", LOCKED)
+def test_what_is_declared_is_locked_once_within_its_bounds(lock: str, python: str) -> None:
+    """`make lock` puts this right."""
+    where = environment(python)
+    rows = [row for row in packages(lock) if holds(row, where)]
+    versions = {canonicalize_name(row.name): str(row.specifier).removeprefix("==") for row in rows}
+    assert len(versions) == len(rows) > 20
+    locked = {
+        str(requirement): versions.get(canonicalize_name(requirement.name))
+        for requirement in LOCKED[lock]
+        if holds(requirement, where)
+    }
+    assert len(locked) > 2
+    assert {
+        text: found for text, found in locked.items() if not (found and Requirement(text).specifier.contains(found))
+    } == {}
+
+
+@pytest.mark.parametrize("lock", LOCKED)
+def test_a_lock_file_has_packages_with_hashes_and_comments_only(lock: str) -> None:
+    """Options would decide for everybody where packages come from; addresses would name where they came from."""
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    assert [line for line in PACKAGE.sub("", text).splitlines() if not line.lstrip().startswith("#")] == []
+    assert "://" not in text
+
+
+@pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="not the environment that make makes")
+def test_what_is_installed_is_what_is_locked() -> None:
+    where = default_environment()
+    rows = [row for row in packages("requirements-dev.txt") if holds(row, where)]
+    assert [str(row) for row in rows if not row.specifier.contains(version(row.name))] == []
