@@ -670,3 +670,86 @@ def lost_fragments(w: Writer, n: int) -> None:
         w.ip(host(one), SERVER, UDP, bytes(1024), 0x2000 | one * 131 % 7000)
         w.asked(Ends(CLIENT, 701, SERVER, NFSD), NFS, 3, 0)
     w.end()
+
+
+# Of several things many at once
+
+
+@attack
+def free_ranges(w: Writer, n: int) -> None:
+    """Ranges of one file, each released by one owner and waited for by another, who never gets it."""
+    for status, name in ((NLM_GRANTED, b"h"), (BLOCKED, b"w")):
+        for one in range(n):
+            w.lock(CLIENT, Owner(0, one, name, offset=10 * one, length=5), status)
+    w.wait(2)
+    for one in range(n):
+        w.lock(CLIENT, Owner(0, one, b"h", offset=10 * one, length=5), NLM_GRANTED, UNLOCK)
+    w.end()
+
+
+@attack
+def resent_locks(w: Writer, n: int) -> None:
+    """Requests that are sent again after 10 and 60 s, and answered then, by a server that reboots all the time."""
+    ends = [Ends(host(one), 700, SERVER, LOCKD) for one in range(n)]
+    for pause in (10, 51, 5):
+        for one in range(n):
+            w.call(ends[one], NLM, 4, LOCK, Owner(one, 1, b"h%d" % one).arguments(LOCK), xid=one)
+        w.wait(pause)
+    for one in range(n):
+        w.reply(ends[one], one, opaque(b"ck") + struct.pack(">I", 0))
+        notice = opaque(b"srv") + struct.pack(">I", one)
+        w.asked(Ends(SERVER, 701, host(one), STATD), NSM, 1, 6, notice)
+
+
+@attack
+def statuses(w: Writer, n: int) -> None:
+    """NFS calls and mounts that fail with statuses that nobody knows."""
+    for one in range(n):
+        status = struct.pack(">I", 100_000 + one)
+        w.asked(Ends(CLIENT, 701, SERVER, NFSD), NFS, 3, 1, opaque(handle(one)), status)
+        w.asked(Ends(CLIENT, 702, SERVER, 635), MOUNT, 3, 1, opaque(b"/srv%d" % one), status)
+
+
+@attack
+def downcalls(w: Writer, n: int) -> None:
+    """Reboots that statd tells its lockd of, in names of which each is the long form of another."""
+    w.lock(CLIENT, Owner(0, 1, b"a"), NLM_GRANTED)
+    for one in range(n):
+        name = b"a" + b".a" * (one % 100) + b"%d" % one
+        w.asked(Ends(CLIENT, 700, SERVER, STATD), NSM, 1, 6, opaque(name) + struct.pack(">I", 1))
+        told = opaque(b"b%d" % one) + struct.pack(">I", 1) + bytes(16)
+        w.asked(Ends(LOOPBACK, 700, LOOPBACK, LOCKD), NLM, 3, 16, told)
+
+
+@attack
+def refused_portmappers(w: Writer, n: int) -> None:
+    """Hosts whose portmapper refuses connections, and the own one of a server whose locks are all denied."""
+    for _ in range(2):
+        for one in range(n):
+            for ends in ((host(one), SERVER), (LOOPBACK, LOOPBACK)):
+                w.tcp(ends[0], 800 + one % 50_000, ends[1], 111, SYN, ack=0)
+                w.tcp(ends[1], 111, ends[0], 800 + one % 50_000, RST | ACK, seq=0, ack=2)
+        w.wait(4)
+    for one in range(n):
+        w.lock(host(one), Owner(one, 1, b"h%d" % one), NOLOCKS)
+
+
+@attack
+def address_lists(w: Writer, n: int) -> None:
+    """Answers of rpcbind version 4 to GETADDRLIST."""
+    for one in range(n):
+        entry = opaque(b"10.255.0.1.2.188") + opaque(b"tcp") + struct.pack(">I", 3) + opaque(b"inet") + opaque(b"tcp")
+        asked = struct.pack(">II", NLM, 4) + opaque(b"tcp") + opaque(b"") + opaque(b"superuser")
+        w.asked(Ends(host(one), 600, SERVER, 111), PORTMAP, 4, 11, asked, struct.pack(">I", 1) + entry + bytes(4))
+
+
+@attack
+def long_paths(w: Writer, n: int) -> None:
+    """Files below a hundred directories of long names, each locked."""
+    nothing, deep = struct.pack(">II", 0, 0), 100
+    for one in range(deep + n):
+        above, name = min(one, deep), b"d" * 250 if one < deep else b"file%d" % one
+        results = struct.pack(">I", 0) + opaque(handle(one + 1)) + nothing
+        w.asked(Ends(CLIENT, 701, SERVER, NFSD), NFS, 3, 3, opaque(handle(above)) + opaque(name), results)
+    for one in range(n):
+        w.lock(CLIENT, Owner(deep + one + 1, 1), NLM_GRANTED)

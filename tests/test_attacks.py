@@ -58,6 +58,13 @@ EXPECTED = {
     "deep_directories": {},
     "writers": {"LCK013": 25},
     "lost_fragments": {},
+    "free_ranges": {"LCK003": 25, "MON005": 1, "LCK011": 1},
+    "resent_locks": {"LCK002": 1, "MON006": 1, "CAP005": 1},
+    "statuses": {"MNT001": 1, "NFS001": 25},
+    "downcalls": {"MON005": 1, "MON006": 2},
+    "refused_portmappers": {"REG005": 1, "LCK004": 1},
+    "address_lists": {},
+    "long_paths": {},
 }
 
 
@@ -66,3 +73,11 @@ def test_an_attack_is_what_it_says(name: str, tmp_path: Path) -> None:
     diagnosis = nfsrpc.read(written(name, N, tmp_path / "attack.pcap")).diagnosis
     assert diagnosis.broken == ()
     assert Counter(finding.rule for finding in diagnosis.findings) == EXPECTED[name]
+
+
+def test_of_a_knot_of_deadlocks_one_circle_is_told(tmp_path: Path) -> None:
+    diagnosis = nfsrpc.read(written("everybody_waits_for_everybody", 36, tmp_path / "attack.pcap")).diagnosis
+    (finding,) = (finding for finding in diagnosis.findings if finding.rule == "LCK012")
+    assert finding.title.startswith("deadlock: 4@cl1 (10.254.0.1) and 5@cl1 (10.254.0.1) wait")
+    assert finding.explanation.endswith("The server did not notice. In all 6 owners wait for each other so.")
+    assert len(finding.evidence) == 2
