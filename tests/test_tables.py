@@ -150,3 +150,14 @@ def test_every_kind_of_oddity_is_explained() -> None:
     kinds = re.findall(r'(?:push\(|Malformed\(|\{ )\s*"([a-z]+-[a-z]+)"', text)
     assert set(kinds) <= ODDITY_KINDS.keys()
     assert all(f'"{kind}"' in text for kind in ODDITY_KINDS)
+
+
+def test_a_few_rows_of_many_compare_as_all_of_them() -> None:
+    """Which of two ways is taken depends on how many labels there are for how many rows."""
+    few = Coded(np.array([2, -1, 0], dtype=np.int32), ["a", "b", "c", "d"])
+    many = Coded(np.array([2, -1, 0] * 2, dtype=np.int32), ["a", "b", "c", "d"])
+    assert few.tolist() == many.tolist()[:3] == ["c", None, "a"]
+    for label in ("a", "b", "e"):
+        assert (few == label).tolist() == (many == label).tolist()[:3]
+        assert (few != label).tolist() == (many != label).tolist()[:3]
+    assert few.isin(["a", "e"]).tolist() == many.isin(["a", "e"]).tolist()[:3] == [False, False, True]

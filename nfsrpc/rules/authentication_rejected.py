@@ -35,6 +35,8 @@ from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import NAT, Mask, Table, isin
 
 RULE = Rule("RPC002", "authentication-rejected", "warning")
@@ -53,14 +55,15 @@ AUTH_STATS = {
     14: "RPCSEC_GSS_CTXPROBLEM, the context is unknown",
 }
 PROGRAMS = (NFS, MOUNT, NLM, NSM, 100227)
+WHO = ("client", "server", "prog", "uid")
 
 
 def check(exchanges: Table, counted: Table, *, renewed_s: float = 10.0) -> Iterator[Answer]:
     status = exchanges["rpc_status"]
     denied = exchanges.where((status > AUTH_ERROR) & (status < 0xFF))
     denied = denied.where(isin(denied["prog"], PROGRAMS) & ~renewed(denied, exchanges, counted, renewed_s))
-    for server in sorted({server for server in denied["server"].tolist() if server}):
-        yield finding(server, denied.where(denied["server"] == server))
+    for server, rows in Parts(denied, "server").items():
+        yield finding(server, rows)
     if len(denied):
         return
     if len(counted) or exchanges.valid("rpc_status").any():
@@ -72,14 +75,17 @@ def check(exchanges: Table, counted: Table, *, renewed_s: float = 10.0) -> Itera
 def renewed(denied: Table, exchanges: Table, counted: Table, renewed_s: float) -> Mask:
     """Refusals of a GSS context after which the same client was accepted with a new one."""
     mask = isin(denied["rpc_status"] - AUTH_ERROR, GSS)
-    for number in np.flatnonzero(mask).tolist():
-        row = denied.row(number)
-        same = (exchanges["client"] == row.client) & (exchanges["server"] == row.server)
-        same &= (exchanges["prog"] == row.prog) & (exchanges["uid"] == denied["uid"][number])
-        after = (exchanges["time"] > row.time) & (exchanges["time"] <= row.time + renewed_s * SECOND)
-        sums = (counted["client"] == row.client) & (counted["server"] == row.server) & (counted["prog"] == row.prog)
-        sums &= (counted["last"] > row.time) & (counted["first"] <= row.time + renewed_s * SECOND)
-        mask[number] = bool((same & after & (exchanges["rpc_status"] == 0)).any() or sums.any())
+    if not mask.any():
+        return mask
+    accepted = exchanges.where(exchanges["rpc_status"] == 0)
+    listed = Stretches([accepted[name] for name in WHO], accepted["time"])
+    sums = Stretches([counted[name] for name in WHO[:-1]], counted["first"], counted["last"])
+    soon = round(renewed_s * SECOND)
+    whose = [denied[name].tolist() for name in WHO]
+    for number, (time, *who) in enumerate(zip(denied["time"].tolist(), *whose, strict=True)):
+        if mask[number]:
+            times = time + 1, time + soon
+            mask[number] = listed.meet(tuple(who), *times) or sums.meet(tuple(who[:-1]), *times)
     return mask
 
 

@@ -26,14 +26,18 @@ Parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
 
 from nfsrpc.rules.advice import bare
 from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Finding, Rule
-from nfsrpc.rules.holding import Waiter, proof, same_range
+from nfsrpc.rules.holding import Waiter, proof
 from nfsrpc.rules.wording import seconds
+from nfsrpc.sessions.overlaps import others_held
+from nfsrpc.sessions.waits import NEVER
 from nfsrpc.tables import Table
 
 RULE = Rule("LCK003", "blocked-lock-never-granted", "error")
@@ -45,10 +49,12 @@ def check(
     locks: Table, nlm: Table, waiters: tuple[Waiter, ...], gaps: frozenset[frozenset[str]], *, free_s: float = 30.0
 ) -> Iterator[Answer]:
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting" and waiter.row.blocked is not None]
-    left = [waiter for waiter in waiting if free_for(waiter) >= free_s and not taken(locks, waiter)]
+    free = [waiter for waiter in waiting if free_for(waiter) >= free_s]
+    left = [waiter for waiter, other in zip(free, taken(locks, free), strict=True) if not other]
     stuck = [waiter for waiter in left if frozenset((waiter.row.client, waiter.row.server)) not in gaps]
+    blocked = times_blocked(nlm) if stuck else {}
     for waiter in stuck:
-        yield finding(waiter, told_again(nlm, waiter))
+        yield finding(waiter, told_again(blocked, waiter))
     if stuck:
         return
     blind = [waiter for waiter in waiting if waiter.holder is None]
@@ -70,19 +76,27 @@ def free_for(waiter: Waiter) -> float:
     return 0.0 if released is None else (waiter.end - released) / SECOND
 
 
-def taken(locks: Table, waiter: Waiter) -> bool:
-    """Whether another held it after that one."""
-    released = waiter.holder.released if waiter.holder is not None else 0
-    others = same_range(locks, waiter.number) & locks.valid("granted")
-    after = ~locks.valid("released") | (locks["released"] > released)
-    others[waiter.number] = False
-    return bool((others & after & (locks["state"] != "replaced")).any())
+def taken(locks: Table, waiting: Sequence[Waiter]) -> list[bool]:
+    """For each whether another held the range after the one in its way."""
+    if not waiting:
+        return []
+    holds = np.flatnonzero(locks.valid("granted") & (locks["state"] != "replaced"))
+    released = np.where(locks.valid("released"), locks["released"], NEVER)
+    numbers = np.array([waiter.number for waiter in waiting], dtype=np.int64)
+    after = [waiter.holder.released if waiter.holder is not None else 0 for waiter in waiting]
+    return others_held(locks, holds, released[holds], numbers, np.array(after, dtype=np.int64))
 
 
-def told_again(nlm: Table, waiter: Waiter) -> bool:
+def times_blocked(nlm: Table) -> Mapping[int, int]:
+    """When calls were sent that were answered BLOCKED, by exchange."""
+    rows = nlm.where(nlm["status"] == BLOCKED)
+    return dict(zip(rows["exchange"].tolist(), rows["time"].tolist(), strict=True))
+
+
+def told_again(blocked: Mapping[int, int], waiter: Waiter) -> bool:
     """Whether the server says after the release that it is still taken: by somebody whom the capture does not show."""
-    last = nlm.where((nlm["exchange"] == waiter.row.last_exchange) & (nlm["status"] == BLOCKED))
-    return bool((last["time"] > waiter.holder.released).any()) if waiter.holder is not None else False
+    last = blocked.get(waiter.row.last_exchange)
+    return waiter.holder is not None and last is not None and last > waiter.holder.released
 
 
 def finding(waiter: Waiter, again: bool) -> Finding:

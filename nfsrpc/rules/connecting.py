@@ -12,8 +12,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, PORTMAP, SECOND, fact
-from nfsrpc.rules.vantages import clocks, taken_at
-from nfsrpc.sessions.grouping import group
+from nfsrpc.rules.vantages import Vantages
+from nfsrpc.sessions.calls import TRANSPORTS
+from nfsrpc.sessions.grouping import Parts, group, members
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import NAT, Array, Table, isin
 
 # ICMP codes by which a host or a firewall says that nobody may talk to this port; others are about the host or network.
@@ -72,12 +74,11 @@ def _attempts(flows: Table) -> Iterator[Attempt]:
     rows = flows.where(failed & flows.valid("server"))  # of nobody's loopback nobody is to be told
     if not len(rows):
         return
-    outcome = outcomes(rows)
+    outcome, accepted = outcomes(rows), Accepted(flows)
     names = ("client", "server", "transport")
     groups, _ = group(*(rows[name].codes for name in names), rows["server_port"], outcome)
-    order = np.argsort(groups, kind="stable")
-    for members in np.split(order, np.cumsum(np.bincount(groups))[:-1]):
-        yield _attempt(rows.take(members), OUTCOMES[int(outcome[members[0]])], flows)
+    for part in members(groups):
+        yield _attempt(rows.take(part), OUTCOMES[int(outcome[part[0]])], accepted)
 
 
 def outcomes(rows: Table) -> Array:
@@ -89,14 +90,12 @@ def outcomes(rows: Table) -> Array:
     return np.where(refused, 1, np.where(told, 2, 0))
 
 
-def _attempt(rows: Table, outcome: Outcome, flows: Table) -> Attempt:
+def _attempt(rows: Table, outcome: Outcome, accepted: Accepted) -> Attempt:
     tcp = rows["transport"].tolist()[0] == "tcp"
     order = np.lexsort((rows["frame"], rows["capture"], rows["first"]))
     head, tail = rows.row(int(order[0])), rows.row(int(order[-1]))
     begun, ended = ("syn_time", "syn_last") if tcp else ("first", "c_last")
     first, last = int(rows[begun].min()), int(rows[ended].max())
-    served = answering(flows, head)
-    accepted = np.sort(served["first"][served["transport"] == head.transport]).tolist()
     return Attempt(
         client=head.client,
         server=head.server,
@@ -113,19 +112,40 @@ def _attempt(rows: Table, outcome: Outcome, flows: Table) -> Attempt:
         last=last,
         frames=tuple(dict.fromkeys((row.capture, row.syn_frame or row.frame) for row in (head, tail))),
         proof=next(iter(refusals(rows.take(order))), None),
-        succeeded=next((int(time) for time in accepted if time > first), None),
-        otherwise=bool((served["transport"] != head.transport).any()),
+        succeeded=accepted.after(head, first),
+        otherwise=accepted.otherwise(head),
     )
 
 
-def answering(flows: Table, failed: Any) -> Table:
-    """Connections of that client which were accepted (or datagrams answered), to that port or to that program."""
-    there = flows["server_port"] == failed.server_port
-    if failed.prog is not None:
-        there = there | (flows["prog"] == failed.prog)
-    between = (flows["server"] == failed.server) & (flows["client"] == failed.client)
-    accepted = (flows["s_frames"] > flows["s_rst"]) | ((flows["transport"] == "tcp") & (flows["c_bytes"] > 0))
-    return flows.where(there & between & accepted)
+class Accepted:
+    """Connections that were accepted (or datagrams answered), by both hosts, port or program, and transport."""
+
+    def __init__(self, flows: Table) -> None:
+        accepted = (flows["s_frames"] > flows["s_rst"]) | ((flows["transport"] == "tcp") & (flows["c_bytes"] > 0))
+        rows = flows.where(accepted)
+        ends, transport = (rows["client"], rows["server"]), rows["transport"]
+        first = np.where(rows["first"] == NAT, 0, rows["first"])  # without a time it is none that came later
+        self.ports = Stretches((*ends, rows["server_port"], transport), first)
+        self.programs = Stretches((*ends, rows["prog"], transport), first)
+
+    def _places(self, failed: Any, transport: str) -> Iterator[tuple[Stretches, tuple[Any, ...]]]:
+        """Where there would be one of this client to that port, or to that program."""
+        yield self.ports, (failed.client, failed.server, failed.server_port, transport)
+        if failed.prog is not None:
+            yield self.programs, (failed.client, failed.server, failed.prog, transport)
+
+    def after(self, failed: Any, time: int) -> int | None:
+        """When the first one began after a time, over the same transport."""
+        found = (known.following(key, time) for known, key in self._places(failed, failed.transport))
+        return min((time for time in found if time is not None), default=None)
+
+    def otherwise(self, failed: Any) -> bool:
+        """Whether there is one over another transport."""
+        return any(
+            key in known.parts
+            for transport in set(TRANSPORTS.values()) - {failed.transport}
+            for known, key in self._places(failed, transport)
+        )
 
 
 def refusals(rows: Table) -> Iterator[tuple[int, int]]:
@@ -137,17 +157,24 @@ def refusals(rows: Table) -> Iterator[tuple[int, int]]:
             yield row.capture, row.icmp_frame
 
 
-def reached(attempt: Attempt, flows: Table, calls: Table, captures: Table) -> bool | None:
+@fact
+def tried(flows: Table) -> Mapping[tuple[str, str, int], frozenset[int]]:
+    """The vantages that show SYNs of a client to a port of a server which it did not answer."""
+    rows = flows.where((flows["syn"] > 0) & (flows["synack"] == 0))
+    parts = Parts(rows, "client", "server", "server_port")
+    return {place: frozenset(part["vantage"].tolist()) for place, part in parts.items()}
+
+
+def reached(attempt: Attempt, tried: Mapping[tuple[str, str, int], frozenset[int]], vantages: Vantages) -> bool | None:
     """Whether the tries came as far as the host that was tried: a capture that was taken there shows them, or not.
 
     None where no capture was taken there at that time.
     """
-    capture = captures["capture"] == attempt.frames[0][0]
-    ahead = clocks(captures).get(int(captures["vantage"][capture][0]), 0)
-    at_host = taken_at(attempt.server, attempt.first - ahead, flows, calls, captures)
-    to_it = (flows["client"] == attempt.client) & (flows["server"] == attempt.server) & (flows["syn"] > 0)
-    tried = flows["vantage"][to_it & (flows["server_port"] == attempt.port) & (flows["synack"] == 0)]
-    return bool(at_host & set(tried.tolist())) if at_host else None
+    ahead = vantages.ahead.get(vantages.of_capture[attempt.frames[0][0]], 0)
+    at_host = vantages.taken_at(attempt.server, attempt.first - ahead)
+    if not at_host:
+        return None
+    return not at_host.isdisjoint(tried.get((attempt.client, attempt.server, attempt.port), ()))
 
 
 @fact

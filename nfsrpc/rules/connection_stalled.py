@@ -32,6 +32,7 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,8 @@ from nfsrpc.rules.holding import LastSeen
 from nfsrpc.rules.stalls import ended, longest, waited
 from nfsrpc.rules.wording import clock, named, seconds, several
 from nfsrpc.sessions.exchanges import CALL_ACKED
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import NAT, Array, Table, isin
 
 RULE = Rule("NET003", "connection-stalled", "warning")
@@ -65,6 +68,7 @@ def check(
     last_seen: Mapping[str, LastSeen],
     roles: Roles,
     boots: Mapping[str, tuple[int, ...]],
+    sending: Stretches,
     span: Span | None,
     *,
     again: int = 3,
@@ -78,10 +82,15 @@ def check(
         for one in of_direction(tcp, exchanges, way, other, again, silent_s)
         if not booting(boots, one.receiver, one.since, one.until, boot_s)
     ]
-    stalled = [one for one in dead if answers_elsewhere(connections, one)]
-    for one in stalled:
+    alive = [answers_elsewhere(sending, one) for one in dead]
+    for one in compress(dead, alive):
         yield finding(one)
-    returned = [(one, back) for one in dead if one not in stalled and (back := back_again(connections, one))]
+    answered = Accepted(connections) if not all(alive) else None
+    returned = [
+        (one, back)
+        for one, living in zip(dead, alive, strict=True)
+        if answered and not living and (back := answered.after(one)) is not None
+    ]
     for one, back in returned:
         yield was_silent(one, back)
     resent = tcp["flow"][tcp["c_retransmitted"] >= again]
@@ -92,7 +101,7 @@ def check(
     ]
     for rows in silent:
         yield fallen_silent(rows, last_seen, span)
-    if stalled or returned or silent:
+    if any(alive) or returned or silent:
         return
     if len(tcp):
         yield RULE.clear("no connection stood still with data that nobody acknowledged")
@@ -107,29 +116,33 @@ def of_direction(tcp: Table, exchanges: Table, way: str, other: str, again: int,
     known = (last != NAT) & (tcp["first"] != NAT)
     silent = known & (np.where(known, last - heard, 0) >= silent_s * SECOND)
     chosen = np.flatnonzero(silent & (tcp[f"{way}_retransmitted"] >= again))
+    called = Parts(exchanges.where(isin(exchanges["flow"], tcp["flow"][chosen]) & (way == "c")), "flow")
     for row, since in zip(tcp.take(chosen).rows(), heard[chosen].tolist(), strict=True):
         ends = (row.client, row.server) if way == "c" else (row.server, row.client)
         sent = getattr(row, f"{way}_retransmitted")
-        unheard = exchanges.where((exchanges["flow"] == row.flow) & (exchanges["time"] > since) & (way == "c"))
+        mine = called[row.flow]
+        unheard = mine.where(mine["time"] > since)
         call = min(unheard.rows(), key=lambda call: call.time, default=None)
         yield Stalled(row, *ends, sent, call, call.time if call else since, getattr(row, f"{way}_last"))
 
 
-def answers_elsewhere(connections: Table, one: Stalled) -> bool:
-    """Whether the silent host sent anything on other connections meanwhile."""
-    others = connections["flow"] != one.flow.flow
-    begun = connections["first"] <= one.until
-    sent = (connections["client"] == one.receiver) & (connections["c_last"] > one.since + SECOND)
-    answered = (connections["server"] == one.receiver) & (connections["s_last"] > one.since + SECOND)
-    return bool((others & begun & (sent | answered)).any())
+def answers_elsewhere(sending: Stretches, one: Stalled) -> bool:
+    """Whether the silent host sent anything on other connections meanwhile; on this one it had not for longer."""
+    return sending.meet(one.receiver, one.since + SECOND + 1, one.until)
 
 
-def back_again(connections: Table, one: Stalled) -> Any:
-    """The connection on which a server that had fallen silent answered again, if it did."""
-    same = (connections["client"] == one.sender) & (connections["server"] == one.receiver)
-    same &= (connections["server_port"] == one.flow.server_port) & (connections["s_replies"] > 0)
-    later = connections.where(same & (connections["synack_time"] > one.until))
-    return min(later.rows(), key=lambda row: row.synack_time, default=None)
+class Accepted:
+    """Connections on which a server answered, by its port and its client."""
+
+    def __init__(self, connections: Table) -> None:
+        rows = connections.where((connections["s_replies"] > 0) & connections.valid("synack_time"))
+        self.parts = Parts(rows.take(np.argsort(rows["synack_time"], kind="stable")), "client", "server", "server_port")
+
+    def after(self, one: Stalled) -> Any:
+        """The connection on which a server that had fallen silent answered again, if it did."""
+        rows = self.parts[one.sender, one.receiver, one.flow.server_port]
+        at = int(np.searchsorted(rows["synack_time"], one.until, "right"))
+        return rows.row(at) if at < len(rows) else None
 
 
 def of_silent_hosts(
@@ -138,11 +151,12 @@ def of_silent_hosts(
     """Calls to a server that were sent again in vain, while nothing of that host came any more; by server."""
     open_ = exchanges.where((exchanges["state"] == "unanswered") & ~exchanges["loopback"])
     over_tcp = isin(open_["flow"], resent) & (open_["flags"] & CALL_ACKED == 0)
-    for server in sorted({name for name in open_["server"].tolist() if name in servers and name in last_seen}):
-        here = (open_["server"] == server) & (open_["time"] >= last_seen[server].time - SECOND)
-        rows = open_.where(here & (over_tcp | (open_["retransmits"] > 0)))
-        if (here & over_tcp).any() or len(set(rows["prog"].tolist())) > 1:
-            yield rows
+    unheard = set(open_["exchange"][over_tcp].tolist())
+    for server, rows in Parts(open_.where(over_tcp | (open_["retransmits"] > 0)), "server").items():
+        if server in servers and server in last_seen:
+            rows = rows.where(rows["time"] >= last_seen[server].time - SECOND)
+            if not unheard.isdisjoint(rows["exchange"].tolist()) or len(set(rows["prog"].tolist())) > 1:
+                yield rows
 
 
 def fallen_silent(rows: Table, last_seen: Mapping[str, LastSeen], span: Span | None) -> Finding:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.rules.explaining import explains
+from nfsrpc.rules.explaining import Causes
 from nfsrpc.rules.finding import Answer, Finding, Need, Rule
 
 RULE = Rule("CAP005", "decisive-vantage-missing", "info")
@@ -33,9 +33,9 @@ RULE = Rule("CAP005", "decisive-vantage-missing", "info")
 def check(findings: tuple[Finding, ...]) -> Iterator[Answer]:
     faults = [found for found in findings if found.severity != "info" and not found.rule.startswith("CAP")]
     missing: dict[Need, list[Finding]] = {}
+    causes = Causes(faults)
     for found in faults:
-        explained = any(explains(cause, found) and not explains(found, cause) for cause in faults)
-        if found.needs is not None and not explained:
+        if found.needs is not None and not causes.explain_alone(found):
             missing.setdefault(found.needs, []).append(found)
     for need, concerned in missing.items():
         yield finding(need, concerned)

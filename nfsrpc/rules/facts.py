@@ -7,11 +7,15 @@ table: by naming it as a parameter. What several vantages show counts once, so r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import NAT, Array, Table, isin
 
 PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
@@ -30,6 +34,8 @@ SECOND = 1_000_000_000
 
 FACTS: dict[str, Callable[..., Any]] = {}
 Fact = TypeVar("Fact", bound=Callable[..., Any])
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 def fact(function: Fact) -> Fact:
@@ -74,32 +80,41 @@ def over_udp(counted: Table) -> int:
     return int(counted["exchanges"][counted["transport"] == "udp"].sum())
 
 
-class Roles(NamedTuple):
+@dataclass(frozen=True)
+class Roles:
     """Who is whose client: pairs of a client and a server."""
 
     file_pairs: frozenset[tuple[str, str]]  # by NFS and MOUNT
     lock_pairs: frozenset[tuple[str, str]]  # by lock requests
     mounting: frozenset[tuple[str, str]]  # by asking a portmapper for NFS or MOUNT, whatever it said
 
-    @property
+    @cached_property
     def pairs(self) -> frozenset[tuple[str, str]]:
         return self.file_pairs | self.lock_pairs
 
-    @property
+    @cached_property
     def file_servers(self) -> frozenset[str]:
         return frozenset(server for _, server in self.file_pairs)
 
-    @property
+    @cached_property
     def servers(self) -> frozenset[str]:
         return frozenset(server for _, server in self.pairs)
 
-    @property
+    @cached_property
     def clients(self) -> frozenset[str]:
         return frozenset(client for client, _ in self.pairs)
 
-    @property
+    @cached_property
     def lock_servers(self) -> frozenset[str]:
         return frozenset(server for _, server in self.lock_pairs)
+
+    @cached_property
+    def mounted(self) -> frozenset[str]:
+        return frozenset(server for _, server in self.mounting)
+
+    @cached_property
+    def mounters(self) -> frozenset[str]:
+        return frozenset(client for client, _ in self.mounting)
 
     def calling(self, caller: str, client: str) -> str | None:
         """The server that calls this client: the caller, or the one of which it must be another address.
@@ -108,11 +123,32 @@ class Roles(NamedTuple):
         """
         if (client, caller) in self.lock_pairs:
             return caller
-        servers = [server for known, server in self.lock_pairs if known == client]
-        return servers[0] if len(servers) == 1 and caller not in self.clients | self.servers else None
+        servers = self._lock_servers.get(client, ())
+        return servers[0] if len(servers) == 1 and caller not in self.clients and caller not in self.servers else None
+
+    @cached_property
+    def _lock_servers(self) -> Mapping[str, list[str]]:
+        return listed(self.lock_pairs)
+
+    @cached_property
+    def servers_of(self) -> Mapping[str, list[str]]:
+        """By client."""
+        return listed(sorted(self.pairs))
+
+    @cached_property
+    def _clients_of(self) -> Mapping[str, list[str]]:
+        return listed((server, client) for client, server in sorted(self.pairs))
 
     def clients_of(self, server: str) -> tuple[str, ...]:
-        return tuple(sorted(client for client, other in self.pairs if other == server))
+        return tuple(self._clients_of.get(server, ()))
+
+
+def listed(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
+    """The second ones of pairs, by the first, in their order."""
+    found: dict[Key, list[Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 @fact
@@ -140,6 +176,20 @@ def heard(flows: Table) -> frozenset[tuple[str, str]]:
     there = flows.where(flows["c_frames"] > 0)
     back = flows.where(flows["s_frames"] > 0)
     return pairs_of(there) | frozenset((server, client) for client, server in pairs_of(back))
+
+
+@fact
+def sending(connections: Table) -> Stretches:
+    """When hosts sent frames: a stretch from the begin of each connection to the last frame that they sent on it."""
+    sides = [(connections["client"].tolist(), "c"), (connections["server"].tolist(), "s")]
+    return Stretches.of(
+        (host, first, last)
+        for hosts, way in sides
+        for host, first, last in zip(
+            hosts, connections["first"].tolist(), connections[f"{way}_last"].tolist(), strict=True
+        )
+        if host is not None and NAT not in (first, last)
+    )
 
 
 @fact
@@ -233,7 +283,13 @@ def boots(monitors: Table) -> Mapping[str, tuple[int, ...]]:
     return {host: tuple(sorted(times)) for host, times in found.items()}
 
 
+def booted(boots: Mapping[str, tuple[int, ...]], host: str | None, first: float, last: float) -> bool:
+    """Whether a host booted from `first` to `last`."""
+    times = boots.get(host or "", ())
+    at = bisect_left(times, first)
+    return at < len(times) and times[at] <= last
+
+
 def booting(boots: Mapping[str, tuple[int, ...]], host: str | None, first: int, last: int, around_s: float) -> bool:
     """Whether a host booted within `around_s` of this stretch of time."""
-    around = around_s * SECOND
-    return any(first - around <= time <= last + around for time in boots.get(host or "", ()))
+    return booted(boots, host, first - around_s * SECOND, last + around_s * SECOND)

@@ -12,18 +12,23 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from nfsrpc.decode import rows_of
 from nfsrpc.rules.facts import NLM, NSM, PORTMAP, SECOND
 from nfsrpc.rules.finding import Evidence, Finding
 from nfsrpc.rules.stalls import DENIED_NOLOCKS
 from nfsrpc.rules.wording import several
 from nfsrpc.sessions.clocks import Kind, clock_of, told
-from nfsrpc.tables import Mask, Table, isin, median
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import NAT, Array, Mask, Table, isin, median
 
 Frame: TypeAlias = tuple[int, int]  # capture and number
 
 LATE_S = 5.0
 BEHIND_S = 1.0  # so soon after a denial comes the answer to what waited behind it
 AT_ONCE_S = 0.1
+ASKED = ("prog", "vers", "host", "asker")
+MANY = 1000  # how soon questions were asked again is told by so many
 ASKED_S = (1.0, 15.0)  # a portmapper is asked again within this; else it is about another lock
 # Whose timer sends a call again.
 TIMERS: Mapping[int, Kind] = {NLM: "resend", NSM: "notice", PORTMAP: "notice"}
@@ -57,9 +62,10 @@ def among(table: Table, capture: str, frame: str, frames: Iterable[Frame]) -> Ma
 def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
     """Calls that were sent again; on another connection, when TCP had given the first one up."""
     again = tables["calls"].where(tables["calls"]["retransmits"] > 0)
-    copies = tables["copies"]
-    for row in again.where(among(again, "capture", "call_frame", frames)).rows():
-        resent = copies.where((copies["exchange"] == row.exchange) & ~copies["reply"])
+    again, copies = again.where(among(again, "capture", "call_frame", frames)), tables["copies"]
+    copied = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], again["exchange"])), "exchange")
+    for row in again.rows():
+        resent = copied[row.exchange]
         waits = resent["after_s"].tolist()
         if waits and row.flow not in resent["flow"] and clock_of("reconnect", waits[0]):
             yield (row.capture, row.call_frame), f", on a new connection after {told('reconnect', waits[:1])}"
@@ -77,17 +83,17 @@ def answers(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
     calls = tables["calls"].where(tables["calls"]["prog"] == NLM)
     with np.errstate(invalid="ignore"):
         late = calls.where((calls["latency_s"] >= LATE_S) & calls.valid("reply_capture"))
-    denied = late.where(late["status"] == DENIED_NOLOCKS)
+    rows = late.where(late["status"] == DENIED_NOLOCKS)
+    denied = Stretches((rows["server"],), rows["reply_time"])
     for row in late.where(among(late, "reply_capture", "reply_frame", frames)).rows():
         clock = clock_of("refusal" if behind_denial(row, denied) else "answer", row.latency_s)
         if clock:
             yield (row.reply_capture, row.reply_frame), f": {clock.meaning}"
 
 
-def behind_denial(row: Any, denied: Table) -> bool:
+def behind_denial(row: Any, denied: Stretches) -> bool:
     """Whether this, or what the server's lockd did just before, was denied for want of statd."""
-    before = (row.reply_time - denied["reply_time"]) / SECOND
-    return bool(((denied["server"] == row.server) & (before >= 0) & (before < BEHIND_S)).any())
+    return denied.meet(row.server, row.reply_time - BEHIND_S * SECOND + 1, row.reply_time)
 
 
 def connections(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
@@ -102,11 +108,12 @@ def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
     """Locks that were asked for again, with another xid: by a client that is blocked, or in the grace period."""
     locks, calls = tables["locks"], tables["calls"]
     again = locks.where(((locks["polls"] > 0) | (locks["grace"] > 1)) & locks.valid("requested_frame"))
-    for row in again.where(among(again, "requested_capture", "requested_frame", frames)).rows():
-        last = calls["time"][calls["exchange"] == row.last_exchange]
+    again = again.where(among(again, "requested_capture", "requested_frame", frames))
+    lasts = np.append(calls["time"], NAT)[rows_of(calls["exchange"], again["last_exchange"])].tolist()
+    for row, last in zip(again.rows(), lasts, strict=True):
         polls = row.polls or row.grace - 1
-        if len(last) and row.requested is not None and last[0] > row.requested:
-            gap = (int(last[0]) - row.requested) / SECOND / polls
+        if row.requested is not None and last > row.requested:
+            gap = (last - row.requested) / SECOND / polls
             kind: Kind = "grace" if row.grace > 1 else "poll"
             rhythm = f", every {told(kind, [gap])}" if gap >= AT_ONCE_S else " at once"
             note = f", asked again {several(polls, 'time')}{rhythm}"
@@ -117,24 +124,39 @@ def questions(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple
     """Questions for what is not registered, asked again and again."""
     asked = tables["registrations"]
     refused = asked.where((asked["port"] == 0) & asked.valid("frame"))
+    rounds = {who: Rounds(part["time"]) for who, part in Parts(refused, *ASKED).items()}
     for row in refused.where(among(refused, "capture", "frame", frames)).rows():
-        same = (refused["prog"] == row.prog) & (refused["host"] == row.host) & (refused["asker"] == row.asker)
-        times = np.sort(refused["time"][same & (refused["vers"] == row.vers) & (refused["time"] >= row.time)])
-        gaps = np.diff(times) / SECOND
-        gaps = gaps[: int(np.argmax(np.append((gaps < ASKED_S[0]) | (gaps > ASKED_S[1]), True)))]
-        if len(gaps) > 1:
-            note = f", again {several(len(gaps), 'time')}, every {told('ask', [float(median(gaps))])}"
-            yield (row.capture, row.frame), note
+        who = tuple(getattr(row, name) for name in ASKED)
+        count, typical = rounds[who].since(row.time) if who in rounds and row.time is not None else (0, 0.0)
+        if count > 1:
+            yield (row.capture, row.frame), f", again {several(count, 'time')}, every {told('ask', [typical])}"
+
+
+class Rounds:
+    """Questions that are asked again and again, until it is about another lock."""
+
+    def __init__(self, times: Array) -> None:
+        self.times = np.sort(times)
+        self.gaps = np.diff(self.times) / SECOND
+        self.ends = np.append(np.flatnonzero((self.gaps < ASKED_S[0]) | (self.gaps > ASKED_S[1])), len(self.gaps))
+
+    def since(self, time: int) -> tuple[int, float]:
+        """How often it was asked again after this time, and how soon each time."""
+        first = int(np.searchsorted(self.times, time))
+        end = int(self.ends[np.searchsorted(self.ends, first)])
+        return end - first, float(median(self.gaps[first : min(end, first + MANY)])) if end > first else 0.0
 
 
 def callbacks(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
     """Grants that were told again."""
     locks, calls = tables["locks"], tables["calls"]
     told_again = locks.where((locks["callbacks"] > 1) & locks.valid("callback_frame"))
-    for row in told_again.where(among(told_again, "callback_capture", "callback_frame", frames)).rows():
-        back = calls.where((calls["server"] == row.client) & (calls["client"] == row.server) & (calls["prog"] == NLM))
-        later = np.sort(back["time"][back["time"] > row.callback])
-        waits = [float(later[0] - row.callback) / SECOND] if len(later) else []
+    told_again = told_again.where(among(told_again, "callback_capture", "callback_frame", frames))
+    back = calls.where(calls["prog"] == NLM) if len(told_again) else calls.take(np.zeros(0, dtype=np.int64))
+    times = Stretches((back["client"], back["server"]), back["time"])
+    for row in told_again.rows():
+        later = times.following((row.server, row.client), row.callback)
+        waits = [float(later - row.callback) / SECOND] if later is not None else []
         if clock_of("grant", *waits):
             yield (row.callback_capture, row.callback_frame), f", again after {told('grant', waits)}"
 

@@ -38,6 +38,7 @@ from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import NFS, SECOND, over_udp
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import NAT, Coded, Table
 
 RULE = Rule("NET004", "fragments-lost", "warning")
@@ -76,8 +77,8 @@ def check(
 
 def come_again(missing: Table, copies: int, apart_s: float) -> bool:
     """Whether some of these are one message, sent again when no answer came: they lack as much each time."""
-    for lacking in set(missing["detail"].tolist()):
-        times = np.sort(missing["time"][(missing["detail"] == lacking) & (missing["time"] != NAT)])
+    for rows in Parts(missing.where(missing["time"] != NAT), "detail").values():
+        times = np.sort(rows["time"])
         if len(times) >= copies and (np.diff(times) >= apart_s * SECOND).all():
             return True
     return False

@@ -32,7 +32,7 @@ from nfsrpc.rules.advice import wire_of
 from nfsrpc.rules.callbacks import Failure
 from nfsrpc.rules.command import command
 from nfsrpc.rules.connecting import Attempt
-from nfsrpc.rules.facts import NLM, SECOND, Roles
+from nfsrpc.rules.facts import NLM, SECOND, Roles, listed
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.holding import Waiter, proof
 from nfsrpc.rules.wording import named, seconds, several
@@ -58,8 +58,7 @@ def check(
     called = {wanted(waiter) for waiter in waiters if is_called(waiter, tried)}
     left = [waiter for waiter in polled if idle(waiter) >= never_s and wanted(waiter) not in called]
     ignored = [waiter for waiter in left if not is_unseen(waiter, gaps)]
-    for server in sorted({waiter.row.server for waiter in ignored}):
-        mine = [waiter for waiter in ignored if waiter.row.server == server]
+    for server, mine in sorted(listed((waiter.row.server, waiter) for waiter in ignored).items()):
         yield finding(server, mine, server in with_portmappers)
     if ignored:
         return

@@ -30,7 +30,7 @@ from typing import Any
 
 from nfsrpc.rules.advice import bare
 from nfsrpc.rules.command import command, remark
-from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.facts import SECOND, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
 from nfsrpc.tables import Table
@@ -43,8 +43,8 @@ GRANTED = 0
 def check(locks: Table, *, crossing_s: float = 5.0) -> Iterator[Answer]:
     called = locks.where(locks.valid("callback"))
     refused = [row for row in denied(called.where(called.valid("requested"))).rows() if not crossed(row, crossing_s)]
-    for client in sorted({row.client for row in refused}):
-        yield finding(client, [row for row in refused if row.client == client])
+    for client, rows in sorted(listed((row.client, row) for row in refused).items()):
+        yield finding(client, rows)
     if refused:
         return
     accepted = int((called["callback_status"] == GRANTED).sum())

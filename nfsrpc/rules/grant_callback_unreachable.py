@@ -35,10 +35,11 @@ from collections.abc import Iterator, Mapping
 from nfsrpc.rules.advice import answers, wire_of
 from nfsrpc.rules.callbacks import Failure
 from nfsrpc.rules.command import remark
-from nfsrpc.rules.facts import CANCEL_MSG, GRANTS, LOCK_MSG, NLM, SECOND, TEST_MSG, UNLOCK_MSG, Roles
+from nfsrpc.rules.facts import CANCEL_MSG, GRANTS, LOCK_MSG, NLM, SECOND, TEST_MSG, UNLOCK_MSG, Roles, listed, pairs_of
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import LastSeen, Waiter
-from nfsrpc.rules.wording import seconds, several
+from nfsrpc.rules.wording import NAMED, seconds, several
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Table, isin
 
 RULE = Rule("CBK001", "grant-callback-unreachable", "error")
@@ -56,15 +57,18 @@ def check(
 ) -> Iterator[Answer]:
     accused = doubtful = False
     delivered = nlm.where(isin(nlm["proc"], GRANTS) & (nlm["state"] == "answered"))
-    for server, client in sorted({(failure.server, failure.client) for failure in failed_callbacks}):
-        failures = [known for known in failed_callbacks if (known.server, known.client) == (server, client)]
-        waiting = [waiter for waiter in waiters if (waiter.row.server, waiter.row.client) == (server, client)]
-        hurt = [waiter for waiter in waiting if suffers(waiter, failures)]
-        if frozenset((server, client)) in gaps or brings_results(nlm, server, client):
+    failed = listed(((failure.server, failure.client), failure) for failure in failed_callbacks)
+    waiting = listed(((waiter.row.server, waiter.row.client), waiter) for waiter in waiters)
+    tried = Stretches.of(((known.server, known.client), known.first, known.last) for known in failed_callbacks)
+    results, grants = results_brought(nlm), Stretches((delivered["client"], delivered["server"]), delivered["time"])
+    for (server, client), failures in sorted(failed.items()):
+        hurt = [waiter for waiter in waiting.get((server, client), ()) if suffers(waiter, tried)]
+        if frozenset((server, client)) in gaps or (server, client) in results:
             doubtful |= bool(hurt)
             hurt = [waiter for waiter in hurt if still_waits(waiter, failures[0].first)]
-        arrived = delivered.where((delivered["client"] == server) & (delivered["server"] == client))
-        if not hurt or soon(arrived, failures, at_once_s):
+        # A grant that got through at once all the same: one packet was lost.
+        first = failures[0].first
+        if not hurt or grants.meet((server, client), first, first + at_once_s * SECOND):
             continue
         accused = True
         yield finding(server, client, failures, hurt, last_seen)
@@ -85,17 +89,17 @@ def check(
         yield RULE.cannot_tell("no lock requests in the capture")
 
 
-def suffers(waiter: Waiter, failures: list[Failure]) -> bool:
+def suffers(waiter: Waiter, tried: Stretches) -> bool:
     """Whether it waited when the server tried to call back, and was not told by that."""
     if waiter.row.blocked is None or waiter.row.granted_by == "callback":
         return False
-    return any(failure.first <= waiter.end + SECOND and failure.last >= waiter.start for failure in failures)
+    return tried.meet((waiter.row.server, waiter.row.client), waiter.start, waiter.end + SECOND)
 
 
-def brings_results(nlm: Table, server: str, client: str) -> bool:
-    """Whether the client asked in the asynchronous form, which a server answers by calls to it."""
-    asked = isin(nlm["proc"], (TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG))
-    return bool((asked & (nlm["client"] == client) & (nlm["server"] == server)).any())
+def results_brought(nlm: Table) -> set[tuple[str, str]]:
+    """The servers and clients that asked them in the asynchronous form, which a server answers by calls to it."""
+    asked = nlm.where(isin(nlm["proc"], (TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG)))
+    return {(server, client) for client, server in pairs_of(asked)}
 
 
 def still_waits(waiter: Waiter, time: int) -> bool:
@@ -103,12 +107,6 @@ def still_waits(waiter: Waiter, time: int) -> bool:
     row = waiter.row
     ends = (known for known in (row.granted, row.cancelled, row.denied) if known is not None)
     return any(end > time for end in ends) or (row.polls > 0 and waiter.end > time)
-
-
-def soon(arrived: Table, failures: list[Failure], at_once_s: float) -> bool:
-    """Whether a grant got through at once all the same: one packet was lost."""
-    first = failures[0].first
-    return bool(((arrived["time"] >= first) & (arrived["time"] <= first + at_once_s * SECOND)).any())
 
 
 def finding(
@@ -128,7 +126,7 @@ def finding(
         title=f"{client} cannot be called back by {server}: granted locks do not reach it",
         explanation=(
             f"{client} waited for {several(len(hurt), 'lock')}, and {server} tried in vain to tell it of the grant: "
-            f"{'; '.join(dict.fromkeys(failure.what for failure in failures))}. The waiter gets the lock only when it "
+            f"{what_failed(failures)}. The waiter gets the lock only when it "
             f"asks again by itself, on Linux every 30 s.{cost}"
         ),
         clients=(client,),
@@ -158,6 +156,13 @@ def finding(
         verify=(answers(client, NLM, on=f"the server {server}"),),
         wait_s=max(waiter.row.wait_s or 0.0 for waiter in hurt),
     )
+
+
+def what_failed(failures: list[Failure]) -> str:
+    """Each way once, the first of many."""
+    ways = list(dict.fromkeys(failure.what for failure in failures))
+    more = [f"and {len(ways) - NAMED} more"] if len(ways) > NAMED else []
+    return "; ".join([*ways[:NAMED], *more])
 
 
 def free_for(waiter: Waiter) -> float | None:

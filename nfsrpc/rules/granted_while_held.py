@@ -28,18 +28,21 @@ Parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from nfsrpc.rules.advice import wire_of
 from nfsrpc.rules.command import command, remark
-from nfsrpc.rules.facts import FREE_ALL, SECOND
+from nfsrpc.rules.facts import FREE_ALL, SECOND, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import held_until, same_range
 from nfsrpc.rules.wording import clock, several
 from nfsrpc.sessions.grouping import group, in_order
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.sessions.waits import NEVER
 from nfsrpc.tables import NAT, Array, Mask, Table, distinct, isin
 
 RULE = Rule("LCK009", "granted-while-held", "error")
@@ -59,8 +62,9 @@ def check(
     moment = round(moment_s * SECOND)
     found: list[tuple[Any, Any]] = []
     unsure = False
+    holders = Holders(locks, nlm, boots)
     for number in suspects(locks, moment, shown).tolist():
-        holder = holder_of(locks, nlm, number, boots, moment)
+        holder = holders.of(number, moment)
         if holder is None:
             continue
         if frozenset((holder.client, holder.server)) in gaps:
@@ -68,8 +72,8 @@ def check(
         else:
             found.append((holder, locks.row(number)))
     unfiltered = with_portmappers | {*monitors["host"].tolist(), *monitors["asker"].tolist()}
-    for server in sorted({row.server for _, row in found}):
-        yield finding(server, [pair for pair in found if pair[1].server == server], server in unfiltered)
+    for server, pairs in sorted(listed((pair[1].server, pair) for pair in found).items()):
+        yield finding(server, pairs, server in unfiltered)
     if found:
         return
     if unsure:
@@ -121,25 +125,45 @@ def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mas
     return mask
 
 
-def holder_of(locks: Table, nlm: Table, number: int, boots: Mapping[str, tuple[int, ...]], moment: int) -> Any | None:
-    """Who held the range when this was granted, in a way that excludes it."""
-    since, until = locks["granted"], held_until(locks)
-    time = int(since[number])
-    same_owner = (locks["client"].codes == locks["client"].codes[number]) & (locks["svid"] == locks["svid"][number])
-    meets = same_range(locks, number) & ~same_owner & (locks["exclusive"] | locks["exclusive"][number])
-    meets &= (since != NAT) & (since < time - moment) & (until > time + moment)
-    meets[number] = False
-    for holder in locks.where(meets).rows() if meets.any() else ():
-        rebooted = any(holder.granted < boot <= time for boot in boots.get(holder.client, ()))
-        if not rebooted and holder.caller_name is not None and not freed_all(nlm, holder, time + moment):
-            return holder
-    return None
+class Holders:
+    """Sessions that hold their ranges, until when, and when their clients gave up all that they had."""
+
+    def __init__(self, locks: Table, nlm: Table, boots: Mapping[str, tuple[int, ...]]) -> None:
+        self.locks, self.nlm, self.boots = locks, nlm, boots
+
+    @cached_property
+    def until(self) -> Array:
+        return held_until(self.locks)
+
+    @cached_property
+    def freed(self) -> Array:
+        """By FREE_ALL."""
+        rows = self.nlm.where(self.nlm["proc"] == FREE_ALL)
+        freeing = Stretches((rows["client"], rows["server"]), rows["time"])
+        ends = zip(*(self.locks[name].tolist() for name in ("client", "server", "granted")), strict=True)
+        return or_never(freeing.following((client, server), granted) for client, server, granted in ends)
+
+    @cached_property
+    def booted(self) -> Array:
+        booting = Stretches.of((host, time, time) for host, times in self.boots.items() for time in times)
+        grants = zip(*(self.locks[name].tolist() for name in ("client", "granted")), strict=True)
+        return or_never(booting.following(client, granted) for client, granted in grants)
+
+    def of(self, number: int, moment: int) -> Any | None:
+        """Who held the range when this was granted, in a way that excludes it."""
+        locks, since = self.locks, self.locks["granted"]
+        time = int(since[number])
+        same_owner = (locks["client"].codes == locks["client"].codes[number]) & (locks["svid"] == locks["svid"][number])
+        meets = same_range(locks, number) & ~same_owner & (locks["exclusive"] | locks["exclusive"][number])
+        meets &= (since != NAT) & (since < time - moment) & (self.until > time + moment)
+        meets &= (self.booted > time) & (self.freed > time + moment) & locks.valid("caller_name")
+        meets[number] = False
+        first = np.flatnonzero(meets)[:1]
+        return next(locks.take(first).rows(), None)
 
 
-def freed_all(nlm: Table, holder: Any, until: int) -> bool:
-    """Whether the holder gave up all that it had (FREE_ALL)."""
-    freed = (nlm["proc"] == FREE_ALL) & (nlm["client"] == holder.client) & (nlm["server"] == holder.server)
-    return bool((freed & (nlm["time"] > holder.granted) & (nlm["time"] <= until)).any())
+def or_never(times: Iterable[int | None]) -> Array:
+    return np.array([NEVER if time is None else time for time in times], dtype=np.int64)
 
 
 def finding(server: str, pairs: list[tuple[Any, Any]], unfiltered: bool) -> Finding:

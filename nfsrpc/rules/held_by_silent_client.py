@@ -39,6 +39,7 @@ from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.holding import LastSeen, rows_of, silent_s
 from nfsrpc.rules.wording import clock, named, seconds, several
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import NAT, NULLS, Table, distinct
 
 RULE = Rule("LCK010", "held-by-silent-client", "warning")
@@ -55,10 +56,11 @@ def check(
     accused = False
     stood_behind = np.flatnonzero(locks["held_by"] != NULLS["u32?"])
     holders = rows_of(locks, distinct(locks["held_by"][stood_behind]))
+    behind = Parts(locks.take(stood_behind), "held_by")
     for number, holder in holders.items():
         if holder.state not in ("held", "releasing") or frozenset((holder.client, holder.server)) in gaps:
             continue
-        victims = [row for row in locks.where(locks["held_by"] == number).rows() if row.requested is not None]
+        victims = [row for row in behind[number].rows() if row.requested is not None]
         ends = [row.requested + round((row.wait_s or 0) * SECOND) for row in victims if not row.granted]
         if not ends or (max(ends) - min(row.requested for row in victims)) < wait_s * SECOND:
             continue

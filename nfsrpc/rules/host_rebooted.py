@@ -28,11 +28,16 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from nfsrpc.rules.command import remark
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import clock, named
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Table
 
 RULE = Rule("MON006", "host-rebooted", "info")
@@ -47,10 +52,13 @@ def check(
     before_s: float = 5.0,
     after_s: float = 2.0,
 ) -> Iterator[Answer]:
+    notices = Parts(monitors.where(monitors["procedure"] == "NOTIFY"), "asker")
+    lived, granted = Lived(flows), Parts(locks.where(locks.valid("granted")) if boots else locks, "client")
     for host, times in sorted(boots.items()):
-        told = monitors.where((monitors["procedure"] == "NOTIFY") & (monitors["asker"] == host))
-        old = connections_over(flows, host, times[0], before_s, after_s)
-        held = locks.where((locks["client"] == host) & (locks["time"] < times[0]) & locks.valid("granted"))
+        told = notices[host]
+        old = lived.over(host, times[0], before_s, after_s)
+        held = granted[host]
+        held = held.where(held["time"] < times[0])
         in_use = bool((held["unlock"] > times[0]).any() or (held["state"] == "held").any())
         yield finding(host, times, told, old if in_use else [])
     downcalls = monitors.where(monitors["procedure"] == "DOWNCALL")
@@ -69,14 +77,25 @@ def check(
         yield RULE.clear("no host told of a reboot") if len(flows) else RULE.cannot_tell("the capture is empty")
 
 
-def connections_over(flows: Table, host: str, time: int, before_s: float, after_s: float) -> list[Evidence]:
-    """Connections on which the host itself went on over the moment of its reboot."""
-    begun = flows["first"] < time - before_s * SECOND
-    going = ((flows["client"] == host) & (flows["c_last"] > time + after_s * SECOND) & (flows["c_rst"] == 0)) | (
-        (flows["server"] == host) & (flows["s_last"] > time + after_s * SECOND) & (flows["s_rst"] == 0)
-    )
-    rows = flows.where(begun & going & (flows["transport"] == "tcp") & (flows["syn"] <= 1))
-    return [Evidence(row.capture, row.frame, "a connection that outlives the reboot") for row in rows.rows()][:1]
+class Lived:
+    """Connections by the hosts that sent on them."""
+
+    def __init__(self, flows: Table) -> None:
+        self.tcp = flows.where((flows["transport"] == "tcp") & (flows["syn"] <= 1))
+
+    @cached_property
+    def parts(self) -> dict[str, Parts]:
+        ways = (("client", "c"), ("server", "s"))
+        return {side: Parts(self.tcp.where(self.tcp[f"{way}_rst"] == 0), side) for side, way in ways}
+
+    def over(self, host: str, time: int, before_s: float, after_s: float) -> list[Evidence]:
+        """A connection on which the host itself went on over the moment of its reboot, if there is one."""
+        found: list[Any] = []
+        for side, rows in ((side, part[host]) for side, part in self.parts.items()):
+            going = (rows["first"] < time - before_s * SECOND) & (rows[f"{side[0]}_last"] > time + after_s * SECOND)
+            found += rows.take(np.flatnonzero(going)[:1]).rows()
+        first = sorted(found, key=lambda row: (row.capture, row.frame))[:1]
+        return [Evidence(row.capture, row.frame, "a connection that outlives the reboot") for row in first]
 
 
 def finding(host: str, times: tuple[int, ...], told: Table, outlived: list[Evidence]) -> Finding:

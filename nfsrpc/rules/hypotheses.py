@@ -13,7 +13,7 @@ import numpy as np
 
 from nfsrpc.rules.facts import NFS, SECOND
 from nfsrpc.rules.finding import Finding, Hypothesis
-from nfsrpc.rules.monitoring import names_unanswered
+from nfsrpc.rules.monitoring import Questions
 from nfsrpc.rules.stalls import DENIED_NOLOCKS, LATE_S, late, longest
 from nfsrpc.rules.wording import seconds
 from nfsrpc.tables import Table
@@ -66,13 +66,13 @@ def signs(lead: Finding, givens: Mapping[str, Any]) -> Signs:
     open_ = here["state"] == "unanswered"
     span = givens["span"]
     granted, refused, unanswered = (longest(here.where(mask), span) for mask in (~denied & ~open_, denied, open_))
-    return Signs(granted, refused, unanswered, resolving(lead, givens["connections"]))
+    return Signs(granted, refused, unanswered, resolving(lead, givens["unresolved"]))
 
 
-def resolving(lead: Finding, connections: Table) -> bool:
+def resolving(lead: Finding, unresolved: Questions) -> bool:
     if lead.host is None or lead.first is None or lead.last is None:
         return False
-    return bool(names_unanswered(connections, lead.host, lead.first, lead.last))
+    return unresolved.asked(lead.host, lead.first, lead.last)
 
 
 def causes(signs: Signs) -> list[Cause]:

@@ -15,7 +15,7 @@ References: Linux net/sunrpc/clnt.c (call_timeout), fs/lockd/mon.c (nsm_monitor)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from nfsrpc.rules.facts import GRANTS, LOCK, NLM, NSM, SECOND
 from nfsrpc.rules.finding import Finding, LogLine
 from nfsrpc.rules.stalls import DENIED_NOLOCKS
 from nfsrpc.sessions.clocks import MAJOR_TIMEOUT_S
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import NAT, Table, isin
 
 DENIALS = 100  # more are not told one by one
@@ -39,7 +40,13 @@ def expected(findings: Sequence[Finding], givens: Mapping[str, Any]) -> tuple[Lo
     if not grave:
         return ()
     lines = {line for source in SOURCES for line in source(grave, givens)}
-    return tuple(sorted(line for line in lines if any(line.belongs_to(finding) for finding in grave)))
+    concerned = {(finding.rule, host) for finding in grave for host in (finding.host, *finding.clients)}
+    return tuple(sorted(line for line in lines if not concerned.isdisjoint(subjects(line))))
+
+
+def subjects(line: LogLine) -> Iterator[tuple[str, str]]:
+    """The rules and hosts of findings that a line belongs to."""
+    return product(line.rules, (line.host, line.about))
 
 
 def late_answers(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iterator[LogLine]:
@@ -51,8 +58,10 @@ def late_answers(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iter
     ended = np.where(requests["reply_time"] == NAT, span.last, requests["reply_time"])
     waited = requests.valid("time") & (ended - requests["time"] >= RESENT_S[0] * SECOND)
     waited &= (requests["state"] == "answered") | (requests["state"] == "unanswered")
-    for row in requests.where(waited).rows():
-        complained = complaint(row, givens["copies"])
+    rows, copies = requests.where(waited), givens["copies"]
+    again = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], rows["exchange"])), "exchange")
+    for row in rows.rows():
+        complained = complaint(row, again[row.exchange])
         if complained < (row.reply_time or span.last):
             yield not_responding(complained, row.client, row.server)
             if row.reply_time is not None:
@@ -61,7 +70,7 @@ def late_answers(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iter
 
 def complaint(row: Any, copies: Table) -> int:
     """When the client looked at its watch: just as it sent the call again."""
-    waits = copies["after_s"][(copies["exchange"] == row.exchange) & ~copies["reply"]]
+    waits = copies["after_s"]
     about = waits[(waits >= RESENT_S[0]) & (waits <= RESENT_S[1])]
     return int(row.time + (float(about[0]) if len(about) else MAJOR_TIMEOUT_S) * SECOND)
 
@@ -72,7 +81,8 @@ def not_responding(time: int, client: str, server: str) -> LogLine:
 
 def never_sent(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iterator[LogLine]:
     """Lock requests that could not even be sent: the client's lockd is after the server's port for a minute."""
-    hung = [finding for finding in findings if finding.rule == "REG003" or tries_lockd(finding, givens)]
+    trying = clients_trying(givens)
+    hung = [finding for finding in findings if finding.rule == "REG003" or tries_lockd(finding, trying)]
     for finding in hung:
         if finding.host is not None and finding.first is not None and finding.last is not None:
             complained = finding.first + round(MAJOR_TIMEOUT_S * SECOND)
@@ -80,12 +90,17 @@ def never_sent(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iterat
                 yield not_responding(complained, client, finding.host)
 
 
-def tries_lockd(finding: Finding, givens: Mapping[str, Any]) -> bool:
+def clients_trying(givens: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Servers whose lockd was tried in vain, each with who tried it and is not its server."""
+    pairs = givens["roles"].pairs
+    tried = ((attempt.server, attempt.client) for attempt in givens["attempts"] if attempt.prog == NLM)
+    return {ends for ends in tried if ends not in pairs}
+
+
+def tries_lockd(finding: Finding, trying: set[tuple[str, str]]) -> bool:
     if finding.rule not in ("NET001", "NET002"):
         return False
-    tried = (attempt for attempt in givens["attempts"] if attempt.server == finding.host and attempt.prog == NLM)
-    clients = {attempt.client for attempt in tried if (attempt.server, attempt.client) not in givens["roles"].pairs}
-    return bool(clients & {*finding.clients})
+    return any((finding.host, client) in trying for client in finding.clients)
 
 
 def callbacks(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iterator[LogLine]:
@@ -113,12 +128,16 @@ def cannot_monitor(findings: Iterable[Finding], givens: Mapping[str, Any]) -> It
     denied = requests.where((requests["proc"] == LOCK) & (requests["status"] == DENIED_NOLOCKS))
     for row in islice(denied.where(denied.valid("reply_time")).rows(), DENIALS):
         yield LogLine(row.reply_time, row.server, row.client, f"lockd: cannot monitor {row.client}", UNMONITORED)
+    yield from islice(unmonitored(givens), DENIALS)
+
+
+def unmonitored(givens: Mapping[str, Any]) -> Iterator[LogLine]:
+    """Of clients whose own statd has gone."""
     for attempt in givens["attempts"]:
         if attempt.loopback and attempt.outcome == "refused" and attempt.prog == NSM:
-            for client, server in sorted(givens["roles"].pairs):
-                if client == attempt.server:
-                    text = f"lockd: cannot monitor {server}"
-                    yield LogLine(attempt.first, client, server, text, ("REG002", "REG007"))
+            for server in givens["roles"].servers_of.get(attempt.server, ()):
+                text = f"lockd: cannot monitor {server}"
+                yield LogLine(attempt.first, attempt.server, server, text, ("REG002", "REG007"))
 
 
 def statd_silent(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iterator[LogLine]:
@@ -129,7 +148,8 @@ def statd_silent(findings: Iterable[Finding], givens: Mapping[str, Any]) -> Iter
         if (row.reply_time or span.last) - row.time >= RESENT_S[0] * SECOND and row.host is not None:
             gave_up = row.time + round(MAJOR_TIMEOUT_S * SECOND)
             yield LogLine(gave_up, row.host, row.host, STATD_SILENT, ("MON003",))
-            if row.peer is not None and (row.host, row.peer) in givens["roles"].pairs | givens["roles"].mounting:
+            ends, roles = (row.host, row.peer), givens["roles"]
+            if row.peer is not None and (ends in roles.pairs or ends in roles.mounting):
                 yield LogLine(gave_up, row.host, row.peer, f"lockd: cannot monitor {row.peer}", ("MON003",))
     requests: Table = givens["requests"]
     denied = requests.where((requests["status"] == DENIED_NOLOCKS) & requests.valid("reply_time"))

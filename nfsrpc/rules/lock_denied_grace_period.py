@@ -37,6 +37,7 @@ from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import claimed_again
 from nfsrpc.rules.wording import named, seconds, several
 from nfsrpc.sessions.exchanges import CALL_CUT
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import NAT, Table, isin
 
 RULE = Rule("LCK005", "lock-denied-grace-period", "info")
@@ -51,8 +52,10 @@ def check(requests: Table, locks: Table, *, long_s: float = 120.0) -> Iterator[A
     again = isin(asked["exchange"], claimed_again(locks)) | (asked["flags"] & CALL_CUT != 0)
     asked = asked.where(~again | (asked["status"] != GRANTED))
     graces = asked.where(asked["status"] == GRACE)
-    for server in sorted({server for server in graces["server"].tolist() if server}):
-        yield finding(server, asked.where(asked["server"] == server), long_s)
+    denying = graces["server"].present()
+    for server, rows in Parts(asked, "server").items() if denying else ():
+        if server in denying:
+            yield finding(server, rows, long_s)
     if not len(graces):
         yield (
             RULE.clear("no LOCK met a grace period")

@@ -32,6 +32,7 @@ from nfsrpc.rules.facts import LOCK, NM_LOCK, NSM
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import DENIED_NOLOCKS
 from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Table, isin
 
 RULE = Rule("LCK004", "lock-denied-no-locks", "error")
@@ -42,14 +43,9 @@ def check(requests: Table, locks: Table, loopbacks: frozenset[str]) -> Iterator[
     asynchronous = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["status"] == DENIED_NOLOCKS))
     sessions = locks.where(isin(locks["exchange"], asked["exchange"]))
     servers = {server for table in (asked, asynchronous) for server in table["server"].tolist()}
+    rows, theirs, messages = (Parts(table, "server") for table in (asked, sessions, asynchronous))
     for server in sorted(servers):
-        yield finding(
-            server,
-            asked.where(asked["server"] == server),
-            sessions.where(sessions["server"] == server),
-            asynchronous.where(asynchronous["server"] == server),
-            loopbacks,
-        )
+        yield finding(server, rows[server], theirs[server], messages[server], loopbacks)
     known = int(requests.valid("status").sum()) + int(locks.valid("status").sum())
     if not servers and known:
         yield RULE.clear("no LOCK was denied for want of locks")

@@ -29,8 +29,9 @@ from typing import Any, NamedTuple
 from nfsrpc.rules.command import Command, command, remark
 from nfsrpc.rules.facts import CANCEL, LOCK, NM_LOCK, TEST
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.rules.stalls import files_of
+from nfsrpc.rules.stalls import LockFiles
 from nfsrpc.rules.wording import named, several
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import NAT, Table, isin
 
 RULE = Rule("LCK006", "lock-failed", "warning")
@@ -58,13 +59,11 @@ MEANINGS = {
 ASKING = (TEST, LOCK, CANCEL, NM_LOCK)
 
 
-def check(requests: Table, locks: Table) -> Iterator[Answer]:
+def check(requests: Table, locks: Table, lock_files: LockFiles) -> Iterator[Answer]:
     asked = requests.where(isin(requests["proc"], ASKING))
     failed = asked.where(isin(asked["status"], tuple(MEANINGS)))
-    for server in sorted({server for server in failed["server"].tolist() if server}):
-        mine = failed.where(failed["server"] == server)
-        for status in sorted(set(mine["status"].tolist())):
-            yield finding(server, status, mine.where(mine["status"] == status), locks)
+    for (server, status), rows in Parts(failed, "server", "status").items():
+        yield finding(server, status, rows, lock_files)
     told = locks.where((locks["procedure"] == "LOCK_MSG") & isin(locks["status"], tuple(MEANINGS)))
     for row in told.rows():
         yield of_message(row)
@@ -75,7 +74,7 @@ def check(requests: Table, locks: Table) -> Iterator[Answer]:
             yield RULE.cannot_tell("no results of lock requests in the capture")
 
 
-def finding(server: str, status: int, rows: Table, locks: Table) -> Finding:
+def finding(server: str, status: int, rows: Table, lock_files: LockFiles) -> Finding:
     meaning = MEANINGS[status]
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     times = rows["time"][rows["time"] != NAT]
@@ -85,7 +84,7 @@ def finding(server: str, status: int, rows: Table, locks: Table) -> Finding:
         title=f"{several(len(rows), 'lock request')} to {server} answered {meaning.name}: {meaning.says}",
         explanation=f"{server} told {named(clients)}: {meaning.name} ({status}), {meaning.says}.",
         clients=clients,
-        files=files_of(locks, rows),
+        files=lock_files.of(rows),
         count=len(rows),
         first=int(times.min()) if len(times) else None,
         last=int(times.max()) if len(times) else None,

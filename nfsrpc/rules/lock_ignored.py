@@ -37,7 +37,7 @@ from nfsrpc.rules.facts import NFS, Roles
 from nfsrpc.rules.finding import Answer, CannotTell, Clear, Evidence, Finding, Rule
 from nfsrpc.rules.holding import held_until
 from nfsrpc.rules.wording import named, several
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, members
 from nfsrpc.tables import NAT, Array, Coded, Mask, Table, isin
 
 RULE = Rule("LCK013", "lock-ignored", "info")
@@ -53,7 +53,10 @@ class Ignored(NamedTuple):
     locks: Table
 
     def where(self, mask: Mask) -> Ignored:
-        return Ignored(self.writes.where(mask), self.locks.where(mask))
+        return self.take(np.flatnonzero(mask))
+
+    def take(self, rows: Array) -> Ignored:
+        return Ignored(self.writes.take(rows), self.locks.take(rows))
 
     @property
     def certain(self) -> Mask:
@@ -80,8 +83,9 @@ def check(
     found = ignored(strangers(locks, writes, nlm), held, captures)
     pairs, first = group(found.writes["server"].codes, found.writes["client"].codes)
     unsure = [frozenset(pair) in gaps for pair in ends(found.writes.take(first))]
-    for number in np.flatnonzero(~np.array(unsure, dtype=np.bool_)).tolist():
-        yield finding(found.where(pairs == number))
+    for rows, unseen in zip(members(pairs), unsure, strict=True):
+        if not unseen:
+            yield finding(found.take(rows))
     if any(unsure):
         yield RULE.cannot_tell("the capture lost packets, among which lock requests of who writes may have been")
     elif not unsure:

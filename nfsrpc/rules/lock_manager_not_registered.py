@@ -35,7 +35,7 @@ from typing import Any
 
 from nfsrpc.rules.advice import RESTART_SERVER, answers, registered, try_lock
 from nfsrpc.rules.command import command, remark
-from nfsrpc.rules.facts import NLM, SECOND, Roles, booting
+from nfsrpc.rules.facts import NLM, SECOND, Roles, booting, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, seconds, several
 from nfsrpc.tables import Table
@@ -58,10 +58,11 @@ def check(
     said = [row for row in told if not calls_back(row, roles)]
     refused = [row for row in said if row.port == 0]
     accused = False
-    for host in sorted({row.host for row in refused}):
-        rows = [row for row in refused if row.host == host]
-        cured = [row for row in said if row.host == host and row.port and row.time is not None]
-        if not persistent(rows, cured, asks, found_s) or booting(boots, host, rows[0].time, rows[-1].time, boot_s):
+    cured = listed((row.host, row) for row in said if row.port and row.time is not None)
+    for host, rows in sorted(listed((row.host, row) for row in refused).items()):
+        if not persistent(rows, cured.get(host, []), asks, found_s) or booting(
+            boots, host, rows[0].time, rows[-1].time, boot_s
+        ):
             continue
         accused = True
         if booting(restarts, host, rows[-1].time, rows[-1].time, boot_s):
@@ -81,7 +82,8 @@ def check(
 
 def calls_back(row: Any, roles: Roles) -> bool:
     """Whether it is the other way round: a server asks its client."""
-    return (row.host, row.asker) in roles.pairs | roles.mounting or roles.calling(row.asker, row.host) is not None
+    pair = row.host, row.asker
+    return pair in roles.pairs or pair in roles.mounting or roles.calling(row.asker, row.host) is not None
 
 
 def persistent(rows: list[Any], cured: list[Any], asks: int, found_s: float) -> bool:

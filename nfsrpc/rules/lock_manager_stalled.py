@@ -34,10 +34,11 @@ import numpy as np
 
 from nfsrpc.rules.advice import bare, loopback_of
 from nfsrpc.rules.command import command
-from nfsrpc.rules.facts import NFS, SECOND, booting
+from nfsrpc.rules.facts import SECOND, booting
 from nfsrpc.rules.finding import Answer, Finding, Rule
-from nfsrpc.rules.stalls import late, waited
+from nfsrpc.rules.stalls import late, nfs_waiting, waited
 from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.sessions.grouping import Parts, members
 from nfsrpc.tables import Mask, Table
 
 RULE = Rule("RPC004", "lock-manager-stalled", "warning")
@@ -56,13 +57,13 @@ def check(
 ) -> Iterator[Answer]:
     slow = requests.where(late(requests, late_s))
     found = False
-    for server in sorted({server for server in slow["server"].tolist() if server}):
-        mine = slow.where(slow["server"] == server)
+    nfs = nfs_waiting(exchanges, late_s / 2) if len(slow) else None
+    for server, mine in Parts(slow, "server").items():
         rows = mine.where(in_a_burst(mine, burst_s, together))
         if not len(rows):
             continue
         first, last = int(rows["time"].min()), int(rows["reply_time"].max())
-        if booting(boots, server, first, last, boot_s) or nfs_waits(exchanges, server, first, last, late_s):
+        if booting(boots, server, first, last, boot_s) or (nfs and nfs.meet(server, first, last)):
             continue
         found = True
         yield finding(server, rows, loopbacks)
@@ -82,17 +83,9 @@ def in_a_burst(rows: Table, burst_s: float, together: int) -> Mask:
     bursts = np.zeros(len(order), dtype=np.int64)
     bursts[order] = np.r_[0, np.cumsum(gaps)] if len(order) else []
     mask = np.zeros(len(order), dtype=np.bool_)
-    for burst in range(int(bursts.max(initial=-1)) + 1):
-        members = np.flatnonzero(bursts == burst)
-        open_ = rows["time"][members].max() < replies[members].min() if len(members) >= together else False
-        mask[members] = open_
+    for burst in members(bursts):
+        mask[burst] = len(burst) >= together and rows["time"][burst].max() < replies[burst].min()
     return mask
-
-
-def nfs_waits(exchanges: Table, server: str, first: int, last: int, late_s: float) -> bool:
-    nfs = (exchanges["server"] == server) & (exchanges["prog"] == NFS)
-    meanwhile = exchanges.where(nfs & (exchanges["time"] >= first) & (exchanges["time"] <= last))
-    return bool((late(meanwhile, late_s / 2) | (meanwhile["state"] == "unanswered")).any())
 
 
 def finding(server: str, rows: Table, loopbacks: frozenset[str]) -> Finding:

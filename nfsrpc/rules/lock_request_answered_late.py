@@ -35,13 +35,14 @@ import numpy as np
 
 from nfsrpc.rules.advice import bare, lock_services, loopback_of, try_lock
 from nfsrpc.rules.command import command
-from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND, Span
+from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND, Span, booted
 from nfsrpc.rules.finding import Answer, Finding, Rule
-from nfsrpc.rules.stalls import claimed_again, files_of, late, waited
+from nfsrpc.rules.stalls import LockFiles, claimed_again, late, waited
 from nfsrpc.rules.statds import Unregistered
-from nfsrpc.rules.vantages import how_far
+from nfsrpc.rules.vantages import Vantages, how_far
 from nfsrpc.rules.wording import clock, named, seconds, several
 from nfsrpc.sessions.exchanges import CALL_CUT
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Mask, Table, isin
 
 RULE = Rule("LCK002", "lock-request-answered-late", "warning")
@@ -54,9 +55,8 @@ def check(
     unregistered: tuple[Unregistered, ...],
     loopbacks: frozenset[str],
     span: Span | None,
-    flows: Table,
-    calls: Table,
-    captures: Table,
+    vantages: Vantages,
+    lock_files: LockFiles,
     *,
     late_s: float = 5.0,
     error_s: float = 60.0,
@@ -64,10 +64,10 @@ def check(
 ) -> Iterator[Answer]:
     slow = requests.where(late(requests, late_s))
     slow = slow.where(~reclaims(slow, locks, boots, reclaim_s) & ~over_a_reboot(slow, boots))
-    for server in sorted({server for server in slow["server"].tolist() if server}):
-        rows = slow.where(slow["server"] == server)
-        came = how_far(rows.row(int(np.argmax(rows["latency_s"]))), flows, calls, captures)
-        yield finding(server, rows, locks, unregistered, loopbacks, error_s, came)
+    found = {known.host: known.found for known in reversed(unregistered) if known.found is not None}
+    for server, rows in Parts(slow, "server").items():
+        came = how_far(rows.row(int(np.argmax(rows["latency_s"]))), vantages)
+        yield finding(server, rows, lock_files.of(rows), found.get(server), loopbacks, error_s, came)
     answered = requests["latency_s"][requests.valid("latency_s")]
     if len(slow):
         return
@@ -87,7 +87,7 @@ def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], re
     claimed = isin(slow["exchange"], claimed_again(locks))
     cut = (slow["flags"] & CALL_CUT != 0) & isin(slow["proc"], (LOCK, NM_LOCK))
     soon = [
-        any(0 <= time - boot <= reclaim_s * SECOND for boot in boots.get(server or "", ()))
+        booted(boots, server, time - round(reclaim_s * SECOND), time)
         for server, time in zip(slow["server"].tolist(), slow["time"].tolist(), strict=True)
     ]
     mask: Mask = (claimed | (cut & np.array(soon, dtype=np.bool_))) & ~late(slow, reclaim_s)
@@ -97,20 +97,23 @@ def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], re
 def over_a_reboot(slow: Table, boots: Mapping[str, tuple[int, ...]]) -> Mask:
     """Requests during which the server told of its reboot: they waited for it to come back."""
     times = zip(slow["server"].tolist(), slow["time"].tolist(), slow["reply_time"].tolist(), strict=True)
-    during = [any(time <= boot <= reply for boot in boots.get(server or "", ())) for server, time, reply in times]
+    during = [booted(boots, server, time, reply) for server, time, reply in times]
     return np.array(during, dtype=np.bool_)
 
 
 def finding(
     server: str,
     rows: Table,
-    locks: Table,
-    unregistered: tuple[Unregistered, ...],
+    files: tuple[str, ...],
+    registered_at: int | None,
     loopbacks: frozenset[str],
     error_s: float,
     came: str,
 ) -> Finding:
-    """`came`: what of the longest wait was lost on the way, where that is known."""
+    """`registered_at`: when its statd was registered, if it was not before.
+
+    `came`: what of the longest wait was lost on the way, where that is known.
+    """
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     longest = float(rows["latency_s"].max())
     procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})
@@ -121,10 +124,10 @@ def finding(
         title=f"{several(len(rows), 'lock request')} to {server} answered late, up to {seconds(longest)}",
         explanation=(
             f"{procedures} of {named(clients)} to {server} waited up to {seconds(longest)} for an answer; sent again "
-            f"{resent} in all.{started(server, unregistered)}{came and ' '}{came}"
+            f"{resent} in all.{started(registered_at)}{came and ' '}{came}"
         ),
         clients=clients,
-        files=files_of(locks, rows),
+        files=files,
         count=len(rows),
         first=int(rows["time"].min()),
         last=int(rows["reply_time"].max()),
@@ -142,6 +145,5 @@ def finding(
     )
 
 
-def started(server: str, unregistered: tuple[Unregistered, ...]) -> str:
-    found = next((known.found for known in unregistered if known.host == server and known.found is not None), None)
-    return f" Its statd was not registered until {clock(found)}; it is since." if found is not None else ""
+def started(time: int | None) -> str:
+    return f" Its statd was not registered until {clock(time)}; it is since." if time is not None else ""

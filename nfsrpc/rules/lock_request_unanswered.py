@@ -26,14 +26,16 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 from nfsrpc.rules.advice import bare, lock_services, loopback_of
 from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import LOCK, NM_LOCK, Span
 from nfsrpc.rules.finding import Answer, Finding, Rule
-from nfsrpc.rules.stalls import ended, files_of, longest, waited
-from nfsrpc.rules.vantages import how_far
+from nfsrpc.rules.stalls import LockFiles, ended, longest, waited
+from nfsrpc.rules.vantages import Vantages, how_far
 from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Table, isin
 
 RULE = Rule("LCK001", "lock-request-unanswered", "error")
@@ -47,19 +49,16 @@ def check(
     locks: Table,
     loopbacks: frozenset[str],
     span: Span | None,
-    flows: Table,
-    calls: Table,
-    captures: Table,
+    vantages: Vantages,
+    lock_files: LockFiles,
 ) -> Iterator[Answer]:
     asked = nlm.where(isin(nlm["proc"], (LOCK, NM_LOCK)))
     silent = silent_requests.where(isin(silent_requests["proc"], (LOCK, NM_LOCK)))
     silent = silent.where(~isin(silent["exchange"], granted_otherwise(locks)))
     without_result = locks.where((locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG"))
     called = nlm.where(isin(nlm["exchange"], without_result["exchange"]))
-    for server in sorted({server for table in (silent, called) for server in table["server"].tolist()}):
-        rows = silent.where(silent["server"] == server)
-        rows = rows if len(rows) else called.where(called["server"] == server)
-        yield finding(server, rows, locks, loopbacks, span, how_far(rows.row(0), flows, calls, captures))
+    for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):
+        yield finding(server, rows, lock_files.of(rows), loopbacks, span, how_far(rows.row(0), vantages))
     undecided = int(asked["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
     if undecided:
         yield RULE.cannot_tell(f"of {several(undecided, 'LOCK')} the capture does not hold what came after")
@@ -74,7 +73,9 @@ def granted_otherwise(locks: Table) -> list[int]:
     return [number for name in ("exchange", "last_exchange") for number in rows[name][rows.valid(name)].tolist()]
 
 
-def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], span: Span | None, came: str) -> Finding:
+def finding(
+    server: str, rows: Table, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
+) -> Finding:
     """`came`: how far the first of them came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     wait = longest(rows, span)
@@ -88,7 +89,7 @@ def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], s
             f"answers of the server to other calls are in the capture, so this one would be.{came and ' '}{came}"
         ),
         clients=clients,
-        files=files_of(locks, rows),
+        files=files,
         count=len(rows),
         first=int(rows["time"].min()),
         last=ended(rows, span),

@@ -2,7 +2,8 @@
 
 Sees
     An owner waits for a range that another holds, while that one asks for, or waits for, a range of the first: directly
-    or over several. Servers that notice answer DEADLCK to one of them.
+    or over several. Servers that notice answer DEADLCK to one of them. Of owners that are in several circles at one
+    time a short one is told.
 
 Why it hurts
     Nobody of the circle gets on, but for the one that is told DEADLCK and that has to handle it.
@@ -22,10 +23,11 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from nfsrpc.rules.advice import bare
+from nfsrpc.rules.circles import Wait, circles
 from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
@@ -37,29 +39,13 @@ RULE = Rule("LCK012", "lock-wait-cycle", "warning")
 
 Owner: TypeAlias = tuple[str, str]  # client, owner
 STUCK_S = 5.0  # so long they all wait together, if no server says DEADLCK
-LONGEST = 8  # owners in a circle; longer ones are not looked for
-
-
-class Edge(NamedTuple):
-    """Somebody waits for somebody, from when to when."""
-
-    waiter: Waiter
-    start: int
-    end: int
+SHOWN = 8  # owners of a circle
 
 
 def check(locks: Table, waiters: tuple[Waiter, ...]) -> Iterator[Answer]:
-    edges: dict[Owner, list[tuple[Owner, Edge]]] = {}
-    for waiter in waiters:
-        if waiter.holder is not None:
-            edge = Edge(waiter, waiter.start, waiter.end)
-            edges.setdefault(owner(waiter.row), []).append((owner(waiter.holder), edge))
-    found: dict[frozenset[Owner], list[Edge]] = {}
-    for start in edges:
-        for circle in circles(edges, start, [start], []):
-            found.setdefault(frozenset(owner(edge.waiter.row) for edge in circle), circle)
-    for circle in found.values():
-        yield finding(circle)
+    found = deadlocks(waiters)
+    for circle, knot in found:
+        yield finding(circle, knot)
     if found:
         return
     if locks.valid("held_by").any():
@@ -76,40 +62,45 @@ def owner(row: object) -> Owner:
     return row.client, row.owner  # type: ignore[attr-defined]
 
 
-def circles(
-    edges: dict[Owner, list[tuple[Owner, Edge]]], start: Owner, path: list[Owner], taken: list[Edge]
-) -> Iterator[list[Edge]]:
-    """The ways back to where one started, over waits that were all there at one time."""
-    for following, edge in edges.get(path[-1], ()):
-        together = [*taken, edge]
-        common = min(each.end for each in together) - max(each.start for each in together)
-        if common < 0:
-            continue
-        if following == start and len(together) > 1:
-            if common >= STUCK_S * SECOND or any(each.waiter.row.status == DEADLCK for each in together):
-                yield together
-        elif following not in path and len(together) < LONGEST:
-            yield from circles(edges, start, [*path, following], together)
+def deadlocks(waiters: Sequence[Waiter]) -> list[tuple[list[Waiter], int]]:
+    """Circles, each from the owner that asked first on, with the number of owners that all wait for each other."""
+    behind = [(waiter, owner(waiter.row), owner(waiter.holder)) for waiter in waiters if waiter.holder is not None]
+    owners = dict.fromkeys([*(waiting for _, waiting, _ in behind), *(holding for _, _, holding in behind)])
+    numbers = {name: number for number, name in enumerate(owners)}
+    waits: dict[Wait, Waiter] = {}
+    for waiter, waiting, holding in behind:
+        ends = numbers[waiting], numbers[holding]
+        waits.setdefault(Wait(*ends, waiter.start, waiter.end, waiter.row.status == DEADLCK), waiter)
+    found = []
+    for circle in circles(list(waits), round(STUCK_S * SECOND)):
+        first = min(range(len(circle.waits)), key=lambda at: circle.waits[at].waiter)
+        found.append(([*circle.waits[first:], *circle.waits[:first]], len(circle.knot)))
+    found.sort(key=lambda pair: pair[0][0].waiter)
+    return [([waits[wait] for wait in circle], knot) for circle, knot in found]
 
 
-def finding(circle: list[Edge]) -> Finding:
-    rows = [edge.waiter.row for edge in circle]
+def finding(circle: list[Waiter], knot: int) -> Finding:
+    """`knot`: so many owners wait for each other in all."""
+    rows = [waiter.row for waiter in circle]
     clients = tuple(sorted({row.client for row in rows}))
     told = [row for row in rows if row.status == DEADLCK]
     owners = [f"{row.owner} ({row.client})" for row in rows]
     files = tuple(dict.fromkeys(row.file for row in rows))
+    ways = [*owners[1:], owners[0]] if len(owners) <= SHOWN else [*owners[1:SHOWN], "others, and so back to the first"]
+    more = f" In all {several(knot, 'owner')} wait for each other so." if knot > len(owners) else ""
     end = f"The server told {told[0].owner} so (DEADLCK)." if told else "The server did not notice."
     return RULE.finding(
         host=None,
         title=f"deadlock: {named(owners)} wait for each other on {named(files)}",
-        explanation=f"{owners[0]} waits for {', which waits for '.join([*owners[1:], owners[0]])}. {end}",
+        explanation=f"{owners[0]} waits for {', which waits for '.join(ways)}. {end}{more}",
         clients=clients,
         files=files,
         count=1,
-        first=min(edge.start for edge in circle),
-        last=max(edge.end for edge in circle),
+        first=min(waiter.start for waiter in circle),
+        last=max(waiter.end for waiter in circle),
         evidence=tuple(
-            Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})") for row in rows
+            Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
+            for row in rows[:SHOWN]
         ),
         remedy=(
             command(

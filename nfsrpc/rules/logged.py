@@ -8,8 +8,10 @@ Lines are told apart by patterns (`SORTS`); what is expected has the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import NamedTuple, TypeAlias
 
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import Diagnosis, Finding, LogLine
@@ -18,6 +20,9 @@ from nfsrpc.sources.dmesg import Line, Log
 TOLERANCE = 10 * SECOND  # clocks of a capture and of a kernel differ, and so does the kernel's patience
 QUARTER = 15 * 60 * SECOND
 ZONES = 14 * 4  # quarters of an hour that local time may be off, either way
+ZONE_OFFSETS = [QUARTER * number for number in sorted(range(-ZONES, ZONES + 1), key=abs)]
+# Lines of a log, each with one that is expected, by which a clock is aligned: more tell nothing more.
+PAIRS = 1 << 16
 
 
 class Sort(NamedTuple):
@@ -65,13 +70,14 @@ class Reading(NamedTuple):
 
 def beside(log: Log, diagnosis: Diagnosis, names: Mapping[str, str], first: int | None, last: int | None) -> Reading:
     """`names` maps names of hosts to hosts; `first` and `last` are the ends of the captures."""
-    offset, how = aligned(log, diagnosis.log, names)
+    expected, concerned = Expected(diagnosis.log, names), first_concerned(diagnosis.findings)
+    offset, how = aligned(log, expected)
     told: list[Told] = []
     seen: list[LogLine] = []
     for line in log.lines:
         time = None if offset is None else line.time + offset
-        partner = partner_of(line, time, diagnosis.log, names)
-        rules = rules_of(partner, diagnosis.findings) if partner else explained_by(line, time, diagnosis.findings)
+        partner = None if time is None else expected.partner(line.text, time)
+        rules = rules_of(partner, concerned) if partner else explained_by(line, time, diagnosis.findings)
         seen += [partner] if partner else []
         told.append(Told(time, line.text, rules, covered(time, first, last)))
     return Reading(log.file, how, tuple(told), tuple(dict.fromkeys(seen)))
@@ -81,18 +87,17 @@ def covered(time: int | None, first: int | None, last: int | None) -> bool:
     return time is not None and first is not None and last is not None and first <= time <= last
 
 
-def aligned(log: Log, expected: Sequence[LogLine], names: Mapping[str, str]) -> tuple[int | None, str]:
+def aligned(log: Log, expected: Expected) -> tuple[int | None, str]:
     """What to add to a log's times, and how that is known."""
     if log.clock == "utc":
         return 0, "its times have a zone"
     if log.clock == "boot" and log.booted is not None:
         return log.booted, "it tells when the host booted"
-    pairs = [(line, one) for line in log.lines for one in expected if alike(line.text, one.text, names)]
-    if log.clock == "boot":
-        candidates = [one.time - line.time for line, one in pairs]
-    else:
-        candidates = [QUARTER * number for number in sorted(range(-ZONES, ZONES + 1), key=abs)]
-    counts = [sum(abs(line.time + offset - one.time) <= TOLERANCE for line, one in pairs) for offset in candidates]
+    pairs = ((line, one) for line in log.lines for one in expected.alike(line.text))
+    offsets = [one.time - line.time for line, one in islice(pairs, PAIRS)]
+    candidates = offsets if log.clock == "boot" else ZONE_OFFSETS
+    ordered = sorted(offsets)
+    counts = [bisect_right(ordered, each + TOLERANCE) - bisect_left(ordered, each - TOLERANCE) for each in candidates]
     best = max(counts, default=0)
     if best:
         lines = "1 line" if best == 1 else f"{best} lines"
@@ -109,27 +114,62 @@ def sort_of(text: str) -> tuple[Sort, re.Match[str]] | None:
     return None
 
 
-def alike(text: str, other: str, names: Mapping[str, str]) -> bool:
-    """Whether two lines say the same of the same host, as far as names tell."""
-    mine, its = sort_of(text), sort_of(other)
-    if mine is None or its is None or mine[0] is not its[0] or "who" not in mine[1].re.groupindex:
-        return False
-    if mine[1]["who"] != its[1]["who"]:
-        return False
-    about, expected = names.get(mine[1]["about"]), names.get(its[1]["about"])
-    return about is None or about == expected
+class Expected:
+    """The lines to expect, by what they say and of whom, in order of time."""
+
+    def __init__(self, lines: Iterable[LogLine], names: Mapping[str, str]) -> None:
+        self.names = names
+        self.lines: dict[tuple[str, ...], list[LogLine]] = {}
+        for line in lines:
+            for subject in self.subjects(line.text):
+                self.lines.setdefault(subject, []).append(line)
+        self.times = {subject: [line.time for line in found] for subject, found in self.lines.items()}
+
+    def subjects(self, text: str) -> list[tuple[str, ...]]:
+        """What a line says, of anybody, and of the host that it names, as far as names tell which that is."""
+        found = sort_of(text)
+        if found is None or "who" not in found[1].re.groupindex:
+            return []
+        said, about = (found[0].name, found[1]["who"]), self.names.get(found[1]["about"])
+        return [said] if about is None else [said, (*said, about)]
+
+    def alike(self, text: str) -> list[LogLine]:
+        """Those that say the same of the same host, as far as names tell."""
+        subjects = self.subjects(text)
+        return self.lines.get(subjects[-1], []) if subjects else []
+
+    def partner(self, text: str, time: int) -> LogLine | None:
+        """The expected line that a line of this time is."""
+        subjects, lines = self.subjects(text), self.alike(text)
+        if not lines:
+            return None
+        times = self.times[subjects[-1]]
+        at = bisect_left(times, time)
+        before = bisect_left(times, times[at - 1]) if at else 0  # of several at one time the first
+        near = [lines[place] for place in (before, at) if place < len(lines) and abs(times[place] - time) <= TOLERANCE]
+        return min(near, key=lambda one: abs(one.time - time), default=None)
 
 
-def partner_of(line: Line, time: int | None, expected: Iterable[LogLine], names: Mapping[str, str]) -> LogLine | None:
-    """The expected line that this is."""
-    if time is None:
-        return None
-    near = [one for one in expected if abs(one.time - time) <= TOLERANCE and alike(line.text, one.text, names)]
-    return min(near, key=lambda one: abs(one.time - time), default=None)
+Concerned: TypeAlias = Mapping[tuple[str, str | None], int]
 
 
-def rules_of(line: LogLine, findings: Iterable[Finding]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(finding.rule for finding in findings if line.belongs_to(finding)))
+def first_concerned(findings: Iterable[Finding]) -> Concerned:
+    """By rule and host the place of the first finding that concerns it."""
+    found: dict[tuple[str, str | None], int] = {}
+    for place, finding in enumerate(findings):
+        for host in (finding.host, *finding.clients):
+            found.setdefault((finding.rule, host), place)
+    return found
+
+
+def rules_of(line: LogLine, concerned: Concerned) -> tuple[str, ...]:
+    """The rules with findings that a line belongs to, in the order of these."""
+    places = {
+        rule: min(concerned[rule, host] for host in (line.host, line.about) if (rule, host) in concerned)
+        for rule in line.rules
+        if not concerned.keys().isdisjoint({(rule, line.host), (rule, line.about)})
+    }
+    return tuple(sorted(places, key=places.__getitem__))
 
 
 def explained_by(line: Line, time: int | None, findings: Iterable[Finding]) -> tuple[str, ...]:

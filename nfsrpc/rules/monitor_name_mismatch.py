@@ -30,6 +30,7 @@ Parameters
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -37,11 +38,12 @@ import numpy as np
 
 from nfsrpc.rules.advice import bare
 from nfsrpc.rules.command import command
-from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.facts import SECOND, listed
 from nfsrpc.rules.finding import Answer, Evidence, Rule
 from nfsrpc.rules.wording import named
 from nfsrpc.sessions.grouping import group
-from nfsrpc.tables import Table
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import NAT, Table
 
 RULE = Rule("MON005", "monitor-name-mismatch", "warning")
 
@@ -63,18 +65,22 @@ def check(locks: Table, monitors: Table, loopbacks: frozenset[str], *, downcall_
 
 def ignored_notices(monitors: Table, locks: Table, loopbacks: frozenset[str], downcall_s: float) -> Iterator[Answer]:
     """Notices in a monitored host's name from another address, which statd answers and does not act on."""
-    clients = {(row.caller_name, row.client): row for row in some_of_each(locks)}
+    addresses = listed((row.caller_name, row.client) for row in some_of_each(locks))
+    clients = {name: dict.fromkeys(known) for name, known in addresses.items()}
+    whose = {name: named(known) for name, known in clients.items()}
+    downcalls = Downcalls(monitors)
     for row in notices_of(monitors):
-        known = [client for name, client in clients if name == row.mon_name and client != row.asker]
-        if row.host not in loopbacks or not known or (row.mon_name, row.asker) in clients:
+        known = clients.get(row.mon_name, {})
+        if row.host not in loopbacks or not known or row.asker in known:
             continue
-        if not understood(row, monitors, downcall_s):
+        if not downcalls.show(row, downcall_s):
+            first = next(iter(known))
             yield RULE.finding(
                 host=row.asker,
-                title=f"{row.host} ignores the reboot of {row.mon_name}: it comes from {row.asker}, not {known[0]}",
+                title=f"{row.host} ignores the reboot of {row.mon_name}: it comes from {row.asker}, not {first}",
                 explanation=(
-                    f"{row.mon_name} locked from {named(known)}, and tells of its reboot from {row.asker}. statd of "
-                    f"{row.host} answered and told its lockd nothing: the old locks stay."
+                    f"{row.mon_name} locked from {whose[row.mon_name]}, and tells of its reboot from {row.asker}. "
+                    f"statd of {row.host} answered and told its lockd nothing: the old locks stay."
                 ),
                 clients=(row.host,),
                 first=row.time,
@@ -85,7 +91,7 @@ def ignored_notices(monitors: Table, locks: Table, loopbacks: frozenset[str], do
                         "sm-notify -f -v {address}",
                         on="{name}",
                         note="from the address by which it mounted",
-                        address=bare(known[0]),
+                        address=bare(first),
                         name=row.mon_name,
                     ),
                 ),
@@ -95,19 +101,20 @@ def ignored_notices(monitors: Table, locks: Table, loopbacks: frozenset[str], do
 def strange_notices(monitors: Table, locks: Table, downcall_s: float) -> Iterator[Answer]:
     """Notices of a host that locks by another name: Linux knows it by its address, others do not."""
     told: set[tuple[str, str, str]] = set()
-    known = some_of_each(locks)
+    locking = listed(((lock.client, lock.server), lock.caller_name) for lock in some_of_each(locks))
+    known = {ends: Names(names) for ends, names in locking.items()}
+    downcalls = Downcalls(monitors)
     for row in notices_of(monitors):
-        names = {lock.caller_name for lock in known if (lock.client, lock.server) == (row.asker, row.host)}
-        strange = len(distinct({*names, row.mon_name})) > len(distinct(names))
+        names = known.get((row.asker, row.host))
         key = row.asker, row.host, row.mon_name
-        if names and strange and key not in told and not understood(row, monitors, downcall_s):
+        if names and key not in told and names.lack(row.mon_name) and not downcalls.show(row, downcall_s):
             told.add(key)
             yield RULE.finding(
                 severity="info",
                 host=row.asker,
-                title=f"{row.asker} locks as {named(names)} and tells of its reboot as {row.mon_name}",
+                title=f"{row.asker} locks as {names} and tells of its reboot as {row.mon_name}",
                 explanation=(
-                    f"A server that knows its clients by name drops no locks of {named(names)} for that; Linux goes by "
+                    f"A server that knows its clients by name drops no locks of {names} for that; Linux goes by "
                     "the address that the notice comes from."
                 ),
                 clients=(row.host,),
@@ -115,7 +122,7 @@ def strange_notices(monitors: Table, locks: Table, downcall_s: float) -> Iterato
                 last=row.time,
                 evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}"),),
                 remedy=(
-                    command("hostname; sm-notify -f -v {name}", on="{host}", name=min(names), host=bare(row.asker)),
+                    command("hostname; sm-notify -f -v {name}", on="{host}", name=names.known[0], host=bare(row.asker)),
                 ),
             )
 
@@ -125,13 +132,17 @@ def notices_of(monitors: Table) -> list[Any]:
     return [row for row in told.rows() if row.mon_name is not None]
 
 
-def understood(notice: Any, monitors: Table, downcall_s: float) -> bool:
-    """Whether statd told its lockd of this reboot."""
-    downcalls = monitors.where(monitors["procedure"] == "DOWNCALL")
-    # In a capture that was merged a downcall may be nobody's.
-    told = (downcalls["host"] == notice.host) | (downcalls["mon_name"] == notice.mon_name)
-    after = told & (downcalls["time"] >= notice.time)
-    return bool((after & (downcalls["time"] <= notice.time + downcall_s * SECOND)).any())
+class Downcalls:
+    """When statds told their lockds of a reboot."""
+
+    def __init__(self, monitors: Table) -> None:
+        rows = monitors.where(monitors["procedure"] == "DOWNCALL")
+        self.hosts, self.names = (Stretches((rows[key],), rows["time"]) for key in ("host", "mon_name"))
+
+    def show(self, notice: Any, downcall_s: float) -> bool:
+        """Whether statd told its lockd of this reboot. In a capture that was merged a downcall may be nobody's."""
+        soon = notice.time, notice.time + downcall_s * SECOND
+        return self.hosts.meet(notice.host, *soon) or self.names.meet(notice.mon_name, *soon)
 
 
 def some_of_each(locks: Table) -> list[Any]:
@@ -144,19 +155,17 @@ def some_of_each(locks: Table) -> list[Any]:
 
 
 def names_and_addresses(locks: Table) -> Iterator[Answer]:
-    rows = some_of_each(locks)
-    for server in sorted({row.server for row in rows}):
-        mine = [row for row in rows if row.server == server]
-        for client in sorted({row.client for row in mine}):
-            names = distinct(row.caller_name for row in mine if row.client == client)
-            if len(names) > 1:
+    for _, mine in sorted(listed((row.server, row) for row in some_of_each(locks)).items()):
+        for client, rows in sorted(listed((row.client, row) for row in mine).items()):
+            names = Names(row.caller_name for row in rows)
+            if len(names.distinct) > 1:
                 yield mismatch(
-                    [row for row in mine if row.client == client],
-                    f"{client} locks under several names: {named(names)}",
+                    rows,
+                    f"{client} locks under several names: {named(names.distinct)}",
                     "Several clients behind one address: when one reboots, statd cannot tell which.",
                 )
-        for name in sorted({row.caller_name for row in mine}):
-            same = untranslated([row for row in mine if row.caller_name == name])
+        for name, rows in sorted(listed((row.caller_name, row) for row in mine).items()):
+            same = untranslated(rows)
             families = [":" in row.client for row in same]
             if len(families) > len(set(families)):
                 yield mismatch(
@@ -167,28 +176,40 @@ def names_and_addresses(locks: Table) -> Iterator[Answer]:
 
 
 def untranslated(rows: list[Any]) -> list[Any]:
-    """Without the same request seen once more under an address that a NAT has put in the place of another."""
-    kept: list[Any] = []
+    """Without the same request seen once more under an address that a NAT has put in the place of another.
+
+    Of what is kept no two are so close that both are in one stretch of that length.
+    """
+    kept: dict[tuple[Any, int], Any] = {}
     for row in rows:
-        if not any(asks_alike(row, other) and abs(row.time - other.time) < TRANSLATED for other in kept):
-            kept.append(row)
-    return kept
+        request, time = (row.fh, row.oh, row.svid, row.l_offset, row.l_len), row.time or NAT
+        stretch = time // TRANSLATED
+        near = (kept.get((request, number)) for number in (stretch - 1, stretch, stretch + 1))
+        if not any(other is not None and abs(time - (other.time or NAT)) < TRANSLATED for other in near):
+            kept[request, stretch] = row
+    return list(kept.values())
 
 
-def asks_alike(one: Any, other: Any) -> bool:
-    return (one.fh, one.oh, one.svid, one.l_offset, one.l_len) == (
-        other.fh,
-        other.oh,
-        other.svid,
-        other.l_offset,
-        other.l_len,
-    )
+class Names:
+    """Names of one host; `distinct` are those of which none is the short form of another."""
 
+    def __init__(self, names: Iterable[str]) -> None:
+        self.known = sorted(set(names))
+        self.distinct = {name for name in self.known if not self.have_long_form(name)}
+        self.text = named(self.known)
 
-def distinct(names: Iterable[str]) -> set[str]:
-    """Names of which none is the short form of another."""
-    known = set(names)
-    return {name for name in known if not any(other.startswith(f"{name}.") for other in known)}
+    def __str__(self) -> str:
+        return self.text
+
+    def have_long_form(self, name: str) -> bool:
+        at = bisect_left(self.known, f"{name}.")
+        return at < len(self.known) and self.known[at].startswith(f"{name}.")
+
+    def lack(self, name: str) -> bool:
+        """Whether this is one more, and neither the short form of one nor the long one."""
+        dots = (at for at, letter in enumerate(name) if letter == ".")
+        short_forms = (name[:at] for at in dots)
+        return not (name in self.distinct or self.have_long_form(name)) and self.distinct.isdisjoint(short_forms)
 
 
 def mismatch(rows: list[Any], title: str, meaning: str) -> Answer:

@@ -31,6 +31,8 @@ from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.monitoring import nothing_seen
 from nfsrpc.rules.stalls import Hurt, hurt, waited
 from nfsrpc.rules.wording import named, several
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import NAT, Table
 
 RULE = Rule("MON001", "monitor-refused", "error")
@@ -39,24 +41,23 @@ SUCCEEDED, FAILED = 0, 1
 
 
 def check(
-    monitors: Table, stalls: Table, roles: Roles, loopbacks: frozenset[str], span: Span | None
+    monitors: Table, stalled: Parts, roles: Roles, loopbacks: frozenset[str], span: Span | None
 ) -> Iterator[Answer]:
     asked = monitors.where(monitors["procedure"] == "MON")
     refused = asked.where(asked["result"] == FAILED)
     accused = False
-    for host in sorted({host for host in refused["host"].tolist() if host}):
-        rows = refused.where(refused["host"] == host)
-        agreed = (asked["host"] == host) & (asked["result"] == SUCCEEDED) & (asked["time"] > int(rows["time"].max()))
-        if agreed.any():
+    agreed = asked.where(asked["result"] == SUCCEEDED)
+    times_agreed = Stretches((agreed["host"],), agreed["time"])
+    for host, rows in Parts(refused, "host").items():
+        if times_agreed.following(host, int(rows["time"].max())) is not None:
             continue
         accused = True
         first, last = int(rows["time"].min()), int(rows["time"].max())
-        yield finding(host, rows, hurt(stalls, span, host, first, last), host in roles.clients)
+        yield finding(host, rows, hurt(stalled[host], span, first, last), host in roles.clients)
     if accused:
         return
-    agreed = int((asked["result"] == SUCCEEDED).sum())
-    if agreed:
-        yield RULE.clear(f"statd agreed to watch, {several(agreed, 'time')}")
+    if len(agreed):
+        yield RULE.clear(f"statd agreed to watch, {several(len(agreed), 'time')}")
     else:
         yield from nothing_seen(RULE, roles, loopbacks)
 

@@ -34,9 +34,10 @@ import numpy as np
 from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import SECOND, Roles, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.rules.monitoring import RESOLVER, names_unanswered, nothing_seen, still_resolving
+from nfsrpc.rules.monitoring import RESOLVER, Questions, nothing_seen, still_resolving
 from nfsrpc.rules.stalls import Hurt, hurt, waited
 from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import NAT, Array, Table
 
 RULE = Rule("MON002", "monitor-slow", "warning")
@@ -44,8 +45,8 @@ RULE = Rule("MON002", "monitor-slow", "warning")
 
 def check(
     monitors: Table,
-    stalls: Table,
-    connections: Table,
+    stalled: Parts,
+    unresolved: Questions,
     roles: Roles,
     loopbacks: frozenset[str],
     span: Span | None,
@@ -57,13 +58,12 @@ def check(
     answered = asked.where(asked.valid("latency_s"))
     with np.errstate(invalid="ignore"):
         late = (asked["latency_s"] >= slow_s) & (asked["latency_s"] < gave_up_s)
-    slow = asked.where(late | still_resolving(asked, connections, span, gave_up_s))
-    for host in sorted({host for host in slow["host"].tolist() if host}):
-        rows = slow.where(slow["host"] == host)
+    slow = asked.where(late | still_resolving(asked, unresolved, span, gave_up_s))
+    for host, rows in Parts(slow, "host").items():
         waits = so_far(rows, span)
         first, last = int(rows["time"].min()), int((rows["time"] + waits * SECOND).max())
-        dns = names_unanswered(connections, host, first, last)
-        yield finding(host, rows, waits, last, hurt(stalls, span, host, first, last), dns)
+        dns = unresolved.evidence(host, first, last)
+        yield finding(host, rows, waits, last, hurt(stalled[host], span, first, last), dns)
     if len(slow):
         return
     if len(answered):

@@ -36,9 +36,11 @@ from nfsrpc.rules.advice import RESTART_STATD, answers
 from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import NSM, SECOND, Roles, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.rules.monitoring import RESOLVER, names_unanswered, nothing_seen, still_resolving
+from nfsrpc.rules.monitoring import RESOLVER, Questions, nothing_seen, still_resolving
 from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, hurt, waited
 from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import NAT, Mask, Table
 
 RULE = Rule("MON003", "monitor-unanswered", "error")
@@ -47,8 +49,9 @@ RULE = Rule("MON003", "monitor-unanswered", "error")
 def check(
     monitors: Table,
     stalls: Table,
+    stalled: Parts,
     requests: Table,
-    connections: Table,
+    unresolved: Questions,
     gaps: frozenset[frozenset[str]],
     roles: Roles,
     loopbacks: frozenset[str],
@@ -60,13 +63,12 @@ def check(
     asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"])
     silent = (asked["state"] == "unanswered") & ~lockd_went_on(asked, requests, served_s)
     silent &= ~asked["host"].choose(lambda host: frozenset((host,)) in gaps)
-    silent &= ~still_resolving(asked, connections, span, gave_up_s)
+    silent &= ~still_resolving(asked, unresolved, span, gave_up_s)
     failed = asked.where(silent | too_late(asked, stalls, gave_up_s))
-    for host in sorted({host for host in failed["host"].tolist() if host}):
-        rows = failed.where(failed["host"] == host)
+    for host, rows in Parts(failed, "host").items():
         first, last = int(rows["time"].min()), last_of(rows)
-        dns = names_unanswered(connections, host, first, last)
-        victims = hurt(stalls, span, host, first, last)
+        dns = unresolved.evidence(host, first, last)
+        victims = hurt(stalled[host], span, first, last)
         yield finding(host, rows, victims, dns, gave_up(rows, victims, span, gave_up_s))
     if len(failed):
         return
@@ -82,11 +84,14 @@ def check(
 def lockd_went_on(asked: Table, requests: Table, served_s: float) -> Mask:
     """Where that lockd, which does one thing at a time, served or sent requests soon after: it had statd's answer."""
     mask = np.zeros(len(asked), dtype=np.bool_)
-    for number, row in enumerate(asked.rows() if len(asked) else ()):
-        end = row.time + served_s * SECOND
-        served = (requests["server"] == row.host) & (requests["reply_time"] > row.time) & (requests["reply_time"] < end)
-        sent = (requests["client"] == row.host) & (requests["time"] > row.time) & (requests["time"] < end)
-        mask[number] = bool(((served & (requests["status"] != DENIED_NOLOCKS)) | sent).any())
+    if not len(asked):
+        return mask
+    served = requests.where(requests["status"] != DENIED_NOLOCKS)
+    answers = Stretches((served["server"],), served["reply_time"])
+    calls = Stretches((requests["client"],), requests["time"])
+    for number, row in enumerate(asked.rows()):
+        soon = row.time + 1, row.time + round(served_s * SECOND) - 1
+        mask[number] = answers.meet(row.host, *soon) or calls.meet(row.host, *soon)
     return mask
 
 
@@ -94,11 +99,11 @@ def too_late(asked: Table, stalls: Table, gave_up_s: float) -> Mask:
     """Answered when lockd had given up: after a minute, or after it had denied a lock for want of an answer."""
     with np.errstate(invalid="ignore"):
         mask: Mask = asked["latency_s"] >= gave_up_s
-    denied = stalls.where(stalls["status"] == DENIED_NOLOCKS)
+    rows = stalls.where(stalls["status"] == DENIED_NOLOCKS)
+    denied = Stretches((rows["server"],), rows["reply_time"])
     for number, row in enumerate(asked.rows()):
         if row.latency_s is not None and row.latency_s >= 1.0:
-            meanwhile = (denied["reply_time"] > row.time + SECOND) & (denied["reply_time"] < row.reply_time)
-            mask[number] |= bool((meanwhile & (denied["server"] == row.host)).any())
+            mask[number] |= denied.meet(row.host, row.time + SECOND + 1, row.reply_time - 1)
     return mask
 
 

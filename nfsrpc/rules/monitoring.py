@@ -8,30 +8,49 @@ import numpy as np
 
 from nfsrpc.rules.advice import loopback_of
 from nfsrpc.rules.command import command
-from nfsrpc.rules.facts import SECOND, Roles, Span
+from nfsrpc.rules.facts import SECOND, Roles, Span, fact
 from nfsrpc.rules.finding import Answer, Evidence, Rule
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Mask, Table
 
 DNS = 53
 RESOLVER = command("cat /etc/resolv.conf", note="does this resolver answer? else add the clients to /etc/hosts")
 
 
-def names_unanswered(connections: Table, host: str, first: int, last: int) -> list[Evidence]:
-    """Questions of this host for DNS without answer meanwhile."""
-    asked = (connections["server_port"] == DNS) & (connections["client"] == host) & (connections["s_frames"] == 0)
-    asked &= (connections["first"] >= first - SECOND) & (connections["first"] <= last + SECOND)
-    rows = connections.where(asked)
-    return [Evidence(row.capture, row.frame, f"{row.client} asks DNS, no answer") for row in rows.rows()][:2]
+class Questions:
+    """Questions for DNS without answer, by host."""
+
+    def __init__(self, connections: Table) -> None:
+        rows = connections.where((connections["server_port"] == DNS) & (connections["s_frames"] == 0))
+        self.parts = Parts(rows, "client")
+        self.times = Stretches((rows["client"],), rows["first"])
+
+    def asked(self, host: str, first: int, last: int) -> bool:
+        """Whether the host asked meanwhile."""
+        return self.times.meet(host, first - SECOND, last + SECOND)
+
+    def evidence(self, host: str, first: int, last: int) -> list[Evidence]:
+        """The first ones of that time."""
+        rows = self.parts[host]
+        meanwhile = np.flatnonzero((rows["first"] >= first - SECOND) & (rows["first"] <= last + SECOND))
+        shown = rows.take(meanwhile[:2]).rows()
+        return [Evidence(row.capture, row.frame, f"{row.client} asks DNS, no answer") for row in shown]
 
 
-def still_resolving(asked: Table, connections: Table, span: Span | None, gave_up_s: float) -> Mask:
+@fact
+def unresolved(connections: Table) -> Questions:
+    return Questions(connections)
+
+
+def still_resolving(asked: Table, unresolved: Questions, span: Span | None, gave_up_s: float) -> Mask:
     """SM_MON that have no answer yet when the capture ends, and DNS gives that statd none."""
     mask: Mask = (asked["state"] == "unanswered") & asked.valid("time")
     if span is not None:
         mask &= span.last - asked["time"] < gave_up_s * SECOND
-    for number in np.flatnonzero(mask).tolist():
-        row = asked.row(number)
-        mask[number] = span is not None and bool(names_unanswered(connections, row.host, row.time, span.last))
+    numbers = np.flatnonzero(mask)
+    for number, row in zip(numbers.tolist(), asked.take(numbers).rows(), strict=True):
+        mask[number] = span is not None and unresolved.asked(row.host, row.time, span.last)
     return mask
 
 

@@ -29,6 +29,7 @@ from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import MOUNT
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Table
 
 RULE = Rule("MNT001", "mount-denied", "warning")
@@ -40,9 +41,9 @@ def check(exchanges: Table) -> Iterator[Answer]:
     asked = exchanges.where((exchanges["prog"] == MOUNT) & (exchanges["proc"] == MNT) & exchanges.valid("status"))
     denied = asked.where(asked["status"] != 0)
     found = False
-    for server in sorted({server for server in denied["server"].tolist() if server}):
-        rows = denied.where(denied["server"] == server)
-        agreed = asked.where((asked["server"] == server) & (asked["status"] == 0))
+    granted = Parts(asked.where(asked["status"] == 0), "server")
+    for server, rows in Parts(denied, "server").items():
+        agreed = granted[server]
         clients = {client for client in rows["client"].tolist() if client}
         later = agreed["time"] > int(rows["time"].max())
         if clients <= set(agreed.where(later)["client"].tolist()):

@@ -32,7 +32,8 @@ from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import NFS, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
-from nfsrpc.tables import NAT, NULLS, Table, distinct
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import NAT, NULLS, Table
 
 RULE = Rule("NFS001", "nfs-errors", "info")
 
@@ -50,13 +51,12 @@ def check(exchanges: Table, counted: Table, roles: Roles, *, jukebox: int = 10) 
     failed = (exchanges["prog"] == NFS) & (status != 0) & (status != NULLS["i32?"]) & (status != EXIST)
     failed &= ~((status == NOENT) & (exchanges["proc"] == LOOKUP))
     rows = exchanges.where(failed)
-    for number in distinct(rows["status"]).tolist():
-        of_one = rows.where(rows["status"] == number)
-        for server in sorted({server for server in of_one["server"].tolist() if server}):
-            mine = of_one.where(of_one["server"] == server)
-            unlisted = counted["exchanges"][(counted["status"] == number) & (counted["server"] == server)]
-            count = len(mine) + int(unlisted.sum())
-            yield finding(server, mine, count, number in GRAVE or (number == JUKEBOX and count >= jukebox))
+    unlisted = Parts(counted, "status", "server") if len(rows) else {}
+    for (number, server), mine in Parts(rows, "status", "server").items():
+        count = len(mine)
+        if (number, server) in unlisted:
+            count += int(unlisted[number, server]["exchanges"].sum())
+        yield finding(server, mine, count, number in GRAVE or (number == JUKEBOX and count >= jukebox))
     if not len(rows) and roles.file_servers:
         yield RULE.clear("no NFS call failed")
     elif not len(rows):

@@ -29,12 +29,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from nfsrpc.rules.advice import RESTART_SERVER, bare
 from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import MOUNT, NFS, SECOND, Span, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
-from nfsrpc.tables import Table, isin
+from nfsrpc.sessions.grouping import Parts, group, keys_of
+from nfsrpc.tables import NAT, Table, isin
 
 RULE = Rule("REG008", "nfs-not-registered", "error")
 
@@ -57,11 +60,14 @@ def check(
         about & ~registrations["loopback"] & registrations.valid("port") & (registrations["state"] == "answered")
     )
     accused = False
-    for host in sorted({host for host in said["host"].tolist() if host}):
-        mine = said.where(said["host"] == host)
+    latest: Mapping[tuple[str, str], int] | None = None
+    for host, mine in Parts(said, "host").items():
         for prog in (NFS, MOUNT):
             rows = mine.where(mine["prog"] == prog)
-            if len(rows) < asks or (rows["port"] > 0).any() or used(exchanges, counted, host, rows):
+            if len(rows) < asks or (rows["port"] > 0).any():
+                continue
+            latest = last_uses(exchanges, counted) if latest is None else latest
+            if used(latest, host, rows):
                 continue
             if span is None or span.last - int(rows["time"].min()) < during_s * SECOND:
                 continue
@@ -77,14 +83,23 @@ def check(
         yield RULE.cannot_tell("no client asked for NFS or MOUNT in the capture")
 
 
-def used(exchanges: Table, counted: Table, host: str, refused: Table) -> bool:
+def last_uses(exchanges: Table, counted: Table) -> Mapping[tuple[str, str], int]:
+    """When clients last mounted of servers or used NFS there, by both."""
+    found: dict[tuple[str, str], int] = {}
+    for table, last in ((exchanges, "time"), (counted, "last")):
+        rows = table.where(isin(table["prog"], (NFS, MOUNT)) & (table["proc"] != NULL))
+        pairs, first = group(rows["client"].codes + 1, rows["server"].codes + 1)
+        times = np.full(len(first), NAT, dtype=np.int64)
+        np.maximum.at(times, pairs, rows[last])
+        for pair, time in zip(keys_of((rows["client"], rows["server"]), first), times.tolist(), strict=True):
+            found[pair] = max(time, found.get(pair, NAT))
+    return found
+
+
+def used(latest: Mapping[tuple[str, str], int], host: str, refused: Table) -> bool:
     """Whether who was told so mounted all the same, or uses NFS."""
     since = int(refused["time"].min())
-    for table, last in ((exchanges, "time"), (counted, "last")):
-        service = isin(table["prog"], (NFS, MOUNT)) & (table["proc"] != NULL) & (table["server"] == host)
-        if (service & table["client"].isin(refused["asker"].present()) & (table[last] >= since)).any():
-            return True
-    return False
+    return any((asker, host) in latest and latest[asker, host] >= since for asker in refused["asker"].present())
 
 
 def finding(host: str, rows: Table) -> Finding:

@@ -36,6 +36,7 @@ from nfsrpc.rules.facts import MOUNT, NFS, Roles, Span, booting, pairs_of
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.stalls import ended, late, longest, waited
 from nfsrpc.rules.wording import named, seconds, several
+from nfsrpc.sessions.grouping import Parts, keys_of
 from nfsrpc.tables import NAT, Array, Mask, Table, isin
 
 RULE = Rule("RPC005", "nfs-unanswered", "warning")
@@ -63,9 +64,8 @@ def check(
     silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], hung_up) & (not lossy))
     failed = exchanges.where(about & (silent | late(exchanges, late_s)) & ~probes(exchanges, connections))
     found = False
-    for server in sorted({server for server in failed["server"].tolist() if server}):
-        rows = failed.where((failed["server"] == server) & (failed["time"] != NAT))
-        if len(rows) and not booting(boots, server, int(rows["time"].min()), int(rows["time"].max()), boot_s):
+    for server, rows in Parts(failed.where(failed["time"] != NAT), "server").items():
+        if not booting(boots, server, int(rows["time"].min()), int(rows["time"].max()), boot_s):
             found = True
             yield finding(server, rows, span)
     if found:
@@ -83,9 +83,9 @@ def probes(exchanges: Table, connections: Table) -> Mask:
     """Calls that only ask whether the service is there over UDP, of clients that the server answers over TCP."""
     answered = pairs_of(connections.where((connections["transport"] == "tcp") & (connections["s_replies"] > 0)))
     mask: Mask = (exchanges["transport"] == "udp") & (exchanges["proc"] == NULL)
-    for number in np.flatnonzero(mask).tolist():
-        row = exchanges.row(number)
-        mask[number] = (row.client, row.server) in answered
+    numbers = np.flatnonzero(mask)
+    ends = keys_of((exchanges["client"], exchanges["server"]), numbers)
+    mask[numbers] = np.fromiter((pair in answered for pair in ends), dtype=np.bool_, count=len(numbers))
     return mask
 
 

@@ -33,7 +33,7 @@ from nfsrpc.rules.command import remark
 from nfsrpc.rules.facts import SECOND, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, members
 from nfsrpc.tables import Mask, Table
 
 RULE = Rule("CAP001", "one-direction-only", "warning")
@@ -45,9 +45,9 @@ def check(flows: Table, span: Span | None, *, wait_s: float = 5.0) -> Iterator[A
         one_way &= span.last - flows["first"] >= wait_s * SECOND
     rows = flows.where(one_way & not_silence(flows))
     if len(rows):
-        pair, first = group(rows["vantage"], rows["client"].codes, rows["server"].codes)
-        for number in range(len(first)):
-            yield finding(rows.where(pair == number))
+        pair, _ = group(rows["vantage"], rows["client"].codes, rows["server"].codes)
+        for part in members(pair):
+            yield finding(rows.take(part))
     elif flows["rpc"].any():
         yield RULE.clear("both directions of all RPC were captured")
     else:

@@ -32,9 +32,9 @@ import numpy as np
 
 from nfsrpc.rules.command import command
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.rules.vantages import lost_where
+from nfsrpc.rules.vantages import Vantages, lost_where
 from nfsrpc.rules.wording import several
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, members
 from nfsrpc.tables import Array, Table
 
 RULE = Rule("NET006", "packet-loss", "info")
@@ -42,9 +42,7 @@ RULE = Rule("NET006", "packet-loss", "info")
 
 def check(
     connections: Table,
-    flows: Table,
-    calls: Table,
-    captures: Table,
+    vantages: Vantages,
     *,
     share: float = 0.01,
     segments: int = 10,
@@ -57,9 +55,10 @@ def check(
     again, early = (total(mine, name, pair, len(first)) for name in ("retransmitted", "out_of_order"))
     frames = total(mine, "frames", pair, len(first))
     worse = (again + early >= segments) & (again + early > share * frames)
+    parts = members(pair)
     for number in np.flatnonzero(worse).tolist():
-        rows = mine.where(pair == number)
-        where = lost_where(rows, flows, calls, captures)
+        rows = mine.take(parts[number])
+        where = lost_where(rows, vantages)
         yield finding(rows, int(again[number]), int(early[number]), int(frames[number]), where)
     if not worse.any():
         lost = int((again + early).sum())

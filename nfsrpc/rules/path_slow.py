@@ -37,10 +37,12 @@ from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, PORTMAP, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import seconds, several
-from nfsrpc.tables import Array, Table, isin
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Array, Mask, Table, isin
 
 RULE = Rule("NET007", "path-slow", "warning")
 
+ENDS = ("client", "server")
 PROGRAMS = (NFS, MOUNT, NLM, PORTMAP)
 
 
@@ -67,9 +69,14 @@ def check(
     with np.errstate(invalid="ignore"):
         slow = exchanges.where((exchanges["latency_s"] >= slow_s) & isin(exchanges["prog"], PROGRAMS))
     found = False
-    for client, server in sorted(roles.pairs) if len(slow) else ():
-        rows = slow.where((slow["client"] == client) & (slow["server"] == server))
-        delay = delay_between(rows, exchanges, counted, connections) if len(rows) else None
+    pairs = {pair: rows for pair, rows in Parts(slow, *ENDS).items() if pair in roles.pairs}
+    answered, sums, handshakes = (
+        Parts(table.where(between(table, slow)), *ENDS) if pairs else {}
+        for table in (exchanges.where(exchanges.valid("latency_s")), counted, opened(connections))
+    )
+    for (client, server), rows in pairs.items():
+        both = client, server
+        delay = delay_between(rows, answered[both], sums[both], handshakes[both])
         if delay is not None and delay.typical >= slow_s and delay.kinds > 1 and delay.in_a_row >= calls:
             found = True
             yield finding(client, server, delay, bad_s)
@@ -81,28 +88,29 @@ def check(
         yield RULE.cannot_tell("no answered calls in the capture")
 
 
-def delay_between(slow: Table, exchanges: Table, counted: Table, connections: Table) -> Delay | None:
+def between(table: Table, rows: Table) -> Mask:
+    """The rows of a table whose ends are among those of others."""
+    mask: Mask = table["client"].isin(rows["client"].present()) & table["server"].isin(rows["server"].present())
+    return mask
+
+
+def opened(connections: Table) -> Table:
+    """Connections whose handshake was captured, and not sent again."""
+    handshake = connections.valid("syn_time") & connections.valid("synack_time") & (connections["syn"] == 1)
+    return connections.where(handshake)
+
+
+def delay_between(slow: Table, answered: Table, sums: Table, handshakes: Table) -> Delay | None:
     """The least of the quick answers of each kind, from the first slow call of two hosts to the last slow answer."""
-    row = slow.row(0)
     first, last = int(slow["time"].min()), int(slow["reply_time"].max())
-    sums = counted.where((counted["client"] == row.client) & (counted["server"] == row.server))
     sums = sums.where((sums["last"] >= first) & (sums["first"] <= last))
-    here = (exchanges["client"] == row.client) & (exchanges["server"] == row.server) & exchanges.valid("latency_s")
-    mine = exchanges.where(here & (exchanges["time"] >= first) & (exchanges["reply_time"] <= last))
+    mine = answered.where((answered["time"] >= first) & (answered["reply_time"] <= last))
     quickest = [
         low(mine["latency_s"][mine["prog"] == prog], int(sums["exchanges"][sums["prog"] == prog].sum()))
         for prog in PROGRAMS
         if (mine["prog"] == prog).any() or (sums["prog"] == prog).any()
     ]
-    opened = connections.where(
-        (connections["client"] == row.client)
-        & (connections["server"] == row.server)
-        & connections.valid("syn_time")
-        & connections.valid("synack_time")
-        & (connections["syn"] == 1)
-        & (connections["syn_time"] >= first)
-        & (connections["synack_time"] <= last)
-    )
+    opened = handshakes.where((handshakes["syn_time"] >= first) & (handshakes["synack_time"] <= last))
     if len(opened):
         quickest.append(low((opened["synack_time"] - opened["syn_time"]) / 1e9))
     if not quickest:

@@ -38,11 +38,13 @@ import numpy as np
 from nfsrpc.rules.advice import START_PORTMAPPER, bare
 from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.connecting import Attempt
-from nfsrpc.rules.facts import PORTMAP, SECOND, booting
+from nfsrpc.rules.facts import PORTMAP, SECOND, booting, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import DENIED_NOLOCKS
 from nfsrpc.rules.wording import named, several
-from nfsrpc.tables import Table
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Table, isin
 
 RULE = Rule("REG005", "portmapper-unreachable", "error")
 
@@ -61,7 +63,7 @@ def check(
     copies: Table,
     heard: frozenset[tuple[str, str]],
     boots: Mapping[str, tuple[int, ...]],
-    stalls: Table,
+    stalled: Parts,
     *,
     tries: int = 2,
     during_s: float = 3.0,
@@ -70,14 +72,14 @@ def check(
 ) -> Iterator[Answer]:
     asked = exchanges.where((exchanges["prog"] == PORTMAP) & exchanges.valid("server"))
     answered = asked.where(asked["state"] == "answered")
-    talked = connections.where((connections["server_port"] == PORT) & (connections["s_bytes"] > 0))
+    rows = connections.where((connections["server_port"] == PORT) & (connections["s_bytes"] > 0))
+    talked = Stretches((rows["client"], rows["server"]), rows["s_last"])
     tried = [*refused(attempts, heard), *datagrams(asked, copies)]
     failures = [failure for failure in tried if not answered_soon(failure, talked, cured_s)]
     accused = False
-    for host in sorted({failure.server for failure in failures}):
-        mine = [failure for failure in failures if failure.server == host]
+    for host, mine in sorted(listed((failure.server, failure) for failure in failures).items()):
         first, last = min(failure.first for failure in mine), max(failure.last for failure in mine)
-        denied = denied_then(stalls, host, mine)
+        denied = denied_then(stalled[host], mine)
         enough = sum(failure.tries for failure in mine) >= tries and last - first >= during_s * SECOND
         if (enough or len(denied)) and not booting(boots, host, first, last, boot_s):
             accused = True
@@ -90,22 +92,21 @@ def check(
         yield RULE.cannot_tell("no portmapper was asked in the capture")
 
 
-def answered_soon(failure: Attempt, talked: Table, cured_s: float) -> bool:
+def answered_soon(failure: Attempt, talked: Stretches, cured_s: float) -> bool:
     """Whether the portmapper spoke with this client soon after, over whatever transport."""
-    same = (talked["client"] == failure.client) & (talked["server"] == failure.server)
-    later = talked["s_last"][same & (talked["s_last"] > failure.first)]
-    return bool(len(later)) and bool(later.min() <= max(failure.first + cured_s * SECOND, failure.last))
+    later = talked.following((failure.client, failure.server), failure.first)
+    return later is not None and later <= max(failure.first + cured_s * SECOND, failure.last)
 
 
-def denied_then(stalls: Table, host: str, failures: list[Attempt]) -> Table:
+def denied_then(stalls: Table, failures: list[Attempt]) -> Table:
     """Locks that the host denied just after it was refused by its own portmapper."""
-    denied = stalls.where((stalls["server"] == host) & (stalls["status"] == DENIED_NOLOCKS))
-    mask = np.zeros(len(denied), dtype=np.bool_)
-    for failure in failures:
-        if failure.loopback and failure.outcome == "refused":
-            # By another clock, where another capture shows it.
-            mask |= (denied["time"] <= failure.last + SECOND) & (denied["reply_time"] >= failure.first - SECOND)
-    return denied.where(mask)
+    denied = stalls.where(stalls["status"] == DENIED_NOLOCKS)
+    # By another clock, where another capture shows it.
+    own = [failure for failure in failures if failure.loopback and failure.outcome == "refused"]
+    refused = Stretches.of((PORT, failure.first - SECOND, failure.last + SECOND) for failure in own)
+    times = zip(denied["time"].tolist(), denied["reply_time"].tolist(), strict=True)
+    meanwhile = (refused.meet(PORT, time, reply) for time, reply in times)
+    return denied.where(np.fromiter(meanwhile, dtype=np.bool_, count=len(denied)))
 
 
 def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Attempt]:
@@ -120,8 +121,8 @@ def datagrams(asked: Table, copies: Table) -> Iterator[Attempt]:
     Who gets no answer asks again: a question that nobody repeats had one, which was not captured.
     """
     rows = asked.where((asked["transport"] == "udp") & (asked["state"] == "unanswered") & (asked["retransmits"] > 0))
+    again = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], rows["exchange"])), "exchange")
     for row in rows.rows():
-        again = copies["time"][(copies["exchange"] == row.exchange) & ~copies["reply"]]
         yield Attempt(
             client=row.client,
             server=row.server,
@@ -135,7 +136,7 @@ def datagrams(asked: Table, copies: Table) -> Iterator[Attempt]:
             tries=1 + row.retransmits,
             resent=row.retransmits,
             first=row.time,
-            last=int(again.max(initial=row.time)),
+            last=int(again[row.exchange]["time"].max(initial=row.time)),
             frames=((row.capture, row.call_frame),),
             proof=None,
             succeeded=None,

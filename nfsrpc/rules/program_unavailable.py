@@ -29,7 +29,7 @@ from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, members
 from nfsrpc.tables import NAT, Table, isin
 
 RULE = Rule("RPC001", "program-unavailable", "error")
@@ -49,9 +49,9 @@ NULL = 0
 def check(exchanges: Table, counted: Table) -> Iterator[Answer]:
     refused = exchanges.where(isin(exchanges["rpc_status"], tuple(ERRORS)))
     if len(refused):
-        kinds, first = group(refused["server"].codes, refused["prog"], refused["vers"])
-        for number in range(len(first)):
-            yield finding(refused.where(kinds == number))
+        kinds, _ = group(refused["server"].codes, refused["prog"], refused["vers"])
+        for part in members(kinds):
+            yield finding(refused.take(part))
     elif len(counted) or exchanges.valid("rpc_status").any():
         yield RULE.clear("every program, version and procedure that was called is there")
     else:

@@ -32,7 +32,7 @@ from typing import Any
 
 from nfsrpc.rules.advice import bare
 from nfsrpc.rules.command import command, remark
-from nfsrpc.rules.facts import AUTH_NONE, NSM
+from nfsrpc.rules.facts import AUTH_NONE, NSM, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
 from nfsrpc.tables import NAT, Table
@@ -47,9 +47,9 @@ def check(monitors: Table, registrations: Table, lossy: bool, *, tries: int = 2)
     )
     questions = [row for row in asked.rows() if row.flavor == AUTH_NONE and row.asked_by_transport == "udp"]
     accused = False
-    for pair in sorted({(row.asker, row.host) for row in (*notices, *questions) if row.asker and row.host}):
-        told = [row for row in notices if (row.asker, row.host) == pair]
-        searched = [row for row in questions if (row.asker, row.host) == pair]
+    notified, sought = (listed(((row.asker, row.host), row) for row in rows) for rows in (notices, questions))
+    for pair in sorted(pair for pair in {**notified, **sought} if all(pair)):
+        told, searched = notified.get(pair, []), sought.get(pair, [])
         if any(row.state == "answered" for row in told):
             continue
         failed = [row for row in (*told, *searched) if row.state == "unanswered" and (row.resends or not lossy)]

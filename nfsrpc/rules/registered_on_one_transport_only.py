@@ -32,7 +32,7 @@ from typing import Any
 from nfsrpc.rules.advice import registered
 from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.connecting import SERVICES
-from nfsrpc.rules.facts import NLM, NSM
+from nfsrpc.rules.facts import NLM, NSM, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.tables import Table
 
@@ -48,21 +48,14 @@ def check(registrations: Table) -> Iterator[Answer]:
     said = registrations.where(about & told)
     refused = list(said.where(said["port"] == 0).rows())
     found = list(said.where(said["port"] > 0).rows()) if refused else []
-    accused: set[tuple[Any, ...]] = set()
-    for row in refused:
-        about_it = (row.host, row.prog, row.vers)
-        if (*about_it, row.netid) in accused:
-            continue
-        others = [other for other in found if (other.host, other.prog, other.vers) == about_it]
-        again = [
-            other.time
-            for other in refused
-            if (other.host, other.prog, other.vers, other.netid) == (*about_it, row.netid)
-        ]
-        less = [other for other in others if other.netid in LESS.get(row.netid, ()) and other.time <= max(again)]
-        if less and not any(other.netid == row.netid for other in others):
-            accused.add((*about_it, row.netid))
-            yield finding(row, max(less, key=lambda other: other.time))
+    named = listed(((row.host, row.prog, row.vers), row) for row in found)
+    accused = False
+    for (*about_it, netid), rows in listed(((row.host, row.prog, row.vers, row.netid), row) for row in refused).items():
+        others, last = named.get(tuple(about_it), []), max(row.time for row in rows)
+        less = [other for other in others if other.netid in LESS.get(netid, ()) and other.time <= last]
+        if less and not any(other.netid == netid for other in others):
+            accused = True
+            yield finding(rows[0], max(less, key=lambda other: other.time))
     if accused:
         return
     if (said["port"] > 0).any():

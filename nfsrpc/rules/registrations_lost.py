@@ -27,7 +27,10 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, registered
 from nfsrpc.rules.command import remark
@@ -35,7 +38,8 @@ from nfsrpc.rules.connecting import SERVICES
 from nfsrpc.rules.facts import booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import clock, several
-from nfsrpc.tables import Table
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Array, Table
 
 RULE = Rule("REG004", "registrations-lost", "error")
 
@@ -65,12 +69,12 @@ def check(
                 lost.pop((row.host, row.prog), None)
             elif key in known:
                 lost.setdefault((row.host, row.prog), []).append((known[key], row))
-    accused = False
+    accused, serving = False, Serving(connections)
     for (host, _), pairs in lost.items():
         before, after = pairs[0]
-        served = still_serves(connections, host, before.port, before.transport, after.time)
+        served = serving.still(host, before.port, before.transport, after.time)
         booted = any(booting(told, host, before.time, after.time, boot_s) for told in (boots, restarts))
-        if served and not booted:
+        if served is not None and not booted:
             accused = True
             yield finding(host, pairs, served)
     if accused:
@@ -81,15 +85,33 @@ def check(
         yield RULE.cannot_tell("no portmapper named a port in the capture")
 
 
-def still_serves(connections: Table, host: str, port: int, transport: str, since: int) -> list[Evidence]:
-    """Connections to that port on which the service answered afterwards."""
-    served = (connections["server"] == host) & (connections["server_port"] == port)
-    served &= (connections["transport"] == transport) & (connections["s_frames"] > connections["s_rst"])
-    served &= (connections["s_last"] > since) & (connections["s_replies"] > 0)
-    return [Evidence(row.capture, row.frame, f"port {port} still answers") for row in connections.where(served).rows()]
+class Serving:
+    """Connections on which services answered."""
+
+    def __init__(self, connections: Table) -> None:
+        self.connections = connections
+
+    @cached_property
+    def parts(self) -> Mapping[tuple[str, int, str], tuple[Table, Array]]:
+        """By place; beside each the latest that was heard on it and those before it."""
+        connections = self.connections
+        rows = connections.where((connections["s_frames"] > connections["s_rst"]) & (connections["s_replies"] > 0))
+        parts = Parts(rows, "server", "server_port", "transport")
+        return {place: (part, np.maximum.accumulate(part["s_last"])) for place, part in parts.items()}
+
+    def still(self, host: str, port: int, transport: str, since: int) -> Evidence | None:
+        """A connection to that port on which the service answered afterwards."""
+        if (host, port, transport) not in self.parts:
+            return None
+        rows, latest = self.parts[host, port, transport]
+        at = int(np.searchsorted(latest, since, "right"))
+        if at == len(rows):
+            return None
+        row = rows.row(at)
+        return Evidence(row.capture, row.frame, f"port {port} still answers")
 
 
-def finding(host: str, pairs: list[tuple[Any, Any]], served: list[Evidence]) -> Finding:
+def finding(host: str, pairs: list[tuple[Any, Any]], served: Evidence) -> Finding:
     (before, after), (_, last) = pairs[0], pairs[-1]
     service = SERVICES.get(before.prog, before.program)
     return RULE.finding(
@@ -107,7 +129,7 @@ def finding(host: str, pairs: list[tuple[Any, Any]], served: list[Evidence]) -> 
         evidence=(
             Evidence(before.reply_capture, before.reply_frame, f"port {before.port}"),
             Evidence(after.reply_capture, after.reply_frame, "not registered"),
-            *served[:1],
+            served,
         ),
         remedy=(
             *RESTART_STATD,

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 
 from nfsrpc.rules.advice import bare
 from nfsrpc.rules.command import command, remark
-from nfsrpc.rules.facts import Stray, over_udp
+from nfsrpc.rules.facts import Stray, listed, over_udp
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
 from nfsrpc.tables import Table
@@ -35,8 +35,8 @@ RULE = Rule("NET005", "reply-from-another-address", "warning")
 
 
 def check(strays: tuple[Stray, ...], exchanges: Table, counted: Table) -> Iterator[Answer]:
-    for server in sorted({stray.call.server for stray in strays}):
-        yield finding([stray for stray in strays if stray.call.server == server])
+    for _, mine in sorted(listed((stray.call.server, stray) for stray in strays).items()):
+        yield finding(mine)
     total = int((exchanges["transport"] == "udp").sum()) + over_udp(counted)
     if not strays and total:
         yield RULE.clear(f"{several(total, 'call')} over UDP, each answered from where it was sent, if at all")

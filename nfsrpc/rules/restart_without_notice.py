@@ -32,6 +32,8 @@ from nfsrpc.rules.command import command
 from nfsrpc.rules.facts import LOCK, NM_LOCK, SECOND, Roles
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import named, several
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import NAT, Table, isin
 
 RULE = Rule("MON008", "restart-without-notice", "warning")
@@ -51,20 +53,21 @@ def check(
     asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & (requests["time"] != NAT))
     graces = asked.where(asked["status"] == GRACE)
     accused = False
-    servers = sorted({server for server in graces["server"].tolist() if server})
-    for server in servers:
-        first = int(graces["time"][graces["server"] == server].min())
-        lost = held_over(locks, server, first)
+    denials, held = Parts(graces, "server"), Parts(held_before(locks), "server") if len(graces) else {}
+    notices = told(monitors, roles) if len(graces) else None
+    for server, denied in denials.items():
+        first = int(denied["time"].min())
+        lost = over(held[server], first)
         until = first + round(notice_s * SECOND)
-        if len(lost) and not told(monitors, roles, server, int(lost["granted"].min()), until):
+        if len(lost) and not (notices and notices.meet(server, int(lost["granted"].min()), until)):
             accused = True
             if lossy:
                 yield RULE.cannot_tell(f"the capture lost packets, among which the notice of {server} may have been")
                 continue
-            yield finding(server, graces.where(graces["server"] == server), lost, first)
+            yield finding(server, denied, lost, first)
     if accused:
         return
-    if servers:
+    if denials:
         yield RULE.clear("no lock was held over the restart, or the server told of it")
     elif len(asked):
         yield RULE.clear("no server was in its grace period")
@@ -72,18 +75,27 @@ def check(
         yield RULE.cannot_tell("no lock requests in the capture")
 
 
-def held_over(locks: Table, server: str, time: int) -> Table:
-    """Sessions that had the lock when the server restarted, and did not claim it again."""
-    mine = (locks["server"] == server) & locks.valid("granted") & (locks["granted"] < time) & (locks["reclaims"] == 0)
-    over = ~locks.valid("unlock") | (locks["unlock"] > time)
-    return locks.where(mine & over & ~locks["reclaim"] & (locks["state"] != "replaced"))
+def held_before(locks: Table) -> Table:
+    """Sessions that had the lock and did not claim it again."""
+    claimed = locks["reclaim"] | (locks["reclaims"] > 0)
+    return locks.where(locks.valid("granted") & ~claimed & (locks["state"] != "replaced"))
 
 
-def told(monitors: Table, roles: Roles, server: str, since: int, until: int) -> bool:
-    """Whether a notice came from the server, or to a client of it from another address that may be the server's."""
+def over(held: Table, time: int) -> Table:
+    """Those that had it when the server restarted."""
+    return held.where((held["granted"] < time) & (~held.valid("unlock") | (held["unlock"] > time)))
+
+
+def told(monitors: Table, roles: Roles) -> Stretches:
+    """When a notice came from a server, or to a client of it from another address that may be the server's."""
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("asker"))
-    meanwhile = notices.where((notices["time"] >= since) & (notices["time"] <= until))
-    return any(row.asker == server or roles.calling(row.asker, row.host) == server for row in meanwhile.rows())
+    rows = notices.where(notices["time"] != NAT).rows()
+    return Stretches.of(
+        (server, row.time, row.time)
+        for row in rows
+        for server in {row.asker, roles.calling(row.asker, row.host)}
+        if server is not None
+    )
 
 
 def finding(server: str, graces: Table, lost: Table, time: int) -> Finding:

@@ -38,7 +38,9 @@ from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.connecting import Attempt, reached, service_of
 from nfsrpc.rules.facts import NLM, NSM, PORTMAP, SECOND, booting
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.vantages import Vantages
 from nfsrpc.rules.wording import seconds, several
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Table
 
 RULE = Rule("NET001", "service-port-filtered", "error")
@@ -60,9 +62,9 @@ WHERE = {
 def check(
     attempts: tuple[Attempt, ...],
     connections: Table,
-    flows: Table,
-    calls: Table,
-    captures: Table,
+    sending: Stretches,
+    tried: Mapping[tuple[str, str, int], frozenset[int]],
+    vantages: Vantages,
     heard: frozenset[tuple[str, str]],
     boots: Mapping[str, tuple[int, ...]],
     *,
@@ -77,9 +79,9 @@ def check(
             continue
         if (attempt.server, attempt.client) not in heard:
             blind = True
-        elif persists(attempt, tries, during_s, cured_s) and not rebooted(attempt, connections, boots, boot_s):
+        elif persists(attempt, tries, during_s, cured_s) and not rebooted(attempt, sending, boots, boot_s):
             accused = True
-            yield finding(attempt, alive(attempt, connections), reached(attempt, flows, calls, captures))
+            yield finding(attempt, alive(attempt, sending), reached(attempt, tried, vantages))
     accepted = int((connections["synack"] > 0).sum())
     if blind and not accused:
         yield RULE.cannot_tell("the answers to some SYNs would not have been captured")
@@ -95,22 +97,16 @@ def persists(attempt: Attempt, tries: int, during_s: float, cured_s: float) -> b
     return attempt.succeeded is None or attempt.succeeded - attempt.first > cured_s * SECOND
 
 
-def rebooted(attempt: Attempt, flows: Table, boots: Mapping[str, tuple[int, ...]], boot_s: float) -> bool:
+def rebooted(attempt: Attempt, sending: Stretches, boots: Mapping[str, tuple[int, ...]], boot_s: float) -> bool:
     """Whether the host was away meanwhile, and came back."""
     if booting(boots, attempt.server, attempt.first, attempt.last, boot_s):
         return True
-    return attempt.succeeded is not None and not alive(attempt, flows)
+    return attempt.succeeded is not None and not alive(attempt, sending)
 
 
-def alive(attempt: Attempt, flows: Table) -> bool:
+def alive(attempt: Attempt, sending: Stretches) -> bool:
     """Whether the host sent anything to anybody while its port was tried."""
-    received = (flows["server"] == attempt.server) & (flows["s_frames"] > 0)
-    sent = (flows["client"] == attempt.server) & (flows["c_frames"] > 0)
-    begun = flows["first"] <= attempt.last + SECOND
-    return bool(
-        (received & begun & (flows["s_last"] >= attempt.first)).any()
-        or (sent & begun & (flows["c_last"] >= attempt.first)).any()
-    )
+    return sending.meet(attempt.server, attempt.first, attempt.last + SECOND)
 
 
 def finding(attempt: Attempt, living: bool, arrived: bool | None) -> Finding:

@@ -32,15 +32,17 @@ from collections.abc import Iterator
 from nfsrpc.rules.advice import RESTART_SERVER, RESTART_STATD, answers, loopback_of
 from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.connecting import Attempt
-from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, PORTMAP, SECOND, Roles, Span
+from nfsrpc.rules.facts import MOUNT, NFS, NLM, NSM, PORTMAP, SECOND, Roles, Span, listed
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.stalls import Hurt, hurt, waited
 from nfsrpc.rules.wording import several
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Table
 
 RULE = Rule("REG007", "stale-registration", "error")
 
 SERVICES = {NSM: "rpc.statd", NLM: "lockd", NFS: "nfsd", MOUNT: "rpc.mountd"}
+PORTS = 20  # of a host are told one by one, each with all whom it hurts
 RESTART = {
     NSM: RESTART_STATD,
     NLM: RESTART_SERVER,
@@ -51,7 +53,7 @@ RESTART = {
 
 def check(
     attempts: tuple[Attempt, ...],
-    stalls: Table,
+    stalled: Parts,
     registrations: Table,
     roles: Roles,
     loopbacks: frozenset[str],
@@ -59,17 +61,16 @@ def check(
     *,
     restart_s: float = 10.0,
 ) -> Iterator[Answer]:
-    accused: set[str] = set()
-    for attempt in attempts:
-        if not is_stale(attempt, restart_s):
-            continue
-        accused.add(attempt.server)
-        yield finding(attempt, hurt(stalls, span, attempt.server, attempt.first, attempt.last))
+    accused = listed((attempt.server, attempt) for attempt in attempts if is_stale(attempt, restart_s))
+    for host, stale in accused.items():
+        for attempt in stale[:PORTS]:
+            more = len(stale) - PORTS if attempt is stale[:PORTS][-1] else 0
+            yield finding(attempt, hurt(stalled[host], span, attempt.first, attempt.last), more)
     named_ports = registrations.where(registrations["loopback"] & registrations.valid("port"))
     hosts = {host for host in named_ports["host"].tolist() if host}
-    for host in sorted(hosts - accused):
+    for host in sorted(hosts - accused.keys()):
         yield RULE.clear(f"no port that the portmapper of {host} names is closed")
-    unseen = sorted(roles.lock_servers - loopbacks - accused)
+    unseen = sorted(roles.lock_servers - loopbacks - accused.keys())
     for server in unseen:
         why = f"the loopback of {server} was not captured"
         yield RULE.cannot_tell(why, loopback_of(server, roles.clients_of(server)))
@@ -83,10 +84,12 @@ def is_stale(attempt: Attempt, restart_s: float) -> bool:
     return attempt.succeeded is None or attempt.succeeded - attempt.first > restart_s * SECOND
 
 
-def finding(attempt: Attempt, victims: Hurt) -> Finding:
+def finding(attempt: Attempt, victims: Hurt, more: int) -> Finding:
+    """`more`: so many further ports of that host are like it."""
     host, prog = attempt.server, attempt.prog or 0
     service = SERVICES.get(prog, attempt.program or f"program {prog}")
     role = "lockd answers every LOCK with DENIED_NOLOCKS, or sends none" if prog == NSM else "who needs it fails"
+    likewise = f" {several(more, 'further port')} of that host likewise." if more > 0 else ""
     whose = victims.clients or ((host,) if prog == NSM else ())
     return RULE.finding(
         host=host,
@@ -95,7 +98,7 @@ def finding(attempt: Attempt, victims: Hurt) -> Finding:
             f"The portmapper of {host} names port {attempt.port} for program {prog}; "
             f"{several(attempt.tries, 'try', 'tries')} over its loopback to reach it "
             f"{'was' if attempt.tries == 1 else 'were'} refused: {service} died and left its registration. "
-            f"Without it {role}."
+            f"Without it {role}.{likewise}"
         ),
         clients=whose,
         count=attempt.tries,

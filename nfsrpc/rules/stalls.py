@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.rules.facts import SECOND, Span, fact
+from nfsrpc.rules.facts import NFS, SECOND, Span, fact
 from nfsrpc.rules.finding import Evidence
 from nfsrpc.rules.wording import seconds
 from nfsrpc.sessions.exchanges import PATIENCE
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import NAT, Array, Mask, Table, isin
 
 LATE_S = 5.0  # Linux resends after 10 s; half of that nobody calls normal
@@ -46,10 +48,10 @@ def silent_requests(requests: Table, hung_up: Array, lossy: bool, span: Span | N
         return rows.take(np.zeros(0, dtype=np.int64))
     answered = requests.where(requests["state"] == "answered")
     keep = (span.last - rows["time"] >= PATIENCE) & ~isin(rows["flow"], hung_up)
-    for number in np.flatnonzero((rows["retransmits"] == 0) & keep).tolist():
-        row = rows.row(number)
-        later = (answered["client"] == row.client) & (answered["server"] == row.server) & (answered["time"] > row.time)
-        keep[number] = not lossy and not later.any()
+    once = np.flatnonzero((rows["retransmits"] == 0) & keep)
+    answers = Stretches((answered["client"], answered["server"]), answered["time"])
+    for number, row in zip(once.tolist(), rows.take(once).rows(), strict=True):
+        keep[number] = not lossy and answers.following((row.client, row.server), row.time) is None
     return rows.where(keep)
 
 
@@ -60,13 +62,17 @@ def stalls(requests: Table, silent_requests: Table) -> Table:
     return requests.where(late(requests, LATE_S) | silent | (requests["status"] == DENIED_NOLOCKS))
 
 
-def hurt(stalls: Table, span: Span | None, server: str, first: int | None = None, last: int | None = None) -> Hurt:
-    """Those of a server that were waiting at some time from `first` to `last`."""
-    mask = stalls["server"] == server
+@fact
+def stalled(stalls: Table) -> Parts:
+    """By server."""
+    return Parts(stalls, "server")
+
+
+def hurt(rows: Table, span: Span | None, first: int | None = None, last: int | None = None) -> Hurt:
+    """Those of a server's requests that were waiting at some time from `first` to `last`."""
     if first is not None and last is not None and NAT not in (first, last):
-        ended = np.where(stalls["reply_time"] == NAT, last, stalls["reply_time"])
-        mask = mask & (stalls["time"] <= last + SECOND) & (ended >= first - SECOND)
-    rows = stalls.where(mask)
+        ended = np.where(rows["reply_time"] == NAT, last, rows["reply_time"])
+        rows = rows.where((rows["time"] <= last + SECOND) & (ended >= first - SECOND))
     clients = tuple(sorted(filter(None, set(rows["client"].tolist()))))
     return Hurt(rows, clients, longest(rows, span))
 
@@ -106,9 +112,31 @@ def claimed_again(locks: Table) -> list[int]:
     return [*again["exchange"].tolist(), *again["last_exchange"].tolist()]
 
 
-def files_of(locks: Table, rows: Table) -> tuple[str, ...]:
-    """The files that these exchanges are about."""
-    exchanges = rows["exchange"]
-    names = ("exchange", "last_exchange", "unlock_exchange", "cancel_exchange")
-    about = np.any([isin(locks[name], exchanges) for name in names], axis=0)
-    return tuple(sorted({file for file in locks.where(about)["file"].tolist() if file}))
+def nfs_waiting(exchanges: Table, late_s: float) -> Stretches:
+    """When NFS calls were sent that were answered late or never, by server."""
+    waits = late(exchanges, late_s) | (exchanges["state"] == "unanswered")
+    rows = exchanges.where((exchanges["prog"] == NFS) & waits)
+    return Stretches((rows["server"],), rows["time"])
+
+
+class LockFiles:
+    """The files that exchanges are about, as lock sessions name them."""
+
+    def __init__(self, locks: Table) -> None:
+        names = ("exchange", "last_exchange", "unlock_exchange", "cancel_exchange")
+        rows = [np.flatnonzero(locks.valid(name)) for name in names]
+        exchanges = np.concatenate([locks[name][known] for name, known in zip(names, rows, strict=True)])
+        order = np.argsort(exchanges, kind="stable")
+        self.exchanges, self.files = exchanges[order], locks["file"][np.concatenate(rows)[order]]
+
+    def of(self, rows: Table) -> tuple[str, ...]:
+        """Of these calls."""
+        ends = (np.searchsorted(self.exchanges, rows["exchange"], side) for side in ("left", "right"))
+        places = [range(first, last) for first, last in zip(*(end.tolist() for end in ends), strict=True)]
+        at = np.array([place for part in places for place in part], dtype=np.int64)
+        return tuple(sorted(self.files[at].present()))
+
+
+@fact
+def lock_files(locks: Table) -> LockFiles:
+    return LockFiles(locks)

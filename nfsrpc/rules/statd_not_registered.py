@@ -41,6 +41,7 @@ Parameters
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -49,14 +50,16 @@ import numpy as np
 
 from nfsrpc.rules.advice import START_STATD, bare, loopback_of, registered, try_lock
 from nfsrpc.rules.command import command, remark
-from nfsrpc.rules.facts import LOCK, NFS, NSM, SECOND, Roles, Span, Stray, booting
+from nfsrpc.rules.facts import LOCK, NSM, SECOND, Roles, Span, Stray, booting
 from nfsrpc.rules.finding import Answer, Finding, Rule
-from nfsrpc.rules.monitoring import names_unanswered
-from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, ended, hurt, late, waited
+from nfsrpc.rules.monitoring import Questions
+from nfsrpc.rules.stalls import DENIED_NOLOCKS, Hurt, ended, hurt, late, nfs_waiting, waited
 from nfsrpc.rules.statds import Unregistered, said
 from nfsrpc.rules.wording import clock, named, seconds, several, times
 from nfsrpc.sessions.clocks import clock_of
 from nfsrpc.sessions.exchanges import CALL_ACKED
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import NAT, Mask, Table, isin
 
 RULE = Rule("REG001", "statd-not-registered", "error")
@@ -79,9 +82,9 @@ def check(
     registrations: Table,
     exchanges: Table,
     requests: Table,
-    stalls: Table,
+    stalled: Parts,
     silent_requests: Table,
-    connections: Table,
+    unresolved: Questions,
     unheard: Mapping[int, int],
     strays: tuple[Stray, ...],
     roles: Roles,
@@ -106,16 +109,19 @@ def check(
             yield RULE.clear(f"statd of {missing.host} was not registered until {clock(missing.found)}, and is since")
         elif len(missing.answers) > 2 or not booting(boots, missing.host, missing.first, missing.last, boot_s):
             accused.add(missing.host)
-            yield proven(missing, hurt(stalls, span, missing.host, missing.first, missing.last))
+            yield proven(missing, hurt(stalled[missing.host], span, missing.first, missing.last))
+    answers = Parts(registrations.where(registrations["prog"] == NSM), "host")
+    nfs, asked = nfs_waiting(exchanges, nfs_s), Parts(arrived, "server")
+    silent = frozenset(silent_requests["exchange"].tolist())
     for server in sorted(roles.lock_servers - accused):
         if server in loopbacks:
-            yield from on_loopback(server, registrations)
+            yield on_loopback(server, answers[server])
             continue
         told = boots.get(server, ())
-        stalled = Stall(server, arrived, silent_requests, exchanges, connections, span, told, stall_s, longest_s)
-        booted = booting(boots, server, *stalled.span, boot_s) and not stalled.searched_after_boot()
-        if stalled.fits(minute_s, nfs_s, first_lock_s) and not booted:
-            yield likely(stalled)
+        stall = Stall(server, asked[server], silent, nfs, unresolved, span, told, stall_s, longest_s)
+        rebooted = booting(boots, server, *stall.span, boot_s) and not stall.searched_after_boot()
+        if stall.fits(minute_s, first_lock_s) and not rebooted:
+            yield likely(stall)
         else:
             clients = roles.clients_of(server)
             yield RULE.cannot_tell(f"the loopback of {server} was not captured", loopback_of(server, clients))
@@ -147,14 +153,13 @@ def proven(missing: Unregistered, victims: Hurt) -> Finding:
     )
 
 
-def on_loopback(server: str, registrations: Table) -> Iterator[Answer]:
-    rows = registrations.where((registrations["host"] == server) & (registrations["prog"] == NSM))
+def on_loopback(server: str, rows: Table) -> Answer:
+    """By what its portmapper said of statd."""
     found = rows.where(rows.valid("port") & (rows["port"] > 0))
-    if len(found):
-        row = found.row(0)
-        yield RULE.clear(f"the portmapper of {server} names port {row.port} for statd (frame {row.reply_frame})")
-    else:
-        yield RULE.cannot_tell(f"nobody asked the portmapper of {server} for statd")
+    if not len(found):
+        return RULE.cannot_tell(f"nobody asked the portmapper of {server} for statd")
+    row = found.row(0)
+    return RULE.clear(f"the portmapper of {server} names port {row.port} for statd (frame {row.reply_frame})")
 
 
 def lost(requests: Table, unheard: Mapping[int, int]) -> Mask:
@@ -174,25 +179,26 @@ class Stall:
         self,
         server: str,
         requests: Table,
-        silent_requests: Table,
-        exchanges: Table,
-        connections: Table,
+        silent_requests: frozenset[int],
+        nfs: Stretches,
+        unresolved: Questions,
         span: Span | None,
         boots: tuple[int, ...],
         stall_s: float,
         longest_s: float,
     ) -> None:
-        """`boots`: when the server told of its reboots."""
+        """Of its `requests`, with when NFS calls to it waited (`nfs`) and when it told of its reboots (`boots`)."""
         self.server = server
-        self.all = requests.where(requests["server"] == server)
-        self.exchanges, self.connections, self.boots = exchanges, connections, boots
+        self.all = requests
+        self.nfs, self.unresolved, self.boots = nfs, unresolved, boots
         # Linux sends a LOCK again after 10 s, so a wait that long shows in a copy.
-        silent = isin(self.all["exchange"], silent_requests["exchange"]) & (self.all["retransmits"] > 0)
+        unanswered = np.array([number in silent_requests for number in self.all["exchange"].tolist()], dtype=np.bool_)
+        silent = unanswered & (self.all["retransmits"] > 0)
         waits = late(self.all, stall_s) | silent
         # A server that has no statd grants, or whatever else the lock deserves. Without statd's answer it denies.
         waits &= (self.all["status"] != DENIED_NOLOCKS) & (isin(self.all["rpc_status"], (0, 255)))
         self.rows = self.all.where(waits & self.all.valid("time"))
-        self.victims = hurt(self.rows, span, server)
+        self.victims = hurt(self.rows, span)
         self.ended = ended(self.rows, span) or NAT
         self.longest_s = longest_s
 
@@ -201,47 +207,49 @@ class Stall:
         time, reply = self.rows["time"], self.rows["reply_time"]
         return (int(time.min()), int(max(time.max(), reply.max()))) if len(time) else (NAT, NAT)
 
-    def fits(self, minute_s: float, nfs_s: float, first_lock_s: float) -> bool:
+    def fits(self, minute_s: float, first_lock_s: float) -> bool:
         """Whether it looks as without statd: the first lock of a client waits for a minute, alone."""
         wait = self.victims.wait_s
-        if not len(self.rows) or wait is None or wait > self.longest_s or not self.nfs_is_quick(nfs_s):
+        if not len(self.rows) or wait is None or wait > self.longest_s or not self.nfs_is_quick():
             return False
         return any(self.is_such(row, minute_s, first_lock_s) for row in self.rows.rows())
 
     def is_such(self, row: Any, minute_s: float, first_lock_s: float) -> bool:
         if row.proc != LOCK or not (row.state == "answered" or self.accepted(row)):
             return False
-        earlier = self.all.where((self.all["client"] == row.client) & (self.all["proc"] == LOCK))
+        since = row.time - round(first_lock_s * SECOND)
         # What it knew of its clients before it booted, it has forgotten.
-        booted = max((boot for boot in self.boots if boot <= row.time), default=row.time - round(first_lock_s * SECOND))
-        earlier = earlier.where(earlier["time"] > booted)
-        since = (row.time - earlier["time"]) / SECOND
-        known = (since > 0) & (since < first_lock_s) & (earlier["latency_s"] < 1.0)
-        return not known.any() and (row.latency_s >= minute_s if row.latency_s is not None else not self.resolving)
+        booted = bisect_right(self.boots, row.time) - 1
+        since = max(since, self.boots[booted]) if booted >= 0 else since
+        known = self.locked_at_once.meet(row.client, since + 1, row.time - 1)
+        return not known and (row.latency_s >= minute_s if row.latency_s is not None else not self.resolving)
+
+    @cached_property
+    def locked_at_once(self) -> Stretches:
+        """When clients asked for a lock and were answered at once."""
+        with np.errstate(invalid="ignore"):
+            rows = self.all.where((self.all["proc"] == LOCK) & (self.all["latency_s"] < 1.0))
+        return Stretches((rows["client"],), rows["time"])
 
     def searched_after_boot(self) -> bool:
         """Whether a request that was sent after a reboot waited as long as Linux looks for statd, and was granted."""
-        rows = [row for row in self.rows.rows() if row.latency_s is not None and min(self.boots, default=0) <= row.time]
+        first = min(self.boots, default=0)
+        rows = [row for row in self.rows.rows() if row.latency_s is not None and first <= row.time]
         clocks = (clock_of("answer", row.latency_s) for row in rows)
         return any(clock is not None and clock.name == "statd-search" for clock in clocks)
 
     @cached_property
     def resolving(self) -> bool:
         """Whether the server asks DNS in vain meanwhile: then its statd may be at that."""
-        return bool(names_unanswered(self.connections, self.server, self.span[0], self.ended))
+        return self.unresolved.asked(self.server, self.span[0], self.ended)
 
     def accepted(self, row: Any) -> bool:
         """Whether the call reached the server's host, so that only its lockd can be what waits."""
         return row.transport == "udp" or bool(row.flags & CALL_ACKED)
 
-    def nfs_is_quick(self, nfs_s: float) -> bool:
+    def nfs_is_quick(self) -> bool:
         first, last = self.span
-        calls = self.exchanges
-        meanwhile = (calls["server"] == self.server) & (calls["prog"] == NFS)
-        meanwhile &= (calls["time"] >= first - SECOND) & (calls["time"] <= last)
-        rows = calls.where(meanwhile)
-        slow = late(rows, nfs_s) | (rows["state"] == "unanswered")
-        return not slow.any()
+        return not self.nfs.meet(self.server, first - SECOND, last)
 
 
 def likely(stalled: Stall) -> Finding:

@@ -33,6 +33,7 @@ from nfsrpc.rules.facts import NSM, Roles
 from nfsrpc.rules.finding import Answer, Finding, Rule
 from nfsrpc.rules.statds import Unregistered, said, spans
 from nfsrpc.rules.wording import clock, several
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Table
 
 RULE = Rule("REG002", "statd-not-registered-client", "error")
@@ -52,8 +53,9 @@ def check(
         else:
             accused.add(missing.host)
             yield finding(missing)
+    answers = Parts(registrations.where(registrations["prog"] == NSM), "host")
     for client in sorted({client for client, _ in roles.lock_pairs} - accused):
-        asked = registrations.where((registrations["host"] == client) & (registrations["prog"] == NSM))
+        asked = answers[client]
         named = asked.where(asked.valid("port") & (asked["port"] > 0))
         if len(named):
             row = named.row(0)

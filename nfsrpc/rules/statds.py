@@ -12,9 +12,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.rules.facts import AUTH_NONE, LOCK, LOCK_MSG, NLM, NSM, SECOND, Roles, fact
+from nfsrpc.rules.facts import AUTH_NONE, LOCK, LOCK_MSG, NLM, NSM, SECOND, Roles, fact, listed
 from nfsrpc.rules.finding import Evidence
-from nfsrpc.tables import NAT, Array, Mask, Table, isin
+from nfsrpc.sessions.grouping import Parts, group
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import NAT, Array, Table, isin
 
 CUT_QUESTIONS = 3  # Linux asks 20 times
 
@@ -42,95 +44,112 @@ class Unregistered(NamedTuple):
 
 @fact
 def unregistered(registrations: Table, monitors: Table, nlm: Table, roles: Roles) -> tuple[Unregistered, ...]:
-    asked = registrations.where((registrations["prog"] == NSM) & (registrations["state"] == "answered"))
-    said = asked.where((asked["rpc_status"] == 0) & asked.valid("port"))
+    asked = (registrations["prog"] == NSM) & (registrations["state"] == "answered")
+    told = asked & (registrations["rpc_status"] == 0) & registrations.valid("port")
     locks = nlm.where(isin(nlm["proc"], (LOCK, LOCK_MSG)))
-    telling = said.where(said["port"] == 0)
-    sure = [*telling_rows(telling, locks), *dumps_without(registrations)]
-    rows = sure or list(cut_questions(registrations, locks))
-    hosts = sorted({row.host for row in rows if row.host is not None})
-    by_host = ((host, [row for row in rows if row.host == host]) for host in hosts)
-    return tuple(_of(*each, bool(sure), said, monitors, locks, roles) for each in by_host)
+    pending = open_locks(locks)
+    telling = np.flatnonzero(told & (registrations["port"] == 0))
+    sure = [*telling_rows(registrations, telling, pending), *dumps_without(registrations)]
+    numbers = sure or cut_questions(registrations, pending)
+    if not numbers:
+        return ()
+    found = Parts(registrations.where(told & (registrations["port"] > 0)), "host")
+    signs = Signs(monitors, pending, roles)
+    rows = in_order(registrations.take(np.array(numbers, dtype=np.int64)))
+    return tuple(_of(host, answers, bool(sure), found[host], signs) for host, answers in Parts(rows, "host").items())
 
 
-def _of(
-    host: str, rows: list[Any], sure: bool, said: Table, monitors: Table, locks: Table, roles: Roles
-) -> Unregistered:
-    answers = Table.of(said.spec, sorted(rows, key=in_order))
-    found = said.where((said["host"] == host) & (said["port"] > 0))
-    last = int(answers["time"][-1])
-    served = monitors.where((monitors["host"] == host) & (monitors["procedure"] == "MON") & (monitors["result"] == 0))
-    later = [int(time) for table in (found, served) for time in table["time"].tolist() if time > last]
-    between = (found["time"] >= int(answers["time"][0])) & (found["time"] <= last)
-    meanwhile = set(found["transport"][between].tolist())
+class Signs:
+    """What tells as what hosts need their statd, and that it is there."""
+
+    def __init__(self, monitors: Table, pending: Stretches, roles: Roles) -> None:
+        self.pending, self.roles = pending, roles
+        agreed = monitors.where((monitors["procedure"] == "MON") & (monitors["result"] == 0))
+        self.served = Stretches((agreed["host"],), agreed["time"])
+        checked = monitors.where(monitors["loopback"] & (monitors["procedure"] == "NULL"))
+        self.checked = checked["host"].present()  # mount.nfs calls NULL
+
+    def role(self, host: str, times: Array) -> Role:
+        """A server's lockd asks while a LOCK waits, a client's before it sends one."""
+        roles = self.roles
+        if len(times) and self.pending.meet(host, int(times[0]), int(times[-1])):
+            return "server"
+        as_client, as_server = host in roles.clients, host in roles.servers
+        if as_client or as_server:
+            return "unknown" if as_client and as_server else "client" if as_client else "server"
+        if host in roles.mounted:
+            return "server"
+        return "client" if host in roles.mounters or host in self.checked else "unknown"
+
+
+def _of(host: str, answers: Table, sure: bool, found: Table, signs: Signs) -> Unregistered:
+    """`found`: answers of that portmapper with a port."""
+    first, last = int(answers["time"][0]), int(answers["time"][-1])
+    later = [*found["time"][found["time"] > last].tolist(), signs.served.following(host, last)]
+    meanwhile = set(found["transport"][(found["time"] >= first) & (found["time"] <= last)].tolist())
     return Unregistered(
         host=host,
-        role=role_of(host, answers, monitors, locks, roles),
+        role=signs.role(host, answers["time"]),
         answers=answers,
-        found=min(later, default=None),
+        found=min((time for time in later if time is not None), default=None),
         sure=sure,
         only_udp="udp" in meanwhile and "tcp" not in meanwhile,
     )
 
 
-def cut_questions(registrations: Table, locks: Table) -> Iterator[Any]:
+def open_locks(locks: Table) -> Stretches:
+    """When LOCKs waited for their answers, by server."""
+    answered = np.where(locks["reply_time"] == NAT, np.iinfo(np.int64).max, locks["reply_time"])
+    return Stretches((locks["server"],), locks["time"], answered)
+
+
+def cut_questions(registrations: Table, pending: Stretches) -> list[int]:
     """Questions whose program is cut off, answered with 0: while a LOCK waits lockd asks for nothing but statd."""
     zero = registrations.valid("port") & (registrations["port"] == 0) & (registrations["state"] == "answered")
-    cut = registrations.where(zero & ~registrations.valid("prog") & registrations["loopback"])
-    rows = [row for row in cut.rows() if row.rpc_status == 0 and waiting(locks, row.host, row.time)]
-    yield from rows if len(rows) >= CUT_QUESTIONS else ()
+    cut = zero & ~registrations.valid("prog") & registrations["loopback"] & (registrations["rpc_status"] == 0)
+    numbers = np.flatnonzero(cut)
+    rows = zip(numbers.tolist(), registrations.take(numbers).rows(), strict=True)
+    found = [number for number, row in rows if waiting(pending, row)]
+    return found if len(found) >= CUT_QUESTIONS else []
 
 
-def in_order(row: Any) -> tuple[int, int, int]:
-    return row.time or NAT, row.capture, row.frame or 0
+def in_order(answers: Table) -> Table:
+    frames = np.where(answers.valid("frame"), answers["frame"], 0)
+    return answers.take(np.lexsort((frames, answers["capture"], answers["time"])))
 
 
-def telling_rows(refused: Table, locks: Table) -> Iterator[Any]:
+def telling_rows(registrations: Table, refused: Array, pending: Stretches) -> Iterator[int]:
     """Answers "not registered" that are more than the question of a statd or a mount.nfs that is about to start."""
-    casual = (refused["flavor"] == AUTH_NONE) & (refused["transport"] == "udp")
-    rows = list(refused.rows())
-    for row, is_casual in zip(rows, casual.tolist(), strict=True):
-        again = row.resends or any(row.asker == other.asker and row.exchange != other.exchange for other in rows)
-        if not is_casual or (again and not row.loopback) or waiting(locks, row.host, row.time):
-            yield row
+    table = registrations.take(refused)
+    casual = (table["flavor"] == AUTH_NONE) & (table["transport"] == "udp")
+    asked = {asker: len(set(exchanges)) for asker, exchanges in askers(table).items()}
+    for number, row, is_casual in zip(refused.tolist(), table.rows(), casual.tolist(), strict=True):
+        again = row.resends or asked[row.asker] > 1
+        if not is_casual or (again and not row.loopback) or waiting(pending, row):
+            yield number
 
 
-def waiting(locks: Table, server: str | None, time: int | None) -> bool:
-    """Whether a LOCK to this server was waiting for its answer then."""
-    if server is None or time is None:
-        return False
-    return bool(pending(locks, server, time, time).any())
+def askers(table: Table) -> dict[str | None, list[int]]:
+    """Who asked, with the exchanges."""
+    return listed(zip(table["asker"].tolist(), table["exchange"].tolist(), strict=True))
 
 
-def pending(locks: Table, server: str, first: int, last: int) -> Mask:
-    answered = np.where(locks["reply_time"] == NAT, np.iinfo(np.int64).max, locks["reply_time"])
-    mask: Mask = (locks["server"] == server) & (locks["time"] <= last) & (answered >= first)
-    return mask & locks.valid("time")
+def waiting(pending: Stretches, row: Any) -> bool:
+    """Whether a LOCK to the host that was asked was waiting for its answer then."""
+    return row.host is not None and row.time is not None and pending.meet(row.host, row.time, row.time)
 
 
-def dumps_without(registrations: Table) -> Iterator[Any]:
+def dumps_without(registrations: Table) -> list[int]:
     """One row of each complete list that names a lock manager and no statd."""
-    listed = registrations.where((registrations["source"] == "DUMP") & registrations["complete"])
-    exchanges = listed["exchange"]
-    with_statd, with_lockd = (set(exchanges[listed["prog"] == prog].tolist()) for prog in (NSM, NLM))
-    for exchange in sorted(with_lockd - with_statd):
-        yield listed.row(int(np.flatnonzero(exchanges == exchange)[0]))
-
-
-def role_of(host: str, answers: Table, monitors: Table, locks: Table, roles: Roles) -> Role:
-    """As what the host needs its statd. A server's lockd asks while a LOCK waits, a client's before it sends one."""
-    times = answers["time"]
-    if len(times) and pending(locks, host, int(times[0]), int(times[-1])).any():
-        return "server"
-    if host in roles.clients | roles.servers:
-        as_client, as_server = host in roles.clients, host in roles.servers
-        return "unknown" if as_client and as_server else "client" if as_client else "server"
-    if host in {asked for _, asked in roles.mounting}:
-        return "server"
-    if host in {asker for asker, _ in roles.mounting}:
-        return "client"
-    checked = monitors.where((monitors["host"] == host) & monitors["loopback"])
-    return "client" if (checked["procedure"] == "NULL").any() else "unknown"  # mount.nfs calls NULL
+    listed = np.flatnonzero((registrations["source"] == "DUMP") & registrations["complete"])
+    if not len(listed):
+        return []
+    lists, first = group(registrations["exchange"][listed])
+    with_statd, with_lockd = (np.zeros(len(first), dtype=np.bool_) for _ in range(2))
+    for mask, prog in ((with_statd, NSM), (with_lockd, NLM)):
+        mask[lists[registrations["prog"][listed] == prog]] = True
+    found: list[int] = listed[first[with_lockd & ~with_statd]].tolist()
+    return found
 
 
 def spans(times: Array) -> float:

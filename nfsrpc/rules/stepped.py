@@ -35,7 +35,8 @@ def confused_by_steps(answers: Iterable[Answer], steps: tuple[Span, ...]) -> lis
 
 def without(answers: Iterable[Answer], confused: Sequence[Finding]) -> list[Answer]:
     """The answers; instead of such findings, once a rule, that it cannot be told."""
-    kept = [answer for answer in answers if not any(answer is found for found in confused)]
+    gone = set(map(id, confused))
+    kept = [answer for answer in answers if id(answer) not in gone]
     why = f"{CLOCK_SET}: how long things took, and in which order, is not known"
     return [*kept, *(CannotTell(rule, why) for rule in sorted({found.rule for found in confused}))]
 

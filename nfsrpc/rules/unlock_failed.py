@@ -28,9 +28,10 @@ from nfsrpc.rules.advice import BREAK_LOCK, bare, loopback_of
 from nfsrpc.rules.command import command, remark
 from nfsrpc.rules.facts import UNLOCK, Span
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.rules.stalls import ended, files_of, longest
-from nfsrpc.rules.vantages import how_far
+from nfsrpc.rules.stalls import LockFiles, ended, longest
+from nfsrpc.rules.vantages import Vantages, how_far
 from nfsrpc.rules.wording import named, several
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Table, isin
 
 RULE = Rule("LCK007", "unlock-failed", "warning")
@@ -41,21 +42,18 @@ GRANTED, GRACE = 0, 4
 def check(
     requests: Table,
     silent_requests: Table,
-    locks: Table,
     loopbacks: frozenset[str],
     span: Span | None,
-    flows: Table,
-    calls: Table,
-    captures: Table,
+    vantages: Vantages,
+    lock_files: LockFiles,
 ) -> Iterator[Answer]:
     unlocks = requests.where(requests["proc"] == UNLOCK)
     refused = unlocks.valid("status") & (unlocks["status"] != GRANTED) & (unlocks["status"] != GRACE)
     failed = unlocks.where(isin(unlocks["exchange"], silent_requests["exchange"]) | refused)
-    for server in sorted({server for server in failed["server"].tolist() if server}):
-        rows = failed.where(failed["server"] == server)
+    for server, rows in Parts(failed, "server").items():
         silent = rows.where(rows["state"] == "unanswered")
-        came = how_far(silent.row(0), flows, calls, captures) if len(silent) else ""
-        yield finding(server, rows, locks, loopbacks, span, came)
+        came = how_far(silent.row(0), vantages) if len(silent) else ""
+        yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
     if len(failed):
         return
     if unlocks.valid("status").any():
@@ -64,7 +62,9 @@ def check(
         yield RULE.cannot_tell("no answered UNLOCK in the capture")
 
 
-def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], span: Span | None, came: str) -> Finding:
+def finding(
+    server: str, rows: Table, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
+) -> Finding:
     """`came`: how far the first of them without answer came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     silent = int((rows["state"] == "unanswered").sum())
@@ -79,7 +79,7 @@ def finding(server: str, rows: Table, locks: Table, loopbacks: frozenset[str], s
             f"these locks to be free, and the server may hold them for ever.{came and ' '}{came}"
         ),
         clients=clients,
-        files=files_of(locks, rows),
+        files=files,
         count=len(rows),
         first=int(times.min()) if len(times) else None,
         last=ended(rows, span),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nfsrpc.rules.catalogue import chosen
-from nfsrpc.rules.explaining import explained, explains
+from nfsrpc.rules.explaining import Causes, explained, explains
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import (
     SEVERITIES,
@@ -114,8 +114,8 @@ def is_fault(found: Finding) -> bool:
 def leading(findings: Sequence[Finding]) -> Finding | None:
     """The gravest finding that no other explains."""
     faults = list(filter(is_fault, findings))
-    effects = {id(effect) for cause in faults for effect in faults if effect is not cause and explains(cause, effect)}
-    roots = [found for found in faults if id(found) not in effects] or faults
+    causes = Causes(faults)
+    roots = [found for found in faults if not causes.explain(found)] or faults
     return min(roots, key=gravity, default=None)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from nfsrpc.decode import Columns, Decoded, rows_of
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.sightings import Sightings
+from nfsrpc.sessions.stretches import between
 from nfsrpc.tables import NAT, NULLS, Array, Mask
 
 # Evidence bits of the core's exchanges.
@@ -137,19 +138,18 @@ class Exchanges:
 
     def _perhaps_counted(self, rows: Array) -> Mask:
         """Whether another vantage counted calls of this kind between the same hosts at that time: perhaps this, too."""
-        tallies, found = self.decoded.tallies, np.zeros(len(rows), dtype=np.bool_)
+        tallies = self.decoded.tallies
         if len(self.decoded.vantages) == 1 or not len(rows):
-            return found
+            return np.zeros(len(rows), dtype=np.bool_)
         names = ("client", "server", "prog", "vers", "proc")
         kinds, _ = group(*(np.concatenate([self.raw[name][rows], tallies[name]]) for name in names))
         counted, vantage = kinds[len(rows) :], self.decoded.vantage[tallies["capture"]]
-        time = self.raw["time"][rows]
-        for kind in np.intersect1d(kinds[: len(rows)], counted).tolist():
-            mine = np.flatnonzero(kinds[: len(rows)] == kind)
-            theirs = np.flatnonzero(counted == kind)
-            near = np.abs(time[mine, None] - tallies["first"][theirs]) <= PATIENCE
-            found[mine] = (near & (self.vantage[rows][mine, None] != vantage[theirs])).any(axis=1)
-        return found
+        time, mine, many = self.raw["time"][rows], kinds[: len(rows)], len(self.decoded.vantages)
+        near = time - PATIENCE, time + PATIENCE
+        everywhere = between(counted, tallies["first"], mine, *near)
+        here = between(counted * many + vantage, tallies["first"], mine * many + self.vantage[rows], *near)
+        perhaps: Mask = (time != NAT) & (everywhere > here)
+        return perhaps
 
     @cached_property
     def _sightings(self) -> Sightings:

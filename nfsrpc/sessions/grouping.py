@@ -6,9 +6,12 @@ for which a table of what occurs does instead; only values beyond its size are s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
-from nfsrpc.tables import Array
+from nfsrpc.tables import Array, Coded, Table
 
 SMALL = 1 << 20  # values below this are looked up in a table of this size: 8 MB for a moment
 
@@ -78,3 +81,48 @@ def group(*columns: Array) -> tuple[Array, Array]:
     rows = np.arange(len(groups))
     first[groups[::-1]] = rows[::-1]  # of equal indices the last assignment stays
     return groups, first
+
+
+def members(groups: Array) -> list[Array]:
+    """The rows of each group, in their order, by its number.
+
+    >>> [rows.tolist() for rows in members(np.array([1, 0, 1]))]
+    [[1], [0, 2]]
+    """
+    if not len(groups):
+        return []
+    return np.split(in_order(groups), np.cumsum(np.bincount(groups))[:-1])
+
+
+def codes_of(column: Array | Coded) -> Array:
+    return column.codes + 1 if isinstance(column, Coded) else column
+
+
+def known(columns: Sequence[Array | Coded]) -> Array:
+    """The rows that have text in all columns of text: what has no name is not the same as another without."""
+    masks = [column.codes >= 0 for column in columns if isinstance(column, Coded)]
+    return np.flatnonzero(np.logical_and.reduce(masks)) if masks else np.arange(len(columns[0]))
+
+
+def keys_of(columns: Sequence[Array | Coded], rows: Array) -> list[Any]:
+    """What these rows have in a column, or in several as tuples."""
+    lists = [column[rows].tolist() for column in columns]
+    return lists[0] if len(lists) == 1 else list(zip(*lists, strict=True))
+
+
+class Parts(dict[Any, Table]):
+    """The rows of a table that agree in a column (or in several: then keys are tuples), sorted by that.
+
+    Rows without text there are in no part, and what does not occur has a part without rows.
+    """
+
+    def __init__(self, table: Table, *names: str) -> None:
+        columns = [table[name] for name in names]
+        rows = known(columns)
+        groups, first = group(*(codes_of(column)[rows] for column in columns))
+        found = zip(keys_of(columns, rows[first]), members(groups), strict=True)
+        super().__init__((key, table.take(rows[part])) for key, part in sorted(found, key=lambda pair: pair[0]))
+        self.table = table
+
+    def __missing__(self, key: Any) -> Table:
+        return self.table.take(np.zeros(0, dtype=np.int64))

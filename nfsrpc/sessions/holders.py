@@ -15,6 +15,7 @@ from nfsrpc.sessions.waits import NEVER, Hold
 from nfsrpc.sessions.walk import HOLDING, PENDING, STATES, last_bytes
 from nfsrpc.tables import LOCKS, NAT, Array, Coded, Column, Mask, Table, TableSpec, column_of
 
+MAX_LOOKED_AT = 1024  # holds of one file, for each who waits
 WHO_AND_WHAT = ("server", "client", "owner", "file", "l_offset", "l_len", "exclusive")
 HOLDERS = TableSpec(
     "holders",
@@ -96,10 +97,15 @@ def who_holds(locks: Table, holding: Mask, since: Array) -> list[tuple[str, ...]
     columns = (file, owner, locks["l_offset"], ends, exclusive, since, since)
     wishes = [Hold(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
     names = [f"{owner} ({client})" for owner, client in zip(*map(locks.values, ("owner", "client")), strict=True)]
-    held = np.flatnonzero(holding).tolist()
+    held: dict[int, list[int]] = {}
+    for row in np.flatnonzero(holding).tolist():
+        held.setdefault(wishes[row].file, []).append(row)
     return [
-        ()
-        if holds
-        else tuple(names[row] for row in held if wishes[row].file == wish.file and wish.conflicts(wishes[row]))
+        () if holds else tuple(names[row] for row in in_the_way(wish, wishes, held.get(wish.file, [])))
         for wish, holds in zip(wishes, holding.tolist(), strict=True)
     ]
+
+
+def in_the_way(wish: Hold, holds: list[Hold], rows: list[int]) -> list[int]:
+    """Of these holds of its file those in conflict; of a file with very many the first ones are looked at."""
+    return [row for row in rows[:MAX_LOOKED_AT] if wish.conflicts(holds[row])]

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.decode import EVERYWHERE, NO_STRING, Decoded, text_of
+from nfsrpc.decode import EVERYWHERE, NO_STRING, text_of
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.wanted import NFS, NLM, NLM_PROTOCOLS
@@ -47,6 +47,8 @@ LINK_TYPES = {
 }
 ANY_INTERFACE = {113, 276}  # tcpdump -i any: loopback is in it
 
+# Of more addresses nobody can say that they are one host's, unless they share a name.
+MANY_NAMES = 64
 # A loopback domain is the number of a file and of an interface in it; of several hosts that share it each has more.
 SHARE = 1 << 32
 
@@ -59,28 +61,13 @@ def interface_of(domain: int) -> int:
     return domain & 0xFFFF
 
 
-def senders(decoded: Decoded, domain: int) -> set[int]:
-    """The addresses that frames were sent from where a loopback was captured, as the link layer tells."""
-    files, here = decoded.vantages[decoded.vantage[file_of(domain)]], interface_of(domain)
-    told = {text for file, interface, text in decoded.locals if file in files and interface == here}
-    return {number for number, (text, own) in enumerate(decoded.addresses) if own == EVERYWHERE and text in told}
-
-
-def talk(decoded: Decoded, addresses: set[int]) -> bool:
-    """Whether two of these addresses have RPC connections with each other."""
-    flows, these = decoded.flows, list(addresses)
-    if len(these) < 2:
-        return False
-    between = isin(flows["client"], these) & isin(flows["server"], these) & (flows["client"] != flows["server"])
-    return bool((between & (flows["flags"] & RPC_SEEN != 0)).any())
-
-
 class Hosts:
     """The parties of a trace. An address is known by its number in `decoded.addresses`."""
 
     def __init__(self, exchanges: Exchanges) -> None:
         self.exchanges = exchanges
         self.decoded = decoded = exchanges.decoded
+        self.vantage = decoded.vantage  # of each file
         self.texts = [text for text, _ in decoded.addresses]
         self.loopback: Mask = np.array([domain != EVERYWHERE for _, domain in decoded.addresses], dtype=np.bool_)
 
@@ -112,7 +99,24 @@ class Hosts:
     @cached_property
     def domains(self) -> list[int]:
         """The loopback interfaces that were captured."""
-        return sorted({domain for _, domain in self.decoded.addresses if domain != EVERYWHERE})
+        return sorted(self.inside)
+
+    @cached_property
+    def inside(self) -> dict[int, list[int]]:
+        """By loopback interface: the addresses on it."""
+        found: dict[int, list[int]] = {}
+        for number, (_, domain) in enumerate(self.decoded.addresses):
+            if domain != EVERYWHERE:
+                found.setdefault(domain, []).append(number)
+        return found
+
+    @cached_property
+    def domains_of(self) -> list[list[int]]:
+        """By vantage: the loopback interfaces in it."""
+        found: list[list[int]] = [[] for _ in self.decoded.vantages]
+        for domain in self.domains:
+            found[self.vantage_of(domain)].append(domain)
+        return found
 
     @cached_property
     def names(self) -> dict[int, set[str]]:
@@ -207,7 +211,7 @@ class Hosts:
         return {domain: owner for domain, owner in found.items() if owner is not None}
 
     def vantage_of(self, domain: int) -> int:
-        return int(self.decoded.vantage[file_of(domain)])
+        return int(self.vantage[file_of(domain)])
 
     @cached_property
     def shared(self) -> set[int]:
@@ -215,30 +219,56 @@ class Hosts:
         return {domain % SHARE for domain in self.domains if domain >= SHARE}
 
     @cached_property
-    def local(self) -> list[set[int]]:
-        """By vantage: the addresses that the capturing host sent from, as the link layer tells."""
-        found: list[set[int]] = [set() for _ in self.decoded.vantages]
-        numbers = {text: number for number, text in enumerate(self.texts) if not self.loopback[number]}
-        for file, _, text in self.decoded.locals:
-            if text in numbers:
-                found[int(self.decoded.vantage[file])].add(numbers[text])
+    def numbers(self) -> dict[str, int]:
+        """The address by its text, but for loopback."""
+        return {text: number for number, text in enumerate(self.texts) if not self.loopback[number]}
+
+    @cached_property
+    def local(self) -> list[dict[int, set[int]]]:
+        """By vantage and interface: the addresses that the capturing host sent from, as the link layer tells."""
+        found: list[dict[int, set[int]]] = [{} for _ in self.decoded.vantages]
+        for file, interface, text in self.decoded.locals:
+            if text in self.numbers:
+                found[int(self.vantage[file])].setdefault(interface, set()).add(self.numbers[text])
         return found
 
-    def _sender(self, vantage: int, interface: int | None = None) -> int | None:
+    def senders(self, domain: int) -> set[int]:
+        """The addresses that frames were sent from where a loopback was captured, as the link layer tells."""
+        return self.local[self.vantage_of(domain)].get(interface_of(domain), set())
+
+    def _host_of(self, vantage: int, senders: Iterable[int]) -> int | None:
         """The capturing host: of its addresses the one most active in RPC. Interfaces may be those of several hosts."""
-        files = self.decoded.vantages[vantage]
-        told = {text for file, own, text in self.decoded.locals if file in files and interface in (None, own)}
-        mine = {number for number in self.local[vantage] & set(self.ends[vantage]) if self.texts[number] in told}
+        mine = {number for number in senders if number in self.ends[vantage]}
         return self.most_active(mine) if mine and self._one_host(mine) else None
 
     def _one_host(self, addresses: set[int]) -> bool:
         """Whether these may all be one host's: no two of them go by different names, or talk with each other."""
         names = [self.names[number] for number in addresses if self.names.get(number)]
-        return all(one & other for one in names for other in names) and not talk(self.decoded, addresses)
+        alike = not names or bool(set.intersection(*names))
+        if not alike and len(names) <= MANY_NAMES:
+            alike = all(one & other for one in names for other in names)
+        return alike and not self.talk(addresses)
+
+    @cached_property
+    def peers(self) -> dict[int, set[int]]:
+        """By address: the others with which it has RPC connections."""
+        flows = self.decoded.flows
+        rpc = flows["flags"] & RPC_SEEN != 0
+        client, server = flows["client"][rpc], flows["server"][rpc]
+        _, first = group(client, server) if len(client) else (client, client)
+        found: dict[int, set[int]] = {}
+        for one, other in zip(client[first].tolist(), server[first].tolist(), strict=True):
+            if one != other:
+                found.setdefault(one, set()).add(other)
+        return found
+
+    def talk(self, addresses: set[int]) -> bool:
+        """Whether two of these addresses have RPC connections with each other."""
+        return any(not addresses.isdisjoint(self.peers[number]) for number in addresses if number in self.peers)
 
     def sender_of(self, domain: int) -> int | None:
         """The host that captured on this interface, as the link layer tells."""
-        return self._sender(self.vantage_of(domain), interface_of(domain))
+        return self._host_of(self.vantage_of(domain), self.senders(domain))
 
     def _owner(self, domain: int) -> int | None:
         if domain in self.shared:
@@ -246,30 +276,58 @@ class Hosts:
         sender = self.sender_of(domain) if domain < SHARE else None
         if sender is not None:
             return sender
-        inside = [number for number, (_, own) in enumerate(self.decoded.addresses) if own == domain]
+        inside, vantage = self.inside[domain], self.vantage_of(domain)
         names = set().union(*(self.names.get(number, set()) for number in inside))
-        here = self.ends[self.vantage_of(domain)]
-        everywhere = {address for ends in self.ends for address in ends}
-        for candidates in (here, everywhere):
-            same_name = {address for address in candidates if self.names.get(address, set()) & names}
+        here = self.ends[vantage]
+        for candidates in (self._of_name[vantage], self._of_name[-1]):
+            same_name = {candidates[name] for name in names if name in candidates}
             if same_name:
                 return self.most_active(same_name)
-        others = {address for address in everywhere if self.names.get(address)} if names else set()
         # A capture of the loopback alone is of a host that the other captures show.
-        ends = self.common[self.vantage_of(domain)] if here or not names else everywhere
-        left = ends - others - self._monitored(inside)
-        return next(iter(left)) if len(left) == 1 else None
+        if here or not names:
+            left = self.common[vantage] - self._monitored(inside)
+            left = {address for address in left if not (names and self.names.get(address))}
+            return next(iter(left)) if len(left) == 1 else None
+        peers = self._monitored(inside) & self._nameless
+        return next(iter(self._nameless - peers)) if len(self._nameless) - len(peers) == 1 else None
+
+    @cached_property
+    def _everywhere(self) -> set[int]:
+        return {address for ends in self.ends for address in ends}
+
+    @cached_property
+    def _nameless(self) -> set[int]:
+        return {address for address in self._everywhere if not self.names.get(address)}
+
+    @cached_property
+    def _of_name(self) -> list[dict[str, int]]:
+        """By vantage, and at last of all together: the most active address that goes by a name."""
+        return [self._by_name(addresses) for addresses in (*self.ends, self._everywhere)]
+
+    def _by_name(self, addresses: Iterable[int]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for address in addresses:
+            for name in self.names.get(address, ()):
+                found[name] = self.most_active({address, found.get(name, address)})
+        return found
 
     def _monitored(self, inside: Iterable[int]) -> set[int]:
         """The addresses that these loopback addresses ask their statd to monitor: peers, not the host itself."""
+        return set().union(*(self._monitored_by.get(number, set()) for number in inside))
+
+    @cached_property
+    def _monitored_by(self) -> dict[int, set[int]]:
+        """By the address that asks."""
+        found: dict[int, set[int]] = {}
         if not self.decoded.has("nsm1.args"):
-            return set()
-        columns, raw = self.decoded.messages["nsm1.args"], self.decoded.exchanges
-        rows = self.decoded.row_of_exchange(columns["exchange"].values)
-        name = columns["mon_name"]
-        asked = isin(raw["client"][rows], list(inside)) & name.valid
-        texts = {text_of(self.decoded.strings[number]) for number in set(name.values[asked].tolist())}
-        return {number for number, text in enumerate(self.texts) if text in texts}
+            return found
+        askers, names, known = self._named_in("nsm1.args", "mon_name")
+        numbers: dict[str, set[int]] = {}
+        for number, text in enumerate(self.texts):
+            numbers.setdefault(text, set()).add(number)
+        for asker, name in set(zip(askers[known].tolist(), names[known].tolist(), strict=True)):
+            found.setdefault(asker, set()).update(numbers.get(text_of(self.decoded.strings[name]), ()))
+        return found
 
     def most_active(self, addresses: Iterable[int]) -> int:
         sent, received = self.activity
@@ -280,9 +338,9 @@ class Hosts:
         """By vantage: the address of the host that the capture was taken on, where that can be told."""
         found: list[int | None] = []
         for number, common in enumerate(self.common):
-            owners = {self.owners.get(domain) for domain in self.domains if self.vantage_of(domain) == number}
+            owners = {self.owners.get(domain) for domain in self.domains_of[number]}
             owners.discard(None)
-            sender = self._sender(number)
+            sender = self._host_of(number, set().union(*self.local[number].values()))
             told = owners or ({sender} if sender is not None else common)
             found.append(next(iter(told)) if len(told) == 1 else None)
         return found
@@ -332,14 +390,11 @@ class Hosts:
     def _row(self, addresses: list[int]) -> tuple[Any, ...]:
         sent, received = self.activity
         main = self.most_active(addresses)
-        owned = [domain for domain, owner in self.owners.items() if owner in addresses]
+        owned = sorted(domain for number in addresses for domain in self._owned.get(number, ()))
         names = set().union(*(self.names.get(number, set()) for number in addresses))
         calls, served = (int(counts[addresses].sum()) for counts in (sent, received))
-        taken = [vantage for vantage, address in enumerate(self.capturing) if address in addresses]
-        flows = self.decoded.flows
-        mine = isin(flows["client"], addresses) | isin(flows["server"], addresses)
-        times = np.concatenate([flows["first"][mine], flows["last"][mine]])
-        times = times[times != NAT]
+        taken = sorted(vantage for number in addresses for vantage in self._taken.get(number, ()))
+        firsts, lasts = (times[addresses] for times in self._times)
         return (
             self.texts[main],
             tuple(self.texts[number] for number in addresses),
@@ -349,21 +404,57 @@ class Hosts:
             tuple(str(file) for vantage in taken for file in self.decoded.vantages[vantage]),
             calls,
             served,
-            int(times.min()) if len(times) else None,
-            int(times.max()) if len(times) else None,
+            int(firsts.min()) if lasts.max() != NAT else None,
+            int(lasts.max()) if lasts.max() != NAT else None,
         )
+
+    @cached_property
+    def _owned(self) -> dict[int, list[int]]:
+        """By address: the loopback interfaces of its host."""
+        found: dict[int, list[int]] = {}
+        for domain, owner in self.owners.items():
+            found.setdefault(owner, []).append(domain)
+        return found
+
+    @cached_property
+    def _taken(self) -> dict[int, list[int]]:
+        """By address: the vantages on its host."""
+        found: dict[int, list[int]] = {}
+        for vantage, address in enumerate(self.capturing):
+            if address is not None:
+                found.setdefault(address, []).append(vantage)
+        return found
+
+    @cached_property
+    def _times(self) -> tuple[Array, Array]:
+        """By address: when it was first seen, and last (NAT: without a time)."""
+        flows, size = self.decoded.flows, len(self.texts)
+        first, last = np.full(size, np.iinfo(np.int64).max), np.full(size, NAT, dtype=np.int64)
+        for side in ("client", "server"):
+            for name in ("first", "last"):
+                times = flows[name]
+                np.minimum.at(first, flows[side][times != NAT], times[times != NAT])
+                np.maximum.at(last, flows[side], times)
+        return first, last
 
     def captures(self, offsets: Array, drifts: Array) -> Table:
         """A row a file; `offsets` and `drifts` are of the clocks of the vantages."""
         rows = (self._capture(number, offsets, drifts) for number in range(len(self.decoded.files)))
         return Table.of(CAPTURES, rows)
 
+    @cached_property
+    def _interfaces(self) -> list[list[dict[str, Any]]]:
+        """By file."""
+        found: list[list[dict[str, Any]]] = [[] for _ in self.decoded.files]
+        for row in self.decoded.interfaces:
+            found[row["capture"]].append(row)
+        return found
+
     def _capture(self, number: int, offsets: Array, drifts: Array) -> tuple[Any, ...]:
-        decoded, vantage = self.decoded, int(self.decoded.vantage[number])
+        decoded, vantage = self.decoded, int(self.vantage[number])
         facts = {name: values[number].item() for name, values in decoded.captures.items()}
-        interfaces = [row for row in decoded.interfaces if row["capture"] == number]
-        domains = [domain for domain in self.domains if self.vantage_of(domain) == vantage]
-        any_interface = bool(domains) or any(row["link_type"] in ANY_INTERFACE for row in interfaces)
+        interfaces = self._interfaces[number]
+        any_interface = bool(self.domains_of[vantage]) or any(row["link_type"] in ANY_INTERFACE for row in interfaces)
         host = self.capturing[vantage]
         words = (self.role([host]) if host is not None else "", "any" if any_interface else "wire")
         label = None if host is None else self.texts[host]

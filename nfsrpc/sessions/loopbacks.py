@@ -10,55 +10,84 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from nfsrpc.decode import EVERYWHERE, NO_STRING, Columns, Decoded
 from nfsrpc.sessions.exchanges import Exchanges
-from nfsrpc.sessions.hosts import SHARE, Hosts, senders, talk
-from nfsrpc.tables import Array, distinct, isin
+from nfsrpc.sessions.grouping import group, members
+from nfsrpc.sessions.hosts import SHARE, Hosts
+from nfsrpc.tables import Array, distinct
+
+ENDS = ("client", "server")
 
 
 def told_apart(decoded: Decoded) -> Decoded:
     """The same, with a loopback domain for every host that shares one with another."""
-    domains = {domain for _, domain in decoded.addresses if domain != EVERYWHERE}
-    for domain in sorted(domains):
-        if is_shared(decoded, domain):
-            decoded = split(decoded, domain)
-    return decoded
+    hosts = Hosts(Exchanges(decoded))
+    names = names_in(decoded) if hosts.domains else {}
+    shared = [domain for domain in hosts.domains if is_shared(hosts, domain, names.get(domain, {}))]
+    return split(decoded, {domain: names[domain] for domain in shared if domain in names})
 
 
-def is_shared(decoded: Decoded, domain: int) -> bool:
+def is_shared(hosts: Hosts, domain: int, names: Mapping[int, Array]) -> bool:
     """Whether several hosts captured here: senders of frames talk with each other, or several names come of nobody."""
-    if talk(decoded, senders(decoded, domain)):
-        return True
-    return len(names_in(decoded, domain)) > 1 and Hosts(Exchanges(decoded)).sender_of(domain) is None
+    return hosts.talk(hosts.senders(domain)) or (len(names) > 1 and hosts.sender_of(domain) is None)
 
 
-def names_in(decoded: Decoded, domain: int) -> Mapping[int, Array]:
-    """By name (a number of a string): the connections on which callers of that loopback go by it."""
-    raw = decoded.exchanges
-    inside = [number for number, (_, own) in enumerate(decoded.addresses) if own == domain]
-    named = isin(raw["client"], inside) & (raw["machine"] != NO_STRING)
-    names, flows = raw["machine"][named], raw["flow"][named]
-    return {name: distinct(flows[names == name]) for name in distinct(names).tolist()}
+def names_in(decoded: Decoded) -> dict[int, dict[int, Array]]:
+    """By loopback, and by name (a number of a string): the connections on which callers there go by it."""
+    raw, domains = decoded.exchanges, np.array([domain for _, domain in decoded.addresses], dtype=np.int64)
+    named = np.flatnonzero((raw["machine"] != NO_STRING) & (domains[raw["client"]] != EVERYWHERE))
+    if not len(named):
+        return {}
+    where, names = domains[raw["client"][named]], raw["machine"][named]
+    found: dict[int, dict[int, Array]] = {}
+    groups, first = group(where, names)
+    each = zip(where[first].tolist(), names[first].tolist(), members(groups), strict=True)
+    for domain, name, rows in sorted(each, key=lambda one: one[:2]):
+        found.setdefault(domain, {})[name] = raw["flow"][named[rows]]
+    return found
 
 
-def split(decoded: Decoded, domain: int) -> Decoded:
-    for share, flows in enumerate(names_in(decoded, domain).values(), 1):
-        inside = {number: text for number, (text, own) in enumerate(decoded.addresses) if own == domain}
-        own = {number: len(decoded.addresses) + place for place, number in enumerate(inside)}
-        decoded = replace(
-            decoded,
-            addresses=[*decoded.addresses, *((text, domain + share * SHARE) for text in inside.values())],
-            exchanges=decoded.exchanges | dict(moved(decoded.exchanges, flows, own)),
-            flows=decoded.flows | dict(moved(decoded.flows, flows, own)),
-        )
-    return decoded
+def split(decoded: Decoded, shared: Mapping[int, Mapping[int, Array]]) -> Decoded:
+    """With the ends of these connections moved to a share of their loopback: one for each name there."""
+    if not shared:
+        return decoded
+    moves = Moves(decoded, shared)
+    exchanges, flows = (columns | dict(moves.ends(columns)) for columns in (decoded.exchanges, decoded.flows))
+    return replace(decoded, addresses=[*decoded.addresses, *moves.added], exchanges=exchanges, flows=flows)
 
 
-def moved(columns: Columns, flows: Array, own: Mapping[int, int]) -> Iterator[tuple[str, Array]]:
-    """The ends of rows, which are other addresses on these flows."""
-    mine = isin(columns["flow"], flows)
-    for name in ("client", "server"):
-        ends = columns[name].copy()
-        for number, other in own.items():
-            ends[mine & (columns[name] == number)] = other
-        yield name, ends
+class Moves:
+    """Addresses of shared loopbacks, and what they become on which connections."""
+
+    def __init__(self, decoded: Decoded, shared: Mapping[int, Mapping[int, Array]]) -> None:
+        self.domains = np.array([domain for _, domain in decoded.addresses], dtype=np.int64)
+        tables = decoded.exchanges, decoded.flows
+        size = 1 + max(int(columns["flow"].max(initial=0)) for columns in tables)
+        # Of each connection the loopback, and the share of it, from 1 on.
+        self.domain, self.share = np.full(size, -1, dtype=np.int64), np.zeros(size, dtype=np.int64)
+        for domain, names in shared.items():
+            for share, flows in reversed(list(enumerate(names.values(), 1))):
+                self.domain[flows], self.share[flows] = domain, share
+        self.places = distinct(np.concatenate([self.place(columns, end) for columns in tables for end in ENDS]))
+        self.places = self.places[self.places >= len(self.domains)]
+        numbers = zip(*(part.tolist() for part in np.divmod(self.places, len(self.domains))), strict=True)
+        addresses = decoded.addresses
+        self.added = [(addresses[number][0], addresses[number][1] + share * SHARE) for share, number in numbers]
+
+    def place(self, columns: Columns, end: str) -> Array:
+        """The address at an end of each row, and its share, as one number."""
+        number, flow = columns[end].astype(np.int64), columns["flow"]
+        moved = self.domains[number] == self.domain[flow]
+        place: Array = number + np.where(moved, self.share[flow], 0) * len(self.domains)
+        return place
+
+    def ends(self, columns: Columns) -> Iterator[tuple[str, Array]]:
+        """The ends of rows, which are other addresses on these flows."""
+        for end in ENDS:
+            place = self.place(columns, end)
+            moved = place >= len(self.domains)
+            ends = columns[end].copy()
+            ends[moved] = len(self.domains) + np.searchsorted(self.places, place[moved])
+            yield end, ends

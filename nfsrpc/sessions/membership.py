@@ -23,6 +23,7 @@ class Membership:
     def __init__(self, decoded: Decoded, calls: Table, locks: Table) -> None:
         self.exchanges: dict[int, list[int]] = {}
         self.session: dict[int, int] = {}
+        self._added: set[tuple[int, int]] = set()
         steps = nlm.steps(decoded, calls)
         if not len(locks) or not len(steps):
             return
@@ -40,9 +41,9 @@ class Membership:
 
     def add(self, session: int, exchange: int) -> None:
         self.session.setdefault(exchange, session)
-        members = self.exchanges.setdefault(session, [])
-        if exchange not in members:
-            members.append(exchange)
+        if (session, exchange) not in self._added:
+            self._added.add((session, exchange))
+            self.exchanges.setdefault(session, []).append(exchange)
 
 
 def named_exchanges(locks: Table) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ from nfsrpc.protocols import program
 from nfsrpc.sessions.grouping import in_order
 from nfsrpc.sessions.lessons import ENTRIES, LESSONS, MOVES, NAMES, Lesson
 from nfsrpc.sessions.messages import rows_in
-from nfsrpc.tables import NAT, Array, Mask, Masked, Table, isin
+from nfsrpc.tables import NAT, Array, Mask, Masked, Table, distinct, isin
 
 NOT_NAMES = (b"", b".", b"..")
 PROTOCOLS = sorted({procedure.partition(".")[0] for procedure in LESSONS})
@@ -148,11 +148,23 @@ def concerning(events: Events, handles: Array, strings: int) -> Events:
     handle, directory, to_directory = (
         np.minimum(column, strings) for column in (events.handle, events.directory, events.to_directory)
     )
-    needed[np.minimum(handles, strings)] = True
-    count = -1
-    while count != (count := int(needed.sum())):
-        needed[strings] = False
-        needed[directory[needed[handle]]] = True
-        needed[to_directory[needed[directory]]] = True
-    needed[strings] = False
+    upwards = Upwards(np.concatenate([handle, directory]), np.concatenate([directory, to_directory]), strings)
+    fresh = distinct(np.minimum(handles, strings))
+    while len(fresh := fresh[~needed[fresh] & (fresh < strings)]):
+        needed[fresh] = True
+        fresh = upwards.of(fresh)
     return events.take(np.flatnonzero(needed[handle] | ((handle == strings) & needed[directory])))
+
+
+class Upwards:
+    """What is above what: from one string to others, several at once, at a cost of their number."""
+
+    def __init__(self, below: Array, above: Array, strings: int) -> None:
+        order = np.argsort(below, kind="stable")
+        self.above, self.starts = above[order], np.searchsorted(below[order], np.arange(strings + 2))
+
+    def of(self, strings: Array) -> Array:
+        first, last = self.starts[strings], self.starts[strings + 1]
+        count = last - first
+        at = np.repeat(last - np.cumsum(count), count) + np.arange(int(count.sum()))
+        return distinct(self.above[at])

@@ -25,6 +25,8 @@ UNKNOWN = "..."
 MAX_EVENTS = 1 << 18
 # Deeper than trees of files are; a longer way up goes round in a circle.
 MAX_DEPTH = 256
+# Of Linux (limits.h): no program can open a longer one, which would take more memory than all messages that name it.
+PATH_MAX = 4096
 NEVER = -1
 
 Key: TypeAlias = tuple[int, int]  # server, handle
@@ -106,9 +108,11 @@ class Walk:
         if key not in self.places:
             return None
         steps: list[str] = []
-        while key in self.places and len(steps) < MAX_DEPTH:
+        length = 0
+        while key in self.places and len(steps) < MAX_DEPTH and length < PATH_MAX:
             server, directory, name = self.places[key]
             steps.append(text_of(self.strings[name]))
+            length += len(steps[-1]) + 1
             if directory == NO_STRING:
                 return "/".join([steps.pop().rstrip("/"), *reversed(steps)]) or "/"
             key = (server, directory)

@@ -14,21 +14,37 @@ STEPS = (BACK, FORWARD)
 
 
 def quality(decoded: Decoded, calls: Table, flows: Table, oddities: Table) -> Table:
-    return Table.of(QUALITY, (_row(decoded, calls, flows, oddities, number) for number in range(len(decoded.files))))
+    files = len(decoded.files)
+    tcp, step = flows["transport"] == "tcp", oddities["kind"].isin(STEPS)
+    drops = [0] * files
+    for row in decoded.interfaces:
+        drops[row["capture"]] += row["drops"] or 0
+
+    def total(captures: Array, amounts: Array) -> list[int]:
+        sums = np.zeros(files, dtype=np.int64)
+        np.add.at(sums, captures, amounts.astype(np.int64))
+        return list(map(int, sums.tolist()))
+
+    def both(name: str) -> list[int]:
+        return total(flows["capture"], np.where(tcp, flows[f"c_{name}"] + flows[f"s_{name}"].astype(np.int64), 0))
+
+    state = calls["state"]
+    listed = total(calls["capture"], state != "orphan")
+    counted = total(decoded.tallies["capture"], decoded.tallies["exchanges"])
+    sums = zip(
+        *(both(name) for name in ("frames", "retransmitted", "out_of_order", "lost_bytes")),
+        total(flows["capture"], one_way(flows)),
+        (each + unlisted for each, unlisted in zip(listed, counted, strict=True)),
+        *(total(calls["capture"], state == which) for which in ("undecided", "orphan")),
+        *(total(oddities["capture"], mask) for mask in (step, ~step)),
+        strict=True,
+    )
+    rows = zip(range(files), drops, sums, strict=True)
+    return Table.of(QUALITY, ((*of_file(decoded, number), lost or None, *each) for number, lost, each in rows))
 
 
-def _row(decoded: Decoded, calls: Table, flows: Table, oddities: Table, number: int) -> tuple[Any, ...]:
+def of_file(decoded: Decoded, number: int) -> tuple[Any, ...]:
     facts = {name: values[number].item() for name, values in decoded.captures.items()}
-    drops = sum(row["drops"] or 0 for row in decoded.interfaces if row["capture"] == number)
-    here = flows["capture"] == number
-    tcp = here & (flows["transport"] == "tcp")
-    odd = oddities["capture"] == number
-    states = calls["state"][calls["capture"] == number]
-    counted = int(decoded.tallies["exchanges"][decoded.tallies["capture"] == number].sum())
-
-    def both(name: str, mask: Mask) -> int:
-        return int(flows[f"c_{name}"][mask].sum()) + int(flows[f"s_{name}"][mask].sum())
-
     return (
         number,
         facts["frames"],
@@ -37,17 +53,6 @@ def _row(decoded: Decoded, calls: Table, flows: Table, oddities: Table, number: 
         facts["misordered"],
         facts["not_ip"],
         bool(facts["truncated"]) or number in decoded.damages,
-        drops or None,
-        both("frames", tcp),
-        both("retransmitted", tcp),
-        both("out_of_order", tcp),
-        both("lost_bytes", tcp),
-        int((one_way(flows) & here).sum()),
-        int((states != "orphan").sum()) + counted,
-        int((states == "undecided").sum()),
-        int((states == "orphan").sum()),
-        int((odd & oddities["kind"].isin(STEPS)).sum()),
-        int((odd & ~oddities["kind"].isin(STEPS)).sum()),
     )
 
 

@@ -31,7 +31,7 @@ class Sightings:
         self.rows = np.zeros(0, dtype=np.int64)
         if vantages > 1 and len(time):
             groups, _ = group(*keys)
-            self.rows = np.flatnonzero(in_several(groups, vantage, vantages) & (time != NAT))
+            self.rows = np.flatnonzero(in_several(groups, vantage) & (time != NAT))
             self.groups, self.time, self.vantage = groups[self.rows], time[self.rows], vantage[self.rows]
 
     def offsets(self) -> Array:
@@ -50,21 +50,22 @@ class Sightings:
         offset[0] = 0
         if not len(self.rows):
             return offset, drift, middle
-        shape = self.vantages, int(self.groups.max()) + 1
-        count = np.zeros(shape, dtype=np.int64)
-        np.add.at(count, (self.vantage, self.groups), 1)
-        when = np.zeros(shape, dtype=np.int64)
-        when[self.vantage, self.groups] = self.time
+        once = self._once()
         for other in range(1, self.vantages):
-            for reference in np.flatnonzero(offset != NAT):
-                once = (count[reference] == 1) & (count[other] == 1)
-                if once.any():
-                    apart = when[other][once] - when[reference][once]
-                    offset[other] = offset[reference] + int(median(apart))
-                    drift[other] = drift[reference] + drift_of(when[other][once], apart)
-                    middle[other] = int(median(when[other][once]))
-                    break
+            when, reference, its_when = once.beside(other, offset != NAT)
+            if len(when):
+                apart = when - its_when
+                offset[other] = offset[reference] + int(median(apart))
+                drift[other] = drift[reference] + drift_of(when, apart)
+                middle[other] = int(median(when))
         return offset, drift, middle
+
+    def _once(self) -> Once:
+        """The rows that are the only ones of their keys in their vantages."""
+        pairs, first = group(self.groups, self.vantage)
+        rows = first[np.bincount(pairs) == 1]
+        rows = rows[np.lexsort((self.vantage[rows], self.groups[rows]))]
+        return Once(self.groups[rows], self.vantage[rows], self.time[rows])
 
     def by_first_clock(self, times: Array, vantage: Array) -> Array:
         """Times of these vantages by the clock of the first one."""
@@ -89,6 +90,25 @@ class Sightings:
         return same
 
 
+class Once:
+    """Rows sorted by group and vantage, at most one of each."""
+
+    def __init__(self, groups: Array, vantage: Array, time: Array) -> None:
+        self.vantage, self.time = vantage, time
+        self.starts, self.ends = (np.searchsorted(groups, groups, side) for side in ("left", "right"))
+
+    def beside(self, vantage: int, known: Mask) -> tuple[Array, int, Array]:
+        """The times of a vantage's rows, the first known vantage that has some of the same groups, and its times."""
+        mine = np.flatnonzero(self.vantage == vantage)
+        count = self.ends[mine] - self.starts[mine]
+        others = np.repeat(self.ends[mine] - np.cumsum(count), count) + np.arange(int(count.sum()))
+        mine = np.repeat(mine, count)
+        chosen = known[self.vantage[others]]
+        reference = int(self.vantage[others[chosen]].min(initial=len(known)))
+        chosen &= self.vantage[others] == reference
+        return self.time[mine[chosen]], reference, self.time[others[chosen]]
+
+
 def drift_of(when: Array, apart: Array) -> float:
     """How fast two clocks go apart, by the messages of the first third and of the last; 0 for what may be jitter."""
     if len(when) < DRIFT_MESSAGES:
@@ -103,11 +123,12 @@ def drift_of(when: Array, apart: Array) -> float:
     return gained / lasted if lasted >= DRIFT_NS and abs(gained) > jitter else 0.0
 
 
-def in_several(groups: Array, vantage: Array, vantages: int) -> Mask:
+def in_several(groups: Array, vantage: Array) -> Mask:
     """Whether a row's group has rows of several vantages."""
-    seen = np.zeros((vantages, int(groups.max()) + 1), dtype=np.bool_)
-    seen[vantage, groups] = True
-    several: Mask = seen.sum(axis=0) > 1
+    first = np.zeros(int(groups.max()) + 1, dtype=vantage.dtype)
+    first[groups] = vantage  # of one of its rows
+    several = np.zeros(len(first), dtype=np.bool_)
+    several[groups[vantage != first[groups]]] = True
     return several[groups]
 
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nfsrpc.decode import Decoded
-from nfsrpc.tables import NAT, Array, Mask, Table, distinct
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import NAT, Array, Mask, Table, distinct, isin
 
 BACK, FORWARD = "clock-set-back", "clock-set-forward"
 
@@ -39,8 +40,11 @@ class Step(NamedTuple):
 
 def steps(decoded: Decoded, calls: Table) -> Iterator[Step]:
     """Each file for itself: those of a ring may be given in any order."""
-    for number in suspects(calls):
-        rows = calls.where((calls["capture"] == number) & (calls["time"] != NAT))
+    suspicious = suspects(calls)
+    known = calls.where(calls["time"] != NAT) if suspicious else calls
+    parts = Parts(known.where(isin(known["capture"], suspicious)), "capture") if suspicious else {}
+    for number in suspicious:
+        rows = parts[number]
         yield from set_back(rows)
         yield from set_forward(rows, decoded, number)
 
@@ -90,9 +94,10 @@ def set_forward(calls: Table, decoded: Decoded, number: int) -> Iterator[Step]:
     slow &= np.where(slow, calls["reply_time"] - calls["time"], 0) >= LEAST_FORWARD
     if not slow.any():
         return
-    seen = moments(calls, decoded, number)
+    seen = np.sort(moments(calls, decoded, number))
     for row in calls.where(slow).rows():
-        if not ((seen > row.time + SECOND) & (seen < row.reply_time - SECOND)).any():
+        at = int(np.searchsorted(seen, row.time + SECOND, "right"))
+        if at == len(seen) or seen[at] >= row.reply_time - SECOND:
             yield Step(FORWARD, row.reply_capture, row.reply_frame, row.time, row.reply_time)
             return
 

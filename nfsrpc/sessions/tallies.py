@@ -62,10 +62,14 @@ class Tallies:
             return self.vantage
         offset = (self.offsets[self.vantage] + INTERVAL // 2) // INTERVAL * INTERVAL
         pairs, first = group(self.raw["client"], self.raw["server"], self.raw["interval"] - offset)
-        shown = np.zeros((self.vantages, len(first)), dtype=np.int64)
-        np.add.at(shown, (self.vantage, pairs), self.raw["exchanges"])
-        best: Array = shown.argmax(axis=0)[pairs].astype(np.uint16)
-        return best
+        sights, its = group(pairs, self.vantage)
+        shown = np.zeros(len(its), dtype=np.int64)
+        np.add.at(shown, sights, self.raw["exchanges"])
+        order = np.lexsort((self.vantage[its], -shown, pairs[its]))[::-1]
+        best = np.empty(len(first), dtype=np.uint16)
+        best[pairs[its[order]]] = self.vantage[its[order]]  # of several for one place the last one stays
+        counted: Array = best[pairs]
+        return counted
 
     @cached_property
     def counting(self) -> Columns:

@@ -8,14 +8,15 @@ either side is a session of its own. A session is the numbers of the steps that 
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from itertools import takewhile
 
 import numpy as np
 
 from nfsrpc.sessions.exchanges import ANSWERED, UNDECIDED
 from nfsrpc.sessions.nlm import CANCEL, GRANT, REQUEST, UNLOCK, Steps
+from nfsrpc.sessions.ordered import Ordered
 from nfsrpc.tables import NULLS, Array, Table
 
 # What a session came to.
@@ -46,6 +47,9 @@ RETRIED = (GRACE, NULLS["i32?"])
 TO_THE_END = np.uint64(0xFFFFFFFFFFFFFFFF)
 NONE = -1
 
+
+# An owner's UNLOCKs that release nothing look at so many sessions for each of its steps; one that does ends them.
+LOOKS = 16
 
 Range = tuple[int, int]  # first and last byte
 
@@ -85,26 +89,48 @@ class Held:
     """The sessions by which one owner holds ranges, none of which overlaps another."""
 
     def __init__(self) -> None:
-        self.starts: list[int] = []
+        self.starts = Ordered[int]()
         self.sessions: dict[int, Session] = {}  # by the first byte
 
     def add(self, session: Session) -> None:
         start = session.span[0]
         if start not in self.sessions:
-            insort(self.starts, start)
+            self.starts.add(start)
         self.sessions[start] = session
 
     def remove(self, session: Session) -> None:
         start = session.span[0]
         if self.sessions.get(start) is session:
             del self.sessions[start]
-            del self.starts[bisect_right(self.starts, start) - 1]
+            self.starts.remove(start)
 
-    def meeting(self, span: Range) -> list[Session]:
-        """Those that hold any byte of this range."""
-        first, last = max(bisect_right(self.starts, span[0]) - 1, 0), bisect_right(self.starts, span[1])
-        found = [self.sessions[start] for start in self.starts[first:last]]
-        return [session for session in found if session.span[1] >= span[0]]
+    def meeting(self, span: Range) -> Iterator[Session]:
+        """Those that hold any byte of this range; none may be added or removed meanwhile."""
+        before = self.starts.upto(span[0])
+        starts = takewhile(lambda start: start <= span[1], self.starts.since(span[0] if before is None else before))
+        return (session for session in map(self.sessions.__getitem__, starts) if session.span[1] >= span[0])
+
+
+class Pending:
+    """The sessions by which one owner waits for ranges, by range."""
+
+    def __init__(self) -> None:
+        self.spans = Ordered[Range]()
+        self.sessions: dict[Range, Session] = {}
+
+    def add(self, session: Session) -> None:
+        if session.span not in self.sessions:
+            self.spans.add(session.span)
+        self.sessions[session.span] = session
+
+    def remove(self, session: Session) -> None:
+        if self.sessions.get(session.span) is session:
+            del self.sessions[session.span]
+            self.spans.remove(session.span)
+
+    def beginning_in(self, span: Range) -> Iterator[Session]:
+        spans = takewhile(lambda part: part[0] <= span[1], self.spans.since((span[0], 0)))
+        return map(self.sessions.__getitem__, spans)
 
 
 class Walk:
@@ -125,8 +151,9 @@ class Walk:
         self.start = self.by_step(steps.fields["l_offset"][numbers])
         self.end = self.by_step(range_ends(steps)[numbers])
         # Of the present owner: what waits, what holds, and the latest of each range.
-        self.pending: dict[Range, Session] = {}
+        self.pending = Pending()
         self.held = Held()
+        self.looks = 0  # at sessions that an UNLOCK does not end, left to take
         self.latest: dict[Range, Session] = {}
         self.found: list[Session] = []
 
@@ -144,7 +171,9 @@ class Walk:
         owner = None
         for step, its_owner in zip(self.numbers, owners.tolist(), strict=True):
             if its_owner != owner:
-                self.pending, self.held, self.latest, owner = {}, Held(), {}, its_owner
+                self.pending, self.held, self.latest, owner = Pending(), Held(), {}, its_owner
+                self.looks = 0
+            self.looks += LOOKS
             take[self.kind[step]](step, (self.start[step], self.end[step]))
         return self.found
 
@@ -155,14 +184,13 @@ class Walk:
         return session
 
     def settle(self, session: Session, state: int) -> None:
-        if self.pending.get(session.span) is session:
-            del self.pending[session.span]
+        self.pending.remove(session)
         self.held.remove(session)
         session.state = state
         if state in HOLDING:
             self.held.add(session)
         elif state in PENDING:
-            self.pending[session.span] = session
+            self.pending.add(session)
 
     def cut(self, session: Session, span: Range, step: int, state: int) -> None:
         """A holder loses this range by a step; what it held on either side of it, it goes on to hold."""
@@ -220,7 +248,7 @@ class Walk:
     def grants(self, session: Session, step: int, by: int) -> None:
         if session.granted == NONE:
             session.granted, session.by = step, by
-        for other in self.held.meeting(session.span):
+        for other in list(self.held.meeting(session.span)):
             if other is not session:
                 other.replaced = step
                 self.cut(other, session.span, step, REPLACED)
@@ -234,11 +262,12 @@ class Walk:
             self.settle(session, CANCELLED)
 
     def unlock(self, step: int, span: Range) -> None:
-        holding = self.held.meeting(span)
-        waiting = [known for part, known in self.pending.items() if span[0] <= part[0] and part[1] <= span[1]]
-        if not holding and not waiting and span not in self.latest:
-            holding = [self.begin(step, span, HELD)]  # since before the capture
         state = self.released(step)
+        waiting = [known for known in self.looked_at(self.pending.beginning_in(span)) if known.span[1] <= span[1]]
+        meeting = self.held.meeting(span)
+        holding = list(meeting if state == RELEASED else self.looked_at(meeting))
+        if not holding and not waiting and span not in self.latest and self.looks > 0:
+            holding = [self.begin(step, span, HELD)]  # since before the capture
         for session in (*waiting, *holding):
             session.unlock = step
         for session in holding:
@@ -249,6 +278,14 @@ class Walk:
         past = self.latest.get(span)
         if past is not None and past.unlock == NONE:  # Linux unlocks also what it has cancelled
             past.unlock = step
+
+    def looked_at(self, sessions: Iterator[Session]) -> Iterator[Session]:
+        """Of sessions that go on all the same, as many as an owner's steps so far pay for."""
+        for session in sessions:
+            if self.looks <= 0:
+                return
+            self.looks -= 1
+            yield session
 
     def released(self, step: int) -> int:
         if self.state[step] != ANSWERED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nfsrpc.rules.monitor_name_mismatch import Names
 from tests.records import clock_set
 from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet
 from tests.scenario import LockRequest
@@ -435,3 +436,16 @@ def test_a_frozen_statd_explains_denials_of_what_waited_before_it_was_asked() ->
     diagnosis = diagnosed(stage.any(stage.server))
     assert diagnosis.verdict.rule == "MON003"
     assert "LCK004" in diagnosis.findings[0].explains
+
+
+def test_one_more_name_and_other_forms_of_the_same() -> None:
+    names = Names(["web-1", "web-1.example.com", "db", "a.b"])
+    assert names.distinct == {"web-1.example.com", "db", "a.b"}
+    assert [
+        name for name in ("web-2", "web", "a", "a.b.c", "db.example.com", "db", "web-1", "b") if names.lack(name)
+    ] == [
+        "web-2",
+        "web",
+        "b",
+    ]
+    assert names.lack("web-1.example.org")  # web-1 is the short form of another, so this is one more

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.rules.stage import (
     CLIENT,
     LOCKD,
@@ -582,6 +584,17 @@ def test_statd_died_and_left_its_registration(stage: Stage) -> bytes:
     stage.server.syn(stage.server, STATD, refused=True)
     lock.denied("DENIED_NOLOCKS")
     return stage.any(stage.server)
+
+
+@pytest.mark.parametrize(("ports", "more"), [(20, ""), (21, " 1 further port of that host likewise.")])
+def test_of_very_many_closed_ports_the_first_are_told(ports: int, more: str) -> None:
+    stage = Stage()
+    for number in range(ports):
+        stage.server.getport(stage.server, "nsm1", port=1000 + number)
+        stage.server.syn(stage.server, 1000 + number, refused=True)
+    found = findings(asked("REG007", stage.any(stage.server)))
+    assert len(found) == 20
+    assert found[-1].explanation.endswith(f"or sends none.{more}")
 
 
 @quiet("REG007")

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.attacks import ATTACKS, Writer
+from nfsrpc.sessions import walk
 from tests.scenario import Scenario
 from tests.sessions.conftest import Read
 
@@ -405,3 +407,23 @@ def test_what_the_snaplen_cut_is_no_session(three: Three, tables: Read) -> None:
     read = tables(three.capture(snaplen=96))
     assert len(read["locks"]) == 0
     assert (read["calls"]["procedure"] == "LOCK").sum() in (0, 1)
+
+
+@pytest.mark.parametrize("looks", [1, walk.LOOKS])
+def test_unlocks_without_answer_are_of_all_that_their_owner_holds(
+    tables: Read, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    """However many there are of either: how often each session is looked at changes nothing of what it came to."""
+    monkeypatch.setattr(walk, "LOOKS", looks)
+    writer = Writer()
+    ATTACKS["ranges"](writer, 40)
+    found = rows(tables, writer.capture(), "l_offset", "state", "unlock_state")
+    assert sorted(found) == [(10 * (number + 1), "releasing", "unanswered") for number in range(40)]
+
+
+def test_an_unlock_within_a_range_that_is_waited_for_is_not_of_it(tables: Read) -> None:
+    writer = Writer()
+    ATTACKS["waiting_ranges"](writer, 40)
+    found = rows(tables, writer.capture(), "l_offset", "l_len", "state", "unlock_status")
+    waiting = [(10 * number, 5, "waiting", None) for number in range(40)]
+    assert sorted(found) == sorted([*waiting, *((10 * number + 1, 2, "released", 0) for number in range(40))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -339,3 +340,15 @@ def test_of_too_many_names_the_first_count(files: Files, tables: Read, monkeypat
         files.lock(file)
     assert learnt(tables, files, "path") == [("/srv",), ("/srv/www",), ("/srv/file",)]
     assert locked(tables, files) == ["/srv/file", short_handle(NEXT)]
+
+
+@pytest.mark.parametrize(("last", "known"), [(254, True), (255, False)])
+def test_of_a_path_that_nobody_can_open_the_end_is_known(files: Files, tables: Read, last: int, known: bool) -> None:
+    """PATH_MAX counts the zero byte at the end of a path."""
+    files.mount("/")
+    handles = [EXPORT, *(handle(f"d{number}") for number in range(16))]
+    for (above, below), length in zip(pairwise(handles), [*[255] * 15, last], strict=True):
+        files.name(above, "n" * length, below)
+    files.lock(handles[-1])
+    (path,) = locked(tables, files)
+    assert path.startswith("/n" if known else ".../n")

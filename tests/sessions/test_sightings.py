@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nfsrpc.sessions.sightings import Sightings
+from nfsrpc.tables import NAT
 
 SECOND = 10**9
 HOUR = 3600
@@ -54,3 +55,22 @@ def test_what_one_vantage_shows_twice_is_two() -> None:
     time = np.array([0, 100, 1, 101]) * SECOND // 1000
     sightings = Sightings([np.zeros(4, dtype=np.int64)], time, np.array([0, 0, 1, 1]), 2)
     assert sightings.counted(np.zeros(4, dtype=np.int64)).tolist() == [-1, -1, 0, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clocks_are_compared_with_the_first_vantage_that_shares_something_sure(seed: int) -> None:
+    """As by a table of all vantages by all messages, which would be too large for many of either."""
+    chance = np.random.default_rng(seed)
+    size, vantages = 60, 5
+    key, time, vantage = (chance.integers(0, top, size) for top in (25, 1000, vantages))
+    sightings = Sightings([key], time, vantage, vantages)
+    offset = np.full(vantages, NAT)
+    offset[0] = 0
+    for other in range(1, vantages):
+        for reference in np.flatnonzero(offset != NAT):
+            shown = [[time[(key == one) & (vantage == which)] for which in (other, reference)] for one in range(25)]
+            apart = [int(mine[0] - its[0]) for mine, its in shown if len(mine) == len(its) == 1]
+            if apart:
+                offset[other] = offset[reference] + int(np.median(apart))
+                break
+    assert sightings.offsets().tolist() == offset.tolist()

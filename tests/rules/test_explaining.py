@@ -1,0 +1,71 @@
+"""Which finding explains which: asked of all at once as of each pair."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from nfsrpc.rules import explaining
+from nfsrpc.rules.explaining import EXPLAINS, Causes, direct_effects, explained, explains
+from nfsrpc.rules.facts import SECOND
+from nfsrpc.rules.finding import Finding
+
+HOSTS = ("a", "b", "c", "d", None)
+
+
+def some(seed: int, count: int = 60) -> list[Finding]:
+    chance = random.Random(seed)
+
+    def finding() -> Finding:
+        first = chance.choice([None, *(second * SECOND for second in range(0, 600, 7))])
+        return Finding(
+            rule=chance.choice([*EXPLAINS, "CAP001"]),
+            name="",
+            severity=chance.choice(["error", "warning", "info"]),
+            certainty="certain",
+            host=chance.choice(HOSTS),
+            title="",
+            explanation="",
+            clients=tuple(chance.sample(HOSTS[:-1], chance.randrange(3))),
+            first=first,
+            last=None if first is None else first + chance.randrange(60) * SECOND,
+        )
+
+    return [finding() for _ in range(count)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_causes_are_those_of_each_pair(seed: int) -> None:
+    findings = some(seed)
+    causes = Causes(findings)
+    for effect in findings:
+        others = [cause for cause in findings if cause is not effect and explains(cause, effect)]
+        assert causes.explain(effect) == bool(others)
+        alone = any(not explains(effect, cause) for cause in others)
+        assert causes.explain_alone(effect) == alone
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_direct_effects_are_those_of_each_pair(seed: int) -> None:
+    findings = some(seed)
+    expected = [{effect.rule for effect in findings if explains(cause, effect)} for cause in findings]
+    assert direct_effects(findings) == expected
+
+
+def at(rule: str, host: str, clients: tuple[str, ...] = ()) -> Finding:
+    return Finding(rule, "", "warning", "certain", host, "", "", clients)
+
+
+def test_what_many_findings_explain_is_told_at_first_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = [at("REG004", "s"), at("REG001", "s", ("c",)), at("LCK008", "s")]
+    assert explained(findings)[0].explains == ("LCK008", "REG001")
+    monkeypatch.setattr(explaining, "MANY", 3)
+    assert explained(findings)[0].explains == ("LCK008", "REG001")
+    monkeypatch.setattr(explaining, "MANY", 2)
+    assert explained(findings)[0].explains == ("REG001",)
+
+
+def test_nothing_explains_itself() -> None:
+    findings = [at("CBK001", "s"), at("LCK010", "s")]
+    assert [found.explains for found in explained(findings)] == [("LCK010",), ("CBK001",)]
