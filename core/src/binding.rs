@@ -74,7 +74,7 @@ impl Decoder {
         batch(py, self.core.drain())
     }
 
-    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn snapshot<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let snapshot = self.core.snapshot();
         let result = PyDict::new(py);
         result.set_item("exchanges", columns(py, snapshot.exchanges.into_columns())?)?;

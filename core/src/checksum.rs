@@ -1,0 +1,155 @@
+//! Internet checksums (RFC 1071) of IPv4 headers, and of the segments and datagrams that RPC's short messages come in.
+//!
+//! What has a wrong one was not sent so, and no receiver took it. But a wrong one is no proof by itself: network cards complete
+//! what they send behind the capture, which finds there the sum of the pseudo-header (Linux's CHECKSUM_PARTIAL), nothing, or
+//! rubbish. So a frame is damaged only where its sender's checksums are right else ([`Trust`]).
+
+use std::net::IpAddr;
+
+/// The longest segment or datagram that is summed, with its header: calls and replies that have no bulk data are shorter, and
+/// of longer ones the sum of all bytes would cost more than all that is read of them.
+pub const MAX_VERIFIED: usize = 640;
+
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const RIGHT: u16 = 0xffff;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sum {
+    /// Not all there, too long, or left to the network card.
+    #[default]
+    Unknown,
+    Right,
+    Wrong,
+}
+
+/// How often a sender's checksums were right and wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trust {
+    right: u32,
+    wrong: u32,
+}
+
+impl Trust {
+    pub fn right(&mut self, count: u32) {
+        self.right = self.right.saturating_add(count);
+    }
+
+    /// One more is wrong: whether that tells of damage, since it is rare.
+    pub fn is_damage(&mut self) -> bool {
+        /// A sender whose card makes its checksums has none right; damage hits a frame in a thousand, or in a hundred.
+        const RARE: u32 = 8;
+        let rare = self.right > self.wrong.saturating_mul(RARE);
+        self.wrong = self.wrong.saturating_add(1);
+        rare
+    }
+}
+
+/// Of an IPv4 header (RFC 791 section 3.1).
+#[inline]
+pub fn of_header(header: &[u8]) -> Sum {
+    if header.get(10..12) == Some(&[0, 0]) {
+        return Sum::Unknown;
+    }
+    if folded(sum(header)) == RIGHT { Sum::Right } else { Sum::Wrong }
+}
+
+/// Of a TCP segment, a UDP datagram or an ICMP message, all of whose bytes these are.
+#[inline]
+pub fn of_transport(src: IpAddr, dst: IpAddr, protocol: u8, bytes: &[u8]) -> Sum {
+    let (at, pseudo) = match protocol {
+        ICMP => (2, 0),
+        TCP => (16, pseudo_header(src, dst, protocol, bytes.len())),
+        UDP => (6, pseudo_header(src, dst, protocol, bytes.len())),
+        _ => (2, pseudo_header(src, dst, protocol, bytes.len())),
+    };
+    let Some(field) = bytes.get(at..at + 2).and_then(|field| field.first_chunk()).map(|field| u16::from_be_bytes(*field))
+    else {
+        return Sum::Unknown;
+    };
+    if folded(pseudo + sum(bytes)) == RIGHT {
+        Sum::Right
+    } else if field == 0 || field == folded(pseudo) {
+        Sum::Unknown
+    } else {
+        Sum::Wrong
+    }
+}
+
+/// RFC 9293 section 3.1, RFC 768, RFC 8200 section 8.1.
+fn pseudo_header(src: IpAddr, dst: IpAddr, protocol: u8, length: usize) -> u64 {
+    let address = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => sum(&ip.octets()),
+        IpAddr::V6(ip) => sum(&ip.octets()),
+    };
+    address(src) + address(dst) + u64::from(protocol) + length as u64
+}
+
+/// The sum of big-endian words, of which the last may lack a byte, not yet folded.
+fn sum(bytes: &[u8]) -> u64 {
+    let (chunks, rest) = bytes.as_chunks::<4>();
+    let mut total: u64 = chunks.iter().map(|chunk| u64::from(u32::from_be_bytes(*chunk))).sum();
+    let mut last = [0; 4];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    total += u64::from(u32::from_be_bytes(last));
+    total
+}
+
+fn folded(mut sum: u64) -> u16 {
+    while sum > u64::from(u16::MAX) {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    /// The example of RFC 1071 section 3.
+    #[test]
+    fn the_sum_is_that_of_the_rfc() {
+        assert_eq!(folded(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7])), 0xddf2);
+        assert_eq!(folded(sum(&[0x12, 0x34, 0x56])), 0x12_34 + 0x56_00);
+    }
+
+    #[test]
+    fn a_header_is_right_wrong_or_not_summed() {
+        let mut header = [0x45, 0, 0, 0x54, 0, 1, 0x40, 0, 64, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 9];
+        assert_eq!(of_header(&header), Sum::Unknown);
+        let field = !folded(sum(&header));
+        header[10..12].copy_from_slice(&field.to_be_bytes());
+        assert_eq!(of_header(&header), Sum::Right);
+        header[3] ^= 1;
+        assert_eq!(of_header(&header), Sum::Wrong);
+    }
+
+    #[test]
+    fn what_a_network_card_would_complete_is_not_wrong() {
+        let (src, dst) = (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V6(Ipv6Addr::LOCALHOST));
+        for (protocol, at) in [(TCP, 16), (UDP, 6)] {
+            let mut bytes = vec![7; 33];
+            bytes[at..at + 2].copy_from_slice(&folded(pseudo_header(src, dst, protocol, 33)).to_be_bytes());
+            assert_eq!(of_transport(src, dst, protocol, &bytes), Sum::Unknown, "partial");
+            bytes[at..at + 2].fill(0);
+            let field = !folded(pseudo_header(src, dst, protocol, 33) + sum(&bytes));
+            assert_eq!(of_transport(src, dst, protocol, &bytes), Sum::Unknown, "none");
+            bytes[at..at + 2].copy_from_slice(&field.to_be_bytes());
+            assert_eq!(of_transport(src, dst, protocol, &bytes), Sum::Right);
+            bytes[32] ^= 0x40;
+            assert_eq!(of_transport(src, dst, protocol, &bytes), Sum::Wrong);
+        }
+    }
+
+    #[test]
+    fn wrong_ones_tell_of_damage_only_while_they_are_rare() {
+        let mut trust = Trust::default();
+        assert!(!trust.is_damage(), "the card may make them");
+        trust.right(8);
+        assert!(!trust.is_damage(), "one in nine");
+        trust.right(9);
+        assert!(trust.is_damage(), "two in nineteen");
+    }
+}
