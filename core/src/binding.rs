@@ -74,7 +74,12 @@ impl Decoder {
         batch(py, self.core.drain())
     }
 
-    fn snapshot<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    /// Takes a frame whose time was to be told by the next one; before `drain`, where a capture goes on.
+    fn release(&mut self) {
+        self.core.release();
+    }
+
+    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let snapshot = self.core.snapshot();
         let result = PyDict::new(py);
         result.set_item("exchanges", columns(py, snapshot.exchanges.into_columns())?)?;

@@ -164,9 +164,13 @@ impl Decoder {
         }
     }
 
-    pub fn snapshot(&mut self) -> Snapshot {
+    /// Of a capture that goes on, takes a frame whose time was to be told by the next one. To be called before `drain`.
+    pub fn release(&mut self) {
         let Decoder { front, back, .. } = self;
         front.release(&mut |place, seen| back.take(place, &seen));
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
         let Back { flows, messages, .. } = &self.back;
         let mut result =
             Snapshot { exchanges: messages.in_reach(flows), flows: flows.in_reach(), ..Snapshot::default() };

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nfsrpc.rules.catalogue import Check
+from nfsrpc.rules.damaged import doubted
 from nfsrpc.rules.facts import FACTS
 from nfsrpc.rules.finding import Answer, Broken, Finding
 from nfsrpc.rules.stepped import confused_by_steps, without
@@ -41,7 +42,8 @@ def ask(givens: Givens, checks: Iterable[Check], settings: Settings | None = Non
     for check in sorted(checks, key=lambda check: "findings" in check.parameters):
         if "findings" in check.parameters:
             confused = confused_by_steps(answers, givens["clock_steps"])
-            givens["findings"] = tuple(found for found in without(answers, confused) if isinstance(found, Finding))
+            left = doubted(without(answers, confused), givens["damaged_frames"])
+            givens["findings"] = tuple(found for found in left if isinstance(found, Finding))
         answers += ask_one(check, givens, (settings or {}).get(check.rule.id, {}))
     return answers
 

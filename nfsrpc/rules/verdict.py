@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nfsrpc.rules.catalogue import chosen
+from nfsrpc.rules.damaged import doubted
 from nfsrpc.rules.explaining import explained, explains
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import (
@@ -53,7 +54,7 @@ def diagnose(
     givens = Givens(tables)
     told = ask(givens, chosen(select, ignore), settings)
     confused = confused_by_steps(told, givens["clock_steps"])
-    answers = without(told, confused)
+    answers = doubted(without(told, confused), givens["damaged_frames"])
     found = explained([answer for answer in answers if isinstance(answer, Finding)])
     findings = fingerprinted(found, givens)
     lead = leading(findings)
