@@ -29,13 +29,14 @@ struct Held {
 pub struct Order {
     first: Option<i64>,
     before: Option<i64>,
-    held: Option<Held>,
+    /// One frame, or the first two of the file.
+    held: Vec<Held>,
 }
 
 impl Order {
     #[inline]
     pub fn take(&mut self, frame: &Frame<'_>, oddities: &mut Oddities, sink: &mut impl FnMut(&Frame<'_>, &mut Oddities)) {
-        if self.held.is_none() && self.before.is_some_and(|before| is_near(before, frame.time)) {
+        if self.held.is_empty() && self.before.is_some_and(|before| is_near(before, frame.time)) {
             self.before = Some(frame.time);
             return sink(frame, oddities);
         }
@@ -48,29 +49,29 @@ impl Order {
             self.release(oddities, sink);
             return sink(frame, oddities);
         }
-        if let Some(held) = self.held.take() {
-            let time = self.told(held.time, frame.time);
-            self.hand_out(&held, time, oddities, sink);
+        let second = self.before.is_none() && self.held.len() == 1;
+        if !second || self.held.iter().any(|first| is_near(first.time, frame.time)) {
+            self.tell(frame.time, oddities, sink);
         }
-        if self.before.is_some_and(|before| is_near(before, frame.time)) {
+        if self.held.is_empty() && self.before.is_some_and(|before| is_near(before, frame.time)) {
             self.before = Some(frame.time);
             return sink(frame, oddities);
         }
         let Frame { number, time, interface, link_type, data, wire_len } = *frame;
-        self.held = Some(Held { number, time, interface, link_type, data: data.to_vec(), wire_len });
+        self.held.push(Held { number, time, interface, link_type, data: data.to_vec(), wire_len });
     }
 
-    /// The time of the frame that waits, told by the next one's.
-    fn told(&self, time: i64, next: i64) -> i64 {
-        match self.before {
-            // It is the first.
-            None => if next.saturating_add(NEAR) < time { next } else { time },
-            Some(before) => {
-                let goes_on = next.saturating_add(NEAR) >= before && !is_near(time, next);
-                let ahead = time > before && next < time;
-                let behind = time < before && next > time;
-                if goes_on && (ahead || behind) { before } else { time }
-            }
+    /// Hands out what waits, now that the time of the next frame is known.
+    fn tell(&mut self, next: i64, oddities: &mut Oddities, sink: &mut impl FnMut(&Frame<'_>, &mut Oddities)) {
+        let held = std::mem::take(&mut self.held);
+        for (at, frame) in held.iter().enumerate() {
+            let time = match (self.before, held.get(at + 1)) {
+                (None, Some(second)) if second.time < frame.time && is_near(second.time, next) => second.time,
+                (None, _) => frame.time,
+                (Some(before), _) if is_wrong(before, frame.time, next) => before,
+                (Some(_), _) => frame.time,
+            };
+            self.hand_out(frame, time, oddities, sink);
         }
     }
 
@@ -93,28 +94,31 @@ impl Order {
         oddities.place = now;
     }
 
-    /// Hands out the frame that waits, with the time that it has.
+    /// Hands out what waits, with the times that it has.
     pub fn release(&mut self, oddities: &mut Oddities, sink: &mut impl FnMut(&Frame<'_>, &mut Oddities)) {
-        if let Some(held) = self.held.take() {
+        for held in std::mem::take(&mut self.held) {
             self.hand_out(&held, held.time, oddities, sink);
         }
     }
 
     /// The file has ended.
     pub fn end(&mut self, oddities: &mut Oddities, sink: &mut impl FnMut(&Frame<'_>, &mut Oddities)) {
-        let Order { first, before, held } = std::mem::take(self);
-        self.before = before;
-        let Some(held) = held else { return };
-        let time = match (first, before) {
-            (Some(first), Some(before)) => {
-                let lasted = before.saturating_sub(first).max(SILENCE);
-                if before.saturating_sub(held.time).saturating_abs() > lasted { before } else { held.time }
-            }
-            _ => held.time,
-        };
-        self.hand_out(&held, time, oddities, sink);
+        if let (Some(first), Some(before)) = (self.first, self.before)
+            && let Some(last) = self.held.pop()
+        {
+            let lasted = before.saturating_sub(first).max(SILENCE);
+            let wrong = before.abs_diff(last.time) > lasted.unsigned_abs();
+            self.hand_out(&last, if wrong { before } else { last.time }, oddities, sink);
+        }
+        self.release(oddities, sink);
         *self = Order::default();
     }
+}
+
+/// Whether the time goes on behind this frame where it was before it.
+fn is_wrong(before: i64, time: i64, next: i64) -> bool {
+    let goes_on = next.saturating_add(NEAR) >= before && !is_near(time, next);
+    goes_on && ((time > before && next < time) || (time < before && next > time))
 }
 
 fn is_near(one: i64, other: i64) -> bool {

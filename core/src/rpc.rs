@@ -244,7 +244,10 @@ impl Records {
 
     /// Takes the next bytes of the stream, which begin at sequence number `seq`.
     pub fn push<S: Sink>(&mut self, mut data: &[u8], mut seq: u32, outlet: &mut Outlet<'_, S>) {
-        if self.proved && matches!(self.state, State::Fragment { .. }) && begins_record(data, outlet.sink) {
+        if matches!(self.state, State::Fragment { .. })
+            && begins_record(data, outlet.sink)
+            && (self.proved || parse(&self.head, usize::MAX).is_some())
+        {
             self.end_here(seq, outlet);
         }
         while !data.is_empty() {
