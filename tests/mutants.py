@@ -148,7 +148,7 @@ class Layout:
         if self.data[packet + 9] == UDP:
             yield from named(UDP_HEADER, number, segment)
             yield from self._message(number, segment + 8, end)
-        elif self.data[packet + 9] == TCP:
+        elif self.data[packet + 9] == TCP and segment + 20 <= end:
             yield from named(TCP_HEADER, number, segment)
             start = segment + (self.data[segment + 12] >> 4) * 4
             if end - start >= 8 and self._is_message(start + 4, end):
