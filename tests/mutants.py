@@ -112,6 +112,8 @@ class Layout:
         at = 24
         while at + 16 <= len(self.data):
             seconds, fraction, size, _ = struct.unpack_from("<4I", self.data, at)
+            if at + 16 + size > len(self.data):
+                return
             yield seconds, fraction, size, at + 16
             at += 16 + size
 

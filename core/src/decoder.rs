@@ -70,7 +70,7 @@ struct Back {
 }
 
 impl Back {
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, place: Place, seen: &Seen<'_>) {
         self.oddities.place = place;
         match seen {

@@ -306,10 +306,7 @@ impl Flows {
         if packet.sum == Sum::Right
             && let Some(count) = flow.verified(side)
         {
-            if self.trust.len() >= MAX_ADDRESSES {
-                self.trust.clear();
-            }
-            self.trust.entry((packet.src, packet.transport)).or_default().right(count);
+            trust(&mut self.trust, packet, count);
         }
         flow.count(packet, side, place.time);
         let path = flow.path(side, at);
@@ -332,6 +329,8 @@ impl Flows {
 
     /// A frame that cannot be told: what it may have been is missing from its flow, if that was seen before. Else its ports are
     /// perhaps not its own, and it is missing between these hosts; where one is new, between any.
+    #[cold]
+    #[inline(never)]
     pub fn damaged(&mut self, packet: Option<&Packet<'_>>, messages: &mut Messages, oddities: &mut Oddities) {
         let place = oddities.place;
         let Some(packet) = packet else { return self.damage.note(None, None, place.time) };
@@ -352,6 +351,7 @@ impl Flows {
         }
     }
 
+    #[cold]
     fn is_damage(&mut self, packet: &Packet<'_>) -> bool {
         self.trust.get_mut(&(packet.src, packet.transport)).is_some_and(Trust::is_damage)
     }
@@ -413,6 +413,7 @@ impl Flows {
         self.addresses.retain(&used);
     }
 
+    #[inline(always)]
     fn find(
         &mut self,
         key: Key,
@@ -805,6 +806,15 @@ impl Side {
         let at_once = time.saturating_sub(self.newest_time).saturating_abs() <= TWICE_ANEW_NS;
         at_once || newest.is_some_and(|newest| (packet.ip_id as u16).wrapping_sub(newest) as i16 <= 0)
     }
+}
+
+/// So many more of a sender's checksums are right.
+#[cold]
+fn trust(known: &mut HashMap<(IpAddr, u8), Trust>, packet: &Packet<'_>, count: u32) {
+    if known.len() >= MAX_ADDRESSES {
+        known.clear();
+    }
+    known.entry((packet.src, packet.transport)).or_default().right(count);
 }
 
 /// What two captures of one datagram have in common and two datagrams have not.

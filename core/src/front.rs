@@ -126,7 +126,7 @@ impl Frames {
         let outgoing = link::is_outgoing(frame.link_type, frame.data);
         let unreadable = network.datagram(frame, oddities, &mut |datagram, oddities| {
             if datagram.header == Sum::Wrong {
-                return sink(place, Seen::Damaged(packet(datagram, interface)));
+                return sink(place, Seen::Damaged(packet(datagram, interface, Sum::Unknown)));
             }
             if outgoing {
                 note_local(locals, (place.capture, frame.interface, datagram.src), oddities);
@@ -177,27 +177,36 @@ fn count(row: &mut CaptureRow, frame: &Frame<'_>) {
 #[inline]
 fn transport<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Seen<'a>> {
     match datagram.protocol {
-        TCP | UDP => Some(Seen::Packet(Packet { sum: sum(datagram), ..packet(datagram, domain)? })),
+        TCP | UDP => Some(Seen::Packet(packet(datagram, domain, sum(datagram))?)),
         ICMP | ICMPV6 => {
             let (quoted, code) = unreachable(datagram).filter(|_| sum(datagram) != Sum::Wrong)?;
-            Some(Seen::Unreachable(packet(&quoted, domain)?, code))
+            Some(Seen::Unreachable(packet(&quoted, domain, Sum::Unknown)?, code))
         }
         _ => None,
     }
 }
 
-/// Of what is all there and not too long.
+/// Of what is all there, and neither too long nor an acknowledgement alone, of which there are many and nothing comes.
 #[inline]
 fn sum(datagram: &Datagram<'_>) -> Sum {
+    const FIN_SYN_RST: u8 = 0x07;
     let Datagram { src, dst, protocol, payload, wire_len, .. } = *datagram;
     if payload.len() < wire_len || wire_len > checksum::MAX_VERIFIED {
+        return Sum::Unknown;
+    }
+    if protocol == TCP
+        && let Some([offset, flags]) = payload.get(12..14)
+        && usize::from(offset >> 4) * 4 >= wire_len
+        && flags & FIN_SYN_RST == 0
+    {
         return Sum::Unknown;
     }
     checksum::of_transport(src, dst, protocol, payload)
 }
 
 /// A datagram with the header of its transport parsed. What the snaplen cut off of a TCP header is taken for zero.
-fn packet<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Packet<'a>> {
+#[inline]
+fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Option<Packet<'a>> {
     const UDP_HEADER: usize = 8;
     const TCP_HEADER: usize = 20;
     let whole = datagram.payload.first_chunk::<TCP_HEADER>();
@@ -225,7 +234,7 @@ fn packet<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Packet<'a>> {
         payload: datagram.payload.get(size..).unwrap_or_default(),
         length: datagram.wire_len.saturating_sub(size),
         domain,
-        sum: Sum::Unknown,
+        sum,
     })
 }
 
