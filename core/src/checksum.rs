@@ -36,13 +36,15 @@ impl Trust {
         self.right = self.right.saturating_add(count);
     }
 
-    /// One more is wrong: whether that tells of damage, since it is rare.
-    pub fn is_damage(&mut self) -> bool {
+    /// One more is wrong: whether that tells of damage, since it is rare; None while the sender is not known.
+    pub fn is_damage(&mut self) -> Option<bool> {
         /// A sender whose card makes its checksums has none right; damage hits a frame in a thousand, or in a hundred.
         const RARE: u32 = 8;
+        /// Who has so many wrong ones first has no others.
+        const FEW: u32 = 3;
         let rare = self.right > self.wrong.saturating_mul(RARE);
         self.wrong = self.wrong.saturating_add(1);
-        rare
+        (self.right > 0 || self.wrong > FEW).then_some(rare)
     }
 }
 
@@ -157,10 +159,13 @@ mod tests {
     #[test]
     fn wrong_ones_tell_of_damage_only_while_they_are_rare() {
         let mut trust = Trust::default();
-        assert!(!trust.is_damage(), "the card may make them");
-        trust.right(8);
-        assert!(!trust.is_damage(), "one in nine");
-        trust.right(9);
-        assert!(trust.is_damage(), "two in nineteen");
+        for _ in 0..3 {
+            assert_eq!(trust.is_damage(), None);
+        }
+        assert_eq!(trust.is_damage(), Some(false), "the card makes them");
+        let mut trust = Trust { right: 8, wrong: 1 };
+        assert_eq!(trust.is_damage(), Some(false), "a second one in ten");
+        let mut trust = Trust { right: 9, wrong: 1 };
+        assert_eq!(trust.is_damage(), Some(true), "a second one in eleven");
     }
 }

@@ -272,7 +272,8 @@ impl Flows {
     pub fn packet(&mut self, packet: &Packet<'_>, messages: &mut Messages, oddities: &mut Oddities) {
         let (key, side) = Key::of(packet);
         let place = oddities.place;
-        if packet.sum == Sum::Wrong && self.is_damage(packet) {
+        let damage = if packet.sum == Sum::Wrong { self.is_damage(packet) } else { Some(false) };
+        if damage == Some(true) {
             oddities.push("checksum", packet.length as u64);
             return self.damaged(Some(packet), messages, oddities);
         }
@@ -306,9 +307,14 @@ impl Flows {
         if packet.sum == Sum::Right
             && let Some(count) = flow.verified(side)
         {
-            trust(&mut self.trust, packet, count);
+            known(&mut self.trust, packet).right(count);
         }
         flow.count(packet, side, place.time);
+        if damage.is_none()
+            && let Some(own) = flow.sides.get_mut(side)
+        {
+            own.damage = own.damage.max(Some(place.time));
+        }
         let path = flow.path(side, at);
         let mut sink = Conversation { messages, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false, confused: false };
         let mut room = MAX_STORED.saturating_sub(self.stored);
@@ -352,8 +358,8 @@ impl Flows {
     }
 
     #[cold]
-    fn is_damage(&mut self, packet: &Packet<'_>) -> bool {
-        self.trust.get_mut(&(packet.src, packet.transport)).is_some_and(Trust::is_damage)
+    fn is_damage(&mut self, packet: &Packet<'_>) -> Option<bool> {
+        known(&mut self.trust, packet).is_damage()
     }
 
     /// An ICMP error quoting a packet of this flow.
@@ -808,13 +814,13 @@ impl Side {
     }
 }
 
-/// So many more of a sender's checksums are right.
+/// What is known of a sender's checksums.
 #[cold]
-fn trust(known: &mut HashMap<(IpAddr, u8), Trust>, packet: &Packet<'_>, count: u32) {
-    if known.len() >= MAX_ADDRESSES {
-        known.clear();
+fn known<'a>(trust: &'a mut HashMap<(IpAddr, u8), Trust>, packet: &Packet<'_>) -> &'a mut Trust {
+    if trust.len() >= MAX_ADDRESSES {
+        trust.clear();
     }
-    known.entry((packet.src, packet.transport)).or_default().right(count);
+    trust.entry((packet.src, packet.transport)).or_default()
 }
 
 /// What two captures of one datagram have in common and two datagrams have not.

@@ -86,7 +86,7 @@ impl Network {
         sink: &mut impl FnMut(&Datagram<'_>, &mut Oddities),
     ) {
         let datagram = match datagram.header {
-            Sum::Wrong if self.headers.is_damage() => {
+            Sum::Wrong if self.headers.is_damage() == Some(true) => {
                 oddities.push("checksum", datagram.wire_len as u64);
                 return sink(&datagram, oddities);
             }

@@ -86,6 +86,14 @@ fn a_wrong_checksum_says_nothing_where_the_sender_has_no_right_ones() {
 }
 
 #[test]
+fn the_first_frame_of_a_sender_may_be_damaged() {
+    let damaged = flipped(&summed(&conversation()), 1, 31).decode();
+    assert_eq!(kinds(&damaged), [""; 0]);
+    let first = rows(&damaged).into_iter().find(|row| row.xid == 1 && row.call_frame == 1).expect("the call");
+    assert_eq!((first.reply_frame, first.flags & UNDECIDED), (0, UNDECIDED));
+}
+
+#[test]
 fn damage_after_a_resend_makes_it_undecided_and_damage_before_it_does_not() {
     let (resend, reply_at) = (0.5, [0.3, 0.7]);
     for (at, expected) in reply_at.iter().zip([0, UNDECIDED]) {
