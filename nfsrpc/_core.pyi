@@ -37,6 +37,8 @@ class Decoder:
         """
     def undrained(self) -> int:
         """How many exchanges the next `drain` gives."""
+    def release(self) -> None:
+        """Before `drain`, of a capture that goes on: takes a frame whose time the next one was to confirm."""
     def drain(self) -> dict[str, Any]:
         """The rows that are final, each once."""
     def snapshot(self) -> dict[str, Any]:

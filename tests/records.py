@@ -6,6 +6,8 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 
+NO_CHECKSUM = b"\0\0"  # of IP: left to the network card
+
 
 def records_of(capture: bytes) -> Iterator[bytes]:
     """The frames, each with its header of 16 bytes."""
@@ -37,7 +39,8 @@ def sent_again(capture: bytes, frames: Mapping[int, Sequence[float]]) -> bytes:
         seconds, nanoseconds = struct.unpack_from("<II", record)
         time = divmod(seconds * 10**9 + nanoseconds + round(delay * 10**9), 10**9)
         identification = struct.pack(">H", next(numbers))
-        records.append(struct.pack("<II", *time) + record[8:34] + identification + record[36:])  # 4 bytes into IP
+        header = record[30:34] + identification + record[36:40] + NO_CHECKSUM + record[42:50]
+        records.append(struct.pack("<II", *time) + record[8:30] + header + record[50:])
     records.sort(key=lambda record: struct.unpack_from("<II", record))
     return capture[:24] + b"".join(records)
 

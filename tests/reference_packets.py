@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import socket
 import struct
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ LOOP_LINKS, RAW_LINKS = {0, 108}, {12, 101, 228, 229}
 ETHERTYPE = {1: (12, 14), 113: (14, 16), 276: (0, 20)}  # link type: where its ethertype stands, header length
 VLAN_TYPES = {0x8100, 0x88A8, 0x9100}
 IP6_FRAGMENT = 44
+MOST_VERIFIED = 640  # bytes whose checksum is verified
 IP6_OPTIONS = {0, 43, IP6_FRAGMENT, 60}
 
 Party = tuple[str, int, int]  # address, port, and for a loopback address the interface, since each host has its own
@@ -175,8 +176,31 @@ def datagrams(capture: Iterable[Frame]) -> Iterator[tuple[Frame, Datagram]]:
             yield frame, datagram
 
 
+def intact(found: Iterable[tuple[Frame, Datagram]]) -> Iterator[tuple[Frame, Datagram]]:
+    """Without the short ones whose checksum is wrong, where nearly all of their sender's are right (RFC 1071)."""
+    summed = [(*each, checksum(each[1])) for each in found]
+    counts = Counter((datagram.source, datagram.protocol, is_right) for _, datagram, is_right in summed)
+    for frame, datagram, is_right in summed:
+        right, wrong = (counts[datagram.source, datagram.protocol, which] for which in (True, False))
+        if is_right is not False or right <= 8 * (wrong - 1):
+            yield frame, datagram
+
+
+def checksum(datagram: Datagram) -> bool | None:
+    """Whether it is right; None where it is not there, was left to the network card, or costs too much."""
+    data, at = datagram.data, {TCP: 16, UDP: 6}.get(datagram.protocol)
+    if at is None or not at + 2 <= len(data) == datagram.length <= MOST_VERIFIED:
+        return None
+    family = socket.AF_INET6 if ":" in datagram.source else socket.AF_INET
+    ends = (socket.inet_pton(family, address) for address in (datagram.source, datagram.target))
+    pseudo = b"".join(ends) + struct.pack("!HH", datagram.protocol, len(data))
+    left = (b"\0\0", struct.pack("!H", dpkt.in_cksum(pseudo) ^ 0xFFFF))
+    is_right = dpkt.in_cksum(pseudo + data) == 0
+    return True if is_right else None if data[at : at + 2] in left else False
+
+
 def packets(capture: Iterable[Frame]) -> Iterator[Packet]:
-    for frame, datagram in datagrams(capture):
+    for frame, datagram in intact(datagrams(capture)):
         protocol, data = datagram.protocol, datagram.data
         if len(data) < {TCP: 20, UDP: 8}.get(protocol, len(data) + 1):
             continue

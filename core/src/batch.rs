@@ -92,6 +92,8 @@ pub mod exchange_flag {
     pub const REPEATED: u16 = 512;
     /// A row of tallies counts this exchange; it is listed all the same, because rows of decoded fields refer to it.
     pub const COUNTED: u16 = 1024;
+    /// The arguments contradict their declaration: what was asked is known in part.
+    pub const UNDECODABLE: u16 = 2048;
 }
 
 /// Bits of [`FlowRow::flags`].
@@ -116,9 +118,9 @@ rows!(Copies of CopyRow {
 rows!(Flows of FlowRow {
     flow: u32, transport: u8, client: u32, client_port: u16, server: u32, server_port: u16,
     first: i64, last: i64, first_capture: u16, first_frame: u32,
-    c_frames: u32, c_bytes: u64, c_retransmitted: u32, c_out_of_order: u32, c_lost_bytes: u64, c_cut_frames: u32,
+    c_frames: u32, c_bytes: u64, c_retransmitted: u32, c_out_of_order: u32, c_lost_bytes: u64, c_cut_frames: u32, c_damaged: u32,
     c_fin: u16, c_rst: u16, c_calls: u32, c_replies: u32, c_last: i64,
-    s_frames: u32, s_bytes: u64, s_retransmitted: u32, s_out_of_order: u32, s_lost_bytes: u64, s_cut_frames: u32,
+    s_frames: u32, s_bytes: u64, s_retransmitted: u32, s_out_of_order: u32, s_lost_bytes: u64, s_cut_frames: u32, s_damaged: u32,
     s_fin: u16, s_rst: u16, s_calls: u32, s_replies: u32, s_last: i64,
     syn: u16, syn_frame: u32, syn_time: i64, syn_last: i64, synack: u16, synack_frame: u32, synack_time: i64,
     rst_capture: u16, rst_frame: u32, rst_time: i64,

@@ -74,6 +74,11 @@ impl Decoder {
         batch(py, self.core.drain())
     }
 
+    /// Takes a frame whose time was to be told by the next one; before `drain`, where a capture goes on.
+    fn release(&mut self) {
+        self.core.release();
+    }
+
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let snapshot = self.core.snapshot();
         let result = PyDict::new(py);

@@ -7,7 +7,7 @@ use crate::capture::{Ending, Interface, NotACapture, Reader};
 use crate::exchange::Messages;
 use crate::flow::Flows;
 use crate::front::{Front, Local, Seen};
-use crate::oddity::{Oddities, Oddity};
+use crate::oddity::{Oddities, Oddity, Place};
 use crate::select::{Select, Selected};
 use crate::tally::{Counts, Fold};
 use crate::xdr::{Layouts, Table};
@@ -70,12 +70,13 @@ struct Back {
 }
 
 impl Back {
-    #[inline]
-    fn take(&mut self, seen: &Seen<'_>) {
-        self.oddities.place = seen.place;
-        match seen.unreachable {
-            None => self.flows.packet(&seen.packet, &mut self.messages, &mut self.oddities),
-            Some(code) => self.flows.unreachable(&seen.packet, code, seen.place),
+    #[inline(always)]
+    fn take(&mut self, place: Place, seen: &Seen<'_>) {
+        self.oddities.place = place;
+        match seen {
+            Seen::Packet(packet) => self.flows.packet(packet, &mut self.messages, &mut self.oddities),
+            Seen::Unreachable(packet, code) => self.flows.unreachable(packet, *code, place),
+            Seen::Damaged(packet) => self.flows.damaged(packet.as_ref(), &mut self.messages, &mut self.oddities),
         }
     }
 }
@@ -113,7 +114,7 @@ impl Decoder {
 
     fn read(&mut self, data: Option<&[u8]>) -> Result<(), NotACapture> {
         let Decoder { front, back, .. } = self;
-        front.read(data, &mut |seen| back.take(&seen))
+        front.read(data, &mut |place, seen| back.take(place, &seen))
     }
 
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
@@ -161,6 +162,12 @@ impl Decoder {
                 packets: flows.packets.take(),
             },
         }
+    }
+
+    /// Of a capture that goes on, takes a frame whose time was to be told by the next one. To be called before `drain`.
+    pub fn release(&mut self) {
+        let Decoder { front, back, .. } = self;
+        front.release(&mut |place, seen| back.take(place, &seen));
     }
 
     pub fn snapshot(&self) -> Snapshot {

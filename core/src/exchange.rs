@@ -72,6 +72,8 @@ pub struct Fate {
     pub reply_side_frames: u32,
     pub reply_side_last: i64,
     pub reply_side_loss: Option<i64>,
+    /// When a frame was damaged that may have held a reply.
+    pub reply_side_damage: Option<i64>,
     pub died: bool,
     pub acked: Option<u32>,
 }
@@ -82,6 +84,8 @@ struct Exchange {
     /// As of the latest copy of the call: a reply comes by the connection that the call went by.
     path: Path,
     first_client_port: u16,
+    /// When the latest copy of the call was sent.
+    last_sent: i64,
     args_hash: u64,
     end: u32,
     gss: Gss,
@@ -184,8 +188,13 @@ impl Messages {
             Some(rpc::Message::Reply(reply)) => {
                 let (at, copy) = self.reply(path, &reply, record, oddities);
                 self.hand_out(at, true, copy, record);
+                let orphan = self.exchange(at).is_some_and(|known| !known.has_call);
                 self.let_go(oddities);
-                Some(if reply.verf.body == rpc::STARTTLS { Kind::StartTls } else { Kind::Reply })
+                Some(match orphan {
+                    _ if reply.verf.body == rpc::STARTTLS => Kind::StartTls,
+                    true => Kind::Orphan,
+                    false => Kind::Reply,
+                })
             }
             None => {
                 oddities.push(if record.lost { "header-lost" } else { "not-rpc" }, record.length as u64);
@@ -346,6 +355,7 @@ impl Messages {
         known.has_call = true;
         known.path = path;
         known.first_client_port = path.from.port;
+        known.last_sent = record.place.time;
         known.args_hash = hash;
         known.end = record.end;
         known.gss = Gss::of(&call.cred);
@@ -379,8 +389,12 @@ impl Messages {
         let rows = &mut self.secondary_rows;
         let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner, rows };
         known.decoded |= layout.fills;
-        if run.run(layout, args, length).cut {
+        let outcome = run.run(layout, args, length);
+        if outcome.cut {
             known.row.flags |= flag::CALL_CUT;
+        }
+        if outcome.malformed {
+            known.row.flags |= flag::UNDECODABLE;
         }
     }
 
@@ -410,6 +424,7 @@ impl Messages {
         let Some(known) = self.pool.get_mut(at as usize) else { return 0 };
         known.row.retransmits = known.row.retransmits.saturating_add(1);
         let copy = known.row.retransmits;
+        known.last_sent = record.place.time;
         known.path = path;
         known.end = record.end;
         let Place { capture, frame, time } = record.place;
@@ -702,6 +717,8 @@ pub enum Kind {
     /// With its program.
     Call(u32),
     Reply,
+    /// A reply to no call that is known.
+    Orphan,
     /// A reply after which the connection turns to TLS.
     StartTls,
 }
@@ -715,7 +732,9 @@ pub trait Fates {
 fn judge(fate: &Fate, known: &Exchange) -> u16 {
     let after = fate.reply_side_frames > 0 && fate.reply_side_last >= known.row.time;
     let acked = fate.acked.is_some_and(|acked| acked.wrapping_sub(known.end) as i32 >= 0);
-    let loss = fate.reply_side_loss.is_some_and(|at| at >= known.row.time);
+    let loss = fate.reply_side_loss.is_some_and(|at| at >= known.row.time)
+        // A client that had its answer would not have called again.
+        || fate.reply_side_damage.is_some_and(|at| at >= known.last_sent);
     let bits = [
         (fate.reply_side_frames > 0, flag::REPLY_SIDE_SEEN),
         (after, flag::REPLY_SIDE_SEEN_AFTER),

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use hashbrown::{HashMap, HashSet};
 
 use crate::batch::{FlowRow, Flows as Rows, NO_TIME, PacketRow, Packets, flow_flag as flag};
+use crate::checksum::{Sum, Trust};
 use crate::exchange::{Fate, Fates, Kind, Messages, Party, Path};
 use crate::oddity::{Oddities, Place};
 use crate::rpc::{MAX_STORED, Outlet, Record, Sink, UNKNOWN};
@@ -22,6 +23,8 @@ pub const MAX_FLOWS: usize = 1 << 16;
 const MAX_ENDED: usize = 1 << 13;
 /// Addresses known by number. Beyond, in a flood of spoofed ones, all are forgotten, and one seen again gets another number.
 const MAX_ADDRESSES: usize = 1 << 18;
+/// Pairs of hosts between which frames were damaged that are told apart.
+const MAX_DAMAGE: usize = 1 << 12;
 /// How many flows are compared when one has to go.
 const EVICTION_SAMPLE: usize = 16;
 /// Frames of one direction compared to find a second capture of the same frame.
@@ -35,6 +38,7 @@ const TWICE_ANEW_NS: i64 = 1_000_000;
 pub const EVERYWHERE: u32 = u32::MAX;
 
 const TCP: u8 = 6;
+const UDP: u8 = 17;
 const FIN: u8 = 1;
 const SYN: u8 = 2;
 const RST: u8 = 4;
@@ -95,6 +99,7 @@ pub struct Packet<'a> {
     /// Length of the payload on the wire.
     pub length: usize,
     pub domain: u32,
+    pub sum: Sum,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,6 +129,11 @@ struct Side {
     newest_time: i64,
     recent: [Seen; RECENT],
     next_recent: usize,
+    /// Frames with a right checksum.
+    right: u32,
+    /// Frames that were damaged, and when the last was: its messages may have been in them.
+    damaged: u32,
+    damage: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -145,6 +155,12 @@ pub struct Addresses {
 }
 
 impl Addresses {
+    /// The number of an address that was seen before.
+    fn known(&self, ip: IpAddr, domain: u32) -> Option<u32> {
+        let own = if ip.is_loopback() { domain } else { EVERYWHERE };
+        self.index.get(&(ip, own)).copied()
+    }
+
     fn number(&mut self, ip: IpAddr, domain: u32, oddities: &mut Oddities) -> u32 {
         let own = if ip.is_loopback() { domain } else { EVERYWHERE };
         if let Some(number) = self.index.get(&(ip, own)) {
@@ -185,9 +201,34 @@ pub struct Flows {
     hand: usize,
     stored: usize,
     pub duplicates: u32,
+    /// Of each sender's checksums, by transport.
+    trust: HashMap<(IpAddr, u8), Trust>,
+    damage: Damage,
     /// Flows of which every frame is noted, and those notes.
     pub followed: HashSet<u32>,
     pub packets: Packets,
+}
+
+/// When frames were damaged of which no flow is known, by sender and receiver (None: unknown, so that it may be any).
+#[derive(Default)]
+struct Damage {
+    latest: HashMap<(Option<u32>, Option<u32>), i64>,
+}
+
+impl Damage {
+    fn note(&mut self, from: Option<u32>, to: Option<u32>, time: i64) {
+        let full = self.latest.len() >= MAX_DAMAGE && !self.latest.contains_key(&(from, to));
+        let latest = self.latest.entry(if full { (None, None) } else { (from, to) }).or_insert(time);
+        *latest = time.max(*latest);
+    }
+
+    fn between(&self, from: u32, to: u32) -> Option<i64> {
+        if self.latest.is_empty() {
+            return None;
+        }
+        let (from, to) = (Some(from), Some(to));
+        [(from, to), (from, None), (None, to), (None, None)].iter().filter_map(|pair| self.latest.get(pair)).max().copied()
+    }
 }
 
 /// A flow's records on their way to the exchanges.
@@ -199,6 +240,8 @@ struct Conversation<'a> {
     /// Program of the first call.
     prog: u32,
     starttls: bool,
+    /// Something was no message, or a reply to no call: perhaps the reply to another one.
+    confused: bool,
 }
 
 impl Sink for Conversation<'_> {
@@ -213,8 +256,9 @@ impl Sink for Conversation<'_> {
                 self.prog = if self.prog == UNKNOWN { prog } else { self.prog };
             }
             Some(Kind::Reply) => self.replies += 1,
+            Some(Kind::Orphan) => (self.replies, self.confused) = (self.replies + 1, true),
             Some(Kind::StartTls) => (self.replies, self.starttls) = (self.replies + 1, true),
-            None => {}
+            None => self.confused = true,
         }
     }
 
@@ -228,6 +272,11 @@ impl Flows {
     pub fn packet(&mut self, packet: &Packet<'_>, messages: &mut Messages, oddities: &mut Oddities) {
         let (key, side) = Key::of(packet);
         let place = oddities.place;
+        let damage = if packet.sum == Sum::Wrong { self.is_damage(packet) } else { Some(false) };
+        if damage == Some(true) {
+            oddities.push("checksum", packet.length as u64);
+            return self.damaged(Some(packet), messages, oddities);
+        }
         let mut at = self.find(key, packet, side, place, messages, oddities);
         if packet.transport == TCP && packet.tcp_flags & SYN != 0 && self.is_new_connection(at, packet, side) {
             self.end(at, flag::SUPERSEDED, messages, oddities);
@@ -255,9 +304,19 @@ impl Flows {
             self.duplicates += 1;
             return;
         }
+        if packet.sum == Sum::Right
+            && let Some(count) = flow.verified(side)
+        {
+            known(&mut self.trust, packet).right(count);
+        }
         flow.count(packet, side, place.time);
+        if damage.is_none()
+            && let Some(own) = flow.sides.get_mut(side)
+        {
+            own.damage = own.damage.max(Some(place.time));
+        }
         let path = flow.path(side, at);
-        let mut sink = Conversation { messages, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false };
+        let mut sink = Conversation { messages, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false, confused: false };
         let mut room = MAX_STORED.saturating_sub(self.stored);
         let before = room;
         let outlet = &mut Outlet { sink: &mut sink, oddities, room: &mut room, place };
@@ -272,6 +331,35 @@ impl Flows {
             flow.udp(packet, side, outlet);
         }
         self.stored = (self.stored + before).saturating_sub(room);
+    }
+
+    /// A frame that cannot be told: what it may have been is missing from its flow, if that was seen before. Else its ports are
+    /// perhaps not its own, and it is missing between these hosts; where one is new, between any.
+    #[cold]
+    #[inline(never)]
+    pub fn damaged(&mut self, packet: Option<&Packet<'_>>, messages: &mut Messages, oddities: &mut Oddities) {
+        let place = oddities.place;
+        let Some(packet) = packet else { return self.damage.note(None, None, place.time) };
+        let (key, side) = Key::of(packet);
+        if !self.index.contains_key(&key) {
+            let [from, to] = [packet.src, packet.dst].map(|ip| self.addresses.known(ip, packet.domain));
+            self.damage.note(from, to, place.time);
+            if from.is_none() || to.is_none() || !matches!(packet.transport, TCP | UDP) {
+                return;
+            }
+        }
+        let at = self.find(key, packet, side, place, messages, oddities);
+        let flow = self.pool.get_mut(at as usize);
+        if let Some(own) = flow.and_then(|flow| flow.sides.get_mut(side)) {
+            own.damaged += 1;
+            own.damage = own.damage.max(Some(place.time));
+            own.stream.damaged_bytes += packet.length as u64;
+        }
+    }
+
+    #[cold]
+    fn is_damage(&mut self, packet: &Packet<'_>) -> Option<bool> {
+        known(&mut self.trust, packet).is_damage()
     }
 
     /// An ICMP error quoting a packet of this flow.
@@ -327,9 +415,11 @@ impl Flows {
     pub fn forget(&mut self, mut used: HashSet<u32>) {
         let flows = self.pool.iter().chain(self.ended.values().map(Box::as_ref));
         used.extend(flows.flat_map(|flow| flow.address));
+        self.damage.latest.retain(|(from, to), _| [from, to].iter().all(|end| end.is_none_or(|end| used.contains(&end))));
         self.addresses.retain(&used);
     }
 
+    #[inline(always)]
     fn find(
         &mut self,
         key: Key,
@@ -459,6 +549,7 @@ impl Fates for Flows {
             } else {
                 server.loss
             },
+            reply_side_damage: server.damage.max(self.damage.between(path.to.address, path.from.address)),
             died: ended || client.rst + server.rst + client.fin + server.fin > 0,
             acked: client.stream.acked,
         })
@@ -504,6 +595,13 @@ impl Flow {
         again
     }
 
+    /// Counts a frame with a right checksum; at times returns how many more there were than it returned before.
+    fn verified(&mut self, side: usize) -> Option<u32> {
+        let own = self.sides.get_mut(side)?;
+        own.right = own.right.saturating_add(1);
+        own.right.is_power_of_two().then(|| own.right.div_ceil(2))
+    }
+
     fn count(&mut self, packet: &Packet<'_>, side: usize, time: i64) {
         let Some(own) = self.sides.get_mut(side) else { return };
         own.frames += 1;
@@ -519,7 +617,8 @@ impl Flow {
     fn udp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
         let (length, place) = (packet.length, outlet.place);
         if crate::rpc::parse(packet.payload, length).is_none() {
-            return;
+            outlet.sink.confused = true;
+            return self.note_records(side, outlet);
         }
         let lost = packet.payload.len() < length;
         outlet.sink.record(Record { data: packet.payload, length, lost, end: 0, place }, outlet.oddities);
@@ -621,6 +720,11 @@ impl Flow {
         let Some(own) = self.sides.get_mut(side) else { return };
         own.calls += std::mem::take(&mut outlet.sink.calls);
         own.replies += std::mem::take(&mut outlet.sink.replies);
+        let lost_step = std::mem::take(&mut own.stream.records.confused);
+        own.damaged += u32::from(lost_step);
+        if std::mem::take(&mut outlet.sink.confused) || lost_step {
+            own.damage = own.damage.max(Some(outlet.place.time));
+        }
         if self.row.prog == UNKNOWN {
             self.row.prog = outlet.sink.prog;
         }
@@ -630,14 +734,14 @@ impl Flow {
         for side in 0..2 {
             let path = self.path(side, at);
             let Some(own) = self.sides.get_mut(side) else { continue };
-            let mut sink = Conversation { messages, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false };
+            let mut sink = Conversation { messages, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false, confused: false };
             let mut room = MAX_STORED.saturating_sub(*stored);
             let before = room;
             let place = oddities.place;
             let lost = own.stream.lost_bytes;
             let outlet = &mut Outlet { sink: &mut sink, oddities, room: &mut room, place };
             own.stream.give_up_all(outlet);
-            own.stream.lost_bytes += own.stream.unseen();
+            own.stream.lose(own.stream.unseen());
             if own.stream.lost_bytes > lost {
                 own.loss = Some(own.last);
             }
@@ -676,6 +780,7 @@ impl Flow {
             c_out_of_order: c.out_of_order,
             c_lost_bytes: c.stream.lost_bytes,
             c_cut_frames: c.cut_frames,
+            c_damaged: c.damaged,
             c_fin: c.fin,
             c_rst: c.rst,
             c_calls: c.calls,
@@ -687,6 +792,7 @@ impl Flow {
             s_out_of_order: s.out_of_order,
             s_lost_bytes: s.stream.lost_bytes,
             s_cut_frames: s.cut_frames,
+            s_damaged: s.damaged,
             s_fin: s.fin,
             s_rst: s.rst,
             s_calls: s.calls,
@@ -706,6 +812,15 @@ impl Side {
         let at_once = time.saturating_sub(self.newest_time).saturating_abs() <= TWICE_ANEW_NS;
         at_once || newest.is_some_and(|newest| (packet.ip_id as u16).wrapping_sub(newest) as i16 <= 0)
     }
+}
+
+/// What is known of a sender's checksums.
+#[cold]
+fn known<'a>(trust: &'a mut HashMap<(IpAddr, u8), Trust>, packet: &Packet<'_>) -> &'a mut Trust {
+    if trust.len() >= MAX_ADDRESSES {
+        trust.clear();
+    }
+    trust.entry((packet.src, packet.transport)).or_default()
 }
 
 /// What two captures of one datagram have in common and two datagrams have not.

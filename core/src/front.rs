@@ -6,10 +6,12 @@ use hashbrown::HashSet;
 
 use crate::batch::{CaptureRow, NO_TIME};
 use crate::capture::{Ending, Frame, NotACapture, Reader};
+use crate::checksum::{self, Sum};
 use crate::flow::Packet;
 use crate::ip::Datagram;
 use crate::link;
 use crate::oddity::{Oddities, Place};
+use crate::order::Order;
 use crate::select::RawFrame;
 use crate::tunnel::Network;
 
@@ -18,16 +20,19 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
 
-/// One packet, or the one that an ICMP destination unreachable message of this code quotes.
+/// What a frame held.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
-    pub place: Place,
-    pub unreachable: Option<u8>,
-    pub packet: Packet<'a>,
+pub enum Seen<'a> {
+    Packet(Packet<'a>),
+    /// The packet that an ICMP destination unreachable message of this code quotes.
+    Unreachable(Packet<'a>, u8),
+    /// Something that cannot be told: with its addresses and ports as they stand there, where they can be read at all.
+    Damaged(Option<Packet<'a>>),
 }
 
 pub struct Front {
     reader: Reader,
+    order: Order,
     frames: Frames,
     pub oddities: Oddities,
 }
@@ -40,6 +45,8 @@ struct Frames {
     locals: Vec<Local>,
     wanted: HashSet<(u16, u32)>,
     raw: Vec<RawFrame>,
+    /// Of the file, those that were passed.
+    unreadable: u32,
 }
 
 /// An address that the capturing host sent from, as the link layer tells: capture, interface, address.
@@ -48,14 +55,25 @@ pub type Local = (u16, u32, IpAddr);
 impl Front {
     pub fn new(domain: u32, wanted: HashSet<(u16, u32)>) -> Front {
         let (network, capture) = (Network::new(), fresh(0));
-        let frames = Frames { network, capture, domain, locals: Vec::new(), wanted, raw: Vec::new() };
-        Front { reader: Reader::new(), frames, oddities: Oddities::default() }
+        let frames = Frames { network, capture, domain, locals: Vec::new(), wanted, raw: Vec::new(), unreadable: 0 };
+        Front { reader: Reader::new(), order: Order::default(), frames, oddities: Oddities::default() }
     }
 
     /// More bytes of this file, or none when it has ended: all by one way, of which the compiler makes one loop.
-    pub fn read(&mut self, data: Option<&[u8]>, sink: &mut impl FnMut(Seen<'_>)) -> Result<(), NotACapture> {
-        let Front { reader, frames, oddities } = self;
-        reader.read(data, &mut |frame, oddities| frames.take(&frame, oddities, sink), oddities)
+    pub fn read(&mut self, data: Option<&[u8]>, sink: &mut impl FnMut(Place, Seen<'_>)) -> Result<(), NotACapture> {
+        let Front { reader, order, frames, oddities } = self;
+        let mut take = |frame: &Frame<'_>, oddities: &mut Oddities| frames.take(frame, oddities, sink);
+        let result = reader.read(data, &mut |frame, oddities| order.take(&frame, oddities, &mut take), oddities);
+        if data.is_none() {
+            order.end(oddities, &mut take);
+        }
+        result
+    }
+
+    /// Hands out a frame that waits for the next one to tell its time.
+    pub fn release(&mut self, sink: &mut impl FnMut(Place, Seen<'_>)) {
+        let Front { order, frames, oddities, .. } = self;
+        order.release(oddities, &mut |frame, oddities| frames.take(frame, oddities, sink));
     }
 
     /// This file has ended and was read: its counts and its reader, which knows its format and interfaces.
@@ -93,24 +111,33 @@ impl Front {
 
 impl Frames {
     #[inline]
-    fn take(&mut self, frame: &Frame<'_>, oddities: &mut Oddities, sink: &mut impl FnMut(Seen<'_>)) {
-        let Frames { network, capture, domain, locals, wanted, raw } = self;
+    fn take(&mut self, frame: &Frame<'_>, oddities: &mut Oddities, sink: &mut impl FnMut(Place, Seen<'_>)) {
+        let Frames { network, capture, domain, locals, wanted, raw, unreadable } = self;
         count(capture, frame);
         let place = Place { capture: capture.capture, frame: frame.number, time: frame.time };
         oddities.place = place;
+        if std::mem::replace(unreadable, oddities.unreadable) != oddities.unreadable {
+            sink(place, Seen::Damaged(None));
+        }
         if !wanted.is_empty() && wanted.contains(&(place.capture, place.frame)) {
             raw.push(RawFrame::of(frame, place));
         }
         let interface = *domain << 16 | (frame.interface & 0xffff);
         let outgoing = link::is_outgoing(frame.link_type, frame.data);
-        network.datagram(frame, oddities, &mut |datagram, oddities| {
+        let unreadable = network.datagram(frame, oddities, &mut |datagram, oddities| {
+            if datagram.header == Sum::Wrong {
+                return sink(place, Seen::Damaged(packet(datagram, interface, Sum::Unknown)));
+            }
             if outgoing {
                 note_local(locals, (place.capture, frame.interface, datagram.src), oddities);
             }
-            if let Some((packet, unreachable)) = transport(datagram, interface) {
-                sink(Seen { place, unreachable, packet });
+            if let Some(seen) = transport(datagram, interface) {
+                sink(place, seen);
             }
         });
+        if unreadable {
+            sink(place, Seen::Damaged(None));
+        }
     }
 }
 
@@ -148,19 +175,38 @@ fn count(row: &mut CaptureRow, frame: &Frame<'_>) {
 }
 
 #[inline]
-fn transport<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<(Packet<'a>, Option<u8>)> {
+fn transport<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Seen<'a>> {
     match datagram.protocol {
-        TCP | UDP => Some((packet(datagram, domain)?, None)),
+        TCP | UDP => Some(Seen::Packet(packet(datagram, domain, sum(datagram))?)),
         ICMP | ICMPV6 => {
-            let (quoted, code) = unreachable(datagram)?;
-            Some((packet(&quoted, domain)?, Some(code)))
+            let (quoted, code) = unreachable(datagram).filter(|_| sum(datagram) != Sum::Wrong)?;
+            Some(Seen::Unreachable(packet(&quoted, domain, Sum::Unknown)?, code))
         }
         _ => None,
     }
 }
 
+/// Of what is all there, and neither too long nor an acknowledgement alone, of which there are many and nothing comes.
+#[inline]
+fn sum(datagram: &Datagram<'_>) -> Sum {
+    const FIN_SYN_RST: u8 = 0x07;
+    let Datagram { src, dst, protocol, payload, wire_len, .. } = *datagram;
+    if payload.len() < wire_len || wire_len > checksum::MAX_VERIFIED {
+        return Sum::Unknown;
+    }
+    if protocol == TCP
+        && let Some([offset, flags]) = payload.get(12..14)
+        && usize::from(offset >> 4) * 4 >= wire_len
+        && flags & FIN_SYN_RST == 0
+    {
+        return Sum::Unknown;
+    }
+    checksum::of_transport(src, dst, protocol, payload)
+}
+
 /// A datagram with the header of its transport parsed. What the snaplen cut off of a TCP header is taken for zero.
-fn packet<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Packet<'a>> {
+#[inline]
+fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Option<Packet<'a>> {
     const UDP_HEADER: usize = 8;
     const TCP_HEADER: usize = 20;
     let whole = datagram.payload.first_chunk::<TCP_HEADER>();
@@ -188,6 +234,7 @@ fn packet<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Packet<'a>> {
         payload: datagram.payload.get(size..).unwrap_or_default(),
         length: datagram.wire_len.saturating_sub(size),
         domain,
+        sum,
     })
 }
 
@@ -202,8 +249,10 @@ fn unreachable<'a>(datagram: &Datagram<'a>) -> Option<(Datagram<'a>, u8)> {
     }
     let inner = datagram.payload.get(8..)?;
     let (src, dst, protocol, payload) = if datagram.protocol == ICMP { quoted_v4(inner)? } else { quoted_v6(inner)? };
-    let quoted = Datagram { src, dst, protocol, id: 0, payload, wire_len: payload.len(), fragmented: false };
-    matches!(protocol, TCP | UDP).then_some((quoted, header.get(1).copied().unwrap_or_default()))
+    let code = header.get(1).copied().unwrap_or_default();
+    let (wire_len, header) = (payload.len(), Sum::Unknown);
+    let quoted = Datagram { src, dst, protocol, id: 0, payload, wire_len, fragmented: false, header };
+    matches!(protocol, TCP | UDP).then_some((quoted, code))
 }
 
 type Quoted<'a> = (IpAddr, IpAddr, u8, &'a [u8]);

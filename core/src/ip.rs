@@ -5,6 +5,7 @@
 //! identification, in any order; where they overlap, the first byte wins. A datagram is whole when all of it has been on the
 //! wire; what a snaplen cut off it stays cut off.
 
+use crate::checksum::{self, Sum};
 use crate::link::Packet;
 use crate::oddity::{Oddities, Place};
 use hashbrown::HashMap;
@@ -50,6 +51,8 @@ pub struct Datagram<'a> {
     pub wire_len: usize,
     /// It came in fragments.
     pub fragmented: bool,
+    /// The checksum of its header, which IPv6 has not.
+    pub header: Sum,
 }
 
 /// Where the payload of a fragment belongs.
@@ -121,6 +124,7 @@ fn ipv4(packet: Packet<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
         total => total,
     };
     let payload = part(packet, header_len, total)?;
+    let header = packet.bytes.get(..header_len).map_or(Sum::Unknown, checksum::of_header);
     let datagram = Datagram {
         src: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
         dst: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
@@ -129,6 +133,7 @@ fn ipv4(packet: Packet<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
         payload: payload.bytes,
         wire_len: payload.wire_len(),
         fragmented: false,
+        header,
     };
     let (offset, more) = (u16::from_be_bytes([f0 & 0x1f, f1]), f0 & 0x20 != 0);
     let piece = (offset > 0 || more).then(|| Piece { offset: usize::from(offset) * 8, more });
@@ -157,6 +162,7 @@ fn ipv6(packet: Packet<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
         payload: payload.bytes,
         wire_len: payload.wire_len(),
         fragmented: false,
+        header: Sum::Unknown,
     };
     extensions(datagram)
 }

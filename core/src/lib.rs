@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod capture;
+pub mod checksum;
 pub mod decoder;
 pub mod exchange;
 pub mod flow;
@@ -11,6 +12,7 @@ pub mod front;
 pub mod ip;
 pub mod link;
 pub mod oddity;
+pub mod order;
 pub mod rpc;
 pub mod select;
 pub mod strings;

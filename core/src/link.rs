@@ -66,6 +66,16 @@ pub fn packet(link_type: u32, frame: Packet<'_>) -> Option<Packet<'_>> {
     }
 }
 
+/// How long the header of a frame of this link type is, where it has always the same length.
+pub fn header_length(link_type: u32) -> Option<usize> {
+    match link_type {
+        ETHERNET => Some(14),
+        LINUX_SLL => Some(16),
+        LINUX_SLL2 => Some(20),
+        _ => None,
+    }
+}
+
 /// Whether the capturing host sent this frame, where its link layer says so: the packet type of Linux's cooked captures.
 #[inline]
 pub fn is_outgoing(link_type: u32, data: &[u8]) -> bool {

@@ -26,6 +26,8 @@ pub struct Place {
 #[derive(Default)]
 pub struct Oddities {
     pub place: Place,
+    /// Places in a file where frames may have been that cannot be read.
+    pub unreadable: u32,
     rows: Vec<Oddity>,
     counts: HashMap<&'static str, u64>,
 }

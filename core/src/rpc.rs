@@ -198,6 +198,8 @@ pub struct Records {
     asked: bool,
     lost: bool,
     pub proved: bool,
+    /// Something stood where a record should: what went by meanwhile is not known.
+    pub confused: bool,
 }
 
 impl Records {
@@ -213,6 +215,7 @@ impl Records {
             asked: false,
             lost: false,
             proved: false,
+            confused: false,
         }
     }
 
@@ -241,6 +244,12 @@ impl Records {
 
     /// Takes the next bytes of the stream, which begin at sequence number `seq`.
     pub fn push<S: Sink>(&mut self, mut data: &[u8], mut seq: u32, outlet: &mut Outlet<'_, S>) {
+        if matches!(self.state, State::Fragment { .. })
+            && begins_record(data, outlet.sink)
+            && (self.proved || parse(&self.head, usize::MAX).is_some())
+        {
+            self.end_here(seq, outlet);
+        }
         while !data.is_empty() {
             let used = match self.state {
                 State::Foreign => return,
@@ -251,6 +260,10 @@ impl Records {
                     }
                     None => return,
                 },
+                State::Mark(0) if self.proved && self.length == 0 && !may_begin_record(data) => {
+                    self.refuse(word(data, 0).unwrap_or_default(), outlet);
+                    0
+                }
                 State::Mark(0) if self.length == 0 => match self.whole(data, seq, outlet) {
                     Some(used) => used,
                     None => self.take_mark(data, 0, seq, outlet),
@@ -329,6 +342,7 @@ impl Records {
     fn refuse<S>(&mut self, mark: u32, outlet: &mut Outlet<'_, S>) {
         self.restart(outlet.room);
         if self.proved {
+            self.confused = true;
             outlet.oddities.push("record-mark", u64::from(mark));
         } else {
             self.state = State::Foreign;
@@ -367,9 +381,21 @@ impl Records {
             return;
         }
         self.state = State::Mark(0);
-        if !last {
-            return;
+        if last {
+            self.finish(seq.wrapping_add(used as u32), outlet);
         }
+    }
+
+    /// The sender has begun the next record: the mark of this one was wrong.
+    fn end_here<S: Sink>(&mut self, seq: u32, outlet: &mut Outlet<'_, S>) {
+        self.confused = true;
+        outlet.oddities.push("record-mark", u64::from(u32::from_be_bytes(self.mark)));
+        self.state = State::Mark(0);
+        self.finish(seq, outlet);
+    }
+
+    /// The record is complete; `end` is the sequence number after it.
+    fn finish<S: Sink>(&mut self, end: u32, outlet: &mut Outlet<'_, S>) {
         *outlet.room += self.head.len();
         let head = std::mem::take(&mut self.head);
         let (length, lost) = (self.length, self.lost);
@@ -379,7 +405,6 @@ impl Records {
             return;
         }
         self.proved = true;
-        let end = seq.wrapping_add(used as u32);
         let place = outlet.place;
         outlet.sink.record(Record { data: &head, length, lost, end, place }, outlet.oddities);
     }
@@ -411,6 +436,26 @@ fn find_record(data: &[u8], sink: &impl Sink) -> Option<usize> {
         };
         SIGNS.iter().filter_map(first).min()
     })
+}
+
+/// Whether a segment begins with a record that leaves no doubt: a call whose header is whole, or a reply that is waited for.
+fn begins_record(segment: &[u8], sink: &impl Sink) -> bool {
+    let (Some(mark), Some(length)) = (word(segment, 0), mark_at(segment, 0)) else { return false };
+    if mark >> 31 == 0 || !may_begin_record(segment) {
+        return false;
+    }
+    let rest = segment.get(4..).unwrap_or_default();
+    match parse(rest.get(..length).unwrap_or(rest), length) {
+        Some(Message::Call(call)) => call.args.is_some() && plausible_call(&call),
+        Some(Message::Reply(reply)) => sink.awaits(reply.xid),
+        None => false,
+    }
+}
+
+/// Whether what follows a record's mark and xid is the type of a message, as far as it is there.
+#[inline]
+fn may_begin_record(data: &[u8]) -> bool {
+    word(data, 8).is_none_or(|kind| kind <= REPLY)
 }
 
 fn proves_itself(data: &[u8], at: usize, sink: &impl Sink) -> bool {

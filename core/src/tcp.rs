@@ -64,6 +64,8 @@ pub struct Stream {
     /// The highest acknowledgement of the other side.
     pub acked: Option<u32>,
     pub lost_bytes: u64,
+    /// In damaged segments, as far as they are not yet found to be missing: the capture did not lose them.
+    pub damaged_bytes: u64,
     pub records: Records,
 }
 
@@ -90,6 +92,7 @@ impl Stream {
             furthest: None,
             acked: None,
             lost_bytes: 0,
+            damaged_bytes: 0,
             records: Records::new(first.is_some()),
         }
     }
@@ -128,6 +131,13 @@ impl Stream {
             self.acked = Some(ack);
         }
         self.run_out_of_patience(outlet);
+    }
+
+    /// These bytes are missing.
+    pub fn lose(&mut self, bytes: u64) {
+        let damaged = bytes.min(self.damaged_bytes);
+        self.damaged_bytes -= damaged;
+        self.lost_bytes += bytes - damaged;
     }
 
     /// Bytes at its end that the other side acknowledged and nobody captured; one alone would be the FIN.
@@ -215,7 +225,7 @@ impl Stream {
         if size > *outlet.room {
             outlet.oddities.push("memory-limit", size as u64);
             let ahead = distance(next, segment.seq).unsigned_abs() as usize;
-            self.lost_bytes += ahead as u64;
+            self.lose(ahead as u64);
             self.records.hole(ahead, next, outlet);
             self.deliver(segment, outlet);
             return;
@@ -295,7 +305,7 @@ impl Stream {
         let (Some(next), Some(first)) = (self.next, self.waiting.front()) else { return };
         let (hole, place) = (distance(next, first.seq).max(0) as usize, first.place);
         if hole > 0 {
-            self.lost_bytes += hole as u64;
+            self.lose(hole as u64);
             let here = std::mem::replace(&mut outlet.place, place);
             self.records.hole(hole, next, outlet);
             outlet.place = here;

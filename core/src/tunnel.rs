@@ -3,6 +3,7 @@
 //! number, which others may use too, so it is peeled only where a plausible IP packet is inside; else what carries it counts.
 
 use crate::capture::Frame;
+use crate::checksum::{Sum, Trust};
 use crate::ip::{self, Datagram, Fragments, Piece, Refused};
 use crate::link::{self, Packet};
 use crate::oddity::Oddities;
@@ -28,6 +29,7 @@ const TRANSPARENT_ETHERNET: u16 = 0x6558;
 #[derive(Default)]
 pub struct Network {
     fragments: Fragments,
+    headers: Trust,
     /// Frames that held no IP.
     pub not_ip: u64,
 }
@@ -38,23 +40,36 @@ impl Network {
     }
 
     /// Peels link, tunnels and IP layers off a frame and hands out its innermost complete datagram: none while fragments are
-    /// missing.
+    /// missing. One whose header is `Wrong` is damaged: it says something else than what was sent. Returns whether there was a
+    /// packet of which nothing can be said.
     #[inline]
     pub fn datagram(
         &mut self,
         frame: &Frame<'_>,
         oddities: &mut Oddities,
         sink: &mut impl FnMut(&Datagram<'_>, &mut Oddities),
-    ) {
+    ) -> bool {
         let missing = (frame.wire_len as usize).saturating_sub(frame.data.len());
-        let packet = link::packet(frame.link_type, Packet { bytes: frame.data, missing });
+        let bytes = Packet { bytes: frame.data, missing };
+        let packet = link::packet(frame.link_type, bytes).or_else(|| mislabelled(frame.link_type, bytes, oddities));
         match packet.map(ip::datagram) {
-            Some(Ok((datagram, None))) if !may_be_tunnel(&datagram) => sink(&datagram, oddities),
+            Some(Ok((datagram, None))) if !may_be_tunnel(&datagram) && datagram.header != Sum::Wrong => {
+                self.headers.right(u32::from(datagram.header == Sum::Right));
+                sink(&datagram, oddities);
+            }
             Some(Ok((datagram, piece))) => self.peel(datagram, piece, MAX_NESTING, oddities, sink),
-            Some(Err(Refused::Malformed)) => oddities.push("ip-header", frame.data.len() as u64),
+            Some(Err(Refused::Malformed)) => {
+                oddities.push("ip-header", frame.data.len() as u64);
+                return true;
+            }
             Some(Err(Refused::Cut)) => {}
-            Some(Err(Refused::NotIp)) | None => self.not_ip += 1,
+            Some(Err(Refused::NotIp)) => {
+                self.not_ip += 1;
+                return true;
+            }
+            None => self.not_ip += 1,
         }
+        false
     }
 
     /// Reports the datagrams whose fragments never came. To be called once, after the last frame.
@@ -70,6 +85,14 @@ impl Network {
         oddities: &mut Oddities,
         sink: &mut impl FnMut(&Datagram<'_>, &mut Oddities),
     ) {
+        let datagram = match datagram.header {
+            Sum::Wrong if self.headers.is_damage() == Some(true) => {
+                oddities.push("checksum", datagram.wire_len as u64);
+                return sink(&datagram, oddities);
+            }
+            Sum::Wrong => Datagram { header: Sum::Unknown, ..datagram },
+            Sum::Right | Sum::Unknown => datagram,
+        };
         if let Some(piece) = piece {
             let Some(whole) = self.fragments.join(&datagram, piece, oddities) else { return };
             let whole = Datagram { payload: &whole.bytes, wire_len: whole.wire_len, fragmented: true, ..datagram };
@@ -86,6 +109,16 @@ impl Network {
         }
         sink(&datagram, oddities);
     }
+}
+
+/// The IPv4 packet in a frame that says it holds something else: its checksum proves it.
+fn mislabelled<'a>(link_type: u32, frame: Packet<'a>, oddities: &mut Oddities) -> Option<Packet<'a>> {
+    let packet = frame.behind(link::header_length(link_type)?)?;
+    let proved = ip::plausible(&packet) && matches!(ip::datagram(packet), Ok((Datagram { header: Sum::Right, .. }, _)));
+    proved.then(|| {
+        oddities.push("link-header", frame.bytes.len() as u64);
+        packet
+    })
 }
 
 #[inline]

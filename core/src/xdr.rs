@@ -353,6 +353,8 @@ pub struct Outcome {
     pub status: Option<u32>,
     /// The capture ends before the layout does.
     pub cut: bool,
+    /// The body contradicts the layout.
+    pub malformed: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -393,16 +395,16 @@ impl Run<'_> {
         let stop = machine.execute(&layout.ops);
         let (at, status) = (machine.at, machine.status);
         match stop {
-            Ok(()) if at <= length.next_multiple_of(4) => Outcome { status, cut: false },
-            Err(Stop::Short) if cut => Outcome { status, cut: true },
+            Ok(()) if at <= length.next_multiple_of(4) => Outcome { status, ..Outcome::default() },
+            Err(Stop::Short) if cut => Outcome { status, cut: true, malformed: false },
             Ok(()) | Err(Stop::Short) => {
                 self.oddities.push("xdr-short", at as u64);
-                Outcome { status, cut: false }
+                Outcome { status, cut: false, malformed: true }
             }
-            Err(Stop::Malformed("xdr-trailing")) if cut => Outcome { status, cut: false },
+            Err(Stop::Malformed("xdr-trailing")) if cut => Outcome { status, ..Outcome::default() },
             Err(Stop::Malformed(kind)) => {
                 self.oddities.push(kind, at as u64);
-                Outcome { status, cut: false }
+                Outcome { status, cut: false, malformed: true }
             }
         }
     }

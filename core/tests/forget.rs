@@ -34,6 +34,7 @@ fn the_file_being_read_is_told_as_it_stands() {
     let mut decoder = decoder();
     assert!(decoder.snapshot().captures.frames.is_empty());
     decoder.feed(&wire.bytes).expect("a capture");
+    decoder.release();
     let told = decoder.snapshot();
     assert_eq!((told.captures.frames, told.formats), (vec![2], vec!["pcap"]));
     assert_eq!((told.captures.first, told.captures.last), (vec![1_000_000_000], vec![3_000_000_000]));
@@ -77,6 +78,7 @@ fn strings_begin_anew_and_exchanges_go_on() {
     let (before, after) = wire.bytes.split_at(first);
 
     decoder.feed(before).expect("a capture");
+    decoder.release();
     decoder.forget();
     let batch = decoder.drain();
     assert_eq!(batch.strings, [b"abcd".to_vec(), b"efgh".to_vec()], "what was not drained is not forgotten");

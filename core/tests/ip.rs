@@ -40,7 +40,7 @@ impl Wire {
         let frame = Frame { number: self.frame, time, interface: 0, link_type, data, wire_len: wire_len as u32 };
         let mut seen = Vec::new();
         let mut sink = |datagram: &Datagram<'_>, _: &mut Oddities| {
-            let Datagram { src, dst, protocol, id, payload, wire_len, fragmented } = *datagram;
+            let Datagram { src, dst, protocol, id, payload, wire_len, fragmented, .. } = *datagram;
             let (src, dst, payload) = (src.to_string(), dst.to_string(), payload.to_vec());
             seen.push(Seen { src, dst, protocol, id, payload, wire_len, fragmented });
         };

@@ -148,6 +148,7 @@ fn a_snapshot_shows_what_is_not_over_and_changes_nothing() {
     wire.udp(5.0, C, S, &call(5, 1, &[]));
     let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default(), Select::default());
     decoder.feed(&wire.bytes).expect("a capture");
+    decoder.release();
     let seen = decoder.snapshot();
     assert_eq!((seen.exchanges.xid.as_slice(), seen.flows.client_port.as_slice()), ([5].as_slice(), [900].as_slice()));
     assert_eq!(decoder.undrained(), 0);

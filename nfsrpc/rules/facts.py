@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from nfsrpc.sessions.exchanges import CALL_CUT
+from nfsrpc.sessions.exchanges import CALL_CUT, UNDECODABLE
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.tables import NAT, Array, Table, isin
+from nfsrpc.tables import NAT, Array, Mask, Table, isin
 
 PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
 
@@ -202,17 +202,28 @@ def gaps(flows: Table, calls: Table, nlm: Table, span: Span | None) -> frozenset
     if span is not None:
         orphans &= calls["time"] > span.first + BEGINNING_S * SECOND
     lost = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0
+    lost |= damaged(flows) & (flows["prog"] != NFS)  # a connection carries one program
     one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
-    cut = nlm.where(nlm["flags"] & CALL_CUT != 0)
+    cut = nlm.where(nlm["flags"] & (CALL_CUT | UNDECODABLE) != 0)
     tables = flows.where(lost | one_way), calls.where(orphans), cut
     return frozenset(frozenset(pair) for table in tables for pair in pairs_of(table))
 
 
 @fact
 def lossy(flows: Table, quality: Table) -> bool:
-    """Whether the capture lost packets: then others may be missing as well, of which nothing tells."""
+    """Whether the capture lost packets: then others may be missing as well, of which nothing tells.
+
+    A damaged packet is known, and missing alone; but where nothing else tells of its flow, it may have been anything.
+    """
     lost = flows["c_lost_bytes"].any() or flows["s_lost_bytes"].any()
+    lost |= (damaged(flows) & ~flows.valid("prog")).any()
     return bool(lost or quality["drops"][quality.valid("drops")].any())
+
+
+def damaged(flows: Table) -> Mask:
+    """Flows of which frames were damaged."""
+    found: Mask = flows["c_damaged"] + flows["s_damaged"] > 0
+    return found
 
 
 @fact

@@ -15,7 +15,9 @@ from nfsrpc.printable import clean
 from nfsrpc.rules.command import Command
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
-Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or the decisive vantage is missing
+Certainty: TypeAlias = Literal[
+    "certain", "likely"
+]  # the proof is in the capture; or a vantage, or an intact frame, is missing
 State: TypeAlias = Literal["fault", "healthy", "cannot-tell"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")

@@ -12,6 +12,7 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from nfsrpc.rules.catalogue import Check
+from nfsrpc.rules.damaged import doubted
 from nfsrpc.rules.facts import FACTS
 from nfsrpc.rules.finding import Answer, Broken, CannotTell, Finding
 from nfsrpc.rules.stepped import confused_by_steps, without
@@ -72,7 +73,8 @@ def ask(
 def ask_in_turn(check: Check, answers: list[Answer], givens: Givens, settings: Settings) -> list[Answer]:
     if "findings" in check.parameters:
         confused = confused_by_steps(answers, givens["clock_steps"])
-        givens["findings"] = tuple(found for found in without(answers, confused) if isinstance(found, Finding))
+        left = doubted(without(answers, confused), givens["damaged_frames"])
+        givens["findings"] = tuple(found for found in left if isinstance(found, Finding))
     return list(ask_one(check, givens, settings.get(check.rule.id, {})))
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nfsrpc.rules.catalogue import chosen
+from nfsrpc.rules.damaged import doubted
 from nfsrpc.rules.explaining import Causes, explained, explains
 from nfsrpc.rules.facts import SECOND
 from nfsrpc.rules.finding import (
@@ -80,7 +81,7 @@ UNFINISHED = Verdict(None, "cannot-tell", f"It cannot be told whether locks work
 
 def concluded(told: list[Answer], givens: Givens, skipped: Sequence[SourceError] = ()) -> Diagnosis:
     confused = confused_by_steps(told, givens["clock_steps"])
-    answers = without(told, confused)
+    answers = doubted(without(told, confused), givens["damaged_frames"])
     found = explained([answer for answer in answers if isinstance(answer, Finding)])
     findings = fingerprinted(found, givens)
     lead = leading(findings)

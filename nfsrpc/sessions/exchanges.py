@@ -27,6 +27,7 @@ REPLY_CUT = 32
 CONNECTION_DIED = 64
 CALL_ACKED = 128
 ENCRYPTED = 256
+UNDECODABLE = 2048  # the arguments contradict their declaration
 COUNTED = 1024  # by a row of tallies: listed because its fields tell names of files
 
 # A capture that ends sooner after a call cannot tell that no reply came: the first resend of Linux is after 10 s.

@@ -101,6 +101,7 @@ class Watch:
 
     def _snap(self) -> dict[str, Any]:
         """Rows that are final, and those that are not yet: both as of now, so that each is there once."""
+        self.decoder.release()
         batch, snapshot = self.decoder.drain(), self.decoder.snapshot()
         for told in (batch, snapshot):  # the time first, by which rows are kept
             self._note(told["captures"])

@@ -60,6 +60,7 @@ def differences(capture: Capture, ours: list[Row]) -> Differences:
     return Differences("", (facts - own).total(), len(extra) - orphans, orphans, paired)
 
 
+EDITED = "a message was edited and its checksum was not, which tshark does not verify: the core leaves it out"
 ORPHAN = "a reply whose call was before the capture"
 DIFFERENCES = {
     "epam__nfstrace/eth-ipv4-udp-nfsv3-dup-retransm.pcap": Differences(
@@ -68,6 +69,16 @@ DIFFERENCES = {
     "epam__nfstrace/eth-ipv4-udp-nfsv3-reply-first.pcap": Differences(ORPHAN, orphans=1),
     "seladb__PcapPlusPlus/ip-frag.pcap": Differences(ORPHAN, orphans=5),
     "seladb__PcapPlusPlus/ip4_fragments.pcap": Differences(ORPHAN, orphans=3),
+    **dict.fromkeys(
+        (
+            "zeek__zeek/mount-unmount-bad-auth-flavor.pcap",
+            "zeek__zeek/mount-unmount-bad-status.pcap",
+            "zeek__zeek/nfs_fsinfo_bad_status.pcap",
+            "zeek__zeek/nfs_getattr_bad_ftype.pcap",
+            "zeek__zeek/nfs_write_bad_stable_how.pcap",
+        ),
+        Differences(EDITED, missing=1, paired=2),
+    ),
 }
 
 

@@ -309,10 +309,12 @@ fn walk(
                 }
             }
             Step::Malformed(used) => {
+                oddities.unreadable = oddities.unreadable.wrapping_add(1);
                 oddities.push("capture-record", progress.offset + at as u64);
                 at += used;
             }
             Step::Corrupt => {
+                oddities.unreadable = oddities.unreadable.wrapping_add(1);
                 oddities.push("capture-record", progress.offset + at as u64);
                 progress.lost = true;
                 at += 1;

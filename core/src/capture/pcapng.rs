@@ -163,7 +163,12 @@ impl Pcapng {
                 self.section = self.interfaces.len();
                 Some(skip(0))
             }
-            _ => Some(skip(u32::from(NUMBERED.contains(&kind)))),
+            _ if is_registered(kind) => Some(skip(u32::from(NUMBERED.contains(&kind)))),
+            // A packet, under a type that is damaged.
+            _ => match self.packet(self.body(bytes, length)?, |body| body.u32(0), length, oddities) {
+                Some(_) => None,
+                None => Some(skip(0)),
+            },
         };
         Ok(read.unwrap_or(Step::Malformed(length)))
     }
@@ -229,6 +234,12 @@ impl Pcapng {
             used,
         })
     }
+}
+
+/// Whether blocks of this type, which hold no packets, are known (draft-ietf-opsawg-pcapng section 10.1), or anybody's own.
+fn is_registered(kind: u32) -> bool {
+    const LOCAL_USE: u32 = 0x8000_0000;
+    NUMBERED.contains(&kind) || matches!(kind, 0 | 4 | 0xa | 0x101..=0x10c | 0x200..=0x224) || kind >= LOCAL_USE
 }
 
 /// Whether the section that begins here is big-endian.
