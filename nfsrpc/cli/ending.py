@@ -34,10 +34,10 @@ class BrokenRules(Exception):
         self.details = details
 
 
-def ended(command: Callable[[], int], debug: bool = False) -> int:
-    """The exit code of a command, whatever becomes of it."""
+def ended(run: Callable[[], int], debug: bool = False) -> int:
+    """Runs a command; returns its exit code, whatever becomes of it."""
     try:
-        code = command()
+        code = run()
         if failure := flushed(sys.stdout):
             say(failure)
             return BAD
