@@ -141,11 +141,11 @@ def imported() -> None:
 def main() -> None:
     imported()
     print(
-        f"{'':24}{'n':>9}{'n, s':>9}{'2 n, s':>9}{'4 n, s':>9}{'n, MB':>9}{'2 n, MB':>9}{'4 n, MB':>9}{'time 4n/n':>11}"
+        f"{'':32}{'n':>9}{'n, s':>9}{'2 n, s':>9}{'4 n, s':>9}{'n, MB':>9}{'2 n, MB':>9}{'4 n, MB':>9}{'time 4n/n':>11}"
     )
     for name in sys.argv[1:] or CAPTURES:
         n = SIZES.get(name, N)
-        print(f"{name:24}{n:9}", end="", flush=True)
+        print(f"{name:32}{n:9}", end="", flush=True)
         try:
             found = costs(name, (n, 2 * n, 4 * n))
         except TooLongError as error:
