@@ -17,7 +17,7 @@ comma := ,
 need = @$(1) >/dev/null 2>&1 || { echo "make: $(2)" >&2; exit 1; }
 need_cargo = $(call need,command -v cargo,cargo is missing; install the stable Rust toolchain with rustup (https://rustup.rs))
 
-.PHONY: build demo test test-core test-python check format bench docs fuzz clean
+.PHONY: build demo test test-core test-python check format bench docs fuzz mutants clean
 
 build: $(MODULE)
 
@@ -87,6 +87,10 @@ $(CARGO_FUZZ):
 	$(call need,command -v c++,c++ is missing$(comma) which libFuzzer is built with; install it with: apt install g++)
 	@echo "Building cargo-fuzz"
 	@$(CARGO) install --locked --root $(FUZZ)/target/tools cargo-fuzz
+
+# Captures with one field changed, and what is claimed of them: NFSRPC_MUTANTS says how many.
+mutants: build
+	@$(BIN)/python -m tests.mutants
 
 fuzz: build $(CARGO_FUZZ)
 	@$(BIN)/python $(FUZZ)/layouts.py >$(FUZZ)/layouts.txt

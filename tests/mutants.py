@@ -220,7 +220,9 @@ def judged(data: bytes) -> Diagnosis | None:
 def certain_faults(diagnosis: Diagnosis | None) -> list[Finding]:
     """What is claimed for certain of a host."""
     found = diagnosis.findings if diagnosis else ()
-    return [each for each in found if each.certainty == "certain" and each.severity != "info" and each.rule[:3] != "CAP"]
+    return [
+        each for each in found if each.certainty == "certain" and each.severity != "info" and each.rule[:3] != "CAP"
+    ]
 
 
 def accusations(before: Diagnosis, after: Diagnosis | None) -> list[Finding]:
@@ -244,7 +246,12 @@ class Tally:
     """How mutants were judged, by kind."""
 
     def __init__(self) -> None:
-        self.mutants, self.accused, self.faulty, self.lost = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
+        self.mutants, self.accused, self.faulty, self.lost = (
+            Counter[str](),
+            Counter[str](),
+            Counter[str](),
+            Counter[str](),
+        )
         self.examples: list[str] = []
 
     def add(self, name: str, before: Diagnosis, mutant: Mutant, after: Diagnosis | None) -> None:

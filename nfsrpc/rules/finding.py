@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
-Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or a vantage, or an intact frame, is missing
+Certainty: TypeAlias = Literal[
+    "certain", "likely"
+]  # the proof is in the capture; or a vantage, or an intact frame, is missing
 State: TypeAlias = Literal["fault", "healthy", "cannot-tell"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")

@@ -381,7 +381,13 @@ def without_the_end(capture: bytes) -> bytes:
     while capture[at + ip + 9] != 17:
         at += 16 + int(struct.unpack_from("<I", capture, at + 8)[0])
     flags = at + ip + 6
-    return capture[:flags] + struct.pack(">H", 0x2000) + capture[flags + 2 : flags + 4] + NO_CHECKSUM + capture[flags + 6 :]
+    return (
+        capture[:flags]
+        + struct.pack(">H", 0x2000)
+        + capture[flags + 2 : flags + 4]
+        + NO_CHECKSUM
+        + capture[flags + 6 :]
+    )
 
 
 def large_call(stage: Stage) -> Exchange:
