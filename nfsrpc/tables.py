@@ -417,8 +417,7 @@ ODDITY_KINDS = {
     "call-evicted": "a call no longer waited for, for want of room: it is undecided; detail: the exchange",
     "capture-record": "bytes of the file that are no record: reading goes on at the next one; detail: the offset",
     "capture-time": "a time stamp beyond the year 2262; detail: the stamp",
-    "checksum": "a frame whose checksum is wrong, where its sender's are right else: it was not sent so, and is left out; "
-    "detail: bytes",
+    "checksum": "a frame whose checksum is wrong, where its sender's are right else: it is left out; detail: bytes",
     "flow-evicted": "a connection forgotten for want of room; detail: the flow",
     "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known",
     "frame-time": "a time stamp far from those of the frames before and behind: the time of the one before counts; "

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
-Certainty: TypeAlias = Literal[
-    "certain", "likely"
-]  # the proof is in the capture; or a vantage, or an intact frame, is missing
+Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or a vantage, or intact frame, lacks
 State: TypeAlias = Literal["fault", "healthy", "cannot-tell"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")

@@ -116,7 +116,7 @@ def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
 def questions(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
     """Questions for what is not registered, asked again and again."""
     asked = tables["registrations"]
-    refused = asked.where((asked["port"] == 0) & asked.valid("frame"))
+    refused = asked.where((asked["port"] == 0) & asked.valid("frame") & asked.valid("time"))
     for row in refused.where(among(refused, "capture", "frame", frames)).rows():
         same = (refused["prog"] == row.prog) & (refused["host"] == row.host) & (refused["asker"] == row.asker)
         times = np.sort(refused["time"][same & (refused["vers"] == row.vers) & (refused["time"] >= row.time)])
