@@ -32,7 +32,7 @@ INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hash
 LOCK = $(TOOLS)/bin/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes $(PACKAGES) \
 	--custom-compile-command 'make lock' --output-file
 
-.PHONY: build demo test test-core test-python check format audit lock upgrade bench docs fuzz clean
+.PHONY: build demo test test-core test-python check format audit lock upgrade bench docs fuzz mutants clean
 
 build: $(MODULE)
 
@@ -123,6 +123,10 @@ $(CARGO_FUZZ):
 	$(call need,command -v c++,c++ is missing$(comma) which libFuzzer is built with; install it with: apt install g++)
 	@echo "Building cargo-fuzz"
 	@$(CARGO) install --locked --root $(FUZZ)/target/tools cargo-fuzz@0.13.2
+
+# Captures with one field changed, and what is claimed of them: NFSRPC_MUTANTS says how many.
+mutants: build
+	@$(BIN)/python -m tests.mutants
 
 fuzz: build $(CARGO_FUZZ)
 	@$(CARGO) fetch --locked --manifest-path $(FUZZ)/Cargo.toml

@@ -325,7 +325,7 @@ FLOWS = _spec(
             ("out_of_order", "u32", "", "segments out of order"),
             ("lost_bytes", "u64", "B", "holes never filled"),
             ("cut_frames", "u32", "", "frames cut by the snap length"),
-            ("damaged", "u32", "", "frames with a wrong checksum, as few are here: they are left out"),
+            ("damaged", "u32", "", "frames, or records, that are damaged"),
             ("fin", "u16", "", "FINs"),
             ("rst", "u16", "", "RSTs"),
             ("calls", "u32", "", "RPC calls"),
@@ -417,17 +417,16 @@ ODDITY_KINDS = {
     "call-evicted": "a call no longer waited for, for want of room: it is undecided; detail: the exchange",
     "capture-record": "bytes of the file that are no record: reading goes on at the next one; detail: the offset",
     "capture-time": "a time stamp beyond the year 2262; detail: the stamp",
+    "checksum": "a frame whose checksum is wrong, where its sender's are right else: it is left out; detail: bytes",
     "flow-evicted": "a connection forgotten for want of room; detail: the flow",
-    "checksum": "a frame whose checksum is wrong, where nearly all of its sender are right: it was not sent so, and is left "
-    "out; detail: bytes",
-    "frame-time": "a time stamp far from those of the frames before and behind: the frame has the time of the one before; "
-    "detail: the difference in ns",
     "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known",
+    "frame-time": "a time stamp far from those of the frames before and behind: the time of the one before counts; "
+    "detail: the difference in ns",
     "header-lost": "a record whose header was not captured; detail: its length",
     "ip-fragment": "a fragment that cannot be one; detail: where it would end",
     "ip-header": "an IP header that contradicts itself; detail: the packet's length",
-    "link-header": "a link layer that names no IP, before an IP header whose checksum is right: it is read; detail: the "
-    "frame's length",
+    "link-header": "an IP header with a right checksum behind a link layer that names no IP: it is read; "
+    "detail: the frame's length",
     "locals-full": "an address of the capturing host beyond those that are noted; detail: the room",
     "memory-limit": "bytes of a stream given up for want of room: its records resume behind them; detail: bytes",
     "not-rpc": "a record in a stream of RPC that is neither call nor reply; detail: its length",

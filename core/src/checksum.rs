@@ -68,7 +68,8 @@ pub fn of_transport(src: IpAddr, dst: IpAddr, protocol: u8, bytes: &[u8]) -> Sum
         UDP => (6, pseudo_header(src, dst, protocol, bytes.len())),
         _ => (2, pseudo_header(src, dst, protocol, bytes.len())),
     };
-    let Some(field) = bytes.get(at..at + 2).and_then(|field| field.first_chunk()).map(|field| u16::from_be_bytes(*field))
+    let Some(field) =
+        bytes.get(at..at + 2).and_then(|field| field.first_chunk()).map(|field| u16::from_be_bytes(*field))
     else {
         return Sum::Unknown;
     };

@@ -227,7 +227,11 @@ impl Damage {
             return None;
         }
         let (from, to) = (Some(from), Some(to));
-        [(from, to), (from, None), (None, to), (None, None)].iter().filter_map(|pair| self.latest.get(pair)).max().copied()
+        [(from, to), (from, None), (None, to), (None, None)]
+            .iter()
+            .filter_map(|pair| self.latest.get(pair))
+            .max()
+            .copied()
     }
 }
 
@@ -316,7 +320,8 @@ impl Flows {
             own.damage = own.damage.max(Some(place.time));
         }
         let path = flow.path(side, at);
-        let mut sink = Conversation { messages, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false, confused: false };
+        let mut sink =
+            Conversation { messages, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false, confused: false };
         let mut room = MAX_STORED.saturating_sub(self.stored);
         let before = room;
         let outlet = &mut Outlet { sink: &mut sink, oddities, room: &mut room, place };
@@ -415,7 +420,9 @@ impl Flows {
     pub fn forget(&mut self, mut used: HashSet<u32>) {
         let flows = self.pool.iter().chain(self.ended.values().map(Box::as_ref));
         used.extend(flows.flat_map(|flow| flow.address));
-        self.damage.latest.retain(|(from, to), _| [from, to].iter().all(|end| end.is_none_or(|end| used.contains(&end))));
+        self.damage
+            .latest
+            .retain(|(from, to), _| [from, to].iter().all(|end| end.is_none_or(|end| used.contains(&end))));
         self.addresses.retain(&used);
     }
 
@@ -734,7 +741,8 @@ impl Flow {
         for side in 0..2 {
             let path = self.path(side, at);
             let Some(own) = self.sides.get_mut(side) else { continue };
-            let mut sink = Conversation { messages, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false, confused: false };
+            let mut sink =
+                Conversation { messages, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false, confused: false };
             let mut room = MAX_STORED.saturating_sub(*stored);
             let before = room;
             let place = oddities.place;

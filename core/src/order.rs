@@ -35,7 +35,12 @@ pub struct Order {
 
 impl Order {
     #[inline]
-    pub fn take(&mut self, frame: &Frame<'_>, oddities: &mut Oddities, sink: &mut impl FnMut(&Frame<'_>, &mut Oddities)) {
+    pub fn take(
+        &mut self,
+        frame: &Frame<'_>,
+        oddities: &mut Oddities,
+        sink: &mut impl FnMut(&Frame<'_>, &mut Oddities),
+    ) {
         if self.held.is_empty() && self.before.is_some_and(|before| is_near(before, frame.time)) {
             self.before = Some(frame.time);
             return sink(frame, oddities);
@@ -44,7 +49,12 @@ impl Order {
     }
 
     #[cold]
-    fn unusual(&mut self, frame: &Frame<'_>, oddities: &mut Oddities, sink: &mut impl FnMut(&Frame<'_>, &mut Oddities)) {
+    fn unusual(
+        &mut self,
+        frame: &Frame<'_>,
+        oddities: &mut Oddities,
+        sink: &mut impl FnMut(&Frame<'_>, &mut Oddities),
+    ) {
         if frame.time == NO_TIME {
             self.release(oddities, sink);
             return sink(frame, oddities);

@@ -13,7 +13,8 @@ const UNDECIDED: u16 = 4;
 
 /// One's complement sum of big-endian words.
 fn sum(bytes: &[u8]) -> u16 {
-    let mut total: u32 = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();
+    let mut total: u32 =
+        bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();
     while total > 0xffff {
         total = (total & 0xffff) + (total >> 16);
     }
@@ -29,7 +30,8 @@ fn summed(wire: &Wire) -> Wire {
         packet[10..12].copy_from_slice(&header.to_be_bytes());
         let length = u16::from_be_bytes([packet[2], packet[3]]) as usize;
         let field = if packet[9] == 6 { 36 } else { 26 };
-        let pseudo = [&packet[12..20], &[0, packet[9]], &(length as u16 - 20).to_be_bytes(), &packet[20..length]].concat();
+        let pseudo =
+            [&packet[12..20], &[0, packet[9]], &(length as u16 - 20).to_be_bytes(), &packet[20..length]].concat();
         let checksum = !sum(&pseudo);
         packet[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
     }

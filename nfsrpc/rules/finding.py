@@ -15,9 +15,7 @@ from nfsrpc.printable import clean
 from nfsrpc.rules.command import Command
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
-Certainty: TypeAlias = Literal[
-    "certain", "likely"
-]  # the proof is in the capture; or a vantage, or an intact frame, is missing
+Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or a vantage, or intact frame, lacks
 State: TypeAlias = Literal["fault", "healthy", "cannot-tell"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")

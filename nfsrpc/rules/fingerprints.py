@@ -123,7 +123,7 @@ def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
 def questions(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
     """Questions for what is not registered, asked again and again."""
     asked = tables["registrations"]
-    refused = asked.where((asked["port"] == 0) & asked.valid("frame"))
+    refused = asked.where((asked["port"] == 0) & asked.valid("frame") & asked.valid("time"))
     rounds = {who: Rounds(part["time"]) for who, part in Parts(refused, *ASKED).items()}
     for row in refused.where(among(refused, "capture", "frame", frames)).rows():
         who = tuple(getattr(row, name) for name in ASKED)

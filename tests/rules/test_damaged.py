@@ -1,0 +1,90 @@
+"""Evidence that is damaged proves nothing for certain, and one field of a capture accuses nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nfsrpc.rules.damaged import DAMAGE, doubted
+from nfsrpc.rules.finding import Evidence, Finding
+from nfsrpc.tables import ODDITY_KINDS
+from tests.captures_dir import SETS
+from tests.mutants import Field, Layout, certain_faults, judged
+from tests.rules.stage import SERVER, Stage, diagnosed
+
+FOUND = Finding("LCK001", "lock", "error", "certain", SERVER, "title", "Why.", evidence=(Evidence(0, 7, "the call"),))
+
+
+def test_damaged_evidence_makes_a_finding_likely_and_says_why() -> None:
+    (found,) = doubted([FOUND], {(0, 7): "xdr-length"})
+    assert isinstance(found, Finding)
+    assert found.certainty == "likely"
+    assert found.explanation == "Why. Frame 7 of the evidence is damaged (xdr-length): what it says is not certain."
+
+
+@pytest.mark.parametrize("frame", [(0, 6), (1, 7)])
+def test_damage_elsewhere_changes_nothing(frame: tuple[int, int]) -> None:
+    assert doubted([FOUND], {frame: "xdr-length"}) == [FOUND]
+
+
+def test_what_is_likely_anyway_stays_as_it_is() -> None:
+    likely = replace(FOUND, certainty="likely")
+    assert doubted([likely], {(0, 7): "frame-time"}) == [likely]
+
+
+def test_the_kinds_of_damage_are_oddities() -> None:
+    assert set(DAMAGE) <= set(ODDITY_KINDS)
+
+
+def swallowed(stage: Stage) -> bytes:
+    """Each reply in a segment of its own; the record mark of the first reply says 2 KiB more."""
+    for _ in range(6):
+        stage.client.getattr(stage.server, "/srv/a").reply()
+    stage.client.lock(stage.server).granted()
+    stage.later(30)
+    capture = bytearray(stage.wire())
+    at, ip = 24, 16 + 14
+    while not (
+        capture[at + ip + 9] == 6
+        and bytes(capture[at + ip + 12 : at + ip + 16]) == bytes([10, 0, 0, 9])
+        and len(payload(capture, at + ip)) > 4
+    ):
+        at += 16 + int.from_bytes(capture[at + 8 : at + 12], "little")
+    mark = at + 16 + int.from_bytes(capture[at + 8 : at + 12], "little") - len(payload(capture, at + ip))
+    capture[mark + 2] += 8
+    return bytes(capture)
+
+
+def payload(capture: bytearray, ip: int) -> bytes:
+    length = int.from_bytes(capture[ip + 2 : ip + 4], "big")
+    return bytes(capture[ip + 20 + (capture[ip + 32] >> 4) * 4 : ip + length])
+
+
+def test_a_record_mark_that_swallows_the_replies_behind_it_loses_none() -> None:
+    diagnosis = diagnosed(swallowed(Stage()))
+    assert diagnosis.verdict.state == "healthy", diagnosis.verdict
+    assert certain_faults(diagnosis) == []
+
+
+def field(name: str, frame: int, kind: str) -> tuple[bytes, Field]:
+    data = (SETS["samples"].found / name).read_bytes()
+    return data, next(each for each in Layout(data).fields[kind] if each.frame == frame)
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind", "value"),
+    [
+        (63, "record-mark", b"\x80\x00\x08\x00"),
+        (124, "xdr", b"\x00\x00\x10\x00"),
+        (72, "xid", b"\1\2\3\4"),
+        (81, "time-seconds", b"\xff\xff\xff\x6a"),
+    ],
+)
+def test_one_field_of_a_healthy_capture_accuses_nobody(frame: int, kind: str, value: bytes) -> None:
+    data, at = field("client-without-statd/nfssrv-any.pcap", frame, kind)
+    mutant = data[: at.at] + value + data[at.at + at.size :]
+    assert mutant != data
+    diagnosis = judged(mutant)
+    assert diagnosis is not None
+    assert certain_faults(diagnosis) == []
