@@ -14,6 +14,8 @@ import numpy as np
 from nfsrpc.sessions.grouping import codes_of, group, in_order, keys_of, known
 from nfsrpc.tables import NAT, Array, Coded
 
+EARLIEST, LATEST = NAT + 1, np.iinfo(np.int64).max
+
 
 def so_far(groups: Array, values: Array) -> Array:
     """The greatest value up to each row within its group; groups come one after the other, numbered upwards."""
@@ -46,8 +48,8 @@ class Stretches:
 
     @classmethod
     def of(cls, stretches: Iterable[tuple[Any, int, int]]) -> Stretches:
-        """Of keys with the beginning and the end of each stretch."""
-        found = list(stretches)
+        """Of keys with the beginning and the end of each stretch, as far as times go: clocks of captures say anything."""
+        found = [(key, max(first, EARLIEST), min(last, LATEST)) for key, first, last in stretches]
         numbers: dict[Any, int] = {}
         codes = np.array([numbers.setdefault(key, len(numbers)) for key, _, _ in found], dtype=np.int64)
         times = np.array([times for _, *times in found], dtype=np.int64).reshape(-1, 2)

@@ -33,6 +33,13 @@ def test_a_cause_explains_an_effect_on_the_same_host_at_the_same_time() -> None:
     assert not explains(found("LCK002"), cause)
 
 
+def test_what_is_found_at_the_end_of_time_has_causes_as_well() -> None:
+    """Clocks of captures say anything."""
+    late = 2**63 - 1
+    cause, effect = found("REG001", first=late - SECOND, last=late), found("LCK002", first=late, last=late)
+    assert leading([effect, cause]) is cause
+
+
 def test_an_effect_may_be_blamed_on_another_host_than_the_one_to_fix() -> None:
     cause = found("CBK001", host=CLIENT)
     assert explains(cause, found("LCK011", host=OTHER, clients=(CLIENT,)))
