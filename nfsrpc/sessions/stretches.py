@@ -48,7 +48,7 @@ class Stretches:
 
     @classmethod
     def of(cls, stretches: Iterable[tuple[Any, int, int]]) -> Stretches:
-        """Of keys with the beginning and the end of each stretch, as far as times go: clocks of captures say anything."""
+        """Of keys with the beginning and the end of each stretch, cut to the times that a column can hold."""
         found = [(key, max(first, EARLIEST), min(last, LATEST)) for key, first, last in stretches]
         numbers: dict[Any, int] = {}
         codes = np.array([numbers.setdefault(key, len(numbers)) for key, _, _ in found], dtype=np.int64)

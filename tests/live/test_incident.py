@@ -86,7 +86,10 @@ def test_statd_stopped_and_started(pair: tuple[Host, Host], tmp_path: Path) -> N
 
 
 READS = 40
-OVERLOADED = "from nfsrpc.sources import sparing; sparing.MANY_DROPS = 0; from nfsrpc.cli.application import application; "
+OVERLOADED = (
+    "from nfsrpc.sources import sparing; sparing.MANY_DROPS = 0; "
+    "from nfsrpc.cli.application import application; "
+)
 
 
 def test_an_overloaded_node_is_spared_the_data_of_nfs(pair: tuple[Host, Host], tmp_path: Path) -> None:
