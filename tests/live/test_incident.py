@@ -87,8 +87,7 @@ def test_statd_stopped_and_started(pair: tuple[Host, Host], tmp_path: Path) -> N
 
 READS = 40
 OVERLOADED = (
-    "from nfsrpc.sources import sparing; sparing.MANY_DROPS = 0; "
-    "from nfsrpc.cli.application import application; "
+    "from nfsrpc.sources import sparing; sparing.MANY_DROPS = 0; from nfsrpc.cli.application import application; "
 )
 
 
