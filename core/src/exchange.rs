@@ -1,7 +1,7 @@
 //! Calls and replies become exchanges: matched by client, server, ports, xid and time.
 //!
 //! A call that repeats an unanswered one (same xid, program, procedure and arguments from the same client to the same server,
-//! whatever the connection) is a resend; any other call with its xid is a new exchange. A reply answers the newest unanswered
+//! whatever the connection) is a resend, at another port of the server only where the program has left the first; any other call with its xid is a new exchange. A reply answers the newest unanswered
 //! call on its ports, else it is one more reply of an answered one, else it waits a moment for a call captured after it. An
 //! answered exchange stays in reach for a while, for late resends and replies, and leaves as a row. Arguments and results are
 //! decoded by layout as they pass; nothing of a body is kept but that of a reply whose call may still come.
@@ -33,6 +33,11 @@ const SETTLED_NS: i64 = 300 * SECOND;
 const MAX_REUSES: usize = 8;
 /// How long a reply may be captured before its call.
 const REPLY_FIRST_NS: i64 = 2 * SECOND;
+/// A client sends a call to another port of its server when its connection has failed, or a retransmission timer has run out:
+/// Linux connects again after 3 s (`XS_TCP_INIT_REEST_TO`), and calls over UDP again after 1.1 s.
+const MOVED_NS: i64 = SECOND;
+/// Places where programs answer: more than a cluster has. When there are more, all are learned anew.
+const MAX_ANSWERING: usize = 1 << 12;
 const SECOND: i64 = 1_000_000_000;
 
 /// Client and server in one word, and the xid.
@@ -41,6 +46,9 @@ type Key = (u64, u32);
 fn key(client: u32, server: u32, xid: u32) -> Key {
     (u64::from(client) << 32 | u64::from(server), xid)
 }
+
+/// Server, program, and the port at which it answered.
+type Answering = (u32, u32, u16);
 
 const AUTH_SYS: u32 = 1;
 const RPCSEC_GSS: u32 = 6;
@@ -166,6 +174,8 @@ pub struct Messages {
     settled_resent: VecDeque<(u32, u32)>,
     next_id: u32,
     latest_machine: u32,
+    answering: HashSet<Answering>,
+    latest_answering: Answering,
     secondary_rows: u32,
     now: i64,
     hasher: DefaultHashBuilder,
@@ -253,11 +263,11 @@ impl Messages {
                     break;
                 }
             } else if same_call(known, call, args_hash) {
-                if !known.answered() {
+                if !known.answered() && self.may_be_resend(known, path, record.place.time) {
                     found = Some((at, false));
                     break;
                 }
-                repeated = true;
+                repeated |= known.answered();
             }
         }
         match found {
@@ -282,6 +292,23 @@ impl Messages {
                 (at, 0)
             }
         }
+    }
+
+    /// Whether the same call goes to the same port, or to where the program is now. A program has moved when it answered at the
+    /// first port once; another call with an xid, as scanners send it to every port, does not wait for that.
+    fn may_be_resend(&self, known: &Exchange, path: Path, now: i64) -> bool {
+        let (row, port) = (&known.row, known.path.to.port);
+        port == path.to.port
+            || (now.saturating_sub(row.time) >= MOVED_NS && self.answering.contains(&(row.server, row.prog, port)))
+    }
+
+    /// Notes where a program answers.
+    fn note_answering(&mut self, place: Answering) {
+        self.latest_answering = place;
+        if self.answering.len() >= MAX_ANSWERING {
+            self.answering.clear();
+        }
+        self.answering.insert(place);
     }
 
     /// An xid that stands for different calls of one flow is out of the ordinary.
@@ -459,7 +486,11 @@ impl Messages {
         let Place { capture, frame, time } = record.place;
         (known.row.reply_capture, known.row.reply_frame, known.row.reply_time) = (capture, frame, time);
         known.row.reply_bytes = record.length as u32;
+        let place = (known.row.server, known.row.prog, known.path.to.port);
         self.settled.push_back((at, known.row.exchange));
+        if known.row.rpc_status == 0 && self.latest_answering != place {
+            self.note_answering(place);
+        }
         self.unanswered_count = self.unanswered_count.saturating_sub(1);
     }
 

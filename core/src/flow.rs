@@ -6,15 +6,17 @@
 //! once. Loopback addresses carry the domain of their interface, since 127.0.0.1 is another host in another capture.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use hashbrown::{HashMap, HashSet};
 
 use crate::batch::{FlowRow, Flows as Rows, NO_TIME, PacketRow, Packets, flow_flag as flag};
 use crate::exchange::{Fate, Fates, Kind, Messages, Party, Path};
+use crate::infiniband;
 use crate::oddity::{Oddities, Place};
-use crate::rpc::{MAX_STORED, Outlet, Record, Sink, UNKNOWN};
+use crate::rpc::{self, MAX_STORED, Message, Outlet, Record, Sink, UNKNOWN};
 use crate::tcp::{Order, Segment, Stream};
+use crate::tunnel::Counts;
 
 /// Flows in reach; at 1.4 kB each 92 MB. A node sees a few thousand; beyond, the one longest silent of a few is let go.
 pub const MAX_FLOWS: usize = 1 << 16;
@@ -38,7 +40,9 @@ const TCP: u8 = 6;
 const FIN: u8 = 1;
 const SYN: u8 = 2;
 const RST: u8 = 4;
+const PSH: u8 = 8;
 const ACK: u8 = 16;
+const URG: u8 = 32;
 
 /// A flow's two ends, the lower one first, in plain words: it is compared and hashed for every frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,6 +138,8 @@ struct Flow {
     client: Option<usize>,
     sides: [Side; 2],
     row: FlowRow,
+    /// RDMA over TCP, of which nothing is read.
+    iwarp: bool,
 }
 
 /// Internet addresses by number, in the order of their first sight.
@@ -185,6 +191,8 @@ pub struct Flows {
     hand: usize,
     stored: usize,
     pub duplicates: u32,
+    /// Frames of iWARP.
+    pub iwarp: Counts,
     /// Flows of which every frame is noted, and those notes.
     pub followed: HashSet<u32>,
     pub packets: Packets,
@@ -229,9 +237,13 @@ impl Flows {
         let (key, side) = Key::of(packet);
         let place = oddities.place;
         let mut at = self.find(key, packet, side, place, messages, oddities);
+        let mut damaged = false;
         if packet.transport == TCP && packet.tcp_flags & SYN != 0 && self.is_new_connection(at, packet, side) {
-            self.end(at, flag::SUPERSEDED, messages, oddities);
-            at = self.create(key, place, messages, oddities);
+            damaged = self.pool.get(at as usize).is_some_and(|flow| flow.goes_on(packet, side));
+            if !damaged {
+                self.end(at, flag::SUPERSEDED, messages, oddities);
+                at = self.create(key, place, messages, oddities);
+            }
         }
         let Some(flow) = self.pool.get_mut(at as usize) else { return };
         if self.followed.contains(&flow.id) {
@@ -250,6 +262,10 @@ impl Flows {
             });
         }
         flow.row.last = flow.row.last.max(place.time);
+        if damaged {
+            oddities.push("corrupt-syn", packet.seq.into());
+            return;
+        }
         if flow.captured_before(packet, side, place.time) {
             flow.row.duplicates += 1;
             self.duplicates += 1;
@@ -262,6 +278,9 @@ impl Flows {
         let before = room;
         let outlet = &mut Outlet { sink: &mut sink, oddities, room: &mut room, place };
         if packet.transport == TCP {
+            if packet.length > 0 && flow.is_iwarp(packet) {
+                self.iwarp.rdma(infiniband::iwarp_holds_rpc(packet.payload));
+            }
             let twice = flow.tcp(packet, side, outlet);
             if outlet.sink.starttls {
                 flow.row.flags |= flag::TLS;
@@ -390,7 +409,7 @@ impl Flows {
             ..FlowRow::default()
         };
         let address = address.unwrap_or_default();
-        let flow = Flow { id: self.next_id, key, address, client: None, sides: Default::default(), row };
+        let flow = Flow { id: self.next_id, key, address, client: None, sides: Default::default(), row, iwarp: false };
         self.next_id = self.next_id.wrapping_add(1);
         let at = match self.index.get(&key) {
             Some(at) => *at,
@@ -413,8 +432,8 @@ impl Flows {
         oddities.place = here;
         flow.row.flags |= why;
         let (id, key, address) = (flow.id, flow.key, flow.address);
-        let gone = Flow { id, key, address, client: None, sides: Default::default(), row: FlowRow::default() };
-        let gone = std::mem::replace(flow, gone);
+        let (sides, row) = (Default::default(), FlowRow::default());
+        let gone = std::mem::replace(flow, Flow { id, key, address, client: None, sides, row, iwarp: false });
         self.ended.insert(id, Box::new(gone));
         self.ended_order.push_back(id);
         if self.ended_order.len() > MAX_ENDED
@@ -481,6 +500,16 @@ impl Flow {
         }
     }
 
+    /// Whether a SYN opens no new connection but is a damaged segment of this one, over which RPC goes: with flags or data that a
+    /// SYN has not, or with a sequence number where the stream stands while nobody has closed it.
+    fn goes_on(&self, packet: &Packet<'_>, side: usize) -> bool {
+        let Some(own) = self.sides.get(side) else { return false };
+        let proved = self.sides.iter().any(|side| side.stream.records.proved);
+        let open = self.sides.iter().all(|side| u32::from(side.fin) + u32::from(side.rst) == 0);
+        let odd = packet.tcp_flags & (FIN | RST | PSH | URG) != 0 || packet.length > 0;
+        proved && (odd || (open && own.stream.is_near(packet.seq)))
+    }
+
     /// Whether this very datagram or SYN was captured a moment ago, on another interface. Of segments with data the stream
     /// tells.
     fn captured_before(&mut self, packet: &Packet<'_>, side: usize, time: i64) -> bool {
@@ -518,12 +547,26 @@ impl Flow {
 
     fn udp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
         let (length, place) = (packet.length, outlet.place);
-        if crate::rpc::parse(packet.payload, length).is_none() {
+        let Some(message) = rpc::parse(packet.payload, length) else { return };
+        if !self.proves_itself(&message, packet, side, outlet.sink) {
             return;
         }
         let lost = packet.payload.len() < length;
         outlet.sink.record(Record { data: packet.payload, length, lost, end: 0, place }, outlet.oddities);
         self.note_records(side, outlet);
+    }
+
+    /// Whether what may be a message is one: many datagrams have a 0 or a 1 where RPC has its type. A reply without its call is
+    /// none where the other side spoke and did not call, or that goes to many.
+    fn proves_itself(&self, message: &Message<'_>, packet: &Packet<'_>, side: usize, sink: &impl Sink) -> bool {
+        match message {
+            Message::Call(call) => rpc::plausible_call(call, packet.length - packet.payload.len().min(packet.length)),
+            Message::Reply(reply) => {
+                let called = self.sides.get(1 - side.min(1)).is_none_or(|other| other.calls > 0 || other.frames == 0);
+                let may_be = called && !is_to_many(packet.dst) && rpc::plausible_reply(reply, packet.length);
+                may_be || sink.awaits(reply.xid)
+            }
+        }
     }
 
     /// Returns whether the frame's data had been captured before.
@@ -548,6 +591,7 @@ impl Flow {
             self.note_records(other, outlet);
         }
         if packet.length > 0
+            && !self.iwarp
             && let Some(own) = self.sides.get_mut(side)
         {
             let seq = packet.seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
@@ -570,6 +614,13 @@ impl Flow {
             self.closing(packet, side, outlet);
         }
         twice
+    }
+
+    /// Whether it is a connection of iWARP, by the latest with this segment.
+    fn is_iwarp(&mut self, packet: &Packet<'_>) -> bool {
+        let proved = self.sides.iter().any(|side| side.stream.records.proved);
+        self.iwarp |= !proved && infiniband::is_iwarp(packet.payload);
+        self.iwarp
     }
 
     fn handshake(&mut self, packet: &Packet<'_>, side: usize, place: Place) {
@@ -706,6 +757,10 @@ impl Side {
         let at_once = time.saturating_sub(self.newest_time).saturating_abs() <= TWICE_ANEW_NS;
         at_once || newest.is_some_and(|newest| (packet.ip_id as u16).wrapping_sub(newest) as i16 <= 0)
     }
+}
+
+fn is_to_many(ip: IpAddr) -> bool {
+    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// What two captures of one datagram have in common and two datagrams have not.

@@ -8,6 +8,7 @@ pub mod decoder;
 pub mod exchange;
 pub mod flow;
 pub mod front;
+pub mod infiniband;
 pub mod ip;
 pub mod link;
 pub mod oddity;

@@ -142,6 +142,12 @@ impl Stream {
         self.next.is_some()
     }
 
+    /// Whether a sequence number is where the stream stands, within a window without scaling (RFC 9293 section 3.1). Linux opens
+    /// a connection anew just beyond it (`tcp_timewait_state_process`).
+    pub fn is_near(&self, seq: u32) -> bool {
+        self.next.is_some_and(|next| distance(next, seq).unsigned_abs() <= u32::from(u16::MAX))
+    }
+
     /// The stream has ended, or the capture has: what waits will wait no longer.
     pub fn give_up_all<S: Sink>(&mut self, outlet: &mut Outlet<'_, S>) {
         while !self.waiting.is_empty() {

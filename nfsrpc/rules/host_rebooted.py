@@ -65,7 +65,9 @@ def check(
             evidence=(Evidence(row.capture, row.frame, "downcall of statd to lockd"),),
         )
     if not boots and not rows:
-        yield RULE.clear("no host told of a reboot") if len(flows) else RULE.cannot_tell("the capture is empty")
+        yield RULE.clear("no host told of a reboot") if len(flows) else RULE.cannot_tell(
+            "neither TCP nor UDP was read in the capture"
+        )
 
 
 def connections_over(flows: Table, host: str, time: int, before_s: float, after_s: float) -> list[Evidence]:

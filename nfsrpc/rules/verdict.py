@@ -123,7 +123,7 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
     undecided = requests.where(requests["state"] == "undecided")
     asynchronous = async_answers(givens["locks"])
     if not len(requests) and not asynchronous:
-        return Verdict(None, "cannot-tell", unseen(givens["flows"]))
+        return Verdict(None, "cannot-tell", unseen(givens["flows"], givens["quality"]))
     if confused:
         return Verdict(None, "cannot-tell", f"It cannot be told whether locks work in time: {CLOCK_SET}.")
     if not len(answered) and not asynchronous:
@@ -138,7 +138,7 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
     if waiting(undecided, givens) or len(undecided) > UNDECIDED_SHARE * len(requests):
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, givens)}"
         return Verdict(None, "cannot-tell", f"It cannot be told whether all locks work: {why}.")
-    return Verdict(None, "healthy", praise(answered, asynchronous))
+    return Verdict(None, "healthy", f"{praise(answered, asynchronous)}{not_read(givens['quality'])}")
 
 
 def async_answers(locks: Table) -> int:
@@ -146,12 +146,29 @@ def async_answers(locks: Table) -> int:
     return int(((locks["procedure"] == "LOCK_MSG") & locks.valid("status")).sum())
 
 
-def unseen(flows: Table) -> str:
+def unseen(flows: Table, quality: Table) -> str:
+    unread = not_read(quality)
     if not flows["rpc"].any():
-        return "It cannot be told whether locks work: the capture holds no RPC."
+        what = "what was read of the capture" if unread else "the capture"
+        return f"It cannot be told whether locks work: {what} holds no RPC.{unread}"
     if flows["tls"].any():
-        return "It cannot be told whether locks work: connections are encrypted by TLS, and no lock requests are seen."
-    return "It cannot be told whether locks work: no lock requests were captured."
+        return (
+            "It cannot be told whether locks work: connections are encrypted by TLS, and no lock requests are seen."
+            + unread
+        )
+    return f"It cannot be told whether locks work: no lock requests were captured.{unread}"
+
+
+def not_read(quality: Table) -> str:
+    """A sentence on frames that may hold RPC and were not read; nothing where there are none."""
+    unread, rdma, rpc = (int(quality[name].sum()) for name in ("unread", "rdma", "rdma_rpc"))
+    links = sorted({link for row in quality.rows() for link in row.unread_links or ()})
+    parts = []
+    if unread:
+        parts.append(f"{several(unread, 'frame')} of link type {' and '.join(links)}")
+    if rdma:
+        parts.append(f"{several(rdma, 'frame')} of RDMA{f', {rpc} of them with RPC' if rpc else ''}")
+    return f" Not read: {' and '.join(parts)}." if parts else ""
 
 
 def without_reply(undecided: Table, givens: Givens) -> str:
