@@ -36,8 +36,8 @@ const REPLY_FIRST_NS: i64 = 2 * SECOND;
 /// A client sends a call to another port of its server when its connection has failed, or a retransmission timer has run out:
 /// Linux connects again after 3 s (`XS_TCP_INIT_REEST_TO`), and calls over UDP again after 1.1 s.
 const MOVED_NS: i64 = SECOND;
-/// Places where programs answer: more than a cluster has. When there are more, all are learned anew.
-const MAX_ANSWERING: usize = 1 << 12;
+/// Places where programs answer that are known: what one capture has of them, with room.
+const ANSWERING: usize = 1 << 8;
 const SECOND: i64 = 1_000_000_000;
 
 /// Client and server in one word, and the xid.
@@ -47,8 +47,32 @@ fn key(client: u32, server: u32, xid: u32) -> Key {
     (u64::from(client) << 32 | u64::from(server), xid)
 }
 
-/// Server, program, and the port at which it answered.
-type Answering = (u32, u32, u16);
+/// Where programs have answered: server, program and port, each in the one place that it may have, whoever stood there before.
+#[derive(Debug)]
+struct Answering([(u32, u32, u16); ANSWERING]);
+
+impl Default for Answering {
+    fn default() -> Self {
+        Answering([(NONE, NONE, 0); ANSWERING])
+    }
+}
+
+impl Answering {
+    fn at((server, prog, port): (u32, u32, u16)) -> usize {
+        (server.wrapping_mul(31) ^ prog ^ u32::from(port)) as usize % ANSWERING
+    }
+
+    #[inline]
+    fn note(&mut self, place: (u32, u32, u16)) {
+        if let Some(known) = self.0.get_mut(Answering::at(place)) {
+            *known = place;
+        }
+    }
+
+    fn knows(&self, place: (u32, u32, u16)) -> bool {
+        self.0.get(Answering::at(place)) == Some(&place)
+    }
+}
 
 const AUTH_SYS: u32 = 1;
 const RPCSEC_GSS: u32 = 6;
@@ -174,8 +198,7 @@ pub struct Messages {
     settled_resent: VecDeque<(u32, u32)>,
     next_id: u32,
     latest_machine: u32,
-    answering: HashSet<Answering>,
-    latest_answering: Answering,
+    answering: Answering,
     secondary_rows: u32,
     now: i64,
     hasher: DefaultHashBuilder,
@@ -299,16 +322,7 @@ impl Messages {
     fn may_be_resend(&self, known: &Exchange, path: Path, now: i64) -> bool {
         let (row, port) = (&known.row, known.path.to.port);
         port == path.to.port
-            || (now.saturating_sub(row.time) >= MOVED_NS && self.answering.contains(&(row.server, row.prog, port)))
-    }
-
-    /// Notes where a program answers.
-    fn note_answering(&mut self, place: Answering) {
-        self.latest_answering = place;
-        if self.answering.len() >= MAX_ANSWERING {
-            self.answering.clear();
-        }
-        self.answering.insert(place);
+            || (now.saturating_sub(row.time) >= MOVED_NS && self.answering.knows((row.server, row.prog, port)))
     }
 
     /// An xid that stands for different calls of one flow is out of the ordinary.
@@ -488,8 +502,8 @@ impl Messages {
         known.row.reply_bytes = record.length as u32;
         let place = (known.row.server, known.row.prog, known.path.to.port);
         self.settled.push_back((at, known.row.exchange));
-        if known.row.rpc_status == 0 && self.latest_answering != place {
-            self.note_answering(place);
+        if known.row.rpc_status == 0 {
+            self.answering.note(place);
         }
         self.unanswered_count = self.unanswered_count.saturating_sub(1);
     }

@@ -237,35 +237,19 @@ impl Flows {
         let (key, side) = Key::of(packet);
         let place = oddities.place;
         let mut at = self.find(key, packet, side, place, messages, oddities);
-        let mut damaged = false;
         if packet.transport == TCP && packet.tcp_flags & SYN != 0 && self.is_new_connection(at, packet, side) {
-            damaged = self.pool.get(at as usize).is_some_and(|flow| flow.goes_on(packet, side));
-            if !damaged {
-                self.end(at, flag::SUPERSEDED, messages, oddities);
-                at = self.create(key, place, messages, oddities);
+            if self.pool.get(at as usize).is_some_and(|flow| flow.goes_on(packet, side)) {
+                oddities.push("corrupt-syn", packet.seq.into());
+                return self.follow(at, packet, side, place);
             }
+            self.end(at, flag::SUPERSEDED, messages, oddities);
+            at = self.create(key, place, messages, oddities);
+        }
+        if !self.followed.is_empty() {
+            self.follow(at, packet, side, place);
         }
         let Some(flow) = self.pool.get_mut(at as usize) else { return };
-        if self.followed.contains(&flow.id) {
-            let Party { address: source, port: source_port } = flow.path(side, at).from;
-            let (tcp_flags, length) = (packet.tcp_flags, packet.length as u32);
-            let Place { capture, frame, .. } = place;
-            self.packets.push(PacketRow {
-                capture,
-                frame,
-                flow: flow.id,
-                source,
-                source_port,
-                tcp_flags,
-                length,
-                kind: 0,
-            });
-        }
         flow.row.last = flow.row.last.max(place.time);
-        if damaged {
-            oddities.push("corrupt-syn", packet.seq.into());
-            return;
-        }
         if flow.captured_before(packet, side, place.time) {
             flow.row.duplicates += 1;
             self.duplicates += 1;
@@ -278,7 +262,8 @@ impl Flows {
         let before = room;
         let outlet = &mut Outlet { sink: &mut sink, oddities, room: &mut room, place };
         if packet.transport == TCP {
-            if packet.length > 0 && flow.is_iwarp(packet) {
+            let proved = flow.sides.get(side).is_none_or(|own| own.stream.records.proved);
+            if !proved && packet.length > 0 && is_iwarp(&mut flow.iwarp, packet) {
                 self.iwarp.rdma(infiniband::iwarp_holds_rpc(packet.payload));
             }
             let twice = flow.tcp(packet, side, outlet);
@@ -291,6 +276,17 @@ impl Flows {
             flow.udp(packet, side, outlet);
         }
         self.stored = (self.stored + before).saturating_sub(room);
+    }
+
+    /// Notes a frame of a flow that is followed.
+    #[cold]
+    fn follow(&mut self, at: u32, packet: &Packet<'_>, side: usize, place: Place) {
+        let Some(flow) = self.pool.get(at as usize).filter(|flow| self.followed.contains(&flow.id)) else { return };
+        let Party { address: source, port: source_port } = flow.path(side, at).from;
+        let Place { capture, frame, .. } = place;
+        let (tcp_flags, length) = (packet.tcp_flags, packet.length as u32);
+        let row = PacketRow { capture, frame, flow: flow.id, source, source_port, tcp_flags, length, kind: 0 };
+        self.packets.push(row);
     }
 
     /// An ICMP error quoting a packet of this flow.
@@ -502,6 +498,7 @@ impl Flow {
 
     /// Whether a SYN opens no new connection but is a damaged segment of this one, over which RPC goes: with flags or data that a
     /// SYN has not, or with a sequence number where the stream stands while nobody has closed it.
+    #[cold]
     fn goes_on(&self, packet: &Packet<'_>, side: usize) -> bool {
         let Some(own) = self.sides.get(side) else { return false };
         let proved = self.sides.iter().any(|side| side.stream.records.proved);
@@ -512,6 +509,7 @@ impl Flow {
 
     /// Whether this very datagram or SYN was captured a moment ago, on another interface. Of segments with data the stream
     /// tells.
+    #[inline]
     fn captured_before(&mut self, packet: &Packet<'_>, side: usize, time: i64) -> bool {
         if packet.transport == TCP && packet.tcp_flags & SYN == 0 {
             return false;
@@ -558,6 +556,7 @@ impl Flow {
 
     /// Whether what may be a message is one: many datagrams have a 0 or a 1 where RPC has its type. A reply without its call is
     /// none where the other side spoke and did not call, or that goes to many.
+    #[inline(never)]
     fn proves_itself(&self, message: &Message<'_>, packet: &Packet<'_>, side: usize, sink: &impl Sink) -> bool {
         match message {
             Message::Call(call) => rpc::plausible_call(call, packet.length - packet.payload.len().min(packet.length)),
@@ -591,7 +590,6 @@ impl Flow {
             self.note_records(other, outlet);
         }
         if packet.length > 0
-            && !self.iwarp
             && let Some(own) = self.sides.get_mut(side)
         {
             let seq = packet.seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
@@ -614,13 +612,6 @@ impl Flow {
             self.closing(packet, side, outlet);
         }
         twice
-    }
-
-    /// Whether it is a connection of iWARP, by the latest with this segment.
-    fn is_iwarp(&mut self, packet: &Packet<'_>) -> bool {
-        let proved = self.sides.iter().any(|side| side.stream.records.proved);
-        self.iwarp |= !proved && infiniband::is_iwarp(packet.payload);
-        self.iwarp
     }
 
     fn handshake(&mut self, packet: &Packet<'_>, side: usize, place: Place) {
@@ -757,6 +748,13 @@ impl Side {
         let at_once = time.saturating_sub(self.newest_time).saturating_abs() <= TWICE_ANEW_NS;
         at_once || newest.is_some_and(|newest| (packet.ip_id as u16).wrapping_sub(newest) as i16 <= 0)
     }
+}
+
+/// Whether a connection is known to be of iWARP, by this segment at the latest.
+#[inline(never)]
+fn is_iwarp(known: &mut bool, packet: &Packet<'_>) -> bool {
+    *known |= infiniband::is_iwarp(packet.payload);
+    *known
 }
 
 fn is_to_many(ip: IpAddr) -> bool {

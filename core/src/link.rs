@@ -89,7 +89,7 @@ impl<'a> Packet<'a> {
 }
 
 /// The IP packet in a frame of this link type.
-#[inline]
+#[inline(always)]
 pub fn packet(link_type: u32, frame: Packet<'_>) -> Option<Packet<'_>> {
     match link_type {
         ETHERNET => ethernet(frame),
@@ -104,6 +104,7 @@ pub fn packet(link_type: u32, frame: Packet<'_>) -> Option<Packet<'_>> {
 }
 
 /// Link types out of the way of the usual ones.
+#[inline(never)]
 fn rare(link_type: u32, frame: Packet<'_>) -> Option<Packet<'_>> {
     match link_type {
         PPP_HDLC => ppp(frame),

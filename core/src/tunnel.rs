@@ -147,6 +147,7 @@ fn carried_by_udp(payload: &[u8]) -> bool {
 }
 
 /// Whether a datagram of RoCE v2 holds RPC; nothing for any other.
+#[inline(never)]
 fn roce(datagram: &Datagram<'_>) -> Option<bool> {
     let payload = Packet { bytes: datagram.payload, missing: datagram.wire_len - datagram.payload.len() };
     let to_roce = datagram.protocol == UDP && payload.u16(2)? == ROCE_PORT;

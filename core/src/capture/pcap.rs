@@ -103,6 +103,23 @@ impl Pcap {
         }
     }
 
+    /// A record whose fraction is none; what to do if it is no record, or not to be told yet. Some writers put any number into
+    /// the fraction, and clocks jump; both at once is a record only where its lengths can be those of one.
+    #[cold]
+    fn sloppy(&self, record: Record, bytes: &[u8], oddities: &mut Oddities) -> Option<Step<'static>> {
+        if self.last_seconds.is_some_and(|last| !near(record.seconds, last)) {
+            match self.chains(record, bytes) {
+                Fit::Need(need) => return Some(Step::Need(need)),
+                Fit::No => return Some(Step::Corrupt),
+                Fit::Yes => {}
+            }
+        }
+        if bytes.len() >= self.variant.record_header + record.captured as usize {
+            oddities.push("capture-fraction", record.fraction.into());
+        }
+        None
+    }
+
     /// Where the next record begins, if this one can be one.
     fn believable(&self, record: Record, before: Option<u32>) -> Option<usize> {
         let sizes = Pcap::has_lengths(record);
@@ -126,13 +143,12 @@ impl Format for Pcap {
     fn next<'a>(&mut self, bytes: &'a [u8], oddities: &mut Oddities) -> Step<'a> {
         let Some(record) = self.record(bytes) else { return Step::Need(RECORD) };
         let captured = record.captured as usize;
-        // Some writers put any number into the fraction, and clocks jump; both at once is a record header only where its
-        // lengths can be those of one.
-        let timeless = !self.is_fraction(record) && self.last_seconds.is_some_and(|last| !near(record.seconds, last));
-        match if timeless { self.chains(record, bytes) } else { Fit::Yes } {
-            Fit::Need(need) => return Step::Need(need),
-            Fit::Yes if captured <= MAX_FRAME => {}
-            Fit::Yes | Fit::No => return Step::Corrupt,
+        let is_fraction = self.is_fraction(record);
+        if captured > MAX_FRAME {
+            return Step::Corrupt;
+        }
+        if !is_fraction && let Some(step) = self.sloppy(record, bytes, oddities) {
+            return step;
         }
         let used = self.variant.record_header + captured;
         let Some(data) = bytes.get(self.variant.record_header..used) else { return Step::Need(used) };
@@ -143,11 +159,7 @@ impl Format for Pcap {
                 return Step::Skip { used: 0, numbers: 0 }; // to be read again
             }
         }
-        if !self.is_fraction(record) {
-            oddities.push("capture-fraction", record.fraction.into());
-        }
-        // By which the next record is judged.
-        if !timeless {
+        if is_fraction {
             self.last_seconds = Some(record.seconds);
         }
         let time =
