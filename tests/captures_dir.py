@@ -36,6 +36,7 @@ SETS = {
     "kernel": Set("NFSRPC_CAPTURES", ROOT.parent / "shared" / "captures"),
     "public": Set("NFSRPC_PUBLIC", ROOT.parent / "shared" / "public"),
     "repro": Set("NFSRPC_REPRO", ROOT.parent / "shared" / "repro"),
+    "foreign": Set("NFSRPC_FOREIGN", ROOT.parent / "shared" / "foreign"),
 }
 
 

@@ -138,7 +138,7 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
     if waiting(undecided, givens) or len(undecided) > UNDECIDED_SHARE * len(requests):
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, givens)}"
         return Verdict(None, "cannot-tell", f"It cannot be told whether all locks work: {why}.")
-    return Verdict(None, "healthy", f"{praise(answered, asynchronous)}{not_read(givens['quality'])}")
+    return Verdict(None, "healthy", f"{praise(answered, asynchronous)}{unread(givens['quality'])}.")
 
 
 def async_answers(locks: Table) -> int:
@@ -147,28 +147,24 @@ def async_answers(locks: Table) -> int:
 
 
 def unseen(flows: Table, quality: Table) -> str:
-    unread = not_read(quality)
-    if not flows["rpc"].any():
-        what = "what was read of the capture" if unread else "the capture"
-        return f"It cannot be told whether locks work: {what} holds no RPC.{unread}"
+    why = "no lock requests were captured"
     if flows["tls"].any():
-        return (
-            "It cannot be told whether locks work: connections are encrypted by TLS, and no lock requests are seen."
-            + unread
-        )
-    return f"It cannot be told whether locks work: no lock requests were captured.{unread}"
+        why = "connections are encrypted by TLS, and no lock requests are seen"
+    if not flows["rpc"].any():
+        why = "what was read of the capture holds no RPC" if unread(quality) else "the capture holds no RPC"
+    return f"It cannot be told whether locks work: {why}{unread(quality)}."
 
 
-def not_read(quality: Table) -> str:
-    """A sentence on frames that may hold RPC and were not read; nothing where there are none."""
-    unread, rdma, rpc = (int(quality[name].sum()) for name in ("unread", "rdma", "rdma_rpc"))
+def unread(quality: Table) -> str:
+    """The end of a sentence on frames that may hold RPC and were not read; nothing where there are none."""
+    frames, rdma, rpc = (int(quality[name].sum()) for name in ("unread", "rdma", "rdma_rpc"))
     links = sorted({link for row in quality.rows() for link in row.unread_links or ()})
     parts = []
-    if unread:
-        parts.append(f"{several(unread, 'frame')} of link type {' and '.join(links)}")
+    if frames:
+        parts.append(f"{several(frames, 'frame')} of link type {' and '.join(links)}")
     if rdma:
-        parts.append(f"{several(rdma, 'frame')} of RDMA{f', {rpc} of them with RPC' if rpc else ''}")
-    return f" Not read: {' and '.join(parts)}." if parts else ""
+        parts.append(f"{several(rdma, 'frame')} of RDMA{f' ({rpc} of them with RPC)' if rpc else ''}")
+    return f"; not read: {' and '.join(parts)}" if parts else ""
 
 
 def without_reply(undecided: Table, givens: Givens) -> str:
@@ -194,4 +190,4 @@ def praise(answered: Table, asynchronous: int) -> str:
     slowest = f", the slowest after {seconds(float(latency.max()))}" if len(latency) else ""
     whose = f" of {named(clients)} to {named(servers)}" if clients else ""
     total = several(len(answered) + asynchronous, "lock request was", "lock requests were")
-    return f"No fault: {total} answered{whose and ','}{whose}{slowest}."
+    return f"No fault: {total} answered{whose and ','}{whose}{slowest}"
