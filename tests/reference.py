@@ -174,6 +174,7 @@ def messages(capture: Iterable[Frame]) -> list[Message]:
     """Every message of a capture in the order of frames."""
     conversations: dict[tuple[int, Party, Party, int | None], list[Packet]] = defaultdict(list)
     opened: dict[frozenset[Party], int] = {}  # the number a connection began with, which tells it from an older one
+    first: dict[tuple[Party, Party, int | None], int] = {}  # and the first number seen of each direction
     ends: dict[tuple[Party, Party], int] = {}  # where each direction of an open connection stands
     for packet in packets(capture):
         pair = frozenset((packet.source, packet.target))
@@ -181,15 +182,18 @@ def messages(capture: Iterable[Frame]) -> list[Message]:
         if packet.flags & dpkt.tcp.TH_SYN and way in ends and packet.seq != opened.get(pair):
             odd = packet.flags & (dpkt.tcp.TH_FIN | dpkt.tcp.TH_RST | dpkt.tcp.TH_PUSH | dpkt.tcp.TH_URG)
             near = abs((packet.seq - ends[way] + 2**31) % 2**32 - 2**31) <= WINDOW
+            near &= (packet.seq - first[*way, opened.get(pair)]) % 2**32 < 2**31
             if odd or packet.length or near:  # a damaged segment of a connection that goes on
                 continue
-        if packet.flags & (dpkt.tcp.TH_FIN | dpkt.tcp.TH_RST):
+        opens = packet.flags & (dpkt.tcp.TH_SYN | dpkt.tcp.TH_ACK) == dpkt.tcp.TH_SYN
+        if opens:
+            opened[pair] = packet.seq
+        if opens or packet.flags & (dpkt.tcp.TH_FIN | dpkt.tcp.TH_RST):
             ends.pop(way, None)
             ends.pop(way[::-1], None)
         elif packet.transport == TCP and packet.length:
             ends[way] = (packet.seq + packet.length) % 2**32
-        if packet.flags & (dpkt.tcp.TH_SYN | dpkt.tcp.TH_ACK) == dpkt.tcp.TH_SYN:
-            opened[pair] = packet.seq
+        first.setdefault((*way, opened.get(pair)), packet.seq)
         conversations[packet.transport, packet.source, packet.target, opened.get(pair)].append(packet)
     found: list[Message] = []
     for (transport, *_), conversation in conversations.items():

@@ -497,14 +497,16 @@ impl Flow {
     }
 
     /// Whether a SYN opens no new connection but is a damaged segment of this one, over which RPC goes: with flags or data that a
-    /// SYN has not, or with a sequence number where the stream stands while nobody has closed it.
+    /// SYN has not, or with a sequence number where the stream stands while nobody has closed it. One from before all that was
+    /// seen of the stream is its own, in a file whose later part comes first.
     #[cold]
     fn goes_on(&self, packet: &Packet<'_>, side: usize) -> bool {
         let Some(own) = self.sides.get(side) else { return false };
         let proved = self.sides.iter().any(|side| side.stream.records.proved);
         let open = self.sides.iter().all(|side| u32::from(side.fin) + u32::from(side.rst) == 0);
         let odd = packet.tcp_flags & (FIN | RST | PSH | URG) != 0 || packet.length > 0;
-        proved && (odd || (open && own.stream.is_near(packet.seq)))
+        let inside = own.first_seq.is_some_and(|first| packet.seq.wrapping_sub(first).cast_signed() >= 0);
+        proved && (odd || (open && inside && own.stream.is_near(packet.seq)))
     }
 
     /// Whether this very datagram or SYN was captured a moment ago, on another interface. Of segments with data the stream

@@ -1,6 +1,6 @@
 //! Each link layer, and each layer that an EtherType may announce before IP, gives the packet in it.
 
-use nfsrpc_core::link::{LINK_TYPES, Packet, packet};
+use nfsrpc_core::link::{LINK_TYPES, Packet, Unread, packet, unread};
 use proptest::prelude::*;
 
 const IP: &[u8] = b"\x45 any bytes";
@@ -177,6 +177,24 @@ fn a_frame_of_nothing_but_tags_or_labels_ends() {
         let frame = [vec![0x52; 12], vec![0x88, 0x47], tag.repeat(100_000)].concat();
         assert_eq!(packet(1, Packet { bytes: &frame, missing: 0 }), None);
         assert_eq!(packet(1, Packet { bytes: &[&[0x52; 12], &tag.repeat(100_000)[..]].concat(), missing: 0 }), None);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
+
+    #[test]
+    fn any_bytes_are_read_or_said_not_to_be(
+        link_type in prop::sample::select(LINK_TYPES.to_vec()),
+        frame in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(&b"\x00\x01\x04\x08\x09\x89\x15"[..])], 0..120),
+        missing in 0_usize..200,
+    ) {
+        let frame = Packet { bytes: &frame, missing };
+        if let Some(found) = packet(link_type, frame) {
+            prop_assert!(found.wire_len() <= frame.wire_len());
+            prop_assert!(frame.bytes.windows(found.bytes.len().max(1)).any(|part| part == found.bytes) || found.bytes.is_empty());
+        }
+        prop_assert!(unread(link_type, frame) != Unread::LinkType(link_type));
     }
 }
 

@@ -227,14 +227,14 @@ fn a_damaged_syn_does_not_end_a_connection() {
     const URG: u8 = 32;
     let far = |seq: u32| seq.wrapping_add(500_000_000);
     let window = |seq: u32| seq.wrapping_add(65_535);
-    let behind = |seq: u32| seq.wrapping_sub(65_535);
+    let again = |seq: u32| seq.wrapping_sub(44);
     let damaged = [
         around(SYN | PSH, far, &[7; 264]),
         around(SYN | URG, far, &[]),
         around(SYN | FIN, far, &[]),
         around(SYN | ACK, far, &[7; 9]),
         around(SYN, window, &[]),
-        around(SYN | ACK, behind, &[]),
+        around(SYN | ACK, again, &[]),
     ];
     for batch in damaged {
         assert_eq!(pairs(&batch), [(4, 5, 0, 0), (7, 8, 0, 0)]);
@@ -243,6 +243,9 @@ fn a_damaged_syn_does_not_end_a_connection() {
     // Just beyond the window Linux opens a connection anew.
     let anew = around(SYN, |seq| seq.wrapping_add(65_536), &[]);
     assert_eq!((anew.flows.flow.len(), kinds(&anew)), (2, vec![]));
+    // 45 bytes back is its SYN; what is before that is of another.
+    let older = around(SYN, |seq| seq.wrapping_sub(46), &[]);
+    assert_eq!((older.flows.flow.len(), kinds(&older)), (2, vec![]));
 }
 
 #[test]
