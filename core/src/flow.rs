@@ -140,6 +140,8 @@ struct Flow {
     row: FlowRow,
     /// RDMA over TCP, of which nothing is read.
     iwarp: bool,
+    /// It took the place of one that nobody had closed.
+    doubtful: bool,
 }
 
 /// Internet addresses by number, in the order of their first sight.
@@ -242,8 +244,12 @@ impl Flows {
                 oddities.push("corrupt-syn", packet.seq.into());
                 return self.follow(at, packet, side, place);
             }
+            let open = self.pool.get(at as usize).is_some_and(Flow::is_open);
             self.end(at, flag::SUPERSEDED, messages, oddities);
             at = self.create(key, place, messages, oddities);
+            if let Some(flow) = self.pool.get_mut(at as usize) {
+                flow.doubtful = open;
+            }
         }
         if !self.followed.is_empty() {
             self.follow(at, packet, side, place);
@@ -405,7 +411,16 @@ impl Flows {
             ..FlowRow::default()
         };
         let address = address.unwrap_or_default();
-        let flow = Flow { id: self.next_id, key, address, client: None, sides: Default::default(), row, iwarp: false };
+        let flow = Flow {
+            id: self.next_id,
+            key,
+            address,
+            client: None,
+            sides: Default::default(),
+            row,
+            iwarp: false,
+            doubtful: false,
+        };
         self.next_id = self.next_id.wrapping_add(1);
         let at = match self.index.get(&key) {
             Some(at) => *at,
@@ -429,7 +444,8 @@ impl Flows {
         flow.row.flags |= why;
         let (id, key, address) = (flow.id, flow.key, flow.address);
         let (sides, row) = (Default::default(), FlowRow::default());
-        let gone = std::mem::replace(flow, Flow { id, key, address, client: None, sides, row, iwarp: false });
+        let gone =
+            std::mem::replace(flow, Flow { id, key, address, client: None, sides, row, iwarp: false, doubtful: false });
         self.ended.insert(id, Box::new(gone));
         self.ended_order.push_back(id);
         if self.ended_order.len() > MAX_ENDED
@@ -503,10 +519,14 @@ impl Flow {
     fn goes_on(&self, packet: &Packet<'_>, side: usize) -> bool {
         let Some(own) = self.sides.get(side) else { return false };
         let proved = self.sides.iter().any(|side| side.stream.records.proved);
-        let open = self.sides.iter().all(|side| u32::from(side.fin) + u32::from(side.rst) == 0);
         let odd = packet.tcp_flags & (FIN | RST | PSH | URG) != 0 || packet.length > 0;
         let inside = own.first_seq.is_some_and(|first| packet.seq.wrapping_sub(first).cast_signed() >= 0);
-        proved && (odd || (open && inside && own.stream.is_near(packet.seq)))
+        proved && (odd || (self.is_open() && inside && own.stream.is_near(packet.seq)))
+    }
+
+    /// Whether nobody was seen to close it.
+    fn is_open(&self) -> bool {
+        self.sides.iter().all(|side| side.fin == 0 && side.rst == 0)
     }
 
     /// Whether this very datagram or SYN was captured a moment ago, on another interface. Of segments with data the stream
@@ -622,6 +642,7 @@ impl Flow {
             own.isn = Some(packet.seq);
             if !own.stream.begun() {
                 own.stream = Stream::new(Some(packet.seq.wrapping_add(1)));
+                own.stream.doubtful = self.doubtful;
             }
         }
         let row = &mut self.row;

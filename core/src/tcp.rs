@@ -64,6 +64,8 @@ pub struct Stream {
     /// The highest acknowledgement of the other side.
     pub acked: Option<u32>,
     pub lost_bytes: u64,
+    /// Its SYN came while another stream on the same ports was open: that may go on, and the SYN have been damaged.
+    pub doubtful: bool,
     pub records: Records,
 }
 
@@ -90,6 +92,7 @@ impl Stream {
             furthest: None,
             acked: None,
             lost_bytes: 0,
+            doubtful: false,
             records: Records::new(first.is_some()),
         }
     }
@@ -99,6 +102,7 @@ impl Stream {
         let next = *self.next.get_or_insert(segment.seq);
         let ahead = distance(next, segment.seq);
         let end = segment.seq.wrapping_add(segment.length as u32);
+        let astray = self.is_astray(ahead);
         let late = self.furthest.is_some_and(|furthest| distance(segment.seq, furthest) > 0);
         if self.furthest.is_none_or(|furthest| distance(furthest, end) > 0) {
             self.furthest = Some(end);
@@ -107,7 +111,10 @@ impl Stream {
             self.deliver(segment, outlet);
             return Order::InOrder;
         }
-        if ahead.checked_abs().is_none_or(|far| far > WINDOW) {
+        if astray || ahead.checked_abs().is_none_or(|far| far > WINDOW) {
+            if astray {
+                outlet.oddities.push("corrupt-syn", next.into());
+            }
             self.give_up_all(outlet);
             self.records.hole(MAX_RECORD, next, outlet);
             (self.next, self.furthest) = (Some(segment.seq), Some(end));
@@ -120,6 +127,11 @@ impl Stream {
             return Order::Old;
         }
         if late { Order::Late } else { Order::InOrder }
+    }
+
+    /// Whether the first data after a SYN lies before it or beyond any first window.
+    fn is_astray(&self, ahead: i32) -> bool {
+        self.doubtful && self.furthest.is_none() && !(-1..=MAX_WAITING as i32).contains(&ahead)
     }
 
     /// The other side acknowledged everything before `ack`.

@@ -240,12 +240,21 @@ fn a_damaged_syn_does_not_end_a_connection() {
         assert_eq!(pairs(&batch), [(4, 5, 0, 0), (7, 8, 0, 0)]);
         assert_eq!((batch.flows.flow.len(), kinds(&batch)), (1, vec!["corrupt-syn"]));
     }
-    // Just beyond the window Linux opens a connection anew.
+    // Just beyond the window Linux opens a connection anew. That this is none shows only when the old one goes on.
     let anew = around(SYN, |seq| seq.wrapping_add(65_536), &[]);
-    assert_eq!((anew.flows.flow.len(), kinds(&anew)), (2, vec![]));
+    assert_eq!((anew.flows.flow.len(), kinds(&anew)), (2, vec!["corrupt-syn"]));
     // 45 bytes back is its SYN; what is before that is of another.
     let older = around(SYN, |seq| seq.wrapping_sub(46), &[]);
     assert_eq!((older.flows.flow.len(), kinds(&older)), (2, vec![]));
+}
+
+#[test]
+fn a_syn_from_anywhere_does_not_end_a_connection_that_goes_on() {
+    for distance in [500_000_000, 3_000_000_000, 7_000_000, 4_280_000_000] {
+        let batch = around(SYN, |seq| seq.wrapping_add(distance), &[]);
+        assert_eq!(pairs(&batch), [(4, 5, 0, 0), (7, 8, 0, 0)], "{distance}");
+        assert_eq!((kinds(&batch), batch.flows.c_lost_bytes), (vec!["corrupt-syn"], vec![0, 0]));
+    }
 }
 
 #[test]
