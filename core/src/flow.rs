@@ -140,7 +140,7 @@ struct Flow {
     row: FlowRow,
     /// RDMA over TCP, of which nothing is read.
     iwarp: bool,
-    /// It took the place of one that nobody had closed.
+    /// Its SYN came while the connection before was open.
     doubtful: bool,
 }
 
@@ -513,7 +513,7 @@ impl Flow {
     }
 
     /// Whether a SYN opens no new connection but is a damaged segment of this one, over which RPC goes: with flags or data that a
-    /// SYN has not, or with a sequence number where the stream stands while nobody has closed it. One from before all that was
+    /// SYN has not, or with a sequence number where the stream stands before any FIN or RST. One from before all that was
     /// seen of the stream is its own, in a file whose later part comes first.
     #[cold]
     fn goes_on(&self, packet: &Packet<'_>, side: usize) -> bool {
@@ -524,7 +524,7 @@ impl Flow {
         proved && (odd || (self.is_open() && inside && own.stream.is_near(packet.seq)))
     }
 
-    /// Whether nobody was seen to close it.
+    /// Whether neither side has sent FIN or RST.
     fn is_open(&self) -> bool {
         self.sides.iter().all(|side| side.fin == 0 && side.rst == 0)
     }

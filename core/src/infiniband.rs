@@ -2,8 +2,8 @@
 //! Ethernet (RoCE, annex A16), and over UDP (RoCE v2, annex A17); and iWARP (RFC 5040, 5041, 5044), which is RDMA over TCP.
 //!
 //! What is read of it is IP over InfiniBand in datagrams (RFC 4391). RDMA is recognised only, and so is RPC in it (RFC 8166):
-//! the arguments are moved by the adapters, and a capture that holds them is rare. What is recognised is counted, so that
-//! nobody takes for absent what was not read.
+//! the adapters move the arguments, and captures of them are rare. What is recognised is counted, so that a report can name what
+//! was not read.
 
 use crate::link::{Packet, ethertype};
 

@@ -465,7 +465,7 @@ fn begins_with_record(data: &[u8], sink: &impl Sink) -> Option<u32> {
 
 /// Where nothing else proves it, more is asked of a call than its version: numbers such as the registry gives (RFC 5531
 /// section 8.4), authentication that there is, and no arguments of NULL. Version 0, or any, is NULL's alone: rpcinfo asks for
-/// what is certainly not there, to be told what is. `missing`: bytes of it that were not captured.
+/// a version that no server has, and the reply says which ones it has. `missing`: bytes of it that were not captured.
 pub fn plausible_call(call: &Call<'_>, missing: usize) -> bool {
     const HIGHEST_PROGRAM: u32 = 0x6000_0000;
     const HIGHEST_VERSION: u32 = 1 << 16;

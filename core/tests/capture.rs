@@ -470,6 +470,8 @@ fn snoop_of_an_unknown_kind_is_refused() {
     assert_eq!(refusal(2, 8), "this is a snoop capture of data link type 8, which is not known");
     assert_eq!(read(&snoop_header(2, 0)).interfaces[0].link_type, 1);
     assert_eq!(read(&snoop_header(2, 14)).interfaces[0].link_type, 0);
+    // IP over InfiniBand.
+    assert_eq!(read(&snoop_header(2, 26)).interfaces[0].link_type, 242);
 }
 
 #[test]

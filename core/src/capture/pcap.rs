@@ -103,7 +103,7 @@ impl Pcap {
         }
     }
 
-    /// A record whose fraction is none; what to do if it is no record, or not to be told yet. Some writers put any number into
+    /// The step for a record with a fraction of a second or more that is no record, or needs more bytes to decide. Some writers put any number into
     /// the fraction, and clocks jump; both at once is a record only where its lengths can be those of one.
     #[cold]
     fn sloppy(&self, record: Record, bytes: &[u8], oddities: &mut Oddities) -> Option<Step<'static>> {
