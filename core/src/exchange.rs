@@ -1,10 +1,11 @@
 //! Calls and replies become exchanges: matched by client, server, ports, xid and time.
 //!
 //! A call that repeats an unanswered one (same xid, program, procedure and arguments from the same client to the same server,
-//! whatever the connection) is a resend, at another port of the server only where the program has left the first; any other call with its xid is a new exchange. A reply answers the newest unanswered
-//! call on its ports, else it is one more reply of an answered one, else it waits a moment for a call captured after it. An
-//! answered exchange stays in reach for a while, for late resends and replies, and leaves as a row. Arguments and results are
-//! decoded by layout as they pass; nothing of a body is kept but that of a reply whose call may still come.
+//! whatever the connection) is a resend, at another port of the server only where the program has left the first; any other
+//! call with its xid is a new exchange. A reply answers the newest unanswered call on its ports, else it is one more reply of
+//! an answered one, else it waits a moment for a call captured after it. An answered exchange stays in reach for a while, for
+//! late resends and replies, and leaves as a row. Arguments and results are decoded by layout as they pass; nothing of a body
+//! is kept but that of a reply whose call may still come.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;

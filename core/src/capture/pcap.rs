@@ -103,8 +103,8 @@ impl Pcap {
         }
     }
 
-    /// The step for a record with a fraction of a second or more that is no record, or needs more bytes to decide. Some writers put any number into
-    /// the fraction, and clocks jump; both at once is a record only where its lengths can be those of one.
+    /// The step for a record with a fraction of a second or more that is no record, or needs more bytes to decide. Some writers
+    /// put any number into the fraction, and clocks jump; both at once is a record only where its lengths can be those of one.
     #[cold]
     fn sloppy(&self, record: Record, bytes: &[u8], oddities: &mut Oddities) -> Option<Step<'static>> {
         if self.last_seconds.is_some_and(|last| !near(record.seconds, last)) {
