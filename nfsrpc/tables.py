@@ -385,6 +385,10 @@ QUALITY = _spec(
     ("duplicates", "u32", "", "frames captured twice"),
     ("misordered", "u32", "", "frames earlier than the one before"),
     ("not_ip", "u32", "", "frames that are not IP"),
+    ("unread", "u32", "", "frames of link types that are not read"),
+    ("unread_links", "texts", "", "those link types"),
+    ("rdma", "u32", "", "frames of RDMA (RoCE, InfiniBand, iWARP), which is not read"),
+    ("rdma_rpc", "u32", "", "those of them with the header of RPC over RDMA"),
     ("truncated", "bool", "", "the file ends within a record"),
     ("drops", "u64?", "", "frames that the capturing system says it dropped; null when it does not say"),
     ("tcp_frames", "u64", "", "TCP frames of the flows that begin in this file"),
@@ -415,9 +419,12 @@ ODDITY_KINDS = {
     "addresses-full": "numbers of addresses begin anew, as in a flood of them: what goes on between two hosts is torn "
     "apart there; detail: the room",
     "call-evicted": "a call no longer waited for, for want of room: it is undecided; detail: the exchange",
+    "capture-fraction": "a time stamp with a fraction of a second or more, added to its seconds; detail: the fraction",
     "capture-record": "bytes of the file that are no record: reading goes on at the next one; detail: the offset",
     "capture-time": "a time stamp beyond the year 2262; detail: the stamp",
     "checksum": "a frame whose checksum is wrong, where its sender's are right else: it is left out; detail: bytes",
+    "corrupt-syn": "a damaged segment of a connection that goes on, with the flag of one that opens it: not read; "
+    "detail: its sequence number",
     "flow-evicted": "a connection forgotten for want of room; detail: the flow",
     "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known",
     "frame-time": "a time stamp far from those of the frames before and behind: the time of the one before counts; "
@@ -427,6 +434,7 @@ ODDITY_KINDS = {
     "ip-header": "an IP header that contradicts itself; detail: the packet's length",
     "link-header": "an IP header with a right checksum behind a link layer that names no IP: it is read; "
     "detail: the frame's length",
+    "late-rpc": "a TCP stream turns out to be RPC that did not begin so: it is read from here on; detail: the xid",
     "locals-full": "an address of the capturing host beyond those that are noted; detail: the room",
     "memory-limit": "bytes of a stream given up for want of room: its records resume behind them; detail: bytes",
     "not-rpc": "a record in a stream of RPC that is neither call nor reply; detail: its length",

@@ -29,6 +29,8 @@ RPC_MISMATCH, AUTH_ERROR, NO_STATUS = 16, 32, 255  # rpc_status: accept_stat, or
 MAX_FLAVOR = 6
 MAX_AUTH = 400  # RFC 5531 section 8.2: opaque_auth body<400>
 MAX_VERSION, MAX_PROCEDURE = 10_000, 10_000  # of programs in use, which tells calls from other bytes
+GSS = 6
+WINDOW = 65_535
 MAX_RECORD = 1 << 24  # what claims more is no record mark
 # A mark of less than 16 MiB, any xid, then CALL and RPC version 2, or REPLY and its state.
 RECORD_START = re.compile(rb"(?=[\x00\x80].{7}\x00{3}(?:\x00{4}\x02|\x01\x00{3}[\x00\x01]))", re.DOTALL)
@@ -78,9 +80,19 @@ def message(packet: Packet, frame: int, time: int, body: bytes) -> Message | Non
 
 
 def call_header(words: tuple[int, ...], body: bytes) -> tuple[int, int, int, int] | None:
-    _, _, version, prog, vers, proc, _, auth = *words, *(UNKNOWN, 0, 0)[len(words) - 5 :]
-    known = version == 2 and prog and vers <= MAX_VERSION and (proc <= MAX_PROCEDURE or len(words) == 5)
-    return (prog, vers, proc, NO_STATUS) if known and auth <= MAX_AUTH else None
+    _, _, version, prog, vers, proc, flavor, auth = *words, *(UNKNOWN, 0, 0)[len(words) - 5 :]
+    known = version == 2 and prog and (vers <= MAX_VERSION or not proc) and (proc <= MAX_PROCEDURE or len(words) == 5)
+    return (prog, vers, proc, NO_STATUS) if known and auth <= MAX_AUTH and not is_other(body, flavor, auth) else None
+
+
+def is_other(body: bytes, flavor: int, auth: int) -> bool:
+    """Bytes that begin like a call: NULL of version 0 has arguments, or nobody has that authentication."""
+    verifier = 32 + (auth + 3) // 4 * 4
+    size = int.from_bytes(body[verifier + 4 : verifier + 8], "big")
+    arguments = body[verifier + 8 + (size + 3) // 4 * 4 :]
+    return (flavor > 7 and flavor not in range(300_000, 400_000)) or (
+        body[20:24] == bytes(4) and flavor != GSS and bool(arguments)
+    )
 
 
 def reply_header(words: tuple[int, ...], body: bytes) -> tuple[int, int, int, int] | None:
@@ -162,10 +174,26 @@ def messages(capture: Iterable[Frame]) -> list[Message]:
     """Every message of a capture in the order of frames."""
     conversations: dict[tuple[int, Party, Party, int | None], list[Packet]] = defaultdict(list)
     opened: dict[frozenset[Party], int] = {}  # the number a connection began with, which tells it from an older one
+    first: dict[tuple[Party, Party, int | None], int] = {}  # and the first number seen of each direction
+    ends: dict[tuple[Party, Party], int] = {}  # where each direction of an open connection stands
     for packet in packets(capture):
         pair = frozenset((packet.source, packet.target))
-        if packet.flags & (dpkt.tcp.TH_SYN | dpkt.tcp.TH_ACK) == dpkt.tcp.TH_SYN:
+        way = packet.source, packet.target
+        if packet.flags & dpkt.tcp.TH_SYN and way in ends and packet.seq != opened.get(pair):
+            odd = packet.flags & (dpkt.tcp.TH_FIN | dpkt.tcp.TH_RST | dpkt.tcp.TH_PUSH | dpkt.tcp.TH_URG)
+            near = abs((packet.seq - ends[way] + 2**31) % 2**32 - 2**31) <= WINDOW
+            near &= (packet.seq - first[*way, opened.get(pair)]) % 2**32 < 2**31
+            if odd or packet.length or near:  # a damaged segment of a connection that goes on
+                continue
+        opens = packet.flags & (dpkt.tcp.TH_SYN | dpkt.tcp.TH_ACK) == dpkt.tcp.TH_SYN
+        if opens:
             opened[pair] = packet.seq
+        if opens or packet.flags & (dpkt.tcp.TH_FIN | dpkt.tcp.TH_RST):
+            ends.pop(way, None)
+            ends.pop(way[::-1], None)
+        elif packet.transport == TCP and packet.length:
+            ends[way] = (packet.seq + packet.length) % 2**32
+        first.setdefault((*way, opened.get(pair)), packet.seq)
         conversations[packet.transport, packet.source, packet.target, opened.get(pair)].append(packet)
     found: list[Message] = []
     for (transport, *_), conversation in conversations.items():

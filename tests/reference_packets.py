@@ -23,7 +23,11 @@ NANOSECONDS = {dpkt.pcap.TCPDUMP_MAGIC_NANO, dpkt.pcap.PMUDPCT_MAGIC_NANO}
 LITTLE_ENDIAN = {dpkt.pcap.PMUDPCT_MAGIC, dpkt.pcap.PMUDPCT_MAGIC_NANO, dpkt.pcap.PACPDOM_MAGIC}
 PACKET_BLOCKS = {2: "HHIIII", 3: "I", 6: "IIIII"}  # pcapng block type: its fixed part
 NUMBERED_BLOCKS = {9, 0xBAD, 0x40000BAD}  # journal entries and custom blocks, frames to Wireshark
-LOOP_LINKS, RAW_LINKS = {0, 108}, {12, 101, 228, 229}
+LOOP_LINKS, RAW_LINKS = {0, 108}, {12, 14, 101, 228, 229}
+PPP_LINKS = {9: 0, 50: 0, 51: 6, 204: 1}  # link type: what stands before PPP
+HDLC_LINKS = {104: 0, 205: 1}  # the same of Cisco's HDLC
+NFLOG, IPOIB, PKTAP = 239, 242, 258
+ROCE_PORT = 4791
 ETHERTYPE = {1: (12, 14), 113: (14, 16), 276: (0, 20)}  # link type: where its ethertype stands, header length
 VLAN_TYPES = {0x8100, 0x88A8, 0x9100}
 IP6_FRAGMENT = 44
@@ -123,10 +127,48 @@ def pcapng_options(order: str, data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def network(link: int, data: bytes) -> bytes:
     """The IP packet in a frame, behind any VLAN tags and MPLS labels; empty when there is none."""
-    if link not in ETHERTYPE:
-        return data[4:] if link in LOOP_LINKS else data if link in RAW_LINKS else b""
-    at, header = ETHERTYPE[link]
-    kind, data = int.from_bytes(data[at : at + 2], "big"), data[header:]
+    if link == PKTAP:
+        length, follows, inner = struct.unpack_from("<3I", data)
+        return network(inner, data[length:]) if follows == 1 else b""
+    if link in PPP_LINKS:
+        return point_to_point(data[PPP_LINKS[link] :])
+    if link == NFLOG:
+        return logged(data)
+    if link in ETHERTYPE:
+        at, header = ETHERTYPE[link]
+        return announced(int.from_bytes(data[at : at + 2], "big"), data[header:])
+    if link == IPOIB:  # behind what may be a global route header: ethertype and two bytes of zero
+        return announced(int.from_bytes(data[40:42], "big"), data[44:])
+    if link in HDLC_LINKS:
+        return point_to_point(data[HDLC_LINKS[link] :])
+    return data[4:] if link in LOOP_LINKS else data if link in RAW_LINKS else b""
+
+
+def point_to_point(data: bytes) -> bytes:
+    """PPP (RFC 1661, RFC 1662), or Cisco's HDLC, told by its first byte."""
+    if data[:1] in (b"\x0f", b"\x8f"):
+        return announced(int.from_bytes(data[2:4], "big"), data[4:])
+    data = data.removeprefix(b"\xff\x03")
+    data = data if data[:1] == b"\0" else b"\0" + data
+    return data[2:] if data[:2] in (b"\x00\x21", b"\x00\x57") else b""
+
+
+def logged(data: bytes) -> bytes:
+    """The payload among the attributes of a firewall's log, in either byte order."""
+    for order in "<>":
+        rest = data[4:]
+        while len(rest) >= 4:
+            length, kind = struct.unpack_from(order + "HH", rest)
+            if length < 4:
+                break
+            if kind == 9:
+                return rest[4:length]
+            rest = rest[(length + 3) // 4 * 4 :]
+    return b""
+
+
+def announced(kind: int, data: bytes) -> bytes:
+    """The IP packet in what an ethertype announced."""
     while kind in VLAN_TYPES:
         kind, data = int.from_bytes(data[2:4], "big"), data[4:]
     if kind == dpkt.ethernet.ETH_TYPE_MPLS:
@@ -211,6 +253,8 @@ def packets(capture: Iterable[Frame]) -> Iterator[Packet]:
         )
         if protocol == UDP and target[1] == VXLAN_PORT:
             yield from packets([frame._replace(link=dpkt.pcap.DLT_EN10MB, data=data[16:])])
+        elif protocol == UDP and target[1] == ROCE_PORT:
+            continue
         elif protocol == UDP:
             yield Packet(frame, UDP, source, target, 0, 0, data[8:], datagram.length - 8, datagram.ident)
         else:

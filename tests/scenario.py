@@ -52,7 +52,7 @@ ENCAPSULATION = 3_000  # ns that a packet takes into a tunnel
 UNLIMITED = 1 << 17  # bytes; no packet is larger
 PORTS = {100000: 111, 100003: 2049, 100005: 20048, 100021: 32803, 100024: 662, 100227: 2049}
 Transport = Literal["tcp", "udp"]
-Link = Literal["ethernet", "vlan", "sll", "sll2", "null", "raw"]
+Link = Literal["ethernet", "vlan", "sll", "sll2", "null", "raw", "hdlc", "nflog", "ipoib", "pktap"]
 Tunnel = Literal["ipip", "gre", "vxlan", "geneve"]
 TRANSPORTS: dict[Transport, int] = {"tcp": TCP, "udp": UDP}
 

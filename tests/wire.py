@@ -237,6 +237,31 @@ def raw(packet: Packet, place: Host | None) -> bytes:
     return packet.data
 
 
+def hdlc(packet: Packet, place: Host | None) -> bytes:
+    return struct.pack(">BBH", 0x0F, 0, ether_type(packet)) + packet.data
+
+
+def ipoib(packet: Packet, place: Host | None) -> bytes:
+    return (
+        bytes(20)
+        + mac(packet, packet.target).ljust(20, b"\1")
+        + struct.pack(">HH", ether_type(packet), 0)
+        + packet.data
+    )
+
+
+def nflog(packet: Packet, place: Host | None) -> bytes:
+    """As `-i nflog:1` has it on a little-endian host: the EtherType, a prefix, and the packet (NFULA_PAYLOAD)."""
+    family = 10 if ether_type(packet) == 0x86DD else 2
+    attributes = ((1, struct.pack(">HBB", ether_type(packet), 1, 0)), (10, b"nfs\0"), (9, packet.data))
+    padded = (struct.pack("<HH", 4 + len(value), kind) + value + bytes(-len(value) % 4) for kind, value in attributes)
+    return struct.pack(">BBH", family, 0, 1) + b"".join(padded)
+
+
+def pktap(packet: Packet, place: Host | None) -> bytes:
+    return struct.pack("<III24s72x", 108, 1, LINKS["ethernet"][0], b"en0") + ethernet(packet, place)
+
+
 LINKS: dict[str, tuple[int, Callable[[Packet, Host | None], bytes]]] = {
     "ethernet": (1, ethernet),
     "vlan": (1, vlan),
@@ -244,6 +269,10 @@ LINKS: dict[str, tuple[int, Callable[[Packet, Host | None], bytes]]] = {
     "sll2": (276, sll2),
     "null": (0, null),
     "raw": (101, raw),
+    "hdlc": (104, hdlc),
+    "nflog": (239, nflog),
+    "ipoib": (242, ipoib),
+    "pktap": (258, pktap),
 }
 
 

@@ -148,5 +148,5 @@ rows!(Packets of PacketRow {
 
 rows!(Captures of CaptureRow {
     capture: u16, frames: u32, bytes: u64, first: i64, last: i64, cut_frames: u32, misordered: u32, duplicates: u32,
-    not_ip: u32, truncated: u8,
+    not_ip: u32, unread: u32, unread_type: u32, rdma: u32, rdma_rpc: u32, truncated: u8,
 });

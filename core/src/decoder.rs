@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::batch::{Accesses, Captures, Copies, Exchanges, Flows as FlowRows, Latencies, Tallies};
+use crate::batch::{Accesses, CaptureRow, Captures, Copies, Exchanges, Flows as FlowRows, Latencies, Tallies};
 use crate::capture::{Ending, Interface, NotACapture, Reader};
 use crate::exchange::Messages;
 use crate::flow::Flows;
@@ -10,6 +10,7 @@ use crate::front::{Front, Local, Seen};
 use crate::oddity::{Oddities, Oddity, Place};
 use crate::select::{Select, Selected};
 use crate::tally::{Counts, Fold};
+use crate::tunnel;
 use crate::xdr::{Layouts, Table};
 
 /// One interface of one capture file.
@@ -123,6 +124,7 @@ impl Decoder {
         self.read(None)?;
         let (ending, mut row, reader) = self.front.end_file()?;
         row.duplicates = std::mem::take(&mut self.back.flows.duplicates);
+        add_rdma(&mut row, std::mem::take(&mut self.back.flows.iwarp));
         self.captures.push(row);
         self.formats.push(reader.format());
         self.interfaces.extend(interfaces(row.capture, &reader));
@@ -176,6 +178,7 @@ impl Decoder {
             Snapshot { exchanges: messages.in_reach(flows), flows: flows.in_reach(), ..Snapshot::default() };
         if let Some((mut row, reader)) = self.front.so_far() {
             row.duplicates = flows.duplicates;
+            add_rdma(&mut row, flows.iwarp);
             result.captures.push(row);
             result.captures = result.captures.take();
             result.formats.push(reader.format());
@@ -208,6 +211,12 @@ impl Decoder {
         flows.finish_rows();
         Ok((ending, self.drain()))
     }
+}
+
+/// What of RDMA only the flows could tell.
+fn add_rdma(row: &mut CaptureRow, iwarp: tunnel::Counts) {
+    row.rdma = row.rdma.saturating_add(iwarp.rdma);
+    row.rdma_rpc = row.rdma_rpc.saturating_add(iwarp.rdma_rpc);
 }
 
 fn interfaces(capture: u16, reader: &Reader) -> impl Iterator<Item = InterfaceRow> + '_ {

@@ -1,10 +1,11 @@
 //! Calls and replies become exchanges: matched by client, server, ports, xid and time.
 //!
 //! A call that repeats an unanswered one (same xid, program, procedure and arguments from the same client to the same server,
-//! whatever the connection) is a resend; any other call with its xid is a new exchange. A reply answers the newest unanswered
-//! call on its ports, else it is one more reply of an answered one, else it waits a moment for a call captured after it. An
-//! answered exchange stays in reach for a while, for late resends and replies, and leaves as a row. Arguments and results are
-//! decoded by layout as they pass; nothing of a body is kept but that of a reply whose call may still come.
+//! whatever the connection) is a resend, at another port of the server only where the program has left the first; any other
+//! call with its xid is a new exchange. A reply answers the newest unanswered call on its ports, else it is one more reply of
+//! an answered one, else it waits a moment for a call captured after it. An answered exchange stays in reach for a while, for
+//! late resends and replies, and leaves as a row. Arguments and results are decoded by layout as they pass; nothing of a body
+//! is kept but that of a reply whose call may still come.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
@@ -33,6 +34,11 @@ const SETTLED_NS: i64 = 300 * SECOND;
 const MAX_REUSES: usize = 8;
 /// How long a reply may be captured before its call.
 const REPLY_FIRST_NS: i64 = 2 * SECOND;
+/// A client sends a call to another port of its server when its connection has failed, or a retransmission timer has run out:
+/// Linux connects again after 3 s (`XS_TCP_INIT_REEST_TO`), and calls over UDP again after 1.1 s.
+const MOVED_NS: i64 = SECOND;
+/// Places where programs answer that are known: what one capture has of them, with room.
+const ANSWERING: usize = 1 << 8;
 const SECOND: i64 = 1_000_000_000;
 
 /// Client and server in one word, and the xid.
@@ -40,6 +46,33 @@ type Key = (u64, u32);
 
 fn key(client: u32, server: u32, xid: u32) -> Key {
     (u64::from(client) << 32 | u64::from(server), xid)
+}
+
+/// Where programs have answered: server, program and port, each in the one place that it may have, whoever stood there before.
+#[derive(Debug)]
+struct Answering([(u32, u32, u16); ANSWERING]);
+
+impl Default for Answering {
+    fn default() -> Self {
+        Answering([(NONE, NONE, 0); ANSWERING])
+    }
+}
+
+impl Answering {
+    fn at((server, prog, port): (u32, u32, u16)) -> usize {
+        (server.wrapping_mul(31) ^ prog ^ u32::from(port)) as usize % ANSWERING
+    }
+
+    #[inline]
+    fn note(&mut self, place: (u32, u32, u16)) {
+        if let Some(known) = self.0.get_mut(Answering::at(place)) {
+            *known = place;
+        }
+    }
+
+    fn knows(&self, place: (u32, u32, u16)) -> bool {
+        self.0.get(Answering::at(place)) == Some(&place)
+    }
 }
 
 const AUTH_SYS: u32 = 1;
@@ -170,6 +203,7 @@ pub struct Messages {
     settled_resent: VecDeque<(u32, u32)>,
     next_id: u32,
     latest_machine: u32,
+    answering: Answering,
     secondary_rows: u32,
     now: i64,
     hasher: DefaultHashBuilder,
@@ -262,11 +296,11 @@ impl Messages {
                     break;
                 }
             } else if same_call(known, call, args_hash) {
-                if !known.answered() {
+                if !known.answered() && self.may_be_resend(known, path, record.place.time) {
                     found = Some((at, false));
                     break;
                 }
-                repeated = true;
+                repeated |= known.answered();
             }
         }
         match found {
@@ -291,6 +325,14 @@ impl Messages {
                 (at, 0)
             }
         }
+    }
+
+    /// Whether the same call goes to the same port, or to where the program is now. A program has moved when it answered at the
+    /// first port once; another call with an xid, as scanners send it to every port, does not wait for that.
+    fn may_be_resend(&self, known: &Exchange, path: Path, now: i64) -> bool {
+        let (row, port) = (&known.row, known.path.to.port);
+        port == path.to.port
+            || (now.saturating_sub(row.time) >= MOVED_NS && self.answering.knows((row.server, row.prog, port)))
     }
 
     /// An xid that stands for different calls of one flow is out of the ordinary.
@@ -474,7 +516,11 @@ impl Messages {
         let Place { capture, frame, time } = record.place;
         (known.row.reply_capture, known.row.reply_frame, known.row.reply_time) = (capture, frame, time);
         known.row.reply_bytes = record.length as u32;
+        let place = (known.row.server, known.row.prog, known.path.to.port);
         self.settled.push_back((at, known.row.exchange));
+        if known.row.rpc_status == 0 {
+            self.answering.note(place);
+        }
         self.unanswered_count = self.unanswered_count.saturating_sub(1);
     }
 

@@ -6,16 +6,18 @@
 //! once. Loopback addresses carry the domain of their interface, since 127.0.0.1 is another host in another capture.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use hashbrown::{HashMap, HashSet};
 
 use crate::batch::{FlowRow, Flows as Rows, NO_TIME, PacketRow, Packets, flow_flag as flag};
 use crate::checksum::{Sum, Trust};
 use crate::exchange::{Fate, Fates, Kind, Messages, Party, Path};
+use crate::infiniband;
 use crate::oddity::{Oddities, Place};
-use crate::rpc::{MAX_STORED, Outlet, Record, Sink, UNKNOWN};
+use crate::rpc::{self, MAX_STORED, Message, Outlet, Record, Sink, UNKNOWN};
 use crate::tcp::{Order, Segment, Stream};
+use crate::tunnel::Counts;
 
 /// Flows in reach; at 1.4 kB each 92 MB. A node sees a few thousand; beyond, the one longest silent of a few is let go.
 pub const MAX_FLOWS: usize = 1 << 16;
@@ -42,7 +44,9 @@ const UDP: u8 = 17;
 const FIN: u8 = 1;
 const SYN: u8 = 2;
 const RST: u8 = 4;
+const PSH: u8 = 8;
 const ACK: u8 = 16;
+const URG: u8 = 32;
 
 /// A flow's two ends, the lower one first, in plain words: it is compared and hashed for every frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -144,6 +148,10 @@ struct Flow {
     client: Option<usize>,
     sides: [Side; 2],
     row: FlowRow,
+    /// RDMA over TCP, of which nothing is read.
+    iwarp: bool,
+    /// Its SYN came while the connection before was open.
+    doubtful: bool,
 }
 
 /// Internet addresses by number, in the order of their first sight.
@@ -204,6 +212,8 @@ pub struct Flows {
     /// Of each sender's checksums, by transport.
     trust: HashMap<(IpAddr, u8), Trust>,
     damage: Damage,
+    /// Frames of iWARP.
+    pub iwarp: Counts,
     /// Flows of which every frame is noted, and those notes.
     pub followed: HashSet<u32>,
     pub packets: Packets,
@@ -283,25 +293,22 @@ impl Flows {
         }
         let mut at = self.find(key, packet, side, place, messages, oddities);
         if packet.transport == TCP && packet.tcp_flags & SYN != 0 && self.is_new_connection(at, packet, side) {
+            if self.pool.get(at as usize).is_some_and(|flow| flow.goes_on(packet, side)) {
+                oddities.push("corrupt-syn", packet.seq.into());
+                self.follow(at, packet, side, place);
+                return self.damaged(Some(packet), messages, oddities);
+            }
+            let open = self.pool.get(at as usize).is_some_and(Flow::is_open);
             self.end(at, flag::SUPERSEDED, messages, oddities);
             at = self.create(key, place, messages, oddities);
+            if let Some(flow) = self.pool.get_mut(at as usize) {
+                flow.doubtful = open;
+            }
+        }
+        if !self.followed.is_empty() {
+            self.follow(at, packet, side, place);
         }
         let Some(flow) = self.pool.get_mut(at as usize) else { return };
-        if self.followed.contains(&flow.id) {
-            let Party { address: source, port: source_port } = flow.path(side, at).from;
-            let (tcp_flags, length) = (packet.tcp_flags, packet.length as u32);
-            let Place { capture, frame, .. } = place;
-            self.packets.push(PacketRow {
-                capture,
-                frame,
-                flow: flow.id,
-                source,
-                source_port,
-                tcp_flags,
-                length,
-                kind: 0,
-            });
-        }
         flow.row.last = flow.row.last.max(place.time);
         if flow.captured_before(packet, side, place.time) {
             flow.row.duplicates += 1;
@@ -326,6 +333,10 @@ impl Flows {
         let before = room;
         let outlet = &mut Outlet { sink: &mut sink, oddities, room: &mut room, place };
         if packet.transport == TCP {
+            let proved = flow.sides.get(side).is_none_or(|own| own.stream.records.proved);
+            if !proved && packet.length > 0 && is_iwarp(&mut flow.iwarp, packet) {
+                self.iwarp.rdma(infiniband::iwarp_holds_rpc(packet.payload));
+            }
             let twice = flow.tcp(packet, side, outlet);
             if outlet.sink.starttls {
                 flow.row.flags |= flag::TLS;
@@ -365,6 +376,17 @@ impl Flows {
     #[cold]
     fn is_damage(&mut self, packet: &Packet<'_>) -> Option<bool> {
         known(&mut self.trust, packet).is_damage()
+    }
+
+    /// Notes a frame of a flow that is followed.
+    #[cold]
+    fn follow(&mut self, at: u32, packet: &Packet<'_>, side: usize, place: Place) {
+        let Some(flow) = self.pool.get(at as usize).filter(|flow| self.followed.contains(&flow.id)) else { return };
+        let Party { address: source, port: source_port } = flow.path(side, at).from;
+        let Place { capture, frame, .. } = place;
+        let (tcp_flags, length) = (packet.tcp_flags, packet.length as u32);
+        let row = PacketRow { capture, frame, flow: flow.id, source, source_port, tcp_flags, length, kind: 0 };
+        self.packets.push(row);
     }
 
     /// An ICMP error quoting a packet of this flow.
@@ -487,7 +509,16 @@ impl Flows {
             ..FlowRow::default()
         };
         let address = address.unwrap_or_default();
-        let flow = Flow { id: self.next_id, key, address, client: None, sides: Default::default(), row };
+        let flow = Flow {
+            id: self.next_id,
+            key,
+            address,
+            client: None,
+            sides: Default::default(),
+            row,
+            iwarp: false,
+            doubtful: false,
+        };
         self.next_id = self.next_id.wrapping_add(1);
         let at = match self.index.get(&key) {
             Some(at) => *at,
@@ -510,8 +541,9 @@ impl Flows {
         oddities.place = here;
         flow.row.flags |= why;
         let (id, key, address) = (flow.id, flow.key, flow.address);
-        let gone = Flow { id, key, address, client: None, sides: Default::default(), row: FlowRow::default() };
-        let gone = std::mem::replace(flow, gone);
+        let (sides, row) = (Default::default(), FlowRow::default());
+        let gone =
+            std::mem::replace(flow, Flow { id, key, address, client: None, sides, row, iwarp: false, doubtful: false });
         self.ended.insert(id, Box::new(gone));
         self.ended_order.push_back(id);
         if self.ended_order.len() > MAX_ENDED
@@ -579,8 +611,26 @@ impl Flow {
         }
     }
 
+    /// Whether a SYN opens no new connection but is a damaged segment of this one, over which RPC goes: with flags or data that a
+    /// SYN has not, or with a sequence number where the stream stands before any FIN or RST. One from before all that was
+    /// seen of the stream is its own, in a file whose later part comes first.
+    #[cold]
+    fn goes_on(&self, packet: &Packet<'_>, side: usize) -> bool {
+        let Some(own) = self.sides.get(side) else { return false };
+        let proved = self.sides.iter().any(|side| side.stream.records.proved);
+        let odd = packet.tcp_flags & (FIN | RST | PSH | URG) != 0 || packet.length > 0;
+        let inside = own.first_seq.is_some_and(|first| packet.seq.wrapping_sub(first).cast_signed() >= 0);
+        proved && (odd || (self.is_open() && inside && own.stream.is_near(packet.seq)))
+    }
+
+    /// Whether neither side has sent FIN or RST.
+    fn is_open(&self) -> bool {
+        self.sides.iter().all(|side| side.fin == 0 && side.rst == 0)
+    }
+
     /// Whether this very datagram or SYN was captured a moment ago, on another interface. Of segments with data the stream
     /// tells.
+    #[inline]
     fn captured_before(&mut self, packet: &Packet<'_>, side: usize, time: i64) -> bool {
         if packet.transport == TCP && packet.tcp_flags & SYN == 0 {
             return false;
@@ -623,13 +673,28 @@ impl Flow {
 
     fn udp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
         let (length, place) = (packet.length, outlet.place);
-        if crate::rpc::parse(packet.payload, length).is_none() {
+        let message = rpc::parse(packet.payload, length);
+        if message.is_none_or(|message| !self.proves_itself(&message, packet, side, outlet.sink)) {
             outlet.sink.confused = true;
             return self.note_records(side, outlet);
         }
         let lost = packet.payload.len() < length;
         outlet.sink.record(Record { data: packet.payload, length, lost, end: 0, place }, outlet.oddities);
         self.note_records(side, outlet);
+    }
+
+    /// Whether what may be a message is one: many datagrams have a 0 or a 1 where RPC has its type. A reply without its call is
+    /// none where the other side spoke and did not call, or that goes to many.
+    #[inline(never)]
+    fn proves_itself(&self, message: &Message<'_>, packet: &Packet<'_>, side: usize, sink: &impl Sink) -> bool {
+        match message {
+            Message::Call(call) => rpc::plausible_call(call, packet.length - packet.payload.len().min(packet.length)),
+            Message::Reply(reply) => {
+                let called = self.sides.get(1 - side.min(1)).is_none_or(|other| other.calls > 0 || other.frames == 0);
+                let may_be = called && !is_to_many(packet.dst) && rpc::plausible_reply(reply, packet.length);
+                may_be || sink.awaits(reply.xid)
+            }
+        }
     }
 
     /// Returns whether the frame's data had been captured before.
@@ -684,6 +749,7 @@ impl Flow {
             own.isn = Some(packet.seq);
             if !own.stream.begun() {
                 own.stream = Stream::new(Some(packet.seq.wrapping_add(1)));
+                own.stream.doubtful = self.doubtful;
             }
         }
         let row = &mut self.row;
@@ -829,6 +895,17 @@ fn known<'a>(trust: &'a mut HashMap<(IpAddr, u8), Trust>, packet: &Packet<'_>) -
         trust.clear();
     }
     trust.entry((packet.src, packet.transport)).or_default()
+}
+
+/// Whether a connection is known to be of iWARP, by this segment at the latest.
+#[inline(never)]
+fn is_iwarp(known: &mut bool, packet: &Packet<'_>) -> bool {
+    *known |= infiniband::is_iwarp(packet.payload);
+    *known
+}
+
+fn is_to_many(ip: IpAddr) -> bool {
+    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// What two captures of one datagram have in common and two datagrams have not.

@@ -85,12 +85,15 @@ impl Front {
         let mut row = std::mem::replace(&mut frames.capture, next);
         row.truncated = u8::from(!matches!(ending, Ending::Complete));
         row.not_ip = std::mem::take(&mut frames.network.not_ip) as u32;
+        std::mem::take(&mut frames.network.unread).fill(&mut row);
         Ok((ending, row, reader))
     }
 
     /// This file's counts and its reader, as they stand; nothing before its first frame.
     pub fn so_far(&self) -> Option<(CaptureRow, &Reader)> {
-        let row = CaptureRow { not_ip: self.frames.network.not_ip as u32, ..self.frames.capture };
+        let Network { not_ip, unread, .. } = &self.frames.network;
+        let mut row = CaptureRow { not_ip: *not_ip as u32, ..self.frames.capture };
+        unread.fill(&mut row);
         (row.frames > 0).then_some((row, &self.reader))
     }
 

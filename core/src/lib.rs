@@ -9,6 +9,7 @@ pub mod decoder;
 pub mod exchange;
 pub mod flow;
 pub mod front;
+pub mod infiniband;
 pub mod ip;
 pub mod link;
 pub mod oddity;

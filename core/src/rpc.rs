@@ -19,6 +19,7 @@ pub const HEAD: usize = 1024;
 pub const MAX_KEEP: usize = 1 << 20;
 /// The most stored for all streams together: unfinished records and segments ahead of a hole.
 pub const MAX_STORED: usize = 64 << 20;
+const RPCSEC_GSS: u32 = 6;
 /// Opaque authentication bodies are at most this long (RFC 5531 section 8.2).
 const MAX_AUTH: u32 = 400;
 /// A call's header up to its procedure, and the shortest whole call (NULL with AUTH_NONE).
@@ -54,6 +55,7 @@ pub struct Call<'a> {
     /// [`UNKNOWN`] where the capture cut it off.
     pub proc: u32,
     pub cred: Auth<'a>,
+    pub verf: Auth<'a>,
     /// None where the capture cut the header.
     pub args: Option<&'a [u8]>,
 }
@@ -101,13 +103,16 @@ fn parse_call(data: &[u8], xid: u32, cut: bool) -> Option<Call<'_>> {
         return None;
     }
     let (prog, vers) = (word(data, 12)?, word(data, 16)?);
+    let (cred, verf) = (Auth::default(), Auth::default());
+    let mut call = Call { xid, prog, vers, proc: UNKNOWN, cred, verf, args: None };
     let Some(proc) = word(data, 20) else {
-        return cut.then_some(Call { xid, prog, vers, proc: UNKNOWN, cred: Auth::default(), args: None });
+        return cut.then_some(call);
     };
-    let mut call = Call { xid, prog, vers, proc, cred: Auth::default(), args: None };
+    call.proc = proc;
     let Some((cred, next)) = auth(data, CALL_FIXED).ok()? else { return cut.then_some(call) };
     call.cred = cred;
-    let Some((_verf, next)) = auth(data, next).ok()? else { return cut.then_some(call) };
+    let Some((verf, next)) = auth(data, next).ok()? else { return cut.then_some(call) };
+    call.verf = verf;
     call.args = data.get(next..);
     Some(call)
 }
@@ -183,8 +188,10 @@ enum State {
         remaining: usize,
         last: bool,
     },
-    /// The connection's first bytes were seen and are no RPC record.
+    /// The connection's first bytes were seen and are no RPC record. Where they were damaged, one may yet come.
     Foreign,
+    /// What follows is certainly something else.
+    Stopped,
 }
 
 #[derive(Debug)]
@@ -225,13 +232,13 @@ impl Records {
     }
 
     pub fn foreign(&self) -> bool {
-        self.state == State::Foreign
+        matches!(self.state, State::Foreign | State::Stopped)
     }
 
     /// What follows is something else: TLS, after STARTTLS (RFC 9289 section 4.1).
     pub fn stop<S>(&mut self, outlet: &mut Outlet<'_, S>) {
         self.restart(outlet.room);
-        self.state = State::Foreign;
+        self.state = State::Stopped;
     }
 
     /// Frees what is stored of an unfinished record, which will not be finished, and returns the room it took. Whether the
@@ -245,14 +252,22 @@ impl Records {
     /// Takes the next bytes of the stream, which begin at sequence number `seq`.
     pub fn push<S: Sink>(&mut self, mut data: &[u8], mut seq: u32, outlet: &mut Outlet<'_, S>) {
         if matches!(self.state, State::Fragment { .. })
-            && begins_record(data, outlet.sink)
+            && begins_record(data, outlet.sink).is_some()
             && (self.proved || parse(&self.head, usize::MAX).is_some())
         {
             self.end_here(seq, outlet);
         }
         while !data.is_empty() {
             let used = match self.state {
-                State::Foreign => return,
+                State::Stopped => return,
+                State::Foreign => match begins_record(data, outlet.sink) {
+                    Some(xid) => {
+                        outlet.oddities.push("late-rpc", u64::from(xid));
+                        self.state = State::Mark(0);
+                        0
+                    }
+                    None => return,
+                },
                 State::Scanning => match find_record(data, outlet.sink) {
                     Some(at) => {
                         self.state = State::Mark(0);
@@ -284,7 +299,7 @@ impl Records {
     /// `size` bytes of the stream are not in the capture.
     pub fn hole<S: Sink>(&mut self, size: usize, seq: u32, outlet: &mut Outlet<'_, S>) {
         match self.state {
-            State::Foreign | State::Scanning => {}
+            State::Foreign | State::Stopped | State::Scanning => {}
             State::Mark(_) => self.restart(outlet.room),
             State::Fragment { remaining, last } => {
                 self.keep = self.head.len();
@@ -438,17 +453,20 @@ fn find_record(data: &[u8], sink: &impl Sink) -> Option<usize> {
     })
 }
 
-/// Whether a segment begins with a record that leaves no doubt: a call whose header is whole, or a reply that is waited for.
-fn begins_record(segment: &[u8], sink: &impl Sink) -> bool {
-    let (Some(mark), Some(length)) = (word(segment, 0), mark_at(segment, 0)) else { return false };
-    if mark >> 31 == 0 || !may_begin_record(segment) {
-        return false;
+/// The xid of the record that a segment begins with, where there is no doubt of it: a call whose header is whole, or a reply that
+/// is waited for.
+fn begins_record(segment: &[u8], sink: &impl Sink) -> Option<u32> {
+    let length = mark_at(segment, 0)?;
+    if word(segment, 0)? >> 31 == 0 || !may_begin_record(segment) {
+        return None;
     }
-    let rest = segment.get(4..).unwrap_or_default();
-    match parse(rest.get(..length).unwrap_or(rest), length) {
-        Some(Message::Call(call)) => call.args.is_some() && plausible_call(&call),
-        Some(Message::Reply(reply)) => sink.awaits(reply.xid),
-        None => false,
+    let rest = segment.get(4..)?;
+    let captured = rest.get(..length).unwrap_or(rest);
+    match parse(captured, length)? {
+        Message::Call(call) => {
+            (call.args.is_some() && plausible_call(&call, length - captured.len())).then_some(call.xid)
+        }
+        Message::Reply(reply) => sink.awaits(reply.xid).then_some(reply.xid),
     }
 }
 
@@ -465,7 +483,7 @@ fn proves_itself(data: &[u8], at: usize, sink: &impl Sink) -> bool {
     let captured = data.get(start..end.min(data.len())).unwrap_or_default();
     match parse(captured, length) {
         None => false,
-        Some(Message::Call(call)) => plausible_call(&call),
+        Some(Message::Call(call)) => plausible_call(&call, length.saturating_sub(captured.len())),
         Some(Message::Reply(reply)) => {
             // Senders begin a segment with a record when they have nothing else to send, which is mostly.
             at == 0
@@ -481,14 +499,45 @@ fn mark_at(data: &[u8], at: usize) -> Option<usize> {
     (SHORTEST_REPLY..=MAX_RECORD).contains(&length).then_some(length)
 }
 
-/// In mid-stream more is asked of a call than its version: numbers such as the registry gives (RFC 5531 section 8.4).
-fn plausible_call(call: &Call<'_>) -> bool {
+/// Where nothing else proves it, more is asked of a call than its version: numbers such as the registry gives (RFC 5531
+/// section 8.4), authentication that there is, and no arguments of NULL. Version 0, or any, is NULL's alone: rpcinfo asks for
+/// a version that no server has, and the reply says which ones it has. `missing`: bytes of it that were not captured.
+pub fn plausible_call(call: &Call<'_>, missing: usize) -> bool {
     const HIGHEST_PROGRAM: u32 = 0x6000_0000;
     const HIGHEST_VERSION: u32 = 1 << 16;
-    const HIGHEST_FLAVOR: u32 = 400_000;
-    call.prog != 0
-        && call.prog < HIGHEST_PROGRAM
-        && call.vers < HIGHEST_VERSION
-        && (call.proc < HIGHEST_VERSION || call.proc == UNKNOWN)
-        && call.cred.flavor < HIGHEST_FLAVOR
+    const NULL: u32 = 0;
+    let numbers = (1..HIGHEST_PROGRAM).contains(&call.prog)
+        && (call.proc == NULL || (1..HIGHEST_VERSION).contains(&call.vers))
+        && (call.proc < HIGHEST_VERSION || call.proc == UNKNOWN);
+    // RPCSEC_GSS sends its tokens as arguments of NULL (RFC 2203 section 5.2.2).
+    let bare = call.args.is_none_or(|args| args.len() + missing == 0);
+    let arguments = call.proc != NULL || bare || call.cred.flavor == RPCSEC_GSS;
+    numbers && arguments && plausible_auth(&call.cred) && plausible_auth(&call.verf)
+}
+
+/// Whether a reply, of which no call is known, says nothing else than a reply can; `length` as in [`parse`].
+pub fn plausible_reply(reply: &Reply<'_>, length: usize) -> bool {
+    const SUCCESS: u8 = 0;
+    const PROG_MISMATCH: u8 = 2;
+    const FIXED: usize = 24;
+    let header = FIXED + reply.verf.body.len().next_multiple_of(4);
+    let whole = match reply.status {
+        None => true,
+        Some(SUCCESS) => length.is_multiple_of(4),
+        // The lowest and the highest version.
+        Some(PROG_MISMATCH) => length == header + 8,
+        Some(RPC_MISMATCH) => length == FIXED,
+        Some(AUTH_ERROR..) => length == SHORTEST_REPLY,
+        Some(_) => length == header,
+    };
+    whole && (plausible_auth(&reply.verf) || reply.verf.body == STARTTLS)
+}
+
+/// Authentication by a flavor of RFC 5531, 2203 or 9289, or of those that others registered, with a body that it can have.
+fn plausible_auth(auth: &Auth<'_>) -> bool {
+    const AUTH_NONE: u32 = 0;
+    const AUTH_TLS: u32 = 7;
+    const REGISTERED: std::ops::Range<u32> = 300_000..400_000;
+    let known = auth.flavor <= AUTH_TLS || REGISTERED.contains(&auth.flavor);
+    known && (auth.flavor != AUTH_NONE || auth.body.is_empty())
 }

@@ -66,6 +66,8 @@ pub struct Stream {
     pub lost_bytes: u64,
     /// In damaged segments, as far as they are not yet found to be missing: the capture did not lose them.
     pub damaged_bytes: u64,
+    /// Its SYN came while another stream on the same ports was open: that may go on, and the SYN have been damaged.
+    pub doubtful: bool,
     pub records: Records,
 }
 
@@ -93,6 +95,7 @@ impl Stream {
             acked: None,
             lost_bytes: 0,
             damaged_bytes: 0,
+            doubtful: false,
             records: Records::new(first.is_some()),
         }
     }
@@ -102,6 +105,7 @@ impl Stream {
         let next = *self.next.get_or_insert(segment.seq);
         let ahead = distance(next, segment.seq);
         let end = segment.seq.wrapping_add(segment.length as u32);
+        let astray = self.is_astray(ahead);
         let late = self.furthest.is_some_and(|furthest| distance(segment.seq, furthest) > 0);
         if self.furthest.is_none_or(|furthest| distance(furthest, end) > 0) {
             self.furthest = Some(end);
@@ -110,7 +114,10 @@ impl Stream {
             self.deliver(segment, outlet);
             return Order::InOrder;
         }
-        if ahead.checked_abs().is_none_or(|far| far > WINDOW) {
+        if astray || ahead.checked_abs().is_none_or(|far| far > WINDOW) {
+            if astray {
+                outlet.oddities.push("corrupt-syn", next.into());
+            }
             self.give_up_all(outlet);
             self.records.hole(MAX_RECORD, next, outlet);
             (self.next, self.furthest) = (Some(segment.seq), Some(end));
@@ -123,6 +130,11 @@ impl Stream {
             return Order::Old;
         }
         if late { Order::Late } else { Order::InOrder }
+    }
+
+    /// Whether the first data after a SYN lies before it or beyond any first window.
+    fn is_astray(&self, ahead: i32) -> bool {
+        self.doubtful && self.furthest.is_none() && !(-1..=MAX_WAITING as i32).contains(&ahead)
     }
 
     /// The other side acknowledged everything before `ack`.
@@ -150,6 +162,12 @@ impl Stream {
     /// Whether any of its bytes were seen.
     pub fn begun(&self) -> bool {
         self.next.is_some()
+    }
+
+    /// Whether a sequence number is where the stream stands, within a window without scaling (RFC 9293 section 3.1). Linux opens
+    /// a connection anew just beyond it (`tcp_timewait_state_process`).
+    pub fn is_near(&self, seq: u32) -> bool {
+        self.next.is_some_and(|next| distance(next, seq).unsigned_abs() <= u32::from(u16::MAX))
     }
 
     /// The stream has ended, or the capture has: what waits will wait no longer.

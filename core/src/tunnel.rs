@@ -2,10 +2,12 @@
 //! (RFC 2003, 4213, 2473), GRE (RFC 2784, 2890), VXLAN (RFC 7348) and Geneve (RFC 8926). A tunnel is told by a protocol or port
 //! number, which others may use too, so it is peeled only where a plausible IP packet is inside; else what carries it counts.
 
+use crate::batch::CaptureRow;
 use crate::capture::Frame;
 use crate::checksum::{Sum, Trust};
+use crate::infiniband::{self, ROCE_PORT};
 use crate::ip::{self, Datagram, Fragments, Piece, Refused};
-use crate::link::{self, Packet};
+use crate::link::{self, Packet, Unread};
 use crate::oddity::Oddities;
 
 /// Tunnels in tunnels that are followed. Overlays on overlays reach three; each costs at least 20 bytes of header, so that a
@@ -32,6 +34,31 @@ pub struct Network {
     headers: Trust,
     /// Frames that held no IP.
     pub not_ip: u64,
+    pub unread: Counts,
+}
+
+/// Frames of which more could be said than that they are not IP, and was not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Of link types that are not read, and the first of these.
+    pub unread: u32,
+    pub link_type: Option<u32>,
+    pub rdma: u32,
+    /// Of those, with the header of RPC over RDMA.
+    pub rdma_rpc: u32,
+}
+
+impl Counts {
+    pub fn rdma(&mut self, holds_rpc: bool) {
+        self.rdma = self.rdma.saturating_add(1);
+        self.rdma_rpc = self.rdma_rpc.saturating_add(u32::from(holds_rpc));
+    }
+
+    /// Puts these counts into the row of a file.
+    pub fn fill(self, row: &mut CaptureRow) {
+        (row.unread, row.unread_type) = (self.unread, self.link_type.unwrap_or(u32::MAX));
+        (row.rdma, row.rdma_rpc) = (self.rdma, self.rdma_rpc);
+    }
 }
 
 impl Network {
@@ -67,9 +94,21 @@ impl Network {
                 self.not_ip += 1;
                 return true;
             }
-            None => self.not_ip += 1,
+            None => self.note_unread(frame.link_type, bytes),
         }
         false
+    }
+
+    #[cold]
+    fn note_unread(&mut self, link_type: u32, frame: Packet<'_>) {
+        match link::unread(link_type, frame) {
+            Unread::NotIp => self.not_ip += 1,
+            Unread::Rdma(holds_rpc) => self.unread.rdma(holds_rpc),
+            Unread::LinkType(link_type) => {
+                self.unread.unread = self.unread.unread.saturating_add(1);
+                self.unread.link_type.get_or_insert(link_type);
+            }
+        }
     }
 
     /// Reports the datagrams whose fragments never came. To be called once, after the last frame.
@@ -102,6 +141,9 @@ impl Network {
             }
             return;
         }
+        if let Some(holds_rpc) = roce(&datagram) {
+            return self.unread.rdma(holds_rpc);
+        }
         match inside(&datagram).map(ip::datagram) {
             Some(Ok(_)) if nesting == 0 => oddities.push("tunnel-nesting", MAX_NESTING as u64),
             Some(Ok((inner, piece))) => return self.peel(inner, piece, nesting - 1, oddities, sink),
@@ -133,7 +175,15 @@ fn may_be_tunnel(datagram: &Datagram<'_>) -> bool {
 fn carried_by_udp(payload: &[u8]) -> bool {
     let Some([_, _, p0, p1]) = payload.first_chunk::<4>() else { return false };
     let port = u16::from_be_bytes([*p0, *p1]);
-    port == GENEVE_PORT || VXLAN_PORTS.contains(&port)
+    port == GENEVE_PORT || port == ROCE_PORT || VXLAN_PORTS.contains(&port)
+}
+
+/// Whether a datagram of RoCE v2 holds RPC; nothing for any other.
+#[inline(never)]
+fn roce(datagram: &Datagram<'_>) -> Option<bool> {
+    let payload = Packet { bytes: datagram.payload, missing: datagram.wire_len - datagram.payload.len() };
+    let to_roce = datagram.protocol == UDP && payload.u16(2)? == ROCE_PORT;
+    infiniband::roce_v2(payload.behind(UDP_HEADER).filter(|_| to_roce)?)
 }
 
 /// The IP packet that a tunnel's datagram carries.

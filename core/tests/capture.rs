@@ -470,6 +470,8 @@ fn snoop_of_an_unknown_kind_is_refused() {
     assert_eq!(refusal(2, 8), "this is a snoop capture of data link type 8, which is not known");
     assert_eq!(read(&snoop_header(2, 0)).interfaces[0].link_type, 1);
     assert_eq!(read(&snoop_header(2, 14)).interfaces[0].link_type, 0);
+    // IP over InfiniBand.
+    assert_eq!(read(&snoop_header(2, 26)).interfaces[0].link_type, 242);
 }
 
 #[test]
@@ -478,7 +480,8 @@ fn pcap_goes_on_behind_a_corrupt_record() {
     let corrupt = [
         with([NOW, 0, MAX_FRAME as u32 + 1, 60], 60),
         with([NOW, 0, u32::MAX, u32::MAX], 60),
-        with([0, 1_000_000, 60, 60], 60),
+        with([0, 1_000_000, 61, 60], 61),
+        [with([0, 1_000_000, 50, 60], 50), vec![0xff; 16]].concat(),
         with([NOW, 0, u32::MAX, u32::MAX], 0).repeat(2),
         vec![0xff; 77],
         vec![0xff; 100_000],
@@ -552,7 +555,26 @@ fn sloppy_time_stamps_are_no_corruption() {
     let record = |seconds: u32, fraction: u32| [Little.words(&[seconds, fraction, 1, 1]), vec![7]].concat();
     let records = [record(NOW, 0), record(NOW, 1_500_000), record(5, 0), record(NOW, 999_999)].concat();
     let read = read(&[pcap_header(Little, 0xa1b2_c3d4, 1), records].concat());
-    assert_eq!((read.frames.len(), read.oddities.len()), (4, 0));
+    assert_eq!(read.frames.len(), 4);
+    assert_eq!(read.oddities, [("capture-fraction", 2, 1_500_000)]);
+}
+
+#[test]
+fn records_whose_lengths_chain_are_frames_whatever_their_time_says() {
+    let record = |seconds: u32, fraction: u32, captured: usize, wire: u32| {
+        [Little.words(&[seconds, fraction, captured as u32, wire]), vec![7; captured]].concat()
+    };
+    let good = record(NOW, 0, 60, 60);
+    // Whole; cut at the snaplen, which is 262,144; cut elsewhere, which the next record proves.
+    for (captured, wire) in [(60, 60), (262_144, 300_000), (50, 60)] {
+        let bad = record(5, 1_000_001, captured, wire);
+        let file = [&pcap_header(Little, 0xa1b2_c3d4, 1)[..], &good, &bad, &bad, &good].concat();
+        let read = read(&file);
+        assert_eq!(read.frames.iter().map(|frame| frame.data.len()).collect::<Vec<_>>(), [60, captured, captured, 60]);
+        assert_eq!(read.frames[1].time, 6 * SECOND + 1_000);
+        assert_eq!(read.oddities, [("capture-fraction", 2, 1_000_001), ("capture-fraction", 3, 1_000_001)]);
+        assert_eq!(read_chunks(file.chunks(7)), read);
+    }
 }
 
 #[test]

@@ -195,3 +195,16 @@ fn replies_to_no_call_may_be_those_of_calls_that_wait() {
     let rows = rows(&wire.decode());
     assert_eq!(rows.iter().map(|row| (row.xid, row.flags & UNDECIDED)).collect::<Vec<_>>()[2], (3, UNDECIDED));
 }
+
+#[test]
+fn what_only_begins_like_a_reply_may_be_that_of_a_call_that_waits() {
+    const FLAVOR: usize = 15;
+    let mut wire = conversation();
+    wire.udp(0.5, C, S, &call(3, 1, &[]));
+    let mut other = reply(9, &[]);
+    other[FLAVOR] = 99;
+    wire.udp(0.6, S, C, &other);
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch), [(1, 2, 0, 0), (3, 4, 0, 0), (5, 0, 0, 0)]);
+    assert_eq!(rows(&batch)[2].flags & UNDECIDED, UNDECIDED);
+}

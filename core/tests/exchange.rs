@@ -75,6 +75,134 @@ fn the_same_xid_at_two_servers_is_two_exchanges() {
 }
 
 #[test]
+fn the_same_xid_at_two_ports_of_a_server_is_two_exchanges() {
+    let other = (SERVER, 2049);
+    let mut wire = Wire::default();
+    wire.udp(0.0, C, S, &call(1, 2, &[]));
+    wire.udp(0.1, C, other, &call(1, 2, &[]));
+    wire.udp(0.2, S, C, &reply(1, &[]));
+    wire.udp(0.3, other, C, &reply(1, &[]));
+    // Where the program never answered, it is not known to have moved, however late.
+    wire.udp(9.0, C, (SERVER, 22), &call(2, 2, &[]));
+    wire.udp(14.0, C, (SERVER, 23), &call(2, 2, &[]));
+    assert_eq!(pairs(&wire.decode()), [(1, 3, 0, 0), (2, 4, 0, 0), (5, 0, 0, 0), (6, 0, 0, 0)]);
+}
+
+#[test]
+fn a_call_follows_its_program_to_another_port() {
+    let (old, new) = (S, (SERVER, 4_000));
+    let moved = |later: f64| {
+        let mut wire = Wire::default();
+        wire.udp(0.0, C, old, &call(1, 2, &[]));
+        wire.udp(0.1, old, C, &reply(1, &[]));
+        wire.udp(1.0, C, old, &call(2, 2, &[]));
+        wire.udp(1.0 + later, C, new, &call(2, 2, &[]));
+        wire.udp(1.1 + later, new, C, &reply(2, &[]));
+        pairs(&wire.decode())
+    };
+    assert_eq!(moved(1.0), [(1, 2, 0, 0), (3, 5, 1, 0)]);
+    assert_eq!(moved(0.999), [(1, 2, 0, 0), (3, 0, 0, 0), (4, 5, 0, 0)]);
+}
+
+/// How many exchanges are made of one datagram.
+fn made_of(datagram: &[u8]) -> usize {
+    let mut wire = Wire::default();
+    wire.udp(0.0, C, S, datagram);
+    wire.decode().exchanges.xid.len()
+}
+
+#[test]
+fn a_datagram_is_a_call_if_a_call_can_say_so() {
+    const SYS: [u32; 7] = [1, 20, 0, 0, 0, 0, 0];
+    let head = |vers: u32, proc: u32| [1, 0, 2, PROG, vers, proc];
+    let none = [0, 0, 0, 0];
+    let with = |parts: &[&[u32]]| words(&parts.concat());
+    let calls = [
+        with(&[&head(1, 1), &none, &[5, 5]]),
+        with(&[&head(1, 1), &SYS, &none[..2]]),
+        with(&[&head(1, 0), &none]),
+        // rpcinfo, and scanners, ask for a version that nobody has.
+        with(&[&head(0, 0), &none]),
+        with(&[&head(104_316, 0), &none]),
+        with(&[&head(1, 0), &[6, 20, 1, 1, 0, 1, 0, 0, 0], &[3, 3]]),
+        with(&[&head(1, 0), &[7, 0, 0, 0]]),
+        with(&[&head(1, 1), &[390_039, 4, 0], &none[..2]]),
+    ];
+    for datagram in calls {
+        assert_eq!(made_of(&datagram), 1, "{datagram:x?}");
+    }
+    let others = [
+        with(&[&head(1, 0), &none, &[5, 5]]),
+        with(&[&head(0, 1), &none]),
+        with(&[&head(1 << 16, 1), &none]),
+        with(&[&head(1, 1 << 16), &none]),
+        with(&[&[1, 0, 2, 0, 1, 1], &none]),
+        with(&[&[1, 0, 2, 0x6000_0000, 1, 1], &none]),
+        with(&[&head(1, 1), &[0, 4, 0, 0, 0]]),
+        with(&[&head(1, 1), &[0, 0, 0, 4, 0]]),
+        with(&[&head(1, 1), &[8, 0, 0, 0]]),
+        with(&[&head(1, 1), &[400_000, 0, 0, 0]]),
+        with(&[&head(1, 1), &[0, 0, 8, 0]]),
+    ];
+    for datagram in others {
+        assert_eq!(made_of(&datagram), 0, "{datagram:x?}");
+    }
+}
+
+#[test]
+fn a_datagram_without_its_call_is_a_reply_if_a_reply_can_say_so() {
+    let replies: [&[u32]; 7] = [
+        &[1, 1, 0, 0, 0, 0, 9],
+        &[1, 1, 0, 6, 4, 9, 0, 9],
+        &[1, 1, 0, 0, 0, 1],
+        &[1, 1, 0, 0, 0, 2, 2, 4],
+        &[1, 1, 0, 0, 8, u32::from_be_bytes(*b"STAR"), u32::from_be_bytes(*b"TTLS"), 0],
+        &[1, 1, 1, 0, 2, 2],
+        &[1, 1, 1, 1, 5],
+    ];
+    for message in replies {
+        assert_eq!(made_of(&words(message)), 1, "{message:?}");
+    }
+    let others: [&[u32]; 7] = [
+        &[1, 1, 0, 8, 0, 0, 9],
+        &[1, 1, 0, 0, 4, 9, 0],
+        &[1, 1, 0, 0, 0, 1, 9],
+        &[1, 1, 0, 0, 0, 2, 2],
+        &[1, 1, 0, 0, 0, 5, 0],
+        &[1, 1, 1, 0, 2],
+        &[1, 1, 1, 1, 5, 0],
+    ];
+    for message in others {
+        assert_eq!(made_of(&words(message)), 0, "{message:?}");
+    }
+    assert_eq!(made_of(&[&words(&[1, 1, 0, 0, 0, 0])[..], &[9]].concat()), 0);
+}
+
+#[test]
+fn a_reply_is_none_where_nobody_called() {
+    let answer = reply(1, &[]);
+    // The other side said something, and that was no call.
+    let mut wire = Wire::default();
+    wire.udp(0.0, C, S, b"something else");
+    wire.udp(0.1, S, C, &answer);
+    assert_eq!(wire.decode().exchanges.xid.len(), 0);
+    // A call before, even with another xid, makes the port one that speaks RPC.
+    wire.udp(0.2, C, S, &call(2, 1, &[]));
+    wire.udp(0.3, S, C, &answer);
+    assert_eq!(pairs(&wire.decode()), [(0, 4, 0, 0), (3, 0, 0, 0)]);
+    for many in [Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 251)] {
+        let mut wire = Wire::default();
+        wire.udp(0.0, S, (many, 900), &answer);
+        assert_eq!(wire.decode().exchanges.xid.len(), 0);
+    }
+    // What was asked may be answered in any way.
+    let mut wire = Wire::default();
+    wire.udp(0.0, C, S, &call(1, 1, &[]));
+    wire.udp(0.1, S, C, &words(&[1, 1, 0, 8, 4, 0, 3, 0]));
+    assert_eq!(pairs(&wire.decode()), [(1, 2, 0, 0)]);
+}
+
+#[test]
 fn a_reply_captured_before_its_call_pairs() {
     let mut wire = Wire::default();
     wire.udp(0.000_02, S, C, &reply(1, &[]));

@@ -244,7 +244,8 @@ fn frames_without_ip_are_counted() {
     wire.send(0, ETHERNET, &ethernet(0x0806, &[0; 46]), 60);
     wire.send(0, 105, &v4(TCP, b"802.11"), 26);
     wire.packet(&v4(TCP, b"ip"));
-    assert_eq!((wire.network.not_ip, wire.odd()), (3, vec![]));
+    assert_eq!((wire.network.not_ip, wire.odd()), (2, vec![]));
+    assert_eq!((wire.network.unread.unread, wire.network.unread.link_type), (1, Some(105)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Each link layer, and each layer that an EtherType may announce before IP, gives the packet in it.
 
-use nfsrpc_core::link::{Packet, packet};
+use nfsrpc_core::link::{LINK_TYPES, Packet, Unread, packet, unread};
 use proptest::prelude::*;
 
 const IP: &[u8] = b"\x45 any bytes";
@@ -50,7 +50,77 @@ fn carriers() -> Vec<(u32, Vec<u8>)> {
         (101, vec![]),
         (228, vec![]),
         (229, vec![]),
+        (9, vec![0x0f, 0x00, 0x08, 0x00]),
+        (50, vec![0xff, 0x03, 0x00, 0x21]),
+        (50, vec![0x8f, 0x00, 0x86, 0xdd]),
+        (51, vec![0x11, 0x00, 0x00, 0x2a, 0x00, 0x0c, 0x00, 0x57]),
+        (104, vec![0x0f, 0x00, 0x08, 0x00]),
+        (104, [&[0x8f, 0x00][..], &TAG, &V6].concat()),
+        (166, vec![0x01, 0x03, 0x00, 0x21]),
+        (204, vec![0x00, 0xff, 0x03, 0x00, 0x21]),
+        (205, vec![0x01, 0x0f, 0x00, 0x08, 0x00]),
+        (242, [&[0; 40][..], &V4, &[0, 0]].concat()),
+        (242, [&[7; 20][..], &V6, &[0, 0]].concat()),
+        (242, [&V4[..], &[0, 0]].concat()),
+        (258, pktap(108, 1, &[&[0x52; 12][..], &V4].concat())),
+        (258, pktap(156, 0, &[30, 0, 0, 0])),
+        (258, pktap(12, 12, &[])),
     ]
+}
+
+/// A header of this length, as macOS writes it, before a frame of this link type.
+fn pktap(length: u32, link_type: u32, frame: &[u8]) -> Vec<u8> {
+    let fields = [length, 1, link_type].map(u32::to_le_bytes).concat();
+    [&fields[..], &vec![0; length as usize - fields.len()], frame].concat()
+}
+
+/// A log of Linux's firewall, of this address family, with the packet as the attribute before the last.
+fn nflog(family: u8, order: fn(u16) -> [u8; 2], ethertype: [u8; 2], packet: &[u8]) -> Vec<u8> {
+    let attribute = |kind: u16, value: &[u8]| {
+        let padding = vec![0; value.len().next_multiple_of(4) - value.len()];
+        [&order(value.len() as u16 + 4)[..], &order(kind), value, &padding].concat()
+    };
+    let header = [&ethertype[..], &[1, 0]].concat();
+    let attributes = [attribute(1, &header), attribute(10, b"a\0"), attribute(9, packet), attribute(17, &[8])].concat();
+    [&[family, 0, 0, 5][..], &attributes].concat()
+}
+
+#[test]
+fn the_packet_is_one_attribute_of_a_firewalls_log() {
+    let orders = [u16::to_le_bytes, u16::to_be_bytes];
+    for (family, order) in [(2, orders[0]), (10, orders[1]), (7, orders[0]), (0, orders[1])] {
+        let tagged = [&TAG[2..], &V4, IP].concat();
+        for (ethertype, inside) in [(V4, IP), (V6, IP), ([0, 0], IP), ([0x81, 0x00], &tagged[..])] {
+            let frame = nflog(family, order, ethertype, inside);
+            let found = packet(239, Packet { bytes: &frame, missing: 0 });
+            assert_eq!(found, Some(Packet { bytes: IP, missing: 0 }), "{family} {ethertype:?}");
+        }
+        let frame = nflog(family, order, [0x08, 0x06], IP);
+        assert_eq!(packet(239, Packet { bytes: &frame, missing: 0 }), None);
+    }
+}
+
+#[test]
+fn what_the_snaplen_cut_off_a_logged_packet_is_missing() {
+    let frame = nflog(2, u16::to_le_bytes, V4, IP);
+    let begin = frame.windows(IP.len()).position(|bytes| bytes == IP).expect("the packet");
+    for captured in 0..frame.len() {
+        let found = packet(239, Packet { bytes: &frame[..captured], missing: frame.len() - captured });
+        let have = captured.saturating_sub(begin).min(IP.len());
+        let expected = (captured >= begin).then(|| Packet { bytes: &IP[..have], missing: IP.len() - have });
+        assert_eq!(found, expected, "{captured}");
+    }
+    let lie = [&[2, 0, 0, 0][..], &200_u16.to_le_bytes(), &9_u16.to_le_bytes(), IP].concat();
+    assert_eq!(packet(239, Packet { bytes: &lie, missing: 0 }), None);
+    assert_eq!(packet(239, Packet { bytes: &[2, 0, 0, 0, 0, 0, 9, 0, 0x45], missing: 0 }), None);
+}
+
+#[test]
+fn the_link_types_that_are_read_are_those_that_give_packets() {
+    let given: std::collections::BTreeSet<u32> = carriers().into_iter().map(|(link_type, _)| link_type).collect();
+    let others = [239, 247];
+    let read: std::collections::BTreeSet<u32> = LINK_TYPES.into_iter().collect();
+    assert_eq!(given.into_iter().chain(others).collect::<std::collections::BTreeSet<_>>(), read);
 }
 
 #[test]
@@ -88,6 +158,13 @@ fn what_is_no_ip_gives_nothing() {
         (276, vec![0; 60]),
         (105, vec![0x45; 60]),
         (147, vec![0x45; 60]),
+        (104, vec![0x0f, 0x00, 0x80, 0x35, 0x45]),
+        (104, vec![0xff, 0x03, 0x00, 0x21, 0x45]),
+        (242, [&[0; 40][..], &[0x08, 0x06, 0, 0, 0x45]].concat()),
+        (242, [&[0; 40][..], &[0x08, 0x00, 0, 1, 0x45]].concat()),
+        (258, pktap(108, 258, &pktap(12, 12, &[0x45]))),
+        (258, [[200_u32, 1, 12].map(u32::to_le_bytes).concat(), vec![0x45; 60]].concat()),
+        (258, [[12_u32, 0, 12].map(u32::to_le_bytes).concat(), vec![0x45; 60]].concat()),
     ];
     for (link_type, frame) in frames {
         assert_eq!(packet(link_type, Packet { bytes: &frame, missing: 0 }), None, "{link_type} {frame:x?}");
@@ -107,8 +184,26 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
 
     #[test]
+    fn any_bytes_are_read_or_said_not_to_be(
+        link_type in prop::sample::select(LINK_TYPES.to_vec()),
+        frame in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(&b"\x00\x01\x04\x08\x09\x89\x15"[..])], 0..120),
+        missing in 0_usize..200,
+    ) {
+        let frame = Packet { bytes: &frame, missing };
+        if let Some(found) = packet(link_type, frame) {
+            prop_assert!(found.wire_len() <= frame.wire_len());
+            prop_assert!(frame.bytes.windows(found.bytes.len().max(1)).any(|part| part == found.bytes) || found.bytes.is_empty());
+        }
+        prop_assert!(unread(link_type, frame) != Unread::LinkType(link_type));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
+
+    #[test]
     fn any_packet_found_is_the_end_of_its_frame(
-        link_type in prop::sample::select(vec![0_u32, 1, 9, 12, 14, 101, 108, 113, 228, 229, 276]),
+        link_type in prop::sample::select(LINK_TYPES.iter().copied().filter(|kind| *kind != 239).collect::<Vec<_>>()),
         frame in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(&b"\x08\x00\x81\x88\x47\x64\x21"[..])], 0..60),
     ) {
         if let Some(found) = packet(link_type, Packet { bytes: &frame, missing: 3 }) {

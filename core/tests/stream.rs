@@ -3,6 +3,7 @@
 mod wire;
 
 use nfsrpc_core::batch::exchange_flag;
+use nfsrpc_core::decoder::Batch;
 use wire::*;
 
 /// A connection over which `count` calls of `size` bytes of arguments are made and answered.
@@ -208,6 +209,90 @@ fn syns_without_answer_are_one_flow() {
     assert_eq!((flows.syn.as_slice(), flows.synack.as_slice()), ([4].as_slice(), [0].as_slice()));
     assert_eq!((flows.syn_time[0], flows.syn_last[0]), (0, 7_000_000_000));
     assert_eq!(flows.client_port, [700]);
+}
+
+/// A connection over which a call was answered, then one segment in place of a call, then a call that is answered.
+fn around(flags: u8, at: impl Fn(u32) -> u32, payload: &[u8]) -> Batch {
+    let (mut wire, mut c, mut s) = conversation(&[call(1, 1, &[])]);
+    wire.send(1.1, &mut s, &c, &record(&[&reply(1, &[])]));
+    wire.tcp(1.2, &c, &s, flags, at(c.seq), payload);
+    wire.send(2.0, &mut c, &s, &record(&[&call(2, 1, &[])]));
+    wire.send(2.1, &mut s, &c, &record(&[&reply(2, &[])]));
+    wire.decode()
+}
+
+#[test]
+fn a_damaged_syn_does_not_end_a_connection() {
+    const PSH: u8 = 8;
+    const URG: u8 = 32;
+    let far = |seq: u32| seq.wrapping_add(500_000_000);
+    let window = |seq: u32| seq.wrapping_add(65_535);
+    let again = |seq: u32| seq.wrapping_sub(44);
+    let damaged = [
+        around(SYN | PSH, far, &[7; 264]),
+        around(SYN | URG, far, &[]),
+        around(SYN | FIN, far, &[]),
+        around(SYN | ACK, far, &[7; 9]),
+        around(SYN, window, &[]),
+        around(SYN | ACK, again, &[]),
+    ];
+    for batch in damaged {
+        assert_eq!(pairs(&batch), [(4, 5, 0, 0), (7, 8, 0, 0)]);
+        assert_eq!((batch.flows.flow.len(), kinds(&batch)), (1, vec!["corrupt-syn"]));
+        assert_eq!((batch.flows.c_damaged, batch.flows.c_lost_bytes), (vec![1], vec![0]));
+    }
+    // Just beyond the window Linux opens a connection anew. That this is none shows only when the old one goes on.
+    let anew = around(SYN, |seq| seq.wrapping_add(65_536), &[]);
+    assert_eq!((anew.flows.flow.len(), kinds(&anew)), (2, vec!["corrupt-syn"]));
+    // 45 bytes back is its SYN; what is before that is of another.
+    let older = around(SYN, |seq| seq.wrapping_sub(46), &[]);
+    assert_eq!((older.flows.flow.len(), kinds(&older)), (2, vec![]));
+}
+
+#[test]
+fn a_syn_from_anywhere_does_not_end_a_connection_that_goes_on() {
+    for distance in [500_000_000, 3_000_000_000, 7_000_000, 4_280_000_000] {
+        let batch = around(SYN, |seq| seq.wrapping_add(distance), &[]);
+        assert_eq!(pairs(&batch), [(4, 5, 0, 0), (7, 8, 0, 0)], "{distance}");
+        assert_eq!((kinds(&batch), batch.flows.c_lost_bytes), (vec!["corrupt-syn"], vec![0, 0]));
+    }
+}
+
+#[test]
+fn a_syn_after_the_end_of_a_connection_opens_another_wherever_it_begins() {
+    for end in [FIN, RST] {
+        let (mut wire, mut c, mut s) = conversation(&[call(1, 1, &[])]);
+        wire.tcp(1.1, &c, &s, end | ACK, c.seq, &[]);
+        c.seq = c.seq.wrapping_add(100);
+        wire.connect(2.0, &mut c, &mut s);
+        assert_eq!(wire.decode().flows.flow.len(), 2);
+    }
+}
+
+#[test]
+fn a_stream_that_turns_out_to_be_rpc_is_read_from_there() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    wire.send(1.0, &mut c, &s, &[0x7f; 100]);
+    wire.send(1.1, &mut s, &c, &[0x7f; 100]);
+    wire.send(2.0, &mut c, &s, &record(&[&call(1, 1, &[])]));
+    wire.send(2.1, &mut s, &c, &record(&[&reply(1, &[])]));
+    wire.send(3.0, &mut c, &s, &record(&[&call(2, 1, &[])]));
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch), [(6, 7, 0, 0), (8, 0, 0, 0)]);
+    assert_eq!(kinds(&batch), ["late-rpc", "late-rpc"]);
+}
+
+#[test]
+fn a_stream_that_is_not_rpc_does_not_become_so_by_a_reply_nobody_waits_for_or_by_half_a_call() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    wire.send(1.0, &mut c, &s, &[0x7f; 100]);
+    wire.send(2.0, &mut c, &s, &record(&[&reply(1, &[])]));
+    wire.send(3.0, &mut c, &s, &record(&[&words(&[1, 0, 2, PROG, 0, 1, 0, 0, 0, 0])]));
+    wire.send(4.0, &mut c, &s, &[&[0x7f][..], &record(&[&call(2, 1, &[])])].concat());
+    let batch = wire.decode();
+    assert!(rows(&batch).is_empty() && kinds(&batch).is_empty());
 }
 
 #[test]

@@ -5,6 +5,7 @@ The core names the frame in which a datagram is complete. The other fragments ca
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection, Iterator
 from typing import Any, TypeAlias
 
@@ -18,13 +19,16 @@ Place: TypeAlias = tuple[int, int]
 NEARBY = 512  # frames
 FRAGMENT = 44  # IPv6's next header
 
+ETHERNET, C_HDLC, NFLOG, IPOIB, PKTAP = 1, 104, 239, 242, 258
 LINKS: dict[int, Any] = {
-    1: dpkt.ethernet.Ethernet,
+    ETHERNET: dpkt.ethernet.Ethernet,
     113: dpkt.sll.SLL,
     276: dpkt.sll2.SLL2,
     0: dpkt.loopback.Loopback,
     108: dpkt.loopback.Loopback,
 }
+NFULA_PAYLOAD = 9
+HEADERS = {C_HDLC: 4, IPOIB: 44}  # bytes before the packet
 
 
 def other_fragments(decoded: Decoded, places: Collection[Place]) -> Iterator[tuple[Place, Place]]:
@@ -43,8 +47,8 @@ def other_fragments(decoded: Decoded, places: Collection[Place]) -> Iterator[tup
 def datagram(frame: Frame) -> tuple[Any, ...] | None:
     """What the fragments of one datagram have in common; None for a frame that holds no fragment."""
     try:
-        packet = LINKS[frame.link_type](frame.bytes).data if frame.link_type in LINKS else internet(frame.bytes)
-    except (dpkt.UnpackError, IndexError):
+        packet = packet_in(frame.link_type, frame.bytes)
+    except (dpkt.UnpackError, IndexError, struct.error):
         return None
     if isinstance(packet, dpkt.ip.IP) and (packet.mf or packet.offset):
         return frame.capture, packet.src, packet.dst, packet.p, packet.id
@@ -52,6 +56,28 @@ def datagram(frame: Frame) -> tuple[Any, ...] | None:
         fragment = packet.extension_hdrs.get(FRAGMENT)
         return fragment and (frame.capture, packet.src, packet.dst, fragment.nxt, fragment.id)
     return None
+
+
+def packet_in(link_type: int, data: bytes) -> Any:
+    """The IP packet in a frame of this link type."""
+    if link_type in LINKS:
+        return LINKS[link_type](data).data
+    if link_type == PKTAP:
+        length, _, inner = struct.unpack_from("<III", data)
+        return packet_in(inner if inner != PKTAP else ETHERNET, data[length:])
+    if link_type == NFLOG:
+        return internet(logged(data))
+    return internet(data[HEADERS.get(link_type, 0) :])
+
+
+def logged(data: bytes) -> bytes:
+    """The packet among the attributes of a firewall's log (linux/netfilter/nfnetlink_log.h)."""
+    at = 4
+    while True:
+        length, kind = struct.unpack_from("<HH", data, at)
+        if kind == NFULA_PAYLOAD or length < 4:
+            return data[at + 4 : at + length]
+        at += (length + 3) & ~3
 
 
 def internet(data: bytes) -> Any:

@@ -74,7 +74,7 @@ def _capture(capture: Capture) -> dict[str, Any]:
         "first": timestamp(capture.first),
         "last": timestamp(capture.last),
         "vantage": capture.vantage,
-        "quality": dict(capture.quality),
+        "quality": {**capture.quality, "unread_links": list(capture.quality["unread_links"])},
         "damage": capture.damage,
     }
 

@@ -8,11 +8,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from heapq import nlargest
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nfsrpc.report.contents import Capture, Procedure
 
@@ -171,8 +171,25 @@ def lacks(capture: Capture) -> list[str]:
     """What a capture lacks, a sentence each."""
     cut = [f"{capture.damage or 'the file ends within a record'}: analysed up to there"]
     cut = cut if capture.quality["truncated"] else []
+    cut += unread(capture.quality)
     counted = ((capture.quality[name], noun, matter) for name, noun, matter in LACKS)
     return cut + [f"{count(number, noun)} {matter}" for number, noun, matter in counted if number]
+
+
+def unread(quality: Mapping[str, Any]) -> list[str]:
+    """The frames of a capture that were not read, by what they hold.
+
+    >>> unread({"unread": 3, "unread_links": ("IEEE802_11",), "rdma": 20, "rdma_rpc": 8})
+    ['3 frames not read: link type IEEE802_11', '20 frames not read: RDMA, 8 of them RPC over RDMA']
+    """
+    told = []
+    if quality["unread"]:
+        links = "link type" if len(quality["unread_links"]) == 1 else "link types"
+        told.append(f"{count(quality['unread'], 'frame')} not read: {links} {', '.join(quality['unread_links'])}")
+    if quality["rdma"]:
+        rpc = f", {digits(quality['rdma_rpc'])} of them RPC over RDMA" if quality["rdma_rpc"] else ""
+        told.append(f"{count(quality['rdma'], 'frame')} not read: RDMA{rpc}")
+    return told
 
 
 def by_program(procedures: Sequence[Procedure]) -> Iterator[tuple[str, Iterator[Procedure]]]:

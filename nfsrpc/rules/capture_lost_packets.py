@@ -42,7 +42,7 @@ def check(flows: Table, quality: Table) -> Iterator[Answer]:
         if len(flows):
             yield RULE.clear("no gap in any captured stream")
         else:
-            yield RULE.cannot_tell("the capture is empty")
+            yield RULE.cannot_tell("neither TCP nor UDP was read in the capture")
         return
     rows = flows.where(lost > 0)
     gaps = int(lost.sum())

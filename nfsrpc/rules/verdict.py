@@ -162,7 +162,7 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
     undecided = requests.where(requests["state"] == "undecided")
     asynchronous = async_answers(givens["locks"])
     if not len(requests) and not asynchronous:
-        return Verdict(None, "cannot-tell", unseen(givens["flows"]))
+        return Verdict(None, "cannot-tell", unseen(givens["flows"], givens["quality"]))
     if confused:
         return Verdict(None, "cannot-tell", f"It cannot be told whether locks work in time: {CLOCK_SET}.")
     if not len(answered) and not asynchronous:
@@ -177,7 +177,7 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
     if waiting(undecided, givens) or len(undecided) > UNDECIDED_SHARE * len(requests):
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, givens)}"
         return Verdict(None, "cannot-tell", f"It cannot be told whether all locks work: {why}.")
-    return Verdict(None, "healthy", praise(answered, asynchronous))
+    return Verdict(None, "healthy", f"{praise(answered, asynchronous)}{unread(givens['quality'])}.")
 
 
 def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError]) -> str:
@@ -195,12 +195,25 @@ def async_answers(locks: Table) -> int:
     return int(((locks["procedure"] == "LOCK_MSG") & locks.valid("status")).sum())
 
 
-def unseen(flows: Table) -> str:
-    if not flows["rpc"].any():
-        return "It cannot be told whether locks work: the capture holds no RPC."
+def unseen(flows: Table, quality: Table) -> str:
+    why = "no lock requests were captured"
     if flows["tls"].any():
-        return "It cannot be told whether locks work: connections are encrypted by TLS, and no lock requests are seen."
-    return "It cannot be told whether locks work: no lock requests were captured."
+        why = "connections are encrypted by TLS, and no lock requests are seen"
+    if not flows["rpc"].any():
+        why = "what was read of the capture holds no RPC" if unread(quality) else "the capture holds no RPC"
+    return f"It cannot be told whether locks work: {why}{unread(quality)}."
+
+
+def unread(quality: Table) -> str:
+    """The end of a sentence on frames that may hold RPC and were not read; nothing where there are none."""
+    frames, rdma, rpc = (int(quality[name].sum()) for name in ("unread", "rdma", "rdma_rpc"))
+    links = sorted({link for row in quality.rows() for link in row.unread_links or ()})
+    parts = []
+    if frames:
+        parts.append(f"{several(frames, 'frame')} of link type {' and '.join(links)}")
+    if rdma:
+        parts.append(f"{several(rdma, 'frame')} of RDMA{f' ({rpc} of them with RPC)' if rpc else ''}")
+    return f"; not read: {' and '.join(parts)}" if parts else ""
 
 
 def without_reply(undecided: Table, givens: Givens) -> str:
@@ -226,4 +239,4 @@ def praise(answered: Table, asynchronous: int) -> str:
     slowest = f", the slowest after {seconds(float(latency.max()))}" if len(latency) else ""
     whose = f" of {named(clients)} to {named(servers)}" if clients else ""
     total = several(len(answered) + asynchronous, "lock request was", "lock requests were")
-    return f"No fault: {total} answered{whose and ','}{whose}{slowest}."
+    return f"No fault: {total} answered{whose and ','}{whose}{slowest}"

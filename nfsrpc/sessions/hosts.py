@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.decode import EVERYWHERE, NO_STRING, text_of
+from nfsrpc.sessions import link_types
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.wanted import NFS, NLM, NLM_PROTOCOLS
@@ -32,19 +33,6 @@ SM_MON, SM_UNMON, SM_NOTIFY = 2, 3, 6
 GRANTS = (5, 10)  # caller_name is the server's, on Linux, or the client's
 RPC_SEEN = 1  # bit of the core's flows
 
-LINK_TYPES = {
-    0: "NULL",
-    1: "ETHERNET",
-    9: "PPP",
-    12: "RAW",
-    14: "RAW",
-    101: "RAW",
-    108: "LOOP",
-    113: "LINUX_SLL",
-    228: "IPV4",
-    229: "IPV6",
-    276: "LINUX_SLL2",
-}
 ANY_INTERFACE = {113, 276}  # tcpdump -i any: loopback is in it
 
 # Of more addresses nobody can say that they are one host's, unless they share a name.
@@ -463,7 +451,7 @@ class Hosts:
             number,
             decoded.files[number],
             decoded.formats[number],
-            tuple(dict.fromkeys(LINK_TYPES.get(row["link_type"], str(row["link_type"])) for row in interfaces)),
+            tuple(dict.fromkeys(link_types.name(row["link_type"]) for row in interfaces)),
             tuple(row["name"] for row in interfaces if row["name"]),
             facts["frames"],
             facts["bytes"],

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.decode import Decoded
+from nfsrpc.sessions import link_types
 from nfsrpc.sessions.steps import BACK, FORWARD, steps
 from nfsrpc.tables import NAT, ODDITIES, QUALITY, Array, Coded, Mask, Source, Table
 
@@ -52,8 +53,21 @@ def of_file(decoded: Decoded, number: int) -> tuple[Any, ...]:
         facts["duplicates"],
         facts["misordered"],
         facts["not_ip"],
+        facts["unread"],
+        unread_links(decoded, number),
+        facts["rdma"],
+        facts["rdma_rpc"],
         bool(facts["truncated"]) or number in decoded.damages,
     )
+
+
+def unread_links(decoded: Decoded, number: int) -> tuple[str, ...]:
+    """The link types of a file's frames that were not read: what wraps others has no interface of theirs."""
+    if not decoded.captures["unread"][number]:
+        return ()
+    interfaces = [row["link_type"] for row in decoded.interfaces if row["capture"] == number]
+    first = int(decoded.captures["unread_type"][number])
+    return tuple(dict.fromkeys(link_types.name(link) for link in [first, *interfaces] if link not in link_types.READ))
 
 
 def one_way(flows: Table) -> Mask:

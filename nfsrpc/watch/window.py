@@ -42,7 +42,7 @@ TABLES = ("exchanges", "copies", "flows", "tallies", "latencies", "accesses")
 CLASS = ("interval", "prog", "vers", "proc", "latency")
 # Columns that say which file something is in; `capture` is that of the row itself.
 FILES = ("capture", "reply_capture", "first_capture", "rst_capture")
-COUNTERS = ("frames", "bytes", "cut_frames", "misordered", "duplicates", "not_ip")
+COUNTERS = ("frames", "bytes", "cut_frames", "misordered", "duplicates", "not_ip", "unread", "rdma", "rdma_rpc")
 IDENTITY = np.arange(1 << 16, dtype=np.uint16)
 
 
@@ -314,6 +314,10 @@ CAPTURE_KINDS: dict[str, Any] = {
     "misordered": np.uint32,
     "duplicates": np.uint32,
     "not_ip": np.uint32,
+    "unread": np.uint32,
+    "unread_type": np.uint32,
+    "rdma": np.uint32,
+    "rdma_rpc": np.uint32,
     "truncated": np.uint8,
 }
 

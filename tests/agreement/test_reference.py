@@ -23,7 +23,7 @@ DISTURBED = (
 SEEDS = range(3)
 
 
-@pytest.mark.parametrize("capture", captures("samples", "kernel", "repro", "public"))
+@pytest.mark.parametrize("capture", captures("samples", "kernel", "repro", "public", "foreign"))
 def test_every_exchange(capture: Capture) -> None:
     data = capture.load()
     assert calls_of_core(decode(data)) == calls_of_reference(reference.decode(data))

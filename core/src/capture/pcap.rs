@@ -80,12 +80,51 @@ impl Pcap {
         u64::from(record.fraction) * u64::from(self.variant.unit) < 1_000_000_000
     }
 
+    /// The lengths can be those of a record.
+    fn has_lengths(record: Record) -> bool {
+        0 < record.captured && record.captured as usize <= MAX_FRAME && record.captured <= record.wire
+    }
+
+    /// Whether lengths alone tell the record at the front from other bytes: those of a frame that is whole, or as long as the
+    /// interface lets it be, or with another record behind it.
+    fn chains(&self, record: Record, bytes: &[u8]) -> Fit {
+        let Record { captured, wire, .. } = record;
+        if !Pcap::has_lengths(record) {
+            return Fit::No;
+        }
+        if captured == wire || captured == self.interface.snaplen {
+            return Fit::Yes;
+        }
+        let end = self.variant.record_header + captured as usize;
+        match bytes.get(end..).and_then(|next| self.record(next)) {
+            None => Fit::Need(end + RECORD),
+            Some(next) if Pcap::has_lengths(next) => Fit::Yes,
+            Some(_) => Fit::No,
+        }
+    }
+
+    /// The step for a record with a fraction of a second or more that is no record, or needs more bytes to decide. Some writers
+    /// put any number into the fraction, and clocks jump; both at once is a record only where its lengths can be those of one.
+    #[cold]
+    fn sloppy(&self, record: Record, bytes: &[u8], oddities: &mut Oddities) -> Option<Step<'static>> {
+        if self.last_seconds.is_some_and(|last| !near(record.seconds, last)) {
+            match self.chains(record, bytes) {
+                Fit::Need(need) => return Some(Step::Need(need)),
+                Fit::No => return Some(Step::Corrupt),
+                Fit::Yes => {}
+            }
+        }
+        if bytes.len() >= self.variant.record_header + record.captured as usize {
+            oddities.push("capture-fraction", record.fraction.into());
+        }
+        None
+    }
+
     /// Where the next record begins, if this one can be one.
     fn believable(&self, record: Record, before: Option<u32>) -> Option<usize> {
-        let captured = record.captured as usize;
-        let sizes = 0 < captured && captured <= MAX_FRAME && record.captured <= record.wire;
+        let sizes = Pcap::has_lengths(record);
         let timely = self.is_fraction(record) && before.is_none_or(|before| near(record.seconds, before));
-        (sizes && timely).then_some(self.variant.record_header + captured)
+        (sizes && timely).then_some(self.variant.record_header + record.captured as usize)
     }
 }
 
@@ -101,13 +140,15 @@ fn is_nokia(bytes: &[u8]) -> bool {
 }
 
 impl Format for Pcap {
-    fn next<'a>(&mut self, bytes: &'a [u8], _: &mut Oddities) -> Step<'a> {
+    fn next<'a>(&mut self, bytes: &'a [u8], oddities: &mut Oddities) -> Step<'a> {
         let Some(record) = self.record(bytes) else { return Step::Need(RECORD) };
         let captured = record.captured as usize;
-        // Some writers put any number into the fraction, and clocks jump; both at once is no record header.
-        let timeless = !self.is_fraction(record) && self.last_seconds.is_some_and(|last| !near(record.seconds, last));
-        if captured > MAX_FRAME || timeless {
+        let is_fraction = self.is_fraction(record);
+        if captured > MAX_FRAME {
             return Step::Corrupt;
+        }
+        if !is_fraction && let Some(step) = self.sloppy(record, bytes, oddities) {
+            return step;
         }
         let used = self.variant.record_header + captured;
         let Some(data) = bytes.get(self.variant.record_header..used) else { return Step::Need(used) };
@@ -118,7 +159,9 @@ impl Format for Pcap {
                 return Step::Skip { used: 0, numbers: 0 }; // to be read again
             }
         }
-        self.last_seconds = Some(record.seconds);
+        if is_fraction {
+            self.last_seconds = Some(record.seconds);
+        }
         let time =
             i64::from(record.seconds) * 1_000_000_000 + i64::from(record.fraction) * i64::from(self.variant.unit);
         let wire_len = record.wire.max(record.captured);

@@ -14,7 +14,7 @@ const VERSIONS: std::ops::RangeInclusive<u32> = 2..=5;
 const MAX_PADDING: usize = 64;
 
 /// Data link types (RFC 1761, dlpi.h, Surveyor) and those of pcap.
-const LINK_TYPES: [(u32, u32); 6] = [(0, 1), (4, 1), (9, 0), (10, 1), (12, 1), (14, 0)];
+const LINK_TYPES: [(u32, u32); 7] = [(0, 1), (4, 1), (9, 0), (10, 1), (12, 1), (14, 0), (26, 242)];
 
 pub struct Snoop {
     pub interface: Interface,
@@ -68,7 +68,7 @@ impl Record {
 }
 
 impl Format for Snoop {
-    fn next<'a>(&mut self, bytes: &'a [u8], _: &mut Oddities) -> Step<'a> {
+    fn next<'a>(&mut self, bytes: &'a [u8], oddities: &mut Oddities) -> Step<'a> {
         let Some(record) = record(bytes) else { return Step::Need(RECORD) };
         if !record.consistent() {
             return Step::Corrupt;
@@ -76,6 +76,9 @@ impl Format for Snoop {
         let Some(whole) = bytes.get(..record.length) else { return Step::Need(record.length) };
         let data = whole.get(RECORD..RECORD + record.captured).unwrap_or_default();
         self.interface.drops = record.drops.into();
+        if record.microseconds >= 1_000_000 {
+            oddities.push("capture-fraction", record.microseconds.into());
+        }
         let time = i64::from(record.seconds) * 1_000_000_000 + i64::from(record.microseconds) * 1_000;
         let wire_len = record.wire.max(data.len() as u32);
         let frame = Frame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };

@@ -1,0 +1,131 @@
+"""Link types by number: their registered names, and which of them the core reads.
+
+The names are those of https://www.tcpdump.org/linktypes.html, without LINKTYPE_.
+"""
+
+from __future__ import annotations
+
+READ = {
+    0: "NULL",
+    1: "ETHERNET",
+    9: "PPP",
+    12: "RAW",
+    14: "RAW",
+    50: "PPP_HDLC",
+    51: "PPP_ETHER",
+    101: "RAW",
+    104: "C_HDLC",
+    108: "LOOP",
+    113: "LINUX_SLL",
+    166: "PPP_PPPD",
+    204: "PPP_WITH_DIR",
+    205: "C_HDLC_WITH_DIR",
+    228: "IPV4",
+    229: "IPV6",
+    239: "NFLOG",
+    242: "IPOIB",
+    247: "INFINIBAND",
+    258: "PKTAP",
+    276: "LINUX_SLL2",
+}
+
+# Others that IP, or what people mistake for it, is captured with.
+UNREAD = {
+    3: "AX25",
+    6: "IEEE802_5",
+    7: "ARCNET_BSD",
+    8: "SLIP",
+    10: "FDDI",
+    100: "ATM_RFC1483",
+    105: "IEEE802_11",
+    107: "FRELAY",
+    109: "ENC",
+    114: "LTALK",
+    117: "PFLOG",
+    119: "IEEE802_11_PRISM",
+    122: "IP_OVER_FC",
+    123: "SUNATM",
+    127: "IEEE802_11_RADIOTAP",
+    129: "ARCNET_LINUX",
+    130: "JUNIPER_MLPPP",
+    131: "JUNIPER_MLFR",
+    132: "JUNIPER_ES",
+    133: "JUNIPER_GGSN",
+    134: "JUNIPER_MFR",
+    135: "JUNIPER_ATM2",
+    136: "JUNIPER_SERVICES",
+    137: "JUNIPER_ATM1",
+    138: "APPLE_IP_OVER_IEEE1394",
+    139: "MTP2_WITH_PHDR",
+    140: "MTP2",
+    141: "MTP3",
+    142: "SCCP",
+    143: "DOCSIS",
+    144: "LINUX_IRDA",
+    163: "IEEE802_11_AVS",
+    165: "BACNET_MS_TP",
+    169: "GPRS_LLC",
+    177: "LINUX_LAPD",
+    178: "JUNIPER_ETHERNET",
+    179: "JUNIPER_PPP",
+    180: "JUNIPER_FRELAY",
+    181: "JUNIPER_CHDLC",
+    182: "MFR",
+    187: "BLUETOOTH_HCI_H4",
+    189: "USB_LINUX",
+    191: "IEEE802_15_4_LINUX",
+    192: "PPI",
+    195: "IEEE802_15_4_WITHFCS",
+    197: "ERF",
+    201: "BLUETOOTH_HCI_H4_WITH_PHDR",
+    202: "AX25_KISS",
+    203: "LAPD",
+    206: "FRELAY_WITH_DIR",
+    207: "LAPB_WITH_DIR",
+    215: "IEEE802_15_4_NONASK_PHY",
+    219: "MPLS",
+    220: "USB_LINUX_MMAPPED",
+    224: "FC_2",
+    225: "FC_2_WITH_FRAME_DELIMS",
+    226: "IPNET",
+    227: "CAN_SOCKETCAN",
+    230: "IEEE802_15_4_NOFCS",
+    231: "DBUS",
+    240: "NETANALYZER",
+    241: "NETANALYZER_TRANSPARENT",
+    243: "MPEG_2_TS",
+    245: "NFC_LLCP",
+    246: "PFSYNC",
+    248: "SCTP",
+    249: "USBPCAP",
+    251: "BLUETOOTH_LE_LL",
+    252: "WIRESHARK_UPPER_PDU",
+    253: "NETLINK",
+    254: "BLUETOOTH_LINUX_MONITOR",
+    256: "BLUETOOTH_LE_LL_WITH_PHDR",
+    259: "EPON",
+    265: "RDS",
+    266: "USB_DARWIN",
+    271: "VSOCK",
+    272: "NORDIC_BLE",
+    274: "ETHERNET_MPACKET",
+    280: "VPP_DISPATCH",
+    281: "DSA_TAG_BRCM",
+    282: "DSA_TAG_BRCM_PREPEND",
+    283: "IEEE802_15_4_TAP",
+    284: "DSA_TAG_DSA",
+    285: "DSA_TAG_EDSA",
+    288: "USB_2_0",
+}
+USER = range(147, 163)  # for private use
+
+
+def name(number: int) -> str:
+    """The registered name of a link type, its number where it has none.
+
+    >>> name(242), name(127), name(149), name(60000)
+    ('IPOIB', 'IEEE802_11_RADIOTAP', 'USER2', '60000')
+    """
+    if number in USER:
+        return f"USER{number - USER.start}"
+    return READ.get(number) or UNREAD.get(number) or str(number)
