@@ -18,7 +18,7 @@ from nfsrpc.tables import Table
 Frames: TypeAlias = Mapping[tuple[int, int], str]  # capture and number, and the kind of oddity
 
 DAMAGE = (
-    *("frame-time", "header-lost", "ip-header", "not-rpc", "record-mark"),
+    *("capture-fraction", "frame-time", "header-lost", "ip-header", "not-rpc", "record-mark"),
     *("xdr-bool", "xdr-enum", "xdr-items", "xdr-length", "xdr-short", "xdr-trailing", "xdr-union"),
 )
 
