@@ -640,18 +640,9 @@ impl Flow {
             self.handshake(packet, side, outlet.place);
         }
         if packet.tcp_flags & ACK != 0
-            && let Some(acknowledged) = self.sides.get_mut(other)
+            && self.sides.get_mut(other).is_some_and(|acknowledged| acknowledged.stream.acknowledge(packet.ack))
         {
-            // The other stream's records go the other way.
-            let forth = outlet.sink.path;
-            outlet.sink.path = Path { from: forth.to, to: forth.from, side: other as u8, ..forth };
-            let lost = acknowledged.stream.lost_bytes;
-            acknowledged.stream.acknowledge(packet.ack, outlet);
-            if acknowledged.stream.lost_bytes > lost {
-                acknowledged.loss = Some(outlet.place.time);
-            }
-            outlet.sink.path = forth;
-            self.note_records(other, outlet);
+            self.run_out_of_patience(other, outlet);
         }
         if packet.length > 0
             && let Some(own) = self.sides.get_mut(side)
@@ -676,6 +667,21 @@ impl Flow {
             self.closing(packet, side, outlet);
         }
         twice
+    }
+
+    /// The stream of the other side, in which something waits: its records go the other way.
+    #[cold]
+    fn run_out_of_patience(&mut self, other: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
+        let Some(acknowledged) = self.sides.get_mut(other) else { return };
+        let forth = outlet.sink.path;
+        outlet.sink.path = Path { from: forth.to, to: forth.from, side: other as u8, ..forth };
+        let lost = acknowledged.stream.lost_bytes;
+        acknowledged.stream.run_out_of_patience(outlet);
+        if acknowledged.stream.lost_bytes > lost {
+            acknowledged.loss = Some(outlet.place.time);
+        }
+        outlet.sink.path = forth;
+        self.note_records(other, outlet);
     }
 
     fn handshake(&mut self, packet: &Packet<'_>, side: usize, place: Place) {

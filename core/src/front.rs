@@ -23,11 +23,11 @@ const ICMPV6: u8 = 58;
 /// What a frame held.
 #[derive(Clone, Copy, Debug)]
 pub enum Seen<'a> {
-    Packet(Packet<'a>),
+    Packet(&'a Packet<'a>),
     /// The packet that an ICMP destination unreachable message of this code quotes.
-    Unreachable(Packet<'a>, u8),
+    Unreachable(&'a Packet<'a>, u8),
     /// Something that cannot be told: with its addresses and ports as they stand there, where they can be read at all.
-    Damaged(Option<Packet<'a>>),
+    Damaged(Option<&'a Packet<'a>>),
 }
 
 pub struct Front {
@@ -126,14 +126,12 @@ impl Frames {
         let outgoing = link::is_outgoing(frame.link_type, frame.data);
         let unreadable = network.datagram(frame, oddities, &mut |datagram, oddities| {
             if datagram.header == Sum::Wrong {
-                return sink(place, Seen::Damaged(packet(datagram, interface, Sum::Unknown)));
+                return sink(place, Seen::Damaged(packet(datagram, interface, Sum::Unknown).as_ref()));
             }
             if outgoing {
                 note_local(locals, (place.capture, frame.interface, datagram.src), oddities);
             }
-            if let Some(seen) = transport(datagram, interface) {
-                sink(place, seen);
-            }
+            transport(datagram, interface, &mut |seen| sink(place, seen));
         });
         if unreadable {
             sink(place, Seen::Damaged(None));
@@ -175,23 +173,30 @@ fn count(row: &mut CaptureRow, frame: &Frame<'_>) {
 }
 
 #[inline]
-fn transport<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Seen<'a>> {
+fn transport(datagram: &Datagram<'_>, domain: u32, sink: &mut impl FnMut(Seen<'_>)) {
     match datagram.protocol {
-        TCP | UDP => Some(Seen::Packet(packet(datagram, domain, sum(datagram))?)),
-        ICMP | ICMPV6 => {
-            let (quoted, code) = unreachable(datagram).filter(|_| sum(datagram) != Sum::Wrong)?;
-            Some(Seen::Unreachable(packet(&quoted, domain, Sum::Unknown)?, code))
+        TCP | UDP => {
+            if let Some(packet) = packet(datagram, domain, sum(datagram)) {
+                sink(Seen::Packet(&packet));
+            }
         }
-        _ => None,
+        ICMP | ICMPV6 => {
+            let quoted = unreachable(datagram).filter(|_| sum(datagram) != Sum::Wrong);
+            let quoted = quoted.and_then(|(quoted, code)| Some((packet(&quoted, domain, Sum::Unknown)?, code)));
+            if let Some((packet, code)) = quoted {
+                sink(Seen::Unreachable(&packet, code));
+            }
+        }
+        _ => {}
     }
 }
 
 /// Of what is all there, and neither too long nor an acknowledgement alone, of which there are many and nothing comes.
-#[inline]
+#[inline(always)]
 fn sum(datagram: &Datagram<'_>) -> Sum {
     const FIN_SYN_RST: u8 = 0x07;
     let Datagram { src, dst, protocol, payload, wire_len, .. } = *datagram;
-    if payload.len() < wire_len || wire_len > checksum::MAX_VERIFIED {
+    if wire_len > checksum::MAX_VERIFIED || payload.len() < wire_len {
         return Sum::Unknown;
     }
     if protocol == TCP
