@@ -680,16 +680,17 @@ impl Messages {
         if !known.answered() {
             self.unanswered_count = self.unanswered_count.saturating_sub(1);
         }
-        let (mut row, older, decoded) = (known.row, known.older, known.decoded);
-        self.counts.count_access(known.handle, &row, oddities);
-        let counted = !known.xid_reused && self.counts.count(&row, oddities);
-        self.unlink(key(row.client, row.server, row.xid), at, older);
+        let Exchange { older, decoded, .. } = *known;
+        self.counts.count_access(known.handle, &known.row, oddities);
+        let counted = !known.xid_reused && self.counts.count(&known.row, oddities);
         if counted && decoded {
-            row.flags |= flag::COUNTED;
+            known.row.flags |= flag::COUNTED;
         }
         if !counted || decoded {
-            self.rows.push(row);
+            self.rows.push(known.row);
         }
+        let ExchangeRow { client, server, xid, .. } = known.row;
+        self.unlink(key(client, server, xid), at, older);
         self.free.push(at);
     }
 

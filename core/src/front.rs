@@ -126,7 +126,8 @@ impl Frames {
         let outgoing = link::is_outgoing(frame.link_type, frame.data);
         let unreadable = network.datagram(frame, oddities, &mut |datagram, oddities| {
             if datagram.header == Sum::Wrong {
-                return sink(place, Seen::Damaged(packet(datagram, interface, Sum::Unknown).as_ref()));
+                let packet = has_ports(datagram).then(|| packet(datagram, interface, Sum::Unknown));
+                return sink(place, Seen::Damaged(packet.as_ref()));
             }
             if outgoing {
                 note_local(locals, (place.capture, frame.interface, datagram.src), oddities);
@@ -175,20 +176,20 @@ fn count(row: &mut CaptureRow, frame: &Frame<'_>) {
 #[inline]
 fn transport(datagram: &Datagram<'_>, domain: u32, sink: &mut impl FnMut(Seen<'_>)) {
     match datagram.protocol {
-        TCP | UDP => {
-            if let Some(packet) = packet(datagram, domain, sum(datagram)) {
-                sink(Seen::Packet(&packet));
-            }
-        }
+        TCP | UDP if has_ports(datagram) => sink(Seen::Packet(&packet(datagram, domain, sum(datagram)))),
         ICMP | ICMPV6 => {
-            let quoted = unreachable(datagram).filter(|_| sum(datagram) != Sum::Wrong);
-            let quoted = quoted.and_then(|(quoted, code)| Some((packet(&quoted, domain, Sum::Unknown)?, code)));
-            if let Some((packet, code)) = quoted {
-                sink(Seen::Unreachable(&packet, code));
+            let quoted = unreachable(datagram).filter(|(quoted, _)| has_ports(quoted) && sum(datagram) != Sum::Wrong);
+            if let Some((quoted, code)) = quoted {
+                sink(Seen::Unreachable(&packet(&quoted, domain, Sum::Unknown), code));
             }
         }
         _ => {}
     }
+}
+
+#[inline]
+fn has_ports(datagram: &Datagram<'_>) -> bool {
+    datagram.payload.len() >= 4
 }
 
 /// Of what is all there, and neither too long nor an acknowledgement alone, of which there are many and nothing comes.
@@ -210,8 +211,8 @@ fn sum(datagram: &Datagram<'_>) -> Sum {
 }
 
 /// A datagram with the header of its transport parsed. What the snaplen cut off of a TCP header is taken for zero.
-#[inline]
-fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Option<Packet<'a>> {
+#[inline(always)]
+fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Packet<'a> {
     const UDP_HEADER: usize = 8;
     const TCP_HEADER: usize = 20;
     let whole = datagram.payload.first_chunk::<TCP_HEADER>();
@@ -223,10 +224,7 @@ fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Option<Packet<'
     let [p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, offset, flags, ..] = *header;
     let tcp = datagram.protocol == TCP;
     let size = if tcp { (usize::from(offset >> 4) * 4).max(TCP_HEADER) } else { UDP_HEADER };
-    if datagram.payload.len() < 4 {
-        return None;
-    }
-    Some(Packet {
+    Packet {
         src: datagram.src,
         dst: datagram.dst,
         src_port: u16::from_be_bytes([p0, p1]),
@@ -240,7 +238,7 @@ fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Option<Packet<'
         length: datagram.wire_len.saturating_sub(size),
         domain,
         sum,
-    })
+    }
 }
 
 /// The datagram quoted in an ICMP destination unreachable message (RFC 792, RFC 4443 section 3.1), and its code.

@@ -244,10 +244,7 @@ impl Records {
 
     /// Takes the next bytes of the stream, which begin at sequence number `seq`.
     pub fn push<S: Sink>(&mut self, mut data: &[u8], mut seq: u32, outlet: &mut Outlet<'_, S>) {
-        if matches!(self.state, State::Fragment { .. })
-            && begins_record(data, outlet.sink)
-            && (self.proved || parse(&self.head, usize::MAX).is_some())
-        {
+        if matches!(self.state, State::Fragment { .. }) && begins_record(data, outlet.sink) {
             self.end_here(seq, outlet);
         }
         while !data.is_empty() {
@@ -260,12 +257,12 @@ impl Records {
                     }
                     None => return,
                 },
-                State::Mark(0) if self.proved && self.length == 0 && !may_begin_record(data) => {
-                    self.refuse(word(data, 0).unwrap_or_default(), outlet);
-                    0
-                }
                 State::Mark(0) if self.length == 0 => match self.whole(data, seq, outlet) {
                     Some(used) => used,
+                    None if self.proved && !may_begin_record(data) => {
+                        self.refuse(word(data, 0).unwrap_or_default(), outlet);
+                        0
+                    }
                     None => self.take_mark(data, 0, seq, outlet),
                 },
                 State::Mark(have) => self.take_mark(data, have, seq, outlet),
@@ -303,8 +300,7 @@ impl Records {
     fn whole<S: Sink>(&mut self, data: &[u8], seq: u32, outlet: &mut Outlet<'_, S>) -> Option<usize> {
         let mark = word(data, 0)?;
         let length = (mark & 0x7fff_ffff) as usize;
-        let record =
-            data.get(4..4 + length).filter(|_| mark >> 31 == 1 && (SHORTEST_REPLY..=MAX_RECORD).contains(&length))?;
+        let record = data.get(4..4 + length).filter(|_| mark >> 31 == 1 && is_length(length) && may_begin_record(data))?;
         if !self.proved && parse(record, length).is_none() {
             return None;
         }
@@ -387,7 +383,11 @@ impl Records {
     }
 
     /// The sender has begun the next record: the mark of this one was wrong.
+    #[cold]
     fn end_here<S: Sink>(&mut self, seq: u32, outlet: &mut Outlet<'_, S>) {
+        if !self.proved && parse(&self.head, usize::MAX).is_none() {
+            return;
+        }
         self.confused = true;
         outlet.oddities.push("record-mark", u64::from(u32::from_be_bytes(self.mark)));
         self.state = State::Mark(0);
@@ -478,7 +478,12 @@ fn proves_itself(data: &[u8], at: usize, sink: &impl Sink) -> bool {
 
 fn mark_at(data: &[u8], at: usize) -> Option<usize> {
     let length = (word(data, at)? & 0x7fff_ffff) as usize;
-    (SHORTEST_REPLY..=MAX_RECORD).contains(&length).then_some(length)
+    is_length(length).then_some(length)
+}
+
+#[inline]
+fn is_length(length: usize) -> bool {
+    (SHORTEST_REPLY..=MAX_RECORD).contains(&length)
 }
 
 /// In mid-stream more is asked of a call than its version: numbers such as the registry gives (RFC 5531 section 8.4).
