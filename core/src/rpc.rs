@@ -300,7 +300,8 @@ impl Records {
     fn whole<S: Sink>(&mut self, data: &[u8], seq: u32, outlet: &mut Outlet<'_, S>) -> Option<usize> {
         let mark = word(data, 0)?;
         let length = (mark & 0x7fff_ffff) as usize;
-        let record = data.get(4..4 + length).filter(|_| mark >> 31 == 1 && is_length(length) && may_begin_record(data))?;
+        let record =
+            data.get(4..4 + length).filter(|_| mark >> 31 == 1 && is_length(length) && may_begin_record(data))?;
         if !self.proved && parse(record, length).is_none() {
             return None;
         }
