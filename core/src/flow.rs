@@ -253,7 +253,11 @@ impl Sink for Conversation<'_> {
         self.messages.keep(&self.path, head)
     }
 
-    fn record(&mut self, record: Record<'_>, oddities: &mut Oddities) {
+    fn most(&self, head: &[u8]) -> usize {
+        self.messages.most(&self.path, head)
+    }
+
+    fn record(&mut self, record: Record<'_>, oddities: &mut Oddities) -> bool {
         match self.messages.record(self.path, &record, oddities) {
             Some(Kind::Call(prog)) => {
                 self.calls += 1;
@@ -262,8 +266,10 @@ impl Sink for Conversation<'_> {
             Some(Kind::Reply) => self.replies += 1,
             Some(Kind::Orphan) => (self.replies, self.confused) = (self.replies + 1, true),
             Some(Kind::StartTls) => (self.replies, self.starttls) = (self.replies + 1, true),
+            Some(Kind::TooLong) => return false,
             None => self.confused = true,
         }
+        true
     }
 
     fn awaits(&self, xid: u32) -> bool {
@@ -628,7 +634,9 @@ impl Flow {
             return self.note_records(side, outlet);
         }
         let lost = packet.payload.len() < length;
-        outlet.sink.record(Record { data: packet.payload, length, lost, end: 0, place }, outlet.oddities);
+        outlet
+            .sink
+            .record(Record { data: packet.payload, length, lost, doubted: true, end: 0, place }, outlet.oddities);
         self.note_records(side, outlet);
     }
 
