@@ -23,6 +23,8 @@ pub const MAX_STORED: usize = 64 << 20;
 const MAX_AUTH: u32 = 400;
 /// A call's header up to its procedure, and the shortest whole call (NULL with AUTH_NONE).
 const CALL_FIXED: usize = 24;
+/// A call's header with two credentials.
+const LONGEST_HEADER: usize = CALL_FIXED + 2 * (8 + MAX_AUTH as usize);
 /// The shortest reply: MSG_DENIED with AUTH_ERROR.
 const SHORTEST_REPLY: usize = 20;
 
@@ -350,6 +352,9 @@ impl Records {
         let piece = data.get(..size).unwrap_or_default();
         if self.length == 0 {
             self.too_long = remaining > outlet.sink.most(piece);
+        } else if self.length < LONGEST_HEADER && !self.too_long {
+            let head = [self.head.as_slice(), piece.get(..LONGEST_HEADER).unwrap_or(piece)].concat();
+            self.too_long = self.length + remaining > outlet.sink.most(&head);
         }
         if self.too_long
             && let Some(at) = self.next_inside(data, size, outlet.sink)
@@ -426,7 +431,7 @@ impl Records {
     /// Where in the first `size` bytes of `data`, which are the next of this record, another one begins that leaves no doubt.
     #[cold]
     fn next_inside(&self, data: &[u8], size: usize, sink: &impl Sink) -> Option<usize> {
-        let from = if self.length == 0 { SHORTEST_REPLY } else { 0 };
+        let from = SHORTEST_REPLY.saturating_sub(self.length);
         let begins = |at: usize| at >= from && at < size && begins_record(data.get(at..).unwrap_or_default(), sink);
         find_sign(data, size, begins)
     }
