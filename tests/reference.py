@@ -5,8 +5,8 @@ the frame that delivered each byte beside it, so order, overlap and repetition n
 byte counts, and a message stands at the latest frame among the bytes from the last hole up to its end. That is the
 frame in which it could first be read in order, as Wireshark has it with `tcp.reassemble_out_of_order`. What the
 capture cut or lost of a record is known as missing, since the record's length is; what lost its mark is looked for.
-With the longest bodies of procedures known, a record of a longer one ends where the next call or reply to a call begins,
-in the frame that shows this; which calls there are is found in a first pass.
+Where the longest bodies of procedures are known, a record of a longer one ends where the next call or reply to a call
+begins, in the frame that shows this; which calls there are is found in a first pass.
 Record marking is RFC 5531 section 11, messages are its section 9.
 """
 

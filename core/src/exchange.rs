@@ -209,10 +209,15 @@ impl Messages {
         }
     }
 
+    #[inline(always)]
     fn hand_out(&mut self, at: u32, reply: bool, copy: u16, record: &Record<'_>) {
-        if self.wanted.is_empty() || !self.wanted.contains(&(record.place.capture, record.place.frame)) {
-            return;
+        if !self.wanted.is_empty() && self.wanted.contains(&(record.place.capture, record.place.frame)) {
+            self.copy_out(at, reply, copy, record);
         }
+    }
+
+    #[cold]
+    fn copy_out(&mut self, at: u32, reply: bool, copy: u16, record: &Record<'_>) {
         let Some(exchange) = self.exchange(at).map(|known| known.row.exchange) else { return };
         let Record { data, length, lost, place, .. } = *record;
         self.raw.push(RawMessage { place, exchange, reply, copy, length, lost, bytes: data.to_vec() });

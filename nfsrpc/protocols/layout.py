@@ -13,7 +13,22 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from nfsrpc.protocols.xdr import DONE, END, ITEM, UNBOUNDED, Code, Enum, Leaf, Op, Path, Status, Struct, Type, Union, void
+from nfsrpc.protocols.xdr import (
+    DONE,
+    END,
+    ITEM,
+    UNBOUNDED,
+    Code,
+    Enum,
+    Leaf,
+    Op,
+    Path,
+    Status,
+    Struct,
+    Type,
+    Union,
+    void,
+)
 
 CALL, REPLY = 0, 1
 

@@ -99,7 +99,8 @@ def test_every_exchange_of_a_disturbed_capture(capture: Capture, seed: int, dist
 LAYOUTS = compile(PROTOCOLS, {})
 MOST: reference.Most = {(layout[:3], layout[3]): layout[7] for layout in LAYOUTS[0] if layout[7] < UNBOUNDED}
 NFS3 = program("nfs3")
-ASKED, HEADER = 8, 48  # exchanges of a conversation; bytes of a record that hold its mark and a header without credentials
+ASKED = 8  # exchanges of a conversation
+HEADER = 48  # bytes of a record that hold its mark and a header without credentials
 
 
 def with_a_wrong_mark(chance: random.Random) -> bytes:
