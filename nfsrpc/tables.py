@@ -438,7 +438,8 @@ ODDITY_KINDS = {
     "locals-full": "an address of the capturing host beyond those that are noted; detail: the room",
     "memory-limit": "bytes of a stream given up for want of room: its records resume behind them; detail: bytes",
     "not-rpc": "a record in a stream of RPC that is neither call nor reply; detail: its length",
-    "record-mark": "a record mark that cannot be one: the next record is looked for; detail: the mark",
+    "record-mark": "a record mark that cannot be one, or of more than its procedure's message can be: the next record "
+    "is looked for; detail: the mark",
     "rows-full": "a message that would name files not decoded, for want of room; detail: the room",
     "statuses-full": "an error not listed as evidence but counted, its kinds being too many; detail: the room",
     "strings-full": "a text or handle not kept, for want of room; detail: its length",

@@ -5,6 +5,8 @@ the frame that delivered each byte beside it, so order, overlap and repetition n
 byte counts, and a message stands at the latest frame among the bytes from the last hole up to its end. That is the
 frame in which it could first be read in order, as Wireshark has it with `tcp.reassemble_out_of_order`. What the
 capture cut or lost of a record is known as missing, since the record's length is; what lost its mark is looked for.
+Where the longest bodies of procedures are known, a record of a longer one ends where the next call or reply to a call
+begins, in the frame that shows this; which calls there are is found in a first pass.
 Record marking is RFC 5531 section 11, messages are its section 9.
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import re
 import struct
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -36,7 +39,13 @@ MAX_RECORD = 1 << 24  # what claims more is no record mark
 RECORD_START = re.compile(rb"(?=[\x00\x80].{7}\x00{3}(?:\x00{4}\x02|\x01\x00{3}[\x00\x01]))", re.DOTALL)
 CAPTURED_TWICE_NS = 20_000_000  # an equal datagram this soon is one frame seen at two interfaces, not a resend
 SENT_AGAIN_NS = 1_000_000  # the same where each has an IP identification of its own
+SHORTEST = 20  # bytes of a message
+RPCSEC_GSS = bytes((0, 0, 0, 6))
 EARLY_NS = 2_000_000_000  # a reply captured before its call, by interrupt steering or a merge of two clocks
+
+
+Procedure = tuple[int, int, int]  # program, version, number
+Most = dict[tuple[Procedure | None, int], int]  # the longest body of a procedure's CALL or REPLY, where there is one
 
 
 class Message(NamedTuple):
@@ -67,8 +76,8 @@ class Exchange:
         return calls or {reply.target for reply in (self.reply,) if reply}
 
 
-def decode(data: bytes) -> list[Exchange]:
-    return exchanges(messages(frames(data)))
+def decode(data: bytes, most: Most | None = None) -> list[Exchange]:
+    return exchanges(messages(frames(data), most))
 
 
 def message(packet: Packet, frame: int, time: int, body: bytes) -> Message | None:
@@ -119,8 +128,30 @@ def datagram_messages(conversation: list[Packet]) -> Iterator[Message]:
         seen[packet.data] = (time, packet.ident)
 
 
-def stream_messages(segments: list[Packet]) -> Iterator[Message]:
-    """The messages of one direction of one connection: from every possible start not read yet, as far as records go."""
+def header_size(body: bytes) -> int | None:
+    """The bytes before the arguments or results; None where there are none, or RPCSEC_GSS may wrap them."""
+    if len(body) < SHORTEST:
+        return None
+    msgtyp = int.from_bytes(body[4:8], "big")
+    if msgtyp == REPLY and body[8:12] != bytes(4):
+        return None
+    at = 24 if msgtyp == CALL else 12
+    if msgtyp == CALL and body[at : at + 4] == RPCSEC_GSS:
+        return None
+    for _ in range(2 - msgtyp):
+        at += 8 + (int.from_bytes(body[at + 4 : at + 8], "big") + 3) // 4 * 4
+    if msgtyp == REPLY:
+        if body[at : at + 4] != bytes(4):
+            return None
+        at += 4
+    return at if at <= len(body) else None
+
+
+def stream_messages(segments: list[Packet], most: Most, asked: dict[int, Procedure | None]) -> Iterator[Message]:
+    """The messages of one direction of one connection: from every possible start not read yet, as far as records go.
+
+    `asked`: by xid, the calls of the other direction.
+    """
     segments = [segment for segment in segments if segment.length > 0]
     places, place = [], segments[0].seq if segments else 0
     for segment in segments:  # sequence numbers wrap
@@ -139,14 +170,31 @@ def stream_messages(segments: list[Packet]) -> Iterator[Message]:
         np.maximum.accumulate(island, out=island)
     delivered = np.flatnonzero(frame)
     times = {segment.frame.number: segment.frame.time for segment in segments}
+    starts = [match.start() for match in RECORD_START.finditer(data.tobytes())]
+
+    def is_known(at: int) -> bool:
+        found = record(data, captured, at)
+        read = message(segments[0], 0, 0, found[1] if found else data[at + 4 :].tobytes())
+        return read is not None and (read.msgtyp == CALL or read.xid in asked)
+
+    def too_long(body: bytes, length: int) -> bool:
+        read, header = message(segments[0], 0, 0, body), header_size(body)
+        procedure = asked.get(read.xid) if read and read.msgtyp == REPLY else read[7:10] if read else None
+        return header is not None and length - header > most.get((procedure, read.msgtyp), length)
+
     at = 0
-    for match in RECORD_START.finditer(data.tobytes()):
-        if match.start() < at:
+    for start in starts:
+        if start < at:
             continue
-        at = match.start()
+        at = start
         while found := record(data, captured, at):
             end, body = found
-            number = int(frame[delivered[np.searchsorted(delivered, end - 1)]])
+            last = end - 1
+            if too_long(body, end - at - 4):
+                inside = starts[bisect_left(starts, at + 4 + SHORTEST) : bisect_left(starts, end)]
+                last = end = next(filter(is_known, inside), end)
+                body, last = body[: end - at - 4], min(last, size - 1)
+            number = int(frame[delivered[np.searchsorted(delivered, last)]])
             read = message(segments[0], number, times[number], body)
             if read is None:
                 break
@@ -170,7 +218,13 @@ def record(data: NDArray[np.uint8], captured: NDArray[np.bool_], at: int) -> tup
     return end, data[places[: cut[0] if len(cut) else None]].tobytes()
 
 
-def messages(capture: Iterable[Frame]) -> list[Message]:
+def calls_by_xid(conversation: list[Packet], most: Most) -> dict[int, Procedure | None]:
+    """The procedure of each call; None where RPCSEC_GSS may wrap its body."""
+    found = (each for each in stream_messages(conversation, most, {}) if each.msgtyp == CALL)
+    return {each.xid: None if header_size(each.body) is None else each[7:10] for each in found}
+
+
+def messages(capture: Iterable[Frame], most: Most | None = None) -> list[Message]:
     """Every message of a capture in the order of frames."""
     conversations: dict[tuple[int, Party, Party, int | None], list[Packet]] = defaultdict(list)
     opened: dict[frozenset[Party], int] = {}  # the number a connection began with, which tells it from an older one
@@ -196,8 +250,12 @@ def messages(capture: Iterable[Frame]) -> list[Message]:
         first.setdefault((*way, opened.get(pair)), packet.seq)
         conversations[packet.transport, packet.source, packet.target, opened.get(pair)].append(packet)
     found: list[Message] = []
-    for (transport, *_), conversation in conversations.items():
-        found += stream_messages(conversation) if transport == TCP else datagram_messages(conversation)
+    for (transport, source, target, began), conversation in conversations.items():
+        if transport == TCP:
+            asked = calls_by_xid(conversations.get((transport, target, source, began), []), most) if most else {}
+            found += stream_messages(conversation, most or {}, asked)
+        else:
+            found += datagram_messages(conversation)
     return sorted(found, key=lambda each: each.frame)
 
 

@@ -16,8 +16,8 @@ def lines() -> Iterator[str]:
     layouts, tables = compile(program(protocol) for protocol in SOME)
     for table, columns in tables:
         yield " ".join(["table", table, *(f"{name}:{kind}" for name, kind in columns)])
-    for *head, operations, keep in layouts:
-        yield " ".join(map(str, ["layout", *head, keep]))
+    for *head, operations, keep, most in layouts:
+        yield " ".join(map(str, ["layout", *head, keep, most]))
         for operation in operations:
             code, a, b, c, *extra = operation
             pairs = [value if isinstance(value, tuple) else (value, 0) for values in extra for value in values]

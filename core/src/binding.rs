@@ -15,7 +15,7 @@ use crate::xdr::{ColumnData, Kind, Layout, Layouts, RawOp, Table, Values as Colu
 
 create_exception!(nfsrpc._core, NotACapture, PyValueError, "The bytes are no capture that can be read; says why.");
 
-type RawLayout<'py> = (u32, u32, u32, u8, i64, Vec<Bound<'py, PyTuple>>, usize);
+type RawLayout<'py> = (u32, u32, u32, u8, i64, Vec<Bound<'py, PyTuple>>, usize, usize);
 type RawTable = (String, Vec<(String, String)>);
 
 #[pyclass]
@@ -42,12 +42,13 @@ impl Decoder {
     ) -> PyResult<Self> {
         let tables = tables.iter().map(table).collect::<PyResult<Vec<_>>>()?;
         let mut known = Layouts::default();
-        for (prog, vers, proc, direction, table, ops, keep) in layouts {
+        for (prog, vers, proc, direction, table, ops, keep, most) in layouts {
             let ops = ops.iter().map(operation).collect::<PyResult<Vec<_>>>()?;
             let table = usize::try_from(table).ok().filter(|table| *table < tables.len());
             let mut layout = Layout::new(&ops, table, keep, &tables)
                 .map_err(|reason| PyValueError::new_err(format!("layout of {prog}/{vers}/{proc}: {reason}")))?;
             layout.secondary = secondary.contains(&prog);
+            layout.most = most;
             known.add(prog, vers, proc, direction != 0, layout);
         }
         let by_handle = by_handle.into_iter().collect();

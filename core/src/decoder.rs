@@ -72,12 +72,12 @@ struct Back {
 
 impl Back {
     #[inline(always)]
-    fn take(&mut self, place: Place, seen: &Seen<'_>) {
+    fn take(&mut self, place: Place, seen: Seen<'_>) {
         self.oddities.place = place;
         match seen {
             Seen::Packet(packet) => self.flows.packet(packet, &mut self.messages, &mut self.oddities),
-            Seen::Unreachable(packet, code) => self.flows.unreachable(packet, *code, place),
-            Seen::Damaged(packet) => self.flows.damaged(packet.as_ref(), &mut self.messages, &mut self.oddities),
+            Seen::Unreachable(packet, code) => self.flows.unreachable(packet, code, place),
+            Seen::Damaged(packet) => self.flows.damaged(packet, &mut self.messages, &mut self.oddities),
         }
     }
 }
@@ -115,7 +115,7 @@ impl Decoder {
 
     fn read(&mut self, data: Option<&[u8]>) -> Result<(), NotACapture> {
         let Decoder { front, back, .. } = self;
-        front.read(data, &mut |place, seen| back.take(place, &seen))
+        front.read(data, &mut |place, seen| back.take(place, seen))
     }
 
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
@@ -169,7 +169,7 @@ impl Decoder {
     /// Of a capture that goes on, takes a frame whose time was to be told by the next one. To be called before `drain`.
     pub fn release(&mut self) {
         let Decoder { front, back, .. } = self;
-        front.release(&mut |place, seen| back.take(place, &seen));
+        front.release(&mut |place, seen| back.take(place, seen));
     }
 
     pub fn snapshot(&self) -> Snapshot {

@@ -122,6 +122,8 @@ struct Exchange {
     args_hash: u64,
     end: u32,
     gss: Gss,
+    /// The number of the layout of its results.
+    results: Option<usize>,
     has_call: bool,
     /// Rows of decoded fields refer to it.
     decoded: bool,
@@ -210,17 +212,21 @@ pub struct Messages {
 }
 
 impl Messages {
-    /// A complete record. Returns what it was, for the flow's counters.
+    /// A complete record. Returns what it was, for the flow's counters; if it cannot be so long, nothing was made of it.
     pub fn record(&mut self, path: Path, record: &Record<'_>, oddities: &mut Oddities) -> Option<Kind> {
         self.now = record.place.time;
         match rpc::parse(record.data, record.length) {
             Some(rpc::Message::Call(call)) => {
-                let (at, copy) = self.call(path, &call, record, oddities);
+                let layout = self.layouts.find(call.prog, call.vers, call.proc, false);
+                if !record.doubted && self.is_too_long(layout, Gss::of(&call.cred), call.args, record) {
+                    return Some(Kind::TooLong);
+                }
+                let (at, copy) = self.call(path, &call, layout, record, oddities);
                 self.hand_out(at, false, copy, record);
                 Some(Kind::Call(call.prog))
             }
             Some(rpc::Message::Reply(reply)) => {
-                let (at, copy) = self.reply(path, &reply, record, oddities);
+                let Some((at, copy)) = self.reply(path, &reply, record, oddities) else { return Some(Kind::TooLong) };
                 self.hand_out(at, true, copy, record);
                 let orphan = self.exchange(at).is_some_and(|known| !known.has_call);
                 self.let_go(oddities);
@@ -237,21 +243,31 @@ impl Messages {
         }
     }
 
+    #[inline(always)]
     fn hand_out(&mut self, at: u32, reply: bool, copy: u16, record: &Record<'_>) {
-        if self.wanted.is_empty() || !self.wanted.contains(&(record.place.capture, record.place.frame)) {
-            return;
+        if !self.wanted.is_empty() && self.wanted.contains(&(record.place.capture, record.place.frame)) {
+            self.copy_out(at, reply, copy, record);
         }
+    }
+
+    #[cold]
+    fn copy_out(&mut self, at: u32, reply: bool, copy: u16, record: &Record<'_>) {
         let Some(exchange) = self.exchange(at).map(|known| known.row.exchange) else { return };
         let Record { data, length, lost, place, .. } = *record;
         self.raw.push(RawMessage { place, exchange, reply, copy, length, lost, bytes: data.to_vec() });
     }
 
     pub fn awaits(&self, path: &Path, xid: u32) -> bool {
+        self.awaited(path, xid).is_some()
+    }
+
+    /// The call to which this xid is the reply.
+    fn awaited(&self, path: &Path, xid: u32) -> Option<&Exchange> {
         let (client, server) = (path.to, path.from);
-        let key = key(client.address, server.address, xid);
-        self.chain(key).any(|at| {
-            self.exchange(at).is_some_and(|known| !known.answered() && known.on(client, server, path.transport))
-        })
+        let chain = self.chain(key(client.address, server.address, xid));
+        chain
+            .filter_map(|at| self.exchange(at))
+            .find(|known| !known.answered() && known.on(client, server, path.transport))
     }
 
     /// How much of a record is worth storing, told from its beginning.
@@ -260,12 +276,37 @@ impl Messages {
             Some(rpc::Message::Call(call)) => self.layouts.find(call.prog, call.vers, call.proc, false),
             Some(rpc::Message::Reply(reply)) => {
                 let at = self.newest.get(&key(path.to.address, path.from.address, reply.xid));
-                let row = at.and_then(|at| self.exchange(*at)).map(|known| known.row);
-                row.and_then(|row| self.layouts.find(row.prog, row.vers, row.proc, true))
+                at.and_then(|at| self.exchange(*at)).and_then(|known| known.results)
             }
             None => None,
         };
-        layout.map_or(HEAD, |layout| layout.keep)
+        self.layouts.get(layout).map_or(HEAD, |layout| layout.keep)
+    }
+
+    /// The longest that a record can be that begins so.
+    pub fn most(&self, path: &Path, head: &[u8]) -> usize {
+        let (body, gss, layout) = match rpc::parse(head, usize::MAX) {
+            Some(rpc::Message::Call(call)) => {
+                (call.args, Gss::of(&call.cred), self.layouts.find(call.prog, call.vers, call.proc, false))
+            }
+            Some(rpc::Message::Reply(reply)) if reply.status == Some(0) => {
+                let known = self.awaited(path, reply.xid);
+                let (gss, layout) = known.map_or_else(Default::default, |known| (known.gss, known.results));
+                (reply.results, gss, layout)
+            }
+            _ => (None, Gss::Bare, None),
+        };
+        match (body, self.layouts.get(layout)) {
+            (Some(body), Some(layout)) if gss == Gss::Bare => layout.most.saturating_add(head.len() - body.len()),
+            _ => usize::MAX,
+        }
+    }
+
+    /// Whether this body is longer than any of its layout. What RPCSEC_GSS wraps is longer by what it adds.
+    #[inline]
+    fn is_too_long(&self, layout: Option<usize>, gss: Gss, body: Option<&[u8]>, record: &Record<'_>) -> bool {
+        let (Some(layout), Some(body)) = (self.layouts.get(layout), body) else { return false };
+        gss == Gss::Bare && (body.len() + record.length).saturating_sub(record.data.len()) > layout.most
     }
 
     fn exchange(&self, at: u32) -> Option<&Exchange> {
@@ -278,10 +319,17 @@ impl Messages {
     }
 
     /// Returns the exchange's place and which copy of the call this is.
-    fn call(&mut self, path: Path, call: &Call<'_>, record: &Record<'_>, oddities: &mut Oddities) -> (u32, u16) {
+    fn call(
+        &mut self,
+        path: Path,
+        call: &Call<'_>,
+        layout: Option<usize>,
+        record: &Record<'_>,
+        oddities: &mut Oddities,
+    ) -> (u32, u16) {
         let key = key(path.from.address, path.to.address, call.xid);
         let length = args_length(call, record);
-        let args_hash = self.hash(call, length);
+        let args = Args { hash: self.hash(call, length), layout };
         let mut reuses = 0;
         let mut found = None;
         let mut oldest = NONE;
@@ -295,7 +343,7 @@ impl Messages {
                     found = Some((at, true));
                     break;
                 }
-            } else if same_call(known, call, args_hash) {
+            } else if same_call(known, call, args.hash) {
                 if !known.answered() && self.may_be_resend(known, path, record.place.time) {
                     found = Some((at, false));
                     break;
@@ -305,7 +353,7 @@ impl Messages {
         }
         match found {
             Some((at, true)) => {
-                self.adopt(at, path, call, record, args_hash, oddities);
+                self.adopt(at, path, call, record, args, oddities);
                 (at, 0)
             }
             Some((at, false)) => (at, self.resend(at, path, record)),
@@ -314,7 +362,7 @@ impl Messages {
                     self.make_room(oldest, oddities);
                 }
                 let at = self.insert(key, path);
-                self.begin(at, path, call, record, args_hash, oddities);
+                self.begin(at, path, call, record, args, oddities);
                 if let Some(known) = self.pool.get_mut(at as usize).filter(|_| repeated) {
                     known.row.flags |= flag::REPEATED;
                 }
@@ -390,7 +438,15 @@ impl Messages {
     }
 
     /// Fills in what the call says.
-    fn begin(&mut self, at: u32, path: Path, call: &Call<'_>, record: &Record<'_>, hash: u64, oddities: &mut Oddities) {
+    fn begin(
+        &mut self,
+        at: u32,
+        path: Path,
+        call: &Call<'_>,
+        record: &Record<'_>,
+        known_args: Args,
+        oddities: &mut Oddities,
+    ) {
         let credential = sys_credential(&call.cred);
         let machine = credential.and_then(|(name, _)| self.machine(name)).unwrap_or(strings::NONE);
         let Some(known) = self.pool.get_mut(at as usize) else { return };
@@ -398,7 +454,8 @@ impl Messages {
         known.path = path;
         known.first_client_port = path.from.port;
         known.last_sent = record.place.time;
-        known.args_hash = hash;
+        known.args_hash = known_args.hash;
+        known.results = self.layouts.find(call.prog, call.vers, call.proc, true);
         known.end = record.end;
         known.gss = Gss::of(&call.cred);
         let row = &mut known.row;
@@ -427,7 +484,7 @@ impl Messages {
                 oddities.push("strings-full", handle.len() as u64);
             }
         }
-        let Some(layout) = self.layouts.find(call.prog, call.vers, call.proc, false) else { return };
+        let Some(layout) = self.layouts.get(known_args.layout) else { return };
         let rows = &mut self.secondary_rows;
         let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner, rows };
         known.decoded |= layout.fills;
@@ -449,8 +506,16 @@ impl Messages {
     }
 
     /// The call of a reply that was captured before it.
-    fn adopt(&mut self, at: u32, path: Path, call: &Call<'_>, record: &Record<'_>, hash: u64, oddities: &mut Oddities) {
-        self.begin(at, path, call, record, hash, oddities);
+    fn adopt(
+        &mut self,
+        at: u32,
+        path: Path,
+        call: &Call<'_>,
+        record: &Record<'_>,
+        args: Args,
+        oddities: &mut Oddities,
+    ) {
+        self.begin(at, path, call, record, args, oddities);
         let Some(known) = self.pool.get_mut(at as usize) else { return };
         let Some(data) = known.reply_first.take() else { return };
         let length = known.row.reply_bytes as usize;
@@ -476,8 +541,14 @@ impl Messages {
         copy
     }
 
-    /// Returns the exchange's place and which copy of its reply this is.
-    fn reply(&mut self, path: Path, reply: &Reply<'_>, record: &Record<'_>, oddities: &mut Oddities) -> (u32, u16) {
+    /// Returns the exchange's place and which copy of its reply this is; nothing if the reply cannot be so long.
+    fn reply(
+        &mut self,
+        path: Path,
+        reply: &Reply<'_>,
+        record: &Record<'_>,
+        oddities: &mut Oddities,
+    ) -> Option<(u32, u16)> {
         let (client, server) = (path.to, path.from);
         let key = key(client.address, server.address, reply.xid);
         let mut answered = None;
@@ -494,8 +565,11 @@ impl Messages {
             }
             answered = answered.or(Some(at));
         }
-        match (waiting, answered) {
+        Some(match (waiting, answered) {
             (Some(at), _) => {
+                if !record.doubted && self.is_too_long_reply(at, reply, record) {
+                    return None;
+                }
                 self.answer(at, reply, record, oddities);
                 (at, 0)
             }
@@ -506,7 +580,13 @@ impl Messages {
                 }
                 (self.orphan(key, path, reply, record), 0)
             }
-        }
+        })
+    }
+
+    #[inline]
+    fn is_too_long_reply(&self, at: u32, reply: &Reply<'_>, record: &Record<'_>) -> bool {
+        let Some(known) = self.exchange(at).filter(|_| reply.status == Some(0)) else { return false };
+        self.is_too_long(known.results, known.gss, reply.results, record)
     }
 
     fn answer(&mut self, at: u32, reply: &Reply<'_>, record: &Record<'_>, oddities: &mut Oddities) {
@@ -575,7 +655,7 @@ impl Messages {
             return (NO_STATUS, captured < length && reply.status.is_none_or(|status| status == 0));
         };
         let row = &known.row;
-        let Some(layout) = self.layouts.find(row.prog, row.vers, row.proc, true) else { return (NO_STATUS, false) };
+        let Some(layout) = self.layouts.get(known.results) else { return (NO_STATUS, false) };
         known.decoded |= layout.fills;
         let header = captured.saturating_sub(results.len());
         let Some((body, length)) = known.gss.open(results, length.saturating_sub(header)) else {
@@ -726,16 +806,17 @@ impl Messages {
         if !known.answered() {
             self.unanswered_count = self.unanswered_count.saturating_sub(1);
         }
-        let (mut row, older, decoded) = (known.row, known.older, known.decoded);
-        self.counts.count_access(known.handle, &row, oddities);
-        let counted = !known.xid_reused && self.counts.count(&row, oddities);
-        self.unlink(key(row.client, row.server, row.xid), at, older);
+        let Exchange { older, decoded, .. } = *known;
+        self.counts.count_access(known.handle, &known.row, oddities);
+        let counted = !known.xid_reused && self.counts.count(&known.row, oddities);
         if counted && decoded {
-            row.flags |= flag::COUNTED;
+            known.row.flags |= flag::COUNTED;
         }
         if !counted || decoded {
-            self.rows.push(row);
+            self.rows.push(known.row);
         }
+        let ExchangeRow { client, server, xid, .. } = known.row;
+        self.unlink(key(client, server, xid), at, older);
         self.free.push(at);
     }
 
@@ -757,6 +838,14 @@ impl Messages {
     }
 }
 
+/// Of a call's arguments.
+#[derive(Clone, Copy)]
+struct Args {
+    hash: u64,
+    /// The number of their layout.
+    layout: Option<usize>,
+}
+
 /// What a record was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -767,6 +856,8 @@ pub enum Kind {
     Orphan,
     /// A reply after which the connection turns to TLS.
     StartTls,
+    /// More than such a message can be.
+    TooLong,
 }
 
 /// The flow table, asked about the connection of an unanswered call.

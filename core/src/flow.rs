@@ -263,7 +263,11 @@ impl Sink for Conversation<'_> {
         self.messages.keep(&self.path, head)
     }
 
-    fn record(&mut self, record: Record<'_>, oddities: &mut Oddities) {
+    fn most(&self, head: &[u8]) -> usize {
+        self.messages.most(&self.path, head)
+    }
+
+    fn record(&mut self, record: Record<'_>, oddities: &mut Oddities) -> bool {
         match self.messages.record(self.path, &record, oddities) {
             Some(Kind::Call(prog)) => {
                 self.calls += 1;
@@ -272,8 +276,10 @@ impl Sink for Conversation<'_> {
             Some(Kind::Reply) => self.replies += 1,
             Some(Kind::Orphan) => (self.replies, self.confused) = (self.replies + 1, true),
             Some(Kind::StartTls) => (self.replies, self.starttls) = (self.replies + 1, true),
+            Some(Kind::TooLong) => return false,
             None => self.confused = true,
         }
+        true
     }
 
     fn awaits(&self, xid: u32) -> bool {
@@ -679,7 +685,9 @@ impl Flow {
             return self.note_records(side, outlet);
         }
         let lost = packet.payload.len() < length;
-        outlet.sink.record(Record { data: packet.payload, length, lost, end: 0, place }, outlet.oddities);
+        outlet
+            .sink
+            .record(Record { data: packet.payload, length, lost, doubted: true, end: 0, place }, outlet.oddities);
         self.note_records(side, outlet);
     }
 
@@ -705,18 +713,9 @@ impl Flow {
             self.handshake(packet, side, outlet.place);
         }
         if packet.tcp_flags & ACK != 0
-            && let Some(acknowledged) = self.sides.get_mut(other)
+            && self.sides.get_mut(other).is_some_and(|acknowledged| acknowledged.stream.acknowledge(packet.ack))
         {
-            // The other stream's records go the other way.
-            let forth = outlet.sink.path;
-            outlet.sink.path = Path { from: forth.to, to: forth.from, side: other as u8, ..forth };
-            let lost = acknowledged.stream.lost_bytes;
-            acknowledged.stream.acknowledge(packet.ack, outlet);
-            if acknowledged.stream.lost_bytes > lost {
-                acknowledged.loss = Some(outlet.place.time);
-            }
-            outlet.sink.path = forth;
-            self.note_records(other, outlet);
+            self.run_out_of_patience(other, outlet);
         }
         if packet.length > 0
             && let Some(own) = self.sides.get_mut(side)
@@ -741,6 +740,21 @@ impl Flow {
             self.closing(packet, side, outlet);
         }
         twice
+    }
+
+    /// The stream of the other side, in which something waits: its records go the other way.
+    #[cold]
+    fn run_out_of_patience(&mut self, other: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
+        let Some(acknowledged) = self.sides.get_mut(other) else { return };
+        let forth = outlet.sink.path;
+        outlet.sink.path = Path { from: forth.to, to: forth.from, side: other as u8, ..forth };
+        let lost = acknowledged.stream.lost_bytes;
+        acknowledged.stream.run_out_of_patience(outlet);
+        if acknowledged.stream.lost_bytes > lost {
+            acknowledged.loss = Some(outlet.place.time);
+        }
+        outlet.sink.path = forth;
+        self.note_records(other, outlet);
     }
 
     fn handshake(&mut self, packet: &Packet<'_>, side: usize, place: Place) {

@@ -23,11 +23,11 @@ const ICMPV6: u8 = 58;
 /// What a frame held.
 #[derive(Clone, Copy, Debug)]
 pub enum Seen<'a> {
-    Packet(Packet<'a>),
+    Packet(&'a Packet<'a>),
     /// The packet that an ICMP destination unreachable message of this code quotes.
-    Unreachable(Packet<'a>, u8),
+    Unreachable(&'a Packet<'a>, u8),
     /// Something that cannot be told: with its addresses and ports as they stand there, where they can be read at all.
-    Damaged(Option<Packet<'a>>),
+    Damaged(Option<&'a Packet<'a>>),
 }
 
 pub struct Front {
@@ -129,14 +129,13 @@ impl Frames {
         let outgoing = link::is_outgoing(frame.link_type, frame.data);
         let unreadable = network.datagram(frame, oddities, &mut |datagram, oddities| {
             if datagram.header == Sum::Wrong {
-                return sink(place, Seen::Damaged(packet(datagram, interface, Sum::Unknown)));
+                let packet = has_ports(datagram).then(|| packet(datagram, interface, Sum::Unknown));
+                return sink(place, Seen::Damaged(packet.as_ref()));
             }
             if outgoing {
                 note_local(locals, (place.capture, frame.interface, datagram.src), oddities);
             }
-            if let Some(seen) = transport(datagram, interface) {
-                sink(place, seen);
-            }
+            transport(datagram, interface, &mut |seen| sink(place, seen));
         });
         if unreadable {
             sink(place, Seen::Damaged(None));
@@ -178,23 +177,30 @@ fn count(row: &mut CaptureRow, frame: &Frame<'_>) {
 }
 
 #[inline]
-fn transport<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Seen<'a>> {
+fn transport(datagram: &Datagram<'_>, domain: u32, sink: &mut impl FnMut(Seen<'_>)) {
     match datagram.protocol {
-        TCP | UDP => Some(Seen::Packet(packet(datagram, domain, sum(datagram))?)),
+        TCP | UDP if has_ports(datagram) => sink(Seen::Packet(&packet(datagram, domain, sum(datagram)))),
         ICMP | ICMPV6 => {
-            let (quoted, code) = unreachable(datagram).filter(|_| sum(datagram) != Sum::Wrong)?;
-            Some(Seen::Unreachable(packet(&quoted, domain, Sum::Unknown)?, code))
+            let quoted = unreachable(datagram).filter(|(quoted, _)| has_ports(quoted) && sum(datagram) != Sum::Wrong);
+            if let Some((quoted, code)) = quoted {
+                sink(Seen::Unreachable(&packet(&quoted, domain, Sum::Unknown), code));
+            }
         }
-        _ => None,
+        _ => {}
     }
 }
 
-/// Of what is all there, and neither too long nor an acknowledgement alone, of which there are many and nothing comes.
 #[inline]
+fn has_ports(datagram: &Datagram<'_>) -> bool {
+    datagram.payload.len() >= 4
+}
+
+/// Of what is all there, and neither too long nor an acknowledgement alone, of which there are many and nothing comes.
+#[inline(always)]
 fn sum(datagram: &Datagram<'_>) -> Sum {
     const FIN_SYN_RST: u8 = 0x07;
     let Datagram { src, dst, protocol, payload, wire_len, .. } = *datagram;
-    if payload.len() < wire_len || wire_len > checksum::MAX_VERIFIED {
+    if wire_len > checksum::MAX_VERIFIED || payload.len() < wire_len {
         return Sum::Unknown;
     }
     if protocol == TCP
@@ -208,8 +214,8 @@ fn sum(datagram: &Datagram<'_>) -> Sum {
 }
 
 /// A datagram with the header of its transport parsed. What the snaplen cut off of a TCP header is taken for zero.
-#[inline]
-fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Option<Packet<'a>> {
+#[inline(always)]
+fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Packet<'a> {
     const UDP_HEADER: usize = 8;
     const TCP_HEADER: usize = 20;
     let whole = datagram.payload.first_chunk::<TCP_HEADER>();
@@ -221,10 +227,7 @@ fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Option<Packet<'
     let [p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, offset, flags, ..] = *header;
     let tcp = datagram.protocol == TCP;
     let size = if tcp { (usize::from(offset >> 4) * 4).max(TCP_HEADER) } else { UDP_HEADER };
-    if datagram.payload.len() < 4 {
-        return None;
-    }
-    Some(Packet {
+    Packet {
         src: datagram.src,
         dst: datagram.dst,
         src_port: u16::from_be_bytes([p0, p1]),
@@ -238,7 +241,7 @@ fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Option<Packet<'
         length: datagram.wire_len.saturating_sub(size),
         domain,
         sum,
-    })
+    }
 }
 
 /// The datagram quoted in an ICMP destination unreachable message (RFC 792, RFC 4443 section 3.1), and its code.

@@ -124,7 +124,8 @@ fn ipv4(packet: Packet<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
         total => total,
     };
     let payload = part(packet, header_len, total)?;
-    let header = packet.bytes.get(..header_len).map_or(Sum::Unknown, checksum::of_header);
+    let options = packet.bytes.get(IPV4_HEADER..header_len);
+    let header = options.map_or(Sum::Unknown, |options| checksum::of_header(header, options));
     let datagram = Datagram {
         src: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
         dst: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),

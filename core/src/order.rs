@@ -34,7 +34,7 @@ pub struct Order {
 }
 
 impl Order {
-    #[inline]
+    #[inline(always)]
     pub fn take(
         &mut self,
         frame: &Frame<'_>,

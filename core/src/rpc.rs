@@ -24,6 +24,8 @@ const RPCSEC_GSS: u32 = 6;
 const MAX_AUTH: u32 = 400;
 /// A call's header up to its procedure, and the shortest whole call (NULL with AUTH_NONE).
 const CALL_FIXED: usize = 24;
+/// A call's header with two credentials.
+const LONGEST_HEADER: usize = CALL_FIXED + 2 * (8 + MAX_AUTH as usize);
 /// The shortest reply: MSG_DENIED with AUTH_ERROR.
 const SHORTEST_REPLY: usize = 20;
 
@@ -154,9 +156,11 @@ pub const STARTTLS: &[u8] = b"STARTTLS";
 pub trait Sink {
     /// How many bytes of this record are worth storing, told from its first [`HEAD`] bytes.
     fn keep(&mut self, head: &[u8]) -> usize;
+    /// The longest that a record can be that begins so.
+    fn most(&self, head: &[u8]) -> usize;
     /// A record is complete. `data` may be shorter than `length`: bulk data skipped, or bytes not captured (`lost`). `end` is
-    /// the sequence number after it.
-    fn record(&mut self, record: Record<'_>, oddities: &mut Oddities);
+    /// the sequence number after it. Returns false, and has done nothing, if it cannot be so long and was not `doubted` yet.
+    fn record(&mut self, record: Record<'_>, oddities: &mut Oddities) -> bool;
     /// Whether a call with this xid is waiting for its reply on this connection.
     fn awaits(&self, xid: u32) -> bool;
 }
@@ -174,6 +178,8 @@ pub struct Record<'a> {
     pub data: &'a [u8],
     pub length: usize,
     pub lost: bool,
+    /// Its length is all that can be said of it: a datagram's, or looked into for others.
+    pub doubted: bool,
     pub end: u32,
     pub place: Place,
 }
@@ -204,6 +210,8 @@ pub struct Records {
     keep: usize,
     asked: bool,
     lost: bool,
+    /// Longer, by its mark, than it can be: it ends where the next one begins.
+    too_long: bool,
     pub proved: bool,
     /// Something stood where a record should: what went by meanwhile is not known.
     pub confused: bool,
@@ -221,6 +229,7 @@ impl Records {
             keep: HEAD,
             asked: false,
             lost: false,
+            too_long: false,
             proved: false,
             confused: false,
         }
@@ -251,10 +260,7 @@ impl Records {
 
     /// Takes the next bytes of the stream, which begin at sequence number `seq`.
     pub fn push<S: Sink>(&mut self, mut data: &[u8], mut seq: u32, outlet: &mut Outlet<'_, S>) {
-        if matches!(self.state, State::Fragment { .. })
-            && begins_record(data, outlet.sink).is_some()
-            && (self.proved || parse(&self.head, usize::MAX).is_some())
-        {
+        if matches!(self.state, State::Fragment { .. }) && begins_record(data, outlet.sink).is_some() {
             self.end_here(seq, outlet);
         }
         while !data.is_empty() {
@@ -275,21 +281,16 @@ impl Records {
                     }
                     None => return,
                 },
-                State::Mark(0) if self.proved && self.length == 0 && !may_begin_record(data) => {
-                    self.refuse(word(data, 0).unwrap_or_default(), outlet);
-                    0
-                }
                 State::Mark(0) if self.length == 0 => match self.whole(data, seq, outlet) {
                     Some(used) => used,
+                    None if self.proved && !may_begin_record(data) => {
+                        self.refuse(word(data, 0).unwrap_or_default(), outlet);
+                        0
+                    }
                     None => self.take_mark(data, 0, seq, outlet),
                 },
                 State::Mark(have) => self.take_mark(data, have, seq, outlet),
-                State::Fragment { remaining, last } => {
-                    let used = remaining.min(data.len());
-                    self.store(data.get(..used).unwrap_or_default(), outlet);
-                    self.advance(used, remaining, last, seq, outlet);
-                    used
-                }
+                State::Fragment { remaining, last } => self.fragment(data, remaining, last, seq, outlet),
             };
             data = data.get(used..).unwrap_or_default();
             seq = seq.wrapping_add(used as u32);
@@ -319,15 +320,15 @@ impl Records {
         let mark = word(data, 0)?;
         let length = (mark & 0x7fff_ffff) as usize;
         let record =
-            data.get(4..4 + length).filter(|_| mark >> 31 == 1 && (SHORTEST_REPLY..=MAX_RECORD).contains(&length))?;
+            data.get(4..4 + length).filter(|_| mark >> 31 == 1 && is_length(length) && may_begin_record(data))?;
         if !self.proved && parse(record, length).is_none() {
             return None;
         }
         self.proved = true;
         let end = seq.wrapping_add(4 + length as u32);
         let place = outlet.place;
-        outlet.sink.record(Record { data: record, length, lost: false, end, place }, outlet.oddities);
-        Some(4 + length)
+        let record = Record { data: record, length, lost: false, doubted: false, end, place };
+        outlet.sink.record(record, outlet.oddities).then_some(4 + length)
     }
 
     fn take_mark<S: Sink>(&mut self, data: &[u8], have: usize, seq: u32, outlet: &mut Outlet<'_, S>) -> usize {
@@ -351,6 +352,36 @@ impl Records {
             self.advance(0, 0, last, seq.wrapping_add(used as u32), outlet);
         }
         used
+    }
+
+    /// The next bytes of a fragment of which so many remain. Returns how many of them are its own.
+    fn fragment<S: Sink>(
+        &mut self,
+        data: &[u8],
+        remaining: usize,
+        last: bool,
+        seq: u32,
+        outlet: &mut Outlet<'_, S>,
+    ) -> usize {
+        let size = remaining.min(data.len());
+        let piece = data.get(..size).unwrap_or_default();
+        if self.length == 0 {
+            self.too_long = remaining > outlet.sink.most(piece);
+        } else if self.length < LONGEST_HEADER && !self.too_long {
+            let head = [self.head.as_slice(), piece.get(..LONGEST_HEADER).unwrap_or(piece)].concat();
+            self.too_long = self.length + remaining > outlet.sink.most(&head);
+        }
+        if self.too_long
+            && let Some(at) = self.next_inside(data, size, outlet.sink)
+        {
+            self.store(data.get(..at).unwrap_or_default(), outlet);
+            self.length += at;
+            self.end_here(seq.wrapping_add(at as u32), outlet);
+            return at;
+        }
+        self.store(piece, outlet);
+        self.advance(size, remaining, last, seq, outlet);
+        size
     }
 
     /// What stands here is no record: a stream that never proved itself is not RPC, one that did is out of step.
@@ -402,11 +433,23 @@ impl Records {
     }
 
     /// The sender has begun the next record: the mark of this one was wrong.
+    #[cold]
     fn end_here<S: Sink>(&mut self, seq: u32, outlet: &mut Outlet<'_, S>) {
-        self.confused = true;
-        outlet.oddities.push("record-mark", u64::from(u32::from_be_bytes(self.mark)));
+        if !self.proved && parse(&self.head, usize::MAX).is_none() {
+            return;
+        }
+        self.too_long = true;
         self.state = State::Mark(0);
         self.finish(seq, outlet);
+    }
+
+    /// Where in the first `size` bytes of `data`, which are the next of this record, another one begins that leaves no doubt.
+    #[cold]
+    fn next_inside(&self, data: &[u8], size: usize, sink: &impl Sink) -> Option<usize> {
+        let from = SHORTEST_REPLY.saturating_sub(self.length);
+        let begins =
+            |at: usize| at >= from && at < size && begins_record(data.get(at..).unwrap_or_default(), sink).is_some();
+        find_sign(data, size, begins)
     }
 
     /// The record is complete; `end` is the sequence number after it.
@@ -414,6 +457,10 @@ impl Records {
         *outlet.room += self.head.len();
         let head = std::mem::take(&mut self.head);
         let (length, lost) = (self.length, self.lost);
+        if self.too_long {
+            self.confused = true;
+            outlet.oddities.push("record-mark", u64::from(u32::from_be_bytes(self.mark)));
+        }
         self.forget();
         if !self.proved && parse(&head, length).is_none() {
             self.state = State::Foreign;
@@ -421,11 +468,11 @@ impl Records {
         }
         self.proved = true;
         let place = outlet.place;
-        outlet.sink.record(Record { data: &head, length, lost, end, place }, outlet.oddities);
+        outlet.sink.record(Record { data: &head, length, lost, doubted: true, end, place }, outlet.oddities);
     }
 
     fn forget(&mut self) {
-        (self.length, self.keep, self.asked, self.lost) = (0, HEAD, false, false);
+        (self.length, self.keep, self.asked, self.lost, self.too_long) = (0, HEAD, false, false, false);
     }
 
     fn restart(&mut self, room: &mut usize) {
@@ -437,17 +484,24 @@ impl Records {
 
 /// The first record in `data` that proves itself: a call by its header, a reply by its header and a second sign.
 fn find_record(data: &[u8], sink: &impl Sink) -> Option<usize> {
+    find_sign(data, data.len(), |at| proves_itself(data, at, sink))
+}
+
+/// The first place in `data` of a record mark that is one (`proof`), and that has its sign in the first `size` bytes or but
+/// little later.
+fn find_sign(data: &[u8], size: usize, proof: impl Fn(usize) -> bool) -> Option<usize> {
     // What stands 8 bytes after the beginning of a record mark: msg_type and rpcvers of a call, msg_type and reply_stat of an
     // accepted and of a denied reply.
     const SIGNS: [[u8; 8]; 3] = [[0, 0, 0, 0, 0, 0, 0, 2], [0, 0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 1, 0, 0, 0, 1]];
     // In windows, so that a record found at once costs no look at the rest. A sign belongs to the window that it begins in.
     const WINDOW: usize = 1024;
-    (0..data.len()).step_by(WINDOW).find_map(|from| {
-        let end = data.len().min(from + WINDOW + SIGNS[0].len() - 1);
+    let limit = data.len().min(size + SIGNS[0].len());
+    (0..limit).step_by(WINDOW).find_map(|from| {
+        let end = data.len().min(limit.min(from + WINDOW) + SIGNS[0].len() - 1);
         let window = data.get(from..end).unwrap_or_default();
         let first = |sign: &[u8; 8]| {
             let mut marks = memmem::find_iter(window, sign).filter_map(|at| (from + at).checked_sub(8));
-            marks.find(|at| proves_itself(data, *at, sink))
+            marks.find(|at| proof(*at))
         };
         SIGNS.iter().filter_map(first).min()
     })
@@ -496,7 +550,12 @@ fn proves_itself(data: &[u8], at: usize, sink: &impl Sink) -> bool {
 
 fn mark_at(data: &[u8], at: usize) -> Option<usize> {
     let length = (word(data, at)? & 0x7fff_ffff) as usize;
-    (SHORTEST_REPLY..=MAX_RECORD).contains(&length).then_some(length)
+    is_length(length).then_some(length)
+}
+
+#[inline]
+fn is_length(length: usize) -> bool {
+    (SHORTEST_REPLY..=MAX_RECORD).contains(&length)
 }
 
 /// Where nothing else proves it, more is asked of a call than its version: numbers such as the registry gives (RFC 5531

@@ -137,12 +137,14 @@ impl Stream {
         self.doubtful && self.furthest.is_none() && !(-1..=MAX_WAITING as i32).contains(&ahead)
     }
 
-    /// The other side acknowledged everything before `ack`.
-    pub fn acknowledge<S: Sink>(&mut self, ack: u32, outlet: &mut Outlet<'_, S>) {
+    /// The other side acknowledged everything before `ack`. Returns whether anything waits for a hole, and may do so no longer
+    /// ([`Self::run_out_of_patience`]).
+    #[inline]
+    pub fn acknowledge(&mut self, ack: u32) -> bool {
         if self.acked.is_none_or(|acked| distance(acked, ack) > 0) {
             self.acked = Some(ack);
         }
-        self.run_out_of_patience(outlet);
+        !self.waiting.is_empty()
     }
 
     /// These bytes are missing.
@@ -299,7 +301,7 @@ impl Stream {
 
     /// A hole whose bytes the other side acknowledged cannot be filled any more but by frames written out of order. When it is
     /// given up, so are all that were acknowledged when the waiting began.
-    fn run_out_of_patience<S: Sink>(&mut self, outlet: &mut Outlet<'_, S>) {
+    pub fn run_out_of_patience<S: Sink>(&mut self, outlet: &mut Outlet<'_, S>) {
         let (Some(first), Some(acked)) = (self.waiting.front(), self.acked) else { return };
         if distance(first.seq, acked) < 0 {
             return;

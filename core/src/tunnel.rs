@@ -78,23 +78,27 @@ impl Network {
     ) -> bool {
         let missing = (frame.wire_len as usize).saturating_sub(frame.data.len());
         let bytes = Packet { bytes: frame.data, missing };
-        let packet = link::packet(frame.link_type, bytes).or_else(|| mislabelled(frame.link_type, bytes, oddities));
-        match packet.map(ip::datagram) {
-            Some(Ok((datagram, None))) if !may_be_tunnel(&datagram) && datagram.header != Sum::Wrong => {
+        let Some(packet) =
+            link::packet(frame.link_type, bytes).or_else(|| mislabelled(frame.link_type, bytes, oddities))
+        else {
+            self.note_unread(frame.link_type, bytes);
+            return false;
+        };
+        match ip::datagram(packet) {
+            Ok((datagram, None)) if !may_be_tunnel(&datagram) && datagram.header != Sum::Wrong => {
                 self.headers.right(u32::from(datagram.header == Sum::Right));
                 sink(&datagram, oddities);
             }
-            Some(Ok((datagram, piece))) => self.peel(datagram, piece, MAX_NESTING, oddities, sink),
-            Some(Err(Refused::Malformed)) => {
+            Ok((datagram, piece)) => self.peel(datagram, piece, MAX_NESTING, oddities, sink),
+            Err(Refused::Malformed) => {
                 oddities.push("ip-header", frame.data.len() as u64);
                 return true;
             }
-            Some(Err(Refused::Cut)) => {}
-            Some(Err(Refused::NotIp)) => {
+            Err(Refused::Cut) => {}
+            Err(Refused::NotIp) => {
                 self.not_ip += 1;
                 return true;
             }
-            None => self.note_unread(frame.link_type, bytes),
         }
         false
     }
@@ -154,6 +158,7 @@ impl Network {
 }
 
 /// The IPv4 packet in a frame that says it holds something else: its checksum proves it.
+#[cold]
 fn mislabelled<'a>(link_type: u32, frame: Packet<'a>, oddities: &mut Oddities) -> Option<Packet<'a>> {
     let packet = frame.behind(link::header_length(link_type)?)?;
     let proved = ip::plausible(&packet) && matches!(ip::datagram(packet), Ok((Datagram { header: Sum::Right, .. }, _)));

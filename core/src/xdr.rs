@@ -90,6 +90,8 @@ pub type RawOp = (u8, i64, i64, i64, Vec<(i64, i64)>);
 pub struct Layout {
     pub table: Option<usize>,
     pub keep: usize,
+    /// The longest that a body can be.
+    pub most: usize,
     /// Of use, but not to be had at the cost of others: its rows and strings are bounded apart.
     pub secondary: bool,
     /// Whether rows come of it, which refer to their exchange.
@@ -121,7 +123,7 @@ impl Layout {
             }
             checked.push(op);
         }
-        Ok(Layout { table, keep, secondary: false, fills, ops: checked })
+        Ok(Layout { table, keep, most: usize::MAX, secondary: false, fills, ops: checked })
     }
 }
 
@@ -335,8 +337,14 @@ impl Layouts {
         self.layouts.push(layout);
     }
 
-    pub fn find(&self, prog: u32, vers: u32, proc: u32, reply: bool) -> Option<&Layout> {
-        self.index.get(&(prog, vers, proc, reply)).and_then(|at| self.layouts.get(*at))
+    /// The number of a layout, to [`Self::get`] it by.
+    pub fn find(&self, prog: u32, vers: u32, proc: u32, reply: bool) -> Option<usize> {
+        self.index.get(&(prog, vers, proc, reply)).copied()
+    }
+
+    #[inline]
+    pub fn get(&self, number: Option<usize>) -> Option<&Layout> {
+        number.and_then(|at| self.layouts.get(at))
     }
 }
 

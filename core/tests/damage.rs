@@ -4,8 +4,9 @@ mod wire;
 
 use std::net::Ipv4Addr;
 
-use nfsrpc_core::xdr::Layouts;
-use wire::{CLIENT, SERVER, Wire, call, client, decode, kinds, pairs, record, reply, rows, server};
+use nfsrpc_core::decoder::Batch;
+use nfsrpc_core::xdr::{Layout, Layouts};
+use wire::{CLIENT, PROG, SERVER, Wire, call, client, decode, kinds, pairs, record, reply, rows, server, words};
 
 const C: (Ipv4Addr, u16) = (CLIENT, 900);
 const S: (Ipv4Addr, u16) = (SERVER, 32_803);
@@ -184,6 +185,117 @@ fn a_record_whose_mark_swallows_the_next_one_ends_where_that_begins() {
     assert_eq!(rows(&batch)[0].reply_bytes, 32);
     for chunk in [1, 7, 100] {
         assert_eq!(pairs(&decode(&wire.bytes, chunk, Layouts::default(), Vec::new())), pairs(&batch));
+    }
+}
+
+/// Procedure 1 has arguments and results of at most so many bytes; procedure 2 of any number.
+fn bounded(most: usize) -> Layouts {
+    let mut layouts = Layouts::default();
+    for reply in [false, true] {
+        let mut layout = Layout::new(&[(0, 0, 0, 0, Vec::new())], None, 1024, &[]).expect("a layout");
+        layout.most = most;
+        layouts.add(PROG, 4, 1, reply, layout);
+    }
+    layouts
+}
+
+fn decode_bounded(wire: &Wire, most: usize) -> Batch {
+    decode(&wire.bytes, wire.bytes.len(), bounded(most), Vec::new())
+}
+
+/// Three calls of procedure `proc` and their replies, with 8 bytes of arguments and results, all of a side in segments that
+/// end at these places; `marks` is added to the first record's mark.
+fn three(proc: u32, cred: &[u32], marks: [u8; 2], cuts: [usize; 2]) -> Wire {
+    let (mut c, mut s) = (client(), server());
+    let mut wire = Wire::default();
+    wire.connect(0.0, &mut c, &mut s);
+    let asked = |xid| [words(&[xid, 0, 2, PROG, 4, proc]), words(cred), words(&[0, 0, 7, 7])].concat();
+    let mut calls: Vec<u8> = (1..4).flat_map(|xid| record(&[&asked(xid)])).collect();
+    let mut replies: Vec<u8> = (1..4).flat_map(|xid| record(&[&reply(xid, &[0; 8])])).collect();
+    calls[3] += marks[0];
+    replies[3] += marks[1];
+    for (bytes, cut, at) in [(calls, cuts[0], 0.1), (replies, cuts[1], 0.2)] {
+        let (from, to) = if at < 0.15 { (&mut c, &s) } else { (&mut s, &c) };
+        for piece in [&bytes[..cut], &bytes[cut..]] {
+            wire.send(at, from, to, piece);
+        }
+    }
+    wire
+}
+
+const NO_CRED: [u32; 2] = [0, 0];
+const CALL_RECORD: u8 = 4 + 48;
+const REPLY_RECORD: u8 = 4 + 32;
+
+#[test]
+fn a_reply_longer_than_its_procedure_has_ends_where_the_next_one_begins() {
+    for swallowed in [REPLY_RECORD, 2 * REPLY_RECORD, REPLY_RECORD + 5] {
+        let wire = three(1, &NO_CRED, [0, swallowed], [3 * CALL_RECORD as usize, 3 * REPLY_RECORD as usize]);
+        let batch = decode_bounded(&wire, 8);
+        assert_eq!(pairs(&batch), [(4, 6, 0, 0); 3], "{swallowed}");
+        assert_eq!(rows(&batch)[0].reply_bytes, 32);
+        assert_eq!(kinds(&batch), ["record-mark"]);
+        assert_eq!(batch.oddities[0].detail, 0x8000_0020 + u64::from(swallowed));
+        for chunk in [1, 7, 100] {
+            let again = decode(&wire.bytes, chunk, bounded(8), Vec::new());
+            assert_eq!((pairs(&again), again.oddities), (pairs(&batch), batch.oddities.clone()));
+        }
+    }
+    // What is not known to be too long is what its mark says.
+    let swallowed = three(1, &NO_CRED, [0, REPLY_RECORD], [3 * CALL_RECORD as usize, 3 * REPLY_RECORD as usize]);
+    assert_eq!(
+        pairs(&decode_bounded(&swallowed, 8 + REPLY_RECORD as usize)),
+        [(4, 0, 0, 0), (4, 6, 0, 0), (4, 6, 0, 0)]
+    );
+}
+
+#[test]
+fn a_call_longer_than_its_procedure_has_ends_where_the_next_one_begins() {
+    let ends = [3 * CALL_RECORD as usize, 3 * REPLY_RECORD as usize];
+    let batch = decode_bounded(&three(1, &NO_CRED, [CALL_RECORD, 0], ends), 8);
+    assert_eq!((pairs(&batch), kinds(&batch)), (vec![(4, 6, 0, 0); 3], vec!["record-mark"]));
+    assert_eq!(rows(&batch)[0].call_bytes, 48);
+}
+
+#[test]
+fn a_message_that_is_too_long_may_come_in_any_segments() {
+    for cut in 1..=REPLY_RECORD as usize {
+        let wire = three(1, &NO_CRED, [0, REPLY_RECORD], [3 * CALL_RECORD as usize, cut]);
+        let batch = decode_bounded(&wire, 8);
+        assert_eq!((pairs(&batch), kinds(&batch)), (vec![(4, 7, 0, 0); 3], vec!["record-mark"]), "cut at {cut}");
+        assert_eq!(rows(&batch)[0].reply_bytes, 32, "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_may_lie_under_a_message_that_is_too_long_is_undecided() {
+    for (results, odd) in [(8, false), (12, true)] {
+        let (mut c, mut s) = (client(), server());
+        let mut wire = Wire::default();
+        wire.connect(0.0, &mut c, &mut s);
+        for xid in [1, 2] {
+            wire.send(0.1, &mut c, &s, &record(&[&call(xid, 1, &[])]));
+        }
+        wire.send(0.2, &mut s, &c, &record(&[&reply(1, &vec![0; results])]));
+        wire.send(0.3, &mut c, &s, &record(&[&call(3, 1, &[])]));
+        wire.send(0.4, &mut s, &c, &record(&[&reply(3, &[0; 8])]));
+        let batch = decode_bounded(&wire, 8);
+        assert_eq!(pairs(&batch), [(4, 6, 0, 0), (5, 0, 0, 0), (7, 8, 0, 0)], "{results} bytes");
+        assert_eq!(kinds(&batch), if odd { vec!["record-mark"] } else { vec![] });
+        let waits = rows(&batch).into_iter().find(|row| row.xid == 2).expect("the call");
+        assert_eq!(waits.flags & UNDECIDED, if odd { UNDECIDED } else { 0 }, "{results} bytes");
+        assert_eq!(rows(&batch).iter().find(|row| row.xid == 1).expect("it").reply_bytes, 24 + results as u32);
+    }
+}
+
+/// RFC 2203 section 5.3: integrity (2) and privacy (3) wrap the body; service 1 does not.
+#[test]
+fn what_is_wrapped_or_of_any_length_is_not_too_long() {
+    for (proc, service, odd) in [(1, 1, true), (1, 2, false), (1, 3, false), (2, 1, false)] {
+        let cred = [6, 20, 1, 0, 1, service, 0];
+        let ends = [3 * (CALL_RECORD as usize + 20), 3 * REPLY_RECORD as usize];
+        let kinds = kinds(&decode_bounded(&three(proc, &cred, [0, 0], ends), 4));
+        assert_eq!(kinds, if odd { vec!["record-mark"; 6] } else { vec![] }, "procedure {proc}, service {service}");
     }
 }
 

@@ -2,7 +2,8 @@
 
 A layout is a list of operations (xdr.py has their numbers) which the core runs over a body, appending to typed columns.
 Strategy: first name every column, then emit only what is needed to reach the wanted ones; fields between that nobody
-wants are skipped, what comes after the last is not looked at.
+wants are skipped, what comes after the last is not looked at. With it comes how long a body can be at most, by which
+the core knows a record that has swallowed others.
 """
 
 from __future__ import annotations
@@ -12,13 +13,27 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from nfsrpc.protocols.xdr import DONE, END, ITEM, Code, Enum, Leaf, Op, Path, Status, Struct, Type, Union, void
+from nfsrpc.protocols.xdr import (
+    DONE,
+    END,
+    ITEM,
+    UNBOUNDED,
+    Code,
+    Enum,
+    Leaf,
+    Op,
+    Path,
+    Status,
+    Struct,
+    Type,
+    Union,
+    void,
+)
 
 CALL, REPLY = 0, 1
 
-Layout = tuple[
-    int, int, int, int, int, list[Op], int
-]  # program, version, procedure, direction, table, operations, keep
+# Program, version, procedure, direction, table, operations, keep, most bytes of the body.
+Layout = tuple[int, int, int, int, int, list[Op], int, int]
 TableSpec = tuple[str, list[tuple[str, str]]]  # name, (column, kind)…
 
 
@@ -155,13 +170,14 @@ def compile_one(
     wanted.found(program, procedure, found)
     ends = set(columns) | set(status_paths(kind, ()) if direction == REPLY else ())
     needed = {path[:length] for path in ends for length in range(len(path) + 1)}
-    if not needed and not wanted.everything:
+    most = min(kind.most(), UNBOUNDED)
+    if not needed and not wanted.everything and most == UNBOUNDED:
         return
     code = Code(direction == REPLY, columns, needed, children)
     kind.emit(code, (), wanted.everything)
     code.op((DONE if wanted.everything else END, 0, 0, 0))
     row = tables.number(table) if any(not leaf.scope and leaf.path in columns for leaf in leaves) else -1
-    yield program.number, program.version, procedure.number, direction, row, code.ops, code.keep()
+    yield program.number, program.version, procedure.number, direction, row, code.ops, code.keep(), most
 
 
 def status_paths(kind: Type, path: Path) -> Iterator[Path]:

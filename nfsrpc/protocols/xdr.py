@@ -1,9 +1,9 @@
 """XDR by declaration: the vocabulary of RFC 4506.
 
 A protocol is declared as its RFC's .x file reads: `struct(cookie=netobj, block=boolean, alock=nlm4_lock)`. Each type
-below knows four things: how to `pack` a Python value, how to `unpack` bytes, which columns (`leaves`) it has, and how
-to `emit` the flat operations that the core runs over message bodies. So one declaration gives encoder, decoder and
-layout (layout.py).
+below knows five things: how to `pack` a Python value, how to `unpack` bytes, which columns (`leaves`) it has, how to
+`emit` the flat operations that the core runs over message bodies, and how many bytes a value has at `most`. So one
+declaration gives encoder, decoder and layout (layout.py).
 
 Values: integers, bool, bytes (opaque), str (string; bytes that are no UTF-8 survive as surrogates), an enum's name, a
 list, None for an absent optional, a dict for a struct. A union is a dict of its discriminant and the fields of the arm
@@ -100,7 +100,7 @@ class Leaf(NamedTuple):
 
 
 class Type:
-    """An XDR type: all that is known of it is in these four methods."""
+    """An XDR type: all that is known of it is in these five methods."""
 
     default: ClassVar[Any] = None
 
@@ -115,6 +115,10 @@ class Type:
 
     def emit(self, code: Code, path: Path, more: bool) -> None:
         """Append the operations; `more` tells that something after this is wanted, so that it must be read past."""
+        raise NotImplementedError
+
+    def most(self) -> int:
+        """The bytes of the longest value, UNBOUNDED (or more) if there is none."""
         raise NotImplementedError
 
 
@@ -132,6 +136,9 @@ class Void(Type):
 
     def emit(self, code: Code, path: Path, more: bool) -> None:
         pass
+
+    def most(self) -> int:
+        return 0
 
 
 @dataclass(eq=False, repr=False)
@@ -158,6 +165,9 @@ class Number(Type):
     def emit(self, code: Code, path: Path, more: bool) -> None:
         code.scalar((self.op, code.column(path), 0, 0), binary.calcsize(self.layout))
 
+    def most(self) -> int:
+        return binary.calcsize(self.layout)
+
     def number_of(self, value: Any) -> int:
         return int(value)
 
@@ -181,6 +191,9 @@ class Boolean(Type):
 
     def emit(self, code: Code, path: Path, more: bool) -> None:
         code.scalar((BOOL, code.column(path), 0, 0), 4)
+
+    def most(self) -> int:
+        return 4
 
     def number_of(self, value: Any) -> int:
         return int(value)
@@ -227,6 +240,9 @@ class Enum(Type):
     def emit(self, code: Code, path: Path, more: bool) -> None:
         code.scalar(self.operation(code.column(path)), 4)
 
+    def most(self) -> int:
+        return 4
+
 
 @dataclass(eq=False, repr=False)
 class Status(Type):
@@ -257,6 +273,9 @@ class Status(Type):
         else:
             self.enum.emit(code, path, more)
 
+    def most(self) -> int:
+        return 4
+
 
 Discriminant = Number | Boolean | Enum | Status
 
@@ -283,6 +302,9 @@ class Opaque(Type):
 
     def emit(self, code: Code, path: Path, more: bool) -> None:
         code.op((OPAQUE, code.column(path), self.limit, 0))
+
+    def most(self) -> int:
+        return 4 + self.limit + -self.limit % 4
 
 
 @dataclass(eq=False, repr=False)
@@ -329,6 +351,9 @@ class FixedOpaque(Type):
     def emit(self, code: Code, path: Path, more: bool) -> None:
         code.scalar((FIXED, code.column(path), self.size, 0), self.size + -self.size % 4)
 
+    def most(self) -> int:
+        return self.size + -self.size % 4
+
 
 @dataclass(eq=False, repr=False)
 class Optional(Type):
@@ -351,6 +376,9 @@ class Optional(Type):
         at = code.op((OPTIONAL, 0, 0, 0))
         self.item.emit(code, path, more)
         code.patch(at, (OPTIONAL, code.label(), 0, 0))
+
+    def most(self) -> int:
+        return 4 + self.item.most()
 
 
 @dataclass(eq=False, repr=False)
@@ -396,6 +424,9 @@ class Array(Sequence):
     def emit(self, code: Code, path: Path, more: bool) -> None:
         self.emit_loop(code, path, ARRAY, self.limit)
 
+    def most(self) -> int:
+        return 4 + self.limit * self.item.most()
+
 
 @dataclass(eq=False, repr=False)
 class FixedArray(Sequence):
@@ -419,6 +450,9 @@ class FixedArray(Sequence):
     def emit(self, code: Code, path: Path, more: bool) -> None:
         self.emit_loop(code, path, FIXED_ARRAY, self.count)
 
+    def most(self) -> int:
+        return self.count * self.item.most()
+
 
 @dataclass(eq=False, repr=False)
 class Linked(Sequence):
@@ -438,6 +472,9 @@ class Linked(Sequence):
 
     def emit(self, code: Code, path: Path, more: bool) -> None:
         self.emit_loop(code, path, LIST, 0)
+
+    def most(self) -> int:
+        return UNBOUNDED
 
 
 @dataclass(eq=False, repr=False)
@@ -467,6 +504,9 @@ class Struct(Type):
             rest = more or any(needed[index + 1 :])
             if rest or needed[index]:
                 kind.emit(code, (*path, name), rest)
+
+    def most(self) -> int:
+        return sum(kind.most() for kind in self.fields.values())
 
 
 @dataclass(eq=False, repr=False)
@@ -532,6 +572,9 @@ class Union(Type):
         declared = [] if default < 0 else self.declared()
         targets += [(number, default) for number in declared if number not in dict(targets)]
         code.patch(at, (UNION, code.column(deciding), int(bool(declared)), default, targets))
+
+    def most(self) -> int:
+        return 4 + max(kind.most() for kind in (*(arm for _, arm in self.arms), self.otherwise or void))
 
     def declared(self) -> list[int]:
         """The values that the discriminant may have, where others are wrong."""

@@ -135,13 +135,15 @@ def at_one_time(cause: Finding, effect: Finding) -> bool:
 
 Window: TypeAlias = tuple[int, int]
 ALWAYS: Window = (-(1 << 62), 1 << 62)
+TIMES: Window = (-(1 << 63) + 1, (1 << 63) - 1)  # that a capture can have, in nanoseconds; the one below is NAT
 
 
 def window(finding: Finding, before_s: float = 0.0, after_s: float = 0.0) -> Window:
     """The time of a finding, with some around it; any, where that is not known."""
     if finding.first is None or finding.last is None:
         return ALWAYS
-    return finding.first - round(before_s * SECOND), finding.last + round(after_s * SECOND)
+    earliest, latest = TIMES
+    return max(finding.first - round(before_s * SECOND), earliest), min(finding.last + round(after_s * SECOND), latest)
 
 
 class Concerned:

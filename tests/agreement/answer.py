@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from nfsrpc._core import Decoder
+from nfsrpc.protocols import Layout, TableSpec
 from tests.freeze import Row
 from tests.reference import CALL, REPLY, UNKNOWN, Exchange
 from tests.reference_packets import NO_TIME
@@ -30,8 +31,8 @@ class Call(NamedTuple):
     duplicates: tuple[int, ...]
 
 
-def decode(*captures: bytes) -> dict[str, Any]:
-    decoder = Decoder([], [])
+def decode(*captures: bytes, layouts: tuple[list[Layout], list[TableSpec]] = ([], [])) -> dict[str, Any]:
+    decoder = Decoder(*layouts)
     for number, data in enumerate(captures):
         if number:
             decoder.next_capture()

@@ -6,10 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
+from nfsrpc.protocols import PROTOCOLS, compile, program  # noqa: A004
+from nfsrpc.protocols.rpc import encode_call, encode_reply
+from nfsrpc.protocols.xdr import UNBOUNDED
 from tests import reference
 from tests.agreement.answer import calls_of_core, calls_of_reference, decode
 from tests.captures_dir import Capture, captures, listed
 from tests.reference_packets import frames as frames_of
+from tests.scenario import Scenario
+from tests.wire import ACK, PSH, TCP
 
 PCAP_HEADER, RECORD_HEADER = 24, 16
 MOMENT_US = 1_000  # how far apart two processors may write frames in the wrong order
@@ -89,3 +94,53 @@ def test_every_exchange_of_a_disturbed_capture(capture: Capture, seed: int, dist
     disturbed = disturb(records(data), random.Random(seed))
     data = data[:PCAP_HEADER] + b"".join(head + frame for _, head, frame in disturbed)
     assert calls_of_core(decode(data)) == calls_of_reference(reference.decode(data))
+
+
+LAYOUTS = compile(PROTOCOLS, {})
+MOST: reference.Most = {(layout[:3], layout[3]): layout[7] for layout in LAYOUTS[0] if layout[7] < UNBOUNDED}
+NFS3 = program("nfs3")
+ASKED = 8  # exchanges of a conversation
+HEADER = 48  # bytes of a record that hold its mark and a header without credentials
+
+
+def with_a_wrong_mark(chance: random.Random) -> bytes:
+    """GETATTRs and their replies, many in a segment, where a record claims to be as long as it and what follows it."""
+    scenario = Scenario()
+    flow = scenario.host("10.0.0.1").flow(scenario.host("10.0.0.9"), 2049, TCP)
+    calls = [encode_call(NFS3, "GETATTR", {"object": bytes(64)}, xid=xid) for xid in range(1, ASKED + 1)]
+    replies = [encode_reply(NFS3, "GETATTR", {}, xid=xid) for xid in range(1, ASKED + 1)]
+    mutated = chance.choice((True, False))
+    for upstream, messages in ((True, calls), (False, replies)):
+        sizes = [len(message) for message in messages]
+        if upstream is mutated:
+            at = chance.randrange(ASKED - 1)
+            sizes[at] += sum(4 + size for size in sizes[at + 1 : chance.randrange(at + 2, ASKED + 1)])
+        records = [struct.pack(">I", 1 << 31 | size) + message for size, message in zip(sizes, messages, strict=True)]
+        cut = chance.randrange(ASKED)
+        within = chance.randrange(HEADER, len(records[cut]) + 1)
+        stream, place = b"".join(records), sum(map(len, records[:cut])) + within
+        for piece in filter(None, (stream[:place], stream[place:])):
+            flow.note(scenario.tick(), upstream, PSH | ACK, piece)
+    return scenario.capture()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_exchange_where_a_mark_swallows_records(seed: int) -> None:
+    data = with_a_wrong_mark(random.Random(seed))
+    batch = decode(data, layouts=LAYOUTS)
+    calls = calls_of_core(batch)
+    assert calls == calls_of_reference(reference.decode(data, MOST))
+    assert [(call.xid, call.rpc_status) for call in sorted(calls, key=lambda call: call.xid)] == [
+        (xid, 0) for xid in range(1, ASKED + 1)
+    ]
+    assert batch["oddities"]["kind"] == ["record-mark"]
+
+
+@pytest.mark.parametrize("capture", DISTURBED, ids="/".join)
+def test_no_message_of_a_real_capture_is_too_long(capture: Capture) -> None:
+    if not capture.path.exists():
+        pytest.skip(f"no {capture.path}")
+    data = capture.load()
+    batch = decode(data, layouts=LAYOUTS)
+    assert calls_of_core(batch) == calls_of_core(decode(data)) == calls_of_reference(reference.decode(data, MOST))
+    assert "record-mark" not in batch["oddities"]["kind"]

@@ -24,6 +24,7 @@ from nfsrpc.protocols.xdr import (
     OPAQUE,
     OPTIONAL,
     STATUS,
+    UNBOUNDED,
     UNION,
     Op,
     Type,
@@ -32,6 +33,7 @@ from nfsrpc.protocols.xdr import (
     data,
     encode,
     enum,
+    fixed_array,
     fixed_opaque,
     hyper,
     int32,
@@ -170,15 +172,67 @@ def test_a_union_of_which_nothing_is_asked_is_read_past() -> None:
 
 def test_without_any_column_the_status_is_read_and_nothing_else() -> None:
     res = union("stat", status(stat), {"OK": struct(a=linked(struct(b=int32)))}, default=void)
-    layouts, tables = compile([declare(struct(a=int32), res)], {})
-    assert layouts == [(400000, 1, 3, 1, -1, [(ENUM, -1, 0, 0, [0, 7]), (STATUS, 0, 0, 0), (END, 0, 0, 0)], KEEP)]
+    layouts, tables = compile([declare(struct(a=string()), res)], {})
+    ops = [(ENUM, -1, 0, 0, [0, 7]), (STATUS, 0, 0, 0), (END, 0, 0, 0)]
+    assert layouts == [(400000, 1, 3, 1, -1, ops, KEEP, UNBOUNDED)]
     assert tables == []
+
+
+def test_without_any_column_what_has_a_longest_body_is_known_by_that() -> None:
+    layouts, tables = compile([declare(struct(a=int32, b=opaque(5)))], {})
+    assert layouts == [
+        (400000, 1, 3, 0, -1, [(END, 0, 0, 0)], KEEP, 16),
+        (400000, 1, 3, 1, -1, [(END, 0, 0, 0)], KEEP, 0),
+    ]
+    assert tables == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"),
+    [
+        (void, 0),
+        (struct(a=int32, b=hyper, c=boolean, d=stat, e=status(stat)), 24),
+        (struct(a=opaque(5), b=string(8), c=fixed_opaque(3), d=data(1)), 12 + 12 + 4 + 8),
+        (struct(a=optional(hyper)), 12),
+        (struct(a=array(hyper, 3)), 28),
+        (struct(a=fixed_array(hyper, 3)), 24),
+        (union("stat", stat, {"OK": struct(a=hyper)}, default=struct(b=int32)), 12),
+        (union("stat", stat, {"OK": struct(a=hyper)}, default=struct(b=opaque(16))), 24),
+        (union("stat", stat, {"OK": struct(a=hyper)}), 12),
+        *((struct(a=kind), UNBOUNDED) for kind in (string(), data(), array(int32), linked(int32), optional(opaque()))),
+        (union("stat", stat, {"OK": struct(a=int32, b=linked(int32))}), UNBOUNDED),
+    ],
+)
+def test_how_long_a_body_can_be(kind: Type, most: int) -> None:
+    assert compile([declare(kind)])[0][0][7] == most
+
+
+@pytest.mark.parametrize(
+    ("protocol", "procedure", "most"),
+    [
+        # RFC 1813: a handle of 64 bytes, fattr3 of 84 bytes, and what tells whether they are there.
+        ("nfs3", "GETATTR", (68, 88)),
+        ("nfs3", "LOOKUP", (UNBOUNDED, 4 + 68 + 88 + 88)),
+        ("nfs3", "READ", (80, UNBOUNDED)),
+        # The Open Group's XNFS: netobj and string of 1024 bytes each.
+        ("nlm4", "UNLOCK", (1028 + 1028 + 1028 + 1028 + 4 + 8 + 8, 1028 + 4)),
+        ("nsm1", "SM_MON", (1028 + 1028 + 12 + 16, 8)),
+    ],
+)
+def test_how_long_the_bodies_of_a_procedure_can_be(protocol: str, procedure: str, most: tuple[int, int]) -> None:
+    found = program(protocol)
+    number = found.procedure(procedure).number
+    assert tuple(layout[7] for layout in compile([found])[0] if layout[2] == number) == most
+
+
+def test_nothing_is_said_of_what_is_not_declared() -> None:
+    assert [layout[2] for layout in compile([program("nfs4")])[0]] == [0, 0]
 
 
 def test_columns_of_one_procedure_are_asked_for_by_its_name() -> None:
     layouts, tables = compile(PROTOCOLS, {"nlm4.LOCK": ["fh"], "nfs3.READDIRPLUS": ["entries.name"]})
     assert tables == [("nfs3.entries", [("name", "bytes")]), ("nlm4.args", [("fh", "bytes")])]
-    calls = [layout for layout in layouts if layout[3] == 0]
+    calls = [layout for layout in layouts if layout[3] == 0 and layout[5] != [(END, 0, 0, 0)]]
     assert [layout[:5] for layout in calls] == [(100021, 4, 2, 0, 1)]
 
 

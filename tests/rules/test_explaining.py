@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -69,3 +70,9 @@ def test_what_many_findings_explain_is_told_at_first_hand(monkeypatch: pytest.Mo
 def test_nothing_explains_itself() -> None:
     findings = [at("CBK001", "s"), at("LCK010", "s")]
     assert [found.explains for found in explained(findings)] == [("LCK010",), ("CBK001",)]
+
+
+@pytest.mark.parametrize("time", [explaining.TIMES[0], explaining.TIMES[0] + SECOND, 0, explaining.TIMES[1]])
+def test_times_at_the_ends_of_what_a_capture_can_have_are_times(time: int) -> None:
+    cause, effect = (replace(at(rule, "s"), first=time, last=time) for rule in ("REG004", "REG001"))
+    assert Causes([cause, effect]).explain(effect)

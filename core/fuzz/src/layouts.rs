@@ -36,8 +36,9 @@ fn parse(text: &str) -> Option<Known> {
         }
     }
     for (head, ops) in raw {
-        let [prog, vers, proc, direction, table, keep] = *head.as_slice() else { return None };
+        let [prog, vers, proc, direction, table, keep, most] = *head.as_slice() else { return None };
         let mut layout = Layout::new(&ops, usize::try_from(table).ok(), keep as usize, &known.tables).ok()?;
+        layout.most = most as usize;
         layout.secondary = SECONDARY.contains(&(prog as u32));
         known.layouts.push(((prog as u32, vers as u32, proc as u32, direction == 1), layout));
     }
