@@ -19,6 +19,7 @@ const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
+const TCP_HEADER: usize = 20;
 
 /// What a frame held.
 #[derive(Clone, Copy, Debug)]
@@ -177,6 +178,7 @@ fn count(row: &mut CaptureRow, frame: &Frame<'_>) {
 #[inline]
 fn transport<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Seen<'a>> {
     match datagram.protocol {
+        TCP if !has_header(datagram) => Some(Seen::Damaged(packet(datagram, domain, Sum::Unknown))),
         TCP | UDP => Some(Seen::Packet(packet(datagram, domain, sum(datagram))?)),
         ICMP | ICMPV6 => {
             let (quoted, code) = unreachable(datagram).filter(|_| sum(datagram) != Sum::Wrong)?;
@@ -184,6 +186,14 @@ fn transport<'a>(datagram: &Datagram<'a>, domain: u32) -> Option<Seen<'a>> {
         }
         _ => None,
     }
+}
+
+/// Whether it is known where the data of a TCP segment begins: else none is known to be in its place.
+#[inline]
+fn has_header(datagram: &Datagram<'_>) -> bool {
+    const DATA_OFFSET: usize = 12;
+    let header = datagram.payload.get(DATA_OFFSET).map(|offset| usize::from(offset >> 4) * 4);
+    header.is_some_and(|size| size >= TCP_HEADER && size <= datagram.wire_len)
 }
 
 /// Of what is all there, and neither too long nor an acknowledgement alone, of which there are many and nothing comes.
@@ -208,7 +218,6 @@ fn sum(datagram: &Datagram<'_>) -> Sum {
 #[inline]
 fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Option<Packet<'a>> {
     const UDP_HEADER: usize = 8;
-    const TCP_HEADER: usize = 20;
     let whole = datagram.payload.first_chunk::<TCP_HEADER>();
     let mut cut = [0; TCP_HEADER];
     let header = whole.unwrap_or_else(|| {

@@ -95,7 +95,7 @@ def concluded(told: list[Answer], givens: Givens, skipped: Sequence[SourceError]
         verdict = UNFINISHED
     else:
         verdict = without_fault(givens, any(is_fault(each) for each in confused))
-    if verdict.state == "healthy" and (gap := left_out(broken, skipped)):
+    if verdict.state == "healthy" and (gap := left_out(broken, skipped, givens["nobodys"])):
         verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
     return Diagnosis(
         verdict=verdict,
@@ -162,7 +162,7 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
     undecided = requests.where(requests["state"] == "undecided")
     asynchronous = async_answers(givens["locks"])
     if not len(requests) and not asynchronous:
-        return Verdict(None, "cannot-tell", unseen(givens["flows"]))
+        return Verdict(None, "cannot-tell", unseen(givens["flows"], givens["nobodys"]))
     if confused:
         return Verdict(None, "cannot-tell", f"It cannot be told whether locks work in time: {CLOCK_SET}.")
     if not len(answered) and not asynchronous:
@@ -180,13 +180,15 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
     return Verdict(None, "healthy", praise(answered, asynchronous))
 
 
-def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError]) -> str:
+def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], nobodys: int) -> str:
     """What was not looked at, so that nobody can call the rest healthy."""
     if skipped:
         return f"{several(len(skipped), 'file')} could not be read ({named({error.path for error in skipped})})"
     if broken:
         failed = sorted(answer.rule for answer in broken)
         return f"{several(len(failed), 'rule')} failed, which is a bug of nfsrpc ({', '.join(failed)})"
+    if nobodys:
+        return f"{several(nobodys, 'lock request')} passed over a loopback that several hosts share"
     return ""
 
 
@@ -195,7 +197,9 @@ def async_answers(locks: Table) -> int:
     return int(((locks["procedure"] == "LOCK_MSG") & locks.valid("status")).sum())
 
 
-def unseen(flows: Table) -> str:
+def unseen(flows: Table, nobodys: int) -> str:
+    if nobodys:
+        return "It cannot be told whether locks work: all lock requests passed over a loopback that several hosts share."
     if not flows["rpc"].any():
         return "It cannot be told whether locks work: the capture holds no RPC."
     if flows["tls"].any():
