@@ -42,7 +42,7 @@ def unlimited(work: Callable[[], T], at_the_end: bool = False) -> T:
 
 
 class Givens(dict[str, Any]):
-    """Tables, with times that can be compared and hosts that are known, and facts by name, worked out when asked for."""
+    """Tables, with times that can be compared and hosts that are known, and facts by name, worked out when asked."""
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
         self.tables = comparable(tables)

@@ -45,6 +45,7 @@ ABOUT_THE_CAPTURE = "CAP"  # findings on the capture itself are never the verdic
 # A request that waited this long when the capture ended may be in trouble; one sent just before says nothing.
 PATIENT_S = 1.0
 WORTH_TELLING_S = 1.0  # of shorter waits the verdict says nothing
+NOBODYS = "passed over a loopback that several hosts share"
 UNDECIDED_SHARE = 0.1  # so many requests without known fate, and nobody can call the rest healthy
 
 
@@ -188,7 +189,7 @@ def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], nobodys: 
         failed = sorted(answer.rule for answer in broken)
         return f"{several(len(failed), 'rule')} failed, which is a bug of nfsrpc ({', '.join(failed)})"
     if nobodys:
-        return f"{several(nobodys, 'lock request')} passed over a loopback that several hosts share"
+        return f"{several(nobodys, 'lock request')} {NOBODYS}"
     return ""
 
 
@@ -199,7 +200,7 @@ def async_answers(locks: Table) -> int:
 
 def unseen(flows: Table, nobodys: int) -> str:
     if nobodys:
-        return "It cannot be told whether locks work: all lock requests passed over a loopback that several hosts share."
+        return f"It cannot be told whether locks work: all lock requests {NOBODYS}."
     if not flows["rpc"].any():
         return "It cannot be told whether locks work: the capture holds no RPC."
     if flows["tls"].any():

@@ -88,3 +88,30 @@ def test_one_field_of_a_healthy_capture_accuses_nobody(frame: int, kind: str, va
     diagnosis = judged(mutant)
     assert diagnosis is not None
     assert certain_faults(diagnosis) == []
+
+
+@pytest.mark.parametrize("frame", [174, 184, 190, 194, 205])
+@pytest.mark.parametrize("left", [8, 19])
+def test_a_tcp_header_that_is_cut_does_not_move_what_follows(frame: int, left: int) -> None:
+    data, port = field("never-called-back/cl2-eth0.pcap", frame, "port")
+    _, caplen = field("never-called-back/cl2-eth0.pcap", frame, "caplen")
+    begin, end = caplen.at + 8, caplen.at + 8 + int.from_bytes(data[caplen.at : caplen.at + 4], "little")
+    size = (port.at + left - begin).to_bytes(4, "little")
+    mutant = data[: caplen.at] + size + data[caplen.at + 4 : port.at + left] + data[end:]
+    assert certain_rules(mutant) == certain_rules(data)
+
+
+@pytest.mark.parametrize("frame", [174, 184, 190, 194, 205])
+@pytest.mark.parametrize("offset", [0x00, 0x40])
+def test_a_tcp_header_that_contradicts_itself_does_not_move_what_follows(frame: int, offset: int) -> None:
+    data, at = field("never-called-back/cl2-eth0.pcap", frame, "tcp-offset")
+    # As many a card leaves it: without a checksum that tells.
+    mutant = bytearray(data)
+    mutant[at.at], mutant[at.at + 4 : at.at + 6] = offset, bytes(2)
+    assert certain_rules(bytes(mutant)) == certain_rules(data)
+
+
+def certain_rules(data: bytes) -> set[str]:
+    diagnosis = judged(data)
+    assert diagnosis is not None
+    return {found.rule for found in certain_faults(diagnosis)}

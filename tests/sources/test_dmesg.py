@@ -70,6 +70,7 @@ def test_what_is_no_log(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seconds", ["9" * 11 + ".0", "9" * 1_000_000 + ".0", "1." + "9" * 10])
 def test_a_time_that_is_none_is_passed(seconds: str) -> None:
-    log = log_of("dmesg", f"[{seconds}] lockd: a\n[9999999999.999999999] lockd: b\n# clock: dmesg 0.0 = epoch {seconds}")
+    lines = (f"[{seconds}] lockd: a", "[9999999999.999999999] lockd: b", f"# clock: dmesg 0.0 = epoch {seconds}")
+    log = log_of("dmesg", "\n".join(lines))
     assert [line.text for line in log.lines] == ["lockd: b"]
     assert log.booted is None
