@@ -91,7 +91,7 @@ def test_one_field_of_a_healthy_capture_accuses_nobody(frame: int, kind: str, va
 
 
 @pytest.mark.parametrize("frame", [174, 184, 190, 194, 205])
-@pytest.mark.parametrize("left", [8, 19])
+@pytest.mark.parametrize("left", [8, 12, 13])
 def test_a_tcp_header_that_is_cut_does_not_move_what_follows(frame: int, left: int) -> None:
     data, port = field("never-called-back/cl2-eth0.pcap", frame, "port")
     _, caplen = field("never-called-back/cl2-eth0.pcap", frame, "caplen")
@@ -101,14 +101,11 @@ def test_a_tcp_header_that_is_cut_does_not_move_what_follows(frame: int, left: i
     assert certain_rules(mutant) == certain_rules(data)
 
 
-@pytest.mark.parametrize("frame", [174, 184, 190, 194, 205])
-@pytest.mark.parametrize("offset", [0x00, 0x40])
-def test_a_tcp_header_that_contradicts_itself_does_not_move_what_follows(frame: int, offset: int) -> None:
-    data, at = field("never-called-back/cl2-eth0.pcap", frame, "tcp-offset")
-    # As many a card leaves it: without a checksum that tells.
-    mutant = bytearray(data)
-    mutant[at.at], mutant[at.at + 4 : at.at + 6] = offset, bytes(2)
-    assert certain_rules(bytes(mutant)) == certain_rules(data)
+def test_a_tcp_header_that_contradicts_itself_does_not_move_what_follows() -> None:
+    """From the acknowledgement number on an ACK is zero: without a data offset, and without a checksum that tells."""
+    data, at = field("never-called-back/cl2-eth0.pcap", 71, "tcp-offset")
+    begin, end = at.at - 2, at.at + 20
+    assert certain_rules(data[:begin] + bytes(end - begin) + data[end:]) == certain_rules(data)
 
 
 def certain_rules(data: bytes) -> set[str]:
