@@ -19,6 +19,7 @@ const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
+const TCP_HEADER: usize = 20;
 
 /// What a frame held.
 #[derive(Clone, Copy, Debug)]
@@ -179,6 +180,10 @@ fn count(row: &mut CaptureRow, frame: &Frame<'_>) {
 #[inline]
 fn transport(datagram: &Datagram<'_>, domain: u32, sink: &mut impl FnMut(Seen<'_>)) {
     match datagram.protocol {
+        TCP if !has_header(datagram) => {
+            let damaged = has_ports(datagram).then(|| packet(datagram, domain, Sum::Unknown));
+            sink(Seen::Damaged(damaged.as_ref()));
+        }
         TCP | UDP if has_ports(datagram) => sink(Seen::Packet(&packet(datagram, domain, sum(datagram)))),
         ICMP | ICMPV6 => {
             let quoted = unreachable(datagram).filter(|(quoted, _)| has_ports(quoted) && sum(datagram) != Sum::Wrong);
@@ -188,6 +193,14 @@ fn transport(datagram: &Datagram<'_>, domain: u32, sink: &mut impl FnMut(Seen<'_
         }
         _ => {}
     }
+}
+
+/// Whether it is known where the data of a TCP segment begins: else none is known to be in its place.
+#[inline]
+fn has_header(datagram: &Datagram<'_>) -> bool {
+    const DATA_OFFSET: usize = 12;
+    let header = datagram.payload.get(DATA_OFFSET).map(|offset| usize::from(offset >> 4) * 4);
+    header.is_some_and(|size| size >= TCP_HEADER && size <= datagram.wire_len)
 }
 
 #[inline]
@@ -217,7 +230,6 @@ fn sum(datagram: &Datagram<'_>) -> Sum {
 #[inline(always)]
 fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Packet<'a> {
     const UDP_HEADER: usize = 8;
-    const TCP_HEADER: usize = 20;
     let whole = datagram.payload.first_chunk::<TCP_HEADER>();
     let mut cut = [0; TCP_HEADER];
     let header = whole.unwrap_or_else(|| {

@@ -153,6 +153,10 @@ fn ipv6(packet: Packet<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
         0 if protocol != NO_NEXT_HEADER => packet.wire_len(),
         length => IPV6_HEADER + length,
     };
+    // No checksum tells that the length is right: IPv4's does, of a frame that was cut by what says nothing of it.
+    if packet.missing == 0 && end > packet.bytes.len() {
+        return Err(Refused::Malformed);
+    }
     let payload = part(packet, IPV6_HEADER, end)?;
     let (src, dst) = addresses.split_at(16);
     let datagram = Datagram {

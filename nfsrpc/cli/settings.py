@@ -15,6 +15,7 @@ somebody else can write is not used, because it may hide a fault: whoever analys
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 OWN, SHARED, TABLE = "nfsrpc.toml", "pyproject.toml", "tool.nfsrpc"
 KEYS = ("select", "ignore", "rules")
+UID = re.compile(r"[0-9]{1,10}")
 MAX_BYTES = 1 << 20  # a pyproject.toml of that size is none
 
 Select = Annotated[str, typer.Option(metavar="RULES", help="Ask only the rules that begin so: REG001,LCK")]
@@ -45,7 +47,7 @@ def settings(select: str, ignore: str, thresholds: Sequence[str] | None) -> Sett
     from nfsrpc.rules.finding import Settings
     from nfsrpc.sources.name import shown_name
 
-    path, told = file_of_settings(Path.cwd())
+    path, told = file_of_settings()
     return Settings(
         beginnings("--select", select.split(",")) or beginnings(f"{path}: select", told.get("select", [])),
         beginnings("--ignore", ignore.split(",")) or beginnings(f"{path}: ignore", told.get("ignore", [])),
@@ -104,8 +106,12 @@ def of_command_line(texts: Iterable[str]) -> Iterator[tuple[str, str, Any]]:
             fail(f"--set {error}")
 
 
-def file_of_settings(folder: Path) -> tuple[Path | None, Mapping[str, Any]]:
+def file_of_settings() -> tuple[Path | None, Mapping[str, Any]]:
     """The nearest file with settings that may be trusted, and what it says."""
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError:  # it was removed
+        return None, {}
     for place in (folder, *folder.parents):
         for path in (place / OWN, place / SHARED):
             text = content(path)
@@ -139,7 +145,7 @@ def trusted_users() -> set[int]:
     """root, who runs this, and who called sudo for it."""
     user = os.geteuid()
     called = os.environ.get("SUDO_UID", "") if user == 0 else ""
-    return {0, user, *([int(called)] if called.isdecimal() else [])}
+    return {0, user, *([int(called)] if UID.fullmatch(called) else [])}
 
 
 def content(path: Path) -> str | OSError | None:

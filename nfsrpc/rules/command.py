@@ -4,7 +4,8 @@ People paste them into root shells, and names in a capture are whatever a strang
 (to mypy a LiteralString is any text, so tests/rules/test_commands.py reads the syntax trees), and an argument is a
 number, an address, a host name, a path of the user's own, or a capture filter made of addresses. Anything else is not
 put into a command: a remark describes the command instead. Remarks are comments to the shell; in them every character
-of an argument that means something to a shell is escaped, since an interactive zsh runs comments.
+of an argument that means something to a shell is escaped, since an interactive zsh runs comments: it gives their words
+to the command, so that none begins like an option either.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import LiteralString, NamedTuple, TypeAlias
 HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 SCOPE = re.compile(r"%[A-Za-z0-9][A-Za-z0-9._-]*")  # of a link-local address: the interface
 PLAIN = " .,:@/_%+-"  # in a remark, beside letters and digits
+OPTION = re.compile(r"(?<![^ ])-")  # in a remark: the beginning of a word
 FIELD = re.compile(r"\{(\w+)\}")  # of a template
 
 
@@ -114,8 +116,11 @@ def harmless(text: str) -> str:
 
     >>> harmless("web-1;touch\n")
     'web-1\\x3btouch\\x0a'
+    >>> harmless("web-1 -z reboot")
+    'web-1 \\x2dz reboot'
     """
-    return "".join(char if char.isalnum() or char in PLAIN else escaped(ord(char)) for char in text)
+    plain = "".join(char if char.isalnum() or char in PLAIN else escaped(ord(char)) for char in text)
+    return OPTION.sub(escaped(ord("-")).replace("\\", r"\\"), plain)
 
 
 def escaped(code: int) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from nfsrpc.sessions.exchanges import CALL_CUT, UNDECODABLE
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.stretches import Stretches
@@ -43,11 +45,29 @@ def fact(function: Fact) -> Fact:
     return function
 
 
+# Which hosts a row is about. `calls` and `flows` are asked for by the number of a row, and so are whole.
+HOSTS: dict[str, tuple[str, str]] = {
+    "locks": ("server", "client"),
+    "monitors": ("host", "asker"),
+    "registrations": ("host", "asker"),
+    "tallies": ("client", "server"),
+    "writes": ("server", "client"),
+}
+
+
+def of_known_hosts(table: Table, ends: Iterable[str]) -> Table:
+    """The rows whose hosts are known: of a loopback that several hosts share, some messages are nobody's."""
+    known = np.ones(len(table), dtype=np.bool_)
+    for end in ends:
+        known &= table[end].codes >= 0
+    return table if known.all() else table.where(known)
+
+
 @fact
 def exchanges(calls: Table) -> Table:
-    """Calls that count: each once, however many vantages show it, and no replies without call."""
+    """Calls that count: each once, however many vantages show it, no replies without call, and of known hosts."""
     dropped = calls.valid("duplicate_of") | (calls["state"] == "orphan")
-    return calls.where(~dropped) if dropped.any() else calls
+    return of_known_hosts(calls.where(~dropped) if dropped.any() else calls, ("client", "server"))
 
 
 @fact
@@ -58,10 +78,17 @@ def counted(tallies: Table) -> Table:
 
 
 @fact
+def nobodys(calls: Table) -> int:
+    """How many lock requests are of hosts that are not known."""
+    asked = (calls["prog"] == NLM) & ~calls.valid("duplicate_of") & (calls["state"] != "orphan")
+    return int((asked & ((calls["client"].codes < 0) | (calls["server"].codes < 0))).sum())
+
+
+@fact
 def connections(flows: Table) -> Table:
-    """Flows, each once."""
+    """Flows, each once, of known hosts."""
     again = flows.valid("duplicate_of")
-    return flows.where(~again) if again.any() else flows
+    return of_known_hosts(flows.where(~again) if again.any() else flows, ("client", "server"))
 
 
 @fact
@@ -242,6 +269,7 @@ class Stray(NamedTuple):
 
 @fact
 def strays(calls: Table) -> tuple[Stray, ...]:
+    calls = of_known_hosts(calls, ("client", "server"))
     udp = calls["transport"] == "udp"
     orphans = calls.where(udp & (calls["state"] == "orphan"))
     open_ = calls.where(udp & calls["state"].isin(("unanswered", "undecided")) & isin(calls["xid"], orphans["xid"]))

@@ -30,7 +30,7 @@ import numpy as np
 
 from nfsrpc.rules.advice import wire_of
 from nfsrpc.rules.command import remark
-from nfsrpc.rules.facts import SECOND, Span
+from nfsrpc.rules.facts import SECOND, Span, of_known_hosts
 from nfsrpc.rules.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules.wording import several
 from nfsrpc.sessions.grouping import group, members
@@ -43,7 +43,7 @@ def check(flows: Table, span: Span | None, *, wait_s: float = 5.0) -> Iterator[A
     one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
     if span is not None:  # of what begins just before the end the other side may only be late
         one_way &= span.last - flows["first"] >= wait_s * SECOND
-    rows = flows.where(one_way & not_silence(flows))
+    rows = of_known_hosts(flows.where(one_way & not_silence(flows)), ("client", "server"))
     if len(rows):
         pair, _ = group(rows["vantage"], rows["client"].codes, rows["server"].codes)
         for part in members(pair):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from nfsrpc.rules.catalogue import Check
 from nfsrpc.rules.damaged import doubted
-from nfsrpc.rules.facts import FACTS
+from nfsrpc.rules.facts import FACTS, HOSTS, of_known_hosts
 from nfsrpc.rules.finding import Answer, Broken, CannotTell, Finding
 from nfsrpc.rules.stepped import confused_by_steps, without
 from nfsrpc.sessions.one_clock import comparable
@@ -42,7 +42,7 @@ def unlimited(work: Callable[[], T], at_the_end: bool = False) -> T:
 
 
 class Givens(dict[str, Any]):
-    """Tables, with times that can be compared, and facts by name; a fact is worked out when first asked for."""
+    """Tables, with times that can be compared and hosts that are known, and facts by name, worked out when asked."""
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
         self.tables = comparable(tables)
@@ -53,7 +53,8 @@ class Givens(dict[str, Any]):
             parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
             self[name] = function(*(self[parameter] for parameter in parameters))
         else:
-            self[name] = self.tables[name]
+            table = self.tables[name]
+            self[name] = of_known_hosts(table, HOSTS[name]) if name in HOSTS else table
         return self[name]
 
 

@@ -45,6 +45,7 @@ ABOUT_THE_CAPTURE = "CAP"  # findings on the capture itself are never the verdic
 # A request that waited this long when the capture ended may be in trouble; one sent just before says nothing.
 PATIENT_S = 1.0
 WORTH_TELLING_S = 1.0  # of shorter waits the verdict says nothing
+NOBODYS = "passed over a loopback that several hosts share"
 UNDECIDED_SHARE = 0.1  # so many requests without known fate, and nobody can call the rest healthy
 
 
@@ -95,7 +96,7 @@ def concluded(told: list[Answer], givens: Givens, skipped: Sequence[SourceError]
         verdict = UNFINISHED
     else:
         verdict = without_fault(givens, any(is_fault(each) for each in confused))
-    if verdict.state == "healthy" and (gap := left_out(broken, skipped)):
+    if verdict.state == "healthy" and (gap := left_out(broken, skipped, givens["nobodys"])):
         verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
     return Diagnosis(
         verdict=verdict,
@@ -162,7 +163,7 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
     undecided = requests.where(requests["state"] == "undecided")
     asynchronous = async_answers(givens["locks"])
     if not len(requests) and not asynchronous:
-        return Verdict(None, "cannot-tell", unseen(givens["flows"], givens["quality"]))
+        return Verdict(None, "cannot-tell", unseen(givens["flows"], givens["quality"], givens["nobodys"]))
     if confused:
         return Verdict(None, "cannot-tell", f"It cannot be told whether locks work in time: {CLOCK_SET}.")
     if not len(answered) and not asynchronous:
@@ -180,13 +181,15 @@ def without_fault(givens: Givens, confused: bool) -> Verdict:
     return Verdict(None, "healthy", f"{praise(answered, asynchronous)}{unread(givens['quality'])}.")
 
 
-def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError]) -> str:
+def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], nobodys: int) -> str:
     """What was not looked at, so that nobody can call the rest healthy."""
     if skipped:
         return f"{several(len(skipped), 'file')} could not be read ({named({error.path for error in skipped})})"
     if broken:
         failed = sorted(answer.rule for answer in broken)
         return f"{several(len(failed), 'rule')} failed, which is a bug of nfsrpc ({', '.join(failed)})"
+    if nobodys:
+        return f"{several(nobodys, 'lock request')} {NOBODYS}"
     return ""
 
 
@@ -195,12 +198,14 @@ def async_answers(locks: Table) -> int:
     return int(((locks["procedure"] == "LOCK_MSG") & locks.valid("status")).sum())
 
 
-def unseen(flows: Table, quality: Table) -> str:
+def unseen(flows: Table, quality: Table, nobodys: int) -> str:
     why = "no lock requests were captured"
     if flows["tls"].any():
         why = "connections are encrypted by TLS, and no lock requests are seen"
     if not flows["rpc"].any():
         why = "what was read of the capture holds no RPC" if unread(quality) else "the capture holds no RPC"
+    if nobodys:
+        why = f"all lock requests {NOBODYS}"
     return f"It cannot be told whether locks work: {why}{unread(quality)}."
 
 

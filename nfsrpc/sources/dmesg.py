@@ -29,16 +29,17 @@ NS = 1_000_000_000
 ABOUT = re.compile(r"\b(?:lockd|rpc\.statd|statd|sm-notify|nfsd?|NFSD?|nlm\w*|RPC|rpcbind|sunrpc)\b")
 CHATTER = re.compile(r"Linux version|[Cc]ommand line:|Registered|Installing|Key type|FS-Cache|client tracking")
 
+SECONDS = r"\d{1,10}\.\d{1,9}"  # 300 years, so that nanoseconds have a place in 64 bits
 PRIORITY = r"(?:<\d+>|\w+\s*:\w+\s*:\s*)?"  # dmesg -r, dmesg -x
 SYSLOG = r"(?P<host>\S+) kernel: "
 DATE = r"\d{4}-\d\d-\d\d[T ][\d:]{8}(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 FORMS = (
-    re.compile(rf"^{PRIORITY}\[ *(?P<boot>\d+\.\d+)\] (?:{SYSLOG})?(?P<text>.*)$"),
+    re.compile(rf"^{PRIORITY}\[ *(?P<boot>{SECONDS})\] (?:{SYSLOG})?(?P<text>.*)$"),
     re.compile(rf"^{PRIORITY}\[\w{{3}} (?P<local>\w{{3}} +\d+ [\d:]{{8}} \d{{4}})\] (?P<text>.*)$"),
     re.compile(rf"^{PRIORITY}(?P<iso>{DATE}) (?:{SYSLOG})?(?P<text>.*)$"),
     re.compile(rf"^(?P<short>\w{{3}} +\d+ [\d:]{{8}})(?:\.\d+)? {SYSLOG}(?:\[ *\d+\.\d+\] )?(?P<text>.*)$"),
 )
-BOOTED = re.compile(r"^# clock: dmesg 0\.0 = epoch (\d+(?:\.\d+)?)\s*$")
+BOOTED = re.compile(rf"^# clock: dmesg 0\.0 = epoch ({SECONDS}|\d{{1,10}})\s*$")
 
 
 class Line(NamedTuple):

@@ -211,3 +211,20 @@ def test_reports_name_the_settings_in_force(statd: Path, folder: Path) -> None:
     assert f"Settings of {folder}/nfsrpc.toml; without the rules NFS; LCK002.late_s = 90; LCK011.wait_s = 9" in text
     (folder / "nfsrpc.toml").unlink()
     assert "Settings" not in run("analyze", statd).stdout
+
+
+def test_a_user_id_that_is_none_adds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    for called, trusted in (("4321", {0, 4321}), ("²", {0}), ("-1", {0}), ("1" * 5000, {0})):
+        monkeypatch.setenv("SUDO_UID", called)
+        assert settings.trusted_users() == trusted
+
+
+def test_a_removed_working_directory_holds_no_settings(
+    statd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed = tmp_path / "removed"
+    removed.mkdir()
+    monkeypatch.chdir(removed)
+    removed.rmdir()
+    assert "REG001" in found(statd)

@@ -198,6 +198,11 @@ def test_a_remark_is_one_line_that_means_nothing_to_a_shell() -> None:
     )
 
 
+def test_no_word_of_a_remark_is_an_option_where_a_shell_runs_comments() -> None:
+    built = command("tcpdump -i any", on="{host}", host="-H 127.0.0.1 of web-1 -z reboot.pcap")
+    assert str(built) == r"tcpdump -i any   # on \x2dH 127.0.0.1 of web-1 \x2dz reboot.pcap"
+
+
 def test_a_filter_is_made_of_addresses() -> None:
     assert either_host(["10.0.0.1", "::1"], "port 53") == Filter("host 10.0.0.1 or host ::1 or port 53")
     assert either_host(["10.0.0.1", "web-1"]) is None

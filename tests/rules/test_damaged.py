@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
+from ipaddress import IPv6Address
 
 import pytest
 
+from benchmarks.attacks import NFS, SECOND, Frame, pcap, record
+from nfsrpc.decode import decode
 from nfsrpc.rules.damaged import DAMAGE, doubted
 from nfsrpc.rules.finding import Evidence, Finding
+from nfsrpc.sessions import WANTED, Sessions
 from nfsrpc.tables import ODDITY_KINDS
 from tests.captures_dir import SETS
 from tests.mutants import Field, Layout, certain_faults, judged
@@ -88,3 +93,45 @@ def test_one_field_of_a_healthy_capture_accuses_nobody(frame: int, kind: str, va
     diagnosis = judged(mutant)
     assert diagnosis is not None
     assert certain_faults(diagnosis) == []
+
+
+@pytest.mark.parametrize("frame", [174, 184, 190, 194, 205])
+@pytest.mark.parametrize("left", [8, 12, 13])
+def test_a_tcp_header_that_is_cut_does_not_move_what_follows(frame: int, left: int) -> None:
+    data, port = field("never-called-back/cl2-eth0.pcap", frame, "port")
+    _, caplen = field("never-called-back/cl2-eth0.pcap", frame, "caplen")
+    begin, end = caplen.at + 8, caplen.at + 8 + int.from_bytes(data[caplen.at : caplen.at + 4], "little")
+    size = (port.at + left - begin).to_bytes(4, "little")
+    mutant = data[: caplen.at] + size + data[caplen.at + 4 : port.at + left] + data[end:]
+    assert certain_rules(mutant) == certain_rules(data)
+
+
+def test_a_tcp_header_that_contradicts_itself_does_not_move_what_follows() -> None:
+    """From the acknowledgement number on an ACK is zero: without a data offset, and without a checksum that tells."""
+    data, at = field("never-called-back/cl2-eth0.pcap", 71, "tcp-offset")
+    begin, end = at.at - 2, at.at + 20
+    assert certain_rules(data[:begin] + bytes(end - begin) + data[end:]) == certain_rules(data)
+
+
+def certain_rules(data: bytes) -> set[str]:
+    diagnosis = judged(data)
+    assert diagnosis is not None
+    return {found.rule for found in certain_faults(diagnosis)}
+
+
+def test_an_ipv6_length_that_exceeds_its_frame_does_not_cover_what_follows() -> None:
+    """The reply that it is of may have been any; those behind it are where they belong."""
+    client, server = (IPv6Address(f"fd00::{number}").packed for number in (1, 9))
+    frames, sent = [], {client: 1, server: 1}
+    for xid in range(3):
+        call = record(struct.pack(">10I", xid, 0, 2, NFS, 3, 0, 0, 0, 0, 0))
+        reply = record(struct.pack(">6I", xid, 1, 0, 0, 0, 0))
+        for source, target, ports, data in ((client, server, (700, 2049), call), (server, client, (2049, 700), reply)):
+            segment = struct.pack(">HHIIBBHHH", *ports, sent[source], sent[target], 0x50, 0x18, 65535, 0, 0) + data
+            beyond = 256 if (source, xid) == (server, 0) else 0
+            head = struct.pack(">IHBB", 6 << 28, len(segment) + beyond, 6, 64)
+            packet = bytes(12) + b"\x86\xdd" + head + source + target + segment
+            frames.append(Frame(len(frames) * SECOND, 0, packet))
+            sent[source] += len(data)
+    states = Sessions(decode([pcap(frames)], WANTED))["calls"]["state"].tolist()
+    assert states == ["undecided", "answered", "answered"]

@@ -66,3 +66,11 @@ def test_what_is_no_log(tmp_path: Path) -> None:
         read_log(str(tmp_path / "none.txt"))
     (tmp_path / "odd.txt").write_bytes(b"[   93.129579] lockd: server \xff OK\n[Xxx Foo 99 99:99:99 2026] lockd: x\n")
     assert [line.text for line in read_log(str(tmp_path / "odd.txt")).lines] == ["lockd: server \ufffd OK"]
+
+
+@pytest.mark.parametrize("seconds", ["9" * 11 + ".0", "9" * 1_000_000 + ".0", "1." + "9" * 10])
+def test_a_time_that_is_none_is_passed(seconds: str) -> None:
+    lines = (f"[{seconds}] lockd: a", "[9999999999.999999999] lockd: b", f"# clock: dmesg 0.0 = epoch {seconds}")
+    log = log_of("dmesg", "\n".join(lines))
+    assert [line.text for line in log.lines] == ["lockd: b"]
+    assert log.booted is None
