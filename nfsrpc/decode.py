@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nfsrpc._core import Decoder
+from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.reading import SECONDARY, Counting, Progress, Reader, Reading, Wanted, read, refusing
 from nfsrpc.sources import Capture, SourceError, name_of, ring_name
@@ -170,8 +171,7 @@ def rows_of(keys: Array, wanted: Array) -> Array:
 
 def text_of(text: bytes) -> str:
     """A name as it was sent, with what is not printable escaped."""
-    shown = text.decode("utf-8", "backslashreplace")
-    return shown if shown.isprintable() else shown.encode("unicode_escape").decode("ascii")
+    return clean(text.decode("utf-8", "backslashreplace"))
 
 
 def decode(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -278,7 +280,15 @@ def test_names_of_rings(names: tuple[str, str], same: bool) -> None:
 def test_names_that_are_not_printable_are_escaped() -> None:
     assert text_of(b"web-1") == "web-1"
     assert text_of("grün".encode()) == "grün"
-    assert text_of(b"a\nb\xff") == "a\\nb\\\\xff"
+    assert text_of(b"a\nb\xff") == "a\\nb\\xff"
+
+
+def test_to_escape_a_name_nothing_is_imported() -> None:
+    """A process that has given up its rights may not be able to: `nfsrpc live` as root."""
+    names = r"text_of(b'a\x1b\xff\xe2\x80\xae')"
+    script = f"import sys; from nfsrpc.decode import text_of; before = set(sys.modules); {names}"
+    command = [sys.executable, "-c", f"{script}; print(sorted(set(sys.modules) - before))"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 class Read(Vantage):

@@ -47,6 +47,8 @@ from nfsrpc.tables import NAT, Array, Mask, Table, distinct, isin
 
 RULE = Rule("LCK009", "granted-while-held", "error")
 
+LOOKED_AT = 200  # grants of each kind; a few are shown, most are innocent, and each costs a look at all locks
+
 
 def check(
     locks: Table,
@@ -63,7 +65,10 @@ def check(
     found: list[tuple[Any, Any]] = []
     unsure = False
     holders = Holders(locks, nlm, boots)
-    for number in suspects(locks, moment, shown).tolist():
+    rows, more = suspects(locks, moment)
+    for number in rows.tolist():
+        if len(found) >= shown:
+            break
         holder = holders.of(number, moment)
         if holder is None:
             continue
@@ -78,20 +83,23 @@ def check(
         return
     if unsure:
         yield RULE.cannot_tell("the capture lost packets, among which the UNLOCK of a holder may have been")
+    elif more:
+        yield RULE.cannot_tell("too many locks overlap to look at all of them")
     elif (granted := locks.valid("granted")).any():
         yield RULE.clear(f"{several(int(granted.sum()), 'lock')} granted, none while another held it")
     else:
         yield RULE.cannot_tell("no lock was granted in the capture")
 
 
-def suspects(locks: Table, moment: int, shown: int) -> Array:
-    """Sessions granted before all earlier holders of that file had unlocked; those of the very same range first.
+def suspects(locks: Table, moment: int) -> tuple[Array, bool]:
+    """Sessions granted before all earlier holders of that file, or of the very same range, had unlocked.
 
-    Most of the others are innocent (other ranges, the same owner), so of each kind a few are looked at.
+    Most of those of the file are innocent (other ranges, the same owner), so of each kind not all are looked at: the
+    second is whether there are more.
     """
     rows = np.flatnonzero(locks.valid("granted"))
     if not len(rows):
-        return rows
+        return rows, False
     file, _ = group(locks["server"].codes[rows], locks["fh"].codes[rows])
     early = granted_early(file, locks["granted"][rows], held_until(locks)[rows], moment)
     concerned = isin(file, file[early])  # of most files nothing more need be asked
@@ -104,24 +112,30 @@ def suspects(locks: Table, moment: int, shown: int) -> Array:
         granted_early(place, since, alone, moment) | (granted_early(place, since, until, moment) & exclusive)
         for place in places
     ]
-    return distinct(np.concatenate([rows[mask & asked][:shown] for mask in masks]))
+    found = [rows[mask & asked] for mask in masks]
+    looked_at = distinct(np.concatenate([numbers[:LOOKED_AT] for numbers in found]))
+    return looked_at, any(len(numbers) > LOOKED_AT for numbers in found)
 
 
 def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mask:
-    """Which were granted while one granted before in the same group still held."""
+    """Which were granted while one granted well before in the same group still held, each by more than a moment."""
     order = np.argsort(since, kind="stable")  # as good as sorted, and so quick
     order = order[in_order(groups[order])]
-    groups, since, until = groups[order], since[order] + moment, until[order]
+    groups, since, until = groups[order], since[order], until[order]
     count = len(order)
     mask = np.zeros(count, dtype=np.bool_)
     same = groups[1:] == groups[:-1]
-    if not (same & (until[:-1] > since[1:])).any():  # who outlasts anybody outlasts the next one
+    if not (same & (until[:-1] > since[1:] + moment)).any():  # who outlasts anybody outlasts the next one
         return mask
-    ends = np.sort(until)
+    ends, times = np.sort(until), np.sort(since)
     # The latest end so far within each group: ends as ranks, so that each group's can be put above the one's before it.
     rank = np.searchsorted(ends, until) + groups * count
     latest = np.maximum.accumulate(rank) - groups * count
-    mask[order[1:]] = same & (ends[latest[:-1]] > since[1:])
+    # The last one of the group that was granted well before; grants as ranks, likewise.
+    keys = groups * (count + 1) + np.searchsorted(times, since)
+    before = np.searchsorted(keys, groups * (count + 1) + np.searchsorted(times, since - moment)) - 1
+    there = (before >= 0) & (groups[before] == groups)
+    mask[order] = there & (ends[latest[before]] > since + moment)
     return mask
 
 

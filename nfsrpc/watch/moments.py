@@ -285,10 +285,17 @@ class Live:
         return self._fuller(moment)
 
     def _fuller(self, moment: Moment) -> Moment:
-        """The last look, or the one before where that was cut short in fewer rules: it had more time."""
+        """The last look, or the one before where that found a fault and was cut short in fewer rules: it had more time.
+
+        That nothing was wrong before says nothing of what came since.
+        """
         if not moment.cut_short:
             return moment
-        if self._latest is None or len(self._latest.cut_short) >= len(moment.cut_short):
+        if (
+            self._latest is None
+            or self._latest.diagnosis.verdict.state == "healthy"
+            or len(self._latest.cut_short) >= len(moment.cut_short)
+        ):
             self.say(f"{self.source.name}: the last look took too long and was cut short")
             return moment
         when = words.clock(self._latest.time)

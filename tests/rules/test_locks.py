@@ -432,6 +432,18 @@ def test_granted_in_the_middle_of_a_range_that_another_holds(stage: Stage) -> by
     return stage.wire()
 
 
+@pytest.mark.parametrize("others", [1, 19, 21, 240])
+def test_a_lock_granted_twice_is_found_behind_others_granted_at_once(others: int) -> None:
+    """Which of some clients was first within a second is not known; who comes ten seconds later is one too many."""
+    stage = Stage()
+    for number in range(others):
+        stage.scenario.host(f"10.1.0.{number + 1}", name=f"h{number}").lock(stage.server, "/srv/a").granted()
+    stage.later(10)
+    stage.client.lock(stage.server, "/srv/a").granted()
+    stage.later(10)
+    assert [found.rule for found in findings(asked("LCK009", stage.wire()))] == ["LCK009"]
+
+
 @quiet("LCK009")
 def test_shared_locks_and_other_ranges(stage: Stage) -> bytes:
     for host in (stage.client, stage.other):
