@@ -54,6 +54,14 @@ def waiting_lock() -> bytes:
     return s.capture(at=server)
 
 
+def granted_locks() -> bytes:
+    s = Scenario()
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1", name="web-1")
+    for _ in range(3):
+        client.lock(server, "/srv/a").granted().unlock().granted()
+    return s.capture(at=server)
+
+
 def rules(moment: Moment) -> list[str]:
     return [finding.rule for finding in moment.diagnosis.findings]
 
@@ -284,9 +292,9 @@ class Noting:
         self.noted.append("cut")
 
 
-def interrupted(limit: Noting) -> tuple[list[Moment], list[str]]:
+def interrupted(limit: Noting, capture: bytes | None = None) -> tuple[list[Moment], list[str]]:
     said: list[str] = []
-    source = Script(waiting_lock(), ends=False)
+    source = Script(capture or waiting_lock(), ends=False)
     live = Live(source, Options(0.001), say=said.append, limit=limit)  # type: ignore[arg-type]
     moments = []
     for moment in live.moments():
@@ -312,6 +320,12 @@ def test_a_last_look_that_is_cut_short_gives_way_to_the_one_before() -> None:
     assert last.changes == []
     [told] = said
     assert told.startswith("script: the last look took too long and was cut short; the report is as of 2023-")
+
+
+def test_that_all_was_well_before_says_nothing_of_a_last_look_that_is_cut_short() -> None:
+    (first, last), said = interrupted(Noting(LAST_LOOK), granted_locks())
+    assert (first.diagnosis.verdict.state, last.diagnosis.verdict.state) == ("healthy", "cannot-tell")
+    assert said == ["script: the last look took too long and was cut short"]
 
 
 def test_where_no_look_was_whole_nothing_is_known() -> None:
