@@ -68,9 +68,9 @@ CAPTURES: dict[str, Callable[[int], Files]] = {
 def analyse(files: Sequence[bytes]) -> None:
     """All that `analyze` does, in every format. Raises RuntimeError where a rule fails: it would cost nothing."""
     from nfsrpc.decode import decode
+    from nfsrpc.diagnosis.verdict import diagnose
     from nfsrpc.report import html, json, markdown, text
     from nfsrpc.report.contents import report_of
-    from nfsrpc.rules.verdict import diagnose
     from nfsrpc.sessions import COUNTING, WANTED
     from nfsrpc.trace import Trace
 
@@ -78,7 +78,7 @@ def analyse(files: Sequence[bytes]) -> None:
     diagnosis = diagnose(trace.tables)
     if diagnosis.broken:
         raise RuntimeError(str(diagnosis.broken))
-    report = report_of(trace, diagnosis)
+    report = report_of(trace.tables, diagnosis)
     text.render(report)
     json.render(report)
     markdown.render(report)

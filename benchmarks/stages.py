@@ -17,10 +17,10 @@ def main() -> None:
         return marks[-1] - marks[-2]
 
     from nfsrpc.decode import decode
+    from nfsrpc.diagnosis.catalogue import rules
+    from nfsrpc.diagnosis.verdict import diagnose
     from nfsrpc.report.contents import report_of
     from nfsrpc.report.text import render
-    from nfsrpc.rules.catalogue import rules
-    from nfsrpc.rules.verdict import diagnose
     from nfsrpc.sessions import COUNTING, WANTED
     from nfsrpc.trace import Trace
 
@@ -30,7 +30,7 @@ def main() -> None:
     seconds["decoding"] = done()
     diagnosis = diagnose(trace.tables)
     seconds["sessions and rules"] = done()
-    render(report_of(trace, diagnosis, []), 80, colour=False)
+    render(report_of(trace.tables, diagnosis, []), 80, colour=False)
     seconds["reporting"] = done()
     print(json.dumps(seconds))
 

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from nfsrpc.rules import catalogue
-from nfsrpc.rules.catalogue import Check
-from nfsrpc.rules.explaining import EXPLAINS
+from nfsrpc.columns import TableSpec, dtype
+from nfsrpc.diagnosis import catalogue
+from nfsrpc.diagnosis.catalogue import Check, candidates
 from nfsrpc.sessions.holders import HOLDERS
-from nfsrpc.tables import ODDITIES, ODDITY_KINDS, TABLES, TableSpec, dtype
+from nfsrpc.tables import ODDITIES, ODDITY_KINDS, TABLES
 
 GENERATED = "<!-- Written by docs/reference.py (make docs); change the declarations instead. -->"
 HERE = Path(__file__).parent
@@ -62,8 +62,8 @@ def rule_page(check: Check) -> Iterator[str]:
             "",
             f"Changed by `--set {rule.id}.{name}={value:g}`, or in `nfsrpc.toml` under `[rules.{rule.id}]`.",
         )
-    yield from related("Explains", EXPLAINS.get(rule.id, ()))
-    yield from related("Explained by", sorted(cause for cause, effects in EXPLAINS.items() if rule.id in effects))
+    yield from related("Explains", candidates().get(rule.id, ()))
+    yield from related("Explained by", sorted(cause for cause, effects in candidates().items() if rule.id in effects))
     yield from ("", "[All rules](README.md)")
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
-from nfsrpc.rules.verdict import diagnose
+from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.watch.changes import waits_in
-from nfsrpc.watch.moments import Health, Moment
+from nfsrpc.watch.schedule import Health, Moment
 from nfsrpc.watch.screen import Pulse, Rate, screen
 from nfsrpc.watch.watch import Watch
 

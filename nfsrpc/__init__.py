@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from nfsrpc.extras import MissingExtraError
-    from nfsrpc.rules.finding import Diagnosis, Finding, Verdict
+    from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
     from nfsrpc.sources import SourceError
     from nfsrpc.trace import Trace, read
     from nfsrpc.watch.live import live
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["Diagnosis", "Finding", "MissingExtraError", "SourceError", "Trace", "Verdict", "live", "read"]
 
 _HOMES = {
-    "Diagnosis": "nfsrpc.rules.finding",
-    "Finding": "nfsrpc.rules.finding",
+    "Diagnosis": "nfsrpc.findings.finding",
+    "Finding": "nfsrpc.findings.finding",
     "MissingExtraError": "nfsrpc.extras",
     "SourceError": "nfsrpc.sources",
     "Trace": "nfsrpc.trace",
-    "Verdict": "nfsrpc.rules.finding",
+    "Verdict": "nfsrpc.findings.finding",
     "live": "nfsrpc.watch.live",
     "read": "nfsrpc.trace",
 }

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nfsrpc._core import Decoder
+from nfsrpc.columns import Array, Coded, Mask, Masked
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.reading import SECONDARY, Counting, Progress, Reader, Reading, Wanted, read, refusing
 from nfsrpc.sources import Capture, SourceError, name_of, ring_name
-from nfsrpc.tables import Array, Coded, Mask, Masked
 
 __all__ = ["SECONDARY", "Columns", "Decoded", "Progress", "Reader", "decode", "merge", "refusing", "ring_name"]
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from nfsrpc.decode import Decoded
 from nfsrpc.raw import Frame, reread
-
-NS = 1_000_000_000
+from nfsrpc.wording import SECOND
 
 
 def packets(decoded: Decoded, frames: Sequence[int], capture: int) -> Any:
@@ -37,6 +36,6 @@ def packet(frame: Frame) -> Any:
 
     kind = conf.l2types.num2layer.get(frame.link_type, Raw)
     found = kind(frame.bytes)
-    found.time = EDecimal(frame.time) / NS
+    found.time = EDecimal(frame.time) / SECOND
     found.wirelen = frame.wire_len
     return found

@@ -12,66 +12,12 @@ with a real value is false.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+from nfsrpc.columns import TableSpec, table_spec
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-Array: TypeAlias = npt.NDArray[Any]
-Mask: TypeAlias = npt.NDArray[np.bool_]
-
-NAT = int(np.iinfo(np.int64).min)
-
-# kind -> dtype. A "?" after a kind means that it may be null; "time" and "f64" always may.
-DTYPES: dict[str, Any] = {
-    "bool": np.bool_,
-    "u8": np.uint8,
-    "u16": np.uint16,
-    "u32": np.uint32,
-    "u64": np.uint64,
-    "i32": np.int32,
-    "i64": np.int64,
-    "f64": np.float64,
-    "time": np.int64,
-    "texts": np.object_,
-}
-NULLS: dict[str, Any] = {
-    "bool?": False,  # always with a mask: a bool has no value to spare
-    "u8?": 0xFF,
-    "u16?": 0xFFFF,
-    "u32?": 0xFFFFFFFF,
-    "u64?": 0xFFFFFFFFFFFFFFFF,
-    "i32?": -0x80000000,
-    "i64?": NAT,
-    "time": NAT,
-    "f64": float("nan"),
-}
-
-
-class Column(NamedTuple):
-    name: str
-    kind: str  # a key of DTYPES, with "?" where it may be null; "text" one string, "texts" a tuple of strings
-    unit: str
-    meaning: str
-
-
-class TableSpec:
-    """The declaration of a table."""
-
-    def __init__(self, name: str, meaning: str, columns: tuple[Column, ...]) -> None:
-        self.name = name
-        self.meaning = meaning
-        self.columns = columns
-        self.names = tuple(column.name for column in columns)
-        self.kinds = {column.name: column.kind for column in columns}
-
-
-def _spec(name: str, meaning: str, *columns: tuple[str, str, str, str]) -> TableSpec:
-    return TableSpec(name, meaning, tuple(Column(*column) for column in columns))
+    pass
 
 
 def _frame(event: str, meaning: str) -> tuple[tuple[str, str, str, str], ...]:
@@ -83,7 +29,7 @@ def _frame(event: str, meaning: str) -> tuple[tuple[str, str, str, str], ...]:
     )
 
 
-CALLS = _spec(
+CALLS = table_spec(
     "calls",
     "A row an exchange: a call with its reply, or the lack of one. Sorted by capture and call_frame.",
     ("capture", "u16", "", "file of the call, counted from 0 as given (of the reply, for an orphan)"),
@@ -122,7 +68,7 @@ CALLS = _spec(
     ("vantage", "u16", "", "number of the vantage: the files of one ring share it"),
 )
 
-COPIES = _spec(
+COPIES = table_spec(
     "copies",
     "A row a further copy of a call or reply: the evidence of what was sent again.",
     ("exchange", "u32", "", "exchange it belongs to"),
@@ -137,7 +83,7 @@ COPIES = _spec(
     ("status", "i32?", "", "of a reply, as in calls"),
 )
 
-LOCKS = _spec(
+LOCKS = table_spec(
     "locks",
     "A row a lock session: what one owner did to one range of one file, from request to release. Sorted by its start. "
     "What is left when a part of a range is unlocked, or locked otherwise, is a row of its own.",
@@ -198,7 +144,7 @@ LOCKS = _spec(
     ("callback_exchange", "u32?", "", "first GRANTED or GRANTED_MSG exchange"),
 )
 
-MONITORS = _spec(
+MONITORS = table_spec(
     "monitors",
     "A row an NSM exchange (STAT, SM_MON, SM_UNMON, SM_NOTIFY, ...) or a downcall of statd to lockd.",
     ("capture", "u16", "", "file of the call"),
@@ -230,7 +176,7 @@ MONITORS = _spec(
     ("exchange", "u32", "", "exchange"),
 )
 
-REGISTRATIONS = _spec(
+REGISTRATIONS = table_spec(
     "registrations",
     "A row an answer of a portmapper or rpcbind about one program (an entry of a DUMP), or the lack of an answer.",
     ("capture", "u16", "", "file of the call"),
@@ -264,7 +210,7 @@ REGISTRATIONS = _spec(
     ("exchange", "u32", "", "exchange"),
 )
 
-PATHS = _spec(
+PATHS = table_spec(
     "paths",
     "A row a name that a file handle had, as replies told it: of MNT, LOOKUP, CREATE, READDIRPLUS, RENAME, ...",
     ("capture", "u16", "", "file of the reply that told it"),
@@ -282,7 +228,7 @@ PATHS = _spec(
     ("exchange", "u32", "", "exchange that told it"),
 )
 
-HOSTS = _spec(
+HOSTS = table_spec(
     "hosts",
     "A row a host: what is one machine as far as the captures tell.",
     ("host", "text", "", "its name in all tables: the address it is most active under"),
@@ -297,7 +243,7 @@ HOSTS = _spec(
     ("last", "time", "ns", "last frame of a flow of it"),
 )
 
-FLOWS = _spec(
+FLOWS = table_spec(
     "flows",
     "A row a TCP connection or UDP 5-tuple; c is client to server, s is server to client.",
     ("flow", "u32", "", "number of the flow"),
@@ -355,7 +301,7 @@ FLOWS = _spec(
     ("duplicate_of", "u32?", "", "the flow that counts, when another vantage shows this same flow; else null"),
 )
 
-CAPTURES = _spec(
+CAPTURES = table_spec(
     "captures",
     "A row a file given.",
     ("capture", "u16", "", "number of the file, from 0, as given"),
@@ -376,7 +322,7 @@ CAPTURES = _spec(
     ("drift_ppm", "f64", "µs/s", "how fast that clock gains on the first's; 0 too where the captures are too short"),
 )
 
-QUALITY = _spec(
+QUALITY = table_spec(
     "quality",
     "A row a file: what the capture lacks.",
     ("capture", "u16", "", "number of the file"),
@@ -403,7 +349,7 @@ QUALITY = _spec(
     ("oddities", "u32", "", "other rows of oddities"),
 )
 
-ODDITIES = _spec(
+ODDITIES = table_spec(
     "oddities",
     "A row anything malformed, a limit that was reached, or a step of the capturing host's clock.",
     ("kind", "text", "", "what, see below"),
@@ -453,7 +399,7 @@ ODDITY_KINDS = {
     "xdr-union": "a value for which a union has no arm; detail: the offset in the body",
 }
 
-PROGRAMS = _spec(
+PROGRAMS = table_spec(
     "programs",
     "A row a procedure: counts and latencies. Exchanges that several vantages show count once. Where exchanges are "
     "counted instead of listed (`tallies`), quantiles are told to 2 %.",
@@ -475,7 +421,7 @@ PROGRAMS = _spec(
     ("max", "f64", "s", "latency: greatest"),
 )
 
-TALLIES = _spec(
+TALLIES = table_spec(
     "tallies",
     "A row what one client asked of one server in ten seconds (more in long captures), and how it ended: ordinary NFS "
     "exchanges (answered once, in less than a second) that were counted instead of listed in `calls`. Empty unless "
@@ -507,7 +453,7 @@ TALLIES = _spec(
     ("counted_in", "u16?", "", "the vantage that counts for these hosts then, when it shows more of them; else null"),
 )
 
-WRITES = _spec(
+WRITES = table_spec(
     "writes",
     "A row what one client wrote to one file in ten seconds: its WRITE calls that succeeded. Sorted by the first.",
     ("capture", "u16", "", "file of the calls"),
@@ -524,7 +470,7 @@ WRITES = _spec(
     ("last_frame", "u32", "", "its frame"),
 )
 
-FINDINGS = _spec(
+FINDINGS = table_spec(
     "findings",
     "A row a finding of a rule.",
     ("rule", "text", "", "identifier"),
@@ -561,328 +507,3 @@ TABLES: dict[str, TableSpec] = {
         FINDINGS,
     )
 }
-
-
-def dtype(kind: str) -> str:
-    """Of a column of this kind in a DataFrame.
-
-    >>> [dtype(kind) for kind in ("time", "text", "texts", "u32", "u32?", "i64?", "bool?", "f64")]
-    ['datetime64[ns, UTC]', 'category', 'tuple of str', 'uint32', 'UInt32', 'Int64', 'boolean', 'float64']
-    """
-    names = {"time": "datetime64[ns, UTC]", "text": "category", "texts": "tuple of str", "bool?": "boolean"}
-    if kind in names:
-        return names[kind]
-    name = str(np.dtype(DTYPES[kind.rstrip("?")]))
-    return name.replace("int", "Int").replace("u", "U") if kind.endswith("?") else name
-
-
-def documented(table: TableSpec) -> str:
-    """The declaration of a table as a docstring: a line a column, with dtype, unit and meaning."""
-    lines = [
-        f"{column.name} ({', '.join(filter(None, (dtype(column.kind), column.unit)))}): {column.meaning}"
-        for column in table.columns
-    ]
-    return "\n".join([table.meaning, "", *lines])
-
-
-class Coded:
-    """Repeated text: a code a row (-1 is null) into distinct labels. Compares with a string to a mask.
-
-    Some rows of a large column keep all its labels, but what is asked of them costs no more than they are.
-    """
-
-    __slots__ = ("_numbers", "codes", "labels")
-
-    def __init__(self, codes: Array, labels: Sequence[str]) -> None:
-        self.codes = codes
-        self.labels = labels
-        self._numbers: dict[str, int] | None = None
-
-    @classmethod
-    def of(cls, texts: Iterable[str | None]) -> Coded:
-        numbers: dict[str, int] = {}
-        codes = [-1 if text is None else numbers.setdefault(text, len(numbers)) for text in texts]
-        return cls(np.array(codes, dtype=np.int32), list(numbers))
-
-    @classmethod
-    def distinct(cls, codes: Array, labels: Sequence[str | None]) -> Coded:
-        """Codes into labels of which some may be equal or None: made one code a text."""
-        numbers: dict[str, int] = {}
-        mapped = [-1 if label is None else numbers.setdefault(label, len(numbers)) for label in labels]
-        table = np.array([*mapped, -1], dtype=np.int32)  # index -1 finds the null at the end
-        return cls(table[codes], list(numbers))
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def __getitem__(self, rows: Any) -> Coded:
-        return Coded(self.codes[rows], self.labels)
-
-    def code(self, label: str) -> int:
-        """The code of a label, -2 (which no row has) when no row has it."""
-        if self._few:
-            return next((code for code in self.codes.tolist() if code >= 0 and self.labels[code] == label), -2)
-        if self._numbers is None:
-            self._numbers = {known: code for code, known in enumerate(self.labels)}
-        return self._numbers.get(label, -2)
-
-    @property
-    def _few(self) -> bool:
-        return len(self.codes) < len(self.labels)
-
-    def __eq__(self, label: object) -> Any:
-        return self.codes == self.code(label) if isinstance(label, str) else NotImplemented
-
-    def __ne__(self, label: object) -> Any:
-        return self.codes != self.code(label) if isinstance(label, str) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def isin(self, labels: Iterable[str]) -> Mask:
-        wanted = set(labels)
-        return self.choose(lambda label: label in wanted)
-
-    def present(self) -> set[str]:
-        """The labels that rows have."""
-        return {self.labels[code] for code in distinct(self.codes).tolist() if code >= 0}
-
-    def choose(self, condition: Callable[[str], bool]) -> Mask:
-        """The rows whose text fulfils a condition, which is asked once a label."""
-        if self._few:
-            present = distinct(self.codes[self.codes >= 0]).tolist()
-            return isin(self.codes, [code for code in present if condition(self.labels[code])])
-        table = np.array([*map(condition, self.labels), False], dtype=np.bool_)
-        mask: Mask = table[self.codes]
-        return mask
-
-    def tolist(self) -> list[str | None]:
-        if self._few:
-            return [self.labels[code] if code >= 0 else None for code in self.codes.tolist()]
-        labels: list[str | None] = [*self.labels, None]
-        return [labels[code] for code in self.codes.tolist()]
-
-
-# So many comparisons are quicker than a search.
-FEW = 8
-
-
-def isin(values: Array, wanted: Iterable[Any]) -> Mask:
-    """Which values are among these. numpy's own isin, unique and median import its masked arrays first, for 15 ms."""
-    among = wanted if isinstance(wanted, np.ndarray) else np.array(list(wanted), dtype=values.dtype)
-    if len(among) <= FEW:
-        mask = np.zeros(len(values), dtype=np.bool_)
-        for value in among:
-            mask |= values == value
-        return mask
-    among = np.sort(among)
-    found: Mask = among[np.minimum(np.searchsorted(among, values), len(among) - 1)] == values
-    return found
-
-
-def distinct(values: Array) -> Array:
-    """The values, each once, sorted."""
-    values = np.sort(values)
-    return values[:1] if len(values) < 2 else values[np.r_[True, values[1:] != values[:-1]]]
-
-
-def median(values: Array | Sequence[float]) -> float:
-    """Of some numbers, the one in the middle, or between the two in the middle."""
-    middle = len(values) // 2
-    ordered = np.partition(values, [max(middle - 1, 0), middle])
-    return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
-
-
-class Masked(NamedTuple):
-    """Numbers of which those with `valid` false are null."""
-
-    values: Array
-    valid: Mask
-
-
-Data: TypeAlias = Array | Coded | Masked
-Source: TypeAlias = Data | Callable[[], Data]
-
-
-class Row:
-    """A row of a table as Python values, each looked up when asked for: most columns of a row are never looked at."""
-
-    __slots__ = ("_number", "_table")
-
-    def __init__(self, table: Table, number: int) -> None:
-        self._table = table
-        self._number = number
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in self._table.spec.kinds:
-            raise AttributeError(f"{self._table.name} has no column {name}")
-        return self._table.values(name)[self._number]
-
-    def __iter__(self) -> Iterator[Any]:
-        return (getattr(self, name) for name in self._table.columns)
-
-    def __repr__(self) -> str:
-        return f"{self._table.name}({', '.join(f'{name}={value!r}' for name, value in self._asdict().items())})"
-
-    def _asdict(self) -> dict[str, Any]:
-        return dict(zip(self._table.columns, self, strict=True))
-
-
-class Table:
-    """Columns of equal length, in the order of their declaration."""
-
-    def __init__(self, spec: TableSpec, length: int, columns: Mapping[str, Source]) -> None:
-        self.spec = spec
-        self._length = length
-        self._sources = columns
-        self._data: dict[str, Data] = {}
-        self._lists: dict[str, list[Any]] = {}
-
-    @classmethod
-    def of(cls, spec: TableSpec, rows: Iterable[Sequence[Any]]) -> Table:
-        """A table of rows of Python values (None is null) in the order of the columns."""
-        lists = list(zip(*rows, strict=True)) or [() for _ in spec.columns]
-        if len(lists) != len(spec.columns):
-            raise ValueError(f"{spec.name} has {len(spec.columns)} columns, the rows have {len(lists)}")
-        columns = {
-            column.name: column_of(column.kind, values) for column, values in zip(spec.columns, lists, strict=True)
-        }
-        return cls(spec, len(lists[0]), columns)
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.spec.names
-
-    def kind(self, name: str) -> str:
-        return self.spec.kinds[name]
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __repr__(self) -> str:
-        return f"<{self.name}: {len(self)} rows of {len(self.columns)} columns>"
-
-    def _repr_html_(self) -> str:
-        html: str = self.frame().to_html(notebook=True, max_rows=20, max_cols=20, show_dimensions=True)
-        return html
-
-    def data(self, name: str) -> Data:
-        if name not in self._data:
-            source = self._sources[name]
-            self._data[name] = source() if callable(source) else source
-        return self._data[name]
-
-    def __getitem__(self, name: str) -> Any:
-        """The column: an array of its values, or a `Coded` for text."""
-        data = self.data(name)
-        return data.values if isinstance(data, Masked) else data
-
-    def valid(self, name: str) -> Mask:
-        """Which rows are not null in a column."""
-        data = self.data(name)
-        if isinstance(data, Masked):
-            return data.valid
-        mask: Mask
-        if isinstance(data, Coded):
-            mask = data.codes >= 0
-            return mask
-        kind = self.kind(name)
-        if kind not in NULLS:
-            return np.ones(len(self), dtype=np.bool_)
-        mask = ~np.isnan(data) if kind == "f64" else data != NULLS[kind]
-        return mask
-
-    def text(self, name: str) -> Array:
-        """A text column as an array of str and None."""
-        array: Array = np.array(self[name].tolist() or [], dtype=np.object_)
-        return array
-
-    def where(self, mask: Mask) -> Table:
-        return self.take(np.flatnonzero(mask))
-
-    def take(self, rows: Array) -> Table:
-        """The rows of these numbers, in this order."""
-        return Taken(self, rows)
-
-    def values(self, name: str) -> list[Any]:
-        """A column as Python values: None for null, int ns for times, str for text."""
-        if name not in self._lists:
-            self._lists[name] = self._values(name)
-        return self._lists[name]
-
-    def _values(self, name: str) -> list[Any]:
-        data = self.data(name)
-        values: list[Any] = (data.values if isinstance(data, Masked) else data).tolist()
-        if isinstance(data, Coded) or not (isinstance(data, Masked) or self.kind(name) in NULLS):
-            return values
-        valid = self.valid(name)
-        if valid.all():
-            return values
-        return [value if known else None for value, known in zip(values, valid.tolist(), strict=True)]
-
-    def rows(self) -> Iterator[Any]:
-        """The rows, as Python values by name."""
-        return (Row(self, number) for number in range(len(self)))
-
-    def row(self, number: int) -> Any:
-        return next(self.take(np.array([number])).rows())
-
-    def frame(self) -> pd.DataFrame:
-        """The table as a pandas DataFrame: UTC times, categorical text, nullable integers."""
-        import pandas as pd
-
-        return pd.DataFrame({name: self._series(name) for name in self.columns}, columns=list(self.columns))
-
-    def _series(self, name: str) -> Any:
-        import pandas as pd
-
-        data, kind = self.data(name), self.kind(name)
-        if isinstance(data, Coded):
-            return pd.Categorical.from_codes(data.codes, categories=pd.Index(list(data.labels)))
-        values = data.values if isinstance(data, Masked) else data
-        if kind == "time":
-            return pd.DatetimeIndex(values.view("M8[ns]"), tz="UTC")
-        if kind == "bool?":
-            return pd.arrays.BooleanArray(values, ~self.valid(name))
-        if kind.endswith("?"):
-            return pd.arrays.IntegerArray(values, ~self.valid(name))
-        return values
-
-
-class Taken(Table):
-    """Some rows of a table, of whose columns those are taken that are asked for."""
-
-    def __init__(self, table: Table, rows: Array) -> None:
-        super().__init__(table.spec, len(rows), {})
-        self._table = table
-        self._taken = rows
-
-    def data(self, name: str) -> Data:
-        if name not in self._data:
-            data, rows = self._table.data(name), self._taken
-            self._data[name] = Masked(data.values[rows], data.valid[rows]) if isinstance(data, Masked) else data[rows]
-        return self._data[name]
-
-
-def column_of(kind: str, values: Sequence[Any]) -> Data:
-    """A column of Python values, of which None is null."""
-    if kind == "text":
-        return Coded.of(values)
-    if kind == "texts":
-        array = np.empty(len(values), dtype=np.object_)
-        for row, value in enumerate(values):
-            array[row] = value
-        return array
-    dtype = DTYPES[kind.rstrip("?")]
-    null = NULLS.get(kind)
-    filled = np.array([null if value is None else value for value in values], dtype=dtype)
-    if kind in ("bool?", "u64?"):  # of these every value may occur
-        return Masked(filled, np.array([value is not None for value in values], dtype=np.bool_))
-    return filled
-
-
-def empty(spec: TableSpec) -> Table:
-    return Table.of(spec, ())

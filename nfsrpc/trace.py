@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
+from nfsrpc.columns import NAT, Table, documented
 from nfsrpc.decode import Decoded, Progress, decode
 from nfsrpc.protocols import program
 from nfsrpc.sessions import COUNTING, WANTED, Sessions
 from nfsrpc.sessions.messages import messages
 from nfsrpc.sources import Path, SourceError, read_again
-from nfsrpc.tables import FINDINGS, NAT, TABLES, Table, documented
+from nfsrpc.tables import FINDINGS, TABLES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
     from nfsrpc.plot import Plots
     from nfsrpc.report.contents import Report
     from nfsrpc.report.frame import Explanation
-    from nfsrpc.rules.finding import Diagnosis, Finding, Verdict
 
 Moment: TypeAlias = "str | datetime | pd.Timestamp | np.datetime64 | int"
 
@@ -88,7 +89,7 @@ class Trace:
     def _report(self) -> Report:
         from nfsrpc.report.contents import report_of
 
-        return report_of(self, self.diagnosis)
+        return report_of(self.tables, self.diagnosis)
 
     @property
     def files(self) -> list[str]:
@@ -113,17 +114,9 @@ class Trace:
         >>> trace.captures[0]["vantage"], trace.captures[0]["frames"], trace.captures[0]["quality"]["drops"]
         ('server any', 304, None)
         """
-        where = ("where", "host", "offset_s", "drift_ppm")
-        names = ("file", "format", "linktypes", "frames", "bytes", "first", "last", *where)
-        facts = [
-            dict(zip(names, row, strict=True)) for row in zip(*map(self.tables["captures"].values, names), strict=True)
-        ]
-        for fact, row in zip(facts, self.tables["quality"].rows(), strict=True):
-            fact["vantage"] = fact.pop("where")
-            fact["quality"] = {
-                name: value for name, value in row._asdict().items() if name not in ("capture", "frames")
-            }
-        return facts
+        from nfsrpc.report.contents import captures_of
+
+        return captures_of(self.tables)
 
     # What is wrong
 
@@ -135,7 +128,7 @@ class Trace:
         >>> [(finding.rule, finding.host, finding.certainty) for finding in trace.diagnosis.findings]
         [('REG007', '10.1.84.31', 'certain'), ('LCK004', '10.1.84.31', 'certain')]
         """
-        from nfsrpc.rules.verdict import diagnose
+        from nfsrpc.diagnosis.verdict import diagnose
 
         return diagnose(self.tables, skipped=self.skipped)
 

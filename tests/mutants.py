@@ -19,8 +19,8 @@ from typing import NamedTuple
 import dpkt
 
 from nfsrpc.decode import decode
-from nfsrpc.rules.finding import Diagnosis, Finding
-from nfsrpc.rules.verdict import diagnose
+from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.findings.finding import Diagnosis, Finding
 from nfsrpc.sessions import WANTED, Sessions
 from nfsrpc.sources import SourceError
 from tests.captures_dir import Capture

@@ -15,12 +15,13 @@ import pandas as pd
 import pytest
 
 import nfsrpc
+from nfsrpc.columns import TableSpec, dtype
+from nfsrpc.diagnosis import catalogue
+from nfsrpc.findings.command import Command
+from nfsrpc.findings.finding import Answer, Verdict
 from nfsrpc.plot import Plots
-from nfsrpc.rules import catalogue
-from nfsrpc.rules.command import Command
-from nfsrpc.rules.finding import Answer, Verdict
 from nfsrpc.sessions.holders import HOLDERS
-from nfsrpc.tables import TABLES, TableSpec, dtype
+from nfsrpc.tables import TABLES
 
 PROPERTIES = sorted(TABLES.keys() - {"findings", "captures"})  # tables that are properties of a trace
 

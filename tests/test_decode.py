@@ -19,7 +19,7 @@ from nfsrpc.decode import Decoded, decode, ring_name, text_of
 from nfsrpc.reading import NO_TIME, RING_GAP, RING_OVERLAP, Ring, Vantage
 from nfsrpc.sessions import WANTED
 from nfsrpc.sources import SourceError
-from nfsrpc.sources.given import Given
+from nfsrpc.sources.in_memory import Given
 from tests.scenario import Host, Scenario
 
 Files = Callable[..., list[Path]]

@@ -1,8 +1,9 @@
-"""The folders stand in the order of the path of the data, and each imports only from those before it."""
+"""The folders stand in the order of the path of the data, each imports only from those before it, none in a circle."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,21 +15,9 @@ import nfsrpc.protocols
 PACKAGE = Path(nfsrpc.__file__).parent
 # The last two are the door: the API of __init__ and the command line of __main__.
 ORDER = (
-    *("printable", "markup", "extras", "sources", "protocols", "_core", "reading", "tables", "decode", "export"),
-    *(
-        "raw",
-        "packets",
-        "sessions",
-        "rules",
-        "report",
-        "plot",
-        "trace",
-        "carving",
-        "watch",
-        "cli",
-        "__init__",
-        "__main__",
-    ),
+    *("wording", "printable", "markup", "columns", "extras", "findings", "sources", "protocols", "_core", "reading"),
+    *("tables", "decode", "export", "raw", "packets", "sessions", "facts", "rules", "diagnosis", "plot", "report"),
+    *("trace", "carving", "watch", "cli", "__init__", "__main__"),
 )
 
 
@@ -70,3 +59,65 @@ def test_the_core_knows_no_program() -> None:
     sources = (PACKAGE.parent / "core" / "src").rglob("*.rs")
     found = [(file.name, number) for file in sources for number in numbers if number in file.read_text()]
     assert not found
+
+
+MODULES = {
+    ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): file for file in FILES
+}
+IDENTIFIER = re.compile(r"\b[A-Z]{3}\d{3}\b")
+
+
+def every_import(file: Path) -> Iterator[str]:
+    """The modules of the package that a file imports, also inside functions, and also for types only."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            module = str(node.module)
+            for alias in node.names:
+                yield f"{module}.{alias.name}" if f"{module}.{alias.name}" in MODULES else module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    left = {module: set(every_import(file)) & set(MODULES) - {module} for module, file in MODULES.items()}
+    while free := {module for module, needed in left.items() if not needed & set(left)}:
+        left = {module: needed for module, needed in left.items() if module not in free}
+    assert not left, "these stand in a circle, or import what does"
+
+
+def executed_texts(tree: ast.AST) -> Iterator[str]:
+    """The texts of a file but for docstrings and the help of options."""
+    left_out: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            left_out.add(id(node.value))
+        elif isinstance(node, ast.keyword) and node.arg == "help":
+            left_out |= {id(part) for part in ast.walk(node.value)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out:
+            yield node.value
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if layer(file) != "rules"], ids=str)
+def test_nothing_outside_the_rules_knows_a_rule_by_its_identifier(file: Path) -> None:
+    assert not [text for text in executed_texts(ast.parse(file.read_text())) if IDENTIFIER.search(text)]
+
+
+def test_the_page_on_the_architecture_has_every_module_where_it_stands() -> None:
+    """Each row names modules of one folder; the rules are named by their folders, and have a page of their own."""
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set()
+    for row in re.findall(r"^\| (`[^|]*`) \|", page, re.MULTILINE):
+        folder = ""
+        for name in re.findall(r"`([^`]+)`", row):
+            folder = name.rpartition("/")[0] or folder
+            named.add(f"{folder}/{name.rpartition('/')[2]}".strip("/"))
+    there = {
+        str(file.relative_to(PACKAGE))
+        for file in FILES
+        if file.suffix == ".py" and file.stem not in ("__init__", "__main__") and layer(file) != "rules"
+    }
+    families = {f"rules/{path.name}/" for path in (PACKAGE / "rules").iterdir() if (path / "__init__.py").exists()}
+    rows = {name if name.endswith(".py") else f"{name}/" for name in named if name.endswith(".py") or "rules/" in name}
+    assert {row for row in rows if row.endswith(".py")} == there
+    assert {f"{row.rstrip('/')}/" for row in rows if not row.endswith(".py")} == families

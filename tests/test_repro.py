@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import nfsrpc
-from nfsrpc.rules.finding import Diagnosis, Finding
+from nfsrpc.findings.finding import Diagnosis, Finding
 from nfsrpc.trace import Trace
 from tests.captures_dir import Capture, missing
 from tests.repro import CAPTURES

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nfsrpc.tables import NAT, ODDITY_KINDS, TABLES, Coded, Column, Masked, Table, TableSpec, empty
+from nfsrpc.columns import NAT, Coded, Column, Masked, Table, TableSpec, empty
+from nfsrpc.tables import ODDITY_KINDS, TABLES
 
 SPEC = TableSpec(
     "things",

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from nfsrpc.carving import pcapng
 from nfsrpc.carving.choice import Reasons, Wish, frames_of, proof, with_connections, with_hosts
 from nfsrpc.carving.fragments import other_fragments
+from nfsrpc.findings.finding import Diagnosis, Finding
 from nfsrpc.printable import clean
 from nfsrpc.raw import Frame, rereading
-from nfsrpc.rules.finding import Diagnosis, Finding
 from nfsrpc.sessions import Sessions
 from nfsrpc.trace import Trace, read
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from nfsrpc.columns import Table
+from nfsrpc.findings.finding import Finding
 from nfsrpc.raw import UNREACHABLE, reread
-from nfsrpc.rules.finding import Finding
 from nfsrpc.sessions import Sessions
-from nfsrpc.tables import Table
 
 Place: TypeAlias = tuple[int, int]  # capture, frame
 Reasons: TypeAlias = dict[Place, dict[str, None]]  # an ordered set of them for each frame

@@ -19,8 +19,8 @@ from nfsrpc.cli.progress import Progress, progress_bar
 from nfsrpc.cli.settings import Ignore, Select, Set, settings
 
 if TYPE_CHECKING:
+    from nfsrpc.findings.finding import Settings
     from nfsrpc.report.contents import Report
-    from nfsrpc.rules.finding import Settings
 
 HANDOVER_S = 1e-5
 
@@ -86,22 +86,23 @@ def report_on(
     progress: Progress | None,
 ) -> Report:
     from nfsrpc.reading import ahead, prepared
-    from nfsrpc.sessions.wanted import COUNTING, WANTED
+    from nfsrpc.sessions.counting import COUNTING
+    from nfsrpc.sessions.wanted import WANTED
 
     # The core decodes without the GIL, so all that comes after, numpy included, is imported meanwhile.
     reading = ahead(prepared(traces, WANTED, progress=progress, counting=COUNTING))
 
     from nfsrpc.decode import merge
+    from nfsrpc.diagnosis.catalogue import rules
+    from nfsrpc.diagnosis.verdict import diagnose
     from nfsrpc.report.contents import report_of
-    from nfsrpc.rules.catalogue import rules
-    from nfsrpc.rules.verdict import diagnose
     from nfsrpc.trace import Trace
 
     rules()
     import_module(f"nfsrpc.report.{format}")
     trace = Trace(merge(reading()))
     mention_skipped(trace)
-    return report_of(trace, diagnose(trace.tables, *chosen, skipped=trace.skipped), logs)
+    return report_of(trace.tables, diagnose(trace.tables, *chosen, skipped=trace.skipped), logs)
 
 
 def as_text(report: Report, output: str | None) -> str:

@@ -16,7 +16,7 @@ from nfsrpc.printable import clean
 
 if TYPE_CHECKING:
     from nfsrpc.carving.choice import Wish
-    from nfsrpc.rules.finding import Finding
+    from nfsrpc.findings.finding import Finding
     from nfsrpc.trace import Trace
 
 
@@ -69,8 +69,8 @@ def check(trace: Trace, output: str) -> None:
 
 def chosen(trace: Trace, rule: str | None) -> list[Finding]:
     """Those of a rule, or all that are faults of more than the capture."""
-    from nfsrpc.rules.catalogue import find
-    from nfsrpc.rules.verdict import is_fault
+    from nfsrpc.diagnosis.catalogue import find
+    from nfsrpc.diagnosis.causes import is_fault
 
     findings = trace.diagnosis.findings
     if rule is None:
@@ -81,7 +81,7 @@ def chosen(trace: Trace, rule: str | None) -> list[Finding]:
     try:
         known = find(rule).rule.id
     except KeyError:
-        from nfsrpc.rules.catalogue import rules
+        from nfsrpc.diagnosis.catalogue import rules
 
         unknown("rule", rule, [name for each in rules().values() for name in (each.rule.id, each.rule.name)])
     return [each for each in findings if each.rule == known] or fail(f"{known} is not found in {trace.files[0]}")

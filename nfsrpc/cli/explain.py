@@ -15,10 +15,10 @@ import typer
 from nfsrpc.cli.output import unknown, write
 
 if TYPE_CHECKING:
+    from nfsrpc.columns import TableSpec
+    from nfsrpc.diagnosis.catalogue import Check
     from nfsrpc.protocols import Program
     from nfsrpc.report.terminal import Paint
-    from nfsrpc.rules.catalogue import Check
-    from nfsrpc.tables import TableSpec
 
 INDENT = "  "
 
@@ -38,8 +38,8 @@ def explain(
 
 
 def listed(paint: Paint, width: int) -> Iterator[str]:
+    from nfsrpc.diagnosis.catalogue import rules
     from nfsrpc.protocols import PROTOCOLS
-    from nfsrpc.rules.catalogue import rules
     from nfsrpc.tables import TABLES
 
     yield paint("heading", "Rules")
@@ -63,7 +63,7 @@ def about(name: str, paint: Paint, width: int) -> Iterator[str]:
         if program.protocol == name:
             return about_protocol(program, paint, width)
 
-    from nfsrpc.rules.catalogue import find, rules
+    from nfsrpc.diagnosis.catalogue import find, rules
 
     try:
         return about_rule(find(name), paint, width)

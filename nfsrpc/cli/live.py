@@ -21,10 +21,10 @@ from nfsrpc.cli.reader import discard_output, when_reader_leaves
 from nfsrpc.cli.settings import Ignore, Select, Set, settings
 
 if TYPE_CHECKING:
-    from nfsrpc.sources.arrivals import LiveSource
+    from nfsrpc.sources.live_queue import LiveSource
     from nfsrpc.sources.privileges import Rights
     from nfsrpc.sources.supervisor import Supervisor
-    from nfsrpc.watch.moments import Live, Moment
+    from nfsrpc.watch.schedule import Live, Moment
 
 STANDARD_INPUT = "-"
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -79,7 +79,7 @@ def live(
     from nfsrpc.sources import SourceError
     from nfsrpc.sources.supervisor import Supervisor
     from nfsrpc.watch.limit import Limit
-    from nfsrpc.watch.moments import Live, Options
+    from nfsrpc.watch.schedule import Live, Options
 
     chosen = settings(select, ignore, thresholds)
     options = Options(interval, window, for_ or float("inf"), until_finding, chosen)
@@ -202,14 +202,14 @@ def shown(watched: Live, rights: Rights, supervisor: Supervisor) -> Moment | Non
 
 def report(watched: Live, moment: Moment, format: Format) -> str:  # noqa: A002
     """Of the last moment. If it takes too long for somebody who waits, the verdict alone."""
+    from nfsrpc.diagnosis.run import CutShort, Limited, unlimited
     from nfsrpc.printable import clean
     from nfsrpc.report.contents import report_of
-    from nfsrpc.rules.run import CutShort, Limited, unlimited
     from nfsrpc.watch import lines
     from nfsrpc.watch.limit import REPORT
 
     def whole() -> str:
-        made = report_of(moment.trace, moment.diagnosis)
+        made = report_of(moment.trace.tables, moment.diagnosis)
         return "\n" + as_text(made, None) if format is Format.text else lines.end(made)
 
     limited: Limited = unlimited

@@ -10,23 +10,23 @@ import io
 import struct
 from contextlib import suppress
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 from rich.console import Console
 
+from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.findings.finding import Verdict
 from nfsrpc.report import text
 from nfsrpc.report.contents import report_of
-from nfsrpc.rules.finding import Verdict
-from nfsrpc.rules.verdict import diagnose
 from nfsrpc.sources.compression import COMPRESSIONS
 from nfsrpc.sources.privileges import Rights
 from nfsrpc.watch import lines
 from nfsrpc.watch.changes import Change
-from nfsrpc.watch.moments import Health, Moment
+from nfsrpc.watch.schedule import Health, Moment
 from nfsrpc.watch.screen import Pulse, Rate, screen
 from nfsrpc.watch.watch import Watch
 
-PACKAGES = ("sources", "protocols", "sessions", "rules", "report", "watch")
+PACKAGES = ("findings", "sources", "protocols", "sessions", "facts", "rules", "diagnosis", "report", "watch")
 FRAME = bytes(60)
 CAPTURE = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 16, 1) + struct.pack("<IIII", 1, 0, 60, 60) + FRAME
 
@@ -34,8 +34,8 @@ CAPTURE = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 16, 1) + struct.p
 def import_all() -> None:
     for name in PACKAGES:
         package = import_module(f"nfsrpc.{name}")
-        for module in iter_modules(package.__path__):
-            import_module(f"{package.__name__}.{module.name}")
+        for module in walk_packages(package.__path__, f"{package.__name__}."):
+            import_module(module.name)
     for compression in COMPRESSIONS:
         with suppress(ImportError):  # it is said when such a stream comes
             compression.load()
@@ -50,7 +50,7 @@ def rehearse() -> None:
     diagnosis = diagnose(trace.tables)
     change = Change("verdict", watch.last, verdict=Verdict(None, "cannot-tell", "rehearsal"))
     moment = Moment(trace, diagnosis, [change], [], watch.last, final=True)
-    report = report_of(trace, diagnosis)
+    report = report_of(trace.tables, diagnosis)
     rights = Rights("nobody", 0, 0, 0, True)
     printed = [lines.line(change), lines.jsonl(change), lines.begin("rehearsal", rights), lines.end(report)]
     printed += [text.render(report, 80, colour=True)]

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console, RenderableType
 from rich.live import Live as Display
 
-from nfsrpc.rules.run import CutShort
+from nfsrpc.diagnosis.run import CutShort
 from nfsrpc.watch.screen import Pulse, Rate, brief, screen
 
 if TYPE_CHECKING:
-    from nfsrpc.watch.moments import Health, Live, Moment
+    from nfsrpc.watch.schedule import Health, Live, Moment
 
 BUSY_S, IDLE_S = 1.0, 10.0
 

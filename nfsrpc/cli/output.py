@@ -17,7 +17,7 @@ import typer
 from nfsrpc.cli.ending import BAD, BrokenRules, drop, say
 
 if TYPE_CHECKING:
-    from nfsrpc.rules.finding import Diagnosis
+    from nfsrpc.findings.finding import Diagnosis
     from nfsrpc.trace import Trace
 
 Traces = Annotated[

@@ -27,7 +27,7 @@ from nfsrpc.cli.ending import say
 from nfsrpc.cli.output import fail
 
 if TYPE_CHECKING:
-    from nfsrpc.rules.finding import Settings
+    from nfsrpc.findings.finding import Settings
 
 OWN, SHARED, TABLE = "nfsrpc.toml", "pyproject.toml", "tool.nfsrpc"
 KEYS = ("select", "ignore", "rules")
@@ -44,7 +44,7 @@ Set = Annotated[
 
 def settings(select: str, ignore: str, thresholds: Sequence[str] | None) -> Settings:
     """What was asked for. Nothing is imported where nothing was."""
-    from nfsrpc.rules.finding import Settings
+    from nfsrpc.findings.finding import Settings
     from nfsrpc.sources.name import shown_name
 
     path, told = file_of_settings()
@@ -60,10 +60,10 @@ def beginnings(whence: str, given: object) -> list[str]:
     """What identifiers or names of rules begin with. One that fits no rule is a slip of the pen, not a pass."""
     given = given.split(",") if isinstance(given, str) else given
     if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
-        fail(f'{whence}: not a list of names, as ["REG001", "LCK"]')
+        fail(f'{whence}: not a list of names, as ["LCK", "NET"]')
     if not any(text.strip() for text in given):
         return []
-    from nfsrpc.rules import settings
+    from nfsrpc.diagnosis import settings
 
     try:
         return settings.beginnings(given)
@@ -74,13 +74,13 @@ def beginnings(whence: str, given: object) -> list[str]:
 def merged(path: Path | None, rules: object, texts: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
     if not rules and not texts:
         return {}
-    from nfsrpc.rules import settings
+    from nfsrpc.diagnosis import settings
 
     return settings.merged([*of_file(path, rules), *of_command_line(texts)])
 
 
 def of_file(path: Path | None, rules: object) -> Iterator[tuple[str, str, Any]]:
-    from nfsrpc.rules.settings import checked
+    from nfsrpc.diagnosis.settings import checked
 
     for rule, values in tables(f"{path}: rules", rules):
         for name, value in tables(f"{path}: rules.{rule}", values):
@@ -97,7 +97,7 @@ def tables(whence: str, value: object) -> Iterable[tuple[str, Any]]:
 
 
 def of_command_line(texts: Iterable[str]) -> Iterator[tuple[str, str, Any]]:
-    from nfsrpc.rules.settings import setting
+    from nfsrpc.diagnosis.settings import setting
 
     for text in texts:
         try:
@@ -175,7 +175,7 @@ def read(path: Path, text: str) -> Mapping[str, Any]:
         told = told.get(name, {})
     for name in told:
         if name not in KEYS:
-            from nfsrpc.rules.settings import perhaps
+            from nfsrpc.diagnosis.settings import perhaps
 
             fail(f"{path}: no key {name}; there are {', '.join(KEYS)}{perhaps(name, KEYS)}")
     return told

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nfsrpc.sessions import Sessions
-from nfsrpc.sessions.one_clock import by_one_clock
+from nfsrpc.sessions.aligned import by_one_clock
 
 if TYPE_CHECKING:
     from nfsrpc.plot.locks import By

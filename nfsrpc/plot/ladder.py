@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from nfsrpc.plot.chart import CROSS, ORANGE, Theme, altair, finished, inline, theme
 from nfsrpc.plot.scene import AGAIN, FAILED, REPLY, Arrow, Scene, longest_wait
-from nfsrpc.report.words import NS, clock, duration
 from nfsrpc.sessions import Sessions
+from nfsrpc.wording import SECOND, datetime_utc, duration
 
 GAP, STEP = 320, 27  # pixels between hosts, and between arrows
 HOOK = 22  # pixels that a hook is wide
@@ -67,7 +67,7 @@ def chart(tables: Sessions, session: int | None, dark: bool) -> Any:
     else:
         title = f"The lock of {scene.session.owner} on {scene.session.file}"
         told = ", ".join(scene.in_words())
-    told = f"{told}; from {clock(arrows[0].time) if arrows else 'nothing'}, time not to scale"
+    told = f"{told}; from {datetime_utc(arrows[0].time) if arrows else 'nothing'}, time not to scale"
     return finished(Drawing(scene, arrows, theme(dark)).chart(), title, told, dark)
 
 
@@ -136,7 +136,7 @@ class Drawing:
                 continue
             frames = f"{arrow.frame}" if arrow.times == 1 else f"{arrow.frame}…{arrow.last_frame}"
             yield Text(FRAME_AT, row, frames, self.colours.faint, "right")
-            yield Text(TIME_AT, row, f"+{(arrow.time - start) / NS:.3f}", self.colours.text, "right")
+            yield Text(TIME_AT, row, f"+{(arrow.time - start) / SECOND:.3f}", self.colours.text, "right")
             ink = self.colours.red if arrow.bad else self.colours.text
             draw = self.hook if arrow.source == arrow.target else self.straight
             yield from draw(row, arrow, ink)
@@ -164,5 +164,5 @@ class Drawing:
 def repeated(arrow: Arrow) -> str:
     if arrow.times == 1:
         return arrow.text
-    every = (arrow.last - arrow.time) / NS / (arrow.times - 1)
+    every = (arrow.last - arrow.time) / SECOND / (arrow.times - 1)
     return f"{arrow.text} × {arrow.times}, every {duration(every)}"

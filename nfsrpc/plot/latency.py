@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.columns import Array, Table
 from nfsrpc.plot.chart import (
     CROSS,
     NS_PER_MS,
@@ -25,9 +26,8 @@ from nfsrpc.plot.chart import (
     time_axis,
 )
 from nfsrpc.plot.rates import counted
-from nfsrpc.report.words import count, duration
 from nfsrpc.sessions import Sessions
-from nfsrpc.tables import Array, Table
+from nfsrpc.wording import count, duration
 
 MOST_PROCEDURES = 20
 MOST_DOTS, SLOWEST = 3000, 200

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from nfsrpc.columns import NAT
 from nfsrpc.plot.chart import (
     CROSS,
     GREEN,
@@ -29,12 +30,11 @@ from nfsrpc.plot.chart import (
     theme,
     time_axis,
 )
-from nfsrpc.report.messages import byte_range
-from nfsrpc.report.words import NS, count, duration, timestamp
 from nfsrpc.sessions import Sessions
+from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.holders import holds, waits
-from nfsrpc.sessions.waits import NEVER
-from nfsrpc.tables import NAT
+from nfsrpc.sessions.message_text import byte_range
+from nfsrpc.wording import SECOND, count, duration, timestamp
 
 By: TypeAlias = Literal["file", "owner"]
 
@@ -278,7 +278,7 @@ def bars_of(lane: str, session: Session) -> Iterator[dict[str, Any]]:
     begins = {"waits": session.asked, "holds": session.held}
     for what, begin in begins.items():
         if begin is not None:
-            seconds = (ends[what] - begin) / NS
+            seconds = (ends[what] - begin) / SECOND
             still = "still " if session.open and ends[what] == session.end else ""
             yield {
                 "lane": lane,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.columns import NAT, Array, Table
 from nfsrpc.plot.chart import (
     NS_PER_MS,
     ORANGE,
@@ -25,10 +26,9 @@ from nfsrpc.plot.chart import (
     theme,
     time_axis,
 )
-from nfsrpc.report.words import NS, count, digits
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.programs import is_error
-from nfsrpc.tables import NAT, Array, Table
+from nfsrpc.wording import SECOND, count, digits
 
 MOST_BINS = 120
 LENGTHS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600)
@@ -53,13 +53,13 @@ def counted(calls: Table) -> Table:
 
 def bin_length(times: Array) -> float:
     """In seconds."""
-    lasts = float(times.max() - times.min()) / NS if len(times) else 0.0
+    lasts = float(times.max() - times.min()) / SECOND if len(times) else 0.0
     return next((length for length in LENGTHS_S if lasts / length <= MOST_BINS), DAY_S)
 
 
 def binned(times: Array, length: float) -> Iterator[tuple[int, int]]:
     """The bins that are not empty: their beginnings in ns, and how many times fall into each."""
-    step = round(length * NS)
+    step = round(length * SECOND)
     numbers, counts = np.unique(times // step, return_counts=True)
     yield from zip((numbers * step).tolist(), counts.tolist(), strict=True)
 

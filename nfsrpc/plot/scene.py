@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nfsrpc.columns import NAT, Array, Mask, Table
 from nfsrpc.protocols import status_name
-from nfsrpc.report.messages import Messages, spoken
-from nfsrpc.report.words import NS, count, duration
 from nfsrpc.sessions import Sessions
+from nfsrpc.sessions.lock_states import PENDING, STATES
+from nfsrpc.sessions.message_text import Messages, spoken
 from nfsrpc.sessions.monitors import NSM
-from nfsrpc.sessions.walk import PENDING, STATES
 from nfsrpc.sessions.wanted import NLM
-from nfsrpc.tables import NAT, Array, Mask, Table
+from nfsrpc.wording import SECOND, count, duration
 
-LEAD = NS  # what was asked so long before the session may have led to it
+LEAD = SECOND  # what was asked so long before the session may have led to it
 # A client without statd asks its own portmapper for a minute before it sends its first LOCK.
-OWN_LEAD = 70 * NS
+OWN_LEAD = 70 * SECOND
 MOST_ARROWS = 64
 MOST_CALLS = 1000
 MOST_HOSTS = 5

@@ -12,13 +12,14 @@ from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nfsrpc.rules.catalogue import rules as catalogue
-from nfsrpc.rules.finding import CannotTell, Diagnosis, Finding, LogLine, Need
+from nfsrpc.columns import Tables
+from nfsrpc.diagnosis.catalogue import rules as catalogue
+from nfsrpc.findings.finding import CannotTell, Diagnosis, Finding, LogLine, Need
 
 if TYPE_CHECKING:
-    from nfsrpc.rules.logged import Reading
+    from nfsrpc.diagnosis.kernel_log_match import Reading
+    from nfsrpc.sessions import Sessions
     from nfsrpc.sources import SourceError
-    from nfsrpc.trace import Trace
 
 
 class Capture(NamedTuple):
@@ -93,29 +94,41 @@ class Report(NamedTuple):
         return [name if counts[name] == 1 else capture.name for name, capture in zip(names, self.captures, strict=True)]
 
 
-def report_of(trace: Trace, diagnosis: Diagnosis, logs: Iterable[str] = ()) -> Report:
+def report_of(tables: Sessions, diagnosis: Diagnosis, logs: Iterable[str] = ()) -> Report:
     """`logs` are files with kernel logs. Raises SourceError for one that cannot be read."""
-    damages = trace.tables.decoded.damages
+    decoded = tables.decoded
     captures = tuple(
-        Capture(**{**facts, "linktypes": tuple(facts["linktypes"] or ())}, damage=damages.get(number))
-        for number, facts in enumerate(trace.captures)
+        Capture(**{**facts, "linktypes": tuple(facts["linktypes"] or ())}, damage=decoded.damages.get(number))
+        for number, facts in enumerate(captures_of(tables))
     )
-    return Report(diagnosis, captures, procedures_of(trace), tuple(readings(trace, diagnosis, logs)), trace.skipped)
+    logs_read = tuple(readings(tables, diagnosis, logs))
+    return Report(diagnosis, captures, procedures_of(tables), logs_read, decoded.skipped)
 
 
-def readings(trace: Trace, diagnosis: Diagnosis, logs: Iterable[str]) -> Iterator[Reading]:
-    times = [[fact[end] for fact in trace.captures if fact[end] is not None] for end in ("first", "last")]
+def captures_of(tables: Tables) -> list[dict[str, Any]]:
+    """What is known of each file: the fields of `Capture`."""
+    where = ("where", "host", "offset_s", "drift_ppm")
+    names = ("file", "format", "linktypes", "frames", "bytes", "first", "last", *where)
+    facts = [dict(zip(names, row, strict=True)) for row in zip(*map(tables["captures"].values, names), strict=True)]
+    for fact, row in zip(facts, tables["quality"].rows(), strict=True):
+        fact["vantage"] = fact.pop("where")
+        fact["quality"] = {name: value for name, value in row._asdict().items() if name not in ("capture", "frames")}
+    return facts
+
+
+def readings(tables: Tables, diagnosis: Diagnosis, logs: Iterable[str]) -> Iterator[Reading]:
+    times = [[time for time in tables["captures"].values(end) if time is not None] for end in ("first", "last")]
     first, last = min(times[0], default=None), max(times[1], default=None)
     for file in logs:
-        from nfsrpc.rules.logged import beside
+        from nfsrpc.diagnosis.kernel_log_match import beside
         from nfsrpc.sources.dmesg import read_log
 
-        yield beside(read_log(file, first), diagnosis, names_of(trace), first, last)
+        yield beside(read_log(file, first), diagnosis, names_of(tables), first, last)
 
 
-def names_of(trace: Trace) -> dict[str, str]:
+def names_of(tables: Tables) -> dict[str, str]:
     """Every name and address of a host, and the host."""
-    rows = list(trace.tables["hosts"].rows())
+    rows = list(tables["hosts"].rows())
     return {name: row.host for row in rows for name in (*(row.addresses or ()), *(row.names or ()))}
 
 
@@ -127,7 +140,7 @@ def nfsrpc_version() -> str:
     return version("nfsrpc")
 
 
-def procedures_of(trace: Trace) -> tuple[Procedure, ...]:
+def procedures_of(tables: Tables) -> tuple[Procedure, ...]:
     return tuple(
         Procedure(
             row.program or str(row.prog),
@@ -143,7 +156,7 @@ def procedures_of(trace: Trace) -> tuple[Procedure, ...]:
             row.p99,
             row.max,
         )
-        for row in trace.tables["programs"].rows()
+        for row in tables["programs"].rows()
     )
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from nfsrpc.findings.bounds import PAGE, clipped, ends_of, first_of, omitted, shortened
+from nfsrpc.findings.command import Command
+from nfsrpc.findings.finding import Finding, Need
+from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
 from nfsrpc.report.contents import Report, nfsrpc_version, unknowns
-from nfsrpc.report.words import busiest, clock, count, described, digits, in_force, lacks, program_row, span, whose
-from nfsrpc.rules.bounds import PAGE, clipped, ends_of, first_of, omitted, shortened
-from nfsrpc.rules.command import Command
-from nfsrpc.rules.finding import Finding, Need
+from nfsrpc.wording import count, datetime_utc, digits, span
 
 
 class Title(NamedTuple):
@@ -120,7 +121,7 @@ def _expected(report: Report) -> Iterator[Block]:
     if report.unseen:
         yield Heading("Not found in the kernel logs" if report.logs else "To expect in kernel logs")
         lines, more = first_of(report.unseen, PAGE.expected)
-        yield Grid(("about", "on", "line"), [(clock(line.time), line.host, line.text) for line in lines])
+        yield Grid(("about", "on", "line"), [(datetime_utc(line.time), line.host, line.text) for line in lines])
         yield from _more(more, "more line")
 
 
@@ -129,7 +130,7 @@ def _logs(report: Report) -> Iterator[Block]:
         yield Heading(f"Kernel log {log.file}")
         yield Paragraph(f"Clock: {log.clock}.")
         lines = log.lines[-PAGE.lines :]
-        rows = [(clock(line.time) if line.time else "", line.text, whose(line)) for line in lines]
+        rows = [(datetime_utc(line.time) if line.time else "", line.text, whose(line)) for line in lines]
         yield Grid(("time", "line", "explanation"), rows)
         yield from _more(len(log.lines) - len(lines), "more line", "before")
 

@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.columns import Array, Table
 from nfsrpc.markup import bold, cell, heading, listing, text
 from nfsrpc.printable import clean
-from nfsrpc.report.messages import Messages, spoken
-from nfsrpc.report.words import duration
 from nfsrpc.sessions import Sessions
-from nfsrpc.tables import Array, Table
-
-NS = 1_000_000_000
+from nfsrpc.sessions.message_text import Messages, spoken
+from nfsrpc.wording import duration
 
 
 @dataclass(frozen=True, repr=False)

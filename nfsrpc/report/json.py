@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from nfsrpc.findings.bounds import PAGE, SCREEN, Thing, first_of
+from nfsrpc.findings.finding import Broken, CannotTell, Finding, LogLine, Need, Settings
 from nfsrpc.report.contents import Capture, Procedure, Report, nfsrpc_version
-from nfsrpc.report.words import clock, timestamp
-from nfsrpc.rules.bounds import PAGE, SCREEN, Thing, first_of
-from nfsrpc.rules.finding import Broken, CannotTell, Finding, LogLine, Need, Settings
+from nfsrpc.wording import datetime_utc, timestamp
 
 if TYPE_CHECKING:
-    from nfsrpc.rules.logged import Reading
+    from nfsrpc.diagnosis.kernel_log_match import Reading
     from nfsrpc.sources import SourceError
 
 # Lines to expect in kernel logs, by rule and host.
@@ -164,7 +164,7 @@ def told(finding: Finding, log: Subjects) -> Iterator[str]:
     found = {place: line for host in hosts for place, line in log.get((finding.rule, host), ())[:LINES]}
     lines = [found[place] for place in nsmallest(LINES, found)]
     for host in dict.fromkeys(line.host for line in lines):
-        quoted = ", ".join(f'"{line.text}" about {clock(line.time)}' for line in lines if line.host == host)
+        quoted = ", ".join(f'"{line.text}" about {datetime_utc(line.time)}' for line in lines if line.host == host)
         yield f"To expect in the kernel log of {host}: {quoted}."
 
 

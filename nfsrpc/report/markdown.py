@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from nfsrpc.findings.command import Command
 from nfsrpc.printable import clean
 from nfsrpc.report import document
 from nfsrpc.report.contents import Report
-from nfsrpc.rules.command import Command
 
 # What Markdown and HTML take for markup, in names that a capture brings.
 MARKUP = re.compile(r"([\\`*_\[\]<>|#~&])")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from nfsrpc.protocols import procedure_name, program_name
-from nfsrpc.report.words import clock
+from nfsrpc.wording import datetime_utc
 
 Values: TypeAlias = Mapping[str, Any]  # of the fields so far, by name; of equal names the last
 NameOfFile: TypeAlias = Callable[[bytes], str | None]
@@ -104,7 +104,7 @@ def of_access(bits: int, values: Values) -> str:
 
 
 def of_seconds(seconds: int, values: Values) -> str:
-    return clock(seconds * 10**9) if seconds >= EPOCHAL else ""
+    return datetime_utc(seconds * 10**9) if seconds >= EPOCHAL else ""
 
 
 def of_reclaim(reclaim: bool, values: Values) -> str:

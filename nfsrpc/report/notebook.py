@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Iterator
 
+from nfsrpc.columns import Tables
+from nfsrpc.findings.bounds import SCREEN, clipped, first_of, omitted, shortened
+from nfsrpc.findings.shown import findings_html
 from nfsrpc.markup import cell, listing, table
 from nfsrpc.printable import clean
+from nfsrpc.report.captures import described, lacks
 from nfsrpc.report.contents import Capture, Report
-from nfsrpc.report.words import count, described, digits, lacks
-from nfsrpc.rules.bounds import SCREEN, clipped, first_of, omitted, shortened
-from nfsrpc.rules.shown import findings_html, verdict_html
-from nfsrpc.tables import Table
+from nfsrpc.wording import count, digits
 
-Tables: TypeAlias = Mapping[str, Table]
 # Tables that say at a glance what there is.
 COUNTED = ("calls", "locks", "monitors", "registrations", "paths", "flows", "hosts")
 
@@ -24,7 +23,7 @@ def html(report: Report, tables: Tables) -> str:
     said += [f"and {count(more, 'more file')}"] if more else []
     said += left_out(report)
     return (
-        verdict_html(report.diagnosis.verdict)
+        report.diagnosis.verdict._repr_html_()
         + findings_html(report.diagnosis.findings)
         + cell(listing(said), table(COUNTED, [[digits(len(tables[name])) for name in COUNTED]]))
     )

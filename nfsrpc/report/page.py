@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.columns import Array, Table
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.raw import Message, Raw
@@ -18,11 +19,10 @@ from nfsrpc.report.frame import explain
 from nfsrpc.report.meanings import NameOfFile
 from nfsrpc.report.terminal import Paint
 from nfsrpc.report.tree import INDENT, Body, Field, declared, lines, tree
-from nfsrpc.report.words import timestamp
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.nlm import GRANT, STEPS
 from nfsrpc.sessions.paths import short_handle
-from nfsrpc.tables import Array, Table
+from nfsrpc.wording import timestamp
 
 RPCSEC_GSS = 6
 Place = tuple[int, int]  # capture, frame

@@ -21,24 +21,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 
+from nfsrpc.findings.bounds import SCREEN, clipped, ends_of, first_of, omitted, shortened
+from nfsrpc.findings.command import Command
+from nfsrpc.findings.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
 from nfsrpc.printable import clean
+from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
 from nfsrpc.report.contents import Procedure, Report, unknowns
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
-from nfsrpc.report.words import (
-    busiest,
-    count,
-    described,
-    digits,
-    in_force,
-    lacks,
-    program_row,
-    span,
-    time_of_day,
-    whose,
-)
-from nfsrpc.rules.bounds import SCREEN, clipped, ends_of, first_of, omitted, shortened
-from nfsrpc.rules.command import Command
-from nfsrpc.rules.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
+from nfsrpc.wording import count, digits, span, time_of_day
 
 MARGIN = 10  # labels stand in it
 RULES_CLEAR_SHOWN = 8

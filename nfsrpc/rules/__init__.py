@@ -1,23 +1,13 @@
-"""Rules: what is wrong, on which host, and how sure. One rule a file, found by listing this package.
+"""Rules: what is wrong, on which host, and how sure. One rule is one file, in the folder of its family.
 
-A rule's file opens with its documentation in fixed sections, names itself (`RULE`) and holds `check`, whose parameters
-are the tables and facts (facts.py) that it looks at; keyword-only ones are thresholds, which settings may change.
+A rule's file opens with its documentation in fixed sections, declares itself (`RULE`) and holds `check`, whose
+parameters are the tables and facts (nfsrpc/facts/) that it reads; keyword-only ones are thresholds, which settings may
+change. What only the rules of one family share lies beside them. diagnosis/catalogue.py lists the rules.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from nfsrpc.rules.catalogue import Check
-
-    RULES: dict[str, Check]
-
-
-def __getattr__(name: str) -> dict[str, Check]:
-    """RULES, by identifier, loaded when first asked for: to read a finding nobody needs the rules."""
-    if name != "RULES":
-        raise AttributeError(name)
-    from nfsrpc.rules.catalogue import rules
-
-    return rules()
+# Rules whose findings are what a client sees of a fault elsewhere: lock requests that wait,
+STALLED = ("LCK001", "LCK002", "LCK007", "RPC004")
+# and those that are denied because lockd cannot reach its statd.
+DENIED = (*STALLED, "LCK004")

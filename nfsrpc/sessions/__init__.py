@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nfsrpc.sessions.counting import COUNTING
     from nfsrpc.sessions.sessions import Sessions
-    from nfsrpc.sessions.wanted import COUNTING, WANTED
+    from nfsrpc.sessions.wanted import WANTED
 
 __all__ = ["COUNTING", "WANTED", "Sessions"]
 
-_HOMES = {"COUNTING": "wanted", "WANTED": "wanted", "Sessions": "sessions"}
+_HOMES = {"COUNTING": "counting", "WANTED": "wanted", "Sessions": "sessions"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source, Table
 from nfsrpc.decode import Decoded, rows_of
 from nfsrpc.protocols import procedure_name, program_name
-from nfsrpc.sessions.exchanges import STATES, UDP, Exchanges
+from nfsrpc.sessions.exchanges import STATES, Exchanges, transports
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
-from nfsrpc.tables import CALLS, COPIES, NAT, NULLS, Array, Coded, Mask, Source, Table
+from nfsrpc.tables import CALLS, COPIES
 
-TRANSPORTS = {6: "tcp", UDP: "udp"}
 NONE = 0xFFFFFFFF
 
 
@@ -79,10 +79,6 @@ def seconds(start: Array, end: Array, wanted: Mask | None = None) -> Array:
     np.maximum(result, 0.0, out=result)
     result[~known] = np.nan
     return result
-
-
-def transports(numbers: Array) -> Coded:
-    return Coded.distinct(numbers, [TRANSPORTS.get(number) for number in range(max(TRANSPORTS) + 1)])
 
 
 def copies(decoded: Decoded) -> Table:

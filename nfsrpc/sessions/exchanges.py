@@ -11,11 +11,11 @@ from functools import cached_property
 
 import numpy as np
 
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask
 from nfsrpc.decode import Columns, Decoded, rows_of
+from nfsrpc.sessions.duplicates import Sightings
 from nfsrpc.sessions.grouping import group, in_order
-from nfsrpc.sessions.sightings import Sightings
 from nfsrpc.sessions.stretches import between
-from nfsrpc.tables import NAT, NULLS, Array, Mask
 
 # Evidence bits of the core's exchanges.
 REPLY_SIDE_SEEN = 1
@@ -198,3 +198,10 @@ class Exchanges:
     def by_first_clock(self, times: Array, vantage: Array) -> Array:
         """Times of these vantages by the clock of the first one."""
         return self._sightings.by_first_clock(times, vantage)
+
+
+TRANSPORTS = {6: "tcp", UDP: "udp"}
+
+
+def transports(numbers: Array) -> Coded:
+    return Coded.distinct(numbers, [TRANSPORTS.get(number) for number in range(max(TRANSPORTS) + 1)])

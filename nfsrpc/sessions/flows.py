@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Source, Table
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols import program_name
-from nfsrpc.sessions.calls import transports
+from nfsrpc.sessions.duplicates import Sightings
+from nfsrpc.sessions.exchanges import transports
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.registrations import PORTMAP
-from nfsrpc.sessions.sightings import Sightings
 from nfsrpc.sessions.wanted import NFS
-from nfsrpc.tables import FLOWS, NAT, NULLS, Array, Coded, Source, Table
+from nfsrpc.tables import FLOWS
 
 # Bits of the core's flows.
 RPC, SUPERSEDED, EVICTED, TLS = 1, 2, 4, 8

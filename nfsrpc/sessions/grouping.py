@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.tables import Array, Coded, Table
+from nfsrpc.columns import Array, Coded, Table
 
 SMALL = 1 << 20  # values below this are looked up in a table of this size: 8 MB for a moment
 

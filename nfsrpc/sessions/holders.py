@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from nfsrpc.columns import NAT, Array, Coded, Column, Mask, Table, TableSpec, column_of
+from nfsrpc.sessions.conflicts import NEVER, Hold
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.waits import NEVER, Hold
-from nfsrpc.sessions.walk import HOLDING, PENDING, STATES, last_bytes
-from nfsrpc.tables import LOCKS, NAT, Array, Coded, Column, Mask, Table, TableSpec, column_of
+from nfsrpc.sessions.lock_states import HOLDING, PENDING, STATES, last_bytes
+from nfsrpc.tables import LOCKS
 
 MAX_LOOKED_AT = 1024  # holds of one file, for each who waits
 WHO_AND_WHAT = ("server", "client", "owner", "file", "l_offset", "l_len", "exclusive")

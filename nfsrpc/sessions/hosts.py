@@ -19,12 +19,13 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.columns import NAT, Array, Coded, Mask, Table, isin
 from nfsrpc.decode import EVERYWHERE, NO_STRING, text_of
 from nfsrpc.sessions import link_types
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.wanted import NFS, NLM, NLM_PROTOCOLS
-from nfsrpc.tables import CAPTURES, HOSTS, NAT, Array, Coded, Mask, Table, isin
+from nfsrpc.tables import CAPTURES, HOSTS
 
 MOUNT = 100005
 # NLM procedures that the server calls, or statd: they say nothing of who is whose client.

@@ -1,9 +1,9 @@
 """The table of lock sessions: what one lock owner did to one range of one file, from its first request to the release.
 
 An owner is (server, client, file, oh, svid). Most sessions of a large trace are a LOCK that is granted at once and its
-UNLOCK: these pairs are found by comparing columns, and only the other steps are walked through (walk.py), with all of
-owners whose ranges overlap. Who waits for whom is told by the times that others held the same range, since Linux does
-not name the holder (TEST's oh is empty).
+UNLOCK: these pairs are found by comparing columns, and only the other steps are walked through (lock_states.py), with
+all of owners whose ranges overlap. Who waits for whom is told by the times that others held the same range, since Linux
+does not name the holder (TEST's oh is empty).
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nfsrpc.columns import DTYPES, NAT, NULLS, Array, Coded, Mask, Masked, Source, Table, empty, isin
 from nfsrpc.decode import Decoded
-from nfsrpc.sessions import nlm, walk
+from nfsrpc.sessions import lock_states, nlm
 from nfsrpc.sessions.calls import seconds
+from nfsrpc.sessions.conflicts import NEVER, Holds, in_the_way
 from nfsrpc.sessions.exchanges import ANSWERED, STATES
 from nfsrpc.sessions.grouping import group, in_order
+from nfsrpc.sessions.lock_states import GRANTED, NONE, TO_THE_END, Walk, range_ends
 from nfsrpc.sessions.messages import shown
 from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
 from nfsrpc.sessions.paths import Paths
-from nfsrpc.sessions.waits import NEVER, Holds, in_the_way
-from nfsrpc.sessions.walk import GRANTED, NONE, TO_THE_END, Walk, range_ends
-from nfsrpc.tables import DTYPES, LOCKS, NAT, NULLS, Array, Coded, Mask, Masked, Source, Table, empty, isin
+from nfsrpc.tables import LOCKS
 
 IN_CONFLICT = (1, 5)  # of nlm4_stats: DENIED and DEADLCK, because of another's lock
 RANGE = ("start", "end")
@@ -51,7 +52,7 @@ def locks(decoded: Decoded, calls: Table, copies: Table, paths: Paths) -> Table:
     others = others[in_order(owners[others])]
     walked = Walk(steps, calls, others, late_replies(steps, calls, copies)).sessions(owners[others])
     parts = of_pairs(steps, calls, pairs), of_walk(walked)
-    sessions = {name: np.concatenate([part[name] for part in parts]) for name in (*walk.FIELDS, *RANGE)}
+    sessions = {name: np.concatenate([part[name] for part in parts]) for name in (*lock_states.FIELDS, *RANGE)}
     order = in_order(sessions["first"])
     sessions = {name: values[order] for name, values in sessions.items()}
     return Sessions(decoded, calls, copies, paths, steps, owners, sessions).table()
@@ -106,26 +107,28 @@ def overlapping(steps: Steps, owners: Array, ranges: Array) -> Mask:
 
 
 def of_pairs(steps: Steps, calls: Table, pairs: Array) -> dict[str, Array]:
-    """The sessions that these pairs are, as the fields of walk.Session."""
+    """The sessions that these pairs are, as the fields of lock_states.Session."""
     lock, unlock = pairs[:, 0], pairs[:, 1]
     at = steps.call[lock]
-    columns = {name: np.full(len(pairs), NONE) for name in walk.FIELDS}
+    columns = {name: np.full(len(pairs), NONE) for name in lock_states.FIELDS}
     columns |= dict.fromkeys(("polls", "grace", "reclaims", "callbacks"), np.zeros(len(pairs), dtype=np.int64))
     columns |= dict.fromkeys(("first", "request", "last", "granted"), lock)
     columns |= {
         "start": steps.fields["l_offset"][lock],
         "end": range_ends(steps)[lock],
         "unlock": unlock,
-        "state": np.full(len(pairs), walk.RELEASED),
-        "by": np.full(len(pairs), walk.REPLY),
+        "state": np.full(len(pairs), lock_states.RELEASED),
+        "by": np.full(len(pairs), lock_states.REPLY),
         "resends": calls["retransmits"][at].astype(np.int64),
         "replies": calls["duplicates"][at].astype(np.int64) + 1,
     }
     return columns
 
 
-def of_walk(sessions: list[walk.Session]) -> dict[str, Array]:
-    columns = {name: np.array([getattr(session, name) for session in sessions], dtype=np.int64) for name in walk.FIELDS}
+def of_walk(sessions: list[lock_states.Session]) -> dict[str, Array]:
+    columns = {
+        name: np.array([getattr(session, name) for session in sessions], dtype=np.int64) for name in lock_states.FIELDS
+    }
     spans = np.array([session.span for session in sessions], dtype=np.uint64).reshape(-1, 2)
     return columns | dict(zip(RANGE, spans.T, strict=True))
 
@@ -214,13 +217,13 @@ class Sessions:
     @cached_property
     def granted(self) -> Event:
         by = self.at["by"]
-        event = self.called("granted").where(by == walk.CALLBACK, self.answered("granted"))
-        return self.late_reply().where(by == walk.LATE_REPLY, event)
+        event = self.called("granted").where(by == lock_states.CALLBACK, self.answered("granted"))
+        return self.late_reply().where(by == lock_states.LATE_REPLY, event)
 
     @cached_property
     def released(self) -> Event:
         nothing = Event(*(np.full(self.length, null) for null in (NAT, NULLS["u16?"], NULLS["u32?"])))
-        return self.answered("unlock").where(self.at["state"] == walk.RELEASED, nothing)
+        return self.answered("unlock").where(self.at["state"] == lock_states.RELEASED, nothing)
 
     def late_granted(self) -> Event:
         return self.late_reply().where(self.at["late_reply"] != NONE, self.called("late_callback"))
@@ -233,7 +236,7 @@ class Sessions:
         return ends
 
     def wait(self) -> Array:
-        denied = np.where(self.at["state"] == walk.REFUSED, self.answered("denied").time, NAT)
+        denied = np.where(self.at["state"] == lock_states.REFUSED, self.answered("denied").time, NAT)
         over = [self.granted.time, denied, self.called("cancel").time]
         end = self.ends
         for time in reversed(over):
@@ -282,7 +285,7 @@ class Sessions:
         return Coded(self.pick(name, self.steps.state.astype(np.int64), NONE), STATES)
 
     def status(self) -> Array:
-        granted = (self.at["granted"] != NONE) & (self.at["state"] != walk.REFUSED)
+        granted = (self.at["granted"] != NONE) & (self.at["state"] != lock_states.REFUSED)
         last = self.pick("last", self.steps.status, NULLS["i32?"])
         status: Array = np.where(granted, np.int32(GRANTED), last)
         return status
@@ -357,11 +360,11 @@ class Sessions:
             "exclusive": self.flag("exclusive"),
             "block": self.flag("block"),
             "reclaim": self.flag("reclaim").values,
-            "state": Coded(self.at["state"], walk.STATES),
+            "state": Coded(self.at["state"], lock_states.STATES),
             "status": self.status(),
             "rpc_status": self.of_call("last", "rpc_status", NULLS["u8?"]),
             "answer": self.states_of("last"),
-            "granted_by": Coded(self.at["by"], walk.GRANTED_BY),
+            "granted_by": Coded(self.at["by"], lock_states.GRANTED_BY),
             "latency_s": lambda: seconds(request.time, self.answered("request").time),
             "wait_s": self.wait,
             "hold_s": self.hold,

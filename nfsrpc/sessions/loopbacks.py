@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from nfsrpc.columns import Array, distinct
 from nfsrpc.decode import EVERYWHERE, NO_STRING, Columns, Decoded
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group, members
 from nfsrpc.sessions.hosts import SHARE, Hosts
-from nfsrpc.tables import Array, distinct
 
 ENDS = ("client", "server")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from nfsrpc.columns import Array, Column, Masked, Source, Table, TableSpec, distinct
 from nfsrpc.decode import Decoded, rows_of
-from nfsrpc.tables import CALLS, Array, Column, Masked, Source, Table, TableSpec, distinct
+from nfsrpc.tables import CALLS
 
 CALL_COLUMNS = (
     "capture",

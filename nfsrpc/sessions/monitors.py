@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.columns import NULLS, Array, Coded, Masked, Table
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.wanted import DOWNCALL, MONITORED, NLM
-from nfsrpc.tables import MONITORS, NULLS, Array, Coded, Masked, Table
+from nfsrpc.tables import MONITORS
 
 NSM = 100024
 

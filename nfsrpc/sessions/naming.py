@@ -11,12 +11,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from nfsrpc.columns import NAT, Array, Mask, Masked, Table, distinct, isin
 from nfsrpc.decode import NO_STRING, Messages
 from nfsrpc.protocols import program
 from nfsrpc.sessions.grouping import in_order
-from nfsrpc.sessions.lessons import ENTRIES, LESSONS, MOVES, NAMES, Lesson
 from nfsrpc.sessions.messages import rows_in
-from nfsrpc.tables import NAT, Array, Mask, Masked, Table, distinct, isin
+from nfsrpc.sessions.name_sources import ENTRIES, LESSONS, MOVES, NAMES, Lesson
 
 NOT_NAMES = (b"", b".", b"..")
 PROTOCOLS = sorted({procedure.partition(".")[0] for procedure in LESSONS})

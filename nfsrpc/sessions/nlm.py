@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nfsrpc.columns import NAT, NULLS, Array, Mask, Table
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions.exchanges import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
 from nfsrpc.sessions.wanted import ASYNCHRONOUS, LOCK, NLM, NLM_PROTOCOLS, RESULTS
-from nfsrpc.tables import NAT, NULLS, Array, Mask, Table
 
 REQUEST, CANCEL, UNLOCK, GRANT = range(4)
 STEPS = {

@@ -14,11 +14,12 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Masked, Source, Table
 from nfsrpc.decode import NO_STRING, Decoded, text_of
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.lessons import LINKS, MOVES, NAMES
+from nfsrpc.sessions.name_sources import LINKS, MOVES, NAMES
 from nfsrpc.sessions.naming import Events, concerning, events, news
-from nfsrpc.tables import NAT, NULLS, PATHS, Array, Coded, Masked, Source, Table
+from nfsrpc.tables import PATHS
 
 UNKNOWN = "..."
 # Events walked through, some 500 bytes each: 128 MB. The first ones count, since roots come first.

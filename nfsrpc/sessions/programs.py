@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.columns import NAT, NULLS, Array, Mask, Table
 from nfsrpc.decode import Columns
 from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.sessions.exchanges import ANSWERED, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.tallies import Tallies
 from nfsrpc.sessions.wanted import NLM
-from nfsrpc.tables import NAT, NULLS, PROGRAMS, Array, Mask, Table
+from nfsrpc.tables import PROGRAMS
 
 QUANTILES = np.array([0.50, 0.95, 0.99])
 NONE = 0xFFFFFFFF

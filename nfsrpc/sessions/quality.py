@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.columns import NAT, Array, Coded, Mask, Source, Table
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions import link_types
-from nfsrpc.sessions.steps import BACK, FORWARD, steps
-from nfsrpc.tables import NAT, ODDITIES, QUALITY, Array, Coded, Mask, Source, Table
+from nfsrpc.sessions.clock_steps import BACK, FORWARD, steps
+from nfsrpc.tables import ODDITIES, QUALITY
 
 STEPS = (BACK, FORWARD)
 

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nfsrpc.columns import NULLS, Array, Coded, Mask, Masked, Table
 from nfsrpc.decode import Decoded, text_of
 from nfsrpc.protocols import program_name
 from nfsrpc.sessions.exchanges import REPLY_CUT
 from nfsrpc.sessions.wanted import MAPPING
-from nfsrpc.tables import NULLS, REGISTRATIONS, Array, Coded, Mask, Masked, Table
+from nfsrpc.tables import REGISTRATIONS
 
 PORTMAP = 100000
 ASKING = ("GETPORT", "GETADDR", "GETVERSADDR")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
+from nfsrpc.columns import Table
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions import calls, flows, locks, monitors, programs, quality, registrations, tallies, writes
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.lock_exchanges import Membership
 from nfsrpc.sessions.loopbacks import told_apart
-from nfsrpc.sessions.membership import Membership
 from nfsrpc.sessions.paths import Paths
 from nfsrpc.sessions.tallies import Tallies
-from nfsrpc.tables import Table
 
 
 class Sessions(Mapping[str, Table]):

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.columns import NAT, Array, Coded
 from nfsrpc.sessions.grouping import codes_of, group, in_order, keys_of, known
-from nfsrpc.tables import NAT, Array, Coded
 
 EARLIEST, LATEST = NAT + 1, np.iinfo(np.int64).max
 

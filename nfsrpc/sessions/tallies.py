@@ -10,12 +10,13 @@ from functools import cached_property
 
 import numpy as np
 
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source, Table, isin
 from nfsrpc.decode import Columns, Decoded
 from nfsrpc.protocols import procedure_name, program_name
-from nfsrpc.sessions.calls import transports
+from nfsrpc.sessions.exchanges import transports
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
-from nfsrpc.tables import NAT, NULLS, TALLIES, Array, Coded, Mask, Source, Table, isin
+from nfsrpc.tables import TALLIES
 
 INTERVAL = 10_000_000_000  # of the core
 KEY = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine", "interval")

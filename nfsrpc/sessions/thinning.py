@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.columns import NULLS, Array, Coded, Mask, Masked, Table, isin
 from nfsrpc.decode import Columns, Messages, joined
 from nfsrpc.reading import Batch
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.naming import events, news
 from nfsrpc.sessions.tallies import INTERVAL, summed
-from nfsrpc.tables import CALLS, NULLS, Array, Coded, Mask, Masked, Table, isin
+from nfsrpc.tables import CALLS
 
 # Batches with fewer rows than this stay as they are; some 200 bytes each, 25 MB. What was kept stays while it is more
 # than what has come since, so that all rows together are looked at a few times only.

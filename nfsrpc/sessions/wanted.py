@@ -6,8 +6,7 @@ A trace is decoded no further. Nothing here needs numpy, so that decoding may be
 from __future__ import annotations
 
 from nfsrpc.protocols import PROTOCOLS
-from nfsrpc.reading import Batch, Counting
-from nfsrpc.sessions.lessons import LESSONS
+from nfsrpc.sessions.name_sources import LESSONS
 
 NFS, NFSACL, NLM = 100003, 100227, 100021
 NLM_PROTOCOLS = tuple(program.protocol for program in PROTOCOLS if program.number == NLM)
@@ -36,19 +35,3 @@ WANTED: dict[str, tuple[str, ...]] = {
     **{f"{protocol}.{procedure}": ("cookie",) for protocol in NLM_PROTOCOLS for procedure in ASYNCHRONOUS},
     **{procedure: tuple(filter(None, lesson[1:])) for procedure, lesson in LESSONS.items()},
 }
-
-
-def thinned(batches: list[Batch]) -> list[Batch]:
-    from nfsrpc.sessions.thinning import thinned
-
-    return thinned(batches)
-
-
-# Where they need not be listed, exchanges of these procedures are counted, unless something is odd about one.
-COUNTED = tuple(
-    (program.number, program.version, procedure.number)
-    for program in PROTOCOLS
-    if program.number in (NFS, NFSACL)
-    for procedure in program.procedures
-)
-COUNTING = Counting(COUNTED, thinned)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from nfsrpc.columns import Source, Table
 from nfsrpc.decode import Columns, Decoded
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.paths import Paths
-from nfsrpc.tables import WRITES, Source, Table
+from nfsrpc.tables import WRITES
 
 KEY = ("capture", "client", "server", "handle", "interval")
 

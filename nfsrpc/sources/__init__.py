@@ -6,7 +6,7 @@ the bytes of one of them, in chunks of any size, decompressed as they come. What
 
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.find import find_captures
-from nfsrpc.sources.given import Capture, Path, captures, is_read_once, name_of, open_capture, read_again, usable
+from nfsrpc.sources.in_memory import Capture, Path, captures, is_read_once, name_of, open_capture, read_again, usable
 from nfsrpc.sources.name import ring_name, shown_name
 from nfsrpc.sources.source import Source, open_source
 

@@ -19,12 +19,12 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.name import shown_name
+from nfsrpc.wording import SECOND
 
 Clock: TypeAlias = Literal["boot", "local", "utc"]
 
 MAX_BYTES = 64 * 2**20  # a kernel's ring buffer has 1 MiB at most, a journal of months some tens
 MAX_LINES = 10_000  # about NFS; more are a storm of the same
-NS = 1_000_000_000
 
 ABOUT = re.compile(r"\b(?:lockd|rpc\.statd|statd|sm-notify|nfsd?|NFSD?|nlm\w*|RPC|rpcbind|sunrpc)\b")
 CHATTER = re.compile(r"Linux version|[Cc]ommand line:|Registered|Installing|Key type|FS-Cache|client tracking")
@@ -72,7 +72,7 @@ def log_of(file: str, text: str, about: int | None = None) -> Log:
     booted: int | None = None
     for number, line in enumerate(text.splitlines(), 1):
         if told := BOOTED.match(line):
-            booted = round(Decimal(told[1]) * NS)
+            booted = round(Decimal(told[1]) * SECOND)
         for read, time, host, words in parsed(line, about):
             clock = clock or read
             if read == clock and ABOUT.search(words) and not CHATTER.search(words) and len(lines) < MAX_LINES:
@@ -97,7 +97,7 @@ def parsed(line: str, about: int | None) -> Iterator[tuple[Clock, int, str | Non
 
 def time_of(parts: dict[str, str | None], about: int | None) -> tuple[Clock, int]:
     if boot := parts.get("boot"):
-        return "boot", round(Decimal(boot) * NS)
+        return "boot", round(Decimal(boot) * SECOND)
     if local := parts.get("local"):
         return "local", ns(datetime.strptime(local, "%b %d %H:%M:%S %Y"))
     if iso := parts.get("iso"):
@@ -108,7 +108,7 @@ def time_of(parts: dict[str, str | None], about: int | None) -> tuple[Clock, int
 
 def nearest(short: str, about: int | None) -> int:
     """A time without year, in that year which brings it nearest to another time."""
-    near = datetime.now(UTC) if about is None else datetime.fromtimestamp(about // NS, UTC)
+    near = datetime.now(UTC) if about is None else datetime.fromtimestamp(about // SECOND, UTC)
     years = (near.year - 1, near.year, near.year + 1)
     moments = []
     for year in years:

@@ -17,9 +17,9 @@ from contextlib import suppress
 from io import FileIO
 from typing import NamedTuple
 
-from nfsrpc.sources.arrivals import NextFile
 from nfsrpc.sources.error import ROOT_ONLY, SourceError
 from nfsrpc.sources.find import CAPTURE_MAGIC
+from nfsrpc.sources.live_queue import NextFile
 
 CHUNK_SIZE = 1 << 18
 # How often there is a look for more: tcpdump writes a file in pieces of 4 KiB, or, with -U, packet by packet.

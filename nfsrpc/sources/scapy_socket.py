@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nfsrpc.sources.arrivals import NextFile
 from nfsrpc.sources.error import SourceError
+from nfsrpc.sources.live_queue import NextFile
 
 ANY = "any"
 PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 1 << 18, 1)  # nanoseconds, LINKTYPE_ETHERNET

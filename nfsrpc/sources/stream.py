@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
-from nfsrpc.sources.arrivals import NextFile
-from nfsrpc.sources.given import Capture, open_capture
+from nfsrpc.sources.in_memory import Capture, open_capture
+from nfsrpc.sources.live_queue import NextFile
 from nfsrpc.sources.source import STANDARD_INPUT
 
 # What an unprivileged process may ask for (/proc/sys/fs/pipe-max-size): room for the writer while nobody reads.

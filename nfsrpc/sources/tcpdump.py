@@ -16,8 +16,8 @@ import threading
 from collections.abc import Generator
 from typing import IO
 
-from nfsrpc.sources.arrivals import NextFile
 from nfsrpc.sources.error import SourceError
+from nfsrpc.sources.live_queue import NextFile
 from nfsrpc.sources.stream import widen
 from nfsrpc.sources.supervisor import Supervisor
 

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from nfsrpc.rules.finding import Diagnosis, Finding, Verdict
-from nfsrpc.rules.run import cut_short
-from nfsrpc.rules.stalls import LATE_S
+from nfsrpc.columns import Table
+from nfsrpc.diagnosis.run import cut_short
+from nfsrpc.facts.stalls import LATE_S
+from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
 from nfsrpc.sessions.holders import holders
-from nfsrpc.tables import Table
 
 What: TypeAlias = Literal["appeared", "changed", "resolved", "waiting", "over", "verdict"]
 Key: TypeAlias = tuple[str, str | None]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from nfsrpc.rules.run import CutShort
+from nfsrpc.diagnosis.run import CutShort
 
 T = TypeVar("T")
 

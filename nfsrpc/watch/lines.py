@@ -15,16 +15,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from nfsrpc.diagnosis.run import CUT_SHORT
+from nfsrpc.findings.bounds import SCREEN, clipped
+from nfsrpc.findings.finding import Verdict
 from nfsrpc.printable import clean
 from nfsrpc.report import json as analysis
 from nfsrpc.report.contents import Report
 from nfsrpc.report.terminal import Paint, plain
-from nfsrpc.report.words import clock, digits, duration, timestamp
-from nfsrpc.rules.bounds import SCREEN, clipped
-from nfsrpc.rules.finding import Verdict
-from nfsrpc.rules.run import CUT_SHORT
 from nfsrpc.sources.privileges import Rights
 from nfsrpc.watch.changes import Change, Wait, What
+from nfsrpc.wording import datetime_utc, digits, duration, timestamp
 
 BADGES = {"fault": "FAULT", "healthy": "HEALTHY", "cannot-tell": "UNKNOWN"}
 WIDTH = 8
@@ -55,7 +55,7 @@ def line(change: Change, paint: Paint = plain) -> str:
 
 
 def stamped(time: int | None, what: str, text: str, paint: Callable[[str], str] = str) -> str:
-    when = clock(time) if time is not None else NO_PACKET
+    when = datetime_utc(time) if time is not None else NO_PACKET
     return f"{when}  {paint(what)}{' ' * (WIDTH - len(what))}  {clean(clipped(text, SCREEN.characters))}\n"
 
 

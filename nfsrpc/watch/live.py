@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
-from nfsrpc.rules.finding import Settings as InForce
-from nfsrpc.rules.settings import Settings, beginnings, checked, merged
+from nfsrpc.diagnosis.settings import Settings, beginnings, checked, merged
+from nfsrpc.findings.finding import Settings as InForce
 from nfsrpc.sources import captures
-from nfsrpc.sources.arrivals import LiveSource
+from nfsrpc.sources.live_queue import LiveSource
 from nfsrpc.sources.source import STANDARD_INPUT
-from nfsrpc.sources.sparing import Sparing
 from nfsrpc.sources.supervisor import Supervisor
 from nfsrpc.sources.tcpdump import FILTER, Tcpdump, tcpdump_command
+from nfsrpc.sources.tcpdump_adaptive import Sparing
 from nfsrpc.trace import Trace
-from nfsrpc.watch.moments import INTERVAL_S, Live, Options
+from nfsrpc.watch.schedule import INTERVAL_S, Live, Options
 from nfsrpc.watch.watch import WINDOW_S
 
 

@@ -14,13 +14,14 @@ from rich.segment import Segment
 from rich.table import Table as Grid
 from rich.text import Text
 
+from nfsrpc.columns import Table
+from nfsrpc.findings.finding import Finding
 from nfsrpc.printable import clean
+from nfsrpc.report.captures import busiest
 from nfsrpc.report.contents import Procedure, procedures_of
-from nfsrpc.report.words import busiest, clock, count, digits, duration, size
-from nfsrpc.rules.finding import Finding
-from nfsrpc.tables import Table
 from nfsrpc.watch.changes import Wait
-from nfsrpc.watch.moments import Health, Moment
+from nfsrpc.watch.schedule import Health, Moment
+from nfsrpc.wording import count, datetime_utc, digits, duration, size
 
 BADGES = {
     "fault": (" FAULT ", "bold white on red3"),
@@ -82,7 +83,7 @@ def screen(moment: Moment | None, pulse: Pulse, height: int) -> RenderableType:
         section("Waiting", waits(moment.waits, pulse.elapsed_s, min(ROWS, max(height // 4, 1)))),
         section("Findings", findings(moment.diagnosis.findings)),
         section("Registered", registered(moment.trace.tables["registrations"])),
-        section("Traffic", traffic(procedures_of(moment.trace))),
+        section("Traffic", traffic(procedures_of(moment.trace.tables))),
     ]
     foot = Padding(health(moment, pulse), (1, 0, 0, 0))
     return Fitted(Group(*(part for part in parts if part is not None)), foot, height)
@@ -197,5 +198,5 @@ def health(moment: Moment | None, pulse: Pulse) -> Text:
     if pulse.rights:
         told.append(f"\nparsed {clean(pulse.rights)}", style="grey50")
     if moment is not None:
-        told.append(f"\nas of {clock(moment.time)}; Ctrl-C ends with a report", style="grey50")
+        told.append(f"\nas of {datetime_utc(moment.time)}; Ctrl-C ends with a report", style="grey50")
     return told

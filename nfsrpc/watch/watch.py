@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from nfsrpc._core import Decoder
+from nfsrpc.columns import NAT, Array
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
 from nfsrpc.reading import SECONDARY, WRITES, refusing
 from nfsrpc.sessions import COUNTING, WANTED
 from nfsrpc.sources import Capture, SourceError
-from nfsrpc.tables import NAT, Array
 from nfsrpc.trace import Trace
-from nfsrpc.watch.window import NFS, SECOND, Window
+from nfsrpc.watch.window import NFS, Window
+from nfsrpc.wording import SECOND
 
 WINDOW_S = 900.0
 # Rows are taken from the core at least so often: what a busy second brings.

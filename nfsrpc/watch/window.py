@@ -14,19 +14,18 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from nfsrpc.columns import NAT, Array, Mask, Masked
 from nfsrpc.decode import NO_STRING, Columns, Decoded, joined, renumbered, renumbered_message
 from nfsrpc.sessions import writes
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.tallies import INTERVAL, summed
 from nfsrpc.sources import Capture
-from nfsrpc.tables import NAT, Array, Mask, Masked
 
 Messages: TypeAlias = dict[str, dict[str, Masked]]
 Kinds: TypeAlias = Mapping[str, Mapping[str, str]]
 Numbered: TypeAlias = tuple[tuple[str, str], Array, Mask | None]  # table and column, numbers, which of them are meant
 
-SECOND = 1_000_000_000
 # Exchanges that are listed, not only counted: at 150 bytes each, with their messages, a hundred MB. A storm of them
 # shortens the window.
 MAX_ROWS = 1 << 18

@@ -56,7 +56,7 @@ def squares(n: int) -> None:
 def test_what_is_quadratic_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.benchmarks.test_growth.analyse", squares)
     monkeypatch.setitem(CAPTURES, "squares", lambda n: n)
-    assert "seconds for 400" in faster(GROWTH, "squares", 400, Cost(0.0, 0))
+    assert "seconds for 800" in faster(GROWTH, "squares", 800, Cost(0.0, 0))
     assert "bytes for 4000" in faster(GROWTH, "squares", 4000, Cost(100.0, 0))
 
 

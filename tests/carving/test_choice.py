@@ -8,9 +8,9 @@ import pytest
 
 import nfsrpc
 from nfsrpc.carving.choice import Wish, frames_of, messages, proof, with_connections, with_hosts
+from nfsrpc.findings.finding import Evidence, Finding
 from nfsrpc.protocols import program
 from nfsrpc.protocols.rpc import auth_sys, encode_call
-from nfsrpc.rules.finding import Evidence, Finding
 from nfsrpc.trace import Trace
 from tests.scenario import Host, Scenario
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from nfsrpc.diagnosis import catalogue
+from nfsrpc.findings.finding import Answer, Diagnosis
 from nfsrpc.report.contents import report_of
 from nfsrpc.report.text import render
-from nfsrpc.rules import catalogue
-from nfsrpc.rules.finding import Answer, Diagnosis
 from nfsrpc.trace import read
 from tests.cli.command import ENVIRONMENT, run, shell
 
@@ -73,7 +73,7 @@ def commands(diagnosis: Diagnosis) -> set[str]:
 def test_every_sample_fits_a_screen_of_80_columns_but_for_commands(samples: Path) -> None:
     for capture in sorted(samples.rglob("*.pcap")):
         trace = read(capture)
-        wide = [line for line in render(report_of(trace, trace.diagnosis), 80).splitlines() if len(line) > 80]
+        wide = [line for line in render(report_of(trace.tables, trace.diagnosis), 80).splitlines() if len(line) > 80]
         assert {line.strip() for line in wide if str(capture) not in line} <= commands(trace.diagnosis)
 
 

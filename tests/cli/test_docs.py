@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from nfsrpc.rules.catalogue import SECTIONS, rules
+from nfsrpc.diagnosis.catalogue import SECTIONS, rules
 from tests.captures_dir import SETS
 from tests.rules.expected import KNOWN_WRONG, cases
 

@@ -13,8 +13,8 @@ import pytest
 from nfsrpc import cli
 from nfsrpc.cli import application, ending
 from nfsrpc.cli.ending import ended
-from nfsrpc.rules import catalogue
-from nfsrpc.rules.finding import Answer
+from nfsrpc.diagnosis import catalogue
+from nfsrpc.findings.finding import Answer
 from tests.cli.command import ENVIRONMENT
 
 
@@ -325,7 +325,7 @@ BROKEN_LIVE = """
 import sys
 from nfsrpc import cli
 from nfsrpc.cli.ending import ended
-from nfsrpc.rules import catalogue
+from nfsrpc.diagnosis import catalogue
 def check():
     raise KeyError("status")
 made = catalogue.find("LCK001")._replace(check=check, parameters=())

@@ -2,8 +2,8 @@
 
 import pytest
 
+from nfsrpc.diagnosis.catalogue import SECTIONS, rules
 from nfsrpc.protocols import PROTOCOLS
-from nfsrpc.rules.catalogue import SECTIONS, rules
 from nfsrpc.tables import TABLES
 from tests.cli.command import run
 

@@ -360,7 +360,7 @@ def test_it_runs_where_only_root_can_read_the_program(incident: bytes, tmp_path:
 # A look that takes too long
 
 SLOW = """
-from nfsrpc.rules import catalogue
+from nfsrpc.diagnosis import catalogue
 from nfsrpc.cli.application import application
 def check(calls):
     while len(calls):

@@ -14,10 +14,10 @@ from contextlib import redirect_stdout
 from nfsrpc.cli import live as _, analyze as _, live_screen as _
 from nfsrpc.cli.live import Format, report
 from nfsrpc.cli.live_imports import import_all
-from nfsrpc.sources.given import captures
+from nfsrpc.sources.in_memory import captures
 from nfsrpc.sources.stream import Stream
 from nfsrpc.watch import lines
-from nfsrpc.watch.moments import Live, Options
+from nfsrpc.watch.schedule import Live, Options
 from nfsrpc.watch.screen import Pulse, Rate, screen
 from nfsrpc.sources import SourceError
 from rich.console import Console

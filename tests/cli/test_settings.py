@@ -88,7 +88,7 @@ def test_the_command_line_counts_more(statd: Path, folder: Path) -> None:
     [
         ("selct = []", "no key selct; there are select, ignore, rules; perhaps select?"),
         ('select = ["XYZ"]', "select: no rule begins with XYZ (nfsrpc explain lists them)"),
-        ("select = 3", 'select: not a list of names, as ["REG001", "LCK"]'),
+        ("select = 3", 'select: not a list of names, as ["LCK", "NET"]'),
         ("rules = 3", "rules: not a table"),
         ("[rules]\nLCK002 = 3", "rules.LCK002: not a table"),
         ("[rules.LCK002]\nlate_s = true", "rules.LCK002.late_s: True is not a number of 0 or more"),

@@ -86,9 +86,8 @@ def test_statd_stopped_and_started(pair: tuple[Host, Host], tmp_path: Path) -> N
 
 
 READS = 40
-OVERLOADED = (
-    "from nfsrpc.sources import sparing; sparing.MANY_DROPS = 0; from nfsrpc.cli.application import application; "
-)
+DROPPING = "from nfsrpc.sources import tcpdump_adaptive as adaptive; adaptive.MANY_DROPS = 0; "
+OVERLOADED = f"{DROPPING}from nfsrpc.cli.application import application; "
 
 
 def test_an_overloaded_node_is_spared_the_data_of_nfs(pair: tuple[Host, Host], tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nfsrpc.columns import Array
 from nfsrpc.plot.rates import MOST_BINS, bin_length, counted, rates, troubles
-from nfsrpc.tables import Array
 from tests.plot.conftest import Of, Sample
 from tests.scenario import Scenario
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from nfsrpc.report.contents import Capture, Procedure, Report
-from nfsrpc.rules.command import command, remark
-from nfsrpc.rules.finding import (
+from nfsrpc.diagnosis.kernel_log_match import Reading, Told
+from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.finding import (
     Broken,
     CannotTell,
     Clear,
@@ -17,7 +17,7 @@ from nfsrpc.rules.finding import (
     Settings,
     Verdict,
 )
-from nfsrpc.rules.logged import Reading, Told
+from nfsrpc.report.contents import Capture, Procedure, Report
 from nfsrpc.sources import SourceError
 
 START = 1_762_000_000_000_000_000

@@ -12,14 +12,14 @@ from time import process_time
 import pytest
 from jsonschema import Draft202012Validator
 
+from nfsrpc.diagnosis.kernel_log_match import Reading, Told
+from nfsrpc.findings.bounds import PAGE, SCREEN, shortened
+from nfsrpc.findings.command import remark
+from nfsrpc.findings.finding import CannotTell, Diagnosis, Evidence, Finding, LogLine, Verdict
+from nfsrpc.findings.shown import finding_html
 from nfsrpc.report import html, markdown, notebook, text
 from nfsrpc.report import json as document
 from nfsrpc.report.contents import Procedure, Report
-from nfsrpc.rules.bounds import PAGE, SCREEN, shortened
-from nfsrpc.rules.command import remark
-from nfsrpc.rules.finding import CannotTell, Diagnosis, Evidence, Finding, LogLine, Verdict
-from nfsrpc.rules.logged import Reading, Told
-from nfsrpc.rules.shown import diagnosis_html, finding_html
 from tests.report.samples import CAPTURE, CERTAIN, LATE, SECOND, START, STATD
 
 SCHEMA = json.loads(Path(document.__file__).with_name("analyze.schema.json").read_text(encoding="utf-8"))
@@ -199,8 +199,8 @@ def test_lines_of_a_given_log_are_the_last_ones(monkeypatch: pytest.MonkeyPatch)
 
 def test_findings_of_a_notebook_are_few_too() -> None:
     diagnosis = diagnosed(*map(closed, range(100))).diagnosis
-    assert diagnosis_html(diagnosis).count("is closed") == SCREEN.findings
-    assert "and 95 of REG003" in diagnosis_html(diagnosis)
+    assert diagnosis._repr_html_().count("is closed") == SCREEN.findings
+    assert "and 95 of REG003" in diagnosis._repr_html_()
     finding = large(1_000).diagnosis.findings[0]
     assert "10.1.0.99 and 900 more" in finding_html(finding)
     assert len(finding_html(finding)) < 60_000

@@ -4,10 +4,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from nfsrpc.findings.command import Command
+from nfsrpc.findings.finding import Diagnosis, Finding
 from nfsrpc.printable import clean
 from nfsrpc.report import document, html, markdown
-from nfsrpc.rules.command import Command
-from nfsrpc.rules.finding import Diagnosis, Finding
 from tests.report.samples import CERTAIN, HEALTHY, SAMPLES, STATD
 
 VOID = {"meta"}

@@ -2,8 +2,8 @@
 
 import pytest
 
+from nfsrpc.findings.finding import Diagnosis, Finding
 from nfsrpc.report.markdown import escaped, fenced, render
-from nfsrpc.rules.finding import Diagnosis, Finding
 from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LEFT_OUT, LIKELY, LOGGED, SAMPLES, SILENT, STATD
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from nfsrpc.findings.command import Command, command, remark
+from nfsrpc.findings.finding import Broken, CannotTell, Clear, Diagnosis, Evidence, Finding, Need, Verdict
+from nfsrpc.report.captures import described
 from nfsrpc.report.contents import Report, unknowns
 from nfsrpc.report.text import render
-from nfsrpc.report.words import described
-from nfsrpc.rules.command import Command, command, remark
-from nfsrpc.rules.finding import Broken, CannotTell, Clear, Diagnosis, Evidence, Finding, Need, Verdict
 from tests.report.samples import (
     CANNOT_TELL,
     CAPTURE,

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nfsrpc.decode import decode
-from nfsrpc.rules.finding import Diagnosis, Finding
-from nfsrpc.rules.verdict import diagnose
+from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.findings.finding import Diagnosis, Finding
 from nfsrpc.sessions import WANTED, Sessions
 from tests.captures_dir import SETS
 

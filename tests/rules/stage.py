@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from nfsrpc.decode import decode
-from nfsrpc.rules.catalogue import rules
-from nfsrpc.rules.finding import Answer, Broken, CannotTell, Clear, Diagnosis, Finding
-from nfsrpc.rules.run import Givens, ask
-from nfsrpc.rules.verdict import diagnose
+from nfsrpc.diagnosis.catalogue import rules
+from nfsrpc.diagnosis.run import Inputs, ask, is_last
+from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.findings.finding import Answer, Broken, CannotTell, Clear, Diagnosis, Finding
 from nfsrpc.sessions import WANTED, Sessions
 from tests.scenario import Exchange, Host, Scenario
 
@@ -92,15 +92,15 @@ def starttls(stage: Stage) -> None:
     flow.send(False, reply, stage.scenario.tick())
 
 
-def givens(captures: Captures) -> Givens:
-    return Givens(Sessions(decode([captures] if isinstance(captures, bytes) else captures, WANTED)))
+def inputs(captures: Captures) -> Inputs:
+    return Inputs(Sessions(decode([captures] if isinstance(captures, bytes) else captures, WANTED)))
 
 
 def asked(rule: str, captures: Captures, **thresholds: Any) -> list[Answer]:
     """What one rule says of captures."""
-    known = givens(captures)
+    known = inputs(captures)
     checks = [rules()[rule]]
-    if "findings" in checks[0].parameters:
+    if is_last(checks[0]):
         checks = list(rules().values())
     answers = ask(known, checks, {rule: thresholds})
     broken = [answer for answer in answers if isinstance(answer, Broken)]

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-import nfsrpc.rules
-from nfsrpc.rules.catalogue import SECTIONS, Check, chosen, find, rules
-from nfsrpc.rules.explaining import EXPLAINS
-from nfsrpc.rules.facts import FACTS
-from nfsrpc.rules.finding import SEVERITIES, Answer, Broken, Clear, Rule
-from nfsrpc.rules.run import Givens, ask
-from nfsrpc.rules.settings import setting
-from nfsrpc.tables import TABLES, empty
+from nfsrpc.columns import empty
+from nfsrpc.diagnosis.catalogue import SECTIONS, UNDOCUMENTED, Check, candidates, chosen, find, rules
+from nfsrpc.diagnosis.run import OF_OTHERS, Inputs, ask
+from nfsrpc.diagnosis.settings import setting
+from nfsrpc.facts.basic import FACTS
+from nfsrpc.findings.finding import SEVERITIES, Answer, Broken, Clear, Rule
+from nfsrpc.tables import TABLES
 from tests.rules import test_callbacks, test_capture, test_locks, test_monitoring, test_network, test_registrations
 from tests.rules.stage import told
 
@@ -41,7 +40,7 @@ def test_a_rule_documents_itself_in_the_fixed_sections(check: Check) -> None:
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_rule_asks_for_what_there_is(check: Check) -> None:
-    known = {*TABLES, *FACTS, "findings"}
+    known = {*TABLES, *FACTS, *OF_OTHERS}
     assert set(check.parameters) <= known
 
 
@@ -54,19 +53,13 @@ def test_a_rule_is_told_three_kinds_of_story(check: Check) -> None:
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_rule_answers_something_of_an_empty_trace(check: Check) -> None:
     tables = {name: empty(spec) for name, spec in TABLES.items()}
-    answers = ask(Givens(tables), [check])
+    answers = ask(Inputs(tables), [check])
     assert answers
     assert not any(isinstance(answer, Broken) for answer in answers), answers
 
 
-def test_the_package_gives_the_catalogue() -> None:
-    assert nfsrpc.rules.RULES is rules()
-    with pytest.raises(AttributeError):
-        nfsrpc.rules.RULE  # noqa: B018
-
-
 def test_causes_and_effects_are_rules() -> None:
-    named = {*EXPLAINS, *(effect for effects in EXPLAINS.values() for effect in effects)}
+    named = {*candidates(), *(effect for effects in candidates().values() for effect in effects)}
     assert named <= set(rules())
 
 
@@ -91,7 +84,7 @@ def test_a_broken_rule_stops_no_other() -> None:
         yield Clear("TST002", f"{len(locks)} locks")
 
     answers = ask(
-        Givens({"calls": empty(TABLES["calls"]), "locks": empty(TABLES["locks"])}), [made(broken), made(sound)]
+        Inputs({"calls": empty(TABLES["calls"]), "locks": empty(TABLES["locks"])}), [made(broken), made(sound)]
     )
     failed = next(answer for answer in answers if isinstance(answer, Broken))
     assert 'raise ZeroDivisionError("too much")' in failed.traceback
@@ -106,8 +99,8 @@ def test_settings_change_thresholds() -> None:
     def late(calls: Any, *, late_s: float = 5.0) -> Iterator[Answer]:
         yield Clear("TST001", f"{late_s}")
 
-    givens = Givens({"calls": empty(TABLES["calls"])})
-    assert ask(givens, [made(late)], {"TST001": {"late_s": 7.5}}) == [Clear("TST001", "7.5")]
+    inputs = Inputs({"calls": empty(TABLES["calls"])})
+    assert ask(inputs, [made(late)], {"TST001": {"late_s": 7.5}}) == [Clear("TST001", "7.5")]
 
 
 def test_settings_are_read_and_refused_by_name() -> None:
@@ -125,3 +118,14 @@ def test_settings_are_read_and_refused_by_name() -> None:
 
 def test_every_module_of_stories_is_known() -> None:
     assert all(module.__doc__ for module in STORIES)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_threshold_is_documented(check: Check) -> None:
+    assert check.meanings.keys() == check.thresholds.keys()
+    assert UNDOCUMENTED not in check.meanings.values()
+
+
+def test_a_threshold_that_is_not_documented_says_so() -> None:
+    check = rules()["LCK002"]._replace(doc="A lock is late.")
+    assert check.meanings == dict.fromkeys(check.thresholds, UNDOCUMENTED)

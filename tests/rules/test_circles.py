@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from nfsrpc.rules.circles import Circle, Wait, circles
+from nfsrpc.rules.locks.circles import Circle, Wait, circles
 
 STUCK = 5
 

@@ -25,16 +25,16 @@ import pytest
 import nfsrpc.rules
 from nfsrpc import reading
 from nfsrpc.decode import decode
+from nfsrpc.diagnosis.catalogue import rules
+from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.findings.advice import FILTERED, answers, bare, loopback_of, registered, try_lock, wire_of
+from nfsrpc.findings.command import Command, Filter, command, either_host, remark
+from nfsrpc.findings.finding import Diagnosis, Evidence, Finding, Need, Verdict
 from nfsrpc.protocols import PROTOCOLS, layout
 from nfsrpc.protocols.xdr import Opaque, String, Struct
 from nfsrpc.report import html, markdown, text
 from nfsrpc.report import json as as_json
 from nfsrpc.report.contents import Report
-from nfsrpc.rules.advice import FILTERED, answers, bare, loopback_of, registered, try_lock, wire_of
-from nfsrpc.rules.catalogue import rules
-from nfsrpc.rules.command import Command, Filter, command, either_host, remark
-from nfsrpc.rules.finding import Diagnosis, Evidence, Finding, Need, Verdict
-from nfsrpc.rules.verdict import diagnose
 from nfsrpc.sessions import WANTED, Sessions
 from tests.captures_dir import Capture, captures
 from tests.report.samples import CAPTURE
@@ -146,7 +146,7 @@ def texts_in(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def test_a_text_is_no_command() -> None:
-    with pytest.raises(TypeError, match=r"not built by nfsrpc\.rules\.command"):
+    with pytest.raises(TypeError, match=r"not built by nfsrpc\.findings\.command"):
         Finding("X", "x", "error", "certain", None, "", "", remedy=("reboot",))  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         Finding("X", "x", "error", "certain", None, "", "", verify=("reboot",))  # type: ignore[arg-type]

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from nfsrpc import reading
+from nfsrpc.columns import Table
 from nfsrpc.decode import decode
-from nfsrpc.rules.verdict import diagnose
+from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, thinning
 from nfsrpc.sources import open_source
-from nfsrpc.tables import Table
 from tests.rules.expected import Case
 from tests.rules.test_captures import parametrized
 

@@ -9,9 +9,9 @@ from typing import TypeVar
 import pytest
 
 import nfsrpc
-from nfsrpc.rules.finding import CannotTell
-from nfsrpc.rules.run import CUT_SHORT, CutShort, Limited, cut_short
-from nfsrpc.rules.verdict import PARTIAL, diagnose
+from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, cut_short
+from nfsrpc.diagnosis.verdict import PARTIAL, diagnose
+from nfsrpc.findings.finding import CannotTell
 from nfsrpc.watch.changes import Changes
 
 T = TypeVar("T")

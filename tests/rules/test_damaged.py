@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.attacks import NFS, SECOND, Frame, pcap, record
 from nfsrpc.decode import decode
-from nfsrpc.rules.damaged import DAMAGE, doubted
-from nfsrpc.rules.finding import Evidence, Finding
+from nfsrpc.diagnosis.damaged_frames import DAMAGE, doubted
+from nfsrpc.findings.finding import Evidence, Finding
 from nfsrpc.sessions import WANTED, Sessions
 from nfsrpc.tables import ODDITY_KINDS
 from tests.captures_dir import SETS

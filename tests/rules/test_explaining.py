@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from nfsrpc.rules import explaining
-from nfsrpc.rules.explaining import EXPLAINS, Causes, direct_effects, explained, explains
-from nfsrpc.rules.facts import SECOND
-from nfsrpc.rules.finding import Finding
+from nfsrpc.diagnosis import causes as explaining
+from nfsrpc.diagnosis.catalogue import candidates
+from nfsrpc.diagnosis.causes import Causes, direct_effects, explained, explains
+from nfsrpc.findings.finding import Finding
+from nfsrpc.wording import SECOND
 
 HOSTS = ("a", "b", "c", "d", None)
 
@@ -21,7 +22,7 @@ def some(seed: int, count: int = 60) -> list[Finding]:
     def finding() -> Finding:
         first = chance.choice([None, *(second * SECOND for second in range(0, 600, 7))])
         return Finding(
-            rule=chance.choice([*EXPLAINS, "CAP001"]),
+            rule=chance.choice([*candidates(), "CAP001"]),
             name="",
             severity=chance.choice(["error", "warning", "info"]),
             certainty="certain",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from nfsrpc.diagnosis.kernel_log_match import Reading, beside
+from nfsrpc.findings.finding import Diagnosis, LogLine
 from nfsrpc.report.contents import names_of
-from nfsrpc.rules.finding import Diagnosis, LogLine
-from nfsrpc.rules.logged import Reading, beside
 from nfsrpc.sources.dmesg import log_of, read_log
 from nfsrpc.trace import Trace, read
 from tests.captures_dir import SETS
@@ -29,7 +29,7 @@ def statd(samples: Path) -> Trace:
 def beside_statd(statd: Trace, text: str) -> Reading:
     facts = statd.captures[0]
     log = log_of("log.txt", text, facts["first"])
-    return beside(log, statd.diagnosis, names_of(statd), facts["first"], facts["last"])
+    return beside(log, statd.diagnosis, names_of(statd.tables), facts["first"], facts["last"])
 
 
 def test_a_lock_that_waits_a_minute(statd: Trace) -> None:
@@ -139,7 +139,7 @@ def test_a_grace_period_is_explained_by_the_reboot_that_the_capture_shows() -> N
     trace = read(folder / "cl2-any.pcap")
     facts = trace.captures[0]
     log = read_log(str(folder / "nfssrv-dmesg.txt"))
-    (line,) = beside(log, trace.diagnosis, names_of(trace), facts["first"], facts["last"]).lines
+    (line,) = beside(log, trace.diagnosis, names_of(trace.tables), facts["first"], facts["last"]).lines
     assert line.text.startswith("NFSD: starting 90-second grace period")
     assert line.rules == ("MON006", "LCK005")
 
@@ -166,7 +166,7 @@ def test_real_logs(folder: str, capture: str, file: str, rules: list[tuple[str, 
     trace = read(place / capture)
     facts = trace.captures[0]
     log = log_of(file, text if told else re.sub(r"^# clock.*$", "", text, flags=re.MULTILINE))
-    lines = beside(log, trace.diagnosis, names_of(trace), facts["first"], facts["last"]).lines
+    lines = beside(log, trace.diagnosis, names_of(trace.tables), facts["first"], facts["last"]).lines
     assert [line.rules for line in lines if line.within] == rules
 
 

@@ -20,7 +20,7 @@ from tests.rules.stage import (
     diagnosed,
     findings,
     fires,
-    givens,
+    inputs,
     quiet,
 )
 from tests.scenario import Host, LockRequest, handle
@@ -799,7 +799,7 @@ def ends(stage: Stage, *, unseen_by_client: Sequence[int] = (), unseen_by_server
 
 def frames_of(stage: Stage, capture: bytes, procedure: str, *, reply: bool) -> list[int]:
     """The frames of calls of this procedure, or of their replies, with all copies."""
-    seen = givens(capture)
+    seen = inputs(capture)
     rows = seen["nlm"].where(seen["nlm"]["procedure"] == procedure)
     copies = seen["copies"].where(seen["copies"]["reply"] == reply)
     copies = copies.where(np.isin(copies["exchange"], rows["exchange"]))
@@ -880,7 +880,7 @@ def test_a_lock_that_was_lost_on_the_way_is_located() -> None:
     assert "reached the server" not in found.explanation
     (found,) = findings(asked("LCK001", [client, server]))
     assert f"It reached the server: the capture taken on {SERVER} shows it." in found.explanation
-    seen = givens(server)
+    seen = inputs(server)
     (lock,) = seen["nlm"].rows()
     locks = [lock.call_frame, *seen["copies"]["frame"].tolist()]
     assert len(locks) == 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nfsrpc.rules.monitor_name_mismatch import Names
+from nfsrpc.rules.monitoring.monitor_name_mismatch import Names
 from tests.records import clock_set
 from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet
 from tests.scenario import LockRequest

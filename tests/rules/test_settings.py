@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from nfsrpc.rules.catalogue import Check, rules
-from nfsrpc.rules.settings import checked, merged, setting
+from nfsrpc.diagnosis.catalogue import Check, rules
+from nfsrpc.diagnosis.settings import checked, merged, setting
 
 
 @pytest.mark.parametrize("check", [pytest.param(check, id=check.rule.id) for check in rules().values()])

@@ -50,7 +50,7 @@ def test_nobody_is_accused(attack: Callable[[Writer, int], None], hosts: tuple[s
         assert None not in finding.clients
         assert "None" not in str(finding)
     for report in REPORTS:
-        assert "None" not in report.render(report_of(trace, diagnosis))
+        assert "None" not in report.render(report_of(trace.tables, diagnosis))
 
 
 def test_without_the_locks_of_nobody_the_rest_is_not_healthy(tmp_path: Path) -> None:

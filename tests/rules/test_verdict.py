@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from nfsrpc.rules.catalogue import find, rules
-from nfsrpc.rules.explaining import explained, explains
-from nfsrpc.rules.finding import Answer, Finding
-from nfsrpc.rules.verdict import diagnose, fault, leading
+from nfsrpc.diagnosis.catalogue import find, rules
+from nfsrpc.diagnosis.causes import explained, explains
+from nfsrpc.diagnosis.verdict import diagnose, fault, leading
+from nfsrpc.findings.finding import Answer, Finding
 from nfsrpc.sources import SourceError
 from tests.records import clock_set
-from tests.rules.stage import CLIENT, LOCKD, OTHER, SERVER, STATD, Stage, diagnosed, givens, starttls
+from tests.rules.stage import CLIENT, LOCKD, OTHER, SERVER, STATD, Stage, diagnosed, inputs, starttls
 from tests.wire import TCP
 
 SECOND = 1_000_000_000
@@ -164,7 +164,7 @@ def healthy() -> Stage:
 
 
 def test_with_a_file_that_could_not_be_read_nothing_is_healthy() -> None:
-    tables = givens(healthy().wire()).tables
+    tables = inputs(healthy().wire()).tables
     assert diagnose(tables).verdict.state == "healthy"
     unread = [SourceError("ring.pcap1", "is empty"), SourceError("ring.pcap3", "is empty")]
     assert diagnose(tables, skipped=unread).verdict == (
@@ -179,7 +179,7 @@ def test_with_a_rule_that_failed_nothing_is_healthy(monkeypatch: pytest.MonkeyPa
         raise KeyError("status")
 
     monkeypatch.setitem(rules(), "LCK001", find("LCK001")._replace(check=check, parameters=()))
-    tables = givens(healthy().wire()).tables
+    tables = inputs(healthy().wire()).tables
     assert diagnose(tables).verdict == (
         None,
         "cannot-tell",
@@ -191,12 +191,12 @@ def test_with_a_rule_that_failed_nothing_is_healthy(monkeypatch: pytest.MonkeyPa
 def test_what_is_left_out_hides_no_fault() -> None:
     stage = Stage()
     stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
-    tables = givens(stage.wire()).tables
+    tables = inputs(stage.wire()).tables
     assert diagnose(tables, skipped=[SourceError("ring.pcap1", "is empty")]).verdict == diagnose(tables).verdict
 
 
 def test_a_diagnosis_has_the_settings_that_it_was_made_with() -> None:
-    tables = givens(healthy().wire()).tables
+    tables = inputs(healthy().wire()).tables
     assert not diagnose(tables).settings
     made = diagnose(tables, ["LCK"], ["LCK001"], {"LCK002": {"late_s": 9.0}}, "nfsrpc.toml").settings
     assert made == (("LCK",), ("LCK001",), {"LCK002": {"late_s": 9.0}}, "nfsrpc.toml")
@@ -205,7 +205,7 @@ def test_a_diagnosis_has_the_settings_that_it_was_made_with() -> None:
 def test_rules_can_be_left_out() -> None:
     stage = Stage()
     stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
-    tables = givens(stage.wire()).tables
+    tables = inputs(stage.wire()).tables
     assert diagnose(tables).verdict.rule == "LCK004"
     assert diagnose(tables, ignore=["LCK004"]).verdict.rule is None
     assert diagnose(tables, select=["REG"]).findings == ()

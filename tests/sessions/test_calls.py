@@ -7,9 +7,10 @@ import struct
 import numpy as np
 import pytest
 
+from nfsrpc.columns import DTYPES, Coded, Masked
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.grouping import SMALL, group, number
-from nfsrpc.tables import DTYPES, TABLES, Coded, Masked
+from nfsrpc.tables import TABLES
 from tests.records import records_of
 from tests.scenario import Scenario, handle
 from tests.sessions.conftest import Read

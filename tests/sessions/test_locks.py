@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.attacks import ATTACKS, Writer
-from nfsrpc.sessions import walk
+from nfsrpc.sessions import lock_states
 from tests.scenario import Scenario
 from tests.sessions.conftest import Read
 
@@ -409,12 +409,12 @@ def test_what_the_snaplen_cut_is_no_session(three: Three, tables: Read) -> None:
     assert (read["calls"]["procedure"] == "LOCK").sum() in (0, 1)
 
 
-@pytest.mark.parametrize("looks", [1, walk.LOOKS])
+@pytest.mark.parametrize("looks", [1, lock_states.LOOKS])
 def test_unlocks_without_answer_are_of_all_that_their_owner_holds(
     tables: Read, monkeypatch: pytest.MonkeyPatch, looks: int
 ) -> None:
     """However many there are of either: how often each session is looked at changes nothing of what it came to."""
-    monkeypatch.setattr(walk, "LOOKS", looks)
+    monkeypatch.setattr(lock_states, "LOOKS", looks)
     writer = Writer()
     ATTACKS["ranges"](writer, 40)
     found = rows(tables, writer.capture(), "l_offset", "state", "unlock_state")

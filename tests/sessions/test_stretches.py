@@ -7,11 +7,12 @@ import random
 import numpy as np
 import pytest
 
+from nfsrpc.columns import NAT, Coded, Column, Masked, Table, TableSpec
 from nfsrpc.sessions.grouping import Parts, members
 from nfsrpc.sessions.ordered import SIZE, Ordered
 from nfsrpc.sessions.overlaps import others_held
 from nfsrpc.sessions.stretches import Stretches, between
-from nfsrpc.tables import LOCKS, NAT, Coded, Column, Masked, Table, TableSpec
+from nfsrpc.tables import LOCKS
 
 SPEC = TableSpec("some", "", (Column("host", "text", "", ""), Column("port", "u32", "", "")))
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nfsrpc.sources import SourceError
-from nfsrpc.sources.arrivals import NextFile
 from nfsrpc.sources.follow import Follow
+from nfsrpc.sources.live_queue import NextFile
 from tests.scenario import Scenario
 from tests.watch.pieces import HEADER, by_time
 

@@ -16,7 +16,7 @@ import pytest
 
 from nfsrpc._core import Decoder
 from nfsrpc.sources import SourceError
-from nfsrpc.sources.arrivals import LiveSource
+from nfsrpc.sources.live_queue import LiveSource
 from nfsrpc.sources.scapy_socket import ScapySocket
 from nfsrpc.sources.tcpdump import Tcpdump, tcpdump_command
 

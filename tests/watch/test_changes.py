@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from nfsrpc.rules.finding import Clear, Diagnosis, Finding, Verdict
+from nfsrpc.findings.finding import Clear, Diagnosis, Finding, Verdict
 from nfsrpc.watch.changes import Change, Changes, Wait, waits_in
 from nfsrpc.watch.watch import Watch
 from tests.watch.pieces import by_time

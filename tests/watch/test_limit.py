@@ -9,7 +9,7 @@ from threading import Timer
 
 import pytest
 
-from nfsrpc.rules.run import CutShort
+from nfsrpc.diagnosis.run import CutShort
 from nfsrpc.watch.limit import Allowance, Limit
 
 SHORT = Allowance(0.3, 0.1)

@@ -7,15 +7,15 @@ from typing import get_args
 import pytest
 from rich.console import Console
 
+from nfsrpc.findings.finding import Finding, Verdict
 from nfsrpc.report.json import finding_document
-from nfsrpc.rules.finding import Finding, Verdict
 from nfsrpc.sources.privileges import Rights
 from nfsrpc.watch.changes import Change, Wait, What
 from nfsrpc.watch.lines import TEXTS, begin, begin_jsonl, end_cut_short, jsonl, line, lines
-from nfsrpc.watch.moments import Health, Live, Moment, Options
+from nfsrpc.watch.schedule import Health, Live, Moment, Options
 from nfsrpc.watch.screen import Pulse, Rate, screen
 from tests.scenario import Scenario
-from tests.watch.test_moments import Script
+from tests.watch.test_schedule import Script
 
 TIME = 1_700_000_000_000_000_000
 FOUND = Finding("REG001", "statd-not-registered", "error", "certain", "10.0.0.9", "no statd on 10.0.0.9", "…", count=3)

@@ -1,0 +1,45 @@
+"""Findings across a step of the capturing host's clock: how long things took, and in which order, is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nfsrpc.columns import Table
+from nfsrpc.diagnosis.catalogue import head
+from nfsrpc.facts.basic import Span, fact
+from nfsrpc.findings.finding import Answer, CannotTell, Finding, holds
+from nfsrpc.sessions.clock_steps import BACK, FORWARD
+
+CLOCK_SET = "the capturing host's clock was set meanwhile"
+
+
+@fact
+def clock_steps(oddities: Table) -> tuple[Span, ...]:
+    """The times between which nothing can be said of durations."""
+    back, forward = (list(oddities.where(oddities["kind"] == kind).rows()) for kind in (BACK, FORWARD))
+    return tuple(
+        [Span(row.time, row.time + row.detail) for row in back]
+        + [Span(row.time - row.detail, row.time) for row in forward]
+    )
+
+
+def confused_by_steps(answers: Iterable[Answer], steps: tuple[Span, ...]) -> list[Finding]:
+    """Findings that conclude something of times that a step of the clock confused."""
+    return [answer for answer in answers if isinstance(answer, Finding) and is_confused(answer, steps)]
+
+
+def without(answers: Iterable[Answer], confused: Sequence[Finding]) -> list[Answer]:
+    """The answers; instead of such findings, once a rule, that it cannot be told."""
+    gone = set(map(id, confused))
+    kept = [answer for answer in answers if id(answer) not in gone]
+    why = f"{CLOCK_SET}: how long things took, and in which order, is not known"
+    return [*kept, *(CannotTell(rule, why) for rule in sorted({found.rule for found in confused}))]
+
+
+def is_confused(found: Finding, steps: tuple[Span, ...]) -> bool:
+    if not holds(head(found.rule).timed, found.certainty):
+        return False
+    return any(
+        (found.first is None or found.first <= step.last) and (found.last is None or found.last >= step.first)
+        for step in steps
+    )

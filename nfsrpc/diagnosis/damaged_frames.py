@@ -1,0 +1,44 @@
+"""Findings whose evidence is damaged: what those frames say may not be what was sent.
+
+Frames with a wrong checksum never become evidence, and what may have been in them is undecided (core/src/checksum.rs).
+Where checksums say nothing, as on a loopback, damage shows in a message that contradicts its declaration, or in a
+time stamp that contradicts its neighbours': such a frame proves nothing for certain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from nfsrpc.columns import Table
+from nfsrpc.facts.basic import fact
+from nfsrpc.findings.finding import Answer, Finding
+
+Frames: TypeAlias = Mapping[tuple[int, int], str]  # capture and number, and the kind of oddity
+
+DAMAGE = (
+    *("capture-fraction", "frame-time", "header-lost", "ip-header", "not-rpc", "record-mark"),
+    *("xdr-bool", "xdr-enum", "xdr-items", "xdr-length", "xdr-short", "xdr-trailing", "xdr-union"),
+)
+
+
+@fact
+def damaged_frames(oddities: Table) -> Frames:
+    """The frames that contradict themselves, or all around them."""
+    rows = oddities.where(oddities["kind"].isin(DAMAGE)).rows()
+    return {(row.capture, row.frame): row.kind for row in rows}
+
+
+def doubted(answers: Iterable[Answer], damaged: Frames) -> list[Answer]:
+    """The answers; findings with damaged evidence are likely at most, and say why."""
+    return [doubtful(answer, damaged) if isinstance(answer, Finding) else answer for answer in answers]
+
+
+def doubtful(found: Finding, damaged: Frames) -> Finding:
+    touched = [proof for proof in found.evidence if (proof.capture, proof.frame) in damaged]
+    if not touched or found.certainty != "certain":
+        return found
+    frame, kind = touched[0].frame, damaged[touched[0].capture, touched[0].frame]
+    why = f"Frame {frame} of the evidence is damaged ({kind}): what it says is not certain."
+    return replace(found, certainty="likely", explanation=f"{found.explanation} {why}")

@@ -1,0 +1,59 @@
+"""Competing causes of a stall whose decisive half was not captured, the most probable first.
+
+Rules whose fault may be behind what the wire shows of a stall (facts/signs.py) say so themselves, in `suspected`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.columns import Table
+from nfsrpc.diagnosis.catalogue import head, rules
+from nfsrpc.facts.basic import NFS
+from nfsrpc.facts.signs import Signs
+from nfsrpc.facts.stalls import DENIED_NOLOCKS, LATE_S, late, longest
+from nfsrpc.facts.statd_dns import Questions
+from nfsrpc.findings.finding import Finding, Hypothesis, holds
+from nfsrpc.wording import SECOND
+
+
+def hypotheses(lead: Finding, inputs: Mapping[str, Any]) -> tuple[Hypothesis, ...]:
+    """Nothing for a finding that is proven to be the cause."""
+    if not holds(head(lead.rule).asks_causes, lead.certainty):
+        return ()
+    if lead.host is None or lead.host in inputs["loopbacks"] or nfs_waits_too(lead, inputs["exchanges"]):
+        return ()
+    seen = signs(lead, inputs)
+    asked = ((check.rule, check.suspected(seen)) for check in rules().values() if check.suspected)
+    found = [(rule, suspicion) for rule, suspicion in asked if suspicion]
+    ordered = sorted(found, key=lambda known: (-known[1].weight, known[0].id))
+    return tuple(
+        Hypothesis(rule.id, rule.name, lead.host, suspicion.supports, suspicion.against) for rule, suspicion in ordered
+    )
+
+
+def nfs_waits_too(lead: Finding, exchanges: Table) -> bool:
+    """Whether more than the lock manager is silent: then its statd is no explanation."""
+    waits = (exchanges["state"] == "unanswered") | late(exchanges, LATE_S)
+    nfs = (exchanges["server"] == lead.host) & (exchanges["prog"] == NFS) & waits
+    begun, over = lead.first or 0, lead.last or np.iinfo(np.int64).max
+    return bool((nfs & (exchanges["time"] >= begun - SECOND) & (exchanges["time"] <= over)).any())
+
+
+def signs(lead: Finding, inputs: Mapping[str, Any]) -> Signs:
+    stalls: Table = inputs["stalls"]
+    here = stalls.where(stalls["server"] == lead.host)
+    denied = here["status"] == DENIED_NOLOCKS
+    open_ = here["state"] == "unanswered"
+    span = inputs["span"]
+    granted, refused, unanswered = (longest(here.where(mask), span) for mask in (~denied & ~open_, denied, open_))
+    return Signs(granted, refused, unanswered, resolving(lead, inputs["unresolved"]))
+
+
+def resolving(lead: Finding, unresolved: Questions) -> bool:
+    if lead.host is None or lead.first is None or lead.last is None:
+        return False
+    return unresolved.asked(lead.host, lead.first, lead.last)

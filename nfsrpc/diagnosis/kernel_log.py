@@ -1,0 +1,179 @@
+"""The lines that kernels write about what the capture shows: which to expect, on which host, when.
+
+    lockd: server X not responding, still trying   of a client: a request has waited for the major timeout, a minute
+    lockd: server X OK                             of it: the answer has come
+    lockd: server Y not responding, timed out      of a server: a waiting client could not be called back
+    lockd: cannot monitor Z                        of either: its own statd cannot be reached, or refuses
+    statd: server rpc.statd not responding, …      of either: its own statd has not answered for a minute
+
+A log names hosts as they were mounted, or as they call themselves: for X stands the address that the capture shows.
+Each line belongs to rules that find what it is about.
+
+References: Linux net/sunrpc/clnt.c (call_timeout), fs/lockd/mon.c (nsm_monitor).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, product
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Table, isin
+from nfsrpc.diagnosis.catalogue import accounting_for
+from nfsrpc.facts.basic import GRANTS, LOCK, NLM, NSM
+from nfsrpc.facts.stalls import DENIED_NOLOCKS
+from nfsrpc.findings.finding import Finding, LogKind, LogLine
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.timers import MAJOR_TIMEOUT_S
+from nfsrpc.wording import SECOND
+
+DENIALS = 100  # more are not told one by one
+RESENT_S = (50.0, 75.0)  # the major timeout, as a resend shows it
+STATD_SILENT = "statd: server rpc.statd not responding, timed out"
+
+
+def expected(findings: Sequence[Finding], inputs: Mapping[str, Any]) -> tuple[LogLine, ...]:
+    """The lines about these findings, in order, each once."""
+    grave = [finding for finding in findings if finding.severity != "info"]
+    if not grave:
+        return ()
+    lines = {one for source in SOURCES for one in source(grave, inputs)}
+    concerned = {(finding.rule, host) for finding in grave for host in (finding.host, *finding.clients)}
+    return tuple(sorted(one for one in lines if not concerned.isdisjoint(subjects(one))))
+
+
+def subjects(line: LogLine) -> Iterator[tuple[str, str]]:
+    """The rules and hosts of findings that a line belongs to."""
+    return product(line.rules, (line.host, line.about))
+
+
+def line(kind: LogKind, time: int, host: str, about: str, text: str) -> LogLine:
+    return LogLine(time, host, about, text, accounting_for(kind))
+
+
+def late_answers(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+    """Lock requests that waited for a minute: the client complains when it sends them again."""
+    requests: Table = inputs["requests"]
+    span = inputs["span"]
+    if span is None:
+        return
+    ended = np.where(requests["reply_time"] == NAT, span.last, requests["reply_time"])
+    waited = requests.valid("time") & (ended - requests["time"] >= RESENT_S[0] * SECOND)
+    waited &= (requests["state"] == "answered") | (requests["state"] == "unanswered")
+    rows, copies = requests.where(waited), inputs["copies"]
+    again = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], rows["exchange"])), "exchange")
+    for row in rows.rows():
+        complained = complaint(row, again[row.exchange])
+        if complained < (row.reply_time or span.last):
+            yield not_responding(complained, row.client, row.server)
+            if row.reply_time is not None:
+                yield LogLine(
+                    row.reply_time,
+                    row.client,
+                    row.server,
+                    f"lockd: server {row.server} OK",
+                    accounting_for("lockd-silent"),
+                )
+
+
+def complaint(row: Any, copies: Table) -> int:
+    """When the client looked at its watch: just as it sent the call again."""
+    waits = copies["after_s"]
+    about = waits[(waits >= RESENT_S[0]) & (waits <= RESENT_S[1])]
+    return int(row.time + (float(about[0]) if len(about) else MAJOR_TIMEOUT_S) * SECOND)
+
+
+def not_responding(time: int, client: str, server: str) -> LogLine:
+    return LogLine(
+        time, client, server, f"lockd: server {server} not responding, still trying", accounting_for("lockd-silent")
+    )
+
+
+def never_sent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+    """Lock requests that could not even be sent: the client's lockd is after the server's port for a minute."""
+    trying = clients_trying(inputs)
+    hung = [
+        finding for finding in findings if finding.rule in accounting_for("never-sent") or tries_lockd(finding, trying)
+    ]
+    for finding in hung:
+        if finding.host is not None and finding.first is not None and finding.last is not None:
+            complained = finding.first + round(MAJOR_TIMEOUT_S * SECOND)
+            for client in finding.clients if complained <= finding.last else ():
+                yield not_responding(complained, client, finding.host)
+
+
+def clients_trying(inputs: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Servers whose lockd was tried in vain, each with who tried it and is not its server."""
+    pairs = inputs["roles"].pairs
+    tried = ((attempt.server, attempt.client) for attempt in inputs["attempts"] if attempt.prog == NLM)
+    return {ends for ends in tried if ends not in pairs}
+
+
+def tries_lockd(finding: Finding, trying: set[tuple[str, str]]) -> bool:
+    if finding.rule not in accounting_for("port-unreachable"):
+        return False
+    return any((finding.host, client) in trying for client in finding.clients)
+
+
+def callbacks(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+    """Grants that a server could not tell a waiting client within a minute."""
+    tries: list[tuple[int, int, str, str]] = [
+        (attempt.first, attempt.last, attempt.server, attempt.client)
+        for attempt in inputs["attempts"]
+        if attempt.prog == NLM and (attempt.server, attempt.client) in inputs["roles"].pairs
+    ]
+    nlm: Table = inputs["nlm"]
+    silent = nlm.where(isin(nlm["proc"], GRANTS) & (nlm["state"] == "unanswered"))
+    span = inputs["span"]
+    if span is not None:
+        tries += [(row.time, span.last, row.server, row.client) for row in silent.rows() if row.time is not None]
+    for first, last, client, server in tries:
+        complained = first + round(MAJOR_TIMEOUT_S * SECOND)
+        if complained <= last:
+            text = f"lockd: server {client} not responding, timed out"
+            yield line("callback-silent", complained, server, client, text)
+
+
+def cannot_monitor(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+    """Locks that are denied because statd cannot be asked to watch the other host."""
+    requests: Table = inputs["requests"]
+    denied = requests.where((requests["proc"] == LOCK) & (requests["status"] == DENIED_NOLOCKS))
+    for row in islice(denied.where(denied.valid("reply_time")).rows(), DENIALS):
+        yield LogLine(
+            row.reply_time, row.server, row.client, f"lockd: cannot monitor {row.client}", accounting_for("unmonitored")
+        )
+    yield from islice(unmonitored(inputs), DENIALS)
+
+
+def unmonitored(inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+    """Of clients whose own statd has gone."""
+    for attempt in inputs["attempts"]:
+        if attempt.loopback and attempt.outcome == "refused" and attempt.prog == NSM:
+            for server in inputs["roles"].servers_of.get(attempt.server, ()):
+                text = f"lockd: cannot monitor {server}"
+                yield line("statd-refused", attempt.first, attempt.server, server, text)
+
+
+def statd_silent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+    """SM_MON that had no answer for a minute; without the loopback locks tell that were denied after as long."""
+    span, monitors = inputs["span"], inputs["monitors"]
+    asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"] & monitors.valid("time"))
+    for row in islice(asked.rows() if span is not None else (), DENIALS):
+        if (row.reply_time or span.last) - row.time >= RESENT_S[0] * SECOND and row.host is not None:
+            gave_up = row.time + round(MAJOR_TIMEOUT_S * SECOND)
+            yield line("statd-silent", gave_up, row.host, row.host, STATD_SILENT)
+            ends, roles = (row.host, row.peer), inputs["roles"]
+            if row.peer is not None and (ends in roles.pairs or ends in roles.mounting):
+                yield LogLine(
+                    gave_up, row.host, row.peer, f"lockd: cannot monitor {row.peer}", accounting_for("statd-silent")
+                )
+    requests: Table = inputs["requests"]
+    denied = requests.where((requests["status"] == DENIED_NOLOCKS) & requests.valid("reply_time"))
+    for row in islice(denied.rows(), DENIALS):
+        if row.latency_s >= RESENT_S[0] and row.server not in inputs["loopbacks"]:
+            yield line("statd-silent-denied", row.reply_time, row.server, row.client, STATD_SILENT)
+
+
+SOURCES = (late_answers, never_sent, callbacks, cannot_monitor, statd_silent)

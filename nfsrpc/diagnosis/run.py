@@ -1,0 +1,99 @@
+"""Runs the rules: gives each the tables and facts that it names, and keeps a broken one from stopping the others.
+
+A rule that names `faults` or `unexplained` is run last, and gets what the others found. Whoever cannot wait passes
+`limited`, which runs what it is given and raises CutShort when that takes too long: such a rule, and those for which no
+time is left, cannot tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from traceback import format_exception
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from nfsrpc.columns import Table
+from nfsrpc.diagnosis.catalogue import Check
+from nfsrpc.diagnosis.causes import is_fault, unexplained
+from nfsrpc.diagnosis.clock_jumps import confused_by_steps, without
+from nfsrpc.diagnosis.damaged_frames import doubted
+from nfsrpc.facts.basic import FACTS, HOSTS, of_known_hosts
+from nfsrpc.findings.finding import Answer, Broken, CannotTell, Finding
+from nfsrpc.sessions.aligned import comparable
+
+if TYPE_CHECKING:
+    from nfsrpc.diagnosis.settings import Settings
+
+
+T = TypeVar("T")
+OF_OTHERS = frozenset({"faults", "unexplained"})  # what the other rules found, as inputs of a rule
+CUT_SHORT = "the look was cut short: it took too long"
+
+
+class CutShort(BaseException):
+    """Raised in the midst of what takes too long; no Exception, which would be taken for a bug of the rule."""
+
+
+class Limited(Protocol):
+    """Returns what `work` does. For what comes `at_the_end` there is some time in any case."""
+
+    def __call__(self, work: Callable[[], T], at_the_end: bool = False) -> T: ...
+
+
+def unlimited(work: Callable[[], T], at_the_end: bool = False) -> T:
+    return work()
+
+
+class Inputs(dict[str, Any]):
+    """Tables, with times that can be compared and hosts that are known, and facts by name, worked out when asked."""
+
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self.tables = comparable(tables)
+
+    def __missing__(self, name: str) -> Any:
+        if name in FACTS:
+            function = FACTS[name]
+            parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
+            self[name] = function(*(self[parameter] for parameter in parameters))
+        else:
+            table = self.tables[name]
+            self[name] = of_known_hosts(table, HOSTS[name]) if name in HOSTS else table
+        return self[name]
+
+
+def ask(
+    inputs: Inputs, checks: Iterable[Check], settings: Settings | None = None, limited: Limited = unlimited
+) -> list[Answer]:
+    """What the rules answer."""
+    answers: list[Answer] = []
+    for check in sorted(checks, key=is_last):
+        try:
+            answers += limited(lambda: ask_in_turn(check, answers, inputs, settings or {}))  # noqa: B023
+        except CutShort:
+            answers.append(check.rule.cannot_tell(CUT_SHORT))
+    return answers
+
+
+def is_last(check: Check) -> bool:
+    """Whether a rule reads what the others found."""
+    return not OF_OTHERS.isdisjoint(check.parameters)
+
+
+def ask_in_turn(check: Check, answers: list[Answer], inputs: Inputs, settings: Settings) -> list[Answer]:
+    if is_last(check):
+        confused = confused_by_steps(answers, inputs["clock_steps"])
+        left = doubted(without(answers, confused), inputs["damaged_frames"])
+        inputs["faults"] = tuple(found for found in left if isinstance(found, Finding) and is_fault(found))
+        inputs["unexplained"] = unexplained(inputs["faults"])
+    return list(ask_one(check, inputs, settings.get(check.rule.id, {})))
+
+
+def cut_short(answers: Iterable[Answer]) -> set[str]:
+    """The rules that were not run to their end."""
+    return {answer.rule for answer in answers if isinstance(answer, CannotTell) and answer.why == CUT_SHORT}
+
+
+def ask_one(check: Check, inputs: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator[Answer]:
+    try:
+        yield from check.check(*(inputs[name] for name in check.parameters), **thresholds)
+    except Exception as error:  # noqa: BLE001 - whatever a rule does wrong is its own
+        yield Broken(check.rule.id, f"{type(error).__name__}: {error}", "".join(format_exception(error)))

@@ -1,0 +1,164 @@
+"""Fingerprints of time: what findings show as evidence, with its gaps explained by the clocks that made them.
+
+A frame of evidence may be a call that was sent again, a late answer, a SYN, a lock that was asked for again:
+each says when, and whose timer that is where one fits (nfsrpc/sessions/timers.py). Only such frames are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Mask, Table, isin, median
+from nfsrpc.decode import rows_of
+from nfsrpc.facts.basic import NLM, NSM, PORTMAP
+from nfsrpc.facts.stalls import DENIED_NOLOCKS
+from nfsrpc.findings.finding import Evidence, Finding
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.sessions.timers import Kind, clock_of, told
+from nfsrpc.wording import SECOND, several
+
+Frame: TypeAlias = tuple[int, int]  # capture and number
+
+LATE_S = 5.0
+BEHIND_S = 1.0  # so soon after a denial comes the answer to what waited behind it
+AT_ONCE_S = 0.1
+ASKED = ("prog", "vers", "host", "asker")
+MANY = 1000  # how soon questions were asked again is told by so many
+ASKED_S = (1.0, 15.0)  # a portmapper is asked again within this; else it is about another lock
+# Whose timer sends a call again.
+TIMERS: Mapping[int, Kind] = {NLM: "resend", NSM: "notice", PORTMAP: "notice"}
+
+
+def fingerprinted(findings: Sequence[Finding], tables: Mapping[str, Table]) -> list[Finding]:
+    """The findings, with what is known of the gaps at the frames of their evidence."""
+    frames = {(proof.capture, proof.frame) for finding in findings for proof in finding.evidence}
+    if not frames:
+        return list(findings)
+    notes: dict[Frame, str] = {}
+    for source in SOURCES:
+        for frame, note in source(tables, frames):
+            notes.setdefault(frame, note)
+    return [replace(finding, evidence=tuple(noted(finding.evidence, notes))) for finding in findings]
+
+
+def noted(evidence: Iterable[Evidence], notes: Mapping[Frame, str]) -> Iterator[Evidence]:
+    for proof in evidence:
+        note = notes.get((proof.capture, proof.frame))
+        yield proof._replace(note=f"{proof.note}{note}") if note else proof
+
+
+def among(table: Table, capture: str, frame: str, frames: Iterable[Frame]) -> Mask:
+    """The rows whose frame is one of these."""
+    keys = np.array([number << 32 | one for number, one in frames], dtype=np.uint64)
+    mask: Mask = isin(table[capture].astype(np.uint64) << np.uint64(32) | table[frame].astype(np.uint64), keys)
+    return mask
+
+
+def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """Calls that were sent again; on another connection, when TCP had given the first one up."""
+    again = tables["calls"].where(tables["calls"]["retransmits"] > 0)
+    again, copies = again.where(among(again, "capture", "call_frame", frames)), tables["copies"]
+    copied = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], again["exchange"])), "exchange")
+    for row in again.rows():
+        resent = copied[row.exchange]
+        waits = resent["after_s"].tolist()
+        if waits and row.flow not in resent["flow"] and clock_of("reconnect", waits[0]):
+            yield (row.capture, row.call_frame), f", on a new connection after {told('reconnect', waits[:1])}"
+        elif waits:
+            yield (row.capture, row.call_frame), f", sent again after {told_of(row.prog, waits)}"
+
+
+def told_of(prog: int | None, waits: Sequence[float]) -> str:
+    kind = TIMERS.get(prog or 0)
+    return told(kind, waits) if kind else ", ".join(f"{wait:.1f} s" for wait in waits[:4])
+
+
+def answers(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """Answers that came late, by a clock of the server."""
+    calls = tables["calls"].where(tables["calls"]["prog"] == NLM)
+    with np.errstate(invalid="ignore"):
+        late = calls.where((calls["latency_s"] >= LATE_S) & calls.valid("reply_capture"))
+    rows = late.where(late["status"] == DENIED_NOLOCKS)
+    denied = Stretches((rows["server"],), rows["reply_time"])
+    for row in late.where(among(late, "reply_capture", "reply_frame", frames)).rows():
+        clock = clock_of("refusal" if behind_denial(row, denied) else "answer", row.latency_s)
+        if clock:
+            yield (row.reply_capture, row.reply_frame), f": {clock.meaning}"
+
+
+def behind_denial(row: Any, denied: Stretches) -> bool:
+    """Whether this, or what the server's lockd did just before, was denied for want of statd."""
+    return denied.meet(row.server, row.reply_time - BEHIND_S * SECOND + 1, row.reply_time)
+
+
+def connections(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """SYNs that were repeated: of these the first and the last are known."""
+    tried = tables["flows"].where(tables["flows"]["syn"] > 1)
+    for row in tried.where(among(tried, "capture", "syn_frame", frames)).rows():
+        lasted = (row.syn_last - row.syn_time) / SECOND
+        yield (row.capture, row.syn_frame), f", {row.syn - 1} more in {told('syn', [lasted])}"
+
+
+def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """Locks that were asked for again, with another xid: by a client that is blocked, or in the grace period."""
+    locks, calls = tables["locks"], tables["calls"]
+    again = locks.where(((locks["polls"] > 0) | (locks["grace"] > 1)) & locks.valid("requested_frame"))
+    again = again.where(among(again, "requested_capture", "requested_frame", frames))
+    lasts = np.append(calls["time"], NAT)[rows_of(calls["exchange"], again["last_exchange"])].tolist()
+    for row, last in zip(again.rows(), lasts, strict=True):
+        polls = row.polls or row.grace - 1
+        if row.requested is not None and last > row.requested:
+            gap = (last - row.requested) / SECOND / polls
+            kind: Kind = "grace" if row.grace > 1 else "poll"
+            rhythm = f", every {told(kind, [gap])}" if gap >= AT_ONCE_S else " at once"
+            note = f", asked again {several(polls, 'time')}{rhythm}"
+            yield (row.requested_capture, row.requested_frame), note
+
+
+def questions(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """Questions for what is not registered, asked again and again."""
+    asked = tables["registrations"]
+    refused = asked.where((asked["port"] == 0) & asked.valid("frame") & asked.valid("time"))
+    rounds = {who: Rounds(part["time"]) for who, part in Parts(refused, *ASKED).items()}
+    for row in refused.where(among(refused, "capture", "frame", frames)).rows():
+        who = tuple(getattr(row, name) for name in ASKED)
+        count, typical = rounds[who].since(row.time) if who in rounds and row.time is not None else (0, 0.0)
+        if count > 1:
+            yield (row.capture, row.frame), f", again {several(count, 'time')}, every {told('ask', [typical])}"
+
+
+class Rounds:
+    """Questions that are asked again and again, until it is about another lock."""
+
+    def __init__(self, times: Array) -> None:
+        self.times = np.sort(times)
+        self.gaps = np.diff(self.times) / SECOND
+        self.ends = np.append(np.flatnonzero((self.gaps < ASKED_S[0]) | (self.gaps > ASKED_S[1])), len(self.gaps))
+
+    def since(self, time: int) -> tuple[int, float]:
+        """How often it was asked again after this time, and how soon each time."""
+        first = int(np.searchsorted(self.times, time))
+        end = int(self.ends[np.searchsorted(self.ends, first)])
+        return end - first, float(median(self.gaps[first : min(end, first + MANY)])) if end > first else 0.0
+
+
+def callbacks(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """Grants that were told again."""
+    locks, calls = tables["locks"], tables["calls"]
+    told_again = locks.where((locks["callbacks"] > 1) & locks.valid("callback_frame"))
+    told_again = told_again.where(among(told_again, "callback_capture", "callback_frame", frames))
+    back = calls.where(calls["prog"] == NLM) if len(told_again) else calls.take(np.zeros(0, dtype=np.int64))
+    times = Stretches((back["client"], back["server"]), back["time"])
+    for row in told_again.rows():
+        later = times.following((row.server, row.client), row.callback)
+        waits = [float(later - row.callback) / SECOND] if later is not None else []
+        if clock_of("grant", *waits):
+            yield (row.callback_capture, row.callback_frame), f", again after {told('grant', waits)}"
+
+
+SOURCES = (resends, answers, connections, waiting, questions, callbacks)

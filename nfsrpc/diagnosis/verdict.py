@@ -1,0 +1,241 @@
+"""From answers to one verdict: the finding that explains the others, or why there is none.
+
+The verdict is the gravest finding that no other explains (explaining.py). `healthy` needs evidence: locks were asked
+for and answered in time, and nothing speaks against it. Anything else is `cannot-tell`, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nfsrpc.columns import Table
+from nfsrpc.diagnosis.catalogue import chosen
+from nfsrpc.diagnosis.causes import Causes, explained, explains, is_fault
+from nfsrpc.diagnosis.clock_jumps import CLOCK_SET, confused_by_steps, without
+from nfsrpc.diagnosis.damaged_frames import doubted
+from nfsrpc.diagnosis.hypotheses import hypotheses
+from nfsrpc.diagnosis.kernel_log import expected
+from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Inputs, Limited, ask, cut_short, unlimited
+from nfsrpc.diagnosis.timers import fingerprinted
+from nfsrpc.facts.stalls import LATE_S, late
+from nfsrpc.findings.finding import (
+    SEVERITIES,
+    Answer,
+    Broken,
+    CannotTell,
+    Clear,
+    Diagnosis,
+    Finding,
+    Settings,
+    Verdict,
+)
+from nfsrpc.sessions.exchanges import ENCRYPTED
+from nfsrpc.wording import SECOND, named, seconds, several
+
+if TYPE_CHECKING:
+    from nfsrpc.diagnosis.settings import Settings as Thresholds
+    from nfsrpc.sources import SourceError
+
+# Of findings that are equally grave and sure, what lies deeper leads.
+FAMILIES = ("REG", "MON", "CBK", "NET", "RPC", "MNT", "LCK", "NFS")
+# A request that waited this long when the capture ended may be in trouble; one sent just before says nothing.
+PATIENT_S = 1.0
+WORTH_TELLING_S = 1.0  # of shorter waits the verdict says nothing
+NOBODYS = "passed over a loopback that several hosts share"
+UNDECIDED_SHARE = 0.1  # so many requests without known fate, and nobody can call the rest healthy
+
+
+def diagnose(
+    tables: Mapping[str, Table],
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    settings: Thresholds | None = None,
+    file: str | None = None,
+    *,
+    skipped: Sequence[SourceError] = (),
+    limited: Limited = unlimited,
+) -> Diagnosis:
+    """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names.
+
+    `file` is where these settings stand, if they do; `skipped` are files that could not be read. Where `limited`
+    (run.py) cuts it short, what was found stands, and without a fault it is not healthy but unknown.
+    """
+    in_force = Settings(tuple(select), tuple(ignore), settings or {}, file)
+    checks = chosen(in_force.select, in_force.ignore)
+    try:
+        inputs = limited(lambda: Inputs(tables))
+        answers = ask(inputs, checks, settings, limited)
+        return replace(limited(lambda: concluded(answers, inputs, skipped), at_the_end=True), settings=in_force)
+    except CutShort:
+        # Not even what was found: whether a step of the clock explains it has not been looked at.
+        cannot_tell = tuple(check.rule.cannot_tell(CUT_SHORT) for check in checks)
+        return Diagnosis(UNFINISHED, cannot_tell=cannot_tell, settings=in_force)
+
+
+PARTIAL = "Not all rules were run: the look took too long, and the cause may be another."
+UNFINISHED = Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {CUT_SHORT}.")
+
+
+def concluded(told: list[Answer], inputs: Inputs, skipped: Sequence[SourceError] = ()) -> Diagnosis:
+    confused = confused_by_steps(told, inputs["clock_steps"])
+    answers = doubted(without(told, confused), inputs["damaged_frames"])
+    found = explained([answer for answer in answers if isinstance(answer, Finding)])
+    findings = fingerprinted(found, inputs)
+    lead = leading(findings)
+    broken = tuple(answer for answer in answers if isinstance(answer, Broken))
+    is_partial = bool(cut_short(answers))
+    if lead:
+        verdict = fault(lead, findings)
+        if is_partial:
+            verdict = verdict._replace(summary=f"{verdict.summary} {PARTIAL}")
+    elif is_partial:
+        verdict = UNFINISHED
+    else:
+        verdict = without_fault(inputs, any(is_fault(each) for each in confused))
+    if verdict.state == "healthy" and (gap := left_out(broken, skipped, inputs["nobodys"])):
+        verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
+    return Diagnosis(
+        verdict=verdict,
+        findings=tuple(sorted(findings, key=lambda found: (found is not lead, gravity(found)))),
+        cannot_tell=tuple(answer for answer in answers if isinstance(answer, CannotTell)),
+        clear=tuple(answer for answer in answers if isinstance(answer, Clear)),
+        broken=broken,
+        hypotheses=hypotheses(lead, inputs) if lead else (),
+        log=expected(findings, inputs),
+    )
+
+
+def leading(findings: Sequence[Finding]) -> Finding | None:
+    """The gravest finding that no other explains."""
+    faults = list(filter(is_fault, findings))
+    causes = Causes(faults)
+    roots = [found for found in faults if not causes.explain(found)] or faults
+    return min(roots, key=gravity, default=None)
+
+
+def gravity(found: Finding) -> tuple[object, ...]:
+    """Sorts the gravest first."""
+    family = found.rule[:3]
+    return (
+        SEVERITIES.index(found.severity),
+        found.certainty != "certain",
+        FAMILIES.index(family) if family in FAMILIES else len(FAMILIES),
+        -(found.wait_s or 0.0),
+        -len(found.explains),
+        found.first or 0,
+        found.rule,
+    )
+
+
+def fault(lead: Finding, findings: Iterable[Finding]) -> Verdict:
+    """Host, what, who is hurt and how long."""
+    symptoms = [found for found in findings if found is not lead and explains(lead, found)]
+    clients = set(lead.clients) or {client for found in symptoms for client in found.clients}
+    theirs = [found.wait_s or 0.0 for found in symptoms if set(found.clients) <= clients]
+    wait = lead.wait_s if lead.wait_s is not None else max(theirs, default=0.0)
+    lasted = f"waited up to {seconds(wait)}" if wait >= WORTH_TELLING_S else ""
+    if seconds(wait) in lead.title:
+        lasted = ""
+    if clients == {lead.host}:
+        hurt = f"; it {lasted}" if lasted else ""
+    elif clients:
+        hurt = f"; {named(clients)} {lasted}" if lasted else f"; it hurts {named(clients)}"
+    else:
+        hurt = f"; somebody {lasted}" if lasted else ""
+    return Verdict(lead.rule, "fault", f"{lead.title[:1].upper()}{lead.title[1:]}{hurt}.")
+
+
+def without_fault(inputs: Inputs, confused: bool) -> Verdict:
+    """Healthy, if locks were asked for and answered in time; else why it cannot be told.
+
+    `confused`: there are faults, if the clock can be trusted, which was set while it captured.
+    """
+    requests: Table = inputs["requests"]
+    answered = requests.where((requests["state"] == "answered") & ~late(requests, LATE_S))
+    undecided = requests.where(requests["state"] == "undecided")
+    asynchronous = async_answers(inputs["locks"])
+    if not len(requests) and not asynchronous:
+        return Verdict(None, "cannot-tell", unseen(inputs["flows"], inputs["quality"], inputs["nobodys"]))
+    if confused:
+        return Verdict(None, "cannot-tell", f"It cannot be told whether locks work in time: {CLOCK_SET}.")
+    if not len(answered) and not asynchronous:
+        why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, inputs)}"
+        return Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {why}.")
+    if inputs["span"] is None:
+        return Verdict(None, "cannot-tell", "It cannot be told whether locks work in time: frames have no time stamps.")
+    if not answered.valid("status").any() and not asynchronous:
+        encrypted = (answered["flags"] & ENCRYPTED != 0).all()
+        why = f"the results of all lock requests are {'encrypted' if encrypted else 'cut off (snap length)'}"
+        return Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {why}.")
+    if waiting(undecided, inputs) or len(undecided) > UNDECIDED_SHARE * len(requests):
+        why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, inputs)}"
+        return Verdict(None, "cannot-tell", f"It cannot be told whether all locks work: {why}.")
+    return Verdict(None, "healthy", f"{healthy_summary(answered, asynchronous)}{unread(inputs['quality'])}.")
+
+
+def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], nobodys: int) -> str:
+    """What was not looked at, so that nobody can call the rest healthy."""
+    if skipped:
+        return f"{several(len(skipped), 'file')} could not be read ({named({error.path for error in skipped})})"
+    if broken:
+        failed = sorted(answer.rule for answer in broken)
+        return f"{several(len(failed), 'rule')} failed, which is a bug of nfsrpc ({', '.join(failed)})"
+    if nobodys:
+        return f"{several(nobodys, 'lock request')} {NOBODYS}"
+    return ""
+
+
+def async_answers(locks: Table) -> int:
+    """Locks asked for by an _MSG procedure to which a result came."""
+    return int(((locks["procedure"] == "LOCK_MSG") & locks.valid("status")).sum())
+
+
+def unseen(flows: Table, quality: Table, nobodys: int) -> str:
+    why = "no lock requests were captured"
+    if flows["tls"].any():
+        why = "connections are encrypted by TLS, and no lock requests are seen"
+    if not flows["rpc"].any():
+        why = "what was read of the capture holds no RPC" if unread(quality) else "the capture holds no RPC"
+    if nobodys:
+        why = f"all lock requests {NOBODYS}"
+    return f"It cannot be told whether locks work: {why}{unread(quality)}."
+
+
+def unread(quality: Table) -> str:
+    """The end of a sentence on frames that may hold RPC and were not read; nothing where there are none."""
+    frames, rdma, rpc = (int(quality[name].sum()) for name in ("unread", "rdma", "rdma_rpc"))
+    links = sorted({link for row in quality.rows() for link in row.unread_links or ()})
+    parts = []
+    if frames:
+        parts.append(f"{several(frames, 'frame')} of link type {' and '.join(links)}")
+    if rdma:
+        parts.append(f"{several(rdma, 'frame')} of RDMA{f' ({rpc} of them with RPC)' if rpc else ''}")
+    return f"; not read: {' and '.join(parts)}" if parts else ""
+
+
+def without_reply(undecided: Table, inputs: Inputs) -> str:
+    if not len(undecided):
+        return "none was answered in time that a reboot does not excuse"
+    number = several(len(undecided), "has", "have")
+    span = inputs["span"]
+    if span is not None and len(undecided) and ((span.last - undecided["time"]) < 10 * SECOND).all():
+        return f"{number} no answer yet when the capture ends"
+    return f"{number} an answer that was not captured"
+
+
+def waiting(undecided: Table, inputs: Inputs) -> bool:
+    span = inputs["span"]
+    if span is None:
+        return bool(len(undecided))
+    return bool(((span.last - undecided["time"]) > PATIENT_S * SECOND).any())
+
+
+def healthy_summary(answered: Table, asynchronous: int) -> str:
+    clients, servers = answered["client"].present(), answered["server"].present()
+    latency = answered["latency_s"][answered.valid("latency_s")]
+    slowest = f", the slowest after {seconds(float(latency.max()))}" if len(latency) else ""
+    whose = f" of {named(clients)} to {named(servers)}" if clients else ""
+    total = several(len(answered) + asynchronous, "lock request was", "lock requests were")
+    return f"No fault: {total} answered{whose and ','}{whose}{slowest}"

@@ -1,0 +1,1 @@
+"""Facts: what several rules ask of the tables, worked out once. Nothing here names a rule."""

@@ -1,0 +1,213 @@
+"""Connections that were tried in vain: SYNs that nobody answers, ports that are closed, hosts that are not there.
+
+Tries of one host for one port of another are one `Attempt`, however many SYNs and source ports they took: the kernel
+repeats a SYN after 1, 2, 4, 8 … s, and tries a port that answers RST again in a tight loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Table, isin
+from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM, PORTMAP, fact
+from nfsrpc.facts.vantages import Vantages
+from nfsrpc.sessions.exchanges import TRANSPORTS
+from nfsrpc.sessions.grouping import Parts, group, members
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.wording import SECOND
+
+# ICMP codes by which a host or a firewall says that nobody may talk to this port; others are about the host or network.
+PORT_REFUSED = {"IPv4": (2, 3, 9, 10, 13), "IPv6": (1, 4, 5, 6)}
+
+# One SYN may be sent again because its answer was lost.
+RESENT = 2
+# One lost segment is sent again once or twice; a connection that something forgot, until TCP gives it up.
+AGAIN = 3
+
+Outcome: TypeAlias = Literal["unanswered", "refused", "unreachable"]
+OUTCOMES: tuple[Outcome, ...] = ("unanswered", "refused", "unreachable")
+
+
+class Attempt(NamedTuple):
+    """What one host tried to connect to on another's port, in vain (or over UDP, what ICMP sent back)."""
+
+    client: str
+    server: str
+    port: int
+    transport: str
+    program: str | None
+    prog: int | None
+    registered: bool
+    loopback: bool
+    outcome: Outcome  # silence; RST or ICMP about the port; ICMP about the host or network
+    tries: int  # SYNs, or datagrams
+    resent: int  # of these, how many were the same again
+    first: int
+    last: int
+    frames: tuple[tuple[int, int], ...]  # capture and frame of the first and the last try
+    proof: tuple[int, int] | None  # of the first RST or ICMP
+    succeeded: int | None  # when a later connection to that service was accepted, at that port or another
+    otherwise: bool  # the service answers that client over the other transport
+
+    @property
+    def seconds(self) -> float:
+        return (self.last - self.first) / SECOND
+
+    def ignored(self, heard: frozenset[tuple[str, str]]) -> bool:
+        """Whether no answer came, and not only none was captured: who gets one does not send its SYN again."""
+        return self.outcome == "unanswered" and ((self.server, self.client) in heard or self.resent >= RESENT)
+
+
+@fact
+def attempts(connections: Table) -> tuple[Attempt, ...]:
+    return tuple(_attempts(connections))
+
+
+def _attempts(flows: Table) -> Iterator[Attempt]:
+    reset, silent = flows["s_rst"] > 0, flows["s_frames"] == 0
+    # Who sends data, or says goodbye, was accepted, and who does not repeat a SYN was answered: the capture lacks it.
+    went_on = (flows["c_bytes"] > 0) | (flows["c_fin"] > 0) | ((flows["syn"] == 1) & (flows["icmp"] == 0))
+    unopened = (flows["syn"] > 0) & (flows["synack"] == 0) & (reset | (silent & ~went_on))
+    failed = np.where(flows["transport"] == "tcp", unopened, (flows["icmp"] > 0) & silent)
+    rows = flows.where(failed & flows.valid("server"))  # of nobody's loopback nobody is to be told
+    if not len(rows):
+        return
+    outcome, accepted = outcomes(rows), Accepted(flows)
+    names = ("client", "server", "transport")
+    groups, _ = group(*(rows[name].codes for name in names), rows["server_port"], outcome)
+    for part in members(groups):
+        yield _attempt(rows.take(part), OUTCOMES[int(outcome[part[0]])], accepted)
+
+
+def outcomes(rows: Table) -> Array:
+    """An index into OUTCOMES for each failed flow."""
+    v6 = rows["server"].choose(lambda server: ":" in server)
+    code, told = rows["icmp_code"], rows["icmp"] > 0
+    about_port = np.where(v6, isin(code, PORT_REFUSED["IPv6"]), isin(code, PORT_REFUSED["IPv4"]))
+    refused = (rows["s_rst"] > 0) | (told & about_port)
+    return np.where(refused, 1, np.where(told, 2, 0))
+
+
+def _attempt(rows: Table, outcome: Outcome, accepted: Accepted) -> Attempt:
+    tcp = rows["transport"].tolist()[0] == "tcp"
+    order = np.lexsort((rows["frame"], rows["capture"], rows["first"]))
+    head, tail = rows.row(int(order[0])), rows.row(int(order[-1]))
+    begun, ended = ("syn_time", "syn_last") if tcp else ("first", "c_last")
+    first, last = int(rows[begun].min()), int(rows[ended].max())
+    return Attempt(
+        client=head.client,
+        server=head.server,
+        port=head.server_port,
+        transport=head.transport,
+        program=head.program,
+        prog=head.prog,
+        registered=head.registered,
+        loopback=head.loopback,
+        outcome=outcome,
+        tries=int((rows["syn"] if tcp else rows["c_frames"]).sum()),
+        resent=int(rows["syn"].sum()) - len(rows) if tcp else 0,
+        first=first,
+        last=last,
+        frames=tuple(dict.fromkeys((row.capture, row.syn_frame or row.frame) for row in (head, tail))),
+        proof=next(iter(refusals(rows.take(order))), None),
+        succeeded=accepted.after(head, first),
+        otherwise=accepted.otherwise(head),
+    )
+
+
+class Accepted:
+    """Connections that were accepted (or datagrams answered), by both hosts, port or program, and transport."""
+
+    def __init__(self, flows: Table) -> None:
+        accepted = (flows["s_frames"] > flows["s_rst"]) | ((flows["transport"] == "tcp") & (flows["c_bytes"] > 0))
+        rows = flows.where(accepted)
+        ends, transport = (rows["client"], rows["server"]), rows["transport"]
+        first = np.where(rows["first"] == NAT, 0, rows["first"])  # without a time it is none that came later
+        self.ports = Stretches((*ends, rows["server_port"], transport), first)
+        self.programs = Stretches((*ends, rows["prog"], transport), first)
+
+    def _places(self, failed: Any, transport: str) -> Iterator[tuple[Stretches, tuple[Any, ...]]]:
+        """Where there would be one of this client to that port, or to that program."""
+        yield self.ports, (failed.client, failed.server, failed.server_port, transport)
+        if failed.prog is not None:
+            yield self.programs, (failed.client, failed.server, failed.prog, transport)
+
+    def after(self, failed: Any, time: int) -> int | None:
+        """When the first one began after a time, over the same transport."""
+        found = (known.following(key, time) for known, key in self._places(failed, failed.transport))
+        return min((time for time in found if time is not None), default=None)
+
+    def otherwise(self, failed: Any) -> bool:
+        """Whether there is one over another transport."""
+        return any(
+            key in known.parts
+            for transport in set(TRANSPORTS.values()) - {failed.transport}
+            for known, key in self._places(failed, transport)
+        )
+
+
+def refusals(rows: Table) -> Iterator[tuple[int, int]]:
+    """The frames with the RST or the ICMP message."""
+    for row in rows.rows():
+        if row.rst_frame is not None:
+            yield row.rst_capture, row.rst_frame
+        elif row.icmp_frame is not None:
+            yield row.capture, row.icmp_frame
+
+
+@fact
+def tried(flows: Table) -> Mapping[tuple[str, str, int], frozenset[int]]:
+    """The vantages that show SYNs of a client to a port of a server which it did not answer."""
+    rows = flows.where((flows["syn"] > 0) & (flows["synack"] == 0))
+    parts = Parts(rows, "client", "server", "server_port")
+    return {place: frozenset(part["vantage"].tolist()) for place, part in parts.items()}
+
+
+def reached(attempt: Attempt, tried: Mapping[tuple[str, str, int], frozenset[int]], vantages: Vantages) -> bool | None:
+    """Whether the tries came as far as the host that was tried: a capture that was taken there shows them, or not.
+
+    None where no capture was taken there at that time.
+    """
+    ahead = vantages.ahead.get(vantages.of_capture[attempt.frames[0][0]], 0)
+    at_host = vantages.taken_at(attempt.server, attempt.first - ahead)
+    if not at_host:
+        return None
+    return not at_host.isdisjoint(tried.get((attempt.client, attempt.server, attempt.port), ()))
+
+
+@fact
+def unheard(connections: Table) -> Mapping[int, int]:
+    """Connections on which a client's data was sent again and again: when the server was last heard on each."""
+    last = connections["c_last"]
+    never = connections["s_last"] == NAT
+    heard = np.where(never, connections["first"] - 1, connections["s_last"])
+    silent = (connections["transport"] == "tcp") & (last > heard)
+    rows = silent & (connections["c_retransmitted"] >= np.where(never, 1, AGAIN))
+    return dict(zip(connections["flow"][rows].tolist(), heard[rows].tolist(), strict=True))
+
+
+@fact
+def restarts(connections: Table, locks: Table) -> Mapping[str, tuple[int, ...]]:
+    """When hosts showed that they had just started, without saying so.
+
+    They reset connections on which they had answered before, or had locks claimed again, or denied them meanwhile.
+    """
+    answered = (connections["s_replies"] > 0) & (connections["prog"] != PORTMAP)  # who restarts rpcbind boots nothing
+    reset = connections.where(answered & (connections["s_rst"] > 0) & connections.valid("rst_time"))
+    grace = locks.where(locks["reclaim"] | (locks["reclaims"] > 0) | (locks["grace"] > 0))
+    found: dict[str, list[int]] = {}
+    for table, column in ((reset, "rst_time"), (grace, "time")):
+        for host, time in zip(table["server"].tolist(), table[column].tolist(), strict=True):
+            found.setdefault(host, []).append(time)
+    return {host: tuple(sorted(times)) for host, times in found.items()}
+
+
+SERVICES = {NFS: "nfsd", MOUNT: "mountd", NLM: "lockd", NSM: "statd"}
+
+
+def service_of(attempt: Attempt) -> str:
+    """What listens on that port, in the words of who runs it."""
+    return SERVICES.get(attempt.prog or 0, attempt.program or "service")

@@ -1,0 +1,334 @@
+"""Facts: what several rules ask of the tables, worked out once.
+
+A fact is a function marked so; its parameters are tables and other facts, by name. A rule gets a fact as it gets a
+table: by naming it as a parameter. What several vantages show counts once, so rules ask for `exchanges` and not for
+`calls`, for `connections` and not for `flows`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Mask, Table, isin
+from nfsrpc.sessions.exchanges import CALL_CUT, UNDECODABLE
+from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.wording import SECOND
+
+PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
+
+TEST, LOCK, CANCEL, UNLOCK, GRANTED = 1, 2, 3, 4, 5
+TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG, GRANTED_MSG = 6, 7, 8, 9, 10
+NM_LOCK, FREE_ALL = 22, 23
+# Requests whose reply is the result. The reply to an _MSG procedure only says that it arrived.
+SYNCHRONOUS = (TEST, LOCK, CANCEL, UNLOCK, NM_LOCK)
+REQUESTS = (*SYNCHRONOUS, TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG, 20, 21, FREE_ALL)
+GRANTS = (GRANTED, GRANTED_MSG)
+
+AUTH_NONE, AUTH_SYS = 0, 1
+BEGINNING_S = 5  # calls of before the capture are answered within this
+
+FACTS: dict[str, Callable[..., Any]] = {}
+Fact = TypeVar("Fact", bound=Callable[..., Any])
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+def fact(function: Fact) -> Fact:
+    FACTS[function.__name__] = function
+    return function
+
+
+# Which hosts a row is about. `calls` and `flows` are asked for by the number of a row, and so are whole.
+HOSTS: dict[str, tuple[str, str]] = {
+    "locks": ("server", "client"),
+    "monitors": ("host", "asker"),
+    "registrations": ("host", "asker"),
+    "tallies": ("client", "server"),
+    "writes": ("server", "client"),
+}
+
+
+def of_known_hosts(table: Table, ends: Iterable[str]) -> Table:
+    """The rows whose hosts are known: of a loopback that several hosts share, some messages are nobody's."""
+    known = np.ones(len(table), dtype=np.bool_)
+    for end in ends:
+        known &= table[end].codes >= 0
+    return table if known.all() else table.where(known)
+
+
+@fact
+def exchanges(calls: Table) -> Table:
+    """Calls that count: each once, however many vantages show it, no replies without call, and of known hosts."""
+    dropped = calls.valid("duplicate_of") | (calls["state"] == "orphan")
+    return of_known_hosts(calls.where(~dropped) if dropped.any() else calls, ("client", "server"))
+
+
+@fact
+def counted(tallies: Table) -> Table:
+    """Sums of ordinary NFS exchanges where these are not listed, each exchange in one sum."""
+    elsewhere = tallies.valid("counted_in")
+    return tallies.where(~elsewhere) if elsewhere.any() else tallies
+
+
+@fact
+def nobodys(calls: Table) -> int:
+    """How many lock requests are of hosts that are not known."""
+    asked = (calls["prog"] == NLM) & ~calls.valid("duplicate_of") & (calls["state"] != "orphan")
+    return int((asked & ((calls["client"].codes < 0) | (calls["server"].codes < 0))).sum())
+
+
+@fact
+def connections(flows: Table) -> Table:
+    """Flows, each once, of known hosts."""
+    again = flows.valid("duplicate_of")
+    return of_known_hosts(flows.where(~again) if again.any() else flows, ("client", "server"))
+
+
+@fact
+def nlm(exchanges: Table) -> Table:
+    """All exchanges with a lock manager, callbacks too."""
+    return exchanges.where(exchanges["prog"] == NLM)
+
+
+@fact
+def requests(nlm: Table) -> Table:
+    """What clients ask a server's lock manager, where the reply is the result."""
+    return nlm.where(isin(nlm["proc"], SYNCHRONOUS))
+
+
+def over_udp(counted: Table) -> int:
+    return int(counted["exchanges"][counted["transport"] == "udp"].sum())
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Who is whose client: pairs of a client and a server."""
+
+    file_pairs: frozenset[tuple[str, str]]  # by NFS and MOUNT
+    lock_pairs: frozenset[tuple[str, str]]  # by lock requests
+    mounting: frozenset[tuple[str, str]]  # by asking a portmapper for NFS or MOUNT, whatever it said
+
+    @cached_property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        return self.file_pairs | self.lock_pairs
+
+    @cached_property
+    def file_servers(self) -> frozenset[str]:
+        return frozenset(server for _, server in self.file_pairs)
+
+    @cached_property
+    def servers(self) -> frozenset[str]:
+        return frozenset(server for _, server in self.pairs)
+
+    @cached_property
+    def clients(self) -> frozenset[str]:
+        return frozenset(client for client, _ in self.pairs)
+
+    @cached_property
+    def lock_servers(self) -> frozenset[str]:
+        return frozenset(server for _, server in self.lock_pairs)
+
+    @cached_property
+    def mounted(self) -> frozenset[str]:
+        return frozenset(server for _, server in self.mounting)
+
+    @cached_property
+    def mounters(self) -> frozenset[str]:
+        return frozenset(client for client, _ in self.mounting)
+
+    def calling(self, caller: str, client: str) -> str | None:
+        """The server that calls this client: the caller, or the one of which it must be another address.
+
+        Who has several addresses, or one that moves from node to node, is mounted by one and calls from another.
+        """
+        if (client, caller) in self.lock_pairs:
+            return caller
+        servers = self._lock_servers.get(client, ())
+        return servers[0] if len(servers) == 1 and caller not in self.clients and caller not in self.servers else None
+
+    @cached_property
+    def _lock_servers(self) -> Mapping[str, list[str]]:
+        return listed(self.lock_pairs)
+
+    @cached_property
+    def servers_of(self) -> Mapping[str, list[str]]:
+        """By client."""
+        return listed(sorted(self.pairs))
+
+    @cached_property
+    def _clients_of(self) -> Mapping[str, list[str]]:
+        return listed((server, client) for client, server in sorted(self.pairs))
+
+    def clients_of(self, server: str) -> tuple[str, ...]:
+        return tuple(self._clients_of.get(server, ()))
+
+
+def listed(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
+    """The second ones of pairs, by the first, in their order."""
+    found: dict[Key, list[Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
+
+
+@fact
+def roles(flows: Table, nlm: Table, registrations: Table) -> Roles:
+    """NFS calls may be counted instead of listed, so for them the connections are asked."""
+    file_pairs = pairs_of(flows.where(isin(flows["prog"], (NFS, MOUNT)) & flows["rpc"]))
+    lock_pairs = pairs_of(nlm.where(isin(nlm["proc"], REQUESTS)))
+    looked = registrations.where(isin(registrations["prog"], (NFS, MOUNT)) & ~registrations["loopback"])
+    mounting = zip(looked["asker"].tolist(), looked["host"].tolist(), strict=True)
+    return Roles(file_pairs, lock_pairs, frozenset(pair for pair in mounting if None not in pair))
+
+
+def pairs_of(table: Table) -> frozenset[tuple[str, str]]:
+    """The pairs (client, server) that occur."""
+    if not len(table):
+        return frozenset()
+    client, server = table["client"], table["server"]
+    _, first = group(client.codes, server.codes)
+    return frozenset(zip(client[first].tolist(), server[first].tolist(), strict=True))
+
+
+@fact
+def heard(flows: Table) -> frozenset[tuple[str, str]]:
+    """The pairs (sender, receiver) of hosts of which any frame was captured."""
+    there = flows.where(flows["c_frames"] > 0)
+    back = flows.where(flows["s_frames"] > 0)
+    return pairs_of(there) | frozenset((server, client) for client, server in pairs_of(back))
+
+
+@fact
+def sending(connections: Table) -> Stretches:
+    """When hosts sent frames: a stretch from the begin of each connection to the last frame that they sent on it."""
+    sides = [(connections["client"].tolist(), "c"), (connections["server"].tolist(), "s")]
+    return Stretches.of(
+        (host, first, last)
+        for hosts, way in sides
+        for host, first, last in zip(
+            hosts, connections["first"].tolist(), connections[f"{way}_last"].tolist(), strict=True
+        )
+        if host is not None and NAT not in (first, last)
+    )
+
+
+@fact
+def gaps(flows: Table, calls: Table, nlm: Table, span: Span | None) -> frozenset[frozenset[str]]:
+    """The pairs of hosts between which the capture lacks something: what is not seen there may have happened.
+
+    A reply without its call is such a lack, but not when the capture has just begun.
+    """
+    orphans = calls["state"] == "orphan"
+    if span is not None:
+        orphans &= calls["time"] > span.first + BEGINNING_S * SECOND
+    lost = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0
+    lost |= damaged(flows) & (flows["prog"] != NFS)  # a connection carries one program
+    one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
+    cut = nlm.where(nlm["flags"] & (CALL_CUT | UNDECODABLE) != 0)
+    tables = flows.where(lost | one_way), calls.where(orphans), cut
+    return frozenset(frozenset(pair) for table in tables for pair in pairs_of(table))
+
+
+@fact
+def lossy(flows: Table, quality: Table) -> bool:
+    """Whether the capture lost packets: then others may be missing as well, of which nothing tells.
+
+    A damaged packet is known, and missing alone; but where nothing else tells of its flow, it may have been anything.
+    """
+    lost = flows["c_lost_bytes"].any() or flows["s_lost_bytes"].any()
+    lost |= (damaged(flows) & ~flows.valid("prog")).any()
+    return bool(lost or quality["drops"][quality.valid("drops")].any())
+
+
+def damaged(flows: Table) -> Mask:
+    """Flows of which frames were damaged."""
+    found: Mask = flows["c_damaged"] + flows["s_damaged"] > 0
+    return found
+
+
+@fact
+def with_portmappers(registrations: Table) -> frozenset[str]:
+    """The hosts whose questions to portmappers, or from them, are captured: a filter on lockd's port lacks them all."""
+    hosts = {*registrations["host"].tolist(), *registrations["asker"].tolist()}
+    return frozenset(host for host in hosts if host is not None)
+
+
+class Stray(NamedTuple):
+    """A reply over UDP from an address that was not asked, and the call that it answers: rows of calls."""
+
+    call: Any
+    reply: Any
+
+
+@fact
+def strays(calls: Table) -> tuple[Stray, ...]:
+    calls = of_known_hosts(calls, ("client", "server"))
+    udp = calls["transport"] == "udp"
+    orphans = calls.where(udp & (calls["state"] == "orphan"))
+    open_ = calls.where(udp & calls["state"].isin(("unanswered", "undecided")) & isin(calls["xid"], orphans["xid"]))
+    asked = {(row.client, row.client_port, row.xid): row for row in open_.rows()}
+    pairs = ((asked.get((row.client, row.client_port, row.xid)), row) for row in (orphans.rows() if asked else ()))
+    return tuple(
+        Stray(call, reply)
+        for call, reply in pairs
+        if call is not None and call.server != reply.server and reply.time >= call.time
+    )
+
+
+@fact
+def hung_up(flows: Table) -> Array:
+    """The TCP connections that the client itself closed in order: it was waiting for nothing any more."""
+    closed: Array = flows["flow"][(flows["c_fin"] > 0) & (flows["c_rst"] == 0) & (flows["s_rst"] == 0)]
+    return closed
+
+
+@fact
+def loopbacks(captures: Table, flows: Table) -> frozenset[str]:
+    """The hosts whose loopback traffic the captures hold, or would hold."""
+    inside = flows.where(flows["loopback"])
+    whole = inside.valid("server").all()  # else, in a merged capture, nobody's traffic may be anybody's
+    seen = set(inside["server"].tolist()) if len(inside) and whole else set()
+    told = set(captures["loopback_of"].tolist())
+    return frozenset(host for host in seen | told if host is not None)
+
+
+class Span(NamedTuple):
+    first: int
+    last: int
+
+
+@fact
+def span(captures: Table) -> Span | None:
+    """The time of all captures together; none where frames have no time."""
+    firsts, lasts = (captures[name][captures.valid(name)] for name in ("first", "last"))
+    return Span(int(firsts.min()), int(lasts.max())) if len(firsts) and len(lasts) else None
+
+
+@fact
+def boots(monitors: Table) -> Mapping[str, tuple[int, ...]]:
+    """When hosts told others that they had rebooted (SM_NOTIFY)."""
+    told = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
+    found: dict[str, list[int]] = {}
+    for host, time in zip(told["asker"].tolist(), told["time"].tolist(), strict=True):
+        if host is not None and time != NAT:
+            found.setdefault(host, []).append(time)
+    return {host: tuple(sorted(times)) for host, times in found.items()}
+
+
+def booted(boots: Mapping[str, tuple[int, ...]], host: str | None, first: float, last: float) -> bool:
+    """Whether a host booted from `first` to `last`."""
+    times = boots.get(host or "", ())
+    at = bisect_left(times, first)
+    return at < len(times) and times[at] <= last
+
+
+def booting(boots: Mapping[str, tuple[int, ...]], host: str | None, first: int, last: int, around_s: float) -> bool:
+    """Whether a host booted within `around_s` of this stretch of time."""
+    return booted(boots, host, first - around_s * SECOND, last + around_s * SECOND)

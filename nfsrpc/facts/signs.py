@@ -1,0 +1,26 @@
+"""Signs of a stall on the wire, and what speaks for a cause that only the server's loopback would prove.
+
+On the wire a LOCK that waits looks the same for several faults; how long it waited and what it was answered tells them
+apart a little, because each is made by another timer of the kernel.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Signs(NamedTuple):
+    """What the wire shows of a stall."""
+
+    granted_s: float | None  # the longest wait of a request that was not answered DENIED_NOLOCKS
+    denied_s: float | None  # of one that was
+    open_s: float | None  # of one that has no answer
+    resolves: bool  # DNS does not answer the server meanwhile
+
+
+class Suspicion(NamedTuple):
+    """What speaks for a cause, and against it; the greater the weight, the more probable."""
+
+    supports: str
+    against: str  # "" when nothing does
+    weight: int

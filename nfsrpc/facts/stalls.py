@@ -1,0 +1,142 @@
+"""Lock requests that had to wait: the symptom that most rules explain, and whom it hurts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Mask, Table, isin
+from nfsrpc.facts.basic import NFS, Span, fact
+from nfsrpc.findings.finding import Evidence
+from nfsrpc.sessions.exchanges import PATIENCE
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.wording import SECOND, seconds
+
+LATE_S = 5.0  # Linux resends after 10 s; half of that nobody calls normal
+DENIED_NOLOCKS = 2
+
+
+class Hurt(NamedTuple):
+    """Lock requests that went wrong on one server in some stretch of time."""
+
+    rows: Table
+    clients: tuple[str, ...]
+    wait_s: float | None  # the longest wait; of a request without answer, to the end of the capture
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def late(requests: Table, late_s: float) -> Mask:
+    with np.errstate(invalid="ignore"):
+        mask: Mask = requests["latency_s"] >= late_s
+    return mask
+
+
+@fact
+def silent_requests(requests: Table, hung_up: Array, lossy: bool, span: Span | None) -> Table:
+    """Lock requests that nobody answered.
+
+    Not those whose answer only the capture lost. A client that waits sends the request again, and lockd answers in
+    order: if it was not sent again, and the client went on, or hung up, it had its answer; and most likely where the
+    capture lost packets.
+    """
+    rows = requests.where(requests["state"] == "unanswered")
+    if not len(rows) or span is None:
+        return rows.take(np.zeros(0, dtype=np.int64))
+    answered = requests.where(requests["state"] == "answered")
+    keep = (span.last - rows["time"] >= PATIENCE) & ~isin(rows["flow"], hung_up)
+    once = np.flatnonzero((rows["retransmits"] == 0) & keep)
+    answers = Stretches((answered["client"], answered["server"]), answered["time"])
+    for number, row in zip(once.tolist(), rows.take(once).rows(), strict=True):
+        keep[number] = not lossy and answers.following((row.client, row.server), row.time) is None
+    return rows.where(keep)
+
+
+@fact
+def stalls(requests: Table, silent_requests: Table) -> Table:
+    """Lock requests that were answered late, never, or with DENIED_NOLOCKS."""
+    silent = isin(requests["exchange"], silent_requests["exchange"]) if len(silent_requests) else False
+    return requests.where(late(requests, LATE_S) | silent | (requests["status"] == DENIED_NOLOCKS))
+
+
+@fact
+def stalled(stalls: Table) -> Parts:
+    """By server."""
+    return Parts(stalls, "server")
+
+
+def hurt(rows: Table, span: Span | None, first: int | None = None, last: int | None = None) -> Hurt:
+    """Those of a server's requests that were waiting at some time from `first` to `last`."""
+    if first is not None and last is not None and NAT not in (first, last):
+        ended = np.where(rows["reply_time"] == NAT, last, rows["reply_time"])
+        rows = rows.where((rows["time"] <= last + SECOND) & (ended >= first - SECOND))
+    clients = tuple(sorted(filter(None, set(rows["client"].tolist()))))
+    return Hurt(rows, clients, longest(rows, span))
+
+
+def ended(rows: Table, span: Span | None) -> int | None:
+    """When the last of them stopped waiting: with its answer, or when the capture ended."""
+    if span is not None and (rows["state"] == "unanswered").any():
+        return span.last
+    times = np.where(rows["reply_time"] == NAT, rows["time"], rows["reply_time"])
+    known = times[times != NAT]
+    return int(known.max()) if len(known) else None
+
+
+def longest(rows: Table, span: Span | None) -> float | None:
+    answered = rows["latency_s"][rows.valid("latency_s")]
+    waits = answered.tolist()
+    if span is not None:
+        open_ = rows.where((rows["state"] == "unanswered") & rows.valid("time"))
+        waits += ((span.last - open_["time"]) / SECOND).tolist()
+    return max(waits) if waits else None
+
+
+def waited(rows: Table, limit: int = 2) -> list[Evidence]:
+    """The calls that waited longest, each with its answer."""
+    known = np.where(rows["state"] == "unanswered", np.inf, np.nan_to_num(rows["latency_s"]))
+    proofs: list[Evidence] = []
+    for row in rows.take(np.argsort(-known, kind="stable")[:limit]).rows():
+        proofs.append(Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"))
+        if row.reply_frame is not None and row.latency_s is not None:
+            proofs.append(Evidence(row.reply_capture, row.reply_frame, f"its answer, after {seconds(row.latency_s)}"))
+    return proofs
+
+
+def claimed_again(locks: Table) -> list[int]:
+    """The exchanges by which clients claimed locks again that they had before the server rebooted."""
+    again = locks.where(locks["reclaim"] | (locks["reclaims"] > 0))
+    return [*again["exchange"].tolist(), *again["last_exchange"].tolist()]
+
+
+def nfs_waiting(exchanges: Table, late_s: float) -> Stretches:
+    """When NFS calls were sent that were answered late or never, by server."""
+    waits = late(exchanges, late_s) | (exchanges["state"] == "unanswered")
+    rows = exchanges.where((exchanges["prog"] == NFS) & waits)
+    return Stretches((rows["server"],), rows["time"])
+
+
+class LockFiles:
+    """The files that exchanges are about, as lock sessions name them."""
+
+    def __init__(self, locks: Table) -> None:
+        names = ("exchange", "last_exchange", "unlock_exchange", "cancel_exchange")
+        rows = [np.flatnonzero(locks.valid(name)) for name in names]
+        exchanges = np.concatenate([locks[name][known] for name, known in zip(names, rows, strict=True)])
+        order = np.argsort(exchanges, kind="stable")
+        self.exchanges, self.files = exchanges[order], locks["file"][np.concatenate(rows)[order]]
+
+    def of(self, rows: Table) -> tuple[str, ...]:
+        """Of these calls."""
+        ends = (np.searchsorted(self.exchanges, rows["exchange"], side) for side in ("left", "right"))
+        places = [range(first, last) for first, last in zip(*(end.tolist() for end in ends), strict=True)]
+        at = np.array([place for part in places for place in part], dtype=np.int64)
+        return tuple(sorted(self.files[at].present()))
+
+
+@fact
+def lock_files(locks: Table) -> LockFiles:
+    return LockFiles(locks)

@@ -1,0 +1,178 @@
+"""Where captures were taken, and so how far a message came that got no answer.
+
+A capture taken at either end of a conversation shows whether a message left, or arrived. On which host a capture of a
+wire was taken is told by its handshakes: at the server the round trip comes after its SYN-ACK, at the client before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.columns import Table, median
+from nfsrpc.facts.basic import NLM, fact
+from nfsrpc.sessions.conflicts import NEVER
+from nfsrpc.sessions.grouping import Parts, group
+from nfsrpc.wording import SECOND, seconds
+
+QUICKER = 4  # so much sooner than its clients' next messages arrive do a host's SYN-ACKs leave where it stands itself
+HANDSHAKES = 3  # fewer tell nothing
+SAME_S = 180.0  # an xid is used again later
+SAME = ("xid", "prog", "proc", "client", "server")
+LOST_S = 1.0  # what comes so much later than it left, or than to the other end, was lost and sent again
+
+
+class Vantages:
+    """The captures, as far as they tell where they were taken."""
+
+    def __init__(self, flows: Table, calls: Table, captures: Table) -> None:
+        self.flows, self.calls = flows, calls
+        self.captures = [row for row in captures.rows() if row.first is not None and row.last is not None]
+        self.of_capture: Mapping[int, int] = dict(
+            zip(captures["capture"].tolist(), captures["vantage"].tolist(), strict=True)
+        )
+        # By how much the clock of each vantage is ahead of the first one's.
+        self.ahead = {row.vantage: round((row.offset_s or 0.0) * SECOND) for row in captures.rows()}
+        self._beside: dict[tuple[int, str], bool] = {}
+
+    def taken_at(self, host: str, time: int) -> set[int]:
+        """The vantages on a host that were captured at a time of the first vantage's clock."""
+        going = [row for row in self.captures if row.first <= time + self.ahead[row.vantage] <= row.last]
+        told = {row.vantage for row in going if row.host == host}
+        return told | {row.vantage for row in going if row.host is None and self.is_beside(row.vantage, host)}
+
+    def is_beside(self, vantage: int, server: str) -> bool:
+        """Whether a capture was taken where this server is."""
+        key = vantage, server
+        if key not in self._beside:
+            self._beside[key] = is_quick(self._opened[key], self._first_calls)
+        return self._beside[key]
+
+    @cached_property
+    def _opened(self) -> Parts:
+        """Connections with a handshake that was captured, by vantage and server."""
+        flows = self.flows
+        opened = flows.where((flows["transport"] == "tcp") & (flows["syn"] == 1) & (flows["synack"] > 0))
+        return Parts(opened.where(~opened["loopback"]), "vantage", "server")
+
+    @cached_property
+    def _first_calls(self) -> Mapping[int, int]:
+        """When the first call was sent on each connection."""
+        flows, first = group(self.calls["flow"])
+        times = np.full(len(first), NEVER, dtype=np.int64)
+        np.minimum.at(times, flows, self.calls["time"])
+        return dict(zip(self.calls["flow"][first].tolist(), times.tolist(), strict=True))
+
+    @cached_property
+    def _lock_requests(self) -> Parts:
+        """All sightings of calls to lock managers, by what is the same of them."""
+        return Parts(self.calls.where(self.calls["prog"] == NLM), *SAME)
+
+    def sightings(self, row: Any) -> Table:
+        """A lock request as all vantages show it."""
+        return self._lock_requests[tuple(getattr(row, name) for name in SAME)]
+
+    @cached_property
+    def _again(self) -> Parts:
+        """Connections that another vantage shows as well, by the one that counts."""
+        return Parts(self.flows.where(self.flows.valid("duplicate_of")), "duplicate_of")
+
+    @cached_property
+    def _rows(self) -> Mapping[int, int]:
+        return {flow: row for row, flow in enumerate(self.flows["flow"].tolist())}
+
+    def pairs(self, flows: Iterable[int]) -> Iterator[tuple[Any, Any]]:
+        """Sightings of these connections: the one that counts, and another."""
+        for flow in flows:
+            for other in self._again[flow].rows() if flow in self._again else ():
+                yield self.flows.row(self._rows[flow]), other
+
+
+@fact
+def vantages(flows: Table, calls: Table, captures: Table) -> Vantages:
+    return Vantages(flows, calls, captures)
+
+
+def is_quick(opened: Table, first_calls: Mapping[int, int]) -> bool:
+    """Whether a server's handshakes look as where it stands itself."""
+    before, after = [], []
+    for row in opened.rows():
+        called = first_calls.get(row.flow)
+        if called is not None and called > row.synack_time:
+            before.append(row.synack_time - row.syn_time)
+            after.append(called - row.synack_time)
+    return len(before) >= HANDSHAKES and bool(median(after) > QUICKER * median(before))
+
+
+def lost_where(rows: Table, vantages: Vantages) -> str:
+    """In which direction segments of these connections were lost, in a sentence; nothing unless both ends show them.
+
+    A segment that is lost on the way is sent again: that shows at the sender's end, and at the other end only once.
+    """
+    lost = {"c": 0, "s": 0}
+    client, server, both = rows["client"].tolist()[0], rows["server"].tolist()[0], False
+    for one, other in vantages.pairs(rows["flow"].tolist()):
+        ends = at_ends(one, other, vantages)
+        if ends is not None:
+            both = True
+            lost["c"] += max(ends[0].c_retransmitted - ends[1].c_retransmitted, 0)
+            lost["s"] += max(ends[1].s_retransmitted - ends[0].s_retransmitted, 0)
+    if not both:
+        return ""
+    if not any(lost.values()):
+        return "Nothing was lost between the two ends: look at the hosts' own queues, and at reordering."
+    return f"Of {client}'s segments {lost['c']} were lost on the way to {server}, and of the server's {lost['s']}."
+
+
+def at_ends(one: Any, other: Any, vantages: Vantages) -> tuple[Any, Any] | None:
+    """Of two sightings of a connection that at the client's end and that at the server's."""
+    at_server = vantages.taken_at(one.server, one.first - vantages.ahead.get(one.vantage, 0))
+    if (one.vantage in at_server) == (other.vantage in at_server):
+        return None
+    return (other, one) if one.vantage in at_server else (one, other)
+
+
+def how_far(row: Any, vantages: Vantages) -> str:
+    """How far a lock request came that got no answer, or what of one that got it late was lost on the way, in words.
+
+    Nothing where its ends were not captured.
+    """
+    ahead = vantages.ahead
+    time = row.time - ahead.get(row.vantage, 0)
+    at_server = vantages.taken_at(row.server, time)
+    late = row.reply_frame is not None
+    if not at_server or (late and row.vantage in at_server):
+        return ""
+    delays = ((each.time - ahead.get(each.vantage, 0) - time, each) for each in vantages.sightings(row).rows())
+    found = ((delay, each) for delay, each in delays if is_there(delay, each, at_server))
+    there = min(found, key=lambda pair: pair[0], default=None)
+    if there is None:
+        lost = f"It left the client {row.client} and never reached the server {row.server}, whose capture lacks it."
+        return "" if late else lost
+    return " ".join(filter(None, (late_there(row, there[0]), lost_from_there(row, there[1]))))
+
+
+def is_there(delay: int, sighting: Any, at_server: set[int]) -> bool:
+    return sighting.vantage in at_server and abs(delay) <= SAME_S * SECOND
+
+
+def late_there(row: Any, delay: int) -> str:
+    """What a call's late arrival at its server tells: it was lost, and sent again."""
+    if delay < LOST_S * SECOND:
+        return ""
+    later = seconds(delay / SECOND)
+    return f"It left the client {row.client}, was lost on the way, and reached {row.server} {later} later."
+
+
+def lost_from_there(row: Any, there: Any) -> str:
+    """What its sighting at the server tells: what became of the answer."""
+    waited = np.inf if row.latency_s is None else row.latency_s
+    if there.vantage != row.vantage and there.reply_frame is not None and there.latency_s + LOST_S < waited:
+        return (
+            f"It reached the server, which answered after {seconds(there.latency_s)} (frame {there.reply_frame} of the "
+            f"capture taken on {row.server}): that answer was lost on the way to {row.client}."
+        )
+    return "" if row.reply_frame is not None else f"It reached the server: the capture taken on {row.server} shows it."

@@ -1,0 +1,132 @@
+"""Who waits for a lock that somebody holds, who that is, and whether the holder's host still lives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nfsrpc.columns import NAT, NULLS, Array, Mask, Table, distinct
+from nfsrpc.facts.basic import fact
+from nfsrpc.findings.finding import Evidence
+from nfsrpc.sessions.conflicts import NEVER
+from nfsrpc.wording import SECOND, seconds
+
+SHORT_S = 1.0  # who waits less than this is of no concern; a storm of small locks has thousands of them
+DEADLCK = 5
+
+
+class Waiter(NamedTuple):
+    """A lock session that stood behind another, or that was told that waiting would be a deadlock."""
+
+    row: Any  # of locks
+    number: int  # its row number there
+    holder: Any | None  # the row of what stood in its way, where the capture shows it and nothing that refutes it
+
+    @property
+    def start(self) -> int:
+        return int(self.row.requested)
+
+    @property
+    def end(self) -> int:
+        """When it was granted or denied or gave up; else the end of the capture."""
+        return self.start + round((self.row.wait_s or 0.0) * SECOND)
+
+
+@fact
+def waiters(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]:
+    """Those who were answered BLOCKED and had to wait for a while, or DEADLCK; in the order of their requests."""
+    blocked, deadlock = locks.valid("blocked"), locks["status"] == DEADLCK
+    if not (blocked | deadlock).any():
+        return ()
+    with np.errstate(invalid="ignore"):
+        long = (locks["wait_s"] >= SHORT_S) | during(locks, locks["requested"][deadlock])
+    numbers = np.flatnonzero(locks.valid("requested") & ((blocked & long) | deadlock))
+    held_by = locks["held_by"][numbers]
+    holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
+    rows = rows_of(locks, numbers)
+    return tuple(Waiter(row, number, known(row, holders.get(row.held_by), gaps)) for number, row in rows.items())
+
+
+def known(row: Any, holder: Any | None, gaps: frozenset[frozenset[str]]) -> Any | None:
+    """The holder, unless the capture lost that it had unlocked before: the waiter was granted what it seems to hold."""
+    if holder is None or row.granted is None or frozenset((holder.client, holder.server)) not in gaps:
+        return holder
+    return holder if holder.released is not None and holder.released <= row.granted + SECOND else None
+
+
+def held_until(locks: Table) -> Array:
+    """When the server may have taken a lock away from its holder: as soon as UNLOCK was called."""
+    asked = np.where(locks.valid("unlock"), locks["unlock"], NEVER)
+    given_up = np.where(locks.valid("cancelled"), locks["cancelled"], NEVER)
+    ended: Array = np.where(locks["state"] == "replaced", locks["granted"], NEVER)
+    return np.minimum(np.minimum(asked, given_up), ended)
+
+
+def during(locks: Table, moments: Array) -> Mask:
+    """The sessions that waited at one of these moments."""
+    start = locks["requested"]
+    end = start + (np.nan_to_num(locks["wait_s"]) * SECOND).astype(np.int64)
+    moments = np.sort(moments)
+    mask: Mask = np.searchsorted(moments, start, "left") < np.searchsorted(moments, end, "right")
+    return mask
+
+
+def rows_of(locks: Table, numbers: Array) -> dict[int, Any]:
+    """Rows by their numbers."""
+    return dict(zip(numbers.tolist(), locks.take(numbers).rows(), strict=True))
+
+
+class LastSeen(NamedTuple):
+    """The last frame that a host sent."""
+
+    time: int
+    goodbye: bool  # it closed a connection then: the host was idle, or shut down, and did not die
+
+
+@fact
+def last_seen(flows: Table) -> Mapping[str, LastSeen]:
+    found: dict[str, LastSeen] = {}
+    for side, way in (("client", "c"), ("server", "s")):
+        hosts, last = flows[side], flows[f"{way}_last"]
+        latest = np.full(len(hosts.labels) + 1, NAT, dtype=np.int64)
+        np.maximum.at(latest, hosts.codes, last)
+        closed = np.full(len(hosts.labels) + 1, NAT, dtype=np.int64)
+        fin = flows[f"{way}_fin"] > 0
+        np.maximum.at(closed, hosts.codes[fin], last[fin])
+        for label, time, end in zip(hosts.labels, latest.tolist(), closed.tolist(), strict=False):
+            if time != NAT and (label not in found or found[label].time < time):
+                found[label] = LastSeen(time, end == time)
+    return found
+
+
+def silent_s(last_seen: Mapping[str, LastSeen], host: str, until: int) -> float:
+    """How long a host had been silent then; 0 for one that closed its last connection itself."""
+    seen = last_seen.get(host)
+    return 0.0 if seen is None or seen.goodbye else (until - seen.time) / SECOND
+
+
+def same_range(locks: Table, number: int) -> Mask:
+    """The sessions of one file on one server whose range meets that of the session of this number."""
+    starts, lengths = locks["l_offset"], locks["l_len"]
+    ends = np.where((lengths == 0) | (starts + lengths < starts), np.iinfo(np.uint64).max, starts + lengths)
+    mask: Mask = (starts < ends[number]) & (ends > starts[number])
+    for name in ("server", "fh"):
+        mask &= locks[name].codes == locks[name].codes[number]
+    return mask
+
+
+def proof(waiter: Waiter) -> Iterator[Evidence]:
+    """The frames of a wait: asked, told to wait, by whom, and how it ended."""
+    row, holder = waiter.row, waiter.holder
+    if holder is not None and holder.granted_frame is not None:
+        yield Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")
+    yield Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
+    if row.blocked_frame is not None:
+        yield Evidence(row.blocked_capture, row.blocked_frame, "BLOCKED")
+    if holder is not None and holder.released_frame is not None:
+        yield Evidence(holder.released_capture, holder.released_frame, "the holder has released it")
+    if row.granted_frame is not None:
+        after = seconds(row.wait_s or 0.0)
+        yield Evidence(row.granted_capture, row.granted_frame, f"granted by {row.granted_by}, after {after}")

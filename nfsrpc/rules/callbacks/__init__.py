@@ -1,0 +1,1 @@
+"""Rules on callbacks by which servers grant locks that were waited for."""

@@ -1,0 +1,70 @@
+"""The capture itself has lost packets.
+
+Sees
+    Bytes of TCP streams that the receiver acknowledged, or that were followed by more, and that were never captured;
+    drops that the capturing system tells of (pcapng).
+
+Why it hurts
+    Calls and replies in the gaps are missing: an exchange that seems unanswered may have been answered.
+
+Not flagged when
+    A gap is filled later: that is the network's loss (NET006).
+
+How to confirm
+    tcpdump's last lines: "packets dropped by kernel".
+
+How to fix
+    A larger buffer (-B), a narrower filter, a shorter snap length (-s 512), a faster disk.
+
+References
+    tcpdump(8), options -B and -s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.columns import Table
+from nfsrpc.findings.command import command
+from nfsrpc.findings.finding import Answer, Evidence, Rule
+from nfsrpc.wording import several
+
+RULE = Rule("CAP002", "capture-lost-packets", "warning")
+
+
+def check(flows: Table, quality: Table) -> Iterator[Answer]:
+    lost = flows["c_lost_bytes"] + flows["s_lost_bytes"]
+    drops = quality["drops"][quality.valid("drops")]
+    dropped = int(drops.sum()) if len(drops) else 0
+    if not lost.any() and not dropped:
+        if len(flows):
+            yield RULE.clear("no gap in any captured stream")
+        else:
+            yield RULE.cannot_tell("neither TCP nor UDP was read in the capture")
+        return
+    rows = flows.where(lost > 0)
+    gaps = int(lost.sum())
+    told = f"; the capturing system says that it dropped {several(dropped, 'packet')}" if dropped else ""
+    yield RULE.finding(
+        host=None,
+        title=f"the capture lacks {several(gaps, 'byte')} of {several(len(rows), 'stream')}{told}",
+        explanation=(
+            "What stood in these gaps is unknown: calls and replies there are missing, and exchanges of these streams "
+            "without a reply are undecided."
+        ),
+        count=max(len(rows), 1),
+        first=int(rows["first"].min()) if len(rows) else None,
+        last=int(rows["last"].max()) if len(rows) else None,
+        evidence=tuple(
+            Evidence(row.capture, row.frame, f"stream {row.client} to {row.server} port {row.server_port} begins")
+            for row in rows.take(np.arange(min(3, len(rows)))).rows()
+        ),
+        remedy=(
+            command(
+                "tcpdump -i any -s 512 -B 16384 -w complete.pcap 'not port 22'",
+                note="a larger buffer, shorter frames",
+            ),
+        ),
+    )

@@ -1,0 +1,62 @@
+"""RPC is encrypted: only sizes and times can be seen.
+
+Sees
+    RPC over TLS (AUTH_TLS, RFC 9289), or calls with RPCSEC_GSS and the privacy service (krb5p).
+
+Why it hurts
+    Neither arguments nor results can be read. That calls wait can be seen, what they asked cannot.
+
+Not flagged when
+    Never; it is information. krb5 and krb5i can be read. Lock requests (NLM) themselves are never encrypted by krb5p.
+
+How to confirm
+    mount | grep -e sec= -e xprtsec=
+
+How to fix
+    Nothing to fix; for an analysis mount once with sec=sys or krb5i.
+
+References
+    RFC 9289; RFC 2203 section 5.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfsrpc.columns import Table
+from nfsrpc.findings.finding import Answer, Evidence, Rule
+from nfsrpc.sessions.exchanges import ENCRYPTED
+from nfsrpc.wording import named, several
+
+RULE = Rule("CAP006", "encrypted", "info")
+
+
+def check(flows: Table, exchanges: Table, counted: Table) -> Iterator[Answer]:
+    tls = flows.where(flows["tls"])
+    private = exchanges.where(exchanges["flags"] & ENCRYPTED != 0)
+    sums = counted.where(counted["encrypted"] > 0)
+    count = len(private) + int(sums["encrypted"].sum())
+    if len(tls):
+        row = tls.row(0)
+        servers = {server for server in tls["server"].tolist() if server}
+        yield RULE.finding(
+            host=None,
+            title=f"{several(len(tls), 'connection')} to {named(servers)} use TLS",
+            explanation="Their calls and replies cannot be read; what else is said here is about the others.",
+            count=len(tls),
+            evidence=(Evidence(row.capture, row.frame, f"{row.client} to port {row.server_port}, over TLS"),),
+        )
+    elif count:
+        row = (private if len(private) else sums).row(0)
+        frame = row.call_frame if len(private) else row.first_frame
+        yield RULE.finding(
+            host=None,
+            title=f"{several(count, 'call')} to {row.server} encrypted by RPCSEC_GSS (krb5p)",
+            explanation="Their times and sizes can be seen, their arguments and results cannot.",
+            count=count,
+            evidence=(Evidence(row.capture, frame, "encrypted"),),
+        )
+    elif len(exchanges) or len(counted):
+        yield RULE.clear("no RPC is encrypted")
+    else:
+        yield RULE.cannot_tell("no RPC in the capture")

@@ -1,0 +1,86 @@
+"""Of some conversations the capture holds one direction only.
+
+Sees
+    RPC of which only what one side sent was captured.
+
+Why it hurts
+    Its calls seem unanswered, its replies come from nowhere: nothing can be said of them. They are `undecided`.
+
+Not flagged when
+    The other side was silent indeed: its host answers elsewhere in the capture, and segments were sent again.
+
+How to confirm
+    tcpdump without -Q, and with a filter that names hosts and not `src` or `dst`.
+
+How to fix
+    Capture on one of the two hosts, or on a port that mirrors both directions.
+
+References
+    tcpdump(8), option -Q; pcap-filter(7).
+
+Parameters
+    wait_s: a flow has to be known for so long before its silent direction is called missing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.columns import Mask, Table
+from nfsrpc.facts.basic import Span, of_known_hosts
+from nfsrpc.findings.advice import wire_of
+from nfsrpc.findings.command import remark
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.sessions.grouping import group, members
+from nfsrpc.wording import SECOND, several
+
+RULE = Rule("CAP001", "one-direction-only", "warning")
+
+
+def check(flows: Table, span: Span | None, *, wait_s: float = 5.0) -> Iterator[Answer]:
+    one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
+    if span is not None:  # of what begins just before the end the other side may only be late
+        one_way &= span.last - flows["first"] >= wait_s * SECOND
+    rows = of_known_hosts(flows.where(one_way & not_silence(flows)), ("client", "server"))
+    if len(rows):
+        pair, _ = group(rows["vantage"], rows["client"].codes, rows["server"].codes)
+        for part in members(pair):
+            yield finding(rows.take(part))
+    elif flows["rpc"].any():
+        yield RULE.clear("both directions of all RPC were captured")
+    else:
+        yield RULE.cannot_tell("no RPC in the capture")
+
+
+def not_silence(flows: Table) -> Mask:
+    """Where the other side must have sent something that is not here: replies to nothing, or data that goes on."""
+    tcp = flows["transport"] == "tcp"
+    replies_only = (flows["c_frames"] == 0) & (flows["s_replies"] > 0)
+    unacknowledged = tcp & (flows["c_bytes"] > 0) & (flows["c_retransmitted"] == 0)
+    mask: Mask = replies_only | unacknowledged
+    return mask
+
+
+def finding(rows: Table) -> Finding:
+    first = rows.row(int(np.argmin(rows["frame"])))
+    heard = first.client if first.c_frames else first.server
+    calls = int(rows["c_calls"].sum())
+    replies = int(rows["s_replies"].sum())
+    what = several(calls, "call") if first.c_frames else several(replies, "reply", "replies")
+    return RULE.finding(
+        host=None,
+        title=f"only what {heard} sent was captured: {what} between {first.client} and {first.server} undecided",
+        explanation=(
+            f"Of {several(len(rows), 'conversation')} between {first.client} and {first.server} the capture holds one "
+            "direction. Whether these calls were answered, and how, cannot be told from it."
+        ),
+        clients=(first.client,),
+        count=len(rows),
+        first=int(rows["first"].min()),
+        last=int(rows["last"].max()),
+        evidence=(Evidence(first.capture, first.frame, f"{heard} is heard, the other side is not"),),
+        remedy=(remark("Capture without -Q and without src or dst in the filter, on one of these hosts."),),
+        needs=wire_of(first.server, [first.client]),
+    )

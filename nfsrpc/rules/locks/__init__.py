@@ -1,0 +1,1 @@
+"""Rules on lock requests and who holds what."""

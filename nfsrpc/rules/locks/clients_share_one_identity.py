@@ -1,0 +1,116 @@
+"""Two clients that a server cannot tell apart hold the same lock.
+
+Sees
+    Lock requests of one address with one owner (caller_name, svid, oh) on two connections that are in use at the same
+    time, and the same range granted on both, without UNLOCK between.
+
+Why it hurts
+    To the server they are one owner, which may lock its own range again: both get the exclusive lock. Seen with two
+    pods behind one address that have the same host name.
+
+Not flagged when
+    The client reconnected: the old connection is not used any more.
+
+How to confirm
+    hostname on both; the server's ss -tn shows two connections of one address.
+
+How to fix
+    Give every client (pod, container, clone) its own host name, and no NAT between it and the server.
+
+References
+    RFC 1813 appendix II (nlm4_lock); Linux fs/lockd/clntproc.c (nlmclnt_setlockargs).
+
+Parameters
+    shown: so many cases are looked at
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.columns import Array, Table, distinct, isin
+from nfsrpc.facts.basic import LOCK, UNLOCK
+from nfsrpc.facts.waiters import rows_of
+from nfsrpc.findings.command import command
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.sessions.grouping import group
+
+RULE = Rule(
+    "LCK014",
+    "clients-share-one-identity",
+    "warning",
+    explains=("LCK008", "LCK009", "MON005"),
+    timed="always",
+)
+
+
+def check(locks: Table, nlm: Table, *, shown: int = 50) -> Iterator[Answer]:
+    pairs = [pair for pair in again(locks, shown) if both_in_use(nlm, *pair)]
+    for client in sorted({first.client for first, _ in pairs}):
+        mine = [pair for pair in pairs if pair[0].client == client]
+        yield finding(mine, namesakes(locks, mine[0][0]))
+    if pairs:
+        return
+    if locks.valid("granted").any():
+        yield RULE.clear("no range was granted to one owner on two connections at once")
+    else:
+        yield RULE.cannot_tell("no lock was granted in the capture")
+
+
+def again(locks: Table, shown: int) -> Iterator[tuple[Any, Any]]:
+    """Sessions that ended because the same owner locked the range once more, from another port, and that next one."""
+    replaced = locks["state"] == "replaced"
+    if not replaced.any():
+        return
+    owners, _ = group(*(locks[name].codes for name in ("server", "client", "owner", "fh")), locks["l_offset"])
+    order = np.lexsort((locks["time"], owners))
+    follows = owners[order][1:] == owners[order][:-1]
+    other_port = locks["client_port"][order][1:] != locks["client_port"][order][:-1]
+    at = np.flatnonzero(follows & other_port & replaced[order][:-1])[:shown]
+    rows = rows_of(locks, distinct(np.concatenate([order[at], order[at + 1]])))
+    for first, second in zip(order[at].tolist(), order[at + 1].tolist(), strict=True):
+        yield rows[first], rows[second]
+
+
+def both_in_use(nlm: Table, first: Any, second: Any) -> bool:
+    """Whether the older connection is used again after the newer one was."""
+    same = (nlm["client"] == first.client) & (nlm["server"] == first.server) & isin(nlm["proc"], (LOCK, UNLOCK))
+    old, new = (times(nlm, same, port) for port in (first.client_port, second.client_port))
+    return bool(len(old) and len(new) and old.max() > new.min())
+
+
+def times(nlm: Table, same: Array, port: int) -> Array:
+    found: Array = nlm["time"][same & (nlm["client_port"] == port)]
+    return found
+
+
+def namesakes(locks: Table, row: Any) -> tuple[str, ...]:
+    """Its address, and those that its owner has where the capture shows the inside of the NAT."""
+    same = (locks["server"] == row.server) & (locks["owner"] == row.owner) & (locks["fh"] == row.fh)
+    return tuple(sorted({row.client, *locks.where(same)["client"].present()}))
+
+
+def finding(pairs: list[tuple[Any, Any]], clients: tuple[str, ...]) -> Finding:
+    first, second = pairs[0]
+    return RULE.finding(
+        host=first.client,
+        title=f"two clients at {first.client} look like one to {first.server}: both hold {first.file}",
+        explanation=(
+            f"{first.owner} of {first.client} was granted the lock on {first.file} from port {first.client_port}, and "
+            f"again from port {second.client_port} without unlocking, while both connections are in use: two clients "
+            "with one name behind one address. Both believe to be alone."
+        ),
+        clients=clients,
+        files=tuple(sorted({row.file for row, _ in pairs})),
+        count=len(pairs),
+        first=second.granted,
+        last=max(row.granted for _, row in pairs),
+        evidence=(
+            Evidence(first.granted_capture, first.granted_frame, f"granted to port {first.client_port}"),
+            Evidence(second.granted_capture, second.granted_frame, f"granted to port {second.client_port} as well"),
+        ),
+        remedy=(command("hostname", on="each client (pod, container) behind that address", note="make them differ"),),
+    )

@@ -1,0 +1,216 @@
+"""A lock is granted that, by this capture, another holds.
+
+Sees
+    A lock granted for a range that another owner holds, one of the two exclusively, without UNLOCK between. It is
+    likely only, where the capture lacks the server's portmapper and statd: a notice of reboot would be missing too.
+
+Why it hurts
+    Two applications believe to be alone, and write over each other. Clients log "VFS is out of sync with lock manager".
+
+Not flagged when
+    The holder released, if only the part that the other got, or rebooted (SM_NOTIFY, FREE_ALL), or both are granted
+    within a moment of each other's UNLOCK. Two clients that the server cannot tell apart are LCK014.
+
+How to confirm
+    On the server: cat /proc/locks against lslocks on both clients.
+
+How to fix
+    Find out why the server dropped the first lock: its lock service restarted without notice (MON008), or it took the
+    holder for rebooted (MON006, MON005).
+
+References
+    RFC 1813 appendix II; X/Open C702 chapter 10.
+
+Parameters
+    moment_s: a release that was captured so late after the grant came before it
+    shown: so many cases of a file are looked at
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Mask, Table, distinct, isin
+from nfsrpc.facts.basic import FREE_ALL, listed
+from nfsrpc.facts.waiters import held_until, same_range
+from nfsrpc.findings.advice import wire_of
+from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.sessions.conflicts import NEVER
+from nfsrpc.sessions.grouping import group, in_order
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.wording import SECOND, several, utc
+
+RULE = Rule(
+    "LCK009",
+    "granted-while-held",
+    "error",
+    timed="always",
+    log=("reclaim-failed", "out-of-sync"),
+)
+
+LOOKED_AT = 200  # grants of each kind; a few are shown, most are innocent, and each costs a look at all locks
+
+
+def check(
+    locks: Table,
+    nlm: Table,
+    monitors: Table,
+    boots: Mapping[str, tuple[int, ...]],
+    gaps: frozenset[frozenset[str]],
+    with_portmappers: frozenset[str],
+    *,
+    moment_s: float = 1.0,
+    shown: int = 20,
+) -> Iterator[Answer]:
+    moment = round(moment_s * SECOND)
+    found: list[tuple[Any, Any]] = []
+    unsure = False
+    holders = Holders(locks, nlm, boots)
+    rows, more = suspects(locks, moment)
+    for number in rows.tolist():
+        if len(found) >= shown:
+            break
+        holder = holders.of(number, moment)
+        if holder is None:
+            continue
+        if frozenset((holder.client, holder.server)) in gaps:
+            unsure = True
+        else:
+            found.append((holder, locks.row(number)))
+    unfiltered = with_portmappers | {*monitors["host"].tolist(), *monitors["asker"].tolist()}
+    for server, pairs in sorted(listed((pair[1].server, pair) for pair in found).items()):
+        yield finding(server, pairs, server in unfiltered)
+    if found:
+        return
+    if unsure:
+        yield RULE.cannot_tell("the capture lost packets, among which the UNLOCK of a holder may have been")
+    elif more:
+        yield RULE.cannot_tell("too many locks overlap to look at all of them")
+    elif (granted := locks.valid("granted")).any():
+        yield RULE.clear(f"{several(int(granted.sum()), 'lock')} granted, none while another held it")
+    else:
+        yield RULE.cannot_tell("no lock was granted in the capture")
+
+
+def suspects(locks: Table, moment: int) -> tuple[Array, bool]:
+    """Sessions granted before all earlier holders of that file, or of the very same range, had unlocked.
+
+    Most of those of the file are innocent (other ranges, the same owner), so of each kind not all are looked at: the
+    second is whether there are more.
+    """
+    rows = np.flatnonzero(locks.valid("granted"))
+    if not len(rows):
+        return rows, False
+    file, _ = group(locks["server"].codes[rows], locks["fh"].codes[rows])
+    early = granted_early(file, locks["granted"][rows], held_until(locks)[rows], moment)
+    concerned = isin(file, file[early])  # of most files nothing more need be asked
+    rows, file = rows[concerned], file[concerned]
+    since, until, exclusive = locks["granted"][rows], held_until(locks)[rows], locks["exclusive"][rows]
+    asked = locks.valid("requested")[rows]
+    alone = np.where(exclusive, until, NAT)  # a shared lock stands only in the way of exclusive ones
+    places = group(file, locks["l_offset"][rows], locks["l_len"][rows])[0], file
+    masks = [
+        granted_early(place, since, alone, moment) | (granted_early(place, since, until, moment) & exclusive)
+        for place in places
+    ]
+    found = [rows[mask & asked] for mask in masks]
+    looked_at = distinct(np.concatenate([numbers[:LOOKED_AT] for numbers in found]))
+    return looked_at, any(len(numbers) > LOOKED_AT for numbers in found)
+
+
+def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mask:
+    """Which were granted while one granted well before in the same group still held, each by more than a moment."""
+    order = np.argsort(since, kind="stable")  # as good as sorted, and so quick
+    order = order[in_order(groups[order])]
+    groups, since, until = groups[order], since[order], until[order]
+    count = len(order)
+    mask = np.zeros(count, dtype=np.bool_)
+    same = groups[1:] == groups[:-1]
+    if not (same & (until[:-1] > since[1:] + moment)).any():  # who outlasts anybody outlasts the next one
+        return mask
+    ends, times = np.sort(until), np.sort(since)
+    # The latest end so far within each group: ends as ranks, so that each group's can be put above the one's before it.
+    rank = np.searchsorted(ends, until) + groups * count
+    latest = np.maximum.accumulate(rank) - groups * count
+    # The last one of the group that was granted well before; grants as ranks, likewise.
+    keys = groups * (count + 1) + np.searchsorted(times, since)
+    before = np.searchsorted(keys, groups * (count + 1) + np.searchsorted(times, since - moment)) - 1
+    there = (before >= 0) & (groups[before] == groups)
+    mask[order] = there & (ends[latest[before]] > since + moment)
+    return mask
+
+
+class Holders:
+    """Sessions that hold their ranges, until when, and when their clients gave up all that they had."""
+
+    def __init__(self, locks: Table, nlm: Table, boots: Mapping[str, tuple[int, ...]]) -> None:
+        self.locks, self.nlm, self.boots = locks, nlm, boots
+
+    @cached_property
+    def until(self) -> Array:
+        return held_until(self.locks)
+
+    @cached_property
+    def freed(self) -> Array:
+        """By FREE_ALL."""
+        rows = self.nlm.where(self.nlm["proc"] == FREE_ALL)
+        freeing = Stretches((rows["client"], rows["server"]), rows["time"])
+        ends = zip(*(self.locks[name].tolist() for name in ("client", "server", "granted")), strict=True)
+        return or_never(freeing.following((client, server), granted) for client, server, granted in ends)
+
+    @cached_property
+    def booted(self) -> Array:
+        booting = Stretches.of((host, time, time) for host, times in self.boots.items() for time in times)
+        grants = zip(*(self.locks[name].tolist() for name in ("client", "granted")), strict=True)
+        return or_never(booting.following(client, granted) for client, granted in grants)
+
+    def of(self, number: int, moment: int) -> Any | None:
+        """Who held the range when this was granted, in a way that excludes it."""
+        locks, since = self.locks, self.locks["granted"]
+        time = int(since[number])
+        same_owner = (locks["client"].codes == locks["client"].codes[number]) & (locks["svid"] == locks["svid"][number])
+        meets = same_range(locks, number) & ~same_owner & (locks["exclusive"] | locks["exclusive"][number])
+        meets &= (since != NAT) & (since < time - moment) & (self.until > time + moment)
+        meets &= (self.booted > time) & (self.freed > time + moment) & locks.valid("caller_name")
+        meets[number] = False
+        first = np.flatnonzero(meets)[:1]
+        return next(locks.take(first).rows(), None)
+
+
+def or_never(times: Iterable[int | None]) -> Array:
+    return np.array([NEVER if time is None else time for time in times], dtype=np.int64)
+
+
+def finding(server: str, pairs: list[tuple[Any, Any]], unfiltered: bool) -> Finding:
+    """`unfiltered`: notices of reboot would be in the capture."""
+    holder, row = pairs[0]
+    unseen = "" if unfiltered else " Whether one of the hosts rebooted meanwhile passes over other ports, not captured."
+    return RULE.finding(
+        certainty="certain" if unfiltered else "likely",
+        host=server,
+        title=f"{server} granted a lock on {row.file} that {holder.owner} ({holder.client}) holds",
+        explanation=(
+            f"{holder.owner} ({holder.client}) was granted it at {utc(holder.granted)} and has not unlocked; at "
+            f"{utc(row.granted)} {row.owner} ({row.client}) was granted it as well. Both believe to be alone.{unseen}"
+        ),
+        clients=tuple(sorted({known.client for pair in pairs for known in pair})),
+        files=tuple(sorted({row.file for _, row in pairs})),
+        count=len(pairs),
+        first=row.granted,
+        last=max(row.granted for _, row in pairs),
+        evidence=(
+            Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})"),
+            Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client}) as well"),
+        ),
+        remedy=(
+            command("journalctl -u nfs-server -u rpc-statd", on="the server", note="restarted meanwhile?"),
+            remark("Stop one of the applications; check the file for damage."),
+        ),
+        needs=None if unfiltered else wire_of(server, {known.client for pair in pairs for known in pair}),
+        verify=(command("cat /proc/locks", on="the server", note="against lslocks on both clients"),),
+    )

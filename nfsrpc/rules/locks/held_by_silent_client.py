@@ -1,0 +1,140 @@
+"""A lock is held by a client host that is silent: dead, or cut off.
+
+Sees
+    Requests blocked or denied for a minute or more by a lock whose holder's host sends nothing any more, not even the
+    keepalives of its connections.
+
+Why it hurts
+    A server gives a dead client's lock back only when that client boots and says so (SM_NOTIFY). One that never comes
+    back holds it for ever; everybody else waits.
+
+Not flagged when
+    The holder's host still talks, or closed its last connection itself (LCK011).
+
+How to confirm
+    ping the holder; on the server: cat /proc/locks.
+
+How to fix
+    Boot the client, whose statd then tells the server; or break its lock on the server; or send the notice in its name:
+    sm-notify on the client.
+
+References
+    X/Open C702 chapter 11; Linux fs/lockd/host.c.
+
+Parameters
+    wait_s: others have waited for so long
+    silence_s: the holder's host has sent nothing for so long
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.columns import NAT, NULLS, Table, distinct
+from nfsrpc.facts.waiters import LastSeen, rows_of, silent_s
+from nfsrpc.findings.advice import BREAK_LOCK, bare
+from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.wording import SECOND, named, seconds, several, utc
+
+RULE = Rule(
+    "LCK010",
+    "held-by-silent-client",
+    "warning",
+    explains=("LCK011", "CBK001", "NET001", "NET003"),
+    timed="always",
+)
+
+
+def check(
+    locks: Table,
+    last_seen: Mapping[str, LastSeen],
+    gaps: frozenset[frozenset[str]],
+    *,
+    wait_s: float = 60.0,
+    silence_s: float = 75.0,
+) -> Iterator[Answer]:
+    accused = False
+    stood_behind = np.flatnonzero(locks["held_by"] != NULLS["u32?"])
+    holders = rows_of(locks, distinct(locks["held_by"][stood_behind]))
+    behind = Parts(locks.take(stood_behind), "held_by")
+    for number, holder in holders.items():
+        if holder.state not in ("held", "releasing") or frozenset((holder.client, holder.server)) in gaps:
+            continue
+        victims = [row for row in behind[number].rows() if row.requested is not None]
+        ends = [row.requested + round((row.wait_s or 0) * SECOND) for row in victims if not row.granted]
+        if not ends or (max(ends) - min(row.requested for row in victims)) < wait_s * SECOND:
+            continue
+        if silent_s(last_seen, holder.client, max(ends)) >= silence_s:
+            accused = True
+            yield finding(holder, victims, max(ends), last_seen[holder.client].time)
+    if accused:
+        return
+    if len(stood_behind):
+        yield RULE.clear("the hosts of those who held what others wanted were alive, or the waits were short")
+    elif locks.valid("blocked").any():
+        yield RULE.cannot_tell("who holds what others wait for is not in the capture")
+    elif len(locks):
+        yield RULE.clear("no lock had to wait behind another")
+    else:
+        yield RULE.cannot_tell("no lock requests in the capture")
+
+
+def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
+    clients = tuple(sorted({row.client for row in victims}))
+    whose = named(clients)
+    first = min(row.requested for row in victims)
+    since = seconds((until - last) / SECOND)
+    told = [row for row in victims if row.blocked_frame is not None or row.denied_frame is not None][-1:]
+    return RULE.finding(
+        host=holder.client,
+        title=f"{holder.client} holds a lock on {holder.file} and is silent",
+        explanation=(
+            f"{several(len(victims), f'request of {whose} waits', f'requests of {whose} wait')} behind the lock of "
+            f"{holder.owner}. Its host "
+            f"{holder.client} sent its last frame at {utc(last)}, {since} before the end of the wait. The server "
+            f"{holder.server} keeps the lock until that host boots and says so."
+        ),
+        clients=clients,
+        files=(holder.file,),
+        count=len(victims),
+        first=first if first != NAT else None,
+        last=until,
+        evidence=(
+            *(
+                (
+                    Evidence(
+                        holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})"
+                    ),
+                )
+                if holder.granted_frame is not None
+                else ()
+            ),
+            *(
+                Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
+                for row in told
+            ),
+            *(
+                Evidence(row.blocked_capture, row.blocked_frame, "BLOCKED")
+                for row in told
+                if row.blocked_frame is not None
+            ),
+        ),
+        remedy=(
+            command(
+                "ping -c 3 {client}",
+                on="{server}",
+                note="is it dead?",
+                client=bare(holder.client),
+                server=bare(holder.server),
+            ),
+            remark("Boot it: its statd then has the lock given back (sm-notify). Or break the lock:"),
+            *BREAK_LOCK,
+        ),
+        verify=(command("grep . /proc/locks", on="{server}", note="the lock is gone", server=bare(holder.server)),),
+        wait_s=max((row.wait_s or 0.0 for row in victims), default=None),
+    )

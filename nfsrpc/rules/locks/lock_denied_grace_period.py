@@ -1,0 +1,121 @@
+"""The server is in its grace period after a reboot, and denies new locks.
+
+Sees
+    LOCK answered with DENIED_GRACE_PERIOD (4), asked again every 5 s until the grace period is over.
+
+Why it hurts
+    After a reboot a server lets clients claim the locks that they had, and for that time (Linux 90 s, many filers 45 s)
+    gives no new ones. Whoever wants one waits. That is as it should be; it is a warning when it lasts longer than two
+    minutes or begins anew.
+
+Not flagged when
+    Never; it is information unless it lasts.
+
+How to confirm
+    On the server: cat /proc/fs/nfsd/nfsv4gracetime /proc/fs/lockd/nlm_end_grace; uptime.
+
+How to fix
+    Wait. If it lasts or comes back: look for a server (or its nfs service, or its cluster) that restarts again and
+    again.
+
+References
+    X/Open C702 chapter 11; RFC 1813 appendix II; Linux fs/lockd/grace.c.
+
+Parameters
+    long_s: a warning, when the grace period lasts longer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Table, isin
+from nfsrpc.facts.basic import LOCK, NM_LOCK
+from nfsrpc.facts.stalls import claimed_again
+from nfsrpc.findings.command import command
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.sessions.exchanges import CALL_CUT
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.wording import SECOND, named, seconds, several
+
+RULE = Rule(
+    "LCK005",
+    "lock-denied-grace-period",
+    "info",
+    timed="always",
+    log=("grace-period", "reclaim-failed"),
+)
+
+GRANTED, GRACE = 0, 4
+ASKED_S = 60.0  # Linux asks again after 5 s; of a longer pause nobody knows whether the grace period went on
+
+
+def check(requests: Table, locks: Table, *, long_s: float = 120.0) -> Iterator[Answer]:
+    asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & requests.valid("status"))
+    # Clients that claim their locks again are granted them in the grace period itself; a cut request may be such a one.
+    again = isin(asked["exchange"], claimed_again(locks)) | (asked["flags"] & CALL_CUT != 0)
+    asked = asked.where(~again | (asked["status"] != GRANTED))
+    graces = asked.where(asked["status"] == GRACE)
+    denying = graces["server"].present()
+    for server, rows in Parts(asked, "server").items() if denying else ():
+        if server in denying:
+            yield finding(server, rows, long_s)
+    if not len(graces):
+        yield (
+            RULE.clear("no LOCK met a grace period")
+            if len(asked)
+            else RULE.cannot_tell("no results of LOCK in the capture")
+        )
+
+
+def finding(server: str, asked: Table, long_s: float) -> Finding:
+    rows = asked.where(asked["status"] == GRACE)
+    spells = number_of_spells(asked)
+    first, last = rows.row(0), rows.row(len(rows) - 1)
+    gaps = np.diff(np.sort(rows["time"])) / SECOND
+    lasted = float(gaps[gaps <= ASKED_S].sum())
+    bad = lasted > long_s or spells > 1
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    again = f", in {spells} spells" if spells > 1 else ""
+    return RULE.finding(
+        severity="warning" if bad else "info",
+        host=server,
+        title=f"{server} is in its grace period: {several(len(rows), 'LOCK')} denied in {seconds(lasted)}{again}",
+        explanation=(
+            f"{server} answered {several(len(rows), 'LOCK')} of {named(clients)} with DENIED_GRACE_PERIOD{again}: it "
+            "has restarted and waits for clients to claim their old locks before it gives new ones. "
+            + ("It lasts longer than any usual grace period." if bad else "That ends by itself.")
+        ),
+        clients=clients,
+        count=len(rows),
+        first=first.time,
+        last=last.time,
+        evidence=(
+            Evidence(first.reply_capture, first.reply_frame, "DENIED_GRACE_PERIOD, the first"),
+            *((Evidence(last.reply_capture, last.reply_frame, "the last"),) if len(rows) > 1 else ()),
+        ),
+        remedy=(
+            (
+                command(
+                    "uptime; journalctl -u nfs-server",
+                    on="the server",
+                    note="does it restart again and again?",
+                ),
+            )
+            if bad
+            else ()
+        ),
+        verify=(command("cat /proc/fs/lockd/nlm_end_grace", on="the server", note="Y when the grace period is over"),),
+        wait_s=lasted or None,
+    )
+
+
+def number_of_spells(asked: Table) -> int:
+    """How many times the grace period began: again, when a LOCK without reclaim was granted between."""
+    times = asked["reply_time"]
+    order = np.argsort(times, kind="stable") if NAT not in times else np.arange(len(asked))
+    status = asked["status"][order]
+    told = status[(status == GRACE) | (status == GRANTED)] == GRACE
+    return int(told[:1].sum() + (told[1:] & ~told[:-1]).sum())

@@ -1,0 +1,102 @@
+"""The server denies locks: DENIED_NOLOCKS.
+
+Sees
+    LOCK answered with DENIED_NOLOCKS (2).
+
+Why it hurts
+    The application gets ENOLCK, "No locks available". It is not a lock in conflict: the server cannot lock at all,
+    most often because its lockd cannot have the client watched by statd ("lockd: cannot monitor").
+
+Not flagged when
+    Never; but it is explained by what is found of the server's statd: REG001, REG007, MON001, MON003.
+
+How to confirm
+    On the server: dmesg | grep -i lockd; rpcinfo -t localhost 100024.
+
+How to fix
+    By its cause: restart rpc.statd on the server and look why it had died or refused (names, its state directory).
+
+References
+    RFC 1813 appendix II (nlm4_stats); Linux fs/lockd/svclock.c, fs/lockd/mon.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.columns import Table, isin
+from nfsrpc.facts.basic import LOCK, NM_LOCK, NSM
+from nfsrpc.facts.stalls import DENIED_NOLOCKS
+from nfsrpc.findings.advice import RESTART_STATD, answers, loopback_of, registered
+from nfsrpc.findings.command import command
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.wording import named, seconds, several
+
+RULE = Rule(
+    "LCK004",
+    "lock-denied-no-locks",
+    "error",
+    explains=("LCK002",),
+    log=("unmonitored", "statd-silent-denied"),
+    asks_causes="always",
+)
+
+
+def check(requests: Table, locks: Table, loopbacks: frozenset[str]) -> Iterator[Answer]:
+    asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & (requests["status"] == DENIED_NOLOCKS))
+    asynchronous = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["status"] == DENIED_NOLOCKS))
+    sessions = locks.where(isin(locks["exchange"], asked["exchange"]))
+    servers = {server for table in (asked, asynchronous) for server in table["server"].tolist()}
+    rows, theirs, messages = (Parts(table, "server") for table in (asked, sessions, asynchronous))
+    for server in sorted(servers):
+        yield finding(server, rows[server], theirs[server], messages[server], loopbacks)
+    known = int(requests.valid("status").sum()) + int(locks.valid("status").sum())
+    if not servers and known:
+        yield RULE.clear("no LOCK was denied for want of locks")
+    elif not servers:
+        yield RULE.cannot_tell("no results of lock requests in the capture")
+
+
+def finding(server: str, rows: Table, sessions: Table, asynchronous: Table, loopbacks: frozenset[str]) -> Finding:
+    tables = rows, asynchronous
+    clients = tuple(sorted({client for table in tables for client in table["client"].tolist() if client}))
+    times = [time for table in tables for time in table["time"][table.valid("time")].tolist()]
+    replies = rows["reply_time"][rows.valid("reply_time")].tolist()
+    count = len(rows) + len(asynchronous)
+    latencies = rows["latency_s"][rows.valid("latency_s")]
+    after = f", after up to {seconds(float(latencies.max()))}" if len(latencies) else ""
+    return RULE.finding(
+        host=server,
+        title=f"{server} denies locks: {several(count, 'LOCK')} answered DENIED_NOLOCKS",
+        explanation=(
+            f"{several(count, 'LOCK')} of {named(clients)} answered DENIED_NOLOCKS{after}: no lock is in conflict, the "
+            "server cannot lock at all. Most often its lockd cannot have the client watched by statd, because statd is "
+            "dead, refuses or hangs; that passes over the server's loopback."
+        ),
+        clients=clients,
+        files=tuple(sorted({file for table in (sessions, asynchronous) for file in table["file"].tolist() if file})),
+        count=count,
+        first=min(times, default=None),
+        last=max([*times, *replies], default=None),
+        evidence=tuple(evidence(rows, asynchronous)),
+        remedy=(
+            command("dmesg | grep -i lockd", on="the server", note="does it say: cannot monitor?"),
+            *RESTART_STATD,
+        ),
+        verify=(registered(server, NSM), answers(server, NSM)),
+        needs=None if server in loopbacks else loopback_of(server, clients),
+        wait_s=float(latencies.max()) if len(latencies) else None,
+    )
+
+
+def evidence(rows: Table, asynchronous: Table, limit: int = 2) -> Iterator[Evidence]:
+    for row in rows.take(np.arange(min(limit, len(rows)))).rows():
+        yield Evidence(row.capture, row.call_frame, f"LOCK of {row.client}")
+        yield Evidence(row.reply_capture, row.reply_frame, "DENIED_NOLOCKS")
+    for row in asynchronous.take(np.arange(min(limit, len(asynchronous)))).rows():
+        yield Evidence(row.capture, row.frame, f"LOCK_MSG of {row.client}")
+        if row.denied_frame is not None:
+            yield Evidence(row.denied_capture, row.denied_frame, "DENIED_NOLOCKS")

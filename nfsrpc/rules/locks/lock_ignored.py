@@ -1,0 +1,215 @@
+"""One client locks a file that another writes without any lock.
+
+Sees
+    WRITE calls that succeed, to a file on which a host holds a lock at that moment, by another host that never asks for
+    a lock on that file.
+
+Why it hurts
+    Locks are advisory: a server lets anybody write. Who holds the lock relies on nobody doing so, and its data may be
+    damaged. It is certain where the lock is exclusive and of the whole file. Else it is likely: the writer may hold a
+    lock on another part, of before the capture.
+
+Not flagged when
+    The writer asks for a lock on that file, too, at whatever time, or is the host that holds it, or shares files with
+    that server by SHARE. Writes of before the lock was granted, or after its UNLOCK.
+
+How to confirm
+    On the writer: the mount's options (nolock and local_lock keep locks on that host, where no other sees them), and
+    which process has the file open.
+
+How to fix
+    Mount without nolock and local_lock on the writer; or have its application lock what it writes.
+
+References
+    nfs(5) (lock, local_lock); fcntl(2); flock(2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Coded, Mask, Table, isin
+from nfsrpc.facts.basic import NFS, Roles
+from nfsrpc.facts.waiters import held_until
+from nfsrpc.findings.advice import bare, wire_of
+from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.finding import Answer, CannotTell, Clear, Evidence, Finding, Rule
+from nfsrpc.sessions.grouping import group, members
+from nfsrpc.wording import named, several
+
+RULE = Rule("LCK013", "lock-ignored", "info")
+
+SHARE = 20
+FILES = 20  # so many are told
+
+
+class Ignored(NamedTuple):
+    """Writes, and beside each the lock that another host held then: as many rows of either table."""
+
+    writes: Table
+    locks: Table
+
+    def where(self, mask: Mask) -> Ignored:
+        return self.take(np.flatnonzero(mask))
+
+    def take(self, rows: Array) -> Ignored:
+        return Ignored(self.writes.take(rows), self.locks.take(rows))
+
+    @property
+    def certain(self) -> Mask:
+        """Beside an exclusive lock on the whole file there is none."""
+        locks = self.locks
+        mask: Mask = locks["exclusive"] & (locks["l_offset"] == 0) & (locks["l_len"] == 0)
+        return mask
+
+
+def check(
+    locks: Table,
+    writes: Table,
+    captures: Table,
+    nlm: Table,
+    exchanges: Table,
+    counted: Table,
+    roles: Roles,
+    gaps: frozenset[frozenset[str]],
+) -> Iterator[Answer]:
+    held = locks.where(locks.valid("granted") & (locks["granted_by"] != "late-reply"))
+    if not len(held):
+        yield RULE.cannot_tell("no lock was granted in the capture")
+        return
+    found = ignored(strangers(locks, writes, nlm), held, captures)
+    pairs, first = group(found.writes["server"].codes, found.writes["client"].codes)
+    unsure = [frozenset(pair) in gaps for pair in ends(found.writes.take(first))]
+    for rows, unseen in zip(members(pairs), unsure, strict=True):
+        if not unseen:
+            yield finding(found.take(rows))
+    if any(unsure):
+        yield RULE.cannot_tell("the capture lost packets, among which lock requests of who writes may have been")
+    elif not unsure:
+        made = int(are_writes(exchanges).sum() + counted["exchanges"][are_writes(counted)].sum())
+        yield without(held, writes, made, roles)
+
+
+def ends(table: Table) -> Iterator[tuple[str, str]]:
+    return zip(table["client"].tolist(), table["server"].tolist(), strict=True)
+
+
+def strangers(locks: Table, writes: Table, nlm: Table) -> Table:
+    """Writes to locked files by hosts that never ask for a lock on them."""
+    asked, wrote = numbered(locks, writes, "server", "fh", "client")
+    strange = writes.where((translated(writes["fh"], locks["fh"]) >= 0) & ~isin(wrote, asked))
+    sharing = nlm.where(nlm["proc"] == SHARE)
+    if not len(sharing) or not len(strange):
+        return strange
+    sharers = set(ends(sharing))
+    return strange.where(np.array([pair not in sharers for pair in ends(strange)], dtype=np.bool_))
+
+
+def numbered(locks: Table, writes: Table, *names: str) -> tuple[Array, Array]:
+    """Numbers that are equal where rows of the two tables agree in these columns."""
+    columns = [np.concatenate([locks[name].codes, translated(writes[name], locks[name])]) for name in names]
+    numbers, _ = group(*columns)
+    return numbers[: len(locks)], numbers[len(locks) :]
+
+
+def translated(of: Coded, to: Coded) -> Array:
+    """A column's codes as another column has them, -1 for what does not occur there."""
+    codes = {label: code for code, label in enumerate(to.labels)}
+    return np.array([*(codes.get(label, -1) for label in of.labels), -1], dtype=np.int64)[of.codes]
+
+
+def ignored(writes: Table, held: Table, captures: Table) -> Ignored:
+    """Of the writes of a row the first and the last have a time: one of them must be while a lock is held."""
+    locked, wrote = numbered(held, writes, "server", "fh")
+    concerned = isin(locked, wrote)
+    held, locked = held.where(concerned), locked[concerned]
+    first, last = (latest(locked, held["granted"], wrote, writes[name]) for name in ("first", "last"))
+    until = np.append(held_until(held), NAT)
+    by_first = writes["first"] < until[first]
+    by_last = writes["last"] < until[last]
+    found = Ignored(writes.where(by_first | by_last), held.take(np.where(by_first, first, last)[by_first | by_last]))
+    vantages = np.zeros(int(captures["capture"].max(initial=0)) + 1, dtype=np.int64)
+    vantages[captures["capture"]] = captures["vantage"]
+    return found.where(vantages[found.locks["granted_capture"]] == found.writes["vantage"])
+
+
+def latest(locked: Array, granted: Array, wrote: Array, times: Array) -> Array:
+    """For each write the row of the lock on its file that was granted last before it, -1 where none was."""
+    count = len(locked)
+    files, moments = np.concatenate([locked, wrote]), np.concatenate([granted, times])
+    order = np.lexsort((np.arange(len(files)) >= count, moments, files))
+    before = np.maximum.accumulate(np.where(order < count, np.arange(len(order)), -1))
+    rows = np.where(before >= 0, order[before], -1)
+    result = np.empty(len(files), dtype=np.int64)
+    result[order] = np.where((rows >= 0) & (files[rows] == files[order]), rows, -1)
+    return result[count:]
+
+
+def finding(found: Ignored) -> Finding:
+    vantage = found.where(found.writes["vantage"] == found.writes["vantage"].min())
+    best = int(vantage.certain.argmax())
+    certain = bool(vantage.certain[best])
+    write, lock = (table.row(best) for table in vantage)
+    writes, holders = vantage.writes, sorted(vantage.locks["client"].present())
+    files = sorted(writes["file"].present())
+    count = int(writes["exchanges"].sum())
+    frame = write.first_frame if write.first >= lock.granted else write.last_frame
+    what = files[0] if len(files) == 1 else f"{write.file} and {several(len(files) - 1, 'other file')}"
+    return RULE.finding(
+        certainty="certain" if certain else "likely",
+        host=write.client,
+        title=f"{write.client} writes to {what} without a lock while {named(holders)} "
+        f"{'holds' if len(holders) == 1 else 'hold'} one",
+        explanation=(
+            f"{lock.owner} ({lock.client}) was granted {'an exclusive' if lock.exclusive else 'a shared'} lock on "
+            f"{write.file} in frame {lock.granted_frame}, and {write.client} wrote to that file before it was released "
+            f"(frame {frame}); {several(count, 'WRITE call')} about such moments. The capture shows no lock request "
+            f"of {write.client} for {'this file' if len(files) == 1 else 'these files'}. Locks are advisory: the "
+            f"server lets anybody write."
+        ),
+        clients=tuple(holders),
+        files=tuple(files[:FILES]),
+        count=count,
+        first=int(writes["first"].min()),
+        last=int(writes["last"].max()),
+        evidence=(*proof(lock), Evidence(write.capture, frame, f"WRITE of {write.client}")),
+        remedy=(
+            command(
+                "findmnt -t nfs -o TARGET,OPTIONS",
+                on="{client}",
+                note="nolock, local_lock keep locks there",
+                client=bare(write.client),
+            ),
+            remark("Mount without nolock and local_lock, or let the application that writes lock the file."),
+        ),
+        verify=(
+            command("lslocks; fuser -v FILE", on="{client}", note="which process writes", client=bare(write.client)),
+        ),
+    )
+
+
+def proof(lock: Any) -> Iterator[Evidence]:
+    yield Evidence(lock.granted_capture, lock.granted_frame, f"granted to {lock.owner} ({lock.client})")
+    if lock.unlock_frame is not None:
+        yield Evidence(lock.unlock_capture, lock.unlock_frame, "UNLOCK")
+
+
+def are_writes(table: Table) -> Mask:
+    mask: Mask = (table["prog"] == NFS) & (table["procedure"] == "WRITE") & (table["status"] == 0)
+    return mask
+
+
+def without(held: Table, writes: Table, made: int, roles: Roles) -> Clear | CannotTell:
+    servers = held["server"].present()
+    clients = {client for client, server in roles.file_pairs if server in servers}
+    if made and not len(writes):
+        return RULE.cannot_tell(f"the file handles of {several(made, 'WRITE call')} are not in the capture")
+    if len(clients) < 2:
+        whose = f"only {named(clients)} uses files" if clients else "nobody uses files"
+        return RULE.cannot_tell(f"{whose} of {named(servers)} in the capture", wire_of(min(servers)))
+    files, _ = group(held["server"].codes, held["fh"].codes)
+    locked = several(int(files.max()) + 1, "locked file")
+    return RULE.clear(f"{locked}, {several(made, 'WRITE call')}: no host wrote to a file that another had locked")

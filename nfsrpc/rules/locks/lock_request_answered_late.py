@@ -1,0 +1,157 @@
+"""Lock requests are answered, but late.
+
+Sees
+    LOCK, UNLOCK, TEST or CANCEL answered after 5 s or more; how often it was sent again; an error from 60 s on.
+
+Why it hurts
+    Whoever locks or unlocks waits as long. From 60 s on the client's kernel says "lockd: server … not responding, still
+    trying", and when the answer comes "lockd: server … OK".
+
+Not flagged when
+    A client reclaims its locks, and is answered within a minute: the server has rebooted. So may be a request whose
+    end is cut off, within a minute of the server's notice of its reboot. The server rebooted while the request waited.
+
+How to confirm
+    On the client: dmesg | grep lockd; time flock FILE true.
+
+How to fix
+    By its cause. A lock manager that answers late waits for its statd (not registered, slow, frozen), for its name
+    service, or stands behind another client's request that does: it serves one at a time.
+
+References
+    RFC 1813 appendix II; Linux fs/lockd/clntproc.c, fs/lockd/mon.c.
+
+Parameters
+    late_s: an answer is late from here on
+    error_s: an error, and no warning, from here on
+    reclaim_s: a reclaim may take so long
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from nfsrpc.columns import Mask, Table, isin
+from nfsrpc.facts.basic import LOCK, NM_LOCK, Span, booted
+from nfsrpc.facts.missing_statd import Unregistered
+from nfsrpc.facts.stalls import LockFiles, claimed_again, late, waited
+from nfsrpc.facts.vantages import Vantages, how_far
+from nfsrpc.findings.advice import bare, lock_services, loopback_of, try_lock
+from nfsrpc.findings.command import command
+from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.sessions.exchanges import CALL_CUT
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.wording import SECOND, named, seconds, several, utc
+
+RULE = Rule(
+    "LCK002",
+    "lock-request-answered-late",
+    "warning",
+    explains=("LCK007",),
+    timed="always",
+    log=("lockd-silent",),
+    asks_causes="always",
+)
+
+
+def check(
+    requests: Table,
+    locks: Table,
+    boots: Mapping[str, tuple[int, ...]],
+    unregistered: tuple[Unregistered, ...],
+    loopbacks: frozenset[str],
+    span: Span | None,
+    vantages: Vantages,
+    lock_files: LockFiles,
+    *,
+    late_s: float = 5.0,
+    error_s: float = 60.0,
+    reclaim_s: float = 60.0,
+) -> Iterator[Answer]:
+    slow = requests.where(late(requests, late_s))
+    slow = slow.where(~reclaims(slow, locks, boots, reclaim_s) & ~over_a_reboot(slow, boots))
+    found = {known.host: known.found for known in reversed(unregistered) if known.found is not None}
+    for server, rows in Parts(slow, "server").items():
+        came = how_far(rows.row(int(np.argmax(rows["latency_s"]))), vantages)
+        yield finding(server, rows, lock_files.of(rows), found.get(server), loopbacks, error_s, came)
+    answered = requests["latency_s"][requests.valid("latency_s")]
+    if len(slow):
+        return
+    if len(answered):
+        yield RULE.clear(f"{several(len(answered), 'lock request')} answered, the slowest in {seconds(answered.max())}")
+    elif span is None and len(requests):
+        yield RULE.cannot_tell("the capture has no time stamps")
+    else:
+        yield RULE.cannot_tell("no answered lock requests in the capture")
+
+
+def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], reclaim_s: float) -> Mask:
+    """Requests by which a client claims its locks again: the server has rebooted, and its lockd is just starting.
+
+    A request whose end is cut off may be such a one, if the server told of its reboot just before.
+    """
+    claimed = isin(slow["exchange"], claimed_again(locks))
+    cut = (slow["flags"] & CALL_CUT != 0) & isin(slow["proc"], (LOCK, NM_LOCK))
+    soon = [
+        booted(boots, server, time - round(reclaim_s * SECOND), time)
+        for server, time in zip(slow["server"].tolist(), slow["time"].tolist(), strict=True)
+    ]
+    mask: Mask = (claimed | (cut & np.array(soon, dtype=np.bool_))) & ~late(slow, reclaim_s)
+    return mask
+
+
+def over_a_reboot(slow: Table, boots: Mapping[str, tuple[int, ...]]) -> Mask:
+    """Requests during which the server told of its reboot: they waited for it to come back."""
+    times = zip(slow["server"].tolist(), slow["time"].tolist(), slow["reply_time"].tolist(), strict=True)
+    during = [booted(boots, server, time, reply) for server, time, reply in times]
+    return np.array(during, dtype=np.bool_)
+
+
+def finding(
+    server: str,
+    rows: Table,
+    files: tuple[str, ...],
+    registered_at: int | None,
+    loopbacks: frozenset[str],
+    error_s: float,
+    came: str,
+) -> Finding:
+    """`registered_at`: when its statd was registered, if it was not before.
+
+    `came`: what of the longest wait was lost on the way, where that is known.
+    """
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    longest = float(rows["latency_s"].max())
+    procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})
+    resent = several(int(rows["retransmits"].sum()), "time")
+    return RULE.finding(
+        severity="error" if longest >= error_s else "warning",
+        host=server,
+        title=f"{several(len(rows), 'lock request')} to {server} answered late, up to {seconds(longest)}",
+        explanation=(
+            f"{procedures} of {named(clients)} to {server} waited up to {seconds(longest)} for an answer; sent again "
+            f"{resent} in all.{started(registered_at)}{came and ' '}{came}"
+        ),
+        clients=clients,
+        files=files,
+        count=len(rows),
+        first=int(rows["time"].min()),
+        last=int(rows["reply_time"].max()),
+        evidence=tuple(waited(rows, 3)),
+        remedy=(
+            command(
+                "rpcinfo -p {server} | grep -e nlockmgr -e status; systemctl status rpc-statd",
+                on="{server}",
+                server=bare(server),
+            ),
+        ),
+        verify=(lock_services(server), try_lock(server)),
+        needs=None if server in loopbacks else loopback_of(server, clients),
+        wait_s=longest,
+    )
+
+
+def started(time: int | None) -> str:
+    return f" Its statd was not registered until {utc(time)}; it is since." if time is not None else ""

@@ -1,0 +1,116 @@
+"""Lock requests are never answered.
+
+Sees
+    LOCK without a reply (LOCK_MSG: without LOCK_RES), and without a grant, for 10 s or until its connection died;
+    how often it was sent again, on whichever connection.
+
+Why it hurts
+    The application hangs in lock. After a minute the client's kernel says "lockd: server … not responding, still
+    trying" and goes on for ever.
+
+Not flagged when
+    The capture ends within 10 s of the call, lacks the server's direction, or lost packets of that stream: then it
+    cannot be told. The lock was granted by a call of the server.
+
+How to confirm
+    On the client: dmesg | grep lockd; the process waits in nlmclnt_lock or nlmclnt_call.
+
+How to fix
+    By the finding that explains it. Where there is none: on the server, the stack of the lockd thread, and a capture of
+    its loopback.
+
+References
+    RFC 1813 appendix II; X/Open C702 chapter 10; Linux fs/lockd/clntproc.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import itemgetter
+
+from nfsrpc.columns import Table, isin
+from nfsrpc.facts.basic import LOCK, NM_LOCK, Span
+from nfsrpc.facts.stalls import LockFiles, ended, longest, waited
+from nfsrpc.facts.vantages import Vantages, how_far
+from nfsrpc.findings.advice import bare, lock_services, loopback_of
+from nfsrpc.findings.command import command
+from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.wording import named, seconds, several
+
+RULE = Rule(
+    "LCK001",
+    "lock-request-unanswered",
+    "error",
+    explains=("LCK002", "LCK007"),
+    timed="always",
+    log=("lockd-silent",),
+    asks_causes="always",
+)
+
+GRANTED_OTHERWISE = ("callback", "late-reply")
+
+
+def check(
+    nlm: Table,
+    silent_requests: Table,
+    locks: Table,
+    loopbacks: frozenset[str],
+    span: Span | None,
+    vantages: Vantages,
+    lock_files: LockFiles,
+) -> Iterator[Answer]:
+    asked = nlm.where(isin(nlm["proc"], (LOCK, NM_LOCK)))
+    silent = silent_requests.where(isin(silent_requests["proc"], (LOCK, NM_LOCK)))
+    silent = silent.where(~isin(silent["exchange"], granted_otherwise(locks)))
+    without_result = locks.where((locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG"))
+    called = nlm.where(isin(nlm["exchange"], without_result["exchange"]))
+    for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):
+        yield finding(server, rows, lock_files.of(rows), loopbacks, span, how_far(rows.row(0), vantages))
+    undecided = int(asked["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
+    if undecided:
+        yield RULE.cannot_tell(f"of {several(undecided, 'LOCK')} the capture does not hold what came after")
+    elif not len(asked) and not (locks["procedure"] == "LOCK_MSG").any():
+        yield RULE.cannot_tell("no lock requests in the capture")
+    elif not len(silent) and not len(called):
+        yield RULE.clear(f"{several(len(asked), 'LOCK was', 'LOCKs were')} answered")
+
+
+def granted_otherwise(locks: Table) -> list[int]:
+    rows = locks.where(locks["granted_by"].isin(GRANTED_OTHERWISE))
+    return [number for name in ("exchange", "last_exchange") for number in rows[name][rows.valid(name)].tolist()]
+
+
+def finding(
+    server: str, rows: Table, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
+) -> Finding:
+    """`came`: how far the first of them came, where that is known."""
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    wait = longest(rows, span)
+    resent = int(rows["retransmits"].sum())
+    return RULE.finding(
+        host=server,
+        title=f"{several(len(rows), 'LOCK')} to {server} never answered",
+        explanation=(
+            f"{several(len(rows), 'LOCK')} of {named(clients)} to {server} had no answer"
+            f"{f' for {seconds(wait)}' if wait is not None else ''}, sent again {several(resent, 'time')} in all. The "
+            f"answers of the server to other calls are in the capture, so this one would be.{came and ' '}{came}"
+        ),
+        clients=clients,
+        files=files,
+        count=len(rows),
+        first=int(rows["time"].min()),
+        last=ended(rows, span),
+        evidence=tuple(waited(rows, 4)),
+        remedy=(
+            command(
+                "rpcinfo -p {server}; systemctl status rpcbind rpc-statd nfs-server",
+                on="{server}",
+                server=bare(server),
+            ),
+            command("cat /proc/$(pgrep -x lockd)/stack", on="the server", note="what its lockd waits for"),
+        ),
+        verify=(lock_services(server),),
+        needs=None if server in loopbacks else loopback_of(server, clients),
+        wait_s=wait,
+    )

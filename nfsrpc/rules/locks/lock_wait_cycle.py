@@ -1,0 +1,124 @@
+"""Lock owners wait for each other in a circle: a deadlock.
+
+Sees
+    An owner waits for a range that another holds, while that one asks for, or waits for, a range of the first: directly
+    or over several. Servers that notice answer DEADLCK to one of them. Of owners that are in several circles at one
+    time a short one is told.
+
+Why it hurts
+    Nobody of the circle gets on, but for the one that is told DEADLCK and that has to handle it.
+
+Not flagged when
+    Only one of the waits is in the capture (LCK006 then says DEADLCK, if it was answered).
+
+How to confirm
+    The order in which the applications lock.
+
+How to fix
+    Applications lock in one order, or not one while they hold another.
+
+References
+    fcntl(2), "Deadlock detection"; Linux fs/locks.c (posix_locks_deadlock).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from nfsrpc.columns import Table
+from nfsrpc.facts.waiters import DEADLCK, Waiter
+from nfsrpc.findings.advice import bare
+from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.locks.circles import Wait, circles
+from nfsrpc.wording import SECOND, named, several
+
+RULE = Rule(
+    "LCK012",
+    "lock-wait-cycle",
+    "warning",
+    explains=("LCK006", "LCK010", "LCK011"),
+    timed="always",
+)
+
+Owner: TypeAlias = tuple[str, str]  # client, owner
+STUCK_S = 5.0  # so long they all wait together, if no server says DEADLCK
+SHOWN = 8  # owners of a circle
+
+
+def check(locks: Table, waiters: tuple[Waiter, ...]) -> Iterator[Answer]:
+    found = deadlocks(waiters)
+    for circle, knot in found:
+        yield finding(circle, knot)
+    if found:
+        return
+    if locks.valid("held_by").any():
+        yield RULE.clear("nobody waited for somebody who waited for them")
+    elif (locks["status"] == DEADLCK).any() or locks.valid("blocked").any():
+        yield RULE.cannot_tell("who stood in the way of those who waited is not in the capture")
+    elif len(locks):
+        yield RULE.clear("no lock had to wait")
+    else:
+        yield RULE.cannot_tell("no lock requests in the capture")
+
+
+def owner(row: object) -> Owner:
+    return row.client, row.owner  # type: ignore[attr-defined]
+
+
+def deadlocks(waiters: Sequence[Waiter]) -> list[tuple[list[Waiter], int]]:
+    """Circles, each from the owner that asked first on, with the number of owners that all wait for each other."""
+    behind = [(waiter, owner(waiter.row), owner(waiter.holder)) for waiter in waiters if waiter.holder is not None]
+    owners = dict.fromkeys([*(waiting for _, waiting, _ in behind), *(holding for _, _, holding in behind)])
+    numbers = {name: number for number, name in enumerate(owners)}
+    waits: dict[Wait, Waiter] = {}
+    for waiter, waiting, holding in behind:
+        ends = numbers[waiting], numbers[holding]
+        waits.setdefault(Wait(*ends, waiter.start, waiter.end, waiter.row.status == DEADLCK), waiter)
+    found = []
+    for circle in circles(list(waits), round(STUCK_S * SECOND)):
+        first = min(range(len(circle.waits)), key=lambda at: circle.waits[at].waiter)
+        found.append(([*circle.waits[first:], *circle.waits[:first]], len(circle.knot)))
+    found.sort(key=lambda pair: pair[0][0].waiter)
+    return [([waits[wait] for wait in circle], knot) for circle, knot in found]
+
+
+def finding(circle: list[Waiter], knot: int) -> Finding:
+    """`knot`: so many owners wait for each other in all."""
+    rows = [waiter.row for waiter in circle]
+    clients = tuple(sorted({row.client for row in rows}))
+    told = [row for row in rows if row.status == DEADLCK]
+    owners = [f"{row.owner} ({row.client})" for row in rows]
+    files = tuple(dict.fromkeys(row.file for row in rows))
+    ways = [*owners[1:], owners[0]] if len(owners) <= SHOWN else [*owners[1:SHOWN], "others, and so back to the first"]
+    more = f" In all {several(knot, 'owner')} wait for each other so." if knot > len(owners) else ""
+    end = f"The server told {told[0].owner} so (DEADLCK)." if told else "The server did not notice."
+    return RULE.finding(
+        host=None,
+        title=f"deadlock: {named(owners)} wait for each other on {named(files)}",
+        explanation=f"{owners[0]} waits for {', which waits for '.join(ways)}. {end}{more}",
+        clients=clients,
+        files=files,
+        count=1,
+        first=min(waiter.start for waiter in circle),
+        last=max(waiter.end for waiter in circle),
+        evidence=tuple(
+            Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
+            for row in rows[:SHOWN]
+        ),
+        remedy=(
+            command(
+                "lslocks; fuser -v FILE",
+                on="{clients}",
+                note="which processes these are",
+                clients=named(map(bare, clients)),
+            ),
+            remark(
+                "Have the {applications} lock {files} in one order.",
+                applications=several(len(owners), "application"),
+                files=named(files),
+            ),
+        ),
+        wait_s=max(row.wait_s or 0.0 for row in rows),
+    )

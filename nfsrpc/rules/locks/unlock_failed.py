@@ -1,0 +1,115 @@
+"""Locks are not given back.
+
+Sees
+    UNLOCK never answered for 10 s or until its connection died, or answered with a status that is not GRANTED.
+
+Why it hurts
+    The application believes the lock to be free, the server still holds it: the next one waits for nobody.
+
+Not flagged when
+    The capture ends too soon, lacks the server's direction or lost packets of that stream. DENIED_GRACE_PERIOD just
+    after a reboot: the client asks again.
+
+How to confirm
+    On the server: lslocks, or cat /proc/locks, and the inode of the file.
+
+How to fix
+    As what stalls the lock manager is fixed; locks that stay behind are broken on the server.
+
+References
+    RFC 1813 appendix II; X/Open C702 chapter 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfsrpc.columns import Table, isin
+from nfsrpc.facts.basic import UNLOCK, Span
+from nfsrpc.facts.stalls import LockFiles, ended, longest
+from nfsrpc.facts.vantages import Vantages, how_far
+from nfsrpc.findings.advice import BREAK_LOCK, bare, loopback_of
+from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.wording import named, several
+
+RULE = Rule(
+    "LCK007",
+    "unlock-failed",
+    "warning",
+    timed="always",
+    log=("lockd-silent",),
+    asks_causes="always",
+)
+
+GRANTED, GRACE = 0, 4
+
+
+def check(
+    requests: Table,
+    silent_requests: Table,
+    loopbacks: frozenset[str],
+    span: Span | None,
+    vantages: Vantages,
+    lock_files: LockFiles,
+) -> Iterator[Answer]:
+    unlocks = requests.where(requests["proc"] == UNLOCK)
+    refused = unlocks.valid("status") & (unlocks["status"] != GRANTED) & (unlocks["status"] != GRACE)
+    failed = unlocks.where(isin(unlocks["exchange"], silent_requests["exchange"]) | refused)
+    for server, rows in Parts(failed, "server").items():
+        silent = rows.where(rows["state"] == "unanswered")
+        came = how_far(silent.row(0), vantages) if len(silent) else ""
+        yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
+    if len(failed):
+        return
+    if unlocks.valid("status").any():
+        yield RULE.clear(f"{several(int(unlocks.valid('status').sum()), 'UNLOCK')} granted")
+    else:
+        yield RULE.cannot_tell("no answered UNLOCK in the capture")
+
+
+def finding(
+    server: str, rows: Table, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
+) -> Finding:
+    """`came`: how far the first of them without answer came, where that is known."""
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    silent = int((rows["state"] == "unanswered").sum())
+    became = {"never answered": silent, "refused": len(rows) - silent}
+    fates = {what: many for what, many in became.items() if many}
+    times = rows["time"][rows.valid("time")]
+    return RULE.finding(
+        host=server,
+        title=f"{several(len(rows), 'UNLOCK')} to {server} {' or '.join(fates)}",
+        explanation=(
+            f"Of {named(clients)}: {', '.join(f'{many} {what}' for what, many in fates.items())}. The client believes "
+            f"these locks to be free, and the server may hold them for ever.{came and ' '}{came}"
+        ),
+        clients=clients,
+        files=files,
+        count=len(rows),
+        first=int(times.min()) if len(times) else None,
+        last=ended(rows, span),
+        evidence=tuple(evidence(rows)),
+        remedy=(
+            command(
+                "rpcinfo -p {server}; systemctl status rpcbind rpc-statd nfs-server",
+                on="{server}",
+                server=bare(server),
+            ),
+            remark("Should a lock stay that nobody wants:"),
+            *BREAK_LOCK,
+        ),
+        verify=(command("lslocks | grep -i nfs; cat /proc/locks", on="{server}", server=bare(server)),),
+        needs=None if server in loopbacks else loopback_of(server, clients),
+        wait_s=longest(rows, span),
+    )
+
+
+def evidence(rows: Table, limit: int = 3) -> Iterator[Evidence]:
+    for number, row in enumerate(rows.rows()):
+        if number == limit:
+            return
+        yield Evidence(row.capture, row.call_frame, f"UNLOCK of {row.client}")
+        if row.reply_frame is not None:
+            yield Evidence(row.reply_capture, row.reply_frame, f"answered with status {row.status}")

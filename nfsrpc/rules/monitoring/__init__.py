@@ -1,0 +1,1 @@
+"""Rules on statd: monitoring of hosts, and notices of reboot."""

@@ -1,0 +1,135 @@
+"""A host says that it has rebooted.
+
+Sees
+    SM_NOTIFY with its new state (odd: it is up), or statd's downcall to lockd about it. A warning when connections that
+    the host had before go on as if nothing had happened: then it has not rebooted, and its locks were dropped all the
+    same.
+
+Why it hurts
+    Its peers drop or claim again the locks they had with it: as it should be, if it is true.
+
+Not flagged when
+    Never; it is information unless it is false.
+
+How to confirm
+    uptime on that host; journalctl -u rpc-statd-notify.
+
+How to fix
+    A false notice: somebody ran sm-notify -f, or restarted statd's unit with it, while locks were held.
+
+References
+    X/Open C702 chapter 11; sm-notify(8).
+
+Parameters
+    before_s: a connection this much older than the notice
+    after_s: and used this long after it is one that a reboot would have ended
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.columns import Table
+from nfsrpc.findings.command import remark
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.wording import SECOND, named, utc
+
+RULE = Rule(
+    "MON006",
+    "host-rebooted",
+    "info",
+    log=("grace-period", "reclaim-failed"),
+)
+
+
+def check(
+    monitors: Table,
+    flows: Table,
+    locks: Table,
+    boots: Mapping[str, tuple[int, ...]],
+    *,
+    before_s: float = 5.0,
+    after_s: float = 2.0,
+) -> Iterator[Answer]:
+    notices = Parts(monitors.where(monitors["procedure"] == "NOTIFY"), "asker")
+    lived, granted = Lived(flows), Parts(locks.where(locks.valid("granted")) if boots else locks, "client")
+    for host, times in sorted(boots.items()):
+        told = notices[host]
+        old = lived.over(host, times[0], before_s, after_s)
+        held = granted[host]
+        held = held.where(held["time"] < times[0])
+        in_use = bool((held["unlock"] > times[0]).any() or (held["state"] == "held").any())
+        yield finding(host, times, told, old if in_use else [])
+    downcalls = monitors.where(monitors["procedure"] == "DOWNCALL")
+    rows = [row for row in downcalls.rows() if (row.peer or row.mon_name) not in boots]
+    for row in rows[:1]:
+        yield RULE.finding(
+            host=row.peer,
+            title=f"{row.host} was told that {row.mon_name} rebooted",
+            explanation=f"statd of {row.host} told its lockd of a reboot of {row.mon_name} (state {row.nsm_state}).",
+            count=len(rows),
+            first=row.time,
+            last=rows[-1].time,
+            evidence=(Evidence(row.capture, row.frame, "downcall of statd to lockd"),),
+        )
+    if not boots and not rows:
+        yield (
+            RULE.clear("no host told of a reboot")
+            if len(flows)
+            else RULE.cannot_tell("neither TCP nor UDP was read in the capture")
+        )
+
+
+class Lived:
+    """Connections by the hosts that sent on them."""
+
+    def __init__(self, flows: Table) -> None:
+        self.tcp = flows.where((flows["transport"] == "tcp") & (flows["syn"] <= 1))
+
+    @cached_property
+    def parts(self) -> dict[str, Parts]:
+        ways = (("client", "c"), ("server", "s"))
+        return {side: Parts(self.tcp.where(self.tcp[f"{way}_rst"] == 0), side) for side, way in ways}
+
+    def over(self, host: str, time: int, before_s: float, after_s: float) -> list[Evidence]:
+        """A connection on which the host itself went on over the moment of its reboot, if there is one."""
+        found: list[Any] = []
+        for side, rows in ((side, part[host]) for side, part in self.parts.items()):
+            going = (rows["first"] < time - before_s * SECOND) & (rows[f"{side[0]}_last"] > time + after_s * SECOND)
+            found += rows.take(np.flatnonzero(going)[:1]).rows()
+        first = sorted(found, key=lambda row: (row.capture, row.frame))[:1]
+        return [Evidence(row.capture, row.frame, "a connection that outlives the reboot") for row in first]
+
+
+def finding(host: str, times: tuple[int, ...], told: Table, outlived: list[Evidence]) -> Finding:
+    first = told.row(0)
+    peers = tuple(sorted({peer for peer in told["host"].tolist() if peer}))
+    false = bool(outlived)
+    return RULE.finding(
+        severity="warning" if false else "info",
+        certainty="likely" if false else "certain",
+        host=host,
+        title=f"{host} said that it had rebooted, and had not" if false else f"{host} has rebooted",
+        explanation=(
+            f"{host} told {named(peers)} at {utc(times[0])} of its reboot (SM_NOTIFY {first.mon_name}, state "
+            f"{first.nsm_state}). "
+            + (
+                "But its connections went on, and it held locks: the peers have dropped them, and it does not know."
+                if false
+                else "Its peers drop its locks or claim theirs again."
+            )
+        ),
+        clients=peers,
+        count=len(told),
+        first=times[0],
+        last=times[-1],
+        evidence=(Evidence(first.capture, first.frame, f"SM_NOTIFY to {first.host}"), *outlived),
+        remedy=(
+            (remark("Do not run sm-notify -f, nor restart statd's notice, while locks are held."),) if false else ()
+        ),
+    )

@@ -1,0 +1,150 @@
+"""statd takes long to agree to watch a host.
+
+Sees
+    SM_MON answered after a second or more, and lock requests late by as much; questions of that host for DNS (port 53)
+    that stay without answer in the same time. Or no answer to SM_MON yet when the capture ends, nor any from DNS.
+
+Why it hurts
+    A server's lockd serves nobody while its statd thinks. statd looks the name up first: with a name service that does
+    not answer it takes 5 s a try.
+
+Not flagged when
+    SM_MON was answered within a second.
+
+How to confirm
+    On that host: time getent hosts ADDRESS-OF-THE-CLIENT.
+
+How to fix
+    Repair the resolver (/etc/resolv.conf), or put the peers into /etc/hosts.
+
+References
+    resolv.conf(5), timeout and attempts; rpc.statd(8).
+
+Parameters
+    slow_s: statd is slow from here on
+    gave_up_s: from here on lockd has given up: MON003
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Table
+from nfsrpc.facts.basic import Roles, Span
+from nfsrpc.facts.signs import Signs, Suspicion
+from nfsrpc.facts.stalls import Hurt, hurt, waited
+from nfsrpc.facts.statd_dns import RESOLVER, Questions, nothing_seen, still_resolving
+from nfsrpc.findings.command import command
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules import DENIED
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.wording import SECOND, named, seconds, several
+
+RESOLVER_S = 5.0  # statd's resolver asks the next time after this
+
+RULE = Rule(
+    "MON002",
+    "monitor-slow",
+    "warning",
+    explains=DENIED,
+    timed="always",
+)
+
+
+def check(
+    monitors: Table,
+    stalled: Parts,
+    unresolved: Questions,
+    roles: Roles,
+    loopbacks: frozenset[str],
+    span: Span | None,
+    *,
+    slow_s: float = 1.0,
+    gave_up_s: float = 55.0,
+) -> Iterator[Answer]:
+    asked = monitors.where(monitors["procedure"] == "MON")
+    answered = asked.where(asked.valid("latency_s"))
+    with np.errstate(invalid="ignore"):
+        late = (asked["latency_s"] >= slow_s) & (asked["latency_s"] < gave_up_s)
+    slow = asked.where(late | still_resolving(asked, unresolved, span, gave_up_s))
+    for host, rows in Parts(slow, "host").items():
+        waits = so_far(rows, span)
+        first, last = int(rows["time"].min()), int((rows["time"] + waits * SECOND).max())
+        dns = unresolved.evidence(host, first, last)
+        yield finding(host, rows, waits, last, hurt(stalled[host], span, first, last), dns)
+    if len(slow):
+        return
+    if len(answered):
+        yield RULE.clear(f"statd agreed to watch within {seconds(float(answered['latency_s'].max()))}")
+    else:
+        yield from nothing_seen(RULE, roles, loopbacks)
+
+
+def so_far(rows: Table, span: Span | None) -> Array:
+    """The waits in seconds; of what has no answer, to the end of the capture."""
+    end = np.where(rows["reply_time"] == NAT, span.last if span else NAT, rows["reply_time"])
+    waits: Array = (end - rows["time"]) / SECOND
+    return waits
+
+
+def finding(host: str, rows: Table, waits: Array, last: int, victims: Hurt, dns: list[Evidence]) -> Finding:
+    longest = float(waits.max())
+    worst = rows.row(int(np.argmax(waits)))
+    names = named({name for name in rows["mon_name"].tolist() if name})
+    because = "Its questions for DNS stayed without answer meanwhile." if dns else "Most often it waits for DNS."
+    agreed = worst.reply_frame is not None
+    length = f"up to {seconds(longest)}" if agreed else f"{seconds(longest)} or more"
+    return RULE.finding(
+        host=host,
+        title=f"the rpc.statd of {host} takes {length} to agree to watch {names}",
+        explanation=(
+            f"{several(len(rows), 'SM_MON')} of its lockd answered after {length}; meanwhile lockd serves nobody. "
+            f"{because}"
+        ),
+        clients=victims.clients,
+        count=len(rows),
+        first=int(rows["time"].min()),
+        last=last,
+        evidence=(
+            Evidence(worst.capture, worst.frame, f"SM_MON {worst.mon_name}"),
+            *dns,
+            *(
+                (Evidence(worst.reply_capture, worst.reply_frame, f"agreed, after {seconds(longest)}"),)
+                if agreed
+                else ()
+            ),
+            *waited(victims.rows, 1),
+        ),
+        remedy=(
+            *(
+                command("time getent hosts {name}", name=name)
+                for name in sorted({name for name in rows["mon_name"].tolist() if name})[:3]
+            ),
+            RESOLVER,
+        ),
+        verify=(
+            command(
+                "time getent hosts {name}",
+                on="{host}",
+                note="within milliseconds",
+                name=worst.mon_name,
+                host=host,
+            ),
+        ),
+        wait_s=victims.wait_s,
+    )
+
+
+def suspected(signs: Signs) -> Suspicion | None:
+    granted = signs.granted_s
+    if signs.resolves and (granted is None or granted < 55):
+        return Suspicion("the server's questions for DNS stay without answer meanwhile", "", 6)
+    if granted is None or granted >= 45:
+        return None
+    if abs(granted - RESOLVER_S * max(np.rint(granted / RESOLVER_S), 1)) < 0.6:
+        note = f"{seconds(granted)} is about a multiple of 5 s, the clock of statd's resolver: DNS does not answer"
+        return Suspicion(note, "", 4)
+    against = "the wait is no multiple of the resolver's 5 s"
+    return Suspicion("statd may be slow to look up the client's name", against, 1)

@@ -1,0 +1,172 @@
+"""statd does not answer when it is asked to watch a host.
+
+Sees
+    SM_MON, which lockd calls over its own loopback, without reply, or with one that comes after lockd has given up
+    (Linux waits a minute, Ganesha 18 s).
+
+Why it hurts
+    A server's lockd serves nobody while it waits; then it denies (DENIED_NOLOCKS). When statd comes back to life,
+    copies of the same LOCK may be granted to an application that has long given up: the lock stays behind (LCK008).
+
+Not flagged when
+    The capture ends within 10 s of the call, or before lockd gives up while DNS does not answer (MON002); before lockd
+    gives up it is likely. The port of statd is closed: that is REG007.
+
+How to confirm
+    On that host: rpcinfo -t localhost 100024; cat /proc/$(pidof rpc.statd)/{status,wchan,stack}.
+
+How to fix
+    Restart rpc.statd; look what it hangs in (name service, a disk that is full or away).
+
+References
+    X/Open C702 chapter 11; Linux fs/lockd/mon.c.
+
+Parameters
+    gave_up_s: an answer is too late from here on
+    served_s: a lockd that serves or asks within this had its answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Mask, Table
+from nfsrpc.facts.basic import NSM, Roles, Span
+from nfsrpc.facts.signs import Signs, Suspicion
+from nfsrpc.facts.stalls import DENIED_NOLOCKS, Hurt, hurt, waited
+from nfsrpc.facts.statd_dns import RESOLVER, Questions, nothing_seen, still_resolving
+from nfsrpc.findings.advice import RESTART_STATD, answers
+from nfsrpc.findings.command import command
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules import DENIED
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.wording import SECOND, named, seconds, several
+
+RULE = Rule(
+    "MON003",
+    "monitor-unanswered",
+    "error",
+    explains=(*DENIED, "LCK008", "MON002"),
+    timed="always",
+    log=("unmonitored", "statd-silent"),
+)
+
+
+def check(
+    monitors: Table,
+    stalls: Table,
+    stalled: Parts,
+    requests: Table,
+    unresolved: Questions,
+    gaps: frozenset[frozenset[str]],
+    roles: Roles,
+    loopbacks: frozenset[str],
+    span: Span | None,
+    *,
+    gave_up_s: float = 55.0,
+    served_s: float = 10.0,
+) -> Iterator[Answer]:
+    asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"])
+    silent = (asked["state"] == "unanswered") & ~lockd_went_on(asked, requests, served_s)
+    silent &= ~asked["host"].choose(lambda host: frozenset((host,)) in gaps)
+    silent &= ~still_resolving(asked, unresolved, span, gave_up_s)
+    failed = asked.where(silent | too_late(asked, stalls, gave_up_s))
+    for host, rows in Parts(failed, "host").items():
+        first, last = int(rows["time"].min()), last_of(rows)
+        dns = unresolved.evidence(host, first, last)
+        victims = hurt(stalled[host], span, first, last)
+        yield finding(host, rows, victims, dns, gave_up(rows, victims, span, gave_up_s))
+    if len(failed):
+        return
+    undecided = int(asked["state"].isin(("undecided", "unanswered")).sum())
+    if undecided:
+        yield RULE.cannot_tell(f"the capture ends before, or lacks, the answer to {several(undecided, 'SM_MON')}")
+    elif len(asked):
+        yield RULE.clear(f"{several(len(asked), 'SM_MON')} answered")
+    else:
+        yield from nothing_seen(RULE, roles, loopbacks)
+
+
+def lockd_went_on(asked: Table, requests: Table, served_s: float) -> Mask:
+    """Where that lockd, which does one thing at a time, served or sent requests soon after: it had statd's answer."""
+    mask = np.zeros(len(asked), dtype=np.bool_)
+    if not len(asked):
+        return mask
+    served = requests.where(requests["status"] != DENIED_NOLOCKS)
+    answers = Stretches((served["server"],), served["reply_time"])
+    calls = Stretches((requests["client"],), requests["time"])
+    for number, row in enumerate(asked.rows()):
+        soon = row.time + 1, row.time + round(served_s * SECOND) - 1
+        mask[number] = answers.meet(row.host, *soon) or calls.meet(row.host, *soon)
+    return mask
+
+
+def too_late(asked: Table, stalls: Table, gave_up_s: float) -> Mask:
+    """Answered when lockd had given up: after a minute, or after it had denied a lock for want of an answer."""
+    with np.errstate(invalid="ignore"):
+        mask: Mask = asked["latency_s"] >= gave_up_s
+    rows = stalls.where(stalls["status"] == DENIED_NOLOCKS)
+    denied = Stretches((rows["server"],), rows["reply_time"])
+    for number, row in enumerate(asked.rows()):
+        if row.latency_s is not None and row.latency_s >= 1.0:
+            mask[number] |= denied.meet(row.host, row.time + SECOND + 1, row.reply_time - 1)
+    return mask
+
+
+def gave_up(rows: Table, victims: Hurt, span: Span | None, gave_up_s: float) -> bool:
+    """Whether lockd has waited in vain; else statd may be slow and answer yet."""
+    waited_out = span is not None and (span.last - rows["time"] >= gave_up_s * SECOND).any()
+    return bool(waited_out or (rows["reply_time"] != NAT).any() or (victims.rows["status"] == DENIED_NOLOCKS).any())
+
+
+def last_of(rows: Table) -> int:
+    replies = rows["reply_time"][rows["reply_time"] != NAT]
+    return max(int(rows["time"].max()), *map(int, replies.tolist()), NAT)
+
+
+def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence], sure: bool) -> Finding:
+    first = rows.row(0)
+    names = named({name for name in rows["mon_name"].tolist() if name})
+    late = f"; one answer came after {seconds(first.latency_s)}" if first.latency_s is not None else ""
+    replied = first.reply_frame is not None
+    hangs = "It waits for DNS, which does not answer." if dns else "Its port accepts the call, so it exists and hangs."
+    return RULE.finding(
+        certainty="certain" if sure else "likely",
+        host=host,
+        title=f"the rpc.statd of {host} does not answer",
+        explanation=(
+            f"lockd of {host} asked its statd {several(len(rows), 'time')} to watch {names} (SM_MON) and got no answer "
+            f"in time{late}. {hangs} Meanwhile lockd serves nobody, and then denies."
+        ),
+        clients=victims.clients,
+        count=len(rows),
+        first=first.time,
+        last=last_of(rows),
+        evidence=(
+            Evidence(first.capture, first.frame, f"SM_MON {first.mon_name}"),
+            *dns,
+            *((Evidence(first.reply_capture, first.reply_frame, "answered too late"),) if replied else ()),
+            *waited(victims.rows, 2),
+        ),
+        remedy=(
+            RESOLVER if dns else command("cat /proc/$(pidof rpc.statd)/wchan; journalctl -u rpc-statd"),
+            *RESTART_STATD,
+        ),
+        verify=(answers(host, NSM),),
+        wait_s=victims.wait_s,
+    )
+
+
+def suspected(signs: Signs) -> Suspicion | None:
+    granted, denied, unanswered, _ = signs
+    if denied is not None and denied >= 15:
+        note = f"DENIED_NOLOCKS after {seconds(denied)}: Linux waits 60 s for statd's answer, Ganesha 18 s"
+        return Suspicion(note, "", 5)
+    if unanswered is not None:
+        return Suspicion(f"no answer for {seconds(unanswered)}: lockd may wait for a statd that hangs", "", 3)
+    if granted is not None and granted >= 55:
+        return Suspicion("lockd waits 60 s for a statd that hangs", "it would have denied then", 1)
+    return None

@@ -1,0 +1,173 @@
+"""Everything between two hosts is slow, not only locks.
+
+Sees
+    Handshakes and replies of all programs between two hosts are late by about the same, one after the other, from the
+    first that is late to the last.
+
+Why it hurts
+    Locks wait because the network does. The lock manager is not to blame.
+
+Not flagged when
+    Only NLM is late (RPC004), or only some calls. Calls that waited side by side: something stood still once.
+
+How to confirm
+    ping between the two hosts.
+
+How to fix
+    The network between them: a link that is overloaded, a queue that is too long (tc -s qdisc), a detour.
+
+References
+    RFC 9293; tc(8).
+
+Parameters
+    slow_s: everything is late by at least so much
+    bad_s: a warning from here on
+    calls: so many answers in a row have to agree
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from nfsrpc.columns import Array, Mask, Table, isin
+from nfsrpc.facts.basic import MOUNT, NFS, NLM, PORTMAP, Roles
+from nfsrpc.findings.advice import bare
+from nfsrpc.findings.command import command
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules import STALLED
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.wording import seconds, several
+
+RULE = Rule(
+    "NET007",
+    "path-slow",
+    "warning",
+    explains=(*STALLED, "RPC005", "MON002"),
+    timed="always",
+    log=("nfs-silent",),
+)
+
+ENDS = ("client", "server")
+PROGRAMS = (NFS, MOUNT, NLM, PORTMAP)
+
+
+class Delay(NamedTuple):
+    """How late answers between two hosts are at the least, by kind."""
+
+    typical: float
+    kinds: int  # programs, and handshakes
+    calls: int
+    in_a_row: int  # of these, how many did not wait side by side
+    rows: Table
+
+
+def check(
+    exchanges: Table,
+    counted: Table,
+    connections: Table,
+    roles: Roles,
+    *,
+    slow_s: float = 1.0,
+    bad_s: float = 5.0,
+    calls: int = 3,
+) -> Iterator[Answer]:
+    with np.errstate(invalid="ignore"):
+        slow = exchanges.where((exchanges["latency_s"] >= slow_s) & isin(exchanges["prog"], PROGRAMS))
+    found = False
+    pairs = {pair: rows for pair, rows in Parts(slow, *ENDS).items() if pair in roles.pairs}
+    answered, sums, handshakes = (
+        Parts(table.where(between(table, slow)), *ENDS) if pairs else {}
+        for table in (exchanges.where(exchanges.valid("latency_s")), counted, opened(connections))
+    )
+    for (client, server), rows in pairs.items():
+        both = client, server
+        delay = delay_between(rows, answered[both], sums[both], handshakes[both])
+        if delay is not None and delay.typical >= slow_s and delay.kinds > 1 and delay.in_a_row >= calls:
+            found = True
+            yield finding(client, server, delay, bad_s)
+    if found:
+        return
+    if len(counted) or exchanges.valid("latency_s").any():
+        yield RULE.clear("answers of different programs were not late alike")
+    else:
+        yield RULE.cannot_tell("no answered calls in the capture")
+
+
+def between(table: Table, rows: Table) -> Mask:
+    """The rows of a table whose ends are among those of others."""
+    mask: Mask = table["client"].isin(rows["client"].present()) & table["server"].isin(rows["server"].present())
+    return mask
+
+
+def opened(connections: Table) -> Table:
+    """Connections whose handshake was captured, and not sent again."""
+    handshake = connections.valid("syn_time") & connections.valid("synack_time") & (connections["syn"] == 1)
+    return connections.where(handshake)
+
+
+def delay_between(slow: Table, answered: Table, sums: Table, handshakes: Table) -> Delay | None:
+    """The least of the quick answers of each kind, from the first slow call of two hosts to the last slow answer."""
+    first, last = int(slow["time"].min()), int(slow["reply_time"].max())
+    sums = sums.where((sums["last"] >= first) & (sums["first"] <= last))
+    mine = answered.where((answered["time"] >= first) & (answered["reply_time"] <= last))
+    quickest = [
+        low(mine["latency_s"][mine["prog"] == prog], int(sums["exchanges"][sums["prog"] == prog].sum()))
+        for prog in PROGRAMS
+        if (mine["prog"] == prog).any() or (sums["prog"] == prog).any()
+    ]
+    opened = handshakes.where((handshakes["syn_time"] >= first) & (handshakes["synack_time"] <= last))
+    if len(opened):
+        quickest.append(low((opened["synack_time"] - opened["syn_time"]) / 1e9))
+    if not quickest:
+        return None
+    total = len(mine) + int(sums["exchanges"].sum())
+    return Delay(min(quickest), len(quickest), total, in_a_row(slow), slow)
+
+
+def in_a_row(rows: Table) -> int:
+    """How many of these calls were sent after another of them had been answered."""
+    count, free = 0, -1
+    for time, reply in sorted(zip(rows["time"].tolist(), rows["reply_time"].tolist(), strict=True)):
+        if time >= free:
+            count, free = count + 1, reply
+        free = min(free, reply)
+    return count
+
+
+def low(latencies: Array, quick: int = 0) -> float:
+    """What a tenth of these fall short of, and of further ones that are only known to be quick."""
+    place = 0.1 * (len(latencies) + quick - 1) - quick
+    return float(np.interp(place, np.arange(len(latencies)), np.sort(latencies))) if place >= 0 else 0.0
+
+
+def finding(client: str, server: str, delay: Delay, bad_s: float) -> Finding:
+    rows = delay.rows
+    heads = list(rows.take(np.unique(rows["prog"], return_index=True)[1]).rows())
+    return RULE.finding(
+        severity="warning" if delay.typical >= bad_s else "info",
+        host=None,
+        title=f"everything between {client} and {server} takes {seconds(delay.typical)} or more",
+        explanation=(
+            f"All {several(delay.calls, 'answer')} and handshakes between them are late by at least "
+            f"{seconds(delay.typical)}, whatever the program: the network between them is slow, not the lock manager."
+        ),
+        clients=(client,),
+        count=delay.calls,
+        first=int(rows["time"].min()),
+        last=int(rows["reply_time"].max()),
+        evidence=tuple(
+            Evidence(
+                row.reply_capture, row.reply_frame, f"{row.program} {row.procedure} after {seconds(row.latency_s)}"
+            )
+            for row in heads
+            if row.reply_frame is not None
+        ),
+        remedy=(
+            command("ping -c 5 {server}", on="{client}", server=bare(server), client=client),
+            command("tc -s qdisc; ip -s link", on="both"),
+        ),
+        wait_s=float(rows["latency_s"].max()),
+    )

@@ -1,0 +1,1 @@
+"""Rules on what portmappers and rpcbind have registered."""

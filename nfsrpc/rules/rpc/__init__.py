@@ -1,0 +1,1 @@
+"""Rules on RPC itself, MOUNT and NFS."""

@@ -1,0 +1,120 @@
+"""NFS or MOUNT calls are not answered in time.
+
+Sees
+    NFS or MOUNT calls without reply for 10 s, or answered as late.
+
+Why it hurts
+    Whoever reads or writes hangs: then it is not a matter of locks alone.
+
+Not flagged when
+    The capture ends too soon, lacks the other direction or lost packets of that stream. The server boots. A call that
+    was sent again because of a lost packet and answered soon. Procedure NULL over UDP, where the server answers that
+    client over TCP: many serve no UDP.
+
+How to confirm
+    dmesg | grep 'nfs: server' on the client; nfsstat -c.
+
+How to fix
+    The server, its disks, or the network to it.
+
+References
+    RFC 1813; nfs(5), options timeo and retrans.
+
+Parameters
+    late_s: a call answered after so long counts as well
+    boot_s: a notice of reboot within this explains it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Mask, Table, isin
+from nfsrpc.facts.basic import MOUNT, NFS, Roles, Span, booting, pairs_of
+from nfsrpc.facts.stalls import ended, late, longest, waited
+from nfsrpc.findings.command import command
+from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.sessions.grouping import Parts, keys_of
+from nfsrpc.wording import named, seconds, several
+
+RULE = Rule(
+    "RPC005",
+    "nfs-unanswered",
+    "warning",
+    explains=("NFS001",),
+    timed="always",
+    log=("nfs-silent",),
+)
+
+NULL = 0
+
+
+def check(
+    exchanges: Table,
+    connections: Table,
+    roles: Roles,
+    boots: Mapping[str, tuple[int, ...]],
+    hung_up: Array,
+    lossy: bool,
+    span: Span | None,
+    *,
+    late_s: float = 10.0,
+    boot_s: float = 180.0,
+) -> Iterator[Answer]:
+    state = exchanges["state"]
+    about = (exchanges["prog"] == NFS) | (exchanges["prog"] == MOUNT)
+    again = exchanges["retransmits"] > 0
+    # Over UDP a call without answer is sent again, so one that was not had its answer; in a capture with gaps, likely.
+    silent = state == "unanswered"
+    silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], hung_up) & (not lossy))
+    failed = exchanges.where(about & (silent | late(exchanges, late_s)) & ~probes(exchanges, connections))
+    found = False
+    for server, rows in Parts(failed.where(failed["time"] != NAT), "server").items():
+        if not booting(boots, server, int(rows["time"].min()), int(rows["time"].max()), boot_s):
+            found = True
+            yield finding(server, rows, span)
+    if found:
+        return
+    undecided = int((about & state.isin(("undecided", "unanswered"))).sum())
+    if undecided:
+        yield RULE.cannot_tell(f"of {several(undecided, 'NFS call')} the capture does not hold what came after")
+    elif roles.file_servers:
+        yield RULE.clear("NFS and MOUNT calls were answered")
+    else:
+        yield RULE.cannot_tell("no NFS in the capture")
+
+
+def probes(exchanges: Table, connections: Table) -> Mask:
+    """Calls that only ask whether the service is there over UDP, of clients that the server answers over TCP."""
+    answered = pairs_of(connections.where((connections["transport"] == "tcp") & (connections["s_replies"] > 0)))
+    mask: Mask = (exchanges["transport"] == "udp") & (exchanges["proc"] == NULL)
+    numbers = np.flatnonzero(mask)
+    ends = keys_of((exchanges["client"], exchanges["server"]), numbers)
+    mask[numbers] = np.fromiter((pair in answered for pair in ends), dtype=np.bool_, count=len(numbers))
+    return mask
+
+
+def finding(server: str, rows: Table, span: Span | None) -> Finding:
+    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    silent = int((rows["state"] == "unanswered").sum())
+    wait = longest(rows, span)
+    return RULE.finding(
+        host=server,
+        title=f"{several(len(rows), 'NFS call')} to {server} not answered in time",
+        explanation=(
+            f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} answered late"
+            f"{f', up to {seconds(wait)}' if wait is not None else ''}. Not only locks wait for this server."
+        ),
+        clients=clients,
+        count=len(rows),
+        first=int(rows["time"].min()),
+        last=ended(rows, span),
+        evidence=tuple(waited(rows, 3)),
+        remedy=(
+            command("nfsstat -c; dmesg | grep 'nfs: server'", on="the client"),
+            command("uptime; iostat -x 1 3", on="the server"),
+        ),
+        wait_s=wait,
+    )

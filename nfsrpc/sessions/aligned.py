@@ -1,0 +1,71 @@
+"""The tables of several vantages with all their times by one clock, the first vantage's.
+
+What is drawn has one order so, and rules that compare what two hosts saw are not misled by clocks that are far apart.
+Tables keep the times that the captures have, by which a reader finds a frame again. By one clock nothing is left of
+the offsets between clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+
+from nfsrpc.columns import NAT, NULLS, Array, Source, Table
+from nfsrpc.sessions.exchanges import Exchanges
+from nfsrpc.sessions.sessions import Sessions
+
+# Hosts that keep time by NTP are closer together than this, and no rule judges by less.
+FAR_APART_S = 1.0
+
+
+def comparable(tables: Mapping[str, Table]) -> Mapping[str, Table]:
+    """By one clock, where clocks are far apart."""
+    if not isinstance(tables, Sessions) or len(tables.decoded.vantages) == 1:
+        return tables
+    offsets = tables["captures"]["offset_s"]
+    return by_one_clock(tables) if (np.abs(offsets) >= FAR_APART_S).any() else tables
+
+
+def by_one_clock(tables: Sessions) -> Sessions:
+    return tables if len(tables.decoded.vantages) == 1 else OneClock(tables)
+
+
+class OneClock(Sessions):
+    def __init__(self, tables: Sessions) -> None:
+        super().__init__(tables.decoded)
+        self._tables = tables
+
+    @cached_property
+    def exchanges(self) -> Exchanges:
+        return self._tables.exchanges
+
+    def __getitem__(self, name: str) -> Table:
+        if name not in self._built:
+            self._built[name] = self._of(self._tables[name])
+        return self._built[name]
+
+    def _of(self, table: Table) -> Table:
+        def column(name: str) -> Source:
+            if name == "offset_s":
+                return lambda: table[name] * 0.0
+            return (lambda: self._times(table, name)) if name in whose else (lambda: table.data(name))
+
+        whose = files_of_times(table)
+        return Table(table.spec, len(table), {name: column(name) for name in table.columns})
+
+    def _times(self, table: Table, name: str) -> Array:
+        times, files = table[name], table[files_of_times(table)[name]]
+        known = (times != NAT) & (files != NULLS["u16?"])
+        result: Array = times.copy()
+        result[known] = self.exchanges.by_first_clock(times[known], self.decoded.vantage[files[known]])
+        return result
+
+
+def files_of_times(table: Table) -> dict[str, str]:
+    """For each column of times the one that tells their file: its own, else the row's."""
+    times = [column.name for column in table.spec.columns if column.kind == "time"]
+    own = {name: f"{name.removesuffix('_time')}_capture" for name in times}
+    found = {name: own[name] if own[name] in table.columns else "capture" for name in times}
+    return {name: file for name, file in found.items() if file in table.columns}

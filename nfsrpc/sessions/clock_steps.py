@@ -1,0 +1,115 @@
+"""Steps of a capturing host's clock, which somebody set while it captured: durations across them tell nothing.
+
+Set back, calls come in the file behind later ones, or have their answers before them. Set forward, a call waits for
+long without being sent again, and nothing at all is captured meanwhile: the clock was set, or the host stood still.
+Without such a call a step forward cannot be told from a pause, of which nobody concludes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Mask, Table, distinct, isin
+from nfsrpc.decode import Decoded
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.wording import SECOND
+
+BACK, FORWARD = "clock-set-back", "clock-set-forward"
+
+# Frames of several processors and interfaces are out of order by less.
+LEAST_BACK = 2_000_000_000
+# Whatever RPC client waits for an answer has called again by then, and TCP has asked whether the other side lives.
+LEAST_FORWARD = 600_000_000_000
+# A single frame may have a wrong time of its own.
+LEAST_FRAMES = 2
+COUNTED = 1 << 16  # calls that a client may have sent since the last that is listed
+
+
+class Step(NamedTuple):
+    """The times between which the order of events, and how long they took, is not known."""
+
+    kind: str
+    capture: int
+    frame: int  # the first after the step
+    first: int
+    last: int
+
+
+def steps(decoded: Decoded, calls: Table) -> Iterator[Step]:
+    """Each file for itself: those of a ring may be given in any order."""
+    suspicious = suspects(calls)
+    known = calls.where(calls["time"] != NAT) if suspicious else calls
+    parts = Parts(known.where(isin(known["capture"], suspicious)), "capture") if suspicious else {}
+    for number in suspicious:
+        rows = parts[number]
+        yield from set_back(rows)
+        yield from set_forward(rows, decoded, number)
+
+
+def suspects(calls: Table) -> list[int]:
+    """The few files worth a closer look."""
+    time, latency = calls["time"], calls["latency_s"]
+    with np.errstate(invalid="ignore"):
+        odd = (latency * SECOND < -LEAST_BACK) | (latency * SECOND >= LEAST_FORWARD)
+    odd[1:] |= time[:-1] - time[1:] > LEAST_BACK
+    files: list[int] = distinct(calls["capture"][odd]).tolist()
+    return files
+
+
+def set_back(calls: Table) -> Iterator[Step]:
+    """Calls are in the order of their frames."""
+    time, answer = calls["time"], calls["reply_time"]
+    latest = np.maximum.accumulate(time)
+    behind, early = latest - time > LEAST_BACK, (answer != NAT) & (time - answer > LEAST_BACK)
+    if behind.sum() + early.sum() < LEAST_FRAMES or not (early.any() or goes_on(calls, behind)):
+        return
+    row = calls.row(int(np.flatnonzero(behind if behind.any() else early)[0]))
+    yield Step(
+        kind=BACK,
+        capture=row.capture,
+        frame=(row.call_frame if behind.any() else None) or row.reply_frame,
+        first=int(np.concatenate([time[behind], answer[early]]).min()),
+        last=int(np.concatenate([latest[behind], time[early]]).max()),
+    )
+
+
+def goes_on(calls: Table, behind: Mask) -> bool:
+    """Whether a client goes on counting its calls across the step. If none does, files were joined, the later first."""
+    at = int(behind.argmax())
+    flows, xids = calls["flow"].tolist(), calls["xid"].astype(np.uint32)
+    before = {flow: number for number, flow in enumerate(flows[:at])}
+    after = {flow: number for number, flow in reversed(list(enumerate(flows[at:], at)))}
+    both = [(before[flow], after[flow]) for flow in before.keys() & after.keys()]
+    last, following = np.array(both, dtype=np.int64).reshape(-1, 2).T
+    # Xids are opaque: hosts count in either order of bytes.
+    gaps = (order[following] - order[last] for order in (xids, xids.byteswap()))
+    return any(bool(((gap > 0) & (gap <= COUNTED)).any()) for gap in gaps)
+
+
+def set_forward(calls: Table, decoded: Decoded, number: int) -> Iterator[Step]:
+    slow = (calls["reply_time"] != NAT) & (calls["retransmits"] == 0)
+    slow &= np.where(slow, calls["reply_time"] - calls["time"], 0) >= LEAST_FORWARD
+    if not slow.any():
+        return
+    seen = np.sort(moments(calls, decoded, number))
+    for row in calls.where(slow).rows():
+        at = int(np.searchsorted(seen, row.time + SECOND, "right"))
+        if at == len(seen) or seen[at] >= row.reply_time - SECOND:
+            yield Step(FORWARD, row.reply_capture, row.reply_frame, row.time, row.reply_time)
+            return
+
+
+def moments(calls: Table, decoded: Decoded, number: int) -> Array:
+    """When something was captured, as far as tables tell."""
+    times = [calls["time"], calls["reply_time"]]
+    for table, names, capture in (
+        (decoded.copies, ("time",), "capture"),
+        (decoded.flows, ("first", "last", "syn_last", "c_last", "s_last"), "first_capture"),
+        (decoded.tallies, ("first", "last"), "capture"),
+    ):
+        here = table[capture] == number
+        times += [table[name][here] for name in names]
+    return np.concatenate(times)

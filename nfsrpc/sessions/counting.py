@@ -1,0 +1,25 @@
+"""What need not be listed: exchanges that are counted while a capture is read."""
+
+from __future__ import annotations
+
+from nfsrpc.protocols import PROTOCOLS
+from nfsrpc.reading import Batch, Counting
+from nfsrpc.sessions.wanted import NFS, NFSACL
+
+
+def thinned(batches: list[Batch]) -> list[Batch]:
+    from nfsrpc.sessions.thinning import thinned
+
+    return thinned(batches)
+
+
+# Where they need not be listed, exchanges of these procedures are counted, unless something is odd about one.
+COUNTED = tuple(
+    (program.number, program.version, procedure.number)
+    for program in PROTOCOLS
+    if program.number in (NFS, NFSACL)
+    for procedure in program.procedures
+)
+
+
+COUNTING = Counting(COUNTED, thinned)

@@ -1,0 +1,151 @@
+"""The same message in captures of several vantages is one message: which rows are further sightings of others.
+
+Rows of different vantages with equal keys (addresses, ports, xid, procedure) that are close in time, once the
+difference of the clocks is taken away, are one. That difference is the median over keys that occur once in either, and
+where a capture is long enough it drifts: the medians of its first and its last third tell how fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Mask, isin, median
+from nfsrpc.sessions.grouping import group
+
+# Sightings of one message differ by its way and by the drift of clocks; a client uses an xid again much later.
+TOLERANCE = 3_000_000_000
+# Fewer messages, or a shorter time between them, tell more of jitter than of a clock's drift.
+DRIFT_MESSAGES = 30
+DRIFT_NS = 60_000_000_000
+
+
+class Sightings:
+    """Rows of several vantages, with those of them whose keys several vantages have."""
+
+    def __init__(self, keys: Sequence[Array], time: Array, vantage: Array, vantages: int) -> None:
+        self.length = len(time)
+        self.vantages = vantages
+        self.rows = np.zeros(0, dtype=np.int64)
+        if vantages > 1 and len(time):
+            groups, _ = group(*keys)
+            self.rows = np.flatnonzero(in_several(groups, vantage) & (time != NAT))
+            self.groups, self.time, self.vantage = groups[self.rows], time[self.rows], vantage[self.rows]
+
+    def offsets(self) -> Array:
+        """The clock of each vantage against the first's, NAT where they share nothing that is sure."""
+        return self._clocks[0]
+
+    def drifts(self) -> Array:
+        """By how much each clock gains on the first's, as a share; 0 where that cannot be told."""
+        return self._clocks[1]
+
+    @cached_property
+    def _clocks(self) -> tuple[Array, Array, Array]:
+        """Offsets, drifts, and the times (of the vantage's own clock) about which they drift."""
+        offset, drift = np.full(self.vantages, NAT, dtype=np.int64), np.zeros(self.vantages)
+        middle = np.zeros(self.vantages, dtype=np.int64)
+        offset[0] = 0
+        if not len(self.rows):
+            return offset, drift, middle
+        once = self._once()
+        for other in range(1, self.vantages):
+            when, reference, its_when = once.beside(other, offset != NAT)
+            if len(when):
+                apart = when - its_when
+                offset[other] = offset[reference] + int(median(apart))
+                drift[other] = drift[reference] + drift_of(when, apart)
+                middle[other] = int(median(when))
+        return offset, drift, middle
+
+    def _once(self) -> Once:
+        """The rows that are the only ones of their keys in their vantages."""
+        pairs, first = group(self.groups, self.vantage)
+        rows = first[np.bincount(pairs) == 1]
+        rows = rows[np.lexsort((self.vantage[rows], self.groups[rows]))]
+        return Once(self.groups[rows], self.vantage[rows], self.time[rows])
+
+    def by_first_clock(self, times: Array, vantage: Array) -> Array:
+        """Times of these vantages by the clock of the first one."""
+        offset, drift, middle = self._clocks
+        gained = (drift[vantage] * (times - middle[vantage])).astype(np.int64)
+        moved: Array = times - np.where(offset == NAT, 0, offset)[vantage] - gained
+        return moved
+
+    def counted(self, rank: Array) -> Array:
+        """For each row the one that counts in its place: of least rank, then first vantage; -1 for one that counts."""
+        same = np.full(self.length, -1, dtype=np.int64)
+        if not len(self.rows):
+            return same
+        time = self.by_first_clock(self.time, self.vantage)
+        order = np.lexsort((self.vantage, time, self.groups))
+        cluster = clusters(self.groups[order], time[order], self.vantage[order])
+        by_rank = np.lexsort((self.vantage[order], rank[self.rows][order], cluster))
+        order, cluster = order[by_rank], cluster[by_rank]
+        first = np.r_[True, cluster[1:] != cluster[:-1]]
+        counts = order[np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))]
+        same[self.rows[order]] = np.where(first, -1, self.rows[counts])
+        return same
+
+
+class Once:
+    """Rows sorted by group and vantage, at most one of each."""
+
+    def __init__(self, groups: Array, vantage: Array, time: Array) -> None:
+        self.vantage, self.time = vantage, time
+        self.starts, self.ends = (np.searchsorted(groups, groups, side) for side in ("left", "right"))
+
+    def beside(self, vantage: int, known: Mask) -> tuple[Array, int, Array]:
+        """The times of a vantage's rows, the first known vantage that has some of the same groups, and its times."""
+        mine = np.flatnonzero(self.vantage == vantage)
+        count = self.ends[mine] - self.starts[mine]
+        others = np.repeat(self.ends[mine] - np.cumsum(count), count) + np.arange(int(count.sum()))
+        mine = np.repeat(mine, count)
+        chosen = known[self.vantage[others]]
+        reference = int(self.vantage[others[chosen]].min(initial=len(known)))
+        chosen &= self.vantage[others] == reference
+        return self.time[mine[chosen]], reference, self.time[others[chosen]]
+
+
+def drift_of(when: Array, apart: Array) -> float:
+    """How fast two clocks go apart, by the messages of the first third and of the last; 0 for what may be jitter."""
+    if len(when) < DRIFT_MESSAGES:
+        return 0.0
+    order = np.argsort(when, kind="stable")
+    third = len(order) // 3
+    early, late = order[:third], order[-third:]
+    lasted = float(median(when[late]) - median(when[early]))
+    before, after = median(apart[early]), median(apart[late])
+    jitter = median(np.abs(apart[early] - before)) + median(np.abs(apart[late] - after))
+    gained = float(after - before)
+    return gained / lasted if lasted >= DRIFT_NS and abs(gained) > jitter else 0.0
+
+
+def in_several(groups: Array, vantage: Array) -> Mask:
+    """Whether a row's group has rows of several vantages."""
+    first = np.zeros(int(groups.max()) + 1, dtype=vantage.dtype)
+    first[groups] = vantage  # of one of its rows
+    several = np.zeros(len(first), dtype=np.bool_)
+    several[groups[vantage != first[groups]]] = True
+    return several[groups]
+
+
+def clusters(groups: Array, time: Array, vantage: Array) -> Array:
+    """Numbers of rows, sorted by group and time, that are sightings of one message: one a vantage at most."""
+    new = np.ones(len(groups), dtype=np.bool_)
+    new[1:] = (groups[1:] != groups[:-1]) | (time[1:] - time[:-1] > TOLERANCE) | (vantage[1:] == vantage[:-1])
+    cluster = np.cumsum(new)
+    _, first = np.unique(np.stack([cluster, vantage]), axis=1, return_index=True)
+    again = np.ones(len(groups), dtype=np.bool_)
+    again[first] = False
+    if again.any():
+        seen: set[int] = set()
+        for number in np.flatnonzero(isin(cluster, cluster[again])).tolist():
+            if new[number] or vantage[number] in seen:
+                new[number] = True
+                seen = set()
+            seen.add(int(vantage[number]))
+        cluster = np.cumsum(new)
+    return cluster

@@ -1,0 +1,50 @@
+"""Which clock made a gap: those seen on real kernels fit, with their jitter, and others do not."""
+
+import pytest
+
+from nfsrpc.sessions.timers import CLOCKS, Kind, clock_of, told
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "name"),
+    [
+        ("resend", (10.2, 31.7, 60.5), "rpc-timer"),
+        ("resend", (10.3, 31.8, 60.4, 70.7, 92.0, 120.0), "rpc-timer"),
+        ("resend", (9.9,), "rpc-timer"),
+        ("resend", (0.4,), None),
+        ("resend", (2.0, 4.5, 20.0), None),
+        ("poll", (30.7,), "blocked-poll"),
+        ("poll", (12.0,), None),
+        ("grace", (5.1,), "grace-retry"),
+        ("syn", (63.8,), "syn-retry"),
+        ("syn", (1.02, 3.07, 7.2, 15.4, 32.2), "syn-retry"),
+        ("syn", (0.02,), None),
+        ("ask", (3.07,), "ask-again"),
+        ("unreachable", (5.1,), "portmapper-retry"),
+        ("answer", (61.6,), "statd-search"),
+        ("answer", (62.15,), "statd-search"),
+        ("answer", (10.2,), "resolver"),
+        ("answer", (120.0,), "statd-search-behind"),
+        ("answer", (47.0,), None),
+        ("refusal", (60.1,), "statd-timeout"),
+        ("refusal", (18.3,), "statd-timeout-ganesha"),
+        ("grant", (10.1,), "grant-after-error"),
+        ("grant", (60.4,), "grant-without-result"),
+        ("notice", (2.0, 6.1, 14.2, 30.3), "notice-retry"),
+        ("reconnect", (182.0,), "tcp-gives-up"),
+        ("poll", (), None),
+    ],
+)
+def test_the_clock_of_a_gap(kind: Kind, seconds: tuple[float, ...], name: str | None) -> None:
+    clock = clock_of(kind, *seconds)
+    assert (clock and clock.name) == name
+
+
+def test_every_clock_is_named_once_and_says_what_it_is() -> None:
+    assert len({clock.name for clock in CLOCKS}) == len(CLOCKS)
+    assert all(clock.meaning and clock.seconds and clock.share > 0 for clock in CLOCKS)
+
+
+def test_in_words() -> None:
+    assert told("poll", [30.7]) == "30.7 s: a blocked Linux client asks again by itself"
+    assert told("resend", [1.0, 2.0, 3.0, 4.0, 5.0]) == "1.0 s, 2.0 s, 3.0 s, 4.0 s …"
