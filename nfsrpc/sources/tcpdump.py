@@ -26,6 +26,7 @@ CHUNK_SIZE = 1 << 18
 # Of the kernel's ring of packets, in KiB: what a busy second brings, where tcpdump's own default of 2 MiB is a tenth.
 BUFFER_KIB = 16384
 COUNTS_S = 5.0  # how often tcpdump is asked for its counts
+ORPHANED = "the process that started it was killed"
 ENDING_S = 3.0  # how long it may take to end
 DROPPED = re.compile(r"(\d+) packets? dropped by (?:kernel|interface)")
 COUNTED = re.compile(r"listening on|packets? (captured|received)")  # what it says when all is well
@@ -116,7 +117,7 @@ class Tcpdump:
             if self._control.note() is not None:
                 waiting.unregister(self._control)
             elif ready and self._control.is_orphaned:
-                raise SourceError(self.name, "the process that started it was killed")
+                raise SourceError(self.name, ORPHANED)
         return packets.read(CHUNK_SIZE)
 
     def stop(self) -> None:
@@ -151,7 +152,7 @@ class Tcpdump:
             if pattern.search(said):
                 return SourceError(self.name, reason, remedy)
         if code is None:
-            how = "does not end"
+            how = ORPHANED if self._control.is_orphaned else "does not end"
         else:
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         return SourceError(self.name, how, said)

@@ -163,7 +163,8 @@ def test_the_terminal_is_put_right_for_a_killed_parser(has_screen: bool) -> None
     assert (RESTORE in left) is has_screen
 
 
-def test_a_parser_whose_supervisor_was_killed_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_parser_whose_supervisor_was_killed_says_so(is_over: bool, tmp_path: Path) -> None:
     command = tmp_path / "tcpdump"
     command.write_text("#!/bin/sh\necho $$; exec sleep 60\n")
     command.chmod(0o700)
@@ -174,6 +175,8 @@ def test_a_parser_whose_supervisor_was_killed_says_so(tmp_path: Path) -> None:
     assert isinstance(piece, bytes)
     assert supervisor._process
     supervisor._process.kill()
+    if is_over:  # its end is seen before that of the supervisor
+        assert ends(int(piece), 5.0)
     with pytest.raises(SourceError, match="tcpdump on any: the process that started it was killed"):
         next(pieces)
     assert ends(int(piece), 5.0)  # the kernel sees to that, where tcpdump has not changed its user
