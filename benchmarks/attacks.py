@@ -314,7 +314,7 @@ def grace_periods(w: Writer, n: int) -> None:
 
 @attack
 def unanswered_locks(w: Writer, n: int) -> None:
-    """Servers that answer one lock request and no other, though it is sent again."""
+    """Servers that answer one lock request and no other, though that one is retransmitted."""
     for one in range(n):
         w.lock(CLIENT, Owner(one, one), NLM_GRANTED, server=host(one))
     for again in range(2):
@@ -365,7 +365,7 @@ def unheard_grants(w: Writer, n: int) -> None:
 
 @attack
 def messages(w: Writer, n: int) -> None:
-    """LOCK_MSG answered by LOCK_RES that tell of failures."""
+    """LOCK_MSG answered by LOCK_RES with a failure."""
     for one in range(n):
         there, back = Ends(CLIENT, 700, SERVER, LOCKD), Ends(SERVER, 701, CLIENT, 40000)
         w.asked(there, NLM, 4, LOCK_MSG, Owner(one, one).arguments(LOCK_MSG))
@@ -469,7 +469,7 @@ def dumps(w: Writer, n: int) -> None:
 
 @attack
 def silent_portmapper(w: Writer, n: int) -> None:
-    """Questions without answer, each sent again."""
+    """GETPORT calls without reply, each retransmitted."""
     w.getport(Ends(CLIENT, 599, SERVER, 111), NSM, 1, 700)
     for one in range(n):
         for _ in range(2):
@@ -563,7 +563,7 @@ def filtered_ports(w: Writer, n: int) -> None:
 
 @attack
 def dead_connections(w: Writer, n: int) -> None:
-    """Connections on which a call is sent again and again, while the server answers others."""
+    """Connections on which a call is retransmitted many times, while the server answers others."""
     for one in range(n):
         w.tcp(host(one), 800, SERVER, NFSD, SYN, ack=0)
         w.tcp(SERVER, NFSD, host(one), 800, SYN | ACK, seq=0, ack=2)
@@ -635,7 +635,7 @@ def answers_from_elsewhere(w: Writer, n: int) -> None:
 
 @attack
 def clock_set(w: Writer, n: int) -> None:
-    """Calls that take an hour without being sent again, while others go on."""
+    """Calls that take an hour without a retransmission, while others go on."""
     for one in range(n):
         xid = w.call(Ends(CLIENT, 700, SERVER, LOCKD), NLM, 4, LOCK, Owner(one, one).arguments(LOCK))
         w.wait(700)
@@ -689,7 +689,7 @@ def free_ranges(w: Writer, n: int) -> None:
 
 @attack
 def resent_locks(w: Writer, n: int) -> None:
-    """Requests that are sent again after 10 and 60 s, and answered then, by a server that reboots all the time."""
+    """Requests that are retransmitted after 10 and 60 s, and answered then, by a server that reboots all the time."""
     ends = [Ends(host(one), 700, SERVER, LOCKD) for one in range(n)]
     for pause in (10, 51, 5):
         for one in range(n):

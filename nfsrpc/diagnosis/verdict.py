@@ -1,6 +1,6 @@
 """From answers to one verdict: the finding that explains the others, or why there is none.
 
-The verdict is the gravest finding that no other explains (explaining.py). `healthy` needs evidence: locks were asked
+The verdict is the gravest finding that no other explains (causes.py). `healthy` needs evidence: locks were asked
 for and answered in time, and nothing speaks against it. Anything else is `cannot-tell`, with the reason.
 """
 

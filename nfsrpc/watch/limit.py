@@ -31,7 +31,7 @@ class Allowance(NamedTuple):
 
 # The fullest window of legitimate traffic takes 0.2 s to 0.4 s, a third of that in its slowest part.
 LOOK = Allowance(2.0, 1.0)
-# After Ctrl-C a report is there within 2 s: 0.8 s for what has been captured (moments.py), then these two.
+# After Ctrl-C a report is there within 2 s: 0.8 s for what has been captured (schedule.py), then these two.
 LAST_LOOK = Allowance(0.5, 0.25, True)
 REPORT = Allowance(0.4, 0.4)
 
