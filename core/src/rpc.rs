@@ -8,7 +8,7 @@
 
 use memchr::memmem;
 
-use crate::oddity::{Oddities, Place};
+use crate::oddity::Place;
 
 /// Largest record believed. Linux's RPC_MAX payload is 1 MiB, other servers go to 4 MiB and COMPOUNDs a little beyond.
 pub const MAX_RECORD: usize = 16 << 20;
@@ -19,7 +19,8 @@ pub const HEAD: usize = 1024;
 pub const MAX_KEEP: usize = 1 << 20;
 /// The most stored for all streams together: unfinished records and segments ahead of a hole.
 pub const MAX_STORED: usize = 64 << 20;
-const RPCSEC_GSS: u32 = 6;
+pub const RPCSEC_GSS: u32 = 6;
+const AUTH_SYS: u32 = 1;
 /// Opaque authentication bodies are at most this long (RFC 5531 section 8.2).
 const MAX_AUTH: u32 = 400;
 /// A call's header up to its procedure, and the shortest whole call (NULL with AUTH_NONE).
@@ -75,6 +76,18 @@ pub struct Reply<'a> {
 pub enum Message<'a> {
     Call(Call<'a>),
     Reply(Reply<'a>),
+}
+
+/// machinename and uid of an AUTH_SYS credential (RFC 5531 appendix A).
+pub fn sys_credential<'a>(cred: &Auth<'a>) -> Option<(&'a [u8], u32)> {
+    const MAX_MACHINE_NAME: usize = 255;
+    if cred.flavor != AUTH_SYS {
+        return None;
+    }
+    let length = word(cred.body, 4).map(|length| length as usize).filter(|length| *length <= MAX_MACHINE_NAME)?;
+    let name = cred.body.get(8..8 + length)?;
+    let uid = word(cred.body, 8 + length.next_multiple_of(4))?;
+    Some((name, uid))
 }
 
 /// An authenticator and what follows it; `None` where the bytes end, an error where it cannot be one.
@@ -160,15 +173,25 @@ pub trait Sink {
     fn most(&self, head: &[u8]) -> usize;
     /// A record is complete. `data` may be shorter than `length`: bulk data skipped, or bytes not captured (`lost`). `end` is
     /// the sequence number after it. Returns false, and has done nothing, if it cannot be so long and was not `doubted` yet.
-    fn record(&mut self, record: Record<'_>, oddities: &mut Oddities) -> bool;
+    fn record(&mut self, record: Record<'_>) -> bool;
     /// Whether a call with this xid is waiting for its reply on this connection.
     fn awaits(&self, xid: u32) -> bool;
+    /// The stream is not as it should be ([`crate::oddity`]).
+    fn odd(&mut self, kind: &'static str, detail: u64);
+}
+
+/// The room left of [`MAX_STORED`].
+pub struct Room(pub usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Room(MAX_STORED)
+    }
 }
 
 /// What a stream works with: where its records go, where it stands, and the room left of [`MAX_STORED`].
 pub struct Outlet<'a, S> {
     pub sink: &'a mut S,
-    pub oddities: &'a mut Oddities,
     pub room: &'a mut usize,
     pub place: Place,
 }
@@ -268,7 +291,7 @@ impl Records {
                 State::Stopped => return,
                 State::Foreign => match begins_record(data, outlet.sink) {
                     Some(xid) => {
-                        outlet.oddities.push("late-rpc", u64::from(xid));
+                        outlet.sink.odd("late-rpc", u64::from(xid));
                         self.state = State::Mark(0);
                         0
                     }
@@ -328,7 +351,7 @@ impl Records {
         let end = seq.wrapping_add(4 + length as u32);
         let place = outlet.place;
         let record = Record { data: record, length, lost: false, doubted: false, end, place };
-        outlet.sink.record(record, outlet.oddities).then_some(4 + length)
+        outlet.sink.record(record).then_some(4 + length)
     }
 
     fn take_mark<S: Sink>(&mut self, data: &[u8], have: usize, seq: u32, outlet: &mut Outlet<'_, S>) -> usize {
@@ -385,11 +408,11 @@ impl Records {
     }
 
     /// What stands here is no record: a stream that never proved itself is not RPC, one that did is out of step.
-    fn refuse<S>(&mut self, mark: u32, outlet: &mut Outlet<'_, S>) {
+    fn refuse<S: Sink>(&mut self, mark: u32, outlet: &mut Outlet<'_, S>) {
         self.restart(outlet.room);
         if self.proved {
             self.confused = true;
-            outlet.oddities.push("record-mark", u64::from(mark));
+            outlet.sink.odd("record-mark", u64::from(mark));
         } else {
             self.state = State::Foreign;
         }
@@ -408,7 +431,7 @@ impl Records {
             }
             let take = rest.len().min(self.keep - self.head.len());
             if take > *outlet.room {
-                outlet.oddities.push("memory-limit", MAX_STORED as u64);
+                outlet.sink.odd("memory-limit", MAX_STORED as u64);
                 (self.keep, self.asked, self.lost) = (self.head.len(), true, true);
                 return;
             }
@@ -459,7 +482,7 @@ impl Records {
         let (length, lost) = (self.length, self.lost);
         if self.too_long {
             self.confused = true;
-            outlet.oddities.push("record-mark", u64::from(u32::from_be_bytes(self.mark)));
+            outlet.sink.odd("record-mark", u64::from(u32::from_be_bytes(self.mark)));
         }
         self.forget();
         if !self.proved && parse(&head, length).is_none() {
@@ -468,7 +491,7 @@ impl Records {
         }
         self.proved = true;
         let place = outlet.place;
-        outlet.sink.record(Record { data: &head, length, lost, doubted: true, end, place }, outlet.oddities);
+        outlet.sink.record(Record { data: &head, length, lost, doubted: true, end, place });
     }
 
     fn forget(&mut self) {

@@ -42,7 +42,7 @@ struct Waiting {
 
 /// What a segment turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum Arrival {
     InOrder,
     /// New, but a later part of the stream was seen before.
     Late,
@@ -100,7 +100,7 @@ impl Stream {
         }
     }
 
-    pub fn segment<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) -> Order {
+    pub fn segment<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) -> Arrival {
         self.run_out_of_patience(outlet);
         let next = *self.next.get_or_insert(segment.seq);
         let ahead = distance(next, segment.seq);
@@ -112,24 +112,24 @@ impl Stream {
         }
         if ahead == 0 && self.waiting.is_empty() {
             self.deliver(segment, outlet);
-            return Order::InOrder;
+            return Arrival::InOrder;
         }
         if astray || ahead.checked_abs().is_none_or(|far| far > WINDOW) {
             if astray {
-                outlet.oddities.push("corrupt-syn", next.into());
+                outlet.sink.odd("corrupt-syn", next.into());
             }
             self.give_up_all(outlet);
             self.records.hole(MAX_RECORD, next, outlet);
             (self.next, self.furthest) = (Some(segment.seq), Some(end));
             self.deliver(segment, outlet);
-            return Order::InOrder;
+            return Arrival::InOrder;
         }
         if ahead > 0 {
             self.wait(segment, outlet);
-        } else if self.overlap(segment, ahead.unsigned_abs() as usize, outlet) == Order::Old {
-            return Order::Old;
+        } else if self.overlap(segment, ahead.unsigned_abs() as usize, outlet) == Arrival::Old {
+            return Arrival::Old;
         }
-        if late { Order::Late } else { Order::InOrder }
+        if late { Arrival::Late } else { Arrival::InOrder }
     }
 
     /// Whether the first data after a SYN lies before it or beyond any first window.
@@ -180,9 +180,9 @@ impl Stream {
     }
 
     /// Begins at or before `next`: hands on what is new of it, then whatever it made contiguous.
-    fn overlap<S: Sink>(&mut self, segment: Segment<'_>, old: usize, outlet: &mut Outlet<'_, S>) -> Order {
+    fn overlap<S: Sink>(&mut self, segment: Segment<'_>, old: usize, outlet: &mut Outlet<'_, S>) -> Arrival {
         if segment.length <= old && segment.length > 0 {
-            return Order::Old;
+            return Arrival::Old;
         }
         let payload = segment.payload.get(old..).unwrap_or_default();
         let seq = segment.seq.wrapping_add(old as u32);
@@ -194,7 +194,7 @@ impl Stream {
         }
         let place = outlet.place;
         self.resume(place, outlet);
-        Order::InOrder
+        Arrival::InOrder
     }
 
     /// What the snaplen cut off of this segment may wait in another: then only what was captured of this one counts.
@@ -234,7 +234,7 @@ impl Stream {
             size > room || stream.waiting_bytes + size > MAX_WAITING || stream.waiting.len() >= MAX_WAITING_SEGMENTS
         };
         if full(self, *outlet.room) && !self.waiting.is_empty() {
-            outlet.oddities.push("memory-limit", size as u64);
+            outlet.sink.odd("memory-limit", size as u64);
             while full(self, *outlet.room) && !self.waiting.is_empty() {
                 self.give_up(outlet);
             }
@@ -243,7 +243,7 @@ impl Stream {
         }
         let Some(next) = self.next else { return };
         if size > *outlet.room {
-            outlet.oddities.push("memory-limit", size as u64);
+            outlet.sink.odd("memory-limit", size as u64);
             let ahead = distance(next, segment.seq).unsigned_abs() as usize;
             self.lose(ahead as u64);
             self.records.hole(ahead, next, outlet);

@@ -243,7 +243,7 @@ impl Kind {
 }
 
 #[derive(Clone, Debug)]
-pub enum Values {
+pub enum ColumnValues {
     Narrow(Vec<u32>),
     Wide(Vec<u64>),
 }
@@ -253,15 +253,15 @@ pub enum Values {
 pub struct ColumnData {
     pub name: String,
     pub kind: Kind,
-    pub values: Values,
+    pub values: ColumnValues,
     pub valid: Vec<bool>,
 }
 
 impl ColumnData {
     fn new(name: &str, kind: Kind) -> Self {
         let values = match kind {
-            Kind::U64 | Kind::I64 => Values::Wide(Vec::new()),
-            _ => Values::Narrow(Vec::new()),
+            Kind::U64 | Kind::I64 => ColumnValues::Wide(Vec::new()),
+            _ => ColumnValues::Narrow(Vec::new()),
         };
         ColumnData { name: name.to_owned(), kind, values, valid: Vec::new() }
     }
@@ -269,15 +269,15 @@ impl ColumnData {
     fn open(&mut self) {
         self.valid.push(false);
         match &mut self.values {
-            Values::Narrow(values) => values.push(0),
-            Values::Wide(values) => values.push(0),
+            ColumnValues::Narrow(values) => values.push(0),
+            ColumnValues::Wide(values) => values.push(0),
         }
     }
 
     fn set(&mut self, row: usize, value: u64) {
         match &mut self.values {
-            Values::Narrow(values) => values.get_mut(row).map(|slot| *slot = value as u32),
-            Values::Wide(values) => values.get_mut(row).map(|slot| *slot = value),
+            ColumnValues::Narrow(values) => values.get_mut(row).map(|slot| *slot = value as u32),
+            ColumnValues::Wide(values) => values.get_mut(row).map(|slot| *slot = value),
         };
         if let Some(valid) = self.valid.get_mut(row) {
             *valid = true;

@@ -6,7 +6,7 @@ use nfsrpc_core::batch::exchange_flag::{
     CALL_ACKED, CONNECTION_DIED, EVICTED, REPEATED, REPLY_SIDE_LOSS, REPLY_SIDE_SEEN, REPLY_SIDE_SEEN_AFTER,
 };
 use nfsrpc_core::decoder::Decoder;
-use nfsrpc_core::exchange::MAX_UNANSWERED;
+use nfsrpc_core::matcher::MAX_UNANSWERED;
 use nfsrpc_core::rpc::{AUTH_ERROR, RPC_MISMATCH};
 use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;

@@ -3,7 +3,7 @@
 mod wire;
 
 use nfsrpc_core::decoder::{Batch, Decoder};
-use nfsrpc_core::flow::MAX_FLOWS;
+use nfsrpc_core::flow_table::MAX_FLOWS;
 use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;
 use nfsrpc_core::xdr::Layouts;

@@ -3,7 +3,7 @@
 mod wire;
 
 use nfsrpc_core::decoder::Batch;
-use nfsrpc_core::xdr::{Kind, Layout, Layouts, RawOp, Table, Values};
+use nfsrpc_core::xdr::{ColumnValues, Kind, Layout, Layouts, RawOp, Table};
 use wire::*;
 
 fn op(code: u8, a: i64, b: i64, c: i64) -> RawOp {
@@ -25,8 +25,8 @@ fn run(ops: &[RawOp], tables: Vec<Table>, body: &[u8]) -> Batch {
 fn values(batch: &Batch, table: usize, column: usize) -> Vec<Option<u64>> {
     let column = &batch.decoded[table].columns[column];
     let all: Vec<u64> = match &column.values {
-        Values::Narrow(values) => values.iter().map(|value| u64::from(*value)).collect(),
-        Values::Wide(values) => values.clone(),
+        ColumnValues::Narrow(values) => values.iter().map(|value| u64::from(*value)).collect(),
+        ColumnValues::Wide(values) => values.clone(),
     };
     all.into_iter().zip(&column.valid).map(|(value, valid)| valid.then_some(value)).collect()
 }

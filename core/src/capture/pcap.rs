@@ -3,7 +3,7 @@
 //! eight bytes (interface, protocol, packet type) to each record header; Nokia's adds four without saying so, and is told by
 //! its first frame.
 
-use super::{Fit, Format, Frame, Interface, MAX_FRAME, Step, word};
+use super::{CapturedFrame, Fit, Format, Interface, MAX_FRAME, Step, word};
 use crate::link;
 use crate::oddity::Oddities;
 
@@ -165,8 +165,9 @@ impl Format for Pcap {
         let time =
             i64::from(record.seconds) * 1_000_000_000 + i64::from(record.fraction) * i64::from(self.variant.unit);
         let wire_len = record.wire.max(record.captured);
-        let frame = Frame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };
-        Step::Frame { frame, used }
+        let frame =
+            CapturedFrame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };
+        Step::CapturedFrame { frame, used }
     }
 
     /// Two records in a row that can be, or one that ends with the file.

@@ -1,6 +1,6 @@
 //! snoop (RFC 1761): a header of 16 bytes, then records of a header, a frame and padding, all big-endian.
 
-use super::{Fit, Format, Frame, Interface, MAX_FRAME, NotACapture, Step};
+use super::{CapturedFrame, Fit, Format, Interface, MAX_FRAME, NotACapture, Step};
 use crate::oddity::Oddities;
 
 pub const MAGIC: &[u8] = b"snoop\0\0\0";
@@ -81,8 +81,9 @@ impl Format for Snoop {
         }
         let time = i64::from(record.seconds) * 1_000_000_000 + i64::from(record.microseconds) * 1_000;
         let wire_len = record.wire.max(data.len() as u32);
-        let frame = Frame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };
-        Step::Frame { frame, used: record.length }
+        let frame =
+            CapturedFrame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };
+        Step::CapturedFrame { frame, used: record.length }
     }
 
     /// Two consistent records in a row, or one that ends with the file.
