@@ -15,7 +15,7 @@ import nfsrpc.protocols
 PACKAGE = Path(nfsrpc.__file__).parent
 # The last two are the door: the API of __init__ and the command line of __main__.
 ORDER = (
-    *("wording", "printable", "markup", "columns", "extras", "findings", "sources", "protocols", "_core", "reading"),
+    *("wording", "printable", "markup", "columns", "extras", "findings", "sources", "_core", "protocols", "reading"),
     *("tables", "decode", "export", "raw", "packets", "sessions", "facts", "rules", "diagnosis", "plot", "report"),
     *("trace", "carving", "watch", "cli", "__init__", "__main__"),
 )

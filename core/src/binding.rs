@@ -1,5 +1,7 @@
 //! The Python side of the decoder, and nothing else: layouts in, arrays out. Decoding releases the interpreter.
 
+use std::collections::BTreeMap;
+
 use numpy::IntoPyArray;
 use pyo3::create_exception;
 use pyo3::exceptions::PyValueError;
@@ -11,7 +13,7 @@ use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
 use crate::select::{Select, Selected};
 use crate::tally::Fold;
-use crate::xdr::{ColumnData, ColumnValues, Kind, Layout, Layouts, RawOp, Table};
+use crate::xdr::{ColumnData, ColumnValues, Kind, Layout, Layouts, RawOp, Table, code};
 
 create_exception!(nfsrpc._core, NotACapture, PyValueError, "The bytes are no capture that can be read; says why.");
 
@@ -280,5 +282,6 @@ fn selected(py: Python<'_>, selected: Selected, result: &Bound<'_, PyDict>) -> P
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Decoder>()?;
+    module.add("OPERATIONS", code::ALL.iter().copied().collect::<BTreeMap<_, _>>())?;
     module.add("NotACapture", module.py().get_type::<NotACapture>())
 }

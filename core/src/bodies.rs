@@ -1,7 +1,7 @@
 //! Bodies of messages: the layouts by which they are decoded, the tables that they fill, and the strings in both.
 
 use crate::oddity::Oddities;
-use crate::strings::{self, Strings};
+use crate::strings::{NO_STRING, Strings};
 use crate::xdr::{Layout, Layouts, Outcome, Owner, Run, Table};
 
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl Bodies {
         if number.is_none() {
             oddities.push("strings-full", handle.len() as u64);
         }
-        number.unwrap_or(strings::NONE)
+        number.unwrap_or(NO_STRING)
     }
 
     /// Begins anew with the numbers of strings and the count of secondary rows, unless strings have not been taken yet.
@@ -60,7 +60,7 @@ impl Bodies {
         let forgotten = self.strings.forget();
         if forgotten {
             self.secondary_rows = 0;
-            self.latest_machine = strings::NONE;
+            self.latest_machine = NO_STRING;
         }
         forgotten
     }

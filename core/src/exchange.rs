@@ -1,13 +1,10 @@
 //! One exchange in reach: a call, a reply or both, with what is needed to see that a later message belongs to it.
 
-use crate::batch::{ExchangeRow, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag};
+use crate::batch::{ExchangeRow, NO_NUMBER, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag};
 use crate::gss::Gss;
 use crate::pool::ExchangeId;
-use crate::rpc::{Call, UNKNOWN};
-use crate::strings;
-
-/// No value in a column of numbers.
-pub const NONE: u32 = u32::MAX;
+use crate::rpc::{Call, Reply, UNKNOWN};
+use crate::strings::NO_STRING;
 
 /// One end of a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,12 +87,12 @@ impl Exchange {
             prog: UNKNOWN,
             vers: UNKNOWN,
             proc: UNKNOWN,
-            flavor: NONE,
-            machine: NONE,
-            uid: NONE,
+            flavor: NO_NUMBER,
+            machine: NO_NUMBER,
+            uid: NO_NUMBER,
             ..ExchangeRow::default()
         };
-        Exchange { row, path, handle: strings::NONE, ..Exchange::default() }
+        Exchange { row, path, handle: NO_STRING, ..Exchange::default() }
     }
 
     pub fn key(&self) -> XidKey {
@@ -117,6 +114,15 @@ impl Exchange {
     pub fn is_of(&self, call: &Call<'_>, args_hash: u64) -> bool {
         let row = &self.row;
         (row.prog, row.vers, row.proc) == (call.prog, call.vers, call.proc) && self.args_hash == args_hash
+    }
+
+    /// How it ended: by its reply, and as the results say, if the capture did not cut them.
+    pub fn set_status(&mut self, reply: &Reply<'_>, (status, cut): (i32, bool)) {
+        self.row.rpc_status = reply.status.unwrap_or(NO_RPC_STATUS);
+        self.row.status = status;
+        if cut {
+            self.row.flags |= flag::REPLY_CUT;
+        }
     }
 
     /// What the fate of its connection adds to its flags, if it has no answer.

@@ -111,9 +111,7 @@ fn is_rpc_over_rdma(bytes: &[u8]) -> bool {
 /// Whether a TCP segment is of iWARP, as far as it can be told by one: it negotiates it (RFC 5044 section 7.1), or holds RPC
 /// in an untagged SEND (RFC 5040 section 4.3, RFC 5041 section 4.2).
 pub fn is_iwarp(segment: &[u8]) -> bool {
-    segment.starts_with(b"MPA ID Req Frame")
-        || segment.starts_with(b"MPA ID Rep Frame")
-        || iwarp_holds_rpc(segment)
+    segment.starts_with(b"MPA ID Req Frame") || segment.starts_with(b"MPA ID Rep Frame") || iwarp_holds_rpc(segment)
 }
 
 pub fn iwarp_holds_rpc(segment: &[u8]) -> bool {

@@ -13,15 +13,17 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashSet};
 
 use crate::answering::Answering;
-use crate::batch::{Copies, CopyRow, ExchangeRow, Exchanges, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag};
+use crate::batch::{
+    Copies, CopyRow, ExchangeRow, Exchanges, NO_NUMBER, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag,
+};
 use crate::bodies::Bodies;
-use crate::exchange::{Exchange, Fates, NONE, Path, XidKey};
+use crate::exchange::{Exchange, Fates, Path, XidKey};
 use crate::gss::Gss;
 use crate::oddity::{Oddities, Place};
 use crate::pool::{ExchangeId, Pool};
 use crate::rpc::{self, Call, HEAD, RPCSEC_GSS, Record, Reply};
 use crate::select::RawMessage;
-use crate::strings;
+use crate::strings::NO_STRING;
 use crate::tally::{Counts, Fold};
 use crate::xdr::Owner;
 
@@ -310,7 +312,7 @@ impl Matcher {
     /// Fills in what the call says.
     fn begin(&mut self, at: ExchangeId, path: Path, call: &Call<'_>, record: &Record<'_>, known_args: Args) {
         let credential = rpc::sys_credential(&call.cred);
-        let machine = credential.and_then(|(name, _)| self.bodies.machine(name)).unwrap_or(strings::NONE);
+        let machine = credential.and_then(|(name, _)| self.bodies.machine(name)).unwrap_or(NO_STRING);
         let Some(known) = self.pool.get_mut(at) else { return };
         known.has_call = true;
         known.path = path;
@@ -326,9 +328,9 @@ impl Matcher {
         row.server_port = path.to.port;
         (row.capture, row.call_frame, row.time) = (record.place.capture, record.place.frame, record.place.time);
         (row.prog, row.vers, row.proc) = (call.prog, call.vers, call.proc);
-        row.flavor = if call.args.is_some() || !call.cred.body.is_empty() { call.cred.flavor } else { NONE };
+        row.flavor = if call.args.is_some() || !call.cred.body.is_empty() { call.cred.flavor } else { NO_NUMBER };
         row.machine = machine;
-        row.uid = credential.map_or(NONE, |(_, uid)| uid);
+        row.uid = credential.map_or(NO_NUMBER, |(_, uid)| uid);
         row.call_bytes = record.length as u32;
         if known.gss == Gss::Opaque {
             row.flags |= flag::ENCRYPTED;
@@ -364,7 +366,9 @@ impl Matcher {
         let record = Record { data: &data, length, lost: false, doubted: true, end: 0, place };
         if let Some(rpc::Message::Reply(reply)) = rpc::parse(&data, length) {
             let outcome = self.results(at, &reply, &record, 0);
-            self.set_status(at, &reply, outcome);
+            if let Some(known) = self.pool.get_mut(at) {
+                known.set_status(&reply, outcome);
+            }
         }
     }
 
@@ -396,14 +400,14 @@ impl Matcher {
                 continue;
             }
             if !known.answered() {
-                waiting = Some(at);
+                waiting = Some((at, known));
                 break;
             }
             answered = answered.or(Some(at));
         }
         Some(match (waiting, answered) {
-            (Some(at), _) => {
-                if !record.doubted && self.is_too_long_reply(at, reply, record) {
+            (Some((at, known)), _) => {
+                if !record.doubted && self.is_too_long_reply(known, reply, record) {
                     return None;
                 }
                 self.answer(at, reply, record);
@@ -418,15 +422,14 @@ impl Matcher {
     }
 
     #[inline]
-    fn is_too_long_reply(&self, at: ExchangeId, reply: &Reply<'_>, record: &Record<'_>) -> bool {
-        let Some(known) = self.pool.get(at).filter(|_| reply.status == Some(0)) else { return false };
-        self.is_too_long(known.results, known.gss, reply.results, record)
+    fn is_too_long_reply(&self, known: &Exchange, reply: &Reply<'_>, record: &Record<'_>) -> bool {
+        reply.status == Some(0) && self.is_too_long(known.results, known.gss, reply.results, record)
     }
 
     fn answer(&mut self, at: ExchangeId, reply: &Reply<'_>, record: &Record<'_>) {
         let outcome = self.results(at, reply, record, 0);
-        self.set_status(at, reply, outcome);
         let Some(known) = self.pool.get_mut(at) else { return };
+        known.set_status(reply, outcome);
         let Place { capture, frame, time } = record.place;
         (known.row.reply_capture, known.row.reply_frame, known.row.reply_time) = (capture, frame, time);
         known.row.reply_bytes = record.length as u32;
@@ -483,15 +486,6 @@ impl Matcher {
         (outcome.status.map_or(NO_STATUS, |status| status as i32), outcome.cut)
     }
 
-    fn set_status(&mut self, at: ExchangeId, reply: &Reply<'_>, (status, cut): (i32, bool)) {
-        let Some(known) = self.pool.get_mut(at) else { return };
-        known.row.rpc_status = reply.status.unwrap_or(NO_RPC_STATUS);
-        known.row.status = status;
-        if cut {
-            known.row.flags |= flag::REPLY_CUT;
-        }
-    }
-
     fn await_reply(&mut self, at: ExchangeId) {
         self.queues.unanswered.push_back(at);
         self.queues.waiting += 1;
@@ -527,18 +521,20 @@ impl Matcher {
     /// Lets go of settled exchanges that are too old or too many to see further copies.
     fn let_go(&mut self) {
         while let Some(at) = self.queues.settled.front().copied() {
-            if self.queues.settled.len() <= MAX_SETTLED && !self.aged(at) {
+            let known = self.pool.get(at);
+            if self.queues.settled.len() <= MAX_SETTLED && !self.is_past(known) {
                 break;
             }
+            let resent = known.is_some_and(|known| known.row.retransmits > 0);
             self.queues.settled.pop_front();
-            if self.pool.get(at).is_some_and(|known| known.row.retransmits > 0) {
+            if resent {
                 self.queues.settled_resent.push_back(at);
             } else {
                 self.finish(at, 0);
             }
         }
         while let Some(at) = self.queues.settled_resent.front().copied() {
-            if self.queues.settled_resent.len() <= MAX_SETTLED_RESENT && !self.aged(at) {
+            if self.queues.settled_resent.len() <= MAX_SETTLED_RESENT && !self.is_past(self.pool.get(at)) {
                 break;
             }
             self.queues.settled_resent.pop_front();
@@ -546,9 +542,10 @@ impl Matcher {
         }
     }
 
-    /// Compared with the frame at hand: one corrupt time stamp far ahead must not age all that come after it.
-    fn aged(&self, at: ExchangeId) -> bool {
-        self.pool.get(at).is_none_or(|known| {
+    /// Whether an exchange has left, or settled too long before the frame at hand: one corrupt time stamp far ahead must not age
+    /// all that come after it.
+    fn is_past(&self, known: Option<&Exchange>) -> bool {
+        known.is_none_or(|known| {
             let settled = known.row.reply_time.max(known.row.time);
             settled != NO_TIME && self.now != NO_TIME && self.now.saturating_sub(settled) > SETTLED_NS
         })
@@ -581,7 +578,7 @@ impl Matcher {
         self.output.counts.forget();
         for (at, strings) in used {
             let mut again = |string: Vec<u8>| self.bodies.strings.intern(&string, false);
-            let [machine, handle] = strings.map(|string| string.and_then(&mut again).unwrap_or(strings::NONE));
+            let [machine, handle] = strings.map(|string| string.and_then(&mut again).unwrap_or(NO_STRING));
             if let Some(known) = self.pool.get_mut(at) {
                 (known.row.machine, known.handle) = (machine, handle);
             }

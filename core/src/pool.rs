@@ -19,13 +19,9 @@ pub struct Pool {
 impl Pool {
     /// Begins an exchange; `path` as its call goes.
     pub fn insert(&mut self, key: XidKey, xid: u32, path: Path) -> ExchangeId {
-        let at = self.exchanges.insert(Exchange::new(self.next_number, xid, path));
-        self.next_number = self.next_number.wrapping_add(1);
-        let older = self.newest.insert(key, at);
-        if let Some(known) = self.exchanges.get_mut(at) {
-            known.older = older;
-        }
-        at
+        let Pool { exchanges, newest, next_number } = self;
+        let number = std::mem::replace(next_number, next_number.wrapping_add(1));
+        exchanges.insert_with_key(|at| Exchange { older: newest.insert(key, at), ..Exchange::new(number, xid, path) })
     }
 
     #[inline]
@@ -54,22 +50,26 @@ impl Pool {
     }
 
     /// Takes an exchange out.
+    #[inline]
     pub fn remove(&mut self, at: ExchangeId) -> Option<Exchange> {
         let gone = self.exchanges.remove(at)?;
-        let key = gone.key();
+        self.unlink(gone.key(), at, gone.older);
+        Some(gone)
+    }
+
+    fn unlink(&mut self, key: XidKey, at: ExchangeId, older: Option<ExchangeId>) {
         if let Entry::Occupied(mut newest) = self.newest.entry(key)
             && *newest.get() == at
         {
-            match gone.older {
+            match older {
                 Some(older) => *newest.get_mut() = older,
                 None => drop(newest.remove()),
             }
-            return Some(gone);
+            return;
         }
         let newer = self.chain(key).find(|(_, known)| known.older == Some(at)).map(|(newer, _)| newer);
         if let Some(known) = newer.and_then(|newer| self.get_mut(newer)) {
-            known.older = gone.older;
+            known.older = older;
         }
-        Some(gone)
     }
 }

@@ -10,7 +10,7 @@ pub const MAX_STRINGS: usize = 1 << 20;
 /// Bytes kept of them all: handles are at most 64 bytes, netobjs 1024.
 pub const MAX_BYTES: usize = 48 << 20;
 /// The number of a string that found no room.
-pub const NONE: u32 = u32::MAX;
+pub const NO_STRING: u32 = u32::MAX;
 
 #[derive(Default)]
 pub struct Strings {

@@ -17,7 +17,7 @@ use crate::batch::{
 };
 use crate::oddity::Oddities;
 use crate::rpc::word;
-use crate::strings;
+use crate::strings::NO_STRING;
 
 /// Counts are kept for intervals of this: shorter than every clock of the kernel's lock manager that matters here.
 pub const INTERVAL_NS: i64 = 10_000_000_000;
@@ -113,7 +113,7 @@ impl Counts {
 
     /// Counts what was done to a handle, if it was.
     pub fn count_access(&mut self, handle: u32, row: &ExchangeRow, oddities: &mut Oddities) {
-        if handle == strings::NONE || row.reply_frame == 0 || row.rpc_status != 0 || row.status != 0 {
+        if handle == NO_STRING || row.reply_frame == 0 || row.rpc_status != 0 || row.status != 0 {
             return;
         }
         let sum = AccessRow {

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use crate::oddity::Oddities;
 use crate::rpc::word;
-use crate::strings::{NONE, Strings};
+use crate::strings::{NO_STRING, Strings};
 
 /// Rows of child tables that one message may add: a READDIRPLUS reply of 1 MiB holds fewer than 10,000 entries.
 const MAX_ITEMS: u32 = 65_536;
@@ -22,6 +22,54 @@ const MAX_DEPTH: usize = 8;
 pub const NO_ITEM: u32 = u32::MAX;
 
 pub type Column = Option<usize>;
+
+macro_rules! codes {
+    ($($(#[$what:meta])* $name:ident = $code:literal,)*) => {
+        /// The operations as they come in: each name with its number, of which the declaration's compiler has them too.
+        pub mod code {
+            $($(#[$what])* pub const $name: u8 = $code;)*
+
+            pub const ALL: &[(&str, u8)] = &[$((stringify!($name), $name),)*];
+        }
+    };
+}
+
+// Operands a, b, c: `a` is the column to fill, -1 for none, or where it says so a table or a target, which is the index of the
+// operation to go on with, always further on.
+codes! {
+    /// What follows is not looked at.
+    END = 0,
+    INT32 = 1,
+    INT64 = 2,
+    /// Another value than 0 and 1 is malformed.
+    BOOL = 3,
+    /// With the values allowed, none for all; another one is kept and reported.
+    ENUM = 4,
+    /// Also a string; b: the longest.
+    OPAQUE = 5,
+    /// b: the length.
+    FIXED = 6,
+    /// As OPAQUE, but the column is of the length, and the bytes are not stored and need not be captured.
+    DATA = 7,
+    /// a: column of the discriminant; b: 1 if a value in no arm is reported; c: target of the default, -1 for malformed; with
+    /// (value, target) for the arms.
+    UNION = 8,
+    /// a: target.
+    JUMP = 9,
+    /// a: target where the item is absent.
+    OPTIONAL = 10,
+    /// a: child table, -1 for none; b: most items; c: target after the last item; the body ends with ITEM_END.
+    ARRAY = 11,
+    /// As ARRAY, of items that a TRUE announces each.
+    LIST = 12,
+    ITEM_END = 13,
+    /// As ARRAY; b: the number of items.
+    FIXED_ARRAY = 14,
+    /// Reads nothing: the last 32 bits read are the procedure's status.
+    STATUS = 15,
+    /// As END, but bytes left over are reported.
+    DONE = 16,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -133,9 +181,9 @@ fn bodies(ops: &[RawOp]) -> Vec<Option<usize>> {
     let mut bodies = Vec::with_capacity(ops.len() + 1);
     for (at, (code, ..)) in ops.iter().enumerate() {
         bodies.push(open.last().copied());
-        match code {
-            11 | 12 | 14 => open.push(at),
-            13 => drop(open.pop()),
+        match *code {
+            code::ARRAY | code::LIST | code::FIXED_ARRAY => open.push(at),
+            code::ITEM_END => drop(open.pop()),
             _ => {}
         }
     }
@@ -154,34 +202,36 @@ impl Check<'_> {
     fn op(&self, (code, a, b, c, pairs): &RawOp) -> Result<Op, String> {
         use Kind::{Bool, Bytes};
         const INTEGERS: [Kind; 4] = [Kind::U32, Kind::I32, Kind::U64, Kind::I64];
-        Ok(match code {
-            0 => Op::End,
-            1 => Op::Int32 { column: self.column(*a, &INTEGERS)? },
-            2 => Op::Int64 { column: self.column(*a, &INTEGERS)? },
-            3 => Op::Bool { column: self.column(*a, &[Bool])? },
-            4 => {
+        Ok(match *code {
+            code::END => Op::End,
+            code::INT32 => Op::Int32 { column: self.column(*a, &INTEGERS)? },
+            code::INT64 => Op::Int64 { column: self.column(*a, &INTEGERS)? },
+            code::BOOL => Op::Bool { column: self.column(*a, &[Bool])? },
+            code::ENUM => {
                 let mut values: Vec<u32> = pairs.iter().map(|(value, _)| *value as u32).collect();
                 values.sort_unstable();
                 Op::Enum { column: self.column(*a, &INTEGERS)?, values }
             }
-            5 => Op::Opaque { column: self.column(*a, &[Bytes])?, max: self.size(*b)? },
-            6 => Op::Fixed { column: self.column(*a, &[Bytes])?, size: self.size(*b)? },
-            7 => Op::Data { column: self.column(*a, &INTEGERS)?, max: self.size(*b)? },
-            8 => {
+            code::OPAQUE => Op::Opaque { column: self.column(*a, &[Bytes])?, max: self.size(*b)? },
+            code::FIXED => Op::Fixed { column: self.column(*a, &[Bytes])?, size: self.size(*b)? },
+            code::DATA => Op::Data { column: self.column(*a, &INTEGERS)?, max: self.size(*b)? },
+            code::UNION => {
                 let arm = |(value, target): &(i64, i64)| Ok((*value as u32, self.target(*target)?));
                 let arms = pairs.iter().map(arm).collect::<Result<_, String>>()?;
                 let default = if *c < 0 { None } else { Some(self.target(*c)?) };
                 let column = self.column(*a, &[INTEGERS.as_slice(), &[Bool]].concat())?;
                 Op::Union { column, default, closed: *b != 0, arms }
             }
-            9 => Op::Jump { target: self.target(*a)? },
-            10 => Op::Optional { absent: self.target(*a)? },
-            11 => Op::Array { table: self.child(*a)?, max: self.size(*b)? as u32, after: self.target(*c)? },
-            12 => Op::List { table: self.child(*a)?, after: self.target(*c)? },
-            13 => Op::ItemEnd,
-            14 => Op::FixedArray { table: self.child(*a)?, size: self.size(*b)? as u32, after: self.target(*c)? },
-            15 => Op::Status,
-            16 => Op::Done,
+            code::JUMP => Op::Jump { target: self.target(*a)? },
+            code::OPTIONAL => Op::Optional { absent: self.target(*a)? },
+            code::ARRAY => Op::Array { table: self.child(*a)?, max: self.size(*b)? as u32, after: self.target(*c)? },
+            code::LIST => Op::List { table: self.child(*a)?, after: self.target(*c)? },
+            code::ITEM_END => Op::ItemEnd,
+            code::FIXED_ARRAY => {
+                Op::FixedArray { table: self.child(*a)?, size: self.size(*b)? as u32, after: self.target(*c)? }
+            }
+            code::STATUS => Op::Status,
+            code::DONE => Op::Done,
             _ => return Err(format!("operation {} has the unknown code {code}", self.at)),
         })
     }
@@ -537,7 +587,7 @@ impl Machine<'_, '_> {
             if number.is_none() {
                 self.run.oddities.push("strings-full", size as u64);
             }
-            self.set(column, u64::from(number.unwrap_or(NONE)));
+            self.set(column, u64::from(number.unwrap_or(NO_STRING)));
         }
         Ok(())
     }

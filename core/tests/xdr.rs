@@ -3,7 +3,7 @@
 mod wire;
 
 use nfsrpc_core::decoder::Batch;
-use nfsrpc_core::xdr::{ColumnValues, Kind, Layout, Layouts, RawOp, Table};
+use nfsrpc_core::xdr::{ColumnValues, Kind, Layout, Layouts, RawOp, Table, code};
 use wire::*;
 
 fn op(code: u8, a: i64, b: i64, c: i64) -> RawOp {
@@ -34,7 +34,13 @@ fn values(batch: &Batch, table: usize, column: usize) -> Vec<Option<u64>> {
 #[test]
 fn scalars_and_strings() {
     let tables = vec![table("t", &[("a", Kind::U32), ("b", Kind::U64), ("c", Kind::Bool), ("d", Kind::Bytes)])];
-    let ops = [op(1, 0, 0, 0), op(2, 1, 0, 0), op(3, 2, 0, 0), op(5, 3, 16, 0), op(16, 0, 0, 0)];
+    let ops = [
+        op(code::INT32, 0, 0, 0),
+        op(code::INT64, 1, 0, 0),
+        op(code::BOOL, 2, 0, 0),
+        op(code::OPAQUE, 3, 16, 0),
+        op(code::DONE, 0, 0, 0),
+    ];
     let body = [words(&[7, 1, 2, 1, 5]), b"hello\0\0\0".to_vec()].concat();
     let batch = run(&ops, tables, &body);
     let first: Vec<_> = (0..4).map(|column| values(&batch, 0, column)[0]).collect();
@@ -46,8 +52,9 @@ fn scalars_and_strings() {
 #[test]
 fn the_arm_not_taken_is_null() {
     let tables = vec![table("t", &[("which", Kind::U32), ("one", Kind::U32), ("two", Kind::U32)])];
-    let union: RawOp = (8, 0, 0, -1, vec![(1, 1), (2, 3)]);
-    let ops = [union, op(1, 1, 0, 0), op(9, 4, 0, 0), op(1, 2, 0, 0), op(16, 0, 0, 0)];
+    let union: RawOp = (code::UNION, 0, 0, -1, vec![(1, 1), (2, 3)]);
+    let ops =
+        [union, op(code::INT32, 1, 0, 0), op(code::JUMP, 4, 0, 0), op(code::INT32, 2, 0, 0), op(code::DONE, 0, 0, 0)];
     let batch = run(&ops, tables.clone(), &words(&[2, 9]));
     assert_eq!((values(&batch, 0, 1)[0], values(&batch, 0, 2)[0]), (None, Some(9)));
     assert_eq!(kinds(&run(&ops, tables, &words(&[3, 9]))), ["xdr-union"]);
@@ -56,7 +63,13 @@ fn the_arm_not_taken_is_null() {
 #[test]
 fn a_linked_list_is_rows_of_a_child_table() {
     let tables = vec![table("t", &[("after", Kind::U32)]), table("t.items", &[("x", Kind::U32)])];
-    let ops = [op(12, 1, 0, 3), op(1, 0, 0, 0), op(13, 0, 0, 0), op(1, 0, 0, 0), op(16, 0, 0, 0)];
+    let ops = [
+        op(code::LIST, 1, 0, 3),
+        op(code::INT32, 0, 0, 0),
+        op(code::ITEM_END, 0, 0, 0),
+        op(code::INT32, 0, 0, 0),
+        op(code::DONE, 0, 0, 0),
+    ];
     let batch = run(&ops, tables, &words(&[1, 10, 1, 20, 0, 99]));
     assert_eq!(values(&batch, 1, 0), [Some(10), Some(20)]);
     assert_eq!(batch.decoded[1].indices, [0, 1]);
@@ -66,8 +79,13 @@ fn a_linked_list_is_rows_of_a_child_table() {
 #[test]
 fn an_item_of_a_list_within_a_list_names_the_outer_item() {
     let tables = vec![table("t", &[]), table("t.outer", &[("x", Kind::U32)]), table("t.inner", &[("y", Kind::U32)])];
-    let inner = [op(11, 2, 9, 5), op(1, 0, 0, 0), op(13, 0, 0, 0)];
-    let ops = [&[op(12, 1, 0, 6), op(1, 0, 0, 0)][..], &inner, &[op(13, 0, 0, 0), op(16, 0, 0, 0)]].concat();
+    let inner = [op(code::ARRAY, 2, 9, 5), op(code::INT32, 0, 0, 0), op(code::ITEM_END, 0, 0, 0)];
+    let ops = [
+        &[op(code::LIST, 1, 0, 6), op(code::INT32, 0, 0, 0)][..],
+        &inner,
+        &[op(code::ITEM_END, 0, 0, 0), op(code::DONE, 0, 0, 0)],
+    ]
+    .concat();
     let batch = run(&ops, tables, &words(&[1, 10, 2, 100, 101, 1, 20, 0, 1, 30, 1, 300, 0]));
     assert_eq!(
         (values(&batch, 1, 0), values(&batch, 2, 0)),
@@ -79,7 +97,7 @@ fn an_item_of_a_list_within_a_list_names_the_outer_item() {
 
 #[test]
 fn a_closed_union_reports_what_is_in_no_arm() {
-    let ops = |closed| [(8, 0, closed, 2, vec![(1, 1)]), op(1, 1, 0, 0), op(16, 0, 0, 0)];
+    let ops = |closed| [(code::UNION, 0, closed, 2, vec![(1, 1)]), op(code::INT32, 1, 0, 0), op(code::DONE, 0, 0, 0)];
     let read = |closed, value| {
         let tables = vec![table("t", &[("which", Kind::I32), ("arm", Kind::U32)])];
         let batch = run(&ops(closed), tables, &words(&[value]));
@@ -93,14 +111,14 @@ fn a_closed_union_reports_what_is_in_no_arm() {
 fn what_can_be_wrong_with_a_body() {
     let one = |kind| vec![table("t", &[("a", kind)])];
     let cases: [(&str, RawOp, Kind, Vec<u8>); 5] = [
-        ("xdr-length", op(5, 0, 4, 0), Kind::Bytes, words(&[5, 0, 0])),
-        ("xdr-bool", op(3, 0, 0, 0), Kind::Bool, words(&[2])),
-        ("xdr-short", op(2, 0, 0, 0), Kind::U64, words(&[1])),
-        ("xdr-trailing", op(1, 0, 0, 0), Kind::U32, words(&[1, 2])),
-        ("xdr-enum", (4, 0, 0, 0, vec![(0, 0), (1, 0)]), Kind::U32, words(&[7])),
+        ("xdr-length", op(code::OPAQUE, 0, 4, 0), Kind::Bytes, words(&[5, 0, 0])),
+        ("xdr-bool", op(code::BOOL, 0, 0, 0), Kind::Bool, words(&[2])),
+        ("xdr-short", op(code::INT64, 0, 0, 0), Kind::U64, words(&[1])),
+        ("xdr-trailing", op(code::INT32, 0, 0, 0), Kind::U32, words(&[1, 2])),
+        ("xdr-enum", (code::ENUM, 0, 0, 0, vec![(0, 0), (1, 0)]), Kind::U32, words(&[7])),
     ];
     for (kind, raw, column, body) in cases {
-        let batch = run(&[raw, op(16, 0, 0, 0)], one(column), &body);
+        let batch = run(&[raw, op(code::DONE, 0, 0, 0)], one(column), &body);
         assert_eq!(kinds(&batch), [kind], "{kind}");
         assert_eq!(batch.decoded[0].owners.len(), 1, "{kind}");
     }
@@ -109,7 +127,7 @@ fn what_can_be_wrong_with_a_body() {
 #[test]
 fn bulk_data_is_measured_and_not_stored() {
     let tables = vec![table("t", &[("length", Kind::U32), ("after", Kind::U32)])];
-    let ops = [op(7, 0, 1 << 20, 0), op(1, 1, 0, 0), op(16, 0, 0, 0)];
+    let ops = [op(code::DATA, 0, 1 << 20, 0), op(code::INT32, 1, 0, 0), op(code::DONE, 0, 0, 0)];
     let body = [words(&[6]), vec![1; 8], words(&[3])].concat();
     let batch = run(&ops, tables, &body);
     assert_eq!((values(&batch, 0, 0)[0], values(&batch, 0, 1)[0]), (Some(6), Some(3)));
@@ -120,19 +138,25 @@ fn bulk_data_is_measured_and_not_stored() {
 fn layouts_that_would_not_end_are_refused() {
     let tables = [table("t", &[("a", Kind::U32)])];
     let refused = |ops: &[RawOp]| Layout::new(ops, Some(0), 1024, &tables).expect_err("refused");
-    assert!(refused(&[op(1, 0, 0, 0), op(9, 0, 0, 0)]).contains("not further on"));
-    let into_a_list = [op(9, 2, 0, 0), op(12, -1, 0, 4), op(1, -1, 0, 0), op(13, 0, 0, 0), op(16, 0, 0, 0)];
+    assert!(refused(&[op(code::INT32, 0, 0, 0), op(code::JUMP, 0, 0, 0)]).contains("not further on"));
+    let into_a_list = [
+        op(code::JUMP, 2, 0, 0),
+        op(code::LIST, -1, 0, 4),
+        op(code::INT32, -1, 0, 0),
+        op(code::ITEM_END, 0, 0, 0),
+        op(code::DONE, 0, 0, 0),
+    ];
     assert!(refused(&into_a_list).contains("in the same list"));
-    assert!(refused(&[op(1, 5, 0, 0)]).contains("column 5"));
-    assert!(refused(&[op(5, 0, 4, 0)]).contains("kind"));
-    assert!(refused(&[op(13, 0, 0, 0)]).contains("not begun"));
+    assert!(refused(&[op(code::INT32, 5, 0, 0)]).contains("column 5"));
+    assert!(refused(&[op(code::OPAQUE, 0, 4, 0)]).contains("kind"));
+    assert!(refused(&[op(code::ITEM_END, 0, 0, 0)]).contains("not begun"));
     assert!(refused(&[op(99, 0, 0, 0)]).contains("unknown code"));
 }
 
 #[test]
 fn items_without_bytes_do_not_loop() {
     let tables = vec![table("t", &[("a", Kind::U32)])];
-    let ops = [op(11, -1, i64::from(u32::MAX), 2), op(13, 0, 0, 0), op(16, 0, 0, 0)];
+    let ops = [op(code::ARRAY, -1, i64::from(u32::MAX), 2), op(code::ITEM_END, 0, 0, 0), op(code::DONE, 0, 0, 0)];
     assert_eq!(kinds(&run(&ops, tables, &words(&[u32::MAX]))), ["xdr-length"]);
 }
 
@@ -143,7 +167,7 @@ fn gss_call(service: u32, args: &[u8]) -> Vec<u8> {
 
 #[test]
 fn gss_bodies_are_opened_with_integrity_and_left_with_privacy() {
-    let ops = [op(1, 0, 0, 0), op(16, 0, 0, 0)];
+    let ops = [op(code::INT32, 0, 0, 0), op(code::DONE, 0, 0, 0)];
     let tables = vec![table("t", &[("a", Kind::U32)])];
     let decoded = |message: &[u8]| {
         let mut layouts = Layouts::default();
