@@ -74,7 +74,7 @@ enum Step<'a> {
     /// Nothing to hand out in so many bytes, which need not all be there yet, but as many frame numbers taken.
     Skip { used: usize, numbers: u32 },
     /// A frame (its number is the driver's) in a record of `used` bytes.
-    CapturedFrame { frame: CapturedFrame<'a>, used: usize },
+    Frame { frame: CapturedFrame<'a>, used: usize },
     /// A record of so many bytes that contradicts itself inside.
     Malformed(usize),
     /// No record of this format.
@@ -290,7 +290,7 @@ fn walk(
         }
         oddities.place.frame = progress.frames.saturating_add(1);
         match format.next(rest, oddities) {
-            Step::CapturedFrame { frame, used } => {
+            Step::Frame { frame, used } => {
                 at += used;
                 progress.frames = oddities.place.frame;
                 oddities.place.time = frame.time;

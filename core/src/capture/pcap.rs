@@ -167,7 +167,7 @@ impl Format for Pcap {
         let wire_len = record.wire.max(record.captured);
         let frame =
             CapturedFrame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };
-        Step::CapturedFrame { frame, used }
+        Step::Frame { frame, used }
     }
 
     /// Two records in a row that can be, or one that ends with the file.

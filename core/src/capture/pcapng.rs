@@ -218,7 +218,7 @@ impl Pcapng {
             oddities.push("capture-time", stamp);
             NO_TIME
         });
-        Some(Step::CapturedFrame {
+        Some(Step::Frame {
             frame: CapturedFrame { number: 0, time, interface: index as u32, link_type, data, wire_len },
             used,
         })
@@ -232,7 +232,7 @@ impl Pcapng {
         let captured = wire_len.min(snaplen) as usize;
         let data = body.bytes.get(4..)?.get(..captured).filter(|data| data.len() <= MAX_FRAME)?;
         let (index, link_type) = (self.section as u32, interface.link_type);
-        Some(Step::CapturedFrame {
+        Some(Step::Frame {
             frame: CapturedFrame { number: 0, time: NO_TIME, interface: index, link_type, data, wire_len },
             used,
         })

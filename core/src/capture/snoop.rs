@@ -83,7 +83,7 @@ impl Format for Snoop {
         let wire_len = record.wire.max(data.len() as u32);
         let frame =
             CapturedFrame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };
-        Step::CapturedFrame { frame, used: record.length }
+        Step::Frame { frame, used: record.length }
     }
 
     /// Two consistent records in a row, or one that ends with the file.
