@@ -121,3 +121,10 @@ def test_the_page_on_the_architecture_has_every_module_where_it_stands() -> None
     rows = {name if name.endswith(".py") else f"{name}/" for name in named if name.endswith(".py") or "rules/" in name}
     assert {row for row in rows if row.endswith(".py")} == there
     assert {f"{row.rstrip('/')}/" for row in rows if not row.endswith(".py")} == families
+
+
+def test_the_page_on_the_architecture_has_every_file_of_the_core() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = {name.rpartition("/")[2] for name in re.findall(r"`([a-z_0-9/]+\.rs)`", page)}
+    there = {file.name for file in (PACKAGE.parent / "core" / "src").rglob("*.rs")}
+    assert named == there

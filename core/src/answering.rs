@@ -32,3 +32,29 @@ impl Answering {
         self.0.get(Answering::place(answered)) == Some(&Some(answered))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Answering;
+
+    #[test]
+    fn a_place_is_known_until_another_takes_it() {
+        let mut answering = Answering::default();
+        let places = [(1, 100, 111), (1, 101, 111), (2, 100, 111), (1, 100, 112)];
+        assert!(!answering.knows(places[0]));
+        answering.note(places[0]);
+        assert_eq!(places.map(|place| answering.knows(place)), [true, false, false, false]);
+        answering.note(places[1]);
+        assert_eq!(places.map(|place| answering.knows(place)), [true, true, false, false]);
+        // The port of the first, 256 further, has its place.
+        answering.note((1, 100, 111 + 256));
+        assert_eq!(places.map(|place| answering.knows(place)), [false, true, false, false]);
+    }
+
+    #[test]
+    fn what_one_capture_has_of_them_has_room() {
+        let mut answering = Answering::default();
+        (0..256).for_each(|port| answering.note((0, 0, port)));
+        assert!((0..256).all(|port| answering.knows((0, 0, port))));
+    }
+}

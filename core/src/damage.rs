@@ -70,3 +70,35 @@ impl Damage {
         self.latest.retain(|(from, to), _| is_used(from) && is_used(to));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Damage;
+
+    #[test]
+    fn damage_is_that_of_two_hosts_or_of_one_or_of_any() {
+        let mut damage = Damage::default();
+        damage.note(Some(1), Some(2), 10);
+        assert_eq!([(1, 2), (2, 1), (1, 3)].map(|(from, to)| damage.between(from, to)), [Some(10), None, None]);
+        damage.note(Some(1), None, 20);
+        damage.note(None, Some(3), 15);
+        damage.note(Some(1), None, 5);
+        let between = [(1, 2), (2, 1), (1, 3), (4, 3)].map(|(from, to)| damage.between(from, to));
+        assert_eq!(between, [Some(20), None, Some(20), Some(15)]);
+        damage.note(None, None, 1);
+        assert_eq!(damage.between(2, 1), Some(1));
+        damage.retain(&[2, 3].into_iter().collect());
+        assert_eq!([(1, 2), (4, 3)].map(|(from, to)| damage.between(from, to)), [Some(1), Some(15)]);
+    }
+
+    #[test]
+    fn so_many_pairs_are_told_apart() {
+        let mut damage = Damage::default();
+        (0..4_096).for_each(|n| damage.note(Some(n), Some(9_999), 1));
+        assert_eq!(damage.between(7, 8), None);
+        damage.note(Some(0), Some(9_999), 2);
+        assert_eq!(damage.between(7, 8), None);
+        damage.note(Some(4_096), Some(9_999), 3);
+        assert_eq!(damage.between(7, 8), Some(3), "between any");
+    }
+}

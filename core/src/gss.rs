@@ -40,3 +40,32 @@ impl Gss {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Gss;
+    use crate::rpc::Auth;
+
+    fn of(flavor: u32, procedure: u32, service: u32) -> Gss {
+        let body = [1, procedure, 7, service].map(u32::to_be_bytes).concat();
+        Gss::of(&Auth { flavor, body: &body })
+    }
+
+    #[test]
+    fn only_data_may_be_read_and_by_its_service() {
+        assert_eq!([1, 2, 3].map(|service| of(6, 0, service)), [Gss::Bare, Gss::Integrity, Gss::Opaque]);
+        assert_eq!([of(6, 1, 1), of(6, 3, 2), of(1, 1, 3)], [Gss::Opaque, Gss::Opaque, Gss::Bare]);
+        assert_eq!(Gss::of(&Auth { flavor: 6, body: &[0; 8] }), Gss::Opaque);
+    }
+
+    #[test]
+    fn integrity_is_a_length_a_sequence_number_and_then_the_body() {
+        let wrapped = [0, 0, 0, 7, 0, 0, 0, 1, 5, 6, 7, 8];
+        assert_eq!(Gss::Integrity.open(&wrapped, 40), Some((&[5, 6, 7][..], 3)));
+        let cut = [0, 0, 0, 20, 0, 0, 0, 1, 5];
+        assert_eq!(Gss::Integrity.open(&cut, 40), Some((&[5][..], 16)));
+        assert_eq!(Gss::Integrity.open(&[0, 0, 0, 3, 0, 0, 0, 1], 8), None);
+        assert_eq!(Gss::Integrity.open(&wrapped[..7], 40), None);
+        assert_eq!((Gss::Bare.open(&[1], 9), Gss::Opaque.open(&[1], 9)), (Some((&[1][..], 9)), None));
+    }
+}

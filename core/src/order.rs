@@ -134,3 +134,49 @@ fn is_wrong(before: i64, time: i64, next: i64) -> bool {
 fn is_near(one: i64, other: i64) -> bool {
     one.abs_diff(other) < NEAR.unsigned_abs()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// The times that a file's frames get.
+    fn told(times: &[i64]) -> Vec<i64> {
+        let (mut order, mut oddities, mut told) = (TimeOrder::default(), Oddities::default(), Vec::new());
+        let mut sink = |frame: &CapturedFrame<'_>, _: &mut Oddities| told.push(frame.time);
+        for (time, number) in times.iter().zip(1..) {
+            let frame = CapturedFrame { number, time: *time, interface: 0, link_type: 1, data: &[], wire_len: 0 };
+            order.take(&frame, &mut oddities, &mut sink);
+        }
+        order.end(&mut oddities, &mut sink);
+        told
+    }
+
+    #[test]
+    fn a_second_from_both_neighbours_is_far() {
+        let near = [0, 0, SECOND - 1, 0, 0];
+        assert_eq!(told(&near), near);
+        assert_eq!(told(&[0, 0, SECOND, 0, 0]), [0; 5]);
+        assert_eq!(told(&[SECOND, SECOND, 0, SECOND, SECOND]), [SECOND; 5]);
+    }
+
+    #[test]
+    fn the_time_goes_on_where_it_was_to_a_second() {
+        // The frame after it lies before the one before it, by less than a second, and by more: then the clock was set.
+        let (before, far) = (9 * SECOND, 20 * SECOND);
+        assert_eq!(told(&[before, before, far, 8 * SECOND]), [before, before, before, 8 * SECOND]);
+        let set = [before, before, far, 8 * SECOND - 1];
+        assert_eq!(told(&set), set);
+    }
+
+    #[test]
+    fn a_last_frame_may_come_ten_minutes_later_or_as_long_as_all_before() {
+        let last = |time| told(&[0, 1, time]).last().copied();
+        assert_eq!(last(600 * SECOND + 1), Some(600 * SECOND + 1));
+        assert_eq!(last(600 * SECOND + 2), Some(1));
+        let hour = [0, 3_600 * SECOND, 3_600 * SECOND, 7_200 * SECOND];
+        assert_eq!(told(&hour), hour);
+        assert_eq!(told(&[0, hour[1], hour[1], hour[3] + 1]).last(), Some(&hour[1]));
+    }
+}

@@ -302,3 +302,35 @@ fn quoted_v6(packet: &[u8]) -> Option<Quoted<'_>> {
     let address = |at: usize| Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(header.get(at..at + 16)?).ok()?)));
     Some((address(8)?, address(24)?, header[6], packet.get(40..)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_packets_are_not_verified() {
+        // A checksum that is wrong.
+        let datagram = |size: usize| [[0, 9, 0, 9, 0, 0, 1, 1].as_slice(), &vec![7; size - 8]].concat();
+        let verified = |size: usize, wire_len: usize| {
+            let payload = &datagram(size);
+            let (src, dst) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into());
+            let (protocol, header) = (UDP, Sum::Right);
+            sum(&Datagram { src, dst, protocol, id: 0, payload, wire_len, fragmented: false, header })
+        };
+        assert_eq!(verified(640, 640), Sum::Wrong);
+        assert_eq!(verified(641, 641), Sum::Unknown);
+        assert_eq!(verified(640, 641), Sum::Unknown);
+        assert_eq!(verified(630, 631), Sum::Unknown);
+    }
+
+    #[test]
+    fn addresses_of_the_host_are_noted_once_and_so_many() {
+        let (mut locals, mut oddities) = (Vec::new(), Oddities::default());
+        let local = |n: u32| (0, 1, IpAddr::from(Ipv4Addr::from(0x0a00_0000 + n)));
+        note_local(&mut locals, (0, 1, Ipv4Addr::LOCALHOST.into()), &mut oddities);
+        (0..64).chain(0..64).for_each(|n| note_local(&mut locals, local(n), &mut oddities));
+        assert_eq!((locals.len(), oddities.count("locals-full")), (64, 0));
+        note_local(&mut locals, local(64), &mut oddities);
+        assert_eq!((locals.len(), oddities.count("locals-full")), (64, 1));
+    }
+}

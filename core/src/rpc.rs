@@ -623,3 +623,91 @@ fn plausible_auth(auth: &Auth<'_>) -> bool {
     let known = auth.flavor <= AUTH_TLS || REGISTERED.contains(&auth.flavor);
     known && (auth.flavor != AUTH_NONE || auth.body.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps so many bytes of each record, and the latest record.
+    struct Kept {
+        keep: usize,
+        latest: Option<(usize, usize)>,
+    }
+
+    impl Sink for Kept {
+        fn keep(&mut self, _: &[u8]) -> usize {
+            self.keep
+        }
+
+        fn most(&self, _: &[u8]) -> usize {
+            usize::MAX
+        }
+
+        fn record(&mut self, record: Record<'_>) -> bool {
+            self.latest = Some((record.data.len(), record.length));
+            true
+        }
+
+        fn awaits(&self, _: u32) -> bool {
+            false
+        }
+
+        fn odd(&mut self, _: &'static str, _: u64) {}
+    }
+
+    fn call(auth: u32) -> Vec<u8> {
+        let header = [1, 0, 2, 100, 1, 1, 1, auth].map(u32::to_be_bytes).concat();
+        [header, vec![0; auth.next_multiple_of(4) as usize + 8]].concat()
+    }
+
+    #[test]
+    fn credentials_are_as_long_as_the_rfc_allows() {
+        let parsed = |auth: u32| parse(&call(auth), usize::MAX).is_some();
+        assert_eq!([400, 401].map(parsed), [true, false]);
+    }
+
+    #[test]
+    fn machine_names_are_as_long_as_the_rfc_allows() {
+        let name = |length: u32| {
+            let body = [&[0; 4], &length.to_be_bytes()[..], &[b'x'; 256], &[0, 0, 0, 7]].concat();
+            sys_credential(&Auth { flavor: 1, body: &body }).map(|(name, uid)| (name.len(), uid))
+        };
+        assert_eq!([255, 256].map(name), [Some((255, 7)), None]);
+        assert_eq!(sys_credential(&Auth { flavor: 2, body: &[0; 12] }), None);
+    }
+
+    #[test]
+    fn the_shortest_reply_denies() {
+        let denied = [1, 1, 1, 1, 5].map(u32::to_be_bytes).concat();
+        assert!(parse(&denied, 20).is_some());
+        assert!(parse(&denied[..19], 19).is_none());
+        assert_eq!([19, 20, 16 << 20, (16 << 20) + 1].map(is_length), [false, true, true, false]);
+    }
+
+    /// The captured and the whole length of a record of which the first bytes came alone.
+    fn kept(keep: usize, size: usize, room: usize) -> Option<(usize, usize)> {
+        let (mut sink, mut room) = (Kept { keep, latest: None }, room);
+        let message = [call(0), vec![0; size - call(0).len()]].concat();
+        let stream = [&(1 << 31 | size as u32).to_be_bytes()[..], &message].concat();
+        let mut records = Records::new(true);
+        let (first, rest) = stream.split_at(100);
+        let before = room;
+        let outlet = &mut Outlet { sink: &mut sink, room: &mut room, place: Place::default() };
+        records.push(first, 0, outlet);
+        records.push(rest, 100, outlet);
+        assert_eq!(room, before, "room is given back");
+        sink.latest
+    }
+
+    #[test]
+    fn of_a_record_its_beginning_is_stored_and_what_is_asked_for() {
+        const MIB: usize = 1 << 20;
+        assert_eq!(kept(0, 1_024, MAX_STORED), Some((1_024, 1_024)));
+        assert_eq!(kept(0, 1_028, MAX_STORED), Some((1_024, 1_028)));
+        assert_eq!(kept(2_000, 3_000, MAX_STORED), Some((2_000, 3_000)));
+        assert_eq!(kept(usize::MAX, MIB, MAX_STORED), Some((MIB, MIB)));
+        assert_eq!(kept(usize::MAX, MIB + 4, MAX_STORED), Some((MIB, MIB + 4)));
+        // The first 96 bytes find room, and what follows does not.
+        assert_eq!(kept(2_000, 3_000, 96), Some((96, 3_000)));
+    }
+}

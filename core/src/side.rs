@@ -114,3 +114,106 @@ fn fingerprint(packet: &Packet<'_>) -> u64 {
     let numbers = u64::from(packet.seq) << 32 | u64::from(packet.tcp_flags);
     words.fold(add(numbers, packet.length as u64), add)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::checksum::Sum;
+    use crate::protocol::{ACK, UDP};
+
+    const MILLISECOND: i64 = 1_000_000;
+
+    fn packet(transport: u8, ip_id: u32, payload: &[u8]) -> Packet<'_> {
+        let ip = IpAddr::from(Ipv4Addr::LOCALHOST);
+        Packet {
+            src: ip,
+            dst: ip,
+            src_port: 1,
+            dst_port: 2,
+            transport,
+            ip_id,
+            seq: 0,
+            ack: 0,
+            tcp_flags: if transport == TCP { ACK } else { 0 },
+            payload,
+            length: payload.len(),
+            domain: 0,
+            sum: Sum::Unknown,
+        }
+    }
+
+    /// Whether the second of two equal datagrams, so much later, is the first one once more.
+    fn is_again((first, second): (u32, u32), later: i64) -> bool {
+        let mut side = Side::default();
+        assert!(!side.captured_before(&packet(UDP, first, b"datagram"), 50 * MILLISECOND));
+        side.captured_before(&packet(UDP, second, b"datagram"), 50 * MILLISECOND + later)
+    }
+
+    #[test]
+    fn an_equal_datagram_is_captured_twice_within_twenty_milliseconds() {
+        for ids in [(0, 0), (5, 0), (0, 5)] {
+            assert!(is_again(ids, 20 * MILLISECOND) && is_again(ids, -20 * MILLISECOND));
+            assert!(!is_again(ids, 20 * MILLISECOND + 1) && !is_again(ids, -20 * MILLISECOND - 1));
+        }
+    }
+
+    #[test]
+    fn one_of_the_same_identification_is_at_any_time() {
+        assert!(is_again((5, 5), 60_000 * MILLISECOND));
+    }
+
+    #[test]
+    fn one_of_another_identification_is_within_a_millisecond() {
+        assert!(is_again((5, 6), MILLISECOND) && !is_again((5, 6), MILLISECOND + 1));
+    }
+
+    #[test]
+    fn four_datagrams_are_remembered() {
+        let after = |others: u8| {
+            let mut side = Side::default();
+            side.captured_before(&packet(UDP, 0, b"datagram"), 50 * MILLISECOND);
+            for other in 0..others {
+                assert!(!side.captured_before(&packet(UDP, 0, &[other; 8]), 50 * MILLISECOND));
+            }
+            side.captured_before(&packet(UDP, 0, b"datagram"), 50 * MILLISECOND)
+        };
+        assert_eq!([0, 3, 4].map(after), [true, true, false]);
+    }
+
+    #[test]
+    fn of_segments_with_data_the_stream_tells() {
+        let mut side = Side::default();
+        let twice = [(); 2].map(|()| side.captured_before(&packet(TCP, 1, b"data"), 50 * MILLISECOND));
+        assert_eq!(twice, [false, false]);
+    }
+
+    #[test]
+    fn data_seen_before_is_captured_twice_at_once_or_by_its_identification() {
+        let side = Side { newest_id: Some(7), newest_time: 50 * MILLISECOND, ..Side::default() };
+        let had = |id: u32, later: i64| side.had(&packet(TCP, id, b"data"), 50 * MILLISECOND + later);
+        assert!(had(8, MILLISECOND) && had(8, -MILLISECOND));
+        assert!(!had(8, MILLISECOND + 1) && !had(8, -MILLISECOND - 1));
+        assert!(had(7, 60_000 * MILLISECOND) && had(6, 60_000 * MILLISECOND));
+        assert!(had(0, MILLISECOND) && !had(0, MILLISECOND + 1));
+        // 16 bits: half of them are later.
+        assert!(!had(7 + 0x7fff, 2 * MILLISECOND) && had(7 + 0x8000, 2 * MILLISECOND));
+    }
+
+    #[test]
+    fn right_checksums_are_told_at_powers_of_two() {
+        let mut side = Side::default();
+        let told: Vec<_> = (0..8).map(|_| side.verified()).collect();
+        assert_eq!(told, [Some(1), Some(1), None, Some(2), None, None, None, Some(4)]);
+    }
+
+    #[test]
+    fn what_is_counted_of_frames() {
+        let mut side = Side::default();
+        side.count(&Packet { seq: 9, ..packet(TCP, 1, b"data") }, -5);
+        side.count(&Packet { seq: 5, length: 10, ..packet(TCP, 1, b"cut") }, -7);
+        assert_eq!((side.frames, side.bytes, side.first_seq, side.last), (2, 14, Some(9), -5));
+        assert_eq!((side.cut_frames, side.loss), (1, Some(-7)));
+    }
+}

@@ -252,7 +252,73 @@ fn value(class: u16) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{class, value};
+    use super::*;
+
+    const PROCEDURE: Procedure = (100, 1, 6);
+
+    /// Counts of one procedure that takes less than a second.
+    fn counts() -> Counts {
+        Counts::new(Fold { procedures: [PROCEDURE].into(), slow_ns: 1_000, ..Fold::default() })
+    }
+
+    fn answered(status: i32, time: i64) -> ExchangeRow {
+        let (prog, vers, proc) = PROCEDURE;
+        ExchangeRow { prog, vers, proc, status, time, reply_time: time + 10, reply_frame: 2, ..ExchangeRow::default() }
+    }
+
+    #[test]
+    fn times_are_summed_by_ten_seconds() {
+        const TEN: i64 = 10_000_000_000;
+        assert_eq!([0, TEN - 1, TEN, -1].map(interval), [0, 0, TEN, -TEN]);
+    }
+
+    #[test]
+    fn what_is_as_slow_as_that_is_listed() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let after = |latency: i64| ExchangeRow { reply_time: 50 + latency, ..answered(0, 50) };
+        let counted = [-1, 0, 999, 1_000].map(|latency| counts.count(&after(latency), &mut oddities));
+        assert_eq!(counted, [false, true, true, false]);
+    }
+
+    #[test]
+    fn a_hundred_of_each_status_are_listed() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let counted = (0..102).filter(|_| counts.count(&answered(5, 0), &mut oddities)).count();
+        assert_eq!(counted, 2);
+        assert!(!counts.count(&answered(6, 0), &mut oddities), "another status");
+        assert!(counts.count(&answered(NO_STATUS, 0), &mut oddities) && counts.count(&answered(0, 0), &mut oddities));
+    }
+
+    #[test]
+    fn so_many_statuses_are_told_apart() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        assert!((1..=4_096).all(|status| !counts.count(&answered(status, 0), &mut oddities)));
+        assert!(!counts.count(&answered(1, 0), &mut oddities), "one that is known");
+        assert_eq!(oddities.count("statuses-full"), 0);
+        assert!(counts.count(&answered(4_097, 0), &mut oddities));
+        assert_eq!(oddities.count("statuses-full"), 1);
+    }
+
+    #[test]
+    fn so_many_sums_are_in_reach() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let of = |machine: u32| ExchangeRow { machine, ..answered(0, 0) };
+        (0..32_768).chain(0..1).for_each(|machine| assert!(counts.count(&of(machine), &mut oddities)));
+        assert_eq!((counts.rows.count(), counts.tallies.len()), (0, 32_768));
+        counts.count(&of(32_768), &mut oddities);
+        assert_eq!((counts.rows.count(), counts.tallies.len()), (32_768, 1));
+    }
+
+    #[test]
+    fn handles_are_as_long_as_nfs_has_them() {
+        let by = |length: usize| Fold { by_handle: [(PROCEDURE, length)].into(), ..Fold::default() };
+        let args = |length: u32| [&length.to_be_bytes()[..], &[9; 200]].concat();
+        let found = |length: u32| by(0).handle(PROCEDURE, &args(length)).map(<[u8]>::len);
+        assert_eq!([0, 128, 129].map(found), [Some(0), Some(128), None]);
+        assert_eq!(by(32).handle(PROCEDURE, &[7; 40]), Some(&[7; 32][..]));
+        assert_eq!(by(32).handle(PROCEDURE, &[7; 31]), None);
+        assert_eq!(by(32).handle((100, 1, 7), &[7; 40]), None);
+    }
 
     #[test]
     fn a_class_tells_its_latency_to_two_per_cent() {

@@ -634,3 +634,75 @@ impl Machine<'_, '_> {
         Ok(begin)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn op(code: u8, a: i64, b: i64, c: i64) -> RawOp {
+        (code, a, b, c, Vec::new())
+    }
+
+    /// What is odd in a body, after so many secondary rows.
+    fn odd(layout: &Layout, tables: &mut [Table], body: &[u8], mut rows: u32) -> u64 {
+        let (mut strings, mut oddities) = (Strings::default(), Oddities::default());
+        let (strings, owner) = (&mut strings, Owner::default());
+        Run { tables, strings, oddities: &mut oddities, owner, rows: &mut rows }.run(layout, body, body.len());
+        oddities.take().len() as u64
+    }
+
+    #[test]
+    fn every_operation_is_known_and_has_a_number_of_its_own() {
+        let check = Check { at: 0, bodies: &[None; 3], tables: &[], table: None };
+        let known = |code: u8| {
+            let refused = check.op(&op(code, -1, 0, 1)).err();
+            refused.is_none_or(|reason| !reason.contains("unknown code"))
+        };
+        assert_eq!(code::ALL.len(), 17);
+        for (at, (name, code)) in code::ALL.iter().enumerate() {
+            assert!(known(*code), "{name}");
+            assert!(code::ALL.iter().skip(at + 1).all(|(_, other)| other != code), "{name}");
+        }
+        assert!(!known(17));
+    }
+
+    #[test]
+    fn lists_nest_seven_deep() {
+        let nested = |depth: i64| {
+            let begin = (0..depth).map(|level| op(code::LIST, -1, 0, 2 * depth - level + 1));
+            let end = (0..depth).map(|_| op(code::ITEM_END, 0, 0, 0));
+            let inside = [op(code::INT32, -1, 0, 0)];
+            let ops: Vec<_> = begin.chain(inside).chain(end).chain([op(code::DONE, 0, 0, 0)]).collect();
+            Layout::new(&ops, None, 0, &[]).map(|_| ())
+        };
+        assert_eq!(nested(7), Ok(()));
+        assert_eq!(nested(8), Err("operation 7 nests lists too deep".to_owned()));
+    }
+
+    #[test]
+    fn a_message_has_so_many_items() {
+        let ops = [
+            op(code::ARRAY, -1, i64::from(u32::MAX), 3),
+            op(code::INT32, -1, 0, 0),
+            op(code::ITEM_END, 0, 0, 0),
+            op(code::DONE, 0, 0, 0),
+        ];
+        let layout = Layout::new(&ops, None, 0, &[]).expect("a layout");
+        let items = |count: u32| [count.to_be_bytes().to_vec(), vec![0; 4 * count as usize]].concat();
+        // The end of a list counts as one of its items.
+        assert_eq!(odd(&layout, &mut [], &items(65_535), 0), 0);
+        assert_eq!(odd(&layout, &mut [], &items(65_536), 0), 1);
+    }
+
+    #[test]
+    fn there_are_so_many_secondary_rows() {
+        let mut tables = [Table::new("names", &[("size".to_owned(), Kind::U32)])];
+        let mut layout = Layout::new(&[op(code::INT32, 0, 0, 0)], Some(0), 0, &tables).expect("a layout");
+        let full = 1 << 20;
+        assert_eq!(odd(&layout, &mut tables, &[0; 4], full), 0);
+        layout.secondary = true;
+        assert_eq!(odd(&layout, &mut tables, &[0; 4], full - 1), 0);
+        assert_eq!(odd(&layout, &mut tables, &[0; 4], full), 1);
+        assert_eq!(tables[0].owners.len(), 2);
+    }
+}
