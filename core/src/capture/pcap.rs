@@ -44,7 +44,7 @@ const VARIANTS: [Variant; 3] = [
 ];
 
 #[derive(Clone, Copy)]
-struct Record {
+struct PcapRecord {
     seconds: u32,
     fraction: u32,
     captured: u32,
@@ -69,26 +69,26 @@ impl Pcap {
         self.variant.name
     }
 
-    fn record(&self, bytes: &[u8]) -> Option<Record> {
+    fn record(&self, bytes: &[u8]) -> Option<PcapRecord> {
         let header = bytes.first_chunk::<RECORD>()?;
         let field = |at: usize| word([header[at], header[at + 1], header[at + 2], header[at + 3]], self.big_endian);
-        Some(Record { seconds: field(0), fraction: field(4), captured: field(8), wire: field(12) })
+        Some(PcapRecord { seconds: field(0), fraction: field(4), captured: field(8), wire: field(12) })
     }
 
     /// The fraction of a second is one.
-    fn is_fraction(&self, record: Record) -> bool {
+    fn is_fraction(&self, record: PcapRecord) -> bool {
         u64::from(record.fraction) * u64::from(self.variant.unit) < 1_000_000_000
     }
 
     /// The lengths can be those of a record.
-    fn has_lengths(record: Record) -> bool {
+    fn has_lengths(record: PcapRecord) -> bool {
         0 < record.captured && record.captured as usize <= MAX_FRAME && record.captured <= record.wire
     }
 
     /// Whether lengths alone tell the record at the front from other bytes: those of a frame that is whole, or as long as the
     /// interface lets it be, or with another record behind it.
-    fn chains(&self, record: Record, bytes: &[u8]) -> Fit {
-        let Record { captured, wire, .. } = record;
+    fn chains(&self, record: PcapRecord, bytes: &[u8]) -> Fit {
+        let PcapRecord { captured, wire, .. } = record;
         if !Pcap::has_lengths(record) {
             return Fit::No;
         }
@@ -106,7 +106,7 @@ impl Pcap {
     /// The step for a record with a fraction of a second or more that is no record, or needs more bytes to decide. Some writers
     /// put any number into the fraction, and clocks jump; both at once is a record only where its lengths can be those of one.
     #[cold]
-    fn sloppy(&self, record: Record, bytes: &[u8], oddities: &mut Oddities) -> Option<Step<'static>> {
+    fn sloppy(&self, record: PcapRecord, bytes: &[u8], oddities: &mut Oddities) -> Option<Step<'static>> {
         if self.last_seconds.is_some_and(|last| !near(record.seconds, last)) {
             match self.chains(record, bytes) {
                 Fit::Need(need) => return Some(Step::Need(need)),
@@ -121,7 +121,7 @@ impl Pcap {
     }
 
     /// Where the next record begins, if this one can be one.
-    fn believable(&self, record: Record, before: Option<u32>) -> Option<usize> {
+    fn believable(&self, record: PcapRecord, before: Option<u32>) -> Option<usize> {
         let sizes = Pcap::has_lengths(record);
         let timely = self.is_fraction(record) && before.is_none_or(|before| near(record.seconds, before));
         (sizes && timely).then_some(self.variant.record_header + record.captured as usize)

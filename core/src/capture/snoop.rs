@@ -20,7 +20,7 @@ pub struct Snoop {
     pub interface: Interface,
 }
 
-struct Record {
+struct SnoopRecord {
     wire: u32,
     captured: usize,
     length: usize,
@@ -47,10 +47,10 @@ impl Snoop {
     }
 }
 
-fn record(bytes: &[u8]) -> Option<Record> {
+fn record(bytes: &[u8]) -> Option<SnoopRecord> {
     let header = bytes.first_chunk::<RECORD>()?;
     let field = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    Some(Record {
+    Some(SnoopRecord {
         wire: field(0),
         captured: field(4) as usize,
         length: field(8) as usize,
@@ -60,7 +60,7 @@ fn record(bytes: &[u8]) -> Option<Record> {
     })
 }
 
-impl Record {
+impl SnoopRecord {
     fn consistent(&self) -> bool {
         let framed = RECORD.saturating_add(self.captured);
         self.captured <= MAX_FRAME && (framed..=framed + MAX_PADDING).contains(&self.length)
@@ -88,7 +88,7 @@ impl Format for Snoop {
 
     /// Two consistent records in a row, or one that ends with the file.
     fn fits(&self, bytes: &[u8], ended: bool) -> Fit {
-        let holds = |record: &Record| record.consistent() && record.microseconds < 1_000_000;
+        let holds = |record: &SnoopRecord| record.consistent() && record.microseconds < 1_000_000;
         let Some(first) = record(bytes) else { return Fit::Need(RECORD) };
         if !holds(&first) {
             return Fit::No;
