@@ -1,8 +1,8 @@
 """Mutants of the core: a sample drawn by a seed of those that cargo-mutants lists, and which of it no test notices.
 
 Each mutant is made in a copy of the core and runs against the tests of its own module; what these miss runs against the
-others but SLOW ones. One that does not build is none, and another is drawn. binding.rs is left out: cargo alone does not
-build it, its tests are those in Python. The exit code is 1 if MOST or more of the sample survive.
+others but SLOW ones. One that does not build is none, and another is drawn. binding.rs is left out: cargo alone does
+not build it, its tests are those in Python. The exit code is 1 if MOST or more of the sample survive.
 """
 
 from __future__ import annotations
@@ -112,8 +112,10 @@ def outcome(copy: Path, mutant: Mutant) -> Outcome:
     text = file.read_text(encoding="utf-8")
     file.write_text(mutated(text, mutant), encoding="utf-8")
     try:
-        own = passes(copy, own_tests(mutant["file"]))
-        return "not built" if own is None else "survived" if own and passes(copy, other_tests(mutant["file"])) else "caught"
+        passed = passes(copy, own_tests(mutant["file"]))
+        if passed is None:
+            return "not built"
+        return "survived" if passed and passes(copy, other_tests(mutant["file"])) else "caught"
     finally:
         file.write_text(text, encoding="utf-8")
 

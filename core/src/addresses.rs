@@ -71,3 +71,41 @@ pub fn as_number(ip: IpAddr) -> u128 {
 pub fn is_to_many(ip: IpAddr) -> bool {
     ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn a_loopback_address_is_one_in_each_domain_and_others_everywhere() {
+        let (mut addresses, mut oddities) = (Addresses::default(), Oddities::default());
+        let host = IpAddr::from(Ipv4Addr::new(10, 0, 0, 1));
+        let seen = [(LOOPBACK, 1), (LOOPBACK, 2), (host, 1), (host, 2), (LOOPBACK, 1)];
+        assert_eq!(seen.map(|(ip, domain)| addresses.number(ip, domain, &mut oddities)), [0, 1, 2, 2, 0]);
+        assert_eq!(addresses.take_new(), [(LOOPBACK, 1), (LOOPBACK, 2), (host, EVERYWHERE)]);
+        assert!(addresses.take_new().is_empty());
+        assert_eq!(
+            [(LOOPBACK, 2), (LOOPBACK, 3), (host, 3)].map(|(ip, domain)| addresses.known(ip, domain)),
+            [Some(1), None, Some(2)]
+        );
+        addresses.retain(&[2].into_iter().collect());
+        assert_eq!(addresses.known(LOOPBACK, 1), None);
+        assert_eq!(addresses.number(host, 9, &mut oddities), 2);
+        assert_eq!(addresses.number(LOOPBACK, 1, &mut oddities), 3);
+    }
+
+    #[test]
+    fn many_receive_what_goes_to_a_group_or_to_all() {
+        let ips = ["224.0.0.1", "255.255.255.255", "ff02::1", "10.0.0.255", "fe80::1"];
+        assert_eq!(ips.map(|ip| ip.parse().is_ok_and(is_to_many)), [true, true, true, false, false]);
+    }
+
+    #[test]
+    fn an_ipv4_address_is_the_ipv6_address_that_stands_for_it() {
+        let [four, six] = ["10.0.0.1", "::ffff:10.0.0.1"].map(|ip| ip.parse().map(as_number));
+        assert_eq!(four, six);
+        assert_eq!(four, Ok(0xffff_0a00_0001));
+    }
+}

@@ -324,3 +324,40 @@ fn is_iwarp(known: &mut bool, packet: &Packet<'_>) -> bool {
     *known |= infiniband::is_iwarp(packet.payload);
     *known
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::batch::NO_TIME;
+
+    fn packet<'a>() -> Packet<'a> {
+        let ip = IpAddr::from(Ipv4Addr::LOCALHOST);
+        Packet {
+            src: ip,
+            dst: ip,
+            src_port: 1,
+            dst_port: 2,
+            transport: TCP,
+            ip_id: 0,
+            seq: 0,
+            ack: 0,
+            tcp_flags: 0,
+            payload: &[],
+            length: 0,
+            domain: 0,
+            sum: Sum::Unknown,
+        }
+    }
+
+    #[test]
+    fn so_many_connections_that_ended_are_known() {
+        let (key, _) = FlowKey::of(&packet());
+        let flow = |id| Flow::new(id, key, [0, 0], FlowRow { first: NO_TIME, ..FlowRow::default() });
+        let mut ended = Ended::default();
+        assert!((0..8_192).all(|id| ended.push(flow(id)).is_none()));
+        assert_eq!(ended.push(flow(8_192)).map(|flow| flow.id), Some(0));
+        assert_eq!((ended.get(0).is_some(), ended.get(1).is_some(), ended.iter().count()), (false, true, 8_192));
+    }
+}

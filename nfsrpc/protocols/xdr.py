@@ -22,8 +22,8 @@ from nfsrpc._core import OPERATIONS
 
 UNBOUNDED = 2**31 - 1  # the RFC's <> means 2**32 - 1; no record that a 31-bit record mark announces holds as much
 
-# Operations of a layout: (code, a, b, c), of an enum and a union with a list besides. core/src/xdr.rs declares their codes
-# and says what each does with its operands.
+# Operations of a layout: (code, a, b, c), of an enum and a union with a list besides. core/src/xdr.rs declares their
+# codes and says what each does with its operands.
 END = OPERATIONS["END"]
 INT32 = OPERATIONS["INT32"]
 INT64 = OPERATIONS["INT64"]

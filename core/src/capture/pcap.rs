@@ -181,3 +181,14 @@ impl Format for Pcap {
         if self.believable(next, Some(record.seconds)).is_some() { Fit::Yes } else { Fit::No }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::near;
+
+    #[test]
+    fn frames_next_to_each_other_are_of_one_day() {
+        assert_eq!([0, 86_399, 86_400].map(|apart| near(1_000_000, 1_000_000 + apart)), [true, true, false]);
+        assert_eq!([86_399, 86_400].map(|apart| near(1_000_000, 1_000_000 - apart)), [true, false]);
+    }
+}

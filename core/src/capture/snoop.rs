@@ -101,3 +101,19 @@ impl Format for Snoop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_consistent(captured: usize, length: usize) -> bool {
+        SnoopRecord { wire: 0, captured, length, drops: 0, seconds: 0, microseconds: 0 }.consistent()
+    }
+
+    #[test]
+    fn a_record_holds_its_frame_and_little_more() {
+        assert_eq!([123, 124, 188, 189].map(|length| is_consistent(100, length)), [false, true, true, false]);
+        let longest = 1 << 20;
+        assert!(is_consistent(longest, longest + 24) && !is_consistent(longest + 1, longest + 25));
+    }
+}
