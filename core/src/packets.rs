@@ -324,6 +324,25 @@ mod tests {
     }
 
     #[test]
+    fn acknowledgements_alone_are_not_verified() {
+        let verified = |protocol: u8, flags: u8, data: usize| {
+            let segment = [&[0; 12], &[0x50, flags][..], &[0, 0, 1, 1, 0, 0], &vec![7; data]].concat();
+            let (src, dst) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into());
+            let (payload, wire_len, header) = (segment.as_slice(), segment.len(), Sum::Right);
+            sum(&Datagram { src, dst, protocol, id: 0, payload, wire_len, fragmented: false, header })
+        };
+        assert_eq!(verified(TCP, 0x10, 0), Sum::Unknown);
+        assert_eq!([0x11, 0x12, 0x14].map(|flags| verified(TCP, flags, 0)), [Sum::Wrong; 3]);
+        assert_eq!(verified(TCP, 0x10, 1), Sum::Wrong);
+        // Bytes of a datagram that stand where TCP has its flags, behind a checksum that is 1.
+        let datagram = [0, 1, 0, 1, 0, 20, 0, 1, 0, 0, 0, 0, 0x50, 0x10, 0, 0, 0, 0, 0, 0];
+        let (src, dst) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into());
+        let (payload, wire_len, header) = (datagram.as_slice(), 20, Sum::Right);
+        let datagram = Datagram { src, dst, protocol: UDP, id: 0, payload, wire_len, fragmented: false, header };
+        assert_eq!(sum(&datagram), Sum::Wrong);
+    }
+
+    #[test]
     fn addresses_of_the_host_are_noted_once_and_so_many() {
         let (mut locals, mut oddities) = (Vec::new(), Oddities::default());
         let local = |n: u32| (0, 1, IpAddr::from(Ipv4Addr::from(0x0a00_0000 + n)));

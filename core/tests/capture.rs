@@ -385,6 +385,8 @@ fn a_block_that_contradicts_itself_costs_only_itself() {
         block(Little, 1, &[1, 0]),
         block(Little, 5, &Little.words(&[7, 0, 0])),
         packet(Little, 0, 0, 0, &vec![0; MAX_FRAME + 1]),
+        // A packet under a type that no block has.
+        block(Little, 0x77, &[Little.words(&[0, 0, 3, 4, 4]), b"data".to_vec()].concat()),
     ];
     for bad in bad {
         let begin = [section(Little), interface(Little, 1, 0, &[]), packet(Little, 0, 0, 1, b"1")].concat();

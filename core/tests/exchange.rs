@@ -502,3 +502,15 @@ fn every_column_of_an_exchange() {
     assert_eq!(strings, [b"cl"]);
     assert_eq!(addresses.iter().map(|(ip, _)| *ip).collect::<Vec<_>>(), [IpAddr::from(CLIENT), IpAddr::from(SERVER)]);
 }
+
+#[test]
+fn what_is_known_of_a_connection_whichever_end_calls() {
+    for turned in [false, true] {
+        let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+        (c.ip, s.ip) = if turned { (s.ip, c.ip) } else { (c.ip, s.ip) };
+        wire.connect(0.0, &mut c, &mut s);
+        wire.send(1.0, &mut c, &s, &record(&[&call(1, 2, &[])]));
+        wire.tcp(1.1, &s, &c, ACK, s.seq, &[]);
+        assert_eq!(rows(&wire.decode())[0].flags, REPLY_SIDE_SEEN | REPLY_SIDE_SEEN_AFTER | CALL_ACKED);
+    }
+}
