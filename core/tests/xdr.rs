@@ -2,6 +2,7 @@
 
 mod wire;
 
+use nfsrpc_core::batch::exchange_flag::CALL_CUT;
 use nfsrpc_core::decoder::Batch;
 use nfsrpc_core::xdr::{ColumnValues, Kind, Layout, Layouts, RawOp, Table, code};
 use wire::*;
@@ -191,4 +192,97 @@ fn secondary_rows_and_strings_leave_room_for_others() {
     assert!(strings.intern(b"owner", false).is_some());
     assert!(strings.intern(b"owner", true).is_some());
     assert!(strings.intern(b"name", true).is_none());
+}
+
+#[test]
+fn an_optional_item_is_there_or_not() {
+    let tables = || vec![table("t", &[("a", Kind::U32), ("after", Kind::U32)])];
+    let ops =
+        [op(code::OPTIONAL, 2, 0, 0), op(code::INT32, 0, 0, 0), op(code::INT32, 1, 0, 0), op(code::DONE, 0, 0, 0)];
+    let read = |body: &[u32]| {
+        let batch = run(&ops, tables(), &words(body));
+        (values(&batch, 0, 0)[0], values(&batch, 0, 1)[0], kinds(&batch))
+    };
+    assert_eq!(read(&[1, 5, 6]), (Some(5), Some(6), vec![]));
+    assert_eq!(read(&[0, 6]), (None, Some(6), vec![]));
+    assert_eq!(read(&[2, 5, 6]), (None, None, vec!["xdr-bool"]));
+}
+
+#[test]
+fn bytes_are_padded_and_as_long_as_declared() {
+    let tables = || vec![table("t", &[("fixed", Kind::Bytes), ("opaque", Kind::Bytes), ("after", Kind::U32)])];
+    let ops = [op(code::FIXED, 0, 5, 0), op(code::OPAQUE, 1, 3, 0), op(code::INT32, 2, 0, 0), op(code::DONE, 0, 0, 0)];
+    let body = |size: u32| [b"fixed\0\0\0".to_vec(), words(&[size]), b"abcd".to_vec(), words(&[9])].concat();
+    let batch = run(&ops, tables(), &body(3));
+    assert_eq!(batch.strings, [&b"fixed"[..], b"abc"]);
+    assert_eq!((values(&batch, 0, 2), kinds(&batch)), (vec![Some(9)], vec![]));
+    let longer = run(&ops, tables(), &body(4));
+    assert_eq!((longer.strings, values(&batch, 0, 2).len()), (vec![b"fixed".to_vec()], 1));
+    assert_eq!(longer.oddities.iter().map(|row| (row.kind, row.detail)).collect::<Vec<_>>(), [("xdr-length", 12)]);
+}
+
+#[test]
+fn arrays_have_the_items_that_they_say_and_fixed_ones_those_declared() {
+    let read = |list: RawOp, body: &[u32]| {
+        let tables = vec![table("t", &[("after", Kind::U32)]), table("t.items", &[("x", Kind::U32)])];
+        let item = op(code::INT32, list.1.min(0), 0, 0);
+        let ops = [list, item, op(code::ITEM_END, 0, 0, 0), op(code::INT32, 0, 0, 0)];
+        let batch = run(&ops, tables, &words(body));
+        let outside = batch.decoded[1].outers.iter().all(|outer| *outer == u32::MAX);
+        assert!(outside, "an item of no list within a list");
+        (values(&batch, 1, 0), values(&batch, 0, 0)[0], kinds(&batch))
+    };
+    let all = (vec![Some(7), Some(8)], Some(9), vec![]);
+    assert_eq!(read(op(code::ARRAY, 1, 2, 3), &[2, 7, 8, 9]), all);
+    assert_eq!(read(op(code::FIXED_ARRAY, 1, 2, 3), &[7, 8, 9]), all);
+    assert_eq!(read(op(code::ARRAY, 1, 2, 3), &[0, 9]), (vec![], Some(9), vec![]));
+    assert_eq!(read(op(code::ARRAY, 1, 1, 3), &[2, 7, 8, 9]), (vec![], None, vec!["xdr-length"]));
+    assert_eq!(read(op(code::LIST, -1, 0, 3), &[1, 7, 0, 9]), (vec![], Some(9), vec![]));
+}
+
+#[test]
+fn values_of_an_enum_are_those_declared_or_any() {
+    let read = |known: Vec<(i64, i64)>, value: u32| {
+        let ops = [(code::ENUM, 0, 0, 0, known), op(code::END, 0, 0, 0)];
+        let batch = run(&ops, vec![table("t", &[("a", Kind::I32)])], &words(&[value, 5]));
+        (values(&batch, 0, 0)[0], kinds(&batch))
+    };
+    assert_eq!(read(vec![(9, 0), (2, 0), (5, 0)], 2), (Some(2), vec![]));
+    assert_eq!(read(vec![(9, 0), (2, 0), (5, 0)], 3), (Some(3), vec!["xdr-enum"]));
+    assert_eq!(read(vec![], 3), (Some(3), vec![]));
+}
+
+#[test]
+fn a_body_may_be_cut_by_the_capture_and_not_by_its_sender() {
+    let ops = [op(code::INT32, 0, 0, 0), op(code::INT32, 1, 0, 0), op(code::DONE, 0, 0, 0)];
+    let read = |missing: usize| {
+        let (mut wire, mut layouts) = (Wire::default(), Layouts::default());
+        let tables = vec![table("t", &[("a", Kind::U32), ("b", Kind::U32)])];
+        layouts.add(PROG, 4, 1, false, Layout::new(&ops, Some(0), 1024, &tables).expect("a layout"));
+        let message = call(1, 1, &words(&[7, 8]));
+        wire.snaplen = 28 + message.len() - missing;
+        wire.udp(0.0, (CLIENT, 900), (SERVER, 111), &message);
+        let batch = decode(&wire.bytes, usize::MAX, layouts, tables);
+        (values(&batch, 0, 0)[0], values(&batch, 0, 1)[0], rows(&batch)[0].flags & CALL_CUT != 0, kinds(&batch))
+    };
+    assert_eq!(read(0), (Some(7), Some(8), false, vec![]));
+    assert_eq!(read(4), (Some(7), None, true, vec![]));
+    assert_eq!(read(5), (None, None, true, vec![]));
+}
+
+#[test]
+fn a_status_is_that_of_its_exchange() {
+    let read = |ops: &[RawOp], results: &[u32]| {
+        let (mut wire, mut layouts) = (Wire::default(), Layouts::default());
+        layouts.add(PROG, 4, 1, true, Layout::new(ops, None, 1024, &[]).expect("a layout"));
+        wire.udp(0.0, (CLIENT, 900), (SERVER, 111), &call(1, 1, &[]));
+        wire.udp(0.1, (SERVER, 111), (CLIENT, 900), &reply(1, &words(results)));
+        rows(&decode(&wire.bytes, usize::MAX, layouts, vec![]))[0].status
+    };
+    let status = op(code::STATUS, 0, 0, 0);
+    let ops = [op(code::INT32, -1, 0, 0), op(code::INT32, -1, 0, 0), status, op(code::INT32, -1, 0, 0)];
+    assert_eq!(read(&ops, &[5, 70, 9]), 70);
+    // What follows it may be missing.
+    assert_eq!(read(&ops, &[5, 13]), 13);
+    assert_eq!(read(&ops[..2], &[5, 70]), i32::MIN);
 }
