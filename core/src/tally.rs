@@ -310,6 +310,117 @@ mod tests {
     }
 
     #[test]
+    fn every_column_of_a_sum() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let first = ExchangeRow {
+            capture: 3,
+            client: 4,
+            server: 5,
+            transport: 17,
+            machine: 6,
+            call_frame: 70,
+            call_bytes: 100,
+            reply_bytes: 1_000,
+            ..answered(0, 500)
+        };
+        let flags = [flag::CALL_CUT, flag::REPLY_CUT | flag::ENCRYPTED, flag::REPLY_SIDE_SEEN];
+        let times = [(500, 80, 70), (400, 30, 60), (450, 50, 65)];
+        for ((time, latency, call_frame), flags) in times.into_iter().zip(flags) {
+            let row = ExchangeRow { time, reply_time: time + latency, call_frame, flags, ..first };
+            assert!(counts.count(&row, &mut oddities));
+        }
+        let mut expected = Tallies::default();
+        expected.push(TallyRow {
+            capture: 3,
+            client: 4,
+            server: 5,
+            transport: 17,
+            prog: 100,
+            vers: 1,
+            proc: 6,
+            status: 0,
+            machine: 6,
+            interval: 0,
+            first: 400,
+            first_frame: 60,
+            last: 500,
+            exchanges: 3,
+            latency_min: 30,
+            latency_sum: 160,
+            latency_max: 80,
+            call_bytes: 300,
+            reply_bytes: 3_000,
+            cut: 2,
+            encrypted: 1,
+        });
+        let (sums, latencies) = counts.take();
+        assert_eq!(sums.into_columns(), expected.take().into_columns());
+        assert_eq!((latencies.exchanges, latencies.latency), (vec![1, 1, 1], vec![30, 50, 81]));
+    }
+
+    #[test]
+    fn every_column_of_what_is_done_to_a_handle() {
+        const TEN: i64 = 10_000_000_000;
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let row = |time: i64, call_frame: u32| ExchangeRow {
+            capture: 3,
+            client: 4,
+            server: 5,
+            call_frame,
+            ..answered(0, time)
+        };
+        for (time, frame) in [(TEN + 5, 50), (TEN + 3, 30), (TEN + 4, 40), (2 * TEN, 60)] {
+            counts.count_access(9, &row(time, frame), &mut oddities);
+        }
+        for not in [
+            ExchangeRow { reply_frame: 0, ..row(TEN, 1) },
+            ExchangeRow { rpc_status: 1, ..row(TEN, 1) },
+            ExchangeRow { status: 1, ..row(TEN, 1) },
+        ] {
+            counts.count_access(9, &not, &mut oddities);
+        }
+        counts.count_access(NO_STRING, &row(TEN, 1), &mut oddities);
+        let sum = AccessRow {
+            capture: 3,
+            client: 4,
+            server: 5,
+            handle: 9,
+            interval: TEN,
+            first: TEN + 3,
+            first_frame: 30,
+            last: TEN + 5,
+            last_frame: 50,
+            exchanges: 3,
+        };
+        let (interval, first, first_frame) = (2 * TEN, 2 * TEN, 60);
+        let next = AccessRow { interval, first, first_frame, last: first, last_frame: 60, exchanges: 1, ..sum };
+        let mut expected = Accesses::default();
+        [sum, next].into_iter().for_each(|row| expected.push(row));
+        assert_eq!(counts.take_accesses().into_columns(), expected.take().into_columns());
+        assert_eq!(counts.accesses_gone, 2);
+        counts.forget();
+        assert_eq!(counts.accesses_gone, 0);
+    }
+
+    #[test]
+    fn what_is_sent_or_answered_again_or_refused_is_listed() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let plain = answered(0, 50);
+        assert!(counts.count(&plain, &mut oddities));
+        for listed in [
+            ExchangeRow { reply_frame: 0, ..plain },
+            ExchangeRow { proc: 7, ..plain },
+            ExchangeRow { rpc_status: 1, ..plain },
+            ExchangeRow { retransmits: 1, ..plain },
+            ExchangeRow { duplicates: 1, ..plain },
+            ExchangeRow { flags: flag::REPEATED, ..plain },
+            ExchangeRow { time: NO_TIME, reply_time: NO_TIME, ..plain },
+        ] {
+            assert!(!counts.count(&listed, &mut oddities), "{listed:?}");
+        }
+    }
+
+    #[test]
     fn handles_are_as_long_as_nfs_has_them() {
         let by = |length: usize| Fold { by_handle: [(PROCEDURE, length)].into(), ..Fold::default() };
         let args = |length: u32| [&length.to_be_bytes()[..], &[9; 200]].concat();
