@@ -343,6 +343,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_counted_of_a_file() {
+        let mut row = fresh(2);
+        let frames = [(NO_TIME, 4, 4), (50, 2, 9), (40, 9, 9), (60, 0, 1), (45, 5, 5)];
+        for ((time, captured, wire_len), number) in frames.into_iter().zip(1..) {
+            let data = &[0; 9][..captured];
+            count(&mut row, &CapturedFrame { number, time, interface: 0, link_type: 1, data, wire_len });
+        }
+        let expected = CaptureRow {
+            capture: 2,
+            frames: 5,
+            bytes: 28,
+            first: 40,
+            last: 60,
+            cut_frames: 2,
+            misordered: 2,
+            ..CaptureRow::default()
+        };
+        assert_eq!(row, expected);
+        assert_eq!((fresh(3).first, fresh(3).last), (NO_TIME, NO_TIME));
+    }
+
+    #[test]
+    fn a_tcp_header_is_known_by_its_length() {
+        let holds = |offset: u8, wire_len: usize| {
+            let payload: &[u8] = &[&[0; 12][..], &[offset << 4], &[0; 7]].concat();
+            let (src, dst) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into());
+            let (protocol, header) = (TCP, Sum::Right);
+            has_header(&Datagram { src, dst, protocol, id: 0, payload, wire_len, fragmented: false, header })
+        };
+        assert_eq!([holds(4, 20), holds(5, 20), holds(5, 19)], [false, true, false]);
+        assert_eq!([holds(6, 24), holds(6, 23), holds(15, 60)], [true, false, true]);
+    }
+
+    #[test]
     fn addresses_of_the_host_are_noted_once_and_so_many() {
         let (mut locals, mut oddities) = (Vec::new(), Oddities::default());
         let local = |n: u32| (0, 1, IpAddr::from(Ipv4Addr::from(0x0a00_0000 + n)));

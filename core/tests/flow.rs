@@ -160,3 +160,16 @@ fn a_segment_captured_twice_is_counted_of_its_flow_and_of_the_file() {
     assert_eq!((batch.flows.duplicates, batch.captures.duplicates), (vec![2], vec![2]));
     assert_eq!(batch.flows.c_retransmitted, [0]);
 }
+
+#[test]
+fn a_side_of_which_nothing_was_captured_has_no_last_frame() {
+    for (flags, seen) in [(SYN, [1, 0]), (SYN | ACK, [0, 1])] {
+        let mut wire = Wire::default();
+        wire.tcp(1.0, &client(), &server(), flags, 5, &[]);
+        let flows = wire.decode().flows;
+        assert_eq!([flows.c_frames[0], flows.s_frames[0]], seen);
+        let last = seen.map(|frames| if frames > 0 { SECOND } else { i64::MIN });
+        assert_eq!([flows.c_last[0], flows.s_last[0]], last);
+        assert_eq!([flows.client[0], flows.server[0]], seen.map(|frames| 1 - frames));
+    }
+}
