@@ -32,7 +32,7 @@ INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hash
 LOCK = $(TOOLS)/bin/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes $(PACKAGES) \
 	--custom-compile-command 'make lock' --output-file
 
-.PHONY: build demo test test-core test-python acceptance rule check format audit lock upgrade bench docs fuzz corruption mutants clean
+.PHONY: build demo test test-core test-python acceptance rule check format audit lock upgrade bench docs fuzz corruption mutants mutants-core clean
 
 build: $(MODULE)
 
@@ -144,6 +144,17 @@ SAMPLE ?= 0
 SEED ?= 1
 mutants: build $(TOOLS)/made
 	@$(TOOLS)/bin/python .ci/mutation.py --since $(SINCE) --sample $(SAMPLE) --seed $(SEED)
+
+# A sample of the core's mutants, drawn by a seed, against its tests: some ten seconds each.
+CARGO_MUTANTS := $(FUZZ)/target/tools/bin/cargo-mutants
+
+$(CARGO_MUTANTS):
+	$(need_cargo)
+	@echo "Building cargo-mutants"
+	@$(CARGO) install --locked --root $(FUZZ)/target/tools cargo-mutants@27.1.0
+
+mutants-core: $(CARGO_MUTANTS)
+	@$(PYTHON) .ci/core_mutants.py $(CURDIR)/$(CARGO_MUTANTS)
 
 fuzz: build $(CARGO_FUZZ)
 	@$(CARGO) fetch --locked --manifest-path $(FUZZ)/Cargo.toml

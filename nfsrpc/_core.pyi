@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+OPERATIONS: dict[str, int]
+"""The operations of layouts: their names and codes."""
+
 class NotACapture(ValueError):
     """The bytes begin as no known capture format does; the message is the reason."""
 

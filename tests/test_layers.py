@@ -15,7 +15,7 @@ import nfsrpc.protocols
 PACKAGE = Path(nfsrpc.__file__).parent
 # The last two are the door: the API of __init__ and the command line of __main__.
 ORDER = (
-    *("wording", "printable", "markup", "columns", "extras", "findings", "sources", "protocols", "_core", "reading"),
+    *("wording", "printable", "markup", "columns", "extras", "findings", "sources", "_core", "protocols", "reading"),
     *("tables", "decode", "export", "raw", "packets", "sessions", "facts", "rules", "diagnosis", "plot", "report"),
     *("trace", "carving", "watch", "cli", "__init__", "__main__"),
 )
@@ -121,3 +121,10 @@ def test_the_page_on_the_architecture_has_every_module_where_it_stands() -> None
     rows = {name if name.endswith(".py") else f"{name}/" for name in named if name.endswith(".py") or "rules/" in name}
     assert {row for row in rows if row.endswith(".py")} == there
     assert {f"{row.rstrip('/')}/" for row in rows if not row.endswith(".py")} == families
+
+
+def test_the_page_on_the_architecture_has_every_file_of_the_core() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = {name.rpartition("/")[2] for name in re.findall(r"`([a-z_0-9/]+\.rs)`", page)}
+    there = {file.name for file in (PACKAGE.parent / "core" / "src").rglob("*.rs")}
+    assert named == there

@@ -73,7 +73,8 @@ macro_rules! rows {
 }
 
 /// No time, no reply: NumPy's NaT.
-pub const NO_TIME: i64 = i64::MIN;
+pub use crate::capture::NO_TIME;
+pub const NO_NUMBER: u32 = u32::MAX;
 pub const NO_STATUS: i32 = i32::MIN;
 pub const NO_RPC_STATUS: u8 = u8::MAX;
 

@@ -1,5 +1,7 @@
 //! The Python side of the decoder, and nothing else: layouts in, arrays out. Decoding releases the interpreter.
 
+use std::collections::BTreeMap;
+
 use numpy::IntoPyArray;
 use pyo3::create_exception;
 use pyo3::exceptions::PyValueError;
@@ -11,7 +13,7 @@ use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
 use crate::select::{Select, Selected};
 use crate::tally::Fold;
-use crate::xdr::{ColumnData, Kind, Layout, Layouts, RawOp, Table, Values as Column};
+use crate::xdr::{ColumnData, ColumnValues, Kind, Layout, Layouts, RawOp, Table, code};
 
 create_exception!(nfsrpc._core, NotACapture, PyValueError, "The bytes are no capture that can be read; says why.");
 
@@ -158,10 +160,10 @@ fn columns(py: Python<'_>, columns: Columns) -> PyResult<Bound<'_, PyDict>> {
 }
 
 /// The wire's 32 or 64 bits, read as the column's kind says.
-fn typed(py: Python<'_>, column: Column, kind: Kind) -> PyResult<Bound<'_, PyAny>> {
+fn typed(py: Python<'_>, column: ColumnValues, kind: Kind) -> PyResult<Bound<'_, PyAny>> {
     let view = |array: Bound<'_, PyAny>, dtype: &str| array.call_method1("view", (dtype,)).map(Bound::unbind);
     let typed = match column {
-        Column::Narrow(values) => {
+        ColumnValues::Narrow(values) => {
             let array = values.into_pyarray(py);
             match kind {
                 Kind::I32 => view(array.into_any(), "i4")?,
@@ -169,7 +171,7 @@ fn typed(py: Python<'_>, column: Column, kind: Kind) -> PyResult<Bound<'_, PyAny
                 _ => array.into_any().unbind(),
             }
         }
-        Column::Wide(values) => {
+        ColumnValues::Wide(values) => {
             let array = values.into_pyarray(py).into_any();
             if kind == Kind::I64 { view(array, "i8")? } else { array.unbind() }
         }
@@ -280,5 +282,6 @@ fn selected(py: Python<'_>, selected: Selected, result: &Bound<'_, PyDict>) -> P
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Decoder>()?;
+    module.add("OPERATIONS", code::ALL.iter().copied().collect::<BTreeMap<_, _>>())?;
     module.add("NotACapture", module.py().get_type::<NotACapture>())
 }

@@ -6,13 +6,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::protocol::{ICMP, TCP, UDP};
+
 /// The longest segment or datagram that is summed, with its header: calls and replies that have no bulk data are shorter, and
 /// of longer ones the sum of all bytes would cost more than all that is read of them.
 pub const MAX_VERIFIED: usize = 640;
 
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
 const ALL_ONES: u64 = 0xffff;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,15 +2,16 @@
 
 use std::net::IpAddr;
 
-use crate::batch::{Accesses, CaptureRow, Captures, Copies, Exchanges, Flows as FlowRows, Latencies, Tallies};
+use crate::batch::{Accesses, CaptureRow, Captures, Copies, Exchanges, Flows, Latencies, Tallies};
+use crate::bodies::Bodies;
 use crate::capture::{Ending, Interface, NotACapture, Reader};
-use crate::exchange::Messages;
-use crate::flow::Flows;
-use crate::front::{Front, Local, Seen};
-use crate::oddity::{Oddities, Oddity, Place};
+use crate::flow_table::FlowTable;
+use crate::matcher::Matcher;
+use crate::oddity::{Oddity, Place};
+use crate::packets::{Content, Local, PacketReader};
 use crate::select::{Select, Selected};
-use crate::tally::{Counts, Fold};
-use crate::tunnel;
+use crate::tally::Fold;
+use crate::tunnel::UnreadCounts;
 use crate::xdr::{Layouts, Table};
 
 /// One interface of one capture file.
@@ -26,7 +27,7 @@ pub struct InterfaceRow {
 pub struct Batch {
     pub exchanges: Exchanges,
     pub copies: Copies,
-    pub flows: FlowRows,
+    pub flows: Flows,
     pub captures: Captures,
     pub formats: Vec<&'static str>,
     pub interfaces: Vec<InterfaceRow>,
@@ -45,7 +46,7 @@ pub struct Batch {
 #[derive(Default)]
 pub struct Snapshot {
     pub exchanges: Exchanges,
-    pub flows: FlowRows,
+    pub flows: Flows,
     /// The file that is being read, once it has frames.
     pub captures: Captures,
     pub formats: Vec<&'static str>,
@@ -53,8 +54,8 @@ pub struct Snapshot {
 }
 
 pub struct Decoder {
-    front: Front,
-    back: Back,
+    packets: PacketReader,
+    conversations: Conversations,
     captures: Captures,
     formats: Vec<&'static str>,
     interfaces: Vec<InterfaceRow>,
@@ -63,21 +64,20 @@ pub struct Decoder {
 }
 
 /// What stands behind the network layer.
-#[derive(Default)]
-struct Back {
-    flows: Flows,
-    messages: Messages,
-    oddities: Oddities,
+struct Conversations {
+    flows: FlowTable,
+    matcher: Matcher,
 }
 
-impl Back {
+impl Conversations {
     #[inline(always)]
-    fn take(&mut self, place: Place, seen: Seen<'_>) {
-        self.oddities.place = place;
-        match seen {
-            Seen::Packet(packet) => self.flows.packet(packet, &mut self.messages, &mut self.oddities),
-            Seen::Unreachable(packet, code) => self.flows.unreachable(packet, code, place),
-            Seen::Damaged(packet) => self.flows.damaged(packet, &mut self.messages, &mut self.oddities),
+    fn take(&mut self, place: Place, content: Content<'_>) {
+        let Conversations { flows, matcher } = self;
+        matcher.oddities.place = place;
+        match content {
+            Content::Packet(packet) => flows.packet(packet, matcher),
+            Content::Unreachable(packet, code) => flows.unreachable(packet, code, place),
+            Content::Damaged(packet) => flows.damaged(packet, matcher),
         }
     }
 }
@@ -86,15 +86,11 @@ impl Decoder {
     /// `domain`: a number for the first file, which keeps its loopback addresses apart from those of other vantages. `fold`: the
     /// procedures of which ordinary exchanges are counted and not listed, and those counted by handle. `select`: what to hand out besides.
     pub fn new(layouts: Layouts, tables: Vec<Table>, domain: u32, fold: Fold, select: Select) -> Decoder {
-        let mut back = Back::default();
-        back.messages.counts = Counts::new(fold);
-        back.messages.wanted = select.frames.clone();
-        back.flows.followed = select.flows;
-        back.messages.layouts = layouts;
-        back.messages.tables = tables;
+        let matcher = Matcher::new(Bodies::new(layouts, tables), fold, select.frames.clone());
+        let flows = FlowTable::new(select.flows);
         Decoder {
-            front: Front::new(domain, select.frames),
-            back,
+            packets: PacketReader::new(domain, select.frames),
+            conversations: Conversations { flows, matcher },
             captures: Captures::default(),
             formats: Vec::new(),
             interfaces: Vec::new(),
@@ -114,17 +110,17 @@ impl Decoder {
     }
 
     fn read(&mut self, data: Option<&[u8]>) -> Result<(), NotACapture> {
-        let Decoder { front, back, .. } = self;
-        front.read(data, &mut |place, seen| back.take(place, seen))
+        let Decoder { packets, conversations, .. } = self;
+        packets.read(data, &mut |place, content| conversations.take(place, content))
     }
 
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
     /// connections and calls go on.
     pub fn next_capture(&mut self) -> Result<Ending, NotACapture> {
         self.read(None)?;
-        let (ending, mut row, reader) = self.front.end_file()?;
-        row.duplicates = std::mem::take(&mut self.back.flows.duplicates);
-        add_rdma(&mut row, std::mem::take(&mut self.back.flows.iwarp));
+        let (ending, mut row, reader) = self.packets.end_file()?;
+        row.duplicates = std::mem::take(&mut self.conversations.flows.duplicates);
+        add_rdma(&mut row, std::mem::take(&mut self.conversations.flows.iwarp));
         self.captures.push(row);
         self.formats.push(reader.format());
         self.interfaces.extend(interfaces(row.capture, &reader));
@@ -133,50 +129,51 @@ impl Decoder {
 
     /// Exchanges that wait to be drained.
     pub fn undrained(&self) -> usize {
-        self.back.messages.rows.count()
+        self.conversations.matcher.output.rows.count()
     }
 
     /// Exchanges and flows that are over, and everything said of them since the last call.
     pub fn drain(&mut self) -> Batch {
-        let Back { flows, messages, oddities } = &mut self.back;
-        let mut odd = self.front.oddities.take();
+        let Conversations { flows, matcher } = &mut self.conversations;
+        let Matcher { bodies, output, oddities, .. } = matcher;
+        let mut odd = self.packets.oddities.take();
         odd.append(&mut oddities.take());
         odd.sort_by_key(|row| (row.capture, row.frame));
-        let (tallies, latencies) = messages.counts.take();
+        let (tallies, latencies) = output.counts.take();
         Batch {
-            exchanges: messages.rows.take(),
-            copies: messages.copies.take(),
+            exchanges: output.rows.take(),
+            copies: output.copies.take(),
             flows: flows.rows.take(),
             captures: self.captures.take(),
             formats: std::mem::take(&mut self.formats),
             interfaces: std::mem::take(&mut self.interfaces),
             oddities: odd,
             addresses: flows.addresses.take_new(),
-            strings: messages.strings.take_new().into_iter().map(<[u8]>::to_vec).collect(),
-            decoded: messages.tables.iter_mut().map(Table::take).collect(),
+            strings: bodies.strings.take_new().into_iter().map(<[u8]>::to_vec).collect(),
+            decoded: bodies.tables.iter_mut().map(Table::take).collect(),
             tallies,
             latencies,
-            accesses: messages.counts.take_accesses(),
-            locals: self.front.take_locals(),
+            accesses: output.counts.take_accesses(),
+            locals: self.packets.take_locals(),
             selected: Selected {
-                messages: std::mem::take(&mut messages.raw),
-                frames: self.front.take_raw(),
-                packets: flows.packets.take(),
+                messages: std::mem::take(&mut output.messages),
+                frames: self.packets.take_raw(),
+                packets: flows.followed.packets.take(),
             },
         }
     }
 
     /// Of a capture that goes on, takes a frame whose time was to be told by the next one. To be called before `drain`.
     pub fn release(&mut self) {
-        let Decoder { front, back, .. } = self;
-        front.release(&mut |place, seen| back.take(place, seen));
+        let Decoder { packets, conversations, .. } = self;
+        packets.release(&mut |place, content| conversations.take(place, content));
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let Back { flows, messages, .. } = &self.back;
+        let Conversations { flows, matcher } = &self.conversations;
         let mut result =
-            Snapshot { exchanges: messages.in_reach(flows), flows: flows.in_reach(), ..Snapshot::default() };
-        if let Some((mut row, reader)) = self.front.so_far() {
+            Snapshot { exchanges: matcher.in_reach(flows), flows: flows.in_reach(), ..Snapshot::default() };
+        if let Some((mut row, reader)) = self.packets.so_far() {
             row.duplicates = flows.duplicates;
             add_rdma(&mut row, flows.iwarp);
             result.captures.push(row);
@@ -191,11 +188,11 @@ impl Decoder {
     /// batch lists again; addresses out of reach get new numbers; oddities and secondary rows have all their room again.
     /// To be called right after `drain`.
     pub fn forget(&mut self) {
-        let Back { flows, messages, oddities } = &mut self.back;
-        messages.forget();
-        flows.forget(messages.addresses());
-        oddities.forget();
-        self.front.oddities.forget();
+        let Conversations { flows, matcher } = &mut self.conversations;
+        matcher.forget();
+        flows.forget(matcher.addresses());
+        matcher.oddities.forget();
+        self.packets.oddities.forget();
     }
 
     /// The last file has ended.
@@ -204,17 +201,17 @@ impl Decoder {
             return Err(refusal.clone());
         }
         let ending = self.next_capture()?;
-        self.front.close();
-        let Back { flows, messages, oddities } = &mut self.back;
-        flows.finish_streams(messages, oddities);
-        messages.finish_all(flows, oddities);
+        self.packets.close();
+        let Conversations { flows, matcher } = &mut self.conversations;
+        flows.finish_streams(matcher);
+        matcher.finish_all(flows);
         flows.finish_rows();
         Ok((ending, self.drain()))
     }
 }
 
 /// What of RDMA only the flows could tell.
-fn add_rdma(row: &mut CaptureRow, iwarp: tunnel::Counts) {
+fn add_rdma(row: &mut CaptureRow, iwarp: UnreadCounts) {
     row.rdma = row.rdma.saturating_add(iwarp.rdma);
     row.rdma_rpc = row.rdma_rpc.saturating_add(iwarp.rdma_rpc);
 }

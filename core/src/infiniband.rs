@@ -5,7 +5,7 @@
 //! the adapters move the arguments, and captures of them are rare. What is recognised is counted, so that a report can name what
 //! was not read.
 
-use crate::link::{Packet, ethertype};
+use crate::link::{PacketBytes, ethertype};
 
 pub const ROCE_PORT: u16 = 4791;
 pub const ETHERTYPE_ROCE: u16 = 0x8915;
@@ -30,10 +30,10 @@ struct Transport<'a> {
     opcode: u8,
     partition: u16,
     queue_pair: u32,
-    payload: Packet<'a>,
+    payload: PacketBytes<'a>,
 }
 
-fn transport(packet: Packet<'_>) -> Option<Transport<'_>> {
+fn transport(packet: PacketBytes<'_>) -> Option<Transport<'_>> {
     let [opcode, flags, k0, k1, _, q0, q1, q2, ..] = *packet.bytes.first_chunk::<BASE_HEADER>()?;
     (flags & 0x0f == 0).then_some(Transport {
         opcode,
@@ -44,7 +44,7 @@ fn transport(packet: Packet<'_>) -> Option<Transport<'_>> {
 }
 
 /// What follows the route headers of a frame of InfiniBand's own link; the lowest bits of its second byte are what does.
-fn routed(frame: Packet<'_>) -> Option<Packet<'_>> {
+fn routed(frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     const LOCAL: u8 = 2;
     const GLOBAL: u8 = 3;
     match frame.bytes.get(1)? & 3 {
@@ -55,7 +55,7 @@ fn routed(frame: Packet<'_>) -> Option<Packet<'_>> {
 }
 
 /// The IP packet in a frame of InfiniBand's own link.
-pub fn ip(frame: Packet<'_>) -> Option<Packet<'_>> {
+pub fn ip(frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     let Transport { opcode, payload, .. } = transport(routed(frame)?)?;
     let header = if opcode == DATAGRAM[0] { DATAGRAM_HEADER } else { DATAGRAM_HEADER + KEY };
     let inside = payload.behind(header).filter(|_| DATAGRAM.contains(&opcode))?;
@@ -63,18 +63,18 @@ pub fn ip(frame: Packet<'_>) -> Option<Packet<'_>> {
 }
 
 /// Whether a frame of InfiniBand's own link holds RPC.
-pub fn local_holds_rpc(frame: Packet<'_>) -> bool {
+pub fn local_holds_rpc(frame: PacketBytes<'_>) -> bool {
     routed(frame).and_then(transport).is_some_and(holds_rpc)
 }
 
 /// Whether what follows the EtherType of RoCE holds RPC.
-pub fn roce_holds_rpc(packet: Packet<'_>) -> bool {
+pub fn roce_holds_rpc(packet: PacketBytes<'_>) -> bool {
     packet.behind(GLOBAL_ROUTE_HEADER).and_then(transport).is_some_and(holds_rpc)
 }
 
 /// Whether a datagram to [`ROCE_PORT`] is RoCE v2, which others may use that port for too, and then whether it holds RPC. An
 /// RPC message there is none: the queue pair would be its type.
-pub fn roce_v2(datagram: Packet<'_>) -> Option<bool> {
+pub fn roce_v2(datagram: PacketBytes<'_>) -> Option<bool> {
     let transport = transport(datagram)?;
     let known = match transport.queue_pair {
         0 => false,

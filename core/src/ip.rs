@@ -6,7 +6,7 @@
 //! wire; what a snaplen cut off it stays cut off.
 
 use crate::checksum::{self, Sum};
-use crate::link::Packet;
+use crate::link::PacketBytes;
 use crate::oddity::{Oddities, Place};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -75,7 +75,7 @@ pub enum Refused {
 
 /// The datagram in a packet, or the fragment of one.
 #[inline]
-pub fn datagram(packet: Packet<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
+pub fn datagram(packet: PacketBytes<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
     match packet.bytes.first() {
         Some(0x40..=0x4f) => ipv4(packet),
         Some(0x60..=0x6f) => ipv6(packet),
@@ -85,7 +85,7 @@ pub fn datagram(packet: Packet<'_>) -> Result<(Datagram<'_>, Option<Piece>), Ref
 }
 
 /// Whether bytes that may be anything can be taken for an IP packet: what they say of their length fits.
-pub fn plausible(packet: &Packet<'_>) -> bool {
+pub fn plausible(packet: &PacketBytes<'_>) -> bool {
     let length = packet.wire_len();
     match *packet.bytes {
         [version @ 0x45..=0x4f, _, t0, t1, ..] => {
@@ -99,20 +99,20 @@ pub fn plausible(packet: &Packet<'_>) -> bool {
 }
 
 /// The refusal of a packet whose captured bytes end in a header.
-fn short(packet: Packet<'_>) -> Refused {
+fn short(packet: PacketBytes<'_>) -> Refused {
     if packet.missing > 0 { Refused::Cut } else { Refused::Malformed }
 }
 
 /// The part of a packet from `begin` to `end`, of which the latter may not have been captured.
 #[inline]
-fn part(packet: Packet<'_>, begin: usize, end: usize) -> Result<Packet<'_>, Refused> {
+fn part(packet: PacketBytes<'_>, begin: usize, end: usize) -> Result<PacketBytes<'_>, Refused> {
     let wire_len = end.checked_sub(begin).ok_or(Refused::Malformed)?;
     let bytes = packet.bytes.get(begin..end.min(packet.bytes.len())).ok_or_else(|| short(packet))?;
-    Ok(Packet { bytes, missing: wire_len - bytes.len() })
+    Ok(PacketBytes { bytes, missing: wire_len - bytes.len() })
 }
 
 #[inline]
-fn ipv4(packet: Packet<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
+fn ipv4(packet: PacketBytes<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
     let header = packet.bytes.first_chunk::<IPV4_HEADER>().ok_or_else(|| short(packet))?;
     let [version, _, t0, t1, i0, i1, f0, f1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *header;
     let header_len = usize::from(version & 0x0f) * 4;
@@ -145,7 +145,7 @@ fn ipv4(packet: Packet<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
 }
 
 #[inline]
-fn ipv6(packet: Packet<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
+fn ipv6(packet: PacketBytes<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
     let header = packet.bytes.first_chunk::<IPV6_HEADER>().ok_or_else(|| short(packet))?;
     let [_, _, _, _, p0, p1, protocol, _, addresses @ ..] = *header;
     let end = match usize::from(u16::from_be_bytes([p0, p1])) {
@@ -181,7 +181,7 @@ fn ipv6_address(bytes: &[u8]) -> IpAddr {
 #[inline]
 pub fn extensions(mut datagram: Datagram<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
     loop {
-        let payload = Packet { bytes: datagram.payload, missing: datagram.wire_len - datagram.payload.len() };
+        let payload = PacketBytes { bytes: datagram.payload, missing: datagram.wire_len - datagram.payload.len() };
         let units = match datagram.protocol {
             HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS => 8,
             AUTHENTICATION => 4,

@@ -2,20 +2,32 @@
 //! Each stage knows only those before it. No program number, procedure or rule stands in this crate: what a message body
 //! means comes in as a layout (see `xdr`).
 
+pub mod addresses;
+pub mod answering;
 pub mod batch;
+pub mod bodies;
 pub mod capture;
 pub mod checksum;
+pub mod conversation;
+pub mod damage;
 pub mod decoder;
 pub mod exchange;
 pub mod flow;
-pub mod front;
+pub mod flow_key;
+pub mod flow_table;
+pub mod gss;
 pub mod infiniband;
 pub mod ip;
 pub mod link;
+pub mod matcher;
 pub mod oddity;
 pub mod order;
+pub mod packets;
+pub mod pool;
+pub mod protocol;
 pub mod rpc;
 pub mod select;
+pub mod side;
 pub mod strings;
 pub mod tally;
 pub mod tcp;

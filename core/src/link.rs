@@ -68,19 +68,19 @@ const PPP_IPV6: u16 = 0x0057;
 
 /// The captured bytes of a packet, and how many more it had on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Packet<'a> {
+pub struct PacketBytes<'a> {
     pub bytes: &'a [u8],
     pub missing: usize,
 }
 
-impl<'a> Packet<'a> {
+impl<'a> PacketBytes<'a> {
     pub fn wire_len(&self) -> usize {
         self.bytes.len() + self.missing
     }
 
     /// What follows its first `length` bytes.
-    pub fn behind(self, length: usize) -> Option<Packet<'a>> {
-        Some(Packet { bytes: self.bytes.get(length..)?, ..self })
+    pub fn behind(self, length: usize) -> Option<PacketBytes<'a>> {
+        Some(PacketBytes { bytes: self.bytes.get(length..)?, ..self })
     }
 
     pub fn u16(&self, at: usize) -> Option<u16> {
@@ -90,7 +90,7 @@ impl<'a> Packet<'a> {
 
 /// The IP packet in a frame of this link type.
 #[inline(always)]
-pub fn packet(link_type: u32, frame: Packet<'_>) -> Option<Packet<'_>> {
+pub fn packet(link_type: u32, frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     match link_type {
         ETHERNET => ethernet(frame),
         LINUX_SLL2 => ethertype(frame.u16(0)?, frame.behind(20)?),
@@ -105,7 +105,7 @@ pub fn packet(link_type: u32, frame: Packet<'_>) -> Option<Packet<'_>> {
 
 /// Link types out of the way of the usual ones.
 #[inline(never)]
-fn rare(link_type: u32, frame: Packet<'_>) -> Option<Packet<'_>> {
+fn rare(link_type: u32, frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     match link_type {
         PPP_HDLC => ppp(frame),
         PPP_ETHER => ppp(frame.behind(6)?),
@@ -144,7 +144,7 @@ pub enum Unread {
 
 /// Why this frame gives no IP packet.
 #[cold]
-pub fn unread(link_type: u32, frame: Packet<'_>) -> Unread {
+pub fn unread(link_type: u32, frame: PacketBytes<'_>) -> Unread {
     if !LINK_TYPES.contains(&link_type) {
         return Unread::LinkType(link_type);
     }
@@ -159,7 +159,7 @@ pub fn unread(link_type: u32, frame: Packet<'_>) -> Unread {
 }
 
 /// The innermost EtherType of a frame, behind all tags, and what it announces.
-fn announced(link_type: u32, frame: Packet<'_>) -> Option<(u16, Packet<'_>)> {
+fn announced(link_type: u32, frame: PacketBytes<'_>) -> Option<(u16, PacketBytes<'_>)> {
     let header = header_length(link_type)?;
     let at = if link_type == LINUX_SLL2 { 0 } else { header - 2 };
     let (mut kind, mut rest) = (frame.u16(at)?, frame.behind(header)?);
@@ -182,7 +182,7 @@ pub fn is_outgoing(link_type: u32, data: &[u8]) -> bool {
 }
 
 #[inline]
-pub fn ethernet(frame: Packet<'_>) -> Option<Packet<'_>> {
+pub fn ethernet(frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     ethertype(frame.u16(12)?, frame.behind(14)?)
 }
 
@@ -195,7 +195,7 @@ pub fn is_read(kind: u16) -> bool {
 
 /// The IP packet in what an EtherType announced.
 #[inline]
-pub fn ethertype(mut kind: u16, mut rest: Packet<'_>) -> Option<Packet<'_>> {
+pub fn ethertype(mut kind: u16, mut rest: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     loop {
         match kind {
             ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => return Some(rest),
@@ -208,7 +208,7 @@ pub fn ethertype(mut kind: u16, mut rest: Packet<'_>) -> Option<Packet<'_>> {
 }
 
 /// What follows an MPLS label stack: the lowest bit of the third byte marks the last label.
-fn labelled(packet: Packet<'_>) -> Option<Packet<'_>> {
+fn labelled(packet: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     let stack = packet.bytes.chunks_exact(4).try_fold(4, |length, label| match label {
         [_, _, last, _] if last & 1 == 1 => Break(length),
         _ => Continue(length + 4),
@@ -221,7 +221,7 @@ fn labelled(packet: Packet<'_>) -> Option<Packet<'_>> {
 
 /// PPP, with or without the address and control bytes of HDLC and with a protocol number of one or two bytes (RFC 1661); or
 /// Cisco's HDLC, which goes by the same link types and is told by its first byte.
-fn ppp(frame: Packet<'_>) -> Option<Packet<'_>> {
+fn ppp(frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     if frame.bytes.first().is_some_and(|address| CISCO_ADDRESSES.contains(address)) {
         return cisco_hdlc(frame);
     }
@@ -234,7 +234,7 @@ fn ppp(frame: Packet<'_>) -> Option<Packet<'_>> {
 }
 
 /// An address family, in the byte order of the capturing host (NULL) or of the network (LOOP); no family is both.
-fn loopback(frame: Packet<'_>) -> Option<Packet<'_>> {
+fn loopback(frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     let family = *frame.bytes.first_chunk()?;
     let families = [u32::from_be_bytes(family), u32::from_le_bytes(family)];
     families.iter().any(|family| ADDRESS_FAMILIES.contains(family)).then(|| frame.behind(4))?
@@ -244,14 +244,14 @@ fn loopback(frame: Packet<'_>) -> Option<Packet<'_>> {
 const CISCO_ADDRESSES: [u8; 2] = [0x0f, 0x8f];
 
 /// Cisco's HDLC (RFC 1547 section 4.3.1): address, control, EtherType.
-fn cisco_hdlc(frame: Packet<'_>) -> Option<Packet<'_>> {
+fn cisco_hdlc(frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     frame.bytes.first().filter(|address| CISCO_ADDRESSES.contains(address))?;
     ethertype(frame.u16(2)?, frame.behind(4)?)
 }
 
 /// IP over InfiniBand (RFC 4391 section 6): EtherType and a reserved field. Before it stands, by who captured, a global route
 /// header or as many bytes that are none; the receiver's hardware address; or nothing.
-fn over_infiniband(frame: Packet<'_>) -> Option<Packet<'_>> {
+fn over_infiniband(frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     const BEFORE: [usize; 3] = [40, 20, 0];
     let known = |kind: &u16| matches!(*kind, ETHERTYPE_IPV4 | ETHERTYPE_IPV6) || ETHERTYPES_VLAN.contains(kind);
     BEFORE.iter().find_map(|at| {
@@ -263,7 +263,7 @@ fn over_infiniband(frame: Packet<'_>) -> Option<Packet<'_>> {
 /// What Linux's firewall logs (`linux/netfilter/nfnetlink_log.h`): address family, version and resource; then attributes of
 /// length and type in the capturing host's byte order, one of which is the packet. Another one, in the network's order, is its
 /// EtherType, which is 0 for what a host is about to send.
-fn nflog(frame: Packet<'_>) -> Option<Packet<'_>> {
+fn nflog(frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     const HEADER: usize = 4;
     const NFULA_PACKET_HDR: u16 = 1;
     const NFULA_PAYLOAD: u16 = 9;
@@ -289,14 +289,14 @@ fn nflog(frame: Packet<'_>) -> Option<Packet<'_>> {
 }
 
 /// The first `length` bytes, if there are so many on the wire.
-fn front(packet: Packet<'_>, length: usize) -> Option<Packet<'_>> {
+fn front(packet: PacketBytes<'_>, length: usize) -> Option<PacketBytes<'_>> {
     let bytes = packet.bytes.get(..length).unwrap_or(packet.bytes);
-    (length <= packet.wire_len()).then_some(Packet { bytes, missing: length - bytes.len() })
+    (length <= packet.wire_len()).then_some(PacketBytes { bytes, missing: length - bytes.len() })
 }
 
 /// The frame that macOS wraps with where it was captured (`bsd/net/pktap.h`), and its link type: length of the header, what
 /// follows it, link type of that, little-endian. A frame in it is no further wrapped.
-fn pktap(frame: Packet<'_>) -> Option<(u32, Packet<'_>)> {
+fn pktap(frame: PacketBytes<'_>) -> Option<(u32, PacketBytes<'_>)> {
     const PACKET: u32 = 1;
     let field = |at: usize| frame.bytes.get(at..).and_then(<[u8]>::first_chunk).map(|word| u32::from_le_bytes(*word));
     let (length, follows, link_type) = (field(0)?, field(4)?, field(8)?);

@@ -56,3 +56,23 @@ impl Oddities {
         self.counts.get(kind).copied().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Oddities;
+
+    #[test]
+    fn a_kind_has_a_thousand_rows_and_is_counted_further() {
+        let mut oddities = Oddities::default();
+        (0..1_000).for_each(|detail| oddities.push("some", detail));
+        assert_eq!((oddities.take().len(), oddities.count("some")), (1_000, 1_000));
+        oddities.push("some", 0);
+        oddities.push("other", 7);
+        let rows = oddities.take();
+        assert_eq!(rows.iter().map(|row| (row.kind, row.detail)).collect::<Vec<_>>(), [("other", 7)]);
+        assert_eq!((oddities.count("some"), oddities.count("none")), (1_001, 0));
+        oddities.forget();
+        oddities.push("some", 3);
+        assert_eq!((oddities.take().len(), oddities.count("some")), (1, 1));
+    }
+}

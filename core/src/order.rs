@@ -5,7 +5,7 @@
 //! time was before, the stamp is wrong; else the capture was silent meanwhile, or the clock was set.
 
 use crate::batch::NO_TIME;
-use crate::capture::Frame;
+use crate::capture::CapturedFrame;
 use crate::oddity::Oddities;
 
 /// Frames of several processors and interfaces are written out of order by less (reading.py: RING_OVERLAP).
@@ -26,20 +26,20 @@ struct Held {
 
 /// Of one file.
 #[derive(Default)]
-pub struct Order {
+pub struct TimeOrder {
     first: Option<i64>,
     before: Option<i64>,
     /// One frame, or the first two of the file.
     held: Vec<Held>,
 }
 
-impl Order {
+impl TimeOrder {
     #[inline(always)]
     pub fn take(
         &mut self,
-        frame: &Frame<'_>,
+        frame: &CapturedFrame<'_>,
         oddities: &mut Oddities,
-        sink: &mut impl FnMut(&Frame<'_>, &mut Oddities),
+        sink: &mut impl FnMut(&CapturedFrame<'_>, &mut Oddities),
     ) {
         if self.held.is_empty() && self.before.is_some_and(|before| is_near(before, frame.time)) {
             self.before = Some(frame.time);
@@ -51,9 +51,9 @@ impl Order {
     #[cold]
     fn unusual(
         &mut self,
-        frame: &Frame<'_>,
+        frame: &CapturedFrame<'_>,
         oddities: &mut Oddities,
-        sink: &mut impl FnMut(&Frame<'_>, &mut Oddities),
+        sink: &mut impl FnMut(&CapturedFrame<'_>, &mut Oddities),
     ) {
         if frame.time == NO_TIME {
             self.release(oddities, sink);
@@ -67,12 +67,12 @@ impl Order {
             self.before = Some(frame.time);
             return sink(frame, oddities);
         }
-        let Frame { number, time, interface, link_type, data, wire_len } = *frame;
+        let CapturedFrame { number, time, interface, link_type, data, wire_len } = *frame;
         self.held.push(Held { number, time, interface, link_type, data: data.to_vec(), wire_len });
     }
 
     /// Hands out what waits, now that the time of the next frame is known.
-    fn tell(&mut self, next: i64, oddities: &mut Oddities, sink: &mut impl FnMut(&Frame<'_>, &mut Oddities)) {
+    fn tell(&mut self, next: i64, oddities: &mut Oddities, sink: &mut impl FnMut(&CapturedFrame<'_>, &mut Oddities)) {
         let held = std::mem::take(&mut self.held);
         for (at, frame) in held.iter().enumerate() {
             let time = match (self.before, held.get(at + 1)) {
@@ -90,7 +90,7 @@ impl Order {
         held: &Held,
         time: i64,
         oddities: &mut Oddities,
-        sink: &mut impl FnMut(&Frame<'_>, &mut Oddities),
+        sink: &mut impl FnMut(&CapturedFrame<'_>, &mut Oddities),
     ) {
         let now = oddities.place;
         (oddities.place.frame, oddities.place.time) = (held.number, time);
@@ -100,19 +100,19 @@ impl Order {
         self.before = Some(time);
         self.first = self.first.or(self.before);
         let Held { number, interface, link_type, wire_len, .. } = *held;
-        sink(&Frame { number, time, interface, link_type, data: &held.data, wire_len }, oddities);
+        sink(&CapturedFrame { number, time, interface, link_type, data: &held.data, wire_len }, oddities);
         oddities.place = now;
     }
 
     /// Hands out what waits, with the times that it has.
-    pub fn release(&mut self, oddities: &mut Oddities, sink: &mut impl FnMut(&Frame<'_>, &mut Oddities)) {
+    pub fn release(&mut self, oddities: &mut Oddities, sink: &mut impl FnMut(&CapturedFrame<'_>, &mut Oddities)) {
         for held in std::mem::take(&mut self.held) {
             self.hand_out(&held, held.time, oddities, sink);
         }
     }
 
     /// The file has ended.
-    pub fn end(&mut self, oddities: &mut Oddities, sink: &mut impl FnMut(&Frame<'_>, &mut Oddities)) {
+    pub fn end(&mut self, oddities: &mut Oddities, sink: &mut impl FnMut(&CapturedFrame<'_>, &mut Oddities)) {
         if let (Some(first), Some(before)) = (self.first, self.before)
             && let Some(last) = self.held.pop()
         {
@@ -121,7 +121,7 @@ impl Order {
             self.hand_out(&last, if wrong { before } else { last.time }, oddities, sink);
         }
         self.release(oddities, sink);
-        *self = Order::default();
+        *self = TimeOrder::default();
     }
 }
 
@@ -133,4 +133,50 @@ fn is_wrong(before: i64, time: i64, next: i64) -> bool {
 
 fn is_near(one: i64, other: i64) -> bool {
     one.abs_diff(other) < NEAR.unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// The times that a file's frames get.
+    fn told(times: &[i64]) -> Vec<i64> {
+        let (mut order, mut oddities, mut told) = (TimeOrder::default(), Oddities::default(), Vec::new());
+        let mut sink = |frame: &CapturedFrame<'_>, _: &mut Oddities| told.push(frame.time);
+        for (time, number) in times.iter().zip(1..) {
+            let frame = CapturedFrame { number, time: *time, interface: 0, link_type: 1, data: &[], wire_len: 0 };
+            order.take(&frame, &mut oddities, &mut sink);
+        }
+        order.end(&mut oddities, &mut sink);
+        told
+    }
+
+    #[test]
+    fn a_second_from_both_neighbours_is_far() {
+        let near = [0, 0, SECOND - 1, 0, 0];
+        assert_eq!(told(&near), near);
+        assert_eq!(told(&[0, 0, SECOND, 0, 0]), [0; 5]);
+        assert_eq!(told(&[SECOND, SECOND, 0, SECOND, SECOND]), [SECOND; 5]);
+    }
+
+    #[test]
+    fn the_time_goes_on_where_it_was_to_a_second() {
+        // The frame after it lies before the one before it, by less than a second, and by more: then the clock was set.
+        let (before, far) = (9 * SECOND, 20 * SECOND);
+        assert_eq!(told(&[before, before, far, 8 * SECOND]), [before, before, before, 8 * SECOND]);
+        let set = [before, before, far, 8 * SECOND - 1];
+        assert_eq!(told(&set), set);
+    }
+
+    #[test]
+    fn a_last_frame_may_come_ten_minutes_later_or_as_long_as_all_before() {
+        let last = |time| told(&[0, 1, time]).last().copied();
+        assert_eq!(last(600 * SECOND + 1), Some(600 * SECOND + 1));
+        assert_eq!(last(600 * SECOND + 2), Some(1));
+        let hour = [0, 3_600 * SECOND, 3_600 * SECOND, 7_200 * SECOND];
+        assert_eq!(told(&hour), hour);
+        assert_eq!(told(&[0, hour[1], hour[1], hour[3] + 1]).last(), Some(&hour[1]));
+    }
 }

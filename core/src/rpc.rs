@@ -8,7 +8,7 @@
 
 use memchr::memmem;
 
-use crate::oddity::{Oddities, Place};
+use crate::oddity::Place;
 
 /// Largest record believed. Linux's RPC_MAX payload is 1 MiB, other servers go to 4 MiB and COMPOUNDs a little beyond.
 pub const MAX_RECORD: usize = 16 << 20;
@@ -19,7 +19,8 @@ pub const HEAD: usize = 1024;
 pub const MAX_KEEP: usize = 1 << 20;
 /// The most stored for all streams together: unfinished records and segments ahead of a hole.
 pub const MAX_STORED: usize = 64 << 20;
-const RPCSEC_GSS: u32 = 6;
+pub const RPCSEC_GSS: u32 = 6;
+const AUTH_SYS: u32 = 1;
 /// Opaque authentication bodies are at most this long (RFC 5531 section 8.2).
 const MAX_AUTH: u32 = 400;
 /// A call's header up to its procedure, and the shortest whole call (NULL with AUTH_NONE).
@@ -75,6 +76,18 @@ pub struct Reply<'a> {
 pub enum Message<'a> {
     Call(Call<'a>),
     Reply(Reply<'a>),
+}
+
+/// machinename and uid of an AUTH_SYS credential (RFC 5531 appendix A).
+pub fn sys_credential<'a>(cred: &Auth<'a>) -> Option<(&'a [u8], u32)> {
+    const MAX_MACHINE_NAME: usize = 255;
+    if cred.flavor != AUTH_SYS {
+        return None;
+    }
+    let length = word(cred.body, 4).map(|length| length as usize).filter(|length| *length <= MAX_MACHINE_NAME)?;
+    let name = cred.body.get(8..8 + length)?;
+    let uid = word(cred.body, 8 + length.next_multiple_of(4))?;
+    Some((name, uid))
 }
 
 /// An authenticator and what follows it; `None` where the bytes end, an error where it cannot be one.
@@ -160,15 +173,25 @@ pub trait Sink {
     fn most(&self, head: &[u8]) -> usize;
     /// A record is complete. `data` may be shorter than `length`: bulk data skipped, or bytes not captured (`lost`). `end` is
     /// the sequence number after it. Returns false, and has done nothing, if it cannot be so long and was not `doubted` yet.
-    fn record(&mut self, record: Record<'_>, oddities: &mut Oddities) -> bool;
+    fn record(&mut self, record: Record<'_>) -> bool;
     /// Whether a call with this xid is waiting for its reply on this connection.
     fn awaits(&self, xid: u32) -> bool;
+    /// The stream is not as it should be ([`crate::oddity`]).
+    fn odd(&mut self, kind: &'static str, detail: u64);
+}
+
+/// The room left of [`MAX_STORED`].
+pub struct Room(pub usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Room(MAX_STORED)
+    }
 }
 
 /// What a stream works with: where its records go, where it stands, and the room left of [`MAX_STORED`].
 pub struct Outlet<'a, S> {
     pub sink: &'a mut S,
-    pub oddities: &'a mut Oddities,
     pub room: &'a mut usize,
     pub place: Place,
 }
@@ -268,7 +291,7 @@ impl Records {
                 State::Stopped => return,
                 State::Foreign => match begins_record(data, outlet.sink) {
                     Some(xid) => {
-                        outlet.oddities.push("late-rpc", u64::from(xid));
+                        outlet.sink.odd("late-rpc", u64::from(xid));
                         self.state = State::Mark(0);
                         0
                     }
@@ -328,7 +351,7 @@ impl Records {
         let end = seq.wrapping_add(4 + length as u32);
         let place = outlet.place;
         let record = Record { data: record, length, lost: false, doubted: false, end, place };
-        outlet.sink.record(record, outlet.oddities).then_some(4 + length)
+        outlet.sink.record(record).then_some(4 + length)
     }
 
     fn take_mark<S: Sink>(&mut self, data: &[u8], have: usize, seq: u32, outlet: &mut Outlet<'_, S>) -> usize {
@@ -385,11 +408,11 @@ impl Records {
     }
 
     /// What stands here is no record: a stream that never proved itself is not RPC, one that did is out of step.
-    fn refuse<S>(&mut self, mark: u32, outlet: &mut Outlet<'_, S>) {
+    fn refuse<S: Sink>(&mut self, mark: u32, outlet: &mut Outlet<'_, S>) {
         self.restart(outlet.room);
         if self.proved {
             self.confused = true;
-            outlet.oddities.push("record-mark", u64::from(mark));
+            outlet.sink.odd("record-mark", u64::from(mark));
         } else {
             self.state = State::Foreign;
         }
@@ -408,7 +431,7 @@ impl Records {
             }
             let take = rest.len().min(self.keep - self.head.len());
             if take > *outlet.room {
-                outlet.oddities.push("memory-limit", MAX_STORED as u64);
+                outlet.sink.odd("memory-limit", MAX_STORED as u64);
                 (self.keep, self.asked, self.lost) = (self.head.len(), true, true);
                 return;
             }
@@ -459,7 +482,7 @@ impl Records {
         let (length, lost) = (self.length, self.lost);
         if self.too_long {
             self.confused = true;
-            outlet.oddities.push("record-mark", u64::from(u32::from_be_bytes(self.mark)));
+            outlet.sink.odd("record-mark", u64::from(u32::from_be_bytes(self.mark)));
         }
         self.forget();
         if !self.proved && parse(&head, length).is_none() {
@@ -468,7 +491,7 @@ impl Records {
         }
         self.proved = true;
         let place = outlet.place;
-        outlet.sink.record(Record { data: &head, length, lost, doubted: true, end, place }, outlet.oddities);
+        outlet.sink.record(Record { data: &head, length, lost, doubted: true, end, place });
     }
 
     fn forget(&mut self) {
@@ -599,4 +622,92 @@ fn plausible_auth(auth: &Auth<'_>) -> bool {
     const REGISTERED: std::ops::Range<u32> = 300_000..400_000;
     let known = auth.flavor <= AUTH_TLS || REGISTERED.contains(&auth.flavor);
     known && (auth.flavor != AUTH_NONE || auth.body.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps so many bytes of each record, and the latest record.
+    struct Kept {
+        keep: usize,
+        latest: Option<(usize, usize)>,
+    }
+
+    impl Sink for Kept {
+        fn keep(&mut self, _: &[u8]) -> usize {
+            self.keep
+        }
+
+        fn most(&self, _: &[u8]) -> usize {
+            usize::MAX
+        }
+
+        fn record(&mut self, record: Record<'_>) -> bool {
+            self.latest = Some((record.data.len(), record.length));
+            true
+        }
+
+        fn awaits(&self, _: u32) -> bool {
+            false
+        }
+
+        fn odd(&mut self, _: &'static str, _: u64) {}
+    }
+
+    fn call(auth: u32) -> Vec<u8> {
+        let header = [1, 0, 2, 100, 1, 1, 1, auth].map(u32::to_be_bytes).concat();
+        [header, vec![0; auth.next_multiple_of(4) as usize + 8]].concat()
+    }
+
+    #[test]
+    fn credentials_are_as_long_as_the_rfc_allows() {
+        let parsed = |auth: u32| parse(&call(auth), usize::MAX).is_some();
+        assert_eq!([400, 401].map(parsed), [true, false]);
+    }
+
+    #[test]
+    fn machine_names_are_as_long_as_the_rfc_allows() {
+        let name = |length: u32| {
+            let body = [&[0; 4], &length.to_be_bytes()[..], &[b'x'; 256], &[0, 0, 0, 7]].concat();
+            sys_credential(&Auth { flavor: 1, body: &body }).map(|(name, uid)| (name.len(), uid))
+        };
+        assert_eq!([255, 256].map(name), [Some((255, 7)), None]);
+        assert_eq!(sys_credential(&Auth { flavor: 2, body: &[0; 12] }), None);
+    }
+
+    #[test]
+    fn the_shortest_reply_denies() {
+        let denied = [1, 1, 1, 1, 5].map(u32::to_be_bytes).concat();
+        assert!(parse(&denied, 20).is_some());
+        assert!(parse(&denied[..19], 19).is_none());
+        assert_eq!([19, 20, 16 << 20, (16 << 20) + 1].map(is_length), [false, true, true, false]);
+    }
+
+    /// The captured and the whole length of a record of which the first bytes came alone.
+    fn kept(keep: usize, size: usize, room: usize) -> Option<(usize, usize)> {
+        let (mut sink, mut room) = (Kept { keep, latest: None }, room);
+        let message = [call(0), vec![0; size - call(0).len()]].concat();
+        let stream = [&(1 << 31 | size as u32).to_be_bytes()[..], &message].concat();
+        let mut records = Records::new(true);
+        let (first, rest) = stream.split_at(100);
+        let before = room;
+        let outlet = &mut Outlet { sink: &mut sink, room: &mut room, place: Place::default() };
+        records.push(first, 0, outlet);
+        records.push(rest, 100, outlet);
+        assert_eq!(room, before, "room is given back");
+        sink.latest
+    }
+
+    #[test]
+    fn of_a_record_its_beginning_is_stored_and_what_is_asked_for() {
+        const MIB: usize = 1 << 20;
+        assert_eq!(kept(0, 1_024, MAX_STORED), Some((1_024, 1_024)));
+        assert_eq!(kept(0, 1_028, MAX_STORED), Some((1_024, 1_028)));
+        assert_eq!(kept(2_000, 3_000, MAX_STORED), Some((2_000, 3_000)));
+        assert_eq!(kept(usize::MAX, MIB, MAX_STORED), Some((MIB, MIB)));
+        assert_eq!(kept(usize::MAX, MIB + 4, MAX_STORED), Some((MIB, MIB + 4)));
+        // The first 96 bytes find room, and what follows does not.
+        assert_eq!(kept(2_000, 3_000, 96), Some((96, 3_000)));
+    }
 }

@@ -5,7 +5,7 @@
 use hashbrown::HashSet;
 
 use crate::batch::Packets;
-use crate::capture::Frame;
+use crate::capture::CapturedFrame;
 use crate::oddity::Place;
 
 /// What is asked for.
@@ -39,8 +39,8 @@ pub struct RawFrame {
 }
 
 impl RawFrame {
-    pub fn of(frame: &Frame<'_>, place: Place) -> RawFrame {
-        let Frame { interface, link_type, wire_len, .. } = *frame;
+    pub fn of(frame: &CapturedFrame<'_>, place: Place) -> RawFrame {
+        let CapturedFrame { interface, link_type, wire_len, .. } = *frame;
         RawFrame { place, interface, link_type, wire_len, bytes: frame.data.to_vec() }
     }
 }

@@ -10,7 +10,7 @@ pub const MAX_STRINGS: usize = 1 << 20;
 /// Bytes kept of them all: handles are at most 64 bytes, netobjs 1024.
 pub const MAX_BYTES: usize = 48 << 20;
 /// The number of a string that found no room.
-pub const NONE: u32 = u32::MAX;
+pub const NO_STRING: u32 = u32::MAX;
 
 #[derive(Default)]
 pub struct Strings {
@@ -70,4 +70,41 @@ fn span(ends: &[usize], number: u32) -> Option<std::ops::Range<usize>> {
     let end = *ends.get(index)?;
     let start = index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
     Some(start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Strings;
+
+    /// How many strings of this size find room.
+    fn room(size: usize, sparing: bool) -> u32 {
+        let mut strings = Strings::default();
+        let string = |n: u32| [n.to_be_bytes().to_vec(), vec![0; size - 4]].concat();
+        let count = (0..).find(|n| strings.intern(&string(*n), sparing).is_none()).unwrap_or_default();
+        assert_eq!(strings.intern(&string(0), sparing), Some(0), "one that is there is found");
+        assert_eq!(strings.take_new().len(), count as usize);
+        count
+    }
+
+    #[test]
+    fn strings_are_limited_in_bytes() {
+        assert_eq!(room(1 << 20, false), 48);
+        assert_eq!(room(1 << 20, true), 24);
+    }
+
+    #[test]
+    fn strings_are_limited_in_number() {
+        assert_eq!(room(4, false), 1 << 20);
+    }
+
+    #[test]
+    fn strings_are_forgotten_when_all_were_taken() {
+        let mut strings = Strings::default();
+        assert_eq!([b"a", b"b", b"a"].map(|value| strings.intern(value, false)), [Some(0), Some(1), Some(0)]);
+        assert!(!strings.forget());
+        assert_eq!(strings.take_new(), [b"a", b"b"]);
+        assert!(strings.forget());
+        assert_eq!(strings.get(0), None);
+        assert_eq!(strings.intern(b"b", false), Some(0));
+    }
 }

@@ -17,7 +17,7 @@ use crate::batch::{
 };
 use crate::oddity::Oddities;
 use crate::rpc::word;
-use crate::strings;
+use crate::strings::NO_STRING;
 
 /// Counts are kept for intervals of this: shorter than every clock of the kernel's lock manager that matters here.
 pub const INTERVAL_NS: i64 = 10_000_000_000;
@@ -113,7 +113,7 @@ impl Counts {
 
     /// Counts what was done to a handle, if it was.
     pub fn count_access(&mut self, handle: u32, row: &ExchangeRow, oddities: &mut Oddities) {
-        if handle == strings::NONE || row.reply_frame == 0 || row.rpc_status != 0 || row.status != 0 {
+        if handle == NO_STRING || row.reply_frame == 0 || row.rpc_status != 0 || row.status != 0 {
             return;
         }
         let sum = AccessRow {
@@ -252,7 +252,184 @@ fn value(class: u16) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{class, value};
+    use super::*;
+
+    const PROCEDURE: Procedure = (100, 1, 6);
+
+    /// Counts of one procedure that takes less than a second.
+    fn counts() -> Counts {
+        Counts::new(Fold { procedures: [PROCEDURE].into(), slow_ns: 1_000, ..Fold::default() })
+    }
+
+    fn answered(status: i32, time: i64) -> ExchangeRow {
+        let (prog, vers, proc) = PROCEDURE;
+        ExchangeRow { prog, vers, proc, status, time, reply_time: time + 10, reply_frame: 2, ..ExchangeRow::default() }
+    }
+
+    #[test]
+    fn times_are_summed_by_ten_seconds() {
+        const TEN: i64 = 10_000_000_000;
+        assert_eq!([0, TEN - 1, TEN, -1].map(interval), [0, 0, TEN, -TEN]);
+    }
+
+    #[test]
+    fn what_is_as_slow_as_that_is_listed() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let after = |latency: i64| ExchangeRow { reply_time: 50 + latency, ..answered(0, 50) };
+        let counted = [-1, 0, 999, 1_000].map(|latency| counts.count(&after(latency), &mut oddities));
+        assert_eq!(counted, [false, true, true, false]);
+    }
+
+    #[test]
+    fn a_hundred_of_each_status_are_listed() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let counted = (0..102).filter(|_| counts.count(&answered(5, 0), &mut oddities)).count();
+        assert_eq!(counted, 2);
+        assert!(!counts.count(&answered(6, 0), &mut oddities), "another status");
+        assert!(counts.count(&answered(NO_STATUS, 0), &mut oddities) && counts.count(&answered(0, 0), &mut oddities));
+    }
+
+    #[test]
+    fn so_many_statuses_are_told_apart() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        assert!((1..=4_096).all(|status| !counts.count(&answered(status, 0), &mut oddities)));
+        assert!(!counts.count(&answered(1, 0), &mut oddities), "one that is known");
+        assert_eq!(oddities.count("statuses-full"), 0);
+        assert!(counts.count(&answered(4_097, 0), &mut oddities));
+        assert_eq!(oddities.count("statuses-full"), 1);
+    }
+
+    #[test]
+    fn so_many_sums_are_in_reach() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let of = |machine: u32| ExchangeRow { machine, ..answered(0, 0) };
+        (0..32_768).chain(0..1).for_each(|machine| assert!(counts.count(&of(machine), &mut oddities)));
+        assert_eq!((counts.rows.count(), counts.tallies.len()), (0, 32_768));
+        counts.count(&of(32_768), &mut oddities);
+        assert_eq!((counts.rows.count(), counts.tallies.len()), (32_768, 1));
+    }
+
+    #[test]
+    fn every_column_of_a_sum() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let first = ExchangeRow {
+            capture: 3,
+            client: 4,
+            server: 5,
+            transport: 17,
+            machine: 6,
+            call_frame: 70,
+            call_bytes: 100,
+            reply_bytes: 1_000,
+            ..answered(0, 500)
+        };
+        let flags = [flag::CALL_CUT, flag::REPLY_CUT | flag::ENCRYPTED, flag::REPLY_SIDE_SEEN];
+        let times = [(500, 80, 70), (400, 30, 60), (450, 50, 65)];
+        for ((time, latency, call_frame), flags) in times.into_iter().zip(flags) {
+            let row = ExchangeRow { time, reply_time: time + latency, call_frame, flags, ..first };
+            assert!(counts.count(&row, &mut oddities));
+        }
+        let mut expected = Tallies::default();
+        expected.push(TallyRow {
+            capture: 3,
+            client: 4,
+            server: 5,
+            transport: 17,
+            prog: 100,
+            vers: 1,
+            proc: 6,
+            status: 0,
+            machine: 6,
+            interval: 0,
+            first: 400,
+            first_frame: 60,
+            last: 500,
+            exchanges: 3,
+            latency_min: 30,
+            latency_sum: 160,
+            latency_max: 80,
+            call_bytes: 300,
+            reply_bytes: 3_000,
+            cut: 2,
+            encrypted: 1,
+        });
+        let (sums, latencies) = counts.take();
+        assert_eq!(sums.into_columns(), expected.take().into_columns());
+        assert_eq!((latencies.exchanges, latencies.latency), (vec![1, 1, 1], vec![30, 50, 81]));
+    }
+
+    #[test]
+    fn every_column_of_what_is_done_to_a_handle() {
+        const TEN: i64 = 10_000_000_000;
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let row = |time: i64, call_frame: u32| ExchangeRow {
+            capture: 3,
+            client: 4,
+            server: 5,
+            call_frame,
+            ..answered(0, time)
+        };
+        for (time, frame) in [(TEN + 5, 50), (TEN + 3, 30), (TEN + 4, 40), (2 * TEN, 60)] {
+            counts.count_access(9, &row(time, frame), &mut oddities);
+        }
+        for not in [
+            ExchangeRow { reply_frame: 0, ..row(TEN, 1) },
+            ExchangeRow { rpc_status: 1, ..row(TEN, 1) },
+            ExchangeRow { status: 1, ..row(TEN, 1) },
+        ] {
+            counts.count_access(9, &not, &mut oddities);
+        }
+        counts.count_access(NO_STRING, &row(TEN, 1), &mut oddities);
+        let sum = AccessRow {
+            capture: 3,
+            client: 4,
+            server: 5,
+            handle: 9,
+            interval: TEN,
+            first: TEN + 3,
+            first_frame: 30,
+            last: TEN + 5,
+            last_frame: 50,
+            exchanges: 3,
+        };
+        let (interval, first, first_frame) = (2 * TEN, 2 * TEN, 60);
+        let next = AccessRow { interval, first, first_frame, last: first, last_frame: 60, exchanges: 1, ..sum };
+        let mut expected = Accesses::default();
+        [sum, next].into_iter().for_each(|row| expected.push(row));
+        assert_eq!(counts.take_accesses().into_columns(), expected.take().into_columns());
+        assert_eq!(counts.accesses_gone, 2);
+        counts.forget();
+        assert_eq!(counts.accesses_gone, 0);
+    }
+
+    #[test]
+    fn what_is_sent_or_answered_again_or_refused_is_listed() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        let plain = answered(0, 50);
+        assert!(counts.count(&plain, &mut oddities));
+        for listed in [
+            ExchangeRow { reply_frame: 0, ..plain },
+            ExchangeRow { proc: 7, ..plain },
+            ExchangeRow { rpc_status: 1, ..plain },
+            ExchangeRow { retransmits: 1, ..plain },
+            ExchangeRow { duplicates: 1, ..plain },
+            ExchangeRow { flags: flag::REPEATED, ..plain },
+            ExchangeRow { time: NO_TIME, reply_time: NO_TIME, ..plain },
+        ] {
+            assert!(!counts.count(&listed, &mut oddities), "{listed:?}");
+        }
+    }
+
+    #[test]
+    fn handles_are_as_long_as_nfs_has_them() {
+        let by = |length: usize| Fold { by_handle: [(PROCEDURE, length)].into(), ..Fold::default() };
+        let args = |length: u32| [&length.to_be_bytes()[..], &[9; 200]].concat();
+        let found = |length: u32| by(0).handle(PROCEDURE, &args(length)).map(<[u8]>::len);
+        assert_eq!([0, 128, 129].map(found), [Some(0), Some(128), None]);
+        assert_eq!(by(32).handle(PROCEDURE, &[7; 40]), Some(&[7; 32][..]));
+        assert_eq!(by(32).handle(PROCEDURE, &[7; 31]), None);
+        assert_eq!(by(32).handle((100, 1, 7), &[7; 40]), None);
+    }
 
     #[test]
     fn a_class_tells_its_latency_to_two_per_cent() {

@@ -42,7 +42,7 @@ struct Waiting {
 
 /// What a segment turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum Arrival {
     InOrder,
     /// New, but a later part of the stream was seen before.
     Late,
@@ -100,7 +100,7 @@ impl Stream {
         }
     }
 
-    pub fn segment<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) -> Order {
+    pub fn segment<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) -> Arrival {
         self.run_out_of_patience(outlet);
         let next = *self.next.get_or_insert(segment.seq);
         let ahead = distance(next, segment.seq);
@@ -112,24 +112,24 @@ impl Stream {
         }
         if ahead == 0 && self.waiting.is_empty() {
             self.deliver(segment, outlet);
-            return Order::InOrder;
+            return Arrival::InOrder;
         }
         if astray || ahead.checked_abs().is_none_or(|far| far > WINDOW) {
             if astray {
-                outlet.oddities.push("corrupt-syn", next.into());
+                outlet.sink.odd("corrupt-syn", next.into());
             }
             self.give_up_all(outlet);
             self.records.hole(MAX_RECORD, next, outlet);
             (self.next, self.furthest) = (Some(segment.seq), Some(end));
             self.deliver(segment, outlet);
-            return Order::InOrder;
+            return Arrival::InOrder;
         }
         if ahead > 0 {
             self.wait(segment, outlet);
-        } else if self.overlap(segment, ahead.unsigned_abs() as usize, outlet) == Order::Old {
-            return Order::Old;
+        } else if self.overlap(segment, ahead.unsigned_abs() as usize, outlet) == Arrival::Old {
+            return Arrival::Old;
         }
-        if late { Order::Late } else { Order::InOrder }
+        if late { Arrival::Late } else { Arrival::InOrder }
     }
 
     /// Whether the first data after a SYN lies before it or beyond any first window.
@@ -180,9 +180,9 @@ impl Stream {
     }
 
     /// Begins at or before `next`: hands on what is new of it, then whatever it made contiguous.
-    fn overlap<S: Sink>(&mut self, segment: Segment<'_>, old: usize, outlet: &mut Outlet<'_, S>) -> Order {
+    fn overlap<S: Sink>(&mut self, segment: Segment<'_>, old: usize, outlet: &mut Outlet<'_, S>) -> Arrival {
         if segment.length <= old && segment.length > 0 {
-            return Order::Old;
+            return Arrival::Old;
         }
         let payload = segment.payload.get(old..).unwrap_or_default();
         let seq = segment.seq.wrapping_add(old as u32);
@@ -194,7 +194,7 @@ impl Stream {
         }
         let place = outlet.place;
         self.resume(place, outlet);
-        Order::InOrder
+        Arrival::InOrder
     }
 
     /// What the snaplen cut off of this segment may wait in another: then only what was captured of this one counts.
@@ -234,7 +234,7 @@ impl Stream {
             size > room || stream.waiting_bytes + size > MAX_WAITING || stream.waiting.len() >= MAX_WAITING_SEGMENTS
         };
         if full(self, *outlet.room) && !self.waiting.is_empty() {
-            outlet.oddities.push("memory-limit", size as u64);
+            outlet.sink.odd("memory-limit", size as u64);
             while full(self, *outlet.room) && !self.waiting.is_empty() {
                 self.give_up(outlet);
             }
@@ -243,7 +243,7 @@ impl Stream {
         }
         let Some(next) = self.next else { return };
         if size > *outlet.room {
-            outlet.oddities.push("memory-limit", size as u64);
+            outlet.sink.odd("memory-limit", size as u64);
             let ahead = distance(next, segment.seq).unsigned_abs() as usize;
             self.lose(ahead as u64);
             self.records.hole(ahead, next, outlet);
@@ -332,5 +332,169 @@ impl Stream {
             self.next = Some(next.wrapping_add(hole as u32));
         }
         self.resume(place, outlet);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::{HEAD, MAX_STORED, Record};
+
+    /// Takes everything, and notes what is odd.
+    #[derive(Default)]
+    struct Anywhere(Vec<&'static str>);
+
+    impl Sink for Anywhere {
+        fn keep(&mut self, _: &[u8]) -> usize {
+            HEAD
+        }
+
+        fn most(&self, _: &[u8]) -> usize {
+            usize::MAX
+        }
+
+        fn record(&mut self, _: Record<'_>) -> bool {
+            true
+        }
+
+        fn awaits(&self, _: u32) -> bool {
+            false
+        }
+
+        fn odd(&mut self, kind: &'static str, _: u64) {
+            self.0.push(kind);
+        }
+    }
+
+    /// A stream that begins at 0, and where it goes.
+    struct Receiver {
+        stream: Stream,
+        sink: Anywhere,
+        room: usize,
+        time: i64,
+    }
+
+    impl Receiver {
+        fn new() -> Receiver {
+            Receiver { stream: Stream::new(Some(0)), sink: Anywhere::default(), room: MAX_STORED, time: 0 }
+        }
+
+        fn with<T>(&mut self, act: impl FnOnce(&mut Stream, &mut Outlet<'_, Anywhere>) -> T) -> T {
+            let place = Place { time: self.time, ..Place::default() };
+            act(&mut self.stream, &mut Outlet { sink: &mut self.sink, room: &mut self.room, place })
+        }
+
+        fn segment(&mut self, seq: u32, length: usize) -> Arrival {
+            let payload = vec![0xff; length];
+            self.with(|stream, outlet| stream.segment(Segment { seq, payload: &payload, length }, outlet))
+        }
+
+        /// How often an acknowledged hole of 100 bytes is passed over before it is given up.
+        fn patience(&mut self, step: i64) -> usize {
+            assert_eq!(self.segment(100, 10), Arrival::InOrder);
+            assert!(self.stream.acknowledge(110));
+            let mut count = 0;
+            while self.stream.lost_bytes == 0 && count < 1_000 {
+                self.with(Stream::run_out_of_patience);
+                self.time += step;
+                count += 1;
+            }
+            assert_eq!((self.stream.lost_bytes, self.room), (100, MAX_STORED));
+            count - 1
+        }
+    }
+
+    #[test]
+    fn an_acknowledged_hole_waits_for_sixteen_frames_or_a_tenth_of_a_second() {
+        assert_eq!(Receiver::new().patience(0), 16);
+        assert_eq!(Receiver::new().patience(100_000_000), 2);
+        assert_eq!(Receiver::new().patience(100_000_001), 1);
+    }
+
+    #[test]
+    fn a_hole_that_is_not_acknowledged_waits() {
+        let mut receiver = Receiver::new();
+        receiver.segment(100, 10);
+        receiver.stream.acknowledge(99);
+        (0..100).for_each(|_| receiver.with(Stream::run_out_of_patience));
+        assert_eq!(receiver.stream.lost_bytes, 0);
+        assert!(receiver.stream.acknowledge(100));
+        (0..17).for_each(|_| receiver.with(Stream::run_out_of_patience));
+        assert_eq!(receiver.stream.lost_bytes, 100);
+    }
+
+    #[test]
+    fn so_many_segments_wait() {
+        let mut receiver = Receiver::new();
+        for n in 1..=4_096 {
+            receiver.segment(2 * n, 1);
+        }
+        assert_eq!((receiver.stream.lost_bytes, receiver.sink.0.len()), (0, 0));
+        assert_eq!(MAX_STORED - receiver.room, 4_096 * (128 + 1));
+        receiver.segment(9_000, 1);
+        assert_eq!((receiver.stream.lost_bytes, receiver.sink.0.as_slice()), (2, ["memory-limit"].as_slice()));
+    }
+
+    #[test]
+    fn so_many_bytes_wait() {
+        let (size, mut receiver) = (65_536 - 128, Receiver::new());
+        for n in 1..=96 {
+            receiver.segment(n * 65_536, size);
+        }
+        assert_eq!((receiver.stream.lost_bytes, receiver.sink.0.len()), (0, 0));
+        receiver.segment(97 * 65_536, 1);
+        assert_eq!((receiver.stream.lost_bytes, receiver.sink.0.as_slice()), (65_536, ["memory-limit"].as_slice()));
+    }
+
+    #[test]
+    fn a_jump_beyond_any_window_is_a_break() {
+        let arrives = |seq| {
+            let mut receiver = Receiver::new();
+            receiver.segment(seq, 10);
+            (receiver.stream.next, receiver.stream.waiting.len())
+        };
+        assert_eq!(arrives(1 << 30), (Some(0), 1));
+        assert_eq!(arrives((1 << 30) + 1), (Some((1 << 30) + 11), 0));
+    }
+
+    #[test]
+    fn bytes_acknowledged_and_not_seen_are_at_least_two_and_within_a_window() {
+        let unseen = |ack| {
+            let mut receiver = Receiver::new();
+            receiver.segment(0, 10);
+            receiver.stream.acknowledge(ack);
+            receiver.stream.unseen()
+        };
+        assert_eq!([10, 11, 12].map(unseen), [0, 0, 2]);
+        assert_eq!([10 + (1 << 30), 11 + (1 << 30)].map(unseen), [1 << 30, 0]);
+    }
+
+    #[test]
+    fn near_is_within_a_window_without_scaling() {
+        let mut receiver = Receiver::new();
+        receiver.segment(0, 100_000);
+        let near = |seq: u32| receiver.stream.is_near(seq);
+        assert_eq!([165_535, 165_536, 34_465, 34_464].map(near), [true, false, true, false]);
+    }
+
+    #[test]
+    fn after_a_doubtful_syn_the_data_is_within_the_first_window() {
+        let arrives = |seq: u32| {
+            let mut receiver = Receiver::new();
+            receiver.stream.doubtful = true;
+            receiver.segment(seq, 10);
+            receiver.sink.0.len()
+        };
+        assert_eq!([6 << 20, (6 << 20) + 1, u32::MAX, u32::MAX - 1].map(arrives), [0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn what_was_damaged_is_not_lost() {
+        let mut stream = Stream::new(None);
+        stream.damaged_bytes = 30;
+        stream.lose(20);
+        assert_eq!((stream.lost_bytes, stream.damaged_bytes), (0, 10));
+        stream.lose(15);
+        assert_eq!((stream.lost_bytes, stream.damaged_bytes), (5, 0));
     }
 }

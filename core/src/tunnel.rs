@@ -3,21 +3,17 @@
 //! number, which others may use too, so it is peeled only where a plausible IP packet is inside; else what carries it counts.
 
 use crate::batch::CaptureRow;
-use crate::capture::Frame;
+use crate::capture::CapturedFrame;
 use crate::checksum::{Sum, Trust};
 use crate::infiniband::{self, ROCE_PORT};
 use crate::ip::{self, Datagram, Fragments, Piece, Refused};
-use crate::link::{self, Packet, Unread};
+use crate::link::{self, PacketBytes, Unread};
 use crate::oddity::Oddities;
+use crate::protocol::{GRE, IPIP, IPV6_IN_IP, UDP};
 
 /// Tunnels in tunnels that are followed. Overlays on overlays reach three; each costs at least 20 bytes of header, so that a
 /// hostile frame could hold thousands.
 const MAX_NESTING: usize = 8;
-
-const IPIP: u8 = 4;
-const UDP: u8 = 17;
-const IPV6_IN_IP: u8 = 41;
-const GRE: u8 = 47;
 
 /// Registered, and Linux's own from before there was one.
 const VXLAN_PORTS: [u16; 2] = [4789, 8472];
@@ -34,12 +30,12 @@ pub struct Network {
     headers: Trust,
     /// Frames that held no IP.
     pub not_ip: u64,
-    pub unread: Counts,
+    pub unread: UnreadCounts,
 }
 
 /// Frames of which more could be said than that they are not IP, and was not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct UnreadCounts {
     /// Of link types that are not read, and the first of these.
     pub unread: u32,
     pub link_type: Option<u32>,
@@ -48,7 +44,7 @@ pub struct Counts {
     pub rdma_rpc: u32,
 }
 
-impl Counts {
+impl UnreadCounts {
     pub fn rdma(&mut self, holds_rpc: bool) {
         self.rdma = self.rdma.saturating_add(1);
         self.rdma_rpc = self.rdma_rpc.saturating_add(u32::from(holds_rpc));
@@ -72,12 +68,12 @@ impl Network {
     #[inline]
     pub fn datagram(
         &mut self,
-        frame: &Frame<'_>,
+        frame: &CapturedFrame<'_>,
         oddities: &mut Oddities,
         sink: &mut impl FnMut(&Datagram<'_>, &mut Oddities),
     ) -> bool {
         let missing = (frame.wire_len as usize).saturating_sub(frame.data.len());
-        let bytes = Packet { bytes: frame.data, missing };
+        let bytes = PacketBytes { bytes: frame.data, missing };
         let Some(packet) =
             link::packet(frame.link_type, bytes).or_else(|| mislabelled(frame.link_type, bytes, oddities))
         else {
@@ -104,7 +100,7 @@ impl Network {
     }
 
     #[cold]
-    fn note_unread(&mut self, link_type: u32, frame: Packet<'_>) {
+    fn note_unread(&mut self, link_type: u32, frame: PacketBytes<'_>) {
         match link::unread(link_type, frame) {
             Unread::NotIp => self.not_ip += 1,
             Unread::Rdma(holds_rpc) => self.unread.rdma(holds_rpc),
@@ -159,7 +155,7 @@ impl Network {
 
 /// The IPv4 packet in a frame that says it holds something else: its checksum proves it.
 #[cold]
-fn mislabelled<'a>(link_type: u32, frame: Packet<'a>, oddities: &mut Oddities) -> Option<Packet<'a>> {
+fn mislabelled<'a>(link_type: u32, frame: PacketBytes<'a>, oddities: &mut Oddities) -> Option<PacketBytes<'a>> {
     let packet = frame.behind(link::header_length(link_type)?)?;
     let proved = ip::plausible(&packet) && matches!(ip::datagram(packet), Ok((Datagram { header: Sum::Right, .. }, _)));
     proved.then(|| {
@@ -186,14 +182,14 @@ fn carried_by_udp(payload: &[u8]) -> bool {
 /// Whether a datagram of RoCE v2 holds RPC; nothing for any other.
 #[inline(never)]
 fn roce(datagram: &Datagram<'_>) -> Option<bool> {
-    let payload = Packet { bytes: datagram.payload, missing: datagram.wire_len - datagram.payload.len() };
+    let payload = PacketBytes { bytes: datagram.payload, missing: datagram.wire_len - datagram.payload.len() };
     let to_roce = datagram.protocol == UDP && payload.u16(2)? == ROCE_PORT;
     infiniband::roce_v2(payload.behind(UDP_HEADER).filter(|_| to_roce)?)
 }
 
 /// The IP packet that a tunnel's datagram carries.
-fn inside<'a>(datagram: &Datagram<'a>) -> Option<Packet<'a>> {
-    let payload = Packet { bytes: datagram.payload, missing: datagram.wire_len - datagram.payload.len() };
+fn inside<'a>(datagram: &Datagram<'a>) -> Option<PacketBytes<'a>> {
+    let payload = PacketBytes { bytes: datagram.payload, missing: datagram.wire_len - datagram.payload.len() };
     let packet = match datagram.protocol {
         IPIP | IPV6_IN_IP => Some(payload),
         GRE => gre(payload),
@@ -207,7 +203,7 @@ fn inside<'a>(datagram: &Datagram<'a>) -> Option<Packet<'a>> {
     packet.filter(ip::plausible)
 }
 
-fn gre(packet: Packet<'_>) -> Option<Packet<'_>> {
+fn gre(packet: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     const CHECKSUM: u16 = 0x8000;
     const ROUTING: u16 = 0x4000;
     const KEY: u16 = 0x2000;
@@ -221,7 +217,7 @@ fn gre(packet: Packet<'_>) -> Option<Packet<'_>> {
     carried(packet.u16(2)?, packet.behind(4 + 4 * fields)?)
 }
 
-fn vxlan(packet: Packet<'_>) -> Option<Packet<'_>> {
+fn vxlan(packet: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     const VNI_IS_VALID: u8 = 0x08;
     if packet.bytes.first()? & VNI_IS_VALID == 0 {
         return None;
@@ -229,7 +225,7 @@ fn vxlan(packet: Packet<'_>) -> Option<Packet<'_>> {
     link::ethernet(packet.behind(VXLAN_HEADER)?)
 }
 
-fn geneve(packet: Packet<'_>) -> Option<Packet<'_>> {
+fn geneve(packet: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     const VERSION: u8 = 0xc0;
     const OPTIONS: u8 = 0x3f;
     let first = packet.bytes.first()?;
@@ -239,7 +235,7 @@ fn geneve(packet: Packet<'_>) -> Option<Packet<'_>> {
     carried(packet.u16(2)?, packet.behind(GENEVE_HEADER + 4 * usize::from(first & OPTIONS))?)
 }
 
-fn carried(ethertype: u16, packet: Packet<'_>) -> Option<Packet<'_>> {
+fn carried(ethertype: u16, packet: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     match ethertype {
         TRANSPARENT_ETHERNET => link::ethernet(packet),
         ethertype => link::ethertype(ethertype, packet),

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use crate::oddity::Oddities;
 use crate::rpc::word;
-use crate::strings::{NONE, Strings};
+use crate::strings::{NO_STRING, Strings};
 
 /// Rows of child tables that one message may add: a READDIRPLUS reply of 1 MiB holds fewer than 10,000 entries.
 const MAX_ITEMS: u32 = 65_536;
@@ -22,6 +22,54 @@ const MAX_DEPTH: usize = 8;
 pub const NO_ITEM: u32 = u32::MAX;
 
 pub type Column = Option<usize>;
+
+macro_rules! codes {
+    ($($(#[$what:meta])* $name:ident = $code:literal,)*) => {
+        /// The operations as they come in: each name with its number, of which the declaration's compiler has them too.
+        pub mod code {
+            $($(#[$what])* pub const $name: u8 = $code;)*
+
+            pub const ALL: &[(&str, u8)] = &[$((stringify!($name), $name),)*];
+        }
+    };
+}
+
+// Operands a, b, c: `a` is the column to fill, -1 for none, or where it says so a table or a target, which is the index of the
+// operation to go on with, always further on.
+codes! {
+    /// What follows is not looked at.
+    END = 0,
+    INT32 = 1,
+    INT64 = 2,
+    /// Another value than 0 and 1 is malformed.
+    BOOL = 3,
+    /// With the values allowed, none for all; another one is kept and reported.
+    ENUM = 4,
+    /// Also a string; b: the longest.
+    OPAQUE = 5,
+    /// b: the length.
+    FIXED = 6,
+    /// As OPAQUE, but the column is of the length, and the bytes are not stored and need not be captured.
+    DATA = 7,
+    /// a: column of the discriminant; b: 1 if a value in no arm is reported; c: target of the default, -1 for malformed; with
+    /// (value, target) for the arms.
+    UNION = 8,
+    /// a: target.
+    JUMP = 9,
+    /// a: target where the item is absent.
+    OPTIONAL = 10,
+    /// a: child table, -1 for none; b: most items; c: target after the last item; the body ends with ITEM_END.
+    ARRAY = 11,
+    /// As ARRAY, of items that a TRUE announces each.
+    LIST = 12,
+    ITEM_END = 13,
+    /// As ARRAY; b: the number of items.
+    FIXED_ARRAY = 14,
+    /// Reads nothing: the last 32 bits read are the procedure's status.
+    STATUS = 15,
+    /// As END, but bytes left over are reported.
+    DONE = 16,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -133,9 +181,9 @@ fn bodies(ops: &[RawOp]) -> Vec<Option<usize>> {
     let mut bodies = Vec::with_capacity(ops.len() + 1);
     for (at, (code, ..)) in ops.iter().enumerate() {
         bodies.push(open.last().copied());
-        match code {
-            11 | 12 | 14 => open.push(at),
-            13 => drop(open.pop()),
+        match *code {
+            code::ARRAY | code::LIST | code::FIXED_ARRAY => open.push(at),
+            code::ITEM_END => drop(open.pop()),
             _ => {}
         }
     }
@@ -154,34 +202,36 @@ impl Check<'_> {
     fn op(&self, (code, a, b, c, pairs): &RawOp) -> Result<Op, String> {
         use Kind::{Bool, Bytes};
         const INTEGERS: [Kind; 4] = [Kind::U32, Kind::I32, Kind::U64, Kind::I64];
-        Ok(match code {
-            0 => Op::End,
-            1 => Op::Int32 { column: self.column(*a, &INTEGERS)? },
-            2 => Op::Int64 { column: self.column(*a, &INTEGERS)? },
-            3 => Op::Bool { column: self.column(*a, &[Bool])? },
-            4 => {
+        Ok(match *code {
+            code::END => Op::End,
+            code::INT32 => Op::Int32 { column: self.column(*a, &INTEGERS)? },
+            code::INT64 => Op::Int64 { column: self.column(*a, &INTEGERS)? },
+            code::BOOL => Op::Bool { column: self.column(*a, &[Bool])? },
+            code::ENUM => {
                 let mut values: Vec<u32> = pairs.iter().map(|(value, _)| *value as u32).collect();
                 values.sort_unstable();
                 Op::Enum { column: self.column(*a, &INTEGERS)?, values }
             }
-            5 => Op::Opaque { column: self.column(*a, &[Bytes])?, max: self.size(*b)? },
-            6 => Op::Fixed { column: self.column(*a, &[Bytes])?, size: self.size(*b)? },
-            7 => Op::Data { column: self.column(*a, &INTEGERS)?, max: self.size(*b)? },
-            8 => {
+            code::OPAQUE => Op::Opaque { column: self.column(*a, &[Bytes])?, max: self.size(*b)? },
+            code::FIXED => Op::Fixed { column: self.column(*a, &[Bytes])?, size: self.size(*b)? },
+            code::DATA => Op::Data { column: self.column(*a, &INTEGERS)?, max: self.size(*b)? },
+            code::UNION => {
                 let arm = |(value, target): &(i64, i64)| Ok((*value as u32, self.target(*target)?));
                 let arms = pairs.iter().map(arm).collect::<Result<_, String>>()?;
                 let default = if *c < 0 { None } else { Some(self.target(*c)?) };
                 let column = self.column(*a, &[INTEGERS.as_slice(), &[Bool]].concat())?;
                 Op::Union { column, default, closed: *b != 0, arms }
             }
-            9 => Op::Jump { target: self.target(*a)? },
-            10 => Op::Optional { absent: self.target(*a)? },
-            11 => Op::Array { table: self.child(*a)?, max: self.size(*b)? as u32, after: self.target(*c)? },
-            12 => Op::List { table: self.child(*a)?, after: self.target(*c)? },
-            13 => Op::ItemEnd,
-            14 => Op::FixedArray { table: self.child(*a)?, size: self.size(*b)? as u32, after: self.target(*c)? },
-            15 => Op::Status,
-            16 => Op::Done,
+            code::JUMP => Op::Jump { target: self.target(*a)? },
+            code::OPTIONAL => Op::Optional { absent: self.target(*a)? },
+            code::ARRAY => Op::Array { table: self.child(*a)?, max: self.size(*b)? as u32, after: self.target(*c)? },
+            code::LIST => Op::List { table: self.child(*a)?, after: self.target(*c)? },
+            code::ITEM_END => Op::ItemEnd,
+            code::FIXED_ARRAY => {
+                Op::FixedArray { table: self.child(*a)?, size: self.size(*b)? as u32, after: self.target(*c)? }
+            }
+            code::STATUS => Op::Status,
+            code::DONE => Op::Done,
             _ => return Err(format!("operation {} has the unknown code {code}", self.at)),
         })
     }
@@ -243,7 +293,7 @@ impl Kind {
 }
 
 #[derive(Clone, Debug)]
-pub enum Values {
+pub enum ColumnValues {
     Narrow(Vec<u32>),
     Wide(Vec<u64>),
 }
@@ -253,15 +303,15 @@ pub enum Values {
 pub struct ColumnData {
     pub name: String,
     pub kind: Kind,
-    pub values: Values,
+    pub values: ColumnValues,
     pub valid: Vec<bool>,
 }
 
 impl ColumnData {
     fn new(name: &str, kind: Kind) -> Self {
         let values = match kind {
-            Kind::U64 | Kind::I64 => Values::Wide(Vec::new()),
-            _ => Values::Narrow(Vec::new()),
+            Kind::U64 | Kind::I64 => ColumnValues::Wide(Vec::new()),
+            _ => ColumnValues::Narrow(Vec::new()),
         };
         ColumnData { name: name.to_owned(), kind, values, valid: Vec::new() }
     }
@@ -269,15 +319,15 @@ impl ColumnData {
     fn open(&mut self) {
         self.valid.push(false);
         match &mut self.values {
-            Values::Narrow(values) => values.push(0),
-            Values::Wide(values) => values.push(0),
+            ColumnValues::Narrow(values) => values.push(0),
+            ColumnValues::Wide(values) => values.push(0),
         }
     }
 
     fn set(&mut self, row: usize, value: u64) {
         match &mut self.values {
-            Values::Narrow(values) => values.get_mut(row).map(|slot| *slot = value as u32),
-            Values::Wide(values) => values.get_mut(row).map(|slot| *slot = value),
+            ColumnValues::Narrow(values) => values.get_mut(row).map(|slot| *slot = value as u32),
+            ColumnValues::Wide(values) => values.get_mut(row).map(|slot| *slot = value),
         };
         if let Some(valid) = self.valid.get_mut(row) {
             *valid = true;
@@ -537,7 +587,7 @@ impl Machine<'_, '_> {
             if number.is_none() {
                 self.run.oddities.push("strings-full", size as u64);
             }
-            self.set(column, u64::from(number.unwrap_or(NONE)));
+            self.set(column, u64::from(number.unwrap_or(NO_STRING)));
         }
         Ok(())
     }
@@ -582,5 +632,77 @@ impl Machine<'_, '_> {
         let outer = self.levels.iter().rev().nth(1).map_or(NO_ITEM, |outer| outer.item.wrapping_sub(1));
         self.row = table.and_then(|table| self.run.open(table, item, outer, self.secondary));
         Ok(begin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn op(code: u8, a: i64, b: i64, c: i64) -> RawOp {
+        (code, a, b, c, Vec::new())
+    }
+
+    /// What is odd in a body, after so many secondary rows.
+    fn odd(layout: &Layout, tables: &mut [Table], body: &[u8], mut rows: u32) -> u64 {
+        let (mut strings, mut oddities) = (Strings::default(), Oddities::default());
+        let (strings, owner) = (&mut strings, Owner::default());
+        Run { tables, strings, oddities: &mut oddities, owner, rows: &mut rows }.run(layout, body, body.len());
+        oddities.take().len() as u64
+    }
+
+    #[test]
+    fn every_operation_is_known_and_has_a_number_of_its_own() {
+        let check = Check { at: 0, bodies: &[None; 3], tables: &[], table: None };
+        let known = |code: u8| {
+            let refused = check.op(&op(code, -1, 0, 1)).err();
+            refused.is_none_or(|reason| !reason.contains("unknown code"))
+        };
+        assert_eq!(code::ALL.len(), 17);
+        for (at, (name, code)) in code::ALL.iter().enumerate() {
+            assert!(known(*code), "{name}");
+            assert!(code::ALL.iter().skip(at + 1).all(|(_, other)| other != code), "{name}");
+        }
+        assert!(!known(17));
+    }
+
+    #[test]
+    fn lists_nest_seven_deep() {
+        let nested = |depth: i64| {
+            let begin = (0..depth).map(|level| op(code::LIST, -1, 0, 2 * depth - level + 1));
+            let end = (0..depth).map(|_| op(code::ITEM_END, 0, 0, 0));
+            let inside = [op(code::INT32, -1, 0, 0)];
+            let ops: Vec<_> = begin.chain(inside).chain(end).chain([op(code::DONE, 0, 0, 0)]).collect();
+            Layout::new(&ops, None, 0, &[]).map(|_| ())
+        };
+        assert_eq!(nested(7), Ok(()));
+        assert_eq!(nested(8), Err("operation 7 nests lists too deep".to_owned()));
+    }
+
+    #[test]
+    fn a_message_has_so_many_items() {
+        let ops = [
+            op(code::ARRAY, -1, i64::from(u32::MAX), 3),
+            op(code::INT32, -1, 0, 0),
+            op(code::ITEM_END, 0, 0, 0),
+            op(code::DONE, 0, 0, 0),
+        ];
+        let layout = Layout::new(&ops, None, 0, &[]).expect("a layout");
+        let items = |count: u32| [count.to_be_bytes().to_vec(), vec![0; 4 * count as usize]].concat();
+        // The end of a list counts as one of its items.
+        assert_eq!(odd(&layout, &mut [], &items(65_535), 0), 0);
+        assert_eq!(odd(&layout, &mut [], &items(65_536), 0), 1);
+    }
+
+    #[test]
+    fn there_are_so_many_secondary_rows() {
+        let mut tables = [Table::new("names", &[("size".to_owned(), Kind::U32)])];
+        let mut layout = Layout::new(&[op(code::INT32, 0, 0, 0)], Some(0), 0, &tables).expect("a layout");
+        let full = 1 << 20;
+        assert_eq!(odd(&layout, &mut tables, &[0; 4], full), 0);
+        layout.secondary = true;
+        assert_eq!(odd(&layout, &mut tables, &[0; 4], full - 1), 0);
+        assert_eq!(odd(&layout, &mut tables, &[0; 4], full), 1);
+        assert_eq!(tables[0].owners.len(), 2);
     }
 }

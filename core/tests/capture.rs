@@ -1,7 +1,7 @@
 //! Files built here byte by byte give the frames, interfaces, oddities and endings they should, in any chunking and cut
 //! anywhere.
 
-use nfsrpc_core::capture::{Ending, Frame, Interface, MAX_FRAME, NO_TIME, NotACapture, Reader};
+use nfsrpc_core::capture::{CapturedFrame, Ending, Interface, MAX_FRAME, NO_TIME, NotACapture, Reader};
 use nfsrpc_core::oddity::Oddities;
 use proptest::prelude::*;
 
@@ -30,9 +30,9 @@ struct Read {
 
 fn read_chunks<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Read {
     let (mut reader, mut oddities, mut frames) = (Reader::new(), Oddities::default(), Vec::new());
-    let mut sink = |frame: Frame<'_>, oddities: &mut Oddities| {
+    let mut sink = |frame: CapturedFrame<'_>, oddities: &mut Oddities| {
         assert_eq!((oddities.place.frame, oddities.place.time), (frame.number, frame.time));
-        let Frame { number, time, interface, link_type, data, wire_len } = frame;
+        let CapturedFrame { number, time, interface, link_type, data, wire_len } = frame;
         frames.push(Seen { number, time, interface, link_type, data: data.to_vec(), wire_len });
     };
     let mut parts = chunks.into_iter().map(Some).chain([None]);
@@ -245,7 +245,7 @@ fn only_ethernet_by_the_plain_magic_can_be_nokias() {
 fn a_frame_within_a_chunk_is_not_copied() {
     let file = plain_pcap(&[ethernet(1, 40), ethernet(2, 40)]);
     let mut places = Vec::new();
-    let mut sink = |frame: Frame<'_>, _: &mut Oddities| places.push(frame.data.as_ptr() as usize);
+    let mut sink = |frame: CapturedFrame<'_>, _: &mut Oddities| places.push(frame.data.as_ptr() as usize);
     Reader::new().read(Some(&file), &mut sink, &mut Oddities::default()).unwrap();
     let begin = file.as_ptr() as usize;
     assert_eq!(places, [begin + 24 + 16, begin + 24 + 16 + 54 + 16]);
@@ -385,6 +385,8 @@ fn a_block_that_contradicts_itself_costs_only_itself() {
         block(Little, 1, &[1, 0]),
         block(Little, 5, &Little.words(&[7, 0, 0])),
         packet(Little, 0, 0, 0, &vec![0; MAX_FRAME + 1]),
+        // A packet under a type that no block has.
+        block(Little, 0x77, &[Little.words(&[0, 0, 3, 4, 4]), b"data".to_vec()].concat()),
     ];
     for bad in bad {
         let begin = [section(Little), interface(Little, 1, 0, &[]), packet(Little, 0, 0, 1, b"1")].concat();

@@ -5,7 +5,7 @@ mod wire;
 use std::net::Ipv4Addr;
 
 use nfsrpc_core::decoder::Batch;
-use nfsrpc_core::xdr::{Layout, Layouts};
+use nfsrpc_core::xdr::{Layout, Layouts, code};
 use wire::{CLIENT, PROG, SERVER, Wire, call, client, decode, kinds, pairs, record, reply, rows, server, words};
 
 const C: (Ipv4Addr, u16) = (CLIENT, 900);
@@ -192,7 +192,7 @@ fn a_record_whose_mark_swallows_the_next_one_ends_where_that_begins() {
 fn bounded(most: usize) -> Layouts {
     let mut layouts = Layouts::default();
     for reply in [false, true] {
-        let mut layout = Layout::new(&[(0, 0, 0, 0, Vec::new())], None, 1024, &[]).expect("a layout");
+        let mut layout = Layout::new(&[(code::END, 0, 0, 0, Vec::new())], None, 1024, &[]).expect("a layout");
         layout.most = most;
         layouts.add(PROG, 4, 1, reply, layout);
     }

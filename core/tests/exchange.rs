@@ -5,17 +5,20 @@ mod wire;
 use nfsrpc_core::batch::exchange_flag::{
     CALL_ACKED, CONNECTION_DIED, EVICTED, REPEATED, REPLY_SIDE_LOSS, REPLY_SIDE_SEEN, REPLY_SIDE_SEEN_AFTER,
 };
-use nfsrpc_core::decoder::Decoder;
-use nfsrpc_core::exchange::MAX_UNANSWERED;
+use nfsrpc_core::batch::{ExchangeRow, Exchanges};
+use nfsrpc_core::decoder::{Batch, Decoder};
 use nfsrpc_core::rpc::{AUTH_ERROR, RPC_MISMATCH};
 use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;
 use nfsrpc_core::xdr::Layouts;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use wire::*;
 
 const C: (Ipv4Addr, u16) = (CLIENT, 900);
 const S: (Ipv4Addr, u16) = (SERVER, 111);
+const SECOND: i64 = 1_000_000_000;
+/// Calls that may wait for their replies.
+const MAX_UNANSWERED: usize = 262_144;
 
 #[test]
 fn a_resend_and_its_late_replies_are_one_exchange() {
@@ -360,4 +363,154 @@ fn a_reply_that_was_acknowledged_and_not_captured_is_lost_though_nothing_follows
     s.seq = s.seq.wrapping_add(32);
     wire.tcp(1.1, &c, &s, ACK, c.seq, &[]);
     assert_ne!(rows(&wire.decode())[0].flags & REPLY_SIDE_LOSS, 0);
+}
+
+#[test]
+fn a_reply_may_be_captured_two_seconds_before_its_call() {
+    let before = |seconds: f64| {
+        let mut wire = Wire::default();
+        wire.udp(0.0, S, C, &reply(1, &[]));
+        wire.udp(seconds, C, S, &call(1, 2, &[]));
+        pairs(&wire.decode())
+    };
+    assert_eq!(before(2.0), [(2, 1, 0, 0)]);
+    assert_eq!(before(2.000_001), [(0, 1, 0, 0), (2, 0, 0, 0)]);
+}
+
+/// The exchanges of these captures that are in reach at their end.
+fn in_reach(wire: &Wire) -> usize {
+    let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default(), Select::default());
+    decoder.feed(&wire.bytes).expect("a capture");
+    decoder.release();
+    decoder.snapshot().exchanges.client.len()
+}
+
+#[test]
+fn an_answered_call_is_in_reach_for_five_minutes() {
+    for resent in [false, true] {
+        let after = |seconds: f64| {
+            let mut wire = Wire::default();
+            wire.udp(0.0, C, S, &call(1, 2, &[]));
+            if resent {
+                wire.udp(0.05, C, S, &call(1, 2, &[]));
+            }
+            wire.udp(0.1, S, C, &reply(1, &[]));
+            wire.udp(0.1 + seconds, S, C, &reply(2, &[]));
+            in_reach(&wire)
+        };
+        assert_eq!((after(300.0), after(300.000_001)), (2, 1));
+    }
+}
+
+#[test]
+fn answered_calls_in_reach_are_limited_in_number() {
+    let exchanges = |count: u32, resent: bool| {
+        let mut wire = Wire::default();
+        for xid in 0..count {
+            let at = f64::from(xid) * 1e-4;
+            wire.udp(at, C, S, &call(xid, 2, &[]));
+            if resent {
+                // Another frame, not the same one captured twice.
+                wire.udp(at + 0.05, C, S, &call(xid, 2, &[]));
+            }
+            wire.udp(at + 0.06, S, C, &reply(xid, &[]));
+        }
+        in_reach(&wire)
+    };
+    assert_eq!([4_096, 4_097].map(|count| exchanges(count, false)), [4_096, 4_096]);
+    assert_eq!(exchanges(4_096 + 65_536 + 2, true), 4_096 + 65_536);
+}
+
+#[test]
+fn calls_are_told_apart_by_the_first_half_kilobyte_of_their_arguments() {
+    let differing_at = |at: usize| {
+        let mut wire = Wire::default();
+        let mut args = vec![0; 600];
+        wire.udp(0.0, C, S, &call(1, 2, &args));
+        args[at] = 1;
+        wire.udp(2.0, C, S, &call(1, 2, &args));
+        pairs(&wire.decode()).len()
+    };
+    assert_eq!([0, 511, 512].map(differing_at), [2, 2, 1]);
+    let mut wire = Wire::default();
+    wire.udp(0.0, C, S, &call(1, 2, &[0; 600]));
+    wire.udp(2.0, C, S, &call(1, 2, &[0; 604]));
+    assert_eq!(pairs(&wire.decode()).len(), 2, "of another length");
+}
+
+#[test]
+fn every_column_of_an_exchange() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    let sys = words(&[7, 0, 2, PROG, 4, 5, 1, 24, 9, 2, u32::from_be_bytes(*b"cl\0\0"), 33, 44, 0, 0, 0]);
+    wire.send(1.0, &mut c, &s, &record(&[&[sys, vec![1; 12]].concat()]));
+    wire.send(2.5, &mut s, &c, &record(&[&reply(7, &[2; 8])]));
+    wire.udp(3.0, (CLIENT, 800), (SERVER, 111), &call(8, 1, &[]));
+    let Batch { exchanges, strings, addresses, .. } = wire.decode();
+    let first = ExchangeRow {
+        exchange: 0,
+        capture: 0,
+        call_frame: 4,
+        reply_capture: 0,
+        reply_frame: 5,
+        time: SECOND,
+        reply_time: 5 * SECOND / 2,
+        client: 0,
+        server: 1,
+        client_port: 700,
+        server_port: 32_803,
+        transport: 6,
+        flow: 0,
+        xid: 7,
+        prog: PROG,
+        vers: 4,
+        proc: 5,
+        rpc_status: 0,
+        status: i32::MIN,
+        retransmits: 0,
+        duplicates: 0,
+        flags: 0,
+        flavor: 1,
+        machine: 0,
+        uid: 33,
+        call_bytes: 76,
+        reply_bytes: 32,
+    };
+    let second = ExchangeRow {
+        exchange: 1,
+        call_frame: 6,
+        reply_frame: 0,
+        time: 3 * SECOND,
+        reply_time: i64::MIN,
+        client_port: 800,
+        server_port: 111,
+        transport: 17,
+        flow: 1,
+        xid: 8,
+        proc: 1,
+        rpc_status: u8::MAX,
+        flavor: 0,
+        machine: u32::MAX,
+        uid: u32::MAX,
+        call_bytes: 40,
+        reply_bytes: 0,
+        ..first
+    };
+    let mut expected = Exchanges::default();
+    [first, second].into_iter().for_each(|row| expected.push(row));
+    assert_eq!(exchanges.into_columns(), expected.take().into_columns());
+    assert_eq!(strings, [b"cl"]);
+    assert_eq!(addresses.iter().map(|(ip, _)| *ip).collect::<Vec<_>>(), [IpAddr::from(CLIENT), IpAddr::from(SERVER)]);
+}
+
+#[test]
+fn what_is_known_of_a_connection_whichever_end_calls() {
+    for turned in [false, true] {
+        let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+        (c.ip, s.ip) = if turned { (s.ip, c.ip) } else { (c.ip, s.ip) };
+        wire.connect(0.0, &mut c, &mut s);
+        wire.send(1.0, &mut c, &s, &record(&[&call(1, 2, &[])]));
+        wire.tcp(1.1, &s, &c, ACK, s.seq, &[]);
+        assert_eq!(rows(&wire.decode())[0].flags, REPLY_SIDE_SEEN | REPLY_SIDE_SEEN_AFTER | CALL_ACKED);
+    }
 }

@@ -6,7 +6,7 @@ use nfsrpc_core::batch::NO_TIME;
 use nfsrpc_core::decoder::Decoder;
 use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;
-use nfsrpc_core::xdr::{Kind, Layout, Layouts, Table};
+use nfsrpc_core::xdr::{Kind, Layout, Layouts, Table, code};
 use std::net::Ipv4Addr;
 use wire::*;
 
@@ -17,7 +17,7 @@ const S: (Ipv4Addr, u16) = (SERVER, 2049);
 fn decoder() -> Decoder {
     let tables = vec![Table::new("t", &[("name".into(), Kind::Bytes)])];
     let mut layouts = Layouts::default();
-    let name = [(5, 0, 64, 0, Vec::new())];
+    let name = [(code::OPAQUE, 0, 64, 0, Vec::new())];
     layouts.add(PROG, 4, 1, false, Layout::new(&name, Some(0), 1024, &tables).expect("a layout"));
     Decoder::new(layouts, tables, 0, Fold::default(), Select::default())
 }
@@ -46,7 +46,7 @@ fn the_file_being_read_is_told_as_it_stands() {
 fn handles_of_exchanges_in_reach_are_kept() {
     let fold = Fold { by_handle: [((PROG, 4, 1), 0)].into_iter().collect(), ..Fold::default() };
     let mut layouts = Layouts::default();
-    let results = [(4, -1, 0, 0, Vec::new()), (15, 0, 0, 0, Vec::new())];
+    let results = [(code::ENUM, -1, 0, 0, Vec::new()), (code::STATUS, 0, 0, 0, Vec::new())];
     layouts.add(PROG, 4, 1, true, Layout::new(&results, None, 1024, &[]).expect("a layout"));
     let mut decoder = Decoder::new(layouts, Vec::new(), 0, fold, Select::default());
     let mut wire = Wire::default();

@@ -3,7 +3,7 @@
 mod wire;
 
 use nfsrpc_core::infiniband::{ROCE_PORT, is_iwarp, iwarp_holds_rpc, roce_v2};
-use nfsrpc_core::link::{Packet, Unread, packet, unread};
+use nfsrpc_core::link::{PacketBytes, Unread, packet, unread};
 use nfsrpc_core::xdr::Layouts;
 use wire::*;
 
@@ -27,8 +27,8 @@ fn on_link(next: u8, route: usize, behind: &[u8]) -> Vec<u8> {
     [vec![0, next], vec![0; 6 + route], behind.to_vec()].concat()
 }
 
-fn all(bytes: &[u8]) -> Packet<'_> {
-    Packet { bytes, missing: 0 }
+fn all(bytes: &[u8]) -> PacketBytes<'_> {
+    PacketBytes { bytes, missing: 0 }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Packets built here byte by byte give the datagrams they should: headers, padding, offload, fragments in every order,
 //! tunnels, and what a snaplen left.
 
-use nfsrpc_core::capture::{Frame, MAX_FRAME, NO_TIME};
+use nfsrpc_core::capture::{CapturedFrame, MAX_FRAME, NO_TIME};
 use nfsrpc_core::ip::Datagram;
 use nfsrpc_core::oddity::Oddities;
 use nfsrpc_core::tunnel::Network;
@@ -37,7 +37,8 @@ impl Wire {
     fn send(&mut self, time: i64, link_type: u32, data: &[u8], wire_len: usize) -> Vec<Seen> {
         self.frame += 1;
         (self.oddities.place.frame, self.oddities.place.time) = (self.frame, time);
-        let frame = Frame { number: self.frame, time, interface: 0, link_type, data, wire_len: wire_len as u32 };
+        let frame =
+            CapturedFrame { number: self.frame, time, interface: 0, link_type, data, wire_len: wire_len as u32 };
         let mut seen = Vec::new();
         let mut sink = |datagram: &Datagram<'_>, _: &mut Oddities| {
             let Datagram { src, dst, protocol, id, payload, wire_len, fragmented, .. } = *datagram;

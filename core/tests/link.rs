@@ -1,6 +1,6 @@
 //! Each link layer, and each layer that an EtherType may announce before IP, gives the packet in it.
 
-use nfsrpc_core::link::{LINK_TYPES, Packet, Unread, packet, unread};
+use nfsrpc_core::link::{LINK_TYPES, PacketBytes, Unread, packet, unread};
 use proptest::prelude::*;
 
 const IP: &[u8] = b"\x45 any bytes";
@@ -92,11 +92,11 @@ fn the_packet_is_one_attribute_of_a_firewalls_log() {
         let tagged = [&TAG[2..], &V4, IP].concat();
         for (ethertype, inside) in [(V4, IP), (V6, IP), ([0, 0], IP), ([0x81, 0x00], &tagged[..])] {
             let frame = nflog(family, order, ethertype, inside);
-            let found = packet(239, Packet { bytes: &frame, missing: 0 });
-            assert_eq!(found, Some(Packet { bytes: IP, missing: 0 }), "{family} {ethertype:?}");
+            let found = packet(239, PacketBytes { bytes: &frame, missing: 0 });
+            assert_eq!(found, Some(PacketBytes { bytes: IP, missing: 0 }), "{family} {ethertype:?}");
         }
         let frame = nflog(family, order, [0x08, 0x06], IP);
-        assert_eq!(packet(239, Packet { bytes: &frame, missing: 0 }), None);
+        assert_eq!(packet(239, PacketBytes { bytes: &frame, missing: 0 }), None);
     }
 }
 
@@ -105,14 +105,14 @@ fn what_the_snaplen_cut_off_a_logged_packet_is_missing() {
     let frame = nflog(2, u16::to_le_bytes, V4, IP);
     let begin = frame.windows(IP.len()).position(|bytes| bytes == IP).expect("the packet");
     for captured in 0..frame.len() {
-        let found = packet(239, Packet { bytes: &frame[..captured], missing: frame.len() - captured });
+        let found = packet(239, PacketBytes { bytes: &frame[..captured], missing: frame.len() - captured });
         let have = captured.saturating_sub(begin).min(IP.len());
-        let expected = (captured >= begin).then(|| Packet { bytes: &IP[..have], missing: IP.len() - have });
+        let expected = (captured >= begin).then(|| PacketBytes { bytes: &IP[..have], missing: IP.len() - have });
         assert_eq!(found, expected, "{captured}");
     }
     let lie = [&[2, 0, 0, 0][..], &200_u16.to_le_bytes(), &9_u16.to_le_bytes(), IP].concat();
-    assert_eq!(packet(239, Packet { bytes: &lie, missing: 0 }), None);
-    assert_eq!(packet(239, Packet { bytes: &[2, 0, 0, 0, 0, 0, 9, 0, 0x45], missing: 0 }), None);
+    assert_eq!(packet(239, PacketBytes { bytes: &lie, missing: 0 }), None);
+    assert_eq!(packet(239, PacketBytes { bytes: &[2, 0, 0, 0, 0, 0, 9, 0, 0x45], missing: 0 }), None);
 }
 
 #[test]
@@ -127,8 +127,8 @@ fn the_link_types_that_are_read_are_those_that_give_packets() {
 fn every_carrier_gives_the_packet_in_it() {
     for (link_type, carrier) in carriers() {
         let frame = [&carrier, IP].concat();
-        let found = packet(link_type, Packet { bytes: &frame, missing: MISSING });
-        assert_eq!(found, Some(Packet { bytes: IP, missing: MISSING }), "{link_type} {carrier:x?}");
+        let found = packet(link_type, PacketBytes { bytes: &frame, missing: MISSING });
+        assert_eq!(found, Some(PacketBytes { bytes: IP, missing: MISSING }), "{link_type} {carrier:x?}");
     }
 }
 
@@ -136,7 +136,7 @@ fn every_carrier_gives_the_packet_in_it() {
 fn a_carrier_cut_short_gives_nothing() {
     for (link_type, carrier) in carriers() {
         for length in 0..carrier.len() {
-            assert_eq!(packet(link_type, Packet { bytes: &carrier[..length], missing: MISSING }), None);
+            assert_eq!(packet(link_type, PacketBytes { bytes: &carrier[..length], missing: MISSING }), None);
         }
     }
 }
@@ -167,7 +167,7 @@ fn what_is_no_ip_gives_nothing() {
         (258, [[12_u32, 0, 12].map(u32::to_le_bytes).concat(), vec![0x45; 60]].concat()),
     ];
     for (link_type, frame) in frames {
-        assert_eq!(packet(link_type, Packet { bytes: &frame, missing: 0 }), None, "{link_type} {frame:x?}");
+        assert_eq!(packet(link_type, PacketBytes { bytes: &frame, missing: 0 }), None, "{link_type} {frame:x?}");
     }
 }
 
@@ -175,8 +175,11 @@ fn what_is_no_ip_gives_nothing() {
 fn a_frame_of_nothing_but_tags_or_labels_ends() {
     for tag in [TAG, LABEL] {
         let frame = [vec![0x52; 12], vec![0x88, 0x47], tag.repeat(100_000)].concat();
-        assert_eq!(packet(1, Packet { bytes: &frame, missing: 0 }), None);
-        assert_eq!(packet(1, Packet { bytes: &[&[0x52; 12], &tag.repeat(100_000)[..]].concat(), missing: 0 }), None);
+        assert_eq!(packet(1, PacketBytes { bytes: &frame, missing: 0 }), None);
+        assert_eq!(
+            packet(1, PacketBytes { bytes: &[&[0x52; 12], &tag.repeat(100_000)[..]].concat(), missing: 0 }),
+            None
+        );
     }
 }
 
@@ -189,7 +192,7 @@ proptest! {
         frame in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(&b"\x00\x01\x04\x08\x09\x89\x15"[..])], 0..120),
         missing in 0_usize..200,
     ) {
-        let frame = Packet { bytes: &frame, missing };
+        let frame = PacketBytes { bytes: &frame, missing };
         if let Some(found) = packet(link_type, frame) {
             prop_assert!(found.wire_len() <= frame.wire_len());
             prop_assert!(frame.bytes.windows(found.bytes.len().max(1)).any(|part| part == found.bytes) || found.bytes.is_empty());
@@ -206,7 +209,7 @@ proptest! {
         link_type in prop::sample::select(LINK_TYPES.iter().copied().filter(|kind| *kind != 239).collect::<Vec<_>>()),
         frame in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(&b"\x08\x00\x81\x88\x47\x64\x21"[..])], 0..60),
     ) {
-        if let Some(found) = packet(link_type, Packet { bytes: &frame, missing: 3 }) {
+        if let Some(found) = packet(link_type, PacketBytes { bytes: &frame, missing: 3 }) {
             prop_assert!(frame.ends_with(found.bytes));
             prop_assert_eq!(found.missing, 3);
         }

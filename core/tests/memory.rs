@@ -9,7 +9,7 @@ use nfsrpc_core::decoder::Decoder;
 use nfsrpc_core::rpc::MAX_STORED;
 use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;
-use nfsrpc_core::xdr::{Kind, Layout, Layouts, Table};
+use nfsrpc_core::xdr::{Kind, Layout, Layouts, Table, code};
 use wire::*;
 
 static ALONE: Mutex<()> = Mutex::new(());
@@ -72,7 +72,7 @@ fn tiny_segments_ahead_of_holes_are_bounded_too() {
 fn buffers_of_unfinished_records_are_given_back() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut layouts = Layouts::default();
-    let everything = [(0, 0, 0, 0, Vec::new())];
+    let everything = [(code::END, 0, 0, 0, Vec::new())];
     layouts.add(PROG, 4, 1, false, Layout::new(&everything, None, 1 << 20, &[]).expect("a layout"));
     let mut wire = Wire::default();
     let first = [words(&[1_100_000]), call(1, 1, &[0; 30_000])].concat();
@@ -95,7 +95,7 @@ fn flood(count: u32, kind: &str, frame: impl Fn(&mut Wire, u32)) -> (usize, usiz
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let tables = vec![Table::new("t", &[("handle".into(), Kind::Bytes)])];
     let mut layouts = Layouts::default();
-    let handle = [(5, 0, 1_024, 0, Vec::new()), (0, 0, 0, 0, Vec::new())];
+    let handle = [(code::OPAQUE, 0, 1_024, 0, Vec::new()), (code::END, 0, 0, 0, Vec::new())];
     layouts.add(PROG, 4, 2, false, Layout::new(&handle, Some(0), 1_024, &tables).expect("a layout"));
     let mut decoder = Decoder::new(layouts, tables, 0, Fold::default(), Select::default());
     let mut wire = Wire::default();

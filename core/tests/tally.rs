@@ -6,7 +6,7 @@ use nfsrpc_core::batch::exchange_flag;
 use nfsrpc_core::decoder::{Batch, Decoder};
 use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;
-use nfsrpc_core::xdr::{Kind, Layout, Layouts, RawOp, Table};
+use nfsrpc_core::xdr::{Kind, Layout, Layouts, RawOp, Table, code};
 use std::net::Ipv4Addr;
 use wire::*;
 
@@ -14,7 +14,7 @@ const C: (Ipv4Addr, u16) = (CLIENT, 900);
 const S: (Ipv4Addr, u16) = (SERVER, 2049);
 
 fn folded(wire: &Wire) -> Batch {
-    folded_with(wire, &[(4, -1, 0, 0, Vec::new()), (15, 0, 0, 0, Vec::new())], None, Vec::new())
+    folded_with(wire, &[(code::ENUM, -1, 0, 0, Vec::new()), (code::STATUS, 0, 0, 0, Vec::new())], None, Vec::new())
 }
 
 /// With results of this layout.
@@ -85,7 +85,7 @@ fn what_rows_of_fields_refer_to_is_listed_and_counted() {
     exchange(&mut wire, 1, 1, 0.0, 0.1, 0);
     exchange(&mut wire, 2, 1, 1.0, 1.5, 0);
     let tables = vec![Table::new("t", &[("status".into(), Kind::U32)])];
-    let batch = folded_with(&wire, &[(4, 0, 0, 0, Vec::new())], Some(0), tables);
+    let batch = folded_with(&wire, &[(code::ENUM, 0, 0, 0, Vec::new())], Some(0), tables);
     let flags: Vec<u16> = rows(&batch).iter().map(|row| row.flags & exchange_flag::COUNTED).collect();
     assert_eq!(flags, [exchange_flag::COUNTED, 0]);
     assert_eq!(batch.tallies.exchanges, [1]);
@@ -160,7 +160,7 @@ fn a_snapshot_shows_what_is_not_over_and_changes_nothing() {
 fn by_handle(wire: &Wire, length: usize) -> Batch {
     let fold = Fold { by_handle: [((PROG, 4, 1), length)].into_iter().collect(), ..Fold::default() };
     let mut layouts = Layouts::default();
-    let results = [(4, -1, 0, 0, Vec::new()), (15, 0, 0, 0, Vec::new())];
+    let results = [(code::ENUM, -1, 0, 0, Vec::new()), (code::STATUS, 0, 0, 0, Vec::new())];
     layouts.add(PROG, 4, 1, true, Layout::new(&results, None, 1024, &[]).expect("a layout"));
     let mut decoder = Decoder::new(layouts, Vec::new(), 0, fold, Select::default());
     decoder.feed(&wire.bytes).expect("a capture");

@@ -2,8 +2,9 @@
 
 mod wire;
 
+use nfsrpc_core::batch::exchange_flag::CALL_CUT;
 use nfsrpc_core::decoder::Batch;
-use nfsrpc_core::xdr::{Kind, Layout, Layouts, RawOp, Table, Values};
+use nfsrpc_core::xdr::{ColumnValues, Kind, Layout, Layouts, RawOp, Table, code};
 use wire::*;
 
 fn op(code: u8, a: i64, b: i64, c: i64) -> RawOp {
@@ -25,8 +26,8 @@ fn run(ops: &[RawOp], tables: Vec<Table>, body: &[u8]) -> Batch {
 fn values(batch: &Batch, table: usize, column: usize) -> Vec<Option<u64>> {
     let column = &batch.decoded[table].columns[column];
     let all: Vec<u64> = match &column.values {
-        Values::Narrow(values) => values.iter().map(|value| u64::from(*value)).collect(),
-        Values::Wide(values) => values.clone(),
+        ColumnValues::Narrow(values) => values.iter().map(|value| u64::from(*value)).collect(),
+        ColumnValues::Wide(values) => values.clone(),
     };
     all.into_iter().zip(&column.valid).map(|(value, valid)| valid.then_some(value)).collect()
 }
@@ -34,7 +35,13 @@ fn values(batch: &Batch, table: usize, column: usize) -> Vec<Option<u64>> {
 #[test]
 fn scalars_and_strings() {
     let tables = vec![table("t", &[("a", Kind::U32), ("b", Kind::U64), ("c", Kind::Bool), ("d", Kind::Bytes)])];
-    let ops = [op(1, 0, 0, 0), op(2, 1, 0, 0), op(3, 2, 0, 0), op(5, 3, 16, 0), op(16, 0, 0, 0)];
+    let ops = [
+        op(code::INT32, 0, 0, 0),
+        op(code::INT64, 1, 0, 0),
+        op(code::BOOL, 2, 0, 0),
+        op(code::OPAQUE, 3, 16, 0),
+        op(code::DONE, 0, 0, 0),
+    ];
     let body = [words(&[7, 1, 2, 1, 5]), b"hello\0\0\0".to_vec()].concat();
     let batch = run(&ops, tables, &body);
     let first: Vec<_> = (0..4).map(|column| values(&batch, 0, column)[0]).collect();
@@ -46,8 +53,9 @@ fn scalars_and_strings() {
 #[test]
 fn the_arm_not_taken_is_null() {
     let tables = vec![table("t", &[("which", Kind::U32), ("one", Kind::U32), ("two", Kind::U32)])];
-    let union: RawOp = (8, 0, 0, -1, vec![(1, 1), (2, 3)]);
-    let ops = [union, op(1, 1, 0, 0), op(9, 4, 0, 0), op(1, 2, 0, 0), op(16, 0, 0, 0)];
+    let union: RawOp = (code::UNION, 0, 0, -1, vec![(1, 1), (2, 3)]);
+    let ops =
+        [union, op(code::INT32, 1, 0, 0), op(code::JUMP, 4, 0, 0), op(code::INT32, 2, 0, 0), op(code::DONE, 0, 0, 0)];
     let batch = run(&ops, tables.clone(), &words(&[2, 9]));
     assert_eq!((values(&batch, 0, 1)[0], values(&batch, 0, 2)[0]), (None, Some(9)));
     assert_eq!(kinds(&run(&ops, tables, &words(&[3, 9]))), ["xdr-union"]);
@@ -56,7 +64,13 @@ fn the_arm_not_taken_is_null() {
 #[test]
 fn a_linked_list_is_rows_of_a_child_table() {
     let tables = vec![table("t", &[("after", Kind::U32)]), table("t.items", &[("x", Kind::U32)])];
-    let ops = [op(12, 1, 0, 3), op(1, 0, 0, 0), op(13, 0, 0, 0), op(1, 0, 0, 0), op(16, 0, 0, 0)];
+    let ops = [
+        op(code::LIST, 1, 0, 3),
+        op(code::INT32, 0, 0, 0),
+        op(code::ITEM_END, 0, 0, 0),
+        op(code::INT32, 0, 0, 0),
+        op(code::DONE, 0, 0, 0),
+    ];
     let batch = run(&ops, tables, &words(&[1, 10, 1, 20, 0, 99]));
     assert_eq!(values(&batch, 1, 0), [Some(10), Some(20)]);
     assert_eq!(batch.decoded[1].indices, [0, 1]);
@@ -66,8 +80,13 @@ fn a_linked_list_is_rows_of_a_child_table() {
 #[test]
 fn an_item_of_a_list_within_a_list_names_the_outer_item() {
     let tables = vec![table("t", &[]), table("t.outer", &[("x", Kind::U32)]), table("t.inner", &[("y", Kind::U32)])];
-    let inner = [op(11, 2, 9, 5), op(1, 0, 0, 0), op(13, 0, 0, 0)];
-    let ops = [&[op(12, 1, 0, 6), op(1, 0, 0, 0)][..], &inner, &[op(13, 0, 0, 0), op(16, 0, 0, 0)]].concat();
+    let inner = [op(code::ARRAY, 2, 9, 5), op(code::INT32, 0, 0, 0), op(code::ITEM_END, 0, 0, 0)];
+    let ops = [
+        &[op(code::LIST, 1, 0, 6), op(code::INT32, 0, 0, 0)][..],
+        &inner,
+        &[op(code::ITEM_END, 0, 0, 0), op(code::DONE, 0, 0, 0)],
+    ]
+    .concat();
     let batch = run(&ops, tables, &words(&[1, 10, 2, 100, 101, 1, 20, 0, 1, 30, 1, 300, 0]));
     assert_eq!(
         (values(&batch, 1, 0), values(&batch, 2, 0)),
@@ -79,7 +98,7 @@ fn an_item_of_a_list_within_a_list_names_the_outer_item() {
 
 #[test]
 fn a_closed_union_reports_what_is_in_no_arm() {
-    let ops = |closed| [(8, 0, closed, 2, vec![(1, 1)]), op(1, 1, 0, 0), op(16, 0, 0, 0)];
+    let ops = |closed| [(code::UNION, 0, closed, 2, vec![(1, 1)]), op(code::INT32, 1, 0, 0), op(code::DONE, 0, 0, 0)];
     let read = |closed, value| {
         let tables = vec![table("t", &[("which", Kind::I32), ("arm", Kind::U32)])];
         let batch = run(&ops(closed), tables, &words(&[value]));
@@ -93,14 +112,14 @@ fn a_closed_union_reports_what_is_in_no_arm() {
 fn what_can_be_wrong_with_a_body() {
     let one = |kind| vec![table("t", &[("a", kind)])];
     let cases: [(&str, RawOp, Kind, Vec<u8>); 5] = [
-        ("xdr-length", op(5, 0, 4, 0), Kind::Bytes, words(&[5, 0, 0])),
-        ("xdr-bool", op(3, 0, 0, 0), Kind::Bool, words(&[2])),
-        ("xdr-short", op(2, 0, 0, 0), Kind::U64, words(&[1])),
-        ("xdr-trailing", op(1, 0, 0, 0), Kind::U32, words(&[1, 2])),
-        ("xdr-enum", (4, 0, 0, 0, vec![(0, 0), (1, 0)]), Kind::U32, words(&[7])),
+        ("xdr-length", op(code::OPAQUE, 0, 4, 0), Kind::Bytes, words(&[5, 0, 0])),
+        ("xdr-bool", op(code::BOOL, 0, 0, 0), Kind::Bool, words(&[2])),
+        ("xdr-short", op(code::INT64, 0, 0, 0), Kind::U64, words(&[1])),
+        ("xdr-trailing", op(code::INT32, 0, 0, 0), Kind::U32, words(&[1, 2])),
+        ("xdr-enum", (code::ENUM, 0, 0, 0, vec![(0, 0), (1, 0)]), Kind::U32, words(&[7])),
     ];
     for (kind, raw, column, body) in cases {
-        let batch = run(&[raw, op(16, 0, 0, 0)], one(column), &body);
+        let batch = run(&[raw, op(code::DONE, 0, 0, 0)], one(column), &body);
         assert_eq!(kinds(&batch), [kind], "{kind}");
         assert_eq!(batch.decoded[0].owners.len(), 1, "{kind}");
     }
@@ -109,7 +128,7 @@ fn what_can_be_wrong_with_a_body() {
 #[test]
 fn bulk_data_is_measured_and_not_stored() {
     let tables = vec![table("t", &[("length", Kind::U32), ("after", Kind::U32)])];
-    let ops = [op(7, 0, 1 << 20, 0), op(1, 1, 0, 0), op(16, 0, 0, 0)];
+    let ops = [op(code::DATA, 0, 1 << 20, 0), op(code::INT32, 1, 0, 0), op(code::DONE, 0, 0, 0)];
     let body = [words(&[6]), vec![1; 8], words(&[3])].concat();
     let batch = run(&ops, tables, &body);
     assert_eq!((values(&batch, 0, 0)[0], values(&batch, 0, 1)[0]), (Some(6), Some(3)));
@@ -120,19 +139,25 @@ fn bulk_data_is_measured_and_not_stored() {
 fn layouts_that_would_not_end_are_refused() {
     let tables = [table("t", &[("a", Kind::U32)])];
     let refused = |ops: &[RawOp]| Layout::new(ops, Some(0), 1024, &tables).expect_err("refused");
-    assert!(refused(&[op(1, 0, 0, 0), op(9, 0, 0, 0)]).contains("not further on"));
-    let into_a_list = [op(9, 2, 0, 0), op(12, -1, 0, 4), op(1, -1, 0, 0), op(13, 0, 0, 0), op(16, 0, 0, 0)];
+    assert!(refused(&[op(code::INT32, 0, 0, 0), op(code::JUMP, 0, 0, 0)]).contains("not further on"));
+    let into_a_list = [
+        op(code::JUMP, 2, 0, 0),
+        op(code::LIST, -1, 0, 4),
+        op(code::INT32, -1, 0, 0),
+        op(code::ITEM_END, 0, 0, 0),
+        op(code::DONE, 0, 0, 0),
+    ];
     assert!(refused(&into_a_list).contains("in the same list"));
-    assert!(refused(&[op(1, 5, 0, 0)]).contains("column 5"));
-    assert!(refused(&[op(5, 0, 4, 0)]).contains("kind"));
-    assert!(refused(&[op(13, 0, 0, 0)]).contains("not begun"));
+    assert!(refused(&[op(code::INT32, 5, 0, 0)]).contains("column 5"));
+    assert!(refused(&[op(code::OPAQUE, 0, 4, 0)]).contains("kind"));
+    assert!(refused(&[op(code::ITEM_END, 0, 0, 0)]).contains("not begun"));
     assert!(refused(&[op(99, 0, 0, 0)]).contains("unknown code"));
 }
 
 #[test]
 fn items_without_bytes_do_not_loop() {
     let tables = vec![table("t", &[("a", Kind::U32)])];
-    let ops = [op(11, -1, i64::from(u32::MAX), 2), op(13, 0, 0, 0), op(16, 0, 0, 0)];
+    let ops = [op(code::ARRAY, -1, i64::from(u32::MAX), 2), op(code::ITEM_END, 0, 0, 0), op(code::DONE, 0, 0, 0)];
     assert_eq!(kinds(&run(&ops, tables, &words(&[u32::MAX]))), ["xdr-length"]);
 }
 
@@ -143,7 +168,7 @@ fn gss_call(service: u32, args: &[u8]) -> Vec<u8> {
 
 #[test]
 fn gss_bodies_are_opened_with_integrity_and_left_with_privacy() {
-    let ops = [op(1, 0, 0, 0), op(16, 0, 0, 0)];
+    let ops = [op(code::INT32, 0, 0, 0), op(code::DONE, 0, 0, 0)];
     let tables = vec![table("t", &[("a", Kind::U32)])];
     let decoded = |message: &[u8]| {
         let mut layouts = Layouts::default();
@@ -167,4 +192,97 @@ fn secondary_rows_and_strings_leave_room_for_others() {
     assert!(strings.intern(b"owner", false).is_some());
     assert!(strings.intern(b"owner", true).is_some());
     assert!(strings.intern(b"name", true).is_none());
+}
+
+#[test]
+fn an_optional_item_is_there_or_not() {
+    let tables = || vec![table("t", &[("a", Kind::U32), ("after", Kind::U32)])];
+    let ops =
+        [op(code::OPTIONAL, 2, 0, 0), op(code::INT32, 0, 0, 0), op(code::INT32, 1, 0, 0), op(code::DONE, 0, 0, 0)];
+    let read = |body: &[u32]| {
+        let batch = run(&ops, tables(), &words(body));
+        (values(&batch, 0, 0)[0], values(&batch, 0, 1)[0], kinds(&batch))
+    };
+    assert_eq!(read(&[1, 5, 6]), (Some(5), Some(6), vec![]));
+    assert_eq!(read(&[0, 6]), (None, Some(6), vec![]));
+    assert_eq!(read(&[2, 5, 6]), (None, None, vec!["xdr-bool"]));
+}
+
+#[test]
+fn bytes_are_padded_and_as_long_as_declared() {
+    let tables = || vec![table("t", &[("fixed", Kind::Bytes), ("opaque", Kind::Bytes), ("after", Kind::U32)])];
+    let ops = [op(code::FIXED, 0, 5, 0), op(code::OPAQUE, 1, 3, 0), op(code::INT32, 2, 0, 0), op(code::DONE, 0, 0, 0)];
+    let body = |size: u32| [b"fixed\0\0\0".to_vec(), words(&[size]), b"abcd".to_vec(), words(&[9])].concat();
+    let batch = run(&ops, tables(), &body(3));
+    assert_eq!(batch.strings, [&b"fixed"[..], b"abc"]);
+    assert_eq!((values(&batch, 0, 2), kinds(&batch)), (vec![Some(9)], vec![]));
+    let longer = run(&ops, tables(), &body(4));
+    assert_eq!((longer.strings, values(&batch, 0, 2).len()), (vec![b"fixed".to_vec()], 1));
+    assert_eq!(longer.oddities.iter().map(|row| (row.kind, row.detail)).collect::<Vec<_>>(), [("xdr-length", 12)]);
+}
+
+#[test]
+fn arrays_have_the_items_that_they_say_and_fixed_ones_those_declared() {
+    let read = |list: RawOp, body: &[u32]| {
+        let tables = vec![table("t", &[("after", Kind::U32)]), table("t.items", &[("x", Kind::U32)])];
+        let item = op(code::INT32, list.1.min(0), 0, 0);
+        let ops = [list, item, op(code::ITEM_END, 0, 0, 0), op(code::INT32, 0, 0, 0)];
+        let batch = run(&ops, tables, &words(body));
+        let outside = batch.decoded[1].outers.iter().all(|outer| *outer == u32::MAX);
+        assert!(outside, "an item of no list within a list");
+        (values(&batch, 1, 0), values(&batch, 0, 0)[0], kinds(&batch))
+    };
+    let all = (vec![Some(7), Some(8)], Some(9), vec![]);
+    assert_eq!(read(op(code::ARRAY, 1, 2, 3), &[2, 7, 8, 9]), all);
+    assert_eq!(read(op(code::FIXED_ARRAY, 1, 2, 3), &[7, 8, 9]), all);
+    assert_eq!(read(op(code::ARRAY, 1, 2, 3), &[0, 9]), (vec![], Some(9), vec![]));
+    assert_eq!(read(op(code::ARRAY, 1, 1, 3), &[2, 7, 8, 9]), (vec![], None, vec!["xdr-length"]));
+    assert_eq!(read(op(code::LIST, -1, 0, 3), &[1, 7, 0, 9]), (vec![], Some(9), vec![]));
+}
+
+#[test]
+fn values_of_an_enum_are_those_declared_or_any() {
+    let read = |known: Vec<(i64, i64)>, value: u32| {
+        let ops = [(code::ENUM, 0, 0, 0, known), op(code::END, 0, 0, 0)];
+        let batch = run(&ops, vec![table("t", &[("a", Kind::I32)])], &words(&[value, 5]));
+        (values(&batch, 0, 0)[0], kinds(&batch))
+    };
+    assert_eq!(read(vec![(9, 0), (2, 0), (5, 0)], 2), (Some(2), vec![]));
+    assert_eq!(read(vec![(9, 0), (2, 0), (5, 0)], 3), (Some(3), vec!["xdr-enum"]));
+    assert_eq!(read(vec![], 3), (Some(3), vec![]));
+}
+
+#[test]
+fn a_body_may_be_cut_by_the_capture_and_not_by_its_sender() {
+    let ops = [op(code::INT32, 0, 0, 0), op(code::INT32, 1, 0, 0), op(code::DONE, 0, 0, 0)];
+    let read = |missing: usize| {
+        let (mut wire, mut layouts) = (Wire::default(), Layouts::default());
+        let tables = vec![table("t", &[("a", Kind::U32), ("b", Kind::U32)])];
+        layouts.add(PROG, 4, 1, false, Layout::new(&ops, Some(0), 1024, &tables).expect("a layout"));
+        let message = call(1, 1, &words(&[7, 8]));
+        wire.snaplen = 28 + message.len() - missing;
+        wire.udp(0.0, (CLIENT, 900), (SERVER, 111), &message);
+        let batch = decode(&wire.bytes, usize::MAX, layouts, tables);
+        (values(&batch, 0, 0)[0], values(&batch, 0, 1)[0], rows(&batch)[0].flags & CALL_CUT != 0, kinds(&batch))
+    };
+    assert_eq!(read(0), (Some(7), Some(8), false, vec![]));
+    assert_eq!(read(4), (Some(7), None, true, vec![]));
+    assert_eq!(read(5), (None, None, true, vec![]));
+}
+
+#[test]
+fn a_status_is_that_of_its_exchange() {
+    let read = |ops: &[RawOp], results: &[u32]| {
+        let (mut wire, mut layouts) = (Wire::default(), Layouts::default());
+        layouts.add(PROG, 4, 1, true, Layout::new(ops, None, 1024, &[]).expect("a layout"));
+        wire.udp(0.0, (CLIENT, 900), (SERVER, 111), &call(1, 1, &[]));
+        wire.udp(0.1, (SERVER, 111), (CLIENT, 900), &reply(1, &words(results)));
+        rows(&decode(&wire.bytes, usize::MAX, layouts, vec![]))[0].status
+    };
+    let status = op(code::STATUS, 0, 0, 0);
+    let ops = [op(code::INT32, -1, 0, 0), op(code::INT32, -1, 0, 0), status, op(code::INT32, -1, 0, 0)];
+    assert_eq!(read(&ops, &[5, 70, 9]), 70);
+    // What follows it may be missing.
+    assert_eq!(read(&ops, &[5, 13]), 13);
+    assert_eq!(read(&ops[..2], &[5, 70]), i32::MIN);
 }

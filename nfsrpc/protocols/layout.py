@@ -1,9 +1,9 @@
 """Programs, and the compiler that makes flat layouts of their declarations.
 
-A layout is a list of operations (xdr.py has their numbers) which the core runs over a body, appending to typed columns.
-Strategy: first name every column, then emit only what is needed to reach the wanted ones; fields between that nobody
-wants are skipped, what comes after the last is not looked at. With it comes how long a body can be at most, by which
-the core knows a record that has swallowed others.
+A layout is a list of operations (core/src/xdr.rs declares them) which the core runs over a body, appending to typed
+columns. Strategy: first name every column, then emit only what is needed to reach the wanted ones; fields between that
+nobody wants are skipped, what comes after the last is not looked at. With it comes how long a body can be at most, by
+which the core knows a record that has swallowed others.
 """
 
 from __future__ import annotations

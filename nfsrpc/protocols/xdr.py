@@ -18,29 +18,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from nfsrpc._core import OPERATIONS
+
 UNBOUNDED = 2**31 - 1  # the RFC's <> means 2**32 - 1; no record that a 31-bit record mark announces holds as much
 
-# Operations of a layout: (code, a, b, c), of an enum and a union with a list besides. `a` is the column to fill, -1 for
-# none, or where it says so a table or a target: the index of the operation to go on with, always further on.
-END = 0  # what follows is not looked at
-INT32 = 1
-INT64 = 2
-BOOL = 3  # another value than 0 and 1 is malformed
-ENUM = 4  # with the values allowed, none for all; another one is kept and reported
-OPAQUE = 5  # also a string; b: the longest
-FIXED = 6  # b: the length
-DATA = 7  # as OPAQUE, but the column is of the length, and the bytes are not stored and need not be captured
-# a: column of the discriminant; b: 1 if a value in no arm is reported; c: target of the default, -1 for malformed; with
-# (value, target) for the arms.
-UNION = 8
-JUMP = 9  # a: target
-OPTIONAL = 10  # a: target where the item is absent
-ARRAY = 11  # a: child table, -1 for none; b: most items; c: target after the last item; the body ends with ITEM_END
-LIST = 12  # as ARRAY, of items that a TRUE announces each
-ITEM_END = 13
-FIXED_ARRAY = 14  # as ARRAY; b: the number of items
-STATUS = 15  # reads nothing: the last 32 bits read are the procedure's status
-DONE = 16  # as END, but bytes left over are reported
+# Operations of a layout: (code, a, b, c), of an enum and a union with a list besides. core/src/xdr.rs declares their
+# codes and says what each does with its operands.
+END = OPERATIONS["END"]
+INT32 = OPERATIONS["INT32"]
+INT64 = OPERATIONS["INT64"]
+BOOL = OPERATIONS["BOOL"]
+ENUM = OPERATIONS["ENUM"]
+OPAQUE = OPERATIONS["OPAQUE"]
+FIXED = OPERATIONS["FIXED"]
+DATA = OPERATIONS["DATA"]
+UNION = OPERATIONS["UNION"]
+JUMP = OPERATIONS["JUMP"]
+OPTIONAL = OPERATIONS["OPTIONAL"]
+ARRAY = OPERATIONS["ARRAY"]
+LIST = OPERATIONS["LIST"]
+ITEM_END = OPERATIONS["ITEM_END"]
+FIXED_ARRAY = OPERATIONS["FIXED_ARRAY"]
+STATUS = OPERATIONS["STATUS"]
+DONE = OPERATIONS["DONE"]
 
 Path = tuple[str, ...]
 Op = tuple[Any, ...]

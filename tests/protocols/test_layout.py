@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nfsrpc.protocols import PROTOCOLS, Procedure, Program, compile, program  # noqa: A004
+from nfsrpc._core import OPERATIONS
+from nfsrpc.protocols import PROTOCOLS, Procedure, Program, compile, program, xdr  # noqa: A004
 from nfsrpc.protocols.xdr import (
     ARRAY,
     BOOL,
@@ -274,3 +275,14 @@ def test_lists_in_lists_have_rows_of_their_own() -> None:
         "mount3.exports": [{"ex_dir": b"/a"}, {"ex_dir": b"/b"}],
         "mount3.ex_groups": [{"gr_name": b"x"}, {"gr_name": b"y"}],
     }
+
+
+def test_the_operations_are_those_of_the_core() -> None:
+    """The core declares them; every name has a number of its own, is one here, and nothing else is compiled."""
+    here = {name: getattr(xdr, name) for name in OPERATIONS}
+    assert here == OPERATIONS
+    assert len(set(OPERATIONS.values())) == len(OPERATIONS)
+    layouts, _ = compile(PROTOCOLS)
+    used = {operation[0] for layout in layouts for operation in layout[5]}
+    assert used <= set(OPERATIONS.values())
+    assert {xdr.UNION, xdr.ARRAY, xdr.LIST, xdr.STATUS, xdr.DONE} <= used

@@ -21,7 +21,7 @@ struct Read {
 
 fn read(file: &[u8], size: usize) -> Result<Read, NotACapture> {
     let (mut reader, mut oddities, mut frames) = (Reader::new(), Oddities::default(), Vec::new());
-    let sink = &mut |frame: nfsrpc_core::capture::Frame<'_>, _: &mut Oddities| {
+    let sink = &mut |frame: nfsrpc_core::capture::CapturedFrame<'_>, _: &mut Oddities| {
         assert!(frame.wire_len as usize >= frame.data.len(), "more captured than sent");
         let data = frame.data.to_vec();
         frames.push((frame.number, frame.time, frame.interface, frame.link_type, frame.wire_len, data));

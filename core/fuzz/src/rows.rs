@@ -7,7 +7,7 @@ use nfsrpc_core::batch::{Columns, NO_TIME, Values, exchange_flag};
 use nfsrpc_core::decoder::{Batch, Decoder};
 use nfsrpc_core::select::{RawFrame, RawMessage, Select};
 use nfsrpc_core::tally::Fold;
-use nfsrpc_core::xdr::{ColumnData, Kind, Owner, Table, Values as Data};
+use nfsrpc_core::xdr::{ColumnData, ColumnValues, Kind, Owner, Table};
 
 use crate::layouts;
 
@@ -165,8 +165,8 @@ fn extend(numbers: &mut Numbers, columns: Columns, names: &Names) {
 /// The values of a column, with a number that no value is where there is none.
 fn values(column: &ColumnData, names: &Names) -> Vec<u64> {
     let all: Vec<u64> = match &column.values {
-        Data::Narrow(values) => values.iter().map(|value| u64::from(*value)).collect(),
-        Data::Wide(values) => values.clone(),
+        ColumnValues::Narrow(values) => values.iter().map(|value| u64::from(*value)).collect(),
+        ColumnValues::Wide(values) => values.clone(),
     };
     let value = |(value, valid): (u64, &bool)| match (column.kind, valid) {
         (_, false) => value.wrapping_add(1 << 40),
@@ -191,12 +191,12 @@ pub fn check_table(table: &Table, strings: usize) {
     assert_eq!(table.outers.len(), table.owners.len(), "outer items of {}", table.name);
     for column in &table.columns {
         let values = match &column.values {
-            Data::Narrow(values) => values.len(),
-            Data::Wide(values) => values.len(),
+            ColumnValues::Narrow(values) => values.len(),
+            ColumnValues::Wide(values) => values.len(),
         };
         let lengths = (values, column.valid.len());
         assert_eq!(lengths, (table.owners.len(), table.owners.len()), "{}.{}", table.name, column.name);
-        if let (Kind::Bytes, Data::Narrow(values)) = (column.kind, &column.values) {
+        if let (Kind::Bytes, ColumnValues::Narrow(values)) = (column.kind, &column.values) {
             let known = |value: &u32| (*value as usize) < strings || u64::from(*value) == NONE;
             let bad = values.iter().zip(&column.valid).find(|(value, valid)| **valid && !known(value));
             assert_eq!(bad, None, "{}.{} is of {strings} strings", table.name, column.name);

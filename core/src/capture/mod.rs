@@ -25,7 +25,7 @@ pub const MAX_FRAME: usize = 1 << 20;
 const SIGNATURE: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Frame<'a> {
+pub struct CapturedFrame<'a> {
     /// From 1, over the whole file, as in Wireshark.
     pub number: u32,
     /// Nanoseconds since the epoch, or `NO_TIME`.
@@ -74,7 +74,7 @@ enum Step<'a> {
     /// Nothing to hand out in so many bytes, which need not all be there yet, but as many frame numbers taken.
     Skip { used: usize, numbers: u32 },
     /// A frame (its number is the driver's) in a record of `used` bytes.
-    Frame { frame: Frame<'a>, used: usize },
+    Frame { frame: CapturedFrame<'a>, used: usize },
     /// A record of so many bytes that contradicts itself inside.
     Malformed(usize),
     /// No record of this format.
@@ -164,7 +164,7 @@ impl Reader {
     pub fn read(
         &mut self,
         data: Option<&[u8]>,
-        sink: &mut impl FnMut(Frame<'_>, &mut Oddities),
+        sink: &mut impl FnMut(CapturedFrame<'_>, &mut Oddities),
         oddities: &mut Oddities,
     ) -> Result<(), NotACapture> {
         let Some(mut data) = data else {
@@ -199,7 +199,7 @@ impl Reader {
 
     fn step_pending(
         &mut self,
-        sink: &mut impl FnMut(Frame<'_>, &mut Oddities),
+        sink: &mut impl FnMut(CapturedFrame<'_>, &mut Oddities),
         oddities: &mut Oddities,
     ) -> Result<(), NotACapture> {
         let mut pending = std::mem::take(&mut self.pending);
@@ -243,7 +243,7 @@ impl Reader {
     fn step(
         &mut self,
         bytes: &[u8],
-        sink: &mut impl FnMut(Frame<'_>, &mut Oddities),
+        sink: &mut impl FnMut(CapturedFrame<'_>, &mut Oddities),
         oddities: &mut Oddities,
     ) -> Result<usize, NotACapture> {
         let progress = &mut self.progress;
@@ -270,7 +270,7 @@ fn walk(
     format: &mut impl Format,
     progress: &mut Progress,
     bytes: &[u8],
-    sink: &mut impl FnMut(Frame<'_>, &mut Oddities),
+    sink: &mut impl FnMut(CapturedFrame<'_>, &mut Oddities),
     oddities: &mut Oddities,
 ) -> usize {
     let mut at = 0;
@@ -294,7 +294,7 @@ fn walk(
                 at += used;
                 progress.frames = oddities.place.frame;
                 oddities.place.time = frame.time;
-                sink(Frame { number: progress.frames, ..frame }, oddities);
+                sink(CapturedFrame { number: progress.frames, ..frame }, oddities);
             }
             Step::Need(need) => {
                 progress.need = need;

@@ -3,7 +3,7 @@
 //! eight bytes (interface, protocol, packet type) to each record header; Nokia's adds four without saying so, and is told by
 //! its first frame.
 
-use super::{Fit, Format, Frame, Interface, MAX_FRAME, Step, word};
+use super::{CapturedFrame, Fit, Format, Interface, MAX_FRAME, Step, word};
 use crate::link;
 use crate::oddity::Oddities;
 
@@ -44,7 +44,7 @@ const VARIANTS: [Variant; 3] = [
 ];
 
 #[derive(Clone, Copy)]
-struct Record {
+struct PcapRecord {
     seconds: u32,
     fraction: u32,
     captured: u32,
@@ -69,26 +69,26 @@ impl Pcap {
         self.variant.name
     }
 
-    fn record(&self, bytes: &[u8]) -> Option<Record> {
+    fn record(&self, bytes: &[u8]) -> Option<PcapRecord> {
         let header = bytes.first_chunk::<RECORD>()?;
         let field = |at: usize| word([header[at], header[at + 1], header[at + 2], header[at + 3]], self.big_endian);
-        Some(Record { seconds: field(0), fraction: field(4), captured: field(8), wire: field(12) })
+        Some(PcapRecord { seconds: field(0), fraction: field(4), captured: field(8), wire: field(12) })
     }
 
     /// The fraction of a second is one.
-    fn is_fraction(&self, record: Record) -> bool {
+    fn is_fraction(&self, record: PcapRecord) -> bool {
         u64::from(record.fraction) * u64::from(self.variant.unit) < 1_000_000_000
     }
 
     /// The lengths can be those of a record.
-    fn has_lengths(record: Record) -> bool {
+    fn has_lengths(record: PcapRecord) -> bool {
         0 < record.captured && record.captured as usize <= MAX_FRAME && record.captured <= record.wire
     }
 
     /// Whether lengths alone tell the record at the front from other bytes: those of a frame that is whole, or as long as the
     /// interface lets it be, or with another record behind it.
-    fn chains(&self, record: Record, bytes: &[u8]) -> Fit {
-        let Record { captured, wire, .. } = record;
+    fn chains(&self, record: PcapRecord, bytes: &[u8]) -> Fit {
+        let PcapRecord { captured, wire, .. } = record;
         if !Pcap::has_lengths(record) {
             return Fit::No;
         }
@@ -106,7 +106,7 @@ impl Pcap {
     /// The step for a record with a fraction of a second or more that is no record, or needs more bytes to decide. Some writers
     /// put any number into the fraction, and clocks jump; both at once is a record only where its lengths can be those of one.
     #[cold]
-    fn sloppy(&self, record: Record, bytes: &[u8], oddities: &mut Oddities) -> Option<Step<'static>> {
+    fn sloppy(&self, record: PcapRecord, bytes: &[u8], oddities: &mut Oddities) -> Option<Step<'static>> {
         if self.last_seconds.is_some_and(|last| !near(record.seconds, last)) {
             match self.chains(record, bytes) {
                 Fit::Need(need) => return Some(Step::Need(need)),
@@ -121,7 +121,7 @@ impl Pcap {
     }
 
     /// Where the next record begins, if this one can be one.
-    fn believable(&self, record: Record, before: Option<u32>) -> Option<usize> {
+    fn believable(&self, record: PcapRecord, before: Option<u32>) -> Option<usize> {
         let sizes = Pcap::has_lengths(record);
         let timely = self.is_fraction(record) && before.is_none_or(|before| near(record.seconds, before));
         (sizes && timely).then_some(self.variant.record_header + record.captured as usize)
@@ -165,7 +165,8 @@ impl Format for Pcap {
         let time =
             i64::from(record.seconds) * 1_000_000_000 + i64::from(record.fraction) * i64::from(self.variant.unit);
         let wire_len = record.wire.max(record.captured);
-        let frame = Frame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };
+        let frame =
+            CapturedFrame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };
         Step::Frame { frame, used }
     }
 
@@ -178,5 +179,16 @@ impl Format for Pcap {
         }
         let Some(next) = bytes.get(end..).and_then(|next| self.record(next)) else { return Fit::Need(end + RECORD) };
         if self.believable(next, Some(record.seconds)).is_some() { Fit::Yes } else { Fit::No }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::near;
+
+    #[test]
+    fn frames_next_to_each_other_are_of_one_day() {
+        assert_eq!([0, 86_399, 86_400].map(|apart| near(1_000_000, 1_000_000 + apart)), [true, true, false]);
+        assert_eq!([86_399, 86_400].map(|apart| near(1_000_000, 1_000_000 - apart)), [true, false]);
     }
 }

@@ -3,7 +3,7 @@
 //! own link type and clock. Blocks that carry no frame and no loss are skipped unread. All that is read of a block lies
 //! between its two lengths, so a block that contradicts itself inside costs only itself.
 
-use super::{Fit, Format, Frame, Interface, MAX_FRAME, NO_TIME, Step, word};
+use super::{CapturedFrame, Fit, Format, Interface, MAX_FRAME, NO_TIME, Step, word};
 use crate::oddity::Oddities;
 
 pub const MAGIC: &[u8] = &[0x0a, 0x0d, 0x0d, 0x0a];
@@ -218,7 +218,10 @@ impl Pcapng {
             oddities.push("capture-time", stamp);
             NO_TIME
         });
-        Some(Step::Frame { frame: Frame { number: 0, time, interface: index as u32, link_type, data, wire_len }, used })
+        Some(Step::Frame {
+            frame: CapturedFrame { number: 0, time, interface: index as u32, link_type, data, wire_len },
+            used,
+        })
     }
 
     /// A frame of the section's first interface. How much of it was captured is to be known from the interface's snaplen.
@@ -230,7 +233,7 @@ impl Pcapng {
         let data = body.bytes.get(4..)?.get(..captured).filter(|data| data.len() <= MAX_FRAME)?;
         let (index, link_type) = (self.section as u32, interface.link_type);
         Some(Step::Frame {
-            frame: Frame { number: 0, time: NO_TIME, interface: index, link_type, data, wire_len },
+            frame: CapturedFrame { number: 0, time: NO_TIME, interface: index, link_type, data, wire_len },
             used,
         })
     }

@@ -1,6 +1,6 @@
 //! snoop (RFC 1761): a header of 16 bytes, then records of a header, a frame and padding, all big-endian.
 
-use super::{Fit, Format, Frame, Interface, MAX_FRAME, NotACapture, Step};
+use super::{CapturedFrame, Fit, Format, Interface, MAX_FRAME, NotACapture, Step};
 use crate::oddity::Oddities;
 
 pub const MAGIC: &[u8] = b"snoop\0\0\0";
@@ -20,7 +20,7 @@ pub struct Snoop {
     pub interface: Interface,
 }
 
-struct Record {
+struct SnoopRecord {
     wire: u32,
     captured: usize,
     length: usize,
@@ -47,10 +47,10 @@ impl Snoop {
     }
 }
 
-fn record(bytes: &[u8]) -> Option<Record> {
+fn record(bytes: &[u8]) -> Option<SnoopRecord> {
     let header = bytes.first_chunk::<RECORD>()?;
     let field = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    Some(Record {
+    Some(SnoopRecord {
         wire: field(0),
         captured: field(4) as usize,
         length: field(8) as usize,
@@ -60,7 +60,7 @@ fn record(bytes: &[u8]) -> Option<Record> {
     })
 }
 
-impl Record {
+impl SnoopRecord {
     fn consistent(&self) -> bool {
         let framed = RECORD.saturating_add(self.captured);
         self.captured <= MAX_FRAME && (framed..=framed + MAX_PADDING).contains(&self.length)
@@ -81,13 +81,14 @@ impl Format for Snoop {
         }
         let time = i64::from(record.seconds) * 1_000_000_000 + i64::from(record.microseconds) * 1_000;
         let wire_len = record.wire.max(data.len() as u32);
-        let frame = Frame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };
+        let frame =
+            CapturedFrame { number: 0, time, interface: 0, link_type: self.interface.link_type, data, wire_len };
         Step::Frame { frame, used: record.length }
     }
 
     /// Two consistent records in a row, or one that ends with the file.
     fn fits(&self, bytes: &[u8], ended: bool) -> Fit {
-        let holds = |record: &Record| record.consistent() && record.microseconds < 1_000_000;
+        let holds = |record: &SnoopRecord| record.consistent() && record.microseconds < 1_000_000;
         let Some(first) = record(bytes) else { return Fit::Need(RECORD) };
         if !holds(&first) {
             return Fit::No;
@@ -98,5 +99,21 @@ impl Format for Snoop {
             Some(second) if holds(&second) => Fit::Yes,
             Some(_) => Fit::No,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_consistent(captured: usize, length: usize) -> bool {
+        SnoopRecord { wire: 0, captured, length, drops: 0, seconds: 0, microseconds: 0 }.consistent()
+    }
+
+    #[test]
+    fn a_record_holds_its_frame_and_little_more() {
+        assert_eq!([123, 124, 188, 189].map(|length| is_consistent(100, length)), [false, true, true, false]);
+        let longest = 1 << 20;
+        assert!(is_consistent(longest, longest + 24) && !is_consistent(longest + 1, longest + 25));
     }
 }

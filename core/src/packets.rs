@@ -1,29 +1,44 @@
-//! The front of the path: bytes of capture files to transport packets, each with the place where it was seen.
+//! Bytes of capture files to transport packets, each with the place where it was seen.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hashbrown::HashSet;
 
 use crate::batch::{CaptureRow, NO_TIME};
-use crate::capture::{Ending, Frame, NotACapture, Reader};
+use crate::capture::{CapturedFrame, Ending, NotACapture, Reader};
 use crate::checksum::{self, Sum};
-use crate::flow::Packet;
 use crate::ip::Datagram;
 use crate::link;
 use crate::oddity::{Oddities, Place};
-use crate::order::Order;
+use crate::order::TimeOrder;
+use crate::protocol::{FIN, ICMP, ICMPV6, RST, SYN, TCP, UDP};
 use crate::select::RawFrame;
 use crate::tunnel::Network;
 
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
 const TCP_HEADER: usize = 20;
+
+/// One frame of a flow, as its headers tell it.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    pub src_port: u16,
+    pub dst_port: u16,
+    pub transport: u8,
+    pub ip_id: u32,
+    pub seq: u32,
+    pub ack: u32,
+    pub tcp_flags: u8,
+    pub payload: &'a [u8],
+    /// Length of the payload on the wire.
+    pub length: usize,
+    pub domain: u32,
+    pub sum: Sum,
+}
 
 /// What a frame held.
 #[derive(Clone, Copy, Debug)]
-pub enum Seen<'a> {
+pub enum Content<'a> {
     Packet(&'a Packet<'a>),
     /// The packet that an ICMP destination unreachable message of this code quotes.
     Unreachable(&'a Packet<'a>, u8),
@@ -31,15 +46,15 @@ pub enum Seen<'a> {
     Damaged(Option<&'a Packet<'a>>),
 }
 
-pub struct Front {
+pub struct PacketReader {
     reader: Reader,
-    order: Order,
-    frames: Frames,
+    order: TimeOrder,
+    frames: FrameParser,
     pub oddities: Oddities,
 }
 
 /// What is made of frames.
-struct Frames {
+struct FrameParser {
     network: Network,
     capture: CaptureRow,
     domain: u32,
@@ -53,17 +68,18 @@ struct Frames {
 /// An address that the capturing host sent from, as the link layer tells: capture, interface, address.
 pub type Local = (u16, u32, IpAddr);
 
-impl Front {
-    pub fn new(domain: u32, wanted: HashSet<(u16, u32)>) -> Front {
+impl PacketReader {
+    pub fn new(domain: u32, wanted: HashSet<(u16, u32)>) -> PacketReader {
         let (network, capture) = (Network::new(), fresh(0));
-        let frames = Frames { network, capture, domain, locals: Vec::new(), wanted, raw: Vec::new(), unreadable: 0 };
-        Front { reader: Reader::new(), order: Order::default(), frames, oddities: Oddities::default() }
+        let frames =
+            FrameParser { network, capture, domain, locals: Vec::new(), wanted, raw: Vec::new(), unreadable: 0 };
+        PacketReader { reader: Reader::new(), order: TimeOrder::default(), frames, oddities: Oddities::default() }
     }
 
     /// More bytes of this file, or none when it has ended: all by one way, of which the compiler makes one loop.
-    pub fn read(&mut self, data: Option<&[u8]>, sink: &mut impl FnMut(Place, Seen<'_>)) -> Result<(), NotACapture> {
-        let Front { reader, order, frames, oddities } = self;
-        let mut take = |frame: &Frame<'_>, oddities: &mut Oddities| frames.take(frame, oddities, sink);
+    pub fn read(&mut self, data: Option<&[u8]>, sink: &mut impl FnMut(Place, Content<'_>)) -> Result<(), NotACapture> {
+        let PacketReader { reader, order, frames, oddities } = self;
+        let mut take = |frame: &CapturedFrame<'_>, oddities: &mut Oddities| frames.take(frame, oddities, sink);
         let result = reader.read(data, &mut |frame, oddities| order.take(&frame, oddities, &mut take), oddities);
         if data.is_none() {
             order.end(oddities, &mut take);
@@ -72,14 +88,14 @@ impl Front {
     }
 
     /// Hands out a frame that waits for the next one to tell its time.
-    pub fn release(&mut self, sink: &mut impl FnMut(Place, Seen<'_>)) {
-        let Front { order, frames, oddities, .. } = self;
+    pub fn release(&mut self, sink: &mut impl FnMut(Place, Content<'_>)) {
+        let PacketReader { order, frames, oddities, .. } = self;
         order.release(oddities, &mut |frame, oddities| frames.take(frame, oddities, sink));
     }
 
     /// This file has ended and was read: its counts and its reader, which knows its format and interfaces.
     pub fn end_file(&mut self) -> Result<(Ending, CaptureRow, Reader), NotACapture> {
-        let Front { reader, frames, .. } = self;
+        let PacketReader { reader, frames, .. } = self;
         let mut reader = std::mem::take(reader);
         let ending = reader.finish()?;
         let next = fresh(frames.capture.capture.wrapping_add(1));
@@ -113,15 +129,15 @@ impl Front {
     }
 }
 
-impl Frames {
+impl FrameParser {
     #[inline]
-    fn take(&mut self, frame: &Frame<'_>, oddities: &mut Oddities, sink: &mut impl FnMut(Place, Seen<'_>)) {
-        let Frames { network, capture, domain, locals, wanted, raw, unreadable } = self;
+    fn take(&mut self, frame: &CapturedFrame<'_>, oddities: &mut Oddities, sink: &mut impl FnMut(Place, Content<'_>)) {
+        let FrameParser { network, capture, domain, locals, wanted, raw, unreadable } = self;
         count(capture, frame);
         let place = Place { capture: capture.capture, frame: frame.number, time: frame.time };
         oddities.place = place;
         if std::mem::replace(unreadable, oddities.unreadable) != oddities.unreadable {
-            sink(place, Seen::Damaged(None));
+            sink(place, Content::Damaged(None));
         }
         if !wanted.is_empty() && wanted.contains(&(place.capture, place.frame)) {
             raw.push(RawFrame::of(frame, place));
@@ -131,7 +147,7 @@ impl Frames {
         let unreadable = network.datagram(frame, oddities, &mut |datagram, oddities| {
             if datagram.header == Sum::Wrong {
                 let packet = has_ports(datagram).then(|| packet(datagram, interface, Sum::Unknown));
-                return sink(place, Seen::Damaged(packet.as_ref()));
+                return sink(place, Content::Damaged(packet.as_ref()));
             }
             if outgoing {
                 note_local(locals, (place.capture, frame.interface, datagram.src), oddities);
@@ -139,7 +155,7 @@ impl Frames {
             transport(datagram, interface, &mut |seen| sink(place, seen));
         });
         if unreadable {
-            sink(place, Seen::Damaged(None));
+            sink(place, Content::Damaged(None));
         }
     }
 }
@@ -162,7 +178,7 @@ fn fresh(capture: u16) -> CaptureRow {
     CaptureRow { capture, first: NO_TIME, last: NO_TIME, ..CaptureRow::default() }
 }
 
-fn count(row: &mut CaptureRow, frame: &Frame<'_>) {
+fn count(row: &mut CaptureRow, frame: &CapturedFrame<'_>) {
     row.frames = frame.number;
     row.bytes += u64::from(frame.wire_len);
     row.cut_frames += u32::from(frame.data.len() < frame.wire_len as usize);
@@ -178,17 +194,17 @@ fn count(row: &mut CaptureRow, frame: &Frame<'_>) {
 }
 
 #[inline]
-fn transport(datagram: &Datagram<'_>, domain: u32, sink: &mut impl FnMut(Seen<'_>)) {
+fn transport(datagram: &Datagram<'_>, domain: u32, sink: &mut impl FnMut(Content<'_>)) {
     match datagram.protocol {
         TCP if !has_header(datagram) => {
             let damaged = has_ports(datagram).then(|| packet(datagram, domain, Sum::Unknown));
-            sink(Seen::Damaged(damaged.as_ref()));
+            sink(Content::Damaged(damaged.as_ref()));
         }
-        TCP | UDP if has_ports(datagram) => sink(Seen::Packet(&packet(datagram, domain, sum(datagram)))),
+        TCP | UDP if has_ports(datagram) => sink(Content::Packet(&packet(datagram, domain, sum(datagram)))),
         ICMP | ICMPV6 => {
             let quoted = unreachable(datagram).filter(|(quoted, _)| has_ports(quoted) && sum(datagram) != Sum::Wrong);
             if let Some((quoted, code)) = quoted {
-                sink(Seen::Unreachable(&packet(&quoted, domain, Sum::Unknown), code));
+                sink(Content::Unreachable(&packet(&quoted, domain, Sum::Unknown), code));
             }
         }
         _ => {}
@@ -211,7 +227,6 @@ fn has_ports(datagram: &Datagram<'_>) -> bool {
 /// Of what is all there, and neither too long nor an acknowledgement alone, of which there are many and nothing comes.
 #[inline(always)]
 fn sum(datagram: &Datagram<'_>) -> Sum {
-    const FIN_SYN_RST: u8 = 0x07;
     let Datagram { src, dst, protocol, payload, wire_len, .. } = *datagram;
     if wire_len > checksum::MAX_VERIFIED || payload.len() < wire_len {
         return Sum::Unknown;
@@ -219,7 +234,7 @@ fn sum(datagram: &Datagram<'_>) -> Sum {
     if protocol == TCP
         && let Some([offset, flags]) = payload.get(12..14)
         && usize::from(offset >> 4) * 4 >= wire_len
-        && flags & FIN_SYN_RST == 0
+        && flags & (FIN | SYN | RST) == 0
     {
         return Sum::Unknown;
     }
@@ -286,4 +301,89 @@ fn quoted_v6(packet: &[u8]) -> Option<Quoted<'_>> {
     let header = packet.first_chunk::<40>()?;
     let address = |at: usize| Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(header.get(at..at + 16)?).ok()?)));
     Some((address(8)?, address(24)?, header[6], packet.get(40..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_packets_are_not_verified() {
+        // A checksum that is wrong.
+        let datagram = |size: usize| [[0, 9, 0, 9, 0, 0, 1, 1].as_slice(), &vec![7; size - 8]].concat();
+        let verified = |size: usize, wire_len: usize| {
+            let payload = &datagram(size);
+            let (src, dst) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into());
+            let (protocol, header) = (UDP, Sum::Right);
+            sum(&Datagram { src, dst, protocol, id: 0, payload, wire_len, fragmented: false, header })
+        };
+        assert_eq!(verified(640, 640), Sum::Wrong);
+        assert_eq!(verified(641, 641), Sum::Unknown);
+        assert_eq!(verified(640, 641), Sum::Unknown);
+        assert_eq!(verified(630, 631), Sum::Unknown);
+    }
+
+    #[test]
+    fn acknowledgements_alone_are_not_verified() {
+        let verified = |protocol: u8, flags: u8, data: usize| {
+            let segment = [&[0; 12], &[0x50, flags][..], &[0, 0, 1, 1, 0, 0], &vec![7; data]].concat();
+            let (src, dst) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into());
+            let (payload, wire_len, header) = (segment.as_slice(), segment.len(), Sum::Right);
+            sum(&Datagram { src, dst, protocol, id: 0, payload, wire_len, fragmented: false, header })
+        };
+        assert_eq!(verified(TCP, 0x10, 0), Sum::Unknown);
+        assert_eq!([0x11, 0x12, 0x14].map(|flags| verified(TCP, flags, 0)), [Sum::Wrong; 3]);
+        assert_eq!(verified(TCP, 0x10, 1), Sum::Wrong);
+        // Bytes of a datagram that stand where TCP has its flags, behind a checksum that is 1.
+        let datagram = [0, 1, 0, 1, 0, 20, 0, 1, 0, 0, 0, 0, 0x50, 0x10, 0, 0, 0, 0, 0, 0];
+        let (src, dst) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into());
+        let (payload, wire_len, header) = (datagram.as_slice(), 20, Sum::Right);
+        let datagram = Datagram { src, dst, protocol: UDP, id: 0, payload, wire_len, fragmented: false, header };
+        assert_eq!(sum(&datagram), Sum::Wrong);
+    }
+
+    #[test]
+    fn what_is_counted_of_a_file() {
+        let mut row = fresh(2);
+        let frames = [(NO_TIME, 4, 4), (50, 2, 9), (40, 9, 9), (60, 0, 1), (45, 5, 5)];
+        for ((time, captured, wire_len), number) in frames.into_iter().zip(1..) {
+            let data = &[0; 9][..captured];
+            count(&mut row, &CapturedFrame { number, time, interface: 0, link_type: 1, data, wire_len });
+        }
+        let expected = CaptureRow {
+            capture: 2,
+            frames: 5,
+            bytes: 28,
+            first: 40,
+            last: 60,
+            cut_frames: 2,
+            misordered: 2,
+            ..CaptureRow::default()
+        };
+        assert_eq!(row, expected);
+        assert_eq!((fresh(3).first, fresh(3).last), (NO_TIME, NO_TIME));
+    }
+
+    #[test]
+    fn a_tcp_header_is_known_by_its_length() {
+        let holds = |offset: u8, wire_len: usize| {
+            let payload: &[u8] = &[&[0; 12][..], &[offset << 4], &[0; 7]].concat();
+            let (src, dst) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into());
+            let (protocol, header) = (TCP, Sum::Right);
+            has_header(&Datagram { src, dst, protocol, id: 0, payload, wire_len, fragmented: false, header })
+        };
+        assert_eq!([holds(4, 20), holds(5, 20), holds(5, 19)], [false, true, false]);
+        assert_eq!([holds(6, 24), holds(6, 23), holds(15, 60)], [true, false, true]);
+    }
+
+    #[test]
+    fn addresses_of_the_host_are_noted_once_and_so_many() {
+        let (mut locals, mut oddities) = (Vec::new(), Oddities::default());
+        let local = |n: u32| (0, 1, IpAddr::from(Ipv4Addr::from(0x0a00_0000 + n)));
+        note_local(&mut locals, (0, 1, Ipv4Addr::LOCALHOST.into()), &mut oddities);
+        (0..64).chain(0..64).for_each(|n| note_local(&mut locals, local(n), &mut oddities));
+        assert_eq!((locals.len(), oddities.count("locals-full")), (64, 0));
+        note_local(&mut locals, local(64), &mut oddities);
+        assert_eq!((locals.len(), oddities.count("locals-full")), (64, 1));
+    }
 }

@@ -1,0 +1,67 @@
+//! Bodies of messages: the layouts by which they are decoded, the tables that they fill, and the strings in both.
+
+use crate::oddity::Oddities;
+use crate::strings::{NO_STRING, Strings};
+use crate::xdr::{Layout, Layouts, Outcome, Owner, Run, Table};
+
+#[derive(Default)]
+pub struct Bodies {
+    pub layouts: Layouts,
+    pub tables: Vec<Table>,
+    pub strings: Strings,
+    secondary_rows: u32,
+    latest_machine: u32,
+}
+
+impl Bodies {
+    pub fn new(layouts: Layouts, tables: Vec<Table>) -> Bodies {
+        Bodies { layouts, tables, ..Bodies::default() }
+    }
+
+    #[inline]
+    pub fn layout(&self, number: Option<usize>) -> Option<&Layout> {
+        self.layouts.get(number)
+    }
+
+    /// Decodes a body of `length` bytes, of which `body` was captured, by the layout of this number.
+    #[inline]
+    pub fn decode(
+        &mut self,
+        layout: Option<usize>,
+        (body, length): (&[u8], usize),
+        owner: Owner,
+        oddities: &mut Oddities,
+    ) -> Option<Outcome> {
+        let layout = self.layouts.get(layout)?;
+        let rows = &mut self.secondary_rows;
+        let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner, rows };
+        Some(run.run(layout, body, length))
+    }
+
+    /// The number of a machine's name, which is mostly that of the call before.
+    pub fn machine(&mut self, name: &[u8]) -> Option<u32> {
+        if self.strings.get(self.latest_machine) != Some(name) {
+            self.latest_machine = self.strings.intern(name, false)?;
+        }
+        Some(self.latest_machine)
+    }
+
+    /// The number of the handle that a call is about.
+    pub fn handle(&mut self, handle: &[u8], oddities: &mut Oddities) -> u32 {
+        let number = self.strings.intern(handle, true);
+        if number.is_none() {
+            oddities.push("strings-full", handle.len() as u64);
+        }
+        number.unwrap_or(NO_STRING)
+    }
+
+    /// Begins anew with the numbers of strings and the count of secondary rows, unless strings have not been taken yet.
+    pub fn forget(&mut self) -> bool {
+        let forgotten = self.strings.forget();
+        if forgotten {
+            self.secondary_rows = 0;
+            self.latest_machine = NO_STRING;
+        }
+        forgotten
+    }
+}
