@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from nfsrpc._core import Decoder
-from nfsrpc.columns import Array, Coded, Mask, Masked
+from nfsrpc.columns import Array, Coded, Mask, Masked, isin
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.reading import SECONDARY, Counting, Progress, Reader, Reading, Wanted, read, refusing
@@ -102,6 +102,20 @@ class Messages:
         return Coded.distinct(codes[at], [shown(self.strings[number]) for number in distinct.tolist()])
 
 
+class Translation(NamedTuple):
+    """Addresses of one conversation short of a network address translation, and behind it: numbers of addresses."""
+
+    client: int
+    server: int
+    outer_client: int
+    outer_server: int
+    one_server: bool  # the address stands for this server alone
+    vantages: frozenset[int]  # those that show both sides
+
+
+SIDE = "side"  # of tallies: of an address translation, where there is one
+
+
 @dataclass(kw_only=True)
 class Decoded(Messages):
     """Columns as the core makes them, over all files."""
@@ -122,8 +136,12 @@ class Decoded(Messages):
     tallies: Columns = field(default_factory=lambda: no_rows("tallies"))  # of exchanges that were counted
     latencies: Columns = field(default_factory=lambda: no_rows("latencies"))
     accesses: Columns = field(default_factory=lambda: no_rows("accesses"))  # what was done to handles
-    locals: set[tuple[int, int, str]] = field(default_factory=set)  # file, interface, address of the capturing host
+    # Of addresses that the capturing host sent from: file, interface, address, whether it only forwarded from there.
+    locals: set[tuple[int, int, str, bool]] = field(default_factory=set)
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read at all
+    # By flow: how many address translations away from the server it was captured; empty where there are none.
+    sides: Array = field(default_factory=lambda: np.zeros(0, dtype=np.uint8))
+    translations: tuple[Translation, ...] = ()
 
     @cached_property
     def files(self) -> list[str]:
@@ -139,9 +157,40 @@ class Decoded(Messages):
         return numbers
 
     @cached_property
+    def place(self) -> Array:
+        """The place of each file when vantages are in their order, and so independent of the order of the files given."""
+        places = np.zeros(len(self.sources), dtype=np.int64)
+        places[[file for files in self.vantages for file in files]] = np.arange(len(self.sources))
+        return places
+
+    @cached_property
     def vantage_ends(self) -> Array:
         """The last time of each vantage."""
         return np.array([self.captures["last"][files].max() for files in self.vantages], dtype=np.int64)
+
+    def points(self, flows: Array, vantage: Array) -> Array:
+        """The capture points of rows of these flows and vantages: each side of a translation is one."""
+        if not len(self.sides):
+            return vantage
+        points: Array = vantage.astype(np.int64) << 8 | self.sides[flows]
+        return points
+
+    @cached_property
+    def aliases(self) -> dict[int, int]:
+        """An address short of a translation -> the one that it becomes at the server, where it is always the same."""
+        found: dict[int, set[int]] = {}
+        for one in self.translations:
+            found.setdefault(one.client, set()).add(one.outer_client)
+            found.setdefault(one.server, set()).add(one.outer_server)
+        return {inner: next(iter(outer)) for inner, outer in found.items() if outer != {inner} and len(outer) == 1}
+
+    def again(self, flows: Array, vantage: Array) -> Mask:
+        """Rows of these flows and vantages that the vantage shows on the server's side of a translation as well."""
+        both = set().union(*(translation.vantages for translation in self.translations))
+        if not both:
+            return np.zeros(len(flows), dtype=np.bool_)
+        mask: Mask = (self.sides[flows] > 0) & isin(vantage, sorted(both))
+        return mask
 
     def row_of_exchange(self, exchanges: Array) -> Array:
         """The rows of `exchanges` that have these numbers."""
@@ -233,7 +282,7 @@ class Parts:
         self.strings: list[bytes] = []
         self.formats: dict[int, str] = {}
         self.interfaces: list[dict[str, Any]] = []
-        self.locals: set[tuple[int, int, str]] = set()
+        self.locals: set[tuple[int, int, str, bool]] = set()
         self.oddities: dict[str, Any] = {"kind": [], "capture": [], "frame": [], "time": [], "detail": []}
         self._numbers: dict[bytes, int] | None = None  # of strings; not needed for a single decoder
         self._pieces: dict[str, dict[str, list[Array]]] = {}
@@ -259,7 +308,7 @@ class Parts:
                     found.setdefault(name, []).append(renumbered_message(column, kind, maps))
             self._add_oddities(batch["oddities"], files)
             self.interfaces += [row | {"capture": numbers[row["capture"]]} for row in batch["interfaces"]]
-            self.locals |= {(numbers[file], interface, text) for file, interface, text in batch["locals"]}
+            self.locals |= {(numbers[file], *rest) for file, *rest in batch["locals"]}
             ended = batch["captures"]["capture"].tolist()
             self.formats.update(zip(files[ended].tolist(), batch["capture_formats"], strict=True))
         self.exchanges += 1 + largest(batches, "exchanges", "exchange")

@@ -43,6 +43,7 @@ from tests.wire import (
     Segment,
     fragments,
     packets,
+    readdressed,
     tunnelled,
 )
 
@@ -85,6 +86,31 @@ def filled(kind: Type | None, leaves: Mapping[str, Any]) -> Any:
     if rest:
         raise TypeError(f"no field {', '.join(rest)}")
     return value
+
+
+@dataclass(frozen=True)
+class Nat:
+    """Network address translation between some hosts and others, and where it is seen.
+
+    Hosts are written with the addresses at the server; `before` has those by which the client's side knows them.
+    """
+
+    before: Mapping[str, str]
+    seen: Literal["before", "after", "both"] = "both"
+    clients: Collection[str] = ()  # whose packets it concerns; all if none are named
+    delay: int = 20_000  # ns
+
+    def sides(self, packet: Packet) -> Iterator[Packet]:
+        ends = {packet.source.address, packet.target.address}
+        concerned = ends & self.before.keys() and (not self.clients or ends & set(self.clients))
+        if packet.source is packet.target or not concerned:
+            yield packet
+            return
+        upstream = packet.target.address in self.before and packet.source.address not in self.before
+        if self.seen != "before":
+            yield packet
+        if self.seen != "after":
+            yield readdressed(packet, self.before, -self.delay if upstream else self.delay)
 
 
 @dataclass(eq=False)
@@ -454,16 +480,19 @@ class Scenario:
         mtu: int | None = None,
         tunnel: Tunnel | None = None,
         inside: bool = False,
+        nat: Nat | None = None,
     ) -> bytes:
         """The bytes of a capture file, taken at a host (or at several, each an interface; at none, between all).
 
         `since`, `until`: seconds from the first packet. Frames, counted from 1 before any of these: `lost`; seen
         `again` so many seconds later; `swapped` with the next one in the file. `twice` is each again after 3 µs.
         Between hosts, packets larger than `mtu` go in fragments, and all go through a `tunnel`; with `inside`, they
-        are seen there too.
+        are seen there too. With `nat`, the packets that it concerns are seen before and after translation.
         """
         places = list(at) if isinstance(at, Sequence) else [at]
         sent = [way for packet in self.packets() for way in on_the_way(packet, mtu, tunnel, inside)]
+        if nat:
+            sent = sorted((side for packet in sent for side in nat.sides(packet)), key=lambda packet: packet.time)
         begin = sent[0].time if sent else 0
         seen = [
             (packet, interface)

@@ -28,7 +28,7 @@ SEEN_AT |= {"rst_frame": ("rst_time",)}
 
 def flows(decoded: Decoded, hosts: Hosts, registrations: Table) -> Table:
     raw = decoded.flows
-    order = np.lexsort((raw["first_frame"], raw["first_capture"]))
+    order = np.lexsort((raw["first_frame"], decoded.place[raw["first_capture"]]))
     rows = {name: values[order] for name, values in raw.items()}
     client, server = hosts.label(rows["client"]), hosts.label(rows["server"])
     named = programs_named(registrations, server, rows["server_port"], rows["transport"])
@@ -99,5 +99,6 @@ def seen_before(decoded: Decoded, rows: dict[str, Array]) -> Array:
     keys = [rows[name] for name in ("client", "client_port", "server", "server_port", "transport")]
     vantage = decoded.vantage[rows["first_capture"]]
     rank = (rows["s_frames"] == 0).astype(np.int8)  # one with both directions counts first
-    same = Sightings(keys, rows["first"], vantage, len(decoded.vantages)).counted(rank)
+    point = decoded.points(rows["flow"], vantage) if len(decoded.sides) else None
+    same = Sightings(keys, rows["first"], vantage, len(decoded.vantages), point).counted(rank)
     return np.where(same < 0, NULLS["u32?"], rows["flow"][same]).astype(np.uint32)
