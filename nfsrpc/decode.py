@@ -158,7 +158,7 @@ class Decoded(Messages):
 
     @cached_property
     def place(self) -> Array:
-        """The place of each file when vantages are in their order, and so independent of the order of the files given."""
+        """The place of each file by the order of vantages, which the order in which files are given does not change."""
         places = np.zeros(len(self.sources), dtype=np.int64)
         places[[file for files in self.vantages for file in files]] = np.arange(len(self.sources))
         return places

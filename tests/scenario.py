@@ -90,27 +90,25 @@ def filled(kind: Type | None, leaves: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class Nat:
-    """Network address translation between some hosts and others, and where it is seen.
+    """Network address translation on the way to some servers, and where it is seen.
 
-    Hosts are written with the addresses at the server; `before` has those by which the client's side knows them.
+    Hosts are written with the addresses that they have at the server; here is by what the client's side knows them.
     """
 
-    before: Mapping[str, str]
+    servers: Mapping[str, str]
+    clients: Mapping[str, str] = field(default_factory=dict)
     seen: Literal["before", "after", "both"] = "both"
-    clients: Collection[str] = ()  # whose packets it concerns; all if none are named
     delay: int = 20_000  # ns
 
     def sides(self, packet: Packet) -> Iterator[Packet]:
-        ends = {packet.source.address, packet.target.address}
-        concerned = ends & self.before.keys() and (not self.clients or ends & set(self.clients))
-        if packet.source is packet.target or not concerned:
+        upstream = packet.target.address in self.servers
+        if packet.source is packet.target or not (upstream or packet.source.address in self.servers):
             yield packet
             return
-        upstream = packet.target.address in self.before and packet.source.address not in self.before
         if self.seen != "before":
             yield packet
         if self.seen != "after":
-            yield readdressed(packet, self.before, -self.delay if upstream else self.delay)
+            yield readdressed(packet, {**self.servers, **self.clients}, -self.delay if upstream else self.delay)
 
 
 @dataclass(eq=False)

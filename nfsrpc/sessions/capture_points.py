@@ -53,13 +53,13 @@ class CapturePoints:
 
     @cached_property
     def common(self) -> list[set[int]]:
-        """By vantage: the addresses that are an end of every flow, of which the capturing host is one."""
+        """By vantage: the addresses that are an end of every flow, and may be the capturing host's."""
         flows = self.decoded.flows
         vantage = self.decoded.vantage[flows["first_capture"]][self.rpc]
         counts: list[int] = np.bincount(vantage, minlength=len(self.decoded.vantages)).tolist()
         return [
-            {address for address, count in ends.items() if count == every}
-            for ends, every in zip(self.ends, counts, strict=True)
+            {address for address, count in ends.items() if count == every} - others
+            for ends, every, others in zip(self.ends, counts, self.forwarded, strict=True)
         ]
 
     @cached_property
@@ -68,13 +68,22 @@ class CapturePoints:
         return {text: number for number, text in enumerate(self.texts) if not self.loopback[number]}
 
     @cached_property
+    def forwarded(self) -> list[set[int]]:
+        """By vantage: the addresses of other hosts, whose packets the capturing host sent on."""
+        found: list[set[int]] = [set() for _ in self.decoded.vantages]
+        for file, _, text, others in self.decoded.locals:
+            if others and text in self.numbers:
+                found[int(self.decoded.vantage[file])].add(self.numbers[text])
+        return found
+
+    @cached_property
     def local(self) -> list[dict[int, set[int]]]:
         """By vantage and interface: the addresses of the capturing host, as the link layer has them."""
         found: list[dict[int, set[int]]] = [{} for _ in self.decoded.vantages]
-        forwarded = {(file, interface, text) for file, interface, text, others in self.decoded.locals if others}
         for file, interface, text, _ in self.decoded.locals:
-            if text in self.numbers and (file, interface, text) not in forwarded:
-                found[int(self.decoded.vantage[file])].setdefault(interface, set()).add(self.numbers[text])
+            vantage, number = int(self.decoded.vantage[file]), self.numbers.get(text)
+            if number is not None and number not in self.forwarded[vantage]:
+                found[vantage].setdefault(interface, set()).add(number)
         return found
 
     def host_of(self, vantage: int, senders: Iterable[int]) -> int | None:

@@ -83,6 +83,13 @@ class LoopbackOwners:
         """The addresses of the host that captured on this interface, as the link layer has them."""
         return self.points.local[self.vantage_of(domain)].get(interface_of(domain), set())
 
+    def sent_from(self, domain: int) -> set[int]:
+        """The addresses that frames were sent from where a loopback was captured, of whichever host."""
+        vantage, interface, numbers = self.vantage_of(domain), interface_of(domain), self.points.numbers
+        files = self.decoded.vantages[vantage]
+        sent = {text for file, own, text, _ in self.decoded.locals if own == interface and file in files}
+        return {numbers[text] for text in sent if text in numbers}
+
     def sender_of(self, domain: int) -> int | None:
         """The host that captured on this interface, as the link layer has it."""
         return self.points.host_of(self.vantage_of(domain), self.senders(domain))
@@ -118,7 +125,7 @@ class LoopbackOwners:
             left = self.points.everywhere
         if len(left) == 1 and not self.names.of(left):
             return left - monitored
-        left -= monitored
+        left = left - monitored
         if not names:
             return left
         nameless = {address for address in left if not self.names.of((address,))}

@@ -33,7 +33,7 @@ def told_apart(decoded: Decoded) -> Decoded:
 def is_shared(hosts: Hosts, domain: int, names: Mapping[int, Array]) -> bool:
     """Whether several hosts captured here: senders of frames talk with each other, or several names come of nobody."""
     loopbacks = hosts.loopbacks
-    return hosts.points.talk(loopbacks.senders(domain)) or (len(names) > 1 and loopbacks.sender_of(domain) is None)
+    return hosts.points.talk(loopbacks.sent_from(domain)) or (len(names) > 1 and loopbacks.sender_of(domain) is None)
 
 
 def names_in(decoded: Decoded) -> dict[int, dict[int, Array]]:
