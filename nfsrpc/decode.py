@@ -16,7 +16,7 @@ from nfsrpc._core import Decoder
 from nfsrpc.columns import Array, Coded, Mask, Masked, isin
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
-from nfsrpc.reading import SECONDARY, Counting, Progress, Reader, Reading, Wanted, read, refusing
+from nfsrpc.reading import SECONDARY, Batch, Counting, Progress, Reader, Reading, Vantage, Wanted, read, refusing
 from nfsrpc.sources import Capture, SourceError, name_of, ring_name
 
 __all__ = ["SECONDARY", "Columns", "Decoded", "Progress", "Reader", "decode", "merge", "refusing", "ring_name"]
@@ -240,14 +240,15 @@ def decode(
 def merge(reading: Reading) -> Decoded:
     """What the decoders of all vantages gave, as one."""
     parts, firsts = Parts(), list[tuple[int, int]]()
-    for vantage in reading.vantages:
+    vantages = in_order(reading)
+    for vantage, batches in vantages:
         firsts.append((parts.exchanges, parts.flows))
-        batches = vantage.close()
         for batch in batches:
             latencies = batch["latencies"]
             latencies["vantage"] = np.full(len(latencies["latency"]), len(firsts) - 1, dtype=np.uint16)
         parts.add(batches, vantage.files, reading.kinds)
         vantage.batches.clear()
+        batches.clear()
     captures = parts.columns("captures")
     order = np.argsort(captures["capture"])
     return Decoded(
@@ -269,9 +270,26 @@ def merge(reading: Reading) -> Decoded:
         messages=parts.messages(),
         kinds=reading.kinds,
         skipped=reading.skipped,
-        vantages=[vantage.files for vantage in reading.vantages],
+        vantages=[vantage.files for vantage, _ in vantages],
         firsts=firsts,
     )
+
+
+def in_order(reading: Reading) -> list[tuple[Vantage, list[Batch]]]:
+    """The vantages with what their decoders gave, in an order that does not depend on that of the files given.
+
+    The first one counts where several show the same: that which shows the most conversations, then the most frames.
+    """
+    closed = [(vantage, vantage.close()) for vantage in reading.vantages]
+
+    def key(of: tuple[Vantage, list[Batch]]) -> tuple[int, int, str]:
+        vantage, batches = of
+        flows = [batch["flows"] for batch in batches]
+        pairs = np.concatenate([flow["client"].astype(np.int64) << 32 | flow["server"] for flow in flows])
+        frames = sum(int(batch["captures"]["frames"].sum()) for batch in batches)
+        return -len(np.unique(pairs)), -frames, str(reading.files[vantage.files[0]])
+
+    return sorted(closed, key=key) if len(closed) > 1 else closed
 
 
 class Parts:

@@ -122,7 +122,7 @@ def none_of(errors: Sequence[SourceError]) -> SourceError:
 
 
 def vantages_of(reader: Reader, firsts: Sequence[int], begun: Callable[[int], Vantage]) -> list[Vantage]:
-    """The vantages, with all their files read, by their first frames: the order of the files given changes nothing."""
+    """The vantages, with all their files read, in the order of the times of their first frames."""
     vantages: list[Vantage] = []
     rings: defaultdict[str, Ring] = defaultdict(Ring)
     names = list(map(str, reader.files))

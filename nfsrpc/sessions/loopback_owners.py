@@ -3,9 +3,10 @@
 Evidence, best first: the addresses that the capturing host sent from, where the link layer has them; the name in the
 AUTH_SYS credentials of the kernel's calls over it (GETPORT, SM_MON) and in SM_MON's my_name, which is also the name of
 an address on the wire; else the one address that is an end of every RPC flow of that capture. Of two such (one client,
-one server), or where only the loopback was captured, it is the host without a name on the wire, if it does what that
-server's lockd does: it looks for its statd when a LOCK arrives, or monitors a client. Else it remains unknown. Several
-hosts may share a loopback, in captures that were merged (loopbacks.py): what cannot be attributed there has no host.
+one server), or where only the loopback was captured, it is the host without a name on the wire; where a kernel searches
+for a service on the loopback, only if it does so as that server's lockd does: when a LOCK arrives, or for a client that
+it monitors. Else it remains unknown. Several hosts may share a loopback, in captures that were merged (loopbacks.py):
+what cannot be attributed there has no host.
 """
 
 from __future__ import annotations
@@ -129,24 +130,24 @@ class LoopbackOwners:
         if not names:
             return left
         nameless = {address for address in left if not self.names.of((address,))}
-        peers = self.points.peers
-        return {
-            address
-            for address in nameless
-            if not monitored.isdisjoint(peers.get(address, ())) or self._searches_for(domain, address)
-        }
+        return {address for address in nameless if len(nameless) == 1 and self._works_for(domain, address)}
 
-    def _searches_for(self, domain: int, server: int) -> bool:
-        """Whether a search for statd on this loopback began as a LOCK came to this server."""
+    def _works_for(self, domain: int, server: int) -> bool:
+        """Whether a loopback shows what this server's lockd does, or at least nothing else."""
+        clients = self.names.monitored(self.inside[domain])
+        searches = self._searches(domain)
+        if any(self.points.talk({server, client}) for client in clients) or not len(searches):
+            return True
         raw = self.decoded.exchanges
         locks = np.sort(raw["time"][(raw["prog"] == NLM) & isin(raw["proc"], LOCKS) & (raw["server"] == server)])
-        began = self._searches(domain)
-        at = np.searchsorted(locks, began, side="right") - 1
-        return bool(len(locks) and (began - locks[np.maximum(at, 0)] <= AT_ONCE)[at >= 0].any())
+        at = np.searchsorted(locks, searches, side="right") - 1
+        return bool(len(locks) and (searches - locks[np.maximum(at, 0)] <= AT_ONCE)[at >= 0].any())
 
     def _searches(self, domain: int) -> Array:
-        """When the questions on a loopback to its portmapper began, each time."""
+        """When a kernel began to ask on a loopback for a service again and again."""
         raw = self.decoded.exchanges
         asked = (raw["prog"] == PORTMAP) & isin(raw["client"], self.inside[domain]) & (raw["time"] != NAT)
         times: Array = np.sort(raw["time"][asked])
-        return times[np.diff(times, prepend=times[:1] - 2 * SEARCHING) > SEARCHING] if len(times) else times
+        soon = np.diff(times) <= SEARCHING
+        begins = np.append(soon, False) & ~np.append(False, soon)[: len(times)] if len(times) else times
+        return times[begins] if len(times) else times
