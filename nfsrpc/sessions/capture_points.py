@@ -113,6 +113,14 @@ class CapturePoints:
         return any(not addresses.isdisjoint(self.peers[number]) for number in addresses if number in self.peers)
 
     @cached_property
+    def fronts(self) -> set[int]:
+        """The addresses at which servers know clients that are behind address translation.
+
+        Such a client has a loopback of its own, which the host that translates does not capture.
+        """
+        return {one.outer_client for one in self.decoded.translations if one.outer_client != one.client}
+
+    @cached_property
     def translating(self) -> list[int | None]:
         """By vantage that shows both sides of address translation: the host that translates, by its own address."""
         found: list[set[int]] = [set() for _ in self.decoded.vantages]

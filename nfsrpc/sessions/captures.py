@@ -57,7 +57,7 @@ class Rows:
             " ".join(filter(None, words)),
             label,
             any_interface,
-            label if any_interface else None,
+            label if any_interface and host not in hosts.points.fronts else None,
             int(self.offsets[vantage]) / 1e9 if known else None,
             float(self.drifts[vantage]) * 1e6 if known else None,
         )

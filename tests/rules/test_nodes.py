@@ -131,6 +131,7 @@ def test_a_node_that_translates_is_where_the_capture_was_taken() -> None:
     (capture,) = sessions(Locking().capture(BOTH))["captures"].rows()
     assert capture.host == CLIENT
     assert not capture.where.startswith("server")
+    assert capture.loopback_of is None  # a pod's is not in it
 
 
 def test_a_client_and_its_nat_are_not_two_addresses_that_lock() -> None:
@@ -310,6 +311,26 @@ def rpcbind(stage: Stage, address: str) -> bytes:
 
 def test_the_address_that_rpcbind_names_is_one_of_that_host() -> None:
     assert set(hosts(sessions(rpcbind(Stage(), "10.0.1.9")))) in ({SERVER, CLIENT}, {"10.0.1.9", CLIENT})
+
+
+def test_the_port_that_rpcbind_names_at_another_address_has_that_program() -> None:
+    """Nothing there answers: the port is known for the lock manager's all the same, and so that it is filtered."""
+    stage = Stage()
+    second = stage.scenario.host("10.0.1.9")
+    stage.nfs()
+    for _ in range(2):
+        call = stage.client.call(
+            stage.server, "rpcbind4", "GETADDR", r_prog=100021, r_vers=4, r_netid="tcp", r_addr="", r_owner=""
+        )
+        call.reply(addr=f"10.0.1.9.{4045 >> 8}.{4045 & 255}")
+        stage.client.syn(second, 4045, resend=[1, 3, 7, 15, 31])
+        stage.later(30)
+    flows = sessions(stage.wire())["flows"]
+    tried = flows.where(flows["server_port"] == 4045)
+    assert set(zip(tried.values("server"), tried.values("prog"), tried.values("registered"), strict=True)) == {
+        ("10.0.1.9", 100021, True)
+    }
+    assert ("NET001", "10.0.1.9") in {(rule, host) for rule, host, _ in found(stage.wire())}
 
 
 def test_an_address_that_talks_with_the_host_is_not_one_of_it() -> None:

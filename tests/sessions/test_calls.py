@@ -173,7 +173,7 @@ def gained(record: bytes, share: float) -> bytes:
 def test_the_sighting_that_has_the_reply_counts(pair: Pair, tables: Read) -> None:
     pair.client.lock(pair.server).granted(after=2)
     whole = pair.s.capture(at=pair.client)
-    half = pair.s.capture(at=pair.server, sent_by=pair.client)
+    half = pair.s.capture(at=pair.server, sent_by=pair.client, twice=True)  # more frames: else it would come second
     calls = tables(server=half, client=whole)["calls"]
     assert [(row.capture, row.state, row.duplicate_of is None) for row in calls.rows()] == [
         (0, "undecided", False),
