@@ -313,8 +313,8 @@ def test_the_address_that_rpcbind_names_is_one_of_that_host() -> None:
     assert set(hosts(sessions(rpcbind(Stage(), "10.0.1.9")))) in ({SERVER, CLIENT}, {"10.0.1.9", CLIENT})
 
 
-def test_the_port_that_rpcbind_names_at_another_address_has_that_program() -> None:
-    """Nothing there answers: the port is known for the lock manager's all the same, and so that it is filtered."""
+def unreachable_elsewhere(*, used: bool) -> bytes:
+    """rpcbind names a port of another address for the lock manager, and nothing there answers."""
     stage = Stage()
     second = stage.scenario.host("10.0.1.9")
     stage.nfs()
@@ -325,12 +325,24 @@ def test_the_port_that_rpcbind_names_at_another_address_has_that_program() -> No
         call.reply(addr=f"10.0.1.9.{4045 >> 8}.{4045 & 255}")
         stage.client.syn(second, 4045, resend=[1, 3, 7, 15, 31])
         stage.later(30)
-    flows = sessions(stage.wire())["flows"]
+        if used:
+            stage.client.getattr(second, PATH)
+    return stage.wire()
+
+
+def test_the_port_that_rpcbind_names_at_another_address_has_that_program() -> None:
+    flows = sessions(unreachable_elsewhere(used=False))["flows"]
     tried = flows.where(flows["server_port"] == 4045)
     assert set(zip(tried.values("server"), tried.values("prog"), tried.values("registered"), strict=True)) == {
         ("10.0.1.9", 100021, True)
     }
-    assert ("NET001", "10.0.1.9") in {(rule, host) for rule, host, _ in found(stage.wire())}
+
+
+def test_a_port_at_another_address_of_the_host_is_filtered_there() -> None:
+    diagnosis = diagnosed(unreachable_elsewhere(used=True))
+    (filtered,) = [finding for finding in diagnosis.findings if finding.rule == "NET001"]
+    assert "lockd" in filtered.title
+    assert filtered.host in (SERVER, "10.0.1.9")
 
 
 def test_an_address_that_talks_with_the_host_is_not_one_of_it() -> None:
