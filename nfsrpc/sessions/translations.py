@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -211,38 +212,53 @@ class Translations:
             if within and self.pair[one] != self.pair[other]:
                 votes[self.pair_of(one), self.pair_of(other)].append([one, other])
         for pairs, found in votes.items():
-            count = len({xid for one, _ in found for xid, _, _ in self._calls_of(int(self.flows["flow"][one]))})
-            if count >= AGREEING and self._all_passed(*pairs, count):
+            count = len(found)
+            if count >= AGREEING and all(self._over_udp_between[pair] == count for pair in pairs):
                 yield found[0]
 
-    def _all_passed(self, inner: Pair, outer: Pair, count: int) -> bool:
-        """Whether no other exchange passed at one of these pairs of addresses alone."""
+    @cached_property
+    def _over_udp_between(self) -> dict[Pair, int]:
+        """How many exchanges over UDP each pair of addresses has, for these procedures are always listed."""
         raw = self.decoded.exchanges
-        udp = (raw["transport"] == UDP) & ~isin(raw["prog"], (NFS, NFSACL))
-        return all(
-            len(np.unique(raw["xid"][udp & (raw["client"] == client) & (raw["server"] == server)])) == count
-            for client, server in (inner, outer)
-        )
+        rows = np.flatnonzero((raw["transport"] == UDP) & ~isin(raw["prog"], (NFS, NFSACL)))
+        if not len(rows):
+            return {}
+        groups, first = group(raw["client"][rows], raw["server"][rows])
+        ends = zip(*(raw[end][rows[first]].tolist() for end in ENDS), strict=True)
+        return dict(zip(ends, np.bincount(groups).tolist(), strict=True))
 
     # Which flows are one connection
 
     @cached_property
     def connections(self) -> list[tuple[Chain, list[int]]]:
         """Flows that are one connection on its way through a chain."""
-        flows, of_pairs = self.flows, {frozenset(chain.pairs): chain for chain in self.chains}
+        flows = self.flows
         known = np.array([client << 32 | server for chain in self.chains for client, server in chain.pairs])
         concerned = np.flatnonzero(self.remote & isin(self.pair, known))
         tcp = concerned[(flows["transport"][concerned] == TCP) & (flows["c_frames"][concerned] > 0)]
         found = [part for rows in self._alike(tcp, flows["c_seq"]) for part in self._near(rows, flows["first"])]
         found += self._over_udp(concerned)
-        return [(chain, part) for part in found if (chain := self._chain_of(part, of_pairs)) is not None]
+        return [(chain, part) for part in found if (chain := self._chain_of(part)) is not None]
 
-    def _chain_of(self, rows: list[int], of_pairs: dict[frozenset[Pair], Chain]) -> Chain | None:
+    def _chain_of(self, rows: list[int]) -> Chain | None:
+        """The one that has the pairs of addresses of these flows; of several longer ones none."""
         pairs = frozenset(self.pair_of(row) for row in rows)
-        if pairs in of_pairs:
-            return of_pairs[pairs]
-        longer = [chain for known, chain in of_pairs.items() if pairs < known]
-        return longer[0] if len(longer) == 1 else None
+        longer = self._chains_of.get(pairs, [])
+        return self._chain_of_pairs.get(pairs) or (longer[0] if len(longer) == 1 else None)
+
+    @cached_property
+    def _chain_of_pairs(self) -> dict[frozenset[Pair], Chain]:
+        return {frozenset(chain.pairs): chain for chain in self.chains}
+
+    @cached_property
+    def _chains_of(self) -> dict[frozenset[Pair], list[Chain]]:
+        """By some pairs of addresses: the longer chains that have them."""
+        found: dict[frozenset[Pair], list[Chain]] = defaultdict(list)
+        for chain in self.chains:
+            for size in range(2, len(chain.pairs)):
+                for pairs in combinations(chain.pairs, size):
+                    found[frozenset(pairs)].append(chain)
+        return found
 
     def _over_udp(self, concerned: Array) -> list[list[int]]:
         """Flows over UDP with the same calls."""
@@ -364,12 +380,16 @@ class Translations:
         side = np.zeros(len(pair), dtype=np.uint8)
         vantage = self.decoded.vantage[rows["capture"]]
         result = {name: values.copy() for name, values in rows.items()}
-        for chain in self.chains:
-            both = sorted(self.both_sides[chain.outer])
-            for client, server in chain.pairs[:-1]:
-                mine = (pair == (client << 32 | server)) & (self._is_only(server, chain) | isin(vantage, both))
-                result["client"][mine], result["server"][mine] = chain.outer
-                side[mine & isin(vantage, both)] = 1
+        inner = {client << 32 | server: chain for chain in self.chains for client, server in chain.pairs[:-1]}
+        concerned = np.flatnonzero(isin(pair, np.array(list(inner), dtype=np.int64)))
+        for part in members(group(pair[concerned])[0]):
+            mine = concerned[part]
+            number = int(pair[mine[0]])
+            chain = inner[number]
+            both = isin(vantage[mine], sorted(self.both_sides[chain.outer]))
+            side[mine[both]] = 1
+            moved = mine if self._is_only(number & 0xFFFFFFFF, chain) else mine[both]
+            result["client"][moved], result["server"][moved] = chain.outer
         if drop:
             return {name: values[side == 0] for name, values in result.items()}
         return {**result, SIDE: side}

@@ -110,6 +110,38 @@ def test_captures_on_either_side_are_of_one_conversation() -> None:
     assert tables.exchanges.clock_offsets().tolist() == [0, 20_000]
 
 
+def test_connections_that_had_begun_before_the_capture() -> None:
+    """No SYN, and no handshake by which to know which side is the client's."""
+    stage = Stage()
+    for svid in range(4):
+        stage.client.lock(stage.server, svid=svid).granted(after=0.01)
+        stage.wait(1)
+    tables = sessions(stage.wire(nat=BOTH, since=0.5))
+    assert hosts(tables) == {SERVER: (SERVER, SERVICE), CLIENT: (CLIENT, POD)}
+    assert counted_once(tables["calls"]) == 3
+
+
+@pytest.mark.parametrize(("exchanges", "merged"), [(2, False), (3, True)])
+def test_over_udp_alone_several_exchanges_have_to_agree(exchanges: int, merged: bool) -> None:
+    stage = Stage()
+    for svid in range(exchanges):
+        stage.client.lock(stage.server, svid=svid, transport="udp").granted(after=0.01)
+        stage.wait(1)
+    tables = sessions(stage.wire(nat=BOTH))
+    assert (len(hosts(tables)) == 2) == merged
+    assert counted_once(tables["calls"]) == (exchanges if merged else 2 * exchanges)
+
+
+def test_over_udp_an_exchange_that_one_side_alone_has_speaks_against_it() -> None:
+    stage = Stage()
+    for svid in range(4):
+        stage.client.lock(stage.server, svid=svid, transport="udp").granted(after=0.01)
+        stage.wait(1)
+    pod, service = stage.scenario.host(POD), stage.scenario.host(SERVICE)
+    pod.lock(service, svid=9, transport="udp").granted(after=0.01)
+    assert len(hosts(sessions(stage.wire(nat=BOTH)))) == 4
+
+
 def test_the_client_alone_knows_the_service_address_only() -> None:
     assert hosts(sessions(Locking().capture(BEFORE))) == {SERVICE: (SERVICE,), POD: (POD,)}
 
