@@ -171,7 +171,7 @@ class Translations:
         here = len({int(self.vantage[row]) for row in rows}) == 1
         known = [calls for calls in listed if calls]
         if len(known) < 2:
-            return here
+            return here and all(len(set(self.flows[name][rows].tolist())) == 1 for name in ("c_bytes", "s_bytes"))
         return bool(set.intersection(*known)) and (here or len(known) == len(rows))
 
     @cached_property

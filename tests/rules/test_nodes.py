@@ -17,6 +17,7 @@ from nfsrpc.decode import decode
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import Finding
 from nfsrpc.sessions import COUNTING, WANTED, Sessions
+from tests import wire
 from tests.captures_dir import SETS
 from tests.records import clock_set
 from tests.rules.expected import cases
@@ -205,6 +206,19 @@ def test_two_clients_with_equal_xids_stay_two(transport: str) -> None:
     assert counted_once(tables["calls"]) == 20
 
 
+@pytest.mark.parametrize("counted", [False, True], ids=["listed", "counted"])
+def test_two_clients_with_equal_sequence_numbers_stay_two(counted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a TCP that begins each connection with the same number."""
+    monkeypatch.setattr(wire, "SEQUENCE_STEP", 0)
+    stage = Stage()
+    for times, client in enumerate((stage.client, stage.other), 1):
+        stage.nfs(client, times)
+        client.lock(stage.server, f"/srv/{times}").granted(after=0.01)
+    tables = sessions(stage.wire(), counted=counted)
+    assert set(hosts(tables)) == {SERVER, CLIENT, OTHER}
+    assert sum(tables["programs"].values("calls")) == 5
+
+
 def test_two_servers_behind_one_service_address_stay_two() -> None:
     stage = Stage()
     second = stage.scenario.host("10.0.0.8", name="nfssrv2")
@@ -313,8 +327,8 @@ def test_the_loopback_of_a_host_without_traffic_is_not_the_servers(separate: boo
     stage.wait(20)
     stage.statd_asked(node, 21)
     stage.nfs()
-    wire, loopback = stage.wire(), stage.scenario.capture(node, on="lo")
-    captures = [wire, loopback] if separate else [merged(wire, loopback)]
+    here, loopback = stage.wire(), stage.scenario.capture(node, on="lo")
+    captures = [here, loopback] if separate else [merged(here, loopback)]
     assert not [rule for rule, host, _ in found(captures) if rule == "REG001" and host == SERVER]
 
 
