@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from nfsrpc._core import Decoder
-from nfsrpc.columns import Array, Coded, Mask, Masked
+from nfsrpc.columns import Array, Coded, Mask, Masked, isin
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
-from nfsrpc.reading import SECONDARY, Counting, Progress, Reader, Reading, Wanted, read, refusing
+from nfsrpc.reading import SECONDARY, Batch, Counting, Progress, Reader, Reading, Vantage, Wanted, read, refusing
 from nfsrpc.sources import Capture, SourceError, name_of, ring_name
 
 __all__ = ["SECONDARY", "Columns", "Decoded", "Progress", "Reader", "decode", "merge", "refusing", "ring_name"]
@@ -102,6 +102,20 @@ class Messages:
         return Coded.distinct(codes[at], [shown(self.strings[number]) for number in distinct.tolist()])
 
 
+class Translation(NamedTuple):
+    """Addresses of one conversation short of a network address translation, and behind it: numbers of addresses."""
+
+    client: int
+    server: int
+    outer_client: int
+    outer_server: int
+    one_server: bool  # the address stands for this server alone
+    vantages: frozenset[int]  # those that show both sides
+
+
+SIDE = "side"  # of tallies: of an address translation, where there is one
+
+
 @dataclass(kw_only=True)
 class Decoded(Messages):
     """Columns as the core makes them, over all files."""
@@ -122,8 +136,12 @@ class Decoded(Messages):
     tallies: Columns = field(default_factory=lambda: no_rows("tallies"))  # of exchanges that were counted
     latencies: Columns = field(default_factory=lambda: no_rows("latencies"))
     accesses: Columns = field(default_factory=lambda: no_rows("accesses"))  # what was done to handles
-    locals: set[tuple[int, int, str]] = field(default_factory=set)  # file, interface, address of the capturing host
+    # Of addresses that the capturing host sent from: file, interface, address, whether it only forwarded from there.
+    locals: set[tuple[int, int, str, bool]] = field(default_factory=set)
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read at all
+    # By flow: how many address translations away from the server it was captured; empty where there are none.
+    sides: Array = field(default_factory=lambda: np.zeros(0, dtype=np.uint8))
+    translations: tuple[Translation, ...] = ()
 
     @cached_property
     def files(self) -> list[str]:
@@ -139,9 +157,40 @@ class Decoded(Messages):
         return numbers
 
     @cached_property
+    def place(self) -> Array:
+        """The place of each file by the order of vantages, which the order in which files are given does not change."""
+        places = np.zeros(len(self.sources), dtype=np.int64)
+        places[[file for files in self.vantages for file in files]] = np.arange(len(self.sources))
+        return places
+
+    @cached_property
     def vantage_ends(self) -> Array:
         """The last time of each vantage."""
         return np.array([self.captures["last"][files].max() for files in self.vantages], dtype=np.int64)
+
+    def points(self, flows: Array, vantage: Array) -> Array:
+        """The capture points of rows of these flows and vantages: each side of a translation is one."""
+        if not len(self.sides):
+            return vantage
+        points: Array = vantage.astype(np.int64) << 8 | self.sides[flows]
+        return points
+
+    @cached_property
+    def aliases(self) -> dict[int, int]:
+        """An address short of a translation -> the one that it becomes at the server, where it is always the same."""
+        found: dict[int, set[int]] = {}
+        for one in self.translations:
+            found.setdefault(one.client, set()).add(one.outer_client)
+            found.setdefault(one.server, set()).add(one.outer_server)
+        return {inner: next(iter(outer)) for inner, outer in found.items() if outer != {inner} and len(outer) == 1}
+
+    def again(self, flows: Array, vantage: Array) -> Mask:
+        """Rows of these flows and vantages that the vantage shows on the server's side of a translation as well."""
+        both = set().union(*(translation.vantages for translation in self.translations))
+        if not both:
+            return np.zeros(len(flows), dtype=np.bool_)
+        mask: Mask = (self.sides[flows] > 0) & isin(vantage, sorted(both))
+        return mask
 
     def row_of_exchange(self, exchanges: Array) -> Array:
         """The rows of `exchanges` that have these numbers."""
@@ -191,14 +240,15 @@ def decode(
 def merge(reading: Reading) -> Decoded:
     """What the decoders of all vantages gave, as one."""
     parts, firsts = Parts(), list[tuple[int, int]]()
-    for vantage in reading.vantages:
+    vantages = in_order(reading)
+    for vantage, batches in vantages:
         firsts.append((parts.exchanges, parts.flows))
-        batches = vantage.close()
         for batch in batches:
             latencies = batch["latencies"]
             latencies["vantage"] = np.full(len(latencies["latency"]), len(firsts) - 1, dtype=np.uint16)
         parts.add(batches, vantage.files, reading.kinds)
         vantage.batches.clear()
+        batches.clear()
     captures = parts.columns("captures")
     order = np.argsort(captures["capture"])
     return Decoded(
@@ -220,9 +270,26 @@ def merge(reading: Reading) -> Decoded:
         messages=parts.messages(),
         kinds=reading.kinds,
         skipped=reading.skipped,
-        vantages=[vantage.files for vantage in reading.vantages],
+        vantages=[vantage.files for vantage, _ in vantages],
         firsts=firsts,
     )
+
+
+def in_order(reading: Reading) -> list[tuple[Vantage, list[Batch]]]:
+    """The vantages with what their decoders gave, in an order that does not depend on that of the files given.
+
+    The first one counts where several show the same: that which shows the most conversations, then the most frames.
+    """
+    closed = [(vantage, vantage.close()) for vantage in reading.vantages]
+
+    def key(of: tuple[Vantage, list[Batch]]) -> tuple[int, int, str]:
+        vantage, batches = of
+        flows = [batch["flows"] for batch in batches]
+        pairs = np.concatenate([flow["client"].astype(np.int64) << 32 | flow["server"] for flow in flows])
+        frames = sum(int(batch["captures"]["frames"].sum()) for batch in batches)
+        return -len(np.unique(pairs)), -frames, str(reading.files[vantage.files[0]])
+
+    return sorted(closed, key=key) if len(closed) > 1 else closed
 
 
 class Parts:
@@ -233,7 +300,7 @@ class Parts:
         self.strings: list[bytes] = []
         self.formats: dict[int, str] = {}
         self.interfaces: list[dict[str, Any]] = []
-        self.locals: set[tuple[int, int, str]] = set()
+        self.locals: set[tuple[int, int, str, bool]] = set()
         self.oddities: dict[str, Any] = {"kind": [], "capture": [], "frame": [], "time": [], "detail": []}
         self._numbers: dict[bytes, int] | None = None  # of strings; not needed for a single decoder
         self._pieces: dict[str, dict[str, list[Array]]] = {}
@@ -259,7 +326,7 @@ class Parts:
                     found.setdefault(name, []).append(renumbered_message(column, kind, maps))
             self._add_oddities(batch["oddities"], files)
             self.interfaces += [row | {"capture": numbers[row["capture"]]} for row in batch["interfaces"]]
-            self.locals |= {(numbers[file], interface, text) for file, interface, text in batch["locals"]}
+            self.locals |= {(numbers[file], *rest) for file, *rest in batch["locals"]}
             ended = batch["captures"]["capture"].tolist()
             self.formats.update(zip(files[ended].tolist(), batch["capture_formats"], strict=True))
         self.exchanges += 1 + largest(batches, "exchanges", "exchange")

@@ -59,7 +59,7 @@ class Reading(NamedTuple):
     """What decoders gave of some captures."""
 
     files: list[Capture]
-    vantages: list[Vantage]  # in the order of their files
+    vantages: list[Vantage]  # in the order of their first frames
     damages: Mapping[int, str]  # of files that could not be read to their end: what is wrong
     kinds: Mapping[str, Mapping[str, str]]  # of the columns of messages
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read at all
@@ -125,15 +125,16 @@ def vantages_of(reader: Reader, firsts: Sequence[int], begun: Callable[[int], Va
     """The vantages, with all their files read, in the order of the times of their first frames."""
     vantages: list[Vantage] = []
     rings: defaultdict[str, Ring] = defaultdict(Ring)
-    for first, number in sorted((first, number) for number, first in enumerate(firsts)):
-        ring = rings[ring_name(str(reader.files[number]))]
+    names = list(map(str, reader.files))
+    for first, name, number in sorted(zip(firsts, names, range(len(names)), strict=True)):
+        ring = rings[ring_name(name)]
         vantage = ring.continued_at(first)
         if vantage is None:
             vantage = begun(number)
             vantages.append(vantage)
         vantage.read(number, reader)
         ring.add(vantage)
-    return sorted(vantages, key=lambda known: min(known.files))
+    return vantages
 
 
 def ahead(work: Callable[[], Result]) -> Callable[[], Result]:

@@ -64,7 +64,12 @@ CALLS = table_spec(
     ("reply_bytes", "u32", "B", "size of the reply's record"),
     ("reply_capture", "u16?", "", "file of the reply"),
     ("loopback", "bool", "", "both ends are one host, over its loopback interface"),
-    ("duplicate_of", "u32?", "", "the exchange that counts, when another vantage shows this same exchange; else null"),
+    (
+        "duplicate_of",
+        "u32?",
+        "",
+        "the exchange that counts, when another vantage, or side of a NAT, shows this one too; else null",
+    ),
     ("vantage", "u16", "", "number of the vantage: the files of one ring share it"),
 )
 
@@ -232,7 +237,7 @@ HOSTS = table_spec(
     "hosts",
     "A row a host: what is one machine as far as the captures tell.",
     ("host", "text", "", "its name in all tables: the address it is most active under"),
-    ("addresses", "texts", "", "every address"),
+    ("addresses", "texts", "", "every address, also one that NAT puts in the place of another"),
     ("names", "texts", "", "every name: machinename, caller_name, my_name"),
     ("roles", "texts", "", "client and server of NFS and NLM, or neither"),
     ("loopbacks", "texts", "", "its loopback interfaces that were captured, as 'capture N'"),
@@ -298,7 +303,12 @@ FLOWS = table_spec(
     ("superseded", "bool", "", "ended by a new connection on the same four-tuple"),
     ("evicted", "bool", "", "forgotten for want of room"),
     ("tls", "bool", "", "RPC over TLS"),
-    ("duplicate_of", "u32?", "", "the flow that counts, when another vantage shows this same flow; else null"),
+    (
+        "duplicate_of",
+        "u32?",
+        "",
+        "the flow that counts, when another vantage, or side of a NAT, shows this one too; else null",
+    ),
 )
 
 CAPTURES = table_spec(
@@ -313,13 +323,18 @@ CAPTURES = table_spec(
     ("bytes", "u64", "B", "size"),
     ("first", "time", "ns", "first frame"),
     ("last", "time", "ns", "last frame"),
-    ("vantage", "u16", "", "number of the vantage: the files of one ring share it"),
+    ("vantage", "u16", "", "number of the vantage, 0 for what shows the most hosts: the files of one ring share it"),
     ("where", "text", "", "vantage in words: 'server any', 'client wire', 'wire', ... (nfsrpc.sessions.hosts)"),
     ("host", "text", "", "host it was taken on, where that can be told"),
     ("any_interface", "bool", "", "taken with -i any (SLL, SLL2) or showing loopback: the host's loopback is in it"),
     ("loopback_of", "text", "", "host whose loopback traffic it shows"),
-    ("offset_s", "f64", "s", "its clock against the first vantage's, by the exchanges that both show; null if none"),
-    ("drift_ppm", "f64", "µs/s", "how fast that clock gains on the first's; 0 too where the captures are too short"),
+    ("offset_s", "f64", "s", "its clock against that of vantage 0, by the exchanges that both show; null if none"),
+    (
+        "drift_ppm",
+        "f64",
+        "µs/s",
+        "how fast that clock gains on that of vantage 0; 0 too where the captures are too short",
+    ),
 )
 
 QUALITY = table_spec(
@@ -450,7 +465,12 @@ TALLIES = table_spec(
     ("reply_bytes", "u64", "B", "size of the replies' records"),
     ("cut", "u32", "", "of these cut by the snap length"),
     ("encrypted", "u32", "", "of these encrypted by RPCSEC_GSS"),
-    ("counted_in", "u16?", "", "the vantage that counts for these hosts then, when it shows more of them; else null"),
+    (
+        "counted_in",
+        "u16?",
+        "",
+        "the vantage that counts for these hosts then, when it shows more of them, or both sides of a NAT; else null",
+    ),
 )
 
 WRITES = table_spec(

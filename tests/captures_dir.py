@@ -38,6 +38,7 @@ SETS = {
     "hostile": Set("NFSRPC_HOSTILE", ROOT.parent / "shared" / "hostile"),
     "repro": Set("NFSRPC_REPRO", ROOT.parent / "shared" / "repro"),
     "foreign": Set("NFSRPC_FOREIGN", ROOT.parent / "shared" / "foreign"),
+    "reports": Set("NFSRPC_REPORTS", ROOT.parent / "shared" / "reports"),
 }
 
 

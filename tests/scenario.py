@@ -43,6 +43,7 @@ from tests.wire import (
     Segment,
     fragments,
     packets,
+    readdressed,
     tunnelled,
 )
 
@@ -85,6 +86,29 @@ def filled(kind: Type | None, leaves: Mapping[str, Any]) -> Any:
     if rest:
         raise TypeError(f"no field {', '.join(rest)}")
     return value
+
+
+@dataclass(frozen=True)
+class Nat:
+    """Network address translation on the way to some servers, and where it is seen.
+
+    Hosts are written with the addresses that they have at the server; here is by what the client's side knows them.
+    """
+
+    servers: Mapping[str, str]
+    clients: Mapping[str, str] = field(default_factory=dict)
+    seen: Literal["before", "after", "both"] = "both"
+    delay: int = 20_000  # ns
+
+    def sides(self, packet: Packet) -> Iterator[Packet]:
+        upstream = packet.target.address in self.servers
+        if packet.source is packet.target or not (upstream or packet.source.address in self.servers):
+            yield packet
+            return
+        if self.seen != "before":
+            yield packet
+        if self.seen != "after":
+            yield readdressed(packet, {**self.servers, **self.clients}, -self.delay if upstream else self.delay)
 
 
 @dataclass(eq=False)
@@ -454,16 +478,19 @@ class Scenario:
         mtu: int | None = None,
         tunnel: Tunnel | None = None,
         inside: bool = False,
+        nat: Nat | None = None,
     ) -> bytes:
         """The bytes of a capture file, taken at a host (or at several, each an interface; at none, between all).
 
         `since`, `until`: seconds from the first packet. Frames, counted from 1 before any of these: `lost`; seen
         `again` so many seconds later; `swapped` with the next one in the file. `twice` is each again after 3 µs.
         Between hosts, packets larger than `mtu` go in fragments, and all go through a `tunnel`; with `inside`, they
-        are seen there too.
+        are seen there too. With `nat`, the packets that it concerns are seen before and after translation.
         """
         places = list(at) if isinstance(at, Sequence) else [at]
         sent = [way for packet in self.packets() for way in on_the_way(packet, mtu, tunnel, inside)]
+        if nat:
+            sent = sorted((side for packet in sent for side in nat.sides(packet)), key=lambda packet: packet.time)
         begin = sent[0].time if sent else 0
         seen = [
             (packet, interface)

@@ -6,7 +6,7 @@ Sequence numbers and acknowledgements are given here, once all segments of a flo
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
@@ -117,6 +117,22 @@ def internet(flow: Flow, up: bool, protocol: int, payload: bytes, number: int) -
     pseudo = b"" if protocol == ICMP else ends + struct.pack(">II", len(payload), protocol)
     at = CHECKSUM_AT[protocol]
     return network(ends, protocol, payload[:at] + checksum(pseudo + payload) + payload[at + 2 :], number)
+
+
+def readdressed(packet: Packet, addresses: Mapping[str, str], delay: int) -> Packet:
+    """A packet behind network address translation, which leaves sequence numbers and payload as they are."""
+    data = packet.data
+    size = 20 if data[0] >> 4 == 4 else 40
+    half = 4 if size == 20 else 16
+    ends = [str(ip_address(data[at : at + half])) for at in (size - 2 * half, size - half)]
+    swapped = b"".join(ip_address(addresses.get(end, end)).packed for end in ends)
+    protocol, payload = data[9 if size == 20 else 6], data[size:]
+    at = CHECKSUM_AT[protocol]
+    payload = payload[:at] + b"\0\0" + payload[at + 2 :]
+    pseudo = swapped + struct.pack(">II", len(payload), protocol)
+    payload = payload[:at] + checksum(pseudo + payload) + payload[at + 2 :]
+    number = int.from_bytes(data[4:6])
+    return packet._replace(time=packet.time + delay, data=network(swapped, protocol, payload, number))
 
 
 DONT_FRAGMENT, MORE_FRAGMENTS = 0x4000, 0x2000  # with the offset in eights of bytes

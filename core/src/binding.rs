@@ -235,7 +235,8 @@ fn batch(py: Python<'_>, batch: Batch) -> PyResult<Bound<'_, PyDict>> {
     let addresses = batch.addresses.iter().map(|(ip, domain)| (ip.to_string(), *domain)).collect::<Vec<_>>();
     result.set_item("addresses", addresses)?;
     result.set_item("strings", PyList::new(py, batch.strings.iter().map(|value| PyBytes::new(py, value)))?)?;
-    let locals = batch.locals.iter().map(|(capture, interface, ip)| (*capture, *interface, ip.to_string()));
+    let locals =
+        batch.locals.iter().map(|local| (local.capture, local.interface, local.address.to_string(), local.forwarded));
     result.set_item("locals", locals.collect::<Vec<_>>())?;
     selected(py, batch.selected, &result)?;
     let tables = PyDict::new(py);

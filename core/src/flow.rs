@@ -310,6 +310,7 @@ impl Flow {
             c_calls: c.calls,
             c_replies: c.replies,
             c_last: if c.frames > 0 { c.last } else { NO_TIME },
+            c_seq: c.first_seq.unwrap_or_default(),
             s_frames: s.frames,
             s_bytes: s.bytes,
             s_retransmitted: s.retransmitted,
@@ -322,6 +323,7 @@ impl Flow {
             s_calls: s.calls,
             s_replies: s.replies,
             s_last: if s.frames > 0 { s.last } else { NO_TIME },
+            s_seq: s.first_seq.unwrap_or_default(),
             flags: self.row.flags | if rpc { flag::RPC } else { 0 },
             ..self.row
         }

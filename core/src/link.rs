@@ -169,16 +169,31 @@ fn announced(link_type: u32, frame: PacketBytes<'_>) -> Option<(u16, PacketBytes
     Some((kind, rest))
 }
 
-/// Whether the capturing host sent this frame, where its link layer says so: the packet type of Linux's cooked captures.
+/// Which way a frame passed the interface of the capturing host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    In,
+    Out,
+}
+
+/// Which way this frame passed, where its link layer says so: the packet type of Linux's cooked captures. A loopback interface
+/// receives what the host itself sent, and so is neither.
 #[inline]
-pub fn is_outgoing(link_type: u32, data: &[u8]) -> bool {
+pub fn way(link_type: u32, data: &[u8]) -> Option<Way> {
+    const PACKET_HOST: u8 = 0;
+    const PACKET_OTHERHOST: u8 = 3;
     const PACKET_OUTGOING: u8 = 4;
-    let at = match link_type {
-        LINUX_SLL2 => 10,
-        LINUX_SLL => 1,
-        _ => return false,
+    const ARPHRD_LOOPBACK: u16 = 772;
+    let (kind, hardware) = match link_type {
+        LINUX_SLL2 => (*data.get(10)?, data.get(8..10)?),
+        LINUX_SLL => (*data.get(1)?, data.get(2..4)?),
+        _ => return None,
     };
-    data.get(at) == Some(&PACKET_OUTGOING)
+    match kind {
+        PACKET_OUTGOING => Some(Way::Out),
+        PACKET_HOST | PACKET_OTHERHOST if hardware != ARPHRD_LOOPBACK.to_be_bytes() => Some(Way::In),
+        _ => None,
+    }
 }
 
 #[inline]

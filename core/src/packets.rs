@@ -8,7 +8,7 @@ use crate::batch::{CaptureRow, NO_TIME};
 use crate::capture::{CapturedFrame, Ending, NotACapture, Reader};
 use crate::checksum::{self, Sum};
 use crate::ip::Datagram;
-use crate::link;
+use crate::link::{self, Way};
 use crate::oddity::{Oddities, Place};
 use crate::order::TimeOrder;
 use crate::protocol::{FIN, ICMP, ICMPV6, RST, SYN, TCP, UDP};
@@ -65,8 +65,15 @@ struct FrameParser {
     unreadable: u32,
 }
 
-/// An address that the capturing host sent from, as the link layer tells: capture, interface, address.
-pub type Local = (u16, u32, IpAddr);
+/// An address that the capturing host sent from, as the link layer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    pub capture: u16,
+    pub interface: u32,
+    pub address: IpAddr,
+    /// The host also received from it: the address is another host's, whose packets this one forwards.
+    pub forwarded: bool,
+}
 
 impl PacketReader {
     pub fn new(domain: u32, wanted: HashSet<(u16, u32)>) -> PacketReader {
@@ -143,14 +150,14 @@ impl FrameParser {
             raw.push(RawFrame::of(frame, place));
         }
         let interface = *domain << 16 | (frame.interface & 0xffff);
-        let outgoing = link::is_outgoing(frame.link_type, frame.data);
+        let way = link::way(frame.link_type, frame.data);
         let unreadable = network.datagram(frame, oddities, &mut |datagram, oddities| {
             if datagram.header == Sum::Wrong {
                 let packet = has_ports(datagram).then(|| packet(datagram, interface, Sum::Unknown));
                 return sink(place, Content::Damaged(packet.as_ref()));
             }
-            if outgoing {
-                note_local(locals, (place.capture, frame.interface, datagram.src), oddities);
+            if let Some(way) = way {
+                note_local(locals, way, (place.capture, frame.interface, datagram.src), oddities);
             }
             transport(datagram, interface, &mut |seen| sink(place, seen));
         });
@@ -160,15 +167,16 @@ impl FrameParser {
     }
 }
 
-/// An address of the capturing host, once.
-fn note_local(locals: &mut Vec<Local>, local: Local, oddities: &mut Oddities) {
+/// An address of the capturing host, once; one that it receives from as well is not its own.
+fn note_local(locals: &mut Vec<Local>, way: Way, seen: (u16, u32, IpAddr), oddities: &mut Oddities) {
     // A node with a pod network has dozens.
     const MAX_LOCALS: usize = 64;
-    if local.2.is_loopback() || locals.contains(&local) {
-        return;
-    }
-    if locals.len() < MAX_LOCALS {
-        locals.push(local);
+    let (capture, interface, address) = seen;
+    if let Some(local) = locals.iter_mut().find(|known| (known.capture, known.interface, known.address) == seen) {
+        local.forwarded |= way == Way::In;
+    } else if way == Way::In || address.is_loopback() {
+    } else if locals.len() < MAX_LOCALS {
+        locals.push(Local { capture, interface, address, forwarded: false });
     } else {
         oddities.push("locals-full", MAX_LOCALS as u64);
     }

@@ -2,6 +2,8 @@
 
 mod wire;
 
+use std::net::IpAddr;
+
 use nfsrpc_core::decoder::{Batch, Decoder};
 use nfsrpc_core::select::Select;
 use nfsrpc_core::tally::Fold;
@@ -47,25 +49,36 @@ fn frames_of_a_flow() {
     assert_eq!(packets.length, [0, 0, 0, 44]);
 }
 
-#[test]
-fn the_link_layer_tells_who_captured() {
-    // LINUX_SLL2 (276): protocol, reserved, interface, ARP type, packet type, address length, address.
-    let cooked = |packet_type: u8, bytes: &[u8]| {
-        let mut frame = vec![8, 0, 0, 0, 0, 0, 0, 2, 0, 1, packet_type, 6];
-        frame.extend([0; 8]);
-        frame.extend(bytes);
-        frame
-    };
+/// The addresses of the capturing host in a cooked capture of one packet, seen with these packet types and ARP types.
+fn locals(seen: &[(u8, u16)]) -> Vec<(IpAddr, bool)> {
     let mut raw = Wire::default();
     let start = raw.bytes.len();
     raw.udp(0.0, (SERVER, 111), (CLIENT, 900), &[]);
-    let (record, packet) = raw.bytes[start..].split_at(16);
-    assert_eq!(record.len(), 16);
+    let (_, packet) = raw.bytes[start..].split_at(16);
     let mut wire = Wire::default();
     wire.bytes.truncate(20);
     wire.bytes.extend(276_u32.to_le_bytes());
-    wire.frame(0.0, &cooked(0, packet));
-    wire.frame(0.1, &cooked(4, packet));
-    wire.frame(0.2, &cooked(4, packet));
-    assert_eq!(selected(&wire.bytes, &[], &[]).locals, [(0, 0, SERVER.into())]);
+    for (number, (packet_type, hardware)) in seen.iter().enumerate() {
+        // LINUX_SLL2 (276): protocol, reserved, interface, ARP type, packet type, address length, address.
+        let mut frame = vec![8, 0, 0, 0, 0, 0, 0, 2];
+        frame.extend(hardware.to_be_bytes());
+        frame.extend([*packet_type, 6, 0, 0, 0, 0, 0, 0, 0, 0]);
+        frame.extend(packet);
+        wire.frame(number as f64 / 10.0, &frame);
+    }
+    selected(&wire.bytes, &[], &[]).locals.iter().map(|local| (local.address, local.forwarded)).collect()
+}
+
+#[test]
+fn the_link_layer_shows_who_captured() {
+    assert_eq!(locals(&[(0, 1), (0, 1)]), []);
+    assert_eq!(locals(&[(4, 1), (4, 1)]), [(SERVER.into(), false)]);
+}
+
+#[test]
+fn an_address_that_frames_also_come_from_is_another_hosts() {
+    assert_eq!(locals(&[(0, 1), (4, 1), (0, 1)]), [(SERVER.into(), true)]);
+    assert_eq!(locals(&[(4, 1), (3, 1)]), [(SERVER.into(), true)]);
+    // What a loopback interface receives the host sent itself; a broadcast (1) or multicast (2) may be its own as well.
+    assert_eq!(locals(&[(4, 1), (0, 772), (1, 1), (2, 1)]), [(SERVER.into(), false)]);
 }

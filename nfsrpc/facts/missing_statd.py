@@ -15,11 +15,13 @@ import numpy as np
 from nfsrpc.columns import NAT, Array, Table, isin
 from nfsrpc.facts.basic import AUTH_NONE, LOCK, LOCK_MSG, NLM, NSM, Roles, fact, listed
 from nfsrpc.findings.finding import Evidence
-from nfsrpc.sessions.grouping import Parts, group
+from nfsrpc.sessions.grouping import Parts, group, members
+from nfsrpc.sessions.searches import searches
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND
 
 CUT_QUESTIONS = 3  # Linux asks 20 times
+AT_ONCE_S = 1.0  # lockd looks for its statd as soon as a LOCK has come
 
 Role: TypeAlias = Literal["server", "client", "unknown"]
 
@@ -55,20 +57,46 @@ def unregistered(registrations: Table, monitors: Table, nlm: Table, roles: Roles
     if not numbers:
         return ()
     found = Parts(registrations.where(told & (registrations["port"] > 0)), "host")
-    signs = Signs(monitors, pending, roles)
+    signs = Signs(monitors, pending, Stretches((locks["server"],), locks["time"]), roles)
     rows = in_order(registrations.take(np.array(numbers, dtype=np.int64)))
-    return tuple(_of(host, answers, bool(sure), found[host], signs) for host, answers in Parts(rows, "host").items())
+    return tuple(
+        _of(host, answers, role, bool(sure), found[host], signs)
+        for host, every in Parts(rows, "host").items()
+        for role, answers in by_role(host, every, signs)
+    )
+
+
+def by_role(host: str, answers: Table, signs: Signs) -> Iterator[tuple[Role, Table]]:
+    """Of a host that is client and server at once, what its lockd asked as one, and as the other."""
+    numbers = searches(answers["time"])
+    if not numbers.any():
+        yield signs.role(host, answers["time"]), answers
+        return
+    firsts = [int(answers["time"][rows[0]]) for rows in members(numbers)]
+    served = np.array([signs.begins_as_server(host, first) for first in firsts], dtype=np.bool_)
+    if host not in signs.roles.clients or not served.any():
+        yield signs.role(host, answers["time"]), answers
+        return
+    as_server = served[numbers]
+    yield "server", answers.where(as_server)
+    if not as_server.all():
+        yield "client", answers.where(~as_server)
 
 
 class Signs:
     """What tells as what hosts need their statd, and that it is there."""
 
-    def __init__(self, monitors: Table, pending: Stretches, roles: Roles) -> None:
+    def __init__(self, monitors: Table, pending: Stretches, arriving: Stretches, roles: Roles) -> None:
         self.pending, self.roles = pending, roles
+        self.arriving = arriving
         agreed = monitors.where((monitors["procedure"] == "MON") & (monitors["result"] == 0))
         self.served = Stretches((agreed["host"],), agreed["time"])
         checked = monitors.where(monitors["loopback"] & (monitors["procedure"] == "NULL"))
         self.checked = checked["host"].present()  # mount.nfs calls NULL
+
+    def begins_as_server(self, host: str, time: int) -> bool:
+        """Whether a search that begins at this time is for a LOCK that has just come."""
+        return self.arriving.meet(host, time - AT_ONCE_S * SECOND, time)
 
     def role(self, host: str, times: Array) -> Role:
         """A server's lockd asks while a LOCK waits, a client's before it sends one."""
@@ -83,14 +111,14 @@ class Signs:
         return "client" if host in roles.mounters or host in self.checked else "unknown"
 
 
-def _of(host: str, answers: Table, sure: bool, found: Table, signs: Signs) -> Unregistered:
+def _of(host: str, answers: Table, role: Role, sure: bool, found: Table, signs: Signs) -> Unregistered:
     """`found`: answers of that portmapper with a port."""
     first, last = int(answers["time"][0]), int(answers["time"][-1])
     later = [*found["time"][found["time"] > last].tolist(), signs.served.following(host, last)]
     meanwhile = set(found["transport"][(found["time"] >= first) & (found["time"] <= last)].tolist())
     return Unregistered(
         host=host,
-        role=signs.role(host, answers["time"]),
+        role=role,
         answers=answers,
         found=min((time for time in later if time is not None), default=None),
         sure=sure,

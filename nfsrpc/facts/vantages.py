@@ -22,6 +22,7 @@ QUICKER = 4  # so much sooner than its clients' next messages arrive do a host's
 HANDSHAKES = 3  # fewer tell nothing
 SAME_S = 180.0  # an xid is used again later
 SAME = ("xid", "prog", "proc", "client", "server")
+STARTED_S = 1.0  # what one capture has first, another that was begun earlier may have a little later
 LOST_S = 1.0  # what comes so much later than it left, or than to the other end, was lost and sent again
 
 
@@ -40,7 +41,9 @@ class Vantages:
 
     def taken_at(self, host: str, time: int) -> set[int]:
         """The vantages on a host that were captured at a time of the first vantage's clock."""
-        going = [row for row in self.captures if row.first <= time + self.ahead[row.vantage] <= row.last]
+        slack = round(STARTED_S * SECOND)
+        times = ((row, time + self.ahead[row.vantage]) for row in self.captures)
+        going = [row for row, here in times if row.first - slack <= here <= row.last + slack]
         told = {row.vantage for row in going if row.host == host}
         return told | {row.vantage for row in going if row.host is None and self.is_beside(row.vantage, host)}
 

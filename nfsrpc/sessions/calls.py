@@ -83,7 +83,7 @@ def seconds(start: Array, end: Array, wanted: Mask | None = None) -> Array:
 
 def copies(decoded: Decoded) -> Table:
     raw = decoded.copies
-    order = np.lexsort((raw["frame"], raw["capture"], raw["time"], raw["reply"], raw["exchange"]))
+    order = np.lexsort((raw["frame"], decoded.place[raw["capture"]], raw["time"], raw["reply"], raw["exchange"]))
     rows = {name: values[order] for name, values in raw.items()}
     starts, _ = group(rows["exchange"], rows["reply"])
     count = np.arange(len(starts))

@@ -1,8 +1,10 @@
 """The same message in captures of several vantages is one message: which rows are further sightings of others.
 
-Rows of different vantages with equal keys (addresses, ports, xid, procedure) that are close in time, once the
-difference of the clocks is taken away, are one. That difference is the median over keys that occur once in either, and
-where a capture is long enough it drifts: the medians of its first and its last third tell how fast.
+Rows of different capture points with equal keys (addresses, ports, xid, procedure) that are close in time, once the
+difference of the clocks is taken away, are one. A vantage is one capture point, or has one on each side of an address
+translation (translations.py), where its clock is the same. The difference of two clocks is the median over keys that
+occur once at either, and where a capture is long enough it drifts: the medians of its first and its last third tell how
+fast.
 """
 
 from __future__ import annotations
@@ -25,14 +27,20 @@ DRIFT_NS = 60_000_000_000
 class Sightings:
     """Rows of several vantages, with those of them whose keys several vantages have."""
 
-    def __init__(self, keys: Sequence[Array], time: Array, vantage: Array, vantages: int) -> None:
+    def __init__(
+        self, keys: Sequence[Array], time: Array, vantage: Array, vantages: int, point: Array | None = None
+    ) -> None:
+        """`point` is the capture point of each row, where vantages have several."""
         self.length = len(time)
         self.vantages = vantages
         self.rows = np.zeros(0, dtype=np.int64)
-        if vantages > 1 and len(time):
+        several = point is not None
+        point = vantage if point is None else point
+        if (vantages > 1 or several) and len(time):
             groups, _ = group(*keys)
-            self.rows = np.flatnonzero(in_several(groups, vantage) & (time != NAT))
+            self.rows = np.flatnonzero(in_several(groups, point) & (time != NAT))
             self.groups, self.time, self.vantage = groups[self.rows], time[self.rows], vantage[self.rows]
+            self.point = point[self.rows]
 
     def offsets(self) -> Array:
         """The clock of each vantage against the first's, NAT where they share nothing that is sure."""
@@ -61,8 +69,8 @@ class Sightings:
         return offset, drift, middle
 
     def _once(self) -> Once:
-        """The rows that are the only ones of their keys in their vantages."""
-        pairs, first = group(self.groups, self.vantage)
+        """The rows that are the only ones of their keys at their capture points."""
+        pairs, first = group(self.groups, self.point)
         rows = first[np.bincount(pairs) == 1]
         rows = rows[np.lexsort((self.vantage[rows], self.groups[rows]))]
         return Once(self.groups[rows], self.vantage[rows], self.time[rows])
@@ -80,9 +88,9 @@ class Sightings:
         if not len(self.rows):
             return same
         time = self.by_first_clock(self.time, self.vantage)
-        order = np.lexsort((self.vantage, time, self.groups))
-        cluster = clusters(self.groups[order], time[order], self.vantage[order])
-        by_rank = np.lexsort((self.vantage[order], rank[self.rows][order], cluster))
+        order = np.lexsort((self.point, time, self.groups))
+        cluster = clusters(self.groups[order], time[order], self.point[order])
+        by_rank = np.lexsort((self.point[order], rank[self.rows][order], cluster))
         order, cluster = order[by_rank], cluster[by_rank]
         first = np.r_[True, cluster[1:] != cluster[:-1]]
         counts = order[np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))]
@@ -91,7 +99,7 @@ class Sightings:
 
 
 class Once:
-    """Rows sorted by group and vantage, at most one of each."""
+    """Rows sorted by group and vantage, at most one of each for every capture point."""
 
     def __init__(self, groups: Array, vantage: Array, time: Array) -> None:
         self.vantage, self.time = vantage, time
@@ -133,7 +141,7 @@ def in_several(groups: Array, vantage: Array) -> Mask:
 
 
 def clusters(groups: Array, time: Array, vantage: Array) -> Array:
-    """Numbers of rows, sorted by group and time, that are sightings of one message: one a vantage at most."""
+    """Numbers of rows, sorted by group and time, that are sightings of one message: at most one per capture point."""
     new = np.ones(len(groups), dtype=np.bool_)
     new[1:] = (groups[1:] != groups[:-1]) | (time[1:] - time[:-1] > TOLERANCE) | (vantage[1:] == vantage[:-1])
     cluster = np.cumsum(new)

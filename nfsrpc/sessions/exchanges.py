@@ -74,7 +74,7 @@ class Exchanges:
         """The order of the frames as captured (None: as they are). An orphan stands where its reply is."""
         call_frame, reply_frame = self.raw["call_frame"], self.raw["reply_frame"]
         frame = np.where(call_frame == 0, reply_frame, call_frame)
-        key = self.raw["capture"].astype(np.int64) << 32 | frame
+        key = self.decoded.place[self.raw["capture"]] << 32 | frame
         if not len(key) or bool((key[1:] >= key[:-1]).all()):
             return None
         return in_order(key)
@@ -92,6 +92,15 @@ class Exchanges:
     @cached_property
     def vantage(self) -> Array:
         return self.decoded.vantage[self.raw["capture"]]
+
+    @cached_property
+    def points(self) -> Array:
+        return self.decoded.points(self.raw["flow"], self.vantage)
+
+    @property
+    def once(self) -> bool:
+        """Whether there is but one capture point."""
+        return len(self.decoded.vantages) == 1 and not len(self.decoded.sides)
 
     @cached_property
     def states(self) -> Array:
@@ -156,12 +165,13 @@ class Exchanges:
     def _sightings(self) -> Sightings:
         names = ("client", "client_port", "server", "server_port", "transport", "xid", "prog", "vers", "proc")
         keys = [self.raw[name] for name in names]
-        return Sightings(keys, self.raw["time"], self.vantage, len(self.decoded.vantages))
+        points = None if self.once else self.points
+        return Sightings(keys, self.raw["time"], self.vantage, len(self.decoded.vantages), points)
 
     @cached_property
     def duplicate_of(self) -> Array:
         """Of each exchange the one that counts, where another vantage shows the same; else null."""
-        if len(self.decoded.vantages) == 1:
+        if self.once:
             return np.full(len(self), NULLS["u32?"], dtype=np.uint32)
         same = self._sightings.counted(self.states)  # an answered sighting counts before one that lacks the reply
         waited = self._waited_longer(same)

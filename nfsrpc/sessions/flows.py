@@ -28,10 +28,10 @@ SEEN_AT |= {"rst_frame": ("rst_time",)}
 
 def flows(decoded: Decoded, hosts: Hosts, registrations: Table) -> Table:
     raw = decoded.flows
-    order = np.lexsort((raw["first_frame"], raw["first_capture"]))
+    order = np.lexsort((raw["first_frame"], decoded.place[raw["first_capture"]]))
     rows = {name: values[order] for name, values in raw.items()}
     client, server = hosts.label(rows["client"]), hosts.label(rows["server"])
-    named = programs_named(registrations, server, rows["server_port"], rows["transport"])
+    named = programs_named(registrations, hosts, server, rows["server_port"], rows["transport"])
     service = np.where(rows["prog"] == NONE, named, rows["prog"])
     columns: dict[str, Source] = dict(rows)
     for frame, times in SEEN_AT.items():
@@ -64,23 +64,28 @@ def last_of(rows: dict[str, Array], name: str) -> Callable[[], Array]:
     return lambda: np.where(rows[f"{name[0]}_frames"] != 0, rows[name], NAT)
 
 
-def programs_named(registrations: Table, server: Coded, port: Array, transport: Array) -> Array:
-    """The program that a portmapper named for each of these ports, or that always has it; NONE where none did."""
+def programs_named(registrations: Table, hosts: Hosts, server: Coded, port: Array, transport: Array) -> Array:
+    """The program that a portmapper named for each of these ports, or that always has it; NONE where none did.
+
+    An rpcbind may name another address than its own, where the port then is.
+    """
     prog = np.full(len(port), NONE, dtype=np.uint32)
     for known, number in WELL_KNOWN.items():
         prog[port == known] = number
     answered = registrations.valid("port") & (registrations["port"] != 0) & registrations.valid("prog")
     told = registrations.where(answered)
     places = {label: code for code, label in enumerate(server.labels)}
-    hosts = [places.get(host, -1) if host is not None else -1 for host in told["host"].tolist()]
+    asked = [places.get(host or "", -1) for host in told["host"].tolist()]
+    others = [places.get(hosts.named.get(address or "", ""), -1) for address in told["address"].tolist()]
     protocols = np.where(told["transport"] == "udp", 17, 6)
-    keys = place(np.array(hosts, dtype=np.int64), told["port"], protocols)
+    keys = np.concatenate([place(np.array(codes), told["port"], protocols) for codes in (asked, others)])
+    programs = np.concatenate([told["prog"], told["prog"]])
     order = np.argsort(keys, kind="stable")
     wanted = place(server.codes, port, transport)
     at = np.minimum(np.searchsorted(keys[order], wanted), max(len(keys) - 1, 0))
     if len(keys):
         found = keys[order][at] == wanted
-        prog[found] = told["prog"][order][at][found]
+        prog[found] = programs[order][at][found]
     return prog
 
 
@@ -99,5 +104,6 @@ def seen_before(decoded: Decoded, rows: dict[str, Array]) -> Array:
     keys = [rows[name] for name in ("client", "client_port", "server", "server_port", "transport")]
     vantage = decoded.vantage[rows["first_capture"]]
     rank = (rows["s_frames"] == 0).astype(np.int8)  # one with both directions counts first
-    same = Sightings(keys, rows["first"], vantage, len(decoded.vantages)).counted(rank)
+    point = decoded.points(rows["flow"], vantage) if len(decoded.sides) else None
+    same = Sightings(keys, rows["first"], vantage, len(decoded.vantages), point).counted(rank)
     return np.where(same < 0, NULLS["u32?"], rows["flow"][same]).astype(np.uint32)

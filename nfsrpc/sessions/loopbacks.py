@@ -16,7 +16,8 @@ from nfsrpc.columns import Array, distinct
 from nfsrpc.decode import EVERYWHERE, NO_STRING, Columns, Decoded
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group, members
-from nfsrpc.sessions.hosts import SHARE, Hosts
+from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.loopback_owners import SHARE
 
 ENDS = ("client", "server")
 
@@ -24,14 +25,15 @@ ENDS = ("client", "server")
 def told_apart(decoded: Decoded) -> Decoded:
     """The same, with a loopback domain for every host that shares one with another."""
     hosts = Hosts(Exchanges(decoded))
-    names = names_in(decoded) if hosts.domains else {}
-    shared = [domain for domain in hosts.domains if is_shared(hosts, domain, names.get(domain, {}))]
+    names = names_in(decoded) if hosts.loopbacks.domains else {}
+    shared = [domain for domain in hosts.loopbacks.domains if is_shared(hosts, domain, names.get(domain, {}))]
     return split(decoded, {domain: names[domain] for domain in shared if domain in names})
 
 
 def is_shared(hosts: Hosts, domain: int, names: Mapping[int, Array]) -> bool:
     """Whether several hosts captured here: senders of frames talk with each other, or several names come of nobody."""
-    return hosts.talk(hosts.senders(domain)) or (len(names) > 1 and hosts.sender_of(domain) is None)
+    loopbacks = hosts.loopbacks
+    return hosts.points.talk(loopbacks.sent_from(domain)) or (len(names) > 1 and loopbacks.sender_of(domain) is None)
 
 
 def names_in(decoded: Decoded) -> dict[int, dict[int, Array]]:

@@ -14,6 +14,7 @@ from nfsrpc.columns import NULLS, Array, Coded, Mask, Masked, Table
 from nfsrpc.decode import Decoded, text_of
 from nfsrpc.protocols import program_name
 from nfsrpc.sessions.exchanges import REPLY_CUT
+from nfsrpc.sessions.universal_addresses import universal_address
 from nfsrpc.sessions.wanted import MAPPING
 from nfsrpc.tables import REGISTRATIONS
 
@@ -54,23 +55,6 @@ def registrations(decoded: Decoded, calls: Table) -> Table:
     ]
     entries.sort(key=lambda entry: entry[0])
     return table(asked.take(np.array([row for row, _ in entries], dtype=np.int64)), [entry for _, entry in entries])
-
-
-def universal_address(text: str) -> tuple[str | None, int | None]:
-    """The address and port in it.
-
-    >>> universal_address("10.1.84.31.0.111"), universal_address("::.2.150"), universal_address("")
-    (('10.1.84.31', 111), ('::', 662), (None, 0))
-    >>> universal_address("/run/rpcbind.sock")
-    ('/run/rpcbind.sock', None)
-    """
-    if not text:
-        return None, 0
-    address, _, ports = text.rpartition(".")
-    address, _, high = address.rpartition(".")
-    if address and high.isdecimal() and ports.isdecimal() and int(high) < 256 and int(ports) < 256:
-        return address, int(high) << 8 | int(ports)
-    return text, None
 
 
 class Fields:

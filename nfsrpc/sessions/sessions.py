@@ -7,20 +7,21 @@ from functools import cached_property
 
 from nfsrpc.columns import Table
 from nfsrpc.decode import Decoded
-from nfsrpc.sessions import calls, flows, locks, monitors, programs, quality, registrations, tallies, writes
+from nfsrpc.sessions import calls, captures, flows, locks, monitors, programs, quality, registrations, tallies, writes
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.lock_exchanges import Membership
 from nfsrpc.sessions.loopbacks import told_apart
 from nfsrpc.sessions.paths import Paths
 from nfsrpc.sessions.tallies import Tallies
+from nfsrpc.sessions.translations import translated
 
 
 class Sessions(Mapping[str, Table]):
     """Tables by name."""
 
     def __init__(self, decoded: Decoded) -> None:
-        self.decoded = told_apart(decoded)
+        self.decoded = told_apart(translated(decoded))
         self._built: dict[str, Table] = {}
 
     @cached_property
@@ -65,7 +66,7 @@ BUILDERS: dict[str, Callable[[Sessions], Table]] = {
     "paths": lambda of: of.paths.table(),
     "hosts": lambda of: of.hosts.table(),
     "flows": lambda of: flows.flows(of.decoded, of.hosts, of["registrations"]),
-    "captures": lambda of: of.hosts.captures(of.exchanges.clock_offsets(), of.exchanges.clock_drifts()),
+    "captures": lambda of: captures.captures(of.hosts, of.exchanges.clock_offsets(), of.exchanges.clock_drifts()),
     "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"], of["oddities"]),
     "tallies": lambda of: tallies.tallies(of.tallies, of.hosts),
     "writes": lambda of: writes.writes(of.decoded, of.hosts, of.paths),

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source, Table, isin
-from nfsrpc.decode import Columns, Decoded
+from nfsrpc.decode import SIDE, Columns, Decoded
 from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.sessions.exchanges import transports
 from nfsrpc.sessions.grouping import group
@@ -31,7 +31,7 @@ def summed(tallies: Columns, length: int = INTERVAL) -> Columns:
     order = np.argsort(tallies["first"], kind="stable")
     rows = {name: values[order] for name, values in tallies.items()}
     rows["interval"] = rows["interval"] // length * length
-    groups, first = group(*(rows[name] for name in KEY))
+    groups, first = group(*(rows[name] for name in (*KEY, SIDE) if name in rows))
     result = {name: values[first] for name, values in rows.items()}
     for name in SUMS:
         result[name] = np.zeros(len(first), dtype=rows[name].dtype)
@@ -57,6 +57,11 @@ class Tallies:
         return len(self.vantage)
 
     @cached_property
+    def again(self) -> Mask:
+        """Rows of exchanges that their vantage also counted on the server's side of an address translation."""
+        return self.raw[SIDE] > 0 if SIDE in self.raw else np.zeros(len(self), dtype=np.bool_)
+
+    @cached_property
     def counted_in(self) -> Array:
         """The vantage whose rows count for the hosts and the interval of a row."""
         if self.vantages == 1 or not len(self):
@@ -65,7 +70,7 @@ class Tallies:
         pairs, first = group(self.raw["client"], self.raw["server"], self.raw["interval"] - offset)
         sights, its = group(pairs, self.vantage)
         shown = np.zeros(len(its), dtype=np.int64)
-        np.add.at(shown, sights, self.raw["exchanges"])
+        np.add.at(shown, sights, np.where(self.again, 0, self.raw["exchanges"]))
         order = np.lexsort((self.vantage[its], -shown, pairs[its]))[::-1]
         best = np.empty(len(first), dtype=np.uint16)
         best[pairs[its[order]]] = self.vantage[its[order]]  # of several for one place the last one stays
@@ -75,7 +80,7 @@ class Tallies:
     @cached_property
     def counting(self) -> Columns:
         """The rows that count."""
-        mask: Mask = self.counted_in == self.vantage
+        mask: Mask = (self.counted_in == self.vantage) & ~self.again
         return {name: values[mask] for name, values in self.raw.items()}
 
     @cached_property
@@ -95,9 +100,9 @@ def tallies(tallies: Tallies, hosts: Hosts) -> Table:
     decoded, raw = tallies.decoded, tallies.raw
     kinds, first = group(raw["prog"], raw["vers"], raw["proc"])
     names = list(zip(*(raw[name][first].tolist() for name in ("prog", "vers", "proc")), strict=True))
-    own = tallies.counted_in == tallies.vantage
+    own = (tallies.counted_in == tallies.vantage) & ~tallies.again
     columns: dict[str, Source] = {
-        **raw,
+        **{name: values for name, values in raw.items() if name != SIDE},
         "vantage": tallies.vantage,
         "client": lambda: hosts.label(raw["client"]),
         "server": lambda: hosts.label(raw["server"]),

@@ -66,7 +66,7 @@ class Window:
         self.oddities: Columns = {}
         self.sources: dict[int, Capture] = {}
         self.files: dict[int, File] = {}
-        self.locals: set[tuple[int, int, str]] = set()  # addresses of the capturing host, as the core tells them
+        self.locals: set[tuple[int, int, str, bool]] = set()  # addresses that the capturing host sent from
         self.addresses: list[tuple[str, int]] = []
         self.strings: list[bytes] = []
         self._known: dict[bytes | tuple[str, int], int] = {}
@@ -164,7 +164,7 @@ class Window:
             kinds=self.kinds,
             vantages=[list(range(len(files)))],
             firsts=[(0, 0)],
-            locals={(files.index(file), own, text) for file, own, text in self.locals if file in files},
+            locals={(files.index(file), own, text, others) for file, own, text, others in self.locals if file in files},
         )
 
     def _with(self, table: str, snapshot: Mapping[str, Any]) -> Columns:

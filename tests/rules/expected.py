@@ -32,8 +32,6 @@ KNOWN_WRONG: dict[str, tuple[str, ...]] = {
         "client1-eth0-cut66s.pcap",
         "serverA-any-cut66s.pcap",
     ),
-    # both sides of NAT count as two conversations
-    "lab3-s3b-service-address-server-no-statd": ("client1-any.pcap",),
     # a notice of reboot without a downcall after it is no MON005 yet
     "lab3-s3e-service-address-server-restart-notice-ignored": (
         "client1-any.pcap",

@@ -48,8 +48,12 @@ def check(counted: Sessions, listed: Sessions) -> None:
     assert ours == theirs
     for name in TABLES:
         assert columns(counted[name]) == columns(listed[name]), name
+    # Of both sides of an address translation the histograms are one: they differ by the time that it takes, which in
+    # virtual machines is a millisecond.
+    passed_on = 2e-3 if counted.decoded.translations else 1e-9
     for name in TO_TWO_PER_CENT:
-        assert counted["programs"][name] == pytest.approx(listed["programs"][name], rel=0.021, abs=1e-9, nan_ok=True)
+        expected = pytest.approx(listed["programs"][name], rel=0.021, abs=passed_on, nan_ok=True)
+        assert counted["programs"][name] == expected
 
 
 def columns(table: Table) -> dict[str, list[object]]:

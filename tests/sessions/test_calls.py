@@ -120,7 +120,7 @@ def test_two_vantages_are_one_call(pair: Pair, tables: Read) -> None:
     pair.client.lock(pair.server).granted(after=2)
     pair.client.monitor(pair.server).reply(res_stat="STAT_SUCC", state=3)
     pair.server.monitor(pair.client).reply(res_stat="STAT_SUCC", state=5)
-    both = {"b_server": pair.s.capture(at=pair.server, on="any"), "a_client": pair.s.capture(at=pair.client, on="any")}
+    both = {"a_server": pair.s.capture(at=pair.server, on="any"), "b_client": pair.s.capture(at=pair.client, on="any")}
     read = tables(**both)
     calls = read["calls"]
     once = calls.where(~calls.valid("duplicate_of"))
@@ -135,7 +135,7 @@ def test_two_vantages_are_one_call(pair: Pair, tables: Read) -> None:
 
 def test_clocks_that_differ_by_an_hour(tables: Read) -> None:
     captures = {}
-    for name, start in (("server", 1_700_000_000.0), ("client", 1_700_003_600.0)):
+    for name, start in (("a_server", 1_700_000_000.0), ("b_client", 1_700_003_600.0)):
         s = Scenario(start)
         server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
         for svid in range(5):
@@ -155,7 +155,7 @@ def test_a_clock_that_gains(pair: Pair, tables: Read) -> None:
         pair.s.wait(1)
     server = pair.s.capture(at=pair.server)
     client = b"".join([server[:24], *(gained(record, 200e-6) for record in records_of(server))])
-    first, second = tables(server=server, client=client)["captures"].rows()
+    first, second = tables(a_server=server, b_client=client)["captures"].rows()
     assert (first.offset_s, first.drift_ppm) == (0.0, 0.0)
     assert second.drift_ppm == pytest.approx(200, abs=2)
     (alone,) = tables(server)["captures"].rows()
@@ -173,7 +173,7 @@ def gained(record: bytes, share: float) -> bytes:
 def test_the_sighting_that_has_the_reply_counts(pair: Pair, tables: Read) -> None:
     pair.client.lock(pair.server).granted(after=2)
     whole = pair.s.capture(at=pair.client)
-    half = pair.s.capture(at=pair.server, sent_by=pair.client)
+    half = pair.s.capture(at=pair.server, sent_by=pair.client, twice=True)  # more frames: else it would come second
     calls = tables(server=half, client=whole)["calls"]
     assert [(row.capture, row.state, row.duplicate_of is None) for row in calls.rows()] == [
         (0, "undecided", False),

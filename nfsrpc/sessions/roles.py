@@ -1,0 +1,50 @@
+"""Who serves whom: the calls of NFS, MOUNT and NLM that each address sent and received."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+import numpy as np
+
+from nfsrpc.columns import Array, isin
+from nfsrpc.decode import SIDE
+from nfsrpc.sessions.exchanges import Exchanges
+from nfsrpc.sessions.wanted import NFS, NLM
+
+MOUNT = 100005
+# NLM procedures that the server calls, or statd: they say nothing of who is whose client.
+CALLBACKS = (5, 10, 11, 12, 13, 14, 16)
+
+
+class Activity:
+    def __init__(self, exchanges: Exchanges) -> None:
+        self.exchanges = exchanges
+        self.texts = [text for text, _ in exchanges.decoded.addresses]
+
+    @cached_property
+    def counts(self) -> tuple[Array, Array]:
+        """By address: NFS, MOUNT and NLM calls sent, and received, but for NLM's callbacks."""
+        exchanges, tallies = self.exchanges, self.exchanges.decoded.tallies
+        raw, (kinds, _) = exchanges.raw, exchanges.kinds
+        prog, proc = exchanges.of_kind("prog"), exchanges.of_kind("proc")
+        served = (isin(prog, (NFS, MOUNT)) | ((prog == NLM) & ~isin(proc, CALLBACKS)))[kinds]
+        served &= ~exchanges.decoded.again(raw["flow"], exchanges.vantage)
+        sent, received = (np.bincount(raw[end][served], minlength=len(self.texts)) for end in ("client", "server"))
+        nfs = tallies["prog"] == NFS
+        if SIDE in tallies:
+            nfs &= tallies[SIDE] == 0
+        np.add.at(sent, tallies["client"][nfs], tallies["exchanges"][nfs])
+        np.add.at(received, tallies["server"][nfs], tallies["exchanges"][nfs])
+        return sent, received
+
+    def most(self, addresses: Iterable[int]) -> int:
+        """Of several addresses the most active one, whatever the order in which captures were given."""
+        sent, received = self.counts
+        return min(addresses, key=lambda number: (-int(sent[number] + received[number]), self.texts[number]))
+
+    def role(self, addresses: Iterable[int]) -> str:
+        """client or server, by what it does more of; nothing for a host that does neither."""
+        sent, received = self.counts
+        calls, served = (int(sum(counts[number] for number in addresses)) for counts in (sent, received))
+        return "" if calls == served == 0 else "client" if calls > served else "server"
