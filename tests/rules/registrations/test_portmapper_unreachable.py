@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.rules.stage import CLIENT, SERVER, Stage, cannot_tell, diagnosed, findings, fires, quiet
+from tests.rules.stage import CLIENT, SERVER, Stage, cannot_tell, diagnosed, fires, quiet
 
 
 @fires("REG005", host=SERVER, clients=(CLIENT,))
