@@ -11,5 +11,6 @@ from typing import Any
 
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "answers of portmappers": lambda inputs: bool(len(inputs["portmappers"].answered)),
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
 }

@@ -13,6 +13,10 @@ START_STATD = (command("systemctl enable --now rpcbind rpc-statd"),)
 # Not rpcbind with it: restarted without -w it forgets all other services.
 RESTART_STATD = (command("systemctl restart rpc-statd"),)
 START_PORTMAPPER = (command("systemctl enable --now rpcbind.socket rpcbind"),)
+RESTART_PORTMAPPER = (
+    command("systemctl kill -s CONT rpcbind", note="if it was stopped by a signal; this keeps its registrations"),
+    command("systemctl restart rpcbind", note="else; rpcbind without -w loses all registrations: see rpcinfo -p"),
+)
 RESTART_SERVER = (command("systemctl restart nfs-server"),)
 # Linux cannot break the lock of one client, only all that lockd holds on one file system.
 BREAK_LOCK = (
