@@ -208,12 +208,12 @@ def test_a_portmapper_that_hangs_answers(stage: Stage, after_s: float) -> bytes:
     return stage.wire()
 
 
-def sent_again(packet: Packet, after: float) -> Packet:
-    """The same segment in another IPv4 packet: with the next identification, and a checksum for it."""
+def sent_again(packet: Packet, number: int) -> Packet:
+    """The same segment so much later, with another IPv4 identification and a checksum for it."""
     data = bytearray(packet.data)
-    for at, step in ((4, 1), (10, -1)):
+    for at, step in ((4, 100 + number), (10, -100 - number)):
         struct.pack_into(">H", data, at, struct.unpack_from(">H", data, at)[0] + step)
-    return packet._replace(time=packet.time + round(after * SECOND), data=bytes(data))
+    return packet._replace(time=packet.time + (40 + number) * SECOND, data=bytes(data))
 
 
 @pytest.mark.parametrize(("segments", "count"), [(2, 1), (3, 0)])
@@ -227,7 +227,7 @@ def test_a_network_that_is_down_is_no_portmapper_that_hangs(
     stage.nfs()
     sent = stage.scenario.packets()
     call = [packet for packet in sent if packet.data[22:24] == b"\0\x6f" and len(packet.data) > 40]
-    sent += [sent_again(packet, 51.0) for packet in call[:segments]]
+    sent += [sent_again(packet, number) for number, packet in enumerate(call[:segments])]
     monkeypatch.setattr(stage.scenario, "packets", lambda: sorted(sent, key=lambda packet: packet.time))
     assert len(findings(asked("REG005", stage.wire()))) == count
 
