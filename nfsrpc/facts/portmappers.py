@@ -9,7 +9,7 @@ Only a host that speaks RPC is a client: a scan connects to port 111 as to any o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -65,6 +65,15 @@ class Portmappers:
         """Whether the portmapper answered this client soon after, over whatever transport."""
         later = self.talked.following((failure.asker, failure.host), failure.first)
         return later is not None and later <= max(failure.first + cured_s * SECOND, failure.last)
+
+
+def answers_about(registrations: Table, programs: Sequence[int]) -> Table:
+    """What portmappers answered about these programs: a port, or 0 for not registered.
+
+    UNSET is a change that a service makes, and no answer to a client.
+    """
+    known = registrations.valid("port") & registrations.valid("host") & ~registrations["source"].isin(("UNSET",))
+    return registrations.where(isin(registrations["prog"], programs) & (registrations["state"] == "answered") & known)
 
 
 @fact

@@ -6,11 +6,22 @@ subject was captured, and otherwise cannot tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from nfsrpc.columns import Table
+from nfsrpc.facts.basic import MOUNT, NFS
+from nfsrpc.facts.portmappers import answers_about
+
+
+def names_a_port(registrations: Table, programs: Sequence[int]) -> bool:
+    """Whether a portmapper named a port of one of these programs."""
+    return bool((answers_about(registrations, programs)["port"] > 0).any())
+
 
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "answers about the ports of NFS and MOUNT": lambda inputs: names_a_port(inputs["registrations"], (NFS, MOUNT)),
     "answers of portmappers": lambda inputs: bool(len(inputs["portmappers"].answered)),
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
 }
