@@ -18,6 +18,14 @@ RESTART_PORTMAPPER = (
     command("systemctl restart rpcbind", note="else; rpcbind without -w loses all registrations: see rpcinfo -p"),
 )
 RESTART_SERVER = (command("systemctl restart nfs-server"),)
+# lockd registers when the first nfsd starts; to start what runs already does nothing.
+REGISTER_SERVER = (
+    command("systemctl start nfs-server"),
+    command(
+        "systemctl restart nfs-server && sm-notify -f",
+        note="last resort, where it runs: drops all locks; sm-notify lets clients reclaim, but not with Linux 6.12",
+    ),
+)
 # Linux cannot break the lock of one client, only all that lockd holds on one file system.
 BREAK_LOCK = (
     command("cat /proc/locks; lslocks", on="the server", note="which process or lockd holds the inode"),

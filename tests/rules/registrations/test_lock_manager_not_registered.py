@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, findings, fires, quiet
+from typing import Any
+
+from nfsrpc.findings.finding import Finding
+from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
+from tests.scenario import SECOND
 from tests.wire import TCP
 
 
@@ -88,3 +92,64 @@ def test_a_host_that_has_locks_claimed_again_was_starting(stage: Stage) -> bytes
     stage.client.getport(stage.server, "nlm4")
     stage.client.lock(stage.server, reclaim=True).granted()
     return stage.wire()
+
+
+def asks_for_lockd(stage: Stage, times: int = 5, gap: float = 3.07, **options: Any) -> None:
+    for _ in range(times):
+        stage.client.getport(stage.server, "nlm4", port=0, **options)
+        stage.wait(gap)
+
+
+@fires("REG003", host=SERVER, certainty="certain", title=f"the server {SERVER} has no lock manager registered")
+def test_it_was_asked_for_over_tcp(stage: Stage) -> bytes:
+    asks_for_lockd(stage)
+    return stage.wire()
+
+
+@fires("REG003", host=SERVER, certainty="likely", title=f"the server {SERVER} has no lock manager registered for UDP")
+def test_it_was_asked_for_over_udp_only(stage: Stage) -> bytes:
+    asks_for_lockd(stage, netid="udp", transport="udp")
+    return stage.wire()
+
+
+@fires("REG003", certainty="likely", title="the server fd84::9 has no lock manager registered for TCP over IPv6")
+def test_it_was_asked_for_over_ipv6_only(stage: Stage) -> bytes:
+    server, client = stage.scenario.host("fd84::9", name="nfssrv6"), stage.scenario.host("fd84::1", name="web-6")
+    for _ in range(5):
+        question = {"r_prog": 100021, "r_vers": 4, "r_netid": "tcp6", "r_addr": "", "r_owner": ""}
+        client.call(server, "rpcbind4", "GETADDR", **question).reply(addr="")
+        stage.wait(3.07)
+    return stage.wire()
+
+
+@threshold("REG003", "asks", fires=3, quiet=2)
+def test_so_many_answers(stage: Stage, asks: float) -> bytes:
+    asks_for_lockd(stage, round(asks))
+    return stage.wire()
+
+
+@threshold("REG003", "found_s", fires=31, quiet=29)
+def test_a_port_is_named_so_long_after_the_first_answer(stage: Stage, found_s: float) -> bytes:
+    begin = stage.scenario.now
+    asks_for_lockd(stage)
+    stage.scenario.now = begin + round(found_s * SECOND)
+    stage.client.getport(stage.server, "nlm4")
+    return stage.wire()
+
+
+@threshold("REG003", "boot_s", fires=121, quiet=119)
+def test_so_long_before_a_reboot_notice(stage: Stage, before_s: float) -> bytes:
+    asks_for_lockd(stage)
+    stage.wait(before_s - 3.07)
+    stage.boots(stage.server, stage.other)
+    return stage.wire()
+
+
+def test_one_server_has_none_and_another_does() -> None:
+    """The one that passes does not make up for the other, nor is the rule passed beside a finding."""
+    stage = Stage()
+    stage.other.getport(stage.client, "nlm4")
+    asks_for_lockd(stage)
+    (answer,) = asked("REG003", stage.wire())
+    assert isinstance(answer, Finding)
+    assert answer.host == SERVER
