@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nfsrpc.columns import Table
-from nfsrpc.facts.basic import MOUNT, NFS
+from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM
 from nfsrpc.facts.portmappers import answers_about
 
 
@@ -21,7 +21,8 @@ def names_a_port(registrations: Table, programs: Sequence[int]) -> bool:
 
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
-    "answers about the ports of NFS and MOUNT": lambda inputs: names_a_port(inputs["registrations"], (NFS, MOUNT)),
+    "named port of NFS or MOUNT": lambda inputs: names_a_port(inputs["registrations"], (NFS, MOUNT)),
+    "named port of statd or the lock manager": lambda inputs: names_a_port(inputs["registrations"], (NSM, NLM)),
     "answers of portmappers": lambda inputs: bool(len(inputs["portmappers"].answered)),
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
 }

@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from nfsrpc.findings.command import Command, Filter, command, either_host
+from nfsrpc.findings.command import Command, Filter, command, either_host, remark
 from nfsrpc.findings.finding import Need
 
-START_STATD = (command("systemctl enable --now rpcbind rpc-statd"),)
+# rpc-statd.service has no [Install] section: it cannot be enabled, others start it.
+START_STATD = (
+    command("systemctl unmask rpc-statd; systemctl enable --now rpcbind && systemctl start rpc-statd"),
+    remark("At boot nfs-server starts rpc-statd; on a client mount.nfs does, at each NFSv3 mount."),
+)
 # Not rpcbind with it: restarted without -w it forgets all other services.
 RESTART_STATD = (command("systemctl restart rpc-statd"),)
 START_PORTMAPPER = (command("systemctl enable --now rpcbind.socket rpcbind"),)

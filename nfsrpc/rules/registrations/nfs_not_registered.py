@@ -49,7 +49,7 @@ RULE = Rule(
     "nfs-not-registered",
     "error",
     explains=("RPC005", "NET002", "MNT001"),
-    judges="answers about the ports of NFS and MOUNT",
+    judges="named port of NFS or MOUNT",
     passes="NFS and MOUNT are registered, or are used all the same",
 )
 
