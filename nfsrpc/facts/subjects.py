@@ -21,6 +21,9 @@ def names_a_port(registrations: Table, programs: Sequence[int]) -> bool:
 
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "named port": lambda inputs: bool(
+        (inputs["registrations"]["port"][inputs["registrations"].valid("port")] > 0).any()
+    ),
     "named port of NFS or MOUNT": lambda inputs: names_a_port(inputs["registrations"], (NFS, MOUNT)),
     "named port of statd or the lock manager": lambda inputs: names_a_port(inputs["registrations"], (NSM, NLM)),
     "answers of portmappers": lambda inputs: bool(len(inputs["portmappers"].answered)),

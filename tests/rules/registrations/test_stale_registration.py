@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rules.stage import CLIENT, SERVER, STATD, Stage, asked, cannot_tell, findings, fires, quiet
+from nfsrpc.findings.finding import CannotTell
+from tests.rules.stage import CLIENT, SERVER, STATD, Stage, asked, cannot_tell, findings, fires, quiet, threshold
+from tests.scenario import PORTS
 
 
 @fires("REG007", host=SERVER, clients=(CLIENT,))
@@ -58,3 +60,48 @@ def test_a_service_that_is_restarted(stage: Stage) -> bytes:
 def test_a_closed_port_on_an_unseen_loopback(stage: Stage) -> bytes:
     stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
     return stage.wire(stage.client)
+
+
+@cannot_tell("REG007")
+def test_a_scan_of_its_own_ports_is_no_registration(stage: Stage) -> bytes:
+    """nmap 127.0.0.1: no portmapper was asked."""
+    for port in (22, 111, 662, 2049):
+        stage.server.syn(stage.server, port, refused=True)
+    return stage.wire(stage.server, on="lo")
+
+
+@quiet("REG007")
+def test_a_port_that_refused_before_it_was_named(stage: Stage) -> bytes:
+    stage.server.syn(stage.server, STATD, refused=True)
+    stage.wait(30)
+    stage.server.getport(stage.server, "nsm1")
+    return stage.any(stage.server)
+
+
+@threshold("REG007", "restart_s", fires=10.5, quiet=9.5)
+def test_the_port_accepts_again_after_so_long(stage: Stage, after_s: float) -> bytes:
+    stage.server.getport(stage.server, "nsm1")
+    stage.server.syn(stage.server, STATD, refused=True)
+    stage.wait(after_s)
+    stage.server.monitor(stage.client).reply(res_stat="STAT_SUCC", state=3)
+    return stage.any(stage.server)
+
+
+@pytest.mark.parametrize(
+    ("program", "command"), [("mount3", "systemctl restart nfs-mountd"), ("nlm4", "systemctl start nfs-server")]
+)
+def test_the_remedy_is_of_the_service(program: str, command: str) -> None:
+    stage = Stage()
+    exchange = stage.server.getport(stage.server, program)
+    stage.server.syn(stage.server, PORTS[exchange.args["prog"]], refused=True)
+    (found,) = findings(asked("REG007", stage.any(stage.server)))
+    assert found.remedy[0].line == command
+
+
+def test_one_server_is_unseen_and_the_rule_is_not_passed() -> None:
+    stage = Stage()
+    stage.monitored(stage.server, stage.client)
+    stage.client.lock(stage.server).granted()
+    stage.client.lock(stage.other).granted()
+    (answer,) = asked("REG007", [stage.any(stage.server), stage.wire(stage.client)])
+    assert isinstance(answer, CannotTell)
