@@ -135,9 +135,9 @@ def finding(host: str, pairs: list[tuple[Any, Any]], served: Evidence) -> Findin
         host=host,
         title=f"the portmapper of {host} lost the registration of {service}, which still serves at port {before.port}",
         explanation=(
-            f"At {utc(before.time)} it named port {before.port} for program {before.prog}; since {utc(after.time)} it has "
-            f"answered {times(len(pairs))} that it is not registered, and the port still answers. Most often rpcbind "
-            "was restarted without -w."
+            f"At {utc(before.time)} it named port {before.port} for program {before.prog}; since {utc(after.time)} it "
+            f"has answered {times(len(pairs))} that it is not registered, and the port still answers. Most often "
+            "rpcbind was restarted without -w."
         ),
         clients=tuple(sorted({row.asker for _, row in pairs})),
         count=len(pairs),
