@@ -17,7 +17,8 @@ from nfsrpc.decode import rows_of
 from nfsrpc.facts.basic import NLM, NSM, PORTMAP
 from nfsrpc.facts.stalls import DENIED_NOLOCKS
 from nfsrpc.findings.finding import Evidence, Finding
-from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.grouping import Parts, members
+from nfsrpc.sessions.searches import searches
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.sessions.timers import Kind, clock_of, told
 from nfsrpc.wording import SECOND, several
@@ -124,12 +125,21 @@ def questions(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple
     """Questions for what is not registered, asked again and again."""
     asked = tables["registrations"]
     refused = asked.where((asked["port"] == 0) & asked.valid("frame") & asked.valid("time"))
-    rounds = {who: Rounds(part["time"]) for who, part in Parts(refused, *ASKED).items()}
+    rounds = dict(by_search(refused))
     for row in refused.where(among(refused, "capture", "frame", frames)).rows():
-        who = tuple(getattr(row, name) for name in ASKED)
-        count, typical = rounds[who].since(row.time) if who in rounds and row.time is not None else (0, 0.0)
+        count, typical = rounds[row.exchange].since(row.time) if row.exchange in rounds else (0, 0.0)
         if count > 1:
             yield (row.capture, row.frame), f", again {several(count, 'time')}, every {told('ask', [typical])}"
+
+
+def by_search(refused: Table) -> Iterator[tuple[int, Rounds]]:
+    """By exchange: the questions of the same search."""
+    for part in Parts(refused, *ASKED).values():
+        order = np.argsort(part["time"], kind="stable")
+        times, exchanges = part["time"][order], part["exchange"][order]
+        number = searches(times)
+        for rows in members(number):
+            yield from dict.fromkeys(exchanges[rows].tolist(), Rounds(times[rows])).items()
 
 
 class Rounds:

@@ -17,14 +17,13 @@ from nfsrpc.columns import NAT, Array, Mask, Table, isin
 from nfsrpc.facts.attempts import Attempt
 from nfsrpc.facts.basic import AUTH_NONE, LOCK, LOCK_MSG, NLM, NSM, Roles, fact, listed
 from nfsrpc.findings.finding import Evidence
-from nfsrpc.sessions.grouping import Parts, group
+from nfsrpc.sessions.grouping import Parts, group, members
+from nfsrpc.sessions.searches import searches
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND
 
 CUT_QUESTIONS = 3  # Linux asks 20 times
-# Linux repeats the question 3.07 s later; a busy host is a little late.
-SOONEST_AGAIN, LATEST_AGAIN = round(2.5 * SECOND), round(4 * SECOND)
-ROLES = 2  # a host asks as a client and as a server
+LATEST_AGAIN = 4 * SECOND  # Linux repeats the question 3.07 s later, a busy host a little late
 AT_ONCE = SECOND // 2  # so soon after it has taken up a LOCK lockd asks for its statd
 
 Role: TypeAlias = Literal["server", "client", "unknown"]
@@ -148,25 +147,18 @@ def turns(locks: Table) -> Iterator[tuple[str, int, int]]:
                 yield server, time, time
 
 
-def series(times: Array) -> list[list[int]]:
-    """The questions of a host's lockd as a client and as a server, each repeated after 3 s.
+def series(times: Array) -> list[Array]:
+    """The questions of a host's lockd as a client and as a server, each search at a pace of its own.
 
     >>> second = 1_000_000_000
-    >>> series(np.array([0, 1, 3, 4, 6, 7, 60]) * second)
+    >>> [rows.tolist() for rows in series(np.array([0, 1, 3, 4, 6, 7, 60]) * second)]
     [[0, 2, 4], [1, 3, 5], [6]]
     """
-    found: list[list[int]] = []
-    going: list[list[int]] = []  # those whose next question is not overdue; no more than a host has lockds
-    for row, time in enumerate(times.tolist()):
-        going = [known for known in going if time - times[known[-1]] <= LATEST_AGAIN]
-        fits = [known for known in going if time - times[known[-1]] >= SOONEST_AGAIN] or going[ROLES - 1 :]
-        if fits:
-            fits[0].append(row)
-            going.sort(key=lambda known: known[-1])
-        else:
-            going.append([row])
-            found.append(going[-1])
-    return found
+    return [
+        part
+        for rows in members(searches(times))
+        for part in np.split(rows, np.flatnonzero(np.diff(times[rows]) > LATEST_AGAIN) + 1)
+    ]
 
 
 def open_locks(locks: Table) -> Stretches:

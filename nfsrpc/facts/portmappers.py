@@ -86,19 +86,20 @@ def portmappers(
     heard: frozenset[tuple[str, str]],
     span: Span | None,
 ) -> Portmappers:
-    asked = exchanges.where((exchanges["prog"] == PORTMAP) & exchanges.valid("server") & exchanges.valid("time"))
+    asked = exchanges.where((exchanges["prog"] == PORTMAP) & exchanges.valid("server"))
     denied = asked.where(
         (asked["state"] == "answered") & (asked["rpc_status"] >= AUTH_ERROR) & asked.valid("rpc_status")
     )
     answered = asked.where((asked["state"] == "answered") & ~isin(asked["exchange"], denied["exchange"]))
+    timed = asked.where(asked.valid("time"))
     at_port = flows.where(flows["server_port"] == PORT)
     spoke = at_port.where((at_port["s_bytes"] > 0) & ~isin(at_port["flow"], denied["flow"]))
     programs = dict(zip(registrations["exchange"].tolist(), registrations["prog"].tolist(), strict=True))
     failures = [
         *refused(attempts, heard),
-        *datagrams(asked, copies, programs),
-        *hanging(asked, at_port, programs, span),
-        *denials(denied),
+        *datagrams(timed, copies, programs),
+        *hanging(timed, at_port, programs, span),
+        *denials(denied.where(denied.valid("time"))),
     ]
     with_rpc, senders = flows.where(flows["rpc"]), frozenset(sender for sender, _ in heard)
     return Portmappers(

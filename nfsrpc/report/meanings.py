@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from nfsrpc.protocols import procedure_name, program_name
-from nfsrpc.sessions.registrations import universal_address
+from nfsrpc.sessions.universal_addresses import universal_address
 from nfsrpc.wording import datetime_utc
 
 Values: TypeAlias = Mapping[str, Any]  # of the fields so far, by name; of equal names the last

@@ -6,7 +6,6 @@ with a dot between; an empty one means not registered, which is port 0 here as i
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from nfsrpc.columns import NULLS, Array, Coded, Mask, Masked, Table
 from nfsrpc.decode import Decoded, text_of
 from nfsrpc.protocols import program_name
 from nfsrpc.sessions.exchanges import REPLY_CUT
+from nfsrpc.sessions.universal_addresses import universal_address
 from nfsrpc.sessions.wanted import MAPPING
 from nfsrpc.tables import REGISTRATIONS
 
@@ -24,7 +24,6 @@ LISTS = {"DUMP": ("mappings", "rpcblist"), "GETADDRLIST": ("rpcb_entry_list",)}
 CHANGING = ("SET", "UNSET")
 PROTOCOLS = {2: "portmap2", 3: "rpcbind3", 4: "rpcbind4"}
 TRANSPORTS = {6: "tcp", 17: "udp"}
-BYTE = re.compile(r"[0-9]{1,3}")  # in decimal, as it stands in a universal address
 NETIDS = {"tcp": "tcp", "tcp6": "tcp", "udp": "udp", "udp6": "udp"}
 
 
@@ -56,22 +55,6 @@ def registrations(decoded: Decoded, calls: Table) -> Table:
     ]
     entries.sort(key=lambda entry: entry[0])
     return table(asked.take(np.array([row for row, _ in entries], dtype=np.int64)), [entry for _, entry in entries])
-
-
-def universal_address(text: str) -> tuple[str | None, int | None]:
-    """The address and port in it; no port where it is malformed, or of a local transport.
-
-    >>> universal_address("10.1.84.31.0.111"), universal_address("::.2.150"), universal_address("")
-    (('10.1.84.31', 111), ('::', 662), (None, 0))
-    >>> universal_address("/run/rpcbind.sock"), universal_address("10.0.0.9.999.150")
-    (('/run/rpcbind.sock', None), ('10.0.0.9.999.150', None))
-    """
-    if not text:
-        return None, 0
-    address, *ports = text.rsplit(".", 2)
-    if address and len(ports) == 2 and all(BYTE.fullmatch(port) and int(port) < 256 for port in ports):
-        return address, int(ports[0]) << 8 | int(ports[1])
-    return text, None
 
 
 class Fields:

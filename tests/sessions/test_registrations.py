@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nfsrpc.sessions.registrations import universal_address
+from nfsrpc.sessions.universal_addresses import universal_address
 from tests.scenario import Host, Scenario
 from tests.sessions.conftest import Read
 

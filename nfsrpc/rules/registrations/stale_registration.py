@@ -48,6 +48,8 @@ RULE = Rule(
     "error",
     explains=(*DENIED, "NET002", "MON003"),
     log=("unmonitored", "statd-refused"),
+    judges="answer of a host's own portmapper",
+    passes="no port that a host's own portmapper names is closed",
 )
 
 SERVICES = {NSM: "rpc.statd", NLM: "lockd", NFS: "nfsd", MOUNT: "rpc.mountd"}
@@ -80,13 +82,6 @@ def check(
     for server in unseen:
         why = f"the loopback of {server} was not captured"
         yield RULE.cannot_tell(why, loopback_of(server, roles.clients_of(server)))
-    if accused or unseen:
-        return
-    asked = registrations.where(registrations["loopback"] & registrations.valid("port"))["host"].present()
-    for host in sorted(asked):
-        yield RULE.clear(f"no port that the portmapper of {host} names is closed")
-    if not asked:
-        yield RULE.cannot_tell("no host asked its own portmapper in the capture")
 
 
 def named_since(registrations: Table) -> Mapping[tuple[str, int, str], int]:

@@ -66,6 +66,8 @@ RULE = Rule(
     timed="likely",
     log=("lockd-silent", "unmonitored"),
     asks_causes="likely",
+    judges="lock requests",
+    passes="statd of each server is registered",
 )
 
 ON_A_SERVER = (
@@ -140,8 +142,6 @@ def passed(of_servers: list[Unregistered], servers: frozenset[str], statds: Stat
         yield RULE.clear(f"statd of {started.host} was not registered until {utc(started.found)}, and is since")
     elif servers:
         yield RULE.clear(statds.proof(min(servers)))
-    elif not of_servers:
-        yield RULE.cannot_tell("no lock requests and no question for statd in the capture")
 
 
 def proven(missing: Unregistered, victims: Hurt) -> Finding:

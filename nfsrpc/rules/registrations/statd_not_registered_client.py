@@ -46,6 +46,7 @@ RULE = Rule(
     explains=("REG006", "REG007", "MON004"),
     log=("unmonitored", "statd-refused"),
     judges="lock requests",
+    passes="statd of each client that locks is registered",
 )
 
 REMOUNT = remark("Locks taken meanwhile are not monitored: unmount and mount again.")
