@@ -234,6 +234,7 @@ class Statds:
     last_named: Mapping[str, int]  # the time of the last one
     monitoring: Mapping[str, Any]  # the first SM_MON that succeeded
     asked: frozenset[str]  # whose portmapper was asked for statd at all
+    loopbacks: frozenset[str]  # whose loopback the captures hold
 
     def proof(self, host: str) -> str:
         """Why a host has one; "" where nothing shows it."""
@@ -244,9 +245,9 @@ class Statds:
             return f"statd of {host} answers SM_MON (frame {self.monitoring[host].reply_frame})"
         return ""
 
-    def unseen(self, host: str, loopbacks: frozenset[str]) -> str:
+    def unseen(self, host: str) -> str:
         """What is missing of a host where nothing shows it."""
-        if host not in loopbacks:
+        if host not in self.loopbacks:
             return f"the loopback of {host} was not captured"
         if host in self.asked:
             return f"the portmapper of {host} gave no answer about statd"
@@ -254,7 +255,7 @@ class Statds:
 
 
 @fact
-def statds(registrations: Table, monitors: Table) -> Statds:
+def statds(registrations: Table, monitors: Table, loopbacks: frozenset[str]) -> Statds:
     about = registrations.where(registrations["prog"] == NSM)
     named = about.where(about.valid("port") & (about["port"] > 0) & (about["state"] == "answered"))
     by_host = Parts(named, "host")
@@ -264,4 +265,5 @@ def statds(registrations: Table, monitors: Table) -> Statds:
         last_named={host: int(rows["time"].max()) for host, rows in by_host.items()},
         monitoring={host: rows.row(0) for host, rows in agreed.items()},
         asked=frozenset(about["host"].present()),
+        loopbacks=loopbacks,
     )

@@ -17,7 +17,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Mask, Table, isin
 from nfsrpc.facts.basic import LOCK, Span, Stray, fact
-from nfsrpc.facts.stalls import DENIED_NOLOCKS, Served, ended, hurt, nfs_waiting, overtaken
+from nfsrpc.facts.stalls import DENIED_NOLOCKS, Hurt, Served, ended, hurt, nfs_waiting, overtaken
 from nfsrpc.facts.statd_dns import Questions
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
@@ -36,12 +36,17 @@ class LockWaits:
 
     arrived: Parts  # lock requests that reached their server's host, by server
     waiting: Parts  # of these the late and the unanswered, by server
+    stalled: Parts  # lock requests that were late, unanswered or denied, wherever they came to, by server
     exchanges: Table
     unresolved: Questions
     span: Span | None
 
     def stall(self, server: str, boots: tuple[int, ...]) -> Stall:
         return Stall(self, server, boots)
+
+    def during(self, server: str, first: int, last: int) -> Hurt:
+        """Lock requests that went wrong on a server in some stretch of time."""
+        return hurt(self.stalled[server], self.span, first, last)
 
     def nfs(self, nfs_s: float) -> Stretches:
         """When NFS calls waited for so long, by server."""
@@ -53,6 +58,7 @@ def lock_waits(
     exchanges: Table,
     requests: Table,
     stalls: Table,
+    stalled: Parts,
     served: Served,
     unheard: Mapping[int, int],
     strays: tuple[Stray, ...],
@@ -67,7 +73,7 @@ def lock_waits(
     # Linux repeats a LOCK after 10 s: an unanswered one that waits shows in a copy.
     waits = waits.where((waits["state"] == "answered") | (waits["retransmits"] > 0))
     waits = waits.where(~overtaken(waits, served, span))
-    return LockWaits(Parts(reached, "server"), Parts(waits, "server"), exchanges, unresolved, span)
+    return LockWaits(Parts(reached, "server"), Parts(waits, "server"), stalled, exchanges, unresolved, span)
 
 
 def lost(requests: Table, unheard: Mapping[int, int]) -> Mask:

@@ -43,10 +43,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.facts.basic import NSM, Roles, Span, booting
+from nfsrpc.facts.basic import NSM, Roles, booting
 from nfsrpc.facts.missing_statd import Statds, Unregistered, said
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import DENIED_NOLOCKS, Hurt, hurt, waited
+from nfsrpc.facts.stalls import DENIED_NOLOCKS, Hurt, waited
 from nfsrpc.facts.statd_search import LockWaits, Stall
 from nfsrpc.findings.advice import START_STATD, bare, loopback_of, registered, try_lock
 from nfsrpc.findings.command import Command, command, remark
@@ -54,7 +54,6 @@ from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.rules import DENIED
 from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
 from nfsrpc.rules.registrations.death import death, death_proof
-from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND, named, seconds, several, times, utc
 
@@ -85,11 +84,8 @@ def check(
     unregistered: tuple[Unregistered, ...],
     statds: Statds,
     lock_waits: LockWaits,
-    stalled: Parts,
     roles: Roles,
-    loopbacks: frozenset[str],
     boots: Mapping[str, tuple[int, ...]],
-    span: Span | None,
     *,
     boot_s: float = 120.0,
     minute_s: float = 50.0,
@@ -99,12 +95,12 @@ def check(
 ) -> Iterator[Answer]:
     of_servers = [missing for missing in unregistered if missing.role != "client" and not missing.only_udp]
     found = [
-        proven(missing, hurt(stalled[missing.host], span, missing.first, missing.last))
+        proven(missing, lock_waits.during(missing.host, missing.first, missing.last))
         for missing in of_servers
         if is_missing(missing, boots, boot_s)
     ]
     left = roles.lock_servers - {finding.host for finding in found}
-    stalls = [lock_waits.stall(server, boots.get(server, ())) for server in sorted(left - loopbacks)]
+    stalls = [lock_waits.stall(server, boots.get(server, ())) for server in sorted(left - statds.loopbacks)]
     waiting = lock_waits.nfs(nfs_s)
     searching = [
         stall
@@ -114,9 +110,9 @@ def check(
     found += [likely(stall) for stall in searching]
     yield from found
     left -= {finding.host for finding in found}
-    unseen = [server for server in sorted(left) if not (server in loopbacks and statds.proof(server))]
+    unseen = [server for server in sorted(left) if not (server in statds.loopbacks and statds.proof(server))]
     for server in unseen:
-        yield RULE.cannot_tell(statds.unseen(server, loopbacks), loopback_of(server, roles.clients_of(server)))
+        yield RULE.cannot_tell(statds.unseen(server), loopback_of(server, roles.clients_of(server)))
     if not found and not unseen:
         yield from passed(of_servers, left, statds)
 

@@ -60,16 +60,14 @@ NOTICES = (
 )
 
 
-def check(
-    unregistered: tuple[Unregistered, ...], statds: Statds, roles: Roles, loopbacks: frozenset[str]
-) -> Iterator[Answer]:
+def check(unregistered: tuple[Unregistered, ...], statds: Statds, roles: Roles) -> Iterator[Answer]:
     of_clients = [missing for missing in unregistered if missing.role == "client" and not missing.only_udp]
     accused = [missing for missing in of_clients if missing.found is None]
     yield from map(finding, accused)
     clients = {client for client, _ in roles.lock_pairs} - {missing.host for missing in accused}
     unseen = [client for client in sorted(clients) if not statds.proof(client)]
     for client in unseen:
-        yield RULE.cannot_tell(statds.unseen(client, loopbacks), loopback_of(client))
+        yield RULE.cannot_tell(statds.unseen(client), loopback_of(client))
     if accused or unseen:
         return
     for missing in of_clients[:1]:
