@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -71,17 +71,25 @@ def programs_named(registrations: Table, server: Coded, port: Array, transport: 
         prog[port == known] = number
     answered = registrations.valid("port") & (registrations["port"] != 0) & registrations.valid("prog")
     told = registrations.where(answered)
-    places = {label: code for code, label in enumerate(server.labels)}
-    hosts = [places.get(host, -1) if host is not None else -1 for host in told["host"].tolist()]
+    codes = {label: code for code, label in enumerate(server.labels)}
     protocols = np.where(told["transport"] == "udp", 17, 6)
-    keys = place(np.array(hosts, dtype=np.int64), told["port"], protocols)
+    # rpcbind may name another address than the one that was asked, as of a service in another network namespace.
+    hosts = np.concatenate([codes_of(codes, told[ends].tolist()) for ends in ("host", "address")])
+    here = hosts >= 0
+    keys = place(hosts, np.tile(told["port"], 2), np.tile(protocols, 2))[here]
+    programs = np.tile(told["prog"], 2)[here]
     order = np.argsort(keys, kind="stable")
     wanted = place(server.codes, port, transport)
     at = np.minimum(np.searchsorted(keys[order], wanted), max(len(keys) - 1, 0))
     if len(keys):
         found = keys[order][at] == wanted
-        prog[found] = told["prog"][order][at][found]
+        prog[found] = programs[order][at][found]
     return prog
+
+
+def codes_of(codes: Mapping[str, int], hosts: list[str | None]) -> Array:
+    """The codes of these hosts; -1 for others."""
+    return np.array([-1 if host is None else codes.get(host, -1) for host in hosts], dtype=np.int64)
 
 
 def place(host: Array, port: Array, transport: Array) -> Array:
