@@ -79,7 +79,7 @@ def test_a_finding_value_by_value() -> None:
     }
     assert finding["clients"] == ["10.1.84.41"]
     assert finding["explains"] == ["LCK002"]
-    assert finding["remedy"][0].endswith("systemctl start rpc-statd")
+    assert finding["remedy"][0] == "systemctl enable --now rpcbind rpc-statd"
     assert [finding["rule"] for finding in report["findings"]] == ["REG001", "LCK002"]
 
 
