@@ -25,6 +25,7 @@ from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND
 
 PORT = 111
+CALLIT = 5  # calls another program through the portmapper, which does not reply where that fails; often a broadcast
 AUTH_ERROR = 32  # rpc_status of MSG_DENIED: this and the auth_stat
 
 How: TypeAlias = Literal["unanswered", "refused", "unreachable", "hangs", "denied"]
@@ -91,7 +92,7 @@ def portmappers(
         (asked["state"] == "answered") & (asked["rpc_status"] >= AUTH_ERROR) & asked.valid("rpc_status")
     )
     answered = asked.where((asked["state"] == "answered") & ~isin(asked["exchange"], denied["exchange"]))
-    timed = asked.where(asked.valid("time"))
+    timed = asked.where(asked.valid("time") & (asked["proc"] != CALLIT))
     at_port = flows.where(flows["server_port"] == PORT)
     spoke = at_port.where((at_port["s_bytes"] > 0) & ~isin(at_port["flow"], denied["flow"]))
     programs = dict(zip(registrations["exchange"].tolist(), registrations["prog"].tolist(), strict=True))

@@ -376,3 +376,13 @@ def test_who_asks_is_named_in_one_remark() -> None:
     (found,) = findings(asked("REG005", stage.wire()))
     assert sum("Open port 111" in str(line) for line in found.remedy) == 1
     assert "and 6 more" in str(found.remedy[-1])
+
+
+@pytest.mark.parametrize(("procedure", "count"), [("GETPORT", 1), ("CALLIT", 0)])
+def test_an_indirect_call_that_fails_has_no_reply(procedure: str, count: int) -> None:
+    stage = Stage()
+    stage.nfs()
+    fields: dict[str, Any] = LOOK_UP if procedure == "GETPORT" else {"prog": 100004, "vers": 2, "proc": 0}
+    stage.client.call(stage.server, "portmap2", procedure, transport="udp", **fields).unanswered(resend=[5, 10])
+    stage.later(20)
+    assert len(findings(asked("REG005", stage.wire()))) == count
