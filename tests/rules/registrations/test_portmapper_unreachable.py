@@ -216,20 +216,36 @@ def sent_again(packet: Packet, number: int) -> Packet:
     return packet._replace(time=packet.time + (40 + number) * SECOND, data=bytes(data))
 
 
-@pytest.mark.parametrize(("segments", "count"), [(2, 1), (3, 0)])
-def test_a_network_that_is_down_is_no_portmapper_that_hangs(
-    monkeypatch: pytest.MonkeyPatch, segments: int, count: int
-) -> None:
-    """TCP sends the call again and again, since nothing is acknowledged; on a lossy network a segment or two."""
-    stage = Stage()
-    stage.nfs()
-    stage.client.call(stage.server, "portmap2", "GETPORT", fragments=3, acked=False, **LOOK_UP).reply(after=51.1)
-    stage.nfs()
+def with_segments_again(stage: Stage, monkeypatch: pytest.MonkeyPatch, segments: int) -> bytes:
+    """TCP sends so many segments of the call to the portmapper again, since they are not acknowledged."""
     sent = stage.scenario.packets()
     call = [packet for packet in sent if packet.data[22:24] == b"\0\x6f" and len(packet.data) > 40]
     sent += [sent_again(packet, number) for number, packet in enumerate(call[:segments])]
     monkeypatch.setattr(stage.scenario, "packets", lambda: sorted(sent, key=lambda packet: packet.time))
-    assert len(findings(asked("REG005", stage.wire()))) == count
+    return stage.wire()
+
+
+@pytest.mark.parametrize(("segments", "count"), [(2, 1), (3, 0)])
+def test_a_network_that_was_down_is_no_portmapper_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, segments: int, count: int
+) -> None:
+    """On a lossy network a segment or two are sent again."""
+    stage = Stage()
+    stage.nfs()
+    stage.client.call(stage.server, "portmap2", "GETPORT", fragments=3, acked=False, **LOOK_UP).reply(after=51.1)
+    stage.nfs()
+    assert len(findings(asked("REG005", with_segments_again(stage, monkeypatch, segments)))) == count
+
+
+@pytest.mark.parametrize(("acked", "count"), [(True, 1), (False, 0)])
+def test_a_network_that_is_down_is_no_portmapper_that_hangs(
+    monkeypatch: pytest.MonkeyPatch, acked: bool, count: int
+) -> None:
+    stage = Stage()
+    stage.nfs()
+    stage.client.call(stage.server, "portmap2", "GETPORT", fragments=8, acked=acked, **LOOK_UP)
+    stage.later(70)
+    assert len(findings(asked("REG005", with_segments_again(stage, monkeypatch, 0 if acked else 8)))) == count
 
 
 def test_a_call_that_only_the_capture_shows_unacknowledged_proves_nothing() -> None:
@@ -386,3 +402,19 @@ def test_an_indirect_call_that_fails_has_no_reply(procedure: str, count: int) ->
     stage.client.call(stage.server, "portmap2", procedure, transport="udp", **fields).unanswered(resend=[5, 10])
     stage.later(20)
     assert len(findings(asked("REG005", stage.wire()))) == count
+
+
+@quiet("REG005")
+def test_a_portmapper_that_answers_over_udp_while_tcp_is_still_tried(stage: Stage) -> bytes:
+    stage.client.syn(stage.server, 111, resend=[1, 3, 7, 15, 31, 63])
+    stage.scenario.now -= 20 * SECOND
+    stage.client.getport(stage.server, "nlm4", transport="udp")
+    return stage.wire()
+
+
+@quiet("REG005")
+def test_a_call_of_another_version_of_rpc_is_not_denied_access(stage: Stage) -> bytes:
+    for _ in range(6):
+        stage.client.call(stage.server, "portmap2", "GETPORT", **LOOK_UP).error("RPC_MISMATCH", low=2, high=2)
+        stage.wait(10)
+    return stage.wire()

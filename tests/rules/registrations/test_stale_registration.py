@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nfsrpc.findings.finding import CannotTell
-from tests.rules.stage import CLIENT, SERVER, STATD, Stage, asked, cannot_tell, findings, fires, quiet, threshold
+from tests.rules.stage import CLIENT, LOCKD, SERVER, STATD, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 from tests.scenario import PORTS
 
 
@@ -105,3 +105,12 @@ def test_one_server_is_unseen_and_the_rule_is_not_passed() -> None:
     stage.client.lock(stage.other).granted()
     (answer,) = asked("REG007", [stage.any(stage.server), stage.wire(stage.client)])
     assert isinstance(answer, CannotTell)
+
+
+@quiet("REG007")
+def test_a_port_that_refuses_a_client_may_be_firewalled(stage: Stage) -> bytes:
+    """On the wire a firewall may send the RST: that is NET002."""
+    stage.monitored(stage.server, stage.client)
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.syn(stage.server, LOCKD, refused=True)
+    return stage.any(stage.server)
