@@ -102,9 +102,9 @@ def portmappers(
         *hanging(timed, at_port, programs, span),
         *denials(denied.where(denied.valid("time"))),
     ]
-    with_rpc, senders = flows.where(flows["rpc"]), frozenset(sender for sender, _ in heard)
+    with_rpc = flows.where(flows["rpc"])
     return Portmappers(
-        failures=tuple(failure for failure in failures if not is_stray_notice(failure, heard, senders)),
+        failures=tuple(failure for failure in failures if not is_stray_notice(failure, heard)),
         talked=Stretches((spoke["client"], spoke["server"]), spoke["s_last"]),
         answered=answered,
         speakers=frozenset(with_rpc["client"].present()) | frozenset(with_rpc["server"].present()),
@@ -195,9 +195,9 @@ def denials(denied: Table) -> Iterator[Failure]:
         yield replace(failure, tries=len(rows), proof=proof)
 
 
-def is_stray_notice(failure: Failure, heard: frozenset[tuple[str, str]], senders: frozenset[str]) -> bool:
-    """Whether sm-notify looks for the statd of a host that never sends to this address, but to others.
+def is_stray_notice(failure: Failure, heard: frozenset[tuple[str, str]]) -> bool:
+    """Whether sm-notify looks for the statd of a host that sends to others (else it is undecided), never to this one.
 
     A server with several addresses may send notices from one that its client does not use or cannot reach.
     """
-    return failure.prog == NSM and (failure.host, failure.asker) not in heard and failure.host in senders
+    return failure.prog == NSM and (failure.host, failure.asker) not in heard
