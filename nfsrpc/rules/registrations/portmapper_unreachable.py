@@ -73,6 +73,8 @@ HOW = {
 }
 SHOWN = 3  # failures that are evidence
 LOCK_RES = 12
+# After which lockd denies a lock: its portmapper refuses; or does not reply until the RPC times out, after 60 s.
+AT_ONCE_S, GAVE_UP_S = 5.0, 55.0
 
 
 def check(
@@ -227,7 +229,8 @@ def remedy(outage: Outage) -> Iterator[Command]:
 
 
 def suspected(signs: Signs) -> Suspicion | None:
-    if signs.denied_s is None or signs.denied_s >= 5:
+    denied = signs.denied_s
+    if denied is None or AT_ONCE_S <= denied < GAVE_UP_S:
         return None
-    note = f"DENIED_NOLOCKS after {seconds(signs.denied_s)}: lockd does so when its own portmapper is stopped"
-    return Suspicion(note, "", 2)
+    state = "is stopped" if denied < AT_ONCE_S else "hangs"
+    return Suspicion(f"DENIED_NOLOCKS after {seconds(denied)}: lockd does so when its own portmapper {state}", "", 2)

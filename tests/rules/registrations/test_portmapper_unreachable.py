@@ -264,6 +264,7 @@ def test_lockd_asks_its_own_portmapper_which_hangs() -> None:
     lock.denied("DENIED_NOLOCKS", after=61.0)
     own.flow.close()
     stage.later(20)
+    assert "REG005" in {cause.rule for cause in diagnosed(stage.wire()).hypotheses}
     diagnosis = diagnosed(stage.any(stage.server))
     assert (diagnosis.verdict.rule, diagnosis.findings[0].host) == ("REG005", SERVER)
     assert diagnosis.findings[0].clients == (CLIENT,)
@@ -418,3 +419,34 @@ def test_a_call_of_another_version_of_rpc_is_not_denied_access(stage: Stage) -> 
         stage.client.call(stage.server, "portmap2", "GETPORT", **LOOK_UP).error("RPC_MISMATCH", low=2, high=2)
         stage.wait(10)
     return stage.wire()
+
+
+@pytest.mark.parametrize(("after_s", "suspected"), [(4.9, True), (5.1, False), (54.9, False), (55.1, True)])
+def test_when_lockd_denies_tells_how_its_portmapper_may_fail(after_s: float, suspected: bool) -> None:
+    stage = Stage()
+    stage.nfs()
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS", after=after_s)
+    stage.nfs()
+    assert ("REG005" in {cause.rule for cause in diagnosed(stage.wire()).hypotheses}) == suspected
+
+
+@fires("REG005", host=CLIENT, clients=(CLIENT,), title=f"the portmapper of {CLIENT} hangs")
+def test_the_clients_own_portmapper_hangs(stage: Stage) -> bytes:
+    """Its lockd asks once for its statd, and the application gets ENOLCK after a minute."""
+    stage.nfs()
+    call = stage.client.call(stage.client, "portmap2", "GETPORT", prog=100024, vers=1, prot=6)
+    stage.later(61)
+    call.flow.close()
+    stage.nfs()
+    return stage.any(stage.client)
+
+
+def test_a_client_that_is_refused_once_does_not_explain_a_denied_lock() -> None:
+    """Only what the server's own lockd was refused does."""
+    stage = Stage()
+    stage.nfs()
+    lock = stage.client.lock(stage.server)
+    stage.client.syn(stage.server, 111, refused=True)
+    lock.denied("DENIED_NOLOCKS")
+    stage.later(5)
+    assert findings(asked("REG005", stage.any(stage.server))) == []
