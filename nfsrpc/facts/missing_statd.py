@@ -127,7 +127,6 @@ class Signs:
         first, last = int(answers["time"][0]), int(answers["time"][-1])
         later = [*found["time"][found["time"] > last].tolist(), self.served.following(host, last)]
         meanwhile = set(found["transport"][(found["time"] >= first) & (found["time"] <= last)].tolist())
-        refused = (attempt for attempt in self.dead.get(host, ()) if attempt.port in found["port"])
         return Unregistered(
             host=host,
             role=role,
@@ -135,7 +134,7 @@ class Signs:
             found=min((time for time in later if time is not None), default=None),
             sure=sure,
             only_udp="udp" in meanwhile and "tcp" not in meanwhile,
-            died=next((attempt for attempt in refused if attempt.first < first), None),
+            died=next((attempt for attempt in self.dead.get(host, ()) if attempt.first < first), None),
         )
 
 

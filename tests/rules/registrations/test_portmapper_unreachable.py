@@ -319,6 +319,8 @@ def asynchronous(stage: Stage) -> None:
 
 def test_results_that_a_server_cannot_send_are_named() -> None:
     stage = Stage()
+    stage.client.lock(stage.server, "/srv/before", asynchronous=True, transport="udp").granted()
+    stage.later(60)
     asynchronous(stage)
     (found,) = findings(asked("REG005", stage.wire()))
     assert f"3 LOCK_MSGs of {CLIENT} got no result meanwhile." in found.explanation

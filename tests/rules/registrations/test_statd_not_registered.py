@@ -436,7 +436,7 @@ def client_and_server(stage: Stage, servers_lead_s: float) -> bytes:
     return stage.any(stage.client)
 
 
-@pytest.mark.parametrize("servers_lead_s", [-1.8, -0.9, 0.9, 1.8, 30.0])
+@pytest.mark.parametrize("servers_lead_s", [-1.8, -0.9, 0.9, 1.8, 30.0, 75.0])
 def test_a_client_that_is_a_server_too_looks_for_its_statd_in_two_series(servers_lead_s: float) -> None:
     capture = client_and_server(Stage(), servers_lead_s)
     for rule, clients in (("REG001", (OTHER,)), ("REG002", (CLIENT,))):
@@ -450,3 +450,14 @@ def test_clients_that_stay_unmonitored_are_named() -> None:
     stage = without_statd(Stage())
     (found,) = findings(asked("REG001", stage.any(stage.server)))
     assert str(found.remedy[-1]) == f"# {CLIENT}: unmonitored until they unmount and mount again."
+
+
+@fires("REG001", host=CLIENT, certainty="certain", count=2)
+def test_another_host_asks_one_that_is_server_and_client(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.other.lock(stage.client).granted()
+    stage.wait(60)
+    for _ in range(2):
+        stage.other.getport(stage.client, "nsm1", port=0)
+        stage.wait(3.07)
+    return stage.wire()
