@@ -93,17 +93,18 @@ def check(
     asynchronous = Asynchronous(nlm)
     failures = [failure for failure in portmappers.failures if not portmappers.answered_soon(failure, cured_s)]
     for host, mine in sorted(listed((failure.host, failure) for failure in failures).items()):
-        outage = Outage(host, tuple(mine), denied_then(stalled[host], mine))
+        of_clients = [failure for failure in mine if failure.asker in portmappers.speakers]
+        outage = Outage(host, of_clients or mine, denied_then(stalled[host], mine))
         if booting(boots, host, outage.first, outage.last, boot_s):
             continue
         if not (outage.repeated(tries, during_s) or outage.hung(hang_s) or len(outage.denied)):
             continue
-        if portmappers.speakers.isdisjoint(outage.askers):
+        if of_clients:
+            yield finding(outage, heard, asynchronous.without_result(outage))
+        else:
             yield RULE.cannot_tell(
                 f"{named(outage.askers)} tried port 111 of {host} and sent no RPC message: it may be a port scan"
             )
-        else:
-            yield finding(outage, heard, asynchronous.without_result(outage))
 
 
 @dataclass(frozen=True)

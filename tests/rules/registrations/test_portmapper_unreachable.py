@@ -452,3 +452,11 @@ def test_a_client_that_is_refused_once_does_not_explain_a_denied_lock() -> None:
     lock.denied("DENIED_NOLOCKS")
     stage.later(5)
     assert findings(asked("REG005", stage.any(stage.server))) == []
+
+
+@fires("REG005", host=SERVER, clients=(CLIENT,))
+def test_a_port_scan_beside_a_client(stage: Stage) -> bytes:
+    stage.nfs()
+    for host in (stage.client, stage.other):
+        host.syn(stage.server, 111, resend=[1, 3, 7])
+    return stage.wire()
