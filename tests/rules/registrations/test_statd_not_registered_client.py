@@ -119,3 +119,14 @@ def test_a_port_that_refused_and_was_not_statds_is_no_part_of_the_story() -> Non
     stage.statd_asked(stage.client, 20)
     (found,) = findings(asked("REG002", stage.any(stage.client)))
     assert "died" not in found.explanation
+
+
+def test_a_port_that_refused_after_the_registration_was_gone_is_no_cause() -> None:
+    stage = Stage()
+    stage.nfs()
+    stage.client.getport(stage.client, "nsm1")
+    stage.wait(60)
+    stage.statd_asked(stage.client, 20)
+    stage.client.syn(stage.client, STATD, refused=True)
+    (found,) = findings(asked("REG002", stage.any(stage.client)))
+    assert "died" not in found.explanation
