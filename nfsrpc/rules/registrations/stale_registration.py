@@ -17,7 +17,8 @@ How to confirm
     On that host: rpcinfo -t 127.0.0.1 100024; ss -ltnp | grep PORT.
 
 How to fix
-    Restart the service whose port it is; it registers anew.
+    Restart the service whose port it is; it registers anew. A service in a container may listen in another network
+    namespace than the one whose rpcbind it registered with: let both be the same.
 
 References
     RFC 1833; X/Open C702 chapter 11; Linux fs/lockd/mon.c.
@@ -60,6 +61,8 @@ RESTART = {
     NFS: REGISTER_SERVER,
     MOUNT: (command("systemctl restart nfs-mountd", note="drops no locks"),),
 }
+
+IN_A_CONTAINER = remark("Does it run in a container? Then let it register with the rpcbind of its network namespace.")
 
 
 def check(
@@ -125,7 +128,7 @@ def finding(attempt: Attempt, victims: Hurt, more: int) -> Finding:
             *((Evidence(*attempt.proof, "refused"),) if attempt.proof else ()),
             *waited(victims.rows, 1),
         ),
-        remedy=RESTART.get(prog, (remark("Restart {service}.", service=service),)),
+        remedy=(*RESTART.get(prog, (remark("Restart {service}.", service=service),)), IN_A_CONTAINER),
         verify=(
             answers(host, prog),
             command("ss -ltnp 'sport = :{port}'", on="{host}", port=attempt.port, host=host),
