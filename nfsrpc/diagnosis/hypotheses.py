@@ -14,7 +14,7 @@ from nfsrpc.columns import Table
 from nfsrpc.diagnosis.catalogue import head, rules
 from nfsrpc.facts.basic import NFS
 from nfsrpc.facts.signs import Signs
-from nfsrpc.facts.stalls import DENIED_NOLOCKS, LATE_S, late, longest
+from nfsrpc.facts.stalls import DENIED_NOLOCKS, LATE_S, late, longest, overtaken
 from nfsrpc.facts.statd_dns import Questions
 from nfsrpc.findings.finding import Finding, Hypothesis, holds
 from nfsrpc.wording import SECOND
@@ -50,7 +50,8 @@ def signs(lead: Finding, inputs: Mapping[str, Any]) -> Signs:
     open_ = here["state"] == "unanswered"
     span = inputs["span"]
     granted, refused, unanswered = (longest(here.where(mask), span) for mask in (~denied & ~open_, denied, open_))
-    return Signs(granted, refused, unanswered, resolving(lead, inputs["unresolved"]))
+    served = bool(overtaken(here, inputs["served"], span).any())
+    return Signs(granted, refused, unanswered, resolving(lead, inputs["unresolved"]), served)
 
 
 def resolving(lead: Finding, unresolved: Questions) -> bool:

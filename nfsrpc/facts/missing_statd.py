@@ -7,12 +7,14 @@ not Linux may ask in other ways, but it asks while a LOCK waits for its answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Table, isin
+from nfsrpc.columns import NAT, Array, Mask, Table, isin
+from nfsrpc.facts.attempts import Attempt
 from nfsrpc.facts.basic import AUTH_NONE, LOCK, LOCK_MSG, NLM, NSM, Roles, fact, listed
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.sessions.grouping import Parts, group, members
@@ -21,13 +23,14 @@ from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND
 
 CUT_QUESTIONS = 3  # Linux asks 20 times
-AT_ONCE_S = 1.0  # lockd looks for its statd as soon as a LOCK has come
+LATEST_AGAIN = 4 * SECOND  # Linux repeats the question 3.07 s later, a busy host a little late
+AT_ONCE = SECOND // 2  # so soon after it has taken up a LOCK lockd asks for its statd
 
 Role: TypeAlias = Literal["server", "client", "unknown"]
 
 
 class Unregistered(NamedTuple):
-    """A host that has no statd, by its own portmapper."""
+    """A host without a registered statd, by the answers of its own portmapper."""
 
     host: str
     role: Role
@@ -35,6 +38,7 @@ class Unregistered(NamedTuple):
     found: int | None  # when the same portmapper named a port for statd, later than all of them
     sure: bool  # else the questions are cut off, and most likely were for statd
     only_udp: bool  # statd is registered for UDP all the while, and is asked for over TCP
+    died: Attempt | None  # before that its registered port refused: statd was killed, then its registration removed
 
     @property
     def first(self) -> int:
@@ -44,59 +48,67 @@ class Unregistered(NamedTuple):
     def last(self) -> int:
         return int(self.answers["time"][-1])
 
+    @property
+    def asked_itself(self) -> bool:
+        """Whether the host's own lockd asked, which waits for its statd."""
+        return bool(self.answers["loopback"].any())
+
+    @property
+    def repeated(self) -> bool:
+        """Whether a single answer, given while statd starts, is no explanation: asked again, or a complete list."""
+        return len(self.answers) > 1 or bool((self.answers["source"] == "DUMP").any())
+
 
 @fact
-def unregistered(registrations: Table, monitors: Table, nlm: Table, roles: Roles) -> tuple[Unregistered, ...]:
+def unregistered(
+    registrations: Table, monitors: Table, nlm: Table, roles: Roles, attempts: tuple[Attempt, ...]
+) -> tuple[Unregistered, ...]:
     asked = (registrations["prog"] == NSM) & (registrations["state"] == "answered")
-    told = asked & (registrations["rpc_status"] == 0) & registrations.valid("port")
-    locks = nlm.where(isin(nlm["proc"], (LOCK, LOCK_MSG)))
-    pending = open_locks(locks)
-    telling = np.flatnonzero(told & (registrations["port"] == 0))
-    sure = [*telling_rows(registrations, telling, pending), *dumps_without(registrations)]
+    asked &= ~registrations["source"].isin(("UNSET",))  # a change that statd makes, and no answer
+    answered = asked & (registrations["rpc_status"] == 0) & registrations.valid("port")
+    pending = open_locks(nlm.where(isin(nlm["proc"], (LOCK, LOCK_MSG))))
+    refusing = np.flatnonzero(answered & (registrations["port"] == 0))
+    sure = [*telling_rows(registrations, refusing, pending), *dumps_without(registrations)]
     numbers = sure or cut_questions(registrations, pending)
     if not numbers:
         return ()
-    found = Parts(registrations.where(told & (registrations["port"] > 0)), "host")
-    signs = Signs(monitors, pending, Stretches((locks["server"],), locks["time"]), roles)
+    found = Parts(registrations.where(answered & (registrations["port"] > 0)), "host")
+    signs = Signs(monitors, nlm, pending, roles, attempts)
     rows = in_order(registrations.take(np.array(numbers, dtype=np.int64)))
     return tuple(
-        _of(host, answers, role, bool(sure), found[host], signs)
-        for host, every in Parts(rows, "host").items()
-        for role, answers in by_role(host, every, signs)
+        signs.of(host, role, answers, found[host], bool(sure))
+        for host, mine in Parts(rows, "host").items()
+        for role, answers in signs.by_role(host, mine)
     )
 
 
-def by_role(host: str, answers: Table, signs: Signs) -> Iterator[tuple[Role, Table]]:
-    """Of a host that is client and server at once, what its lockd asked as one, and as the other."""
-    numbers = searches(answers["time"])
-    if not numbers.any():
-        yield signs.role(host, answers["time"]), answers
-        return
-    firsts = [int(answers["time"][rows[0]]) for rows in members(numbers)]
-    served = np.array([signs.begins_as_server(host, first) for first in firsts], dtype=np.bool_)
-    if host not in signs.roles.clients or not served.any():
-        yield signs.role(host, answers["time"]), answers
-        return
-    as_server = served[numbers]
-    yield "server", answers.where(as_server)
-    if not as_server.all():
-        yield "client", answers.where(~as_server)
-
-
 class Signs:
-    """What tells as what hosts need their statd, and that it is there."""
+    """What shows as what hosts need their statd, and that it is there."""
 
-    def __init__(self, monitors: Table, pending: Stretches, arriving: Stretches, roles: Roles) -> None:
+    def __init__(
+        self, monitors: Table, nlm: Table, pending: Stretches, roles: Roles, attempts: tuple[Attempt, ...]
+    ) -> None:
         self.pending, self.roles = pending, roles
-        self.arriving = arriving
         agreed = monitors.where((monitors["procedure"] == "MON") & (monitors["result"] == 0))
         self.served = Stretches((agreed["host"],), agreed["time"])
         checked = monitors.where(monitors["loopback"] & (monitors["procedure"] == "NULL"))
         self.checked = checked["host"].present()  # mount.nfs calls NULL
+        locks = nlm.where(nlm["proc"] == LOCK)
+        self.turns = Stretches.of(turns(locks))
+        refused = (attempt for attempt in attempts if attempt.prog == NSM and attempt.outcome == "refused")
+        self.dead = listed((attempt.server, attempt) for attempt in refused if attempt.loopback)
 
-    def begins_as_server(self, host: str, time: int) -> bool:
-        """Whether a search that begins at this time is for a LOCK that has just come."""
-        return self.arriving.meet(host, time - AT_ONCE_S * SECOND, time)
+    def by_role(self, host: str, answers: Table) -> Iterator[tuple[Role, Table]]:
+        """The answers by what the host needed its statd for; a host may be a server and a client at once."""
+        if host not in self.roles.lock_servers or host not in self.roles.clients:
+            yield self.role(host, answers["time"]), answers
+            return
+        of_server = np.zeros(len(answers), dtype=np.bool_)
+        for rows in series(answers["time"]):
+            first = int(answers["time"][rows[0]])
+            of_server[rows] = self.turns.meet(host, first - AT_ONCE, first) or not answers["loopback"][rows[0]]
+        known: tuple[tuple[Role, Mask], ...] = (("server", of_server), ("client", ~of_server))
+        yield from ((role, answers.where(mask)) for role, mask in known if mask.any())
 
     def role(self, host: str, times: Array) -> Role:
         """A server's lockd asks while a LOCK waits, a client's before it sends one."""
@@ -110,20 +122,42 @@ class Signs:
             return "server"
         return "client" if host in roles.mounters or host in self.checked else "unknown"
 
+    def of(self, host: str, role: Role, answers: Table, found: Table, sure: bool) -> Unregistered:
+        """`found`: answers of that portmapper with a port."""
+        first, last = int(answers["time"][0]), int(answers["time"][-1])
+        later = [*found["time"][found["time"] > last].tolist(), self.served.following(host, last)]
+        meanwhile = set(found["transport"][(found["time"] >= first) & (found["time"] <= last)].tolist())
+        return Unregistered(
+            host=host,
+            role=role,
+            answers=answers,
+            found=min((time for time in later if time is not None), default=None),
+            sure=sure,
+            only_udp="udp" in meanwhile and "tcp" not in meanwhile,
+            died=next((attempt for attempt in self.dead.get(host, ()) if attempt.first < first), None),
+        )
 
-def _of(host: str, answers: Table, role: Role, sure: bool, found: Table, signs: Signs) -> Unregistered:
-    """`found`: answers of that portmapper with a port."""
-    first, last = int(answers["time"][0]), int(answers["time"][-1])
-    later = [*found["time"][found["time"] > last].tolist(), signs.served.following(host, last)]
-    meanwhile = set(found["transport"][(found["time"] >= first) & (found["time"] <= last)].tolist())
-    return Unregistered(
-        host=host,
-        role=role,
-        answers=answers,
-        found=min((time for time in later if time is not None), default=None),
-        sure=sure,
-        only_udp="udp" in meanwhile and "tcp" not in meanwhile,
-    )
+
+def turns(locks: Table) -> Iterator[tuple[str, int, int]]:
+    """When lockd of each server took up a LOCK: as it arrived, or as the one before it was answered."""
+    for column in ("time", "reply_time"):
+        for server, time in zip(locks["server"].tolist(), locks[column].tolist(), strict=True):
+            if server is not None and time != NAT:
+                yield server, time, time
+
+
+def series(times: Array) -> list[Array]:
+    """The questions of a host's lockd as a client and as a server, each search at a pace of its own.
+
+    >>> second = 1_000_000_000
+    >>> [rows.tolist() for rows in series(np.array([0, 1, 3, 4, 6, 7, 60]) * second)]
+    [[0, 2, 4], [1, 3, 5], [6]]
+    """
+    return [
+        part
+        for rows in members(searches(times))
+        for part in np.split(rows, np.flatnonzero(np.diff(times[rows]) > LATEST_AGAIN) + 1)
+    ]
 
 
 def open_locks(locks: Table) -> Stretches:
@@ -181,10 +215,6 @@ def dumps_without(registrations: Table) -> list[int]:
     return found
 
 
-def spans(times: Array) -> float:
-    return float(times[-1] - times[0]) / SECOND if len(times) and NAT not in times else 0.0
-
-
 def said(rows: list[Any]) -> Iterator[Evidence]:
     """The first question and its answer, and the last answer."""
     first, last = rows[0], rows[-1]
@@ -193,3 +223,46 @@ def said(rows: list[Any]) -> Iterator[Evidence]:
     yield Evidence(first.reply_capture, first.reply_frame, "not registered")
     if last is not first:
         yield Evidence(last.reply_capture, last.reply_frame, f"not registered, the answer to question {len(rows)}")
+
+
+@dataclass(frozen=True)
+class Statds:
+    """What shows that hosts have a statd."""
+
+    named: Mapping[str, Any]  # the first answer of the host's portmapper that names a port
+    last_named: Mapping[str, int]  # the time of the last one
+    monitoring: Mapping[str, Any]  # the first SM_MON that succeeded
+    asked: frozenset[str]  # whose portmapper was asked for statd at all
+    loopbacks: frozenset[str]  # whose loopback the captures hold
+
+    def proof(self, host: str) -> str:
+        """Why a host has one; "" where nothing shows it."""
+        if host in self.named:
+            row = self.named[host]
+            return f"the portmapper of {host} names port {row.port} for statd (frame {row.reply_frame})"
+        if host in self.monitoring:
+            return f"statd of {host} answers SM_MON (frame {self.monitoring[host].reply_frame})"
+        return ""
+
+    def unseen(self, host: str) -> str:
+        """What is missing of a host where nothing shows it."""
+        if host not in self.loopbacks:
+            return f"the loopback of {host} was not captured"
+        if host in self.asked:
+            return f"the portmapper of {host} gave no answer about statd"
+        return f"the portmapper of {host} was not asked for statd"
+
+
+@fact
+def statds(registrations: Table, monitors: Table, loopbacks: frozenset[str]) -> Statds:
+    about = registrations.where(registrations["prog"] == NSM)
+    named = about.where(about.valid("port") & (about["port"] > 0) & (about["state"] == "answered"))
+    by_host = Parts(named, "host")
+    agreed = Parts(monitors.where((monitors["procedure"] == "MON") & (monitors["result"] == 0)), "host")
+    return Statds(
+        named={host: rows.row(0) for host, rows in by_host.items()},
+        last_named={host: int(rows["time"].max()) for host, rows in by_host.items()},
+        monitoring={host: rows.row(0) for host, rows in agreed.items()},
+        asked=frozenset(about["host"].present()),
+        loopbacks=loopbacks,
+    )

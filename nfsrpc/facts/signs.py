@@ -16,6 +16,7 @@ class Signs(NamedTuple):
     denied_s: float | None  # of one that was
     open_s: float | None  # of one that has no answer
     resolves: bool  # DNS does not answer the server meanwhile
+    served: bool  # its lock manager answers later requests meanwhile
 
 
 class Suspicion(NamedTuple):

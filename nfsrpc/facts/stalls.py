@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from nfsrpc.wording import SECOND, seconds
 
 LATE_S = 5.0  # Linux resends after 10 s; half of that nobody calls normal
 DENIED_NOLOCKS = 2
+OVERTAKEN = SECOND  # requests of two connections that arrive closer to each other may be served in either order
 
 
 class Hurt(NamedTuple):
@@ -104,6 +106,42 @@ def waited(rows: Table, limit: int = 2) -> list[Evidence]:
         if row.reply_frame is not None and row.latency_s is not None:
             proofs.append(Evidence(row.reply_capture, row.reply_frame, f"its answer, after {seconds(row.latency_s)}"))
     return proofs
+
+
+class Served:
+    """When lock managers answered: lockd has one thread, which does not answer later requests while it is held up."""
+
+    def __init__(self, nlm: Table) -> None:
+        answered = nlm.where((nlm["state"] == "answered") & nlm.valid("time") & nlm.valid("reply_time"))
+        self.parts: dict[str, tuple[list[int], list[int]]] = {}
+        for server, rows in Parts(answered, "server").items():
+            order = np.argsort(rows["time"], kind="stable")
+            replies = rows["reply_time"][order]
+            earliest = np.minimum.accumulate(replies[::-1])[::-1]  # reply to any request from here on
+            self.parts[server] = (rows["time"][order].tolist(), earliest.tolist())
+
+    def meanwhile(self, server: str, first: int, last: int) -> bool:
+        """Whether a request that was sent after `first` was answered before `last`."""
+        times, earliest = self.parts.get(server, ([], []))
+        at = bisect_right(times, first + OVERTAKEN)
+        return at < len(times) and earliest[at] < last - OVERTAKEN
+
+
+@fact
+def served(nlm: Table) -> Served:
+    return Served(nlm)
+
+
+def overtaken(rows: Table, served: Served, span: Span | None) -> Mask:
+    """Requests that waited while the lock manager of that server answered one that came later."""
+    open_until = span.last if span is not None else NAT
+    ends = np.where(rows["reply_time"] == NAT, open_until, rows["reply_time"])
+    found = (
+        server is not None and served.meanwhile(server, time, end)
+        for server, time, end in zip(rows["server"].tolist(), rows["time"].tolist(), ends.tolist(), strict=True)
+    )
+    mask: Mask = np.fromiter(found, dtype=np.bool_, count=len(rows))
+    return mask
 
 
 def claimed_again(locks: Table) -> list[int]:

@@ -6,14 +6,30 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from nfsrpc.findings.command import Command, Filter, command, either_host
+from nfsrpc.findings.command import Command, Filter, command, either_host, remark
 from nfsrpc.findings.finding import Need
 
-START_STATD = (command("systemctl enable --now rpcbind rpc-statd"),)
+# rpc-statd.service has no [Install] section: it cannot be enabled, others start it.
+START_STATD = (
+    command("systemctl unmask rpc-statd; systemctl enable --now rpcbind && systemctl start rpc-statd"),
+    remark("At boot nfs-server starts rpc-statd; on a client mount.nfs does, at each NFSv3 mount."),
+)
 # Not rpcbind with it: restarted without -w it forgets all other services.
 RESTART_STATD = (command("systemctl restart rpc-statd"),)
 START_PORTMAPPER = (command("systemctl enable --now rpcbind.socket rpcbind"),)
+RESTART_PORTMAPPER = (
+    command("systemctl kill -s CONT rpcbind", note="if it was stopped by a signal; this keeps its registrations"),
+    command("systemctl restart rpcbind", note="else; rpcbind without -w loses all registrations: see rpcinfo -p"),
+)
 RESTART_SERVER = (command("systemctl restart nfs-server"),)
+# lockd registers when the first nfsd starts; to start what runs already does nothing.
+REGISTER_SERVER = (
+    command("systemctl start nfs-server"),
+    command(
+        "systemctl restart nfs-server && sm-notify -f",
+        note="last resort, where it runs: drops all locks; sm-notify lets clients reclaim, but not with Linux 6.12",
+    ),
+)
 # Linux cannot break the lock of one client, only all that lockd holds on one file system.
 BREAK_LOCK = (
     command("cat /proc/locks; lslocks", on="the server", note="which process or lockd holds the inode"),

@@ -89,7 +89,7 @@ class Finding(ShownFinding):
     >>> finding.rule, finding.severity, finding.certainty, finding.host, finding.clients
     ('REG001', 'error', 'certain', '10.1.84.31', ('10.1.84.41',))
     >>> [proof.frame for proof in finding.evidence][:2], str(finding.remedy[0])
-    ([107, 109], 'systemctl enable --now rpcbind rpc-statd')
+    ([107, 109], 'systemctl unmask rpc-statd; systemctl enable --now rpcbind && systemctl start rpc-statd')
     """
 
     rule: str

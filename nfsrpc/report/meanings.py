@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from nfsrpc.protocols import procedure_name, program_name
+from nfsrpc.sessions.universal_addresses import universal_address
 from nfsrpc.wording import datetime_utc
 
 Values: TypeAlias = Mapping[str, Any]  # of the fields so far, by name; of equal names the last
@@ -69,11 +70,13 @@ def of_universal_address(address: str, values: Values) -> str:
     """
     >>> of_universal_address("10.0.0.9.2.150", {}), of_universal_address("", {})
     ('port 662 of 10.0.0.9', 'not registered')
+    >>> of_universal_address("10.0.0.9.999.150", {}), of_universal_address("/run/rpcbind.sock", {})
+    ('no universal address', '')
     """
-    host, *port = address.rsplit(".", 2)
-    if len(port) == 2 and all(part.isdigit() for part in port):
-        return f"port {int(port[0]) << 8 | int(port[1])} of {host}"
-    return "" if address else "not registered"
+    host, port = universal_address(address)
+    if port is None:
+        return "" if address.startswith("/") else "no universal address"
+    return f"port {port} of {host}" if port else "not registered"
 
 
 def of_owner(svid: int, values: Values) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -74,12 +74,14 @@ def programs_named(registrations: Table, hosts: Hosts, server: Coded, port: Arra
         prog[port == known] = number
     answered = registrations.valid("port") & (registrations["port"] != 0) & registrations.valid("prog")
     told = registrations.where(answered)
-    places = {label: code for code, label in enumerate(server.labels)}
-    asked = [places.get(host or "", -1) for host in told["host"].tolist()]
-    others = [places.get(hosts.named.get(address or "", ""), -1) for address in told["address"].tolist()]
+    codes = {label: code for code, label in enumerate(server.labels)}
     protocols = np.where(told["transport"] == "udp", 17, 6)
-    keys = np.concatenate([place(np.array(codes), told["port"], protocols) for codes in (asked, others)])
-    programs = np.concatenate([told["prog"], told["prog"]])
+    # rpcbind may name another address than the one that was asked, as of a service in another network namespace.
+    others = [hosts.named.get(address or "") for address in told["address"].tolist()]
+    places = np.concatenate([codes_of(codes, names) for names in (told["host"].tolist(), others)])
+    here = places >= 0
+    keys = place(places, np.tile(told["port"], 2), np.tile(protocols, 2))[here]
+    programs = np.tile(told["prog"], 2)[here]
     order = np.argsort(keys, kind="stable")
     wanted = place(server.codes, port, transport)
     at = np.minimum(np.searchsorted(keys[order], wanted), max(len(keys) - 1, 0))
@@ -87,6 +89,11 @@ def programs_named(registrations: Table, hosts: Hosts, server: Coded, port: Arra
         found = keys[order][at] == wanted
         prog[found] = programs[order][at][found]
     return prog
+
+
+def codes_of(codes: Mapping[str, int], hosts: list[str | None]) -> Array:
+    """The codes of these hosts; -1 for others."""
+    return np.array([-1 if host is None else codes.get(host, -1) for host in hosts], dtype=np.int64)
 
 
 def place(host: Array, port: Array, transport: Array) -> Array:

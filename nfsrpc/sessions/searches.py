@@ -12,7 +12,8 @@ from nfsrpc.columns import Array
 from nfsrpc.wording import SECOND
 
 PACE_S = 3.07  # Linux asks for a service that is not registered
-LATE_S = 0.8  # on a loaded host; less than half the pace, in which another search has its place
+# A loaded host is late, but no timer ends early. Within these another search cannot be told from this one.
+EARLY_S, LATE_S = 0.2, 0.8
 QUESTIONS = 3  # fewer at that pace are no search
 OPEN = 8  # searches of one host at a time: that of its client, and those of a server's threads
 
@@ -25,15 +26,15 @@ def searches(times: Array) -> Array:
     >>> searches(np.array([0, 3070, 6140, 20_000, 23_070]) * 1_000_000).tolist()
     [0, 0, 0, 0, 0]
     """
-    pace, late = round(PACE_S * SECOND), round(LATE_S * SECOND)
+    pace, early, late = (round(span * SECOND) for span in (PACE_S, EARLY_S, LATE_S))
     running: dict[int, int] = {}  # the last question of each
     found = np.zeros(len(times), dtype=np.int64)
     count = 0
     for row, time in enumerate(times.tolist()):
         running = {number: last for number, last in running.items() if time - last <= pace + late}
-        due = {number: abs(time - last - pace) for number, last in running.items()}
+        due = {number: abs(time - last - pace) for number, last in running.items() if time - last >= pace - early}
         number = min(due, key=due.__getitem__, default=count)
-        if due.get(number, late + 1) > late:
+        if number not in due:
             number, count = count, count + 1
         running[number] = time
         if len(running) > OPEN:

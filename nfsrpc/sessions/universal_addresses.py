@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
+BYTE = re.compile(r"[0-9]{1,3}")
+
 
 def universal_address(text: str) -> tuple[str | None, int | None]:
-    """The address and port in it.
+    """The address and port in it; no port where it is malformed, or of a local transport.
 
     >>> universal_address("10.1.84.31.0.111"), universal_address("::.2.150"), universal_address("")
     (('10.1.84.31', 111), ('::', 662), (None, 0))
-    >>> universal_address("/run/rpcbind.sock")
-    ('/run/rpcbind.sock', None)
+    >>> universal_address("/run/rpcbind.sock"), universal_address("10.0.0.9.999.150")
+    (('/run/rpcbind.sock', None), ('10.0.0.9.999.150', None))
     """
     if not text:
         return None, 0
-    address, _, ports = text.rpartition(".")
-    address, _, high = address.rpartition(".")
-    if address and high.isdecimal() and ports.isdecimal() and int(high) < 256 and int(ports) < 256:
-        return address, int(high) << 8 | int(ports)
+    address, *ports = text.rsplit(".", 2)
+    if address and len(ports) == 2 and all(BYTE.fullmatch(port) and int(port) < 256 for port in ports):
+        return address, int(ports[0]) << 8 | int(ports[1])
     return text, None

@@ -23,26 +23,12 @@ from tests.captures_dir import SETS
 UNREADABLE = ("08-nokiapcap.pcap", "33-empty.pcap", "34-not-a-capture.pcap")
 # Files that are still judged wrongly, by folder, and why. Those that are judged rightly must not stand here.
 KNOWN_WRONG: dict[str, tuple[str, ...]] = {
-    # a portmapper that hangs is no REG005 yet
-    "lab3-s12a-server-rpcbind-frozen": (
-        "client1-any.pcap",
-        "client1-eth0.pcap",
-        "serverA-any.pcap",
-        "serverA-eth0.pcap",
-        "client1-eth0-cut66s.pcap",
-        "serverA-any-cut66s.pcap",
-    ),
     # a notice of reboot without a downcall after it is no MON005 yet
     "lab3-s3e-service-address-server-restart-notice-ignored": (
         "client1-any.pcap",
         "client1-eth0.pcap",
         "client2-any.pcap",
         "client2-eth0.pcap",
-    ),
-    # a node that is client and server asks in two series
-    "lab3-s4b-client-and-server-node-statd-stopped": (
-        "client1-any.pcap",
-        "client1-any.pcap + client2-any.pcap + serverA-any.pcap",
     ),
     # polling that is denied is not judged yet
     "lab3-s6a-polling-behind-live-holder": (

@@ -65,6 +65,18 @@ def test_another_host_or_transport_is_another_port(pair: tuple[Scenario, Host, H
     assert [row.registered for row in rows] == [False, False]
 
 
+def test_rpcbind_names_another_address(pair: tuple[Scenario, Host, Host], tables: Read) -> None:
+    """A lock manager in another network namespace: the address in the answer counts, and the one that was asked."""
+    s, server, client = pair
+    container = s.host("172.17.0.2")
+    question = {"r_prog": 100021, "r_vers": 4, "r_netid": "tcp", "r_addr": "", "r_owner": ""}
+    client.call(server, "rpcbind4", "GETADDR", **question).reply(addr="172.17.0.2.128.35")
+    for host, port in ((container, 32803), (server, 32803), (container, 32804)):
+        client.syn(host, port, refused=True)
+    rows = [row for row in tables(s.capture())["flows"].rows() if row.server_port != 111]
+    assert [(row.program, row.registered) for row in rows] == [("nlm", True), ("nlm", True), (None, False)]
+
+
 def test_calls_tell_the_program_of_a_flow(pair: tuple[Scenario, Host, Host], tables: Read) -> None:
     s, server, client = pair
     client.lock(server, port=4045, transport="udp").granted()

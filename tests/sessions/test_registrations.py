@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nfsrpc.sessions.registrations import universal_address
+from nfsrpc.sessions.universal_addresses import universal_address
 from tests.scenario import Host, Scenario
 from tests.sessions.conftest import Read
 
@@ -137,6 +137,10 @@ def test_no_answer_has_no_port(pair: tuple[Scenario, Host, Host], tables: Read) 
         ("10.0.0.9.256.1", ("10.0.0.9.256.1", None)),
         ("nonsense", ("nonsense", None)),
         (".1.1", (".1.1", None)),
+        ("10.0.0.9.999.150", ("10.0.0.9.999.150", None)),
+        ("10.0.0.9.0000.111", ("10.0.0.9.0000.111", None)),
+        ("10.0.0.9.2.\u0661", ("10.0.0.9.2.\u0661", None)),
+        (f"10.0.0.9.2.{'1' * 5000}", (f"10.0.0.9.2.{'1' * 5000}", None)),
     ],
 )
 def test_universal_addresses(text: str, expected: tuple[str | None, int | None]) -> None:

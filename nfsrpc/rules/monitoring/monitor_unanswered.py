@@ -161,7 +161,7 @@ def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence], sure: bo
 
 
 def suspected(signs: Signs) -> Suspicion | None:
-    granted, denied, unanswered, _ = signs
+    granted, denied, unanswered, _, _ = signs
     if denied is not None and denied >= 15:
         note = f"DENIED_NOLOCKS after {seconds(denied)}: Linux waits 60 s for statd's answer, Ganesha 18 s"
         return Suspicion(note, "", 5)

@@ -1,31 +1,31 @@
 """The lock manager is not registered with an NFS server's portmapper.
 
 Sees
-    A client asks a server's portmapper for program 100021 (nlockmgr) and is told port 0, every 3 s, for ever; no LOCK
-    ever leaves.
+    A client asks a server's portmapper for program 100021 (nlockmgr) and is answered port 0 again and again, on Linux
+    every 3 s without end; no LOCK is sent. Where it asks over UDP or IPv6 only, the finding says so and is likely.
 
 Why it hurts
-    The client does not know whom to ask for a lock. The application hangs in lock, unkillable on older kernels, while
+    The client has no port to send lock requests to. The application hangs in lock, unkillable on older kernels, while
     READ and WRITE go on.
 
 Not flagged when
-    The host boots: it tells of its reboot (SM_NOTIFY), resets connections that were there before, is in its grace
-    period, or names a port soon after. A server asks its client (CBK001, if a grant waits for it).
+    The host boots: it sends SM_NOTIFY, resets connections that were there before, is in its grace period, or names a
+    port soon after. A server asks its client (CBK001, if a grant waits for it).
 
 How to confirm
     rpcinfo -p SERVER | grep 100021
 
 How to fix
-    Start the NFS server's lockd and let it register with the system's rpcbind: restart nfs-server after rpcbind. In a
-    container, with the rpcbind of the host that clients ask.
+    Start the NFS server's lockd and let it register with the system's rpcbind: start nfs-server after rpcbind. In a
+    container, with the rpcbind of the host that clients ask. Registered for TCP only: mount with proto=tcp.
 
 References
     RFC 1833; RFC 1813 appendix II (NLM version 4).
 
 Parameters
-    asks: told so often that it is not registered
-    found_s: a port that is named so soon makes up for it
-    boot_s: a notice of reboot within this explains it, or a sign of it: old connections reset, locks claimed again
+    asks: answered so often that it is not registered
+    found_s: a port that is named within this time makes up for it
+    boot_s: a reboot notice within this time explains it, or a sign of it: old connections reset, locks reclaimed
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ from typing import Any
 
 from nfsrpc.columns import Table
 from nfsrpc.facts.basic import NLM, Roles, booting, listed
-from nfsrpc.findings.advice import RESTART_SERVER, answers, registered, try_lock
-from nfsrpc.findings.command import command, remark
+from nfsrpc.facts.portmappers import answers_about
+from nfsrpc.findings.advice import REGISTER_SERVER, answers, registered, try_lock
+from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import STALLED
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
+from nfsrpc.wording import SECOND, named, seconds, times
 
 RULE = Rule(
     "REG003",
@@ -47,6 +49,8 @@ RULE = Rule(
     "error",
     explains=(*STALLED, "NET002"),
     log=("lockd-silent", "never-sent"),
+    judges="lock requests",
+    passes="lock requests reach their servers",
 )
 
 
@@ -60,31 +64,23 @@ def check(
     found_s: float = 30.0,
     boot_s: float = 120.0,
 ) -> Iterator[Answer]:
-    asked = registrations.where((registrations["prog"] == NLM) & ~registrations["loopback"])
-    told = list(asked.where(asked.valid("port") & (asked["state"] == "answered")).rows())
-    said = [row for row in told if not calls_back(row, roles)]
-    refused = [row for row in said if row.port == 0]
-    accused = False
-    cured = listed((row.host, row) for row in said if row.port and row.time is not None)
-    for host, rows in sorted(listed((row.host, row) for row in refused).items()):
-        if not persistent(rows, cured.get(host, []), asks, found_s) or booting(
-            boots, host, rows[0].time, rows[-1].time, boot_s
-        ):
+    rows = answers_about(registrations, (NLM,))
+    rows = rows.where(~rows["loopback"] & rows.valid("time"))
+    asked = [row for row in rows.rows() if not calls_back(row, roles)]
+    named_at = listed((row.host, row.time) for row in asked if row.port)
+    refused = listed((row.host, row) for row in asked if row.port == 0)
+    missing = {host: mine for host, mine in refused.items() if persistent(mine, named_at.get(host, []), asks, found_s)}
+    for host, mine in sorted(missing.items()):
+        first, last = mine[0].time, mine[-1].time
+        if booting(boots, host, first, last, boot_s):
             continue
-        accused = True
-        if booting(restarts, host, rows[-1].time, rows[-1].time, boot_s):
-            yield RULE.cannot_tell(f"{host} was starting: it reset old connections, or had locks claimed again")
+        if booting(restarts, host, last, last, boot_s):
+            yield RULE.cannot_tell(f"{host} was starting: it reset old connections, or granted reclaims of locks")
         else:
-            yield finding(host, rows)
-    if accused:
-        return
-    found = next((row for row in said if row.port), None)
-    if found:
+            yield finding(host, mine)
+    found = next((row for row in asked if row.port), None)
+    if found and not missing:
         yield RULE.clear(f"the portmapper of {found.host} names port {found.port} (frame {found.reply_frame})")
-    elif roles.lock_servers:
-        yield RULE.clear(f"lock requests reach {named(roles.lock_servers)}")
-    else:
-        yield RULE.cannot_tell("no client asked for the lock manager's port in the capture")
 
 
 def calls_back(row: Any, roles: Roles) -> bool:
@@ -93,24 +89,25 @@ def calls_back(row: Any, roles: Roles) -> bool:
     return pair in roles.pairs or pair in roles.mounting or roles.calling(row.asker, row.host) is not None
 
 
-def persistent(rows: list[Any], cured: list[Any], asks: int, found_s: float) -> bool:
-    """Told again and again, and no port soon after."""
-    if len(rows) < asks or rows[0].time is None:
-        return False
-    return not any(rows[0].time < row.time <= rows[0].time + found_s * SECOND for row in cured)
+def persistent(refused: list[Any], named_at: list[int], asks: int, found_s: float) -> bool:
+    """Answered so again and again, and no port soon after."""
+    first = refused[0].time
+    return len(refused) >= asks and not any(first < time <= first + found_s * SECOND for time in named_at)
 
 
 def finding(host: str, rows: list[Any]) -> Finding:
     first, last = rows[0], rows[-1]
     clients = tuple(sorted({row.asker for row in rows}))
     duration = (last.time - first.time) / SECOND
+    over = only_over(row.netid for row in rows)
     return RULE.finding(
+        certainty="likely" if over else "certain",
         host=host,
-        title=f"the server {host} has no lock manager registered",
+        title=f"the server {host} has no lock manager registered{scope(over)}",
         explanation=(
-            f"Its portmapper told {named(clients)} {several(len(rows), 'time')} in {seconds(duration)} that program "
-            "100021 (nlockmgr) is not registered. A client asks again every 3 s, for ever, and sends no LOCK: whoever "
-            "wants one hangs, while NFS goes on."
+            f"Its portmapper answered {named(clients)} {times(len(rows))} in {seconds(duration)} that program 100021 "
+            f"(nlockmgr) is not registered.{caveat(over)} Clients ask again without end and send no LOCK: applications "
+            "that lock hang, while NFS goes on."
         ),
         clients=clients,
         count=len(rows),
@@ -119,13 +116,17 @@ def finding(host: str, rows: list[Any]) -> Finding:
         evidence=(
             Evidence(first.capture, first.frame, f"{first.asker} asks {host} for 100021 ({first.source})"),
             Evidence(first.reply_capture, first.reply_frame, "not registered"),
-            Evidence(last.reply_capture, last.reply_frame, f"not registered, for the {len(rows)}th time"),
+            Evidence(last.reply_capture, last.reply_frame, f"not registered, the {len(rows)}th such answer"),
         ),
-        remedy=(
-            command("systemctl enable --now rpcbind"),
-            *RESTART_SERVER,
-            remark("In a container: it must register with the rpcbind that clients ask."),
-        ),
+        remedy=tuple(remedy(over)),
         verify=(registered(host, NLM), answers(host, NLM), try_lock(host)),
         wait_s=duration,
     )
+
+
+def remedy(over: str) -> Iterator[Command]:
+    if over.startswith("UDP"):
+        yield remark("Where TCP is registered: mount with -o proto=tcp, or let the server register UDP too.")
+    yield command("systemctl enable --now rpcbind.socket rpcbind")
+    yield from REGISTER_SERVER
+    yield remark("In a container: its lock manager must register with the rpcbind that clients ask.")

@@ -1,28 +1,30 @@
 """NFS or MOUNT is not registered with a server's portmapper.
 
 Sees
-    A client asks for program 100003 or 100005 and is told 0 for every version and transport that it asks for, and then
-    neither mounts nor uses NFS. That it pings nfsd (NULL) is part of trying.
+    A client asks for program 100003 or 100005 and is answered port 0 for every version and transport that it asks for,
+    and then neither mounts nor uses NFS. That it calls NULL of nfsd is part of trying. Where it asks over UDP or IPv6
+    only, the finding says so and is likely.
 
 Why it hurts
     The mount fails, on Linux after a few seconds.
 
 Not flagged when
-    The host boots: a port is named soon after. Who was told so uses NFS all the same, at its well-known port.
+    The host boots: a port is named soon after. The client uses NFS all the same, at its well-known port.
 
 How to confirm
-    rpcinfo -p SERVER | grep -e nfs -e mountd
+    rpcinfo -p HOST | grep -e nfs -e mountd
 
 How to fix
-    Start nfs-server after rpcbind; have rpcbind keep registrations over restarts (-w).
+    Start nfs-server after rpcbind; have rpcbind keep registrations over restarts (-w). A server in user space: let it
+    register, or mount with the options port= and mountport=. Registered for TCP only: mount with mountproto=tcp.
 
 References
-    RFC 1833; mount.nfs(8).
+    RFC 1833; mount.nfs(8); nfs(5).
 
 Parameters
-    asks: told so often that it is not registered
+    asks: answered so often that it is not registered
     during_s: the capture goes on for so long: other versions are asked for next
-    boot_s: a notice of reboot within this explains it
+    boot_s: a reboot notice within this time explains it
 """
 
 from __future__ import annotations
@@ -32,10 +34,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from nfsrpc.columns import NAT, Table, isin
+from nfsrpc.facts.attempts import SERVICES
 from nfsrpc.facts.basic import MOUNT, NFS, Span, booting
-from nfsrpc.findings.advice import RESTART_SERVER, bare
-from nfsrpc.findings.command import command
+from nfsrpc.facts.portmappers import answers_about
+from nfsrpc.findings.advice import bare
+from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
 from nfsrpc.sessions.grouping import Parts, group, keys_of
 from nfsrpc.wording import SECOND, named, several
 
@@ -44,9 +49,16 @@ RULE = Rule(
     "nfs-not-registered",
     "error",
     explains=("RPC005", "NET002", "MNT001"),
+    judges="named port of NFS or MOUNT",
+    passes="NFS and MOUNT are registered, or are used all the same",
 )
 
 NULL = 0
+# mountd registers anew when it starts. nfsd does so too, but its restart drops the locks of all clients.
+START = {
+    NFS: command("systemctl start nfs-server", note="where it runs already: rpcinfo -p shows what is lost"),
+    MOUNT: command("systemctl restart nfs-mountd", note="drops no locks"),
+}
 
 
 def check(
@@ -60,32 +72,20 @@ def check(
     during_s: float = 1.0,
     boot_s: float = 120.0,
 ) -> Iterator[Answer]:
-    about = (registrations["prog"] == NFS) | (registrations["prog"] == MOUNT)
-    said = registrations.where(
-        about & ~registrations["loopback"] & registrations.valid("port") & (registrations["state"] == "answered")
-    )
-    accused = False
-    latest: Mapping[tuple[str, str], int] | None = None
-    for host, mine in Parts(said, "host").items():
-        for prog in (NFS, MOUNT):
-            rows = mine.where(mine["prog"] == prog)
-            if len(rows) < asks or (rows["port"] > 0).any():
-                continue
-            latest = last_uses(exchanges, counted) if latest is None else latest
-            if used(latest, host, rows):
-                continue
-            if span is None or span.last - int(rows["time"].min()) < during_s * SECOND:
-                continue
-            if booting(boots, host, int(rows["time"].min()), int(rows["time"].max()), boot_s):
-                continue
-            accused = True
+    answers = answers_about(registrations, (NFS, MOUNT))
+    named_somewhere = set(zip(*places(answers.where(answers["port"] > 0)), strict=True))
+    refused = Parts(answers.where(answers["port"] == 0), "host", "prog")
+    missing = {place: rows for place, rows in refused.items() if place not in named_somewhere and len(rows) >= asks}
+    latest = last_uses(exchanges, counted) if missing else {}
+    for (host, _), rows in missing.items():
+        first, last = int(rows["time"].min()), int(rows["time"].max())
+        over = span is not None and span.last - first < during_s * SECOND
+        if not (over or used(latest, host, rows) or booting(boots, host, first, last, boot_s)):
             yield finding(host, rows)
-    if accused:
-        return
-    if (said["port"] > 0).any():
-        yield RULE.clear("NFS and MOUNT are registered")
-    else:
-        yield RULE.cannot_tell("no client asked for NFS or MOUNT in the capture")
+
+
+def places(answers: Table) -> tuple[list[str | None], list[int]]:
+    return answers["host"].tolist(), answers["prog"].tolist()
 
 
 def last_uses(exchanges: Table, counted: Table) -> Mapping[tuple[str, str], int]:
@@ -102,7 +102,7 @@ def last_uses(exchanges: Table, counted: Table) -> Mapping[tuple[str, str], int]
 
 
 def used(latest: Mapping[tuple[str, str], int], host: str, refused: Table) -> bool:
-    """Whether who was told so mounted all the same, or uses NFS."""
+    """Whether a client that was answered so mounted all the same, or uses NFS."""
     since = int(refused["time"].min())
     return any((asker, host) in latest and latest[asker, host] >= since for asker in refused["asker"].present())
 
@@ -110,25 +110,35 @@ def used(latest: Mapping[tuple[str, str], int], host: str, refused: Table) -> bo
 def finding(host: str, rows: Table) -> Finding:
     first, last = rows.row(0), rows.row(len(rows) - 1)
     clients = tuple(sorted({asker for asker in rows["asker"].tolist() if asker}))
-    transports = named({f"{row.transport} version {row.vers}" for row in rows.rows()})
+    over = only_over(rows["netid"].tolist())
+    asked = named({f"{row.netid} version {row.vers}" for row in rows.rows()})
     return RULE.finding(
+        certainty="likely" if over else "certain",
         host=host,
-        title=f"the server {host} has no {first.program} registered: mounts fail",
+        title=f"the server {host} has no {SERVICES[first.prog]} registered{scope(over)}: mounts fail",
         explanation=(
-            f"{named(clients)} asked {several(len(rows), 'time')} for program {first.prog} ({transports}) and was told "
-            "every time that it is not registered."
+            f"{named(clients)} asked {several(len(rows), 'time')} for program {first.prog} ({asked}), and each answer "
+            f"was that it is not registered.{caveat(over)}"
         ),
         clients=clients,
         count=len(rows),
         first=first.time,
         last=last.time,
         evidence=(
-            Evidence(first.reply_capture, first.reply_frame, f"{first.prog} over {first.transport}: not registered"),
-            Evidence(last.reply_capture, last.reply_frame, f"{last.prog} over {last.transport}: not registered"),
+            Evidence(first.reply_capture, first.reply_frame, f"{first.prog} over {first.netid}: not registered"),
+            Evidence(last.reply_capture, last.reply_frame, f"{last.prog} over {last.netid}: not registered"),
         ),
-        remedy=(command("systemctl enable --now rpcbind"), *RESTART_SERVER),
+        remedy=tuple(remedy(first.prog, over)),
         verify=(
             command("rpcinfo -p {host} | grep -e nfs -e mountd", host=bare(host)),
             command("showmount -e {host}", host=bare(host)),
         ),
     )
+
+
+def remedy(prog: int, over: str) -> Iterator[Command]:
+    if over.startswith("UDP"):
+        yield remark("Where TCP is registered: mount with -o proto=tcp,mountproto=tcp, or let the server register UDP.")
+    yield command("systemctl enable --now rpcbind.socket rpcbind")
+    yield START[prog]
+    yield remark("A server in user space: let it register with this rpcbind, or mount with port= and mountport=.")

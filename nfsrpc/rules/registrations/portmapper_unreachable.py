@@ -1,47 +1,53 @@
-"""A portmapper cannot be reached.
+"""A portmapper does not answer: it cannot be reached, hangs, or denies access.
 
 Sees
-    Port 111 of a host: SYNs that nobody answers, RST, ICMP unreachable, or questions over UDP that stay without answer,
-    again and again (Linux: every 5 s), and no question answered soon after. Or it is refused over the loopback of a
-    server that then denies a lock: its lockd could not find its statd.
+    Port 111 of a host: SYNs or UDP calls without an answer, RST, or ICMP unreachable, repeated (Linux: every 5 s); a
+    call over TCP that the host acknowledges and the portmapper never answers; or MSG_DENIED, by rpcbind's access
+    control. No call is answered soon after. Or port 111 is refused, or hangs, over the loopback of a server that then
+    denies a lock: its lockd could not find its statd.
 
 Why it hurts
-    Nobody finds the ports of mountd, lockd and statd there: mounts fail, lock requests are never sent, and a server
-    cannot call its waiting client back.
+    Clients cannot look up the ports of mountd, lockd and statd there: mounts fail, lock requests are not sent, and a
+    server cannot call its waiting client back, nor send the result of an asynchronous request (LOCK_MSG).
 
 Not flagged when
-    The portmapper answers this client soon after, over whatever transport. The host boots. The capture does not hold
-    the other direction, and no SYN is sent again.
+    The portmapper answers this client soon after, over whatever transport. The host boots. The capture lacks the other
+    direction, and no SYN is repeated. The host that asks sends no RPC message at all: then it may be a port scan. A
+    reboot notice is sent from an address to which that host never sends (MON004).
 
 How to confirm
     rpcinfo -p HOST, from the host that asks.
 
 How to fix
-    Start rpcbind; open port 111, TCP and UDP, between these hosts.
+    Start rpcbind, or restart it where it hangs; open port 111, TCP and UDP, between these hosts; allow the client in
+    /etc/hosts.allow where rpcbind uses TCP wrappers.
 
 References
-    RFC 1833; Linux net/sunrpc/rpcb_clnt.c.
+    RFC 1833; RFC 5531 section 9; Linux net/sunrpc/rpcb_clnt.c; hosts_access(5).
 
 Parameters
-    tries: so many tries in vain
-    during_s: over so long
-    cured_s: an answer so soon makes up for them
-    boot_s: a notice of reboot within this of the tries explains them
+    tries: so many failed tries
+    during_s: over at least this time
+    hang_s: a call over TCP that waits so long without a reply is enough by itself
+    cured_s: an answer within this time outweighs the failures
+    boot_s: a reboot notice within this time of the tries explains them
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Table, isin
-from nfsrpc.facts.attempts import Attempt
-from nfsrpc.facts.basic import PORTMAP, booting, listed
+from nfsrpc.columns import Table
+from nfsrpc.facts.basic import LOCK_MSG, booting, listed
+from nfsrpc.facts.portmappers import Failure, Portmappers
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.facts.stalls import DENIED_NOLOCKS
-from nfsrpc.findings.advice import START_PORTMAPPER, bare
-from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.advice import RESTART_PORTMAPPER, START_PORTMAPPER, bare
+from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
@@ -54,146 +60,178 @@ RULE = Rule(
     "error",
     explains=(*DENIED, "REG003", "MON004", "RPC005", "NET001", "NET002"),
     log=("lockd-silent", "nfs-silent"),
+    judges="answers of portmappers",
+    passes="portmappers answer",
 )
 
-PORT = 111
-SAYS = {
-    "unanswered": "gets no answer",
-    "refused": "is refused",
-    "unreachable": "is told by ICMP that it cannot be reached",
+HOW = {
+    "unanswered": "{transport} calls are not answered",
+    "refused": "{transport} is refused",
+    "unreachable": "ICMP reports {transport} as unreachable",
+    "hangs": "calls are acknowledged by TCP and not answered",
+    "denied": "calls are denied (MSG_DENIED)",
 }
+SHOWN = 3  # failures that are evidence
+LOCK_RES = 12
+# After which lockd denies a lock: its portmapper refuses; or does not reply until the RPC times out, after 60 s.
+AT_ONCE_S, GAVE_UP_S = 5.0, 55.0
 
 
 def check(
-    attempts: tuple[Attempt, ...],
-    connections: Table,
-    exchanges: Table,
-    copies: Table,
+    portmappers: Portmappers,
     heard: frozenset[tuple[str, str]],
     boots: Mapping[str, tuple[int, ...]],
     stalled: Parts,
+    nlm: Table,
     *,
     tries: int = 2,
     during_s: float = 3.0,
+    hang_s: float = 10.0,
     cured_s: float = 30.0,
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
-    asked = exchanges.where((exchanges["prog"] == PORTMAP) & exchanges.valid("server"))
-    answered = asked.where(asked["state"] == "answered")
-    rows = connections.where((connections["server_port"] == PORT) & (connections["s_bytes"] > 0))
-    talked = Stretches((rows["client"], rows["server"]), rows["s_last"])
-    tried = [*refused(attempts, heard), *datagrams(asked, copies)]
-    failures = [failure for failure in tried if not answered_soon(failure, talked, cured_s)]
-    accused = False
-    for host, mine in sorted(listed((failure.server, failure) for failure in failures).items()):
-        first, last = min(failure.first for failure in mine), max(failure.last for failure in mine)
-        denied = denied_then(stalled[host], mine)
-        enough = sum(failure.tries for failure in mine) >= tries and last - first >= during_s * SECOND
-        if (enough or len(denied)) and not booting(boots, host, first, last, boot_s):
-            accused = True
-            alive = any(failure.outcome != "unanswered" or (host, failure.client) in heard for failure in mine)
-            yield finding(host, mine, first, last, alive, denied)
-    if not accused and len(answered):
-        row = answered.row(0)
-        yield RULE.clear(f"portmappers answer: {row.server} did in frame {row.reply_frame}")
-    elif not accused:
-        yield RULE.cannot_tell("no portmapper was asked in the capture")
+    asynchronous = Asynchronous(nlm)
+    failures = [failure for failure in portmappers.failures if not portmappers.answered_soon(failure, cured_s)]
+    for host, mine in sorted(listed((failure.host, failure) for failure in failures).items()):
+        of_clients = [failure for failure in mine if failure.asker in portmappers.speakers]
+        outage = Outage(host, of_clients or mine, denied_then(stalled[host], mine))
+        if booting(boots, host, outage.first, outage.last, boot_s):
+            continue
+        if not (outage.repeated(tries, during_s) or outage.hung(hang_s) or len(outage.denied)):
+            continue
+        if of_clients:
+            yield finding(outage, heard, asynchronous.without_result(outage))
+        else:
+            yield RULE.cannot_tell(
+                f"{named(outage.askers)} tried port 111 of {host} and sent no RPC message: it may be a port scan"
+            )
 
 
-def answered_soon(failure: Attempt, talked: Stretches, cured_s: float) -> bool:
-    """Whether the portmapper spoke with this client soon after, over whatever transport."""
-    later = talked.following((failure.client, failure.server), failure.first)
-    return later is not None and later <= max(failure.first + cured_s * SECOND, failure.last)
+@dataclass(frozen=True)
+class Outage:
+    """The failures of one portmapper."""
+
+    host: str
+    failures: Sequence[Failure]
+    denied: Table  # locks that the host denied, because it could not ask its own portmapper
+
+    @property
+    def askers(self) -> list[str]:
+        return sorted({failure.asker for failure in self.failures})
+
+    @property
+    def first(self) -> int:
+        return min(failure.first for failure in self.failures)
+
+    @property
+    def last(self) -> int:
+        return max(failure.until for failure in self.failures)
+
+    @property
+    def tries(self) -> int:
+        return sum(failure.tries for failure in self.failures)
+
+    def repeated(self, tries: int, during_s: float) -> bool:
+        """Whether it was tried often enough, for long enough."""
+        tried = [failure for failure in self.failures if failure.how != "hangs"]
+        if sum(failure.tries for failure in tried) < tries:
+            return False
+        first, last = min(failure.first for failure in tried), max(failure.last for failure in tried)
+        return last - first >= during_s * SECOND
+
+    def hung(self, hang_s: float) -> bool:
+        return any(failure.how == "hangs" and failure.wait_s >= hang_s for failure in self.failures)
 
 
-def denied_then(stalls: Table, failures: list[Attempt]) -> Table:
-    """Locks that the host denied just after it was refused by its own portmapper."""
+def denied_then(stalls: Table, failures: list[Failure]) -> Table:
+    """Locks that the host denied when its own portmapper had refused it, or did not reply."""
     denied = stalls.where(stalls["status"] == DENIED_NOLOCKS)
     # By another clock, where another capture shows it.
-    own = [failure for failure in failures if failure.loopback and failure.outcome == "refused"]
-    refused = Stretches.of((PORT, failure.first - SECOND, failure.last + SECOND) for failure in own)
+    own = [failure for failure in failures if failure.loopback and failure.how in ("refused", "hangs")]
+    failed = Stretches.of(("own", failure.first - SECOND, failure.until + SECOND) for failure in own)
     times = zip(denied["time"].tolist(), denied["reply_time"].tolist(), strict=True)
-    meanwhile = (refused.meet(PORT, time, reply) for time, reply in times)
+    meanwhile = (failed.meet("own", time, reply) for time, reply in times)
     return denied.where(np.fromiter(meanwhile, dtype=np.bool_, count=len(denied)))
 
 
-def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Attempt]:
-    for attempt in attempts:
-        if attempt.port == PORT and (attempt.outcome != "unanswered" or attempt.ignored(heard)):
-            yield attempt
+class Asynchronous:
+    """Asynchronous lock requests (LOCK_MSG), whose results are calls of the server in turn."""
+
+    def __init__(self, nlm: Table) -> None:
+        results = nlm.where(nlm["proc"] == LOCK_RES)
+        self.messages = Parts(nlm.where(nlm["proc"] == LOCK_MSG), "client", "server")
+        self.results = Stretches((results["client"], results["server"]), results["time"])
+
+    def without_result(self, outage: Outage) -> list[Any]:
+        """Those of the host whose results its servers could not send: they could not look up its port."""
+        first, last = outage.first - SECOND, outage.last
+        silent = [asker for asker in outage.askers if not self.results.meet((asker, outage.host), first, last)]
+        rows = (row for asker in silent for row in self.messages[outage.host, asker].rows())
+        return [row for row in rows if row.time is not None and first <= row.time <= last]
 
 
-def datagrams(asked: Table, copies: Table) -> Iterator[Attempt]:
-    """Questions over UDP that stayed without answer, in the shape of attempts to connect.
-
-    Who gets no answer asks again: a question that nobody repeats had one, which was not captured.
-    """
-    rows = asked.where((asked["transport"] == "udp") & (asked["state"] == "unanswered") & (asked["retransmits"] > 0))
-    again = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], rows["exchange"])), "exchange")
-    for row in rows.rows():
-        yield Attempt(
-            client=row.client,
-            server=row.server,
-            port=PORT,
-            transport="udp",
-            program="portmap",
-            prog=PORTMAP,
-            registered=True,
-            loopback=row.loopback,
-            outcome="unanswered",
-            tries=1 + row.retransmits,
-            resent=row.retransmits,
-            first=row.time,
-            last=int(again[row.exchange]["time"].max(initial=row.time)),
-            frames=((row.capture, row.call_frame),),
-            proof=None,
-            succeeded=None,
-            otherwise=False,
-        )
-
-
-def finding(host: str, failures: list[Attempt], first: int, last: int, alive: bool, denied: Table) -> Finding:
-    askers = sorted({failure.client for failure in failures})
-    clients = tuple(sorted({*askers, *denied["client"].present()} - ({host} if len(denied) else set())))
-    tries = sum(failure.tries for failure in failures)
-    kinds = sorted({f"{failure.transport} {SAYS[failure.outcome]}" for failure in failures})
+def finding(outage: Outage, heard: frozenset[tuple[str, str]], waiting: list[Any]) -> Finding:
+    host, failures, askers = outage.host, outage.failures, outage.askers
+    alive = any(failure.how != "unanswered" or (host, failure.asker) in heard for failure in failures)
+    own = {host} if len(outage.denied) else set()
+    clients = sorted({*askers, *outage.denied["client"].present(), *(row.client for row in waiting)} - own)
+    kinds = sorted({HOW[failure.how].format(transport=failure.transport.upper()) for failure in failures})
     return RULE.finding(
         certainty="certain" if alive else "likely",
         host=host,
-        title=f"the portmapper of {host} cannot be reached",
+        title=title(outage),
         explanation=(
-            f"{named(askers)} tried port 111 of {host} {several(tries, 'time')}: {', '.join(kinds)}. Nobody learns "
-            "the ports of lockd, statd and mountd there, so requests to them are not even sent."
-            + ("" if alive else " Nothing else of that host was captured: perhaps it is down.")
+            f"{named(askers)} called port 111 of {host} {several(outage.tries, 'time')}: {'; '.join(kinds)}. Clients "
+            "cannot look up the ports of lockd, statd and mountd there, and requests to them are not sent."
+            + (f" {several(len(waiting), 'LOCK_MSG')} of {host} got no result meanwhile." if len(waiting) else "")
+            + ("" if alive else f" {host} sent nothing to {named(askers)} in this capture: it may be down.")
         ),
-        clients=clients,
-        count=tries,
-        first=first,
-        last=last,
-        evidence=tuple(evidence(failures)),
-        remedy=(
-            *START_PORTMAPPER,
-            *(
-                remark("Open port 111, TCP and UDP, from {asker} to {host}.", asker=asker, host=host)
-                for asker in askers
-                if asker != host
-            ),
+        clients=tuple(clients),
+        count=outage.tries,
+        first=outage.first,
+        last=outage.last,
+        evidence=(
+            *evidence(failures),
+            *(Evidence(row.capture, row.call_frame, f"{row.client}: LOCK_MSG, no LOCK_RES") for row in waiting[:1]),
         ),
+        remedy=tuple(remedy(outage)),
         verify=(command("rpcinfo -p {host}", on="{asker}", host=bare(host), asker=askers[0]),),
-        wait_s=(last - first) / SECOND,
+        wait_s=(outage.last - outage.first) / SECOND,
     )
 
 
-def evidence(failures: list[Attempt], limit: int = 3) -> Iterator[Evidence]:
-    for failure in failures[:limit]:
-        for capture, frame in failure.frames[:1]:
-            yield Evidence(capture, frame, f"{failure.client} tries port 111 over {failure.transport}")
+def title(outage: Outage) -> str:
+    kinds = {failure.how for failure in outage.failures}
+    if kinds == {"denied"}:
+        return f"the portmapper of {outage.host} denies access"
+    if "hangs" in kinds:
+        return f"the portmapper of {outage.host} hangs"
+    return f"the portmapper of {outage.host} cannot be reached"
+
+
+def evidence(failures: Sequence[Failure]) -> Iterator[Evidence]:
+    for failure in failures[:SHOWN]:
+        yield Evidence(*failure.frame, f"{failure.asker} calls port 111 over {failure.transport}")
         if failure.proof:
-            yield Evidence(*failure.proof, "refused")
+            yield Evidence(*failure.proof, "denied" if failure.how == "denied" else "refused")
+
+
+def remedy(outage: Outage) -> Iterator[Command]:
+    """By how it failed."""
+    kinds, others = {failure.how for failure in outage.failures}, [who for who in outage.askers if who != outage.host]
+    if "hangs" in kinds:
+        yield from RESTART_PORTMAPPER
+    elif kinds != {"denied"}:
+        yield from START_PORTMAPPER
+    if "denied" in kinds:
+        yield command("grep -n rpcbind /etc/hosts.allow /etc/hosts.deny", note="allow the clients to use rpcbind")
+    elif others and "hangs" not in kinds:
+        yield remark("Open port 111, TCP and UDP, from {askers} to {host}.", askers=named(others), host=outage.host)
 
 
 def suspected(signs: Signs) -> Suspicion | None:
-    if signs.denied_s is None or signs.denied_s >= 5:
+    denied = signs.denied_s
+    if denied is None or AT_ONCE_S <= denied < GAVE_UP_S:
         return None
-    note = f"DENIED_NOLOCKS after {seconds(signs.denied_s)}: so lockd answers when its own portmapper is stopped"
-    return Suspicion(note, "", 2)
+    state = "is stopped" if denied < AT_ONCE_S else "hangs"
+    return Suspicion(f"DENIED_NOLOCKS after {seconds(denied)}: lockd does so when its own portmapper {state}", "", 2)

@@ -1,27 +1,29 @@
-"""A portmapper has forgotten a program that still serves.
+"""A portmapper has lost the registration of a program that still serves.
 
 Sees
-    A portmapper named a port for a program, and later says that it is not registered, while that port still answers.
+    A portmapper named a port for a program, and later answers for the same version and transport that it is not
+    registered, while that port still answers.
 
 Why it hurts
-    Who knows the port goes on; who has to ask finds nobody: new mounts fail, and lock requests after the next reconnect
-    are never sent.
+    Clients that know the port go on; those that have to ask for it fail: new mounts fail, and lock requests after the
+    next reconnect are never sent.
 
 Not flagged when
     The service was stopped on purpose: its port is closed (REG001, REG003). The host boots. The answers are of two
-    hosts' loopbacks.
+    hosts' loopbacks, or for two transports.
 
 How to confirm
     rpcinfo -p HOST against ss -ltnp on it; was rpcbind restarted without -w?
 
 How to fix
-    Have rpcbind keep its registrations over a restart (-w), and restart the RPC services once: rpc-statd, nfs-server.
+    Have rpcbind keep its registrations over a restart (-w), and let the service register anew: rpc-statd and mountd
+    do so when they are restarted. lockd and nfsd register when nfsd starts: that drops all locks.
 
 References
     RFC 1833; rpcbind(8), option -w.
 
 Parameters
-    boot_s: a notice of reboot within this explains it, or a sign of it: old connections reset, locks claimed again
+    boot_s: a reboot notice within this time explains it, or a sign of it: old connections reset, locks reclaimed
 """
 
 from __future__ import annotations
@@ -34,13 +36,13 @@ import numpy as np
 
 from nfsrpc.columns import Array, Table
 from nfsrpc.facts.attempts import SERVICES
-from nfsrpc.facts.basic import booting
-from nfsrpc.findings.advice import RESTART_SERVER, RESTART_STATD, registered
-from nfsrpc.findings.command import remark
+from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM, booting
+from nfsrpc.findings.advice import REGISTER_SERVER, RESTART_STATD, registered
+from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
-from nfsrpc.wording import several, utc
+from nfsrpc.wording import times, utc
 
 RULE = Rule(
     "REG004",
@@ -48,7 +50,16 @@ RULE = Rule(
     "error",
     explains=("REG001", "REG002", "REG003", "REG008", *DENIED),
     timed="always",
+    judges="named port",
+    passes="no portmapper lost what it had named before",
 )
+
+REGISTER = {
+    NSM: RESTART_STATD,
+    MOUNT: (command("systemctl restart nfs-mountd", note="drops no locks"),),
+    NLM: REGISTER_SERVER,
+    NFS: REGISTER_SERVER,
+}
 
 
 def check(
@@ -59,37 +70,36 @@ def check(
     *,
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
-    said = registrations.where(
+    answers = registrations.where(
         registrations.valid("port")
         & registrations.valid("prog")
         & registrations.valid("host")
         & (registrations["state"] == "answered")
         & registrations["source"].isin(("GETPORT", "GETADDR", "DUMP"))
     )
-    known: dict[tuple[Any, ...], Any] = {}
-    lost: dict[tuple[str, int], list[tuple[Any, Any]]] = {}
-    if (said["port"] == 0).any():
-        for row in sorted(said.rows(), key=lambda row: (row.time or 0, row.capture, row.frame)):
-            key = (row.host, row.prog, row.vers, row.transport)
-            if row.port:
-                known[key] = row
-                lost.pop((row.host, row.prog), None)
-            elif key in known:
-                lost.setdefault((row.host, row.prog), []).append((known[key], row))
-    accused, serving = False, Serving(connections)
-    for (host, _), pairs in lost.items():
+    serving = Serving(connections)
+    for (host, _), pairs in lost(answers).items():
         before, after = pairs[0]
         served = serving.still(host, before.port, before.transport, after.time)
-        booted = any(booting(told, host, before.time, after.time, boot_s) for told in (boots, restarts))
+        booted = any(booting(signs, host, before.time, after.time, boot_s) for signs in (boots, restarts))
         if served is not None and not booted:
-            accused = True
             yield finding(host, pairs, served)
-    if accused:
-        return
-    if known or (said["port"] > 0).any():
-        yield RULE.clear("no portmapper forgot what it had named before")
-    else:
-        yield RULE.cannot_tell("no portmapper named a port in the capture")
+
+
+def lost(answers: Table) -> Mapping[tuple[str, int], list[tuple[Any, Any]]]:
+    """By host and program the answers with a port, each with a later one that it is not registered (any more)."""
+    named: dict[tuple[Any, ...], Any] = {}
+    found: dict[tuple[str, int], list[tuple[Any, Any]]] = {}
+    if not (answers["port"] == 0).any():
+        return found
+    for row in sorted(answers.rows(), key=lambda row: (row.time or 0, row.capture, row.frame)):
+        key = (row.host, row.prog, row.vers, row.netid)
+        if row.port:
+            named[key] = row
+            found.pop((row.host, row.prog), None)
+        elif key in named:
+            found.setdefault((row.host, row.prog), []).append((named[key], row))
+    return found
 
 
 class Serving:
@@ -123,11 +133,11 @@ def finding(host: str, pairs: list[tuple[Any, Any]], served: Evidence) -> Findin
     service = SERVICES.get(before.prog, before.program)
     return RULE.finding(
         host=host,
-        title=f"the portmapper of {host} has forgotten {service}, which still serves at port {before.port}",
+        title=f"the portmapper of {host} lost the registration of {service}, which still serves at port {before.port}",
         explanation=(
-            f"At {utc(before.time)} it named port {before.port} for program {before.prog}, from {utc(after.time)} "
-            f"on it said {several(len(pairs), 'time')} that it is not registered, and the port still answers. Most "
-            "often rpcbind was restarted and lost what was registered."
+            f"At {utc(before.time)} it named port {before.port} for program {before.prog}; since {utc(after.time)} it "
+            f"has answered {times(len(pairs))} that it is not registered, and the port still answers. Most often "
+            "rpcbind was restarted without -w."
         ),
         clients=tuple(sorted({row.asker for _, row in pairs})),
         count=len(pairs),
@@ -139,8 +149,7 @@ def finding(host: str, pairs: list[tuple[Any, Any]], served: Evidence) -> Findin
             served,
         ),
         remedy=(
-            *RESTART_STATD,
-            *RESTART_SERVER,
+            *REGISTER.get(before.prog, (remark("Restart {service}.", service=service),)),
             remark("Have rpcbind keep registrations over restarts: option -w."),
         ),
         verify=(registered(host, before.prog),),

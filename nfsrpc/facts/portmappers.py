@@ -1,0 +1,203 @@
+"""Portmappers that do not answer: how each question failed, and when they did answer.
+
+A portmapper (RFC 1833) fails in five ways: port 111 is silent, refuses, or cannot be reached (ICMP); TCP accepts the
+connection and acknowledges the call, but there is no reply (the process hangs; Linux repeats the call after 10.2 and
+30.4 s); or the reply is MSG_DENIED (RFC 5531 section 9), by rpcbind's access control.
+
+Only a host that speaks RPC is a client: a scan connects to port 111 as to any other port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from nfsrpc.columns import Table, isin
+from nfsrpc.facts.attempts import AGAIN, Attempt
+from nfsrpc.facts.basic import NSM, PORTMAP, Span, fact
+from nfsrpc.facts.stalls import LATE_S
+from nfsrpc.sessions.exchanges import CALL_ACKED
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.wording import SECOND
+
+PORT = 111
+CALLIT = 5  # calls another program through the portmapper, which does not reply where that fails; often a broadcast
+AUTH_ERROR = 32  # rpc_status of MSG_DENIED: this and the auth_stat
+
+How: TypeAlias = Literal["unanswered", "refused", "unreachable", "hangs", "denied"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Questions of one host to the portmapper of another that failed in one way."""
+
+    host: str  # whose portmapper
+    asker: str
+    how: How
+    transport: str
+    loopback: bool
+    tries: int
+    first: int
+    last: int  # when it was last tried
+    until: int  # when the asker stopped waiting: with the reply, with the connection, or with the capture
+    frame: tuple[int, int]  # capture and frame of the first try
+    proof: tuple[int, int] | None  # of the refusal
+    prog: int | None  # asked for, where one question failed
+
+    @property
+    def wait_s(self) -> float:
+        return (self.until - self.first) / SECOND
+
+
+@dataclass(frozen=True)
+class Portmappers:
+    """Questions to portmappers."""
+
+    failures: tuple[Failure, ...]
+    talked: Stretches  # when portmappers sent replies other than refusals, by asker and host
+    answered: Table  # exchanges with such a reply
+    speakers: frozenset[str]  # hosts that send RPC messages
+
+    def answered_soon(self, failure: Failure, cured_s: float) -> bool:
+        """Whether the portmapper answered this client soon after, over whatever transport."""
+        later = self.talked.following((failure.asker, failure.host), failure.first)
+        return later is not None and later <= max(failure.first + cured_s * SECOND, failure.last)
+
+
+def answers_about(registrations: Table, programs: Sequence[int]) -> Table:
+    """What portmappers answered about these programs: a port, or 0 for not registered.
+
+    UNSET is a change that a service makes, and no answer to a client.
+    """
+    known = registrations.valid("port") & registrations.valid("host") & ~registrations["source"].isin(("UNSET",))
+    return registrations.where(isin(registrations["prog"], programs) & (registrations["state"] == "answered") & known)
+
+
+@fact
+def portmappers(
+    attempts: tuple[Attempt, ...],
+    exchanges: Table,
+    copies: Table,
+    flows: Table,
+    registrations: Table,
+    heard: frozenset[tuple[str, str]],
+    span: Span | None,
+) -> Portmappers:
+    asked = exchanges.where((exchanges["prog"] == PORTMAP) & exchanges.valid("server"))
+    denied = asked.where(
+        (asked["state"] == "answered") & (asked["rpc_status"] >= AUTH_ERROR) & asked.valid("rpc_status")
+    )
+    answered = asked.where((asked["state"] == "answered") & ~isin(asked["exchange"], denied["exchange"]))
+    timed = asked.where(asked.valid("time") & (asked["proc"] != CALLIT))
+    at_port = flows.where(flows["server_port"] == PORT)
+    spoke = at_port.where((at_port["s_bytes"] > 0) & ~isin(at_port["flow"], denied["flow"]))
+    programs = dict(zip(registrations["exchange"].tolist(), registrations["prog"].tolist(), strict=True))
+    failures = [
+        *refused(attempts, heard),
+        *datagrams(timed, copies, programs),
+        *hanging(timed, at_port, programs, span),
+        *denials(denied.where(denied.valid("time"))),
+    ]
+    with_rpc = flows.where(flows["rpc"])
+    return Portmappers(
+        failures=tuple(failure for failure in failures if not is_stray_notice(failure, heard)),
+        talked=Stretches((spoke["client"], spoke["server"]), spoke["s_last"]),
+        answered=answered,
+        speakers=frozenset(with_rpc["client"].present()) | frozenset(with_rpc["server"].present()),
+    )
+
+
+def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Failure]:
+    for attempt in attempts:
+        if attempt.port == PORT and (attempt.outcome != "unanswered" or attempt.ignored(heard)):
+            yield Failure(
+                host=attempt.server,
+                asker=attempt.client,
+                how=attempt.outcome,
+                transport=attempt.transport,
+                loopback=attempt.loopback,
+                tries=attempt.tries,
+                first=attempt.first,
+                last=attempt.last,
+                until=attempt.last,
+                frame=attempt.frames[0],
+                proof=attempt.proof,
+                prog=None,
+            )
+
+
+def datagrams(asked: Table, copies: Table, programs: Mapping[int, int | None]) -> Iterator[Failure]:
+    """Questions over UDP without a reply.
+
+    A client without a reply repeats the question: one that is not repeated had a reply, which was not captured.
+    """
+    rows = asked.where((asked["transport"] == "udp") & (asked["state"] == "unanswered") & (asked["retransmits"] > 0))
+    last = last_sent(rows, copies)
+    for row in rows.rows():
+        yield failure_of(row, "unanswered", last[row.exchange], last[row.exchange], programs.get(row.exchange))
+
+
+def last_sent(rows: Table, copies: Table) -> Mapping[int, int]:
+    """When each of these calls was last sent."""
+    again = copies.where(~copies["reply"] & isin(copies["exchange"], rows["exchange"]))
+    found = dict(zip(rows["exchange"].tolist(), rows["time"].tolist(), strict=True))
+    for exchange, time in zip(again["exchange"].tolist(), again["time"].tolist(), strict=True):
+        found[exchange] = max(found[exchange], time)
+    return found
+
+
+def failure_of(row: Any, how: How, last: int, until: int, prog: int | None) -> Failure:
+    """The failure that one call is."""
+    return Failure(
+        host=row.server,
+        asker=row.client,
+        how=how,
+        transport=row.transport,
+        loopback=row.loopback,
+        tries=1 + row.retransmits,
+        first=row.time,
+        last=last,
+        until=until,
+        frame=(row.capture, row.call_frame),
+        proof=None,
+        prog=prog,
+    )
+
+
+def hanging(asked: Table, at_port: Table, programs: Mapping[int, int | None], span: Span | None) -> Iterator[Failure]:
+    """Calls over TCP that reached the host and got no reply while they waited; how long is for the rule to judge."""
+    tcp = asked["transport"] == "tcp"
+    silent = (asked["state"] == "unanswered") & (asked["flags"] & CALL_ACKED != 0)
+    again = np.maximum(at_port["c_retransmitted"], at_port["s_retransmitted"]) >= AGAIN
+    late = (asked["latency_s"] >= LATE_S) & ~isin(asked["flow"], at_port["flow"][again])
+    rows = asked.where(tcp & (silent | late))
+    ended = {row.flow: row.last for row in at_port.where(isin(at_port["flow"], rows["flow"])).rows() if closed(row)}
+    for row in rows.rows():
+        until = row.reply_time or ended.get(row.flow) or (span.last if span else row.time)
+        yield failure_of(row, "hangs", row.time, until, programs.get(row.exchange))
+
+
+def closed(flow: Any) -> bool:
+    return bool(flow.c_fin or flow.c_rst or flow.s_rst)
+
+
+def denials(denied: Table) -> Iterator[Failure]:
+    """MSG_DENIED, by host, asker and transport."""
+    for rows in Parts(denied, "server", "client", "transport").values():
+        head = rows.row(0)
+        last = int(rows["time"].max())
+        failure = failure_of(head, "denied", last, last, None)
+        proof = None if head.reply_frame is None else (head.reply_capture, head.reply_frame)
+        yield replace(failure, tries=len(rows), proof=proof)
+
+
+def is_stray_notice(failure: Failure, heard: frozenset[tuple[str, str]]) -> bool:
+    """Whether sm-notify looks for the statd of a host that sends to others (else it is undecided), never to this one.
+
+    A server with several addresses may send notices from one that its client does not use or cannot reach.
+    """
+    return failure.prog == NSM and (failure.host, failure.asker) not in heard

@@ -1,0 +1,142 @@
+"""A server's lockd that looks for its statd, seen from the wire: lock requests wait, and nothing else does.
+
+Linux's lockd has one thread. Before a client host's first lock it asks its own portmapper for statd, 20 times, 3 s
+apart, and serves no other request meanwhile; then it grants (fs/lockd/mon.c). So the wait is a minute, or a multiple of
+it where several client hosts queue; NFS goes on; the request was acknowledged; and no later request is answered before.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Mask, Table, isin
+from nfsrpc.facts.basic import LOCK, Span, Stray, fact
+from nfsrpc.facts.stalls import DENIED_NOLOCKS, Hurt, Served, ended, hurt, nfs_waiting, overtaken
+from nfsrpc.facts.statd_dns import Questions
+from nfsrpc.sessions.exchanges import CALL_ACKED
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.sessions.timers import clock_of
+from nfsrpc.wording import SECOND
+
+NEVER = np.iinfo(np.int64).max
+NOT_ANSWERED = 255  # rpc_status of a call without a reply
+AT_ONCE_S = 1.0  # a lock that is answered so soon did not wait for statd
+
+
+@dataclass(frozen=True)
+class LockWaits:
+    """Lock requests that wait, and what else the wire shows meanwhile."""
+
+    arrived: Parts  # lock requests that reached their server's host, by server
+    waiting: Parts  # of these the late and the unanswered, by server
+    stalled: Parts  # lock requests that were late, unanswered or denied, wherever they came to, by server
+    exchanges: Table
+    unresolved: Questions
+    span: Span | None
+
+    def stall(self, server: str, boots: tuple[int, ...]) -> Stall:
+        return Stall(self, server, boots)
+
+    def during(self, server: str, first: int, last: int) -> Hurt:
+        """Lock requests that went wrong on a server in some stretch of time."""
+        return hurt(self.stalled[server], self.span, first, last)
+
+    def nfs(self, nfs_s: float) -> Stretches:
+        """When NFS calls waited for so long, by server."""
+        return nfs_waiting(self.exchanges, nfs_s)
+
+
+@fact
+def lock_waits(
+    exchanges: Table,
+    requests: Table,
+    stalls: Table,
+    stalled: Parts,
+    served: Served,
+    unheard: Mapping[int, int],
+    strays: tuple[Stray, ...],
+    unresolved: Questions,
+    span: Span | None,
+) -> LockWaits:
+    elsewhere = [stray.call.exchange for stray in strays]
+    reached = requests.where(~lost(requests, unheard) & ~isin(requests["exchange"], elsewhere))
+    waits = stalls.where(isin(stalls["exchange"], reached["exchange"]) & stalls.valid("time"))
+    # A lockd without statd grants, or gives whatever other answer the lock deserves. One that denies has asked it.
+    waits = waits.where((waits["status"] != DENIED_NOLOCKS) & isin(waits["rpc_status"], (0, NOT_ANSWERED)))
+    # Linux repeats a LOCK after 10 s: an unanswered one that waits shows in a copy.
+    waits = waits.where((waits["state"] == "answered") | (waits["retransmits"] > 0))
+    waits = waits.where(~overtaken(waits, served, span))
+    return LockWaits(Parts(reached, "server"), Parts(waits, "server"), stalled, exchanges, unresolved, span)
+
+
+def lost(requests: Table, unheard: Mapping[int, int]) -> Mask:
+    """Requests that did not reach the server's host: sent on a connection on which it was not heard again."""
+    if not unheard:
+        return np.zeros(len(requests), dtype=np.bool_)
+    since = [unheard.get(flow) for flow in requests["flow"].tolist()]
+    heard = np.array([NEVER if time is None else time for time in since], dtype=np.int64)
+    mask: Mask = requests["time"] > heard
+    return mask
+
+
+class Stall:
+    """Lock requests that wait for one server."""
+
+    def __init__(self, waits: LockWaits, server: str, boots: tuple[int, ...]) -> None:
+        """`boots`: when the server sent reboot notices."""
+        self.server, self.boots, self.unresolved = server, boots, waits.unresolved
+        self.all, self.rows = waits.arrived[server], waits.waiting[server]
+        self.victims = hurt(self.rows, waits.span)
+        self.ended = ended(self.rows, waits.span) or NAT
+
+    @property
+    def span(self) -> tuple[int, int]:
+        time, reply = self.rows["time"], self.rows["reply_time"]
+        return (int(time.min()), int(max(time.max(), reply.max()))) if len(time) else (NAT, NAT)
+
+    def is_search(self, minute_s: float, longest_s: float, first_lock_s: float) -> bool:
+        """Whether the first lock of a client waits as long as lockd looks for statd."""
+        wait = self.victims.wait_s
+        if wait is None or wait > longest_s:
+            return False
+        return any(self.is_first(row, first_lock_s) and self.lasts(row, minute_s) for row in self.rows.rows())
+
+    def is_first(self, row: Any, first_lock_s: float) -> bool:
+        """Whether it is a LOCK of a client that the server does not know yet."""
+        since = row.time - round(first_lock_s * SECOND)
+        # A server that boots loses what it knew of its clients.
+        booted = bisect_right(self.boots, row.time) - 1
+        since = max(since, self.boots[booted]) if booted >= 0 else since
+        return row.proc == LOCK and not self.locked_at_once.meet(row.client, since + 1, row.time - 1)
+
+    def lasts(self, row: Any, minute_s: float) -> bool:
+        """Whether it waits for so long; while it waits, it must have reached the host, whose statd is not in DNS."""
+        if row.state == "answered":
+            return bool(row.latency_s >= minute_s)
+        return (row.transport == "udp" or bool(row.flags & CALL_ACKED)) and not self.resolving
+
+    @cached_property
+    def locked_at_once(self) -> Stretches:
+        """When clients asked for a lock and were answered at once."""
+        with np.errstate(invalid="ignore"):
+            rows = self.all.where((self.all["proc"] == LOCK) & (self.all["latency_s"] < AT_ONCE_S))
+        return Stretches((rows["client"],), rows["time"])
+
+    @cached_property
+    def resolving(self) -> bool:
+        """Whether DNS does not answer the server meanwhile: then its statd may wait for that."""
+        return self.unresolved.asked(self.server, self.span[0], self.ended)
+
+    def searched_after_boot(self) -> bool:
+        """Whether a request that was sent after a reboot waited as long as Linux looks for statd, and was granted."""
+        first = min(self.boots, default=0)
+        rows = [row for row in self.rows.rows() if row.latency_s is not None and first <= row.time]
+        clocks = (clock_of("answer", row.latency_s) for row in rows)
+        return any(clock is not None and clock.name == "statd-search" for clock in clocks)

@@ -1,0 +1,24 @@
+"""A statd that died: its registered port refused, and later its registration was removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfsrpc.facts.missing_statd import Unregistered
+from nfsrpc.findings.finding import Evidence
+from nfsrpc.wording import utc
+
+
+def death(missing: Unregistered) -> str:
+    """A sentence that tells so, "" where it was not seen."""
+    if missing.died is None:
+        return ""
+    return (
+        f"Its rpc.statd died: at {utc(missing.died.first)} port {missing.died.port}, which its portmapper had named, "
+        f"refused, and by {utc(missing.first)} the registration was removed. "
+    )
+
+
+def death_proof(missing: Unregistered) -> Iterator[Evidence]:
+    if missing.died is not None and missing.died.proof is not None:
+        yield Evidence(*missing.died.proof, f"port {missing.died.port} of its statd refuses")
