@@ -12,4 +12,9 @@ from typing import Any
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
+    "results of lock requests": lambda inputs: any(
+        bool(inputs[table].valid("status").any()) for table in ("requests", "locks")
+    ),
+    "granted locks": lambda inputs: bool(inputs["locks"].valid("granted").any()),
+    "answered UNLOCK": lambda inputs: bool(inputs["locks"].valid("unlock_status").any()),
 }

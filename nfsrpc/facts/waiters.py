@@ -11,6 +11,7 @@ from nfsrpc.columns import NAT, NULLS, Array, Mask, Table, distinct
 from nfsrpc.facts.basic import fact
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.sessions.conflicts import NEVER
+from nfsrpc.sessions.lock_states import last_bytes
 from nfsrpc.wording import SECOND, seconds
 
 SHORT_S = 1.0  # who waits less than this is of no concern; a storm of small locks has thousands of them
@@ -109,11 +110,26 @@ def silent_s(last_seen: Mapping[str, LastSeen], host: str, until: int) -> float:
 
 def same_range(locks: Table, number: int) -> Mask:
     """The sessions of one file on one server whose range meets that of the session of this number."""
-    starts, lengths = locks["l_offset"], locks["l_len"]
-    ends = np.where((lengths == 0) | (starts + lengths < starts), np.iinfo(np.uint64).max, starts + lengths)
-    mask: Mask = (starts < ends[number]) & (ends > starts[number])
-    for name in ("server", "fh"):
-        mask &= locks[name].codes == locks[name].codes[number]
+    starts, ends = ranges(locks)
+    mask: Mask = (starts <= ends[number]) & (ends >= starts[number]) & same_file(locks, number)
+    return mask
+
+
+def covering(locks: Table, number: int) -> Mask:
+    """The sessions of one file on one server whose range has all of that of the session of this number."""
+    starts, ends = ranges(locks)
+    mask: Mask = (starts <= starts[number]) & (ends >= ends[number]) & same_file(locks, number)
+    return mask
+
+
+def ranges(locks: Table) -> tuple[Array, Array]:
+    """The first and the last byte of each session's range."""
+    return locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"])
+
+
+def same_file(locks: Table, number: int) -> Mask:
+    codes = (locks[name].codes for name in ("server", "fh"))
+    mask: Mask = np.logical_and.reduce([column == column[number] for column in codes])
     return mask
 
 

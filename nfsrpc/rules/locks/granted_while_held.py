@@ -49,6 +49,7 @@ RULE = Rule(
     "LCK009",
     "granted-while-held",
     "error",
+    explains=("LCK015",),
     timed="always",
     log=("reclaim-failed", "out-of-sync"),
 )

@@ -45,7 +45,7 @@ RULE = Rule(
     "LCK010",
     "held-by-silent-client",
     "warning",
-    explains=("LCK011", "CBK001", "NET001", "NET003"),
+    explains=("LCK011", "LCK016", "CBK001", "NET001", "NET003"),
     timed="always",
 )
 

@@ -1,0 +1,51 @@
+"""LCK003: A lock became free, and the one who waits for it does not get it."""
+
+from __future__ import annotations
+
+from tests.rules.locks.scenes import a_part_is_released, waits_behind
+from tests.rules.stage import OTHER, SERVER, Stage, cannot_tell, fires, quiet
+
+
+@fires("LCK003", host=SERVER, clients=(OTHER,), certainty="certain")
+def test_a_free_lock_that_nobody_gets(stage: Stage) -> bytes:
+    waits_behind(stage)
+    stage.later(40)
+    return stage.wire()
+
+
+@fires("LCK003", host=SERVER, certainty="likely")
+def test_a_free_lock_that_the_server_says_is_taken(stage: Stage) -> bytes:
+    waits_behind(stage)
+    for _ in range(2):
+        stage.later(30.7)
+        stage.other.lock(stage.server).blocked()
+    return stage.wire()
+
+
+@quiet("LCK003")
+def test_the_next_in_the_queue_has_it(stage: Stage) -> bytes:
+    first, third = stage.client.lock(stage.server), stage.client.lock(stage.server, svid=7)
+    first.granted()
+    third.blocked()
+    stage.other.lock(stage.server).blocked()
+    first.unlock().granted()
+    third.granted()
+    stage.later(40)
+    return stage.wire()
+
+
+@cannot_tell("LCK003")
+def test_the_holder_is_not_in_the_capture(stage: Stage) -> bytes:
+    waits_behind(stage)
+    stage.later(40, stage.other)
+    return stage.wire(stage.other)
+
+
+@quiet("LCK003")
+def test_a_lock_of_which_a_part_is_still_held(stage: Stage) -> bytes:
+    return a_part_is_released(stage, 50, 100)
+
+
+@fires("LCK003", host=SERVER)
+def test_a_part_that_is_free_and_that_nobody_gets(stage: Stage) -> bytes:
+    return a_part_is_released(stage, 50, 50)
