@@ -136,5 +136,15 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
             *BREAK_LOCK,
         ),
         verify=(command("grep . /proc/locks", on="{server}", note="the lock is gone", server=bare(holder.server)),),
-        wait_s=max((row.wait_s or 0.0 for row in victims), default=None),
+        wait_s=longest_wait(victims),
     )
+
+
+def longest_wait(victims: list[Any]) -> float:
+    """How long one client waited at most: one that polls, from its first request to the last reply."""
+    stretches: dict[str, tuple[int, int]] = {}
+    for row in victims:
+        first, last = stretches.get(row.client, (row.requested, row.requested))
+        end = row.requested + round((row.wait_s or 0.0) * SECOND)
+        stretches[row.client] = min(first, row.requested), max(last, end)
+    return max((last - first) / SECOND for first, last in stretches.values())

@@ -108,7 +108,8 @@ def finding(server: str, rows: list[Any], locks: Table) -> Finding:
         explanation=(
             f"After a reboot of {server} its clients claim their locks again. {several(len(rows), 'claim')} of "
             f"{named(clients)} on {named(files)} {'was' if len(rows) == 1 else 'were'} answered {statuses}: the lock "
-            f"is lost, and the application is not informed.{meanwhile(owners)}{too_late(rows)}"
+            f'is lost, and the application is not informed; the kernel log of the client has "lockd: failed to reclaim '
+            f'lock".{meanwhile(owners)}{too_late(rows)}'
         ),
         clients=clients,
         files=files,

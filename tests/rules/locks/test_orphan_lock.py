@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
-from tests.rules.locks.scenes import waits_behind
-from tests.rules.stage import CLIENT, SERVER, Stage, cannot_tell, fires, quiet
+from typing import Any
+
+import pytest
+
+from nfsrpc.facts.refusals import APART_S, RENOTIFY_S
+from tests.rules.locks.scenes import polls, waits_behind
+from tests.rules.stage import (
+    CLIENT,
+    OTHER,
+    SERVER,
+    Stage,
+    asked,
+    cannot_tell,
+    diagnosed,
+    findings,
+    fires,
+    quiet,
+    threshold,
+)
 
 
 @fires("LCK008", host=SERVER, clients=(CLIENT,))
@@ -38,4 +55,261 @@ def test_the_capture_ends_after_the_late_grant(stage: Stage) -> bytes:
     lock = stage.client.lock(stage.server)
     lock.denied("DENIED_NOLOCKS", after=60.0)
     lock.reply(stat="GRANTED", after=80.0)
+    return stage.wire()
+
+
+def taken_over(stage: Stage, tries: int = 13, *, exclusive: bool = True, **options: Any) -> None:
+    """After a takeover a client reclaims its lock and releases it; the other is denied the range all the same."""
+    stage.nfs(stage.other)
+    lock = stage.client.lock(stage.server, reclaim=True, exclusive=exclusive)
+    lock.granted()
+    stage.wait(10)
+    lock.unlock().granted()
+    stage.wait(10)
+    polls(stage, tries, every=options.pop("every", 6), **options)
+
+
+@fires("LCK008", host=SERVER, clients=(OTHER,), certainty="likely", severity="warning")
+def test_a_range_is_denied_whose_only_holder_has_unlocked(stage: Stage) -> bytes:
+    taken_over(stage)
+    return stage.wire(stage.server)
+
+
+@threshold("LCK008", "refused_s", fires=61, quiet=59)
+def test_a_free_range_is_denied_for_so_long(stage: Stage, lasts: float) -> bytes:
+    taken_over(stage, every=lasts / 12)
+    return stage.wire(stage.server)
+
+
+@fires("LCK008", host=SERVER, clients=(OTHER,))
+def test_a_request_that_waits_for_ever_for_a_free_range(stage: Stage) -> bytes:
+    taken_over(stage, 0)
+    for _ in range(4):
+        stage.other.lock(stage.server).blocked()
+        stage.later(30.7)
+    return stage.wire(stage.server)
+
+
+@quiet("LCK008")
+def test_from_the_client_the_holder_is_not_seen(stage: Stage) -> bytes:
+    taken_over(stage)
+    return stage.wire(stage.other)
+
+
+@quiet("LCK008")
+def test_a_holder_of_before_the_capture_beside_a_shared_lock(stage: Stage) -> bytes:
+    taken_over(stage, exclusive=False)
+    return stage.wire(stage.server)
+
+
+@fires("LCK008")
+def test_a_shared_lock_is_denied_though_the_range_was_shared(stage: Stage) -> bytes:
+    """Whoever excludes it would have excluded the one before, too."""
+    stage.nfs(stage.other)
+    lock = stage.client.lock(stage.server, exclusive=False)
+    lock.granted()
+    stage.wait(10)
+    lock.unlock().granted()
+    stage.wait(10)
+    for number in range(13):
+        stage.other.lock(stage.server, svid=number, block=False, exclusive=False).denied()
+        stage.later(6)
+    return stage.wire(stage.server)
+
+
+@quiet("LCK008")
+def test_a_holder_of_before_the_capture_on_another_part(stage: Stage) -> bytes:
+    stage.nfs(stage.other)
+    lock = stage.client.lock(stage.server, offset=0, length=100)
+    lock.granted()
+    stage.wait(10)
+    lock.unlock().granted()
+    stage.wait(10)
+    polls(stage, 13, every=6, offset=50, length=100)
+    return stage.wire(stage.server)
+
+
+@quiet("LCK008")
+def test_a_holder_of_before_the_capture(stage: Stage) -> bytes:
+    stage.nfs()
+    polls(stage, 13, every=6)
+    return stage.wire(stage.server)
+
+
+@quiet("LCK008")
+def test_the_one_client_of_the_capture_may_not_be_the_only_one(stage: Stage) -> bytes:
+    lock = stage.other.lock(stage.server)
+    lock.granted()
+    stage.wait(10)
+    lock.unlock().granted()
+    stage.wait(10)
+    for number in range(13):
+        stage.other.lock(stage.server, svid=number, block=False).denied()
+        stage.later(6, stage.other)
+    return stage.wire(stage.server)
+
+
+@quiet("LCK008")
+def test_the_grant_to_another_may_be_lost(stage: Stage) -> bytes:
+    taken_over(stage)
+    last = stage.frames()
+    stage.client.lock(stage.server, "/srv/second").granted()
+    stage.client.lock(stage.server, "/srv/third").granted()
+    return stage.wire(stage.server, lost=[last + 1])
+
+
+@quiet("LCK008")
+def test_nfs4_has_locks_that_are_not_seen(stage: Stage) -> bytes:
+    taken_over(stage)
+    stage.client.call(stage.server, "nfs4", "COMPOUND").reply()
+    return stage.wire(stage.server)
+
+
+@quiet("LCK008")
+def test_the_next_one_holds_it(stage: Stage) -> bytes:
+    stage.nfs(stage.other)
+    lock = stage.client.lock(stage.server)
+    lock.granted()
+    stage.wait(10)
+    lock.unlock().granted()
+    stage.client.lock(stage.server, svid=2).granted()
+    stage.wait(10)
+    polls(stage, 13, every=6)
+    return stage.wire(stage.server)
+
+
+@pytest.mark.parametrize(("after", "is_found"), [(APART_S + 0.5, True), (APART_S - 0.5, False)])
+def test_a_request_at_the_moment_of_the_release_may_have_come_before_it(after: float, is_found: bool) -> None:
+    stage = Stage()
+    stage.nfs(stage.other)
+    lock = stage.client.lock(stage.server)
+    lock.granted()
+    stage.wait(10)
+    lock.unlock().granted()
+    stage.wait(after)
+    polls(stage, 13, every=6)
+    assert bool(findings(asked("LCK008", stage.wire(stage.server)))) == is_found
+
+
+@pytest.mark.parametrize(("before", "is_found"), [(RENOTIFY_S + 5, True), (RENOTIFY_S - 5, False)])
+def test_nobody_was_granted_it_since_the_server_rebooted(before: float, is_found: bool) -> None:
+    """A notice soon after the capture began may be a repeated one: locks may have been reclaimed before."""
+    stage = Stage()
+    stage.nfs()
+    stage.nfs(stage.other)
+    stage.wait(before)
+    stage.boots(stage.server, stage.client, stage.other)
+    stage.later(95)
+    polls(stage, 13, every=6)
+    assert bool(findings(asked("LCK008", stage.wire(stage.server)))) == is_found
+
+
+def holder_reboots(stage: Stage, *, answered: bool = True) -> None:
+    """The host that holds the lock reboots and announces it; the other waits and asks again."""
+    stage.client.lock(stage.server).granted()
+    stage.wait(5)
+    stage.other.lock(stage.server).blocked()
+    stage.wait(10)
+    notice = stage.client.notify(stage.server, 5)
+    if answered:
+        notice.reply()
+
+
+@fires("LCK008", host=SERVER, clients=(CLIENT, OTHER), certainty="likely")
+def test_a_lock_that_outlives_the_reboot_of_its_holder(stage: Stage) -> bytes:
+    holder_reboots(stage)
+    for _ in range(3):
+        stage.later(30.7)
+        stage.other.lock(stage.server).blocked()
+    return stage.wire()
+
+
+@threshold("LCK008", "notice_s", fires=10.5, quiet=9.5)
+def test_the_lock_is_refused_so_long_after_the_notice(stage: Stage, seconds: float) -> bytes:
+    holder_reboots(stage)
+    stage.later(seconds)
+    stage.other.lock(stage.server).blocked()
+    stage.later(40)
+    return stage.wire()
+
+
+@quiet("LCK008")
+def test_a_notice_that_the_server_does_not_answer(stage: Stage) -> bytes:
+    holder_reboots(stage, answered=False)
+    for _ in range(3):
+        stage.later(30.7)
+        stage.other.lock(stage.server).blocked()
+    return stage.wire()
+
+
+@quiet("LCK008")
+def test_a_reboot_before_the_grant(stage: Stage) -> bytes:
+    stage.boots(stage.client, stage.server)
+    stage.client.lock(stage.server).granted()
+    for _ in range(3):
+        stage.other.lock(stage.server).blocked()
+        stage.later(30.7)
+    return stage.wire()
+
+
+@quiet("LCK008")
+def test_the_lock_of_a_host_that_rebooted_is_dropped(stage: Stage) -> bytes:
+    holder_reboots(stage)
+    stage.later(20)
+    stage.other.lock(stage.server).granted()
+    return stage.wire()
+
+
+def test_a_kept_lock_explains_the_wait_and_the_polling() -> None:
+    stage = Stage()
+    taken_over(stage)
+    diagnosis = diagnosed(stage.wire(stage.server))
+    assert (diagnosis.verdict.rule, diagnosis.findings[0].explains) == ("LCK008", ("LCK016",))
+    stage = Stage()
+    holder_reboots(stage)
+    for _ in range(3):
+        stage.later(30.7)
+        stage.other.lock(stage.server).blocked()
+    diagnosis = diagnosed(stage.wire())
+    assert diagnosis.verdict.rule == "LCK008"
+    assert "LCK011" in diagnosis.findings[0].explains
+
+
+@threshold("LCK008", "unlock_s", fires=10.5, quiet=9.5)
+def test_no_unlock_follows_for_so_long(stage: Stage, seconds: float) -> bytes:
+    lock = stage.client.lock(stage.server)
+    lock.denied("DENIED_NOLOCKS", after=60.0)
+    lock.reply(stat="GRANTED", after=80.0)
+    stage.later(seconds)
+    return stage.wire()
+
+
+@quiet("LCK008")
+def test_a_late_grant_that_is_unlocked_after_all(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    lock.denied("DENIED_NOLOCKS", after=60.0)
+    lock.reply(stat="GRANTED", after=80.0)
+    lock.unlock().granted()
+    stage.later(20)
+    return stage.wire()
+
+
+@fires("LCK008", host=SERVER, clients=(OTHER,))
+def test_a_cancel_that_is_refused(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    waiter = stage.other.lock(stage.server, "/srv/second", svid=3)
+    waiter.blocked()
+    waiter.cancel().denied()
+    stage.later(20)
+    return stage.wire()
+
+
+@quiet("LCK008")
+def test_a_cancel_that_is_refused_before_the_unlock(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    waiter = stage.other.lock(stage.server, "/srv/second", svid=3)
+    waiter.blocked()
+    waiter.cancel().denied()
+    waiter.unlock().granted()
+    stage.later(20)
     return stage.wire()
