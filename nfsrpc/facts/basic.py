@@ -25,6 +25,7 @@ PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
 
 TEST, LOCK, CANCEL, UNLOCK, GRANTED = 1, 2, 3, 4, 5
 TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG, GRANTED_MSG = 6, 7, 8, 9, 10
+LOCK_RES = 12
 NM_LOCK, FREE_ALL = 22, 23
 # Requests whose reply is the result. The reply to an _MSG procedure only says that it arrived.
 SYNCHRONOUS = (TEST, LOCK, CANCEL, UNLOCK, NM_LOCK)

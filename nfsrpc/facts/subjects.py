@@ -12,6 +12,7 @@ from typing import Any
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
+    "lock requests with their range": lambda inputs: len(inputs["locks"]) > 0,
     "results of lock requests": lambda inputs: any(
         bool(inputs[table].valid("status").any()) for table in ("requests", "locks")
     ),

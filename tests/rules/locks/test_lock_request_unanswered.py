@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import pytest
+
+from nfsrpc.sessions.nlm import REPEATED, REPEATED_NS
 from tests.records import clock_set, kept, sent_again, source_port
 from tests.rules.locks.scenes import ends, frames_of, over_udp
-from tests.rules.stage import CLIENT, LOCKD, SERVER, Stage, asked, cannot_tell, findings, fires, inputs, quiet
+from tests.rules.stage import (
+    CLIENT,
+    LOCKD,
+    SERVER,
+    Stage,
+    asked,
+    cannot_tell,
+    diagnosed,
+    findings,
+    fires,
+    inputs,
+    quiet,
+)
+from tests.scenario import LockRequest
 
 
 @fires("LCK001", host=SERVER, clients=(CLIENT,), count=1)
@@ -155,3 +171,56 @@ def test_a_lock_that_was_lost_on_the_way_is_located() -> None:
     for at_server in (without, clock_set(without, 1, 3600), clock_set(without, 1, -3600)):
         (found,) = findings(asked("LCK001", [client, at_server]))
         assert f"left the client {CLIENT} and never reached the server {SERVER}" in found.explanation
+
+
+def repeats(stage: Stage, times: int, *, cookie: bytes | None = None, unlocks: bool = False, gap: float = 10) -> bytes:
+    """A LOCK_MSG that is repeated with one cookie, and granted by LOCK_RES each time."""
+    first = stage.client.lock(stage.server, asynchronous=True)
+    args = first.args | ({} if cookie is None else {"cookie": cookie})
+    for number in range(times):
+        call = first if number == 0 and cookie is None else stage.client.call(stage.server, "nlm4", "LOCK_MSG", **args)
+        LockRequest.of(call).granted()
+        stage.later(gap)
+        if unlocks:
+            stage.client.call(stage.server, "nlm4", "UNLOCK", alock=args["alock"], cookie=args["cookie"]).reply(
+                stat="GRANTED"
+            )
+    return stage.wire()
+
+
+@fires("LCK001", host=SERVER, clients=(CLIENT,), count=1)
+def test_results_that_the_client_does_not_take(stage: Stage) -> bytes:
+    return repeats(stage, REPEATED)
+
+
+@quiet("LCK001")
+def test_a_lock_msg_that_crossed_its_result(stage: Stage) -> bytes:
+    return repeats(stage, REPEATED - 1)
+
+
+@quiet("LCK001")
+def test_a_client_that_does_not_count_its_cookies(stage: Stage) -> bytes:
+    return repeats(stage, 5, unlocks=True)
+
+
+@quiet("LCK001")
+def test_a_client_without_cookies(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, "/srv/other").granted()
+    return repeats(stage, 5, cookie=b"")
+
+
+@pytest.mark.parametrize(("gap", "is_found"), [(REPEATED_NS / 1e9 - 1, True), (REPEATED_NS / 1e9 + 1, False)])
+def test_a_lock_msg_that_comes_much_later_is_another(gap: float, is_found: bool) -> None:
+    assert bool(findings(asked("LCK001", repeats(Stage(), 4, gap=gap)))) == is_found
+
+
+def test_where_the_results_came_to_is_said() -> None:
+    (found,) = findings(asked("LCK001", repeats(Stage(), 4)))
+    assert f"4 LOCK_RES of {SERVER} came to port {LOCKD} of {CLIENT}, which repeats LOCK_MSG" in found.explanation
+    assert diagnosed(repeats(Stage(), 4)).verdict.rule == "LCK001"
+
+
+def test_a_wait_without_result_lasts_to_the_end_of_the_capture() -> None:
+    (found,) = findings(asked("LCK001", repeats(Stage(), 4)))
+    assert found.wait_s == pytest.approx(40, abs=0.1)
+    assert "had no reply for 40.0 s." in found.explanation
