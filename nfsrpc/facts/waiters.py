@@ -34,6 +34,12 @@ class Waiter(NamedTuple):
         """When it was granted or denied or gave up; else the end of the capture."""
         return self.start + round((self.row.wait_s or 0.0) * SECOND)
 
+    @property
+    def free_s(self) -> float:
+        """How long the range had been free by then: since what stood in its way was released."""
+        released = self.holder.released if self.holder is not None else None
+        return 0.0 if released is None else (self.end - released) / SECOND
+
 
 @fact
 def waiters(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]:

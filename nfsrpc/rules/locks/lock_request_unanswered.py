@@ -88,7 +88,7 @@ def not_taken(nlm: Table, rows: Table) -> str:
     if call.proc != LOCK_MSG or not len(results):
         return ""
     return (
-        f"{several(len(results), 'LOCK_RES')} of {call.server} came to port {results.row(0).server_port} of "
+        f"{len(results)} LOCK_RES of {call.server} came to port {results.row(0).server_port} of "
         f"{call.client}, which repeats LOCK_MSG with the same cookie all the same: it does not take these results."
     )
 
