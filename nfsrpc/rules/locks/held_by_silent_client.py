@@ -5,24 +5,25 @@ Sees
     keepalives of its connections.
 
 Why it hurts
-    A server gives a dead client's lock back only when that client boots and says so (SM_NOTIFY). One that never comes
-    back holds it for ever; everybody else waits.
+    A server drops the lock of a client that died only when that client boots and announces it (SM_NOTIFY). A client
+    that never comes back holds the lock for ever; all others wait.
 
 Not flagged when
-    The holder's host still talks, or closed its last connection itself (LCK011).
+    The holder's host still sends, or closed its last connection itself (LCK011). The capture lost packets between the
+    holder and the server.
 
 How to confirm
     ping the holder; on the server: cat /proc/locks.
 
 How to fix
-    Boot the client, whose statd then tells the server; or break its lock on the server; or send the notice in its name:
-    sm-notify on the client.
+    Boot the client: its sm-notify announces the reboot, and the server drops its locks. A client that will not come
+    back: drop its lock on the server.
 
 References
     X/Open C702 chapter 11; Linux fs/lockd/host.c.
 
 Parameters
-    wait_s: others have waited for so long
+    wait_s: other clients have waited for so long
     silence_s: the holder's host has sent nothing for so long
 """
 
@@ -47,6 +48,8 @@ RULE = Rule(
     "warning",
     explains=("LCK011", "LCK016", "CBK001", "NET001", "NET003"),
     timed="always",
+    judges="lock requests with their range",
+    passes="the hosts of the holders that others waited for were alive, or the waits were short",
 )
 
 
@@ -58,7 +61,6 @@ def check(
     wait_s: float = 60.0,
     silence_s: float = 75.0,
 ) -> Iterator[Answer]:
-    accused = False
     stood_behind = np.flatnonzero(locks["held_by"] != NULLS["u32?"])
     holders = rows_of(locks, distinct(locks["held_by"][stood_behind]))
     behind = Parts(locks.take(stood_behind), "held_by")
@@ -70,18 +72,9 @@ def check(
         if not ends or (max(ends) - min(row.requested for row in victims)) < wait_s * SECOND:
             continue
         if silent_s(last_seen, holder.client, max(ends)) >= silence_s:
-            accused = True
             yield finding(holder, victims, max(ends), last_seen[holder.client].time)
-    if accused:
-        return
-    if len(stood_behind):
-        yield RULE.clear("the hosts of those who held what others wanted were alive, or the waits were short")
-    elif locks.valid("blocked").any():
-        yield RULE.cannot_tell("who holds what others wait for is not in the capture")
-    elif len(locks):
-        yield RULE.clear("no lock had to wait behind another")
-    else:
-        yield RULE.cannot_tell("no lock requests in the capture")
+    if not len(stood_behind) and locks.valid("blocked").any():
+        yield RULE.cannot_tell("the holders of the locks that others wait for are not in the capture")
 
 
 def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
@@ -97,7 +90,7 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
             f"{several(len(victims), f'request of {whose} waits', f'requests of {whose} wait')} behind the lock of "
             f"{holder.owner}. Its host "
             f"{holder.client} sent its last frame at {utc(last)}, {since} before the end of the wait. The server "
-            f"{holder.server} keeps the lock until that host boots and says so."
+            f"{holder.server} keeps the lock until that host boots and announces it (SM_NOTIFY)."
         ),
         clients=clients,
         files=(holder.file,),
@@ -132,7 +125,7 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
                 client=bare(holder.client),
                 server=bare(holder.server),
             ),
-            remark("Boot it: its statd then has the lock given back (sm-notify). Or break the lock:"),
+            remark("Boot it: its sm-notify announces the reboot, and the lock is dropped. If it will not boot again:"),
             *BREAK_LOCK,
         ),
         verify=(command("grep . /proc/locks", on="{server}", note="the lock is gone", server=bare(holder.server)),),

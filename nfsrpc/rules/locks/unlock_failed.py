@@ -42,7 +42,7 @@ RULE = Rule(
     log=("lockd-silent",),
     asks_causes="always",
     judges="answered UNLOCK",
-    passes="every UNLOCK was answered, and none refused",
+    passes="no UNLOCK was refused, or remained without a reply",
 )
 
 GRANTED, GRACE = 0, 4
