@@ -92,7 +92,7 @@ def check(
         yield RULE.cannot_tell("the capture lost packets, among which lock requests of who writes may have been")
     elif not unsure:
         made = int(are_writes(exchanges).sum() + counted["exchanges"][are_writes(counted)].sum())
-        yield from unseen(held, writes, made, roles)
+        yield from missing(held, writes, made, roles)
 
 
 def ends(table: Table) -> Iterator[tuple[str, str]]:
@@ -205,7 +205,7 @@ def are_writes(table: Table) -> Mask:
     return mask
 
 
-def unseen(held: Table, writes: Table, made: int, roles: Roles) -> Iterator[CannotTell]:
+def missing(held: Table, writes: Table, made: int, roles: Roles) -> Iterator[CannotTell]:
     """Why the capture would not show writes to what is locked, if it would not."""
     servers = held["server"].present()
     clients = {client for client, server in roles.file_pairs if server in servers}
