@@ -33,9 +33,7 @@ Captures: TypeAlias = bytes | list[bytes]
 Story: TypeAlias = Callable[["Stage"], Captures]
 
 told: defaultdict[str, set[str]] = defaultdict(set)
-guarded: defaultdict[str, set[str]] = defaultdict(
-    set
-)  # thresholds with a story on each side
+guarded: defaultdict[str, set[str]] = defaultdict(set)  # thresholds with a story on each side
 stories: dict[str, Story] = {}  # those in which something is advised, by their names
 
 
@@ -186,7 +184,7 @@ NEARBY = 0.2  # a story beside a threshold is no farther from it than this part 
 
 
 def threshold(rule: str, name: str, *, fires: float, quiet: float) -> Callable[[Callable[[Stage, Any], Captures]], Any]:
-    """A story with a number: beyond the threshold with `fires`, where the rule finds something, and not with `quiet`."""
+    """A story with a number: with `fires`, beyond the threshold, the rule finds something, with `quiet` nothing."""
 
     def decorate(story: Callable[[Stage, Any], Captures]) -> Any:
         guarded[rule].add(name)
