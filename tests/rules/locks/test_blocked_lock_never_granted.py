@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.rules.locks.scenes import a_part_is_released, waits_behind
-from tests.rules.stage import OTHER, SERVER, Stage, cannot_tell, fires, quiet
+from tests.rules.stage import OTHER, SERVER, Stage, cannot_tell, fires, quiet, threshold
 
 
 @fires("LCK003", host=SERVER, clients=(OTHER,), certainty="certain")
@@ -49,3 +49,32 @@ def test_a_lock_of_which_a_part_is_still_held(stage: Stage) -> bytes:
 @fires("LCK003", host=SERVER)
 def test_a_part_that_is_free_and_that_nobody_gets(stage: Stage) -> bytes:
     return a_part_is_released(stage, 50, 50)
+
+
+@threshold("LCK003", "free_s", fires=31, quiet=29)
+def test_a_lock_is_free_for_so_long(stage: Stage, seconds: float) -> bytes:
+    waits_behind(stage)
+    stage.later(seconds)
+    return stage.wire()
+
+
+@quiet("LCK003")
+def test_the_client_gave_up(stage: Stage) -> bytes:
+    first = stage.client.lock(stage.server)
+    first.granted()
+    waiter = stage.other.lock(stage.server)
+    waiter.blocked()
+    stage.wait(2)
+    waiter.cancel().granted()
+    first.unlock().granted()
+    stage.later(40)
+    return stage.wire()
+
+
+@cannot_tell("LCK003")
+def test_the_grant_may_be_lost(stage: Stage) -> bytes:
+    waits_behind(stage)
+    last = stage.frames()
+    stage.other.lock(stage.server, "/srv/second").granted()
+    stage.later(40)
+    return stage.wire(lost=[last + 1])

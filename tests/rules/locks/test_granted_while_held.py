@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from nfsrpc.rules.locks.granted_while_held import SHOWN
 from tests.rules.locks.scenes import twins, unlock
-from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, findings, fires, quiet
+from tests.rules.stage import (
+    CLIENT,
+    OTHER,
+    SERVER,
+    Stage,
+    asked,
+    cannot_tell,
+    diagnosed,
+    findings,
+    fires,
+    quiet,
+    threshold,
+)
 
 
 def both_granted(stage: Stage) -> None:
@@ -165,3 +178,45 @@ def test_in_a_capture_with_gaps_the_unlock_may_be_missing() -> None:
     stage.client.lock(stage.server, "/srv/after").granted()
     stage.other.lock(stage.server).granted()
     assert findings(asked("LCK009", stage.wire(lost=[gap + 1]))) == []
+
+
+@threshold("LCK009", "moment_s", fires=1.5, quiet=0.5)
+def test_a_release_that_is_captured_so_late_came_before(stage: Stage, seconds: float) -> bytes:
+    holder = stage.client.lock(stage.server)
+    holder.granted()
+    stage.wait(10)
+    stage.other.lock(stage.server).granted()
+    stage.wait(seconds)
+    holder.unlock().granted()
+    return stage.wire()
+
+
+@threshold("LCK009", "moment_s", fires=1.5, quiet=0.5)
+def test_of_two_grants_at_one_moment_neither_was_first(stage: Stage, seconds: float) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(seconds)
+    stage.other.lock(stage.server).granted()
+    stage.later(10)
+    return stage.wire()
+
+
+def test_so_many_cases_are_reported() -> None:
+    stage = Stage()
+    for number in range(SHOWN + 5):
+        for host in (stage.client, stage.other):
+            host.lock(stage.server, f"/srv/{number}").granted()
+            stage.wait(2)
+    (found,) = findings(asked("LCK009", stage.wire()))
+    assert found.count == SHOWN
+
+
+def test_a_reclaim_that_is_refused_is_explained_by_the_grant_to_another() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server).granted()
+    stage.wait(60)
+    stage.other.lock(stage.server).granted()
+    stage.wait(5)
+    stage.client.lock(stage.server, reclaim=True).denied()
+    diagnosis = diagnosed(stage.wire())
+    assert diagnosis.verdict.rule == "LCK009"
+    assert "LCK015" in diagnosis.findings[0].explains

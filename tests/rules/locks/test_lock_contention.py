@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.rules.locks.scenes import a_part_is_released, waits_behind
-from tests.rules.stage import CLIENT, OTHER, Stage, cannot_tell, fires, quiet
+from tests.rules.stage import CLIENT, OTHER, PATH, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 
 
 @fires("LCK011", host=CLIENT, severity="warning")
@@ -62,3 +64,55 @@ def test_a_short_wait(stage: Stage) -> bytes:
 def test_nobody_asked_for_a_lock(stage: Stage) -> bytes:
     stage.nfs()
     return stage.wire()
+
+
+def waits(stage: Stage, seconds: float) -> None:
+    """A live holder unlocks after so long, and the other is granted the lock."""
+    holder = stage.client.lock(stage.server)
+    holder.granted()
+    waiter = stage.other.lock(stage.server)
+    waiter.blocked()
+    stage.later(seconds)
+    holder.unlock().granted()
+    waiter.granted()
+
+
+@threshold("LCK011", "wait_s", fires=5.5, quiet=4.5)
+def test_shorter_waits_are_not_reported(stage: Stage, seconds: float) -> bytes:
+    waits(stage, seconds)
+    return stage.wire()
+
+
+@threshold("LCK011", "long_s", fires=61, quiet=59, severity="warning")
+def test_a_wait_of_a_minute_is_a_warning(stage: Stage, seconds: float) -> bytes:
+    waits(stage, seconds)
+    return stage.wire()
+
+
+@threshold("LCK011", "silence_s", fires=74, quiet=76)
+def test_a_holder_whose_host_is_silent_is_no_contention(stage: Stage, seconds: float) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.other.lock(stage.server).blocked()
+    stage.later(seconds, stage.other)
+    return stage.wire()
+
+
+def test_a_wait_that_does_not_end_lasts_to_the_end_of_the_capture() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server).granted()
+    stage.other.lock(stage.server).blocked()
+    stage.later(45)
+    (found,) = findings(asked("LCK011", stage.wire()))
+    assert found.wait_s == pytest.approx(45, abs=0.1)
+    assert "had not ended when the capture did" in found.explanation
+    assert found.files == (PATH,) or found.files[0].startswith("FH:")
+
+
+def test_a_holder_that_is_not_captured_is_said_to_be_so() -> None:
+    stage = Stage()
+    stage.other.lock(stage.server).blocked()
+    stage.later(20)
+    (found,) = findings(asked("LCK011", stage.wire()))
+    assert found.host is None
+    assert "behind a holder that this capture does not show" in found.title
+    assert found.needs is not None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from nfsrpc.rules.locks.lock_denied_grace_period import ASKED_S
 from tests.rules.locks.scenes import rebooted
-from tests.rules.stage import SERVER, Stage, cannot_tell, diagnosed, fires, quiet
+from tests.rules.stage import SERVER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet, threshold
 
 
 def in_grace(stage: Stage, seconds: float) -> bytes:
@@ -51,3 +54,18 @@ def test_reclaims_do_not_end_a_grace_period(stage: Stage) -> bytes:
 
 def test_a_server_that_reboots_is_healthy() -> None:
     assert diagnosed(rebooted(Stage())).verdict.state == "healthy"
+
+
+@threshold("LCK005", "long_s", fires=130, quiet=120, severity="warning")
+def test_a_grace_period_may_last_so_long(stage: Stage, seconds: float) -> bytes:
+    return in_grace(stage, seconds)
+
+
+@pytest.mark.parametrize(("pause", "severity"), [(ASKED_S - 1, "warning"), (ASKED_S + 1, "info")])
+def test_over_a_long_pause_it_is_unknown_whether_the_grace_period_went_on(pause: float, severity: str) -> None:
+    stage = Stage()
+    for _ in range(4):
+        stage.client.lock(stage.server).denied("DENIED_GRACE_PERIOD")
+        stage.wait(pause)
+    (found,) = findings(asked("LCK005", stage.wire()))
+    assert found.severity == severity

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.rules.stage import CLIENT, OTHER, PATH, Stage, asked, cannot_tell, findings, fires, quiet
 from tests.scenario import Host, handle
 
@@ -133,3 +137,28 @@ def test_many_files_are_one_finding() -> None:
     (finding,) = findings(asked("LCK013", stage.wire()))
     assert (finding.count, len(finding.files), finding.clients) == (30, 20, (CLIENT,))
     assert "and 29 other files" in finding.title
+
+
+@fires("LCK013", host=OTHER, severity="warning", certainty="certain")
+def test_a_write_into_what_is_locked_exclusively_is_a_warning(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server).granted()
+    write(stage.other, stage)
+    lock.unlock().granted()
+    return stage.wire()
+
+
+@pytest.mark.parametrize("lock", [{"exclusive": False}, {"length": 100}, {"offset": 1}])
+def test_a_write_that_may_be_beside_the_lock_is_information(lock: dict[str, Any]) -> None:
+    stage = Stage()
+    stage.client.lock(stage.server, **lock).granted()
+    write(stage.other, stage)
+    (found,) = findings(asked("LCK013", stage.wire()))
+    assert (found.severity, found.certainty) == ("info", "likely")
+
+
+@quiet("LCK013")
+def test_nobody_writes(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.nfs(stage.client)
+    stage.nfs(stage.other)
+    return stage.wire()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from nfsrpc.rules.locks.lock_request_answered_late import HELD_BACK_S
 from tests.rules.locks.scenes import ends, frames_of, over_udp, rebooted
-from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, findings, fires, quiet
+from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 
 
 @fires("LCK002", host=SERVER, severity="warning", clients=(CLIENT,))
@@ -102,3 +103,83 @@ def test_a_lock_that_came_only_when_it_was_sent_again() -> None:
     calls = frames_of(stage, stage.any(stage.server), "LOCK", reply=False)
     (found,) = findings(asked("LCK002", ends(stage, unseen_by_server=calls[:1])))
     assert f"It left the client {CLIENT}, was lost on the way, and reached {SERVER} 10.2 s later." in found.explanation
+
+
+@threshold("LCK002", "late_s", fires=5.5, quiet=4.5)
+def test_a_reply_after_so_long(stage: Stage, seconds: float) -> bytes:
+    stage.client.lock(stage.server).granted(after=seconds)
+    return stage.wire()
+
+
+@threshold("LCK002", "error_s", fires=61, quiet=59, severity="error")
+def test_from_here_on_it_is_an_error(stage: Stage, seconds: float) -> bytes:
+    stage.client.lock(stage.server).granted(after=seconds)
+    return stage.wire()
+
+
+@threshold("LCK002", "reclaim_s", fires=61, quiet=59)
+def test_a_reclaim_may_take_so_long(stage: Stage, seconds: float) -> bytes:
+    stage.client.lock(stage.server, reclaim=True).granted(after=seconds)
+    return stage.wire()
+
+
+@threshold("LCK002", "reclaim_s", fires=61, quiet=59)
+def test_a_cut_request_so_long_after_the_notice_may_be_a_reclaim(stage: Stage, seconds: float) -> bytes:
+    stage.boots(stage.server, stage.client)
+    stage.wait(seconds)
+    stage.client.lock(stage.server, reclaim=True).granted(after=5.4)
+    return stage.wire(snaplen=160)
+
+
+@fires("LCK002")
+def test_an_unlock_soon_after_the_notice_is_no_reclaim(stage: Stage) -> bytes:
+    stage.boots(stage.server, stage.client)
+    lock = stage.client.lock(stage.server, reclaim=True)
+    lock.granted()
+    lock.unlock().granted(after=5.4)
+    return stage.wire(snaplen=160)
+
+
+def held_back(stage: Stage, after: float = 0.001, *, length: int = 0) -> bytes:
+    """A LOCK in conflict that is not answered BLOCKED, but when the holder unlocks."""
+    holder = stage.client.lock(stage.server)
+    holder.granted()
+    stage.wait(3)
+    waiter = stage.other.lock(stage.server, length=length)
+    stage.wait(48)
+    holder.unlock().granted()
+    stage.wait(after)
+    waiter.granted()
+    return stage.wire()
+
+
+@pytest.mark.parametrize(("after", "is_said"), [(HELD_BACK_S - 0.1, True), (HELD_BACK_S + 0.1, False)])
+def test_a_reply_that_is_held_back_until_the_holder_unlocks(after: float, is_said: bool) -> None:
+    (found,) = findings(asked("LCK002", held_back(Stage(), after)))
+    said = f"came when 1@web-1 ({CLIENT}) released the range: {SERVER} held it back instead of answering BLOCKED."
+    assert (said in found.explanation) == is_said
+    assert (found.host, found.clients) == (SERVER, (OTHER,))
+
+
+def test_a_late_reply_beside_a_lock_of_another_file_is_not_held_back() -> None:
+    stage = Stage()
+    holder = stage.client.lock(stage.server, "/srv/another")
+    holder.granted()
+    waiter = stage.other.lock(stage.server)
+    stage.wait(48)
+    holder.unlock().granted()
+    waiter.granted()
+    (found,) = findings(asked("LCK002", stage.wire()))
+    assert "held it back" not in found.explanation
+
+
+def test_shared_locks_do_not_hold_each_other_back() -> None:
+    stage = Stage()
+    holder = stage.client.lock(stage.server, exclusive=False)
+    holder.granted()
+    waiter = stage.other.lock(stage.server, exclusive=False)
+    stage.wait(48)
+    holder.unlock().granted()
+    waiter.granted()
+    (found,) = findings(asked("LCK002", stage.wire()))
+    assert "held it back" not in found.explanation

@@ -39,3 +39,16 @@ def test_an_unlock_that_was_lost_on_the_way_is_located() -> None:
     calls = frames_of(stage, stage.any(stage.server), "UNLOCK", reply=False)
     (found,) = findings(asked("LCK007", ends(stage, unseen_by_server=calls)))
     assert f"never reached the server {SERVER}" in found.explanation
+
+
+@quiet("LCK007")
+def test_an_unlock_in_the_grace_period(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted().unlock().answered("DENIED_GRACE_PERIOD")
+    return stage.wire()
+
+
+@cannot_tell("LCK007")
+def test_the_capture_ends_just_after_the_unlock(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted().unlock()
+    stage.later(5)
+    return stage.wire()
