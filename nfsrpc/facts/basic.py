@@ -237,6 +237,11 @@ def gaps(flows: Table, calls: Table, nlm: Table, span: Span | None) -> frozenset
     return frozenset(frozenset(pair) for table in tables for pair in pairs_of(table))
 
 
+def lacks(gaps: frozenset[frozenset[str]], row: Any) -> bool:
+    """Whether the capture lacks something between the client and the server of this row."""
+    return frozenset((row.client, row.server)) in gaps
+
+
 @fact
 def lossy(flows: Table, quality: Table) -> bool:
     """Whether the capture lost packets: then others may be missing as well, of which nothing tells.

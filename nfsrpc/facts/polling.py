@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Table, distinct, isin
-from nfsrpc.facts.basic import fact
+from nfsrpc.facts.basic import fact, lacks
 from nfsrpc.facts.waiters import rows_of
 from nfsrpc.sessions.grouping import group
 from nfsrpc.wording import SECOND
@@ -48,7 +48,7 @@ def series(locks: Table, run: Array, gaps: frozenset[frozenset[str]]) -> Series:
     first, last = rows_of(locks, run[[0, -1]]).values()
     held_by = locks["held_by"][run]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]])).values()
-    seen = (holder for holder in holders if frozenset((holder.client, holder.server)) not in gaps)
+    seen = (holder for holder in holders if not lacks(gaps, holder))
     return Series(int(run[0]), first, last, len(run), tuple(seen))
 
 

@@ -1,4 +1,4 @@
-"""Who waits for a lock that somebody holds, who that is, and whether the holder's host still lives."""
+"""Lock requests that wait behind a lock, what holds it, and whether the holder's host is alive."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Mask, Table, distinct
-from nfsrpc.facts.basic import fact
+from nfsrpc.facts.basic import fact, lacks
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.lock_states import last_bytes
 from nfsrpc.wording import SECOND, seconds
 
-SHORT_S = 1.0  # who waits less than this is of no concern; a storm of small locks has thousands of them
+SHORT_S = 1.0  # shorter waits are of no concern; a storm of small locks has thousands of them
 DEADLCK = 5
 
 
 class Waiter(NamedTuple):
-    """A lock session that stood behind another, or that was told that waiting would be a deadlock."""
+    """A lock session that stood behind another, or that was answered DEADLCK."""
 
     row: Any  # of locks
     number: int  # its row number there
@@ -58,7 +58,7 @@ def waiters(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]
 
 def known(row: Any, holder: Any | None, gaps: frozenset[frozenset[str]]) -> Any | None:
     """The holder, unless the capture lost that it had unlocked before: the waiter was granted what it seems to hold."""
-    if holder is None or row.granted is None or frozenset((holder.client, holder.server)) not in gaps:
+    if holder is None or row.granted is None or not lacks(gaps, holder):
         return holder
     return holder if holder.released is not None and holder.released <= row.granted + SECOND else None
 
@@ -140,7 +140,7 @@ def same_file(locks: Table, number: int) -> Mask:
 
 
 def proof(waiter: Waiter) -> Iterator[Evidence]:
-    """The frames of a wait: asked, told to wait, by whom, and how it ended."""
+    """The frames of a wait: the request, BLOCKED, the holder's grant and release, and how it ended."""
     row, holder = waiter.row, waiter.holder
     if holder is not None and holder.granted_frame is not None:
         yield Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")

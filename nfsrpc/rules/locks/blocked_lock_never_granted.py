@@ -32,6 +32,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from nfsrpc.columns import Table
+from nfsrpc.facts.basic import lacks
 from nfsrpc.facts.waiters import Waiter, proof
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
@@ -59,7 +60,7 @@ def check(
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting" and waiter.row.blocked is not None]
     free = [waiter for waiter in waiting if waiter.free_s >= free_s]
     left = [waiter for waiter, other in zip(free, taken(locks, free), strict=True) if not other]
-    stuck = [waiter for waiter in left if frozenset((waiter.row.client, waiter.row.server)) not in gaps]
+    stuck = [waiter for waiter in left if not lacks(gaps, waiter.row)]
     blocked = times_blocked(nlm) if stuck else {}
     for waiter in stuck:
         yield finding(waiter, blocked_again(blocked, waiter))
@@ -109,9 +110,7 @@ def finding(waiter: Waiter, again: bool) -> Finding:
         last=waiter.end,
         evidence=tuple(proof(waiter)),
         remedy=(
-            command(
-                "cat /proc/locks; lslocks", on="the server {server}", note="does anybody hold it?", server=row.server
-            ),
+            command("cat /proc/locks; lslocks", on="the server {server}", note="is it held?", server=row.server),
             command("rpcinfo -t {client} 100021", on="the server", note="can it call back?", client=bare(row.client)),
         ),
         wait_s=row.wait_s,

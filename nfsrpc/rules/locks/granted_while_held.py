@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table, distinct, isin
-from nfsrpc.facts.basic import FREE_ALL, listed
+from nfsrpc.facts.basic import FREE_ALL, lacks, listed
 from nfsrpc.facts.waiters import held_until, same_range
 from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import command, remark
@@ -82,7 +82,7 @@ def check(
         holder = holders.of(number, moment)
         if holder is None:
             continue
-        if frozenset((holder.client, holder.server)) in gaps:
+        if lacks(gaps, holder):
             unsure = True
         else:
             found.append((holder, locks.row(number)))
@@ -129,7 +129,7 @@ def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mas
     count = len(order)
     mask = np.zeros(count, dtype=np.bool_)
     same = groups[1:] == groups[:-1]
-    if not (same & (until[:-1] > since[1:] + moment)).any():  # who outlasts anybody outlasts the next one
+    if not (same & (until[:-1] > since[1:] + moment)).any():  # a hold that outlasts any other outlasts the next one
         return mask
     ends, times = np.sort(until), np.sort(since)
     # The latest end so far within each group: ends as ranks, so that each group's can be put above the one's before it.

@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Table, distinct
+from nfsrpc.facts.basic import lacks
 from nfsrpc.facts.waiters import LastSeen, rows_of, silent_s
 from nfsrpc.findings.advice import BREAK_LOCK, bare
 from nfsrpc.findings.command import command, remark
@@ -65,7 +66,7 @@ def check(
     holders = rows_of(locks, distinct(locks["held_by"][stood_behind]))
     behind = Parts(locks.take(stood_behind), "held_by")
     for number, holder in holders.items():
-        if holder.state not in ("held", "releasing") or frozenset((holder.client, holder.server)) in gaps:
+        if holder.state not in ("held", "releasing") or lacks(gaps, holder):
             continue
         victims = [row for row in behind[number].rows() if row.requested is not None]
         ends = [row.requested + round((row.wait_s or 0) * SECOND) for row in victims if not row.granted]
@@ -82,7 +83,7 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
     whose = named(clients)
     first = min(row.requested for row in victims)
     since = seconds((until - last) / SECOND)
-    told = [row for row in victims if row.blocked_frame is not None or row.denied_frame is not None][-1:]
+    refused = [row for row in victims if row.blocked_frame is not None or row.denied_frame is not None][-1:]
     return RULE.finding(
         host=holder.client,
         title=f"{holder.client} holds a lock on {holder.file} and is silent",
@@ -109,11 +110,11 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
             ),
             *(
                 Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
-                for row in told
+                for row in refused
             ),
             *(
                 Evidence(row.blocked_capture, row.blocked_frame, "BLOCKED")
-                for row in told
+                for row in refused
                 if row.blocked_frame is not None
             ),
         ),

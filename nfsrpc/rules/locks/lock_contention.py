@@ -32,8 +32,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from nfsrpc.facts.waiters import LastSeen, Waiter, proof, silent_s
-from nfsrpc.findings.advice import bare, wire_of
-from nfsrpc.findings.command import command
+from nfsrpc.findings.advice import who_holds, wire_of
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.wording import named, seconds, several
 
@@ -104,18 +103,7 @@ def finding(server: str, file: str, waiting: list[Waiter], long_s: float) -> Fin
         first=min(waiter.start for waiter in waiting),
         last=max(waiter.end for waiter in waiting),
         evidence=tuple(proof(longest)),
-        remedy=(
-            command(
-                "lslocks; fuser -v FILE",
-                on="{holders}",
-                note="which process holds it",
-                holders=named(map(bare, holding)),
-            )
-            if holding
-            else command(
-                "cat /proc/locks; lslocks", on="the server {server}", note="who holds it", server=bare(server)
-            ),
-        ),
+        remedy=(who_holds(server, holding),),
         needs=None if holders else wire_of(server),
         wait_s=wait,
     )

@@ -112,5 +112,5 @@ def number_of_spells(asked: Table) -> int:
     times = asked["reply_time"]
     order = np.argsort(times, kind="stable") if NAT not in times else np.arange(len(asked))
     status = asked["status"][order]
-    told = status[(status == GRACE) | (status == GRANTED)] == GRACE
-    return int(told[:1].sum() + (told[1:] & ~told[:-1]).sum())
+    denied = status[(status == GRACE) | (status == GRANTED)] == GRACE
+    return int(denied[:1].sum() + (denied[1:] & ~denied[:-1]).sum())

@@ -50,14 +50,14 @@ RULE = Rule(
 
 class Meaning(NamedTuple):
     name: str
-    says: str
+    text: str
     remedy: Command
     on_server: bool  # whether the server is the host to fix
 
 
 EXPORTS = command("exportfs -v; mount | grep ro,", on="the server")
 FILES = command("exportfs -v; ls -li FILE", on="the server")
-LOGS = command("dmesg; journalctl -u nfs-server")
+LOGS = command("dmesg; journalctl -u nfs-server", on="the server")
 ONE_ORDER = remark("Have applications lock in one order.")
 LESS = remark("Have the application lock less.")
 DENIED = 1
@@ -99,8 +99,8 @@ def finding(server: str, status: int, rows: Table, lock_files: LockFiles) -> Fin
     first = rows.row(0)
     return RULE.finding(
         host=server if meaning.on_server else None,
-        title=f"{several(len(rows), 'lock request')} to {server} answered {meaning.name}: {meaning.says}",
-        explanation=f"{server} answered {named(clients)} with {meaning.name} ({status}): {meaning.says}.",
+        title=f"{several(len(rows), 'lock request')} to {server} answered {meaning.name}: {meaning.text}",
+        explanation=f"{server} answered {named(clients)} with {meaning.name} ({status}): {meaning.text}.",
         clients=clients,
         files=lock_files.of(rows),
         count=len(rows),
@@ -119,8 +119,8 @@ def of_message(row: Any) -> Finding:
     meaning = MEANINGS[row.status]
     return RULE.finding(
         host=row.server if meaning.on_server else None,
-        title=f"a lock request to {row.server} answered {meaning.name}: {meaning.says}",
-        explanation=f"{row.server} answered {row.client} with {meaning.name} ({row.status}): {meaning.says}.",
+        title=f"a lock request to {row.server} answered {meaning.name}: {meaning.text}",
+        explanation=f"{row.server} answered {row.client} with {meaning.name} ({row.status}): {meaning.text}.",
         clients=(row.client,),
         files=(row.file,),
         first=row.time,

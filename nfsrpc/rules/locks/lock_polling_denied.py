@@ -32,7 +32,7 @@ from collections.abc import Iterator
 
 from nfsrpc.facts.basic import listed
 from nfsrpc.facts.polling import Series
-from nfsrpc.findings.advice import bare, wire_of
+from nfsrpc.findings.advice import bare, who_holds, wire_of
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.wording import named, seconds, several
@@ -88,18 +88,7 @@ def finding(polled: list[Series]) -> Finding:
             Evidence(first.denied_capture, first.denied_frame, "DENIED"),
             Evidence(last.denied_capture, last.denied_frame, f"DENIED, the last of {longest.tries} replies"),
         ),
-        remedy=(
-            command(
-                "lslocks; fuser -v FILE",
-                on="{holders}",
-                note="which process holds it",
-                holders=named(map(bare, holding)),
-            )
-            if holding
-            else command(
-                "cat /proc/locks; lslocks", on="the server {server}", note="who holds it", server=bare(first.server)
-            ),
-        ),
+        remedy=(who_holds(first.server, holding),),
         verify=(
             command("flock -n FILE true && echo free", on="{client}", note="takes the lock", client=bare(first.client)),
         ),

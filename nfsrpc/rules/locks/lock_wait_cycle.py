@@ -46,7 +46,7 @@ RULE = Rule(
 )
 
 Owner: TypeAlias = tuple[str, str]  # client, owner
-STUCK_S = 5.0  # so long they all wait together, if no server says DEADLCK
+STUCK_S = 5.0  # they all wait together for so long, where no server answers DEADLCK
 SHOWN = 8  # owners of a circle
 
 
@@ -83,12 +83,12 @@ def finding(circle: list[Waiter], knot: int) -> Finding:
     """`knot`: so many owners wait for each other in all."""
     rows = [waiter.row for waiter in circle]
     clients = tuple(sorted({row.client for row in rows}))
-    told = [row for row in rows if row.status == DEADLCK]
+    refused = [row for row in rows if row.status == DEADLCK]
     owners = [f"{row.owner} ({row.client})" for row in rows]
     files = tuple(dict.fromkeys(row.file for row in rows))
     ways = [*owners[1:], owners[0]] if len(owners) <= SHOWN else [*owners[1:SHOWN], "others, and so back to the first"]
     more = f" In all {several(knot, 'owner')} wait for each other so." if knot > len(owners) else ""
-    end = f"The server answered {told[0].owner} with DEADLCK." if told else "The server did not detect it."
+    end = f"The server answered {refused[0].owner} with DEADLCK." if refused else "The server did not detect it."
     return RULE.finding(
         host=None,
         title=f"deadlock: {named(owners)} wait for each other on {named(files)}",

@@ -1,4 +1,4 @@
-"""The server holds a lock that its owner no longer wants.
+"""The server holds a lock that its owner does not have any more.
 
 Sees
     A lock that is granted after its owner was refused, gave up or unlocked: by another copy of the same request, or by
@@ -38,7 +38,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nfsrpc.columns import Mask, Table
-from nfsrpc.facts.basic import Span, listed
+from nfsrpc.facts.basic import Span, lacks, listed
 from nfsrpc.facts.refusals import Refusal
 from nfsrpc.findings.advice import BREAK_LOCK
 from nfsrpc.findings.command import command
@@ -53,7 +53,7 @@ RULE = Rule(
     timed="always",
     log=("out-of-sync",),
     judges="lock requests with their range",
-    passes="no lock was kept for an owner that no longer wants it",
+    passes="no lock was kept for an owner that does not have any more it",
 )
 
 DENIED = 1
@@ -70,7 +70,7 @@ def check(
     notice_s: float = 10.0,
 ) -> Iterator[Answer]:
     left = list(locks.where(left_behind(locks)).rows())
-    seen = [row for row in left if frozenset((row.client, row.server)) not in gaps]
+    seen = [row for row in left if not lacks(gaps, row)]
     orphans = [row for row in seen if span is not None and span.last - since(row) >= unlock_s * SECOND]
     for row in orphans:
         yield finding(row)
@@ -100,10 +100,10 @@ def finding(row: Any) -> Finding:
     how = "granted after its owner had been answered otherwise" if row.late_granted is not None else "not cancelled"
     return RULE.finding(
         host=row.server,
-        title=f"{row.server} holds a lock of {row.owner} ({row.client}) on {row.file} that nobody wants",
+        title=f"{row.server} keeps a lock of {row.owner} ({row.client}) on {row.file} that no application has",
         explanation=(
-            f"It was {how}, and no UNLOCK came after. The application has given up, so nobody will release it before "
-            f"{row.client} reboots."
+            f"It was {how}, and no UNLOCK came after. The application had given up by then, so nothing releases the "
+            f"lock before {row.client} reboots."
         ),
         clients=(row.client,),
         files=(row.file,),
@@ -115,6 +115,12 @@ def finding(row: Any) -> Finding:
     )
 
 
+NOBODYS = "{server} refuses {asking} a lock on {file} that nobody is seen to hold"
+TITLES = {
+    "released": NOBODYS,
+    "server rebooted": NOBODYS,
+    "holder rebooted": "{server} keeps the lock of {holder} on {file}, whose host has rebooted",
+}
 HOW = {
     "released": "{holder} held it alone, and released it at {since}",
     "server rebooted": "{server} rebooted at {since}, and has granted it to nobody since",
@@ -133,7 +139,7 @@ def of_nobody(refused: list[Refusal]) -> Finding:
     return RULE.finding(
         certainty="likely",
         host=row.server,
-        title=f"{row.server} refuses {asking} a lock on {row.file} that nobody is seen to hold",
+        title=TITLES[longest.freed].format(server=row.server, asking=asking, holder=owner, file=row.file),
         explanation=(
             f"{how[0].upper()}{how[1:]}. Nobody else was granted the range, and still {row.server} refused it to "
             f"{asking} for {seconds(longest.lasted_s)}. The server, or the file system below it, keeps a lock "

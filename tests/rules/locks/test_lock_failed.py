@@ -73,5 +73,5 @@ def test_each_failure_names_its_meaning(status: int) -> None:
     stage = Stage()
     stage.client.lock(stage.server, block=False).denied(MEANINGS[status].name)
     (found,) = findings(asked("LCK006", stage.wire()))
-    assert MEANINGS[status].says in found.title
+    assert MEANINGS[status].text in found.title
     assert found.host == (SERVER if MEANINGS[status].on_server else None)
