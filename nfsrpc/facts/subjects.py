@@ -9,18 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nfsrpc.facts.basic import UNLOCK
+from nfsrpc.columns import Mask, Table, isin
+from nfsrpc.facts.basic import LOCK, LOCK_MSG, NM_LOCK, UNLOCK
+
+LOCKS = (LOCK, NM_LOCK)  # whose reply is the result
+
+
+def results(requests: Table, *procedures: int) -> Mask:
+    """Requests of these procedures whose result is in the capture."""
+    mask: Mask = isin(requests["proc"], procedures) & requests.valid("status")
+    return mask
+
+
+def messages(locks: Table) -> Mask:
+    """Sessions whose LOCK_MSG has a result in the capture."""
+    mask: Mask = (locks["procedure"] == "LOCK_MSG") & locks.valid("status")
+    return mask
+
 
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
     "lock requests with their range": lambda inputs: len(inputs["locks"]) > 0,
     "answered lock requests": lambda inputs: bool(inputs["requests"].valid("latency_s").any()),
-    "results of lock requests": lambda inputs: any(
-        bool(inputs[table].valid("status").any()) for table in ("requests", "locks")
+    "LOCK requests": lambda inputs: bool(isin(inputs["nlm"]["proc"], (*LOCKS, LOCK_MSG)).any()),
+    "replies to LOCK": lambda inputs: bool(results(inputs["requests"], *LOCKS).any()),
+    "results of LOCK": lambda inputs: bool(
+        results(inputs["requests"], *LOCKS).any() or messages(inputs["locks"]).any()
     ),
+    "replies to UNLOCK": lambda inputs: bool(results(inputs["requests"], UNLOCK).any()),
     "granted locks": lambda inputs: bool(inputs["locks"].valid("granted").any()),
-    "answered UNLOCK": lambda inputs: bool(
-        ((inputs["requests"]["proc"] == UNLOCK) & inputs["requests"].valid("status")).any()
+    "locks granted in time": lambda inputs: bool(
+        (inputs["locks"].valid("granted") & (inputs["locks"]["granted_by"] != "late-reply")).any()
     ),
 }

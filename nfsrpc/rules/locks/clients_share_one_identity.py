@@ -108,7 +108,7 @@ def finding(pairs: list[tuple[Any, Any]], clients: tuple[str, ...]) -> Finding:
         ),
         remedy=(
             command("hostname", on="each client (pod, container) behind that address", note="must differ"),
-            command("hostnamectl set-hostname NAME", on="one of them", note="then unmount and mount NFS again"),
-            remark("A pod or container gets its name from its specification: spec.hostname, docker run --hostname."),
+            remark("A machine: hostnamectl set-hostname, then unmount and mount NFS again: lockd keeps the old name."),
+            remark("A pod or container: spec.hostname, or docker run --hostname."),
         ),
     )

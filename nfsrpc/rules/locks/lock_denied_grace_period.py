@@ -45,7 +45,7 @@ RULE = Rule(
     "info",
     timed="always",
     log=("grace-period", "reclaim-failed"),
-    judges="results of lock requests",
+    judges="replies to LOCK",
     passes="no LOCK met a grace period",
 )
 

@@ -43,7 +43,7 @@ RULE = Rule(
     explains=("LCK002",),
     log=("unmonitored", "statd-silent-denied"),
     asks_causes="always",
-    judges="results of lock requests",
+    judges="results of LOCK",
     passes="no LOCK was answered DENIED_NOLOCKS",
 )
 

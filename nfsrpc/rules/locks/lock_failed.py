@@ -43,7 +43,7 @@ RULE = Rule(
     "lock-failed",
     "warning",
     explains=("NFS001", "LCK016"),
-    judges="results of lock requests",
+    judges="results of LOCK",
     passes="no lock request failed",
 )
 

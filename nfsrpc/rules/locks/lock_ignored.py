@@ -42,7 +42,11 @@ from nfsrpc.sessions.grouping import group, members
 from nfsrpc.wording import named, several
 
 RULE = Rule(
-    "LCK013", "lock-ignored", "info", judges="granted locks", passes="no host wrote to a file that another had locked"
+    "LCK013",
+    "lock-ignored",
+    "info",
+    judges="locks granted in time",
+    passes="no host wrote to a file that another had locked",
 )
 
 SHARE = 20

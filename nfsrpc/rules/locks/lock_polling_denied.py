@@ -42,7 +42,7 @@ RULE = Rule(
     "lock-polling-denied",
     "warning",
     timed="always",
-    judges="results of lock requests",
+    judges="results of LOCK",
     passes="no client was denied one range again and again for long",
 )
 

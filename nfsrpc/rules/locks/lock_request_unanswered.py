@@ -47,7 +47,7 @@ RULE = Rule(
     timed="always",
     log=("lockd-silent",),
     asks_causes="always",
-    judges="lock requests",
+    judges="LOCK requests",
     passes="no LOCK remained without a reply",
 )
 

@@ -46,7 +46,7 @@ RULE = Rule(
     "error",
     timed="likely",
     log=("reclaim-failed",),
-    judges="results of lock requests",
+    judges="results of LOCK",
     passes="no reclaim was refused",
 )
 

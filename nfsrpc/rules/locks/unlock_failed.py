@@ -41,7 +41,7 @@ RULE = Rule(
     timed="always",
     log=("lockd-silent",),
     asks_causes="always",
-    judges="answered UNLOCK",
+    judges="replies to UNLOCK",
     passes="no UNLOCK was refused, or remained without a reply",
 )
 
