@@ -16,6 +16,7 @@ from nfsrpc.wording import SECOND, seconds
 
 SHORT_S = 1.0  # shorter waits are of no concern; a storm of small locks has thousands of them
 DEADLCK = 5
+POLL_S = 25.0  # Linux retries a LOCK that was BLOCKED after 30 s; so long a wait may have lasted for that only
 
 
 class Waiter(NamedTuple):
@@ -61,6 +62,22 @@ def known(row: Any, holder: Any | None, gaps: frozenset[frozenset[str]]) -> Any 
     if holder is None or row.granted is None or not lacks(gaps, holder):
         return holder
     return holder if holder.released is not None and holder.released <= row.granted + SECOND else None
+
+
+@fact
+def unexplained_waits(waiters: tuple[Waiter, ...]) -> tuple[Waiter, ...]:
+    """Waits behind a holder that is not captured and that no callback ended: the client retried, or waits still.
+
+    Whether the lock was free meanwhile cannot be seen.
+    """
+    return tuple(
+        waiter
+        for waiter in waiters
+        if waiter.holder is None
+        and (waiter.row.state == "waiting" or waiter.row.granted_by == "poll")
+        and waiter.row.blocked is not None
+        and waiter.row.wait_s >= POLL_S
+    )
 
 
 def held_until(locks: Table) -> Array:

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from nfsrpc.facts.waiters import POLL_S
 from tests.rules.locks.scenes import a_part_is_released, waits_behind
-from tests.rules.stage import CLIENT, OTHER, PATH, Stage, asked, cannot_tell, findings, fires, quiet, threshold
+from tests.rules.stage import (
+    CLIENT,
+    OTHER,
+    PATH,
+    Stage,
+    asked,
+    cannot_tell,
+    diagnosed,
+    findings,
+    fires,
+    quiet,
+    threshold,
+)
 
 
 @fires("LCK011", host=CLIENT, severity="warning")
@@ -116,3 +129,45 @@ def test_a_holder_that_is_not_captured_is_said_to_be_so() -> None:
     assert found.host is None
     assert "behind a holder that this capture does not show" in found.title
     assert found.needs is not None
+
+
+def polled(stage: Stage, seconds: float) -> bytes:
+    """A wait that ends when the client retries; the capture of its wire does not show why."""
+    stage.other.lock(stage.server).blocked()
+    stage.later(seconds, stage.other)
+    lock = stage.other.lock(stage.server)
+    lock.granted()
+    lock.unlock().granted()
+    return stage.wire(stage.other)
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(POLL_S + 1, "cannot-tell"), (POLL_S - 1, "healthy")])
+def test_a_wait_whose_cause_was_not_captured(seconds: float, state: str) -> None:
+    verdict = diagnosed(polled(Stage(), seconds)).verdict
+    assert verdict.state == state
+    assert ("the capture does not show who held the range" in verdict.summary) == (state == "cannot-tell")
+
+
+def test_a_wait_that_has_not_ended_when_the_capture_does() -> None:
+    stage = Stage()
+    stage.other.lock(stage.server, "/srv/quick").granted()
+    stage.other.lock(stage.server).blocked()
+    stage.later(40, stage.other)
+    verdict = diagnosed(stage.wire(stage.other)).verdict
+    assert verdict.state == "cannot-tell"
+    assert "is not granted when the capture ends" in verdict.summary
+
+
+def test_a_wait_that_a_callback_ended_is_healthy() -> None:
+    stage = Stage()
+    waiter = stage.other.lock(stage.server)
+    waiter.blocked()
+    stage.later(40, stage.other)
+    waiter.granted()
+    assert diagnosed(stage.wire(stage.other)).verdict.state == "healthy"
+
+
+def test_a_wait_behind_a_holder_that_is_seen_is_healthy() -> None:
+    stage = Stage()
+    waits(stage, 40)
+    assert diagnosed(stage.wire()).verdict.state == "healthy"
