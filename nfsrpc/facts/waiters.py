@@ -11,7 +11,7 @@ from nfsrpc.columns import NAT, NULLS, Array, Mask, Table, distinct
 from nfsrpc.facts.basic import fact, lacks
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.sessions.conflicts import NEVER
-from nfsrpc.sessions.lock_states import last_bytes
+from nfsrpc.sessions.ranges import last_bytes
 from nfsrpc.wording import SECOND, seconds
 
 SHORT_S = 1.0  # shorter waits are of no concern; a storm of small locks has thousands of them

@@ -57,7 +57,10 @@ def check(requests: Table, locks: Table, *, long_s: float = 120.0) -> Iterator[A
     asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & requests.valid("status"))
     # Clients that claim their locks again are granted them in the grace period itself; a cut request may be such a one.
     again = isin(asked["exchange"], claimed_again(locks)) | (asked["flags"] & CALL_CUT != 0)
-    asked = asked.where(~again | (asked["status"] != GRANTED))
+    reclaimed = again & (asked["status"] == GRANTED)
+    if len(asked) and reclaimed.all():
+        yield RULE.cannot_tell("all LOCKs whose results are in the capture are, or may be, reclaims")
+    asked = asked.where(~reclaimed)
     graces = asked.where(asked["status"] == GRACE)
     denying = graces["server"].present()
     for server, rows in Parts(asked, "server").items() if denying else ():

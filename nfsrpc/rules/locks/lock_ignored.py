@@ -39,6 +39,7 @@ from nfsrpc.findings.advice import bare, wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, CannotTell, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import group, members
+from nfsrpc.sessions.ranges import TO_THE_END, last_bytes
 from nfsrpc.wording import named, several
 
 RULE = Rule(
@@ -69,7 +70,8 @@ class Ignored(NamedTuple):
     def certain(self) -> Mask:
         """Beside an exclusive lock on the whole file there is none."""
         locks = self.locks
-        mask: Mask = locks["exclusive"] & (locks["l_offset"] == 0) & (locks["l_len"] == 0)
+        whole = (locks["l_offset"] == 0) & (last_bytes(locks["l_offset"], locks["l_len"]) == TO_THE_END)
+        mask: Mask = locks["exclusive"] & whole
         return mask
 
 

@@ -120,7 +120,7 @@ def held_back(locks: Table, row: Any) -> str:
         return ""
     number, moment = int(numbers[0]), round(HELD_BACK_S * SECOND)
     held = same_range(locks, number) & locks.valid("released") & (locks["exclusive"] | locks["exclusive"][number])
-    held &= (locks["granted"] < row.time) & (locks["released"] > row.time)
+    held &= locks["granted"] < row.reply_time
     held &= np.abs(locks["released"] - row.reply_time) <= moment
     held[number] = False
     for holder in locks.where(held).rows():

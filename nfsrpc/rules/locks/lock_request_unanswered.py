@@ -63,9 +63,11 @@ def check(
     vantages: Vantages,
     lock_files: LockFiles,
 ) -> Iterator[Answer]:
-    asked = nlm.where(isin(nlm["proc"], (LOCK, NM_LOCK)))
-    silent = silent_requests.where(isin(silent_requests["proc"], (LOCK, NM_LOCK)))
-    silent = silent.where(~isin(silent["exchange"], granted_otherwise(locks)))
+    granted = granted_otherwise(locks)
+    asked, silent = (
+        table.where(isin(table["proc"], (LOCK, NM_LOCK)) & ~isin(table["exchange"], granted))
+        for table in (nlm, silent_requests)
+    )
     without_result = locks.where((locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG"))
     called = nlm.where(isin(nlm["exchange"], without_result["exchange"]))
     for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):

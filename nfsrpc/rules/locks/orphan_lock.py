@@ -86,9 +86,8 @@ def check(
 def left_behind(locks: Table) -> Mask:
     late = locks.valid("late_granted") & (locks["state"] == "held")
     after = ~locks.valid("unlock") | (locks["unlock"] < locks["late_granted"])
-    accepted = (locks["granted_by"] == "late-reply") | (locks["callback_state"] == "answered")
     refused = locks.valid("cancelled") & (locks["cancel_status"] == DENIED) & ~locks.valid("unlock")
-    mask: Mask = (late & after & accepted) | refused
+    mask: Mask = (late & after) | refused
     return mask
 
 

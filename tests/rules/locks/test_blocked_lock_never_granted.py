@@ -78,3 +78,12 @@ def test_the_grant_may_be_lost(stage: Stage) -> bytes:
     stage.other.lock(stage.server, "/srv/second").granted()
     stage.later(40)
     return stage.wire(lost=[last + 1])
+
+
+@quiet("LCK003")
+def test_the_client_has_it_when_it_retries(stage: Stage) -> bytes:
+    waits_behind(stage)
+    stage.later(35)
+    stage.other.lock(stage.server).granted()
+    stage.later(5)
+    return stage.wire()

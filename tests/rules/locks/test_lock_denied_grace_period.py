@@ -69,3 +69,9 @@ def test_over_a_long_pause_it_is_unknown_whether_the_grace_period_went_on(pause:
         stage.wait(pause)
     (found,) = findings(asked("LCK005", stage.wire()))
     assert found.severity == severity
+
+
+@cannot_tell("LCK005")
+def test_only_a_reclaim_is_in_the_capture(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, reclaim=True).granted()
+    return stage.wire()

@@ -183,3 +183,13 @@ def test_shared_locks_do_not_hold_each_other_back() -> None:
     waiter.granted()
     (found,) = findings(asked("LCK002", stage.wire()))
     assert "held it back" not in found.explanation
+
+
+def test_the_next_holder_does_not_hold_back_the_one_before() -> None:
+    stage = Stage()
+    lock = stage.client.lock(stage.server)
+    lock.granted(after=20)
+    lock.unlock().granted()
+    stage.other.lock(stage.server).granted().unlock().granted()
+    (found,) = findings(asked("LCK002", stage.wire()))
+    assert "held it back" not in found.explanation

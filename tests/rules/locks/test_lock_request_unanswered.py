@@ -224,3 +224,13 @@ def test_a_wait_without_result_lasts_to_the_end_of_the_capture() -> None:
     (found,) = findings(asked("LCK001", repeats(Stage(), 4)))
     assert found.wait_s == pytest.approx(40, abs=0.1)
     assert "had no reply for 40.0 s." in found.explanation
+
+
+@quiet("LCK001")
+def test_a_lock_that_a_callback_grants(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, "/srv/other").granted()
+    lock = stage.client.lock(stage.server).unanswered(resend=[10.2])
+    stage.wait(5)
+    lock.called_back()
+    stage.later(20)
+    return stage.wire()

@@ -313,3 +313,36 @@ def test_a_cancel_that_is_refused_before_the_unlock(stage: Stage) -> bytes:
     waiter.unlock().granted()
     stage.later(20)
     return stage.wire()
+
+
+@quiet("LCK008")
+def test_a_late_grant_whose_unlock_is_refused(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    lock.denied("DENIED_NOLOCKS", after=60.0)
+    lock.reply(stat="GRANTED", after=80.0)
+    lock.unlock().answered("DENIED_NOLOCKS")
+    stage.later(20)
+    return stage.wire()
+
+
+@cannot_tell("LCK008")
+def test_the_unlock_of_a_late_grant_may_be_lost(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    lock.denied("DENIED_NOLOCKS", after=60.0)
+    lock.reply(stat="GRANTED", after=80.0)
+    last = stage.frames()
+    stage.client.lock(stage.server, "/srv/second").granted()
+    stage.client.lock(stage.server, "/srv/third").granted()
+    stage.later(20)
+    return stage.wire(lost=[last + 1])
+
+
+@fires("LCK008", host=SERVER, clients=(CLIENT,))
+def test_a_grant_after_the_client_gave_up(stage: Stage) -> bytes:
+    stage.other.lock(stage.server).granted()
+    waiter = stage.client.lock(stage.server)
+    waiter.blocked()
+    waiter.cancel().granted()
+    waiter.called_back()
+    stage.later(20)
+    return stage.wire()
