@@ -12,6 +12,7 @@ from tests.rules.stage import (
     CLIENT,
     OTHER,
     SERVER,
+    STATD,
     Stage,
     asked,
     cannot_tell,
@@ -19,6 +20,7 @@ from tests.rules.stage import (
     findings,
     fires,
     quiet,
+    starttls,
     threshold,
 )
 
@@ -138,6 +140,7 @@ def test_a_holder_of_before_the_capture(stage: Stage) -> bytes:
 
 @quiet("LCK008")
 def test_the_one_client_of_the_capture_may_not_be_the_only_one(stage: Stage) -> bytes:
+    stage.statd_asked(stage.server, 1, port=STATD)
     lock = stage.other.lock(stage.server)
     lock.granted()
     stage.wait(10)
@@ -146,6 +149,13 @@ def test_the_one_client_of_the_capture_may_not_be_the_only_one(stage: Stage) -> 
     for number in range(13):
         stage.other.lock(stage.server, svid=number, block=False).denied()
         stage.later(6, stage.other)
+    return stage.any(stage.server)
+
+
+@quiet("LCK008")
+def test_what_is_encrypted_may_be_the_lock_of_another(stage: Stage) -> bytes:
+    taken_over(stage)
+    starttls(stage)
     return stage.wire(stage.server)
 
 
