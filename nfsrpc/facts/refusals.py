@@ -82,7 +82,7 @@ def refusals(
     found = []
     for number, row, last in pending:
         holder = holders.get(row.held_by)
-        freed = announced(holder, monitors, last) if holder else free_ranges.before(number, row, last)
+        freed = announced(holder, monitors) if holder else free_ranges.before(number, row, last)
         if freed is not None:
             found.append(Refusal(row, row.requested, last, *freed))
     return tuple(found)
@@ -99,13 +99,13 @@ def of_waiters(waiters: Sequence[Waiter], nlm: Table) -> Iterator[tuple[int, Any
         yield waiter.number, waiter.row, times.get(waiter.row.last_exchange, waiter.row.blocked)
 
 
-def announced(holder: Any, monitors: Table, before: int) -> tuple[Freed, int, Any] | None:
+def announced(holder: Any, monitors: Table) -> tuple[Freed, int, Any] | None:
     """When the host of a holder sent the server a notice of its reboot that was answered."""
     if holder.granted is None or holder.state not in HOLDING:
         return None
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("reply_time"))
     notices = notices.where((notices["asker"] == holder.client) & (notices["host"] == holder.server))
-    times = notices["time"][(notices["time"] > holder.granted) & (notices["time"] < before)]
+    times = notices["time"][notices["time"] > holder.granted]
     return ("holder rebooted", int(times.min()), holder) if len(times) else None
 
 

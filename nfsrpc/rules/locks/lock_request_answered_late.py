@@ -82,8 +82,10 @@ def check(
     found = {known.host: known.found for known in reversed(unregistered) if known.found is not None}
     for server, rows in Parts(slow, "server").items():
         longest = rows.row(int(np.argmax(rows["latency_s"])))
-        came = [how_far(longest, vantages), held_back(locks, longest), started(found.get(server))]
-        yield finding(server, rows, lock_files.of(rows), loopbacks, error_s, " ".join(filter(None, came)))
+        held = held_back(locks, longest)
+        came = [how_far(longest, vantages), held, started(found.get(server))]
+        seen = bool(held) or server in loopbacks
+        yield finding(server, rows, lock_files.of(rows), seen, error_s, " ".join(filter(None, came)))
     answered = requests["latency_s"][requests.valid("latency_s")]
     if len(answered) and not len(slow):
         yield RULE.clear(f"{several(len(answered), 'lock request')} answered, the slowest in {seconds(answered.max())}")
@@ -131,10 +133,8 @@ def held_back(locks: Table, row: Any) -> str:
     return ""
 
 
-def finding(
-    server: str, rows: Table, files: tuple[str, ...], loopbacks: frozenset[str], error_s: float, came: str
-) -> Finding:
-    """`came`: what is known of the longest wait."""
+def finding(server: str, rows: Table, files: tuple[str, ...], seen: bool, error_s: float, came: str) -> Finding:
+    """`seen`: what it waited for is in the capture, or would be; `came`: what is known of the longest wait."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     longest = float(rows["latency_s"].max())
     procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})
@@ -162,7 +162,7 @@ def finding(
             ),
         ),
         verify=(lock_services(server), try_lock(server)),
-        needs=None if server in loopbacks else loopback_of(server, clients),
+        needs=None if seen else loopback_of(server, clients),
         wait_s=longest,
     )
 

@@ -120,6 +120,15 @@ TITLES = {
     "server rebooted": NOBODYS,
     "holder rebooted": "{server} keeps the lock of {holder} on {file}, whose host has rebooted",
 }
+KEPT = (
+    "The server, or the file system below it, keeps a lock of nobody; or a process of the server itself, or another node "
+    "of its cluster, holds it."
+)
+WHY = {
+    "released": KEPT,
+    "server rebooted": KEPT,
+    "holder rebooted": "Its statd did not monitor that host, or does not recognise it by the notice.",
+}
 HOW = {
     "released": "{holder} held it alone, and released it at {since}",
     "server rebooted": "{server} rebooted at {since}, and has granted it to nobody since",
@@ -141,8 +150,7 @@ def of_nobody(refused: list[Refusal]) -> Finding:
         title=TITLES[longest.freed].format(server=row.server, asking=asking, holder=owner, file=row.file),
         explanation=(
             f"{how[0].upper()}{how[1:]}. Nobody else was granted the range, and still {row.server} refused it to "
-            f"{asking} for {seconds(longest.lasted_s)}. The server, or the file system below it, keeps a lock "
-            "of nobody; or a process of the server itself, or another node of its cluster, holds it."
+            f"{asking} for {seconds(longest.lasted_s)}. {WHY[longest.freed]}"
         ),
         clients=clients,
         files=(row.file,),

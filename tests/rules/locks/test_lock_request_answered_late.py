@@ -158,6 +158,7 @@ def test_a_reply_that_is_held_back_until_the_holder_unlocks(after: float, is_sai
     (found,) = findings(asked("LCK002", held_back(Stage(), after)))
     said = f"came when 1@web-1 ({CLIENT}) released the range: {SERVER} held it back instead of answering BLOCKED."
     assert (said in found.explanation) == is_said
+    assert (found.needs is None) == is_said
     assert (found.host, found.clients) == (SERVER, (OTHER,))
 
 
