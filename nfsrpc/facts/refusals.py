@@ -103,7 +103,7 @@ def announced(holder: Any, monitors: Table) -> tuple[Freed, int, Any] | None:
     """When the host of a holder sent the server a notice of its reboot that was answered."""
     if holder.granted is None or holder.state not in HOLDING:
         return None
-    notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("reply_time"))
+    notices = monitors.where((monitors["procedure"] == "NOTIFY") & monitors.valid("reply_time"))
     notices = notices.where((notices["asker"] == holder.client) & (notices["host"] == holder.server))
     times = notices["time"][notices["time"] > holder.granted]
     return ("holder rebooted", int(times.min()), holder) if len(times) else None
