@@ -15,7 +15,7 @@ import numpy as np
 from nfsrpc.columns import NAT, NULLS, Array, Table, distinct, isin
 from nfsrpc.facts.basic import fact, lacks
 from nfsrpc.facts.waiters import rows_of
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, long_runs
 from nfsrpc.wording import SECOND
 
 DENIED = 1  # of nlm4_stats
@@ -69,6 +69,5 @@ def runs(locks: Table) -> Iterator[Array]:
     numbers, ranges, tried, times = numbers[order], ranges[order], tried[order], times[order]
     near = times[1:] - times[:-1] <= round(PAUSE_S * SECOND)
     goes_on = (ranges[1:] == ranges[:-1]) & tried[1:] & tried[:-1] & near
-    for run in np.split(numbers, np.flatnonzero(~goes_on) + 1):
-        if len(run) >= TRIES and denied[run[0]]:
-            yield run
+    for first, last in long_runs(goes_on, TRIES):
+        yield numbers[first:last]

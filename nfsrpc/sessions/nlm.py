@@ -16,7 +16,7 @@ import numpy as np
 from nfsrpc.columns import NAT, NULLS, Array, Mask, Table
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions.exchanges import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, long_runs
 from nfsrpc.sessions.wanted import ASYNCHRONOUS, LOCK, NLM, NLM_PROTOCOLS, RESULTS
 
 REQUEST, CANCEL, UNLOCK, GRANT = range(4)
@@ -173,8 +173,8 @@ def not_taken(decoded: Decoded, table: Table, kind: Array, fields: dict[str, Any
     cookie, time = fields["cookie"][0][rows], table["time"][rows]
     again = (same[1:] == same[:-1]) & (cookie[1:] == cookie[:-1]) & granted[rows][1:] & granted[rows][:-1]
     again &= time[1:] - time[:-1] <= REPEATED_NS
-    runs = np.split(rows, np.flatnonzero(~again) + 1)
-    found = [run for run in runs if len(run) >= REPEATED and cookie_of(decoded, fields, run[0]) not in EMPTY_COOKIES]
+    runs = [rows[first:last] for first, last in long_runs(again, REPEATED)]
+    found = [run for run in runs if cookie_of(decoded, fields, run[0]) not in EMPTY_COOKIES]
     return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
 

@@ -80,9 +80,10 @@ def check(
     slow = requests.where(late(requests, late_s))
     slow = slow.where(~reclaims(slow, locks, boots, reclaim_s) & ~over_a_reboot(slow, boots))
     found = {known.host: known.found for known in reversed(unregistered) if known.found is not None}
+    sessions = Parts(locks, "server") if len(slow) else {}
     for server, rows in Parts(slow, "server").items():
         longest = rows.row(int(np.argmax(rows["latency_s"])))
-        held = held_back(locks, longest)
+        held = held_back(sessions[server], longest)
         came = [how_far(longest, vantages), held, started(found.get(server))]
         seen = bool(held) or server in loopbacks
         yield finding(server, rows, lock_files.of(rows), seen, error_s, " ".join(filter(None, came)))

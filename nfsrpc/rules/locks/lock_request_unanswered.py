@@ -26,8 +26,9 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
+from typing import Any
 
 from nfsrpc.columns import Table, isin
 from nfsrpc.facts.basic import LOCK, LOCK_MSG, LOCK_RES, NM_LOCK, Span
@@ -70,8 +71,9 @@ def check(
     )
     without_result = locks.where((locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG"))
     called = nlm.where(isin(nlm["exchange"], without_result["exchange"]))
+    results = Parts(nlm.where(nlm["proc"] == LOCK_RES), "client", "server") if len(called) else {}
     for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):
-        came = how_far(rows.row(0), vantages) or not_taken(nlm, rows)
+        came = how_far(rows.row(0), vantages) or not_taken(results, rows.row(0))
         yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
     undecided = int(asked["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
     if undecided:
@@ -83,14 +85,13 @@ def granted_otherwise(locks: Table) -> list[int]:
     return [number for name in ("exchange", "last_exchange") for number in rows[name][rows.valid(name)].tolist()]
 
 
-def not_taken(nlm: Table, rows: Table) -> str:
-    """What is known of a LOCK_MSG without result, where the capture shows results to it."""
-    call = rows.row(0)
-    results = nlm.where((nlm["proc"] == LOCK_RES) & (nlm["client"] == call.server) & (nlm["server"] == call.client))
-    if call.proc != LOCK_MSG or not len(results):
+def not_taken(results: Mapping[tuple[str, str], Table], call: Any) -> str:
+    """What is known of a LOCK_MSG without result, where the capture shows results to its client."""
+    pair = call.server, call.client
+    if call.proc != LOCK_MSG or pair not in results:
         return ""
     return (
-        f"{len(results)} LOCK_RES of {call.server} came to port {results.row(0).server_port} of "
+        f"{len(results[pair])} LOCK_RES of {call.server} came to port {results[pair].row(0).server_port} of "
         f"{call.client}, which repeats LOCK_MSG with the same cookie all the same: it does not take these results."
     )
 

@@ -38,6 +38,7 @@ from nfsrpc.facts.waiters import rows_of
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
@@ -51,6 +52,7 @@ RULE = Rule(
 )
 
 GRANTED, GRACE = 0, 4
+SAME = ("server", "client", "fh", "oh", "svid", "l_offset")  # of an owner that tries again
 STATUSES = {
     1: "DENIED",
     2: "DENIED_NOLOCKS",
@@ -66,12 +68,14 @@ STATUSES = {
 
 def check(locks: Table, span: Span | None, *, again_s: float = 10.0) -> Iterator[Answer]:
     refused = locks.where(refused_reclaims(locks))
-    lost = [row for row in refused.rows() if not is_granted_later(locks, row)]
-    early = [row for row in lost if row.status == GRACE and not has_time(row, span, again_s)]
-    for server, rows in sorted(listed((row.server, row) for row in lost if row not in early).items()):
+    granted = Stretches([locks[name] for name in SAME], locks["granted"]) if len(refused) else None
+    lost = [row for row in refused.rows() if granted is not None and granted.following(owned(row), ended(row)) is None]
+    found = listed((row.server, row) for row in lost if row.status != GRACE or has_time(row, span, again_s))
+    for server, rows in sorted(found.items()):
         yield finding(server, rows, locks)
+    early = len(lost) - sum(map(len, found.values()))
     if early:
-        yield RULE.cannot_tell(f"the capture ends just after {several(len(early), 'reclaim')} met a grace period")
+        yield RULE.cannot_tell(f"the capture ends just after {several(early, 'reclaim')} met a grace period")
 
 
 def refused_reclaims(locks: Table) -> Mask:
@@ -81,13 +85,13 @@ def refused_reclaims(locks: Table) -> Mask:
     return mask
 
 
-def is_granted_later(locks: Table, row: Any) -> bool:
-    """Whether the owner was granted the same range by another try."""
-    same = (locks["l_offset"] == row.l_offset) & (locks["svid"] == row.svid) & (locks["granted"] > row.requested)
-    for name in ("server", "client", "fh", "oh"):
-        same &= locks[name] == getattr(row, name)
-    later = locks["granted"][same]
-    return bool((later > (row.denied or row.blocked or row.requested)).any())
+def owned(row: Any) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in SAME)
+
+
+def ended(row: Any) -> int:
+    """When the reclaim was refused."""
+    return int(row.denied or row.blocked or row.requested)
 
 
 def has_time(row: Any, span: Span | None, again_s: float) -> bool:
@@ -115,7 +119,7 @@ def finding(server: str, rows: list[Any], locks: Table) -> Finding:
         files=files,
         count=len(rows),
         first=min(row.requested for row in rows),
-        last=max(row.denied or row.blocked or row.requested for row in rows),
+        last=max(map(ended, rows)),
         evidence=(*evidence(first), *granted(holders)),
         remedy=(
             command("dmesg | grep -i reclaim", on="{client}", note="which process", client=bare(first.client)),

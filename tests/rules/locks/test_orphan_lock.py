@@ -356,3 +356,20 @@ def test_a_grant_after_the_client_gave_up(stage: Stage) -> bytes:
     waiter.called_back()
     stage.later(20)
     return stage.wire()
+
+
+@quiet("LCK008")
+def test_a_capture_that_was_not_taken_at_the_server(stage: Stage) -> bytes:
+    taken_over(stage)
+    return stage.wire()
+
+
+@quiet("LCK008")
+def test_a_notice_of_a_host_whose_application_still_has_the_lock(stage: Stage) -> bytes:
+    """sm-notify was run by hand: the holder unlocks in the end."""
+    holder = stage.client.lock(stage.server)
+    holder.granted()
+    stage.boots(stage.client, stage.server)
+    polls(stage, 13, every=6)
+    holder.unlock().granted()
+    return stage.wire()
