@@ -359,9 +359,9 @@ def test_a_grant_after_the_client_gave_up(stage: Stage) -> bytes:
 
 
 @quiet("LCK008")
-def test_a_capture_that_was_not_taken_at_the_server(stage: Stage) -> bytes:
+def test_the_capture_at_the_server_ends_before(stage: Stage) -> list[bytes]:
     taken_over(stage)
-    return stage.wire()
+    return [stage.wire(stage.server, until=40), stage.wire(stage.other)]
 
 
 @quiet("LCK008")
@@ -373,3 +373,15 @@ def test_a_notice_of_a_host_whose_application_still_has_the_lock(stage: Stage) -
     polls(stage, 13, every=6)
     holder.unlock().granted()
     return stage.wire()
+
+
+@quiet("LCK008")
+def test_a_notice_that_is_repeated(stage: Stage) -> bytes:
+    """The reboot was before the capture, in which only the last of the repeated notices are."""
+    stage.nfs()
+    stage.nfs(stage.other)
+    for _ in range(2):
+        stage.boots(stage.server, stage.client, stage.other)
+        stage.later(RENOTIFY_S)
+    polls(stage, 13, every=6)
+    return stage.wire(stage.server)
