@@ -19,7 +19,7 @@ from nfsrpc.columns import Table, distinct
 from nfsrpc.facts.basic import NFS, Span, fact, listed
 from nfsrpc.facts.polling import Series
 from nfsrpc.facts.vantages import Vantages
-from nfsrpc.facts.waiters import Waiter, covering, rows_of
+from nfsrpc.facts.waiters import Waiter, covering, rows_of, same_range
 from nfsrpc.wording import SECOND
 
 Freed: TypeAlias = Literal["released", "server rebooted", "holder rebooted"]
@@ -83,9 +83,17 @@ def refusals(
     for number, row, last in pending:
         holder = holders.get(row.held_by)
         freed = announced(holder, monitors) if holder else free_ranges.before(number, row, last)
-        if freed is not None:
+        if freed is not None and not is_taken_since(locks, number, freed[1], last):
             found.append(Refusal(row, row.requested, last, *freed))
     return tuple(found)
+
+
+def is_taken_since(locks: Table, number: int, since: int, last: int) -> bool:
+    """Whether the range was granted again, in a way that excludes this session; perhaps to a host that just rebooted."""
+    taken = same_range(locks, number) & (locks["granted"] > since) & (locks["granted"] < last)
+    taken &= locks["exclusive"] | locks["exclusive"][number]
+    taken[number] = False
+    return bool(taken.any())
 
 
 def of_waiters(waiters: Sequence[Waiter], nlm: Table) -> Iterator[tuple[int, Any, int]]:

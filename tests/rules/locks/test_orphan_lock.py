@@ -385,3 +385,22 @@ def test_a_notice_that_is_repeated(stage: Stage) -> bytes:
         stage.later(RENOTIFY_S)
     polls(stage, 13, every=6)
     return stage.wire(stage.server)
+
+
+@quiet("LCK008")
+def test_a_host_that_rebooted_has_locked_the_range_again(stage: Stage) -> bytes:
+    holder_reboots(stage)
+    stage.wait(1)
+    stage.client.lock(stage.server, svid=7).granted()
+    for _ in range(3):
+        stage.later(30.7)
+        stage.other.lock(stage.server).blocked()
+    return stage.wire()
+
+
+@quiet("LCK008")
+def test_a_range_that_was_free_has_another_holder_meanwhile(stage: Stage) -> bytes:
+    taken_over(stage, 6)
+    stage.client.lock(stage.server, svid=7).granted()
+    polls(stage, 13, every=6)
+    return stage.wire(stage.server)
