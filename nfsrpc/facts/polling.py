@@ -54,7 +54,7 @@ def series(locks: Table, run: Array, gaps: frozenset[frozenset[str]]) -> Series:
 
 def runs(locks: Table) -> Iterator[Array]:
     """The rows of the sessions of each series, by time."""
-    denied = (locks["status"] == DENIED) & (locks["state"] == "denied") & locks.valid("requested")
+    denied = (locks["status"] == DENIED) & locks.valid("requested")
     if int(denied.sum()) < TRIES:
         return
     numbers = np.flatnonzero(denied | (locks["granted"] != NAT))

@@ -89,7 +89,7 @@ def refusals(
 
 
 def is_taken_since(locks: Table, number: int, since: int, last: int) -> bool:
-    """Whether the range was granted again, in a way that excludes this session; perhaps to a host that just rebooted."""
+    """Whether the range was granted again, excluding this session; perhaps to the host that has just rebooted."""
     taken = same_range(locks, number) & (locks["granted"] > since) & (locks["granted"] < last)
     taken &= locks["exclusive"] | locks["exclusive"][number]
     taken[number] = False
