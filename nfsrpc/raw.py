@@ -18,9 +18,6 @@ from nfsrpc.decode import Columns, Decoded, Progress, Reader, refusing
 from nfsrpc.protocols import Program, compile  # noqa: A004
 from nfsrpc.sources import read_again
 
-# Kinds of packets: a segment or datagram, or an ICMP message that says it did not arrive.
-SENT, UNREACHABLE = range(2)
-
 
 class Message(NamedTuple):
     """An RPC message, from its xid on: as far as it was captured and stored (bulk data is not)."""

@@ -13,6 +13,8 @@ import pytest
 from tests.captures_dir import Capture
 from tests.corruption import Tally, campaign
 
+pytestmark = pytest.mark.acceptance
+
 COUNT = int(os.environ.get("NFSRPC_MUTANTS", "300"))
 HEALTHY = (
     "contended/cl2-any.pcap",

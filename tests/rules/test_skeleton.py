@@ -12,16 +12,16 @@ from tests.rules.skeleton import folders, written
 
 
 def test_a_skeleton_has_all_parts_of_a_rule(tmp_path: Path) -> None:
-    rule, test = written(tmp_path, "lock-held-long", "locks")
-    assert rule == tmp_path / "nfsrpc/rules/locks/lock_held_long.py"
-    assert test == tmp_path / "tests/rules/locks/test_lock_held_long.py"
-    spec = importlib.util.spec_from_file_location("lock_held_long", rule)
+    rule, test = written(tmp_path, "lock-held-forever", "locks")
+    assert rule == tmp_path / "nfsrpc/rules/locks/lock_held_forever.py"
+    assert test == tmp_path / "tests/rules/locks/test_lock_held_forever.py"
+    spec = importlib.util.spec_from_file_location("lock_held_forever", rule)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     check = declared(module)
-    assert check.rule.name == "lock-held-long"
+    assert check.rule.name == "lock-held-forever"
     assert check.rule.id not in rules()
     assert tuple(check.sections) == SECTIONS
     assert UNDOCUMENTED not in check.meanings.values()
@@ -31,7 +31,7 @@ def test_a_skeleton_has_all_parts_of_a_rule(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "family", "complaint"),
     [
-        ("lock-held-long", "lock", "no family lock; there are callbacks, capture, locks"),
+        ("lock-held-forever", "lock", "no family lock; there are callbacks, capture, locks"),
         ("LockHeld", "locks", "'LockHeld' is no name of a rule"),
         ("orphan-lock", "locks", "there is a rule orphan-lock"),
     ],
