@@ -172,7 +172,19 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
     if waiting(undecided, inputs) or len(undecided) > UNDECIDED_SHARE * len(requests):
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, inputs)}"
         return Verdict(None, "cannot-tell", f"It cannot be told whether all locks work: {why}.")
+    if inputs["unexplained_waits"]:
+        return Verdict(None, "cannot-tell", unexplained_wait(inputs))
     return Verdict(None, "healthy", f"{healthy_summary(answered, asynchronous)}{unread(inputs['quality'])}.")
+
+
+def unexplained_wait(inputs: Inputs) -> str:
+    """Of the longest wait whose cause is not in the capture."""
+    longest = max(inputs["unexplained_waits"], key=lambda waiter: waiter.row.wait_s).row
+    end = "was granted only when the client retried" if longest.granted else "is not granted when the capture ends"
+    return (
+        f"Cannot tell whether locks are granted in time: a LOCK of {longest.client} waited {seconds(longest.wait_s)} "
+        f"and {end}; the capture does not show who held the range."
+    )
 
 
 def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], nobodys: int) -> str:

@@ -25,6 +25,7 @@ PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
 
 TEST, LOCK, CANCEL, UNLOCK, GRANTED = 1, 2, 3, 4, 5
 TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG, GRANTED_MSG = 6, 7, 8, 9, 10
+LOCK_RES = 12
 NM_LOCK, FREE_ALL = 22, 23
 # Requests whose reply is the result. The reply to an _MSG procedure only says that it arrived.
 SYNCHRONOUS = (TEST, LOCK, CANCEL, UNLOCK, NM_LOCK)
@@ -234,6 +235,11 @@ def gaps(flows: Table, calls: Table, nlm: Table, span: Span | None) -> frozenset
     cut = nlm.where(nlm["flags"] & (CALL_CUT | UNDECODABLE) != 0)
     tables = flows.where(lost | one_way), calls.where(orphans), cut
     return frozenset(frozenset(pair) for table in tables for pair in pairs_of(table))
+
+
+def lacks(gaps: frozenset[frozenset[str]], row: Any) -> bool:
+    """Whether the capture lacks something between the client and the server of this row."""
+    return frozenset((row.client, row.server)) in gaps
 
 
 @fact

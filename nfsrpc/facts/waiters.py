@@ -1,4 +1,4 @@
-"""Who waits for a lock that somebody holds, who that is, and whether the holder's host still lives."""
+"""Lock requests that wait behind a lock, what holds it, and whether the holder's host is alive."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Mask, Table, distinct
-from nfsrpc.facts.basic import fact
+from nfsrpc.facts.basic import fact, lacks
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.sessions.conflicts import NEVER
+from nfsrpc.sessions.ranges import last_bytes
 from nfsrpc.wording import SECOND, seconds
 
-SHORT_S = 1.0  # who waits less than this is of no concern; a storm of small locks has thousands of them
+SHORT_S = 1.0  # shorter waits are of no concern; a storm of small locks has thousands of them
 DEADLCK = 5
+POLL_S = 25.0  # Linux retries a LOCK that was BLOCKED after 30 s; so long a wait may have lasted for that only
 
 
 class Waiter(NamedTuple):
-    """A lock session that stood behind another, or that was told that waiting would be a deadlock."""
+    """A lock session that stood behind another, or that was answered DEADLCK."""
 
     row: Any  # of locks
     number: int  # its row number there
@@ -32,6 +34,12 @@ class Waiter(NamedTuple):
     def end(self) -> int:
         """When it was granted or denied or gave up; else the end of the capture."""
         return self.start + round((self.row.wait_s or 0.0) * SECOND)
+
+    @property
+    def free_s(self) -> float:
+        """How long the range had been free by then: since what stood in its way was released."""
+        released = self.holder.released if self.holder is not None else None
+        return 0.0 if released is None else (self.end - released) / SECOND
 
 
 @fact
@@ -51,9 +59,25 @@ def waiters(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]
 
 def known(row: Any, holder: Any | None, gaps: frozenset[frozenset[str]]) -> Any | None:
     """The holder, unless the capture lost that it had unlocked before: the waiter was granted what it seems to hold."""
-    if holder is None or row.granted is None or frozenset((holder.client, holder.server)) not in gaps:
+    if holder is None or row.granted is None or not lacks(gaps, holder):
         return holder
     return holder if holder.released is not None and holder.released <= row.granted + SECOND else None
+
+
+@fact
+def unexplained_waits(waiters: tuple[Waiter, ...]) -> tuple[Waiter, ...]:
+    """Waits behind a holder that is not captured and that no callback ended: the client retried, or waits still.
+
+    Whether the lock was free meanwhile cannot be seen.
+    """
+    return tuple(
+        waiter
+        for waiter in waiters
+        if waiter.holder is None
+        and (waiter.row.state == "waiting" or waiter.row.granted_by == "poll")
+        and waiter.row.blocked is not None
+        and waiter.row.wait_s >= POLL_S
+    )
 
 
 def held_until(locks: Table) -> Array:
@@ -109,16 +133,31 @@ def silent_s(last_seen: Mapping[str, LastSeen], host: str, until: int) -> float:
 
 def same_range(locks: Table, number: int) -> Mask:
     """The sessions of one file on one server whose range meets that of the session of this number."""
-    starts, lengths = locks["l_offset"], locks["l_len"]
-    ends = np.where((lengths == 0) | (starts + lengths < starts), np.iinfo(np.uint64).max, starts + lengths)
-    mask: Mask = (starts < ends[number]) & (ends > starts[number])
-    for name in ("server", "fh"):
-        mask &= locks[name].codes == locks[name].codes[number]
+    starts, ends = ranges(locks)
+    mask: Mask = (starts <= ends[number]) & (ends >= starts[number]) & same_file(locks, number)
+    return mask
+
+
+def covering(locks: Table, number: int) -> Mask:
+    """The sessions of one file on one server whose range has all of that of the session of this number."""
+    starts, ends = ranges(locks)
+    mask: Mask = (starts <= starts[number]) & (ends >= ends[number]) & same_file(locks, number)
+    return mask
+
+
+def ranges(locks: Table) -> tuple[Array, Array]:
+    """The first and the last byte of each session's range."""
+    return locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"])
+
+
+def same_file(locks: Table, number: int) -> Mask:
+    codes = (locks[name].codes for name in ("server", "fh"))
+    mask: Mask = np.logical_and.reduce([column == column[number] for column in codes])
     return mask
 
 
 def proof(waiter: Waiter) -> Iterator[Evidence]:
-    """The frames of a wait: asked, told to wait, by whom, and how it ended."""
+    """The frames of a wait: the request, BLOCKED, the holder's grant and release, and how it ended."""
     row, holder = waiter.row, waiter.holder
     if holder is not None and holder.granted_frame is not None:
         yield Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")

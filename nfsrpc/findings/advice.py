@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from nfsrpc.findings.command import Command, Filter, command, either_host, remark
 from nfsrpc.findings.finding import Need
+from nfsrpc.wording import named
 
 # rpc-statd.service has no [Install] section: it cannot be enabled, others start it.
 START_STATD = (
@@ -36,7 +37,7 @@ BREAK_LOCK = (
     command(
         "echo /path/of/the/export > /proc/fs/nfsd/unlock_filesystem",
         on="the server",
-        note="drops its locks of that file system",
+        note="drops the locks of all clients on that file system",
     ),
 )
 
@@ -57,6 +58,14 @@ def lock_services(host: str) -> Command:
 def answers(host: str, prog: int, on: str = "") -> Command:
     """Calls a program's NULL procedure."""
     return command("rpcinfo -t {host} {prog}", on="{caller}", host=bare(host), prog=prog, caller=on)
+
+
+def who_holds(server: str, holders: Iterable[str]) -> Command:
+    """Shows which process has a lock: on the hosts that hold it, or else on the server."""
+    hosts = sorted({bare(holder) for holder in holders})
+    if hosts:
+        return command("lslocks; fuser -v FILE", on="{holders}", note="which process holds it", holders=named(hosts))
+    return command("cat /proc/locks; lslocks", on="the server {server}", note="who holds it", server=bare(server))
 
 
 def try_lock(server: str) -> Command:

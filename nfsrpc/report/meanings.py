@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from nfsrpc.protocols import procedure_name, program_name
+from nfsrpc.sessions.ranges import is_to_the_end
 from nfsrpc.sessions.universal_addresses import universal_address
 from nfsrpc.wording import datetime_utc
 
@@ -18,7 +19,6 @@ Meaning: TypeAlias = Callable[[Any, Values], str]
 
 # Fields that hold file handles. Names of NFS version 3, of version 2 (file, from) and of MOUNT.
 HANDLES = ("fh", "object", "obj", "dir", "file", "name_handle", "symlink", "fsroot", "fhandle", "fhs_fhandle", "from")
-TO_THE_END = 2**63 - 1  # Linux' clients write 0; others the greatest number
 ACCESS = ("READ", "LOOKUP", "MODIFY", "EXTEND", "DELETE", "EXECUTE")  # RFC 1813 §3.3.4
 EPOCHAL = 10**8  # seconds; a smaller number is a span of time
 
@@ -90,8 +90,8 @@ def of_length(length: int, values: Values) -> str:
     >>> of_length(0, {"l_offset": 10}), of_length(5, {"l_offset": 10})
     ('to the end of the file', 'to byte 14')
     """
-    last = values.get("l_offset", 0) + length - 1
-    return "to the end of the file" if not length or last >= TO_THE_END else f"to byte {last}"
+    start = values.get("l_offset", 0)
+    return "to the end of the file" if is_to_the_end(start, length) else f"to byte {start + length - 1}"
 
 
 def of_state(state: int, values: Values) -> str:

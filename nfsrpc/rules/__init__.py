@@ -10,4 +10,4 @@ from __future__ import annotations
 # Rules whose findings are what a client sees of a fault elsewhere: lock requests that wait,
 STALLED = ("LCK001", "LCK002", "LCK007", "RPC004")
 # and those that are denied because lockd cannot reach its statd.
-DENIED = (*STALLED, "LCK004")
+DENIED = (*STALLED, "LCK004", "LCK015")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Array, Coded, Table
+from nfsrpc.columns import Array, Coded, Mask, Table
 
 SMALL = 1 << 20  # values below this are looked up in a table of this size: 8 MB for a moment
 
@@ -92,6 +92,20 @@ def members(groups: Array) -> list[Array]:
     if not len(groups):
         return []
     return np.split(in_order(groups), np.cumsum(np.bincount(groups))[:-1])
+
+
+def long_runs(goes_on: Mask, least: int) -> list[tuple[int, int]]:
+    """Runs of at least so many rows: of each the first row and the one after its last.
+
+    `goes_on` is, for each row but the first, whether it belongs to the run of the row before.
+
+
+    >>> long_runs(np.array([True, True, False, True]), 3)
+    [(0, 3)]
+    """
+    bounds = np.concatenate([[0], np.flatnonzero(~goes_on) + 1, [len(goes_on) + 1]])
+    long = np.flatnonzero(np.diff(bounds) >= least)
+    return list(zip(bounds[long].tolist(), bounds[long + 1].tolist(), strict=True))
 
 
 def codes_of(column: Array | Coded) -> Array:

@@ -13,7 +13,8 @@ import numpy as np
 from nfsrpc.columns import NAT, Array, Coded, Column, Mask, Table, TableSpec, column_of
 from nfsrpc.sessions.conflicts import NEVER, Hold
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.lock_states import HOLDING, PENDING, STATES, last_bytes
+from nfsrpc.sessions.lock_states import HOLDING, PENDING, STATES
+from nfsrpc.sessions.ranges import last_bytes
 from nfsrpc.tables import LOCKS
 
 MAX_LOOKED_AT = 1024  # holds of one file, for each who waits

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import takewhile
 
-import numpy as np
-
 from nfsrpc.columns import NULLS, Array, Table
 from nfsrpc.sessions.exchanges import ANSWERED, UNDECIDED
 from nfsrpc.sessions.nlm import CANCEL, GRANT, REQUEST, UNLOCK, Steps
 from nfsrpc.sessions.ordered import Ordered
+from nfsrpc.sessions.ranges import last_bytes
 
 # What a session came to.
 STATES = (
@@ -44,7 +43,6 @@ REPLY, POLL, CALLBACK, LATE_REPLY = range(len(GRANTED_BY))
 # Linux asks again 5 s after DENIED_GRACE_PERIOD, and at once after an RPC error; a LOCK later is another attempt.
 RETRY_AFTER = 30_000_000_000
 RETRIED = (GRACE, NULLS["i32?"])
-TO_THE_END = np.uint64(0xFFFFFFFFFFFFFFFF)
 NONE = -1
 
 
@@ -306,9 +304,3 @@ class Walk:
 
 def range_ends(steps: Steps) -> Array:
     return last_bytes(steps.fields["l_offset"], steps.fields["l_len"])
-
-
-def last_bytes(start: Array, length: Array) -> Array:
-    """The last byte of each range; length 0, or one too great, means to the end."""
-    last = start + length - np.uint64(1)
-    return np.where((length == 0) | (last < start), TO_THE_END, last)

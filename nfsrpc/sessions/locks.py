@@ -21,10 +21,11 @@ from nfsrpc.sessions.calls import seconds
 from nfsrpc.sessions.conflicts import NEVER, Holds, in_the_way
 from nfsrpc.sessions.exchanges import ANSWERED, STATES
 from nfsrpc.sessions.grouping import group, in_order
-from nfsrpc.sessions.lock_states import GRANTED, NONE, TO_THE_END, Walk, range_ends
+from nfsrpc.sessions.lock_states import GRANTED, NONE, Walk, range_ends
 from nfsrpc.sessions.messages import shown
 from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
 from nfsrpc.sessions.paths import Paths
+from nfsrpc.sessions.ranges import TO_THE_END
 from nfsrpc.tables import LOCKS
 
 IN_CONFLICT = (1, 5)  # of nlm4_stats: DENIED and DEADLCK, because of another's lock

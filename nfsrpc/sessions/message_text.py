@@ -12,6 +12,7 @@ from typing import Any
 from nfsrpc.columns import Table
 from nfsrpc.protocols import program_name, rpc, status_name
 from nfsrpc.sessions import Sessions
+from nfsrpc.sessions.ranges import is_to_the_end
 
 SUCCESS, RPC_MISMATCH, AUTH_ERROR = 0, 16, 32  # of calls.rpc_status
 # What people call the programs that the portmapper is asked for, where it is not the name of the protocol.
@@ -105,8 +106,8 @@ def byte_range(offset: int | None, length: int | None) -> str:
     >>> byte_range(0, 0), byte_range(50, 10), byte_range(7, 1), byte_range(8, 0), byte_range(0, 2**64 - 1)
     ('whole file', 'bytes 50–59', 'byte 7', 'from byte 8', 'whole file')
     """
-    start, to_the_end = offset or 0, not length or (offset or 0) + length >= 2**63 - 1
-    if to_the_end:
+    start = offset or 0
+    if is_to_the_end(start, length or 0):
         return f"from byte {start}" if start else "whole file"
     last = start + (length or 0) - 1
     return f"byte {start}" if last == start else f"bytes {start}–{last}"

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Mask, Table
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions.exchanges import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
+from nfsrpc.sessions.grouping import group, long_runs
 from nfsrpc.sessions.wanted import ASYNCHRONOUS, LOCK, NLM, NLM_PROTOCOLS, RESULTS
 
 REQUEST, CANCEL, UNLOCK, GRANT = range(4)
@@ -33,6 +35,9 @@ STEPS = {
 EMPTY_COOKIES = (b"", b"\0\0\0\0")
 # A result captured this much before its _MSG call is still its answer: frames of several interfaces are out of order.
 RESULT_FIRST = 1_000_000_000
+# A LOCK_MSG that is sent so many times with one cookie, each within two minutes, though it was granted each time.
+REPEATED = 3
+REPEATED_NS = 120_000_000_000
 
 DTYPES = {"svid": np.int32, "l_offset": np.uint64, "l_len": np.uint64}
 BOOLS = ("exclusive", "block", "reclaim")
@@ -80,6 +85,9 @@ def steps(decoded: Decoded, calls: Table) -> Steps:
     answer_time[asks], answer_capture[asks] = table["time"][results], table["capture"][results]
     answer_frame[asks] = table["call_frame"][results]
     whole = (kind >= 0) & np.logical_and.reduce([fields[name][1] for name in ("fh", "oh", "svid", "l_offset", "l_len")])
+    ignored = not_taken(decoded, table, kind, fields, status)
+    state[ignored], status[ignored] = UNANSWERED, NULLS["i32?"]
+    answer_time[ignored], answer_capture[ignored], answer_frame[ignored] = NAT, NULLS["u16?"], NULLS["u32?"]
     keep = np.flatnonzero(whole)
     keep = keep[np.lexsort((rows[keep], table["time"][keep]))]
     return Steps(
@@ -143,6 +151,35 @@ def paired(decoded: Decoded, table: Table, cookie: Array, known: Mask) -> tuple[
             pairs.append((waiting.popleft(), row))
     both = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return both[:, 0], both[:, 1]
+
+
+def not_taken(decoded: Decoded, table: Table, kind: Array, fields: dict[str, Any], status: Array) -> Array:
+    """Rows of LOCK_MSG that were granted, and repeated with the same cookie all the same: the client takes no LOCK_RES.
+
+    It expects it from another address or at another port, or does not receive it. One that is repeated once may have
+    crossed its result.
+    """
+    granted = (table["procedure"] == "LOCK_MSG") & (status == 0)
+    if int(granted.sum()) < REPEATED:
+        return np.zeros(0, dtype=np.int64)
+    rows = np.flatnonzero((kind != GRANT) & (kind >= 0))
+    same = group(
+        table["client"].codes[rows] + 1,
+        table["server"].codes[rows] + 1,
+        *(fields[name][0][rows] for name in ("fh", "oh", "svid", "l_offset", "l_len")),
+    )[0]
+    order = np.lexsort((table["time"][rows], same))
+    rows, same = rows[order], same[order]
+    cookie, time = fields["cookie"][0][rows], table["time"][rows]
+    again = (same[1:] == same[:-1]) & (cookie[1:] == cookie[:-1]) & granted[rows][1:] & granted[rows][:-1]
+    again &= time[1:] - time[:-1] <= REPEATED_NS
+    runs = [rows[first:last] for first, last in long_runs(again, REPEATED)]
+    found = [run for run in runs if cookie_of(decoded, fields, run[0]) not in EMPTY_COOKIES]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
+
+def cookie_of(decoded: Decoded, fields: dict[str, Any], row: int) -> bytes:
+    return decoded.strings[int(fields["cookie"][0][row])]
 
 
 def without_result(decoded: Decoded, table: Table) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 
 from nfsrpc.columns import Array, Table
 from nfsrpc.sessions.grouping import group, members
-from nfsrpc.sessions.lock_states import last_bytes
+from nfsrpc.sessions.ranges import last_bytes
 
 Reach: TypeAlias = tuple[int, int]  # the end of a session's range, and its row
 NOTHING: Reach = (-1, -1)

@@ -42,6 +42,14 @@ def summed(tallies: Columns, length: int = INTERVAL) -> Columns:
     return result
 
 
+def added(latencies: Columns, *same: str) -> Columns:
+    """Counts of latencies, one row for what is the same in these columns."""
+    groups, first = group(*(latencies[name] for name in same))
+    exchanges = np.zeros(len(first), dtype=latencies["exchanges"].dtype)
+    np.add.at(exchanges, groups, latencies["exchanges"])
+    return {name: latencies[name][first] for name in same} | {"exchanges": exchanges}
+
+
 class Tallies:
     """What is worked out once of all sums."""
 

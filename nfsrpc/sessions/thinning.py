@@ -14,9 +14,8 @@ from nfsrpc.columns import NULLS, Array, Coded, Mask, Masked, Table, isin
 from nfsrpc.decode import Columns, Messages, joined
 from nfsrpc.reading import Batch
 from nfsrpc.sessions.exchanges import COUNTED
-from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.naming import events, news
-from nfsrpc.sessions.tallies import INTERVAL, summed
+from nfsrpc.sessions.tallies import INTERVAL, added, summed
 from nfsrpc.tables import CALLS
 
 # Batches with fewer rows than this stay as they are; some 200 bytes each, 25 MB. What was kept stays while it is more
@@ -33,7 +32,7 @@ def thinned(batches: list[Batch]) -> list[Batch]:
         return batches
     batch = as_one(batches)
     batch["tallies"] = bounded(batch["tallies"])
-    batch["latencies"] = added(batch["latencies"])
+    batch["latencies"] = added(batch["latencies"], "prog", "vers", "proc", "latency")
     gone = repeating(batch)
     batch["exchanges"] = without(batch["exchanges"], gone)
     batch["decoded"] = {table: without(columns, gone) for table, columns in batch["decoded"].items()}
@@ -71,14 +70,6 @@ def bounded(tallies: Columns) -> Columns:
         length *= 2
         tallies = summed(tallies, length)
     return tallies
-
-
-def added(latencies: Columns) -> Columns:
-    names = ("prog", "vers", "proc", "latency")
-    groups, first = group(*(latencies[name] for name in names))
-    exchanges = np.zeros(len(first), dtype=latencies["exchanges"].dtype)
-    np.add.at(exchanges, groups, latencies["exchanges"])
-    return {name: latencies[name][first] for name in names} | {"exchanges": exchanges}
 
 
 def repeating(batch: Batch) -> Array:

@@ -18,8 +18,7 @@ from nfsrpc.columns import NAT, Array, Mask, Masked
 from nfsrpc.decode import NO_STRING, Columns, Decoded, joined, renumbered, renumbered_message
 from nfsrpc.sessions import writes
 from nfsrpc.sessions.exchanges import COUNTED
-from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.tallies import INTERVAL, summed
+from nfsrpc.sessions.tallies import INTERVAL, added, summed
 from nfsrpc.sources import Capture
 
 Messages: TypeAlias = dict[str, dict[str, Masked]]
@@ -246,7 +245,7 @@ class Window:
         self._keep("tallies", self.rows["tallies"]["last"] >= self.since)
         self.rows["accesses"] = writes.summed(self.rows["accesses"])
         self._keep("accesses", self.rows["accesses"]["last"] >= self.since)
-        self.rows["latencies"] = added(self.rows["latencies"])
+        self.rows["latencies"] = added(self.rows["latencies"], *CLASS)
         self._keep("latencies", self.rows["latencies"]["interval"] > self.since - INTERVAL)
         self.oddities = taken(self.oddities, self.oddities["time"] >= self.since)
         self._let_go_of_parts(snapshot["exchanges"]["exchange"])
@@ -347,13 +346,6 @@ def number_flows(tables: Mapping[str, Columns]) -> None:
         count = len(columns["flow"])
         columns["flow"] = numbers[at : at + count].astype(np.uint32)
         at += count
-
-
-def added(latencies: Columns) -> Columns:
-    groups, first = group(*(latencies[name] for name in CLASS))
-    exchanges = np.zeros(len(first), dtype=latencies["exchanges"].dtype)
-    np.add.at(exchanges, groups, latencies["exchanges"])
-    return {name: latencies[name][first] for name in CLASS} | {"exchanges": exchanges}
 
 
 def appended(columns: Columns, more: Columns) -> None:

@@ -1,4 +1,4 @@
-"""A lock became free, and the one who waits for it does not get it.
+"""A lock became free, and the client that waits for it does not get it.
 
 Sees
     LOCK answered BLOCKED; its holder has released the lock; and 30 s or more after that neither a grant of the server
@@ -8,10 +8,11 @@ Why it hurts
     The application hangs on a lock that nobody has.
 
 Not flagged when
-    Somebody else holds the range meanwhile (LCK011). The client gave up.
+    Another owner holds the range meanwhile (LCK011). The client gave up. The capture lost packets between the two, or
+    does not show the holder: cannot tell.
 
 How to confirm
-    On the server: cat /proc/locks: nobody holds the inode, or somebody that no client knows of.
+    On the server: cat /proc/locks: nobody holds the inode, or a lock is left there that no client has.
 
 How to fix
     By the finding that explains it: the grant does not reach the client (CBK001), is refused (CBK002) or not sent
@@ -21,7 +22,7 @@ References
     RFC 1813 appendix II; Linux fs/lockd/svclock.c, fs/lockd/clntlock.c.
 
 Parameters
-    free_s: the lock was free for so long, and nobody got it
+    free_s: the lock was free for so long, and was granted to nobody
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from nfsrpc.columns import Table
+from nfsrpc.facts.basic import lacks
 from nfsrpc.facts.waiters import Waiter, proof
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.overlaps import others_held
-from nfsrpc.wording import SECOND, seconds
+from nfsrpc.wording import seconds
 
 RULE = Rule(
     "LCK003",
@@ -45,6 +47,8 @@ RULE = Rule(
     "error",
     explains=("LCK011",),
     timed="always",
+    judges="lock requests with their range",
+    passes="no lock was free while a client waited for it",
 )
 
 BLOCKED = 3
@@ -54,31 +58,16 @@ def check(
     locks: Table, nlm: Table, waiters: tuple[Waiter, ...], gaps: frozenset[frozenset[str]], *, free_s: float = 30.0
 ) -> Iterator[Answer]:
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting" and waiter.row.blocked is not None]
-    free = [waiter for waiter in waiting if free_for(waiter) >= free_s]
+    free = [waiter for waiter in waiting if waiter.free_s >= free_s]
     left = [waiter for waiter, other in zip(free, taken(locks, free), strict=True) if not other]
-    stuck = [waiter for waiter in left if frozenset((waiter.row.client, waiter.row.server)) not in gaps]
+    stuck = [waiter for waiter in left if not lacks(gaps, waiter.row)]
     blocked = times_blocked(nlm) if stuck else {}
     for waiter in stuck:
-        yield finding(waiter, told_again(blocked, waiter))
-    if stuck:
-        return
-    blind = [waiter for waiter in waiting if waiter.holder is None]
-    if left:
+        yield finding(waiter, blocked_again(blocked, waiter))
+    if left and not stuck:
         yield RULE.cannot_tell("the capture lost packets, among which the grant may have been")
-    elif blind:
+    elif any(waiter.holder is None for waiter in waiting) and not stuck:
         yield RULE.cannot_tell("who holds the lock that others wait for is not in the capture")
-    elif locks.valid("blocked").any():
-        yield RULE.clear("no lock was free while somebody waited for it")
-    elif len(locks):
-        yield RULE.clear("no lock had to wait")
-    else:
-        yield RULE.cannot_tell("no lock requests in the capture")
-
-
-def free_for(waiter: Waiter) -> float:
-    """How long ago the one in its way had released."""
-    released = waiter.holder.released if waiter.holder is not None else None
-    return 0.0 if released is None else (waiter.end - released) / SECOND
 
 
 def taken(locks: Table, waiting: Sequence[Waiter]) -> list[bool]:
@@ -98,22 +87,22 @@ def times_blocked(nlm: Table) -> Mapping[int, int]:
     return dict(zip(rows["exchange"].tolist(), rows["time"].tolist(), strict=True))
 
 
-def told_again(blocked: Mapping[int, int], waiter: Waiter) -> bool:
-    """Whether the server says after the release that it is still taken: by somebody whom the capture does not show."""
+def blocked_again(blocked: Mapping[int, int], waiter: Waiter) -> bool:
+    """Whether the server answers BLOCKED after the release: a holder that the capture does not show may have it."""
     last = blocked.get(waiter.row.last_exchange)
     return waiter.holder is not None and last is not None and last > waiter.holder.released
 
 
 def finding(waiter: Waiter, again: bool) -> Finding:
-    row, idle = waiter.row, free_for(waiter)
-    unseen = " It asked again, and was told to wait again: one whom no capture shows may hold it." if again else ""
+    row, idle = waiter.row, waiter.free_s
+    unseen = " A later LOCK was answered BLOCKED again: a holder that no capture shows may have it." if again else ""
     return RULE.finding(
         certainty="likely" if again else "certain",
         host=row.server,
         title=f"{row.client} waits for a lock on {row.file} that has been free for {seconds(idle)}",
         explanation=(
-            f"{row.owner} asked for it and was told to wait; its holder released it {seconds(idle)} before the end of "
-            f"the capture, and {row.server} has granted it to nobody since.{unseen}"
+            f"The LOCK of {row.owner} was answered BLOCKED; the holder released the range {seconds(idle)} before the "
+            f"end of the capture, and {row.server} has granted it to nobody since.{unseen}"
         ),
         clients=(row.client,),
         files=(row.file,),
@@ -121,9 +110,7 @@ def finding(waiter: Waiter, again: bool) -> Finding:
         last=waiter.end,
         evidence=tuple(proof(waiter)),
         remedy=(
-            command(
-                "cat /proc/locks; lslocks", on="the server {server}", note="does anybody hold it?", server=row.server
-            ),
+            command("cat /proc/locks; lslocks", on="the server {server}", note="is it held?", server=row.server),
             command("rpcinfo -t {client} 100021", on="the server", note="can it call back?", client=bare(row.client)),
         ),
         wait_s=row.wait_s,

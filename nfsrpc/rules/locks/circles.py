@@ -1,4 +1,4 @@
-"""Circles in a graph of who waits for whom, and from when to when: without following every way through it.
+"""Circles in a graph of lock owners that wait for each other, each wait from one time to another.
 
 A circle lies within a strongly connected component (Tarjan 1972, with a stack of its own: a component may be as deep as
 a capture has locks). There each wait may be the one by which a circle closed: from it a shortest way back is sought,

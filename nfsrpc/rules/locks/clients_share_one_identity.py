@@ -9,7 +9,7 @@ Why it hurts
     pods behind one address that have the same host name.
 
 Not flagged when
-    The client reconnected: the old connection is not used any more.
+    The client reconnected: the old connection is not used any more. The range was unlocked between.
 
 How to confirm
     hostname on both; the server's ss -tn shows two connections of one address.
@@ -18,11 +18,7 @@ How to fix
     Give every client (pod, container, clone) its own host name, and no NAT between it and the server.
 
 References
-    RFC 1813 appendix II (nlm4_lock); Linux fs/lockd/clntproc.c (nlmclnt_setlockargs).
-
-Parameters
-    shown: so many cases are looked at
-"""
+    RFC 1813 appendix II (nlm4_lock); Linux fs/lockd/clntproc.c (nlmclnt_setlockargs)."""
 
 from __future__ import annotations
 
@@ -34,7 +30,7 @@ import numpy as np
 from nfsrpc.columns import Array, Table, distinct, isin
 from nfsrpc.facts.basic import LOCK, UNLOCK
 from nfsrpc.facts.waiters import rows_of
-from nfsrpc.findings.command import command
+from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import group
 
@@ -44,23 +40,21 @@ RULE = Rule(
     "warning",
     explains=("LCK008", "LCK009", "MON005"),
     timed="always",
+    judges="granted locks",
+    passes="no range was granted to one owner on two connections at once",
 )
 
+LOOKED_AT = 50  # cases: each costs a look at all lock requests
 
-def check(locks: Table, nlm: Table, *, shown: int = 50) -> Iterator[Answer]:
-    pairs = [pair for pair in again(locks, shown) if both_in_use(nlm, *pair)]
+
+def check(locks: Table, nlm: Table) -> Iterator[Answer]:
+    pairs = [pair for pair in again(locks) if both_in_use(nlm, *pair)]
     for client in sorted({first.client for first, _ in pairs}):
         mine = [pair for pair in pairs if pair[0].client == client]
         yield finding(mine, namesakes(locks, mine[0][0]))
-    if pairs:
-        return
-    if locks.valid("granted").any():
-        yield RULE.clear("no range was granted to one owner on two connections at once")
-    else:
-        yield RULE.cannot_tell("no lock was granted in the capture")
 
 
-def again(locks: Table, shown: int) -> Iterator[tuple[Any, Any]]:
+def again(locks: Table) -> Iterator[tuple[Any, Any]]:
     """Sessions that ended because the same owner locked the range once more, from another port, and that next one."""
     replaced = locks["state"] == "replaced"
     if not replaced.any():
@@ -69,7 +63,7 @@ def again(locks: Table, shown: int) -> Iterator[tuple[Any, Any]]:
     order = np.lexsort((locks["time"], owners))
     follows = owners[order][1:] == owners[order][:-1]
     other_port = locks["client_port"][order][1:] != locks["client_port"][order][:-1]
-    at = np.flatnonzero(follows & other_port & replaced[order][:-1])[:shown]
+    at = np.flatnonzero(follows & other_port & replaced[order][:-1])[:LOOKED_AT]
     rows = rows_of(locks, distinct(np.concatenate([order[at], order[at + 1]])))
     for first, second in zip(order[at].tolist(), order[at + 1].tolist(), strict=True):
         yield rows[first], rows[second]
@@ -97,11 +91,11 @@ def finding(pairs: list[tuple[Any, Any]], clients: tuple[str, ...]) -> Finding:
     first, second = pairs[0]
     return RULE.finding(
         host=first.client,
-        title=f"two clients at {first.client} look like one to {first.server}: both hold {first.file}",
+        title=f"two clients at {first.client} are one owner for {first.server}: both hold {first.file}",
         explanation=(
             f"{first.owner} of {first.client} was granted the lock on {first.file} from port {first.client_port}, and "
             f"again from port {second.client_port} without unlocking, while both connections are in use: two clients "
-            "with one name behind one address. Both believe to be alone."
+            "with one name behind one address. For the server they are one owner, so both have the lock."
         ),
         clients=clients,
         files=tuple(sorted({row.file for row, _ in pairs})),
@@ -112,5 +106,9 @@ def finding(pairs: list[tuple[Any, Any]], clients: tuple[str, ...]) -> Finding:
             Evidence(first.granted_capture, first.granted_frame, f"granted to port {first.client_port}"),
             Evidence(second.granted_capture, second.granted_frame, f"granted to port {second.client_port} as well"),
         ),
-        remedy=(command("hostname", on="each client (pod, container) behind that address", note="make them differ"),),
+        remedy=(
+            command("hostname", on="each client (pod, container) behind that address", note="must differ"),
+            remark("A machine: hostnamectl set-hostname, then unmount and mount NFS again: lockd keeps the old name."),
+            remark("A pod or container: spec.hostname, or docker run --hostname."),
+        ),
     )

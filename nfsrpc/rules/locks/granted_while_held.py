@@ -2,28 +2,29 @@
 
 Sees
     A lock granted for a range that another owner holds, one of the two exclusively, without UNLOCK between. It is
-    likely only, where the capture lacks the server's portmapper and statd: a notice of reboot would be missing too.
+    likely only where the capture lacks the server's portmapper and statd: a notice of reboot would be missing too.
 
 Why it hurts
-    Two applications believe to be alone, and write over each other. Clients log "VFS is out of sync with lock manager".
+    Two applications hold the same lock, and overwrite each other's data. Clients log "VFS is out of sync with lock
+    manager".
 
 Not flagged when
-    The holder released, if only the part that the other got, or rebooted (SM_NOTIFY, FREE_ALL), or both are granted
-    within a moment of each other's UNLOCK. Two clients that the server cannot tell apart are LCK014.
+    The holder released at least the part that the other got, or rebooted (SM_NOTIFY, FREE_ALL), or both are granted
+    within a moment of each other's UNLOCK. Two clients that the server cannot tell apart are LCK014. The capture lost
+    packets between the holder and the server: cannot tell.
 
 How to confirm
     On the server: cat /proc/locks against lslocks on both clients.
 
 How to fix
-    Find out why the server dropped the first lock: its lock service restarted without notice (MON008), or it took the
-    holder for rebooted (MON006, MON005).
+    Find out why the server dropped the first lock: its lock service restarted without notice (MON008), or a notice of
+    the holder's reboot reached it that was none (MON006, MON005).
 
 References
     RFC 1813 appendix II; X/Open C702 chapter 10.
 
 Parameters
     moment_s: a release that was captured so late after the grant came before it
-    shown: so many cases of a file are looked at
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table, distinct, isin
-from nfsrpc.facts.basic import FREE_ALL, listed
+from nfsrpc.facts.basic import FREE_ALL, lacks, listed
 from nfsrpc.facts.waiters import held_until, same_range
 from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import command, remark
@@ -43,17 +44,21 @@ from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.wording import SECOND, several, utc
+from nfsrpc.wording import SECOND, utc
 
 RULE = Rule(
     "LCK009",
     "granted-while-held",
     "error",
+    explains=("LCK015",),
     timed="always",
     log=("reclaim-failed", "out-of-sync"),
+    judges="granted locks",
+    passes="no lock was granted while another held its range",
 )
 
-LOOKED_AT = 200  # grants of each kind; a few are shown, most are innocent, and each costs a look at all locks
+LOOKED_AT = 200  # grants of each kind; most are innocent, and each costs a look at all locks
+SHOWN = 20  # cases are reported
 
 
 def check(
@@ -65,7 +70,6 @@ def check(
     with_portmappers: frozenset[str],
     *,
     moment_s: float = 1.0,
-    shown: int = 20,
 ) -> Iterator[Answer]:
     moment = round(moment_s * SECOND)
     found: list[tuple[Any, Any]] = []
@@ -73,28 +77,22 @@ def check(
     holders = Holders(locks, nlm, boots)
     rows, more = suspects(locks, moment)
     for number in rows.tolist():
-        if len(found) >= shown:
+        if len(found) >= SHOWN:
             break
         holder = holders.of(number, moment)
         if holder is None:
             continue
-        if frozenset((holder.client, holder.server)) in gaps:
+        if lacks(gaps, holder):
             unsure = True
         else:
             found.append((holder, locks.row(number)))
     unfiltered = with_portmappers | {*monitors["host"].tolist(), *monitors["asker"].tolist()}
     for server, pairs in sorted(listed((pair[1].server, pair) for pair in found).items()):
         yield finding(server, pairs, server in unfiltered)
-    if found:
-        return
-    if unsure:
+    if unsure and not found:
         yield RULE.cannot_tell("the capture lost packets, among which the UNLOCK of a holder may have been")
-    elif more:
+    elif more and not found:
         yield RULE.cannot_tell("too many locks overlap to look at all of them")
-    elif (granted := locks.valid("granted")).any():
-        yield RULE.clear(f"{several(int(granted.sum()), 'lock')} granted, none while another held it")
-    else:
-        yield RULE.cannot_tell("no lock was granted in the capture")
 
 
 def suspects(locks: Table, moment: int) -> tuple[Array, bool]:
@@ -131,7 +129,7 @@ def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mas
     count = len(order)
     mask = np.zeros(count, dtype=np.bool_)
     same = groups[1:] == groups[:-1]
-    if not (same & (until[:-1] > since[1:] + moment)).any():  # who outlasts anybody outlasts the next one
+    if not (same & (until[:-1] > since[1:] + moment)).any():  # a hold that outlasts any other outlasts the next one
         return mask
     ends, times = np.sort(until), np.sort(since)
     # The latest end so far within each group: ends as ranks, so that each group's can be put above the one's before it.
@@ -189,14 +187,14 @@ def or_never(times: Iterable[int | None]) -> Array:
 def finding(server: str, pairs: list[tuple[Any, Any]], unfiltered: bool) -> Finding:
     """`unfiltered`: notices of reboot would be in the capture."""
     holder, row = pairs[0]
-    unseen = "" if unfiltered else " Whether one of the hosts rebooted meanwhile passes over other ports, not captured."
+    unseen = "" if unfiltered else " Notices of a reboot pass over other ports, which were not captured."
     return RULE.finding(
         certainty="certain" if unfiltered else "likely",
         host=server,
         title=f"{server} granted a lock on {row.file} that {holder.owner} ({holder.client}) holds",
         explanation=(
             f"{holder.owner} ({holder.client}) was granted it at {utc(holder.granted)} and has not unlocked; at "
-            f"{utc(row.granted)} {row.owner} ({row.client}) was granted it as well. Both believe to be alone.{unseen}"
+            f"{utc(row.granted)} {row.owner} ({row.client}) was granted it as well.{unseen}"
         ),
         clients=tuple(sorted({known.client for pair in pairs for known in pair})),
         files=tuple(sorted({row.file for _, row in pairs})),

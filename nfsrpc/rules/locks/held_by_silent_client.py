@@ -5,24 +5,25 @@ Sees
     keepalives of its connections.
 
 Why it hurts
-    A server gives a dead client's lock back only when that client boots and says so (SM_NOTIFY). One that never comes
-    back holds it for ever; everybody else waits.
+    A server drops the lock of a client that died only when that client boots and announces it (SM_NOTIFY). A client
+    that never comes back holds the lock for ever; all others wait.
 
 Not flagged when
-    The holder's host still talks, or closed its last connection itself (LCK011).
+    The holder's host still sends, or closed its last connection itself (LCK011). The capture lost packets between the
+    holder and the server.
 
 How to confirm
     ping the holder; on the server: cat /proc/locks.
 
 How to fix
-    Boot the client, whose statd then tells the server; or break its lock on the server; or send the notice in its name:
-    sm-notify on the client.
+    Boot the client: its sm-notify announces the reboot, and the server drops its locks. A client that will not come
+    back: drop its lock on the server.
 
 References
     X/Open C702 chapter 11; Linux fs/lockd/host.c.
 
 Parameters
-    wait_s: others have waited for so long
+    wait_s: other clients have waited for so long
     silence_s: the holder's host has sent nothing for so long
 """
 
@@ -34,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Table, distinct
+from nfsrpc.facts.basic import lacks
 from nfsrpc.facts.waiters import LastSeen, rows_of, silent_s
 from nfsrpc.findings.advice import BREAK_LOCK, bare
 from nfsrpc.findings.command import command, remark
@@ -45,8 +47,10 @@ RULE = Rule(
     "LCK010",
     "held-by-silent-client",
     "warning",
-    explains=("LCK011", "CBK001", "NET001", "NET003"),
+    explains=("LCK011", "LCK016", "CBK001", "NET001", "NET003"),
     timed="always",
+    judges="lock requests with their range",
+    passes="the hosts of the holders that others waited for were alive, or the waits were short",
 )
 
 
@@ -58,30 +62,20 @@ def check(
     wait_s: float = 60.0,
     silence_s: float = 75.0,
 ) -> Iterator[Answer]:
-    accused = False
     stood_behind = np.flatnonzero(locks["held_by"] != NULLS["u32?"])
     holders = rows_of(locks, distinct(locks["held_by"][stood_behind]))
     behind = Parts(locks.take(stood_behind), "held_by")
     for number, holder in holders.items():
-        if holder.state not in ("held", "releasing") or frozenset((holder.client, holder.server)) in gaps:
+        if holder.state not in ("held", "releasing") or lacks(gaps, holder):
             continue
         victims = [row for row in behind[number].rows() if row.requested is not None]
         ends = [row.requested + round((row.wait_s or 0) * SECOND) for row in victims if not row.granted]
         if not ends or (max(ends) - min(row.requested for row in victims)) < wait_s * SECOND:
             continue
         if silent_s(last_seen, holder.client, max(ends)) >= silence_s:
-            accused = True
             yield finding(holder, victims, max(ends), last_seen[holder.client].time)
-    if accused:
-        return
-    if len(stood_behind):
-        yield RULE.clear("the hosts of those who held what others wanted were alive, or the waits were short")
-    elif locks.valid("blocked").any():
-        yield RULE.cannot_tell("who holds what others wait for is not in the capture")
-    elif len(locks):
-        yield RULE.clear("no lock had to wait behind another")
-    else:
-        yield RULE.cannot_tell("no lock requests in the capture")
+    if not len(stood_behind) and locks.valid("blocked").any():
+        yield RULE.cannot_tell("the holders of the locks that others wait for are not in the capture")
 
 
 def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
@@ -89,7 +83,7 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
     whose = named(clients)
     first = min(row.requested for row in victims)
     since = seconds((until - last) / SECOND)
-    told = [row for row in victims if row.blocked_frame is not None or row.denied_frame is not None][-1:]
+    refused = [row for row in victims if row.blocked_frame is not None or row.denied_frame is not None][-1:]
     return RULE.finding(
         host=holder.client,
         title=f"{holder.client} holds a lock on {holder.file} and is silent",
@@ -97,7 +91,7 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
             f"{several(len(victims), f'request of {whose} waits', f'requests of {whose} wait')} behind the lock of "
             f"{holder.owner}. Its host "
             f"{holder.client} sent its last frame at {utc(last)}, {since} before the end of the wait. The server "
-            f"{holder.server} keeps the lock until that host boots and says so."
+            f"{holder.server} keeps the lock until that host boots and announces it (SM_NOTIFY)."
         ),
         clients=clients,
         files=(holder.file,),
@@ -116,11 +110,11 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
             ),
             *(
                 Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
-                for row in told
+                for row in refused
             ),
             *(
                 Evidence(row.blocked_capture, row.blocked_frame, "BLOCKED")
-                for row in told
+                for row in refused
                 if row.blocked_frame is not None
             ),
         ),
@@ -132,9 +126,19 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
                 client=bare(holder.client),
                 server=bare(holder.server),
             ),
-            remark("Boot it: its statd then has the lock given back (sm-notify). Or break the lock:"),
+            remark("Boot it: its sm-notify announces the reboot, and the lock is dropped. If it will not boot again:"),
             *BREAK_LOCK,
         ),
         verify=(command("grep . /proc/locks", on="{server}", note="the lock is gone", server=bare(holder.server)),),
-        wait_s=max((row.wait_s or 0.0 for row in victims), default=None),
+        wait_s=longest_wait(victims),
     )
+
+
+def longest_wait(victims: list[Any]) -> float:
+    """How long one client waited at most: one that polls, from its first request to the last reply."""
+    stretches: dict[str, tuple[int, int]] = {}
+    for row in victims:
+        first, last = stretches.get(row.client, (row.requested, row.requested))
+        end = row.requested + round((row.wait_s or 0.0) * SECOND)
+        stretches[row.client] = min(first, row.requested), max(last, end)
+    return max((last - first) / SECOND for first, last in stretches.values())

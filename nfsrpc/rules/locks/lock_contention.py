@@ -1,13 +1,14 @@
-"""Locks wait for others who hold them.
+"""Lock requests wait behind a lock that another client holds.
 
 Sees
-    LOCK answered BLOCKED, and how long it waited behind whom, on which file; a warning from a minute on.
+    LOCK answered BLOCKED, and how long it waited behind which holder, on which file; a warning from a minute on.
 
 Why it hurts
-    It is what locks are for, unless the holder holds on for too long. Applications stand in a queue.
+    This is what locks are for, unless the holder keeps one for too long. Applications wait in a queue.
 
 Not flagged when
-    The holder's host is silent (LCK010). A wait of less than 5 s is not mentioned.
+    The holder's host is silent (LCK010). A wait of less than 5 s is not reported. Clients that do not wait and retry by
+    themselves are LCK016.
 
 How to confirm
     On the holder's host: lslocks; fuser -v FILE.
@@ -20,8 +21,8 @@ References
     RFC 1813 appendix II; fcntl(2); flock(2).
 
 Parameters
-    wait_s: shorter waits are not told
-    long_s: a warning, when someone waited for so long
+    wait_s: shorter waits are not reported
+    long_s: a warning when a request waited for so long
     silence_s: a holder whose host is silent for so long is LCK010
 """
 
@@ -30,10 +31,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
-from nfsrpc.columns import Table
 from nfsrpc.facts.waiters import LastSeen, Waiter, proof, silent_s
-from nfsrpc.findings.advice import bare, wire_of
-from nfsrpc.findings.command import command
+from nfsrpc.findings.advice import who_holds, wire_of
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.wording import named, seconds, several
 
@@ -42,13 +41,14 @@ RULE = Rule(
     "lock-contention",
     "info",
     timed="always",
+    judges="lock requests with their range",
+    passes="no lock had to wait for long",
 )
 
 NOBODY = "a holder that this capture does not show"
 
 
 def check(
-    locks: Table,
     waiters: tuple[Waiter, ...],
     last_seen: Mapping[str, LastSeen],
     *,
@@ -65,15 +65,6 @@ def check(
     ]
     for (server, file), group in groupby(sorted(waiting, key=place), key=place):
         yield finding(server, file, list(group), long_s)
-    if waiting:
-        return
-    blocked = int(locks.valid("blocked").sum())
-    if blocked:
-        yield RULE.clear(f"{several(blocked, 'lock')} had to wait, none for long")
-    elif len(locks):
-        yield RULE.clear("no lock had to wait")
-    else:
-        yield RULE.cannot_tell("no lock requests in the capture")
 
 
 def place(waiter: Waiter) -> tuple[str, str]:
@@ -103,8 +94,8 @@ def finding(server: str, file: str, waiting: list[Waiter], long_s: float) -> Fin
         host=next(iter(holding)) if len(holding) == 1 else None,
         title=f"{several(len(waiting), 'lock')} on {file} waited up to {seconds(wait)} behind {by_whom}",
         explanation=(
-            f"{server} told {named(clients)} to wait for a lock that is taken; the longest wait was {seconds(wait)}"
-            f"{'' if longest.row.granted else ', and it had not ended when the capture did'}. In the way: {by_whom}."
+            f"{server} answered {named(clients)} with BLOCKED: the range is held by {by_whom}. The longest wait was "
+            f"{seconds(wait)}{'' if longest.row.granted else ', and had not ended when the capture did'}."
         ),
         clients=clients,
         files=(file,),
@@ -112,18 +103,7 @@ def finding(server: str, file: str, waiting: list[Waiter], long_s: float) -> Fin
         first=min(waiter.start for waiter in waiting),
         last=max(waiter.end for waiter in waiting),
         evidence=tuple(proof(longest)),
-        remedy=(
-            command(
-                "lslocks; fuser -v FILE",
-                on="{holders}",
-                note="which process holds it",
-                holders=named(map(bare, holding)),
-            )
-            if holding
-            else command(
-                "cat /proc/locks; lslocks", on="the server {server}", note="who holds it", server=bare(server)
-            ),
-        ),
+        remedy=(who_holds(server, holding),),
         needs=None if holders else wire_of(server),
         wait_s=wait,
     )

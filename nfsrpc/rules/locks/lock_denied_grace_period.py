@@ -4,12 +4,11 @@ Sees
     LOCK answered with DENIED_GRACE_PERIOD (4), asked again every 5 s until the grace period is over.
 
 Why it hurts
-    After a reboot a server lets clients claim the locks that they had, and for that time (Linux 90 s, many filers 45 s)
-    gives no new ones. Whoever wants one waits. That is as it should be; it is a warning when it lasts longer than two
-    minutes or begins anew.
+    After a reboot a server grants clients the locks that they had, and for that time (Linux 90 s, many filers 45 s)
+    no new ones: those wait. This is normal; it is a warning when it lasts longer than two minutes or begins again.
 
 Not flagged when
-    Never; it is information unless it lasts.
+    Never; it is information unless it lasts. Reclaims that are granted meanwhile do not end the grace period.
 
 How to confirm
     On the server: cat /proc/fs/nfsd/nfsv4gracetime /proc/fs/lockd/nlm_end_grace; uptime.
@@ -22,7 +21,7 @@ References
     X/Open C702 chapter 11; RFC 1813 appendix II; Linux fs/lockd/grace.c.
 
 Parameters
-    long_s: a warning, when the grace period lasts longer
+    long_s: a warning when the grace period lasts longer
 """
 
 from __future__ import annotations
@@ -46,28 +45,27 @@ RULE = Rule(
     "info",
     timed="always",
     log=("grace-period", "reclaim-failed"),
+    judges="replies to LOCK",
+    passes="no LOCK met a grace period",
 )
 
 GRANTED, GRACE = 0, 4
-ASKED_S = 60.0  # Linux asks again after 5 s; of a longer pause nobody knows whether the grace period went on
+ASKED_S = 60.0  # Linux retries after 5 s; across a longer pause it is unknown whether the grace period went on
 
 
 def check(requests: Table, locks: Table, *, long_s: float = 120.0) -> Iterator[Answer]:
     asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & requests.valid("status"))
     # Clients that claim their locks again are granted them in the grace period itself; a cut request may be such a one.
     again = isin(asked["exchange"], claimed_again(locks)) | (asked["flags"] & CALL_CUT != 0)
-    asked = asked.where(~again | (asked["status"] != GRANTED))
+    reclaimed = again & (asked["status"] == GRANTED)
+    if len(asked) and reclaimed.all():
+        yield RULE.cannot_tell("all LOCKs whose results are in the capture are, or may be, reclaims")
+    asked = asked.where(~reclaimed)
     graces = asked.where(asked["status"] == GRACE)
     denying = graces["server"].present()
     for server, rows in Parts(asked, "server").items() if denying else ():
         if server in denying:
             yield finding(server, rows, long_s)
-    if not len(graces):
-        yield (
-            RULE.clear("no LOCK met a grace period")
-            if len(asked)
-            else RULE.cannot_tell("no results of LOCK in the capture")
-        )
 
 
 def finding(server: str, asked: Table, long_s: float) -> Finding:
@@ -85,8 +83,8 @@ def finding(server: str, asked: Table, long_s: float) -> Finding:
         title=f"{server} is in its grace period: {several(len(rows), 'LOCK')} denied in {seconds(lasted)}{again}",
         explanation=(
             f"{server} answered {several(len(rows), 'LOCK')} of {named(clients)} with DENIED_GRACE_PERIOD{again}: it "
-            "has restarted and waits for clients to claim their old locks before it gives new ones. "
-            + ("It lasts longer than any usual grace period." if bad else "That ends by itself.")
+            "has restarted, and until clients have claimed their old locks it grants no new ones. "
+            + ("It lasts longer than a grace period should, or begins again." if bad else "This ends by itself.")
         ),
         clients=clients,
         count=len(rows),
@@ -117,5 +115,5 @@ def number_of_spells(asked: Table) -> int:
     times = asked["reply_time"]
     order = np.argsort(times, kind="stable") if NAT not in times else np.arange(len(asked))
     status = asked["status"][order]
-    told = status[(status == GRACE) | (status == GRANTED)] == GRACE
-    return int(told[:1].sum() + (told[1:] & ~told[:-1]).sum())
+    denied = status[(status == GRACE) | (status == GRANTED)] == GRACE
+    return int(denied[:1].sum() + (denied[1:] & ~denied[:-1]).sum())

@@ -5,16 +5,17 @@ Sees
 
 Why it hurts
     The application gets ENOLCK, "No locks available". It is not a lock in conflict: the server cannot lock at all,
-    most often because its lockd cannot have the client watched by statd ("lockd: cannot monitor").
+    most often because statd does not monitor the client for its lockd ("lockd: cannot monitor").
 
 Not flagged when
-    Never; but it is explained by what is found of the server's statd: REG001, REG007, MON001, MON003.
+    Never; what is found of the server's statd explains it: REG001, REG007, MON001, MON003. DENIED is a lock in
+    conflict.
 
 How to confirm
     On the server: dmesg | grep -i lockd; rpcinfo -t localhost 100024.
 
 How to fix
-    By its cause: restart rpc.statd on the server and look why it had died or refused (names, its state directory).
+    By its cause: restart rpc.statd on the server and find out why it had died or refused (names, its state directory).
 
 References
     RFC 1813 appendix II (nlm4_stats); Linux fs/lockd/svclock.c, fs/lockd/mon.c.
@@ -42,6 +43,8 @@ RULE = Rule(
     explains=("LCK002",),
     log=("unmonitored", "statd-silent-denied"),
     asks_causes="always",
+    judges="results of LOCK",
+    passes="no LOCK was answered DENIED_NOLOCKS",
 )
 
 
@@ -53,11 +56,6 @@ def check(requests: Table, locks: Table, loopbacks: frozenset[str]) -> Iterator[
     rows, theirs, messages = (Parts(table, "server") for table in (asked, sessions, asynchronous))
     for server in sorted(servers):
         yield finding(server, rows[server], theirs[server], messages[server], loopbacks)
-    known = int(requests.valid("status").sum()) + int(locks.valid("status").sum())
-    if not servers and known:
-        yield RULE.clear("no LOCK was denied for want of locks")
-    elif not servers:
-        yield RULE.cannot_tell("no results of lock requests in the capture")
 
 
 def finding(server: str, rows: Table, sessions: Table, asynchronous: Table, loopbacks: frozenset[str]) -> Finding:
@@ -73,8 +71,8 @@ def finding(server: str, rows: Table, sessions: Table, asynchronous: Table, loop
         title=f"{server} denies locks: {several(count, 'LOCK')} answered DENIED_NOLOCKS",
         explanation=(
             f"{several(count, 'LOCK')} of {named(clients)} answered DENIED_NOLOCKS{after}: no lock is in conflict, the "
-            "server cannot lock at all. Most often its lockd cannot have the client watched by statd, because statd is "
-            "dead, refuses or hangs; that passes over the server's loopback."
+            "server cannot lock at all. Most often statd does not monitor the client, because it is dead, refuses or "
+            "hangs; lockd asks it over the server's loopback."
         ),
         clients=clients,
         files=tuple(sorted({file for table in (sessions, asynchronous) for file in table["file"].tolist() if file})),
@@ -83,7 +81,7 @@ def finding(server: str, rows: Table, sessions: Table, asynchronous: Table, loop
         last=max([*times, *replies], default=None),
         evidence=tuple(evidence(rows, asynchronous)),
         remedy=(
-            command("dmesg | grep -i lockd", on="the server", note="does it say: cannot monitor?"),
+            command("dmesg | grep -i lockd", on="the server", note="is there: cannot monitor?"),
             *RESTART_STATD,
         ),
         verify=(registered(server, NSM), answers(server, NSM)),

@@ -1,13 +1,16 @@
 """Locks fail for a reason that the server names.
 
 Sees
-    LOCK, TEST or CANCEL answered with DEADLCK (5), ROFS (6), STALE_FH (7), FBIG (8) or FAILED (9).
+    LOCK, TEST or CANCEL answered with DEADLCK (5), ROFS (6), STALE_FH (7), FBIG (8) or FAILED (9); or a LOCK of a
+    client that is willing to wait, answered DENIED (1) at once instead of BLOCKED.
 
 Why it hurts
-    The application gets an error that it may not expect: EDEADLK, EROFS, ESTALE, EOVERFLOW or ENOLCK.
+    The application gets an error that it may not expect: EDEADLK, EROFS, ESTALE, EOVERFLOW or ENOLCK; EAGAIN where it
+    asked to wait (F_SETLKW, flock without LOCK_NB).
 
 Not flagged when
-    DENIED and BLOCKED are no failures; DENIED_NOLOCKS is LCK004, DENIED_GRACE_PERIOD LCK005.
+    BLOCKED, and DENIED to a client that does not wait (F_SETLK, LOCK_NB), are no failures; DENIED_NOLOCKS is LCK004,
+    DENIED_GRACE_PERIOD LCK005, a reclaim that is denied LCK015.
 
 How to confirm
     The application's own error; for STALE_FH: stat the file on the client.
@@ -15,10 +18,11 @@ How to confirm
 How to fix
     DEADLCK: the order in which applications lock. ROFS: the export or file system is read-only. STALE_FH: the file was
     removed on the server or the export withdrawn; reopen or mount again. FBIG: the range is beyond what the server can
-    lock. FAILED: the server's own log.
+    lock. FAILED: the server's own log. DENIED to a client that waits: the server, or the file system that it exports
+    (a re-export of NFS, a cluster file system), has no locks that wait; the application has to retry by itself.
 
 References
-    RFC 1813 appendix II (nlm4_stats).
+    RFC 1813 appendix II (nlm4_stats); Linux fs/lockd/svclock.c (nlmsvc_lock, nlmsvc_file_cannot_wait).
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from nfsrpc.columns import NAT, Table, isin
+from nfsrpc.columns import NAT, Mask, Table, isin
 from nfsrpc.facts.basic import CANCEL, LOCK, NM_LOCK, TEST
 from nfsrpc.facts.stalls import LockFiles
 from nfsrpc.findings.command import Command, command, remark
@@ -38,45 +42,54 @@ RULE = Rule(
     "LCK006",
     "lock-failed",
     "warning",
-    explains=("NFS001",),
+    explains=("NFS001", "LCK016"),
+    judges="results of LOCK",
+    passes="no lock request failed",
 )
 
 
 class Meaning(NamedTuple):
     name: str
-    says: str
+    text: str
     remedy: Command
     on_server: bool  # whether the server is the host to fix
 
 
 EXPORTS = command("exportfs -v; mount | grep ro,", on="the server")
 FILES = command("exportfs -v; ls -li FILE", on="the server")
-LOGS = command("dmesg; journalctl -u nfs-server")
+LOGS = command("dmesg; journalctl -u nfs-server", on="the server")
 ONE_ORDER = remark("Have applications lock in one order.")
 LESS = remark("Have the application lock less.")
+DENIED = 1
+WITHOUT_WAIT = remark("Have the application retry by itself; or export a file system whose locks can wait.")
 MEANINGS = {
+    DENIED: Meaning("DENIED", "the client asked to wait for the lock", WITHOUT_WAIT, True),
     5: Meaning("DEADLCK", "granting it would be a deadlock", ONE_ORDER, False),
     6: Meaning("ROFS", "the file system is read-only", EXPORTS, True),
     7: Meaning("STALE_FH", "the file, or its export, is gone", FILES, True),
     8: Meaning("FBIG", "the range is beyond what the server can lock", LESS, False),
     9: Meaning("FAILED", "the server failed for a reason of its own", LOGS, True),
 }
+FAILURES = tuple(status for status in MEANINGS if status != DENIED)
 ASKING = (TEST, LOCK, CANCEL, NM_LOCK)
 
 
 def check(requests: Table, locks: Table, lock_files: LockFiles) -> Iterator[Answer]:
-    asked = requests.where(isin(requests["proc"], ASKING))
-    failed = asked.where(isin(asked["status"], tuple(MEANINGS)))
-    for (server, status), rows in Parts(failed, "server", "status").items():
+    without_wait = not_waited_for(locks)
+    failed = isin(requests["proc"], ASKING) & isin(requests["status"], FAILURES)
+    failed |= isin(requests["exchange"], locks["last_exchange"][without_wait])
+    for (server, status), rows in Parts(requests.where(failed), "server", "status").items():
         yield finding(server, status, rows, lock_files)
-    told = locks.where((locks["procedure"] == "LOCK_MSG") & isin(locks["status"], tuple(MEANINGS)))
-    for row in told.rows():
+    messages = (locks["procedure"] == "LOCK_MSG") & (isin(locks["status"], FAILURES) | without_wait)
+    for row in locks.where(messages).rows():
         yield of_message(row)
-    if not len(failed) and not len(told):
-        if asked.valid("status").any():
-            yield RULE.clear("no lock request failed")
-        else:
-            yield RULE.cannot_tell("no results of lock requests in the capture")
+
+
+def not_waited_for(locks: Table) -> Mask:
+    """LOCKs of clients that are willing to wait, DENIED without a BLOCKED before."""
+    denied = (locks["state"] == "denied") & (locks["status"] == DENIED) & ~locks.valid("blocked")
+    mask: Mask = denied & locks["block"] & locks.valid("block") & ~locks["reclaim"] & (locks["reclaims"] == 0)
+    return mask
 
 
 def finding(server: str, status: int, rows: Table, lock_files: LockFiles) -> Finding:
@@ -86,8 +99,8 @@ def finding(server: str, status: int, rows: Table, lock_files: LockFiles) -> Fin
     first = rows.row(0)
     return RULE.finding(
         host=server if meaning.on_server else None,
-        title=f"{several(len(rows), 'lock request')} to {server} answered {meaning.name}: {meaning.says}",
-        explanation=f"{server} told {named(clients)}: {meaning.name} ({status}), {meaning.says}.",
+        title=f"{several(len(rows), 'lock request')} to {server} answered {meaning.name}: {meaning.text}",
+        explanation=f"{server} answered {named(clients)} with {meaning.name} ({status}): {meaning.text}.",
         clients=clients,
         files=lock_files.of(rows),
         count=len(rows),
@@ -106,8 +119,8 @@ def of_message(row: Any) -> Finding:
     meaning = MEANINGS[row.status]
     return RULE.finding(
         host=row.server if meaning.on_server else None,
-        title=f"a lock request to {row.server} answered {meaning.name}: {meaning.says}",
-        explanation=f"{row.server} told {row.client}: {meaning.name} ({row.status}), {meaning.says}.",
+        title=f"a lock request to {row.server} answered {meaning.name}: {meaning.text}",
+        explanation=f"{row.server} answered {row.client} with {meaning.name} ({row.status}): {meaning.text}.",
         clients=(row.client,),
         files=(row.file,),
         first=row.time,

@@ -2,20 +2,21 @@
 
 Sees
     WRITE calls that succeed, to a file on which a host holds a lock at that moment, by another host that never asks for
-    a lock on that file.
+    a lock on that file. A warning where the lock is exclusive and of the whole file: the write falls into it.
 
 Why it hurts
-    Locks are advisory: a server lets anybody write. Who holds the lock relies on nobody doing so, and its data may be
-    damaged. It is certain where the lock is exclusive and of the whole file. Else it is likely: the writer may hold a
-    lock on another part, of before the capture.
+    Locks are advisory: a server accepts every WRITE. The holder of the lock relies on nobody else writing, and its data
+    may be damaged. It is likely only where the lock is shared, or of a part of the file: the writer may have written to
+    another part, and hold a lock there since before the capture.
 
 Not flagged when
     The writer asks for a lock on that file, too, at whatever time, or is the host that holds it, or shares files with
-    that server by SHARE. Writes of before the lock was granted, or after its UNLOCK.
+    that server by SHARE. The write came before the lock was granted, or after its UNLOCK, or failed. The capture lost
+    packets between the writer and the server: cannot tell.
 
 How to confirm
-    On the writer: the mount's options (nolock and local_lock keep locks on that host, where no other sees them), and
-    which process has the file open.
+    On the writer: the mount's options (with nolock or local_lock locks remain on that host), and which process has the
+    file open.
 
 How to fix
     Mount without nolock and local_lock on the writer; or have its application lock what it writes.
@@ -36,14 +37,21 @@ from nfsrpc.facts.basic import NFS, Roles
 from nfsrpc.facts.waiters import held_until
 from nfsrpc.findings.advice import bare, wire_of
 from nfsrpc.findings.command import command, remark
-from nfsrpc.findings.finding import Answer, CannotTell, Clear, Evidence, Finding, Rule
+from nfsrpc.findings.finding import Answer, CannotTell, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import group, members
+from nfsrpc.sessions.ranges import TO_THE_END, last_bytes
 from nfsrpc.wording import named, several
 
-RULE = Rule("LCK013", "lock-ignored", "info")
+RULE = Rule(
+    "LCK013",
+    "lock-ignored",
+    "info",
+    judges="locks granted in time",
+    passes="no host wrote to a file that another had locked",
+)
 
 SHARE = 20
-FILES = 20  # so many are told
+FILES = 20  # so many are named
 
 
 class Ignored(NamedTuple):
@@ -62,7 +70,8 @@ class Ignored(NamedTuple):
     def certain(self) -> Mask:
         """Beside an exclusive lock on the whole file there is none."""
         locks = self.locks
-        mask: Mask = locks["exclusive"] & (locks["l_offset"] == 0) & (locks["l_len"] == 0)
+        whole = (locks["l_offset"] == 0) & (last_bytes(locks["l_offset"], locks["l_len"]) == TO_THE_END)
+        mask: Mask = locks["exclusive"] & whole
         return mask
 
 
@@ -78,7 +87,6 @@ def check(
 ) -> Iterator[Answer]:
     held = locks.where(locks.valid("granted") & (locks["granted_by"] != "late-reply"))
     if not len(held):
-        yield RULE.cannot_tell("no lock was granted in the capture")
         return
     found = ignored(strangers(locks, writes, nlm), held, captures)
     pairs, first = group(found.writes["server"].codes, found.writes["client"].codes)
@@ -90,7 +98,7 @@ def check(
         yield RULE.cannot_tell("the capture lost packets, among which lock requests of who writes may have been")
     elif not unsure:
         made = int(are_writes(exchanges).sum() + counted["exchanges"][are_writes(counted)].sum())
-        yield without(held, writes, made, roles)
+        yield from missing(held, writes, made, roles)
 
 
 def ends(table: Table) -> Iterator[tuple[str, str]]:
@@ -159,6 +167,7 @@ def finding(found: Ignored) -> Finding:
     frame = write.first_frame if write.first >= lock.granted else write.last_frame
     what = files[0] if len(files) == 1 else f"{write.file} and {several(len(files) - 1, 'other file')}"
     return RULE.finding(
+        severity="warning" if certain else "info",
         certainty="certain" if certain else "likely",
         host=write.client,
         title=f"{write.client} writes to {what} without a lock while {named(holders)} "
@@ -168,7 +177,7 @@ def finding(found: Ignored) -> Finding:
             f"{write.file} in frame {lock.granted_frame}, and {write.client} wrote to that file before it was released "
             f"(frame {frame}); {several(count, 'WRITE call')} about such moments. The capture shows no lock request "
             f"of {write.client} for {'this file' if len(files) == 1 else 'these files'}. Locks are advisory: the "
-            f"server lets anybody write."
+            "server accepts the WRITE of a client that has none."
         ),
         clients=tuple(holders),
         files=tuple(files[:FILES]),
@@ -180,7 +189,7 @@ def finding(found: Ignored) -> Finding:
             command(
                 "findmnt -t nfs -o TARGET,OPTIONS",
                 on="{client}",
-                note="nolock, local_lock keep locks there",
+                note="nolock and local_lock: no lock reaches the server",
                 client=bare(write.client),
             ),
             remark("Mount without nolock and local_lock, or let the application that writes lock the file."),
@@ -202,14 +211,12 @@ def are_writes(table: Table) -> Mask:
     return mask
 
 
-def without(held: Table, writes: Table, made: int, roles: Roles) -> Clear | CannotTell:
+def missing(held: Table, writes: Table, made: int, roles: Roles) -> Iterator[CannotTell]:
+    """Why the capture would not show writes to what is locked, if it would not."""
     servers = held["server"].present()
     clients = {client for client, server in roles.file_pairs if server in servers}
     if made and not len(writes):
-        return RULE.cannot_tell(f"the file handles of {several(made, 'WRITE call')} are not in the capture")
-    if len(clients) < 2:
-        whose = f"only {named(clients)} uses files" if clients else "nobody uses files"
-        return RULE.cannot_tell(f"{whose} of {named(servers)} in the capture", wire_of(min(servers)))
-    files, _ = group(held["server"].codes, held["fh"].codes)
-    locked = several(int(files.max()) + 1, "locked file")
-    return RULE.clear(f"{locked}, {several(made, 'WRITE call')}: no host wrote to a file that another had locked")
+        yield RULE.cannot_tell(f"the file handles of {several(made, 'WRITE call')} are not in the capture")
+    elif len(clients) < 2:
+        whose = f"only {named(clients)} uses files" if clients else "no client uses files"
+        yield RULE.cannot_tell(f"{whose} of {named(servers)} in the capture", wire_of(min(servers)))

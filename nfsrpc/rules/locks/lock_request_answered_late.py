@@ -1,35 +1,37 @@
 """Lock requests are answered, but late.
 
 Sees
-    LOCK, UNLOCK, TEST or CANCEL answered after 5 s or more; how often it was sent again; an error from 60 s on.
+    LOCK, UNLOCK, TEST or CANCEL answered after 5 s or more; how often it was retransmitted; an error from 60 s on.
 
 Why it hurts
-    Whoever locks or unlocks waits as long. From 60 s on the client's kernel says "lockd: server … not responding, still
-    trying", and when the answer comes "lockd: server … OK".
+    The application waits as long. From 60 s on the client's kernel logs "lockd: server … not responding, still
+    trying", and when the reply comes "lockd: server … OK".
 
 Not flagged when
-    A client reclaims its locks, and is answered within a minute: the server has rebooted. So may be a request whose
+    A client reclaims its locks and is answered within a minute: the server has rebooted. So may be a request whose
     end is cut off, within a minute of the server's notice of its reboot. The server rebooted while the request waited.
 
 How to confirm
     On the client: dmesg | grep lockd; time flock FILE true.
 
 How to fix
-    By its cause. A lock manager that answers late waits for its statd (not registered, slow, frozen), for its name
-    service, or stands behind another client's request that does: it serves one at a time.
+    By its cause. A lock manager that answers late waits for its statd (not registered, slow, frozen) or for its name
+    service, or another client's request does: lockd serves one at a time. One that holds back its reply until the
+    holder unlocks, instead of answering BLOCKED, is at fault itself: update the server.
 
 References
     RFC 1813 appendix II; Linux fs/lockd/clntproc.c, fs/lockd/mon.c.
 
 Parameters
-    late_s: an answer is late from here on
-    error_s: an error, and no warning, from here on
+    late_s: a reply is late from here on
+    error_s: an error instead of a warning from here on
     reclaim_s: a reclaim may take so long
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +40,7 @@ from nfsrpc.facts.basic import LOCK, NM_LOCK, Span, booted
 from nfsrpc.facts.missing_statd import Unregistered
 from nfsrpc.facts.stalls import LockFiles, claimed_again, late, waited
 from nfsrpc.facts.vantages import Vantages, how_far
+from nfsrpc.facts.waiters import same_range
 from nfsrpc.findings.advice import bare, lock_services, loopback_of, try_lock
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
@@ -53,7 +56,11 @@ RULE = Rule(
     timed="always",
     log=("lockd-silent",),
     asks_causes="always",
+    judges="answered lock requests",
+    passes="every lock request was answered in time",
 )
+
+HELD_BACK_S = 1.0  # a reply so soon after the release of the range waited for it
 
 
 def check(
@@ -73,24 +80,24 @@ def check(
     slow = requests.where(late(requests, late_s))
     slow = slow.where(~reclaims(slow, locks, boots, reclaim_s) & ~over_a_reboot(slow, boots))
     found = {known.host: known.found for known in reversed(unregistered) if known.found is not None}
+    sessions = Parts(locks, "server") if len(slow) else {}
     for server, rows in Parts(slow, "server").items():
-        came = how_far(rows.row(int(np.argmax(rows["latency_s"]))), vantages)
-        yield finding(server, rows, lock_files.of(rows), found.get(server), loopbacks, error_s, came)
+        longest = rows.row(int(np.argmax(rows["latency_s"])))
+        held = held_back(sessions[server], longest)
+        came = [how_far(longest, vantages), held, started(found.get(server))]
+        seen = bool(held) or server in loopbacks
+        yield finding(server, rows, lock_files.of(rows), seen, error_s, " ".join(filter(None, came)))
     answered = requests["latency_s"][requests.valid("latency_s")]
-    if len(slow):
-        return
-    if len(answered):
+    if len(answered) and not len(slow):
         yield RULE.clear(f"{several(len(answered), 'lock request')} answered, the slowest in {seconds(answered.max())}")
     elif span is None and len(requests):
         yield RULE.cannot_tell("the capture has no time stamps")
-    else:
-        yield RULE.cannot_tell("no answered lock requests in the capture")
 
 
 def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], reclaim_s: float) -> Mask:
     """Requests by which a client claims its locks again: the server has rebooted, and its lockd is just starting.
 
-    A request whose end is cut off may be such a one, if the server told of its reboot just before.
+    A request whose end is cut off may be such a one, if the server sent a notice of its reboot just before.
     """
     claimed = isin(slow["exchange"], claimed_again(locks))
     cut = (slow["flags"] & CALL_CUT != 0) & isin(slow["proc"], (LOCK, NM_LOCK))
@@ -103,36 +110,44 @@ def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], re
 
 
 def over_a_reboot(slow: Table, boots: Mapping[str, tuple[int, ...]]) -> Mask:
-    """Requests during which the server told of its reboot: they waited for it to come back."""
+    """Requests during which the server sent a notice of its reboot: they waited for it to come back."""
     times = zip(slow["server"].tolist(), slow["time"].tolist(), slow["reply_time"].tolist(), strict=True)
     during = [booted(boots, server, time, reply) for server, time, reply in times]
     return np.array(during, dtype=np.bool_)
 
 
-def finding(
-    server: str,
-    rows: Table,
-    files: tuple[str, ...],
-    registered_at: int | None,
-    loopbacks: frozenset[str],
-    error_s: float,
-    came: str,
-) -> Finding:
-    """`registered_at`: when its statd was registered, if it was not before.
+def held_back(locks: Table, row: Any) -> str:
+    """What is known of a LOCK that was granted at the moment when another released the range."""
+    numbers = np.flatnonzero((locks["exchange"] == row.exchange) & (locks["granted_by"] == "reply"))
+    if not len(numbers):
+        return ""
+    number, moment = int(numbers[0]), round(HELD_BACK_S * SECOND)
+    held = same_range(locks, number) & locks.valid("released") & (locks["exclusive"] | locks["exclusive"][number])
+    held &= locks["granted"] < row.reply_time
+    held &= np.abs(locks["released"] - row.reply_time) <= moment
+    held[number] = False
+    for holder in locks.where(held).rows():
+        return (
+            f"The reply to the LOCK of {row.client} came when {holder.owner} ({holder.client}) released the range: "
+            f"{row.server} held it back instead of answering BLOCKED."
+        )
+    return ""
 
-    `came`: what of the longest wait was lost on the way, where that is known.
-    """
+
+def finding(server: str, rows: Table, files: tuple[str, ...], seen: bool, error_s: float, came: str) -> Finding:
+    """`seen`: what it waited for is in the capture, or would be; `came`: what is known of the longest wait."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     longest = float(rows["latency_s"].max())
     procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})
-    resent = several(int(rows["retransmits"].sum()), "time")
+    resent = int(rows["retransmits"].sum())
+    again = f"; retransmitted {several(resent, 'time')} in all" if resent else ""
     return RULE.finding(
         severity="error" if longest >= error_s else "warning",
         host=server,
         title=f"{several(len(rows), 'lock request')} to {server} answered late, up to {seconds(longest)}",
         explanation=(
-            f"{procedures} of {named(clients)} to {server} waited up to {seconds(longest)} for an answer; sent again "
-            f"{resent} in all.{started(registered_at)}{came and ' '}{came}"
+            f"{procedures} of {named(clients)} to {server} waited up to {seconds(longest)} for a reply{again}."
+            f"{came and ' '}{came}"
         ),
         clients=clients,
         files=files,
@@ -148,10 +163,10 @@ def finding(
             ),
         ),
         verify=(lock_services(server), try_lock(server)),
-        needs=None if server in loopbacks else loopback_of(server, clients),
+        needs=None if seen else loopback_of(server, clients),
         wait_s=longest,
     )
 
 
 def started(time: int | None) -> str:
-    return f" Its statd was not registered until {utc(time)}; it is since." if time is not None else ""
+    return f"Its statd was registered at {utc(time)}, and not before." if time is not None else ""

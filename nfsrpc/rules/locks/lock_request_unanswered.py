@@ -2,22 +2,23 @@
 
 Sees
     LOCK without a reply (LOCK_MSG: without LOCK_RES), and without a grant, for 10 s or until its connection died;
-    how often it was sent again, on whichever connection.
+    how often it was retransmitted, on whichever connection. Also LOCK_MSG that is repeated with one cookie although a
+    LOCK_RES granted it each time: the client does not take that result.
 
 Why it hurts
-    The application hangs in lock. After a minute the client's kernel says "lockd: server … not responding, still
+    The application hangs in lock. After a minute the client's kernel logs "lockd: server … not responding, still
     trying" and goes on for ever.
 
 Not flagged when
-    The capture ends within 10 s of the call, lacks the server's direction, or lost packets of that stream: then it
-    cannot be told. The lock was granted by a call of the server.
+    The capture ends within 10 s of the call, lacks the server's direction, or lost packets of that stream: cannot
+    tell. The lock was granted by a call of the server. A LOCK_MSG that is repeated once may have crossed its result.
 
 How to confirm
     On the client: dmesg | grep lockd; the process waits in nlmclnt_lock or nlmclnt_call.
 
 How to fix
     By the finding that explains it. Where there is none: on the server, the stack of the lockd thread, and a capture of
-    its loopback.
+    its loopback. A result that the client does not take comes from another address or port than it expects (NET005).
 
 References
     RFC 1813 appendix II; X/Open C702 chapter 10; Linux fs/lockd/clntproc.c.
@@ -25,18 +26,19 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
+from typing import Any
 
 from nfsrpc.columns import Table, isin
-from nfsrpc.facts.basic import LOCK, NM_LOCK, Span
-from nfsrpc.facts.stalls import LockFiles, ended, longest, waited
+from nfsrpc.facts.basic import LOCK, LOCK_MSG, LOCK_RES, NM_LOCK, Span
+from nfsrpc.facts.stalls import LockFiles, waited
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.findings.advice import bare, lock_services, loopback_of
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
-from nfsrpc.wording import named, seconds, several
+from nfsrpc.wording import SECOND, named, seconds, several
 
 RULE = Rule(
     "LCK001",
@@ -46,6 +48,8 @@ RULE = Rule(
     timed="always",
     log=("lockd-silent",),
     asks_causes="always",
+    judges="LOCK requests",
+    passes="no LOCK remained without a reply",
 )
 
 GRANTED_OTHERWISE = ("callback", "late-reply")
@@ -60,20 +64,20 @@ def check(
     vantages: Vantages,
     lock_files: LockFiles,
 ) -> Iterator[Answer]:
-    asked = nlm.where(isin(nlm["proc"], (LOCK, NM_LOCK)))
-    silent = silent_requests.where(isin(silent_requests["proc"], (LOCK, NM_LOCK)))
-    silent = silent.where(~isin(silent["exchange"], granted_otherwise(locks)))
+    granted = granted_otherwise(locks)
+    asked, silent = (
+        table.where(isin(table["proc"], (LOCK, NM_LOCK)) & ~isin(table["exchange"], granted))
+        for table in (nlm, silent_requests)
+    )
     without_result = locks.where((locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG"))
     called = nlm.where(isin(nlm["exchange"], without_result["exchange"]))
+    results = Parts(nlm.where(nlm["proc"] == LOCK_RES), "client", "server") if len(called) else {}
     for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):
-        yield finding(server, rows, lock_files.of(rows), loopbacks, span, how_far(rows.row(0), vantages))
+        came = how_far(rows.row(0), vantages) or not_taken(results, rows.row(0))
+        yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
     undecided = int(asked["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
     if undecided:
-        yield RULE.cannot_tell(f"of {several(undecided, 'LOCK')} the capture does not hold what came after")
-    elif not len(asked) and not (locks["procedure"] == "LOCK_MSG").any():
-        yield RULE.cannot_tell("no lock requests in the capture")
-    elif not len(silent) and not len(called):
-        yield RULE.clear(f"{several(len(asked), 'LOCK was', 'LOCKs were')} answered")
+        yield RULE.cannot_tell(f"the capture does not hold what followed {several(undecided, 'LOCK')}")
 
 
 def granted_otherwise(locks: Table) -> list[int]:
@@ -81,26 +85,41 @@ def granted_otherwise(locks: Table) -> list[int]:
     return [number for name in ("exchange", "last_exchange") for number in rows[name][rows.valid(name)].tolist()]
 
 
+def not_taken(results: Mapping[tuple[str, str], Table], call: Any) -> str:
+    """What is known of a LOCK_MSG without result, where the capture shows results to its client."""
+    pair = call.server, call.client
+    if call.proc != LOCK_MSG or pair not in results:
+        return ""
+    return (
+        f"{len(results[pair])} LOCK_RES of {call.server} came to port {results[pair].row(0).server_port} of "
+        f"{call.client}, which repeats LOCK_MSG with the same cookie all the same: it does not take these results."
+    )
+
+
 def finding(
     server: str, rows: Table, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
 ) -> Finding:
     """`came`: how far the first of them came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
-    wait = longest(rows, span)
+    first = int(rows["time"].min())
+    wait = (
+        (span.last - first) / SECOND if span is not None else None
+    )  # it never ended, whatever void replies there were
     resent = int(rows["retransmits"].sum())
+    waited_s = f" for {seconds(wait)}" if wait is not None else ""
+    again = f", retransmitted {several(resent, 'time')}" if resent else ""
     return RULE.finding(
         host=server,
         title=f"{several(len(rows), 'LOCK')} to {server} never answered",
         explanation=(
-            f"{several(len(rows), 'LOCK')} of {named(clients)} to {server} had no answer"
-            f"{f' for {seconds(wait)}' if wait is not None else ''}, sent again {several(resent, 'time')} in all. The "
-            f"answers of the server to other calls are in the capture, so this one would be.{came and ' '}{came}"
+            f"{several(len(rows), 'LOCK')} of {named(clients)} to {server} had no reply{waited_s}{again}. Replies of "
+            f"the server to other calls are in the capture, so this one would be.{came and ' '}{came}"
         ),
         clients=clients,
         files=files,
         count=len(rows),
-        first=int(rows["time"].min()),
-        last=ended(rows, span),
+        first=first,
+        last=span.last if span is not None else None,
         evidence=tuple(waited(rows, 4)),
         remedy=(
             command(

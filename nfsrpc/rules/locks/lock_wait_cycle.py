@@ -2,14 +2,15 @@
 
 Sees
     An owner waits for a range that another holds, while that one asks for, or waits for, a range of the first: directly
-    or over several. Servers that notice answer DEADLCK to one of them. Of owners that are in several circles at one
-    time a short one is told.
+    or over several. Servers that detect it answer DEADLCK to one of them. Of owners that are in several circles at one
+    time a short circle is reported.
 
 Why it hurts
-    Nobody of the circle gets on, but for the one that is told DEADLCK and that has to handle it.
+    No owner of the circle makes progress, except the one that is answered DEADLCK and has to handle it.
 
 Not flagged when
-    Only one of the waits is in the capture (LCK006 then says DEADLCK, if it was answered).
+    Only one of the waits is in the capture (LCK006 then reports DEADLCK, if it was answered). The waits do not last
+    together for some seconds, and no server answered DEADLCK.
 
 How to confirm
     The order in which the applications lock.
@@ -40,27 +41,21 @@ RULE = Rule(
     "warning",
     explains=("LCK006", "LCK010", "LCK011"),
     timed="always",
+    judges="lock requests with their range",
+    passes="no owners waited for each other",
 )
 
 Owner: TypeAlias = tuple[str, str]  # client, owner
-STUCK_S = 5.0  # so long they all wait together, if no server says DEADLCK
+STUCK_S = 5.0  # they all wait together for so long, where no server answers DEADLCK
 SHOWN = 8  # owners of a circle
 
 
 def check(locks: Table, waiters: tuple[Waiter, ...]) -> Iterator[Answer]:
-    found = deadlocks(waiters)
-    for circle, knot in found:
+    for circle, knot in deadlocks(waiters):
         yield finding(circle, knot)
-    if found:
-        return
-    if locks.valid("held_by").any():
-        yield RULE.clear("nobody waited for somebody who waited for them")
-    elif (locks["status"] == DEADLCK).any() or locks.valid("blocked").any():
-        yield RULE.cannot_tell("who stood in the way of those who waited is not in the capture")
-    elif len(locks):
-        yield RULE.clear("no lock had to wait")
-    else:
-        yield RULE.cannot_tell("no lock requests in the capture")
+    waited = (locks["status"] == DEADLCK) | locks.valid("blocked")
+    if waited.any() and not locks.valid("held_by").any():
+        yield RULE.cannot_tell("the holders of the locks that others waited for are not in the capture")
 
 
 def owner(row: object) -> Owner:
@@ -88,12 +83,12 @@ def finding(circle: list[Waiter], knot: int) -> Finding:
     """`knot`: so many owners wait for each other in all."""
     rows = [waiter.row for waiter in circle]
     clients = tuple(sorted({row.client for row in rows}))
-    told = [row for row in rows if row.status == DEADLCK]
+    refused = [row for row in rows if row.status == DEADLCK]
     owners = [f"{row.owner} ({row.client})" for row in rows]
     files = tuple(dict.fromkeys(row.file for row in rows))
     ways = [*owners[1:], owners[0]] if len(owners) <= SHOWN else [*owners[1:SHOWN], "others, and so back to the first"]
     more = f" In all {several(knot, 'owner')} wait for each other so." if knot > len(owners) else ""
-    end = f"The server told {told[0].owner} so (DEADLCK)." if told else "The server did not notice."
+    end = f"The server answered {refused[0].owner} with DEADLCK." if refused else "The server did not detect it."
     return RULE.finding(
         host=None,
         title=f"deadlock: {named(owners)} wait for each other on {named(files)}",

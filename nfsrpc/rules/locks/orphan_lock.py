@@ -1,27 +1,35 @@
-"""The server holds a lock that its owner no longer wants.
+"""The server holds a lock that its owner does not have any more.
 
 Sees
-    A lock that is granted after its owner was told no, gave up or unlocked: by another copy of the same request, or by
+    A lock that is granted after its owner was refused, gave up or unlocked: by another copy of the same request, or by
     a late grant that the client accepts; or a CANCEL that was refused (DENIED) and not followed by UNLOCK. No UNLOCK
     comes after.
+    Or LOCKs that are DENIED, or BLOCKED for ever, although the only holder that the capture shows has unlocked, or
+    nobody was granted the range since the server rebooted: a lock that a takeover, or a cluster file system, left
+    behind. Or they stand behind a lock of a host that has announced its reboot since (SM_NOTIFY, answered).
 
 Why it hurts
-    The application has failed long ago, and nobody will ever unlock: all others wait until the client reboots.
+    No application has the lock, so nobody will ever unlock: all others wait until the lock is dropped on the server.
 
 Not flagged when
-    Copies of one request are answered alike. The client refuses the late grant. It unlocks after all.
+    Copies of one request are answered alike. The client refuses the late grant. It unlocks after all. The holder may
+    be one that the capture does not show: it was taken elsewhere than at the server, began later, lacks packets, shows
+    one client only, NFSv4 or encrypted connections. Then the waits are LCK011 or LCK016.
 
 How to confirm
     On the server: cat /proc/locks names the inode; on the client no process has the file open.
 
 How to fix
-    Break the lock on the server. Then cure what made the server answer so late (statd that hangs: MON003).
+    Break the lock on the server. Then find what left it: statd that hangs and so a late answer (MON003), a takeover, a
+    name by which statd does not recognise the client that rebooted (MON005).
 
 References
     RFC 1813 appendix II; Linux fs/lockd/svclock.c.
 
 Parameters
-    unlock_s: no UNLOCK for so long: the owner has forgotten the lock
+    unlock_s: no UNLOCK for so long: the owner does not have the lock any more
+    refused_s: a range that is free is refused for so long
+    notice_s: a lock is still refused so long after the notice of the reboot of its holder's host
 """
 
 from __future__ import annotations
@@ -30,48 +38,56 @@ from collections.abc import Iterator
 from typing import Any
 
 from nfsrpc.columns import Mask, Table
-from nfsrpc.facts.basic import Span
+from nfsrpc.facts.basic import Span, lacks, listed
+from nfsrpc.facts.refusals import Refusal
 from nfsrpc.findings.advice import BREAK_LOCK
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.wording import SECOND, several
+from nfsrpc.wording import SECOND, named, seconds, several, utc
 
 RULE = Rule(
     "LCK008",
     "orphan-lock",
     "warning",
-    explains=("LCK010", "LCK011"),
+    explains=("LCK010", "LCK011", "LCK016"),
     timed="always",
     log=("out-of-sync",),
+    judges="lock requests with their range",
+    passes="no lock was kept for an owner that does not have any more it",
 )
 
 DENIED = 1
 
 
 def check(
-    locks: Table, span: Span | None, gaps: frozenset[frozenset[str]], *, unlock_s: float = 10.0
+    locks: Table,
+    refusals: tuple[Refusal, ...],
+    span: Span | None,
+    gaps: frozenset[frozenset[str]],
+    *,
+    unlock_s: float = 10.0,
+    refused_s: float = 60.0,
+    notice_s: float = 10.0,
 ) -> Iterator[Answer]:
     left = list(locks.where(left_behind(locks)).rows())
-    seen = [row for row in left if frozenset((row.client, row.server)) not in gaps]
+    seen = [row for row in left if not lacks(gaps, row)]
     orphans = [row for row in seen if span is not None and span.last - since(row) >= unlock_s * SECOND]
     for row in orphans:
         yield finding(row)
-    if orphans:
-        return
-    if left:
+    least = {"holder rebooted": notice_s}
+    kept = [refusal for refusal in refusals if refusal.lasted_s >= least.get(refusal.freed, refused_s)]
+    files = listed(((refusal.row.server, refusal.row.fh), refusal) for refusal in kept)
+    for _, of_file in sorted(files.items()):
+        yield of_nobody(of_file)
+    if left and not orphans:
         yield RULE.cannot_tell(f"the capture ends, or has gaps, after {several(len(left), 'late grant')}")
-    elif len(locks):
-        yield RULE.clear("no lock was granted to somebody who no longer wanted it")
-    else:
-        yield RULE.cannot_tell("no lock requests in the capture")
 
 
 def left_behind(locks: Table) -> Mask:
     late = locks.valid("late_granted") & (locks["state"] == "held")
     after = ~locks.valid("unlock") | (locks["unlock"] < locks["late_granted"])
-    accepted = (locks["granted_by"] == "late-reply") | (locks["callback_state"] == "answered")
     refused = locks.valid("cancelled") & (locks["cancel_status"] == DENIED) & ~locks.valid("unlock")
-    mask: Mask = (late & after & accepted) | refused
+    mask: Mask = (late & after) | refused
     return mask
 
 
@@ -83,10 +99,10 @@ def finding(row: Any) -> Finding:
     how = "granted after its owner had been answered otherwise" if row.late_granted is not None else "not cancelled"
     return RULE.finding(
         host=row.server,
-        title=f"{row.server} holds a lock of {row.owner} ({row.client}) on {row.file} that nobody wants",
+        title=f"{row.server} keeps a lock of {row.owner} ({row.client}) on {row.file} that no application has",
         explanation=(
-            f"It was {how}, and no UNLOCK came after. The application has given up, so nobody will release it before "
-            f"{row.client} reboots."
+            f"It was {how}, and no UNLOCK came after. The application had given up by then, so nothing releases the "
+            f"lock before {row.client} reboots."
         ),
         clients=(row.client,),
         files=(row.file,),
@@ -96,6 +112,74 @@ def finding(row: Any) -> Finding:
         remedy=BREAK_LOCK,
         verify=(command("cat /proc/locks", on="the server", note="the lock is gone"),),
     )
+
+
+NOBODYS = "{server} refuses {asking} a lock on {file} that nobody is seen to hold"
+TITLES = {
+    "released": NOBODYS,
+    "server rebooted": NOBODYS,
+    "holder rebooted": "{server} keeps the lock of {holder} on {file}, whose host has rebooted",
+}
+KEPT = (
+    "The server, or the file system below it, keeps a lock of nobody; or a process of the server itself, or another "
+    "node of its cluster, holds it."
+)
+WHY = {
+    "released": KEPT,
+    "server rebooted": KEPT,
+    "holder rebooted": "Its statd did not monitor that host, or does not recognise it by the notice.",
+}
+HOW = {
+    "released": "{holder} held it alone, and released it at {since}",
+    "server rebooted": "{server} rebooted at {since}, and has granted it to nobody since",
+    "holder rebooted": "{holder} held it; its host announced a reboot at {since}, and {server} answered",
+}
+
+
+def of_nobody(refused: list[Refusal]) -> Finding:
+    """Of one file, whose range is refused though nobody has it."""
+    longest = max(refused, key=lambda refusal: refusal.lasted_s)
+    row, holder = longest.row, longest.holder
+    clients = tuple(sorted({refusal.row.client for refusal in refused} | of_former(longest)))
+    owner = f"{holder.owner} ({holder.client})" if holder else ""
+    asking = named(sorted({refusal.row.client for refusal in refused}))
+    how = HOW[longest.freed].format(holder=owner, server=row.server, since=utc(longest.since))
+    return RULE.finding(
+        certainty="likely",
+        host=row.server,
+        title=TITLES[longest.freed].format(server=row.server, asking=asking, holder=owner, file=row.file),
+        explanation=(
+            f"{how[0].upper()}{how[1:]}. Nobody else was granted the range, and still {row.server} refused it to "
+            f"{asking} for {seconds(longest.lasted_s)}. {WHY[longest.freed]}"
+        ),
+        clients=clients,
+        files=(row.file,),
+        count=len(refused),
+        first=max(longest.first, longest.since),
+        last=longest.last,
+        evidence=tuple(evidence_of(longest)),
+        remedy=BREAK_LOCK,
+        verify=(command("cat /proc/locks", on="the server", note="the lock is gone"),),
+        wait_s=longest.lasted_s,
+    )
+
+
+def of_former(refusal: Refusal) -> set[str]:
+    """The host that rebooted, for which the lock is kept."""
+    return {refusal.holder.client} if refusal.holder is not None and refusal.freed == "holder rebooted" else set()
+
+
+def evidence_of(refusal: Refusal) -> Iterator[Evidence]:
+    row, holder = refusal.row, refusal.holder
+    if holder is not None and holder.granted_frame is not None:
+        yield Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")
+    if holder is not None and holder.released_frame is not None:
+        yield Evidence(holder.released_capture, holder.released_frame, "released")
+    yield Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
+    if row.blocked_frame is not None:
+        yield Evidence(row.blocked_capture, row.blocked_frame, "BLOCKED")
+    if row.denied_frame is not None:
+        yield Evidence(row.denied_capture, row.denied_frame, "DENIED")
 
 
 def evidence(row: Any) -> Iterator[Evidence]:

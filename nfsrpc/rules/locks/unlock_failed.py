@@ -1,20 +1,20 @@
-"""Locks are not given back.
+"""UNLOCKs are not answered, or refused.
 
 Sees
     UNLOCK never answered for 10 s or until its connection died, or answered with a status that is not GRANTED.
 
 Why it hurts
-    The application believes the lock to be free, the server still holds it: the next one waits for nobody.
+    For the application the lock is free, and the server still has it: the next client waits for a lock of nobody.
 
 Not flagged when
     The capture ends too soon, lacks the server's direction or lost packets of that stream. DENIED_GRACE_PERIOD just
-    after a reboot: the client asks again.
+    after a reboot: the client retries.
 
 How to confirm
     On the server: lslocks, or cat /proc/locks, and the inode of the file.
 
 How to fix
-    As what stalls the lock manager is fixed; locks that stay behind are broken on the server.
+    By the finding that explains it, which stalls the lock manager. Locks that are left are dropped on the server.
 
 References
     RFC 1813 appendix II; X/Open C702 chapter 10.
@@ -41,6 +41,8 @@ RULE = Rule(
     timed="always",
     log=("lockd-silent",),
     asks_causes="always",
+    judges="replies to UNLOCK",
+    passes="no UNLOCK was refused, or remained without a reply",
 )
 
 GRANTED, GRACE = 0, 4
@@ -61,12 +63,6 @@ def check(
         silent = rows.where(rows["state"] == "unanswered")
         came = how_far(silent.row(0), vantages) if len(silent) else ""
         yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
-    if len(failed):
-        return
-    if unlocks.valid("status").any():
-        yield RULE.clear(f"{several(int(unlocks.valid('status').sum()), 'UNLOCK')} granted")
-    else:
-        yield RULE.cannot_tell("no answered UNLOCK in the capture")
 
 
 def finding(
@@ -82,8 +78,8 @@ def finding(
         host=server,
         title=f"{several(len(rows), 'UNLOCK')} to {server} {' or '.join(fates)}",
         explanation=(
-            f"Of {named(clients)}: {', '.join(f'{many} {what}' for what, many in fates.items())}. The client believes "
-            f"these locks to be free, and the server may hold them for ever.{came and ' '}{came}"
+            f"UNLOCKs of {named(clients)}: {', '.join(f'{many} {what}' for what, many in fates.items())}. For the "
+            f"application these locks are free, and the server may keep them for ever.{came and ' '}{came}"
         ),
         clients=clients,
         files=files,
@@ -97,7 +93,7 @@ def finding(
                 on="{server}",
                 server=bare(server),
             ),
-            remark("Should a lock stay that nobody wants:"),
+            remark("Where a lock is left that no client has:"),
             *BREAK_LOCK,
         ),
         verify=(command("lslocks | grep -i nfs; cat /proc/locks", on="{server}", server=bare(server)),),

@@ -1,0 +1,73 @@
+"""Clients that ask for one range again and again and are denied each time.
+
+F_SETLK and LOCK_NB do not wait: an application that needs the lock asks again. On Linux each try has a new svid and a
+new oh, so a poller is one client and one range of one file. A series of tries ends where the client was granted the
+range, or where it paused for long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nfsrpc.columns import NAT, NULLS, Array, Table, distinct, isin
+from nfsrpc.facts.basic import fact, lacks
+from nfsrpc.facts.waiters import rows_of
+from nfsrpc.sessions.grouping import group, long_runs
+from nfsrpc.wording import SECOND
+
+DENIED = 1  # of nlm4_stats
+SAME = ("server", "client", "fh")
+# A job that starts once per minute and exits where the lock is taken does not poll: its pauses are longer.
+PAUSE_S = 45.0
+TRIES = 5  # fewer in a minute are no series: an application that tries a few times and gives up
+
+
+class Series(NamedTuple):
+    """Tries for one range that were all denied, and what held it meanwhile."""
+
+    number: int  # of the row of the first try in locks
+    first: Any
+    last: Any
+    tries: int
+    holders: tuple[Any, ...]  # rows of locks: those that the capture shows
+
+    @property
+    def lasted_s(self) -> float:
+        return float((self.last.denied - self.first.requested) / SECOND)
+
+
+@fact
+def polled(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Series, ...]:
+    return tuple(series(locks, run, gaps) for run in runs(locks))
+
+
+def series(locks: Table, run: Array, gaps: frozenset[frozenset[str]]) -> Series:
+    first, last = rows_of(locks, run[[0, -1]]).values()
+    held_by = locks["held_by"][run]
+    holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]])).values()
+    seen = (holder for holder in holders if not lacks(gaps, holder))
+    return Series(int(run[0]), first, last, len(run), tuple(seen))
+
+
+def runs(locks: Table) -> Iterator[Array]:
+    """The rows of the sessions of each series, by time."""
+    denied = (locks["status"] == DENIED) & locks.valid("requested")
+    if int(denied.sum()) < TRIES:
+        return
+    numbers = np.flatnonzero(denied | (locks["granted"] != NAT))
+    ranges, _ = group(
+        *(locks[name].codes[numbers] + 1 for name in SAME), locks["l_offset"][numbers], locks["l_len"][numbers]
+    )
+    asked = isin(ranges, ranges[denied[numbers]])
+    numbers, ranges = numbers[asked], ranges[asked]
+    tried = denied[numbers]
+    times = np.where(tried, locks["requested"][numbers], locks["granted"][numbers])
+    order = np.lexsort((times, ranges))
+    numbers, ranges, tried, times = numbers[order], ranges[order], tried[order], times[order]
+    near = times[1:] - times[:-1] <= round(PAUSE_S * SECOND)
+    goes_on = (ranges[1:] == ranges[:-1]) & tried[1:] & tried[:-1] & near
+    for first, last in long_runs(goes_on, TRIES):
+        yield numbers[first:last]

@@ -1,0 +1,172 @@
+"""Locks that a server goes on to refuse though, by the capture, nobody holds the range any more.
+
+The capture shows that the range is free where an owner held it in a way that excluded all others and released it, or
+where the server itself rebooted; and that nobody was granted it since only where it was taken at the server, lacks
+nothing of it, and shows more than one of its clients. A holder whose host has announced its own reboot to the server
+(SM_NOTIFY, answered) holds nothing any more either.
+
+What no capture shows remains: a process of the server itself, or another node of its cluster, may hold the range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from nfsrpc.columns import Table, distinct
+from nfsrpc.facts.basic import NFS, Span, fact, listed
+from nfsrpc.facts.polling import Series
+from nfsrpc.facts.vantages import Vantages
+from nfsrpc.facts.waiters import Waiter, covering, rows_of, same_range
+from nfsrpc.wording import SECOND
+
+Freed: TypeAlias = Literal["released", "server rebooted", "holder rebooted"]
+BLOCKED = 3  # of nlm4_stats
+HOLDING = ("held", "releasing")
+APART_S = 1.0  # a request within a second of the release may have come before it
+# sm-notify repeats a notice that is not answered after up to 120 s: an earlier one may be from before the capture.
+RENOTIFY_S = 130.0
+MAX_REFUSALS = 200  # are looked at: each costs a look at all locks
+
+
+class Refusal(NamedTuple):
+    """Requests for one range, refused from `first` to `last`, and since when the range is free."""
+
+    row: Any  # of locks, the first one
+    first: int
+    last: int
+    freed: Freed
+    since: int
+    holder: Any | None  # the row of who had it
+
+    @property
+    def lasted_s(self) -> float:
+        """How long it was refused although it was free."""
+        return (self.last - max(self.first, self.since)) / SECOND
+
+
+@fact
+def overseen(connections: Table, exchanges: Table, counted: Table, gaps: frozenset[frozenset[str]]) -> frozenset[str]:
+    """Servers of which the captures lack nothing, with several clients, of which none locks where it is not seen.
+
+    NFSv4 has its locks in its own protocol, and what is encrypted is not seen.
+    """
+    wire = connections.where(~connections["loopback"] & connections["rpc"])
+    clients = listed({(server, client) for client, server in ends(wire)})
+    unseen = {host for pair in gaps for host in pair}
+    for table in (exchanges, counted):
+        unseen |= {server for _, server in ends(table.where((table["prog"] == NFS) & (table["vers"] == 4)))}
+    unseen |= {server for _, server in ends(connections.where(connections["tls"]))}
+    return frozenset(server for server, known in clients.items() if len(known) > 1 and server not in unseen)
+
+
+def ends(table: Table) -> set[tuple[str, str]]:
+    return set(zip(table["client"].tolist(), table["server"].tolist(), strict=True))
+
+
+@fact
+def refusals(
+    locks: Table,
+    nlm: Table,
+    monitors: Table,
+    waiters: tuple[Waiter, ...],
+    polled: tuple[Series, ...],
+    free_ranges: FreeRanges,
+) -> tuple[Refusal, ...]:
+    pending = [*of_waiters(waiters, nlm), *((each.number, each.first, each.last.denied) for each in polled)]
+    pending = pending[:MAX_REFUSALS]
+    behind = distinct(np.array([row.held_by for _, row, _ in pending if row.held_by is not None], dtype=np.int64))
+    holders = rows_of(locks, behind)
+    found = []
+    for number, row, last in pending:
+        holder = holders.get(row.held_by)
+        freed = announced(holder, monitors) if holder else free_ranges.before(number, row, last)
+        if freed is not None and not is_taken_since(locks, number, freed[1], last):
+            found.append(Refusal(row, row.requested, last, *freed))
+    return tuple(found)
+
+
+def is_taken_since(locks: Table, number: int, since: int, last: int) -> bool:
+    """Whether the range was granted again, excluding this session; perhaps to the host that has just rebooted."""
+    taken = same_range(locks, number) & (locks["granted"] > since) & (locks["granted"] < last)
+    taken &= locks["exclusive"] | locks["exclusive"][number]
+    taken[number] = False
+    return bool(taken.any())
+
+
+def of_waiters(waiters: Sequence[Waiter], nlm: Table) -> Iterator[tuple[int, Any, int]]:
+    """Those that were never granted the lock, each with the time of its last request that was answered BLOCKED."""
+    waiting = [waiter for waiter in waiters if waiter.row.state == "waiting"]
+    if not waiting:
+        return
+    asked = nlm.where(nlm["status"] == BLOCKED)
+    times = dict(zip(asked["exchange"].tolist(), asked["time"].tolist(), strict=True))
+    for waiter in waiting:
+        yield waiter.number, waiter.row, times.get(waiter.row.last_exchange, waiter.row.blocked)
+
+
+def announced(holder: Any, monitors: Table) -> tuple[Freed, int, Any] | None:
+    """When the host of a holder sent the server a notice of its reboot that was answered."""
+    if holder.granted is None or holder.state not in HOLDING:
+        return None
+    notices = monitors.where((monitors["procedure"] == "NOTIFY") & monitors.valid("reply_time"))
+    notices = notices.where((notices["asker"] == holder.client) & (notices["host"] == holder.server))
+    times = notices["time"][notices["time"] > holder.granted]
+    return ("holder rebooted", int(times.min()), holder) if len(times) else None
+
+
+class FreeRanges:
+    """Ranges of which the capture shows that they were free before they were asked for."""
+
+    def __init__(
+        self,
+        locks: Table,
+        boots: Mapping[str, tuple[int, ...]],
+        overseen: frozenset[str],
+        vantages: Vantages,
+        span: Span | None,
+    ) -> None:
+        self.locks, self.boots, self.overseen, self.vantages, self.span = locks, boots, overseen, vantages, span
+
+    def before(self, number: int, row: Any, last: int) -> tuple[Freed, int, Any] | None:
+        """How the range of this session had become free, and when, if all since then is captured."""
+        if row.server not in self.overseen or self.span is None:
+            return None
+        freed = self.released(number, row) or self.rebooted(row)
+        if freed is None:
+            return None
+        _, since, holder = freed
+        seen_from = holder.granted if holder else since
+        at = [self.vantages.taken_at(row.server, time) for time in (seen_from, last)]
+        return freed if at[0] & at[1] else None
+
+    def released(self, number: int, row: Any) -> tuple[Freed, int, Any] | None:
+        """The last release of the whole range by one beside whom nobody could hold it."""
+        locks = self.locks
+        alone = covering(locks, number) & locks.valid("granted") & (locks["exclusive"] | ~locks["exclusive"][number])
+        alone &= locks.valid("released") & (locks["released"] < row.requested - round(APART_S * SECOND))
+        rows = np.flatnonzero(alone)
+        if not len(rows):
+            return None
+        holder = locks.row(int(rows[np.argmax(locks["released"][rows])]))
+        return "released", holder.released, holder
+
+    def rebooted(self, row: Any) -> tuple[Freed, int, Any] | None:
+        """The last reboot of the server, if its first notice was captured."""
+        times = [time for time in self.boots.get(row.server, ()) if time < row.requested]
+        if not times or self.span is None or times[0] - self.span.first < RENOTIFY_S * SECOND:
+            return None
+        return "server rebooted", times[-1], None
+
+
+@fact
+def free_ranges(
+    locks: Table,
+    boots: Mapping[str, tuple[int, ...]],
+    overseen: frozenset[str],
+    vantages: Vantages,
+    span: Span | None,
+) -> FreeRanges:
+    return FreeRanges(locks, boots, overseen, vantages, span)

@@ -1,0 +1,162 @@
+"""A client claims a lock again after a reboot of the server, and is refused: the lock is lost.
+
+Sees
+    LOCK with reclaim, answered anything but GRANTED: DENIED, DENIED_NOLOCKS, or DENIED_GRACE_PERIOD, by which Linux
+    answers a reclaim that comes after the grace period.
+
+Why it hurts
+    The application goes on as if it held the lock; nothing informs it. Another host may be granted the same range, and
+    both write. Only the client's kernel log has it: "lockd: failed to reclaim lock for pid ...".
+
+Not flagged when
+    A later copy or try was answered GRANTED. The capture ends just after a DENIED_GRACE_PERIOD: cannot tell.
+
+How to confirm
+    On the client: dmesg | grep "failed to reclaim". On the server: cat /proc/locks does not have the lock.
+
+How to fix
+    Restart the application that had the lock. Then find out why it was refused: another client was granted the range
+    first, the notice of the reboot came after the grace period, or statd of the server fails (DENIED_NOLOCKS).
+
+References
+    X/Open C702 chapter 11; RFC 1813 appendix II; Linux fs/lockd/clntproc.c (nlmclnt_reclaim), fs/lockd/svclock.c.
+
+Parameters
+    again_s: a client that tries again after DENIED_GRACE_PERIOD does so within this time
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.columns import Mask, Table, distinct
+from nfsrpc.facts.basic import Span, listed
+from nfsrpc.facts.waiters import rows_of
+from nfsrpc.findings.advice import bare
+from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.wording import SECOND, named, several
+
+RULE = Rule(
+    "LCK015",
+    "reclaim-refused",
+    "error",
+    timed="likely",
+    log=("reclaim-failed",),
+    judges="results of LOCK",
+    passes="no reclaim was refused",
+)
+
+GRANTED, GRACE = 0, 4
+SAME = ("server", "client", "fh", "oh", "svid", "l_offset")  # of an owner that tries again
+STATUSES = {
+    1: "DENIED",
+    2: "DENIED_NOLOCKS",
+    3: "BLOCKED",
+    4: "DENIED_GRACE_PERIOD",
+    5: "DEADLCK",
+    6: "ROFS",
+    7: "STALE_FH",
+    8: "FBIG",
+    9: "FAILED",
+}
+
+
+def check(locks: Table, span: Span | None, *, again_s: float = 10.0) -> Iterator[Answer]:
+    refused = locks.where(refused_reclaims(locks))
+    granted = Stretches([locks[name] for name in SAME], locks["granted"]) if len(refused) else None
+    lost = [row for row in refused.rows() if granted is not None and granted.following(owned(row), ended(row)) is None]
+    found = listed((row.server, row) for row in lost if row.status != GRACE or has_time(row, span, again_s))
+    for server, rows in sorted(found.items()):
+        yield finding(server, rows, locks)
+    early = len(lost) - sum(map(len, found.values()))
+    if early:
+        yield RULE.cannot_tell(f"the capture ends just after {several(early, 'reclaim')} met a grace period")
+
+
+def refused_reclaims(locks: Table) -> Mask:
+    """Sessions whose last LOCK was a reclaim that was refused."""
+    claimed = locks["reclaim"] | (locks["reclaims"] > 0)
+    mask: Mask = claimed & locks.valid("status") & (locks["status"] != GRANTED) & ~locks.valid("late_granted")
+    return mask
+
+
+def owned(row: Any) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in SAME)
+
+
+def ended(row: Any) -> int:
+    """When the reclaim was refused."""
+    return int(row.denied or row.blocked or row.requested)
+
+
+def has_time(row: Any, span: Span | None, again_s: float) -> bool:
+    return span is not None and row.denied is not None and span.last - row.denied >= again_s * SECOND
+
+
+def finding(server: str, rows: list[Any], locks: Table) -> Finding:
+    clients = tuple(sorted({row.client for row in rows}))
+    files = tuple(dict.fromkeys(row.file for row in rows))
+    statuses = named(sorted({STATUSES.get(row.status, f"status {row.status}") for row in rows}))
+    first = rows[0]
+    held_by = [row.held_by for row in rows if row.held_by is not None]
+    holders = rows_of(locks, distinct(np.array(held_by, dtype=np.int64))) if held_by else {}
+    owners = sorted({f"{holder.owner} ({holder.client})" for holder in holders.values()})
+    return RULE.finding(
+        host=server,
+        title=f"{several(len(rows), 'reclaim')} of {named(clients)} refused by {server}: {statuses}",
+        explanation=(
+            f"After a reboot of {server} its clients claim their locks again. {several(len(rows), 'claim')} of "
+            f"{named(clients)} on {named(files)} {'was' if len(rows) == 1 else 'were'} answered {statuses}: the lock "
+            f'is lost, and the application is not informed; the kernel log of the client has "lockd: failed to reclaim '
+            f'lock".{meanwhile(owners)}{too_late(rows)}'
+        ),
+        clients=clients,
+        files=files,
+        count=len(rows),
+        first=min(row.requested for row in rows),
+        last=max(map(ended, rows)),
+        evidence=(*evidence(first), *granted(holders)),
+        remedy=(
+            command("dmesg | grep -i reclaim", on="{client}", note="which process", client=bare(first.client)),
+            remark("Restart the application that had the lock, and check the file for damage."),
+            command(
+                "journalctl -u nfs-server -u rpc-statd -u rpc-statd-notify",
+                on="the server {server}",
+                note="when it rebooted and sent its notices",
+                server=bare(server),
+            ),
+        ),
+        verify=(command("cat /proc/locks", on="the server {server}", note="has the lock", server=bare(server)),),
+    )
+
+
+def meanwhile(owners: list[str]) -> str:
+    return f" The range was granted to {named(owners)} before." if owners else ""
+
+
+def too_late(rows: list[Any]) -> str:
+    if not any(row.status == GRACE for row in rows):
+        return ""
+    return " A reclaim answered DENIED_GRACE_PERIOD came after the end of the grace period."
+
+
+def evidence(row: Any) -> Iterator[Evidence]:
+    if row.granted_frame is not None:
+        yield Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client})")
+    if row.denied_frame is not None:
+        what = STATUSES.get(row.status, f"status {row.status}")
+        yield Evidence(row.denied_capture, row.denied_frame, f"reclaim of {row.client} answered {what}")
+    elif row.blocked_frame is not None:
+        yield Evidence(row.blocked_capture, row.blocked_frame, f"reclaim of {row.client} answered BLOCKED")
+
+
+def granted(holders: dict[int, Any]) -> Iterator[Evidence]:
+    for holder in list(holders.values())[:1]:
+        if holder.granted_frame is not None:
+            note = f"granted to {holder.owner} ({holder.client})"
+            yield Evidence(holder.granted_capture, holder.granted_frame, note)

@@ -1,0 +1,74 @@
+"""LCK010: A lock is held by a client host that is silent: dead, or cut off."""
+
+from __future__ import annotations
+
+from tests.rules.locks.scenes import waits_behind
+from tests.rules.stage import CLIENT, OTHER, Stage, cannot_tell, fires, quiet, threshold
+
+
+@fires("LCK010", host=CLIENT, clients=(OTHER,))
+def test_the_holders_host_is_dead(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    for _ in range(3):
+        stage.wait(30.7)
+        stage.other.lock(stage.server).blocked()
+    return stage.wire(stage.server)
+
+
+@quiet("LCK010")
+def test_the_holders_host_lives(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    for _ in range(3):
+        stage.later(30.7, stage.client)
+        stage.other.lock(stage.server).blocked()
+    return stage.wire(stage.server)
+
+
+@quiet("LCK010")
+def test_the_holders_host_closed_its_connection(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    lock.granted()
+    stage.other.lock(stage.server).blocked()
+    lock.flow.close()
+    for _ in range(4):
+        stage.wait(30.7)
+        stage.other.lock(stage.server).blocked()
+    return stage.wire(stage.server)
+
+
+@cannot_tell("LCK010")
+def test_the_holder_was_not_captured(stage: Stage) -> bytes:
+    waits_behind(stage, released=False)
+    stage.later(90, stage.other)
+    return stage.wire(stage.other)
+
+
+@threshold("LCK010", "wait_s", fires=61, quiet=59)
+def test_others_have_waited_for_so_long(stage: Stage, seconds: float) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(40)
+    stage.other.lock(stage.server).blocked()
+    stage.later(seconds, stage.other)
+    return stage.wire()
+
+
+@threshold("LCK010", "silence_s", fires=76, quiet=74)
+def test_the_holders_host_has_been_silent_for_so_long(stage: Stage, seconds: float) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.other.lock(stage.server).blocked()
+    stage.later(50, stage.client)
+    stage.later(seconds, stage.other)
+    return stage.wire()
+
+
+@quiet("LCK010")
+def test_the_unlock_may_be_lost(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(1)
+    last = stage.frames()
+    for number in range(2):
+        stage.client.lock(stage.server, f"/srv/{number}").granted()
+    for _ in range(4):
+        stage.other.lock(stage.server).blocked()
+        stage.later(30.7, stage.other)
+    return stage.wire(lost=[last + 1])

@@ -1,0 +1,35 @@
+"""LCK004: The server denies locks: DENIED_NOLOCKS."""
+
+from __future__ import annotations
+
+from tests.rules.stage import CLIENT, SERVER, Stage, cannot_tell, fires, quiet
+
+
+@fires("LCK004", host=SERVER, clients=(CLIENT,), count=1)
+def test_no_locks_available(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
+    return stage.wire()
+
+
+@fires("LCK004", host=SERVER, count=1)
+def test_no_locks_available_by_message(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, asynchronous=True).denied("DENIED_NOLOCKS")
+    return stage.wire()
+
+
+@fires("LCK004", host=SERVER)
+def test_no_locks_available_in_version_1(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, version=1, transport="udp").denied("DENIED_NOLOCKS")
+    return stage.wire()
+
+
+@quiet("LCK004")
+def test_a_lock_in_conflict(stage: Stage) -> bytes:
+    stage.client.lock(stage.server, block=False).denied()
+    return stage.wire()
+
+
+@cannot_tell("LCK004")
+def test_results_are_cut_off(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
+    return stage.wire(snaplen=90)
