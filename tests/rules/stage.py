@@ -33,9 +33,7 @@ Captures: TypeAlias = bytes | list[bytes]
 Story: TypeAlias = Callable[["Stage"], Captures]
 
 told: defaultdict[str, set[str]] = defaultdict(set)
-guarded: defaultdict[str, set[str]] = defaultdict(
-    set
-)  # thresholds with a story on each side
+guarded: defaultdict[str, set[str]] = defaultdict(set)  # thresholds with a story on each side
 stories: dict[str, Story] = {}  # those in which something is advised, by their names
 
 

@@ -1,9 +1,81 @@
-"""CBK003: a server that never calls its waiting clients back."""
+"""CBK003: a server never calls its waiting clients back."""
 
 from __future__ import annotations
 
-from tests.rules.callbacks.handover import polled, waits
-from tests.rules.stage import Stage, threshold
+from tests.rules.callbacks.handover import dropped, polled, waits
+from tests.rules.stage import (
+    CLIENT,
+    LOCKD,
+    OTHER,
+    SERVER,
+    Stage,
+    cannot_tell,
+    diagnosed,
+    fires,
+    quiet,
+    threshold,
+)
+
+
+@fires("CBK003", host=SERVER, certainty="likely")
+def test_only_lockds_port_was_captured(stage: Stage) -> bytes:
+    """The server may have looked the client up in vain, at a port that was not captured."""
+    waits(stage)
+    polled(stage)
+    return stage.wire(stage.server)
+
+
+@fires("CBK003", host=SERVER, clients=(OTHER,), certainty="certain")
+def test_the_server_calls_nobody(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    waits(stage)
+    polled(stage)
+    return stage.wire(stage.server)
+
+
+@quiet("CBK003")
+def test_both_sides_of_a_nat(stage: Stage) -> list[bytes]:
+    """Inside, the waiter has another address, which nobody calls."""
+    inside = stage.scenario.host("192.168.1.2", name="web-2")
+    holder = stage.client.lock(stage.server).granted()
+    for waiter in (inside, stage.other):
+        waiter.lock(stage.server, svid=7).blocked()
+    stage.wait(10)
+    holder.unlock().granted()
+    stage.server.syn(stage.other, LOCKD, refused=True)
+    stage.wait(20)
+    for waiter in (inside, stage.other):
+        waiter.lock(stage.server, svid=7).granted()
+    return [stage.wire()]
+
+
+@quiet("CBK003")
+def test_the_server_calls(stage: Stage) -> bytes:
+    _, waiter = waits(stage)
+    waiter.granted()
+    return stage.wire(stage.server)
+
+
+@quiet("CBK003")
+def test_a_server_that_tries_is_not_silent(stage: Stage) -> bytes:
+    dropped(stage)
+    return stage.wire(stage.server)
+
+
+@cannot_tell("CBK003", command=True)
+def test_when_the_lock_became_free_is_not_seen(stage: Stage) -> bytes:
+    waits(stage)
+    polled(stage)
+    return stage.wire(stage.other)
+
+
+def test_a_silent_server_is_told_apart_from_an_unreachable_client() -> None:
+    stage = Stage()
+    waits(stage)
+    polled(stage)
+    diagnosis = diagnosed(stage.wire(stage.server))
+    assert (diagnosis.verdict.rule, diagnosis.findings[0].host) == ("CBK003", SERVER)
+    assert CLIENT not in {finding.host for finding in diagnosis.findings if finding.severity != "info"}
 
 
 @threshold("CBK003", "never_s", fires=10.5, quiet=9.5)

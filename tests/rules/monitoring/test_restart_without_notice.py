@@ -1,0 +1,74 @@
+"""MON008: a server's lock service restarted, and nobody was told."""
+
+from __future__ import annotations
+
+from tests.records import clock_set
+from tests.rules.stage import CLIENT, SERVER, Stage, cannot_tell, diagnosed, fires, quiet
+
+
+def restarted(stage: Stage) -> None:
+    """The client holds a lock, and the other meets a grace period."""
+    stage.client.lock(stage.server).granted()
+    stage.wait(30)
+    stage.other.lock(stage.server).denied("DENIED_GRACE_PERIOD")
+    stage.later(5)
+
+
+@fires("MON008", host=SERVER, clients=(CLIENT,))
+def test_a_restart_that_nobody_was_told_of(stage: Stage) -> bytes:
+    restarted(stage)
+    return stage.wire()
+
+
+@quiet("MON008")
+def test_a_reboot_that_everybody_was_told_of(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.wait(30)
+    stage.boots(stage.server, stage.client)
+    stage.client.lock(stage.server, reclaim=True).granted()
+    stage.other.lock(stage.server).denied("DENIED_GRACE_PERIOD")
+    return stage.wire()
+
+
+@quiet("MON008")
+def test_a_restart_while_nobody_held_a_lock(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted().unlock().granted()
+    stage.wait(30)
+    stage.other.lock(stage.server).denied("DENIED_GRACE_PERIOD")
+    return stage.wire()
+
+
+@quiet("MON008")
+def test_the_notice_comes_from_another_address_of_the_server(stage: Stage) -> bytes:
+    node = stage.scenario.host("10.0.0.8", name="nfssrv")
+    stage.client.lock(stage.server).granted()
+    stage.wait(60)
+    node.notify(stage.client, 5).reply()
+    stage.other.lock(stage.server, "/srv/other").denied("DENIED_GRACE_PERIOD")
+    return stage.wire()
+
+
+@quiet("MON008")
+def test_the_notice_is_in_another_capture_whose_clock_is_an_hour_ahead(stage: Stage) -> list[bytes]:
+    node = stage.scenario.host("10.0.0.8", name="nfssrv")
+    stage.client.lock(stage.server).granted()
+    stage.wait(60)
+    node.notify(stage.client, 5).reply()
+    stage.other.lock(stage.server, "/srv/other").denied("DENIED_GRACE_PERIOD")
+    return [stage.wire(stage.server), clock_set(stage.wire(stage.client), 1, 3600)]
+
+
+@cannot_tell("MON008")
+def test_no_locks_at_all(stage: Stage) -> bytes:
+    stage.nfs()
+    return stage.wire()
+
+
+def test_a_restart_without_notice_explains_a_lock_granted_twice() -> None:
+    stage = Stage()
+    restarted(stage)
+    stage.wait(90)
+    stage.other.lock(stage.server).granted()
+    diagnosis = diagnosed(stage.wire())
+    assert diagnosis.verdict.rule == "MON008"
+    assert "LCK009" in diagnosis.findings[0].explains
