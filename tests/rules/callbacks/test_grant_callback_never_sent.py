@@ -83,3 +83,54 @@ def test_the_lock_is_free_for_so_long(stage: Stage, free_s: float) -> bytes:
     waits(stage)
     polled(stage, free_s)
     return stage.wire(stage.server)
+
+
+@quiet("CBK003")
+def test_another_had_the_lock_in_between(stage: Stage) -> bytes:
+    """Three in a queue: the second is called back, and the third retries just when the second has unlocked."""
+    third = stage.scenario.host("10.0.0.3", name="web-3")
+    _, second = waits(stage)
+    third.lock(stage.server).blocked()
+    second.granted()
+    stage.wait(15)
+    third.lock(stage.server).blocked()
+    second.unlock().granted()
+    stage.wait(2)
+    third.lock(stage.server).granted()
+    return stage.wire(stage.server)
+
+
+def retried_twice(stage: Stage, free_s: float) -> bytes:
+    """Of the two retries one comes after the release, and is answered BLOCKED."""
+    waits(stage)
+    stage.wait(1)
+    stage.other.lock(stage.server).blocked()
+    polled(stage, free_s - 1)
+    return stage.wire(stage.server)
+
+
+@cannot_tell("CBK003", command=True)
+def test_a_retry_is_blocked_after_the_release(stage: Stage) -> bytes:
+    """Somebody has the lock whom the capture does not show."""
+    return retried_twice(stage, 36)
+
+
+@fires("CBK003", host=SERVER)
+def test_a_release_after_the_last_retry_but_one(stage: Stage) -> bytes:
+    return retried_twice(stage, 34)
+
+
+@fires("CBK003", host=SERVER)
+def test_a_client_that_retries_late(stage: Stage) -> bytes:
+    waits(stage)
+    polled(stage, 60)
+    return stage.wire(stage.server)
+
+
+@cannot_tell("CBK003", command=True)
+def test_the_callback_may_be_lost(stage: Stage) -> bytes:
+    waits(stage)
+    number = stage.frames()
+    stage.nfs(stage.other, times=2)
+    polled(stage)
+    return stage.wire(stage.server, lost=[number + 4])
