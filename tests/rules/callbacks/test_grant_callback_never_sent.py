@@ -89,8 +89,12 @@ def test_the_lock_is_free_for_so_long(stage: Stage, free_s: float) -> bytes:
 def test_another_had_the_lock_in_between(stage: Stage) -> bytes:
     """Three in a queue: the second is called back, and the third retries just when the second has unlocked."""
     third = stage.scenario.host("10.0.0.3", name="web-3")
-    _, second = waits(stage)
-    third.lock(stage.server).blocked()
+    first = stage.client.lock(stage.server).granted()
+    second, last = stage.other.lock(stage.server), third.lock(stage.server)
+    for waiter in (second, last):
+        waiter.blocked()
+    stage.wait(15)
+    first.unlock().granted()
     second.granted()
     stage.wait(15)
     third.lock(stage.server).blocked()
