@@ -12,4 +12,5 @@ from typing import Any
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
+    "notices of a reboot": lambda inputs: bool(inputs["notified"]),
 }
