@@ -101,3 +101,24 @@ def outages(connections: Table, unheard: Mapping[int, int]) -> Stretches:
         for row in rows.rows()
         for ends in ((row.client, row.server), (row.server, row.client))
     )
+
+
+class Downcalls:
+    """When statds told their lockds of a reboot (NLM procedure 16)."""
+
+    def __init__(self, monitors: Table) -> None:
+        rows = monitors.where(monitors["procedure"] == "DOWNCALL")
+        self.hosts, self.names = (Stretches((rows[key],), rows["time"]) for key in ("host", "mon_name"))
+
+    def follow(self, notice: Any, since: int, within_s: float) -> bool:
+        """Whether one follows a notice, or came since an earlier one: statd passes each new state on once.
+
+        In a capture that was merged a downcall may be nobody's, and only its name says what it is about.
+        """
+        soon = since, notice.time + within_s * SECOND
+        return self.hosts.meet(notice.host, *soon) or self.names.meet(notice.mon_name, *soon)
+
+
+@fact
+def downcalls(monitors: Table) -> Downcalls:
+    return Downcalls(monitors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nfsrpc.rules.monitoring.monitor_name_mismatch import Names
+from nfsrpc.facts.client_names import Names
 from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, cannot_tell, fires, quiet
 
 
