@@ -90,8 +90,9 @@ def check(
     for row in latest_of_each(notices):
         if span is None or frozenset((row.asker, row.host)) in gaps:
             continue
-        seen = row.host in loopbacks and span.last - row.time >= downcall_s * SECOND
-        notice = Ignored(row, seen, how_monitored(monitored.get(row.host), row) if row.host in loopbacks else "")
+        captured = row.host in loopbacks and frozenset((row.host,)) not in gaps
+        seen = captured and span.last - row.time >= downcall_s * SECOND
+        notice = Ignored(row, seen, how_monitored(monitored.get(row.host), row) if captured else "")
         kept = over(held, (row.host, row.asker), row.time)
         if kept is not None and not downcalls.follow(row, int(kept["granted"].min()), downcall_s):
             blocked = still_blocked(kept, behind, row.time + round(stays_s * SECOND))
@@ -171,6 +172,8 @@ def how_monitored(names: Mapping[str, list[str]] | None, notice: Any) -> str:
     forms = (names or {}).get(plain(notice.asker), [])
     if not forms:
         return f"No SM_MON for {notice.asker} was captured: it may be monitored by another name or not at all."
+    if forms == [notice.asker]:
+        return ""
     return f"Its statd monitors {named(forms)}, and the notice comes from {notice.asker}."
 
 
