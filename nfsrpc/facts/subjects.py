@@ -12,5 +12,11 @@ from typing import Any
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
+    "whole lock requests": lambda inputs: bool(len(inputs["locks"])),  # else cut before the range, or none at all
+    "TCP or UDP": lambda inputs: bool(len(inputs["flows"])),
+    "SM_MON": lambda inputs: bool((inputs["monitors"]["procedure"] == "MON").any()),
+    "answered SM_MON": lambda inputs: bool(
+        ((inputs["monitors"]["procedure"] == "MON") & (inputs["monitors"]["state"] == "answered")).any()
+    ),
     "notices of a reboot": lambda inputs: bool(inputs["notified"]),
 }

@@ -43,6 +43,11 @@ def answers(host: str, prog: int, on: str = "") -> Command:
     return command("rpcinfo -t {host} {prog}", on="{caller}", host=bare(host), prog=prog, caller=on)
 
 
+def restart_statd(host: str) -> Command:
+    """rpc.statd reads its list of monitored peers again, and locks stay as they are."""
+    return command("systemctl restart rpc-statd", on="{host}", note="drops no locks", host=bare(host))
+
+
 def try_lock(server: str) -> Command:
     return command(
         "time flock -x /path/on/{server}/testfile true",

@@ -46,7 +46,7 @@ RULE = Rule(
     "warning",
     explains=("LCK003", "LCK011"),
     timed="always",
-    judges="lock requests",
+    judges="whole lock requests",
     passes="no lock was released for a client that had waited for long",
 )
 

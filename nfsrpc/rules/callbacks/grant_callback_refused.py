@@ -44,7 +44,7 @@ RULE = Rule(
     "warning",
     explains=("LCK003", "LCK011"),
     timed="always",
-    judges="lock requests",
+    judges="whole lock requests",
     passes="no client refused a lock that it had waited for",
 )
 

@@ -51,7 +51,7 @@ RULE = Rule(
     "error",
     explains=("NET001", "NET002", "NET003", "REG003", "REG005", "LCK003", "LCK010", "LCK011", "CBK003", "RPC005"),
     log=("callback-silent",),
-    judges="lock requests",
+    judges="whole lock requests",
     passes="no waiting client was called in vain",
 )
 

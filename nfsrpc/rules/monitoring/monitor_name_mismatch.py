@@ -58,8 +58,8 @@ RULE = Rule(
     "MON005",
     "monitor-name-mismatch",
     "warning",
-    explains=("LCK008", "LCK009", "LCK010", "LCK011", "LCK016"),
-    judges="lock requests",
+    explains=("LCK008", "LCK009", "LCK010", "LCK011"),
+    judges="whole lock requests",
     passes="every client has one name and one address, and no notice of a reboot was ignored",
 )
 

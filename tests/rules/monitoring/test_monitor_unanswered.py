@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from nfsrpc.facts.signs import Signs
+from nfsrpc.rules.monitoring.monitor_unanswered import suspected
 from tests.rules.monitoring.statd import resolving, watched
-from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet
+from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet, threshold
 from tests.wire import UDP
 
 
@@ -114,3 +116,39 @@ def test_a_frozen_statd_explains_denials_of_what_waited_before_it_was_asked() ->
     diagnosis = diagnosed(stage.any(stage.server))
     assert diagnosis.verdict.rule == "MON003"
     assert "LCK004" in diagnosis.findings[0].explains
+
+
+@threshold("MON003", "gave_up_s", fires=56, quiet=54)
+def test_an_answer_is_too_late(stage: Stage, seconds: float) -> bytes:
+    watched(stage, "STAT_SUCC", seconds)
+    return stage.any(stage.server)
+
+
+@threshold("MON003", "served_s", fires=10.5, quiet=9.5)
+def test_how_soon_a_lockd_that_had_its_answer_serves_others(stage: Stage, seconds: float) -> bytes:
+    stage.nfs(stage.other)
+    stage.client.lock(stage.server)
+    stage.server.monitor(stage.client)
+    stage.wait(seconds)
+    stage.other.lock(stage.server, "/srv/second").granted()
+    stage.later(20, stage.other)
+    return stage.any(stage.server)
+
+
+@cannot_tell("MON003")
+def test_a_client_that_sends_its_lock_had_its_answer(stage: Stage) -> bytes:
+    stage.client.monitor(stage.server).reply(res_stat="STAT_SUCC", state=3)
+    stage.client.monitor(stage.server)
+    stage.client.lock(stage.server).granted()
+    stage.later(20)
+    return stage.any(stage.client)
+
+
+def test_how_a_wait_speaks_for_a_statd_that_hangs() -> None:
+    def weight(granted_s: float | None = None, denied_s: float | None = None, open_s: float | None = None) -> int:
+        suspicion = suspected(Signs(granted_s, denied_s, open_s, resolves=False))
+        return suspicion.weight if suspicion else 0
+
+    assert [weight(denied_s=15), weight(denied_s=14)] == [5, 0]
+    assert weight(open_s=11) == 3
+    assert [weight(granted_s=55), weight(granted_s=54)] == [1, 0]
