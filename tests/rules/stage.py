@@ -183,8 +183,13 @@ def cannot_tell(rule: str, *, command: bool = False) -> Callable[[Story], Callab
 NEARBY = 0.2  # a story beside a threshold is no farther from it than this part of it, or than 1
 
 
-def threshold(rule: str, name: str, *, fires: float, quiet: float) -> Callable[[Callable[[Stage, Any], Captures]], Any]:
-    """A story with a number: beyond the threshold with `fires`, where the rule finds something, and not with `quiet`."""
+def threshold(
+    rule: str, name: str, *, fires: float, quiet: float, severity: str | None = None
+) -> Callable[[Callable[[Stage, Any], Captures]], Any]:
+    """A story with a number: beyond the threshold with `fires`, where the rule finds something, and not with `quiet`.
+
+    `severity`: what it finds; what is of another counts as nothing.
+    """
 
     def decorate(story: Callable[[Stage, Any], Captures]) -> Any:
         guarded[rule].add(name)
@@ -193,7 +198,8 @@ def threshold(rule: str, name: str, *, fires: float, quiet: float) -> Callable[[
         def test(value: float, is_found: bool) -> None:
             default = rules()[rule].thresholds[name]
             assert abs(value - default) <= max(1, NEARBY * default), f"{value} is far from {name}={default}"
-            assert bool(findings(asked(rule, story(Stage(), value)))) == is_found
+            found = findings(asked(rule, story(Stage(), value)))
+            assert any(severity in (None, each.severity) for each in found) == is_found
 
         return test
 

@@ -30,3 +30,22 @@ def test_a_notice_in_its_own_name(stage: Stage) -> bytes:
 def test_no_notice(stage: Stage) -> bytes:
     stage.nfs()
     return stage.wire()
+
+
+@quiet("MON007")
+def test_a_name_that_is_not_known_otherwise(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.other.notify(stage.server, 5, mon_name="web-9").reply()
+    return stage.wire()
+
+
+@quiet("MON007")
+def test_the_other_family_of_the_same_host(stage: Stage) -> bytes:
+    """Its loopback and its name show that both addresses are of one host."""
+    sixth = stage.scenario.host("fd00::1", name="web-1")
+    server = stage.scenario.host("fd00::9", name="nfssrv")
+    stage.client.getport(stage.client, "nsm1")
+    stage.client.lock(stage.server).granted()
+    sixth.lock(server).granted()
+    sixth.notify(server, 5).reply()
+    return stage.wire()

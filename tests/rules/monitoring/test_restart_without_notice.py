@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.records import clock_set
-from tests.rules.stage import CLIENT, SERVER, Stage, cannot_tell, diagnosed, fires, quiet
+from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet, threshold
 
 
 def restarted(stage: Stage) -> None:
@@ -72,3 +72,62 @@ def test_a_restart_without_notice_explains_a_lock_granted_twice() -> None:
     diagnosis = diagnosed(stage.wire())
     assert diagnosis.verdict.rule == "MON008"
     assert "LCK009" in diagnosis.findings[0].explains
+
+
+@threshold("MON008", "notice_s", fires=121, quiet=119)
+def test_how_late_a_notice_may_come(stage: Stage, seconds: float) -> bytes:
+    restarted(stage)
+    stage.wait(seconds - 5)
+    stage.server.notify(stage.client, 5).reply()
+    return stage.wire()
+
+
+@fires("MON008", certainty="certain")
+def test_questions_of_sm_notify_would_be_seen(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    restarted(stage)
+    return stage.wire()
+
+
+@fires("MON008", certainty="likely")
+def test_notices_may_be_filtered_out(stage: Stage) -> bytes:
+    restarted(stage)
+    return stage.wire()
+
+
+@quiet("MON008")
+def test_a_notice_that_was_not_captured_was_understood(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.client.lock(stage.server, "/srv/second", svid=2).granted()
+    stage.wait(30)
+    stage.client.lock(stage.server, reclaim=True).granted()
+    stage.other.lock(stage.server, "/srv/third").denied("DENIED_GRACE_PERIOD")
+    return stage.wire()
+
+
+@cannot_tell("MON008")
+def test_the_notice_may_be_lost(stage: Stage) -> bytes:
+    restarted(stage)
+    number = stage.frames()
+    stage.nfs(times=3)
+    stage.later(5)
+    return stage.wire(lost=[number + 4])
+
+
+@cannot_tell("MON008", command=True)
+def test_who_held_the_lock_before_the_restart_is_not_seen(stage: Stage) -> bytes:
+    stage.other.lock(stage.server).denied()
+    stage.wait(30)
+    stage.other.lock(stage.server, svid=2).denied("DENIED_GRACE_PERIOD")
+    stage.wait(20)
+    stage.other.lock(stage.server, svid=2).granted()
+    return stage.wire()
+
+
+def test_no_blind_notice_is_advised() -> None:
+    """Notices to clients that hold locks make them lose these."""
+    stage = Stage()
+    restarted(stage)
+    (found,) = findings(asked("MON008", stage.wire()))
+    assert [line.line for line in found.remedy] == ["", "ls /var/lib/nfs/sm /var/lib/nfs/statd/sm", ""]
+    assert CLIENT in found.remedy[0].note
