@@ -35,6 +35,7 @@ Parameters
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
@@ -52,7 +53,7 @@ from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import NAMED, SECOND, named, seconds, several
 
 RULE = Rule(
     "MON005",
@@ -393,14 +394,19 @@ def names_and_addresses(callers: tuple[Any, ...], translated: Mapping[str, str])
                     f"{name} locks from several addresses: {named(row.client for row in same)}",
                     "These are several clients of one name, or one with several addresses: a notice of its reboot is "
                     "matched to one of them, whichever sent it.",
-                    (
-                        command(
-                            "hostnamectl set-hostname client-1.example.com",
-                            on="each of these clients",
-                            note="a name of its own for each; then reboot it, since lockd and statd keep the old one",
-                        ),
-                    ),
+                    tuple(own_name(row.client) for row in same[:NAMED]),
                 )
+
+
+def own_name(client: str) -> Command:
+    """Gives a client a name that no other has: one made of its address."""
+    return command(
+        "hostnamectl set-hostname {name}",
+        on="{client}",
+        note="or another name that is its own; then reboot it, since lockd and statd keep the old one",
+        name="client-" + re.sub(r"[^0-9a-z]+", "-", bare(client)),
+        client=client,
+    )
 
 
 def mismatch(rows: list[Any], title: str, meaning: str, remedy: tuple[Command, ...]) -> Answer:

@@ -322,3 +322,11 @@ def alike(seconds: float) -> bytes:
 def test_how_long_a_nat_may_take() -> None:
     assert findings(asked("MON005", alike(0.04))) == []
     assert len(findings(asked("MON005", alike(0.06)))) == 1
+
+
+def test_each_client_of_one_name_gets_its_own() -> None:
+    (found,) = findings(asked("MON005", alike(1)))
+    assert [line.line for line in found.remedy] == [
+        "hostnamectl set-hostname client-10-0-0-1",
+        "hostnamectl set-hostname client-10-0-0-2",
+    ]
