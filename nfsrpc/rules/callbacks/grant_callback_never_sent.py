@@ -31,8 +31,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from nfsrpc.columns import Table
-from nfsrpc.facts.attempts import Attempt
-from nfsrpc.facts.basic import NLM, Roles, listed
+from nfsrpc.facts.basic import NLM, Roles, listed, pairs_of
 from nfsrpc.facts.callbacks import Failure
 from nfsrpc.facts.waiters import Waiter, proof
 from nfsrpc.findings.advice import wire_of
@@ -57,7 +56,7 @@ def check(
     waiters: tuple[Waiter, ...],
     locks: Table,
     failed_callbacks: tuple[Failure, ...],
-    attempts: tuple[Attempt, ...],
+    connections: Table,
     registrations: Table,
     roles: Roles,
     gaps: frozenset[frozenset[str]],
@@ -66,7 +65,7 @@ def check(
     never_s: float = 10.0,
 ) -> Iterator[Answer]:
     tried = {(failure.server, failure.client) for failure in failed_callbacks} | looked_up(registrations, roles)
-    tried |= {(attempt.client, attempt.server) for attempt in attempts}
+    tried |= pairs_of(connections.where((connections["syn"] > 0) & (connections["synack"] == 0)))
     polled = [waiter for waiter in waiters if waiter.row.blocked is not None and waiter.row.granted_by == "poll"]
     called = {wanted(waiter) for waiter in waiters if is_called(waiter, tried)}
     free = free_for(polled, locks)

@@ -138,3 +138,11 @@ def test_the_callback_may_be_lost(stage: Stage) -> bytes:
     stage.nfs(stage.other, times=2)
     polled(stage)
     return stage.wire(stage.server, lost=[number + 4])
+
+
+@quiet("CBK003")
+def test_one_attempt_to_connect(stage: Stage) -> bytes:
+    waits(stage)
+    stage.server.syn(stage.other, LOCKD)
+    polled(stage)
+    return stage.wire(stage.server)

@@ -330,3 +330,32 @@ def test_each_client_of_one_name_gets_its_own() -> None:
         "hostnamectl set-hostname client-10-0-0-1",
         "hostnamectl set-hostname client-10-0-0-2",
     ]
+
+
+@quiet("MON005")
+def test_a_lock_that_was_granted_after_the_reboot(stage: Stage) -> bytes:
+    stage.server.getport(stage.server, "nsm1")
+    stage.client.notify(stage.server, 5).reply()
+    stage.client.lock(stage.server).granted()
+    stage.later(20, stage.other)
+    return stage.any(stage.server)
+
+
+@quiet("MON005")
+def test_a_lock_that_was_replaced_by_another_and_unlocked(stage: Stage) -> bytes:
+    stage.server.getport(stage.server, "nsm1")
+    stage.client.lock(stage.server, exclusive=False).granted()
+    stage.client.lock(stage.server).granted().unlock().granted()
+    stage.client.notify(stage.server, 5).reply()
+    stage.later(20, stage.other)
+    return stage.any(stage.server)
+
+
+@quiet("MON005")
+def test_of_two_notices_the_second_is_not_answered(stage: Stage) -> bytes:
+    stage.server.getport(stage.server, "nsm1")
+    stage.client.notify(stage.server, 3).reply()
+    stage.client.lock(stage.server).granted()
+    stage.client.notify(stage.server, 5).unanswered(resend=[2, 6])
+    stage.later(20, stage.other)
+    return stage.any(stage.server)

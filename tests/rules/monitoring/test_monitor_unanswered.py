@@ -152,3 +152,14 @@ def test_how_a_wait_speaks_for_a_statd_that_hangs() -> None:
     assert [weight(denied_s=15), weight(denied_s=14)] == [5, 0]
     assert weight(open_s=11) == 3
     assert [weight(granted_s=55), weight(granted_s=54)] == [1, 0]
+
+
+@cannot_tell("MON003")
+def test_the_answer_may_be_lost(stage: Stage) -> bytes:
+    stage.nfs(stage.other)
+    stage.client.lock(stage.server)
+    stage.server.monitor(stage.client)
+    number = stage.frames()
+    stage.server.monitor(stage.client).reply(res_stat="STAT_SUCC", state=3)
+    stage.later(70, stage.other)
+    return stage.any(stage.server, lost=[number + 1])

@@ -84,7 +84,7 @@ def test_the_peer_may_be_down(stage: Stage) -> bytes:
 @fires("MON004", host=CLIENT)
 def test_the_peer_sent_something_to_that_address(stage: Stage) -> bytes:
     node = stage.scenario.host("10.9.9.9", name="nfssrv")
-    stage.client.getattr(node, "/srv/lock")
+    stage.client.flow(node, 22, TCP)
     return notified_from(stage, "10.9.9.9")
 
 
@@ -154,3 +154,21 @@ def test_a_notice_sent_once_in_a_capture_that_lost_packets() -> None:
     stage.later(20)
     assert len(findings(asked("MON004", stage.wire()))) == 1
     assert findings(asked("MON004", stage.wire(lost=[number + 4]))) == []
+
+
+@cannot_tell("MON004")
+def test_a_repeated_question_that_is_answered_once(stage: Stage) -> bytes:
+    """statd of the peer may be about to start."""
+    stage.nfs()
+    searched(stage.server, stage.client, [2]).reply(port=0)
+    stage.later(20)
+    return stage.wire()
+
+
+@fires("MON004", host=CLIENT)
+def test_statd_is_registered_for_tcp_and_does_not_answer_udp(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.server.getport(stage.client, "nsm1", netid="tcp")
+    searched(stage.server, stage.client)
+    stage.later(20)
+    return stage.wire()

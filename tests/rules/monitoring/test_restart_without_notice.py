@@ -131,3 +131,21 @@ def test_no_blind_notice_is_advised() -> None:
     (found,) = findings(asked("MON008", stage.wire()))
     assert [line.line for line in found.remedy] == ["", "ls /var/lib/nfs/sm /var/lib/nfs/statd/sm", ""]
     assert CLIENT in found.remedy[0].note
+
+
+@quiet("MON008")
+def test_the_holder_that_was_in_the_way_before_has_unlocked(stage: Stage) -> bytes:
+    holder = stage.client.lock(stage.server).granted()
+    stage.other.lock(stage.server).denied()
+    holder.unlock().granted()
+    stage.wait(30)
+    stage.other.lock(stage.server, svid=2).denied("DENIED_GRACE_PERIOD")
+    return stage.wire()
+
+
+@quiet("MON008")
+def test_a_holder_that_is_not_seen_after_the_restart(stage: Stage) -> bytes:
+    stage.other.lock(stage.server).denied("DENIED_GRACE_PERIOD")
+    stage.wait(100)
+    stage.other.lock(stage.server, svid=2).denied()
+    return stage.wire()
