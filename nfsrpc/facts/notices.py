@@ -86,9 +86,8 @@ def of_wrong_senders(
         first, last = stretch([*known.notices, *known.questions])
         if known.is_answered or (known.peer, known.sender) in heard or not mounted or first is None or last is None:
             continue
-        if sending.meet(known.peer, first, last + round(RETRIES_S * SECOND)) and all(
-            is_foreign(known.sender, server) for server in mounted
-        ):
+        is_up = sending.meet(known.peer, first, last + round(RETRIES_S * SECOND))
+        if is_up and all(is_foreign(known.sender, server) for server in mounted):
             yield pair, tuple(mounted)
 
 

@@ -326,12 +326,16 @@ def test_the_portmappers_port_drops(stage: Stage) -> bytes:
 
 
 @fires("CBK001", host=OTHER)
-def test_a_client_that_is_not_registered_and_a_port_that_was_not_named(stage: Stage) -> bytes:
+def test_a_client_that_is_not_registered_is_called_from_two_addresses(stage: Stage) -> bytes:
     waits(stage)
     stage.server.getport(stage.other, "nlm4", port=0)
-    stage.server.syn(stage.other, FIXED, refused=True)
     polled(stage)
-    return stage.wire(stage.server)
+    waits(stage)
+    node = stage.scenario.host("10.9.9.9", name="nfssrv")
+    question = {"prog": 100021, "vers": 4, "prot": 6}
+    node.call(stage.other, "portmap2", "GETPORT", transport="udp", **question).unanswered(resend=[2, 6, 14])
+    polled(stage)
+    return stage.wire()
 
 
 @quiet("CBK001")
