@@ -40,11 +40,10 @@ RULE = Rule(
 )
 
 
-def check(monitors: Table, hosts: Table) -> Iterator[Answer]:
-    families = {address: row.host for row in hosts.rows() for address in row.addresses}
+def check(monitors: Table) -> Iterator[Answer]:
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
     for row in notices.rows():
-        if row.peer and families.get(row.peer, row.peer) != families.get(row.asker, row.asker):
+        if row.peer and row.peer != row.asker:
             yield strange(row)
     outside = list(monitors.where((monitors["procedure"] == "DOWNCALL") & ~monitors["loopback"]).rows())
     if outside:
