@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.columns import NAT, Table
-from nfsrpc.facts.basic import fact
+from nfsrpc.facts.basic import fact, listed
 from nfsrpc.sessions.grouping import codes_of, group
 from nfsrpc.wording import named
 
@@ -54,11 +54,13 @@ def callers(locks: Table) -> tuple[Any, ...]:
 
 
 @fact
-def translated(locks: Table) -> dict[str, str]:
+def translated(locks: Table, callers: tuple[Any, ...]) -> dict[str, str]:
     """Addresses of clients that a NAT shows for one another, each with one that stands for all of the same client."""
-    rows = locks.where((locks["time"] != NAT) & locks.valid("requested"))
-    if len(rows["client"].present()) < 2:
+    known = listed(sorted({(row.caller_name, row.client) for row in callers}))
+    clients = {client for addresses in known.values() if len(addresses) > 1 for client in addresses}
+    if not clients:
         return {}
+    rows = locks.where(locks["client"].isin(clients) & (locks["time"] != NAT) & locks.valid("requested"))
     groups, _ = group(*(codes_of(rows[name]) for name in REQUEST))
     order = np.lexsort((rows["time"], groups))
     request, time, client = groups[order], rows["time"][order], rows["client"].codes[order]

@@ -9,14 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nfsrpc.columns import Table, isin
+from nfsrpc.facts.basic import LOCK, NM_LOCK
+
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
-    "whole lock requests": lambda inputs: bool(len(inputs["locks"])),  # else cut before the range, or none at all
+    "whole lock requests": lambda inputs: bool(inputs["locks"].valid("requested").any()),  # not cut before the range
+    "answered LOCK": lambda inputs: answered_lock(inputs["requests"]),
     "TCP or UDP": lambda inputs: bool(len(inputs["flows"])),
-    "SM_MON": lambda inputs: bool((inputs["monitors"]["procedure"] == "MON").any()),
     "answered SM_MON": lambda inputs: bool(
         ((inputs["monitors"]["procedure"] == "MON") & (inputs["monitors"]["state"] == "answered")).any()
     ),
     "notices of a reboot": lambda inputs: bool(inputs["notified"]),
+    "SM_NOTIFY": lambda inputs: any(known.notices for known in inputs["notified"]),
 }
+
+
+def answered_lock(requests: Table) -> bool:
+    """Whether a result of LOCK was captured, and when it was asked for."""
+    asked = isin(requests["proc"], (LOCK, NM_LOCK)) & requests.valid("status") & requests.valid("time")
+    return bool(asked.any())

@@ -35,7 +35,7 @@ RULE = Rule(
     "MON007",
     "reboot-notice-not-from-that-host",
     "warning",
-    judges="notices of a reboot",
+    judges="SM_NOTIFY",
     passes="every notice of a reboot came from the host that it names",
 )
 

@@ -355,3 +355,10 @@ def test_how_soon_a_grant_makes_up_for_a_failed_step(stage: Stage, after_s: floa
     polled(stage, after_s - 1)
     waiter.granted(after=None)
     return stage.wire(stage.server)
+
+
+@cannot_tell("CBK001")
+def test_lock_requests_that_are_cut(stage: Stage) -> bytes:
+    waits(stage)
+    polled(stage)
+    return stage.wire(snaplen=96)

@@ -49,3 +49,9 @@ def test_the_other_family_of_the_same_host(stage: Stage) -> bytes:
     sixth.lock(server).granted()
     sixth.notify(server, 5).reply()
     return stage.wire()
+
+
+@cannot_tell("MON007")
+def test_a_peer_that_is_only_searched_for(stage: Stage) -> bytes:
+    stage.server.getport(stage.client, "nsm1", netid="udp", port=0, transport="udp", cred=False)
+    return stage.wire()

@@ -149,3 +149,11 @@ def test_a_holder_that_is_not_seen_after_the_restart(stage: Stage) -> bytes:
     stage.wait(100)
     stage.other.lock(stage.server, svid=2).denied()
     return stage.wire()
+
+
+@cannot_tell("MON008")
+def test_a_lock_without_an_answer(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.lock(stage.server).unanswered(resend=[10])
+    stage.later(20)
+    return stage.wire()
