@@ -30,7 +30,7 @@ References
 Parameters
     downcall_s: statd calls its lockd about a reboot within this, or did not recognise the sender
     stays_s: a lock that others still wait for so long after the notice of its owner was not dropped
-    reclaim_s: a client that has reclaimed nothing so long after its server's notice does not
+    reclaim_s: a client that asks for other locks so long after its server's notice will not reclaim any more
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def check(
     translated: Mapping[str, str],
     waiters: tuple[Waiter, ...],
     downcalls: Downcalls,
-    sending: Stretches,
+    requests: Table,
     loopbacks: frozenset[str],
     gaps: frozenset[frozenset[str]],
     span: Span | None,
@@ -88,6 +88,8 @@ def check(
     held = Parts(locks.where(locks.valid("granted")), "server", "client") if notices else {}
     behind, monitored = waiting_behind(waiters), monitored_names(monitors)
     booted = {row.asker for row in notices}
+    done = requests.where(requests["state"] == "answered") if notices else requests
+    served = Stretches((done["client"], done["server"]), done["time"])
     for row in latest_of_each(notices):
         if span is None or frozenset((row.asker, row.host)) in gaps:
             continue
@@ -100,8 +102,8 @@ def check(
             if seen or blocked:
                 yield locks_stay(notice, kept, blocked)
         own = over(held, (row.asker, row.host), row.time)
-        is_up = sending.meet(row.host, row.time + reclaim_s * SECOND, span.last)
-        if own is None or row.host in booted or not (seen or is_up) or reclaims(held[row.asker, row.host]):
+        goes_on = served.following((row.host, row.asker), row.time + reclaim_s * SECOND) is not None
+        if own is None or row.host in booted or not (seen or goes_on) or reclaims(held[row.asker, row.host]):
             continue
         if not downcalls.follow(row, int(own["granted"].min()), downcall_s):
             yield not_reclaimed(notice, own)
@@ -192,7 +194,7 @@ def locks_stay(notice: Ignored, kept: Table, blocked: list[Waiter]) -> Finding:
     row, held = notice.row, kept.row(0)
     worst = max(blocked, key=lambda waiter: waiter.end, default=None)
     waits = (
-        f"{several(len(blocked), 'client waits', 'clients wait')} for them, up to "
+        f"{several(len(blocked), 'client waits', 'clients wait')} behind that, up to "
         f"{seconds((worst.end - row.time) / SECOND)} after the notice."
         if worst is not None
         else ""
@@ -210,7 +212,7 @@ def locks_stay(notice: Ignored, kept: Table, blocked: list[Waiter]) -> Finding:
         notice,
         kept,
         title=f"{row.host} keeps {several(len(kept), 'lock')} of {row.asker}, which has rebooted",
-        meaning=f"{several(len(kept), 'lock')} granted to it before were not dropped. {waits}",
+        meaning=f"{several(len(kept), 'lock was', 'locks were')} granted to it before and not dropped. {waits}",
         clients=tuple(sorted({row.asker, *(waiter.row.client for waiter in blocked)})),
         evidence=tuple(evidence),
         last=max((waiter.end for waiter in blocked), default=row.time),
@@ -227,8 +229,8 @@ def not_reclaimed(notice: Ignored, own: Table) -> Finding:
         own,
         title=f"{row.host} does not reclaim {several(len(own), 'lock')} after the reboot notice of {row.asker}",
         meaning=(
-            f"{several(len(own), 'lock')} that {row.asker} granted to it before were not reclaimed: {row.asker} may "
-            "grant them to others."
+            f"{several(len(own), 'lock was', 'locks were')} granted by {row.asker} before and not reclaimed: "
+            f"{row.asker} may grant the same to others."
         ),
         clients=(row.host,),
         evidence=(
@@ -278,7 +280,7 @@ def finding(
     wait_s: float | None,
 ) -> Finding:
     row = notice.row
-    nothing = "made no downcall to its lockd" if notice.seen else "seems to have done nothing else"
+    nothing = "made no downcall to its lockd" if notice.seen else "no effect of it is seen"
     told = f"statd of {row.host} answered the notice of {row.asker} ({row.mon_name}) and {nothing}."
     return RULE.finding(
         certainty="certain" if certain else "likely",

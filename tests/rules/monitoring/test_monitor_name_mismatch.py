@@ -255,7 +255,8 @@ def served_by_one_that_reboots(stage: Stage, *, reclaimed: bool = False) -> None
 @threshold("MON005", "reclaim_s", fires=31, quiet=29)
 def test_a_client_reclaims_nothing(stage: Stage, seconds: float) -> bytes:
     served_by_one_that_reboots(stage)
-    stage.later(seconds)
+    stage.wait(seconds)
+    stage.client.lock(stage.server, "/srv/second").granted()
     return stage.wire()
 
 
@@ -279,14 +280,16 @@ def test_the_clients_statd_makes_a_downcall(stage: Stage) -> bytes:
 @quiet("MON005")
 def test_a_client_reclaims(stage: Stage) -> bytes:
     served_by_one_that_reboots(stage, reclaimed=True)
-    stage.later(60)
+    stage.wait(60)
+    stage.client.lock(stage.server, "/srv/second").granted()
     return stage.wire()
 
 
 @quiet("MON005")
-def test_a_client_that_is_down_reclaims_nothing(stage: Stage) -> bytes:
+def test_a_client_that_finds_no_lock_manager_reclaims_nothing(stage: Stage) -> bytes:
     served_by_one_that_reboots(stage)
-    stage.later(60, stage.other)
+    stage.client.getport(stage.server, "nlm4", port=0)
+    stage.later(60)
     return stage.wire()
 
 
@@ -294,7 +297,8 @@ def test_a_client_that_is_down_reclaims_nothing(stage: Stage) -> bytes:
 def test_a_client_that_rebooted_too_has_nothing_to_reclaim(stage: Stage) -> bytes:
     served_by_one_that_reboots(stage)
     stage.client.notify(stage.server, 7).reply()
-    stage.later(60)
+    stage.wait(60)
+    stage.client.lock(stage.server, "/srv/second").granted()
     return stage.wire()
 
 
