@@ -1,8 +1,9 @@
-"""How servers call waiting clients back, and what becomes of it.
+"""How servers call waiting clients back, and which step of it fails.
 
-A server that grants a lock to a waiting client looks the client's lockd up with the client's portmapper, connects to it
-and sends GRANTED_MSG (or GRANTED). Every step can fail; the waiter then gets the lock only by asking again, which Linux
-does every 30 s.
+A server that grants a lock to a waiting client asks the client's portmapper for its lockd, connects to the port that it
+names, and sends GRANTED_MSG (or GRANTED). Every step can fail; the waiter then gets the lock only when it retries,
+which Linux does every 30 s. Most often the client cannot be reached. But a server that calls a port which no portmapper
+named, or calls from an address of another network than the client mounted, fails by itself.
 """
 
 from __future__ import annotations
@@ -12,9 +13,18 @@ from typing import NamedTuple
 
 from nfsrpc.columns import NAT, Table, isin
 from nfsrpc.facts.attempts import Attempt
-from nfsrpc.facts.basic import GRANTS, NLM, PORTMAP, Roles, fact
+from nfsrpc.facts.basic import GRANTS, NLM, PORTMAP, Roles, Span, fact
+from nfsrpc.facts.networks import is_foreign
 from nfsrpc.findings.finding import Evidence
-from nfsrpc.wording import several
+from nfsrpc.sessions.stretches import EARLIEST, Stretches
+from nfsrpc.wording import SECOND, several
+
+# A kernel whose connection is refused asks the portmapper again at once: 25 to 70 times per second were seen. Whoever
+# tries less often than this does not ask between its tries.
+HAMMERING = 5
+# Linux asks for a port again when the last answer is a minute old (nlm_bind_host), so a call without a question before
+# it may come so long after the beginning of a capture.
+REBIND_S = 65.0
 
 
 class Failure(NamedTuple):
@@ -29,55 +39,159 @@ class Failure(NamedTuple):
     evidence: tuple[Evidence, ...]
     port: int | None  # of the client's lockd, where that is what cannot be reached
     sure: bool = True  # that it was the lock manager that was to be reached
+    unnamed: bool = False  # no portmapper named that port to the server
+    caller: str | None = None  # the address that the server called from, of another network than the one mounted
+    called: str | None = None  # the address that the server called, which is none from which the client locks
+
+    @property
+    def is_servers_own(self) -> bool:
+        """Whether the server itself made it fail."""
+        return self.unnamed or self.caller is not None or self.called is not None
+
+
+class Questions:
+    """What servers asked clients' portmappers for: where their lockd listens."""
+
+    def __init__(self, registrations: Table, span: Span | None, with_portmappers: frozenset[str]) -> None:
+        asked = registrations.where((registrations["prog"] == NLM) & ~registrations["loopback"])
+        self.rows, self.span, self.seen = asked, span, with_portmappers
+        self.pairs = set(zip(asked["asker"].tolist(), asked["host"].tolist(), strict=True))
+        answered = asked.where(asked["state"] == "answered")
+        named = answered.where(answered.valid("port") & (answered["port"] > 0))
+        self.answers, self.ports = (
+            Stretches((rows["asker"], rows["host"]), rows["reply_time"]) for rows in (answered, named)
+        )
+        self.named = set(zip(named["host"].tolist(), named["port"].tolist(), strict=True))
+
+    def named_none(self, attempt: Attempt) -> bool:
+        """Whether the server chose the port itself: it was named another one, or asked for none."""
+        ends = attempt.client, attempt.server
+        if attempt.registered:
+            return False
+        if ends in self.pairs or attempt.outcome != "refused":
+            return self.is_not_asked_for(*ends, attempt.port, attempt.first)
+        return bool(self.seen.intersection(ends)) or attempt.tries < HAMMERING * max(1.0, attempt.seconds)
+
+    def is_not_asked_for(self, server: str, client: str, port: int, time: int) -> bool:
+        """The same of a port that does not answer: a question for it may lie before the capture."""
+        if (client, port) in self.named:
+            return False
+        if (server, client) in self.pairs:
+            return self.ports.meet((server, client), EARLIEST, time)
+        shown = bool(self.seen & {server, client})
+        return shown and self.span is not None and time - self.span.first > REBIND_S * SECOND
 
 
 @fact
 def failed_callbacks(
     nlm: Table,
+    locks: Table,
     registrations: Table,
     attempts: tuple[Attempt, ...],
     heard: frozenset[tuple[str, str]],
     roles: Roles,
     lossy: bool,
+    span: Span | None,
+    with_portmappers: frozenset[str],
 ) -> tuple[Failure, ...]:
-    """What servers tried in vain towards their clients, in order."""
+    """What servers tried in vain towards their clients, in order; what succeeded at the same port later is left out."""
+    questions = Questions(registrations, span, with_portmappers)
     found = [
-        *unanswered(nlm, lossy),
-        *not_registered(registrations, roles, lossy),
-        *not_connected(attempts, heard, roles),
+        *unanswered(nlm, roles, questions, lossy),
+        *misdirected(locks, roles),
+        *not_registered(questions, roles, lossy),
+        *not_connected(attempts, heard, roles, questions),
     ]
-    return tuple(sorted(found, key=lambda failure: failure.first))
+    grants = delivered(nlm)
+    reached = Stretches((grants["client"], grants["server"], grants["server_port"]), grants["time"])
+    lasting = (failure for failure in found if not was_reached(failure, reached))
+    return tuple(sorted(lasting, key=lambda failure: failure.first))
 
 
-def unanswered(nlm: Table, lossy: bool) -> Iterator[Failure]:
-    silent = (nlm["state"] == "unanswered") & ((nlm["retransmits"] > 0) | (not lossy))
-    rows = nlm.where(isin(nlm["proc"], GRANTS) & silent)
-    for row in rows.rows():
-        note = f"{row.procedure} to {row.client if row.client == row.server else row.server}, never answered"
-        proof = (Evidence(row.capture, row.call_frame, note),)
-        tries = 1 + row.retransmits
-        yield Failure(row.client, row.server, "is not answered", row.time, row.time, tries, proof, row.server_port)
+def delivered(nlm: Table) -> Table:
+    """Grants that reached a client's lock manager: it answered them, and not by an RPC error."""
+    return nlm.where(isin(nlm["proc"], GRANTS) & (nlm["state"] == "answered") & (nlm["rpc_status"] == 0))
 
 
-def not_registered(registrations: Table, roles: Roles, lossy: bool) -> Iterator[Failure]:
-    """The client's portmapper knows no lock manager, or does not answer."""
-    asked = registrations.where((registrations["prog"] == NLM) & ~registrations["loopback"])
-    for row in asked.rows():
+def was_reached(failure: Failure, reached: Stretches) -> bool:
+    """Whether a later grant arrived at the same port, so that it was not closed: the host or network was away."""
+    return reached.following((failure.server, failure.client, failure.port), failure.first) is not None
+
+
+def unanswered(nlm: Table, roles: Roles, questions: Questions, lossy: bool) -> Iterator[Failure]:
+    """Grants without reply, or answered by an RPC error: what listens there is no lock manager."""
+    grants = nlm.where(isin(nlm["proc"], GRANTS) & nlm.valid("time"))
+    silent = (grants["state"] == "unanswered") & ((grants["retransmits"] > 0) | (not lossy))
+    refused = (grants["state"] == "answered") & grants.valid("rpc_status") & (grants["rpc_status"] != 0)
+    for row in grants.where(silent | refused).rows():
+        server = roles.calling(row.client, row.server) or row.client
+        is_silent = row.state == "unanswered"
+        text = "is not answered" if is_silent else "is answered by an RPC error"
+        note = f"{row.procedure} from {row.client} to {row.server} port {row.server_port} {text}"
+        yield Failure(
+            server=server,
+            client=row.server,
+            what=f"GRANTED {text}",
+            first=row.time,
+            last=row.time,
+            tries=1 + row.retransmits,
+            evidence=(Evidence(row.capture, row.call_frame, note),),
+            port=row.server_port,
+            unnamed=questions.is_not_asked_for(row.client, row.server, row.server_port, row.time),
+            caller=foreign_caller(server, row.client) if is_silent else None,
+        )
+
+
+def foreign_caller(server: str, caller: str) -> str | None:
+    """The address that a server calls from, if it is of another network than the one that clients mount."""
+    return caller if is_foreign(server, caller) else None
+
+
+def misdirected(locks: Table, roles: Roles) -> Iterator[Failure]:
+    """Grants that are repeated to an address that never asked for a lock, while a client waits for that very lock."""
+    called = locks.where(locks.valid("callback") & ~locks.valid("requested") & (locks["callbacks"] > 1))
+    called = called.where(called["callback_state"] != "answered")
+    if not len(called):
+        return
+    blocked = locks.where(locks.valid("blocked"))
+    columns = (blocked[name].tolist() for name in ("server", "fh", "oh", "client"))
+    waiting = {(server, fh, oh): client for server, fh, oh, client in zip(*columns, strict=True)}
+    for row in called.rows():
+        client = waiting.get((row.server, row.fh, row.oh))
+        if client is None or (row.client, row.server) in roles.lock_pairs:
+            continue
+        proof = (Evidence(row.callback_capture, row.callback_frame, f"GRANTED to {row.client} is not answered"),)
+        text = f"GRANTED is sent to {row.client} and not answered"
+        yield Failure(
+            row.server, client, text, row.callback, row.callback, row.callbacks, proof, None, called=row.client
+        )
+
+
+def not_registered(questions: Questions, roles: Roles, lossy: bool) -> Iterator[Failure]:
+    """The client's portmapper has no lock manager registered, or does not answer."""
+    for row in questions.rows.rows():
         server = roles.calling(row.asker, row.host)
         if server is None or row.time is None:
             continue
+        ends = (server, row.host)
         if row.state == "unanswered" and (row.resends or not lossy):
+            if questions.answers.following((row.asker, row.host), row.time) is not None:
+                continue
             proof = (Evidence(row.capture, row.frame, f"{row.asker} asks {row.host} for 100021, no answer"),)
-            yield Failure(server, row.host, "its portmapper is silent", row.time, row.time, 1, proof, None)
+            text = "its portmapper does not answer"
+            caller = foreign_caller(server, row.asker)
+            yield Failure(*ends, text, row.time, row.time, 1 + row.resends, proof, None, caller=caller)
         elif row.port == 0 and row.state == "answered":
             proof = (Evidence(row.reply_capture, row.reply_frame, f"lockd is not registered on {row.host}"),)
-            yield Failure(server, row.host, "its lockd is not registered", row.time, row.time, 1, proof, None)
+            yield Failure(*ends, "its lockd is not registered", row.time, row.time, 1, proof, None)
 
 
-def not_connected(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]], roles: Roles) -> Iterator[Failure]:
+def not_connected(
+    attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]], roles: Roles, questions: Questions
+) -> Iterator[Failure]:
     """SYNs to the client's lockd, or to its portmapper, that were dropped or refused.
 
-    A port whose program the capture does not tell is most likely lockd's: a server has nothing else to ask a client.
+    A port whose program the capture does not show is most likely lockd's: a server has nothing else to ask a client.
     Who calls from another address may be anybody, unless it is lockd's port.
     """
     for attempt in attempts:
@@ -86,18 +200,31 @@ def not_connected(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str
             continue
         if attempt.first == NAT or (attempt.outcome == "unanswered" and not is_ignored(attempt, heard)):
             continue
-        what = {"unanswered": "SYNs are dropped", "refused": "connections are refused"}.get(
-            attempt.outcome, "the host is unreachable"
-        )
-        proof = [Evidence(*frame, f"SYN to {attempt.server} port {attempt.port}") for frame in attempt.frames]
-        if attempt.proof:
-            proof.append(Evidence(*attempt.proof, "refused"))
-        last = attempt.succeeded or attempt.last
-        port = None if attempt.prog == PORTMAP else attempt.port
-        text = f"{what}, port {attempt.port}, {several(attempt.tries, 'try', 'tries')}"
-        ends = server, attempt.server
-        sure = attempt.prog is not None
-        yield Failure(*ends, text, attempt.first, last, attempt.tries, tuple(proof), port, sure)
+        if attempt.prog == PORTMAP and attempt.succeeded is not None:
+            continue
+        yield of_attempt(server, attempt, questions)
+
+
+WAYS = {"unanswered": "SYNs are dropped", "refused": "connections are refused", "unreachable": "it is unreachable"}
+
+
+def of_attempt(server: str, attempt: Attempt, questions: Questions) -> Failure:
+    proof = [Evidence(*frame, f"SYN to {attempt.server} port {attempt.port}") for frame in attempt.frames]
+    if attempt.proof:
+        proof.append(Evidence(*attempt.proof, "refused"))
+    return Failure(
+        server=server,
+        client=attempt.server,
+        what=f"{WAYS[attempt.outcome]}, port {attempt.port}, {several(attempt.tries, 'try', 'tries')}",
+        first=attempt.first,
+        last=attempt.succeeded or attempt.last,
+        tries=attempt.tries,
+        evidence=tuple(proof),
+        port=None if attempt.prog == PORTMAP else attempt.port,
+        sure=attempt.prog is not None,
+        unnamed=attempt.prog != PORTMAP and questions.named_none(attempt),
+        caller=foreign_caller(server, attempt.client) if attempt.outcome == "unanswered" else None,
+    )
 
 
 def is_ignored(attempt: Attempt, heard: frozenset[tuple[str, str]]) -> bool:

@@ -1,26 +1,25 @@
-"""What rules of statd have in common: it is asked over its host's loopback, which few captures hold."""
+"""statd and its resolver: statd is asked over its host's loopback, which few captures hold, and asks DNS for names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from nfsrpc.columns import Mask, Table
 from nfsrpc.facts.basic import Roles, Span, fact
-from nfsrpc.findings.advice import loopback_of
-from nfsrpc.findings.command import command
-from nfsrpc.findings.finding import Answer, Evidence, Rule
+from nfsrpc.findings.advice import bare, loopback_of
+from nfsrpc.findings.command import Command, command
+from nfsrpc.findings.finding import Evidence, Need
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND
 
 DNS = 53
-RESOLVER = command("cat /etc/resolv.conf", note="does this resolver answer? else add the clients to /etc/hosts")
 
 
 class Questions:
-    """Questions for DNS without answer, by host."""
+    """DNS queries without answer, by host."""
 
     def __init__(self, connections: Table) -> None:
         rows = connections.where((connections["server_port"] == DNS) & (connections["s_frames"] == 0))
@@ -55,13 +54,27 @@ def still_resolving(asked: Table, unresolved: Questions, span: Span | None, gave
     return mask
 
 
-def nothing_seen(rule: Rule, roles: Roles, loopbacks: frozenset[str]) -> Iterator[Answer]:
-    """Why a rule of SM_MON has nothing to go by."""
-    unseen = sorted(roles.lock_servers - loopbacks)
-    if unseen:
-        server = unseen[0]
-        yield rule.cannot_tell(
-            f"the loopback of {server} was not captured", loopback_of(server, roles.clients_of(server))
-        )
-    else:
-        yield rule.cannot_tell("no lockd asked its statd to watch anybody in the capture")
+def resolver(host: str) -> Command:
+    """How to look at what a host's statd asks for names."""
+    return command(
+        "cat /etc/resolv.conf",
+        on="{host}",
+        note="does this resolver answer? else add the peers to /etc/hosts",
+        host=bare(host),
+    )
+
+
+class Unseen(NamedTuple):
+    """Why no SM_MON is in the capture, and what would show it."""
+
+    why: str
+    needs: Need | None
+
+
+@fact
+def unseen_statd(roles: Roles, loopbacks: frozenset[str]) -> Unseen:
+    servers = sorted(roles.lock_servers - loopbacks)
+    if not servers:
+        return Unseen("no SM_MON in the capture", None)
+    need = loopback_of(servers[0], roles.clients_of(servers[0]))
+    return Unseen(f"the loopback of {servers[0]} was not captured", need)

@@ -56,4 +56,18 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "locks granted in time": lambda inputs: bool(
         (inputs["locks"].valid("granted") & (inputs["locks"]["granted_by"] != "late-reply")).any()
     ),
+    "whole lock requests": lambda inputs: bool(inputs["locks"].valid("requested").any()),  # not cut before the range
+    "answered LOCK": lambda inputs: answered_lock(inputs["requests"]),
+    "TCP or UDP": lambda inputs: bool(len(inputs["flows"])),
+    "answered SM_MON": lambda inputs: bool(
+        ((inputs["monitors"]["procedure"] == "MON") & (inputs["monitors"]["state"] == "answered")).any()
+    ),
+    "notices of a reboot": lambda inputs: bool(inputs["notified"]),
+    "SM_NOTIFY": lambda inputs: any(known.notices for known in inputs["notified"]),
 }
+
+
+def answered_lock(requests: Table) -> bool:
+    """Whether a result of LOCK was captured, and when it was asked for."""
+    asked = isin(requests["proc"], (LOCK, NM_LOCK)) & requests.valid("status") & requests.valid("time")
+    return bool(asked.any())

@@ -1,15 +1,16 @@
 """A server never calls its waiting clients back.
 
 Sees
-    A client waits (BLOCKED), the holder unlocks, and the server sends no GRANTED or GRANTED_MSG for 10 s or more, nor
-    looks the client up; the waiter gets the lock by asking again.
+    A client waits (BLOCKED), the last holder unlocks, and the server sends no GRANTED or GRANTED_MSG for 10 s or more,
+    nor asks for the client's lockd; the waiter gets the lock when it retries.
 
 Why it hurts
-    Each handover of a lock costs up to 30 s, the time after which a Linux client asks again by itself.
+    Each handover of a lock takes up to 30 s, the time after which a Linux client retries.
 
 Not flagged when
-    The server tries and fails (CBK001). The capture would not show calls of the server to the waiter: then it cannot be
-    told.
+    The server tries and fails (CBK001). Others had the lock in between. The capture would not show calls of the server
+    to the waiter, or a retry was answered BLOCKED after the release, so that a holder is not captured: then it cannot
+    be told.
 
 How to confirm
     On the server, a capture of all that it sends to the waiting client while the holder unlocks.
@@ -21,16 +22,16 @@ References
     RFC 1813 appendix II; Linux fs/lockd/svclock.c (nlmsvc_grant_blocked).
 
 Parameters
-    never_s: the lock was free for so long, and nobody was called
+    never_s: the lock was free for so long, and no callback was sent
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from nfsrpc.columns import Table
-from nfsrpc.facts.attempts import Attempt
-from nfsrpc.facts.basic import NLM, Roles, listed
+from nfsrpc.facts.basic import NLM, Roles, listed, pairs_of
 from nfsrpc.facts.callbacks import Failure
 from nfsrpc.facts.waiters import Waiter, proof
 from nfsrpc.findings.advice import wire_of
@@ -44,15 +45,18 @@ RULE = Rule(
     "warning",
     explains=("LCK003", "LCK011"),
     timed="always",
-    judges="lock requests",
+    judges="whole lock requests",
     passes="no lock was released for a client that had waited for long",
 )
+
+RETRY_S = 35.0  # a Linux client that waits asks again after 30.7 s: a lock that is free for longer is granted then
 
 
 def check(
     waiters: tuple[Waiter, ...],
+    locks: Table,
     failed_callbacks: tuple[Failure, ...],
-    attempts: tuple[Attempt, ...],
+    connections: Table,
     registrations: Table,
     roles: Roles,
     gaps: frozenset[frozenset[str]],
@@ -61,27 +65,51 @@ def check(
     never_s: float = 10.0,
 ) -> Iterator[Answer]:
     tried = {(failure.server, failure.client) for failure in failed_callbacks} | looked_up(registrations, roles)
-    tried |= {(attempt.client, attempt.server) for attempt in attempts}
+    tried |= pairs_of(connections.where((connections["syn"] > 0) & (connections["synack"] == 0)))
     polled = [waiter for waiter in waiters if waiter.row.blocked is not None and waiter.row.granted_by == "poll"]
     called = {wanted(waiter) for waiter in waiters if is_called(waiter, tried)}
-    left = [waiter for waiter in polled if idle(waiter) >= never_s and wanted(waiter) not in called]
-    ignored = [waiter for waiter in left if not is_unseen(waiter, gaps)]
+    free = free_for(polled, locks)
+    left = [waiter for waiter in polled if free[waiter.number] >= never_s and wanted(waiter) not in called]
+    ignored = [waiter for waiter in left if not is_unseen(waiter, free, gaps)]
     for server, mine in sorted(listed((waiter.row.server, waiter) for waiter in ignored).items()):
-        yield finding(server, mine, server in with_portmappers)
+        yield finding(server, mine, free, server in with_portmappers)
     if ignored:
         return
-    blind = [waiter for waiter in polled if is_unseen(waiter, gaps) and wanted(waiter) not in called]
+    blind = [waiter for waiter in polled if is_unseen(waiter, free, gaps) and wanted(waiter) not in called]
     if blind:
         server = blind[0].row.server
-        why = f"when the lock that {blind[0].row.client} waited for was released, and who was told, is not captured"
-        yield RULE.cannot_tell(why, wire_of(server))
+        why = f"when the lock that {blind[0].row.client} waited for was released, and which client was called back"
+        yield RULE.cannot_tell(f"{why}, is not captured", wire_of(server))
     elif any(waiter.row.callback is not None for waiter in waiters):
-        yield RULE.clear("those who waited were called back")
+        yield RULE.clear("the clients that waited were called back")
 
 
-def is_unseen(waiter: Waiter, gaps: frozenset[frozenset[str]]) -> bool:
-    """Whether the release, or what the server sent to the waiter, may be missing from the capture."""
-    return waiter.holder is None or frozenset((waiter.row.client, waiter.row.server)) in gaps
+def free_for(polled: list[Waiter], locks: Table) -> dict[int, float]:
+    """By number of the waiter for how many seconds its lock was free before it was granted; 0 without a release.
+
+    The lock may have had other holders after the one for which it was first refused.
+    """
+    files = {(waiter.row.server, waiter.row.fh) for waiter in polled}
+    ended = locks.where(locks.valid("released")) if polled else locks
+    ends = zip(ended["server"].tolist(), ended["fh"].tolist(), ended["released"].tolist(), strict=True)
+    releases = listed(((server, fh), time) for server, fh, time in ends if (server, fh) in files) if polled else {}
+    for times in releases.values():
+        times.sort()
+    found = {}
+    for waiter in polled:
+        times = releases.get((waiter.row.server, waiter.row.fh), [])
+        at = bisect_right(times, waiter.row.granted)
+        found[waiter.number] = (
+            (waiter.row.granted - times[at - 1]) / SECOND if at and waiter.holder is not None else 0.0
+        )
+    return found
+
+
+def is_unseen(waiter: Waiter, free: dict[int, float], gaps: frozenset[frozenset[str]]) -> bool:
+    """Whether the last holder, or what the server sent to the waiter, may be missing from the capture."""
+    if waiter.holder is None or frozenset((waiter.row.client, waiter.row.server)) in gaps:
+        return True
+    return bool(waiter.row.polls > 1 and free[waiter.number] > RETRY_S)
 
 
 def looked_up(registrations: Table, roles: Roles) -> set[tuple[str, str]]:
@@ -101,23 +129,17 @@ def wanted(waiter: Waiter) -> tuple[str, str, str]:
     return waiter.row.server, waiter.row.owner, waiter.row.file
 
 
-def idle(waiter: Waiter) -> float:
-    """How long the lock was free before the waiter had it."""
-    released = waiter.holder.released if waiter.holder is not None else None
-    return 0.0 if released is None else (waiter.end - released) / SECOND
-
-
-def finding(server: str, ignored: list[Waiter], unfiltered: bool) -> Finding:
+def finding(server: str, ignored: list[Waiter], free: dict[int, float], unfiltered: bool) -> Finding:
     """`unfiltered`: the capture would show how the server looks its client up; one of lockd's port alone does not."""
-    worst = max(ignored, key=idle)
+    worst = max(ignored, key=lambda waiter: free[waiter.number])
     clients = tuple(sorted({waiter.row.client for waiter in ignored}))
     return RULE.finding(
         certainty="certain" if unfiltered else "likely",
         host=server,
-        title=f"{server} does not call waiting clients back: locks stay unused for up to {seconds(idle(worst))}",
+        title=f"{server} does not call waiting clients back: locks stay unused for up to {seconds(free[worst.number])}",
         explanation=(
-            f"{several(len(ignored), 'lock')} for which {named(clients)} waited became free, and {server} told nobody: "
-            "no grant and no look-up of the client's lockd. The waiter got the lock when it asked again by itself."
+            f"{several(len(ignored), 'lock')} for which {named(clients)} waited became free, and {server} sent no "
+            "GRANTED to the waiter and did not ask for its lockd. The lock was granted when the client retried."
         ),
         clients=clients,
         files=tuple(sorted({waiter.row.file for waiter in ignored})),
@@ -128,8 +150,9 @@ def finding(server: str, ignored: list[Waiter], unfiltered: bool) -> Finding:
         remedy=(
             command(
                 "uname -r",
-                on="the server",
-                note="Linux 6.12.95 and 6.12.107 are known for it; update the kernel",
+                on="{server}",
+                note="Linux 6.12.95 and 6.12.107 never call back; update the kernel",
+                server=server,
             ),
         ),
         wait_s=max(waiter.row.wait_s or 0.0 for waiter in ignored),

@@ -1,20 +1,23 @@
 """A client refuses the lock that it waited for.
 
 Sees
-    The client's answer to GRANTED, or its GRANTED_RES, is not GRANTED.
+    The client's answer to GRANTED, or its GRANTED_RES, is not GRANTED. The host to fix is the client, unless the grant
+    came from another address of the server than the one that the client asked for the lock: then it is the server.
 
 Why it hurts
-    The server gives the lock to the next; the one who waited goes on waiting, or has to ask again.
+    The server grants the lock to the next waiter; the client that refused it has to retry, on Linux after 30 s.
 
 Not flagged when
-    The client had given up or unlocked just before (CANCEL, UNLOCK): then the grant crossed it, and is rightly refused.
-    What it did before was not captured.
+    The client had cancelled or unlocked, or had the lock already: then the grant crossed it, and is rightly refused.
+    What the client did before was not captured, or the capture lost packets between the two: then it cannot be told.
 
 How to confirm
     On the client: dmesg | grep lockd; is the process that waited still there?
 
 How to fix
-    Most often the client restarted its lockd, or its address changed, so that it knows nobody who waits. Mount again.
+    Most often the client restarted its lockd, or its address changed (a container behind the address of its node, a
+    mount by a Service address): Linux accepts a grant only from the address that it mounted. Mount the address that
+    the server calls from.
 
 References
     RFC 1813 appendix II; Linux fs/lockd/clntlock.c (nlmclnt_grant).
@@ -28,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nfsrpc.columns import Table
+from nfsrpc.columns import Table, isin
 from nfsrpc.facts.basic import listed
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command, remark
@@ -41,27 +44,27 @@ RULE = Rule(
     "warning",
     explains=("LCK003", "LCK011"),
     timed="always",
+    judges="whole lock requests",
+    passes="no client refused a lock that it had waited for",
 )
 
 GRANTED = 0
 
 
-def check(locks: Table, *, crossing_s: float = 5.0) -> Iterator[Answer]:
+def check(locks: Table, nlm: Table, gaps: frozenset[frozenset[str]], *, crossing_s: float = 5.0) -> Iterator[Answer]:
     called = locks.where(locks.valid("callback"))
-    refused = [row for row in denied(called.where(called.valid("requested"))).rows() if not crossed(row, crossing_s)]
-    for client, rows in sorted(listed((row.client, row) for row in refused).items()):
-        yield finding(client, rows)
-    if refused:
+    asked = denied(called.where(called.valid("requested")))
+    refused = [row for row in asked.rows() if not crossed(row, crossing_s)]
+    proven = [row for row in refused if frozenset((row.client, row.server)) not in gaps]
+    senders = callers(nlm, proven)
+    for client, rows in sorted(listed((row.client, row) for row in proven).items()):
+        yield finding(client, rows, senders)
+    if proven:
         return
-    accepted = int((called["callback_status"] == GRANTED).sum())
-    if len(denied(called.where(~called.valid("requested")))):
+    if refused or len(denied(called.where(~called.valid("requested")))):
         yield RULE.cannot_tell("a grant was refused whose request, and what the client did since, was not captured")
-    elif accepted:
-        yield RULE.clear(f"{several(accepted, 'grant')} accepted by the waiting clients")
-    elif len(called):
+    elif len(called) and not called.valid("callback_status").any():
         yield RULE.cannot_tell("the clients' answers to grants are not in the capture")
-    else:
-        yield RULE.clear("no client was called back") if len(locks) else RULE.cannot_tell("no locks in the capture")
 
 
 def denied(called: Table) -> Table:
@@ -69,36 +72,59 @@ def denied(called: Table) -> Table:
 
 
 def crossed(row: Any, crossing_s: float) -> bool:
-    """Whether the client gave up before it could know of the grant, or had it already."""
+    """Whether the client gave up before the grant could reach it, or had the lock already."""
     past = [time for time in (row.cancelled, row.unlock, row.granted) if time is not None]
     return any(time <= row.callback + crossing_s * SECOND for time in past)
 
 
-def finding(client: str, rows: list[Any]) -> Finding:
+def callers(nlm: Table, refused: list[Any]) -> dict[int, str]:
+    """Which host sent each of these callbacks, by its exchange."""
+    calls = nlm.where(isin(nlm["exchange"], [row.callback_exchange for row in refused]))
+    return dict(zip(calls["exchange"].tolist(), calls["client"].tolist(), strict=True))
+
+
+def finding(client: str, rows: list[Any], senders: dict[int, str]) -> Finding:
     first = rows[0]
+    sender = senders.get(first.callback_exchange, first.server)
+    is_elsewhere = sender != first.server
+    reason = (
+        f"The grant came from {sender}, and a client accepts one only from the address that it asked for the lock."
+        if is_elsewhere
+        else "Its lockd has no request that waits for this lock from this server."
+    )
     return RULE.finding(
-        host=client,
-        title=f"{client} refuses {several(len(rows), 'lock')} that it waited for",
+        host=first.server if is_elsewhere else client,
+        title=(
+            f"{first.server} grants {several(len(rows), 'lock')} from another address, {sender}: {client} refuses"
+            if is_elsewhere
+            else f"{client} refuses {several(len(rows), 'lock')} that it waited for"
+        ),
         explanation=(
             f"{first.server} granted {client} a lock for which it waited, and {client} answered with status "
-            f"{first.callback_status}: its lockd knows nobody who waits for it."
+            f"{first.callback_status}. {reason}"
         ),
         clients=(client,),
         files=tuple(sorted({row.file for row in rows})),
         count=len(rows),
         first=first.callback,
         last=rows[-1].callback,
-        evidence=(
-            *(
-                (Evidence(first.blocked_capture, first.blocked_frame, "told to wait (BLOCKED)"),)
-                if first.blocked_frame is not None
-                else ()
-            ),
-            Evidence(first.callback_capture, first.callback_frame, "granted by the server, and refused by the client"),
-        ),
+        evidence=tuple(proof(first, sender)),
         remedy=(
-            command("dmesg | grep lockd", on="{client}", client=bare(client)),
-            remark("Unmount and mount again on that client."),
+            command(
+                "dmesg | grep lockd; findmnt -t nfs",
+                on="{client}",
+                note="is the server's address there the one that calls, {sender}?",
+                client=bare(client),
+                sender=sender,
+            ),
+            remark("else unmount, and mount that address.", on="{client}", client=client),
         ),
         wait_s=max((row.wait_s or 0.0 for row in rows), default=None),
     )
+
+
+def proof(row: Any, sender: str) -> Iterator[Evidence]:
+    if row.blocked_frame is not None:
+        yield Evidence(row.blocked_capture, row.blocked_frame, f"{row.client} has to wait (BLOCKED)")
+    note = f"GRANTED from {sender}, refused by {row.client}"
+    yield Evidence(row.callback_capture, row.callback_frame, note)

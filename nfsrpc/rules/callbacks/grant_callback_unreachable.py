@@ -1,17 +1,19 @@
-"""A server cannot reach its waiting client to tell it that the lock is granted.
+"""A server cannot reach its waiting client, so a lock that became free is not granted by a callback.
 
 Sees
     A client waits for a lock (BLOCKED). The server's GRANTED or GRANTED_MSG to it stays unanswered, or before that its
-    question for the client's lockd (100021) or its SYN to the client's port. The waiter gets the lock only when it asks
-    again by itself.
+    question for the client's lockd (100021) or its SYN to the client's port. The waiter gets the lock only when it
+    retries. The host to fix is the client, unless the server calls a port that no portmapper named, an address from
+    which nobody locks, or from an address of another network than the client mounted: then it is the server.
 
 Why it hurts
-    The lock is free, and nobody uses it: Linux clients ask again every 30 s, so each handover may cost that long. The
-    server says "lockd: server CLIENT not responding, timed out".
+    The lock is free and unused: Linux clients retry every 30 s, so each handover may take that long. The server's
+    kernel logs "lockd: server CLIENT not responding, timed out".
 
 Not flagged when
-    The callback arrives in the end, at once after a lost packet. The client that waits has died (LCK010). Nothing shows
-    that the client still waited, and the capture lost packets, or the server had results to bring (LOCK_MSG and the
+    The callback arrives in the end, at once after a lost packet. A later callback reaches the same port: it was not
+    closed, the network or the host was away (NET003). The client that waits has died (LCK010). Nothing shows
+    that the client still waited, and the capture lost packets, or the server had results to send (LOCK_MSG and the
     like are answered by calls, too): then it cannot be told.
 
 How to confirm
@@ -19,7 +21,8 @@ How to confirm
 
 How to fix
     On the client: open the port of its lockd (and 111) for the server, and fix it (nfs.conf: [lockd] port=, udp-port=).
-    With NAT between them the server's calls have no way in: no NAT for NFSv3 locks.
+    With NAT between them the server's calls have no way in: no NAT for NFSv3 locks. Where the server is at fault: it
+    has to ask the client's portmapper for the port, and to call from the address that the client mounted.
 
 References
     RFC 1813 appendix II (NLM_GRANTED); X/Open C702 chapter 10; Linux fs/lockd/svclock.c.
@@ -33,12 +36,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.columns import Table, isin
-from nfsrpc.facts.basic import CANCEL_MSG, GRANTS, LOCK_MSG, NLM, TEST_MSG, UNLOCK_MSG, Roles, listed, pairs_of
-from nfsrpc.facts.callbacks import Failure
+from nfsrpc.facts.basic import CANCEL_MSG, LOCK_MSG, NLM, TEST_MSG, UNLOCK_MSG, listed, pairs_of
+from nfsrpc.facts.callbacks import Failure, delivered
 from nfsrpc.facts.waiters import LastSeen, Waiter
-from nfsrpc.findings.advice import answers, wire_of
-from nfsrpc.findings.command import remark
-from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.findings.advice import answers, bare, wire_of
+from nfsrpc.findings.command import Command, command, remark
+from nfsrpc.findings.finding import Answer, Certainty, Evidence, Finding, Rule
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import NAMED, SECOND, seconds, several
 
@@ -48,6 +51,8 @@ RULE = Rule(
     "error",
     explains=("NET001", "NET002", "NET003", "REG003", "REG005", "LCK003", "LCK010", "LCK011", "CBK003", "RPC005"),
     log=("callback-silent",),
+    judges="whole lock requests",
+    passes="no waiting client was called in vain",
 )
 
 
@@ -55,54 +60,51 @@ def check(
     failed_callbacks: tuple[Failure, ...],
     waiters: tuple[Waiter, ...],
     nlm: Table,
-    roles: Roles,
     last_seen: Mapping[str, LastSeen],
     gaps: frozenset[frozenset[str]],
+    with_portmappers: frozenset[str],
     *,
     at_once_s: float = 5.0,
 ) -> Iterator[Answer]:
     accused = doubtful = False
-    delivered = nlm.where(isin(nlm["proc"], GRANTS) & (nlm["state"] == "answered"))
+    reached = delivered(nlm)
     failed = listed(((failure.server, failure.client), failure) for failure in failed_callbacks)
     waiting = listed(((waiter.row.server, waiter.row.client), waiter) for waiter in waiters)
     tried = Stretches.of(((known.server, known.client), known.first, known.last) for known in failed_callbacks)
-    results, grants = results_brought(nlm), Stretches((delivered["client"], delivered["server"]), delivered["time"])
+    results, grants = results_sent(nlm), Stretches((reached["client"], reached["server"]), reached["time"])
     for (server, client), failures in sorted(failed.items()):
-        hurt = [waiter for waiter in waiting.get((server, client), ()) if suffers(waiter, tried)]
+        affected = [waiter for waiter in waiting.get((server, client), ()) if suffers(waiter, tried)]
         if frozenset((server, client)) in gaps or (server, client) in results:
-            doubtful |= bool(hurt)
-            hurt = [waiter for waiter in hurt if still_waits(waiter, failures[0].first)]
+            doubtful |= bool(affected)
+            affected = [waiter for waiter in affected if still_waits(waiter, failures[0].first)]
         # A grant that got through at once all the same: one packet was lost.
         first = failures[0].first
-        if not hurt or grants.meet((server, client), first, first + at_once_s * SECOND):
+        if not affected or grants.meet((server, client), first, first + at_once_s * SECOND):
             continue
         accused = True
-        yield finding(server, client, failures, hurt, last_seen)
+        shown = bool(with_portmappers & {server, client})
+        yield finding(failures, affected, certainty(failures, affected, last_seen, shown))
     if accused:
         return
     if doubtful:
-        yield RULE.cannot_tell("whether those whom the server tried to call still waited is not in the capture")
-    elif len(delivered):
-        yield RULE.clear(f"{several(len(delivered), 'grant')} reached the waiting clients")
-    elif any(waiter.row.blocked is not None for waiter in waiters):
+        yield RULE.cannot_tell("whether the clients that the server tried to call still waited is not in the capture")
+    elif len(reached):
+        yield RULE.clear(f"{several(len(reached), 'grant')} reached the waiting clients")
+    elif not failed_callbacks and any(waiter.row.blocked is not None for waiter in waiters):
         servers = sorted({waiter.row.server for waiter in waiters})
         yield RULE.cannot_tell(
             "locks waited, and no call of the server to the waiting client is seen", wire_of(servers[0])
         )
-    elif roles.lock_pairs:
-        yield RULE.clear("no lock waited for long")
-    else:
-        yield RULE.cannot_tell("no lock requests in the capture")
 
 
 def suffers(waiter: Waiter, tried: Stretches) -> bool:
-    """Whether it waited when the server tried to call back, and was not told by that."""
+    """Whether it waited when the server tried to call back, and was not granted by that."""
     if waiter.row.blocked is None or waiter.row.granted_by == "callback":
         return False
     return tried.meet((waiter.row.server, waiter.row.client), waiter.start, waiter.end + SECOND)
 
 
-def results_brought(nlm: Table) -> set[tuple[str, str]]:
+def results_sent(nlm: Table) -> set[tuple[str, str]]:
     """The servers and clients that asked them in the asynchronous form, which a server answers by calls to it."""
     asked = nlm.where(isin(nlm["proc"], (TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG)))
     return {(server, client) for client, server in pairs_of(asked)}
@@ -115,52 +117,116 @@ def still_waits(waiter: Waiter, time: int) -> bool:
     return any(end > time for end in ends) or (row.polls > 0 and waiter.end > time)
 
 
-def finding(
-    server: str, client: str, failures: list[Failure], hurt: list[Waiter], last_seen: Mapping[str, LastSeen]
-) -> Finding:
-    first, last = failures[0].first, max(failure.last for failure in failures)
-    living = client in last_seen and last_seen[client].time > first
-    sure = any(failure.sure for failure in failures)
-    lost = [free_for(waiter) for waiter in hurt]
+def certainty(
+    failures: list[Failure], affected: list[Waiter], last_seen: Mapping[str, LastSeen], shown: bool
+) -> Certainty:
+    """`shown`: the capture holds questions to portmappers, so that one which is missing was not asked."""
+    client = affected[0].row.client
+    living = client in last_seen and last_seen[client].time > failures[0].first
+    if any(failure.called for failure in failures):
+        return "certain" if living else "likely"
+    sure = shown if all(failure.unnamed for failure in failures) else any(failure.sure for failure in failures)
+    return "certain" if living and sure else "likely"
+
+
+def finding(failures: list[Failure], affected: list[Waiter], certainty: Certainty) -> Finding:
+    server, client = failures[0].server, failures[0].client
+    own = all(failure.is_servers_own for failure in failures)
+    lost = [free_for(waiter) for waiter in affected]
     idle = max((known for known in lost if known is not None), default=None)
-    polled = next((waiter.row for waiter in hurt if waiter.row.granted_by == "poll"), None)
-    port = next((failure.port for failure in failures if failure.port), None)
-    cost = f" The lock was free for {seconds(idle)} before it noticed." if idle is not None else ""
+    cost = f" The lock was free for {seconds(idle)} before." if idle is not None else ""
     return RULE.finding(
-        certainty="certain" if living and sure else "likely",
-        host=client,
-        title=f"{client} cannot be called back by {server}: granted locks do not reach it",
+        certainty=certainty,
+        host=server if own else client,
+        title=(
+            f"{server} cannot call {client} back: {servers_reason(failures)}"
+            if own
+            else f"{client} cannot be called back by {server}: granted locks do not reach it"
+        ),
         explanation=(
-            f"{client} waited for {several(len(hurt), 'lock')}, and {server} tried in vain to tell it of the grant: "
-            f"{what_failed(failures)}. The waiter gets the lock only when it "
-            f"asks again by itself, on Linux every 30 s.{cost}"
+            f"{client} waited for {several(len(affected), 'lock')}, and the callback of {server} failed: "
+            f"{what_failed(failures)}. The waiter gets the lock only when it retries, on Linux every 30 s.{cost}"
         ),
         clients=(client,),
-        files=tuple(sorted({waiter.row.file for waiter in hurt})),
-        count=len(hurt),
-        first=first,
-        last=last,
-        evidence=(
-            Evidence(hurt[0].row.blocked_capture, hurt[0].row.blocked_frame, f"{client} is told to wait (BLOCKED)"),
-            *(proof for failure in failures[:2] for proof in failure.evidence[:2]),
-            *(
-                (Evidence(polled.granted_capture, polled.granted_frame, "granted, because it asked again"),)
-                if polled is not None
-                else ()
-            ),
+        files=tuple(sorted({waiter.row.file for waiter in affected})),
+        count=len(affected),
+        first=failures[0].first,
+        last=max(failure.last for failure in failures),
+        evidence=tuple(proof(failures, affected)),
+        remedy=server_remedy(failures) if own else client_remedy(failures),
+        verify=(answers(client, NLM, on=f"the server {server}"),),
+        wait_s=max(waiter.row.wait_s or 0.0 for waiter in affected),
+    )
+
+
+def servers_reason(failures: list[Failure]) -> str:
+    """Why it is the server's own fault, in a clause."""
+    for failure in failures:
+        if failure.called:
+            return f"it calls {failure.called}, which did not ask for the lock"
+        if failure.caller:
+            return f"it calls from {failure.caller}, which the client has not mounted"
+    return f"it calls port {failures[0].port}, which no portmapper named"
+
+
+def proof(failures: list[Failure], affected: list[Waiter]) -> Iterator[Evidence]:
+    row = affected[0].row
+    yield Evidence(row.blocked_capture, row.blocked_frame, f"{row.client} has to wait (BLOCKED)")
+    for failure in failures[:2]:
+        yield from failure.evidence[:2]
+    for waiter in affected:
+        if waiter.row.granted_by == "poll":
+            yield Evidence(waiter.row.granted_capture, waiter.row.granted_frame, "granted when the client retried")
+            return
+
+
+def client_remedy(failures: list[Failure]) -> tuple[Command, ...]:
+    server, client = failures[0].server, failures[0].client
+    port = next((failure.port for failure in failures if failure.port), None)
+    return (
+        remark(
+            "open lockd's port{port} and port 111, TCP and UDP, for {server}.",
+            on="{client}",
+            port=f" {port}" if port else "",
+            client=client,
+            server=server,
         ),
-        remedy=(
+        remark(
+            "fix lockd's ports in /etc/nfs.conf: [lockd] port=32803 udp-port=32769; they are used after a reboot.",
+            on="{client}",
+            client=client,
+        ),
+        remark("With NAT between them the server's calls have no way in: mount without NAT."),
+    )
+
+
+def server_remedy(failures: list[Failure]) -> tuple[Command, ...]:
+    server, client = failures[0].server, failures[0].client
+    caller = next((failure.caller for failure in failures if failure.caller), None)
+    if caller:
+        return (
+            command("ip route get {client}", on="{server}", client=bare(client), server=server),
             remark(
-                "Open lockd's port{port} and port 111 on {client} for {server}.",
-                port=f" {port}" if port else "",
+                "mount the address {caller} on {client}, or route so that calls leave from {server}.",
+                caller=caller,
                 client=client,
                 server=server,
             ),
-            remark("Fix the ports in its /etc/nfs.conf: [lockd] port=32803 udp-port=32769; then mount again."),
-            remark("With NAT between them the server has no way in: mount without NAT."),
+        )
+    return (
+        command(
+            "rpcinfo -p {client} | grep nlockmgr",
+            on="{server}",
+            note="the ports that it has to call",
+            client=bare(client),
+            server=server,
         ),
-        verify=(answers(client, NLM, on=f"the server {server}"),),
-        wait_s=max(waiter.row.wait_s or 0.0 for waiter in hurt),
+        remark(
+            "update or configure the NFS server: it has to ask the client's portmapper for program 100021, and to"
+            " call the address from which the lock was asked for.",
+            on="{server}",
+            server=server,
+        ),
     )
 
 

@@ -1,21 +1,21 @@
-"""A host says that it has rebooted.
+"""A host announces that it has rebooted.
 
 Sees
     SM_NOTIFY with its new state (odd: it is up), or statd's downcall to lockd about it. A warning when connections that
-    the host had before go on as if nothing had happened: then it has not rebooted, and its locks were dropped all the
-    same.
+    the host had before go on as if nothing had happened, while it holds locks: then it has not rebooted, and its locks
+    were dropped all the same.
 
 Why it hurts
-    Its peers drop or claim again the locks they had with it: as it should be, if it is true.
+    Its peers drop the locks that it had, or reclaim those that they had there: as it should be, if it is true.
 
 Not flagged when
     Never; it is information unless it is false.
 
 How to confirm
-    uptime on that host; journalctl -u rpc-statd-notify.
+    uptime -s on that host; journalctl -u rpc-statd-notify.
 
 How to fix
-    A false notice: somebody ran sm-notify -f, or restarted statd's unit with it, while locks were held.
+    A false notice: sm-notify -f was run while locks were held. What holds locks there has to be restarted.
 
 References
     X/Open C702 chapter 11; sm-notify(8).
@@ -44,6 +44,8 @@ RULE = Rule(
     "host-rebooted",
     "info",
     log=("grace-period", "reclaim-failed"),
+    judges="TCP or UDP",
+    passes="no host sent a notice of a reboot",
 )
 
 
@@ -59,30 +61,18 @@ def check(
     notices = Parts(monitors.where(monitors["procedure"] == "NOTIFY"), "asker")
     lived, granted = Lived(flows), Parts(locks.where(locks.valid("granted")) if boots else locks, "client")
     for host, times in sorted(boots.items()):
-        told = notices[host]
-        old = lived.over(host, times[0], before_s, after_s)
-        held = granted[host]
-        held = held.where(held["time"] < times[0])
-        in_use = bool((held["unlock"] > times[0]).any() or (held["state"] == "held").any())
-        yield finding(host, times, told, old if in_use else [])
+        outlived = lived.over(host, times[0], before_s, after_s) if holds(granted[host], times[0]) else []
+        yield finding(host, times, notices[host], outlived)
     downcalls = monitors.where(monitors["procedure"] == "DOWNCALL")
     rows = [row for row in downcalls.rows() if (row.peer or row.mon_name) not in boots]
-    for row in rows[:1]:
-        yield RULE.finding(
-            host=row.peer,
-            title=f"{row.host} was told that {row.mon_name} rebooted",
-            explanation=f"statd of {row.host} told its lockd of a reboot of {row.mon_name} (state {row.nsm_state}).",
-            count=len(rows),
-            first=row.time,
-            last=rows[-1].time,
-            evidence=(Evidence(row.capture, row.frame, "downcall of statd to lockd"),),
-        )
-    if not boots and not rows:
-        yield (
-            RULE.clear("no host told of a reboot")
-            if len(flows)
-            else RULE.cannot_tell("neither TCP nor UDP was read in the capture")
-        )
+    if rows:
+        yield from_downcalls(rows)
+
+
+def holds(granted: Table, time: int) -> bool:
+    """Whether a client holds a lock at that time that it was granted before."""
+    held = granted.where(granted["time"] < time)
+    return bool((held["unlock"] > time).any() or (held["state"] == "held").any())
 
 
 class Lived:
@@ -110,19 +100,19 @@ def finding(host: str, times: tuple[int, ...], told: Table, outlived: list[Evide
     first = told.row(0)
     peers = tuple(sorted({peer for peer in told["host"].tolist() if peer}))
     false = bool(outlived)
+    outcome = (
+        "But its connections went on, and it held locks: its peers have dropped them, and it goes on without."
+        if false
+        else "Its peers drop its locks, or reclaim theirs."
+    )
     return RULE.finding(
         severity="warning" if false else "info",
         certainty="likely" if false else "certain",
         host=host,
-        title=f"{host} said that it had rebooted, and had not" if false else f"{host} has rebooted",
+        title=f"{host} announced a reboot and did not reboot" if false else f"{host} announced a reboot",
         explanation=(
-            f"{host} told {named(peers)} at {utc(times[0])} of its reboot (SM_NOTIFY {first.mon_name}, state "
-            f"{first.nsm_state}). "
-            + (
-                "But its connections went on, and it held locks: the peers have dropped them, and it does not know."
-                if false
-                else "Its peers drop its locks or claim theirs again."
-            )
+            f"{host} notified {named(peers)} at {utc(times[0])} (SM_NOTIFY {first.mon_name}, state "
+            f"{first.nsm_state}). {outcome}"
         ),
         clients=peers,
         count=len(told),
@@ -130,6 +120,24 @@ def finding(host: str, times: tuple[int, ...], told: Table, outlived: list[Evide
         last=times[-1],
         evidence=(Evidence(first.capture, first.frame, f"SM_NOTIFY to {first.host}"), *outlived),
         remedy=(
-            (remark("Do not run sm-notify -f, nor restart statd's notice, while locks are held."),) if false else ()
+            (
+                remark("restart what holds NFS locks there: they are lost.", on="{host}", host=host),
+                remark("do not run sm-notify -f while locks are held.", on="{host}", host=host),
+            )
+            if false
+            else ()
         ),
+    )
+
+
+def from_downcalls(rows: list[Any]) -> Finding:
+    row = rows[0]
+    return RULE.finding(
+        host=row.peer,
+        title=f"statd of {row.host} reported a reboot of {row.mon_name} to lockd",
+        explanation=f"statd of {row.host} made a downcall to its lockd about {row.mon_name} (state {row.nsm_state}).",
+        count=len(rows),
+        first=row.time,
+        last=rows[-1].time,
+        evidence=(Evidence(row.capture, row.frame, "downcall of statd to lockd"),),
     )

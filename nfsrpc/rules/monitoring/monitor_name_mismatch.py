@@ -1,91 +1,326 @@
-"""A host goes by different names or addresses, so that a notice of its reboot will not be understood.
+"""A host goes by different names or addresses, so that a notice of its reboot has no effect.
 
 Sees
-    SM_NOTIFY whose sender is not the address that is monitored under that name, and no downcall after it; one
-    caller_name from several addresses of one family at one server; several caller_names from one address. As
-    information: a notice in another name than that by which the host locks.
+    SM_NOTIFY that is answered, with no downcall of statd to its lockd after it, though locks are at stake: the notice
+    comes from another address than the one that is monitored under that name; or from the right one, and the sender's
+    locks stay (the server's statd monitors another form of the address, like ::ffff:10.1.2.3, or monitors that client
+    not at all), or the receiver does not reclaim its own. One caller_name from several addresses of one family at one
+    server; several caller_names from one address. As information: a notice in another name than the client locks under.
 
 Why it hurts
     statd matches notices by address (Linux) or by name (others). What does not match is ignored: the locks of a client
-    that rebooted stay, or those of its neighbour behind the same NAT are dropped.
+    that rebooted stay, and locks that a server lost are not reclaimed. Or a neighbour of the same name loses its locks.
 
 Not flagged when
     SM_MON names an address and SM_NOTIFY a host name, as Linux always does. Short and fully qualified form of one name.
     An IPv4 and an IPv6 address of one host. One request seen twice, before and behind the NAT that translates it. A
-    notice in another name, after which a downcall shows that it was understood.
+    downcall shows that the notice was understood, or the capture ends too soon after it. Nothing was locked.
 
 How to confirm
-    hostname; getent hosts of name and address on both sides.
+    hostname; getent hosts of name and address on both sides; ls /var/lib/nfs/sm (RHEL, SLES: /var/lib/nfs/statd/sm) on
+    the host that ignores the notice.
 
 How to fix
-    One name and one address for each client towards a server: no NAT, distinct host names; for a host with several
-    addresses rpc.statd -n and sm-notify -v.
+    One name and one address for each client towards a server: no NAT, distinct host names (hostnamectl set-hostname);
+    for a host with several addresses rpc.statd -n and sm-notify -v.
 
 References
     X/Open C702 chapter 11; rpc.statd(8); sm-notify(8).
 
 Parameters
-    downcall_s: statd tells lockd of a reboot within this, or did not recognise the name
+    downcall_s: statd calls its lockd about a reboot within this, or did not recognise the sender
+    stays_s: a lock that others still wait for so long after the notice of its owner was not dropped
+    reclaim_s: a client that asks for other locks so long after its server's notice will not reclaim any more
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Table
-from nfsrpc.facts.basic import listed
-from nfsrpc.findings.advice import bare
-from nfsrpc.findings.command import command
-from nfsrpc.findings.finding import Answer, Evidence, Rule
-from nfsrpc.sessions.grouping import group
+from nfsrpc.columns import Table
+from nfsrpc.facts.basic import Span, listed
+from nfsrpc.facts.client_names import Names
+from nfsrpc.facts.notices import Downcalls
+from nfsrpc.facts.waiters import Waiter
+from nfsrpc.findings.advice import BREAK_LOCK, bare
+from nfsrpc.findings.command import Command, command, remark
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.wording import SECOND, named
+from nfsrpc.wording import NAMED, SECOND, named, seconds, several
 
 RULE = Rule(
     "MON005",
     "monitor-name-mismatch",
     "warning",
-    explains=("LCK008", "LCK009", "LCK010"),
+    explains=("LCK008", "LCK009", "LCK010", "LCK011"),
+    judges="whole lock requests",
+    passes="every client has one name and one address, and no notice of a reboot was ignored",
 )
 
-TRANSLATED = 50_000_000  # ns that a packet spends at most in the host that translates its address
+
+def check(
+    locks: Table,
+    monitors: Table,
+    callers: tuple[Any, ...],
+    translated: Mapping[str, str],
+    waiters: tuple[Waiter, ...],
+    downcalls: Downcalls,
+    requests: Table,
+    loopbacks: frozenset[str],
+    gaps: frozenset[frozenset[str]],
+    span: Span | None,
+    *,
+    downcall_s: float = 10.0,
+    stays_s: float = 45.0,
+    reclaim_s: float = 30.0,
+) -> Iterator[Answer]:
+    notices = notices_of(monitors)
+    yield from from_other_addresses(notices, callers, downcalls, loopbacks, downcall_s)
+    yield from in_other_names(notices, callers, downcalls, downcall_s)
+    yield from names_and_addresses(callers, translated)
+    held = Parts(locks.where(locks.valid("granted")), "server", "client") if notices else {}
+    behind, monitored = waiting_behind(waiters), monitored_names(monitors)
+    booted = {row.asker for row in notices}
+    done = requests.where(requests["state"] == "answered") if notices else requests
+    served = Stretches((done["client"], done["server"]), done["time"])
+    for row in latest_of_each(notices):
+        if span is None or frozenset((row.asker, row.host)) in gaps:
+            continue
+        captured = row.host in loopbacks and frozenset((row.host,)) not in gaps
+        seen = captured and span.last - row.time >= downcall_s * SECOND
+        notice = Ignored(row, seen, how_monitored(monitored.get(row.host), row) if captured else "")
+        kept = over(held, (row.host, row.asker), row.time)
+        if kept is not None and not downcalls.follow(row, int(kept["granted"].min()), downcall_s):
+            blocked = still_blocked(kept, behind, row.time + round(stays_s * SECOND))
+            if seen or blocked:
+                yield locks_stay(notice, kept, blocked)
+        own = over(held, (row.asker, row.host), row.time)
+        goes_on = served.following((row.host, row.asker), row.time + reclaim_s * SECOND) is not None
+        if own is None or row.host in booted or not (seen or goes_on) or reclaims(held[row.asker, row.host]):
+            continue
+        if not downcalls.follow(row, int(own["granted"].min()), downcall_s):
+            yield not_reclaimed(notice, own)
 
 
-def check(locks: Table, monitors: Table, loopbacks: frozenset[str], *, downcall_s: float = 10.0) -> Iterator[Answer]:
-    found = [
-        *ignored_notices(monitors, locks, loopbacks, downcall_s),
-        *strange_notices(monitors, locks, downcall_s),
-        *names_and_addresses(locks),
+@dataclass(frozen=True)
+class Ignored:
+    """A notice after which statd did nothing, as far as that is seen."""
+
+    row: Any  # of monitors
+    seen: bool  # the loopback of that statd was captured: a downcall would be there
+    monitored: str  # what its SM_MONs say of the sender, in a sentence
+
+
+def notices_of(monitors: Table) -> list[Any]:
+    told = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("time"))
+    return [row for row in told.rows() if row.mon_name is not None]
+
+
+def latest_of_each(notices: list[Any]) -> list[Any]:
+    """Of each sender and peer the first answered notice of the latest state."""
+    found: dict[tuple[str, str], Any] = {}
+    for row in notices:
+        if row.asker is None or row.host is None or row.state != "answered":
+            continue
+        known = found.get((row.asker, row.host))
+        if known is None or known.nsm_state != row.nsm_state:
+            found[row.asker, row.host] = row
+    return list(found.values())
+
+
+def over(held: Mapping[Any, Table], ends: tuple[str, str], time: int) -> Table | None:
+    """The locks of a server and a client that were held when a notice came; None without any."""
+    if ends not in held:
+        return None
+    rows = held[ends]
+    ended = np.where(rows.valid("unlock"), rows["unlock"], np.iinfo(np.int64).max)
+    kept = rows.where((rows["granted"] < time) & (ended > time) & (rows["state"] != "replaced"))
+    return kept if len(kept) else None
+
+
+def reclaims(locks: Table) -> bool:
+    """Whether any of these locks was reclaimed, at whatever time."""
+    return bool((locks["reclaim"] | (locks["reclaims"] > 0)).any())
+
+
+def waiting_behind(waiters: tuple[Waiter, ...]) -> dict[tuple[int, int], list[Waiter]]:
+    """The waiters by the frame that granted the lock which they wait for."""
+    held = ((waiter, waiter.holder) for waiter in waiters if waiter.holder is not None)
+    return listed(((holder.granted_capture, holder.granted_frame), waiter) for waiter, holder in held)
+
+
+def still_blocked(kept: Table, behind: Mapping[tuple[int, int], list[Waiter]], time: int) -> list[Waiter]:
+    """Those who wait for these locks until this time, or longer."""
+    frames = zip(kept["granted_capture"].tolist(), kept["granted_frame"].tolist(), strict=True)
+    return [waiter for frame in frames for waiter in behind.get(frame, ()) if waiter.end >= time]
+
+
+def monitored_names(monitors: Table) -> dict[str, dict[str, list[str]]]:
+    """By host, and by plain address, the names under which its statd was asked to monitor peers."""
+    asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"] & monitors.valid("mon_name"))
+    pairs = sorted(set(zip(asked["host"].tolist(), asked["mon_name"].tolist(), strict=True) if len(asked) else ()))
+    by_host = listed((host, (plain(name), name)) for host, name in pairs if host is not None)
+    return {host: listed(names) for host, names in by_host.items()}
+
+
+def how_monitored(names: Mapping[str, list[str]] | None, notice: Any) -> str:
+    """By which name the receiver's statd monitors the sender of a notice, in a sentence."""
+    forms = (names or {}).get(plain(notice.asker), [])
+    if not forms:
+        return f"No SM_MON for {notice.asker} was captured: it may be monitored by another name or not at all."
+    if forms == [notice.asker]:
+        return ""
+    return f"Its statd monitors {named(forms)}, and the notice comes from {notice.asker}."
+
+
+def plain(address: str) -> str:
+    """An address without the IPv6 form of an IPv4 one (RFC 4291 section 2.5.5.2); a name as it is."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return address
+    mapped = known.ipv4_mapped if isinstance(known, IPv6Address) else None
+    return str(mapped or known)
+
+
+def locks_stay(notice: Ignored, kept: Table, blocked: list[Waiter]) -> Finding:
+    row, held = notice.row, kept.row(0)
+    worst = max(blocked, key=lambda waiter: waiter.end, default=None)
+    waits = (
+        f"{several(len(blocked), 'client waits', 'clients wait')} behind that, up to "
+        f"{seconds((worst.end - row.time) / SECOND)} after the notice."
+        if worst is not None
+        else ""
+    )
+    evidence = [
+        Evidence(held.granted_capture, held.granted_frame, f"granted to {held.owner} ({held.client})"),
+        Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name} from {row.asker}"),
+        Evidence(
+            row.reply_capture, row.reply_frame, "answered" + (", and no downcall after it" if notice.seen else "")
+        ),
     ]
-    yield from found
-    if not found and len(locks):
-        yield RULE.clear("every client has one name and one address")
-    elif not found:
-        yield RULE.cannot_tell("no lock requests in the capture")
+    if worst is not None:
+        evidence.append(Evidence(worst.row.blocked_capture, worst.row.blocked_frame, f"{worst.row.client} waits"))
+    return finding(
+        notice,
+        kept,
+        title=f"{row.host} keeps {several(len(kept), 'lock')} of {row.asker}, which has rebooted",
+        meaning=f"{several(len(kept), 'lock was', 'locks were')} granted to it before and not dropped. {waits}",
+        clients=tuple(sorted({row.asker, *(waiter.row.client for waiter in blocked)})),
+        evidence=tuple(evidence),
+        last=max((waiter.end for waiter in blocked), default=row.time),
+        certain=notice.seen,
+        remedy=(*BREAK_LOCK, *(names_of(row) if notice.seen else ())),
+        wait_s=max((waiter.row.wait_s or 0.0 for waiter in blocked), default=None),
+    )
 
 
-def ignored_notices(monitors: Table, locks: Table, loopbacks: frozenset[str], downcall_s: float) -> Iterator[Answer]:
+def not_reclaimed(notice: Ignored, own: Table) -> Finding:
+    row, held = notice.row, own.row(0)
+    return finding(
+        notice,
+        own,
+        title=f"{row.host} does not reclaim {several(len(own), 'lock')} after the reboot notice of {row.asker}",
+        meaning=(
+            f"{several(len(own), 'lock was', 'locks were')} granted by {row.asker} before and not reclaimed: "
+            f"{row.asker} may grant the same to others."
+        ),
+        clients=(row.host,),
+        evidence=(
+            Evidence(held.granted_capture, held.granted_frame, f"granted to {held.owner} ({held.client})"),
+            Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name} from {row.asker}, and no reclaim after it"),
+        ),
+        last=row.time,
+        certain=notice.seen,
+        remedy=(
+            remark("restart what holds these locks.", on="{host}", host=row.host),
+            command(
+                "findmnt -t nfs; ls /var/lib/nfs/sm /var/lib/nfs/statd/sm",
+                on="{host}",
+                note="mount the address that the notice comes from, {asker}",
+                host=bare(row.host),
+                asker=row.asker,
+            ),
+        ),
+        wait_s=None,
+    )
+
+
+def names_of(row: Any) -> tuple[Command, ...]:
+    """How to see under which names statd monitors its peers."""
+    return (
+        command(
+            "ls /var/lib/nfs/sm /var/lib/nfs/statd/sm",
+            on="{host}",
+            note="each file is a peer that statd monitors: is {asker} among them?",
+            host=bare(row.host),
+            asker=row.asker,
+        ),
+    )
+
+
+def finding(
+    notice: Ignored,
+    locks: Table,
+    *,
+    title: str,
+    meaning: str,
+    clients: tuple[str, ...],
+    evidence: tuple[Evidence, ...],
+    last: int,
+    certain: bool,
+    remedy: tuple[Command, ...],
+    wait_s: float | None,
+) -> Finding:
+    row = notice.row
+    nothing = "made no downcall to its lockd" if notice.seen else "no effect of it is seen"
+    told = f"statd of {row.host} answered the notice of {row.asker} ({row.mon_name}) and {nothing}."
+    return RULE.finding(
+        certainty="certain" if certain else "likely",
+        host=row.host,
+        title=title,
+        explanation=" ".join(filter(None, (told, meaning.strip(), notice.monitored))),
+        clients=clients,
+        files=tuple(sorted({file for file in locks["file"].tolist() if file})),
+        count=len(locks),
+        first=int(locks["granted"].min()),
+        last=last,
+        evidence=evidence,
+        remedy=remedy,
+        wait_s=wait_s,
+    )
+
+
+def from_other_addresses(
+    notices: list[Any],
+    callers: tuple[Any, ...],
+    downcalls: Downcalls,
+    loopbacks: frozenset[str],
+    downcall_s: float,
+) -> Iterator[Answer]:
     """Notices in a monitored host's name from another address, which statd answers and does not act on."""
-    addresses = listed((row.caller_name, row.client) for row in some_of_each(locks))
+    addresses = listed((row.caller_name, row.client) for row in callers)
     clients = {name: dict.fromkeys(known) for name, known in addresses.items()}
     whose = {name: named(known) for name, known in clients.items()}
-    downcalls = Downcalls(monitors)
-    for row in notices_of(monitors):
+    for row in notices:
         known = clients.get(row.mon_name, {})
         if row.host not in loopbacks or not known or row.asker in known:
             continue
-        if not downcalls.show(row, downcall_s):
+        if not downcalls.follow(row, row.time, downcall_s):
             first = next(iter(known))
             yield RULE.finding(
                 host=row.asker,
                 title=f"{row.host} ignores the reboot of {row.mon_name}: it comes from {row.asker}, not {first}",
                 explanation=(
-                    f"{row.mon_name} locked from {whose[row.mon_name]}, and tells of its reboot from {row.asker}. "
-                    f"statd of {row.host} answered and told its lockd nothing: the old locks stay."
+                    f"{row.mon_name} locked from {whose[row.mon_name]}, and its reboot notice comes from {row.asker}. "
+                    f"statd of {row.host} answered and made no downcall to its lockd: the old locks stay."
                 ),
                 clients=(row.host,),
                 first=row.time,
@@ -95,7 +330,8 @@ def ignored_notices(monitors: Table, locks: Table, loopbacks: frozenset[str], do
                     command(
                         "sm-notify -f -v {address}",
                         on="{name}",
-                        note="from the address by which it mounted",
+                        note="from the address that it mounted with; before anything is locked there again, since it"
+                        " drops all its locks",
                         address=bare(first),
                         name=row.mon_name,
                     ),
@@ -103,23 +339,24 @@ def ignored_notices(monitors: Table, locks: Table, loopbacks: frozenset[str], do
             )
 
 
-def strange_notices(monitors: Table, locks: Table, downcall_s: float) -> Iterator[Answer]:
+def in_other_names(
+    notices: list[Any], callers: tuple[Any, ...], downcalls: Downcalls, downcall_s: float
+) -> Iterator[Answer]:
     """Notices of a host that locks by another name: Linux knows it by its address, others do not."""
     told: set[tuple[str, str, str]] = set()
-    locking = listed(((lock.client, lock.server), lock.caller_name) for lock in some_of_each(locks))
+    locking = listed(((lock.client, lock.server), lock.caller_name) for lock in callers)
     known = {ends: Names(names) for ends, names in locking.items()}
-    downcalls = Downcalls(monitors)
-    for row in notices_of(monitors):
+    for row in notices:
         names = known.get((row.asker, row.host))
         key = row.asker, row.host, row.mon_name
-        if names and key not in told and names.lack(row.mon_name) and not downcalls.show(row, downcall_s):
+        if names and key not in told and names.lack(row.mon_name) and not downcalls.follow(row, row.time, downcall_s):
             told.add(key)
             yield RULE.finding(
                 severity="info",
                 host=row.asker,
-                title=f"{row.asker} locks as {names} and tells of its reboot as {row.mon_name}",
+                title=f"{row.asker} locks as {names} and sends its reboot notice as {row.mon_name}",
                 explanation=(
-                    f"A server that knows its clients by name drops no locks of {names} for that; Linux goes by "
+                    f"A server that identifies clients by name drops no locks of {names} for that; Linux goes by "
                     "the address that the notice comes from."
                 ),
                 clients=(row.host,),
@@ -127,113 +364,64 @@ def strange_notices(monitors: Table, locks: Table, downcall_s: float) -> Iterato
                 last=row.time,
                 evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}"),),
                 remedy=(
-                    command("hostname; sm-notify -f -v {name}", on="{host}", name=names.known[0], host=bare(row.asker)),
+                    command(
+                        "hostnamectl set-hostname {name}",
+                        on="{host}",
+                        note="one name for both; then reboot it",
+                        name=names.known[0],
+                        host=bare(row.asker),
+                    ),
                 ),
             )
 
 
-def notices_of(monitors: Table) -> list[Any]:
-    told = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("time"))
-    return [row for row in told.rows() if row.mon_name is not None]
-
-
-class Downcalls:
-    """When statds told their lockds of a reboot."""
-
-    def __init__(self, monitors: Table) -> None:
-        rows = monitors.where(monitors["procedure"] == "DOWNCALL")
-        self.hosts, self.names = (Stretches((rows[key],), rows["time"]) for key in ("host", "mon_name"))
-
-    def show(self, notice: Any, downcall_s: float) -> bool:
-        """Whether statd told its lockd of this reboot. In a capture that was merged a downcall may be nobody's."""
-        soon = notice.time, notice.time + downcall_s * SECOND
-        return self.hosts.meet(notice.host, *soon) or self.names.meet(notice.mon_name, *soon)
-
-
-def some_of_each(locks: Table) -> list[Any]:
-    """One session of each server, client and name."""
-    told = locks.where(locks.valid("caller_name"))
-    if not len(told):
-        return []
-    _, first = group(*(told[name].codes for name in ("server", "client", "caller_name")))
-    return list(told.take(np.sort(first)).rows())
-
-
-def names_and_addresses(locks: Table) -> Iterator[Answer]:
-    for _, mine in sorted(listed((row.server, row) for row in some_of_each(locks)).items()):
+def names_and_addresses(callers: tuple[Any, ...], translated: Mapping[str, str]) -> Iterator[Answer]:
+    for _, mine in sorted(listed((row.server, row) for row in callers).items()):
         for client, rows in sorted(listed((row.client, row) for row in mine).items()):
             names = Names(row.caller_name for row in rows)
             if len(names.distinct) > 1:
                 yield mismatch(
                     rows,
                     f"{client} locks under several names: {named(names.distinct)}",
-                    "Several clients behind one address: when one reboots, statd cannot tell which.",
+                    "These are several clients behind one address: when one reboots, statd cannot distinguish them.",
+                    (remark("mount without NAT, so that each client has an address of its own."),),
                 )
         for name, rows in sorted(listed((row.caller_name, row) for row in mine).items()):
-            same = untranslated(rows)
+            one_each = {translated.get(row.client, row.client): row for row in reversed(rows)}
+            same = list(reversed(one_each.values()))
             families = [":" in row.client for row in same]
             if len(families) > len(set(families)):
                 yield mismatch(
                     same,
                     f"{name} locks from several addresses: {named(row.client for row in same)}",
-                    "Several clients of one name, or one with several addresses: a notice of its reboot reaches one.",
+                    "These are several clients of one name, or one with several addresses: a notice of its reboot is "
+                    "matched to one of them, whichever sent it.",
+                    tuple(own_name(row.client) for row in same[:NAMED]),
                 )
 
 
-def untranslated(rows: list[Any]) -> list[Any]:
-    """Without the same request seen once more under an address that a NAT has put in the place of another.
-
-    Of what is kept no two are so close that both are in one stretch of that length.
-    """
-    kept: dict[tuple[Any, int], Any] = {}
-    for row in rows:
-        request, time = (row.fh, row.oh, row.svid, row.l_offset, row.l_len), row.time or NAT
-        stretch = time // TRANSLATED
-        near = (kept.get((request, number)) for number in (stretch - 1, stretch, stretch + 1))
-        if not any(other is not None and abs(time - (other.time or NAT)) < TRANSLATED for other in near):
-            kept[request, stretch] = row
-    return list(kept.values())
+def own_name(client: str) -> Command:
+    """Gives a client a name that no other has: one made of its address."""
+    return command(
+        "hostnamectl set-hostname {name}",
+        on="{client}",
+        note="or another name that is its own; then reboot it, since lockd and statd keep the old one",
+        name="client-" + re.sub(r"[^0-9a-z]+", "-", bare(client)),
+        client=client,
+    )
 
 
-class Names:
-    """Names of one host; `distinct` are those of which none is the short form of another."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.known = sorted(set(names))
-        self.distinct = {name for name in self.known if not self.have_long_form(name)}
-        self.text = named(self.known)
-
-    def __str__(self) -> str:
-        return self.text
-
-    def have_long_form(self, name: str) -> bool:
-        at = bisect_left(self.known, f"{name}.")
-        return at < len(self.known) and self.known[at].startswith(f"{name}.")
-
-    def lack(self, name: str) -> bool:
-        """Whether this is one more, and neither the short form of one nor the long one."""
-        dots = (at for at, letter in enumerate(name) if letter == ".")
-        short_forms = (name[:at] for at in dots)
-        return not (name in self.distinct or self.have_long_form(name)) and self.distinct.isdisjoint(short_forms)
-
-
-def mismatch(rows: list[Any], title: str, meaning: str) -> Answer:
+def mismatch(rows: list[Any], title: str, meaning: str, remedy: tuple[Command, ...]) -> Answer:
     return RULE.finding(
         host=rows[0].client,
         title=title,
-        explanation=f"{meaning} Locks may be dropped that are in use, or stay that nobody wants.",
+        explanation=f"{meaning} Locks may be dropped that are in use, or stay although their owner is gone.",
         clients=tuple(sorted({row.client for row in rows})),
         count=len(rows),
-        first=min(row.time for row in rows),
-        last=max(row.time for row in rows),
+        first=min(row.time for row in rows if row.time is not None),
+        last=max(row.time for row in rows if row.time is not None),
         evidence=tuple(
             Evidence(row.capture, row.frame, f"caller_name {row.caller_name} from {row.client}") for row in rows[:4]
         ),
-        remedy=(
-            command(
-                "hostname",
-                on="each of these clients",
-                note="one name, one address towards the server, no NAT",
-            ),
-        ),
+        remedy=remedy,
     )

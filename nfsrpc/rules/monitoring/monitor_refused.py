@@ -1,4 +1,4 @@
-"""statd refuses to watch a host: SM_MON is answered STAT_FAIL.
+"""statd refuses to monitor a host: SM_MON is answered STAT_FAIL.
 
 Sees
     SM_MON, which lockd calls over its own loopback, answered with STAT_FAIL.
@@ -10,7 +10,8 @@ Not flagged when
     statd agrees when asked again.
 
 How to confirm
-    journalctl -u rpc-statd; getent hosts NAME for the name that SM_MON carries; ls -ld /var/lib/nfs/sm.
+    journalctl -u rpc-statd; getent hosts NAME for the name that SM_MON carries; ls -ld /var/lib/nfs/sm (RHEL, SLES:
+    /var/lib/nfs/statd/sm).
 
 How to fix
     Make the name resolve on that host, and its statd's state directory (/var/lib/nfs/statd or /var/lib/nfs) writable
@@ -28,8 +29,8 @@ from nfsrpc.columns import NAT, Table
 from nfsrpc.facts.basic import Roles, Span
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.facts.stalls import Hurt, hurt, waited
-from nfsrpc.facts.statd_dns import nothing_seen
-from nfsrpc.findings.advice import RESTART_STATD
+from nfsrpc.facts.statd_dns import Unseen
+from nfsrpc.findings.advice import bare, restart_statd
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import DENIED
@@ -43,31 +44,25 @@ RULE = Rule(
     "error",
     explains=DENIED,
     log=("unmonitored",),
+    judges="answered SM_MON",
+    passes="statd agreed to monitor every peer",
 )
 
 SUCCEEDED, FAILED = 0, 1
 
 
-def check(
-    monitors: Table, stalled: Parts, roles: Roles, loopbacks: frozenset[str], span: Span | None
-) -> Iterator[Answer]:
+def check(monitors: Table, stalled: Parts, roles: Roles, unseen_statd: Unseen, span: Span | None) -> Iterator[Answer]:
     asked = monitors.where(monitors["procedure"] == "MON")
     refused = asked.where(asked["result"] == FAILED)
-    accused = False
     agreed = asked.where(asked["result"] == SUCCEEDED)
     times_agreed = Stretches((agreed["host"],), agreed["time"])
     for host, rows in Parts(refused, "host").items():
         if times_agreed.following(host, int(rows["time"].max())) is not None:
             continue
-        accused = True
         first, last = int(rows["time"].min()), int(rows["time"].max())
         yield finding(host, rows, hurt(stalled[host], span, first, last), host in roles.clients)
-    if accused:
-        return
-    if len(agreed):
-        yield RULE.clear(f"statd agreed to watch, {several(len(agreed), 'time')}")
-    else:
-        yield from nothing_seen(RULE, roles, loopbacks)
+    if not len(asked):
+        yield RULE.cannot_tell(*unseen_statd)
 
 
 def finding(host: str, rows: Table, victims: Hurt, client: bool) -> Finding:
@@ -76,10 +71,10 @@ def finding(host: str, rows: Table, victims: Hurt, client: bool) -> Finding:
     time = first.time if first.time != NAT else None
     return RULE.finding(
         host=host,
-        title=f"the rpc.statd of {host} refuses to watch {names}",
+        title=f"the rpc.statd of {host} refuses to monitor {names}",
         explanation=(
-            f"lockd of {host} asked its statd {several(len(rows), 'time')} to watch {names} (SM_MON) and was answered "
-            "STAT_FAIL. Without that it grants no lock (DENIED_NOLOCKS), and as a client asks for none."
+            f"lockd of {host} asked its statd {several(len(rows), 'time')} to monitor {names} (SM_MON), which answered "
+            "STAT_FAIL. Then a server's lockd denies locks (DENIED_NOLOCKS), and a client's sends no LOCK."
         ),
         clients=victims.clients or ((host,) if client else ()),
         count=len(rows),
@@ -92,13 +87,18 @@ def finding(host: str, rows: Table, victims: Hurt, client: bool) -> Finding:
         ),
         remedy=(
             *(
-                command("getent hosts {name}", name=name)
+                command("getent hosts {name}", on="{host}", name=name, host=bare(host))
                 for name in sorted({name for name in rows["mon_name"].tolist() if name})[:3]
             ),
-            command("ls -ld /var/lib/nfs /var/lib/nfs/sm; journalctl -u rpc-statd"),
-            *RESTART_STATD,
+            command(
+                "ls -ld /var/lib/nfs/sm /var/lib/nfs/statd/sm; journalctl -u rpc-statd",
+                on="{host}",
+                note="the one that exists has to be writable for the user of rpc.statd",
+                host=bare(host),
+            ),
+            restart_statd(host),
         ),
-        verify=(command("journalctl -u rpc-statd --since -5min"),),
+        verify=(command("journalctl -u rpc-statd --since -5min", on="{host}", host=bare(host)),),
         wait_s=victims.wait_s,
     )
 
@@ -106,5 +106,5 @@ def finding(host: str, rows: Table, victims: Hurt, client: bool) -> Finding:
 def suspected(signs: Signs) -> Suspicion | None:
     if signs.denied_s is None or signs.denied_s >= 5:
         return None
-    note = f"DENIED_NOLOCKS after {seconds(signs.denied_s)}: so lockd answers when statd refuses to watch"
+    note = f"DENIED_NOLOCKS after {seconds(signs.denied_s)}: so lockd answers when statd refuses to monitor"
     return Suspicion(note, "", 3)

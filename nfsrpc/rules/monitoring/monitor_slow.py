@@ -1,15 +1,16 @@
-"""statd takes long to agree to watch a host.
+"""statd takes long to answer SM_MON.
 
 Sees
-    SM_MON answered after a second or more, and lock requests late by as much; questions of that host for DNS (port 53)
-    that stay without answer in the same time. Or no answer to SM_MON yet when the capture ends, nor any from DNS.
+    SM_MON answered after a second or more, and lock requests late by as much; DNS queries of that host (port 53) that
+    stay without answer in the same time. Or no answer to SM_MON yet when the capture ends, nor any from DNS.
 
 Why it hurts
-    A server's lockd serves nobody while its statd thinks. statd looks the name up first: with a name service that does
-    not answer it takes 5 s a try.
+    A server's lockd serves no lock request while it waits for its statd. statd looks the name up first: with a name
+    service that does not answer it takes 5 s per try.
 
 Not flagged when
-    SM_MON was answered within a second.
+    SM_MON was answered within a second. It was answered after lockd had given up, or is still unanswered then: that is
+    MON003.
 
 How to confirm
     On that host: time getent hosts ADDRESS-OF-THE-CLIENT.
@@ -32,10 +33,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Table
-from nfsrpc.facts.basic import Roles, Span
+from nfsrpc.facts.basic import Span
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.facts.stalls import Hurt, hurt, waited
-from nfsrpc.facts.statd_dns import RESOLVER, Questions, nothing_seen, still_resolving
+from nfsrpc.facts.statd_dns import Questions, Unseen, resolver, still_resolving
+from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import DENIED
@@ -50,6 +52,8 @@ RULE = Rule(
     "warning",
     explains=DENIED,
     timed="always",
+    judges="answered SM_MON",
+    passes="statd answered every SM_MON in time",
 )
 
 
@@ -57,15 +61,13 @@ def check(
     monitors: Table,
     stalled: Parts,
     unresolved: Questions,
-    roles: Roles,
-    loopbacks: frozenset[str],
+    unseen_statd: Unseen,
     span: Span | None,
     *,
     slow_s: float = 1.0,
     gave_up_s: float = 55.0,
 ) -> Iterator[Answer]:
     asked = monitors.where(monitors["procedure"] == "MON")
-    answered = asked.where(asked.valid("latency_s"))
     with np.errstate(invalid="ignore"):
         late = (asked["latency_s"] >= slow_s) & (asked["latency_s"] < gave_up_s)
     slow = asked.where(late | still_resolving(asked, unresolved, span, gave_up_s))
@@ -74,12 +76,8 @@ def check(
         first, last = int(rows["time"].min()), int((rows["time"] + waits * SECOND).max())
         dns = unresolved.evidence(host, first, last)
         yield finding(host, rows, waits, last, hurt(stalled[host], span, first, last), dns)
-    if len(slow):
-        return
-    if len(answered):
-        yield RULE.clear(f"statd agreed to watch within {seconds(float(answered['latency_s'].max()))}")
-    else:
-        yield from nothing_seen(RULE, roles, loopbacks)
+    if not len(asked):
+        yield RULE.cannot_tell(*unseen_statd)
 
 
 def so_far(rows: Table, span: Span | None) -> Array:
@@ -93,15 +91,14 @@ def finding(host: str, rows: Table, waits: Array, last: int, victims: Hurt, dns:
     longest = float(waits.max())
     worst = rows.row(int(np.argmax(waits)))
     names = named({name for name in rows["mon_name"].tolist() if name})
-    because = "Its questions for DNS stayed without answer meanwhile." if dns else "Most often it waits for DNS."
+    because = "Its DNS queries got no answer meanwhile." if dns else "Most often it waits for DNS."
     agreed = worst.reply_frame is not None
     length = f"up to {seconds(longest)}" if agreed else f"{seconds(longest)} or more"
     return RULE.finding(
         host=host,
-        title=f"the rpc.statd of {host} takes {length} to agree to watch {names}",
+        title=f"the rpc.statd of {host} takes {length} to answer SM_MON for {names}",
         explanation=(
-            f"{several(len(rows), 'SM_MON')} of its lockd answered after {length}; meanwhile lockd serves nobody. "
-            f"{because}"
+            f"{several(len(rows), 'SM_MON')} of its lockd took {length}; all lock requests wait meanwhile. {because}"
         ),
         clients=victims.clients,
         count=len(rows),
@@ -119,16 +116,16 @@ def finding(host: str, rows: Table, waits: Array, last: int, victims: Hurt, dns:
         ),
         remedy=(
             *(
-                command("time getent hosts {name}", name=name)
+                command("time getent hosts {name}", on="{host}", name=name, host=bare(host))
                 for name in sorted({name for name in rows["mon_name"].tolist() if name})[:3]
             ),
-            RESOLVER,
+            resolver(host),
         ),
         verify=(
             command(
                 "time getent hosts {name}",
                 on="{host}",
-                note="within milliseconds",
+                note="takes milliseconds",
                 name=worst.mon_name,
                 host=host,
             ),
@@ -140,11 +137,11 @@ def finding(host: str, rows: Table, waits: Array, last: int, victims: Hurt, dns:
 def suspected(signs: Signs) -> Suspicion | None:
     granted = signs.granted_s
     if signs.resolves and (granted is None or granted < 55):
-        return Suspicion("the server's questions for DNS stay without answer meanwhile", "", 6)
+        return Suspicion("the server's DNS queries get no answer meanwhile", "", 6)
     if granted is None or granted >= 45:
         return None
     if abs(granted - RESOLVER_S * max(np.rint(granted / RESOLVER_S), 1)) < 0.6:
-        note = f"{seconds(granted)} is about a multiple of 5 s, the clock of statd's resolver: DNS does not answer"
+        note = f"{seconds(granted)} is about a multiple of 5 s, the timer of statd's resolver: DNS does not answer"
         return Suspicion(note, "", 4)
     against = "the wait is no multiple of the resolver's 5 s"
     return Suspicion("statd may be slow to look up the client's name", against, 1)

@@ -1,16 +1,17 @@
-"""statd does not answer when it is asked to watch a host.
+"""statd does not answer SM_MON.
 
 Sees
     SM_MON, which lockd calls over its own loopback, without reply, or with one that comes after lockd has given up
     (Linux waits a minute, Ganesha 18 s).
 
 Why it hurts
-    A server's lockd serves nobody while it waits; then it denies (DENIED_NOLOCKS). When statd comes back to life,
+    A server's lockd serves no lock request while it waits; then it denies (DENIED_NOLOCKS). When statd answers again,
     copies of the same LOCK may be granted to an application that has long given up: the lock stays behind (LCK008).
 
 Not flagged when
     The capture ends within 10 s of the call, or before lockd gives up while DNS does not answer (MON002); before lockd
-    gives up it is likely. The port of statd is closed: that is REG007.
+    gives up it is likely. lockd goes on at once, so that it had an answer, or the loopback's capture lost packets. The
+    port of statd is closed: that is REG007.
 
 How to confirm
     On that host: rpcinfo -t localhost 100024; cat /proc/$(pidof rpc.statd)/{status,wchan,stack}.
@@ -33,11 +34,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from nfsrpc.columns import NAT, Mask, Table
-from nfsrpc.facts.basic import NSM, Roles, Span
+from nfsrpc.facts.basic import NSM, Span
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.facts.stalls import DENIED_NOLOCKS, Hurt, hurt, waited
-from nfsrpc.facts.statd_dns import RESOLVER, Questions, nothing_seen, still_resolving
-from nfsrpc.findings.advice import RESTART_STATD, answers
+from nfsrpc.facts.statd_dns import Questions, Unseen, resolver, still_resolving
+from nfsrpc.findings.advice import answers, bare, restart_statd
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import DENIED
@@ -52,6 +53,8 @@ RULE = Rule(
     explains=(*DENIED, "LCK008", "MON002"),
     timed="always",
     log=("unmonitored", "statd-silent"),
+    judges="answered SM_MON",
+    passes="every SM_MON was answered",
 )
 
 
@@ -62,8 +65,7 @@ def check(
     requests: Table,
     unresolved: Questions,
     gaps: frozenset[frozenset[str]],
-    roles: Roles,
-    loopbacks: frozenset[str],
+    unseen_statd: Unseen,
     span: Span | None,
     *,
     gave_up_s: float = 55.0,
@@ -84,10 +86,8 @@ def check(
     undecided = int(asked["state"].isin(("undecided", "unanswered")).sum())
     if undecided:
         yield RULE.cannot_tell(f"the capture ends before, or lacks, the answer to {several(undecided, 'SM_MON')}")
-    elif len(asked):
-        yield RULE.clear(f"{several(len(asked), 'SM_MON')} answered")
-    else:
-        yield from nothing_seen(RULE, roles, loopbacks)
+    elif not len(asked):
+        yield RULE.cannot_tell(*unseen_statd)
 
 
 def lockd_went_on(asked: Table, requests: Table, served_s: float) -> Mask:
@@ -132,14 +132,14 @@ def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence], sure: bo
     names = named({name for name in rows["mon_name"].tolist() if name})
     late = f"; one answer came after {seconds(first.latency_s)}" if first.latency_s is not None else ""
     replied = first.reply_frame is not None
-    hangs = "It waits for DNS, which does not answer." if dns else "Its port accepts the call, so it exists and hangs."
+    hangs = "It waits for DNS, which does not answer." if dns else "Its port accepts the call, so it runs and hangs."
     return RULE.finding(
         certainty="certain" if sure else "likely",
         host=host,
         title=f"the rpc.statd of {host} does not answer",
         explanation=(
-            f"lockd of {host} asked its statd {several(len(rows), 'time')} to watch {names} (SM_MON) and got no answer "
-            f"in time{late}. {hangs} Meanwhile lockd serves nobody, and then denies."
+            f"lockd of {host} asked its statd {several(len(rows), 'time')} to monitor {names} (SM_MON) and got no "
+            f"answer in time{late}. {hangs} All lock requests wait meanwhile, and are then denied."
         ),
         clients=victims.clients,
         count=len(rows),
@@ -152,8 +152,15 @@ def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence], sure: bo
             *waited(victims.rows, 2),
         ),
         remedy=(
-            RESOLVER if dns else command("cat /proc/$(pidof rpc.statd)/wchan; journalctl -u rpc-statd"),
-            *RESTART_STATD,
+            resolver(host)
+            if dns
+            else command(
+                "cat /proc/$(pidof rpc.statd)/wchan; journalctl -u rpc-statd",
+                on="{host}",
+                note="what it waits for, before it is restarted",
+                host=bare(host),
+            ),
+            restart_statd(host),
         ),
         verify=(answers(host, NSM),),
         wait_s=victims.wait_s,

@@ -1,101 +1,212 @@
-"""A host tells of its reboot, and is not heard.
+"""A notice of a reboot (SM_NOTIFY) is not received.
 
 Sees
     SM_NOTIFY without reply, or sm-notify's question for the other's statd (100024 over UDP, from one port, at 0, 2, 6,
-    14, 30, 62 s) without reply or answered "not registered"; no notice to that host succeeds later.
+    14, 30, 62 s) without reply or answered "not registered"; no notice to that host succeeds later. The host to fix is
+    the one that is not reached; the notifying one, where it sends from an address of another network than the other
+    has mounted, or asks for UDP while the other's statd is registered for TCP.
 
 Why it hurts
-    The host that is not told keeps what it had: a client does not claim its locks again, and loses them; a server keeps
-    the locks of a client that has forgotten them.
+    The host that does not receive the notice keeps its state: a client does not reclaim its locks, and loses them; a
+    server keeps the locks of a client that has lost them.
 
 Not flagged when
-    A later notice to the same host is answered. The capture does not hold the other direction.
+    A later notice to the same host is answered. The capture does not hold the other direction, or lost packets and the
+    notice was sent once. TCP between the two hosts gets no answer at that time either: that is the network (NET003).
 
 How to confirm
     From the host that rebooted: rpcinfo -u HOST 100024.
 
 How to fix
-    Open statd's port (UDP) and 111 on the host that is not reached; fix the port (nfs.conf: [statd] port=). If it has
-    gone for good: remove it from /var/lib/nfs/sm.bak.
+    Open statd's port (UDP) and 111 on the host that is not reached; fix the port (nfs.conf: [statd] port=). A host with
+    several addresses notifies from the one that its peers mount (nfs.conf: [sm-notify] outgoing-addr=). sm-notify
+    retries for 15 minutes; later, what was locked has to be cleared by hand.
 
 References
     X/Open C702 chapter 11; sm-notify(8).
 
 Parameters
-    tries: so many notices, or questions for statd's port, in vain
+    tries: so many notices, or questions for statd's port, without success
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nfsrpc.columns import NAT, Table
-from nfsrpc.facts.basic import AUTH_NONE, NSM, listed
+from nfsrpc.columns import Table
+from nfsrpc.facts.basic import NSM, Roles, listed
+from nfsrpc.facts.notices import Notified, stretch
+from nfsrpc.facts.notices import tries as number_of_tries
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.wording import several
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.wording import named, times
 
 RULE = Rule(
     "MON004",
     "reboot-notice-unanswered",
     "warning",
     timed="always",
+    judges="notices of a reboot",
+    passes="every notice of a reboot was answered",
 )
 
 
-def check(monitors: Table, registrations: Table, lossy: bool, *, tries: int = 2) -> Iterator[Answer]:
-    notices = list(monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"]).rows())
-    asked = registrations.where(
-        (registrations["prog"] == NSM) & ~registrations["loopback"] & (registrations["transport"] == "udp")
-    )
-    questions = [row for row in asked.rows() if row.flavor == AUTH_NONE and row.asked_by_transport == "udp"]
-    accused = False
-    notified, sought = (listed(((row.asker, row.host), row) for row in rows) for rows in (notices, questions))
-    for pair in sorted(pair for pair in {**notified, **sought} if all(pair)):
-        told, searched = notified.get(pair, []), sought.get(pair, [])
-        if any(row.state == "answered" for row in told):
+def check(
+    notified: tuple[Notified, ...],
+    wrong_senders: Mapping[tuple[str, str], tuple[str, ...]],
+    outages: Stretches,
+    registrations: Table,
+    roles: Roles,
+    restarts: Mapping[str, tuple[int, ...]],
+    lossy: bool,
+    *,
+    tries: int = 2,
+) -> Iterator[Answer]:
+    accused = cut_off = False
+    by_tcp = served_by_tcp(registrations)
+    for known in notified:
+        failed, refused = known.silent(lossy), known.refused
+        enough = number_of_tries([*failed, *refused]) >= tries and (failed or len(refused) >= tries)
+        if known.is_answered or not enough:
             continue
-        failed = [row for row in (*told, *searched) if row.state == "unanswered" and (row.resends or not lossy)]
-        refused = [row for row in searched if row.state == "answered" and row.port == 0]
-        if sum(1 + row.resends for row in (*failed, *refused)) >= tries and (failed or len(refused) >= tries):
-            accused = True
-            yield finding(*pair, [*failed, *refused])
+        first, last = stretch(failed)
+        if first is not None and last is not None and outages.meet((known.sender, known.peer), first, last):
+            cut_off = True
+            continue
+        accused = True
+        rows = [*failed, *refused]
+        if mounted := wrong_senders.get((known.sender, known.peer)):
+            yield from_elsewhere(known, rows, mounted, any(server in restarts for server in mounted))
+        elif refused and (port := by_tcp.get(known.peer)):
+            yield by_wrong_transport(known, rows, port)
+        else:
+            yield not_reached(known, rows, roles)
     if accused:
         return
-    answered = sum(row.state == "answered" for row in notices)
-    if answered:
-        yield RULE.clear(f"{several(answered, 'notice')} of a reboot answered")
-    elif notices or questions:
-        yield RULE.cannot_tell("the answers to notices of a reboot would not have been captured")
-    else:
-        yield RULE.cannot_tell("no host told of a reboot in the capture")
+    if cut_off:
+        yield RULE.cannot_tell("at the time of a notice of a reboot TCP between the two hosts got no answer either")
+    elif notified and not any(known.is_answered for known in notified):
+        yield RULE.cannot_tell("the capture ends before the answers to notices of a reboot, or would not hold them")
 
 
-def finding(asker: str, host: str, rows: list[Any]) -> Finding:
-    tries = sum(1 + row.resends for row in rows)
-    times = [row.time for row in rows if row.time not in (None, NAT)]
-    return RULE.finding(
+def served_by_tcp(registrations: Table) -> dict[str, int]:
+    """The TCP ports of statd that portmappers named."""
+    known = registrations.where((registrations["prog"] == NSM) & (registrations["transport"] == "tcp"))
+    ports = known.where(known.valid("port") & (known["port"] > 0) & ~known["loopback"])
+    found = listed(zip(ports["host"].tolist(), ports["port"].tolist(), strict=True))
+    return {host: numbers[0] for host, numbers in found.items()}
+
+
+def not_reached(known: Notified, rows: list[Any], roles: Roles) -> Finding:
+    host, sender = known.peer, known.sender
+    is_server = (host, sender) in roles.pairs
+    lost = (
+        f"{host} does not reclaim the locks that it had there, and loses them."
+        if is_server
+        else f"{host} keeps the locks that {sender} had there before, as far as it had any."
+    )
+    return finding(
+        known,
+        rows,
         host=host,
-        title=f"{host} does not answer {asker}, which tells of its reboot",
-        explanation=(
-            f"{asker} has rebooted and tried {several(tries, 'time')} in vain to tell statd of {host} (SM_NOTIFY). "
-            "What they locked at each other is now remembered by one side only."
-        ),
-        clients=(asker,),
-        count=tries,
-        first=min(times, default=None),
-        last=max(times, default=None),
-        evidence=tuple(Evidence(row.capture, row.frame, f"{asker} to {host}") for row in rows[:1] + rows[1:][-1:]),
+        title=f"{host} did not receive the reboot notice (SM_NOTIFY) of {sender}",
+        explanation=f"{attempts(known, rows)} {lost}",
         remedy=(
             remark(
-                "open UDP port 111 and statd's port for {asker}; start rpc-statd.",
+                "open UDP ports 111 and of statd for {sender}; start rpc-statd. sm-notify retries for 15 minutes.",
                 on="{host}",
-                asker=asker,
+                sender=sender,
                 host=host,
             ),
-            command("sm-notify -f", on="{asker}", note="when {host} can be reached", asker=asker, host=host),
+            remark(
+                "after that: restart what holds locks of {sender}; do not run sm-notify -f while locks are held.",
+                on="{host}",
+                sender=sender,
+                host=host,
+            ),
         ),
-        verify=(command("rpcinfo -u {host} 100024", on="{asker}", host=bare(host), asker=asker),),
+    )
+
+
+def from_elsewhere(known: Notified, rows: list[Any], mounted: tuple[str, ...], restarted: bool) -> Finding:
+    """`restarted`: the address that was mounted restarted too, so it is the same machine."""
+    host, sender = known.peer, known.sender
+    return finding(
+        known,
+        rows,
+        certainty="certain" if restarted else "likely",
+        host=sender,
+        title=f"{sender} sends its reboot notices to {host} from an address that {host} does not mount",
+        explanation=(
+            f"{attempts(known, rows)} {host} is up: it uses {named(mounted)}, and sent nothing to {sender}, which is "
+            "an address of another network. Replies have no way back; and statd goes by the sender's address."
+        ),
+        remedy=(
+            command(
+                "sm-notify -f -v {mounted}",
+                on="{sender}",
+                note="only in the grace period: at any other time it makes clients lose their locks",
+                mounted=bare(mounted[0]),
+                sender=sender,
+            ),
+            remark(
+                "for the next time: /etc/nfs.conf, [sm-notify] outgoing-addr={mounted}; one sm-notify -v for each"
+                " address that clients mount.",
+                on="{sender}",
+                mounted=mounted[0],
+                sender=sender,
+            ),
+        ),
+    )
+
+
+def by_wrong_transport(known: Notified, rows: list[Any], port: int) -> Finding:
+    host, sender = known.peer, known.sender
+    return finding(
+        known,
+        rows,
+        host=sender,
+        title=f"{sender} asks for statd of {host} over UDP only, which serves TCP",
+        explanation=f"{attempts(known, rows)} statd of {host} is registered at TCP port {port}.",
+        remedy=(
+            remark("serve 100024 over UDP too: sm-notify uses nothing else.", on="{host}", host=host),
+            command("rpcinfo -p {host} | grep 100024", on="{sender}", host=bare(host), sender=sender),
+        ),
+    )
+
+
+def attempts(known: Notified, rows: list[Any]) -> str:
+    """What was tried, in a sentence."""
+    asked = [row for row in rows if row in known.questions]
+    ways = []
+    if number := number_of_tries([row for row in rows if row in known.notices]):
+        ways.append(f"sent SM_NOTIFY {times(number)} without answer")
+    if number := number_of_tries(asked):
+        how = "was answered: not registered" if known.refused else "got no answer"
+        ways.append(f"asked for its statd over UDP {times(number)}, which {how}")
+    return f"{known.sender} {' and '.join(ways)}."
+
+
+def finding(known: Notified, rows: list[Any], **fields: Any) -> Finding:
+    first, last = stretch(rows)
+    return RULE.finding(
+        clients=(known.peer if fields["host"] == known.sender else known.sender,),
+        count=number_of_tries(rows),
+        first=first,
+        last=last,
+        evidence=tuple(
+            Evidence(row.capture, row.frame, f"{known.sender} to {known.peer}") for row in rows[:1] + rows[1:][-1:]
+        ),
+        verify=(
+            command(
+                "rpcinfo -u {host} 100024",
+                on="{sender}",
+                host=bare(known.peer),
+                sender=known.sender,
+            ),
+        ),
+        **fields,
     )

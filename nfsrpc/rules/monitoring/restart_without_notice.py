@@ -1,21 +1,23 @@
-"""A server's lock service restarted, and nobody was told.
+"""A server's lock service restarted without notifying its clients.
 
 Sees
     DENIED_GRACE_PERIOD from a server that this capture shows granting locks before, and no SM_NOTIFY from it.
 
 Why it hurts
-    The server has forgotten its locks, and clients do not know that they have to claim them again: who held one
-    believes to hold it still, and after the grace period it is granted to the next (LCK009).
+    The server has lost its locks, and its clients are not asked to reclaim them: each holder goes on as if it had the
+    lock, and after the grace period the lock is granted to the next client (LCK009).
 
 Not flagged when
-    The server tells of its reboot, from whatever address. No lock was held over the restart.
+    The server sends its notices, from whatever address, or a client reclaims. No lock was held over the restart. The
+    capture lost packets, or does not show who held the locks before the restart: then it cannot be told.
 
 How to confirm
-    On the server: uptime against systemctl show -p ActiveEnterTimestamp nfs-server.
+    On the server: uptime -s against systemctl show -p ActiveEnterTimestamp nfs-server.
 
 How to fix
-    Let statd notify whenever the lock service restarts: systemctl restart rpc-statd-notify, or sm-notify -f, after
-    nfs-server.
+    What held locks has to be restarted. A restart of nfs-server alone notifies no client: sm-notify -f has to follow at
+    once, and works only while the server still lists its clients. Linux 6.12 removes them when nfsd stops (6.1 does
+    not): there stop the applications first, or reboot.
 
 References
     X/Open C702 chapter 11; sm-notify(8); Linux fs/lockd/grace.c.
@@ -30,7 +32,8 @@ from collections.abc import Iterator
 
 from nfsrpc.columns import NAT, Table, isin
 from nfsrpc.facts.basic import LOCK, NM_LOCK, Roles
-from nfsrpc.findings.command import command
+from nfsrpc.findings.advice import wire_of
+from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
@@ -43,9 +46,11 @@ RULE = Rule(
     explains=("LCK005", "LCK008", "LCK009"),
     timed="always",
     log=("grace-period", "reclaim-failed", "out-of-sync"),
+    judges="answered LOCK",
+    passes="no server restarted without notice while locks were held",
 )
 
-GRACE = 4
+DENIED, GRACE = 1, 4
 
 
 def check(
@@ -53,33 +58,46 @@ def check(
     locks: Table,
     monitors: Table,
     roles: Roles,
+    with_portmappers: frozenset[str],
     lossy: bool,
     *,
     notice_s: float = 120.0,
 ) -> Iterator[Answer]:
     asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & (requests["time"] != NAT))
     graces = asked.where(asked["status"] == GRACE)
-    accused = False
+    claimed = claiming(locks)
+    refused = Parts(behind_unseen(locks), "server")
     denials, held = Parts(graces, "server"), Parts(held_before(locks), "server") if len(graces) else {}
-    notices = told(monitors, roles) if len(graces) else None
+    notices = announced(monitors, roles) if len(graces) else None
     for server, denied in denials.items():
         first = int(denied["time"].min())
         lost = over(held[server], first)
         until = first + round(notice_s * SECOND)
-        if len(lost) and not (notices and notices.meet(server, int(lost["granted"].min()), until)):
-            accused = True
-            if lossy:
-                yield RULE.cannot_tell(f"the capture lost packets, among which the notice of {server} may have been")
-                continue
-            yield finding(server, denied, lost, first)
-    if accused:
-        return
-    if denials:
-        yield RULE.clear("no lock was held over the restart, or the server told of it")
-    elif len(asked):
-        yield RULE.clear("no server was in its grace period")
-    else:
-        yield RULE.cannot_tell("no lock requests in the capture")
+        if not len(lost):
+            yield from held_unseen(server, refused[server], first)
+        elif (notices and notices.meet(server, int(lost["granted"].min()), until)) or server in claimed:
+            continue
+        elif lossy:
+            yield RULE.cannot_tell(f"the capture lost packets, among which the notice of {server} may have been")
+        else:
+            yield finding(server, denied, lost, first, server in with_portmappers)
+
+
+def behind_unseen(locks: Table) -> Table:
+    """Lock sessions that were refused because of a holder who is not in the capture."""
+    return locks.where(((locks["status"] == DENIED) | locks.valid("blocked")) & ~locks.valid("held_by"))
+
+
+def held_unseen(server: str, refused: Table, time: int) -> Iterator[Answer]:
+    """Where locks were refused before a restart, someone held them, who is not in the capture."""
+    if (refused["requested"] < time).any():
+        why = f"{server} restarted; who held the locks that it refused before, and was notified, is not captured"
+        yield RULE.cannot_tell(why, wire_of(server))
+
+
+def claiming(locks: Table) -> frozenset[str]:
+    """The servers from which locks were reclaimed: they sent notices, whether these were captured or not."""
+    return frozenset(locks.where(locks["reclaim"] | (locks["reclaims"] > 0))["server"].present())
 
 
 def held_before(locks: Table) -> Table:
@@ -93,7 +111,7 @@ def over(held: Table, time: int) -> Table:
     return held.where((held["granted"] < time) & (~held.valid("unlock") | (held["unlock"] > time)))
 
 
-def told(monitors: Table, roles: Roles) -> Stretches:
+def announced(monitors: Table, roles: Roles) -> Stretches:
     """When a notice came from a server, or to a client of it from another address that may be the server's."""
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("asker"))
     rows = notices.where(notices["time"] != NAT).rows()
@@ -105,16 +123,18 @@ def told(monitors: Table, roles: Roles) -> Stretches:
     )
 
 
-def finding(server: str, graces: Table, lost: Table, time: int) -> Finding:
+def finding(server: str, graces: Table, lost: Table, time: int, unfiltered: bool) -> Finding:
+    """`unfiltered`: questions to portmappers were captured, as sm-notify asks them; one of lockd's port lacks them."""
     clients = tuple(sorted({client for client in lost["client"].tolist() if client}))
     row, denied = lost.row(0), graces.row(0)
     return RULE.finding(
+        certainty="certain" if unfiltered else "likely",
         host=server,
-        title=f"{server} restarted its lock service and told nobody: {several(len(lost), 'lock')} lost",
+        title=f"{server} restarted its lock service without a reboot notice: {several(len(lost), 'lock')} lost",
         explanation=(
             f"{server} had granted {several(len(lost), 'lock')} to {named(clients)}, and then denied others because of "
-            "its grace period: it has restarted. It sent no SM_NOTIFY, so the holders do not claim their locks again; "
-            "after the grace period the locks go to others."
+            "its grace period: it has restarted. It sent no SM_NOTIFY, so the holders do not reclaim their locks; "
+            "after the grace period they are granted to others."
         ),
         clients=clients,
         files=tuple(sorted({file for file in lost["file"].tolist() if file})),
@@ -125,6 +145,27 @@ def finding(server: str, graces: Table, lost: Table, time: int) -> Finding:
             Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client})"),
             Evidence(denied.reply_capture, denied.reply_frame, "DENIED_GRACE_PERIOD: restarted since"),
         ),
-        remedy=(command("sm-notify -f", on="the server", note="whenever nfs-server was restarted"),),
-        verify=(command("systemctl show -p ActiveEnterTimestamp nfs-server; uptime -s", on="the server"),),
+        remedy=(
+            remark("restart what holds locks of {server}: {clients}.", server=server, clients=named(clients)),
+            command(
+                "ls /var/lib/nfs/sm /var/lib/nfs/statd/sm",
+                on="{server}",
+                note="the clients that it would notify; Linux 6.12 lists none after a restart of nfs-server",
+                server=server,
+            ),
+            remark(
+                "where they are listed, run sm-notify -f at once after a restart of nfs-server, in the grace period;"
+                " later it makes clients lose what they have locked since. Else stop the applications before.",
+                on="{server}",
+                server=server,
+            ),
+        ),
+        verify=(
+            command(
+                "systemctl show -p ActiveEnterTimestamp nfs-server; uptime -s",
+                on="{server}",
+                note="two times: it was no reboot",
+                server=server,
+            ),
+        ),
     )

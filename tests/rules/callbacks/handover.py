@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.rules.stage import Stage
+from tests.rules.stage import LOCKD, Stage
 from tests.scenario import LockRequest
 
 
@@ -23,3 +23,10 @@ def polled(stage: Stage, after: float = 18) -> None:
     stage.wait(after)
     stage.other.lock(stage.server).granted()
     stage.later(1, stage.other)
+
+
+def dropped(stage: Stage) -> None:
+    waits(stage)
+    stage.server.getport(stage.other, "nlm4")
+    stage.server.syn(stage.other, LOCKD, resend=[1, 3, 7])
+    polled(stage)

@@ -1,0 +1,87 @@
+"""By which names and addresses clients lock: `caller_name` of LOCK, and the address that the request comes from.
+
+What a NAT translates shows one client at two addresses where both of its sides were captured: one request, with the
+same file, owner and range, a moment later from another address.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Table
+from nfsrpc.facts.basic import fact, listed
+from nfsrpc.sessions.grouping import codes_of, group
+from nfsrpc.wording import named
+
+TRANSLATED = 50_000_000  # ns that a packet spends at most in the host that translates its address
+REQUEST = ("server", "fh", "oh", "svid", "l_offset", "l_len")  # what is the same of one request
+
+
+class Names:
+    """Names of one host; `distinct` are those of which none is the short form of another."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.known = sorted(set(names))
+        self.distinct = {name for name in self.known if not self.have_long_form(name)}
+        self.text = named(self.known)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def have_long_form(self, name: str) -> bool:
+        at = bisect_left(self.known, f"{name}.")
+        return at < len(self.known) and self.known[at].startswith(f"{name}.")
+
+    def lack(self, name: str) -> bool:
+        """Whether this is one more, and neither the short form of one nor the long one."""
+        dots = (at for at, letter in enumerate(name) if letter == ".")
+        short_forms = (name[:at] for at in dots)
+        return not (name in self.distinct or self.have_long_form(name)) and self.distinct.isdisjoint(short_forms)
+
+
+@fact
+def callers(locks: Table) -> tuple[Any, ...]:
+    """One lock session of each server, client and caller_name."""
+    told = locks.where(locks.valid("caller_name"))
+    if not len(told):
+        return ()
+    _, first = group(*(told[name].codes for name in ("server", "client", "caller_name")))
+    return tuple(told.take(np.sort(first)).rows())
+
+
+@fact
+def translated(locks: Table, callers: tuple[Any, ...]) -> dict[str, str]:
+    """Addresses of clients that a NAT shows for one another, each with one that stands for all of the same client."""
+    known = listed(sorted({(row.caller_name, row.client) for row in callers}))
+    clients = {client for addresses in known.values() if len(addresses) > 1 for client in addresses}
+    if not clients:
+        return {}
+    rows = locks.where(locks["client"].isin(clients) & (locks["time"] != NAT) & locks.valid("requested"))
+    groups, _ = group(*(codes_of(rows[name]) for name in REQUEST))
+    order = np.lexsort((rows["time"], groups))
+    request, time, client = groups[order], rows["time"][order], rows["client"].codes[order]
+    twins = (request[1:] == request[:-1]) & (client[1:] != client[:-1]) & (time[1:] - time[:-1] < TRANSLATED)
+    ones, others = client[:-1][twins], client[1:][twins]
+    _, first = group(ones, others)
+    labels = rows["client"].labels
+    found: dict[str, str] = {}
+    for one, other in zip(ones[first].tolist(), others[first].tolist(), strict=True):
+        union(found, labels[one], labels[other])
+    return {address: representative(found, address) for address in list(found)}
+
+
+def union(found: dict[str, str], one: str, other: str) -> None:
+    """Notes that two addresses are of one client, in a forest of parents."""
+    first, second = sorted((representative(found, one), representative(found, other)))
+    found[first] = found[second] = first
+
+
+def representative(found: dict[str, str], address: str) -> str:
+    """The root of an address; each walk halves the way for the next."""
+    while (parent := found.setdefault(address, address)) != address:
+        address = found[address] = found.get(parent, parent)
+    return address

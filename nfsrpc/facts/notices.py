@@ -1,0 +1,123 @@
+"""Notices of a reboot (SM_NOTIFY), with the question for the peer's statd that precedes each, and what came of them.
+
+sm-notify asks the peer's portmapper for 100024 over UDP, and repeats the question, or the notice, at 0, 2, 6, 14, 30,
+62 s and so on for 15 minutes (sm-notify(8)). Its peers are those that statd monitored before the reboot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nfsrpc.columns import NAT, Table, isin
+from nfsrpc.facts.basic import AUTH_NONE, NSM, Roles, fact, listed
+from nfsrpc.facts.networks import is_foreign
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.wording import SECOND
+
+RETRIES_S = 120.0  # a peer that sends something within this is up while the notice is repeated
+
+
+@dataclass(frozen=True)
+class Notified:
+    """All tries of one host to notify another; rows of monitors and registrations, in order."""
+
+    sender: str
+    peer: str
+    notices: tuple[Any, ...]  # SM_NOTIFY
+    questions: tuple[Any, ...]  # for the peer's statd, over UDP
+
+    @property
+    def is_answered(self) -> bool:
+        return any(row.state == "answered" for row in self.notices)
+
+    def silent(self, lossy: bool) -> list[Any]:
+        """What got no reply; of a capture that lost packets only what was repeated."""
+        rows = (*self.notices, *self.questions)
+        return [row for row in rows if row.state == "unanswered" and (row.resends or not lossy)]
+
+    @property
+    def refused(self) -> list[Any]:
+        """Questions that were answered: not registered."""
+        return [row for row in self.questions if row.state == "answered" and row.port == 0]
+
+
+def tries(rows: list[Any]) -> int:
+    return sum(1 + row.resends for row in rows)
+
+
+def stretch(rows: list[Any]) -> tuple[int | None, int | None]:
+    times = [row.time for row in rows if row.time not in (None, NAT)]
+    return min(times, default=None), max(times, default=None)
+
+
+@fact
+def notified(monitors: Table, registrations: Table) -> tuple[Notified, ...]:
+    notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
+    asked = registrations.where(
+        (registrations["prog"] == NSM) & ~registrations["loopback"] & (registrations["transport"] == "udp")
+    )
+    questions = [row for row in asked.rows() if row.flavor == AUTH_NONE and row.asked_by_transport == "udp"]
+    told, sought = (listed(((row.asker, row.host), row) for row in rows) for rows in (notices.rows(), questions))
+    return tuple(
+        Notified(*pair, tuple(told.get(pair, ())), tuple(sought.get(pair, ())))
+        for pair in sorted(pair for pair in {**told, **sought} if all(pair))
+    )
+
+
+@fact
+def wrong_senders(
+    notified: tuple[Notified, ...], roles: Roles, heard: frozenset[tuple[str, str]], sending: Stretches
+) -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """Notices from an address of another network than any that the peer mounted: by sender and peer, what it mounted.
+
+    A host with several addresses sends from one that the peer has no way back to: the peer is up and silent to it.
+    """
+    return dict(of_wrong_senders(notified, roles, heard, sending))
+
+
+def of_wrong_senders(
+    notified: tuple[Notified, ...], roles: Roles, heard: frozenset[tuple[str, str]], sending: Stretches
+) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
+    for known in notified:
+        pair = known.sender, known.peer
+        mounted = roles.servers_of.get(known.peer, ())
+        first, last = stretch([*known.notices, *known.questions])
+        if known.is_answered or (known.peer, known.sender) in heard or not mounted or first is None or last is None:
+            continue
+        is_up = sending.meet(known.peer, first, last + round(RETRIES_S * SECOND))
+        if is_up and all(is_foreign(known.sender, server) for server in mounted):
+            yield pair, tuple(mounted)
+
+
+@fact
+def outages(connections: Table, unheard: Mapping[int, int]) -> Stretches:
+    """When data between two hosts was resent over TCP and nothing came back, by both hosts, in either order."""
+    rows = connections.where(isin(connections["flow"], list(unheard)))
+    return Stretches.of(
+        (ends, unheard[row.flow], row.c_last)
+        for row in rows.rows()
+        for ends in ((row.client, row.server), (row.server, row.client))
+    )
+
+
+class Downcalls:
+    """When statds told their lockds of a reboot (NLM procedure 16)."""
+
+    def __init__(self, monitors: Table) -> None:
+        rows = monitors.where(monitors["procedure"] == "DOWNCALL")
+        self.hosts, self.names = (Stretches((rows[key],), rows["time"]) for key in ("host", "mon_name"))
+
+    def follow(self, notice: Any, since: int, within_s: float) -> bool:
+        """Whether one follows a notice, or came since an earlier one: statd passes each new state on once.
+
+        In a capture that was merged a downcall may be nobody's, and only its name says what it is about.
+        """
+        soon = since, notice.time + within_s * SECOND
+        return self.hosts.meet(notice.host, *soon) or self.names.meet(notice.mon_name, *soon)
+
+
+@fact
+def downcalls(monitors: Table) -> Downcalls:
+    return Downcalls(monitors)
