@@ -260,7 +260,7 @@ FLOWS = table_spec(
     ("loopback", "bool", "", "over a loopback interface"),
     ("prog", "u32?", "", "program called on it, else the one that a portmapper named for that port"),
     ("program", "text", "", "its name"),
-    ("registered", "bool", "", "a portmapper named this port of this host (111 and 2049 are known without)"),
+    ("registered", "bool", "", "a portmapper named this port of this host in the captures"),
     *(
         (f"{d}_{name}", kind, unit, f"{way}: {meaning}")
         for d, way in (("c", "client to server"), ("s", "server to client"))
@@ -277,6 +277,9 @@ FLOWS = table_spec(
             ("calls", "u32", "", "RPC calls"),
             ("replies", "u32", "", "RPC replies"),
             ("last", "time", "ns", "last frame"),
+            ("unheard", "u32", "", "segments sent again in the longest stretch in which nothing came back"),
+            ("unheard_first", "time", "ns", "first data sent in that stretch"),
+            ("unheard_last", "time", "ns", "what ended it: a frame of the other side, or else the last frame"),
         )
     ),
     ("syn", "u16", "", "SYNs of the client: more than one is a retry"),

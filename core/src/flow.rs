@@ -113,6 +113,14 @@ struct Seen {
     time: i64,
 }
 
+/// A stretch in which one side sent segments again, and nothing came back on its connection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unheard {
+    again: u32,
+    first: i64,
+    last: i64,
+}
+
 #[derive(Debug, Default)]
 struct Side {
     stream: Stream,
@@ -128,6 +136,10 @@ struct Side {
     calls: u32,
     replies: u32,
     last: i64,
+    /// When it sent its first data since the other side was heard, how many segments again since, and the longest such stretch.
+    unheard_since: Option<i64>,
+    unheard: u32,
+    longest_unheard: Unheard,
     loss: Option<i64>,
     newest_id: Option<u16>,
     newest_time: i64,
@@ -675,6 +687,9 @@ impl Flow {
             own.cut_frames += 1;
             own.loss = Some(time);
         }
+        if let Some(other) = self.sides.get_mut(1 - side.min(1)) {
+            other.heard(time);
+        }
     }
 
     fn udp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
@@ -723,11 +738,15 @@ impl Flow {
             let seq = packet.seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
             let segment = Segment { seq, payload: packet.payload, length: packet.length };
             let lost = own.stream.lost_bytes;
+            own.unheard_since.get_or_insert(outlet.place.time);
             match own.stream.segment(segment, outlet) {
                 Order::InOrder => {}
                 Order::Late => own.out_of_order += 1,
                 Order::Old if own.had(packet, outlet.place.time) => twice = true,
-                Order::Old => own.retransmitted += 1,
+                Order::Old => {
+                    own.retransmitted += 1;
+                    own.unheard += 1;
+                }
             }
             if own.stream.lost_bytes > lost {
                 own.loss = Some(outlet.place.time);
@@ -856,6 +875,7 @@ impl Flow {
         let (c, s) = if client == 0 { (low, high) } else { (high, low) };
         let path = self.path(client, 0);
         let rpc = c.calls + c.replies + s.calls + s.replies > 0;
+        let (c_unheard, s_unheard) = (c.unheard_until(c.last), s.unheard_until(s.last));
         FlowRow {
             flow: self.id,
             client: path.from.address,
@@ -874,6 +894,9 @@ impl Flow {
             c_calls: c.calls,
             c_replies: c.replies,
             c_last: if c.frames > 0 { c.last } else { NO_TIME },
+            c_unheard: c_unheard.again,
+            c_unheard_first: c_unheard.first,
+            c_unheard_last: c_unheard.last,
             s_frames: s.frames,
             s_bytes: s.bytes,
             s_retransmitted: s.retransmitted,
@@ -886,6 +909,9 @@ impl Flow {
             s_calls: s.calls,
             s_replies: s.replies,
             s_last: if s.frames > 0 { s.last } else { NO_TIME },
+            s_unheard: s_unheard.again,
+            s_unheard_first: s_unheard.first,
+            s_unheard_last: s_unheard.last,
             flags: self.row.flags | if rpc { flag::RPC } else { 0 },
             ..self.row
         }
@@ -893,6 +919,26 @@ impl Flow {
 }
 
 impl Side {
+    /// A frame of the other side came.
+    fn heard(&mut self, time: i64) {
+        if self.unheard > 0 {
+            self.longest_unheard = self.unheard_until(time);
+            self.unheard = 0;
+        }
+        self.unheard_since = None;
+    }
+
+    /// The longest stretch in which nothing came back, where the present one, if there is one, lasts until then.
+    fn unheard_until(&self, time: i64) -> Unheard {
+        let longest = self.longest_unheard;
+        let present = self.unheard_since.filter(|_| self.unheard > 0);
+        let length = |stretch: &Unheard| stretch.last.saturating_sub(stretch.first);
+        present
+            .map(|first| Unheard { again: self.unheard, first, last: time })
+            .filter(|present| longest.again == 0 || length(present) > length(&longest))
+            .unwrap_or(longest)
+    }
+
     /// Whether data seen before is a second capture: a retransmission has a later identification than what was sent last, and
     /// where there is none does not come at once.
     fn had(&self, packet: &Packet<'_>, time: i64) -> bool {

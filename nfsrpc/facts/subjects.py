@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nfsrpc.columns import Mask, Table
+
+
+def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
+    return bool(chosen(table).any())
+
+
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
+    "RPC over TCP between hosts": lambda inputs: any_row(
+        inputs["connections"], lambda rows: (rows["transport"] == "tcp") & rows["rpc"] & ~rows["loopback"]
+    ),
 }
