@@ -19,6 +19,7 @@ def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
+    "accepted connections": lambda inputs: bool((inputs["connections"]["synack"] > 0).any()),
     "RPC over TCP between hosts": lambda inputs: any_row(
         inputs["connections"], lambda rows: (rows["transport"] == "tcp") & rows["rpc"] & ~rows["loopback"]
     ),

@@ -4,13 +4,14 @@ Sees
     TCP segments of one connection that a host retransmits several times (0.2, 0.4, 0.8 … s apart) while nothing comes
     back on it. Where the other host answers on other connections meanwhile, the connection is dead or rejected. Where
     it sends nothing at all to that host, the path is interrupted or the host is down, whatever the service; it goes on
-    when the same connection, or a new one, is answered.
+    when the same connection, or a new one, is answered. Or SYNs that are answered by a bare ACK, again and again: the
+    host still has an older connection with the same ports.
 
 Why it hurts
     TCP gives up after minutes (seen: 182 s); until then every call on that connection waits.
 
 Not flagged when
-    The other host boots, or is a silent client. Single segments are retransmitted and acknowledged. All answers between
+    The other host boots, or is a silent client. One SYN is answered by an ACK, and the next accepted. Single segments are retransmitted and acknowledged. All answers between
     the two hosts are late by as much (NET007). Over UDP, which has no ACK, only one service is silent.
 
 How to confirm
@@ -25,7 +26,7 @@ References
     RFC 9293; RFC 5382 (NAT timeouts); Linux net/sunrpc/xprtsock.c.
 
 Parameters
-    again: so many retransmissions in one stretch without an answer
+    again: so many retransmissions (or SYNs) in one stretch without an answer
     silent_s: and a stretch of this length
     boot_s: a notice of reboot within this explains it
 """
@@ -39,6 +40,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Table, isin
+from nfsrpc.facts.attempts import Attempt, service_of
 from nfsrpc.facts.basic import Roles, Span, listed
 from nfsrpc.facts.presence import Presence
 from nfsrpc.facts.stalls import ended, longest, waited
@@ -89,6 +91,7 @@ class Back(NamedTuple):
 def check(
     connections: Table,
     exchanges: Table,
+    half_open: tuple[Attempt, ...],
     presence: Presence,
     roles: Roles,
     span: Span | None,
@@ -116,6 +119,9 @@ def check(
         since, until = int(rows["time"].min()), ended(rows, span) or NAT
         if not presence.booted(rows.row(0).server, since, until, boot_s):
             yield fallen_silent(rows, presence.last_seen, span)
+    for attempt in half_open:
+        if attempt.of_client and attempt.tries >= again and attempt.seconds >= silent_s:
+            yield challenged(attempt)
 
 
 def of_direction(tcp: Table, exchanges: Table, way: str, other: str, again: int, silent_s: float) -> Iterator[Stalled]:
@@ -136,7 +142,7 @@ def of_direction(tcp: Table, exchanges: Table, way: str, other: str, again: int,
 
 
 def is_slow(one: Stalled, presence: Presence) -> bool:
-    """Whether all that this host answers the other takes about as long: the first segments on a slow path are resent."""
+    """Whether all that this host answers the other takes about as long: on a slow path TCP resends first segments."""
     quickest = presence.quickest_s(one.receiver, one.sender)
     return one.recovered and quickest is not None and quickest * SLOW * SECOND >= one.until - one.since
 
@@ -252,7 +258,7 @@ def was_silent(silences: list[Back]) -> Finding:
     return RULE.finding(
         certainty="likely",
         host=receiver,
-        title=f"{receiver} sent nothing to {sender} for {seconds(wait)}: the path was interrupted, or the host was down",
+        title=f"nothing came from {receiver} to {sender} for {seconds(wait)}: path interrupted, or host down",
         explanation=(
             f"{sender} retransmitted {several(again, 'TCP segment')} from {utc(since)}, and nothing came from "
             f"{receiver}, no ACK either, until {utc(until)}. TCP answers for every service of a host, so no single "
@@ -271,9 +277,7 @@ def was_silent(silences: list[Back]) -> Finding:
                 host=bare(receiver),
             ),
         ),
-        verify=(
-            command("ping -c 5 {host}", on="{peer}", note="no loss", host=bare(receiver), peer=bare(sender)),
-        ),
+        verify=(command("ping -c 5 {host}", on="{peer}", note="no loss", host=bare(receiver), peer=bare(sender)),),
         needs=wire_of(receiver, [sender]),
         wait_s=max(one.until - one.since for one in stalls) / SECOND,
     )
@@ -323,7 +327,7 @@ def finding(one: Stalled) -> Finding:
                 client=bare(flow.client),
                 server=bare(flow.server),
             ),
-            remark("Raise the idle timeout of NAT, firewalls and load balancers between them above the mount's pauses."),
+            remark("Raise the idle timeout of NAT, firewalls and load balancers between them above the pauses of NFS."),
         ),
         verify=(
             command(
@@ -351,4 +355,40 @@ def rejection(flow: Any) -> str:
     return (
         f"{several(flow.icmp, 'ICMP message')} (unreachable, code {flow.icmp_code}) came back about it: a firewall or "
         "router rejects what belongs to this connection. "
+    )
+
+
+def challenged(attempt: Attempt) -> Finding:
+    """SYNs that the host answers with the ACK of an older connection (RFC 9293 section 3.5.1; RFC 5961 section 4)."""
+    host, port, source = attempt.server, attempt.port, attempt.sources[0]
+    return RULE.finding(
+        host=host,
+        title=f"{host} answers SYNs of {attempt.client} to port {port} with a bare ACK: an older connection is open there",
+        explanation=(
+            f"{attempt.client} sent {several(attempt.tries, 'SYN')} from source port {source} to the "
+            f"{service_of(attempt)} of {host} in {seconds(attempt.seconds)}, and each was answered by an ACK without "
+            f"SYN. {host} still has an older connection with these ports, which the RST of the client should have "
+            "closed: a firewall drops that RST, or changes sequence numbers."
+        ),
+        clients=(attempt.client,),
+        count=attempt.tries,
+        first=attempt.first,
+        last=attempt.last,
+        evidence=tuple(Evidence(*frame, "SYN, answered by an ACK without SYN") for frame in attempt.frames),
+        remedy=(
+            command(
+                "ss -K dst {client} dport = {source} sport = {port}",
+                on="{host}",
+                note="closes that one older connection",
+                host=bare(host),
+                client=bare(attempt.client),
+                source=source,
+                port=port,
+            ),
+            remark("Firewalls between them have to let RST through, and must not change sequence numbers."),
+        ),
+        verify=(
+            command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=bare(attempt.client)),
+        ),
+        wait_s=attempt.seconds,
     )
