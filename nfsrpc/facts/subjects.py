@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nfsrpc.columns import Mask, Table
+from nfsrpc.facts.basic import MOUNT
 
 
 def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
@@ -19,6 +20,10 @@ def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
+    "replies": lambda inputs: bool(len(inputs["counted"]) or inputs["exchanges"].valid("rpc_status").any()),
+    "mount": lambda inputs: any_row(
+        inputs["exchanges"], lambda rows: (rows["prog"] == MOUNT) & (rows["proc"] == 1) & rows.valid("status")
+    ),
     "accepted connections": lambda inputs: bool((inputs["connections"]["synack"] > 0).any()),
     "RPC over TCP between hosts": lambda inputs: any_row(
         inputs["connections"], lambda rows: (rows["transport"] == "tcp") & rows["rpc"] & ~rows["loopback"]
