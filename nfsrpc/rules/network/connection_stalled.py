@@ -11,8 +11,9 @@ Why it hurts
     TCP gives up after minutes (seen: 182 s); until then every call on that connection waits.
 
 Not flagged when
-    The other host boots, or is a silent client. One SYN is answered by an ACK, and the next accepted. Single segments are retransmitted and acknowledged. All answers between
-    the two hosts are late by as much (NET007). Over UDP, which has no ACK, only one service is silent.
+    The other host boots, or is a silent client. A SYN is answered by an ACK, and the next accepted. Single segments are
+    retransmitted and acknowledged. All answers between the two hosts are late by as much (NET007). Over UDP, which has
+    no ACK, only one service is silent.
 
 How to confirm
     conntrack -L on the firewalls between; idle timeouts of NAT, load balancers and cloud networks. For a silent host:
@@ -363,7 +364,7 @@ def challenged(attempt: Attempt) -> Finding:
     host, port, source = attempt.server, attempt.port, attempt.sources[0]
     return RULE.finding(
         host=host,
-        title=f"{host} answers SYNs of {attempt.client} to port {port} with a bare ACK: an older connection is open there",
+        title=f"{host} answers SYNs of {attempt.client} to port {port} with a bare ACK: an older connection is open",
         explanation=(
             f"{attempt.client} sent {several(attempt.tries, 'SYN')} from source port {source} to the "
             f"{service_of(attempt)} of {host} in {seconds(attempt.seconds)}, and each was answered by an ACK without "

@@ -41,7 +41,7 @@ from nfsrpc.facts.basic import NLM, NSM, PORTMAP
 from nfsrpc.facts.presence import Presence
 from nfsrpc.facts.vantages import Vantages
 from nfsrpc.findings.advice import bare, wire_of
-from nfsrpc.findings.command import Argument, command, remark
+from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import STALLED
 from nfsrpc.wording import SECOND, named, seconds, several, utc
@@ -179,12 +179,7 @@ def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
     passed, host, port = attempt.passed, attempt.server, attempt.port
     assert passed is not None
     sources = f"source port{'s' if len(attempt.sources) > 1 else ''} {named(map(str, attempt.sources))}"
-    where: dict[str, Argument] = {
-        "host": bare(host),
-        "client": bare(attempt.client),
-        "source": attempt.sources[0],
-        "port": port,
-    }
+    client, source = bare(attempt.client), attempt.sources[0]
     return RULE.finding(
         certainty="likely",
         host=host,
@@ -208,7 +203,10 @@ def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
                 "conntrack -D -p tcp -s {client} -d {host} --sport {source} --dport {port}",
                 on="{host} and the Linux firewalls between",
                 note="removes the stale entry of this one connection",
-                **where,
+                host=bare(host),
+                client=client,
+                source=source,
+                port=port,
             ),
             command(
                 "nstat -az TcpExtListenOverflows TcpExtListenDrops",
@@ -222,7 +220,10 @@ def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
                 "nc -vz -p {source} {host} {port}",
                 on="{client}",
                 note="as root, while no connection uses that source port",
-                **where,
+                host=bare(host),
+                client=client,
+                source=source,
+                port=port,
             ),
         ),
         needs=wire_of(host, [attempt.client]) if arrived is None else None,

@@ -127,7 +127,9 @@ def by_service(rows: Table) -> Finding:
     calls = sorted({f"{row.program} {row.procedure}" for row in rows.take(first_of_each(rows)).rows()})
     return refusal(
         rows,
-        title=f"{rows.row(0).server} refuses the credentials of {several(len(rows), 'call')} of {named(clients_of(rows))}",
+        title=(
+            f"{rows.row(0).server} refuses the credentials of {several(len(rows), 'call')} of {named(clients_of(rows))}"
+        ),
         explanation=f"MSG_DENIED for {', '.join(calls)}: {reasons(rows)}. Nothing that these calls ask for is done.",
         remedy=(
             command(

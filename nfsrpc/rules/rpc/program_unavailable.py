@@ -34,7 +34,7 @@ from typing import Any
 from nfsrpc.columns import NAT, Mask, Table, isin
 from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM
 from nfsrpc.findings.advice import bare
-from nfsrpc.findings.command import Argument, Command, command, remark
+from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule, Severity
 from nfsrpc.rules import STALLED
 from nfsrpc.sessions.grouping import group, members
@@ -79,7 +79,7 @@ def of_named_ports(refused: Table, exchanges: Table, registrations: Table, named
 
     Portmappers name the port of a program for any version, so a version that is missing is no wrong registration.
     """
-    mask = (refused["rpc_status"] == PROG_UNAVAIL) & isin(refused["prog"], GRAVE) & refused.valid("time")
+    mask: Mask = (refused["rpc_status"] == PROG_UNAVAIL) & isin(refused["prog"], GRAVE) & refused.valid("time")
     if not mask.any():
         return mask
     answers = registrations.where(registrations.valid("port") & (registrations["port"] != 0))
@@ -123,10 +123,14 @@ def wrong_port(rows: Table) -> Finding:
 
 def probe(row: Any) -> Command:
     """Calls the NULL procedure of that program over the same transport."""
-    where: dict[str, Argument] = {"server": bare(row.server), "caller": bare(row.client)}
+    server, caller, prog, vers = bare(row.server), bare(row.client), row.prog, row.vers
     if row.transport == "udp":
-        return command("rpcinfo -u {server} {prog} {vers}", on="{caller}", prog=row.prog, vers=row.vers, **where)
-    return command("rpcinfo -t {server} {prog} {vers}", on="{caller}", prog=row.prog, vers=row.vers, **where)
+        return command(
+            "rpcinfo -u {server} {prog} {vers}", on="{caller}", server=server, caller=caller, prog=prog, vers=vers
+        )
+    return command(
+        "rpcinfo -t {server} {prog} {vers}", on="{caller}", server=server, caller=caller, prog=prog, vers=vers
+    )
 
 
 def finding(rows: Table) -> Finding:
