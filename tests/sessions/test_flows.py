@@ -51,7 +51,7 @@ def test_a_port_that_nobody_named(pair: tuple[Scenario, Host, Host], tables: Rea
     rows = [row for row in tables(s.capture())["flows"].rows() if not row.rpc]
     assert [(row.server_port, row.program, row.registered) for row in rows] == [
         (4711, None, False),
-        (111, "portmap", True),
+        (111, "portmap", False),
     ]
 
 

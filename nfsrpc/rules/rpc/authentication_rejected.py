@@ -153,7 +153,7 @@ def by_service(rows: Table) -> Finding:
 def two_managers(server: str) -> Command:
     """Where the export is right, the lock request may have reached another lock manager, which has no such export."""
     return command(
-        "rpcinfo -p | grep nlockmgr; pgrep -l '^lockd$|ganesha.nfsd'",
+        "rpcinfo -p | grep nlockmgr; pgrep -l lockd; pgrep -l ganesha.nfsd",
         on="{server}",
         note="the kernel's lockd refuses locks on files of a user-space NFS server",
         server=server,
