@@ -375,7 +375,8 @@ ODDITY_KINDS = {
     "corrupt-syn": "a damaged segment of a connection that goes on, with the flag of one that opens it: not read; "
     "detail: its sequence number",
     "flow-evicted": "a connection forgotten for want of room; detail: the flow",
-    "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known",
+    "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known, and in the "
+    "upper 32 bits the xid of an RPC message over UDP",
     "frame-time": "a time stamp far from those of the frames before and behind: the time of the one before counts; "
     "detail: the difference in ns",
     "header-lost": "a record whose header was not captured; detail: its length",

@@ -25,6 +25,9 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
         inputs["exchanges"], lambda rows: (rows["prog"] == MOUNT) & (rows["proc"] == 1) & rows.valid("status")
     ),
     "accepted connections": lambda inputs: bool((inputs["connections"]["synack"] > 0).any()),
+    "RPC over UDP": lambda inputs: any_row(
+        inputs["connections"], lambda rows: (rows["transport"] == "udp") & rows["rpc"]
+    ),
     "RPC over TCP between hosts": lambda inputs: any_row(
         inputs["connections"], lambda rows: (rows["transport"] == "tcp") & rows["rpc"] & ~rows["loopback"]
     ),
