@@ -99,6 +99,7 @@ LOCKS = table_spec(
     ("svid", "i32", "", "owner's number on its host (not a pid on Linux)"),
     ("owner", "text", "", "svid@caller_name"),
     ("oh", "text", "", "owner handle: text where printable, else hex"),
+    ("cookie", "text", "", "of its first message, in hex, in the asynchronous form (_MSG); else null"),
     ("fh", "text", "", "file handle in hex"),
     ("file", "text", "", "path where known, else FH:0x and the handle's CRC-32, as Wireshark shows it"),
     ("l_offset", "u64?", "B", "start of the range"),
@@ -375,8 +376,8 @@ ODDITY_KINDS = {
     "corrupt-syn": "a damaged segment of a connection that goes on, with the flag of one that opens it: not read; "
     "detail: its sequence number",
     "flow-evicted": "a connection forgotten for want of room; detail: the flow",
-    "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known, and in the "
-    "upper 32 bits the xid of an RPC message over UDP",
+    "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known, and in "
+    "the upper 32 bits the xid of an RPC message over UDP",
     "frame-time": "a time stamp far from those of the frames before and behind: the time of the one before counts; "
     "detail: the difference in ns",
     "header-lost": "a record whose header was not captured; detail: its length",

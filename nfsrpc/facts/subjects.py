@@ -28,6 +28,10 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "RPC over UDP": lambda inputs: any_row(
         inputs["connections"], lambda rows: (rows["transport"] == "udp") & rows["rpc"]
     ),
+    "RPC over UDP or asynchronous lock requests": lambda inputs: (
+        SUBJECTS["RPC over UDP"](inputs)
+        or any_row(inputs["nlm"], lambda rows: (rows["proc"] > 5) & (rows["proc"] < 16))
+    ),
     "RPC over TCP between hosts": lambda inputs: any_row(
         inputs["connections"], lambda rows: (rows["transport"] == "tcp") & rows["rpc"] & ~rows["loopback"]
     ),

@@ -98,11 +98,11 @@ def finding(rows: Table, udp: Table) -> Finding:
     times = rows["time"]
     return RULE.finding(
         host=None,
-        title=f"fragments of large UDP messages are lost: {several(len(rows), 'copy', 'copies')} of one lack the same part",
+        title=f"fragments of large UDP messages are lost: {len(rows)} copies of one lack the same part",
         explanation=(
             f"{several(len(rows), 'datagram')} with {whose} came with a fragment missing each time"
-            f"{f' ({lack} bytes)' if lack else ' (the last one)'}, and no copy came whole: messages larger than the MTU "
-            "do not get through."
+            f"{f' ({lack} bytes)' if lack else ' (the last one)'}, and no copy came whole: messages larger than the "
+            "MTU do not get through."
         ),
         clients=(call.client,) if call else tuple(sorted(udp["client"].present())),
         count=len(rows),
