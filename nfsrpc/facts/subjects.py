@@ -21,6 +21,8 @@ def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
     "replies": lambda inputs: bool(len(inputs["counted"]) or inputs["exchanges"].valid("rpc_status").any()),
+    "answered lock requests": lambda inputs: bool(inputs["requests"].valid("latency_s").any()),
+    "NFS": lambda inputs: bool(inputs["roles"].file_servers),
     "mount": lambda inputs: any_row(
         inputs["exchanges"], lambda rows: (rows["prog"] == MOUNT) & (rows["proc"] == 1) & rows.valid("status")
     ),

@@ -25,7 +25,6 @@ COMMANDS = frozenset(
             "getent",
             "grep",
             "hostname",
-            "iostat",
             "ip",
         ),
         *("iptables", "journalctl", "last", "ls", "lslocks", "mount", "nc", "nfsstat", "nft", "nstat", "pgrep"),

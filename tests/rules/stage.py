@@ -33,9 +33,7 @@ Captures: TypeAlias = bytes | list[bytes]
 Story: TypeAlias = Callable[["Stage"], Captures]
 
 told: defaultdict[str, set[str]] = defaultdict(set)
-guarded: defaultdict[str, set[str]] = defaultdict(
-    set
-)  # thresholds with a story on each side
+guarded: defaultdict[str, set[str]] = defaultdict(set)  # thresholds with a story on each side
 stories: dict[str, Story] = {}  # those in which something is advised, by their names
 
 
@@ -185,8 +183,13 @@ def cannot_tell(rule: str, *, command: bool = False) -> Callable[[Story], Callab
 NEARBY = 0.2  # a story beside a threshold is no farther from it than this part of it, or than 1
 
 
-def threshold(rule: str, name: str, *, fires: float, quiet: float) -> Callable[[Callable[[Stage, Any], Captures]], Any]:
-    """A story with a number: beyond the threshold with `fires`, where the rule finds something, and not with `quiet`."""
+def threshold(
+    rule: str, name: str, *, fires: float, quiet: float, severity: str | None = None
+) -> Callable[[Callable[[Stage, Any], Captures]], Any]:
+    """A story with a number: beyond the threshold with `fires`, where the rule finds something, and not with `quiet`.
+
+    With `severity`, only findings of that severity count.
+    """
 
     def decorate(story: Callable[[Stage, Any], Captures]) -> Any:
         guarded[rule].add(name)
@@ -195,7 +198,8 @@ def threshold(rule: str, name: str, *, fires: float, quiet: float) -> Callable[[
         def test(value: float, is_found: bool) -> None:
             default = rules()[rule].thresholds[name]
             assert abs(value - default) <= max(1, NEARBY * default), f"{value} is far from {name}={default}"
-            assert bool(findings(asked(rule, story(Stage(), value)))) == is_found
+            found = findings(asked(rule, story(Stage(), value)))
+            assert any(severity in (None, finding.severity) for finding in found) == is_found
 
         return test
 

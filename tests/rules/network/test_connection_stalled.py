@@ -1,0 +1,177 @@
+"""NET003: data on a connection is sent again and again, and no ACK comes."""
+
+from __future__ import annotations
+
+from tests.records import kept, records_of, sent_again, source_port, target_port
+from tests.rules.network.resends import SYNS
+from tests.rules.stage import CLIENT, LOCKD, PATH, SERVER, Stage, cannot_tell, diagnosed, fires, quiet
+
+
+@fires("NET003", host=SERVER, clients=(CLIENT,))
+def test_a_connection_that_died_unnoticed(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.lock(stage.server).granted()
+    stage.wait(600)
+    stage.client.lock(stage.server, "/srv/second", acked=False)
+    frame = len(stage.scenario.packets())
+    stage.later(20)
+    stage.client.reconnect(stage.server, LOCKD)
+    stage.client.lock(stage.server, "/srv/third").granted()
+    return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2]})
+
+
+def forgotten(stage: Stage, times: float = 36) -> bytes:
+    """The lock connection dies while it is idle; after so many times 5 s the client opens another, and is answered."""
+    stage.nfs()
+    stage.wait(600)
+    lock = stage.client.lock(stage.server, acked=False)
+    frame = len(stage.scenario.packets())
+    for _ in range(36):
+        stage.later(times * 5 / 36)
+    stage.client.reconnect(stage.server, LOCKD)
+    lock.resend()
+    lock.granted()
+    return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25, 51, 102]})
+
+
+@cannot_tell("REG001", command=True)
+def test_statd_is_not_to_blame_for_a_lock_that_never_arrived(stage: Stage) -> bytes:
+    return forgotten(stage)
+
+
+def begun_late(stage: Stage) -> bytes:
+    """The same, but the handshake of the dead connection was not captured."""
+    capture = forgotten(stage)
+    dead = min(source_port(record) for record in records_of(capture) if target_port(record) == LOCKD)
+    ports = ((dead, LOCKD), (LOCKD, dead))
+    handshake = [record for record in records_of(capture) if (source_port(record), target_port(record)) in ports][:3]
+    return kept(capture, lambda record: record not in handshake)
+
+
+@fires("NET003", host=SERVER, clients=(CLIENT,))
+def test_a_connection_that_had_died_before_the_capture_began(stage: Stage) -> bytes:
+    return begun_late(stage)
+
+
+@cannot_tell("REG001", command=True)
+def test_statd_is_not_to_blame_for_a_lock_on_a_connection_that_had_died_before(stage: Stage) -> bytes:
+    return begun_late(stage)
+
+
+def test_a_forgotten_connection_is_the_verdict_and_its_wait_that_of_the_lock() -> None:
+    verdict = diagnosed(forgotten(Stage())).verdict
+    assert verdict.rule == "NET003"
+    assert "180 s" in verdict.summary
+
+
+def dies(stage: Stage, *, tried: bool) -> bytes:
+    """The server's host dies: NFS and locks are sent again on their connections, and new ones get no answer."""
+    stage.client.lock(stage.server).granted()
+    stage.later(10)
+    stage.wait(30)
+    stage.client.call(stage.server, "nfs3", "GETATTR", acked=False)
+    stage.client.lock(stage.server, "/srv/second", acked=False)
+    frame = len(stage.scenario.packets())
+    stage.wait(120)
+    for port in (2049, LOCKD) if tried else ():
+        stage.client.syn(stage.server, port, resend=SYNS)
+    stage.other.call(stage.client, "portmap2", "NULL", transport="udp").reply()
+    again = [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25, 51, 102]
+    return sent_again(stage.wire(), {frame - 1: again, frame: again})
+
+
+def test_a_host_that_died_is_why_its_locks_wait() -> None:
+    diagnosis = diagnosed(dies(Stage(), tried=True))
+    assert diagnosis.verdict.rule == "NET001"
+    assert {"LCK001", "RPC005"} <= set(diagnosis.findings[0].explains)
+
+
+def test_where_nfs_waits_as_well_statd_is_no_explanation() -> None:
+    diagnosis = diagnosed(dies(Stage(), tried=False))
+    assert {found.rule for found in diagnosis.findings} >= {"LCK001", "RPC005"}
+    assert diagnosis.hypotheses == ()
+
+
+@fires("NET003", host=SERVER, clients=(CLIENT,), certainty="likely", count=2)
+def test_a_host_that_fell_silent(stage: Stage) -> bytes:
+    return dies(stage, tried=False)
+
+
+def test_a_silent_host_explains_what_waits_for_it() -> None:
+    diagnosis = diagnosed(dies(Stage(), tried=False))
+    assert diagnosis.verdict.rule == "NET003"
+    assert diagnosis.verdict.summary.startswith(f"{SERVER} has fallen silent: the whole host")
+    assert {"LCK001", "RPC005"} <= set(diagnosis.findings[0].explains)
+    missing = [found.host for found in diagnosis.findings if found.rule == "CAP005"]
+    assert missing == [SERVER]  # its wire; what passes over the loopback of a host that is down, nobody needs
+
+
+def silent_over_udp(stage: Stage, *programs: str) -> bytes:
+    for client in (stage.client, stage.other):
+        client.getattr(stage.server, PATH, transport="udp")
+    stage.wait(30)
+    calls = {
+        "nfs3": lambda: stage.client.call(stage.server, "nfs3", "GETATTR", transport="udp"),
+        "nlm4": lambda: stage.client.lock(stage.server, transport="udp"),
+    }
+    for program in programs:
+        calls[program]().unanswered(resend=[1.1, 3.3, 7.7])
+    stage.wait(30)
+    stage.other.call(stage.client, "portmap2", "NULL", transport="udp").reply()
+    return stage.wire()
+
+
+@fires("NET003", host=SERVER, count=2)
+def test_two_services_that_fell_silent_over_udp(stage: Stage) -> bytes:
+    return silent_over_udp(stage, "nfs3", "nlm4")
+
+
+@cannot_tell("NET003")
+def test_one_service_that_fell_silent_over_udp(stage: Stage) -> bytes:
+    return silent_over_udp(stage, "nlm4")
+
+
+@fires("NET003", host=SERVER, clients=(CLIENT,), certainty="likely")
+def test_a_host_that_was_silent_for_a_while(stage: Stage) -> bytes:
+    stage.nfs()
+    call = stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8, acked=False)
+    frame = len(stage.scenario.packets())
+    stage.wait(300)
+    stage.client.reconnect(stage.server, 2049)
+    call.resend().reply(status="OK", type="REG")
+    return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25, 51, 102]})
+
+
+@quiet("NET003")
+def test_a_client_that_fell_silent(stage: Stage) -> bytes:
+    first = stage.client.lock(stage.server).granted()
+    waiter = stage.other.lock(stage.server)
+    waiter.blocked()
+    stage.wait(30)
+    first.unlock().granted()
+    grant = {"alock": waiter.args["alock"], "cookie": b"1234", "exclusive": True}
+    call = stage.server.call(stage.other, "nlm4", "GRANTED_MSG", **grant, acked=False)
+    frame = sum(packet.time <= call.time for packet in stage.scenario.packets())
+    for _ in range(6):
+        stage.later(5)
+    return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2]})
+
+
+@quiet("NET003")
+def test_a_host_that_is_silent_because_it_boots(stage: Stage) -> bytes:
+    dies(stage, tried=False)
+    stage.boots(stage.server, stage.client)
+    return dies(stage, tried=False)
+
+
+@quiet("NET003")
+def test_a_connection_that_lives(stage: Stage) -> bytes:
+    stage.nfs(times=3)
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+@cannot_tell("NET003")
+def test_no_tcp(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4", transport="udp")
+    return stage.wire()
