@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nfsrpc.columns import Mask, Table
-from nfsrpc.facts.basic import MOUNT
+from nfsrpc.facts.basic import MOUNT, over_udp
 
 
 def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
@@ -27,8 +27,8 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
         inputs["exchanges"], lambda rows: (rows["prog"] == MOUNT) & (rows["proc"] == 1) & rows.valid("status")
     ),
     "accepted connections": lambda inputs: bool((inputs["connections"]["synack"] > 0).any()),
-    "RPC over UDP": lambda inputs: any_row(
-        inputs["connections"], lambda rows: (rows["transport"] == "udp") & rows["rpc"]
+    "RPC over UDP": lambda inputs: (
+        over_udp(inputs["counted"]) > 0 or any_row(inputs["exchanges"], lambda rows: rows["transport"] == "udp")
     ),
     "RPC over UDP or asynchronous lock requests": lambda inputs: (
         SUBJECTS["RPC over UDP"](inputs)

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from tests.records import kept, records_of, sent_again, source_port, target_port
 from tests.rules.network.resends import SYNS
-from tests.rules.stage import CLIENT, LOCKD, PATH, SERVER, Stage, cannot_tell, diagnosed, fires, quiet
+from tests.rules.stage import (
+    CLIENT,
+    LOCKD,
+    PATH,
+    SERVER,
+    Stage,
+    asked,
+    cannot_tell,
+    diagnosed,
+    findings,
+    fires,
+    quiet,
+    threshold,
+)
+from tests.scenario import Flow
+from tests.wire import ACK, RST, SYN, TCP
 
 
 @fires("NET003", host=SERVER, clients=(CLIENT,))
@@ -174,4 +189,151 @@ def test_a_connection_that_lives(stage: Stage) -> bytes:
 @cannot_tell("NET003")
 def test_no_tcp(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "nlm4", transport="udp")
+    return stage.wire()
+
+
+def unacknowledged(stage: Stage, again: list[float]) -> bytes:
+    """A lock request that gets no ACK, while the server answers elsewhere."""
+    stage.nfs()
+    stage.client.lock(stage.server).granted()
+    stage.wait(600)
+    stage.client.lock(stage.server, "/srv/second", acked=False)
+    frame = len(stage.scenario.packets())
+    for _ in range(10):
+        stage.later(2)
+    return sent_again(stage.wire(), {frame: again})
+
+
+@threshold("NET003", "again", fires=3, quiet=2)
+def test_so_many_retransmissions(stage: Stage, again: int) -> bytes:
+    return unacknowledged(stage, [0.2, 0.6, 6.2][-again:])
+
+
+@threshold("NET003", "silent_s", fires=5.5, quiet=4.5)
+def test_retransmissions_over_so_long(stage: Stage, silent_s: float) -> bytes:
+    return unacknowledged(stage, [0.2, 0.6, 1.4, silent_s])
+
+
+@threshold("NET003", "boot_s", fires=185, quiet=175)
+def test_a_host_that_reboots_meanwhile(stage: Stage, boot_s: float) -> bytes:
+    stage.boots(stage.server, stage.client)
+    stage.wait(boot_s - 600)
+    return unacknowledged(stage, [0.2, 0.6, 1.4, 3.0, 6.2])
+
+
+@quiet("NET003")
+def test_retransmissions_of_an_hour(stage: Stage) -> bytes:
+    """A lossy network: each segment is acknowledged when it comes again, and the connection is idle at the end."""
+    frames = []
+    for _ in range(10):
+        stage.nfs()
+        frames.append(len(stage.scenario.packets()) - 2)
+        stage.wait(60)
+    stage.client.getport(stage.server, "nlm4")
+    return sent_again(stage.wire(), {frame: [0.2] for frame in frames})
+
+
+def interrupted(stage: Stage, seconds: float, elsewhere: float = 0.0) -> bytes:
+    """Nothing comes from the server for a while, and then the same connection goes on."""
+    stage.nfs()
+    stage.client.lock(stage.server).granted()
+    stage.wait(10)
+    lock = stage.client.lock(stage.server, "/srv/second", acked=False)
+    frame = len(stage.scenario.packets())
+    stage.wait(elsewhere)
+    if elsewhere:
+        stage.nfs()
+    stage.wait(seconds - elsewhere)
+    lock.granted()
+    stage.nfs()
+    again = [delay for delay in (0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25.4) if delay < seconds]
+    return sent_again(stage.wire(), {frame: again})
+
+
+@fires("NET003", host=SERVER, clients=(CLIENT,), certainty="likely", count=7)
+def test_a_path_that_is_interrupted(stage: Stage) -> bytes:
+    return interrupted(stage, 40)
+
+
+def test_an_interrupted_path_is_no_matter_of_lockd() -> None:
+    diagnosis = diagnosed(interrupted(Stage(), 40))
+    assert diagnosis.verdict.rule == "NET003"
+    assert {found.rule for found in diagnosis.findings} == {"NET003", "LCK002"}
+    assert diagnosis.findings[0].explains == ("LCK002",)
+    assert diagnosis.hypotheses == ()
+
+
+def test_a_path_may_be_whole_again_before_the_timer_of_tcp_ends() -> None:
+    (late,) = findings(asked("NET003", interrupted(Stage(), 40, elsewhere=30)))
+    assert late.title == f"nothing came from {SERVER} to {CLIENT} for 30.0 s: path interrupted, or host down"
+    assert late.wait_s is not None
+    assert 40 <= late.wait_s < 41
+    (early,) = findings(asked("NET003", interrupted(Stage(), 40, elsewhere=10)))
+    assert early.title == f"a connection of {CLIENT} to {SERVER} port {LOCKD} is dead: data without ACK"
+
+
+@quiet("NET003")
+def test_a_slow_path_on_which_tcp_resends_first_segments(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.wait(10)
+    frames = []
+    for number in range(4):
+        call = stage.client.call(stage.server, "nfs3", "GETATTR", object=bytes([number]) * 8, acked=False)
+        frames.append(len(stage.scenario.packets()))
+        call.reply(after=8, status="OK", type="REG")
+    lost = range(1, frames[0])
+    return sent_again(stage.wire(lost=lost), {frame - len(lost): [0.2, 0.6, 1.4, 3.0] for frame in frames[:1]})
+
+
+def test_what_icmp_rejects_is_not_called_silence() -> None:
+    stage = Stage()
+    stage.nfs()
+    lock = stage.client.lock(stage.server, acked=False)
+    frame = len(stage.scenario.packets())
+    for _ in range(5):
+        stage.later(1)
+        lock.unreachable()
+    stage.later(10)
+    (found,) = findings(asked("NET003", sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2]})))
+    assert found.title.endswith("is rejected by ICMP")
+    assert "5 ICMP messages (unreachable, code 3) came back about it" in found.explanation
+    assert "nothing came" not in found.explanation
+    assert found.evidence[-1].note == "ICMP unreachable"
+
+
+def challenged(stage: Stage, syns: list[float], accepted: bool = False) -> bytes:
+    """SYNs that the server answers by the ACK of an older connection, and the client by RST."""
+    stage.client.getport(stage.server, "nlm4")
+    begin = stage.scenario.tick()
+    flow = Flow(stage.scenario, stage.client, stage.server, 900, LOCKD, TCP)
+    for after in syns:
+        at = begin + round(after * 10**9)
+        for upstream, flags in ((True, SYN), (False, ACK), (True, RST)):
+            at += 10**5
+            flow.note(at, upstream, flags)
+    stage.wait(20)
+    if accepted:
+        stage.client.lock(stage.server, from_port=900).granted()
+    stage.nfs()
+    return stage.wire()
+
+
+@fires("NET003", host=SERVER, clients=(CLIENT,), certainty="certain", count=4)
+def test_syns_that_are_answered_by_a_bare_ack(stage: Stage) -> bytes:
+    return challenged(stage, [0, 1, 3, 7])
+
+
+@quiet("NET003")
+def test_one_bare_ack_and_the_next_syn_is_accepted(stage: Stage) -> bytes:
+    return challenged(stage, [0], accepted=True)
+
+
+@quiet("NET003")
+def test_a_scan_that_meets_an_old_connection(stage: Stage) -> bytes:
+    stage.nfs()
+    begin = stage.scenario.tick()
+    flow = Flow(stage.scenario, stage.other, stage.server, 900, 22, TCP)
+    for after in (0, 1, 3, 7):
+        for upstream, flags in ((True, SYN), (False, ACK), (True, RST)):
+            flow.note(begin + after * 10**9 + 10**5 * (flags + 1), upstream, flags)
     return stage.wire()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.records import records_of, sent_again, source_port, target_port
-from tests.rules.stage import CLIENT, SERVER, STATD, Stage, asked, cannot_tell, findings, fires, quiet
+from tests.rules.stage import CLIENT, SERVER, STATD, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 
 
 @fires("NET006", severity="info")
@@ -64,3 +64,29 @@ def test_what_both_ends_show_again_was_not_lost_between_them() -> None:
 def test_nothing_over_tcp(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "nlm4", transport="udp")
     return stage.wire()
+
+
+def lossy(stage: Stage, calls: int, again: int) -> bytes:
+    stage.nfs(times=calls)
+    capture = stage.wire()
+    return sent_again(capture, {frame: [0.25] for frame in messages(capture)[:again]})
+
+
+@threshold("NET006", "share", fires=0.011, quiet=0.009)
+def test_such_a_share_of_segments(stage: Stage, share: float) -> bytes:
+    frames = 1800  # of 600 calls: each with its reply and an ACK
+    return lossy(stage, frames // 3, round(share * frames / (1 - share)))
+
+
+@threshold("NET006", "segments", fires=10, quiet=9)
+def test_so_many_segments(stage: Stage, segments: int) -> bytes:
+    return lossy(stage, 20, segments)
+
+
+@quiet("NET006")
+def test_segments_lost_over_loopback(stage: Stage) -> bytes:
+    stage.nfs()
+    for _ in range(20):
+        stage.server.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8).reply(status="OK", type="REG")
+    capture = stage.wire(stage.server, on="any")
+    return sent_again(capture, {frame: [0.25] for frame in messages(capture)[10:30]})

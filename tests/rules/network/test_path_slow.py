@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.rules.stage import Stage, cannot_tell, fires, quiet
+from tests.rules.stage import Stage, cannot_tell, fires, quiet, threshold
 
 
 def slow(stage: Stage, seconds: float) -> bytes:
@@ -56,4 +56,34 @@ def test_only_the_lock_manager_is_slow(stage: Stage) -> bytes:
 @cannot_tell("NET007")
 def test_no_answers(stage: Stage) -> bytes:
     stage.client.lock(stage.server)
+    return stage.wire()
+
+
+@threshold("NET007", "slow_s", fires=1.1, quiet=0.9)
+def test_answers_so_late(stage: Stage, slow_s: float) -> bytes:
+    return slow(stage, slow_s)
+
+
+@threshold("NET007", "bad_s", fires=5.5, quiet=4.5, severity="warning")
+def test_answers_so_late_that_it_is_a_warning(stage: Stage, bad_s: float) -> bytes:
+    return slow(stage, bad_s)
+
+
+@threshold("NET007", "calls", fires=3, quiet=2)
+def test_so_many_answers_in_a_row(stage: Stage, calls: int) -> bytes:
+    for number in range(calls):
+        if number % 2:
+            stage.client.lock(stage.server, svid=number, transport="udp").granted(after=3)
+        else:
+            call = stage.client.call(stage.server, "nfs3", "GETATTR", transport="udp", object=b"x" * 8)
+            call.reply(after=3, status="OK", type="REG")
+    return stage.wire()
+
+
+@quiet("NET007")
+def test_some_calls_are_quick_meanwhile(stage: Stage) -> bytes:
+    for number in range(4):
+        stage.client.lock(stage.server, svid=number, transport="udp").granted(after=3)
+        call = stage.client.call(stage.server, "nfs3", "GETATTR", transport="udp", object=bytes([number]) * 8)
+        call.reply(after=3 if number == 1 else 0.001, status="OK", type="REG")
     return stage.wire()

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from tests.rules.stage import CLIENT, LOCKD, SERVER, STATD, Stage, cannot_tell, diagnosed, fires, quiet
+from tests.rules.stage import (
+    CLIENT,
+    LOCKD,
+    PATH,
+    SERVER,
+    STATD,
+    Stage,
+    asked,
+    cannot_tell,
+    diagnosed,
+    findings,
+    fires,
+    quiet,
+    threshold,
+)
 
 
 @fires("NET002", host=SERVER, clients=(CLIENT,))
@@ -90,3 +104,60 @@ def test_a_closed_port_of_the_loopback(stage: Stage) -> bytes:
 def test_no_connection(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "nlm4", transport="udp")
     return stage.wire()
+
+
+def refused(stage: Stage, times: int = 4) -> None:
+    stage.client.getport(stage.server, "nlm4")
+    for _ in range(times):
+        stage.client.syn(stage.server, LOCKD, refused=True)
+
+
+@threshold("NET002", "tries", fires=2, quiet=1)
+def test_so_many_tries(stage: Stage, tries: int) -> bytes:
+    refused(stage, tries)
+    return stage.wire()
+
+
+@threshold("NET002", "cured_s", fires=31, quiet=29)
+def test_a_service_that_is_restarted(stage: Stage, cured_s: float) -> bytes:
+    refused(stage)
+    stage.wait(cured_s)
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+@threshold("NET002", "tcp_s", fires=3.2, quiet=2.8)
+def test_a_client_over_udp_that_has_time_to_turn_to_tcp(stage: Stage, tcp_s: float) -> bytes:
+    stage.client.call(stage.server, "nfs3", "NULL", transport="udp").unreachable().resend(after=2).unreachable()
+    stage.wait(tcp_s - 2)
+    stage.client.call(stage.server, "portmap2", "NULL").reply()
+    return stage.wire()
+
+
+@threshold("NET002", "boot_s", fires=185, quiet=175)
+def test_a_host_that_has_rebooted(stage: Stage, boot_s: float) -> bytes:
+    refused(stage)
+    stage.wait(boot_s)
+    stage.boots(stage.server, stage.client)
+    return stage.wire()
+
+
+@quiet("NET002")
+def test_a_scan_is_no_client(stage: Stage) -> bytes:
+    stage.client.getattr(stage.server, PATH)
+    for port in (2049, 111, 445, LOCKD) * 2:
+        stage.other.syn(stage.server, port, refused=True)
+    return stage.wire()
+
+
+def test_who_named_the_port_is_said_only_where_it_was_captured() -> None:
+    stage = Stage()
+    refused(stage)
+    (found,) = findings(asked("NET002", stage.wire()))
+    assert "The portmapper names that port, but no process listens there" in found.explanation
+    stage = Stage()
+    stage.client.lock(stage.server).granted().flow.close()
+    for _ in range(2):
+        stage.client.syn(stage.server, LOCKD, refused=True)
+    (found,) = findings(asked("NET002", stage.wire()))
+    assert "Either no process listens there" in found.explanation

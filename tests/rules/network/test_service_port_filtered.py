@@ -6,7 +6,20 @@ import struct
 
 from tests.records import records_of
 from tests.rules.network.resends import SYNS
-from tests.rules.stage import CLIENT, LOCKD, SERVER, STATD, Stage, asked, cannot_tell, findings, fires, quiet
+from tests.rules.stage import (
+    CLIENT,
+    LOCKD,
+    PATH,
+    SERVER,
+    STATD,
+    Stage,
+    asked,
+    cannot_tell,
+    findings,
+    fires,
+    quiet,
+    threshold,
+)
 
 
 def is_syn(record: bytes, port: int) -> bool:
@@ -90,3 +103,79 @@ def test_syns_of_a_capture_with_one_direction(stage: Stage) -> bytes:
     stage.client.call(stage.client, "nsm1", "NULL")
     stage.client.syn(stage.server, 2049, resend=SYNS)
     return stage.wire(sent_by=stage.client)
+
+
+def dropped(stage: Stage, resend: list[float]) -> None:
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.syn(stage.server, LOCKD, resend=resend)
+    stage.nfs()
+
+
+@threshold("NET001", "tries", fires=3, quiet=2)
+def test_so_many_syns(stage: Stage, tries: int) -> bytes:
+    dropped(stage, [4 * number / (tries - 1) for number in range(1, tries)])
+    return stage.wire()
+
+
+@threshold("NET001", "during_s", fires=3.5, quiet=2.5)
+def test_syns_over_so_long(stage: Stage, during_s: float) -> bytes:
+    dropped(stage, [during_s / 3, during_s / 2, during_s])
+    return stage.wire()
+
+
+@threshold("NET001", "cured_s", fires=11, quiet=9)
+def test_a_port_that_accepts_in_the_end(stage: Stage, cured_s: float) -> bytes:
+    dropped(stage, [1, 3, 7])
+    stage.wait(cured_s - 7)
+    stage.client.lock(stage.server).granted()
+    return stage.wire()
+
+
+@threshold("NET001", "boot_s", fires=185, quiet=175)
+def test_a_host_that_has_rebooted(stage: Stage, boot_s: float) -> bytes:
+    dropped(stage, SYNS)
+    stage.wait(boot_s)
+    stage.boots(stage.server, stage.client)
+    return stage.wire()
+
+
+@quiet("NET001")
+def test_a_scan_is_no_client(stage: Stage) -> bytes:
+    stage.client.getattr(stage.server, PATH)
+    for port in (2049, 111, 445, LOCKD):
+        stage.other.syn(stage.server, port, resend=SYNS)
+    return stage.wire()
+
+
+@fires("NET001", host=SERVER, clients=(CLIENT,))
+def test_a_port_that_is_called_in_the_capture_needs_no_portmapper(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted().flow.close()
+    stage.client.syn(stage.server, LOCKD, resend=SYNS)
+    stage.nfs()
+    return stage.wire()
+
+
+def reused_port(stage: Stage, accepted: bool) -> bytes:
+    """SYNs of the source port of an older connection are dropped; another connection to the port is tried meanwhile."""
+    stage.nfs()
+    stage.client.syn(stage.server, 2049, resend=SYNS)
+    stage.scenario.now -= 10 * 10**9
+    if accepted:
+        stage.client.reconnect(stage.server, 2049, same_port=False)
+        stage.nfs()
+    stage.wait(10)
+    stage.client.getport(stage.server, "nlm4")
+    return stage.wire()
+
+
+def test_syns_of_one_source_port_are_dropped_while_others_are_accepted() -> None:
+    (found,) = findings(asked("NET001", reused_port(Stage(), accepted=True)))
+    assert (
+        found.title
+        == f"SYNs of {CLIENT} from source port 999 to port 2049 of {SERVER} are dropped, others are accepted"
+    )
+    assert "the port is open" in found.explanation
+    assert found.remedy[0].line == f"conntrack -D -p tcp -s {CLIENT} -d {SERVER} --sport 999 --dport 2049"
+    assert not any("Open TCP port" in line.comment for line in found.remedy)
+    (found,) = findings(asked("NET001", reused_port(Stage(), accepted=False)))
+    assert found.title == f"the nfsd of {SERVER} cannot be reached: SYNs to port 2049 are dropped"
