@@ -183,7 +183,7 @@ def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
     return RULE.finding(
         certainty="likely",
         host=host,
-        title=f"SYNs of {attempt.client} from {sources} to port {port} of {host} are dropped, others are accepted",
+        title=f"SYNs of {attempt.client} from {sources} to port {port} of {host} are dropped, others accepted",
         explanation=(
             f"{attempt.client} sent {several(attempt.tries, 'SYN')} from {sources} to port {port} of {host} in "
             f"{seconds(attempt.seconds)} without an answer, while a connection from source port {passed.source} was "

@@ -66,12 +66,12 @@ def check(
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
     state = exchanges["state"]
-    about = (exchanges["prog"] == NFS) | (exchanges["prog"] == MOUNT)
+    about = isin(exchanges["prog"], (NFS, MOUNT)) & ~probes(exchanges, connections)
     again = exchanges["retransmits"] > 0
     # Over UDP a call without answer is sent again, so one that was not had its answer; in a capture with gaps, likely.
     silent = state == "unanswered"
     silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], hung_up) & (not lossy))
-    failed = exchanges.where(about & (silent | late(exchanges, late_s)) & ~probes(exchanges, connections))
+    failed = exchanges.where(about & (silent | late(exchanges, late_s)))
     overdue: list[str] = []
     for server, rows in Parts(failed.where(failed["time"] != NAT), "server").items():
         if not booting(boots, server, int(rows["time"].min()), int(rows["time"].max()), boot_s):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.rules.stage import CLIENT, Stage, cannot_tell, diagnosed, fires, quiet
+from tests.records import sent_again
+from tests.rules.stage import CLIENT, Stage, cannot_tell, diagnosed, fires, quiet, threshold
 
 
 @fires("CAP001", severity="warning", clients=(CLIENT,))
@@ -36,3 +37,22 @@ def test_one_direction_is_no_verdict() -> None:
     stage.client.lock(stage.server).granted()
     stage.later(30)
     assert diagnosed(stage.wire(sent_by=stage.client)).verdict.state == "cannot-tell"
+
+
+@threshold("CAP001", "wait_s", fires=5.5, quiet=4.5)
+def test_a_silent_direction_of_so_long(stage: Stage, wait_s: float) -> bytes:
+    stage.client.call(stage.client, "nsm1", "NULL").reply()
+    stage.client.lock(stage.server).granted()
+    stage.wait(wait_s)
+    stage.client.call(stage.server, "nfs3", "NULL", port=2050)
+    return stage.any(stage.client, sent_by=stage.client)
+
+
+@quiet("CAP001")
+def test_a_host_that_is_silent_indeed(stage: Stage) -> bytes:
+    """Its segments are retransmitted, and the host answers on another connection."""
+    stage.nfs()
+    stage.client.lock(stage.server)
+    frame = len(stage.scenario.packets())
+    stage.later(20)
+    return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4]})

@@ -170,10 +170,7 @@ def reused_port(stage: Stage, accepted: bool) -> bytes:
 
 def test_syns_of_one_source_port_are_dropped_while_others_are_accepted() -> None:
     (found,) = findings(asked("NET001", reused_port(Stage(), accepted=True)))
-    assert (
-        found.title
-        == f"SYNs of {CLIENT} from source port 999 to port 2049 of {SERVER} are dropped, others are accepted"
-    )
+    assert found.title == f"SYNs of {CLIENT} from source port 999 to port 2049 of {SERVER} are dropped, others accepted"
     assert "the port is open" in found.explanation
     assert found.remedy[0].line == f"conntrack -D -p tcp -s {CLIENT} -d {SERVER} --sport 999 --dport 2049"
     assert not any("Open TCP port" in line.comment for line in found.remedy)
