@@ -20,6 +20,9 @@ def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
 SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
+    "frames": lambda inputs: bool(inputs["quality"]["frames"].any()),
+    "TCP or UDP": lambda inputs: bool(len(inputs["flows"])),
+    "RPC": lambda inputs: bool(inputs["flows"]["rpc"].any()),
     "replies": lambda inputs: bool(len(inputs["counted"]) or inputs["exchanges"].valid("rpc_status").any()),
     "answered lock requests": lambda inputs: bool(inputs["requests"].valid("latency_s").any()),
     "NFS": lambda inputs: bool(inputs["roles"].file_servers),

@@ -64,7 +64,7 @@ def test_syns_that_are_lost_on_the_way_are_located() -> None:
     (found,) = findings(asked("NET001", client))
     assert found.certainty == "likely"
     assert found.needs is not None
-    assert found.needs.vantage == f"wire of {SERVER}, both directions"
+    assert found.needs.vantage == f"wire of {SERVER}"
 
 
 @fires("NET001", host="fd00::9", clients=("fd00::1",))
