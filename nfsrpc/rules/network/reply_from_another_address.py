@@ -101,8 +101,7 @@ def before(requests: Mapping[tuple[str, int], Table], result: Any, soon_s: float
 
 def not_accepted(locks: Table) -> Parts:
     """Lock sessions with one cookie that each were granted and asked for again, which replaced them."""
-    granted = locks.valid("cookie") & locks.valid("granted")
-    return Parts(locks.where(granted & locks["state"].isin(("replaced", "held"))), *SESSION)
+    return Parts(locks.where(locks.valid("granted") & locks["state"].isin(("replaced", "held"))), *SESSION)
 
 
 def refused_grants(nlm: Table, locks: Table) -> Mapping[tuple[str, str], list[tuple[Any, Any]]]:

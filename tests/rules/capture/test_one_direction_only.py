@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.records import sent_again
-from tests.rules.stage import CLIENT, Stage, cannot_tell, diagnosed, fires, quiet, threshold
+from tests.rules.stage import CLIENT, OTHER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet, threshold
 
 
 @fires("CAP001", severity="warning", clients=(CLIENT,))
@@ -56,3 +56,21 @@ def test_a_host_that_is_silent_indeed(stage: Stage) -> bytes:
     frame = len(stage.scenario.packets())
     stage.later(20)
     return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4]})
+
+
+@quiet("CAP001")
+def test_calls_over_udp_without_reply(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.call(stage.server, "nlm4", "NULL", transport="udp").unanswered(resend=[1, 3])
+    stage.later(20)
+    return stage.wire()
+
+
+def test_each_pair_of_hosts_is_one_finding() -> None:
+    stage = Stage()
+    for client in (stage.client, stage.other):
+        client.lock(stage.server).granted()
+        client.getattr(stage.server, "/srv")
+    stage.later(10)
+    found = findings(asked("CAP001", stage.wire(sent_by=stage.server)))
+    assert [(one.clients, one.count) for one in found] == [((CLIENT,), 2), ((OTHER,), 2)]

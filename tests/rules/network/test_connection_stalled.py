@@ -337,3 +337,70 @@ def test_a_scan_that_meets_an_old_connection(stage: Stage) -> bytes:
         for upstream, flags in ((True, SYN), (False, ACK), (True, RST)):
             flow.note(begin + after * 10**9 + 10**5 * (flags + 1), upstream, flags)
     return stage.wire()
+
+
+@quiet("NET003")
+def test_two_bare_acks(stage: Stage) -> bytes:
+    return challenged(stage, [0, 7])
+
+
+@fires("NET003", host=SERVER)
+def test_an_interruption_much_longer_than_the_slowest_answers(stage: Stage) -> bytes:
+    stage.nfs()
+    begin = len(stage.scenario.packets())
+    stage.wait(10)
+    for number in range(3):
+        call = stage.client.call(stage.server, "nfs3", "GETATTR", object=bytes([number]) * 8)
+        call.reply(after=1, status="OK", type="REG")
+    stage.wait(10)
+    call = stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8, acked=False)
+    frame = len(stage.scenario.packets()) - begin
+    call.reply(after=40, status="OK", type="REG")
+    return sent_again(stage.wire(lost=range(1, begin + 1)), {frame: [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25.4]})
+
+
+def test_connections_that_stall_together_are_one_silence() -> None:
+    stage = Stage()
+    stage.nfs()
+    stage.client.lock(stage.server).granted()
+    stage.wait(10)
+    lock = stage.client.lock(stage.server, "/srv/second", acked=False)
+    first = len(stage.scenario.packets())
+    stage.wait(1)
+    call = stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8, acked=False)
+    second = len(stage.scenario.packets())
+    stage.wait(20)
+    lock.granted()
+    call.reply(status="OK", type="REG")
+    again = [0.2, 0.6, 1.4, 3.0, 6.2, 12.6]
+    (found,) = findings(asked("NET003", sent_again(stage.wire(), {first: again, second: again})))
+    assert (found.count, found.host) == (12, SERVER)
+    assert len(found.evidence) == 4
+
+
+@quiet("NET003")
+def test_two_retransmissions_are_no_silent_host(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.later(10)
+    stage.wait(30)
+    stage.client.call(stage.server, "nfs3", "GETATTR", acked=False)
+    frame = len(stage.scenario.packets())
+    stage.wait(30)
+    stage.other.call(stage.client, "portmap2", "NULL", transport="udp").reply()
+    return sent_again(stage.wire(), {frame: [0.2, 0.6]})
+
+
+def test_icmp_of_an_earlier_time_rejects_nothing() -> None:
+    stage = Stage()
+    stage.nfs()
+    stage.client.lock(stage.server).granted()
+    stage.wait(1)
+    early = stage.client.lock(stage.server, "/srv/first")
+    early.unreachable()
+    early.granted()
+    stage.wait(600)
+    stage.client.lock(stage.server, "/srv/second", acked=False)
+    frame = len(stage.scenario.packets())
+    stage.later(20)
+    (found,) = findings(asked("NET003", sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2]})))
+    assert found.title.endswith("is dead: data without ACK")

@@ -118,6 +118,7 @@ def test_a_filter_by_port_and_a_call_that_was_resent(stage: Stage) -> bytes:
     call.unanswered(resend=[1.1])
     call.reply(status="OK")
     stage.wait(5)
+    stage.client.getattr(stage.server, "/srv", transport="udp")
     return stage.wire(mtu=1500, lost=[4, 5, 7, 8])
 
 
@@ -126,3 +127,12 @@ def test_a_finding_names_what_is_missing_of_which_message() -> None:
     assert found.title == "fragments of large UDP messages are lost: 3 copies of one lack the same part"
     assert "the RPC message with xid 0x1000000" in found.explanation
     assert [proof.frame for proof in found.evidence] == [3, 5, 7]
+
+
+@quiet("NET004")
+def test_datagrams_that_lack_their_beginning_may_be_of_any_message(stage: Stage) -> bytes:
+    stage.client.getattr(stage.server, "/srv", transport="udp")
+    large_call(stage).unanswered(resend=[1.1, 3.3])
+    stage.wait(20)
+    stage.client.getattr(stage.server, "/srv", transport="udp")
+    return stage.wire(mtu=1500, lost=range(3, 12, 3))

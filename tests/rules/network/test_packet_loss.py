@@ -90,5 +90,6 @@ def test_segments_lost_over_loopback(stage: Stage) -> bytes:
     stage.nfs()
     for _ in range(20):
         stage.server.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8).reply(status="OK", type="REG")
+        stage.wait(1)
     capture = stage.wire(stage.server, on="any")
     return sent_again(capture, {frame: [0.25] for frame in messages(capture)[10:30]})

@@ -176,3 +176,12 @@ def test_syns_of_one_source_port_are_dropped_while_others_are_accepted() -> None
     assert not any("Open TCP port" in line.comment for line in found.remedy)
     (found,) = findings(asked("NET001", reused_port(Stage(), accepted=False)))
     assert found.title == f"the nfsd of {SERVER} cannot be reached: SYNs to port 2049 are dropped"
+
+
+@quiet("NET001")
+def test_a_host_that_is_away_and_comes_back_without_notice(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    stage.client.syn(stage.server, LOCKD, resend=SYNS)
+    stage.wait(15)
+    stage.client.lock(stage.server).granted()
+    return stage.wire()

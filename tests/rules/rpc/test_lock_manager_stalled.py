@@ -85,3 +85,14 @@ def test_requests_that_waited_one_after_the_other(stage: Stage) -> bytes:
     for client in (stage.client, stage.other):
         client.lock(stage.server, "/a").granted(after=6)
     return stage.wire()
+
+
+@quiet("RPC004")
+def test_a_chain_of_late_answers_to_requests_that_did_not_wait_together(stage: Stage) -> bytes:
+    """Each is answered within 2 s of the one before, but the last was sent after the first was answered."""
+    begin = stage.scenario.now
+    for number, (sent, answered) in enumerate([(0, 6), (1, 7.5), (2, 9), (3, 10.5), (6.5, 12)]):
+        stage.scenario.now = begin + round(sent * 10**9)
+        client = stage.client if number % 2 else stage.other
+        client.lock(stage.server, f"/{number}", svid=number).granted(after=answered - sent)
+    return stage.wire()

@@ -85,3 +85,14 @@ def test_a_call_over_udp_of_a_server_that_answers_over_tcp(stage: Stage) -> byte
     stage.client.call(stage.server, "nfs3", "GETATTR", transport="udp").unanswered(resend=[1, 3])
     stage.later(30)
     return stage.wire()
+
+
+@cannot_tell("RPC005")
+def test_a_capture_with_gaps_may_lack_the_reply(stage: Stage) -> bytes:
+    for _ in range(10):
+        stage.nfs(stage.other)
+        stage.wait(1)
+    stage.nfs()
+    stage.client.call(stage.server, "nfs3", "GETATTR", object=b"x" * 8)
+    stage.later(20, stage.other)
+    return stage.wire(lost=range(10, 14))
