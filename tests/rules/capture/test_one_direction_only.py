@@ -52,10 +52,12 @@ def test_a_silent_direction_of_so_long(stage: Stage, wait_s: float) -> bytes:
 def test_a_host_that_is_silent_indeed(stage: Stage) -> bytes:
     """Its segments are retransmitted, and the host answers on another connection."""
     stage.nfs()
-    stage.client.lock(stage.server)
-    frame = len(stage.scenario.packets())
+    stage.wait(1)
+    before = len(stage.scenario.packets())
+    stage.client.lock(stage.server, acked=False)
     stage.later(20)
-    return sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4]})
+    handshake = range(before + 1, before + 4)
+    return sent_again(stage.wire(lost=handshake), {before + 1: [0.2, 0.6, 1.4]})
 
 
 @quiet("CAP001")

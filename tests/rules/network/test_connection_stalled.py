@@ -404,3 +404,17 @@ def test_icmp_of_an_earlier_time_rejects_nothing() -> None:
     stage.later(20)
     (found,) = findings(asked("NET003", sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2]})))
     assert found.title.endswith("is dead: data without ACK")
+
+
+@quiet("NET003")
+def test_a_connection_whose_syn_ack_was_not_captured(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    begin = stage.scenario.tick()
+    flow = Flow(stage.scenario, stage.client, stage.server, 900, LOCKD, TCP)
+    for after in (0, 1, 3, 7):
+        flow.note(begin + after * 10**9, True, SYN)
+    for number, upstream in enumerate((True, False, True, False)):
+        flow.note(begin + 8 * 10**9 + number * 10**6, upstream, ACK, b"\0" * 8 * (number > 1))
+    stage.wait(20)
+    stage.nfs()
+    return stage.wire()
