@@ -104,6 +104,7 @@ LOCKS = table_spec(
     ("svid", "i32", "", "owner's number on its host (not a pid on Linux)"),
     ("owner", "text", "", "svid@caller_name"),
     ("oh", "text", "", "owner handle: text where printable, else hex"),
+    ("cookie", "text", "", "of its first message, in hex, in the asynchronous form (_MSG); else null"),
     ("fh", "text", "", "file handle in hex"),
     ("file", "text", "", "path where known, else FH:0x and the handle's CRC-32, as Wireshark shows it"),
     ("l_offset", "u64?", "B", "start of the range"),
@@ -265,7 +266,7 @@ FLOWS = table_spec(
     ("loopback", "bool", "", "over a loopback interface"),
     ("prog", "u32?", "", "program called on it, else the one that a portmapper named for that port"),
     ("program", "text", "", "its name"),
-    ("registered", "bool", "", "a portmapper named this port of this host (111 and 2049 are known without)"),
+    ("registered", "bool", "", "a portmapper named this port of this host in the captures"),
     *(
         (f"{d}_{name}", kind, unit, f"{way}: {meaning}")
         for d, way in (("c", "client to server"), ("s", "server to client"))
@@ -282,6 +283,9 @@ FLOWS = table_spec(
             ("calls", "u32", "", "RPC calls"),
             ("replies", "u32", "", "RPC replies"),
             ("last", "time", "ns", "last frame"),
+            ("unheard", "u32", "", "segments sent again in the longest stretch in which nothing came back"),
+            ("unheard_first", "time", "ns", "first data sent in that stretch"),
+            ("unheard_last", "time", "ns", "what ended it: a frame of the other side, or else the last frame"),
         )
     ),
     ("syn", "u16", "", "SYNs of the client: more than one is a retry"),
@@ -387,7 +391,8 @@ ODDITY_KINDS = {
     "corrupt-syn": "a damaged segment of a connection that goes on, with the flag of one that opens it: not read; "
     "detail: its sequence number",
     "flow-evicted": "a connection forgotten for want of room; detail: the flow",
-    "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known",
+    "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known, and in "
+    "the upper 32 bits the xid of an RPC message over UDP",
     "frame-time": "a time stamp far from those of the frames before and behind: the time of the one before counts; "
     "detail: the difference in ns",
     "header-lost": "a record whose header was not captured; detail: its length",

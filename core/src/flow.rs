@@ -127,11 +127,15 @@ impl Flow {
             let seq = packet.seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
             let segment = Segment { seq, payload: packet.payload, length: packet.length };
             let lost = own.stream.lost_bytes;
+            own.unheard_since.get_or_insert(outlet.place.time);
             match own.stream.segment(segment, outlet) {
                 Arrival::InOrder => {}
                 Arrival::Late => own.out_of_order += 1,
                 Arrival::Old if own.had(packet, outlet.place.time) => twice = true,
-                Arrival::Old => own.retransmitted += 1,
+                Arrival::Old => {
+                    own.retransmitted += 1;
+                    own.unheard += 1;
+                }
             }
             if own.stream.lost_bytes > lost {
                 own.loss = Some(outlet.place.time);
@@ -292,6 +296,7 @@ impl Flow {
         let (c, s) = if client == 0 { (low, high) } else { (high, low) };
         let path = self.path(client, 0);
         let rpc = c.calls + c.replies + s.calls + s.replies > 0;
+        let (c_unheard, s_unheard) = (c.unheard_until(c.last), s.unheard_until(s.last));
         FlowRow {
             flow: self.id,
             client: path.from.address,
@@ -311,6 +316,9 @@ impl Flow {
             c_replies: c.replies,
             c_last: if c.frames > 0 { c.last } else { NO_TIME },
             c_seq: c.first_seq.unwrap_or_default(),
+            c_unheard: c_unheard.again,
+            c_unheard_first: c_unheard.first,
+            c_unheard_last: c_unheard.last,
             s_frames: s.frames,
             s_bytes: s.bytes,
             s_retransmitted: s.retransmitted,
@@ -324,6 +332,9 @@ impl Flow {
             s_replies: s.replies,
             s_last: if s.frames > 0 { s.last } else { NO_TIME },
             s_seq: s.first_seq.unwrap_or_default(),
+            s_unheard: s_unheard.again,
+            s_unheard_first: s_unheard.first,
+            s_unheard_last: s_unheard.last,
             flags: self.row.flags | if rpc { flag::RPC } else { 0 },
             ..self.row
         }

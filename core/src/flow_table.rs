@@ -134,6 +134,9 @@ impl FlowTable {
             own.note_damage(place.time);
         }
         let proved = own.stream.records.proved;
+        if let Some(other) = flow.sides.get_mut(1 - side.min(1)) {
+            other.heard(place.time);
+        }
         let mut sink = Conversation::new(matcher, path);
         let outlet = &mut Outlet { sink: &mut sink, room: &mut self.room.0, place };
         if packet.transport == TCP {

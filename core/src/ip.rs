@@ -8,6 +8,7 @@
 use crate::checksum::{self, Sum};
 use crate::link::PacketBytes;
 use crate::oddity::{Oddities, Place};
+use crate::protocol::UDP;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -309,6 +310,16 @@ impl Assembly {
         self.total.filter(|total| self.seen.prefix() == *total)
     }
 
+    /// The xid of an RPC message over UDP, where its beginning was captured; else 0.
+    fn xid(&self, protocol: u8) -> u32 {
+        match self.bytes.get(..self.captured.prefix()) {
+            Some([_, _, _, _, _, _, _, _, x0, x1, x2, x3, 0, 0, 0, 0 | 1, ..]) if protocol == UDP => {
+                u32::from_be_bytes([*x0, *x1, *x2, *x3])
+            }
+            _ => 0,
+        }
+    }
+
     /// Bytes known to be missing: 0 when only the end is, as its length is not known.
     fn missing(&self) -> usize {
         self.seen.missing(self.total.unwrap_or(self.seen.end()))
@@ -348,7 +359,7 @@ impl Fragments {
             return None;
         }
         if assembly.contradicts(end, piece.more) {
-            report(assembly, oddities);
+            report(assembly, key.protocol, oddities);
             self.held -= assembly.cost;
             *assembly = Assembly::new(oddities.place);
         }
@@ -383,17 +394,18 @@ impl Fragments {
     }
 
     fn evict(&mut self, oddities: &mut Oddities) {
-        let Some(assembly) = self.order.pop_front().and_then(|key| self.assemblies.remove(&key)) else { return };
+        let Some(key) = self.order.pop_front() else { return };
+        let Some(assembly) = self.assemblies.remove(&key) else { return };
         self.held -= assembly.cost;
-        report(&assembly, oddities);
+        report(&assembly, key.protocol, oddities);
     }
 }
 
-/// Reports a datagram that is given up incomplete, at the place of its first fragment.
-fn report(assembly: &Assembly, oddities: &mut Oddities) {
+/// Reports a datagram that is given up incomplete, at the place of its first fragment: its xid, and how much it lacks.
+fn report(assembly: &Assembly, protocol: u8, oddities: &mut Oddities) {
     if !assembly.done {
         let now = std::mem::replace(&mut oddities.place, assembly.place);
-        oddities.push("fragments-lost", assembly.missing() as u64);
+        oddities.push("fragments-lost", u64::from(assembly.xid(protocol)) << 32 | assembly.missing() as u64);
         oddities.place = now;
     }
 }

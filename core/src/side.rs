@@ -23,6 +23,14 @@ struct Sighting {
     time: i64,
 }
 
+/// A stretch in which one side sent segments again, and nothing came back on its connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unheard {
+    pub again: u32,
+    pub first: i64,
+    pub last: i64,
+}
+
 #[derive(Debug, Default)]
 pub struct Side {
     pub stream: Stream,
@@ -38,6 +46,10 @@ pub struct Side {
     pub calls: u32,
     pub replies: u32,
     pub last: i64,
+    /// When it sent its first data since the other side was heard, how many segments again since, and the longest such stretch.
+    pub unheard_since: Option<i64>,
+    pub unheard: u32,
+    longest_unheard: Unheard,
     pub loss: Option<i64>,
     pub newest_id: Option<u16>,
     pub newest_time: i64,
@@ -97,6 +109,26 @@ impl Side {
             self.cut_frames += 1;
             self.loss = Some(time);
         }
+    }
+
+    /// A frame of the other side came.
+    pub fn heard(&mut self, time: i64) {
+        if self.unheard > 0 {
+            self.longest_unheard = self.unheard_until(time);
+            self.unheard = 0;
+        }
+        self.unheard_since = None;
+    }
+
+    /// The longest stretch in which nothing came back, where the present one, if there is one, lasts until then.
+    pub fn unheard_until(&self, time: i64) -> Unheard {
+        let longest = self.longest_unheard;
+        let present = self.unheard_since.filter(|_| self.unheard > 0);
+        let length = |stretch: &Unheard| stretch.last.saturating_sub(stretch.first);
+        present
+            .map(|first| Unheard { again: self.unheard, first, last: time })
+            .filter(|present| longest.again == 0 || length(present) > length(&longest))
+            .unwrap_or(longest)
     }
 
     /// Something was damaged at this time, which may have held messages of this side.

@@ -1,4 +1,4 @@
-"""Connections that were tried in vain: SYNs that nobody answers, ports that are closed, hosts that are not there.
+"""Connections that failed: SYNs without answer, ports that are closed, hosts that are not there, half-open connections.
 
 Tries of one host for one port of another are one `Attempt`, however many SYNs and source ports they took: the kernel
 repeats a SYN after 1, 2, 4, 8 … s, and tries a port that answers RST again in a tight loop.
@@ -12,8 +12,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Table, isin
-from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM, PORTMAP, fact
+from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM, PORTMAP, fact, pairs_of
 from nfsrpc.facts.vantages import Vantages
+from nfsrpc.protocols import program_name
 from nfsrpc.sessions.exchanges import TRANSPORTS
 from nfsrpc.sessions.grouping import Parts, group, members
 from nfsrpc.sessions.stretches import Stretches
@@ -27,12 +28,24 @@ RESENT = 2
 # One lost segment is sent again once or twice; a connection that something forgot, until TCP gives it up.
 AGAIN = 3
 
-Outcome: TypeAlias = Literal["unanswered", "refused", "unreachable"]
-OUTCOMES: tuple[Outcome, ...] = ("unanswered", "refused", "unreachable")
+PLACE = ("client", "server", "server_port")
+
+Outcome: TypeAlias = Literal["unanswered", "refused", "unreachable", "half-open"]
+OUTCOMES: tuple[Outcome, ...] = ("unanswered", "refused", "unreachable", "half-open")
+HALF_OPEN = OUTCOMES.index("half-open")
+
+
+class Passed(NamedTuple):
+    """A connection from another source port that was accepted."""
+
+    time: int
+    source: int
+    capture: int
+    frame: int
 
 
 class Attempt(NamedTuple):
-    """What one host tried to connect to on another's port, in vain (or over UDP, what ICMP sent back)."""
+    """A port of another host that a host failed to connect to (or over UDP, about which ICMP came back)."""
 
     client: str
     server: str
@@ -40,9 +53,9 @@ class Attempt(NamedTuple):
     transport: str
     program: str | None
     prog: int | None
-    registered: bool
+    registered: bool  # a portmapper named the port in the captures
     loopback: bool
-    outcome: Outcome  # silence; RST or ICMP about the port; ICMP about the host or network
+    outcome: Outcome  # silence; RST or ICMP about the port; ICMP about the host or network; ACK for a SYN
     tries: int  # SYNs, or datagrams
     resent: int  # of these, how many were the same again
     first: int
@@ -51,10 +64,18 @@ class Attempt(NamedTuple):
     proof: tuple[int, int] | None  # of the first RST or ICMP
     succeeded: int | None  # when a later connection to that service was accepted, at that port or another
     otherwise: bool  # the service answers that client over the other transport
+    used: bool = False  # the program is known, and the host calls programs of that host
+    sources: tuple[int, ...] = ()  # the source ports of the tries
+    passed: Passed | None = None  # the first connection to that port that was accepted between two of the tries
 
     @property
     def seconds(self) -> float:
         return (self.last - self.first) / SECOND
+
+    @property
+    def of_client(self) -> bool:
+        """Whether this is known to be a port of a service that the host needs: a scan tries many ports, and no RPC."""
+        return self.prog is not None and (self.registered or self.used)
 
     def ignored(self, heard: frozenset[tuple[str, str]]) -> bool:
         """Whether no answer came, and not only none was captured: who gets one does not send its SYN again."""
@@ -63,23 +84,34 @@ class Attempt(NamedTuple):
 
 @fact
 def attempts(connections: Table) -> tuple[Attempt, ...]:
-    return tuple(_attempts(connections))
-
-
-def _attempts(flows: Table) -> Iterator[Attempt]:
+    """Those without answer, and those that were refused."""
+    flows = connections
     reset, silent = flows["s_rst"] > 0, flows["s_frames"] == 0
     # Who sends data, or says goodbye, was accepted, and who does not repeat a SYN was answered: the capture lacks it.
     went_on = (flows["c_bytes"] > 0) | (flows["c_fin"] > 0) | ((flows["syn"] == 1) & (flows["icmp"] == 0))
     unopened = (flows["syn"] > 0) & (flows["synack"] == 0) & (reset | (silent & ~went_on))
     failed = np.where(flows["transport"] == "tcp", unopened, (flows["icmp"] > 0) & silent)
     rows = flows.where(failed & flows.valid("server"))  # of nobody's loopback nobody is to be told
-    if not len(rows):
-        return
-    outcome, accepted = outcomes(rows), Accepted(flows)
+    return tuple(of_rows(rows, outcomes(rows), flows)) if len(rows) else ()
+
+
+@fact
+def half_open(connections: Table) -> tuple[Attempt, ...]:
+    """SYNs that were answered by a bare ACK: the host has an older connection with the same ports (RFC 9293 3.5.1)."""
+    flows = connections
+    challenged = (flows["syn"] > 0) & (flows["synack"] == 0) & (flows["s_frames"] > 0) & (flows["s_rst"] == 0)
+    challenged &= (flows["c_bytes"] == 0) & (flows["s_bytes"] == 0) & flows.valid("server")
+    rows = flows.where(challenged & (flows["transport"] == "tcp"))
+    return tuple(of_rows(rows, np.full(len(rows), HALF_OPEN), flows)) if len(rows) else ()
+
+
+def of_rows(rows: Table, outcome: Array, flows: Table) -> Iterator[Attempt]:
+    """Attempts of failed flows, each with an index into OUTCOMES."""
+    accepted, services = Accepted(flows), Services(flows)
     names = ("client", "server", "transport")
     groups, _ = group(*(rows[name].codes for name in names), rows["server_port"], outcome)
     for part in members(groups):
-        yield _attempt(rows.take(part), OUTCOMES[int(outcome[part[0]])], accepted)
+        yield _attempt(rows.take(part), OUTCOMES[int(outcome[part[0]])], accepted, services)
 
 
 def outcomes(rows: Table) -> Array:
@@ -91,20 +123,22 @@ def outcomes(rows: Table) -> Array:
     return np.where(refused, 1, np.where(told, 2, 0))
 
 
-def _attempt(rows: Table, outcome: Outcome, accepted: Accepted) -> Attempt:
+def _attempt(rows: Table, outcome: Outcome, accepted: Accepted, services: Services) -> Attempt:
     tcp = rows["transport"].tolist()[0] == "tcp"
     order = np.lexsort((rows["frame"], rows["capture"], rows["first"]))
     head, tail = rows.row(int(order[0])), rows.row(int(order[-1]))
     begun, ended = ("syn_time", "syn_last") if tcp else ("first", "c_last")
     first, last = int(rows[begun].min()), int(rows[ended].max())
+    prog = services.prog(head)
     return Attempt(
         client=head.client,
         server=head.server,
         port=head.server_port,
         transport=head.transport,
-        program=head.program,
-        prog=head.prog,
+        program=head.program or (None if prog is None else program_name(prog, 0)),
+        prog=prog,
         registered=head.registered,
+        used=services.uses(head),
         loopback=head.loopback,
         outcome=outcome,
         tries=int((rows["syn"] if tcp else rows["c_frames"]).sum()),
@@ -115,7 +149,29 @@ def _attempt(rows: Table, outcome: Outcome, accepted: Accepted) -> Attempt:
         proof=next(iter(refusals(rows.take(order))), None),
         succeeded=accepted.after(head, first),
         otherwise=accepted.otherwise(head),
+        sources=tuple(sorted(set(rows["client_port"].tolist()))),
+        passed=accepted.between(head, first, last) if tcp else None,
     )
+
+
+class Services:
+    """What hosts serve at which ports, by the calls that the captures hold."""
+
+    def __init__(self, flows: Table) -> None:
+        called = flows.where(flows["rpc"] & (flows["c_calls"] + flows["s_replies"] > 0))
+        self.clients = pairs_of(called)
+        known = called.where(called.valid("prog"))
+        ends = (known["server"].tolist(), known["server_port"].tolist(), known["transport"].tolist())
+        self.ports = dict(zip(zip(*ends, strict=True), known["prog"].tolist(), strict=True))
+
+    def prog(self, failed: Any) -> int | None:
+        """The program at the port of a failed flow: as a portmapper named it, or as it is called there otherwise."""
+        called = self.ports.get((failed.server, failed.server_port, failed.transport))
+        return called if failed.prog is None else failed.prog
+
+    def uses(self, failed: Any) -> bool:
+        """Whether the client calls that host, and something is known to be at this port."""
+        return (failed.client, failed.server) in self.clients and self.prog(failed) is not None
 
 
 class Accepted:
@@ -128,6 +184,8 @@ class Accepted:
         first = np.where(rows["first"] == NAT, 0, rows["first"])  # without a time it is none that came later
         self.ports = Stretches((*ends, rows["server_port"], transport), first)
         self.programs = Stretches((*ends, rows["prog"], transport), first)
+        opened = flows.where(flows.valid("synack_time"))
+        self.opened = Parts(opened.take(np.argsort(opened["synack_time"], kind="stable")), *PLACE)
 
     def _places(self, failed: Any, transport: str) -> Iterator[tuple[Stretches, tuple[Any, ...]]]:
         """Where there would be one of this client to that port, or to that program."""
@@ -139,6 +197,15 @@ class Accepted:
         """When the first one began after a time, over the same transport."""
         found = (known.following(key, time) for known, key in self._places(failed, failed.transport))
         return min((time for time in found if time is not None), default=None)
+
+    def between(self, failed: Any, first: int, last: int) -> Passed | None:
+        """The first connection to the same port that was accepted within a stretch of time."""
+        rows = self.opened[tuple(getattr(failed, name) for name in PLACE)]
+        at = int(np.searchsorted(rows["synack_time"], first, "right"))
+        row = rows.row(at) if at < len(rows) else None
+        if row is None or row.synack_time >= last:
+            return None
+        return Passed(row.synack_time, row.client_port, row.capture, row.synack_frame)
 
     def otherwise(self, failed: Any) -> bool:
         """Whether there is one over another transport."""

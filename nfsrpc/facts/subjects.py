@@ -10,10 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nfsrpc.columns import Mask, Table, isin
-from nfsrpc.facts.basic import LOCK, LOCK_MSG, MOUNT, NFS, NLM, NM_LOCK, NSM, UNLOCK
+from nfsrpc.facts.basic import LOCK, LOCK_MSG, MOUNT, NFS, NLM, NM_LOCK, NSM, UNLOCK, over_udp
 from nfsrpc.facts.portmappers import answers_about
 
 LOCKS = (LOCK, NM_LOCK)  # whose reply is the result
+
+
+def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
+    return bool(chosen(table).any())
 
 
 def names_a_port(registrations: Table, programs: Sequence[int] = ()) -> bool:
@@ -64,6 +68,24 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     ),
     "notices of a reboot": lambda inputs: bool(inputs["notified"]),
     "SM_NOTIFY": lambda inputs: any(known.notices for known in inputs["notified"]),
+    "frames": lambda inputs: bool(inputs["quality"]["frames"].any()),
+    "RPC": lambda inputs: bool(inputs["flows"]["rpc"].any()),
+    "replies": lambda inputs: bool(len(inputs["counted"]) or inputs["exchanges"].valid("rpc_status").any()),
+    "NFS": lambda inputs: bool(inputs["roles"].file_servers),
+    "mount": lambda inputs: any_row(
+        inputs["exchanges"], lambda rows: (rows["prog"] == MOUNT) & (rows["proc"] == 1) & rows.valid("status")
+    ),
+    "accepted connections": lambda inputs: bool((inputs["connections"]["synack"] > 0).any()),
+    "RPC over UDP": lambda inputs: (
+        over_udp(inputs["counted"]) > 0 or any_row(inputs["exchanges"], lambda rows: rows["transport"] == "udp")
+    ),
+    "RPC over UDP or asynchronous lock requests": lambda inputs: (
+        SUBJECTS["RPC over UDP"](inputs)
+        or any_row(inputs["nlm"], lambda rows: (rows["proc"] > 5) & (rows["proc"] < 16))
+    ),
+    "RPC over TCP between hosts": lambda inputs: any_row(
+        inputs["connections"], lambda rows: (rows["transport"] == "tcp") & rows["rpc"] & ~rows["loopback"]
+    ),
 }
 
 

@@ -98,7 +98,7 @@ def wire_of(host: str, peers: Iterable[str] = ()) -> Need:
     """All that a host sends to its peers, and they to it."""
     known = [bare(peer) for peer in sorted(set(peers))]
     hosts = either_host(known) if 0 < len(known) <= FILTERED else None
-    return Need(f"wire of {host}, both directions", capture_at(host, hosts or ALL_BUT_SSH))
+    return Need(f"wire of {host}", capture_at(host, hosts or ALL_BUT_SSH))
 
 
 def capture_at(host: str, frames: Filter) -> Command:

@@ -66,4 +66,5 @@ def status_names(prog: int, vers: int, proc: int) -> dict[int, str]:
 
 
 def status_name(prog: int, vers: int, proc: int, status: int) -> str:
-    return status_names(prog, vers, proc).get(status, str(status))
+    """The RFC's name of a status; for a value that the RFC does not have, that it is unknown."""
+    return status_names(prog, vers, proc).get(status, f"unknown status {status}")

@@ -27,6 +27,7 @@ REPLY_CUT = 32
 CONNECTION_DIED = 64
 CALL_ACKED = 128
 ENCRYPTED = 256
+REPEATED = 512  # the same call with the same xid was answered before
 UNDECODABLE = 2048  # the arguments contradict their declaration
 COUNTED = 1024  # by a row of tallies: listed because its fields tell names of files
 
@@ -110,7 +111,8 @@ class Exchanges:
         codes[raw["call_frame"] == 0] = ORPHAN
         rows = np.flatnonzero((raw["reply_frame"] == 0) & (raw["call_frame"] != 0))
         decided = self._reply_side_captured(rows) & self._waited_long_enough(rows)
-        decided &= raw["flags"][rows] & (EVICTED | REPLY_SIDE_LOSS) == 0
+        # A copy that was sent, or captured, after the reply to the first: what it asked has been answered.
+        decided &= raw["flags"][rows] & (EVICTED | REPLY_SIDE_LOSS | REPEATED) == 0
         decided &= ~self._perhaps_counted(rows)
         codes[rows] = np.where(decided, UNANSWERED, UNDECIDED)
         return codes

@@ -32,7 +32,8 @@ def flows(decoded: Decoded, hosts: Hosts, registrations: Table) -> Table:
     rows = {name: values[order] for name, values in raw.items()}
     client, server = hosts.label(rows["client"]), hosts.label(rows["server"])
     named = programs_named(registrations, hosts, server, rows["server_port"], rows["transport"])
-    service = np.where(rows["prog"] == NONE, named, rows["prog"])
+    known = np.where(named == NONE, well_known(rows["server_port"]), named)
+    service = np.where(rows["prog"] == NONE, known, rows["prog"])
     columns: dict[str, Source] = dict(rows)
     for frame, times in SEEN_AT.items():
         seen = rows[frame] != 0
@@ -54,6 +55,11 @@ def flows(decoded: Decoded, hosts: Hosts, registrations: Table) -> Table:
         "duplicate_of": seen_before(decoded, rows),
     }
     columns |= {name: last_of(rows, name) for name in ("c_last", "s_last")}
+    for way in ("c", "s"):
+        stretches = rows[f"{way}_unheard"] != 0
+        columns |= {
+            name: np.where(stretches, rows[name], NAT) for name in (f"{way}_unheard_first", f"{way}_unheard_last")
+        }
     bits = {"rpc": RPC, "superseded": SUPERSEDED, "evicted": EVICTED, "tls": TLS}
     columns |= {name: rows["flags"] & bit != 0 for name, bit in bits.items()}
     return Table(FLOWS, len(order), columns)
@@ -65,13 +71,11 @@ def last_of(rows: dict[str, Array], name: str) -> Callable[[], Array]:
 
 
 def programs_named(registrations: Table, hosts: Hosts, server: Coded, port: Array, transport: Array) -> Array:
-    """The program that a portmapper named for each of these ports, or that always has it; NONE where none did.
+    """The program that a portmapper named for each of these ports; NONE where none did.
 
     An rpcbind may name another address than its own, where the port then is.
     """
     prog = np.full(len(port), NONE, dtype=np.uint32)
-    for known, number in WELL_KNOWN.items():
-        prog[port == known] = number
     answered = registrations.valid("port") & (registrations["port"] != 0) & registrations.valid("prog")
     told = registrations.where(answered)
     codes = {label: code for code, label in enumerate(server.labels)}
@@ -94,6 +98,14 @@ def programs_named(registrations: Table, hosts: Hosts, server: Coded, port: Arra
 def codes_of(codes: Mapping[str, int], hosts: list[str | None]) -> Array:
     """The codes of these hosts; -1 for others."""
     return np.array([-1 if host is None else codes.get(host, -1) for host in hosts], dtype=np.int64)
+
+
+def well_known(port: Array) -> Array:
+    """The program that has each of these ports always; NONE for others."""
+    prog = np.full(len(port), NONE, dtype=np.uint32)
+    for known, number in WELL_KNOWN.items():
+        prog[port == known] = number
+    return prog
 
 
 def place(host: Array, port: Array, transport: Array) -> Array:

@@ -257,6 +257,12 @@ class Sessions:
         numbers = self.steps.fields[name][self.at["first"]]
         return self.decoded.text(Masked(numbers, np.ones(self.length, dtype=np.bool_)), text)
 
+    def cookie(self) -> Coded:
+        first = self.at["first"]
+        return self.decoded.text(
+            Masked(self.steps.fields["cookie"][first], self.steps.known["cookie"][first]), bytes.hex
+        )
+
     @cached_property
     def caller_name(self) -> Coded:
         return self.decoded.text(Masked(self.steps.fields["caller_name"][self.named], self.named != NONE), shown)
@@ -354,6 +360,7 @@ class Sessions:
             "svid": steps.fields["svid"][first],
             "owner": lambda: self.owner,
             "oh": lambda: self.string("oh", shown),
+            "cookie": lambda: self.cookie(),
             "fh": lambda: self.string("fh", bytes.hex),
             "file": lambda: self.paths.files(steps.server[first], steps.fields["fh"][first], asked["time"]),
             "l_offset": Masked(self.at["start"], np.ones(self.length, dtype=np.bool_)),

@@ -51,8 +51,8 @@ class Steps:
     kind: Array  # REQUEST, CANCEL, UNLOCK or GRANT
     server: Array  # code of the host that grants
     client: Array  # code of the host that locks
-    fields: dict[str, Array]  # of the lock: LOCK; strings by number
-    known: dict[str, Mask]  # of BOOLS: whether the message has them
+    fields: dict[str, Array]  # of the lock: LOCK, and the cookie; strings by number
+    known: dict[str, Mask]  # of BOOLS, and the cookie: whether the message has them
     state: Array  # of the answer: ANSWERED, UNANSWERED, UNDECIDED
     status: Array  # nlm4_stats, null without
     answer_time: Array
@@ -95,8 +95,8 @@ def steps(decoded: Decoded, calls: Table) -> Steps:
         kind=kind[keep],
         server=np.where(grant, client, server)[keep],
         client=np.where(grant, server, client)[keep],
-        fields={name: fields[name][0][keep].astype(DTYPES.get(name, np.int64)) for name in LOCK},
-        known={name: fields[name][1][keep] for name in BOOLS},
+        fields={name: fields[name][0][keep].astype(DTYPES.get(name, np.int64)) for name in (*LOCK, "cookie")},
+        known={name: fields[name][1][keep] for name in (*BOOLS, "cookie")},
         state=state[keep],
         status=status[keep],
         answer_time=answer_time[keep],

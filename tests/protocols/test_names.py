@@ -90,7 +90,7 @@ def test_procedures_are_named_where_known(prog: int, vers: int, proc: int, name:
         (100021, 4, 2, 0, "GRANTED"),
         (100021, 4, 1, 1, "DENIED"),
         (100021, 4, 2, 9, "FAILED"),
-        (100021, 3, 2, 5, "5"),
+        (100021, 3, 2, 5, "unknown status 5"),
         (100024, 1, 2, 1, "STAT_FAIL"),
         (100003, 3, 1, 70, "STALE"),
         (100003, 3, 6, 10008, "JUKEBOX"),

@@ -28,13 +28,6 @@ KNOWN_WRONG: dict[str, tuple[str, ...]] = {
         "client2-any.pcap",
         "client2-eth0.pcap",
     ),
-    # a network outage is taken for a fault of services
-    "lab3-s9b-long-network-outage": (
-        "client1-any.pcap",
-        "client1-eth0.pcap",
-        "client2-any.pcap",
-        "client2-eth0.pcap",
-    ),
 }
 
 

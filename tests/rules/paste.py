@@ -14,7 +14,7 @@ from typing import NamedTuple
 # Every command that some rule advises.
 COMMANDS = frozenset(
     (
-        *("cat", "dmesg", "exportfs", "findmnt", "flock", "fuser", "getent", "grep", "hostname"),
+        *("cat", "conntrack", "dmesg", "exportfs", "findmnt", "flock", "fuser", "getent", "grep", "hostname"),
         *("hostnamectl", "iostat", "ip"),
         *("iptables", "journalctl", "last", "ls", "lslocks", "mount", "nc", "nfsstat", "nft", "nstat", "pgrep"),
         *("pidof", "ping", "rpcinfo", "showmount", "sm-notify", "ss", "sysctl", "systemctl", "tc", "tcpdump"),

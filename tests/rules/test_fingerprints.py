@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from nfsrpc.trace import read
+from tests.rules.network.test_connection_stalled import forgotten
 from tests.rules.stage import LOCKD, Stage, diagnosed
-from tests.rules.test_network import forgotten
 
 
 def notes(capture: Path) -> dict[int, str]:

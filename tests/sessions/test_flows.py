@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.records import sent_again
 from tests.scenario import Host, Scenario
 from tests.sessions.conftest import Read
 
@@ -51,7 +52,7 @@ def test_a_port_that_nobody_named(pair: tuple[Scenario, Host, Host], tables: Rea
     rows = [row for row in tables(s.capture())["flows"].rows() if not row.rpc]
     assert [(row.server_port, row.program, row.registered) for row in rows] == [
         (4711, None, False),
-        (111, "portmap", True),
+        (111, "portmap", False),
     ]
 
 
@@ -110,3 +111,22 @@ def test_quality_of_a_capture_that_lacks_much(pair: tuple[Scenario, Host, Host],
     assert short.truncated
     lost = next(tables(s.capture(lost=[4]))["quality"].rows())
     assert lost.lost_bytes > 0
+
+
+def test_the_longest_stretch_of_retransmissions_without_an_answer(
+    pair: tuple[Scenario, Host, Host], tables: Read
+) -> None:
+    s, server, client = pair
+    client.lock(server).granted()
+    s.wait(5)
+    lost = client.lock(server, "/srv/b", acked=False)
+    frame = len(s.packets())
+    lost.granted(after=10)
+    s.wait(5)
+    client.lock(server, "/srv/c").granted(after=0.3)
+    later = len(s.packets()) - 1
+    capture = sent_again(s.capture(), {frame: [0.2, 0.6, 6.2], later: [0.1]})
+    row = flow(tables(capture)["flows"].rows(), 32803)
+    assert (row.c_unheard, row.c_retransmitted) == (3, 4)
+    assert row.c_unheard_last - row.c_unheard_first == 10_000_000_000
+    assert (row.s_unheard, row.s_unheard_first, row.s_unheard_last) == (0, None, None)

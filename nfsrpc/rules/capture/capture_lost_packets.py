@@ -1,14 +1,14 @@
-"""The capture itself has lost packets.
+"""The capture itself lacks packets.
 
 Sees
     Bytes of TCP streams that the receiver acknowledged, or that were followed by more, and that were never captured;
-    drops that the capturing system tells of (pcapng).
+    drops that the capturing system reports (pcapng).
 
 Why it hurts
     Calls and replies in the gaps are missing: an exchange that seems unanswered may have been answered.
 
 Not flagged when
-    A gap is filled later: that is the network's loss (NET006).
+    A gap is filled later: then the network lost the packet, and TCP sent it again (NET006).
 
 How to confirm
     tcpdump's last lines: "packets dropped by kernel".
@@ -31,7 +31,13 @@ from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Rule
 from nfsrpc.wording import several
 
-RULE = Rule("CAP002", "capture-lost-packets", "warning")
+RULE = Rule(
+    "CAP002",
+    "capture-lost-packets",
+    "warning",
+    judges="TCP or UDP",
+    passes="no captured stream has a gap",
+)
 
 
 def check(flows: Table, quality: Table) -> Iterator[Answer]:
@@ -39,20 +45,15 @@ def check(flows: Table, quality: Table) -> Iterator[Answer]:
     drops = quality["drops"][quality.valid("drops")]
     dropped = int(drops.sum()) if len(drops) else 0
     if not lost.any() and not dropped:
-        if len(flows):
-            yield RULE.clear("no gap in any captured stream")
-        else:
-            yield RULE.cannot_tell("neither TCP nor UDP was read in the capture")
         return
     rows = flows.where(lost > 0)
     gaps = int(lost.sum())
-    told = f"; the capturing system says that it dropped {several(dropped, 'packet')}" if dropped else ""
+    reported = f"; the capturing system reports {several(dropped, 'dropped packet')}" if dropped else ""
     yield RULE.finding(
         host=None,
-        title=f"the capture lacks {several(gaps, 'byte')} of {several(len(rows), 'stream')}{told}",
+        title=f"the capture lacks {several(gaps, 'byte')} of {several(len(rows), 'stream')}{reported}",
         explanation=(
-            "What stood in these gaps is unknown: calls and replies there are missing, and exchanges of these streams "
-            "without a reply are undecided."
+            "Calls and replies in these gaps are unknown: calls of these streams without a reply are undecided."
         ),
         count=max(len(rows), 1),
         first=int(rows["first"].min()) if len(rows) else None,

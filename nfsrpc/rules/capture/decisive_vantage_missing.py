@@ -5,13 +5,13 @@ Sees
     often the server's loopback, over which its lockd asks its own portmapper and statd.
 
 Why it hurts
-    Several faults look the same from here. One more capture tells them apart.
+    Several faults look the same in this capture. One more capture separates them.
 
 Not flagged when
     The cause is proven.
 
 How to confirm
-    The command of the finding, run on that host while it happens again.
+    Run the command of the finding on that host while the fault happens again.
 
 How to fix
     Nothing to fix: capture there, and give both captures to nfsrpc together.
@@ -45,7 +45,7 @@ def finding(need: Need, concerned: list[Finding]) -> Finding:
     return RULE.finding(
         host=concerned[0].host,
         title=f"the decisive vantage is missing: {need.vantage}",
-        explanation=f"What proves or refutes {rules} passes there and nowhere else. Capture it while it happens again.",
+        explanation=f"Only frames of that vantage prove or refute {rules}. Capture them while the fault happens again.",
         clients=concerned[0].clients,
         remedy=(need.command,),
         needs=need,

@@ -4,10 +4,10 @@ Sees
     RPC over TLS (AUTH_TLS, RFC 9289), or calls with RPCSEC_GSS and the privacy service (krb5p).
 
 Why it hurts
-    Neither arguments nor results can be read. That calls wait can be seen, what they asked cannot.
+    Neither arguments nor results can be read. Times and sizes of calls and replies can.
 
 Not flagged when
-    Never; it is information. krb5 and krb5i can be read. Lock requests (NLM) themselves are never encrypted by krb5p.
+    The security flavor is krb5 or krb5i, which can be read. Lock requests (NLM) are never encrypted by krb5p.
 
 How to confirm
     mount | grep -e sec= -e xprtsec=
@@ -28,7 +28,7 @@ from nfsrpc.findings.finding import Answer, Evidence, Rule
 from nfsrpc.sessions.exchanges import ENCRYPTED
 from nfsrpc.wording import named, several
 
-RULE = Rule("CAP006", "encrypted", "info")
+RULE = Rule("CAP006", "encrypted", "info", judges="RPC", passes="no RPC is encrypted")
 
 
 def check(flows: Table, exchanges: Table, counted: Table) -> Iterator[Answer]:
@@ -42,7 +42,7 @@ def check(flows: Table, exchanges: Table, counted: Table) -> Iterator[Answer]:
         yield RULE.finding(
             host=None,
             title=f"{several(len(tls), 'connection')} to {named(servers)} use TLS",
-            explanation="Their calls and replies cannot be read; what else is said here is about the others.",
+            explanation="Their calls and replies cannot be read. All other findings are about connections without TLS.",
             count=len(tls),
             evidence=(Evidence(row.capture, row.frame, f"{row.client} to port {row.server_port}, over TLS"),),
         )
@@ -52,11 +52,7 @@ def check(flows: Table, exchanges: Table, counted: Table) -> Iterator[Answer]:
         yield RULE.finding(
             host=None,
             title=f"{several(count, 'call')} to {row.server} encrypted by RPCSEC_GSS (krb5p)",
-            explanation="Their times and sizes can be seen, their arguments and results cannot.",
+            explanation="Their times and sizes are known, their arguments and results are not.",
             count=count,
             evidence=(Evidence(row.capture, frame, "encrypted"),),
         )
-    elif len(exchanges) or len(counted):
-        yield RULE.clear("no RPC is encrypted")
-    else:
-        yield RULE.cannot_tell("no RPC in the capture")

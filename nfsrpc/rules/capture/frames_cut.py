@@ -4,10 +4,10 @@ Sees
     Frames of which only the beginning was captured, and how many lock messages lack fields for it.
 
 Why it hurts
-    Fields at the end of messages are missing: results, owners, ranges. What they would say is unknown, not wrong.
+    Fields at the end of messages are missing: results, owners, ranges. Their values are unknown.
 
 Not flagged when
-    Never; where only the data of READ and WRITE is cut nothing is lost.
+    Always flagged, as information; where only the data of READ and WRITE is cut nothing is lost.
 
 How to confirm
     capinfos -l FILE
@@ -29,25 +29,24 @@ from nfsrpc.findings.finding import Answer, Rule
 from nfsrpc.sessions.exchanges import CALL_CUT, REPLY_CUT
 from nfsrpc.wording import several
 
-RULE = Rule("CAP003", "frames-cut", "info")
+RULE = Rule("CAP003", "frames-cut", "info", judges="frames", passes="no frame is cut")
 
 
 def check(quality: Table, nlm: Table) -> Iterator[Answer]:
     cut, frames = int(quality["cut_frames"].sum()), int(quality["frames"].sum())
     if not cut:
-        yield RULE.clear("no frame is cut") if frames else RULE.cannot_tell("the capture is empty")
         return
     calls = int((nlm["flags"] & CALL_CUT != 0).sum())
     replies = int((nlm["flags"] & REPLY_CUT != 0).sum())
-    harm = (
+    missing = (
         f"Of {several(calls, 'lock request')} the arguments are cut, of {several(replies, 'answer')} the result."
         if calls or replies
-        else "No lock message is cut, as far as can be seen."
+        else "No lock message that was recognised is cut."
     )
     yield RULE.finding(
         host=None,
         title=f"{cut} of {several(frames, 'frame')} are cut by the snap length",
-        explanation=f"{harm} Fields that were cut off are unknown, not empty.",
+        explanation=f"{missing} Fields that were cut off are unknown.",
         count=cut,
         remedy=(
             command(

@@ -1,13 +1,14 @@
-"""Of some conversations the capture holds one direction only.
+"""Some connections were captured in one direction only.
 
 Sees
-    RPC of which only what one side sent was captured.
+    RPC of which only the frames of one side were captured.
 
 Why it hurts
-    Its calls seem unanswered, its replies come from nowhere: nothing can be said of them. They are `undecided`.
+    Calls without a reply may have been answered, and replies belong to calls that are unknown. They are `undecided`.
 
 Not flagged when
-    The other side was silent indeed: its host answers elsewhere in the capture, and segments were sent again.
+    The other side was silent: TCP segments to it were retransmitted, or calls over UDP had no reply. Of what begins
+    just before the capture ends, the other side may be late.
 
 How to confirm
     tcpdump without -Q, and with a filter that names hosts and not `src` or `dst`.
@@ -36,22 +37,17 @@ from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import group, members
 from nfsrpc.wording import SECOND, several
 
-RULE = Rule("CAP001", "one-direction-only", "warning")
+RULE = Rule("CAP001", "one-direction-only", "warning", judges="RPC", passes="both directions of all RPC were captured")
 
 
 def check(flows: Table, span: Span | None, *, wait_s: float = 5.0) -> Iterator[Answer]:
     one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
-    if span is not None:  # of what begins just before the end the other side may only be late
+    if span is not None:
         one_way &= span.last - flows["first"] >= wait_s * SECOND
     rows = of_known_hosts(flows.where(one_way & not_silence(flows)), ("client", "server"))
-    if len(rows):
-        pair, _ = group(rows["vantage"], rows["client"].codes, rows["server"].codes)
-        for part in members(pair):
-            yield finding(rows.take(part))
-    elif flows["rpc"].any():
-        yield RULE.clear("both directions of all RPC were captured")
-    else:
-        yield RULE.cannot_tell("no RPC in the capture")
+    pair, _ = group(rows["vantage"], rows["client"].codes, rows["server"].codes)
+    for part in members(pair):
+        yield finding(rows.take(part))
 
 
 def not_silence(flows: Table) -> Mask:
@@ -73,14 +69,14 @@ def finding(rows: Table) -> Finding:
         host=None,
         title=f"only what {heard} sent was captured: {what} between {first.client} and {first.server} undecided",
         explanation=(
-            f"Of {several(len(rows), 'conversation')} between {first.client} and {first.server} the capture holds one "
-            "direction. Whether these calls were answered, and how, cannot be told from it."
+            f"Of {several(len(rows), 'connection')} between {first.client} and {first.server} the capture holds the "
+            f"frames of {heard} only. It does not show whether these calls were answered, and how."
         ),
         clients=(first.client,),
         count=len(rows),
         first=int(rows["first"].min()),
         last=int(rows["last"].max()),
-        evidence=(Evidence(first.capture, first.frame, f"{heard} is heard, the other side is not"),),
-        remedy=(remark("Capture without -Q and without src or dst in the filter, on one of these hosts."),),
+        evidence=(Evidence(first.capture, first.frame, f"sent by {heard}; nothing of the other side was captured"),),
+        remedy=(remark("Capture without -Q, and without src or dst in the filter, on one of these hosts."),),
         needs=wire_of(first.server, [first.client]),
     )

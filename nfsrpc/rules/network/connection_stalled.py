@@ -1,44 +1,49 @@
-"""A connection is dead, and nobody has told its client.
+"""Data on a connection is sent again and again, and no ACK comes.
 
 Sees
-    A TCP connection that worked, on which a host sends the same data again and again and gets no ACK, while the other
-    host answers elsewhere; the call comes back on a new connection. Or nothing at all comes from a server meanwhile, or
-    any more, while its clients send their calls again: then it is likely down or cut off, and no matter of its lockd.
+    TCP segments of one connection that a host retransmits several times (0.2, 0.4, 0.8 … s apart) while nothing comes
+    back on it. Where the other host answers on other connections meanwhile, the connection is dead or rejected. Where
+    it sends nothing at all to that host, the path is interrupted or the host is down, whatever the service; it goes on
+    when the same connection, or a new one, is answered. Or SYNs that are answered by a bare ACK, again and again: the
+    host still has an older connection with the same ports.
 
 Why it hurts
-    TCP gives up after minutes (seen: 182 s); until then whatever was asked on it waits.
+    TCP gives up after minutes (seen: 182 s); until then every call on that connection waits.
 
 Not flagged when
-    The other host boots, or is a silent client. Single segments are sent again and acknowledged. Over UDP, where nobody
-    acknowledges, only one service is silent.
+    The other host boots, or is a silent client. A SYN is answered by an ACK, and the next accepted. Single segments are
+    retransmitted and acknowledged. All answers between the two hosts are late by as much (NET007). Over UDP, which has
+    no ACK, only one service is silent.
 
 How to confirm
-    conntrack -L on the firewalls between; idle timeouts of NAT, load balancers and cloud networks. Of a silent host:
+    conntrack -L on the firewalls between; idle timeouts of NAT, load balancers and cloud networks. For a silent host:
     ping, its console.
 
 How to fix
-    A longer idle timeout there than the longest pause of the mount, or keepalives shorter than it
-    (net.ipv4.tcp_keepalive_time). A silent host: boot it, or mend the network to it.
+    A longer idle timeout there than the longest pause of the mount. A silent host: boot it, or repair the network to
+    it.
 
 References
     RFC 9293; RFC 5382 (NAT timeouts); Linux net/sunrpc/xprtsock.c.
 
 Parameters
-    again: so many segments sent again
-    silent_s: and nothing heard for so long
+    again: so many retransmissions (or SYNs) in one stretch without an answer
+    silent_s: and a stretch of this length
     boot_s: a notice of reboot within this explains it
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Table, isin
-from nfsrpc.facts.basic import Roles, Span, booting
+from nfsrpc.facts.attempts import Attempt, service_of
+from nfsrpc.facts.basic import Roles, Span, listed
+from nfsrpc.facts.presence import Presence
 from nfsrpc.facts.stalls import ended, longest, waited
 from nfsrpc.facts.waiters import LastSeen
 from nfsrpc.findings.advice import bare, wire_of
@@ -47,7 +52,6 @@ from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import STALLED
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
-from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND, named, seconds, several, utc
 
 RULE = Rule(
@@ -57,26 +61,40 @@ RULE = Rule(
     explains=(*STALLED, "RPC005"),
     timed="always",
     log=("lockd-silent", "nfs-silent"),
+    judges="RPC over TCP between hosts",
+    passes="no connection stood still with data that was not acknowledged",
 )
+
+SLOW = 4  # a stretch that is no longer than so many of the quickest answers is a slow path's
 
 
 class Stalled(NamedTuple):
+    """A connection on which one side retransmitted, and nothing came back."""
+
     flow: Any
     sender: str
     receiver: str
     again: int
-    call: Any | None  # the first that the receiver never acknowledged
-    since: int  # when that was sent; else the receiver's last frame on it
-    until: int  # the sender's last
+    call: Any | None  # the first that was sent meanwhile
+    since: int  # the first data that got no ACK
+    until: int  # the next frame of the receiver, or else the last of the sender
+    recovered: bool  # the receiver was heard again on this connection
+
+
+class Back(NamedTuple):
+    """How a host was heard again after a silence."""
+
+    stall: Stalled
+    time: int
+    evidence: Evidence
 
 
 def check(
     connections: Table,
     exchanges: Table,
-    last_seen: Mapping[str, LastSeen],
+    half_open: tuple[Attempt, ...],
+    presence: Presence,
     roles: Roles,
-    boots: Mapping[str, tuple[int, ...]],
-    sending: Stretches,
     span: Span | None,
     *,
     again: int = 3,
@@ -84,73 +102,98 @@ def check(
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
     tcp = connections.where((connections["transport"] == "tcp") & connections["rpc"] & ~connections["loopback"])
-    dead = [
+    stalled = [
         one
         for way, other in (("c", "s"), ("s", "c"))
         for one in of_direction(tcp, exchanges, way, other, again, silent_s)
-        if not booting(boots, one.receiver, one.since, one.until, boot_s)
+        if not (presence.booted(one.receiver, one.since, one.until, boot_s) or is_slow(one, presence))
     ]
-    alive = [answers_elsewhere(sending, one) for one in dead]
-    for one in compress(dead, alive):
+    dead = [is_dead(one, presence) for one in stalled]
+    for one in compress(stalled, dead):
         yield finding(one)
-    answered = Accepted(connections) if not all(alive) else None
-    returned = [
-        (one, back)
-        for one, living in zip(dead, alive, strict=True)
-        if answered and not living and (back := answered.after(one)) is not None
-    ]
-    for one, back in returned:
-        yield was_silent(one, back)
-    resent = tcp["flow"][tcp["c_retransmitted"] >= again]
-    silent = [
-        rows
-        for rows in of_silent_hosts(exchanges, resent, last_seen, roles.servers)
-        if not booting(boots, rows.row(0).server, int(rows["time"].min()), ended(rows, span) or NAT, boot_s)
-    ]
-    for rows in silent:
-        yield fallen_silent(rows, last_seen, span)
-    if any(alive) or returned or silent:
-        return
-    if len(tcp):
-        yield RULE.clear("no connection stood still with data that nobody acknowledged")
-    else:
-        yield RULE.cannot_tell("no RPC over TCP between hosts in the capture")
+    silences = Silences(connections, presence) if not all(dead) else None
+    back = [silences.end(one) for one, gone in zip(stalled, dead, strict=True) if silences and not gone]
+    for returned in listed(((one.stall.sender, one.stall.receiver), one) for one in back if one).values():
+        yield from map(was_silent, together(returned))
+    resent = tcp["flow"][tcp["c_unheard"] >= again]
+    for rows in of_silent_hosts(exchanges, resent, presence.last_seen, roles.servers):
+        since, until = int(rows["time"].min()), ended(rows, span) or NAT
+        if not presence.booted(rows.row(0).server, since, until, boot_s):
+            yield fallen_silent(rows, presence.last_seen, span)
+    for attempt in half_open:
+        if attempt.of_client and attempt.tries >= again and attempt.seconds >= silent_s:
+            yield challenged(attempt)
 
 
 def of_direction(tcp: Table, exchanges: Table, way: str, other: str, again: int, silent_s: float) -> Iterator[Stalled]:
-    """Connections on which one side went on sending, and the other had fallen silent."""
-    last, heard = tcp[f"{way}_last"], tcp[f"{other}_last"]
-    heard = np.where(heard == NAT, tcp["first"] - 1, heard)  # never: the connection died before the capture began
-    known = (last != NAT) & (tcp["first"] != NAT)
-    silent = known & (np.where(known, last - heard, 0) >= silent_s * SECOND)
-    chosen = np.flatnonzero(silent & (tcp[f"{way}_retransmitted"] >= again))
+    """Connections on which one side went on sending, and the other was silent for so long."""
+    first, last = tcp[f"{way}_unheard_first"], tcp[f"{way}_unheard_last"]
+    long = tcp[f"{way}_unheard"] >= again
+    long &= np.where(long, last - first, 0) >= silent_s * SECOND
+    chosen = np.flatnonzero(long)
     called = Parts(exchanges.where(isin(exchanges["flow"], tcp["flow"][chosen]) & (way == "c")), "flow")
-    for row, since in zip(tcp.take(chosen).rows(), heard[chosen].tolist(), strict=True):
+    for row in tcp.take(chosen).rows():
         ends = (row.client, row.server) if way == "c" else (row.server, row.client)
-        sent = getattr(row, f"{way}_retransmitted")
+        again, since, until = (getattr(row, f"{way}_unheard{name}") for name in ("", "_first", "_last"))
         mine = called[row.flow]
-        unheard = mine.where(mine["time"] > since)
+        unheard = mine.where((mine["time"] >= since) & (mine["time"] <= until))
         call = min(unheard.rows(), key=lambda call: call.time, default=None)
-        yield Stalled(row, *ends, sent, call, call.time if call else since, getattr(row, f"{way}_last"))
+        heard = getattr(row, f"{other}_last")
+        yield Stalled(row, *ends, again, call, since, until, recovered=heard is not None and heard >= until)
 
 
-def answers_elsewhere(sending: Stretches, one: Stalled) -> bool:
-    """Whether the silent host sent anything on other connections meanwhile; on this one it had not for longer."""
-    return sending.meet(one.receiver, one.since + SECOND + 1, one.until)
+def is_slow(one: Stalled, presence: Presence) -> bool:
+    """Whether all that this host answers the other takes about as long: on a slow path TCP resends first segments."""
+    quickest = presence.quickest_s(one.receiver, one.sender)
+    return one.recovered and quickest is not None and quickest * SLOW * SECOND >= one.until - one.since
 
 
-class Accepted:
-    """Connections on which a server answered, by its port and its client."""
+def is_dead(one: Stalled, presence: Presence) -> bool:
+    """Whether the other host sent something elsewhere meanwhile: on this connection it sent nothing for longer.
 
-    def __init__(self, connections: Table) -> None:
+    Where this connection goes on later, the path may be whole again for half of that time: the timer of TCP doubles.
+    """
+    if not one.recovered:
+        return presence.sent(one.receiver, one.since + SECOND + 1, one.until)
+    heard = presence.heard(one.receiver, one.sender, one.since + SECOND)
+    return heard is not None and heard < (one.since + one.until) // 2
+
+
+class Silences:
+    """How silences of hosts ended: by the connections on which servers answered, by port and client."""
+
+    def __init__(self, connections: Table, presence: Presence) -> None:
+        self.presence = presence
         rows = connections.where((connections["s_replies"] > 0) & connections.valid("synack_time"))
         self.parts = Parts(rows.take(np.argsort(rows["synack_time"], kind="stable")), "client", "server", "server_port")
 
-    def after(self, one: Stalled) -> Any:
-        """The connection on which a server that had fallen silent answered again, if it did."""
+    def end(self, one: Stalled) -> Back | None:
+        """The frame on the same connection, or else the next connection to that port; None where neither came."""
+        if one.recovered:
+            call = one.call
+            frame = (call.reply_capture, call.reply_frame) if call and call.reply_frame is not None else None
+            proof = Evidence(*frame, "its reply") if frame else Evidence(one.flow.capture, one.flow.frame, "it went on")
+            heard = self.presence.heard(one.receiver, one.sender, one.since + SECOND)
+            return Back(one, min(one.until, heard or one.until), proof)
         rows = self.parts[one.sender, one.receiver, one.flow.server_port]
         at = int(np.searchsorted(rows["synack_time"], one.until, "right"))
-        return rows.row(at) if at < len(rows) else None
+        if at == len(rows):
+            return None
+        row = rows.row(at)
+        return Back(one, row.synack_time, Evidence(row.capture, row.frame, "the next one to that port"))
+
+
+def together(silences: Iterable[Back]) -> Iterator[list[Back]]:
+    """Silences of one host towards another, those that overlap in time as one."""
+    part: list[Back] = []
+    end = 0
+    for one in sorted(silences, key=lambda one: one.stall.since):
+        if part and one.stall.since > end:
+            yield part
+            part = []
+        part.append(one)
+        end = max(end, one.time)
+    yield part
 
 
 def of_silent_hosts(
@@ -206,47 +249,66 @@ def fallen_silent(rows: Table, last_seen: Mapping[str, LastSeen], span: Span | N
     )
 
 
-def was_silent(one: Stalled, back: Any) -> Finding:
-    wait = (back.synack_time - one.since) / SECOND
+def was_silent(silences: list[Back]) -> Finding:
+    """One silence of a host towards another, by the connections that show it."""
+    stalls = [one.stall for one in silences]
+    sender, receiver = stalls[0].sender, stalls[0].receiver
+    since, until = min(one.since for one in stalls), max(one.time for one in silences)
+    again = sum(one.again for one in stalls)
+    wait = (until - since) / SECOND
     return RULE.finding(
         certainty="likely",
-        host=one.receiver,
-        title=f"{one.receiver} was silent for {seconds(wait)}: the whole host, not one service of it",
+        host=receiver,
+        title=f"nothing came from {receiver} to {sender} for {seconds(wait)}: path interrupted, or host down",
         explanation=(
-            f"{one.sender} sent {one.again} segments again, and nothing came from {one.receiver}, no ACK either, "
-            f"until it accepted a new connection at {utc(back.synack_time)}. It was down, or the network to it was "
-            "cut."
+            f"{sender} retransmitted {several(again, 'TCP segment')} from {utc(since)}, and nothing came from "
+            f"{receiver}, no ACK either, until {utc(until)}. TCP answers for every service of a host, so no single "
+            "service caused it: the network between the two was interrupted, or the host stood still."
         ),
-        clients=(one.sender,),
-        count=one.again,
-        first=one.since,
-        last=back.synack_time,
-        evidence=(
-            Evidence(one.flow.capture, one.flow.frame, f"begin of the connection, port {one.flow.client_port}"),
-            Evidence(back.capture, back.frame, "the next one to that port"),
-        ),
+        clients=tuple(sorted({one.flow.client for one in stalls})),
+        count=again,
+        first=since,
+        last=until,
+        evidence=tuple(proof for one in silences[:SHOWN] for proof in proofs(one)),
         remedy=(
             command(
                 "last -x reboot; journalctl -k",
                 on="{host}",
-                note="was it down? else the network to it",
-                host=bare(one.receiver),
+                note="was it down, or was its network interface? if neither: the switches and routers to it",
+                host=bare(receiver),
             ),
         ),
-        wait_s=wait,
+        verify=(command("ping -c 5 {host}", on="{peer}", note="no loss", host=bare(receiver), peer=bare(sender)),),
+        wait_s=max(one.until - one.since for one in stalls) / SECOND,
     )
+
+
+SHOWN = 3  # connections of one silence that are shown as evidence
+
+
+def proofs(one: Back) -> Iterator[Evidence]:
+    flow, call = one.stall.flow, one.stall.call
+    if call is not None and call.call_frame is not None:
+        yield Evidence(call.capture, call.call_frame, f"{call.procedure}, not acknowledged")
+    else:
+        yield Evidence(flow.capture, flow.frame, f"begin of the connection, port {flow.client_port}")
+    yield one.evidence
 
 
 def finding(one: Stalled) -> Finding:
     flow, call = one.flow, one.call
+    rejected = is_rejected(one)
     wait = (one.until - one.since) / SECOND
     return RULE.finding(
         host=one.receiver,
-        title=f"a connection of {flow.client} to {flow.server} port {flow.server_port} is dead: data without ACK",
+        title=(
+            f"a connection of {flow.client} to {flow.server} port {flow.server_port} is "
+            f"{'rejected by ICMP' if rejected else 'dead: data without ACK'}"
+        ),
         explanation=(
-            f"{one.sender} sent {one.again} segments again; on this connection nothing came from {one.receiver} for "
-            f"{seconds(wait)}, which answers on others. Something between them has forgotten the connection, or drops "
-            "what belongs to it."
+            f"{one.sender} retransmitted {several(one.again, 'segment')} within {seconds(wait)}. "
+            + (rejection(flow) if rejected else f"On this connection nothing came from {one.receiver}, ")
+            + (f"which answers on others. {LOST}" if not rejected else f"{one.receiver} answers on other connections.")
         ),
         clients=(flow.client,),
         count=one.again,
@@ -255,22 +317,78 @@ def finding(one: Stalled) -> Finding:
         evidence=(
             Evidence(flow.capture, flow.frame, f"begin of the connection, port {flow.client_port}"),
             *([Evidence(call.capture, call.call_frame, f"{call.procedure}, never acknowledged")] if call else []),
+            *([Evidence(flow.capture, flow.icmp_frame, "ICMP unreachable")] if rejected else []),
         ),
         remedy=(
             command(
-                "sysctl net.ipv4.tcp_keepalive_time net.netfilter.nf_conntrack_tcp_timeout_established",
+                "sysctl net.netfilter.nf_conntrack_tcp_timeout_established",
                 on="{client}, {server} and what is between them",
+                note="the idle timeout of a Linux firewall",
                 client=bare(flow.client),
                 server=bare(flow.server),
             ),
-            remark("Raise the idle timeout of NAT, firewalls and load balancers between them."),
+            remark("Raise the idle timeout of NAT, firewalls and load balancers between them above the pauses of NFS."),
+        ),
+        verify=(
             command(
                 "nc -vz {server} {port}",
                 on="{client}",
-                note="are new ones dropped as well?",
+                note="is a new connection accepted?",
                 server=bare(flow.server),
                 port=flow.server_port,
-                client=flow.client,
+                client=bare(flow.client),
             ),
         ),
+    )
+
+
+LOST = "Something between them has lost the state of the connection, or drops what belongs to it."
+
+
+def is_rejected(one: Stalled) -> bool:
+    """Whether ICMP messages about the connection came while it stood still."""
+    time = one.flow.icmp_time
+    return time is not None and one.since <= time <= one.until + SECOND
+
+
+def rejection(flow: Any) -> str:
+    return (
+        f"{several(flow.icmp, 'ICMP message')} (unreachable, code {flow.icmp_code}) came back about it: a firewall or "
+        "router rejects what belongs to this connection. "
+    )
+
+
+def challenged(attempt: Attempt) -> Finding:
+    """SYNs that the host answers with the ACK of an older connection (RFC 9293 section 3.5.1; RFC 5961 section 4)."""
+    host, port, source = attempt.server, attempt.port, attempt.sources[0]
+    return RULE.finding(
+        host=host,
+        title=f"{host} answers SYNs of {attempt.client} to port {port} with a bare ACK: an older connection is open",
+        explanation=(
+            f"{attempt.client} sent {several(attempt.tries, 'SYN')} from source port {source} to the "
+            f"{service_of(attempt)} of {host} in {seconds(attempt.seconds)}, and each was answered by an ACK without "
+            f"SYN. {host} still has an older connection with these ports, which the RST of the client should have "
+            "closed: a firewall drops that RST, or changes sequence numbers."
+        ),
+        clients=(attempt.client,),
+        count=attempt.tries,
+        first=attempt.first,
+        last=attempt.last,
+        evidence=tuple(Evidence(*frame, "SYN, answered by an ACK without SYN") for frame in attempt.frames),
+        remedy=(
+            command(
+                "ss -K dst {client} dport = {source} sport = {port}",
+                on="{host}",
+                note="closes that one older connection",
+                host=bare(host),
+                client=bare(attempt.client),
+                source=source,
+                port=port,
+            ),
+            remark("Firewalls between them have to let RST through, and must not change sequence numbers."),
+        ),
+        verify=(
+            command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=bare(attempt.client)),
+        ),
+        wait_s=attempt.seconds,
     )

@@ -1,20 +1,21 @@
 """Fragments of large UDP messages are lost.
 
 Sees
-    RPC over UDP whose datagrams are larger than the MTU and lack a fragment, so that the call is sent again. Where
-    every copy lacks it the call itself is never whole: then large datagrams come again and again that lack as much,
-    beside NFS over UDP.
+    An RPC message over UDP that is larger than the MTU and lacks a fragment, and comes again, with the same xid,
+    lacking as much: a call that is resent because it never arrived whole, or a reply that is sent for each copy of its
+    call.
 
 Why it hurts
     One fragment lost is a whole READ or WRITE lost; a path that always loses them lets small calls through and large
     ones never.
 
 Not flagged when
-    All fragments came, in whatever order. The calls were answered: then only the capture lacks them (a filter by port
-    lets no fragment through but the first).
+    All fragments came, in whatever order, or a copy came whole. The call was answered: then only the capture lacks them
+    (a filter by port lets no fragment through but the first). The capture ends inside the datagram. Calls with other
+    xids were resent.
 
 How to confirm
-    nstat -az | grep -i reasm; ping -M do -s 8972 HOST.
+    nstat -az | grep -i reasm on both hosts; ping -M do -s 1472 HOST (1472 bytes and 28 of headers are an MTU of 1500).
 
 How to fix
     Mount with proto=tcp; one MTU on the whole path.
@@ -23,9 +24,9 @@ References
     RFC 791 (fragmentation); RFC 8900.
 
 Parameters
-    sent_again: a call is concerned when it was sent again so often
-    copies: so many datagrams that lack as much are one that is sent again
-    apart_s: if they come with so much time between them
+    copies: so many incomplete datagrams with one xid
+    apart_s: with at least so much time between two of them
+    end_s: one that begins so shortly before the capture ends may have been cut by that end
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Coded, Table
-from nfsrpc.facts.basic import NFS, over_udp
+from nfsrpc.columns import Array, Table, isin
+from nfsrpc.facts.basic import Span
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import STALLED
@@ -47,66 +48,77 @@ RULE = Rule(
     "fragments-lost",
     "warning",
     explains=(*STALLED, "RPC005"),
+    judges="RPC over UDP",
+    passes="no datagram was sent again with the same fragment missing",
 )
 
 INCOMPLETE = "fragments-lost"  # kind of oddity: a datagram of which fragments are missing
+XID = 32  # bits of its detail below the xid
 
 
 def check(
     oddities: Table,
-    connections: Table,
     calls: Table,
-    exchanges: Table,
-    counted: Table,
+    span: Span | None,
     *,
-    sent_again: int = 1,
-    copies: int = 3,
+    copies: int = 2,
     apart_s: float = 0.5,
+    end_s: float = 1.0,
 ) -> Iterator[Answer]:
-    missing = oddities.where(oddities["kind"] == INCOMPLETE)
-    udp = exchanges.where(exchanges["transport"] == "udp")
-    again = udp.where(udp["retransmits"] >= sent_again)
-    # Where these are there, the calls arrived: the capture's filter let no fragments through but the first.
-    unasked = calls.where((calls["transport"] == "udp") & (calls["state"] == "orphan"))
-    users = connections.where((connections["transport"] == "udp") & (connections["prog"] == NFS) & connections["rpc"])
-    if len(missing) and len(again):
-        first = again.row(0)
-        proof = Evidence(first.capture, first.call_frame, f"{first.procedure} sent again")
-        yield finding(missing, again["client"], f"{several(len(again), 'call')} over UDP had to be sent again", proof)
-    elif len(users) and not len(unasked) and come_again(missing, copies, apart_s):
-        yield finding(missing, users["client"], "large datagrams are sent again, of which none is whole")
-    elif total := len(udp) + over_udp(counted):
-        yield RULE.clear(f"{several(total, 'call')} over UDP, none for want of fragments sent again")
-    else:
-        yield RULE.cannot_tell("no RPC over UDP in the capture")
-
-
-def come_again(missing: Table, copies: int, apart_s: float) -> bool:
-    """Whether some of these are one message, sent again when no answer came: they lack as much each time."""
-    for rows in Parts(missing.where(missing["time"] != NAT), "detail").values():
+    missing = oddities.where((oddities["kind"] == INCOMPLETE) & oddities.valid("time"))
+    if span is not None:
+        missing = missing.where(span.last - missing["time"] >= end_s * SECOND)
+    xids = xids_of(missing)
+    missing = missing.where((xids != 0) & ~isin(xids, replied(calls)))
+    udp = calls.where(calls["transport"] == "udp")
+    for rows in Parts(missing, "detail").values():
         times = np.sort(rows["time"])
         if len(times) >= copies and (np.diff(times) >= apart_s * SECOND).all():
-            return True
-    return False
+            yield finding(rows, udp)
 
 
-def finding(missing: Table, clients: Coded, again: str, *proof: Evidence) -> Finding:
-    times = missing["time"][missing["time"] != NAT]
+def xids_of(missing: Table) -> Array:
+    xids: Array = missing["detail"] >> np.uint64(XID)
+    return xids
+
+
+def replied(calls: Table) -> Array:
+    """The xids of calls over UDP of which a reply was captured: they arrived, or a copy of theirs did."""
+    known: Array = calls["xid"][(calls["transport"] == "udp") & calls.valid("reply_frame")]
+    return known
+
+
+def finding(rows: Table, udp: Table) -> Finding:
+    """Datagrams with one xid that lack as much each time. The call, where a copy of it came whole, says whose it is."""
+    rows = rows.take(np.argsort(rows["time"], kind="stable"))
+    xid = int(xids_of(rows)[0])
+    lack = int(rows["detail"][0]) & (1 << XID) - 1
+    call = next(udp.where(udp["xid"] == xid).rows(), None)
+    whose = f"the replies to {call.procedure} of {call.client}" if call else f"the RPC message with xid {xid:#010x}"
+    times = rows["time"]
     return RULE.finding(
         host=None,
-        title=f"fragments of {several(len(missing), 'datagram')} are lost, and calls over UDP sent again",
+        title=f"fragments of large UDP messages are lost: {len(rows)} copies of one lack the same part",
         explanation=(
-            f"{again[:1].upper()}{again[1:]}, and of {several(len(missing), 'datagram')} fragments are missing: large "
-            "messages do not get through."
+            f"{several(len(rows), 'datagram')} with {whose} came with a fragment missing each time"
+            f"{f' ({lack} bytes)' if lack else ' (the last one)'}, and no copy came whole: messages larger than the "
+            "MTU do not get through."
         ),
-        clients=tuple(sorted(clients.present())),
-        count=len(missing),
-        first=int(times.min()) if len(times) else None,
-        last=int(times.max()) if len(times) else None,
-        evidence=(*(Evidence(row.capture, row.frame, "fragments are missing") for row in head(missing).rows()), *proof),
-        remedy=(command("mount -o remount,proto=tcp /mnt", note="or unmount and mount with proto=tcp"),),
+        clients=(call.client,) if call else tuple(sorted(udp["client"].present())),
+        count=len(rows),
+        first=int(times[0]),
+        last=int(times[-1]),
+        evidence=tuple(Evidence(row.capture, row.frame, "a fragment is missing") for row in head(rows).rows()),
+        remedy=(
+            command(
+                "umount /mnt; mount -o proto=tcp /mnt",
+                on="the clients",
+                note="the transport cannot be changed by remount; first stop what uses the mount",
+            ),
+        ),
+        verify=(command("nstat -az | grep -i reasm", on="both hosts", note="failures no longer rise"),),
     )
 
 
-def head(table: Table, rows: int = 2) -> Table:
+def head(table: Table, rows: int = 3) -> Table:
     return table.take(np.arange(min(rows, len(table))))

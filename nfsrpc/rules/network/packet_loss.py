@@ -1,17 +1,17 @@
 """The network loses or reorders packets.
 
 Sees
-    More than one TCP segment in a hundred between two hosts was sent again or came out of order. In which direction
-    segments are lost is told by captures of both ends: what is lost on the way comes to the receiver only once.
+    More than one TCP segment in a hundred between two hosts was retransmitted or came out of order. In which direction
+    segments are lost, captures of both ends show: what is lost on the way comes to the receiver only once.
 
 Why it hurts
-    Each loss costs a round trip, or 0.2 s and more when nothing follows it. RPC goes on; locks are a little later.
+    Each loss costs a round trip, or 0.2 s and more when nothing follows it. RPC goes on; locks are granted later.
 
 Not flagged when
-    Only a handful of segments is concerned; over loopback.
+    Fewer than ten segments are concerned; over loopback.
 
 How to confirm
-    nstat -az | grep -i retrans on both hosts; ip -s link.
+    nstat -az TcpRetransSegs on both hosts; ip -s link.
 
 How to fix
     Look for errors of the links between these hosts: duplex, cables, drops of switches and of virtual interfaces.
@@ -20,7 +20,7 @@ References
     RFC 9293; RFC 6298.
 
 Parameters
-    share: of a pair's TCP segments, sent again or out of order
+    share: of a pair's TCP segments, retransmitted or out of order
     segments: and at least so many
 """
 
@@ -35,9 +35,14 @@ from nfsrpc.facts.vantages import Vantages, lost_where
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import group, members
-from nfsrpc.wording import several
 
-RULE = Rule("NET006", "packet-loss", "info")
+RULE = Rule(
+    "NET006",
+    "packet-loss",
+    "info",
+    judges="RPC over TCP between hosts",
+    passes="few TCP segments were retransmitted or out of order",
+)
 
 
 def check(
@@ -48,9 +53,6 @@ def check(
     segments: int = 10,
 ) -> Iterator[Answer]:
     mine = connections.where((connections["transport"] == "tcp") & ~connections["loopback"] & connections["rpc"])
-    if not len(mine):
-        yield RULE.cannot_tell("no RPC over TCP between hosts in the capture")
-        return
     pair, first = group(mine["client"].codes, mine["server"].codes)
     again, early = (total(mine, name, pair, len(first)) for name in ("retransmitted", "out_of_order"))
     frames = total(mine, "frames", pair, len(first))
@@ -60,9 +62,6 @@ def check(
         rows = mine.take(parts[number])
         where = lost_where(rows, vantages)
         yield finding(rows, int(again[number]), int(early[number]), int(frames[number]), where)
-    if not worse.any():
-        lost = int((again + early).sum())
-        yield RULE.clear(f"{lost} of {several(int(frames.sum()), 'TCP frame')} sent again or out of order")
 
 
 def total(flows: Table, name: str, pair: Array, pairs: int) -> Array:
@@ -79,13 +78,17 @@ def finding(flows: Table, again: int, early: int, frames: int, where: str) -> Fi
         host=None,
         title=f"packets are lost between {worst.client} and {worst.server}: {percent:.0f} % of their TCP segments",
         explanation=(
-            f"Of {frames} TCP frames between them {again} were sent again and {early} came out of order. RPC copes "
-            f"with it; every loss makes something wait.{where and ' '}{where}"
+            f"Of {frames} TCP frames between them {again} were retransmitted and {early} came out of order. RPC goes "
+            f"on; each loss delays a call or a reply.{where and ' '}{where}"
         ),
         clients=(worst.client,),
         count=again + early,
         first=int(flows["first"].min()),
         last=int(flows["last"].max()),
         evidence=(Evidence(worst.capture, worst.frame, f"the connection to port {worst.server_port} that lost most"),),
-        remedy=(command("nstat -az | grep -i retrans; ip -s link", on="both hosts"),),
+        remedy=(
+            command(
+                "nstat -az TcpRetransSegs; ip -s link", on="both hosts", note="which interface counts errors or drops"
+            ),
+        ),
     )

@@ -1,79 +1,235 @@
-"""A UDP reply comes from an address that was not asked.
+"""Replies come from an address or a port that was not asked, and the client drops them.
 
 Sees
-    A call over UDP without reply, and a reply with its xid to the same port from another address.
+    A call over UDP without reply, and a reply with its xid to the same port from another address. Lock requests in the
+    asynchronous form (LOCK_MSG) whose results (LOCK_RES) come from a host that was not asked, or that are sent again
+    with the same cookie although a result from the server was captured each time. A grant (GRANTED, GRANTED_MSG) that
+    comes from another address than the one that was asked for the lock, and that the client refuses.
 
 Why it hurts
-    Most clients throw such a reply away, and the call stays unanswered: a server with several addresses answers from
-    the one by which it routes.
+    Most clients drop such a message: the call stays unanswered, the lock request is repeated for ever. A server with
+    several addresses answers from the one by which it routes.
 
 Not flagged when
-    The reply comes from the address that was asked. Over TCP it cannot happen.
+    The reply comes from the address that was asked; over TCP it always does. An application that locks the same range
+    again uses a new cookie. A grant that the client accepts.
 
 How to confirm
-    ip route get CLIENT on the server, and the source address that it names.
+    ip route get CLIENT on the server, and the source address that it prints.
 
 How to fix
-    Have the service bind to its address (nfs.conf: host=), or mount over TCP.
+    Bind the service to its address (nfs.conf: host=), or mount over TCP.
 
 References
-    RFC 1122 section 4.1.3.5.
+    RFC 1122 section 4.1.3.5; X/Open C702 chapter 10 (NLM); Linux fs/lockd/clntlock.c (nlmclnt_grant).
+
+Parameters
+    repeated: so many lock requests with a result that the client did not accept
+    soon_s: a result that comes so soon after a lock request may belong to it
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from nfsrpc.columns import Table
-from nfsrpc.facts.basic import Stray, listed, over_udp
+import numpy as np
+
+from nfsrpc.columns import Table, isin
+from nfsrpc.facts.basic import GRANTS, Stray, listed
 from nfsrpc.findings.advice import bare
-from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import STALLED
-from nfsrpc.wording import several
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
     "NET005",
     "reply-from-another-address",
     "warning",
-    explains=(*STALLED, "RPC005", "REG005"),
+    explains=(*STALLED, "RPC005", "REG005", "CBK001", "CBK002"),
+    judges="RPC over UDP or asynchronous lock requests",
+    passes="replies, results and grants came from where they were asked",
 )
 
+MSG = (6, 7, 8, 9)  # TEST_MSG to UNLOCK_MSG, each of which is answered by the call of the _RES
+RES = 5  # procedures further on
+SESSION = ("server", "client", "owner", "fh", "l_offset", "l_len", "cookie")
 
-def check(strays: tuple[Stray, ...], exchanges: Table, counted: Table) -> Iterator[Answer]:
+
+def check(
+    strays: tuple[Stray, ...], nlm: Table, locks: Table, *, repeated: int = 3, soon_s: float = 2.0
+) -> Iterator[Answer]:
     for _, mine in sorted(listed((stray.call.server, stray) for stray in strays).items()):
-        yield finding(mine)
-    total = int((exchanges["transport"] == "udp").sum()) + over_udp(counted)
-    if not strays and total:
-        yield RULE.clear(f"{several(total, 'call')} over UDP, each answered from where it was sent, if at all")
-    elif not strays:
-        yield RULE.cannot_tell("no RPC over UDP in the capture")
+        yield of_replies(mine)
+    for pairs in of_other_hosts(nlm, soon_s).values():
+        if len(pairs) >= repeated:
+            yield of_results(pairs)
+    for rows in not_accepted(locks).values():
+        if len(rows) >= repeated:
+            yield of_repetitions(rows)
+    for grants in refused_grants(nlm, locks).values():
+        yield of_grants(grants)
 
 
-def finding(pairs: list[Stray]) -> Finding:
+def of_other_hosts(nlm: Table, soon_s: float) -> Mapping[tuple[str, str], list[tuple[Any, Any]]]:
+    """Results from hosts that their receiver did not ask, each with the request before it, by host asked and sender."""
+    asked = nlm.where(isin(nlm["proc"], MSG) & nlm.valid("time"))
+    asked = asked.take(np.argsort(asked["time"], kind="stable"))
+    known = set(zip(asked["client"].tolist(), asked["server"].tolist(), strict=True))
+    results = nlm.where(isin(nlm["proc"], [proc + RES for proc in MSG]))
+    ends = zip(results["server"].tolist(), results["client"].tolist(), strict=True)
+    strange = np.fromiter((pair not in known for pair in ends), dtype=np.bool_, count=len(results))
+    requests = Parts(asked, "client", "proc") if strange.any() else {}
+    return listed(
+        ((request.server, result.client), (request, result))
+        for result in results.where(strange).rows()
+        if (request := before(requests, result, soon_s)) is not None
+    )
+
+
+def before(requests: Mapping[tuple[str, int], Table], result: Any, soon_s: float) -> Any | None:
+    """The last request of the receiver's to which a result may be the answer."""
+    mine = requests.get((result.server, result.proc - RES))
+    if mine is None or result.time is None:
+        return None
+    at = int(np.searchsorted(mine["time"], result.time, "right")) - 1
+    row = mine.row(at) if at >= 0 else None
+    return row if row is not None and result.time - row.time <= soon_s * SECOND else None
+
+
+def not_accepted(locks: Table) -> Parts:
+    """Lock sessions with one cookie that each were granted and asked for again, which replaced them."""
+    return Parts(locks.where(locks.valid("granted") & locks["state"].isin(("replaced", "held"))), *SESSION)
+
+
+def refused_grants(nlm: Table, locks: Table) -> Mapping[tuple[str, str], list[tuple[Any, Any]]]:
+    """Grants that the client refused, of sessions that it had asked another address for, by the two addresses."""
+    called = locks.where(locks.valid("callback_exchange") & (locks["callback_status"] > 0))
+    grants = nlm.where(isin(nlm["proc"], GRANTS) & isin(nlm["exchange"], called["callback_exchange"]))
+    senders = {row.exchange: row for row in grants.rows()}
+    pairs = ((lock, senders.get(lock.callback_exchange)) for lock in called.rows())
+    return listed(
+        ((lock.server, grant.client), (lock, grant))
+        for lock, grant in pairs
+        if grant is not None and grant.client != lock.server
+    )
+
+
+def of_replies(pairs: list[Stray]) -> Finding:
     call, reply = pairs[0]
-    return RULE.finding(
-        host=call.server,
-        title=f"{call.server} answers {call.client} from another address, {reply.server}",
-        explanation=(
-            f"{several(len(pairs), 'call')} over UDP to {call.server} ({call.program} {call.procedure}) answered from "
-            f"{reply.server}. The client waits for an answer of {call.server} and throws this one away."
-        ),
-        clients=tuple(sorted({known.client for known, _ in pairs})),
+    return finding(
+        call.server,
+        reply.server,
+        tuple(sorted({known.client for known, _ in pairs})),
         count=len(pairs),
-        first=call.time,
-        last=pairs[-1][0].time,
+        times=(call.time, pairs[-1][0].time),
+        what=f"{several(len(pairs), 'call')} over UDP to {call.server} ({call.program} {call.procedure}) answered",
         evidence=(
             Evidence(call.capture, call.call_frame, f"{call.procedure} to {call.server}"),
             Evidence(reply.reply_capture, reply.reply_frame, f"its answer, from {reply.server}"),
         ),
-        remedy=(
-            command(
-                "ip route get {client}",
-                on="the server",
-                note="src is what it answers from",
-                client=bare(call.client),
-            ),
-            remark("Mount with proto=tcp."),
+    )
+
+
+def of_results(pairs: list[tuple[Any, Any]]) -> Finding:
+    request, result = pairs[0]
+    return finding(
+        request.server,
+        result.client,
+        tuple(sorted({asked.client for asked, _ in pairs})),
+        count=len(pairs),
+        times=(request.time, pairs[-1][1].time),
+        what=f"{several(len(pairs), 'lock request')} ({request.procedure}) to {request.server} answered",
+        evidence=(
+            Evidence(request.capture, request.call_frame, f"{request.procedure} to {request.server}"),
+            Evidence(result.capture, result.call_frame, f"{result.procedure} from {result.client}"),
         ),
+    )
+
+
+def of_grants(grants: list[tuple[Any, Any]]) -> Finding:
+    lock, grant = grants[0]
+    return finding(
+        lock.server,
+        grant.client,
+        tuple(sorted({asked.client for asked, _ in grants})),
+        count=len(grants),
+        times=(grant.time, grants[-1][1].time),
+        what=f"{several(len(grants), 'lock')} that {lock.server} was asked for granted",
+        evidence=(
+            Evidence(lock.requested_capture, lock.requested_frame, f"LOCK to {lock.server}"),
+            Evidence(grant.capture, grant.call_frame, f"{grant.procedure} from {grant.client}, refused"),
+        ),
+    )
+
+
+def of_repetitions(rows: Table) -> Finding:
+    """A request with one cookie that the server answers from a port, or to one, that the client does not accept."""
+    first, last = rows.row(0), rows.row(len(rows) - 1)
+    return RULE.finding(
+        certainty="likely",
+        host=first.server,
+        title=f"{first.client} does not accept the lock results of {first.server}",
+        explanation=(
+            f"{first.client} sent {first.procedure} {len(rows)} times with one cookie ({first.cookie}), although the "
+            f"result of {first.server} was captured each time, GRANTED. The client drops results that come from "
+            "another port than the one that it asked, or to another port than its lockd's."
+        ),
+        clients=(first.client,),
+        files=(first.file,),
+        count=len(rows),
+        first=first.time,
+        last=last.time,
+        evidence=(
+            Evidence(first.requested_capture, first.requested_frame, f"{first.procedure} to {first.server}"),
+            Evidence(first.granted_capture, first.granted_frame, "its result, GRANTED"),
+            Evidence(last.requested_capture, last.requested_frame, "the same request, with the same cookie"),
+        ),
+        remedy=(OVER_TCP,),
+        verify=(route(first.server, first.client),),
+    )
+
+
+def finding(
+    asked: str,
+    sender: str,
+    clients: tuple[str, ...],
+    count: int,
+    times: tuple[int, int],
+    what: str,
+    evidence: tuple[Evidence, ...],
+) -> Finding:
+    return RULE.finding(
+        host=asked,
+        title=f"{asked} answers {named(clients)} from another address, {sender}",
+        explanation=(
+            f"{what} from {sender}. A client accepts what comes from the address that it asked, and drops the rest."
+        ),
+        clients=clients,
+        count=count,
+        first=times[0],
+        last=times[1],
+        evidence=evidence,
+        remedy=(
+            route(asked, clients[0]),
+            remark(
+                "Bind the service to the address that clients mount (nfs.conf: host=).", on="{host}", host=bare(asked)
+            ),
+            OVER_TCP,
+        ),
+    )
+
+
+OVER_TCP = remark("Mount with proto=tcp: replies then use the connection of the call.", on="the clients")
+
+
+def route(server: str, client: str) -> Command:
+    return command(
+        "ip route get {client}",
+        on="{server}",
+        note="src is the address from which it sends to that client",
+        client=bare(client),
+        server=bare(server),
     )

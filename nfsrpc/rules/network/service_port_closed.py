@@ -1,15 +1,16 @@
-"""The port of a registered RPC service refuses: nobody listens, or a firewall rejects.
+"""The port of a registered RPC service refuses: no process listens, or a firewall rejects.
 
 Sees
-    On the wire: a host connects to a port that the other's portmapper named (or that served RPC before) and is answered
-    with RST, or with ICMP unreachable about the port.
+    On the wire: a host connects to a port that the other's portmapper named (or that is called in the capture) and is
+    answered with RST, or with ICMP unreachable about the port.
 
 Why it hurts
     The kernel tries again in a tight loop, tens of times a second, for ever; the application hangs.
 
 Not flagged when
-    Over loopback (REG007). No portmapper named the port. The host boots, or the port accepts soon after: the service
-    was restarted, perhaps at another port. Datagrams, where the service answers over TCP: many servers serve no UDP.
+    Over loopback (REG007). No portmapper named the port, and the client makes no RPC call to that host: that is a scan.
+    The host boots, or the port accepts soon after: the service was restarted, perhaps at another port. Datagrams, where
+    the service answers over TCP: many servers serve no UDP.
 
 How to confirm
     rpcinfo -p HOST names the port; nc -vz HOST PORT is refused.
@@ -21,7 +22,7 @@ References
     RFC 9293; RFC 792; RFC 4443; Linux net/sunrpc/xprtsock.c.
 
 Parameters
-    tries: so many tries in vain
+    tries: so many tries that were refused
     cured_s: a connection that is accepted so soon makes up for them
     tcp_s: within this a client that is refused over UDP tries TCP
     boot_s: a notice of reboot within this of the tries explains them
@@ -31,7 +32,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.columns import Table
 from nfsrpc.facts.attempts import Attempt, service_of
 from nfsrpc.facts.basic import NSM, PORTMAP, Span, booting
 from nfsrpc.findings.advice import RESTART_SERVER, RESTART_STATD, bare
@@ -46,12 +46,13 @@ RULE = Rule(
     "error",
     explains=(*STALLED, "RPC005", "MON004", "REG005"),
     log=("lockd-silent", "port-unreachable", "callback-silent", "nfs-silent"),
+    judges="accepted connections",
+    passes="connections were accepted, and no port of a service refused them for long",
 )
 
 
 def check(
     attempts: tuple[Attempt, ...],
-    connections: Table,
     boots: Mapping[str, tuple[int, ...]],
     span: Span | None,
     *,
@@ -60,22 +61,15 @@ def check(
     tcp_s: float = 3.0,
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
-    accused = False
     for attempt in attempts:
-        if attempt.outcome != "refused" or attempt.loopback or attempt.prog in (None, PORTMAP):
+        if attempt.outcome != "refused" or attempt.loopback or attempt.prog == PORTMAP or not attempt.of_client:
             continue
         if attempt.transport == "udp" and (attempt.otherwise or not goes_on(attempt, span, tcp_s)):
             continue
         cured = attempt.succeeded is not None and attempt.succeeded - attempt.first < cured_s * SECOND
         if attempt.tries < tries or cured or booting(boots, attempt.server, attempt.first, attempt.last, boot_s):
             continue
-        accused = True
         yield finding(attempt)
-    accepted = int((connections["synack"] > 0).sum())
-    if not accused and accepted:
-        yield RULE.clear(f"{several(accepted, 'connection was', 'connections were')} accepted, none refused for long")
-    elif not accused:
-        yield RULE.cannot_tell("no connection was opened in the capture")
 
 
 def goes_on(attempt: Attempt, span: Span | None, tcp_s: float) -> bool:
@@ -91,8 +85,9 @@ def finding(attempt: Attempt) -> Finding:
         title=f"the {service} of {host} refuses connections to port {port}",
         explanation=(
             f"{attempt.client} tried port {port} of {host} {several(attempt.tries, 'time')} in "
-            f"{seconds(attempt.seconds)} and was refused{until}. The portmapper names that port, but nobody listens "
-            "there, or a firewall rejects what is sent to it."
+            f"{seconds(attempt.seconds)} and was refused{until}. "
+            + ("The portmapper names that port, but" if attempt.registered else "Either")
+            + " no process listens there, or a firewall rejects what is sent to it."
         ),
         clients=(attempt.client,),
         count=attempt.tries,

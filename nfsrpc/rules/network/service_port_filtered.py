@@ -1,8 +1,9 @@
 """SYNs to the port of a registered RPC service are not answered: something drops them.
 
 Sees
-    A host connects to a port that the other's portmapper named (or that served RPC before) and gets no answer, SYN
-    after SYN (1, 2, 4, 8 … s), while the same host answers on other ports.
+    A host connects to a port that the other's portmapper named (or that is called in the capture) and gets no answer,
+    SYN after SYN (1, 2, 4, 8 … s), while the same host answers on other ports. Where connections from other source
+    ports to that same port are accepted meanwhile, the port is open, and the SYNs of one source port are dropped.
 
 Why it hurts
     The service cannot be reached, though it runs and is registered. For lockd: no LOCK leaves, the application hangs,
@@ -10,20 +11,22 @@ Why it hurts
 
 Not flagged when
     One SYN was lost and the next was answered. The capture lacks the other direction. The host was away altogether and
-    came back: it rebooted. A port that answers RST is NET002.
+    came back: it rebooted. The client makes no RPC call to that host, and no portmapper named the port: that is a scan.
+    A port that answers RST is NET002, one that answers a bare ACK NET003.
 
 How to confirm
     From the client: nc -vz HOST PORT; on the host: tcpdump for the port shows SYNs that arrive and no answer.
 
 How to fix
     Open the port on the host's firewall, and on those between. Give the service a fixed port (nfs.conf: lockd port= and
-    udp-port=, statd port=, mountd port=) so that a firewall can know it.
+    udp-port=, statd port=, mountd port=) for the firewall's rules. Where one source port is dropped: remove the stale
+    connection from the firewall's table.
 
 References
-    RFC 9293; nfs.conf(5); Linux fs/lockd/svc.c (nlm_tcpport).
+    RFC 9293; nfs.conf(5); Linux fs/lockd/svc.c (nlm_tcpport); conntrack(8).
 
 Parameters
-    tries: so many SYNs in vain
+    tries: so many SYNs without answer
     during_s: over so long
     cured_s: a connection that is accepted so soon makes up for them
     boot_s: a notice of reboot within this of the tries explains them
@@ -33,16 +36,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.columns import Table
 from nfsrpc.facts.attempts import Attempt, reached, service_of
-from nfsrpc.facts.basic import NLM, NSM, PORTMAP, booting
+from nfsrpc.facts.basic import NLM, NSM, PORTMAP
+from nfsrpc.facts.presence import Presence
 from nfsrpc.facts.vantages import Vantages
 from nfsrpc.findings.advice import bare, wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import STALLED
-from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.wording import SECOND, seconds, several
+from nfsrpc.wording import SECOND, named, seconds, several, utc
 
 RULE = Rule(
     "NET001",
@@ -50,6 +52,8 @@ RULE = Rule(
     "error",
     explains=(*STALLED, "RPC005", "MON004", "REG005", "NET003"),
     log=("lockd-silent", "port-unreachable", "callback-silent", "nfs-silent"),
+    judges="accepted connections",
+    passes="connections were accepted, and no port of a service left SYNs without answer for long",
 )
 
 FIXED = {
@@ -64,70 +68,77 @@ WHERE = {
     False: "a firewall on the way (they left the client and never reached the host)",
     None: "a firewall on it, or on the way,",
 }
+# What drops the SYNs of one source port, likewise.
+KEEPER = {
+    True: "The host, or a firewall on it,",
+    False: "A firewall or NAT on the way",
+    None: "A firewall or NAT on the way, or the host,",
+}
 
 
 def check(
     attempts: tuple[Attempt, ...],
-    connections: Table,
-    sending: Stretches,
+    presence: Presence,
     tried: Mapping[tuple[str, str, int], frozenset[int]],
     vantages: Vantages,
     heard: frozenset[tuple[str, str]],
-    boots: Mapping[str, tuple[int, ...]],
     *,
     tries: int = 3,
     during_s: float = 3.0,
     cured_s: float = 10.0,
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
-    accused = blind = False
-    for attempt in attempts:
-        if attempt.outcome != "unanswered" or attempt.prog in (None, PORTMAP) or attempt.transport != "tcp":
-            continue
-        if (attempt.server, attempt.client) not in heard:
-            blind = True
-        elif persists(attempt, tries, during_s, cured_s) and not rebooted(attempt, sending, boots, boot_s):
-            accused = True
-            yield finding(attempt, alive(attempt, sending), reached(attempt, tried, vantages))
-    accepted = int((connections["synack"] > 0).sum())
-    if blind and not accused:
+    dropped = [attempt for attempt in attempts if is_of_service(attempt)]
+    blind = [attempt for attempt in dropped if (attempt.server, attempt.client) not in heard]
+    found = [
+        attempt
+        for attempt in dropped
+        if (attempt.server, attempt.client) in heard
+        and persists(attempt, tries, during_s, cured_s)
+        and not rebooted(attempt, presence, boot_s)
+    ]
+    for attempt in found:
+        arrived = reached(attempt, tried, vantages)
+        yield finding(attempt, presence, arrived) if attempt.passed is None else of_source_port(attempt, arrived)
+    if blind and not found:
         yield RULE.cannot_tell("the answers to some SYNs would not have been captured")
-    elif not accused and accepted:
-        yield RULE.clear(f"{several(accepted, 'connection was', 'connections were')} accepted, none ignored for long")
-    elif not accused:
-        yield RULE.cannot_tell("no connection was opened in the capture")
+
+
+def is_of_service(attempt: Attempt) -> bool:
+    known = attempt.of_client and attempt.prog != PORTMAP
+    return known and attempt.outcome == "unanswered" and attempt.transport == "tcp"
 
 
 def persists(attempt: Attempt, tries: int, during_s: float, cured_s: float) -> bool:
     if attempt.tries < tries or attempt.seconds < during_s:
         return False
-    return attempt.succeeded is None or attempt.succeeded - attempt.first > cured_s * SECOND
-
-
-def rebooted(attempt: Attempt, sending: Stretches, boots: Mapping[str, tuple[int, ...]], boot_s: float) -> bool:
-    """Whether the host was away meanwhile, and came back."""
-    if booting(boots, attempt.server, attempt.first, attempt.last, boot_s):
+    if attempt.passed is not None or attempt.succeeded is None:
         return True
-    return attempt.succeeded is not None and not alive(attempt, sending)
+    return attempt.succeeded - attempt.first > cured_s * SECOND
 
 
-def alive(attempt: Attempt, sending: Stretches) -> bool:
-    """Whether the host sent anything to anybody while its port was tried."""
-    return sending.meet(attempt.server, attempt.first, attempt.last + SECOND)
+def rebooted(attempt: Attempt, presence: Presence, boot_s: float) -> bool:
+    """Whether the host was away meanwhile, and came back."""
+    if presence.booted(attempt.server, attempt.first, attempt.last, boot_s):
+        return True
+    return attempt.succeeded is not None and not is_alive(attempt, presence)
 
 
-def finding(attempt: Attempt, living: bool, arrived: bool | None) -> Finding:
-    """`arrived`: whether the SYNs came as far as the host, where a capture of it can tell."""
+def is_alive(attempt: Attempt, presence: Presence) -> bool:
+    """Whether the host sent anything to any other while its port was tried."""
+    return presence.sent(attempt.server, attempt.first, attempt.last + SECOND)
+
+
+def finding(attempt: Attempt, presence: Presence, arrived: bool | None) -> Finding:
+    """`arrived`: whether the SYNs came as far as the host, where a capture taken there shows it."""
     host, port, service = attempt.server, attempt.port, service_of(attempt)
+    living = is_alive(attempt, presence)
     until = ", until it was accepted" if attempt.succeeded else ""
     return RULE.finding(
         certainty="certain" if living and arrived is not None else "likely",
         host=host,
-        title=(
-            f"the {service} of {host} cannot be reached: SYNs to port {port} are dropped"
-            if living
-            else f"the {service} of {host} cannot be reached: the host sends nothing any more"
-        ),
+        title=f"the {service} of {host} cannot be reached: "
+        + (f"SYNs to port {port} are dropped" if living else "the host sends nothing any more"),
         explanation=(
             f"{attempt.client} sent {several(attempt.tries, 'SYN')} to port {port} of {host} in "
             f"{seconds(attempt.seconds)} and got no answer{until}. "
@@ -143,10 +154,12 @@ def finding(attempt: Attempt, living: bool, arrived: bool | None) -> Finding:
         last=attempt.last,
         evidence=(
             Evidence(*attempt.frames[0], f"SYN to port {port}, never answered"),
-            *(Evidence(*frame, "SYN again, of another connection") for frame in attempt.frames[1:]),
+            *(Evidence(*frame, "SYN of another connection, never answered") for frame in attempt.frames[1:]),
         ),
         remedy=(
-            command("iptables -S | grep {port}; nft list ruleset | grep {port}", port=port),
+            command(
+                "iptables -S | grep {port}; nft list ruleset | grep {port}", on="{host}", port=port, host=bare(host)
+            ),
             remark(
                 "Open TCP port {port} from {client} to {host}, on the host and on firewalls between.",
                 port=port,
@@ -157,5 +170,62 @@ def finding(attempt: Attempt, living: bool, arrived: bool | None) -> Finding:
         ),
         needs=wire_of(host, [attempt.client]) if living and arrived is None else None,
         verify=(command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=attempt.client),),
+        wait_s=attempt.seconds,
+    )
+
+
+def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
+    """Of a port that accepts connections from other source ports meanwhile."""
+    passed, host, port = attempt.passed, attempt.server, attempt.port
+    assert passed is not None
+    sources = f"source port{'s' if len(attempt.sources) > 1 else ''} {named(map(str, attempt.sources))}"
+    client, source = bare(attempt.client), attempt.sources[0]
+    return RULE.finding(
+        certainty="likely",
+        host=host,
+        title=f"SYNs of {attempt.client} from {sources} to port {port} of {host} are dropped, others accepted",
+        explanation=(
+            f"{attempt.client} sent {several(attempt.tries, 'SYN')} from {sources} to port {port} of {host} in "
+            f"{seconds(attempt.seconds)} without an answer, while a connection from source port {passed.source} was "
+            f"accepted at {utc(passed.time)}: the port is open. {KEEPER[arrived]} keeps the state of an older "
+            "connection with these ports, or the service's listen queue was full."
+        ),
+        clients=(attempt.client,),
+        count=attempt.tries,
+        first=attempt.first,
+        last=attempt.last,
+        evidence=(
+            Evidence(*attempt.frames[0], f"SYN from source port {attempt.sources[0]}, never answered"),
+            Evidence(passed.capture, passed.frame, f"SYN-ACK to source port {passed.source}, meanwhile"),
+        ),
+        remedy=(
+            command(
+                "conntrack -D -p tcp -s {client} -d {host} --sport {source} --dport {port}",
+                on="{host} and the Linux firewalls between",
+                note="removes the stale entry of this one connection",
+                host=bare(host),
+                client=client,
+                source=source,
+                port=port,
+            ),
+            command(
+                "nstat -az TcpExtListenOverflows TcpExtListenDrops",
+                on="{host}",
+                note="rising numbers: the listen queue is full",
+                host=bare(host),
+            ),
+        ),
+        verify=(
+            command(
+                "nc -vz -p {source} {host} {port}",
+                on="{client}",
+                note="as root, while no connection uses that source port",
+                host=bare(host),
+                client=client,
+                source=source,
+                port=port,
+            ),
+        ),
+        needs=wire_of(host, [attempt.client]) if arrived is None else None,
         wait_s=attempt.seconds,
     )

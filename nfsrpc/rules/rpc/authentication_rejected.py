@@ -1,24 +1,27 @@
-"""Calls are refused before they are looked at: MSG_DENIED.
+"""Calls are refused for their credentials: MSG_DENIED.
 
 Sees
-    Replies MSG_DENIED with AUTH_ERROR: who the caller says to be, or how, is not accepted.
+    Replies MSG_DENIED with AUTH_ERROR to calls of NFS, MOUNT, NLM or NSM, or to questions for a port (GETPORT,
+    GETADDR): the server does not accept the caller's identity, or the way in which it is shown.
 
 Why it hurts
-    Nothing that is asked is done. Seen when an export is withdrawn: NLM is refused with AUTH_BADCRED, each call three
-    times, and a lock that was held can no longer be given back.
+    What is asked is not done. Seen when an export is withdrawn: NLM is refused with AUTH_BADCRED, each call three
+    times, and a lock that was held cannot be released. A portmapper that refuses names no port: no mount, no lock.
 
 Not flagged when
-    A GSS context has run out and is renewed: the same call is accepted next.
+    A GSS context has run out and is renewed: the same call is accepted next. A portmapper refuses to list all programs
+    (DUMP) or to call one for somebody else: neither is needed for NFS.
 
 How to confirm
-    On the server: exportfs -v, and the client's address in it; for Kerberos the keytab and the clock.
+    On the server: exportfs -v, and the client's address in it; for Kerberos the keytab and the clock. For a portmapper:
+    hosts.allow and hosts.deny (hosts_access(5)), and how it was started (rpcbind(8)).
 
 How to fix
     Export to that client again, with the security flavor (sec=) that it uses; insecure_locks if its lock requests carry
-    no credentials.
+    no credentials. Allow the client to ask the portmapper.
 
 References
-    RFC 5531 section 9 (auth_stat); RFC 2203 section 5.3.3; exports(5).
+    RFC 5531 section 9 (auth_stat); RFC 2203 section 5.3.3; exports(5); hosts_access(5).
 
 Parameters
     renewed_s: a call that succeeds so soon had its credentials renewed
@@ -31,10 +34,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from nfsrpc.columns import NAT, Mask, Table, isin
-from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM
+from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM, PORTMAP
 from nfsrpc.findings.advice import bare
-from nfsrpc.findings.command import command
+from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND, named, several
@@ -43,9 +47,12 @@ RULE = Rule(
     "RPC002",
     "authentication-rejected",
     "warning",
-    explains=("LCK006", "LCK007", "NFS001"),
+    explains=(*DENIED, "LCK006", "NFS001"),
+    judges="replies",
+    passes="no call was refused for its credentials",
 )
 
+NO_REPLY = 0xFF  # rpc_status of a call without a reply
 AUTH_ERROR = 32  # rpc_status is this and the auth_stat
 GSS = (13, 14)  # credential or context problem: the client makes a new context
 AUTH_STATS = {
@@ -59,22 +66,21 @@ AUTH_STATS = {
     13: "RPCSEC_GSS_CREDPROBLEM, no credentials for that user",
     14: "RPCSEC_GSS_CTXPROBLEM, the context is unknown",
 }
-PROGRAMS = (NFS, MOUNT, NLM, NSM, 100227)
+NFSACL = 100227
+PROGRAMS = (NFS, MOUNT, NLM, NSM, NFSACL)
+PORT_QUESTIONS = (3, 9)  # GETPORT and GETADDR; GETVERSADDR
 WHO = ("client", "server", "prog", "uid")
 
 
 def check(exchanges: Table, counted: Table, *, renewed_s: float = 10.0) -> Iterator[Answer]:
     status = exchanges["rpc_status"]
-    denied = exchanges.where((status > AUTH_ERROR) & (status < 0xFF))
-    denied = denied.where(isin(denied["prog"], PROGRAMS) & ~renewed(denied, exchanges, counted, renewed_s))
-    for server, rows in Parts(denied, "server").items():
-        yield finding(server, rows)
-    if len(denied):
-        return
-    if len(counted) or exchanges.valid("rpc_status").any():
-        yield RULE.clear("no call was refused for its credentials")
-    else:
-        yield RULE.cannot_tell("no replies in the capture")
+    denied = exchanges.where((status > AUTH_ERROR) & (status < NO_REPLY))
+    of_portmapper = (denied["prog"] == PORTMAP) & isin(denied["proc"], PORT_QUESTIONS)
+    for rows in Parts(denied.where(of_portmapper), "server").values():
+        yield by_portmapper(rows)
+    services = denied.where(isin(denied["prog"], PROGRAMS) & ~renewed(denied, exchanges, counted, renewed_s))
+    for rows in Parts(services, "server").values():
+        yield by_service(rows)
 
 
 def renewed(denied: Table, exchanges: Table, counted: Table, renewed_s: float) -> Mask:
@@ -94,40 +100,98 @@ def renewed(denied: Table, exchanges: Table, counted: Table, renewed_s: float) -
     return mask
 
 
-def finding(server: str, rows: Table) -> Finding:
-    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
-    stats = sorted(set((rows["rpc_status"] - AUTH_ERROR).tolist()))
-    reasons = ", ".join(AUTH_STATS.get(stat, f"auth_stat {stat}") for stat in stats)
-    calls = sorted({f"{row.program} {row.procedure}" for row in rows.take(first_of_each(rows)).rows()})
-    times = rows["time"][rows["time"] != NAT]
-    heads = list(rows.take(np.arange(min(2, len(rows)))).rows())
-    return RULE.finding(
-        host=server,
-        title=f"{server} refuses the credentials of {several(len(rows), 'call')} of {named(clients)}",
-        explanation=f"MSG_DENIED for {', '.join(calls)}: {reasons}. Nothing that these calls ask for is done.",
-        clients=clients,
-        count=len(rows),
-        first=int(times.min()) if len(times) else None,
-        last=int(times.max()) if len(times) else None,
-        evidence=tuple(
-            proof
-            for row in heads
-            for proof in (
-                Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"),
-                Evidence(row.reply_capture, row.reply_frame, "MSG_DENIED"),
-            )
+def by_portmapper(rows: Table) -> Finding:
+    server, clients = bare(rows.row(0).server), named(map(bare, clients_of(rows)))
+    return refusal(
+        rows,
+        title=f"the portmapper of {rows.row(0).server} refuses to answer {named(clients_of(rows))}",
+        explanation=(
+            f"{several(len(rows), 'question')} for a port denied (MSG_DENIED): {reasons(rows)}. Without the port no "
+            "mount and no lock request is sent. The portmapper's access rules refuse the client."
         ),
+        remedy=(
+            command(
+                "grep -s -v '^#' /etc/hosts.allow /etc/hosts.deny",
+                on="{server}",
+                note="an rpcbind that is built with TCP wrappers obeys these files",
+                server=server,
+            ),
+            remark("Allow rpcbind to {clients} in /etc/hosts.allow.", on="{server}", clients=clients, server=server),
+        ),
+        verify=(command("rpcinfo -p {server}", on="{clients}", server=server, clients=clients),),
+    )
+
+
+def by_service(rows: Table) -> Finding:
+    server, clients = bare(rows.row(0).server), named(map(bare, clients_of(rows)))
+    calls = sorted({f"{row.program} {row.procedure}" for row in rows.take(first_of_each(rows)).rows()})
+    return refusal(
+        rows,
+        title=(
+            f"{rows.row(0).server} refuses the credentials of {several(len(rows), 'call')} of {named(clients_of(rows))}"
+        ),
+        explanation=f"MSG_DENIED for {', '.join(calls)}: {reasons(rows)}. Nothing that these calls ask for is done.",
         remedy=(
             command(
                 "exportfs -v",
                 on="{server}",
                 note="is it exported to {clients}, and with which sec=?",
                 server=server,
-                clients=named(clients),
+                clients=clients,
             ),
-            command("exportfs -ra", note="after a change of /etc/exports"),
+            command("exportfs -ra", on="{server}", note="after a change of /etc/exports", server=server),
+            *((two_managers(server),) if (rows["prog"] == NLM).any() else ()),
         ),
-        verify=(command("mount | grep {server}", on="a client", note="the sec= that it uses", server=bare(server)),),
+        verify=(
+            command(
+                "nfsstat -m", on="{clients}", note="sec= of the mount is one that the export allows", clients=clients
+            ),
+        ),
+    )
+
+
+def two_managers(server: str) -> Command:
+    """Where the export is right, the lock request may have reached another lock manager, which has no such export."""
+    return command(
+        "rpcinfo -p | grep nlockmgr; pgrep -l lockd; pgrep -l ganesha.nfsd",
+        on="{server}",
+        note="the kernel's lockd refuses locks on files of a user-space NFS server",
+        server=server,
+    )
+
+
+def reasons(rows: Table) -> str:
+    stats = sorted(set((rows["rpc_status"] - AUTH_ERROR).tolist()))
+    return ", ".join(AUTH_STATS.get(stat, f"unknown auth_stat {stat}") for stat in stats)
+
+
+def clients_of(rows: Table) -> tuple[str, ...]:
+    return tuple(sorted(rows["client"].present()))
+
+
+def refusal(
+    rows: Table, title: str, explanation: str, remedy: tuple[Command, ...], verify: tuple[Command, ...]
+) -> Finding:
+    """A finding about denied calls of one server: whose they are, when, and the first two with their replies."""
+    times = rows["time"][rows["time"] != NAT]
+    return RULE.finding(
+        host=rows.row(0).server,
+        title=title,
+        explanation=explanation,
+        clients=clients_of(rows),
+        count=len(rows),
+        first=int(times.min()) if len(times) else None,
+        last=int(times.max()) if len(times) else None,
+        evidence=tuple(
+            proof
+            for row in rows.take(np.arange(min(2, len(rows)))).rows()
+            for proof in (
+                Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"),
+                Evidence(row.reply_capture, row.reply_frame, "MSG_DENIED"),
+            )
+        ),
+        remedy=remedy,
+        verify=verify,
     )
 
 

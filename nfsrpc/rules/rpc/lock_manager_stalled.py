@@ -1,14 +1,15 @@
-"""A server's lock manager stood still: all its answers wait, then come at once.
+"""A server's lock manager stood still: its replies wait, then come at once.
 
 Sees
     Several lock requests of one server that waited at the same time and were answered in one burst, while its NFS was
     quick.
 
 Why it hurts
-    lockd serves one request at a time. What holds up one client's request holds up everybody's.
+    lockd serves one request at a time. What delays one client's request delays those of all clients.
 
 Not flagged when
-    NFS of that server was late as well; it had just rebooted. REG001, MON002 or MON003 explain it where they are found.
+    NFS of that server was late as well. It had just rebooted. The replies did not come together, or the requests did
+    not wait at the same time.
 
 How to confirm
     On the server while it lasts: cat /proc/$(pgrep -x lockd)/stack; a capture of its loopback.
@@ -49,6 +50,8 @@ RULE = Rule(
     timed="always",
     log=("lockd-silent",),
     asks_causes="always",
+    judges="answered lock requests",
+    passes="lock requests did not wait for each other",
 )
 
 
@@ -64,7 +67,6 @@ def check(
     boot_s: float = 120.0,
 ) -> Iterator[Answer]:
     slow = requests.where(late(requests, late_s))
-    found = False
     nfs = nfs_waiting(exchanges, late_s / 2) if len(slow) else None
     for server, mine in Parts(slow, "server").items():
         rows = mine.where(in_a_burst(mine, burst_s, together))
@@ -73,14 +75,7 @@ def check(
         first, last = int(rows["time"].min()), int(rows["reply_time"].max())
         if booting(boots, server, first, last, boot_s) or (nfs and nfs.meet(server, first, last)):
             continue
-        found = True
         yield finding(server, rows, loopbacks)
-    if found:
-        return
-    if requests.valid("latency_s").any():
-        yield RULE.clear("lock requests did not wait for each other")
-    else:
-        yield RULE.cannot_tell("no answered lock requests in the capture")
 
 
 def in_a_burst(rows: Table, burst_s: float, together: int) -> Mask:
@@ -97,15 +92,15 @@ def in_a_burst(rows: Table, burst_s: float, together: int) -> Mask:
 
 
 def finding(server: str, rows: Table, loopbacks: frozenset[str]) -> Finding:
-    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    clients = tuple(sorted(rows["client"].present()))
     longest = float(rows["latency_s"].max())
     return RULE.finding(
         host=server,
         title=f"the lock manager of {server} stood still for up to {seconds(longest)}",
         explanation=(
             f"{several(len(rows), 'lock request')} of {named(clients)} waited at the same time and were answered in "
-            f"one burst, after up to {seconds(longest)}; NFS of {server} was quick meanwhile. Its lockd was held up by "
-            "something else than these requests."
+            f"one burst, after up to {seconds(longest)}. No NFS call to {server} that was sent meanwhile was late. Its "
+            "lockd waited for something else, most often for its statd or the resolver."
         ),
         clients=clients,
         count=len(rows),

@@ -1,7 +1,9 @@
 """A mount is refused by the server.
 
 Sees
-    MNT answered with an error: MNT3ERR_ACCES, MNT3ERR_NOENT and the like.
+    MNT answered with an error: MNT3ERR_ACCES, MNT3ERR_NOENT and the like. ACCES or PERM to clients that call from ports
+    of 1024 and above: servers accept such ports only with the export option insecure, and NAT often replaces the
+    privileged port of a client.
 
 Why it hurts
     The mount fails.
@@ -13,64 +15,96 @@ How to confirm
     showmount -e SERVER; exportfs -v on the server.
 
 How to fix
-    Export the path to that client (exports(5)), then exportfs -ra.
+    Export the path to that client (exports(5)), then exportfs -ra. Where the port is the reason: the option insecure,
+    or no NAT between the two.
 
 References
-    RFC 1813 appendix I (mountstat3).
+    RFC 1813 appendix I (mountstat3); exports(5), options secure and insecure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import Table
+import numpy as np
+
+from nfsrpc.columns import Array, Table, isin
 from nfsrpc.facts.basic import MOUNT
 from nfsrpc.findings.advice import bare
-from nfsrpc.findings.command import command
+from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols import status_name
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.wording import named, several
 
-RULE = Rule("MNT001", "mount-denied", "warning")
+RULE = Rule("MNT001", "mount-denied", "warning", judges="mount", passes="mounts were granted")
 
-MNT = 1
+MNT, GRANTED = 1, 0
+PERM, ACCES = 1, 13
+PRIVILEGED = 1024  # ports below it are only root's to use (exports(5), option secure)
 
 
 def check(exchanges: Table) -> Iterator[Answer]:
     asked = exchanges.where((exchanges["prog"] == MOUNT) & (exchanges["proc"] == MNT) & exchanges.valid("status"))
-    denied = asked.where(asked["status"] != 0)
-    found = False
-    granted = Parts(asked.where(asked["status"] == 0), "server")
-    for server, rows in Parts(denied, "server").items():
+    granted = Parts(asked.where(asked["status"] == GRANTED), "server")
+    for server, rows in Parts(asked.where(asked["status"] != GRANTED), "server").items():
         agreed = granted[server]
-        clients = {client for client in rows["client"].tolist() if client}
-        later = agreed["time"] > int(rows["time"].max())
-        if clients <= set(agreed.where(later)["client"].tolist()):
-            continue
-        found = True
-        yield finding(server, rows, tuple(sorted(clients)))
-    if not found and len(asked):
-        yield RULE.clear(f"{several(len(asked), 'mount')} granted")
-    elif not found:
-        yield RULE.cannot_tell("no mount in the capture")
+        later = agreed.where(agreed["time"] > int(rows["time"].max()))
+        if not rows["client"].present() <= later["client"].present():
+            yield finding(rows, unprivileged(rows, agreed))
 
 
-def finding(server: str, rows: Table, clients: tuple[str, ...]) -> Finding:
+def unprivileged(rows: Table, agreed: Table) -> bool:
+    """Whether the source port is the probable reason: none was privileged, and none like them was ever accepted."""
+    refused = isin(rows["status"], (PERM, ACCES)) & (rows["client_port"] >= PRIVILEGED)
+    return bool(refused.all()) and not (agreed["client_port"] >= PRIVILEGED).any()
+
+
+def finding(rows: Table, unprivileged: bool) -> Finding:
     first = rows.row(0)
-    errors = named({status_name(row.prog, row.vers, row.proc, row.status) for row in rows.rows()})
+    server, clients = first.server, tuple(sorted(rows["client"].present()))
+    errors = named({status_name(row.prog, row.vers, row.proc, row.status) for row in rows.take(statuses(rows)).rows()})
+    ports = named({str(port) for port in rows["client_port"].tolist()})
     return RULE.finding(
         host=server,
         title=f"{server} refuses {several(len(rows), 'mount')} of {named(clients)}: {errors}",
-        explanation=f"MNT of {named(clients)} answered {errors}: the path is not there, or not exported to them.",
+        explanation=(
+            f"MNT of {named(clients)} answered {errors}. "
+            + (
+                f"All came from source ports of {PRIVILEGED} and above ({ports}): that is the probable reason, because "
+                "a server accepts them only for exports with the option insecure. NAT between the two may have "
+                "replaced a privileged port."
+                if unprivileged
+                else REASON.get(first.status, "The server's log has the reason.")
+            )
+        ),
         clients=clients,
         count=len(rows),
         first=first.time,
         last=rows.row(len(rows) - 1).time,
         evidence=(
-            Evidence(first.capture, first.call_frame, f"MNT of {first.client}"),
+            Evidence(first.capture, first.call_frame, f"MNT of {first.client}, source port {first.client_port}"),
             Evidence(first.reply_capture, first.reply_frame, errors),
         ),
-        remedy=(command("exportfs -v; exportfs -ra", on="the server"),),
-        verify=(command("showmount -e {server}", server=bare(server)),),
+        remedy=(
+            command("exportfs -v", on="{server}", note="the exports with their options", server=bare(server)),
+            *((INSECURE,) if unprivileged else ()),
+            command("exportfs -ra", on="{server}", note="after a change of /etc/exports", server=bare(server)),
+        ),
+        verify=(command("showmount -e {server}", on="{client}", server=bare(server), client=bare(clients[0])),),
     )
+
+
+INSECURE = remark("Add the option insecure to the export, or route these clients to the server without NAT.")
+REASON = {
+    PERM: "The path is not exported to that client.",
+    ACCES: "The path is not exported to that client.",
+    2: "The server has no such path.",
+    20: "The path is no directory.",
+}
+
+
+def statuses(rows: Table) -> Array:
+    """The first row of each status."""
+    found: Array = np.unique(rows["status"], return_index=True)[1]
+    return found

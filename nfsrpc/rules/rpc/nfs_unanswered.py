@@ -4,12 +4,12 @@ Sees
     NFS or MOUNT calls without reply for 10 s, or answered as late.
 
 Why it hurts
-    Whoever reads or writes hangs: then it is not a matter of locks alone.
+    Processes that read or write hang as well: the cause is not only in locking.
 
 Not flagged when
-    The capture ends too soon, lacks the other direction or lost packets of that stream. The server boots. A call that
-    was sent again because of a lost packet and answered soon. Procedure NULL over UDP, where the server answers that
-    client over TCP: many serve no UDP.
+    The capture ends too soon, lacks the other direction or lost packets. The client itself closed the connection. The
+    server boots. A call that was retransmitted because of a lost packet and answered soon. Procedure NULL over UDP,
+    where the server answers that client over TCP: many serve no UDP.
 
 How to confirm
     dmesg | grep 'nfs: server' on the client; nfsstat -c.
@@ -32,8 +32,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table, isin
-from nfsrpc.facts.basic import MOUNT, NFS, Roles, Span, booting, pairs_of
+from nfsrpc.facts.basic import MOUNT, NFS, Span, booting, pairs_of
 from nfsrpc.facts.stalls import ended, late, longest, waited
+from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.sessions.grouping import Parts, keys_of
@@ -46,6 +47,8 @@ RULE = Rule(
     explains=("NFS001",),
     timed="always",
     log=("nfs-silent",),
+    judges="NFS",
+    passes="NFS and MOUNT calls were answered",
 )
 
 NULL = 0
@@ -54,7 +57,6 @@ NULL = 0
 def check(
     exchanges: Table,
     connections: Table,
-    roles: Roles,
     boots: Mapping[str, tuple[int, ...]],
     hung_up: Array,
     lossy: bool,
@@ -64,30 +66,24 @@ def check(
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
     state = exchanges["state"]
-    about = (exchanges["prog"] == NFS) | (exchanges["prog"] == MOUNT)
+    about = isin(exchanges["prog"], (NFS, MOUNT)) & ~probes(exchanges, connections)
     again = exchanges["retransmits"] > 0
     # Over UDP a call without answer is sent again, so one that was not had its answer; in a capture with gaps, likely.
     silent = state == "unanswered"
     silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], hung_up) & (not lossy))
-    failed = exchanges.where(about & (silent | late(exchanges, late_s)) & ~probes(exchanges, connections))
-    found = False
+    failed = exchanges.where(about & (silent | late(exchanges, late_s)))
+    overdue: list[str] = []
     for server, rows in Parts(failed.where(failed["time"] != NAT), "server").items():
         if not booting(boots, server, int(rows["time"].min()), int(rows["time"].max()), boot_s):
-            found = True
+            overdue.append(server)
             yield finding(server, rows, span)
-    if found:
-        return
     undecided = int((about & state.isin(("undecided", "unanswered"))).sum())
-    if undecided:
+    if undecided and not overdue:
         yield RULE.cannot_tell(f"of {several(undecided, 'NFS call')} the capture does not hold what came after")
-    elif roles.file_servers:
-        yield RULE.clear("NFS and MOUNT calls were answered")
-    else:
-        yield RULE.cannot_tell("no NFS in the capture")
 
 
 def probes(exchanges: Table, connections: Table) -> Mask:
-    """Calls that only ask whether the service is there over UDP, of clients that the server answers over TCP."""
+    """NULL calls over UDP of clients that the server answers over TCP."""
     answered = pairs_of(connections.where((connections["transport"] == "tcp") & (connections["s_replies"] > 0)))
     mask: Mask = (exchanges["transport"] == "udp") & (exchanges["proc"] == NULL)
     numbers = np.flatnonzero(mask)
@@ -97,7 +93,7 @@ def probes(exchanges: Table, connections: Table) -> Mask:
 
 
 def finding(server: str, rows: Table, span: Span | None) -> Finding:
-    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
+    clients = tuple(sorted(rows["client"].present()))
     silent = int((rows["state"] == "unanswered").sum())
     wait = longest(rows, span)
     return RULE.finding(
@@ -105,7 +101,7 @@ def finding(server: str, rows: Table, span: Span | None) -> Finding:
         title=f"{several(len(rows), 'NFS call')} to {server} not answered in time",
         explanation=(
             f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} answered late"
-            f"{f', up to {seconds(wait)}' if wait is not None else ''}. Not only locks wait for this server."
+            f"{f', up to {seconds(wait)}' if wait is not None else ''}. So file access waits, not only locking."
         ),
         clients=clients,
         count=len(rows),
@@ -113,8 +109,17 @@ def finding(server: str, rows: Table, span: Span | None) -> Finding:
         last=ended(rows, span),
         evidence=tuple(waited(rows, 3)),
         remedy=(
-            command("nfsstat -c; dmesg | grep 'nfs: server'", on="the client"),
-            command("uptime; iostat -x 1 3", on="the server"),
+            command("dmesg | grep 'nfs: server'", on="{clients}", clients=named(map(bare, clients))),
+            command("uptime; cat /proc/pressure/io", on="{server}", note="is it overloaded?", server=bare(server)),
+        ),
+        verify=(
+            command(
+                "rpcinfo -t {server} 100003 3",
+                on="{clients}",
+                note="answers at once",
+                server=bare(server),
+                clients=named(map(bare, clients)),
+            ),
         ),
         wait_s=wait,
     )

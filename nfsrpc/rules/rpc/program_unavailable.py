@@ -1,45 +1,56 @@
-"""A service answers that it does not know the program, version or procedure, or cannot read the call.
+"""A service answers that it does not have the program, version or procedure, or cannot read the call.
 
 Sees
-    PROG_UNAVAIL, PROG_MISMATCH (with the versions that it has), PROC_UNAVAIL, GARBAGE_ARGS or SYSTEM_ERR.
+    PROG_UNAVAIL, PROG_MISMATCH (with the versions that it has), PROC_UNAVAIL, GARBAGE_ARGS or SYSTEM_ERR. Also to a
+    probe (procedure NULL), where the portmapper had just named that port for the program: PROG_UNAVAIL then means that
+    the registration leads to another service.
 
 Why it hurts
     What is asked is not done. NLM that is unavailable means no locks; NFS or MOUNT, no mount.
 
 Not flagged when
-    It is information only for probes (procedure NULL, as mount and rpcinfo send), for what portmappers of older
-    versions answer, and for NFSACL, which many servers lack.
+    It is information only for other probes, as mount and rpcinfo send them to find versions, for what portmappers of
+    older versions answer, and for NFSACL, which many servers lack. The same port serves the program later.
 
 How to confirm
     rpcinfo -t HOST PROGRAM VERSION
 
 How to fix
-    Mount with a version that the server has (nfsvers=), or let the server serve it (nfs.conf: [nfsd] vers3=y).
+    Mount with a version that the server has (nfsvers=), or let the server serve it (nfs.conf: [nfsd] vers3=y). Where
+    the portmapper names the port of another service: a port of its own for each, then register again.
 
 References
-    RFC 5531 section 9 (accept_stat).
+    RFC 5531 section 9 (accept_stat); RFC 1833 section 3 (GETPORT).
+
+Parameters
+    named_s: a port that the portmapper named so shortly before a call is the one that it names for it
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from nfsrpc.columns import NAT, Table, isin
+from nfsrpc.columns import NAT, Mask, Table, isin
 from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM
 from nfsrpc.findings.advice import bare
-from nfsrpc.findings.command import command
-from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.findings.command import Command, command, remark
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule, Severity
 from nfsrpc.rules import STALLED
 from nfsrpc.sessions.grouping import group, members
-from nfsrpc.wording import named, several
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
     "RPC001",
     "program-unavailable",
     "error",
     explains=(*STALLED, "RPC005"),
+    judges="replies",
+    passes="every program, version and procedure that was called is there",
 )
 
+SUCCESS = 0
 ERRORS = {
     1: "PROG_UNAVAIL",
     2: "PROG_MISMATCH",
@@ -48,38 +59,116 @@ ERRORS = {
     5: "SYSTEM_ERR",
     16: "RPC_MISMATCH",
 }
+PROG_UNAVAIL = 1
 GRAVE = (NFS, MOUNT, NLM, NSM)
 NULL = 0
+PLACE = ("server", "prog", "server_port", "transport")
 
 
-def check(exchanges: Table, counted: Table) -> Iterator[Answer]:
+def check(exchanges: Table, registrations: Table, *, named_s: float = 60.0) -> Iterator[Answer]:
     refused = exchanges.where(isin(exchanges["rpc_status"], tuple(ERRORS)))
-    if len(refused):
-        kinds, _ = group(refused["server"].codes, refused["prog"], refused["vers"])
-        for part in members(kinds):
-            yield finding(refused.take(part))
-    elif len(counted) or exchanges.valid("rpc_status").any():
-        yield RULE.clear("every program, version and procedure that was called is there")
-    else:
-        yield RULE.cannot_tell("no replies in the capture")
+    misled = of_named_ports(refused, exchanges, registrations, named_s)
+    kinds, _ = group(refused["server"].codes, refused["prog"], refused["vers"], misled)
+    for part in members(kinds):
+        rows = refused.take(part)
+        yield wrong_port(rows) if misled[part[0]] else finding(rows)
+
+
+def of_named_ports(refused: Table, exchanges: Table, registrations: Table, named_s: float) -> Mask:
+    """Calls that found no such program at a port that the portmapper had just named for it, and that none served later.
+
+    Portmappers name the port of a program for any version, so a version that is missing is no wrong registration.
+    """
+    mask: Mask = (refused["rpc_status"] == PROG_UNAVAIL) & isin(refused["prog"], GRAVE) & refused.valid("time")
+    if not mask.any():
+        return mask
+    answers = registrations.where(registrations.valid("port") & (registrations["port"] != 0))
+    named = Stretches([answers[name] for name in ("host", "prog", "port", "transport")], answers["time"])
+    served = exchanges.where(exchanges["rpc_status"] == SUCCESS)
+    later = Stretches([served[name] for name in PLACE], served["time"])
+    places = zip(*(refused[name].tolist() for name in PLACE), strict=True)
+    for number, (time, place) in enumerate(zip(refused["time"].tolist(), places, strict=True)):
+        if mask[number]:
+            just_named = named.meet(place, time - round(named_s * SECOND), time)
+            mask[number] = just_named and later.following(place, time) is None
+    return mask
+
+
+def wrong_port(rows: Table) -> Finding:
+    row = rows.row(0)
+    port, program = row.server_port, row.program
+    server = bare(row.server)
+    return refusal(
+        rows,
+        severity="error",
+        title=f"port {port} of {row.server} does not serve {program}, for which its portmapper names it",
+        explanation=(
+            f"The portmapper of {row.server} named {row.transport} port {port} for {program}; "
+            f"{several(len(rows), 'call')} of {program} version {row.vers} ({row.prog}) to it answered PROG_UNAVAIL. "
+            "Another service listens there."
+        ),
+        remedy=(
+            command(
+                "ss -lntup 'sport = :{port}'", on="{server}", note="which process listens", port=port, server=server
+            ),
+            remark(
+                "Give each service a port of its own, then restart it, so that it registers that port.",
+                on="{server}",
+                server=server,
+            ),
+        ),
+        verify=(probe(row),),
+    )
+
+
+def probe(row: Any) -> Command:
+    """Calls the NULL procedure of that program over the same transport."""
+    server, caller, prog, vers = bare(row.server), bare(row.client), row.prog, row.vers
+    if row.transport == "udp":
+        return command(
+            "rpcinfo -u {server} {prog} {vers}", on="{caller}", server=server, caller=caller, prog=prog, vers=vers
+        )
+    return command(
+        "rpcinfo -t {server} {prog} {vers}", on="{caller}", server=server, caller=caller, prog=prog, vers=vers
+    )
 
 
 def finding(rows: Table) -> Finding:
     row = rows.row(0)
-    probes = rows["proc"] == NULL
-    grave = row.prog in GRAVE and not probes.all()
+    grave = row.prog in GRAVE and not (rows["proc"] == NULL).all()
     errors = named({ERRORS[status] for status in rows["rpc_status"].tolist()})
-    times = rows["time"][rows["time"] != NAT]
-    clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
-    return RULE.finding(
+    versions = command(
+        "rpcinfo -p {server} | grep -w {prog}", note="the versions that it has", server=bare(row.server), prog=row.prog
+    )
+    return refusal(
+        rows,
         severity="error" if grave else "info",
-        host=row.server,
         title=f"{row.server} answers {errors} to {several(len(rows), 'call')} of {row.program} version {row.vers}",
         explanation=(
-            f"{named(clients)} called {row.program} version {row.vers} ({row.prog}) on {row.server} and was answered "
-            f"{errors}. " + ("What was asked is not done." if grave else "That is how clients find out what there is.")
+            f"{row.program} version {row.vers} ({row.prog}) on {row.server} was called and answered {errors}. "
+            + ("What was asked is not done." if grave else "Clients find out so which programs and versions there are.")
         ),
-        clients=clients,
+        remedy=(versions,) if grave else (),
+    )
+
+
+def refusal(
+    rows: Table,
+    severity: Severity,
+    title: str,
+    explanation: str,
+    remedy: tuple[Command, ...],
+    verify: tuple[Command, ...] = (),
+) -> Finding:
+    """A finding about refused calls: who called, when, and the first call with its reply."""
+    row = rows.row(0)
+    times = rows["time"][rows["time"] != NAT]
+    return RULE.finding(
+        severity=severity,
+        host=row.server,
+        title=title,
+        explanation=explanation,
+        clients=tuple(sorted(rows["client"].present())),
         count=len(rows),
         first=int(times.min()) if len(times) else None,
         last=int(times.max()) if len(times) else None,
@@ -87,16 +176,6 @@ def finding(rows: Table) -> Finding:
             Evidence(row.capture, row.call_frame, f"{row.program} {row.procedure} version {row.vers}"),
             Evidence(row.reply_capture, row.reply_frame, ERRORS[row.rpc_status]),
         ),
-        remedy=(
-            (
-                command(
-                    "rpcinfo -p {server} | grep -w {prog}",
-                    note="the versions that it has",
-                    server=bare(row.server),
-                    prog=row.prog,
-                ),
-            )
-            if grave
-            else ()
-        ),
+        remedy=remedy,
+        verify=verify,
     )

@@ -4,10 +4,10 @@ Sees
     Two calls on one connection (or pair of ports) with the same xid and different procedures within a minute.
 
 Why it hurts
-    A server that remembers answers (its duplicate request cache) may give the second call the first one's answer.
+    A server keeps replies in its duplicate request cache, and may answer the second call with the reply to the first.
 
 Not flagged when
-    The same call was sent again.
+    The same call was retransmitted. The two calls are further apart.
 
 How to confirm
     The frames named.
