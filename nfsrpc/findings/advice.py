@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from nfsrpc.findings.command import Command, Filter, command, either_host
+from nfsrpc.findings.command import IN_CAPTURE, Command, Filter, command, either_host
 from nfsrpc.findings.finding import Need
 
 START_STATD = (command("systemctl enable --now rpcbind rpc-statd"),)
@@ -54,7 +54,7 @@ def try_lock(server: str) -> Command:
 
 def bare(host: str | None) -> str:
     """A host's address without the file that tells loopbacks apart; nothing for a host that is not known."""
-    return (host or "").partition(" ")[0]
+    return (host or "").partition(IN_CAPTURE)[0]
 
 
 def loopback_of(host: str, clients: Iterable[str] = ()) -> Need:
