@@ -1,5 +1,6 @@
 """Runs the rules: gives each the tables and facts that it names, and keeps a broken one from stopping the others.
 
+A rule that answers nothing passes or cannot tell by the subject that its head names (facts/subjects.py).
 A rule that names `faults` or `unexplained` is run last, and gets what the others found. Whoever cannot wait passes
 `limited`, which runs what it is given and raises CutShort when that takes too long: such a rule, and those for which no
 time is left, cannot tell.
@@ -17,7 +18,8 @@ from nfsrpc.diagnosis.causes import is_fault, unexplained
 from nfsrpc.diagnosis.clock_jumps import confused_by_steps, without
 from nfsrpc.diagnosis.damaged_frames import doubted
 from nfsrpc.facts.basic import FACTS, HOSTS, of_known_hosts
-from nfsrpc.findings.finding import Answer, Broken, CannotTell, Finding
+from nfsrpc.facts.subjects import SUBJECTS
+from nfsrpc.findings.finding import Answer, Broken, CannotTell, Finding, Rule
 from nfsrpc.sessions.aligned import comparable
 
 if TYPE_CHECKING:
@@ -93,7 +95,19 @@ def cut_short(answers: Iterable[Answer]) -> set[str]:
 
 
 def ask_one(check: Check, inputs: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator[Answer]:
+    answered = False
     try:
-        yield from check.check(*(inputs[name] for name in check.parameters), **thresholds)
+        for answer in check.check(*(inputs[name] for name in check.parameters), **thresholds):
+            answered = True
+            yield answer
+        if not answered and check.rule.judges:
+            yield without_answer(check.rule, inputs)
     except Exception as error:  # noqa: BLE001 - whatever a rule does wrong is its own
         yield Broken(check.rule.id, f"{type(error).__name__}: {error}", "".join(format_exception(error)))
+
+
+def without_answer(rule: Rule, inputs: Mapping[str, Any]) -> Answer:
+    """The answer for a rule that found nothing: it passes only where the capture holds what it judges."""
+    if SUBJECTS[rule.judges](inputs):
+        return rule.clear(rule.passes)
+    return rule.cannot_tell(f"no {rule.judges} in the capture")

@@ -227,6 +227,8 @@ class Rule(NamedTuple):
     timed: When = "never"  # its findings conclude from durations or order, which a clock that is set confuses
     log: tuple[LogKind, ...] = ()  # lines of kernel logs that its findings account for
     asks_causes: When = "never"  # its findings are symptoms: the competing causes are listed
+    judges: str = ""  # what the capture must hold for the rule to pass (nfsrpc/facts/subjects.py)
+    passes: str = ""  # on what evidence it passes where that was captured and `check` answers nothing
 
     def finding(self, **fields: Unpack[Fields]) -> Finding:
         """A finding of this rule, certain and of its severity by default. Its host is named as the tables name it."""

@@ -15,6 +15,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+import pytest
+
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.catalogue import rules
 from nfsrpc.diagnosis.run import Inputs, ask, is_last
@@ -31,6 +33,9 @@ Captures: TypeAlias = bytes | list[bytes]
 Story: TypeAlias = Callable[["Stage"], Captures]
 
 told: defaultdict[str, set[str]] = defaultdict(set)
+guarded: defaultdict[str, set[str]] = defaultdict(
+    set
+)  # thresholds with a story on each side
 stories: dict[str, Story] = {}  # those in which something is advised, by their names
 
 
@@ -171,6 +176,26 @@ def cannot_tell(rule: str, *, command: bool = False) -> Callable[[Story], Callab
             unknown = [answer for answer in answers if isinstance(answer, CannotTell)]
             assert unknown, answers
             assert any(answer.needs and "tcpdump" in answer.needs.command.line for answer in unknown) or not command
+
+        return test
+
+    return decorate
+
+
+NEARBY = 0.2  # a story beside a threshold is no farther from it than this part of it, or than 1
+
+
+def threshold(rule: str, name: str, *, fires: float, quiet: float) -> Callable[[Callable[[Stage, Any], Captures]], Any]:
+    """A story with a number: beyond the threshold with `fires`, where the rule finds something, and not with `quiet`."""
+
+    def decorate(story: Callable[[Stage, Any], Captures]) -> Any:
+        guarded[rule].add(name)
+
+        @pytest.mark.parametrize(("value", "is_found"), [(fires, True), (quiet, False)])
+        def test(value: float, is_found: bool) -> None:
+            default = rules()[rule].thresholds[name]
+            assert abs(value - default) <= max(1, NEARBY * default), f"{value} is far from {name}={default}"
+            assert bool(findings(asked(rule, story(Stage(), value)))) == is_found
 
         return test
 

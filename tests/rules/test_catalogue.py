@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +14,19 @@ from nfsrpc.diagnosis.catalogue import SECTIONS, UNDOCUMENTED, Check, candidates
 from nfsrpc.diagnosis.run import OF_OTHERS, Inputs, ask
 from nfsrpc.diagnosis.settings import setting
 from nfsrpc.facts.basic import FACTS
-from nfsrpc.findings.finding import SEVERITIES, Answer, Broken, Clear, Rule
+from nfsrpc.facts.subjects import SUBJECTS
+from nfsrpc.findings.finding import SEVERITIES, Answer, Broken, CannotTell, Clear, Rule
 from nfsrpc.tables import TABLES
-from tests.rules import test_callbacks, test_capture, test_locks, test_monitoring, test_network, test_registrations
 from tests.rules.stage import told
 
-STORIES = (test_callbacks, test_capture, test_locks, test_monitoring, test_network, test_registrations)
+# The stories of a rule stand in tests/rules/<family>/test_<rule>.py; importing them fills `told`.
+HERE = Path(__file__).parent
+FAMILIES = ("callbacks", "capture", "locks", "monitoring", "network", "registrations")
+STORIES = [
+    import_module(".".join(("tests", "rules", *path.relative_to(HERE).with_suffix("").parts)))
+    for path in sorted([*HERE.glob("*/test_*.py"), *(HERE / f"test_{family}.py" for family in FAMILIES)])
+    if path.exists()
+]
 # The cause is either proven or its vantage is named: there is nothing else that could be missing.
 NOTHING_TO_MISS = {"CAP005"}
 
@@ -73,6 +82,23 @@ def test_rules_are_chosen_by_beginnings() -> None:
 
 def made(check: Any, **thresholds: Any) -> Check:
     return Check(Rule("TST001", "made", "error"), check, "", tuple(check.__annotations__)[:1], thresholds)
+
+
+def test_a_rule_without_an_answer_passes_or_cannot_tell_by_its_subject(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(calls: Any) -> Iterator[Answer]:
+        return iter(())
+
+    rule = Rule("TST001", "made", "error", judges="lock requests", passes="all went well")
+    check = made(silent)._replace(rule=rule)
+    inputs = Inputs({name: empty(spec) for name, spec in TABLES.items()})
+    assert ask(inputs, [check]) == [CannotTell("TST001", "no lock requests in the capture")]
+    monkeypatch.setitem(SUBJECTS, "lock requests", lambda _: True)
+    assert ask(inputs, [check]) == [Clear("TST001", "all went well")]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_rule_judges_what_is_known(check: Check) -> None:
+    assert not check.rule.judges or (check.rule.judges in SUBJECTS and check.rule.passes)
 
 
 def test_a_broken_rule_stops_no_other() -> None:
