@@ -473,7 +473,7 @@ WRITES = table_spec(
 FINDINGS = table_spec(
     "findings",
     "One row per finding of a rule, the causes first.",
-    ("id", "text", "", "identifier of the finding: REG001@10.1.84.31, with #2 on repetition"),
+    ("id", "text", "", "identifier of the finding: rule@host, with #2 on repetition"),
     ("rule", "text", "", "identifier of the rule"),
     ("name", "text", "", "name of the rule"),
     ("severity", "text", "", "error, warning or info"),

@@ -7,7 +7,7 @@ is `cannot-tell`, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from nfsrpc.findings.finding import (
     Clear,
     Diagnosis,
     Finding,
+    Hypothesis,
     Settings,
     Verdict,
 )
@@ -108,9 +109,18 @@ def concluded(told: list[Answer], inputs: Inputs, skipped: Sequence[SourceError]
         cannot_tell=cannot_tell,
         clear=tuple(answer for answer in answers if isinstance(answer, Clear) and answer.rule not in unjudged),
         broken=broken,
-        hypotheses=tuple(one for cause in causes[: SCREEN.others] for one in hypotheses(cause, inputs)),
+        hypotheses=tuple(competing(causes, inputs)),
         log=expected(findings, inputs),
     )
+
+
+def competing(causes: Sequence[Finding], inputs: Inputs) -> Iterator[Hypothesis]:
+    """What may be behind causes whose decisive half was not captured: once per host, since it is the same for all."""
+    asked: set[str | None] = set()
+    for cause in causes[: SCREEN.others]:
+        found = hypotheses(cause, inputs) if cause.table_host not in asked else ()
+        asked |= {cause.table_host} if found else set()
+        yield from found
 
 
 def gravity(found: Finding) -> tuple[object, ...]:

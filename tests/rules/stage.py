@@ -33,9 +33,7 @@ Captures: TypeAlias = bytes | list[bytes]
 Story: TypeAlias = Callable[["Stage"], Captures]
 
 told: defaultdict[str, set[str]] = defaultdict(set)
-guarded: defaultdict[str, set[str]] = defaultdict(
-    set
-)  # thresholds with a story on each side
+guarded: defaultdict[str, set[str]] = defaultdict(set)  # thresholds with a story on each side
 stories: dict[str, Story] = {}  # those in which something is advised, by their names
 
 
@@ -121,6 +119,11 @@ def diagnosed(captures: Captures) -> Diagnosis:
 
 def findings(answers: Iterable[Answer]) -> list[Finding]:
     return [answer for answer in answers if isinstance(answer, Finding)]
+
+
+def rules_of(identifiers: Iterable[str]) -> set[str]:
+    """The rules of findings that are given by their identifiers."""
+    return {identifier.partition("@")[0] for identifier in identifiers}
 
 
 def remember(story: Story) -> None:
