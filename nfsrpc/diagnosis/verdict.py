@@ -16,6 +16,7 @@ from nfsrpc.diagnosis.catalogue import chosen
 from nfsrpc.diagnosis.causes import explained, explains, is_fault, numbered, root_causes
 from nfsrpc.diagnosis.clock_jumps import CLOCK_SET, confused_by_steps, without
 from nfsrpc.diagnosis.damaged_frames import doubted
+from nfsrpc.diagnosis.health import doubts
 from nfsrpc.diagnosis.hypotheses import hypotheses
 from nfsrpc.diagnosis.kernel_log import expected
 from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Inputs, Limited, ask, cut_short, unlimited
@@ -212,6 +213,8 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
     if waiting(undecided, inputs) or len(undecided) > UNDECIDED_SHARE * len(requests):
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, inputs)}"
         return Verdict(None, "cannot-tell", f"It cannot be told whether all locks work: {why}.")
+    if doubt := next(doubts(inputs), ""):
+        return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {doubt}.")
     return Verdict(None, "healthy", f"{healthy_summary(answered, asynchronous)}{unread(inputs['quality'])}.")
 
 

@@ -86,7 +86,7 @@ def either_host(addresses: Iterable[str], *others: LiteralString) -> Filter | No
 
 
 def word(argument: Argument) -> str | None:
-    """An argument as the shell reads it; of a loopback and its capture the address. None for what must not get there."""
+    """An argument as the shell reads it; of a loopback with its capture the address; None for what is not fit."""
     if isinstance(argument, int):
         return str(argument) if argument >= 0 else None
     if isinstance(argument, Filter):

@@ -38,8 +38,6 @@ KNOWN_WRONG: dict[str, tuple[str, ...]] = {
     "lab3-s3e-service-address-server-restart-notice-ignored": (
         "client1-any.pcap",
         "client1-eth0.pcap",
-        "client2-any.pcap",
-        "client2-eth0.pcap",
     ),
     # a node that is client and server asks in two series
     "lab3-s4b-client-and-server-node-statd-stopped": (
