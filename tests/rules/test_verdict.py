@@ -11,8 +11,9 @@ import pytest
 
 from nfsrpc.diagnosis.catalogue import find, rules
 from nfsrpc.diagnosis.causes import explained, explains, is_fault, numbered, root_causes
+from nfsrpc.diagnosis.ongoing import so_far
 from nfsrpc.diagnosis.verdict import diagnose, fault, gravity, headline
-from nfsrpc.findings.finding import Answer, Finding
+from nfsrpc.findings.finding import Answer, Diagnosis, Evidence, Finding
 from nfsrpc.sources import SourceError
 from tests.records import clock_set
 from tests.rules.stage import CLIENT, LOCKD, OTHER, SERVER, STATD, Stage, diagnosed, inputs, starttls
@@ -374,3 +375,16 @@ def test_what_one_message_proves_is_true_whatever_the_clock_says() -> None:
     stage.later(1)
     diagnosis = diagnosed(clock_set(stage.any(stage.server), frame, -3600))
     assert diagnosis.verdict.rule == "REG001"
+
+
+def test_while_a_capture_goes_on_nothing_is_said_to_be_final() -> None:
+    proof = Evidence(0, 5, "SYN to port 111, never answered")
+    silent = found("LCK001", title=f"1 LOCK to {SERVER} never answered", evidence=(proof,))
+    diagnosis = so_far(Diagnosis(fault([silent], []), (silent,)))
+    (now,) = diagnosis.causes
+    assert now.title == f"1 LOCK to {SERVER} not answered yet"
+    assert now.evidence == (proof._replace(note="SYN to port 111, not answered yet"),)
+    assert diagnosis.verdict.summary == f"1 LOCK to {SERVER} not answered yet; affected: {CLIENT}."
+    assert diagnosis.verdict.causes[0].summary == diagnosis.verdict.summary
+    late = found("LCK002")
+    assert so_far(Diagnosis(fault([late], []), (late,))).findings == (late,)
