@@ -7,6 +7,7 @@ The verdict first, each of its faults with proof and remedy, then everything els
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from nfsrpc.findings.bounds import PAGE, clipped, ends_of, first_of, omitted, shortened
@@ -31,6 +32,7 @@ class Lead(NamedTuple):
 
 class Heading(NamedTuple):
     text: str
+    level: int = 1  # 2 for a part of one of several faults
 
 
 class Paragraph(NamedTuple):
@@ -68,9 +70,9 @@ def blocks(report: Report) -> Iterator[Block]:
         if len(faults) > 1:
             yield Heading(f"Fault {number} of {len(faults)}: {_ruled(fault.finding)}")
             yield Paragraph(clipped(fault.summary, PAGE.characters))
-        yield from _finding(report, fault.finding)
-        yield from _hypotheses(report, fault.finding)
-        yield from _table("Explains", fault.effects)
+        parts = (_finding(report, fault.finding), _hypotheses(report, fault.finding), _table("Explains", fault.effects))
+        for block in chain(*parts):
+            yield block._replace(level=2) if len(faults) > 1 and isinstance(block, Heading) else block
     if more:
         yield from _table("Further faults", [fault.finding for fault in faults[len(shown) :]])
     yield from _expected(report)

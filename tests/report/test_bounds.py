@@ -129,9 +129,7 @@ def test_the_order_stays() -> None:
 
 
 @pytest.mark.parametrize(("number", "shown", "more"), [(4, 4, 0), (5, 4, 1)])
-def test_four_causes_have_proof_and_remedy_and_the_others_a_line(
-    number: int, shown: int, more: int
-) -> None:
+def test_four_causes_have_proof_and_remedy_and_the_others_a_line(number: int, shown: int, more: int) -> None:
     lines = text.render(each_a_cause(number)).splitlines()
     assert sum(line.startswith("Fault ") for line in lines) == shown
     assert sum(line.startswith("Faults ") for line in lines) == more

@@ -54,7 +54,7 @@ def test_each_of_several_faults_has_its_proof_and_remedy() -> None:
     assert second.startswith("NET001 service-port-filtered (likely)\n\nLockd of 10.1.84.32 cannot be reached; ")
     assert "| nfssrv-any.pcap | 31 | SYN to port 32803" in second
     assert ("answered after 61.6 s" in first, "was not sent for 31 s" in second) == (True, True)
-    assert "### Fix, on 127.0.0.1 (node1-lo.pcap)\n\n```sh\nrpcinfo -p 127.0.0.1\n```" in third
+    assert "#### Fix, on 127.0.0.1 (node1-lo.pcap)\n\n```sh\nrpcinfo -p 127.0.0.1\n```" in third
 
 
 def test_settings_in_force_and_what_was_skipped() -> None:
