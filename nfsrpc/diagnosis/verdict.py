@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nfsrpc.columns import Table
+from nfsrpc.columns import Table, isin
 from nfsrpc.diagnosis.catalogue import chosen
 from nfsrpc.diagnosis.causes import explained, explains, is_fault, numbered, root_causes
 from nfsrpc.diagnosis.clock_jumps import CLOCK_SET, confused_by_steps, without
@@ -21,6 +21,7 @@ from nfsrpc.diagnosis.hypotheses import hypotheses
 from nfsrpc.diagnosis.kernel_log import expected
 from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Inputs, Limited, ask, cut_short, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
+from nfsrpc.facts.basic import CANCEL_MSG, LOCK_MSG, TEST_MSG, UNLOCK_MSG
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.findings.bounds import SCREEN, first_of
 from nfsrpc.findings.finding import (
@@ -197,6 +198,9 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
     answered = requests.where((requests["state"] == "answered") & ~late(requests, LATE_S))
     undecided = requests.where(requests["state"] == "undecided")
     asynchronous = async_answers(inputs["locks"])
+    if not len(requests) and not asynchronous and (sent := by_message(inputs["nlm"])):
+        why = f"of {several(sent, 'lock request')} by message, no result was captured"
+        return Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {why}.")
     if not len(requests) and not asynchronous:
         return Verdict(None, "cannot-tell", unseen(inputs["flows"], inputs["quality"], inputs["nobodys"]))
     if confused:
@@ -235,6 +239,11 @@ def async_answers(locks: Table) -> int:
     return int(((locks["procedure"] == "LOCK_MSG") & locks.valid("status")).sum())
 
 
+def by_message(nlm: Table) -> int:
+    """Lock requests whose result is a message of its own."""
+    return int(isin(nlm["proc"], (TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG)).sum())
+
+
 def unseen(flows: Table, quality: Table, nobodys: int) -> str:
     why = "no lock requests were captured"
     if flows["tls"].any():
@@ -260,7 +269,7 @@ def unread(quality: Table) -> str:
 
 def without_reply(undecided: Table, inputs: Inputs) -> str:
     if not len(undecided):
-        return "none was answered in time that a reboot does not excuse"
+        return "none was answered in time"
     number = several(len(undecided), "has", "have")
     span = inputs["span"]
     if span is not None and len(undecided) and ((span.last - undecided["time"]) < 10 * SECOND).all():

@@ -284,7 +284,8 @@ class Verdict(NamedTuple):
         printer.text(str(self))
 
     def _repr_html_(self) -> str:
-        return verdict_html(self.state, self.rule, self.summary)
+        causes = [f"{cause.rule}, {cause.certainty}: {cause.summary}" for cause in self.causes]
+        return verdict_html(self.state, self.rule if len(causes) == 1 else None, self.summary, causes)
 
 
 class Settings(NamedTuple):

@@ -123,8 +123,15 @@ def finding_html(finding: ShownFinding) -> str:
     )
 
 
-def verdict_html(state: str, rule: str | None, summary: str) -> str:
-    return cell(heading(badge(state), bold(rule or "")), heading(bold(clipped(summary, CHARACTERS))))
+def verdict_html(state: str, rule: str | None, summary: str, causes: Sequence[str] = ()) -> str:
+    """The verdict; of several causes each in one sentence below it."""
+    shown, more = first_of(causes, SCREEN.others)
+    sentences = [clipped(cause, CHARACTERS) for cause in shown] + ([f"and {more} more"] if more else [])
+    return cell(
+        heading(badge(state), bold(rule or "")),
+        heading(bold(clipped(summary, CHARACTERS))),
+        *([listing(sentences)] if len(causes) > 1 else ()),
+    )
 
 
 def failures_html(rules: Sequence[tuple[str, str]]) -> str:

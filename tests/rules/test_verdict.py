@@ -185,6 +185,21 @@ def test_healthy_by_messages() -> None:
     assert diagnosed(stage.wire()).verdict.state == "healthy"
 
 
+def test_requests_by_message_without_a_result_are_lock_requests() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server, asynchronous=True)
+    verdict = diagnose(inputs(stage.wire()).tables, select=["NET"]).verdict
+    assert verdict.summary == ("Cannot tell whether locks work: of 1 lock request by message, no result was captured.")
+
+
+def test_a_notebook_shows_each_of_several_causes() -> None:
+    one, other = found("REG001"), found("NET001", host=OTHER)
+    shown = fault([one, other], [one, other])._repr_html_()
+    assert "REG001, certain: What REG001 says" in shown
+    assert "NET001, certain: What NET001 says" in shown
+    assert "<li>" not in fault([one], [one])._repr_html_()
+
+
 def private_lock(stage: Stage) -> None:
     """LOCK and its result with RPCSEC_GSS and privacy (RFC 2203 §5.3.3): krb5p."""
     flow = stage.client.flow(stage.server, LOCKD, TCP)
