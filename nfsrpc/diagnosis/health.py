@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table
-from nfsrpc.facts.basic import LOCK
+from nfsrpc.facts.basic import LOCK, booting
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
 from nfsrpc.sessions.grouping import Parts
@@ -26,8 +26,8 @@ UNSEEN = "no holder is seen in the capture"
 # An application that tries each second is in trouble after a minute; a job that cron starts each minute may be skipped.
 POLLING_S = 60.0
 POLLED = 5
-# Longer than the client's own retransmission timer (10 s), whatever excuses a shorter wait: a restart, a grace period.
-UNEXCUSED_S = 10.0
+UNEXCUSED_S = 10.0  # the client's own retransmission timer: who waits for longer has noticed
+BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the server to come up
 ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be answered
 REPEATED = 2  # a lock that is requested again once may be an application's; twice is a client's timer
 
@@ -126,8 +126,11 @@ def unanswered_messages(inputs: Mapping[str, Any]) -> str:
 
 
 def answered_late(inputs: Mapping[str, Any]) -> str:
-    requests: Table = inputs["requests"]
+    """Late, and the server did not restart meanwhile."""
+    requests, boots = inputs["requests"], inputs["boots"]
     rows = requests.where((requests["state"] == "answered") & late(requests, UNEXCUSED_S))
+    calm = [not booting(boots, row.server, row.time, row.reply_time, BOOT_S) for row in rows.rows()]
+    rows = rows.where(np.array(calm, dtype=np.bool_))
     if not len(rows):
         return ""
     longest = seconds(float(np.nanmax(rows["latency_s"])))

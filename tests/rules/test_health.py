@@ -84,6 +84,13 @@ def late(stage: Stage, seconds: float) -> None:
     stage.client.lock(stage.server).granted(after=seconds)
 
 
+def late_over_a_restart(stage: Stage) -> None:
+    lock = stage.client.lock(stage.server)
+    stage.wait(30)
+    stage.boots(stage.server, stage.client)
+    lock.granted(after=35.0)
+
+
 FINE: list[Story] = [
     held_to_the_end,
     behind_a_holder,
@@ -92,6 +99,7 @@ FINE: list[Story] = [
     cancelled,
     locked_again_in_messages,
     unlock_just_sent,
+    late_over_a_restart,
     lambda stage: tried(stage, 4, 30.0),
     lambda stage: tried(stage, 50, 1.0),
     lambda stage: tried(stage, 100, 1.0, again=True),
