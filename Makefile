@@ -32,7 +32,7 @@ INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hash
 LOCK = $(TOOLS)/bin/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes $(PACKAGES) \
 	--custom-compile-command 'make lock' --output-file
 
-.PHONY: build demo test test-core test-python check format audit lock upgrade bench docs fuzz mutants clean
+.PHONY: build demo test test-core test-python acceptance rule check format audit lock upgrade bench docs fuzz corruption mutants clean
 
 build: $(MODULE)
 
@@ -70,8 +70,17 @@ test-core:
 	$(need_cargo)
 	@$(CARGO) test $(CRATE)
 
+# As many processes as there are cores; a file's tests share one.
 test-python: build
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses auto --dist loadfile -m 'not acceptance'
+
+# What needs servers, namespaces, a quiet machine or a copy of the repository.
+acceptance: build
+	@$(BIN)/pytest -m acceptance
+
+# The skeleton of a rule and its test: make rule NAME=lock-held-long FAMILY=locks
+rule: build
+	@$(BIN)/python -m tests.rules.skeleton '$(NAME)' '$(FAMILY)'
 
 check: build
 	@$(BIN)/ruff check --quiet $(SOURCES)
@@ -125,8 +134,16 @@ $(CARGO_FUZZ):
 	@$(CARGO) install --locked --root $(FUZZ)/target/tools cargo-fuzz@0.13.2
 
 # Captures with one field changed, and what is claimed of them: NFSRPC_MUTANTS says how many.
-mutants: build
-	@$(BIN)/python -m tests.mutants
+corruption: build
+	@$(BIN)/python -m tests.corruption
+
+# Code with one place changed, and whether a test notices: the files changed since SINCE, or SAMPLE mutants of all rules,
+# facts and sessions.
+SINCE ?= HEAD~1
+SAMPLE ?= 0
+SEED ?= 1
+mutants: build $(TOOLS)/made
+	@$(TOOLS)/bin/python .ci/mutation.py --since $(SINCE) --sample $(SAMPLE) --seed $(SEED)
 
 fuzz: build $(CARGO_FUZZ)
 	@$(CARGO) fetch --locked --manifest-path $(FUZZ)/Cargo.toml

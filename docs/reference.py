@@ -1,4 +1,4 @@
-"""Writes docs/tables.md and docs/rules/ from what the tables and rules declare of themselves: `make docs`.
+"""Writes docs/tables.md, docs/rules/ and the programs of docs/architecture.md from their declarations: `make docs`.
 
 docs/rules/README.md is the catalogue; each rule has a page of its identifier. tests/cli/test_docs.py fails when a page
 is stale.
@@ -11,6 +11,8 @@ from pathlib import Path
 from nfsrpc.columns import TableSpec, dtype
 from nfsrpc.diagnosis import catalogue
 from nfsrpc.diagnosis.catalogue import Check, candidates
+from nfsrpc.protocols import PROTOCOLS
+from nfsrpc.protocols.layout import Program
 from nfsrpc.sessions.holders import HOLDERS
 from nfsrpc.tables import ODDITIES, ODDITY_KINDS, TABLES
 
@@ -27,6 +29,7 @@ FAMILIES = {
     "NFS": "NFS",
     "CAP": "The capture itself",
 }
+PROGRAMS = re.compile(r"(<!-- programs: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 RULE = re.compile(r"\b[A-Z]{3}\d{3}\b")
 
 
@@ -35,7 +38,23 @@ def pages() -> dict[Path, str]:
     rules = catalogue.rules()
     found = {HERE / "tables.md": tables(), HERE / "rules" / "README.md": rule_catalogue(rules)}
     found |= {HERE / "rules" / f"{name}.md": rule_page(check) for name, check in rules.items()}
-    return {path: "\n".join(lines) + "\n" for path, lines in found.items()}
+    written = {path: "\n".join(lines) + "\n" for path, lines in found.items()}
+    architecture = HERE / "architecture.md"
+    text = architecture.read_text(encoding="utf-8")
+    return written | {architecture: PROGRAMS.sub(rf"\1{''.join(programs())}\2", text)}
+
+
+def programs() -> Iterator[str]:
+    """A table of the files of nfsrpc/protocols/ by program number."""
+    by_number: dict[int, list[Program]] = {}
+    for program in PROTOCOLS:
+        by_number.setdefault(program.number, []).append(program)
+    yield "\n| module | program |\n|---|---|\n"
+    for number, versions in sorted(by_number.items()):
+        first, *others = (f"{program.protocol}.py" for program in versions)
+        files = ", ".join(f"`{name}`" for name in (f"protocols/{first}", *others))
+        titles = dict.fromkeys(program.title for program in versions)
+        yield f"| {files} | {number}: {cell(', '.join(titles))} |\n"
 
 
 def rule_catalogue(rules: dict[str, Check]) -> Iterator[str]:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 Tables: TypeAlias = "Callable[[str], pd.DataFrame]"  # by name
 
-NAME = re.compile(r"\w+(?:\.\w+)?")
-
 
 def parquet(tables: Tables, directory: str | os.PathLike[str], names: Iterable[str]) -> list[str]:
     """Writes each table to a file of its name, and returns the files."""

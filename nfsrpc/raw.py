@@ -18,8 +18,7 @@ from nfsrpc.decode import Columns, Decoded, Progress, Reader, refusing
 from nfsrpc.protocols import Program, compile  # noqa: A004
 from nfsrpc.sources import read_again
 
-# Kinds of packets: a segment or datagram, or an ICMP message that says it did not arrive.
-SENT, UNREACHABLE = range(2)
+UNREACHABLE = 1  # kind of a packet: an ICMP message that another one did not arrive; 0 are segments and datagrams
 
 
 class Message(NamedTuple):

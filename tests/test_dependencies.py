@@ -31,7 +31,7 @@ FOLDERS = {
     "docs": DEVELOPMENT,
     "notebooks": DEVELOPMENT,
     "benchmarks": DEVELOPMENT,
-    ".ci": [],
+    ".ci": GROUPS["tools"],
 }
 DISTRIBUTIONS = packages_distributions()
 

@@ -39,7 +39,7 @@ def test_there_are_four() -> None:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance
 def test_what_is_stored_is_what_they_show() -> None:
     """A stale notebook is renewed by `make docs`."""
     for module in ("altair", "duckdb", "ipykernel", "nbclient", "nbformat", "vl_convert"):

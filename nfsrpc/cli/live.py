@@ -43,9 +43,6 @@ def seconds(text: str) -> float:
     return float(match[1]) * UNITS[match[2] or "s"]
 
 
-Duration = Annotated[float, typer.Option(parser=seconds, metavar="DURATION")]
-
-
 def live(
     stream: Annotated[
         str | None, typer.Argument(metavar="[-]", help="- reads a capture from standard input: tcpdump -U -w - | …")

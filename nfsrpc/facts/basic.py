@@ -31,7 +31,7 @@ SYNCHRONOUS = (TEST, LOCK, CANCEL, UNLOCK, NM_LOCK)
 REQUESTS = (*SYNCHRONOUS, TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG, 20, 21, FREE_ALL)
 GRANTS = (GRANTED, GRANTED_MSG)
 
-AUTH_NONE, AUTH_SYS = 0, 1
+AUTH_NONE = 0
 BEGINNING_S = 5  # calls of before the capture are answered within this
 
 FACTS: dict[str, Callable[..., Any]] = {}

@@ -6,11 +6,11 @@ another thread, and then ends after what it has already captured.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from queue import Empty, SimpleQueue
-from typing import NamedTuple, Protocol
+from collections.abc import Generator, Iterator
+from typing import NamedTuple, Protocol, TypeAlias
+
+from nfsrpc.sources.handover import Handover
 
 # Chunks that wait for who evaluates. A pipe gives 64 KiB at a time, or more: at most some hundred MB in the worst case,
 # and some seconds of the busiest node. Beyond, the source has to wait.
@@ -25,6 +25,9 @@ class NextFile(NamedTuple):
     """What follows is another file."""
 
     name: str
+
+
+Piece: TypeAlias = bytes | NextFile | Exception
 
 
 class LiveSource(Protocol):
@@ -50,46 +53,27 @@ class Arrivals:
     """The pieces of a source, in order; its exception, if it ends with one; then None for ever."""
 
     def __init__(self, source: LiveSource) -> None:
-        self._source = source
-        self._ready: SimpleQueue[bytes | NextFile | Exception | None] = SimpleQueue()
-        self._room = threading.Semaphore(CHUNKS_AHEAD)
-        self._abandoned = False
-        self._ended = False
-        threading.Thread(target=self._produce, name="nfsrpc-arrivals", daemon=True).start()
+        self._handover = Handover(paced(source), CHUNKS_AHEAD, "nfsrpc-arrivals")
 
-    def _produce(self) -> None:
-        try:
-            for piece in self._source.pieces():
-                self._ready.put(piece)
-                self._room.acquire()
-                if self._abandoned:
-                    return
-                if isinstance(piece, bytes) and len(piece) < SMALL:
-                    time.sleep(PAUSE_S)
-        except Exception as error:  # noqa: BLE001  it is handed to the consumer
-            self._ready.put(error)
-        finally:
-            self._ready.put(None)
-
-    def get(self, timeout: float) -> bytes | NextFile | Exception | None:
+    def get(self, timeout: float) -> Piece | None:
         """The next one; no bytes where the wait for it was ended. Raises TimeoutError when nothing comes so long."""
-        if self._ended:
-            return None
-        try:
-            piece = self._ready.get(timeout=max(timeout, 0.0))
-        except Empty:
-            raise TimeoutError from None
-        if piece == WAKE:
-            return WAKE
-        self._room.release()
-        self._ended = piece is None
-        return piece
+        return self._handover.get(max(timeout, 0.0))
 
     def wake(self) -> None:
         """Ends the wait for the next one. May be called by a signal handler, and by another thread."""
-        self._ready.put(WAKE)
+        self._handover.put(WAKE)
 
     def abandon(self) -> None:
         """Nothing more is wanted."""
-        self._abandoned = True
-        self._room.release()
+        self._handover.abandon()
+
+
+def paced(source: LiveSource) -> Generator[Piece, None, None]:
+    """The pieces of a source, with a pause after each small one, and its exception as the last one."""
+    try:
+        for piece in source.pieces():
+            yield piece
+            if isinstance(piece, bytes) and len(piece) < SMALL:
+                time.sleep(PAUSE_S)
+    except Exception as error:  # noqa: BLE001  it is handed to the consumer
+        yield error

@@ -14,6 +14,8 @@ from benchmarks.attacks import ATTACKS
 from benchmarks.growth import CAPTURES, SIZES, Cost, N, analyse, cost, imported
 from benchmarks.hostile_bytes import BYTES
 
+pytestmark = pytest.mark.acceptance
+
 # Of the order of n log n, four times as much costs at most 4 (1 + log 4 / log n) times as much: 4.9 for n = 333.
 GROWTH = 5.0
 SUSPICIOUS = 4.4

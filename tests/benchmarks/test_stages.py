@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks import traffic
 
+pytestmark = pytest.mark.acceptance
+
 
 @pytest.mark.parametrize("options", [[], ["--listed"]], ids=["counted", "listed"])
 def test_sessions_and_rules_take_less_than_importing_and_decoding(

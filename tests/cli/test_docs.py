@@ -1,11 +1,7 @@
 """The pages: what they show is what commands print, what they teach works, and what they point to is there."""
 
 import importlib.util
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +12,6 @@ from tests.captures_dir import SETS
 from tests.rules.expected import KNOWN_WRONG, cases
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = re.compile(r"<!-- file: (\S+) -->\n```python\n(.*?)```", re.DOTALL)
 LINKS = re.compile(r"\]\(([^)#:]+)\)")
 
 
@@ -92,34 +87,3 @@ def test_files_that_the_architecture_names_are_there() -> None:
     named = re.findall(r"`(?:[a-z]+/)*([a-z_0-9.]+\.(?:py|rs|json))`", text)
     assert len(named) > 30
     assert [name for name in named if name not in known] == []
-
-
-def test_the_examples_of_contributing_work(tmp_path: Path) -> None:
-    """Written where the page says into a copy of the package, they are found by themselves and their tests pass."""
-    for folder in ("nfsrpc", "tests"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    files = dict(FILES.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
-    assert len(files) == 4
-    for name, text in files.items():
-        assert not (tmp_path / name).exists()
-        (tmp_path / name).write_text(text, encoding="utf-8")
-
-    def python(*args: str) -> str:
-        result = subprocess.run(
-            [sys.executable, *args],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
-
-    tests = [name for name in files if name.startswith("tests/")]
-    assert "4 passed" in python("-m", "pytest", "-p", "no:cacheprovider", "--no-header", "-rA", *tests)
-    assert "LCK901  info     lock-held-long" in python("-m", "nfsrpc", "explain")
-    assert "res_counter" in python("-m", "nfsrpc", "explain", "spray1")
-    assert str(tmp_path) in python("-c", "import nfsrpc; print(nfsrpc.__file__)")

@@ -15,7 +15,7 @@ import pytest
 from tests.live.namespaces import Host, hosts, missing, until
 
 REASON = missing()
-pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
+pytestmark = [pytest.mark.skipif(REASON is not None, reason=REASON or ""), pytest.mark.acceptance]
 
 
 class Lines:

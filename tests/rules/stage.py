@@ -10,6 +10,7 @@ command is advised.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -126,6 +127,17 @@ def rules_of(identifiers: Iterable[str]) -> set[str]:
     return {identifier.partition("@")[0] for identifier in identifiers}
 
 
+def check_words(answers: Iterable[Answer]) -> None:
+    """What is said is whole: no sentence is missing, and none has a hole where a name or a number belongs."""
+    for answer in answers:
+        if isinstance(answer, Finding):
+            said = [answer.title, answer.explanation, *(proof.note for proof in answer.evidence)]
+        else:
+            said = [answer.why if isinstance(answer, CannotTell) else getattr(answer, "evidence", "")]
+        assert all(said), answer
+        assert not [text for text in said if re.search(r"\bNone\b", text)], said
+
+
 def remember(story: Story) -> None:
     stories[f"{story.__module__.rpartition('.')[2]}.{getattr(story, '__name__', '')}"] = story
 
@@ -142,8 +154,7 @@ def fires(rule: str, **expected: Any) -> Callable[[Story], Callable[[], None]]:
             assert found, f"{rule} does not fire"
             for name, value in expected.items():
                 assert getattr(found[0], name) == value, name
-            assert found[0].title
-            assert found[0].explanation
+            check_words(found)
 
         return test
 
@@ -159,7 +170,9 @@ def quiet(rule: str) -> Callable[[Story], Callable[[], None]]:
         def test() -> None:
             answers = asked(rule, story(Stage()))
             assert findings(answers) == []
-            assert any(isinstance(answer, Clear) and answer.evidence for answer in answers), answers
+            passed = [answer for answer in answers if isinstance(answer, Clear)]
+            assert passed, answers
+            check_words(passed)
 
         return test
 
@@ -178,6 +191,7 @@ def cannot_tell(rule: str, *, command: bool = False) -> Callable[[Story], Callab
             assert findings(answers) == []
             unknown = [answer for answer in answers if isinstance(answer, CannotTell)]
             assert unknown, answers
+            check_words(unknown)
             assert any(answer.needs and "tcpdump" in answer.needs.command.line for answer in unknown) or not command
 
         return test
@@ -189,7 +203,7 @@ NEARBY = 0.2  # a story beside a threshold is no farther from it than this part 
 
 
 def threshold(rule: str, name: str, *, fires: float, quiet: float) -> Callable[[Callable[[Stage, Any], Captures]], Any]:
-    """A story with a number: beyond the threshold with `fires`, where the rule finds something, and not with `quiet`."""
+    """A story with a number: with `fires`, beyond the threshold, the rule finds something, with `quiet` nothing."""
 
     def decorate(story: Callable[[Stage, Any], Captures]) -> Any:
         guarded[rule].add(name)

@@ -15,7 +15,7 @@ from nfsrpc.findings.finding import Evidence, Finding
 from nfsrpc.sessions import WANTED, Sessions
 from nfsrpc.tables import ODDITY_KINDS
 from tests.captures_dir import SETS
-from tests.mutants import Field, Layout, certain_faults, judged
+from tests.corruption import Field, Layout, certain_faults, judged
 from tests.rules.stage import SERVER, Stage, diagnosed
 
 FOUND = Finding("LCK001", "lock", "error", "certain", SERVER, "title", "Why.", evidence=(Evidence(0, 7, "the call"),))

@@ -375,7 +375,7 @@ def test_of_what_passed_while_the_clock_was_set_nothing_is_concluded() -> None:
     forward = diagnosed(clock_set(stage.wire(), reply, 3600))
     assert (forward.verdict.state, forward.findings) == ("cannot-tell", ())
     assert "clock was set" in forward.verdict.summary
-    assert [answer.rule for answer in forward.cannot_tell if "clock was set" in answer.why] == ["LCK002"]
+    assert "LCK002" in [answer.rule for answer in forward.cannot_tell if "clock was set" in answer.why]
     back = diagnosed(clock_set(stage.wire(), reply, -3600))
     assert back.findings == ()
     assert diagnosed(stage.wire()).verdict.state == "healthy"

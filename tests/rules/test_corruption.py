@@ -1,6 +1,6 @@
 """Captures with one field changed: a healthy one is not accused for certain, and the proof of a fault elsewhere stays.
 
-NFSRPC_MUTANTS is how many there are of each; `make mutants` has many more (tests/mutants.py).
+NFSRPC_MUTANTS is how many there are of each; `make corruption` has many more (tests/corruption.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import pytest
 
 from tests.captures_dir import Capture
-from tests.mutants import Tally, campaign
+from tests.corruption import Tally, campaign
+
+pytestmark = pytest.mark.acceptance
 
 COUNT = int(os.environ.get("NFSRPC_MUTANTS", "300"))
 HEALTHY = (
