@@ -18,6 +18,8 @@ from nfsrpc.decode import Columns, Decoded, Progress, Reader, refusing
 from nfsrpc.protocols import Program, compile  # noqa: A004
 from nfsrpc.sources import read_again
 
+UNREACHABLE = 1  # kind of a packet: an ICMP message that another one did not arrive; 0 are segments and datagrams
+
 
 class Message(NamedTuple):
     """An RPC message, from its xid on: as far as it was captured and stored (bulk data is not)."""

@@ -497,19 +497,21 @@ WRITES = table_spec(
 
 FINDINGS = table_spec(
     "findings",
-    "A row a finding of a rule.",
-    ("rule", "text", "", "identifier"),
+    "One row per finding of a rule, the causes first.",
+    ("id", "text", "", "identifier of the finding: rule@host, with #2 on repetition"),
+    ("rule", "text", "", "identifier of the rule"),
     ("name", "text", "", "name of the rule"),
     ("severity", "text", "", "error, warning or info"),
     ("certainty", "text", "", "certain or likely"),
-    ("host", "text", "", "host to fix"),
-    ("clients", "texts", "", "clients that suffer"),
+    ("host", "text", "", "address of the host to fix"),
+    ("host_capture", "text", "", "capture that a loopback address belongs to, where its owner is not known"),
+    ("clients", "texts", "", "affected clients"),
     ("files", "texts", "", "files concerned"),
     ("count", "u32", "", "occurrences"),
     ("first", "time", "ns", "first occurrence"),
     ("last", "time", "ns", "last occurrence"),
     ("title", "text", "", "one line"),
-    ("explains", "texts", "", "rules whose findings this one explains"),
+    ("explains", "texts", "", "identifiers of the findings that this one explains"),
 )
 
 TABLES: dict[str, TableSpec] = {

@@ -122,11 +122,13 @@ class Trace:
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
-        """All that the rules answer: the verdict, findings, what passes, what the captures cannot tell.
+        """All answers of the rules: the verdict, findings, the causes among them, what passes, what cannot be judged.
 
         >>> trace = read("captures/statd-killed/nfssrv-any.pcap")
         >>> [(finding.rule, finding.host, finding.certainty) for finding in trace.diagnosis.findings]
         [('REG007', '10.1.84.31', 'certain'), ('LCK004', '10.1.84.31', 'certain')]
+        >>> [(cause.id, cause.explains) for cause in trace.diagnosis.causes]
+        [('REG007@10.1.84.31', ('LCK004@10.1.84.31',))]
         """
         from nfsrpc.diagnosis.verdict import diagnose
 
@@ -134,7 +136,9 @@ class Trace:
 
     @property
     def verdict(self) -> Verdict:
-        """The finding that explains the others: `state` (fault, healthy, cannot-tell), `rule`, and `summary`.
+        """The conclusion: `state` (fault, healthy, cannot-tell), `summary`, and of a fault its `causes` and `hosts`.
+
+        There is one cause per fault that no other finding explains, the gravest first; `rule` is that of the first.
 
         >>> read("captures/contended/nfssrv-any.pcap").verdict.state
         'healthy'
@@ -143,7 +147,7 @@ class Trace:
 
     @cached_property
     def findings(self) -> pd.DataFrame:
-        """A row a finding, the verdict's first. `diagnosis.findings` has them with their proof and their cure.
+        """One row per finding, the causes first. `diagnosis.findings` has them with their proof and remedy.
 
         >>> read("captures/statd-killed/nfssrv-any.pcap").findings[["rule", "severity", "host", "count"]]
              rule severity        host  count

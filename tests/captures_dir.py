@@ -37,8 +37,8 @@ SETS = {
     "public": Set("NFSRPC_PUBLIC", ROOT.parent / "shared" / "public"),
     "hostile": Set("NFSRPC_HOSTILE", ROOT.parent / "shared" / "hostile"),
     "repro": Set("NFSRPC_REPRO", ROOT.parent / "shared" / "repro"),
-    "foreign": Set("NFSRPC_FOREIGN", ROOT.parent / "shared" / "foreign"),
     "reports": Set("NFSRPC_REPORTS", ROOT.parent / "shared" / "reports"),
+    "foreign": Set("NFSRPC_FOREIGN", ROOT.parent / "shared" / "foreign"),
 }
 
 

@@ -66,7 +66,8 @@ def in_essence(diagnosis: Diagnosis, findings: Sequence[Finding]) -> Any:
     """What is wrong where, of the verdict and of the findings that were carved for."""
     rules = {finding.rule for finding in findings}
     found = {(each.rule, each.certainty, each.host) for each in diagnosis.findings if each.rule in rules}
-    return diagnosis.verdict.rule, diagnosis.verdict.state, found
+    causes = {(cause.rule, cause.certainty, cause.host) for cause in diagnosis.verdict.causes}
+    return diagnosis.verdict.rule, diagnosis.verdict.state, causes, found
 
 
 def literally(diagnosis: Diagnosis, findings: Sequence[Finding]) -> Any:

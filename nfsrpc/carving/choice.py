@@ -79,7 +79,7 @@ def with_hosts(tables: Sessions, wish: Wish, findings: Sequence[Finding], *, oth
     flows = tables["flows"]
     concerned = flows.where(np.isin(flows["flow"], list(wider.flows)))
     hosts = {host for side in ("client", "server") for host in concerned[side].tolist()}
-    hosts |= {host for finding in findings for host in (finding.host, *finding.clients)}
+    hosts |= {host for finding in findings for host in finding.parties}
     client, server = (flows[side].isin(filter(None, hosts)) for side in ("client", "server"))
     chosen = (client | server if others else client & server) & (nfs | (flows["prog"] != NFS))
     wider.flow(flows["flow"][chosen].tolist(), "of the hosts concerned")

@@ -1,11 +1,14 @@
 """Which finding explains which: a cause explains an effect on the same hosts at the same time.
 
-A rule's head names the rules whose findings its own may explain; whether one explains another is decided of the two.
+A rule's head names the rules whose findings its own may explain: those are candidates. Whether one finding explains
+another is decided for the two, by host and time, and findings refer to each other by their identifiers. A fault that no
+other explains is a cause; of faults that explain each other in a circle the gravest is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -14,14 +17,14 @@ from nfsrpc.findings.finding import Finding
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND
 
-ABOUT_THE_CAPTURE = "CAP"  # findings on the capture itself are never the verdict
-# An effect may last so long after its cause was last seen: resends and polls come a minute later.
+ABOUT_THE_CAPTURE = "CAP"  # findings on the capture itself are never a cause
+# An effect may last so long after its cause was last seen: retransmissions and polls come a minute later.
 AFTERMATH_S = 130.0
 BEFORE_S = 10.0
-
-
-# Of more findings than these only what each explains at first hand is told: there would be too many pairs.
+# Of at most so many findings all pairs are compared, and effects of effects are listed; of more as many pairs, the
+# gravest causes first, so that the cost stays linear.
 MANY = 400
+NEAR = 8  # causes at one host that a further one is compared with, where there are many
 
 
 def is_fault(found: Finding) -> bool:
@@ -34,25 +37,62 @@ def unexplained(faults: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(found for found in faults if not causes.explain_alone(found))
 
 
+def root_causes(faults: Sequence[Finding]) -> list[Finding]:
+    """Of faults, the gravest first, those that no other explains; of faults that explain each other the first."""
+    if len(faults) > MANY:
+        return roots_of_many(faults)
+    direct = direct_effects(faults)
+    effects = [reached(direct, start) for start in range(len(faults))]
+    causing: list[set[int]] = [set() for _ in faults]
+    for cause, found in enumerate(effects):
+        for effect in found:
+            causing[effect].add(cause)
+    roots: list[Finding] = []
+    covered: set[int] = set()
+    for number, fault in enumerate(faults):
+        if number not in covered and causing[number] <= effects[number]:
+            roots.append(fault)
+            covered |= effects[number]
+    return roots
+
+
+def roots_of_many(faults: Sequence[Finding]) -> list[Finding]:
+    """The same without comparing all pairs: circles of more than two findings are not looked for."""
+    roots: defaultdict[str | None, list[Finding]] = defaultdict(list)
+    for fault in unexplained(faults):
+        here = roots[fault.table_host]
+        if not any(explains(root, fault) for root in here[:NEAR]):
+            here.append(fault)
+    chosen = {id(fault) for found in roots.values() for fault in found}
+    return [fault for fault in faults if id(fault) in chosen] or list(faults[:1])
+
+
+def numbered(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, those of one rule about hosts of one address with their numbers, by time."""
+    alike: defaultdict[tuple[str, str | None], list[int]] = defaultdict(list)
+    for at, found in enumerate(findings):
+        alike[found.rule, found.host].append(at)
+    result = list(findings)
+    for places in alike.values():
+        ordered = sorted(places, key=lambda at: place_in_time(findings[at])) if len(places) > 1 else ()
+        for number, at in enumerate(ordered, 1):
+            result[at] = replace(findings[at], number=number)
+    return result
+
+
+def place_in_time(found: Finding) -> tuple[int, str, str]:
+    """Independent of the order in which captures were given."""
+    return found.first or 0, found.host_capture or "", found.title
+
+
 def explained(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, each with the rules whose findings it explains, at first or at second hand."""
-    rules = effects(findings) if len(findings) <= MANY else direct_effects(findings)
-    return [replace(cause, explains=tuple(sorted(names))) for cause, names in zip(findings, rules, strict=True)]
-
-
-def effects(findings: Sequence[Finding]) -> list[set[str]]:
-    """For each finding the rules of those that it explains, whatever lies between."""
-    numbers = by_rule(findings)
-    direct = [
-        {
-            at
-            for rule in candidates().get(cause.rule, ())
-            for at in numbers.get(rule, ())
-            if explains(cause, findings[at])
-        }
-        for cause in findings
+    """The findings, the gravest first, each with the identifiers of those that it explains."""
+    direct = direct_effects(findings)
+    effects = direct if len(findings) > MANY else [reached(direct, start) for start in range(len(findings))]
+    return [
+        replace(cause, explains=tuple(sorted(findings[at].id for at in found)))
+        for cause, found in zip(findings, effects, strict=True)
     ]
-    return [{findings[at].rule for at in reached(direct, start)} for start in range(len(findings))]
 
 
 def by_rule(findings: Iterable[Finding]) -> dict[str, list[int]]:
@@ -63,7 +103,7 @@ def by_rule(findings: Iterable[Finding]) -> dict[str, list[int]]:
 
 
 def reached(direct: Sequence[set[int]], start: int) -> set[int]:
-    """Where one comes to from there, step by step; not the start itself."""
+    """The numbers that are reached from one, step by step; without that one."""
     found, left = {start}, {start}
     while left:
         fresh = direct[left.pop()] - found
@@ -72,20 +112,31 @@ def reached(direct: Sequence[set[int]], start: int) -> set[int]:
     return found - {start}
 
 
-def direct_effects(findings: Sequence[Finding]) -> list[set[str]]:
-    """For each finding the rules of those that it explains itself."""
-    concerned = {
-        rule: Concerned((findings[at], window(findings[at])) for at in numbers)
-        for rule, numbers in by_rule(findings).items()
-    }
-    return [
-        {
-            rule
-            for rule in (candidates().get(cause.rule, ()) if cause.severity != "info" else ())
-            if rule in concerned and concerned[rule].alike(cause, window(cause, BEFORE_S, AFTERMATH_S))
-        }
-        for cause in findings
-    ]
+def direct_effects(findings: Sequence[Finding]) -> list[set[int]]:
+    """For each finding the numbers of those that it explains itself, as far as MANY * MANY pairs show."""
+    near: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for number, found in enumerate(findings):
+        for party in found.parties:
+            near[found.rule, party].append(number)
+    left = MANY * MANY
+    effects: list[set[int]] = []
+    for number, cause in enumerate(findings):
+        found_here: set[int] = set()
+        for at in candidates_near(cause, near):
+            if left == 0:
+                break
+            left -= 1
+            if at != number and explains(cause, findings[at]):
+                found_here.add(at)
+        effects.append(found_here)
+    return effects
+
+
+def candidates_near(cause: Finding, near: dict[tuple[str, str], list[int]]) -> Iterator[int]:
+    """The findings of rules that this one may explain, which have a host or client in common with it."""
+    for rule in candidates().get(cause.rule, ()) if cause.severity != "info" else ():
+        for party in cause.parties:
+            yield from near.get((rule, party), ())
 
 
 def explains(cause: Finding, effect: Finding) -> bool:
@@ -95,14 +146,11 @@ def explains(cause: Finding, effect: Finding) -> bool:
 
 
 def concerned_alike(cause: Finding, effect: Finding) -> bool:
-    """The same host, or one's host is among those whom the other hurts; without a host the same clients."""
-    if cause.host is None or effect.host is None:
-        return bool(parties(cause) & parties(effect))
-    return cause.host == effect.host or cause.host in effect.clients or effect.host in cause.clients
-
-
-def parties(finding: Finding) -> set[str]:
-    return {*finding.clients, finding.host or ""} - {""}
+    """The same host, or one's host is among the affected clients of the other; without a host the same clients."""
+    host, other = cause.table_host, effect.table_host
+    if host is None or other is None:
+        return not cause.parties.isdisjoint(effect.parties)
+    return host == other or host in effect.clients or other in cause.clients
 
 
 def at_one_time(cause: Finding, effect: Finding) -> bool:
@@ -131,20 +179,20 @@ class Concerned:
     def __init__(self, findings: Iterable[tuple[Finding, Window]]) -> None:
         found = list(findings)
         hosted = [(finding, time) for finding, time in found if finding.host is not None]
-        self.hosts = Stretches.of((finding.host, *time) for finding, time in hosted)
+        self.hosts = Stretches.of((finding.table_host, *time) for finding, time in hosted)
         self.clients = Stretches.of((client, *time) for finding, time in hosted for client in finding.clients)
-        self.parties = Stretches.of((party, *time) for finding, time in found for party in parties(finding))
+        self.parties = Stretches.of((party, *time) for finding, time in found for party in finding.parties)
         without = [(finding, time) for finding, time in found if finding.host is None]
-        self.of_hostless = Stretches.of((party, *time) for finding, time in without for party in parties(finding))
+        self.of_hostless = Stretches.of((party, *time) for finding, time in without for party in finding.parties)
 
     def alike(self, other: Finding, time: Window) -> bool:
         """Whether another finding concerns the same hosts as one of these, whose time meets this one."""
-        theirs = parties(other)
-        if other.host is None:
+        theirs, host = other.parties, other.table_host
+        if host is None:
             return any(self.parties.meet(party, *time) for party in theirs)
         return (
-            any(self.hosts.meet(host, *time) for host in (other.host, *other.clients))
-            or self.clients.meet(other.host, *time)
+            any(self.hosts.meet(one, *time) for one in (host, *other.clients))
+            or self.clients.meet(host, *time)
             or any(self.of_hostless.meet(party, *time) for party in theirs)
         )
 

@@ -24,28 +24,29 @@ def hypotheses(lead: Finding, inputs: Mapping[str, Any]) -> tuple[Hypothesis, ..
     """Nothing for a finding that is proven to be the cause."""
     if not holds(head(lead.rule).asks_causes, lead.certainty):
         return ()
-    if lead.host is None or lead.host in inputs["loopbacks"] or nfs_waits_too(lead, inputs["exchanges"]):
+    if lead.table_host is None or lead.table_host in inputs["loopbacks"] or nfs_waits_too(lead, inputs["exchanges"]):
         return ()
     seen = signs(lead, inputs)
     asked = ((check.rule, check.suspected(seen)) for check in rules().values() if check.suspected)
     found = [(rule, suspicion) for rule, suspicion in asked if suspicion]
     ordered = sorted(found, key=lambda known: (-known[1].weight, known[0].id))
     return tuple(
-        Hypothesis(rule.id, rule.name, lead.host, suspicion.supports, suspicion.against) for rule, suspicion in ordered
+        Hypothesis(rule.id, rule.name, lead.host, suspicion.supports, suspicion.against, lead.id)
+        for rule, suspicion in ordered
     )
 
 
 def nfs_waits_too(lead: Finding, exchanges: Table) -> bool:
     """Whether more than the lock manager is silent: then its statd is no explanation."""
     waits = (exchanges["state"] == "unanswered") | late(exchanges, LATE_S)
-    nfs = (exchanges["server"] == lead.host) & (exchanges["prog"] == NFS) & waits
+    nfs = (exchanges["server"] == lead.table_host) & (exchanges["prog"] == NFS) & waits
     begun, over = lead.first or 0, lead.last or np.iinfo(np.int64).max
     return bool((nfs & (exchanges["time"] >= begun - SECOND) & (exchanges["time"] <= over)).any())
 
 
 def signs(lead: Finding, inputs: Mapping[str, Any]) -> Signs:
     stalls: Table = inputs["stalls"]
-    here = stalls.where(stalls["server"] == lead.host)
+    here = stalls.where(stalls["server"] == lead.table_host)
     denied = here["status"] == DENIED_NOLOCKS
     open_ = here["state"] == "unanswered"
     span = inputs["span"]
@@ -55,6 +56,6 @@ def signs(lead: Finding, inputs: Mapping[str, Any]) -> Signs:
 
 
 def resolving(lead: Finding, unresolved: Questions) -> bool:
-    if lead.host is None or lead.first is None or lead.last is None:
+    if lead.table_host is None or lead.first is None or lead.last is None:
         return False
-    return unresolved.asked(lead.host, lead.first, lead.last)
+    return unresolved.asked(lead.table_host, lead.first, lead.last)

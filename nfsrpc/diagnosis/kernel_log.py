@@ -40,7 +40,7 @@ def expected(findings: Sequence[Finding], inputs: Mapping[str, Any]) -> tuple[Lo
     if not grave:
         return ()
     lines = {one for source in SOURCES for one in source(grave, inputs)}
-    concerned = {(finding.rule, host) for finding in grave for host in (finding.host, *finding.clients)}
+    concerned = {(finding.rule, host) for finding in grave for host in finding.parties}
     return tuple(sorted(one for one in lines if not concerned.isdisjoint(subjects(one))))
 
 
@@ -98,10 +98,11 @@ def never_sent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterat
         finding for finding in findings if finding.rule in accounting_for("never-sent") or tries_lockd(finding, trying)
     ]
     for finding in hung:
-        if finding.host is not None and finding.first is not None and finding.last is not None:
+        host = finding.table_host
+        if host is not None and finding.first is not None and finding.last is not None:
             complained = finding.first + round(MAJOR_TIMEOUT_S * SECOND)
             for client in finding.clients if complained <= finding.last else ():
-                yield not_responding(complained, client, finding.host)
+                yield not_responding(complained, client, host)
 
 
 def clients_trying(inputs: Mapping[str, Any]) -> set[tuple[str, str]]:
@@ -114,7 +115,7 @@ def clients_trying(inputs: Mapping[str, Any]) -> set[tuple[str, str]]:
 def tries_lockd(finding: Finding, trying: set[tuple[str, str]]) -> bool:
     if finding.rule not in accounting_for("port-unreachable"):
         return False
-    return any((finding.host, client) in trying for client in finding.clients)
+    return any((finding.table_host, client) in trying for client in finding.clients)
 
 
 def callbacks(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import islice, product
 from typing import NamedTuple, TypeAlias
 
 from nfsrpc.diagnosis.catalogue import accounting_for
@@ -44,6 +44,7 @@ SORTS = (
     Sort("lost", re.compile(r"lockd: failed to reclaim lock"), "reclaim-failed", 5.0, 120.0),
     Sort("out-of-sync", re.compile(r"VFS is out of sync with lock manager"), "out-of-sync", 5.0, 300.0),
 )
+COMPARED = 20  # findings of one rule about one host that a line is compared with, and that it is explained by
 # NFS's own complaints, of which nothing is expected line by line.
 NFS_S = 300.0
 
@@ -53,7 +54,7 @@ class Told(NamedTuple):
 
     time: int | None  # by the clock of the captures; None where that is not known
     text: str
-    rules: tuple[str, ...]  # whose findings explain it
+    findings: tuple[str, ...]  # identifiers of those that explain it
     within: bool  # the captures cover its time
 
 
@@ -68,16 +69,16 @@ class Reading(NamedTuple):
 
 def beside(log: Log, diagnosis: Diagnosis, names: Mapping[str, str], first: int | None, last: int | None) -> Reading:
     """`names` maps names of hosts to hosts; `first` and `last` are the ends of the captures."""
-    expected, concerned = Expected(diagnosis.log, names), first_concerned(diagnosis.findings)
+    expected, concerned = Expected(diagnosis.log, names), by_concern(diagnosis.findings)
     offset, how = aligned(log, expected)
     told: list[Told] = []
     seen: list[LogLine] = []
     for line in log.lines:
         time = None if offset is None else line.time + offset
         partner = None if time is None else expected.partner(line.text, time)
-        rules = rules_of(partner, concerned) if partner else explained_by(line, time, diagnosis.findings)
+        found = findings_of(partner, concerned) if partner else explained_by(line, time, diagnosis.findings, names)
         seen += [partner] if partner else []
-        told.append(Told(time, line.text, rules, covered(time, first, last)))
+        told.append(Told(time, line.text, found, covered(time, first, last)))
     return Reading(log.file, how, tuple(told), tuple(dict.fromkeys(seen)))
 
 
@@ -148,30 +149,32 @@ class Expected:
         return min(near, key=lambda one: abs(one.time - time), default=None)
 
 
-Concerned: TypeAlias = Mapping[tuple[str, str | None], int]
+Concerned: TypeAlias = Mapping[tuple[str, str], list[tuple[int, Finding]]]
 
 
-def first_concerned(findings: Iterable[Finding]) -> Concerned:
-    """By rule and host the place of the first finding that concerns it."""
-    found: dict[tuple[str, str | None], int] = {}
+def by_concern(findings: Iterable[Finding]) -> Concerned:
+    """By rule, and by a host that they are about: findings with their places."""
+    found: dict[tuple[str, str], list[tuple[int, Finding]]] = {}
     for place, finding in enumerate(findings):
-        for host in (finding.host, *finding.clients):
-            found.setdefault((finding.rule, host), place)
+        for host in finding.parties:
+            found.setdefault((finding.rule, host), []).append((place, finding))
     return found
 
 
-def rules_of(line: LogLine, concerned: Concerned) -> tuple[str, ...]:
-    """The rules with findings that a line belongs to, in the order of these."""
-    places = {
-        rule: min(concerned[rule, host] for host in (line.host, line.about) if (rule, host) in concerned)
-        for rule in line.rules
-        if not concerned.keys().isdisjoint({(rule, line.host), (rule, line.about)})
+def findings_of(line: LogLine, concerned: Concerned) -> tuple[str, ...]:
+    """The identifiers of the findings that a line belongs to, in their order: the first ones of each rule."""
+    near = {
+        place: finding
+        for rule, host in product(line.rules, (line.host, line.about))
+        for place, finding in concerned.get((rule, host), ())[:COMPARED]
     }
-    return tuple(sorted(places, key=places.__getitem__))
+    return tuple(near[place].id for place in sorted(near) if line.belongs_to(near[place]))
 
 
-def explained_by(line: Line, time: int | None, findings: Iterable[Finding]) -> tuple[str, ...]:
-    """The findings that explain a line of its sort at its time."""
+def explained_by(
+    line: Line, time: int | None, findings: Iterable[Finding], names: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The identifiers of the findings that explain a line of its sort at its time, about the host that it names."""
     found = sort_of(line.text)
     if found is None or time is None:
         return ()
@@ -180,10 +183,12 @@ def explained_by(line: Line, time: int | None, findings: Iterable[Finding]) -> t
     if match.groupdict().get("who") == "nfs":
         kind, before, after = "nfs-silent", 5.0, NFS_S
     rules = accounting_for(kind) if kind else ()
-    near = [
-        finding.rule
+    about = names.get(match.groupdict().get("about") or "")
+    near = (
+        finding.id
         for finding in findings
         if finding.rule in rules and finding.first is not None and finding.last is not None
         if finding.first - before * SECOND <= time <= finding.last + after * SECOND
-    ]
-    return tuple(dict.fromkeys(near))
+        if about is None or about in finding.parties
+    )
+    return tuple(islice(near, COMPARED))

@@ -1,7 +1,9 @@
-"""Fingerprints of time: what findings show as evidence, with its gaps explained by the clocks that made them.
+"""What findings show as evidence, with its gaps explained by the timers of kernels and daemons that made them.
 
-A frame of evidence may be a call that was sent again, a late answer, a SYN, a lock that was asked for again:
-each says when, and whose timer that is where one fits (nfsrpc/sessions/timers.py). Only such frames are looked at.
+A frame of evidence may be a retransmitted call, a late reply, a SYN, a lock that was requested again: each says when,
+and whose timer that is where one fits (nfsrpc/sessions/timers.py). A timer is named only for the message and the sender
+that have it: SM_NOTIFY is sent by sm-notify, SM_MON by lockd; only LOCK makes a server ask its statd, and while it
+does it answers no other lock request. Only frames of evidence are looked at.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table, isin, median
 from nfsrpc.decode import rows_of
-from nfsrpc.facts.basic import NLM, NSM, PORTMAP
+from nfsrpc.facts.basic import LOCK, NLM, NSM, SYNCHRONOUS
 from nfsrpc.facts.stalls import DENIED_NOLOCKS
 from nfsrpc.findings.finding import Evidence, Finding
 from nfsrpc.sessions.grouping import Parts, members
 from nfsrpc.sessions.searches import searches
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.sessions.timers import Kind, clock_of, told
+from nfsrpc.sessions.timers import BEHIND, SEARCHES, Clock, Kind, clock_of, is_back_off, told
 from nfsrpc.wording import SECOND, several
 
 Frame: TypeAlias = tuple[int, int]  # capture and number
@@ -31,8 +33,10 @@ AT_ONCE_S = 0.1
 ASKED = ("prog", "vers", "host", "asker")
 MANY = 1000  # how soon questions were asked again is told by so many
 ASKED_S = (1.0, 15.0)  # a portmapper is asked again within this; else it is about another lock
-# Whose timer sends a call again.
-TIMERS: Mapping[int, Kind] = {NLM: "resend", NSM: "notice", PORTMAP: "notice"}
+NOTIFY = "SM_NOTIFY"
+MARGIN_S = 1.0  # of the beginning and the end of a wait: what is answered there may have been answered before or after
+# Questions of lockd for its own statd while it serves a LOCK: fewer are no search.
+SEARCH = 10
 
 
 def fingerprinted(findings: Sequence[Finding], tables: Mapping[str, Table]) -> list[Finding]:
@@ -65,30 +69,48 @@ def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
     again = tables["calls"].where(tables["calls"]["retransmits"] > 0)
     again, copies = again.where(among(again, "capture", "call_frame", frames)), tables["copies"]
     copied = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], again["exchange"])), "exchange")
+    asked = tables["registrations"]
+    asked = asked.where((asked["prog"] == NSM) & among(asked, "capture", "frame", frames))
+    statds = {(row.capture, row.frame) for row in asked.rows() if row.host != row.asker}
     for row in again.rows():
         resent = copied[row.exchange]
         waits = resent["after_s"].tolist()
+        kind = "notice" if (row.capture, row.call_frame) in statds else timer_of(row)
         if waits and row.flow not in resent["flow"] and clock_of("reconnect", waits[0]):
             yield (row.capture, row.call_frame), f", on a new connection after {told('reconnect', waits[:1])}"
         elif waits:
-            yield (row.capture, row.call_frame), f", sent again after {told_of(row.prog, waits)}"
+            yield (row.capture, row.call_frame), f", sent again after {told(kind, waits)}"
 
 
-def told_of(prog: int | None, waits: Sequence[float]) -> str:
-    kind = TIMERS.get(prog or 0)
-    return told(kind, waits) if kind else ", ".join(f"{wait:.1f} s" for wait in waits[:4])
+def timer_of(call: Any) -> Kind | None:
+    """Whose timer sends a call again: that of a client's lock request, or that of sm-notify.
+
+    sm-notify also looks for the statd of the host that it notifies; lockd only ever looks for its own.
+    """
+    if call.prog == NLM and call.proc in SYNCHRONOUS:
+        return "resend"
+    if call.prog == NSM and call.procedure == NOTIFY and call.client != call.server:
+        return "notice"
+    return None
 
 
-def answers(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Answers that came late, by a clock of the server."""
+def answers(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+    """Replies that came late, by a timer of the server."""
     calls = tables["calls"].where(tables["calls"]["prog"] == NLM)
     with np.errstate(invalid="ignore"):
         late = calls.where((calls["latency_s"] >= LATE_S) & calls.valid("reply_capture"))
+    late_here = late.where(among(late, "reply_capture", "reply_frame", frames))
+    if not len(late_here):
+        return
     rows = late.where(late["status"] == DENIED_NOLOCKS)
     denied = Stretches((rows["server"],), rows["reply_time"])
-    for row in late.where(among(late, "reply_capture", "reply_frame", frames)).rows():
-        clock = clock_of("refusal" if behind_denial(row, denied) else "answer", row.latency_s)
-        if clock:
+    served = Stretches((calls["server"],), calls["reply_time"])
+    for row in late_here.rows():
+        behind = behind_denial(row, denied)
+        clock = clock_of("refusal" if behind else "answer", row.latency_s)
+        has_it = row.proc == LOCK or behind or (clock and clock.name == BEHIND)
+        alone = clock and (clock.name == BEHIND or not serves_others(row, served))
+        if clock and has_it and alone and not refuted(row, clock, tables):
             yield (row.reply_capture, row.reply_frame), f": {clock.meaning}"
 
 
@@ -97,12 +119,29 @@ def behind_denial(row: Any, denied: Stretches) -> bool:
     return denied.meet(row.server, row.reply_time - BEHIND_S * SECOND + 1, row.reply_time)
 
 
+def serves_others(row: Any, served: Stretches) -> bool:
+    """Whether the server answered other lock requests meanwhile: lockd does not while it waits for its statd."""
+    margin = round(MARGIN_S * SECOND)
+    return served.meet(row.server, row.time + margin, row.reply_time - margin)
+
+
+def refuted(row: Any, clock: Clock, tables: Mapping[str, Any]) -> bool:
+    """Whether the server's loopback was captured and shows no search for statd during the wait."""
+    if clock.name != SEARCHES or row.server not in tables["loopbacks"]:
+        return False
+    asked = tables["registrations"]
+    own = (asked["prog"] == NSM) & (asked["host"] == row.server) & (asked["port"] == 0) & asked.valid("time")
+    during = own & (asked["time"] >= row.time) & (asked["time"] <= row.reply_time)
+    return bool(during.sum() < SEARCH)
+
+
 def connections(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
     """SYNs that were repeated: of these the first and the last are known."""
     tried = tables["flows"].where(tables["flows"]["syn"] > 1)
     for row in tried.where(among(tried, "capture", "syn_frame", frames)).rows():
         lasted = (row.syn_last - row.syn_time) / SECOND
-        yield (row.capture, row.syn_frame), f", {row.syn - 1} more in {told('syn', [lasted])}"
+        kind: Kind | None = "syn" if is_back_off(row.syn - 1, lasted) else None
+        yield (row.capture, row.syn_frame), f", {row.syn - 1} more in {told(kind, [lasted])}"
 
 
 def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
@@ -115,7 +154,7 @@ def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
         polls = row.polls or row.grace - 1
         if row.requested is not None and last > row.requested:
             gap = (last - row.requested) / SECOND / polls
-            kind: Kind = "grace" if row.grace > 1 else "poll"
+            kind: Kind | None = "grace" if row.grace > 1 else "poll" if row.blocked is not None else None
             rhythm = f", every {told(kind, [gap])}" if gap >= AT_ONCE_S else " at once"
             note = f", asked again {several(polls, 'time')}{rhythm}"
             yield (row.requested_capture, row.requested_frame), note
@@ -129,7 +168,8 @@ def questions(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple
     for row in refused.where(among(refused, "capture", "frame", frames)).rows():
         count, typical = rounds[row.exchange].since(row.time) if row.exchange in rounds else (0, 0.0)
         if count > 1:
-            yield (row.capture, row.frame), f", again {several(count, 'time')}, every {told('ask', [typical])}"
+            kind: Kind | None = "ask" if row.prog == NLM or (row.prog == NSM and row.asker == row.host) else None
+            yield (row.capture, row.frame), f", again {several(count, 'time')}, every {told(kind, [typical])}"
 
 
 def by_search(refused: Table) -> Iterator[tuple[int, Rounds]]:

@@ -1,33 +1,39 @@
-"""From answers to one verdict: the finding that explains the others, or why there is none.
+"""From answers to the verdict: the faults that no other explains, or why there is none.
 
-The verdict is the gravest finding that no other explains (causes.py). `healthy` needs evidence: locks were asked
-for and answered in time, and nothing speaks against it. Anything else is `cannot-tell`, with the reason.
+Every fault that no other finding explains is a cause (causes.py), the gravest first; one capture may show several ill
+hosts. `healthy` needs evidence: locks were requested and answered in time, and nothing speaks against it. Anything else
+is `cannot-tell`, with the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nfsrpc.columns import Table
+from nfsrpc.columns import Table, isin
 from nfsrpc.diagnosis.catalogue import chosen
-from nfsrpc.diagnosis.causes import Causes, explained, explains, is_fault
+from nfsrpc.diagnosis.causes import explained, explains, is_fault, numbered, root_causes
 from nfsrpc.diagnosis.clock_jumps import CLOCK_SET, confused_by_steps, without
 from nfsrpc.diagnosis.damaged_frames import doubted
+from nfsrpc.diagnosis.health import doubts
 from nfsrpc.diagnosis.hypotheses import hypotheses
 from nfsrpc.diagnosis.kernel_log import expected
 from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Inputs, Limited, ask, cut_short, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
+from nfsrpc.facts.basic import CANCEL_MSG, LOCK_MSG, TEST_MSG, UNLOCK_MSG
 from nfsrpc.facts.stalls import LATE_S, late
+from nfsrpc.findings.bounds import SCREEN, first_of
 from nfsrpc.findings.finding import (
     SEVERITIES,
     Answer,
     Broken,
     CannotTell,
+    Cause,
     Clear,
     Diagnosis,
     Finding,
+    Hypothesis,
     Settings,
     Verdict,
 )
@@ -81,13 +87,13 @@ UNFINISHED = Verdict(None, "cannot-tell", f"It cannot be told whether locks work
 def concluded(told: list[Answer], inputs: Inputs, skipped: Sequence[SourceError] = ()) -> Diagnosis:
     confused = confused_by_steps(told, inputs["clock_steps"])
     answers = doubted(without(told, confused), inputs["damaged_frames"])
-    found = explained([answer for answer in answers if isinstance(answer, Finding)])
-    findings = fingerprinted(found, inputs)
-    lead = leading(findings)
+    found = numbered([answer for answer in answers if isinstance(answer, Finding)])
+    findings = sorted(fingerprinted(explained(sorted(found, key=gravity)), inputs), key=gravity)
+    causes = root_causes([each for each in findings if is_fault(each)])
     broken = tuple(answer for answer in answers if isinstance(answer, Broken))
     is_partial = bool(cut_short(answers))
-    if lead:
-        verdict = fault(lead, findings)
+    if causes:
+        verdict = fault(causes, findings)
         if is_partial:
             verdict = verdict._replace(summary=f"{verdict.summary} {PARTIAL}")
     elif is_partial:
@@ -96,23 +102,27 @@ def concluded(told: list[Answer], inputs: Inputs, skipped: Sequence[SourceError]
         verdict = without_fault(inputs, any(is_fault(each) for each in confused))
     if verdict.state == "healthy" and (gap := left_out(broken, skipped, inputs["nobodys"])):
         verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
+    leading = set(map(id, causes))
+    cannot_tell = tuple(answer for answer in answers if isinstance(answer, CannotTell))
+    unjudged = {answer.rule for answer in cannot_tell} | {answer.rule for answer in broken}
     return Diagnosis(
         verdict=verdict,
-        findings=tuple(sorted(findings, key=lambda found: (found is not lead, gravity(found)))),
-        cannot_tell=tuple(answer for answer in answers if isinstance(answer, CannotTell)),
-        clear=tuple(answer for answer in answers if isinstance(answer, Clear)),
+        findings=(*causes, *(each for each in findings if id(each) not in leading)),
+        cannot_tell=cannot_tell,
+        clear=tuple(answer for answer in answers if isinstance(answer, Clear) and answer.rule not in unjudged),
         broken=broken,
-        hypotheses=hypotheses(lead, inputs) if lead else (),
+        hypotheses=tuple(competing(causes, inputs)),
         log=expected(findings, inputs),
     )
 
 
-def leading(findings: Sequence[Finding]) -> Finding | None:
-    """The gravest finding that no other explains."""
-    faults = list(filter(is_fault, findings))
-    causes = Causes(faults)
-    roots = [found for found in faults if not causes.explain(found)] or faults
-    return min(roots, key=gravity, default=None)
+def competing(causes: Sequence[Finding], inputs: Inputs) -> Iterator[Hypothesis]:
+    """What may be behind causes whose decisive half was not captured: once per host, since it is the same for all."""
+    asked: set[str | None] = set()
+    for cause in causes[: SCREEN.others]:
+        found = hypotheses(cause, inputs) if cause.table_host not in asked else ()
+        asked |= {cause.table_host} if found else set()
+        yield from found
 
 
 def gravity(found: Finding) -> tuple[object, ...]:
@@ -125,26 +135,58 @@ def gravity(found: Finding) -> tuple[object, ...]:
         -(found.wait_s or 0.0),
         -len(found.explains),
         found.first or 0,
-        found.rule,
+        found.id,
     )
 
 
-def fault(lead: Finding, findings: Iterable[Finding]) -> Verdict:
-    """Host, what, who is hurt and how long."""
-    symptoms = [found for found in findings if found is not lead and explains(lead, found)]
-    clients = set(lead.clients) or {client for found in symptoms for client in found.clients}
-    theirs = [found.wait_s or 0.0 for found in symptoms if set(found.clients) <= clients]
-    wait = lead.wait_s if lead.wait_s is not None else max(theirs, default=0.0)
+def fault(causes: Sequence[Finding], findings: Iterable[Finding]) -> Verdict:
+    """The verdict of causes, the gravest first: of one its summary, of several how many there are, on which hosts."""
+    by_id = {found.id: found for found in findings}
+    told = tuple(
+        Cause(cause.rule, cause.host, cause.certainty, summary(cause, effects_of(cause, by_id)), cause.id)
+        for cause in causes
+    )
+    return Verdict(causes[0].rule, "fault", told[0].summary if len(told) == 1 else headline(causes), told)
+
+
+def effects_of(cause: Finding, by_id: Mapping[str, Finding]) -> list[Finding]:
+    """What a cause explains at first hand."""
+    effects = (by_id[found] for found in cause.explains if found in by_id)
+    return [effect for effect in effects if explains(cause, effect)]
+
+
+def headline(causes: Sequence[Finding]) -> str:
+    """How many faults there are, and which on which hosts.
+
+    >>> from nfsrpc.findings.finding import Rule
+    >>> rule = Rule("REG001", "statd-not-registered", "error")
+    >>> titles = {"10.30.0.1": "10.30.0.1 has no rpc.statd", "10.30.0.2": "lockd cannot be reached"}
+    >>> headline([rule.finding(host=host, title=title, explanation="") for host, title in titles.items()])
+    '2 faults: 10.30.0.1 has no rpc.statd; lockd cannot be reached (10.30.0.2).'
+    """
+    shown, more = first_of(causes, SCREEN.causes)
+    parts = [cause.title if (cause.host or "") in cause.title else f"{cause.title} ({cause.host})" for cause in shown]
+    if more:
+        hosts = dict.fromkeys(cause.host for cause in causes[len(shown) :] if cause.host)
+        parts.append(f"and {more} more{f' ({named(hosts)})' if hosts else ''}")
+    return f"{len(causes)} faults: {'; '.join(parts)}."
+
+
+def summary(cause: Finding, effects: Sequence[Finding]) -> str:
+    """Host, what is wrong, who is affected and for how long."""
+    clients = set(cause.clients) or {client for found in effects for client in found.clients}
+    theirs = [found.wait_s or 0.0 for found in effects if set(found.clients) <= clients]
+    wait = cause.wait_s if cause.wait_s is not None else max(theirs, default=0.0)
     lasted = f"waited up to {seconds(wait)}" if wait >= WORTH_TELLING_S else ""
-    if seconds(wait) in lead.title:
+    if seconds(wait) in cause.title:
         lasted = ""
-    if clients == {lead.host}:
-        hurt = f"; it {lasted}" if lasted else ""
+    if clients == {cause.table_host}:
+        affected = f"; it {lasted}" if lasted else ""
     elif clients:
-        hurt = f"; {named(clients)} {lasted}" if lasted else f"; it hurts {named(clients)}"
+        affected = f"; {named(clients)} {lasted}" if lasted else f"; affected: {named(clients)}"
     else:
-        hurt = f"; somebody {lasted}" if lasted else ""
-    return Verdict(lead.rule, "fault", f"{lead.title[:1].upper()}{lead.title[1:]}{hurt}.")
+        affected = f"; a client {lasted}" if lasted else ""
+    return f"{cause.title[:1].upper()}{cause.title[1:]}{affected}."
 
 
 def without_fault(inputs: Inputs, confused: bool) -> Verdict:
@@ -156,6 +198,9 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
     answered = requests.where((requests["state"] == "answered") & ~late(requests, LATE_S))
     undecided = requests.where(requests["state"] == "undecided")
     asynchronous = async_answers(inputs["locks"])
+    if not len(requests) and not asynchronous and (sent := by_message(inputs["nlm"])):
+        why = f"of {several(sent, 'lock request')} by message, no result was captured"
+        return Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {why}.")
     if not len(requests) and not asynchronous:
         return Verdict(None, "cannot-tell", unseen(inputs["flows"], inputs["quality"], inputs["nobodys"]))
     if confused:
@@ -172,6 +217,8 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
     if waiting(undecided, inputs) or len(undecided) > UNDECIDED_SHARE * len(requests):
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, inputs)}"
         return Verdict(None, "cannot-tell", f"It cannot be told whether all locks work: {why}.")
+    if doubt := next(doubts(inputs), ""):
+        return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {doubt}.")
     if inputs["unexplained_waits"]:
         return Verdict(None, "cannot-tell", unexplained_wait(inputs))
     return Verdict(None, "healthy", f"{healthy_summary(answered, asynchronous)}{unread(inputs['quality'])}.")
@@ -204,6 +251,11 @@ def async_answers(locks: Table) -> int:
     return int(((locks["procedure"] == "LOCK_MSG") & locks.valid("status")).sum())
 
 
+def by_message(nlm: Table) -> int:
+    """Lock requests whose result is a message of its own."""
+    return int(isin(nlm["proc"], (TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG)).sum())
+
+
 def unseen(flows: Table, quality: Table, nobodys: int) -> str:
     why = "no lock requests were captured"
     if flows["tls"].any():
@@ -229,7 +281,7 @@ def unread(quality: Table) -> str:
 
 def without_reply(undecided: Table, inputs: Inputs) -> str:
     if not len(undecided):
-        return "none was answered in time that a reboot does not excuse"
+        return "none was answered in time"
     number = several(len(undecided), "has", "have")
     span = inputs["span"]
     if span is not None and len(undecided) and ((span.last - undecided["time"]) < 10 * SECOND).all():

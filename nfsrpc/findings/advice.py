@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from nfsrpc.findings.command import Command, Filter, command, either_host, remark
+from nfsrpc.findings.command import IN_CAPTURE, Command, Filter, command, either_host, remark
 from nfsrpc.findings.finding import Need
 from nfsrpc.wording import named
 
@@ -84,7 +84,7 @@ def try_lock(server: str) -> Command:
 
 def bare(host: str | None) -> str:
     """A host's address without the file that tells loopbacks apart; nothing for a host that is not known."""
-    return (host or "").partition(" ")[0]
+    return (host or "").partition(IN_CAPTURE)[0]
 
 
 def loopback_of(host: str, clients: Iterable[str] = ()) -> Need:

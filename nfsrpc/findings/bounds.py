@@ -25,7 +25,8 @@ Found = TypeVar("Found", bound=OfRule)
 
 
 class Bounds(NamedTuple):
-    findings: int  # of one rule, beside the one that leads: more of the same say nothing new
+    causes: int  # with proof and remedy
+    findings: int  # of one rule, beside the causes: more of the same say nothing new
     others: int  # findings of all rules, likewise
     names: int  # clients of a finding, or files
     frames: int  # of evidence
@@ -38,8 +39,9 @@ class Bounds(NamedTuple):
     characters: int  # of one sentence: those of the rules are shorter, but for names that are made to be long
 
 
-# A screen at 3 am: one fault fits on it, and whoever scrolls finds the rest within some hundred lines.
+# A screen at 3 am: one fault fits on it, and the rest is within some hundred lines.
 SCREEN = Bounds(
+    causes=4,
     findings=5,
     others=40,
     names=6,
@@ -54,6 +56,7 @@ SCREEN = Bounds(
 )
 # A ticket, or a page in a browser: what somebody reads who has an hour, some thousand lines at most.
 PAGE = Bounds(
+    causes=30,
     findings=50,
     others=500,
     names=100,

@@ -23,6 +23,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 SCOPE = re.compile(r"%[A-Za-z0-9][A-Za-z0-9._-]*")  # of a link-local address: the interface
 PLAIN = " .,:@/_%+-"  # in a remark, beside letters and digits
 OPTION = re.compile(r"(?<![^ ])-")  # in a remark: the beginning of a word
+IN_CAPTURE = " of "  # between a loopback address and its capture, in hosts' names in tables (sessions/hosts.py)
 FIELD = re.compile(r"\{(\w+)\}")  # of a template
 
 
@@ -85,7 +86,7 @@ def either_host(addresses: Iterable[str], *others: LiteralString) -> Filter | No
 
 
 def word(argument: Argument) -> str | None:
-    """An argument as the shell reads it; None for what must not get there."""
+    """An argument as the shell reads it; of a loopback with its capture the address; None for what is not fit."""
     if isinstance(argument, int):
         return str(argument) if argument >= 0 else None
     if isinstance(argument, Filter):
@@ -93,7 +94,12 @@ def word(argument: Argument) -> str | None:
     if isinstance(argument, PurePath):
         path = str(argument)
         return quote(f"./{path}" if path.startswith("-") else path) if path.isprintable() else None
-    return argument if argument and (HOST_NAME.fullmatch(argument) or is_address(argument)) else None
+    if argument is None:
+        return None
+    address, separator, _ = argument.partition(IN_CAPTURE)
+    if separator:
+        return address if is_address(address) else None
+    return argument if HOST_NAME.fullmatch(argument) or is_address(argument) else None
 
 
 def is_address(text: str) -> bool:

@@ -3,6 +3,8 @@
 A rule answers one of findings, `Clear` (it passes, and on what evidence) or `CannotTell` (what is missing, and the
 command that would show it). Silence is not a pass. `Diagnosis` is all answers together with the one verdict.
 Times are ns since the epoch; a capture is the index of the file given, a frame is counted from 1 in that file.
+A finding is known by its `id` within one diagnosis, and other findings refer to it by that. Its `host` is an address
+alone: where that is a loopback address whose owner is not known, `host_capture` says in which file it was seen.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Required, TypeAlias, TypedDict, Unpack
 
-from nfsrpc.findings.command import Command
+from nfsrpc.findings.command import IN_CAPTURE, Command
 from nfsrpc.findings.shown import ShownFinding, failures_html, findings_html, verdict_html
 from nfsrpc.printable import clean
 
@@ -41,6 +43,21 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 def holds(when: When, certainty: Certainty) -> bool:
     """Whether what a rule's head says holds of a finding of this certainty."""
     return when in ("always", certainty)
+
+
+def split_host(host: str | None) -> tuple[str | None, str | None]:
+    """The address of a host as the tables name it, and the capture that a loopback address belongs to.
+
+    >>> split_host("127.0.0.1 of node1-lo.pcap"), split_host("10.1.84.31"), split_host(None)
+    (('127.0.0.1', 'node1-lo.pcap'), ('10.1.84.31', None), (None, None))
+    """
+    address, _, capture = (host or "").partition(IN_CAPTURE)
+    return address or None, capture or None
+
+
+def in_capture(address: str, capture: str | None) -> str:
+    """The host as the tables name it."""
+    return f"{address}{IN_CAPTURE}{capture}" if capture else address
 
 
 class Evidence(NamedTuple):
@@ -76,18 +93,21 @@ class Hypothesis(NamedTuple):
     host: str | None  # the host to fix, should it be true
     supports: str  # what speaks for it
     against: str  # what speaks against it, "" when nothing does
+    finding: str = ""  # the identifier of the finding that it would explain
 
 
 @dataclass(frozen=True)
 class Finding(ShownFinding):
-    """What a rule found: the host to fix, who suffers, the frames that prove it, commands that fix and that verify it.
+    """What a rule found: the host to fix, affected clients, frames that prove it, commands that fix and verify it.
 
     `str()` is the whole of it as text, with all but the commands as comments to a shell. Times are ns since the epoch.
 
     >>> from nfsrpc import read
     >>> finding = read("captures/server-without-statd/nfssrv-any.pcap").diagnosis.findings[0]
-    >>> finding.rule, finding.severity, finding.certainty, finding.host, finding.clients
-    ('REG001', 'error', 'certain', '10.1.84.31', ('10.1.84.41',))
+    >>> finding.id, finding.severity, finding.certainty, finding.host, finding.clients
+    ('REG001@10.1.84.31', 'error', 'certain', '10.1.84.31', ('10.1.84.41',))
+    >>> finding.explains
+    ('LCK002@10.1.84.31',)
     >>> [proof.frame for proof in finding.evidence][:2], str(finding.remedy[0])
     ([107, 109], 'systemctl unmask rpc-statd; systemctl enable --now rpcbind && systemctl start rpc-statd')
     """
@@ -96,10 +116,10 @@ class Finding(ShownFinding):
     name: str
     severity: Severity
     certainty: Certainty
-    host: str | None  # the host to fix
+    host: str | None  # the address of the host to fix
     title: str
     explanation: str
-    clients: tuple[str, ...] = ()  # who suffers
+    clients: tuple[str, ...] = ()  # affected
     files: tuple[str, ...] = ()
     count: int = 1
     first: int | None = None
@@ -107,15 +127,33 @@ class Finding(ShownFinding):
     evidence: tuple[Evidence, ...] = ()
     remedy: tuple[Command, ...] = ()
     verify: tuple[Command, ...] = ()
-    explains: tuple[str, ...] = ()  # rules whose findings this one explains: filled in by the verdict
+    explains: tuple[str, ...] = ()  # identifiers of the findings that this one explains: filled in by the verdict
     needs: Need | None = None  # what would make a likely finding certain
     wait_s: float | None = None  # the longest that anyone waited for this
+    host_capture: str | None = None  # the capture that a loopback address belongs to, where its owner is not known
+    number: int = 1  # among the findings of this rule about hosts of this address
 
     # IPython takes the class's own __repr__, which the decorator makes, before what it inherits.
     _repr_pretty_ = ShownFinding._repr_pretty_
 
     def __post_init__(self) -> None:
         check_commands(*self.remedy, *self.verify)
+
+    @property
+    def id(self) -> str:
+        """The identifier of the finding within its diagnosis: REG001@10.1.84.31; MON005@10.1.84.31#2 on repetition."""
+        where = f"@{self.host}" if self.host else ""
+        return f"{self.rule}{where}{f'#{self.number}' if self.number > 1 else ''}"
+
+    @property
+    def table_host(self) -> str | None:
+        """The host as the tables name it: a loopback address with its capture."""
+        return self.host and in_capture(self.host, self.host_capture)
+
+    @property
+    def parties(self) -> frozenset[str]:
+        """The host and the affected clients, as the tables name them."""
+        return frozenset({self.table_host or "", *self.clients} - {""})
 
 
 class LogLine(NamedTuple):
@@ -128,7 +166,9 @@ class LogLine(NamedTuple):
     rules: tuple[str, ...]  # those that find what it is about
 
     def belongs_to(self, finding: Finding) -> bool:
-        return finding.rule in self.rules and bool({self.host, self.about} & {finding.host, *finding.clients})
+        """Whether a finding is about both hosts of the line; about one of them, where it names no other."""
+        parties, named = finding.parties, {self.host, self.about}
+        return finding.rule in self.rules and (named <= parties or (len(parties) == 1 and bool(named & parties)))
 
 
 class Clear(NamedTuple):
@@ -191,9 +231,10 @@ class Rule(NamedTuple):
     passes: str = ""  # on what evidence it passes where that was captured and `check` answers nothing
 
     def finding(self, **fields: Unpack[Fields]) -> Finding:
-        """A finding of this rule, certain and of its severity unless told otherwise."""
+        """A finding of this rule, certain and of its severity by default. Its host is named as the tables name it."""
         told: Fields = {"severity": self.severity, "certainty": "certain", **fields}
-        return Finding(rule=self.id, name=self.name, **told)
+        told["host"], capture = split_host(told["host"])
+        return Finding(rule=self.id, name=self.name, **told, host_capture=capture)
 
     def clear(self, evidence: str) -> Clear:
         return Clear(self.id, evidence)
@@ -202,18 +243,39 @@ class Rule(NamedTuple):
         return CannotTell(self.id, why, needs)
 
 
+class Cause(NamedTuple):
+    """A fault that no other finding explains."""
+
+    rule: str
+    host: str | None  # the address of the host to fix
+    certainty: Certainty
+    summary: str  # one sentence: host, what is wrong, who is affected, for how long
+    finding: str  # the identifier of its finding
+
+
 class Verdict(NamedTuple):
-    """What it comes to. Of state `fault` the rule is the one whose finding explains the others.
+    """The conclusion of a diagnosis: a fault with its causes, `healthy`, or `cannot-tell` with the reason.
+
+    There is one cause per fault that no other finding explains; `rule` is that of the first one.
 
     >>> from nfsrpc import read
     >>> verdict = read("captures/one-sided/onesided-Qin-srv-eth0.pcap").verdict
-    >>> verdict.state, verdict.rule
-    ('cannot-tell', None)
+    >>> verdict.state, verdict.rule, verdict.causes
+    ('cannot-tell', None, ())
+    >>> verdict = read("captures/server-without-statd/nfssrv-any.pcap").verdict
+    >>> verdict.rule, verdict.hosts, [(cause.rule, cause.certainty, cause.finding) for cause in verdict.causes]
+    ('REG001', ('10.1.84.31',), [('REG001', 'certain', 'REG001@10.1.84.31')])
     """
 
-    rule: str | None  # of the finding that explains the others; null unless the state is fault
+    rule: str | None  # of the first cause; None unless the state is fault
     state: State
-    summary: str  # one sentence: host, what, who is hurt, how long
+    summary: str  # of one cause its summary; of several how many there are, on which hosts
+    causes: tuple[Cause, ...] = ()  # the gravest first
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts to fix, each once, in the order of the causes."""
+        return tuple(dict.fromkeys(cause.host for cause in self.causes if cause.host))
 
     def __str__(self) -> str:
         return clean(f"{self.state.replace('-', ' ').upper()} {self.rule or ''}".rstrip() + f": {self.summary}")
@@ -222,7 +284,8 @@ class Verdict(NamedTuple):
         printer.text(str(self))
 
     def _repr_html_(self) -> str:
-        return verdict_html(self.state, self.rule, self.summary)
+        causes = [f"{cause.rule}, {cause.certainty}: {cause.summary}" for cause in self.causes]
+        return verdict_html(self.state, self.rule if len(causes) == 1 else None, self.summary, causes)
 
 
 class Settings(NamedTuple):
@@ -242,7 +305,7 @@ DEFAULTS = Settings()
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All answers of the rules.
+    """All answers of the rules, and the verdict that they come to.
 
     >>> from nfsrpc import read
     >>> diagnosis = read("captures/contended/nfssrv-any.pcap").diagnosis
@@ -253,13 +316,24 @@ class Diagnosis:
     """
 
     verdict: Verdict
-    findings: tuple[Finding, ...] = ()  # the verdict's first, then by severity
+    findings: tuple[Finding, ...] = ()  # the causes in their order, then the others by severity
     cannot_tell: tuple[CannotTell, ...] = ()
-    clear: tuple[Clear, ...] = ()
+    clear: tuple[Clear, ...] = ()  # of rules that lacked nothing
     broken: tuple[Broken, ...] = ()
-    hypotheses: tuple[Hypothesis, ...] = ()  # most probable first, where the decisive vantage is missing
+    hypotheses: tuple[Hypothesis, ...] = ()  # of each cause, most probable first, where the decisive vantage is missing
     log: tuple[LogLine, ...] = ()  # lines to expect in the hosts' kernel logs, in order
     settings: Settings = DEFAULTS
+
+    @property
+    def causes(self) -> tuple[Finding, ...]:
+        """The findings that no other explains, in the order of `verdict.causes`.
+
+        >>> from nfsrpc import read
+        >>> [cause.id for cause in read("captures/statd-killed/nfssrv-any.pcap").diagnosis.causes]
+        ['REG007@10.1.84.31']
+        """
+        by_id = {finding.id: finding for finding in self.findings}
+        return tuple(by_id[cause.finding] for cause in self.verdict.causes if cause.finding in by_id)
 
     def _repr_html_(self) -> str:
         failed = [(rule.rule, rule.error) for rule in self.broken]

@@ -38,6 +38,7 @@ class ShownFinding:
     severity: str
     certainty: str
     host: str | None
+    host_capture: str | None
     title: str
     explanation: str
     clients: tuple[str, ...]
@@ -76,14 +77,19 @@ def names(all_names: Sequence[str]) -> str:
     return clipped(", ".join(shown), CHARACTERS) + (f" and {more} more" if more else "")
 
 
+def located(finding: ShownFinding) -> str:
+    """The host to fix; a loopback address with its capture."""
+    return f"{finding.host} ({finding.host_capture})" if finding.host_capture else finding.host or ""
+
+
 def facts(finding: ShownFinding) -> list[tuple[str, str]]:
     when = f"{utc(finding.first)} to {utc(finding.last)}" if finding.first != finding.last else utc(finding.first)
     known = {
-        "host to fix": finding.host or "",
+        "host to fix": located(finding),
         "clients": names(finding.clients),
         "files": names(finding.files),
         "when": when if finding.first is not None else "",
-        "explains": ", ".join(finding.explains),
+        "explains": names(finding.explains),
     }
     return [(name, value) for name, value in known.items() if value]
 
@@ -117,8 +123,15 @@ def finding_html(finding: ShownFinding) -> str:
     )
 
 
-def verdict_html(state: str, rule: str | None, summary: str) -> str:
-    return cell(heading(badge(state), bold(rule or "")), heading(bold(clipped(summary, CHARACTERS))))
+def verdict_html(state: str, rule: str | None, summary: str, causes: Sequence[str] = ()) -> str:
+    """The verdict; of several causes each in one sentence below it."""
+    shown, more = first_of(causes, SCREEN.others)
+    sentences = [clipped(cause, CHARACTERS) for cause in shown] + ([f"and {more} more"] if more else [])
+    return cell(
+        heading(badge(state), bold(rule or "")),
+        heading(bold(clipped(summary, CHARACTERS))),
+        *([listing(sentences)] if len(causes) > 1 else ()),
+    )
 
 
 def failures_html(rules: Sequence[tuple[str, str]]) -> str:
@@ -134,7 +147,7 @@ def findings_html(findings: Sequence[ShownFinding]) -> str:
         (
             badge(finding.severity),
             bold(finding.rule),
-            text(finding.host or ""),
+            text(located(finding)),
             text(clipped(finding.title, CHARACTERS)),
         )
         for finding in shown

@@ -30,8 +30,8 @@ LACKS = (
 
 def whose(line: Told) -> str:
     """What explains a line of a kernel log."""
-    if line.rules:
-        return f"explained by {', '.join(line.rules)}"
+    if line.findings:
+        return f"explained by {', '.join(line.findings)}"
     if line.time is None:
         return "cannot be compared"
     return "not explained" if line.within else "outside the captures"

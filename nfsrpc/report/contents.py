@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from nfsrpc.sources import SourceError
 
 
+EFFECTS = 20  # of a cause, that lines of kernel logs are compared with
+
+
 class Capture(NamedTuple):
     """A file given: what it is, where it was taken, and what it lacks."""
 
@@ -62,6 +65,19 @@ class Procedure(NamedTuple):
     max: float | None
 
 
+class Fault(NamedTuple):
+    """A cause of the verdict."""
+
+    finding: Finding
+    summary: str
+    effects: tuple[Finding, ...]  # findings that it explains
+
+    def log(self, lines: Iterable[LogLine]) -> list[LogLine]:
+        """Those of these lines of kernel logs that are about it or its effects."""
+        found = (self.finding, *self.effects[:EFFECTS])
+        return [line for line in lines if any(line.belongs_to(finding) for finding in found)]
+
+
 class Report(NamedTuple):
     diagnosis: Diagnosis
     captures: tuple[Capture, ...]
@@ -70,16 +86,25 @@ class Report(NamedTuple):
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read
 
     @property
-    def leading(self) -> Finding | None:
-        """The finding that is the verdict."""
-        verdict = self.diagnosis.verdict
-        return next((finding for finding in self.diagnosis.findings if finding.rule == verdict.rule), None)
+    def faults(self) -> tuple[Fault, ...]:
+        """The causes of the verdict, the gravest first. What several causes explain stands with the first."""
+        verdict, findings = self.diagnosis.verdict, self.diagnosis.findings
+        places = {finding.id: place for place, finding in enumerate(findings)}
+        left = places.keys() - {cause.finding for cause in verdict.causes}
+        faults: list[Fault] = []
+        for cause in verdict.causes:
+            finding = findings[places[cause.finding]]
+            effects = left.intersection(finding.explains)
+            left -= effects
+            ordered = sorted(map(places.__getitem__, effects))
+            faults.append(Fault(finding, cause.summary, tuple(findings[place] for place in ordered)))
+        return tuple(faults)
 
     @property
     def others(self) -> tuple[Finding, ...]:
-        """All findings but the leading one."""
-        leading = self.leading
-        return tuple(finding for finding in self.diagnosis.findings if finding is not leading)
+        """The findings that are no cause and that no cause explains."""
+        told = {each.id for fault in self.faults for each in (fault.finding, *fault.effects)}
+        return tuple(finding for finding in self.diagnosis.findings if finding.id not in told)
 
     @property
     def unseen(self) -> tuple[LogLine, ...]:

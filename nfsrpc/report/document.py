@@ -1,25 +1,27 @@
 """The report at length, as blocks that know nothing of markup: markdown.py and html.py say how each looks.
 
-The verdict first, with its proof and its cure, then everything else, at greater length than for a terminal
-(rules/bounds.py). Text is as captures have it: who renders it makes it harmless.
+The verdict first, each of its faults with proof and remedy, then everything else, at greater length than for a terminal
+(findings/bounds.py). Text is as captures have it: who renders it makes it harmless.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from nfsrpc.findings.bounds import PAGE, clipped, ends_of, first_of, omitted, shortened
 from nfsrpc.findings.command import Command
 from nfsrpc.findings.finding import Finding, Need
+from nfsrpc.findings.shown import located
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
-from nfsrpc.report.contents import Report, nfsrpc_version, unknowns
+from nfsrpc.report.contents import Fault, Report, nfsrpc_version, unknowns
 from nfsrpc.wording import count, datetime_utc, digits, span
 
 
 class Title(NamedTuple):
     state: str  # of the verdict
-    rule: str  # what leads, if something does
+    rule: str  # of one fault its rule, of several how many there are
 
 
 class Lead(NamedTuple):
@@ -30,6 +32,7 @@ class Lead(NamedTuple):
 
 class Heading(NamedTuple):
     text: str
+    level: int = 1  # 2 for a part of one of several faults
 
 
 class Paragraph(NamedTuple):
@@ -59,15 +62,22 @@ STATES = {"fault": "Fault", "healthy": "Healthy", "cannot-tell": "Cannot tell"}
 
 
 def blocks(report: Report) -> Iterator[Block]:
-    verdict, leading = report.diagnosis.verdict, report.leading
-    yield Title(verdict.state, f"{leading.rule} {leading.name} ({leading.certainty})" if leading else "")
+    verdict, faults = report.diagnosis.verdict, report.faults
+    yield Title(verdict.state, _ruled(faults[0].finding) if len(faults) == 1 else _number(faults))
     yield Lead(clipped(verdict.summary, PAGE.characters))
-    if leading:
-        yield from _finding(report, leading)
-    yield from _causes(report)
+    shown, more = first_of(faults, PAGE.causes)
+    for number, fault in enumerate(shown, 1):
+        if len(faults) > 1:
+            yield Heading(f"Fault {number} of {len(faults)}: {_ruled(fault.finding)}")
+            yield Paragraph(clipped(fault.summary, PAGE.characters))
+        parts = (_finding(report, fault.finding), _hypotheses(report, fault.finding), _table("Explains", fault.effects))
+        for block in chain(*parts):
+            yield block._replace(level=2) if len(faults) > 1 and isinstance(block, Heading) else block
+    if more:
+        yield from _table("Further faults", [fault.finding for fault in faults[len(shown) :]])
     yield from _expected(report)
     yield from _logs(report)
-    yield from _others(report)
+    yield from _table("Also found", report.others)
     yield from _clear(report)
     yield from _unknown(report)
     yield from _settings(report)
@@ -79,7 +89,7 @@ def blocks(report: Report) -> Iterator[Block]:
 def _finding(report: Report, finding: Finding) -> Iterator[Block]:
     yield Paragraph(clipped(finding.explanation, PAGE.characters))
     facts = (
-        ("Host to fix", finding.host),
+        ("Host to fix", located(finding)),
         ("Clients", _names(finding.clients)),
         ("Files", _names(finding.files)),
         ("When", span(finding.first, finding.last) if finding.first is not None else ""),
@@ -97,7 +107,7 @@ def _finding(report: Report, finding: Finding) -> Iterator[Block]:
     if finding.needs:
         yield Heading("To be sure")
         yield from _need(finding.needs)
-    yield from _commands(f"Fix, on {finding.host}" if finding.host else "Fix", finding.remedy)
+    yield from _commands(f"Fix, on {located(finding)}" if finding.host else "Fix", finding.remedy)
     yield from _commands("Verify", finding.verify)
 
 
@@ -109,8 +119,8 @@ def _commands(heading: str, commands: Sequence[Command]) -> Iterator[Block]:
         yield from _more(more, "more line")
 
 
-def _causes(report: Report) -> Iterator[Block]:
-    causes = report.diagnosis.hypotheses
+def _hypotheses(report: Report, finding: Finding) -> Iterator[Block]:
+    causes = [cause for cause in report.diagnosis.hypotheses if cause.finding == finding.id]
     if causes:
         yield Heading("Causes that fit, most probable first")
         rows = [(f"{c.rule} {c.name}", c.host or "", c.supports, c.against) for c in causes]
@@ -135,24 +145,23 @@ def _logs(report: Report) -> Iterator[Block]:
         yield from _more(len(log.lines) - len(lines), "more line", "before")
 
 
-def _others(report: Report) -> Iterator[Block]:
-    others = report.others
-    if others:
-        explained = set(report.leading.explains) if report.leading else set()
-        shown = [finding for finding, _ in shortened(others, PAGE)]
-        yield Heading("Also found")
+def _table(heading: str, findings: Sequence[Finding]) -> Iterator[Block]:
+    """Findings in one line each: of each rule the first ones."""
+    if findings:
+        shown = [finding for finding, _ in shortened(findings, PAGE)]
+        yield Heading(heading)
         rows = [
             (
                 finding.severity,
-                f"{finding.rule} {finding.name}" + (", explained by the above" if finding.rule in explained else ""),
-                finding.host or "",
+                f"{finding.rule} {finding.name}",
+                located(finding),
                 clipped(finding.title, PAGE.characters),
                 _names([str(proof.frame) for proof in finding.evidence[: PAGE.frames + 1]]),
             )
             for finding in shown
         ]
         yield Grid(("severity", "rule", "host", "what", "frames"), rows)
-        left_out = omitted(others, shown)
+        left_out = omitted(findings, shown)
         if left_out:
             yield Paragraph(f"And {', '.join(left_out)} (--format json).")
 
@@ -203,6 +212,14 @@ def _captures(report: Report) -> Iterator[Block]:
         rows = [program_row(name, group) for name, group in programs]
         yield Grid(("program", "calls", "unanswered", "resent", "errors", "slowest answer"), rows)
         yield from _more(more, "more program", "with fewer calls")
+
+
+def _ruled(finding: Finding) -> str:
+    return f"{finding.rule} {finding.name} ({finding.certainty})"
+
+
+def _number(faults: Sequence[Fault]) -> str:
+    return count(len(faults), "fault") if faults else ""
 
 
 def _need(need: Need) -> Iterator[Block]:

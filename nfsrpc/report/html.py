@@ -22,6 +22,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
   max-width: 62em; margin: 0 auto; padding: 1.5em 1em 3em; overflow-wrap: anywhere }
 h1 { font-size: 1.3em; line-height: 1.35; margin: 0.5em 0 }
 h2 { font-size: 1.05em; margin: 1.8em 0 0.4em }
+h3 { font-size: 1em; margin: 1.2em 0 0.3em }
 th { color: var(--faint); font-weight: normal }
 td { font-variant-numeric: tabular-nums; min-width: 4ch }
 .short { white-space: nowrap }
@@ -29,7 +30,7 @@ td { font-variant-numeric: tabular-nums; min-width: 4ch }
 pre { font: 0.9em/1.5 ui-monospace, monospace; overflow-wrap: normal }
 footer { color: var(--faint); margin-top: 2.5em }
 @media print { pre { white-space: pre-wrap } .wide { overflow: visible }
-  h2 { break-after: avoid } tr, pre { break-inside: avoid }
+  h2, h3 { break-after: avoid } tr, pre { break-inside: avoid }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact } }
 """
 
@@ -75,7 +76,7 @@ def cell(name: str, text: str) -> str:
 RENDERERS: dict[type, Callable[[Any], str]] = {
     document.Title: lambda block: markup.heading(markup.badge(block.state), markup.bold(block.rule)),
     document.Lead: lambda block: f"<h1>{markup.text(block.text)}</h1>",
-    document.Heading: lambda block: f"<h2>{markup.text(block.text)}</h2>",
+    document.Heading: lambda block: f"<h{1 + block.level}>{markup.text(block.text)}</h{1 + block.level}>",
     document.Paragraph: lambda block: markup.paragraph(block.text),
     document.Listing: listing,
     document.Grid: grid,

@@ -1,4 +1,4 @@
-"""The report for programs: the document of version 1, which `analyze.schema.json` beside this file describes.
+"""The report for programs: the document of version 2, which `analyze.schema.json` beside this file describes.
 
 Keys are never renamed or removed within a version. Times are RFC 3339 in UTC with nanoseconds, latencies are seconds.
 What is more than a program can hold is left out and counted (`omitted`).
@@ -13,7 +13,7 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nfsrpc.findings.bounds import PAGE, SCREEN, Thing, first_of
-from nfsrpc.findings.finding import Broken, CannotTell, Finding, LogLine, Need, Settings
+from nfsrpc.findings.finding import Broken, CannotTell, Finding, LogLine, Need, Settings, Verdict
 from nfsrpc.report.contents import Capture, Procedure, Report, nfsrpc_version
 from nfsrpc.wording import datetime_utc, timestamp
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 # Lines to expect in kernel logs, by rule and host.
 Subjects: TypeAlias = Mapping[tuple[str, str | None], Sequence[tuple[int, LogLine]]]
 
-SCHEMA = 1
+SCHEMA = 2
 LINES = 4  # of kernel logs, in an explanation
+NEAR = 50  # of kernel logs, that a finding is compared with
 
 # Of the JSON: findings, rules that cannot tell, programs, lines of a kernel log, names or frames of a finding; 20 MB.
 MAX_LISTED = 10_000
@@ -48,11 +49,7 @@ def document(report: Report) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "nfsrpc": nfsrpc_version(),
-        "verdict": {
-            "rule": diagnosis.verdict.rule,
-            "state": diagnosis.verdict.state,
-            "summary": diagnosis.verdict.summary,
-        },
+        "verdict": verdict_document(diagnosis.verdict),
         "captures": [_capture(capture) for capture in report.captures],
         "programs": [_procedure(procedure) for procedure in programs],
         "findings": [finding_document(finding, log, room) for finding in findings],
@@ -61,6 +58,19 @@ def document(report: Report) -> dict[str, Any]:
         "skipped": [_skipped(error) for error in report.skipped],
         **omitted(omitted=more, omitted_programs=more_programs, omitted_cannot_tell=more_reasons),
         **({"dmesg": [_log(log) for log in report.logs]} if report.logs else {}),
+    }
+
+
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    causes, more = first_of(verdict.causes, MAX_LISTED)
+    hosts, more_hosts = first_of(verdict.hosts, MAX_LISTED)
+    return {
+        "rule": verdict.rule,
+        "state": verdict.state,
+        "summary": verdict.summary,
+        "causes": [cause._asdict() for cause in causes],
+        "hosts": list(hosts),
+        **omitted(omitted_causes=more, omitted_hosts=more_hosts),
     }
 
 
@@ -122,12 +132,15 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
     files, more_files = room.take(finding.files)
     evidence, more_evidence = room.take(finding.evidence)
     remedy, more_remedy = first_of(finding.remedy, PAGE.commands)
+    explains, more_explained = room.take(finding.explains)
     return {
+        "id": finding.id,
         "rule": finding.rule,
         "name": finding.name,
         "severity": finding.severity,
         "certainty": finding.certainty,
         "host": finding.host,
+        "host_capture": finding.host_capture,
         "clients": list(clients),
         "files": list(files),
         "count": finding.count,
@@ -138,8 +151,9 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
         "evidence": [proof._asdict() for proof in evidence],
         "remedy": list(map(str, remedy)),
         "verify": list(map(str, finding.verify)),
-        "explains": list(finding.explains),
+        "explains": list(explains),
         **omitted(
+            omitted_explains=more_explained,
             omitted_clients=more_clients,
             omitted_files=more_files,
             omitted_evidence=more_evidence,
@@ -160,8 +174,8 @@ def by_subject(log: Sequence[LogLine]) -> Subjects:
 
 def told(finding: Finding, log: Subjects) -> Iterator[str]:
     """The first lines to expect in kernel logs about a finding, a sentence a host."""
-    hosts = {finding.host, *finding.clients}
-    found = {place: line for host in hosts for place, line in log.get((finding.rule, host), ())[:LINES]}
+    near = ((place, line) for host in finding.parties for place, line in log.get((finding.rule, host), ())[:NEAR])
+    found = {place: line for place, line in near if line.belongs_to(finding)}
     lines = [found[place] for place in nsmallest(LINES, found)]
     for host in dict.fromkeys(line.host for line in lines):
         quoted = ", ".join(f'"{line.text}" about {datetime_utc(line.time)}' for line in lines if line.host == host)
@@ -187,7 +201,12 @@ def _log(log: Reading) -> dict[str, Any]:
         "file": log.file,
         "clock": log.clock,
         "lines": [
-            {"time": timestamp(line.time), "text": line.text, "explained_by": list(line.rules), "captured": line.within}
+            {
+                "time": timestamp(line.time),
+                "text": line.text,
+                "explained_by": list(line.findings),
+                "captured": line.within,
+            }
             for line in lines
         ],
         **omitted(omitted_lines=len(log.lines) - len(lines)),

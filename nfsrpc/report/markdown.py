@@ -52,7 +52,7 @@ def escaped(text: str) -> str:
 RENDERERS: dict[type, Callable[[Any], Iterable[str]]] = {
     document.Title: title,
     document.Lead: lambda block: [f"**{escaped(block.text)}**"],
-    document.Heading: lambda block: [f"### {escaped(block.text)}"],
+    document.Heading: lambda block: [f"{'#' * (2 + block.level)} {escaped(block.text)}"],
     document.Paragraph: lambda block: [escaped(block.text)],
     document.Listing: listing,
     document.Grid: lambda block: table(block.head, block.rows),

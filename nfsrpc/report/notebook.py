@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nfsrpc.columns import Tables
 from nfsrpc.findings.bounds import SCREEN, clipped, first_of, omitted, shortened
-from nfsrpc.findings.shown import findings_html
+from nfsrpc.findings.shown import findings_html, located
 from nfsrpc.markup import cell, listing, table
 from nfsrpc.printable import clean
 from nfsrpc.report.captures import described, lacks
@@ -39,7 +39,7 @@ def lines(report: Report, tables: Tables) -> Iterator[str]:
     shown = [finding for finding, _ in shortened(findings, SCREEN)]
     for finding in shown:
         title = clipped(finding.title, SCREEN.characters)
-        yield f"  {finding.severity} {finding.rule}, {finding.host or 'no host'}: {title}"
+        yield f"  {finding.severity} {finding.rule}, {located(finding) or 'no host'}: {title}"
     yield from (f"  and {number}" for number in omitted(findings, shown))
     captures, more = first_of(report.captures, SCREEN.captures)
     yield from (f"  {about(capture)}" for capture in captures)

@@ -1,9 +1,10 @@
 """The report for a terminal, read at 3 am: the verdict first, with its proof and its cure, then everything else.
 
-    FAULT, HEALTHY, CANNOT TELL   in one sentence: which host, what is wrong, who waited how long
-    Why … Explains   of the finding that leads: whom it hurts, frames that prove it, commands that cure it, its effects
+    FAULT, HEALTHY, CANNOT TELL   in one sentence: which host, what is wrong, who waited how long; of several faults
+                     how many, and on which hosts
+    Why … Explains   of each fault: affected clients, frames that prove it, commands that fix it, its effects
     Kernel           the lines of kernel logs that were given, and what explains them
-    Also             findings that it does not explain
+    Also             findings that no fault explains
     Checked          the evidence of health
     Unknown          what could not be told, and the command that would tell
     Settings         which rules were asked, and with which thresholds, where that was changed
@@ -24,9 +25,10 @@ from itertools import chain, groupby
 from nfsrpc.findings.bounds import SCREEN, clipped, ends_of, first_of, omitted, shortened
 from nfsrpc.findings.command import Command
 from nfsrpc.findings.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
+from nfsrpc.findings.shown import located
 from nfsrpc.printable import clean
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
-from nfsrpc.report.contents import Procedure, Report, unknowns
+from nfsrpc.report.contents import Fault, Procedure, Report, unknowns
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
 from nfsrpc.wording import count, digits, span, time_of_day
 
@@ -49,20 +51,22 @@ class _Page:
         self.paint = paint
         self.prose = min(width, PROSE)
         self.files = report.file_names()
+        self.faults = report.faults
         self.told: set[Command] = set()  # commands of captures
 
     def lines(self) -> Iterator[str]:
         report = self.report
-        leading = report.leading
-        explained = set(leading.explains) if leading else set()
         yield from self.verdict()
-        if leading:
+        shown, more = first_of(self.faults, SCREEN.causes)
+        for number, fault in enumerate(shown, 1):
             yield ""
-            yield from self.proof_and_cure(leading)
-            yield from self.explained([finding for finding in report.others if finding.rule in explained])
+            yield from self.fault_heading(number, fault) if len(self.faults) > 1 else ()
+            yield from self.proof_and_remedy(fault)
+            yield from self.explained(fault.effects)
         blocks = (
+            self.block("Faults", self.listed([fault.finding for fault in self.faults[len(shown) :]]) if more else ()),
             self.logs(),
-            self.also([finding for finding in report.others if finding.rule not in explained]),
+            self.also(report.others),
             self.clear(),
             self.unknown(report.diagnosis.cannot_tell),
             self.broken(),
@@ -71,28 +75,34 @@ class _Page:
             chain(self.captures(), self.traffic(report.programs)),
         )
         for block in blocks:
-            shown = list(block)
-            if shown:
+            lines = list(block)
+            if lines:
                 yield ""
-                yield from shown
+                yield from lines
 
     # The verdict
 
     def verdict(self) -> Iterator[str]:
-        verdict, leading = self.report.diagnosis.verdict, self.report.leading
+        verdict = self.report.diagnosis.verdict
         badge = self.paint(verdict.state, BADGES[verdict.state])
-        yield badge + (clean(f"  {leading.rule} {leading.name}, {leading.certainty}") if leading else "")
+        yield badge + (clean(f"  {heading(self.faults[0].finding)}") if len(self.faults) == 1 else "")
         for line in wrap(clipped(verdict.summary, SCREEN.characters), self.prose):
             yield self.paint("heading", line)
 
-    def proof_and_cure(self, finding: Finding) -> Iterator[str]:
+    def fault_heading(self, number: int, fault: Fault) -> Iterator[str]:
+        """Which of several faults follows."""
+        yield self.paint("heading", clean(f"Fault {number} of {len(self.faults)}: {heading(fault.finding)}"))
+        yield from wrap(clipped(fault.summary, SCREEN.characters), self.prose)
+
+    def proof_and_remedy(self, fault: Fault) -> Iterator[str]:
+        finding, several = fault.finding, len(self.faults) > 1
         yield from self.block("Why", self.text(finding.explanation))
         yield from self.whom_and_when(finding)
         yield from self.block("Files", self.text(names(finding.files)))
-        yield from self.block("Log", self.expected(self.report.unseen))
+        yield from self.block("Log", self.expected(fault.log(self.report.unseen) if several else self.report.unseen))
         certain = finding.certainty == "certain"
         yield from self.block("Proof" if certain else "Signs", self.evidence(finding.evidence))
-        yield from self.hypotheses(self.report.diagnosis.hypotheses)
+        yield from self.hypotheses([one for one in self.report.diagnosis.hypotheses if one.finding == finding.id])
         yield from self.block("Be sure", self.needs([finding.needs] if finding.needs else []))
         yield from self.block("Fix", self.commands(finding.remedy, where(finding)))
         yield from self.block("Verify", self.commands(finding.verify))
@@ -192,7 +202,7 @@ class _Page:
         """
         lines: list[str] = []
         state = self.report.diagnosis.verdict.state
-        if self.report.leading and self.report.leading.certainty == "certain":
+        if self.faults and all(fault.finding.certainty == "certain" for fault in self.faults):
             return
         room = SCREEN.unknown
         more = 0
@@ -308,10 +318,14 @@ class _Page:
         return [*self.text(f"Capture the {needs[0].vantage}{others}:"), *self.commands([needs[0].command])]
 
 
+def heading(finding: Finding) -> str:
+    return f"{finding.rule} {finding.name}, {finding.certainty}"
+
+
 def where(finding: Finding) -> str:
-    """On which host the remedy is to be typed in, unless its first command says that itself."""
+    """On which host to run the remedy, unless its first command says that itself."""
     said = finding.remedy[0].on if finding.remedy else ""
-    return f"on {finding.host}" if finding.host and not said else ""
+    return f"on {located(finding)}" if finding.host and not said else ""
 
 
 def rank(rule: str) -> int:

@@ -39,6 +39,8 @@ RESENDS = (10.0, 30.0, 60.0, 70.0, 90.0, 120.0, 130.0, 150.0, 180.0)
 SYNS = (1.0, 3.0, 7.0, 15.0, 31.0, 63.0, 127.0)
 NOTICES = (2.0, 6.0, 14.0, 30.0, 62.0, 122.0, 182.0)
 
+SEARCHES, BEHIND = "statd-search", "statd-search-behind"
+
 CLOCKS = (
     Clock("rpc-timer", "resend", RESENDS, 0.15, "the client's RPC timer; at 60 s its kernel complains"),
     Clock("blocked-poll", "poll", (30.0,), 0.15, "a blocked Linux client asks again by itself"),
@@ -47,8 +49,8 @@ CLOCKS = (
     Clock("ask-again", "ask", (3.0,), 0.25, "the kernel's search for a service"),
     Clock("portmapper-retry", "unreachable", (5.0,), 0.25, "the kernel tries a portmapper that does not answer"),
     Clock("resolver", "answer", (5.0, 10.0, 15.0, 20.0, 30.0, 40.0), 0.05, "a resolver gives each try 5 s"),
-    Clock("statd-search", "answer", (61.5,), 0.04, "20 questions for statd"),
-    Clock("statd-search-behind", "answer", (123.0,), 0.06, "it stood behind another request that waited a minute"),
+    Clock(SEARCHES, "answer", (61.5,), 0.04, "20 questions for statd"),
+    Clock(BEHIND, "answer", (123.0,), 0.06, "it stood behind another request that waited a minute"),
     Clock("statd-timeout", "refusal", (60.0,), 0.05, "a Linux server waits so long for its statd's answer"),
     Clock("statd-timeout-ganesha", "refusal", (18.0,), 0.1, "Ganesha waits so long for its statd's answer"),
     Clock("grant-after-error", "grant", (10.0,), 0.25, "a Linux server calls back again after an RPC error"),
@@ -65,22 +67,35 @@ def fits(clock: Clock, seconds: float) -> bool:
 
 
 def clock_of(kind: Kind, *seconds: float) -> Clock | None:
-    """The clock that made these waits: the one that most of them fit, and at least half."""
+    """The timer that made these waits: the one that most of them fit, and more than half."""
     if not seconds:
         return None
     known = [(sum(fits(clock, wait) for wait in seconds), clock) for clock in CLOCKS if clock.kind == kind]
     count, best = max(known, key=lambda pair: pair[0], default=(0, None))
-    return best if count * 2 >= len(seconds) and count else None
+    return best if count * 2 > len(seconds) else None
 
 
-def told(kind: Kind, seconds: Sequence[float], shown: int = 4) -> str:
-    """The waits in words, with the clock that made them where one fits.
+def is_back_off(retransmissions: int, lasted_s: float) -> bool:
+    """Whether so many retransmissions of a SYN took as long as TCP's back-off does.
+
+    >>> is_back_off(6, 63.8), is_back_off(7, 7.0)
+    (True, False)
+    """
+    if not 0 < retransmissions <= len(SYNS):
+        return False
+    return abs(lasted_s - SYNS[retransmissions - 1]) <= max(0.15 * SYNS[retransmissions - 1], 0.3)
+
+
+def told(kind: Kind | None, seconds: Sequence[float], shown: int = 4) -> str:
+    """The waits in words, with the timer that made them where one of that kind fits.
 
     >>> told("resend", [10.3, 31.8, 60.4])
     "10.3 s, 31.8 s, 60.4 s: the client's RPC timer; at 60 s its kernel complains"
     >>> told("resend", [0.4])
     '0.4 s'
+    >>> told(None, [10.3])
+    '10.3 s'
     """
     waits = ", ".join(f"{wait:.1f} s" for wait in seconds[:shown]) + (" …" if len(seconds) > shown else "")
-    clock = clock_of(kind, *seconds)
+    clock = clock_of(kind, *seconds) if kind else None
     return f"{waits}: {clock.meaning}" if clock else waits

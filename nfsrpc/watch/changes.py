@@ -1,13 +1,13 @@
 """What is different from the look before: findings that appeared, changed or are resolved, lock requests that wait.
 
-A finding is known by its rule and its host. It is told again when it says something else: another severity, certainty,
-other clients or files, or twice as many occurrences; not each time that its count goes up.
+A finding is known by its identifier. It is told again when it says something else: another severity, certainty, other
+clients or files, or twice as many occurrences; not each time that its count goes up. The verdict is told again when it
+has another state or other causes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from nfsrpc.columns import Table
@@ -17,7 +17,6 @@ from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
 from nfsrpc.sessions.holders import holders
 
 What: TypeAlias = Literal["appeared", "changed", "resolved", "waiting", "over", "verdict"]
-Key: TypeAlias = tuple[str, str | None]
 
 GONE = "not seen any more"
 
@@ -62,9 +61,9 @@ class Changes:
     """What has been told so far."""
 
     def __init__(self) -> None:
-        self._findings: dict[Key, Finding] = {}
+        self._findings: dict[str, Finding] = {}
         self._waits: dict[tuple[Any, ...], Wait] = {}
-        self._verdict: tuple[str, str | None] = ("", None)
+        self._verdict: tuple[str, tuple[str, ...]] = ("", ())
 
     def update(self, diagnosis: Diagnosis, waits: Iterable[Wait], time: int | None) -> list[Change]:
         return [
@@ -74,17 +73,18 @@ class Changes:
         ]
 
     def _of_findings(self, diagnosis: Diagnosis, time: int | None) -> Iterable[Change]:
-        now = by_key(diagnosis.findings)
-        for key, finding in now.items():
-            told = self._findings.get(key)
+        now = {finding.id: finding for finding in diagnosis.findings}
+        for id_, finding in now.items():
+            told = self._findings.get(id_)
             if told is None or says_more(told, finding):
-                self._findings[key] = finding
+                self._findings[id_] = finding
                 yield Change("changed" if told else "appeared", time, finding=finding)
         unknown = cut_short(diagnosis.cannot_tell)
-        for key in [key for key in self._findings if key not in now and key[0] not in unknown]:
-            clear = [answer.evidence for answer in diagnosis.clear if answer.rule == key[0]]
-            why = next((evidence for evidence in clear if key[1] and key[1] in evidence), GONE)
-            yield Change("resolved", time, finding=self._findings.pop(key), why=why)
+        gone = [id_ for id_, told in self._findings.items() if id_ not in now and told.rule not in unknown]
+        for finding in map(self._findings.pop, gone):
+            clear = (answer.evidence for answer in diagnosis.clear if answer.rule == finding.rule)
+            why = next((evidence for evidence in clear if finding.host and finding.host in evidence), GONE)
+            yield Change("resolved", time, finding=finding, why=why)
 
     def _of_waits(self, waits: Iterable[Wait], time: int | None) -> Iterable[Change]:
         now = {wait.key: wait for wait in waits}
@@ -98,29 +98,9 @@ class Changes:
         self._waits = now
 
     def _of_verdict(self, verdict: Verdict, time: int | None) -> Iterable[Change]:
-        told, self._verdict = self._verdict, (verdict.state, verdict.rule)
+        told, self._verdict = self._verdict, (verdict.state, tuple(cause.finding for cause in verdict.causes))
         if told != self._verdict:
             yield Change("verdict", time, verdict=verdict)
-
-
-def by_key(findings: Iterable[Finding]) -> dict[Key, Finding]:
-    """Findings of one rule about one host are one."""
-    found: dict[Key, list[Finding]] = {}
-    for finding in findings:
-        found.setdefault((finding.rule, finding.host), []).append(finding)
-    return {key: joined(alike) for key, alike in found.items()}
-
-
-def joined(alike: Sequence[Finding]) -> Finding:
-    first, *others = alike
-    if not others:
-        return first
-    return replace(
-        first,
-        clients=tuple(dict.fromkeys(client for finding in alike for client in finding.clients)),
-        files=tuple(dict.fromkeys(file for finding in alike for file in finding.files)),
-        count=sum(finding.count for finding in alike),
-    )
 
 
 def says_more(told: Finding, now: Finding) -> bool:

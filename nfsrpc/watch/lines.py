@@ -120,7 +120,7 @@ def document(change: Change) -> dict[str, Any]:
     if change.wait:
         told["wait"] = _wait(change.wait)
     if change.verdict:
-        told["verdict"] = change.verdict._asdict()
+        told["verdict"] = analysis.verdict_document(change.verdict)
     return told | ({"why": change.why} if change.why else {})
 
 
@@ -136,5 +136,5 @@ def end(report: Report) -> str:
 
 def end_cut_short(verdict: Verdict) -> str:
     """The last object where there was no time for the document."""
-    told = {"schema": analysis.SCHEMA, "change": "end", "verdict": verdict._asdict(), "why": CUT_SHORT}
+    told = {"schema": analysis.SCHEMA, "change": "end", "verdict": analysis.verdict_document(verdict), "why": CUT_SHORT}
     return json.dumps(told, allow_nan=False) + "\n"

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from nfsrpc.columns import NAT
+from nfsrpc.diagnosis.ongoing import so_far
 from nfsrpc.diagnosis.run import CutShort, Limited, cut_short, unlimited
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import DEFAULTS, Diagnosis, Settings
@@ -245,7 +246,7 @@ class Live:
         if self.limit:
             self.limit.begin(LAST_LOOK if self.is_interrupted else LOOK)
         diagnosis = diagnose(trace.tables, *self.options.rules, limited=self.limited)
-        trace.diagnosis = diagnosis
+        trace.diagnosis = diagnosis = diagnosis if final else so_far(diagnosis)
         time = self.watch.last + self._elapsed if self.watch.last != NAT else None
         waits = self._waits(trace, time)
         moment = Moment(trace, diagnosis, [], waits, time, final)

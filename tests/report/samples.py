@@ -7,6 +7,7 @@ from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import (
     Broken,
     CannotTell,
+    Cause,
     Clear,
     Diagnosis,
     Evidence,
@@ -59,8 +60,9 @@ STATD = Finding(
         command("rpcinfo -t 10.1.84.31 100024"),
         command("time flock -x /mnt/testfile true", on="a client that holds no lock yet"),
     ),
-    explains=("LCK002",),
+    explains=("LCK002@10.1.84.31",),
 )
+LIKELY_STATD = replace(STATD, certainty="likely", needs=SERVER_LOOPBACK)
 LATE = Finding(
     rule="LCK002",
     name="lock-request-answered-late",
@@ -82,6 +84,35 @@ MOUNT_DENIED = Finding(
     explanation="",
     evidence=(Evidence(0, 12, "MNT"),),
     remedy=(command("exportfs -v"),),
+)
+
+CLOSED = Finding(
+    rule="NET001",
+    name="service-port-filtered",
+    severity="error",
+    certainty="likely",
+    host="10.1.84.32",
+    title="lockd of 10.1.84.32 cannot be reached",
+    explanation="10.1.84.41 sent 6 SYNs to port 32803, which were not answered.",
+    clients=("10.1.84.41",),
+    count=6,
+    first=START + 5 * SECOND,
+    last=START + 36 * SECOND,
+    evidence=(Evidence(0, 31, "SYN to port 32803, 5 more in 31.0 s"),),
+    remedy=(command("nft list ruleset"),),
+    explains=("LCK002@10.1.84.32",),
+)
+THEIRS = replace(LATE, host="10.1.84.32", title="1 lock request of 10.1.84.41 was not sent for 31 s")
+LOOPBACK = Finding(
+    rule="RPC002",
+    name="authentication-rejected",
+    severity="warning",
+    certainty="certain",
+    host="127.0.0.1",
+    host_capture="node1-lo.pcap",
+    title="127.0.0.1 rejects AUTH_SYS",
+    explanation="",
+    remedy=(command("rpcinfo -p {host}", host="127.0.0.1 of node1-lo.pcap"),),
 )
 
 SILENT = LogLine(
@@ -135,12 +166,16 @@ PROGRAMS = (
     Procedure("nlm", 4, "UNLOCK", 1, 0, 1, 0, 0, None, None, None, None),
 )
 
+
+def verdict(*causes: tuple[Finding, str], summary: str = "") -> Verdict:
+    told = tuple(Cause(found.rule, found.host, found.certainty, text, found.id) for found, text in causes)
+    return Verdict(told[0].rule, "fault", summary or told[0].summary, told)
+
+
 CERTAIN = Report(
     Diagnosis(
-        Verdict(
-            "REG001",
-            "fault",
-            "10.1.84.31 runs no rpc.statd: its lockd stalls, and 1 lock request of 10.1.84.41 waited 61.6 s.",
+        verdict(
+            (STATD, "10.1.84.31 runs no rpc.statd: its lockd stalls, and 1 lock request of 10.1.84.41 waited 61.6 s."),
         ),
         (STATD, LATE),
         (
@@ -160,7 +195,7 @@ LOGGED = CERTAIN._replace(
             "cl1.txt",
             "it tells when the host booted",
             (
-                Told(SILENT.time, SILENT.text, ("REG001", "LCK002"), True),
+                Told(SILENT.time, SILENT.text, (STATD.id, LATE.id), True),
                 Told(START + 80 * SECOND, "lockd: cannot monitor \x1b[2J", (), True),
             ),
             (SILENT,),
@@ -169,26 +204,52 @@ LOGGED = CERTAIN._replace(
 )
 LIKELY = Report(
     Diagnosis(
-        Verdict(
-            "REG001",
-            "fault",
-            "10.1.84.31 probably runs no rpc.statd: 1 lock request of 10.1.84.41 waited 61.6 s, NFS at most 12 ms.",
+        verdict(
+            (
+                LIKELY_STATD,
+                "10.1.84.31 probably runs no rpc.statd: 1 lock request of 10.1.84.41 waited 61.6 s, NFS at most 12 ms.",
+            )
         ),
         (
-            Finding(**{**vars(STATD), "certainty": "likely", "needs": SERVER_LOOPBACK}),
+            LIKELY_STATD,
             LATE,
             MOUNT_DENIED,
         ),
         hypotheses=(
             Hypothesis(
-                "REG001", "statd-not-registered", "10.1.84.31", "61.6 s is how long lockd waits for a statd", ""
+                "REG001",
+                "statd-not-registered",
+                "10.1.84.31",
+                "61.6 s is how long lockd waits for a statd",
+                "",
+                LIKELY_STATD.id,
             ),
             Hypothesis(
-                "MON002", "monitor-slow", "10.1.84.31", "a slow resolver stalls lockd too", "61.6 is no multiple of 5"
+                "MON002",
+                "monitor-slow",
+                "10.1.84.31",
+                "a slow resolver stalls lockd too",
+                "61.6 is no multiple of 5",
+                LIKELY_STATD.id,
             ),
         ),
     ),
     (CAPTURE._replace(vantage="client wire", host=None),),
+    PROGRAMS,
+)
+SEVERAL = Report(
+    Diagnosis(
+        verdict(
+            (STATD, "10.1.84.31 runs no rpc.statd; 10.1.84.41 waited up to 61.6 s."),
+            (CLOSED, "Lockd of 10.1.84.32 cannot be reached; 10.1.84.41 waited up to 31.0 s."),
+            (LOOPBACK, "127.0.0.1 rejects AUTH_SYS."),
+            summary="3 faults: rpc.statd is not registered on 10.1.84.31; lockd of 10.1.84.32 cannot be reached; "
+            "127.0.0.1 rejects AUTH_SYS.",
+        ),
+        (STATD, CLOSED, LOOPBACK, LATE, THEIRS, MOUNT_DENIED),
+        log=(SILENT, WELL),
+    ),
+    (CAPTURE,),
     PROGRAMS,
 )
 HEALTHY = Report(
@@ -223,4 +284,11 @@ LEFT_OUT = HEALTHY._replace(
     ),
 )
 
-SAMPLES = {"certain": CERTAIN, "likely": LIKELY, "healthy": HEALTHY, "cannot-tell": CANNOT_TELL, "left-out": LEFT_OUT}
+SAMPLES = {
+    "certain": CERTAIN,
+    "likely": LIKELY,
+    "several": SEVERAL,
+    "healthy": HEALTHY,
+    "cannot-tell": CANNOT_TELL,
+    "left-out": LEFT_OUT,
+}

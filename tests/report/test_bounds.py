@@ -15,12 +15,12 @@ from jsonschema import Draft202012Validator
 from nfsrpc.diagnosis.kernel_log_match import Reading, Told
 from nfsrpc.findings.bounds import PAGE, SCREEN, shortened
 from nfsrpc.findings.command import remark
-from nfsrpc.findings.finding import CannotTell, Diagnosis, Evidence, Finding, LogLine, Verdict
+from nfsrpc.findings.finding import CannotTell, Diagnosis, Evidence, Finding, LogLine
 from nfsrpc.findings.shown import finding_html
 from nfsrpc.report import html, markdown, notebook, text
 from nfsrpc.report import json as document
 from nfsrpc.report.contents import Procedure, Report
-from tests.report.samples import CAPTURE, CERTAIN, LATE, SECOND, START, STATD
+from tests.report.samples import CAPTURE, CERTAIN, LATE, SECOND, START, STATD, verdict
 
 SCHEMA = json.loads(Path(document.__file__).with_name("analyze.schema.json").read_text(encoding="utf-8"))
 RENDERERS: dict[str, Callable[[Report], str]] = {
@@ -45,8 +45,15 @@ def closed(number: int, rule: str = "REG003", evidence: int = 1) -> Finding:
 
 
 def diagnosed(*findings: Finding, **others: object) -> Report:
-    verdict = Verdict("REG001", "fault", "10.1.84.31 runs no rpc.statd.")
-    return CERTAIN._replace(diagnosis=replace(Diagnosis(verdict, (STATD, *findings)), **others))
+    told = verdict((STATD, "10.1.84.31 runs no rpc.statd."))
+    return CERTAIN._replace(diagnosis=replace(Diagnosis(told, (STATD, *findings)), **others))
+
+
+def each_a_cause(n: int) -> Report:
+    """As many causes, each of another host."""
+    causes = [closed(number, RULES[number % len(RULES)]) for number in range(n)]
+    told = verdict(*((cause, f"{cause.host} refuses.") for cause in causes), summary=f"{n} faults.")
+    return CERTAIN._replace(diagnosis=Diagnosis(told, tuple(causes)))
 
 
 def large(n: int) -> Report:
@@ -119,6 +126,28 @@ def test_the_order_stays() -> None:
     mixed = [closed(number, RULES[number % 2]) for number in range(20)]
     shown = [(finding.title, more) for finding, more in shortened(mixed, SCREEN)]
     assert shown == [(f"port {number} is closed", 5 if number >= 8 else 0) for number in range(10)]
+
+
+@pytest.mark.parametrize(("number", "shown", "more"), [(4, 4, 0), (5, 4, 1)])
+def test_four_causes_have_proof_and_remedy_and_the_others_a_line(number: int, shown: int, more: int) -> None:
+    lines = text.render(each_a_cause(number)).splitlines()
+    assert sum(line.startswith("Fault ") for line in lines) == shown
+    assert sum(line.startswith("Faults ") for line in lines) == more
+    assert sum("is closed" in line for line in lines) == more
+    assert sum("Restart number" in line for line in lines) == shown
+
+
+@pytest.mark.parametrize("n", [2_000, 8_000])
+@pytest.mark.parametrize(("name", "lines"), [("text", 100), ("markdown", 1_500), ("html", 250), ("notebook", 70)])
+def test_reports_of_many_causes_have_a_bound(name: str, lines: int, n: int) -> None:
+    assert len(RENDERERS[name](each_a_cause(n)).splitlines()) <= lines
+
+
+def test_json_has_every_cause_up_to_its_limit() -> None:
+    told = document.document(each_a_cause(10_001))["verdict"]
+    assert (len(told["causes"]), told["omitted_causes"]) == (10_000, 1)
+    assert (len(told["hosts"]), told["omitted_hosts"]) == (10_000, 1)
+    assert "omitted_causes" not in document.document(each_a_cause(10_000))["verdict"]
 
 
 @pytest.mark.parametrize(

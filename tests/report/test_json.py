@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from nfsrpc.report.json import document, render
-from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LEFT_OUT, LIKELY, LOGGED, SAMPLES
+from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LEFT_OUT, LIKELY, LOGGED, SAMPLES, SEVERAL
 
 SCHEMA = json.loads(files("nfsrpc.report").joinpath("analyze.schema.json").read_text(encoding="utf-8"))
 
@@ -30,7 +30,7 @@ def test_the_schema_is_one() -> None:
 
 def test_the_schema_requires_every_key_it_knows_but_those_of_what_is_given_or_left_out() -> None:
     closed = [description for description in objects(SCHEMA) if description["additionalProperties"] is False]
-    assert len(closed) == 13
+    assert len(closed) == 14
     for description in closed:
         optional = {name for name in description["properties"] if not name.startswith("omitted")}
         assert optional - set(description["required"]) == ({"dmesg"} if description is SCHEMA else set())
@@ -51,7 +51,11 @@ def test_documents_are_as_the_schema_says(name: str) -> None:
         (("findings", 0, "first"), "yesterday"),
         (("findings", 0, "more"), 1),
         (("captures", 0, "frames"), -1),
-        (("schema",), 2),
+        (("schema",), 1),
+        (("verdict", "causes"), []),
+        (("verdict", "causes", 0, "finding"), "REG001 of 10.1.84.31"),
+        (("verdict", "causes", 0, "clients"), ["10.1.84.41"]),
+        (("findings", 0, "explains"), ["LCK002 of 10.1.84.31"]),
     ],
 )
 def test_the_schema_refuses_what_is_wrong(path: tuple[str | int, ...], value: Any) -> None:
@@ -69,6 +73,16 @@ def test_a_finding_value_by_value() -> None:
         "rule": "REG001",
         "state": "fault",
         "summary": "10.1.84.31 runs no rpc.statd: its lockd stalls, and 1 lock request of 10.1.84.41 waited 61.6 s.",
+        "causes": [
+            {
+                "rule": "REG001",
+                "host": "10.1.84.31",
+                "certainty": "certain",
+                "summary": report["verdict"]["summary"],
+                "finding": "REG001@10.1.84.31",
+            }
+        ],
+        "hosts": ["10.1.84.31"],
     }
     finding = report["findings"][0]
     assert (finding["first"], finding["last"]) == ("2025-11-01T12:26:40.000000000Z", "2025-11-01T12:27:41.564000000Z")
@@ -78,9 +92,30 @@ def test_a_finding_value_by_value() -> None:
         "note": "lockd asks its own portmapper for status (100024): port 0",
     }
     assert finding["clients"] == ["10.1.84.41"]
-    assert finding["explains"] == ["LCK002"]
+    assert finding["explains"] == ["LCK002@10.1.84.31"]
     assert finding["remedy"][0] == "systemctl enable --now rpcbind rpc-statd"
-    assert [finding["rule"] for finding in report["findings"]] == ["REG001", "LCK002"]
+    assert [finding["id"] for finding in report["findings"]] == ["REG001@10.1.84.31", "LCK002@10.1.84.31"]
+
+
+def test_several_causes_refer_to_their_findings() -> None:
+    report = document(SEVERAL)
+    verdict = report["verdict"]
+    assert (verdict["rule"], verdict["hosts"]) == ("REG001", ["10.1.84.31", "10.1.84.32", "127.0.0.1"])
+    assert verdict["summary"].startswith("3 faults: ")
+    assert [cause["finding"] for cause in verdict["causes"]] == [found["id"] for found in report["findings"][:3]]
+    assert verdict["causes"][1]["summary"] == SEVERAL.diagnosis.verdict.causes[1].summary
+    assert [found["explains"] for found in report["findings"][:2]] == [["LCK002@10.1.84.31"], ["LCK002@10.1.84.32"]]
+    loopback = report["findings"][2]
+    assert (loopback["host"], loopback["host_capture"]) == ("127.0.0.1", "node1-lo.pcap")
+    assert loopback["remedy"] == ["rpcinfo -p 127.0.0.1"]
+    assert report["findings"][0]["host_capture"] is None
+
+
+def test_lines_of_a_kernel_log_are_about_the_server_that_they_name() -> None:
+    """The client waits for both servers; what it writes about one is no matter of the other."""
+    explanations = {found["id"]: found["explanation"] for found in document(SEVERAL)["findings"]}
+    assert "server 10.1.84.31 not responding" in explanations["LCK002@10.1.84.31"]
+    assert "kernel log" not in explanations["LCK002@10.1.84.32"]
 
 
 def test_captures_and_programs_value_by_value() -> None:
@@ -161,7 +196,7 @@ def test_kernel_logs_that_were_given_are_one_more_key() -> None:
                 {
                     "time": "2025-11-01T12:27:40.500000000Z",
                     "text": "lockd: server 10.1.84.31 not responding, still trying",
-                    "explained_by": ["REG001", "LCK002"],
+                    "explained_by": ["REG001@10.1.84.31", "LCK002@10.1.84.31"],
                     "captured": True,
                 },
                 {

@@ -1,10 +1,23 @@
 """The Markdown report: what it says, and that nothing in a capture becomes markup."""
 
+import re
+
 import pytest
 
 from nfsrpc.findings.finding import Diagnosis, Finding
 from nfsrpc.report.markdown import escaped, fenced, render
-from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LEFT_OUT, LIKELY, LOGGED, SAMPLES, SILENT, STATD
+from tests.report.samples import (
+    CANNOT_TELL,
+    CERTAIN,
+    HEALTHY,
+    LEFT_OUT,
+    LIKELY,
+    LOGGED,
+    SAMPLES,
+    SEVERAL,
+    SILENT,
+    STATD,
+)
 
 
 def section(text: str, title: str) -> list[str]:
@@ -27,9 +40,21 @@ def test_verdict_proof_and_cure() -> None:
         "time flock -x /mnt/testfile true   # on a client that holds no lock yet",
         "```",
     ]
-    assert section(text, "Also found")[2].startswith(
-        "| error | LCK002 lock-request-answered-late, explained by the above | 10.1.84.31 | 1 lock request"
+    assert section(text, "Explains")[2].startswith(
+        "| error | LCK002 lock-request-answered-late | 10.1.84.31 | 1 lock request"
     )
+
+
+def test_each_of_several_faults_has_its_proof_and_remedy() -> None:
+    text = render(SEVERAL)
+    assert text.startswith("## Fault: 3 faults\n\n**3 faults: rpc.statd is not registered on 10.1.84.31; ")
+    first, second, third = (part.split("\n### Also found")[0] for part in re.split(r"### Fault \d of 3: ", text)[1:])
+    assert first.startswith("REG001 statd-not-registered (certain)\n\n10.1.84.31 runs no rpc.statd; ")
+    assert "systemctl enable --now rpcbind rpc-statd" in first
+    assert second.startswith("NET001 service-port-filtered (likely)\n\nLockd of 10.1.84.32 cannot be reached; ")
+    assert "| nfssrv-any.pcap | 31 | SYN to port 32803" in second
+    assert ("answered after 61.6 s" in first, "was not sent for 31 s" in second) == (True, True)
+    assert "#### Fix, on 127.0.0.1 (node1-lo.pcap)\n\n```sh\nrpcinfo -p 127.0.0.1\n```" in third
 
 
 def test_settings_in_force_and_what_was_skipped() -> None:
@@ -96,6 +121,6 @@ def test_kernel_logs() -> None:
         "Clock: it tells when the host booted.",
         "| time | line | explanation |",
         "|---|---|---|",
-        f"| 2025-11-01 12:27:40 UTC | {SILENT.text} | explained by REG001, LCK002 |",
+        f"| 2025-11-01 12:27:40 UTC | {SILENT.text} | explained by REG001@10.1.84.31, LCK002@10.1.84.31 |",
         "| 2025-11-01 12:28:00 UTC | lockd: cannot monitor \\\\x1b\\[2J | not explained |",
     ]

@@ -196,7 +196,7 @@ def test_kernel_logs_that_were_given() -> None:
     assert block(text, "Kernel") == [
         "cl1.txt: it tells when the host booted",
         "12:27:40  lockd: server 10.1.84.31 not responding, still trying",
-        "(explained by REG001, LCK002)",
+        "(explained by REG001@10.1.84.31, LCK002@10.1.84.31)",
         "12:28:00  lockd: cannot monitor \\x1b[2J (not explained)",
     ]
     assert block(text, "Log") == [

@@ -78,7 +78,16 @@ def problems(case: Case, diagnosis: Diagnosis) -> list[str]:
         *(f"{broken.rule} is broken: {broken.error}" for broken in diagnosis.broken),
         *(f"{rule} was not found" for rule in case.expected["must"] if rule not in found),
         *(f"{rule} accuses the innocent" for rule in case.expected["must_not"] if rule in found),
+        *missing_causes(case, diagnosis),
     ]
+
+
+def missing_causes(case: Case, diagnosis: Diagnosis) -> Iterator[str]:
+    """The causes that a verdict has to name and does not: each is one of some rules, on a host."""
+    found = {(cause.rule, cause.host) for cause in diagnosis.verdict.causes}
+    for cause in case.expected.get("causes", ()):
+        if found.isdisjoint((rule, cause["host"]) for rule in cause["rule"]):
+            yield f"{' or '.join(cause['rule'])} on {cause['host']} is no cause"
 
 
 def wrong_verdict(case: Case, diagnosis: Diagnosis) -> Iterator[str]:
@@ -98,7 +107,7 @@ def wrong_verdict(case: Case, diagnosis: Diagnosis) -> Iterator[str]:
 
 
 def leading(diagnosis: Diagnosis) -> Finding | None:
-    return next((found for found in diagnosis.findings if found.rule == diagnosis.verdict.rule), None)
+    return next(iter(diagnosis.causes), None)
 
 
 def row(case: Case, diagnosis: Diagnosis) -> tuple[str, ...]:

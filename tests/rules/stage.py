@@ -122,6 +122,11 @@ def findings(answers: Iterable[Answer]) -> list[Finding]:
     return [answer for answer in answers if isinstance(answer, Finding)]
 
 
+def rules_of(identifiers: Iterable[str]) -> set[str]:
+    """The rules of findings that are given by their identifiers."""
+    return {identifier.partition("@")[0] for identifier in identifiers}
+
+
 def check_words(answers: Iterable[Answer]) -> None:
     """What is said is whole: no sentence is missing, and none has a hole where a name or a number belongs."""
     for answer in answers:

@@ -26,10 +26,10 @@ import nfsrpc.rules
 from nfsrpc import reading
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.catalogue import rules
-from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.diagnosis.verdict import diagnose, fault
 from nfsrpc.findings.advice import FILTERED, answers, bare, loopback_of, registered, try_lock, wire_of
 from nfsrpc.findings.command import Command, Filter, command, either_host, remark
-from nfsrpc.findings.finding import Diagnosis, Evidence, Finding, Need, Verdict
+from nfsrpc.findings.finding import Diagnosis, Evidence, Finding, Need
 from nfsrpc.protocols import PROTOCOLS, layout
 from nfsrpc.protocols.xdr import Opaque, String, Struct
 from nfsrpc.report import html, markdown, text
@@ -394,7 +394,7 @@ def advised(diagnosis: Diagnosis) -> Iterator[tuple[str, str, list[str]]]:
     """Rule, format and texts to be copied of each finding, which leads a report, with the captures that are missing."""
     missing = tuple(answer for answer in diagnosis.cannot_tell if answer.needs)
     for finding in diagnosis.findings:
-        alone = Diagnosis(Verdict(finding.rule, "fault", finding.title), (finding,), missing)
+        alone = Diagnosis(fault([finding], []), (finding,), missing)
         report = Report(alone, (CAPTURE,) * MOST_CAPTURES, ())
         for name, render in FORMATS.items():
             texts = list(render(finding, report))

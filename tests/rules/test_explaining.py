@@ -9,7 +9,15 @@ import pytest
 
 from nfsrpc.diagnosis import causes as explaining
 from nfsrpc.diagnosis.catalogue import candidates
-from nfsrpc.diagnosis.causes import Causes, direct_effects, explained, explains
+from nfsrpc.diagnosis.causes import (
+    Causes,
+    direct_effects,
+    explained,
+    explains,
+    reached,
+    root_causes,
+    unexplained,
+)
 from nfsrpc.findings.finding import Finding
 from nfsrpc.wording import SECOND
 
@@ -51,8 +59,38 @@ def test_causes_are_those_of_each_pair(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_direct_effects_are_those_of_each_pair(seed: int) -> None:
     findings = some(seed)
-    expected = [{effect.rule for effect in findings if explains(cause, effect)} for cause in findings]
+    expected = [
+        {at for at, effect in enumerate(findings) if effect is not cause and explains(cause, effect)}
+        for cause in findings
+    ]
     assert direct_effects(findings) == expected
+    assert any(expected)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_each_fault_is_a_cause_or_explained_by_one(seed: int) -> None:
+    """And no cause is explained by another, but in a circle."""
+    faults = [found for found in some(seed) if explaining.is_fault(found)]
+    direct = direct_effects(faults)
+    effects = [reached(direct, number) for number in range(len(faults))]
+    places = {id(found): number for number, found in enumerate(faults)}
+    roots = [places[id(found)] for found in root_causes(faults)]
+    assert roots == sorted(roots)
+    assert {*roots, *(effect for root in roots for effect in effects[root])} == set(range(len(faults)))
+    for root in roots:
+        assert not any(root in effects[other] for other in roots)
+        assert all(number in effects[root] for number in range(len(faults)) if root in effects[number])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_causes_of_many_are_those_of_few(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for circles of three and more, which are not looked for."""
+    faults = [found for found in some(seed) if explaining.is_fault(found)]
+    few = list(map(id, root_causes(faults)))
+    monkeypatch.setattr(explaining, "MANY", 2)
+    many = list(map(id, root_causes(faults)))
+    explained_alone = {id(found) for found in faults} - set(map(id, unexplained(faults)))
+    assert set(few) - explained_alone <= set(many)
 
 
 def at(rule: str, host: str, clients: tuple[str, ...] = ()) -> Finding:
@@ -61,16 +99,22 @@ def at(rule: str, host: str, clients: tuple[str, ...] = ()) -> Finding:
 
 def test_what_many_findings_explain_is_told_at_first_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     findings = [at("REG004", "s"), at("REG001", "s", ("c",)), at("LCK008", "s")]
-    assert explained(findings)[0].explains == ("LCK008", "REG001")
+    assert explained(findings)[0].explains == ("LCK008@s", "REG001@s")
     monkeypatch.setattr(explaining, "MANY", 3)
-    assert explained(findings)[0].explains == ("LCK008", "REG001")
+    assert explained(findings)[0].explains == ("LCK008@s", "REG001@s")
     monkeypatch.setattr(explaining, "MANY", 2)
-    assert explained(findings)[0].explains == ("REG001",)
+    assert explained(findings)[0].explains == ("REG001@s",)
+
+
+def test_of_many_findings_so_many_pairs_are_compared_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explaining, "MANY", 3)
+    findings = [at("REG004", "s"), *(replace(at("REG001", "s"), number=number) for number in range(1, 12))]
+    assert len(explained(findings)[0].explains) == 9
 
 
 def test_nothing_explains_itself() -> None:
     findings = [at("CBK001", "s"), at("LCK010", "s")]
-    assert [found.explains for found in explained(findings)] == [("LCK010",), ("CBK001",)]
+    assert [found.explains for found in explained(findings)] == [("LCK010@s",), ("CBK001@s",)]
 
 
 @pytest.mark.parametrize("time", [explaining.TIMES[0], explaining.TIMES[0] + SECOND, 0, explaining.TIMES[1]])

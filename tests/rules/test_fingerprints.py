@@ -1,12 +1,17 @@
 """What findings show as evidence says when things happened again, and by whose clock."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from nfsrpc.diagnosis.catalogue import find
+from nfsrpc.diagnosis.timers import fingerprinted
+from nfsrpc.findings.finding import Evidence
 from nfsrpc.trace import read
 from tests.rules.network.test_connection_stalled import forgotten
-from tests.rules.stage import LOCKD, Stage, diagnosed
+from tests.rules.stage import LOCKD, Stage, diagnosed, inputs
+from tests.scenario import Host
 
 
 def notes(capture: Path) -> dict[int, str]:
@@ -90,4 +95,96 @@ def test_what_waited_behind_a_denial_waited_for_the_same() -> None:
     told = {proof.note for finding in diagnosis.findings for proof in finding.evidence}
     assert "its answer, after 60.1 s: a Linux server waits so long for its statd's answer" in told
     assert not any("20 questions" in note for note in told)
-    assert [cause.rule for cause in diagnosis.hypotheses] == ["MON003", "REG005"]
+    assert [cause.rule for cause in diagnosis.hypotheses] == ["MON003"]
+
+
+def note_at(stage: Stage, frame: int, *, at: Host | None = None) -> str:
+    """What the evidence says of a frame (0: the last reply) when only timers are looked at."""
+    captured = stage.any(at) if at else stage.wire()
+    frame = frame or int(inputs(captured)["nlm"]["reply_frame"].max())
+    found = find("LCK002").rule.finding(host="s", title="", explanation="", evidence=(Evidence(0, frame, ""),))
+    return fingerprinted([found], inputs(captured))[0].evidence[0].note
+
+
+NOTICES = (2.0, 6.0, 14.0, 30.0)
+EVERY_3_S = (3.0, 6.0, 9.0, 12.0)
+SM_NOTIFY_BACK_OFF = ", sent again after 2.0 s, 6.0 s, 14.0 s, 30.0 s: sm-notify doubles its patience from 2 s on"
+
+
+@pytest.mark.parametrize(
+    ("waits", "note"), [(NOTICES, SM_NOTIFY_BACK_OFF), (EVERY_3_S, ", sent again after 3.0 s, 6.0 s, 9.0 s, 12.0 s")]
+)
+def test_the_back_off_of_sm_notify_is_named_for_its_notices(waits: tuple[float, ...], note: str) -> None:
+    stage = Stage()
+    stage.server.notify(stage.client, 5).unanswered(resend=waits)
+    stage.nfs()
+    assert note_at(stage, 1) == note
+
+
+def test_the_back_off_of_sm_notify_is_named_for_nothing_else() -> None:
+    stage = Stage()
+    stage.server.monitor(stage.client, transport="udp").unanswered(resend=NOTICES)
+    stage.later(1)
+    assert note_at(stage, 1, at=stage.server) == ", sent again after 2.0 s, 6.0 s, 14.0 s, 30.0 s"
+
+
+def test_a_search_for_statd_is_named_for_lock_only() -> None:
+    def answered(procedure: str, seconds: float) -> str:
+        stage = Stage()
+        held = stage.client.lock(stage.server).granted()
+        request = stage.client.lock(stage.server, "/srv/b") if procedure == "LOCK" else held.unlock()
+        request.granted(after=seconds)
+        return note_at(stage, 0)
+
+    assert answered("LOCK", 61.5) == ": 20 questions for statd"
+    assert answered("UNLOCK", 61.5) == ""
+    assert answered("LOCK", 15.0) == ": a resolver gives each try 5 s"
+    assert answered("UNLOCK", 15.0) == ""
+
+
+def test_a_server_that_answers_other_locks_does_not_search_for_its_statd() -> None:
+    def answered(between: float) -> str:
+        stage = Stage()
+        lock = stage.client.lock(stage.server)
+        stage.other.lock(stage.server, "/srv/b").granted(after=between)
+        lock.granted(after=61.5)
+        return note_at(stage, 0)
+
+    assert answered(0.5) == ": 20 questions for statd"
+    assert answered(1.5) == ""
+
+
+def test_where_the_servers_loopback_shows_no_search_none_is_named() -> None:
+    def answered(times: int) -> str:
+        stage = Stage()
+        stage.nfs()
+        stage.monitored(stage.server, stage.other)
+        lock = stage.client.lock(stage.server)
+        stage.statd_asked(stage.server, times)
+        lock.granted(after=61.5)
+        return note_at(stage, 0, at=stage.server)
+
+    assert answered(20) == ": 20 questions for statd"
+    assert answered(9) == ""
+
+
+@pytest.mark.parametrize(("resend", "note"), [((1, 3, 7), ": TCP doubles its patience"), (range(1, 8), "")])
+def test_tcps_back_off_is_no_series_of_tries(resend: Iterable[float], note: str) -> None:
+    stage = Stage()
+    stage.client.syn(stage.server, LOCKD, resend=list(resend))
+    stage.nfs()
+    number = len(list(resend))
+    assert note_at(stage, 1) == f", {number} more in 7.0 s{note}"
+
+
+def test_the_poll_of_a_blocked_client_is_named_for_blocked_only() -> None:
+    def polled(status: str) -> str:
+        stage = Stage()
+        for _ in range(3):
+            stage.client.lock(stage.server).denied(status)
+            stage.wait(30)
+        (first, *_) = inputs(stage.wire())["locks"]["requested_frame"].tolist()
+        return note_at(stage, first)
+
+    assert polled("BLOCKED") == ", asked again 2 times, every 30.0 s: a blocked Linux client asks again by itself"
+    assert "blocked Linux client" not in polled("DENIED_NOLOCKS")

@@ -1,14 +1,16 @@
 """Kernel logs: the lines to expect, and real ones beside a diagnosis, by value."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nfsrpc.diagnosis.kernel_log_match import Reading, beside
+from nfsrpc.diagnosis.catalogue import accounting_for, find
+from nfsrpc.diagnosis.kernel_log_match import Reading, Told, beside, explained_by
 from nfsrpc.findings.finding import Diagnosis, LogLine
 from nfsrpc.report.contents import names_of
-from nfsrpc.sources.dmesg import log_of, read_log
+from nfsrpc.sources.dmesg import Line, log_of, read_log
 from nfsrpc.trace import Trace, read
 from tests.captures_dir import SETS
 from tests.rules.stage import LOCKD, SERVER, Stage, diagnosed
@@ -92,6 +94,10 @@ def test_health_lets_nothing_expect(samples: Path) -> None:
     assert read(samples / "contended" / "nfssrv-any.pcap").diagnosis.log == ()
 
 
+def rules_in_order(line: Told) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(identifier.partition("@")[0] for identifier in line.findings))
+
+
 LINES = "{} lockd: server {server} not responding, still trying\n{} lockd: server {server} OK\n{} lockd: odd\n"
 
 
@@ -114,7 +120,8 @@ def test_the_clocks_of_logs_are_aligned(statd: Trace, stamps: tuple[str, ...], h
     reading = beside_statd(statd, LINES.format(*stamps, server=server))
     assert reading.clock == how
     silent, well, odd = reading.lines
-    assert (silent.rules, well.rules, odd.rules) == (("REG001", "LCK002"), ("REG001", "LCK002"), ())
+    both = ("REG001@10.1.84.31", "LCK002@10.1.84.31")
+    assert (silent.findings, well.findings, odd.findings) == (both, both, ())
     assert silent.time == pytest.approx(1_795_325_560_071_000_000, abs=SECOND)
     assert reading.seen == statd.diagnosis.log
 
@@ -122,14 +129,14 @@ def test_the_clocks_of_logs_are_aligned(statd: Trace, stamps: tuple[str, ...], h
 def test_a_line_about_another_host_is_not_explained(statd: Trace) -> None:
     reading = beside_statd(statd, LINES.format("[1.0]", "[2.0]", "[3.0]", server="10.1.84.41"))
     assert reading.clock == "not aligned: no line that the capture lets expect"
-    assert [(line.time, line.rules, line.within) for line in reading.lines] == [(None, (), False)] * 3
+    assert [(line.time, line.findings, line.within) for line in reading.lines] == [(None, (), False)] * 3
     assert reading.seen == ()
 
 
 def test_a_line_at_another_time_is_not_explained(statd: Trace) -> None:
     text = LINES.format(*(f"2026-11-22T05:32:{second}+00:00" for second in ("00", "01", "02")), server="10.1.84.31")
     reading = beside_statd(statd, text)
-    assert [(line.rules, line.within) for line in reading.lines] == [((), True)] * 3
+    assert [(line.findings, line.within) for line in reading.lines] == [((), True)] * 3
 
 
 def test_a_grace_period_is_explained_by_the_reboot_that_the_capture_shows() -> None:
@@ -141,7 +148,7 @@ def test_a_grace_period_is_explained_by_the_reboot_that_the_capture_shows() -> N
     log = read_log(str(folder / "nfssrv-dmesg.txt"))
     (line,) = beside(log, trace.diagnosis, names_of(trace.tables), facts["first"], facts["last"]).lines
     assert line.text.startswith("NFSD: starting 90-second grace period")
-    assert line.rules == ("MON006", "LCK005")
+    assert rules_in_order(line) == ("MON006", "LCK005")
 
 
 # Folder, capture, log, and the rules that explain its lines within the capture.
@@ -167,7 +174,7 @@ def test_real_logs(folder: str, capture: str, file: str, rules: list[tuple[str, 
     facts = trace.captures[0]
     log = log_of(file, text if told else re.sub(r"^# clock.*$", "", text, flags=re.MULTILINE))
     lines = beside(log, trace.diagnosis, names_of(trace.tables), facts["first"], facts["last"]).lines
-    assert [line.rules for line in lines if line.within] == rules
+    assert [rules_in_order(line) for line in lines if line.within] == rules
 
 
 def test_a_line_belongs_to_findings_about_its_hosts(statd: Trace) -> None:
@@ -176,3 +183,17 @@ def test_a_line_belongs_to_findings_about_its_hosts(statd: Trace) -> None:
     assert line.belongs_to(finding)
     assert not line._replace(rules=("LCK001",)).belongs_to(finding)
     assert not line._replace(host="10.0.0.1", about="10.0.0.2").belongs_to(finding)
+    assert not line._replace(about="10.0.0.2").belongs_to(finding)  # of the same client, about another server
+    assert line._replace(about="10.0.0.2").belongs_to(replace(finding, host="10.1.84.41", clients=()))
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"), [("10.1.84.31", True), ("10.1.84.41", False), ("a-name-that-the-capture-does-not-know", True)]
+)
+def test_what_nfs_complains_of_is_explained_by_findings_about_that_server(name: str, ours: bool) -> None:
+    silent = find("NFS001").rule.finding(host="10.1.84.31", title="", explanation="", first=0, last=90 * SECOND)
+    names = {"10.1.84.31": "10.1.84.31", "10.1.84.41": "10.1.84.41"}
+    text = f"nfs: server {name} not responding, still trying"
+    rules = accounting_for("nfs-silent")
+    found = explained_by(Line(1, 30 * SECOND, None, text), 30 * SECOND, [replace(silent, rule=rules[0])], names)
+    assert found == ((f"{rules[0]}@10.1.84.31",) if ours else ())

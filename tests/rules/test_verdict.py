@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from nfsrpc.diagnosis.catalogue import find, rules
-from nfsrpc.diagnosis.causes import explained, explains
-from nfsrpc.diagnosis.verdict import diagnose, fault, leading
-from nfsrpc.findings.finding import Answer, Finding
+from nfsrpc.diagnosis.causes import explained, explains, is_fault, numbered, root_causes
+from nfsrpc.diagnosis.ongoing import so_far
+from nfsrpc.diagnosis.verdict import diagnose, fault, gravity, headline
+from nfsrpc.findings.finding import Answer, Diagnosis, Evidence, Finding
 from nfsrpc.sources import SourceError
 from tests.records import clock_set
 from tests.rules.stage import CLIENT, LOCKD, OTHER, SERVER, STATD, Stage, diagnosed, inputs, starttls
@@ -23,6 +26,14 @@ def found(rule: str, **fields: Any) -> Finding:
     plain: dict[str, Any] = {"severity": "error", "certainty": "certain", "host": SERVER, "clients": (CLIENT,)}
     plain |= {"name": rule.lower(), "title": f"what {rule} says", "explanation": "…", "first": 0, "last": SECOND}
     return Finding(rule=rule, **{**plain, **fields})
+
+
+def causes(*findings: Finding) -> list[Finding]:
+    return root_causes(sorted(filter(is_fault, findings), key=gravity))
+
+
+def leading(findings: Sequence[Finding]) -> Finding | None:
+    return next(iter(causes(*findings)), None)
 
 
 def test_a_cause_explains_an_effect_on_the_same_host_at_the_same_time() -> None:
@@ -50,8 +61,8 @@ def test_what_an_effect_explains_is_explained_as_well() -> None:
     """A statd that hangs leaves a lock behind, for which somebody else waits."""
     wait = found("LCK011", severity="warning", host=CLIENT, clients=(OTHER,))
     hangs, orphan, _ = explained([found("MON003"), found("LCK008", severity="warning"), wait])
-    assert hangs.explains == ("LCK008", "LCK011")
-    assert orphan.explains == ("LCK011",)
+    assert hangs.explains == (f"LCK008@{SERVER}", f"LCK011@{CLIENT}")
+    assert orphan.explains == (f"LCK011@{CLIENT}",)
 
 
 def test_information_explains_nothing() -> None:
@@ -73,27 +84,91 @@ def test_certain_leads_before_likely_and_cause_before_symptom() -> None:
 
 def test_two_findings_that_explain_each_other_still_lead_somewhere() -> None:
     first, second = found("NET001"), found("REG005")
-    assert leading([first, second]) in (first, second)
+    assert causes(first, second) in ([first], [second])
+
+
+def test_faults_of_two_hosts_are_two_causes() -> None:
+    """A client waits for both servers: what the one lacks is no reason for the other."""
+    statd = found("REG001", title=f"{SERVER} has no rpc.statd")
+    late, theirs = found("LCK002"), found("LCK002", host=OTHER, severity="warning", title="answered late", wait_s=32.0)
+    assert causes(theirs, statd, late) == [statd, theirs]
+    findings = explained([statd, theirs, late])
+    assert findings[0].explains == (f"LCK002@{SERVER}",)
+    verdict = fault(findings[:2], findings)
+    assert (verdict.rule, verdict.hosts) == ("REG001", (SERVER, OTHER))
+    assert verdict.summary == f"2 faults: {SERVER} has no rpc.statd; answered late ({OTHER})."
+    assert [tuple(cause) for cause in verdict.causes] == [
+        ("REG001", SERVER, "certain", f"{SERVER} has no rpc.statd; affected: {CLIENT}.", f"REG001@{SERVER}"),
+        ("LCK002", OTHER, "certain", f"Answered late; {CLIENT} waited up to 32.0 s.", f"LCK002@{OTHER}"),
+    ]
+
+
+def test_of_many_faults_the_headline_has_the_gravest_and_the_hosts_of_the_others() -> None:
+    told = headline(
+        [found("REG001", host=f"10.0.0.{number}", title=f"no statd on 10.0.0.{number}") for number in range(6)]
+    )
+    assert told.startswith("6 faults: no statd on 10.0.0.0; no statd on 10.0.0.1;")
+    assert told.endswith("no statd on 10.0.0.3; and 2 more (10.0.0.4 and 10.0.0.5).")
+
+
+def test_what_several_findings_explain_in_a_circle_has_one_cause() -> None:
+    """NET001 and REG005 explain each other; beside an unrelated fault they are one cause and not two, nor none."""
+    circle = [found("NET001", host=OTHER), found("REG005", host=OTHER)]
+    assert [cause.host for cause in causes(*circle, found("REG001"))] == [SERVER, OTHER]
+
+
+def test_neither_information_nor_the_capture_is_a_cause() -> None:
+    assert causes(found("NET006", severity="info"), found("CAP001", severity="warning")) == []
+
+
+def test_repeated_findings_are_numbered_by_time() -> None:
+    first, second = found("LCK008", first=5), found("LCK008", first=3)
+    assert [each.id for each in numbered([first, second])] == [f"LCK008@{SERVER}#2", f"LCK008@{SERVER}"]
+    assert [each.id for each in numbered([second, first])] == [f"LCK008@{SERVER}", f"LCK008@{SERVER}#2"]
+    assert found("LCK008", host=None).id == "LCK008"
+
+
+def test_a_loopback_is_a_host_of_its_capture() -> None:
+    """Both files have a 127.0.0.1: its address is the host, its file is told apart from it."""
+    rule = find("RPC002").rule
+    one, other = (rule.finding(host=f"127.0.0.1 of node{number}.pcap", title="", explanation="") for number in (1, 2))
+    assert (one.host, one.host_capture, one.table_host) == ("127.0.0.1", "node1.pcap", "127.0.0.1 of node1.pcap")
+    assert [each.id for each in numbered([other, one])] == ["RPC002@127.0.0.1#2", "RPC002@127.0.0.1"]
+    effect = find("LCK001").rule.finding(host="127.0.0.1 of node2.pcap", title="", explanation="")
+    assert explains(replace(other, rule="REG001"), effect)
+    assert not explains(replace(one, rule="REG001"), effect)
+
+
+def test_a_rule_that_could_not_judge_all_is_not_among_those_that_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check() -> list[Answer]:
+        rule = find("LCK001").rule
+        return [rule.clear("of one server"), rule.cannot_tell("of the other nothing was captured")]
+
+    monkeypatch.setitem(rules(), "LCK001", find("LCK001")._replace(check=check, parameters=()))
+    diagnosis = diagnose(inputs(healthy().wire()).tables, select=["LCK001", "LCK002"])
+    assert [answer.rule for answer in diagnosis.clear] == ["LCK002"]
+    assert [answer.rule for answer in diagnosis.cannot_tell] == ["LCK001"]
 
 
 @pytest.mark.parametrize(
     ("fields", "summary"),
     [
         ({"wait_s": 61.56}, f"What REG001 says; {CLIENT} waited up to 61.6 s."),
-        ({"wait_s": 0.06}, f"What REG001 says; it hurts {CLIENT}."),
-        ({"wait_s": 61.56, "title": "late, up to 61.6 s"}, f"Late, up to 61.6 s; it hurts {CLIENT}."),
+        ({"wait_s": 0.06}, f"What REG001 says; affected: {CLIENT}."),
+        ({"wait_s": 61.56, "title": "late, up to 61.6 s"}, f"Late, up to 61.6 s; affected: {CLIENT}."),
         ({"host": CLIENT, "wait_s": 30.0}, "What REG001 says; it waited up to 30.0 s."),
         ({"clients": ()}, "What REG001 says."),
     ],
 )
 def test_the_summary_says_host_what_who_and_how_long(fields: dict[str, Any], summary: str) -> None:
-    assert fault(found("REG001", **fields), []).summary == summary
+    assert fault([found("REG001", **fields)], []).summary == summary
 
 
 def test_whom_a_cause_hurts_is_learnt_from_what_it_explains() -> None:
     lead = found("REG001", clients=())
     effects = [found("LCK002", wait_s=61.0), found("LCK002", host="10.0.0.8", wait_s=99.0, clients=(OTHER,))]
-    assert fault(lead, [lead, *effects]).summary == f"What REG001 says; {CLIENT} waited up to 61.0 s."
+    findings = explained([lead, *effects])
+    assert fault(findings[:1], findings).summary == f"What REG001 says; {CLIENT} waited up to 61.0 s."
 
 
 def test_healthy_needs_locks_that_were_answered_in_time() -> None:
@@ -108,6 +183,21 @@ def test_healthy_by_messages() -> None:
     stage = Stage()
     stage.client.lock(stage.server, asynchronous=True).granted()
     assert diagnosed(stage.wire()).verdict.state == "healthy"
+
+
+def test_requests_by_message_without_a_result_are_lock_requests() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server, asynchronous=True)
+    verdict = diagnose(inputs(stage.wire()).tables, select=["NET"]).verdict
+    assert verdict.summary == ("Cannot tell whether locks work: of 1 lock request by message, no result was captured.")
+
+
+def test_a_notebook_shows_each_of_several_causes() -> None:
+    one, other = found("REG001"), found("NET001", host=OTHER)
+    shown = fault([one, other], [one, other])._repr_html_()
+    assert "REG001, certain: What REG001 says" in shown
+    assert "NET001, certain: What NET001 says" in shown
+    assert "<li>" not in fault([one], [one])._repr_html_()
 
 
 def private_lock(stage: Stage) -> None:
@@ -171,6 +261,7 @@ def test_with_a_file_that_could_not_be_read_nothing_is_healthy() -> None:
         None,
         "cannot-tell",
         "Cannot tell whether all locks work: 2 files could not be read (ring.pcap1 and ring.pcap3).",
+        (),
     )
 
 
@@ -184,6 +275,7 @@ def test_with_a_rule_that_failed_nothing_is_healthy(monkeypatch: pytest.MonkeyPa
         None,
         "cannot-tell",
         "Cannot tell whether all locks work: 1 rule failed, which is a bug of nfsrpc (LCK001).",
+        (),
     )
     assert diagnose(tables, ignore=["LCK001"]).verdict.state == "healthy"
 
@@ -212,22 +304,22 @@ def test_rules_can_be_left_out() -> None:
 
 
 def test_competing_causes_are_ordered_by_what_the_wait_looks_like() -> None:
-    def causes(stage: Stage) -> list[str]:
+    def suspected(stage: Stage) -> list[str]:
         return [cause.rule for cause in diagnosed(stage.wire(stage.client)).hypotheses]
 
     stage = Stage()
     stage.client.lock(stage.server).denied("DENIED_NOLOCKS")
-    assert causes(stage)[:2] == ["REG007", "MON001"]
+    assert suspected(stage)[:2] == ["REG007", "MON001"]
     stage = Stage()
     stage.client.lock(stage.server).granted(after=10.2, resent=[10.1])
-    assert causes(stage)[0] == "MON002"
+    assert suspected(stage)[0] == "MON002"
     stage = Stage()
     stage.nfs()
     stage.client.lock(stage.server).granted(after=61.6, resent=[10.2, 31.7, 60.5])
-    assert causes(stage)[0] == "REG001"
+    assert suspected(stage)[0] == "REG001"
     stage = Stage()
     stage.client.lock(stage.server).denied("DENIED_NOLOCKS", after=60.1)
-    assert causes(stage)[0] == "MON003"
+    assert suspected(stage)[0] == "MON003"
 
 
 def test_a_merged_capture_may_lack_what_is_decisive() -> None:
@@ -298,3 +390,16 @@ def test_what_one_message_proves_is_true_whatever_the_clock_says() -> None:
     stage.later(1)
     diagnosis = diagnosed(clock_set(stage.any(stage.server), frame, -3600))
     assert diagnosis.verdict.rule == "REG001"
+
+
+def test_while_a_capture_goes_on_nothing_is_said_to_be_final() -> None:
+    proof = Evidence(0, 5, "SYN to port 111, never answered")
+    silent = found("LCK001", title=f"1 LOCK to {SERVER} never answered", evidence=(proof,))
+    diagnosis = so_far(Diagnosis(fault([silent], []), (silent,)))
+    (now,) = diagnosis.causes
+    assert now.title == f"1 LOCK to {SERVER} not answered yet"
+    assert now.evidence == (proof._replace(note="SYN to port 111, not answered yet"),)
+    assert diagnosis.verdict.summary == f"1 LOCK to {SERVER} not answered yet; affected: {CLIENT}."
+    assert diagnosis.verdict.causes[0].summary == diagnosis.verdict.summary
+    late = found("LCK002")
+    assert so_far(Diagnosis(fault([late], []), (late,))).findings == (late,)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from nfsrpc.diagnosis.verdict import fault
 from nfsrpc.findings.finding import Clear, Diagnosis, Finding, Verdict
 from nfsrpc.watch.changes import Change, Changes, Wait, waits_in
 from nfsrpc.watch.watch import Watch
@@ -37,11 +38,26 @@ def test_a_finding_appears_changes_and_is_resolved() -> None:
     assert (second.what, second.why) == ("resolved", "not seen any more")
 
 
-def test_findings_of_one_rule_and_host_are_one() -> None:
-    more = replace(FOUND, clients=("10.0.0.1",), count=3)
-    [change, _] = Changes().update(Diagnosis(HEALTHY, (FOUND, more)), [], 0)
-    assert change.finding
-    assert (change.finding.count, change.finding.clients) == (5, ("10.0.0.1",))
+def test_findings_of_one_rule_and_host_are_told_apart_by_their_numbers() -> None:
+    changes, more = Changes(), replace(FOUND, clients=("10.0.0.1",), count=3, number=2)
+    new = changes.update(Diagnosis(HEALTHY, (FOUND, more)), [], 0)
+    assert [change.finding.id for change in new if change.finding] == ["REG001@10.0.0.9", "REG001@10.0.0.9#2"]
+    [over] = changes.update(Diagnosis(HEALTHY, (FOUND,)), [], 0)
+    assert (over.what, over.finding) == ("resolved", more)
+
+
+def test_the_verdict_is_told_again_when_it_has_other_causes() -> None:
+    changes = Changes()
+
+    def update(*findings: Finding) -> list[Verdict]:
+        verdict = fault(findings, findings)
+        return [new.verdict for new in changes.update(Diagnosis(verdict, findings), [], 0) if new.verdict]
+
+    other = replace(FOUND, host="10.0.0.8")
+    assert [verdict.hosts for verdict in update(FOUND)] == [("10.0.0.9",)]
+    assert update(FOUND) == []
+    assert [verdict.hosts for verdict in update(FOUND, other)] == [("10.0.0.9", "10.0.0.8")]
+    assert [verdict.hosts for verdict in update(other)] == [("10.0.0.8",)]
 
 
 def test_a_request_waits_once_it_is_late() -> None:

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 from rich.console import Console
 
+from nfsrpc.diagnosis.verdict import fault
 from nfsrpc.findings.finding import Finding, Verdict
 from nfsrpc.report.json import finding_document
 from nfsrpc.sources.privileges import Rights
@@ -20,7 +21,7 @@ from tests.watch.test_schedule import Script
 TIME = 1_700_000_000_000_000_000
 FOUND = Finding("REG001", "statd-not-registered", "error", "certain", "10.0.0.9", "no statd on 10.0.0.9", "…", count=3)
 WAIT = Wait("10.0.0.9", "10.0.0.1", "1@web-1", "/srv/\x1b[2Ja", TIME, 6.0, ("2@web-2",))
-VERDICT = Verdict("REG001", "fault", "No statd on 10.0.0.9.")
+VERDICT = fault([FOUND], [])
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_of_many_changes_of_one_kind_the_first_are_told_and_how_many_more_there_
 def test_an_object_a_change() -> None:
     told = json.loads(jsonl(Change("resolved", TIME, FOUND, why="it was started")))
     assert told == {
-        "schema": 1,
+        "schema": 2,
         "time": "2023-11-14T22:13:20.000000000Z",
         "change": "resolved",
         "finding": json.loads(json.dumps(finding_document(FOUND))),
@@ -79,7 +80,21 @@ def test_an_object_a_change() -> None:
         "behind": ["2@web-2"],
     }
     told = json.loads(jsonl(Change("verdict", TIME, verdict=VERDICT)))
-    assert told["verdict"] == {"rule": "REG001", "state": "fault", "summary": "No statd on 10.0.0.9."}
+    assert told["verdict"] == {
+        "rule": "REG001",
+        "state": "fault",
+        "summary": "No statd on 10.0.0.9.",
+        "causes": [
+            {
+                "rule": "REG001",
+                "host": "10.0.0.9",
+                "certainty": "certain",
+                "summary": "No statd on 10.0.0.9.",
+                "finding": "REG001@10.0.0.9",
+            }
+        ],
+        "hosts": ["10.0.0.9"],
+    }
 
 
 def moment() -> Moment:
@@ -154,7 +169,7 @@ def test_the_first_line_says_who_parses_what() -> None:
     text = begin("tcpdump on eth0\x1b[2J", rights)
     assert text == "no packet yet  begin     tcpdump on eth0\\x1b[2J, parsed as nobody, with CAP_DAC_READ_SEARCH only\n"
     assert json.loads(begin_jsonl("tcpdump on eth0", rights)) == {
-        "schema": 1,
+        "schema": 2,
         "change": "begin",
         "source": "tcpdump on eth0",
         "rights": {
@@ -170,5 +185,11 @@ def test_the_first_line_says_who_parses_what() -> None:
 def test_the_last_object_where_there_was_no_time_for_the_document() -> None:
     told = json.loads(end_cut_short(Verdict(None, "cannot-tell", "It cannot be told.")))
     assert told["change"] == "end"
-    assert told["verdict"] == {"rule": None, "state": "cannot-tell", "summary": "It cannot be told."}
+    assert told["verdict"] == {
+        "rule": None,
+        "state": "cannot-tell",
+        "summary": "It cannot be told.",
+        "causes": [],
+        "hosts": [],
+    }
     assert told["why"] == "the look was cut short: it took too long"

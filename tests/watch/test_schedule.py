@@ -87,7 +87,11 @@ def test_a_request_that_waits_is_told_though_nothing_comes() -> None:
             seen.append((change.what, change.finding.rule if change.finding else ""))
             if seen[-1] == ("appeared", "LCK001"):
                 assert [round(wait.age_s) for wait in moment.waits] == [10]
+                assert change.finding
+                assert change.finding.title == "1 LOCK to 10.0.0.9 not answered yet"
                 live.stop()
+    assert moment.final
+    assert moment.diagnosis.findings[0].title == "1 LOCK to 10.0.0.9 never answered"
     assert seen[:3] == [("verdict", ""), ("waiting", ""), ("appeared", "LCK001")]
 
 

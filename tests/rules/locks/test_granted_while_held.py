@@ -17,6 +17,7 @@ from tests.rules.stage import (
     findings,
     fires,
     quiet,
+    rules_of,
     threshold,
 )
 
@@ -219,4 +220,4 @@ def test_a_reclaim_that_is_refused_is_explained_by_the_grant_to_another() -> Non
     stage.client.lock(stage.server, reclaim=True).denied()
     diagnosis = diagnosed(stage.wire())
     assert diagnosis.verdict.rule == "LCK009"
-    assert "LCK015" in diagnosis.findings[0].explains
+    assert "LCK015" in rules_of(diagnosis.findings[0].explains)

@@ -17,6 +17,7 @@ from tests.rules.stage import (
     findings,
     fires,
     quiet,
+    rules_of,
     threshold,
 )
 
@@ -149,7 +150,7 @@ def test_a_dead_holder_leads() -> None:
         stage.wait(1)
     diagnosis = diagnosed(stage.wire(stage.server))
     assert diagnosis.verdict.rule == "LCK010"
-    assert "LCK016" in diagnosis.findings[0].explains
+    assert "LCK016" in rules_of(diagnosis.findings[0].explains)
     assert diagnosis.findings[0].wait_s == pytest.approx(99, abs=1)
 
 

@@ -20,6 +20,7 @@ from tests.rules.stage import (
     findings,
     fires,
     quiet,
+    rules_of,
     starttls,
     threshold,
 )
@@ -274,7 +275,7 @@ def test_a_kept_lock_explains_the_wait_and_the_polling() -> None:
     stage = Stage()
     taken_over(stage)
     diagnosis = diagnosed(stage.wire(stage.server))
-    assert (diagnosis.verdict.rule, diagnosis.findings[0].explains) == ("LCK008", ("LCK016",))
+    assert (diagnosis.verdict.rule, rules_of(diagnosis.findings[0].explains)) == ("LCK008", {"LCK016"})
     stage = Stage()
     holder_reboots(stage)
     for _ in range(3):
@@ -282,7 +283,7 @@ def test_a_kept_lock_explains_the_wait_and_the_polling() -> None:
         stage.other.lock(stage.server).blocked()
     diagnosis = diagnosed(stage.wire())
     assert diagnosis.verdict.rule == "LCK008"
-    assert "LCK011" in diagnosis.findings[0].explains
+    assert "LCK011" in rules_of(diagnosis.findings[0].explains)
 
 
 @threshold("LCK008", "unlock_s", fires=10.5, quiet=9.5)

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from tests.records import clock_set
-from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet, threshold
+from tests.rules.stage import (
+    CLIENT,
+    SERVER,
+    Stage,
+    asked,
+    cannot_tell,
+    diagnosed,
+    findings,
+    fires,
+    quiet,
+    rules_of,
+    threshold,
+)
 
 
 def restarted(stage: Stage) -> None:
@@ -71,7 +83,7 @@ def test_a_restart_without_notice_explains_a_lock_granted_twice() -> None:
     stage.other.lock(stage.server).granted()
     diagnosis = diagnosed(stage.wire())
     assert diagnosis.verdict.rule == "MON008"
-    assert "LCK009" in diagnosis.findings[0].explains
+    assert "LCK009" in rules_of(diagnosis.findings[0].explains)
 
 
 @threshold("MON008", "notice_s", fires=121, quiet=119)

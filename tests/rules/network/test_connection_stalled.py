@@ -16,6 +16,7 @@ from tests.rules.stage import (
     findings,
     fires,
     quiet,
+    rules_of,
     threshold,
 )
 from tests.scenario import Flow
@@ -98,7 +99,7 @@ def dies(stage: Stage, *, tried: bool) -> bytes:
 def test_a_host_that_died_is_why_its_locks_wait() -> None:
     diagnosis = diagnosed(dies(Stage(), tried=True))
     assert diagnosis.verdict.rule == "NET001"
-    assert {"LCK001", "RPC005"} <= set(diagnosis.findings[0].explains)
+    assert {"LCK001", "RPC005"} <= rules_of(diagnosis.findings[0].explains)
 
 
 def test_where_nfs_waits_as_well_statd_is_no_explanation() -> None:
@@ -116,7 +117,7 @@ def test_a_silent_host_explains_what_waits_for_it() -> None:
     diagnosis = diagnosed(dies(Stage(), tried=False))
     assert diagnosis.verdict.rule == "NET003"
     assert diagnosis.verdict.summary.startswith(f"{SERVER} has fallen silent: the whole host")
-    assert {"LCK001", "RPC005"} <= set(diagnosis.findings[0].explains)
+    assert {"LCK001", "RPC005"} <= rules_of(diagnosis.findings[0].explains)
     missing = [found.host for found in diagnosis.findings if found.rule == "CAP005"]
     assert missing == [SERVER]  # its wire; what passes over the loopback of a host that is down, nobody needs
 
@@ -259,7 +260,7 @@ def test_an_interrupted_path_is_no_matter_of_lockd() -> None:
     diagnosis = diagnosed(interrupted(Stage(), 40))
     assert diagnosis.verdict.rule == "NET003"
     assert {found.rule for found in diagnosis.findings} == {"NET003", "LCK002"}
-    assert diagnosis.findings[0].explains == ("LCK002",)
+    assert rules_of(diagnosis.findings[0].explains) == {"LCK002"}
     assert diagnosis.hypotheses == ()
 
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from nfsrpc.findings.finding import CannotTell, Clear
 from tests.rules.registrations.without_statd import without_statd
-from tests.rules.stage import CLIENT, LOCKD, OTHER, STATD, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet
+from tests.rules.stage import (
+    CLIENT,
+    LOCKD,
+    OTHER,
+    STATD,
+    Stage,
+    asked,
+    cannot_tell,
+    diagnosed,
+    findings,
+    fires,
+    quiet,
+    rules_of,
+)
 
 
 @quiet("REG002")
@@ -104,7 +117,7 @@ def test_a_statd_that_was_killed_and_then_unregistered_is_one_story() -> None:
     assert [found.rule for found in diagnosis.findings if found.severity == "error"] == ["REG002", "REG007"]
     (found, stale) = diagnosis.findings[:2]
     assert diagnosis.verdict.rule == "REG002"
-    assert "REG007" in found.explains
+    assert "REG007" in rules_of(found.explains)
     assert found.first == stale.first
     assert found.explanation.startswith("Its rpc.statd died: at 22:13:20 UTC port 662, which its portmapper had named,")
     assert found.evidence[0].note == "port 662 of its statd refuses"

@@ -1,0 +1,196 @@
+"""What keeps a capture from being healthy although no rule fires: what the lock sessions show, one condition each.
+
+*Healthy* says that locks work, to a reader who may have seen one hang. So locks have to have been granted in time, and
+each UNLOCK to have been answered GRANTED in time. Fine are a lock that is still held at the end, one that waits behind
+a holder, and a LOCK_NB that is denied behind a holder, or denied once and granted later. Whatever else there is gives a
+reason why it cannot be told whether locks work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Mask, Table
+from nfsrpc.facts.basic import LOCK, booting
+from nfsrpc.facts.stalls import LATE_S, late
+from nfsrpc.facts.waiters import held_until
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.wording import SECOND, named, seconds, several
+
+DENIED, GRACE_PERIOD = 1, 4  # of nlm4_stats
+UNSEEN = "no holder is seen in the capture"
+# An application that tries each second is in trouble after a minute; a job that cron starts each minute may be skipped.
+POLLING_S = 60.0
+POLLED = 5
+UNEXCUSED_S = 10.0  # the client's own retransmission timer: who waits for longer has noticed
+BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the server to come up
+ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be answered
+REPEATED = 2  # a lock that is requested again once may be an application's; twice is a client's timer
+
+Condition: TypeAlias = Callable[[Mapping[str, Any]], str]
+
+
+def doubts(inputs: Mapping[str, Any]) -> Iterator[str]:
+    """Why it cannot be told whether all locks work, the gravest reason first; nothing where they do."""
+    yield from filter(None, (condition(inputs) for condition in CONDITIONS))
+
+
+def reclaim_refused(inputs: Mapping[str, Any]) -> str:
+    locks: Table = inputs["locks"]
+    rows = locks.where(locks["reclaim"] & locks.valid("denied") & (locks["status"] != GRACE_PERIOD))
+    return f"{several(len(rows), 'reclaimed lock')} denied {to_whom(rows)}" if len(rows) else ""
+
+
+def unlock_failed(inputs: Mapping[str, Any]) -> str:
+    """An UNLOCK is answered GRANTED even where nothing was locked: anything else may leave the lock behind."""
+    locks: Table = inputs["locks"]
+    with np.errstate(invalid="ignore"):
+        answered = (locks["unlock_state"] == "answered") & locks.valid("unlock_status")
+        failed = answered & ((locks["unlock_status"] != 0) | (locks["unlock_latency_s"] >= LATE_S))
+    failed |= (locks["unlock_state"] == "unanswered") & ~recent(locks["unlock"], inputs)
+    rows = locks.where(failed)
+    return f"{several(len(rows), 'UNLOCK')} not answered GRANTED in time {to_whom(rows)}" if len(rows) else ""
+
+
+def blocking_denied(inputs: Mapping[str, Any]) -> str:
+    """A server makes a blocking request wait; that it denies one says that it could not serve it."""
+    locks: Table = inputs["locks"]
+    rows = locks.where(locks["block"] & ~locks["reclaim"] & locks.valid("denied") & (locks["status"] == DENIED))
+    return f"{several(len(rows), 'blocking LOCK')} answered DENIED {to_whom(rows)}" if len(rows) else ""
+
+
+def polling(inputs: Mapping[str, Any]) -> str:
+    """One client requests a lock of one file again and again, in vain."""
+    locks: Table = inputs["locks"]
+    denied = locks.where(locks.valid("denied") & (locks["status"] == DENIED) & locks.valid("requested"))
+    if len(denied) < POLLED:
+        return ""
+    granted = locks.where(locks.valid("granted") & locks.valid("requested"))
+    grants = {key: np.sort(part["granted"]) for key, part in Parts(granted, "server", "client", "fh").items()}
+    longest = 0.0
+    of: Table | None = None
+    for key, part in Parts(denied, "server", "client", "fh").items():
+        lasted = vain_s(np.sort(part["requested"]), grants.get(key))
+        if lasted > longest:
+            longest, of = lasted, part
+    if of is None or longest < POLLING_S:
+        return ""
+    row = of.row(0)
+    behind = "" if of.valid("held_by").all() else f", and {UNSEEN}"
+    return f"LOCKs of {row.client} for {row.file} were DENIED again and again for {seconds(longest)}{behind}"
+
+
+def vain_s(times: Array, grants: Array | None) -> float:
+    """The longest time from first to last of POLLED tries or more with no grant between them."""
+    run = np.zeros(len(times), dtype=np.int64) if grants is None else np.searchsorted(grants, times)
+    _, first, count = np.unique(run, return_index=True, return_counts=True)
+    lasted = (times[first + count - 1] - times[first])[count >= POLLED]
+    return float(lasted.max()) / SECOND if len(lasted) else 0.0
+
+
+def denied_by_nobody(inputs: Mapping[str, Any]) -> str:
+    """Denied, no holder is seen, and the client was not granted that file later; after a restart of the server the
+    holder may have lost its lock, so that a grant out of the grace period does not count."""
+    locks: Table = inputs["locks"]
+    rows = locks.where(locks.valid("denied") & (locks["status"] == DENIED) & ~locks.valid("held_by"))
+    if not len(rows):
+        return ""
+    granted = locks.where(locks.valid("granted") & (locks["grace"] == 0))
+    grants = Stretches([granted[name] for name in ("server", "client", "fh")], granted["granted"])
+    later = (grants.following((row.server, row.client, row.fh), row.denied) for row in rows.rows())
+    rows = rows.where(np.array([time is None for time in later]))
+    return f"{several(len(rows), 'LOCK')} DENIED {to_whom(rows)}, and {UNSEEN}" if len(rows) else ""
+
+
+def repeated_messages(inputs: Mapping[str, Any]) -> str:
+    """LOCK_MSG for one lock, again and again although it was granted: the LOCK_RES does not reach the client."""
+    locks: Table = inputs["locks"]
+    rows = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["state"] == "replaced"))
+    same = ("server", "client", "owner", "fh", "l_offset", "l_len")
+    for part in Parts(rows, *same).values() if len(rows) else ():
+        if len(part) >= REPEATED and (part["exclusive"] == part["exclusive"][0]).all():
+            row = part.row(0)
+            return f"{row.client} repeated one LOCK_MSG {several(len(part), 'time')} although it was granted"
+    return ""
+
+
+def unanswered_messages(inputs: Mapping[str, Any]) -> str:
+    locks: Table = inputs["locks"]
+    open_ = (locks["procedure"] == "LOCK_MSG") & ~locks.valid("status") & ~recent(locks["requested"], inputs)
+    rows = locks.where(open_ & locks.valid("requested"))
+    return f"{several(len(rows), 'LOCK_MSG')} without LOCK_RES {to_whom(rows)}" if len(rows) else ""
+
+
+def answered_late(inputs: Mapping[str, Any]) -> str:
+    """Late, and the server did not restart meanwhile."""
+    requests, boots = inputs["requests"], inputs["boots"]
+    rows = requests.where((requests["state"] == "answered") & late(requests, UNEXCUSED_S))
+    calm = [not booting(boots, row.server, row.time, row.reply_time, BOOT_S) for row in rows.rows()]
+    rows = rows.where(np.array(calm, dtype=np.bool_))
+    if not len(rows):
+        return ""
+    longest = seconds(float(np.nanmax(rows["latency_s"])))
+    return f"{several(len(rows), 'lock request')} answered after up to {longest} {to_whom(rows)}"
+
+
+def waited_too_long(inputs: Mapping[str, Any]) -> str:
+    """BLOCKED behind a holder that had unlocked long before the wait ended, as far as the capture shows.
+
+    Where no holder is seen at all, as at the client that waits, a wait is what blocking locks are for.
+    """
+    locks: Table = inputs["locks"]
+    with np.errstate(invalid="ignore"):
+        waited = locks.valid("blocked") & locks.valid("held_by") & (locks["wait_s"] >= LATE_S)
+    rows = locks.where(waited & locks.valid("requested") & ~locks.valid("cancelled"))
+    if not len(rows):
+        return ""
+    held = locks.where(locks.valid("granted") | ~locks.valid("requested"))
+    begun = np.where(held.valid("granted"), held["granted"], NAT + 1)
+    holds = Stretches([held["server"], held["fh"]], begun, np.maximum(begun, held_until(held)))
+    alone = []
+    for row in rows.rows():
+        ended = row.requested + round(row.wait_s * SECOND)
+        if not holds.meet((row.server, row.fh), ended - round(LATE_S * SECOND), ended - 1):
+            alone.append(row.wait_s)
+    waits = f"a LOCK waited for {seconds(max(alone))}" if alone else ""
+    return f"{waits}, longer than its holder kept it; why was not captured" if alone else ""
+
+
+def never_granted(inputs: Mapping[str, Any]) -> str:
+    """A capture of UNLOCKs alone, or of tests and denials, has no evidence that locks are granted."""
+    locks, requests = inputs["locks"], inputs["requests"]
+    asked = requests["proc"] == LOCK
+    if (asked & (requests["status"] == 0)).any() or (locks.valid("granted") & (locks["status"] == 0)).any():
+        return ""
+    number = int(asked.sum())
+    return f"of {several(number, 'LOCK')} none was granted" if number else "no LOCK was captured, only other requests"
+
+
+def recent(times: Array, inputs: Mapping[str, Any]) -> Mask:
+    """What was sent just before the capture ends."""
+    span = inputs["span"]
+    mask: Mask = times > (NAT if span is None else span.last - round(ANSWER_S * SECOND))
+    return mask
+
+
+def to_whom(rows: Table) -> str:
+    servers = rows["server"].present()
+    return f"by {named(servers)}" if servers else "by a server"
+
+
+CONDITIONS: tuple[Condition, ...] = (
+    reclaim_refused,
+    unlock_failed,
+    blocking_denied,
+    polling,
+    denied_by_nobody,
+    repeated_messages,
+    unanswered_messages,
+    answered_late,
+    waited_too_long,
+    never_granted,
+)

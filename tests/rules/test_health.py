@@ -1,0 +1,233 @@
+"""What keeps a capture from being healthy although no rule fires: each condition, and what just meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from nfsrpc.diagnosis.health import doubts
+from nfsrpc.diagnosis.verdict import diagnose
+from tests.records import records_of
+from tests.rules.stage import Stage, inputs
+
+Story = Callable[[Stage], None]
+
+
+def doubted(story: Story, *, fine: bool = True) -> list[str]:
+    """The doubts about a story, beside a lock that was granted."""
+    stage = Stage()
+    if fine:
+        stage.other.lock(stage.server, "/srv/other").granted().unlock().granted()
+    story(stage)
+    return list(doubts(inputs(stage.wire())))
+
+
+def held_to_the_end(stage: Stage) -> None:
+    stage.client.lock(stage.server).granted()
+    stage.later(600)
+
+
+def behind_a_holder(stage: Stage) -> None:
+    stage.client.lock(stage.server).granted()
+    stage.other.lock(stage.server, block=False).denied()
+
+
+def denied_once_and_granted_later(stage: Stage) -> None:
+    stage.client.lock(stage.server, block=False).denied()
+    stage.wait(5)
+    stage.client.lock(stage.server, svid=2, block=False).granted()
+
+
+def tried(stage: Stage, times: int, gap: float, *, again: bool = False) -> None:
+    """Somebody polls behind a holder."""
+    stage.client.lock(stage.server).granted()
+    for number in range(times):
+        request = stage.other.lock(stage.server, svid=number, block=False)
+        if again and number == times // 2:
+            request.granted().unlock().granted()
+        else:
+            request.denied()
+        stage.wait(gap)
+
+
+def blocked_until_unlocked(stage: Stage) -> None:
+    holder = stage.client.lock(stage.server).granted()
+    waiter = stage.other.lock(stage.server).blocked()
+    stage.wait(120)
+    holder.unlock().granted()
+    waiter.granted()
+
+
+def cancelled(stage: Stage) -> None:
+    holder = stage.client.lock(stage.server).granted()
+    waiter = stage.other.lock(stage.server).blocked()
+    stage.wait(2)
+    holder.unlock().granted()
+    stage.wait(20)
+    waiter.cancel().granted()
+
+
+def locked_again_in_messages(stage: Stage) -> None:
+    for _ in range(2):
+        stage.client.lock(stage.server, asynchronous=True).granted()
+        stage.wait(10)
+
+
+def unlock_just_sent(stage: Stage) -> None:
+    lock = stage.client.lock(stage.server).granted()
+    stage.wait(5)
+    lock.unlock()
+
+
+def late(stage: Stage, seconds: float) -> None:
+    stage.client.lock(stage.server).granted(after=seconds)
+
+
+def late_over_a_restart(stage: Stage) -> None:
+    lock = stage.client.lock(stage.server)
+    stage.wait(30)
+    stage.boots(stage.server, stage.client)
+    lock.granted(after=35.0)
+
+
+FINE: list[Story] = [
+    held_to_the_end,
+    behind_a_holder,
+    denied_once_and_granted_later,
+    blocked_until_unlocked,
+    cancelled,
+    locked_again_in_messages,
+    unlock_just_sent,
+    late_over_a_restart,
+    lambda stage: tried(stage, 4, 30.0),
+    lambda stage: tried(stage, 50, 1.0),
+    lambda stage: tried(stage, 100, 1.0, again=True),
+    lambda stage: late(stage, 9.9),
+]
+
+
+@pytest.mark.parametrize("story", FINE)
+def test_nothing_is_doubted(story: Story) -> None:
+    assert doubted(story) == []
+
+
+def reclaim_denied(stage: Stage) -> None:
+    stage.client.lock(stage.server, reclaim=True).denied()
+
+
+def unlock_denied(stage: Stage) -> None:
+    stage.client.lock(stage.server).granted().unlock().denied("DENIED_NOLOCKS")
+
+
+def unlock_late(stage: Stage) -> None:
+    stage.client.lock(stage.server).granted().unlock().granted(after=6.0)
+
+
+def blocking_denied(stage: Stage) -> None:
+    stage.other.lock(stage.server).granted()
+    stage.client.lock(stage.server).denied()
+
+
+def denied_by_nobody(stage: Stage) -> None:
+    stage.client.lock(stage.server, block=False).denied()
+
+
+def denied_after_the_holder_unlocked(stage: Stage) -> None:
+    stage.other.lock(stage.server).granted().unlock().granted()
+    stage.wait(5)
+    stage.client.lock(stage.server, block=False).denied()
+
+
+def granted_out_of_grace(stage: Stage) -> None:
+    """The server restarted: who held the lock before may have lost it."""
+    stage.client.lock(stage.server, block=False).denied()
+    stage.wait(5)
+    for _ in range(3):
+        stage.client.lock(stage.server, svid=2).denied("DENIED_GRACE_PERIOD")
+        stage.wait(5)
+    stage.client.lock(stage.server, svid=2).granted()
+
+
+def repeated(stage: Stage) -> None:
+    for _ in range(3):
+        stage.client.lock(stage.server, asynchronous=True).granted()
+        stage.wait(10)
+
+
+def no_result(stage: Stage) -> None:
+    stage.client.lock(stage.server, asynchronous=True)
+    stage.later(30)
+
+
+def waited(stage: Stage) -> None:
+    """Unlocked after 2 s, and granted to the waiter when it retried."""
+    holder = stage.other.lock(stage.server).granted()
+    stage.client.lock(stage.server).blocked()
+    stage.wait(2)
+    holder.unlock().granted()
+    stage.wait(28)
+    stage.client.lock(stage.server).granted()
+
+
+DOUBTED: dict[str, Story] = {
+    "1 reclaimed lock denied by 10.0.0.9": reclaim_denied,
+    "1 UNLOCK not answered GRANTED in time by 10.0.0.9": unlock_denied,
+    "1 blocking LOCK answered DENIED by 10.0.0.9": blocking_denied,
+    "1 LOCK DENIED by 10.0.0.9, and no holder is seen in the capture": denied_by_nobody,
+    "10.0.0.1 repeated one LOCK_MSG 2 times although it was granted": repeated,
+    "1 LOCK_MSG without LOCK_RES by 10.0.0.9": no_result,
+    "1 lock request answered after up to 10.1 s by 10.0.0.9": lambda stage: late(stage, 10.1),
+}
+
+
+@pytest.mark.parametrize(("reason", "story"), DOUBTED.items(), ids=[story.__name__ for story in DOUBTED.values()])
+def test_what_is_doubted_is_said(reason: str, story: Story) -> None:
+    assert doubted(story)[0] == reason
+
+
+def test_other_ways_to_the_same_doubts() -> None:
+    assert doubted(unlock_late) == ["1 UNLOCK not answered GRANTED in time by 10.0.0.9"]
+    for story in (denied_after_the_holder_unlocked, granted_out_of_grace):
+        assert doubted(story) == ["1 LOCK DENIED by 10.0.0.9, and no holder is seen in the capture"]
+
+
+def test_a_wait_that_its_holder_does_not_explain() -> None:
+    (reason,) = doubted(waited)
+    assert reason.startswith("a LOCK waited for 30.0 s, longer than its holder kept it")
+
+
+@pytest.mark.parametrize(("times", "gap", "lasted"), [(5, 15.1, "60.4 s"), (61, 1.0, "60.0 s"), (200, 1.0, "199 s")])
+def test_polling_for_a_minute_is_not_healthy_even_behind_a_holder(times: int, gap: float, lasted: str) -> None:
+    (reason,) = doubted(lambda stage: tried(stage, times, gap))
+    assert reason.startswith("LOCKs of 10.0.0.2 for ")
+    assert reason.endswith(f"were DENIED again and again for {lasted}")
+
+
+def test_unlocks_alone_are_no_evidence_that_locks_are_granted() -> None:
+    stage = Stage()
+    begun = stage.client.lock(stage.server).granted()
+    first = stage.frames() + 1
+    stage.wait(5)
+    begun.unlock().granted()
+    whole = stage.wire()
+    records = list(records_of(whole))
+    cut = whole[:24] + b"".join(records[first - 1 :])
+    assert list(doubts(inputs(whole))) == []
+    assert list(doubts(inputs(cut))) == ["no LOCK was captured, only other requests"]
+    assert doubted(behind_a_holder, fine=False) == []
+    assert doubted(denied_by_nobody, fine=False)[-1] == "of 1 LOCK none was granted"
+
+
+def test_the_verdict_says_why_it_cannot_tell() -> None:
+    """Whatever rules were run."""
+    stage = Stage()
+    stage.other.lock(stage.server, "/srv/other").granted().unlock().granted()
+    denied_by_nobody(stage)
+    verdict = diagnose(inputs(stage.wire()).tables, select=["NET"]).verdict
+    assert tuple(verdict) == (
+        None,
+        "cannot-tell",
+        "Cannot tell whether all locks work: 1 LOCK DENIED by 10.0.0.9, and no holder is seen in the capture.",
+        (),
+    )
