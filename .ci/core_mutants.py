@@ -51,7 +51,7 @@ OWN = {
     "src/matcher.rs": ["damage", "exchange", "forget", "select", "tally"],
     "src/oddity.rs": ["exchange"],
     "src/order.rs": ["capture", "damage", "stream"],
-    "src/packets.rs": ["damage", "exchange", "ip", "select"],
+    "src/packets.rs": ["damage", "exchange", "flow", "ip", "select"],
     "src/pool.rs": ["exchange"],
     "src/rpc.rs": ["damage", "exchange", "stream"],
     "src/select.rs": ["select"],

@@ -173,3 +173,24 @@ fn a_side_of_which_nothing_was_captured_has_no_last_frame() {
         assert_eq!([flows.client[0], flows.server[0]], seen.map(|frames| 1 - frames));
     }
 }
+
+#[test]
+fn a_loopback_address_is_another_host_on_another_interface_and_in_another_vantage() {
+    use nfsrpc_core::{decoder::Decoder, select::Select, tally::Fold, xdr::Layouts};
+    let word = |value: u32| value.to_le_bytes();
+    let block = |kind: u32, body: &[u8]| {
+        let length = word(body.len() as u32 + 12);
+        [&word(kind)[..], &length, body, &length].concat()
+    };
+    let section = block(0x0a0d_0d0a, &[word(0x1a2b_3c4d), word(1), word(u32::MAX), word(u32::MAX)].concat());
+    let interface = block(1, &[word(101), word(0)].concat());
+    let datagram = [0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 127, 0, 0, 1, 127, 0, 0, 1, 0, 9, 0, 9, 0, 8, 0, 0];
+    let packet = |interface: u32| {
+        block(6, &[&[word(interface), word(0), word(0), word(28), word(28)].concat()[..], &datagram].concat())
+    };
+    let file = [section, interface.clone(), interface, packet(0), packet(1), packet(0)].concat();
+    let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 3, Fold::default(), Select::default());
+    decoder.feed(&file).expect("a capture");
+    let addresses = decoder.close().expect("a capture").1.addresses;
+    assert_eq!(addresses.iter().map(|(_, domain)| *domain).collect::<Vec<_>>(), [3 << 16, 3 << 16 | 1]);
+}
