@@ -39,7 +39,7 @@ KNOWN_WRONG: dict[str, tuple[str, ...]] = {
         "client2-any.pcap",
         "client2-eth0.pcap",
     ),
-    # a node that is client and server asks in two series
+    # REG006 holds what was registered before statd stopped against what is not registered after it
     "lab3-s4b-client-and-server-node-statd-stopped": (
         "client1-any.pcap",
         "client1-any.pcap + client2-any.pcap + serverA-any.pcap",
