@@ -81,7 +81,7 @@ def check(locks: Table, span: Span | None, *, again_s: float = 10.0) -> Iterator
 def refused_reclaims(locks: Table) -> Mask:
     """Sessions whose last LOCK was a reclaim that was refused."""
     claimed = locks["reclaim"] | (locks["reclaims"] > 0)
-    mask: Mask = claimed & locks.valid("status") & (locks["status"] != GRANTED) & ~locks.valid("late_granted")
+    mask: Mask = claimed & locks.valid("status") & (locks["status"] != GRANTED)
     return mask
 
 
