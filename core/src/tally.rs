@@ -359,6 +359,14 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_may_be_before_1970() {
+        let (mut counts, mut oddities) = (counts(), Oddities::default());
+        [-7, -5, -6].into_iter().for_each(|time| assert!(counts.count(&answered(0, time), &mut oddities)));
+        let (sums, _) = counts.take();
+        assert_eq!((sums.first, sums.last, sums.interval), (vec![-7], vec![-5], vec![-INTERVAL_NS]));
+    }
+
+    #[test]
     fn every_column_of_what_is_done_to_a_handle() {
         const TEN: i64 = 10_000_000_000;
         let (mut counts, mut oddities) = (counts(), Oddities::default());

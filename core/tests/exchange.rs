@@ -514,3 +514,15 @@ fn what_is_known_of_a_connection_whichever_end_calls() {
         assert_eq!(rows(&wire.decode())[0].flags, REPLY_SIDE_SEEN | REPLY_SIDE_SEEN_AFTER | CALL_ACKED);
     }
 }
+
+#[test]
+fn a_connection_dies_by_either_end_and_either_way() {
+    for (flags, by_client) in [(RST, true), (RST, false), (FIN | ACK, true), (FIN | ACK, false)] {
+        let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+        wire.connect(0.0, &mut c, &mut s);
+        wire.send(1.0, &mut c, &s, &record(&[&call(1, 2, &[])]));
+        let (from, to) = if by_client { (c, s) } else { (s, c) };
+        wire.tcp(2.0, &from, &to, flags, from.seq, &[]);
+        assert_ne!(rows(&wire.decode())[0].flags & CONNECTION_DIED, 0, "{flags} {by_client}");
+    }
+}
