@@ -71,6 +71,7 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "frames": lambda inputs: bool(inputs["quality"]["frames"].any()),
     "RPC": lambda inputs: bool(inputs["flows"]["rpc"].any()),
     "replies": lambda inputs: bool(len(inputs["counted"]) or inputs["exchanges"].valid("rpc_status").any()),
+    "answered calls": lambda inputs: bool(len(inputs["counted"]) or inputs["exchanges"].valid("latency_s").any()),
     "NFS": lambda inputs: bool(inputs["roles"].file_servers),
     "mount": lambda inputs: any_row(
         inputs["exchanges"], lambda rows: (rows["prog"] == MOUNT) & (rows["proc"] == 1) & rows.valid("status")
@@ -81,7 +82,7 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     ),
     "RPC over UDP or asynchronous lock requests": lambda inputs: (
         SUBJECTS["RPC over UDP"](inputs)
-        or any_row(inputs["nlm"], lambda rows: (rows["proc"] > 5) & (rows["proc"] < 16))
+        or any_row(inputs["nlm"], lambda rows: (rows["proc"] > 5) & (rows["proc"] < 10))
     ),
     "RPC over TCP between hosts": lambda inputs: any_row(
         inputs["connections"], lambda rows: (rows["transport"] == "tcp") & rows["rpc"] & ~rows["loopback"]

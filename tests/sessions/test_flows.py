@@ -123,8 +123,9 @@ def test_the_longest_stretch_of_retransmissions_without_an_answer(
     frame = len(s.packets())
     lost.granted(after=10)
     s.wait(5)
-    client.lock(server, "/srv/c").granted(after=0.3)
-    later = len(s.packets()) - 1
+    delayed = client.lock(server, "/srv/c", acked=False)
+    later = len(s.packets())
+    delayed.granted(after=0.3)
     capture = sent_again(s.capture(), {frame: [0.2, 0.6, 6.2], later: [0.1]})
     row = flow(tables(capture)["flows"].rows(), 32803)
     assert (row.c_unheard, row.c_retransmitted) == (3, 4)

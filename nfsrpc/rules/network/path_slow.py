@@ -49,7 +49,7 @@ RULE = Rule(
     explains=(*STALLED, "RPC005", "MON002"),
     timed="always",
     log=("nfs-silent",),
-    judges="replies",
+    judges="answered calls",
     passes="answers of different programs were not late by about the same",
 )
 
