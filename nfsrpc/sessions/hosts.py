@@ -69,7 +69,16 @@ class Hosts:
 
     def role(self, number: int) -> str:
         """Of the host that has this address."""
-        return self.activity.role([other for other in range(len(self.texts)) if self.text(other) == self.text(number)])
+        host = self.identities.main.get(number, number)
+        return self.activity.role([host, *self._others.get(host, ())])
+
+    @cached_property
+    def _others(self) -> dict[int, list[int]]:
+        """By host, the addresses that it has besides the one by which it goes."""
+        found: dict[int, list[int]] = {}
+        for number, host in self.identities.main.items():
+            found.setdefault(host, []).append(number)
+        return found
 
     @cached_property
     def capturing(self) -> list[int | None]:
