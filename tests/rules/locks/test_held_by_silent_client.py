@@ -72,3 +72,21 @@ def test_the_unlock_may_be_lost(stage: Stage) -> bytes:
         stage.other.lock(stage.server).blocked()
         stage.later(30.7, stage.other)
     return stage.wire(lost=[last + 1])
+
+
+@quiet("LCK010")
+def test_a_holder_that_unlocked_before_it_fell_silent(stage: Stage) -> bytes:
+    waits_behind(stage)
+    stage.later(100, stage.other)
+    return stage.wire()
+
+
+@quiet("LCK010")
+def test_the_lock_is_dropped_in_the_end(stage: Stage) -> bytes:
+    """By hand on the server, as the report advises: the one that waited has it."""
+    stage.client.lock(stage.server).granted()
+    waiter = stage.other.lock(stage.server)
+    waiter.blocked()
+    stage.later(100, stage.other)
+    waiter.granted()
+    return stage.wire()

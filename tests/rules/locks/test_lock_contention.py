@@ -171,3 +171,18 @@ def test_a_wait_behind_a_holder_that_is_seen_is_healthy() -> None:
     stage = Stage()
     waits(stage, 40)
     assert diagnosed(stage.wire()).verdict.state == "healthy"
+
+
+@fires("LCK011", host=CLIENT)
+def test_a_holder_that_unlocked_and_fell_silent(stage: Stage) -> bytes:
+    waits_behind(stage)
+    stage.later(100, stage.other)
+    return stage.wire()
+
+
+@quiet("LCK011")
+def test_a_deadlock_that_the_server_was_slow_to_detect_is_no_queue(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).granted()
+    stage.other.lock(stage.server).denied("DEADLCK", after=6)
+    stage.later(1)
+    return stage.wire()

@@ -162,3 +162,12 @@ def test_nobody_writes(stage: Stage) -> bytes:
     stage.nfs(stage.client)
     stage.nfs(stage.other)
     return stage.wire()
+
+
+@cannot_tell("LCK013")
+def test_a_lock_that_its_application_does_not_have(stage: Stage) -> bytes:
+    lock = stage.client.lock(stage.server)
+    lock.denied("DENIED_NOLOCKS", after=60.0)
+    lock.reply(stat="GRANTED", after=80.0)
+    write(stage.other, stage)
+    return stage.wire()

@@ -234,3 +234,12 @@ def test_a_lock_that_a_callback_grants(stage: Stage) -> bytes:
     lock.called_back()
     stage.later(20)
     return stage.wire()
+
+
+@quiet("LCK001")
+def test_a_lock_that_is_taken_again_with_another_cookie(stage: Stage) -> bytes:
+    for _ in range(5):
+        stage.client.lock(stage.server, asynchronous=True).granted()
+        stage.later(10)
+    stage.client.lock(stage.server, "/srv/other").granted()
+    return stage.wire()
