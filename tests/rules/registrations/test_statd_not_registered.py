@@ -21,7 +21,7 @@ from tests.rules.stage import (
     quiet,
     threshold,
 )
-from tests.scenario import SECOND, Flow, Scenario
+from tests.scenario import SECOND, TRANSPORTS, Flow, Scenario
 from tests.wire import UDP
 
 
@@ -461,3 +461,14 @@ def test_another_host_asks_one_that_is_server_and_client(stage: Stage) -> bytes:
         stage.other.getport(stage.client, "nsm1", port=0)
         stage.wait(3.07)
     return stage.wire()
+
+
+@fires("REG001", host=SERVER, certainty="certain", count=6)
+def test_statd_was_there_for_a_moment(stage: Stage) -> bytes:
+    """It was registered for both transports meanwhile: that is not a statd for UDP only (REG006)."""
+    stage.client.lock(stage.server)
+    stage.statd_asked(stage.server, 3)
+    for netid in TRANSPORTS:
+        stage.other.getport(stage.server, "nsm1", netid=netid)
+    stage.statd_asked(stage.server, 3)
+    return stage.any(stage.server)
