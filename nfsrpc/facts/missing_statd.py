@@ -24,7 +24,7 @@ from nfsrpc.wording import SECOND
 
 CUT_QUESTIONS = 3  # Linux asks 20 times
 LATEST_AGAIN = 4 * SECOND  # Linux repeats the question 3.07 s later, a busy host a little late
-AT_ONCE = SECOND // 2  # so soon after it has taken up a LOCK lockd asks for its statd
+AT_ONCE = SECOND // 2  # so soon after a LOCK has arrived lockd asks for its statd
 
 Role: TypeAlias = Literal["server", "client", "unknown"]
 
@@ -94,7 +94,7 @@ class Signs:
         checked = monitors.where(monitors["loopback"] & (monitors["procedure"] == "NULL"))
         self.checked = checked["host"].present()  # mount.nfs calls NULL
         locks = nlm.where(nlm["proc"] == LOCK)
-        self.turns = Stretches.of(turns(locks))
+        self.arrivals = Stretches((locks["server"],), locks["time"])
         refused = (attempt for attempt in attempts if attempt.prog == NSM and attempt.outcome == "refused")
         self.dead = listed((attempt.server, attempt) for attempt in refused if attempt.loopback)
 
@@ -106,7 +106,7 @@ class Signs:
         of_server = np.zeros(len(answers), dtype=np.bool_)
         for rows in series(answers["time"]):
             first = int(answers["time"][rows[0]])
-            of_server[rows] = self.turns.meet(host, first - AT_ONCE, first) or not answers["loopback"][rows[0]]
+            of_server[rows] = self.arrivals.meet(host, first - AT_ONCE, first) or not answers["loopback"][rows[0]]
         known: tuple[tuple[Role, Mask], ...] = (("server", of_server), ("client", ~of_server))
         yield from ((role, answers.where(mask)) for role, mask in known if mask.any())
 
@@ -136,14 +136,6 @@ class Signs:
             only_udp="udp" in meanwhile and "tcp" not in meanwhile,
             died=next((attempt for attempt in self.dead.get(host, ()) if attempt.first < first), None),
         )
-
-
-def turns(locks: Table) -> Iterator[tuple[str, int, int]]:
-    """When lockd of each server took up a LOCK: as it arrived, or as the one before it was answered."""
-    for column in ("time", "reply_time"):
-        for server, time in zip(locks["server"].tolist(), locks[column].tolist(), strict=True):
-            if server is not None and time != NAT:
-                yield server, time, time
 
 
 def series(times: Array) -> list[Array]:

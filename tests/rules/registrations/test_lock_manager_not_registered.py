@@ -153,3 +153,20 @@ def test_one_server_has_none_and_another_does() -> None:
     (answer,) = asked("REG003", stage.wire())
     assert isinstance(answer, Finding)
     assert answer.host == SERVER
+
+
+def test_a_statd_that_looks_for_its_own_lockd_is_no_client() -> None:
+    """So it does before a downcall; a client without locks has no lockd."""
+    stage = Stage()
+    for _ in range(5):
+        stage.other.getport(stage.other, "nlm3", netid="udp", transport="udp", cred=False, port=0)
+        stage.wait(3)
+    assert findings(asked("REG003", stage.any(stage.other))) == []
+
+
+@fires("REG003", host=SERVER)
+def test_a_port_that_was_named_before_makes_up_for_nothing(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    stage.wait(60)
+    asks_for_lockd(stage)
+    return stage.wire()

@@ -119,3 +119,12 @@ def test_so_long_before_a_reboot_notice(stage: Stage, before_s: float) -> bytes:
     stage.wait(before_s - 1)
     stage.boots(stage.server, stage.other)
     return stage.wire()
+
+
+@quiet("REG008")
+def test_mountd_is_registered_for_the_other_transport(stage: Stage) -> bytes:
+    asks_for_mountd(stage, stage.client, netid="udp")
+    stage.client.getport(stage.server, "mount3")
+    stage.wait(5)
+    stage.client.syn(stage.server, 2049)
+    return stage.wire()

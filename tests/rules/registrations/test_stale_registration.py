@@ -114,3 +114,13 @@ def test_a_port_that_refuses_a_client_may_be_firewalled(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "nlm4")
     stage.client.syn(stage.server, LOCKD, refused=True)
     return stage.any(stage.server)
+
+
+def test_its_own_portmapper_is_another_rule() -> None:
+    """A complete list names the portmapper itself; where its port refuses, that is REG005."""
+    stage = Stage()
+    mapping = [{"prog": 100000, "vers": 2, "prot": 6, "port": 111}]
+    stage.server.call(stage.server, "portmap2", "DUMP").reply(mappings=mapping)
+    stage.wait(60)
+    stage.server.syn(stage.server, 111, refused=True)
+    assert findings(asked("REG007", stage.any(stage.server))) == []

@@ -21,7 +21,7 @@ from tests.rules.stage import (
     quiet,
     threshold,
 )
-from tests.scenario import SECOND, Flow, Scenario
+from tests.scenario import SECOND, TRANSPORTS, Flow, Scenario
 from tests.wire import UDP
 
 
@@ -461,3 +461,50 @@ def test_another_host_asks_one_that_is_server_and_client(stage: Stage) -> bytes:
         stage.other.getport(stage.client, "nsm1", port=0)
         stage.wait(3.07)
     return stage.wire()
+
+
+@fires("REG001", host=SERVER, certainty="certain", count=6)
+def test_statd_was_there_for_a_moment(stage: Stage) -> bytes:
+    """It was registered for both transports meanwhile: that is not a statd for UDP only (REG006)."""
+    stage.client.lock(stage.server)
+    stage.statd_asked(stage.server, 3)
+    for netid in TRANSPORTS:
+        stage.other.getport(stage.server, "nsm1", netid=netid)
+    stage.statd_asked(stage.server, 3)
+    return stage.any(stage.server)
+
+
+@pytest.mark.parametrize(("resend", "count"), [([10.2], 1), ([], 0)])
+def test_a_request_that_is_not_repeated_had_an_answer(resend: list[float], count: int) -> None:
+    stage = Stage()
+    stage.nfs()
+    stage.client.lock(stage.server).unanswered(resend=resend)
+    stage.later(30)
+    assert len(findings(asked("REG001", stage.wire()))) == count
+
+
+@pytest.mark.parametrize(("first_s", "count"), [(1.1, 1), (0.9, 0)])
+def test_a_first_lock_that_was_answered_at_once_shows_a_known_client(first_s: float, count: int) -> None:
+    stage = Stage()
+    stage.client.lock(stage.server, "/srv/first").granted(after=first_s)
+    stage.later(5)
+    stage.client.lock(stage.server, "/srv/second").granted(after=61.6, resent=STALL)
+    assert len(findings(asked("REG001", stage.wire()))) == count
+
+
+def test_from_the_wire_a_server_that_denies_has_asked_its_statd() -> None:
+    stage = Stage()
+    stage.nfs()
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS", after=61.6)
+    stage.nfs()
+    assert findings(asked("REG001", stage.wire())) == []
+
+
+def test_a_statd_for_udp_only_is_registered() -> None:
+    """That is REG006."""
+    stage = Stage()
+    stage.client.lock(stage.server).granted()
+    stage.statd_asked(stage.server, 3)
+    stage.client.getport(stage.server, "nsm1", netid="udp", transport="udp", cred=False)
+    stage.statd_asked(stage.server, 3)
+    assert findings(asked("REG001", stage.any(stage.server))) == []
