@@ -117,7 +117,7 @@ def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) ->
             yield Failure(
                 host=attempt.server,
                 asker=attempt.client,
-                how=attempt.outcome,
+                how="unanswered" if attempt.outcome == "half-open" else attempt.outcome,
                 transport=attempt.transport,
                 loopback=attempt.loopback,
                 tries=attempt.tries,

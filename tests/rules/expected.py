@@ -22,13 +22,7 @@ from tests.captures_dir import SETS
 # Not of a capture format that is read here.
 UNREADABLE = ("08-nokiapcap.pcap", "33-empty.pcap", "34-not-a-capture.pcap")
 # Files that are still judged wrongly, by folder, and why. Those that are judged rightly must not stand here.
-KNOWN_WRONG: dict[str, tuple[str, ...]] = {
-    # a lock that was denied before a restart, and granted after it, is no doubt yet
-    "lab3-s3e-service-address-server-restart-notice-ignored": (
-        "client2-any.pcap",
-        "client2-eth0.pcap",
-    ),
-}
+KNOWN_WRONG: dict[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True)

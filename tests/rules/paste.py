@@ -15,7 +15,7 @@ from typing import NamedTuple
 COMMANDS = frozenset(
     (
         *("cat", "conntrack", "dmesg", "exportfs", "findmnt", "flock", "fuser", "getent", "grep", "hostname"),
-        *("hostnamectl", "iostat", "ip"),
+        *("hostnamectl", "ip"),
         *("iptables", "journalctl", "last", "ls", "lslocks", "mount", "nc", "nfsstat", "nft", "nstat", "pgrep"),
         *("pidof", "ping", "rpcinfo", "showmount", "sm-notify", "ss", "sysctl", "systemctl", "tc", "tcpdump"),
         *("umount", "uname", "uptime"),

@@ -95,7 +95,7 @@ def test_what_waited_behind_a_denial_waited_for_the_same() -> None:
     told = {proof.note for finding in diagnosis.findings for proof in finding.evidence}
     assert "its answer, after 60.1 s: a Linux server waits so long for its statd's answer" in told
     assert not any("20 questions" in note for note in told)
-    assert [cause.rule for cause in diagnosis.hypotheses] == ["MON003"]
+    assert [cause.rule for cause in diagnosis.hypotheses] == ["MON003", "REG005"]
 
 
 def note_at(stage: Stage, frame: int, *, at: Host | None = None) -> str:

@@ -55,7 +55,7 @@ RULE = Rule(
 
 MSG = (6, 7, 8, 9)  # TEST_MSG to UNLOCK_MSG, each of which is answered by the call of the _RES
 RES = 5  # procedures further on
-SESSION = ("server", "client", "owner", "fh", "l_offset", "l_len", "cookie")
+LOCK_RES = 12
 
 
 def check(
@@ -66,9 +66,8 @@ def check(
     for pairs in of_other_hosts(nlm, soon_s).values():
         if len(pairs) >= repeated:
             yield of_results(pairs)
-    for rows in not_accepted(locks).values():
-        if len(rows) >= repeated:
-            yield of_repetitions(rows)
+    for request, results in not_accepted(locks, nlm, repeated):
+        yield of_repetitions(request, results)
     for grants in refused_grants(nlm, locks).values():
         yield of_grants(grants)
 
@@ -99,9 +98,18 @@ def before(requests: Mapping[tuple[str, int], Table], result: Any, soon_s: float
     return row if row is not None and result.time - row.time <= soon_s * SECOND else None
 
 
-def not_accepted(locks: Table) -> Parts:
-    """Lock sessions with one cookie that each were granted and asked for again, which replaced them."""
-    return Parts(locks.where(locks.valid("granted") & locks["state"].isin(("replaced", "held"))), *SESSION)
+def not_accepted(locks: Table, nlm: Table, repeated: int) -> Iterator[tuple[Any, Table]]:
+    """Requests that were repeated with one cookie although a result came each time, with these results."""
+    again = (locks["procedure"] == "LOCK_MSG") & (locks["state"] == "unanswered") & (locks["polls"] >= repeated - 1)
+    rows = locks.where(again)
+    results = Parts(
+        nlm.where(nlm["proc"] == LOCK_RES) if len(rows) else nlm.take(np.zeros(0, np.int64)), "client", "server"
+    )
+    for request in rows.rows():
+        mine = results[request.server, request.client]
+        mine = mine.where(mine["time"] >= request.time)
+        if len(mine) >= repeated:
+            yield request, mine
 
 
 def refused_grants(nlm: Table, locks: Table) -> Mapping[tuple[str, str], list[tuple[Any, Any]]]:
@@ -165,30 +173,32 @@ def of_grants(grants: list[tuple[Any, Any]]) -> Finding:
     )
 
 
-def of_repetitions(rows: Table) -> Finding:
+def of_repetitions(request: Any, results: Table) -> Finding:
     """A request with one cookie that the server answers from a port, or to one, that the client does not accept."""
-    first, last = rows.row(0), rows.row(len(rows) - 1)
+    count = request.polls + 1
+    first, last = results.row(0), results.row(len(results) - 1)
     return RULE.finding(
         certainty="likely",
-        host=first.server,
-        title=f"{first.client} does not accept the lock results of {first.server}",
+        host=request.server,
+        title=f"{request.client} does not accept the lock results of {request.server}",
         explanation=(
-            f"{first.client} sent {first.procedure} {len(rows)} times with one cookie ({first.cookie}), although the "
-            f"result of {first.server} was captured each time, GRANTED. The client drops results that come from "
-            "another port than the one that it asked, or to another port than its lockd's."
+            f"{request.client} sent {request.procedure} {count} times with one cookie ({request.cookie}), although the "
+            f"result of {request.server} was captured each time. The client drops results that come from another port "
+            "than the one that it asked, or to another port than its lockd's."
         ),
-        clients=(first.client,),
-        files=(first.file,),
-        count=len(rows),
-        first=first.time,
+        clients=(request.client,),
+        files=(request.file,),
+        count=count,
+        first=request.time,
         last=last.time,
         evidence=(
-            Evidence(first.requested_capture, first.requested_frame, f"{first.procedure} to {first.server}"),
-            Evidence(first.granted_capture, first.granted_frame, "its result, GRANTED"),
-            Evidence(last.requested_capture, last.requested_frame, "the same request, with the same cookie"),
+            Evidence(request.requested_capture, request.requested_frame, f"{request.procedure} to {request.server}"),
+            Evidence(first.capture, first.call_frame, "its result"),
+            Evidence(last.capture, last.call_frame, "the result of the last repetition"),
         ),
         remedy=(OVER_TCP,),
-        verify=(route(first.server, first.client),),
+        verify=(route(request.server, request.client),),
+        wait_s=request.wait_s,
     )
 
 

@@ -282,7 +282,7 @@ def test_a_kept_lock_explains_the_wait_and_the_polling() -> None:
         stage.later(30.7)
         stage.other.lock(stage.server).blocked()
     diagnosis = diagnosed(stage.wire())
-    assert diagnosis.verdict.rule == "LCK008"
+    assert diagnosis.verdict.rule == "MON005"
     assert "LCK011" in rules_of(diagnosis.findings[0].explains)
 
 

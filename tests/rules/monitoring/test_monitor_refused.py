@@ -34,9 +34,9 @@ def test_statd_is_not_seen(stage: Stage) -> bytes:
 
 
 def test_how_a_quick_denial_speaks_for_a_refusal() -> None:
-    assert suspected(Signs(None, 4.9, None, resolves=False)) is not None
-    assert suspected(Signs(None, 5.0, None, resolves=False)) is None
-    assert suspected(Signs(3.0, None, None, resolves=False)) is None
+    assert suspected(Signs(None, 4.9, None, resolves=False, served=False)) is not None
+    assert suspected(Signs(None, 5.0, None, resolves=False, served=False)) is None
+    assert suspected(Signs(3.0, None, None, resolves=False, served=False)) is None
 
 
 def test_the_names_that_statd_refuses() -> None:

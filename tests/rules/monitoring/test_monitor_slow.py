@@ -60,7 +60,7 @@ def test_statd_waits_for_names_until_lockd_has_given_up(stage: Stage) -> bytes:
 
 def test_how_a_wait_speaks_for_the_resolver() -> None:
     def weight(granted_s: float | None, *, resolves: bool = False) -> int:
-        suspicion = suspected(Signs(granted_s, None, None, resolves))
+        suspicion = suspected(Signs(granted_s, None, None, resolves, served=False))
         return suspicion.weight if suspicion else 0
 
     assert [weight(10.5), weight(10.7), weight(4.5), weight(4.3)] == [4, 1, 4, 1]

@@ -158,7 +158,7 @@ def test_a_client_that_sends_its_lock_had_its_answer(stage: Stage) -> bytes:
 
 def test_how_a_wait_speaks_for_a_statd_that_hangs() -> None:
     def weight(granted_s: float | None = None, denied_s: float | None = None, open_s: float | None = None) -> int:
-        suspicion = suspected(Signs(granted_s, denied_s, open_s, resolves=False))
+        suspicion = suspected(Signs(granted_s, denied_s, open_s, resolves=False, served=False))
         return suspicion.weight if suspicion else 0
 
     assert [weight(denied_s=15), weight(denied_s=14)] == [5, 0]
