@@ -14,9 +14,8 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table, isin, median
 from nfsrpc.decode import rows_of
-from nfsrpc.facts.basic import NLM, NSM, PORTMAP
-from nfsrpc.facts.stalls import DENIED_NOLOCKS
 from nfsrpc.findings.finding import Evidence, Finding
+from nfsrpc.protocols.numbers import Nlm4Stats, Prog
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.sessions.timers import Kind, clock_of, told
@@ -31,7 +30,7 @@ ASKED = ("prog", "vers", "host", "asker")
 MANY = 1000  # how soon questions were asked again is told by so many
 ASKED_S = (1.0, 15.0)  # a portmapper is asked again within this; else it is about another lock
 # Whose timer sends a call again.
-TIMERS: Mapping[int, Kind] = {NLM: "resend", NSM: "notice", PORTMAP: "notice"}
+TIMERS: Mapping[int, Kind] = {Prog.NLM: "resend", Prog.NSM: "notice", Prog.PORTMAP: "notice"}
 
 
 def fingerprinted(findings: Sequence[Finding], tables: Mapping[str, Table]) -> list[Finding]:
@@ -80,10 +79,10 @@ def told_of(prog: int | None, waits: Sequence[float]) -> str:
 
 def answers(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
     """Answers that came late, by a clock of the server."""
-    calls = tables["calls"].where(tables["calls"]["prog"] == NLM)
+    calls = tables["calls"].where(tables["calls"]["prog"] == Prog.NLM)
     with np.errstate(invalid="ignore"):
         late = calls.where((calls["latency_s"] >= LATE_S) & calls.valid("reply_capture"))
-    rows = late.where(late["status"] == DENIED_NOLOCKS)
+    rows = late.where(late["status"] == Nlm4Stats.DENIED_NOLOCKS)
     denied = Stretches((rows["server"],), rows["reply_time"])
     for row in late.where(among(late, "reply_capture", "reply_frame", frames)).rows():
         clock = clock_of("refusal" if behind_denial(row, denied) else "answer", row.latency_s)
@@ -152,7 +151,7 @@ def callbacks(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple
     locks, calls = tables["locks"], tables["calls"]
     told_again = locks.where((locks["callbacks"] > 1) & locks.valid("callback_frame"))
     told_again = told_again.where(among(told_again, "callback_capture", "callback_frame", frames))
-    back = calls.where(calls["prog"] == NLM) if len(told_again) else calls.take(np.zeros(0, dtype=np.int64))
+    back = calls.where(calls["prog"] == Prog.NLM) if len(told_again) else calls.take(np.zeros(0, dtype=np.int64))
     times = Stretches((back["client"], back["server"]), back["time"])
     for row in told_again.rows():
         later = times.following((row.server, row.client), row.callback)

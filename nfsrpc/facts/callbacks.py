@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfsrpc.columns import NAT, Table, isin
+from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.attempts import Attempt
-from nfsrpc.facts.basic import GRANTS, NLM, PORTMAP, Roles, fact
+from nfsrpc.facts.basic import Roles, fact
 from nfsrpc.findings.finding import Evidence
+from nfsrpc.protocols.numbers import GRANTS, Prog
+from nfsrpc.tables import Calls, Registrations
 from nfsrpc.wording import several
 
 
@@ -33,8 +35,8 @@ class Failure(NamedTuple):
 
 @fact
 def failed_callbacks(
-    nlm: Table,
-    registrations: Table,
+    nlm: Calls,
+    registrations: Registrations,
     attempts: tuple[Attempt, ...],
     heard: frozenset[tuple[str, str]],
     roles: Roles,
@@ -49,7 +51,7 @@ def failed_callbacks(
     return tuple(sorted(found, key=lambda failure: failure.first))
 
 
-def unanswered(nlm: Table, lossy: bool) -> Iterator[Failure]:
+def unanswered(nlm: Calls, lossy: bool) -> Iterator[Failure]:
     silent = (nlm["state"] == "unanswered") & ((nlm["retransmits"] > 0) | (not lossy))
     rows = nlm.where(isin(nlm["proc"], GRANTS) & silent)
     for row in rows.rows():
@@ -59,9 +61,9 @@ def unanswered(nlm: Table, lossy: bool) -> Iterator[Failure]:
         yield Failure(row.client, row.server, "is not answered", row.time, row.time, tries, proof, row.server_port)
 
 
-def not_registered(registrations: Table, roles: Roles, lossy: bool) -> Iterator[Failure]:
+def not_registered(registrations: Registrations, roles: Roles, lossy: bool) -> Iterator[Failure]:
     """The client's portmapper knows no lock manager, or does not answer."""
-    asked = registrations.where((registrations["prog"] == NLM) & ~registrations["loopback"])
+    asked = registrations.where((registrations["prog"] == Prog.NLM) & ~registrations["loopback"])
     for row in asked.rows():
         server = roles.calling(row.asker, row.host)
         if server is None or row.time is None:
@@ -70,7 +72,7 @@ def not_registered(registrations: Table, roles: Roles, lossy: bool) -> Iterator[
             proof = (Evidence(row.capture, row.frame, f"{row.asker} asks {row.host} for 100021, no answer"),)
             yield Failure(server, row.host, "its portmapper is silent", row.time, row.time, 1, proof, None)
         elif row.port == 0 and row.state == "answered":
-            proof = (Evidence(row.reply_capture, row.reply_frame, f"lockd is not registered on {row.host}"),)
+            proof = (Evidence.of(row.reply_capture, row.reply_frame, f"lockd is not registered on {row.host}"),)
             yield Failure(server, row.host, "its lockd is not registered", row.time, row.time, 1, proof, None)
 
 
@@ -82,7 +84,8 @@ def not_connected(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str
     """
     for attempt in attempts:
         server = roles.calling(attempt.client, attempt.server)
-        if server is None or attempt.prog not in ((NLM, PORTMAP, None) if server == attempt.client else (NLM,)):
+        asked = (Prog.NLM, Prog.PORTMAP, None) if server == attempt.client else (Prog.NLM,)
+        if server is None or attempt.prog not in asked:
             continue
         if attempt.first == NAT or (attempt.outcome == "unanswered" and not is_ignored(attempt, heard)):
             continue
@@ -93,7 +96,7 @@ def not_connected(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str
         if attempt.proof:
             proof.append(Evidence(*attempt.proof, "refused"))
         last = attempt.succeeded or attempt.last
-        port = None if attempt.prog == PORTMAP else attempt.port
+        port = None if attempt.prog == Prog.PORTMAP else attempt.port
         text = f"{what}, port {attempt.port}, {several(attempt.tries, 'try', 'tries')}"
         ends = server, attempt.server
         sure = attempt.prog is not None

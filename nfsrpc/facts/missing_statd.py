@@ -13,10 +13,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Table, isin
-from nfsrpc.facts.basic import AUTH_NONE, LOCK, LOCK_MSG, NLM, NSM, Roles, fact, listed
+from nfsrpc.facts.basic import Roles, fact, listed
 from nfsrpc.findings.finding import Evidence
+from nfsrpc.protocols.numbers import AcceptStat, AuthFlavor, NlmProc, Prog, SmRes
 from nfsrpc.sessions.grouping import Parts, group
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Monitors, Registrations
 from nfsrpc.wording import SECOND
 
 CUT_QUESTIONS = 3  # Linux asks 20 times
@@ -44,10 +46,12 @@ class Unregistered(NamedTuple):
 
 
 @fact
-def unregistered(registrations: Table, monitors: Table, nlm: Table, roles: Roles) -> tuple[Unregistered, ...]:
-    asked = (registrations["prog"] == NSM) & (registrations["state"] == "answered")
-    told = asked & (registrations["rpc_status"] == 0) & registrations.valid("port")
-    locks = nlm.where(isin(nlm["proc"], (LOCK, LOCK_MSG)))
+def unregistered(
+    registrations: Registrations, monitors: Monitors, nlm: Calls, roles: Roles
+) -> tuple[Unregistered, ...]:
+    asked = (registrations["prog"] == Prog.NSM) & (registrations["state"] == "answered")
+    told = asked & (registrations["rpc_status"] == AcceptStat.SUCCESS) & registrations.valid("port")
+    locks = nlm.where(isin(nlm["proc"], (NlmProc.LOCK, NlmProc.LOCK_MSG)))
     pending = open_locks(locks)
     telling = np.flatnonzero(told & (registrations["port"] == 0))
     sure = [*telling_rows(registrations, telling, pending), *dumps_without(registrations)]
@@ -63,9 +67,9 @@ def unregistered(registrations: Table, monitors: Table, nlm: Table, roles: Roles
 class Signs:
     """What tells as what hosts need their statd, and that it is there."""
 
-    def __init__(self, monitors: Table, pending: Stretches, roles: Roles) -> None:
+    def __init__(self, monitors: Monitors, pending: Stretches, roles: Roles) -> None:
         self.pending, self.roles = pending, roles
-        agreed = monitors.where((monitors["procedure"] == "MON") & (monitors["result"] == 0))
+        agreed = monitors.where((monitors["procedure"] == "MON") & (monitors["result"] == SmRes.STAT_SUCC))
         self.served = Stretches((agreed["host"],), agreed["time"])
         checked = monitors.where(monitors["loopback"] & (monitors["procedure"] == "NULL"))
         self.checked = checked["host"].present()  # mount.nfs calls NULL
@@ -98,31 +102,36 @@ def _of(host: str, answers: Table, sure: bool, found: Table, signs: Signs) -> Un
     )
 
 
-def open_locks(locks: Table) -> Stretches:
+def open_locks(locks: Calls) -> Stretches:
     """When LOCKs waited for their answers, by server."""
     answered = np.where(locks["reply_time"] == NAT, np.iinfo(np.int64).max, locks["reply_time"])
     return Stretches((locks["server"],), locks["time"], answered)
 
 
-def cut_questions(registrations: Table, pending: Stretches) -> list[int]:
+def cut_questions(registrations: Registrations, pending: Stretches) -> list[int]:
     """Questions whose program is cut off, answered with 0: while a LOCK waits lockd asks for nothing but statd."""
     zero = registrations.valid("port") & (registrations["port"] == 0) & (registrations["state"] == "answered")
-    cut = zero & ~registrations.valid("prog") & registrations["loopback"] & (registrations["rpc_status"] == 0)
+    cut = (
+        zero
+        & ~registrations.valid("prog")
+        & registrations["loopback"]
+        & (registrations["rpc_status"] == AcceptStat.SUCCESS)
+    )
     numbers = np.flatnonzero(cut)
     rows = zip(numbers.tolist(), registrations.take(numbers).rows(), strict=True)
     found = [number for number, row in rows if waiting(pending, row)]
     return found if len(found) >= CUT_QUESTIONS else []
 
 
-def in_order(answers: Table) -> Table:
+def in_order(answers: Registrations) -> Registrations:
     frames = np.where(answers.valid("frame"), answers["frame"], 0)
     return answers.take(np.lexsort((frames, answers["capture"], answers["time"])))
 
 
-def telling_rows(registrations: Table, refused: Array, pending: Stretches) -> Iterator[int]:
+def telling_rows(registrations: Registrations, refused: Array, pending: Stretches) -> Iterator[int]:
     """Answers "not registered" that are more than the question of a statd or a mount.nfs that is about to start."""
     table = registrations.take(refused)
-    casual = (table["flavor"] == AUTH_NONE) & (table["transport"] == "udp")
+    casual = (table["flavor"] == AuthFlavor.AUTH_NONE) & (table["transport"] == "udp")
     asked = {asker: len(set(exchanges)) for asker, exchanges in askers(table).items()}
     for number, row, is_casual in zip(refused.tolist(), table.rows(), casual.tolist(), strict=True):
         again = row.resends or asked[row.asker] > 1
@@ -130,24 +139,25 @@ def telling_rows(registrations: Table, refused: Array, pending: Stretches) -> It
             yield number
 
 
-def askers(table: Table) -> dict[str | None, list[int]]:
+def askers(table: Registrations) -> dict[str | None, list[int]]:
     """Who asked, with the exchanges."""
     return listed(zip(table["asker"].tolist(), table["exchange"].tolist(), strict=True))
 
 
-def waiting(pending: Stretches, row: Any) -> bool:
+def waiting(pending: Stretches, row: Registrations.Row) -> bool:
     """Whether a LOCK to the host that was asked was waiting for its answer then."""
-    return row.host is not None and row.time is not None and pending.meet(row.host, row.time, row.time)
+    time = row.time or NAT
+    return pending.meet(row.host, time, time)
 
 
-def dumps_without(registrations: Table) -> list[int]:
+def dumps_without(registrations: Registrations) -> list[int]:
     """One row of each complete list that names a lock manager and no statd."""
     listed = np.flatnonzero((registrations["source"] == "DUMP") & registrations["complete"])
     if not len(listed):
         return []
     lists, first = group(registrations["exchange"][listed])
     with_statd, with_lockd = (np.zeros(len(first), dtype=np.bool_) for _ in range(2))
-    for mask, prog in ((with_statd, NSM), (with_lockd, NLM)):
+    for mask, prog in ((with_statd, Prog.NSM), (with_lockd, Prog.NLM)):
         mask[lists[registrations["prog"][listed] == prog]] = True
     found: list[int] = listed[first[with_lockd & ~with_statd]].tolist()
     return found

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Mask, Table, distinct
+from nfsrpc.columns import NAT, NULLS, Array, Mask, distinct
 from nfsrpc.facts.basic import fact
 from nfsrpc.findings.finding import Evidence
+from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions.conflicts import NEVER
+from nfsrpc.tables import Flows, Locks
 from nfsrpc.wording import SECOND, seconds
 
 SHORT_S = 1.0  # who waits less than this is of no concern; a storm of small locks has thousands of them
-DEADLCK = 5
 
 
 class Waiter(NamedTuple):
     """A lock session that stood behind another, or that was told that waiting would be a deadlock."""
 
-    row: Any  # of locks
+    row: Locks.Row
     number: int  # its row number there
-    holder: Any | None  # the row of what stood in its way, where the capture shows it and nothing that refutes it
+    holder: Locks.Row | None  # the row of what stood in its way, where the capture shows it and nothing that refutes it
 
     @property
     def start(self) -> int:
-        return int(self.row.requested)
+        return self.row.requested or 0  # the fact takes no others
 
     @property
     def end(self) -> int:
@@ -35,9 +36,9 @@ class Waiter(NamedTuple):
 
 
 @fact
-def waiters(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]:
+def waiters(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]:
     """Those who were answered BLOCKED and had to wait for a while, or DEADLCK; in the order of their requests."""
-    blocked, deadlock = locks.valid("blocked"), locks["status"] == DEADLCK
+    blocked, deadlock = locks.valid("blocked"), locks["status"] == Nlm4Stats.DEADLCK
     if not (blocked | deadlock).any():
         return ()
     with np.errstate(invalid="ignore"):
@@ -46,17 +47,18 @@ def waiters(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]
     held_by = locks["held_by"][numbers]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
     rows = rows_of(locks, numbers)
-    return tuple(Waiter(row, number, known(row, holders.get(row.held_by), gaps)) for number, row in rows.items())
+    return tuple(Waiter(row, number, known(row, holders, gaps)) for number, row in rows.items())
 
 
-def known(row: Any, holder: Any | None, gaps: frozenset[frozenset[str]]) -> Any | None:
+def known(row: Locks.Row, holders: Mapping[int, Locks.Row], gaps: frozenset[frozenset[str]]) -> Locks.Row | None:
     """The holder, unless the capture lost that it had unlocked before: the waiter was granted what it seems to hold."""
+    holder = None if row.held_by is None else holders.get(row.held_by)
     if holder is None or row.granted is None or frozenset((holder.client, holder.server)) not in gaps:
         return holder
     return holder if holder.released is not None and holder.released <= row.granted + SECOND else None
 
 
-def held_until(locks: Table) -> Array:
+def held_until(locks: Locks) -> Array:
     """When the server may have taken a lock away from its holder: as soon as UNLOCK was called."""
     asked = np.where(locks.valid("unlock"), locks["unlock"], NEVER)
     given_up = np.where(locks.valid("cancelled"), locks["cancelled"], NEVER)
@@ -64,7 +66,7 @@ def held_until(locks: Table) -> Array:
     return np.minimum(np.minimum(asked, given_up), ended)
 
 
-def during(locks: Table, moments: Array) -> Mask:
+def during(locks: Locks, moments: Array) -> Mask:
     """The sessions that waited at one of these moments."""
     start = locks["requested"]
     end = start + (np.nan_to_num(locks["wait_s"]) * SECOND).astype(np.int64)
@@ -73,7 +75,7 @@ def during(locks: Table, moments: Array) -> Mask:
     return mask
 
 
-def rows_of(locks: Table, numbers: Array) -> dict[int, Any]:
+def rows_of(locks: Locks, numbers: Array) -> dict[int, Locks.Row]:
     """Rows by their numbers."""
     return dict(zip(numbers.tolist(), locks.take(numbers).rows(), strict=True))
 
@@ -86,14 +88,14 @@ class LastSeen(NamedTuple):
 
 
 @fact
-def last_seen(flows: Table) -> Mapping[str, LastSeen]:
+def last_seen(flows: Flows) -> Mapping[str, LastSeen]:
     found: dict[str, LastSeen] = {}
     for side, way in (("client", "c"), ("server", "s")):
-        hosts, last = flows[side], flows[f"{way}_last"]
+        hosts, last = flows.column(side), flows.column(f"{way}_last")
         latest = np.full(len(hosts.labels) + 1, NAT, dtype=np.int64)
         np.maximum.at(latest, hosts.codes, last)
         closed = np.full(len(hosts.labels) + 1, NAT, dtype=np.int64)
-        fin = flows[f"{way}_fin"] > 0
+        fin = flows.column(f"{way}_fin") > 0
         np.maximum.at(closed, hosts.codes[fin], last[fin])
         for label, time, end in zip(hosts.labels, latest.tolist(), closed.tolist(), strict=False):
             if time != NAT and (label not in found or found[label].time < time):
@@ -107,7 +109,7 @@ def silent_s(last_seen: Mapping[str, LastSeen], host: str, until: int) -> float:
     return 0.0 if seen is None or seen.goodbye else (until - seen.time) / SECOND
 
 
-def same_range(locks: Table, number: int) -> Mask:
+def same_range(locks: Locks, number: int) -> Mask:
     """The sessions of one file on one server whose range meets that of the session of this number."""
     starts, lengths = locks["l_offset"], locks["l_len"]
     ends = np.where((lengths == 0) | (starts + lengths < starts), np.iinfo(np.uint64).max, starts + lengths)
@@ -122,7 +124,7 @@ def proof(waiter: Waiter) -> Iterator[Evidence]:
     row, holder = waiter.row, waiter.holder
     if holder is not None and holder.granted_frame is not None:
         yield Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")
-    yield Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
+    yield Evidence.of(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
     if row.blocked_frame is not None:
         yield Evidence(row.blocked_capture, row.blocked_frame, "BLOCKED")
     if holder is not None and holder.released_frame is not None:

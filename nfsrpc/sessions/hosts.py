@@ -19,19 +19,21 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Coded, Mask, Table, isin
+from nfsrpc import tables
+from nfsrpc.columns import NAT, Array, Coded, Mask, isin
 from nfsrpc.decode import EVERYWHERE, NO_STRING, text_of
+from nfsrpc.protocols.numbers import GRANTS, NlmProc, NsmProc, Prog
 from nfsrpc.sessions import link_types
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.wanted import NFS, NLM, NLM_PROTOCOLS
-from nfsrpc.tables import CAPTURES, HOSTS
+from nfsrpc.sessions.wanted import NLM_PROTOCOLS
+from nfsrpc.tables import CAPTURES, Captures
 
-MOUNT = 100005
 # NLM procedures that the server calls, or statd: they say nothing of who is whose client.
-CALLBACKS = (5, 10, 11, 12, 13, 14, 16)
-SM_MON, SM_UNMON, SM_NOTIFY = 2, 3, 6
-GRANTS = (5, 10)  # caller_name is the server's, on Linux, or the client's
+CALLBACKS = (
+    *(NlmProc.GRANTED, NlmProc.GRANTED_MSG, NlmProc.NSM_NOTIFY),
+    *(NlmProc.TEST_RES, NlmProc.LOCK_RES, NlmProc.CANCEL_RES, NlmProc.UNLOCK_RES),
+)
 RPC_SEEN = 1  # bit of the core's flows
 
 ANY_INTERFACE = {113, 276}  # tcpdump -i any: loopback is in it
@@ -114,7 +116,7 @@ class Hosts:
         named: dict[int, set[str]] = defaultdict(set)
         pairs = [self._named_in_credentials()]
         pairs += [self._named_in(f"{protocol}.args", "caller_name") for protocol in NLM_PROTOCOLS]
-        pairs.append(self._named_in("nsm1.args", "my_name", (SM_MON, SM_UNMON)))
+        pairs.append(self._named_in("nsm1.args", "my_name", (NsmProc.SM_MON, NsmProc.SM_UNMON)))
         for clients, names, known in pairs:
             clients, names = clients[known], names[known]
             if len(clients):
@@ -122,7 +124,7 @@ class Hosts:
                 for client, name in zip(clients[first].tolist(), names[first].tolist(), strict=True):
                     named[client].add(text_of(strings[name]))
         taken = {name for names in named.values() for name in names}
-        senders, names, known = self._named_in("nsm1.args", "mon_name", (SM_NOTIFY,))
+        senders, names, known = self._named_in("nsm1.args", "mon_name", (NsmProc.SM_NOTIFY,))
         for sender, name in zip(senders[known].tolist(), names[known].tolist(), strict=True):
             text = text_of(strings[name])
             if text not in taken and sender not in named:  # the weakest: whoever sends a notice names itself
@@ -142,7 +144,8 @@ class Hosts:
             return nothing, nothing, np.zeros(0, dtype=np.bool_)
         columns, raw = self.decoded.messages[table], self.decoded.exchanges
         rows = self.decoded.row_of_exchange(columns["exchange"].values)
-        known = columns[column].valid & ~((raw["prog"][rows] == NLM) & isin(raw["proc"][rows], GRANTS))
+        # Of a grant caller_name is the server's, on Linux, or the client's.
+        known = columns[column].valid & ~((raw["prog"][rows] == Prog.NLM) & isin(raw["proc"][rows], GRANTS))
         if only:
             known &= isin(raw["proc"][rows], only)
         return raw["client"][rows], columns[column].values, known
@@ -153,9 +156,9 @@ class Hosts:
         raw, tallies = self.exchanges.raw, self.decoded.tallies
         kinds, _ = self.exchanges.kinds
         prog, proc = self.exchanges.of_kind("prog"), self.exchanges.of_kind("proc")
-        served = (isin(prog, (NFS, MOUNT)) | ((prog == NLM) & ~isin(proc, CALLBACKS)))[kinds]
+        served = (isin(prog, (Prog.NFS, Prog.MOUNT)) | ((prog == Prog.NLM) & ~isin(proc, CALLBACKS)))[kinds]
         sent, received = (np.bincount(raw[end][served], minlength=len(self.texts)) for end in ("client", "server"))
-        nfs = tallies["prog"] == NFS
+        nfs = tallies["prog"] == Prog.NFS
         np.add.at(sent, tallies["client"][nfs], tallies["exchanges"][nfs])
         np.add.at(received, tallies["server"][nfs], tallies["exchanges"][nfs])
         return sent, received
@@ -373,8 +376,8 @@ class Hosts:
         hosts = {tuple(sorted({number, partner.get(number, number)})) for number in speaking}
         return [list(host) for host in sorted(hosts)]
 
-    def table(self) -> Table:
-        return Table.of(HOSTS, map(self._row, self.members))
+    def table(self) -> tables.Hosts:
+        return tables.Hosts.of(tables.HOSTS, map(self._row, self.members))
 
     def _row(self, addresses: list[int]) -> tuple[Any, ...]:
         sent, received = self.activity
@@ -426,10 +429,10 @@ class Hosts:
                 np.maximum.at(last, flows[side], times)
         return first, last
 
-    def captures(self, offsets: Array, drifts: Array) -> Table:
+    def captures(self, offsets: Array, drifts: Array) -> Captures:
         """A row a file; `offsets` and `drifts` are of the clocks of the vantages."""
         rows = (self._capture(number, offsets, drifts) for number in range(len(self.decoded.files)))
-        return Table.of(CAPTURES, rows)
+        return Captures.of(CAPTURES, rows)
 
     @cached_property
     def _interfaces(self) -> list[list[dict[str, Any]]]:
