@@ -115,6 +115,7 @@ bench: build
 	@$(BIN)/python -m benchmarks.run
 
 docs: build
+	@$(BIN)/python docs/stubs.py
 	@$(BIN)/python docs/reference.py
 	@$(BIN)/python docs/verdicts.py
 	@$(BIN)/python docs/outputs.py

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,7 @@ class Column(NamedTuple):
     kind: str  # a key of DTYPES, with "?" where it may be null; "text" one string, "texts" a tuple of strings
     unit: str
     meaning: str
+    labels: tuple[str, ...] = ()  # all that a column of text can hold beside null; none: any text
 
 
 class TableSpec:
@@ -60,10 +61,22 @@ class TableSpec:
         self.columns = columns
         self.names = tuple(column.name for column in columns)
         self.kinds = {column.name: column.kind for column in columns}
+        self.labels = {column.name: column.labels for column in columns if column.labels}
 
 
-def table_spec(name: str, meaning: str, *columns: tuple[str, str, str, str]) -> TableSpec:
+Declared: TypeAlias = tuple[str, str, str, str] | tuple[str, str, str, str, tuple[str, ...]]
+
+
+def table_spec(name: str, meaning: str, *columns: Declared) -> TableSpec:
     return TableSpec(name, meaning, tuple(Column(*column) for column in columns))
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The known name that is most like a misspelt one, as the end of a message."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def dtype(kind: str) -> str:
@@ -91,14 +104,16 @@ def documented(table: TableSpec) -> str:
 class Coded:
     """Repeated text: a code a row (-1 is null) into distinct labels. Compares with a string to a mask.
 
-    Some rows of a large column keep all its labels, but what is asked of them costs no more than they are.
+    Some rows of a large column keep all its labels, but what is asked of them costs no more than they are. Where a
+    table declares the labels of a column (`declared`), comparing with any other raises ValueError.
     """
 
-    __slots__ = ("_numbers", "codes", "labels")
+    __slots__ = ("_numbers", "codes", "declared", "labels")
 
-    def __init__(self, codes: Array, labels: Sequence[str]) -> None:
+    def __init__(self, codes: Array, labels: Sequence[str], declared: tuple[str, ...] = ()) -> None:
         self.codes = codes
         self.labels = labels
+        self.declared = declared
         self._numbers: dict[str, int] | None = None
 
     @classmethod
@@ -119,15 +134,21 @@ class Coded:
         return len(self.codes)
 
     def __getitem__(self, rows: Any) -> Coded:
-        return Coded(self.codes[rows], self.labels)
+        return Coded(self.codes[rows], self.labels, self.declared)
 
     def code(self, label: str) -> int:
         """The code of a label, -2 (which no row has) when no row has it."""
+        self._check(label)
         if self._few:
             return next((code for code in self.codes.tolist() if code >= 0 and self.labels[code] == label), -2)
         if self._numbers is None:
             self._numbers = {known: code for code, known in enumerate(self.labels)}
         return self._numbers.get(label, -2)
+
+    def _check(self, label: str) -> None:
+        if self.declared and label not in self.declared:
+            near = suggestion(label, self.declared)
+            raise ValueError(f"no label {label!r} in this column, which has {', '.join(self.declared)}{near}")
 
     @property
     def _few(self) -> bool:
@@ -143,6 +164,8 @@ class Coded:
 
     def isin(self, labels: Iterable[str]) -> Mask:
         wanted = set(labels)
+        for label in wanted:
+            self._check(label)
         return self.choose(lambda label: label in wanted)
 
     def present(self) -> set[str]:
@@ -216,10 +239,12 @@ class Row:
         self._table = table
         self._number = number
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in self._table.spec.kinds:
-            raise AttributeError(f"{self._table.name} has no column {name}")
-        return self._table.values(name)[self._number]
+    if not TYPE_CHECKING:  # which knows the columns of each table (`nfsrpc.tables`), and so finds those that are none
+
+        def __getattr__(self, name):
+            if name not in self._table.spec.kinds:
+                raise no_column(self._table.spec, name)
+            return self._table.values(name)[self._number]
 
     def __iter__(self) -> Iterator[Any]:
         return (getattr(self, name) for name in self._table.columns)
@@ -231,8 +256,15 @@ class Row:
         return dict(zip(self._table.columns, self, strict=True))
 
 
+def no_column(spec: TableSpec, name: str) -> AttributeError:
+    return AttributeError(f"{spec.name} has no column {name}{suggestion(name, spec.names)}")
+
+
 class Table:
-    """Columns of equal length, in the order of their declaration."""
+    """Columns of equal length, in the order of their declaration.
+
+    Each declared table has a class of its own (`nfsrpc.tables`), of which type checkers know the columns.
+    """
 
     def __init__(self, spec: TableSpec, length: int, columns: Mapping[str, Source]) -> None:
         self.spec = spec
@@ -242,7 +274,7 @@ class Table:
         self._lists: dict[str, list[Any]] = {}
 
     @classmethod
-    def of(cls, spec: TableSpec, rows: Iterable[Sequence[Any]]) -> Table:
+    def of(cls, spec: TableSpec, rows: Iterable[Sequence[Any]]) -> Self:
         """A table of rows of Python values (None is null) in the order of the columns."""
         lists = list(zip(*rows, strict=True)) or [() for _ in spec.columns]
         if len(lists) != len(spec.columns):
@@ -275,12 +307,25 @@ class Table:
 
     def data(self, name: str) -> Data:
         if name not in self._data:
-            source = self._sources[name]
-            self._data[name] = source() if callable(source) else source
+            self._data[name] = self._made(name)
         return self._data[name]
+
+    def _made(self, name: str) -> Data:
+        if name not in self.spec.kinds:
+            raise no_column(self.spec, name)
+        source = self._sources[name]
+        data = source() if callable(source) else source
+        declared = self.spec.labels.get(name, ())
+        if isinstance(data, Coded) and data.declared != declared:
+            return Coded(data.codes, data.labels, declared)
+        return data
 
     def __getitem__(self, name: str) -> Any:
         """The column: an array of its values, or a `Coded` for text."""
+        return self.column(name)
+
+    def column(self, name: str) -> Any:
+        """The same by a name that is put together at run time, which type checkers cannot know."""
         data = self.data(name)
         return data.values if isinstance(data, Masked) else data
 
@@ -299,17 +344,22 @@ class Table:
         mask = ~np.isnan(data) if kind == "f64" else data != NULLS[kind]
         return mask
 
+    def known(self, name: str) -> tuple[Array, Array]:
+        """The rows that are not null in a column, and their values."""
+        rows = np.flatnonzero(self.valid(name))
+        return rows, self.column(name)[rows]
+
     def text(self, name: str) -> Array:
         """A text column as an array of str and None."""
         array: Array = np.array(self[name].tolist() or [], dtype=np.object_)
         return array
 
-    def where(self, mask: Mask) -> Table:
+    def where(self, mask: Mask) -> Self:
         return self.take(np.flatnonzero(mask))
 
-    def take(self, rows: Array) -> Table:
+    def take(self, rows: Array) -> Self:
         """The rows of these numbers, in this order."""
-        return Taken(self, rows)
+        return type(self)(self.spec, len(rows), Taken(self, rows))
 
     def values(self, name: str) -> list[Any]:
         """A column as Python values: None for null, int ns for times, str for text."""
@@ -356,19 +406,22 @@ class Table:
         return values
 
 
-class Taken(Table):
-    """Some rows of a table, of whose columns those are taken that are asked for."""
+class Taken(Mapping[str, Data]):
+    """The columns of some rows of a table, each taken when it is first asked for."""
 
     def __init__(self, table: Table, rows: Array) -> None:
-        super().__init__(table.spec, len(rows), {})
         self._table = table
-        self._taken = rows
+        self._rows = rows
 
-    def data(self, name: str) -> Data:
-        if name not in self._data:
-            data, rows = self._table.data(name), self._taken
-            self._data[name] = Masked(data.values[rows], data.valid[rows]) if isinstance(data, Masked) else data[rows]
-        return self._data[name]
+    def __getitem__(self, name: str) -> Data:
+        data, rows = self._table.data(name), self._rows
+        return Masked(data.values[rows], data.valid[rows]) if isinstance(data, Masked) else data[rows]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.columns)
+
+    def __len__(self) -> int:
+        return len(self._table.columns)
 
 
 def column_of(kind: str, values: Sequence[Any]) -> Data:
@@ -386,10 +439,3 @@ def column_of(kind: str, values: Sequence[Any]) -> Data:
     if kind in ("bool?", "u64?"):  # of these every value may occur
         return Masked(filled, np.array([value is not None for value in values], dtype=np.bool_))
     return filled
-
-
-def empty(spec: TableSpec) -> Table:
-    return Table.of(spec, ())
-
-
-Tables: TypeAlias = Mapping[str, Table]  # by name

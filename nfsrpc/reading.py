@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from nfsrpc._core import Decoder, NotACapture
 from nfsrpc.protocols import PROTOCOLS, Program, compile  # noqa: A004
+from nfsrpc.protocols.numbers import Nfs2Proc, Nfs3Proc, Prog
 from nfsrpc.sources import Capture, SourceError, is_read_once, open_capture, ring_name, usable
 
 Wanted: TypeAlias = Mapping[str, Collection[str]]
@@ -39,11 +40,11 @@ PEEK_BYTES = 1 << 17
 DRAIN_ROWS = 1 << 18
 
 # Programs whose messages tell names of files: welcome, but they may be millions, and must not take the room of locks.
-SECONDARY = (100003, 100005)
+SECONDARY = (Prog.NFS, Prog.MOUNT)
 
 # WRITE of NFSv3 and NFSv2, counted by file: it need not be listed, and yet tells who writes to what is locked. With the
 # length of the handle where XDR does not tell it.
-WRITES = (((100003, 3, 7), 0), ((100003, 2, 8), 32))
+WRITES = (((Prog.NFS, 3, Nfs3Proc.WRITE), 0), ((Prog.NFS, 2, Nfs2Proc.WRITE), 32))
 
 UNUSABLE = {"empty": "is empty", "cut-header": "is cut within its header"}
 

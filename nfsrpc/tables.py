@@ -12,12 +12,72 @@ with a real value is false.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-from nfsrpc.columns import TableSpec, table_spec
+from nfsrpc.columns import Declared, Row, Table, TableSpec, table_spec
+from nfsrpc.findings.finding import SEVERITIES
+from nfsrpc.protocols import PROTOCOLS
 
-if TYPE_CHECKING:
-    pass
+# Labels of columns that hold no others, but for the numbers of procedures that no protocol declares.
+TRANSPORTS = ("tcp", "udp")
+ANSWERS = ("answered", "unanswered", "undecided")  # the last: the capture cannot tell
+CALL_STATES = (*ANSWERS, "orphan")  # a reply without its call
+PROCEDURES = tuple(dict.fromkeys(procedure.name for program in PROTOCOLS for procedure in program.procedures))
+LOCK_PROCEDURES = (
+    *("LOCK", "LOCK_MSG", "NM_LOCK", "CANCEL", "CANCEL_MSG"),
+    *("UNLOCK", "UNLOCK_MSG", "GRANTED", "GRANTED_MSG"),
+)
+# What a lock session came to.
+LOCK_STATES = (
+    "waiting",  # answered BLOCKED, and nothing since
+    "held",  # granted, and not released when the capture ends
+    "releasing",  # UNLOCK was called, its answer is not seen
+    "released",
+    "replaced",  # the same owner locked the range again
+    "denied",  # by a status, or by an RPC error
+    "cancelled",
+    "unanswered",  # no answer to LOCK
+    "undecided",  # likewise, but the capture cannot tell
+)
+LOCK_EVENTS = (
+    "requested",
+    "blocked",
+    "granted",
+    "denied",
+    "cancelled",
+    "unlock",
+    "released",
+    "callback",
+    "late_granted",
+)
+GRANTED_BY = ("reply", "poll", "callback", "late-reply")
+MONITOR_PROCEDURES = ("NULL", "STAT", "MON", "UNMON", "UNMON_ALL", "SIMU_CRASH", "NOTIFY", "DOWNCALL")
+SOURCES = ("GETPORT", "GETADDR", "GETVERSADDR", "GETADDRLIST", "DUMP", "SET", "UNSET")
+NAMING_PROCEDURES = (
+    *("MNT", "LOOKUP", "CREATE", "MKDIR", "SYMLINK", "MKNOD", "READDIRPLUS", "LINK"),
+    *("RENAME", "REMOVE", "RMDIR"),
+)
+CERTAINTIES = ("certain", "likely")
+CLOCK_STEPS = ("clock-set-back", "clock-set-forward")
+
+# What a row is about. Null only in frames without time, replies without call, and messages of a loopback that several
+# hosts share, which rules leave out beforehand; and the file of a frame is null where the frame is. Type checkers take
+# these columns as never null, and all others that may be null as what they are.
+KNOWN = frozenset(
+    {
+        *("time", "first", "last", "frame", "call_frame", "client", "server", "asker", "state", "file", "fh", "path"),
+        *("name", "kind", "format", "asked_by_transport", "source", "where", "rule", "severity", "certainty", "title"),
+        *(f"{table}.host" for table in ("monitors", "registrations", "hosts")),
+        *(f"{table}.transport" for table in ("calls", "flows", "monitors", "tallies")),
+        *("locks.owner", "findings.id", "reply_capture", "rst_capture"),
+        *(f"{event}_capture" for event in (*LOCK_EVENTS, "until")),
+    }
+)
+
+
+def label(name: str, labels: tuple[str, ...], meaning: str) -> Declared:
+    """A column of text that holds no other labels."""
+    return name, "text", "", meaning, labels
 
 
 def _frame(event: str, meaning: str) -> tuple[tuple[str, str, str, str], ...]:
@@ -42,18 +102,20 @@ CALLS = table_spec(
     ("client_port", "u16", "", "its port"),
     ("server", "text", "", "host that is called, likewise"),
     ("server_port", "u16", "", "its port"),
-    ("transport", "text", "", "tcp or udp"),
+    label("transport", TRANSPORTS, "tcp or udp"),
     ("xid", "u32", "", "transaction identifier"),
     ("prog", "u32?", "", "RPC program; null for an orphan"),
     ("vers", "u32?", "", "its version"),
     ("proc", "u32?", "", "procedure; null when the frame is cut before it"),
     ("program", "text", "", "name of the program"),
-    ("procedure", "text", "", "name of the procedure"),
+    label("procedure", PROCEDURES, "name of the procedure"),
     ("rpc_status", "u8?", "", "0-5 accept_stat, 16 RPC_MISMATCH, 32 + auth_stat AUTH_ERROR"),
     ("status", "i32?", "", "the result's own status (nlm4_stats, nfsstat3, ...); null when it has none or is not seen"),
     ("retransmits", "u16", "", "times that the call was sent again, on whichever connection"),
     ("duplicates", "u16", "", "further replies"),
-    ("state", "text", "", "answered, unanswered, undecided (the capture cannot tell) or orphan (reply without call)"),
+    label(
+        "state", CALL_STATES, "answered, unanswered, undecided (the capture cannot tell) or orphan (reply without call)"
+    ),
     ("machine", "text", "", "machinename of the AUTH_SYS credential"),
     ("uid", "u32?", "", "its uid"),
     ("flavor", "u32?", "", "credential flavor: 0 NONE, 1 SYS, 6 RPCSEC_GSS, 7 TLS"),
@@ -99,7 +161,11 @@ LOCKS = table_spec(
     ("client", "text", "", "host that asks"),
     ("client_port", "u16", "", "port of its first request"),
     ("version", "u32", "", "NLM version"),
-    ("procedure", "text", "", "first procedure seen: LOCK, LOCK_MSG, NM_LOCK; UNLOCK... when held before the capture"),
+    label(
+        "procedure",
+        LOCK_PROCEDURES,
+        "first procedure seen: LOCK, LOCK_MSG, NM_LOCK; UNLOCK... when held before the capture",
+    ),
     ("caller_name", "text", "", "the client's name for itself"),
     ("svid", "i32", "", "owner's number on its host (not a pid on Linux)"),
     ("owner", "text", "", "svid@caller_name"),
@@ -112,11 +178,11 @@ LOCKS = table_spec(
     ("exclusive", "bool?", "", "write lock; null when only its UNLOCK was captured"),
     ("block", "bool?", "", "the client is willing to wait"),
     ("reclaim", "bool", "", "first request is a reclaim after a server's reboot"),
-    ("state", "text", "", "waiting, held, released, denied, ... (nfsrpc.sessions.locks.STATES)"),
+    label("state", LOCK_STATES, "waiting, held, released, denied, ... (nfsrpc.tables.LOCK_STATES)"),
     ("status", "i32?", "", "nlm4_stats of the last answer to LOCK (or of the grant)"),
     ("rpc_status", "u8?", "", "RPC status of the last answer to LOCK; null without answer"),
-    ("answer", "text", "", "state of the last LOCK exchange: answered, unanswered, undecided"),
-    ("granted_by", "text", "", "reply (to the first LOCK), poll (to a later one), callback, late-reply"),
+    label("answer", ANSWERS, "state of the last LOCK exchange: answered, unanswered, undecided"),
+    label("granted_by", GRANTED_BY, "reply (to the first LOCK), poll (to a later one), callback, late-reply"),
     ("latency_s", "f64", "s", "from the first LOCK to its first answer, of whatever kind"),
     ("wait_s", "f64", "s", "from the first LOCK to its end: granted, denied, cancelled, or the capture's end"),
     ("hold_s", "f64", "s", "from granted to released, or the capture's end"),
@@ -133,13 +199,13 @@ LOCKS = table_spec(
     ("cancel_status", "i32?", "", "answer to CANCEL"),
     *_frame("unlock", "UNLOCK call"),
     ("unlock_status", "i32?", "", "answer to UNLOCK"),
-    ("unlock_state", "text", "", "state of the UNLOCK exchange; null without UNLOCK"),
+    label("unlock_state", ANSWERS, "state of the UNLOCK exchange; null without UNLOCK"),
     ("unlock_latency_s", "f64", "s", "from UNLOCK to its answer"),
     *_frame("released", "answer GRANTED to UNLOCK: the range is free"),
     *_frame("callback", "first GRANTED or GRANTED_MSG call of the server for this session"),
     ("callbacks", "u32", "", "GRANTED and GRANTED_MSG calls, all copies counted"),
     ("callback_status", "i32?", "", "the client's answer: of the GRANTED reply or the GRANTED_RES call"),
-    ("callback_state", "text", "", "answered (GRANTED_RES counts), unanswered, undecided; null without callback"),
+    label("callback_state", ANSWERS, "answered (GRANTED_RES counts), unanswered, undecided; null without callback"),
     *_frame("late_granted", "a further reply that granted what was denied, cancelled or released before"),
     ("held_by", "u32?", "", "row of this table: a holder in conflict when this one was first refused or made to wait"),
     ("holder", "text", "", "owner and client of held_by, as 'svid@name (address)'"),
@@ -165,8 +231,10 @@ MONITORS = table_spec(
     ("asker_port", "u16", "", "its port"),
     ("port", "u16", "", "port that is asked"),
     ("loopback", "bool", "", "asked over the host's own loopback"),
-    ("transport", "text", "", "tcp or udp"),
-    ("procedure", "text", "", "NULL, STAT, MON, UNMON, UNMON_ALL, SIMU_CRASH, NOTIFY: without SM_; DOWNCALL"),
+    label("transport", TRANSPORTS, "tcp or udp"),
+    label(
+        "procedure", MONITOR_PROCEDURES, "NULL, STAT, MON, UNMON, UNMON_ALL, SIMU_CRASH, NOTIFY: without SM_; DOWNCALL"
+    ),
     ("mon_name", "text", "", "peer that is monitored, or that rebooted: an address or a name"),
     ("my_name", "text", "", "the asker's name for itself"),
     ("my_prog", "u32?", "", "program to call back"),
@@ -178,7 +246,7 @@ MONITORS = table_spec(
     ("nsm_state", "i32?", "", "state number, of the call (NOTIFY, DOWNCALL) or the reply; odd is up"),
     ("rpc_status", "u8?", "", "as in calls"),
     ("resends", "u16", "", "copies of the call"),
-    ("state", "text", "", "as in calls"),
+    label("state", ANSWERS, "as in calls"),
     ("exchange", "u32", "", "exchange"),
 )
 
@@ -196,15 +264,17 @@ REGISTRATIONS = table_spec(
     ("asker", "text", "", "host that asks"),
     ("asker_port", "u16", "", "its port"),
     ("loopback", "bool", "", "asked over the host's own loopback"),
-    ("asked_by_transport", "text", "", "transport that carried the question: tcp or udp"),
+    label("asked_by_transport", TRANSPORTS, "transport that carried the question: tcp or udp"),
     ("asked_vers", "u32", "", "2 portmap, 3 and 4 rpcbind"),
-    ("source", "text", "", "GETPORT, GETADDR, GETVERSADDR, GETADDRLIST, DUMP; SET and UNSET when a program registers"),
+    label(
+        "source", SOURCES, "GETPORT, GETADDR, GETVERSADDR, GETADDRLIST, DUMP; SET and UNSET when a program registers"
+    ),
     ("flavor", "u32?", "", "credential: 0 NONE (mount.nfs, statd itself), 1 SYS (kernel)"),
     ("machine", "text", "", "machinename of the AUTH_SYS credential"),
     ("prog", "u32?", "", "program asked for; null for a DUMP that has no entries or no answer"),
     ("program", "text", "", "its name"),
     ("vers", "u32?", "", "version asked for"),
-    ("transport", "text", "", "transport of the registration asked for: tcp or udp"),
+    label("transport", TRANSPORTS, "transport of the registration asked for: tcp or udp"),
     ("netid", "text", "", "the same with its family: tcp, tcp6, udp, udp6, local"),
     ("port", "u32?", "", "answer; 0 = not registered; null = no answer"),
     ("address", "text", "", "address in a universal address"),
@@ -212,7 +282,7 @@ REGISTRATIONS = table_spec(
     ("complete", "bool", "", "the whole answer was captured: what a DUMP does not list is not registered"),
     ("rpc_status", "u8?", "", "as in calls"),
     ("resends", "u16", "", "copies of the question"),
-    ("state", "text", "", "as in calls"),
+    label("state", ANSWERS, "as in calls"),
     ("exchange", "u32", "", "exchange"),
 )
 
@@ -228,9 +298,9 @@ PATHS = table_spec(
     ("handle", "text", "", "the same short: FH:0x and its CRC-32, as Wireshark shows it"),
     ("directory", "text", "", "handle of the directory in hex; null for what was mounted"),
     ("name", "text", "", "name in that directory; the path that was mounted"),
-    ("procedure", "text", "", "procedure that told it"),
+    label("procedure", NAMING_PROCEDURES, "procedure that told it"),
     *_frame("until", "the name was taken away: renamed, removed, or given to another file"),
-    ("until_procedure", "text", "", "procedure that took it away"),
+    label("until_procedure", NAMING_PROCEDURES, "procedure that took it away"),
     ("exchange", "u32", "", "exchange that told it"),
 )
 
@@ -258,7 +328,7 @@ FLOWS = table_spec(
     ("frame", "u32", "", "its first frame"),
     ("first", "time", "ns", "first frame"),
     ("last", "time", "ns", "last frame"),
-    ("transport", "text", "", "tcp or udp"),
+    label("transport", TRANSPORTS, "tcp or udp"),
     ("client", "text", "", "sender of the SYN, else the RPC caller"),
     ("client_port", "u16", "", "its port"),
     ("server", "text", "", "the other end"),
@@ -368,16 +438,6 @@ QUALITY = table_spec(
     ("oddities", "u32", "", "other rows of oddities"),
 )
 
-ODDITIES = table_spec(
-    "oddities",
-    "A row anything malformed, a limit that was reached, or a step of the capturing host's clock.",
-    ("kind", "text", "", "what, see below"),
-    ("capture", "u16", "", "file"),
-    ("frame", "u32", "", "frame"),
-    ("time", "time", "ns", "of the frame"),
-    ("detail", "u64", "", "where, or how much, by kind"),
-)
-
 # By kind: what happened, and what `detail` is of it.
 ODDITY_KINDS = {
     "accesses-full": "a write not counted in `writes`, which has no room for more; detail: the room",
@@ -419,6 +479,16 @@ ODDITY_KINDS = {
     "xdr-union": "a value for which a union has no arm; detail: the offset in the body",
 }
 
+ODDITIES = table_spec(
+    "oddities",
+    "A row anything malformed, a limit that was reached, or a step of the capturing host's clock.",
+    label("kind", (*ODDITY_KINDS, *CLOCK_STEPS), "what, see below"),
+    ("capture", "u16", "", "file"),
+    ("frame", "u32", "", "frame"),
+    ("time", "time", "ns", "of the frame"),
+    ("detail", "u64", "", "where, or how much, by kind"),
+)
+
 PROGRAMS = table_spec(
     "programs",
     "A row a procedure: counts and latencies. Exchanges that several vantages show count once. Where exchanges are "
@@ -427,7 +497,7 @@ PROGRAMS = table_spec(
     ("vers", "u32", "", "version"),
     ("proc", "u32?", "", "procedure; null when cut off"),
     ("program", "text", "", "name of the program"),
-    ("procedure", "text", "", "name of the procedure"),
+    label("procedure", PROCEDURES, "name of the procedure"),
     ("calls", "u32", "", "exchanges"),
     ("replies", "u32", "", "of these answered"),
     ("unanswered", "u32", "", "of these unanswered"),
@@ -451,12 +521,12 @@ TALLIES = table_spec(
     ("interval", "time", "ns", "start of the ten seconds"),
     ("client", "text", "", "as in calls"),
     ("server", "text", "", "as in calls"),
-    ("transport", "text", "", "tcp or udp"),
+    label("transport", TRANSPORTS, "tcp or udp"),
     ("prog", "u32", "", "RPC program"),
     ("vers", "u32", "", "its version"),
     ("proc", "u32", "", "procedure"),
     ("program", "text", "", "name of the program"),
-    ("procedure", "text", "", "name of the procedure"),
+    label("procedure", PROCEDURES, "name of the procedure"),
     ("status", "i32?", "", "the result's own status; of each error the first hundred are listed in calls"),
     ("machine", "text", "", "machinename of the AUTH_SYS credential"),
     ("exchanges", "u32", "", "how many"),
@@ -501,8 +571,8 @@ FINDINGS = table_spec(
     ("id", "text", "", "identifier of the finding: rule@host, with #2 on repetition"),
     ("rule", "text", "", "identifier of the rule"),
     ("name", "text", "", "name of the rule"),
-    ("severity", "text", "", "error, warning or info"),
-    ("certainty", "text", "", "certain or likely"),
+    label("severity", SEVERITIES, "error, warning or info"),
+    label("certainty", CERTAINTIES, "certain or likely"),
     ("host", "text", "", "address of the host to fix"),
     ("host_capture", "text", "", "capture that a loopback address belongs to, where its owner is not known"),
     ("clients", "texts", "", "affected clients"),
@@ -534,3 +604,33 @@ TABLES: dict[str, TableSpec] = {
         FINDINGS,
     )
 }
+
+
+class Tables(Mapping[str, Table]):
+    """The tables of a trace by name."""
+
+    def __getitem__(self, name: str) -> Table:
+        return self.table(name)
+
+    def table(self, name: str) -> Table:
+        raise NotImplementedError
+
+
+# A class for each. Type checkers read tables.pyi instead, which names the columns of each (docs/stubs.py writes it).
+(
+    Calls,
+    Locks,
+    Monitors,
+    Registrations,
+    Paths,
+    Hosts,
+    Flows,
+    Captures,
+    Quality,
+    Oddities,
+    Programs,
+    Tallies,
+    Writes,
+    Copies,
+    Findings,
+) = (type(spec.name.capitalize(), (Table,), {"Row": Row}) for spec in TABLES.values())

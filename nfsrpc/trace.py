@@ -16,7 +16,7 @@ from nfsrpc.protocols import program
 from nfsrpc.sessions import COUNTING, WANTED, Sessions
 from nfsrpc.sessions.messages import messages
 from nfsrpc.sources import Path, SourceError, read_again
-from nfsrpc.tables import FINDINGS, TABLES
+from nfsrpc.tables import FINDINGS, TABLES, Findings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -154,7 +154,7 @@ class Trace:
         0  REG007    error  10.1.84.31      4
         1  LCK004    error  10.1.84.31      2
         """
-        return Table.of(FINDINGS, map(self._finding, self.diagnosis.findings)).frame()
+        return Findings.of(FINDINGS, map(self._finding, self.diagnosis.findings)).frame()
 
     @staticmethod
     def _finding(finding: Finding) -> tuple[Any, ...]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from nfsrpc.columns import NAT, Coded, Column, Masked, Table, TableSpec, empty
-from nfsrpc.tables import ODDITY_KINDS, TABLES
+import nfsrpc
+from nfsrpc.columns import NAT, Coded, Column, Masked, Table, TableSpec
+from nfsrpc.sessions.nlm import STEPS
+from nfsrpc.tables import KNOWN, LOCK_PROCEDURES, ODDITY_KINDS, TABLES
+from tests.captures_dir import Capture, captures
 
 SPEC = TableSpec(
     "things",
@@ -129,7 +134,7 @@ def test_rows_of_the_wrong_width_are_refused() -> None:
 
 @pytest.mark.parametrize("spec", TABLES.values(), ids=TABLES)
 def test_every_declared_table_can_be_empty(spec: TableSpec) -> None:
-    table = empty(spec)
+    table = Table.of(spec, ())
     assert len(table) == 0
     assert list(table.rows()) == []
     assert list(table.frame().columns) == [column.name for column in spec.columns]
@@ -162,3 +167,91 @@ def test_a_few_rows_of_many_compare_as_all_of_them() -> None:
         assert (few == label).tolist() == (many == label).tolist()[:3]
         assert (few != label).tolist() == (many != label).tolist()[:3]
     assert few.isin(["a", "e"]).tolist() == many.isin(["a", "e"]).tolist()[:3] == [False, False, True]
+
+
+def test_a_misspelt_column_is_an_error_with_a_suggestion(things: Table) -> None:
+    for ask in (lambda: things["cuont"], lambda: things.row(0).cuont, lambda: things.valid("cuont")):
+        with pytest.raises(AttributeError, match=r"^things has no column cuont; did you mean count\?$"):
+            ask()
+    with pytest.raises(AttributeError, match=r"^things has no column zzz$"):
+        things.where(things["plain"])["zzz"]
+
+
+STATE = Column("state", "text", "", "", ("held", "released"))
+LABELLED = TableSpec("labelled", "", (STATE, Column("who", "text", "", "")))
+
+
+def test_a_label_that_a_column_does_not_declare_is_an_error_with_a_suggestion() -> None:
+    table = Table.of(LABELLED, [("held", "a"), (None, "b")])
+    for rows in (table, table.take(np.array([1, 0, 1])), table.take(np.array([1]))):  # with more labels than rows, too
+        state = rows["state"]
+        for compare in (state.__eq__, state.__ne__, state.code):
+            with pytest.raises(ValueError, match=r"^no label 'relased' in this .*; did you mean released\?$"):
+                compare("relased")
+        with pytest.raises(ValueError, match=r"no label 'zzz' in this column, which has held, released$"):
+            state.isin(["held", "zzz"])
+    assert (table["state"] == "held").tolist() == [True, False]
+    assert (table["state"] == "released").tolist() == [False, False]
+    assert (table["who"] == "nobody").tolist() == [False, False]
+
+
+def test_a_column_that_becomes_another_tables_has_the_labels_of_that_table() -> None:
+    free = Coded.of(["held", "lost"])
+    table = Table(LABELLED, 2, {"state": free, "who": Table.of(LABELLED, [("held", "a")] * 2)["state"]})
+    assert (free == "nowhere").tolist() == [False, False]
+    assert (table["who"] == "nowhere").tolist() == [False, False]
+    with pytest.raises(ValueError, match="nowhere"):
+        _ = table["state"] == "nowhere"
+
+
+def test_labels_of_lock_sessions_are_the_procedures_that_make_them() -> None:
+    assert set(LOCK_PROCEDURES) == set(STEPS)
+
+
+@pytest.mark.parametrize("capture", captures("samples", "repro"))
+def test_captures_hold_declared_labels_only(capture: Capture) -> None:
+    """Beside them a column of procedures may hold the number of one that is not declared."""
+    tables = nfsrpc.read(capture.path).tables
+    for name, table in tables.items():
+        for column, labels in table.spec.labels.items():
+            assert {label for label in table[column].present() if not label.isdigit()} <= set(labels), (name, column)
+
+
+def test_columns_that_are_known_exist() -> None:
+    names = {name for spec in TABLES.values() for name in spec.names}
+    places = {f"{spec.name}.{name}" for spec in TABLES.values() for name in spec.names}
+    assert names | places >= KNOWN
+
+
+WRONG = """
+from nfsrpc.tables import Calls, Locks
+
+def rows(locks: Locks, calls: Calls) -> None:
+    for row in locks.rows():
+        number: int | None = row.granted_frame
+        text: str = row.client
+        row.granted_farme  # no such column
+        row.state == "relased"  # no such label
+        wrong: int = row.granted  # may be null
+    calls["stat"]  # no such column
+    calls.valid("stat")  # no such column
+    calls.where(calls["loopback"])["stat"]  # no such column
+    locks = calls  # another table
+"""
+
+
+def test_type_checkers_find_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(WRONG)
+    root = Path(__file__).parents[1]  # by its settings and with its cache, mypy reads again only what changed
+    options = [
+        "--config-file",
+        str(root / "pyproject.toml"),
+        "--cache-dir",
+        str(root / ".mypy_cache"),
+        "--no-error-summary",
+    ]
+    command = [sys.executable, "-m", "mypy", *options, "wrong.py"]
+    run = subprocess.run(command, cwd=tmp_path, env={"MYPYPATH": str(root)}, capture_output=True, text=True)
+    found = [int(line.split(":")[1]) for line in run.stdout.splitlines() if ": error:" in line]
+    wrong = [number for number, line in enumerate(WRONG.splitlines(), 1) if "  # " in line]
+    assert sorted(set(found)) == wrong, run.stdout + run.stderr

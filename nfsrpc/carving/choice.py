@@ -13,15 +13,15 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import Table
 from nfsrpc.findings.finding import Finding
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.raw import UNREACHABLE, reread
 from nfsrpc.sessions import Sessions
+from nfsrpc.tables import Flows
 
 Place: TypeAlias = tuple[int, int]  # capture, frame
 Reasons: TypeAlias = dict[Place, dict[str, None]]  # an ordered set of them for each frame
 
-NFS = 100003
 SYN, ACK = 2, 16
 RECORD_MARK = 4  # bytes, before every fragment of a record on TCP
 # Columns of flows that name a frame, with the file that it is in.
@@ -81,7 +81,7 @@ def with_hosts(tables: Sessions, wish: Wish, findings: Sequence[Finding], *, oth
     hosts = {host for side in ("client", "server") for host in concerned[side].tolist()}
     hosts |= {host for finding in findings for host in finding.parties}
     client, server = (flows[side].isin(filter(None, hosts)) for side in ("client", "server"))
-    chosen = (client | server if others else client & server) & (nfs | (flows["prog"] != NFS))
+    chosen = (client | server if others else client & server) & (nfs | (flows["prog"] != Prog.NFS))
     wider.flow(flows["flow"][chosen].tolist(), "of the hosts concerned")
     return wider
 
@@ -107,12 +107,12 @@ def of_sessions(tables: Sessions, exchanges: Iterable[int]) -> list[int]:
     return sorted({number for session in sessions for number in membership.exchanges[session]})
 
 
-def flows_at(flows: Table, place: Place) -> list[int]:
+def flows_at(flows: Flows, place: Place) -> list[int]:
     """The flows of which a frame that is no message tells something: SYN, RST, ICMP."""
     capture, frame = place
     here = np.zeros(len(flows), dtype=np.bool_)
     for name, file in FLOW_FRAMES.items():
-        here |= flows.valid(name) & (flows[name] == frame) & (flows[file] == capture)
+        here |= (flows.column(name) == frame) & (flows.column(file) == capture)
     found: list[int] = flows["flow"][here].tolist()
     return found
 
@@ -131,10 +131,10 @@ def that_name(tables: Sessions, files: Sequence[str]) -> list[int]:
     if not files:
         return []
     paths = tables["paths"]
-    handles = set(paths.where(paths["path"].isin(files))["fh"].tolist())
+    handles = paths.where(paths["path"].isin(files))["fh"].present()
     wanted = handles
     while handles:
-        above = set(paths.where(paths["fh"].isin(handles))["directory"].tolist()) - {None} - wanted
+        above = paths.where(paths["fh"].isin(handles))["directory"].present() - wanted
         wanted, handles = wanted | above, above
     found: list[int] = paths["exchange"][paths["fh"].isin(wanted)].tolist()
     return found
@@ -145,7 +145,7 @@ def that_tell_whose(tables: Sessions, exchanges: Iterable[int]) -> list[int]:
     calls = tables["calls"]
     local = calls.where(np.isin(calls["exchange"], list(exchanges)) & calls["loopback"])
     found = []
-    for host in sorted(set(local["client"].tolist())):
+    for host in sorted(local["client"].present()):
         names = {name for row in tables["hosts"].rows() if row.host == host for name in row.names}
         same = (calls["client"] == host) & calls["machine"].isin(names) & ~calls["loopback"]
         found += calls["exchange"][same][:1].tolist()

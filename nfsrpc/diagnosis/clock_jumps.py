@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nfsrpc.columns import Table
 from nfsrpc.diagnosis.catalogue import head
 from nfsrpc.facts.basic import Span, fact
 from nfsrpc.findings.finding import Answer, CannotTell, Finding, holds
 from nfsrpc.sessions.clock_steps import BACK, FORWARD
+from nfsrpc.tables import Oddities
 
 CLOCK_SET = "the capturing host's clock was set meanwhile"
 
 
 @fact
-def clock_steps(oddities: Table) -> tuple[Span, ...]:
+def clock_steps(oddities: Oddities) -> tuple[Span, ...]:
     """The times between which nothing can be said of durations."""
     back, forward = (list(oddities.where(oddities["kind"] == kind).rows()) for kind in (BACK, FORWARD))
     return tuple(

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from nfsrpc.columns import Table
 from nfsrpc.facts.basic import fact
 from nfsrpc.findings.finding import Answer, Finding
+from nfsrpc.tables import Oddities
 
 Frames: TypeAlias = Mapping[tuple[int, int], str]  # capture and number, and the kind of oddity
 
@@ -24,7 +24,7 @@ DAMAGE = (
 
 
 @fact
-def damaged_frames(oddities: Table) -> Frames:
+def damaged_frames(oddities: Oddities) -> Frames:
     """The frames that contradict themselves, or all around them."""
     rows = oddities.where(oddities["kind"].isin(DAMAGE)).rows()
     return {(row.capture, row.frame): row.kind for row in rows}

@@ -14,14 +14,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table
-from nfsrpc.facts.basic import LOCK, booting
+from nfsrpc.facts.basic import booting
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND, named, seconds, several
 
-DENIED, GRACE_PERIOD = 1, 4  # of nlm4_stats
 UNSEEN = "no holder is seen in the capture"
 # An application that tries each second is in trouble after a minute; a job that cron starts each minute may be skipped.
 POLLING_S = 60.0
@@ -41,7 +41,7 @@ def doubts(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 def reclaim_refused(inputs: Mapping[str, Any]) -> str:
     locks: Table = inputs["locks"]
-    rows = locks.where(locks["reclaim"] & locks.valid("denied") & (locks["status"] != GRACE_PERIOD))
+    rows = locks.where(locks["reclaim"] & locks.valid("denied") & (locks["status"] != Nlm4Stats.DENIED_GRACE_PERIOD))
     return f"{several(len(rows), 'reclaimed lock')} denied {to_whom(rows)}" if len(rows) else ""
 
 
@@ -59,14 +59,16 @@ def unlock_failed(inputs: Mapping[str, Any]) -> str:
 def blocking_denied(inputs: Mapping[str, Any]) -> str:
     """A server makes a blocking request wait; that it denies one says that it could not serve it."""
     locks: Table = inputs["locks"]
-    rows = locks.where(locks["block"] & ~locks["reclaim"] & locks.valid("denied") & (locks["status"] == DENIED))
+    rows = locks.where(
+        locks["block"] & ~locks["reclaim"] & locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED)
+    )
     return f"{several(len(rows), 'blocking LOCK')} answered DENIED {to_whom(rows)}" if len(rows) else ""
 
 
 def polling(inputs: Mapping[str, Any]) -> str:
     """One client requests a lock of one file again and again, in vain."""
     locks: Table = inputs["locks"]
-    denied = locks.where(locks.valid("denied") & (locks["status"] == DENIED) & locks.valid("requested"))
+    denied = locks.where(locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED) & locks.valid("requested"))
     if len(denied) < POLLED:
         return ""
     granted = locks.where(locks.valid("granted") & locks.valid("requested"))
@@ -96,7 +98,7 @@ def denied_by_nobody(inputs: Mapping[str, Any]) -> str:
     """Denied, no holder is seen, and the client was not granted that file later; after a restart of the server the
     holder may have lost its lock, so that a grant out of the grace period does not count."""
     locks: Table = inputs["locks"]
-    rows = locks.where(locks.valid("denied") & (locks["status"] == DENIED) & ~locks.valid("held_by"))
+    rows = locks.where(locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED) & ~locks.valid("held_by"))
     if not len(rows):
         return ""
     granted = locks.where(locks.valid("granted") & (locks["grace"] == 0))
@@ -163,8 +165,10 @@ def waited_too_long(inputs: Mapping[str, Any]) -> str:
 def never_granted(inputs: Mapping[str, Any]) -> str:
     """A capture of UNLOCKs alone, or of tests and denials, has no evidence that locks are granted."""
     locks, requests = inputs["locks"], inputs["requests"]
-    asked = requests["proc"] == LOCK
-    if (asked & (requests["status"] == 0)).any() or (locks.valid("granted") & (locks["status"] == 0)).any():
+    asked = requests["proc"] == NlmProc.LOCK
+    if (asked & (requests["status"] == Nlm4Stats.GRANTED)).any() or (
+        locks.valid("granted") & (locks["status"] == Nlm4Stats.GRANTED)
+    ).any():
         return ""
     number = int(asked.sum())
     return f"of {several(number, 'LOCK')} none was granted" if number else "no LOCK was captured, only other requests"

@@ -12,11 +12,11 @@ import numpy as np
 
 from nfsrpc.columns import Table
 from nfsrpc.diagnosis.catalogue import head, rules
-from nfsrpc.facts.basic import NFS
 from nfsrpc.facts.signs import Signs
-from nfsrpc.facts.stalls import DENIED_NOLOCKS, LATE_S, late, longest, overtaken
+from nfsrpc.facts.stalls import LATE_S, late, longest, overtaken
 from nfsrpc.facts.statd_dns import Questions
 from nfsrpc.findings.finding import Finding, Hypothesis, holds
+from nfsrpc.protocols.numbers import Nlm4Stats, Prog
 from nfsrpc.wording import SECOND
 
 
@@ -39,7 +39,7 @@ def hypotheses(lead: Finding, inputs: Mapping[str, Any]) -> tuple[Hypothesis, ..
 def nfs_waits_too(lead: Finding, exchanges: Table) -> bool:
     """Whether more than the lock manager is silent: then its statd is no explanation."""
     waits = (exchanges["state"] == "unanswered") | late(exchanges, LATE_S)
-    nfs = (exchanges["server"] == lead.table_host) & (exchanges["prog"] == NFS) & waits
+    nfs = (exchanges["server"] == lead.table_host) & (exchanges["prog"] == Prog.NFS) & waits
     begun, over = lead.first or 0, lead.last or np.iinfo(np.int64).max
     return bool((nfs & (exchanges["time"] >= begun - SECOND) & (exchanges["time"] <= over)).any())
 
@@ -47,7 +47,7 @@ def nfs_waits_too(lead: Finding, exchanges: Table) -> bool:
 def signs(lead: Finding, inputs: Mapping[str, Any]) -> Signs:
     stalls: Table = inputs["stalls"]
     here = stalls.where(stalls["server"] == lead.table_host)
-    denied = here["status"] == DENIED_NOLOCKS
+    denied = here["status"] == Nlm4Stats.DENIED_NOLOCKS
     open_ = here["state"] == "unanswered"
     span = inputs["span"]
     granted, refused, unanswered = (longest(here.where(mask), span) for mask in (~denied & ~open_, denied, open_))

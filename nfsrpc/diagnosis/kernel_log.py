@@ -22,9 +22,8 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Table, isin
 from nfsrpc.diagnosis.catalogue import accounting_for
-from nfsrpc.facts.basic import GRANTS, LOCK, NLM, NSM
-from nfsrpc.facts.stalls import DENIED_NOLOCKS
 from nfsrpc.findings.finding import Finding, LogKind, LogLine
+from nfsrpc.protocols.numbers import GRANTS, Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.timers import MAJOR_TIMEOUT_S
 from nfsrpc.wording import SECOND
@@ -108,7 +107,7 @@ def never_sent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterat
 def clients_trying(inputs: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Servers whose lockd was tried in vain, each with who tried it and is not its server."""
     pairs = inputs["roles"].pairs
-    tried = ((attempt.server, attempt.client) for attempt in inputs["attempts"] if attempt.prog == NLM)
+    tried = ((attempt.server, attempt.client) for attempt in inputs["attempts"] if attempt.prog == Prog.NLM)
     return {ends for ends in tried if ends not in pairs}
 
 
@@ -123,7 +122,7 @@ def callbacks(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterato
     tries: list[tuple[int, int, str, str]] = [
         (attempt.first, attempt.last, attempt.server, attempt.client)
         for attempt in inputs["attempts"]
-        if attempt.prog == NLM and (attempt.server, attempt.client) in inputs["roles"].pairs
+        if attempt.prog == Prog.NLM and (attempt.server, attempt.client) in inputs["roles"].pairs
     ]
     nlm: Table = inputs["nlm"]
     silent = nlm.where(isin(nlm["proc"], GRANTS) & (nlm["state"] == "unanswered"))
@@ -140,7 +139,7 @@ def callbacks(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterato
 def cannot_monitor(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
     """Locks that are denied because statd cannot be asked to watch the other host."""
     requests: Table = inputs["requests"]
-    denied = requests.where((requests["proc"] == LOCK) & (requests["status"] == DENIED_NOLOCKS))
+    denied = requests.where((requests["proc"] == NlmProc.LOCK) & (requests["status"] == Nlm4Stats.DENIED_NOLOCKS))
     for row in islice(denied.where(denied.valid("reply_time")).rows(), DENIALS):
         yield LogLine(
             row.reply_time, row.server, row.client, f"lockd: cannot monitor {row.client}", accounting_for("unmonitored")
@@ -151,7 +150,7 @@ def cannot_monitor(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> It
 def unmonitored(inputs: Mapping[str, Any]) -> Iterator[LogLine]:
     """Of clients whose own statd has gone."""
     for attempt in inputs["attempts"]:
-        if attempt.loopback and attempt.outcome == "refused" and attempt.prog == NSM:
+        if attempt.loopback and attempt.outcome == "refused" and attempt.prog == Prog.NSM:
             for server in inputs["roles"].servers_of.get(attempt.server, ()):
                 text = f"lockd: cannot monitor {server}"
                 yield line("statd-refused", attempt.first, attempt.server, server, text)
@@ -171,7 +170,7 @@ def statd_silent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iter
                     gave_up, row.host, row.peer, f"lockd: cannot monitor {row.peer}", accounting_for("statd-silent")
                 )
     requests: Table = inputs["requests"]
-    denied = requests.where((requests["status"] == DENIED_NOLOCKS) & requests.valid("reply_time"))
+    denied = requests.where((requests["status"] == Nlm4Stats.DENIED_NOLOCKS) & requests.valid("reply_time"))
     for row in islice(denied.rows(), DENIALS):
         if row.latency_s >= RESENT_S[0] and row.server not in inputs["loopbacks"]:
             yield line("statd-silent-denied", row.reply_time, row.server, row.client, STATD_SILENT)

@@ -16,9 +16,8 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table, isin, median
 from nfsrpc.decode import rows_of
-from nfsrpc.facts.basic import LOCK, NLM, NSM, SYNCHRONOUS
-from nfsrpc.facts.stalls import DENIED_NOLOCKS
 from nfsrpc.findings.finding import Evidence, Finding
+from nfsrpc.protocols.numbers import SYNCHRONOUS, Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.grouping import Parts, members
 from nfsrpc.sessions.searches import searches
 from nfsrpc.sessions.stretches import Stretches
@@ -70,7 +69,7 @@ def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
     again, copies = again.where(among(again, "capture", "call_frame", frames)), tables["copies"]
     copied = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], again["exchange"])), "exchange")
     asked = tables["registrations"]
-    asked = asked.where((asked["prog"] == NSM) & among(asked, "capture", "frame", frames))
+    asked = asked.where((asked["prog"] == Prog.NSM) & among(asked, "capture", "frame", frames))
     statds = {(row.capture, row.frame) for row in asked.rows() if row.host != row.asker}
     for row in again.rows():
         resent = copied[row.exchange]
@@ -87,28 +86,28 @@ def timer_of(call: Any) -> Kind | None:
 
     sm-notify also looks for the statd of the host that it notifies; lockd only ever looks for its own.
     """
-    if call.prog == NLM and call.proc in SYNCHRONOUS:
+    if call.prog == Prog.NLM and call.proc in SYNCHRONOUS:
         return "resend"
-    if call.prog == NSM and call.procedure == NOTIFY and call.client != call.server:
+    if call.prog == Prog.NSM and call.procedure == NOTIFY and call.client != call.server:
         return "notice"
     return None
 
 
 def answers(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
     """Replies that came late, by a timer of the server."""
-    calls = tables["calls"].where(tables["calls"]["prog"] == NLM)
+    calls = tables["calls"].where(tables["calls"]["prog"] == Prog.NLM)
     with np.errstate(invalid="ignore"):
         late = calls.where((calls["latency_s"] >= LATE_S) & calls.valid("reply_capture"))
     late_here = late.where(among(late, "reply_capture", "reply_frame", frames))
     if not len(late_here):
         return
-    rows = late.where(late["status"] == DENIED_NOLOCKS)
+    rows = late.where(late["status"] == Nlm4Stats.DENIED_NOLOCKS)
     denied = Stretches((rows["server"],), rows["reply_time"])
     served = Stretches((calls["server"],), calls["reply_time"])
     for row in late_here.rows():
         behind = behind_denial(row, denied)
         clock = clock_of("refusal" if behind else "answer", row.latency_s)
-        has_it = row.proc == LOCK or behind or (clock and clock.name == BEHIND)
+        has_it = row.proc == NlmProc.LOCK or behind or (clock and clock.name == BEHIND)
         alone = clock and (clock.name == BEHIND or not serves_others(row, served))
         if clock and has_it and alone and not refuted(row, clock, tables):
             yield (row.reply_capture, row.reply_frame), f": {clock.meaning}"
@@ -130,7 +129,7 @@ def refuted(row: Any, clock: Clock, tables: Mapping[str, Any]) -> bool:
     if clock.name != SEARCHES or row.server not in tables["loopbacks"]:
         return False
     asked = tables["registrations"]
-    own = (asked["prog"] == NSM) & (asked["host"] == row.server) & (asked["port"] == 0) & asked.valid("time")
+    own = (asked["prog"] == Prog.NSM) & (asked["host"] == row.server) & (asked["port"] == 0) & asked.valid("time")
     during = own & (asked["time"] >= row.time) & (asked["time"] <= row.reply_time)
     return bool(during.sum() < SEARCH)
 
@@ -168,7 +167,9 @@ def questions(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple
     for row in refused.where(among(refused, "capture", "frame", frames)).rows():
         count, typical = rounds[row.exchange].since(row.time) if row.exchange in rounds else (0, 0.0)
         if count > 1:
-            kind: Kind | None = "ask" if row.prog == NLM or (row.prog == NSM and row.asker == row.host) else None
+            kind: Kind | None = (
+                "ask" if row.prog == Prog.NLM or (row.prog == Prog.NSM and row.asker == row.host) else None
+            )
             yield (row.capture, row.frame), f", again {several(count, 'time')}, every {told(kind, [typical])}"
 
 
@@ -202,7 +203,7 @@ def callbacks(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple
     locks, calls = tables["locks"], tables["calls"]
     told_again = locks.where((locks["callbacks"] > 1) & locks.valid("callback_frame"))
     told_again = told_again.where(among(told_again, "callback_capture", "callback_frame", frames))
-    back = calls.where(calls["prog"] == NLM) if len(told_again) else calls.take(np.zeros(0, dtype=np.int64))
+    back = calls.where(calls["prog"] == Prog.NLM) if len(told_again) else calls.take(np.zeros(0, dtype=np.int64))
     times = Stretches((back["client"], back["server"]), back["time"])
     for row in told_again.rows():
         later = times.following((row.server, row.client), row.callback)

@@ -21,7 +21,6 @@ from nfsrpc.diagnosis.hypotheses import hypotheses
 from nfsrpc.diagnosis.kernel_log import expected
 from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Inputs, Limited, ask, cut_short, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
-from nfsrpc.facts.basic import CANCEL_MSG, LOCK_MSG, TEST_MSG, UNLOCK_MSG
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.findings.bounds import SCREEN, first_of
 from nfsrpc.findings.finding import (
@@ -37,6 +36,7 @@ from nfsrpc.findings.finding import (
     Settings,
     Verdict,
 )
+from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.exchanges import ENCRYPTED
 from nfsrpc.wording import SECOND, named, seconds, several
 
@@ -253,7 +253,7 @@ def async_answers(locks: Table) -> int:
 
 def by_message(nlm: Table) -> int:
     """Lock requests whose result is a message of its own."""
-    return int(isin(nlm["proc"], (TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG)).sum())
+    return int(isin(nlm["proc"], (NlmProc.TEST_MSG, NlmProc.LOCK_MSG, NlmProc.CANCEL_MSG, NlmProc.UNLOCK_MSG)).sum())
 
 
 def unseen(flows: Table, quality: Table, nobodys: int) -> str:

@@ -11,13 +11,15 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Table, isin
-from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM, PORTMAP, fact, pairs_of
+from nfsrpc.columns import NAT, Array, isin
+from nfsrpc.facts.basic import fact, pairs_of
 from nfsrpc.facts.vantages import Vantages
 from nfsrpc.protocols import program_name
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.exchanges import TRANSPORTS
 from nfsrpc.sessions.grouping import Parts, group, members
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Flows, Locks
 from nfsrpc.wording import SECOND
 
 # ICMP codes by which a host or a firewall says that nobody may talk to this port; others are about the host or network.
@@ -83,7 +85,7 @@ class Attempt(NamedTuple):
 
 
 @fact
-def attempts(connections: Table) -> tuple[Attempt, ...]:
+def attempts(connections: Flows) -> tuple[Attempt, ...]:
     """Those without answer, and those that were refused."""
     flows = connections
     reset, silent = flows["s_rst"] > 0, flows["s_frames"] == 0
@@ -96,7 +98,7 @@ def attempts(connections: Table) -> tuple[Attempt, ...]:
 
 
 @fact
-def half_open(connections: Table) -> tuple[Attempt, ...]:
+def half_open(connections: Flows) -> tuple[Attempt, ...]:
     """SYNs that were answered by a bare ACK: the host has an older connection with the same ports (RFC 9293 3.5.1)."""
     flows = connections
     challenged = (flows["syn"] > 0) & (flows["synack"] == 0) & (flows["s_frames"] > 0) & (flows["s_rst"] == 0)
@@ -105,16 +107,16 @@ def half_open(connections: Table) -> tuple[Attempt, ...]:
     return tuple(of_rows(rows, np.full(len(rows), HALF_OPEN), flows)) if len(rows) else ()
 
 
-def of_rows(rows: Table, outcome: Array, flows: Table) -> Iterator[Attempt]:
+def of_rows(rows: Flows, outcome: Array, flows: Flows) -> Iterator[Attempt]:
     """Attempts of failed flows, each with an index into OUTCOMES."""
     accepted, services = Accepted(flows), Services(flows)
     names = ("client", "server", "transport")
-    groups, _ = group(*(rows[name].codes for name in names), rows["server_port"], outcome)
+    groups, _ = group(*(rows.column(name).codes for name in names), rows["server_port"], outcome)
     for part in members(groups):
         yield _attempt(rows.take(part), OUTCOMES[int(outcome[part[0]])], accepted, services)
 
 
-def outcomes(rows: Table) -> Array:
+def outcomes(rows: Flows) -> Array:
     """An index into OUTCOMES for each failed flow."""
     v6 = rows["server"].choose(lambda server: ":" in server)
     code, told = rows["icmp_code"], rows["icmp"] > 0
@@ -123,12 +125,12 @@ def outcomes(rows: Table) -> Array:
     return np.where(refused, 1, np.where(told, 2, 0))
 
 
-def _attempt(rows: Table, outcome: Outcome, accepted: Accepted, services: Services) -> Attempt:
+def _attempt(rows: Flows, outcome: Outcome, accepted: Accepted, services: Services) -> Attempt:
     tcp = rows["transport"].tolist()[0] == "tcp"
     order = np.lexsort((rows["frame"], rows["capture"], rows["first"]))
     head, tail = rows.row(int(order[0])), rows.row(int(order[-1]))
     begun, ended = ("syn_time", "syn_last") if tcp else ("first", "c_last")
-    first, last = int(rows[begun].min()), int(rows[ended].max())
+    first, last = int(rows.column(begun).min()), int(rows.column(ended).max())
     prog = services.prog(head)
     return Attempt(
         client=head.client,
@@ -157,19 +159,19 @@ def _attempt(rows: Table, outcome: Outcome, accepted: Accepted, services: Servic
 class Services:
     """What hosts serve at which ports, by the calls that the captures hold."""
 
-    def __init__(self, flows: Table) -> None:
+    def __init__(self, flows: Flows) -> None:
         called = flows.where(flows["rpc"] & (flows["c_calls"] + flows["s_replies"] > 0))
         self.clients = pairs_of(called)
         known = called.where(called.valid("prog"))
         ends = (known["server"].tolist(), known["server_port"].tolist(), known["transport"].tolist())
         self.ports = dict(zip(zip(*ends, strict=True), known["prog"].tolist(), strict=True))
 
-    def prog(self, failed: Any) -> int | None:
+    def prog(self, failed: Flows.Row) -> int | None:
         """The program at the port of a failed flow: as a portmapper named it, or as it is called there otherwise."""
         called = self.ports.get((failed.server, failed.server_port, failed.transport))
         return called if failed.prog is None else failed.prog
 
-    def uses(self, failed: Any) -> bool:
+    def uses(self, failed: Flows.Row) -> bool:
         """Whether the client calls that host, and something is known to be at this port."""
         return (failed.client, failed.server) in self.clients and self.prog(failed) is not None
 
@@ -177,7 +179,7 @@ class Services:
 class Accepted:
     """Connections that were accepted (or datagrams answered), by both hosts, port or program, and transport."""
 
-    def __init__(self, flows: Table) -> None:
+    def __init__(self, flows: Flows) -> None:
         accepted = (flows["s_frames"] > flows["s_rst"]) | ((flows["transport"] == "tcp") & (flows["c_bytes"] > 0))
         rows = flows.where(accepted)
         ends, transport = (rows["client"], rows["server"]), rows["transport"]
@@ -187,27 +189,27 @@ class Accepted:
         opened = flows.where(flows.valid("synack_time"))
         self.opened = Parts(opened.take(np.argsort(opened["synack_time"], kind="stable")), *PLACE)
 
-    def _places(self, failed: Any, transport: str) -> Iterator[tuple[Stretches, tuple[Any, ...]]]:
+    def _places(self, failed: Flows.Row, transport: str) -> Iterator[tuple[Stretches, tuple[Any, ...]]]:
         """Where there would be one of this client to that port, or to that program."""
         yield self.ports, (failed.client, failed.server, failed.server_port, transport)
         if failed.prog is not None:
             yield self.programs, (failed.client, failed.server, failed.prog, transport)
 
-    def after(self, failed: Any, time: int) -> int | None:
+    def after(self, failed: Flows.Row, time: int) -> int | None:
         """When the first one began after a time, over the same transport."""
         found = (known.following(key, time) for known, key in self._places(failed, failed.transport))
         return min((time for time in found if time is not None), default=None)
 
-    def between(self, failed: Any, first: int, last: int) -> Passed | None:
+    def between(self, failed: Flows.Row, first: int, last: int) -> Passed | None:
         """The first connection to the same port that was accepted within a stretch of time."""
         rows = self.opened[tuple(getattr(failed, name) for name in PLACE)]
         at = int(np.searchsorted(rows["synack_time"], first, "right"))
         row = rows.row(at) if at < len(rows) else None
-        if row is None or row.synack_time >= last:
+        if row is None or row.synack_time is None or row.synack_frame is None or row.synack_time >= last:
             return None
         return Passed(row.synack_time, row.client_port, row.capture, row.synack_frame)
 
-    def otherwise(self, failed: Any) -> bool:
+    def otherwise(self, failed: Flows.Row) -> bool:
         """Whether there is one over another transport."""
         return any(
             key in known.parts
@@ -216,7 +218,7 @@ class Accepted:
         )
 
 
-def refusals(rows: Table) -> Iterator[tuple[int, int]]:
+def refusals(rows: Flows) -> Iterator[tuple[int, int]]:
     """The frames with the RST or the ICMP message."""
     for row in rows.rows():
         if row.rst_frame is not None:
@@ -226,7 +228,7 @@ def refusals(rows: Table) -> Iterator[tuple[int, int]]:
 
 
 @fact
-def tried(flows: Table) -> Mapping[tuple[str, str, int], frozenset[int]]:
+def tried(flows: Flows) -> Mapping[tuple[str, str, int], frozenset[int]]:
     """The vantages that show SYNs of a client to a port of a server which it did not answer."""
     rows = flows.where((flows["syn"] > 0) & (flows["synack"] == 0))
     parts = Parts(rows, "client", "server", "server_port")
@@ -246,7 +248,7 @@ def reached(attempt: Attempt, tried: Mapping[tuple[str, str, int], frozenset[int
 
 
 @fact
-def unheard(connections: Table) -> Mapping[int, int]:
+def unheard(connections: Flows) -> Mapping[int, int]:
     """Connections on which a client's data was sent again and again: when the server was last heard on each."""
     last = connections["c_last"]
     never = connections["s_last"] == NAT
@@ -257,22 +259,25 @@ def unheard(connections: Table) -> Mapping[int, int]:
 
 
 @fact
-def restarts(connections: Table, locks: Table) -> Mapping[str, tuple[int, ...]]:
+def restarts(connections: Flows, locks: Locks) -> Mapping[str, tuple[int, ...]]:
     """When hosts showed that they had just started, without saying so.
 
     They reset connections on which they had answered before, or had locks claimed again, or denied them meanwhile.
     """
-    answered = (connections["s_replies"] > 0) & (connections["prog"] != PORTMAP)  # who restarts rpcbind boots nothing
+    # Who restarts rpcbind boots nothing.
+    answered = (connections["s_replies"] > 0) & (connections["prog"] != Prog.PORTMAP)
     reset = connections.where(answered & (connections["s_rst"] > 0) & connections.valid("rst_time"))
     grace = locks.where(locks["reclaim"] | (locks["reclaims"] > 0) | (locks["grace"] > 0))
     found: dict[str, list[int]] = {}
-    for table, column in ((reset, "rst_time"), (grace, "time")):
-        for host, time in zip(table["server"].tolist(), table[column].tolist(), strict=True):
-            found.setdefault(host, []).append(time)
+    shown = ((reset["server"], reset["rst_time"]), (grace["server"], grace["time"]))
+    for hosts, times in shown:
+        for host, time in zip(hosts.tolist(), times.tolist(), strict=True):
+            if host is not None:
+                found.setdefault(host, []).append(time)
     return {host: tuple(sorted(times)) for host, times in found.items()}
 
 
-SERVICES = {NFS: "nfsd", MOUNT: "mountd", NLM: "lockd", NSM: "statd"}
+SERVICES: dict[int, str] = {Prog.NFS: "nfsd", Prog.MOUNT: "mountd", Prog.NLM: "lockd", Prog.NSM: "statd"}
 
 
 def service_of(attempt: Attempt) -> str:

@@ -16,29 +16,20 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table, isin
+from nfsrpc.protocols.numbers import REQUESTS, SYNCHRONOUS, Prog
 from nfsrpc.sessions.exchanges import CALL_CUT, UNDECODABLE
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Captures, Flows, Locks, Monitors, Quality, Registrations, Tallies
 from nfsrpc.wording import SECOND
 
-PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
-
-TEST, LOCK, CANCEL, UNLOCK, GRANTED = 1, 2, 3, 4, 5
-TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG, GRANTED_MSG = 6, 7, 8, 9, 10
-LOCK_RES = 12
-NM_LOCK, FREE_ALL = 22, 23
-# Requests whose reply is the result. The reply to an _MSG procedure only says that it arrived.
-SYNCHRONOUS = (TEST, LOCK, CANCEL, UNLOCK, NM_LOCK)
-REQUESTS = (*SYNCHRONOUS, TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG, 20, 21, FREE_ALL)
-GRANTS = (GRANTED, GRANTED_MSG)
-
-AUTH_NONE = 0
 BEGINNING_S = 5  # calls of before the capture are answered within this
 
 FACTS: dict[str, Callable[..., Any]] = {}
 Fact = TypeVar("Fact", bound=Callable[..., Any])
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+Rows = TypeVar("Rows", bound=Table)
 
 
 def fact(function: Fact) -> Fact:
@@ -56,7 +47,7 @@ HOSTS: dict[str, tuple[str, str]] = {
 }
 
 
-def of_known_hosts(table: Table, ends: Iterable[str]) -> Table:
+def of_known_hosts(table: Rows, ends: Iterable[str]) -> Rows:
     """The rows whose hosts are known: of a loopback that several hosts share, some messages are nobody's."""
     known = np.ones(len(table), dtype=np.bool_)
     for end in ends:
@@ -65,46 +56,46 @@ def of_known_hosts(table: Table, ends: Iterable[str]) -> Table:
 
 
 @fact
-def exchanges(calls: Table) -> Table:
+def exchanges(calls: Calls) -> Calls:
     """Calls that count: each once, however many vantages show it, no replies without call, and of known hosts."""
     dropped = calls.valid("duplicate_of") | (calls["state"] == "orphan")
     return of_known_hosts(calls.where(~dropped) if dropped.any() else calls, ("client", "server"))
 
 
 @fact
-def counted(tallies: Table) -> Table:
+def counted(tallies: Tallies) -> Tallies:
     """Sums of ordinary NFS exchanges where these are not listed, each exchange in one sum."""
     elsewhere = tallies.valid("counted_in")
     return tallies.where(~elsewhere) if elsewhere.any() else tallies
 
 
 @fact
-def nobodys(calls: Table) -> int:
+def nobodys(calls: Calls) -> int:
     """How many lock requests are of hosts that are not known."""
-    asked = (calls["prog"] == NLM) & ~calls.valid("duplicate_of") & (calls["state"] != "orphan")
+    asked = (calls["prog"] == Prog.NLM) & ~calls.valid("duplicate_of") & (calls["state"] != "orphan")
     return int((asked & ((calls["client"].codes < 0) | (calls["server"].codes < 0))).sum())
 
 
 @fact
-def connections(flows: Table) -> Table:
+def connections(flows: Flows) -> Flows:
     """Flows, each once, of known hosts."""
     again = flows.valid("duplicate_of")
     return of_known_hosts(flows.where(~again) if again.any() else flows, ("client", "server"))
 
 
 @fact
-def nlm(exchanges: Table) -> Table:
+def nlm(exchanges: Calls) -> Calls:
     """All exchanges with a lock manager, callbacks too."""
-    return exchanges.where(exchanges["prog"] == NLM)
+    return exchanges.where(exchanges["prog"] == Prog.NLM)
 
 
 @fact
-def requests(nlm: Table) -> Table:
+def requests(nlm: Calls) -> Calls:
     """What clients ask a server's lock manager, where the reply is the result."""
     return nlm.where(isin(nlm["proc"], SYNCHRONOUS))
 
 
-def over_udp(counted: Table) -> int:
+def over_udp(counted: Tallies) -> int:
     return int(counted["exchanges"][counted["transport"] == "udp"].sum())
 
 
@@ -180,26 +171,31 @@ def listed(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
 
 
 @fact
-def roles(flows: Table, nlm: Table, registrations: Table) -> Roles:
+def roles(flows: Flows, nlm: Calls, registrations: Registrations) -> Roles:
     """NFS calls may be counted instead of listed, so for them the connections are asked."""
-    file_pairs = pairs_of(flows.where(isin(flows["prog"], (NFS, MOUNT)) & flows["rpc"]))
+    file_pairs = pairs_of(flows.where(isin(flows["prog"], (Prog.NFS, Prog.MOUNT)) & flows["rpc"]))
     lock_pairs = pairs_of(nlm.where(isin(nlm["proc"], REQUESTS)))
-    looked = registrations.where(isin(registrations["prog"], (NFS, MOUNT)) & ~registrations["loopback"])
+    looked = registrations.where(isin(registrations["prog"], (Prog.NFS, Prog.MOUNT)) & ~registrations["loopback"])
     mounting = zip(looked["asker"].tolist(), looked["host"].tolist(), strict=True)
-    return Roles(file_pairs, lock_pairs, frozenset(pair for pair in mounting if None not in pair))
+    return Roles(
+        file_pairs,
+        lock_pairs,
+        frozenset((asker, host) for asker, host in mounting if asker is not None and host is not None),
+    )
 
 
-def pairs_of(table: Table) -> frozenset[tuple[str, str]]:
+def pairs_of(table: Calls | Flows) -> frozenset[tuple[str, str]]:
     """The pairs (client, server) that occur."""
     if not len(table):
         return frozenset()
     client, server = table["client"], table["server"]
     _, first = group(client.codes, server.codes)
-    return frozenset(zip(client[first].tolist(), server[first].tolist(), strict=True))
+    pairs = zip(client[first].tolist(), server[first].tolist(), strict=True)
+    return frozenset((client, server) for client, server in pairs if client is not None and server is not None)
 
 
 @fact
-def heard(flows: Table) -> frozenset[tuple[str, str]]:
+def heard(flows: Flows) -> frozenset[tuple[str, str]]:
     """The pairs (sender, receiver) of hosts of which any frame was captured."""
     there = flows.where(flows["c_frames"] > 0)
     back = flows.where(flows["s_frames"] > 0)
@@ -207,21 +203,21 @@ def heard(flows: Table) -> frozenset[tuple[str, str]]:
 
 
 @fact
-def sending(connections: Table) -> Stretches:
+def sending(connections: Flows) -> Stretches:
     """When hosts sent frames: a stretch from the begin of each connection to the last frame that they sent on it."""
     sides = [(connections["client"].tolist(), "c"), (connections["server"].tolist(), "s")]
     return Stretches.of(
         (host, first, last)
         for hosts, way in sides
         for host, first, last in zip(
-            hosts, connections["first"].tolist(), connections[f"{way}_last"].tolist(), strict=True
+            hosts, connections["first"].tolist(), connections.column(f"{way}_last").tolist(), strict=True
         )
         if host is not None and NAT not in (first, last)
     )
 
 
 @fact
-def gaps(flows: Table, calls: Table, nlm: Table, span: Span | None) -> frozenset[frozenset[str]]:
+def gaps(flows: Flows, calls: Calls, nlm: Calls, span: Span | None) -> frozenset[frozenset[str]]:
     """The pairs of hosts between which the capture lacks something: what is not seen there may have happened.
 
     A reply without its call is such a lack, but not when the capture has just begun.
@@ -230,20 +226,20 @@ def gaps(flows: Table, calls: Table, nlm: Table, span: Span | None) -> frozenset
     if span is not None:
         orphans &= calls["time"] > span.first + BEGINNING_S * SECOND
     lost = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0
-    lost |= damaged(flows) & (flows["prog"] != NFS)  # a connection carries one program
+    lost |= damaged(flows) & (flows["prog"] != Prog.NFS)  # a connection carries one program
     one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
     cut = nlm.where(nlm["flags"] & (CALL_CUT | UNDECODABLE) != 0)
     tables = flows.where(lost | one_way), calls.where(orphans), cut
     return frozenset(frozenset(pair) for table in tables for pair in pairs_of(table))
 
 
-def lacks(gaps: frozenset[frozenset[str]], row: Any) -> bool:
+def lacks(gaps: frozenset[frozenset[str]], row: Locks.Row) -> bool:
     """Whether the capture lacks something between the client and the server of this row."""
     return frozenset((row.client, row.server)) in gaps
 
 
 @fact
-def lossy(flows: Table, quality: Table) -> bool:
+def lossy(flows: Flows, quality: Quality) -> bool:
     """Whether the capture lost packets: then others may be missing as well, of which nothing tells.
 
     A damaged packet is known, and missing alone; but where nothing else tells of its flow, it may have been anything.
@@ -253,14 +249,14 @@ def lossy(flows: Table, quality: Table) -> bool:
     return bool(lost or quality["drops"][quality.valid("drops")].any())
 
 
-def damaged(flows: Table) -> Mask:
+def damaged(flows: Flows) -> Mask:
     """Flows of which frames were damaged."""
     found: Mask = flows["c_damaged"] + flows["s_damaged"] > 0
     return found
 
 
 @fact
-def with_portmappers(registrations: Table) -> frozenset[str]:
+def with_portmappers(registrations: Registrations) -> frozenset[str]:
     """The hosts whose questions to portmappers, or from them, are captured: a filter on lockd's port lacks them all."""
     hosts = {*registrations["host"].tolist(), *registrations["asker"].tolist()}
     return frozenset(host for host in hosts if host is not None)
@@ -269,12 +265,12 @@ def with_portmappers(registrations: Table) -> frozenset[str]:
 class Stray(NamedTuple):
     """A reply over UDP from an address that was not asked, and the call that it answers: rows of calls."""
 
-    call: Any
-    reply: Any
+    call: Calls.Row
+    reply: Calls.Row
 
 
 @fact
-def strays(calls: Table) -> tuple[Stray, ...]:
+def strays(calls: Calls) -> tuple[Stray, ...]:
     calls = of_known_hosts(calls, ("client", "server"))
     udp = calls["transport"] == "udp"
     orphans = calls.where(udp & (calls["state"] == "orphan"))
@@ -289,14 +285,14 @@ def strays(calls: Table) -> tuple[Stray, ...]:
 
 
 @fact
-def hung_up(flows: Table) -> Array:
+def hung_up(flows: Flows) -> Array:
     """The TCP connections that the client itself closed in order: it was waiting for nothing any more."""
     closed: Array = flows["flow"][(flows["c_fin"] > 0) & (flows["c_rst"] == 0) & (flows["s_rst"] == 0)]
     return closed
 
 
 @fact
-def loopbacks(captures: Table, flows: Table) -> frozenset[str]:
+def loopbacks(captures: Captures, flows: Flows) -> frozenset[str]:
     """The hosts whose loopback traffic the captures hold, or would hold."""
     inside = flows.where(flows["loopback"])
     whole = inside.valid("server").all()  # else, in a merged capture, nobody's traffic may be anybody's
@@ -311,14 +307,14 @@ class Span(NamedTuple):
 
 
 @fact
-def span(captures: Table) -> Span | None:
+def span(captures: Captures) -> Span | None:
     """The time of all captures together; none where frames have no time."""
     firsts, lasts = (captures[name][captures.valid(name)] for name in ("first", "last"))
     return Span(int(firsts.min()), int(lasts.max())) if len(firsts) and len(lasts) else None
 
 
 @fact
-def boots(monitors: Table) -> Mapping[str, tuple[int, ...]]:
+def boots(monitors: Monitors) -> Mapping[str, tuple[int, ...]]:
     """When hosts told others that they had rebooted (SM_NOTIFY)."""
     told = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
     found: dict[str, list[int]] = {}

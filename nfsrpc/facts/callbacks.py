@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nfsrpc.columns import NAT, Table, isin
+from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.attempts import Attempt
-from nfsrpc.facts.basic import GRANTS, NLM, PORTMAP, Roles, Span, fact
+from nfsrpc.facts.basic import Roles, Span, fact
 from nfsrpc.facts.networks import is_foreign
 from nfsrpc.findings.finding import Evidence
+from nfsrpc.protocols.numbers import GRANTS, AcceptStat, Prog
 from nfsrpc.sessions.stretches import EARLIEST, Stretches
+from nfsrpc.tables import Calls, Locks, Registrations
 from nfsrpc.wording import SECOND, several
 
 # A kernel whose connection is refused asks the portmapper again at once: 25 to 70 times per second were seen. Whoever
@@ -52,8 +54,8 @@ class Failure(NamedTuple):
 class Questions:
     """What servers asked clients' portmappers for: where their lockd listens."""
 
-    def __init__(self, registrations: Table, span: Span | None, with_portmappers: frozenset[str]) -> None:
-        asked = registrations.where((registrations["prog"] == NLM) & ~registrations["loopback"])
+    def __init__(self, registrations: Registrations, span: Span | None, with_portmappers: frozenset[str]) -> None:
+        asked = registrations.where((registrations["prog"] == Prog.NLM) & ~registrations["loopback"])
         self.rows, self.span, self.seen = asked, span, with_portmappers
         self.pairs = set(zip(asked["asker"].tolist(), asked["host"].tolist(), strict=True))
         answered = asked.where(asked["state"] == "answered")
@@ -84,9 +86,9 @@ class Questions:
 
 @fact
 def failed_callbacks(
-    nlm: Table,
-    locks: Table,
-    registrations: Table,
+    nlm: Calls,
+    locks: Locks,
+    registrations: Registrations,
     attempts: tuple[Attempt, ...],
     heard: frozenset[tuple[str, str]],
     roles: Roles,
@@ -108,9 +110,11 @@ def failed_callbacks(
     return tuple(sorted(lasting, key=lambda failure: failure.first))
 
 
-def delivered(nlm: Table) -> Table:
+def delivered(nlm: Calls) -> Calls:
     """Grants that reached a client's lock manager: it answered them, and not by an RPC error."""
-    return nlm.where(isin(nlm["proc"], GRANTS) & (nlm["state"] == "answered") & (nlm["rpc_status"] == 0))
+    return nlm.where(
+        isin(nlm["proc"], GRANTS) & (nlm["state"] == "answered") & (nlm["rpc_status"] == AcceptStat.SUCCESS)
+    )
 
 
 def was_reached(failure: Failure, reached: Stretches) -> bool:
@@ -118,11 +122,13 @@ def was_reached(failure: Failure, reached: Stretches) -> bool:
     return reached.following((failure.server, failure.client, failure.port), failure.first) is not None
 
 
-def unanswered(nlm: Table, roles: Roles, questions: Questions, lossy: bool) -> Iterator[Failure]:
+def unanswered(nlm: Calls, roles: Roles, questions: Questions, lossy: bool) -> Iterator[Failure]:
     """Grants without reply, or answered by an RPC error: what listens there is no lock manager."""
     grants = nlm.where(isin(nlm["proc"], GRANTS) & nlm.valid("time"))
     silent = (grants["state"] == "unanswered") & ((grants["retransmits"] > 0) | (not lossy))
-    refused = (grants["state"] == "answered") & grants.valid("rpc_status") & (grants["rpc_status"] != 0)
+    refused = (
+        (grants["state"] == "answered") & grants.valid("rpc_status") & (grants["rpc_status"] != AcceptStat.SUCCESS)
+    )
     for row in grants.where(silent | refused).rows():
         server = roles.calling(row.client, row.server) or row.client
         is_silent = row.state == "unanswered"
@@ -147,7 +153,7 @@ def foreign_caller(server: str, caller: str) -> str | None:
     return caller if is_foreign(server, caller) else None
 
 
-def misdirected(locks: Table, roles: Roles) -> Iterator[Failure]:
+def misdirected(locks: Locks, roles: Roles) -> Iterator[Failure]:
     """Grants that are repeated to an address that never asked for a lock, while a client waits for that very lock."""
     called = locks.where(locks.valid("callback") & ~locks.valid("requested") & (locks["callbacks"] > 1))
     called = called.where(called["callback_state"] != "answered")
@@ -160,11 +166,10 @@ def misdirected(locks: Table, roles: Roles) -> Iterator[Failure]:
         client = waiting.get((row.server, row.fh, row.oh))
         if client is None or (row.client, row.server) in roles.lock_pairs:
             continue
-        proof = (Evidence(row.callback_capture, row.callback_frame, f"GRANTED to {row.client} is not answered"),)
+        at = row.callback or 0
+        proof = (Evidence.of(row.callback_capture, row.callback_frame, f"GRANTED to {row.client} is not answered"),)
         text = f"GRANTED is sent to {row.client} and not answered"
-        yield Failure(
-            row.server, client, text, row.callback, row.callback, row.callbacks, proof, None, called=row.client
-        )
+        yield Failure(row.server, client, text, at, at, row.callbacks, proof, None, called=row.client)
 
 
 def not_registered(questions: Questions, roles: Roles, lossy: bool) -> Iterator[Failure]:
@@ -182,7 +187,7 @@ def not_registered(questions: Questions, roles: Roles, lossy: bool) -> Iterator[
             caller = foreign_caller(server, row.asker)
             yield Failure(*ends, text, row.time, row.time, 1 + row.resends, proof, None, caller=caller)
         elif row.port == 0 and row.state == "answered":
-            proof = (Evidence(row.reply_capture, row.reply_frame, f"lockd is not registered on {row.host}"),)
+            proof = (Evidence.of(row.reply_capture, row.reply_frame, f"lockd is not registered on {row.host}"),)
             yield Failure(*ends, "its lockd is not registered", row.time, row.time, 1, proof, None)
 
 
@@ -196,11 +201,12 @@ def not_connected(
     """
     for attempt in attempts:
         server = roles.calling(attempt.client, attempt.server)
-        if server is None or attempt.prog not in ((NLM, PORTMAP, None) if server == attempt.client else (NLM,)):
+        asked = (Prog.NLM, Prog.PORTMAP, None) if server == attempt.client else (Prog.NLM,)
+        if server is None or attempt.prog not in asked:
             continue
         if attempt.first == NAT or (attempt.outcome == "unanswered" and not is_ignored(attempt, heard)):
             continue
-        if attempt.prog == PORTMAP and attempt.succeeded is not None:
+        if attempt.prog == Prog.PORTMAP and attempt.succeeded is not None:
             continue
         yield of_attempt(server, attempt, questions)
 
@@ -220,9 +226,9 @@ def of_attempt(server: str, attempt: Attempt, questions: Questions) -> Failure:
         last=attempt.succeeded or attempt.last,
         tries=attempt.tries,
         evidence=tuple(proof),
-        port=None if attempt.prog == PORTMAP else attempt.port,
+        port=None if attempt.prog == Prog.PORTMAP else attempt.port,
         sure=attempt.prog is not None,
-        unnamed=attempt.prog != PORTMAP and questions.named_none(attempt),
+        unnamed=attempt.prog != Prog.PORTMAP and questions.named_none(attempt),
         caller=foreign_caller(server, attempt.client) if attempt.outcome == "unanswered" else None,
     )
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Table
+from nfsrpc.columns import NAT
 from nfsrpc.facts.basic import fact, listed
 from nfsrpc.sessions.grouping import codes_of, group
+from nfsrpc.tables import Locks
 from nfsrpc.wording import named
 
 TRANSLATED = 50_000_000  # ns that a packet spends at most in the host that translates its address
@@ -24,8 +24,8 @@ REQUEST = ("server", "fh", "oh", "svid", "l_offset", "l_len")  # what is the sam
 class Names:
     """Names of one host; `distinct` are those of which none is the short form of another."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self.known = sorted(set(names))
+    def __init__(self, names: Iterable[str | None]) -> None:
+        self.known = sorted({name for name in names if name is not None})
         self.distinct = {name for name in self.known if not self.have_long_form(name)}
         self.text = named(self.known)
 
@@ -44,7 +44,7 @@ class Names:
 
 
 @fact
-def callers(locks: Table) -> tuple[Any, ...]:
+def callers(locks: Locks) -> tuple[Locks.Row, ...]:
     """One lock session of each server, client and caller_name."""
     told = locks.where(locks.valid("caller_name"))
     if not len(told):
@@ -54,14 +54,14 @@ def callers(locks: Table) -> tuple[Any, ...]:
 
 
 @fact
-def translated(locks: Table, callers: tuple[Any, ...]) -> dict[str, str]:
+def translated(locks: Locks, callers: tuple[Locks.Row, ...]) -> dict[str, str]:
     """Addresses of clients that a NAT shows for one another, each with one that stands for all of the same client."""
     known = listed(sorted({(row.caller_name, row.client) for row in callers}))
     clients = {client for addresses in known.values() if len(addresses) > 1 for client in addresses}
     if not clients:
         return {}
     rows = locks.where(locks["client"].isin(clients) & (locks["time"] != NAT) & locks.valid("requested"))
-    groups, _ = group(*(codes_of(rows[name]) for name in REQUEST))
+    groups, _ = group(*(codes_of(rows.column(name)) for name in REQUEST))
     order = np.lexsort((rows["time"], groups))
     request, time, client = groups[order], rows["time"][order], rows["client"].codes[order]
     twins = (request[1:] == request[:-1]) & (client[1:] != client[:-1]) & (time[1:] - time[:-1] < TRANSLATED)

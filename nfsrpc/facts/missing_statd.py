@@ -15,11 +15,13 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table, isin
 from nfsrpc.facts.attempts import Attempt
-from nfsrpc.facts.basic import AUTH_NONE, LOCK, LOCK_MSG, NLM, NSM, Roles, fact, listed
+from nfsrpc.facts.basic import Roles, fact, listed
 from nfsrpc.findings.finding import Evidence
+from nfsrpc.protocols.numbers import AcceptStat, AuthFlavor, NlmProc, Prog, SmRes
 from nfsrpc.sessions.grouping import Parts, group, members
 from nfsrpc.sessions.searches import searches
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Monitors, Registrations
 from nfsrpc.wording import SECOND
 
 CUT_QUESTIONS = 3  # Linux asks 20 times
@@ -61,12 +63,12 @@ class Unregistered(NamedTuple):
 
 @fact
 def unregistered(
-    registrations: Table, monitors: Table, nlm: Table, roles: Roles, attempts: tuple[Attempt, ...]
+    registrations: Registrations, monitors: Monitors, nlm: Calls, roles: Roles, attempts: tuple[Attempt, ...]
 ) -> tuple[Unregistered, ...]:
-    asked = (registrations["prog"] == NSM) & (registrations["state"] == "answered")
+    asked = (registrations["prog"] == Prog.NSM) & (registrations["state"] == "answered")
     asked &= ~registrations["source"].isin(("UNSET",))  # a change that statd makes, and no answer
-    answered = asked & (registrations["rpc_status"] == 0) & registrations.valid("port")
-    pending = open_locks(nlm.where(isin(nlm["proc"], (LOCK, LOCK_MSG))))
+    answered = asked & (registrations["rpc_status"] == AcceptStat.SUCCESS) & registrations.valid("port")
+    pending = open_locks(nlm.where(isin(nlm["proc"], (NlmProc.LOCK, NlmProc.LOCK_MSG))))
     refusing = np.flatnonzero(answered & (registrations["port"] == 0))
     sure = [*telling_rows(registrations, refusing, pending), *dumps_without(registrations)]
     numbers = sure or cut_questions(registrations, pending)
@@ -86,19 +88,19 @@ class Signs:
     """What shows as what hosts need their statd, and that it is there."""
 
     def __init__(
-        self, monitors: Table, nlm: Table, pending: Stretches, roles: Roles, attempts: tuple[Attempt, ...]
+        self, monitors: Monitors, nlm: Calls, pending: Stretches, roles: Roles, attempts: tuple[Attempt, ...]
     ) -> None:
         self.pending, self.roles = pending, roles
-        agreed = monitors.where((monitors["procedure"] == "MON") & (monitors["result"] == 0))
+        agreed = monitors.where((monitors["procedure"] == "MON") & (monitors["result"] == SmRes.STAT_SUCC))
         self.served = Stretches((agreed["host"],), agreed["time"])
         checked = monitors.where(monitors["loopback"] & (monitors["procedure"] == "NULL"))
         self.checked = checked["host"].present()  # mount.nfs calls NULL
-        locks = nlm.where(nlm["proc"] == LOCK)
+        locks = nlm.where(nlm["proc"] == NlmProc.LOCK)
         self.arrivals = Stretches((locks["server"],), locks["time"])
-        refused = (attempt for attempt in attempts if attempt.prog == NSM and attempt.outcome == "refused")
+        refused = (attempt for attempt in attempts if attempt.prog == Prog.NSM and attempt.outcome == "refused")
         self.dead = listed((attempt.server, attempt) for attempt in refused if attempt.loopback)
 
-    def by_role(self, host: str, answers: Table) -> Iterator[tuple[Role, Table]]:
+    def by_role(self, host: str, answers: Registrations) -> Iterator[tuple[Role, Table]]:
         """The answers by what the host needed its statd for; a host may be a server and a client at once."""
         if host not in self.roles.lock_servers or host not in self.roles.clients:
             yield self.role(host, answers["time"]), answers
@@ -122,7 +124,7 @@ class Signs:
             return "server"
         return "client" if host in roles.mounters or host in self.checked else "unknown"
 
-    def of(self, host: str, role: Role, answers: Table, found: Table, sure: bool) -> Unregistered:
+    def of(self, host: str, role: Role, answers: Table, found: Registrations, sure: bool) -> Unregistered:
         """`found`: answers of that portmapper with a port."""
         first, last = int(answers["time"][0]), int(answers["time"][-1])
         later = [*found["time"][found["time"] > last].tolist(), self.served.following(host, last)]
@@ -152,31 +154,36 @@ def series(times: Array) -> list[Array]:
     ]
 
 
-def open_locks(locks: Table) -> Stretches:
+def open_locks(locks: Calls) -> Stretches:
     """When LOCKs waited for their answers, by server."""
     answered = np.where(locks["reply_time"] == NAT, np.iinfo(np.int64).max, locks["reply_time"])
     return Stretches((locks["server"],), locks["time"], answered)
 
 
-def cut_questions(registrations: Table, pending: Stretches) -> list[int]:
+def cut_questions(registrations: Registrations, pending: Stretches) -> list[int]:
     """Questions whose program is cut off, answered with 0: while a LOCK waits lockd asks for nothing but statd."""
     zero = registrations.valid("port") & (registrations["port"] == 0) & (registrations["state"] == "answered")
-    cut = zero & ~registrations.valid("prog") & registrations["loopback"] & (registrations["rpc_status"] == 0)
+    cut = (
+        zero
+        & ~registrations.valid("prog")
+        & registrations["loopback"]
+        & (registrations["rpc_status"] == AcceptStat.SUCCESS)
+    )
     numbers = np.flatnonzero(cut)
     rows = zip(numbers.tolist(), registrations.take(numbers).rows(), strict=True)
     found = [number for number, row in rows if waiting(pending, row)]
     return found if len(found) >= CUT_QUESTIONS else []
 
 
-def in_order(answers: Table) -> Table:
+def in_order(answers: Registrations) -> Registrations:
     frames = np.where(answers.valid("frame"), answers["frame"], 0)
     return answers.take(np.lexsort((frames, answers["capture"], answers["time"])))
 
 
-def telling_rows(registrations: Table, refused: Array, pending: Stretches) -> Iterator[int]:
+def telling_rows(registrations: Registrations, refused: Array, pending: Stretches) -> Iterator[int]:
     """Answers "not registered" that are more than the question of a statd or a mount.nfs that is about to start."""
     table = registrations.take(refused)
-    casual = (table["flavor"] == AUTH_NONE) & (table["transport"] == "udp")
+    casual = (table["flavor"] == AuthFlavor.AUTH_NONE) & (table["transport"] == "udp")
     asked = {asker: len(set(exchanges)) for asker, exchanges in askers(table).items()}
     for number, row, is_casual in zip(refused.tolist(), table.rows(), casual.tolist(), strict=True):
         again = row.resends or asked[row.asker] > 1
@@ -184,24 +191,25 @@ def telling_rows(registrations: Table, refused: Array, pending: Stretches) -> It
             yield number
 
 
-def askers(table: Table) -> dict[str | None, list[int]]:
+def askers(table: Registrations) -> dict[str | None, list[int]]:
     """Who asked, with the exchanges."""
     return listed(zip(table["asker"].tolist(), table["exchange"].tolist(), strict=True))
 
 
-def waiting(pending: Stretches, row: Any) -> bool:
+def waiting(pending: Stretches, row: Registrations.Row) -> bool:
     """Whether a LOCK to the host that was asked was waiting for its answer then."""
-    return row.host is not None and row.time is not None and pending.meet(row.host, row.time, row.time)
+    time = row.time or NAT
+    return pending.meet(row.host, time, time)
 
 
-def dumps_without(registrations: Table) -> list[int]:
+def dumps_without(registrations: Registrations) -> list[int]:
     """One row of each complete list that names a lock manager and no statd."""
     listed = np.flatnonzero((registrations["source"] == "DUMP") & registrations["complete"])
     if not len(listed):
         return []
     lists, first = group(registrations["exchange"][listed])
     with_statd, with_lockd = (np.zeros(len(first), dtype=np.bool_) for _ in range(2))
-    for mask, prog in ((with_statd, NSM), (with_lockd, NLM)):
+    for mask, prog in ((with_statd, Prog.NSM), (with_lockd, Prog.NLM)):
         mask[lists[registrations["prog"][listed] == prog]] = True
     found: list[int] = listed[first[with_lockd & ~with_statd]].tolist()
     return found
@@ -221,9 +229,9 @@ def said(rows: list[Any]) -> Iterator[Evidence]:
 class Statds:
     """What shows that hosts have a statd."""
 
-    named: Mapping[str, Any]  # the first answer of the host's portmapper that names a port
+    named: Mapping[str, Registrations.Row]  # the first answer of the host's portmapper that names a port
     last_named: Mapping[str, int]  # the time of the last one
-    monitoring: Mapping[str, Any]  # the first SM_MON that succeeded
+    monitoring: Mapping[str, Monitors.Row]  # the first SM_MON that succeeded
     asked: frozenset[str]  # whose portmapper was asked for statd at all
     loopbacks: frozenset[str]  # whose loopback the captures hold
 
@@ -246,8 +254,8 @@ class Statds:
 
 
 @fact
-def statds(registrations: Table, monitors: Table, loopbacks: frozenset[str]) -> Statds:
-    about = registrations.where(registrations["prog"] == NSM)
+def statds(registrations: Registrations, monitors: Monitors, loopbacks: frozenset[str]) -> Statds:
+    about = registrations.where(registrations["prog"] == Prog.NSM)
     named = about.where(about.valid("port") & (about["port"] > 0) & (about["state"] == "answered"))
     by_host = Parts(named, "host")
     agreed = Parts(monitors.where((monitors["procedure"] == "MON") & (monitors["result"] == 0)), "host")

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nfsrpc.columns import NAT, Table, isin
-from nfsrpc.facts.basic import AUTH_NONE, NSM, Roles, fact, listed
+from nfsrpc.columns import NAT, isin
+from nfsrpc.facts.basic import Roles, fact, listed
 from nfsrpc.facts.networks import is_foreign
+from nfsrpc.protocols.numbers import AuthFlavor, Prog
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Flows, Monitors, Registrations
 from nfsrpc.wording import SECOND
 
 RETRIES_S = 120.0  # a peer that sends something within this is up while the notice is repeated
@@ -53,12 +55,12 @@ def stretch(rows: list[Any]) -> tuple[int | None, int | None]:
 
 
 @fact
-def notified(monitors: Table, registrations: Table) -> tuple[Notified, ...]:
+def notified(monitors: Monitors, registrations: Registrations) -> tuple[Notified, ...]:
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
     asked = registrations.where(
-        (registrations["prog"] == NSM) & ~registrations["loopback"] & (registrations["transport"] == "udp")
+        (registrations["prog"] == Prog.NSM) & ~registrations["loopback"] & (registrations["transport"] == "udp")
     )
-    questions = [row for row in asked.rows() if row.flavor == AUTH_NONE and row.asked_by_transport == "udp"]
+    questions = [row for row in asked.rows() if row.flavor == AuthFlavor.AUTH_NONE and row.asked_by_transport == "udp"]
     told, sought = (listed(((row.asker, row.host), row) for row in rows) for rows in (notices.rows(), questions))
     return tuple(
         Notified(*pair, tuple(told.get(pair, ())), tuple(sought.get(pair, ())))
@@ -92,11 +94,11 @@ def of_wrong_senders(
 
 
 @fact
-def outages(connections: Table, unheard: Mapping[int, int]) -> Stretches:
+def outages(connections: Flows, unheard: Mapping[int, int]) -> Stretches:
     """When data between two hosts was resent over TCP and nothing came back, by both hosts, in either order."""
     rows = connections.where(isin(connections["flow"], list(unheard)))
     return Stretches.of(
-        (ends, unheard[row.flow], row.c_last)
+        (ends, unheard[row.flow], row.c_last or row.last)
         for row in rows.rows()
         for ends in ((row.client, row.server), (row.server, row.client))
     )
@@ -105,7 +107,7 @@ def outages(connections: Table, unheard: Mapping[int, int]) -> Stretches:
 class Downcalls:
     """When statds told their lockds of a reboot (NLM procedure 16)."""
 
-    def __init__(self, monitors: Table) -> None:
+    def __init__(self, monitors: Monitors) -> None:
         rows = monitors.where(monitors["procedure"] == "DOWNCALL")
         self.hosts, self.names = (Stretches((rows[key],), rows["time"]) for key in ("host", "mon_name"))
 
@@ -119,5 +121,5 @@ class Downcalls:
 
 
 @fact
-def downcalls(monitors: Table) -> Downcalls:
+def downcalls(monitors: Monitors) -> Downcalls:
     return Downcalls(monitors)

@@ -8,17 +8,18 @@ range, or where it paused for long.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Table, distinct, isin
+from nfsrpc.columns import NAT, NULLS, Array, distinct, isin
 from nfsrpc.facts.basic import fact, lacks
 from nfsrpc.facts.waiters import rows_of
+from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions.grouping import group, long_runs
+from nfsrpc.tables import Locks
 from nfsrpc.wording import SECOND
 
-DENIED = 1  # of nlm4_stats
 SAME = ("server", "client", "fh")
 # A job that starts once per minute and exits where the lock is taken does not poll: its pauses are longer.
 PAUSE_S = 45.0
@@ -29,22 +30,22 @@ class Series(NamedTuple):
     """Tries for one range that were all denied, and what held it meanwhile."""
 
     number: int  # of the row of the first try in locks
-    first: Any
-    last: Any
+    first: Locks.Row
+    last: Locks.Row
     tries: int
-    holders: tuple[Any, ...]  # rows of locks: those that the capture shows
+    holders: tuple[Locks.Row, ...]  # rows of locks: those that the capture shows
 
     @property
     def lasted_s(self) -> float:
-        return float((self.last.denied - self.first.requested) / SECOND)
+        return ((self.last.denied or 0) - (self.first.requested or 0)) / SECOND
 
 
 @fact
-def polled(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Series, ...]:
+def polled(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Series, ...]:
     return tuple(series(locks, run, gaps) for run in runs(locks))
 
 
-def series(locks: Table, run: Array, gaps: frozenset[frozenset[str]]) -> Series:
+def series(locks: Locks, run: Array, gaps: frozenset[frozenset[str]]) -> Series:
     first, last = rows_of(locks, run[[0, -1]]).values()
     held_by = locks["held_by"][run]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]])).values()
@@ -52,14 +53,14 @@ def series(locks: Table, run: Array, gaps: frozenset[frozenset[str]]) -> Series:
     return Series(int(run[0]), first, last, len(run), tuple(seen))
 
 
-def runs(locks: Table) -> Iterator[Array]:
+def runs(locks: Locks) -> Iterator[Array]:
     """The rows of the sessions of each series, by time."""
-    denied = (locks["status"] == DENIED) & locks.valid("requested")
+    denied = (locks["status"] == Nlm4Stats.DENIED) & locks.valid("requested")
     if int(denied.sum()) < TRIES:
         return
     numbers = np.flatnonzero(denied | (locks["granted"] != NAT))
     ranges, _ = group(
-        *(locks[name].codes[numbers] + 1 for name in SAME), locks["l_offset"][numbers], locks["l_len"][numbers]
+        *(locks.column(name).codes[numbers] + 1 for name in SAME), locks["l_offset"][numbers], locks["l_len"][numbers]
     )
     asked = isin(ranges, ranges[denied[numbers]])
     numbers, ranges = numbers[asked], ranges[asked]

@@ -17,16 +17,16 @@ import numpy as np
 
 from nfsrpc.columns import Table, isin
 from nfsrpc.facts.attempts import AGAIN, Attempt
-from nfsrpc.facts.basic import NSM, PORTMAP, Span, fact
+from nfsrpc.facts.basic import Span, fact
 from nfsrpc.facts.stalls import LATE_S
+from nfsrpc.protocols.numbers import Port, Prog, Rejected
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Copies, Flows, Registrations
 from nfsrpc.wording import SECOND
 
-PORT = 111
 CALLIT = 5  # calls another program through the portmapper, which does not reply where that fails; often a broadcast
-AUTH_ERROR = 32  # rpc_status of MSG_DENIED: this and the auth_stat
 
 How: TypeAlias = Literal["unanswered", "refused", "unreachable", "hangs", "denied"]
 
@@ -59,7 +59,7 @@ class Portmappers:
 
     failures: tuple[Failure, ...]
     talked: Stretches  # when portmappers sent replies other than refusals, by asker and host
-    answered: Table  # exchanges with such a reply
+    answered: Calls  # exchanges with such a reply
     speakers: frozenset[str]  # hosts that send RPC messages
 
     def answered_soon(self, failure: Failure, cured_s: float) -> bool:
@@ -80,20 +80,20 @@ def answers_about(registrations: Table, programs: Sequence[int]) -> Table:
 @fact
 def portmappers(
     attempts: tuple[Attempt, ...],
-    exchanges: Table,
-    copies: Table,
-    flows: Table,
-    registrations: Table,
+    exchanges: Calls,
+    copies: Copies,
+    flows: Flows,
+    registrations: Registrations,
     heard: frozenset[tuple[str, str]],
     span: Span | None,
 ) -> Portmappers:
-    asked = exchanges.where((exchanges["prog"] == PORTMAP) & exchanges.valid("server"))
+    asked = exchanges.where((exchanges["prog"] == Prog.PORTMAP) & exchanges.valid("server"))
     denied = asked.where(
-        (asked["state"] == "answered") & (asked["rpc_status"] >= AUTH_ERROR) & asked.valid("rpc_status")
+        (asked["state"] == "answered") & (asked["rpc_status"] >= Rejected.AUTH_ERROR) & asked.valid("rpc_status")
     )
     answered = asked.where((asked["state"] == "answered") & ~isin(asked["exchange"], denied["exchange"]))
     timed = asked.where(asked.valid("time") & (asked["proc"] != CALLIT))
-    at_port = flows.where(flows["server_port"] == PORT)
+    at_port = flows.where(flows["server_port"] == Port.PORTMAP)
     spoke = at_port.where((at_port["s_bytes"] > 0) & ~isin(at_port["flow"], denied["flow"]))
     programs = dict(zip(registrations["exchange"].tolist(), registrations["prog"].tolist(), strict=True))
     failures = [
@@ -113,7 +113,7 @@ def portmappers(
 
 def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Failure]:
     for attempt in attempts:
-        if attempt.port == PORT and (attempt.outcome != "unanswered" or attempt.ignored(heard)):
+        if attempt.port == Port.PORTMAP and (attempt.outcome != "unanswered" or attempt.ignored(heard)):
             yield Failure(
                 host=attempt.server,
                 asker=attempt.client,
@@ -130,7 +130,7 @@ def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) ->
             )
 
 
-def datagrams(asked: Table, copies: Table, programs: Mapping[int, int | None]) -> Iterator[Failure]:
+def datagrams(asked: Calls, copies: Copies, programs: Mapping[int, int | None]) -> Iterator[Failure]:
     """Questions over UDP without a reply.
 
     A client without a reply repeats the question: one that is not repeated had a reply, which was not captured.
@@ -141,7 +141,7 @@ def datagrams(asked: Table, copies: Table, programs: Mapping[int, int | None]) -
         yield failure_of(row, "unanswered", last[row.exchange], last[row.exchange], programs.get(row.exchange))
 
 
-def last_sent(rows: Table, copies: Table) -> Mapping[int, int]:
+def last_sent(rows: Calls, copies: Copies) -> Mapping[int, int]:
     """When each of these calls was last sent."""
     again = copies.where(~copies["reply"] & isin(copies["exchange"], rows["exchange"]))
     found = dict(zip(rows["exchange"].tolist(), rows["time"].tolist(), strict=True))
@@ -185,7 +185,7 @@ def closed(flow: Any) -> bool:
     return bool(flow.c_fin or flow.c_rst or flow.s_rst)
 
 
-def denials(denied: Table) -> Iterator[Failure]:
+def denials(denied: Calls) -> Iterator[Failure]:
     """MSG_DENIED, by host, asker and transport."""
     for rows in Parts(denied, "server", "client", "transport").values():
         head = rows.row(0)
@@ -200,4 +200,4 @@ def is_stray_notice(failure: Failure, heard: frozenset[tuple[str, str]]) -> bool
 
     A server with several addresses may send notices from one that its client does not use or cannot reach.
     """
-    return failure.prog == NSM and (failure.host, failure.asker) not in heard
+    return failure.prog == Prog.NSM and (failure.host, failure.asker) not in heard

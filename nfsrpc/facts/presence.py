@@ -13,6 +13,7 @@ from nfsrpc.facts.basic import booting, fact
 from nfsrpc.facts.waiters import LastSeen
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Flows, Tallies
 from nfsrpc.wording import SECOND
 
 
@@ -20,9 +21,9 @@ from nfsrpc.wording import SECOND
 class Presence:
     """The frames of hosts as far as tables hold them."""
 
-    connections: Table
-    exchanges: Table
-    counted: Table
+    connections: Flows
+    exchanges: Calls
+    counted: Tallies
     last_seen: Mapping[str, LastSeen]
     sending: Stretches  # by host, from the first frame of each connection to its last on it
     boots: Mapping[str, tuple[int, ...]]
@@ -59,10 +60,10 @@ class Presence:
         return self._quickest.get((host, peer))
 
     @cached_property
-    def _quickest(self) -> Mapping[tuple[str, str], float]:
+    def _quickest(self) -> Mapping[tuple[str | None, str | None], float]:
         handshakes = self.connections.where(self.connections.valid("synack_time") & (self.connections["syn"] == 1))
         answers = self.exchanges.where(self.exchanges.valid("latency_s"))
-        found: dict[tuple[str, str], float] = {}
+        found: dict[tuple[str | None, str | None], float] = {}
         for table, waits in (
             (handshakes, (handshakes["synack_time"] - handshakes["syn_time"]) / SECOND),
             (answers, answers["latency_s"]),
@@ -73,7 +74,7 @@ class Presence:
         return found
 
 
-def least(table: Table, waits: Array) -> dict[tuple[str, str], float]:
+def least(table: Calls | Flows | Tallies, waits: Array) -> dict[tuple[str | None, str | None], float]:
     """The least of these, of each pair of server and client."""
     client, server = table["client"], table["server"]
     pairs, firsts = group(client.codes, server.codes)
@@ -84,9 +85,9 @@ def least(table: Table, waits: Array) -> dict[tuple[str, str], float]:
 
 @fact
 def presence(
-    connections: Table,
-    exchanges: Table,
-    counted: Table,
+    connections: Flows,
+    exchanges: Calls,
+    counted: Tallies,
     last_seen: Mapping[str, LastSeen],
     sending: Stretches,
     boots: Mapping[str, tuple[int, ...]],

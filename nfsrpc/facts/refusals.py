@@ -11,19 +11,20 @@ What no capture shows remains: a process of the server itself, or another node o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from nfsrpc.columns import Table, distinct
-from nfsrpc.facts.basic import NFS, Span, fact, listed
+from nfsrpc.facts.basic import Span, fact, listed
 from nfsrpc.facts.polling import Series
 from nfsrpc.facts.vantages import Vantages
 from nfsrpc.facts.waiters import Waiter, covering, rows_of, same_range
+from nfsrpc.protocols.numbers import Nlm4Stats, Prog
+from nfsrpc.tables import Calls, Flows, Locks, Monitors, Tallies
 from nfsrpc.wording import SECOND
 
 Freed: TypeAlias = Literal["released", "server rebooted", "holder rebooted"]
-BLOCKED = 3  # of nlm4_stats
 HOLDING = ("held", "releasing")
 APART_S = 1.0  # a request within a second of the release may have come before it
 # sm-notify repeats a notice that is not answered after up to 120 s: an earlier one may be from before the capture.
@@ -34,12 +35,12 @@ MAX_REFUSALS = 200  # are looked at: each costs a look at all locks
 class Refusal(NamedTuple):
     """Requests for one range, refused from `first` to `last`, and since when the range is free."""
 
-    row: Any  # of locks, the first one
+    row: Locks.Row  # the first one
     first: int
     last: int
     freed: Freed
     since: int
-    holder: Any | None  # the row of who had it
+    holder: Locks.Row | None  # who had it
 
     @property
     def lasted_s(self) -> float:
@@ -48,7 +49,7 @@ class Refusal(NamedTuple):
 
 
 @fact
-def overseen(connections: Table, exchanges: Table, counted: Table, gaps: frozenset[frozenset[str]]) -> frozenset[str]:
+def overseen(connections: Flows, exchanges: Calls, counted: Tallies, gaps: frozenset[frozenset[str]]) -> frozenset[str]:
     """Servers of which the captures lack nothing, with several clients, of which none locks where it is not seen.
 
     NFSv4 has its locks in its own protocol, and what is encrypted is not seen.
@@ -57,7 +58,7 @@ def overseen(connections: Table, exchanges: Table, counted: Table, gaps: frozens
     clients = listed({(server, client) for client, server in ends(wire)})
     unseen = {host for pair in gaps for host in pair}
     for table in (exchanges, counted):
-        unseen |= {server for _, server in ends(table.where((table["prog"] == NFS) & (table["vers"] == 4)))}
+        unseen |= {server for _, server in ends(table.where((table["prog"] == Prog.NFS) & (table["vers"] == 4)))}
     unseen |= {server for _, server in ends(connections.where(connections["tls"]))}
     return frozenset(server for server, known in clients.items() if len(known) > 1 and server not in unseen)
 
@@ -68,27 +69,27 @@ def ends(table: Table) -> set[tuple[str, str]]:
 
 @fact
 def refusals(
-    locks: Table,
-    nlm: Table,
-    monitors: Table,
+    locks: Locks,
+    nlm: Calls,
+    monitors: Monitors,
     waiters: tuple[Waiter, ...],
     polled: tuple[Series, ...],
     free_ranges: FreeRanges,
 ) -> tuple[Refusal, ...]:
-    pending = [*of_waiters(waiters, nlm), *((each.number, each.first, each.last.denied) for each in polled)]
+    pending = [*of_waiters(waiters, nlm), *((each.number, each.first, each.last.denied or 0) for each in polled)]
     pending = pending[:MAX_REFUSALS]
     behind = distinct(np.array([row.held_by for _, row, _ in pending if row.held_by is not None], dtype=np.int64))
     holders = rows_of(locks, behind)
     found = []
     for number, row, last in pending:
-        holder = holders.get(row.held_by)
+        holder = None if row.held_by is None else holders.get(row.held_by)
         freed = announced(holder, monitors) if holder else free_ranges.before(number, row, last)
         if freed is not None and not is_taken_since(locks, number, freed[1], last):
-            found.append(Refusal(row, row.requested, last, *freed))
+            found.append(Refusal(row, row.requested or 0, last, *freed))
     return tuple(found)
 
 
-def is_taken_since(locks: Table, number: int, since: int, last: int) -> bool:
+def is_taken_since(locks: Locks, number: int, since: int, last: int) -> bool:
     """Whether the range was granted again, excluding this session; perhaps to the host that has just rebooted."""
     taken = same_range(locks, number) & (locks["granted"] > since) & (locks["granted"] < last)
     taken &= locks["exclusive"] | locks["exclusive"][number]
@@ -96,18 +97,21 @@ def is_taken_since(locks: Table, number: int, since: int, last: int) -> bool:
     return bool(taken.any())
 
 
-def of_waiters(waiters: Sequence[Waiter], nlm: Table) -> Iterator[tuple[int, Any, int]]:
+def of_waiters(waiters: Sequence[Waiter], nlm: Calls) -> Iterator[tuple[int, Locks.Row, int]]:
     """Those that were never granted the lock, each with the time of its last request that was answered BLOCKED."""
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting"]
     if not waiting:
         return
-    asked = nlm.where(nlm["status"] == BLOCKED)
+    asked = nlm.where(nlm["status"] == Nlm4Stats.BLOCKED)
     times = dict(zip(asked["exchange"].tolist(), asked["time"].tolist(), strict=True))
     for waiter in waiting:
-        yield waiter.number, waiter.row, times.get(waiter.row.last_exchange, waiter.row.blocked)
+        row = waiter.row
+        last = row.blocked if row.last_exchange is None else times.get(row.last_exchange, row.blocked)
+        if last is not None:
+            yield waiter.number, row, last
 
 
-def announced(holder: Any, monitors: Table) -> tuple[Freed, int, Any] | None:
+def announced(holder: Locks.Row, monitors: Monitors) -> tuple[Freed, int, Locks.Row | None] | None:
     """When the host of a holder sent the server a notice of its reboot that was answered."""
     if holder.granted is None or holder.state not in HOLDING:
         return None
@@ -122,7 +126,7 @@ class FreeRanges:
 
     def __init__(
         self,
-        locks: Table,
+        locks: Locks,
         boots: Mapping[str, tuple[int, ...]],
         overseen: frozenset[str],
         vantages: Vantages,
@@ -130,7 +134,7 @@ class FreeRanges:
     ) -> None:
         self.locks, self.boots, self.overseen, self.vantages, self.span = locks, boots, overseen, vantages, span
 
-    def before(self, number: int, row: Any, last: int) -> tuple[Freed, int, Any] | None:
+    def before(self, number: int, row: Locks.Row, last: int) -> tuple[Freed, int, Locks.Row | None] | None:
         """How the range of this session had become free, and when, if all since then is captured."""
         if row.server not in self.overseen or self.span is None:
             return None
@@ -138,24 +142,24 @@ class FreeRanges:
         if freed is None:
             return None
         _, since, holder = freed
-        seen_from = holder.granted if holder else since
+        seen_from = since if holder is None or holder.granted is None else holder.granted
         at = [self.vantages.taken_at(row.server, time) for time in (seen_from, last)]
         return freed if at[0] & at[1] else None
 
-    def released(self, number: int, row: Any) -> tuple[Freed, int, Any] | None:
+    def released(self, number: int, row: Locks.Row) -> tuple[Freed, int, Locks.Row | None] | None:
         """The last release of the whole range by one beside whom nobody could hold it."""
         locks = self.locks
         alone = covering(locks, number) & locks.valid("granted") & (locks["exclusive"] | ~locks["exclusive"][number])
-        alone &= locks.valid("released") & (locks["released"] < row.requested - round(APART_S * SECOND))
+        alone &= locks.valid("released") & (locks["released"] < (row.requested or 0) - round(APART_S * SECOND))
         rows = np.flatnonzero(alone)
         if not len(rows):
             return None
         holder = locks.row(int(rows[np.argmax(locks["released"][rows])]))
-        return "released", holder.released, holder
+        return "released", holder.released or 0, holder
 
-    def rebooted(self, row: Any) -> tuple[Freed, int, Any] | None:
+    def rebooted(self, row: Locks.Row) -> tuple[Freed, int, Locks.Row | None] | None:
         """The last reboot of the server, if its first notice was captured."""
-        times = [time for time in self.boots.get(row.server, ()) if time < row.requested]
+        times = [time for time in self.boots.get(row.server, ()) if time < (row.requested or 0)]
         if not times or self.span is None or times[0] - self.span.first < RENOTIFY_S * SECOND:
             return None
         return "server rebooted", times[-1], None
@@ -163,7 +167,7 @@ class FreeRanges:
 
 @fact
 def free_ranges(
-    locks: Table,
+    locks: Locks,
     boots: Mapping[str, tuple[int, ...]],
     overseen: frozenset[str],
     vantages: Vantages,

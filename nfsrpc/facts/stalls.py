@@ -8,22 +8,23 @@ from typing import NamedTuple
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table, isin
-from nfsrpc.facts.basic import NFS, Span, fact
+from nfsrpc.facts.basic import Span, fact
 from nfsrpc.findings.finding import Evidence
+from nfsrpc.protocols.numbers import Nlm4Stats, Prog
 from nfsrpc.sessions.exchanges import PATIENCE
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, seconds
 
 LATE_S = 5.0  # Linux resends after 10 s; half of that nobody calls normal
-DENIED_NOLOCKS = 2
 OVERTAKEN = SECOND  # requests of two connections that arrive closer to each other may be served in either order
 
 
 class Hurt(NamedTuple):
     """Lock requests that went wrong on one server in some stretch of time."""
 
-    rows: Table
+    rows: Calls
     clients: tuple[str, ...]
     wait_s: float | None  # the longest wait; of a request without answer, to the end of the capture
 
@@ -38,7 +39,7 @@ def late(requests: Table, late_s: float) -> Mask:
 
 
 @fact
-def silent_requests(requests: Table, hung_up: Array, lossy: bool, span: Span | None) -> Table:
+def silent_requests(requests: Calls, hung_up: Array, lossy: bool, span: Span | None) -> Calls:
     """Lock requests that nobody answered.
 
     Not those whose answer only the capture lost. A client that waits sends the request again, and lockd answers in
@@ -58,19 +59,19 @@ def silent_requests(requests: Table, hung_up: Array, lossy: bool, span: Span | N
 
 
 @fact
-def stalls(requests: Table, silent_requests: Table) -> Table:
+def stalls(requests: Calls, silent_requests: Calls) -> Calls:
     """Lock requests that were answered late, never, or with DENIED_NOLOCKS."""
     silent = isin(requests["exchange"], silent_requests["exchange"]) if len(silent_requests) else False
-    return requests.where(late(requests, LATE_S) | silent | (requests["status"] == DENIED_NOLOCKS))
+    return requests.where(late(requests, LATE_S) | silent | (requests["status"] == Nlm4Stats.DENIED_NOLOCKS))
 
 
 @fact
-def stalled(stalls: Table) -> Parts:
+def stalled(stalls: Calls) -> Parts[Calls]:
     """By server."""
     return Parts(stalls, "server")
 
 
-def hurt(rows: Table, span: Span | None, first: int | None = None, last: int | None = None) -> Hurt:
+def hurt(rows: Calls, span: Span | None, first: int | None = None, last: int | None = None) -> Hurt:
     """Those of a server's requests that were waiting at some time from `first` to `last`."""
     if first is not None and last is not None and NAT not in (first, last):
         ended = np.where(rows["reply_time"] == NAT, last, rows["reply_time"])
@@ -79,7 +80,7 @@ def hurt(rows: Table, span: Span | None, first: int | None = None, last: int | N
     return Hurt(rows, clients, longest(rows, span))
 
 
-def ended(rows: Table, span: Span | None) -> int | None:
+def ended(rows: Calls, span: Span | None) -> int | None:
     """When the last of them stopped waiting: with its answer, or when the capture ended."""
     if span is not None and (rows["state"] == "unanswered").any():
         return span.last
@@ -97,21 +98,23 @@ def longest(rows: Table, span: Span | None) -> float | None:
     return max(waits) if waits else None
 
 
-def waited(rows: Table, limit: int = 2) -> list[Evidence]:
+def waited(rows: Calls, limit: int = 2) -> list[Evidence]:
     """The calls that waited longest, each with its answer."""
     known = np.where(rows["state"] == "unanswered", np.inf, np.nan_to_num(rows["latency_s"]))
     proofs: list[Evidence] = []
     for row in rows.take(np.argsort(-known, kind="stable")[:limit]).rows():
         proofs.append(Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"))
         if row.reply_frame is not None and row.latency_s is not None:
-            proofs.append(Evidence(row.reply_capture, row.reply_frame, f"its answer, after {seconds(row.latency_s)}"))
+            proofs.append(
+                Evidence.of(row.reply_capture, row.reply_frame, f"its answer, after {seconds(row.latency_s)}")
+            )
     return proofs
 
 
 class Served:
     """When lock managers answered: lockd has one thread, which does not answer later requests while it is held up."""
 
-    def __init__(self, nlm: Table) -> None:
+    def __init__(self, nlm: Calls) -> None:
         answered = nlm.where((nlm["state"] == "answered") & nlm.valid("time") & nlm.valid("reply_time"))
         self.parts: dict[str, tuple[list[int], list[int]]] = {}
         for server, rows in Parts(answered, "server").items():
@@ -128,7 +131,7 @@ class Served:
 
 
 @fact
-def served(nlm: Table) -> Served:
+def served(nlm: Calls) -> Served:
     return Served(nlm)
 
 
@@ -144,26 +147,26 @@ def overtaken(rows: Table, served: Served, span: Span | None) -> Mask:
     return mask
 
 
-def claimed_again(locks: Table) -> list[int]:
+def claimed_again(locks: Locks) -> list[int]:
     """The exchanges by which clients claimed locks again that they had before the server rebooted."""
     again = locks.where(locks["reclaim"] | (locks["reclaims"] > 0))
     return [*again["exchange"].tolist(), *again["last_exchange"].tolist()]
 
 
-def nfs_waiting(exchanges: Table, late_s: float) -> Stretches:
+def nfs_waiting(exchanges: Calls, late_s: float) -> Stretches:
     """When NFS calls were sent that were answered late or never, by server."""
     waits = late(exchanges, late_s) | (exchanges["state"] == "unanswered")
-    rows = exchanges.where((exchanges["prog"] == NFS) & waits)
+    rows = exchanges.where((exchanges["prog"] == Prog.NFS) & waits)
     return Stretches((rows["server"],), rows["time"])
 
 
 class LockFiles:
     """The files that exchanges are about, as lock sessions name them."""
 
-    def __init__(self, locks: Table) -> None:
+    def __init__(self, locks: Locks) -> None:
         names = ("exchange", "last_exchange", "unlock_exchange", "cancel_exchange")
-        rows = [np.flatnonzero(locks.valid(name)) for name in names]
-        exchanges = np.concatenate([locks[name][known] for name, known in zip(names, rows, strict=True)])
+        rows, numbers = zip(*(locks.known(name) for name in names), strict=True)
+        exchanges = np.concatenate(numbers)
         order = np.argsort(exchanges, kind="stable")
         self.exchanges, self.files = exchanges[order], locks["file"][np.concatenate(rows)[order]]
 
@@ -176,5 +179,5 @@ class LockFiles:
 
 
 @fact
-def lock_files(locks: Table) -> LockFiles:
+def lock_files(locks: Locks) -> LockFiles:
     return LockFiles(locks)

@@ -6,23 +6,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import Mask, Table
+from nfsrpc.columns import Mask
 from nfsrpc.facts.basic import Roles, Span, fact
 from nfsrpc.findings.advice import bare, loopback_of
 from nfsrpc.findings.command import Command, command
 from nfsrpc.findings.finding import Evidence, Need
+from nfsrpc.protocols.numbers import Port
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Flows, Monitors
 from nfsrpc.wording import SECOND
-
-DNS = 53
 
 
 class Questions:
     """DNS queries without answer, by host."""
 
-    def __init__(self, connections: Table) -> None:
-        rows = connections.where((connections["server_port"] == DNS) & (connections["s_frames"] == 0))
+    def __init__(self, connections: Flows) -> None:
+        rows = connections.where((connections["server_port"] == Port.DNS) & (connections["s_frames"] == 0))
         self.parts = Parts(rows, "client")
         self.times = Stretches((rows["client"],), rows["first"])
 
@@ -39,11 +39,11 @@ class Questions:
 
 
 @fact
-def unresolved(connections: Table) -> Questions:
+def unresolved(connections: Flows) -> Questions:
     return Questions(connections)
 
 
-def still_resolving(asked: Table, unresolved: Questions, span: Span | None, gave_up_s: float) -> Mask:
+def still_resolving(asked: Monitors, unresolved: Questions, span: Span | None, gave_up_s: float) -> Mask:
     """SM_MON that have no answer yet when the capture ends, and DNS gives that statd none."""
     mask: Mask = (asked["state"] == "unanswered") & asked.valid("time")
     if span is not None:

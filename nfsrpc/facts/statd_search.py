@@ -11,18 +11,19 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Mask, Table, isin
-from nfsrpc.facts.basic import LOCK, Span, Stray, fact
-from nfsrpc.facts.stalls import DENIED_NOLOCKS, Hurt, Served, ended, hurt, nfs_waiting, overtaken
+from nfsrpc.columns import NAT, Mask, isin
+from nfsrpc.facts.basic import Span, Stray, fact
+from nfsrpc.facts.stalls import Hurt, Served, ended, hurt, nfs_waiting, overtaken
 from nfsrpc.facts.statd_dns import Questions
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.sessions.timers import clock_of
+from nfsrpc.tables import Calls
 from nfsrpc.wording import SECOND
 
 NEVER = np.iinfo(np.int64).max
@@ -34,10 +35,10 @@ AT_ONCE_S = 1.0  # a lock that is answered so soon did not wait for statd
 class LockWaits:
     """Lock requests that wait, and what else the wire shows meanwhile."""
 
-    arrived: Parts  # lock requests that reached their server's host, by server
-    waiting: Parts  # of these the late and the unanswered, by server
-    stalled: Parts  # lock requests that were late, unanswered or denied, wherever they came to, by server
-    exchanges: Table
+    arrived: Parts[Calls]  # lock requests that reached their server's host, by server
+    waiting: Parts[Calls]  # of these the late and the unanswered, by server
+    stalled: Parts[Calls]  # lock requests that were late, unanswered or denied, wherever they came to, by server
+    exchanges: Calls
     unresolved: Questions
     span: Span | None
 
@@ -55,10 +56,10 @@ class LockWaits:
 
 @fact
 def lock_waits(
-    exchanges: Table,
-    requests: Table,
-    stalls: Table,
-    stalled: Parts,
+    exchanges: Calls,
+    requests: Calls,
+    stalls: Calls,
+    stalled: Parts[Calls],
     served: Served,
     unheard: Mapping[int, int],
     strays: tuple[Stray, ...],
@@ -69,14 +70,14 @@ def lock_waits(
     reached = requests.where(~lost(requests, unheard) & ~isin(requests["exchange"], elsewhere))
     waits = stalls.where(isin(stalls["exchange"], reached["exchange"]) & stalls.valid("time"))
     # A lockd without statd grants, or gives whatever other answer the lock deserves. One that denies has asked it.
-    waits = waits.where((waits["status"] != DENIED_NOLOCKS) & isin(waits["rpc_status"], (0, NOT_ANSWERED)))
+    waits = waits.where((waits["status"] != Nlm4Stats.DENIED_NOLOCKS) & isin(waits["rpc_status"], (0, NOT_ANSWERED)))
     # Linux repeats a LOCK after 10 s: an unanswered one that waits shows in a copy.
     waits = waits.where((waits["state"] == "answered") | (waits["retransmits"] > 0))
     waits = waits.where(~overtaken(waits, served, span))
     return LockWaits(Parts(reached, "server"), Parts(waits, "server"), stalled, exchanges, unresolved, span)
 
 
-def lost(requests: Table, unheard: Mapping[int, int]) -> Mask:
+def lost(requests: Calls, unheard: Mapping[int, int]) -> Mask:
     """Requests that did not reach the server's host: sent on a connection on which it was not heard again."""
     if not unheard:
         return np.zeros(len(requests), dtype=np.bool_)
@@ -108,25 +109,25 @@ class Stall:
             return False
         return any(self.is_first(row, first_lock_s) and self.lasts(row, minute_s) for row in self.rows.rows())
 
-    def is_first(self, row: Any, first_lock_s: float) -> bool:
+    def is_first(self, row: Calls.Row, first_lock_s: float) -> bool:
         """Whether it is a LOCK of a client that the server does not know yet."""
         since = row.time - round(first_lock_s * SECOND)
         # A server that boots loses what it knew of its clients.
         booted = bisect_right(self.boots, row.time) - 1
         since = max(since, self.boots[booted]) if booted >= 0 else since
-        return row.proc == LOCK and not self.locked_at_once.meet(row.client, since + 1, row.time - 1)
+        return row.proc == NlmProc.LOCK and not self.locked_at_once.meet(row.client, since + 1, row.time - 1)
 
-    def lasts(self, row: Any, minute_s: float) -> bool:
+    def lasts(self, row: Calls.Row, minute_s: float) -> bool:
         """Whether it waits for so long; while it waits, it must have reached the host, whose statd is not in DNS."""
         if row.state == "answered":
-            return bool(row.latency_s >= minute_s)
+            return row.latency_s is not None and row.latency_s >= minute_s
         return (row.transport == "udp" or bool(row.flags & CALL_ACKED)) and not self.resolving
 
     @cached_property
     def locked_at_once(self) -> Stretches:
         """When clients asked for a lock and were answered at once."""
         with np.errstate(invalid="ignore"):
-            rows = self.all.where((self.all["proc"] == LOCK) & (self.all["latency_s"] < AT_ONCE_S))
+            rows = self.all.where((self.all["proc"] == NlmProc.LOCK) & (self.all["latency_s"] < AT_ONCE_S))
         return Stretches((rows["client"],), rows["time"])
 
     @cached_property
@@ -137,6 +138,6 @@ class Stall:
     def searched_after_boot(self) -> bool:
         """Whether a request that was sent after a reboot waited as long as Linux looks for statd, and was granted."""
         first = min(self.boots, default=0)
-        rows = [row for row in self.rows.rows() if row.latency_s is not None and first <= row.time]
-        clocks = (clock_of("answer", row.latency_s) for row in rows)
+        rows = self.rows.where(self.rows.valid("latency_s") & (self.rows["time"] >= first))
+        clocks = (clock_of("answer", waited_s) for waited_s in rows["latency_s"].tolist())
         return any(clock is not None and clock.name == "statd-search" for clock in clocks)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nfsrpc.columns import Mask, Table, isin
-from nfsrpc.facts.basic import LOCK, LOCK_MSG, MOUNT, NFS, NLM, NM_LOCK, NSM, UNLOCK, over_udp
+from nfsrpc.facts.basic import over_udp
 from nfsrpc.facts.portmappers import answers_about
+from nfsrpc.protocols.numbers import MountProc, NlmProc, Prog
 
-LOCKS = (LOCK, NM_LOCK)  # whose reply is the result
+LOCKS = (NlmProc.LOCK, NlmProc.NM_LOCK)  # whose reply is the result
 
 
 def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
@@ -44,18 +45,20 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
         (inputs["registrations"]["loopback"] & inputs["registrations"].valid("port")).any()
     ),
     "named port": lambda inputs: names_a_port(inputs["registrations"]),
-    "named port of NFS or MOUNT": lambda inputs: names_a_port(inputs["registrations"], (NFS, MOUNT)),
-    "named port of statd or the lock manager": lambda inputs: names_a_port(inputs["registrations"], (NSM, NLM)),
+    "named port of NFS or MOUNT": lambda inputs: names_a_port(inputs["registrations"], (Prog.NFS, Prog.MOUNT)),
+    "named port of statd or the lock manager": lambda inputs: names_a_port(
+        inputs["registrations"], (Prog.NSM, Prog.NLM)
+    ),
     "answers of portmappers": lambda inputs: bool(len(inputs["portmappers"].answered)),
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
     "lock requests with their range": lambda inputs: len(inputs["locks"]) > 0,
     "answered lock requests": lambda inputs: bool(inputs["requests"].valid("latency_s").any()),
-    "LOCK requests": lambda inputs: bool(isin(inputs["nlm"]["proc"], (*LOCKS, LOCK_MSG)).any()),
+    "LOCK requests": lambda inputs: bool(isin(inputs["nlm"]["proc"], (*LOCKS, NlmProc.LOCK_MSG)).any()),
     "replies to LOCK": lambda inputs: bool(results(inputs["requests"], *LOCKS).any()),
     "results of LOCK": lambda inputs: bool(
         results(inputs["requests"], *LOCKS).any() or messages(inputs["locks"]).any()
     ),
-    "replies to UNLOCK": lambda inputs: bool(results(inputs["requests"], UNLOCK).any()),
+    "replies to UNLOCK": lambda inputs: bool(results(inputs["requests"], NlmProc.UNLOCK).any()),
     "granted locks": lambda inputs: bool(inputs["locks"].valid("granted").any()),
     "locks granted in time": lambda inputs: bool(
         (inputs["locks"].valid("granted") & (inputs["locks"]["granted_by"] != "late-reply")).any()
@@ -74,7 +77,8 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "answered calls": lambda inputs: bool(len(inputs["counted"]) or inputs["exchanges"].valid("latency_s").any()),
     "NFS": lambda inputs: bool(inputs["roles"].file_servers),
     "mount": lambda inputs: any_row(
-        inputs["exchanges"], lambda rows: (rows["prog"] == MOUNT) & (rows["proc"] == 1) & rows.valid("status")
+        inputs["exchanges"],
+        lambda rows: (rows["prog"] == Prog.MOUNT) & (rows["proc"] == MountProc.MNT) & rows.valid("status"),
     ),
     "accepted connections": lambda inputs: bool((inputs["connections"]["synack"] > 0).any()),
     "RPC over UDP": lambda inputs: (
@@ -92,5 +96,5 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 
 def answered_lock(requests: Table) -> bool:
     """Whether a result of LOCK was captured, and when it was asked for."""
-    asked = isin(requests["proc"], (LOCK, NM_LOCK)) & requests.valid("status") & requests.valid("time")
+    asked = isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & requests.valid("status") & requests.valid("time")
     return bool(asked.any())

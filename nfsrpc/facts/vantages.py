@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Table, median
-from nfsrpc.facts.basic import NLM, fact
+from nfsrpc.columns import median
+from nfsrpc.facts.basic import fact
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.grouping import Parts, group
+from nfsrpc.tables import Calls, Captures, Flows
 from nfsrpc.wording import SECOND, seconds
 
 QUICKER = 4  # so much sooner than its clients' next messages arrive do a host's SYN-ACKs leave where it stands itself
@@ -29,9 +31,9 @@ LOST_S = 1.0  # what comes so much later than it left, or than to the other end,
 class Vantages:
     """The captures, as far as they tell where they were taken."""
 
-    def __init__(self, flows: Table, calls: Table, captures: Table) -> None:
+    def __init__(self, flows: Flows, calls: Calls, captures: Captures) -> None:
         self.flows, self.calls = flows, calls
-        self.captures = [row for row in captures.rows() if row.first is not None and row.last is not None]
+        self.captures = list(captures.where(captures.valid("first") & captures.valid("last")).rows())
         self.of_capture: Mapping[int, int] = dict(
             zip(captures["capture"].tolist(), captures["vantage"].tolist(), strict=True)
         )
@@ -55,7 +57,7 @@ class Vantages:
         return self._beside[key]
 
     @cached_property
-    def _opened(self) -> Parts:
+    def _opened(self) -> Parts[Flows]:
         """Connections with a handshake that was captured, by vantage and server."""
         flows = self.flows
         opened = flows.where((flows["transport"] == "tcp") & (flows["syn"] == 1) & (flows["synack"] > 0))
@@ -70,16 +72,16 @@ class Vantages:
         return dict(zip(self.calls["flow"][first].tolist(), times.tolist(), strict=True))
 
     @cached_property
-    def _lock_requests(self) -> Parts:
+    def _lock_requests(self) -> Parts[Calls]:
         """All sightings of calls to lock managers, by what is the same of them."""
-        return Parts(self.calls.where(self.calls["prog"] == NLM), *SAME)
+        return Parts(self.calls.where(self.calls["prog"] == Prog.NLM), *SAME)
 
-    def sightings(self, row: Any) -> Table:
+    def sightings(self, row: Calls.Row) -> Calls:
         """A lock request as all vantages show it."""
         return self._lock_requests[tuple(getattr(row, name) for name in SAME)]
 
     @cached_property
-    def _again(self) -> Parts:
+    def _again(self) -> Parts[Flows]:
         """Connections that another vantage shows as well, by the one that counts."""
         return Parts(self.flows.where(self.flows.valid("duplicate_of")), "duplicate_of")
 
@@ -95,22 +97,23 @@ class Vantages:
 
 
 @fact
-def vantages(flows: Table, calls: Table, captures: Table) -> Vantages:
+def vantages(flows: Flows, calls: Calls, captures: Captures) -> Vantages:
     return Vantages(flows, calls, captures)
 
 
-def is_quick(opened: Table, first_calls: Mapping[int, int]) -> bool:
+def is_quick(opened: Flows, first_calls: Mapping[int, int]) -> bool:
     """Whether a server's handshakes look as where it stands itself."""
     before, after = [], []
     for row in opened.rows():
         called = first_calls.get(row.flow)
-        if called is not None and called > row.synack_time:
-            before.append(row.synack_time - row.syn_time)
-            after.append(called - row.synack_time)
+        sent, answered = row.syn_time, row.synack_time
+        if called is not None and sent is not None and answered is not None and called > answered:
+            before.append(answered - sent)
+            after.append(called - answered)
     return len(before) >= HANDSHAKES and bool(median(after) > QUICKER * median(before))
 
 
-def lost_where(rows: Table, vantages: Vantages) -> str:
+def lost_where(rows: Flows, vantages: Vantages) -> str:
     """In which direction segments of these connections were lost, in a sentence; nothing unless both ends show them.
 
     A segment that is lost on the way is sent again: that shows at the sender's end, and at the other end only once.
@@ -138,7 +141,7 @@ def at_ends(one: Any, other: Any, vantages: Vantages) -> tuple[Any, Any] | None:
     return (other, one) if one.vantage in at_server else (one, other)
 
 
-def how_far(row: Any, vantages: Vantages) -> str:
+def how_far(row: Calls.Row, vantages: Vantages) -> str:
     """How far a lock request came that got no answer, or what of one that got it late was lost on the way, in words.
 
     Nothing where its ends were not captured.
@@ -158,11 +161,11 @@ def how_far(row: Any, vantages: Vantages) -> str:
     return " ".join(filter(None, (late_there(row, there[0]), lost_from_there(row, there[1]))))
 
 
-def is_there(delay: int, sighting: Any, at_server: set[int]) -> bool:
+def is_there(delay: int, sighting: Calls.Row, at_server: set[int]) -> bool:
     return sighting.vantage in at_server and abs(delay) <= SAME_S * SECOND
 
 
-def late_there(row: Any, delay: int) -> str:
+def late_there(row: Calls.Row, delay: int) -> str:
     """What a call's late arrival at its server tells: it was lost, and sent again."""
     if delay < LOST_S * SECOND:
         return ""
@@ -170,12 +173,13 @@ def late_there(row: Any, delay: int) -> str:
     return f"It left the client {row.client}, was lost on the way, and reached {row.server} {later} later."
 
 
-def lost_from_there(row: Any, there: Any) -> str:
+def lost_from_there(row: Calls.Row, there: Calls.Row) -> str:
     """What its sighting at the server tells: what became of the answer."""
     waited = np.inf if row.latency_s is None else row.latency_s
-    if there.vantage != row.vantage and there.reply_frame is not None and there.latency_s + LOST_S < waited:
+    answered = there.latency_s if there.reply_frame is not None else None
+    if there.vantage != row.vantage and answered is not None and answered + LOST_S < waited:
         return (
-            f"It reached the server, which answered after {seconds(there.latency_s)} (frame {there.reply_frame} of the "
+            f"It reached the server, which answered after {seconds(answered)} (frame {there.reply_frame} of the "
             f"capture taken on {row.server}): that answer was lost on the way to {row.client}."
         )
     return "" if row.reply_frame is not None else f"It reached the server: the capture taken on {row.server} shows it."

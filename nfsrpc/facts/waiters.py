@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Mask, Table, distinct
 from nfsrpc.facts.basic import fact, lacks
 from nfsrpc.findings.finding import Evidence
+from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.ranges import last_bytes
+from nfsrpc.tables import Flows, Locks
 from nfsrpc.wording import SECOND, seconds
 
 SHORT_S = 1.0  # shorter waits are of no concern; a storm of small locks has thousands of them
-DEADLCK = 5
 POLL_S = 25.0  # Linux retries a LOCK that was BLOCKED after 30 s; so long a wait may have lasted for that only
 
 
 class Waiter(NamedTuple):
     """A lock session that stood behind another, or that was answered DEADLCK."""
 
-    row: Any  # of locks
+    row: Locks.Row
     number: int  # its row number there
-    holder: Any | None  # the row of what stood in its way, where the capture shows it and nothing that refutes it
+    holder: Locks.Row | None  # the row of what stood in its way, where the capture shows it and nothing that refutes it
 
     @property
     def start(self) -> int:
-        return int(self.row.requested)
+        return self.row.requested or 0  # the fact takes no others
 
     @property
     def end(self) -> int:
@@ -43,9 +44,9 @@ class Waiter(NamedTuple):
 
 
 @fact
-def waiters(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]:
+def waiters(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]:
     """Those who were answered BLOCKED and had to wait for a while, or DEADLCK; in the order of their requests."""
-    blocked, deadlock = locks.valid("blocked"), locks["status"] == DEADLCK
+    blocked, deadlock = locks.valid("blocked"), locks["status"] == Nlm4Stats.DEADLCK
     if not (blocked | deadlock).any():
         return ()
     with np.errstate(invalid="ignore"):
@@ -54,11 +55,12 @@ def waiters(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]
     held_by = locks["held_by"][numbers]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
     rows = rows_of(locks, numbers)
-    return tuple(Waiter(row, number, known(row, holders.get(row.held_by), gaps)) for number, row in rows.items())
+    return tuple(Waiter(row, number, known(row, holders, gaps)) for number, row in rows.items())
 
 
-def known(row: Any, holder: Any | None, gaps: frozenset[frozenset[str]]) -> Any | None:
+def known(row: Locks.Row, holders: Mapping[int, Locks.Row], gaps: frozenset[frozenset[str]]) -> Locks.Row | None:
     """The holder, unless the capture lost that it had unlocked before: the waiter was granted what it seems to hold."""
+    holder = None if row.held_by is None else holders.get(row.held_by)
     if holder is None or row.granted is None or not lacks(gaps, holder):
         return holder
     return holder if holder.released is not None and holder.released <= row.granted + SECOND else None
@@ -76,7 +78,7 @@ def unexplained_waits(waiters: tuple[Waiter, ...]) -> tuple[Waiter, ...]:
         if waiter.holder is None
         and (waiter.row.state == "waiting" or waiter.row.granted_by == "poll")
         and waiter.row.blocked is not None
-        and waiter.row.wait_s >= POLL_S
+        and (waiter.row.wait_s or 0.0) >= POLL_S
     )
 
 
@@ -88,7 +90,7 @@ def held_until(locks: Table) -> Array:
     return np.minimum(np.minimum(asked, given_up), ended)
 
 
-def during(locks: Table, moments: Array) -> Mask:
+def during(locks: Locks, moments: Array) -> Mask:
     """The sessions that waited at one of these moments."""
     start = locks["requested"]
     end = start + (np.nan_to_num(locks["wait_s"]) * SECOND).astype(np.int64)
@@ -97,7 +99,7 @@ def during(locks: Table, moments: Array) -> Mask:
     return mask
 
 
-def rows_of(locks: Table, numbers: Array) -> dict[int, Any]:
+def rows_of(locks: Locks, numbers: Array) -> dict[int, Locks.Row]:
     """Rows by their numbers."""
     return dict(zip(numbers.tolist(), locks.take(numbers).rows(), strict=True))
 
@@ -110,14 +112,14 @@ class LastSeen(NamedTuple):
 
 
 @fact
-def last_seen(flows: Table) -> Mapping[str, LastSeen]:
+def last_seen(flows: Flows) -> Mapping[str, LastSeen]:
     found: dict[str, LastSeen] = {}
     for side, way in (("client", "c"), ("server", "s")):
-        hosts, last = flows[side], flows[f"{way}_last"]
+        hosts, last = flows.column(side), flows.column(f"{way}_last")
         latest = np.full(len(hosts.labels) + 1, NAT, dtype=np.int64)
         np.maximum.at(latest, hosts.codes, last)
         closed = np.full(len(hosts.labels) + 1, NAT, dtype=np.int64)
-        fin = flows[f"{way}_fin"] > 0
+        fin = flows.column(f"{way}_fin") > 0
         np.maximum.at(closed, hosts.codes[fin], last[fin])
         for label, time, end in zip(hosts.labels, latest.tolist(), closed.tolist(), strict=False):
             if time != NAT and (label not in found or found[label].time < time):
@@ -131,26 +133,26 @@ def silent_s(last_seen: Mapping[str, LastSeen], host: str, until: int) -> float:
     return 0.0 if seen is None or seen.goodbye else (until - seen.time) / SECOND
 
 
-def same_range(locks: Table, number: int) -> Mask:
+def same_range(locks: Locks, number: int) -> Mask:
     """The sessions of one file on one server whose range meets that of the session of this number."""
     starts, ends = ranges(locks)
     mask: Mask = (starts <= ends[number]) & (ends >= starts[number]) & same_file(locks, number)
     return mask
 
 
-def covering(locks: Table, number: int) -> Mask:
+def covering(locks: Locks, number: int) -> Mask:
     """The sessions of one file on one server whose range has all of that of the session of this number."""
     starts, ends = ranges(locks)
     mask: Mask = (starts <= starts[number]) & (ends >= ends[number]) & same_file(locks, number)
     return mask
 
 
-def ranges(locks: Table) -> tuple[Array, Array]:
+def ranges(locks: Locks) -> tuple[Array, Array]:
     """The first and the last byte of each session's range."""
     return locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"])
 
 
-def same_file(locks: Table, number: int) -> Mask:
+def same_file(locks: Locks, number: int) -> Mask:
     codes = (locks[name].codes for name in ("server", "fh"))
     mask: Mask = np.logical_and.reduce([column == column[number] for column in codes])
     return mask
@@ -161,7 +163,7 @@ def proof(waiter: Waiter) -> Iterator[Evidence]:
     row, holder = waiter.row, waiter.holder
     if holder is not None and holder.granted_frame is not None:
         yield Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")
-    yield Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
+    yield Evidence.of(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
     if row.blocked_frame is not None:
         yield Evidence(row.blocked_capture, row.blocked_frame, "BLOCKED")
     if holder is not None and holder.released_frame is not None:

@@ -67,6 +67,13 @@ class Evidence(NamedTuple):
     frame: int
     note: str
 
+    @classmethod
+    def of(cls, capture: int, frame: int | None, note: str) -> Evidence:
+        """Of a frame that a row may lack, and that this one has: it was chosen so. Raises ValueError else."""
+        if frame is None:
+            raise ValueError(f"no frame: {note}")
+        return cls(capture, frame, note)
+
 
 @dataclass(frozen=True, slots=True)
 class Need:

@@ -27,6 +27,7 @@ from nfsrpc.plot.chart import (
 )
 from nfsrpc.plot.rates import counted
 from nfsrpc.sessions import Sessions
+from nfsrpc.tables import Programs
 from nfsrpc.wording import count, duration
 
 MOST_PROCEDURES = 20
@@ -59,10 +60,10 @@ def slowest_of(latency: Array, answered: Array) -> Array:
     return np.sort(answered[np.argpartition(latency[answered], len(answered) - SLOWEST)[-SLOWEST:]])
 
 
-def quantiles(programs: Table) -> list[dict[str, Any]]:
+def quantiles(programs: Programs) -> list[dict[str, Any]]:
     """A row a procedure that was answered, the slowest first."""
-    rows = [row for row in programs.rows() if row.max is not None]
-    rows.sort(key=lambda row: -row.max)
+    answered = np.flatnonzero(programs.valid("max"))
+    rows = list(programs.take(answered[np.argsort(-programs["max"][answered], kind="stable")]).rows())
     return [
         {
             "label": f"{row.program} {row.procedure or row.proc}"
@@ -75,7 +76,7 @@ def quantiles(programs: Table) -> list[dict[str, Any]]:
     ]
 
 
-def several_versions(rows: list[Any], row: Any) -> bool:
+def several_versions(rows: list[Programs.Row], row: Programs.Row) -> bool:
     return any((one.prog, one.proc) == (row.prog, row.proc) and one.vers != row.vers for one in rows)
 
 

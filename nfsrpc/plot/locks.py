@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+import numpy as np
+
 from nfsrpc.columns import NAT
 from nfsrpc.plot.chart import (
     CROSS,
@@ -34,6 +36,7 @@ from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.holders import holds, waits
 from nfsrpc.sessions.message_text import byte_range
+from nfsrpc.tables import Locks
 from nfsrpc.wording import SECOND, count, duration, timestamp
 
 By: TypeAlias = Literal["file", "owner"]
@@ -58,7 +61,7 @@ class Session(NamedTuple):
     row: int
     group: str
     lane: str
-    owner: str
+    owner: str | None
     asked: int | None  # begins to wait
     held: int | None  # begins to hold
     end: int
@@ -111,9 +114,8 @@ def sessions_of(tables: Sessions, by: By) -> Iterator[Session]:
     again = asked_again(tables)
     held, until = holds(locks)
     asked, told = waits(locks)
-    for row, session in enumerate(locks.rows()):
-        if session.time is None:  # a capture without times
-            continue
+    timed = np.flatnonzero(locks.valid("time"))  # not so where a capture has no times
+    for row, session in zip(timed.tolist(), locks.take(timed).rows(), strict=True):
         holding = None if held[row] == NEVER else max(first, int(held[row]))
         end = int(until[row] if holding is not None else told[row])
         named = f"{session.caller_name or ''} {session.client}".strip()
@@ -146,16 +148,16 @@ def extent(tables: Sessions) -> tuple[int, int]:
     return int(captures["first"][known].min()), int(captures["last"][known].max())
 
 
-def events_of(session: Any, again: Iterable[int]) -> Iterator[tuple[str, int]]:
+def events_of(session: Locks.Row, again: Iterable[int]) -> Iterator[tuple[str, int]]:
     for time in again:
         yield "asked again", time
-    for what, time in (
+    for what, event in (
         ("granted", session.granted),
         ("denied", session.denied),
         ("given up", session.cancelled),
     ):
-        if time is not None:
-            yield what, time
+        if event is not None:
+            yield what, event
 
 
 def asked_again(tables: Sessions) -> dict[int, list[int]]:

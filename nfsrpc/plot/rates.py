@@ -28,6 +28,7 @@ from nfsrpc.plot.chart import (
 )
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.programs import is_error
+from nfsrpc.tables import Copies
 from nfsrpc.wording import SECOND, count, digits
 
 MOST_BINS = 120
@@ -78,7 +79,7 @@ def rates(calls: Table, length: float) -> list[dict[str, Any]]:
     return rows
 
 
-def troubles(calls: Table, copies: Table, length: float) -> list[dict[str, Any]]:
+def troubles(calls: Table, copies: Copies, length: float) -> list[dict[str, Any]]:
     """Bins by kind of trouble."""
     errors = is_error({name: calls[name] for name in ("prog", "rpc_status", "status")})
     again = ~copies["reply"] & np.isin(copies["exchange"], calls["exchange"])

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, Table
+from nfsrpc.columns import NAT, Array, Mask
 from nfsrpc.protocols import status_name
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions import Sessions
-from nfsrpc.sessions.lock_states import PENDING, STATES
+from nfsrpc.sessions.lock_states import PENDING
 from nfsrpc.sessions.message_text import Messages, spoken
-from nfsrpc.sessions.monitors import NSM
-from nfsrpc.sessions.wanted import NLM
+from nfsrpc.tables import LOCK_STATES, Calls, Flows, Locks
 from nfsrpc.wording import SECOND, count, duration
 
 LEAD = SECOND  # what was asked so long before the session may have led to it
@@ -64,7 +64,7 @@ class Span(NamedTuple):
     end: int | None
 
 
-def longest_wait(locks: Table) -> int | None:
+def longest_wait(locks: Locks) -> int | None:
     """The session that waited longest."""
     if not len(locks):
         return None
@@ -95,7 +95,7 @@ class Scene:
 
     def _end_of(self, session: Any) -> int:
         """The last that is known of it; of one that still waits, the end of the captures."""
-        if session.state in {STATES[state] for state in PENDING}:
+        if session.state in {LOCK_STATES[state] for state in PENDING}:
             return extent_end(self.tables)
         events = ("granted", "denied", "cancelled", "unlock", "released", "late_granted")
         times: list[int | None] = [session.time, *(getattr(session, event) for event in events)]
@@ -103,10 +103,10 @@ class Scene:
 
     def _of_all(self) -> tuple[list[str], int, int]:
         calls = self.tables["calls"]
-        about_locks = calls["prog"] == NLM
+        about_locks = calls["prog"] == Prog.NLM
         self.exchanges = set(calls["exchange"][about_locks][:MOST_CALLS].tolist())
         said, flows = self.tables["registrations"], self.tables["flows"]
-        about = (said["prog"] == NLM) | (said["prog"] == NSM)
+        about = (said["prog"] == Prog.NLM) | (said["prog"] == Prog.NSM)
         hosts = [*said.where(about)["asker"].tolist(), *said.where(about)["host"].tolist()]
         hosts += [*calls.where(about_locks)["client"].tolist(), *calls.where(about_locks)["server"].tolist()]
         first = int(flows["first"].min()) if len(flows) else 0
@@ -115,7 +115,7 @@ class Scene:
     def _own_begin(self) -> int:
         """Since when the client's questions to its own statd belong to this session: since its request before."""
         calls, asked = self.tables["calls"], self.begin + LEAD
-        before = (calls["client"] == self.session.client) & (calls["prog"] == NLM) & (calls["time"] < asked)
+        before = (calls["client"] == self.session.client) & (calls["prog"] == Prog.NLM) & (calls["time"] < asked)
         return int(max(asked - OWN_LEAD, calls["time"][before].max(initial=0)))
 
     def arrows(self) -> list[Arrow]:
@@ -152,7 +152,7 @@ class Scene:
         """Whether it is within the time of the session, which is longer for the client's own loopback."""
         return self.near(times) | (own & (times >= self.own_begin) & (times <= self.end))
 
-    def shown_calls(self) -> Iterator[Any]:
+    def shown_calls(self) -> Iterator[Calls.Row]:
         calls = self.tables["calls"]
         numbers = [*self.exchanges, *self.asked_meanwhile("registrations"), *self.asked_meanwhile("monitors")]
         wanted = np.isin(calls["exchange"], numbers) & ~calls.valid("duplicate_of")
@@ -164,7 +164,7 @@ class Scene:
         wanted = table["asker"].isin(self.hosts) & table["host"].isin(self.hosts)
         wanted &= self.of_session_time(table["time"], table["loopback"] & (table["asker"] == self.asker))
         if name == "registrations":
-            wanted &= (table["prog"] == NLM) | (table["prog"] == NSM)
+            wanted &= (table["prog"] == Prog.NLM) | (table["prog"] == Prog.NSM)
         numbers: list[int] = table["exchange"][wanted].tolist()
         return numbers
 
@@ -220,7 +220,9 @@ class Scene:
             if flow.client in self.hosts and flow.server in self.hosts:
                 what = f"connection to {service(flow)}"
                 answer = "refused" if flow.rst_frame else f"no answer to {count(flow.syn, 'SYN')}"
-                yield Arrow(flow.syn_time, flow.syn_frame, flow.client, flow.server, f"{what}: {answer}", FAILED, True)
+                yield Arrow(
+                    flow.syn_time or 0, flow.syn_frame, flow.client, flow.server, f"{what}: {answer}", FAILED, True
+                )
 
 
 def spans_of(session: Any) -> Iterator[Span]:
@@ -233,7 +235,7 @@ def spans_of(session: Any) -> Iterator[Span]:
         yield Span(session.client, "holds", session.granted, session.released)
 
 
-def service(flow: Any) -> str:
+def service(flow: Flows.Row) -> str:
     known = spoken(flow.prog, None).partition(" ")[0] if flow.prog is not None else ""
     return f"{known} port {flow.server_port}".strip()
 

@@ -33,7 +33,7 @@ PROTOCOLS: tuple[Program, ...] = tuple(
 
 _programs = {(found.number, found.version): found for found in PROTOCOLS}
 _names = {found.number: found.name for found in reversed(PROTOCOLS)}
-_procedures = {
+_procedures: dict[tuple[int | None, int | None, int | None], Procedure] = {
     (found.number, found.version, procedure.number): procedure for found in PROTOCOLS for procedure in found.procedures
 }
 
@@ -58,13 +58,13 @@ def procedure_name(prog: int, vers: int, proc: int) -> str:
     return found.name if found else str(proc)
 
 
-def status_names(prog: int, vers: int, proc: int) -> dict[int, str]:
+def status_names(prog: int | None, vers: int | None, proc: int | None) -> dict[int, str]:
     """What the values of the procedure's own status mean; empty if it has none."""
     found = _procedures.get((prog, vers, proc))
     kind = status_enum(found.res) if found else None
     return kind.names if kind else {}
 
 
-def status_name(prog: int, vers: int, proc: int, status: int) -> str:
+def status_name(prog: int | None, vers: int | None, proc: int | None, status: int) -> str:
     """The RFC's name of a status; for a value that the RFC does not have, that it is unknown."""
     return status_names(prog, vers, proc).get(status, f"unknown status {status}")

@@ -1,6 +1,7 @@
 """MOUNT, version 1 (RFC 1094 appendix A): from a path to the handle that NFS version 2 starts with."""
 
 from nfsrpc.protocols.layout import Procedure, Program
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.xdr import fixed_opaque, linked, open_enum, status, string, struct, union, void
 
 FHSIZE = 32
@@ -21,7 +22,7 @@ exportnode = struct(ex_dir=dirpath, ex_groups=linked(groupnode))
 
 PROGRAM = Program(
     name="mount",
-    number=100005,
+    number=Prog.MOUNT,
     version=1,
     title="Mount",
     spec="RFC 1094 appendix A",

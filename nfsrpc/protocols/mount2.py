@@ -3,6 +3,7 @@
 from nfsrpc.protocols.layout import Procedure, Program
 from nfsrpc.protocols.mount1 import PROGRAM as MOUNT1
 from nfsrpc.protocols.mount1 import dirpath
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.xdr import fixed_array, int32, struct, uint32
 
 ppathcnf = struct(
@@ -19,7 +20,7 @@ ppathcnf = struct(
 
 PROGRAM = Program(
     name="mount",
-    number=100005,
+    number=Prog.MOUNT,
     version=2,
     title="Mount",
     spec="X/Open C702 chapter 8",

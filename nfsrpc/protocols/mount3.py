@@ -2,6 +2,7 @@
 
 from nfsrpc.protocols.layout import Procedure, Program
 from nfsrpc.protocols.mount1 import dirpath, exportnode, mountbody
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.xdr import array, enum, linked, opaque, open_enum, status, struct, union, void
 
 FHSIZE3 = 64
@@ -27,7 +28,7 @@ mountres3 = union("fhs_status", status(mountstat3), {"OK": mountres3_ok}, defaul
 
 PROGRAM = Program(
     name="mount",
-    number=100005,
+    number=Prog.MOUNT,
     version=3,
     title="Mount",
     spec="RFC 1813 §5.2",

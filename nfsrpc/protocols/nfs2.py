@@ -1,6 +1,7 @@
 """NFS, version 2 (RFC 1094 §2)."""
 
 from nfsrpc.protocols.layout import Procedure, Program
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.xdr import (
     Struct,
     Union,
@@ -87,7 +88,7 @@ only_status = struct(status=status(stat))
 
 PROGRAM = Program(
     name="nfs",
-    number=100003,
+    number=Prog.NFS,
     version=2,
     title="Network File System",
     spec="RFC 1094",

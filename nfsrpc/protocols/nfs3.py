@@ -5,6 +5,7 @@ the wire; the structs `…resok` and `…resfail` are the arms of the results be
 """
 
 from nfsrpc.protocols.layout import Procedure, Program
+from nfsrpc.protocols.numbers import Nfsstat3, Prog
 from nfsrpc.protocols.xdr import (
     Struct,
     Type,
@@ -30,38 +31,7 @@ NFS3_COOKIEVERFSIZE = 8
 NFS3_CREATEVERFSIZE = 8
 NFS3_WRITEVERFSIZE = 8
 
-nfsstat3 = enum(
-    "nfsstat3",
-    OK=0,
-    PERM=1,
-    NOENT=2,
-    IO=5,
-    NXIO=6,
-    ACCES=13,
-    EXIST=17,
-    XDEV=18,
-    NODEV=19,
-    NOTDIR=20,
-    ISDIR=21,
-    INVAL=22,
-    FBIG=27,
-    NOSPC=28,
-    ROFS=30,
-    MLINK=31,
-    NAMETOOLONG=63,
-    NOTEMPTY=66,
-    DQUOT=69,
-    STALE=70,
-    REMOTE=71,
-    BADHANDLE=10001,
-    NOT_SYNC=10002,
-    BAD_COOKIE=10003,
-    NOTSUPP=10004,
-    TOOSMALL=10005,
-    SERVERFAULT=10006,
-    BADTYPE=10007,
-    JUKEBOX=10008,
-)
+nfsstat3 = enum("nfsstat3", Nfsstat3)
 ftype3 = enum("ftype3", REG=1, DIR=2, BLK=3, CHR=4, LNK=5, SOCK=6, FIFO=7)
 time_how = enum("time_how", DONT_CHANGE=0, SET_TO_SERVER_TIME=1, SET_TO_CLIENT_TIME=2)
 stable_how = enum("stable_how", UNSTABLE=0, DATA_SYNC=1, FILE_SYNC=2)
@@ -136,7 +106,7 @@ def result(resok: Struct, resfail: Type) -> Union:
 
 PROGRAM = Program(
     name="nfs",
-    number=100003,
+    number=Prog.NFS,
     version=3,
     title="Network File System",
     spec="RFC 1813",

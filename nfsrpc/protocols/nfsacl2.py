@@ -2,6 +2,7 @@
 
 from nfsrpc.protocols.layout import Procedure, Program
 from nfsrpc.protocols.nfs2 import fattr, fhandle, result
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.xdr import array, boolean, int32, struct, uint32
 
 NFS_ACL_MAX_ENTRIES = 1024
@@ -17,7 +18,7 @@ secattr = struct(
 
 PROGRAM = Program(
     name="nfsacl",
-    number=100227,
+    number=Prog.NFSACL,
     version=2,
     title="NFS access control lists",
     spec="nfs_acl.x of Sun Microsystems",

@@ -3,13 +3,14 @@
 from nfsrpc.protocols.layout import Procedure, Program
 from nfsrpc.protocols.nfs3 import nfs_fh3, post_op_attr, result
 from nfsrpc.protocols.nfsacl2 import secattr
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.xdr import boolean, struct, uint32
 
 resfail = struct(attr=post_op_attr)
 
 PROGRAM = Program(
     name="nfsacl",
-    number=100227,
+    number=Prog.NFSACL,
     version=3,
     title="NFS access control lists",
     spec="nfs_acl.x of Sun Microsystems",

@@ -5,6 +5,7 @@ and the other way, by a call of LOCK_RES with the same cookie.
 """
 
 from nfsrpc.protocols.layout import Procedure, Program
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.xdr import boolean, enum, int32, opaque, status, string, struct, uint32, union, void
 
 LM_MAXSTRLEN = 1024
@@ -26,7 +27,7 @@ nlm_unlockargs = struct(cookie=netobj, alock=nlm_lock)
 
 PROGRAM = Program(
     name="nlm",
-    number=100021,
+    number=Prog.NLM,
     version=1,
     title="Network Lock Manager",
     spec="X/Open C702 chapter 10",

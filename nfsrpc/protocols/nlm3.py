@@ -7,6 +7,7 @@ rebooted, because lockd asked for it so in SM_MON (`my_proc`).
 from nfsrpc.protocols.layout import Procedure, Program
 from nfsrpc.protocols.nlm1 import LM_MAXSTRLEN, netobj, nlm_lockargs, nlm_res, nlm_stats
 from nfsrpc.protocols.nlm1 import PROGRAM as NLM1
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.xdr import boolean, enum, fixed_opaque, int32, status, string, struct
 
 LM_MAXNAMELEN = LM_MAXSTRLEN + 1
@@ -22,7 +23,7 @@ nlm_reboot = struct(mon_name=string(LM_MAXSTRLEN), state=int32, priv=fixed_opaqu
 
 PROGRAM = Program(
     name="nlm",
-    number=100021,
+    number=Prog.NLM,
     version=3,
     title="Network Lock Manager",
     spec="X/Open C702 chapter 10",

@@ -3,21 +3,10 @@
 from nfsrpc.protocols.layout import Procedure, Program
 from nfsrpc.protocols.nlm1 import LM_MAXSTRLEN, netobj
 from nfsrpc.protocols.nlm3 import fsh_access, fsh_mode, nlm_notify, nlm_reboot
+from nfsrpc.protocols.numbers import Nlm4Stats, Prog
 from nfsrpc.protocols.xdr import boolean, enum, int32, status, string, struct, uhyper, union, void
 
-nlm4_stats = enum(
-    "nlm4_stats",
-    GRANTED=0,
-    DENIED=1,
-    DENIED_NOLOCKS=2,
-    BLOCKED=3,
-    DENIED_GRACE_PERIOD=4,
-    DEADLCK=5,
-    ROFS=6,
-    STALE_FH=7,
-    FBIG=8,
-    FAILED=9,
-)
+nlm4_stats = enum("nlm4_stats", Nlm4Stats)
 
 nlm4_lock = struct(caller_name=string(LM_MAXSTRLEN), fh=netobj, oh=netobj, svid=int32, l_offset=uhyper, l_len=uhyper)
 nlm4_holder = struct(exclusive=boolean, svid=int32, oh=netobj, l_offset=uhyper, l_len=uhyper)
@@ -35,7 +24,7 @@ nlm4_shareres = struct(cookie=netobj, stat=status(nlm4_stats), sequence=int32)
 
 PROGRAM = Program(
     name="nlm",
-    number=100021,
+    number=Prog.NLM,
     version=4,
     title="Network Lock Manager",
     spec="RFC 1813 appendix II",

@@ -5,11 +5,12 @@ rebooted tells its peers (SM_NOTIFY).
 """
 
 from nfsrpc.protocols.layout import Procedure, Program
+from nfsrpc.protocols.numbers import Prog, SmRes
 from nfsrpc.protocols.xdr import enum, fixed_opaque, int32, status, string, struct
 
 SM_MAXSTRLEN = 1024
 
-sm_res = enum("sm_res", STAT_SUCC=0, STAT_FAIL=1)
+sm_res = enum("sm_res", SmRes)
 
 sm_name = struct(mon_name=string(SM_MAXSTRLEN))
 my_id = struct(my_name=string(SM_MAXSTRLEN), my_prog=int32, my_vers=int32, my_proc=int32)
@@ -21,7 +22,7 @@ sm_stat_res = struct(res_stat=status(sm_res), state=int32)
 
 PROGRAM = Program(
     name="nsm",
-    number=100024,
+    number=Prog.NSM,
     version=1,
     title="Network Status Monitor",
     spec="X/Open C702 chapter 11",

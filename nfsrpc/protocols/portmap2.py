@@ -1,9 +1,10 @@
 """Portmapper, version 2 (RFC 1833 §3): which port a program listens at; port 0 means that it is not registered."""
 
 from nfsrpc.protocols.layout import Procedure, Program
+from nfsrpc.protocols.numbers import IpProto, Prog
 from nfsrpc.protocols.xdr import boolean, linked, opaque, open_enum, struct, uint32
 
-ipproto = open_enum("ipproto", TCP=6, UDP=17)
+ipproto = open_enum("ipproto", IpProto)
 
 mapping = struct(prog=uint32, vers=uint32, prot=ipproto, port=uint32)
 call_args = struct(prog=uint32, vers=uint32, proc=uint32, args=opaque())
@@ -11,7 +12,7 @@ call_result = struct(port=uint32, res=opaque())
 
 PROGRAM = Program(
     name="portmap",
-    number=100000,
+    number=Prog.PORTMAP,
     version=2,
     title="Port mapper",
     spec="RFC 1833 §3",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nfsrpc.protocols.layout import Program
+from nfsrpc.protocols.numbers import AcceptStat, AuthFlavor, AuthStat
 from nfsrpc.protocols.xdr import (
     array,
     decode_prefix,
@@ -29,30 +30,10 @@ MAX_AUTH_BYTES = 400
 
 msg_type = enum("msg_type", CALL=0, REPLY=1)
 reply_stat = enum("reply_stat", MSG_ACCEPTED=0, MSG_DENIED=1)
-accept_stat = enum(
-    "accept_stat",
-    SUCCESS=0,
-    PROG_UNAVAIL=1,
-    PROG_MISMATCH=2,
-    PROC_UNAVAIL=3,
-    GARBAGE_ARGS=4,
-    SYSTEM_ERR=5,
-)
+accept_stat = enum("accept_stat", AcceptStat)
 reject_stat = enum("reject_stat", RPC_MISMATCH=0, AUTH_ERROR=1)
-auth_stat = open_enum(
-    "auth_stat",
-    AUTH_OK=0,
-    AUTH_BADCRED=1,
-    AUTH_REJECTEDCRED=2,
-    AUTH_BADVERF=3,
-    AUTH_REJECTEDVERF=4,
-    AUTH_TOOWEAK=5,
-    AUTH_INVALIDRESP=6,
-    AUTH_FAILED=7,
-    RPCSEC_GSS_CREDPROBLEM=13,
-    RPCSEC_GSS_CTXPROBLEM=14,
-)
-auth_flavor = open_enum("auth_flavor", AUTH_NONE=0, AUTH_SYS=1, AUTH_SHORT=2, AUTH_DH=3, RPCSEC_GSS=6, AUTH_TLS=7)
+auth_stat = open_enum("auth_stat", AuthStat)
+auth_flavor = open_enum("auth_flavor", AuthFlavor)
 
 authsys_parms = struct(stamp=uint32, machinename=string(255), uid=uint32, gid=uint32, gids=array(uint32, 16))
 # RPCSEC_GSS (RFC 2203 §5): the credential, and what encrypted arguments and results are.

@@ -1,6 +1,7 @@
 """rpcbind, version 3 (RFC 1833 §2): universal addresses; an empty one means that the program is not registered."""
 
 from nfsrpc.protocols.layout import Procedure, Program
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.xdr import boolean, linked, opaque, string, struct, uint32
 
 rpcb = struct(r_prog=uint32, r_vers=uint32, r_netid=string(), r_addr=string(), r_owner=string())
@@ -10,7 +11,7 @@ netbuf = struct(maxlen=uint32, buf=opaque())
 
 PROGRAM = Program(
     name="rpcbind",
-    number=100000,
+    number=Prog.PORTMAP,
     version=3,
     title="RPC binder",
     spec="RFC 1833 §2.1",

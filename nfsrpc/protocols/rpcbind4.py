@@ -1,6 +1,7 @@
 """rpcbind, version 4 (RFC 1833 §2): version 3, with indirect calls, address lists and statistics."""
 
 from nfsrpc.protocols.layout import Procedure, Program
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.rpcbind3 import PROGRAM as RPCBIND3
 from nfsrpc.protocols.rpcbind3 import rpcb, rpcb_rmtcallargs, rpcb_rmtcallres
 from nfsrpc.protocols.xdr import fixed_array, int32, linked, string, struct, uint32
@@ -25,7 +26,7 @@ rpcb_stat = struct(
 
 PROGRAM = Program(
     name="rpcbind",
-    number=100000,
+    number=Prog.PORTMAP,
     version=4,
     title="RPC binder",
     spec="RFC 1833 §2.2",

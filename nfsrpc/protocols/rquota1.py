@@ -1,6 +1,7 @@
 """RQUOTA, version 1 (rquota.x of Sun Microsystems): a user's disk quota on the server."""
 
 from nfsrpc.protocols.layout import Procedure, Program
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.xdr import boolean, enum, int32, status, string, struct, uint32, union, void
 
 RQ_PATHLEN = 1024
@@ -26,7 +27,7 @@ setquota_rslt = union("status", status(gqr_status), {"OK": struct(sqr_rquota=rqu
 
 PROGRAM = Program(
     name="rquota",
-    number=100011,
+    number=Prog.RQUOTA,
     version=1,
     title="Remote quota",
     spec="rquota.x of Sun Microsystems",

@@ -1,6 +1,7 @@
 """RQUOTA, version 2 (Linux's rquota.x): version 1, with quotas of groups."""
 
 from nfsrpc.protocols.layout import Procedure, Program
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.protocols.rquota1 import RQ_PATHLEN, getquota_rslt, setquota_rslt, sq_dqblk
 from nfsrpc.protocols.xdr import int32, string, struct
 
@@ -11,7 +12,7 @@ ext_setquota_args = struct(
 
 PROGRAM = Program(
     name="rquota",
-    number=100011,
+    number=Prog.RQUOTA,
     version=2,
     title="Remote quota",
     spec="rquota.x of Linux's quota tools",

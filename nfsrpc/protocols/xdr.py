@@ -16,6 +16,7 @@ from __future__ import annotations
 import struct as binary
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, ClassVar, NamedTuple
 
 from nfsrpc._core import OPERATIONS
@@ -597,12 +598,12 @@ boolean = Boolean()
 void = Void()
 
 
-def enum(name: str, **values: int) -> Enum:
-    return Enum(name, values)
+def enum(name: str, members: type[IntEnum] | None = None, /, **values: int) -> Enum:
+    return Enum(name, {member.name: member.value for member in members or ()} | values)
 
 
-def open_enum(name: str, **values: int) -> Enum:
-    return Enum(name, values, open=True)
+def open_enum(name: str, members: type[IntEnum] | None = None, /, **values: int) -> Enum:
+    return Enum(name, {member.name: member.value for member in members or ()} | values, open=True)
 
 
 def status(kind: Enum) -> Status:

@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nfsrpc.columns import Tables
 from nfsrpc.diagnosis.catalogue import rules as catalogue
 from nfsrpc.findings.finding import CannotTell, Diagnosis, Finding, LogLine, Need
+from nfsrpc.tables import Tables
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.kernel_log_match import Reading

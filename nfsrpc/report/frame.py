@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from nfsrpc.markup import bold, cell, heading, listing, text
 from nfsrpc.printable import clean
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.message_text import Messages, spoken
+from nfsrpc.tables import Calls, Copies, Flows, Locks
 from nfsrpc.wording import duration
 
 
@@ -93,7 +93,7 @@ class Frame:
                 yield f"sent again in frame {again}"
             yield self.fate(call)
 
-    def fate(self, call: Any) -> str:
+    def fate(self, call: Calls.Row) -> str:
         if call.state == "answered":
             tells = self.messages.tells(call)
             result = f": {tells}" if tells else ""
@@ -127,7 +127,7 @@ class Frame:
                 yield f"{name_of(call)} call {between(call)}: that of frame {call.call_frame} sent again{later}"
                 yield self.fate(call)
 
-    def copies_of(self, exchange: int) -> list[Any]:
+    def copies_of(self, exchange: int) -> list[Copies.Row]:
         copies = self.tables["copies"]
         return list(copies.where(copies["exchange"] == exchange).rows())
 
@@ -155,25 +155,25 @@ class Frame:
             yield f"odd: {row.kind} ({row.detail})"
 
 
-def name_of(call: Any) -> str:
+def name_of(call: Calls.Row) -> str:
     return f"{call.procedure or 'RPC'} ({call.program} version {call.vers})"
 
 
-def between(row: Any) -> str:
+def between(row: Calls.Row | Flows.Row) -> str:
     over = f"{row.transport}, loopback" if row.loopback else row.transport
     return f"of {row.client}:{row.client_port} to {row.server}:{row.server_port} ({over})"
 
 
-def backwards(row: Any) -> str:
+def backwards(row: Calls.Row | Flows.Row) -> str:
     over = f"{row.transport}, loopback" if row.loopback else row.transport
     return f"of {row.server}:{row.server_port} to {row.client}:{row.client_port} ({over})"
 
 
-def for_program(flow: Any) -> str:
+def for_program(flow: Flows.Row) -> str:
     return f" for {spoken(flow.prog, None)}" if flow.prog is not None else ""
 
 
-def told(session: Any) -> str:
+def told(session: Locks.Row) -> str:
     """A lock session in a sentence."""
     mode = "" if session.exclusive is None else "exclusive " if session.exclusive else "shared "
     events = (

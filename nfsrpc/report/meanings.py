@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from nfsrpc.protocols import procedure_name, program_name
+from nfsrpc.protocols.numbers import GRANTS
 from nfsrpc.sessions.ranges import is_to_the_end
 from nfsrpc.sessions.universal_addresses import universal_address
 from nfsrpc.wording import datetime_utc
@@ -22,7 +23,6 @@ HANDLES = ("fh", "object", "obj", "dir", "file", "name_handle", "symlink", "fsro
 ACCESS = ("READ", "LOOKUP", "MODIFY", "EXTEND", "DELETE", "EXECUTE")  # RFC 1813 §3.3.4
 EPOCHAL = 10**8  # seconds; a smaller number is a span of time
 
-CALL_BACKS = (5, 10)  # GRANTED and GRANTED_MSG of every version of NLM
 
 # nlm4_stats and nlm_stats, as X/Open C702 and RFC 1813 appendix II explain them.
 LOCK_STATUS = {
@@ -81,7 +81,7 @@ def of_universal_address(address: str, values: Values) -> str:
 
 def of_owner(svid: int, values: Values) -> str:
     """The owner as svid@host. In a call back the server names itself."""
-    named = values.get("caller_name") and values.get("proc") not in CALL_BACKS
+    named = values.get("caller_name") and values.get("proc") not in GRANTS
     return f"owner {svid}@{values['caller_name']}" if named else ""
 
 

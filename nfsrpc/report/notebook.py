@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import Tables
 from nfsrpc.findings.bounds import SCREEN, clipped, first_of, omitted, shortened
 from nfsrpc.findings.shown import findings_html, located
 from nfsrpc.markup import cell, listing, table
 from nfsrpc.printable import clean
 from nfsrpc.report.captures import described, lacks
 from nfsrpc.report.contents import Capture, Report
+from nfsrpc.tables import Tables
 from nfsrpc.wording import count, digits
 
 # Tables that say at a glance what there is.

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from nfsrpc.columns import Array, Table
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
+from nfsrpc.protocols.numbers import AuthFlavor
 from nfsrpc.raw import Message, Raw
 from nfsrpc.report.frame import explain
 from nfsrpc.report.meanings import NameOfFile
@@ -22,9 +22,9 @@ from nfsrpc.report.tree import INDENT, Body, Field, declared, lines, tree
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.nlm import GRANT, STEPS
 from nfsrpc.sessions.paths import short_handle
+from nfsrpc.tables import Calls
 from nfsrpc.wording import timestamp
 
-RPCSEC_GSS = 6
 Place = tuple[int, int]  # capture, frame
 
 
@@ -46,7 +46,7 @@ def needed(tables: Mapping[str, Table], places: list[Place]) -> tuple[list[Place
     How RPCSEC_GSS wraps a reply is told by the credential of its call.
     """
     calls = tables["calls"].take(rows_of(tables, places))
-    wrapped = calls.where((calls["flavor"] == RPCSEC_GSS) & calls.valid("call_frame"))
+    wrapped = calls.where((calls["flavor"] == AuthFlavor.RPCSEC_GSS) & calls.valid("call_frame"))
     asked = zip(wrapped["capture"].tolist(), wrapped["call_frame"].tolist(), strict=True)
     kinds = set(zip(*(calls[name].tolist() for name in ("prog", "vers", "proc")), strict=True))
     programs = [
@@ -88,9 +88,9 @@ class Pages:
         answers = self.answered(message.exchange, self.calls.row(row)) if message.reply else None
         return tree(message.bytes, message.length, self.name_of_file(row), answers).fields
 
-    def answered(self, exchange: int, call: Any) -> Body:
+    def answered(self, exchange: int, call: Calls.Row) -> Body:
         """What a reply to this call holds."""
-        if call.flavor == RPCSEC_GSS and exchange in self.calls_seen:
+        if call.flavor == AuthFlavor.RPCSEC_GSS and exchange in self.calls_seen:
             message = self.calls_seen[exchange]
             return tree(message.bytes, message.length, short_handle).body
         return declared(call.prog, call.vers, call.proc)

@@ -61,7 +61,7 @@ class Body(NamedTuple):
     service: str | int = "NONE"
 
 
-def declared(prog: int, vers: int, proc: int) -> Body:
+def declared(prog: int | None, vers: int | None, proc: int | None) -> Body:
     """What the messages of a procedure hold."""
     for program in PROTOCOLS:
         for procedure in program.procedures:

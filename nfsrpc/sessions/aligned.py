@@ -41,7 +41,7 @@ class OneClock(Sessions):
     def exchanges(self) -> Exchanges:
         return self._tables.exchanges
 
-    def __getitem__(self, name: str) -> Table:
+    def table(self, name: str) -> Table:
         if name not in self._built:
             self._built[name] = self._of(self._tables[name])
         return self._built[name]
@@ -53,7 +53,7 @@ class OneClock(Sessions):
             return (lambda: self._times(table, name)) if name in whose else (lambda: table.data(name))
 
         whose = files_of_times(table)
-        return Table(table.spec, len(table), {name: column(name) for name in table.columns})
+        return type(table)(table.spec, len(table), {name: column(name) for name in table.columns})
 
     def _times(self, table: Table, name: str) -> Array:
         times, files = table[name], table[files_of_times(table)[name]]

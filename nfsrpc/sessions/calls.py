@@ -9,18 +9,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source, Table
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source
 from nfsrpc.decode import Decoded, rows_of
 from nfsrpc.protocols import procedure_name, program_name
-from nfsrpc.sessions.exchanges import STATES, Exchanges, transports
+from nfsrpc.sessions.exchanges import Exchanges, transports
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
-from nfsrpc.tables import CALLS, COPIES
+from nfsrpc.tables import CALL_STATES, CALLS, COPIES, Calls, Copies
 
 NONE = 0xFFFFFFFF
 
 
-def calls(exchanges: Exchanges, hosts: Hosts) -> Table:
+def calls(exchanges: Exchanges, hosts: Hosts) -> Calls:
     decoded, raw = exchanges.decoded, exchanges.raw
 
     def ordered(values: Array) -> Array:
@@ -52,14 +52,14 @@ def calls(exchanges: Exchanges, hosts: Hosts) -> Table:
         "transport": lambda: transports(ordered(raw["transport"])),
         "program": kind(program_text),
         "procedure": kind(procedure_text),
-        "state": lambda: Coded(ordered(exchanges.states), STATES),
+        "state": lambda: Coded(ordered(exchanges.states), CALL_STATES),
         "machine": lambda: decoded.text(ordered(raw["machine"])),
         "loopback": lambda: ordered(hosts.is_loopback(raw["client"], raw["server"])),
         "duplicate_of": lambda: ordered(exchanges.duplicate_of),
         "vantage": lambda: ordered(exchanges.vantage),
     }
     plain: dict[str, Source] = {spec.name: column(spec.name) for spec in CALLS.columns if spec.name not in derived}
-    return Table(CALLS, len(exchanges), {**plain, **derived})
+    return Calls(CALLS, len(exchanges), {**plain, **derived})
 
 
 def program_text(prog: int, vers: int, proc: int) -> str | None:
@@ -81,7 +81,7 @@ def seconds(start: Array, end: Array, wanted: Mask | None = None) -> Array:
     return result
 
 
-def copies(decoded: Decoded) -> Table:
+def copies(decoded: Decoded) -> Copies:
     raw = decoded.copies
     order = np.lexsort((raw["frame"], decoded.place[raw["capture"]], raw["time"], raw["reply"], raw["exchange"]))
     rows = {name: values[order] for name, values in raw.items()}
@@ -96,4 +96,4 @@ def copies(decoded: Decoded) -> Table:
         "copy": (count - first + 1).astype(np.uint16),
         "after_s": seconds(called, rows["time"]),
     }
-    return Table(COPIES, len(order), columns)
+    return Copies(COPIES, len(order), columns)

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, Table, distinct, isin
+from nfsrpc.columns import NAT, Array, Mask, distinct, isin
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import CLOCK_STEPS, Calls
 from nfsrpc.wording import SECOND
 
-BACK, FORWARD = "clock-set-back", "clock-set-forward"
+BACK, FORWARD = CLOCK_STEPS
 
 # Frames of several processors and interfaces are out of order by less.
 LEAST_BACK = 2_000_000_000
@@ -38,7 +39,7 @@ class Step(NamedTuple):
     last: int
 
 
-def steps(decoded: Decoded, calls: Table) -> Iterator[Step]:
+def steps(decoded: Decoded, calls: Calls) -> Iterator[Step]:
     """Each file for itself: those of a ring may be given in any order."""
     suspicious = suspects(calls)
     known = calls.where(calls["time"] != NAT) if suspicious else calls
@@ -49,7 +50,7 @@ def steps(decoded: Decoded, calls: Table) -> Iterator[Step]:
         yield from set_forward(rows, decoded, number)
 
 
-def suspects(calls: Table) -> list[int]:
+def suspects(calls: Calls) -> list[int]:
     """The few files worth a closer look."""
     time, latency = calls["time"], calls["latency_s"]
     with np.errstate(invalid="ignore"):
@@ -59,24 +60,25 @@ def suspects(calls: Table) -> list[int]:
     return files
 
 
-def set_back(calls: Table) -> Iterator[Step]:
+def set_back(calls: Calls) -> Iterator[Step]:
     """Calls are in the order of their frames."""
     time, answer = calls["time"], calls["reply_time"]
     latest = np.maximum.accumulate(time)
     behind, early = latest - time > LEAST_BACK, (answer != NAT) & (time - answer > LEAST_BACK)
     if behind.sum() + early.sum() < LEAST_FRAMES or not (early.any() or goes_on(calls, behind)):
         return
-    row = calls.row(int(np.flatnonzero(behind if behind.any() else early)[0]))
+    at = int(np.flatnonzero(behind if behind.any() else early)[0])
+    row = calls.row(at)
     yield Step(
         kind=BACK,
         capture=row.capture,
-        frame=(row.call_frame if behind.any() else None) or row.reply_frame,
+        frame=int(calls["call_frame" if behind.any() and row.call_frame is not None else "reply_frame"][at]),
         first=int(np.concatenate([time[behind], answer[early]]).min()),
         last=int(np.concatenate([latest[behind], time[early]]).max()),
     )
 
 
-def goes_on(calls: Table, behind: Mask) -> bool:
+def goes_on(calls: Calls, behind: Mask) -> bool:
     """Whether a client goes on counting its calls across the step. If none does, files were joined, the later first."""
     at = int(behind.argmax())
     flows, xids = calls["flow"].tolist(), calls["xid"].astype(np.uint32)
@@ -89,20 +91,23 @@ def goes_on(calls: Table, behind: Mask) -> bool:
     return any(bool(((gap > 0) & (gap <= COUNTED)).any()) for gap in gaps)
 
 
-def set_forward(calls: Table, decoded: Decoded, number: int) -> Iterator[Step]:
+def set_forward(calls: Calls, decoded: Decoded, number: int) -> Iterator[Step]:
     slow = (calls["reply_time"] != NAT) & (calls["retransmits"] == 0)
     slow &= np.where(slow, calls["reply_time"] - calls["time"], 0) >= LEAST_FORWARD
     if not slow.any():
         return
     seen = np.sort(moments(calls, decoded, number))
     for row in calls.where(slow).rows():
+        frame, last = row.reply_frame, row.reply_time
+        if frame is None or last is None:
+            continue
         at = int(np.searchsorted(seen, row.time + SECOND, "right"))
-        if at == len(seen) or seen[at] >= row.reply_time - SECOND:
-            yield Step(FORWARD, row.reply_capture, row.reply_frame, row.time, row.reply_time)
+        if at == len(seen) or seen[at] >= last - SECOND:
+            yield Step(FORWARD, row.reply_capture, frame, row.time, last)
             return
 
 
-def moments(calls: Table, decoded: Decoded, number: int) -> Array:
+def moments(calls: Calls, decoded: Decoded, number: int) -> Array:
     """When something was captured, as far as tables tell."""
     times = [calls["time"], calls["reply_time"]]
     for table, names, capture in (

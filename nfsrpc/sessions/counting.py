@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nfsrpc.protocols import PROTOCOLS
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.reading import Batch, Counting
-from nfsrpc.sessions.wanted import NFS, NFSACL
 
 
 def thinned(batches: list[Batch]) -> list[Batch]:
@@ -17,7 +17,7 @@ def thinned(batches: list[Batch]) -> list[Batch]:
 COUNTED = tuple(
     (program.number, program.version, procedure.number)
     for program in PROTOCOLS
-    if program.number in (NFS, NFSACL)
+    if program.number in (Prog.NFS, Prog.NFSACL)
     for procedure in program.procedures
 )
 

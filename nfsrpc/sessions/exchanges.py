@@ -13,9 +13,11 @@ import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask
 from nfsrpc.decode import Columns, Decoded, rows_of
+from nfsrpc.protocols.numbers import IpProto
 from nfsrpc.sessions.duplicates import Sightings
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.stretches import between
+from nfsrpc.tables import CALL_STATES
 
 # Evidence bits of the core's exchanges.
 REPLY_SIDE_SEEN = 1
@@ -40,9 +42,7 @@ LOST_AND_SENT_AGAIN = 1_000_000_000
 # Of what a client sends on a dead connection at least each third frame comes again; on a lossy one each tenth at most.
 MOSTLY = 3
 
-STATES = ("answered", "unanswered", "undecided", "orphan")
-ANSWERED, UNANSWERED, UNDECIDED, ORPHAN = range(len(STATES))
-UDP = 17
+ANSWERED, UNANSWERED, UNDECIDED, ORPHAN = range(len(CALL_STATES))
 
 
 class Chosen(dict[str, Array]):
@@ -105,7 +105,7 @@ class Exchanges:
 
     @cached_property
     def states(self) -> Array:
-        """Of each exchange, as an index into STATES."""
+        """Of each exchange, as an index into CALL_STATES."""
         raw = self.raw
         codes = np.zeros(len(self), dtype=np.int8)
         codes[raw["call_frame"] == 0] = ORPHAN
@@ -137,7 +137,7 @@ class Exchanges:
         here, elsewhere = raw["flags"][rows] & REPLY_SIDE_SEEN != 0, spoke[self.vantage[rows], raw["server"][rows]]
         told = raw["flags"][rows] & (REPLY_SIDE_SEEN_AFTER | CALL_ACKED) != 0
         deaf = elsewhere & (syn == 0) & (MOSTLY * again >= sent)
-        over_udp = (here | elsewhere) & (raw["transport"][rows] == UDP)
+        over_udp = (here | elsewhere) & (raw["transport"][rows] == IpProto.UDP)
         captured: Mask = told | over_udp | ((again > 0) & (here | deaf))
         return captured
 
@@ -193,7 +193,7 @@ class Exchanges:
         ended = self._sightings.by_first_clock(self.decoded.vantage_ends[here], here)
         came = self._sightings.by_first_clock(raw["reply_time"][counted], self.vantage[counted])
         lost = (self.states[rows] == UNANSWERED) & (ended - came >= PATIENCE)
-        lost &= (raw["retransmits"][rows] > 0) | (raw["transport"][rows] != UDP)
+        lost &= (raw["retransmits"][rows] > 0) | (raw["transport"][rows] != IpProto.UDP)
         waits = [raw["reply_time"][numbers] - raw["time"][numbers] for numbers in (rows, counted)]
         late = (self.states[rows] == ANSWERED) & (waits[0] - waits[1] >= LOST_AND_SENT_AGAIN)
         longer: Array = rows[(self.states[counted] == ANSWERED) & (lost | late)]
@@ -212,7 +212,7 @@ class Exchanges:
         return self._sightings.by_first_clock(times, vantage)
 
 
-TRANSPORTS = {6: "tcp", UDP: "udp"}
+TRANSPORTS: dict[int, str] = {IpProto.TCP: "tcp", IpProto.UDP: "udp"}
 
 
 def transports(numbers: Array) -> Coded:

@@ -6,27 +6,26 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Coded, Source, Table
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Source
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols import program_name
+from nfsrpc.protocols.numbers import IpProto, Port, Prog
 from nfsrpc.sessions.duplicates import Sightings
 from nfsrpc.sessions.exchanges import transports
 from nfsrpc.sessions.hosts import Hosts
-from nfsrpc.sessions.registrations import PORTMAP
-from nfsrpc.sessions.wanted import NFS
-from nfsrpc.tables import FLOWS
+from nfsrpc.tables import FLOWS, Flows, Registrations
 
 # Bits of the core's flows.
 RPC, SUPERSEDED, EVICTED, TLS = 1, 2, 4, 8
 
 NONE = 0xFFFFFFFF
-WELL_KNOWN = {111: PORTMAP, 2049: NFS}
+WELL_KNOWN = {Port.PORTMAP: Prog.PORTMAP, Port.NFS: Prog.NFS}
 # Columns of the core in which 0 means that it was not seen, and the times that are theirs.
 SEEN_AT = {"syn_frame": ("syn_time", "syn_last"), "synack_frame": ("synack_time",), "icmp_frame": ("icmp_time",)}
 SEEN_AT |= {"rst_frame": ("rst_time",)}
 
 
-def flows(decoded: Decoded, hosts: Hosts, registrations: Table) -> Table:
+def flows(decoded: Decoded, hosts: Hosts, registrations: Registrations) -> Flows:
     raw = decoded.flows
     order = np.lexsort((raw["first_frame"], decoded.place[raw["first_capture"]]))
     rows = {name: values[order] for name, values in raw.items()}
@@ -62,7 +61,7 @@ def flows(decoded: Decoded, hosts: Hosts, registrations: Table) -> Table:
         }
     bits = {"rpc": RPC, "superseded": SUPERSEDED, "evicted": EVICTED, "tls": TLS}
     columns |= {name: rows["flags"] & bit != 0 for name, bit in bits.items()}
-    return Table(FLOWS, len(order), columns)
+    return Flows(FLOWS, len(order), columns)
 
 
 def last_of(rows: dict[str, Array], name: str) -> Callable[[], Array]:
@@ -70,7 +69,7 @@ def last_of(rows: dict[str, Array], name: str) -> Callable[[], Array]:
     return lambda: np.where(rows[f"{name[0]}_frames"] != 0, rows[name], NAT)
 
 
-def programs_named(registrations: Table, hosts: Hosts, server: Coded, port: Array, transport: Array) -> Array:
+def programs_named(registrations: Registrations, hosts: Hosts, server: Coded, port: Array, transport: Array) -> Array:
     """The program that a portmapper named for each of these ports; NONE where none did.
 
     An rpcbind may name another address than its own, where the port then is.
@@ -79,7 +78,7 @@ def programs_named(registrations: Table, hosts: Hosts, server: Coded, port: Arra
     answered = registrations.valid("port") & (registrations["port"] != 0) & registrations.valid("prog")
     told = registrations.where(answered)
     codes = {label: code for code, label in enumerate(server.labels)}
-    protocols = np.where(told["transport"] == "udp", 17, 6)
+    protocols = np.where(told["transport"] == "udp", IpProto.UDP, IpProto.TCP)
     # rpcbind may name another address than the one that was asked, as of a service in another network namespace.
     others = [hosts.named.get(address or "") for address in told["address"].tolist()]
     places = np.concatenate([codes_of(codes, names) for names in (told["host"].tolist(), others)])

@@ -7,7 +7,7 @@ for which a table of what occurs does instead; only values beyond its size are s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -124,13 +124,16 @@ def keys_of(columns: Sequence[Array | Coded], rows: Array) -> list[Any]:
     return lists[0] if len(lists) == 1 else list(zip(*lists, strict=True))
 
 
-class Parts(dict[Any, Table]):
+Rows = TypeVar("Rows", bound=Table)
+
+
+class Parts(dict[Any, Rows]):
     """The rows of a table that agree in a column (or in several: then keys are tuples), sorted by that.
 
     Rows without text there are in no part, and what does not occur has a part without rows.
     """
 
-    def __init__(self, table: Table, *names: str) -> None:
+    def __init__(self, table: Rows, *names: str) -> None:
         columns = [table[name] for name in names]
         rows = known(columns)
         groups, first = group(*(codes_of(column)[rows] for column in columns))
@@ -138,5 +141,5 @@ class Parts(dict[Any, Table]):
         super().__init__((key, table.take(rows[part])) for key, part in sorted(found, key=lambda pair: pair[0]))
         self.table = table
 
-    def __missing__(self, key: Any) -> Table:
+    def __missing__(self, key: Any) -> Rows:
         return self.table.take(np.zeros(0, dtype=np.int64))

@@ -13,9 +13,9 @@ import numpy as np
 from nfsrpc.columns import NAT, Array, Coded, Column, Mask, Table, TableSpec, column_of
 from nfsrpc.sessions.conflicts import NEVER, Hold
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.lock_states import HOLDING, PENDING, STATES
+from nfsrpc.sessions.lock_states import HOLDING, PENDING
 from nfsrpc.sessions.ranges import last_bytes
-from nfsrpc.tables import LOCKS
+from nfsrpc.tables import LOCK_STATES, LOCKS, Locks
 
 MAX_LOOKED_AT = 1024  # holds of one file, for each who waits
 WHO_AND_WHAT = ("server", "client", "owner", "file", "l_offset", "l_len", "exclusive")
@@ -33,7 +33,7 @@ HOLDERS = TableSpec(
 )
 
 
-def holders(locks: Table, at: int) -> Table:
+def holders(locks: Locks, at: int) -> Table:
     """`at` is a time in ns since the epoch."""
     granted, released = holds(locks)
     asked, told = waits(locks)
@@ -59,7 +59,7 @@ def holders(locks: Table, at: int) -> Table:
     )
 
 
-def holds(locks: Table) -> tuple[Array, Array]:
+def holds(locks: Locks) -> tuple[Array, Array]:
     """From when to when each session held its range: NAT for before the capture, NEVER for beyond it, or not at all."""
     granted, released = locks["granted"], locks["released"]
     before = (granted == NAT) & (locks["requested"] == NAT) & (locks["unlock"] != NAT)
@@ -69,20 +69,20 @@ def holds(locks: Table) -> tuple[Array, Array]:
     return since, until
 
 
-def left_at(locks: Table) -> Array:
+def left_at(locks: Locks) -> Array:
     """When each session began that holds what is left of another's range; NAT for others."""
     left = locks.valid("granted") & ~locks.valid("requested") & ~locks.valid("callback")
     return np.where(left, locks["time"], NAT)
 
 
-def waits(locks: Table) -> tuple[Array, Array]:
+def waits(locks: Locks) -> tuple[Array, Array]:
     """From when to when each session waited: NAT where it was not seen to ask, NEVER for beyond the capture."""
     asked = locks["requested"]
     return asked, np.where(among(locks, PENDING), NEVER, after(asked, locks["wait_s"], asked != NAT))
 
 
-def among(locks: Table, states: tuple[int, ...]) -> Mask:
-    mask: Mask = locks["state"].isin(STATES[state] for state in states)
+def among(locks: Locks, states: tuple[int, ...]) -> Mask:
+    mask: Mask = locks["state"].isin(LOCK_STATES[state] for state in states)
     return mask
 
 
@@ -90,7 +90,7 @@ def after(time: Array, duration_s: Array, known: Mask) -> Array:
     return np.where(known, time + np.rint(np.where(known, duration_s, 0.0) * 1e9).astype(np.int64), NAT)
 
 
-def who_holds(locks: Table, holding: Mask, since: Array) -> list[tuple[str, ...]]:
+def who_holds(locks: Locks, holding: Mask, since: Array) -> list[tuple[str, ...]]:
     """For each of these sessions that waits, those of them that hold in its way."""
     file, _ = group(locks["server"].codes + 1, locks["fh"].codes + 1)
     owner, _ = group(locks["client"].codes + 1, locks["owner"].codes + 1, locks["oh"].codes + 1)

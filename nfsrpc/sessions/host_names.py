@@ -13,12 +13,11 @@ import numpy as np
 
 from nfsrpc.columns import Array, Mask, isin
 from nfsrpc.decode import NO_STRING, Decoded, text_of
+from nfsrpc.protocols.numbers import GRANTS, NsmProc, Prog
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.roles import Activity
-from nfsrpc.sessions.wanted import NLM, NLM_PROTOCOLS
+from nfsrpc.sessions.wanted import NLM_PROTOCOLS
 
-SM_MON, SM_UNMON, SM_NOTIFY = 2, 3, 6
-GRANTS = (5, 10)
 # Of more addresses nobody can say that they are one host's, unless they share a name.
 MANY_NAMES = 64
 
@@ -35,7 +34,7 @@ class Names:
         named: dict[int, set[str]] = defaultdict(set)
         pairs = [self.in_credentials()]
         pairs += [self.named_in(f"{protocol}.args", "caller_name") for protocol in NLM_PROTOCOLS]
-        pairs.append(self.named_in("nsm1.args", "my_name", (SM_MON, SM_UNMON)))
+        pairs.append(self.named_in("nsm1.args", "my_name", (NsmProc.SM_MON, NsmProc.SM_UNMON)))
         for clients, names, known in pairs:
             clients, names = clients[known], names[known]
             if len(clients):
@@ -43,7 +42,7 @@ class Names:
                 for client, name in zip(clients[first].tolist(), names[first].tolist(), strict=True):
                     named[client].add(text_of(strings[name]))
         taken = {name for names in named.values() for name in names}
-        senders, names, known = self.named_in("nsm1.args", "mon_name", (SM_NOTIFY,))
+        senders, names, known = self.named_in("nsm1.args", "mon_name", (NsmProc.SM_NOTIFY,))
         noticed: dict[int, str] = {}  # the weakest evidence: whoever sends a notice names itself
         for sender, name in set(zip(senders[known].tolist(), names[known].tolist(), strict=True)):
             text = text_of(strings[name])
@@ -64,7 +63,7 @@ class Names:
             return nothing, nothing, np.zeros(0, dtype=np.bool_)
         columns, raw = self.decoded.messages[table], self.decoded.exchanges
         rows = self.decoded.row_of_exchange(columns["exchange"].values)
-        known = columns[column].valid & ~((raw["prog"][rows] == NLM) & isin(raw["proc"][rows], GRANTS))
+        known = columns[column].valid & ~((raw["prog"][rows] == Prog.NLM) & isin(raw["proc"][rows], GRANTS))
         if only:
             known &= isin(raw["proc"][rows], only)
         return raw["client"][rows], columns[column].values, known

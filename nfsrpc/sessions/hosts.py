@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Coded, Mask, Table
+from nfsrpc import tables
+from nfsrpc.columns import NAT, Array, Coded, Mask
 from nfsrpc.decode import EVERYWHERE
 from nfsrpc.sessions.capture_points import CapturePoints
 from nfsrpc.sessions.exchanges import Exchanges
@@ -22,7 +23,6 @@ from nfsrpc.sessions.host_names import Names
 from nfsrpc.sessions.identities import Identities
 from nfsrpc.sessions.loopback_owners import LoopbackOwners, file_of, interface_of
 from nfsrpc.sessions.roles import Activity
-from nfsrpc.tables import HOSTS
 
 
 class Hosts:
@@ -134,8 +134,8 @@ class Hosts:
                 of[host].add(number)
         return sorted(sorted(host) for host in hosts.values())
 
-    def table(self) -> Table:
-        return Table.of(HOSTS, map(self._row, self.members))
+    def table(self) -> tables.Hosts:
+        return tables.Hosts.of(tables.HOSTS, map(self._row, self.members))
 
     def _row(self, addresses: list[int]) -> tuple[Any, ...]:
         sent, received = self.activity.counts

@@ -17,14 +17,12 @@ import numpy as np
 from nfsrpc.columns import Array, isin
 from nfsrpc.decode import Decoded, text_of
 from nfsrpc.protocols import program
+from nfsrpc.protocols.numbers import IpProto, Prog
 from nfsrpc.sessions.capture_points import CapturePoints
-from nfsrpc.sessions.exchanges import UDP
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.roles import CALLBACKS, MOUNT
+from nfsrpc.sessions.roles import CALLBACKS
 from nfsrpc.sessions.universal_addresses import universal_address
-from nfsrpc.sessions.wanted import NFS, NLM
 
-PORTMAP, NSM = 100000, 100024
 CALL = ("client", "client_port", "xid", "server")
 # Of more addresses of one host the first count: a node with a pod network has dozens, and few of them talk RPC.
 MANY = 64
@@ -68,7 +66,7 @@ class Identities:
             if not self.decoded.has(f"{protocol}.res"):
                 continue
             getaddr = program(protocol).procedure("GETADDR").number
-            asked = (raw["prog"] == PORTMAP) & (raw["vers"] == int(protocol[-1])) & (raw["proc"] == getaddr)
+            asked = (raw["prog"] == Prog.PORTMAP) & (raw["vers"] == int(protocol[-1])) & (raw["proc"] == getaddr)
             rows = np.flatnonzero(asked)
             values, known = self.decoded.column(f"{protocol}.res", "res_addr", raw["exchange"][rows])
             answers = set(zip(raw["server"][rows][known].tolist(), values[known].tolist(), strict=True))
@@ -91,8 +89,8 @@ class Identities:
     def _served(self) -> defaultdict[int, set[int]]:
         """By address: those with which it has NFS, MOUNT or lock requests, whoever asks."""
         raw, tallies = self.decoded.exchanges, self.decoded.tallies
-        nlm = (raw["prog"] == NLM) & ~isin(raw["proc"], CALLBACKS)
-        rows = np.flatnonzero(nlm | isin(raw["prog"], (NFS, MOUNT)))
+        nlm = (raw["prog"] == Prog.NLM) & ~isin(raw["proc"], CALLBACKS)
+        rows = np.flatnonzero(nlm | isin(raw["prog"], (Prog.NFS, Prog.MOUNT)))
         client, server = (np.concatenate([raw[end][rows], tallies[end]]) for end in ("client", "server"))
         found: defaultdict[int, set[int]] = defaultdict(set)
         for one, other in pairs(client, server):
@@ -104,7 +102,9 @@ class Identities:
     def _called(self) -> defaultdict[int, set[int]]:
         """By address: those that it calls back, notifies, or asks where their programs are."""
         raw, flows = self.decoded.exchanges, self.decoded.flows
-        rows = np.flatnonzero(isin(raw["prog"], (PORTMAP, NSM)) | ((raw["prog"] == NLM) & isin(raw["proc"], CALLBACKS)))
+        rows = np.flatnonzero(
+            isin(raw["prog"], (Prog.PORTMAP, Prog.NSM)) | ((raw["prog"] == Prog.NLM) & isin(raw["proc"], CALLBACKS))
+        )
         tried = np.flatnonzero((flows["syn"] > 0) & (flows["synack"] == 0))
         client, server = (np.concatenate([raw[end][rows], flows[end][tried]]) for end in ("client", "server"))
         found: defaultdict[int, set[int]] = defaultdict(set)
@@ -116,7 +116,7 @@ class Identities:
     def _strays(self) -> list[frozenset[int]]:
         """The address that a call over UDP was for, and the one that answered it."""
         raw = self.decoded.exchanges
-        udp = raw["transport"] == UDP
+        udp = raw["transport"] == IpProto.UDP
         orphans = np.flatnonzero(udp & (raw["call_frame"] == 0))
         open_ = np.flatnonzero(udp & (raw["reply_frame"] == 0) & isin(raw["xid"], raw["xid"][orphans]))
         asked = dict(self._ends(open_))

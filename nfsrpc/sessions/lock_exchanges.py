@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from nfsrpc.columns import NULLS, Array, Table
+from nfsrpc.columns import NULLS, Array
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions import nlm
 from nfsrpc.sessions.locks import EXCHANGES, identities
 from nfsrpc.sessions.wanted import RESULTS
+from nfsrpc.tables import Calls, Locks
 
 NONE = -1
 
@@ -20,7 +21,7 @@ NONE = -1
 class Membership:
     """Exchanges by session (a row of locks), and sessions by exchange."""
 
-    def __init__(self, decoded: Decoded, calls: Table, locks: Table) -> None:
+    def __init__(self, decoded: Decoded, calls: Calls, locks: Locks) -> None:
         self.exchanges: dict[int, list[int]] = {}
         self.session: dict[int, int] = {}
         self._added: set[tuple[int, int]] = set()
@@ -46,12 +47,12 @@ class Membership:
             self.exchanges.setdefault(session, []).append(exchange)
 
 
-def named_exchanges(locks: Table) -> list[tuple[int, int]]:
+def named_exchanges(locks: Locks) -> list[tuple[int, int]]:
     """Exchanges that the table names, each with its row."""
     found: list[tuple[int, int]] = []
     for column in EXCHANGES:
-        rows = np.flatnonzero(locks.valid(column))
-        found += zip(locks[column][rows].tolist(), rows.tolist(), strict=True)
+        rows, exchanges = locks.known(column)
+        found += zip(exchanges.tolist(), rows.tolist(), strict=True)
     return found
 
 
@@ -79,7 +80,7 @@ def by_range(ranges: Array, first: dict[int, int]) -> Array:
     return np.where(same, rows[found], NONE)
 
 
-def results(calls: Table, steps: nlm.Steps) -> list[tuple[int, int]]:
+def results(calls: Calls, steps: nlm.Steps) -> list[tuple[int, int]]:
     """Exchanges of _MSG calls, each with that of the _RES call which answers it."""
     told = np.flatnonzero((steps.answer_frame != NULLS["u32?"]) & calls["procedure"].isin(RESULTS.values())[steps.call])
     rows = np.flatnonzero(calls["procedure"].isin(RESULTS))

@@ -12,39 +12,26 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import takewhile
 
-from nfsrpc.columns import NULLS, Array, Table
+from nfsrpc.columns import NULLS, Array
+from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions.exchanges import ANSWERED, UNDECIDED
 from nfsrpc.sessions.nlm import CANCEL, GRANT, REQUEST, UNLOCK, Steps
 from nfsrpc.sessions.ordered import Ordered
 from nfsrpc.sessions.ranges import last_bytes
+from nfsrpc.tables import GRANTED_BY, LOCK_STATES, Calls
 
-# What a session came to.
-STATES = (
-    "waiting",  # answered BLOCKED, and nothing since
-    "held",  # granted, and not released when the capture ends
-    "releasing",  # UNLOCK was called, its answer is not seen
-    "released",
-    "replaced",  # the same owner locked the range again
-    "denied",  # by a status, or by an RPC error
-    "cancelled",
-    "unanswered",  # no answer to LOCK
-    "undecided",  # likewise, but the capture cannot tell
-)
-WAITING, HELD, RELEASING, RELEASED, REPLACED, REFUSED, CANCELLED, SILENT, UNTOLD = range(len(STATES))
+WAITING, HELD, RELEASING, RELEASED, REPLACED, REFUSED, CANCELLED, SILENT, UNTOLD = range(len(LOCK_STATES))
 
 PENDING = (WAITING, SILENT, UNTOLD)
 HOLDING = (HELD, RELEASING)
 ENDED = (RELEASED, REFUSED, CANCELLED)
 
-GRANTED, BLOCKED, GRACE = 0, 3, 4  # of nlm4_stats
-GRANTED_BY = ("reply", "poll", "callback", "late-reply")
 REPLY, POLL, CALLBACK, LATE_REPLY = range(len(GRANTED_BY))
 
 # Linux asks again 5 s after DENIED_GRACE_PERIOD, and at once after an RPC error; a LOCK later is another attempt.
 RETRY_AFTER = 30_000_000_000
-RETRIED = (GRACE, NULLS["i32?"])
+RETRIED = (Nlm4Stats.DENIED_GRACE_PERIOD, NULLS["i32?"])
 NONE = -1
-
 
 # An owner's UNLOCKs that release nothing look at so many sessions for each of its steps; one that does ends them.
 LOOKS = 16
@@ -134,7 +121,7 @@ class Pending:
 class Walk:
     """Walks the steps of these numbers, which come sorted by owner and time."""
 
-    def __init__(self, steps: Steps, calls: Table, numbers: Array, late_replies: Mapping[int, int]) -> None:
+    def __init__(self, steps: Steps, calls: Calls, numbers: Array, late_replies: Mapping[int, int]) -> None:
         at = steps.call[numbers]
         self.numbers: list[int] = numbers.tolist()
         self.late_replies = late_replies
@@ -230,13 +217,13 @@ class Walk:
                 self.settle(session, UNTOLD if self.state[step] == UNDECIDED else SILENT)
             return
         session.replies += 1 + self.copies[step]
-        if status == GRANTED:
+        if status == Nlm4Stats.GRANTED:
             self.grants(session, step, REPLY if step == session.request else POLL)
-        elif status == BLOCKED:
+        elif status == Nlm4Stats.BLOCKED:
             session.blocked = step if session.blocked == NONE else session.blocked
             self.settle(session, WAITING)
         else:
-            session.grace += status == GRACE
+            session.grace += status == Nlm4Stats.DENIED_GRACE_PERIOD
             session.denied = step
             self.settle(session, REFUSED)
         if step in self.late_replies:
@@ -288,14 +275,16 @@ class Walk:
     def released(self, step: int) -> int:
         if self.state[step] != ANSWERED:
             return RELEASING
-        return RELEASED if self.status[step] == GRANTED else HELD
+        return RELEASED if self.status[step] == Nlm4Stats.GRANTED else HELD
 
     def grant(self, step: int, span: Range) -> None:
         session = self.latest.get(span) or self.begin(step, span, WAITING)
         if session.callback == NONE:
             session.callback = step
         session.callbacks += 1 + self.resends[step]
-        accepted = self.status[step] == GRANTED if self.state[step] == ANSWERED else self.state[step] == UNDECIDED
+        accepted = (
+            self.status[step] == Nlm4Stats.GRANTED if self.state[step] == ANSWERED else self.state[step] == UNDECIDED
+        )
         if accepted:
             if session.state in ENDED:
                 session.late_callback = step

@@ -14,21 +14,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import DTYPES, NAT, NULLS, Array, Coded, Mask, Masked, Source, Table, empty, isin
+from nfsrpc.columns import DTYPES, NAT, NULLS, Array, Coded, Mask, Masked, Source, isin
 from nfsrpc.decode import Decoded
+from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions import lock_states, nlm
 from nfsrpc.sessions.calls import seconds
 from nfsrpc.sessions.conflicts import NEVER, Holds, in_the_way
-from nfsrpc.sessions.exchanges import ANSWERED, STATES
+from nfsrpc.sessions.exchanges import ANSWERED
 from nfsrpc.sessions.grouping import group, in_order
-from nfsrpc.sessions.lock_states import GRANTED, NONE, Walk, range_ends
+from nfsrpc.sessions.lock_states import NONE, Walk, range_ends
 from nfsrpc.sessions.messages import shown
 from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
 from nfsrpc.sessions.paths import Paths
 from nfsrpc.sessions.ranges import TO_THE_END
-from nfsrpc.tables import LOCKS
+from nfsrpc.tables import CALL_STATES, GRANTED_BY, LOCK_STATES, LOCKS, Calls, Copies, Locks
 
-IN_CONFLICT = (1, 5)  # of nlm4_stats: DENIED and DEADLCK, because of another's lock
+IN_CONFLICT = (Nlm4Stats.DENIED, Nlm4Stats.DEADLCK)  # because of another's lock
 RANGE = ("start", "end")
 COUNTS = ("polls", "resends", "replies", "grace", "reclaims", "callbacks")
 EXCHANGES = {
@@ -40,10 +41,10 @@ EXCHANGES = {
 }
 
 
-def locks(decoded: Decoded, calls: Table, copies: Table, paths: Paths) -> Table:
+def locks(decoded: Decoded, calls: Calls, copies: Copies, paths: Paths) -> Locks:
     steps = nlm.steps(decoded, calls)
     if not len(steps):
-        return empty(LOCKS)
+        return Locks.of(LOCKS, ())
     owners, ranges = identities(steps)
     pairs = immediate_pairs(steps, ranges)
     pairs = pairs[~overlapping(steps, owners, ranges)[pairs[:, 0]]]
@@ -84,7 +85,7 @@ def immediate_pairs(steps: Steps, ranges: Array) -> Array:
     """The steps of sessions that are one LOCK, granted at once, and its UNLOCK: two columns."""
     order = in_order(ranges)
     ranges, kind = ranges[order], steps.kind[order]
-    granted = (steps.state[order] == ANSWERED) & (steps.status[order] == GRANTED)
+    granted = (steps.state[order] == ANSWERED) & (steps.status[order] == Nlm4Stats.GRANTED)
     lock = granted & (kind == REQUEST) & (steps.fields["reclaim"][order] == 0)
     unlock = granted & (kind == UNLOCK)
     goes_on = np.r_[ranges[1:] == ranges[:-1], False]
@@ -107,7 +108,7 @@ def overlapping(steps: Steps, owners: Array, ranges: Array) -> Mask:
     return found[owners]
 
 
-def of_pairs(steps: Steps, calls: Table, pairs: Array) -> dict[str, Array]:
+def of_pairs(steps: Steps, calls: Calls, pairs: Array) -> dict[str, Array]:
     """The sessions that these pairs are, as the fields of lock_states.Session."""
     lock, unlock = pairs[:, 0], pairs[:, 1]
     at = steps.call[lock]
@@ -134,12 +135,12 @@ def of_walk(sessions: list[lock_states.Session]) -> dict[str, Array]:
     return columns | dict(zip(RANGE, spans.T, strict=True))
 
 
-def late_replies(steps: Steps, calls: Table, copies: Table) -> dict[int, int]:
+def late_replies(steps: Steps, calls: Calls, copies: Copies) -> dict[int, int]:
     """Steps whose LOCK was first answered otherwise and then granted by a further reply, which is a row of copies."""
     numbers = np.flatnonzero(
-        (steps.kind == REQUEST) & (calls["duplicates"][steps.call] > 0) & (steps.status != GRANTED)
+        (steps.kind == REQUEST) & (calls["duplicates"][steps.call] > 0) & (steps.status != Nlm4Stats.GRANTED)
     )
-    granting = np.flatnonzero(copies["reply"] & (copies["status"] == GRANTED)) if len(numbers) else numbers
+    granting = np.flatnonzero(copies["reply"] & (copies["status"] == Nlm4Stats.GRANTED)) if len(numbers) else numbers
     first: dict[int, int] = {}
     for row, exchange in zip(granting.tolist(), copies["exchange"][granting].tolist(), strict=True):
         first.setdefault(exchange, row)
@@ -165,8 +166,8 @@ class Sessions:
     def __init__(
         self,
         decoded: Decoded,
-        calls: Table,
-        copies: Table,
+        calls: Calls,
+        copies: Copies,
         paths: Paths,
         steps: Steps,
         owners: Array,
@@ -190,7 +191,7 @@ class Sessions:
 
     def of_call(self, name: str, column: str, null: int) -> Array:
         """A column of calls, for the call that the step of this kind is."""
-        return self.pick(name, self.calls[column][self.steps.call], null)
+        return self.pick(name, self.calls.column(column)[self.steps.call], null)
 
     def called(self, name: str) -> Event:
         return Event(
@@ -251,7 +252,7 @@ class Sessions:
 
     def host(self, name: str) -> Coded:
         codes: Array = getattr(self.steps, name)
-        return Coded(codes[self.at["first"]], self.calls[name].labels)
+        return Coded(codes[self.at["first"]], self.calls.column(name).labels)
 
     def string(self, name: str, text: Callable[[bytes], str]) -> Coded:
         numbers = self.steps.fields[name][self.at["first"]]
@@ -289,12 +290,12 @@ class Sessions:
         return np.where(self.at["origin"] == NONE, asked, left)
 
     def states_of(self, name: str) -> Coded:
-        return Coded(self.pick(name, self.steps.state.astype(np.int64), NONE), STATES)
+        return Coded(self.pick(name, self.steps.state.astype(np.int64), NONE), CALL_STATES)
 
     def status(self) -> Array:
         granted = (self.at["granted"] != NONE) & (self.at["state"] != lock_states.REFUSED)
         last = self.pick("last", self.steps.status, NULLS["i32?"])
-        status: Array = np.where(granted, np.int32(GRANTED), last)
+        status: Array = np.where(granted, np.int32(Nlm4Stats.GRANTED), last)
         return status
 
     @cached_property
@@ -343,7 +344,7 @@ class Sessions:
         dtype = DTYPES[kind.rstrip("?")]
         return np.where(values == NONE, NULLS[kind], values).astype(dtype)
 
-    def table(self) -> Table:
+    def table(self) -> Locks:
         steps, first = self.steps, self.at["first"]
         request, unlock = self.called("request"), self.called("unlock")
         asked = self.calls.take(steps.call[first])
@@ -368,11 +369,11 @@ class Sessions:
             "exclusive": self.flag("exclusive"),
             "block": self.flag("block"),
             "reclaim": self.flag("reclaim").values,
-            "state": Coded(self.at["state"], lock_states.STATES),
+            "state": Coded(self.at["state"], LOCK_STATES),
             "status": self.status(),
             "rpc_status": self.of_call("last", "rpc_status", NULLS["u8?"]),
             "answer": self.states_of("last"),
-            "granted_by": Coded(self.at["by"], lock_states.GRANTED_BY),
+            "granted_by": Coded(self.at["by"], GRANTED_BY),
             "latency_s": lambda: seconds(request.time, self.answered("request").time),
             "wait_s": self.wait,
             "hold_s": self.hold,
@@ -389,7 +390,7 @@ class Sessions:
         columns |= {name: self.exchange(step) for name, step in EXCHANGES.items()}
         for name, event in self.events().items():
             columns |= event_columns(name, event)
-        return Table(LOCKS, self.length, columns)
+        return Locks(LOCKS, self.length, columns)
 
     def exchange(self, step: str) -> Callable[[], Array]:
         return lambda: self.of_call(step, "exchange", NULLS["u32?"])

@@ -18,11 +18,10 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, isin
 from nfsrpc.decode import EVERYWHERE, Decoded
+from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.capture_points import CapturePoints
-from nfsrpc.sessions.wanted import NLM
 
-PORTMAP = 100000
-LOCKS = (2, 7, 22)  # LOCK, LOCK_MSG, NM_LOCK
+LOCKS = (NlmProc.LOCK, NlmProc.LOCK_MSG, NlmProc.NM_LOCK)
 # lockd looks for its statd while it serves a LOCK, and asks again within 10 s: a longer pause begins a new search.
 AT_ONCE = 1_000_000_000
 SEARCHING = 10_000_000_000
@@ -139,14 +138,14 @@ class LoopbackOwners:
         if any(self.points.talk({server, client}) for client in clients) or not len(searches):
             return True
         raw = self.decoded.exchanges
-        locks = np.sort(raw["time"][(raw["prog"] == NLM) & isin(raw["proc"], LOCKS) & (raw["server"] == server)])
+        locks = np.sort(raw["time"][(raw["prog"] == Prog.NLM) & isin(raw["proc"], LOCKS) & (raw["server"] == server)])
         at = np.searchsorted(locks, searches, side="right") - 1
         return bool(len(locks) and (searches - locks[np.maximum(at, 0)] <= AT_ONCE)[at >= 0].any())
 
     def _searches(self, domain: int) -> Array:
         """When a kernel began to ask on a loopback for a service again and again."""
         raw = self.decoded.exchanges
-        asked = (raw["prog"] == PORTMAP) & isin(raw["client"], self.inside[domain]) & (raw["time"] != NAT)
+        asked = (raw["prog"] == Prog.PORTMAP) & isin(raw["client"], self.inside[domain]) & (raw["time"] != NAT)
         times: Array = np.sort(raw["time"][asked])
         soon = np.diff(times) <= SEARCHING
         begins = np.append(soon, False) & ~np.append(False, soon)[: len(times)] if len(times) else times

@@ -9,14 +9,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from nfsrpc.columns import Table
 from nfsrpc.protocols import program_name, rpc, status_name
+from nfsrpc.protocols.numbers import AcceptStat, NlmProc, Prog, Rejected
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.ranges import is_to_the_end
+from nfsrpc.tables import Monitors, Registrations
 
-SUCCESS, RPC_MISMATCH, AUTH_ERROR = 0, 16, 32  # of calls.rpc_status
 # What people call the programs that the portmapper is asked for, where it is not the name of the protocol.
-SPOKEN = {100024: "status", 100021: "nlockmgr"}
+SPOKEN: dict[int, str] = {Prog.NSM: "status", Prog.NLM: "nlockmgr"}
 # The result that a _RES call carries as its argument, where the table of lock sessions has it.
 RESULTS = {
     "LOCK_RES": "status",
@@ -24,7 +24,7 @@ RESULTS = {
     "UNLOCK_RES": "unlock_status",
     "GRANTED_RES": "callback_status",
 }
-NLM4_LOCK = (100021, 4, 2)  # its result has every value of nlm4_stats
+NLM4_LOCK = (Prog.NLM, 4, NlmProc.LOCK)  # its result has every value of nlm4_stats
 
 
 class Messages:
@@ -67,7 +67,7 @@ class Messages:
         """What the first reply says; empty for none, and for one without a result."""
         if call.reply_frame is None:
             return ""
-        if call.rpc_status not in (None, SUCCESS):
+        if call.rpc_status not in (None, AcceptStat.SUCCESS):
             return rpc_status(call.rpc_status)
         answers = self._registrations.get(call.exchange, ())
         if len(answers) == 1 and answers[0].source != "DUMP" and answers[0].port is not None:
@@ -79,7 +79,7 @@ class Messages:
         return status_name(call.prog, call.vers, call.proc, call.status)
 
 
-def by_exchange(table: Table) -> dict[int, list[Any]]:
+def by_exchange(table: Monitors | Registrations) -> dict[int, list[Any]]:
     rows: dict[int, list[Any]] = {}
     for row in table.rows():
         rows.setdefault(row.exchange, []).append(row)
@@ -118,6 +118,6 @@ def rpc_status(number: int) -> str:
     >>> rpc_status(1), rpc_status(16), rpc_status(33), rpc_status(31)
     ('PROG_UNAVAIL', 'RPC_MISMATCH', 'AUTH_BADCRED', '31')
     """
-    if number >= AUTH_ERROR:
-        return rpc.auth_stat.names.get(number - AUTH_ERROR, f"AUTH_ERROR {number - AUTH_ERROR}")
-    return "RPC_MISMATCH" if number == RPC_MISMATCH else rpc.accept_stat.names.get(number, str(number))
+    if number >= Rejected.AUTH_ERROR:
+        return rpc.auth_stat.names.get(number - Rejected.AUTH_ERROR, f"AUTH_ERROR {number - Rejected.AUTH_ERROR}")
+    return "RPC_MISMATCH" if number == Rejected.RPC_MISMATCH else rpc.accept_stat.names.get(number, str(number))

@@ -6,7 +6,7 @@ import numpy as np
 
 from nfsrpc.columns import Array, Column, Masked, Source, Table, TableSpec, distinct
 from nfsrpc.decode import Decoded, rows_of
-from nfsrpc.tables import CALLS
+from nfsrpc.tables import CALLS, Calls
 
 CALL_COLUMNS = (
     "capture",
@@ -26,7 +26,7 @@ PLACES = ("index", "outer")
 NO_ITEM = 0xFFFFFFFF  # of the core
 
 
-def messages(decoded: Decoded, name: str, calls: Table) -> Table:
+def messages(decoded: Decoded, name: str, calls: Calls) -> Table:
     """`name` is a protocol's ("nlm4") or that of a list in it ("nfs3.entries")."""
     if "." in name:
         return items(decoded, name, calls)
@@ -44,7 +44,7 @@ def messages(decoded: Decoded, name: str, calls: Table) -> Table:
     return joined(decoded, name, calls.take(rows[order]), fields)
 
 
-def items(decoded: Decoded, name: str, calls: Table) -> Table:
+def items(decoded: Decoded, name: str, calls: Calls) -> Table:
     if name not in decoded.kinds:
         raise KeyError(f"no messages {name}; there are {', '.join(sorted(decoded.kinds))}")
     columns = decoded.children(name)
@@ -59,12 +59,12 @@ def items(decoded: Decoded, name: str, calls: Table) -> Table:
     return joined(decoded, name, calls.take(rows[listed]), fields)
 
 
-def rows_in(calls: Table, exchanges: Array) -> Array:
+def rows_in(calls: Calls, exchanges: Array) -> Array:
     """The rows of calls that are these exchanges, -1 for one that is not among them."""
     return rows_of(calls["exchange"], exchanges)
 
 
-def joined(decoded: Decoded, name: str, calls: Table, fields: dict[str, tuple[str, Masked]]) -> Table:
+def joined(decoded: Decoded, name: str, calls: Calls, fields: dict[str, tuple[str, Masked]]) -> Table:
     specs = [column for column in CALLS.columns if column.name in CALL_COLUMNS]
     columns: dict[str, Source] = {column.name: calls.data(column.name) for column in specs}
     for field, (kind, values) in fields.items():

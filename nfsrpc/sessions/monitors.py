@@ -10,17 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NULLS, Array, Coded, Masked, Table
+from nfsrpc.columns import NULLS, Array, Coded, Masked
 from nfsrpc.decode import Decoded
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.hosts import Hosts
-from nfsrpc.sessions.wanted import DOWNCALL, MONITORED, NLM
-from nfsrpc.tables import MONITORS
-
-NSM = 100024
+from nfsrpc.sessions.wanted import DOWNCALL, MONITORED
+from nfsrpc.tables import MONITORS, Calls, Monitors
 
 
-def monitors(decoded: Decoded, calls: Table, hosts: Hosts) -> Table:
-    concerned = (calls["prog"] == NSM) | ((calls["prog"] == NLM) & (calls["procedure"] == DOWNCALL))
+def monitors(decoded: Decoded, calls: Calls, hosts: Hosts) -> Monitors:
+    concerned = (calls["prog"] == Prog.NSM) | ((calls["prog"] == Prog.NLM) & (calls["procedure"] == DOWNCALL))
     asked = calls.where(concerned & ~calls.valid("duplicate_of"))
     exchanges = asked["exchange"]
     told = {name: argument(decoded, name, exchanges) for name in MONITORED}
@@ -56,7 +55,7 @@ def monitors(decoded: Decoded, calls: Table, hosts: Hosts) -> Table:
         "peer": Coded.distinct(mon_name.codes, [hosts.named.get(name) for name in mon_name.labels]),
         "nsm_state": nullable(first_known(told["state"], answered), "i32?"),
     }
-    return Table(MONITORS, len(asked), columns)
+    return Monitors(MONITORS, len(asked), columns)
 
 
 def short_names(procedure: Coded) -> Coded:

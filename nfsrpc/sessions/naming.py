@@ -11,12 +11,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, Masked, Table, distinct, isin
+from nfsrpc.columns import NAT, Array, Mask, Masked, distinct, isin
 from nfsrpc.decode import NO_STRING, Messages
 from nfsrpc.protocols import program
 from nfsrpc.sessions.grouping import in_order
 from nfsrpc.sessions.messages import rows_in
 from nfsrpc.sessions.name_sources import ENTRIES, LESSONS, MOVES, NAMES, Lesson
+from nfsrpc.tables import Calls
 
 NOT_NAMES = (b"", b".", b"..")
 PROTOCOLS = sorted({procedure.partition(".")[0] for procedure in LESSONS})
@@ -50,7 +51,7 @@ class Events:
         return Events(*(values[:count] for values in self.columns()))
 
 
-def events(decoded: Messages, calls: Table) -> Events:
+def events(decoded: Messages, calls: Calls) -> Events:
     """All that the trace says of names, in the order of time."""
     parts = [part for protocol in PROTOCOLS for part in of_protocol(decoded, calls, protocol)]
     if not parts:
@@ -59,7 +60,7 @@ def events(decoded: Messages, calls: Table) -> Events:
     return every.take(np.argsort(every.time, kind="stable"))
 
 
-def of_protocol(decoded: Messages, calls: Table, protocol: str) -> Iterator[Events]:
+def of_protocol(decoded: Messages, calls: Calls, protocol: str) -> Iterator[Events]:
     """What successful calls teach, as far as they were decoded."""
     if not decoded.has(f"{protocol}.args"):
         return
@@ -73,7 +74,7 @@ def of_protocol(decoded: Messages, calls: Table, protocol: str) -> Iterator[Even
                 yield taught(Fields(decoded, protocol, exchanges[at]), lesson, rows[at], calls)
 
 
-def taught(fields: Fields, lesson: Lesson, rows: Array, calls: Table) -> Events:
+def taught(fields: Fields, lesson: Lesson, rows: Array, calls: Calls) -> Events:
     """The events that calls of one procedure are, which are these rows of calls."""
     if lesson.name.startswith(ENTRIES):
         fields.list_entries()

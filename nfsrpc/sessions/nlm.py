@@ -15,9 +15,11 @@ import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Mask, Table
 from nfsrpc.decode import Decoded
+from nfsrpc.protocols.numbers import AcceptStat, Nlm4Stats, Prog
 from nfsrpc.sessions.exchanges import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
 from nfsrpc.sessions.grouping import group, long_runs
-from nfsrpc.sessions.wanted import ASYNCHRONOUS, LOCK, NLM, NLM_PROTOCOLS, RESULTS
+from nfsrpc.sessions.wanted import ASYNCHRONOUS, LOCK, NLM_PROTOCOLS, RESULTS
+from nfsrpc.tables import Calls
 
 REQUEST, CANCEL, UNLOCK, GRANT = range(4)
 STEPS = {
@@ -63,9 +65,9 @@ class Steps:
         return len(self.call)
 
 
-def steps(decoded: Decoded, calls: Table) -> Steps:
+def steps(decoded: Decoded, calls: Calls) -> Steps:
     """The steps of all lock sessions, with their answers. What the capture cut before the range is left out."""
-    nlm = np.flatnonzero((calls["prog"] == NLM) & ~calls.valid("duplicate_of"))
+    nlm = np.flatnonzero((calls["prog"] == Prog.NLM) & ~calls.valid("duplicate_of"))
     table = calls.take(nlm)
     wanted = table["procedure"].isin({*STEPS, *RESULTS})
     rows, table = nlm[wanted], table.where(wanted)
@@ -105,7 +107,7 @@ def steps(decoded: Decoded, calls: Table) -> Steps:
     )
 
 
-def code_by_name(table: Table, codes: dict[str, int]) -> Array:
+def code_by_name(table: Calls, codes: dict[str, int]) -> Array:
     """The code of each row's procedure, -1 for one that has none."""
     procedure = table["procedure"]
     found: Array = np.array([*(codes.get(name, -1) for name in procedure.labels), -1])[procedure.codes]
@@ -153,13 +155,13 @@ def paired(decoded: Decoded, table: Table, cookie: Array, known: Mask) -> tuple[
     return both[:, 0], both[:, 1]
 
 
-def not_taken(decoded: Decoded, table: Table, kind: Array, fields: dict[str, Any], status: Array) -> Array:
+def not_taken(decoded: Decoded, table: Calls, kind: Array, fields: dict[str, Any], status: Array) -> Array:
     """Rows of LOCK_MSG that were granted, and repeated with the same cookie all the same: the client takes no LOCK_RES.
 
     It expects it from another address or at another port, or does not receive it. One that is repeated once may have
     crossed its result.
     """
-    granted = (table["procedure"] == "LOCK_MSG") & (status == 0)
+    granted = (table["procedure"] == "LOCK_MSG") & (status == Nlm4Stats.GRANTED)
     if int(granted.sum()) < REPEATED:
         return np.zeros(0, dtype=np.int64)
     rows = np.flatnonzero((kind != GRANT) & (kind >= 0))
@@ -182,10 +184,10 @@ def cookie_of(decoded: Decoded, fields: dict[str, Any], row: int) -> bytes:
     return decoded.strings[int(fields["cookie"][0][row])]
 
 
-def without_result(decoded: Decoded, table: Table) -> Array:
+def without_result(decoded: Decoded, table: Calls) -> Array:
     """The state of _MSG calls to which no result is found: a void reply is none."""
     state = table["state"].codes
     time = table["time"]
     waited = (time != NAT) & (decoded.vantage_ends[table["vantage"]] - time >= PATIENCE)
-    void = (state == ANSWERED) & (table["rpc_status"] == 0)
+    void = (state == ANSWERED) & (table["rpc_status"] == AcceptStat.SUCCESS)
     return np.where(void, np.where(waited, UNANSWERED, UNDECIDED), state)

@@ -13,9 +13,10 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import Array, Table
+from nfsrpc.columns import Array
 from nfsrpc.sessions.grouping import group, members
 from nfsrpc.sessions.ranges import last_bytes
+from nfsrpc.tables import Locks
 
 Reach: TypeAlias = tuple[int, int]  # the end of a session's range, and its row
 NOTHING: Reach = (-1, -1)
@@ -53,7 +54,7 @@ class Ranges(NamedTuple):
     end: Array
 
 
-def others_held(locks: Table, holds: Array, until: Array, wanted: Array, after: Array) -> list[bool]:
+def others_held(locks: Locks, holds: Array, until: Array, wanted: Array, after: Array) -> list[bool]:
     """For each wanted row of locks whether another of `holds`, held until later than `after`, meets its range."""
     file, _ = group(locks["server"].codes + 1, locks["fh"].codes + 1)
     ranges = Ranges(file, locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"]))

@@ -14,12 +14,13 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Coded, Masked, Source, Table
+from nfsrpc import tables
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Masked, Source
 from nfsrpc.decode import NO_STRING, Decoded, text_of
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.name_sources import LINKS, MOVES, NAMES
 from nfsrpc.sessions.naming import Events, concerning, events, news
-from nfsrpc.tables import PATHS
+from nfsrpc.tables import Calls
 
 UNKNOWN = "..."
 # Events walked through, some 500 bytes each: 128 MB. The first ones count, since roots come first.
@@ -123,7 +124,7 @@ class Walk:
 class Paths:
     """The paths of a trace's handles."""
 
-    def __init__(self, decoded: Decoded, calls: Table) -> None:
+    def __init__(self, decoded: Decoded, calls: Calls) -> None:
         self.decoded, self.calls = decoded, calls
 
     @cached_property
@@ -169,7 +170,7 @@ class Paths:
     def _numbers(self) -> dict[bytes, int]:
         return {string: number for number, string in enumerate(self.decoded.strings)}
 
-    def table(self) -> Table:
+    def table(self) -> tables.Paths:
         names = self._names
         namings = names.all
         learnt = np.array([naming.event for naming in namings], dtype=np.int64)
@@ -191,7 +192,7 @@ class Paths:
             "procedure": source["procedure"],
             "exchange": source["exchange"],
         }
-        return Table(PATHS, len(namings), columns | self._ends(names.events, ended))
+        return tables.Paths(tables.PATHS, len(namings), columns | self._ends(names.events, ended))
 
     def _ends(self, events: Events, ended: Array) -> dict[str, Source]:
         """How the handles left their places, by event."""

@@ -10,22 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Mask, Table
+from nfsrpc.columns import NAT, NULLS, Array, Mask
 from nfsrpc.decode import Columns
 from nfsrpc.protocols import procedure_name, program_name
+from nfsrpc.protocols.numbers import Nlm4Stats, Prog
 from nfsrpc.sessions.exchanges import ANSWERED, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.tallies import Tallies
-from nfsrpc.sessions.wanted import NLM
-from nfsrpc.tables import PROGRAMS
+from nfsrpc.tables import PROGRAMS, Programs
 
 QUANTILES = np.array([0.50, 0.95, 0.99])
 NONE = 0xFFFFFFFF
-BLOCKED = 3
 KIND = ("prog", "vers", "proc")
 
 
-def programs(exchanges: Exchanges, tallies: Tallies) -> Table:
+def programs(exchanges: Exchanges, tallies: Tallies) -> Programs:
     rows = countable(exchanges, tallies.counting)
     histogram = tallies.histogram
     prog, vers, proc = (np.concatenate([rows[name], histogram[name]]) for name in KIND)
@@ -57,7 +56,7 @@ def programs(exchanges: Exchanges, tallies: Tallies) -> Table:
     known = [None if time == NAT else time for time in greatest.tolist()]
     numbers = zip(*(column[first].tolist() for column in (prog, vers, proc)), strict=True)
     table = sorted(row for row in zip(numbers, counts, latencies, known, strict=True) if row[1][0])
-    return Table.of(PROGRAMS, map(_row, table))
+    return Programs.of(PROGRAMS, map(_row, table))
 
 
 def countable(exchanges: Exchanges, counted: Columns) -> Columns:
@@ -87,7 +86,7 @@ def is_error(rows: Columns) -> Mask:
     """RPC refused the call, or the procedure's own status is not OK. A lock that has to wait is no error."""
     rpc_status, status = rows["rpc_status"], rows["status"]
     failed: Mask = (status != 0) & (status != NULLS["i32?"])
-    failed &= ~((rows["prog"] == NLM) & (status == BLOCKED))
+    failed &= ~((rows["prog"] == Prog.NLM) & (status == Nlm4Stats.BLOCKED))
     failed |= (rpc_status != 0) & (rpc_status != NULLS["u8?"])
     return failed
 

@@ -6,18 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Coded, Mask, Source, Table
+from nfsrpc.columns import NAT, Array, Coded, Mask, Source
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions import link_types
-from nfsrpc.sessions.clock_steps import BACK, FORWARD, steps
-from nfsrpc.tables import ODDITIES, QUALITY
-
-STEPS = (BACK, FORWARD)
+from nfsrpc.sessions.clock_steps import BACK, steps
+from nfsrpc.tables import CLOCK_STEPS, ODDITIES, QUALITY, Calls, Flows, Oddities, Quality
 
 
-def quality(decoded: Decoded, calls: Table, flows: Table, oddities: Table) -> Table:
+def quality(decoded: Decoded, calls: Calls, flows: Flows, oddities: Oddities) -> Quality:
     files = len(decoded.files)
-    tcp, step = flows["transport"] == "tcp", oddities["kind"].isin(STEPS)
+    tcp, step = flows["transport"] == "tcp", oddities["kind"].isin(CLOCK_STEPS)
     drops = [0] * files
     for row in decoded.interfaces:
         drops[row["capture"]] += row["drops"] or 0
@@ -28,7 +26,9 @@ def quality(decoded: Decoded, calls: Table, flows: Table, oddities: Table) -> Ta
         return list(map(int, sums.tolist()))
 
     def both(name: str) -> list[int]:
-        return total(flows["capture"], np.where(tcp, flows[f"c_{name}"] + flows[f"s_{name}"].astype(np.int64), 0))
+        return total(
+            flows["capture"], np.where(tcp, flows.column(f"c_{name}") + flows.column(f"s_{name}").astype(np.int64), 0)
+        )
 
     state = calls["state"]
     listed = total(calls["capture"], state != "orphan")
@@ -42,7 +42,7 @@ def quality(decoded: Decoded, calls: Table, flows: Table, oddities: Table) -> Ta
         strict=True,
     )
     rows = zip(range(files), drops, sums, strict=True)
-    return Table.of(QUALITY, ((*of_file(decoded, number), lost or None, *each) for number, lost, each in rows))
+    return Quality.of(QUALITY, ((*of_file(decoded, number), lost or None, *each) for number, lost, each in rows))
 
 
 def of_file(decoded: Decoded, number: int) -> tuple[Any, ...]:
@@ -71,14 +71,14 @@ def unread_links(decoded: Decoded, number: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(link_types.name(link) for link in [first, *interfaces] if link not in link_types.READ))
 
 
-def one_way(flows: Table) -> Mask:
+def one_way(flows: Flows) -> Mask:
     """Flows with RPC of which only one direction was captured."""
     c_frames: Array = flows["c_frames"]
     mask: Mask = flows["rpc"] & ((c_frames == 0) | (flows["s_frames"] == 0))
     return mask
 
 
-def oddities(decoded: Decoded, calls: Table) -> Table:
+def oddities(decoded: Decoded, calls: Calls) -> Oddities:
     odd = {name: list(values) for name, values in decoded.oddities.items()}
     for step in steps(decoded, calls):
         time = step.first if step.kind == BACK else step.last
@@ -92,4 +92,4 @@ def oddities(decoded: Decoded, calls: Table) -> Table:
         "time": np.array([NAT if time is None else time for time in odd["time"]], dtype=np.int64),
         "detail": np.array(odd["detail"], dtype=np.uint64),
     }
-    return Table(ODDITIES, len(odd["kind"]), columns)
+    return Oddities(ODDITIES, len(odd["kind"]), columns)

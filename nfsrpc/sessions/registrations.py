@@ -13,17 +13,16 @@ import numpy as np
 from nfsrpc.columns import NULLS, Array, Coded, Mask, Masked, Table
 from nfsrpc.decode import Decoded, text_of
 from nfsrpc.protocols import program_name
-from nfsrpc.sessions.exchanges import REPLY_CUT
+from nfsrpc.protocols.numbers import AcceptStat, Prog
+from nfsrpc.sessions.exchanges import REPLY_CUT, TRANSPORTS
 from nfsrpc.sessions.universal_addresses import universal_address
 from nfsrpc.sessions.wanted import MAPPING
-from nfsrpc.tables import REGISTRATIONS
+from nfsrpc.tables import REGISTRATIONS, Calls, Registrations
 
-PORTMAP = 100000
 ASKING = ("GETPORT", "GETADDR", "GETVERSADDR")
 LISTS = {"DUMP": ("mappings", "rpcblist"), "GETADDRLIST": ("rpcb_entry_list",)}
 CHANGING = ("SET", "UNSET")
 PROTOCOLS = {2: "portmap2", 3: "rpcbind3", 4: "rpcbind4"}
-TRANSPORTS = {6: "tcp", 17: "udp"}
 NETIDS = {"tcp": "tcp", "tcp6": "tcp", "udp": "udp", "udp6": "udp"}
 
 
@@ -42,10 +41,10 @@ class Entry(NamedTuple):
 NOTHING = Entry(None, None, None, None, None, None, None)
 
 
-def registrations(decoded: Decoded, calls: Table) -> Table:
+def registrations(decoded: Decoded, calls: Calls) -> Registrations:
     procedures = (*ASKING, *LISTS, *CHANGING)
     rows = np.flatnonzero(
-        (calls["prog"] == PORTMAP) & calls["procedure"].isin(procedures) & ~calls.valid("duplicate_of")
+        (calls["prog"] == Prog.PORTMAP) & calls["procedure"].isin(procedures) & ~calls.valid("duplicate_of")
     )
     asked = calls.take(rows)
     entries = [
@@ -76,7 +75,7 @@ def numbers(column: Masked) -> list[int | None]:
     ]
 
 
-def entries_of(decoded: Decoded, protocol: str, asked: Table, rows: Array) -> list[tuple[int, Entry]]:
+def entries_of(decoded: Decoded, protocol: str, asked: Calls, rows: Array) -> list[tuple[int, Entry]]:
     """The entries in answers of one version, each with its row in `asked`."""
     if not len(rows):
         return []
@@ -176,11 +175,11 @@ def strings(decoded: Decoded, column: Masked) -> list[str | None]:
     ]
 
 
-def table(asked: Table, entries: list[Entry]) -> Table:
+def table(asked: Table, entries: list[Entry]) -> Registrations:
     """Rows of the questions, each beside its entry."""
     prog, vers, transport, netid, port, address, owner = zip(*entries, strict=True) if entries else ((),) * 7
     names = {number: program_name(number, 0) for number in set(prog) if number is not None}
-    complete: Mask = (asked["rpc_status"] == 0) & (asked["flags"] & REPLY_CUT == 0)
+    complete: Mask = (asked["rpc_status"] == AcceptStat.SUCCESS) & (asked["flags"] & REPLY_CUT == 0)
     same = {
         "capture": "capture",
         "frame": "call_frame",
@@ -215,7 +214,7 @@ def table(asked: Table, entries: list[Entry]) -> Table:
         "owner": Coded.of(owner),
         "complete": complete,
     }
-    return Table(REGISTRATIONS, len(asked), columns)
+    return Registrations(REGISTRATIONS, len(asked), columns)
 
 
 def nullable(values: tuple[int | None, ...]) -> Array:

@@ -9,12 +9,14 @@ import numpy as np
 
 from nfsrpc.columns import Array, isin
 from nfsrpc.decode import SIDE
+from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.exchanges import Exchanges
-from nfsrpc.sessions.wanted import NFS, NLM
 
-MOUNT = 100005
 # NLM procedures that the server calls, or statd: they say nothing of who is whose client.
-CALLBACKS = (5, 10, 11, 12, 13, 14, 16)
+CALLBACKS = (
+    *(NlmProc.GRANTED, NlmProc.GRANTED_MSG, NlmProc.NSM_NOTIFY),
+    *(NlmProc.TEST_RES, NlmProc.LOCK_RES, NlmProc.CANCEL_RES, NlmProc.UNLOCK_RES),
+)
 
 
 class Activity:
@@ -28,10 +30,10 @@ class Activity:
         exchanges, tallies = self.exchanges, self.exchanges.decoded.tallies
         raw, (kinds, _) = exchanges.raw, exchanges.kinds
         prog, proc = exchanges.of_kind("prog"), exchanges.of_kind("proc")
-        served = (isin(prog, (NFS, MOUNT)) | ((prog == NLM) & ~isin(proc, CALLBACKS)))[kinds]
+        served = (isin(prog, (Prog.NFS, Prog.MOUNT)) | ((prog == Prog.NLM) & ~isin(proc, CALLBACKS)))[kinds]
         served &= ~exchanges.decoded.again(raw["flow"], exchanges.vantage)
         sent, received = (np.bincount(raw[end][served], minlength=len(self.texts)) for end in ("client", "server"))
-        nfs = tallies["prog"] == NFS
+        nfs = tallies["prog"] == Prog.NFS
         if SIDE in tallies:
             nfs &= tallies[SIDE] == 0
         np.add.at(sent, tallies["client"][nfs], tallies["exchanges"][nfs])

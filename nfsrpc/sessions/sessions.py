@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from nfsrpc.columns import Table
@@ -15,9 +15,10 @@ from nfsrpc.sessions.loopbacks import told_apart
 from nfsrpc.sessions.paths import Paths
 from nfsrpc.sessions.tallies import Tallies
 from nfsrpc.sessions.translations import translated
+from nfsrpc.tables import Tables
 
 
-class Sessions(Mapping[str, Table]):
+class Sessions(Tables):
     """Tables by name."""
 
     def __init__(self, decoded: Decoded) -> None:
@@ -45,7 +46,7 @@ class Sessions(Mapping[str, Table]):
     def membership(self) -> Membership:
         return Membership(self.decoded, self["calls"], self["locks"])
 
-    def __getitem__(self, name: str) -> Table:
+    def table(self, name: str) -> Table:
         if name not in self._built:
             self._built[name] = BUILDERS[name](self)
         return self._built[name]

@@ -10,13 +10,13 @@ from functools import cached_property
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source, Table, isin
+from nfsrpc import tables
+from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source, isin
 from nfsrpc.decode import SIDE, Columns, Decoded
 from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.sessions.exchanges import transports
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
-from nfsrpc.tables import TALLIES
 
 INTERVAL = 10_000_000_000  # of the core
 KEY = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine", "interval")
@@ -104,7 +104,7 @@ class Tallies:
         return {name: values[shown] for name, values in latencies.items()}
 
 
-def tallies(tallies: Tallies, hosts: Hosts) -> Table:
+def tallies(tallies: Tallies, hosts: Hosts) -> tables.Tallies:
     decoded, raw = tallies.decoded, tallies.raw
     kinds, first = group(raw["prog"], raw["vers"], raw["proc"])
     names = list(zip(*(raw[name][first].tolist() for name in ("prog", "vers", "proc")), strict=True))
@@ -123,4 +123,4 @@ def tallies(tallies: Tallies, hosts: Hosts) -> Table:
         "latency_max_s": lambda: raw["latency_max"] / 1e9,
         "counted_in": np.where(own, NULLS["u16?"], tallies.counted_in).astype(np.uint16),
     }
-    return Table(TALLIES, len(tallies), columns)
+    return tables.Tallies(tables.TALLIES, len(tallies), columns)

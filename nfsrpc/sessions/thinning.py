@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NULLS, Array, Coded, Mask, Masked, Table, isin
+from nfsrpc.columns import NULLS, Array, Coded, Mask, Masked, isin
 from nfsrpc.decode import Columns, Messages, joined
 from nfsrpc.reading import Batch
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.naming import events, news
 from nfsrpc.sessions.tallies import INTERVAL, added, summed
-from nfsrpc.tables import CALLS
+from nfsrpc.tables import CALLS, Calls
 
 # Batches with fewer rows than this stay as they are; some 200 bytes each, 25 MB. What was kept stays while it is more
 # than what has come since, so that all rows together are looked at a few times only.
@@ -97,12 +97,12 @@ def as_masked(column: Any, rows: Mask) -> Masked:
     return Masked(values[rows], valid[rows])
 
 
-def as_calls(raw: Columns) -> Table:
+def as_calls(raw: Columns) -> Calls:
     """As much of the table of calls as is asked where names come from."""
     columns = {name: raw[name] for name in ("exchange", "proc", "status", "time", "reply_time")}
     nothing = np.full(len(raw["exchange"]), NULLS["u32?"], dtype=np.uint32)
     servers = Coded(raw["server"].astype(np.int64), ())
-    return Table(CALLS, len(nothing), {**columns, "server": servers, "duplicate_of": nothing})
+    return Calls(CALLS, len(nothing), {**columns, "server": servers, "duplicate_of": nothing})
 
 
 def without(columns: dict[str, Any], exchanges: Array) -> dict[str, Any]:

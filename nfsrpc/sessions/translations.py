@@ -25,11 +25,10 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.decode import EVERYWHERE, SIDE, Columns, Decoded, Translation, rows_of
+from nfsrpc.protocols.numbers import IpProto, Prog
 from nfsrpc.sessions.grouping import group, members
-from nfsrpc.sessions.wanted import NFS, NFSACL
 
 RPC_SEEN = 1  # bit of the core's flows
-TCP, UDP = 6, 17
 ENDS = ("client", "server")
 # A node passes a packet on within this; sequence numbers and xids are used again later.
 PASSED_ON = 1_000_000_000
@@ -127,7 +126,7 @@ class Translations:
     def _same_numbers(self) -> Iterator[list[int]]:
         """TCP connections with equal sequence numbers in both directions, between different addresses."""
         flows = self.flows
-        both = (flows["transport"] == TCP) & self.remote & (flows["c_frames"] > 0) & (flows["s_frames"] > 0)
+        both = (flows["transport"] == IpProto.TCP) & self.remote & (flows["c_frames"] > 0) & (flows["s_frames"] > 0)
         for rows in self._alike(np.flatnonzero(both), flows["c_seq"], flows["s_seq"], flows["prog"]):
             for near in self._near(rows, self.flows["first"]):
                 if self._agree(near):
@@ -194,7 +193,7 @@ class Translations:
         """Over UDP: pairs of addresses between which several exchanges agree, one within the other."""
         raw, votes = self.decoded.exchanges, defaultdict[tuple[Pair, Pair], list[list[int]]](list)
         flow = rows_of(self.flows["flow"], raw["flow"])
-        asked = (raw["transport"] == UDP) & ~isin(raw["prog"], (NFS, NFSACL)) & (flow >= 0)
+        asked = (raw["transport"] == IpProto.UDP) & ~isin(raw["prog"], (Prog.NFS, Prog.NFSACL)) & (flow >= 0)
         asked[asked] &= self.remote[flow[asked]]
         asked &= (raw["time"] != NAT) & (raw["reply_time"] != NAT)
         rows = np.flatnonzero(asked)
@@ -220,7 +219,7 @@ class Translations:
     def _over_udp_between(self) -> dict[Pair, int]:
         """How many exchanges over UDP each pair of addresses has, for these procedures are always listed."""
         raw = self.decoded.exchanges
-        rows = np.flatnonzero((raw["transport"] == UDP) & ~isin(raw["prog"], (NFS, NFSACL)))
+        rows = np.flatnonzero((raw["transport"] == IpProto.UDP) & ~isin(raw["prog"], (Prog.NFS, Prog.NFSACL)))
         if not len(rows):
             return {}
         groups, first = group(raw["client"][rows], raw["server"][rows])
@@ -235,7 +234,7 @@ class Translations:
         flows = self.flows
         known = np.array([client << 32 | server for chain in self.chains for client, server in chain.pairs])
         concerned = np.flatnonzero(self.remote & isin(self.pair, known))
-        tcp = concerned[(flows["transport"][concerned] == TCP) & (flows["c_frames"][concerned] > 0)]
+        tcp = concerned[(flows["transport"][concerned] == IpProto.TCP) & (flows["c_frames"][concerned] > 0)]
         found = [part for rows in self._alike(tcp, flows["c_seq"]) for part in self._near(rows, flows["first"])]
         found += self._over_udp(concerned)
         return [(chain, part) for part in found if (chain := self._chain_of(part)) is not None]
@@ -263,7 +262,7 @@ class Translations:
     def _over_udp(self, concerned: Array) -> list[list[int]]:
         """Flows over UDP with the same calls."""
         flows, raw = self.flows, self.decoded.exchanges
-        udp = concerned[flows["transport"][concerned] == UDP]
+        udp = concerned[flows["transport"][concerned] == IpProto.UDP]
         numbers = flows["flow"][udp]
         rows = np.flatnonzero(isin(raw["flow"], numbers)) if len(numbers) else np.zeros(0, dtype=np.int64)
         if not len(rows):

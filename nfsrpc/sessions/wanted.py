@@ -6,10 +6,10 @@ A trace is decoded no further. Nothing here needs numpy, so that decoding may be
 from __future__ import annotations
 
 from nfsrpc.protocols import PROTOCOLS
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.name_sources import LESSONS
 
-NFS, NFSACL, NLM = 100003, 100227, 100021
-NLM_PROTOCOLS = tuple(program.protocol for program in PROTOCOLS if program.number == NLM)
+NLM_PROTOCOLS = tuple(program.protocol for program in PROTOCOLS if program.number == Prog.NLM)
 
 # What portmappers are asked and say.
 MAPPING = ("prog", "vers", "prot", "port")

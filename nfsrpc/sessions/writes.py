@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from nfsrpc.columns import Source, Table
+from nfsrpc.columns import Source
 from nfsrpc.decode import Columns, Decoded
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.paths import Paths
-from nfsrpc.tables import WRITES
+from nfsrpc.tables import WRITES, Writes
 
 KEY = ("capture", "client", "server", "handle", "interval")
 
@@ -31,7 +31,7 @@ def summed(accesses: Columns) -> Columns:
     return result
 
 
-def writes(decoded: Decoded, hosts: Hosts, paths: Paths) -> Table:
+def writes(decoded: Decoded, hosts: Hosts, paths: Paths) -> Writes:
     raw = summed(decoded.accesses)
     server = hosts.label(raw["server"])
     columns: dict[str, Source] = {
@@ -42,4 +42,4 @@ def writes(decoded: Decoded, hosts: Hosts, paths: Paths) -> Table:
         "fh": lambda: decoded.text(raw["handle"], bytes.hex),
         "file": lambda: paths.files(server.codes, raw["handle"], raw["first"]),
     }
-    return Table(WRITES, len(raw["first"]), columns)
+    return Writes(WRITES, len(raw["first"]), columns)

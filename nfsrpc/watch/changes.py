@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from nfsrpc.columns import Table
 from nfsrpc.diagnosis.run import cut_short
 from nfsrpc.facts.stalls import LATE_S
 from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
 from nfsrpc.sessions.holders import holders
+from nfsrpc.tables import Locks
 
 What: TypeAlias = Literal["appeared", "changed", "resolved", "waiting", "over", "verdict"]
 
@@ -46,7 +46,7 @@ class Change(NamedTuple):
     why: str = ""
 
 
-def waits_in(locks: Table, at: int) -> list[Wait]:
+def waits_in(locks: Locks, at: int) -> list[Wait]:
     """Who waits for a lock at that time, longest first."""
     table = holders(locks, at)
     rows = [row for row in table.where(table["state"] == "waits").rows() if row.since is not None]

@@ -6,7 +6,7 @@ Pure: a moment and the health of the capture in, something for rich to show out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
@@ -14,11 +14,12 @@ from rich.segment import Segment
 from rich.table import Table as Grid
 from rich.text import Text
 
-from nfsrpc.columns import Table
 from nfsrpc.findings.finding import Finding
 from nfsrpc.printable import clean
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.report.captures import busiest
 from nfsrpc.report.contents import Procedure, procedures_of
+from nfsrpc.tables import Registrations
 from nfsrpc.watch.changes import Wait
 from nfsrpc.watch.schedule import Health, Moment
 from nfsrpc.wording import count, datetime_utc, digits, duration, size
@@ -30,7 +31,7 @@ BADGES = {
 }
 SEVERITIES = {"error": "bold red1", "warning": "bold dark_orange3", "info": "bold deep_sky_blue3"}
 # Programs that a server of locks needs, by what its portmapper calls them.
-SERVICES = {100003: "nfs", 100005: "mountd", 100021: "nlockmgr", 100024: "status"}
+SERVICES: dict[int, str] = {Prog.NFS: "nfs", Prog.MOUNT: "mountd", Prog.NLM: "nlockmgr", Prog.NSM: "status"}
 ROWS = 10  # of a list that may be longer than the screen
 UNANSWERED_S = 10.0  # from then on a rule says so
 SILENT_S = 10.0  # shorter pauses are not worth a word
@@ -145,18 +146,19 @@ def findings(found: Sequence[Finding]) -> Grid | None:
     return grid(("severity", "rule", "certainty", "what"), rows, long=(3,))
 
 
-def registered(registrations: Table) -> Grid | None:
+def registered(registrations: Registrations) -> Grid | None:
     """What the portmapper of each host said last of each service."""
     said: dict[str, dict[int, dict[str, int]]] = {}
     for row in latest_answers(registrations):
-        said.setdefault(row.host, {}).setdefault(row.prog, {})[row.transport or "?"] = row.port
+        if row.prog is not None and row.port is not None:
+            said.setdefault(row.host, {}).setdefault(row.prog, {})[row.transport or "?"] = row.port
     rows: list[tuple[str | Text, ...]] = [
         (host, *(ports(services.get(prog, {})) for prog in SERVICES)) for host, services in sorted(said.items())
     ]
     return grid(("server", *SERVICES.values()), rows[:ROWS])
 
 
-def latest_answers(registrations: Table) -> Iterator[Any]:
+def latest_answers(registrations: Registrations) -> Iterator[Registrations.Row]:
     known = registrations.valid("port") & registrations.valid("prog") & registrations.valid("host")
     for row in registrations.where(known).rows():
         if row.prog in SERVICES:

@@ -16,6 +16,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Masked
 from nfsrpc.decode import NO_STRING, Columns, Decoded, joined, renumbered, renumbered_message
+from nfsrpc.protocols.numbers import Port, Prog
 from nfsrpc.sessions import writes
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.tallies import INTERVAL, added, summed
@@ -31,8 +32,7 @@ MAX_ROWS = 1 << 18
 # Of those, the ones of NFS, which must not crowd out what is about locks: where frames are cut, calls are listed of
 # which nothing but the reply is left.
 MAX_NFS = 1 << 17
-NFS = (100003, 100227)
-NFS_PORT = 2049
+NFS = (Prog.NFS, Prog.NFSACL)
 # Of those, the ones that tell names of files. Names are welcome; of the very many the latest will do.
 MAX_NAMES = 1 << 16
 TABLES = ("exchanges", "copies", "flows", "tallies", "latencies", "accesses")
@@ -370,7 +370,7 @@ def taken_messages(columns: Mapping[str, Masked], mask: Mask) -> dict[str, Maske
 
 
 def of_nfs(exchanges: Columns) -> Mask:
-    mask: Mask = np.isin(exchanges["prog"], NFS) | (exchanges["server_port"] == NFS_PORT)
+    mask: Mask = np.isin(exchanges["prog"], NFS) | (exchanges["server_port"] == Port.NFS)
     return mask
 
 

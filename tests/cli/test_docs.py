@@ -25,7 +25,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
-outputs, reference, verdicts = map(script, ("outputs", "reference", "verdicts"))
+outputs, reference, stubs, verdicts = map(script, ("outputs", "reference", "stubs", "verdicts"))
 GENERATED = "a stale page is renewed by `make docs`"
 
 
@@ -57,6 +57,10 @@ def test_the_page_of_verdicts_has_all_captures_and_no_unknown_difference(kind: s
     assert wrong == [name for name in wrong if KNOWN_WRONG.get(name.partition("/")[0])]
     if SETS[kind].found.is_dir():
         assert [row[0].removeprefix("| ") for row in rows] == [case.name for case in cases(kind)], GENERATED
+
+
+def test_types_of_tables_are_those_of_the_declarations() -> None:
+    assert stubs.FILE.read_text(encoding="utf-8") == stubs.stub()
 
 
 @pytest.mark.parametrize("page", outputs.pages(), ids=lambda page: page.name)

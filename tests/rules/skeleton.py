@@ -44,8 +44,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import Table
 from nfsrpc.findings.finding import Answer, Rule
+from nfsrpc.tables import Locks
 
 RULE = Rule(
     "{id}",
@@ -56,7 +56,7 @@ RULE = Rule(
 )
 
 
-def check(locks: Table, *, wait_s: float = 10.0) -> Iterator[Answer]:
+def check(locks: Locks, *, wait_s: float = 10.0) -> Iterator[Answer]:
     for lock in locks.where(locks["wait_s"] >= wait_s).rows():
         raise NotImplementedError(lock)
     yield from ()

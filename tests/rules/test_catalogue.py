@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nfsrpc.columns import empty
+from nfsrpc.columns import Table
 from nfsrpc.diagnosis.catalogue import SECTIONS, UNDOCUMENTED, Check, candidates, chosen, find, rules
 from nfsrpc.diagnosis.run import OF_OTHERS, Inputs, ask
 from nfsrpc.diagnosis.settings import setting
@@ -61,7 +61,7 @@ def test_a_rule_is_told_three_kinds_of_story(check: Check) -> None:
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_rule_answers_something_of_an_empty_trace(check: Check) -> None:
-    tables = {name: empty(spec) for name, spec in TABLES.items()}
+    tables = {name: Table.of(spec, ()) for name, spec in TABLES.items()}
     answers = ask(Inputs(tables), [check])
     assert answers
     assert not any(isinstance(answer, Broken) for answer in answers), answers
@@ -90,7 +90,7 @@ def test_a_rule_without_an_answer_passes_or_cannot_tell_by_its_subject(monkeypat
 
     rule = Rule("TST001", "made", "error", judges="lock requests", passes="all went well")
     check = made(silent)._replace(rule=rule)
-    inputs = Inputs({name: empty(spec) for name, spec in TABLES.items()})
+    inputs = Inputs({name: Table.of(spec, ()) for name, spec in TABLES.items()})
     assert ask(inputs, [check]) == [CannotTell("TST001", "no lock requests in the capture")]
     monkeypatch.setitem(SUBJECTS, "lock requests", lambda _: True)
     assert ask(inputs, [check]) == [Clear("TST001", "all went well")]
@@ -109,9 +109,8 @@ def test_a_broken_rule_stops_no_other() -> None:
     def sound(locks: Any) -> Iterator[Answer]:
         yield Clear("TST002", f"{len(locks)} locks")
 
-    answers = ask(
-        Inputs({"calls": empty(TABLES["calls"]), "locks": empty(TABLES["locks"])}), [made(broken), made(sound)]
-    )
+    tables = {name: Table.of(TABLES[name], ()) for name in ("calls", "locks")}
+    answers = ask(Inputs(tables), [made(broken), made(sound)])
     failed = next(answer for answer in answers if isinstance(answer, Broken))
     assert 'raise ZeroDivisionError("too much")' in failed.traceback
     assert answers == [
@@ -125,7 +124,7 @@ def test_settings_change_thresholds() -> None:
     def late(calls: Any, *, late_s: float = 5.0) -> Iterator[Answer]:
         yield Clear("TST001", f"{late_s}")
 
-    inputs = Inputs({"calls": empty(TABLES["calls"])})
+    inputs = Inputs({"calls": Table.of(TABLES["calls"], ())})
     assert ask(inputs, [made(late)], {"TST001": {"late_s": 7.5}}) == [Clear("TST001", "7.5")]
 
 

@@ -30,13 +30,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from nfsrpc.columns import Table
-from nfsrpc.facts.basic import NLM, Roles, listed, pairs_of
+from nfsrpc.facts.basic import Roles, listed, pairs_of
 from nfsrpc.facts.callbacks import Failure
 from nfsrpc.facts.waiters import Waiter, proof
 from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.protocols.numbers import Prog
+from nfsrpc.tables import Flows, Locks, Registrations
 from nfsrpc.wording import SECOND, named, seconds, several
 
 RULE = Rule(
@@ -54,10 +55,10 @@ RETRY_S = 35.0  # a Linux client that waits asks again after 30.7 s: a lock that
 
 def check(
     waiters: tuple[Waiter, ...],
-    locks: Table,
+    locks: Locks,
     failed_callbacks: tuple[Failure, ...],
-    connections: Table,
-    registrations: Table,
+    connections: Flows,
+    registrations: Registrations,
     roles: Roles,
     gaps: frozenset[frozenset[str]],
     with_portmappers: frozenset[str],
@@ -84,7 +85,7 @@ def check(
         yield RULE.clear("the clients that waited were called back")
 
 
-def free_for(polled: list[Waiter], locks: Table) -> dict[int, float]:
+def free_for(polled: list[Waiter], locks: Locks) -> dict[int, float]:
     """By number of the waiter for how many seconds its lock was free before it was granted; 0 without a release.
 
     The lock may have had other holders after the one for which it was first refused.
@@ -112,10 +113,10 @@ def is_unseen(waiter: Waiter, free: dict[int, float], gaps: frozenset[frozenset[
     return bool(waiter.row.polls > 1 and free[waiter.number] > RETRY_S)
 
 
-def looked_up(registrations: Table, roles: Roles) -> set[tuple[str, str]]:
+def looked_up(registrations: Registrations, roles: Roles) -> set[tuple[str, str]]:
     """Servers that asked their clients for their lockd."""
-    asked = registrations.where(registrations["prog"] == NLM)
-    pairs = set(zip(asked["asker"].tolist(), asked["host"].tolist(), strict=True))
+    asked = registrations.where(registrations["prog"] == Prog.NLM)
+    pairs = {(row.asker, row.host) for row in asked.rows()}
     found = ((roles.calling(asker, client), client) for asker, client in pairs)
     return {(server, client) for server, client in found if server is not None}
 

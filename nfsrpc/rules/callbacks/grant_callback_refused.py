@@ -31,11 +31,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nfsrpc.columns import Table, isin
+from nfsrpc.columns import isin
 from nfsrpc.facts.basic import listed
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats
+from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, several
 
 RULE = Rule(
@@ -48,10 +50,8 @@ RULE = Rule(
     passes="no client refused a lock that it had waited for",
 )
 
-GRANTED = 0
 
-
-def check(locks: Table, nlm: Table, gaps: frozenset[frozenset[str]], *, crossing_s: float = 5.0) -> Iterator[Answer]:
+def check(locks: Locks, nlm: Calls, gaps: frozenset[frozenset[str]], *, crossing_s: float = 5.0) -> Iterator[Answer]:
     called = locks.where(locks.valid("callback"))
     asked = denied(called.where(called.valid("requested")))
     refused = [row for row in asked.rows() if not crossed(row, crossing_s)]
@@ -67,23 +67,24 @@ def check(locks: Table, nlm: Table, gaps: frozenset[frozenset[str]], *, crossing
         yield RULE.cannot_tell("the clients' answers to grants are not in the capture")
 
 
-def denied(called: Table) -> Table:
-    return called.where(called.valid("callback_status") & (called["callback_status"] != GRANTED))
+def denied(called: Locks) -> Locks:
+    return called.where(called.valid("callback_status") & (called["callback_status"] != Nlm4Stats.GRANTED))
 
 
-def crossed(row: Any, crossing_s: float) -> bool:
+def crossed(row: Locks.Row, crossing_s: float) -> bool:
     """Whether the client gave up before the grant could reach it, or had the lock already."""
     past = [time for time in (row.cancelled, row.unlock, row.granted) if time is not None]
-    return any(time <= row.callback + crossing_s * SECOND for time in past)
+    called = row.callback
+    return called is not None and any(time <= called + crossing_s * SECOND for time in past)
 
 
-def callers(nlm: Table, refused: list[Any]) -> dict[int, str]:
+def callers(nlm: Calls, refused: list[Locks.Row]) -> dict[int | None, str]:
     """Which host sent each of these callbacks, by its exchange."""
     calls = nlm.where(isin(nlm["exchange"], [row.callback_exchange for row in refused]))
     return dict(zip(calls["exchange"].tolist(), calls["client"].tolist(), strict=True))
 
 
-def finding(client: str, rows: list[Any], senders: dict[int, str]) -> Finding:
+def finding(client: str, rows: list[Locks.Row], senders: dict[int | None, str]) -> Finding:
     first = rows[0]
     sender = senders.get(first.callback_exchange, first.server)
     is_elsewhere = sender != first.server

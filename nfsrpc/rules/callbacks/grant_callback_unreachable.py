@@ -35,14 +35,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.columns import Table, isin
-from nfsrpc.facts.basic import CANCEL_MSG, LOCK_MSG, NLM, TEST_MSG, UNLOCK_MSG, listed, pairs_of
+from nfsrpc.columns import isin
+from nfsrpc.facts.basic import listed, pairs_of
 from nfsrpc.facts.callbacks import Failure, delivered
 from nfsrpc.facts.waiters import LastSeen, Waiter
 from nfsrpc.findings.advice import answers, bare, wire_of
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Certainty, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls
 from nfsrpc.wording import NAMED, SECOND, seconds, several
 
 RULE = Rule(
@@ -59,7 +61,7 @@ RULE = Rule(
 def check(
     failed_callbacks: tuple[Failure, ...],
     waiters: tuple[Waiter, ...],
-    nlm: Table,
+    nlm: Calls,
     last_seen: Mapping[str, LastSeen],
     gaps: frozenset[frozenset[str]],
     with_portmappers: frozenset[str],
@@ -104,9 +106,9 @@ def suffers(waiter: Waiter, tried: Stretches) -> bool:
     return tried.meet((waiter.row.server, waiter.row.client), waiter.start, waiter.end + SECOND)
 
 
-def results_sent(nlm: Table) -> set[tuple[str, str]]:
+def results_sent(nlm: Calls) -> set[tuple[str, str]]:
     """The servers and clients that asked them in the asynchronous form, which a server answers by calls to it."""
-    asked = nlm.where(isin(nlm["proc"], (TEST_MSG, LOCK_MSG, CANCEL_MSG, UNLOCK_MSG)))
+    asked = nlm.where(isin(nlm["proc"], (NlmProc.TEST_MSG, NlmProc.LOCK_MSG, NlmProc.CANCEL_MSG, NlmProc.UNLOCK_MSG)))
     return {(server, client) for client, server in pairs_of(asked)}
 
 
@@ -154,7 +156,7 @@ def finding(failures: list[Failure], affected: list[Waiter], certainty: Certaint
         last=max(failure.last for failure in failures),
         evidence=tuple(proof(failures, affected)),
         remedy=server_remedy(failures) if own else client_remedy(failures),
-        verify=(answers(client, NLM, on=f"the server {server}"),),
+        verify=(answers(client, Prog.NLM, on=f"the server {server}"),),
         wait_s=max(waiter.row.wait_s or 0.0 for waiter in affected),
     )
 
@@ -171,12 +173,12 @@ def servers_reason(failures: list[Failure]) -> str:
 
 def proof(failures: list[Failure], affected: list[Waiter]) -> Iterator[Evidence]:
     row = affected[0].row
-    yield Evidence(row.blocked_capture, row.blocked_frame, f"{row.client} has to wait (BLOCKED)")
+    yield Evidence.of(row.blocked_capture, row.blocked_frame, f"{row.client} has to wait (BLOCKED)")
     for failure in failures[:2]:
         yield from failure.evidence[:2]
     for waiter in affected:
         if waiter.row.granted_by == "poll":
-            yield Evidence(waiter.row.granted_capture, waiter.row.granted_frame, "granted when the client retried")
+            yield Evidence.of(waiter.row.granted_capture, waiter.row.granted_frame, "granted when the client retried")
             return
 
 

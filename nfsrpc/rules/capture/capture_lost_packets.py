@@ -26,9 +26,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import Table
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Rule
+from nfsrpc.tables import Flows, Quality
 from nfsrpc.wording import several
 
 RULE = Rule(
@@ -40,7 +40,7 @@ RULE = Rule(
 )
 
 
-def check(flows: Table, quality: Table) -> Iterator[Answer]:
+def check(flows: Flows, quality: Quality) -> Iterator[Answer]:
     lost = flows["c_lost_bytes"] + flows["s_lost_bytes"]
     drops = quality["drops"][quality.valid("drops")]
     dropped = int(drops.sum()) if len(drops) else 0

@@ -23,15 +23,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import Table
 from nfsrpc.findings.finding import Answer, Evidence, Rule
 from nfsrpc.sessions.exchanges import ENCRYPTED
+from nfsrpc.tables import Calls, Flows, Tallies
 from nfsrpc.wording import named, several
 
 RULE = Rule("CAP006", "encrypted", "info", judges="RPC", passes="no RPC is encrypted")
 
 
-def check(flows: Table, exchanges: Table, counted: Table) -> Iterator[Answer]:
+def check(flows: Flows, exchanges: Calls, counted: Tallies) -> Iterator[Answer]:
     tls = flows.where(flows["tls"])
     private = exchanges.where(exchanges["flags"] & ENCRYPTED != 0)
     sums = counted.where(counted["encrypted"] > 0)
@@ -47,12 +47,12 @@ def check(flows: Table, exchanges: Table, counted: Table) -> Iterator[Answer]:
             evidence=(Evidence(row.capture, row.frame, f"{row.client} to port {row.server_port}, over TLS"),),
         )
     elif count:
-        row = (private if len(private) else sums).row(0)
-        frame = row.call_frame if len(private) else row.first_frame
+        one = (private if len(private) else sums).row(0)
+        frame = int((private["call_frame"] if len(private) else sums["first_frame"])[0])
         yield RULE.finding(
             host=None,
-            title=f"{several(count, 'call')} to {row.server} encrypted by RPCSEC_GSS (krb5p)",
+            title=f"{several(count, 'call')} to {one.server} encrypted by RPCSEC_GSS (krb5p)",
             explanation="Their times and sizes are known, their arguments and results are not.",
             count=count,
-            evidence=(Evidence(row.capture, frame, "encrypted"),),
+            evidence=(Evidence(one.capture, frame, "encrypted"),),
         )

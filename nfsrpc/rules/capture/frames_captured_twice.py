@@ -24,14 +24,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import Table
 from nfsrpc.findings.finding import Answer, Rule
+from nfsrpc.tables import Quality
 from nfsrpc.wording import several
 
 RULE = Rule("CAP004", "frames-captured-twice", "info", judges="frames", passes="no frame was captured twice")
 
 
-def check(quality: Table) -> Iterator[Answer]:
+def check(quality: Quality) -> Iterator[Answer]:
     again, frames = int(quality["duplicates"].sum()), int(quality["frames"].sum())
     if again:
         yield RULE.finding(

@@ -23,16 +23,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import Table
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Rule
 from nfsrpc.sessions.exchanges import CALL_CUT, REPLY_CUT
+from nfsrpc.tables import Calls, Quality
 from nfsrpc.wording import several
 
 RULE = Rule("CAP003", "frames-cut", "info", judges="frames", passes="no frame is cut")
 
 
-def check(quality: Table, nlm: Table) -> Iterator[Answer]:
+def check(quality: Quality, nlm: Calls) -> Iterator[Answer]:
     cut, frames = int(quality["cut_frames"].sum()), int(quality["frames"].sum())
     if not cut:
         return

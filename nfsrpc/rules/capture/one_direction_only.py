@@ -29,18 +29,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import Mask, Table
+from nfsrpc.columns import Mask
 from nfsrpc.facts.basic import Span, of_known_hosts
 from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import group, members
+from nfsrpc.tables import Flows
 from nfsrpc.wording import SECOND, several
 
 RULE = Rule("CAP001", "one-direction-only", "warning", judges="RPC", passes="both directions of all RPC were captured")
 
 
-def check(flows: Table, span: Span | None, *, wait_s: float = 5.0) -> Iterator[Answer]:
+def check(flows: Flows, span: Span | None, *, wait_s: float = 5.0) -> Iterator[Answer]:
     one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
     if span is not None:
         one_way &= span.last - flows["first"] >= wait_s * SECOND
@@ -50,7 +51,7 @@ def check(flows: Table, span: Span | None, *, wait_s: float = 5.0) -> Iterator[A
         yield finding(rows.take(part))
 
 
-def not_silence(flows: Table) -> Mask:
+def not_silence(flows: Flows) -> Mask:
     """Where the other side must have sent something that is not here: replies to nothing, or data that goes on."""
     tcp = flows["transport"] == "tcp"
     replies_only = (flows["c_frames"] == 0) & (flows["s_replies"] > 0)
@@ -59,7 +60,7 @@ def not_silence(flows: Table) -> Mask:
     return mask
 
 
-def finding(rows: Table) -> Finding:
+def finding(rows: Flows) -> Finding:
     first = rows.row(int(np.argmin(rows["frame"])))
     heard = first.client if first.c_frames else first.server
     calls = int(rows["c_calls"].sum())

@@ -31,14 +31,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from nfsrpc.columns import Table
 from nfsrpc.facts.basic import lacks
 from nfsrpc.facts.waiters import Waiter, proof
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.overlaps import others_held
+from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import seconds
 
 RULE = Rule(
@@ -51,11 +52,9 @@ RULE = Rule(
     passes="no lock was free while a client waited for it",
 )
 
-BLOCKED = 3
-
 
 def check(
-    locks: Table, nlm: Table, waiters: tuple[Waiter, ...], gaps: frozenset[frozenset[str]], *, free_s: float = 30.0
+    locks: Locks, nlm: Calls, waiters: tuple[Waiter, ...], gaps: frozenset[frozenset[str]], *, free_s: float = 30.0
 ) -> Iterator[Answer]:
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting" and waiter.row.blocked is not None]
     free = [waiter for waiter in waiting if waiter.free_s >= free_s]
@@ -70,7 +69,7 @@ def check(
         yield RULE.cannot_tell("who holds the lock that others wait for is not in the capture")
 
 
-def taken(locks: Table, waiting: Sequence[Waiter]) -> list[bool]:
+def taken(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
     """For each whether another held the range after the one in its way."""
     if not waiting:
         return []
@@ -81,16 +80,18 @@ def taken(locks: Table, waiting: Sequence[Waiter]) -> list[bool]:
     return others_held(locks, holds, released[holds], numbers, np.array(after, dtype=np.int64))
 
 
-def times_blocked(nlm: Table) -> Mapping[int, int]:
+def times_blocked(nlm: Calls) -> Mapping[int, int]:
     """When calls were sent that were answered BLOCKED, by exchange."""
-    rows = nlm.where(nlm["status"] == BLOCKED)
+    rows = nlm.where(nlm["status"] == Nlm4Stats.BLOCKED)
     return dict(zip(rows["exchange"].tolist(), rows["time"].tolist(), strict=True))
 
 
 def blocked_again(blocked: Mapping[int, int], waiter: Waiter) -> bool:
     """Whether the server answers BLOCKED after the release: a holder that the capture does not show may have it."""
-    last = blocked.get(waiter.row.last_exchange)
-    return waiter.holder is not None and last is not None and last > waiter.holder.released
+    exchange = waiter.row.last_exchange
+    last = None if exchange is None else blocked.get(exchange)
+    released = None if waiter.holder is None else waiter.holder.released
+    return last is not None and released is not None and last > released
 
 
 def finding(waiter: Waiter, again: bool) -> Finding:

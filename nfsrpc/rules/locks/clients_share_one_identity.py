@@ -23,16 +23,16 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Array, Table, distinct, isin
-from nfsrpc.facts.basic import LOCK, UNLOCK
+from nfsrpc.columns import Array, distinct, isin
 from nfsrpc.facts.waiters import rows_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.grouping import group
+from nfsrpc.tables import Calls, Locks
 
 RULE = Rule(
     "LCK014",
@@ -47,19 +47,19 @@ RULE = Rule(
 LOOKED_AT = 50  # cases: each costs a look at all lock requests
 
 
-def check(locks: Table, nlm: Table) -> Iterator[Answer]:
+def check(locks: Locks, nlm: Calls) -> Iterator[Answer]:
     pairs = [pair for pair in again(locks) if both_in_use(nlm, *pair)]
     for client in sorted({first.client for first, _ in pairs}):
         mine = [pair for pair in pairs if pair[0].client == client]
         yield finding(mine, namesakes(locks, mine[0][0]))
 
 
-def again(locks: Table) -> Iterator[tuple[Any, Any]]:
+def again(locks: Locks) -> Iterator[tuple[Locks.Row, Locks.Row]]:
     """Sessions that ended because the same owner locked the range once more, from another port, and that next one."""
     replaced = locks["state"] == "replaced"
     if not replaced.any():
         return
-    owners, _ = group(*(locks[name].codes for name in ("server", "client", "owner", "fh")), locks["l_offset"])
+    owners, _ = group(*(locks.column(name).codes for name in ("server", "client", "owner", "fh")), locks["l_offset"])
     order = np.lexsort((locks["time"], owners))
     follows = owners[order][1:] == owners[order][:-1]
     other_port = locks["client_port"][order][1:] != locks["client_port"][order][:-1]
@@ -69,25 +69,29 @@ def again(locks: Table) -> Iterator[tuple[Any, Any]]:
         yield rows[first], rows[second]
 
 
-def both_in_use(nlm: Table, first: Any, second: Any) -> bool:
+def both_in_use(nlm: Calls, first: Locks.Row, second: Locks.Row) -> bool:
     """Whether the older connection is used again after the newer one was."""
-    same = (nlm["client"] == first.client) & (nlm["server"] == first.server) & isin(nlm["proc"], (LOCK, UNLOCK))
+    same = (
+        (nlm["client"] == first.client)
+        & (nlm["server"] == first.server)
+        & isin(nlm["proc"], (NlmProc.LOCK, NlmProc.UNLOCK))
+    )
     old, new = (times(nlm, same, port) for port in (first.client_port, second.client_port))
     return bool(len(old) and len(new) and old.max() > new.min())
 
 
-def times(nlm: Table, same: Array, port: int) -> Array:
+def times(nlm: Calls, same: Array, port: int | None) -> Array:
     found: Array = nlm["time"][same & (nlm["client_port"] == port)]
     return found
 
 
-def namesakes(locks: Table, row: Any) -> tuple[str, ...]:
+def namesakes(locks: Locks, row: Locks.Row) -> tuple[str, ...]:
     """Its address, and those that its owner has where the capture shows the inside of the NAT."""
     same = (locks["server"] == row.server) & (locks["owner"] == row.owner) & (locks["fh"] == row.fh)
     return tuple(sorted({row.client, *locks.where(same)["client"].present()}))
 
 
-def finding(pairs: list[tuple[Any, Any]], clients: tuple[str, ...]) -> Finding:
+def finding(pairs: list[tuple[Locks.Row, Locks.Row]], clients: tuple[str, ...]) -> Finding:
     first, second = pairs[0]
     return RULE.finding(
         host=first.client,
@@ -101,10 +105,10 @@ def finding(pairs: list[tuple[Any, Any]], clients: tuple[str, ...]) -> Finding:
         files=tuple(sorted({row.file for row, _ in pairs})),
         count=len(pairs),
         first=second.granted,
-        last=max(row.granted for _, row in pairs),
+        last=max(row.granted or 0 for _, row in pairs),
         evidence=(
-            Evidence(first.granted_capture, first.granted_frame, f"granted to port {first.client_port}"),
-            Evidence(second.granted_capture, second.granted_frame, f"granted to port {second.client_port} as well"),
+            Evidence.of(first.granted_capture, first.granted_frame, f"granted to port {first.client_port}"),
+            Evidence.of(second.granted_capture, second.granted_frame, f"granted to port {second.client_port} as well"),
         ),
         remedy=(
             command("hostname", on="each client (pod, container) behind that address", note="must differ"),

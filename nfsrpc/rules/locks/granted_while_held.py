@@ -35,15 +35,17 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, Table, distinct, isin
-from nfsrpc.facts.basic import FREE_ALL, lacks, listed
+from nfsrpc.columns import NAT, Array, Mask, distinct, isin
+from nfsrpc.facts.basic import lacks, listed
 from nfsrpc.facts.waiters import held_until, same_range
 from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Locks, Monitors
 from nfsrpc.wording import SECOND, utc
 
 RULE = Rule(
@@ -62,9 +64,9 @@ SHOWN = 20  # cases are reported
 
 
 def check(
-    locks: Table,
-    nlm: Table,
-    monitors: Table,
+    locks: Locks,
+    nlm: Calls,
+    monitors: Monitors,
     boots: Mapping[str, tuple[int, ...]],
     gaps: frozenset[frozenset[str]],
     with_portmappers: frozenset[str],
@@ -95,7 +97,7 @@ def check(
         yield RULE.cannot_tell("too many locks overlap to look at all of them")
 
 
-def suspects(locks: Table, moment: int) -> tuple[Array, bool]:
+def suspects(locks: Locks, moment: int) -> tuple[Array, bool]:
     """Sessions granted before all earlier holders of that file, or of the very same range, had unlocked.
 
     Most of those of the file are innocent (other ranges, the same owner), so of each kind not all are looked at: the
@@ -146,7 +148,7 @@ def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mas
 class Holders:
     """Sessions that hold their ranges, until when, and when their clients gave up all that they had."""
 
-    def __init__(self, locks: Table, nlm: Table, boots: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, locks: Locks, nlm: Calls, boots: Mapping[str, tuple[int, ...]]) -> None:
         self.locks, self.nlm, self.boots = locks, nlm, boots
 
     @cached_property
@@ -156,7 +158,7 @@ class Holders:
     @cached_property
     def freed(self) -> Array:
         """By FREE_ALL."""
-        rows = self.nlm.where(self.nlm["proc"] == FREE_ALL)
+        rows = self.nlm.where(self.nlm["proc"] == NlmProc.FREE_ALL)
         freeing = Stretches((rows["client"], rows["server"]), rows["time"])
         ends = zip(*(self.locks[name].tolist() for name in ("client", "server", "granted")), strict=True)
         return or_never(freeing.following((client, server), granted) for client, server, granted in ends)
@@ -167,7 +169,7 @@ class Holders:
         grants = zip(*(self.locks[name].tolist() for name in ("client", "granted")), strict=True)
         return or_never(booting.following(client, granted) for client, granted in grants)
 
-    def of(self, number: int, moment: int) -> Any | None:
+    def of(self, number: int, moment: int) -> Locks.Row | None:
         """Who held the range when this was granted, in a way that excludes it."""
         locks, since = self.locks, self.locks["granted"]
         time = int(since[number])

@@ -30,17 +30,17 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Table, distinct
+from nfsrpc.columns import NAT, NULLS, distinct
 from nfsrpc.facts.basic import lacks
 from nfsrpc.facts.waiters import LastSeen, rows_of, silent_s
 from nfsrpc.findings.advice import BREAK_LOCK, bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Locks
 from nfsrpc.wording import SECOND, named, seconds, several, utc
 
 RULE = Rule(
@@ -55,7 +55,7 @@ RULE = Rule(
 
 
 def check(
-    locks: Table,
+    locks: Locks,
     last_seen: Mapping[str, LastSeen],
     gaps: frozenset[frozenset[str]],
     *,
@@ -69,8 +69,10 @@ def check(
         if holder.state not in ("held", "releasing") or lacks(gaps, holder):
             continue
         victims = [row for row in behind[number].rows() if row.requested is not None]
-        ends = [row.requested + round((row.wait_s or 0) * SECOND) for row in victims if not row.granted]
-        if not ends or (max(ends) - min(row.requested for row in victims)) < wait_s * SECOND:
+        since = [row.requested for row in victims if row.requested is not None]
+        waits = zip(since, victims, strict=True)
+        ends = [start + round((row.wait_s or 0) * SECOND) for start, row in waits if not row.granted]
+        if not ends or max(ends) - min(since) < wait_s * SECOND:
             continue
         if silent_s(last_seen, holder.client, max(ends)) >= silence_s:
             yield finding(holder, victims, max(ends), last_seen[holder.client].time)
@@ -78,10 +80,10 @@ def check(
         yield RULE.cannot_tell("the holders of the locks that others wait for are not in the capture")
 
 
-def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
+def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) -> Finding:
     clients = tuple(sorted({row.client for row in victims}))
     whose = named(clients)
-    first = min(row.requested for row in victims)
+    first = min(row.requested or NAT for row in victims)
     since = seconds((until - last) / SECOND)
     refused = [row for row in victims if row.blocked_frame is not None or row.denied_frame is not None][-1:]
     return RULE.finding(
@@ -109,7 +111,7 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
                 else ()
             ),
             *(
-                Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
+                Evidence.of(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
                 for row in refused
             ),
             *(
@@ -134,11 +136,12 @@ def finding(holder: Any, victims: list[Any], until: int, last: int) -> Finding:
     )
 
 
-def longest_wait(victims: list[Any]) -> float:
+def longest_wait(victims: list[Locks.Row]) -> float:
     """How long one client waited at most: one that polls, from its first request to the last reply."""
     stretches: dict[str, tuple[int, int]] = {}
     for row in victims:
-        first, last = stretches.get(row.client, (row.requested, row.requested))
-        end = row.requested + round((row.wait_s or 0.0) * SECOND)
-        stretches[row.client] = min(first, row.requested), max(last, end)
+        requested = row.requested or 0
+        first, last = stretches.get(row.client, (requested, requested))
+        end = requested + round((row.wait_s or 0.0) * SECOND)
+        stretches[row.client] = min(first, requested), max(last, end)
     return max((last - first) / SECOND for first, last in stretches.values())

@@ -83,8 +83,8 @@ def is_gone(waiter: Waiter, last_seen: Mapping[str, LastSeen], silence_s: float)
 
 
 def finding(server: str, file: str, waiting: list[Waiter], long_s: float) -> Finding:
-    longest = max(waiting, key=lambda waiter: waiter.row.wait_s)
-    wait = longest.row.wait_s
+    longest = max(waiting, key=lambda waiter: waiter.row.wait_s or 0.0)
+    wait = longest.row.wait_s or 0.0
     holders = sorted({f"{waiter.holder.owner} ({waiter.holder.client})" for waiter in waiting if waiter.holder})
     clients = tuple(sorted({waiter.row.client for waiter in waiting}))
     holding = {waiter.holder.client for waiter in waiting if waiter.holder}

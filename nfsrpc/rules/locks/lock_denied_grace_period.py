@@ -30,13 +30,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Table, isin
-from nfsrpc.facts.basic import LOCK, NM_LOCK
+from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.stalls import claimed_again
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, named, seconds, several
 
 RULE = Rule(
@@ -49,27 +50,26 @@ RULE = Rule(
     passes="no LOCK met a grace period",
 )
 
-GRANTED, GRACE = 0, 4
 ASKED_S = 60.0  # Linux retries after 5 s; across a longer pause it is unknown whether the grace period went on
 
 
-def check(requests: Table, locks: Table, *, long_s: float = 120.0) -> Iterator[Answer]:
-    asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & requests.valid("status"))
+def check(requests: Calls, locks: Locks, *, long_s: float = 120.0) -> Iterator[Answer]:
+    asked = requests.where(isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & requests.valid("status"))
     # Clients that claim their locks again are granted them in the grace period itself; a cut request may be such a one.
     again = isin(asked["exchange"], claimed_again(locks)) | (asked["flags"] & CALL_CUT != 0)
-    reclaimed = again & (asked["status"] == GRANTED)
+    reclaimed = again & (asked["status"] == Nlm4Stats.GRANTED)
     if len(asked) and reclaimed.all():
         yield RULE.cannot_tell("all LOCKs whose results are in the capture are, or may be, reclaims")
     asked = asked.where(~reclaimed)
-    graces = asked.where(asked["status"] == GRACE)
+    graces = asked.where(asked["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
     denying = graces["server"].present()
     for server, rows in Parts(asked, "server").items() if denying else ():
         if server in denying:
             yield finding(server, rows, long_s)
 
 
-def finding(server: str, asked: Table, long_s: float) -> Finding:
-    rows = asked.where(asked["status"] == GRACE)
+def finding(server: str, asked: Calls, long_s: float) -> Finding:
+    rows = asked.where(asked["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
     spells = number_of_spells(asked)
     first, last = rows.row(0), rows.row(len(rows) - 1)
     gaps = np.diff(np.sort(rows["time"])) / SECOND
@@ -91,8 +91,8 @@ def finding(server: str, asked: Table, long_s: float) -> Finding:
         first=first.time,
         last=last.time,
         evidence=(
-            Evidence(first.reply_capture, first.reply_frame, "DENIED_GRACE_PERIOD, the first"),
-            *((Evidence(last.reply_capture, last.reply_frame, "the last"),) if len(rows) > 1 else ()),
+            Evidence.of(first.reply_capture, first.reply_frame, "DENIED_GRACE_PERIOD, the first"),
+            *((Evidence.of(last.reply_capture, last.reply_frame, "the last"),) if len(rows) > 1 else ()),
         ),
         remedy=(
             (
@@ -110,10 +110,13 @@ def finding(server: str, asked: Table, long_s: float) -> Finding:
     )
 
 
-def number_of_spells(asked: Table) -> int:
+def number_of_spells(asked: Calls) -> int:
     """How many times the grace period began: again, when a LOCK without reclaim was granted between."""
     times = asked["reply_time"]
     order = np.argsort(times, kind="stable") if NAT not in times else np.arange(len(asked))
     status = asked["status"][order]
-    denied = status[(status == GRACE) | (status == GRANTED)] == GRACE
+    denied = (
+        status[(status == Nlm4Stats.DENIED_GRACE_PERIOD) | (status == Nlm4Stats.GRANTED)]
+        == Nlm4Stats.DENIED_GRACE_PERIOD
+    )
     return int(denied[:1].sum() + (denied[1:] & ~denied[:-1]).sum())

@@ -28,12 +28,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from nfsrpc.columns import Table, isin
-from nfsrpc.facts.basic import LOCK, NM_LOCK, NSM
-from nfsrpc.facts.stalls import DENIED_NOLOCKS
 from nfsrpc.findings.advice import RESTART_STATD, answers, loopback_of, registered
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import named, seconds, several
 
 RULE = Rule(
@@ -48,17 +48,19 @@ RULE = Rule(
 )
 
 
-def check(requests: Table, locks: Table, loopbacks: frozenset[str]) -> Iterator[Answer]:
-    asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & (requests["status"] == DENIED_NOLOCKS))
-    asynchronous = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["status"] == DENIED_NOLOCKS))
+def check(requests: Calls, locks: Locks, loopbacks: frozenset[str]) -> Iterator[Answer]:
+    asked = requests.where(
+        isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & (requests["status"] == Nlm4Stats.DENIED_NOLOCKS)
+    )
+    asynchronous = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["status"] == Nlm4Stats.DENIED_NOLOCKS))
     sessions = locks.where(isin(locks["exchange"], asked["exchange"]))
-    servers = {server for table in (asked, asynchronous) for server in table["server"].tolist()}
-    rows, theirs, messages = (Parts(table, "server") for table in (asked, sessions, asynchronous))
+    servers = asked["server"].present() | asynchronous["server"].present()
+    rows, theirs, messages = Parts(asked, "server"), Parts(sessions, "server"), Parts(asynchronous, "server")
     for server in sorted(servers):
         yield finding(server, rows[server], theirs[server], messages[server], loopbacks)
 
 
-def finding(server: str, rows: Table, sessions: Table, asynchronous: Table, loopbacks: frozenset[str]) -> Finding:
+def finding(server: str, rows: Calls, sessions: Locks, asynchronous: Locks, loopbacks: frozenset[str]) -> Finding:
     tables = rows, asynchronous
     clients = tuple(sorted({client for table in tables for client in table["client"].tolist() if client}))
     times = [time for table in tables for time in table["time"][table.valid("time")].tolist()]
@@ -84,7 +86,7 @@ def finding(server: str, rows: Table, sessions: Table, asynchronous: Table, loop
             command("dmesg | grep -i lockd", on="the server", note="is there: cannot monitor?"),
             *RESTART_STATD,
         ),
-        verify=(registered(server, NSM), answers(server, NSM)),
+        verify=(registered(server, Prog.NSM), answers(server, Prog.NSM)),
         needs=None if server in loopbacks else loopback_of(server, clients),
         wait_s=float(latencies.max()) if len(latencies) else None,
     )

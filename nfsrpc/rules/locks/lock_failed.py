@@ -28,14 +28,15 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from nfsrpc.columns import NAT, Mask, Table, isin
-from nfsrpc.facts.basic import CANCEL, LOCK, NM_LOCK, TEST
+from nfsrpc.columns import NAT, Mask, isin
 from nfsrpc.facts.stalls import LockFiles
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import named, several
 
 RULE = Rule(
@@ -60,39 +61,39 @@ FILES = command("exportfs -v; ls -li FILE", on="the server")
 LOGS = command("dmesg; journalctl -u nfs-server", on="the server")
 ONE_ORDER = remark("Have applications lock in one order.")
 LESS = remark("Have the application lock less.")
-DENIED = 1
 WITHOUT_WAIT = remark("Have the application retry by itself; or export a file system whose locks can wait.")
-MEANINGS = {
-    DENIED: Meaning("DENIED", "the client asked to wait for the lock", WITHOUT_WAIT, True),
-    5: Meaning("DEADLCK", "granting it would be a deadlock", ONE_ORDER, False),
-    6: Meaning("ROFS", "the file system is read-only", EXPORTS, True),
-    7: Meaning("STALE_FH", "the file, or its export, is gone", FILES, True),
-    8: Meaning("FBIG", "the range is beyond what the server can lock", LESS, False),
-    9: Meaning("FAILED", "the server failed for a reason of its own", LOGS, True),
+MEANINGS: dict[int, Meaning] = {
+    Nlm4Stats.DENIED: Meaning("DENIED", "the client asked to wait for the lock", WITHOUT_WAIT, True),
+    Nlm4Stats.DEADLCK: Meaning("DEADLCK", "granting it would be a deadlock", ONE_ORDER, False),
+    Nlm4Stats.ROFS: Meaning("ROFS", "the file system is read-only", EXPORTS, True),
+    Nlm4Stats.STALE_FH: Meaning("STALE_FH", "the file, or its export, is gone", FILES, True),
+    Nlm4Stats.FBIG: Meaning("FBIG", "the range is beyond what the server can lock", LESS, False),
+    Nlm4Stats.FAILED: Meaning("FAILED", "the server failed for a reason of its own", LOGS, True),
 }
-FAILURES = tuple(status for status in MEANINGS if status != DENIED)
-ASKING = (TEST, LOCK, CANCEL, NM_LOCK)
+FAILURES = tuple(status for status in MEANINGS if status != Nlm4Stats.DENIED)
+ASKING = (NlmProc.TEST, NlmProc.LOCK, NlmProc.CANCEL, NlmProc.NM_LOCK)
 
 
-def check(requests: Table, locks: Table, lock_files: LockFiles) -> Iterator[Answer]:
+def check(requests: Calls, locks: Locks, lock_files: LockFiles) -> Iterator[Answer]:
     without_wait = not_waited_for(locks)
     failed = isin(requests["proc"], ASKING) & isin(requests["status"], FAILURES)
     failed |= isin(requests["exchange"], locks["last_exchange"][without_wait])
     for (server, status), rows in Parts(requests.where(failed), "server", "status").items():
         yield finding(server, status, rows, lock_files)
     messages = (locks["procedure"] == "LOCK_MSG") & (isin(locks["status"], FAILURES) | without_wait)
-    for row in locks.where(messages).rows():
-        yield of_message(row)
+    told = locks.where(messages)
+    for row, status in zip(told.rows(), told["status"].tolist(), strict=True):
+        yield of_message(row, status)
 
 
-def not_waited_for(locks: Table) -> Mask:
+def not_waited_for(locks: Locks) -> Mask:
     """LOCKs of clients that are willing to wait, DENIED without a BLOCKED before."""
-    denied = (locks["state"] == "denied") & (locks["status"] == DENIED) & ~locks.valid("blocked")
+    denied = (locks["state"] == "denied") & (locks["status"] == Nlm4Stats.DENIED) & ~locks.valid("blocked")
     mask: Mask = denied & locks["block"] & locks.valid("block") & ~locks["reclaim"] & (locks["reclaims"] == 0)
     return mask
 
 
-def finding(server: str, status: int, rows: Table, lock_files: LockFiles) -> Finding:
+def finding(server: str, status: int, rows: Calls, lock_files: LockFiles) -> Finding:
     meaning = MEANINGS[status]
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     times = rows["time"][rows["time"] != NAT]
@@ -108,19 +109,19 @@ def finding(server: str, status: int, rows: Table, lock_files: LockFiles) -> Fin
         last=int(times.max()) if len(times) else None,
         evidence=(
             Evidence(first.capture, first.call_frame, f"{first.procedure} of {first.client}"),
-            Evidence(first.reply_capture, first.reply_frame, f"{meaning.name} ({status})"),
+            Evidence.of(first.reply_capture, first.reply_frame, f"{meaning.name} ({status})"),
         ),
         remedy=(meaning.remedy,),
     )
 
 
-def of_message(row: Any) -> Finding:
+def of_message(row: Locks.Row, status: int) -> Finding:
     """Of a session that was asked for by LOCK_MSG."""
-    meaning = MEANINGS[row.status]
+    meaning = MEANINGS[status]
     return RULE.finding(
         host=row.server if meaning.on_server else None,
         title=f"a lock request to {row.server} answered {meaning.name}: {meaning.text}",
-        explanation=f"{row.server} answered {row.client} with {meaning.name} ({row.status}): {meaning.text}.",
+        explanation=f"{row.server} answered {row.client} with {meaning.name} ({status}): {meaning.text}.",
         clients=(row.client,),
         files=(row.file,),
         first=row.time,

@@ -33,13 +33,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Coded, Mask, Table, isin
-from nfsrpc.facts.basic import NFS, Roles
+from nfsrpc.facts.basic import Roles
 from nfsrpc.facts.waiters import held_until
 from nfsrpc.findings.advice import bare, wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, CannotTell, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.grouping import group, members
 from nfsrpc.sessions.ranges import TO_THE_END, last_bytes
+from nfsrpc.tables import Calls, Captures, Locks, Tallies, Writes
 from nfsrpc.wording import named, several
 
 RULE = Rule(
@@ -50,15 +52,14 @@ RULE = Rule(
     passes="no host wrote to a file that another had locked",
 )
 
-SHARE = 20
 FILES = 20  # so many are named
 
 
 class Ignored(NamedTuple):
     """Writes, and beside each the lock that another host held then: as many rows of either table."""
 
-    writes: Table
-    locks: Table
+    writes: Writes
+    locks: Locks
 
     def where(self, mask: Mask) -> Ignored:
         return self.take(np.flatnonzero(mask))
@@ -76,12 +77,12 @@ class Ignored(NamedTuple):
 
 
 def check(
-    locks: Table,
-    writes: Table,
-    captures: Table,
-    nlm: Table,
-    exchanges: Table,
-    counted: Table,
+    locks: Locks,
+    writes: Writes,
+    captures: Captures,
+    nlm: Calls,
+    exchanges: Calls,
+    counted: Tallies,
     roles: Roles,
     gaps: frozenset[frozenset[str]],
 ) -> Iterator[Answer]:
@@ -105,20 +106,23 @@ def ends(table: Table) -> Iterator[tuple[str, str]]:
     return zip(table["client"].tolist(), table["server"].tolist(), strict=True)
 
 
-def strangers(locks: Table, writes: Table, nlm: Table) -> Table:
+def strangers(locks: Locks, writes: Writes, nlm: Calls) -> Writes:
     """Writes to locked files by hosts that never ask for a lock on them."""
     asked, wrote = numbered(locks, writes, "server", "fh", "client")
     strange = writes.where((translated(writes["fh"], locks["fh"]) >= 0) & ~isin(wrote, asked))
-    sharing = nlm.where(nlm["proc"] == SHARE)
+    sharing = nlm.where(nlm["proc"] == NlmProc.SHARE)
     if not len(sharing) or not len(strange):
         return strange
     sharers = set(ends(sharing))
     return strange.where(np.array([pair not in sharers for pair in ends(strange)], dtype=np.bool_))
 
 
-def numbered(locks: Table, writes: Table, *names: str) -> tuple[Array, Array]:
+def numbered(locks: Locks, writes: Writes, *names: str) -> tuple[Array, Array]:
     """Numbers that are equal where rows of the two tables agree in these columns."""
-    columns = [np.concatenate([locks[name].codes, translated(writes[name], locks[name])]) for name in names]
+    columns = [
+        np.concatenate([locks.column(name).codes, translated(writes.column(name), locks.column(name))])
+        for name in names
+    ]
     numbers, _ = group(*columns)
     return numbers[: len(locks)], numbers[len(locks) :]
 
@@ -129,12 +133,12 @@ def translated(of: Coded, to: Coded) -> Array:
     return np.array([*(codes.get(label, -1) for label in of.labels), -1], dtype=np.int64)[of.codes]
 
 
-def ignored(writes: Table, held: Table, captures: Table) -> Ignored:
+def ignored(writes: Writes, held: Locks, captures: Captures) -> Ignored:
     """Of the writes of a row the first and the last have a time: one of them must be while a lock is held."""
     locked, wrote = numbered(held, writes, "server", "fh")
     concerned = isin(locked, wrote)
     held, locked = held.where(concerned), locked[concerned]
-    first, last = (latest(locked, held["granted"], wrote, writes[name]) for name in ("first", "last"))
+    first, last = (latest(locked, held["granted"], wrote, times) for times in (writes["first"], writes["last"]))
     until = np.append(held_until(held), NAT)
     by_first = writes["first"] < until[first]
     by_last = writes["last"] < until[last]
@@ -160,11 +164,11 @@ def finding(found: Ignored) -> Finding:
     vantage = found.where(found.writes["vantage"] == found.writes["vantage"].min())
     best = int(vantage.certain.argmax())
     certain = bool(vantage.certain[best])
-    write, lock = (table.row(best) for table in vantage)
+    write, lock = vantage.writes.row(best), vantage.locks.row(best)
     writes, holders = vantage.writes, sorted(vantage.locks["client"].present())
     files = sorted(writes["file"].present())
     count = int(writes["exchanges"].sum())
-    frame = write.first_frame if write.first >= lock.granted else write.last_frame
+    frame = write.first_frame if write.first >= (lock.granted or 0) else write.last_frame
     what = files[0] if len(files) == 1 else f"{write.file} and {several(len(files) - 1, 'other file')}"
     return RULE.finding(
         severity="warning" if certain else "info",
@@ -206,12 +210,12 @@ def proof(lock: Any) -> Iterator[Evidence]:
         yield Evidence(lock.unlock_capture, lock.unlock_frame, "UNLOCK")
 
 
-def are_writes(table: Table) -> Mask:
-    mask: Mask = (table["prog"] == NFS) & (table["procedure"] == "WRITE") & (table["status"] == 0)
+def are_writes(table: Calls | Tallies) -> Mask:
+    mask: Mask = (table["prog"] == Prog.NFS) & (table["procedure"] == "WRITE") & (table["status"] == 0)
     return mask
 
 
-def missing(held: Table, writes: Table, made: int, roles: Roles) -> Iterator[CannotTell]:
+def missing(held: Locks, writes: Writes, made: int, roles: Roles) -> Iterator[CannotTell]:
     """Why the capture would not show writes to what is locked, if it would not."""
     servers = held["server"].present()
     clients = {client for client, server in roles.file_pairs if server in servers}

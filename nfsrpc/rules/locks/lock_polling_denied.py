@@ -76,17 +76,17 @@ def finding(polled: list[Series]) -> Finding:
         clients=clients,
         files=(first.file,),
         count=count,
-        first=min(known.first.requested for known in polled),
-        last=max(known.last.denied for known in polled),
+        first=min(known.first.requested or 0 for known in polled),
+        last=max(known.last.denied or 0 for known in polled),
         evidence=(
             *(
                 Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")
                 for holder in longest.holders
                 if holder.granted_frame is not None
             ),
-            Evidence(first.requested_capture, first.requested_frame, f"LOCK of {first.owner} ({first.client})"),
-            Evidence(first.denied_capture, first.denied_frame, "DENIED"),
-            Evidence(last.denied_capture, last.denied_frame, f"DENIED, the last of {longest.tries} replies"),
+            Evidence.of(first.requested_capture, first.requested_frame, f"LOCK of {first.owner} ({first.client})"),
+            Evidence.of(first.denied_capture, first.denied_frame, "DENIED"),
+            Evidence.of(last.denied_capture, last.denied_frame, f"DENIED, the last of {longest.tries} replies"),
         ),
         remedy=(who_holds(first.server, holding),),
         verify=(

@@ -31,12 +31,11 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Mask, Table, isin
-from nfsrpc.facts.basic import LOCK, NM_LOCK, Span, booted
+from nfsrpc.columns import Mask, isin
+from nfsrpc.facts.basic import Span, booted
 from nfsrpc.facts.missing_statd import Unregistered
 from nfsrpc.facts.stalls import LockFiles, claimed_again, late, waited
 from nfsrpc.facts.vantages import Vantages, how_far
@@ -44,8 +43,10 @@ from nfsrpc.facts.waiters import same_range
 from nfsrpc.findings.advice import bare, lock_services, loopback_of, try_lock
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, named, seconds, several, utc
 
 RULE = Rule(
@@ -64,8 +65,8 @@ HELD_BACK_S = 1.0  # a reply so soon after the release of the range waited for i
 
 
 def check(
-    requests: Table,
-    locks: Table,
+    requests: Calls,
+    locks: Locks,
     boots: Mapping[str, tuple[int, ...]],
     unregistered: tuple[Unregistered, ...],
     loopbacks: frozenset[str],
@@ -94,13 +95,13 @@ def check(
         yield RULE.cannot_tell("the capture has no time stamps")
 
 
-def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], reclaim_s: float) -> Mask:
+def reclaims(slow: Calls, locks: Locks, boots: Mapping[str, tuple[int, ...]], reclaim_s: float) -> Mask:
     """Requests by which a client claims its locks again: the server has rebooted, and its lockd is just starting.
 
     A request whose end is cut off may be such a one, if the server sent a notice of its reboot just before.
     """
     claimed = isin(slow["exchange"], claimed_again(locks))
-    cut = (slow["flags"] & CALL_CUT != 0) & isin(slow["proc"], (LOCK, NM_LOCK))
+    cut = (slow["flags"] & CALL_CUT != 0) & isin(slow["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK))
     soon = [
         booted(boots, server, time - round(reclaim_s * SECOND), time)
         for server, time in zip(slow["server"].tolist(), slow["time"].tolist(), strict=True)
@@ -109,14 +110,14 @@ def reclaims(slow: Table, locks: Table, boots: Mapping[str, tuple[int, ...]], re
     return mask
 
 
-def over_a_reboot(slow: Table, boots: Mapping[str, tuple[int, ...]]) -> Mask:
+def over_a_reboot(slow: Calls, boots: Mapping[str, tuple[int, ...]]) -> Mask:
     """Requests during which the server sent a notice of its reboot: they waited for it to come back."""
     times = zip(slow["server"].tolist(), slow["time"].tolist(), slow["reply_time"].tolist(), strict=True)
     during = [booted(boots, server, time, reply) for server, time, reply in times]
     return np.array(during, dtype=np.bool_)
 
 
-def held_back(locks: Table, row: Any) -> str:
+def held_back(locks: Locks, row: Calls.Row) -> str:
     """What is known of a LOCK that was granted at the moment when another released the range."""
     numbers = np.flatnonzero((locks["exchange"] == row.exchange) & (locks["granted_by"] == "reply"))
     if not len(numbers):
@@ -134,7 +135,7 @@ def held_back(locks: Table, row: Any) -> str:
     return ""
 
 
-def finding(server: str, rows: Table, files: tuple[str, ...], seen: bool, error_s: float, came: str) -> Finding:
+def finding(server: str, rows: Calls, files: tuple[str, ...], seen: bool, error_s: float, came: str) -> Finding:
     """`seen`: what it waited for is in the capture, or would be; `came`: what is known of the longest wait."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     longest = float(rows["latency_s"].max())

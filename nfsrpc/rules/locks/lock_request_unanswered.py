@@ -28,16 +28,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
-from typing import Any
 
-from nfsrpc.columns import Table, isin
-from nfsrpc.facts.basic import LOCK, LOCK_MSG, LOCK_RES, NM_LOCK, Span
+from nfsrpc.columns import isin
+from nfsrpc.facts.basic import Span
 from nfsrpc.facts.stalls import LockFiles, waited
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.findings.advice import bare, lock_services, loopback_of
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, named, seconds, several
 
 RULE = Rule(
@@ -56,9 +57,9 @@ GRANTED_OTHERWISE = ("callback", "late-reply")
 
 
 def check(
-    nlm: Table,
-    silent_requests: Table,
-    locks: Table,
+    nlm: Calls,
+    silent_requests: Calls,
+    locks: Locks,
     loopbacks: frozenset[str],
     span: Span | None,
     vantages: Vantages,
@@ -66,12 +67,12 @@ def check(
 ) -> Iterator[Answer]:
     granted = granted_otherwise(locks)
     asked, silent = (
-        table.where(isin(table["proc"], (LOCK, NM_LOCK)) & ~isin(table["exchange"], granted))
+        table.where(isin(table["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & ~isin(table["exchange"], granted))
         for table in (nlm, silent_requests)
     )
     without_result = locks.where((locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG"))
     called = nlm.where(isin(nlm["exchange"], without_result["exchange"]))
-    results = Parts(nlm.where(nlm["proc"] == LOCK_RES), "client", "server") if len(called) else {}
+    results = Parts(nlm.where(nlm["proc"] == NlmProc.LOCK_RES), "client", "server") if len(called) else {}
     for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):
         came = how_far(rows.row(0), vantages) or not_taken(results, rows.row(0))
         yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
@@ -80,15 +81,15 @@ def check(
         yield RULE.cannot_tell(f"the capture does not hold what followed {several(undecided, 'LOCK')}")
 
 
-def granted_otherwise(locks: Table) -> list[int]:
+def granted_otherwise(locks: Locks) -> list[int]:
     rows = locks.where(locks["granted_by"].isin(GRANTED_OTHERWISE))
     return [number for name in ("exchange", "last_exchange") for number in rows[name][rows.valid(name)].tolist()]
 
 
-def not_taken(results: Mapping[tuple[str, str], Table], call: Any) -> str:
+def not_taken(results: Mapping[tuple[str, str], Calls], call: Calls.Row) -> str:
     """What is known of a LOCK_MSG without result, where the capture shows results to its client."""
     pair = call.server, call.client
-    if call.proc != LOCK_MSG or pair not in results:
+    if call.proc != NlmProc.LOCK_MSG or pair not in results:
         return ""
     return (
         f"{len(results[pair])} LOCK_RES of {call.server} came to port {results[pair].row(0).server_port} of "
@@ -97,7 +98,7 @@ def not_taken(results: Mapping[tuple[str, str], Table], call: Any) -> str:
 
 
 def finding(
-    server: str, rows: Table, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
+    server: str, rows: Calls, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
 ) -> Finding:
     """`came`: how far the first of them came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))

@@ -27,12 +27,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from nfsrpc.columns import Table
-from nfsrpc.facts.waiters import DEADLCK, Waiter
+from nfsrpc.facts.waiters import Waiter
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.rules.locks.circles import Wait, circles
+from nfsrpc.tables import Locks
 from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
@@ -50,10 +51,10 @@ STUCK_S = 5.0  # they all wait together for so long, where no server answers DEA
 SHOWN = 8  # owners of a circle
 
 
-def check(locks: Table, waiters: tuple[Waiter, ...]) -> Iterator[Answer]:
+def check(locks: Locks, waiters: tuple[Waiter, ...]) -> Iterator[Answer]:
     for circle, knot in deadlocks(waiters):
         yield finding(circle, knot)
-    waited = (locks["status"] == DEADLCK) | locks.valid("blocked")
+    waited = (locks["status"] == Nlm4Stats.DEADLCK) | locks.valid("blocked")
     if waited.any() and not locks.valid("held_by").any():
         yield RULE.cannot_tell("the holders of the locks that others waited for are not in the capture")
 
@@ -70,7 +71,7 @@ def deadlocks(waiters: Sequence[Waiter]) -> list[tuple[list[Waiter], int]]:
     waits: dict[Wait, Waiter] = {}
     for waiter, waiting, holding in behind:
         ends = numbers[waiting], numbers[holding]
-        waits.setdefault(Wait(*ends, waiter.start, waiter.end, waiter.row.status == DEADLCK), waiter)
+        waits.setdefault(Wait(*ends, waiter.start, waiter.end, waiter.row.status == Nlm4Stats.DEADLCK), waiter)
     found = []
     for circle in circles(list(waits), round(STUCK_S * SECOND)):
         first = min(range(len(circle.waits)), key=lambda at: circle.waits[at].waiter)
@@ -83,7 +84,7 @@ def finding(circle: list[Waiter], knot: int) -> Finding:
     """`knot`: so many owners wait for each other in all."""
     rows = [waiter.row for waiter in circle]
     clients = tuple(sorted({row.client for row in rows}))
-    refused = [row for row in rows if row.status == DEADLCK]
+    refused = [row for row in rows if row.status == Nlm4Stats.DEADLCK]
     owners = [f"{row.owner} ({row.client})" for row in rows]
     files = tuple(dict.fromkeys(row.file for row in rows))
     ways = [*owners[1:], owners[0]] if len(owners) <= SHOWN else [*owners[1:SHOWN], "others, and so back to the first"]
@@ -99,7 +100,7 @@ def finding(circle: list[Waiter], knot: int) -> Finding:
         first=min(waiter.start for waiter in circle),
         last=max(waiter.end for waiter in circle),
         evidence=tuple(
-            Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
+            Evidence.of(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
             for row in rows[:SHOWN]
         ),
         remedy=(

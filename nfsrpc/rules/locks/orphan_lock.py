@@ -37,12 +37,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nfsrpc.columns import Mask, Table
+from nfsrpc.columns import Mask
 from nfsrpc.facts.basic import Span, lacks, listed
 from nfsrpc.facts.refusals import Refusal
 from nfsrpc.findings.advice import BREAK_LOCK
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats
+from nfsrpc.tables import Locks
 from nfsrpc.wording import SECOND, named, seconds, several, utc
 
 RULE = Rule(
@@ -56,11 +58,9 @@ RULE = Rule(
     passes="no lock was kept for an owner that does not have any more it",
 )
 
-DENIED = 1
-
 
 def check(
-    locks: Table,
+    locks: Locks,
     refusals: tuple[Refusal, ...],
     span: Span | None,
     gaps: frozenset[frozenset[str]],
@@ -83,10 +83,10 @@ def check(
         yield RULE.cannot_tell(f"the capture ends, or has gaps, after {several(len(left), 'late grant')}")
 
 
-def left_behind(locks: Table) -> Mask:
+def left_behind(locks: Locks) -> Mask:
     late = locks.valid("late_granted") & (locks["state"] == "held")
     after = ~locks.valid("unlock") | (locks["unlock"] < locks["late_granted"])
-    refused = locks.valid("cancelled") & (locks["cancel_status"] == DENIED) & ~locks.valid("unlock")
+    refused = locks.valid("cancelled") & (locks["cancel_status"] == Nlm4Stats.DENIED) & ~locks.valid("unlock")
     mask: Mask = (late & after) | refused
     return mask
 
@@ -95,7 +95,7 @@ def since(row: Any) -> int:
     return int(row.late_granted if row.late_granted is not None else row.cancelled)
 
 
-def finding(row: Any) -> Finding:
+def finding(row: Locks.Row) -> Finding:
     how = "granted after its owner had been answered otherwise" if row.late_granted is not None else "not cancelled"
     return RULE.finding(
         host=row.server,
@@ -175,7 +175,7 @@ def evidence_of(refusal: Refusal) -> Iterator[Evidence]:
         yield Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")
     if holder is not None and holder.released_frame is not None:
         yield Evidence(holder.released_capture, holder.released_frame, "released")
-    yield Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
+    yield Evidence.of(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
     if row.blocked_frame is not None:
         yield Evidence(row.blocked_capture, row.blocked_frame, "BLOCKED")
     if row.denied_frame is not None:
@@ -184,7 +184,7 @@ def evidence_of(refusal: Refusal) -> Iterator[Evidence]:
 
 def evidence(row: Any) -> Iterator[Evidence]:
     if row.requested_frame is not None:
-        yield Evidence(row.requested_capture, row.requested_frame, f"LOCK of {row.owner}")
+        yield Evidence.of(row.requested_capture, row.requested_frame, f"LOCK of {row.owner}")
     if row.denied_frame is not None:
         yield Evidence(row.denied_capture, row.denied_frame, "denied")
     if row.cancelled_frame is not None:

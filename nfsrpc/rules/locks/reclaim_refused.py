@@ -32,13 +32,15 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Mask, Table, distinct
+from nfsrpc.columns import Mask, distinct
 from nfsrpc.facts.basic import Span, listed
 from nfsrpc.facts.waiters import rows_of
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Locks
 from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
@@ -51,26 +53,27 @@ RULE = Rule(
     passes="no reclaim was refused",
 )
 
-GRANTED, GRACE = 0, 4
 SAME = ("server", "client", "fh", "oh", "svid", "l_offset")  # of an owner that tries again
-STATUSES = {
-    1: "DENIED",
-    2: "DENIED_NOLOCKS",
-    3: "BLOCKED",
-    4: "DENIED_GRACE_PERIOD",
-    5: "DEADLCK",
-    6: "ROFS",
-    7: "STALE_FH",
-    8: "FBIG",
-    9: "FAILED",
+STATUSES: dict[int, str] = {
+    Nlm4Stats.DENIED: "DENIED",
+    Nlm4Stats.DENIED_NOLOCKS: "DENIED_NOLOCKS",
+    Nlm4Stats.BLOCKED: "BLOCKED",
+    Nlm4Stats.DENIED_GRACE_PERIOD: "DENIED_GRACE_PERIOD",
+    Nlm4Stats.DEADLCK: "DEADLCK",
+    Nlm4Stats.ROFS: "ROFS",
+    Nlm4Stats.STALE_FH: "STALE_FH",
+    Nlm4Stats.FBIG: "FBIG",
+    Nlm4Stats.FAILED: "FAILED",
 }
 
 
-def check(locks: Table, span: Span | None, *, again_s: float = 10.0) -> Iterator[Answer]:
+def check(locks: Locks, span: Span | None, *, again_s: float = 10.0) -> Iterator[Answer]:
     refused = locks.where(refused_reclaims(locks))
-    granted = Stretches([locks[name] for name in SAME], locks["granted"]) if len(refused) else None
+    granted = Stretches([locks.column(name) for name in SAME], locks["granted"]) if len(refused) else None
     lost = [row for row in refused.rows() if granted is not None and granted.following(owned(row), ended(row)) is None]
-    found = listed((row.server, row) for row in lost if row.status != GRACE or has_time(row, span, again_s))
+    found = listed(
+        (row.server, row) for row in lost if row.status != Nlm4Stats.DENIED_GRACE_PERIOD or has_time(row, span, again_s)
+    )
     for server, rows in sorted(found.items()):
         yield finding(server, rows, locks)
     early = len(lost) - sum(map(len, found.values()))
@@ -78,30 +81,30 @@ def check(locks: Table, span: Span | None, *, again_s: float = 10.0) -> Iterator
         yield RULE.cannot_tell(f"the capture ends just after {several(early, 'reclaim')} met a grace period")
 
 
-def refused_reclaims(locks: Table) -> Mask:
+def refused_reclaims(locks: Locks) -> Mask:
     """Sessions whose last LOCK was a reclaim that was refused."""
     claimed = locks["reclaim"] | (locks["reclaims"] > 0)
-    mask: Mask = claimed & locks.valid("status") & (locks["status"] != GRANTED)
+    mask: Mask = claimed & locks.valid("status") & (locks["status"] != Nlm4Stats.GRANTED)
     return mask
 
 
-def owned(row: Any) -> tuple[Any, ...]:
+def owned(row: Locks.Row) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in SAME)
 
 
-def ended(row: Any) -> int:
+def ended(row: Locks.Row) -> int:
     """When the reclaim was refused."""
-    return int(row.denied or row.blocked or row.requested)
+    return row.denied or row.blocked or row.requested or 0
 
 
-def has_time(row: Any, span: Span | None, again_s: float) -> bool:
+def has_time(row: Locks.Row, span: Span | None, again_s: float) -> bool:
     return span is not None and row.denied is not None and span.last - row.denied >= again_s * SECOND
 
 
-def finding(server: str, rows: list[Any], locks: Table) -> Finding:
+def finding(server: str, rows: list[Locks.Row], locks: Locks) -> Finding:
     clients = tuple(sorted({row.client for row in rows}))
     files = tuple(dict.fromkeys(row.file for row in rows))
-    statuses = named(sorted({STATUSES.get(row.status, f"status {row.status}") for row in rows}))
+    statuses = named(sorted({STATUSES.get(row.status or 0, f"status {row.status}") for row in rows}))
     first = rows[0]
     held_by = [row.held_by for row in rows if row.held_by is not None]
     holders = rows_of(locks, distinct(np.array(held_by, dtype=np.int64))) if held_by else {}
@@ -118,7 +121,7 @@ def finding(server: str, rows: list[Any], locks: Table) -> Finding:
         clients=clients,
         files=files,
         count=len(rows),
-        first=min(row.requested for row in rows),
+        first=min(row.requested or 0 for row in rows),
         last=max(map(ended, rows)),
         evidence=(*evidence(first), *granted(holders)),
         remedy=(
@@ -139,8 +142,8 @@ def meanwhile(owners: list[str]) -> str:
     return f" The range was granted to {named(owners)} before." if owners else ""
 
 
-def too_late(rows: list[Any]) -> str:
-    if not any(row.status == GRACE for row in rows):
+def too_late(rows: list[Locks.Row]) -> str:
+    if not any(row.status == Nlm4Stats.DENIED_GRACE_PERIOD for row in rows):
         return ""
     return " A reclaim answered DENIED_GRACE_PERIOD came after the end of the grace period."
 
@@ -149,13 +152,13 @@ def evidence(row: Any) -> Iterator[Evidence]:
     if row.granted_frame is not None:
         yield Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client})")
     if row.denied_frame is not None:
-        what = STATUSES.get(row.status, f"status {row.status}")
+        what = STATUSES.get(row.status or 0, f"status {row.status}")
         yield Evidence(row.denied_capture, row.denied_frame, f"reclaim of {row.client} answered {what}")
     elif row.blocked_frame is not None:
         yield Evidence(row.blocked_capture, row.blocked_frame, f"reclaim of {row.client} answered BLOCKED")
 
 
-def granted(holders: dict[int, Any]) -> Iterator[Evidence]:
+def granted(holders: dict[int, Locks.Row]) -> Iterator[Evidence]:
     for holder in list(holders.values())[:1]:
         if holder.granted_frame is not None:
             note = f"granted to {holder.owner} ({holder.client})"

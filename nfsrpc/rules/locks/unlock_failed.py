@@ -25,13 +25,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfsrpc.columns import Table, isin
-from nfsrpc.facts.basic import UNLOCK, Span
+from nfsrpc.facts.basic import Span
 from nfsrpc.facts.stalls import LockFiles, ended, longest
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.findings.advice import BREAK_LOCK, bare, loopback_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls
 from nfsrpc.wording import named, several
 
 RULE = Rule(
@@ -45,19 +47,21 @@ RULE = Rule(
     passes="no UNLOCK was refused, or remained without a reply",
 )
 
-GRANTED, GRACE = 0, 4
-
 
 def check(
-    requests: Table,
-    silent_requests: Table,
+    requests: Calls,
+    silent_requests: Calls,
     loopbacks: frozenset[str],
     span: Span | None,
     vantages: Vantages,
     lock_files: LockFiles,
 ) -> Iterator[Answer]:
-    unlocks = requests.where(requests["proc"] == UNLOCK)
-    refused = unlocks.valid("status") & (unlocks["status"] != GRANTED) & (unlocks["status"] != GRACE)
+    unlocks = requests.where(requests["proc"] == NlmProc.UNLOCK)
+    refused = (
+        unlocks.valid("status")
+        & (unlocks["status"] != Nlm4Stats.GRANTED)
+        & (unlocks["status"] != Nlm4Stats.DENIED_GRACE_PERIOD)
+    )
     failed = unlocks.where(isin(unlocks["exchange"], silent_requests["exchange"]) | refused)
     for server, rows in Parts(failed, "server").items():
         silent = rows.where(rows["state"] == "unanswered")
@@ -66,7 +70,7 @@ def check(
 
 
 def finding(
-    server: str, rows: Table, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
+    server: str, rows: Calls, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
 ) -> Finding:
     """`came`: how far the first of them without answer came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))

@@ -33,10 +33,10 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Table
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Flows, Locks, Monitors
 from nfsrpc.wording import SECOND, named, utc
 
 RULE = Rule(
@@ -50,9 +50,9 @@ RULE = Rule(
 
 
 def check(
-    monitors: Table,
-    flows: Table,
-    locks: Table,
+    monitors: Monitors,
+    flows: Flows,
+    locks: Locks,
     boots: Mapping[str, tuple[int, ...]],
     *,
     before_s: float = 5.0,
@@ -69,7 +69,7 @@ def check(
         yield from_downcalls(rows)
 
 
-def holds(granted: Table, time: int) -> bool:
+def holds(granted: Locks, time: int) -> bool:
     """Whether a client holds a lock at that time that it was granted before."""
     held = granted.where(granted["time"] < time)
     return bool((held["unlock"] > time).any() or (held["state"] == "held").any())
@@ -78,25 +78,27 @@ def holds(granted: Table, time: int) -> bool:
 class Lived:
     """Connections by the hosts that sent on them."""
 
-    def __init__(self, flows: Table) -> None:
+    def __init__(self, flows: Flows) -> None:
         self.tcp = flows.where((flows["transport"] == "tcp") & (flows["syn"] <= 1))
 
     @cached_property
-    def parts(self) -> dict[str, Parts]:
+    def parts(self) -> dict[str, Parts[Flows]]:
         ways = (("client", "c"), ("server", "s"))
-        return {side: Parts(self.tcp.where(self.tcp[f"{way}_rst"] == 0), side) for side, way in ways}
+        return {side: Parts(self.tcp.where(self.tcp.column(f"{way}_rst") == 0), side) for side, way in ways}
 
     def over(self, host: str, time: int, before_s: float, after_s: float) -> list[Evidence]:
         """A connection on which the host itself went on over the moment of its reboot, if there is one."""
         found: list[Any] = []
         for side, rows in ((side, part[host]) for side, part in self.parts.items()):
-            going = (rows["first"] < time - before_s * SECOND) & (rows[f"{side[0]}_last"] > time + after_s * SECOND)
+            going = (rows["first"] < time - before_s * SECOND) & (
+                rows.column(f"{side[0]}_last") > time + after_s * SECOND
+            )
             found += rows.take(np.flatnonzero(going)[:1]).rows()
         first = sorted(found, key=lambda row: (row.capture, row.frame))[:1]
         return [Evidence(row.capture, row.frame, "a connection that outlives the reboot") for row in first]
 
 
-def finding(host: str, times: tuple[int, ...], told: Table, outlived: list[Evidence]) -> Finding:
+def finding(host: str, times: tuple[int, ...], told: Monitors, outlived: list[Evidence]) -> Finding:
     first = told.row(0)
     peers = tuple(sorted({peer for peer in told["host"].tolist() if peer}))
     false = bool(outlived)
@@ -130,7 +132,7 @@ def finding(host: str, times: tuple[int, ...], told: Table, outlived: list[Evide
     )
 
 
-def from_downcalls(rows: list[Any]) -> Finding:
+def from_downcalls(rows: list[Monitors.Row]) -> Finding:
     row = rows[0]
     return RULE.finding(
         host=row.peer,

@@ -43,7 +43,6 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Table
 from nfsrpc.facts.basic import Span, listed
 from nfsrpc.facts.client_names import Names
 from nfsrpc.facts.notices import Downcalls
@@ -53,6 +52,7 @@ from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Locks, Monitors
 from nfsrpc.wording import NAMED, SECOND, named, seconds, several
 
 RULE = Rule(
@@ -66,13 +66,13 @@ RULE = Rule(
 
 
 def check(
-    locks: Table,
-    monitors: Table,
-    callers: tuple[Any, ...],
-    translated: Mapping[str, str],
+    locks: Locks,
+    monitors: Monitors,
+    callers: tuple[Locks.Row, ...],
+    translated: dict[str, str],
     waiters: tuple[Waiter, ...],
     downcalls: Downcalls,
-    requests: Table,
+    requests: Calls,
     loopbacks: frozenset[str],
     gaps: frozenset[frozenset[str]],
     span: Span | None,
@@ -113,21 +113,22 @@ def check(
 class Ignored:
     """A notice after which statd did nothing, as far as that is seen."""
 
-    row: Any  # of monitors
+    row: Monitors.Row
     seen: bool  # the loopback of that statd was captured: a downcall would be there
     monitored: str  # what its SM_MONs say of the sender, in a sentence
 
 
-def notices_of(monitors: Table) -> list[Any]:
+def notices_of(monitors: Monitors) -> list[Monitors.Row]:
     told = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("time"))
+    told = told.where(told.valid("asker") & told.valid("host"))
     return [row for row in told.rows() if row.mon_name is not None]
 
 
-def latest_of_each(notices: list[Any]) -> list[Any]:
+def latest_of_each(notices: list[Monitors.Row]) -> list[Monitors.Row]:
     """Of each sender and peer the first answered notice of the latest state."""
-    found: dict[tuple[str, str], Any] = {}
+    found: dict[tuple[str, str], Monitors.Row] = {}
     for row in notices:
-        if row.asker is None or row.host is None or row.state != "answered":
+        if row.state != "answered":
             continue
         known = found.get((row.asker, row.host))
         if known is None or known.nsm_state != row.nsm_state:
@@ -135,7 +136,7 @@ def latest_of_each(notices: list[Any]) -> list[Any]:
     return list(found.values())
 
 
-def over(held: Mapping[Any, Table], ends: tuple[str, str], time: int) -> Table | None:
+def over(held: Mapping[Any, Locks], ends: tuple[str, str], time: int) -> Locks | None:
     """The locks of a server and a client that were held when a notice came; None without any."""
     if ends not in held:
         return None
@@ -145,28 +146,28 @@ def over(held: Mapping[Any, Table], ends: tuple[str, str], time: int) -> Table |
     return kept if len(kept) else None
 
 
-def reclaims(locks: Table) -> bool:
+def reclaims(locks: Locks) -> bool:
     """Whether any of these locks was reclaimed, at whatever time."""
     return bool((locks["reclaim"] | (locks["reclaims"] > 0)).any())
 
 
-def waiting_behind(waiters: tuple[Waiter, ...]) -> dict[tuple[int, int], list[Waiter]]:
+def waiting_behind(waiters: tuple[Waiter, ...]) -> dict[tuple[int, int | None], list[Waiter]]:
     """The waiters by the frame that granted the lock which they wait for."""
     held = ((waiter, waiter.holder) for waiter in waiters if waiter.holder is not None)
     return listed(((holder.granted_capture, holder.granted_frame), waiter) for waiter, holder in held)
 
 
-def still_blocked(kept: Table, behind: Mapping[tuple[int, int], list[Waiter]], time: int) -> list[Waiter]:
+def still_blocked(kept: Locks, behind: Mapping[tuple[int, int | None], list[Waiter]], time: int) -> list[Waiter]:
     """Those who wait for these locks until this time, or longer."""
     frames = zip(kept["granted_capture"].tolist(), kept["granted_frame"].tolist(), strict=True)
     return [waiter for frame in frames for waiter in behind.get(frame, ()) if waiter.end >= time]
 
 
-def monitored_names(monitors: Table) -> dict[str, dict[str, list[str]]]:
+def monitored_names(monitors: Monitors) -> dict[str, dict[str, list[str]]]:
     """By host, and by plain address, the names under which its statd was asked to monitor peers."""
     asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"] & monitors.valid("mon_name"))
     pairs = sorted(set(zip(asked["host"].tolist(), asked["mon_name"].tolist(), strict=True) if len(asked) else ()))
-    by_host = listed((host, (plain(name), name)) for host, name in pairs if host is not None)
+    by_host = listed((host, (plain(name), name)) for host, name in pairs if host and name)
     return {host: listed(names) for host, names in by_host.items()}
 
 
@@ -190,7 +191,7 @@ def plain(address: str) -> str:
     return str(mapped or known)
 
 
-def locks_stay(notice: Ignored, kept: Table, blocked: list[Waiter]) -> Finding:
+def locks_stay(notice: Ignored, kept: Locks, blocked: list[Waiter]) -> Finding:
     row, held = notice.row, kept.row(0)
     worst = max(blocked, key=lambda waiter: waiter.end, default=None)
     waits = (
@@ -200,14 +201,14 @@ def locks_stay(notice: Ignored, kept: Table, blocked: list[Waiter]) -> Finding:
         else ""
     )
     evidence = [
-        Evidence(held.granted_capture, held.granted_frame, f"granted to {held.owner} ({held.client})"),
+        Evidence.of(held.granted_capture, held.granted_frame, f"granted to {held.owner} ({held.client})"),
         Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name} from {row.asker}"),
-        Evidence(
+        Evidence.of(
             row.reply_capture, row.reply_frame, "answered" + (", and no downcall after it" if notice.seen else "")
         ),
     ]
     if worst is not None:
-        evidence.append(Evidence(worst.row.blocked_capture, worst.row.blocked_frame, f"{worst.row.client} waits"))
+        evidence.append(Evidence.of(worst.row.blocked_capture, worst.row.blocked_frame, f"{worst.row.client} waits"))
     return finding(
         notice,
         kept,
@@ -222,7 +223,7 @@ def locks_stay(notice: Ignored, kept: Table, blocked: list[Waiter]) -> Finding:
     )
 
 
-def not_reclaimed(notice: Ignored, own: Table) -> Finding:
+def not_reclaimed(notice: Ignored, own: Locks) -> Finding:
     row, held = notice.row, own.row(0)
     return finding(
         notice,
@@ -234,7 +235,7 @@ def not_reclaimed(notice: Ignored, own: Table) -> Finding:
         ),
         clients=(row.host,),
         evidence=(
-            Evidence(held.granted_capture, held.granted_frame, f"granted to {held.owner} ({held.client})"),
+            Evidence.of(held.granted_capture, held.granted_frame, f"granted to {held.owner} ({held.client})"),
             Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name} from {row.asker}, and no reclaim after it"),
         ),
         last=row.time,
@@ -253,7 +254,7 @@ def not_reclaimed(notice: Ignored, own: Table) -> Finding:
     )
 
 
-def names_of(row: Any) -> tuple[Command, ...]:
+def names_of(row: Monitors.Row) -> tuple[Command, ...]:
     """How to see under which names statd monitors its peers."""
     return (
         command(
@@ -268,7 +269,7 @@ def names_of(row: Any) -> tuple[Command, ...]:
 
 def finding(
     notice: Ignored,
-    locks: Table,
+    locks: Locks,
     *,
     title: str,
     meaning: str,
@@ -299,8 +300,8 @@ def finding(
 
 
 def from_other_addresses(
-    notices: list[Any],
-    callers: tuple[Any, ...],
+    notices: list[Monitors.Row],
+    callers: tuple[Locks.Row, ...],
     downcalls: Downcalls,
     loopbacks: frozenset[str],
     downcall_s: float,
@@ -340,16 +341,22 @@ def from_other_addresses(
 
 
 def in_other_names(
-    notices: list[Any], callers: tuple[Any, ...], downcalls: Downcalls, downcall_s: float
+    notices: list[Monitors.Row], callers: tuple[Locks.Row, ...], downcalls: Downcalls, downcall_s: float
 ) -> Iterator[Answer]:
     """Notices of a host that locks by another name: Linux knows it by its address, others do not."""
-    told: set[tuple[str, str, str]] = set()
+    told: set[tuple[str, str, str | None]] = set()
     locking = listed(((lock.client, lock.server), lock.caller_name) for lock in callers)
     known = {ends: Names(names) for ends, names in locking.items()}
     for row in notices:
         names = known.get((row.asker, row.host))
         key = row.asker, row.host, row.mon_name
-        if names and key not in told and names.lack(row.mon_name) and not downcalls.follow(row, row.time, downcall_s):
+        if (
+            names
+            and row.mon_name
+            and key not in told
+            and names.lack(row.mon_name)
+            and not downcalls.follow(row, row.time, downcall_s)
+        ):
             told.add(key)
             yield RULE.finding(
                 severity="info",
@@ -375,7 +382,7 @@ def in_other_names(
             )
 
 
-def names_and_addresses(callers: tuple[Any, ...], translated: Mapping[str, str]) -> Iterator[Answer]:
+def names_and_addresses(callers: tuple[Locks.Row, ...], translated: Mapping[str, str]) -> Iterator[Answer]:
     for _, mine in sorted(listed((row.server, row) for row in callers).items()):
         for client, rows in sorted(listed((row.client, row) for row in mine).items()):
             names = Names(row.caller_name for row in rows)

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import NAT, Table
+from nfsrpc.columns import NAT
 from nfsrpc.facts.basic import Roles, Span
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.facts.stalls import Hurt, hurt, waited
@@ -33,9 +33,11 @@ from nfsrpc.facts.statd_dns import Unseen
 from nfsrpc.findings.advice import bare, restart_statd
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import SmRes
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Monitors
 from nfsrpc.wording import named, seconds, several
 
 RULE = Rule(
@@ -48,13 +50,13 @@ RULE = Rule(
     passes="statd agreed to monitor every peer",
 )
 
-SUCCEEDED, FAILED = 0, 1
 
-
-def check(monitors: Table, stalled: Parts, roles: Roles, unseen_statd: Unseen, span: Span | None) -> Iterator[Answer]:
+def check(
+    monitors: Monitors, stalled: Parts[Calls], roles: Roles, unseen_statd: Unseen, span: Span | None
+) -> Iterator[Answer]:
     asked = monitors.where(monitors["procedure"] == "MON")
-    refused = asked.where(asked["result"] == FAILED)
-    agreed = asked.where(asked["result"] == SUCCEEDED)
+    refused = asked.where(asked["result"] == SmRes.STAT_FAIL)
+    agreed = asked.where(asked["result"] == SmRes.STAT_SUCC)
     times_agreed = Stretches((agreed["host"],), agreed["time"])
     for host, rows in Parts(refused, "host").items():
         if times_agreed.following(host, int(rows["time"].max())) is not None:
@@ -65,7 +67,7 @@ def check(monitors: Table, stalled: Parts, roles: Roles, unseen_statd: Unseen, s
         yield RULE.cannot_tell(*unseen_statd)
 
 
-def finding(host: str, rows: Table, victims: Hurt, client: bool) -> Finding:
+def finding(host: str, rows: Monitors, victims: Hurt, client: bool) -> Finding:
     first = rows.row(0)
     names = named({name for name in rows["mon_name"].tolist() if name})
     time = first.time if first.time != NAT else None
@@ -82,7 +84,7 @@ def finding(host: str, rows: Table, victims: Hurt, client: bool) -> Finding:
         last=rows.row(len(rows) - 1).time,
         evidence=(
             Evidence(first.capture, first.frame, f"SM_MON {first.mon_name}"),
-            Evidence(first.reply_capture, first.reply_frame, "STAT_FAIL"),
+            Evidence.of(first.reply_capture, first.reply_frame, "STAT_FAIL"),
             *waited(victims.rows, 1),
         ),
         remedy=(

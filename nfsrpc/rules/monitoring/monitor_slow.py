@@ -32,7 +32,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Table
+from nfsrpc.columns import NAT, Array
 from nfsrpc.facts.basic import Span
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.facts.stalls import Hurt, hurt, waited
@@ -42,6 +42,7 @@ from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Monitors
 from nfsrpc.wording import SECOND, named, seconds, several
 
 RESOLVER_S = 5.0  # statd's resolver asks the next time after this
@@ -58,8 +59,8 @@ RULE = Rule(
 
 
 def check(
-    monitors: Table,
-    stalled: Parts,
+    monitors: Monitors,
+    stalled: Parts[Calls],
     unresolved: Questions,
     unseen_statd: Unseen,
     span: Span | None,
@@ -80,14 +81,14 @@ def check(
         yield RULE.cannot_tell(*unseen_statd)
 
 
-def so_far(rows: Table, span: Span | None) -> Array:
+def so_far(rows: Monitors, span: Span | None) -> Array:
     """The waits in seconds; of what has no answer, to the end of the capture."""
     end = np.where(rows["reply_time"] == NAT, span.last if span else NAT, rows["reply_time"])
     waits: Array = (end - rows["time"]) / SECOND
     return waits
 
 
-def finding(host: str, rows: Table, waits: Array, last: int, victims: Hurt, dns: list[Evidence]) -> Finding:
+def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Hurt, dns: list[Evidence]) -> Finding:
     longest = float(waits.max())
     worst = rows.row(int(np.argmax(waits)))
     names = named({name for name in rows["mon_name"].tolist() if name})
@@ -108,7 +109,7 @@ def finding(host: str, rows: Table, waits: Array, last: int, victims: Hurt, dns:
             Evidence(worst.capture, worst.frame, f"SM_MON {worst.mon_name}"),
             *dns,
             *(
-                (Evidence(worst.reply_capture, worst.reply_frame, f"agreed, after {seconds(longest)}"),)
+                (Evidence.of(worst.reply_capture, worst.reply_frame, f"agreed, after {seconds(longest)}"),)
                 if agreed
                 else ()
             ),

@@ -33,17 +33,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Mask, Table
-from nfsrpc.facts.basic import NSM, Span
+from nfsrpc.columns import NAT, Mask
+from nfsrpc.facts.basic import Span
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import DENIED_NOLOCKS, Hurt, hurt, waited
+from nfsrpc.facts.stalls import Hurt, hurt, waited
 from nfsrpc.facts.statd_dns import Questions, Unseen, resolver, still_resolving
 from nfsrpc.findings.advice import answers, bare, restart_statd
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats, Prog
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Monitors
 from nfsrpc.wording import SECOND, named, seconds, several
 
 RULE = Rule(
@@ -59,10 +61,10 @@ RULE = Rule(
 
 
 def check(
-    monitors: Table,
-    stalls: Table,
-    stalled: Parts,
-    requests: Table,
+    monitors: Monitors,
+    stalls: Calls,
+    stalled: Parts[Calls],
+    requests: Calls,
     unresolved: Questions,
     gaps: frozenset[frozenset[str]],
     unseen_statd: Unseen,
@@ -90,12 +92,12 @@ def check(
         yield RULE.cannot_tell(*unseen_statd)
 
 
-def lockd_went_on(asked: Table, requests: Table, served_s: float) -> Mask:
+def lockd_went_on(asked: Monitors, requests: Calls, served_s: float) -> Mask:
     """Where that lockd, which does one thing at a time, served or sent requests soon after: it had statd's answer."""
     mask = np.zeros(len(asked), dtype=np.bool_)
     if not len(asked):
         return mask
-    served = requests.where(requests["status"] != DENIED_NOLOCKS)
+    served = requests.where(requests["status"] != Nlm4Stats.DENIED_NOLOCKS)
     answers = Stretches((served["server"],), served["reply_time"])
     calls = Stretches((requests["client"],), requests["time"])
     for number, row in enumerate(asked.rows()):
@@ -104,30 +106,32 @@ def lockd_went_on(asked: Table, requests: Table, served_s: float) -> Mask:
     return mask
 
 
-def too_late(asked: Table, stalls: Table, gave_up_s: float) -> Mask:
+def too_late(asked: Monitors, stalls: Calls, gave_up_s: float) -> Mask:
     """Answered when lockd had given up: after a minute, or after it had denied a lock for want of an answer."""
     with np.errstate(invalid="ignore"):
         mask: Mask = asked["latency_s"] >= gave_up_s
-    rows = stalls.where(stalls["status"] == DENIED_NOLOCKS)
+    rows = stalls.where(stalls["status"] == Nlm4Stats.DENIED_NOLOCKS)
     denied = Stretches((rows["server"],), rows["reply_time"])
     for number, row in enumerate(asked.rows()):
-        if row.latency_s is not None and row.latency_s >= 1.0:
+        if row.reply_time is not None and row.latency_s is not None and row.latency_s >= 1.0:
             mask[number] |= denied.meet(row.host, row.time + SECOND + 1, row.reply_time - 1)
     return mask
 
 
-def gave_up(rows: Table, victims: Hurt, span: Span | None, gave_up_s: float) -> bool:
+def gave_up(rows: Monitors, victims: Hurt, span: Span | None, gave_up_s: float) -> bool:
     """Whether lockd has waited in vain; else statd may be slow and answer yet."""
     waited_out = span is not None and (span.last - rows["time"] >= gave_up_s * SECOND).any()
-    return bool(waited_out or (rows["reply_time"] != NAT).any() or (victims.rows["status"] == DENIED_NOLOCKS).any())
+    return bool(
+        waited_out or (rows["reply_time"] != NAT).any() or (victims.rows["status"] == Nlm4Stats.DENIED_NOLOCKS).any()
+    )
 
 
-def last_of(rows: Table) -> int:
+def last_of(rows: Monitors) -> int:
     replies = rows["reply_time"][rows["reply_time"] != NAT]
     return max(int(rows["time"].max()), *map(int, replies.tolist()), NAT)
 
 
-def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence], sure: bool) -> Finding:
+def finding(host: str, rows: Monitors, victims: Hurt, dns: list[Evidence], sure: bool) -> Finding:
     first = rows.row(0)
     names = named({name for name in rows["mon_name"].tolist() if name})
     late = f"; one answer came after {seconds(first.latency_s)}" if first.latency_s is not None else ""
@@ -148,7 +152,7 @@ def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence], sure: bo
         evidence=(
             Evidence(first.capture, first.frame, f"SM_MON {first.mon_name}"),
             *dns,
-            *((Evidence(first.reply_capture, first.reply_frame, "answered too late"),) if replied else ()),
+            *((Evidence.of(first.reply_capture, first.reply_frame, "answered too late"),) if replied else ()),
             *waited(victims.rows, 2),
         ),
         remedy=(
@@ -162,7 +166,7 @@ def finding(host: str, rows: Table, victims: Hurt, dns: list[Evidence], sure: bo
             ),
             restart_statd(host),
         ),
-        verify=(answers(host, NSM),),
+        verify=(answers(host, Prog.NSM),),
         wait_s=victims.wait_s,
     )
 

@@ -25,11 +25,10 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from nfsrpc.columns import Table
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.tables import Monitors
 
 RULE = Rule(
     "MON007",
@@ -40,7 +39,7 @@ RULE = Rule(
 )
 
 
-def check(monitors: Table) -> Iterator[Answer]:
+def check(monitors: Monitors) -> Iterator[Answer]:
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
     for row in notices.rows():
         if row.peer and row.peer != row.asker:
@@ -50,7 +49,7 @@ def check(monitors: Table) -> Iterator[Answer]:
         yield from_outside(outside)
 
 
-def strange(row: Any) -> Finding:
+def strange(row: Monitors.Row) -> Finding:
     return RULE.finding(
         host=row.asker,
         title=f"{row.asker} sends {row.host} a reboot notice of {row.mon_name}, which is {row.peer}",
@@ -75,7 +74,7 @@ def strange(row: Any) -> Finding:
     )
 
 
-def from_outside(rows: list[Any]) -> Finding:
+def from_outside(rows: list[Monitors.Row]) -> Finding:
     row = rows[0]
     return RULE.finding(
         host=row.asker,

@@ -34,14 +34,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nfsrpc.columns import Table
-from nfsrpc.facts.basic import NSM, Roles, listed
+from nfsrpc.facts.basic import Roles, listed
 from nfsrpc.facts.notices import Notified, stretch
 from nfsrpc.facts.notices import tries as number_of_tries
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Registrations
 from nfsrpc.wording import named, times
 
 RULE = Rule(
@@ -58,7 +59,7 @@ def check(
     notified: tuple[Notified, ...],
     wrong_senders: Mapping[tuple[str, str], tuple[str, ...]],
     outages: Stretches,
-    registrations: Table,
+    registrations: Registrations,
     roles: Roles,
     restarts: Mapping[str, tuple[int, ...]],
     lossy: bool,
@@ -92,12 +93,12 @@ def check(
         yield RULE.cannot_tell("the capture ends before the answers to notices of a reboot, or would not hold them")
 
 
-def served_by_tcp(registrations: Table) -> dict[str, int]:
+def served_by_tcp(registrations: Registrations) -> dict[str, int]:
     """The TCP ports of statd that portmappers named."""
-    known = registrations.where((registrations["prog"] == NSM) & (registrations["transport"] == "tcp"))
+    known = registrations.where((registrations["prog"] == Prog.NSM) & (registrations["transport"] == "tcp"))
     ports = known.where(known.valid("port") & (known["port"] > 0) & ~known["loopback"])
     found = listed(zip(ports["host"].tolist(), ports["port"].tolist(), strict=True))
-    return {host: numbers[0] for host, numbers in found.items()}
+    return {host: numbers[0] for host, numbers in found.items() if host is not None}
 
 
 def not_reached(known: Notified, rows: list[Any], roles: Roles) -> Finding:

@@ -31,12 +31,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfsrpc.columns import NAT, Table, isin
-from nfsrpc.facts.basic import LOCK, NM_LOCK, Roles
+from nfsrpc.facts.basic import Roles
 from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Locks, Monitors
 from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
@@ -50,21 +52,19 @@ RULE = Rule(
     passes="no server restarted without notice while locks were held",
 )
 
-DENIED, GRACE = 1, 4
-
 
 def check(
-    requests: Table,
-    locks: Table,
-    monitors: Table,
+    requests: Calls,
+    locks: Locks,
+    monitors: Monitors,
     roles: Roles,
     with_portmappers: frozenset[str],
     lossy: bool,
     *,
     notice_s: float = 120.0,
 ) -> Iterator[Answer]:
-    asked = requests.where(isin(requests["proc"], (LOCK, NM_LOCK)) & (requests["time"] != NAT))
-    graces = asked.where(asked["status"] == GRACE)
+    asked = requests.where(isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & (requests["time"] != NAT))
+    graces = asked.where(asked["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
     claimed = claiming(locks)
     refused = Parts(behind_unseen(locks), "server")
     denials, held = Parts(graces, "server"), Parts(held_before(locks), "server") if len(graces) else {}
@@ -83,24 +83,24 @@ def check(
             yield finding(server, denied, lost, first, server in with_portmappers)
 
 
-def behind_unseen(locks: Table) -> Table:
+def behind_unseen(locks: Locks) -> Locks:
     """Lock sessions that were refused because of a holder who is not in the capture."""
-    return locks.where(((locks["status"] == DENIED) | locks.valid("blocked")) & ~locks.valid("held_by"))
+    return locks.where(((locks["status"] == Nlm4Stats.DENIED) | locks.valid("blocked")) & ~locks.valid("held_by"))
 
 
-def held_unseen(server: str, refused: Table, time: int) -> Iterator[Answer]:
+def held_unseen(server: str, refused: Locks, time: int) -> Iterator[Answer]:
     """Where locks were refused before a restart, someone held them, who is not in the capture."""
     if (refused["requested"] < time).any():
         why = f"{server} restarted; who held the locks that it refused before, and was notified, is not captured"
         yield RULE.cannot_tell(why, wire_of(server))
 
 
-def claiming(locks: Table) -> frozenset[str]:
+def claiming(locks: Locks) -> frozenset[str]:
     """The servers from which locks were reclaimed: they sent notices, whether these were captured or not."""
     return frozenset(locks.where(locks["reclaim"] | (locks["reclaims"] > 0))["server"].present())
 
 
-def held_before(locks: Table) -> Table:
+def held_before(locks: Locks) -> Locks:
     """Sessions that had the lock and did not claim it again."""
     claimed = locks["reclaim"] | (locks["reclaims"] > 0)
     return locks.where(locks.valid("granted") & ~claimed & (locks["state"] != "replaced"))
@@ -123,7 +123,7 @@ def announced(monitors: Table, roles: Roles) -> Stretches:
     )
 
 
-def finding(server: str, graces: Table, lost: Table, time: int, unfiltered: bool) -> Finding:
+def finding(server: str, graces: Calls, lost: Table, time: int, unfiltered: bool) -> Finding:
     """`unfiltered`: questions to portmappers were captured, as sm-notify asks them; one of lockd's port lacks them."""
     clients = tuple(sorted({client for client in lost["client"].tolist() if client}))
     row, denied = lost.row(0), graces.row(0)
@@ -143,7 +143,7 @@ def finding(server: str, graces: Table, lost: Table, time: int, unfiltered: bool
         last=int(graces["time"].max()),
         evidence=(
             Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client})"),
-            Evidence(denied.reply_capture, denied.reply_frame, "DENIED_GRACE_PERIOD: restarted since"),
+            Evidence.of(denied.reply_capture, denied.reply_frame, "DENIED_GRACE_PERIOD: restarted since"),
         ),
         remedy=(
             remark("restart what holds locks of {server}: {clients}.", server=server, clients=named(clients)),

@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Table, isin
+from nfsrpc.columns import NAT, Array, isin
 from nfsrpc.facts.attempts import Attempt, service_of
 from nfsrpc.facts.basic import Roles, Span, listed
 from nfsrpc.facts.presence import Presence
@@ -52,6 +52,7 @@ from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import STALLED
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Flows
 from nfsrpc.wording import SECOND, named, seconds, several, utc
 
 RULE = Rule(
@@ -90,8 +91,8 @@ class Back(NamedTuple):
 
 
 def check(
-    connections: Table,
-    exchanges: Table,
+    connections: Flows,
+    exchanges: Calls,
     half_open: tuple[Attempt, ...],
     presence: Presence,
     roles: Roles,
@@ -125,10 +126,10 @@ def check(
             yield challenged(attempt)
 
 
-def of_direction(tcp: Table, exchanges: Table, way: str, other: str, again: int, silent_s: float) -> Iterator[Stalled]:
+def of_direction(tcp: Flows, exchanges: Calls, way: str, other: str, again: int, silent_s: float) -> Iterator[Stalled]:
     """Connections on which one side went on sending, and the other was silent for so long."""
-    first, last = tcp[f"{way}_unheard_first"], tcp[f"{way}_unheard_last"]
-    long = tcp[f"{way}_unheard"] >= again
+    first, last = tcp.column(f"{way}_unheard_first"), tcp.column(f"{way}_unheard_last")
+    long = tcp.column(f"{way}_unheard") >= again
     long &= np.where(long, last - first, 0) >= silent_s * SECOND
     chosen = np.flatnonzero(long)
     called = Parts(exchanges.where(isin(exchanges["flow"], tcp["flow"][chosen]) & (way == "c")), "flow")
@@ -162,7 +163,7 @@ def is_dead(one: Stalled, presence: Presence) -> bool:
 class Silences:
     """How silences of hosts ended: by the connections on which servers answered, by port and client."""
 
-    def __init__(self, connections: Table, presence: Presence) -> None:
+    def __init__(self, connections: Flows, presence: Presence) -> None:
         self.presence = presence
         rows = connections.where((connections["s_replies"] > 0) & connections.valid("synack_time"))
         self.parts = Parts(rows.take(np.argsort(rows["synack_time"], kind="stable")), "client", "server", "server_port")
@@ -180,7 +181,7 @@ class Silences:
         if at == len(rows):
             return None
         row = rows.row(at)
-        return Back(one, row.synack_time, Evidence(row.capture, row.frame, "the next one to that port"))
+        return Back(one, int(rows["synack_time"][at]), Evidence(row.capture, row.frame, "the next one to that port"))
 
 
 def together(silences: Iterable[Back]) -> Iterator[list[Back]]:
@@ -197,8 +198,8 @@ def together(silences: Iterable[Back]) -> Iterator[list[Back]]:
 
 
 def of_silent_hosts(
-    exchanges: Table, resent: Array, last_seen: Mapping[str, LastSeen], servers: Collection[str]
-) -> Iterator[Table]:
+    exchanges: Calls, resent: Array, last_seen: Mapping[str, LastSeen], servers: Collection[str]
+) -> Iterator[Calls]:
     """Calls to a server that were sent again in vain, while nothing of that host came any more; by server."""
     open_ = exchanges.where((exchanges["state"] == "unanswered") & ~exchanges["loopback"])
     over_tcp = isin(open_["flow"], resent) & (open_["flags"] & CALL_ACKED == 0)
@@ -210,7 +211,7 @@ def of_silent_hosts(
                 yield rows
 
 
-def fallen_silent(rows: Table, last_seen: Mapping[str, LastSeen], span: Span | None) -> Finding:
+def fallen_silent(rows: Calls, last_seen: Mapping[str, LastSeen], span: Span | None) -> Finding:
     server = rows.row(0).server
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     services = named({program for program in rows["program"].tolist() if program})

@@ -35,12 +35,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import Array, Table, isin
+from nfsrpc.columns import Array, isin
 from nfsrpc.facts.basic import Span
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import STALLED
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Oddities
 from nfsrpc.wording import SECOND, several
 
 RULE = Rule(
@@ -57,8 +58,8 @@ XID = 32  # bits of its detail below the xid
 
 
 def check(
-    oddities: Table,
-    calls: Table,
+    oddities: Oddities,
+    calls: Calls,
     span: Span | None,
     *,
     copies: int = 2,
@@ -77,18 +78,18 @@ def check(
             yield finding(rows, udp)
 
 
-def xids_of(missing: Table) -> Array:
+def xids_of(missing: Oddities) -> Array:
     xids: Array = missing["detail"] >> np.uint64(XID)
     return xids
 
 
-def replied(calls: Table) -> Array:
+def replied(calls: Calls) -> Array:
     """The xids of calls over UDP of which a reply was captured: they arrived, or a copy of theirs did."""
     known: Array = calls["xid"][(calls["transport"] == "udp") & calls.valid("reply_frame")]
     return known
 
 
-def finding(rows: Table, udp: Table) -> Finding:
+def finding(rows: Oddities, udp: Calls) -> Finding:
     """Datagrams with one xid that lack as much each time. The call, where a copy of it came whole, says whose it is."""
     rows = rows.take(np.argsort(rows["time"], kind="stable"))
     xid = int(xids_of(rows)[0])
@@ -120,5 +121,5 @@ def finding(rows: Table, udp: Table) -> Finding:
     )
 
 
-def head(table: Table, rows: int = 3) -> Table:
+def head(table: Oddities, rows: int = 3) -> Oddities:
     return table.take(np.arange(min(rows, len(table))))

@@ -30,11 +30,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import Array, Table
+from nfsrpc.columns import Array
 from nfsrpc.facts.vantages import Vantages, lost_where
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import group, members
+from nfsrpc.tables import Flows
 
 RULE = Rule(
     "NET006",
@@ -46,7 +47,7 @@ RULE = Rule(
 
 
 def check(
-    connections: Table,
+    connections: Flows,
     vantages: Vantages,
     *,
     share: float = 0.01,
@@ -64,12 +65,12 @@ def check(
         yield finding(rows, int(again[number]), int(early[number]), int(frames[number]), where)
 
 
-def total(flows: Table, name: str, pair: Array, pairs: int) -> Array:
-    both = flows[f"c_{name}"].astype(np.float64) + flows[f"s_{name}"]
+def total(flows: Flows, name: str, pair: Array, pairs: int) -> Array:
+    both = flows.column(f"c_{name}").astype(np.float64) + flows.column(f"s_{name}")
     return np.bincount(pair, weights=both, minlength=pairs)
 
 
-def finding(flows: Table, again: int, early: int, frames: int, where: str) -> Finding:
+def finding(flows: Flows, again: int, early: int, frames: int, where: str) -> Finding:
     """`where`: in which direction segments are lost, as far as that is known."""
     trouble = flows["c_retransmitted"] + flows["s_retransmitted"] + flows["c_out_of_order"] + flows["s_out_of_order"]
     worst = flows.row(int(np.argmax(trouble)))

@@ -34,12 +34,14 @@ from typing import NamedTuple
 import numpy as np
 
 from nfsrpc.columns import Array, Mask, Table, isin
-from nfsrpc.facts.basic import MOUNT, NFS, NLM, PORTMAP, Roles
+from nfsrpc.facts.basic import Roles
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Flows, Tallies
 from nfsrpc.wording import seconds, several
 
 RULE = Rule(
@@ -54,7 +56,7 @@ RULE = Rule(
 )
 
 ENDS = ("client", "server")
-PROGRAMS = (NFS, MOUNT, NLM, PORTMAP)
+PROGRAMS = (Prog.NFS, Prog.MOUNT, Prog.NLM, Prog.PORTMAP)
 
 
 class Delay(NamedTuple):
@@ -64,13 +66,13 @@ class Delay(NamedTuple):
     kinds: int  # programs, and handshakes
     calls: int
     in_a_row: int  # slow calls of which none waited while another did
-    rows: Table
+    rows: Calls
 
 
 def check(
-    exchanges: Table,
-    counted: Table,
-    connections: Table,
+    exchanges: Calls,
+    counted: Tallies,
+    connections: Flows,
     roles: Roles,
     *,
     slow_s: float = 1.0,
@@ -80,10 +82,12 @@ def check(
     with np.errstate(invalid="ignore"):
         slow = exchanges.where((exchanges["latency_s"] >= slow_s) & isin(exchanges["prog"], PROGRAMS))
     pairs = {pair: rows for pair, rows in Parts(slow, *ENDS).items() if pair in roles.pairs}
-    answered, sums, handshakes = (
-        Parts(table.where(between(table, slow)), *ENDS) if pairs else {}
-        for table in (exchanges.where(exchanges.valid("latency_s")), counted, opened(connections))
-    )
+    if not pairs:
+        return
+    answers = exchanges.where(exchanges.valid("latency_s"))
+    answered = Parts(answers.where(between(answers, slow)), *ENDS)
+    sums = Parts(counted.where(between(counted, slow)), *ENDS)
+    handshakes = Parts(opened(connections.where(between(connections, slow))), *ENDS)
     for (client, server), rows in pairs.items():
         both = client, server
         delay = delay_between(rows, answered[both], sums[both], handshakes[both])
@@ -97,13 +101,13 @@ def between(table: Table, rows: Table) -> Mask:
     return mask
 
 
-def opened(connections: Table) -> Table:
+def opened(connections: Flows) -> Flows:
     """Connections whose handshake was captured, and not sent again."""
     handshake = connections.valid("syn_time") & connections.valid("synack_time") & (connections["syn"] == 1)
     return connections.where(handshake)
 
 
-def delay_between(slow: Table, answered: Table, sums: Table, handshakes: Table) -> Delay | None:
+def delay_between(slow: Calls, answered: Calls, sums: Tallies, handshakes: Flows) -> Delay | None:
     """The least of the quick answers of each kind, from the first slow call of two hosts to the last slow answer."""
     first, last = int(slow["time"].min()), int(slow["reply_time"].max())
     sums = sums.where((sums["last"] >= first) & (sums["first"] <= last))
@@ -122,7 +126,7 @@ def delay_between(slow: Table, answered: Table, sums: Table, handshakes: Table) 
     return Delay(min(quickest), len(quickest), total, in_a_row(slow), slow)
 
 
-def in_a_row(rows: Table) -> int:
+def in_a_row(rows: Calls) -> int:
     """How many of these calls were sent after another of them had been answered."""
     count, free = 0, -1
     for time, reply in sorted(zip(rows["time"].tolist(), rows["reply_time"].tolist(), strict=True)):
@@ -158,7 +162,7 @@ def finding(client: str, server: str, delay: Delay, bad_s: float) -> Finding:
                 row.reply_capture, row.reply_frame, f"{row.program} {row.procedure} after {seconds(row.latency_s)}"
             )
             for row in heads
-            if row.reply_frame is not None
+            if row.reply_frame is not None and row.latency_s is not None
         ),
         remedy=(
             command("ping -c 5 {server}", on="{client}", server=bare(server), client=bare(client)),

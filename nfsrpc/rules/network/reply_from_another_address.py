@@ -36,12 +36,14 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.columns import Table, isin
-from nfsrpc.facts.basic import GRANTS, Stray, listed
+from nfsrpc.facts.basic import Stray, listed
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import GRANTS, MESSAGES, NlmProc
 from nfsrpc.rules import STALLED
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
@@ -53,13 +55,12 @@ RULE = Rule(
     passes="replies, results and grants came from where they were asked",
 )
 
-MSG = (6, 7, 8, 9)  # TEST_MSG to UNLOCK_MSG, each of which is answered by the call of the _RES
+MSG = MESSAGES  # each of which is answered by the call of the _RES
 RES = 5  # procedures further on
-LOCK_RES = 12
 
 
 def check(
-    strays: tuple[Stray, ...], nlm: Table, locks: Table, *, repeated: int = 3, soon_s: float = 2.0
+    strays: tuple[Stray, ...], nlm: Calls, locks: Locks, *, repeated: int = 3, soon_s: float = 2.0
 ) -> Iterator[Answer]:
     for _, mine in sorted(listed((stray.call.server, stray) for stray in strays).items()):
         yield of_replies(mine)
@@ -72,7 +73,7 @@ def check(
         yield of_grants(grants)
 
 
-def of_other_hosts(nlm: Table, soon_s: float) -> Mapping[tuple[str, str], list[tuple[Any, Any]]]:
+def of_other_hosts(nlm: Calls, soon_s: float) -> Mapping[tuple[str, str], list[tuple[Calls.Row, Calls.Row]]]:
     """Results from hosts that their receiver did not ask, each with the request before it, by host asked and sender."""
     asked = nlm.where(isin(nlm["proc"], MSG) & nlm.valid("time"))
     asked = asked.take(np.argsort(asked["time"], kind="stable"))
@@ -88,7 +89,7 @@ def of_other_hosts(nlm: Table, soon_s: float) -> Mapping[tuple[str, str], list[t
     )
 
 
-def before(requests: Mapping[tuple[str, int], Table], result: Any, soon_s: float) -> Any | None:
+def before(requests: Mapping[tuple[str, int], Calls], result: Any, soon_s: float) -> Calls.Row | None:
     """The last request of the receiver's to which a result may be the answer."""
     mine = requests.get((result.server, result.proc - RES))
     if mine is None or result.time is None:
@@ -98,12 +99,12 @@ def before(requests: Mapping[tuple[str, int], Table], result: Any, soon_s: float
     return row if row is not None and result.time - row.time <= soon_s * SECOND else None
 
 
-def not_accepted(locks: Table, nlm: Table, repeated: int) -> Iterator[tuple[Any, Table]]:
+def not_accepted(locks: Locks, nlm: Calls, repeated: int) -> Iterator[tuple[Locks.Row, Calls]]:
     """Requests that were repeated with one cookie although a result came each time, with these results."""
     again = (locks["procedure"] == "LOCK_MSG") & (locks["state"] == "unanswered") & (locks["polls"] >= repeated - 1)
     rows = locks.where(again)
     results = Parts(
-        nlm.where(nlm["proc"] == LOCK_RES) if len(rows) else nlm.take(np.zeros(0, np.int64)), "client", "server"
+        nlm.where(nlm["proc"] == NlmProc.LOCK_RES) if len(rows) else nlm.take(np.zeros(0, np.int64)), "client", "server"
     )
     for request in rows.rows():
         mine = results[request.server, request.client]
@@ -112,11 +113,11 @@ def not_accepted(locks: Table, nlm: Table, repeated: int) -> Iterator[tuple[Any,
             yield request, mine
 
 
-def refused_grants(nlm: Table, locks: Table) -> Mapping[tuple[str, str], list[tuple[Any, Any]]]:
+def refused_grants(nlm: Calls, locks: Locks) -> Mapping[tuple[str, str], list[tuple[Locks.Row, Calls.Row]]]:
     """Grants that the client refused, of sessions that it had asked another address for, by the two addresses."""
     called = locks.where(locks.valid("callback_exchange") & (locks["callback_status"] > 0))
     grants = nlm.where(isin(nlm["proc"], GRANTS) & isin(nlm["exchange"], called["callback_exchange"]))
-    senders = {row.exchange: row for row in grants.rows()}
+    senders: dict[int | None, Calls.Row] = {row.exchange: row for row in grants.rows()}
     pairs = ((lock, senders.get(lock.callback_exchange)) for lock in called.rows())
     return listed(
         ((lock.server, grant.client), (lock, grant))
@@ -136,12 +137,12 @@ def of_replies(pairs: list[Stray]) -> Finding:
         what=f"{several(len(pairs), 'call')} over UDP to {call.server} ({call.program} {call.procedure}) answered",
         evidence=(
             Evidence(call.capture, call.call_frame, f"{call.procedure} to {call.server}"),
-            Evidence(reply.reply_capture, reply.reply_frame, f"its answer, from {reply.server}"),
+            Evidence.of(reply.reply_capture, reply.reply_frame, f"its answer, from {reply.server}"),
         ),
     )
 
 
-def of_results(pairs: list[tuple[Any, Any]]) -> Finding:
+def of_results(pairs: list[tuple[Calls.Row, Calls.Row]]) -> Finding:
     request, result = pairs[0]
     return finding(
         request.server,
@@ -157,7 +158,7 @@ def of_results(pairs: list[tuple[Any, Any]]) -> Finding:
     )
 
 
-def of_grants(grants: list[tuple[Any, Any]]) -> Finding:
+def of_grants(grants: list[tuple[Locks.Row, Calls.Row]]) -> Finding:
     lock, grant = grants[0]
     return finding(
         lock.server,
@@ -167,7 +168,7 @@ def of_grants(grants: list[tuple[Any, Any]]) -> Finding:
         times=(grant.time, grants[-1][1].time),
         what=f"{several(len(grants), 'lock')} that {lock.server} was asked for granted",
         evidence=(
-            Evidence(lock.requested_capture, lock.requested_frame, f"LOCK to {lock.server}"),
+            Evidence.of(lock.requested_capture, lock.requested_frame, f"LOCK to {lock.server}"),
             Evidence(grant.capture, grant.call_frame, f"{grant.procedure} from {grant.client}, refused"),
         ),
     )

@@ -33,10 +33,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.facts.attempts import Attempt, service_of
-from nfsrpc.facts.basic import NSM, PORTMAP, Span, booting
+from nfsrpc.facts.basic import Span, booting
 from nfsrpc.findings.advice import RESTART_SERVER, RESTART_STATD, bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
 from nfsrpc.wording import SECOND, seconds, several
 
@@ -62,7 +63,7 @@ def check(
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
     for attempt in attempts:
-        if attempt.outcome != "refused" or attempt.loopback or attempt.prog == PORTMAP or not attempt.of_client:
+        if attempt.outcome != "refused" or attempt.loopback or attempt.prog == Prog.PORTMAP or not attempt.of_client:
             continue
         if attempt.transport == "udp" and (attempt.otherwise or not goes_on(attempt, span, tcp_s)):
             continue
@@ -99,7 +100,7 @@ def finding(attempt: Attempt) -> Finding:
             *(Evidence(*frame, "tried again") for frame in attempt.frames[1:]),
         ),
         remedy=(
-            *(RESTART_STATD if attempt.prog == NSM else RESTART_SERVER),
+            *(RESTART_STATD if attempt.prog == Prog.NSM else RESTART_SERVER),
             remark(
                 "If the service listens (ss -ltnp): let the firewall accept TCP port {port} from {client}.",
                 port=port,

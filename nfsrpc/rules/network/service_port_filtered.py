@@ -37,12 +37,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.facts.attempts import Attempt, reached, service_of
-from nfsrpc.facts.basic import NLM, NSM, PORTMAP
 from nfsrpc.facts.presence import Presence
 from nfsrpc.facts.vantages import Vantages
 from nfsrpc.findings.advice import bare, wire_of
-from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
 from nfsrpc.wording import SECOND, named, seconds, several, utc
 
@@ -56,9 +56,9 @@ RULE = Rule(
     passes="connections were accepted, and no port of a service left SYNs without answer for long",
 )
 
-FIXED = {
-    NLM: remark("Fix lockd's ports in /etc/nfs.conf: [lockd] port=32803 udp-port=32769, and open them."),
-    NSM: remark("Fix statd's port in /etc/nfs.conf: [statd] port=662, and open it."),
+FIXED: dict[int, Command] = {
+    Prog.NLM: remark("Fix lockd's ports in /etc/nfs.conf: [lockd] port=32803 udp-port=32769, and open them."),
+    Prog.NSM: remark("Fix statd's port in /etc/nfs.conf: [statd] port=662, and open it."),
 }
 
 
@@ -105,7 +105,7 @@ def check(
 
 
 def is_of_service(attempt: Attempt) -> bool:
-    known = attempt.of_client and attempt.prog != PORTMAP
+    known = attempt.of_client and attempt.prog != Prog.PORTMAP
     return known and attempt.outcome == "unanswered" and attempt.transport == "tcp"
 
 

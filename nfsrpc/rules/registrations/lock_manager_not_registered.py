@@ -33,14 +33,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nfsrpc.columns import Table
-from nfsrpc.facts.basic import NLM, Roles, booting, listed
+from nfsrpc.facts.basic import Roles, booting, listed
 from nfsrpc.facts.portmappers import answers_about
 from nfsrpc.findings.advice import REGISTER_SERVER, answers, registered, try_lock
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
 from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
+from nfsrpc.tables import Registrations
 from nfsrpc.wording import SECOND, named, seconds, times
 
 RULE = Rule(
@@ -55,7 +56,7 @@ RULE = Rule(
 
 
 def check(
-    registrations: Table,
+    registrations: Registrations,
     restarts: Mapping[str, tuple[int, ...]],
     roles: Roles,
     boots: Mapping[str, tuple[int, ...]],
@@ -64,7 +65,7 @@ def check(
     found_s: float = 30.0,
     boot_s: float = 120.0,
 ) -> Iterator[Answer]:
-    rows = answers_about(registrations, (NLM,))
+    rows = answers_about(registrations, (Prog.NLM,))
     rows = rows.where(~rows["loopback"] & rows.valid("time"))
     asked = [row for row in rows.rows() if not calls_back(row, roles)]
     named_at = listed((row.host, row.time) for row in asked if row.port)
@@ -119,7 +120,7 @@ def finding(host: str, rows: list[Any]) -> Finding:
             Evidence(last.reply_capture, last.reply_frame, f"not registered, the {len(rows)}th such answer"),
         ),
         remedy=tuple(remedy(over)),
-        verify=(registered(host, NLM), answers(host, NLM), try_lock(host)),
+        verify=(registered(host, Prog.NLM), answers(host, Prog.NLM), try_lock(host)),
         wait_s=duration,
     )
 

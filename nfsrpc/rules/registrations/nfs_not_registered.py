@@ -35,13 +35,15 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Table, isin
 from nfsrpc.facts.attempts import SERVICES
-from nfsrpc.facts.basic import MOUNT, NFS, Span, booting
+from nfsrpc.facts.basic import Span, booting
 from nfsrpc.facts.portmappers import answers_about
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import NULL, Prog
 from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
 from nfsrpc.sessions.grouping import Parts, group, keys_of
+from nfsrpc.tables import Calls, Registrations, Tallies
 from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
@@ -53,18 +55,17 @@ RULE = Rule(
     passes="NFS and MOUNT are registered, or are used all the same",
 )
 
-NULL = 0
 # mountd registers anew when it starts. nfsd does so too, but its restart drops the locks of all clients.
-START = {
-    NFS: command("systemctl start nfs-server", note="where it runs already: rpcinfo -p shows what is lost"),
-    MOUNT: command("systemctl restart nfs-mountd", note="drops no locks"),
+START: dict[int, Command] = {
+    Prog.NFS: command("systemctl start nfs-server", note="where it runs already: rpcinfo -p shows what is lost"),
+    Prog.MOUNT: command("systemctl restart nfs-mountd", note="drops no locks"),
 }
 
 
 def check(
-    registrations: Table,
-    exchanges: Table,
-    counted: Table,
+    registrations: Registrations,
+    exchanges: Calls,
+    counted: Tallies,
     boots: Mapping[str, tuple[int, ...]],
     span: Span | None,
     *,
@@ -72,7 +73,7 @@ def check(
     during_s: float = 1.0,
     boot_s: float = 120.0,
 ) -> Iterator[Answer]:
-    answers = answers_about(registrations, (NFS, MOUNT))
+    answers = answers_about(registrations, (Prog.NFS, Prog.MOUNT))
     named_somewhere = set(zip(*places(answers.where(answers["port"] > 0)), strict=True))
     refused = Parts(answers.where(answers["port"] == 0), "host", "prog")
     missing = {place: rows for place, rows in refused.items() if place not in named_somewhere and len(rows) >= asks}
@@ -88,14 +89,14 @@ def places(answers: Table) -> tuple[list[str | None], list[int]]:
     return answers["host"].tolist(), answers["prog"].tolist()
 
 
-def last_uses(exchanges: Table, counted: Table) -> Mapping[tuple[str, str], int]:
+def last_uses(exchanges: Calls, counted: Tallies) -> Mapping[tuple[str, str], int]:
     """When clients last mounted of servers or used NFS there, by both."""
     found: dict[tuple[str, str], int] = {}
     for table, last in ((exchanges, "time"), (counted, "last")):
-        rows = table.where(isin(table["prog"], (NFS, MOUNT)) & (table["proc"] != NULL))
+        rows = table.where(isin(table["prog"], (Prog.NFS, Prog.MOUNT)) & (table["proc"] != NULL))
         pairs, first = group(rows["client"].codes + 1, rows["server"].codes + 1)
         times = np.full(len(first), NAT, dtype=np.int64)
-        np.maximum.at(times, pairs, rows[last])
+        np.maximum.at(times, pairs, rows.column(last))
         for pair, time in zip(keys_of((rows["client"], rows["server"]), first), times.tolist(), strict=True):
             found[pair] = max(time, found.get(pair, NAT))
     return found

@@ -37,21 +37,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Table
-from nfsrpc.facts.basic import LOCK_MSG, booting, listed
+from nfsrpc.facts.basic import booting, listed
 from nfsrpc.facts.portmappers import Failure, Portmappers
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import DENIED_NOLOCKS
 from nfsrpc.findings.advice import RESTART_PORTMAPPER, START_PORTMAPPER, bare
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls
 from nfsrpc.wording import SECOND, named, seconds, several
 
 RULE = Rule(
@@ -72,7 +71,6 @@ HOW = {
     "denied": "calls are denied (MSG_DENIED)",
 }
 SHOWN = 3  # failures that are evidence
-LOCK_RES = 12
 # After which lockd denies a lock: its portmapper refuses; or does not reply until the RPC times out, after 60 s.
 AT_ONCE_S, GAVE_UP_S = 5.0, 55.0
 
@@ -81,8 +79,8 @@ def check(
     portmappers: Portmappers,
     heard: frozenset[tuple[str, str]],
     boots: Mapping[str, tuple[int, ...]],
-    stalled: Parts,
-    nlm: Table,
+    stalled: Parts[Calls],
+    nlm: Calls,
     *,
     tries: int = 2,
     during_s: float = 3.0,
@@ -113,7 +111,7 @@ class Outage:
 
     host: str
     failures: Sequence[Failure]
-    denied: Table  # locks that the host denied, because it could not ask its own portmapper
+    denied: Calls  # locks that the host denied, because it could not ask its own portmapper
 
     @property
     def askers(self) -> list[str]:
@@ -143,9 +141,9 @@ class Outage:
         return any(failure.how == "hangs" and failure.wait_s >= hang_s for failure in self.failures)
 
 
-def denied_then(stalls: Table, failures: list[Failure]) -> Table:
+def denied_then(stalls: Calls, failures: list[Failure]) -> Calls:
     """Locks that the host denied when its own portmapper had refused it, or did not reply."""
-    denied = stalls.where(stalls["status"] == DENIED_NOLOCKS)
+    denied = stalls.where(stalls["status"] == Nlm4Stats.DENIED_NOLOCKS)
     # By another clock, where another capture shows it.
     own = [failure for failure in failures if failure.loopback and failure.how in ("refused", "hangs")]
     failed = Stretches.of(("own", failure.first - SECOND, failure.until + SECOND) for failure in own)
@@ -157,20 +155,20 @@ def denied_then(stalls: Table, failures: list[Failure]) -> Table:
 class Asynchronous:
     """Asynchronous lock requests (LOCK_MSG), whose results are calls of the server in turn."""
 
-    def __init__(self, nlm: Table) -> None:
-        results = nlm.where(nlm["proc"] == LOCK_RES)
-        self.messages = Parts(nlm.where(nlm["proc"] == LOCK_MSG), "client", "server")
+    def __init__(self, nlm: Calls) -> None:
+        results = nlm.where(nlm["proc"] == NlmProc.LOCK_RES)
+        self.messages = Parts(nlm.where((nlm["proc"] == NlmProc.LOCK_MSG) & nlm.valid("time")), "client", "server")
         self.results = Stretches((results["client"], results["server"]), results["time"])
 
-    def without_result(self, outage: Outage) -> list[Any]:
+    def without_result(self, outage: Outage) -> list[Calls.Row]:
         """Those of the host whose results its servers could not send: they could not look up its port."""
         first, last = outage.first - SECOND, outage.last
         silent = [asker for asker in outage.askers if not self.results.meet((asker, outage.host), first, last)]
         rows = (row for asker in silent for row in self.messages[outage.host, asker].rows())
-        return [row for row in rows if row.time is not None and first <= row.time <= last]
+        return [row for row in rows if first <= row.time <= last]
 
 
-def finding(outage: Outage, heard: frozenset[tuple[str, str]], waiting: list[Any]) -> Finding:
+def finding(outage: Outage, heard: frozenset[tuple[str, str]], waiting: list[Calls.Row]) -> Finding:
     host, failures, askers = outage.host, outage.failures, outage.askers
     alive = any(failure.how != "unanswered" or (host, failure.asker) in heard for failure in failures)
     own = {host} if len(outage.denied) else set()

@@ -34,14 +34,15 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from nfsrpc.columns import Table
 from nfsrpc.facts.attempts import SERVICES
-from nfsrpc.facts.basic import NLM, NSM, listed
+from nfsrpc.facts.basic import listed
 from nfsrpc.facts.portmappers import answers_about
 from nfsrpc.findings.advice import registered
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Certainty, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import DENIED
+from nfsrpc.tables import Registrations
 from nfsrpc.wording import SECOND
 
 RULE = Rule(
@@ -57,8 +58,8 @@ RULE = Rule(
 LESS = {"tcp": ("udp", "tcp6", "udp6"), "tcp6": ("udp6", "udp"), "udp": ("udp6",)}
 
 
-def check(registrations: Table, *, together_s: float = 1.0) -> Iterator[Answer]:
-    answers = answers_about(registrations, (NSM, NLM))
+def check(registrations: Registrations, *, together_s: float = 1.0) -> Iterator[Answer]:
+    answers = answers_about(registrations, (Prog.NSM, Prog.NLM))
     rows = answers.where(answers.valid("time")).rows() if (answers["port"] == 0).any() else ()
     for by_netid in services(rows).values():
         for netid, instead in LESS.items():
@@ -100,7 +101,8 @@ def of_one_time(
 
 
 def finding(certainty: Certainty, row: Any, instead: Any) -> Finding:
-    service = SERVICES[row.prog]
+    prog = Prog.NLM if row.prog == Prog.NLM else Prog.NSM
+    service = SERVICES[prog]
     return RULE.finding(
         certainty=certainty,
         host=row.host,
@@ -121,5 +123,5 @@ def finding(certainty: Certainty, row: Any, instead: Any) -> Finding:
             command("grep -e tcp -e udp /etc/nfs.conf /etc/netconfig"),
             remark("Let {service} register {netid} as well, and start it again.", service=service, netid=row.netid),
         ),
-        verify=(registered(row.host, row.prog),),
+        verify=(registered(row.host, prog),),
     )

@@ -34,14 +34,16 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Array, Table
+from nfsrpc.columns import Array
 from nfsrpc.facts.attempts import SERVICES
-from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM, booting
+from nfsrpc.facts.basic import booting
 from nfsrpc.findings.advice import REGISTER_SERVER, RESTART_STATD, registered
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Flows, Registrations
 from nfsrpc.wording import times, utc
 
 RULE = Rule(
@@ -55,16 +57,16 @@ RULE = Rule(
 )
 
 REGISTER = {
-    NSM: RESTART_STATD,
-    MOUNT: (command("systemctl restart nfs-mountd", note="drops no locks"),),
-    NLM: REGISTER_SERVER,
-    NFS: REGISTER_SERVER,
+    Prog.NSM: RESTART_STATD,
+    Prog.MOUNT: (command("systemctl restart nfs-mountd", note="drops no locks"),),
+    Prog.NLM: REGISTER_SERVER,
+    Prog.NFS: REGISTER_SERVER,
 }
 
 
 def check(
-    registrations: Table,
-    connections: Table,
+    registrations: Registrations,
+    connections: Flows,
     boots: Mapping[str, tuple[int, ...]],
     restarts: Mapping[str, tuple[int, ...]],
     *,
@@ -86,10 +88,10 @@ def check(
             yield finding(host, pairs, served)
 
 
-def lost(answers: Table) -> Mapping[tuple[str, int], list[tuple[Any, Any]]]:
+def lost(answers: Registrations) -> Mapping[tuple[str, int | None], list[tuple[Any, Any]]]:
     """By host and program the answers with a port, each with a later one that it is not registered (any more)."""
     named: dict[tuple[Any, ...], Any] = {}
-    found: dict[tuple[str, int], list[tuple[Any, Any]]] = {}
+    found: dict[tuple[str, int | None], list[tuple[Any, Any]]] = {}
     if not (answers["port"] == 0).any():
         return found
     for row in sorted(answers.rows(), key=lambda row: (row.time or 0, row.capture, row.frame)):
@@ -105,11 +107,11 @@ def lost(answers: Table) -> Mapping[tuple[str, int], list[tuple[Any, Any]]]:
 class Serving:
     """Connections on which services answered."""
 
-    def __init__(self, connections: Table) -> None:
+    def __init__(self, connections: Flows) -> None:
         self.connections = connections
 
     @cached_property
-    def parts(self) -> Mapping[tuple[str, int, str], tuple[Table, Array]]:
+    def parts(self) -> Mapping[tuple[str, int, str], tuple[Flows, Array]]:
         """By place; beside each the latest that was heard on it and those before it."""
         connections = self.connections
         rows = connections.where((connections["s_frames"] > connections["s_rst"]) & (connections["s_replies"] > 0))

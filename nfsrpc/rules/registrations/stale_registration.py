@@ -31,16 +31,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.columns import Table
 from nfsrpc.facts.attempts import Attempt
-from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM, PORTMAP, Roles, Span, listed
+from nfsrpc.facts.basic import Roles, Span, listed
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.facts.stalls import Hurt, hurt, waited
 from nfsrpc.findings.advice import REGISTER_SERVER, RESTART_STATD, answers, loopback_of
-from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Registrations
 from nfsrpc.wording import SECOND, seconds, several
 
 RULE = Rule(
@@ -53,13 +54,13 @@ RULE = Rule(
     passes="no port that a host's own portmapper names is closed",
 )
 
-SERVICES = {NSM: "rpc.statd", NLM: "lockd", NFS: "nfsd", MOUNT: "rpc.mountd"}
+SERVICES: dict[int, str] = {Prog.NSM: "rpc.statd", Prog.NLM: "lockd", Prog.NFS: "nfsd", Prog.MOUNT: "rpc.mountd"}
 PORTS = 20  # findings of a host, each with all clients that it affects; of further ports their number is given
-RESTART = {
-    NSM: RESTART_STATD,
-    NLM: REGISTER_SERVER,
-    NFS: REGISTER_SERVER,
-    MOUNT: (command("systemctl restart nfs-mountd", note="drops no locks"),),
+RESTART: dict[int, tuple[Command, ...]] = {
+    Prog.NSM: RESTART_STATD,
+    Prog.NLM: REGISTER_SERVER,
+    Prog.NFS: REGISTER_SERVER,
+    Prog.MOUNT: (command("systemctl restart nfs-mountd", note="drops no locks"),),
 }
 
 IN_A_CONTAINER = remark("Does it run in a container? Then let it register with the rpcbind of its network namespace.")
@@ -67,8 +68,8 @@ IN_A_CONTAINER = remark("Does it run in a container? Then let it register with t
 
 def check(
     attempts: tuple[Attempt, ...],
-    stalled: Parts,
-    registrations: Table,
+    stalled: Parts[Calls],
+    registrations: Registrations,
     roles: Roles,
     loopbacks: frozenset[str],
     span: Span | None,
@@ -87,7 +88,7 @@ def check(
         yield RULE.cannot_tell(why, loopback_of(server, roles.clients_of(server)))
 
 
-def named_since(registrations: Table) -> Mapping[tuple[str, int, str], int]:
+def named_since(registrations: Registrations) -> Mapping[tuple[str, int, str], int]:
     """When a portmapper first named a port of its host, by host, port and transport."""
     rows = registrations.where(registrations.valid("port") & (registrations["port"] > 0) & registrations.valid("time"))
     named = Parts(rows, "host", "port", "transport")
@@ -95,7 +96,7 @@ def named_since(registrations: Table) -> Mapping[tuple[str, int, str], int]:
 
 
 def is_stale(attempt: Attempt, named: Mapping[tuple[str, int, str], int], restart_s: float) -> bool:
-    if not attempt.loopback or attempt.outcome != "refused" or attempt.prog == PORTMAP:
+    if not attempt.loopback or attempt.outcome != "refused" or attempt.prog == Prog.PORTMAP:
         return False
     since = named.get((attempt.server, attempt.port, attempt.transport))
     if since is None or since > attempt.last:
@@ -107,9 +108,9 @@ def finding(attempt: Attempt, victims: Hurt, more: int) -> Finding:
     """`more`: so many further ports of that host are like it."""
     host, prog = attempt.server, attempt.prog or 0
     service = SERVICES.get(prog, attempt.program or f"program {prog}")
-    role = "lockd answers every LOCK with DENIED_NOLOCKS, or sends none" if prog == NSM else "calls to it fail"
+    role = "lockd answers every LOCK with DENIED_NOLOCKS, or sends none" if prog == Prog.NSM else "calls to it fail"
     likewise = f" {several(more, 'further port')} of that host likewise." if more > 0 else ""
-    clients = victims.clients or ((host,) if prog == NSM else ())
+    clients = victims.clients or ((host,) if prog == Prog.NSM else ())
     return RULE.finding(
         host=host,
         title=f"the {service} of {host} is registered at port {attempt.port}, but nothing listens there",

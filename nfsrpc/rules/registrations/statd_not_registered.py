@@ -43,14 +43,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.facts.basic import NSM, Roles, booting
+from nfsrpc.facts.basic import Roles, booting
 from nfsrpc.facts.missing_statd import Statds, Unregistered, said
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import DENIED_NOLOCKS, Hurt, waited
+from nfsrpc.facts.stalls import Hurt, waited
 from nfsrpc.facts.statd_search import LockWaits, Stall
 from nfsrpc.findings.advice import START_STATD, bare, loopback_of, registered, try_lock
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.protocols.numbers import Nlm4Stats, Prog
 from nfsrpc.rules import DENIED
 from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
 from nfsrpc.rules.registrations.death import death, death_proof
@@ -144,7 +145,7 @@ def proven(missing: Unregistered, victims: Hurt) -> Finding:
     rows = list(missing.answers.rows())
     host, known = bare(missing.host), missing.role == "server"
     over = "" if missing.asked_itself else only_over(row.netid for row in rows if row.source != "DUMP")
-    denied = bool((victims.rows["status"] == DENIED_NOLOCKS).any())
+    denied = bool((victims.rows["status"] == Nlm4Stats.DENIED_NOLOCKS).any())
     certain = known and missing.sure and not over and (missing.repeated or denied)
     return RULE.finding(
         certainty="certain" if certain else "likely",
@@ -161,7 +162,7 @@ def proven(missing: Unregistered, victims: Hurt) -> Finding:
         last=rows[-1].time,
         evidence=(*death_proof(missing), *said(rows), *waited(victims.rows)),
         remedy=(*START_STATD, ELSEWHERE, *unmonitored(victims)),
-        verify=(registered(host, NSM), *((try_lock(host),) if known else ())),
+        verify=(registered(host, Prog.NSM), *((try_lock(host),) if known else ())),
         wait_s=victims.wait_s,
     )
 
@@ -193,7 +194,7 @@ def likely(stall: Stall) -> Finding:
             ELSEWHERE,
             *unmonitored(victims),
         ),
-        verify=(registered(server, NSM), try_lock(server)),
+        verify=(registered(server, Prog.NSM), try_lock(server)),
         needs=loopback_of(server, victims.clients),
         wait_s=victims.wait_s,
     )

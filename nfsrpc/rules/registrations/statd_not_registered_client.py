@@ -30,11 +30,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.facts.basic import NSM, Roles
+from nfsrpc.facts.basic import Roles
 from nfsrpc.facts.missing_statd import Statds, Unregistered, said
 from nfsrpc.findings.advice import START_STATD, answers, bare, loopback_of, registered
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
 from nfsrpc.rules.registrations.death import death, death_proof
 from nfsrpc.wording import SECOND, named, times, utc
@@ -95,7 +96,7 @@ def finding(missing: Unregistered) -> Finding:
         last=rows[-1].time,
         evidence=(*death_proof(missing), *said(rows)),
         remedy=(*START_STATD, REMOUNT),
-        verify=(registered(host, NSM), answers(host, NSM)),
+        verify=(registered(host, Prog.NSM), answers(host, Prog.NSM)),
         # Another host that asks does not wait for a lock.
         wait_s=(missing.last - missing.first) / SECOND or None if missing.asked_itself else None,
     )

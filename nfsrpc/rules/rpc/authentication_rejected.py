@@ -33,14 +33,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Mask, Table, isin
-from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM, PORTMAP
+from nfsrpc.columns import NAT, Array, Mask, Table, isin
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.protocols.numbers import AcceptStat, AuthStat, Prog, Rejected
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Tallies
 from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
@@ -53,29 +54,30 @@ RULE = Rule(
 )
 
 NO_REPLY = 0xFF  # rpc_status of a call without a reply
-AUTH_ERROR = 32  # rpc_status is this and the auth_stat
-GSS = (13, 14)  # credential or context problem: the client makes a new context
-AUTH_STATS = {
-    1: "AUTH_BADCRED, bad credential",
-    2: "AUTH_REJECTEDCRED, begin a new session",
-    3: "AUTH_BADVERF, bad verifier",
-    4: "AUTH_REJECTEDVERF, verifier expired or replayed",
-    5: "AUTH_TOOWEAK, the security flavor is too weak",
-    6: "AUTH_INVALIDRESP, bogus response verifier",
-    7: "AUTH_FAILED",
-    13: "RPCSEC_GSS_CREDPROBLEM, no credentials for that user",
-    14: "RPCSEC_GSS_CTXPROBLEM, the context is unknown",
+GSS = (
+    AuthStat.RPCSEC_GSS_CREDPROBLEM,
+    AuthStat.RPCSEC_GSS_CTXPROBLEM,
+)  # credential or context problem: the client makes a new context
+AUTH_STATS: dict[int, str] = {
+    AuthStat.AUTH_BADCRED: "AUTH_BADCRED, bad credential",
+    AuthStat.AUTH_REJECTEDCRED: "AUTH_REJECTEDCRED, begin a new session",
+    AuthStat.AUTH_BADVERF: "AUTH_BADVERF, bad verifier",
+    AuthStat.AUTH_REJECTEDVERF: "AUTH_REJECTEDVERF, verifier expired or replayed",
+    AuthStat.AUTH_TOOWEAK: "AUTH_TOOWEAK, the security flavor is too weak",
+    AuthStat.AUTH_INVALIDRESP: "AUTH_INVALIDRESP, bogus response verifier",
+    AuthStat.AUTH_FAILED: "AUTH_FAILED",
+    AuthStat.RPCSEC_GSS_CREDPROBLEM: "RPCSEC_GSS_CREDPROBLEM, no credentials for that user",
+    AuthStat.RPCSEC_GSS_CTXPROBLEM: "RPCSEC_GSS_CTXPROBLEM, the context is unknown",
 }
-NFSACL = 100227
-PROGRAMS = (NFS, MOUNT, NLM, NSM, NFSACL)
+PROGRAMS = (Prog.NFS, Prog.MOUNT, Prog.NLM, Prog.NSM, Prog.NFSACL)
 PORT_QUESTIONS = (3, 9)  # GETPORT and GETADDR; GETVERSADDR
 WHO = ("client", "server", "prog", "uid")
 
 
-def check(exchanges: Table, counted: Table, *, renewed_s: float = 10.0) -> Iterator[Answer]:
+def check(exchanges: Calls, counted: Tallies, *, renewed_s: float = 10.0) -> Iterator[Answer]:
     status = exchanges["rpc_status"]
-    denied = exchanges.where((status > AUTH_ERROR) & (status < NO_REPLY))
-    of_portmapper = (denied["prog"] == PORTMAP) & isin(denied["proc"], PORT_QUESTIONS)
+    denied = exchanges.where((status > Rejected.AUTH_ERROR) & (status < NO_REPLY))
+    of_portmapper = (denied["prog"] == Prog.PORTMAP) & isin(denied["proc"], PORT_QUESTIONS)
     for rows in Parts(denied.where(of_portmapper), "server").values():
         yield by_portmapper(rows)
     services = denied.where(isin(denied["prog"], PROGRAMS) & ~renewed(denied, exchanges, counted, renewed_s))
@@ -83,16 +85,16 @@ def check(exchanges: Table, counted: Table, *, renewed_s: float = 10.0) -> Itera
         yield by_service(rows)
 
 
-def renewed(denied: Table, exchanges: Table, counted: Table, renewed_s: float) -> Mask:
+def renewed(denied: Calls, exchanges: Calls, counted: Tallies, renewed_s: float) -> Mask:
     """Refusals of a GSS context after which the same client was accepted with a new one."""
-    mask = isin(denied["rpc_status"] - AUTH_ERROR, GSS)
+    mask = isin(denied["rpc_status"] - Rejected.AUTH_ERROR, GSS)
     if not mask.any():
         return mask
-    accepted = exchanges.where(exchanges["rpc_status"] == 0)
-    listed = Stretches([accepted[name] for name in WHO], accepted["time"])
-    sums = Stretches([counted[name] for name in WHO[:-1]], counted["first"], counted["last"])
+    accepted = exchanges.where(exchanges["rpc_status"] == AcceptStat.SUCCESS)
+    listed = Stretches([accepted.column(name) for name in WHO], accepted["time"])
+    sums = Stretches([counted.column(name) for name in WHO[:-1]], counted["first"], counted["last"])
     soon = round(renewed_s * SECOND)
-    whose = [denied[name].tolist() for name in WHO]
+    whose = [denied.column(name).tolist() for name in WHO]
     for number, (time, *who) in enumerate(zip(denied["time"].tolist(), *whose, strict=True)):
         if mask[number]:
             times = time + 1, time + soon
@@ -100,7 +102,7 @@ def renewed(denied: Table, exchanges: Table, counted: Table, renewed_s: float) -
     return mask
 
 
-def by_portmapper(rows: Table) -> Finding:
+def by_portmapper(rows: Calls) -> Finding:
     server, clients = bare(rows.row(0).server), named(map(bare, clients_of(rows)))
     return refusal(
         rows,
@@ -122,7 +124,7 @@ def by_portmapper(rows: Table) -> Finding:
     )
 
 
-def by_service(rows: Table) -> Finding:
+def by_service(rows: Calls) -> Finding:
     server, clients = bare(rows.row(0).server), named(map(bare, clients_of(rows)))
     calls = sorted({f"{row.program} {row.procedure}" for row in rows.take(first_of_each(rows)).rows()})
     return refusal(
@@ -140,7 +142,7 @@ def by_service(rows: Table) -> Finding:
                 clients=clients,
             ),
             command("exportfs -ra", on="{server}", note="after a change of /etc/exports", server=server),
-            *((two_managers(server),) if (rows["prog"] == NLM).any() else ()),
+            *((two_managers(server),) if (rows["prog"] == Prog.NLM).any() else ()),
         ),
         verify=(
             command(
@@ -160,8 +162,8 @@ def two_managers(server: str) -> Command:
     )
 
 
-def reasons(rows: Table) -> str:
-    stats = sorted(set((rows["rpc_status"] - AUTH_ERROR).tolist()))
+def reasons(rows: Calls) -> str:
+    stats = sorted(set((rows["rpc_status"] - Rejected.AUTH_ERROR).tolist()))
     return ", ".join(AUTH_STATS.get(stat, f"unknown auth_stat {stat}") for stat in stats)
 
 
@@ -170,7 +172,7 @@ def clients_of(rows: Table) -> tuple[str, ...]:
 
 
 def refusal(
-    rows: Table, title: str, explanation: str, remedy: tuple[Command, ...], verify: tuple[Command, ...]
+    rows: Calls, title: str, explanation: str, remedy: tuple[Command, ...], verify: tuple[Command, ...]
 ) -> Finding:
     """A finding about denied calls of one server: whose they are, when, and the first two with their replies."""
     times = rows["time"][rows["time"] != NAT]
@@ -187,7 +189,7 @@ def refusal(
             for row in rows.take(np.arange(min(2, len(rows)))).rows()
             for proof in (
                 Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"),
-                Evidence(row.reply_capture, row.reply_frame, "MSG_DENIED"),
+                Evidence.of(row.reply_capture, row.reply_frame, "MSG_DENIED"),
             )
         ),
         remedy=remedy,
@@ -195,7 +197,8 @@ def refusal(
     )
 
 
-def first_of_each(rows: Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def first_of_each(rows: Calls) -> Array:
     """The first row of each procedure."""
     keys = rows["prog"].astype(np.int64) << 32 | rows["proc"]
-    return np.unique(keys, return_index=True)[1]
+    first: Array = np.unique(keys, return_index=True)[1]
+    return first

@@ -33,13 +33,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from nfsrpc.columns import Mask, Table
+from nfsrpc.columns import Mask
 from nfsrpc.facts.basic import booting
 from nfsrpc.facts.stalls import late, nfs_waiting, waited
 from nfsrpc.findings.advice import bare, loopback_of
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.sessions.grouping import Parts, members
+from nfsrpc.tables import Calls
 from nfsrpc.wording import SECOND, named, seconds, several
 
 RULE = Rule(
@@ -56,8 +57,8 @@ RULE = Rule(
 
 
 def check(
-    requests: Table,
-    exchanges: Table,
+    requests: Calls,
+    exchanges: Calls,
     boots: Mapping[str, tuple[int, ...]],
     loopbacks: frozenset[str],
     *,
@@ -78,7 +79,7 @@ def check(
         yield finding(server, rows, loopbacks)
 
 
-def in_a_burst(rows: Table, burst_s: float, together: int) -> Mask:
+def in_a_burst(rows: Calls, burst_s: float, together: int) -> Mask:
     """Requests that were open at one time and answered within a moment of each other."""
     replies = rows["reply_time"]
     order = np.argsort(replies, kind="stable")
@@ -91,7 +92,7 @@ def in_a_burst(rows: Table, burst_s: float, together: int) -> Mask:
     return mask
 
 
-def finding(server: str, rows: Table, loopbacks: frozenset[str]) -> Finding:
+def finding(server: str, rows: Calls, loopbacks: frozenset[str]) -> Finding:
     clients = tuple(sorted(rows["client"].present()))
     longest = float(rows["latency_s"].max())
     return RULE.finding(

@@ -28,42 +28,46 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import Array, Table, isin
-from nfsrpc.facts.basic import MOUNT
+from nfsrpc.columns import Array, isin
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols import status_name
+from nfsrpc.protocols.numbers import MountProc, Nfsstat3, Prog
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls
 from nfsrpc.wording import named, several
 
 RULE = Rule("MNT001", "mount-denied", "warning", judges="mount", passes="mounts were granted")
 
-MNT, GRANTED = 1, 0
-PERM, ACCES = 1, 13
+PERM, ACCES = Nfsstat3.PERM, Nfsstat3.ACCES  # mountstat3 has the same numbers
 PRIVILEGED = 1024  # ports below it are only root's to use (exports(5), option secure)
 
 
-def check(exchanges: Table) -> Iterator[Answer]:
-    asked = exchanges.where((exchanges["prog"] == MOUNT) & (exchanges["proc"] == MNT) & exchanges.valid("status"))
-    granted = Parts(asked.where(asked["status"] == GRANTED), "server")
-    for server, rows in Parts(asked.where(asked["status"] != GRANTED), "server").items():
+def check(exchanges: Calls) -> Iterator[Answer]:
+    asked = exchanges.where(
+        (exchanges["prog"] == Prog.MOUNT) & (exchanges["proc"] == MountProc.MNT) & exchanges.valid("status")
+    )
+    granted = Parts(asked.where(asked["status"] == Nfsstat3.OK), "server")
+    for server, rows in Parts(asked.where(asked["status"] != Nfsstat3.OK), "server").items():
         agreed = granted[server]
         later = agreed.where(agreed["time"] > int(rows["time"].max()))
         if not rows["client"].present() <= later["client"].present():
             yield finding(rows, unprivileged(rows, agreed))
 
 
-def unprivileged(rows: Table, agreed: Table) -> bool:
+def unprivileged(rows: Calls, agreed: Calls) -> bool:
     """Whether the source port is the probable reason: none was privileged, and none like them was ever accepted."""
     refused = isin(rows["status"], (PERM, ACCES)) & (rows["client_port"] >= PRIVILEGED)
     return bool(refused.all()) and not (agreed["client_port"] >= PRIVILEGED).any()
 
 
-def finding(rows: Table, unprivileged: bool) -> Finding:
+def finding(rows: Calls, unprivileged: bool) -> Finding:
     first = rows.row(0)
     server, clients = first.server, tuple(sorted(rows["client"].present()))
-    errors = named({status_name(row.prog, row.vers, row.proc, row.status) for row in rows.take(statuses(rows)).rows()})
+    errors = named(
+        {status_name(row.prog, row.vers, row.proc, row.status or 0) for row in rows.take(statuses(rows)).rows()}
+    )
     ports = named({str(port) for port in rows["client_port"].tolist()})
     return RULE.finding(
         host=server,
@@ -75,7 +79,7 @@ def finding(rows: Table, unprivileged: bool) -> Finding:
                 "a server accepts them only for exports with the option insecure. NAT between the two may have "
                 "replaced a privileged port."
                 if unprivileged
-                else REASON.get(first.status, "The server's log has the reason.")
+                else REASON.get(first.status or 0, "The server's log has the reason.")
             )
         ),
         clients=clients,
@@ -84,7 +88,7 @@ def finding(rows: Table, unprivileged: bool) -> Finding:
         last=rows.row(len(rows) - 1).time,
         evidence=(
             Evidence(first.capture, first.call_frame, f"MNT of {first.client}, source port {first.client_port}"),
-            Evidence(first.reply_capture, first.reply_frame, errors),
+            Evidence.of(first.reply_capture, first.reply_frame, errors),
         ),
         remedy=(
             command("exportfs -v", on="{server}", note="the exports with their options", server=bare(server)),
@@ -96,15 +100,15 @@ def finding(rows: Table, unprivileged: bool) -> Finding:
 
 
 INSECURE = remark("Add the option insecure to the export, or route these clients to the server without NAT.")
-REASON = {
+REASON: dict[int, str] = {
     PERM: "The path is not exported to that client.",
     ACCES: "The path is not exported to that client.",
-    2: "The server has no such path.",
-    20: "The path is no directory.",
+    Nfsstat3.NOENT: "The server has no such path.",
+    Nfsstat3.NOTDIR: "The path is no directory.",
 }
 
 
-def statuses(rows: Table) -> Array:
+def statuses(rows: Calls) -> Array:
     """The first row of each status."""
     found: Array = np.unique(rows["status"], return_index=True)[1]
     return found

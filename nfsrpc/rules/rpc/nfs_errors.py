@@ -27,44 +27,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import NAT, NULLS, Table
-from nfsrpc.facts.basic import NFS
-from nfsrpc.findings.command import command, remark
+from nfsrpc.columns import NAT, NULLS
+from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols import status_name
+from nfsrpc.protocols.numbers import Nfs3Proc, Nfsstat3, Prog
 from nfsrpc.sessions.grouping import Parts
+from nfsrpc.tables import Calls, Tallies
 from nfsrpc.wording import named, several
 
 RULE = Rule("NFS001", "nfs-errors", "info", judges="NFS", passes="no NFS call failed but look-ups of missing names")
 
-LOOKUP, NOENT, IO, EXIST, STALE, SERVERFAULT, JUKEBOX = 3, 2, 5, 17, 70, 10006, 10008
-GRAVE = (STALE, IO, SERVERFAULT)
-REMEDIES = {
-    STALE: command(
+GRAVE = (Nfsstat3.STALE, Nfsstat3.IO, Nfsstat3.SERVERFAULT)
+REMEDIES: dict[int, Command] = {
+    Nfsstat3.STALE: command(
         "umount /mnt; mount /mnt", on="the clients", note="first stop what uses the mount; it drops their locks there"
     ),
-    JUKEBOX: remark("Look in the server's log for what the file waits for: a tape, a delegation, a migration."),
+    Nfsstat3.JUKEBOX: remark(
+        "Look in the server's log for what the file waits for: a tape, a delegation, a migration."
+    ),
 }
 LOGS = command("dmesg; journalctl -k", on="the server")
 
 
-def check(exchanges: Table, counted: Table, *, jukebox: int = 10) -> Iterator[Answer]:
+def check(exchanges: Calls, counted: Tallies, *, jukebox: int = 10) -> Iterator[Answer]:
     status = exchanges["status"]
-    failed = (exchanges["prog"] == NFS) & (status != 0) & (status != NULLS["i32?"]) & (status != EXIST)
-    failed &= ~((status == NOENT) & (exchanges["proc"] == LOOKUP))
+    failed = (exchanges["prog"] == Prog.NFS) & (status != 0) & (status != NULLS["i32?"]) & (status != Nfsstat3.EXIST)
+    failed &= ~((status == Nfsstat3.NOENT) & (exchanges["proc"] == Nfs3Proc.LOOKUP))
     rows = exchanges.where(failed)
     unlisted = Parts(counted, "status", "server") if len(rows) else {}
     for (number, server), mine in Parts(rows, "status", "server").items():
         count = len(mine)
         if (number, server) in unlisted:
             count += int(unlisted[number, server]["exchanges"].sum())
-        yield finding(server, mine, count, number in GRAVE or (number == JUKEBOX and count >= jukebox))
+        yield finding(server, mine, count, number in GRAVE or (number == Nfsstat3.JUKEBOX and count >= jukebox))
 
 
-def finding(server: str, rows: Table, count: int, grave: bool) -> Finding:
+def finding(server: str, rows: Calls, count: int, grave: bool) -> Finding:
     """`rows`: those that are listed, of all that were counted."""
     first = rows.row(0)
-    error = status_name(NFS, first.vers, first.proc, first.status)
+    status = int(rows["status"][0])
+    error = status_name(Prog.NFS, first.vers, first.proc, status)
     times = rows["time"][rows["time"] != NAT]
     clients = tuple(sorted(rows["client"].present()))
     procedures = named(rows["procedure"].present())
@@ -72,14 +75,14 @@ def finding(server: str, rows: Table, count: int, grave: bool) -> Finding:
         severity="warning" if grave else "info",
         host=server,
         title=f"{server} answers {error} to {several(count, 'NFS call')}",
-        explanation=f"{procedures} of {named(clients)} answered {error} ({first.status}).",
+        explanation=f"{procedures} of {named(clients)} answered {error} ({status}).",
         clients=clients,
         count=count,
         first=int(times.min()) if len(times) else None,
         last=int(times.max()) if len(times) else None,
         evidence=(
             Evidence(first.capture, first.call_frame, f"{first.procedure} of {first.client}"),
-            Evidence(first.reply_capture, first.reply_frame, error),
+            Evidence.of(first.reply_capture, first.reply_frame, error),
         ),
-        remedy=(REMEDIES.get(first.status, LOGS),) if grave else (),
+        remedy=(REMEDIES.get(status, LOGS),) if grave else (),
     )

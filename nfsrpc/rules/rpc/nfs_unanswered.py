@@ -31,13 +31,15 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, Table, isin
-from nfsrpc.facts.basic import MOUNT, NFS, Span, booting, pairs_of
+from nfsrpc.columns import NAT, Array, Mask, isin
+from nfsrpc.facts.basic import Span, booting, pairs_of
 from nfsrpc.facts.stalls import ended, late, longest, waited
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.protocols.numbers import NULL, Prog
 from nfsrpc.sessions.grouping import Parts, keys_of
+from nfsrpc.tables import Calls, Flows
 from nfsrpc.wording import named, seconds, several
 
 RULE = Rule(
@@ -51,12 +53,10 @@ RULE = Rule(
     passes="NFS and MOUNT calls were answered",
 )
 
-NULL = 0
-
 
 def check(
-    exchanges: Table,
-    connections: Table,
+    exchanges: Calls,
+    connections: Flows,
     boots: Mapping[str, tuple[int, ...]],
     hung_up: Array,
     lossy: bool,
@@ -66,7 +66,7 @@ def check(
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
     state = exchanges["state"]
-    about = isin(exchanges["prog"], (NFS, MOUNT)) & ~probes(exchanges, connections)
+    about = isin(exchanges["prog"], (Prog.NFS, Prog.MOUNT)) & ~probes(exchanges, connections)
     again = exchanges["retransmits"] > 0
     # Over UDP a call without answer is sent again, so one that was not had its answer; in a capture with gaps, likely.
     silent = state == "unanswered"
@@ -82,7 +82,7 @@ def check(
         yield RULE.cannot_tell(f"of {several(undecided, 'NFS call')} the capture does not hold what came after")
 
 
-def probes(exchanges: Table, connections: Table) -> Mask:
+def probes(exchanges: Calls, connections: Flows) -> Mask:
     """NULL calls over UDP of clients that the server answers over TCP."""
     answered = pairs_of(connections.where((connections["transport"] == "tcp") & (connections["s_replies"] > 0)))
     mask: Mask = (exchanges["transport"] == "udp") & (exchanges["proc"] == NULL)
@@ -92,7 +92,7 @@ def probes(exchanges: Table, connections: Table) -> Mask:
     return mask
 
 
-def finding(server: str, rows: Table, span: Span | None) -> Finding:
+def finding(server: str, rows: Calls, span: Span | None) -> Finding:
     clients = tuple(sorted(rows["client"].present()))
     silent = int((rows["state"] == "unanswered").sum())
     wait = longest(rows, span)

@@ -29,16 +29,16 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from nfsrpc.columns import NAT, Mask, Table, isin
-from nfsrpc.facts.basic import MOUNT, NFS, NLM, NSM
+from nfsrpc.columns import NAT, Mask, isin
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule, Severity
+from nfsrpc.protocols.numbers import NULL, AcceptStat, Prog, Rejected
 from nfsrpc.rules import STALLED
 from nfsrpc.sessions.grouping import group, members
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Registrations
 from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
@@ -50,22 +50,19 @@ RULE = Rule(
     passes="every program, version and procedure that was called is there",
 )
 
-SUCCESS = 0
-ERRORS = {
-    1: "PROG_UNAVAIL",
-    2: "PROG_MISMATCH",
-    3: "PROC_UNAVAIL",
-    4: "GARBAGE_ARGS",
-    5: "SYSTEM_ERR",
-    16: "RPC_MISMATCH",
+ERRORS: dict[int, str] = {
+    AcceptStat.PROG_UNAVAIL: "PROG_UNAVAIL",
+    AcceptStat.PROG_MISMATCH: "PROG_MISMATCH",
+    AcceptStat.PROC_UNAVAIL: "PROC_UNAVAIL",
+    AcceptStat.GARBAGE_ARGS: "GARBAGE_ARGS",
+    AcceptStat.SYSTEM_ERR: "SYSTEM_ERR",
+    Rejected.RPC_MISMATCH: "RPC_MISMATCH",
 }
-PROG_UNAVAIL = 1
-GRAVE = (NFS, MOUNT, NLM, NSM)
-NULL = 0
+GRAVE = (Prog.NFS, Prog.MOUNT, Prog.NLM, Prog.NSM)
 PLACE = ("server", "prog", "server_port", "transport")
 
 
-def check(exchanges: Table, registrations: Table, *, named_s: float = 60.0) -> Iterator[Answer]:
+def check(exchanges: Calls, registrations: Registrations, *, named_s: float = 60.0) -> Iterator[Answer]:
     refused = exchanges.where(isin(exchanges["rpc_status"], tuple(ERRORS)))
     misled = of_named_ports(refused, exchanges, registrations, named_s)
     kinds, _ = group(refused["server"].codes, refused["prog"], refused["vers"], misled)
@@ -74,19 +71,21 @@ def check(exchanges: Table, registrations: Table, *, named_s: float = 60.0) -> I
         yield wrong_port(rows) if misled[part[0]] else finding(rows)
 
 
-def of_named_ports(refused: Table, exchanges: Table, registrations: Table, named_s: float) -> Mask:
+def of_named_ports(refused: Calls, exchanges: Calls, registrations: Registrations, named_s: float) -> Mask:
     """Calls that found no such program at a port that the portmapper had just named for it, and that none served later.
 
     Portmappers name the port of a program for any version, so a version that is missing is no wrong registration.
     """
-    mask: Mask = (refused["rpc_status"] == PROG_UNAVAIL) & isin(refused["prog"], GRAVE) & refused.valid("time")
+    mask: Mask = (
+        (refused["rpc_status"] == AcceptStat.PROG_UNAVAIL) & isin(refused["prog"], GRAVE) & refused.valid("time")
+    )
     if not mask.any():
         return mask
     answers = registrations.where(registrations.valid("port") & (registrations["port"] != 0))
     named = Stretches([answers[name] for name in ("host", "prog", "port", "transport")], answers["time"])
-    served = exchanges.where(exchanges["rpc_status"] == SUCCESS)
-    later = Stretches([served[name] for name in PLACE], served["time"])
-    places = zip(*(refused[name].tolist() for name in PLACE), strict=True)
+    served = exchanges.where(exchanges["rpc_status"] == AcceptStat.SUCCESS)
+    later = Stretches([served.column(name) for name in PLACE], served["time"])
+    places = zip(*(refused.column(name).tolist() for name in PLACE), strict=True)
     for number, (time, place) in enumerate(zip(refused["time"].tolist(), places, strict=True)):
         if mask[number]:
             just_named = named.meet(place, time - round(named_s * SECOND), time)
@@ -94,7 +93,7 @@ def of_named_ports(refused: Table, exchanges: Table, registrations: Table, named
     return mask
 
 
-def wrong_port(rows: Table) -> Finding:
+def wrong_port(rows: Calls) -> Finding:
     row = rows.row(0)
     port, program = row.server_port, row.program
     server = bare(row.server)
@@ -121,7 +120,7 @@ def wrong_port(rows: Table) -> Finding:
     )
 
 
-def probe(row: Any) -> Command:
+def probe(row: Calls.Row) -> Command:
     """Calls the NULL procedure of that program over the same transport."""
     server, caller, prog, vers = bare(row.server), bare(row.client), row.prog, row.vers
     if row.transport == "udp":
@@ -133,7 +132,7 @@ def probe(row: Any) -> Command:
     )
 
 
-def finding(rows: Table) -> Finding:
+def finding(rows: Calls) -> Finding:
     row = rows.row(0)
     grave = row.prog in GRAVE and not (rows["proc"] == NULL).all()
     errors = named({ERRORS[status] for status in rows["rpc_status"].tolist()})
@@ -153,7 +152,7 @@ def finding(rows: Table) -> Finding:
 
 
 def refusal(
-    rows: Table,
+    rows: Calls,
     severity: Severity,
     title: str,
     explanation: str,
@@ -174,7 +173,7 @@ def refusal(
         last=int(times.max()) if len(times) else None,
         evidence=(
             Evidence(row.capture, row.call_frame, f"{row.program} {row.procedure} version {row.vers}"),
-            Evidence(row.reply_capture, row.reply_frame, ERRORS[row.rpc_status]),
+            Evidence.of(row.reply_capture, row.reply_frame, ERRORS[int(rows["rpc_status"][0])]),
         ),
         remedy=remedy,
         verify=verify,

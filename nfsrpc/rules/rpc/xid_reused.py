@@ -28,8 +28,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import Table, distinct, isin
+from nfsrpc.columns import distinct, isin
 from nfsrpc.findings.finding import Answer, Evidence, Rule
+from nfsrpc.tables import Calls, Tallies
 from nfsrpc.wording import SECOND, several
 
 RULE = Rule(
@@ -40,7 +41,7 @@ RULE = Rule(
 )
 
 
-def check(exchanges: Table, counted: Table, *, within_s: float = 60.0) -> Iterator[Answer]:
+def check(exchanges: Calls, counted: Tallies, *, within_s: float = 60.0) -> Iterator[Answer]:
     calls = len(exchanges) + int(counted["exchanges"].sum())
     if not calls:
         yield RULE.cannot_tell("no calls in the capture")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nfsrpc.rules.locks.lock_failed import DENIED, MEANINGS
+from nfsrpc.protocols.numbers import Nlm4Stats
+from nfsrpc.rules.locks.lock_failed import MEANINGS
 from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, findings, fires, quiet
 
 
@@ -68,7 +69,7 @@ def test_other_denials_are_other_rules(status: int) -> None:
     assert findings(asked("LCK006", stage.wire())) == []
 
 
-@pytest.mark.parametrize("status", [status for status in MEANINGS if status != DENIED])
+@pytest.mark.parametrize("status", [status for status in MEANINGS if status != Nlm4Stats.DENIED])
 def test_each_failure_names_its_meaning(status: int) -> None:
     stage = Stage()
     stage.client.lock(stage.server, block=False).denied(MEANINGS[status].name)
