@@ -14,6 +14,7 @@ import argparse
 import ast
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -38,8 +39,8 @@ OPERATORS = [(kind, operator) for kind, operator in mutation_operators if operat
 LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv*", "target", "bench-captures", "__pycache__", ".*_cache", ".hypothesis", "corpus"
 )
-# A mutant that makes an endless loop is noticed by this.
-TIMEOUT_S = 180
+# A mutant that makes an endless loop is noticed by this: no group of tests takes so long.
+TIMEOUT_S = 900
 
 
 class Mutant(NamedTuple):
@@ -113,7 +114,19 @@ def tests_of(file: str) -> list[list[str]]:
     if below.parts[0] == "rules":
         family = folder / below.parts[1]
         return [*groups, [str(family)]] if (ROOT / family).is_dir() else [*groups, [str(folder)]]
-    return [*groups, ["tests/sessions", "tests/rules"]]
+    if below.parts[0] == "facts":
+        return [*groups, users(path), ["tests/rules"]]
+    return [*groups, ["tests/sessions"], ["tests/rules"]]
+
+
+def users(path: Path) -> list[str]:
+    """The test files of the rules that read a fact of this file, or import from it."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
+    wanted = re.compile(rf"\b({'|'.join([*names, f'facts.{path.stem}'])})\b")
+    rules = [rule for rule in (ROOT / "nfsrpc/rules").rglob("*.py") if wanted.search(rule.read_text(encoding="utf-8"))]
+    tests = (ROOT / "tests/rules" / rule.parent.name / f"test_{rule.name}" for rule in rules)
+    return sorted(str(test.relative_to(ROOT)) for test in tests if test.exists()) or ["tests/rules"]
 
 
 def survives(copy: Path, one: Mutant) -> bool:

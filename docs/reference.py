@@ -13,22 +13,12 @@ from nfsrpc.diagnosis import catalogue
 from nfsrpc.diagnosis.catalogue import Check, candidates
 from nfsrpc.protocols import PROTOCOLS
 from nfsrpc.protocols.layout import Program
+from nfsrpc.rules import FAMILIES
 from nfsrpc.sessions.holders import HOLDERS
 from nfsrpc.tables import ODDITIES, ODDITY_KINDS, TABLES
 
 GENERATED = "<!-- Written by docs/reference.py (make docs); change the declarations instead. -->"
 HERE = Path(__file__).parent
-FAMILIES = {
-    "REG": "Registrations (portmapper, rpcbind)",
-    "MON": "Monitoring (statd)",
-    "LCK": "Lock requests",
-    "CBK": "Callbacks",
-    "NET": "Network",
-    "RPC": "RPC",
-    "MNT": "Mounting",
-    "NFS": "NFS",
-    "CAP": "The capture itself",
-}
 PROGRAMS = re.compile(r"(<!-- programs: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 RULE = re.compile(r"\b[A-Z]{3}\d{3}\b")
 

@@ -25,14 +25,24 @@ Tables: TypeAlias = "Callable[[str], pd.DataFrame]"  # by name
 
 def parquet(tables: Tables, directory: str | os.PathLike[str], names: Iterable[str]) -> list[str]:
     """Writes each table to a file of its name, and returns the files."""
-    extra("parquet", "pyarrow", "a Parquet file")
+    pyarrow = extra("parquet", "pyarrow", "a Parquet file")
+    writer = extra("parquet", "pyarrow.parquet", "a Parquet file")
     os.makedirs(directory, exist_ok=True)
     files = []
     for name in names:
         path = os.path.join(directory, f"{name}.parquet")
-        tables(name).to_parquet(path, index=False)
+        writer.write_table(with_types(pyarrow, pyarrow.Table.from_pandas(tables(name), preserve_index=False)), path)
         files.append(path)
     return files
+
+
+def with_types(pyarrow: Any, table: Any) -> Any:
+    """The table with repeated texts of which all are null as texts: pyarrow infers no type for them."""
+    for index, field in enumerate(table.schema):
+        if pyarrow.types.is_dictionary(field.type) and pyarrow.types.is_null(field.type.value_type):
+            nulls = pyarrow.nulls(len(table), pyarrow.dictionary(pyarrow.int8(), pyarrow.string()))
+            table = table.set_column(index, field.name, nulls)
+    return table
 
 
 def sql(tables: Tables, query: str) -> pd.DataFrame:

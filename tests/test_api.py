@@ -7,6 +7,7 @@ import doctest
 import inspect
 import pydoc
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,7 @@ def test_a_finding_in_a_terminal_and_in_a_notebook(samples: Path) -> None:
         assert f"frame {proof.frame}: {proof.note}" in str(finding)
     html = finding._repr_html_()
     for text in (finding.title, finding.host or "", str(finding.remedy[0])):
-        assert text in html
+        assert escape(text) in html
     assert str(diagnosis.verdict).startswith("FAULT REG001: ")
     assert "FAULT" in diagnosis.verdict._repr_html_()
     assert diagnosis._repr_html_().count("<tr>") == 1 + len(diagnosis.findings)

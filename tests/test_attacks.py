@@ -79,5 +79,5 @@ def test_of_a_knot_of_deadlocks_one_circle_is_told(tmp_path: Path) -> None:
     diagnosis = nfsrpc.read(written("everybody_waits_for_everybody", 36, tmp_path / "attack.pcap")).diagnosis
     (finding,) = (finding for finding in diagnosis.findings if finding.rule == "LCK012")
     assert finding.title.startswith("deadlock: 4@cl1 (10.254.0.1) and 5@cl1 (10.254.0.1) wait")
-    assert finding.explanation.endswith("The server did not notice. In all 6 owners wait for each other so.")
+    assert finding.explanation.endswith("The server did not detect it. In all 6 owners wait for each other so.")
     assert len(finding.evidence) == 2

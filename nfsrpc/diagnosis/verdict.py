@@ -37,6 +37,7 @@ from nfsrpc.findings.finding import (
     Verdict,
 )
 from nfsrpc.protocols.numbers import NlmProc
+from nfsrpc.rules import FAMILIES
 from nfsrpc.sessions.exchanges import ENCRYPTED
 from nfsrpc.wording import SECOND, named, seconds, several
 
@@ -44,8 +45,7 @@ if TYPE_CHECKING:
     from nfsrpc.diagnosis.settings import Settings as Thresholds
     from nfsrpc.sources import SourceError
 
-# Of findings that are equally grave and sure, what lies deeper leads.
-FAMILIES = ("REG", "MON", "CBK", "NET", "RPC", "MNT", "LCK", "NFS")
+DEPTHS = {family: depth for depth, family in enumerate(FAMILIES)}
 # A request that waited this long when the capture ended may be in trouble; one sent just before says nothing.
 PATIENT_S = 1.0
 WORTH_TELLING_S = 1.0  # of shorter waits the verdict says nothing
@@ -127,11 +127,10 @@ def competing(causes: Sequence[Finding], inputs: Inputs) -> Iterator[Hypothesis]
 
 def gravity(found: Finding) -> tuple[object, ...]:
     """Sorts the gravest first."""
-    family = found.rule[:3]
     return (
         SEVERITIES.index(found.severity),
         found.certainty != "certain",
-        FAMILIES.index(family) if family in FAMILIES else len(FAMILIES),
+        DEPTHS.get(found.rule[:3], len(DEPTHS)),
         -(found.wait_s or 0.0),
         -len(found.explains),
         found.first or 0,

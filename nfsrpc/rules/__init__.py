@@ -7,6 +7,19 @@ change. What only the rules of one family share lies beside them. diagnosis/cata
 
 from __future__ import annotations
 
+# The first letters of identifiers and what such rules are about. Of equally grave and certain findings the one of the
+# earlier family is the cause.
+FAMILIES = {
+    "REG": "Registrations (portmapper, rpcbind)",
+    "MON": "Monitoring (statd)",
+    "CBK": "Callbacks",
+    "NET": "Network",
+    "RPC": "RPC",
+    "MNT": "Mounting",
+    "LCK": "Lock requests",
+    "NFS": "NFS",
+    "CAP": "The capture itself",
+}
 # Rules whose findings are what a client sees of a fault elsewhere: lock requests that wait,
 STALLED = ("LCK001", "LCK002", "LCK007", "RPC004")
 # and those that are denied because lockd cannot reach its statd.

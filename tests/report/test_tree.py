@@ -220,7 +220,7 @@ def test_a_credential_that_contradicts_itself_does_not_hide_the_rest() -> None:
         ("port", 0, {}, "not registered"),
         ("port", 662, {}, ""),
         ("addr", "::1.2.150", {}, "port 662 of ::1"),
-        ("addr", "nonsense", {}, ""),
+        ("addr", "nonsense", {}, "no universal address"),
         ("my_proc", 16, {"my_prog": 100021, "my_vers": 3}, "NSM_NOTIFY"),
         ("r_prog", 4711, {}, ""),
         ("state", 4, {}, "down"),

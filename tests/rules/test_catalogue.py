@@ -17,15 +17,13 @@ from nfsrpc.facts.basic import FACTS
 from nfsrpc.facts.subjects import SUBJECTS
 from nfsrpc.findings.finding import SEVERITIES, Answer, Broken, CannotTell, Clear, Rule
 from nfsrpc.tables import TABLES
-from tests.rules.stage import told
+from tests.rules.stage import guarded, told
 
 # The stories of a rule stand in tests/rules/<family>/test_<rule>.py; importing them fills `told`.
 HERE = Path(__file__).parent
-FAMILIES = ("callbacks", "capture", "locks", "monitoring", "network", "registrations")
 STORIES = [
     import_module(".".join(("tests", "rules", *path.relative_to(HERE).with_suffix("").parts)))
-    for path in sorted([*HERE.glob("*/test_*.py"), *(HERE / f"test_{family}.py" for family in FAMILIES)])
-    if path.exists()
+    for path in sorted(HERE.glob("*/test_*.py"))
 ]
 # The cause is either proven or its vantage is named: there is nothing else that could be missing.
 NOTHING_TO_MISS = {"CAP005"}
@@ -149,6 +147,17 @@ def test_every_module_of_stories_is_known() -> None:
 def test_every_threshold_is_documented(check: Check) -> None:
     assert check.meanings.keys() == check.thresholds.keys()
     assert UNDOCUMENTED not in check.meanings.values()
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_threshold_has_a_story_just_inside_and_one_just_outside(check: Check) -> None:
+    assert guarded[check.rule.id] == set(check.thresholds)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_rule_has_a_test_file_of_its_name(check: Check) -> None:
+    family, name = check.check.__module__.split(".")[2:]
+    assert (HERE / family / f"test_{name}.py").is_file()
 
 
 def test_a_threshold_that_is_not_documented_says_so() -> None:

@@ -78,6 +78,6 @@ def finding(rows: Flows) -> Finding:
         first=int(rows["first"].min()),
         last=int(rows["last"].max()),
         evidence=(Evidence(first.capture, first.frame, f"sent by {heard}; nothing of the other side was captured"),),
-        remedy=(remark("Capture without -Q, and without src or dst in the filter, on one of these hosts."),),
+        remedy=(remark("Capture there without -Q, and without src or dst in the filter."),),
         needs=wire_of(first.server, [first.client]),
     )

@@ -19,6 +19,7 @@ from tests.rules.stage import (
     fires,
     inputs,
     quiet,
+    rules_of,
 )
 from tests.scenario import LockRequest
 
@@ -217,7 +218,8 @@ def test_a_lock_msg_that_comes_much_later_is_another(gap: float, is_found: bool)
 def test_where_the_results_came_to_is_said() -> None:
     (found,) = findings(asked("LCK001", repeats(Stage(), 4)))
     assert f"4 LOCK_RES of {SERVER} came to port {LOCKD} of {CLIENT}, which repeats LOCK_MSG" in found.explanation
-    assert diagnosed(repeats(Stage(), 4)).verdict.rule == "LCK001"
+    diagnosis = diagnosed(repeats(Stage(), 4))
+    assert (diagnosis.verdict.rule, rules_of(diagnosis.findings[0].explains)) == ("NET005", {"LCK001"})
 
 
 def test_a_wait_without_result_lasts_to_the_end_of_the_capture() -> None:
