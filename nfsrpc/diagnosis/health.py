@@ -13,13 +13,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, Table
+from nfsrpc.columns import NAT, Array, Mask
 from nfsrpc.facts.basic import booting
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, named, seconds, several
 
 UNSEEN = "no holder is seen in the capture"
@@ -40,14 +41,14 @@ def doubts(inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def reclaim_refused(inputs: Mapping[str, Any]) -> str:
-    locks: Table = inputs["locks"]
+    locks: Locks = inputs["locks"]
     rows = locks.where(locks["reclaim"] & locks.valid("denied") & (locks["status"] != Nlm4Stats.DENIED_GRACE_PERIOD))
     return f"{several(len(rows), 'reclaimed lock')} denied {to_whom(rows)}" if len(rows) else ""
 
 
 def unlock_failed(inputs: Mapping[str, Any]) -> str:
     """An UNLOCK is answered GRANTED even where nothing was locked: anything else may leave the lock behind."""
-    locks: Table = inputs["locks"]
+    locks: Locks = inputs["locks"]
     with np.errstate(invalid="ignore"):
         answered = (locks["unlock_state"] == "answered") & locks.valid("unlock_status")
         failed = answered & ((locks["unlock_status"] != 0) | (locks["unlock_latency_s"] >= LATE_S))
@@ -58,7 +59,7 @@ def unlock_failed(inputs: Mapping[str, Any]) -> str:
 
 def blocking_denied(inputs: Mapping[str, Any]) -> str:
     """A server makes a blocking request wait; that it denies one says that it could not serve it."""
-    locks: Table = inputs["locks"]
+    locks: Locks = inputs["locks"]
     rows = locks.where(
         locks["block"] & ~locks["reclaim"] & locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED)
     )
@@ -67,14 +68,14 @@ def blocking_denied(inputs: Mapping[str, Any]) -> str:
 
 def polling(inputs: Mapping[str, Any]) -> str:
     """One client requests a lock of one file again and again, in vain."""
-    locks: Table = inputs["locks"]
+    locks: Locks = inputs["locks"]
     denied = locks.where(locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED) & locks.valid("requested"))
     if len(denied) < POLLED:
         return ""
     granted = locks.where(locks.valid("granted") & locks.valid("requested"))
     grants = {key: np.sort(part["granted"]) for key, part in Parts(granted, "server", "client", "fh").items()}
     longest = 0.0
-    of: Table | None = None
+    of: Locks | None = None
     for key, part in Parts(denied, "server", "client", "fh").items():
         lasted = vain_s(np.sort(part["requested"]), grants.get(key))
         if lasted > longest:
@@ -97,20 +98,20 @@ def vain_s(times: Array, grants: Array | None) -> float:
 def denied_by_nobody(inputs: Mapping[str, Any]) -> str:
     """Denied, no holder is seen, and the client was not granted that file later; after a restart of the server the
     holder may have lost its lock, so that a grant out of the grace period does not count."""
-    locks: Table = inputs["locks"]
+    locks: Locks = inputs["locks"]
     rows = locks.where(locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED) & ~locks.valid("held_by"))
     if not len(rows):
         return ""
     granted = locks.where(locks.valid("granted") & (locks["grace"] == 0))
     grants = Stretches([granted[name] for name in ("server", "client", "fh")], granted["granted"])
-    later = (grants.following((row.server, row.client, row.fh), row.denied) for row in rows.rows())
+    later = (grants.following((row.server, row.client, row.fh), row.denied or 0) for row in rows.rows())
     rows = rows.where(np.array([time is None for time in later]))
     return f"{several(len(rows), 'LOCK')} DENIED {to_whom(rows)}, and {UNSEEN}" if len(rows) else ""
 
 
 def repeated_messages(inputs: Mapping[str, Any]) -> str:
     """LOCK_MSG for one lock, again and again although it was granted: the LOCK_RES does not reach the client."""
-    locks: Table = inputs["locks"]
+    locks: Locks = inputs["locks"]
     rows = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["state"] == "replaced"))
     same = ("server", "client", "owner", "fh", "l_offset", "l_len")
     for part in Parts(rows, *same).values() if len(rows) else ():
@@ -121,7 +122,7 @@ def repeated_messages(inputs: Mapping[str, Any]) -> str:
 
 
 def unanswered_messages(inputs: Mapping[str, Any]) -> str:
-    locks: Table = inputs["locks"]
+    locks: Locks = inputs["locks"]
     open_ = (locks["procedure"] == "LOCK_MSG") & ~locks.valid("status") & ~recent(locks["requested"], inputs)
     rows = locks.where(open_ & locks.valid("requested"))
     return f"{several(len(rows), 'LOCK_MSG')} without LOCK_RES {to_whom(rows)}" if len(rows) else ""
@@ -144,7 +145,7 @@ def waited_too_long(inputs: Mapping[str, Any]) -> str:
 
     Where no holder is seen at all, as at the client that waits, a wait is what blocking locks are for.
     """
-    locks: Table = inputs["locks"]
+    locks: Locks = inputs["locks"]
     with np.errstate(invalid="ignore"):
         waited = locks.valid("blocked") & locks.valid("held_by") & (locks["wait_s"] >= LATE_S)
     rows = locks.where(waited & locks.valid("requested") & ~locks.valid("cancelled"))
@@ -155,9 +156,10 @@ def waited_too_long(inputs: Mapping[str, Any]) -> str:
     holds = Stretches([held["server"], held["fh"]], begun, np.maximum(begun, held_until(held)))
     alone = []
     for row in rows.rows():
-        ended = row.requested + round(row.wait_s * SECOND)
+        waited_s = row.wait_s or 0.0
+        ended = (row.requested or 0) + round(waited_s * SECOND)
         if not holds.meet((row.server, row.fh), ended - round(LATE_S * SECOND), ended - 1):
-            alone.append(row.wait_s)
+            alone.append(waited_s)
     waits = f"a LOCK waited for {seconds(max(alone))}" if alone else ""
     return f"{waits}, longer than its holder kept it; why was not captured" if alone else ""
 
@@ -181,7 +183,7 @@ def recent(times: Array, inputs: Mapping[str, Any]) -> Mask:
     return mask
 
 
-def to_whom(rows: Table) -> str:
+def to_whom(rows: Calls | Locks) -> str:
     servers = rows["server"].present()
     return f"by {named(servers)}" if servers else "by a server"
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Table
 from nfsrpc.diagnosis.catalogue import head, rules
 from nfsrpc.facts.signs import Signs
 from nfsrpc.facts.stalls import LATE_S, late, longest, overtaken
 from nfsrpc.facts.statd_dns import Questions
 from nfsrpc.findings.finding import Finding, Hypothesis, holds
 from nfsrpc.protocols.numbers import Nlm4Stats, Prog
+from nfsrpc.tables import Calls
 from nfsrpc.wording import SECOND
 
 
@@ -36,7 +36,7 @@ def hypotheses(lead: Finding, inputs: Mapping[str, Any]) -> tuple[Hypothesis, ..
     )
 
 
-def nfs_waits_too(lead: Finding, exchanges: Table) -> bool:
+def nfs_waits_too(lead: Finding, exchanges: Calls) -> bool:
     """Whether more than the lock manager is silent: then its statd is no explanation."""
     waits = (exchanges["state"] == "unanswered") | late(exchanges, LATE_S)
     nfs = (exchanges["server"] == lead.table_host) & (exchanges["prog"] == Prog.NFS) & waits
@@ -45,7 +45,7 @@ def nfs_waits_too(lead: Finding, exchanges: Table) -> bool:
 
 
 def signs(lead: Finding, inputs: Mapping[str, Any]) -> Signs:
-    stalls: Table = inputs["stalls"]
+    stalls: Calls = inputs["stalls"]
     here = stalls.where(stalls["server"] == lead.table_host)
     denied = here["status"] == Nlm4Stats.DENIED_NOLOCKS
     open_ = here["state"] == "unanswered"

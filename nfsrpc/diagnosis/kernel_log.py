@@ -20,12 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Table, isin
+from nfsrpc.columns import NAT, isin
 from nfsrpc.diagnosis.catalogue import accounting_for
 from nfsrpc.findings.finding import Finding, LogKind, LogLine
 from nfsrpc.protocols.numbers import GRANTS, Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.timers import MAJOR_TIMEOUT_S
+from nfsrpc.tables import Calls, Copies
 from nfsrpc.wording import SECOND
 
 DENIALS = 100  # more are not told one by one
@@ -54,7 +55,7 @@ def line(kind: LogKind, time: int, host: str, about: str, text: str) -> LogLine:
 
 def late_answers(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
     """Lock requests that waited for a minute: the client complains when it sends them again."""
-    requests: Table = inputs["requests"]
+    requests: Calls = inputs["requests"]
     span = inputs["span"]
     if span is None:
         return
@@ -77,7 +78,7 @@ def late_answers(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iter
                 )
 
 
-def complaint(row: Any, copies: Table) -> int:
+def complaint(row: Calls.Row, copies: Copies) -> int:
     """When the client looked at its watch: just as it sent the call again."""
     waits = copies["after_s"]
     about = waits[(waits >= RESENT_S[0]) & (waits <= RESENT_S[1])]
@@ -124,11 +125,11 @@ def callbacks(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterato
         for attempt in inputs["attempts"]
         if attempt.prog == Prog.NLM and (attempt.server, attempt.client) in inputs["roles"].pairs
     ]
-    nlm: Table = inputs["nlm"]
+    nlm: Calls = inputs["nlm"]
     silent = nlm.where(isin(nlm["proc"], GRANTS) & (nlm["state"] == "unanswered"))
     span = inputs["span"]
     if span is not None:
-        tries += [(row.time, span.last, row.server, row.client) for row in silent.rows() if row.time is not None]
+        tries += [(row.time, span.last, row.server, row.client) for row in silent.where(silent.valid("time")).rows()]
     for first, last, client, server in tries:
         complained = first + round(MAJOR_TIMEOUT_S * SECOND)
         if complained <= last:
@@ -138,11 +139,15 @@ def callbacks(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterato
 
 def cannot_monitor(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
     """Locks that are denied because statd cannot be asked to watch the other host."""
-    requests: Table = inputs["requests"]
+    requests: Calls = inputs["requests"]
     denied = requests.where((requests["proc"] == NlmProc.LOCK) & (requests["status"] == Nlm4Stats.DENIED_NOLOCKS))
     for row in islice(denied.where(denied.valid("reply_time")).rows(), DENIALS):
         yield LogLine(
-            row.reply_time, row.server, row.client, f"lockd: cannot monitor {row.client}", accounting_for("unmonitored")
+            row.reply_time or 0,
+            row.server,
+            row.client,
+            f"lockd: cannot monitor {row.client}",
+            accounting_for("unmonitored"),
         )
     yield from islice(unmonitored(inputs), DENIALS)
 
@@ -169,11 +174,11 @@ def statd_silent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iter
                 yield LogLine(
                     gave_up, row.host, row.peer, f"lockd: cannot monitor {row.peer}", accounting_for("statd-silent")
                 )
-    requests: Table = inputs["requests"]
+    requests: Calls = inputs["requests"]
     denied = requests.where((requests["status"] == Nlm4Stats.DENIED_NOLOCKS) & requests.valid("reply_time"))
     for row in islice(denied.rows(), DENIALS):
-        if row.latency_s >= RESENT_S[0] and row.server not in inputs["loopbacks"]:
-            yield line("statd-silent-denied", row.reply_time, row.server, row.client, STATD_SILENT)
+        if (row.latency_s or 0.0) >= RESENT_S[0] and row.server not in inputs["loopbacks"]:
+            yield line("statd-silent-denied", row.reply_time or 0, row.server, row.client, STATD_SILENT)
 
 
 SOURCES = (late_answers, never_sent, callbacks, cannot_monitor, statd_silent)

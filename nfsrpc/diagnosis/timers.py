@@ -22,6 +22,7 @@ from nfsrpc.sessions.grouping import Parts, members
 from nfsrpc.sessions.searches import searches
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.sessions.timers import BEHIND, SEARCHES, Clock, Kind, clock_of, is_back_off, told
+from nfsrpc.tables import Calls, Registrations
 from nfsrpc.wording import SECOND, several
 
 Frame: TypeAlias = tuple[int, int]  # capture and number
@@ -81,7 +82,7 @@ def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
             yield (row.capture, row.call_frame), f", sent again after {told(kind, waits)}"
 
 
-def timer_of(call: Any) -> Kind | None:
+def timer_of(call: Calls.Row) -> Kind | None:
     """Whose timer sends a call again: that of a client's lock request, or that of sm-notify.
 
     sm-notify also looks for the statd of the host that it notifies; lockd only ever looks for its own.
@@ -113,18 +114,19 @@ def answers(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[Fra
             yield (row.reply_capture, row.reply_frame), f": {clock.meaning}"
 
 
-def behind_denial(row: Any, denied: Stretches) -> bool:
+def behind_denial(row: Calls.Row, denied: Stretches) -> bool:
     """Whether this, or what the server's lockd did just before, was denied for want of statd."""
-    return denied.meet(row.server, row.reply_time - BEHIND_S * SECOND + 1, row.reply_time)
+    replied = row.reply_time or 0
+    return denied.meet(row.server, replied - BEHIND_S * SECOND + 1, replied)
 
 
-def serves_others(row: Any, served: Stretches) -> bool:
+def serves_others(row: Calls.Row, served: Stretches) -> bool:
     """Whether the server answered other lock requests meanwhile: lockd does not while it waits for its statd."""
     margin = round(MARGIN_S * SECOND)
-    return served.meet(row.server, row.time + margin, row.reply_time - margin)
+    return served.meet(row.server, row.time + margin, (row.reply_time or 0) - margin)
 
 
-def refuted(row: Any, clock: Clock, tables: Mapping[str, Any]) -> bool:
+def refuted(row: Calls.Row, clock: Clock, tables: Mapping[str, Any]) -> bool:
     """Whether the server's loopback was captured and shows no search for statd during the wait."""
     if clock.name != SEARCHES or row.server not in tables["loopbacks"]:
         return False
@@ -159,9 +161,9 @@ def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
             yield (row.requested_capture, row.requested_frame), note
 
 
-def questions(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
+def questions(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
     """Questions for what is not registered, asked again and again."""
-    asked = tables["registrations"]
+    asked: Registrations = tables["registrations"]
     refused = asked.where((asked["port"] == 0) & asked.valid("frame") & asked.valid("time"))
     rounds = dict(by_search(refused))
     for row in refused.where(among(refused, "capture", "frame", frames)).rows():
@@ -173,7 +175,7 @@ def questions(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple
             yield (row.capture, row.frame), f", again {several(count, 'time')}, every {told(kind, [typical])}"
 
 
-def by_search(refused: Table) -> Iterator[tuple[int, Rounds]]:
+def by_search(refused: Registrations) -> Iterator[tuple[int, Rounds]]:
     """By exchange: the questions of the same search."""
     for part in Parts(refused, *ASKED).values():
         order = np.argsort(part["time"], kind="stable")

@@ -39,6 +39,7 @@ from nfsrpc.findings.finding import (
 from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.rules import FAMILIES
 from nfsrpc.sessions.exchanges import ENCRYPTED
+from nfsrpc.tables import Calls, Flows, Locks, Quality
 from nfsrpc.wording import SECOND, named, seconds, several
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
 
     `confused`: there are faults, if the clock can be trusted, which was set while it captured.
     """
-    requests: Table = inputs["requests"]
+    requests: Calls = inputs["requests"]
     answered = requests.where((requests["state"] == "answered") & ~late(requests, LATE_S))
     undecided = requests.where(requests["state"] == "undecided")
     asynchronous = async_answers(inputs["locks"])
@@ -245,17 +246,17 @@ def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], nobodys: 
     return ""
 
 
-def async_answers(locks: Table) -> int:
+def async_answers(locks: Locks) -> int:
     """Locks asked for by an _MSG procedure to which a result came."""
     return int(((locks["procedure"] == "LOCK_MSG") & locks.valid("status")).sum())
 
 
-def by_message(nlm: Table) -> int:
+def by_message(nlm: Calls) -> int:
     """Lock requests whose result is a message of its own."""
     return int(isin(nlm["proc"], (NlmProc.TEST_MSG, NlmProc.LOCK_MSG, NlmProc.CANCEL_MSG, NlmProc.UNLOCK_MSG)).sum())
 
 
-def unseen(flows: Table, quality: Table, nobodys: int) -> str:
+def unseen(flows: Flows, quality: Quality, nobodys: int) -> str:
     why = "no lock requests were captured"
     if flows["tls"].any():
         why = "connections are encrypted by TLS, and no lock requests are seen"
@@ -266,7 +267,7 @@ def unseen(flows: Table, quality: Table, nobodys: int) -> str:
     return f"It cannot be told whether locks work: {why}{unread(quality)}."
 
 
-def unread(quality: Table) -> str:
+def unread(quality: Quality) -> str:
     """The end of a sentence on frames that may hold RPC and were not read; nothing where there are none."""
     frames, rdma, rpc = (int(quality[name].sum()) for name in ("unread", "rdma", "rdma_rpc"))
     links = sorted({link for row in quality.rows() for link in row.unread_links or ()})
@@ -278,7 +279,7 @@ def unread(quality: Table) -> str:
     return f"; not read: {' and '.join(parts)}" if parts else ""
 
 
-def without_reply(undecided: Table, inputs: Inputs) -> str:
+def without_reply(undecided: Calls, inputs: Inputs) -> str:
     if not len(undecided):
         return "none was answered in time"
     number = several(len(undecided), "has", "have")
@@ -288,14 +289,14 @@ def without_reply(undecided: Table, inputs: Inputs) -> str:
     return f"{number} an answer that was not captured"
 
 
-def waiting(undecided: Table, inputs: Inputs) -> bool:
+def waiting(undecided: Calls, inputs: Inputs) -> bool:
     span = inputs["span"]
     if span is None:
         return bool(len(undecided))
     return bool(((span.last - undecided["time"]) > PATIENT_S * SECOND).any())
 
 
-def healthy_summary(answered: Table, asynchronous: int) -> str:
+def healthy_summary(answered: Calls, asynchronous: int) -> str:
     clients, servers = answered["client"].present(), answered["server"].present()
     latency = answered["latency_s"][answered.valid("latency_s")]
     slowest = f", the slowest after {seconds(float(latency.max()))}" if len(latency) else ""

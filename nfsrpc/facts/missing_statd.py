@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, Table, isin
+from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.attempts import Attempt
 from nfsrpc.facts.basic import Roles, fact, listed
 from nfsrpc.findings.finding import Evidence
@@ -36,7 +36,7 @@ class Unregistered(NamedTuple):
 
     host: str
     role: Role
-    answers: Table  # of registrations: those that say so, in order
+    answers: Registrations  # those that say so, in order
     found: int | None  # when the same portmapper named a port for statd, later than all of them
     sure: bool  # else the questions are cut off, and most likely were for statd
     only_udp: bool  # statd is registered for UDP all the while, and is asked for over TCP
@@ -100,7 +100,7 @@ class Signs:
         refused = (attempt for attempt in attempts if attempt.prog == Prog.NSM and attempt.outcome == "refused")
         self.dead = listed((attempt.server, attempt) for attempt in refused if attempt.loopback)
 
-    def by_role(self, host: str, answers: Registrations) -> Iterator[tuple[Role, Table]]:
+    def by_role(self, host: str, answers: Registrations) -> Iterator[tuple[Role, Registrations]]:
         """The answers by what the host needed its statd for; a host may be a server and a client at once."""
         if host not in self.roles.lock_servers or host not in self.roles.clients:
             yield self.role(host, answers["time"]), answers
@@ -124,7 +124,7 @@ class Signs:
             return "server"
         return "client" if host in roles.mounters or host in self.checked else "unknown"
 
-    def of(self, host: str, role: Role, answers: Table, found: Registrations, sure: bool) -> Unregistered:
+    def of(self, host: str, role: Role, answers: Registrations, found: Registrations, sure: bool) -> Unregistered:
         """`found`: answers of that portmapper with a port."""
         first, last = int(answers["time"][0]), int(answers["time"][-1])
         later = [*found["time"][found["time"] > last].tolist(), self.served.following(host, last)]
@@ -215,14 +215,14 @@ def dumps_without(registrations: Registrations) -> list[int]:
     return found
 
 
-def said(rows: list[Any]) -> Iterator[Evidence]:
+def said(rows: list[Registrations.Row]) -> Iterator[Evidence]:
     """The first question and its answer, and the last answer."""
     first, last = rows[0], rows[-1]
     whom = "itself" if first.asker == first.host else first.host
     yield Evidence(first.capture, first.frame, f"{first.asker} asks {whom} for 100024 ({first.source})")
-    yield Evidence(first.reply_capture, first.reply_frame, "not registered")
+    yield Evidence.of(first.reply_capture, first.reply_frame, "not registered")
     if last is not first:
-        yield Evidence(last.reply_capture, last.reply_frame, f"not registered, the answer to question {len(rows)}")
+        yield Evidence.of(last.reply_capture, last.reply_frame, f"not registered, the answer to question {len(rows)}")
 
 
 @dataclass(frozen=True)

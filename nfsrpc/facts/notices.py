@@ -6,9 +6,9 @@ sm-notify asks the peer's portmapper for 100024 over UDP, and repeats the questi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.basic import Roles, fact, listed
@@ -20,6 +20,8 @@ from nfsrpc.wording import SECOND
 
 RETRIES_S = 120.0  # a peer that sends something within this is up while the notice is repeated
 
+Tried: TypeAlias = Monitors.Row | Registrations.Row  # a notice, or the question before it
+
 
 @dataclass(frozen=True)
 class Notified:
@@ -27,29 +29,29 @@ class Notified:
 
     sender: str
     peer: str
-    notices: tuple[Any, ...]  # SM_NOTIFY
-    questions: tuple[Any, ...]  # for the peer's statd, over UDP
+    notices: tuple[Monitors.Row, ...]  # SM_NOTIFY
+    questions: tuple[Registrations.Row, ...]  # for the peer's statd, over UDP
 
     @property
     def is_answered(self) -> bool:
         return any(row.state == "answered" for row in self.notices)
 
-    def silent(self, lossy: bool) -> list[Any]:
+    def silent(self, lossy: bool) -> list[Tried]:
         """What got no reply; of a capture that lost packets only what was repeated."""
-        rows = (*self.notices, *self.questions)
+        rows: tuple[Tried, ...] = (*self.notices, *self.questions)
         return [row for row in rows if row.state == "unanswered" and (row.resends or not lossy)]
 
     @property
-    def refused(self) -> list[Any]:
+    def refused(self) -> list[Registrations.Row]:
         """Questions that were answered: not registered."""
         return [row for row in self.questions if row.state == "answered" and row.port == 0]
 
 
-def tries(rows: list[Any]) -> int:
+def tries(rows: Sequence[Tried]) -> int:
     return sum(1 + row.resends for row in rows)
 
 
-def stretch(rows: list[Any]) -> tuple[int | None, int | None]:
+def stretch(rows: Sequence[Tried]) -> tuple[int | None, int | None]:
     times = [row.time for row in rows if row.time not in (None, NAT)]
     return min(times, default=None), max(times, default=None)
 
@@ -61,7 +63,8 @@ def notified(monitors: Monitors, registrations: Registrations) -> tuple[Notified
         (registrations["prog"] == Prog.NSM) & ~registrations["loopback"] & (registrations["transport"] == "udp")
     )
     questions = [row for row in asked.rows() if row.flavor == AuthFlavor.AUTH_NONE and row.asked_by_transport == "udp"]
-    told, sought = (listed(((row.asker, row.host), row) for row in rows) for rows in (notices.rows(), questions))
+    told = listed(((row.asker, row.host), row) for row in notices.rows())
+    sought = listed(((row.asker, row.host), row) for row in questions)
     return tuple(
         Notified(*pair, tuple(told.get(pair, ())), tuple(sought.get(pair, ())))
         for pair in sorted(pair for pair in {**told, **sought} if all(pair))
@@ -111,7 +114,7 @@ class Downcalls:
         rows = monitors.where(monitors["procedure"] == "DOWNCALL")
         self.hosts, self.names = (Stretches((rows[key],), rows["time"]) for key in ("host", "mon_name"))
 
-    def follow(self, notice: Any, since: int, within_s: float) -> bool:
+    def follow(self, notice: Monitors.Row, since: int, within_s: float) -> bool:
         """Whether one follows a notice, or came since an earlier one: statd passes each new state on once.
 
         In a capture that was merged a downcall may be nobody's, and only its name says what it is about.

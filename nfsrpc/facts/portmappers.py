@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import Table, isin
+from nfsrpc.columns import isin
 from nfsrpc.facts.attempts import AGAIN, Attempt
 from nfsrpc.facts.basic import Span, fact
 from nfsrpc.facts.stalls import LATE_S
@@ -68,7 +68,7 @@ class Portmappers:
         return later is not None and later <= max(failure.first + cured_s * SECOND, failure.last)
 
 
-def answers_about(registrations: Table, programs: Sequence[int]) -> Table:
+def answers_about(registrations: Registrations, programs: Sequence[int]) -> Registrations:
     """What portmappers answered about these programs: a port, or 0 for not registered.
 
     UNSET is a change that a service makes, and no answer to a client.
@@ -150,7 +150,7 @@ def last_sent(rows: Calls, copies: Copies) -> Mapping[int, int]:
     return found
 
 
-def failure_of(row: Any, how: How, last: int, until: int, prog: int | None) -> Failure:
+def failure_of(row: Calls.Row, how: How, last: int, until: int, prog: int | None) -> Failure:
     """The failure that one call is."""
     return Failure(
         host=row.server,
@@ -168,7 +168,7 @@ def failure_of(row: Any, how: How, last: int, until: int, prog: int | None) -> F
     )
 
 
-def hanging(asked: Table, at_port: Table, programs: Mapping[int, int | None], span: Span | None) -> Iterator[Failure]:
+def hanging(asked: Calls, at_port: Flows, programs: Mapping[int, int | None], span: Span | None) -> Iterator[Failure]:
     """Calls over TCP that reached the host and got no reply while they waited; how long is for the rule to judge."""
     tcp = asked["transport"] == "tcp"
     silent = (asked["state"] == "unanswered") & (asked["flags"] & CALL_ACKED != 0)
@@ -181,7 +181,7 @@ def hanging(asked: Table, at_port: Table, programs: Mapping[int, int | None], sp
         yield failure_of(row, "hangs", row.time, until, programs.get(row.exchange))
 
 
-def closed(flow: Any) -> bool:
+def closed(flow: Flows.Row) -> bool:
     return bool(flow.c_fin or flow.c_rst or flow.s_rst)
 
 

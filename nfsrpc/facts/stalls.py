@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, Table, isin
+from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.basic import Span, fact
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.protocols.numbers import Nlm4Stats, Prog
@@ -32,7 +32,7 @@ class Hurt(NamedTuple):
         return len(self.rows)
 
 
-def late(requests: Table, late_s: float) -> Mask:
+def late(requests: Calls, late_s: float) -> Mask:
     with np.errstate(invalid="ignore"):
         mask: Mask = requests["latency_s"] >= late_s
     return mask
@@ -89,7 +89,7 @@ def ended(rows: Calls, span: Span | None) -> int | None:
     return int(known.max()) if len(known) else None
 
 
-def longest(rows: Table, span: Span | None) -> float | None:
+def longest(rows: Calls, span: Span | None) -> float | None:
     answered = rows["latency_s"][rows.valid("latency_s")]
     waits = answered.tolist()
     if span is not None:
@@ -135,7 +135,7 @@ def served(nlm: Calls) -> Served:
     return Served(nlm)
 
 
-def overtaken(rows: Table, served: Served, span: Span | None) -> Mask:
+def overtaken(rows: Calls, served: Served, span: Span | None) -> Mask:
     """Requests that waited while the lock manager of that server answered one that came later."""
     open_until = span.last if span is not None else NAT
     ends = np.where(rows["reply_time"] == NAT, open_until, rows["reply_time"])
@@ -170,7 +170,7 @@ class LockFiles:
         order = np.argsort(exchanges, kind="stable")
         self.exchanges, self.files = exchanges[order], locks["file"][np.concatenate(rows)[order]]
 
-    def of(self, rows: Table) -> tuple[str, ...]:
+    def of(self, rows: Calls) -> tuple[str, ...]:
         """Of these calls."""
         ends = (np.searchsorted(self.exchanges, rows["exchange"], side) for side in ("left", "right"))
         places = [range(first, last) for first, last in zip(*(end.tolist() for end in ends), strict=True)]

@@ -13,6 +13,7 @@ from nfsrpc.columns import Mask, Table, isin
 from nfsrpc.facts.basic import over_udp
 from nfsrpc.facts.portmappers import answers_about
 from nfsrpc.protocols.numbers import MountProc, NlmProc, Prog
+from nfsrpc.tables import Calls, Locks, Registrations
 
 LOCKS = (NlmProc.LOCK, NlmProc.NM_LOCK)  # whose reply is the result
 
@@ -21,19 +22,19 @@ def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
     return bool(chosen(table).any())
 
 
-def names_a_port(registrations: Table, programs: Sequence[int] = ()) -> bool:
+def names_a_port(registrations: Registrations, programs: Sequence[int] = ()) -> bool:
     """Whether a portmapper named a port, of one of these programs if any are given."""
     rows = answers_about(registrations, programs) if programs else registrations
     return bool((rows["port"][rows.valid("port")] > 0).any())
 
 
-def results(requests: Table, *procedures: int) -> Mask:
+def results(requests: Calls, *procedures: int) -> Mask:
     """Requests of these procedures whose result is in the capture."""
     mask: Mask = isin(requests["proc"], procedures) & requests.valid("status")
     return mask
 
 
-def messages(locks: Table) -> Mask:
+def messages(locks: Locks) -> Mask:
     """Sessions whose LOCK_MSG has a result in the capture."""
     mask: Mask = (locks["procedure"] == "LOCK_MSG") & locks.valid("status")
     return mask
@@ -94,7 +95,7 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 }
 
 
-def answered_lock(requests: Table) -> bool:
+def answered_lock(requests: Calls) -> bool:
     """Whether a result of LOCK was captured, and when it was asked for."""
     asked = isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & requests.valid("status") & requests.valid("time")
     return bool(asked.any())

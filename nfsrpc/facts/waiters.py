@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Mask, Table, distinct
+from nfsrpc.columns import NAT, NULLS, Array, Mask, distinct
 from nfsrpc.facts.basic import fact, lacks
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.protocols.numbers import Nlm4Stats
@@ -82,7 +82,7 @@ def unexplained_waits(waiters: tuple[Waiter, ...]) -> tuple[Waiter, ...]:
     )
 
 
-def held_until(locks: Table) -> Array:
+def held_until(locks: Locks) -> Array:
     """When the server may have taken a lock away from its holder: as soon as UNLOCK was called."""
     asked = np.where(locks.valid("unlock"), locks["unlock"], NEVER)
     given_up = np.where(locks.valid("cancelled"), locks["cancelled"], NEVER)

@@ -29,7 +29,6 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from nfsrpc.columns import isin
 from nfsrpc.facts.basic import listed
@@ -124,8 +123,8 @@ def finding(client: str, rows: list[Locks.Row], senders: dict[int | None, str]) 
     )
 
 
-def proof(row: Any, sender: str) -> Iterator[Evidence]:
+def proof(row: Locks.Row, sender: str) -> Iterator[Evidence]:
     if row.blocked_frame is not None:
         yield Evidence(row.blocked_capture, row.blocked_frame, f"{row.client} has to wait (BLOCKED)")
     note = f"GRANTED from {sender}, refused by {row.client}"
-    yield Evidence(row.callback_capture, row.callback_frame, note)
+    yield Evidence.of(row.callback_capture, row.callback_frame, note)

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -74,7 +73,7 @@ def check(
     moment_s: float = 1.0,
 ) -> Iterator[Answer]:
     moment = round(moment_s * SECOND)
-    found: list[tuple[Any, Any]] = []
+    found: list[tuple[Locks.Row, Locks.Row]] = []
     unsure = False
     holders = Holders(locks, nlm, boots)
     rows, more = suspects(locks, moment)
@@ -186,7 +185,7 @@ def or_never(times: Iterable[int | None]) -> Array:
     return np.array([NEVER if time is None else time for time in times], dtype=np.int64)
 
 
-def finding(server: str, pairs: list[tuple[Any, Any]], unfiltered: bool) -> Finding:
+def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: bool) -> Finding:
     """`unfiltered`: notices of reboot would be in the capture."""
     holder, row = pairs[0]
     unseen = "" if unfiltered else " Notices of a reboot pass over other ports, which were not captured."
@@ -202,10 +201,10 @@ def finding(server: str, pairs: list[tuple[Any, Any]], unfiltered: bool) -> Find
         files=tuple(sorted({row.file for _, row in pairs})),
         count=len(pairs),
         first=row.granted,
-        last=max(row.granted for _, row in pairs),
+        last=max(row.granted or 0 for _, row in pairs),
         evidence=(
-            Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})"),
-            Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client}) as well"),
+            Evidence.of(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})"),
+            Evidence.of(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client}) as well"),
         ),
         remedy=(
             command("journalctl -u nfs-server -u rpc-statd", on="the server", note="restarted meanwhile?"),

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import Table, isin
+from nfsrpc.columns import isin
 from nfsrpc.findings.advice import RESTART_STATD, answers, loopback_of, registered
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
@@ -92,11 +92,11 @@ def finding(server: str, rows: Calls, sessions: Locks, asynchronous: Locks, loop
     )
 
 
-def evidence(rows: Table, asynchronous: Table, limit: int = 2) -> Iterator[Evidence]:
+def evidence(rows: Calls, asynchronous: Locks, limit: int = 2) -> Iterator[Evidence]:
     for row in rows.take(np.arange(min(limit, len(rows)))).rows():
         yield Evidence(row.capture, row.call_frame, f"LOCK of {row.client}")
-        yield Evidence(row.reply_capture, row.reply_frame, "DENIED_NOLOCKS")
-    for row in asynchronous.take(np.arange(min(limit, len(asynchronous)))).rows():
-        yield Evidence(row.capture, row.frame, f"LOCK_MSG of {row.client}")
-        if row.denied_frame is not None:
-            yield Evidence(row.denied_capture, row.denied_frame, "DENIED_NOLOCKS")
+        yield Evidence.of(row.reply_capture, row.reply_frame, "DENIED_NOLOCKS")
+    for lock in asynchronous.take(np.arange(min(limit, len(asynchronous)))).rows():
+        yield Evidence(lock.capture, lock.frame, f"LOCK_MSG of {lock.client}")
+        if lock.denied_frame is not None:
+            yield Evidence(lock.denied_capture, lock.denied_frame, "DENIED_NOLOCKS")

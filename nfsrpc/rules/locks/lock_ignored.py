@@ -28,7 +28,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -204,8 +204,8 @@ def finding(found: Ignored) -> Finding:
     )
 
 
-def proof(lock: Any) -> Iterator[Evidence]:
-    yield Evidence(lock.granted_capture, lock.granted_frame, f"granted to {lock.owner} ({lock.client})")
+def proof(lock: Locks.Row) -> Iterator[Evidence]:
+    yield Evidence.of(lock.granted_capture, lock.granted_frame, f"granted to {lock.owner} ({lock.client})")
     if lock.unlock_frame is not None:
         yield Evidence(lock.unlock_capture, lock.unlock_frame, "UNLOCK")
 

@@ -35,7 +35,6 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from nfsrpc.columns import Mask
 from nfsrpc.facts.basic import Span, lacks, listed
@@ -91,8 +90,8 @@ def left_behind(locks: Locks) -> Mask:
     return mask
 
 
-def since(row: Any) -> int:
-    return int(row.late_granted if row.late_granted is not None else row.cancelled)
+def since(row: Locks.Row) -> int:
+    return row.late_granted or row.cancelled or 0
 
 
 def finding(row: Locks.Row) -> Finding:
@@ -182,7 +181,7 @@ def evidence_of(refusal: Refusal) -> Iterator[Evidence]:
         yield Evidence(row.denied_capture, row.denied_frame, "DENIED")
 
 
-def evidence(row: Any) -> Iterator[Evidence]:
+def evidence(row: Locks.Row) -> Iterator[Evidence]:
     if row.requested_frame is not None:
         yield Evidence.of(row.requested_capture, row.requested_frame, f"LOCK of {row.owner}")
     if row.denied_frame is not None:

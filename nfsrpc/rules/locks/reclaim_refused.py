@@ -148,7 +148,7 @@ def too_late(rows: list[Locks.Row]) -> str:
     return " A reclaim answered DENIED_GRACE_PERIOD came after the end of the grace period."
 
 
-def evidence(row: Any) -> Iterator[Evidence]:
+def evidence(row: Locks.Row) -> Iterator[Evidence]:
     if row.granted_frame is not None:
         yield Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client})")
     if row.denied_frame is not None:

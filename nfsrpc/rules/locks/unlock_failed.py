@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import Table, isin
+from nfsrpc.columns import isin
 from nfsrpc.facts.basic import Span
 from nfsrpc.facts.stalls import LockFiles, ended, longest
 from nfsrpc.facts.vantages import Vantages, how_far
@@ -106,7 +106,7 @@ def finding(
     )
 
 
-def evidence(rows: Table, limit: int = 3) -> Iterator[Evidence]:
+def evidence(rows: Calls, limit: int = 3) -> Iterator[Evidence]:
     for number, row in enumerate(rows.rows()):
         if number == limit:
             return

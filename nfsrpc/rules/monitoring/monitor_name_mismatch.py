@@ -171,7 +171,7 @@ def monitored_names(monitors: Monitors) -> dict[str, dict[str, list[str]]]:
     return {host: listed(names) for host, names in by_host.items()}
 
 
-def how_monitored(names: Mapping[str, list[str]] | None, notice: Any) -> str:
+def how_monitored(names: Mapping[str, list[str]] | None, notice: Monitors.Row) -> str:
     """By which name the receiver's statd monitors the sender of a notice, in a sentence."""
     forms = (names or {}).get(plain(notice.asker), [])
     if not forms:

@@ -42,7 +42,7 @@ from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.tables import Registrations
+from nfsrpc.tables import Monitors, Registrations
 from nfsrpc.wording import named, times
 
 RULE = Rule(
@@ -101,7 +101,7 @@ def served_by_tcp(registrations: Registrations) -> dict[str, int]:
     return {host: numbers[0] for host, numbers in found.items() if host is not None}
 
 
-def not_reached(known: Notified, rows: list[Any], roles: Roles) -> Finding:
+def not_reached(known: Notified, rows: list[Monitors.Row | Registrations.Row], roles: Roles) -> Finding:
     host, sender = known.peer, known.sender
     is_server = (host, sender) in roles.pairs
     lost = (
@@ -132,7 +132,9 @@ def not_reached(known: Notified, rows: list[Any], roles: Roles) -> Finding:
     )
 
 
-def from_elsewhere(known: Notified, rows: list[Any], mounted: tuple[str, ...], restarted: bool) -> Finding:
+def from_elsewhere(
+    known: Notified, rows: list[Monitors.Row | Registrations.Row], mounted: tuple[str, ...], restarted: bool
+) -> Finding:
     """`restarted`: the address that was mounted restarted too, so it is the same machine."""
     host, sender = known.peer, known.sender
     return finding(
@@ -164,7 +166,7 @@ def from_elsewhere(known: Notified, rows: list[Any], mounted: tuple[str, ...], r
     )
 
 
-def by_wrong_transport(known: Notified, rows: list[Any], port: int) -> Finding:
+def by_wrong_transport(known: Notified, rows: list[Monitors.Row | Registrations.Row], port: int) -> Finding:
     host, sender = known.peer, known.sender
     return finding(
         known,
@@ -179,7 +181,7 @@ def by_wrong_transport(known: Notified, rows: list[Any], port: int) -> Finding:
     )
 
 
-def attempts(known: Notified, rows: list[Any]) -> str:
+def attempts(known: Notified, rows: list[Monitors.Row | Registrations.Row]) -> str:
     """What was tried, in a sentence."""
     asked = [row for row in rows if row in known.questions]
     ways = []
@@ -191,7 +193,7 @@ def attempts(known: Notified, rows: list[Any]) -> str:
     return f"{known.sender} {' and '.join(ways)}."
 
 
-def finding(known: Notified, rows: list[Any], **fields: Any) -> Finding:
+def finding(known: Notified, rows: list[Monitors.Row | Registrations.Row], **fields: Any) -> Finding:
     first, last = stretch(rows)
     return RULE.finding(
         clients=(known.peer if fields["host"] == known.sender else known.sender,),

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import NAT, Table, isin
+from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.basic import Roles
 from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import command, remark
@@ -106,12 +106,12 @@ def held_before(locks: Locks) -> Locks:
     return locks.where(locks.valid("granted") & ~claimed & (locks["state"] != "replaced"))
 
 
-def over(held: Table, time: int) -> Table:
+def over(held: Locks, time: int) -> Locks:
     """Those that had it when the server restarted."""
     return held.where((held["granted"] < time) & (~held.valid("unlock") | (held["unlock"] > time)))
 
 
-def announced(monitors: Table, roles: Roles) -> Stretches:
+def announced(monitors: Monitors, roles: Roles) -> Stretches:
     """When a notice came from a server, or to a client of it from another address that may be the server's."""
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("asker"))
     rows = notices.where(notices["time"] != NAT).rows()
@@ -123,7 +123,7 @@ def announced(monitors: Table, roles: Roles) -> Stretches:
     )
 
 
-def finding(server: str, graces: Calls, lost: Table, time: int, unfiltered: bool) -> Finding:
+def finding(server: str, graces: Calls, lost: Locks, time: int, unfiltered: bool) -> Finding:
     """`unfiltered`: questions to portmappers were captured, as sm-notify asks them; one of lockd's port lacks them."""
     clients = tuple(sorted({client for client in lost["client"].tolist() if client}))
     row, denied = lost.row(0), graces.row(0)
@@ -142,7 +142,7 @@ def finding(server: str, graces: Calls, lost: Table, time: int, unfiltered: bool
         first=time,
         last=int(graces["time"].max()),
         evidence=(
-            Evidence(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client})"),
+            Evidence.of(row.granted_capture, row.granted_frame, f"granted to {row.owner} ({row.client})"),
             Evidence.of(denied.reply_capture, denied.reply_frame, "DENIED_GRACE_PERIOD: restarted since"),
         ),
         remedy=(

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -72,11 +72,11 @@ SLOW = 4  # a stretch that is no longer than so many of the quickest answers is 
 class Stalled(NamedTuple):
     """A connection on which one side retransmitted, and nothing came back."""
 
-    flow: Any
+    flow: Flows.Row
     sender: str
     receiver: str
     again: int
-    call: Any | None  # the first that was sent meanwhile
+    call: Calls.Row | None  # the first that was sent meanwhile
     since: int  # the first data that got no ACK
     until: int  # the next frame of the receiver, or else the last of the sender
     recovered: bool  # the receiver was heard again on this connection
@@ -318,7 +318,7 @@ def finding(one: Stalled) -> Finding:
         evidence=(
             Evidence(flow.capture, flow.frame, f"begin of the connection, port {flow.client_port}"),
             *([Evidence(call.capture, call.call_frame, f"{call.procedure}, never acknowledged")] if call else []),
-            *([Evidence(flow.capture, flow.icmp_frame, "ICMP unreachable")] if rejected else []),
+            *([Evidence.of(flow.capture, flow.icmp_frame, "ICMP unreachable")] if rejected else []),
         ),
         remedy=(
             command(
@@ -352,7 +352,7 @@ def is_rejected(one: Stalled) -> bool:
     return time is not None and one.since <= time <= one.until + SECOND
 
 
-def rejection(flow: Any) -> str:
+def rejection(flow: Flows.Row) -> str:
     return (
         f"{several(flow.icmp, 'ICMP message')} (unreachable, code {flow.icmp_code}) came back about it: a firewall or "
         "router rejects what belongs to this connection. "

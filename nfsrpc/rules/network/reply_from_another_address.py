@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Table, isin
+from nfsrpc.columns import isin
 from nfsrpc.facts.basic import Stray, listed
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import Command, command, remark
@@ -174,7 +174,7 @@ def of_grants(grants: list[tuple[Locks.Row, Calls.Row]]) -> Finding:
     )
 
 
-def of_repetitions(request: Any, results: Table) -> Finding:
+def of_repetitions(request: Locks.Row, results: Calls) -> Finding:
     """A request with one cookie that the server answers from a port, or to one, that the client does not accept."""
     count = request.polls + 1
     first, last = results.row(0), results.row(len(results) - 1)
@@ -193,7 +193,7 @@ def of_repetitions(request: Any, results: Table) -> Finding:
         first=request.time,
         last=last.time,
         evidence=(
-            Evidence(request.requested_capture, request.requested_frame, f"{request.procedure} to {request.server}"),
+            Evidence.of(request.requested_capture, request.requested_frame, f"{request.procedure} to {request.server}"),
             Evidence(first.capture, first.call_frame, "its result"),
             Evidence(last.capture, last.call_frame, "the result of the last repetition"),
         ),

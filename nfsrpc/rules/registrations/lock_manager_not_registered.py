@@ -31,7 +31,6 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from nfsrpc.facts.basic import Roles, booting, listed
 from nfsrpc.facts.portmappers import answers_about
@@ -84,19 +83,19 @@ def check(
         yield RULE.clear(f"the portmapper of {found.host} names port {found.port} (frame {found.reply_frame})")
 
 
-def calls_back(row: Any, roles: Roles) -> bool:
+def calls_back(row: Registrations.Row, roles: Roles) -> bool:
     """Whether it is the other way round: a server asks its client."""
     pair = row.host, row.asker
     return pair in roles.pairs or pair in roles.mounting or roles.calling(row.asker, row.host) is not None
 
 
-def persistent(refused: list[Any], named_at: list[int], asks: int, found_s: float) -> bool:
+def persistent(refused: list[Registrations.Row], named_at: list[int], asks: int, found_s: float) -> bool:
     """Answered so again and again, and no port soon after."""
     first = refused[0].time
     return len(refused) >= asks and not any(first < time <= first + found_s * SECOND for time in named_at)
 
 
-def finding(host: str, rows: list[Any]) -> Finding:
+def finding(host: str, rows: list[Registrations.Row]) -> Finding:
     first, last = rows[0], rows[-1]
     clients = tuple(sorted({row.asker for row in rows}))
     duration = (last.time - first.time) / SECOND
@@ -116,8 +115,8 @@ def finding(host: str, rows: list[Any]) -> Finding:
         last=last.time,
         evidence=(
             Evidence(first.capture, first.frame, f"{first.asker} asks {host} for 100021 ({first.source})"),
-            Evidence(first.reply_capture, first.reply_frame, "not registered"),
-            Evidence(last.reply_capture, last.reply_frame, f"not registered, the {len(rows)}th such answer"),
+            Evidence.of(first.reply_capture, first.reply_frame, "not registered"),
+            Evidence.of(last.reply_capture, last.reply_frame, f"not registered, the {len(rows)}th such answer"),
         ),
         remedy=tuple(remedy(over)),
         verify=(registered(host, Prog.NLM), answers(host, Prog.NLM), try_lock(host)),

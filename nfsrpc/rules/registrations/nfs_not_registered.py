@@ -33,7 +33,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Table, isin
+from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.attempts import SERVICES
 from nfsrpc.facts.basic import Span, booting
 from nfsrpc.facts.portmappers import answers_about
@@ -85,7 +85,7 @@ def check(
             yield finding(host, rows)
 
 
-def places(answers: Table) -> tuple[list[str | None], list[int]]:
+def places(answers: Registrations) -> tuple[list[str | None], list[int]]:
     return answers["host"].tolist(), answers["prog"].tolist()
 
 
@@ -102,21 +102,22 @@ def last_uses(exchanges: Calls, counted: Tallies) -> Mapping[tuple[str, str], in
     return found
 
 
-def used(latest: Mapping[tuple[str, str], int], host: str, refused: Table) -> bool:
+def used(latest: Mapping[tuple[str, str], int], host: str, refused: Registrations) -> bool:
     """Whether a client that was answered so mounted all the same, or uses NFS."""
     since = int(refused["time"].min())
     return any((asker, host) in latest and latest[asker, host] >= since for asker in refused["asker"].present())
 
 
-def finding(host: str, rows: Table) -> Finding:
+def finding(host: str, rows: Registrations) -> Finding:
     first, last = rows.row(0), rows.row(len(rows) - 1)
+    prog = int(rows["prog"][0])
     clients = tuple(sorted({asker for asker in rows["asker"].tolist() if asker}))
     over = only_over(rows["netid"].tolist())
     asked = named({f"{row.netid} version {row.vers}" for row in rows.rows()})
     return RULE.finding(
         certainty="likely" if over else "certain",
         host=host,
-        title=f"the server {host} has no {SERVICES[first.prog]} registered{scope(over)}: mounts fail",
+        title=f"the server {host} has no {SERVICES[prog]} registered{scope(over)}: mounts fail",
         explanation=(
             f"{named(clients)} asked {several(len(rows), 'time')} for program {first.prog} ({asked}), and each answer "
             f"was that it is not registered.{caveat(over)}"
@@ -126,10 +127,10 @@ def finding(host: str, rows: Table) -> Finding:
         first=first.time,
         last=last.time,
         evidence=(
-            Evidence(first.reply_capture, first.reply_frame, f"{first.prog} over {first.netid}: not registered"),
-            Evidence(last.reply_capture, last.reply_frame, f"{last.prog} over {last.netid}: not registered"),
+            Evidence.of(first.reply_capture, first.reply_frame, f"{first.prog} over {first.netid}: not registered"),
+            Evidence.of(last.reply_capture, last.reply_frame, f"{last.prog} over {last.netid}: not registered"),
         ),
-        remedy=tuple(remedy(first.prog, over)),
+        remedy=tuple(remedy(prog, over)),
         verify=(
             command("rpcinfo -p {host} | grep -e nfs -e mountd", host=bare(host)),
             command("showmount -e {host}", host=bare(host)),

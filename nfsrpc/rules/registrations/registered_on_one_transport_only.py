@@ -32,7 +32,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from nfsrpc.facts.attempts import SERVICES
 from nfsrpc.facts.basic import listed
@@ -72,20 +71,22 @@ def check(registrations: Registrations, *, together_s: float = 1.0) -> Iterator[
                 break
 
 
-def services(rows: Iterator[Any] | tuple[()]) -> Mapping[tuple[str, int, int], Mapping[str, list[Any]]]:
+def services(
+    rows: Iterator[Registrations.Row] | tuple[()],
+) -> Mapping[tuple[str, int | None, int | None], Mapping[str | None, list[Registrations.Row]]]:
     """The answers about each version of a program of a host, by netid, in order of time."""
     ordered = sorted(rows, key=lambda row: row.time)
     by_service = listed(((row.host, row.prog, row.vers), row) for row in ordered)
     return {service: listed((row.netid, row) for row in mine) for service, mine in by_service.items()}
 
 
-def named(by_netid: Mapping[str, list[Any]], netid: str) -> list[Any]:
+def named(by_netid: Mapping[str | None, list[Registrations.Row]], netid: str) -> list[Registrations.Row]:
     return [row for row in by_netid.get(netid, []) if row.port]
 
 
 def of_one_time(
-    refused: Sequence[Any], found: Sequence[Any], together_s: float
-) -> Iterator[tuple[Certainty, Any, Any]]:
+    refused: Sequence[Registrations.Row], found: Sequence[Registrations.Row], together_s: float
+) -> Iterator[tuple[Certainty, Registrations.Row, Registrations.Row]]:
     """An answer of each kind that hold at one time."""
     for inner, outer, swapped in ((found, refused, True), (refused, found, False)):
         between = next((row for row in inner if outer and outer[0].time <= row.time <= outer[-1].time), None)
@@ -100,7 +101,7 @@ def of_one_time(
             return
 
 
-def finding(certainty: Certainty, row: Any, instead: Any) -> Finding:
+def finding(certainty: Certainty, row: Registrations.Row, instead: Registrations.Row) -> Finding:
     prog = Prog.NLM if row.prog == Prog.NLM else Prog.NSM
     service = SERVICES[prog]
     return RULE.finding(
@@ -116,8 +117,8 @@ def finding(certainty: Certainty, row: Any, instead: Any) -> Finding:
         first=min(row.time, instead.time),
         last=max(row.time, instead.time),
         evidence=(
-            Evidence(row.reply_capture, row.reply_frame, f"not registered for {row.netid}"),
-            Evidence(instead.reply_capture, instead.reply_frame, f"port {instead.port} for {instead.netid}"),
+            Evidence.of(row.reply_capture, row.reply_frame, f"not registered for {row.netid}"),
+            Evidence.of(instead.reply_capture, instead.reply_frame, f"port {instead.port} for {instead.netid}"),
         ),
         remedy=(
             command("grep -e tcp -e udp /etc/nfs.conf /etc/netconfig"),
