@@ -17,6 +17,7 @@ from nfsrpc.columns import NAT, Array, Mask, Table
 from nfsrpc.facts.basic import LOCK, booting
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
+from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND, named, seconds, several
@@ -29,6 +30,7 @@ POLLED = 5
 UNEXCUSED_S = 10.0  # the client's own retransmission timer: who waits for longer has noticed
 BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the server to come up
 ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be answered
+CUT_SHARE = 0.1  # of requests without arguments: what is lost now and then hides no hang
 REPEATED = 2  # a lock that is requested again once may be an application's; twice is a client's timer
 
 Condition: TypeAlias = Callable[[Mapping[str, Any]], str]
@@ -37,6 +39,14 @@ Condition: TypeAlias = Callable[[Mapping[str, Any]], str]
 def doubts(inputs: Mapping[str, Any]) -> Iterator[str]:
     """Why it cannot be told whether all locks work, the gravest reason first; nothing where they do."""
     yield from filter(None, (condition(inputs) for condition in CONDITIONS))
+
+
+def cut_off(inputs: Mapping[str, Any]) -> str:
+    """Without its arguments a request is of no lock: who waits, polls or is denied by nobody is not seen."""
+    requests: Table = inputs["requests"]
+    cut = int((requests["flags"] & CALL_CUT != 0).sum())
+    share = f"{several(cut, 'lock request')} of {len(requests)}"
+    return f"the arguments of {share} are cut off (snap length)" if cut > CUT_SHARE * len(requests) else ""
 
 
 def reclaim_refused(inputs: Mapping[str, Any]) -> str:
@@ -183,6 +193,7 @@ def to_whom(rows: Table) -> str:
 
 
 CONDITIONS: tuple[Condition, ...] = (
+    cut_off,
     reclaim_refused,
     unlock_failed,
     blocking_denied,

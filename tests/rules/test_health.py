@@ -10,6 +10,7 @@ from nfsrpc.diagnosis.health import doubts
 from nfsrpc.diagnosis.verdict import diagnose
 from tests.records import records_of
 from tests.rules.stage import Stage, inputs
+from tests.rules.test_variants import shortened
 
 Story = Callable[[Stage], None]
 
@@ -217,6 +218,21 @@ def test_unlocks_alone_are_no_evidence_that_locks_are_granted() -> None:
     assert list(doubts(inputs(cut))) == ["no LOCK was captured, only other requests"]
     assert doubted(behind_a_holder, fine=False) == []
     assert doubted(denied_by_nobody, fine=False)[-1] == "of 1 LOCK none was granted"
+
+
+@pytest.mark.parametrize(("others", "is_doubted"), [(8, True), (9, False)])
+def test_without_arguments_nobody_is_seen_to_poll(others: int, is_doubted: bool) -> None:
+    """The last LOCK is cut by the snap length: its reply still has a status."""
+    stage = Stage()
+    for _ in range(others):
+        stage.client.call(stage.server, "nlm4", "TEST").reply(stat="GRANTED")
+    stage.client.lock(stage.server).granted()
+    records = list(records_of(stage.wire()))
+    last = max(number for number, record in enumerate(records) if b"@web-1" in record)
+    records[last] = shortened(records[last], 200)
+    reasons = list(doubts(inputs(stage.wire()[:24] + b"".join(records))))
+    said = f"the arguments of 1 lock request of {others + 1} are cut off (snap length)"
+    assert (said in reasons) == is_doubted
 
 
 def test_the_verdict_says_why_it_cannot_tell() -> None:
