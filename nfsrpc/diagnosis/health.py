@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, Table
-from nfsrpc.facts.basic import LOCK, booting
+from nfsrpc.columns import NAT, Array, Mask, Table, isin
+from nfsrpc.facts.basic import LOCK, NLM, NSM, booting
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
 from nfsrpc.sessions.exchanges import CALL_CUT
@@ -28,6 +28,7 @@ UNSEEN = "no holder is seen in the capture"
 POLLING_S = 60.0
 POLLED = 5
 UNEXCUSED_S = 10.0  # the client's own retransmission timer: who waits for longer has noticed
+RECLAIM_S = 3.0  # a client reclaims as soon as its statd has read its server's notice
 BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the server to come up
 ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be answered
 CUT_SHARE = 0.1  # of requests without arguments: what is lost now and then hides no hang
@@ -147,6 +148,45 @@ def answered_late(inputs: Mapping[str, Any]) -> str:
     return f"{several(len(rows), 'lock request')} answered after up to {longest} {to_whom(rows)}"
 
 
+def called_before(inputs: Mapping[str, Any]) -> str:
+    """A reply of lockd long after the capture began, to a call from before: it is late, by at least as long."""
+    calls, nlm, span = inputs["calls"], inputs["nlm"], inputs["span"]
+    orphans = calls.where((calls["state"] == "orphan") & calls.valid("reply_time"))
+    if span is None or not len(orphans):
+        return ""
+    lockds = set(zip(*(nlm[name].tolist() for name in ("client", "server", "server_port")), strict=True))
+    for row in orphans.where(orphans["reply_time"] - span.first >= LATE_S * SECOND).rows():
+        if (row.client, row.server, row.server_port) in lockds:
+            begun = seconds((row.reply_time - span.first) / SECOND)
+            return f"{row.server} answered {row.client} {begun} after the capture began, and the call is not in it"
+    return ""
+
+
+def looked_up_late(inputs: Mapping[str, Any]) -> str:
+    """While a portmapper is asked for lockd or statd, the lock waits and is not sent."""
+    asked: Table = inputs["registrations"]
+    asked = asked.where(isin(asked["prog"], (NLM, NSM)) & (asked["state"] == "answered"))
+    waits = (asked["reply_time"] - asked["time"])[asked.valid("time") & asked.valid("reply_time")]
+    longest = float(waits.max(initial=0)) / SECOND
+    return f"a portmapper named the port of lockd or statd only after {seconds(longest)}" if longest >= LATE_S else ""
+
+
+def not_reclaimed(inputs: Mapping[str, Any]) -> str:
+    """The server has rebooted and said so (SM_NOTIFY), and a client that has locks there does not reclaim any."""
+    locks, monitors, span = inputs["locks"], inputs["monitors"], inputs["span"]
+    told = monitors.where((monitors["procedure"] == "NOTIFY") & monitors.valid("reply_time") & monitors.valid("time"))
+    for row in told.rows() if span is not None else ():
+        if span.last - row.time < RECLAIM_S * SECOND:
+            continue
+        theirs = locks.where((locks["client"] == row.host) & (locks["server"] == row.asker))
+        before = theirs.valid("granted") & (theirs["granted"] < row.time)
+        held = before & ~(theirs.valid("released") & (theirs["released"] < row.time))
+        if held.any() and not (theirs["reclaim"] | (theirs["reclaims"] > 0)).any():
+            kept = several(int(held.sum()), "lock")
+            return f"{row.host} does not reclaim {kept} after the reboot notice of {row.asker}"
+    return ""
+
+
 def waited_too_long(inputs: Mapping[str, Any]) -> str:
     """BLOCKED behind a holder that had unlocked long before the wait ended, as far as the capture shows.
 
@@ -202,6 +242,9 @@ CONDITIONS: tuple[Condition, ...] = (
     repeated_messages,
     unanswered_messages,
     answered_late,
+    called_before,
+    looked_up_late,
+    not_reclaimed,
     waited_too_long,
     never_granted,
 )
