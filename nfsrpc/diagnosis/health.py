@@ -13,14 +13,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask
+from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.basic import booting
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
-from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
+from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.tables import Calls, Locks
+from nfsrpc.tables import Calls, Locks, Registrations
 from nfsrpc.wording import SECOND, named, seconds, several
 
 UNSEEN = "no holder is seen in the capture"
@@ -28,8 +29,10 @@ UNSEEN = "no holder is seen in the capture"
 POLLING_S = 60.0
 POLLED = 5
 UNEXCUSED_S = 10.0  # the client's own retransmission timer: who waits for longer has noticed
+RECLAIM_S = 3.0  # a client reclaims as soon as its statd has read its server's notice
 BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the server to come up
 ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be answered
+CUT_SHARE = 0.1  # of requests without arguments: what is lost now and then hides no hang
 REPEATED = 2  # a lock that is requested again once may be an application's; twice is a client's timer
 
 Condition: TypeAlias = Callable[[Mapping[str, Any]], str]
@@ -38,6 +41,14 @@ Condition: TypeAlias = Callable[[Mapping[str, Any]], str]
 def doubts(inputs: Mapping[str, Any]) -> Iterator[str]:
     """Why it cannot be told whether all locks work, the gravest reason first; nothing where they do."""
     yield from filter(None, (condition(inputs) for condition in CONDITIONS))
+
+
+def cut_off(inputs: Mapping[str, Any]) -> str:
+    """Without its arguments a request is of no lock: who waits, polls or is denied by nobody is not seen."""
+    requests: Calls = inputs["requests"]
+    cut = int((requests["flags"] & CALL_CUT != 0).sum())
+    share = f"{several(cut, 'lock request')} of {len(requests)}"
+    return f"the arguments of {share} are cut off (snap length)" if cut > CUT_SHARE * len(requests) else ""
 
 
 def reclaim_refused(inputs: Mapping[str, Any]) -> str:
@@ -140,6 +151,45 @@ def answered_late(inputs: Mapping[str, Any]) -> str:
     return f"{several(len(rows), 'lock request')} answered after up to {longest} {to_whom(rows)}"
 
 
+def called_before(inputs: Mapping[str, Any]) -> str:
+    """A reply of lockd long after the capture began, to a call from before: it is late, by at least as long."""
+    calls, nlm, span = inputs["calls"], inputs["nlm"], inputs["span"]
+    orphans = calls.where((calls["state"] == "orphan") & calls.valid("reply_time"))
+    if span is None or not len(orphans):
+        return ""
+    lockds = set(zip(*(nlm[name].tolist() for name in ("client", "server", "server_port")), strict=True))
+    for row in orphans.where(orphans["reply_time"] - span.first >= LATE_S * SECOND).rows():
+        if (row.client, row.server, row.server_port) in lockds:
+            begun = seconds((row.reply_time - span.first) / SECOND)
+            return f"{row.server} answered {row.client} {begun} after the capture began, and the call is not in it"
+    return ""
+
+
+def looked_up_late(inputs: Mapping[str, Any]) -> str:
+    """While a portmapper is asked for lockd or statd, the lock waits and is not sent."""
+    asked: Registrations = inputs["registrations"]
+    asked = asked.where(isin(asked["prog"], (Prog.NLM, Prog.NSM)) & (asked["state"] == "answered"))
+    waits = (asked["reply_time"] - asked["time"])[asked.valid("time") & asked.valid("reply_time")]
+    longest = float(waits.max(initial=0)) / SECOND
+    return f"a portmapper named the port of lockd or statd only after {seconds(longest)}" if longest >= LATE_S else ""
+
+
+def not_reclaimed(inputs: Mapping[str, Any]) -> str:
+    """The server has rebooted and said so (SM_NOTIFY), and a client that has locks there does not reclaim any."""
+    locks, monitors, span = inputs["locks"], inputs["monitors"], inputs["span"]
+    told = monitors.where((monitors["procedure"] == "NOTIFY") & monitors.valid("reply_time") & monitors.valid("time"))
+    for row in told.rows() if span is not None else ():
+        if span.last - row.time < RECLAIM_S * SECOND:
+            continue
+        theirs = locks.where((locks["client"] == row.host) & (locks["server"] == row.asker))
+        before = theirs.valid("granted") & (theirs["granted"] < row.time)
+        held = before & ~(theirs.valid("released") & (theirs["released"] < row.time))
+        if held.any() and not (theirs["reclaim"] | (theirs["reclaims"] > 0)).any():
+            kept = several(int(held.sum()), "lock")
+            return f"{row.host} does not reclaim {kept} after the reboot notice of {row.asker}"
+    return ""
+
+
 def waited_too_long(inputs: Mapping[str, Any]) -> str:
     """BLOCKED behind a holder that had unlocked long before the wait ended, as far as the capture shows.
 
@@ -189,6 +239,7 @@ def to_whom(rows: Calls | Locks) -> str:
 
 
 CONDITIONS: tuple[Condition, ...] = (
+    cut_off,
     reclaim_refused,
     unlock_failed,
     blocking_denied,
@@ -197,6 +248,9 @@ CONDITIONS: tuple[Condition, ...] = (
     repeated_messages,
     unanswered_messages,
     answered_late,
+    called_before,
+    looked_up_late,
+    not_reclaimed,
     waited_too_long,
     never_granted,
 )

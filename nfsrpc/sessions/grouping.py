@@ -23,6 +23,8 @@ def number(values: Array) -> tuple[Array, int]:
     """Values as numbers from 0, equal ones equal, and how many there are."""
     if not len(values):
         return np.zeros(0, dtype=np.int64), 0
+    if values.dtype == np.bool_:
+        values = values.view(np.uint8)  # as an index, a mask would choose instead of count
     signed = values.dtype.kind == "i"
     top = int(values.max())
     if int(values.min()) == top:

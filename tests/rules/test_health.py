@@ -9,7 +9,8 @@ import pytest
 from nfsrpc.diagnosis.health import doubts
 from nfsrpc.diagnosis.verdict import diagnose
 from tests.records import records_of
-from tests.rules.stage import Stage, inputs
+from tests.rules.stage import LOCKD, Stage, inputs
+from tests.rules.test_variants import shortened
 
 Story = Callable[[Stage], None]
 
@@ -91,7 +92,25 @@ def late_over_a_restart(stage: Stage) -> None:
     lock.granted(after=35.0)
 
 
+def named_late(stage: Stage, seconds: float) -> None:
+    mapping = {"prog": 100021, "vers": 4, "prot": 6}
+    stage.client.call(stage.server, "portmap2", "GETPORT", **mapping).reply(port=LOCKD, after=seconds)
+
+
+def notified(stage: Stage, seconds: float, *, reclaim: bool = False) -> None:
+    """A server reboots whose client holds a lock."""
+    stage.client.lock(stage.server).granted()
+    stage.wait(5)
+    stage.boots(stage.server, stage.client)
+    if reclaim:
+        stage.client.lock(stage.server, reclaim=True).granted()
+    stage.later(seconds)
+
+
 FINE: list[Story] = [
+    lambda stage: named_late(stage, 4.9),
+    lambda stage: notified(stage, 2.9),
+    lambda stage: notified(stage, 60, reclaim=True),
     held_to_the_end,
     behind_a_holder,
     denied_once_and_granted_later,
@@ -177,6 +196,8 @@ DOUBTED: dict[str, Story] = {
     "1 LOCK DENIED by 10.0.0.9, and no holder is seen in the capture": denied_by_nobody,
     "10.0.0.1 repeated one LOCK_MSG 2 times although it was granted": repeated,
     "1 LOCK_MSG without LOCK_RES by 10.0.0.9": no_result,
+    "a portmapper named the port of lockd or statd only after 5.1 s": lambda stage: named_late(stage, 5.1),
+    "10.0.0.1 does not reclaim 1 lock after the reboot notice of 10.0.0.9": lambda stage: notified(stage, 3.1),
     "1 lock request answered after up to 10.1 s by 10.0.0.9": lambda stage: late(stage, 10.1),
 }
 
@@ -217,6 +238,34 @@ def test_unlocks_alone_are_no_evidence_that_locks_are_granted() -> None:
     assert list(doubts(inputs(cut))) == ["no LOCK was captured, only other requests"]
     assert doubted(behind_a_holder, fine=False) == []
     assert doubted(denied_by_nobody, fine=False)[-1] == "of 1 LOCK none was granted"
+
+
+@pytest.mark.parametrize(("others", "is_doubted"), [(8, True), (9, False)])
+def test_without_arguments_nobody_is_seen_to_poll(others: int, is_doubted: bool) -> None:
+    """The last LOCK is cut by the snap length: its reply still has a status."""
+    stage = Stage()
+    for _ in range(others):
+        stage.client.call(stage.server, "nlm4", "TEST").reply(stat="GRANTED")
+    stage.client.lock(stage.server).granted()
+    records = list(records_of(stage.wire()))
+    last = max(number for number, record in enumerate(records) if b"@web-1" in record)
+    records[last] = shortened(records[last], 200)
+    reasons = list(doubts(inputs(stage.wire()[:24] + b"".join(records))))
+    said = f"the arguments of 1 lock request of {others + 1} are cut off (snap length)"
+    assert (said in reasons) == is_doubted
+
+
+@pytest.mark.parametrize(("into_s", "is_doubted"), [(5.1, True), (4.9, False)])
+def test_a_reply_long_after_the_begin_to_a_call_from_before(into_s: float, is_doubted: bool) -> None:
+    stage = Stage()
+    lock = stage.client.lock(stage.server)
+    before = stage.frames()
+    stage.nfs(stage.other)
+    lock.granted(after=into_s)
+    lock.unlock().granted()
+    whole = stage.wire()
+    cut = whole[:24] + b"".join(list(records_of(whole))[before:])
+    assert any(reason.startswith("10.0.0.9 answered 10.0.0.1 5.") for reason in doubts(inputs(cut))) == is_doubted
 
 
 def test_the_verdict_says_why_it_cannot_tell() -> None:

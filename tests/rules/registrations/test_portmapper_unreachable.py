@@ -272,14 +272,24 @@ def test_lockd_asks_its_own_portmapper_which_hangs() -> None:
     assert "LCK004" in rules_of(diagnosis.findings[0].explains)
 
 
-@fires("REG005", host=SERVER, clients=(CLIENT,), count=6, title=f"the portmapper of {SERVER} denies access")
-def test_access_control_of_rpcbind_denies_a_client(stage: Stage) -> bytes:
+def denied_access(stage: Stage) -> bytes:
     for _ in range(6):
         call = stage.client.call(stage.server, "portmap2", "GETPORT", **LOOK_UP)
         call.error("AUTH_ERROR", auth_stat="AUTH_TOOWEAK")
         call.flow.close()
         stage.wait(10)
     return stage.wire()
+
+
+@fires("REG005", host=SERVER, clients=(CLIENT,), count=6, title=f"the portmapper of {SERVER} denies access")
+def test_access_control_of_rpcbind_denies_a_client(stage: Stage) -> bytes:
+    return denied_access(stage)
+
+
+def test_a_portmapper_that_denies_access_is_one_fault() -> None:
+    diagnosis = diagnosed(denied_access(Stage()))
+    assert [(cause.rule, cause.host) for cause in diagnosis.verdict.causes] == [("REG005", SERVER)]
+    assert "RPC002" in rules_of(diagnosis.findings[0].explains)
 
 
 @quiet("REG005")

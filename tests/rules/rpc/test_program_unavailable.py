@@ -51,6 +51,15 @@ def test_a_port_that_was_named_for_it_and_serves_something_else() -> None:
     assert [str(line) for line in found.verify] == [f"rpcinfo -t {SERVER} 100005 3   # on {CLIENT}"]
 
 
+def test_a_wrong_port_and_versions_that_are_missing_are_told_apart() -> None:
+    stage = Stage()
+    stage.client.call(stage.server, "mount3", "NULL").error("PROG_UNAVAIL")
+    stage.client.call(stage.server, "mount3", "NULL").error("PROG_UNAVAIL")
+    named_wrongly(stage, 1)
+    found = findings(asked("RPC001", stage.wire()))
+    assert [(each.severity, each.count) for each in found] == [("info", 2), ("error", 1)]
+
+
 @fires("RPC001", severity="info")
 def test_another_port_was_named(stage: Stage) -> bytes:
     named_wrongly(stage, 1, port=20048)
