@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from nfsrpc.report.contents import Capture, Procedure
-from nfsrpc.wording import SECOND, count, datetime_utc, digits, duration
+from nfsrpc.wording import SECOND, count, date_time, digits, duration
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.kernel_log_match import Told
@@ -45,7 +45,7 @@ def described(capture: Capture) -> str:
     length = duration((capture.last - capture.first) / SECOND)
     host = f" of {capture.host}" if capture.host else ""
     taken = f", vantage: {capture.vantage}{host}" if capture.vantage else ""
-    begun = datetime_utc(capture.first)
+    begun = date_time(capture.first)
     return f"{kind}, {count(capture.frames, 'frame')} in {length} from {begun}{taken}{ahead(capture)}"
 
 

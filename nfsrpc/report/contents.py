@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nfsrpc.columns import Tables
 from nfsrpc.diagnosis.catalogue import rules as catalogue
 from nfsrpc.findings.finding import CannotTell, Diagnosis, Finding, LogLine, Need
+from nfsrpc.findings.shown import located
+from nfsrpc.report.host_names import OWNER, HostNames, diagnosis_with_names, host_names, named_host
+from nfsrpc.report.proof import proven
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.kernel_log_match import Reading
@@ -84,6 +88,24 @@ class Report(NamedTuple):
     programs: tuple[Procedure, ...]
     logs: tuple[Reading, ...] = ()  # kernel logs that were given
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read
+    names: HostNames = {}  # of hosts, by their addresses
+
+    def host(self, address: str) -> str:
+        """A host as reports call it: 10.1.84.41 (cl1)."""
+        return named_host(address, self.names)
+
+    def hosts(self, addresses: Iterable[str]) -> list[str]:
+        return [self.host(address) for address in addresses]
+
+    def located(self, finding: Finding) -> str:
+        """The host to fix; a loopback address with its capture."""
+        return located(finding) if finding.host_capture else self.host(finding.host or "")
+
+    @property
+    def has_owners(self) -> bool:
+        """Whether a cause names the owner of a lock, which is to be explained then."""
+        said = ((each.summary, each.finding.explanation, *notes(each.finding)) for each in self.faults)
+        return any(OWNER.search(text) for texts in said for text in texts)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -119,6 +141,10 @@ class Report(NamedTuple):
         return [name if counts[name] == 1 else capture.name for name, capture in zip(names, self.captures, strict=True)]
 
 
+def notes(finding: Finding) -> list[str]:
+    return [proof.note for proof in finding.evidence]
+
+
 def report_of(tables: Sessions, diagnosis: Diagnosis, logs: Iterable[str] = ()) -> Report:
     """`logs` are files with kernel logs. Raises SourceError for one that cannot be read."""
     decoded = tables.decoded
@@ -127,7 +153,9 @@ def report_of(tables: Sessions, diagnosis: Diagnosis, logs: Iterable[str] = ()) 
         for number, facts in enumerate(captures_of(tables))
     )
     logs_read = tuple(readings(tables, diagnosis, logs))
-    return Report(diagnosis, captures, procedures_of(tables), logs_read, decoded.skipped)
+    names = host_names(tables)
+    shown = diagnosis_with_names(replace(diagnosis, findings=proven(diagnosis.findings, tables)), names)
+    return Report(shown, captures, procedures_of(tables), logs_read, decoded.skipped, names)
 
 
 def captures_of(tables: Tables) -> list[dict[str, Any]]:

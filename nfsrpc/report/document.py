@@ -16,7 +16,7 @@ from nfsrpc.findings.finding import Finding, Need
 from nfsrpc.findings.shown import located
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
 from nfsrpc.report.contents import Fault, Report, nfsrpc_version, unknowns
-from nfsrpc.wording import count, datetime_utc, digits, span
+from nfsrpc.wording import count, date_time, digits, span
 
 
 class Title(NamedTuple):
@@ -131,7 +131,7 @@ def _expected(report: Report) -> Iterator[Block]:
     if report.unseen:
         yield Heading("Not found in the kernel logs" if report.logs else "To expect in kernel logs")
         lines, more = first_of(report.unseen, PAGE.expected)
-        yield Grid(("about", "on", "line"), [(datetime_utc(line.time), line.host, line.text) for line in lines])
+        yield Grid(("about", "on", "line"), [(date_time(line.time), line.host, line.text) for line in lines])
         yield from _more(more, "more line")
 
 
@@ -140,7 +140,7 @@ def _logs(report: Report) -> Iterator[Block]:
         yield Heading(f"Kernel log {log.file}")
         yield Paragraph(f"Clock: {log.clock}.")
         lines = log.lines[-PAGE.lines :]
-        rows = [(datetime_utc(line.time) if line.time else "", line.text, whose(line)) for line in lines]
+        rows = [(date_time(line.time) if line.time else "", line.text, whose(line)) for line in lines]
         yield Grid(("time", "line", "explanation"), rows)
         yield from _more(len(log.lines) - len(lines), "more line", "before")
 

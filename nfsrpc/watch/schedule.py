@@ -24,7 +24,7 @@ from nfsrpc.trace import Trace
 from nfsrpc.watch.changes import Change, Changes, Wait, waits_in
 from nfsrpc.watch.limit import LAST_LOOK, LOOK, Limit
 from nfsrpc.watch.watch import WINDOW_S, Stir, Watch
-from nfsrpc.wording import SECOND, datetime_utc
+from nfsrpc.wording import SECOND, date_time
 
 INTERVAL_S = 1.0
 # Between two looks pass so many times of what a look takes: a third of a core at news, a hundredth at mere traffic.
@@ -298,7 +298,7 @@ class Live:
         ):
             self.say(f"{self.source.name}: the last look took too long and was cut short")
             return moment
-        when = datetime_utc(self._latest.time)
+        when = date_time(self._latest.time)
         self.say(f"{self.source.name}: the last look took too long and was cut short; the report is as of {when}")
         return replace(self._latest, changes=[], final=True)
 
