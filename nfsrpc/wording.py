@@ -23,6 +23,10 @@ class Clock:
 
     zone: tzinfo = UTC
 
+    @classmethod
+    def is_named(cls) -> bool:
+        return cls.zone is not UTC
+
 
 def clock_time(time: int | None) -> str:
     """Time of day with its zone, to be read in a sentence.
@@ -94,6 +98,12 @@ def time_of_day(ns: int | None) -> str:
     """
     moment = None if ns is None else _moment(ns)
     return f"{moment:%H:%M:%S}" if moment else "        "
+
+
+def time_zone(ns: int | None) -> str:
+    """The name of the zone at a time: UTC, or CET in winter and CEST in summer."""
+    moment = _moment(ns or 0)
+    return f"{moment:%Z}" if moment else "UTC"
 
 
 def span(first: int | None, last: int | None) -> str:

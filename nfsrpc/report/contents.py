@@ -18,7 +18,9 @@ from nfsrpc.diagnosis.catalogue import rules as catalogue
 from nfsrpc.findings.finding import CannotTell, Diagnosis, Finding, LogLine, Need
 from nfsrpc.findings.shown import located
 from nfsrpc.report.host_names import OWNER, HostNames, diagnosis_with_names, host_names, named_host
+from nfsrpc.report.needs import one_command_per_file
 from nfsrpc.report.proof import proven
+from nfsrpc.wording import Clock
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.kernel_log_match import Reading
@@ -153,9 +155,14 @@ def report_of(tables: Sessions, diagnosis: Diagnosis, logs: Iterable[str] = ()) 
         for number, facts in enumerate(captures_of(tables))
     )
     logs_read = tuple(readings(tables, diagnosis, logs))
-    names = host_names(tables)
-    shown = diagnosis_with_names(replace(diagnosis, findings=proven(diagnosis.findings, tables)), names)
-    return Report(shown, captures, procedures_of(tables), logs_read, decoded.skipped, names)
+    shown = with_proof_and_names(diagnosis, tables)
+    return Report(shown, captures, procedures_of(tables), logs_read, decoded.skipped, host_names(tables))
+
+
+def with_proof_and_names(diagnosis: Diagnosis, tables: Tables) -> Diagnosis:
+    """A diagnosis as it is shown: proof by time, hosts by their names, one capture command per file."""
+    findings = proven(diagnosis.findings, tables) if diagnosis.findings else ()
+    return diagnosis_with_names(one_command_per_file(replace(diagnosis, findings=findings)), host_names(tables))
 
 
 def captures_of(tables: Tables) -> list[dict[str, Any]]:
@@ -176,7 +183,9 @@ def readings(tables: Tables, diagnosis: Diagnosis, logs: Iterable[str]) -> Itera
         from nfsrpc.diagnosis.kernel_log_match import beside
         from nfsrpc.sources.dmesg import read_log
 
-        yield beside(read_log(file, first), diagnosis, names_of(tables), first, last)
+        yield beside(
+            read_log(file, first, Clock.zone if Clock.is_named() else None), diagnosis, names_of(tables), first, last
+        )
 
 
 def names_of(tables: Tables) -> dict[str, str]:

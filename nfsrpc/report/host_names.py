@@ -21,7 +21,9 @@ HostNames: TypeAlias = Mapping[str, str]  # address -> name
 
 LONGEST = 64  # of a host's name with Linux (__NEW_UTS_LEN), and what a machinename in a credential has room for
 # An address that is no part of a name, a path or an owner (0@10.1.84.41), and has no parentheses of its own.
-ADDRESS = re.compile(r"(?<![\w.:@/%(-])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f])(?![\w@/%])(?! \()")
+ADDRESS = re.compile(
+    r"(?<![\w.:@/%(-])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f])(?![\w@/%])(?! \()"
+)
 # An owner of a lock, in any text.
 OWNER = re.compile(r"\b\d{1,10}@[\w.:-]+")
 OWNER_MEANS = "svid@name: number of the locking process, as its client counts, and the client's caller_name"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nfsrpc.findings.bounds import PAGE, SCREEN, Thing, first_of
 from nfsrpc.findings.finding import Broken, CannotTell, Finding, LogLine, Need, Settings, Verdict
 from nfsrpc.report.contents import Capture, Procedure, Report, nfsrpc_version
+from nfsrpc.report.proof import display_filters
 from nfsrpc.wording import date_time, timestamp
 
 if TYPE_CHECKING:
@@ -148,7 +149,10 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
         "last": timestamp(finding.last),
         "title": finding.title,
         "explanation": " ".join([finding.explanation, *told(finding, log or {})]).strip(),
-        "evidence": [proof._asdict() for proof in evidence],
+        "evidence": [{**proof._asdict(), "time": timestamp(proof.time)} for proof in evidence],
+        "display_filters": [
+            {"capture": capture, "filter": expression} for capture, expression in display_filters(evidence)
+        ],
         "remedy": list(map(str, remedy)),
         "verify": list(map(str, finding.verify)),
         "explains": list(explains),

@@ -90,4 +90,6 @@ def display_filters(evidence: Iterable[Evidence]) -> list[tuple[int, str]]:
     frames: dict[int, set[int]] = {}
     for proof in evidence:
         frames.setdefault(proof.capture, set()).add(proof.frame)
-    return [(capture, f"frame.number in {{{','.join(map(str, sorted(of)))}}}") for capture, of in sorted(frames.items())]
+    return [
+        (capture, f"frame.number in {{{','.join(map(str, sorted(of)))}}}") for capture, of in sorted(frames.items())
+    ]

@@ -18,6 +18,7 @@ from nfsrpc.diagnosis.ongoing import so_far
 from nfsrpc.diagnosis.run import CutShort, Limited, cut_short, unlimited
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import DEFAULTS, Diagnosis, Settings
+from nfsrpc.report.contents import with_proof_and_names
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.live_queue import WAKE, Arrivals, LiveSource, NextFile
 from nfsrpc.trace import Trace
@@ -246,7 +247,8 @@ class Live:
         if self.limit:
             self.limit.begin(LAST_LOOK if self.is_interrupted else LOOK)
         diagnosis = diagnose(trace.tables, *self.options.rules, limited=self.limited)
-        trace.diagnosis = diagnosis = diagnosis if final else so_far(diagnosis)
+        diagnosis = with_proof_and_names(diagnosis if final else so_far(diagnosis), trace.tables)
+        trace.diagnosis = diagnosis
         time = self.watch.last + self._elapsed if self.watch.last != NAT else None
         waits = self._waits(trace, time)
         moment = Moment(trace, diagnosis, [], waits, time, final)
