@@ -123,8 +123,7 @@ def lines(finding: ShownFinding) -> Iterator[str]:
 
 
 def finding_html(finding: ShownFinding) -> str:
-    need = finding.needs
-    is_open = need is not None and finding.certainty != "certain"
+    need = finding.needs if finding.certainty != "certain" else None
     return cell(
         heading(badge(finding.severity), bold(f"{finding.rule} {finding.name}"), text(finding.certainty)),
         heading(bold(clipped(finding.title, CHARACTERS))),
@@ -133,7 +132,7 @@ def finding_html(finding: ShownFinding) -> str:
         table(("frame", "shows"), proofs(finding)),
         *((heading(bold("Fix")), code(finding.remedy[: PAGE.commands])) if finding.remedy else ()),
         *((heading(bold("Verify")), code(finding.verify)) if finding.verify else ()),
-        *((heading(bold(f"Be sure: capture the {need.vantage}")), code([need.command])) if is_open else ()),
+        *((heading(bold(f"Be sure: capture the {need.vantage}")), code([need.command])) if need else ()),
     )
 
 

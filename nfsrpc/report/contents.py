@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nfsrpc.columns import Tables
@@ -90,7 +91,7 @@ class Report(NamedTuple):
     programs: tuple[Procedure, ...]
     logs: tuple[Reading, ...] = ()  # kernel logs that were given
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read
-    names: HostNames = {}  # of hosts, by their addresses
+    names: HostNames = MappingProxyType({})  # of hosts, by their addresses
 
     def host(self, address: str) -> str:
         """A host as reports call it: 10.1.84.41 (cl1)."""
@@ -183,9 +184,8 @@ def readings(tables: Tables, diagnosis: Diagnosis, logs: Iterable[str]) -> Itera
         from nfsrpc.diagnosis.kernel_log_match import beside
         from nfsrpc.sources.dmesg import read_log
 
-        yield beside(
-            read_log(file, first, Clock.zone if Clock.is_named() else None), diagnosis, names_of(tables), first, last
-        )
+        log = read_log(file, first, Clock.zone if Clock.is_named() else None)
+        yield beside(log, diagnosis, names_of(tables), first, last)
 
 
 def names_of(tables: Tables) -> dict[str, str]:

@@ -126,10 +126,9 @@ def _finding(report: Report, finding: Finding) -> Iterator[Block]:
         ]
         yield Grid((f"time, {time_zone(finding.first)}", "file:frame", "what it shows"), rows)
         yield from _more(more, "more frame", "before the last one")
-        yield Paragraph("Display filter for Wireshark:")
-        filters = display_filters((*first, *last))
-        one = len(report.captures) == 1
-        yield Filters([text if one else f"{files[capture]}: {text}" for capture, text in filters])
+        for capture, expression in display_filters((*first, *last)):
+            yield Paragraph(f"Display filter for Wireshark, {files[capture]}:")
+            yield Filters([expression])
     if finding.needs and finding.certainty != "certain":
         yield Heading("To be sure")
         yield from _need(finding.needs)

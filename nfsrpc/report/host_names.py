@@ -12,6 +12,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeAlias
 
+from nfsrpc.findings.command import HOST_NAME
 from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def host_names(tables: Tables) -> HostNames:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text names one host: no address, and not what every host calls itself."""
-    if not text or len(text) > LONGEST or text.partition(".")[0].lower() == "localhost":
+    """Whether a text names one host: a valid host name, no address, and not what every host calls itself."""
+    if len(text) > LONGEST or not HOST_NAME.fullmatch(text) or text.partition(".")[0].lower() == "localhost":
         return False
     try:
         ip_address(text)

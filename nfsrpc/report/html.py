@@ -81,5 +81,5 @@ RENDERERS: dict[type, Callable[[Any], str]] = {
     document.Listing: listing,
     document.Grid: grid,
     document.Commands: lambda block: markup.code(block.lines),
-    document.Filters: lambda block: markup.code(block.lines),
+    document.Filters: lambda block: "".join(f"<p><code>{markup.text(line)}</code></p>" for line in block.lines),
 }

@@ -1,4 +1,4 @@
-"""What to capture next: one command per file that is written, and of a capture that cannot tell the one to run first."""
+"""What to capture next: one command per file that is written, and the one to run where a capture cannot tell."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def needs_of(diagnosis: Diagnosis) -> Iterator[Need]:
 
 def one_command_per_file(diagnosis: Diagnosis) -> Diagnosis:
     """A diagnosis in which all commands that write one file are one command, which captures what each of them asks."""
-    answers = [*diagnosis.findings, *diagnosis.cannot_tell]
+    answers: tuple[Finding | CannotTell, ...] = (*diagnosis.findings, *diagnosis.cannot_tell)
     asked = [answer.needs.command for answer in answers if answer.needs]
     asked += [line for finding in diagnosis.findings for line in finding.remedy]
     chosen = widest(asked)

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from nfsrpc.findings.bounds import PAGE, SCREEN, clipped, ends_of, first_of, omitted, shortened
-from nfsrpc.findings.command import Command
+from nfsrpc.findings.command import Command, harmless
 from nfsrpc.findings.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
 from nfsrpc.printable import clean
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
@@ -92,6 +92,7 @@ class _Page:
             yield from self.block("More", self.text(f"{', '.join(label.lower() for label in left)}: --verbose"))
 
     def leading(self) -> Iterator[str]:
+        """What stands above the rest, whole: the verdict, and each of its faults."""
         report = self.report
         yield from self.verdict()
         yield from self.do_first()
@@ -326,7 +327,10 @@ class _Page:
         filters = display_filters(shown)
         if len(filters) <= 1:
             return [expression for _, expression in filters]
-        return [clean(f"{self.files[capture]}: {expression}") for capture, expression in filters]
+        lines: list[str] = []
+        for capture, expression in filters:
+            lines += [*self.remark(harmless(self.files[capture])), expression]
+        return lines
 
     def hosts(self, addresses: Sequence[str]) -> str:
         shown, more = first_of(addresses, SCREEN.names)

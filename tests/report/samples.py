@@ -193,7 +193,7 @@ LOGGED = CERTAIN._replace(
     logs=(
         Reading(
             "cl1.txt",
-            "it tells when the host booted",
+            "it has the time of the boot",
             (
                 Told(SILENT.time, SILENT.text, (STATD.id, LATE.id), True),
                 Told(START + 80 * SECOND, "lockd: cannot monitor \x1b[2J", (), True),

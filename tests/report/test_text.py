@@ -194,7 +194,7 @@ def test_the_lines_of_kernel_logs_to_expect() -> None:
 def test_kernel_logs_that_were_given() -> None:
     text = render(LOGGED, 80)
     assert block(text, "Kernel") == [
-        "cl1.txt: it tells when the host booted",
+        "cl1.txt: it has the time of the boot",
         "12:27:40  lockd: server 10.1.84.31 not responding, still trying",
         "(explained by REG001@10.1.84.31, LCK002@10.1.84.31)",
         "12:28:00  lockd: cannot monitor \\x1b[2J (not explained)",

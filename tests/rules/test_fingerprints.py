@@ -26,7 +26,8 @@ def test_a_call_that_was_sent_again_and_answered_late(samples: Path) -> None:
     )
     assert found[336] == "its reply, after 61.6 s: the 20 queries of lockd for statd"
     assert found[107] == (
-        "10.1.84.31 asks its own portmapper for 100024 (GETPORT), repeated 20 times, every 3.1 s: the kernel's search for a service"
+        "10.1.84.31 asks its own portmapper for 100024 (GETPORT), repeated 20 times, every 3.1 s: "
+        "the kernel's search for a service"
     )
 
 
@@ -38,7 +39,7 @@ def test_syns_that_double(samples: Path) -> None:
 def test_a_waiter_that_asks_by_itself(samples: Path) -> None:
     found = notes(samples / "waiting-behind-a-dead-client" / "nfssrv-any.pcap")
     assert found[198] == (
-        "LOCK of 0@cl2 (10.1.84.42), asked again 6 times, every 30.7 s: a blocked Linux client's own retry"
+        "LOCK of 0@cl2 (10.1.84.42), retried 6 times, every 30.7 s: a blocked Linux client's own retry"
     )
 
 
@@ -59,18 +60,19 @@ def test_what_is_asked_again_at_once_has_no_rhythm() -> None:
     for _ in range(3):
         stage.client.lock(stage.server).error("AUTH_ERROR", auth_stat="AUTH_BADCRED")
     (found,) = [found for found in diagnosed(stage.wire()).findings if found.rule == "RPC002"]
-    assert found.evidence[0].note.endswith(", asked again 2 times at once")
+    assert found.evidence[0].note.endswith(", retried 2 times at once")
 
 
 def test_tcp_gives_a_connection_up() -> None:
     """Whatever was lost with it comes again on the next one."""
     (found,) = [found for found in diagnosed(forgotten(Stage(), 36.4)).findings if found.rule == "NET003"]
     assert found.evidence[1].note == (
-        "LOCK, never acknowledged, on a new connection after 182.0 s: TCP's timeout of a connection without ACK"
+        "LOCK, never acknowledged, on a new connection after 182 s: TCP's timeout of a connection without ACK"
     )
     (found,) = [found for found in diagnosed(forgotten(Stage(), 12)).findings if found.rule == "NET003"]
     assert found.evidence[1].note == (
-        "LOCK, never acknowledged, retransmitted after 60.0 s: the client's RPC timer; at 60 s its kernel logs 'not responding'"
+        "LOCK, never acknowledged, retransmitted after 60.0 s: "
+        "the client's RPC timer; at 60 s its kernel logs 'not responding'"
     )
 
 
@@ -186,5 +188,5 @@ def test_the_poll_of_a_blocked_client_is_named_for_blocked_only() -> None:
         (first, *_) = inputs(stage.wire())["locks"]["requested_frame"].tolist()
         return note_at(stage, first)
 
-    assert polled("BLOCKED") == ", asked again 2 times, every 30.0 s: a blocked Linux client's own retry"
+    assert polled("BLOCKED") == ", retried 2 times, every 30.0 s: a blocked Linux client's own retry"
     assert "blocked Linux client" not in polled("DENIED_NOLOCKS")
