@@ -7,7 +7,7 @@ Times are ns since the epoch, latencies seconds, None is null.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import PurePath
@@ -15,8 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nfsrpc.columns import Tables
-from nfsrpc.diagnosis.catalogue import rules as catalogue
-from nfsrpc.findings.finding import CannotTell, Diagnosis, Finding, LogLine, Need
+from nfsrpc.findings.finding import Diagnosis, Finding, LogLine
 from nfsrpc.findings.shown import located
 from nfsrpc.report.host_names import OWNER, HostNames, diagnosis_with_names, host_names, named_host
 from nfsrpc.report.needs import one_command_per_file
@@ -220,32 +219,3 @@ def procedures_of(tables: Tables) -> tuple[Procedure, ...]:
         )
         for row in tables["programs"].rows()
     )
-
-
-class Unknown(NamedTuple):
-    """What some rules cannot tell for the same reasons, and the captures of which each would help."""
-
-    reasons: tuple[tuple[str, tuple[str, ...]], ...]  # why, and the rules that say so
-    needs: tuple[Need, ...]
-
-
-def unknowns(answers: Sequence[CannotTell]) -> list[Unknown]:
-    """A capture that many rules lack is told once, and so is what they say of each of many hosts.
-
-    First comes what would show faults, then what would inform, then bare reasons.
-    """
-    by_need: dict[Need | None, dict[str, dict[str, None]]] = {}
-    for answer in answers:
-        by_need.setdefault(answer.needs, {}).setdefault(answer.why, {})[answer.rule] = None
-    by_reasons: dict[tuple[tuple[str, tuple[str, ...]], ...], list[Need]] = {}
-    for need, reasons in by_need.items():
-        told = tuple((why, tuple(rules)) for why, rules in reasons.items())
-        by_reasons.setdefault(told, []).extend([need] if need else [])
-    found = [Unknown(reasons, tuple(needs)) for reasons, needs in by_reasons.items()]
-    return sorted(found, key=lambda unknown: (not unknown.needs, informs_only(unknown)))
-
-
-def informs_only(unknown: Unknown) -> bool:
-    known = catalogue()
-    asked = [known[rule].rule for _, rules in unknown.reasons for rule in rules if rule in known]
-    return bool(asked) and all(rule.severity == "info" for rule in asked)

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
-from nfsrpc.findings.bounds import PAGE, clipped, ends_of, first_of, omitted, shortened
+from nfsrpc.findings.bounds import PAGE, SCREEN, clipped, ends_of, first_of, omitted, shortened
 from nfsrpc.findings.command import Command
 from nfsrpc.findings.finding import Finding, Need
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
-from nfsrpc.report.contents import Fault, Report, nfsrpc_version, unknowns
+from nfsrpc.report.contents import Fault, Report, nfsrpc_version
 from nfsrpc.report.host_names import OWNER_MEANS
-from nfsrpc.report.needs import first_capture
+from nfsrpc.report.needs import first_capture, unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.wording import count, date_time, digits, span, time_of_day, time_zone
 
@@ -59,9 +59,9 @@ class Commands(NamedTuple):
 
 
 class Filters(NamedTuple):
-    """Display filters, to be copied into Wireshark."""
+    """Files, each with a display filter to be copied into Wireshark."""
 
-    lines: Sequence[str]
+    filters: Sequence[tuple[str, str]]
 
 
 Block: TypeAlias = Title | Lead | Heading | Paragraph | Listing | Grid | Commands | Filters
@@ -126,9 +126,8 @@ def _finding(report: Report, finding: Finding) -> Iterator[Block]:
         ]
         yield Grid((f"time, {time_zone(finding.first)}", "file:frame", "what it shows"), rows)
         yield from _more(more, "more frame", "before the last one")
-        for capture, expression in display_filters((*first, *last)):
-            yield Paragraph(f"Display filter for Wireshark, {files[capture]}:")
-            yield Filters([expression])
+        filters, _ = first_of(display_filters((*first, *last)), SCREEN.captures)
+        yield Filters([(files[capture], expression) for capture, expression in filters])
     if finding.needs and finding.certainty != "certain":
         yield Heading("To be sure")
         yield from _need(finding.needs)

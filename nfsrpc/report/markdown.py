@@ -37,12 +37,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield f"| {' | '.join(map(escaped, row))} |"
 
 
-def fenced(copied: Sequence[Command | str], language: str = "") -> list[str]:
-    """A block to be copied, fenced by more backticks than any line holds."""
-    lines = [clean(str(line)) for line in copied]
+def fenced(commands: Sequence[Command]) -> list[str]:
+    """A block to be copied, fenced by more backticks than any command holds."""
+    lines = [clean(str(command)) for command in commands]
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
-    return [f"{fence}{language}", *lines, fence]
+    return [f"{fence}sh", *lines, fence]
 
 
 def escaped(text: str) -> str:
@@ -56,6 +56,6 @@ RENDERERS: dict[type, Callable[[Any], Iterable[str]]] = {
     document.Paragraph: lambda block: [escaped(block.text)],
     document.Listing: listing,
     document.Grid: lambda block: table(block.head, block.rows),
-    document.Commands: lambda block: fenced(block.lines, "sh"),
-    document.Filters: lambda block: fenced(block.lines),
+    document.Commands: lambda block: fenced(block.lines),
+    document.Filters: lambda block: [f"Wireshark display filter, {escaped(f)}: `{text}`" for f, text in block.filters],
 }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from nfsrpc.diagnosis.catalogue import rules as catalogue
 from nfsrpc.findings.advice import ALL_BUT_SSH, capture_at
 from nfsrpc.findings.command import Command
 from nfsrpc.findings.finding import CannotTell, Diagnosis, Finding, Need
@@ -25,9 +26,9 @@ class FirstCapture(NamedTuple):
 
 
 def first_capture(report: Report) -> FirstCapture | None:
-    """The one capture to make where no verdict is possible; None beside a verdict, and where rules failed."""
+    """The one capture to make where no verdict is possible; None where there are captures yet to be read."""
     diagnosis = report.diagnosis
-    if diagnosis.verdict.state != "cannot-tell":
+    if diagnosis.verdict.state != "cannot-tell" or report.skipped:
         return None
     for need in needs_of(diagnosis):
         return FirstCapture(f"the {need.vantage}, while a lock hangs", need.command)
@@ -38,8 +39,6 @@ def first_capture(report: Report) -> FirstCapture | None:
 
 def needs_of(diagnosis: Diagnosis) -> Iterator[Need]:
     """Every capture that an answer asks for: those of findings first, what would only inform last."""
-    from nfsrpc.report.contents import unknowns
-
     yield from (finding.needs for finding in diagnosis.findings if finding.needs)
     for unknown in unknowns(diagnosis.cannot_tell):
         yield from unknown.needs
@@ -63,13 +62,14 @@ def one_command_per_file(diagnosis: Diagnosis) -> Diagnosis:
 def widest(commands: Iterable[Command]) -> dict[Command, Command]:
     """For each capture command the one to run in its place.
 
-    >>> from nfsrpc.findings.advice import loopback_of, wire_of
-    >>> narrow, wide = wire_of("10.0.0.1", ["10.0.0.2"]).command, loopback_of("10.0.0.1", ["10.0.0.2"]).command
-    >>> widest([narrow, wide])[narrow] == wide
-    True
-    >>> other = wire_of("10.0.0.1", ["10.0.0.3"]).command
-    >>> widest([narrow, other])[other].line
-    "tcpdump -i any -s 0 -B 8192 -w 10.0.0.1.pcap 'not port 22'"
+        >>> from nfsrpc.diagnosis.catalogue import rules as catalogue
+    from nfsrpc.findings.advice import loopback_of, wire_of
+        >>> narrow, wide = wire_of("10.0.0.1", ["10.0.0.2"]).command, loopback_of("10.0.0.1", ["10.0.0.2"]).command
+        >>> widest([narrow, wide])[narrow] == wide
+        True
+        >>> other = wire_of("10.0.0.1", ["10.0.0.3"]).command
+        >>> widest([narrow, other])[other].line
+        "tcpdump -i any -s 0 -B 8192 -w 10.0.0.1.pcap 'not port 22'"
     """
     by_file: dict[str, dict[Command, frozenset[str]]] = {}
     for command in commands:
@@ -94,3 +94,32 @@ def answer_with(answer: CannotTell, chosen: Mapping[Command, Command]) -> Cannot
 def finding_with(finding: Finding, chosen: Mapping[Command, Command]) -> Finding:
     remedy = tuple(chosen.get(line, line) for line in finding.remedy)
     return replace(finding, needs=need_with(finding.needs, chosen), remedy=remedy)
+
+
+class Unknown(NamedTuple):
+    """What some rules cannot tell for the same reasons, and the captures of which each would help."""
+
+    reasons: tuple[tuple[str, tuple[str, ...]], ...]  # why, and the rules that say so
+    needs: tuple[Need, ...]
+
+
+def unknowns(answers: Sequence[CannotTell]) -> list[Unknown]:
+    """Answers grouped: a capture that many rules lack stands once, and so does a reason that many hosts share.
+
+    First comes what would show faults, then what would inform, then bare reasons.
+    """
+    by_need: dict[Need | None, dict[str, dict[str, None]]] = {}
+    for answer in answers:
+        by_need.setdefault(answer.needs, {}).setdefault(answer.why, {})[answer.rule] = None
+    by_reasons: dict[tuple[tuple[str, tuple[str, ...]], ...], list[Need]] = {}
+    for need, reasons in by_need.items():
+        told = tuple((why, tuple(rules)) for why, rules in reasons.items())
+        by_reasons.setdefault(told, []).extend([need] if need else [])
+    found = [Unknown(reasons, tuple(needs)) for reasons, needs in by_reasons.items()]
+    return sorted(found, key=lambda unknown: (not unknown.needs, informs_only(unknown)))
+
+
+def informs_only(unknown: Unknown) -> bool:
+    known = catalogue()
+    asked = [known[rule].rule for _, rules in unknown.reasons for rule in rules if rule in known]
+    return bool(asked) and all(rule.severity == "info" for rule in asked)

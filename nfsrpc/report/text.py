@@ -28,9 +28,9 @@ from nfsrpc.findings.command import Command, harmless
 from nfsrpc.findings.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
 from nfsrpc.printable import clean
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
-from nfsrpc.report.contents import Fault, Procedure, Report, unknowns
+from nfsrpc.report.contents import Fault, Procedure, Report
 from nfsrpc.report.host_names import OWNER_MEANS
-from nfsrpc.report.needs import first_capture
+from nfsrpc.report.needs import first_capture, unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
 from nfsrpc.wording import count, digits, span, time_of_day
@@ -38,7 +38,7 @@ from nfsrpc.wording import count, digits, span, time_of_day
 MARGIN = 10  # labels stand in it
 LINES = 40  # of a screen, which one fault fits
 # Blocks that a screen does without where a fault leaves no room, in this order.
-EXPENDABLE = ("Traffic", "Unknown", "Also", "Capture", "Passed")
+EXPENDABLE = ("Traffic", "Unknown", "Capture", "Also")
 JOINED = ("Passed", "Capture", "Traffic")  # with no empty line between them
 WIDEST_PLACE = 24  # file and frame, in a column of their own
 INDENT = 10  # of the further lines of a proof: below what stands behind the time of day
@@ -77,7 +77,7 @@ class _Page:
         left: list[str] = []
         if len(self.faults) == 1 and not self.verbose:
             for label in EXPENDABLE:
-                if len(lines) + sum(1 + len(block) for _, block in blocks) + 2 * bool(left) <= LINES:
+                if len(lines) + sum(1 + len(block) for _, block in blocks) + 1 + bool(left) <= LINES:
                     break
                 left += [label for name, _ in blocks if name == label]
                 blocks = [(name, block) for name, block in blocks if name != label]
@@ -88,12 +88,11 @@ class _Page:
             yield from block
             joined = label
         if left:
-            yield ""
+            yield from ("",) if joined not in JOINED else ()
             yield from self.block("More", self.text(f"{', '.join(label.lower() for label in left)}: --verbose"))
 
     def leading(self) -> Iterator[str]:
         """What stands above the rest, whole: the verdict, and each of its faults."""
-        report = self.report
         yield from self.verdict()
         yield from self.do_first()
         shown, more = first_of(self.faults, SCREEN.causes)
@@ -324,7 +323,7 @@ class _Page:
     def filters(self, evidence: Sequence[Evidence]) -> list[str]:
         """Wireshark's display filter for the frames, one per file; a line to be copied, never wrapped."""
         shown, _ = first_of(evidence, PAGE.frames)
-        filters = display_filters(shown)
+        filters, _ = first_of(display_filters(shown), SCREEN.causes)
         if len(filters) <= 1:
             return [expression for _, expression in filters]
         lines: list[str] = []
