@@ -1,7 +1,9 @@
 """Durations, times, numbers and sizes as every report writes them.
 
->>> duration(61.564), duration(0.0123), duration(0.00002), duration(7384)
-('61.6 s', '12 ms', '20 µs', '2 h 3 min')
+Times are in UTC, or in the one time zone that the command line names (`--timezone`), and say which.
+
+>>> duration(61.564), duration(180.6), duration(0.0123), duration(0.00002), duration(1384)
+('61.6 s', '181 s', '12 ms', '20 µs', '23 min')
 >>> size(532), size(3_400_000)
 ('532 B', '3.4 MB')
 """
@@ -9,28 +11,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 NAMED = 4  # so many hosts or files are named, of more their number is told
+MINUTES_FROM_S = 600  # durations from here on are in minutes
+HOURS_FROM_S = 36_000  # and from here on in hours
 
 
-def seconds(duration: float) -> str:
-    """
-    >>> seconds(0.0123), seconds(61.56), seconds(184.2)
-    ('0.012 s', '61.6 s', '184 s')
-    """
-    digits = 3 if duration < 1 else 1 if duration < 100 else 0
-    return f"{duration:.{digits}f} s"
+class Clock:
+    """The time zone of all times of day that are printed; set once, before anything is read."""
+
+    zone: tzinfo = UTC
+
+    @classmethod
+    def is_named(cls) -> bool:
+        return cls.zone is not UTC
 
 
-def utc(time: int | None) -> str:
-    """
-    >>> utc(1_700_000_000_000_000_000)
+def clock_time(time: int | None) -> str:
+    """Time of day with its zone, to be read in a sentence.
+
+    >>> clock_time(1_700_000_000_000_000_000)
     '22:13:20 UTC'
     """
-    if time is None or time < 0:
-        return "an unknown time"
-    return f"{datetime.fromtimestamp(time // 1_000_000_000, UTC):%H:%M:%S} UTC"
+    moment = None if time is None or time < 0 else _moment(time)
+    return f"{moment:%H:%M:%S %Z}" if moment else "an unknown time"
 
 
 def several(number: int, one: str, many: str | None = None) -> str:
@@ -71,28 +76,34 @@ def timestamp(ns: int | None) -> str | None:
     """
     if ns is None:
         return None
-    moment = _moment(ns)
+    moment = _moment(ns, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{ns % SECOND:09d}Z" if moment else None
 
 
-def datetime_utc(ns: int | None) -> str:
-    """To be read beside a log: to the second.
+def date_time(ns: int | None) -> str:
+    """Date and time with its zone, to be read beside a log: to the second.
 
-    >>> datetime_utc(1_700_000_000_900_000_000)
+    >>> date_time(1_700_000_000_900_000_000)
     '2023-11-14 22:13:20 UTC'
     """
     moment = None if ns is None else _moment(ns)
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "unknown"
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}" if moment else "unknown"
 
 
 def time_of_day(ns: int | None) -> str:
-    """To be read beside lines of the same day.
+    """Time of day without its zone, to be read beside lines of the same day.
 
     >>> time_of_day(1_700_000_000_900_000_000)
     '22:13:20'
     """
     moment = None if ns is None else _moment(ns)
     return f"{moment:%H:%M:%S}" if moment else "        "
+
+
+def time_zone(ns: int | None) -> str:
+    """The name of the zone at a time: UTC, or CET in winter and CEST in summer."""
+    moment = _moment(ns or 0)
+    return f"{moment:%Z}" if moment else "UTC"
 
 
 def span(first: int | None, last: int | None) -> str:
@@ -102,26 +113,34 @@ def span(first: int | None, last: int | None) -> str:
     '2023-11-14 22:13:20 to 22:14:21 UTC (61.6 s)'
     """
     if first is None or last is None or first == last:
-        return datetime_utc(first if first is not None else last)
-    start, end = datetime_utc(first).removesuffix(" UTC"), datetime_utc(last)
-    same_day = start[:11] == end[:11]
+        return date_time(first if first is not None else last)
+    start, end = date_time(first), date_time(last)
+    same_day, same_zone = start[:11] == end[:11], start[19:] == end[19:]
+    start = start[:19] if same_zone else start
     return f"{start} to {end[11:] if same_day else end} ({duration((last - first) / SECOND)})"
 
 
 def duration(seconds: float | None) -> str:
+    """Three digits or less and one unit.
+
+    >>> duration(None), duration(0), duration(0.9996), duration(1.5), duration(99.96), duration(599), duration(86400)
+    ('–', '0 s', '1.0 s', '1.5 s', '100 s', '599 s', '24 h')
+    """
     if seconds is None:
         return "–"
-    if seconds >= 3600:
-        return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
-    if seconds >= 180:
-        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
-    if seconds >= 10:
+    size = abs(seconds)
+    for unit, least, length in (("h", HOURS_FROM_S, 3600), ("min", MINUTES_FROM_S, 60)):
+        if round(size) >= least:
+            return f"{seconds / length:.0f} {unit}"
+    if not size or size >= 99.95:
+        return f"{seconds:.0f} s"
+    if size >= 0.9995:
         return f"{seconds:.1f} s"
-    if seconds >= 1:
-        return f"{seconds:.2f} s"
-    if seconds >= 0.001:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds * 1_000_000:.0f} µs"
+    return f"{seconds * 1000:.0f} ms" if size >= 0.0009995 else f"{seconds * 1_000_000:.0f} µs"
+
+
+# The names by which the rules call them.
+seconds, utc = duration, clock_time
 
 
 def size(number: int) -> str:
@@ -150,9 +169,9 @@ def count(number: int, noun: str) -> str:
     return f"{digits(number)} {noun if number == 1 else plural}"
 
 
-def _moment(ns: int) -> datetime | None:
-    """None for a time that is no date: clocks of captures say anything."""
+def _moment(ns: int, zone: tzinfo | None = None) -> datetime | None:
+    """None for a time that is no date: a capture's clock may have any value."""
     try:
-        return datetime.fromtimestamp(ns // SECOND, UTC)
+        return datetime.fromtimestamp(ns // SECOND, zone or Clock.zone)
     except (OverflowError, ValueError, OSError):
         return None

@@ -96,7 +96,7 @@ def test_datagrams_that_are_no_rpc(name: str) -> None:
     trace = opened(name)
     assert len(trace.tables["calls"]) == 0
     assert values(trace, "flows", "rpc") == [(False,)]
-    assert trace.diagnosis.verdict.summary == "It cannot be told whether locks work: the capture holds no RPC."
+    assert trace.diagnosis.verdict.summary == "Cannot tell whether locks work: the capture holds no RPC."
 
 
 @foreign
@@ -191,7 +191,7 @@ def test_a_link_type_that_is_not_read_is_named(number: int, name: str) -> None:
     verdict = trace.diagnosis.verdict
     assert verdict.state == "cannot-tell"
     assert verdict.summary == (
-        "It cannot be told whether locks work: what was read of the capture holds no RPC; "
+        "Cannot tell whether locks work: what was read of the capture holds no RPC; "
         f"not read: {frames} frames of link type {name}."
     )
     document = json.loads(json_report.render(report_of(trace.tables, trace.diagnosis)))

@@ -51,7 +51,7 @@ def proof(tables: Sessions, findings: Sequence[Finding]) -> Wish:
     """The messages and attempts to connect that findings stand on, and what names their files."""
     wish = Wish()
     for finding in findings:
-        for capture, frame, note in finding.evidence:
+        for capture, frame, note, _ in finding.evidence:
             wish.frame((capture, frame), f"{finding.rule}: {note}")
             exchanges = exchanges_at(tables, (capture, frame))
             wish.exchange(exchanges, f"{finding.rule}: of the proof")

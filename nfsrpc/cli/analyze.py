@@ -16,7 +16,7 @@ import typer
 from nfsrpc.cli.ending import FAULT
 from nfsrpc.cli.output import Output, Traces, check_rules, fail, mention_skipped, write
 from nfsrpc.cli.progress import Progress, progress_bar
-from nfsrpc.cli.settings import Ignore, Select, Set, settings
+from nfsrpc.cli.settings import Ignore, Select, Set, Timezone, Verbose, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.findings.finding import Settings
@@ -42,6 +42,8 @@ def analyze(
     dmesg: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="A kernel log: dmesg [-T], journalctl -k (repeatable).")
     ] = None,
+    timezone: Timezone = "",
+    verbose: Verbose = False,
 ) -> None:
     """Say why locks hang: which host to fix, how, and with what proof.
 
@@ -50,13 +52,14 @@ def analyze(
     """
     from nfsrpc.sources import SourceError
 
+    use_timezone(timezone)
     chosen = settings(select, ignore, thresholds)
     try:
         with progress_bar() as progress, in_a_hurry():
             report = report_on(traces, chosen, dmesg or [], format, progress)
     except SourceError as error:
         fail(error)
-    write([RENDERERS[format](report, output)], output)
+    write([as_text(report, output, verbose) if format is Format.text else RENDERERS[format](report)], output)
     check_rules(report.diagnosis)
     if report.diagnosis.verdict.state == "fault":
         raise typer.Exit(FAULT)
@@ -105,33 +108,32 @@ def report_on(
     return report_of(trace.tables, diagnose(trace.tables, *chosen, skipped=trace.skipped), logs)
 
 
-def as_text(report: Report, output: str | None) -> str:
+def as_text(report: Report, output: str | None, verbose: bool = False) -> str:
     from nfsrpc.report import terminal, text
 
     width = shutil.get_terminal_size().columns if output is None else 80
-    return text.render(report, width, colour=output is None and terminal.wants_colour(sys.stdout))
+    return text.render(report, width, output is None and terminal.wants_colour(sys.stdout), verbose)
 
 
-def as_json(report: Report, _output: str | None) -> str:
+def as_json(report: Report) -> str:
     from nfsrpc.report import json
 
     return json.render(report)
 
 
-def as_markdown(report: Report, _output: str | None) -> str:
+def as_markdown(report: Report) -> str:
     from nfsrpc.report import markdown
 
     return markdown.render(report)
 
 
-def as_html(report: Report, _output: str | None) -> str:
+def as_html(report: Report) -> str:
     from nfsrpc.report import html
 
     return html.render(report)
 
 
-RENDERERS: dict[Format, Callable[[Report, str | None], str]] = {
-    Format.text: as_text,
+RENDERERS: dict[Format, Callable[[Report], str]] = {
     Format.json: as_json,
     Format.markdown: as_markdown,
     Format.html: as_html,

@@ -18,7 +18,7 @@ from nfsrpc.cli.analyze import as_text
 from nfsrpc.cli.ending import BAD, FAULT, say
 from nfsrpc.cli.output import check_rules, fail, write
 from nfsrpc.cli.reader import discard_output, when_reader_leaves
-from nfsrpc.cli.settings import Ignore, Select, Set, settings
+from nfsrpc.cli.settings import Ignore, Select, Set, Timezone, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.sources.live_queue import LiveSource
@@ -65,6 +65,7 @@ def live(
     select: Select = "",
     ignore: Ignore = "",
     thresholds: Set = None,
+    timezone: Timezone = "",
 ) -> None:
     """Watch RPC traffic on this node, and say what is wrong as soon as it can be known.
 
@@ -78,6 +79,7 @@ def live(
     from nfsrpc.watch.limit import Limit
     from nfsrpc.watch.schedule import Live, Options
 
+    use_timezone(timezone)
     chosen = settings(select, ignore, thresholds)
     options = Options(interval, window, for_ or float("inf"), until_finding, chosen)
     supervisor = Supervisor(sys.stdout.fileno() if has_screen(format) else None)

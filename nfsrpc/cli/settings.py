@@ -34,6 +34,10 @@ KEYS = ("select", "ignore", "rules")
 UID = re.compile(r"[0-9]{1,10}")
 MAX_BYTES = 1 << 20  # a pyproject.toml of that size is none
 
+Timezone = Annotated[
+    str, typer.Option("--timezone", metavar="NAME", help="Time zone of all times, and of kernel logs: Europe/Berlin.")
+]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all that there is, passed checks too.")]
 Select = Annotated[str, typer.Option(metavar="RULES", help="Ask only the rules that begin so: REG001,LCK")]
 Ignore = Annotated[str, typer.Option(metavar="RULES", help="Do not ask the rules that begin so.")]
 Set = Annotated[
@@ -54,6 +58,20 @@ def settings(select: str, ignore: str, thresholds: Sequence[str] | None) -> Sett
         merged(path, told.get("rules", {}), thresholds or []),
         shown_name(str(path)) if told else None,
     )
+
+
+def use_timezone(name: str) -> None:
+    """Prints all times of day in this zone from now on; in UTC without a name."""
+    if not name:
+        return
+    from zoneinfo import ZoneInfo
+
+    from nfsrpc.wording import Clock
+
+    try:
+        Clock.zone = ZoneInfo(name)
+    except (OSError, ValueError, KeyError):  # KeyError: no such name, or no package tzdata
+        fail(f"--timezone {name}: no such time zone; names are as in Europe/Berlin")
 
 
 def beginnings(whence: str, given: object) -> list[str]:

@@ -89,9 +89,9 @@ def covered(time: int | None, first: int | None, last: int | None) -> bool:
 def aligned(log: Log, expected: Expected) -> tuple[int | None, str]:
     """What to add to a log's times, and how that is known."""
     if log.clock == "utc":
-        return 0, "its times have a zone"
+        return 0, "its times have a time zone"
     if log.clock == "boot" and log.booted is not None:
-        return log.booted, "it tells when the host booted"
+        return log.booted, "it has the time of the boot"
     pairs = ((line, one) for line in log.lines for one in expected.alike(line.text))
     offsets = [one.time - line.time for line, one in islice(pairs, PAIRS)]
     candidates = offsets if log.clock == "boot" else ZONE_OFFSETS
@@ -100,10 +100,10 @@ def aligned(log: Log, expected: Expected) -> tuple[int | None, str]:
     best = max(counts, default=0)
     if best:
         lines = "1 line" if best == 1 else f"{best} lines"
-        return candidates[counts.index(best)], f"aligned by {lines} that the capture lets expect"
+        return candidates[counts.index(best)], f"aligned by {lines} that the capture explains"
     if log.clock == "local":
-        return 0, "taken for UTC: no line tells its zone"
-    return None, "not aligned: no line that the capture lets expect"
+        return 0, "taken for UTC; --timezone NAME sets its time zone"
+    return None, "not aligned: it has no line that the capture explains"
 
 
 def sort_of(text: str) -> tuple[Sort, re.Match[str]] | None:

@@ -79,7 +79,7 @@ def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
         if waits and row.flow not in resent["flow"] and clock_of("reconnect", waits[0]):
             yield (row.capture, row.call_frame), f", on a new connection after {told('reconnect', waits[:1])}"
         elif waits:
-            yield (row.capture, row.call_frame), f", sent again after {told(kind, waits)}"
+            yield (row.capture, row.call_frame), f", retransmitted after {told(kind, waits)}"
 
 
 def timer_of(call: Calls.Row) -> Kind | None:
@@ -157,7 +157,7 @@ def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
             gap = (last - row.requested) / SECOND / polls
             kind: Kind | None = "grace" if row.grace > 1 else "poll" if row.blocked is not None else None
             rhythm = f", every {told(kind, [gap])}" if gap >= AT_ONCE_S else " at once"
-            note = f", asked again {several(polls, 'time')}{rhythm}"
+            note = f", retried {several(polls, 'time')}{rhythm}"
             yield (row.requested_capture, row.requested_frame), note
 
 
@@ -172,7 +172,7 @@ def questions(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[F
             kind: Kind | None = (
                 "ask" if row.prog == Prog.NLM or (row.prog == Prog.NSM and row.asker == row.host) else None
             )
-            yield (row.capture, row.frame), f", again {several(count, 'time')}, every {told(kind, [typical])}"
+            yield (row.capture, row.frame), f", repeated {several(count, 'time')}, every {told(kind, [typical])}"
 
 
 def by_search(refused: Registrations) -> Iterator[tuple[int, Rounds]]:
@@ -211,7 +211,7 @@ def callbacks(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple
         later = times.following((row.server, row.client), row.callback)
         waits = [float(later - row.callback) / SECOND] if later is not None else []
         if clock_of("grant", *waits):
-            yield (row.callback_capture, row.callback_frame), f", again after {told('grant', waits)}"
+            yield (row.callback_capture, row.callback_frame), f", repeated after {told('grant', waits)}"
 
 
 SOURCES = (resends, answers, connections, waiting, questions, callbacks)

@@ -82,7 +82,7 @@ def diagnose(
 
 
 PARTIAL = "Not all rules were run: the look took too long, and the cause may be another."
-UNFINISHED = Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {CUT_SHORT}.")
+UNFINISHED = Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {CUT_SHORT}.")
 
 
 def concluded(told: list[Answer], inputs: Inputs, skipped: Sequence[SourceError] = ()) -> Diagnosis:
@@ -204,19 +204,19 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
     if not len(requests) and not asynchronous:
         return Verdict(None, "cannot-tell", unseen(inputs["flows"], inputs["quality"], inputs["nobodys"]))
     if confused:
-        return Verdict(None, "cannot-tell", f"It cannot be told whether locks work in time: {CLOCK_SET}.")
+        return Verdict(None, "cannot-tell", f"Cannot tell whether locks work in time: {CLOCK_SET}.")
     if not len(answered) and not asynchronous:
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, inputs)}"
-        return Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {why}.")
+        return Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {why}.")
     if inputs["span"] is None:
-        return Verdict(None, "cannot-tell", "It cannot be told whether locks work in time: frames have no time stamps.")
+        return Verdict(None, "cannot-tell", "Cannot tell whether locks work in time: frames have no time stamps.")
     if not answered.valid("status").any() and not asynchronous:
         encrypted = (answered["flags"] & ENCRYPTED != 0).all()
         why = f"the results of all lock requests are {'encrypted' if encrypted else 'cut off (snap length)'}"
-        return Verdict(None, "cannot-tell", f"It cannot be told whether locks work: {why}.")
+        return Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {why}.")
     if waiting(undecided, inputs) or len(undecided) > UNDECIDED_SHARE * len(requests):
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, inputs)}"
-        return Verdict(None, "cannot-tell", f"It cannot be told whether all locks work: {why}.")
+        return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {why}.")
     if doubt := next(doubts(inputs), ""):
         return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {doubt}.")
     if inputs["unexplained_waits"]:
@@ -264,7 +264,7 @@ def unseen(flows: Flows, quality: Quality, nobodys: int) -> str:
         why = "what was read of the capture holds no RPC" if unread(quality) else "the capture holds no RPC"
     if nobodys:
         why = f"all lock requests {NOBODYS}"
-    return f"It cannot be told whether locks work: {why}{unread(quality)}."
+    return f"Cannot tell whether locks work: {why}{unread(quality)}."
 
 
 def unread(quality: Quality) -> str:

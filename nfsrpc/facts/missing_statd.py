@@ -218,11 +218,11 @@ def dumps_without(registrations: Registrations) -> list[int]:
 def said(rows: list[Registrations.Row]) -> Iterator[Evidence]:
     """The first question and its answer, and the last answer."""
     first, last = rows[0], rows[-1]
-    whom = "itself" if first.asker == first.host else first.host
+    whom = "its own portmapper" if first.asker == first.host else first.host
     yield Evidence(first.capture, first.frame, f"{first.asker} asks {whom} for 100024 ({first.source})")
     yield Evidence.of(first.reply_capture, first.reply_frame, "not registered")
     if last is not first:
-        yield Evidence.of(last.reply_capture, last.reply_frame, f"not registered, the answer to question {len(rows)}")
+        yield Evidence.of(last.reply_capture, last.reply_frame, f"not registered, reply to query {len(rows)}")
 
 
 @dataclass(frozen=True)

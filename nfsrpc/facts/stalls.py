@@ -105,9 +105,7 @@ def waited(rows: Calls, limit: int = 2) -> list[Evidence]:
     for row in rows.take(np.argsort(-known, kind="stable")[:limit]).rows():
         proofs.append(Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"))
         if row.reply_frame is not None and row.latency_s is not None:
-            proofs.append(
-                Evidence.of(row.reply_capture, row.reply_frame, f"its answer, after {seconds(row.latency_s)}")
-            )
+            proofs.append(Evidence.of(row.reply_capture, row.reply_frame, f"its reply, after {seconds(row.latency_s)}"))
     return proofs
 
 

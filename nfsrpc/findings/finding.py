@@ -61,11 +61,12 @@ def in_capture(address: str, capture: str | None) -> str:
 
 
 class Evidence(NamedTuple):
-    """A frame that proves something, and what it proves."""
+    """A frame that proves something, what it proves, and when it was captured, as far as known."""
 
     capture: int
     frame: int
     note: str
+    time: int | None = None  # filled in by the report
 
     @classmethod
     def of(cls, capture: int, frame: int | None, note: str) -> Evidence:

@@ -30,6 +30,19 @@ class Missing(Protocol):
     def command(self) -> Command: ...
 
 
+class Proof(Protocol):
+    """A frame, and what it proves."""
+
+    @property
+    def capture(self) -> int: ...
+
+    @property
+    def frame(self) -> int: ...
+
+    @property
+    def note(self) -> str: ...
+
+
 class ShownFinding:
     """The fields of a finding that are shown, and how it shows them."""
 
@@ -45,7 +58,7 @@ class ShownFinding:
     files: tuple[str, ...]
     first: int | None
     last: int | None
-    evidence: Sequence[tuple[int, int, str]]  # capture, frame, note
+    evidence: Sequence[Proof]
     remedy: tuple[Command, ...]
     verify: tuple[Command, ...]
     explains: tuple[str, ...]
@@ -63,11 +76,11 @@ class ShownFinding:
 
 def proofs(finding: ShownFinding) -> list[tuple[str, str]]:
     """Frames by their numbers, with what they prove; with the number of its file where the proof stands in several."""
-    several = len({capture for capture, _, _ in finding.evidence}) > 1
+    several = len({proof.capture for proof in finding.evidence}) > 1
     first, more, last = ends_of(finding.evidence, PROOFS)
     rows = [
-        (f"{frame} of capture {capture}" if several else str(frame), clipped(note, CHARACTERS))
-        for capture, frame, note in (*first, *last)
+        (f"{proof.frame} of capture {proof.capture}" if several else str(proof.frame), clipped(proof.note, CHARACTERS))
+        for proof in (*first, *last)
     ]
     return [*rows[: len(first)], *([("…", f"{more} more")] if more else []), *rows[len(first) :]]
 
@@ -110,7 +123,7 @@ def lines(finding: ShownFinding) -> Iterator[str]:
 
 
 def finding_html(finding: ShownFinding) -> str:
-    need = finding.needs
+    need = finding.needs if finding.certainty != "certain" else None
     return cell(
         heading(badge(finding.severity), bold(f"{finding.rule} {finding.name}"), text(finding.certainty)),
         heading(bold(clipped(finding.title, CHARACTERS))),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from nfsrpc.extras import extra
 from nfsrpc.printable import clean
-from nfsrpc.wording import datetime_utc
+from nfsrpc.wording import date_time
 
 WIDTH = 760
 NS_PER_MS = 1_000_000
@@ -87,7 +87,7 @@ def time_axis(first: int, last: int) -> dict[str, Any]:
     alt = altair()
     return {
         "scale": alt.Scale(type="utc", domain=[first / NS_PER_MS, last / NS_PER_MS]),
-        "axis": alt.Axis(format="%H:%M:%S", title=f"UTC, {datetime_utc(first)[:10]}", tickCount=8, labelOverlap=True),
+        "axis": alt.Axis(format="%H:%M:%S", title=f"UTC, {date_time(first)[:10]}", tickCount=8, labelOverlap=True),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from nfsrpc.plot.chart import CROSS, ORANGE, Theme, altair, finished, inline, theme
 from nfsrpc.plot.scene import AGAIN, FAILED, REPLY, Arrow, Scene, longest_wait
 from nfsrpc.sessions import Sessions
-from nfsrpc.wording import SECOND, datetime_utc, duration
+from nfsrpc.wording import SECOND, date_time, duration
 
 GAP, STEP = 320, 27  # pixels between hosts, and between arrows
 HOOK = 22  # pixels that a hook is wide
@@ -67,7 +67,7 @@ def chart(tables: Sessions, session: int | None, dark: bool) -> Any:
     else:
         title = f"The lock of {scene.session.owner} on {scene.session.file}"
         told = ", ".join(scene.in_words())
-    told = f"{told}; from {datetime_utc(arrows[0].time) if arrows else 'nothing'}, time not to scale"
+    told = f"{told}; from {date_time(arrows[0].time) if arrows else 'nothing'}, time not to scale"
     return finished(Drawing(scene, arrows, theme(dark)).chart(), title, told, dark)
 
 

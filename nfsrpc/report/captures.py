@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from nfsrpc.report.contents import Capture, Procedure
-from nfsrpc.wording import SECOND, count, datetime_utc, digits, duration
+from nfsrpc.wording import SECOND, count, date_time, digits, duration
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.kernel_log_match import Told
@@ -21,9 +21,9 @@ LACKS = (
     ("lost_bytes", "byte", "of TCP streams missing"),
     ("cut_frames", "frame", "cut by the snap length"),
     ("one_way_flows", "flow", "of which only one direction was captured"),
-    ("undecided", "call", "of which it cannot tell whether they were answered"),
+    ("undecided", "call", "whose reply may not have been captured"),
     ("duplicates", "frame", "captured twice, counted once"),
-    ("clock_steps", "step", "of the clock: how long things took across it is unknown"),
+    ("clock_steps", "step", "of the clock: durations across it are unknown"),
     ("oddities", "oddity", "(nfsrpc table oddities)"),
 )
 
@@ -45,7 +45,7 @@ def described(capture: Capture) -> str:
     length = duration((capture.last - capture.first) / SECOND)
     host = f" of {capture.host}" if capture.host else ""
     taken = f", vantage: {capture.vantage}{host}" if capture.vantage else ""
-    begun = datetime_utc(capture.first)
+    begun = date_time(capture.first)
     return f"{kind}, {count(capture.frames, 'frame')} in {length} from {begun}{taken}{ahead(capture)}"
 
 
@@ -55,7 +55,7 @@ def ahead(capture: Capture) -> str:
     if abs(offset) < CLOCK_S and not drift:
         return ""
     told = f", its clock {duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the first one's"
-    return f"{told}, {'gaining' if drift > 0 else 'losing'} {abs(drift)} µs a second" if drift else told
+    return f"{told}, {'gaining' if drift > 0 else 'losing'} {abs(drift)} µs per second" if drift else told
 
 
 def in_force(settings: Settings) -> list[str]:

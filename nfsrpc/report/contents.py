@@ -7,14 +7,20 @@ Times are ns since the epoch, latencies seconds, None is null.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nfsrpc.diagnosis.catalogue import rules as catalogue
-from nfsrpc.findings.finding import CannotTell, Diagnosis, Finding, LogLine, Need
+from nfsrpc.findings.finding import Diagnosis, Finding, LogLine
+from nfsrpc.findings.shown import located
+from nfsrpc.report.host_names import OWNER, HostNames, diagnosis_with_names, host_names, named_host
+from nfsrpc.report.needs import one_command_per_file
+from nfsrpc.report.proof import proven
 from nfsrpc.tables import Tables
+from nfsrpc.wording import Clock
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.kernel_log_match import Reading
@@ -84,6 +90,24 @@ class Report(NamedTuple):
     programs: tuple[Procedure, ...]
     logs: tuple[Reading, ...] = ()  # kernel logs that were given
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read
+    names: HostNames = MappingProxyType({})  # of hosts, by their addresses
+
+    def host(self, address: str) -> str:
+        """A host as reports call it: 10.1.84.41 (cl1)."""
+        return named_host(address, self.names)
+
+    def hosts(self, addresses: Iterable[str]) -> list[str]:
+        return [self.host(address) for address in addresses]
+
+    def located(self, finding: Finding) -> str:
+        """The host to fix; a loopback address with its capture."""
+        return located(finding) if finding.host_capture else self.host(finding.host or "")
+
+    @property
+    def has_owners(self) -> bool:
+        """Whether a cause names the owner of a lock, which is to be explained then."""
+        said = ((each.summary, each.finding.explanation, *notes(each.finding)) for each in self.faults)
+        return any(OWNER.search(text) for texts in said for text in texts)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -119,6 +143,10 @@ class Report(NamedTuple):
         return [name if counts[name] == 1 else capture.name for name, capture in zip(names, self.captures, strict=True)]
 
 
+def notes(finding: Finding) -> list[str]:
+    return [proof.note for proof in finding.evidence]
+
+
 def report_of(tables: Sessions, diagnosis: Diagnosis, logs: Iterable[str] = ()) -> Report:
     """`logs` are files with kernel logs. Raises SourceError for one that cannot be read."""
     decoded = tables.decoded
@@ -127,7 +155,14 @@ def report_of(tables: Sessions, diagnosis: Diagnosis, logs: Iterable[str] = ()) 
         for number, facts in enumerate(captures_of(tables))
     )
     logs_read = tuple(readings(tables, diagnosis, logs))
-    return Report(diagnosis, captures, procedures_of(tables), logs_read, decoded.skipped)
+    shown = with_proof_and_names(diagnosis, tables)
+    return Report(shown, captures, procedures_of(tables), logs_read, decoded.skipped, host_names(tables))
+
+
+def with_proof_and_names(diagnosis: Diagnosis, tables: Tables) -> Diagnosis:
+    """A diagnosis as it is shown: proof by time, hosts by their names, one capture command per file."""
+    findings = proven(diagnosis.findings, tables) if diagnosis.findings else ()
+    return diagnosis_with_names(one_command_per_file(replace(diagnosis, findings=findings)), host_names(tables))
 
 
 def captures_of(tables: Tables) -> list[dict[str, Any]]:
@@ -148,7 +183,8 @@ def readings(tables: Tables, diagnosis: Diagnosis, logs: Iterable[str]) -> Itera
         from nfsrpc.diagnosis.kernel_log_match import beside
         from nfsrpc.sources.dmesg import read_log
 
-        yield beside(read_log(file, first), diagnosis, names_of(tables), first, last)
+        log = read_log(file, first, Clock.zone if Clock.is_named() else None)
+        yield beside(log, diagnosis, names_of(tables), first, last)
 
 
 def names_of(tables: Tables) -> dict[str, str]:
@@ -183,32 +219,3 @@ def procedures_of(tables: Tables) -> tuple[Procedure, ...]:
         )
         for row in tables["programs"].rows()
     )
-
-
-class Unknown(NamedTuple):
-    """What some rules cannot tell for the same reasons, and the captures of which each would help."""
-
-    reasons: tuple[tuple[str, tuple[str, ...]], ...]  # why, and the rules that say so
-    needs: tuple[Need, ...]
-
-
-def unknowns(answers: Sequence[CannotTell]) -> list[Unknown]:
-    """A capture that many rules lack is told once, and so is what they say of each of many hosts.
-
-    First comes what would show faults, then what would inform, then bare reasons.
-    """
-    by_need: dict[Need | None, dict[str, dict[str, None]]] = {}
-    for answer in answers:
-        by_need.setdefault(answer.needs, {}).setdefault(answer.why, {})[answer.rule] = None
-    by_reasons: dict[tuple[tuple[str, tuple[str, ...]], ...], list[Need]] = {}
-    for need, reasons in by_need.items():
-        told = tuple((why, tuple(rules)) for why, rules in reasons.items())
-        by_reasons.setdefault(told, []).extend([need] if need else [])
-    found = [Unknown(reasons, tuple(needs)) for reasons, needs in by_reasons.items()]
-    return sorted(found, key=lambda unknown: (not unknown.needs, informs_only(unknown)))
-
-
-def informs_only(unknown: Unknown) -> bool:
-    known = catalogue()
-    asked = [known[rule].rule for _, rules in unknown.reasons for rule in rules if rule in known]
-    return bool(asked) and all(rule.severity == "info" for rule in asked)

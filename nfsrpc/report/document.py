@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
-from nfsrpc.findings.bounds import PAGE, clipped, ends_of, first_of, omitted, shortened
+from nfsrpc.findings.bounds import PAGE, SCREEN, clipped, ends_of, first_of, omitted, shortened
 from nfsrpc.findings.command import Command
 from nfsrpc.findings.finding import Finding, Need
-from nfsrpc.findings.shown import located
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
-from nfsrpc.report.contents import Fault, Report, nfsrpc_version, unknowns
-from nfsrpc.wording import count, datetime_utc, digits, span
+from nfsrpc.report.contents import Fault, Report, nfsrpc_version
+from nfsrpc.report.host_names import OWNER_MEANS
+from nfsrpc.report.needs import first_capture, unknowns
+from nfsrpc.report.proof import display_filters
+from nfsrpc.wording import count, date_time, digits, span, time_of_day, time_zone
 
 
 class Title(NamedTuple):
@@ -25,7 +27,7 @@ class Title(NamedTuple):
 
 
 class Lead(NamedTuple):
-    """The one sentence that everybody is to read."""
+    """The one sentence that every reader needs."""
 
     text: str
 
@@ -51,12 +53,18 @@ class Grid(NamedTuple):
 
 
 class Commands(NamedTuple):
-    """To be copied."""
+    """To be copied into a shell."""
 
     lines: Sequence[Command]
 
 
-Block: TypeAlias = Title | Lead | Heading | Paragraph | Listing | Grid | Commands
+class Filters(NamedTuple):
+    """Files, each with a display filter to be copied into Wireshark."""
+
+    filters: Sequence[tuple[str, str]]
+
+
+Block: TypeAlias = Title | Lead | Heading | Paragraph | Listing | Grid | Commands | Filters
 
 STATES = {"fault": "Fault", "healthy": "Healthy", "cannot-tell": "Cannot tell"}
 
@@ -65,19 +73,28 @@ def blocks(report: Report) -> Iterator[Block]:
     verdict, faults = report.diagnosis.verdict, report.faults
     yield Title(verdict.state, _ruled(faults[0].finding) if len(faults) == 1 else _number(faults))
     yield Lead(clipped(verdict.summary, PAGE.characters))
+    if first := first_capture(report):
+        yield Paragraph(f"Capture {first.where}:")
+        yield Commands([first.command])
     shown, more = first_of(faults, PAGE.causes)
     for number, fault in enumerate(shown, 1):
         if len(faults) > 1:
             yield Heading(f"Fault {number} of {len(faults)}: {_ruled(fault.finding)}")
             yield Paragraph(clipped(fault.summary, PAGE.characters))
-        parts = (_finding(report, fault.finding), _hypotheses(report, fault.finding), _table("Explains", fault.effects))
+        parts = (
+            _finding(report, fault.finding),
+            _hypotheses(report, fault.finding),
+            _table(report, "Explains", fault.effects),
+        )
         for block in chain(*parts):
             yield block._replace(level=2) if len(faults) > 1 and isinstance(block, Heading) else block
     if more:
-        yield from _table("Further faults", [fault.finding for fault in faults[len(shown) :]])
+        yield from _table(report, "Further faults", [fault.finding for fault in faults[len(shown) :]])
+    if report.has_owners:
+        yield Paragraph(f"Owners are {OWNER_MEANS}.")
     yield from _expected(report)
     yield from _logs(report)
-    yield from _table("Also found", report.others)
+    yield from _table(report, "Also found", report.others)
     yield from _clear(report)
     yield from _unknown(report)
     yield from _settings(report)
@@ -89,8 +106,8 @@ def blocks(report: Report) -> Iterator[Block]:
 def _finding(report: Report, finding: Finding) -> Iterator[Block]:
     yield Paragraph(clipped(finding.explanation, PAGE.characters))
     facts = (
-        ("Host to fix", located(finding)),
-        ("Clients", _names(finding.clients)),
+        ("Host to fix", report.located(finding)),
+        ("Clients", _hosts(report, finding.clients)),
         ("Files", _names(finding.files)),
         ("When", span(finding.first, finding.last) if finding.first is not None else ""),
     )
@@ -100,14 +117,21 @@ def _finding(report: Report, finding: Finding) -> Iterator[Block]:
         files = report.file_names()
         first, more, last = ends_of(finding.evidence, PAGE.frames)
         rows = [
-            (files[proof.capture], str(proof.frame), clipped(proof.note, PAGE.characters)) for proof in (*first, *last)
+            (
+                time_of_day(proof.time).strip(),
+                f"{files[proof.capture]}:{proof.frame}",
+                clipped(proof.note, PAGE.characters),
+            )
+            for proof in (*first, *last)
         ]
-        yield Grid(("capture", "frame", "what it shows"), rows)
+        yield Grid((f"time, {time_zone(finding.first)}", "file:frame", "what it shows"), rows)
         yield from _more(more, "more frame", "before the last one")
-    if finding.needs:
+        filters, _ = first_of(display_filters((*first, *last)), SCREEN.captures)
+        yield Filters([(files[capture], expression) for capture, expression in filters])
+    if finding.needs and finding.certainty != "certain":
         yield Heading("To be sure")
         yield from _need(finding.needs)
-    yield from _commands(f"Fix, on {located(finding)}" if finding.host else "Fix", finding.remedy)
+    yield from _commands(f"Fix, on {report.located(finding)}" if finding.host else "Fix", finding.remedy)
     yield from _commands("Verify", finding.verify)
 
 
@@ -123,7 +147,7 @@ def _hypotheses(report: Report, finding: Finding) -> Iterator[Block]:
     causes = [cause for cause in report.diagnosis.hypotheses if cause.finding == finding.id]
     if causes:
         yield Heading("Causes that fit, most probable first")
-        rows = [(f"{c.rule} {c.name}", c.host or "", c.supports, c.against) for c in causes]
+        rows = [(f"{c.rule} {c.name}", report.host(c.host or ""), c.supports, c.against) for c in causes]
         yield Grid(("cause", "host", "for", "against"), rows)
 
 
@@ -131,7 +155,9 @@ def _expected(report: Report) -> Iterator[Block]:
     if report.unseen:
         yield Heading("Not found in the kernel logs" if report.logs else "To expect in kernel logs")
         lines, more = first_of(report.unseen, PAGE.expected)
-        yield Grid(("about", "on", "line"), [(datetime_utc(line.time), line.host, line.text) for line in lines])
+        yield Grid(
+            ("about", "on", "line"), [(date_time(line.time), report.host(line.host), line.text) for line in lines]
+        )
         yield from _more(more, "more line")
 
 
@@ -140,12 +166,12 @@ def _logs(report: Report) -> Iterator[Block]:
         yield Heading(f"Kernel log {log.file}")
         yield Paragraph(f"Clock: {log.clock}.")
         lines = log.lines[-PAGE.lines :]
-        rows = [(datetime_utc(line.time) if line.time else "", line.text, whose(line)) for line in lines]
+        rows = [(date_time(line.time) if line.time else "", line.text, whose(line)) for line in lines]
         yield Grid(("time", "line", "explanation"), rows)
         yield from _more(len(log.lines) - len(lines), "more line", "before")
 
 
-def _table(heading: str, findings: Sequence[Finding]) -> Iterator[Block]:
+def _table(report: Report, heading: str, findings: Sequence[Finding]) -> Iterator[Block]:
     """Findings in one line each: of each rule the first ones."""
     if findings:
         shown = [finding for finding, _ in shortened(findings, PAGE)]
@@ -154,7 +180,7 @@ def _table(heading: str, findings: Sequence[Finding]) -> Iterator[Block]:
             (
                 finding.severity,
                 f"{finding.rule} {finding.name}",
-                located(finding),
+                report.located(finding),
                 clipped(finding.title, PAGE.characters),
                 _names([str(proof.frame) for proof in finding.evidence[: PAGE.frames + 1]]),
             )
@@ -169,21 +195,20 @@ def _table(heading: str, findings: Sequence[Finding]) -> Iterator[Block]:
 def _clear(report: Report) -> Iterator[Block]:
     clear = report.diagnosis.clear
     if report.diagnosis.verdict.state == "healthy" and clear:
-        yield Heading("Checked")
+        yield Heading("Passed")
         yield Grid(("rule", "evidence"), [(answer.rule, answer.evidence) for answer in clear])
 
 
 def _unknown(report: Report) -> Iterator[Block]:
     if report.diagnosis.cannot_tell or report.diagnosis.broken:
-        yield Heading("Could not be told")
+        yield Heading("Unknown")
     room, more = PAGE.unknown, 0
     for unknown in unknowns(report.diagnosis.cannot_tell):
         reasons, left = first_of(unknown.reasons, room)
         needs, _ = first_of(unknown.needs, room)
         room, more = max(room - len(reasons) - len(needs), 0), more + left
         yield _plain(clipped(f"{', '.join(rules)}: {why}", PAGE.characters) for why, rules in reasons)
-        for need in needs:
-            yield from _need(need)
+        yield _plain(f"shown by: {need.vantage}" for need in needs)
     yield from _more(more, "more reason")
     yield _plain(f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}" for rule in report.diagnosis.broken)
 
@@ -234,6 +259,11 @@ def _plain(items: Iterator[str]) -> Listing:
 def _names(names: Sequence[str]) -> str:
     shown, more = first_of(names, PAGE.names)
     return ", ".join(shown) + (f" and {digits(more)} more" if more else "")
+
+
+def _hosts(report: Report, addresses: Sequence[str]) -> str:
+    shown, _ = first_of(addresses, PAGE.names)
+    return _names([*report.hosts(shown), *addresses[len(shown) :]])
 
 
 def _more(number: int, noun: str, where: str = "") -> Iterator[Block]:

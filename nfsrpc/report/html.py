@@ -73,6 +73,11 @@ def cell(name: str, text: str) -> str:
     return f'<span class="short">{markup.text(text)}</span>' if len(text) <= SHORT else markup.text(text)
 
 
+def display_filter(entry: tuple[str, str]) -> str:
+    file, expression = map(markup.text, entry)
+    return f"<p>Wireshark display filter, {file}: <code>{expression}</code></p>"
+
+
 RENDERERS: dict[type, Callable[[Any], str]] = {
     document.Title: lambda block: markup.heading(markup.badge(block.state), markup.bold(block.rule)),
     document.Lead: lambda block: f"<h1>{markup.text(block.text)}</h1>",
@@ -81,4 +86,5 @@ RENDERERS: dict[type, Callable[[Any], str]] = {
     document.Listing: listing,
     document.Grid: grid,
     document.Commands: lambda block: markup.code(block.lines),
+    document.Filters: lambda block: "".join(map(display_filter, block.filters)),
 }

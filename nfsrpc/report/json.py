@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nfsrpc.findings.bounds import PAGE, SCREEN, Thing, first_of
 from nfsrpc.findings.finding import Broken, CannotTell, Finding, LogLine, Need, Settings, Verdict
 from nfsrpc.report.contents import Capture, Procedure, Report, nfsrpc_version
-from nfsrpc.wording import datetime_utc, timestamp
+from nfsrpc.report.proof import display_filters
+from nfsrpc.wording import date_time, timestamp
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.kernel_log_match import Reading
@@ -148,7 +149,10 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
         "last": timestamp(finding.last),
         "title": finding.title,
         "explanation": " ".join([finding.explanation, *told(finding, log or {})]).strip(),
-        "evidence": [proof._asdict() for proof in evidence],
+        "evidence": [{**proof._asdict(), "time": timestamp(proof.time)} for proof in evidence],
+        "display_filters": [
+            {"capture": capture, "filter": expression} for capture, expression in display_filters(evidence)
+        ],
         "remedy": list(map(str, remedy)),
         "verify": list(map(str, finding.verify)),
         "explains": list(explains),
@@ -178,7 +182,7 @@ def told(finding: Finding, log: Subjects) -> Iterator[str]:
     found = {place: line for place, line in near if line.belongs_to(finding)}
     lines = [found[place] for place in nsmallest(LINES, found)]
     for host in dict.fromkeys(line.host for line in lines):
-        quoted = ", ".join(f'"{line.text}" about {datetime_utc(line.time)}' for line in lines if line.host == host)
+        quoted = ", ".join(f'"{line.text}" about {date_time(line.time)}' for line in lines if line.host == host)
         yield f"To expect in the kernel log of {host}: {quoted}."
 
 

@@ -57,4 +57,5 @@ RENDERERS: dict[type, Callable[[Any], Iterable[str]]] = {
     document.Listing: listing,
     document.Grid: lambda block: table(block.head, block.rows),
     document.Commands: lambda block: fenced(block.lines),
+    document.Filters: lambda block: [f"Wireshark display filter, {escaped(f)}: `{text}`" for f, text in block.filters],
 }

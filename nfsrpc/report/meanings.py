@@ -12,7 +12,7 @@ from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.protocols.numbers import GRANTS
 from nfsrpc.sessions.ranges import is_to_the_end
 from nfsrpc.sessions.universal_addresses import universal_address
-from nfsrpc.wording import datetime_utc
+from nfsrpc.wording import date_time
 
 Values: TypeAlias = Mapping[str, Any]  # of the fields so far, by name; of equal names the last
 NameOfFile: TypeAlias = Callable[[bytes], str | None]
@@ -107,7 +107,7 @@ def of_access(bits: int, values: Values) -> str:
 
 
 def of_seconds(seconds: int, values: Values) -> str:
-    return datetime_utc(seconds * 10**9) if seconds >= EPOCHAL else ""
+    return date_time(seconds * 10**9) if seconds >= EPOCHAL else ""
 
 
 def of_reclaim(reclaim: bool, values: Values) -> str:

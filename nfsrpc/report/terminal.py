@@ -50,15 +50,18 @@ def wants_colour(stream: TextIO, environment: os._Environ[str] | dict[str, str] 
     return stream.isatty() and environment.get("TERM") != "dumb"
 
 
-def wrap(text: str, width: int) -> list[str]:
-    """Lines of at most `width`, except words that are longer: commands and handles are copied, never broken.
+def wrap(text: str, width: int, first: int | None = None) -> list[str]:
+    """Lines of at most `width`, the first one of at most `first`, except words that are longer.
+
+    Commands and handles are copied, never broken.
 
     >>> wrap("one two three 4 s", 14)
     ['one two three', '4 s']
     """
     lines = [""]
     for word in UNIT.sub("\n", clean(" ".join(text.split()))).split(" "):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+        room = width if first is None or len(lines) > 1 else first
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > room:
             lines.append(word)
         else:
             lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word

@@ -2,83 +2,128 @@
 
     FAULT, HEALTHY, CANNOT TELL   in one sentence: which host, what is wrong, who waited how long; of several faults
                      how many, and on which hosts
+    Do first         where the capture cannot tell: the one command that captures what can
     Why … Explains   of each fault: affected clients, frames that prove it, commands that fix it, its effects
     Kernel           the lines of kernel logs that were given, and what explains them
     Also             findings that no fault explains
-    Checked          the evidence of health
-    Unknown          what could not be told, and the command that would tell
-    Settings         which rules were asked, and with which thresholds, where that was changed
+    Unknown          what cannot be known from the captures, and which capture would show it
+    Settings         which rules were run, and with which thresholds, where that was changed
     Skipped          files that could not be read
+    Passed           how many checks passed; with --verbose each with its evidence
     Capture          what was read, and what it lacks
-    Traffic          a line a program
+    Traffic          one line per program
 
-One fault fits one screen, and of many things the first are shown and how many more there are (rules/bounds.py).
-Commands are never wrapped, so that they can be copied.
+One fault fits one screen (`LINES`): what has no room is named, and --verbose prints it. Of many things the first are
+shown and how many more there are (findings/bounds.py). Commands are never wrapped, so that they can be copied.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
-from nfsrpc.findings.bounds import SCREEN, clipped, ends_of, first_of, omitted, shortened
-from nfsrpc.findings.command import Command
+from nfsrpc.findings.bounds import PAGE, SCREEN, clipped, ends_of, first_of, omitted, shortened
+from nfsrpc.findings.command import Command, harmless
 from nfsrpc.findings.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
-from nfsrpc.findings.shown import located
 from nfsrpc.printable import clean
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
-from nfsrpc.report.contents import Fault, Procedure, Report, unknowns
+from nfsrpc.report.contents import Fault, Procedure, Report
+from nfsrpc.report.host_names import OWNER_MEANS
+from nfsrpc.report.needs import first_capture, unknowns
+from nfsrpc.report.proof import display_filters
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
 from nfsrpc.wording import count, digits, span, time_of_day
 
 MARGIN = 10  # labels stand in it
-RULES_CLEAR_SHOWN = 8
+LINES = 40  # of a screen, which one fault fits
+# Blocks that a screen does without where a fault leaves no room, in this order.
+EXPENDABLE = ("Traffic", "Unknown", "Capture", "Also")
+JOINED = ("Passed", "Capture", "Traffic")  # with no empty line between them
+WIDEST_PLACE = 24  # file and frame, in a column of their own
+INDENT = 10  # of the further lines of a proof: below what stands behind the time of day
+FRAMES = (SCREEN.frames, 6, 4)  # of proof: fewer where a fault would not fit
 FAMILIES = ("LCK", "CBK", "REG", "MON", "NET", "RPC", "MNT", "NFS")
 
 ZERO = re.compile(r"(?<= )0(?= )")
 BADGES = {"fault": " FAULT ", "healthy": " HEALTHY ", "cannot-tell": " CANNOT TELL "}
 
 
-def render(report: Report, width: int = 80, colour: bool = False) -> str:
-    page = _Page(report, width, painted if colour else plain)
-    return "".join(f"{line.rstrip()}\n" for line in page.lines())
+def render(report: Report, width: int = 80, colour: bool = False, verbose: bool = False) -> str:
+    paint = painted if colour else plain
+    for frames in FRAMES:
+        lines = list(_Page(report, width, paint, frames, verbose).lines())
+        if verbose or len(report.faults) != 1 or len(lines) <= LINES:
+            break
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 class _Page:
-    def __init__(self, report: Report, width: int, paint: Paint) -> None:
+    def __init__(self, report: Report, width: int, paint: Paint, frames: int, verbose: bool) -> None:
         self.report = report
+        self.frames_shown = frames
+        self.verbose = verbose
         self.paint = paint
         self.prose = min(width, PROSE)
         self.files = report.file_names()
         self.faults = report.faults
-        self.told: set[Command] = set()  # commands of captures
+        self.printed: set[Command] = set()  # commands of captures
 
     def lines(self) -> Iterator[str]:
-        report = self.report
+        """The verdict and its faults, and as much of the rest as one screen has room for."""
+        lines = list(self.leading())
+        blocks = [(label, list(block)) for label, block in self.rest()]
+        blocks = [(label, block) for label, block in blocks if block]
+        left: list[str] = []
+        if len(self.faults) == 1 and not self.verbose:
+            for label in EXPENDABLE:
+                if len(lines) + sum(1 + len(block) for _, block in blocks) + 1 + bool(left) <= LINES:
+                    break
+                left += [label for name, _ in blocks if name == label]
+                blocks = [(name, block) for name, block in blocks if name != label]
+        yield from lines
+        joined = ""
+        for label, block in blocks:
+            yield from ("",) if joined not in JOINED or label not in JOINED else ()
+            yield from block
+            joined = label
+        if left:
+            yield from ("",) if joined not in JOINED else ()
+            yield from self.block("More", self.text(f"{', '.join(label.lower() for label in left)}: --verbose"))
+
+    def leading(self) -> Iterator[str]:
+        """What stands above the rest, whole: the verdict, and each of its faults."""
         yield from self.verdict()
+        yield from self.do_first()
         shown, more = first_of(self.faults, SCREEN.causes)
         for number, fault in enumerate(shown, 1):
             yield ""
             yield from self.fault_heading(number, fault) if len(self.faults) > 1 else ()
             yield from self.proof_and_remedy(fault)
             yield from self.explained(fault.effects)
-        blocks = (
-            self.block("Faults", self.listed([fault.finding for fault in self.faults[len(shown) :]]) if more else ()),
-            self.logs(),
-            self.also(report.others),
-            self.clear(),
-            self.unknown(report.diagnosis.cannot_tell),
-            self.broken(),
-            self.block("Settings", self.text("; ".join(in_force(report.diagnosis.settings)))),
-            self.skipped(),
-            chain(self.captures(), self.traffic(report.programs)),
-        )
-        for block in blocks:
-            lines = list(block)
-            if lines:
-                yield ""
-                yield from lines
+        if more:
+            yield ""
+            yield from self.block("Faults", self.listed([fault.finding for fault in self.faults[len(shown) :]]))
+
+    def rest(self) -> Iterator[tuple[str, Iterable[str]]]:
+        """What stands below the verdict, by its labels."""
+        report = self.report
+        yield "Kernel", self.logs()
+        yield "Also", self.block("Also", self.listed(report.others))
+        yield "Unknown", self.unknown(report.diagnosis.cannot_tell)
+        yield "Broken", self.broken()
+        yield "Settings", self.block("Settings", self.text("; ".join(in_force(report.diagnosis.settings))))
+        yield "Skipped", self.skipped()
+        yield "Passed", self.passed()
+        yield "Capture", self.captures()
+        yield "Traffic", self.traffic(report.programs)
+
+    def do_first(self) -> Iterator[str]:
+        """The one capture to make where this one cannot tell."""
+        if first := first_capture(self.report):
+            self.printed.add(first.command)
+            yield ""
+            yield from self.block("Do first", [*self.text(f"Capture {first.where}:"), *self.commands([first.command])])
 
     # The verdict
 
@@ -97,18 +142,21 @@ class _Page:
     def proof_and_remedy(self, fault: Fault) -> Iterator[str]:
         finding, several = fault.finding, len(self.faults) > 1
         yield from self.block("Why", self.text(finding.explanation))
+        if self.report.has_owners and fault is self.faults[0]:
+            yield from self.block("Owners", self.text(OWNER_MEANS))
         yield from self.whom_and_when(finding)
         yield from self.block("Files", self.text(names(finding.files)))
         yield from self.block("Log", self.expected(fault.log(self.report.unseen) if several else self.report.unseen))
         certain = finding.certainty == "certain"
         yield from self.block("Proof" if certain else "Signs", self.evidence(finding.evidence))
+        yield from self.block("Filter", self.filters(finding.evidence))
         yield from self.hypotheses([one for one in self.report.diagnosis.hypotheses if one.finding == finding.id])
-        yield from self.block("Be sure", self.needs([finding.needs] if finding.needs else []))
-        yield from self.block("Fix", self.commands(finding.remedy, where(finding)))
+        yield from self.block("Be sure", self.needs([finding.needs] if finding.needs and not certain else []))
+        yield from self.block("Fix", self.commands(finding.remedy, self.where(finding)))
         yield from self.block("Verify", self.commands(finding.verify))
 
     def whom_and_when(self, finding: Finding) -> Iterator[str]:
-        clients = names(finding.clients)
+        clients = self.hosts(finding.clients)
         when = span(finding.first, finding.last) if finding.first is not None else ""
         if clients and len(clients) + len(when) < self.prose - MARGIN - 2:
             yield from self.block("Clients", self.text(f"{clients}, {when}" if when else clients))
@@ -119,7 +167,7 @@ class _Page:
     def hypotheses(self, hypotheses: Sequence[Hypothesis]) -> Iterator[str]:
         lines: list[str] = []
         for number, cause in enumerate(hypotheses, 1):
-            where = f" on {cause.host}" if cause.host else ""
+            where = f" on {self.report.host(cause.host)}" if cause.host else ""
             lines += self.hanging(f"{number}. ", f"{cause.rule} {cause.name}{where}")
             if cause.supports:
                 lines += self.hanging("   + ", cause.supports)
@@ -131,7 +179,9 @@ class _Page:
         """What kernels have written about it."""
         shown, more = first_of(lines, SCREEN.expected)
         for host, group in groupby(shown, lambda line: line.host):
-            yield clean(f"of the kernel of {host}, {'not found' if self.report.logs else 'to expect'}:")
+            yield clean(
+                f"of the kernel of {self.report.host(host)}, {'not found' if self.report.logs else 'to expect'}:"
+            )
             yield from (clean(f"{time_of_day(line.time)}  {line.text}") for line in group)
         if more:
             yield f"… and {more} more (--format markdown)"
@@ -151,27 +201,12 @@ class _Page:
     def explained(self, findings: Sequence[Finding]) -> Iterator[str]:
         yield from self.block("Explains", self.listed(findings))
 
-    def also(self, findings: Sequence[Finding]) -> Iterator[str]:
-        undecided = self.report.diagnosis.verdict.state == "cannot-tell"
-        told: set[tuple[Command, ...]] = set()
-
-        def cure(finding: Finding) -> list[str]:
-            if finding.remedy in told or not (undecided or finding.severity != "info"):
-                return []
-            told.add(finding.remedy)
-            return [f"  {line}" for line in self.commands(finding.remedy)]
-
-        yield from self.block("Also", self.listed(findings, cure))
-
-    def listed(
-        self, findings: Sequence[Finding], below: Callable[[Finding], Iterable[str]] = lambda _: ()
-    ) -> Iterator[str]:
-        """Findings in a line or two each, with what stands below: of each rule the first ones."""
+    def listed(self, findings: Sequence[Finding]) -> Iterator[str]:
+        """Findings in a line or two each, without commands: of each rule the first ones."""
         rules: set[str] = set()
         for finding, more in shortened(findings, SCREEN):
             rules.add(finding.rule)
             yield from self.brief(finding)
-            yield from below(finding)
             if more:
                 yield f"and {digits(more)} more of {finding.rule} (--format json)"
         others = omitted((finding for finding in findings if finding.rule not in rules), ())
@@ -184,40 +219,43 @@ class _Page:
         head, *rest = self.hanging("", f"{finding.severity} {finding.rule}{likely}: {finding.title}{frames}", 2)
         return [self.paint(finding.severity, finding.severity) + head.removeprefix(finding.severity), *rest]
 
-    def clear(self) -> Iterator[str]:
-        """On what evidence a capture is called healthy."""
-        if self.report.diagnosis.verdict.state != "healthy":
-            return
+    def passed(self) -> Iterator[str]:
+        """The checks that passed: how many, or each with its evidence."""
         clear = sorted(self.report.diagnosis.clear, key=lambda answer: (rank(answer.rule), answer.rule))
-        lines: list[str] = []
-        for answer in clear[:RULES_CLEAR_SHOWN]:
-            lines += self.hanging(f"{answer.rule}  ", answer.evidence)
-        more = dict.fromkeys(answer.rule for answer in clear[RULES_CLEAR_SHOWN:])
-        yield from self.block("Checked", lines + self.text(f"and {', '.join(more)}" if more else ""))
+        if not self.verbose:
+            number = len({answer.rule for answer in clear})
+            yield from self.block("Passed", [f"{count(number, 'check')} (--verbose lists them)"] if number else ())
+            return
+        lines = [line for answer in clear for line in self.hanging(f"{answer.rule}  ", answer.evidence)]
+        yield from self.block("Passed", lines)
 
     def unknown(self, answers: Sequence[CannotTell]) -> Iterator[str]:
-        """Rules that lack the same thing are told together; beside a guess only reasons that a capture would cure.
+        """Rules that lack the same thing share an entry; beside a likely fault only reasons that a capture removes.
 
-        Beside a proven fault, what else could not be told helps nobody at 3 am: the other formats have it.
+        Beside a certain fault what else is unknown is of no use at 3 am: --verbose and the other formats have it.
         """
         lines: list[str] = []
         state = self.report.diagnosis.verdict.state
-        if self.faults and all(fault.finding.certainty == "certain" for fault in self.faults):
+        if not self.verbose and self.faults and all(fault.finding.certainty == "certain" for fault in self.faults):
             return
-        room = SCREEN.unknown
-        more = 0
+        room = PAGE.unknown if self.verbose else SCREEN.unknown
+        more, idle = 0, set[str]()
         for unknown in unknowns(answers):
-            if unknown.needs or state == "cannot-tell":
+            if unknown.needs or self.verbose:
                 reasons, left = first_of(unknown.reasons, room)
                 room, more = room - len(reasons), more + left
                 for why, rules in reasons:
                     lines += self.hanging("", f"{', '.join(rules)}: {why}", 2)
-                lines += self.needs(unknown.needs) if reasons else []
-            elif state == "healthy":
-                idle = ", ".join(sorted({rule for _, rules in unknown.reasons for rule in rules}))
-                lines += self.hanging("", f"{idle}: no traffic to judge by (--format json says which)", 2)
+                lines += self.vantages(unknown.needs) if reasons else []
+            elif state != "fault":
+                idle |= {rule for _, rules in unknown.reasons for rule in rules}
         lines += [f"and {count(more, 'more reason')} (--format json)"] if more else []
+        lines += [f"{count(len(idle), 'check')} without traffic to judge (--verbose lists them)"] if idle else []
         yield from self.block("Unknown", lines)
+
+    def vantages(self, needs: Sequence[Need]) -> list[str]:
+        """Which captures would show it, without their commands: more than one would only compete."""
+        return self.hanging("  ", f"shown by: {names([need.vantage for need in needs])}") if needs else []
 
     def broken(self) -> Iterator[str]:
         lines: list[str] = []
@@ -264,22 +302,43 @@ class _Page:
     def hanging(self, first: str, text: str, indent: int | None = None) -> list[str]:
         """A paragraph whose further lines are indented, as far as `first` is long if nothing else is said."""
         indent = len(first) if indent is None else indent
-        head, *rest = wrap(clipped(text, SCREEN.characters), self.prose - MARGIN - max(indent, len(first)))
+        room = self.prose - MARGIN
+        head, *rest = wrap(clipped(text, SCREEN.characters), room - indent, room - max(indent, len(first)))
         return [first + head, *(" " * indent + line for line in rest)]
 
     def evidence(self, evidence: Sequence[Evidence]) -> list[str]:
-        """A line a frame, under the name of its file; of many the first and the last."""
-        first, left_out, last = ends_of(evidence, SCREEN.frames)
+        """One line per frame: time of day, file and frame, what it shows; of many the first and the last."""
+        first, left_out, last = ends_of(evidence, len(evidence) if self.verbose else self.frames_shown)
+        shown = [*first, *last]
+        places = [clean(f"{self.files[proof.capture]}:{proof.frame}") for proof in shown]
+        width = min(max(map(len, places), default=0), WIDEST_PLACE)
         lines: list[str] = []
-        for capture, group in groupby([*first, *last], lambda proof: proof.capture):
-            lines.append(clean(f"frames of {self.files[capture]}"))
-            frames = list(group)
-            digits_ = max(len(str(proof.frame)) for proof in frames)
-            for proof in frames:
-                if last and proof is last[0]:
-                    lines.append(f"{'…'.rjust(digits_)}  {left_out} more (--format json)")
-                lines += self.hanging(f"{proof.frame:>{digits_}}  ", proof.note)
+        for proof, place in zip(shown, places, strict=True):
+            if last and proof is last[0]:
+                lines.append(f"… {left_out} more frames (--verbose)")
+            head = f"{time_of_day(proof.time)}  {place.ljust(width)}  "
+            lines += self.hanging(head, proof.note, min(len(head), INDENT))
         return lines
+
+    def filters(self, evidence: Sequence[Evidence]) -> list[str]:
+        """Wireshark's display filter for the frames, one per file; a line to be copied, never wrapped."""
+        shown, _ = first_of(evidence, PAGE.frames)
+        filters, _ = first_of(display_filters(shown), SCREEN.causes)
+        if len(filters) <= 1:
+            return [expression for _, expression in filters]
+        lines: list[str] = []
+        for capture, expression in filters:
+            lines += [*self.remark(harmless(self.files[capture])), expression]
+        return lines
+
+    def hosts(self, addresses: Sequence[str]) -> str:
+        shown, more = first_of(addresses, SCREEN.names)
+        return names([*self.report.hosts(shown), *addresses[len(shown) :]]) if more else names(self.report.hosts(shown))
+
+    def where(self, finding: Finding) -> str:
+        """On which host to run the remedy, unless its first command says that itself."""
+        said = finding.remedy[0].on if finding.remedy else ""
+        return f"on {self.report.located(finding)}" if finding.host and not said else ""
 
     def frames(self, evidence: Sequence[Evidence]) -> str:
         """The frames of a finding in brackets; with their file when there are several files."""
@@ -287,12 +346,12 @@ class _Page:
             return ""
         shown = evidence[: SCREEN.names]
         several = len(self.report.captures) > 1
-        told = [
+        frames = [
             (f"{self.files[capture]} " if several else "") + ", ".join(str(proof.frame) for proof in group)
             for capture, group in groupby(shown, lambda proof: proof.capture)
         ]
-        more = ", …" if len(evidence) > len(shown) else ""
-        return f" (frame{'s' if len(evidence) > 1 else ''} {'; '.join(told)}{more})"
+        more = f" and {len(evidence) - len(shown)} more" if len(evidence) > len(shown) else ""
+        return f" (frame{'s' if len(evidence) > 1 else ''} {'; '.join(frames)}{more})"
 
     def commands(self, commands: Sequence[Command], where: str = "") -> list[str]:
         """Shell commands as they are, to be copied, each below what is remarked on it."""
@@ -308,24 +367,18 @@ class _Page:
         return [self.paint("faint", f"# {line}") for line in wrap(text, self.prose - MARGIN - 2)] if text else []
 
     def needs(self, needs: Sequence[Need]) -> list[str]:
-        """The first of these captures; the others are alike. A command that stands above is not told again."""
+        """The first of these captures; the others are alike. A command that stands above is not repeated."""
         if not needs:
             return []
-        if needs[0].command in self.told:
-            return self.text(f"Capture the {needs[0].vantage}, as said above.")
-        self.told.add(needs[0].command)
+        if needs[0].command in self.printed:
+            return self.text(f"Capture the {needs[0].vantage}, with the command above.")
+        self.printed.add(needs[0].command)
         others = f" (or the {names([need.vantage for need in needs[1:]])})" if len(needs) > 1 else ""
         return [*self.text(f"Capture the {needs[0].vantage}{others}:"), *self.commands([needs[0].command])]
 
 
 def heading(finding: Finding) -> str:
     return f"{finding.rule} {finding.name}, {finding.certainty}"
-
-
-def where(finding: Finding) -> str:
-    """On which host to run the remedy, unless its first command says that itself."""
-    said = finding.remedy[0].on if finding.remedy else ""
-    return f"on {located(finding)}" if finding.host and not said else ""
 
 
 def rank(rule: str) -> int:

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
+from nfsrpc.wording import duration
+
 Kind: TypeAlias = Literal[
     "resend",  # the same call, the same xid: seconds since it was first sent
     "poll",  # the same request, another xid
@@ -42,21 +44,21 @@ NOTICES = (2.0, 6.0, 14.0, 30.0, 62.0, 122.0, 182.0)
 SEARCHES, BEHIND = "statd-search", "statd-search-behind"
 
 CLOCKS = (
-    Clock("rpc-timer", "resend", RESENDS, 0.15, "the client's RPC timer; at 60 s its kernel complains"),
-    Clock("blocked-poll", "poll", (30.0,), 0.15, "a blocked Linux client asks again by itself"),
-    Clock("grace-retry", "grace", (5.0,), 0.25, "a Linux client tries again while the server is in its grace period"),
-    Clock("syn-retry", "syn", SYNS, 0.15, "TCP doubles its patience"),
+    Clock("rpc-timer", "resend", RESENDS, 0.15, "the client's RPC timer; at 60 s its kernel logs 'not responding'"),
+    Clock("blocked-poll", "poll", (30.0,), 0.15, "a blocked Linux client's own retry"),
+    Clock("grace-retry", "grace", (5.0,), 0.25, "a Linux client's retry in the server's grace period"),
+    Clock("syn-retry", "syn", SYNS, 0.15, "TCP retransmission back-off"),
     Clock("ask-again", "ask", (3.0,), 0.25, "the kernel's search for a service"),
-    Clock("portmapper-retry", "unreachable", (5.0,), 0.25, "the kernel tries a portmapper that does not answer"),
-    Clock("resolver", "answer", (5.0, 10.0, 15.0, 20.0, 30.0, 40.0), 0.05, "a resolver gives each try 5 s"),
-    Clock(SEARCHES, "answer", (61.5,), 0.04, "20 questions for statd"),
-    Clock(BEHIND, "answer", (123.0,), 0.06, "it stood behind another request that waited a minute"),
-    Clock("statd-timeout", "refusal", (60.0,), 0.05, "a Linux server waits so long for its statd's answer"),
-    Clock("statd-timeout-ganesha", "refusal", (18.0,), 0.1, "Ganesha waits so long for its statd's answer"),
-    Clock("grant-after-error", "grant", (10.0,), 0.25, "a Linux server calls back again after an RPC error"),
-    Clock("grant-without-result", "grant", (60.0,), 0.15, "a Linux server waits so long for GRANTED_RES"),
-    Clock("notice-retry", "notice", NOTICES, 0.15, "sm-notify doubles its patience from 2 s on"),
-    Clock("tcp-gives-up", "reconnect", (182.0,), 0.1, "TCP gives a connection without answers up"),
+    Clock("portmapper-retry", "unreachable", (5.0,), 0.25, "the kernel's retries of a portmapper that does not answer"),
+    Clock("resolver", "answer", (5.0, 10.0, 15.0, 20.0, 30.0, 40.0), 0.05, "a resolver's timeout is 5 s per try"),
+    Clock(SEARCHES, "answer", (61.5,), 0.04, "the 20 queries of lockd for statd"),
+    Clock(BEHIND, "answer", (123.0,), 0.06, "behind another request that waited a minute"),
+    Clock("statd-timeout", "refusal", (60.0,), 0.05, "a Linux server's timeout for the reply of statd"),
+    Clock("statd-timeout-ganesha", "refusal", (18.0,), 0.1, "Ganesha's timeout for the reply of statd"),
+    Clock("grant-after-error", "grant", (10.0,), 0.25, "a Linux server's retry of the callback after an RPC error"),
+    Clock("grant-without-result", "grant", (60.0,), 0.15, "a Linux server's timeout for GRANTED_RES"),
+    Clock("notice-retry", "notice", NOTICES, 0.15, "back-off of sm-notify, from 2 s on"),
+    Clock("tcp-gives-up", "reconnect", (182.0,), 0.1, "TCP's timeout of a connection without ACK"),
 )
 
 MAJOR_TIMEOUT_S = 60.5  # the kernel then says "not responding", and looks the service up anew
@@ -90,12 +92,12 @@ def told(kind: Kind | None, seconds: Sequence[float], shown: int = 4) -> str:
     """The waits in words, with the timer that made them where one of that kind fits.
 
     >>> told("resend", [10.3, 31.8, 60.4])
-    "10.3 s, 31.8 s, 60.4 s: the client's RPC timer; at 60 s its kernel complains"
+    "10.3 s, 31.8 s, 60.4 s: the client's RPC timer; at 60 s its kernel logs 'not responding'"
     >>> told("resend", [0.4])
     '0.4 s'
     >>> told(None, [10.3])
     '10.3 s'
     """
-    waits = ", ".join(f"{wait:.1f} s" for wait in seconds[:shown]) + (" …" if len(seconds) > shown else "")
+    waits = ", ".join(map(duration, seconds[:shown])) + (" and later" if len(seconds) > shown else "")
     clock = clock_of(kind, *seconds) if kind else None
     return f"{waits}: {clock.meaning}" if clock else waits

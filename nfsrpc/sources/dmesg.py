@@ -6,14 +6,15 @@
     Nov 22 05:32:40 cl1 kernel: lockd: server …         journalctl -k, /var/log/kern.log: local time without a year
     # clock: dmesg 0.0 = epoch 1795325466.941           a line that tells when the boot was, where somebody wrote it
 
-What clock that is, and how it stands to the capture's, is found out where the lines are compared with a capture.
+Local times are those of the zone that `--timezone` names, where it is given. Otherwise how the log's clock stands to
+the capture's is found where the lines are compared (diagnosis/kernel_log_match.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -56,17 +57,20 @@ class Log(NamedTuple):
     lines: tuple[Line, ...]
 
 
-def read_log(file: str, about: int | None = None) -> Log:
-    """The log in a file. `about` is a time near it, for lines that have no year. Raises SourceError."""
+def read_log(file: str, about: int | None = None, zone: tzinfo | None = None) -> Log:
+    """The log in a file. Raises SourceError.
+
+    `about` is a time near it, for lines that have no year; `zone` is that of local times, where it is known.
+    """
     try:
         with open(file, "rb") as source:
             data = source.read(MAX_BYTES)
     except OSError as error:
         raise SourceError(file, f"cannot be read: {error.strerror}") from None
-    return log_of(file, data.decode("utf-8", "replace"), about)
+    return log_of(file, data.decode("utf-8", "replace"), about, zone)
 
 
-def log_of(file: str, text: str, about: int | None = None) -> Log:
+def log_of(file: str, text: str, about: int | None = None, zone: tzinfo | None = None) -> Log:
     lines: list[Line] = []
     clock: Clock | None = None
     booted: int | None = None
@@ -79,6 +83,8 @@ def log_of(file: str, text: str, about: int | None = None) -> Log:
                 lines.append(Line(number, time, host, words))
     if clock is None:
         raise SourceError(file, "not a kernel log", "dmesg, dmesg -T or journalctl -k")
+    if clock == "local" and zone is not None:
+        clock, lines = "utc", [line._replace(time=in_zone(line.time, zone)) for line in lines]
     return Log(shown_name(file), clock, booted, tuple(lines))
 
 
@@ -117,6 +123,12 @@ def nearest(short: str, about: int | None) -> int:
         except ValueError:  # February 29
             continue
     return min(moments, key=lambda moment: abs(moment - ns(near)))
+
+
+def in_zone(time: int, zone: tzinfo) -> int:
+    """The time in UTC of a local time of this zone."""
+    whole, rest = divmod(time, SECOND)
+    return ns(datetime.fromtimestamp(whole, UTC).replace(tzinfo=zone)) + rest
 
 
 def ns(moment: datetime) -> int:

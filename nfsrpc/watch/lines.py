@@ -24,7 +24,7 @@ from nfsrpc.report.contents import Report
 from nfsrpc.report.terminal import Paint, plain
 from nfsrpc.sources.privileges import Rights
 from nfsrpc.watch.changes import Change, Wait, What
-from nfsrpc.wording import datetime_utc, digits, duration, timestamp
+from nfsrpc.wording import date_time, digits, duration, timestamp
 
 BADGES = {"fault": "FAULT", "healthy": "HEALTHY", "cannot-tell": "UNKNOWN"}
 WIDTH = 8
@@ -55,7 +55,7 @@ def line(change: Change, paint: Paint = plain) -> str:
 
 
 def stamped(time: int | None, what: str, text: str, paint: Callable[[str], str] = str) -> str:
-    when = datetime_utc(time) if time is not None else NO_PACKET
+    when = date_time(time) if time is not None else NO_PACKET
     return f"{when}  {paint(what)}{' ' * (WIDTH - len(what))}  {clean(clipped(text, SCREEN.characters))}\n"
 
 

@@ -18,13 +18,14 @@ from nfsrpc.diagnosis.ongoing import so_far
 from nfsrpc.diagnosis.run import CutShort, Limited, cut_short, unlimited
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import DEFAULTS, Diagnosis, Settings
+from nfsrpc.report.contents import with_proof_and_names
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.live_queue import WAKE, Arrivals, LiveSource, NextFile
 from nfsrpc.trace import Trace
 from nfsrpc.watch.changes import Change, Changes, Wait, waits_in
 from nfsrpc.watch.limit import LAST_LOOK, LOOK, Limit
 from nfsrpc.watch.watch import WINDOW_S, Stir, Watch
-from nfsrpc.wording import SECOND, datetime_utc
+from nfsrpc.wording import SECOND, date_time
 
 INTERVAL_S = 1.0
 # Between two looks pass so many times of what a look takes: a third of a core at news, a hundredth at mere traffic.
@@ -246,7 +247,8 @@ class Live:
         if self.limit:
             self.limit.begin(LAST_LOOK if self.is_interrupted else LOOK)
         diagnosis = diagnose(trace.tables, *self.options.rules, limited=self.limited)
-        trace.diagnosis = diagnosis = diagnosis if final else so_far(diagnosis)
+        diagnosis = with_proof_and_names(diagnosis if final else so_far(diagnosis), trace.tables)
+        trace.diagnosis = diagnosis
         time = self.watch.last + self._elapsed if self.watch.last != NAT else None
         waits = self._waits(trace, time)
         moment = Moment(trace, diagnosis, [], waits, time, final)
@@ -298,7 +300,7 @@ class Live:
         ):
             self.say(f"{self.source.name}: the last look took too long and was cut short")
             return moment
-        when = datetime_utc(self._latest.time)
+        when = date_time(self._latest.time)
         self.say(f"{self.source.name}: the last look took too long and was cut short; the report is as of {when}")
         return replace(self._latest, changes=[], final=True)
 

@@ -22,7 +22,7 @@ from nfsrpc.report.contents import Procedure, procedures_of
 from nfsrpc.tables import Registrations
 from nfsrpc.watch.changes import Wait
 from nfsrpc.watch.schedule import Health, Moment
-from nfsrpc.wording import count, datetime_utc, digits, duration, size
+from nfsrpc.wording import count, date_time, digits, duration, size
 
 BADGES = {
     "fault": (" FAULT ", "bold white on red3"),
@@ -200,5 +200,5 @@ def health(moment: Moment | None, pulse: Pulse) -> Text:
     if pulse.rights:
         told.append(f"\nparsed {clean(pulse.rights)}", style="grey50")
     if moment is not None:
-        told.append(f"\nas of {datetime_utc(moment.time)}; Ctrl-C ends with a report", style="grey50")
+        told.append(f"\nas of {date_time(moment.time)}; Ctrl-C ends with a report", style="grey50")
     return told

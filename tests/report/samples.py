@@ -48,9 +48,9 @@ STATD = Finding(
     first=START,
     last=START + 61_564_000_000,
     evidence=(
-        Evidence(0, 102, "LOCK of 10.1.84.41, xid 0x88b6503f, sent 4 times"),
-        Evidence(0, 109, "lockd asks its own portmapper for status (100024): port 0"),
-        Evidence(0, 336, "LOCK answered GRANTED, 61.6 s after it was asked"),
+        Evidence(0, 102, "LOCK of 10.1.84.41, xid 0x88b6503f, sent 4 times", START),
+        Evidence(0, 109, "lockd asks its own portmapper for status (100024): port 0", START + 1_000_000),
+        Evidence(0, 336, "LOCK answered GRANTED, 61.6 s after it was asked", START + 61_564_000_000),
     ),
     remedy=(
         command("systemctl enable --now rpcbind rpc-statd"),
@@ -98,7 +98,7 @@ CLOSED = Finding(
     count=6,
     first=START + 5 * SECOND,
     last=START + 36 * SECOND,
-    evidence=(Evidence(0, 31, "SYN to port 32803, 5 more in 31.0 s"),),
+    evidence=(Evidence(0, 31, "SYN to port 32803, 5 more in 31.0 s", START + 5 * SECOND),),
     remedy=(command("nft list ruleset"),),
     explains=("LCK002@10.1.84.32",),
 )
@@ -193,7 +193,7 @@ LOGGED = CERTAIN._replace(
     logs=(
         Reading(
             "cl1.txt",
-            "it tells when the host booted",
+            "it has the time of the boot",
             (
                 Told(SILENT.time, SILENT.text, (STATD.id, LATE.id), True),
                 Told(START + 80 * SECOND, "lockd: cannot monitor \x1b[2J", (), True),

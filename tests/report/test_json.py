@@ -191,7 +191,7 @@ def test_kernel_logs_that_were_given_are_one_more_key() -> None:
     assert written["dmesg"] == [
         {
             "file": "cl1.txt",
-            "clock": "it tells when the host booted",
+            "clock": "it has the time of the boot",
             "lines": [
                 {
                     "time": "2025-11-01T12:27:40.500000000Z",

@@ -118,7 +118,7 @@ def test_kernel_logs() -> None:
         "| 2025-11-01 12:27:41 UTC | 10.1.84.41 | lockd: server 10.1.84.31 OK |",
     ]
     assert section(render(LOGGED), "Kernel log cl1.txt") == [
-        "Clock: it tells when the host booted.",
+        "Clock: it has the time of the boot.",
         "| time | line | explanation |",
         "|---|---|---|",
         f"| 2025-11-01 12:27:40 UTC | {SILENT.text} | explained by REG001@10.1.84.31, LCK002@10.1.84.31 |",

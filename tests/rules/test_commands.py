@@ -372,7 +372,7 @@ def in_text(page: str) -> Iterator[str]:
     for line in page.splitlines():
         label = line[:10].strip() or (label if line.strip() else "")
         beside = line[10:]
-        if label in ("Fix", "Verify") or (label == "Be sure" and beside.startswith(("tcpdump", "#"))):
+        if label in ("Fix", "Verify") or (label in ("Be sure", "Do first") and beside.startswith(("tcpdump", "#"))):
             yield beside
 
 

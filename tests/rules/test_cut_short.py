@@ -44,7 +44,7 @@ def faulty(samples: Path) -> nfsrpc.Trace:
 def test_one_rule_is_enough_for_not_being_healthy(healthy: nfsrpc.Trace) -> None:
     assert diagnose(healthy.tables).verdict.state == "healthy"
     diagnosis = diagnose(healthy.tables, limited=Parts(5))
-    assert diagnosis.verdict == (None, "cannot-tell", f"It cannot be told whether locks work: {CUT_SHORT}.", ())
+    assert diagnosis.verdict == (None, "cannot-tell", f"Cannot tell whether locks work: {CUT_SHORT}.", ())
     [rule] = cut_short(diagnosis.cannot_tell)
     assert rule not in {answer.rule for answer in diagnosis.clear}
     assert len(diagnosis.clear) >= len(diagnose(healthy.tables).clear) - 1

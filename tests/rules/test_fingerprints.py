@@ -21,37 +21,38 @@ def notes(capture: Path) -> dict[int, str]:
 def test_a_call_that_was_sent_again_and_answered_late(samples: Path) -> None:
     found = notes(samples / "server-without-statd" / "nfssrv-any.pcap")
     assert found[102] == (
-        "LOCK of 10.1.84.41, sent again after 10.3 s, 31.8 s, 60.5 s: "
-        "the client's RPC timer; at 60 s its kernel complains"
+        "LOCK of 10.1.84.41, retransmitted after 10.3 s, 31.8 s, 60.5 s: "
+        "the client's RPC timer; at 60 s its kernel logs 'not responding'"
     )
-    assert found[336] == "its answer, after 61.6 s: 20 questions for statd"
+    assert found[336] == "its reply, after 61.6 s: the 20 queries of lockd for statd"
     assert found[107] == (
-        "10.1.84.31 asks itself for 100024 (GETPORT), again 20 times, every 3.1 s: the kernel's search for a service"
+        "10.1.84.31 asks its own portmapper for 100024 (GETPORT), repeated 20 times, every 3.1 s: "
+        "the kernel's search for a service"
     )
 
 
 def test_syns_that_double(samples: Path) -> None:
     found = notes(samples / "lockd-port-dropped" / "nfssrv-eth0.pcap")
-    assert found[88] == "SYN to port 32803, never answered, 6 more in 63.8 s: TCP doubles its patience"
+    assert found[88] == "SYN to port 32803, never answered, 6 more in 63.8 s: TCP retransmission back-off"
 
 
 def test_a_waiter_that_asks_by_itself(samples: Path) -> None:
     found = notes(samples / "waiting-behind-a-dead-client" / "nfssrv-any.pcap")
     assert found[198] == (
-        "LOCK of 0@cl2 (10.1.84.42), asked again 6 times, every 30.7 s: a blocked Linux client asks again by itself"
+        "LOCK of 0@cl2 (10.1.84.42), retried 6 times, every 30.7 s: a blocked Linux client's own retry"
     )
 
 
 @pytest.mark.parametrize(
     ("seconds", "clock"),
-    [(61.5, ": 20 questions for statd"), (47.0, ""), (15.1, ": a resolver gives each try 5 s")],
+    [(61.5, ": the 20 queries of lockd for statd"), (47.0, ""), (15.1, ": a resolver's timeout is 5 s per try")],
 )
 def test_an_answer_of_no_known_clock_is_left_as_it_is(seconds: float, clock: str) -> None:
     stage = Stage()
     stage.client.lock(stage.server).granted(after=seconds)
     stage.nfs()
     (late,) = [found for found in diagnosed(stage.wire()).findings if found.rule == "LCK002"]
-    assert late.evidence[-1].note == f"its answer, after {seconds:.1f} s{clock}"
+    assert late.evidence[-1].note == f"its reply, after {seconds:.1f} s{clock}"
 
 
 def test_what_is_asked_again_at_once_has_no_rhythm() -> None:
@@ -59,18 +60,19 @@ def test_what_is_asked_again_at_once_has_no_rhythm() -> None:
     for _ in range(3):
         stage.client.lock(stage.server).error("AUTH_ERROR", auth_stat="AUTH_BADCRED")
     (found,) = [found for found in diagnosed(stage.wire()).findings if found.rule == "RPC002"]
-    assert found.evidence[0].note.endswith(", asked again 2 times at once")
+    assert found.evidence[0].note.endswith(", retried 2 times at once")
 
 
 def test_tcp_gives_a_connection_up() -> None:
     """Whatever was lost with it comes again on the next one."""
     (found,) = [found for found in diagnosed(forgotten(Stage(), 36.4)).findings if found.rule == "NET003"]
     assert found.evidence[1].note == (
-        "LOCK, never acknowledged, on a new connection after 182.0 s: TCP gives a connection without answers up"
+        "LOCK, never acknowledged, on a new connection after 182 s: TCP's timeout of a connection without ACK"
     )
     (found,) = [found for found in diagnosed(forgotten(Stage(), 12)).findings if found.rule == "NET003"]
     assert found.evidence[1].note == (
-        "LOCK, never acknowledged, sent again after 60.0 s: the client's RPC timer; at 60 s its kernel complains"
+        "LOCK, never acknowledged, retransmitted after 60.0 s: "
+        "the client's RPC timer; at 60 s its kernel logs 'not responding'"
     )
 
 
@@ -93,7 +95,7 @@ def test_what_waited_behind_a_denial_waited_for_the_same() -> None:
     unlock.granted()
     diagnosis = diagnosed(stage.wire())
     told = {proof.note for finding in diagnosis.findings for proof in finding.evidence}
-    assert "its answer, after 60.1 s: a Linux server waits so long for its statd's answer" in told
+    assert "its reply, after 60.1 s: a Linux server's timeout for the reply of statd" in told
     assert not any("20 questions" in note for note in told)
     assert [cause.rule for cause in diagnosis.hypotheses] == ["MON003", "REG005"]
 
@@ -108,11 +110,11 @@ def note_at(stage: Stage, frame: int, *, at: Host | None = None) -> str:
 
 NOTICES = (2.0, 6.0, 14.0, 30.0)
 EVERY_3_S = (3.0, 6.0, 9.0, 12.0)
-SM_NOTIFY_BACK_OFF = ", sent again after 2.0 s, 6.0 s, 14.0 s, 30.0 s: sm-notify doubles its patience from 2 s on"
+SM_NOTIFY_BACK_OFF = ", retransmitted after 2.0 s, 6.0 s, 14.0 s, 30.0 s: back-off of sm-notify, from 2 s on"
 
 
 @pytest.mark.parametrize(
-    ("waits", "note"), [(NOTICES, SM_NOTIFY_BACK_OFF), (EVERY_3_S, ", sent again after 3.0 s, 6.0 s, 9.0 s, 12.0 s")]
+    ("waits", "note"), [(NOTICES, SM_NOTIFY_BACK_OFF), (EVERY_3_S, ", retransmitted after 3.0 s, 6.0 s, 9.0 s, 12.0 s")]
 )
 def test_the_back_off_of_sm_notify_is_named_for_its_notices(waits: tuple[float, ...], note: str) -> None:
     stage = Stage()
@@ -125,7 +127,7 @@ def test_the_back_off_of_sm_notify_is_named_for_nothing_else() -> None:
     stage = Stage()
     stage.server.monitor(stage.client, transport="udp").unanswered(resend=NOTICES)
     stage.later(1)
-    assert note_at(stage, 1, at=stage.server) == ", sent again after 2.0 s, 6.0 s, 14.0 s, 30.0 s"
+    assert note_at(stage, 1, at=stage.server) == ", retransmitted after 2.0 s, 6.0 s, 14.0 s, 30.0 s"
 
 
 def test_a_search_for_statd_is_named_for_lock_only() -> None:
@@ -136,9 +138,9 @@ def test_a_search_for_statd_is_named_for_lock_only() -> None:
         request.granted(after=seconds)
         return note_at(stage, 0)
 
-    assert answered("LOCK", 61.5) == ": 20 questions for statd"
+    assert answered("LOCK", 61.5) == ": the 20 queries of lockd for statd"
     assert answered("UNLOCK", 61.5) == ""
-    assert answered("LOCK", 15.0) == ": a resolver gives each try 5 s"
+    assert answered("LOCK", 15.0) == ": a resolver's timeout is 5 s per try"
     assert answered("UNLOCK", 15.0) == ""
 
 
@@ -150,7 +152,7 @@ def test_a_server_that_answers_other_locks_does_not_search_for_its_statd() -> No
         lock.granted(after=61.5)
         return note_at(stage, 0)
 
-    assert answered(0.5) == ": 20 questions for statd"
+    assert answered(0.5) == ": the 20 queries of lockd for statd"
     assert answered(1.5) == ""
 
 
@@ -164,11 +166,11 @@ def test_where_the_servers_loopback_shows_no_search_none_is_named() -> None:
         lock.granted(after=61.5)
         return note_at(stage, 0, at=stage.server)
 
-    assert answered(20) == ": 20 questions for statd"
+    assert answered(20) == ": the 20 queries of lockd for statd"
     assert answered(9) == ""
 
 
-@pytest.mark.parametrize(("resend", "note"), [((1, 3, 7), ": TCP doubles its patience"), (range(1, 8), "")])
+@pytest.mark.parametrize(("resend", "note"), [((1, 3, 7), ": TCP retransmission back-off"), (range(1, 8), "")])
 def test_tcps_back_off_is_no_series_of_tries(resend: Iterable[float], note: str) -> None:
     stage = Stage()
     stage.client.syn(stage.server, LOCKD, resend=list(resend))
@@ -186,5 +188,5 @@ def test_the_poll_of_a_blocked_client_is_named_for_blocked_only() -> None:
         (first, *_) = inputs(stage.wire())["locks"]["requested_frame"].tolist()
         return note_at(stage, first)
 
-    assert polled("BLOCKED") == ", asked again 2 times, every 30.0 s: a blocked Linux client asks again by itself"
+    assert polled("BLOCKED") == ", retried 2 times, every 30.0 s: a blocked Linux client's own retry"
     assert "blocked Linux client" not in polled("DENIED_NOLOCKS")

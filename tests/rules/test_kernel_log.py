@@ -104,14 +104,14 @@ LINES = "{} lockd: server {server} not responding, still trying\n{} lockd: serve
 @pytest.mark.parametrize(
     ("stamps", "how"),
     [
-        (("[  193.1]", "[  194.2]", "[  200.0]"), "aligned by 2 lines that the capture lets expect"),
+        (("[  193.1]", "[  194.2]", "[  200.0]"), "aligned by 2 lines that the capture explains"),
         (
             ("[Sun Nov 22 11:02:40 2026]", "[Sun Nov 22 11:02:41 2026]", "[Sun Nov 22 11:02:47 2026]"),
-            "aligned by 2 lines that the capture lets expect",
+            "aligned by 2 lines that the capture explains",
         ),
         (
             ("2026-11-22T05:32:40+00:00", "2026-11-22T05:32:41+00:00", "2026-11-22T05:32:42+00:00"),
-            "its times have a zone",
+            "its times have a time zone",
         ),
     ],
 )
@@ -128,7 +128,7 @@ def test_the_clocks_of_logs_are_aligned(statd: Trace, stamps: tuple[str, ...], h
 
 def test_a_line_about_another_host_is_not_explained(statd: Trace) -> None:
     reading = beside_statd(statd, LINES.format("[1.0]", "[2.0]", "[3.0]", server="10.1.84.41"))
-    assert reading.clock == "not aligned: no line that the capture lets expect"
+    assert reading.clock == "not aligned: it has no line that the capture explains"
     assert [(line.time, line.findings, line.within) for line in reading.lines] == [(None, (), False)] * 3
     assert reading.seen == ()
 

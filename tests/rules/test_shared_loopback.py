@@ -69,5 +69,5 @@ def test_locks_of_nobody_alone_tell_nothing(tmp_path: Path) -> None:
     merged = Merged()
     merged.lock(LOOPBACK, Owner(2, 2), NLM_GRANTED, server=LOOPBACK)
     assert merged.read(tmp_path / "merged.pcap").diagnosis.verdict.summary == (
-        "It cannot be told whether locks work: all lock requests passed over a loopback that several hosts share."
+        "Cannot tell whether locks work: all lock requests passed over a loopback that several hosts share."
     )

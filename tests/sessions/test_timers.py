@@ -46,5 +46,5 @@ def test_every_clock_is_named_once_and_says_what_it_is() -> None:
 
 
 def test_in_words() -> None:
-    assert told("poll", [30.7]) == "30.7 s: a blocked Linux client asks again by itself"
-    assert told("resend", [1.0, 2.0, 3.0, 4.0, 5.0]) == "1.0 s, 2.0 s, 3.0 s, 4.0 s …"
+    assert told("poll", [30.7]) == "30.7 s: a blocked Linux client's own retry"
+    assert told("resend", [1.0, 2.0, 3.0, 4.0, 5.0]) == "1.0 s, 2.0 s, 3.0 s, 4.0 s and later"
