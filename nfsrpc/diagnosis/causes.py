@@ -146,11 +146,15 @@ def explains(cause: Finding, effect: Finding) -> bool:
 
 
 def concerned_alike(cause: Finding, effect: Finding) -> bool:
-    """The same host, or one's host is among the affected clients of the other; without a host the same clients."""
+    """The same host, or one's host is among the affected clients of the other; without a host the same clients.
+
+    Or the same clients wait for the same file: the host of a finding about a wait is the holder of the lock.
+    """
     host, other = cause.table_host, effect.table_host
     if host is None or other is None:
         return not cause.parties.isdisjoint(effect.parties)
-    return host == other or host in effect.clients or other in cause.clients
+    same_wait = not {*cause.files}.isdisjoint(effect.files) and not {*cause.clients}.isdisjoint(effect.clients)
+    return host == other or host in effect.clients or other in cause.clients or same_wait
 
 
 def at_one_time(cause: Finding, effect: Finding) -> bool:

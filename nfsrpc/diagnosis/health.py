@@ -22,7 +22,7 @@ from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks, Registrations
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, named, seconds, several, times
 
 UNSEEN = "no holder is seen in the capture"
 # An application that tries each second is in trouble after a minute; a job that cron starts each minute may be skipped.
@@ -174,6 +174,20 @@ def looked_up_late(inputs: Mapping[str, Any]) -> str:
     return f"a portmapper named the port of lockd or statd only after {seconds(longest)}" if longest >= LATE_S else ""
 
 
+def asked_in_vain(inputs: Mapping[str, Any]) -> str:
+    """A notice of a reboot, or a question where lockd or statd listens, sent again and again and never answered."""
+    notices, questions = inputs["monitors"], inputs["registrations"]
+    notices = notices.where((notices["procedure"] == "NOTIFY") & ~notices["loopback"])
+    questions = questions.where(isin(questions["prog"], (Prog.NLM, Prog.NSM)) & ~questions["loopback"])
+    for what, rows in (("notice of a reboot", notices), ("question for the port of lockd or statd", questions)):
+        answered = rows.where(rows["state"] == "answered")
+        ends = set(zip(answered["asker"].tolist(), answered["host"].tolist(), strict=True))
+        for row in rows.where((rows["state"] != "answered") & (rows["resends"] >= REPEATED)).rows():
+            if (row.asker, row.host) not in ends:
+                return f"a {what} of {row.asker} to {row.host} was sent {times(1 + row.resends)} and not answered"
+    return ""
+
+
 def not_reclaimed(inputs: Mapping[str, Any]) -> str:
     """The server has rebooted and said so (SM_NOTIFY), and a client that has locks there does not reclaim any."""
     locks, monitors, span = inputs["locks"], inputs["monitors"], inputs["span"]
@@ -250,6 +264,7 @@ CONDITIONS: tuple[Condition, ...] = (
     answered_late,
     called_before,
     looked_up_late,
+    asked_in_vain,
     not_reclaimed,
     waited_too_long,
     never_granted,

@@ -16,8 +16,7 @@ from nfsrpc.findings.command import HOST_NAME
 from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
 
 if TYPE_CHECKING:
-from nfsrpc.columns import Table
-from nfsrpc.tables import Tables
+    from nfsrpc.tables import Tables
 
 HostNames: TypeAlias = Mapping[str, str]  # address -> name
 

@@ -16,8 +16,7 @@ from nfsrpc.columns import NAT, NULLS, Array, Table
 from nfsrpc.findings.finding import Evidence, Finding
 
 if TYPE_CHECKING:
-from nfsrpc.columns import Table
-from nfsrpc.tables import Tables
+    from nfsrpc.tables import Tables
 
 Place: TypeAlias = tuple[int, int]  # capture and frame
 # Tables with frames: of each event the columns of its file, frame and time. The frames of locks are those of calls.

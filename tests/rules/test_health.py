@@ -107,7 +107,22 @@ def notified(stage: Stage, seconds: float, *, reclaim: bool = False) -> None:
     stage.later(seconds)
 
 
+def notice_unanswered(stage: Stage, resends: int) -> None:
+    """To a host of which nothing else is captured."""
+    gone = stage.scenario.host("10.0.9.9")
+    stage.server.notify(gone, 7).unanswered(resend=[2, 6, 14][:resends])
+    stage.later(10)
+
+
+def question_unanswered(stage: Stage) -> None:
+    gone = stage.scenario.host("10.0.9.9")
+    mapping = {"prog": 100024, "vers": 1, "prot": 17}
+    stage.server.call(gone, "portmap2", "GETPORT", transport="udp", **mapping).unanswered(resend=[2, 6, 14])
+    stage.later(10)
+
+
 FINE: list[Story] = [
+    lambda stage: notice_unanswered(stage, 1),
     lambda stage: named_late(stage, 4.9),
     lambda stage: notified(stage, 2.9),
     lambda stage: notified(stage, 60, reclaim=True),
@@ -197,6 +212,12 @@ DOUBTED: dict[str, Story] = {
     "10.0.0.1 repeated one LOCK_MSG 2 times although it was granted": repeated,
     "1 LOCK_MSG without LOCK_RES by 10.0.0.9": no_result,
     "a portmapper named the port of lockd or statd only after 5.1 s": lambda stage: named_late(stage, 5.1),
+    "a notice of a reboot of 10.0.0.9 to 10.0.9.9 was sent 3 times and not answered": lambda stage: notice_unanswered(
+        stage, 2
+    ),
+    "a question for the port of lockd or statd of 10.0.0.9 to 10.0.9.9 was sent 4 times and not answered": (
+        question_unanswered
+    ),
     "10.0.0.1 does not reclaim 1 lock after the reboot notice of 10.0.0.9": lambda stage: notified(stage, 3.1),
     "1 lock request answered after up to 10.1 s by 10.0.0.9": lambda stage: late(stage, 10.1),
 }

@@ -163,6 +163,16 @@ def test_a_port_that_no_portmapper_named_where_questions_would_be_seen(stage: St
     return stage.wire(stage.server)
 
 
+def test_who_held_the_lock_is_not_blamed_for_a_callback_that_the_server_misdirects() -> None:
+    stage = Stage()
+    waits(stage)
+    stage.server.syn(stage.other, FIXED, refused=True)
+    polled(stage, 60)
+    diagnosis = diagnosed(stage.wire(stage.server))
+    assert [(cause.rule, cause.host) for cause in diagnosis.verdict.causes] == [("CBK001", SERVER)]
+    assert "LCK011" in rules_of(diagnosis.findings[0].explains)
+
+
 @fires("CBK001", host=OTHER)
 def test_a_kernel_that_asks_again_after_each_refusal_though_that_is_not_captured(stage: Stage) -> bytes:
     called_at_a_fixed_port(stage, tries=6)
