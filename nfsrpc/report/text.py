@@ -41,8 +41,9 @@ LINES = 40  # of a screen, which one fault fits
 EXPENDABLE = ("Traffic", "Unknown", "Capture", "Also")
 JOINED = ("Passed", "Capture", "Traffic")  # with no empty line between them
 WIDEST_PLACE = 24  # file and frame, in a column of their own
+TERSE = 4  # frames of proof; then effects and competing causes are only named, too
 INDENT = 10  # of the further lines of a proof: below what stands behind the time of day
-FRAMES = (SCREEN.frames, 6, 4)  # of proof: fewer where a fault would not fit
+FRAMES = (SCREEN.frames, 6, TERSE)  # of proof: fewer where a fault would not fit
 FAMILIES = ("LCK", "CBK", "REG", "MON", "NET", "RPC", "MNT", "NFS")
 
 ZERO = re.compile(r"(?<= )0(?= )")
@@ -169,6 +170,8 @@ class _Page:
         for number, cause in enumerate(hypotheses, 1):
             where = f" on {self.report.host(cause.host)}" if cause.host else ""
             lines += self.hanging(f"{number}. ", f"{cause.rule} {cause.name}{where}")
+            if self.frames_shown == TERSE:
+                continue
             if cause.supports:
                 lines += self.hanging("   + ", cause.supports)
             if cause.against:
@@ -178,7 +181,9 @@ class _Page:
     def expected(self, lines: Sequence[LogLine]) -> Iterator[str]:
         """What kernels have written about it."""
         shown, more = first_of(lines, SCREEN.expected)
-        for host, group in groupby(shown, lambda line: line.host):
+        hosts = list(dict.fromkeys(line.host for line in shown))
+        by_host = sorted(shown, key=lambda line: hosts.index(line.host))
+        for host, group in groupby(by_host, lambda line: line.host):
             yield clean(
                 f"of the kernel of {self.report.host(host)}, {'not found' if self.report.logs else 'to expect'}:"
             )
@@ -199,7 +204,9 @@ class _Page:
             yield from self.block("Kernel", lines if log.lines else [*lines, "nothing about NFS, its locks or RPC"])
 
     def explained(self, findings: Sequence[Finding]) -> Iterator[str]:
-        yield from self.block("Explains", self.listed(findings))
+        terse = self.frames_shown == TERSE and len(findings) <= SCREEN.findings
+        brief = self.text(f"{', '.join(finding.id for finding in findings)} (--verbose)") if findings else ()
+        yield from self.block("Explains", brief if terse else self.listed(findings))
 
     def listed(self, findings: Sequence[Finding]) -> Iterator[str]:
         """Findings in a line or two each, without commands: of each rule the first ones."""
@@ -308,7 +315,7 @@ class _Page:
 
     def evidence(self, evidence: Sequence[Evidence]) -> list[str]:
         """One line per frame: time of day, file and frame, what it shows; of many the first and the last."""
-        first, left_out, last = ends_of(evidence, len(evidence) if self.verbose else self.frames_shown)
+        first, left_out, last = ends_of(evidence, PAGE.frames if self.verbose else self.frames_shown)
         shown = [*first, *last]
         places = [clean(f"{self.files[proof.capture]}:{proof.frame}") for proof in shown]
         width = min(max(map(len, places), default=0), WIDEST_PLACE)
