@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nfsrpc.cli.ending import say
+
 COMMANDS = ("analyze", "live", "table", "show", "carve", "sql", "explain")
 USAGE: Any = typer.BadParameter.__bases__  # what is raised for bad usage; typer has no name for it
 
@@ -45,7 +47,9 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as end:
         return end.exit_code
     except USAGE as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "nfsrpc"
+        say(f"{error.format_message().rstrip('.')}; {command} -h lists what there is")
         code: int = error.exit_code
         return code
 

@@ -30,14 +30,14 @@ from nfsrpc.printable import clean
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
 from nfsrpc.report.contents import Fault, Procedure, Report
 from nfsrpc.report.host_names import OWNER_MEANS
-from nfsrpc.report.needs import first_capture, unknowns
+from nfsrpc.report.needs import unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
 from nfsrpc.wording import count, digits, span, time_of_day
 
 MARGIN = 10  # labels stand in it
 LINES = 40  # of a screen, which one fault fits
-# Blocks that a screen does without where a fault leaves no room, in this order.
+# Blocks that a screen does without where a fault leaves no room, in this order; never what a capture lacks.
 EXPENDABLE = ("Traffic", "Unknown", "Capture", "Also")
 JOINED = ("Passed", "Capture", "Traffic")  # with no empty line between them
 WIDEST_PLACE = 24  # file and frame, in a column of their own
@@ -77,7 +77,10 @@ class _Page:
         blocks = [(label, block) for label, block in blocks if block]
         left: list[str] = []
         if len(self.faults) == 1 and not self.verbose:
+            lacking = any(map(lacks, self.report.captures))
             for label in EXPENDABLE:
+                if lacking and label == "Capture":
+                    continue
                 if len(lines) + sum(1 + len(block) for _, block in blocks) + 1 + bool(left) <= LINES:
                     break
                 left += [label for name, _ in blocks if name == label]
@@ -121,7 +124,7 @@ class _Page:
 
     def do_first(self) -> Iterator[str]:
         """The one capture to make where this one cannot tell."""
-        if first := first_capture(self.report):
+        if first := self.report.first_capture:
             self.printed.add(first.command)
             yield ""
             yield from self.block("Do first", [*self.text(f"Capture {first.where}:"), *self.commands([first.command])])
