@@ -47,9 +47,12 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as end:
         return end.exit_code
     except USAGE as error:
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "nfsrpc"
-        say(f"{error.format_message().rstrip('.')}; {command} -h lists what there is")
+        message = error.format_message()
+        if message.startswith("Usage: "):  # nothing was asked for: the whole help
+            error.show()
+        else:
+            place = getattr(error, "ctx", None)
+            say(f"{message.rstrip('.')} ({place.command_path if place else 'nfsrpc'} -h)")
         code: int = error.exit_code
         return code
 
