@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from nfsrpc.cli.ending import say
+
 COMMANDS = ("analyze", "live", "table", "show", "carve", "sql", "explain")
 USAGE: Any = typer.BadParameter.__bases__  # what is raised for bad usage; typer has no name for it
 
@@ -45,7 +47,12 @@ def run(arguments: list[str]) -> int:
     except typer.Exit as end:
         return end.exit_code
     except USAGE as error:
-        error.show()
+        message = error.format_message()
+        if message.startswith("Usage: "):  # nothing was asked for: the whole help
+            error.show()
+        else:
+            place = getattr(error, "ctx", None)
+            say(f"{message.rstrip('.')} ({place.command_path if place else 'nfsrpc'} -h)")
         code: int = error.exit_code
         return code
 

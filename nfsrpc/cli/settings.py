@@ -18,6 +18,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,11 +63,12 @@ def settings(select: str, ignore: str, thresholds: Sequence[str] | None) -> Sett
 
 def use_timezone(name: str) -> None:
     """Prints all times of day in this zone from now on; in UTC without a name."""
+    from nfsrpc.wording import Clock
+
+    Clock.zone = UTC
     if not name:
         return
     from zoneinfo import ZoneInfo
-
-    from nfsrpc.wording import Clock
 
     try:
         Clock.zone = ZoneInfo(name)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nfsrpc.findings.finding import Diagnosis, Finding, LogLine
 from nfsrpc.findings.shown import located
 from nfsrpc.report.host_names import OWNER, HostNames, diagnosis_with_names, host_names, named_host
-from nfsrpc.report.needs import one_command_per_file
+from nfsrpc.report.needs import FirstCapture, first_capture, one_command_per_file
 from nfsrpc.report.proof import proven
 from nfsrpc.tables import Tables
 from nfsrpc.wording import Clock
@@ -102,6 +102,14 @@ class Report(NamedTuple):
     def located(self, finding: Finding) -> str:
         """The host to fix; a loopback address with its capture."""
         return located(finding) if finding.host_capture else self.host(finding.host or "")
+
+    @property
+    def first_capture(self) -> FirstCapture | None:
+        """The one capture to make where no verdict is possible; None where there are captures yet to be read."""
+        if self.diagnosis.verdict.state != "cannot-tell" or self.skipped:
+            return None
+        host = next((capture.host for capture in self.captures if capture.host), None)
+        return first_capture(self.diagnosis, host, self.host(host or ""))
 
     @property
     def has_owners(self) -> bool:

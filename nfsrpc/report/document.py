@@ -16,7 +16,7 @@ from nfsrpc.findings.finding import Finding, Need
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
 from nfsrpc.report.contents import Fault, Report, nfsrpc_version
 from nfsrpc.report.host_names import OWNER_MEANS
-from nfsrpc.report.needs import first_capture, unknowns
+from nfsrpc.report.needs import unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.wording import count, date_time, digits, span, time_of_day, time_zone
 
@@ -73,7 +73,7 @@ def blocks(report: Report) -> Iterator[Block]:
     verdict, faults = report.diagnosis.verdict, report.faults
     yield Title(verdict.state, _ruled(faults[0].finding) if len(faults) == 1 else _number(faults))
     yield Lead(clipped(verdict.summary, PAGE.characters))
-    if first := first_capture(report):
+    if first := report.first_capture:
         yield Paragraph(f"Capture {first.where}:")
         yield Commands([first.command])
     shown, more = first_of(faults, PAGE.causes)

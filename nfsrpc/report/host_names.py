@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 HostNames: TypeAlias = Mapping[str, str]  # address -> name
 
 LONGEST = 64  # of a host's name with Linux (__NEW_UTS_LEN), and what a machinename in a credential has room for
-# An address that is no part of a name, a path or an owner (0@10.1.84.41), and has no parentheses of its own.
+# An address that is no part of a name, a path or an owner (0@10.1.84.41).
 ADDRESS = re.compile(
-    r"(?<![\w.:@/%(-])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f])(?![\w@/%])(?! \()"
+    r"(?<![\w.:@/%(-])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]*[0-9A-Fa-f])(?![\w@/%])(?!\.\d)"
 )
 # An owner of a lock, in any text.
 OWNER = re.compile(r"\b\d{1,10}@[\w.:-]+")
@@ -75,7 +75,8 @@ def with_names(text: str, names: HostNames) -> str:
         if address in seen or address not in names:
             return address
         seen.add(address)
-        return named_host(address, names)
+        is_named = text.startswith(" (", match.end())
+        return address if is_named else named_host(address, names)
 
     return ADDRESS.sub(named, text)
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from nfsrpc.diagnosis.catalogue import rules as catalogue
 from nfsrpc.findings.advice import ALL_BUT_SSH, capture_at
 from nfsrpc.findings.command import Command
 from nfsrpc.findings.finding import CannotTell, Diagnosis, Finding, Need
-
-if TYPE_CHECKING:
-    from nfsrpc.report.contents import Report
 
 CAPTURING = re.compile(r"tcpdump .*-w (?P<file>\S+?)(?:\.pcap)? '(?P<filter>[^']*)'")
 
@@ -25,15 +22,14 @@ class FirstCapture(NamedTuple):
     command: Command
 
 
-def first_capture(report: Report) -> FirstCapture | None:
-    """The one capture to make where no verdict is possible; None where there are captures yet to be read."""
-    diagnosis = report.diagnosis
-    if diagnosis.verdict.state != "cannot-tell" or report.skipped:
-        return None
+def first_capture(diagnosis: Diagnosis, host: str | None, shown: str) -> FirstCapture:
+    """The one capture to make where no verdict is possible: what an answer asks for first, or all that passes a host.
+
+    `shown` is how reports call the host where the captures were taken, if that is known.
+    """
     for need in needs_of(diagnosis):
         return FirstCapture(f"the {need.vantage}, while a lock hangs", need.command)
-    host = next((capture.host for capture in report.captures if capture.host), None)
-    where = f"on {report.host(host)}" if host else "on the NFS server, or on a client"
+    where = f"on {shown}" if host else "on the NFS server, or on a client"
     return FirstCapture(f"{where}, while a lock hangs", capture_at(host or "", ALL_BUT_SSH))
 
 

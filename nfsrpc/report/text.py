@@ -30,19 +30,20 @@ from nfsrpc.printable import clean
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
 from nfsrpc.report.contents import Fault, Procedure, Report
 from nfsrpc.report.host_names import OWNER_MEANS
-from nfsrpc.report.needs import first_capture, unknowns
+from nfsrpc.report.needs import unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
 from nfsrpc.wording import count, digits, span, time_of_day
 
 MARGIN = 10  # labels stand in it
 LINES = 40  # of a screen, which one fault fits
-# Blocks that a screen does without where a fault leaves no room, in this order.
+# Blocks that a screen does without where a fault leaves no room, in this order; never what a capture lacks.
 EXPENDABLE = ("Traffic", "Unknown", "Capture", "Also")
 JOINED = ("Passed", "Capture", "Traffic")  # with no empty line between them
 WIDEST_PLACE = 24  # file and frame, in a column of their own
+TERSE = 4  # frames of proof; then effects and competing causes are only named, too
 INDENT = 10  # of the further lines of a proof: below what stands behind the time of day
-FRAMES = (SCREEN.frames, 6, 4)  # of proof: fewer where a fault would not fit
+FRAMES = (SCREEN.frames, 6, TERSE)  # of proof: fewer where a fault would not fit
 FAMILIES = ("LCK", "CBK", "REG", "MON", "NET", "RPC", "MNT", "NFS")
 
 ZERO = re.compile(r"(?<= )0(?= )")
@@ -76,7 +77,10 @@ class _Page:
         blocks = [(label, block) for label, block in blocks if block]
         left: list[str] = []
         if len(self.faults) == 1 and not self.verbose:
+            lacking = any(map(lacks, self.report.captures))
             for label in EXPENDABLE:
+                if lacking and label == "Capture":
+                    continue
                 if len(lines) + sum(1 + len(block) for _, block in blocks) + 1 + bool(left) <= LINES:
                     break
                 left += [label for name, _ in blocks if name == label]
@@ -120,7 +124,7 @@ class _Page:
 
     def do_first(self) -> Iterator[str]:
         """The one capture to make where this one cannot tell."""
-        if first := first_capture(self.report):
+        if first := self.report.first_capture:
             self.printed.add(first.command)
             yield ""
             yield from self.block("Do first", [*self.text(f"Capture {first.where}:"), *self.commands([first.command])])
@@ -169,6 +173,8 @@ class _Page:
         for number, cause in enumerate(hypotheses, 1):
             where = f" on {self.report.host(cause.host)}" if cause.host else ""
             lines += self.hanging(f"{number}. ", f"{cause.rule} {cause.name}{where}")
+            if self.frames_shown == TERSE:
+                continue
             if cause.supports:
                 lines += self.hanging("   + ", cause.supports)
             if cause.against:
@@ -178,7 +184,9 @@ class _Page:
     def expected(self, lines: Sequence[LogLine]) -> Iterator[str]:
         """What kernels have written about it."""
         shown, more = first_of(lines, SCREEN.expected)
-        for host, group in groupby(shown, lambda line: line.host):
+        hosts = list(dict.fromkeys(line.host for line in shown))
+        by_host = sorted(shown, key=lambda line: hosts.index(line.host))
+        for host, group in groupby(by_host, lambda line: line.host):
             yield clean(
                 f"of the kernel of {self.report.host(host)}, {'not found' if self.report.logs else 'to expect'}:"
             )
@@ -199,7 +207,9 @@ class _Page:
             yield from self.block("Kernel", lines if log.lines else [*lines, "nothing about NFS, its locks or RPC"])
 
     def explained(self, findings: Sequence[Finding]) -> Iterator[str]:
-        yield from self.block("Explains", self.listed(findings))
+        terse = self.frames_shown == TERSE and len(findings) <= SCREEN.findings
+        brief = self.text(f"{', '.join(finding.id for finding in findings)} (--verbose)") if findings else ()
+        yield from self.block("Explains", brief if terse else self.listed(findings))
 
     def listed(self, findings: Sequence[Finding]) -> Iterator[str]:
         """Findings in a line or two each, without commands: of each rule the first ones."""
@@ -308,7 +318,7 @@ class _Page:
 
     def evidence(self, evidence: Sequence[Evidence]) -> list[str]:
         """One line per frame: time of day, file and frame, what it shows; of many the first and the last."""
-        first, left_out, last = ends_of(evidence, len(evidence) if self.verbose else self.frames_shown)
+        first, left_out, last = ends_of(evidence, PAGE.frames if self.verbose else self.frames_shown)
         shown = [*first, *last]
         places = [clean(f"{self.files[proof.capture]}:{proof.frame}") for proof in shown]
         width = min(max(map(len, places), default=0), WIDEST_PLACE)

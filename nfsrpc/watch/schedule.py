@@ -247,8 +247,8 @@ class Live:
         if self.limit:
             self.limit.begin(LAST_LOOK if self.is_interrupted else LOOK)
         diagnosis = diagnose(trace.tables, *self.options.rules, limited=self.limited)
-        diagnosis = with_proof_and_names(diagnosis if final else so_far(diagnosis), trace.tables)
-        trace.diagnosis = diagnosis
+        trace.diagnosis = diagnosis if final else so_far(diagnosis)
+        diagnosis = with_proof_and_names(trace.diagnosis, trace.tables)
         time = self.watch.last + self._elapsed if self.watch.last != NAT else None
         waits = self._waits(trace, time)
         moment = Moment(trace, diagnosis, [], waits, time, final)

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -35,8 +36,8 @@ def test_a_fault_leads_with_host_and_proof_and_exits_with_1(statd: Path) -> None
     first, second, *_ = result.stdout.splitlines()
     assert first == " FAULT   REG001 statd-not-registered, certain"
     assert "10.1.84.31" in second
-    for proof in ("102  ", "109  ", "336  "):
-        assert any(line.strip().startswith(proof) for line in result.stdout.splitlines())
+    for proof in (":102  ", ":109  ", ":336  "):
+        assert any(proof in line for line in result.stdout.splitlines())
     assert "systemctl enable --now" in result.stdout
     assert result.stderr == ""
 
@@ -286,3 +287,19 @@ def test_a_broken_rule_stops_no_other(statd: Path, monkeypatch: pytest.MonkeyPat
     result = run("analyze", statd)
     assert result.stdout.startswith(" FAULT   REG001")
     assert "LCK002 failed, which is a bug of nfsrpc: KeyError: 'status'" in result.stdout
+
+
+def test_times_in_a_zone_and_passed_checks(statd: Path) -> None:
+    result = run("analyze", statd, "--timezone", "Europe/Berlin", "-v")
+    assert "2026-11-22 06:31:39 to 06:32:41 CET (61.5 s)" in result.stdout
+    assert "\nPassed    LCK001  " in result.stdout
+    assert "UTC" not in result.stdout
+    result = run("analyze", statd)
+    assert re.search(r"^Passed    \d+ checks \(--verbose lists them\)$", result.stdout, re.MULTILINE)
+    assert "2026-11-22 05:31:39 to 05:32:41 UTC (61.5 s)" in result.stdout
+
+
+def test_a_zone_that_does_not_exist_is_one_line(statd: Path) -> None:
+    result = run("analyze", statd, "--timezone", "Mars/Base")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "nfsrpc: --timezone Mars/Base: no such time zone; names are as in Europe/Berlin\n"

@@ -88,7 +88,7 @@ def large(n: int) -> Report:
 
 def listed(report: Report, label: str) -> list[str]:
     """The block of the text report with that label, in lines."""
-    lines = text.render(report).splitlines()
+    lines = text.render(report, verbose=True).splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(label))
     rest = (line for line in lines[start + 1 :])
     return [lines[start].removeprefix(label).strip(), *iterate_until_blank(rest)]
@@ -106,14 +106,13 @@ def test_five_findings_of_a_rule_are_shown_and_how_many_more_there_are(number: i
     lines = listed(diagnosed(*map(closed, range(number))), "Also")
     assert sum("is closed" in line for line in lines) == 5
     assert [line for line in lines if "more of" in line] == ([more] if more else [])
-    assert sum(line.startswith("# Restart number") for line in lines) == 5
 
 
 def test_thousands_are_told_by_their_number_behind_the_last_one_shown() -> None:
     lines = listed(diagnosed(*map(closed, range(3219)), replace(LATE, rule="LCK001", title="another")), "Also")
     last = next(number for number, line in enumerate(lines) if "port 4 is closed" in line)
-    assert lines[last + 2] == "and 3 214 more of REG003 (--format json)"
-    assert lines[last + 3].endswith("another (frames 102, 336)")
+    assert lines[last + 1] == "and 3 214 more of REG003 (--format json)"
+    assert lines[last + 2].endswith("another (frames 102, 336)")
 
 
 def test_rules_for_which_there_is_no_room_are_named() -> None:
@@ -138,7 +137,7 @@ def test_four_causes_have_proof_and_remedy_and_the_others_a_line(number: int, sh
 
 
 @pytest.mark.parametrize("n", [2_000, 8_000])
-@pytest.mark.parametrize(("name", "lines"), [("text", 100), ("markdown", 1_500), ("html", 250), ("notebook", 70)])
+@pytest.mark.parametrize(("name", "lines"), [("text", 100), ("markdown", 1_500), ("html", 300), ("notebook", 70)])
 def test_reports_of_many_causes_have_a_bound(name: str, lines: int, n: int) -> None:
     assert len(RENDERERS[name](each_a_cause(n)).splitlines()) <= lines
 

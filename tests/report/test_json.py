@@ -30,7 +30,7 @@ def test_the_schema_is_one() -> None:
 
 def test_the_schema_requires_every_key_it_knows_but_those_of_what_is_given_or_left_out() -> None:
     closed = [description for description in objects(SCHEMA) if description["additionalProperties"] is False]
-    assert len(closed) == 14
+    assert len(closed) == 15
     for description in closed:
         optional = {name for name in description["properties"] if not name.startswith("omitted")}
         assert optional - set(description["required"]) == ({"dmesg"} if description is SCHEMA else set())
@@ -90,7 +90,9 @@ def test_a_finding_value_by_value() -> None:
         "capture": 0,
         "frame": 109,
         "note": "lockd asks its own portmapper for status (100024): port 0",
+        "time": "2025-11-01T12:26:40.001000000Z",
     }
+    assert finding["display_filters"] == [{"capture": 0, "filter": "frame.number in {102,109,336}"}]
     assert finding["clients"] == ["10.1.84.41"]
     assert finding["explains"] == ["LCK002@10.1.84.31"]
     assert finding["remedy"][0] == "systemctl enable --now rpcbind rpc-statd"

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from nfsrpc.findings.command import Command
 from nfsrpc.findings.finding import Diagnosis, Finding
 from nfsrpc.report.markdown import escaped, fenced, render
 from tests.report.samples import (
@@ -31,8 +32,9 @@ def test_verdict_proof_and_cure() -> None:
     assert text.startswith("## Fault: REG001 statd-not-registered (certain)\n\n**10.1.84.31 runs no rpc.statd: ")
     assert "- Host to fix: 10.1.84.31\n- Clients: 10.1.84.41\n" in text
     assert section(text, "Proof")[3] == (
-        "| nfssrv-any.pcap | 109 | lockd asks its own portmapper for status (100024): port 0 |"
+        "| 12:26:40 | nfssrv-any.pcap:109 | lockd asks its own portmapper for status (100024): port 0 |"
     )
+    assert section(text, "Proof")[-1] == ("Wireshark display filter, nfssrv-any.pcap: `frame.number in {102,109,336}`")
     assert section(text, "Fix, on 10.1.84.31")[:2] == ["```sh", "systemctl enable --now rpcbind rpc-statd"]
     assert section(text, "Verify") == [
         "```sh",
@@ -52,7 +54,7 @@ def test_each_of_several_faults_has_its_proof_and_remedy() -> None:
     assert first.startswith("REG001 statd-not-registered (certain)\n\n10.1.84.31 runs no rpc.statd; ")
     assert "systemctl enable --now rpcbind rpc-statd" in first
     assert second.startswith("NET001 service-port-filtered (likely)\n\nLockd of 10.1.84.32 cannot be reached; ")
-    assert "| nfssrv-any.pcap | 31 | SYN to port 32803" in second
+    assert "| 12:26:45 | nfssrv-any.pcap:31 | SYN to port 32803" in second
     assert ("answered after 61.6 s" in first, "was not sent for 31 s" in second) == (True, True)
     assert "#### Fix, on 127.0.0.1 (node1-lo.pcap)\n\n```sh\nrpcinfo -p 127.0.0.1\n```" in third
 
@@ -83,10 +85,12 @@ def test_what_is_likely_names_the_other_causes_and_how_to_be_sure() -> None:
 
 def test_healthy_and_cannot_tell() -> None:
     assert render(HEALTHY).startswith("## Healthy\n\n**5 lock requests of 1 client, all answered within 12 ms.**\n")
-    assert section(render(HEALTHY), "Checked")[2] == "| LCK001 | 5 lock requests, all answered |"
+    assert section(render(HEALTHY), "Passed")[2] == "| LCK001 | 5 lock requests, all answered |"
     text = render(CANNOT_TELL)
     assert text.startswith("## Cannot tell\n")
-    assert section(text, "Could not be told")[0] == "- LCK001: no lock was asked for"
+    assert "Capture the loopback of 10.1.84.31, while a lock hangs:\n\n```sh\ntcpdump" in text
+    assert text.count("tcpdump") == 1
+    assert section(text, "Unknown")[0] == "- LCK001: no lock was asked for"
     assert "  - the file ends within a record: analysed up to there\n" in text
 
 
@@ -109,7 +113,7 @@ def test_names_of_a_capture_are_no_markup() -> None:
 
 
 def test_a_fence_is_longer_than_what_it_holds() -> None:
-    assert fenced(["echo ```"]) == ["````sh", "echo ```", "````"]
+    assert fenced([Command("echo ```")]) == ["````sh", "echo ```", "````"]
 
 
 def test_kernel_logs() -> None:

@@ -81,7 +81,7 @@ def test_what_one_screen_has_no_room_for_is_named() -> None:
     text = render(report, 80)
     assert len(text.splitlines()) <= SCREEN
     assert block(text, "Passed") == ["2 checks (--verbose lists them)"]
-    assert block(text, "More") == ["traffic, unknown, capture, also: --verbose"]
+    assert block(text, "More") == ["traffic, unknown, capture: --verbose"]
     assert {"Also", "Traffic", "Unknown", "Capture"} <= {
         line[:9].strip() for line in render(report, 80, verbose=True).splitlines()
     }

@@ -35,7 +35,7 @@ VERDICT = fault([FOUND], [])
         ),
         (
             Change("waiting", TIME, wait=WAIT),
-            "waiting   10.0.0.1 waits 6.00 s for a lock on /srv/\\x1b[2Ja of 10.0.0.9 (1@web-1), behind 2@web-2",
+            "waiting   10.0.0.1 waits 6.0 s for a lock on /srv/\\x1b[2Ja of 10.0.0.9 (1@web-1), behind 2@web-2",
         ),
         (
             Change("over", TIME, wait=WAIT._replace(age_s=61.6)),
