@@ -1,8 +1,8 @@
 //! Calls and replies become exchanges: matched by client, server, ports, xid and time.
 //!
 //! A call that repeats an unanswered one (same xid, program, procedure and arguments from the same client to the same server,
-//! whatever the connection) is a resend, at another port of the server only where the program has left the first; any other
-//! call with its xid is a new exchange. A reply answers the newest unanswered call on its ports, else it is one more reply of
+//! whatever the connection) is a resend, at another port of the server only where the program has left the first. So is one
+//! that crossed its reply. Any other call with its xid is a new exchange. A reply answers the newest unanswered call on its ports, else it is one more reply of
 //! an answered one, else it waits a moment for a call captured after it. An answered exchange stays in reach for a while, for
 //! late resends and replies, and leaves as a row. Arguments and results are decoded by layout as they pass; nothing of a body
 //! is kept but that of a reply whose call may still come.
@@ -43,6 +43,9 @@ const REPLY_FIRST_NS: i64 = 2 * SECOND;
 /// A client sends a call to another port of its server when its connection has failed, or a retransmission timer has run out:
 /// Linux connects again after 3 s (`XS_TCP_INIT_REEST_TO`), and calls over UDP again after 1.1 s.
 const MOVED_NS: i64 = SECOND;
+/// How long after its reply a call is still a resend that crossed it: a round trip in a local network and a busy client's
+/// scheduling take no longer, and a client that begins its xids anew does not send the same call again as soon as that.
+const CROSSED_NS: i64 = 5_000_000;
 const SECOND: i64 = 1_000_000_000;
 
 #[derive(Default)]
@@ -263,10 +266,13 @@ impl Matcher {
                     return Earlier::ReplyFirst(at);
                 }
             } else if known.is_of(call, args_hash) {
-                if !known.answered() && self.may_be_resend(known, path, time) {
+                let answered = known.answered();
+                let resent =
+                    if answered { has_crossed(known, path, time) } else { self.may_be_resend(known, path, time) };
+                if resent {
                     return Earlier::Same(at);
                 }
-                others.repeated |= known.answered();
+                others.repeated |= answered;
             }
         }
         Earlier::Others(others)
@@ -607,6 +613,12 @@ impl Matcher {
             rows.push(row);
         }
     }
+}
+
+/// Whether the same call was on its way when its reply came: by the same connection, about the time of the reply.
+fn has_crossed(known: &Exchange, path: Path, now: i64) -> bool {
+    let since = now.saturating_sub(known.row.reply_time).saturating_abs();
+    known.path.flow == path.flow && now != NO_TIME && since <= CROSSED_NS
 }
 
 /// Length of the arguments on the wire.

@@ -209,6 +209,27 @@ def test_a_client_without_cookies(stage: Stage) -> bytes:
     return repeats(stage, 5, cookie=b"")
 
 
+def crossed(stage: Stage, after: float) -> bytes:
+    """A LOCK that comes once more, so long after its reply, and has no second one."""
+    stage.nfs()
+    stage.client.lock(stage.server).granted(after=10.2).resend(after=10.2 + after)
+    stage.later(20)
+    return stage.wire()
+
+
+@quiet("LCK001")
+def test_a_lock_that_crossed_its_reply(stage: Stage) -> bytes:
+    return crossed(stage, 0.0001)
+
+
+@pytest.mark.parametrize(("after", "retransmits"), [(0.005, [1]), (0.006, [0, 0])])
+def test_a_call_just_after_its_reply_is_no_new_one(after: float, retransmits: list[int]) -> None:
+    story = crossed(Stage(), after)
+    calls = inputs(story)["calls"]
+    assert calls["retransmits"][calls["procedure"] == "LOCK"].tolist() == retransmits
+    assert not findings(asked("LCK001", story))
+
+
 @pytest.mark.parametrize(("gap", "is_found"), [(REPEATED_NS / 1e9 - 1, True), (REPEATED_NS / 1e9 + 1, False)])
 def test_a_lock_msg_that_comes_much_later_is_another(gap: float, is_found: bool) -> None:
     assert bool(findings(asked("LCK001", repeats(Stage(), 4, gap=gap)))) == is_found
