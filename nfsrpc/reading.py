@@ -42,8 +42,8 @@ DRAIN_ROWS = 1 << 18
 SECONDARY = (100003, 100005)
 
 # WRITE of NFSv3 and NFSv2, counted by file: it need not be listed, and yet tells who writes to what is locked. With the
-# length of the handle where XDR does not tell it.
-WRITES = (((100003, 3, 7), 0), ((100003, 2, 8), 32))
+# length of the handle where XDR does not tell it; after it, where the offset stands, if it has 64 bits, and the count.
+WRITES = (((100003, 3, 7), (0, 0, True, 8)), ((100003, 2, 8), (32, 4, False, 12)))
 
 UNUSABLE = {"empty": "is empty", "cut-header": "is cut within its header"}
 

@@ -143,7 +143,7 @@ rows!(Latencies of LatencyRow {
 
 rows!(Accesses of AccessRow {
     capture: u16, client: u32, server: u32, handle: u32, interval: i64, first: i64, first_frame: u32, last: i64,
-    last_frame: u32, exchanges: u32,
+    last_frame: u32, exchanges: u32, first_byte: u64, last_byte: u64,
 });
 
 rows!(Packets of PacketRow {

@@ -347,8 +347,9 @@ impl Matcher {
             return;
         };
         let Some((args, length)) = known.gss.open(args, args_length(call, record)) else { return };
-        if let Some(handle) = self.output.counts.fold.handle((call.prog, call.vers, call.proc), args) {
+        if let Some((handle, bytes)) = self.output.counts.fold.target((call.prog, call.vers, call.proc), args) {
             known.handle = self.bodies.handle(handle, &mut self.oddities);
+            known.bytes = bytes;
         }
         known.decoded |= self.bodies.layout(known_args.layout).is_some_and(|layout| layout.fills);
         let outcome = self.bodies.decode(known_args.layout, (args, length), owner, &mut self.oddities);
@@ -598,13 +599,13 @@ impl Matcher {
 
     /// Takes one exchange out of reach and makes its row.
     fn finish(&mut self, at: ExchangeId, flags: u16) {
-        let Some(Exchange { mut row, handle, decoded, xid_reused, .. }) = self.pool.remove(at) else { return };
+        let Some(Exchange { mut row, handle, bytes, decoded, xid_reused, .. }) = self.pool.remove(at) else { return };
         row.flags |= flags;
         if row.reply_frame == 0 {
             self.queues.waiting = self.queues.waiting.saturating_sub(1);
         }
         let Output { rows, counts, .. } = &mut self.output;
-        counts.count_access(handle, &row, &mut self.oddities);
+        counts.count_access(handle, bytes, &row, &mut self.oddities);
         let counted = !xid_reused && counts.count(&row, &mut self.oddities);
         if counted && decoded {
             row.flags |= flag::COUNTED;
