@@ -25,7 +25,7 @@ use crate::rpc::{self, Call, HEAD, RPCSEC_GSS, Record, Reply};
 use crate::select::RawMessage;
 use crate::strings::NO_STRING;
 use crate::tally::{Counts, Fold};
-use crate::xdr::Owner;
+use crate::xdr::{Numbers, Owner};
 
 /// Calls waiting for a reply; at 200 bytes each 50 MB. Beyond, the oldest is let go, marked so.
 pub const MAX_UNANSWERED: usize = 1 << 18;
@@ -100,8 +100,8 @@ pub enum MessageKind {
 #[derive(Clone, Copy)]
 struct Args {
     hash: u64,
-    /// The number of their layout.
-    layout: Option<usize>,
+    /// The numbers of the layouts of them and of the results.
+    layouts: Numbers,
 }
 
 /// What is in reach with the xid of a call.
@@ -137,14 +137,24 @@ impl Matcher {
 
     /// A complete record. Returns what it was, for the flow's counters; if it cannot be so long, nothing was made of it.
     pub fn record(&mut self, path: Path, record: &Record<'_>) -> Option<MessageKind> {
+        self.message(path, record, rpc::parse(record.data, record.length))
+    }
+
+    /// As [`Self::record`], of what is parsed already.
+    pub fn message(
+        &mut self,
+        path: Path,
+        record: &Record<'_>,
+        message: Option<rpc::Message<'_>>,
+    ) -> Option<MessageKind> {
         self.now = record.place.time;
-        match rpc::parse(record.data, record.length) {
+        match message {
             Some(rpc::Message::Call(call)) => {
-                let layout = self.bodies.layouts.find(call.prog, call.vers, call.proc, false);
-                if !record.doubted && self.is_too_long(layout, Gss::of(&call.cred), call.args, record) {
+                let layouts = self.bodies.layouts.find(call.prog, call.vers, call.proc);
+                if !record.doubted && self.is_too_long(layouts.args, Gss::of(&call.cred), call.args, record) {
                     return Some(MessageKind::TooLong);
                 }
-                let (at, copy) = self.call(path, &call, layout, record);
+                let (at, copy) = self.call(path, &call, layouts, record);
                 self.hand_out(at, false, copy, record);
                 Some(MessageKind::Call(call.prog))
             }
@@ -194,7 +204,7 @@ impl Matcher {
     /// How much of a record is worth storing, told from its beginning.
     pub fn keep(&self, path: &Path, head: &[u8]) -> usize {
         let layout = match rpc::parse(head, usize::MAX) {
-            Some(rpc::Message::Call(call)) => self.bodies.layouts.find(call.prog, call.vers, call.proc, false),
+            Some(rpc::Message::Call(call)) => self.bodies.layouts.find(call.prog, call.vers, call.proc).args,
             Some(rpc::Message::Reply(reply)) => {
                 let key = XidKey::of(path.to.address, path.from.address, reply.xid);
                 self.pool.newest(key).and_then(|known| known.results)
@@ -208,7 +218,7 @@ impl Matcher {
     pub fn most(&self, path: &Path, head: &[u8]) -> usize {
         let (body, gss, layout) = match rpc::parse(head, usize::MAX) {
             Some(rpc::Message::Call(call)) => {
-                (call.args, Gss::of(&call.cred), self.bodies.layouts.find(call.prog, call.vers, call.proc, false))
+                (call.args, Gss::of(&call.cred), self.bodies.layouts.find(call.prog, call.vers, call.proc).args)
             }
             Some(rpc::Message::Reply(reply)) if reply.status == Some(0) => {
                 let known = self.awaited(path, reply.xid);
@@ -231,9 +241,9 @@ impl Matcher {
     }
 
     /// Returns the exchange's place and which copy of the call this is.
-    fn call(&mut self, path: Path, call: &Call<'_>, layout: Option<usize>, record: &Record<'_>) -> (ExchangeId, u16) {
+    fn call(&mut self, path: Path, call: &Call<'_>, layouts: Numbers, record: &Record<'_>) -> (ExchangeId, u16) {
         let key = XidKey::of(path.from.address, path.to.address, call.xid);
-        let args = Args { hash: self.hash(call, args_length(call, record)), layout };
+        let args = Args { hash: self.hash(call, args_length(call, record)), layouts };
         match self.earlier(key, path, call, args.hash, record.place.time) {
             Earlier::ReplyFirst(at) => {
                 self.adopt(at, path, call, record, args);
@@ -325,7 +335,7 @@ impl Matcher {
         known.first_client_port = path.from.port;
         known.last_sent = record.place.time;
         known.args_hash = known_args.hash;
-        known.results = self.bodies.layouts.find(call.prog, call.vers, call.proc, true);
+        known.results = known_args.layouts.results;
         known.end = record.end;
         known.gss = Gss::of(&call.cred);
         let row = &mut known.row;
@@ -351,8 +361,8 @@ impl Matcher {
             known.handle = self.bodies.handle(handle, &mut self.oddities);
             known.bytes = bytes;
         }
-        known.decoded |= self.bodies.layout(known_args.layout).is_some_and(|layout| layout.fills);
-        let outcome = self.bodies.decode(known_args.layout, (args, length), owner, &mut self.oddities);
+        known.decoded |= self.bodies.layout(known_args.layouts.args).is_some_and(|layout| layout.fills);
+        let outcome = self.bodies.decode(known_args.layouts.args, (args, length), owner, &mut self.oddities);
         let outcome = outcome.unwrap_or_default();
         if outcome.cut {
             row.flags |= flag::CALL_CUT;
