@@ -254,7 +254,9 @@ impl Matcher {
                 self.make_room(&others);
                 let at = self.pool.insert(key, call.xid, path);
                 self.begin(at, path, call, record, args);
-                if let Some(known) = self.pool.get_mut(at).filter(|_| others.repeated) {
+                if others.repeated
+                    && let Some(known) = self.pool.get_mut(at)
+                {
                     known.row.flags |= flag::REPEATED;
                 }
                 if others.count > 0 {
@@ -609,27 +611,29 @@ impl Matcher {
 
     /// Takes one exchange out of reach and makes its row.
     fn finish(&mut self, at: ExchangeId, flags: u16) {
-        let Some(Exchange { mut row, handle, bytes, decoded, xid_reused, .. }) = self.pool.remove(at) else { return };
+        let Some(Exchange { row, handle, bytes, decoded, xid_reused, .. }) = self.pool.get_mut(at) else { return };
         row.flags |= flags;
         if row.reply_frame == 0 {
             self.queues.waiting = self.queues.waiting.saturating_sub(1);
         }
         let Output { rows, counts, .. } = &mut self.output;
-        counts.count_access(handle, bytes, &row, &mut self.oddities);
-        let counted = !xid_reused && counts.count(&row, &mut self.oddities);
-        if counted && decoded {
+        counts.count_access(*handle, *bytes, row, &mut self.oddities);
+        let counted = !*xid_reused && counts.count(row, &mut self.oddities);
+        if counted && *decoded {
             row.flags |= flag::COUNTED;
         }
-        if !counted || decoded {
-            rows.push(row);
+        if !counted || *decoded {
+            rows.push(*row);
         }
+        self.pool.remove(at);
     }
 }
 
-/// Whether the same call was on its way when its reply came: by the same connection, about the time of the reply.
+/// Whether the same call was on its way when its reply came: by the same connection, about the time of the reply. After a
+/// reply that refuses it, a client sends the call again on purpose: Linux with a new credential.
 fn has_crossed(known: &Exchange, path: Path, now: i64) -> bool {
     let since = now.saturating_sub(known.row.reply_time).saturating_abs();
-    known.path.flow == path.flow && now != NO_TIME && since <= CROSSED_NS
+    known.row.rpc_status == 0 && known.path.flow == path.flow && now != NO_TIME && since <= CROSSED_NS
 }
 
 /// Length of the arguments on the wire.

@@ -335,6 +335,12 @@ fn a_call_that_crossed_its_reply_is_a_resend() {
     for later in [0.005_001, -0.005_001] {
         assert_eq!(again(later, C, &[7; 4]), another, "{later}");
     }
+    let mut refused = Wire::default();
+    for at in [0.0, 1.0] {
+        refused.udp(at, C, S, &call(1, 2, &[]));
+        refused.udp(at + 0.999_9, S, C, &words(&[1, 1, 1, 1, 1]));
+    }
+    assert_eq!(pairs(&refused.decode()), another, "with another credential");
     assert_eq!(again(0.000_1, C, &[8; 4]), another, "other arguments");
     assert_eq!(again(0.000_1, (CLIENT, 901), &[7; 4]), another, "another port");
 }
