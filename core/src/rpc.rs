@@ -711,7 +711,8 @@ mod tests {
     fn all_streams_together_store_so_much() {
         const MIB: usize = 1 << 20;
         let (mut sink, mut room) = (Kept { keep: usize::MAX, latest: None }, MAX_STORED);
-        let stream = [&(1 << 31 | 2 * MIB as u32).to_be_bytes()[..], &call(0), &vec![0; MIB - call(0).len()]].concat();
+        let mark = 0x8000_0000 + 2 * MIB as u32;
+        let stream = [&mark.to_be_bytes()[..], &call(0), &vec![0; MIB - call(0).len()]].concat();
         let mut stored = || {
             let mut records = Records::new(true);
             records.push(&stream, 0, &mut Outlet { sink: &mut sink, room: &mut room, place: Place::default() });
