@@ -22,14 +22,15 @@ class Decoder:
         keep: Sequence[tuple[int, int]] = ...,
         follow: Sequence[int] = ...,
         secondary: Sequence[int] = ...,
-        by_handle: Sequence[tuple[tuple[int, int, int], int]] = ...,
+        by_handle: Sequence[tuple[tuple[int, int, int], tuple[int, int, bool, int]]] = ...,
     ) -> None:
         """`fold`: procedures (program, version, number) whose exchanges, if faster than `slow_ns`, are only counted.
 
         `keep`: frames (capture, number) to be handed out as they are, with the messages that are complete in them.
         `follow`: flows of which every packet is a row. `secondary`: programs whose rows and strings are bounded apart.
         `by_handle`: procedures whose successes are summed by the handle that is their first argument, and its length
-        where XDR does not tell it (0: it does).
+        where XDR does not tell it (0: it does); after it, where the offset of the bytes stands, whether it has 64 bits,
+        and where their count stands.
         """
     def feed(self, data: bytes) -> None:
         """Any chunk of the file, without the GIL. Raises NotACapture."""

@@ -43,8 +43,11 @@ DRAIN_ROWS = 1 << 18
 SECONDARY = (Prog.NFS, Prog.MOUNT)
 
 # WRITE of NFSv3 and NFSv2, counted by file: it need not be listed, and yet tells who writes to what is locked. With the
-# length of the handle where XDR does not tell it.
-WRITES = (((Prog.NFS, 3, Nfs3Proc.WRITE), 0), ((Prog.NFS, 2, Nfs2Proc.WRITE), 32))
+# length of the handle where XDR does not tell it; after it, where the offset stands, if it has 64 bits, and the count.
+WRITES = (
+    ((Prog.NFS, 3, Nfs3Proc.WRITE), (0, 0, True, 8)),
+    ((Prog.NFS, 2, Nfs2Proc.WRITE), (32, 4, False, 12)),
+)
 
 UNUSABLE = {"empty": "is empty", "cut-header": "is cut within its header"}
 

@@ -563,6 +563,8 @@ WRITES = table_spec(
     ("first_frame", "u32", "", "its frame"),
     ("last", "time", "ns", "the last call"),
     ("last_frame", "u32", "", "its frame"),
+    ("first_byte", "u64", "B", "lowest byte of the file that they write; 0 where an offset is not captured"),
+    ("last_byte", "u64", "B", "highest one, likewise; 2^64 - 1 where an offset is not captured"),
 )
 
 FINDINGS = table_spec(

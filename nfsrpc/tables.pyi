@@ -1307,6 +1307,8 @@ _WritesColumn: TypeAlias = Literal[
     "first_frame",
     "last",
     "last_frame",
+    "first_byte",
+    "last_byte",
 ]
 
 class Writes(Table):
@@ -1323,10 +1325,24 @@ class Writes(Table):
         first_frame: int
         last: int
         last_frame: int
+        first_byte: int
+        last_byte: int
 
     @overload  # type: ignore[override]
     def __getitem__(
-        self, name: Literal["capture", "vantage", "interval", "exchanges", "first", "first_frame", "last", "last_frame"]
+        self,
+        name: Literal[
+            "capture",
+            "vantage",
+            "interval",
+            "exchanges",
+            "first",
+            "first_frame",
+            "last",
+            "last_frame",
+            "first_byte",
+            "last_byte",
+        ],
     ) -> Array: ...
     @overload
     def __getitem__(self, name: Literal["server", "client", "fh", "file"]) -> Coded: ...

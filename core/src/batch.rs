@@ -89,7 +89,8 @@ pub mod exchange_flag {
     pub const CONNECTION_DIED: u16 = 64;
     pub const CALL_ACKED: u16 = 128;
     pub const ENCRYPTED: u16 = 256;
-    /// The same call with the same xid was answered before: a resend that crossed its reply, or a client that counts not.
+    /// The same call with the same xid was answered before, and not just now: a client that does not count its xids up, or a
+    /// resend that crossed its reply on a slow path.
     pub const REPEATED: u16 = 512;
     /// A row of tallies counts this exchange; it is listed all the same, because rows of decoded fields refer to it.
     pub const COUNTED: u16 = 1024;
@@ -142,7 +143,7 @@ rows!(Latencies of LatencyRow {
 
 rows!(Accesses of AccessRow {
     capture: u16, client: u32, server: u32, handle: u32, interval: i64, first: i64, first_frame: u32, last: i64,
-    last_frame: u32, exchanges: u32,
+    last_frame: u32, exchanges: u32, first_byte: u64, last_byte: u64,
 });
 
 rows!(Packets of PacketRow {

@@ -12,12 +12,13 @@ use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
 use crate::select::{Select, Selected};
-use crate::tally::Fold;
+use crate::tally::{Arguments, Fold};
 use crate::xdr::{ColumnData, ColumnValues, Kind, Layout, Layouts, RawOp, Table, code};
 
 create_exception!(nfsrpc._core, NotACapture, PyValueError, "The bytes are no capture that can be read; says why.");
 
 type RawLayout<'py> = (u32, u32, u32, u8, i64, Vec<Bound<'py, PyTuple>>, usize, usize);
+type RawArguments = (usize, usize, bool, usize);
 type RawTable = (String, Vec<(String, String)>);
 
 #[pyclass]
@@ -40,7 +41,7 @@ impl Decoder {
         keep: Vec<(u16, u32)>,
         follow: Vec<u32>,
         secondary: Vec<u32>,
-        by_handle: Vec<((u32, u32, u32), usize)>,
+        by_handle: Vec<((u32, u32, u32), RawArguments)>,
     ) -> PyResult<Self> {
         let tables = tables.iter().map(table).collect::<PyResult<Vec<_>>>()?;
         let mut known = Layouts::default();
@@ -53,7 +54,8 @@ impl Decoder {
             layout.most = most;
             known.add(prog, vers, proc, direction != 0, layout);
         }
-        let by_handle = by_handle.into_iter().collect();
+        let arguments = |(handle, offset, is_wide, count)| Arguments { handle, offset, is_wide, count };
+        let by_handle = by_handle.into_iter().map(|(procedure, raw)| (procedure, arguments(raw))).collect();
         let fold = Fold { procedures: fold.into_iter().collect(), slow_ns, by_handle };
         let select = Select { frames: keep.into_iter().collect(), flows: follow.into_iter().collect() };
         Ok(Decoder { core: Core::new(known, tables, domain, fold, select) })

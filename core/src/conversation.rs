@@ -2,7 +2,7 @@
 
 use crate::exchange::Path;
 use crate::matcher::{Matcher, MessageKind};
-use crate::rpc::{Record, Sink, UNKNOWN};
+use crate::rpc::{Message, Record, Sink, UNKNOWN};
 
 pub struct Conversation<'a> {
     pub matcher: &'a mut Matcher,
@@ -20,6 +20,28 @@ impl Conversation<'_> {
     pub fn new(matcher: &mut Matcher, path: Path) -> Conversation<'_> {
         Conversation { matcher, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false, confused: false }
     }
+
+    /// A record that is this message.
+    pub fn message(&mut self, record: Record<'_>, message: Message<'_>) {
+        let kind = self.matcher.message(self.path, &record, Some(message));
+        self.note(kind);
+    }
+
+    /// Counts a record, and returns whether it can be so long.
+    fn note(&mut self, kind: Option<MessageKind>) -> bool {
+        match kind {
+            Some(MessageKind::Call(prog)) => {
+                self.calls += 1;
+                self.prog = if self.prog == UNKNOWN { prog } else { self.prog };
+            }
+            Some(MessageKind::Reply) => self.replies += 1,
+            Some(MessageKind::Orphan) => (self.replies, self.confused) = (self.replies + 1, true),
+            Some(MessageKind::StartTls) => (self.replies, self.starttls) = (self.replies + 1, true),
+            Some(MessageKind::TooLong) => return false,
+            None => self.confused = true,
+        }
+        true
+    }
 }
 
 impl Sink for Conversation<'_> {
@@ -32,18 +54,8 @@ impl Sink for Conversation<'_> {
     }
 
     fn record(&mut self, record: Record<'_>) -> bool {
-        match self.matcher.record(self.path, &record) {
-            Some(MessageKind::Call(prog)) => {
-                self.calls += 1;
-                self.prog = if self.prog == UNKNOWN { prog } else { self.prog };
-            }
-            Some(MessageKind::Reply) => self.replies += 1,
-            Some(MessageKind::Orphan) => (self.replies, self.confused) = (self.replies + 1, true),
-            Some(MessageKind::StartTls) => (self.replies, self.starttls) = (self.replies + 1, true),
-            Some(MessageKind::TooLong) => return false,
-            None => self.confused = true,
-        }
-        true
+        let kind = self.matcher.record(self.path, &record);
+        self.note(kind)
     }
 
     fn awaits(&self, xid: u32) -> bool {

@@ -5,6 +5,7 @@ use crate::gss::Gss;
 use crate::pool::ExchangeId;
 use crate::rpc::{Call, Reply, UNKNOWN};
 use crate::strings::NO_STRING;
+use crate::tally::ByteRange;
 
 /// One end of a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +65,7 @@ pub struct Exchange {
     pub decoded: bool,
     /// Of what it is done to, as a number of a string.
     pub handle: u32,
+    pub bytes: ByteRange,
     /// Its xid stands for another call as well.
     pub xid_reused: bool,
     /// The exchange before it of the same client, server and xid.

@@ -86,12 +86,12 @@ impl Flow {
     pub fn udp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
         let (length, place) = (packet.length, outlet.place);
         let message = rpc::parse(packet.payload, length);
-        if message.is_none_or(|message| !self.proves_itself(&message, packet, side, outlet.sink)) {
+        let Some(message) = message.filter(|message| self.proves_itself(message, packet, side, outlet.sink)) else {
             outlet.sink.confused = true;
             return self.note_records(side, outlet);
-        }
+        };
         let lost = packet.payload.len() < length;
-        outlet.sink.record(Record { data: packet.payload, length, lost, doubted: true, end: 0, place });
+        outlet.sink.message(Record { data: packet.payload, length, lost, doubted: true, end: 0, place }, message);
         self.note_records(side, outlet);
     }
 

@@ -355,6 +355,23 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_silent_of_the_next_few_goes() {
+        let (mut table, mut matcher) = (FlowTable::default(), Matcher::default());
+        // Of the first sixteen the last is the longest silent; of all, the one after it.
+        let last = |port: u16| match port {
+            15 => 20,
+            16 => 10,
+            _ => 30,
+        };
+        for port in 0..32 {
+            let (key, _) = FlowKey::of(&Packet { src_port: port, dst_port: 100, ..packet() });
+            let at = table.create(key, &mut matcher) as usize;
+            table.pool[at].row.last = last(port);
+        }
+        assert_eq!([table.evict(&mut matcher), table.evict(&mut matcher)], [15, 16]);
+    }
+
+    #[test]
     fn so_many_connections_that_ended_are_known() {
         let (key, _) = FlowKey::of(&packet());
         let flow = |id| Flow::new(id, key, [0, 0], FlowRow { first: NO_TIME, ..FlowRow::default() });

@@ -409,3 +409,18 @@ fn report(assembly: &Assembly, protocol: u8, oddities: &mut Oddities) {
         oddities.place = now;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fragment_costs_its_bookkeeping_though_it_has_no_new_bytes() {
+        let mut assembly = Assembly::new(Place::default());
+        let costs = [0, 8, 0].map(|offset| {
+            assembly.insert(&[0; 8], offset, offset + 8, true);
+            assembly.cost
+        });
+        assert_eq!(costs, [8 + 16, 16 + 2 * 16, 16 + 3 * 16]);
+    }
+}

@@ -1,8 +1,8 @@
 //! Calls and replies become exchanges: matched by client, server, ports, xid and time.
 //!
 //! A call that repeats an unanswered one (same xid, program, procedure and arguments from the same client to the same server,
-//! whatever the connection) is a resend, at another port of the server only where the program has left the first; any other
-//! call with its xid is a new exchange. A reply answers the newest unanswered call on its ports, else it is one more reply of
+//! whatever the connection) is a resend, at another port of the server only where the program has left the first. So is one
+//! that crossed its reply. Any other call with its xid is a new exchange. A reply answers the newest unanswered call on its ports, else it is one more reply of
 //! an answered one, else it waits a moment for a call captured after it. An answered exchange stays in reach for a while, for
 //! late resends and replies, and leaves as a row. Arguments and results are decoded by layout as they pass; nothing of a body
 //! is kept but that of a reply whose call may still come.
@@ -25,7 +25,7 @@ use crate::rpc::{self, Call, HEAD, RPCSEC_GSS, Record, Reply};
 use crate::select::RawMessage;
 use crate::strings::NO_STRING;
 use crate::tally::{Counts, Fold};
-use crate::xdr::Owner;
+use crate::xdr::{Numbers, Owner};
 
 /// Calls waiting for a reply; at 200 bytes each 50 MB. Beyond, the oldest is let go, marked so.
 pub const MAX_UNANSWERED: usize = 1 << 18;
@@ -43,6 +43,9 @@ const REPLY_FIRST_NS: i64 = 2 * SECOND;
 /// A client sends a call to another port of its server when its connection has failed, or a retransmission timer has run out:
 /// Linux connects again after 3 s (`XS_TCP_INIT_REEST_TO`), and calls over UDP again after 1.1 s.
 const MOVED_NS: i64 = SECOND;
+/// How long after its reply a call is still a resend that crossed it: a round trip in a local network and a busy client's
+/// scheduling take no longer, and a client that begins its xids anew does not send the same call again as soon as that.
+const CROSSED_NS: i64 = 5_000_000;
 const SECOND: i64 = 1_000_000_000;
 
 #[derive(Default)]
@@ -97,8 +100,8 @@ pub enum MessageKind {
 #[derive(Clone, Copy)]
 struct Args {
     hash: u64,
-    /// The number of their layout.
-    layout: Option<usize>,
+    /// The numbers of the layouts of them and of the results.
+    layouts: Numbers,
 }
 
 /// What is in reach with the xid of a call.
@@ -134,14 +137,24 @@ impl Matcher {
 
     /// A complete record. Returns what it was, for the flow's counters; if it cannot be so long, nothing was made of it.
     pub fn record(&mut self, path: Path, record: &Record<'_>) -> Option<MessageKind> {
+        self.message(path, record, rpc::parse(record.data, record.length))
+    }
+
+    /// As [`Self::record`], of what is parsed already.
+    pub fn message(
+        &mut self,
+        path: Path,
+        record: &Record<'_>,
+        message: Option<rpc::Message<'_>>,
+    ) -> Option<MessageKind> {
         self.now = record.place.time;
-        match rpc::parse(record.data, record.length) {
+        match message {
             Some(rpc::Message::Call(call)) => {
-                let layout = self.bodies.layouts.find(call.prog, call.vers, call.proc, false);
-                if !record.doubted && self.is_too_long(layout, Gss::of(&call.cred), call.args, record) {
+                let layouts = self.bodies.layouts.find(call.prog, call.vers, call.proc);
+                if !record.doubted && self.is_too_long(layouts.args, Gss::of(&call.cred), call.args, record) {
                     return Some(MessageKind::TooLong);
                 }
-                let (at, copy) = self.call(path, &call, layout, record);
+                let (at, copy) = self.call(path, &call, layouts, record);
                 self.hand_out(at, false, copy, record);
                 Some(MessageKind::Call(call.prog))
             }
@@ -191,7 +204,7 @@ impl Matcher {
     /// How much of a record is worth storing, told from its beginning.
     pub fn keep(&self, path: &Path, head: &[u8]) -> usize {
         let layout = match rpc::parse(head, usize::MAX) {
-            Some(rpc::Message::Call(call)) => self.bodies.layouts.find(call.prog, call.vers, call.proc, false),
+            Some(rpc::Message::Call(call)) => self.bodies.layouts.find(call.prog, call.vers, call.proc).args,
             Some(rpc::Message::Reply(reply)) => {
                 let key = XidKey::of(path.to.address, path.from.address, reply.xid);
                 self.pool.newest(key).and_then(|known| known.results)
@@ -205,7 +218,7 @@ impl Matcher {
     pub fn most(&self, path: &Path, head: &[u8]) -> usize {
         let (body, gss, layout) = match rpc::parse(head, usize::MAX) {
             Some(rpc::Message::Call(call)) => {
-                (call.args, Gss::of(&call.cred), self.bodies.layouts.find(call.prog, call.vers, call.proc, false))
+                (call.args, Gss::of(&call.cred), self.bodies.layouts.find(call.prog, call.vers, call.proc).args)
             }
             Some(rpc::Message::Reply(reply)) if reply.status == Some(0) => {
                 let known = self.awaited(path, reply.xid);
@@ -228,9 +241,9 @@ impl Matcher {
     }
 
     /// Returns the exchange's place and which copy of the call this is.
-    fn call(&mut self, path: Path, call: &Call<'_>, layout: Option<usize>, record: &Record<'_>) -> (ExchangeId, u16) {
+    fn call(&mut self, path: Path, call: &Call<'_>, layouts: Numbers, record: &Record<'_>) -> (ExchangeId, u16) {
         let key = XidKey::of(path.from.address, path.to.address, call.xid);
-        let args = Args { hash: self.hash(call, args_length(call, record)), layout };
+        let args = Args { hash: self.hash(call, args_length(call, record)), layouts };
         match self.earlier(key, path, call, args.hash, record.place.time) {
             Earlier::ReplyFirst(at) => {
                 self.adopt(at, path, call, record, args);
@@ -241,7 +254,9 @@ impl Matcher {
                 self.make_room(&others);
                 let at = self.pool.insert(key, call.xid, path);
                 self.begin(at, path, call, record, args);
-                if let Some(known) = self.pool.get_mut(at).filter(|_| others.repeated) {
+                if others.repeated
+                    && let Some(known) = self.pool.get_mut(at)
+                {
                     known.row.flags |= flag::REPEATED;
                 }
                 if others.count > 0 {
@@ -263,10 +278,13 @@ impl Matcher {
                     return Earlier::ReplyFirst(at);
                 }
             } else if known.is_of(call, args_hash) {
-                if !known.answered() && self.may_be_resend(known, path, time) {
+                let answered = known.answered();
+                let resent =
+                    if answered { has_crossed(known, path, time) } else { self.may_be_resend(known, path, time) };
+                if resent {
                     return Earlier::Same(at);
                 }
-                others.repeated |= known.answered();
+                others.repeated |= answered;
             }
         }
         Earlier::Others(others)
@@ -319,7 +337,7 @@ impl Matcher {
         known.first_client_port = path.from.port;
         known.last_sent = record.place.time;
         known.args_hash = known_args.hash;
-        known.results = self.bodies.layouts.find(call.prog, call.vers, call.proc, true);
+        known.results = known_args.layouts.results;
         known.end = record.end;
         known.gss = Gss::of(&call.cred);
         let row = &mut known.row;
@@ -341,11 +359,12 @@ impl Matcher {
             return;
         };
         let Some((args, length)) = known.gss.open(args, args_length(call, record)) else { return };
-        if let Some(handle) = self.output.counts.fold.handle((call.prog, call.vers, call.proc), args) {
+        if let Some((handle, bytes)) = self.output.counts.fold.target((call.prog, call.vers, call.proc), args) {
             known.handle = self.bodies.handle(handle, &mut self.oddities);
+            known.bytes = bytes;
         }
-        known.decoded |= self.bodies.layout(known_args.layout).is_some_and(|layout| layout.fills);
-        let outcome = self.bodies.decode(known_args.layout, (args, length), owner, &mut self.oddities);
+        known.decoded |= self.bodies.layout(known_args.layouts.args).is_some_and(|layout| layout.fills);
+        let outcome = self.bodies.decode(known_args.layouts.args, (args, length), owner, &mut self.oddities);
         let outcome = outcome.unwrap_or_default();
         if outcome.cut {
             row.flags |= flag::CALL_CUT;
@@ -592,21 +611,29 @@ impl Matcher {
 
     /// Takes one exchange out of reach and makes its row.
     fn finish(&mut self, at: ExchangeId, flags: u16) {
-        let Some(Exchange { mut row, handle, decoded, xid_reused, .. }) = self.pool.remove(at) else { return };
+        let Some(Exchange { row, handle, bytes, decoded, xid_reused, .. }) = self.pool.get_mut(at) else { return };
         row.flags |= flags;
         if row.reply_frame == 0 {
             self.queues.waiting = self.queues.waiting.saturating_sub(1);
         }
         let Output { rows, counts, .. } = &mut self.output;
-        counts.count_access(handle, &row, &mut self.oddities);
-        let counted = !xid_reused && counts.count(&row, &mut self.oddities);
-        if counted && decoded {
+        counts.count_access(*handle, *bytes, row, &mut self.oddities);
+        let counted = !*xid_reused && counts.count(row, &mut self.oddities);
+        if counted && *decoded {
             row.flags |= flag::COUNTED;
         }
-        if !counted || decoded {
-            rows.push(row);
+        if !counted || *decoded {
+            rows.push(*row);
         }
+        self.pool.remove(at);
     }
+}
+
+/// Whether the same call was on its way when its reply came: by the same connection, about the time of the reply. After a
+/// reply that refuses it, a client sends the call again on purpose: Linux with a new credential.
+fn has_crossed(known: &Exchange, path: Path, now: i64) -> bool {
+    let since = now.saturating_sub(known.row.reply_time).saturating_abs();
+    known.row.rpc_status == 0 && known.path.flow == path.flow && now != NO_TIME && since <= CROSSED_NS
 }
 
 /// Length of the arguments on the wire.

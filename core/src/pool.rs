@@ -51,10 +51,10 @@ impl Pool {
 
     /// Takes an exchange out.
     #[inline]
-    pub fn remove(&mut self, at: ExchangeId) -> Option<Exchange> {
-        let gone = self.exchanges.remove(at)?;
-        self.unlink(gone.key(), at, gone.older);
-        Some(gone)
+    pub fn remove(&mut self, at: ExchangeId) {
+        if let Some(gone) = self.exchanges.remove(at) {
+            self.unlink(gone.key(), at, gone.older);
+        }
     }
 
     fn unlink(&mut self, key: XidKey, at: ExchangeId, older: Option<ExchangeId>) {

@@ -684,6 +684,45 @@ mod tests {
         assert_eq!([19, 20, 16 << 20, (16 << 20) + 1].map(is_length), [false, true, true, false]);
     }
 
+    #[test]
+    fn a_call_has_numbers_that_the_registry_gives() {
+        let none = Auth::default();
+        let plausible = |prog: u32, vers: u32, proc: u32| {
+            plausible_call(&Call { xid: 1, prog, vers, proc, cred: none, verf: none, args: Some(&[]) }, 0)
+        };
+        assert_eq!([0, 1, 0x5fff_ffff, 0x6000_0000].map(|prog| plausible(prog, 1, 1)), [false, true, true, false]);
+        assert_eq!([0, 1, 65_535, 65_536].map(|vers| plausible(1, vers, 1)), [false, true, true, false]);
+        assert_eq!([0, 65_536].map(|vers| plausible(1, vers, 0)), [true, true], "of NULL");
+        assert_eq!([65_535, 65_536, UNKNOWN].map(|proc| plausible(1, 1, proc)), [true, false, true]);
+    }
+
+    #[test]
+    fn a_record_is_found_on_either_side_of_a_windows_end() {
+        let sink = Kept { keep: 0, latest: None };
+        let record = [&(1 << 31 | call(0).len() as u32).to_be_bytes()[..], &call(0)].concat();
+        let found = |at: usize| find_record(&[&vec![0xff; at][..], &record].concat(), &sink);
+        // Its sign stands 8 bytes after its beginning, and takes 8: across the end of the first window, or after it.
+        for at in (1_000..1_040).chain(2_030..2_060) {
+            assert_eq!(found(at), Some(at));
+        }
+    }
+
+    #[test]
+    fn all_streams_together_store_so_much() {
+        const MIB: usize = 1 << 20;
+        let (mut sink, mut room) = (Kept { keep: usize::MAX, latest: None }, MAX_STORED);
+        let mark = 0x8000_0000 + 2 * MIB as u32;
+        let stream = [&mark.to_be_bytes()[..], &call(0), &vec![0; MIB - call(0).len()]].concat();
+        let mut stored = || {
+            let mut records = Records::new(true);
+            records.push(&stream, 0, &mut Outlet { sink: &mut sink, room: &mut room, place: Place::default() });
+            (records.head.len(), records.lost)
+        };
+        assert!((0..64).all(|_| stored() == (MIB, false)));
+        assert_eq!(stored(), (0, true));
+        assert_eq!(room, 0);
+    }
+
     /// The captured and the whole length of a record of which the first bytes came alone.
     fn kept(keep: usize, size: usize, room: usize) -> Option<(usize, usize)> {
         let (mut sink, mut room) = (Kept { keep, latest: None }, room);

@@ -6,7 +6,7 @@
 //! an xid of another call, and the first of each status other than success.
 //!
 //! Of some procedures it matters what they were done to. Those that succeed are summed by the handle that is their first
-//! argument, too, whether they are listed or not.
+//! argument, too, whether they are listed or not, with the lowest and the highest byte of the file that they name.
 
 use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashSet};
@@ -41,16 +41,59 @@ type Procedure = (u32, u32, u32);
 pub struct Fold {
     pub procedures: HashSet<Procedure>,
     pub slow_ns: i64,
-    /// Procedures that are counted by handle, and the length of the handle where XDR does not tell it (0: it does).
-    pub by_handle: HashMap<Procedure, usize>,
+    /// Procedures that are counted by handle.
+    pub by_handle: HashMap<Procedure, Arguments>,
+}
+
+/// Where a procedure's arguments have what it is done to: the handle of a file comes first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Arguments {
+    /// The length of the handle where XDR does not tell it (0: it does).
+    pub handle: usize,
+    /// Where the offset in the file stands, from the end of the handle.
+    pub offset: usize,
+    /// The offset has 64 bits, else 32.
+    pub is_wide: bool,
+    /// Where the count of bytes stands, likewise.
+    pub count: usize,
+}
+
+/// Bytes of a file, the last one included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByteRange {
+    pub first: u64,
+    pub last: u64,
+}
+
+impl ByteRange {
+    /// Any bytes: the capture does not have the offset.
+    pub const ANY: ByteRange = ByteRange { first: 0, last: u64::MAX };
+
+    /// So many bytes from an offset on; nothing if they are none.
+    fn of(first: u64, count: u32) -> Option<ByteRange> {
+        let further = count.checked_sub(1)?;
+        Some(ByteRange { first, last: first.saturating_add(u64::from(further)) })
+    }
+}
+
+impl Arguments {
+    /// The offset and the count in what follows the handle.
+    fn bytes(&self, rest: &[u8]) -> Option<(u64, u32)> {
+        let high = if self.is_wide { u64::from(word(rest, self.offset)?) << 32 } else { 0 };
+        let low = word(rest, if self.is_wide { self.offset + 4 } else { self.offset })?;
+        Some((high | u64::from(low), word(rest, self.count)?))
+    }
 }
 
 impl Fold {
-    /// The handle in these arguments, if it matters.
-    pub fn handle<'a>(&self, procedure: Procedure, args: &'a [u8]) -> Option<&'a [u8]> {
-        let fixed = *self.by_handle.get(&procedure)?;
-        let (from, length) = if fixed == 0 { (4, word(args, 0)? as usize) } else { (0, fixed) };
-        args.get(from..).and_then(|rest| rest.get(..length)).filter(|handle| handle.len() <= MAX_HANDLE)
+    /// The handle in these arguments, if it matters, and which bytes of that file; nothing where they are no bytes.
+    pub fn target<'a>(&self, procedure: Procedure, args: &'a [u8]) -> Option<(&'a [u8], ByteRange)> {
+        let at = self.by_handle.get(&procedure)?;
+        let (from, length) = if at.handle == 0 { (4, word(args, 0)? as usize) } else { (0, at.handle) };
+        let rest = args.get(from..)?;
+        let handle = rest.get(..length).filter(|handle| handle.len() <= MAX_HANDLE)?;
+        let bytes = rest.get(length.next_multiple_of(4)..).and_then(|rest| at.bytes(rest));
+        Some((handle, bytes.map_or(Some(ByteRange::ANY), |(first, count)| ByteRange::of(first, count))?))
     }
 }
 
@@ -111,8 +154,8 @@ impl Counts {
         *listed <= LISTED
     }
 
-    /// Counts what was done to a handle, if it was.
-    pub fn count_access(&mut self, handle: u32, row: &ExchangeRow, oddities: &mut Oddities) {
+    /// Counts what was done to these bytes of a handle, if it was.
+    pub fn count_access(&mut self, handle: u32, bytes: ByteRange, row: &ExchangeRow, oddities: &mut Oddities) {
         if handle == NO_STRING || row.reply_frame == 0 || row.rpc_status != 0 || row.status != 0 {
             return;
         }
@@ -127,6 +170,8 @@ impl Counts {
             last: row.time,
             last_frame: row.call_frame,
             exchanges: 1,
+            first_byte: bytes.first,
+            last_byte: bytes.last,
         };
         let full = self.accesses.len() + self.accesses_gone >= MAX_ACCESSES;
         match self.accesses.entry((row.client, row.server, handle)) {
@@ -216,6 +261,8 @@ fn belongs(known: &AccessRow, access: &AccessRow) -> bool {
 
 fn add_access(sum: &mut AccessRow, access: &AccessRow) {
     sum.exchanges += access.exchanges;
+    sum.first_byte = sum.first_byte.min(access.first_byte);
+    sum.last_byte = sum.last_byte.max(access.last_byte);
     if access.first < sum.first {
         (sum.first, sum.first_frame) = (access.first, access.first_frame);
     }
@@ -377,17 +424,23 @@ mod tests {
             call_frame,
             ..answered(0, time)
         };
-        for (time, frame) in [(TEN + 5, 50), (TEN + 3, 30), (TEN + 4, 40), (2 * TEN, 60)] {
-            counts.count_access(9, &row(time, frame), &mut oddities);
+        let bytes = |first: u64, last: u64| ByteRange { first, last };
+        for (time, frame, bytes) in [
+            (TEN + 5, 50, bytes(300, 309)),
+            (TEN + 3, 30, bytes(200, 209)),
+            (TEN + 4, 40, bytes(250, 400)),
+            (2 * TEN, 60, bytes(7, 8)),
+        ] {
+            counts.count_access(9, bytes, &row(time, frame), &mut oddities);
         }
         for not in [
             ExchangeRow { reply_frame: 0, ..row(TEN, 1) },
             ExchangeRow { rpc_status: 1, ..row(TEN, 1) },
             ExchangeRow { status: 1, ..row(TEN, 1) },
         ] {
-            counts.count_access(9, &not, &mut oddities);
+            counts.count_access(9, ByteRange::ANY, &not, &mut oddities);
         }
-        counts.count_access(NO_STRING, &row(TEN, 1), &mut oddities);
+        counts.count_access(NO_STRING, ByteRange::ANY, &row(TEN, 1), &mut oddities);
         let sum = AccessRow {
             capture: 3,
             client: 4,
@@ -399,9 +452,20 @@ mod tests {
             last: TEN + 5,
             last_frame: 50,
             exchanges: 3,
+            first_byte: 200,
+            last_byte: 400,
         };
-        let (interval, first, first_frame) = (2 * TEN, 2 * TEN, 60);
-        let next = AccessRow { interval, first, first_frame, last: first, last_frame: 60, exchanges: 1, ..sum };
+        let next = AccessRow {
+            interval: 2 * TEN,
+            first: 2 * TEN,
+            first_frame: 60,
+            last: 2 * TEN,
+            last_frame: 60,
+            exchanges: 1,
+            first_byte: 7,
+            last_byte: 8,
+            ..sum
+        };
         let mut expected = Accesses::default();
         [sum, next].into_iter().for_each(|row| expected.push(row));
         assert_eq!(counts.take_accesses().into_columns(), expected.take().into_columns());
@@ -430,13 +494,34 @@ mod tests {
 
     #[test]
     fn handles_are_as_long_as_nfs_has_them() {
-        let by = |length: usize| Fold { by_handle: [(PROCEDURE, length)].into(), ..Fold::default() };
+        let by = |handle: usize| {
+            let at = Arguments { handle, ..Arguments::default() };
+            Fold { by_handle: [(PROCEDURE, at)].into(), ..Fold::default() }
+        };
         let args = |length: u32| [&length.to_be_bytes()[..], &[9; 200]].concat();
-        let found = |length: u32| by(0).handle(PROCEDURE, &args(length)).map(<[u8]>::len);
+        let found = |length: u32| by(0).target(PROCEDURE, &args(length)).map(|(handle, _)| handle.len());
         assert_eq!([0, 128, 129].map(found), [Some(0), Some(128), None]);
-        assert_eq!(by(32).handle(PROCEDURE, &[7; 40]), Some(&[7; 32][..]));
-        assert_eq!(by(32).handle(PROCEDURE, &[7; 31]), None);
-        assert_eq!(by(32).handle((100, 1, 7), &[7; 40]), None);
+        assert_eq!(by(32).target(PROCEDURE, &[7; 32]), Some((&[7; 32][..], ByteRange::ANY)));
+        assert_eq!(by(32).target(PROCEDURE, &[7; 31]), None);
+        assert_eq!(by(32).target((100, 1, 7), &[7; 40]), None);
+    }
+
+    #[test]
+    fn bytes_are_those_from_the_offset_on() {
+        let wide = Arguments { offset: 0, is_wide: true, count: 8, ..Arguments::default() };
+        let narrow = Arguments { handle: 4, offset: 4, is_wide: false, count: 12 };
+        let found = |at: Arguments, words: &[u32]| {
+            let fold = Fold { by_handle: [(PROCEDURE, at)].into(), ..Fold::default() };
+            let args: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+            fold.target(PROCEDURE, &args).map(|(_, ByteRange { first, last })| (first, last))
+        };
+        // Of three bytes of a handle the fourth is padding.
+        assert_eq!(found(wide, &[3, 9, 1, 5, 10]), Some(((1 << 32) + 5, (1 << 32) + 14)));
+        assert_eq!(found(wide, &[3, 9, 0, 5, 1]), Some((5, 5)));
+        assert_eq!(found(wide, &[3, 9, 0, 5, 0]), None, "no bytes");
+        assert_eq!(found(wide, &[3, 9, u32::MAX, u32::MAX, 2]), Some((u64::MAX, u64::MAX)));
+        assert_eq!(found(wide, &[3, 9, 1, 5]), Some((0, u64::MAX)), "cut");
+        assert_eq!(found(narrow, &[9, 77, 5, 88, 10]), Some((5, 14)));
     }
 
     #[test]

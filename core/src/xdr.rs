@@ -378,18 +378,25 @@ impl Table {
 #[derive(Default)]
 pub struct Layouts {
     layouts: Vec<Layout>,
-    index: HashMap<(u32, u32, u32, bool), usize>,
+    index: HashMap<(u32, u32, u32), Numbers>,
+}
+
+/// The numbers of the layouts of one procedure, to [`Layouts::get`] them by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    pub args: Option<usize>,
+    pub results: Option<usize>,
 }
 
 impl Layouts {
     pub fn add(&mut self, prog: u32, vers: u32, proc: u32, reply: bool, layout: Layout) {
-        self.index.insert((prog, vers, proc, reply), self.layouts.len());
+        let numbers = self.index.entry((prog, vers, proc)).or_default();
+        *(if reply { &mut numbers.results } else { &mut numbers.args }) = Some(self.layouts.len());
         self.layouts.push(layout);
     }
 
-    /// The number of a layout, to [`Self::get`] it by.
-    pub fn find(&self, prog: u32, vers: u32, proc: u32, reply: bool) -> Option<usize> {
-        self.index.get(&(prog, vers, proc, reply)).copied()
+    pub fn find(&self, prog: u32, vers: u32, proc: u32) -> Numbers {
+        self.index.get(&(prog, vers, proc)).copied().unwrap_or_default()
     }
 
     #[inline]

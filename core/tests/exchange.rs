@@ -319,6 +319,33 @@ fn a_call_repeated_after_its_answer_says_so() {
 }
 
 #[test]
+fn a_call_that_crossed_its_reply_is_a_resend() {
+    let again = |later: f64, from: (Ipv4Addr, u16), args: &[u8]| {
+        let mut wire = Wire::default();
+        wire.udp(0.0, C, S, &call(1, 2, &[7; 4]));
+        wire.udp(1.0, S, C, &reply(1, &[]));
+        wire.udp(1.0 + later, from, S, &call(1, 2, args));
+        wire.udp(1.02, S, from, &reply(1, &[]));
+        pairs(&wire.decode())
+    };
+    let (resend, another) = (vec![(1, 2, 1, 1)], vec![(1, 2, 0, 0), (3, 4, 0, 0)]);
+    for later in [0.000_1, 0.005, -0.005] {
+        assert_eq!(again(later, C, &[7; 4]), resend, "{later}");
+    }
+    for later in [0.005_001, -0.005_001] {
+        assert_eq!(again(later, C, &[7; 4]), another, "{later}");
+    }
+    let mut refused = Wire::default();
+    for at in [0.0, 1.0] {
+        refused.udp(at, C, S, &call(1, 2, &[]));
+        refused.udp(at + 0.999_9, S, C, &words(&[1, 1, 1, 1, 1]));
+    }
+    assert_eq!(pairs(&refused.decode()), another, "with another credential");
+    assert_eq!(again(0.000_1, C, &[8; 4]), another, "other arguments");
+    assert_eq!(again(0.000_1, (CLIENT, 901), &[7; 4]), another, "another port");
+}
+
+#[test]
 fn orphans_of_one_xid_leave_a_few_at_a_time() {
     let mut wire = Wire::default();
     for port in 0..20 {

@@ -5,7 +5,7 @@ mod wire;
 use nfsrpc_core::batch::NO_TIME;
 use nfsrpc_core::decoder::Decoder;
 use nfsrpc_core::select::Select;
-use nfsrpc_core::tally::Fold;
+use nfsrpc_core::tally::{Arguments, Fold};
 use nfsrpc_core::xdr::{Kind, Layout, Layouts, Table, code};
 use std::net::Ipv4Addr;
 use wire::*;
@@ -44,7 +44,7 @@ fn the_file_being_read_is_told_as_it_stands() {
 
 #[test]
 fn handles_of_exchanges_in_reach_are_kept() {
-    let fold = Fold { by_handle: [((PROG, 4, 1), 0)].into_iter().collect(), ..Fold::default() };
+    let fold = Fold { by_handle: [((PROG, 4, 1), Arguments::default())].into_iter().collect(), ..Fold::default() };
     let mut layouts = Layouts::default();
     let results = [(code::ENUM, -1, 0, 0, Vec::new()), (code::STATUS, 0, 0, 0, Vec::new())];
     layouts.add(PROG, 4, 1, true, Layout::new(&results, None, 1024, &[]).expect("a layout"));

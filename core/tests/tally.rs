@@ -5,7 +5,7 @@ mod wire;
 use nfsrpc_core::batch::exchange_flag;
 use nfsrpc_core::decoder::{Batch, Decoder};
 use nfsrpc_core::select::Select;
-use nfsrpc_core::tally::Fold;
+use nfsrpc_core::tally::{Arguments, Fold};
 use nfsrpc_core::xdr::{Kind, Layout, Layouts, RawOp, Table, code};
 use std::net::Ipv4Addr;
 use wire::*;
@@ -158,7 +158,8 @@ fn a_snapshot_shows_what_is_not_over_and_changes_nothing() {
 
 /// A batch with what procedure 1 did to the handle that is its first argument, of a given length or with its own.
 fn by_handle(wire: &Wire, length: usize) -> Batch {
-    let fold = Fold { by_handle: [((PROG, 4, 1), length)].into_iter().collect(), ..Fold::default() };
+    let at = Arguments { handle: length, offset: 0, is_wide: false, count: 4 };
+    let fold = Fold { by_handle: [((PROG, 4, 1), at)].into_iter().collect(), ..Fold::default() };
     let mut layouts = Layouts::default();
     let results = [(code::ENUM, -1, 0, 0, Vec::new()), (code::STATUS, 0, 0, 0, Vec::new())];
     layouts.add(PROG, 4, 1, true, Layout::new(&results, None, 1024, &[]).expect("a layout"));
@@ -172,26 +173,29 @@ fn act(wire: &mut Wire, xid: u32, at: f64, args: &[u8], status: u32) {
     wire.udp(at + 0.001, S, C, &reply(xid, &words(&[status])));
 }
 
-fn opaque(handle: &[u8; 4]) -> Vec<u8> {
-    [&words(&[4])[..], handle, &[9; 40]].concat()
+/// Ten bytes of a file, from an offset on.
+fn opaque(handle: &[u8; 4], offset: u32) -> Vec<u8> {
+    [&words(&[4])[..], handle, &words(&[offset, 10])].concat()
 }
 
 #[test]
 fn what_is_done_is_summed_by_handle_and_interval() {
     let mut wire = Wire::default();
-    act(&mut wire, 1, 1.0, &opaque(b"aaaa"), 0);
-    act(&mut wire, 2, 2.0, &opaque(b"bbbb"), 0);
-    act(&mut wire, 3, 3.0, &opaque(b"aaaa"), 0);
-    act(&mut wire, 4, 4.0, &opaque(b"aaaa"), 13);
-    act(&mut wire, 5, 11.0, &opaque(b"aaaa"), 0);
+    act(&mut wire, 1, 1.0, &opaque(b"aaaa", 50), 0);
+    act(&mut wire, 2, 2.0, &opaque(b"bbbb", 0), 0);
+    act(&mut wire, 3, 3.0, &opaque(b"aaaa", 20), 0);
+    act(&mut wire, 4, 4.0, &opaque(b"aaaa", 900), 13);
+    act(&mut wire, 5, 11.0, &opaque(b"aaaa", 7), 0);
     exchange(&mut wire, 6, 2, 12.0, 0.1, 0);
-    wire.udp(13.0, C, S, &call(7, 1, &opaque(b"aaaa")));
+    wire.udp(13.0, C, S, &call(7, 1, &opaque(b"aaaa", 0)));
     let batch = by_handle(&wire, 0);
     assert_eq!(rows(&batch).len(), 7, "they are listed all the same");
     let handles: Vec<&[u8]> = batch.accesses.handle.iter().map(|at| &batch.strings[*at as usize][..]).collect();
     assert_eq!(handles, [b"aaaa", b"bbbb", b"aaaa"]);
     assert_eq!(batch.accesses.exchanges, [2, 1, 1]);
     assert_eq!(batch.accesses.interval, [0, 0, 10_000_000_000]);
+    assert_eq!(batch.accesses.first_byte, [20, 0, 7]);
+    assert_eq!(batch.accesses.last_byte, [59, 9, 16]);
     assert_eq!(batch.accesses.first_frame, [1, 3, 9]);
     assert_eq!(batch.accesses.last_frame, [5, 3, 9]);
     assert_eq!((batch.accesses.first[0], batch.accesses.last[0]), (1_000_000_000, 3_000_000_000));

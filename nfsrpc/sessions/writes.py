@@ -1,4 +1,4 @@
-"""The table of writes: who wrote to which file, how often, in ten seconds.
+"""The table of writes: who wrote to which file, how often, in ten seconds, and between which bytes.
 
 Decoders count what was done to a handle whether exchanges are listed or counted, bit by bit; here it becomes one row.
 """
@@ -25,6 +25,8 @@ def summed(accesses: Columns) -> Columns:
     result = {name: values[first] for name, values in rows.items()}
     result["exchanges"] = np.zeros(len(first), dtype=rows["exchanges"].dtype)
     np.add.at(result["exchanges"], groups, rows["exchanges"])
+    np.minimum.at(result["first_byte"], groups, rows["first_byte"])
+    np.maximum.at(result["last_byte"], groups, rows["last_byte"])
     latest = np.argsort(rows["last"], kind="stable")  # of several values for one place the last one stays
     for name in ("last", "last_frame"):
         result[name][groups[latest]] = rows[name][latest]

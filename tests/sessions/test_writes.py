@@ -14,8 +14,9 @@ from tests.scenario import Host, Scenario, handle
 FOREVER_S = 1e8
 
 
-def write(client: Host, server: Host, path: str, status: str = "OK") -> None:
-    client.call(server, "nfs3", "WRITE", file=handle(path), count=4, data=b"data").reply(status=status)
+def write(client: Host, server: Host, path: str, offset: int = 0, status: str = "OK", data: bytes = b"data") -> None:
+    call = client.call(server, "nfs3", "WRITE", file=handle(path), offset=offset, count=len(data), data=data)
+    call.reply(status=status)
 
 
 @pytest.fixture
@@ -25,9 +26,9 @@ def capture() -> bytes:
     server, one, two = s.host("10.0.0.9"), s.host("10.0.0.1"), s.host("10.0.0.2")
     one.lookup(server, "/srv", "a")
     for second in range(20):
-        write(one, server, "/srv/a")
+        write(one, server, "/srv/a", 100 * (second + 1))
         if second % 5 == 0:
-            write(two, server, "/srv/b")
+            write(two, server, "/srv/b", (1 << 40) - second)
         s.wait(1)
     write(two, server, "/srv/b", status="ACCES")
     return s.capture()
@@ -35,7 +36,7 @@ def capture() -> bytes:
 
 def rows(trace: nfsrpc.Trace) -> list[tuple[object, ...]]:
     table = trace.tables["writes"]
-    names = ("client", "file", "exchanges", "first_frame", "last_frame")
+    names = ("client", "file", "exchanges", "first_frame", "last_frame", "first_byte", "last_byte")
     return list(zip(*(table.values(name) for name in names), strict=True))
 
 
@@ -48,6 +49,27 @@ def test_a_row_is_a_file_a_client_and_ten_seconds(capture: bytes) -> None:
     frames = dict(zip(trace.calls["call_frame"], trace.calls["time"], strict=True))
     assert trace.writes["first"].tolist() == [frames[frame] for frame in trace.writes["first_frame"]]
     assert trace.writes["last"].tolist() == [frames[frame] for frame in trace.writes["last_frame"]]
+
+
+def test_the_bytes_are_from_the_lowest_to_the_highest(capture: bytes) -> None:
+    writes = nfsrpc.read(capture).writes.groupby("client", observed=True)
+    assert writes["first_byte"].min().to_dict() == {"10.0.0.1": 100, "10.0.0.2": (1 << 40) - 15}
+    assert writes["last_byte"].max().to_dict() == {"10.0.0.1": 2003, "10.0.0.2": (1 << 40) + 3}
+    assert (writes["first_byte"].max() > writes["first_byte"].min()).all(), "each row has its own"
+
+
+def test_bytes_of_nfs2_are_those_of_the_data() -> None:
+    s = Scenario(start=1_700_000_000.0)
+    args = {"file": handle("/srv/a").ljust(32, b"\0"), "beginoffset": 7, "offset": 50, "totalcount": 90}
+    s.host("10.0.0.1").call(s.host("10.0.0.9"), "nfs2", "WRITE", data=b"data", **args).reply(status="OK")
+    writes = nfsrpc.read(s.capture()).writes
+    assert (writes["first_byte"].tolist(), writes["last_byte"].tolist()) == ([50], [53])
+
+
+def test_a_write_of_no_bytes_is_none() -> None:
+    s = Scenario(start=1_700_000_000.0)
+    write(s.host("10.0.0.1"), s.host("10.0.0.9"), "/srv/a", data=b"")
+    assert not len(nfsrpc.read(s.capture()).writes)
 
 
 def test_counting_gives_the_same(capture: bytes) -> None:

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use nfsrpc_core::tally::Fold;
+use nfsrpc_core::tally::{Arguments, Fold};
 use nfsrpc_core::xdr::{Kind, Layout, Layouts, RawOp, Table};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/layouts.txt");
@@ -79,6 +79,6 @@ pub fn one(number: u16) -> (Name, &'static Layout) {
 /// Every procedure that has a layout is counted instead of listed, and counted by handle.
 pub fn fold() -> Fold {
     let procedures = KNOWN.layouts.iter().map(|((prog, vers, proc, _), _)| (*prog, *vers, *proc));
-    let by_handle = procedures.clone().map(|procedure| (procedure, 0)).collect();
+    let by_handle = procedures.clone().map(|procedure| (procedure, Arguments::default())).collect();
     Fold { procedures: procedures.collect(), slow_ns: SLOW_NS, by_handle }
 }

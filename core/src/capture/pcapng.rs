@@ -284,3 +284,18 @@ impl Format for Pcapng {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_so_long_at_most() {
+        let length = |length: u32| {
+            let front = [&PACKET.to_le_bytes()[..], &length.to_le_bytes(), &[0; 4]].concat();
+            Pcapng::default().front(&front).ok().map(|(_, length)| length)
+        };
+        assert_eq!([0, 8, 12, 14].map(length), [None, None, Some(12), None]);
+        assert_eq!([16 << 20, (16 << 20) + 4].map(length), [Some(16 << 20), None]);
+    }
+}

@@ -2,12 +2,14 @@
 
 Sees
     WRITE calls that succeed, to a file on which a host holds a lock at that moment, by another host that never asks for
-    a lock on that file. A warning where the lock is exclusive and of the whole file: the write falls into it.
+    a lock on that file. A warning where they fall into a range that is locked exclusively. WRITE calls of one client to
+    one file are counted by ten seconds, with the lowest and the highest byte: it is certain that they fall into the
+    range where it contains all of these, or where there is one call; likely where the two meet.
 
 Why it hurts
     Locks are advisory: a server accepts every WRITE. The holder of the lock relies on nobody else writing, and its data
-    may be damaged. It is likely only where the lock is shared, or of a part of the file: the writer may have written to
-    another part, and hold a lock there since before the capture.
+    may be damaged. It is information only, and likely, where the lock is shared or of another part of the file, or the
+    capture does not have the offsets: the writer may hold a lock on what it writes since before the capture.
 
 Not flagged when
     The writer asks for a lock on that file, too, at whatever time, or is the host that holds it, or shares files with
@@ -38,8 +40,9 @@ from nfsrpc.facts.waiters import held_until
 from nfsrpc.findings.advice import bare, wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, CannotTell, Evidence, Finding, Rule
-from nfsrpc.protocols.numbers import NlmProc, Prog
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.grouping import group, members
+from nfsrpc.sessions.held_ranges import Ranges, held_then
 from nfsrpc.sessions.ranges import TO_THE_END, last_bytes
 from nfsrpc.tables import Calls, Captures, Locks, Tallies, Writes
 from nfsrpc.wording import named, several
@@ -53,27 +56,22 @@ RULE = Rule(
 )
 
 FILES = 20  # so many are named
+ELSEWHERE, PERHAPS, CERTAINLY = range(3)
+WHERE = ("", ", perhaps into its range", ", into its range")
 
 
 class Ignored(NamedTuple):
-    """Writes, and beside each the lock that another host held then: as many rows of either table."""
+    """Writes, and beside each the lock that another host held then, and whether they fall into its range."""
 
     writes: Writes
     locks: Locks
+    into: Array  # ELSEWHERE, PERHAPS or CERTAINLY
 
     def where(self, mask: Mask) -> Ignored:
         return self.take(np.flatnonzero(mask))
 
     def take(self, rows: Array) -> Ignored:
-        return Ignored(self.writes.take(rows), self.locks.take(rows))
-
-    @property
-    def certain(self) -> Mask:
-        """Beside an exclusive lock on the whole file there is none."""
-        locks = self.locks
-        whole = (locks["l_offset"] == 0) & (last_bytes(locks["l_offset"], locks["l_len"]) == TO_THE_END)
-        mask: Mask = locks["exclusive"] & whole
-        return mask
+        return Ignored(self.writes.take(rows), self.locks.take(rows), self.into[rows])
 
 
 def check(
@@ -138,14 +136,33 @@ def ignored(writes: Writes, held: Locks, captures: Captures) -> Ignored:
     locked, wrote = numbered(held, writes, "server", "fh")
     concerned = isin(locked, wrote)
     held, locked = held.where(concerned), locked[concerned]
-    first, last = (latest(locked, held["granted"], wrote, times) for times in (writes["first"], writes["last"]))
+    first, last = (latest(locked, held["granted"], wrote, writes[name]) for name in ("first", "last"))
     until = np.append(held_until(held), NAT)
-    by_first = writes["first"] < until[first]
-    by_last = writes["last"] < until[last]
-    found = Ignored(writes.where(by_first | by_last), held.take(np.where(by_first, first, last)[by_first | by_last]))
+    rows = np.where(writes["first"] < until[first], first, np.where(writes["last"] < until[last], last, -1))
+    into = np.full(len(writes), ELSEWHERE)
+    for name in ("first", "last"):
+        met, how = fallen_into(held, locked, writes, wrote, writes[name])
+        rows, into = np.where(how > into, met, rows), np.maximum(how, into)
+    found = Ignored(writes.where(rows >= 0), held.take(rows[rows >= 0]), into[rows >= 0])
     vantages = np.zeros(int(captures["capture"].max(initial=0)) + 1, dtype=np.int64)
     vantages[captures["capture"]] = captures["vantage"]
     return found.where(vantages[found.locks["granted_capture"]] == found.writes["vantage"])
+
+
+def fallen_into(held: Locks, locked: Array, writes: Writes, wrote: Array, at: Array) -> tuple[Array, Array]:
+    """For each row of writes the exclusive lock that it met at that moment, and whether it fell into its range."""
+    exclusive = np.flatnonzero(held["exclusive"])
+    locks = held.take(exclusive)
+    start, end = locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"])
+    low, high = writes["first_byte"], writes["last_byte"]
+    ranges = Ranges(locked[exclusive], start, end)
+    met = held_then(ranges, locks["granted"], held_until(locks), Ranges(wrote, low, high), at)
+    start, end = (np.append(column, np.uint64(0)) for column in (start, end))
+    rows = np.append(exclusive, -1)
+    inside = (start[met] <= low) & (high <= end[met])
+    known = high != TO_THE_END
+    how = np.where(inside | (known & (writes["exchanges"] == 1)), CERTAINLY, np.where(known, PERHAPS, ELSEWHERE))
+    return rows[met], np.where(met >= 0, how, ELSEWHERE)
 
 
 def latest(locked: Array, granted: Array, wrote: Array, times: Array) -> Array:
@@ -162,8 +179,8 @@ def latest(locked: Array, granted: Array, wrote: Array, times: Array) -> Array:
 
 def finding(found: Ignored) -> Finding:
     vantage = found.where(found.writes["vantage"] == found.writes["vantage"].min())
-    best = int(vantage.certain.argmax())
-    certain = bool(vantage.certain[best])
+    best = int(vantage.into.argmax())
+    into = int(vantage.into[best])
     write, lock = vantage.writes.row(best), vantage.locks.row(best)
     writes, holders = vantage.writes, sorted(vantage.locks["client"].present())
     files = sorted(writes["file"].present())
@@ -171,17 +188,17 @@ def finding(found: Ignored) -> Finding:
     frame = write.first_frame if write.first >= (lock.granted or 0) else write.last_frame
     what = files[0] if len(files) == 1 else f"{write.file} and {several(len(files) - 1, 'other file')}"
     return RULE.finding(
-        severity="warning" if certain else "info",
-        certainty="certain" if certain else "likely",
+        severity="info" if into == ELSEWHERE else "warning",
+        certainty="certain" if into == CERTAINLY else "likely",
         host=write.client,
         title=f"{write.client} writes to {what} without a lock while {named(holders)} "
         f"{'holds' if len(holders) == 1 else 'hold'} one",
         explanation=(
             f"{lock.owner} ({lock.client}) was granted {'an exclusive' if lock.exclusive else 'a shared'} lock on "
             f"{write.file} in frame {lock.granted_frame}, and {write.client} wrote to that file before it was released "
-            f"(frame {frame}); {several(count, 'WRITE call')} about such moments. The capture shows no lock request "
-            f"of {write.client} for {'this file' if len(files) == 1 else 'these files'}. Locks are advisory: the "
-            "server accepts the WRITE of a client that has none."
+            f"(frame {frame}){WHERE[into]}; {several(count, 'WRITE call')} about such moments. The capture shows no "
+            f"lock request of {write.client} for {'this file' if len(files) == 1 else 'these files'}. Locks are "
+            "advisory: the server accepts the WRITE of a client that has none."
         ),
         clients=tuple(holders),
         files=tuple(files[:FILES]),
@@ -207,7 +224,7 @@ def finding(found: Ignored) -> Finding:
 def proof(lock: Locks.Row) -> Iterator[Evidence]:
     yield Evidence.of(lock.granted_capture, lock.granted_frame, f"granted to {lock.owner} ({lock.client})")
     if lock.unlock_frame is not None:
-        yield Evidence(lock.unlock_capture, lock.unlock_frame, "UNLOCK")
+        yield Evidence.of(lock.unlock_capture, lock.unlock_frame, "UNLOCK")
 
 
 def are_writes(table: Calls | Tallies) -> Mask:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.rules.stage import CLIENT, OTHER, PATH, Stage, asked, cannot_tell, findings, fires, quiet
+from tests.rules.stage import CLIENT, OTHER, PATH, Stage, asked, cannot_tell, findings, fires, inputs, quiet
 from tests.scenario import Host, handle
 
 
-def write(client: Host, stage: Stage, path: str = PATH, status: str = "OK") -> None:
-    client.call(stage.server, "nfs3", "WRITE", file=handle(path), count=4, data=b"data").reply(status=status)
+def write(client: Host, stage: Stage, path: str = PATH, status: str = "OK", offset: int = 0) -> None:
+    call = client.call(stage.server, "nfs3", "WRITE", file=handle(path), offset=offset, count=4, data=b"data")
+    call.reply(status=status)
 
 
 @fires("LCK013", host=OTHER, clients=(CLIENT,), certainty="certain", count=2)
@@ -147,13 +148,69 @@ def test_a_write_into_what_is_locked_exclusively_is_a_warning(stage: Stage) -> b
     return stage.wire()
 
 
-@pytest.mark.parametrize("lock", [{"exclusive": False}, {"length": 100}, {"offset": 1}])
-def test_a_write_that_may_be_beside_the_lock_is_information(lock: dict[str, Any]) -> None:
+def severity(lock: dict[str, Any], *offsets: int) -> tuple[str, str]:
+    """What writes of four bytes at these offsets are, beside this lock."""
     stage = Stage()
     stage.client.lock(stage.server, **lock).granted()
-    write(stage.other, stage)
+    for offset in offsets:
+        write(stage.other, stage, offset=offset)
+    (found,) = findings(asked("LCK013", stage.wire()))
+    return found.severity, found.certainty
+
+
+@pytest.mark.parametrize("lock", [{"exclusive": False}, {"length": 100}, {"offset": 104}])
+def test_a_write_beside_the_lock_is_information(lock: dict[str, Any]) -> None:
+    assert severity(lock, 100) == ("info", "likely")
+
+
+@pytest.mark.parametrize("lock", [{"length": 101}, {"offset": 103}, {"offset": 101, "length": 1}])
+def test_a_write_that_meets_the_lock_is_a_warning(lock: dict[str, Any]) -> None:
+    assert severity(lock, 100) == ("warning", "certain")
+
+
+def test_writes_of_ten_seconds_certainly_fall_into_what_contains_them_all() -> None:
+    lock = {"offset": 100, "length": 24}
+    assert severity(lock, 100, 120) == ("warning", "certain")
+    assert severity(lock, 99, 120) == ("warning", "likely")
+    assert severity(lock, 100, 121) == ("warning", "likely")
+    assert severity(lock, 92, 96) == ("info", "likely")
+
+
+def test_a_range_that_is_held_for_longer_than_the_latest() -> None:
+    stage = Stage()
+    first = stage.client.lock(stage.server, offset=100, length=10).granted()
+    stage.client.lock(stage.server, offset=200, length=10).granted()
+    stage.client.lock(stage.server, offset=300, length=10).granted().unlock().granted()
+    write(stage.other, stage, offset=104)
+    (found,) = findings(asked("LCK013", stage.wire()))
+    assert (found.severity, found.certainty) == ("warning", "certain")
+    assert "into its range" in found.explanation
+    (lock,) = (row for row in inputs(stage.wire())["locks"].rows() if row.l_offset == 100)
+    assert f"in frame {lock.granted_frame}," in found.explanation
+    first.unlock().granted()
+    stage.wait(11)
+    write(stage.other, stage, offset=104)
+    (found,) = findings(asked("LCK013", stage.wire()))
+    assert found.severity == "warning"
+
+
+def test_a_range_that_was_released_before() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server, offset=100, length=10).granted().unlock().granted()
+    stage.client.lock(stage.server, offset=200, length=10).granted()
+    write(stage.other, stage, offset=104)
     (found,) = findings(asked("LCK013", stage.wire()))
     assert (found.severity, found.certainty) == ("info", "likely")
+
+
+@pytest.mark.parametrize(("lock", "expected"), [({"length": 10}, ("info", "likely")), ({}, ("warning", "certain"))])
+def test_offsets_of_writes_are_cut(lock: dict[str, Any], expected: tuple[str, str]) -> None:
+    stage = Stage()
+    stage.client.lock(stage.server, **lock).granted()
+    write(stage.scenario.host("10.0.0.3", name="n" * 200), stage)  # a longer header than that of any other call
+    answers = (findings(asked("LCK013", stage.wire(snaplen=size))) for size in range(360, 400, 4))
+    cut = next(filter(None, answers))
+    assert (cut[0].severity, cut[0].certainty) == expected
 
 
 @quiet("LCK013")

@@ -210,9 +210,60 @@ def test_a_client_without_cookies(stage: Stage) -> bytes:
     return repeats(stage, 5, cookie=b"")
 
 
+def crossed(stage: Stage, after: float) -> bytes:
+    """A LOCK that comes once more, so long after its reply, and has no second one."""
+    stage.nfs()
+    stage.client.lock(stage.server).granted(after=10.2).resend(after=10.2 + after)
+    stage.later(20)
+    return stage.wire()
+
+
+@quiet("LCK001")
+def test_a_lock_that_crossed_its_reply(stage: Stage) -> bytes:
+    return crossed(stage, 0.0001)
+
+
+@pytest.mark.parametrize(("after", "retransmits"), [(0.005, [1]), (0.006, [0, 0])])
+def test_a_call_just_after_its_reply_is_no_new_one(after: float, retransmits: list[int]) -> None:
+    story = crossed(Stage(), after)
+    calls = inputs(story)["calls"]
+    assert calls["retransmits"][calls["procedure"] == "LOCK"].tolist() == retransmits
+    assert not findings(asked("LCK001", story))
+
+
 @pytest.mark.parametrize(("gap", "is_found"), [(REPEATED_NS / 1e9 - 1, True), (REPEATED_NS / 1e9 + 1, False)])
 def test_a_lock_msg_that_comes_much_later_is_another(gap: float, is_found: bool) -> None:
     assert bool(findings(asked("LCK001", repeats(Stage(), 4, gap=gap)))) == is_found
+
+
+def repeated_at(*moments_us: int) -> bytes:
+    """A LOCK_MSG that is called at these moments, with one cookie, and granted each time."""
+    stage = Stage()
+    stage.client.lock(stage.server, "/srv/other", asynchronous=True).granted()  # connected
+    args = stage.client.lock(stage.server, asynchronous=True).args
+    start = stage.scenario.now + 1_000_000_000
+    for moment in moments_us:
+        stage.scenario.now = start + moment * 1_000
+        LockRequest.of(stage.client.call(stage.server, "nlm4", "LOCK_MSG", **args | {"cookie": b"again"})).granted()
+    stage.later(30)
+    return stage.wire()
+
+
+SOON, LATER = 120_000_000, 120_000_001  # µs
+
+
+@pytest.mark.parametrize(
+    ("moments", "is_found"),
+    [
+        ((0, SOON), False),
+        ((0, SOON, 2 * SOON), True),
+        ((0, SOON, SOON + LATER), False),
+        ((0, SOON, SOON + LATER, 2 * SOON + LATER), False),
+        ((0, SOON, SOON + LATER, 2 * SOON + LATER, 3 * SOON + LATER), True),
+    ],
+)
+def test_three_in_a_row_are_one_that_is_repeated(moments: tuple[int, ...], is_found: bool) -> None:
+    assert bool(findings(asked("LCK001", repeated_at(*moments)))) == is_found
 
 
 def test_where_the_results_came_to_is_said() -> None:
