@@ -13,6 +13,7 @@ from typing import Any
 from nfsrpc.columns import NAT, Table, isin
 from nfsrpc.facts.basic import AUTH_NONE, NSM, Roles, fact, listed
 from nfsrpc.facts.networks import is_foreign
+from nfsrpc.facts.portmappers import without_probes
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND
 
@@ -53,11 +54,12 @@ def stretch(rows: list[Any]) -> tuple[int | None, int | None]:
 
 
 @fact
-def notified(monitors: Table, registrations: Table) -> tuple[Notified, ...]:
+def notified(monitors: Table, registrations: Table, probes: frozenset[tuple[str, str]]) -> tuple[Notified, ...]:
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
     asked = registrations.where(
         (registrations["prog"] == NSM) & ~registrations["loopback"] & (registrations["transport"] == "udp")
     )
+    asked = without_probes(asked, probes)
     questions = [row for row in asked.rows() if row.flavor == AUTH_NONE and row.asked_by_transport == "udp"]
     told, sought = (listed(((row.asker, row.host), row) for row in rows) for rows in (notices.rows(), questions))
     return tuple(

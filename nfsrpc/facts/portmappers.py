@@ -17,7 +17,7 @@ import numpy as np
 
 from nfsrpc.columns import Table, isin
 from nfsrpc.facts.attempts import AGAIN, Attempt
-from nfsrpc.facts.basic import NSM, PORTMAP, Span, fact
+from nfsrpc.facts.basic import AUTH_NONE, MOUNT, NFS, NLM, NSM, PORTMAP, Span, fact, pairs_of
 from nfsrpc.facts.stalls import LATE_S
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
@@ -25,6 +25,8 @@ from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND
 
 PORT = 111
+NULL, NFS4 = 0, 4
+SELDOM = 25 * SECOND  # between two questions for one service: sm-notify begins after 2 s, kernels ask every 3 to 5 s
 CALLIT = 5  # calls another program through the portmapper, which does not reply where that fails; often a broadcast
 AUTH_ERROR = 32  # rpc_status of MSG_DENIED: this and the auth_stat
 
@@ -75,6 +77,42 @@ def answers_about(registrations: Table, programs: Sequence[int]) -> Table:
     """
     known = registrations.valid("port") & registrations.valid("host") & ~registrations["source"].isin(("UNSET",))
     return registrations.where(isin(registrations["prog"], programs) & (registrations["state"] == "answered") & known)
+
+
+@fact
+def probes(registrations: Table, exchanges: Table, counted: Table) -> frozenset[tuple[str, str]]:
+    """Pairs (asker, host) of a monitoring system or a scan that asks what is registered and uses nothing of it.
+
+    It asks with AUTH_NONE, as rpcinfo does, for statd, for the lock manager and for more, or as seldom as SELDOM.
+    mount.nfs asks for NFS and MOUNT, sm-notify for statd, a kernel for the lock manager, and they ask again within
+    seconds; and who is a client of NFSv3 or of the lock manager, or has such a client there, is no probe.
+    """
+    answers = registrations["source"].isin(("DUMP", "SET", "UNSET"))
+    questions = registrations.where(~registrations["loopback"] & ~answers)
+    asked = {pair for pair, rows in Parts(questions, "asker", "host").items() if is_probe(rows) and None not in pair}
+    if not asked:
+        return frozenset()
+    used = exchanges.where((exchanges["proc"] != NULL) & isin(exchanges["prog"], (NFS, MOUNT, NLM)))
+    used = used.where((used["prog"] != NFS) | (used["vers"] < NFS4))
+    clients = pairs_of(used) | pairs_of(counted.where(counted["vers"] < NFS4))
+    return frozenset(asked - clients - {(host, asker) for asker, host in clients})
+
+
+def is_probe(questions: Table) -> bool:
+    if not (questions["flavor"] == AUTH_NONE).all():
+        return False
+    same = Parts(questions.where(questions.valid("time")), "prog", "vers", "netid").values()
+    pauses = [np.diff(np.sort(rows["time"])) for rows in same if len(rows) > 1]
+    seldom = bool(pauses) and all((pause >= SELDOM).all() for pause in pauses)
+    return seldom or set(questions["prog"].tolist()) > {NSM, NLM}
+
+
+def without_probes(answers: Table, probes: frozenset[tuple[str, str]]) -> Table:
+    """Answers to those that use what they ask for."""
+    if not probes:
+        return answers
+    pairs = zip(answers["asker"].tolist(), answers["host"].tolist(), strict=True)
+    return answers.where(np.array([pair not in probes for pair in pairs], dtype=np.bool_))
 
 
 @fact

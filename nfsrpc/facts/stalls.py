@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table, isin
-from nfsrpc.facts.basic import NFS, Span, fact
+from nfsrpc.facts.basic import LOCK_MSG, NFS, Span, fact
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.sessions.exchanges import PATIENCE
 from nfsrpc.sessions.grouping import Parts
@@ -104,7 +104,8 @@ def waited(rows: Table, limit: int = 2) -> list[Evidence]:
     for row in rows.take(np.argsort(-known, kind="stable")[:limit]).rows():
         proofs.append(Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"))
         if row.reply_frame is not None and row.latency_s is not None:
-            proofs.append(Evidence(row.reply_capture, row.reply_frame, f"its answer, after {seconds(row.latency_s)}"))
+            what = "its void reply, no LOCK_RES" if row.proc == LOCK_MSG else "its answer"
+            proofs.append(Evidence(row.reply_capture, row.reply_frame, f"{what}, after {seconds(row.latency_s)}"))
     return proofs
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.columns import NAT, Mask, Table, isin
-from nfsrpc.facts.basic import LOCK, Span, Stray, fact
+from nfsrpc.facts.basic import LOCK, NLM, Span, Stray, fact
 from nfsrpc.facts.stalls import DENIED_NOLOCKS, Hurt, Served, ended, hurt, nfs_waiting, overtaken
 from nfsrpc.facts.statd_dns import Questions
 from nfsrpc.sessions.exchanges import CALL_ACKED
@@ -38,6 +38,7 @@ class LockWaits:
     waiting: Parts  # of these the late and the unanswered, by server
     stalled: Parts  # lock requests that were late, unanswered or denied, wherever they came to, by server
     exchanges: Table
+    others: tuple[Stretches, Stretches]  # when other services answered, by server
     unresolved: Questions
     span: Span | None
 
@@ -56,6 +57,7 @@ class LockWaits:
 @fact
 def lock_waits(
     exchanges: Table,
+    counted: Table,
     requests: Table,
     stalls: Table,
     stalled: Parts,
@@ -73,7 +75,12 @@ def lock_waits(
     # Linux repeats a LOCK after 10 s: an unanswered one that waits shows in a copy.
     waits = waits.where((waits["state"] == "answered") | (waits["retransmits"] > 0))
     waits = waits.where(~overtaken(waits, served, span))
-    return LockWaits(Parts(reached, "server"), Parts(waits, "server"), stalled, exchanges, unresolved, span)
+    done = exchanges.where((exchanges["prog"] != NLM) & (exchanges["state"] == "answered")) if len(waits) else waits
+    others = (
+        Stretches((done["server"],), done["time"], done["reply_time"]),
+        Stretches((counted["server"],), counted["first"], counted["last"]),
+    )
+    return LockWaits(Parts(reached, "server"), Parts(waits, "server"), stalled, exchanges, others, unresolved, span)
 
 
 def lost(requests: Table, unheard: Mapping[int, int]) -> Mask:
@@ -91,7 +98,7 @@ class Stall:
 
     def __init__(self, waits: LockWaits, server: str, boots: tuple[int, ...]) -> None:
         """`boots`: when the server sent reboot notices."""
-        self.server, self.boots, self.unresolved = server, boots, waits.unresolved
+        self.server, self.boots, self.unresolved, self.others = server, boots, waits.unresolved, waits.others
         self.all, self.rows = waits.arrived[server], waits.waiting[server]
         self.victims = hurt(self.rows, waits.span)
         self.ended = ended(self.rows, waits.span) or NAT
@@ -100,6 +107,13 @@ class Stall:
     def span(self) -> tuple[int, int]:
         time, reply = self.rows["time"], self.rows["reply_time"]
         return (int(time.min()), int(max(time.max(), reply.max()))) if len(time) else (NAT, NAT)
+
+    @property
+    def others_answered(self) -> str:
+        """How the end of a sentence says what other services of the server did meanwhile."""
+        if any(answers.meet(self.server, *self.span) for answers in self.others):
+            return ", while its other services answered"
+        return "; no answer of its other services was captured meanwhile"
 
     def is_search(self, minute_s: float, longest_s: float, first_lock_s: float) -> bool:
         """Whether the first lock of a client waits as long as lockd looks for statd."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.records import sent_again
+from tests.rules.registrations.without_statd import probed
 from tests.rules.stage import CLIENT, LOCKD, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 from tests.scenario import Exchange, Host
 from tests.wire import TCP
@@ -171,4 +172,10 @@ def test_statd_is_registered_for_tcp_and_does_not_answer_udp(stage: Stage) -> by
     stage.server.getport(stage.client, "nsm1", netid="tcp")
     searched(stage.server, stage.client)
     stage.later(20)
+    return stage.wire()
+
+
+@cannot_tell("MON004")
+def test_a_monitoring_system_asks_for_statd(stage: Stage) -> bytes:
+    probed(stage)
     return stage.wire()
