@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Table
-from nfsrpc.facts.basic import LOCK, booting
+from nfsrpc.facts.basic import CANCEL, LOCK, booting
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
-from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.grouping import Parts, codes_of, group
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND, named, seconds, several
 
@@ -28,6 +28,7 @@ POLLING_S = 60.0
 POLLED = 5
 UNEXCUSED_S = 10.0  # the client's own retransmission timer: who waits for longer has noticed
 BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the server to come up
+AT_ONCE_S = 1.0  # of two grants so close together LCK009 does not judge which was first
 ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be answered
 REPEATED = 2  # a lock that is requested again once may be an application's; twice is a client's timer
 
@@ -54,6 +55,49 @@ def unlock_failed(inputs: Mapping[str, Any]) -> str:
     failed |= (locks["unlock_state"] == "unanswered") & ~recent(locks["unlock"], inputs)
     rows = locks.where(failed)
     return f"{several(len(rows), 'UNLOCK')} not answered GRANTED in time {to_whom(rows)}" if len(rows) else ""
+
+
+def cancel_unanswered(inputs: Mapping[str, Any]) -> str:
+    """A client that gives up repeats CANCEL until it is answered, and its lock may be granted meanwhile."""
+    nlm: Table = inputs["nlm"]
+    rows = nlm.where((nlm["proc"] == CANCEL) & (nlm["state"] == "unanswered") & ~recent(nlm["time"], inputs))
+    return f"{several(len(rows), 'CANCEL')} not answered {to_whom(rows)}" if len(rows) else ""
+
+
+def held_twice(inputs: Mapping[str, Any]) -> str:
+    """Two owners are granted one range within AT_ONCE_S, and both keep it: which of them was first is not known."""
+    locks: Table = inputs["locks"]
+    rows = locks.where(locks["exclusive"] & locks.valid("granted") & locks.valid("requested"))
+    if len(rows) < 2:
+        return ""
+    same = group(*(codes_of(rows[name]) for name in ("server", "fh", "l_offset", "l_len")))[0]
+    owners = group(*(codes_of(rows[name]) for name in ("caller_name", "oh", "svid")))[0]
+    order = np.lexsort((rows["granted"], same))
+    same, owners, since, until = same[order], owners[order], rows["granted"][order], held_until(rows)[order]
+    moment = round(AT_ONCE_S * SECOND)
+    both = (same[1:] == same[:-1]) & (owners[1:] != owners[:-1]) & (since[1:] - since[:-1] <= moment)
+    both &= np.minimum(until[1:], until[:-1]) > since[1:] + moment
+    if not both.any():
+        return ""
+    one, other = (rows.row(int(order[at])) for at in np.flatnonzero(both)[0] + np.arange(2))
+    return f"{one.server} granted {one.file} to {one.owner} and {other.owner} at the same time"
+
+
+def still_in_grace(inputs: Mapping[str, Any]) -> str:
+    """DENIED_GRACE_PERIOD, and the capture ends before the client asks again or is granted the lock."""
+    locks: Table = inputs["locks"]
+    rows = locks.where((locks["status"] == GRACE_PERIOD) & ~locks.valid("granted") & ~locks["reclaim"])
+    if not len(rows):
+        return ""
+    granted = locks.where(locks.valid("granted"))
+    grants = Stretches([granted[name] for name in ("server", "client", "fh")], granted["granted"])
+    last = np.where(rows["denied"] == NAT, rows["time"], rows["denied"]).tolist()
+    later = [
+        grants.following((row.server, row.client, row.fh), time) for row, time in zip(rows.rows(), last, strict=True)
+    ]
+    rows = rows.where(np.array([time is None for time in later]))
+    what = several(len(rows), "LOCK")
+    return f"{what} answered DENIED_GRACE_PERIOD {to_whom(rows)} and not granted since" if len(rows) else ""
 
 
 def blocking_denied(inputs: Mapping[str, Any]) -> str:
@@ -125,6 +169,17 @@ def unanswered_messages(inputs: Mapping[str, Any]) -> str:
     return f"{several(len(rows), 'LOCK_MSG')} without LOCK_RES {to_whom(rows)}" if len(rows) else ""
 
 
+def result_late(inputs: Mapping[str, Any]) -> str:
+    """LOCK_MSG, whose result is a message of its own."""
+    locks: Table = inputs["locks"]
+    with np.errstate(invalid="ignore"):
+        rows = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["latency_s"] >= LATE_S))
+    if not len(rows):
+        return ""
+    longest = seconds(float(rows["latency_s"].max()))
+    return f"{several(len(rows), 'LOCK_MSG')} with LOCK_RES after up to {longest} {to_whom(rows)}"
+
+
 def answered_late(inputs: Mapping[str, Any]) -> str:
     """Late, and the server did not restart meanwhile."""
     requests, boots = inputs["requests"], inputs["boots"]
@@ -185,12 +240,16 @@ def to_whom(rows: Table) -> str:
 CONDITIONS: tuple[Condition, ...] = (
     reclaim_refused,
     unlock_failed,
+    cancel_unanswered,
+    held_twice,
     blocking_denied,
     polling,
     denied_by_nobody,
     repeated_messages,
     unanswered_messages,
+    result_late,
     answered_late,
     waited_too_long,
+    still_in_grace,
     never_granted,
 )

@@ -112,6 +112,8 @@ def not_reached(known: Notified, rows: list[Any], roles: Roles) -> Finding:
     return finding(
         known,
         rows,
+        # A question for statd that is answered with 0 may be of others than sm-notify.
+        certainty="certain" if known.silent(lossy=False) else "likely",
         host=host,
         title=f"{host} did not receive the reboot notice (SM_NOTIFY) of {sender}",
         explanation=f"{attempts(known, rows)} {lost}",

@@ -11,7 +11,7 @@ from tests.scenario import Exchange, Host
 from tests.wire import TCP
 
 
-@fires("MON004", host=CLIENT, clients=(SERVER,))
+@fires("MON004", host=CLIENT, clients=(SERVER,), certainty="certain")
 def test_a_notice_that_is_not_heard(stage: Stage) -> bytes:
     stage.nfs()
     stage.server.notify(stage.client, 5).unanswered(resend=[2, 6, 14])
@@ -19,7 +19,7 @@ def test_a_notice_that_is_not_heard(stage: Stage) -> bytes:
     return stage.wire()
 
 
-@fires("MON004", host=CLIENT)
+@fires("MON004", host=CLIENT, certainty="likely")
 def test_a_client_without_statd_is_told(stage: Stage) -> bytes:
     stage.nfs()
     for _ in range(4):
