@@ -65,17 +65,17 @@ def cancel_unanswered(inputs: Mapping[str, Any]) -> str:
 
 
 def held_twice(inputs: Mapping[str, Any]) -> str:
-    """Two owners are granted one range within AT_ONCE_S, and both keep it: which of them was first is not known."""
+    """Two hosts are granted one range within AT_ONCE_S, and both keep it: which of them was first is not known."""
     locks: Table = inputs["locks"]
     rows = locks.where(locks["exclusive"] & locks.valid("granted") & locks.valid("requested"))
     if len(rows) < 2:
         return ""
     same = group(*(codes_of(rows[name]) for name in ("server", "fh", "l_offset", "l_len")))[0]
-    owners = group(*(codes_of(rows[name]) for name in ("caller_name", "oh", "svid")))[0]
+    hosts = codes_of(rows["caller_name"])
     order = np.lexsort((rows["granted"], same))
-    same, owners, since, until = same[order], owners[order], rows["granted"][order], held_until(rows)[order]
+    same, hosts, since, until = same[order], hosts[order], rows["granted"][order], held_until(rows)[order]
     moment = round(AT_ONCE_S * SECOND)
-    both = (same[1:] == same[:-1]) & (owners[1:] != owners[:-1]) & (since[1:] - since[:-1] <= moment)
+    both = (same[1:] == same[:-1]) & (hosts[1:] != hosts[:-1]) & (since[1:] - since[:-1] <= moment)
     both &= np.minimum(until[1:], until[:-1]) > since[1:] + moment
     if not both.any():
         return ""

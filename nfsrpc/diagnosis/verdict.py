@@ -21,7 +21,7 @@ from nfsrpc.diagnosis.hypotheses import hypotheses
 from nfsrpc.diagnosis.kernel_log import expected
 from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Inputs, Limited, ask, cut_short, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
-from nfsrpc.facts.basic import CANCEL_MSG, LOCK_MSG, TEST_MSG, UNLOCK_MSG, lacks
+from nfsrpc.facts.basic import CANCEL_MSG, LOCK_MSG, TEST_MSG, UNLOCK_MSG
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.findings.bounds import SCREEN, first_of
 from nfsrpc.findings.finding import (
@@ -284,7 +284,7 @@ def without_reply(undecided: Table, inputs: Inputs) -> str:
         return "none was answered in time"
     number = several(len(undecided), "has", "have")
     span = inputs["span"]
-    captured = not any(lacks(inputs["gaps"], row) for row in undecided.rows())
+    captured = all((row.server, row.client) in inputs["heard"] for row in undecided.rows())
     if captured and span is not None and ((span.last - undecided["time"]) < 10 * SECOND).all():
         return f"{number} no answer yet when the capture ends"
     return f"{number} an answer that was not captured"
