@@ -287,7 +287,7 @@ def without_reply(undecided: Table, inputs: Inputs) -> str:
     captured = all((row.server, row.client) in inputs["heard"] for row in undecided.rows())
     if captured and span is not None and ((span.last - undecided["time"]) < 10 * SECOND).all():
         return f"{number} no answer yet when the capture ends"
-    return f"{number} an answer that was not captured"
+    return f"{number} no answer in the capture"
 
 
 def waiting(undecided: Table, inputs: Inputs) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from nfsrpc.columns import NAT, NULLS, Array, Mask, Table, distinct
 from nfsrpc.facts.basic import fact, lacks
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.sessions.conflicts import NEVER
+from nfsrpc.sessions.overlaps import others_held
 from nfsrpc.sessions.ranges import last_bytes
 from nfsrpc.wording import SECOND, seconds
 
@@ -55,6 +56,17 @@ def waiters(locks: Table, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
     rows = rows_of(locks, numbers)
     return tuple(Waiter(row, number, known(row, holders.get(row.held_by), gaps)) for number, row in rows.items())
+
+
+def taken(locks: Table, waiting: Sequence[Waiter]) -> list[bool]:
+    """For each whether another held the range after the one in its way."""
+    if not waiting:
+        return []
+    holds = np.flatnonzero(locks.valid("granted") & (locks["state"] != "replaced"))
+    released = np.where(locks.valid("released"), locks["released"], NEVER)
+    numbers = np.array([waiter.number for waiter in waiting], dtype=np.int64)
+    after = [waiter.holder.released if waiter.holder is not None else 0 for waiter in waiting]
+    return others_held(locks, holds, released[holds], numbers, np.array(after, dtype=np.int64))
 
 
 def known(row: Any, holder: Any | None, gaps: frozenset[frozenset[str]]) -> Any | None:

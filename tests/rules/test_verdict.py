@@ -361,7 +361,7 @@ def test_why_no_lock_can_be_judged_says_of_how_many(later: int) -> None:
         stage.client.lock(stage.server, path).granted()
     stage.later(later)
     assert diagnosed(stage.wire(sent_by=stage.client)).verdict.summary == (
-        "It cannot be told whether locks work: of 2 lock requests, 2 have an answer that was not captured."
+        "It cannot be told whether locks work: of 2 lock requests, 2 have no answer in the capture."
     )
 
 
