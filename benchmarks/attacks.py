@@ -441,11 +441,11 @@ def refused_and_found(w: Writer, n: int) -> None:
 
 @attack
 def refused_by_all(w: Writer, n: int) -> None:
-    """Hosts whose portmappers know neither lockd, nor NFS, nor statd."""
+    """Hosts whose portmappers know neither lockd, nor NFS, nor statd; who asks for all of them is no client."""
     for _ in range(3):
         for one in range(n):
-            for prog in (NLM, NSM, NFS):
-                w.getport(Ends(CLIENT, 600, host(one), 111), prog, 3, 0)
+            for asker, prog in ((CLIENT, NLM), (SERVER, NSM), (CLIENT, NFS)):
+                w.getport(Ends(asker, 600, host(one), 111), prog, 3, 0)
         w.wait(3)
 
 

@@ -58,7 +58,7 @@ EXPECTED = {
     "deep_directories": {},
     "writers": {"LCK013": 25},
     "lost_fragments": {},
-    "free_ranges": {"LCK003": 25, "MON005": 1, "LCK011": 1},
+    "free_ranges": {"LCK003": 25, "MON005": 1},
     "resent_locks": {"LCK002": 1, "MON006": 1, "CAP005": 1},
     "statuses": {"MNT001": 1, "NFS001": 25},
     "downcalls": {"MON005": 1, "MON006": 2},

@@ -19,7 +19,7 @@ from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.exchanges import CALL_CUT
-from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.grouping import Parts, codes_of, group
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks, Registrations
 from nfsrpc.wording import SECOND, named, seconds, several, times
@@ -31,6 +31,7 @@ POLLED = 5
 UNEXCUSED_S = 10.0  # the client's own retransmission timer: who waits for longer has noticed
 RECLAIM_S = 3.0  # a client reclaims as soon as its statd has read its server's notice
 BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the server to come up
+AT_ONCE_S = 1.0  # of two grants so close together LCK009 does not judge which was first
 ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be answered
 CUT_SHARE = 0.1  # of requests without arguments: what is lost now and then hides no hang
 REPEATED = 2  # a lock that is requested again once may be an application's; twice is a client's timer
@@ -66,6 +67,49 @@ def unlock_failed(inputs: Mapping[str, Any]) -> str:
     failed |= (locks["unlock_state"] == "unanswered") & ~recent(locks["unlock"], inputs)
     rows = locks.where(failed)
     return f"{several(len(rows), 'UNLOCK')} not answered GRANTED in time {to_whom(rows)}" if len(rows) else ""
+
+
+def cancel_unanswered(inputs: Mapping[str, Any]) -> str:
+    """A client that gives up repeats CANCEL until it is answered, and its lock may be granted meanwhile."""
+    nlm: Calls = inputs["nlm"]
+    rows = nlm.where((nlm["proc"] == NlmProc.CANCEL) & (nlm["state"] == "unanswered") & ~recent(nlm["time"], inputs))
+    return f"{several(len(rows), 'CANCEL')} not answered {to_whom(rows)}" if len(rows) else ""
+
+
+def held_twice(inputs: Mapping[str, Any]) -> str:
+    """Two hosts are granted one range within AT_ONCE_S, and both keep it: which of them was first is not known."""
+    locks: Locks = inputs["locks"]
+    rows = locks.where(locks["exclusive"] & locks.valid("granted") & locks.valid("requested"))
+    if len(rows) < 2:
+        return ""
+    same = group(*(codes_of(rows[name]) for name in ("server", "fh", "l_offset", "l_len")))[0]
+    hosts = codes_of(rows["caller_name"])
+    order = np.lexsort((rows["granted"], same))
+    same, hosts, since, until = same[order], hosts[order], rows["granted"][order], held_until(rows)[order]
+    moment = round(AT_ONCE_S * SECOND)
+    both = (same[1:] == same[:-1]) & (hosts[1:] != hosts[:-1]) & (since[1:] - since[:-1] <= moment)
+    both &= np.minimum(until[1:], until[:-1]) > since[1:] + moment
+    if not both.any():
+        return ""
+    one, other = (rows.row(int(order[at])) for at in np.flatnonzero(both)[0] + np.arange(2))
+    return f"{one.server} granted {one.file} to {one.owner} and {other.owner} at the same time"
+
+
+def still_in_grace(inputs: Mapping[str, Any]) -> str:
+    """DENIED_GRACE_PERIOD, and the capture ends before the client asks again or is granted the lock."""
+    locks: Locks = inputs["locks"]
+    rows = locks.where((locks["status"] == Nlm4Stats.DENIED_GRACE_PERIOD) & ~locks.valid("granted") & ~locks["reclaim"])
+    if not len(rows):
+        return ""
+    granted = locks.where(locks.valid("granted"))
+    grants = Stretches([granted[name] for name in ("server", "client", "fh")], granted["granted"])
+    last = np.where(rows["denied"] == NAT, rows["time"], rows["denied"]).tolist()
+    later = [
+        grants.following((row.server, row.client, row.fh), time) for row, time in zip(rows.rows(), last, strict=True)
+    ]
+    rows = rows.where(np.array([time is None for time in later]))
+    what = several(len(rows), "LOCK")
+    return f"{what} answered DENIED_GRACE_PERIOD {to_whom(rows)} and not granted since" if len(rows) else ""
 
 
 def blocking_denied(inputs: Mapping[str, Any]) -> str:
@@ -137,6 +181,17 @@ def unanswered_messages(inputs: Mapping[str, Any]) -> str:
     open_ = (locks["procedure"] == "LOCK_MSG") & ~locks.valid("status") & ~recent(locks["requested"], inputs)
     rows = locks.where(open_ & locks.valid("requested"))
     return f"{several(len(rows), 'LOCK_MSG')} without LOCK_RES {to_whom(rows)}" if len(rows) else ""
+
+
+def result_late(inputs: Mapping[str, Any]) -> str:
+    """LOCK_MSG, whose result is a message of its own."""
+    locks: Locks = inputs["locks"]
+    with np.errstate(invalid="ignore"):
+        rows = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["latency_s"] >= LATE_S))
+    if not len(rows):
+        return ""
+    longest = seconds(float(rows["latency_s"].max()))
+    return f"{several(len(rows), 'LOCK_MSG')} with LOCK_RES after up to {longest} {to_whom(rows)}"
 
 
 def answered_late(inputs: Mapping[str, Any]) -> str:
@@ -256,16 +311,20 @@ CONDITIONS: tuple[Condition, ...] = (
     cut_off,
     reclaim_refused,
     unlock_failed,
+    cancel_unanswered,
+    held_twice,
     blocking_denied,
     polling,
     denied_by_nobody,
     repeated_messages,
     unanswered_messages,
+    result_late,
     answered_late,
     called_before,
     looked_up_late,
     asked_in_vain,
     not_reclaimed,
     waited_too_long,
+    still_in_grace,
     never_granted,
 )

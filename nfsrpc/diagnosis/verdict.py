@@ -284,9 +284,10 @@ def without_reply(undecided: Calls, inputs: Inputs) -> str:
         return "none was answered in time"
     number = several(len(undecided), "has", "have")
     span = inputs["span"]
-    if span is not None and len(undecided) and ((span.last - undecided["time"]) < 10 * SECOND).all():
+    captured = all((row.server, row.client) in inputs["heard"] for row in undecided.rows())
+    if captured and span is not None and ((span.last - undecided["time"]) < 10 * SECOND).all():
         return f"{number} no answer yet when the capture ends"
-    return f"{number} an answer that was not captured"
+    return f"{number} no answer in the capture"
 
 
 def waiting(undecided: Calls, inputs: Inputs) -> bool:

@@ -184,7 +184,7 @@ def roles(flows: Flows, nlm: Calls, registrations: Registrations) -> Roles:
     )
 
 
-def pairs_of(table: Calls | Flows) -> frozenset[tuple[str, str]]:
+def pairs_of(table: Calls | Flows | Tallies) -> frozenset[tuple[str, str]]:
     """The pairs (client, server) that occur."""
     if not len(table):
         return frozenset()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 
 from nfsrpc.columns import NAT
 from nfsrpc.facts.basic import fact, listed
+from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.grouping import codes_of, group
 from nfsrpc.tables import Locks
 from nfsrpc.wording import named
@@ -51,6 +53,31 @@ def callers(locks: Locks) -> tuple[Locks.Row, ...]:
         return ()
     _, first = group(*(told[name].codes for name in ("server", "client", "caller_name")))
     return tuple(told.take(np.sort(first)).rows())
+
+
+@fact
+def stays(locks: Locks) -> dict[tuple[str, str, str], tuple[int, int]]:
+    """When each server, client and caller_name first appears, and when its last lock ended (NEVER: is still held)."""
+    told = locks.where(locks.valid("caller_name") & (locks["time"] != NAT))
+    key = told["server"], told["client"], told["caller_name"]
+    groups, first = group(*(column.codes for column in key))
+    begun = np.full(len(first), NEVER, dtype=np.int64)
+    ended = np.full(len(first), NAT, dtype=np.int64)
+    last = np.maximum(told["time"], np.maximum(told["unlock"], told["cancelled"]))
+    np.minimum.at(begun, groups, told["time"])
+    np.maximum.at(ended, groups, np.where(told["state"] == "held", NEVER, last))
+    keys = zip(*(column[first].tolist() for column in key), strict=True)
+    return dict(zip(keys, zip(begun.tolist(), ended.tolist(), strict=True), strict=True))
+
+
+def overlap(times: Iterable[tuple[int, int]]) -> bool:
+    """Whether two of these stretches of time have a moment in common.
+
+    >>> overlap([(5, 7), (1, 4)]), overlap([(5, 7), (1, 9), (8, 8)])
+    (False, True)
+    """
+    known = sorted(times)
+    return any(begin <= end for (_, end), (begin, _) in pairwise(known))
 
 
 @fact

@@ -63,8 +63,15 @@ class Unregistered(NamedTuple):
 
 @fact
 def unregistered(
-    registrations: Registrations, monitors: Monitors, nlm: Calls, roles: Roles, attempts: tuple[Attempt, ...]
+    registrations: Registrations,
+    monitors: Monitors,
+    nlm: Calls,
+    roles: Roles,
+    attempts: tuple[Attempt, ...],
+    probes: frozenset[tuple[str, str]],
 ) -> tuple[Unregistered, ...]:
+    """Answers to a probe count where a lock manager is registered: a server of NFSv4 alone needs no statd."""
+    registrations = registrations.where(~needless(registrations, probes, roles))
     asked = (registrations["prog"] == Prog.NSM) & (registrations["state"] == "answered")
     asked &= ~registrations["source"].isin(("UNSET",))  # a change that statd makes, and no answer
     answered = asked & (registrations["rpc_status"] == AcceptStat.SUCCESS) & registrations.valid("port")
@@ -82,6 +89,16 @@ def unregistered(
         for host, mine in Parts(rows, "host").items()
         for role, answers in signs.by_role(host, mine)
     )
+
+
+def needless(registrations: Registrations, probes: frozenset[tuple[str, str]], roles: Roles) -> Mask:
+    """Answers to probes of hosts that serve no locks and whose portmappers name no lock manager."""
+    if not probes:
+        return np.zeros(len(registrations), dtype=np.bool_)
+    named = registrations.where((registrations["prog"] == Prog.NLM) & (registrations["port"] > 0))
+    served = {*named["host"].present(), *roles.lock_servers}
+    pairs = zip(registrations["asker"].tolist(), registrations["host"].tolist(), strict=True)
+    return np.array([pair in probes and pair[1] not in served for pair in pairs], dtype=np.bool_)
 
 
 class Signs:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.basic import Roles, fact, listed
 from nfsrpc.facts.networks import is_foreign
+from nfsrpc.facts.portmappers import without_probes
 from nfsrpc.protocols.numbers import AuthFlavor, Prog
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Flows, Monitors, Registrations
@@ -57,11 +58,14 @@ def stretch(rows: Sequence[Tried]) -> tuple[int | None, int | None]:
 
 
 @fact
-def notified(monitors: Monitors, registrations: Registrations) -> tuple[Notified, ...]:
+def notified(
+    monitors: Monitors, registrations: Registrations, probes: frozenset[tuple[str, str]]
+) -> tuple[Notified, ...]:
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
     asked = registrations.where(
         (registrations["prog"] == Prog.NSM) & ~registrations["loopback"] & (registrations["transport"] == "udp")
     )
+    asked = without_probes(asked, probes)
     questions = [row for row in asked.rows() if row.flavor == AuthFlavor.AUTH_NONE and row.asked_by_transport == "udp"]
     told = listed(((row.asker, row.host), row) for row in notices.rows())
     sought = listed(((row.asker, row.host), row) for row in questions)

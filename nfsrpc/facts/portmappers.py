@@ -17,15 +17,17 @@ import numpy as np
 
 from nfsrpc.columns import isin
 from nfsrpc.facts.attempts import AGAIN, Attempt
-from nfsrpc.facts.basic import Span, fact
+from nfsrpc.facts.basic import Span, fact, pairs_of
 from nfsrpc.facts.stalls import LATE_S
-from nfsrpc.protocols.numbers import Port, Prog, Rejected
+from nfsrpc.protocols.numbers import AuthFlavor, Port, Prog, Rejected
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.tables import Calls, Copies, Flows, Registrations
+from nfsrpc.tables import Calls, Copies, Flows, Registrations, Tallies
 from nfsrpc.wording import SECOND
 
+NULL, NFS4 = 0, 4
+SELDOM = 25 * SECOND  # between two questions for one service: sm-notify begins after 2 s, kernels ask every 3 to 5 s
 CALLIT = 5  # calls another program through the portmapper, which does not reply where that fails; often a broadcast
 
 How: TypeAlias = Literal["unanswered", "refused", "unreachable", "hangs", "denied"]
@@ -75,6 +77,42 @@ def answers_about(registrations: Registrations, programs: Sequence[int]) -> Regi
     """
     known = registrations.valid("port") & registrations.valid("host") & ~registrations["source"].isin(("UNSET",))
     return registrations.where(isin(registrations["prog"], programs) & (registrations["state"] == "answered") & known)
+
+
+@fact
+def probes(registrations: Registrations, exchanges: Calls, counted: Tallies) -> frozenset[tuple[str, str]]:
+    """Pairs (asker, host) of a monitoring system or a scan that asks what is registered and uses nothing of it.
+
+    It asks with AUTH_NONE, as rpcinfo does, for statd, for the lock manager and for more, or as seldom as SELDOM.
+    mount.nfs asks for NFS and MOUNT, sm-notify for statd, a kernel for the lock manager, and they ask again within
+    seconds; and who is a client of NFSv3 or of the lock manager, or has such a client there, is no probe.
+    """
+    answers = registrations["source"].isin(("DUMP", "SET", "UNSET"))
+    questions = registrations.where(~registrations["loopback"] & ~answers)
+    asked = {pair for pair, rows in Parts(questions, "asker", "host").items() if is_probe(rows) and None not in pair}
+    if not asked:
+        return frozenset()
+    used = exchanges.where((exchanges["proc"] != NULL) & isin(exchanges["prog"], (Prog.NFS, Prog.MOUNT, Prog.NLM)))
+    used = used.where((used["prog"] != Prog.NFS) | (used["vers"] < NFS4))
+    clients = pairs_of(used) | pairs_of(counted.where(counted["vers"] < NFS4))
+    return frozenset(asked - clients - {(host, asker) for asker, host in clients})
+
+
+def is_probe(questions: Registrations) -> bool:
+    if not (questions["flavor"] == AuthFlavor.AUTH_NONE).all():
+        return False
+    same = Parts(questions.where(questions.valid("time")), "prog", "vers", "netid").values()
+    pauses = [np.diff(np.sort(rows["time"])) for rows in same if len(rows) > 1]
+    seldom = bool(pauses) and all((pause >= SELDOM).all() for pause in pauses)
+    return seldom or set(questions["prog"].tolist()) > {Prog.NSM, Prog.NLM}
+
+
+def without_probes(answers: Registrations, probes: frozenset[tuple[str, str]]) -> Registrations:
+    """Answers to those that use what they ask for."""
+    if not probes:
+        return answers
+    pairs = zip(answers["asker"].tolist(), answers["host"].tolist(), strict=True)
+    return answers.where(np.array([pair not in probes for pair in pairs], dtype=np.bool_))
 
 
 @fact

@@ -10,7 +10,7 @@ import numpy as np
 from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.basic import Span, fact
 from nfsrpc.findings.finding import Evidence
-from nfsrpc.protocols.numbers import Nlm4Stats, Prog
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.exchanges import PATIENCE
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
@@ -105,7 +105,8 @@ def waited(rows: Calls, limit: int = 2) -> list[Evidence]:
     for row in rows.take(np.argsort(-known, kind="stable")[:limit]).rows():
         proofs.append(Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"))
         if row.reply_frame is not None and row.latency_s is not None:
-            proofs.append(Evidence.of(row.reply_capture, row.reply_frame, f"its reply, after {seconds(row.latency_s)}"))
+            what = "its void reply, no LOCK_RES" if row.proc == NlmProc.LOCK_MSG else "its reply"
+            proofs.append(Evidence.of(row.reply_capture, row.reply_frame, f"{what}, after {seconds(row.latency_s)}"))
     return proofs
 
 

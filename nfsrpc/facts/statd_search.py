@@ -18,12 +18,12 @@ from nfsrpc.columns import NAT, Mask, isin
 from nfsrpc.facts.basic import Span, Stray, fact
 from nfsrpc.facts.stalls import Hurt, Served, ended, hurt, nfs_waiting, overtaken
 from nfsrpc.facts.statd_dns import Questions
-from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.sessions.timers import clock_of
-from nfsrpc.tables import Calls
+from nfsrpc.tables import Calls, Tallies
 from nfsrpc.wording import SECOND
 
 NEVER = np.iinfo(np.int64).max
@@ -39,6 +39,7 @@ class LockWaits:
     waiting: Parts[Calls]  # of these the late and the unanswered, by server
     stalled: Parts[Calls]  # lock requests that were late, unanswered or denied, wherever they came to, by server
     exchanges: Calls
+    others: tuple[Stretches, Stretches]  # when other services answered, by server
     unresolved: Questions
     span: Span | None
 
@@ -57,6 +58,7 @@ class LockWaits:
 @fact
 def lock_waits(
     exchanges: Calls,
+    counted: Tallies,
     requests: Calls,
     stalls: Calls,
     stalled: Parts[Calls],
@@ -74,7 +76,14 @@ def lock_waits(
     # Linux repeats a LOCK after 10 s: an unanswered one that waits shows in a copy.
     waits = waits.where((waits["state"] == "answered") | (waits["retransmits"] > 0))
     waits = waits.where(~overtaken(waits, served, span))
-    return LockWaits(Parts(reached, "server"), Parts(waits, "server"), stalled, exchanges, unresolved, span)
+    done = (
+        exchanges.where((exchanges["prog"] != Prog.NLM) & (exchanges["state"] == "answered")) if len(waits) else waits
+    )
+    others = (
+        Stretches((done["server"],), done["time"], done["reply_time"]),
+        Stretches((counted["server"],), counted["first"], counted["last"]),
+    )
+    return LockWaits(Parts(reached, "server"), Parts(waits, "server"), stalled, exchanges, others, unresolved, span)
 
 
 def lost(requests: Calls, unheard: Mapping[int, int]) -> Mask:
@@ -92,7 +101,7 @@ class Stall:
 
     def __init__(self, waits: LockWaits, server: str, boots: tuple[int, ...]) -> None:
         """`boots`: when the server sent reboot notices."""
-        self.server, self.boots, self.unresolved = server, boots, waits.unresolved
+        self.server, self.boots, self.unresolved, self.others = server, boots, waits.unresolved, waits.others
         self.all, self.rows = waits.arrived[server], waits.waiting[server]
         self.victims = hurt(self.rows, waits.span)
         self.ended = ended(self.rows, waits.span) or NAT
@@ -101,6 +110,13 @@ class Stall:
     def span(self) -> tuple[int, int]:
         time, reply = self.rows["time"], self.rows["reply_time"]
         return (int(time.min()), int(max(time.max(), reply.max()))) if len(time) else (NAT, NAT)
+
+    @property
+    def others_answered(self) -> str:
+        """How the end of a sentence says what other services of the server did meanwhile."""
+        if any(answers.meet(self.server, *self.span) for answers in self.others):
+            return ", while its other services answered"
+        return "; no answer of its other services was captured meanwhile"
 
     def is_search(self, minute_s: float, longest_s: float, first_lock_s: float) -> bool:
         """Whether the first lock of a client waits as long as lockd looks for statd."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from nfsrpc.facts.basic import fact, lacks
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.sessions.conflicts import NEVER
+from nfsrpc.sessions.overlaps import others_held
 from nfsrpc.sessions.ranges import last_bytes
 from nfsrpc.tables import Flows, Locks
 from nfsrpc.wording import SECOND, seconds
@@ -56,6 +57,17 @@ def waiters(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
     rows = rows_of(locks, numbers)
     return tuple(Waiter(row, number, known(row, holders, gaps)) for number, row in rows.items())
+
+
+def taken(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
+    """For each whether another held the range after the one in its way."""
+    if not waiting:
+        return []
+    holds = np.flatnonzero(locks.valid("granted") & (locks["state"] != "replaced"))
+    released = np.where(locks.valid("released"), locks["released"], NEVER)
+    numbers = np.array([waiter.number for waiter in waiting], dtype=np.int64)
+    after = [waiter.holder.released if waiter.holder is not None else 0 for waiter in waiting]
+    return others_held(locks, holds, released[holds], numbers, np.array(after, dtype=np.int64))
 
 
 def known(row: Locks.Row, holders: Mapping[int, Locks.Row], gaps: frozenset[frozenset[str]]) -> Locks.Row | None:

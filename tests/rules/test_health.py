@@ -138,6 +138,10 @@ FINE: list[Story] = [
     lambda stage: tried(stage, 50, 1.0),
     lambda stage: tried(stage, 100, 1.0, again=True),
     lambda stage: late(stage, 9.9),
+    lambda stage: result_after(stage, 4.9),
+    lambda stage: granted_to_both(stage, 1.1),  # LCK009 judges that
+    lambda stage: granted_to_both(stage, 0.5, kept=0.5),
+    lambda stage: in_grace(stage, granted=True),
 ]
 
 
@@ -204,9 +208,40 @@ def waited(stage: Stage) -> None:
     stage.client.lock(stage.server).granted()
 
 
+def cancel_without_answer(stage: Stage) -> None:
+    stage.client.lock(stage.server).granted()
+    stage.other.lock(stage.server).blocked().cancel().unanswered(resend=[10.2])
+    stage.later(5)
+
+
+def granted_to_both(stage: Stage, apart: float, kept: float = 30) -> None:
+    """Two clients get one lock, so long after each other, and both keep it."""
+    first = stage.client.lock(stage.server).granted()
+    stage.wait(apart)
+    stage.other.lock(stage.server).granted()
+    stage.wait(kept)
+    first.unlock().granted()
+
+
+def result_after(stage: Stage, after: float) -> None:
+    stage.client.lock(stage.server, asynchronous=True).granted(after=after)
+
+
+def in_grace(stage: Stage, *, granted: bool = False) -> None:
+    for _ in range(3):
+        stage.client.lock(stage.server).denied("DENIED_GRACE_PERIOD")
+        stage.wait(5)
+    if granted:
+        stage.client.lock(stage.server).granted()
+
+
 DOUBTED: dict[str, Story] = {
     "1 reclaimed lock denied by 10.0.0.9": reclaim_denied,
     "1 UNLOCK not answered GRANTED in time by 10.0.0.9": unlock_denied,
+    "1 CANCEL not answered by 10.0.0.9": cancel_without_answer,
+    "10.0.0.9 granted FH:0x00598f0e to 1@web-1 and 1@web-2 at the same time": lambda stage: granted_to_both(stage, 0.9),
+    "1 LOCK_MSG with LOCK_RES after up to 5.1 s by 10.0.0.9": lambda stage: result_after(stage, 5.1),
+    "1 LOCK answered DENIED_GRACE_PERIOD by 10.0.0.9 and not granted since": in_grace,
     "1 blocking LOCK answered DENIED by 10.0.0.9": blocking_denied,
     "1 LOCK DENIED by 10.0.0.9, and no holder is seen in the capture": denied_by_nobody,
     "10.0.0.1 repeated one LOCK_MSG 2 times although it was granted": repeated,

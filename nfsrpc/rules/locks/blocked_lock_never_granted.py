@@ -27,18 +27,14 @@ Parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
-import numpy as np
+from collections.abc import Iterator, Mapping
 
 from nfsrpc.facts.basic import lacks
-from nfsrpc.facts.waiters import Waiter, proof
+from nfsrpc.facts.waiters import Waiter, proof, taken
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats
-from nfsrpc.sessions.conflicts import NEVER
-from nfsrpc.sessions.overlaps import others_held
 from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import seconds
 
@@ -67,17 +63,6 @@ def check(
         yield RULE.cannot_tell("the capture lost packets, among which the grant may have been")
     elif any(waiter.holder is None for waiter in waiting) and not stuck:
         yield RULE.cannot_tell("who holds the lock that others wait for is not in the capture")
-
-
-def taken(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
-    """For each whether another held the range after the one in its way."""
-    if not waiting:
-        return []
-    holds = np.flatnonzero(locks.valid("granted") & (locks["state"] != "replaced"))
-    released = np.where(locks.valid("released"), locks["released"], NEVER)
-    numbers = np.array([waiter.number for waiter in waiting], dtype=np.int64)
-    after = [waiter.holder.released if waiter.holder is not None else 0 for waiter in waiting]
-    return others_held(locks, holds, released[holds], numbers, np.array(after, dtype=np.int64))
 
 
 def times_blocked(nlm: Calls) -> Mapping[int, int]:

@@ -7,8 +7,8 @@ Why it hurts
     This is what locks are for, unless the holder keeps one for too long. Applications wait in a queue.
 
 Not flagged when
-    The holder's host is silent (LCK010). A wait of less than 5 s is not reported. Clients that do not wait and retry by
-    themselves are LCK016.
+    The holder's host is silent (LCK010). A wait of less than 5 s is not reported; what a wait lasts after the range is
+    free does not count (LCK003, CBK001). Clients that do not wait and retry by themselves are LCK016.
 
 How to confirm
     On the holder's host: lslocks; fuser -v FILE.
@@ -30,10 +30,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import groupby
+from typing import NamedTuple
 
-from nfsrpc.facts.waiters import LastSeen, Waiter, proof, silent_s
+from nfsrpc.facts.waiters import LastSeen, Waiter, proof, silent_s, taken
 from nfsrpc.findings.advice import who_holds, wire_of
 from nfsrpc.findings.finding import Answer, Finding, Rule
+from nfsrpc.tables import Locks
 from nfsrpc.wording import named, seconds, several
 
 RULE = Rule(
@@ -50,25 +52,41 @@ NOBODY = "a holder that this capture does not show"
 
 def check(
     waiters: tuple[Waiter, ...],
+    locks: Locks,
     last_seen: Mapping[str, LastSeen],
     *,
     wait_s: float = 5.0,
     long_s: float = 60.0,
     silence_s: float = 75.0,
 ) -> Iterator[Answer]:
+    blocked = [waiter for waiter in waiters if waiter.row.blocked is not None]
+    free = [waiter for waiter in blocked if waiter.free_s > 0 and waiter.row.granted is None]
+    followed = {waiter.number for waiter, others in zip(free, taken(locks, free), strict=True) if others}
+    waits = [Wait(waiter, waiter.number in followed) for waiter in blocked]
     waiting = [
-        waiter
-        for waiter in waiters
-        if waiter.row.blocked is not None
-        and (waiter.row.wait_s or 0) >= wait_s
-        and not (waiter.holder and is_gone(waiter, last_seen, silence_s))
+        wait
+        for wait in waits
+        if wait.seconds >= wait_s and not (wait.waiter.holder and is_gone(wait.waiter, last_seen, silence_s))
     ]
     for (server, file), group in groupby(sorted(waiting, key=place), key=place):
         yield finding(server, file, list(group), long_s)
 
 
-def place(waiter: Waiter) -> tuple[str, str]:
-    return waiter.row.server, waiter.row.file
+class Wait(NamedTuple):
+    """Who waited, and whether another held the range after the one that was in the way first."""
+
+    waiter: Waiter
+    others: bool
+
+    @property
+    def seconds(self) -> float:
+        """While somebody held the range: what a wait lasts after that has other causes (LCK003, CBK001)."""
+        wait: float = self.waiter.row.wait_s or 0.0
+        return wait if self.others else wait - max(0.0, self.waiter.free_s)
+
+
+def place(wait: Wait) -> tuple[str, str]:
+    return wait.waiter.row.server, wait.waiter.row.file
 
 
 def is_gone(waiter: Waiter, last_seen: Mapping[str, LastSeen], silence_s: float) -> bool:
@@ -82,20 +100,26 @@ def is_gone(waiter: Waiter, last_seen: Mapping[str, LastSeen], silence_s: float)
     )
 
 
-def finding(server: str, file: str, waiting: list[Waiter], long_s: float) -> Finding:
-    longest = max(waiting, key=lambda waiter: waiter.row.wait_s or 0.0)
-    wait = longest.row.wait_s or 0.0
+def finding(server: str, file: str, waits: list[Wait], long_s: float) -> Finding:
+    worst = max(waits, key=lambda wait: wait.seconds)
+    waiting, longest, wait = [each.waiter for each in waits], worst.waiter, worst.seconds
     holders = sorted({f"{waiter.holder.owner} ({waiter.holder.client})" for waiter in waiting if waiter.holder})
     clients = tuple(sorted({waiter.row.client for waiter in waiting}))
     holding = {waiter.holder.client for waiter in waiting if waiter.holder}
-    by_whom = named(holders) if holders else NOBODY
+    others = any(each.others for each in waits)
+    by_whom = f"{named(holders) if holders else NOBODY}{' and later holders' if others else ''}"
+    until = (
+        ""
+        if longest.row.granted or (longest.free_s and not worst.others)
+        else ", and had not ended when the capture did"
+    )
     return RULE.finding(
         severity="warning" if wait >= long_s else "info",
-        host=next(iter(holding)) if len(holding) == 1 else None,
+        host=next(iter(holding)) if len(holding) == 1 and not others else None,
         title=f"{several(len(waiting), 'lock')} on {file} waited up to {seconds(wait)} behind {by_whom}",
         explanation=(
             f"{server} answered {named(clients)} with BLOCKED: the range is held by {by_whom}. The longest wait was "
-            f"{seconds(wait)}{'' if longest.row.granted else ', and had not ended when the capture did'}."
+            f"{seconds(wait)}{until}."
         ),
         clients=clients,
         files=(file,),

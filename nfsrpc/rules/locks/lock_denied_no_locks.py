@@ -73,8 +73,8 @@ def finding(server: str, rows: Calls, sessions: Locks, asynchronous: Locks, loop
         title=f"{server} denies locks: {several(count, 'LOCK')} answered DENIED_NOLOCKS",
         explanation=(
             f"{several(count, 'LOCK')} of {named(clients)} answered DENIED_NOLOCKS{after}: no lock is in conflict, the "
-            "server cannot lock at all. Most often statd does not monitor the client, because it is dead, refuses or "
-            "hangs; lockd asks it over the server's loopback."
+            "server could not serve the request. Most often statd does not monitor the client, because it is dead, "
+            "refuses or hangs; lockd asks it over the server's loopback."
         ),
         clients=clients,
         files=tuple(sorted({file for table in (sessions, asynchronous) for file in table["file"].tolist() if file})),

@@ -40,7 +40,7 @@ from nfsrpc.facts.waiters import held_until
 from nfsrpc.findings.advice import bare, wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, CannotTell, Evidence, Finding, Rule
-from nfsrpc.protocols.numbers import Prog
+from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.grouping import group, members
 from nfsrpc.sessions.held_ranges import Ranges, held_then
 from nfsrpc.sessions.ranges import TO_THE_END, last_bytes

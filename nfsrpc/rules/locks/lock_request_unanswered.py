@@ -72,9 +72,10 @@ def check(
     )
     without_result = locks.where((locks["answer"] == "unanswered") & (locks["procedure"] == "LOCK_MSG"))
     called = nlm.where(isin(nlm["exchange"], without_result["exchange"]))
+    polls = dict(zip(without_result["exchange"].tolist(), without_result["polls"].tolist(), strict=True))
     results = Parts(nlm.where(nlm["proc"] == NlmProc.LOCK_RES), "client", "server") if len(called) else {}
     for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):
-        came = how_far(rows.row(0), vantages) or not_taken(results, rows.row(0))
+        came = how_far(rows.row(0), vantages) or not_taken(results, polls, rows.row(0))
         yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
     undecided = int(asked["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
     if undecided:
@@ -86,13 +87,16 @@ def granted_otherwise(locks: Locks) -> list[int]:
     return [number for name in ("exchange", "last_exchange") for number in rows[name][rows.valid(name)].tolist()]
 
 
-def not_taken(results: Mapping[tuple[str, str], Calls], call: Calls.Row) -> str:
-    """What is known of a LOCK_MSG without result, where the capture shows results to its client."""
+def not_taken(results: Mapping[tuple[str, str], Calls], polls: Mapping[int, int], call: Calls.Row) -> str:
+    """What is known of a LOCK_MSG without result that is repeated, where the capture shows results to its client."""
     pair = call.server, call.client
     if call.proc != NlmProc.LOCK_MSG or pair not in results:
         return ""
+    since = results[pair].where(results[pair]["time"] >= call.time)
+    if len(since) <= (asked_again := polls.get(call.exchange, 0)) or not asked_again:
+        return ""
     return (
-        f"{len(results[pair])} LOCK_RES of {call.server} came to port {results[pair].row(0).server_port} of "
+        f"{len(since)} LOCK_RES of {call.server} came to port {since.row(0).server_port} of "
         f"{call.client}, which repeats LOCK_MSG with the same cookie all the same: it does not take these results."
     )
 

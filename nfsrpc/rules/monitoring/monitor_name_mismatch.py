@@ -5,7 +5,8 @@ Sees
     comes from another address than the one that is monitored under that name; or from the right one, and the sender's
     locks stay (the server's statd monitors another form of the address, like ::ffff:10.1.2.3, or monitors that client
     not at all), or the receiver does not reclaim its own. One caller_name from several addresses of one family at one
-    server; several caller_names from one address. As information: a notice in another name than the client locks under.
+    server at the same time; several caller_names from one address of which a reboot notice comes. As information: these
+    names without a notice; a notice in another name than the client locks under.
 
 Why it hurts
     statd matches notices by address (Linux) or by name (others). What does not match is ignored: the locks of a client
@@ -14,7 +15,8 @@ Why it hurts
 Not flagged when
     SM_MON names an address and SM_NOTIFY a host name, as Linux always does. Short and fully qualified form of one name.
     An IPv4 and an IPv6 address of one host. One request seen twice, before and behind the NAT that translates it. A
-    downcall shows that the notice was understood, or the capture ends too soon after it. Nothing was locked.
+    downcall shows that the notice was understood, or the capture ends too soon after it. Nothing was locked. A client
+    changes its address or its name and holds no lock from before.
 
 How to confirm
     hostname; getent hosts of name and address on both sides; ls /var/lib/nfs/sm (RHEL, SLES: /var/lib/nfs/statd/sm) on
@@ -36,7 +38,7 @@ Parameters
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -44,12 +46,12 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.facts.basic import Span, listed
-from nfsrpc.facts.client_names import Names
+from nfsrpc.facts.client_names import Names, overlap
 from nfsrpc.facts.notices import Downcalls
 from nfsrpc.facts.waiters import Waiter
 from nfsrpc.findings.advice import BREAK_LOCK, bare
 from nfsrpc.findings.command import Command, command, remark
-from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
+from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule, Severity
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks, Monitors
@@ -69,7 +71,8 @@ def check(
     locks: Locks,
     monitors: Monitors,
     callers: tuple[Locks.Row, ...],
-    translated: dict[str, str],
+    translated: Mapping[str, str],
+    stays: Mapping[tuple[str, str, str], tuple[int, int]],
     waiters: tuple[Waiter, ...],
     downcalls: Downcalls,
     requests: Calls,
@@ -84,7 +87,7 @@ def check(
     notices = notices_of(monitors)
     yield from from_other_addresses(notices, callers, downcalls, loopbacks, downcall_s)
     yield from in_other_names(notices, callers, downcalls, downcall_s)
-    yield from names_and_addresses(callers, translated)
+    yield from names_and_addresses(callers, translated, stays, {row.asker for row in notices})
     held = Parts(locks.where(locks.valid("granted")), "server", "client") if notices else {}
     behind, monitored = waiting_behind(waiters), monitored_names(monitors)
     booted = {row.asker for row in notices}
@@ -382,22 +385,30 @@ def in_other_names(
             )
 
 
-def names_and_addresses(callers: tuple[Locks.Row, ...], translated: Mapping[str, str]) -> Iterator[Answer]:
+def names_and_addresses(
+    callers: tuple[Locks.Row, ...],
+    translated: Mapping[str, str],
+    stays: Mapping[tuple[str, str, str], tuple[int, int]],
+    notifying: Set[str],
+) -> Iterator[Answer]:
+    """One after the other they are a client that got another name or address; `notifying` are hosts that rebooted."""
     for _, mine in sorted(listed((row.server, row) for row in callers).items()):
         for client, rows in sorted(listed((row.client, row) for row in mine).items()):
             names = Names(row.caller_name for row in rows)
-            if len(names.distinct) > 1:
+            distinct = [row for row in rows if row.caller_name in names.distinct]
+            if together(distinct, stays):
                 yield mismatch(
                     rows,
                     f"{client} locks under several names: {named(names.distinct)}",
                     "These are several clients behind one address: when one reboots, statd cannot distinguish them.",
                     (remark("mount without NAT, so that each client has an address of its own."),),
+                    severity="warning" if client in notifying else "info",
                 )
         for name, rows in sorted(listed((row.caller_name, row) for row in mine).items()):
             one_each = {translated.get(row.client, row.client): row for row in reversed(rows)}
             same = list(reversed(one_each.values()))
-            families = [":" in row.client for row in same]
-            if len(families) > len(set(families)):
+            families = listed((":" in row.client, row) for row in same)
+            if any(together(group, stays) for group in families.values()):
                 yield mismatch(
                     same,
                     f"{name} locks from several addresses: {named(row.client for row in same)}",
@@ -405,6 +416,12 @@ def names_and_addresses(callers: tuple[Locks.Row, ...], translated: Mapping[str,
                     "matched to one of them, whichever sent it.",
                     tuple(own_name(row.client) for row in same[:NAMED]),
                 )
+
+
+def together(callers: list[Any], stays: Mapping[tuple[str, str, str], tuple[int, int]]) -> bool:
+    """Whether two of these lock at the same time."""
+    known = (stays.get((row.server, row.client, row.caller_name)) for row in callers)
+    return overlap(stay for stay in known if stay is not None)
 
 
 def own_name(client: str) -> Command:
@@ -418,8 +435,11 @@ def own_name(client: str) -> Command:
     )
 
 
-def mismatch(rows: list[Any], title: str, meaning: str, remedy: tuple[Command, ...]) -> Answer:
+def mismatch(
+    rows: list[Any], title: str, meaning: str, remedy: tuple[Command, ...], *, severity: Severity = "warning"
+) -> Answer:
     return RULE.finding(
+        severity=severity,
         host=rows[0].client,
         title=title,
         explanation=f"{meaning} Locks may be dropped that are in use, or stay although their owner is gone.",

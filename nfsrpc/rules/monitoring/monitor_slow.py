@@ -99,7 +99,8 @@ def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Hurt, d
         host=host,
         title=f"the rpc.statd of {host} takes {length} to answer SM_MON for {names}",
         explanation=(
-            f"{several(len(rows), 'SM_MON')} of its lockd took {length}; all lock requests wait meanwhile. {because}"
+            f"{several(len(rows), 'SM_MON')} of its lockd took {length}; the lockd of Linux answers no lock "
+            f"request meanwhile. {because}"
         ),
         clients=victims.clients,
         count=len(rows),

@@ -143,7 +143,8 @@ def finding(host: str, rows: Monitors, victims: Hurt, dns: list[Evidence], sure:
         title=f"the rpc.statd of {host} does not answer",
         explanation=(
             f"lockd of {host} asked its statd {several(len(rows), 'time')} to monitor {names} (SM_MON) and got no "
-            f"answer in time{late}. {hangs} All lock requests wait meanwhile, and are then denied."
+            f"answer in time{late}. {hangs} The lock request waits meanwhile, and is then denied; Linux "
+            "answers no other either."
         ),
         clients=victims.clients,
         count=len(rows),

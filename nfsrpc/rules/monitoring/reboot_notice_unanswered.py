@@ -13,6 +13,7 @@ Why it hurts
 Not flagged when
     A later notice to the same host is answered. The capture does not hold the other direction, or lost packets and the
     notice was sent once. TCP between the two hosts gets no answer at that time either: that is the network (NET003).
+    A monitoring system asks for statd as for every program.
 
 How to confirm
     From the host that rebooted: rpcinfo -u HOST 100024.
@@ -112,6 +113,8 @@ def not_reached(known: Notified, rows: list[Monitors.Row | Registrations.Row], r
     return finding(
         known,
         rows,
+        # A question for statd that is answered with 0 may be of others than sm-notify.
+        certainty="certain" if known.silent(lossy=False) else "likely",
         host=host,
         title=f"{host} did not receive the reboot notice (SM_NOTIFY) of {sender}",
         explanation=f"{attempts(known, rows)} {lost}",

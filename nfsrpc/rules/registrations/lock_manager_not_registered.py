@@ -10,7 +10,8 @@ Why it hurts
 
 Not flagged when
     The host boots: it sends SM_NOTIFY, resets connections that were there before, is in its grace period, or names a
-    port soon after. A server asks its client (CBK001, if a grant waits for it).
+    port soon after. A server asks its client (CBK001, if a grant waits for it). A monitoring system that uses no NFSv3
+    asks for one program after the other: a server of NFSv4 alone needs no lock manager.
 
 How to confirm
     rpcinfo -p SERVER | grep 100021
@@ -33,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.facts.basic import Roles, booting, listed
-from nfsrpc.facts.portmappers import answers_about
+from nfsrpc.facts.portmappers import answers_about, without_probes
 from nfsrpc.findings.advice import REGISTER_SERVER, answers, registered, try_lock
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
@@ -56,6 +57,7 @@ RULE = Rule(
 
 def check(
     registrations: Registrations,
+    probes: frozenset[tuple[str, str]],
     restarts: Mapping[str, tuple[int, ...]],
     roles: Roles,
     boots: Mapping[str, tuple[int, ...]],
@@ -64,7 +66,7 @@ def check(
     found_s: float = 30.0,
     boot_s: float = 120.0,
 ) -> Iterator[Answer]:
-    rows = answers_about(registrations, (Prog.NLM,))
+    rows = without_probes(answers_about(registrations, (Prog.NLM,)), probes)
     rows = rows.where(~rows["loopback"] & rows.valid("time"))
     asked = [row for row in rows.rows() if not calls_back(row, roles)]
     named_at = listed((row.host, row.time) for row in asked if row.port)
@@ -106,8 +108,8 @@ def finding(host: str, rows: list[Registrations.Row]) -> Finding:
         title=f"the server {host} has no lock manager registered{scope(over)}",
         explanation=(
             f"Its portmapper answered {named(clients)} {times(len(rows))} in {seconds(duration)} that program 100021 "
-            f"(nlockmgr) is not registered.{caveat(over)} Clients ask again without end and send no LOCK: applications "
-            "that lock hang, while NFS goes on."
+            f"(nlockmgr) is not registered.{caveat(over)} A client without that port asks again without end and "
+            "sends no LOCK: its applications that lock hang. READ and WRITE do not need that port."
         ),
         clients=clients,
         count=len(rows),

@@ -10,6 +10,7 @@ Why it hurts
 
 Not flagged when
     The host boots: a port is named soon after. The client uses NFS all the same, at its well-known port.
+    A monitoring system that uses no NFSv3 asks for one program after the other.
 
 How to confirm
     rpcinfo -p HOST | grep -e nfs -e mountd
@@ -36,7 +37,7 @@ import numpy as np
 from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.attempts import SERVICES
 from nfsrpc.facts.basic import Span, booting
-from nfsrpc.facts.portmappers import answers_about
+from nfsrpc.facts.portmappers import answers_about, without_probes
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
@@ -64,6 +65,7 @@ START: dict[int, Command] = {
 
 def check(
     registrations: Registrations,
+    probes: frozenset[tuple[str, str]],
     exchanges: Calls,
     counted: Tallies,
     boots: Mapping[str, tuple[int, ...]],
@@ -73,7 +75,7 @@ def check(
     during_s: float = 1.0,
     boot_s: float = 120.0,
 ) -> Iterator[Answer]:
-    answers = answers_about(registrations, (Prog.NFS, Prog.MOUNT))
+    answers = without_probes(answers_about(registrations, (Prog.NFS, Prog.MOUNT)), probes)
     named_somewhere = set(zip(*places(answers.where(answers["port"] > 0)), strict=True))
     refused = Parts(answers.where(answers["port"] == 0), "host", "prog")
     missing = {place: rows for place, rows in refused.items() if place not in named_somewhere and len(rows) >= asks}

@@ -14,8 +14,9 @@ Why it hurts
 
 Not flagged when
     A single question over UDP with AUTH_NONE is answered 0: so rpc.statd asks when it starts, and mount.nfs before it
-    starts statd. Statd is found later: then it has been started. The answers are of a client's loopback (REG002). Where
-    the capture does not show what the host is, or it was asked for once or over UDP or IPv6 only, it is likely.
+    starts statd. A monitoring system asks for all programs of a server that names no lock manager and serves no locks
+    (NFSv4 alone). Statd is found later: then it has been started. The answers are of a client's loopback (REG002).
+    Where the capture does not show what the host is, or it was asked for once or over UDP or IPv6 only, it is likely.
     From the wire: NFS waits as well, the lock request was not even acknowledged, or was answered from another address;
     lockd answered a later request meanwhile; statd was named meanwhile; or nothing has ended the wait yet and DNS does
     not answer the server. The server boots; but a request that was sent after its notice and waits for just as long as
@@ -177,7 +178,7 @@ def likely(stall: Stall) -> Finding:
         title=f"the server {server} probably has no rpc.statd registered",
         explanation=(
             f"{several(len(rows), 'lock request')} of {named(victims.clients)} waited up to {wait} for the server's "
-            "lockd, which had received them and answered no later request, while its other services answered at once. "
+            f"lockd, which had received them and answered no later request{stall.others_answered}. "
             "A server whose lockd looks for a statd that is not registered does this. The proof, lockd asking its own "
             "portmapper, passes over the server's loopback, which was not captured."
         ),

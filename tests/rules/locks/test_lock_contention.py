@@ -173,11 +173,28 @@ def test_a_wait_behind_a_holder_that_is_seen_is_healthy() -> None:
     assert diagnosed(stage.wire()).verdict.state == "healthy"
 
 
-@fires("LCK011", host=CLIENT)
-def test_a_holder_that_unlocked_and_fell_silent(stage: Stage) -> bytes:
-    waits_behind(stage)
-    stage.later(100, stage.other)
+def released_long_ago(stage: Stage, *, taken: bool = False) -> bytes:
+    """The client unlocks 6 s after the other began to wait; a third may get the lock then, and keep it."""
+    holder = stage.client.lock(stage.server).granted()
+    stage.other.lock(stage.server).blocked()
+    stage.wait(6)
+    holder.unlock().granted()
+    if taken:
+        stage.scenario.host("10.0.0.3", name="web-3").lock(stage.server).granted()
+    for _ in range(3):
+        stage.later(31, stage.other)
+        stage.other.lock(stage.server).blocked()
     return stage.wire()
+
+
+@fires("LCK011", host=CLIENT, severity="info", wait_s=pytest.approx(6, abs=0.1))
+def test_a_holder_that_unlocked_and_fell_silent(stage: Stage) -> bytes:
+    return released_long_ago(stage)
+
+
+@fires("LCK011", host=None, severity="warning", wait_s=pytest.approx(99, abs=0.1))
+def test_a_holder_after_the_first_is_not_blamed_on_the_first(stage: Stage) -> bytes:
+    return released_long_ago(stage, taken=True)
 
 
 @quiet("LCK011")

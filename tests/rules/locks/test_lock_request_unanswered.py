@@ -273,6 +273,19 @@ def test_where_the_results_came_to_is_said() -> None:
     assert (diagnosis.verdict.rule, rules_of(diagnosis.findings[0].explains)) == ("NET005", {"LCK001"})
 
 
+def test_results_of_other_locks_are_not_named() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server, "/srv/a", asynchronous=True).granted()
+    for _ in range(3):
+        stage.client.lock(stage.server, "/srv/b", svid=2, asynchronous=True).reply()
+        stage.later(10)
+    stage.client.lock(stage.server, "/srv/c", svid=3, asynchronous=True).granted()
+    stage.later(10)
+    (found,) = findings(asked("LCK001", stage.wire()))
+    assert "LOCK_RES" not in found.explanation
+    assert found.evidence[1].note.startswith("its void reply, no LOCK_RES")
+
+
 def test_a_wait_without_result_lasts_to_the_end_of_the_capture() -> None:
     (found,) = findings(asked("LCK001", repeats(Stage(), 4)))
     assert found.wait_s == pytest.approx(40, abs=0.1)

@@ -9,12 +9,52 @@ from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, 
 from tests.scenario import Host
 
 
-@fires("MON005", host=CLIENT)
-def test_several_names_at_one_address(stage: Stage) -> bytes:
-    stage.client.lock(stage.server).granted()
+def several_names(stage: Stage, *, unlocked: bool = False) -> None:
+    """Pods behind one address lock, one after the other or at the same time."""
+    first = stage.client.lock(stage.server).granted()
+    if unlocked:
+        first.unlock().granted()
     stage.client.name = "web-7"
     stage.client.lock(stage.server, "/srv/other").granted()
+
+
+@fires("MON005", host=CLIENT, severity="info")
+def test_several_names_at_one_address(stage: Stage) -> bytes:
+    several_names(stage)
     return stage.wire()
+
+
+@fires("MON005", host=CLIENT, severity="warning")
+def test_several_names_at_one_address_of_which_a_notice_comes(stage: Stage) -> bytes:
+    several_names(stage)
+    stage.boots(stage.client, stage.server)
+    return stage.wire()
+
+
+@quiet("MON005")
+def test_a_client_gets_another_name(stage: Stage) -> bytes:
+    several_names(stage, unlocked=True)
+    return stage.wire()
+
+
+def moved(stage: Stage, *, unlocked: bool) -> bytes:
+    """A client gets another address (DHCP, a temporary address of IPv6)."""
+    lock = stage.client.lock(stage.server).granted()
+    if unlocked:
+        lock.unlock().granted()
+    stage.wait(30)
+    stage.scenario.host("10.0.0.55", name=stage.client.name).lock(stage.server, "/srv/other").granted()
+    return stage.wire()
+
+
+@quiet("MON005")
+def test_a_client_gets_another_address(stage: Stage) -> bytes:
+    return moved(stage, unlocked=True)
+
+
+@fires("MON005", clients=(CLIENT, "10.0.0.55"))
+def test_a_client_gets_another_address_and_holds_a_lock_from_before(stage: Stage) -> bytes:
+    return moved(stage, unlocked=False)
 
 
 @fires("MON005", clients=(CLIENT, OTHER))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.records import sent_again
+from tests.rules.registrations.without_statd import probed
 from tests.rules.stage import CLIENT, LOCKD, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 from tests.scenario import Exchange, Host
 from tests.wire import TCP
 
 
-@fires("MON004", host=CLIENT, clients=(SERVER,))
+@fires("MON004", host=CLIENT, clients=(SERVER,), certainty="certain")
 def test_a_notice_that_is_not_heard(stage: Stage) -> bytes:
     stage.nfs()
     stage.server.notify(stage.client, 5).unanswered(resend=[2, 6, 14])
@@ -18,7 +19,7 @@ def test_a_notice_that_is_not_heard(stage: Stage) -> bytes:
     return stage.wire()
 
 
-@fires("MON004", host=CLIENT)
+@fires("MON004", host=CLIENT, certainty="likely")
 def test_a_client_without_statd_is_told(stage: Stage) -> bytes:
     stage.nfs()
     for _ in range(4):
@@ -171,4 +172,10 @@ def test_statd_is_registered_for_tcp_and_does_not_answer_udp(stage: Stage) -> by
     stage.server.getport(stage.client, "nsm1", netid="tcp")
     searched(stage.server, stage.client)
     stage.later(20)
+    return stage.wire()
+
+
+@cannot_tell("MON004")
+def test_a_monitoring_system_asks_for_statd(stage: Stage) -> bytes:
+    probed(stage)
     return stage.wire()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nfsrpc.findings.finding import Finding
+from tests.rules.registrations.without_statd import probed
 from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 from tests.scenario import SECOND
 from tests.wire import TCP
@@ -169,4 +170,10 @@ def test_a_port_that_was_named_before_makes_up_for_nothing(stage: Stage) -> byte
     stage.client.getport(stage.server, "nlm4")
     stage.wait(60)
     asks_for_lockd(stage)
+    return stage.wire()
+
+
+@cannot_tell("REG003")
+def test_a_monitoring_system_is_no_client(stage: Stage) -> bytes:
+    probed(stage)
     return stage.wire()

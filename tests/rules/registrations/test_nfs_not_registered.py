@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.rules.registrations.without_statd import probed
 from tests.rules.stage import CLIENT, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 from tests.scenario import Host, Transport
 
@@ -127,4 +128,10 @@ def test_mountd_is_registered_for_the_other_transport(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "mount3")
     stage.wait(5)
     stage.client.syn(stage.server, 2049)
+    return stage.wire()
+
+
+@cannot_tell("REG008")
+def test_a_monitoring_system_mounts_nothing(stage: Stage) -> bytes:
+    probed(stage)
     return stage.wire()

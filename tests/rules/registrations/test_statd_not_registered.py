@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from nfsrpc.facts.portmappers import SELDOM
 from nfsrpc.findings.finding import CannotTell, Clear
 from nfsrpc.protocols.rpc import encode_reply
-from tests.rules.registrations.without_statd import STALL, without_statd
+from tests.rules.registrations.without_statd import STALL, probed, without_statd
 from tests.rules.stage import (
     CLIENT,
     LOCKD,
@@ -508,3 +509,43 @@ def test_a_statd_for_udp_only_is_registered() -> None:
     stage.client.getport(stage.server, "nsm1", netid="udp", transport="udp", cred=False)
     stage.statd_asked(stage.server, 3)
     assert findings(asked("REG001", stage.any(stage.server))) == []
+
+
+@cannot_tell("REG001")
+def test_a_server_of_nfs4_alone_needs_no_statd(stage: Stage) -> bytes:
+    probed(stage)
+    return stage.wire()
+
+
+@fires("REG001", host=SERVER)
+def test_a_monitoring_system_finds_a_lock_manager_and_no_statd(stage: Stage) -> bytes:
+    probed(stage, lockd=LOCKD)
+    return stage.wire()
+
+
+@pytest.mark.parametrize(
+    ("with_nfs", "said"),
+    [
+        (True, "answered no later request, while its other services answered."),
+        (False, "answered no later request; no answer of its other services was captured meanwhile."),
+    ],
+)
+def test_what_other_services_did_is_said(with_nfs: bool, said: str) -> None:
+    stage = Stage()
+    lock = stage.client.lock(stage.server)
+    if with_nfs:
+        stage.nfs()
+    lock.granted(after=61.6, resent=STALL, copies=4)
+    (found,) = findings(asked("REG001", stage.wire()))
+    assert said in found.explanation
+
+
+@pytest.mark.parametrize(("pause", "is_found"), [(SELDOM / SECOND - 1, True), (SELDOM / SECOND + 1, False)])
+def test_a_monitoring_system_asks_seldom(pause: float, is_found: bool) -> None:
+    """Of a host that is no server as far as the capture shows."""
+    stage = Stage()
+    for _ in range(4):
+        stage.other.getport(stage.client, "nsm1", transport="udp", netid="udp", cred=False, port=0)
+        stage.wait(pause)
+    captured = stage.wire()
+    assert [bool(findings(asked(rule, captured))) for rule in ("REG001", "MON004")] == [is_found] * 2
