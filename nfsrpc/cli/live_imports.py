@@ -1,13 +1,12 @@
 """Imports all that `nfsrpc live` may need before it becomes another user, who may not read where Python is installed.
 
-Libraries import parts of theirs when they are first used: rich, decompressors, what looks up a version. So a capture of
-one frame is taken through everything once.
+Libraries import some of their modules at first use: rich, decompressors, importlib.metadata. So a capture of one frame
+is taken through everything once.
 """
 
 from __future__ import annotations
 
 import io
-import struct
 from contextlib import suppress
 from importlib import import_module
 from pkgutil import walk_packages
@@ -18,6 +17,7 @@ from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import Verdict
 from nfsrpc.report import text
 from nfsrpc.report.contents import report_of
+from nfsrpc.sources import pcap
 from nfsrpc.sources.compression import COMPRESSIONS
 from nfsrpc.sources.privileges import Rights
 from nfsrpc.watch import lines
@@ -28,7 +28,7 @@ from nfsrpc.watch.watch import Watch
 
 PACKAGES = ("findings", "sources", "protocols", "sessions", "facts", "rules", "diagnosis", "report", "watch")
 FRAME = bytes(60)
-CAPTURE = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 16, 1) + struct.pack("<IIII", 1, 0, 60, 60) + FRAME
+CAPTURE = pcap.file_header(1) + pcap.record(10**9, FRAME)
 
 
 def import_all() -> None:

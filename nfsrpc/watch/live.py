@@ -14,7 +14,7 @@ from nfsrpc.sources.live_queue import LiveSource
 from nfsrpc.sources.source import STANDARD_INPUT
 from nfsrpc.sources.supervisor import Supervisor
 from nfsrpc.sources.tcpdump import FILTER, Tcpdump, tcpdump_command
-from nfsrpc.sources.tcpdump_adaptive import Sparing
+from nfsrpc.sources.tcpdump_adaptive import TcpdumpAdaptive
 from nfsrpc.trace import Trace
 from nfsrpc.watch.schedule import INTERVAL_S, Live, Options
 from nfsrpc.watch.watch import WINDOW_S
@@ -83,7 +83,7 @@ def capturing(
     """The `supervisor`, if there is one, is to start tcpdump."""
     command = tcpdump_command()
     if command and expression == FILTER:
-        return Sparing(interface, command, supervisor)
+        return TcpdumpAdaptive(interface, command, supervisor)
     if command:
         return Tcpdump(interface, expression, command, supervisor=supervisor)
     from nfsrpc.sources.scapy_socket import ScapySocket

@@ -19,7 +19,7 @@ from nfsrpc.diagnosis.run import CutShort, Limited, cut_short, unlimited
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import DEFAULTS, Diagnosis, Settings
 from nfsrpc.sources import SourceError
-from nfsrpc.sources.live_queue import WAKE, Arrivals, LiveSource, NextFile
+from nfsrpc.sources.live_queue import WAKE, LiveQueue, LiveSource, NextFile
 from nfsrpc.trace import Trace
 from nfsrpc.watch.changes import Change, Changes, Wait, waits_in
 from nfsrpc.watch.limit import LAST_LOOK, LOOK, Limit
@@ -97,7 +97,7 @@ class Live:
         self.stopped_at: float | None = None
         self.is_interrupted = False  # somebody waits for the end
         self.is_abandoned = False  # nobody reads what is found
-        self._arrivals: Arrivals | None = None
+        self._queue: LiveQueue | None = None
         self._latest: Moment | None = None  # but for the last one
         self._pace = Pace(self.options.interval_s)
         self._arrived = self._begun = self.clock()
@@ -117,8 +117,8 @@ class Live:
         if self.stopped_at is None:
             self.stopped_at = self.clock()
             self.source.stop()
-            if self._arrivals:
-                self._arrivals.wake()
+            if self._queue:
+                self._queue.wake()
 
     def interrupt(self) -> None:
         """Ends it soon, for somebody who waits. May be called by a signal handler, and by another thread."""
@@ -137,9 +137,9 @@ class Live:
 
         Raises SourceError if there is nothing to watch.
         """
-        self._arrivals = arrivals = Arrivals(self.source)
+        self._queue = queue = LiveQueue(self.source)
         try:
-            while self._take(arrivals) and not self._has_stopped():
+            while self._take(queue) and not self._has_stopped():
                 self.tick()
                 moment = self._look_if_due()
                 if moment:
@@ -149,7 +149,7 @@ class Live:
                 if self.clock() - self._begun >= self.options.for_s:
                     self.stop()
         finally:
-            arrivals.abandon()
+            queue.abandon()
             self.stop()
         try:
             last = self._last()
@@ -159,10 +159,10 @@ class Live:
             raise
         yield last
 
-    def _take(self, arrivals: Arrivals) -> bool:
+    def _take(self, queue: LiveQueue) -> bool:
         """Whatever has arrived, or the wait for it. False when nothing more will come."""
         try:
-            piece = arrivals.get(self._patience())
+            piece = queue.get(self._patience())
         except TimeoutError:
             self._mind_silence()
             return self.stopped_at is None
