@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import TextIO, TypeAlias
 
@@ -29,6 +30,7 @@ STYLES = {
 }
 # A number and its unit stay on one line.
 UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|µs|min|h|B|kB|MB|GB)\b)")
+NO_BREAK = "\N{NO-BREAK SPACE}"
 # Longer lines of prose are hard to read, however wide the terminal.
 PROSE = 100
 
@@ -56,13 +58,9 @@ def wrap(text: str, width: int) -> list[str]:
     >>> wrap("one two three 4 s", 14)
     ['one two three', '4 s']
     """
-    lines = [""]
-    for word in UNIT.sub("\n", clean(" ".join(text.split()))).split(" "):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
-    return [line.replace("\n", " ") for line in lines]
+    joined = UNIT.sub(NO_BREAK, clean(" ".join(text.split())))
+    lines = textwrap.wrap(joined, max(width, 1), break_long_words=False, break_on_hyphens=False)
+    return [line.replace(NO_BREAK, " ") for line in lines] or [""]
 
 
 def columns(rows: Iterable[Sequence[str]], right: Sequence[bool] | None = None) -> list[str]:

@@ -40,7 +40,7 @@ def with_largest_snaplen(header: bytes) -> bytes:
 
 
 def first_time(head: bytes) -> float | None:
-    """The time of the first frame, in s since the epoch, by the first bytes of a file; None where they do not have it."""
+    """The time of the first frame, in s since the epoch, by the first bytes of a file; None if it is not there."""
     order, units = FORMATS.get(head[:4], ("", 0))
     if not units or len(head) < FILE_HEADER + 8:
         return None
