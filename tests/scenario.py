@@ -25,8 +25,8 @@ from itertools import count
 from typing import Any, Literal, Self
 
 from nfsrpc import protocols
-from nfsrpc.protocols.rpc import auth_sys, encode_call, encode_error, encode_reply
 from nfsrpc.protocols.xdr import Struct, Type, Union
+from tests.rpc_messages import auth_sys, encode_call, encode_error, encode_reply
 from tests.wire import (
     ACK,
     FIN,

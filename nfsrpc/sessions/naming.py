@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Masked, Table, distinct, isin
-from nfsrpc.decode import NO_STRING, Messages
+from nfsrpc.decode import NO_STRING, MessageFields
 from nfsrpc.protocols import program
 from nfsrpc.sessions.grouping import in_order
 from nfsrpc.sessions.messages import rows_in
@@ -50,7 +50,7 @@ class Events:
         return Events(*(values[:count] for values in self.columns()))
 
 
-def events(decoded: Messages, calls: Table) -> Events:
+def events(decoded: MessageFields, calls: Table) -> Events:
     """All that the trace says of names, in the order of time."""
     parts = [part for protocol in PROTOCOLS for part in of_protocol(decoded, calls, protocol)]
     if not parts:
@@ -59,7 +59,7 @@ def events(decoded: Messages, calls: Table) -> Events:
     return every.take(np.argsort(every.time, kind="stable"))
 
 
-def of_protocol(decoded: Messages, calls: Table, protocol: str) -> Iterator[Events]:
+def of_protocol(decoded: MessageFields, calls: Table, protocol: str) -> Iterator[Events]:
     """What successful calls teach, as far as they were decoded."""
     if not decoded.has(f"{protocol}.args"):
         return
@@ -97,7 +97,7 @@ def taught(fields: Fields, lesson: Lesson, rows: Array, calls: Table) -> Events:
 class Fields:
     """Columns of the messages of some exchanges, or of the entries of the directories that they list."""
 
-    def __init__(self, decoded: Messages, protocol: str, exchanges: Array) -> None:
+    def __init__(self, decoded: MessageFields, protocol: str, exchanges: Array) -> None:
         self.decoded, self.protocol, self.exchanges = decoded, protocol, exchanges
         self.exchange = np.arange(len(exchanges))  # which of them each row is of
         self.entries: dict[str, Masked] = {}
@@ -125,7 +125,7 @@ class Fields:
         return np.where(valid, values, NO_STRING).astype(np.int64)
 
 
-def is_one_of(decoded: Messages, strings: Array, texts: tuple[bytes, ...]) -> Mask:
+def is_one_of(decoded: MessageFields, strings: Array, texts: tuple[bytes, ...]) -> Mask:
     occurs = np.zeros(len(decoded.strings), dtype=np.bool_)
     occurs[strings[strings != NO_STRING]] = True
     those = [number for number in np.flatnonzero(occurs).tolist() if decoded.strings[number] in texts]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nfsrpc.findings.finding import CannotTell, Clear
-from nfsrpc.protocols.rpc import encode_reply
+from tests.rpc_messages import encode_reply
 from tests.rules.registrations.without_statd import STALL, without_statd
 from tests.rules.stage import (
     CLIENT,
