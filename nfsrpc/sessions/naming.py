@@ -70,10 +70,10 @@ def of_protocol(decoded: MessageFields, calls: Table, protocol: str) -> Iterator
         if procedure.startswith(f"{protocol}."):
             at = np.flatnonzero(proc == program(protocol).procedure(procedure.partition(".")[2]).number)
             if len(at):
-                yield taught(Fields(decoded, protocol, exchanges[at]), lesson, rows[at], calls)
+                yield taught(LessonFields(decoded, protocol, exchanges[at]), lesson, rows[at], calls)
 
 
-def taught(fields: Fields, lesson: Lesson, rows: Array, calls: Table) -> Events:
+def taught(fields: LessonFields, lesson: Lesson, rows: Array, calls: Table) -> Events:
     """The events that calls of one procedure are, which are these rows of calls."""
     if lesson.name.startswith(ENTRIES):
         fields.list_entries()
@@ -94,7 +94,7 @@ def taught(fields: Fields, lesson: Lesson, rows: Array, calls: Table) -> Events:
     )
 
 
-class Fields:
+class LessonFields:
     """Columns of the messages of some exchanges, or of the entries of the directories that they list."""
 
     def __init__(self, decoded: MessageFields, protocol: str, exchanges: Array) -> None:
