@@ -388,10 +388,10 @@ mod tests {
     fn addresses_of_the_host_are_noted_once_and_so_many() {
         let (mut locals, mut oddities) = (Vec::new(), Oddities::default());
         let local = |n: u32| (0, 1, IpAddr::from(Ipv4Addr::from(0x0a00_0000 + n)));
-        note_local(&mut locals, (0, 1, Ipv4Addr::LOCALHOST.into()), &mut oddities);
-        (0..64).chain(0..64).for_each(|n| note_local(&mut locals, local(n), &mut oddities));
+        note_local(&mut locals, Way::Out, (0, 1, Ipv4Addr::LOCALHOST.into()), &mut oddities);
+        (0..64).chain(0..64).for_each(|n| note_local(&mut locals, Way::Out, local(n), &mut oddities));
         assert_eq!((locals.len(), oddities.count("locals-full")), (64, 0));
-        note_local(&mut locals, local(64), &mut oddities);
+        note_local(&mut locals, Way::Out, local(64), &mut oddities);
         assert_eq!((locals.len(), oddities.count("locals-full")), (64, 1));
     }
 }
