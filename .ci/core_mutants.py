@@ -126,15 +126,15 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=100, help="how many mutants")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--copy", type=Path, default=CORE / "target" / "mutants", help="where the core is mutated")
-    given = parser.parse_args()
-    shutil.rmtree(given.copy / "core", ignore_errors=True)
-    copy = shutil.copytree(CORE, given.copy / "core", ignore=shutil.ignore_patterns("target", "fuzz"))
-    os.environ.update(PROFILE, CARGO_TARGET_DIR=str(given.copy / "target"))
-    mutants = listed(given.cargo_mutants)
-    print(f"{given.number} of {len(mutants)} mutants, seed {given.seed}", flush=True)
+    arguments = parser.parse_args()
+    shutil.rmtree(arguments.copy / "core", ignore_errors=True)
+    copy = shutil.copytree(CORE, arguments.copy / "core", ignore=shutil.ignore_patterns("target", "fuzz"))
+    os.environ.update(PROFILE, CARGO_TARGET_DIR=str(arguments.copy / "target"))
+    mutants = listed(arguments.cargo_mutants)
+    print(f"{arguments.number} of {len(mutants)} mutants, seed {arguments.seed}", flush=True)
     survived = count = 0
-    for mutant in random.Random(given.seed).sample(mutants, len(mutants)):
-        if count == given.number:
+    for mutant in random.Random(arguments.seed).sample(mutants, len(mutants)):
+        if count == arguments.number:
             break
         what = outcome(copy, mutant)
         count += what != "not built"

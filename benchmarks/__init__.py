@@ -1,1 +1,1 @@
-"""How fast it is, beside its peers: `make bench`."""
+"""The speed of nfsrpc compared with its peers: `make bench`."""

@@ -36,7 +36,7 @@ class Frame(NamedTuple):
 
 
 class Writer:
-    """Frames of a capture, each a microsecond after the one before unless told otherwise."""
+    """Frames of a capture, each a microsecond after the one before by default."""
 
     def __init__(self) -> None:
         self.time = 1_700_000_000 * SECOND
@@ -717,8 +717,8 @@ def downcalls(w: Writer, n: int) -> None:
     for one in range(n):
         name = b"a" + b".a" * (one % 100) + b"%d" % one
         w.asked(Ends(CLIENT, 700, SERVER, STATD), NSM, 1, 6, opaque(name) + struct.pack(">I", 1))
-        told = opaque(b"b%d" % one) + struct.pack(">I", 1) + bytes(16)
-        w.asked(Ends(LOOPBACK, 700, LOOPBACK, LOCKD), NLM, 3, 16, told)
+        arguments = opaque(b"b%d" % one) + struct.pack(">I", 1) + bytes(16)
+        w.asked(Ends(LOOPBACK, 700, LOOPBACK, LOCKD), NLM, 3, 16, arguments)
 
 
 @attack

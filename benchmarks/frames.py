@@ -21,7 +21,7 @@ TCP_PROTOCOL, UDP_PROTOCOL = 6, 17
 
 
 class Hosts(NamedTuple):
-    """Where frames go, a value a row or one for all rows: IPv4 addresses as numbers (also of the MAC)."""
+    """The hosts of frames, one value per row or one for all rows: IPv4 addresses as numbers (also of the MAC)."""
 
     source: Any
     source_port: Any
@@ -39,7 +39,7 @@ def put(rows: Bytes, at: int, width: int, values: Any) -> None:
 
 
 def tcp(hosts: Hosts, time_us: Any, seq: Any, ack: Any, payload: Bytes, flags: int = PUSH | ACK) -> Bytes:
-    """Packet records of TCP segments, a row a segment."""
+    """Packet records of TCP segments, one row per segment."""
     rows, segment = _packets(hosts, time_us, TCP, payload, TCP_PROTOCOL)
     put(rows, segment + 4, 4, seq)
     put(rows, segment + 8, 4, ack)
@@ -53,7 +53,7 @@ def tcp(hosts: Hosts, time_us: Any, seq: Any, ack: Any, payload: Bytes, flags: i
 
 
 def udp(hosts: Hosts, time_us: Any, payload: Bytes) -> Bytes:
-    """Packet records of UDP datagrams, a row a datagram."""
+    """Packet records of UDP datagrams, one row per datagram."""
     rows, datagram = _packets(hosts, time_us, UDP, payload, UDP_PROTOCOL)
     put(rows, datagram + 4, 2, UDP + payload.shape[1])
     put(rows, datagram + 6, 2, _checksum(rows, datagram, UDP_PROTOCOL))

@@ -1,8 +1,8 @@
-"""What `nfsrpc live -` costs while it is fed: python -m benchmarks.live FILE.
+"""The cost of `nfsrpc live -` while it is fed: python -m benchmarks.live FILE.
 
-It is given packets as on a busy node, a few of them (a tenth of the calls are about locks, so that there is news each
-second), and none. Processor time and memory are what proc(5) says of the process, its start left out; nothing may be
-missing of what it was given. Frames keep the times that they have in the capture.
+It gets packets as on a busy node, a few of them (a tenth of the calls are about locks, so that there is news each
+second), and none. Processor time and memory are those of proc(5), the start left out; all frames delivered must be
+taken. Frames keep the times that they have in the capture.
 """
 
 import json
@@ -17,8 +17,8 @@ from typing import IO, NamedTuple
 
 NFSRPC = Path(sys.executable).with_name("nfsrpc")
 FILE_HEADER, RECORD = 24, 16
-FIRST, STARTING_S = 1000, 3.0  # frames given before, and the time for them
-TURN_S = 0.005  # frames of so long are given at once
+FIRST, STARTING_S = 1000, 3.0  # frames delivered before the measurement, and the time for them
+TURN_S = 0.005  # frames of so long are delivered at once
 
 
 class Rate(NamedTuple):
@@ -33,7 +33,7 @@ RATES = (Rate("100 000 packets/s", 100_000, 9.9), Rate("20 packets/s", 20, 20), 
 class Cost(NamedTuple):
     share: float  # of a core
     memory: float  # MB, the peak
-    given: int
+    delivered: int
     taken: int
 
 
@@ -42,10 +42,10 @@ def main() -> None:
     data = capture.read_bytes()
     ends = frame_ends(data)
     title = f"nfsrpc live - ({capture.name})"
-    print(f"\n{title:40}{'% of a core':>12}{'peak MB':>9}{'frames given':>14}{'taken':>9}")
+    print(f"\n{title:40}{'% of a core':>12}{'peak MB':>9}{'delivered':>14}{'taken':>9}")
     for rate in RATES:
         cost = live(data, ends, rate)
-        print(f"{rate.title:40}{cost.share:12.2%}{cost.memory:9.0f}{cost.given:14}{cost.taken:9}", flush=True)
+        print(f"{rate.title:40}{cost.share:12.2%}{cost.memory:9.0f}{cost.delivered:14}{cost.taken:9}", flush=True)
 
 
 def frame_ends(data: bytes) -> Sequence[int]:
@@ -57,36 +57,36 @@ def frame_ends(data: bytes) -> Sequence[int]:
 
 
 def live(data: bytes, ends: Sequence[int], rate: Rate) -> Cost:
-    with TemporaryFile() as told:
+    with TemporaryFile() as output:
         command: list[str | Path] = [NFSRPC, "live", "-", "--format", "jsonl"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=told)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output)
         assert process.stdin
         process.stdin.write(data[: ends[FIRST]])
         process.stdin.flush()
         sleep(STARTING_S)
         before, began = processor_time(process.pid), monotonic()
-        given = paced(process.stdin, data, ends, rate)
+        delivered = paced(process.stdin, data, ends, rate)
         share = (processor_time(process.pid) - before) / (monotonic() - began)
         memory = peak_memory(process.pid)
         process.stdin.close()
         process.wait()
-        told.seek(0)
-        report = json.loads(told.read().splitlines()[-1])["report"]
-    return Cost(share, memory, given, report["captures"][0]["frames"])
+        output.seek(0)
+        report = json.loads(output.read().splitlines()[-1])["report"]
+    return Cost(share, memory, delivered, report["captures"][0]["frames"])
 
 
 def paced(pipe: IO[bytes], data: bytes, ends: Sequence[int], rate: Rate) -> int:
-    """How many frames have been given in all."""
-    began, given, passed = monotonic(), FIRST, 0.0
+    """Delivers frames at a rate; returns their number in all."""
+    began, delivered, passed = monotonic(), FIRST, 0.0
     while passed < rate.seconds:
         due = min(FIRST + int(rate.frames * passed), len(ends) - 1)
-        if due > given:
-            pipe.write(data[ends[given] : ends[due]])
+        if due > delivered:
+            pipe.write(data[ends[delivered] : ends[due]])
             pipe.flush()
-            given = due
+            delivered = due
         sleep(TURN_S)
         passed = monotonic() - began
-    return given
+    return delivered
 
 
 def processor_time(process: int) -> float:

@@ -25,7 +25,7 @@ Part = bytes | Hole
 
 
 class Template:
-    """A message of a fixed length. `fill` makes a matrix of it, a row a message."""
+    """A message of a fixed length. `fill` makes a matrix of it, one row per message."""
 
     def __init__(self, parts: Iterable[Part]) -> None:
         body = bytearray()
@@ -40,7 +40,7 @@ class Template:
         return len(self.body)
 
     def fill(self, count: int, **values: Any) -> Bytes:
-        """Numbers go in big-endian, a matrix of bytes as it is. Every hole is to be given; more may be."""
+        """Messages with their holes filled: numbers in big-endian, a matrix of bytes as it is."""
         rows = np.tile(self.body, (count, 1))
         for hole, at in self.holes:
             value = np.asarray(values[hole.name])
@@ -56,7 +56,7 @@ def u32(*values: int) -> bytes:
 
 
 def digits(values: Any, width: int) -> Bytes:
-    """Numbers as ASCII, a row a number."""
+    """Numbers as ASCII, one row per number."""
     places = 10 ** np.arange(width - 1, -1, -1)
     return (np.atleast_1d(values)[:, None] // places % 10 + ord("0")).astype(np.uint8)
 

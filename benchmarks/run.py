@@ -106,7 +106,7 @@ def made(name: str) -> Path | None:
 
 
 def compare(name: str, capture: Path, without: Sequence[str]) -> None:
-    """One table: a row a job. The jobs take turns, so that what else the machine does meets them all alike."""
+    """One table, one row per job. The jobs take turns, so that other load on the machine slows all of them alike."""
     print(f"\n{capture}: {TITLES[name]}", flush=True)
     warm(capture)
     asked = [job for job in jobs(capture) if not any(job.name.startswith(peer) for peer in without)]

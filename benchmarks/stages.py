@@ -1,4 +1,4 @@
-"""What `analyze` spends its time on: python -m benchmarks.stages FILE [--listed] prints seconds of its stages as JSON.
+"""Times of the stages of `analyze`: python -m benchmarks.stages FILE [--listed] prints them as JSON, in seconds.
 
 Processor time, one stage after the other; in `analyze` itself importing and decoding go on at once. With --listed every
 exchange is a row, as `nfsrpc.read` has them, and none is only counted.

@@ -1,4 +1,4 @@
-"""Puts what commands print into the pages that show it, so that no page shows what was once true: `make docs`.
+"""Puts the output of commands into the pages that show it, so that no page is out of date: `make docs`.
 
 Between `<!-- output: COMMAND -->` and `<!-- end -->` stands what COMMAND prints, run at the root of the repository on a
 terminal of 80 columns. tests/cli/test_docs.py fails when a page is stale.

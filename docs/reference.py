@@ -84,7 +84,7 @@ def related(title: str, rules: Iterator[str] | list[str] | tuple[str, ...]) -> I
 
 
 def linked(text: str, but: str = "") -> str:
-    """With identifiers of rules as links to their pages."""
+    """A text with identifiers of rules as links to their pages."""
     known = catalogue.rules().keys() - {but}
     return RULE.sub(lambda name: f"[{name[0]}]({name[0]}.md)" if name[0] in known else name[0], text)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.watch.changes import waits_in
-from nfsrpc.watch.schedule import Health, Moment
+from nfsrpc.watch.schedule import Health, Look
 from nfsrpc.watch.screen import Pulse, Rate, screen
 from nfsrpc.watch.watch import Watch
 
@@ -38,18 +38,18 @@ def until(capture: bytes, seconds: float) -> bytes:
     return capture[:at]
 
 
-def moment() -> Moment:
+def look() -> Look:
     watch = Watch(CAPTURE.name)
     watch.feed(until(CAPTURE.read_bytes(), AT_S))
     watch.stir()
     trace = watch.trace()
     assert trace is not None
     waits = waits_in(trace.tables["locks"], watch.last)
-    return Moment(trace, diagnose(trace.tables), [], waits, watch.last)
+    return Look(trace, diagnose(trace.tables), [], waits, watch.last)
 
 
 def picture() -> str:
-    seen = moment()
+    seen = look()
     frames, size = seen.trace.captures[0]["frames"], seen.trace.captures[0]["bytes"]
     pulse = Pulse("standard input", Health(frames, size, None, 1.0), Rate(frames / AT_S, size / AT_S), 0.0)
     console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True, color_system="truecolor")

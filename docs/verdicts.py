@@ -1,4 +1,4 @@
-"""Writes docs/captures.md: what has to be concluded from each capture, and what is: `make docs`.
+"""Writes docs/captures.md: the expected and the actual conclusion from each capture: `make docs`.
 
 The tables are those of tests/rules/expected.py, which is tested against every capture. The larger set is not part of
 the repository: where it is not found, what the page says of it stays. tests/cli/test_docs.py fails when the page is
@@ -41,7 +41,7 @@ def sections() -> Iterator[str]:
 
 
 def standing(name: str) -> str:
-    """What the page says of a set."""
+    """The section of a set on the page as it is."""
     found = re.search(rf"^{re.escape(SETS[name])}\n.*?(?=\n## |\Z)", PAGE.read_text(encoding="utf-8"), re.M | re.S)
     return found[0] if found else ""
 

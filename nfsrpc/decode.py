@@ -1,6 +1,6 @@
-"""Batches to columns: what the decoders of all vantages say (reading.py), put into one set of columns.
+"""Batches to columns: the rows of all vantages' decoders (reading.py) as one set of columns.
 
-Numbers of exchanges, flows, addresses and strings are made unique, `capture` is the number of the file as given.
+Numbers of exchanges, flows, addresses and strings are made unique; `capture` is the number of the file in the call.
 """
 
 from __future__ import annotations
@@ -16,10 +16,21 @@ from nfsrpc._core import Decoder
 from nfsrpc.columns import Array, Coded, Mask, Masked, isin
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
-from nfsrpc.reading import SECONDARY, Batch, Counting, Progress, Reader, Reading, Vantage, Wanted, read, refusing
+from nfsrpc.reading import (
+    SECONDARY,
+    Batch,
+    Counting,
+    FileReader,
+    Progress,
+    Vantage,
+    VantageBatches,
+    Wanted,
+    read,
+    refusing,
+)
 from nfsrpc.sources import Capture, SourceError, name_of, ring_name
 
-__all__ = ["SECONDARY", "Columns", "Decoded", "Progress", "Reader", "decode", "merge", "refusing", "ring_name"]
+__all__ = ["SECONDARY", "Columns", "Decoded", "FileReader", "Progress", "decode", "merge", "refusing", "ring_name"]
 
 Columns: TypeAlias = dict[str, Array]
 
@@ -43,7 +54,7 @@ SPARSE = 1 << 20
 
 
 @dataclass(kw_only=True)
-class Messages:
+class MessageFields:
     """Decoded fields of messages, by table ("nlm4.args"), and the strings that they are numbers of."""
 
     strings: list[bytes]
@@ -64,7 +75,7 @@ class Messages:
 
     def _found(self, table: str, exchanges: Array) -> tuple[Array, Mask]:
         """The rows of a table that are of these exchanges, and whether there is one."""
-        # Fields are asked for one after another.
+        # Fields of the same exchanges are read one after another.
         if table not in self._latest or self._latest[table][0] is not exchanges:
             order, numbers = self._first_copies(table)
             at = np.minimum(np.searchsorted(numbers, exchanges), len(numbers) - 1)
@@ -103,7 +114,7 @@ class Messages:
 
 
 class Translation(NamedTuple):
-    """Addresses of one conversation short of a network address translation, and behind it: numbers of addresses."""
+    """The numbers of the addresses of one conversation before (client's side) and behind an address translation."""
 
     client: int
     server: int
@@ -117,8 +128,8 @@ SIDE = "side"  # of tallies: of an address translation, where there is one
 
 
 @dataclass(kw_only=True)
-class Decoded(Messages):
-    """Columns as the core makes them, over all files."""
+class Decoded(MessageFields):
+    """The core's columns over all files."""
 
     sources: list[Capture]
     damages: dict[int, str]  # of files that could not be read to their end: what is wrong
@@ -185,7 +196,7 @@ class Decoded(Messages):
         return {inner: next(iter(outer)) for inner, outer in found.items() if outer != {inner} and len(outer) == 1}
 
     def again(self, flows: Array, vantage: Array) -> Mask:
-        """Rows of these flows and vantages that the vantage shows on the server's side of a translation as well."""
+        """Which rows of these flows and vantages the vantage shows a second time, behind an address translation."""
         both = set().union(*(translation.vantages for translation in self.translations))
         if not both:
             return np.zeros(len(flows), dtype=np.bool_)
@@ -219,7 +230,7 @@ def rows_of(keys: Array, wanted: Array) -> Array:
 
 
 def text_of(text: bytes) -> str:
-    """A name as it was sent, with what is not printable escaped."""
+    """A string of the wire as text, with what is not printable escaped."""
     return clean(text.decode("utf-8", "backslashreplace"))
 
 
@@ -237,9 +248,9 @@ def decode(
     return merge(read(sources, wanted, programs, progress, counting))
 
 
-def merge(reading: Reading) -> Decoded:
-    """What the decoders of all vantages gave, as one."""
-    parts, firsts = Parts(), list[tuple[int, int]]()
+def merge(reading: VantageBatches) -> Decoded:
+    """The batches of all vantages as one set of columns."""
+    parts, firsts = ColumnPieces(), list[tuple[int, int]]()
     vantages = in_order(reading)
     for vantage, batches in vantages:
         firsts.append((parts.exchanges, parts.flows))
@@ -275,8 +286,8 @@ def merge(reading: Reading) -> Decoded:
     )
 
 
-def in_order(reading: Reading) -> list[tuple[Vantage, list[Batch]]]:
-    """The vantages with what their decoders gave, in an order that does not depend on that of the files given.
+def in_order(reading: VantageBatches) -> list[tuple[Vantage, list[Batch]]]:
+    """The vantages with their batches, in an order that does not depend on the order of files in the call.
 
     The first one counts where several show the same: that which shows the most conversations, then the most frames.
     """
@@ -292,8 +303,8 @@ def in_order(reading: Reading) -> list[tuple[Vantage, list[Batch]]]:
     return sorted(closed, key=key) if len(closed) > 1 else closed
 
 
-class Parts:
-    """Columns of several decoders, in pieces, on their way to being one set."""
+class ColumnPieces:
+    """Pieces of columns of several decoders, with their numbers made unique."""
 
     def __init__(self) -> None:
         self.addresses: dict[tuple[str, int], int] = {}
@@ -311,7 +322,7 @@ class Parts:
     def add(
         self, batches: Sequence[dict[str, Any]], numbers: Sequence[int], kinds: Mapping[str, Mapping[str, str]]
     ) -> None:
-        """The batches of one decoder that read the files of these numbers."""
+        """Adds the batches of one decoder, which read the files of these numbers."""
         maps = self._maps(batches)
         files = np.array(numbers, dtype=np.uint16)
         for batch in batches:
@@ -333,7 +344,7 @@ class Parts:
         self.flows += 1 + largest(batches, "flows", "flow")
 
     def _maps(self, batches: Sequence[Mapping[str, Any]]) -> dict[str, Array | int]:
-        """How a decoder's numbers become everybody's: by adding, or by looking up."""
+        """The change from a decoder's numbers to unique ones, by kind: an offset, or a table."""
         found = (address for batch in batches for address in batch["addresses"])
         addresses = [self.addresses.setdefault(address, len(self.addresses)) for address in found]
         strings = [string for batch in batches for string in batch["strings"]]
@@ -383,12 +394,12 @@ def renumbered_message(column: Any, kind: str | None, maps: Mapping[str, Array |
 
 
 def lookup(numbers: Sequence[int]) -> Array | int:
-    """What each number becomes; nothing to add where none changes."""
+    """The new number of each number as a table; the offset 0 if none changes."""
     return 0 if numbers == list(range(len(numbers))) else np.array(numbers, dtype=np.uint32)
 
 
 def apply(change: Array | int, values: Array, valid: Mask | None = None) -> Array:
-    """Added, or looked up; what has no entry there (NO_STRING) stays as it is."""
+    """The values with an offset added, or looked up in a table; without an entry (NO_STRING) they stay."""
     if isinstance(change, int):
         return values + values.dtype.type(change) if change else values
     known = values < len(change) if valid is None else valid & (values < len(change))

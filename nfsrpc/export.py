@@ -1,7 +1,7 @@
 """The tables for other tools: Parquet files, and queries by DuckDB. Both come as extras.
 
-DuckDB is asked over the DataFrames in memory; only those whose names stand in the query are made. It would fetch an
-extension from the network for times with a zone, so there they have none, and mean UTC.
+DuckDB queries the DataFrames in memory; only those whose names occur in the query are made. It would fetch an extension
+from the network for times with a zone, so in queries they have none, and are UTC.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def with_types(pyarrow: Any, table: Any) -> Any:
 
 
 def sql(tables: Tables, query: str) -> pd.DataFrame:
-    """Raises ValueError for what DuckDB does not understand, or fails at while it answers."""
+    """The result of a query by DuckDB. Raises ValueError for its errors."""
     duckdb = extra("sql", "duckdb", "a query")
     frames = {name: tables(name) for name in names_in(query)}
     try:
@@ -62,7 +62,7 @@ def sql(tables: Tables, query: str) -> pd.DataFrame:
 
 
 def provide(connection: Any, name: str, frame: pd.DataFrame) -> None:
-    """A table for queries: its repeated texts are texts there, which compare with what does not occur in them."""
+    """Makes a table a view of DuckDB; categories are text there, which compares with values that do not occur."""
     times = {str(name): frame[name].dt.tz_localize(None) for name in frame.select_dtypes("datetimetz")}
     texts = ", ".join(f'"{column}"::VARCHAR AS "{column}"' for column in frame.select_dtypes("category"))
     connection.register(f"frame of {name}", frame.assign(**times))
@@ -71,7 +71,7 @@ def provide(connection: Any, name: str, frame: pd.DataFrame) -> None:
 
 
 def like_tables(frame: pd.DataFrame) -> pd.DataFrame:
-    """Times in UTC and lists as tuples, as the tables have them."""
+    """A DuckDB result with times in UTC and lists as tuples, as the tables have them."""
     times = {str(name): frame[name].dt.tz_localize("UTC") for name in frame.select_dtypes("datetime")}
     objects = [str(name) for name, dtype in frame.dtypes.items() if dtype.name == "object"]
     lists = {
@@ -81,7 +81,7 @@ def like_tables(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def names_in(query: str) -> list[str]:
-    """The names of tables in it; of a list's, which has a dot, in quotation marks.
+    """The names of tables in a query; that of a list has a dot, and stands in quotation marks.
 
     >>> names_in('SELECT * FROM locks JOIN nlm4 USING (exchange), "nfs3.entries" WHERE locks.state = 3')
     ['locks', 'nlm4', 'nfs3.entries']

@@ -1,4 +1,4 @@
-"""Packages that only some functions need: an extra of nfsrpc each, imported when such a function is called."""
+"""Packages that only some functions need: each is an extra of nfsrpc, imported when such a function is called."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Frames as scapy packets: for a closer look at a few of them, since scapy takes its time for each.
+"""Frames as scapy packets, for a closer look at a few: scapy is slow for each.
 
-scapy is imported here and nowhere else; it does so loudly and takes a second.
+scapy is imported by functions only: its import takes a second, and prints warnings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from nfsrpc.wording import SECOND
 
 
 def packets(decoded: Decoded, frames: Sequence[int], capture: int) -> Any:
-    """A PacketList. Raises ValueError for a frame that there is not."""
+    """Frames of a capture as a PacketList of scapy. Raises ValueError for a number without a frame."""
     from scapy.plist import PacketList
 
     if not 0 <= capture < len(decoded.sources):

@@ -1,7 +1,7 @@
-"""Text of others made printable: what a capture, a file name or a child's error output holds is anybody's.
+"""Foreign text made printable: an attacker may have written what a capture, a file name or a child's output holds.
 
-Control characters, escape sequences, bidirectional overrides and bytes that are no text are shown as escapes. Whatever
-is printed passes here: reports, errors, warnings.
+Control characters, escape sequences, bidirectional overrides and bytes that are no text become escapes. All output
+passes here: reports, errors, warnings.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
 def clean(text: str) -> str:
-    r"""One line without control characters.
+    r"""The text in one line, with control characters escaped.
 
     >>> clean("cl1\x1b[2J\n")
     'cl1\\x1b[2J\\n'
@@ -21,7 +21,7 @@ def clean(text: str) -> str:
 
 
 def escaped(char: str) -> str:
-    r"""As Python writes it. No codec does it: their first use is an import, which a process without rights cannot do.
+    r"""A character as Python escapes it. No codec: its first use is an import, for which there may be no rights.
 
     >>> [escaped(char) for char in "\n\x1b\u202e\U000e0001\udce9"]
     ['\\n', '\\x1b', '\\u202e', '\\U000e0001', '\\udce9']

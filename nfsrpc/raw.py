@@ -1,7 +1,7 @@
-"""Messages, frames and packets as they were captured: the files of a trace are read again for those that are asked for.
+"""Messages, frames and packets as they were captured: the files of a trace are read again for some of them.
 
-They go through decoders in the order in which they did at first (decode.py), so that frames, flows and exchanges have
-the same numbers.
+They go through decoders in the same order as the first time (decode.py), so that frames, flows and exchanges have the
+same numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nfsrpc._core import Decoder
-from nfsrpc.decode import Columns, Decoded, Progress, Reader, refusing
+from nfsrpc.decode import Columns, Decoded, FileReader, Progress, refusing
 from nfsrpc.protocols import Program, compile  # noqa: A004
 from nfsrpc.sources import read_again
 
@@ -78,8 +78,8 @@ def rereading(
     programs: Sequence[Program] = (),
     progress: Progress | None = None,
 ) -> Iterator[Raw]:
-    """The same bit by bit, for what is too much to hold."""
-    reader = Reader([read_again(source) for source in decoded.sources], progress)
+    """Frames, messages and packets as `reread` returns them, in parts, for those that are too large to hold at once."""
+    reader = FileReader([read_again(source) for source in decoded.sources], progress)
     layouts, tables = compile(programs)
     numbers = {address: number for number, address in enumerate(decoded.addresses)}
     places = {capture: place for files in decoded.vantages for place, capture in enumerate(files)}
@@ -100,7 +100,7 @@ def rereading(
             yield renumbered(batch, files, firsts, hosts)
 
 
-def batches(decoder: Decoder, files: Sequence[int], reader: Reader) -> Iterator[dict[str, Any]]:
+def batches(decoder: Decoder, files: Sequence[int], reader: FileReader) -> Iterator[dict[str, Any]]:
     for number in files:
         with refusing(str(reader.files[number])):
             for chunk in reader.chunks(number):
@@ -111,7 +111,7 @@ def batches(decoder: Decoder, files: Sequence[int], reader: Reader) -> Iterator[
 
 
 def renumbered(batch: Mapping[str, Any], files: Sequence[int], firsts: tuple[int, int], hosts: Sequence[int]) -> Raw:
-    """What a decoder that reads these files hands out, in the numbers of the trace."""
+    """The batch of a decoder with the trace's numbers of captures, exchanges, flows and addresses."""
     first_exchange, first_flow = firsts
     packets: Columns = batch["packets"]
     return Raw(

@@ -1,11 +1,11 @@
-"""Captures to batches: which files belong together, and their bytes through decoders.
+"""Captures to batches of rows: files grouped by vantage, and each vantage's bytes through one decoder.
 
 Files that continue each other (a ring of tcpdump -C, -W, -G) go through one decoder, in order of their first frames, so
-that connections and calls go on from file to file. Files that overlap in time are vantages of their own, each with its
-decoder, because the same frame in two of them is two sightings and 127.0.0.1 is two parties.
-One file that cannot be read stops none of the others: it is left out, and named in `skipped`.
-Nothing here needs numpy before a decoder gives its rows: reading goes on in a thread while numpy and all that makes
-something of the rows are imported.
+that connections and calls continue from file to file. Files that overlap in time are vantages of their own, each with
+its decoder, because one frame in two of them is captured twice, and 127.0.0.1 is two hosts.
+A file that cannot be read stops none of the others: it is left out, and named in `skipped`.
+Nothing here needs numpy before a decoder returns rows: reading goes on in a thread while numpy and the modules that
+evaluate rows are imported.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ RING_OVERLAP = 1_000_000_000
 MAX_FILES = 1 << 16
 # Enough for the first frame of every format, jumbo frames and pcapng's headers included.
 PEEK_BYTES = 1 << 17
-# Where exchanges are counted, so many listed ones leave the decoder at a time, some 200 bytes each, and may be let go.
+# Where exchanges are counted, so many listed ones are taken from the decoder at a time, of some 200 bytes, and thinned.
 DRAIN_ROWS = 1 << 18
 
-# Programs whose messages tell names of files: welcome, but they may be millions, and must not take the room of locks.
+# Programs whose messages have names of files: there may be millions, which must not take the room of locks.
 SECONDARY = (Prog.NFS, Prog.MOUNT)
 
-# WRITE of NFSv3 and NFSv2, counted by file: it need not be listed, and yet tells who writes to what is locked. With the
-# length of the handle where XDR does not tell it; after it, where the offset stands, if it has 64 bits, and the count.
+# WRITE of NFSv3 and NFSv2, counted by file handle: not listed, it still shows which client writes to a locked file.
+# With the length of the handle where XDR has none; after it, where the offset stands, if it has 64 bits, and the count.
 WRITES = (
     ((Prog.NFS, 3, Nfs3Proc.WRITE), (0, 0, True, 8)),
     ((Prog.NFS, 2, Nfs2Proc.WRITE), (32, 4, False, 12)),
 )
 
-UNUSABLE = {"empty": "is empty", "cut-header": "is cut within its header"}
+BAD_ENDINGS = {"empty": "is empty", "cut-header": "is cut within its header"}
 
 
 class Counting(NamedTuple):
-    """Procedures of which ordinary exchanges are counted and not listed, and what leaves out of batches the listed."""
+    """The procedures whose ordinary exchanges are counted instead of listed, and the function that thins batches."""
 
     procedures: Sequence[tuple[int, int, int]]  # program, version, number
     thinned: Callable[[list[Batch]], list[Batch]]
 
 
-class Reading(NamedTuple):
-    """What decoders gave of some captures."""
+class VantageBatches(NamedTuple):
+    """The batches of rows of some captures, by vantage."""
 
     files: list[Capture]
     vantages: list[Vantage]  # in the order of their first frames
@@ -75,8 +75,8 @@ def read(
     programs: Sequence[Program] = PROTOCOLS,
     progress: Progress | None = None,
     counting: Counting | None = None,
-) -> Reading:
-    """Some captures (paths, open files, bytes) to their end, with the `wanted` fields of messages (None: all).
+) -> VantageBatches:
+    """Reads captures (paths, open files, bytes) to their end, with the `wanted` fields of messages (None: all).
 
     Raises SourceError where none of them can be read.
     """
@@ -89,8 +89,8 @@ def prepared(
     programs: Sequence[Program] = PROTOCOLS,
     progress: Progress | None = None,
     counting: Counting | None = None,
-) -> Callable[[], Reading]:
-    """The same, up to the first byte: what is returned goes on, and hardly needs the interpreter for it."""
+) -> Callable[[], VantageBatches]:
+    """Prepares the reading of captures, and returns the function that reads them, nearly without the interpreter."""
     files, errors = usable(sources)
     if not files:
         raise none_of(errors) if errors else ValueError("no capture is given")
@@ -101,31 +101,31 @@ def prepared(
     counted = counting.procedures if counting else ()
     secondary = () if wanted is None else SECONDARY
 
-    def begun(number: int) -> Vantage:
+    def new_vantage(number: int) -> Vantage:
         return Vantage(Decoder(layouts, specs, number, counted, secondary=secondary, by_handle=WRITES), counting)
 
-    def run() -> Reading:
+    def run() -> VantageBatches:
         firsts, refused = first_times(files, alone=not errors)
         skipped = [*errors, *refused]
         if not firsts:
             raise none_of(skipped)
         found = [file for file, _ in firsts]
-        reader = Reader(found, progress)
-        vantages = vantages_of(reader, [first for _, first in firsts], begun)
-        return Reading(found, vantages, reader.damages, kinds, (*skipped, *reader.lost))
+        reader = FileReader(found, progress)
+        vantages = vantages_of(reader, [first for _, first in firsts], new_vantage)
+        return VantageBatches(found, vantages, reader.damages, kinds, (*skipped, *reader.lost))
 
     return run
 
 
 def none_of(errors: Sequence[SourceError]) -> SourceError:
-    """What to say where no file can be read."""
+    """One error for several, where no file can be read."""
     error, *others = errors
     if not others:
         return error
     return SourceError(error.path, f"{error.reason}; {len(others)} more cannot be read either", error.remedy)
 
 
-def vantages_of(reader: Reader, firsts: Sequence[int], begun: Callable[[int], Vantage]) -> list[Vantage]:
+def vantages_of(reader: FileReader, firsts: Sequence[int], new_vantage: Callable[[int], Vantage]) -> list[Vantage]:
     """The vantages, with all their files read, in the order of the times of their first frames."""
     vantages: list[Vantage] = []
     rings: defaultdict[str, Ring] = defaultdict(Ring)
@@ -134,7 +134,7 @@ def vantages_of(reader: Reader, firsts: Sequence[int], begun: Callable[[int], Va
         ring = rings[ring_name(name)]
         vantage = ring.continued_at(first)
         if vantage is None:
-            vantage = begun(number)
+            vantage = new_vantage(number)
             vantages.append(vantage)
         vantage.read(number, reader)
         ring.add(vantage)
@@ -142,14 +142,14 @@ def vantages_of(reader: Reader, firsts: Sequence[int], begun: Callable[[int], Va
 
 
 def ahead(work: Callable[[], Result]) -> Callable[[], Result]:
-    """Begins some work in a thread. Who calls what is returned waits for its end, and gets its result or exception."""
+    """Starts work in a thread; returns a function that waits for its result, and raises its exception."""
     results: list[Result] = []
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is asked for
+        except BaseException as error:  # noqa: BLE001 - raised again in `result`
             errors.append(error)
 
     def result() -> Result:
@@ -164,9 +164,9 @@ def ahead(work: Callable[[], Result]) -> Callable[[], Result]:
 
 
 def first_times(files: Sequence[Capture], alone: bool) -> tuple[list[tuple[Capture, int]], list[SourceError]]:
-    """The files that can be read with the times of their first frames, and what is wrong with the others.
+    """The files that can be read with the times of their first frames, and the errors of the others.
 
-    Of a file that is `alone` nothing is asked: reading it says what is wrong.
+    A file that is `alone` is not opened: its errors come when it is read.
     """
     if alone and len(files) == 1:
         return [(files[0], NO_TIME)], []
@@ -181,7 +181,7 @@ def first_times(files: Sequence[Capture], alone: bool) -> tuple[list[tuple[Captu
 
 
 def first_time(file: Capture) -> int:
-    """The time of its first frame. Raises SourceError for what is no capture."""
+    """The time of a file's first frame. Raises SourceError for what is no capture."""
     probe = Decoder([], [])
     with open_capture(file, chunk_size=PEEK_BYTES) as source, refusing(str(file)):
         for chunk in source:
@@ -194,27 +194,27 @@ def first_time(file: Capture) -> int:
 
 def check(name: str, ending: str) -> None:
     """Raises SourceError for a file that ended before it began."""
-    if ending in UNUSABLE:
-        raise SourceError(name, UNUSABLE[ending])
+    if ending in BAD_ENDINGS:
+        raise SourceError(name, BAD_ENDINGS[ending])
 
 
 @contextmanager
 def refusing(name: str) -> Iterator[None]:
-    """Names the file that the core refuses."""
+    """Turns the core's NotACapture into a SourceError with the name of the file."""
     try:
         yield
     except NotACapture as error:
         raise SourceError(name, str(error)) from error
 
 
-class Reader:
-    """The chunks of files, with the progress made over all of them."""
+class FileReader:
+    """Reads files in chunks, and reports the progress over all of them."""
 
     def __init__(self, files: Sequence[Capture], progress: Progress | None) -> None:
         self.files = files
         self.progress = progress
         self.damages: dict[int, str] = {}
-        self.lost: list[SourceError] = []  # files that could be read a moment ago
+        self.lost: list[SourceError] = []  # of files that could be read a moment ago
         self.done = self.before = 0  # bytes, and those of the files before this one
         self.total = total_size(files) if progress else None
 
@@ -230,7 +230,7 @@ class Reader:
                 self.damages[number] = source.damage
 
     def broke_off(self, number: int, error: SourceError) -> None:
-        """A file could not be read on, or not any more. Raises where nothing at all has been read."""
+        """Notes a file of which reading failed. Raises if it is the only one and nothing of it has been read."""
         nothing = self.done == self.before
         if nothing and len(self.files) == 1:
             raise error
@@ -250,7 +250,7 @@ def total_size(files: Sequence[Capture]) -> int | None:
 
 
 class Vantage:
-    """A decoder, the files that it has read, and what it gave."""
+    """One capture point: its files, their decoder, and the batches of rows so far."""
 
     def __init__(self, decoder: Decoder, counting: Counting | None = None) -> None:
         self.decoder = decoder
@@ -259,8 +259,8 @@ class Vantage:
         self.batches: list[Batch] = []
         self.last = NO_TIME
 
-    def read(self, number: int, reader: Reader) -> None:
-        """One more file, to its end."""
+    def read(self, number: int, reader: FileReader) -> None:
+        """Reads one more file, to its end."""
         self.files.append(number)
         name = str(reader.files[number])
         try:
@@ -281,37 +281,37 @@ class Vantage:
         self.last = max(self.last, int(self.batches[-1]["captures"]["last"][-1]))
 
     def close(self) -> list[Batch]:
-        """Its batches, the last with what only the end of the capture decides."""
+        """All batches, the last with what only the end of the capture decides."""
         last = self.decoder.close()
         nothing = {name: values[:0] for name, values in last["captures"].items()}  # of a next file: there is none
         return [*self.batches, last | {"captures": nothing, "capture_formats": [], "interfaces": []}]
 
 
 class Ring:
-    """The vantages whose files have one ring name: which of them a file continues, by the time of its first frame.
+    """The vantages whose files have one ring name; a file continues one of them by the time of its first frame.
 
-    Files are asked for in the order of their first frames, so that a vantage which has ended too long before one of
-    them is never looked at again: many files of one name cost no more than many files.
+    Files come in the order of their first frames, so that a vantage which ended too long before one of them is dropped:
+    many files of one name cost no more than as many of different names.
     """
 
     def __init__(self) -> None:
         self.running: list[tuple[int, int, Vantage]] = []  # by end: those that last beyond the first frame asked for
-        self.ended: list[tuple[int, int, Vantage]] = []  # the one begun last first
-        self.begun: dict[Vantage, int] = {}
+        self.ended: list[tuple[int, int, Vantage]] = []  # the one that began last first
+        self.numbers: dict[Vantage, int] = {}
 
     def add(self, vantage: Vantage) -> None:
-        """A vantage that has been read to the end of a file of this name."""
+        """Adds a vantage that has been read to the end of a file of this name."""
         if vantage.last != NO_TIME:
-            begun = self.begun.setdefault(vantage, len(self.begun))
-            heappush(self.running, (vantage.last, begun, vantage))
+            number = self.numbers.setdefault(vantage, len(self.numbers))
+            heappush(self.running, (vantage.last, number, vantage))
 
     def continued_at(self, first: int) -> Vantage | None:
-        """The vantage that goes on with a file that begins at `first`: of several, the one begun last."""
+        """The vantage that a file which begins at `first` continues: of several, the one that began last."""
         if first == NO_TIME:
             return None
         while self.running and self.running[0][0] <= first + RING_OVERLAP:
-            _, begun, vantage = heappop(self.running)
-            heappush(self.ended, (-begun, vantage.last, vantage))
+            _, number, vantage = heappop(self.running)
+            heappush(self.ended, (-number, vantage.last, vantage))
         while self.ended:
             _, last, vantage = heappop(self.ended)
             if first - last <= RING_GAP:

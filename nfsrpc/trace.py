@@ -1,7 +1,7 @@
-"""A trace: captures decoded once, their tables as DataFrames, and the diagnosis, each made when first asked for.
+"""A trace: captures decoded once, their tables as DataFrames, and the diagnosis, each made at first use.
 
-This is the door for Python and for notebooks: nothing is worked out here, it is asked of the parts that do, and what is
-heavy (pandas, scapy, altair, duckdb) is imported by the method that needs it.
+This is the door for Python and for notebooks: the work is done elsewhere, and heavy packages (pandas, scapy, altair,
+duckdb) are imported by the method that needs them.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
     from nfsrpc.report.frame import Explanation
 
-Moment: TypeAlias = "str | datetime | pd.Timestamp | np.datetime64 | int"
+Time: TypeAlias = "str | datetime | pd.Timestamp | np.datetime64 | int"
 
 
-class Frame:
+class TableProperty:
     """A table of the trace as a pandas DataFrame; its docstring is the declaration of the table."""
 
     def __set_name__(self, owner: type[Trace], name: str) -> None:
@@ -66,9 +66,10 @@ class Trace:
     ('fault', 'REG001')
     """
 
-    calls, copies, locks, monitors, registrations = Frame(), Frame(), Frame(), Frame(), Frame()
-    paths, hosts, flows, quality, oddities = Frame(), Frame(), Frame(), Frame(), Frame()
-    programs, tallies, writes = Frame(), Frame(), Frame()
+    calls, copies, locks, monitors = TableProperty(), TableProperty(), TableProperty(), TableProperty()
+    registrations, paths, hosts, flows = TableProperty(), TableProperty(), TableProperty(), TableProperty()
+    quality, oddities, programs = TableProperty(), TableProperty(), TableProperty()
+    tallies, writes = TableProperty(), TableProperty()
 
     def __init__(self, decoded: Decoded) -> None:
         self.tables = Sessions(decoded)
@@ -207,7 +208,7 @@ class Trace:
             self._decoded[protocol] = decoded
         return messages(self._decoded[protocol], name, self.tables["calls"])
 
-    def holders(self, at: Moment | None = None) -> pd.DataFrame:
+    def holders(self, at: Time | None = None) -> pd.DataFrame:
         """Who holds a lock, and who waits for one and behind whom, at a moment: UTC unless it says otherwise.
 
         Without a moment, at the end of the captures. An int is ns since the epoch.
@@ -304,7 +305,7 @@ frame 175 after 82 ms, released in frame 228 after 12.1 s
         return Plots(self.tables)
 
 
-def nanoseconds(at: Moment) -> int:
+def nanoseconds(at: Time) -> int:
     """A moment in ns since the epoch; one without a zone is UTC.
 
     >>> nanoseconds("2023-11-14 22:13:20.5") == nanoseconds("2023-11-14T23:13:20.5+01:00") == 1_700_000_000_500_000_000

@@ -1,4 +1,4 @@
-"""Which captures there are to test with: the repository's own, and larger sets where they are found.
+"""The captures for tests: the repository's own, and larger sets where they exist.
 
 The larger sets are not part of the repository. Each has an environment variable that names its directory, else it is
 looked for beside the checkout; a test that needs one is skipped, with the variable as the reason, where there is none.
@@ -18,7 +18,7 @@ from nfsrpc.sources import open_source
 ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = (".pcap", ".pcapng", ".snoop", ".pcap.zst")
 NOT_CAPTURES = {"08-nokiapcap.pcap", "33-empty.pcap", "34-not-a-capture.pcap"}
-STORM_FRAMES = 20_000  # as many of a storm of 115 000 alike as tell anything new
+STORM_FRAMES = 20_000  # of a storm of 115 000 equal ones; more show nothing new
 LIMITS = {"22b-small-message-storm/nfssrv-eth0.pcap.zst": STORM_FRAMES}
 
 

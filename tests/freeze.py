@@ -4,8 +4,8 @@
     python -m tests.freeze all             asks about every capture again
 
 tshark is asked for its packet details, where each RPC message is an element of its own: in its field export the
-columns of a frame with several messages cannot be told apart. By default it misses segments out of order and takes
-reserved ports for other protocols, hence the preferences.
+columns of a frame with several messages cannot be assigned to them. By default it misses segments out of order and
+takes reserved ports for other protocols, hence the preferences.
 """
 
 import gzip
@@ -50,8 +50,8 @@ def version() -> str:
     """The installed tshark's, as far as answers depend on it; empty when there is none."""
     if not shutil.which("tshark"):
         return ""
-    said = subprocess.run(["tshark", "--version"], capture_output=True, text=True, check=True).stdout
-    return ".".join(said.split()[2].split(".")[:2])
+    output = subprocess.run(["tshark", "--version"], capture_output=True, text=True, check=True).stdout
+    return ".".join(output.split()[2].split(".")[:2])
 
 
 def ask(data: bytes) -> list[Row]:

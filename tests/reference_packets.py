@@ -145,7 +145,7 @@ def network(link: int, data: bytes) -> bytes:
 
 
 def point_to_point(data: bytes) -> bytes:
-    """PPP (RFC 1661, RFC 1662), or Cisco's HDLC, told by its first byte."""
+    """PPP (RFC 1661, RFC 1662), or Cisco's HDLC, recognised by its first byte."""
     if data[:1] in (b"\x0f", b"\x8f"):
         return announced(int.from_bytes(data[2:4], "big"), data[4:])
     data = data.removeprefix(b"\xff\x03")

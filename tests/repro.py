@@ -125,8 +125,8 @@ def monitor_refused() -> bytes:
     stage.server.monitor(stage.client, transport="udp").reply(res_stat="STAT_FAIL", state=3)
     stage.s.wait(1)
     stage.client.notify(stage.server, 5).reply()
-    told: dict[str, Any] = {"mon_name": "web-1", "state": 5}
-    stage.server.call(stage.server, "nlm3", "NSM_NOTIFY", transport="udp", **told).reply()
+    fields: dict[str, Any] = {"mon_name": "web-1", "state": 5}
+    stage.server.call(stage.server, "nlm3", "NSM_NOTIFY", transport="udp", **fields).reply()
     return stage.s.capture(at=stage.server, on="any", link="sll2")
 
 

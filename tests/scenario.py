@@ -1,4 +1,4 @@
-"""Captures written as conversations: who asks whom what, and when; the bytes of a capture at any vantage come out.
+"""Captures written as conversations between hosts; the result is the bytes of a capture at any vantage.
 
     s = Scenario()
     server, client = s.host("10.0.0.9", name="nfssrv"), s.host("10.0.0.1", name="web-1")
@@ -25,8 +25,8 @@ from itertools import count
 from typing import Any, Literal, Self
 
 from nfsrpc import protocols
-from nfsrpc.protocols.rpc import auth_sys, encode_call, encode_error, encode_reply
 from nfsrpc.protocols.xdr import Struct, Type, Union
+from tests.rpc_messages import auth_sys, encode_call, encode_error, encode_reply
 from tests.wire import (
     ACK,
     FIN,
@@ -175,7 +175,7 @@ class Exchange:
         return self.flow.scenario
 
     def moment(self, after: float | None) -> int:
-        """So long after the call; now, if it is not said."""
+        """The time `after` the call in ns; now, if it is None."""
         if after is None:
             return self.scenario.tick()
         at = self.time + round(after * SECOND)
@@ -411,12 +411,12 @@ class Host:
         return LockRequest.of(self.call(server, f"nlm{version}", procedure, **args, **options))
 
     def monitor(self, peer: Host, **options: Any) -> Exchange:
-        """lockd asks its own statd to be told when the peer reboots."""
+        """SM_MON of lockd to its own statd, for the peer."""
         mine: dict[str, Any] = {"my_name": self.name, "my_prog": 100021, "my_vers": 3, "my_proc": 16}
         return self.call(self, "nsm1", "SM_MON", mon_name=peer.address, **mine, **options)
 
     def notify(self, peer: Host, state: int, **options: Any) -> Exchange:
-        """statd tells the peer that this host has rebooted."""
+        """SM_NOTIFY of statd to the peer: this host has rebooted."""
         args: dict[str, Any] = {"transport": "udp", "cred": False, "mon_name": self.name, "state": state}
         return self.call(peer, "nsm1", "SM_NOTIFY", **args | options)
 

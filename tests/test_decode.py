@@ -19,7 +19,7 @@ from nfsrpc.decode import Decoded, decode, ring_name, text_of
 from nfsrpc.reading import NO_TIME, RING_GAP, RING_OVERLAP, Ring, Vantage
 from nfsrpc.sessions import WANTED
 from nfsrpc.sources import SourceError
-from nfsrpc.sources.in_memory import Given
+from nfsrpc.sources.in_memory import InMemory
 from tests.scenario import Host, Scenario
 
 Files = Callable[..., list[Path]]
@@ -197,10 +197,10 @@ class Torn:
         pass
 
 
-def torn(*readings: list[bytes | OSError]) -> Given:
+def torn(*readings: list[bytes | OSError]) -> InMemory:
     """What is read of it each time that it is opened."""
     each = iter(readings)
-    return Given("torn", lambda: Torn(next(each)), False)
+    return InMemory("torn", lambda: Torn(next(each)), False)
 
 
 def test_what_was_read_before_the_disk_failed_counts() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import nfsrpc
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols import program
-from nfsrpc.protocols.rpc import decode_header
 from nfsrpc.raw import UNREACHABLE, Raw, reread
+from tests.rpc_messages import decode_header
 from tests.scenario import Scenario
 
 

@@ -14,14 +14,14 @@ from tests.reference import Exchange, decode
 from tests.reference_packets import frames
 from tests.scenario import TICK, Host, Link, Scenario, Transport, Tunnel, handle
 
-Told = tuple[str, int | None, int, int]  # procedure, seconds until the reply, calls sent again, replies again
+Seen = tuple[str, int | None, int, int]  # procedure, seconds until the reply, calls sent again, replies again
 
 
-def told(capture: bytes) -> list[Told]:
+def exchanges_in(capture: bytes) -> list[Seen]:
     return sorted(map(summary, decode(capture)), key=str)
 
 
-def summary(exchange: Exchange) -> Told:
+def summary(exchange: Exchange) -> Seen:
     call, reply = exchange.call, exchange.reply
     name = procedure_name(call.prog, call.vers, call.proc) if call else "?"
     waited = round((reply.time - call.time) / 1e9) if call and reply else None
@@ -36,14 +36,14 @@ def pair() -> tuple[Scenario, Host, Host]:
 def test_a_lock_is_answered_when_it_is_said() -> None:
     s, server, client = pair()
     client.lock(server).granted(after=2)
-    assert told(s.capture()) == [("LOCK", 2, 0, 0)]
+    assert exchanges_in(s.capture()) == [("LOCK", 2, 0, 0)]
 
 
 def test_resends_and_copies_of_the_reply() -> None:
     s, server, client = pair()
     client.lock(server).granted(after=61.6, resent=[10.2, 31.7, 60.5], copies=4)
     client.lock(server).unanswered(resend=[10.2])
-    assert told(s.capture()) == [("LOCK", 62, 3, 3), ("LOCK", None, 1, 0)]
+    assert exchanges_in(s.capture()) == [("LOCK", 62, 3, 3), ("LOCK", None, 1, 0)]
 
 
 def test_what_is_sent_meanwhile_stays_in_order() -> None:
@@ -51,7 +51,7 @@ def test_what_is_sent_meanwhile_stays_in_order() -> None:
     lock = client.lock(server)
     client.lock(server, svid=2).granted()
     lock.granted(after=3, resent=[1])
-    assert told(s.capture()) == [("LOCK", 0, 0, 0), ("LOCK", 3, 1, 0)]
+    assert exchanges_in(s.capture()) == [("LOCK", 0, 0, 0), ("LOCK", 3, 1, 0)]
 
 
 def test_a_resend_on_a_new_connection_from_the_same_port() -> None:
@@ -60,7 +60,7 @@ def test_a_resend_on_a_new_connection_from_the_same_port() -> None:
     s.wait(60)
     client.reconnect(server, 32803)
     lock.resend().granted()
-    assert told(s.capture()) == [("LOCK", 60, 1, 0)]
+    assert exchanges_in(s.capture()) == [("LOCK", 60, 1, 0)]
     assert syns(s.capture()) == [(1000, 32803), (1000, 32803)]
 
 
@@ -85,14 +85,14 @@ def test_a_blocked_lock_is_granted_by_a_call_back() -> None:
     lock.granted(after=12)
     lock.unlock().granted()
     names = ["GETPORT", "GRANTED_MSG", "GRANTED_RES", "LOCK", "UNLOCK"]
-    assert told(s.capture()) == [(name, 0, 0, 0) for name in names]
+    assert exchanges_in(s.capture()) == [(name, 0, 0, 0) for name in names]
 
 
 def test_a_call_back_may_be_refused_or_not_answered() -> None:
     s, server, client = pair()
     client.lock(server).blocked().called_back("DENIED")
     client.lock(server, svid=2).blocked().call_back()
-    assert told(s.capture()) == [
+    assert exchanges_in(s.capture()) == [
         ("GETPORT", 0, 0, 0),
         ("GETPORT", 0, 0, 0),
         ("GRANTED_MSG", 0, 0, 0),
@@ -131,14 +131,14 @@ def test_errors_of_rpc() -> None:
 def test_a_record_in_fragments() -> None:
     s, server, client = pair()
     client.lock(server, fragments=3).granted()
-    assert told(s.capture()) == [("LOCK", 0, 0, 0)]
+    assert exchanges_in(s.capture()) == [("LOCK", 0, 0, 0)]
     assert len(list(frames(s.capture()))) == 3 + 3 + 1 + 1  # handshake, fragments, reply, acknowledgement of the reply
 
 
 def test_data_larger_than_a_segment() -> None:
     s, server, client = pair()
     client.call(server, "nfs3", "WRITE", file=handle("/a"), data=bytes(5000), count=5000).reply(status="OK")
-    assert told(s.capture()) == [("WRITE", 0, 0, 0)]
+    assert exchanges_in(s.capture()) == [("WRITE", 0, 0, 0)]
     assert max(len(frame.data) for frame in frames(s.capture())) == 14 + 20 + 20 + 1448
 
 
@@ -169,7 +169,7 @@ def test_a_vantage_sees_its_own(place: str, on: Literal["wire", "lo", "any"], se
     client.lock(server).granted()
     server.getport(server, "nsm1", port=0)
     at = {"server": server, "client": client, "other": other}.get(place)
-    assert [name for name, *_ in told(s.capture(at, on))] == seen
+    assert [name for name, *_ in exchanges_in(s.capture(at, on))] == seen
 
 
 @pytest.mark.parametrize("link", get_args(Link))
@@ -181,7 +181,7 @@ def test_every_link_and_file(link: Link, file: Literal["pcap", "pcapng"], addres
     client.lock(server).granted(after=1)
     server.monitor(client, transport="udp").reply()
     capture = s.capture(server, "any", link=link, file=file)
-    assert told(capture) == [("LOCK", 1, 0, 0), ("SM_MON", 0, 0, 0)]
+    assert exchanges_in(capture) == [("LOCK", 1, 0, 0), ("SM_MON", 0, 0, 0)]
     assert next(frames(capture)).time == 1_700_000_000_000_100_000
 
 
@@ -190,7 +190,7 @@ def test_several_hosts_are_several_interfaces() -> None:
     server.getport(server, "nsm1", transport="udp")
     client.getport(client, "nsm1", transport="udp")
     capture = s.capture([server, client], "any", link="sll2", file="pcapng")
-    assert [name for name, *_ in told(capture)] == ["GETPORT", "GETPORT"]
+    assert [name for name, *_ in exchanges_in(capture)] == ["GETPORT", "GETPORT"]
     assert capture.count(b"nfssrv\0\0\x09\0") == capture.count(b"web-1\0\0\0\x09\0") == 1
 
 
@@ -207,10 +207,10 @@ def test_several_hosts_are_several_interfaces() -> None:
     ],
     ids=["one side", "ended early", "begun late", "call lost", "reply lost", "captured twice", "segment again"],
 )
-def test_faults_of_the_capture(capture: Callable[[Scenario, Host], bytes], expected: list[Told]) -> None:
+def test_faults_of_the_capture(capture: Callable[[Scenario, Host], bytes], expected: list[Seen]) -> None:
     s, server, client = pair()
     client.lock(server).granted(after=2)  # frames 1-3 handshake, 4 call, 5 its acknowledgement, 6 reply, 7 its own
-    assert told(capture(s, server)) == expected
+    assert exchanges_in(capture(s, server)) == expected
 
 
 def test_frames_seen_again_come_as_much_later_as_is_said() -> None:
@@ -225,7 +225,7 @@ def test_frames_out_of_order() -> None:
     s, server, client = pair()
     client.lock(server, fragments=2).granted()
     capture = s.capture(swapped={4})
-    assert told(capture) == [("LOCK", 0, 0, 0)]
+    assert exchanges_in(capture) == [("LOCK", 0, 0, 0)]
     first, second = [frame.data for frame in frames(s.capture())][3:5]
     assert [frame.data for frame in frames(capture)][3:5] == [second, first]
 

@@ -1,6 +1,6 @@
 """From segments of conversations to the bytes of a capture: TCP, UDP and ICMP, IP, link headers, pcap and pcapng.
 
-Sequence numbers and acknowledgements are given here, once all segments of a flow are known and in order of time.
+Sequence numbers and acknowledgements are set here, once all segments of a flow are known and in order of time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ UNREACHABLE = -1  # in the place of a segment's flags: ICMP says that nobody lis
 MSS = 1448
 DELAYED_ACK = 40_000_000  # ns that Linux waits for data to carry an acknowledgement
 FIRST_SEQUENCE = (0xFFFFFF00, 0x10000000)  # by upstream; the server's soon wraps
-SEQUENCE_STEP = 0x01000000  # from one connection to the next, so that they are told apart on the same ports
+SEQUENCE_STEP = 0x01000000  # from one connection to the next, so that they differ on the same ports
 VLAN = 42
 FRAGMENT, FRAGMENT_HEADER = 44, 8  # IPv6's, and its size
 

@@ -94,7 +94,7 @@ pub mod exchange_flag {
     pub const REPEATED: u16 = 512;
     /// A row of tallies counts this exchange; it is listed all the same, because rows of decoded fields refer to it.
     pub const COUNTED: u16 = 1024;
-    /// The arguments contradict their declaration: what was asked is known in part.
+    /// The arguments contradict their declaration: only a part of the call is known.
     pub const UNDECODABLE: u16 = 2048;
 }
 

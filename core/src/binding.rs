@@ -79,7 +79,7 @@ impl Decoder {
         batch(py, self.core.drain())
     }
 
-    /// Takes a frame whose time was to be told by the next one; before `drain`, where a capture goes on.
+    /// Takes a frame whose time was to be judged by the next one; before `drain`, where a capture goes on.
     fn release(&mut self) {
         self.core.release();
     }
@@ -161,7 +161,7 @@ fn columns(py: Python<'_>, columns: Columns) -> PyResult<Bound<'_, PyDict>> {
     Ok(result)
 }
 
-/// The wire's 32 or 64 bits, read as the column's kind says.
+/// The wire's 32 or 64 bits, read according to the kind of the column.
 fn typed(py: Python<'_>, column: ColumnValues, kind: Kind) -> PyResult<Bound<'_, PyAny>> {
     let view = |array: Bound<'_, PyAny>, dtype: &str| array.call_method1("view", (dtype,)).map(Bound::unbind);
     let typed = match column {

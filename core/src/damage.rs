@@ -9,7 +9,7 @@ use crate::addresses::MAX_ADDRESSES;
 use crate::checksum::Trust;
 use crate::packets::Packet;
 
-/// Pairs of hosts between which frames were damaged that are told apart.
+/// Pairs of hosts between which frames were damaged that are kept apart.
 const MAX_DAMAGE: usize = 1 << 12;
 
 /// What is known of each sender's checksums, by transport.
@@ -23,7 +23,7 @@ impl Senders {
         self.of(packet).right(count);
     }
 
-    /// Whether the wrong checksum of this packet shows damage; None if that cannot be told.
+    /// Whether the wrong checksum of this packet shows damage; None if that is not known.
     #[cold]
     pub fn is_damage(&mut self, packet: &Packet<'_>) -> Option<bool> {
         self.of(packet).is_damage()

@@ -132,7 +132,7 @@ impl Decoder {
         self.conversations.matcher.output.rows.count()
     }
 
-    /// Exchanges and flows that are over, and everything said of them since the last call.
+    /// Exchanges and flows that are over, with all rows about them since the last call.
     pub fn drain(&mut self) -> Batch {
         let Conversations { flows, matcher } = &mut self.conversations;
         let Matcher { bodies, output, oddities, .. } = matcher;
@@ -163,7 +163,7 @@ impl Decoder {
         }
     }
 
-    /// Of a capture that goes on, takes a frame whose time was to be told by the next one. To be called before `drain`.
+    /// Of a capture that goes on, takes a frame whose time was to be judged by the next one. To be called before `drain`.
     pub fn release(&mut self) {
         let Decoder { packets, conversations, .. } = self;
         packets.release(&mut |place, content| conversations.take(place, content));
@@ -210,7 +210,7 @@ impl Decoder {
     }
 }
 
-/// What of RDMA only the flows could tell.
+/// What only the flows show of RDMA.
 fn add_rdma(row: &mut CaptureRow, iwarp: UnreadCounts) {
     row.rdma = row.rdma.saturating_add(iwarp.rdma);
     row.rdma_rpc = row.rdma_rpc.saturating_add(iwarp.rdma_rpc);

@@ -149,7 +149,7 @@ impl Exchange {
     }
 }
 
-/// What the flow table knows of an unanswered call's connection.
+/// The state of an unanswered call's connection in the flow table.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fate {
     pub reply_side_frames: u32,
@@ -161,7 +161,7 @@ pub struct Fate {
     pub acked: Option<u32>,
 }
 
-/// The flow table, asked about the connection of an unanswered call.
+/// The flow table, as the source of the state of an unanswered call's connection.
 pub trait Fates {
     /// None where the connection is no longer known.
     fn fate(&self, path: &Path) -> Option<Fate>;

@@ -1,4 +1,4 @@
-//! All flows: packets go to the flow that they belong to, which is found, begun anew, ended or let go here.
+//! All flows: packets go to the flow that they belong to, which is found, started, ended or dropped here.
 //!
 //! A SYN with another initial sequence number on a known four-tuple is a new connection: the kernel's lockd client reconnects
 //! from the same reserved port. The connection before it is kept a while for the fate of its unanswered calls.
@@ -25,7 +25,7 @@ use crate::tunnel::UnreadCounts;
 
 /// Flows in reach; at 1.4 kB each 92 MB. A node sees a few thousand; beyond, the one longest silent of a few is let go.
 pub const MAX_FLOWS: usize = 1 << 16;
-/// Ended connections of which the fate of unanswered calls can still be told.
+/// Ended connections of which the fate of unanswered calls is still known.
 const MAX_ENDED: usize = 1 << 13;
 /// How many flows are compared when one has to go.
 const EVICTION_SAMPLE: usize = 16;
@@ -154,7 +154,7 @@ impl FlowTable {
         }
     }
 
-    /// A frame that cannot be told: what it may have been is missing from its flow, if that was seen before. Else its ports are
+    /// An undecided frame: what it may have been is missing from its flow, if that was seen before. Else its ports are
     /// perhaps not its own, and it is missing between these hosts; where one is new, between any.
     #[cold]
     #[inline(never)]

@@ -20,7 +20,7 @@ const ENCAPSULATION: usize = 4;
 const KEY: usize = 4;
 
 const DATAGRAM: [u8; 2] = [0x64, 0x65];
-/// Connection management is asked of this queue pair, with this key (chapter 10.2.4).
+/// Requests of connection management go to this queue pair, with this key (chapter 10.2.4).
 const MANAGEMENT_PAIR: u32 = 1;
 const MANAGEMENT_KEY: [u8; 4] = [0x80, 0x01, 0, 0];
 
@@ -108,7 +108,7 @@ fn is_rpc_over_rdma(bytes: &[u8]) -> bool {
     version == VERSION && (1..=MOST_CREDITS).contains(&credits) && procedure <= RDMA_ERROR && list
 }
 
-/// Whether a TCP segment is of iWARP, as far as it can be told by one: it negotiates it (RFC 5044 section 7.1), or holds RPC
+/// Whether a TCP segment is of iWARP, as far as one segment shows it: it negotiates it (RFC 5044 section 7.1), or holds RPC
 /// in an untagged SEND (RFC 5040 section 4.3, RFC 5041 section 4.2).
 pub fn is_iwarp(segment: &[u8]) -> bool {
     segment.starts_with(b"MPA ID Req Frame") || segment.starts_with(b"MPA ID Rep Frame") || iwarp_holds_rpc(segment)

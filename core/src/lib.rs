@@ -1,5 +1,5 @@
 //! Bytes of a capture to columns, in stages: container → link → tunnel → IP → TCP or UDP → RPC record → exchange → XDR.
-//! Each stage knows only those before it. No program number, procedure or rule stands in this crate: what a message body
+//! Each stage uses only those before it. No program number, procedure or rule stands in this crate: what a message body
 //! means comes in as a layout (see `xdr`).
 
 pub mod addresses;

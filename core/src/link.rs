@@ -176,7 +176,7 @@ pub enum Way {
     Out,
 }
 
-/// Which way this frame passed, where its link layer says so: the packet type of Linux's cooked captures. A loopback interface
+/// Which way this frame passed, where its link layer has it: the packet type of Linux's cooked captures. A loopback interface
 /// receives what the host itself sent, and so is neither.
 #[inline]
 pub fn way(link_type: u32, data: &[u8]) -> Option<Way> {
@@ -235,7 +235,7 @@ fn labelled(packet: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
 }
 
 /// PPP, with or without the address and control bytes of HDLC and with a protocol number of one or two bytes (RFC 1661); or
-/// Cisco's HDLC, which goes by the same link types and is told by its first byte.
+/// Cisco's HDLC, which has the same link types and is recognised by its first byte.
 fn ppp(frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     if frame.bytes.first().is_some_and(|address| CISCO_ADDRESSES.contains(address)) {
         return cisco_hdlc(frame);

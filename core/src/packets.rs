@@ -17,7 +17,7 @@ use crate::tunnel::Network;
 
 const TCP_HEADER: usize = 20;
 
-/// One frame of a flow, as its headers tell it.
+/// One frame of a flow, according to its headers.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
     pub src: IpAddr,
@@ -42,7 +42,7 @@ pub enum Content<'a> {
     Packet(&'a Packet<'a>),
     /// The packet that an ICMP destination unreachable message of this code quotes.
     Unreachable(&'a Packet<'a>, u8),
-    /// Something that cannot be told: with its addresses and ports as they stand there, where they can be read at all.
+    /// Something undecided: with its addresses and ports as they stand there, where they can be read at all.
     Damaged(Option<&'a Packet<'a>>),
 }
 
@@ -65,7 +65,7 @@ struct FrameParser {
     unreadable: u32,
 }
 
-/// An address that the capturing host sent from, as the link layer says.
+/// An address that the capturing host sent from, according to the link layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Local {
     pub capture: u16,
@@ -94,7 +94,7 @@ impl PacketReader {
         result
     }
 
-    /// Hands out a frame that waits for the next one to tell its time.
+    /// Hands out a frame whose time waits for that of the next one.
     pub fn release(&mut self, sink: &mut impl FnMut(Place, Content<'_>)) {
         let PacketReader { order, frames, oddities, .. } = self;
         order.release(oddities, &mut |frame, oddities| frames.take(frame, oddities, sink));

@@ -36,7 +36,7 @@ const RPC_VERSION: u32 = 2;
 /// Accepted and denied replies in one code: accept_stat as it is, then these.
 pub const RPC_MISMATCH: u8 = 16;
 pub const AUTH_ERROR: u8 = 32;
-/// The procedure, or program, that cannot be told.
+/// The procedure, or program, that is not known.
 pub const UNKNOWN: u32 = u32::MAX;
 
 pub fn word(data: &[u8], at: usize) -> Option<u32> {
@@ -167,7 +167,7 @@ pub const STARTTLS: &[u8] = b"STARTTLS";
 
 /// Where records go.
 pub trait Sink {
-    /// How many bytes of this record are worth storing, told from its first [`HEAD`] bytes.
+    /// How many bytes of this record are worth storing, by its first [`HEAD`] bytes.
     fn keep(&mut self, head: &[u8]) -> usize;
     /// The longest that a record can be that begins so.
     fn most(&self, head: &[u8]) -> usize;
@@ -201,7 +201,7 @@ pub struct Record<'a> {
     pub data: &'a [u8],
     pub length: usize,
     pub lost: bool,
-    /// Its length is all that can be said of it: a datagram's, or looked into for others.
+    /// Only its length is known: a datagram's, or looked into for others.
     pub doubted: bool,
     pub end: u32,
     pub place: Place,
@@ -455,7 +455,7 @@ impl Records {
         }
     }
 
-    /// The sender has begun the next record: the mark of this one was wrong.
+    /// The next record has started: the mark of this one was wrong.
     #[cold]
     fn end_here<S: Sink>(&mut self, seq: u32, outlet: &mut Outlet<'_, S>) {
         if !self.proved && parse(&self.head, usize::MAX).is_none() {

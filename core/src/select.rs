@@ -8,7 +8,7 @@ use crate::batch::Packets;
 use crate::capture::CapturedFrame;
 use crate::oddity::Place;
 
-/// What is asked for.
+/// The selection.
 #[derive(Clone, Debug, Default)]
 pub struct Select {
     /// Capture and frame.

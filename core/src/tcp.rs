@@ -154,7 +154,7 @@ impl Stream {
         self.lost_bytes += bytes - damaged;
     }
 
-    /// Bytes at its end that the other side acknowledged and nobody captured; one alone would be the FIN.
+    /// Bytes at its end that the other side acknowledged and that were not captured; one alone would be the FIN.
     pub fn unseen(&self) -> u64 {
         let (Some(seen), Some(acked)) = (self.furthest.or(self.next), self.acked) else { return 0 };
         let beyond = distance(seen, acked);

@@ -1,5 +1,5 @@
 //! Frames to their innermost datagrams: link layer and IP, fragments joined, and again for what tunnels carry: IP in IP
-//! (RFC 2003, 4213, 2473), GRE (RFC 2784, 2890), VXLAN (RFC 7348) and Geneve (RFC 8926). A tunnel is told by a protocol or port
+//! (RFC 2003, 4213, 2473), GRE (RFC 2784, 2890), VXLAN (RFC 7348) and Geneve (RFC 8926). A tunnel is known by its protocol or port
 //! number, which others may use too, so it is peeled only where a plausible IP packet is inside; else what carries it counts.
 
 use crate::batch::CaptureRow;
@@ -153,7 +153,7 @@ impl Network {
     }
 }
 
-/// The IPv4 packet in a frame that says it holds something else: its checksum proves it.
+/// The IPv4 packet in a frame whose headers name another protocol: its checksum proves it.
 #[cold]
 fn mislabelled<'a>(link_type: u32, frame: PacketBytes<'a>, oddities: &mut Oddities) -> Option<PacketBytes<'a>> {
     let packet = frame.behind(link::header_length(link_type)?)?;

@@ -1,1 +1,1 @@
-"""A few frames out of many: which of them matter, why, and the file that holds them."""
+"""A few frames out of many: the choice of those that matter, the reasons, and the file that holds them."""

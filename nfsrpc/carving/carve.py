@@ -1,7 +1,7 @@
-"""The least that says the same: sets of frames, from the messages that prove a finding to all between the hosts.
+"""The smallest capture with the same findings: sets of frames, from the evidence alone to all frames between the hosts.
 
-Whether a set is enough is not reasoned out but tried: the frames are written, and what was written is analysed. A rule
-may stand on how long a connection was silent, or on what others did meanwhile; then only a wider set says the same.
+Whether a set is enough is not derived but tried: the frames are written, and the result is analysed. A rule may depend
+on the silence of a connection, or on the traffic of other hosts; then only a larger set has the same findings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nfsrpc.raw import Frame, rereading
 from nfsrpc.sessions import Sessions
 from nfsrpc.trace import Trace, read
 
-# What is carved is to be looked at, and to be sent to somebody.
+# A carved capture is for reading in Wireshark, and small enough to be sent.
 MAX_FRAMES = 200_000
 
 
@@ -28,11 +28,11 @@ class TooManyFrames(ValueError):
 
 
 class Carved(NamedTuple):
-    """What was written, and what its analysis says."""
+    """The size of the carved capture, and its diagnosis."""
 
     frames: int
     diagnosis: Diagnosis
-    same: bool  # as far as it was carved for
+    same: bool  # it has the findings for which it was carved
 
 
 def carve(trace: Trace, findings: Sequence[Finding], path: str) -> Carved:
@@ -43,17 +43,17 @@ def carve(trace: Trace, findings: Sequence[Finding], path: str) -> Carved:
     before = trace.diagnosis
     fallback: Wish | None = None
     for wish in wishes(trace.tables, findings):
-        carved = written(trace, wish, path)
+        carved = carve_wish(trace, wish, path)
         after = carved.diagnosis
-        if literally(after, findings) == literally(before, findings):
+        if with_figures(after, findings) == with_figures(before, findings):
             return carved._replace(same=True)
         if fallback is None and in_essence(after, findings) == in_essence(before, findings):
             fallback = wish
-    return written(trace, fallback, path)._replace(same=True) if fallback else carved
+    return carve_wish(trace, fallback, path)._replace(same=True) if fallback else carved
 
 
 def wishes(tables: Sessions, findings: Sequence[Finding]) -> Iterator[Wish]:
-    """Ever wider ones."""
+    """Sets of frames that may be enough, each larger than the one before."""
     least = proof(tables, findings)
     yield least
     yield with_connections(tables, least)
@@ -63,25 +63,26 @@ def wishes(tables: Sessions, findings: Sequence[Finding]) -> Iterator[Wish]:
 
 
 def in_essence(diagnosis: Diagnosis, findings: Sequence[Finding]) -> Any:
-    """What is wrong where, of the verdict and of the findings that were carved for."""
+    """Rules, certainties and hosts, of the verdict and of the findings for which frames are carved."""
     rules = {finding.rule for finding in findings}
     found = {(each.rule, each.certainty, each.host) for each in diagnosis.findings if each.rule in rules}
     causes = {(cause.rule, cause.certainty, cause.host) for cause in diagnosis.verdict.causes}
     return diagnosis.verdict.rule, diagnosis.verdict.state, causes, found
 
 
-def literally(diagnosis: Diagnosis, findings: Sequence[Finding]) -> Any:
-    """The same with how long, how often, and for whom."""
+def with_figures(diagnosis: Diagnosis, findings: Sequence[Finding]) -> Any:
+    """Rules, certainties and hosts, with the durations, counts and clients in the verdict's summary."""
     return in_essence(diagnosis, findings), diagnosis.verdict.summary
 
 
-def written(trace: Trace, wish: Wish, path: str) -> Carved:
+def carve_wish(trace: Trace, wish: Wish, path: str) -> Carved:
+    """Writes the frames of a wish, and analyses the result."""
     count = write(trace, wish, path)
     return Carved(count, read(path).diagnosis, False)
 
 
 def write(trace: Trace, wish: Wish, path: str) -> int:
-    """The frames that are wished, in the order of the captures, and how many they are."""
+    """Writes the frames of a wish, in the order of the captures; returns their number."""
     decoded = trace.tables.decoded
     reasons = frames_of(trace.tables, wish)
     for place, whole in list(other_fragments(decoded, reasons)):
@@ -90,7 +91,7 @@ def write(trace: Trace, wish: Wish, path: str) -> int:
         raise TooManyFrames(f"{len(reasons)} frames matter, more than {MAX_FRAMES}: choose with --where or --frames")
     names = [PurePath(file).name for file in trace.files]
     with open(path, "wb") as file:
-        # Not all numbers are of frames: blocks of pcapng that hold none may have one.
+        # The frames may be fewer than the numbers: blocks of pcapng without a frame have numbers too.
         about = clean(f"carved from {', '.join(names)}")
         return pcapng.write(file, decoded.interfaces, commented(trace, reasons, names), about)
 

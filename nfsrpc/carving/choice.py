@@ -1,8 +1,8 @@
-"""Which frames matter, and why: those of messages and connections, as wishes, and then by number.
+"""The choice of frames that matter, with reasons: first as a wish for messages and connections, then by number.
 
-A wish names frames, exchanges and flows, each with its reason. A message brings the segments that it came in; a message
-on TCP brings what opened its connection. What an evidence frame is part of (an exchange, a lock session, an attempt to
-connect) is wished with it, and so are the replies that named its file.
+A wish names frames, exchanges and flows, each with its reason. With a message come the segments that carry it, and on
+TCP the handshake of its connection. With a frame of the evidence come the exchange, lock session or attempt to connect
+that it is part of, and the replies that named its file.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ FLOW_FRAMES = {"syn_frame": "capture", "synack_frame": "capture", "rst_frame": "
 
 @dataclass
 class Wish:
+    """The frames to carve: by number, by message, by exchange, by flow."""
+
     frames: Reasons = field(default_factory=dict)
     messages: set[Place] = field(default_factory=set)  # complete in these frames
     exchanges: dict[int, str] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Wish:
 
 
 def proof(tables: Sessions, findings: Sequence[Finding]) -> Wish:
-    """The messages and attempts to connect that findings stand on, and what names their files."""
+    """The messages and attempts to connect that are evidence of findings, and the replies that name their files."""
     wish = Wish()
     for finding in findings:
         for capture, frame, note, _ in finding.evidence:
@@ -57,8 +59,8 @@ def proof(tables: Sessions, findings: Sequence[Finding]) -> Wish:
             wish.exchange(exchanges, f"{finding.rule}: of the proof")
             wish.exchange(of_sessions(tables, exchanges), f"{finding.rule}: of the lock session")
             wish.flow(flows_at(tables["flows"], (capture, frame)), f"{finding.rule}: of the attempt to connect")
-        wish.exchange(that_name(tables, finding.files), f"{finding.rule}: names the file")
-    wish.exchange(that_tell_whose(tables, wish.exchanges), "tells whose loopback this is")
+        wish.exchange(name_sources(tables, finding.files), f"{finding.rule}: names the file")
+    wish.exchange(loopback_owner_calls(tables, wish.exchanges), "tells whose loopback this is")
     for row in tables["captures"].rows():
         if row.frames:
             wish.frame((row.capture, 1), "the capture begins")
@@ -67,14 +69,14 @@ def proof(tables: Sessions, findings: Sequence[Finding]) -> Wish:
 
 
 def with_connections(tables: Sessions, wish: Wish) -> Wish:
-    """The same, with all that passed on the connections concerned."""
+    """A wish, and all frames of the connections that carry its exchanges."""
     wider = replace(wish, flows=dict(wish.flows))
     wider.flow(flows_of(tables, wish.exchanges), "of the same connection")
     return wider
 
 
 def with_hosts(tables: Sessions, wish: Wish, findings: Sequence[Finding], *, others: bool, nfs: bool) -> Wish:
-    """The same, with all that passed between the hosts concerned, or also between them and others."""
+    """A wish, and all frames between the hosts concerned; with `others` also between them and other hosts."""
     wider = with_connections(tables, wish)
     flows = tables["flows"]
     concerned = flows.where(np.isin(flows["flow"], list(wider.flows)))
@@ -90,7 +92,7 @@ def with_hosts(tables: Sessions, wish: Wish, findings: Sequence[Finding], *, oth
 
 
 def exchanges_at(tables: Sessions, place: Place) -> list[int]:
-    """The exchanges of which a message is complete in a frame."""
+    """The exchanges with a message that is complete in a frame."""
     capture, frame = place
     calls, copies = tables["calls"], tables["copies"]
     here = (calls["call_frame"] == frame) & (calls["capture"] == capture)
@@ -101,14 +103,14 @@ def exchanges_at(tables: Sessions, place: Place) -> list[int]:
 
 
 def of_sessions(tables: Sessions, exchanges: Iterable[int]) -> list[int]:
-    """All exchanges of the lock sessions that these belong to."""
+    """All exchanges of the lock sessions to which some exchanges belong."""
     membership = tables.membership
     sessions = {membership.session[number] for number in exchanges if number in membership.session}
     return sorted({number for session in sessions for number in membership.exchanges[session]})
 
 
 def flows_at(flows: Flows, place: Place) -> list[int]:
-    """The flows of which a frame that is no message tells something: SYN, RST, ICMP."""
+    """The flows of a frame without a message: SYN, RST, ICMP."""
     capture, frame = place
     here = np.zeros(len(flows), dtype=np.bool_)
     for name, file in FLOW_FRAMES.items():
@@ -126,8 +128,8 @@ def flows_of(tables: Sessions, exchanges: Iterable[int]) -> list[int]:
     return found
 
 
-def that_name(tables: Sessions, files: Sequence[str]) -> list[int]:
-    """The exchanges that taught these paths: of the file, of its directory, and so on up to the mount."""
+def name_sources(tables: Sessions, files: Sequence[str]) -> list[int]:
+    """The exchanges from which the paths of files are known: of the file, its directory, and so on up to the mount."""
     if not files:
         return []
     paths = tables["paths"]
@@ -140,8 +142,8 @@ def that_name(tables: Sessions, files: Sequence[str]) -> list[int]:
     return found
 
 
-def that_tell_whose(tables: Sessions, exchanges: Iterable[int]) -> list[int]:
-    """Of each host whose loopback these passed over, the first call over the wire with the same name in it."""
+def loopback_owner_calls(tables: Sessions, exchanges: Iterable[int]) -> list[int]:
+    """One call over the wire per host whose loopback carried some exchanges: the first with that host's name in it."""
     calls = tables["calls"]
     local = calls.where(np.isin(calls["exchange"], list(exchanges)) & calls["loopback"])
     found = []
@@ -156,11 +158,11 @@ def that_tell_whose(tables: Sessions, exchanges: Iterable[int]) -> list[int]:
 
 
 def frames_of(tables: Sessions, wish: Wish) -> Reasons:
-    """Every frame that is wished, with its reasons. The captures are read again for the packets of the flows."""
+    """The frames of a wish with their reasons. The captures are read again for the packets of the flows."""
     reasons: Reasons = {}
-    shown = {number for place in wish.messages for number in exchanges_at(tables, place)}
-    packets = Packets(tables, sorted({*wish.flows, *flows_of(tables, {*wish.exchanges, *shown})}))
-    for message in messages(tables, {*wish.exchanges, *shown}):
+    numbers = {*wish.exchanges, *(number for place in wish.messages for number in exchanges_at(tables, place))}
+    packets = Packets(tables, sorted({*wish.flows, *flows_of(tables, numbers)}))
+    for message in messages(tables, numbers):
         why = wish.exchanges.get(message.exchange)
         if why is not None or message.place in wish.messages:
             notes = wish.frames.get(message.place) or ([why] if why else [])
@@ -175,7 +177,7 @@ def frames_of(tables: Sessions, wish: Wish) -> Reasons:
     return reasons
 
 
-class Message(NamedTuple):
+class ExchangeMessage(NamedTuple):
     """A call or a reply, or a copy of it."""
 
     exchange: int
@@ -185,8 +187,8 @@ class Message(NamedTuple):
     flow: int
 
 
-def messages(tables: Sessions, exchanges: Collection[int]) -> Iterator[Message]:
-    """All messages of exchanges."""
+def messages(tables: Sessions, exchanges: Collection[int]) -> Iterator[ExchangeMessage]:
+    """All messages of exchanges, resends included."""
     calls, copies = tables["calls"], tables["copies"]
     again: dict[int, list[Any]] = {}
     for copy in copies.where(np.isin(copies["exchange"], list(exchanges))).rows():
@@ -196,16 +198,18 @@ def messages(tables: Sessions, exchanges: Collection[int]) -> Iterator[Message]:
         answered = next((copy.flow for copy in reversed(resends) if not copy.reply), call.flow)
         name, number = call.procedure or "RPC", call.exchange
         if call.call_frame is not None:
-            yield Message(number, (call.capture, call.call_frame), f"{name} call", call.call_bytes, call.flow)
+            yield ExchangeMessage(number, (call.capture, call.call_frame), f"{name} call", call.call_bytes, call.flow)
         if call.reply_frame is not None:
-            yield Message(number, (call.reply_capture, call.reply_frame), f"{name} reply", call.reply_bytes, answered)
+            yield ExchangeMessage(
+                number, (call.reply_capture, call.reply_frame), f"{name} reply", call.reply_bytes, answered
+            )
         for copy in resends:
             what, size = ("reply", call.reply_bytes) if copy.reply else ("call", call.call_bytes)
-            yield Message(number, (copy.capture, copy.frame), f"{name} {what}, sent again", size, copy.flow)
+            yield ExchangeMessage(number, (copy.capture, copy.frame), f"{name} {what}, sent again", size, copy.flow)
 
 
-class Packet(NamedTuple):
-    """A row of the packets that the core hands out."""
+class FlowPacket(NamedTuple):
+    """A packet of a flow, as the core returns it."""
 
     capture: int
     frame: int
@@ -231,10 +235,10 @@ class Packets:
     def __init__(self, tables: Sessions, flows: Sequence[int]) -> None:
         self.tables = tables
         columns = reread(tables.decoded, flows=flows).packets
-        rows = zip(*(columns[name].tolist() for name in Packet._fields), strict=True)
-        self.flows: dict[int, list[Packet]] = {flow: [] for flow in flows}
+        rows = zip(*(columns[name].tolist() for name in FlowPacket._fields), strict=True)
+        self.flows: dict[int, list[FlowPacket]] = {flow: [] for flow in flows}
         self.at: dict[Place, tuple[int, int]] = {}  # flow, and number in it
-        for packet in map(Packet._make, rows):
+        for packet in map(FlowPacket._make, rows):
             packets = self.flows[packet.flow]
             self.at[packet.place] = packet.flow, len(packets)
             packets.append(packet)
@@ -253,8 +257,8 @@ class Packets:
         yield from self.opening(flow)
         yield from ((packet.place, reason) for packet in self.flows[flow])
 
-    def before(self, message: Message) -> Iterator[tuple[Place, str]]:
-        """The frames back to the message before it, which carry its first parts."""
+    def before(self, message: ExchangeMessage) -> Iterator[tuple[Place, str]]:
+        """The frames with the first parts of a message: back to the end of the message before it."""
         flow, number = self.at.get(message.place, (message.flow, -1))
         packets = self.flows.get(flow, [])[: number + 1]
         if not packets or not packets[-1].tcp_flags:
@@ -273,8 +277,8 @@ class Packets:
                 return
 
     def opening(self, flow: int) -> Iterator[tuple[Place, str]]:
-        """SYN, SYN-ACK and the acknowledgement of that."""
-        accepted: Packet | None = None
+        """The frames of a flow's handshake: SYN, SYN-ACK and its acknowledgement."""
+        accepted: FlowPacket | None = None
         for packet in self.flows.get(flow, ()):
             if packet.tcp_flags & SYN:
                 yield packet.place, "opens the connection"

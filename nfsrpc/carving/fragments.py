@@ -15,7 +15,7 @@ from nfsrpc.decode import Decoded
 from nfsrpc.raw import Frame, reread
 
 Place: TypeAlias = tuple[int, int]
-# A datagram has up to 45 fragments of an Ethernet frame each, and those of others come between.
+# A datagram has up to 45 fragments of an Ethernet frame each, with those of other datagrams between them.
 NEARBY = 512  # frames
 FRAGMENT = 44  # IPv6's next header
 
@@ -32,7 +32,7 @@ HEADERS = {C_HDLC: 4, IPOIB: 44}  # bytes before the packet
 
 
 def other_fragments(decoded: Decoded, places: Collection[Place]) -> Iterator[tuple[Place, Place]]:
-    """Frames with other fragments of the datagrams that these frames complete, each with the one that it is for."""
+    """Frames with the other fragments of datagrams, each with the frame of `places` that completes the datagram."""
     datagrams: dict[tuple[Any, ...], Place] = {}
     for frame in reread(decoded, places).frames:
         if key := datagram(frame):
@@ -45,7 +45,7 @@ def other_fragments(decoded: Decoded, places: Collection[Place]) -> Iterator[tup
 
 
 def datagram(frame: Frame) -> tuple[Any, ...] | None:
-    """What the fragments of one datagram have in common; None for a frame that holds no fragment."""
+    """The key of the datagram of which a frame holds a fragment; None if it holds none."""
     try:
         packet = packet_in(frame.link_type, frame.bytes)
     except (dpkt.UnpackError, IndexError, struct.error):
@@ -66,12 +66,12 @@ def packet_in(link_type: int, data: bytes) -> Any:
         length, _, inner = struct.unpack_from("<III", data)
         return packet_in(inner if inner != PKTAP else ETHERNET, data[length:])
     if link_type == NFLOG:
-        return internet(logged(data))
-    return internet(data[HEADERS.get(link_type, 0) :])
+        return ip_packet(nflog_packet(data))
+    return ip_packet(data[HEADERS.get(link_type, 0) :])
 
 
-def logged(data: bytes) -> bytes:
-    """The packet among the attributes of a firewall's log (linux/netfilter/nfnetlink_log.h)."""
+def nflog_packet(data: bytes) -> bytes:
+    """The packet among the attributes of an NFLOG message (linux/netfilter/nfnetlink_log.h)."""
     at = 4
     while True:
         length, kind = struct.unpack_from("<HH", data, at)
@@ -80,6 +80,6 @@ def logged(data: bytes) -> bytes:
         at += (length + 3) & ~3
 
 
-def internet(data: bytes) -> Any:
-    """A packet without a link header."""
+def ip_packet(data: bytes) -> Any:
+    """The IPv4 or IPv6 packet in data without a link header."""
     return (dpkt.ip6.IP6 if data[0] >> 4 == 6 else dpkt.ip.IP)(data)

@@ -1,4 +1,4 @@
-"""Frames to a pcapng file with dpkt: each with a comment, its interface, its time in ns and its length on the wire.
+"""A pcapng file written with dpkt: frames with a comment, their interface, time in ns, and length on the wire.
 
 dpkt writes a packet's captured length for both of its lengths; the block below keeps the length on the wire.
 """
@@ -13,11 +13,11 @@ from dpkt import pcapng
 from nfsrpc.raw import Frame
 
 NANOSECONDS = b"\x09"  # if_tsresol: 10^-9 s
-NO_TIME = -(2**63)
+NULL_TIME = -(2**63)
 
 
-class Packet(pcapng.EnhancedPacketBlockLE):  # type: ignore[misc]
-    """An enhanced packet block of a frame that may have been cut."""
+class PacketBlock(pcapng.EnhancedPacketBlockLE):  # type: ignore[misc]
+    """An enhanced packet block with both lengths: the captured one and that on the wire."""
 
     def __bytes__(self) -> bytes:
         options = self._do_pack_options()
@@ -33,16 +33,16 @@ def option(code: int, data: bytes) -> Any:
     return pcapng.PcapngOptionLE(code=code, data=data)
 
 
-def options(*given: tuple[int, bytes]) -> list[Any]:
-    """Those that are not empty, with what ends them."""
-    return [option(code, data) for code, data in (*given, (pcapng.PCAPNG_OPT_ENDOFOPT, b"")) if data or not code]
+def options(*pairs: tuple[int, bytes]) -> list[Any]:
+    """The options that are not empty, and the end of options."""
+    return [option(code, data) for code, data in (*pairs, (pcapng.PCAPNG_OPT_ENDOFOPT, b"")) if data or not code]
 
 
 class Interfaces:
-    """The interfaces of some files as those of one: the files of a ring have the same."""
+    """The interfaces of several files as those of one file; equal ones (in the files of a ring) are one."""
 
     def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        self.numbers: dict[tuple[int, int], int] = {}  # of each file's interfaces, the one to be written
+        self.numbers: dict[tuple[int, int], int] = {}  # capture, interface -> number in the file written
         self.known: dict[tuple[Any, ...], int] = {}
         for row in sorted(rows, key=lambda row: (row["capture"], row["interface"])):
             key = (row["interface"], row["link_type"], row["name"], row["snaplen"])
@@ -60,7 +60,7 @@ class Interfaces:
 def write(
     file: BinaryIO, interfaces: Sequence[Mapping[str, Any]], frames: Iterable[tuple[Frame, str]], about: str
 ) -> int:
-    """Frames with their comments, and a comment about the whole; how many frames there were."""
+    """Writes frames with their comments, and a comment on the whole; returns the number of frames."""
     section = pcapng.SectionHeaderBlockLE()
     section.opts = options(
         (pcapng.PCAPNG_OPT_COMMENT, about.encode()), (pcapng.PCAPNG_OPT_SHB_USERAPPL, b"nfsrpc carve")
@@ -69,14 +69,14 @@ def write(
     file.write(bytes(section))
     file.writelines(written.blocks())
     count = 0
-    for count, (frame, comment) in enumerate(frames, 1):  # noqa: B007 - it is what is returned
+    for count, (frame, comment) in enumerate(frames, 1):  # noqa: B007 - the result
         file.write(packet(frame, written.numbers[frame.capture, frame.interface], comment))
     return count
 
 
 def packet(frame: Frame, interface: int, comment: str) -> bytes:
-    time = 0 if frame.time == NO_TIME else frame.time
-    block = Packet(
+    time = 0 if frame.time == NULL_TIME else frame.time
+    block = PacketBlock(
         iface_id=interface,
         ts_high=time >> 32 & 0xFFFFFFFF,
         ts_low=time & 0xFFFFFFFF,

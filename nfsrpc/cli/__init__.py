@@ -1,4 +1,4 @@
-"""The command line: one file a command, of the command's name; application.py puts them together.
+"""The command line: one file per command, of the command's name; application.py puts them together.
 
 What several need is in output.py, progress.py and settings.py. How the process ends, whatever happens, is in ending.py.
 """
@@ -9,7 +9,7 @@ import os
 import sys
 
 try:
-    from nfsrpc.cli.ending import INTERRUPTED, ended, open_closed_streams
+    from nfsrpc.cli.ending import INTERRUPTED, exit_code_of, open_closed_streams
 except KeyboardInterrupt:
     os._exit(130)
 
@@ -21,14 +21,14 @@ DEBUG = "--debug"
 
 
 def main() -> NoReturn:
-    """`nfsrpc`, as a shell starts it."""
-    # numpy begins with a thread a core for linear algebra, of which there is none here: 25 ms.
+    """Runs `nfsrpc` as a shell starts it, and ends the process with its exit code."""
+    # numpy starts one thread per core for linear algebra, of which there is none here: 25 ms.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments, debug = without_debug(sys.argv[1:])
     code = INTERRUPTED
     try:
         open_closed_streams()
-        code = ended(lambda: run(arguments), debug)
+        code = exit_code_of(lambda: run(arguments), debug)
     except KeyboardInterrupt:
         pass
     finally:
@@ -37,27 +37,27 @@ def main() -> NoReturn:
 
 
 def run(arguments: list[str]) -> int:
-    """Imported late: what interrupts the import of typer is dealt with already."""
+    """The exit code of a command line. typer is imported here, so that an interruption of its import is handled."""
     from nfsrpc.cli import application
 
     return application.run(arguments)
 
 
 def without_debug(arguments: list[str]) -> tuple[list[str], bool]:
-    """The option may stand before and behind the command."""
+    """The arguments without `--debug`, and whether it was there: before or behind the command."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    kept = [argument for argument in arguments[:end] if argument != DEBUG]
-    return kept + arguments[end:], len(kept) < end
+    others = [argument for argument in arguments[:end] if argument != DEBUG]
+    return others + arguments[end:], len(others) < end
 
 
 def leave(code: int, arguments: list[str]) -> NoReturn:
-    """Ends the process, whose streams are flushed."""
+    """Ends the process; its streams are flushed already."""
     threads = sys.modules.get("threading")
     if threads and threads.active_count() > 1:
-        # A thread that decodes or waits for bytes: the interpreter would kill it at its next step, which Rust takes for
-        # a panic and aborts the process.
+        # A thread that decodes or waits for bytes: the interpreter would kill it at its next step, which is a panic for
+        # Rust, and aborts the process.
         os._exit(code)
-    # The interpreter looks for garbage once more before it ends: 15 ms. Libraries of other commands rely on it.
+    # The interpreter collects garbage once more before it ends: 15 ms. Libraries of other commands rely on it.
     if arguments[:1] == ["analyze"]:
         import gc
 
@@ -66,7 +66,7 @@ def leave(code: int, arguments: list[str]) -> NoReturn:
 
 
 def quiet() -> None:
-    """From here on an interruption ends the process at once and without a word."""
+    """Makes interruptions end the process at once from here on, without a message."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)

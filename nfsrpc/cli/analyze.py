@@ -1,4 +1,4 @@
-"""`nfsrpc analyze`: the verdict on captures, with its proof and its cure."""
+"""`nfsrpc analyze`: the verdict on captures, with its proof and its remedy."""
 
 from __future__ import annotations
 
@@ -67,9 +67,10 @@ def analyze(
 
 @contextmanager
 def in_a_hurry() -> Iterator[None]:
-    """The thread that decodes needs the interpreter between two chunks, and must not wait 5 ms for its turn.
+    """Lets threads switch often, without garbage collection meanwhile.
 
-    What is made meanwhile is needed to the end: to look for garbage in it takes 10 ms.
+    The thread that decodes needs the GIL between two chunks, and must not wait 5 ms for it. All objects made meanwhile
+    are needed to the end: collecting garbage among them takes 10 ms.
     """
     interval = sys.getswitchinterval()
     sys.setswitchinterval(HANDOVER_S)

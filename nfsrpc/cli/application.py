@@ -1,7 +1,7 @@
 """nfsrpc with its commands, as typer has it.
 
-A command's file imports nothing but typer until the command runs: `nfsrpc --help` is instant. Of a command that is
-named, only its own file is read.
+A command's file imports nothing but typer until the command runs, and only the file of the command in question is
+imported: `nfsrpc --help` is instant.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import typer
 from nfsrpc.cli.ending import say
 
 COMMANDS = ("analyze", "live", "table", "show", "carve", "sql", "explain")
-USAGE: Any = typer.BadParameter.__bases__  # what is raised for bad usage; typer has no name for it
+USAGE: Any = typer.BadParameter.__bases__  # raised for bad usage; typer has no name for it
 
 
 def application(commands: Sequence[str] = COMMANDS) -> typer.Typer:
-    """nfsrpc, with some of its commands."""
+    """The application of typer with some of the commands."""
     app = typer.Typer(
         name="nfsrpc",
         help="Finds in packet captures why NFSv3 locks hang, and names the host to fix, with proof.",
@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:
     named = arguments[:1]
     command = typer.main.get_command(application(named if set(named) & set(COMMANDS) else COMMANDS))
     try:
-        # Not by calling it, which would end with 1 where the reader has gone, or input ends.
+        # Not by calling the application, which would end with 1 where the reader has gone, or input ends.
         with command.make_context("nfsrpc", list(arguments)) as context:
             command.invoke(context)
         return 0

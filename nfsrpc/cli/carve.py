@@ -68,7 +68,7 @@ def check(trace: Trace, output: str) -> None:
 
 
 def chosen(trace: Trace, rule: str | None) -> list[Finding]:
-    """Those of a rule, or all that are faults of more than the capture."""
+    """The findings of a rule; without one, all findings that are faults of more than the capture."""
     from nfsrpc.diagnosis.catalogue import find
     from nfsrpc.diagnosis.causes import is_fault
 

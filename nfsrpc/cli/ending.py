@@ -1,4 +1,4 @@
-"""How the process ends: with which exit code, and with one line where something went wrong.
+"""The end of the process: its exit code, and one line where something went wrong.
 
     0    no fault was found, or it cannot be told
     1    a fault was found
@@ -6,8 +6,8 @@
     70   a bug of nfsrpc, in a rule, say (EX_SOFTWARE of sysexits.h)
     130  interrupted (128 + SIGINT)
 
-Scripts go by these, so nothing that goes wrong ends with 0 or 1. This is among the first files that are read, and
-imports nothing that takes time, because an interruption is quiet only when they have been.
+Scripts rely on these, so no failure ends with 0 or 1. This is among the first files that are imported, and imports
+nothing that takes time: until then an interruption is not handled.
 """
 
 from __future__ import annotations
@@ -22,59 +22,59 @@ if TYPE_CHECKING:
 
 FAULT, BAD, BUG, INTERRUPTED = 1, 2, 70, 130
 
-LONGEST = 500  # of a message: it may quote a capture
-REPORT = "this is a bug of nfsrpc: report this line with what --debug prints"
+MAX_CHARACTERS = 500  # of a message: it may quote a capture
+REPORT_IT = "this is a bug of nfsrpc: report this line with what --debug prints"
 
 
 class BrokenRules(Exception):
-    """Rules failed. Raised when all that the others say has been written; `details` are the tracebacks."""
+    """Rules failed; raised after the findings of the others have been written. `details` are the tracebacks."""
 
     def __init__(self, reason: str, details: str) -> None:
         super().__init__(reason)
         self.details = details
 
 
-def ended(run: Callable[[], int], debug: bool = False) -> int:
-    """Runs a command; returns its exit code, whatever becomes of it."""
+def exit_code_of(run: Callable[[], int], debug: bool = False) -> int:
+    """Runs a command, and returns its exit code whatever it raises."""
     try:
         code = run()
-        if failure := flushed(sys.stdout):
+        if failure := flush(sys.stdout):
             say(failure)
             return BAD
         return code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BaseException as error:  # noqa: BLE001 - a panic of the core is no Exception
-        return explained(error, debug)
+        return report_error(error, debug)
     finally:
         for stream in (sys.stdout, sys.stderr):
-            flushed(stream)
+            flush(stream)
 
 
-def explained(error: BaseException, debug: bool) -> int:
-    """Says in one line what went wrong, and returns the exit code."""
-    code, line = BUG, REPORT
+def report_error(error: BaseException, debug: bool) -> int:
+    """Prints in one line what went wrong, and returns the exit code."""
+    code, line = BUG, REPORT_IT
     try:
-        code, line = judged(error)
+        code, line = code_and_line(error)
         if debug:
             print(details(error), file=sys.stderr)
-    except BaseException:  # noqa: BLE001 - what cannot even be described is a bug all the same
+    except BaseException:  # noqa: BLE001 - an error that cannot be described is a bug all the same
         pass
     if line:
         say(line)
     return code
 
 
-def judged(error: BaseException) -> tuple[int, str]:
+def code_and_line(error: BaseException) -> tuple[int, str]:
     if isinstance(error, BrokenPipeError):
-        return BAD, ""  # nobody reads it
+        return BAD, ""  # there is no reader any more
     if isinstance(error, OSError):
         return BAD, one_line(f"{error.filename or 'input or output'}: {error.strerror or error}")
     if isinstance(error, MemoryError):
         return BAD, "out of memory; give it fewer captures at once"
     if isinstance(error, BrokenRules):
-        return BUG, f"{one_line(str(error))}; {REPORT}"
-    return BUG, f"{one_line(f'{type(error).__name__}: {error}')} ({place(error)}); {REPORT}"
+        return BUG, f"{one_line(str(error))}; {REPORT_IT}"
+    return BUG, f"{one_line(f'{type(error).__name__}: {error}')} ({place(error)}); {REPORT_IT}"
 
 
 def place(error: BaseException) -> str:
@@ -98,13 +98,13 @@ def details(error: BaseException) -> str:
 
 
 def one_line(text: str) -> str:
-    """Of a capture there may be anything in it."""
+    """A text in one line of bounded length: it may hold anything out of a capture."""
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+    return line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]}…"
 
 
 def say(text: object) -> None:
-    """One line on standard error, if that can be written, without control characters: names of files are anybody's."""
+    """Prints one line on standard error, if that can be written, without the control characters of names of files."""
     try:
         from nfsrpc.printable import clean
 
@@ -113,8 +113,8 @@ def say(text: object) -> None:
         return
 
 
-def flushed(stream: TextIO) -> str:
-    """Writes what is buffered. What cannot be written is dropped, and why is returned, unless the reader has gone."""
+def flush(stream: TextIO) -> str:
+    """Writes the buffer; drops what cannot be written and returns the reason, or nothing if the reader has gone."""
     try:
         stream.flush()
     except BrokenPipeError:
@@ -126,7 +126,7 @@ def flushed(stream: TextIO) -> str:
 
 
 def drop(stream: TextIO) -> None:
-    """What is still buffered goes nowhere, else Python would complain when it flushes at exit."""
+    """Discards the buffer of a stream, since Python would print an error when it flushes at exit."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -137,9 +137,9 @@ def drop(stream: TextIO) -> None:
 
 
 def open_closed_streams() -> None:
-    """Standard streams that whoever started us has closed (`>&-`): else the next file opened would take their place.
+    """Opens standard streams that were closed at the start (`>&-`), of which the next opened file would take the place.
 
-    Reading from such an input and writing to such an output fail, as they would have; messages go nowhere.
+    Reading from such an input and writing to such an output fail as before; messages are discarded.
     """
     for number, name, flags in ((0, "stdin", os.O_WRONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)):
         if getattr(sys, name) is not None:

@@ -1,6 +1,6 @@
-"""`nfsrpc explain`: what a rule sees and why it matters, what a table's columns mean, what a protocol's messages hold.
+"""`nfsrpc explain`: a rule and its thresholds, the columns of a table, the messages of a protocol.
 
-The texts are the declarations' own: docstrings of rules, tables.py, the files of protocols.
+The texts are those of the declarations: docstrings of rules, tables.py, the files of protocols.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def explain(
 
     paint = painted if wants_colour(sys.stdout) else plain
     width = min(shutil.get_terminal_size().columns, PROSE)
-    lines = listed(paint, width) if name is None else about(name, paint, width)
+    lines = overview(paint, width) if name is None else about(name, paint, width)
     write((f"{line.rstrip()}\n" for line in lines), None)
 
 
-def listed(paint: Paint, width: int) -> Iterator[str]:
+def overview(paint: Paint, width: int) -> Iterator[str]:
     from nfsrpc.diagnosis.catalogue import rules
     from nfsrpc.protocols import PROTOCOLS
     from nfsrpc.tables import TABLES
@@ -83,12 +83,12 @@ def about_rule(check: Check, paint: Paint, width: int) -> Iterator[str]:
     if check.thresholds:
         yield ""
         yield paint("heading", f"Thresholds (nfsrpc analyze --set {rule.id}.NAME=VALUE)")
-        told = [((f"{INDENT}{name}", f"{value:g}"), check.meanings[name]) for name, value in check.thresholds.items()]
-        yield from glossary(told, width)
+        rows = [((f"{INDENT}{name}", f"{value:g}"), check.meanings[name]) for name, value in check.thresholds.items()]
+        yield from glossary(rows, width)
 
 
 def prose(text: str, width: int, indent: str) -> Iterator[str]:
-    """Paragraphs wrapped anew; list items and what is indented in the text stay lines of their own."""
+    """The lines of a text with its paragraphs wrapped; list items and indented lines stay lines of their own."""
     from nfsrpc.report.terminal import wrap
 
     for line in reflowed(text):
@@ -100,23 +100,23 @@ def prose(text: str, width: int, indent: str) -> Iterator[str]:
 
 
 def reflowed(text: str) -> Iterator[str]:
-    """One line a paragraph or list item.
+    """One line per paragraph or list item of a text.
 
     >>> list(reflowed("One\\ntwo.\\n\\n- an\\n  item\\n- another\\n\\n    $ code"))
     ['One two.', '', '- an item', '- another', '', '    $ code']
     """
-    held = ""
+    paragraph = ""
     for line in text.splitlines():
         begins = not line.strip() or line.startswith((" " * 4, "- ", "* "))
-        if held and begins:
-            yield held
-            held = ""
+        if paragraph and begins:
+            yield paragraph
+            paragraph = ""
         if not line.strip() or line.startswith(" " * 4):
             yield line.rstrip()
         else:
-            held = f"{held} {line.strip()}" if held else line.rstrip()
-    if held:
-        yield held
+            paragraph = f"{paragraph} {line.strip()}" if paragraph else line.rstrip()
+    if paragraph:
+        yield paragraph
 
 
 def about_table(table: TableSpec, paint: Paint, width: int) -> Iterator[str]:
@@ -135,7 +135,7 @@ def about_table(table: TableSpec, paint: Paint, width: int) -> Iterator[str]:
 
 
 def glossary(entries: Sequence[tuple[tuple[str, ...], str]], width: int) -> Iterator[str]:
-    """What things mean, in a column of its own beside their names."""
+    """Names in columns, with their meanings in a last column that is wrapped."""
     from nfsrpc.report.terminal import columns, wrap
 
     heads = columns([names for names, _ in entries])

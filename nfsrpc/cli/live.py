@@ -1,4 +1,4 @@
-"""`nfsrpc live`: what is wrong on a node, said as soon as it can be known."""
+"""`nfsrpc live`: what is wrong on a node, reported as soon as it can be known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nfsrpc.sources.live_queue import LiveSource
     from nfsrpc.sources.privileges import Rights
     from nfsrpc.sources.supervisor import Supervisor
-    from nfsrpc.watch.schedule import Live, Moment
+    from nfsrpc.watch.schedule import Live, Look
 
 STANDARD_INPUT = "-"
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -36,7 +36,7 @@ class Format(StrEnum):
 
 
 def seconds(text: str) -> float:
-    """`15m`, `90`, `1.5 h` in seconds."""
+    """A duration (`15m`, `90`, `1.5 h`) in seconds."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?\s*", text)
     if not match or float(match[1]) == 0:
         raise typer.BadParameter(f"{text} is no length of time: 500ms, 10s, 15m, 2h")
@@ -72,7 +72,7 @@ def live(
     On a terminal a screen, else a line a change. Ctrl-C ends it with a report. Exits as analyze does: 1 when there is a
     fault at the end, 2 when the source was bad or failed, 70 when a rule failed, else 0.
     """
-    # Capabilities are a thread's, so there may be no other before they are given up, not even numpy's.
+    # Each thread has its own capabilities, so there must be no other before they are given up, not even numpy's.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from nfsrpc.sources import SourceError
     from nfsrpc.sources.supervisor import Supervisor
@@ -88,11 +88,11 @@ def live(
         watched = Live(source, options, say, limit=Limit())
         with stopping(watched.interrupt), closing(supervisor):
             source.prepare()
-            with suppress(OSError):  # it was only to put the terminal right
+            with suppress(OSError):  # it was only to restore the terminal
                 supervisor.start()
             rights = parsing_rights(source, no_drop)
             when_reader_leaves(watched.abandon)
-            last = told(watched, format, rights, supervisor)
+            last = run(watched, format, rights, supervisor)
             if watched.is_abandoned:
                 discard_output()
             elif last:
@@ -149,7 +149,7 @@ def parsing_rights(source: LiveSource, no_drop: bool) -> Rights:
 
 @contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the watching, a second one the process; so does a terminal that is closed."""
+    """Makes the first Ctrl-C, SIGTERM or SIGHUP (a terminal that closes) call `stop`; a second one ends the process."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def once(_number: int, _frame: object) -> None:
@@ -172,35 +172,36 @@ def has_screen(format: Format) -> bool:  # noqa: A002
     return format is Format.text and sys.stdout is not None and sys.stdout.isatty()
 
 
-def told(watched: Live, format: Format, rights: Rights, supervisor: Supervisor) -> Moment | None:  # noqa: A002
-    """Tells every change, and returns the last moment."""
+def run(watched: Live, format: Format, rights: Rights, supervisor: Supervisor) -> Look | None:  # noqa: A002
+    """Reports every change to the end of the source, and returns the last look."""
     from nfsrpc.watch import lines
 
     if has_screen(format):
-        return shown(watched, rights, supervisor)
+        return run_screen(watched, rights, supervisor)
     begin = lines.begin if format is Format.text else lines.begin_jsonl
     render = lines.lines if format is Format.text else partial(map, lines.jsonl)
     write([begin(watched.source.name, rights)], None)
-    moment = None
-    for moment in watched.moments():
-        write(list(render(moment.changes)), None)
-    return moment
+    look = None
+    for look in watched.looks():
+        write(list(render(look.changes)), None)
+    return look
 
 
-def shown(watched: Live, rights: Rights, supervisor: Supervisor) -> Moment | None:
+def run_screen(watched: Live, rights: Rights, supervisor: Supervisor) -> Look | None:
+    """Shows every look on a screen to the end of the source, and returns the last one."""
     from nfsrpc.cli.live_screen import Screen
 
     supervisor.show_screen(True)
-    moment = None
+    look = None
     with Screen(watched, str(rights)) as screen:
-        for moment in watched.moments():
-            screen.show(moment)
+        for look in watched.looks():
+            screen.show(look)
     supervisor.show_screen(False)
-    return moment
+    return look
 
 
-def report(watched: Live, moment: Moment, format: Format) -> str:  # noqa: A002
-    """Of the last moment. If it takes too long for somebody who waits, the verdict alone."""
+def report(watched: Live, look: Look, format: Format) -> str:  # noqa: A002
+    """The report on the last look; the verdict alone if the report takes too long after an interrupt."""
     from nfsrpc.diagnosis.run import CutShort, Limited, unlimited
     from nfsrpc.printable import clean
     from nfsrpc.report.contents import report_of
@@ -208,8 +209,8 @@ def report(watched: Live, moment: Moment, format: Format) -> str:  # noqa: A002
     from nfsrpc.watch.limit import REPORT
 
     def whole() -> str:
-        made = report_of(moment.trace.tables, moment.diagnosis)
-        return "\n" + as_text(made, None) if format is Format.text else lines.end(made)
+        result = report_of(look.trace.tables, look.diagnosis)
+        return "\n" + as_text(result, None) if format is Format.text else lines.end(result)
 
     limited: Limited = unlimited
     if watched.limit and watched.is_interrupted:
@@ -219,5 +220,5 @@ def report(watched: Live, moment: Moment, format: Format) -> str:  # noqa: A002
         return limited(whole)
     except CutShort:
         say("the report took too long and was cut short")
-        verdict = moment.diagnosis.verdict
+        verdict = look.diagnosis.verdict
         return f"\n{clean(str(verdict))}\n" if format is Format.text else lines.end_cut_short(verdict)

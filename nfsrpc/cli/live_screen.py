@@ -1,6 +1,6 @@
-"""Keeps the screen of `nfsrpc live`: painted at each look, each second while something goes on, else rarely.
+"""The screen of `nfsrpc live` on the terminal: painted at each look, each second while packets arrive, else rarely.
 
-What is said meanwhile on standard error stands at the foot of the screen, and is printed when the screen is gone.
+Messages on standard error stand at the foot of the screen meanwhile, and are printed when the screen is gone.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ from nfsrpc.diagnosis.run import CutShort
 from nfsrpc.watch.screen import Pulse, Rate, brief, screen
 
 if TYPE_CHECKING:
-    from nfsrpc.watch.schedule import Health, Live, Moment
+    from nfsrpc.watch.schedule import Health, Live, Look
 
 BUSY_S, IDLE_S = 1.0, 10.0
 
 
 class Screen:
+    """The screen, as a context: it is on the terminal within it."""
+
     def __init__(self, watched: Live, rights: str) -> None:
         self.watched, self.rights = watched, rights
-        self.moment: Moment | None = None
-        self._too_large: Moment | None = None  # cannot be shown in time
+        self.look: Look | None = None
+        self._too_large: Look | None = None  # a look that takes too long to show
         self._display = Display(
             console=Console(), screen=True, auto_refresh=False, transient=True, redirect_stderr=False
         )
@@ -51,20 +53,20 @@ class Screen:
             self._display.stop()
         sys.stderr.write(self._said.getvalue())
 
-    def show(self, moment: Moment) -> None:
-        self.moment, self._seen = moment, monotonic()
+    def show(self, look: Look) -> None:
+        self.look, self._seen = look, monotonic()
         self.paint()
 
     def tick(self) -> None:
         since = monotonic() - self._painted
-        busy = self.watched.health.frames != self._before.frames or (self.moment and self.moment.waits)
+        busy = self.watched.health.frames != self._before.frames or (self.look and self.look.waits)
         if since >= (BUSY_S if busy else IDLE_S):
             self.paint()
 
     def paint(self) -> None:
         now, health = monotonic(), self.watched.health
         self._measure(now, health)
-        elapsed = now - self._seen if self.moment else 0.0
+        elapsed = now - self._seen if self.look else 0.0
         *_, note = ["", *self._said.getvalue().splitlines()]
         pulse = Pulse(self.watched.source.name, health, self._rate, elapsed, note.removeprefix("nfsrpc: "), self.rights)
         try:
@@ -75,13 +77,13 @@ class Screen:
 
     def _content(self, pulse: Pulse) -> RenderableType:
         height = self._display.console.height
-        if self.moment is None or self.moment is self._too_large:
-            return brief(self.moment, pulse)
+        if self.look is None or self.look is self._too_large:
+            return brief(self.look, pulse)
         try:
-            return self.watched.limited(lambda: screen(self.moment, pulse, height), at_the_end=True)
+            return self.watched.limited(lambda: screen(self.look, pulse, height), at_the_end=True)
         except CutShort:
-            self._too_large = self.moment
-            return brief(self.moment, pulse)
+            self._too_large = self.look
+            return brief(self.look, pulse)
 
     def _measure(self, now: float, health: Health) -> None:
         passed = now - self._measured

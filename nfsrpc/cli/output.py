@@ -1,4 +1,4 @@
-"""Where a command's answer goes: a file, whole or not at all, or standard output.
+"""The output of a command: to a file, whole or not at all, or to standard output.
 
 A reader that goes away (`| head`) changes no exit code; ending.py has them.
 """
@@ -28,31 +28,31 @@ Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", he
 
 
 def fail(reason: object) -> NoReturn:
-    """One line on standard error, and exit code 2."""
+    """Ends the command with one line on standard error and exit code 2."""
     say(reason)
     raise typer.Exit(BAD)
 
 
 def mention_skipped(trace: Trace) -> None:
-    """A line for each file that could not be read, beside those that could."""
+    """Prints one line per file that could not be read, where others could."""
     for error in trace.skipped:
         say(f"{error}; skipped")
 
 
 def check_rules(diagnosis: Diagnosis | None) -> None:
-    """Raises BrokenRules where some failed: to be called when the answer has been written."""
+    """Raises BrokenRules if rules failed; to be called after the output has been written."""
     if diagnosis and diagnosis.broken:
         reason = "; ".join(f"rule {rule.rule} failed: {rule.error}" for rule in diagnosis.broken)
         raise BrokenRules(reason, "".join(rule.traceback for rule in diagnosis.broken))
 
 
 def check_rules_of(trace: Trace) -> None:
-    """The same, if a diagnosis was asked for."""
+    """Raises BrokenRules if the trace has been diagnosed and rules failed."""
     check_rules(vars(trace).get("diagnosis"))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
-    """The name of nothing that there is; perhaps one of these was meant."""
+    """Ends the command because of an unknown name, with the known one that is nearest to it."""
     from difflib import get_close_matches
 
     near = get_close_matches(name, list(known), 1)
@@ -60,7 +60,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
 
 
 def write(text: Iterable[str], path: str | None) -> None:
-    """Pieces of text to a file, or to standard output."""
+    """Writes pieces of text to a file, or to standard output."""
     write_bytes((piece.encode(*encoding(path)) for piece in text), path)
 
 
@@ -77,9 +77,9 @@ def write_bytes(pieces: Iterable[bytes], path: str | None) -> None:
 
 @contextmanager
 def replacing(path: str) -> Iterator[str]:
-    """Where to write what is to be the file `path`: it takes that name when it is whole.
+    """The name of a file to write, which is renamed to `path` when it is complete.
 
-    What is no regular file (/dev/stdout, a pipe), or stands where no other file can be made, is written as it is.
+    If `path` is no regular file (/dev/stdout, a pipe), or its directory takes no other file, it is written directly.
     """
     target = os.path.realpath(path)
     before = os.stat(target) if os.path.exists(target) else None
@@ -101,7 +101,7 @@ def replacing(path: str) -> Iterator[str]:
 
 
 def encoding(path: str | None) -> tuple[str, str]:
-    """A terminal may know fewer characters, and a file name may hold bytes that are none."""
+    """Encoding and error handler: a terminal may have fewer characters, and a name of a file bytes that are none."""
     return ("utf-8" if path else sys.stdout.encoding), "backslashreplace"
 
 

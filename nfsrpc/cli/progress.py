@@ -1,4 +1,4 @@
-"""A progress bar on standard error, for people who wait: on a terminal, and only after a second."""
+"""A progress bar on standard error: on a terminal, and only after a second."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE_S = 1.0
 
 @contextmanager
 def progress_bar(what: str = "reading") -> Iterator[Progress | None]:
-    """What to call with the progress made; None where nobody watches."""
+    """The function to call with the progress made; None where standard error is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return

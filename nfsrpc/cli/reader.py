@@ -1,4 +1,4 @@
-"""Notices that nobody reads standard output any more, also when nothing is written: `nfsrpc live | head -1`."""
+"""Detects that the reader of standard output has gone, also when nothing is written: `nfsrpc live | head -1`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threading import Thread
 
 
 def when_reader_leaves(act: Callable[[], None]) -> None:
-    """Has a thread wait for it: the other end of a pipe or a socket closes, a terminal hangs up."""
+    """Calls a function, in a thread, when the other end of a pipe or a socket closes, or a terminal hangs up."""
     if sys.stdout is None:
         return
     # A descriptor of its own: what is written later may replace that of standard output.
@@ -20,13 +20,13 @@ def when_reader_leaves(act: Callable[[], None]) -> None:
 
 def wait(descriptor: int, act: Callable[[], None]) -> None:
     waiting = select.poll()
-    waiting.register(descriptor, 0)  # POLLERR and POLLHUP are told unasked
+    waiting.register(descriptor, 0)  # POLLERR and POLLHUP are always reported
     waiting.poll()
     act()
 
 
 def discard_output() -> None:
-    """Nothing more is written there, nor complained about when Python flushes at exit."""
+    """Discards everything written to standard output from here on, so that Python reports no error at exit."""
     if sys.stdout is None:
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,15 +1,15 @@
-"""Which rules are asked, and with which thresholds: of the command line, else of a file of settings.
+"""The rules to run and their thresholds: from the command line, else from a file of settings.
 
 The file is the nearest `nfsrpc.toml`, or `pyproject.toml` with a table `[tool.nfsrpc]`, in the working directory or
 above it:
 
-    select = ["REG", "LCK"]        # beginnings of identifiers or names of rules
+    select = ["REG", "LCK"]        # prefixes of identifiers or names of rules
     ignore = ["NFS001"]
     [rules.LCK002]
     late_s = 3                     # nfsrpc explain LCK002 lists a rule's thresholds
 
-What the command line says counts more. Whatever fits nothing ends the program before a capture is read. A file that
-somebody else can write is not used, because it may hide a fault: whoever analyses as root in a shared directory.
+The command line has precedence. An unknown name ends the program before a capture is read. A file that another user can
+write is not used, because it may hide a fault from root, who analyses in a shared directory.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ Set = Annotated[
 
 
 def settings(select: str, ignore: str, thresholds: Sequence[str] | None) -> Settings:
-    """What was asked for. Nothing is imported where nothing was."""
+    """The settings of the command line and of the file. Without any, nothing is imported."""
     from nfsrpc.findings.finding import Settings
     from nfsrpc.sources.name import shown_name
 
-    path, told = file_of_settings()
+    path, content = file_of_settings()
     return Settings(
-        beginnings("--select", select.split(",")) or beginnings(f"{path}: select", told.get("select", [])),
-        beginnings("--ignore", ignore.split(",")) or beginnings(f"{path}: ignore", told.get("ignore", [])),
-        merged(path, told.get("rules", {}), thresholds or []),
-        shown_name(str(path)) if told else None,
+        prefixes("--select", select.split(",")) or prefixes(f"{path}: select", content.get("select", [])),
+        prefixes("--ignore", ignore.split(",")) or prefixes(f"{path}: ignore", content.get("ignore", [])),
+        merged(path, content.get("rules", {}), thresholds or []),
+        shown_name(str(path)) if content else None,
     )
 
 
@@ -76,19 +76,19 @@ def use_timezone(name: str) -> None:
         fail(f"--timezone {name}: no such time zone; names are as in Europe/Berlin")
 
 
-def beginnings(whence: str, given: object) -> list[str]:
-    """What identifiers or names of rules begin with. One that fits no rule is a slip of the pen, not a pass."""
-    given = given.split(",") if isinstance(given, str) else given
-    if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
-        fail(f'{whence}: not a list of names, as ["LCK", "NET"]')
-    if not any(text.strip() for text in given):
+def prefixes(origin: str, value: object) -> list[str]:
+    """The prefixes of rules' identifiers or names in a setting. One that fits no rule is an error."""
+    texts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        fail(f'{origin}: not a list of names, as ["LCK", "NET"]')
+    if not any(text.strip() for text in texts):
         return []
     from nfsrpc.diagnosis import settings
 
     try:
-        return settings.beginnings(given)
+        return settings.beginnings(texts)
     except ValueError as error:
-        fail(f"{whence}: {error}")
+        fail(f"{origin}: {error}")
 
 
 def merged(path: Path | None, rules: object, texts: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
@@ -110,9 +110,9 @@ def of_file(path: Path | None, rules: object) -> Iterator[tuple[str, str, Any]]:
                 fail(f"{path}: rules.{rule}.{name}: {error}")
 
 
-def tables(whence: str, value: object) -> Iterable[tuple[str, Any]]:
+def tables(origin: str, value: object) -> Iterable[tuple[str, Any]]:
     if not isinstance(value, dict):
-        fail(f"{whence}: not a table")
+        fail(f"{origin}: not a table")
     return value.items()
 
 
@@ -127,14 +127,14 @@ def of_command_line(texts: Iterable[str]) -> Iterator[tuple[str, str, Any]]:
 
 
 def file_of_settings() -> tuple[Path | None, Mapping[str, Any]]:
-    """The nearest file with settings that may be trusted, and what it says."""
+    """The nearest file of settings that can be trusted, and its content."""
     try:
         folder = Path.cwd()
     except FileNotFoundError:  # it was removed
         return None, {}
     for place in (folder, *folder.parents):
         for path in (place / OWN, place / SHARED):
-            text = content(path)
+            text = text_of(path)
             if text is None:
                 continue
             if why := why_not_trusted(path):
@@ -147,7 +147,7 @@ def file_of_settings() -> tuple[Path | None, Mapping[str, Any]]:
 
 
 def why_not_trusted(path: Path) -> str:
-    """Who else could have written what stands in a file: it, its directory, and those where a link leads."""
+    """The reason why another user could have written a file: its owner or directory, a link's target; or empty."""
     target = Path(os.path.realpath(path))
     for place in dict.fromkeys((path.parent, target.parent, target)):
         try:
@@ -162,16 +162,16 @@ def why_not_trusted(path: Path) -> str:
 
 
 def trusted_users() -> set[int]:
-    """root, who runs this, and who called sudo for it."""
+    """The ids of root, of the user of this process, and of the user who called sudo for it."""
     user = os.geteuid()
     called = os.environ.get("SUDO_UID", "") if user == 0 else ""
     return {0, user, *([int(called)] if UID.fullmatch(called) else [])}
 
 
-def content(path: Path) -> str | OSError | None:
-    """Nothing of a pyproject.toml that is not about this program: most are not."""
+def text_of(path: Path) -> str | OSError | None:
+    """The text of a file of settings; None if there is none, or for a pyproject.toml without a table for nfsrpc."""
     try:
-        # Without waiting for whoever would write into a named pipe of that name.
+        # O_NONBLOCK: a named pipe of that name must not block.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
             data = file.read(MAX_BYTES) if regular else b""
@@ -188,14 +188,14 @@ def read(path: Path, text: str) -> Mapping[str, Any]:
     import tomllib
 
     try:
-        told = tomllib.loads(text)
+        content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         fail(f"{path}: {error}")
     for name in TABLE.split(".") if path.name == SHARED else ():
-        told = told.get(name, {})
-    for name in told:
+        content = content.get(name, {})
+    for name in content:
         if name not in KEYS:
             from nfsrpc.diagnosis.settings import perhaps
 
             fail(f"{path}: no key {name}; there are {', '.join(KEYS)}{perhaps(name, KEYS)}")
-    return told
+    return content

@@ -1,4 +1,4 @@
-"""`nfsrpc show`: the messages of some frames, field by field, with their partners and what they mean."""
+"""`nfsrpc show`: the messages of some frames, field by field, with the call or reply that belongs to each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nfsrpc.report.terminal import Paint
     from nfsrpc.trace import Trace
 
-MAX_FRAMES = 1000  # whoever asks for more wants a table
+MAX_FRAMES = 1000  # for more, a table is the better output
 FRAMES = re.compile(r"(?:(?P<capture>\d{1,5}):)?(?P<first>\d{1,10})(?:-(?P<last>\d{1,10}))?")
 
 

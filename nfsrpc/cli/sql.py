@@ -41,7 +41,7 @@ def answer(trace: Trace, query: str) -> pd.DataFrame:
     from nfsrpc.sources import SourceError
 
     try:
-        # In a thread, because DuckDB heeds no Ctrl-C within a long step.
+        # In a thread, because DuckDB does not react to Ctrl-C within a long step.
         return ahead(lambda: trace.sql(query))()
     except (SourceError, MissingExtraError) as error:
         fail(error)
@@ -50,13 +50,13 @@ def answer(trace: Trace, query: str) -> pd.DataFrame:
 
 
 def with_plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """DuckDB has types (BLOB, UUID, STRUCT, MAP, INTERVAL) that text and JSON do not know."""
+    """The frame with values of types that text and JSON do not have (BLOB, UUID, STRUCT, MAP, INTERVAL) as text."""
     objects = [name for name in frame.columns if frame[name].dtype == object or frame[name].dtype.kind == "m"]
     return frame.assign(**{name: frame[name].astype(object).map(plain) for name in objects})
 
 
 def plain(value: Any) -> Any:
-    """Bytes as text, with what is no UTF-8 escaped; what is neither text, number nor list of these as its text."""
+    """A value as text, number or list of these: bytes decoded, with what is no UTF-8 escaped, others as `str()`."""
     import numpy as np
     import pandas as pd
 

@@ -1,6 +1,6 @@
-"""`nfsrpc table`: any table of a trace, as it is or by condition, for the eye or for another program.
+"""`nfsrpc table`: any table of a trace, whole or by condition, for users or for another program.
 
-pandas does the work, and its third of a second of import is paid here only.
+pandas does the work; its import takes a third of a second, and is needed here only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nfsrpc.trace import Trace
 
 NULL = "–"
-# What a cell begins with that a spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection
+# First characters of a cell that is a formula for spreadsheets: https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 GAP = 2  # spaces between columns
 
@@ -75,12 +75,12 @@ def write_frame(frame: pd.DataFrame, format: Format, output: str | None, raw: bo
     elif format is Format.table:
         write(as_table(frame, terminal_width() if output is None else None), output)
     else:
-        shown = frame if raw or format is not Format.csv else neutral(frame)
-        write([WRITERS[format](with_written_times(shown))], output)
+        safe = frame if raw or format is not Format.csv else neutral(frame)
+        write([WRITERS[format](with_written_times(safe))], output)
 
 
 def check_name(name: str) -> None:
-    """Before any capture is read."""
+    """Ends the command for the name of no table, before any capture is read."""
     from nfsrpc.protocols import PROTOCOLS
     from nfsrpc.tables import TABLES
 
@@ -122,7 +122,7 @@ def messages_of(trace: Trace, name: str) -> pd.DataFrame:
 
 
 def rows_where(frame: pd.DataFrame, where: str | None, name: str) -> pd.DataFrame:
-    """The rows for which a condition is true; where it is null, it is not."""
+    """The rows for which a condition is true; null is not true."""
     if where is None:
         return frame
     try:
@@ -160,7 +160,7 @@ def chosen(columns: str | None, known: list[str]) -> list[str]:
 
 
 def with_written_times(frame: pd.DataFrame) -> pd.DataFrame:
-    """Times as RFC 3339 in UTC with nanoseconds."""
+    """The frame with times as text: RFC 3339 in UTC, with nanoseconds."""
     times = frame.select_dtypes("datetimetz").columns
     return frame.assign(**{name: written_times(frame[name], "ns", "Z") for name in times})
 
@@ -188,7 +188,7 @@ def joined(value: object) -> object:
 
 
 def neutral(frame: pd.DataFrame) -> pd.DataFrame:
-    """Texts that no spreadsheet runs as a formula and no terminal as a control sequence; numbers stay."""
+    """The frame with texts that are no formula for a spreadsheet and no control sequence for a terminal."""
     plain = without_lists(frame)
     texts = [name for name in plain.columns if getattr(plain[name].dtype, "kind", "O") == "O"]
     return plain.assign(**{name: plain[name].map(neutral_cell) for name in texts})
@@ -230,7 +230,7 @@ def as_parquet(frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-# The format for the eye
+# The format `table`
 
 
 def terminal_width() -> int | None:
@@ -238,7 +238,7 @@ def terminal_width() -> int | None:
 
 
 def as_table(frame: pd.DataFrame, width: int | None) -> Iterator[str]:
-    """Aligned columns; of a given width, those that fit in it."""
+    """The frame in aligned columns; with a width, the columns that fit in it."""
     from nfsrpc.report.terminal import columns as aligned
 
     shown: list[list[str]] = []

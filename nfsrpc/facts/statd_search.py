@@ -19,6 +19,7 @@ from nfsrpc.facts.basic import Span, Stray, fact
 from nfsrpc.facts.stalls import Hurt, Served, ended, hurt, nfs_waiting, overtaken
 from nfsrpc.facts.statd_dns import Questions
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
+from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
@@ -26,7 +27,6 @@ from nfsrpc.sessions.timers import clock_of
 from nfsrpc.tables import Calls, Tallies
 from nfsrpc.wording import SECOND
 
-NEVER = np.iinfo(np.int64).max
 NOT_ANSWERED = 255  # rpc_status of a call without a reply
 AT_ONCE_S = 1.0  # a lock that is answered so soon did not wait for statd
 

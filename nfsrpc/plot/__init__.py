@@ -1,4 +1,4 @@
-"""Pictures of a trace: pure functions of its tables that give altair charts, one picture a file.
+"""Pictures of a trace: pure functions of its tables that return altair charts, one file per picture.
 
 `Plots` is `trace.plot`. A chart shows itself in a notebook, and saves itself as SVG, PNG, PDF or HTML by the name of
 the file, all without a network.

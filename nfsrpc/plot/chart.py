@@ -1,8 +1,8 @@
-"""What all plots share: colours, fonts, sizes, and that a chart shows and saves itself without a network.
+"""The parts that all plots share: colours, fonts, sizes, and charts that need no network to be shown and saved.
 
-Colours are those of Okabe and Ito, which people of every kind of colour vision tell apart; where colour carries a
-meaning, shape or position does so too. Data is put into the chart as plain rows, as few as tell it. altair is the extra
-`plots`, imported when a plot is asked for.
+Colours are those of Okabe and Ito, distinct in every kind of colour vision; where colour has a meaning, shape or
+position has it too. Data is put into the chart as plain rows, as few as possible. altair is the extra `plots`, imported
+when a plot is made.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE, GREY = (
 )
 
 
-# A cross that stands on its feet; Vega's own "cross" is a plus.
+# A diagonal cross; Vega's own "cross" is a plus.
 CROSS = "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z"
 
 
@@ -55,7 +55,7 @@ def theme(dark: bool) -> Theme:
 
 
 def of_programs(names: Iterable[str], colours: Theme) -> dict[str, str]:
-    """The colour of each program: of these, those that have one; the rest is grey."""
+    """The colour of each program of these names; grey for those without one of their own."""
     known = {
         "nfs": colours.blue,
         "nlm": ORANGE,
@@ -72,18 +72,18 @@ def of_programs(names: Iterable[str], colours: Theme) -> dict[str, str]:
 
 
 def scale(values: Mapping[str, str]) -> Any:
-    """Each name with its colour or shape, in this order."""
+    """A scale that maps each name to its colour or shape, in this order."""
     return altair().Scale(domain=list(values), range=list(values.values()))
 
 
-def coloured(field: str, values: Mapping[str, str], **legend: Any) -> Any:
-    """A colour for each name. Vega cannot draw a legend of nothing."""
+def colour_by(field: str, values: Mapping[str, str], **legend: Any) -> Any:
+    """The encoding of a field by colour; without a legend if there is no value, since Vega cannot draw an empty one."""
     alt = altair()
     return alt.Color(field, scale=scale(values), legend=alt.Legend(**legend) if values else None)
 
 
 def time_axis(first: int, last: int) -> dict[str, Any]:
-    """Scale and axis of times between two, which are ns; charts take ms."""
+    """Scale and axis for times between `first` and `last`, in ns; charts take ms."""
     alt = altair()
     return {
         "scale": alt.Scale(type="utc", domain=[first / NS_PER_MS, last / NS_PER_MS]),
@@ -92,13 +92,13 @@ def time_axis(first: int, last: int) -> dict[str, Any]:
 
 
 def altair() -> Any:
-    """The module. Raises MissingExtraError."""
+    """The module altair. Raises MissingExtraError."""
     extra("plots", "vl_convert", "a plot")
     return extra("plots", "altair", "a plot")
 
 
 class InScript(JSONEncoder):
-    """JSON that stands within a script of a page: no text in it ends the script."""
+    """JSON for the script of a page: no text in it can end the script."""
 
     def encode(self, o: Any) -> str:
         return super().encode(o).replace("<", "\\u003c")
@@ -108,8 +108,8 @@ def inline(rows: list[dict[str, Any]]) -> Any:
     return altair().Data(values=rows)
 
 
-def finished(chart: Any, title: str, subtitle: str, dark: bool) -> Any:
-    """A chart with its headings and colours, that needs no network."""
+def finish(chart: Any, title: str, subtitle: str, dark: bool) -> Any:
+    """The chart with headings and colours, which needs no network."""
     colours = theme(dark)
     headings = {
         "text": title,
@@ -148,11 +148,11 @@ def config(colours: Theme) -> dict[str, Any]:
 
 @cache
 def offline(kind: Any) -> Any:
-    """The same kind of chart, which carries its JavaScript with it as HTML, and shows itself as a picture."""
+    """A subclass of a kind of chart: its HTML has the JavaScript inline, and a notebook shows it as a picture."""
 
     class Chart(kind):  # type: ignore[misc]
         def save(self, fp: Any, format: Any = None, **options: Any) -> None:  # noqa: A002
-            """Writes SVG, PNG, PDF, JSON or HTML, by the name of the file."""
+            """Writes SVG, PNG, PDF, JSON or HTML, by the extension of the file."""
             wanted = format or str(getattr(fp, "name", fp)).rpartition(".")[2]
             if wanted == "html":
                 options = {"inline": True, "json_kwds": {"cls": InScript}, **options}

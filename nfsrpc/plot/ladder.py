@@ -1,7 +1,7 @@
 """One lock session as a ladder: a line down for each host, an arrow for each message, from top to bottom in time.
 
-What a host asks over its own loopback is a hook at its line; how long the client waits and holds is a thick piece of
-it. Time is not to scale, since a minute may lie between milliseconds. What is shown is of scene.py.
+A loop at a host's line is a request over its own loopback; a thick piece of the line is the time of waiting or holding.
+Time is not to scale, since a minute may lie between milliseconds. scene.py selects the messages.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
-from nfsrpc.plot.chart import CROSS, ORANGE, Theme, altair, finished, inline, theme
+from nfsrpc.plot.chart import CROSS, ORANGE, Theme, altair, finish, inline, theme
 from nfsrpc.plot.scene import AGAIN, FAILED, REPLY, Arrow, Scene, longest_wait
 from nfsrpc.sessions import Sessions
 from nfsrpc.wording import SECOND, date_time, duration
 
 GAP, STEP = 320, 27  # pixels between hosts, and between arrows
-HOOK = 22  # pixels that a hook is wide
+HOOK = 22  # width of a loop in pixels
 # Pixels to the left and right of the hosts: for the columns, for half a name, for the text of a hook.
 GUTTER, MARGIN, HOOKED_MARGIN = 190, 70, 360
 FRAME_AT, TIME_AT = -122, -62
@@ -25,7 +25,7 @@ HEADS = {True: "triangle-right", False: "triangle-left"}
 # Lines, heads of arrows and texts, in pixels across and rows down
 
 
-class Line(NamedTuple):
+class Stroke(NamedTuple):
     x: float
     y: float
     x2: float
@@ -51,7 +51,7 @@ class Text(NamedTuple):
     weight: str = "normal"
 
 
-Shape: TypeAlias = Line | Head | Text
+Shape: TypeAlias = Stroke | Head | Text
 
 
 def chart(tables: Sessions, session: int | None, dark: bool) -> Any:
@@ -63,12 +63,12 @@ def chart(tables: Sessions, session: int | None, dark: bool) -> Any:
     scene = Scene(tables, session)
     arrows = scene.arrows()
     if scene.session is None:
-        title, told = "What was asked about locks", "no lock was asked for"
+        title, subtitle = "What was asked about locks", "no lock was asked for"
     else:
         title = f"The lock of {scene.session.owner} on {scene.session.file}"
-        told = ", ".join(scene.in_words())
-    told = f"{told}; from {date_time(arrows[0].time) if arrows else 'nothing'}, time not to scale"
-    return finished(Drawing(scene, arrows, theme(dark)).chart(), title, told, dark)
+        subtitle = ", ".join(scene.in_words())
+    subtitle = f"{subtitle}; from {date_time(arrows[0].time) if arrows else 'nothing'}, time not to scale"
+    return finish(Drawing(scene, arrows, theme(dark)).chart(), title, subtitle, dark)
 
 
 class Drawing:
@@ -96,7 +96,7 @@ class Drawing:
         dash = alt.StrokeDash("dash:N", scale=None)
         width = alt.StrokeWidth("width:Q", scale=None)
         layers = [
-            of(Line).mark_rule().encode(x, alt.X2("x2"), y, alt.Y2("y2"), ink, dash, width),
+            of(Stroke).mark_rule().encode(x, alt.X2("x2"), y, alt.Y2("y2"), ink, dash, width),
             of(Head)
             .mark_point(filled=True, size=70, opacity=1)
             .encode(x, y, ink, shape=alt.Shape("shape:N", scale=None)),
@@ -116,18 +116,18 @@ class Drawing:
         yield Text(TIME_AT, -1.1, "seconds", faint, "right")
         for host, x in self.at.items():
             name, role = self.scene.name_and_role(host)
-            yield Line(x, -0.6, x, len(self.arrows) - 0.2, faint, 1)
+            yield Stroke(x, -0.6, x, len(self.arrows) - 0.2, faint, 1)
             yield Text(x, -1.75, name or host, self.colours.text, weight="bold")
             yield Text(x, -1.1, f"{host if name else ''} {role}".strip(), faint)
 
     def spans(self) -> Iterator[Shape]:
-        """A thick piece of a host's line, as long as it waits or holds."""
+        """Thick pieces of hosts' lines, as long as a host waits or holds."""
         paints = {"waits": ORANGE, "holds": self.colours.blue}
         for host, what, begin, end in self.scene.spans():
             rows = [row for row, arrow in enumerate(self.arrows) if begin <= arrow.time <= (end or arrow.time)]
             if rows and host in self.at:
                 bottom = len(self.arrows) - 0.2 if end is None else max(rows)
-                yield Line(self.at[host], min(rows), self.at[host], bottom, paints[what], 7)
+                yield Stroke(self.at[host], min(rows), self.at[host], bottom, paints[what], 7)
 
     def messages(self) -> Iterator[Shape]:
         start = self.arrows[0].time if self.arrows else 0
@@ -147,21 +147,21 @@ class Drawing:
         lost = arrow.kind == FAILED
         end = (x + x2) / 2 if lost else x2
         paint = ink if arrow.kind != REPLY or arrow.bad else self.colours.faint
-        yield Line(x, row, end, row, paint, dash=(5, 3) if arrow.kind == AGAIN else ())
+        yield Stroke(x, row, end, row, paint, dash=(5, 3) if arrow.kind == AGAIN else ())
         yield Head(end if lost else end + (-5 if right else 5), row, CROSS if lost else HEADS[right], paint)
-        yield Text((x + x2) / 2, row - 0.34, repeated(arrow), ink)
+        yield Text((x + x2) / 2, row - 0.34, label(arrow), ink)
 
     def hook(self, row: int, arrow: Arrow, ink: str) -> Iterator[Shape]:
-        """To its own loopback and back."""
+        """The loop of a request over a host's own loopback."""
         x, out = self.at[arrow.source], self.at[arrow.source] + HOOK
-        yield Line(x, row - 0.22, out, row - 0.22, ink)
-        yield Line(out, row - 0.22, out, row + 0.22, ink)
-        yield Line(out, row + 0.22, x, row + 0.22, ink)
+        yield Stroke(x, row - 0.22, out, row - 0.22, ink)
+        yield Stroke(out, row - 0.22, out, row + 0.22, ink)
+        yield Stroke(out, row + 0.22, x, row + 0.22, ink)
         yield Head(x + 5, row + 0.22, HEADS[False], ink)
-        yield Text(out + 7, row, repeated(arrow), ink, "left")
+        yield Text(out + 7, row, label(arrow), ink, "left")
 
 
-def repeated(arrow: Arrow) -> str:
+def label(arrow: Arrow) -> str:
     if arrow.times == 1:
         return arrow.text
     every = (arrow.last - arrow.time) / SECOND / (arrow.times - 1)

@@ -1,8 +1,8 @@
-"""How long answers took: by procedure (what is slow), and over time (when it was slow). Scales are logarithmic.
+"""Latencies: by procedure (which one is slow), and over time (when it was slow). Scales are logarithmic.
 
-A procedure is a line from its median to its slowest answer, with marks at 95 and 99 %. Over time each answer is a dot;
-where there are very many, only the slowest are, over a field that is the darker the more answers took so long. What was
-never answered is a cross on the upper edge. Exchanges that several vantages show count once.
+A procedure is a line from its median to its slowest reply, with marks at 95 and 99 %. Over time each reply is a dot; of
+very many only the slowest are dots, over a field whose darkness is the number of replies. Unanswered calls are crosses
+on the upper edge. Exchanges that several vantages show count once.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from nfsrpc.plot.chart import (
     NS_PER_MS,
     WIDTH,
     altair,
-    coloured,
-    finished,
+    colour_by,
+    finish,
     inline,
     of_programs,
     theme,
     time_axis,
 )
-from nfsrpc.plot.rates import counted
+from nfsrpc.plot.rates import distinct_calls
 from nfsrpc.sessions import Sessions
 from nfsrpc.tables import Programs
 from nfsrpc.wording import count, duration
@@ -35,7 +35,7 @@ MOST_DOTS, SLOWEST = 3000, 200
 CELLS = (WIDTH // 5, 30)  # of the field: across, and up
 QUANTILES = ("p50", "p95", "p99", "max")
 HEIGHT, STEP = 220, 21
-FASTEST_S = 1e-5  # clocks of captures tell no shorter times apart
+FASTEST_S = 1e-5  # shorter times are below the resolution of captures' clocks
 SECONDS = (
     "datum.value >= 1 ? datum.value + ' s' : datum.value >= 0.0009 ? "
     "round(datum.value * 1e3) + ' ms' : round(datum.value * 1e6) + ' µs'"
@@ -43,25 +43,25 @@ SECONDS = (
 
 
 def chart(tables: Sessions, dark: bool) -> Any:
-    calls = counted(tables["calls"])
+    calls = distinct_calls(tables["calls"])
     answered = np.flatnonzero(calls["state"] == "answered")
-    told = f"{count(len(answered), 'answer')}"
+    subtitle = f"{count(len(answered), 'answer')}"
     if len(answered):
         slowest = calls.row(int(answered[np.argmax(calls["latency_s"][answered])]))
         what = f"{slowest.program} {slowest.procedure}, frame {slowest.call_frame}"
-        told += f"; the slowest took {duration(slowest.latency_s)}: {what}"
-    return finished(drawn(tables, calls, answered, dark), "How long answers took", told, dark)
+        subtitle += f"; the slowest took {duration(slowest.latency_s)}: {what}"
+    return finish(picture(tables, calls, answered, dark), "How long answers took", subtitle, dark)
 
 
 def slowest_of(latency: Array, answered: Array) -> Array:
-    """Rows to show one by one: all, or of very many the slowest."""
+    """The rows to draw as dots: all, or of very many the slowest."""
     if len(answered) <= MOST_DOTS:
         return answered
     return np.sort(answered[np.argpartition(latency[answered], len(answered) - SLOWEST)[-SLOWEST:]])
 
 
 def quantiles(programs: Programs) -> list[dict[str, Any]]:
-    """A row a procedure that was answered, the slowest first."""
+    """One row per procedure with replies, the slowest first."""
     answered = np.flatnonzero(programs.valid("max"))
     rows = list(programs.take(answered[np.argsort(-programs["max"][answered], kind="stable")]).rows())
     return [
@@ -97,7 +97,7 @@ def dots(calls: Table, rows: Array) -> list[dict[str, Any]]:
 
 
 def field(calls: Table, answered: Array, low: float, high: float) -> list[dict[str, Any]]:
-    """How many answers took so long at what time: the cells that are not empty."""
+    """The numbers of replies by time and latency, as cells that are not empty."""
     times, latency = calls["time"][answered], np.maximum(calls["latency_s"][answered], FASTEST_S)
     edges = np.linspace(*span(calls), CELLS[0] + 1), np.geomspace(low, high, CELLS[1] + 1)
     counts, _, _ = np.histogram2d(times, latency, bins=edges)
@@ -122,12 +122,12 @@ def crosses(calls: Table) -> list[dict[str, Any]]:
     ][:MOST_DOTS]
 
 
-def drawn(tables: Sessions, calls: Table, answered: Array, dark: bool) -> Any:
+def picture(tables: Sessions, calls: Table, answered: Array, dark: bool) -> Any:
     alt, colours = altair(), theme(dark)
-    shown = slowest_of(calls["latency_s"], answered)
-    procedures, points, silent = quantiles(tables["programs"]), dots(calls, shown), crosses(calls)
+    slowest = slowest_of(calls["latency_s"], answered)
+    procedures, points, silent = quantiles(tables["programs"]), dots(calls, slowest), crosses(calls)
     paints = of_programs((row["program"] for row in [*procedures, *silent]), colours)
-    colour = coloured("program:N", paints, symbolOpacity=1, symbolType="circle")
+    colour = colour_by("program:N", paints, symbolOpacity=1, symbolType="circle")
     ends = [value for row in procedures for value in (row["p50"], row["max"])]
     ends += [row["latency"] for row in points]
     low, high = extent(ends)
@@ -152,7 +152,7 @@ def drawn(tables: Sessions, calls: Table, answered: Array, dark: bool) -> Any:
         width=WIDTH, height=alt.Step(STEP), title=part("By procedure: ○ median, | 95 and 99 %, ● slowest", colours)
     )
     axis = time_axis(*span(calls))
-    cells = field(calls, answered, low, high) if len(shown) < len(answered) else []
+    cells = field(calls, answered, low, high) if len(slowest) < len(answered) else []
     over_time = alt.layer(
         alt.Chart(inline(cells))
         .mark_rect(color=colours.faint)
@@ -194,14 +194,14 @@ def part(title: str, colours: Any) -> dict[str, Any]:
 
 
 def extent(values: list[float]) -> tuple[float, float]:
-    """From the power of ten below to a little above."""
+    """The ends of the scale: from the power of ten below the values to a little above them."""
     if not values:
         return 0.001, 1.0
     return 10.0 ** math.floor(math.log10(min(values))), max(values) * 1.4
 
 
 def decades(low: float, high: float) -> list[float]:
-    """Where the scale has lines: at powers of ten, and between them where there are few.
+    """The values at which the scale has lines: powers of ten, and steps between them if these are few.
 
     >>> decades(0.001, 1.4)
     [0.001, 0.01, 0.1, 1.0]

@@ -1,7 +1,7 @@
-"""Lock sessions over time: a lane for each client under its file (or for each owner under its client).
+"""Lock sessions over time: one lane per client under its file (or per owner under its client).
 
-A session is a bar that waits and a bar that holds; marks tell what happened on the way. Sessions of one lane that
-overlap get a row each. Of too many lanes those are shown that waited longest, and those that let them wait.
+A session is a bar of waiting and a bar of holding, with marks for its events. Sessions of one lane that overlap get a
+row each. Of too many lanes, those with the longest waits are drawn, and those of the holders in their way.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from nfsrpc.plot.chart import (
     WIDTH,
     Theme,
     altair,
-    coloured,
-    finished,
+    colour_by,
+    finish,
     inline,
     scale,
     theme,
@@ -42,11 +42,11 @@ from nfsrpc.wording import SECOND, count, duration, timestamp
 By: TypeAlias = Literal["file", "owner"]
 
 MOST_LANES = 40  # as many as fit on a page
-STEP = 24  # pixels a lane
+STEP = 24  # pixels per lane
 NARROW = 0.11  # of the time shown: a bar narrower than this has no room for a text
 TEXT = "text"  # the colour of the theme's text
 EVENTS = {
-    # what happened: its shape and colour
+    # event: its shape and colour
     "asked again": ("M-0.25,-1.2H0.25V1.2H-0.25Z", TEXT),
     "granted": ("triangle-up", GREEN),
     "denied": (CROSS, RED),
@@ -55,14 +55,14 @@ EVENTS = {
 }
 
 
-class Session(NamedTuple):
-    """What is drawn of a row of locks; times are ns, and within the capture."""
+class SessionBar(NamedTuple):
+    """A row of locks as it is drawn; times are ns, and within the capture."""
 
     row: int
     group: str
     lane: str
     owner: str | None
-    asked: int | None  # begins to wait
+    requested: int | None  # begins to wait
     held: int | None  # begins to hold
     end: int
     open: bool  # goes on after the capture
@@ -76,18 +76,18 @@ class Session(NamedTuple):
 
     @property
     def begin(self) -> int:
-        return min(time for time in (self.asked, self.held, self.end) if time is not None)
+        return min(time for time in (self.requested, self.held, self.end) if time is not None)
 
     @property
-    def waited(self) -> int:
-        return 0 if self.asked is None else (self.end if self.held is None else self.held) - self.asked
+    def wait(self) -> int:
+        return 0 if self.requested is None else (self.end if self.held is None else self.held) - self.requested
 
 
 class Lane(NamedTuple):
     """A row of the chart: a heading, or sessions that do not overlap."""
 
     label: str
-    sessions: tuple[Session, ...]
+    sessions: tuple[SessionBar, ...]
     heading: bool = False
 
 
@@ -96,36 +96,36 @@ def chart(tables: Sessions, by: By, dark: bool) -> Any:
     chosen, left_out = longest_waits(sessions)
     lanes = list(lanes_of(chosen)) or [Lane("no lock session", ())]
     first, last = extent(tables)
-    waiting = max(chosen, key=lambda session: session.waited, default=None)
-    told = f"{count(len(sessions), 'session')} of {count(len({session.owner for session in sessions}), 'owner')}"
-    if waiting is not None and waiting.waited:
-        told += f"; the longest wait is {duration(waiting.waited / 1e9)}, of {waiting.owner}"
+    longest = max(chosen, key=lambda session: session.wait, default=None)
+    subtitle = f"{count(len(sessions), 'session')} of {count(len({session.owner for session in sessions}), 'owner')}"
+    if longest is not None and longest.wait:
+        subtitle += f"; the longest wait is {duration(longest.wait / 1e9)}, of {longest.owner}"
     if left_out:
-        told += f"; {count(left_out, 'lane')} that waited less not shown"
-    return finished(drawn(lanes, first, last, dark), "Locks: who waits, who holds", told, dark)
+        subtitle += f"; {count(left_out, 'lane')} that waited less not shown"
+    return finish(picture(lanes, first, last, dark), "Locks: who waits, who holds", subtitle, dark)
 
 
 # What is drawn
 
 
-def sessions_of(tables: Sessions, by: By) -> Iterator[Session]:
+def sessions_of(tables: Sessions, by: By) -> Iterator[SessionBar]:
     locks = tables["locks"]
     first, last = extent(tables)
-    again = asked_again(tables)
+    again = resend_times(tables)
     held, until = holds(locks)
-    asked, told = waits(locks)
+    requested, answered = waits(locks)
     timed = np.flatnonzero(locks.valid("time"))  # not so where a capture has no times
     for row, session in zip(timed.tolist(), locks.take(timed).rows(), strict=True):
         holding = None if held[row] == NEVER else max(first, int(held[row]))
-        end = int(until[row] if holding is not None else told[row])
+        end = int(until[row] if holding is not None else answered[row])
         named = f"{session.caller_name or ''} {session.client}".strip()
         file = f"{session.file} on {session.server}"
-        yield Session(
+        yield SessionBar(
             row=row,
             group=file if by == "file" else named,
             lane=named if by == "file" else f"{session.owner} {session.file}",
             owner=session.owner,
-            asked=None if asked[row] == NAT else int(asked[row]),
+            requested=None if requested[row] == NAT else int(requested[row]),
             held=holding,
             end=min(last, end) if end != NAT else session.time,
             open=end == NEVER,
@@ -160,38 +160,38 @@ def events_of(session: Locks.Row, again: Iterable[int]) -> Iterator[tuple[str, i
             yield what, event
 
 
-def asked_again(tables: Sessions) -> dict[int, list[int]]:
-    """When the LOCK of each session was sent once more: a copy of the call, or another call."""
+def resend_times(tables: Sessions) -> dict[int, list[int]]:
+    """The times at which the LOCK of each session was sent again: as a resend, or as another call."""
     calls, copies, locks = tables["calls"], tables["copies"], tables["locks"]
     lock = calls["procedure"].isin(("LOCK", "LOCK_MSG", "NM_LOCK"))
-    asked = dict(zip(calls["exchange"][lock].tolist(), calls["time"][lock].tolist(), strict=True))
-    resent = copies.where(~copies["reply"])
-    times = list(asked.items())
-    times += zip(resent["exchange"].tolist(), resent["time"].tolist(), strict=True)
+    requests = dict(zip(calls["exchange"][lock].tolist(), calls["time"][lock].tolist(), strict=True))
+    resends = copies.where(~copies["reply"])
+    times = list(requests.items())
+    times += zip(resends["exchange"].tolist(), resends["time"].tolist(), strict=True)
     requested = locks["requested"]
     again: dict[int, list[int]] = {}
     for number, time in times:
         row = tables.membership.session.get(number)
-        if row is not None and number in asked and time > requested[row]:
+        if row is not None and number in requests and time > requested[row]:
             again.setdefault(row, []).append(time)
     return {row: sorted(found) for row, found in again.items()}
 
 
-def longest_waits(sessions: list[Session]) -> tuple[list[Session], int]:
-    """The sessions of the lanes with the longest waits, also of others for them, and how many lanes are left out."""
+def longest_waits(sessions: list[SessionBar]) -> tuple[list[SessionBar], int]:
+    """The sessions of the lanes with the longest waits or their holders, and the number of lanes left out."""
     by_row = {session.row: session for session in sessions}
     worst: dict[tuple[str, str], int] = {}
     for session in sessions:
         holder = by_row.get(session.row if session.holder is None else session.holder, session)
         for lane in (session.at, holder.at):
-            worst[lane] = max(worst.get(lane, 0), session.waited)
-    shown = set(sorted(worst, key=lambda lane: -worst[lane])[:MOST_LANES])
-    return [session for session in sessions if session.at in shown], len(worst) - len(shown)
+            worst[lane] = max(worst.get(lane, 0), session.wait)
+    chosen = set(sorted(worst, key=lambda lane: -worst[lane])[:MOST_LANES])
+    return [session for session in sessions if session.at in chosen], len(worst) - len(chosen)
 
 
-def lanes_of(sessions: list[Session]) -> Iterator[Lane]:
+def lanes_of(sessions: list[SessionBar]) -> Iterator[Lane]:
     """Headings and lanes from top to bottom, in the order in which they first occur."""
-    groups: dict[str, dict[str, list[Session]]] = {}
+    groups: dict[str, dict[str, list[SessionBar]]] = {}
     for session in sessions:
         groups.setdefault(session.group, {}).setdefault(session.lane, []).append(session)
     for group, lanes in groups.items():
@@ -201,9 +201,9 @@ def lanes_of(sessions: list[Session]) -> Iterator[Lane]:
                 yield Lane("" if number else lane, tuple(row))
 
 
-def side_by_side(sessions: list[Session]) -> list[list[Session]]:
-    """As few rows as possible in which no session overlaps another."""
-    rows: list[list[Session]] = []
+def side_by_side(sessions: list[SessionBar]) -> list[list[SessionBar]]:
+    """Sessions in as few rows as possible, so that none overlaps another."""
+    rows: list[list[SessionBar]] = []
     for session in sorted(sessions, key=lambda session: session.begin):
         row = next((row for row in rows if row[-1].end <= session.begin), None)
         if row is None:
@@ -216,7 +216,7 @@ def side_by_side(sessions: list[Session]) -> list[list[Session]]:
 # How it is drawn
 
 
-def drawn(lanes: list[Lane], first: int, last: int, dark: bool) -> Any:
+def picture(lanes: list[Lane], first: int, last: int, dark: bool) -> Any:
     alt, colours = altair(), theme(dark)
     names = [f"{number:04d}|{lane.label}" for number, lane in enumerate(lanes)]
     placed = [(name, session) for name, lane in zip(names, lanes, strict=True) for session in lane.sessions]
@@ -230,12 +230,12 @@ def drawn(lanes: list[Lane], first: int, last: int, dark: bool) -> Any:
 
 
 def bar_layers(bars: list[dict[str, Any]], x: dict[str, Any], y: Any, narrow: float, colours: Theme) -> Iterator[Any]:
-    """Bars, and texts on those that are wide enough."""
+    """The layers of bars, and of texts on those that are wide enough."""
     alt = altair()
     paints = {"waits": ORANGE, "holds": colours.blue}
     inks = {"waits": LIGHT.text, "holds": colours.background}
     wide = [bar | {"ink": inks[bar["what"]]} for bar in bars if bar["to"] - bar["from"] > narrow]
-    colour = coloured("what:N", paints, symbolType="square")
+    colour = colour_by("what:N", paints, symbolType="square")
     tooltip = [f"{name}:N" for name in ("owner", "what", "range", "lasted", "session")]
     start = alt.X("from:T", **x)
     yield alt.Chart(inline(bars)).mark_bar(cornerRadius=2).encode(start, alt.X2("to"), y, colour, tooltip=tooltip)
@@ -249,7 +249,7 @@ def mark_layers(marks: list[dict[str, Any]], x: dict[str, Any], y: Any, colours:
     if not happened:
         return
     shape = alt.Shape("what:N", scale=scale({what: EVENTS[what][0] for what in happened}))
-    colour = coloured("what:N", {what: paint(EVENTS[what][1], colours) for what in happened})
+    colour = colour_by("what:N", {what: paint(EVENTS[what][1], colours) for what in happened})
     points = alt.Chart(inline(marks)).mark_point(
         size=90, filled=True, opacity=1, stroke=colours.background, strokeWidth=0.8
     )
@@ -261,7 +261,7 @@ def paint(colour: str, colours: Theme) -> str:
 
 
 def lane_axis(lanes: list[Lane], names: list[str]) -> Any:
-    """Labels without the number that tells lanes of one name apart; headings are bold."""
+    """The axis of lanes: labels without the number in front, which keeps equal names apart; headings are bold."""
     headings = [name for name, lane in zip(names, lanes, strict=True) if lane.heading]
     weight = {"condition": {"test": f"indexof({json.dumps(headings)}, datum.value) >= 0", "value": "bold"}}
     return altair().Axis(
@@ -275,9 +275,9 @@ def lane_axis(lanes: list[Lane], names: list[str]) -> Any:
     )
 
 
-def bars_of(lane: str, session: Session) -> Iterator[dict[str, Any]]:
+def bars_of(lane: str, session: SessionBar) -> Iterator[dict[str, Any]]:
     ends = {"waits": session.end if session.held is None else session.held, "holds": session.end}
-    begins = {"waits": session.asked, "holds": session.held}
+    begins = {"waits": session.requested, "holds": session.held}
     for what, begin in begins.items():
         if begin is not None:
             seconds = (ends[what] - begin) / SECOND
@@ -295,7 +295,7 @@ def bars_of(lane: str, session: Session) -> Iterator[dict[str, Any]]:
             }
 
 
-def marks_of(lane: str, session: Session) -> Iterator[dict[str, Any]]:
+def marks_of(lane: str, session: SessionBar) -> Iterator[dict[str, Any]]:
     for what, time in session.events:
         yield {"lane": lane, "what": what, "at": time / NS_PER_MS, "owner": session.owner, "time": timestamp(time)}
     if session.open:

@@ -1,7 +1,6 @@
-"""Calls a second over time, by program, and beneath them what went wrong: no answer, calls sent again, errors.
+"""Calls per second over time, by program, and beneath them failures: no reply, retransmissions, errors.
 
-Bins are as long as leaves at most `MOST_BINS` of them, of a length that people count in. Exchanges that several
-vantages show count once.
+There are at most `MOST_BINS` bins, of a round length. Exchanges that several vantages show count once.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from nfsrpc.plot.chart import (
     PURPLE,
     WIDTH,
     altair,
-    coloured,
-    finished,
+    colour_by,
+    finish,
     inline,
     of_programs,
     scale,
@@ -38,37 +37,37 @@ HEIGHT = 200
 
 
 def chart(tables: Sessions, bin_s: float | None, dark: bool) -> Any:
-    calls = counted(tables["calls"])
+    calls = distinct_calls(tables["calls"])
     length = bin_s or bin_length(calls["time"])
     traffic, trouble = rates(calls, length), troubles(calls, tables["copies"], length)
-    told = f"{count(len(calls), 'call')} in bins of {length:g} s"
+    subtitle = f"{count(len(calls), 'call')} in bins of {length:g} s"
     if traffic:
-        told += f"; the busiest has {digits(round(max(row['high'] for row in traffic)))} calls a second"
-    return finished(drawn(traffic, trouble, dark), "Calls a second", told, dark)
+        subtitle += f"; the busiest has {digits(round(max(row['high'] for row in traffic)))} calls a second"
+    return finish(picture(traffic, trouble, dark), "Calls a second", subtitle, dark)
 
 
-def counted(calls: Table) -> Table:
-    """The calls that count."""
+def distinct_calls(calls: Table) -> Table:
+    """The calls with a time, once each, without orphaned replies."""
     return calls.where((calls["time"] != NAT) & ~calls.valid("duplicate_of") & (calls["state"] != "orphan"))
 
 
 def bin_length(times: Array) -> float:
-    """In seconds."""
+    """The length of bins for these times, in seconds."""
     lasts = float(times.max() - times.min()) / SECOND if len(times) else 0.0
     return next((length for length in LENGTHS_S if lasts / length <= MOST_BINS), DAY_S)
 
 
-def binned(times: Array, length: float) -> Iterator[tuple[int, int]]:
-    """The bins that are not empty: their beginnings in ns, and how many times fall into each."""
+def bins_of(times: Array, length: float) -> Iterator[tuple[int, int]]:
+    """The bins that are not empty: their beginnings in ns, and the number of times in each."""
     step = round(length * SECOND)
     numbers, counts = np.unique(times // step, return_counts=True)
     yield from zip((numbers * step).tolist(), counts.tolist(), strict=True)
 
 
 def rates(calls: Table, length: float) -> list[dict[str, Any]]:
-    """Bins by program, those of one time on top of each other; what is called most lies at the bottom."""
+    """Bins by program, stacked, with the program of the most calls at the bottom."""
     program, height = calls["program"], dict[int, float]()
-    found = {name: list(binned(calls["time"][program == name], length)) for name in program.labels}
+    found = {name: list(bins_of(calls["time"][program == name], length)) for name in program.labels}
     rows = []
     for name in sorted(found, key=lambda name: -sum(number for _, number in found[name])):
         for begin, number in found[name]:
@@ -80,7 +79,7 @@ def rates(calls: Table, length: float) -> list[dict[str, Any]]:
 
 
 def troubles(calls: Table, copies: Copies, length: float) -> list[dict[str, Any]]:
-    """Bins by kind of trouble."""
+    """Bins by kind of failure."""
     errors = is_error({name: calls[name] for name in ("prog", "rpc_status", "status")})
     again = ~copies["reply"] & np.isin(copies["exchange"], calls["exchange"])
     times = {
@@ -91,11 +90,11 @@ def troubles(calls: Table, copies: Copies, length: float) -> list[dict[str, Any]
     return [
         {"what": what, "at": begin / NS_PER_MS + length * 500, "count": number}
         for what, found in times.items()
-        for begin, number in binned(found, length)
+        for begin, number in bins_of(found, length)
     ]
 
 
-def drawn(traffic: list[dict[str, Any]], trouble: list[dict[str, Any]], dark: bool) -> Any:
+def picture(traffic: list[dict[str, Any]], trouble: list[dict[str, Any]], dark: bool) -> Any:
     alt, colours = altair(), theme(dark)
     first = min((row["from"] for row in traffic), default=0) * NS_PER_MS
     last = max((row["to"] for row in traffic), default=0) * NS_PER_MS
@@ -108,7 +107,7 @@ def drawn(traffic: list[dict[str, Any]], trouble: list[dict[str, Any]], dark: bo
             alt.X2("to"),
             alt.Y("low:Q", title="calls a second"),
             alt.Y2("high"),
-            coloured("program:N", of_programs((row["program"] for row in traffic), colours)),
+            colour_by("program:N", of_programs((row["program"] for row in traffic), colours)),
             tooltip=["program:N", alt.Tooltip("rate:Q", format=".1f")],
         )
         .transform_calculate(rate="datum.high - datum.low")

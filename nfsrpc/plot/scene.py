@@ -1,8 +1,8 @@
-"""What one lock session is about, as arrows between hosts: its own messages, and what decides them.
+"""The messages of one lock session as arrows between hosts, with those that decide its course.
 
-That is what portmappers and statds were asked meanwhile, by whom of these hosts, connections that were refused or not
-answered, and the session that was in the way. What is repeated unchanged becomes one arrow with a number. Without a
-session it is all that has to do with locks.
+These are the requests between its hosts to port mappers and statds meanwhile, connections that were refused or not
+answered, and the session that held a conflicting lock. Unchanged repetitions are one arrow with a number. Without a
+session it is all traffic about locks.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.lock_states import PENDING
 from nfsrpc.sessions.message_text import Messages, spoken
-from nfsrpc.tables import LOCK_STATES, Calls, Flows, Locks
+from nfsrpc.tables import LOCK_STATES, Flows, Locks
 from nfsrpc.wording import SECOND, count, duration
 
-LEAD = SECOND  # what was asked so long before the session may have led to it
+LEAD = SECOND  # lookups so long before the session may belong to it
 # A client without statd asks its own portmapper for a minute before it sends its first LOCK.
 OWN_LEAD = 70 * SECOND
 MOST_ARROWS = 64
@@ -33,12 +33,12 @@ FINE = {"", "GRANTED", "BLOCKED", "STAT_SUCC", "OK"}  # other answers are red
 
 
 class Arrow(NamedTuple):
-    """A message, or the same one several times."""
+    """A message, or several equal ones."""
 
     time: int  # 0 in captures that have none
     frame: int | None
     source: str
-    target: str  # the source itself, over its loopback: with the answer
+    target: str  # the source itself for a request over its loopback, with its reply
     text: str
     kind: str
     bad: bool = False
@@ -55,8 +55,8 @@ class Arrow(NamedTuple):
         return self._replace(times=self.times + other.times, last=last, last_frame=other.last_frame or other.frame)
 
 
-class Span(NamedTuple):
-    """That a host waits or holds, from when to when (None: when the capture ends)."""
+class Activity(NamedTuple):
+    """The time in which a host waits or holds; `end` is None if it lasts to the end of the capture."""
 
     host: str
     what: str
@@ -65,14 +65,14 @@ class Span(NamedTuple):
 
 
 def longest_wait(locks: Locks) -> int | None:
-    """The session that waited longest."""
+    """The session with the longest wait."""
     if not len(locks):
         return None
     return int(np.argmax(np.nan_to_num(locks["wait_s"], nan=-1.0)))
 
 
 class Scene:
-    """The hosts, the time and the messages to show: of a session, or without one of all that has to do with locks."""
+    """The hosts, the time and the messages to draw: of a session, or without one of all traffic about locks."""
 
     def __init__(self, tables: Sessions, session: int | None) -> None:
         self.tables, self.membership = tables, tables.membership
@@ -94,7 +94,7 @@ class Scene:
         return list(dict.fromkeys(hosts)), begin, self._end_of(session)
 
     def _end_of(self, session: Any) -> int:
-        """The last that is known of it; of one that still waits, the end of the captures."""
+        """The time of a session's last event; of one that still waits, the end of the captures."""
         if session.state in {LOCK_STATES[state] for state in PENDING}:
             return extent_end(self.tables)
         events = ("granted", "denied", "cancelled", "unlock", "released", "late_granted")
@@ -105,15 +105,15 @@ class Scene:
         calls = self.tables["calls"]
         about_locks = calls["prog"] == Prog.NLM
         self.exchanges = set(calls["exchange"][about_locks][:MOST_CALLS].tolist())
-        said, flows = self.tables["registrations"], self.tables["flows"]
-        about = (said["prog"] == Prog.NLM) | (said["prog"] == Prog.NSM)
-        hosts = [*said.where(about)["asker"].tolist(), *said.where(about)["host"].tolist()]
+        registrations, flows = self.tables["registrations"], self.tables["flows"]
+        about = (registrations["prog"] == Prog.NLM) | (registrations["prog"] == Prog.NSM)
+        hosts = [*registrations.where(about)["asker"].tolist(), *registrations.where(about)["host"].tolist()]
         hosts += [*calls.where(about_locks)["client"].tolist(), *calls.where(about_locks)["server"].tolist()]
         first = int(flows["first"].min()) if len(flows) else 0
         return list(dict.fromkeys(filter(None, hosts)))[:MOST_HOSTS], first, extent_end(self.tables)
 
     def _own_begin(self) -> int:
-        """Since when the client's questions to its own statd belong to this session: since its request before."""
+        """The time from which the client's requests to its own statd belong to this session: its request before."""
         calls, asked = self.tables["calls"], self.begin + LEAD
         before = (calls["client"] == self.session.client) & (calls["prog"] == Prog.NLM) & (calls["time"] < asked)
         return int(max(asked - OWN_LEAD, calls["time"][before].max(initial=0)))
@@ -122,8 +122,8 @@ class Scene:
         found = sorted([*self.of_calls(), *self.of_copies(), *self.of_connections()], key=lambda arrow: arrow.time)
         return shortened(without_repetition(without_repetition(found, 2), 1))
 
-    def spans(self) -> list[Span]:
-        """Of the session, and the hold of the one that was in its way."""
+    def spans(self) -> list[Activity]:
+        """The wait and the hold of the session, and the hold of the session in its way."""
         if self.session is None:
             return []
         holder = None if self.session.held_by is None else self.tables["locks"].row(self.session.held_by)
@@ -138,7 +138,7 @@ class Scene:
         yield session.state
 
     def name_and_role(self, host: str) -> tuple[str, str]:
-        """What the host calls itself, and what it is."""
+        """The names and the roles of a host."""
         hosts = self.tables["hosts"]
         for row in hosts.where(hosts["host"] == host).rows():
             return ", ".join(row.names), ", ".join(row.roles)
@@ -149,17 +149,17 @@ class Scene:
         return mask
 
     def of_session_time(self, times: Array, own: Mask) -> Mask:
-        """Whether it is within the time of the session, which is longer for the client's own loopback."""
+        """Which times are within the session's, which begins earlier for the client's own loopback (`own`)."""
         return self.near(times) | (own & (times >= self.own_begin) & (times <= self.end))
 
-    def shown_calls(self) -> Iterator[Calls.Row]:
+    def calls(self) -> Iterator[Any]:
         calls = self.tables["calls"]
-        numbers = [*self.exchanges, *self.asked_meanwhile("registrations"), *self.asked_meanwhile("monitors")]
+        numbers = [*self.exchanges, *self.lookups("registrations"), *self.lookups("monitors")]
         wanted = np.isin(calls["exchange"], numbers) & ~calls.valid("duplicate_of")
         return calls.where(wanted).rows()
 
-    def asked_meanwhile(self, name: str) -> list[int]:
-        """Exchanges between these hosts about the lock manager and the status monitor."""
+    def lookups(self, name: str) -> list[int]:
+        """The exchanges in a table (registrations, monitors) between the hosts, about lock manager and statd."""
         table = self.tables[name]
         wanted = table["asker"].isin(self.hosts) & table["host"].isin(self.hosts)
         wanted &= self.of_session_time(table["time"], table["loopback"] & (table["asker"] == self.asker))
@@ -169,11 +169,11 @@ class Scene:
         return numbers
 
     def of_calls(self) -> Iterator[Arrow]:
-        for call in self.shown_calls():
+        for call in self.calls():
             yield from (self.of_itself if call.client == call.server else self.there_and_back)(call)
 
     def of_itself(self, call: Any) -> Iterator[Arrow]:
-        """What a host asks over its own loopback, with the answer."""
+        """The arrow of a request over a host's own loopback, with its reply."""
         answer = self.messages.tells(call) or ("no answer" if call.state == "unanswered" else "answered")
         text = f"{self.question(call)}: {answer}"
         yield Arrow(call.time or 0, call.call_frame, call.client, call.client, text, CALL, self.is_bad(call))
@@ -197,7 +197,7 @@ class Scene:
         return call.state == "unanswered" or not (tells in FINE or tells.startswith("port"))
 
     def of_copies(self) -> Iterator[Arrow]:
-        """Calls sent again, and further replies that say something else than the first."""
+        """Arrows of retransmissions, and of further replies with another status than the first."""
         calls, copies = self.tables["calls"], self.tables["copies"]
         near = np.isin(copies["exchange"], list(self.exchanges)) & self.near(copies["time"])
         for copy in copies.where(near).rows():
@@ -207,12 +207,12 @@ class Scene:
                 text = f"{call.procedure} again, after {duration(copy.after_s)}"
                 yield Arrow(copy.time, copy.frame, call.client, call.server, text, AGAIN)
             elif copy.status is not None and copy.status != call.status:
-                told = status_name(call.prog, call.vers, call.proc, copy.status)
-                text = f"{told}, one more reply to {call.procedure}"
+                status = status_name(call.prog, call.vers, call.proc, copy.status)
+                text = f"{status}, one more reply to {call.procedure}"
                 yield Arrow(copy.time, copy.frame, call.server, call.client, text, REPLY, True)
 
     def of_connections(self) -> Iterator[Arrow]:
-        """Connections between these hosts that came to nothing."""
+        """Arrows of connections between the hosts that failed."""
         flows = self.tables["flows"]
         failed = (flows["syn_time"] != NAT) & (flows["synack"] == 0)
         failed &= self.of_session_time(flows["syn_time"], flows["loopback"] & (flows["client"] == self.asker))
@@ -225,14 +225,14 @@ class Scene:
                 )
 
 
-def spans_of(session: Any) -> Iterator[Span]:
+def spans_of(session: Any) -> Iterator[Activity]:
     if session is None:
         return
     if session.requested is not None:
         ends = (session.granted, session.cancelled, session.denied)
-        yield Span(session.client, "waits", session.requested, next((end for end in ends if end is not None), None))
+        yield Activity(session.client, "waits", session.requested, next((end for end in ends if end is not None), None))
     if session.granted is not None:
-        yield Span(session.client, "holds", session.granted, session.released)
+        yield Activity(session.client, "holds", session.granted, session.released)
 
 
 def service(flow: Flows.Row) -> str:
@@ -246,7 +246,7 @@ def extent_end(tables: Sessions) -> int:
 
 
 def without_repetition(arrows: list[Arrow], length: int) -> list[Arrow]:
-    """Groups of so many arrows that are repeated unchanged become one group with a number."""
+    """Arrows in which unchanged repetitions of a group of `length` arrows are one group with a number."""
     found: list[Arrow] = []
     for arrow in arrows:
         found.append(arrow)
@@ -258,6 +258,6 @@ def without_repetition(arrows: list[Arrow], length: int) -> list[Arrow]:
 
 
 def shortened(arrows: list[Arrow]) -> list[Arrow]:
-    """The first and the last, when there are too many."""
+    """The arrows; of too many the first and the last."""
     half = MOST_ARROWS // 2
     return arrows if len(arrows) <= MOST_ARROWS else [*arrows[:half], *arrows[-half:]]

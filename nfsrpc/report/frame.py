@@ -48,10 +48,10 @@ def explain(tables: Sessions, frame: int, capture: int = 0) -> Explanation:
     facts = captures.row(capture)
     if not 1 <= frame <= facts.frames:
         raise ValueError(f"no frame {frame} in {facts.file}: it has {facts.frames}, counted from 1")
-    return Frame(tables, capture, frame).explanation(facts.file)
+    return FrameContents(tables, capture, frame).explanation(facts.file)
 
 
-class Frame:
+class FrameContents:
     """What the tables say of one frame."""
 
     def __init__(self, tables: Sessions, capture: int, frame: int) -> None:

@@ -17,7 +17,7 @@ from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.tables import CALL_STATES, CALLS, COPIES, Calls, Copies
 
-NONE = 0xFFFFFFFF
+NO_NUMBER = 0xFFFFFFFF
 
 
 def calls(exchanges: Exchanges, hosts: Hosts) -> Calls:
@@ -63,11 +63,11 @@ def calls(exchanges: Exchanges, hosts: Hosts) -> Calls:
 
 
 def program_text(prog: int, vers: int, proc: int) -> str | None:
-    return None if prog == NONE else program_name(prog, vers)
+    return None if prog == NO_NUMBER else program_name(prog, vers)
 
 
 def procedure_text(prog: int, vers: int, proc: int) -> str | None:
-    return None if NONE in (prog, proc) else procedure_name(prog, vers, proc)
+    return None if NO_NUMBER in (prog, proc) else procedure_name(prog, vers, proc)
 
 
 def seconds(start: Array, end: Array, wanted: Mask | None = None) -> Array:

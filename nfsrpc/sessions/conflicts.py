@@ -16,7 +16,7 @@ from nfsrpc.columns import Array
 # How many of a file's holders are looked at, latest first: a file with more at once has other troubles.
 MAX_HOLDERS = 64
 NEVER = int(np.iinfo(np.int64).max)
-NONE = -1
+NO_ROW = -1
 
 
 class Holds(NamedTuple):
@@ -32,7 +32,7 @@ class Holds(NamedTuple):
 
 
 def in_the_way(holds: Holds, waiters: Array, asked: Array, told: Array) -> Array:
-    """For each waiter (a row of `holds`), asking and answered at these times, the row that was in its way, or NONE."""
+    """The row in the way of each waiter (a row of `holds`), requested and answered at these times, or NO_ROW."""
     concerned = np.zeros(int(holds.file.max(initial=0)) + 1, dtype=np.bool_)
     concerned[holds.file[waiters]] = True
     rows = np.flatnonzero(concerned[holds.file] & (holds.since != NEVER))
@@ -46,7 +46,7 @@ def in_the_way(holds: Holds, waiters: Array, asked: Array, told: Array) -> Array
     for wish, low, high, begin, end in zip(wishes, first, last, asked.tolist(), told.tolist(), strict=True):
         at = bisect_right(since, end, low, high)
         found.append(latest(Hold(*wish), holders, range(at - 1, max(low, at - MAX_HOLDERS) - 1, -1), begin, end))
-    return np.array([NONE if at == NONE else rows[at] for at in found], dtype=np.int64)
+    return np.array([NO_ROW if at == NO_ROW else rows[at] for at in found], dtype=np.int64)
 
 
 class Hold(NamedTuple):
@@ -66,12 +66,12 @@ class Hold(NamedTuple):
 
 
 def latest(wish: Hold, holders: list[tuple[int, ...]], candidates: range, begin: int, end: int) -> int:
-    fallback = NONE
+    fallback = NO_ROW
     for at in candidates:
         holder = Hold(*holders[at])  # type: ignore[arg-type]
         if holder.until < begin or not wish.conflicts(holder):
             continue
         if holder.since <= begin and holder.until >= end:
             return at
-        fallback = at if fallback == NONE else fallback
+        fallback = at if fallback == NO_ROW else fallback
     return fallback

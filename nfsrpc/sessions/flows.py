@@ -18,7 +18,7 @@ from nfsrpc.tables import FLOWS, Flows, Registrations
 # Bits of the core's flows.
 RPC, SUPERSEDED, EVICTED, TLS = 1, 2, 4, 8
 
-NONE = 0xFFFFFFFF
+NO_NUMBER = 0xFFFFFFFF
 WELL_KNOWN = {Port.PORTMAP: Prog.PORTMAP, Port.NFS: Prog.NFS}
 # Columns of the core in which 0 means that it was not seen, and the times that are theirs.
 SEEN_AT = {"syn_frame": ("syn_time", "syn_last"), "synack_frame": ("synack_time",), "icmp_frame": ("icmp_time",)}
@@ -31,8 +31,8 @@ def flows(decoded: Decoded, hosts: Hosts, registrations: Registrations) -> Flows
     rows = {name: values[order] for name, values in raw.items()}
     client, server = hosts.label(rows["client"]), hosts.label(rows["server"])
     named = programs_named(registrations, hosts, server, rows["server_port"], rows["transport"])
-    known = np.where(named == NONE, well_known(rows["server_port"]), named)
-    service = np.where(rows["prog"] == NONE, known, rows["prog"])
+    known = np.where(named == NO_NUMBER, well_known(rows["server_port"]), named)
+    service = np.where(rows["prog"] == NO_NUMBER, known, rows["prog"])
     columns: dict[str, Source] = dict(rows)
     for frame, times in SEEN_AT.items():
         seen = rows[frame] != 0
@@ -48,7 +48,7 @@ def flows(decoded: Decoded, hosts: Hosts, registrations: Registrations) -> Flows
         "loopback": hosts.is_loopback(rows["client"], rows["server"]),
         "prog": service,
         "program": program_names(service),
-        "registered": named != NONE,
+        "registered": named != NO_NUMBER,
         "rst_capture": np.where(rows["rst_frame"] != 0, rows["rst_capture"], NULLS["u16?"]).astype(np.uint16),
         "icmp_code": np.where(rows["icmp_frame"] != 0, rows["icmp_code"], NULLS["u8?"]).astype(np.uint8),
         "duplicate_of": seen_before(decoded, rows),
@@ -70,11 +70,11 @@ def last_of(rows: dict[str, Array], name: str) -> Callable[[], Array]:
 
 
 def programs_named(registrations: Registrations, hosts: Hosts, server: Coded, port: Array, transport: Array) -> Array:
-    """The program that a portmapper named for each of these ports; NONE where none did.
+    """The program that a portmapper named for each of these ports; NO_NUMBER where none did.
 
     An rpcbind may name another address than its own, where the port then is.
     """
-    prog = np.full(len(port), NONE, dtype=np.uint32)
+    prog = np.full(len(port), NO_NUMBER, dtype=np.uint32)
     answered = registrations.valid("port") & (registrations["port"] != 0) & registrations.valid("prog")
     told = registrations.where(answered)
     codes = {label: code for code, label in enumerate(server.labels)}
@@ -100,8 +100,8 @@ def codes_of(codes: Mapping[str, int], hosts: list[str | None]) -> Array:
 
 
 def well_known(port: Array) -> Array:
-    """The program that has each of these ports always; NONE for others."""
-    prog = np.full(len(port), NONE, dtype=np.uint32)
+    """The program that has each of these ports always; NO_NUMBER for others."""
+    prog = np.full(len(port), NO_NUMBER, dtype=np.uint32)
     for known, number in WELL_KNOWN.items():
         prog[port == known] = number
     return prog
@@ -114,7 +114,9 @@ def place(host: Array, port: Array, transport: Array) -> Array:
 
 def program_names(prog: Array) -> Coded:
     distinct, codes = np.unique(prog, return_inverse=True)
-    return Coded.distinct(codes, [None if number == NONE else program_name(number, 0) for number in distinct.tolist()])
+    return Coded.distinct(
+        codes, [None if number == NO_NUMBER else program_name(number, 0) for number in distinct.tolist()]
+    )
 
 
 def seen_before(decoded: Decoded, rows: dict[str, Array]) -> Array:

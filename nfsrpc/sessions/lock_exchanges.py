@@ -15,7 +15,7 @@ from nfsrpc.sessions.locks import EXCHANGES, identities
 from nfsrpc.sessions.wanted import RESULTS
 from nfsrpc.tables import Calls, Locks
 
-NONE = -1
+NO_SESSION = -1
 
 
 class Membership:
@@ -34,7 +34,7 @@ class Membership:
         for number, row in named:
             self.add(row, number)
         for number, row in zip(exchange.tolist(), session.tolist(), strict=True):
-            if row != NONE and number not in self.session:
+            if row != NO_SESSION and number not in self.session:
                 self.add(row, number)
         for number, result in results(calls, steps):
             if number in self.session:
@@ -77,7 +77,7 @@ def by_range(ranges: Array, first: dict[int, int]) -> Array:
     at = np.searchsorted(keys[order], steps, side="right") - 1
     found = order[np.maximum(at, 0)]
     same = (at >= 0) & (ranges[began[found]] == ranges)
-    return np.where(same, rows[found], NONE)
+    return np.where(same, rows[found], NO_SESSION)
 
 
 def results(calls: Calls, steps: nlm.Steps) -> list[tuple[int, int]]:

@@ -57,7 +57,7 @@ def locks(decoded: Decoded, calls: Calls, copies: Copies, paths: Paths) -> Locks
     sessions = {name: np.concatenate([part[name] for part in parts]) for name in (*lock_states.FIELDS, *RANGE)}
     order = in_order(sessions["first"])
     sessions = {name: values[order] for name, values in sessions.items()}
-    return Sessions(decoded, calls, copies, paths, steps, owners, sessions).table()
+    return LockSessions(decoded, calls, copies, paths, steps, owners, sessions).table()
 
 
 def identities(steps: Steps) -> tuple[Array, Array]:
@@ -160,7 +160,7 @@ class Event(NamedTuple):
         return Event(*(np.where(mask, mine, its) for mine, its in zip(self, other, strict=True)))
 
 
-class Sessions:
+class LockSessions:
     """Columns of the table, looked up in the steps that made the sessions."""
 
     def __init__(

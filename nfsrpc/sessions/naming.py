@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, Masked, distinct, isin
-from nfsrpc.decode import NO_STRING, Messages
+from nfsrpc.decode import NO_STRING, MessageFields
 from nfsrpc.protocols import program
 from nfsrpc.sessions.grouping import in_order
 from nfsrpc.sessions.messages import rows_in
@@ -51,7 +51,7 @@ class Events:
         return Events(*(values[:count] for values in self.columns()))
 
 
-def events(decoded: Messages, calls: Calls) -> Events:
+def events(decoded: MessageFields, calls: Calls) -> Events:
     """All that the trace says of names, in the order of time."""
     parts = [part for protocol in PROTOCOLS for part in of_protocol(decoded, calls, protocol)]
     if not parts:
@@ -60,7 +60,7 @@ def events(decoded: Messages, calls: Calls) -> Events:
     return every.take(np.argsort(every.time, kind="stable"))
 
 
-def of_protocol(decoded: Messages, calls: Calls, protocol: str) -> Iterator[Events]:
+def of_protocol(decoded: MessageFields, calls: Calls, protocol: str) -> Iterator[Events]:
     """What successful calls teach, as far as they were decoded."""
     if not decoded.has(f"{protocol}.args"):
         return
@@ -71,10 +71,10 @@ def of_protocol(decoded: Messages, calls: Calls, protocol: str) -> Iterator[Even
         if procedure.startswith(f"{protocol}."):
             at = np.flatnonzero(proc == program(protocol).procedure(procedure.partition(".")[2]).number)
             if len(at):
-                yield taught(Fields(decoded, protocol, exchanges[at]), lesson, rows[at], calls)
+                yield taught(LessonFields(decoded, protocol, exchanges[at]), lesson, rows[at], calls)
 
 
-def taught(fields: Fields, lesson: Lesson, rows: Array, calls: Calls) -> Events:
+def taught(fields: LessonFields, lesson: Lesson, rows: Array, calls: Calls) -> Events:
     """The events that calls of one procedure are, which are these rows of calls."""
     if lesson.name.startswith(ENTRIES):
         fields.list_entries()
@@ -95,10 +95,10 @@ def taught(fields: Fields, lesson: Lesson, rows: Array, calls: Calls) -> Events:
     )
 
 
-class Fields:
+class LessonFields:
     """Columns of the messages of some exchanges, or of the entries of the directories that they list."""
 
-    def __init__(self, decoded: Messages, protocol: str, exchanges: Array) -> None:
+    def __init__(self, decoded: MessageFields, protocol: str, exchanges: Array) -> None:
         self.decoded, self.protocol, self.exchanges = decoded, protocol, exchanges
         self.exchange = np.arange(len(exchanges))  # which of them each row is of
         self.entries: dict[str, Masked] = {}
@@ -126,7 +126,7 @@ class Fields:
         return np.where(valid, values, NO_STRING).astype(np.int64)
 
 
-def is_one_of(decoded: Messages, strings: Array, texts: tuple[bytes, ...]) -> Mask:
+def is_one_of(decoded: MessageFields, strings: Array, texts: tuple[bytes, ...]) -> Mask:
     occurs = np.zeros(len(decoded.strings), dtype=np.bool_)
     occurs[strings[strings != NO_STRING]] = True
     those = [number for number in np.flatnonzero(occurs).tolist() if decoded.strings[number] in texts]

@@ -29,7 +29,7 @@ MAX_EVENTS = 1 << 18
 MAX_DEPTH = 256
 # Of Linux (limits.h): no program can open a longer one, which would take more memory than all messages that name it.
 PATH_MAX = 4096
-NEVER = -1
+NOT_ENDED = -1
 
 Key: TypeAlias = tuple[int, int]  # server, handle
 Place: TypeAlias = tuple[int, int, int]  # server, directory, name
@@ -96,7 +96,7 @@ class Names:
             self.changes.append(naming)
 
 
-class Walk:
+class PathWalk:
     """Upwards from handles, as names are at one time; `change` goes on to a later one."""
 
     def __init__(self, decoded: Decoded, names: Names) -> None:
@@ -142,7 +142,7 @@ class Paths:
         order = np.argsort(epochs[first], kind="stable")
         wanted = (values[first[order]].tolist() for values in (epochs, servers, handles))
         paths: list[str | None] = [None] * len(first)
-        walk, changed = Walk(self.decoded, names), 0
+        walk, changed = PathWalk(self.decoded, names), 0
         for at, epoch, server, handle in zip(order.tolist(), *wanted, strict=True):
             walk.change(names.changes[changed:epoch])
             changed = epoch
@@ -162,7 +162,7 @@ class Paths:
 
     def at(self, server: int, time: int) -> Callable[[bytes], str | None]:
         """Names the files of a server (by code) by their handles, as they were at that time."""
-        walk = Walk(self.decoded, self._names)
+        walk = PathWalk(self.decoded, self._names)
         walk.change(self._names.changes[: int(np.searchsorted(self._names.change_times, time, side="right"))])
         return lambda handle: walk.path((server, self._numbers.get(handle, NO_STRING)))
 
@@ -174,7 +174,7 @@ class Paths:
         names = self._names
         namings = names.all
         learnt = np.array([naming.event for naming in namings], dtype=np.int64)
-        ended = np.array([names.ends.get(naming, NEVER) for naming in namings], dtype=np.int64)
+        ended = np.array([names.ends.get(naming, NOT_ENDED) for naming in namings], dtype=np.int64)
         places = np.array([naming.key + naming.place[1:] for naming in namings], dtype=np.int64).reshape(-1, 4)
         servers, handles, directories, own_names = places.T
         times = names.events.time[learnt]
@@ -196,7 +196,7 @@ class Paths:
 
     def _ends(self, events: Events, ended: Array) -> dict[str, Source]:
         """How the handles left their places, by event."""
-        over = ended != NEVER
+        over = ended != NOT_ENDED
         at = np.where(over, ended, 0)
         by = self.calls.take(events.call[at])
         procedure = by["procedure"]

@@ -20,7 +20,8 @@ from nfsrpc.sessions.tallies import Tallies
 from nfsrpc.tables import PROGRAMS, Programs
 
 QUANTILES = np.array([0.50, 0.95, 0.99])
-NONE = 0xFFFFFFFF
+NO_NUMBER = 0xFFFFFFFF
+BLOCKED = 3
 KIND = ("prog", "vers", "proc")
 
 
@@ -76,7 +77,7 @@ def countable(exchanges: Exchanges, counted: Columns) -> Columns:
 
 def _row(values: tuple[Any, ...]) -> tuple[Any, ...]:
     (prog, vers, proc), counts, latencies, greatest = values
-    known = proc != NONE
+    known = proc != NO_NUMBER
     name = procedure_name(prog, vers, proc) if known else None
     times = [None if time is None else min(time, greatest) / 1e9 for time in (*latencies, greatest)]
     return prog, vers, proc if known else None, program_name(prog, vers), name, *counts, *times

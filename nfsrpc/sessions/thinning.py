@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.columns import NULLS, Array, Coded, Mask, Masked, isin
-from nfsrpc.decode import Columns, Messages, joined
+from nfsrpc.decode import Columns, MessageFields, joined
 from nfsrpc.reading import Batch
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.naming import events, news
@@ -82,14 +82,14 @@ def repeating(batch: Batch) -> Array:
     return gone
 
 
-def of_listed(batch: Batch) -> Messages:
+def of_listed(batch: Batch) -> MessageFields:
     """The fields of exchanges that are over."""
     listed = batch["exchanges"]["exchange"]
     messages = {}
     for table, columns in batch["decoded"].items():
         over = isin(columns["exchange"], listed)
         messages[table] = {name: as_masked(column, over) for name, column in columns.items()}
-    return Messages(strings=batch["strings"], messages=messages)
+    return MessageFields(strings=batch["strings"], messages=messages)
 
 
 def as_masked(column: Any, rows: Mask) -> Masked:

@@ -1,4 +1,4 @@
-"""Compressed streams, told by their first bytes and decompressed as they come.
+"""Compressed streams, recognised by their first bytes and decompressed as they arrive.
 
 The decompressors of bz2, lzma, zstd and lz4 share one protocol (`decompress(data, max_length)`, `eof`, `needs_input`,
 `unused_data`); zlib is adapted to it, so one loop serves all five. A stream is a sequence of members (gzip RFC 1952
@@ -27,7 +27,7 @@ class Decompressor(Protocol):
 
 
 class Codec(NamedTuple):
-    """How to begin a member, and what its bad bytes raise."""
+    """How decompression of a member begins, and the exception that bad bytes raise."""
 
     begin: Callable[[], Decompressor]
     error: type[Exception]
@@ -40,11 +40,11 @@ class Compression(NamedTuple):
 
 
 class Damaged(Exception):
-    """A compressed stream that is cut or broken, raised after all that could be had of it."""
+    """A compressed stream is cut or broken; raised after everything that could be decompressed."""
 
 
 class GzipMember:
-    """zlib's decompressor under the protocol of the others."""
+    """zlib's decompressor with the protocol of the others."""
 
     def __init__(self) -> None:
         import zlib
@@ -73,7 +73,7 @@ class GzipMember:
         return output
 
     def salvage(self) -> bytes:
-        """What the input that was refused held before its break: zlib drops it, so it is fed anew, byte by byte."""
+        """The output before the break in the last input: zlib drops it, so the input is fed again, byte by byte."""
         import zlib
 
         found: list[bytes] = []

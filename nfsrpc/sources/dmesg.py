@@ -4,10 +4,9 @@
     [Sun Nov 22 05:32:40 2026] lockd: server …          dmesg -T: local time
     2026-11-22T05:32:40,071234+00:00 lockd: server …    dmesg --time-format iso, journalctl -k -o short-iso
     Nov 22 05:32:40 cl1 kernel: lockd: server …         journalctl -k, /var/log/kern.log: local time without a year
-    # clock: dmesg 0.0 = epoch 1795325466.941           a line that tells when the boot was, where somebody wrote it
+    # clock: dmesg 0.0 = epoch 1795325466.941           optional, added by hand: the time of the boot
 
-Local times are those of the zone that `--timezone` names, where it is given. Otherwise how the log's clock stands to
-the capture's is found where the lines are compared (diagnosis/kernel_log_match.py).
+Which clock that is, and its offset to the capture's, is worked out where the lines are compared with a capture.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from nfsrpc.wording import SECOND
 
 Clock: TypeAlias = Literal["boot", "local", "utc"]
 
-MAX_BYTES = 64 * 2**20  # a kernel's ring buffer has 1 MiB at most, a journal of months some tens
+MAX_LOG_BYTES = 64 * 2**20  # a kernel's ring buffer has 1 MiB at most, a journal of months some tens
 MAX_LINES = 10_000  # about NFS; more are a storm of the same
 
 ABOUT = re.compile(r"\b(?:lockd|rpc\.statd|statd|sm-notify|nfsd?|NFSD?|nlm\w*|RPC|rpcbind|sunrpc)\b")
@@ -53,30 +52,31 @@ class Line(NamedTuple):
 class Log(NamedTuple):
     file: str
     clock: Clock
-    booted: int | None  # ns since 1970, where the log tells
+    booted: int | None  # ns since 1970; None where the log does not have it
     lines: tuple[Line, ...]
 
 
 def read_log(file: str, about: int | None = None, zone: tzinfo | None = None) -> Log:
-    """The log in a file. Raises SourceError.
+    """The kernel log in a file. Raises SourceError.
 
-    `about` is a time near it, for lines that have no year; `zone` is that of local times, where it is known.
+    `about` is a time near it, for lines without a year; `zone` is that of local times, where it is known.
     """
     try:
         with open(file, "rb") as source:
-            data = source.read(MAX_BYTES)
+            data = source.read(MAX_LOG_BYTES)
     except OSError as error:
         raise SourceError(file, f"cannot be read: {error.strerror}") from None
     return log_of(file, data.decode("utf-8", "replace"), about, zone)
 
 
 def log_of(file: str, text: str, about: int | None = None, zone: tzinfo | None = None) -> Log:
+    """The kernel log in a text that comes from a file of this name. Raises SourceError."""
     lines: list[Line] = []
     clock: Clock | None = None
     booted: int | None = None
     for number, line in enumerate(text.splitlines(), 1):
-        if told := BOOTED.match(line):
-            booted = round(Decimal(told[1]) * SECOND)
+        if boot := BOOTED.match(line):
+            booted = round(Decimal(boot[1]) * SECOND)
         for read, time, host, words in parsed(line, about):
             clock = clock or read
             if read == clock and ABOUT.search(words) and not CHATTER.search(words) and len(lines) < MAX_LINES:
@@ -89,7 +89,7 @@ def log_of(file: str, text: str, about: int | None = None, zone: tzinfo | None =
 
 
 def parsed(line: str, about: int | None) -> Iterator[tuple[Clock, int, str | None, str]]:
-    """Clock, time, host and text of a line; nothing of one that has another form."""
+    """Clock, time, host and text of a line; nothing for a line that has none of the forms."""
     for form in FORMS:
         if found := form.match(line):
             parts = found.groupdict()
@@ -102,6 +102,7 @@ def parsed(line: str, about: int | None) -> Iterator[tuple[Clock, int, str | Non
 
 
 def time_of(parts: dict[str, str | None], about: int | None) -> tuple[Clock, int]:
+    """The clock that a line's time is by, and the time in ns. Raises ValueError for no time."""
     if boot := parts.get("boot"):
         return "boot", round(Decimal(boot) * SECOND)
     if local := parts.get("local"):
@@ -113,7 +114,7 @@ def time_of(parts: dict[str, str | None], about: int | None) -> tuple[Clock, int
 
 
 def nearest(short: str, about: int | None) -> int:
-    """A time without year, in that year which brings it nearest to another time."""
+    """A time without a year, in ns, in the year that brings it nearest to `about` (None: now)."""
     near = datetime.now(UTC) if about is None else datetime.fromtimestamp(about // SECOND, UTC)
     years = (near.year - 1, near.year, near.year + 1)
     moments = []
@@ -132,5 +133,5 @@ def in_zone(time: int, zone: tzinfo) -> int:
 
 
 def ns(moment: datetime) -> int:
-    """A time without zone as if it were UTC."""
+    """A time in ns since 1970; one without a zone as if it were UTC."""
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000) * 1000

@@ -1,6 +1,6 @@
-"""The one exception of the input: which file, what is wrong with it, and what can be done.
+"""The one exception of the input: which file, what is wrong with it, and what to do.
 
-It is raised where nothing can be read, and is plain data where other files can be: those that were skipped.
+It is raised where no file can be read. Where others can, it is plain data: one error per file that was skipped.
 """
 
 from nfsrpc.printable import clean

@@ -1,8 +1,8 @@
-"""Which files are meant: names as they are, wildcards and directories (a ring of files of `tcpdump -W`) expanded.
+"""Names, wildcards and directories (a ring of files of `tcpdump -W`) to files.
 
-In a directory lie other things than captures; a capture is told by its first bytes, compressed or not. What has the
-name of a capture and is none, and what the system does not let be read, may be a part of the ring that is missing: it
-is an error among the files, and stops none of the others. Only regular files are opened: a named pipe would block.
+A directory may hold other files; a capture is recognised by its first bytes, compressed or not. A file that has the
+name of a capture and is none, and one that cannot be read, may be a missing part of the ring: it is an error among the
+files, and stops none of the others. Only regular files are opened: a named pipe would block.
 """
 
 import glob
@@ -12,14 +12,13 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
+from nfsrpc.sources import pcap
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.name import ring_name
 from nfsrpc.sources.source import STANDARD_INPUT, open_source, unopened
 
-# pcap (µs, ns, and the variant with longer records) in both byte orders, pcapng, snoop (RFC 1761).
-_PCAP = tuple(bytes.fromhex(magic) for magic in ("a1b2c3d4", "a1b23c4d", "a1b2cd34"))
-CAPTURE_MAGIC = (*_PCAP, *(magic[::-1] for magic in _PCAP), b"\x0a\x0d\x0d\x0a", b"snoop\0\0\0")
-LONGEST_MAGIC = max(map(len, CAPTURE_MAGIC))
+CAPTURE_MAGIC = (*pcap.FORMATS, *pcap.MODIFIED, b"\x0a\x0d\x0d\x0a", b"snoop\0\0\0")  # pcapng; snoop (RFC 1761)
+MAX_CAPTURE_MAGIC = max(map(len, CAPTURE_MAGIC))
 
 # As tcpdump, Wireshark and snoop name their files, with the number of a ring, perhaps compressed.
 CAPTURE_NAME = re.compile(r"\.(?:pcap(?:ng)?|cap|snoop)\d*(?:\.(?:gz|zst|xz|bz2|lz4))?$", re.IGNORECASE)
@@ -34,7 +33,7 @@ Found: TypeAlias = str | SourceError
 
 
 def find_captures(paths: Iterable[str | os.PathLike[str]]) -> list[Found]:
-    """The files that `paths` name, in the order given, those of a directory or wildcard by name; and errors.
+    """The files that `paths` name, in their order, those of a directory or wildcard by name; and errors.
 
     >>> find_captures(["b.pcap", "-"])
     ['b.pcap', '-']
@@ -72,7 +71,7 @@ def _captures_in(directory: str) -> Iterator[Found]:
 
 
 def why_not(path: str) -> SourceError | None:
-    """Why a file is no capture, or cannot be known to be one; None for a capture."""
+    """The reason why a file is no capture, or why that cannot be seen; None for a capture."""
     if error := _irregular(path):
         return error
     head = b""
@@ -80,7 +79,7 @@ def why_not(path: str) -> SourceError | None:
         with open_source(path, chunk_size=4096) as source:
             for chunk in source:
                 head += chunk
-                if len(head) >= LONGEST_MAGIC:
+                if len(head) >= MAX_CAPTURE_MAGIC:
                     break
     except SourceError as error:
         return error.with_traceback(None)
@@ -88,7 +87,7 @@ def why_not(path: str) -> SourceError | None:
 
 
 def _irregular(path: str) -> SourceError | None:
-    """What is wrong with a path that leads to no regular file."""
+    """The error of a path that leads to no regular file; None for a regular file."""
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -99,5 +98,5 @@ def _irregular(path: str) -> SourceError | None:
 
 
 def _is_unknown(error: SourceError) -> bool:
-    """Whether the system refused it, so that it may hold anything."""
+    """Whether the system refused to open the file, so that it may be a capture."""
     return isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)

@@ -1,4 +1,4 @@
-"""Items handed from a thread that produces them to whoever uses them, a bounded number ahead.
+"""Items handed from a thread that produces them to their consumer, a bounded number ahead.
 
 `SimpleQueue` alone may be used by a signal handler while the same thread waits in it, but has no bound: a semaphore
 bounds it. The thread is a daemon, since it may be held in a read for ever.
@@ -15,13 +15,13 @@ Item = TypeVar("Item")
 
 
 class Failed(NamedTuple):
-    """The end of a producer that raised."""
+    """The exception that ended the producer."""
 
     error: Exception
 
 
 class Beside(NamedTuple):
-    """An item that is not the producer's."""
+    """An item that comes from elsewhere than the producer."""
 
     item: Any
 
@@ -51,7 +51,7 @@ class Handover(Generic[Item]):
             self._ready.put(None)
 
     def get(self, timeout: float | None = None) -> Item | None:
-        """The next item. Raises TimeoutError when none comes for so long, and what the producer raised."""
+        """The next item. Raises TimeoutError when none comes within `timeout`, and what the producer raised."""
         if self._ended:
             return None
         try:

@@ -1,7 +1,7 @@
-"""Captures in the caller's hands instead of in a file by name: bytes, chunks of bytes, an open file.
+"""Captures that the caller holds, instead of the name of a file: bytes, chunks of bytes, an open file.
 
-What can be begun anew (bytes, a list of chunks, a file that seeks) may be read several times, a pipe or a generator
-once. None is closed here: it was opened elsewhere.
+Bytes, a list of chunks and a file that seeks can be read several times, a pipe or a generator once. None is closed
+here: the caller opened it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Path: TypeAlias = str | os.PathLike[str]
 BYTES = (bytes, bytearray, memoryview)
 
 
-class Given:
-    """A capture that is no file by name. `begin` gives its bytes from the start; `once`: it does so a single time."""
+class InMemory:
+    """A capture that the caller holds. `begin` gives its bytes from the start, with `once` a single time."""
 
     def __init__(self, name: str, begin: Callable[[], Readable], once: bool) -> None:
         self.name = name
@@ -33,13 +33,13 @@ class Given:
         return self.name
 
 
-Capture: TypeAlias = str | Given
+Capture: TypeAlias = str | InMemory
 
 
 def captures(things: Iterable[Any]) -> list[Capture]:
-    """What is meant by paths, open files, bytes, and iterables of these. Raises SourceError, TypeError.
+    """The captures that paths, open files, bytes, and iterables of these name. Raises SourceError, TypeError.
 
-    Of several files the first that cannot be read raises; `usable` leaves it out.
+    A file that cannot be read raises; `usable` leaves it out.
 
     >>> import io
     >>> [str(capture) for capture in captures(["a.pcap", io.BytesIO(b"..."), ["b.pcap", "c.pcap"], [b"..", b"."]])]
@@ -52,7 +52,7 @@ def captures(things: Iterable[Any]) -> list[Capture]:
 
 
 def usable(things: Iterable[Any]) -> tuple[list[Capture], list[SourceError]]:
-    """The captures that are meant, and what is wrong with those of them that cannot be read. Raises TypeError."""
+    """The captures that can be read, and one error per capture that cannot. Raises TypeError."""
     found = [each for thing in things for each in _captures(thing)]
     errors = [each for each in found if isinstance(each, SourceError)]
     return [each for each in found if not isinstance(each, SourceError)], errors
@@ -61,7 +61,7 @@ def usable(things: Iterable[Any]) -> tuple[list[Capture], list[SourceError]]:
 def _captures(thing: Any) -> Iterator[Capture | SourceError]:
     if isinstance(thing, (str, os.PathLike)):
         yield from find_captures([thing])
-    elif isinstance(thing, Given):
+    elif isinstance(thing, InMemory):
         yield thing
     elif isinstance(thing, BYTES):
         yield _of_chunks([bytes(thing)])
@@ -73,7 +73,7 @@ def _captures(thing: Any) -> Iterator[Capture | SourceError]:
         raise TypeError(f"not a capture: {thing!r}; a path, an open file, bytes, or several of them")
 
 
-def _of_file(file: Any) -> Given:
+def _of_file(file: Any) -> InMemory:
     if isinstance(file, io.TextIOBase):
         raise TypeError(f"{_name(file)} is open as text: open it with mode 'rb'")
     seeks = getattr(file, "seekable", lambda: False)()
@@ -84,7 +84,7 @@ def _of_file(file: Any) -> Given:
             file.seek(start)
         return _File(file)
 
-    return Given(_name(file), begin, not seeks)
+    return InMemory(_name(file), begin, not seeks)
 
 
 def _name(file: Any) -> str:
@@ -93,7 +93,7 @@ def _name(file: Any) -> str:
 
 
 def _of_iterable(things: Iterable[Any]) -> Iterator[Capture | SourceError]:
-    """Chunks of one capture, if the first is bytes; else several captures."""
+    """The captures in an iterable: one, of chunks, if its first item is bytes; else one per item."""
     iterator = iter(things)
     first = list(islice(iterator, 1))
     whole: Iterable[Any] = chain(first, iterator)
@@ -101,17 +101,17 @@ def _of_iterable(things: Iterable[Any]) -> Iterator[Capture | SourceError]:
         for thing in whole:
             yield from _captures(thing)
     elif iterator is things:
-        yield Given(type(things).__name__, lambda: _Chunks(whole), True)
+        yield InMemory(type(things).__name__, lambda: _Chunks(whole), True)
     else:
         yield _of_chunks(things)
 
 
-def _of_chunks(chunks: Iterable[bytes]) -> Given:
-    return Given("bytes", lambda: _Chunks(chunks), False)
+def _of_chunks(chunks: Iterable[bytes]) -> InMemory:
+    return InMemory("bytes", lambda: _Chunks(chunks), False)
 
 
 class _File:
-    """A file that is its caller's to close."""
+    """An open file that the caller closes."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -125,7 +125,7 @@ class _File:
 
 
 class _Chunks:
-    """Chunks of any size, read as they come."""
+    """An iterable of chunks as a file; a read returns the next chunk, whatever its size."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = filter(None, chunks)
@@ -138,26 +138,26 @@ class _Chunks:
 
 
 def name_of(capture: Capture) -> str:
-    """Its name, for reports and tables."""
+    """The name of a capture, for reports and tables."""
     return shown_name(str(capture))
 
 
 def open_capture(capture: Capture, **chunk_size: int) -> Source:
-    """Its bytes from the start. Raises SourceError."""
+    """The bytes of a capture from the start. Raises SourceError."""
     if isinstance(capture, str):
         return open_source(capture, **chunk_size)
     return Source(capture.name, capture.begin(), None, **chunk_size)
 
 
 def is_read_once(capture: Capture) -> bool:
-    """Whether it cannot be read a second time: standard input, a named pipe, `<(...)` of a shell."""
+    """Whether a capture cannot be read a second time: standard input, a named pipe, `<(...)` of a shell."""
     if isinstance(capture, str):
         return capture == STANDARD_INPUT or (os.path.exists(capture) and not os.path.isfile(capture))
     return capture.once
 
 
 def read_again(capture: Capture) -> Capture:
-    """The same capture, for a further reading. Raises ValueError where there can be none."""
+    """The capture, if it can be read another time. Raises ValueError if not."""
     if is_read_once(capture):
         name = "standard input" if capture == STANDARD_INPUT else str(capture)
         raise ValueError(f"{name} cannot be read again: save the capture to a file first")

@@ -1,7 +1,7 @@
-"""What a live source delivers, taken from it by a thread: whoever evaluates can do so when nothing comes.
+"""The pieces of a live source, read by a thread of its own, so that evaluation goes on while nothing comes.
 
-A source of this kind gives chunks of bytes, and `NextFile` before each file of a ring; it may be told to stop from
-another thread, and then ends after what it has already captured.
+A source of this kind gives chunks of bytes, and `NextFile` before each file of a ring. It can be stopped from another
+thread, and then ends after what it has already captured.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from nfsrpc.sources.handover import Handover
 
-# Chunks that wait for who evaluates. A pipe gives 64 KiB at a time, or more: at most some hundred MB in the worst case,
+# Pieces that wait for evaluation. A pipe gives 64 KiB at a time, or more: at most some hundred MB in the worst case,
 # and some seconds of the busiest node. Beyond, the source has to wait.
-CHUNKS_AHEAD = 1 << 10
+PIECES_AHEAD = 1 << 10
 # tcpdump -U writes packet by packet. A short pause after a small piece lets the pipe fill, and costs no more delay.
-SMALL = 1 << 14
+SMALL_PIECE = 1 << 14
 PAUSE_S = 0.005
 WAKE = b""
 
 
 class NextFile(NamedTuple):
-    """What follows is another file."""
+    """The pieces that follow are of another file."""
 
     name: str
 
@@ -31,10 +31,10 @@ Piece: TypeAlias = bytes | NextFile | Exception
 
 
 class LiveSource(Protocol):
-    """Where a capture comes from while it is taken.
+    """A source of a capture that is still being taken.
 
-    `prompt`: it delivers packets at once, so that silence means that there were none. `drops`: frames that it says were
-    lost, None when it does not say.
+    `prompt`: packets are delivered at once, so that silence means that there were none. `drops`: the number of frames
+    lost in capturing, None where it is not known.
     """
 
     name: str
@@ -43,28 +43,28 @@ class LiveSource(Protocol):
     @property
     def drops(self) -> int | None: ...
     def prepare(self) -> None:
-        """Does what needs the rights of whoever calls, which may be given up then. Raises SourceError."""
+        """Does everything that needs the caller's rights, which can be given up then. Raises SourceError."""
 
     def pieces(self) -> Iterator[bytes | NextFile]: ...
     def stop(self) -> None: ...
 
 
-class Arrivals:
-    """The pieces of a source, in order; its exception, if it ends with one; then None for ever."""
+class LiveQueue:
+    """The pieces of a source, in order; its exception, if it ends with one; then always None."""
 
     def __init__(self, source: LiveSource) -> None:
-        self._handover = Handover(paced(source), CHUNKS_AHEAD, "nfsrpc-arrivals")
+        self._handover = Handover(paced(source), PIECES_AHEAD, "nfsrpc-arrivals")
 
     def get(self, timeout: float) -> Piece | None:
-        """The next one; no bytes where the wait for it was ended. Raises TimeoutError when nothing comes so long."""
+        """The next piece; empty bytes after `wake`. Raises TimeoutError when none comes within `timeout`."""
         return self._handover.get(max(timeout, 0.0))
 
     def wake(self) -> None:
-        """Ends the wait for the next one. May be called by a signal handler, and by another thread."""
+        """Ends the wait for the next piece. May be called by a signal handler, and by another thread."""
         self._handover.put(WAKE)
 
     def abandon(self) -> None:
-        """Nothing more is wanted."""
+        """Ends the thread after the piece at hand, without waiting for it."""
         self._handover.abandon()
 
 
@@ -73,7 +73,7 @@ def paced(source: LiveSource) -> Generator[Piece, None, None]:
     try:
         for piece in source.pieces():
             yield piece
-            if isinstance(piece, bytes) and len(piece) < SMALL:
+            if isinstance(piece, bytes) and len(piece) < SMALL_PIECE:
                 time.sleep(PAUSE_S)
     except Exception as error:  # noqa: BLE001  it is handed to the consumer
         yield error

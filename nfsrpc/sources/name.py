@@ -1,4 +1,4 @@
-"""Names of files: as text that every output takes, and without what a ring counts up in them."""
+"""Names of files: as text for every output, and without the part that tcpdump counts up in a ring."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def shown_name(name: str) -> str:
 
 
 def ring_name(file: str) -> str:
-    """A file's name without what tcpdump counts up in it: trace.pcap12, trace-20260101-1200.pcap."""
+    """A file's name without the part that tcpdump counts up: trace.pcap12, trace-20260101-1200.pcap."""
     return re.sub(r"\d+", "", PurePath(file).name)

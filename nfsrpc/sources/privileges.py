@@ -1,8 +1,8 @@
-"""Gives up what root may do, for good, in the process that parses: a capture is written by strangers.
+"""Gives up the rights of root, for good, in the process that parses: a capture is written by strangers.
 
-It becomes the user who invoked sudo, else `nobody`, keeps no capability, none in the bounding and the ambient set
-(capabilities(7)), and can gain none by executing anything (PR_SET_NO_NEW_PRIVS, prctl(2)). Python has no binding to
-prctl and capset, so libc is called. Both are about one thread, so that it is done before any other is begun; threads
+The process becomes the user who invoked sudo, else `nobody`, keeps no capability, none in the bounding and the ambient
+set (capabilities(7)), and can gain none by executing anything (PR_SET_NO_NEW_PRIVS, prctl(2)). Python has no binding to
+prctl and capset, so libc is called. Both apply to one thread, so they are called before another one starts; threads
 inherit. Where the system refuses a step, as in a container, the others are done all the same: what is in force is read
 from the kernel (`in_force`), never assumed.
 """
@@ -37,12 +37,12 @@ class User(NamedTuple):
 
 
 class Rights(NamedTuple):
-    """What a process may do. `str()` completes "parsed"."""
+    """The rights of a process. `str()` completes "parsed"."""
 
     user: str
     uid: int
     gid: int
-    capabilities: int  # a bit each, those of all sets and threads
+    capabilities: int  # one bit each, those of all sets and threads
     no_new_privs: bool
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ def capabilities_text(capabilities: int) -> str:
 
 
 def unprivileged_user(environment: Mapping[str, str] = os.environ) -> User:
-    """Who invoked sudo, else nobody."""
+    """The user who invoked sudo, else nobody."""
     with contextlib.suppress(KeyError, ValueError):
         uid, gid = int(environment["SUDO_UID"]), int(environment["SUDO_GID"])
         if ROOT < uid < NO_ID and ROOT <= gid < NO_ID:
@@ -79,9 +79,9 @@ def user_name(uid: int) -> str:
 
 
 def drop(user: User, has_to_read_more: Callable[[], bool] = lambda: False) -> None:
-    """Becomes the user, if this is root, and gives up all capabilities.
+    """Becomes the user, if this process is root's, and gives up all capabilities.
 
-    CAP_DAC_READ_SEARCH is kept, and nothing else, where `has_to_read_more`, which is asked as that user.
+    Only CAP_DAC_READ_SEARCH is kept where `has_to_read_more` is true, which is called as that user.
     """
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     for number in count():  # up to one that does not exist, or to none at all where CAP_SETPCAP is missing
@@ -110,7 +110,7 @@ def become(user: User) -> None:
 
 
 def in_force() -> Rights:
-    """What all threads of this process together may do."""
+    """The rights of all threads of this process together."""
     threads = [status(path) for path in Path("/proc/self/task").glob("*/status")]
     capabilities = 0
     for thread in threads:
@@ -128,13 +128,13 @@ def status(path: Path) -> dict[str, str]:
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """0, or -1 where the kernel refuses."""
+    """Calls prctl(2); 0, or -1 where the kernel refuses."""
     padded = [*arguments, 0, 0, 0, 0][:4]
     return int(ctypes.CDLL(None).prctl(option, *map(ctypes.c_ulong, padded)))
 
 
 def capset(permitted: int, effective: int) -> bool:
-    """Sets this thread's capabilities, none of them inheritable; whether the kernel allows it."""
+    """Sets this thread's capabilities, none of them inheritable; True if the kernel allows it."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     low = 0xFFFFFFFF
     words = (effective & low, permitted & low, 0, effective >> 32, permitted >> 32, 0)

@@ -10,12 +10,12 @@ from collections.abc import Generator, Iterator
 
 from nfsrpc.sources.handover import Handover
 
-# Enough that neither side waits for the other's every chunk; the price is so many chunks of memory.
+# Enough that neither side waits at every chunk; the price is the memory of so many chunks.
 CHUNKS_AHEAD = 4
 
 
 def read_ahead(chunks: Generator[bytes, None, None]) -> Iterator[bytes]:
-    """The same chunks; an exception of the producer is raised where it would have been.
+    """The chunks of a generator, produced in a thread; its exception is raised where it ended.
 
     A consumer that stops early does not wait for the producer, which may be held in a read and closes `chunks` itself.
     """

@@ -1,7 +1,7 @@
-"""A capture taken here and now where tcpdump is missing: scapy's packet sockets, one an interface, as one pcap stream.
+"""A live capture where tcpdump is missing: scapy's packet sockets, one per interface, as one pcap stream.
 
 All frames are written as Ethernet, which loopback on Linux looks like too; interfaces of other kinds are left out. The
-kernel says how many packets it dropped when it is asked (packet(7), PACKET_STATISTICS), and then counts anew.
+kernel counts the packets that it dropped, from zero after each read (packet(7), PACKET_STATISTICS).
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nfsrpc.sources import pcap
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.live_queue import NextFile
 
 ANY = "any"
-PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 1 << 18, 1)  # nanoseconds, LINKTYPE_ETHERNET
-LONGEST = 1 << 18
+LINKTYPE_ETHERNET = 1
 ETHERNET, LOOPBACK = 1, 772  # ARPHRD_ of /sys/class/net/*/type
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 BURST = 512  # frames of one socket that become a piece
 
 
 class ScapySocket:
+    """A live source: packet sockets of scapy."""
+
     prompt = True
 
     def __init__(self, interface: str, expression: str) -> None:
@@ -44,22 +46,22 @@ class ScapySocket:
         self._sockets = self._sockets or self._open()
 
     def pieces(self) -> Iterator[bytes | NextFile]:
-        """Raises SourceError."""
+        """One stream of the frames of all sockets. Raises SourceError."""
         self.prepare()
         sockets = self._sockets
         try:
-            yield PCAP_HEADER
+            yield pcap.file_header(LINKTYPE_ETHERNET)
             while True:
-                ready, _, _ = select.select([self._woken, *(known.ins for known in sockets)], [], [])
+                ready, _, _ = select.select([self._woken, *(socket.ins for socket in sockets)], [], [])
                 if self._woken in ready:
                     return
-                for known in sockets:
-                    if known.ins in ready:
-                        yield b"".join(frames(known))
-                self.drops = (self.drops or 0) + sum(map(dropped_since_asked, sockets))
+                for socket in sockets:
+                    if socket.ins in ready:
+                        yield b"".join(frames(socket))
+                self.drops = (self.drops or 0) + sum(map(new_drops, sockets))
         finally:
-            for known in sockets:
-                known.close()
+            for socket in sockets:
+                socket.close()
 
     def _open(self) -> list[Any]:
         from scapy.arch.linux import L2ListenSocket
@@ -74,19 +76,20 @@ class ScapySocket:
             raise SourceError(self.name, "may not capture", remedy) from error
         except (OSError, ValueError, Scapy_Exception) as error:
             raise SourceError(self.name, f"cannot capture: {error}", "ip link lists interfaces") from error
-        for known in sockets:
-            known.ins.setblocking(False)
-            dropped_since_asked(known)  # scapy opens without a buffer: what came before it was ready is not lost
+        for socket in sockets:
+            socket.ins.setblocking(False)
+            new_drops(socket)  # scapy opens without a buffer: what came before it was ready is not lost
         return sockets
 
 
-def dropped_since_asked(known: Any) -> int:
-    _, dropped = struct.unpack("II", known.ins.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
-    return int(dropped)
+def new_drops(socket: Any) -> int:
+    """The number of packets that the kernel dropped since the last call."""
+    _, drops = struct.unpack("II", socket.ins.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+    return int(drops)
 
 
 def interfaces() -> list[str]:
-    """Those that speak Ethernet, and loopback."""
+    """The names of the Ethernet interfaces, and of loopback."""
     return sorted(
         path.name
         for path in Path("/sys/class/net").iterdir()
@@ -94,14 +97,13 @@ def interfaces() -> list[str]:
     )
 
 
-def frames(known: Any) -> Iterator[bytes]:
-    """What a socket has now, as records of a pcap file."""
+def frames(socket: Any) -> Iterator[bytes]:
+    """The frames that a socket holds now, as records of a pcap file."""
     for _ in range(BURST):
         try:
-            _, data, time = known.recv_raw(LONGEST)
+            _, data, time = socket.recv_raw(pcap.MAX_SNAPLEN)
         except BlockingIOError:
             return
         if data is None:
             return
-        ns = round(time * 1e9)
-        yield struct.pack("<IIII", ns // 10**9, ns % 10**9, len(data), len(data)) + data
+        yield pcap.record(round(time * 1e9), data)

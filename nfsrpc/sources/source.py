@@ -1,8 +1,9 @@
 """One capture as a stream of bytes: a file, a named pipe or standard input, plain or compressed.
 
-`open_source` opens it and looks at its first bytes, so that what is missing, unreadable or empty is known before any
-work is begun. Iterating gives chunks as they come (a chunk of a live pipe is what there is now). A compressed stream is
-decompressed by a thread meanwhile; one that is cut or broken gives what could be had, then `damage` says what is wrong.
+`open_source` opens it and reads its first bytes, so that a missing, unreadable or empty file is found before any work
+starts. Iterating gives chunks as they arrive (a chunk of a live pipe is what it holds now). A compressed stream is
+decompressed in a thread meanwhile; of one that is cut or broken all that can be decompressed is given, then `damage`
+says what is wrong.
 """
 
 import io
@@ -19,12 +20,12 @@ from nfsrpc.sources.readahead import read_ahead
 
 STANDARD_INPUT = "-"
 # Measured: from 128 to 512 KiB reading and decoding is fastest. What was read is still in the processor's cache when it
-# is decoded, and a Python call a chunk costs nothing beside it, even where it has to wait for its turn.
+# is decoded, and one Python call per chunk costs nothing beside it, even where it has to wait for the GIL.
 CHUNK_SIZE = 1 << 19
 
 
 class Readable(Protocol):
-    """What is asked of an open file. Unbuffered, so that a read gives what a pipe holds now and waits for no more."""
+    """The part of an open file that is used. Unbuffered: a read gives what a pipe holds now and waits for no more."""
 
     def read(self, size: int, /) -> bytes: ...
     def close(self) -> None: ...
@@ -33,8 +34,8 @@ class Readable(Protocol):
 class Source:
     """The bytes of one capture, to be iterated once.
 
-    `size` and `position` are of the file as it lies there, compressed or not, for a progress bar; `size` is None for a
-    pipe. `damage` is None, or one line about what was wrong with the compressed stream, after the iteration.
+    `size` and `position` count the bytes of the file itself, compressed or not, for a progress bar; `size` is None for
+    a pipe. `damage`, after the iteration, is None, or one line about what was wrong with the compressed stream.
     """
 
     def __init__(self, name: str, file: Readable, size: int | None, chunk_size: int = CHUNK_SIZE) -> None:
@@ -50,13 +51,8 @@ class Source:
 
     @property
     def compression(self) -> str | None:
-        """`gzip`, `zstd`, `xz`, `bzip2`, `lz4`, or None."""
+        """The name of the compression (`gzip`, `zstd`, `xz`, `bzip2`, `lz4`), or None."""
         return self._compression.name if self._compression else None
-
-    @property
-    def truncated(self) -> bool:
-        """Whether the compressed stream ended before its end. Known after the iteration."""
-        return self.damage is not None
 
     def __iter__(self) -> Iterator[bytes]:
         self._iterated = True
@@ -69,7 +65,7 @@ class Source:
         self.close()
 
     def close(self) -> None:
-        """Closes what was never iterated; an iteration closes the file itself, perhaps in the thread that reads it."""
+        """Closes the file if it was never iterated; an iteration closes it at its end, perhaps in another thread."""
         if not self._iterated:
             self._file.close()
 
@@ -145,7 +141,7 @@ def _standard_input(chunk_size: int) -> Source:
         # Not sys.stdin.buffer: its lock, held by a thread that waits for input, would keep the interpreter from ending.
         file: Readable = io.FileIO(sys.stdin.fileno(), closefd=False)
     except io.UnsupportedOperation:
-        file = sys.stdin.buffer  # not a file of the system, but a test's
+        file = sys.stdin.buffer  # no file of the system: a test put it there
     return Source("standard input", file, None, chunk_size)
 
 
@@ -155,7 +151,7 @@ def _size(file: io.FileIO) -> int | None:
 
 
 def unopened(name: str, error: OSError) -> SourceError:
-    """What to say of a file that the system does not open."""
+    """The error for a file that the system does not open."""
     if isinstance(error, FileNotFoundError):
         return SourceError(name, "no such file")
     if isinstance(error, PermissionError):

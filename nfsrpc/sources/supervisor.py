@@ -1,13 +1,13 @@
-"""A small process that starts and stops tcpdump for the one that parses, and outlives it.
+"""A small process that starts and stops tcpdump for the process that parses, and outlives it.
 
-Whoever parses what strangers send may be killed, or give up the rights that capturing needs. So tcpdump is the child of
-this process, which keeps them and reads nothing of a capture: of `Supervisor` (on the side of the parser) it gets the
-commands when it is started, and then has one socket (unix(7), SEQPACKET) per command, over which come single letters,
-those of `Letter`; back go the ends of tcpdump's pipes (SCM_RIGHTS) and how it ended. A socket that closes, for whatever
-reason, ends its tcpdump: SIGTERM, SIGCONT for one that was stopped, SIGKILL for one that is there `GRACE_S` later. One
-more socket is for the terminal: while there is a screen on it, the end of the parser puts it right.
+The parser of what strangers send may be killed, or give up the rights that capturing needs. So tcpdump is the child of
+this process, which keeps them and reads nothing of a capture. It gets the commands from `Supervisor` (in the parser)
+when it is started, and then has one socket (unix(7), SEQPACKET) per command: single letters come in, those of `Letter`;
+the ends of tcpdump's pipes (SCM_RIGHTS) and its exit code go out. A socket that closes, for whatever reason, ends its
+tcpdump: SIGTERM, SIGCONT for one that was stopped, SIGKILL for one that still runs `GRACE_S` later. One more socket is
+for the terminal: if the parser dies while its screen is there, the terminal is restored.
 
-As a script it imports the standard library only, so that it is there in some 30 ms and needs 10 MB.
+As a script it imports the standard library only, so that it starts in some 30 ms and needs 10 MB.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ import time
 from collections.abc import Sequence
 
 GRACE_S = 0.5  # from SIGTERM to SIGKILL: tcpdump has no more to do than to close a pipe
-ANSWER_S = 10.0  # within which a letter is answered, on a busy machine
-CLOSED_S = 2.0  # within which a supervisor ends that has nothing more to do
+REPLY_S = 10.0  # the longest wait for the answer to a letter, on a busy machine
+CLOSED_S = 2.0  # the longest wait for the end of a supervisor that has nothing more to do
 PR_SET_PDEATHSIG = 1  # prctl(2)
-LONGEST = 64  # bytes of a message
+MAX_MESSAGE = 64  # bytes of a message
 # Back from the alternate screen, with a cursor: what xterm calls rmcup and cnorm.
 RESTORE = b"\x1b[0m\x1b[?1049l\x1b[?25h"
 
 
 class Letter:
-    """All that is understood."""
+    """The messages of both sides."""
 
     START, INTERRUPT, COUNTS, END = b"s", b"i", b"u", b"e"
     SCREEN, NO_SCREEN = b"t", b"n"
     STARTED, REFUSED, ENDED = b"+", b"-", b"x"  # answers; the last two with a number
 
 
-# The side of the parser
+# In the parser
 
 
 class Control:
-    """One command that may be started, once, and stopped. Letters to a supervisor that is gone go nowhere."""
+    """One command that can be started once, and stopped. Letters to a supervisor that is gone are dropped."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.command = command
-        self.is_orphaned = False  # the supervisor is gone: how the command ended is not known any more
+        self.is_orphaned = False  # the supervisor is gone: the command's exit code cannot be known any more
         self._code: int | None = None
         self._connection: socket.socket | None = None
 
@@ -62,11 +62,11 @@ class Control:
         return self._code is not None or self.is_orphaned or self.fileno() < 0
 
     def start(self) -> tuple[int, int]:
-        """Descriptors of its standard output and standard error. Raises OSError."""
+        """Starts the command; descriptors of its standard output and standard error. Raises OSError."""
         assert self._connection is not None, "its supervisor has not been started"
         self._send(Letter.START)
-        self._connection.settimeout(ANSWER_S)
-        message, descriptors, _, _ = socket.recv_fds(self._connection, LONGEST, 2, socket.MSG_CMSG_CLOEXEC)
+        self._connection.settimeout(REPLY_S)
+        message, descriptors, _, _ = socket.recv_fds(self._connection, MAX_MESSAGE, 2, socket.MSG_CMSG_CLOEXEC)
         if message.startswith(Letter.REFUSED):
             code = int(message[1:])
             raise OSError(code, os.strerror(code))
@@ -85,11 +85,11 @@ class Control:
         self._send(Letter.END)
 
     def fileno(self) -> int:
-        """To be polled: there is something to `note`."""
+        """The descriptor to poll: where it is readable, `note` has news."""
         return -1 if self._connection is None else self._connection.fileno()
 
     def note(self, timeout: float = 0.0) -> int | None:
-        """How the command ended, as subprocess has it; None while it has not, or where that cannot be known."""
+        """The command's exit code, as subprocess has it; None while it runs, or where that cannot be known."""
         if not self.is_over:
             assert self._connection is not None
             self._connection.settimeout(max(timeout, 0.001))
@@ -111,10 +111,10 @@ class Control:
 
 
 class Supervisor:
-    """Commands are added, then it is started, with the rights that there are then."""
+    """The supervisor as the parser has it: commands are added, then it is started, with the rights of that moment."""
 
     def __init__(self, terminal: int | None = None) -> None:
-        """`terminal` is put right if this process dies while it has a screen there."""
+        """`terminal` is restored if this process dies while its screen is there."""
         self._terminal = terminal
         self._controls: list[Control] = []
         self._screen: socket.socket | None = None
@@ -126,7 +126,7 @@ class Supervisor:
         return self._controls[-1]
 
     def start(self) -> None:
-        """Raises OSError. Nothing happens if it has been started, or where there is nothing to do for it."""
+        """Starts the process, if it is not started and there is something to do for it. Raises OSError."""
         if self._process is not None or (not self._controls and self._terminal is None):
             return
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(1 + len(self._controls))]
@@ -136,7 +136,7 @@ class Supervisor:
         for control, connection in zip(self._controls, ours, strict=True):
             control.connect(connection)
         # Isolated, so that nothing of the environment or of the working directory becomes code that runs with its
-        # rights. In a session of its own: Ctrl-C is for the parser, which then has tcpdump stopped.
+        # rights. In a session of its own: Ctrl-C goes to the parser, which then stops tcpdump.
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", __file__, arguments],
@@ -167,9 +167,9 @@ class Supervisor:
 
 
 def received(connection: socket.socket) -> bytes:
-    """Nothing where the other side is gone. Raises TimeoutError."""
+    """The next message; empty where the other side is gone. Raises TimeoutError."""
     try:
-        return connection.recv(LONGEST)
+        return connection.recv(MAX_MESSAGE)
     except TimeoutError:
         raise
     except OSError:
@@ -180,7 +180,7 @@ def received(connection: socket.socket) -> bytes:
 
 
 class Charge:
-    """One command, and the socket over which it is asked for."""
+    """One command in the supervisor, its child process, and the socket to the parser."""
 
     def __init__(self, command: Sequence[str], connection: socket.socket) -> None:
         self.command = command
@@ -232,7 +232,7 @@ class Charge:
             self.kill_at = time.monotonic() + GRACE_S
 
     def signal(self, number: int) -> None:
-        """One that was stopped (SIGSTOP) goes on to its end, but not for being asked for counts."""
+        """Sends a signal; SIGCONT follows, so that a child that was stopped can end, but not after SIGUSR1 (counts)."""
         if self.child is not None:
             with contextlib.suppress(PermissionError):
                 self.child.send_signal(number)
@@ -256,12 +256,12 @@ class Charge:
 
 
 def end_with_parent() -> None:
-    """In tcpdump, before it is executed: for the case that this process is killed. A change of user cancels it."""
+    """Has the kernel end the child when this process dies; called in it before exec. A change of user cancels it."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def supervise(charges: list[Charge], screen: socket.socket) -> None:
-    """Until all sockets are closed and all commands have ended."""
+    """Serves the sockets until all are closed and all commands have ended."""
     woken, wake = socket.socketpair()
     wake.setblocking(False)
     woken.setblocking(False)
@@ -278,7 +278,7 @@ def supervise(charges: list[Charge], screen: socket.socket) -> None:
         timeout = max(min(deadlines) - time.monotonic(), 0.01) if deadlines else None
         for key, _ in selector.select(timeout):
             if key.fileobj is woken:
-                woken.recv(LONGEST)
+                woken.recv(MAX_MESSAGE)
                 continue
             connection = key.data.connection if key.data else screen
             letter = received(connection)
@@ -299,8 +299,8 @@ def supervise(charges: list[Charge], screen: socket.socket) -> None:
 
 def main() -> None:
     commands, descriptors = json.loads(sys.argv[1])
-    # Only sockets that close end it: a service manager signals all processes of a service, and tcpdump is to be ended
-    # by its parser, so that what it has captured is seen. Not SIG_IGN, which tcpdump would inherit.
+    # Only closed sockets end it: a service manager signals all processes of a service, and tcpdump is to be ended by
+    # the parser, so that everything captured is read. Not SIG_IGN, which tcpdump would inherit.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda _number, _frame: None)
     screen, *connections = [socket.socket(fileno=descriptor) for descriptor in descriptors]

@@ -1,9 +1,9 @@
-"""A capture taken here and now, by tcpdump: it knows every kind of interface, and drops its privileges.
+"""A live capture by tcpdump, which supports every kind of interface, and drops its privileges.
 
 It is the child of a small process (`supervisor.py`) that ends it when this one is killed. It writes packet by packet to
-a pipe (`-U -w -`), whole frames, and is stopped by SIGINT, so that it writes what it has captured before it ends. What
-the kernel dropped it says when it is sent SIGUSR1, and at the end. What is left out is ssh, by which its own output may
-be read; lockd, statd and mountd listen on any port, so nothing else can be.
+a pipe (`-U -w -`), whole frames, and is stopped by SIGINT, so that it writes what it has captured before it ends. It
+prints the kernel's count of drops after SIGUSR1, and at the end. Only ssh is left out, over which the output of this
+process may be read; lockd, statd and mountd listen on any port, so nothing else can be left out.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from nfsrpc.sources.stream import widen
 from nfsrpc.sources.supervisor import Supervisor
 
 FILTER = "not port 22"
-CHUNK_SIZE = 1 << 18
-# Of the kernel's ring of packets, in KiB: what a busy second brings, where tcpdump's own default of 2 MiB is a tenth.
+READ_BYTES = 1 << 18
+# The kernel's ring of packets, in KiB: a busy second of packets; tcpdump's default of 2 MiB holds a tenth of it.
 BUFFER_KIB = 16384
-COUNTS_S = 5.0  # how often tcpdump is asked for its counts
+COUNTS_S = 5.0  # between two requests for tcpdump's counts
 ORPHANED = "the process that started it was killed"
-ENDING_S = 3.0  # how long it may take to end
+ENDING_S = 3.0  # the longest wait for its end
 DROPPED = re.compile(r"(\d+) packets? dropped by (?:kernel|interface)")
-COUNTED = re.compile(r"listening on|packets? (captured|received)")  # what it says when all is well
+NO_TROUBLE = re.compile(r"listening on|packets? (captured|received)")  # its messages when all is well
 HINTS = (
     (
         re.compile(r"permission|not permitted", re.IGNORECASE),
@@ -42,12 +42,12 @@ HINTS = (
 
 
 def tcpdump_command() -> str | None:
-    """Where it is: /usr/sbin is not in everybody's PATH."""
+    """The path of tcpdump, or None; /usr/sbin is not in every user's PATH."""
     return shutil.which("tcpdump") or shutil.which("tcpdump", path="/usr/sbin:/sbin:/usr/local/sbin")
 
 
 class Tcpdump:
-    """Prompt, but for the second that libpcap waits for more."""
+    """A live source: tcpdump on one interface. Prompt, but for the second that libpcap waits for more packets."""
 
     prompt = True
 
@@ -59,7 +59,7 @@ class Tcpdump:
         snaplen: int = 0,
         supervisor: Supervisor | None = None,
     ) -> None:
-        """Whole frames, if `snaplen` is 0. A `supervisor` that is passed is closed by the caller."""
+        """`snaplen` 0 is whole frames. A `supervisor` that is passed is closed by the caller."""
         self.name = f"tcpdump on {interface}"
         self.drops: int | None = None
         options = ["-s", str(snaplen), "-B", str(BUFFER_KIB), "-n", "-U", "-w", "-"]
@@ -76,7 +76,7 @@ class Tcpdump:
             raise SourceError(self.name, f"cannot be started: {error.strerror}") from error
 
     def pieces(self) -> Generator[bytes | NextFile, None, None]:
-        """Raises SourceError where tcpdump cannot capture, or ends by itself."""
+        """The stream that tcpdump writes. Raises SourceError where it cannot capture, or ends by itself."""
         try:
             self.prepare()
             yield from self._captured()
@@ -109,7 +109,7 @@ class Tcpdump:
             raise self._trouble(code)
 
     def _read(self, packets: IO[bytes]) -> bytes:
-        """What there is, or the wait for it. Raises SourceError if nothing looks after tcpdump any more."""
+        """The next bytes of the stream, waiting for them. Raises SourceError if tcpdump's supervisor is gone."""
         waiting = select.poll()
         waiting.register(packets, select.POLLIN)
         waiting.register(self._control, select.POLLIN)
@@ -118,14 +118,14 @@ class Tcpdump:
                 waiting.unregister(self._control)
             elif ready and self._control.is_orphaned:
                 raise SourceError(self.name, ORPHANED)
-        return packets.read(CHUNK_SIZE)
+        return packets.read(READ_BYTES)
 
     def stop(self) -> None:
         self._stopped.set()
         self._control.interrupt()
 
     def close(self) -> None:
-        """Ends it at once, if it has not ended."""
+        """Ends tcpdump at once, if it has not ended."""
         self._control.close()
         if self._owns_supervisor:
             self._supervisor.close()
@@ -141,18 +141,18 @@ class Tcpdump:
                     self._messages = [*self._messages[-9:], line]
 
     def _ask(self) -> None:
-        """For counts, now and then; once it captures, since SIGUSR1 ends a program that does not expect it."""
+        """Requests counts every COUNTS_S; only once tcpdump captures, since SIGUSR1 ends it before."""
         while not self._stopped.wait(COUNTS_S) and not self._control.is_over:
             if any("listening on" in line for line in self._messages):
                 self._control.ask_counts()
 
     def _trouble(self, code: int | None) -> SourceError:
-        said = " ".join(line.removeprefix("tcpdump: ") for line in self._messages if not COUNTED.search(line))
+        message = " ".join(line.removeprefix("tcpdump: ") for line in self._messages if not NO_TROUBLE.search(line))
         for pattern, reason, remedy in HINTS:
-            if pattern.search(said):
+            if pattern.search(message):
                 return SourceError(self.name, reason, remedy)
         if code is None:
             how = ORPHANED if self._control.is_orphaned else "does not end"
         else:
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        return SourceError(self.name, how, said)
+        return SourceError(self.name, how, message)

@@ -1,15 +1,14 @@
-"""A capture by tcpdump that spares itself the data of NFS where a node is too busy to capture everything.
+"""A live capture by tcpdump that cuts the frames of NFS once the kernel drops packets.
 
-It begins with whole frames. READ and WRITE fill segments without regard to where messages begin, so that what is left
-out takes headers with it, and calls that run one into the other can no longer be told: that is right only where packets
-are dropped otherwise, among them those that matter. From then on there are two children, one for NFS with frames cut,
-one for everything else with whole ones, whose packets go into one stream. tcpdump has one snap length a process. Its
-supervisor has the commands of all three from the beginning: nothing is to be asked for later that needs rights.
+It starts with whole frames. READ and WRITE fill segments regardless of where messages begin, so that cut frames lose
+headers, and calls that follow each other in a segment can no longer be separated: that is right only where packets
+would be dropped otherwise, among them those that matter. From then on there are two children, one for NFS with frames
+cut, one for everything else with whole frames, whose packets are joined in one stream: tcpdump has one snap length per
+process. The supervisor has the commands of all three from the start: later there may be no rights to start them.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from queue import Queue
@@ -17,22 +16,22 @@ from threading import Thread
 from typing import NamedTuple
 
 from nfsrpc.sources.live_queue import LiveSource, NextFile
+from nfsrpc.sources.pcap import FILE_HEADER, end_of_records, with_largest_snaplen
 from nfsrpc.sources.supervisor import Supervisor
 from nfsrpc.sources.tcpdump import FILTER, Tcpdump
 
-NFS = "port 2049"
-# A frame of an Ethernet's MTU stays whole, and with it what is short; frames that the host's network card is to cut up,
-# or has put together, have up to 64 KiB, nearly all of them data.
+NFS_FILTER = "port 2049"
+# Frames up to Ethernet's MTU stay whole; frames that the host's network card splits (TSO) or has joined (GRO) have up
+# to 64 KiB, nearly all of it data.
 NFS_BYTES = 2048
-# Packets dropped before it is too much: a burst as tcpdump starts says nothing.
+# Drops from which on frames are cut: a burst while tcpdump starts is no reason.
 MANY_DROPS = 1000
-PIECES_AHEAD = 4  # few, so that the next ones grow in their pipes meanwhile
-FILE_HEADER, RECORD_HEADER = 24, 16
-SNAPLEN = slice(16, 20)  # in the header of a pcap file
-LONGEST = (1 << 18).to_bytes(4, sys.byteorder)
+CHUNKS_AHEAD = 4  # few, so that the next ones grow in their pipes meanwhile
 
 
-class Sparing:
+class TcpdumpAdaptive:
+    """A live source: tcpdump on one interface, from the first many drops on with NFS frames cut."""
+
     prompt = True
 
     def __init__(self, interface: str, command: str, supervisor: Supervisor | None = None) -> None:
@@ -41,8 +40,8 @@ class Sparing:
         self._owns_supervisor = supervisor is None
         self._whole = Tcpdump(interface, FILTER, command, 0, self._supervisor)
         self._parts = (
-            Tcpdump(interface, f"{FILTER} and not {NFS}", command, 0, self._supervisor),
-            Tcpdump(interface, NFS, command, NFS_BYTES, self._supervisor),
+            Tcpdump(interface, f"{FILTER} and not {NFS_FILTER}", command, 0, self._supervisor),
+            Tcpdump(interface, NFS_FILTER, command, NFS_BYTES, self._supervisor),
         )
         self._stopped = False
         self.name = self._whole.name
@@ -78,62 +77,54 @@ class Sparing:
                 return
         if not self._stopped:
             yield NextFile(f"{self.name}, NFS frames cut")
-            yield from together(self._parts)
+            yield from merged(self._parts)
 
 
-class Told(NamedTuple):
-    """What a source gave: the header of its file first, then whole records; at last nothing, or why it failed."""
+class Chunk(NamedTuple):
+    """Bytes of one source: first the header of its file, then whole records; at its end none, or its exception."""
 
     data: bytes = b""
     header: bool = False
     trouble: Exception | None = None
 
 
-def together(sources: Sequence[LiveSource]) -> Iterator[bytes]:
-    """The packets of several pcap streams of one kind as one, each in its own order. Raises what one of them raises."""
-    told: Queue[Told] = Queue(PIECES_AHEAD)
+def merged(sources: Sequence[LiveSource]) -> Iterator[bytes]:
+    """One pcap stream of several with one link type, each source's packets in their order. Raises what one raises."""
+    chunks: Queue[Chunk] = Queue(CHUNKS_AHEAD)
     for source in sources:
-        Thread(target=read, args=(source, told), daemon=True).start()
-    begun, left = False, len(sources)
+        Thread(target=read, args=(source, chunks), daemon=True).start()
+    has_header, left = False, len(sources)
     trouble = None
     try:
         while left and not trouble:
-            piece = told.get()
+            piece = chunks.get()
             trouble = piece.trouble
             left -= not piece.data
-            if piece.data and not (piece.header and begun):
+            if piece.data and not (piece.header and has_header):
                 yield piece.data
-            begun |= piece.header
+            has_header |= piece.header
     finally:
         for source in sources:
             source.stop()
         while left:
-            left -= not told.get().data
+            left -= not chunks.get().data
     if trouble:
         raise trouble
 
 
-def read(source: LiveSource, told: Queue[Told]) -> None:
+def read(source: LiveSource, chunks: Queue[Chunk]) -> None:
+    """Puts the header and the whole records of a source's stream into the queue."""
     try:
         rest, header = b"", True
         for piece in source.pieces():
             rest += piece if isinstance(piece, bytes) else b""
             if header and len(rest) >= FILE_HEADER:
-                told.put(Told(rest[: SNAPLEN.start] + LONGEST + rest[SNAPLEN.stop : FILE_HEADER], True))
+                chunks.put(Chunk(with_largest_snaplen(rest[:FILE_HEADER]), True))
                 rest, header = rest[FILE_HEADER:], False
             end = 0 if header else end_of_records(rest)
             if end:
-                told.put(Told(rest[:end]))
+                chunks.put(Chunk(rest[:end]))
                 rest = rest[end:]
-        told.put(Told())
+        chunks.put(Chunk())
     except Exception as error:  # noqa: BLE001  it is handed to the consumer
-        told.put(Told(trouble=error))
-
-
-def end_of_records(data: bytes) -> int:
-    """Where the last whole record ends."""
-    at = end = 0
-    while at <= len(data):
-        end = at
-        at += RECORD_HEADER + int.from_bytes(data[at + 8 : at + 12], sys.byteorder)
-    return end
+        chunks.put(Chunk(trouble=error))

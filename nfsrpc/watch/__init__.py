@@ -1,1 +1,1 @@
-"""Captures that go on: the tables and rules of files, asked again and again of the last quarter of an hour."""
+"""Endless captures: the tables and rules of files, again and again for the last quarter of an hour."""

@@ -1,7 +1,7 @@
-"""What is different from the look before: findings that appeared, changed or are resolved, lock requests that wait.
+"""Changes since the look before: findings that appeared, changed or are resolved, lock requests that wait.
 
-A finding is known by its identifier. It is told again when it says something else: another severity, certainty, other
-clients or files, or twice as many occurrences; not each time that its count goes up. The verdict is told again when it
+A finding is known by its identifier. It is reported again with another severity or certainty, with other clients or
+files, or with twice as many occurrences; not each time that its count goes up. The verdict is reported again when it
 has another state or other causes.
 """
 
@@ -21,8 +21,8 @@ What: TypeAlias = Literal["appeared", "changed", "resolved", "waiting", "over", 
 GONE = "not seen any more"
 
 
-class Wait(NamedTuple):
-    """A lock request that has no lock yet."""
+class LockWait(NamedTuple):
+    """A lock request without a lock so far."""
 
     server: str
     client: str
@@ -30,7 +30,7 @@ class Wait(NamedTuple):
     file: str
     since: int
     age_s: float
-    behind: tuple[str, ...]  # who holds in conflict
+    behind: tuple[str, ...]  # holders of conflicting locks
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -41,31 +41,31 @@ class Change(NamedTuple):
     what: What
     time: int | None  # of the packets, ns
     finding: Finding | None = None
-    wait: Wait | None = None
+    wait: LockWait | None = None
     verdict: Verdict | None = None
     why: str = ""
 
 
-def waits_in(locks: Locks, at: int) -> list[Wait]:
-    """Who waits for a lock at that time, longest first."""
+def waits_in(locks: Locks, at: int) -> list[LockWait]:
+    """The lock requests that wait at a time, the longest wait first."""
     table = holders(locks, at)
     rows = [row for row in table.where(table["state"] == "waits").rows() if row.since is not None]
     waits = [
-        Wait(row.server or "", row.client or "", row.owner or "", row.file or "", row.since, row.age_s, row.behind)
+        LockWait(row.server or "", row.client or "", row.owner or "", row.file or "", row.since, row.age_s, row.behind)
         for row in rows
     ]
     return sorted(waits, key=lambda wait: wait.since)
 
 
 class Changes:
-    """What has been told so far."""
+    """The changes of a capture, from look to look; it holds what has been reported so far."""
 
     def __init__(self) -> None:
         self._findings: dict[str, Finding] = {}
-        self._waits: dict[tuple[Any, ...], Wait] = {}
+        self._waits: dict[tuple[Any, ...], LockWait] = {}
         self._verdict: tuple[str, tuple[str, ...]] = ("", ())
 
-    def update(self, diagnosis: Diagnosis, waits: Iterable[Wait], time: int | None) -> list[Change]:
+    def update(self, diagnosis: Diagnosis, waits: Iterable[LockWait], time: int | None) -> list[Change]:
         return [
             *self._of_waits([wait for wait in waits if wait.age_s >= LATE_S], time),
             *self._of_findings(diagnosis, time),
@@ -75,18 +75,18 @@ class Changes:
     def _of_findings(self, diagnosis: Diagnosis, time: int | None) -> Iterable[Change]:
         now = {finding.id: finding for finding in diagnosis.findings}
         for id_, finding in now.items():
-            told = self._findings.get(id_)
-            if told is None or says_more(told, finding):
+            before = self._findings.get(id_)
+            if before is None or is_different(before, finding):
                 self._findings[id_] = finding
-                yield Change("changed" if told else "appeared", time, finding=finding)
+                yield Change("changed" if before else "appeared", time, finding=finding)
         unknown = cut_short(diagnosis.cannot_tell)
-        gone = [id_ for id_, told in self._findings.items() if id_ not in now and told.rule not in unknown]
+        gone = [id_ for id_, before in self._findings.items() if id_ not in now and before.rule not in unknown]
         for finding in map(self._findings.pop, gone):
             clear = (answer.evidence for answer in diagnosis.clear if answer.rule == finding.rule)
             why = next((evidence for evidence in clear if finding.host and finding.host in evidence), GONE)
             yield Change("resolved", time, finding=finding, why=why)
 
-    def _of_waits(self, waits: Iterable[Wait], time: int | None) -> Iterable[Change]:
+    def _of_waits(self, waits: Iterable[LockWait], time: int | None) -> Iterable[Change]:
         now = {wait.key: wait for wait in waits}
         for key, wait in now.items():
             if key not in self._waits:
@@ -98,11 +98,12 @@ class Changes:
         self._waits = now
 
     def _of_verdict(self, verdict: Verdict, time: int | None) -> Iterable[Change]:
-        told, self._verdict = self._verdict, (verdict.state, tuple(cause.finding for cause in verdict.causes))
-        if told != self._verdict:
+        before, self._verdict = self._verdict, (verdict.state, tuple(cause.finding for cause in verdict.causes))
+        if before != self._verdict:
             yield Change("verdict", time, verdict=verdict)
 
 
-def says_more(told: Finding, now: Finding) -> bool:
+def is_different(before: Finding, now: Finding) -> bool:
+    """Whether a finding is to be reported again."""
     same = ("severity", "certainty", "clients", "files")
-    return any(getattr(told, name) != getattr(now, name) for name in same) or now.count >= 2 * told.count
+    return any(getattr(before, name) != getattr(now, name) for name in same) or now.count >= 2 * before.count

@@ -1,8 +1,8 @@
-"""How long `live` may spend on a look: a timer ends, by an exception, what takes too long.
+"""The limit of the time that `live` spends on a look: a timer ends, by an exception, what takes too long.
 
 Only the main thread can be interrupted so, since signal handlers run there: the command has a limit, a program that
-uses `nfsrpc.live` has none and interrupts as it sees fit. What counts is processor time, which other load on the
-machine does not spend, but for the last look: somebody waits for it, and without it there is the one before.
+uses `nfsrpc.live` has none and interrupts as it sees fit. Processor time counts, which does not depend on other load;
+for the last look it is the time on the wall, since a user waits for it, and the look before can take its place.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from nfsrpc.diagnosis.run import CutShort
 
 T = TypeVar("T")
 
-# The exception may be lost, in a __del__ or a callback of the interpreter: it is raised again so often.
+# The exception may be lost, in a __del__ or a callback of the interpreter: it is raised again after this time.
 AGAIN_S = 0.1
 
 
 class Allowance(NamedTuple):
-    """Seconds for all parts of a look together, and for one of them: a slow rule shall not use up the others' time."""
+    """Seconds for all parts of a look together, and for each part: a slow rule must not use up the others' time."""
 
-    total_s: float  # and one part more for what comes at the end
+    total_s: float  # and one part more for the conclusion
     part_s: float
     on_the_wall: bool = False
 
@@ -37,6 +37,8 @@ REPORT = Allowance(0.4, 0.4)
 
 
 class Limit:
+    """Runs the parts of a look, each within its time."""
+
     def __init__(self) -> None:
         """Takes SIGALRM and SIGPROF."""
         self._allowance = LOOK
@@ -49,7 +51,7 @@ class Limit:
         self._allowance, self._left, self._is_cut = allowance, allowance.total_s, False
 
     def __call__(self, work: Callable[[], T], at_the_end: bool = False) -> T:
-        """What `work` returns. Raises CutShort if it takes longer than it may."""
+        """Runs `work` and returns its result. Raises CutShort if it takes too long."""
         seconds = self._allowance.part_s if at_the_end else min(self._allowance.part_s, self._left)
         if seconds <= 0 or self._is_cut:
             raise CutShort
@@ -67,7 +69,7 @@ class Limit:
             self._left -= clock() - began
 
     def cut(self) -> None:
-        """Ends a look that is being taken. May be called by a signal handler, and by another thread."""
+        """Ends the current look. May be called by a signal handler, and by another thread."""
         self._is_cut = True
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
 

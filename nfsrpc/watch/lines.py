@@ -1,4 +1,4 @@
-"""What `live` tells as it goes: a line a change for people and logs, an object a change for programs.
+"""The output of `live` while it runs: one line per change for users and logs, one JSON object per change for programs.
 
 no packet yet  begin     tcpdump on any, parsed as nobody, without capabilities
 2023-11-14 22:13:20 UTC  FAULT     Rpc.statd is not registered on the server 10.1.84.31; …
@@ -23,7 +23,7 @@ from nfsrpc.report import json as analysis
 from nfsrpc.report.contents import Report
 from nfsrpc.report.terminal import Paint, plain
 from nfsrpc.sources.privileges import Rights
-from nfsrpc.watch.changes import Change, Wait, What
+from nfsrpc.watch.changes import Change, LockWait, What
 from nfsrpc.wording import date_time, digits, duration, timestamp
 
 BADGES = {"fault": "FAULT", "healthy": "HEALTHY", "cannot-tell": "UNKNOWN"}
@@ -32,16 +32,16 @@ NO_PACKET = "no packet yet"
 
 
 def lines(changes: Sequence[Change]) -> Iterator[str]:
-    """A line a change; of many of one kind at once the first ones, and how many more there are."""
-    numbers, told = Counter(map(kind, changes)), Counter[tuple[What, str]]()
+    """One line per change; of many of one kind at once the first ones, and the number of the others."""
+    numbers, passed = Counter(map(kind, changes)), Counter[tuple[What, str]]()
     for change in changes:
         mine = kind(change)
-        told[mine] += 1
-        if told[mine] <= SCREEN.findings:
+        passed[mine] += 1
+        if passed[mine] <= SCREEN.findings:
             yield line(change)
-        elif told[mine] == numbers[mine]:
+        elif passed[mine] == numbers[mine]:
             what, of_which = mine
-            yield stamped(change.time, what, f"and {digits(told[mine] - SCREEN.findings)} more{of_which}")
+            yield stamped(change.time, what, f"and {digits(passed[mine] - SCREEN.findings)} more{of_which}")
 
 
 def kind(change: Change) -> tuple[What, str]:
@@ -49,7 +49,7 @@ def kind(change: Change) -> tuple[What, str]:
 
 
 def line(change: Change, paint: Paint = plain) -> str:
-    """One line, to be read beside a log."""
+    """The line of one change, with its time first, as in a log."""
     what, style, text = TEXTS[change.what](change)
     return stamped(change.time, what, text, lambda what: paint(style, what))
 
@@ -99,13 +99,14 @@ TEXTS: dict[What, Callable[[Change], tuple[str, str, str]]] = {
 
 
 def begin(source: str, rights: Rights) -> str:
-    """The first line: who parses what."""
+    """The first line: the source, and the rights of the process that parses it."""
     return f"{NO_PACKET}  begin{' ' * (WIDTH - len('begin'))}  {clean(source)}, parsed {clean(str(rights))}\n"
 
 
 def begin_jsonl(source: str, rights: Rights) -> str:
-    told = rights._asdict() | {"capabilities": f"{rights.capabilities:016x}"}  # as /proc/PID/status has them
-    return json.dumps({"schema": analysis.SCHEMA, "change": "begin", "source": source, "rights": told}) + "\n"
+    """The first object: the source, and the rights of the process that parses it."""
+    object_ = rights._asdict() | {"capabilities": f"{rights.capabilities:016x}"}  # as /proc/PID/status has them
+    return json.dumps({"schema": analysis.SCHEMA, "change": "begin", "source": source, "rights": object_}) + "\n"
 
 
 def jsonl(change: Change) -> str:
@@ -113,28 +114,29 @@ def jsonl(change: Change) -> str:
 
 
 def document(change: Change) -> dict[str, Any]:
-    """`change` says which of the others there is."""
-    told: dict[str, Any] = {"schema": analysis.SCHEMA, "time": timestamp(change.time), "change": change.what}
+    """The object of one change: a finding, a wait or a verdict, as `change` says."""
+    result: dict[str, Any] = {"schema": analysis.SCHEMA, "time": timestamp(change.time), "change": change.what}
     if change.finding:
-        told["finding"] = analysis.finding_document(change.finding)
+        result["finding"] = analysis.finding_document(change.finding)
     if change.wait:
-        told["wait"] = _wait(change.wait)
+        result["wait"] = _wait(change.wait)
     if change.verdict:
-        told["verdict"] = analysis.verdict_document(change.verdict)
-    return told | ({"why": change.why} if change.why else {})
+        result["verdict"] = analysis.verdict_document(change.verdict)
+    return result | ({"why": change.why} if change.why else {})
 
 
-def _wait(wait: Wait) -> dict[str, Any]:
+def _wait(wait: LockWait) -> dict[str, Any]:
     return {**wait._asdict(), "since": timestamp(wait.since), "behind": list(wait.behind)}
 
 
 def end(report: Report) -> str:
     """The last object: the whole document of `analyze`."""
-    told = {"schema": analysis.SCHEMA, "change": "end", "report": analysis.document(report)}
-    return json.dumps(told, allow_nan=False) + "\n"
+    object_ = {"schema": analysis.SCHEMA, "change": "end", "report": analysis.document(report)}
+    return json.dumps(object_, allow_nan=False) + "\n"
 
 
 def end_cut_short(verdict: Verdict) -> str:
-    """The last object where there was no time for the document."""
-    told = {"schema": analysis.SCHEMA, "change": "end", "verdict": analysis.verdict_document(verdict), "why": CUT_SHORT}
-    return json.dumps(told, allow_nan=False) + "\n"
+    """The last object if there was no time for the document: the verdict alone."""
+    conclusion = analysis.verdict_document(verdict)
+    object_ = {"schema": analysis.SCHEMA, "change": "end", "verdict": conclusion, "why": CUT_SHORT}
+    return json.dumps(object_, allow_nan=False) + "\n"

@@ -1,4 +1,4 @@
-"""The door to live: which source is meant, and a trace each time that there is something to see."""
+"""The door to live analysis: the source that an argument names, and a trace for each look at it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nfsrpc.sources.live_queue import LiveSource
 from nfsrpc.sources.source import STANDARD_INPUT
 from nfsrpc.sources.supervisor import Supervisor
 from nfsrpc.sources.tcpdump import FILTER, Tcpdump, tcpdump_command
-from nfsrpc.sources.tcpdump_adaptive import Sparing
+from nfsrpc.sources.tcpdump_adaptive import TcpdumpAdaptive
 from nfsrpc.trace import Trace
 from nfsrpc.watch.schedule import INTERVAL_S, Live, Options
 from nfsrpc.watch.watch import WINDOW_S
@@ -32,19 +32,19 @@ def live(
     ignore: Iterable[str] = (),
     settings: Settings | None = None,
 ) -> Iterator[Trace]:
-    """Traces of the last `window_s` seconds of a capture that goes on, one each time that there is something to see.
+    """Traces of the last `window_s` seconds of an endless capture, one each time that something happened.
 
     `source` is an interface, on which tcpdump captures (`filter` is for it), a directory into which another tcpdump
-    writes a ring of files, "-" for a capture stream on standard input, an open file or an iterable of bytes. Looked is
-    every `interval_s` at most. It ends with the source, after `for_s` seconds, or, if so wished, when a fault is
-    found; the last trace is of the end. Breaking out of the loop stops the capture.
+    writes a ring of files, "-" for a capture stream on standard input, an open file or an iterable of bytes. There is
+    at most one trace per `interval_s`. It ends with the source, after `for_s` seconds, or with `until_finding` when a
+    fault is found; the last trace is of the end. Breaking out of the loop stops the capture.
 
-    What is captured is parsed by the calling process with the rights that it has: a library does not change its
+    The capture is parsed by the calling process with the rights that it has: a library does not change its
     caller's identity. Only `nfsrpc live` gives up root's rights. tcpdump is the child of a small process in both cases,
     and ends when the calling process ends or is killed.
 
-    `select` and `ignore` are beginnings of rules' identifiers or names, `settings` their thresholds, as
-    `{"LCK002": {"late_s": 3}}`. Raises SourceError, and ValueError for a rule or threshold that there is not.
+    `select` and `ignore` are prefixes of rules' identifiers or names, `settings` their thresholds, as
+    `{"LCK002": {"late_s": 3}}`. Raises SourceError, and ValueError for an unknown rule or threshold.
 
     >>> import nfsrpc
     >>> with open("captures/server-without-statd/nfssrv-any.pcap", "rb") as stream:
@@ -58,13 +58,13 @@ def live(
     )
     rules = InForce(beginnings(select), beginnings(ignore), thresholds)
     options = Options(interval_s, window_s, for_s, until_finding, rules)
-    with closing(Live(source_of(source, filter, window_s), options).moments()) as moments:
-        for moment in moments:
-            yield moment.trace
+    with closing(Live(source_of(source, filter, window_s), options).looks()) as looks:
+        for look in looks:
+            yield look.trace
 
 
 def source_of(source: Any, expression: str, window_s: float, say: Callable[[str], None] = lambda _: None) -> LiveSource:
-    """`say` is told what else there is to know."""
+    """The live source that `source` names; `say` is called with remarks for the user."""
     if not isinstance(source, str | os.PathLike) or source == STANDARD_INPUT:
         from nfsrpc.sources.stream import Stream
 
@@ -80,10 +80,10 @@ def source_of(source: Any, expression: str, window_s: float, say: Callable[[str]
 def capturing(
     interface: str, expression: str, say: Callable[[str], None], supervisor: Supervisor | None = None
 ) -> LiveSource:
-    """The `supervisor`, if there is one, is to start tcpdump."""
+    """The capture on an interface, by tcpdump or else by scapy; `supervisor`, if passed, starts tcpdump."""
     command = tcpdump_command()
     if command and expression == FILTER:
-        return Sparing(interface, command, supervisor)
+        return TcpdumpAdaptive(interface, command, supervisor)
     if command:
         return Tcpdump(interface, expression, command, supervisor=supervisor)
     from nfsrpc.sources.scapy_socket import ScapySocket

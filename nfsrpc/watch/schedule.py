@@ -1,9 +1,10 @@
-"""Live: a source is watched, and looked at whenever there is something to see.
+"""The schedule of looks at a live source: a look is the trace of its window, diagnosed.
 
-Time in what is seen is the packets'. The wall clock only decides when to look: at news after `interval`, at mere
-traffic rarely, and when a call without answer comes to an age that means something. Looking takes a share of a core
-and no more, however busy the node is; what arrives meanwhile waits. An idle node is not looked at. A look that takes
-too long is cut short (`limit.py`), and when somebody asks for the end, it is there within two seconds.
+Times in a look are the packets'. The wall clock only decides when to look: after news (calls, replies or resends of
+something else than NFS) within `interval`, after mere traffic rarely, and when a call without a reply reaches an age
+that a rule goes by. Looks take a share of a core and no more, however busy the node is; what arrives meanwhile waits.
+An idle node costs no looks. A look that takes too long is cut short (`limit.py`); after an interrupt the end comes
+within two seconds.
 """
 
 from __future__ import annotations
@@ -20,42 +21,43 @@ from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import DEFAULTS, Diagnosis, Settings
 from nfsrpc.report.contents import with_proof_and_names
 from nfsrpc.sources import SourceError
-from nfsrpc.sources.live_queue import WAKE, Arrivals, LiveSource, NextFile
+from nfsrpc.sources.live_queue import WAKE, LiveQueue, LiveSource, NextFile
 from nfsrpc.trace import Trace
-from nfsrpc.watch.changes import Change, Changes, Wait, waits_in
+from nfsrpc.watch.changes import Change, Changes, LockWait, waits_in
 from nfsrpc.watch.limit import LAST_LOOK, LOOK, Limit
 from nfsrpc.watch.watch import WINDOW_S, Stir, Watch
 from nfsrpc.wording import SECOND, date_time
 
 INTERVAL_S = 1.0
-# Between two looks pass so many times of what a look takes: a third of a core at news, a hundredth at mere traffic.
+# The pause between two looks, in times of what a look takes: a third of a core after news, a hundredth after traffic.
 REST = {Stir.NEWS: 2.0, Stir.TRAFFIC: 100.0}
-SETTLED_S = 0.2  # so old is what is looked at: the call that is news has its answer then, where all is well
-TRAFFIC_S = 10.0  # rules about traffic think in tens of seconds
-# Ages of a call without answer at which something is said: late; unanswered; the kernel's major timeout; hopeless.
+SETTLED_S = 0.2  # from news to the look: within it a new call has its reply, where all is well
+TRAFFIC_S = 10.0  # rules about traffic have thresholds of tens of seconds
+# Ages of a call without a reply at which a rule may fire: late; unanswered; the kernel's major timeout; hopeless.
 AGES = tuple(round(age * SECOND) for age in (5, 10, 60, 300))
-NO_PACKET = "capture-record"  # the oddity of a capture that is none from there on
+NOT_A_RECORD = "capture-record"  # the oddity of a capture file with something else than records from there on
 # tcpdump holds a packet back for a second at most (the timeout of libpcap's buffer).
 DELIVERY_S = 2.0
-SILENCE_S = 60.0  # after so long it is said that nothing comes
-# What was captured before a source is stopped comes without a pause of this, and within that.
+SILENCE_S = 60.0  # of silence, after which it is reported
+# After the stop of a source: the longest pause between two pieces that it still has, and the time for all of them.
 STOPPED_S = 0.5
 STOPPING_S = 3.0
-INTERRUPTED_S = 0.8  # where somebody waits
+INTERRUPTED_S = 0.8  # the same after an interrupt, when a user waits
 
 
 @dataclass
 class Options:
+    """The options of `live`."""
+
     interval_s: float = INTERVAL_S
     window_s: float = WINDOW_S
-    for_s: float = float("inf")  # how long to watch
+    for_s: float = float("inf")  # the duration of the whole
     until_finding: bool = False
-    # Which rules to ask, which not, and their thresholds: as `diagnose` takes them.
-    rules: Settings = DEFAULTS
+    rules: Settings = DEFAULTS  # the rules to run, and their thresholds, as `diagnose` takes them
 
 
 class Health(NamedTuple):
-    """Of the capture."""
+    """The state of the capture itself."""
 
     frames: int
     bytes: int
@@ -64,46 +66,46 @@ class Health(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Moment:
-    """What a look has seen."""
+class Look:
+    """The result of a look: a trace, its diagnosis, and the changes since the look before."""
 
     trace: Trace
     diagnosis: Diagnosis
     changes: list[Change]
-    waits: list[Wait]
+    waits: list[LockWait]
     time: int | None  # of the packets, ns; None where they have none
     final: bool = False
 
     @property
     def cut_short(self) -> set[str]:
-        """The rules that were not run to their end."""
+        """The rules that did not run to their end."""
         return cut_short(self.diagnosis.cannot_tell)
 
 
 @dataclass
 class Live:
-    """One source being watched, to its end."""
+    """The looks at one source, from its start to its end."""
 
     source: LiveSource
     options: Options = field(default_factory=Options)
     say: Callable[[str], None] = lambda _: None
-    tick: Callable[[], None] = lambda: None  # called each time that something came, or an interval passed
+    tick: Callable[[], None] = lambda: None  # called after each piece, and after an interval without one
     clock: Callable[[], float] = monotonic
     limit: Limit | None = None  # of looks
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.source.name, self.options.window_s)
         self.changes = Changes()
-        self.trouble: SourceError | None = None  # that the source ended with
+        self.trouble: SourceError | None = None  # with which the source ended
         self.stopped_at: float | None = None
-        self.is_interrupted = False  # somebody waits for the end
-        self.is_abandoned = False  # nobody reads what is found
-        self._arrivals: Arrivals | None = None
-        self._latest: Moment | None = None  # but for the last one
+        self.is_interrupted = False  # a user waits for the end
+        self.is_abandoned = False  # there is no reader any more
+        self._queue: LiveQueue | None = None
+        self._latest: Look | None = None  # before the final one
         self._pace = Pace(self.options.interval_s)
-        self._arrived = self._begun = self.clock()
-        self._told_silence = self._told_shortage = self._told_rubbish = self._ended = False
-        self._told_cut = False
+        self._arrived = self._began = self.clock()
+        self._has_reported_silence = self._has_reported_shortage = self._has_reported_rubbish = self._ended = False
+        self._has_reported_cut = False
 
     @property
     def health(self) -> Health:
@@ -114,65 +116,62 @@ class Live:
         return self.limit or unlimited
 
     def stop(self) -> None:
-        """Ends it, with a last look at what has been captured. May be called by another thread."""
+        """Stops the source; a last look at what it has captured follows. May be called by another thread."""
         if self.stopped_at is None:
             self.stopped_at = self.clock()
             self.source.stop()
-            if self._arrivals:
-                self._arrivals.wake()
+            if self._queue:
+                self._queue.wake()
 
     def interrupt(self) -> None:
-        """Ends it soon, for somebody who waits. May be called by a signal handler, and by another thread."""
+        """Stops within INTERRUPTED_S, for a user who waits. May be called by a signal handler and by other threads."""
         self.is_interrupted = True
         self.stop()
         if self.limit:
             self.limit.cut()
 
     def abandon(self) -> None:
-        """Ends it at once: nobody would see what is still to come."""
+        """Stops at once, since nobody would see the last look."""
         self.is_abandoned = True
         self.interrupt()
 
-    def moments(self) -> Generator[Moment, None, None]:
-        """A look each time that there is something to see, and one at the end.
-
-        Raises SourceError if there is nothing to watch.
-        """
-        self._arrivals = arrivals = Arrivals(self.source)
+    def looks(self) -> Generator[Look, None, None]:
+        """The looks, one after each news, and a final one at the end. Raises SourceError if there is no capture."""
+        self._queue = queue = LiveQueue(self.source)
         try:
-            while self._take(arrivals) and not self._has_stopped():
+            while self._take(queue) and not self._has_stopped():
                 self.tick()
-                moment = self._look_if_due()
-                if moment:
-                    yield moment
-                    if self.options.until_finding and has_fault(moment.diagnosis):
+                look = self._look_if_due()
+                if look:
+                    yield look
+                    if self.options.until_finding and has_fault(look.diagnosis):
                         self.stop()
-                if self.clock() - self._begun >= self.options.for_s:
+                if self.clock() - self._began >= self.options.for_s:
                     self.stop()
         finally:
-            arrivals.abandon()
+            queue.abandon()
             self.stop()
         try:
             last = self._last()
         except SourceError:
-            if self.is_abandoned:  # there is nobody to say so to
+            if self.is_abandoned:  # nobody would read the error
                 return
             raise
         yield last
 
-    def _take(self, arrivals: Arrivals) -> bool:
-        """Whatever has arrived, or the wait for it. False when nothing more will come."""
+    def _take(self, queue: LiveQueue) -> bool:
+        """Feeds the next piece, waiting for it. False when none will come any more."""
         try:
-            piece = arrivals.get(self._patience())
+            piece = queue.get(self._timeout())
         except TimeoutError:
-            self._mind_silence()
+            self._report_silence()
             return self.stopped_at is None
         try:
             if piece == WAKE:
                 return True
             if isinstance(piece, bytes):
                 self.watch.feed(piece)
-                self._pace.fed, self._arrived, self._told_silence = True, self.clock(), False
+                self._pace.fed, self._arrived, self._has_reported_silence = True, self.clock(), False
             elif isinstance(piece, NextFile):
                 self.watch.next_file(piece.name)
             elif isinstance(piece, Exception):
@@ -186,47 +185,47 @@ class Live:
         return piece is not None
 
     def _has_stopped(self) -> bool:
-        """Told to, and what it had captured by then is here, or will not come."""
+        """Whether the time for the last pieces of a source that was stopped is over."""
         if self.stopped_at is None:
             return False
-        patience = INTERRUPTED_S if self.is_interrupted else STOPPING_S
-        return self.is_abandoned or self.clock() - self.stopped_at > patience
+        limit = INTERRUPTED_S if self.is_interrupted else STOPPING_S
+        return self.is_abandoned or self.clock() - self.stopped_at > limit
 
-    def _patience(self) -> float:
+    def _timeout(self) -> float:
         if self.stopped_at is not None:
             return STOPPED_S
         now = self.clock()
-        due = min(self._pace.next(now), self._begun + self.options.for_s - now)
+        due = min(self._pace.next(now), self._began + self.options.for_s - now)
         return max(min(due, self.options.interval_s), 0.0)
 
-    def _mind_room(self) -> None:
+    def _report_shortage(self) -> None:
         window = self.watch.window
-        if window.shortened and not self._told_shortage and self.watch.last != NAT:
-            self._told_shortage = True
+        if window.shortened and not self._has_reported_shortage and self.watch.last != NAT:
+            self._has_reported_shortage = True
             back_s = (self.watch.last - window.since) / SECOND
             self.say(f"{self.source.name}: so much is listed that rules look back on {back_s:.0f} s only")
 
-    def _mind_rubbish(self, trace: Trace) -> None:
+    def _report_rubbish(self, trace: Trace) -> None:
         oddities = trace.tables["oddities"]
-        frames = oddities["frame"][oddities["kind"] == NO_PACKET]
-        if len(frames) and not self._told_rubbish:
-            self._told_rubbish = True
-            told = f"what comes after frame {frames.min() - 1} is no packet; it is read on where there is one again"
-            self.say(f"{self.source.name}: {told}")
+        frames = oddities["frame"][oddities["kind"] == NOT_A_RECORD]
+        if len(frames) and not self._has_reported_rubbish:
+            self._has_reported_rubbish = True
+            what = f"what comes after frame {frames.min() - 1} is no packet; it is read on where there is one again"
+            self.say(f"{self.source.name}: {what}")
 
-    def _mind_silence(self) -> None:
+    def _report_silence(self) -> None:
         silent = self.clock() - self._arrived
-        if silent >= SILENCE_S and not self._told_silence:
-            self._told_silence = True
+        if silent >= SILENCE_S and not self._has_reported_silence:
+            self._has_reported_silence = True
             self.say(f"{self.source.name}: nothing has come for {silent:.0f} s; it is idle, or it stalls")
 
     @property
     def _elapsed(self) -> int:
-        """How much later than the last packet it is."""
+        """The time since the last packet, in ns; 0 where silence may be a buffer that is not full yet."""
         silent = self.clock() - self._arrived - DELIVERY_S
         return round(max(silent, 0.0) * SECOND) if self.source.prompt else 0
 
-    def _look_if_due(self) -> Moment | None:
+    def _look_if_due(self) -> Look | None:
         now = self.clock()
         if self._pace.fed and self._pace.may_stir(now):
             self._pace.stirred(now, self.watch.stir())
@@ -235,15 +234,15 @@ class Live:
         if not self._pace.is_due(now):
             return None
         self.watch.drops = self.source.drops
-        moment = self._look(self.watch.trace(self._elapsed))
+        look = self._look(self.watch.trace(self._elapsed))
         self._pace.looked(now, self.clock())
-        return moment
+        return look
 
-    def _look(self, trace: Trace | None, final: bool = False) -> Moment | None:
-        """None also where it was interrupted: there will be another, the last."""
+    def _look(self, trace: Trace | None, final: bool = False) -> Look | None:
+        """The look at a trace; None also if it was interrupted, since the final one follows."""
         if trace is None:
             return None
-        self._mind_room()
+        self._report_shortage()
         if self.limit:
             self.limit.begin(LAST_LOOK if self.is_interrupted else LOOK)
         diagnosis = diagnose(trace.tables, *self.options.rules, limited=self.limited)
@@ -251,17 +250,17 @@ class Live:
         diagnosis = with_proof_and_names(trace.diagnosis, trace.tables)
         time = self.watch.last + self._elapsed if self.watch.last != NAT else None
         waits = self._waits(trace, time)
-        moment = Moment(trace, diagnosis, [], waits, time, final)
-        if moment.cut_short and self.stopped_at is not None and not final:
+        look = Look(trace, diagnosis, [], waits, time, final)
+        if look.cut_short and self.stopped_at is not None and not final:
             return None
-        self._mind_cut(moment)
-        self._mind_rubbish(trace)
+        self._report_cut(look)
+        self._report_rubbish(trace)
         if not final:
-            self._latest = moment
-        return replace(moment, changes=self.changes.update(diagnosis, waits, time))
+            self._latest = look
+        return replace(look, changes=self.changes.update(diagnosis, waits, time))
 
-    def _waits(self, trace: Trace, time: int | None) -> list[Wait]:
-        """Where the look is cut short, those of the last one."""
+    def _waits(self, trace: Trace, time: int | None) -> list[LockWait]:
+        """The lock requests that wait; those of the look before if this one is cut short."""
         if time is None:
             return []
         try:
@@ -269,37 +268,37 @@ class Live:
         except CutShort:
             return self._latest.waits if self._latest else []
 
-    def _mind_cut(self, moment: Moment) -> None:
-        if moment.cut_short and not moment.final and not self._told_cut:
-            rules = ", ".join(sorted(moment.cut_short))
+    def _report_cut(self, look: Look) -> None:
+        if look.cut_short and not look.final and not self._has_reported_cut:
+            rules = ", ".join(sorted(look.cut_short))
             self.say(f"{self.source.name}: looking takes too long and was cut short: {rules} cannot tell")
-        self._told_cut = bool(moment.cut_short)
+        self._has_reported_cut = bool(look.cut_short)
 
-    def _last(self) -> Moment:
+    def _last(self) -> Look:
         self.watch.drops = self.source.drops
-        moment = self._look(self.watch.close(self._elapsed), final=True)
-        if moment is None:
+        look = self._look(self.watch.close(self._elapsed), final=True)
+        if look is None:
             raise SourceError(self.source.name, "ended before the first packet")
-        if self._ended and not self.trouble and moment.trace.captures[-1]["quality"]["truncated"]:
+        if self._ended and not self.trouble and look.trace.captures[-1]["quality"]["truncated"]:
             self.trouble = SourceError(
                 self.source.name, "ended within a packet", "who writes it or what carries it died"
             )
-        return self._fuller(moment)
+        return self._fuller(look)
 
-    def _fuller(self, moment: Moment) -> Moment:
-        """The last look, or the one before where that found a fault and was cut short in fewer rules: it had more time.
+    def _fuller(self, look: Look) -> Look:
+        """The final look, or the one before if that found a fault and ran more rules to their end: it had more time.
 
-        That nothing was wrong before says nothing of what came since.
+        A look before without a fault is no substitute: the fault may be newer.
         """
-        if not moment.cut_short:
-            return moment
+        if not look.cut_short:
+            return look
         if (
             self._latest is None
             or self._latest.diagnosis.verdict.state == "healthy"
-            or len(self._latest.cut_short) >= len(moment.cut_short)
+            or len(self._latest.cut_short) >= len(look.cut_short)
         ):
             self.say(f"{self.source.name}: the last look took too long and was cut short")
-            return moment
+            return look
         when = date_time(self._latest.time)
         self.say(f"{self.source.name}: the last look took too long and was cut short; the report is as of {when}")
         return replace(self._latest, changes=[], final=True)
@@ -310,7 +309,7 @@ def has_fault(diagnosis: Diagnosis) -> bool:
 
 
 class Pace:
-    """When to look again, by the wall clock."""
+    """The times of looks, by the wall clock."""
 
     def __init__(self, interval_s: float) -> None:
         self.interval_s = interval_s
@@ -318,10 +317,10 @@ class Pace:
         self.pending = Stir.NOTHING
         self._stirred_at = self._ended_at = self._settled_at = float("-inf")
         self._cost = 0.0
-        self._now = NAT  # the packets' time, when ages were compared last
+        self._now = NAT  # the packets' time of the last comparison of ages
 
     def next(self, now: float) -> float:
-        """How long there is nothing to do."""
+        """The time until there is something to do, in s."""
         if self.pending:
             return self._due - now
         return self._stirred_at + self.interval_s - now if self.fed else self.interval_s

@@ -1,6 +1,6 @@
-"""The screen of `live` on a terminal: what is wrong, who waits, what is registered, the traffic, and its capture.
+"""The screen of `live` on a terminal: verdict, waiting requests, findings, registrations, traffic, health of capture.
 
-Pure: a moment and the health of the capture in, something for rich to show out.
+Pure functions: from a look and the health of the capture to something that rich renders.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from nfsrpc.protocols.numbers import Prog
 from nfsrpc.report.captures import busiest
 from nfsrpc.report.contents import Procedure, procedures_of
 from nfsrpc.tables import Registrations
-from nfsrpc.watch.changes import Wait
-from nfsrpc.watch.schedule import Health, Moment
+from nfsrpc.watch.changes import LockWait
+from nfsrpc.watch.schedule import Health, Look
 from nfsrpc.wording import count, date_time, digits, duration, size
 
 BADGES = {
@@ -30,33 +30,33 @@ BADGES = {
     "cannot-tell": (" CANNOT TELL ", "bold black on gold3"),
 }
 SEVERITIES = {"error": "bold red1", "warning": "bold dark_orange3", "info": "bold deep_sky_blue3"}
-# Programs that a server of locks needs, by what its portmapper calls them.
+# Programs that a lock server needs, with their names in /etc/rpc.
 SERVICES: dict[int, str] = {Prog.NFS: "nfs", Prog.MOUNT: "mountd", Prog.NLM: "nlockmgr", Prog.NSM: "status"}
 ROWS = 10  # of a list that may be longer than the screen
-UNANSWERED_S = 10.0  # from then on a rule says so
-SILENT_S = 10.0  # shorter pauses are not worth a word
+UNANSWERED_S = 10.0  # the age from which a rule reports it
+SILENT_S = 10.0  # shorter pauses are not shown
 
 
 class Rate(NamedTuple):
-    """What came in a second."""
+    """Frames and bytes per second."""
 
     frames: float
     bytes: float
 
 
 class Pulse(NamedTuple):
-    """How the capture goes on."""
+    """The state of the capture, to be shown at the foot of the screen."""
 
     source: str
     health: Health
     rate: Rate
-    elapsed_s: float  # since the moment was seen: requests that waited then have waited so much longer
-    note: str = ""  # what else there is to know
-    rights: str = ""  # of whoever parses
+    elapsed_s: float  # since the look, by which the ages of its waiting requests have grown
+    note: str = ""  # the last remark for the user
+    rights: str = ""  # of the process that parses
 
 
 class Fitted:
-    """As much as there is room for; what is at the foot stays."""
+    """As many lines of a body as there is room for, above a foot that always stays."""
 
     def __init__(self, body: RenderableType, foot: RenderableType, height: int) -> None:
         self.body, self.foot, self.height = body, foot, height
@@ -68,34 +68,34 @@ class Fitted:
             yield from [Segment.line(), *line] if number else line
 
 
-def brief(moment: Moment | None, pulse: Pulse) -> RenderableType:
-    """Where there is no more to show, or no time for it."""
-    if moment is None:
+def brief(look: Look | None, pulse: Pulse) -> RenderableType:
+    """The verdict and the foot alone: before the first look, or where the whole screen takes too long."""
+    if look is None:
         return Group(Text("nfsrpc live", style="bold"), Text("nothing has been captured yet"), health(None, pulse))
-    return Group(verdict(moment), health(moment, pulse))
+    return Group(verdict(look), health(look, pulse))
 
 
-def screen(moment: Moment | None, pulse: Pulse, height: int) -> RenderableType:
-    """Of so many lines at most."""
-    if moment is None:
+def screen(look: Look | None, pulse: Pulse, height: int) -> RenderableType:
+    """The whole screen, in at most `height` lines."""
+    if look is None:
         return brief(None, pulse)
     parts = [
-        verdict(moment),
-        section("Waiting", waits(moment.waits, pulse.elapsed_s, min(ROWS, max(height // 4, 1)))),
-        section("Findings", findings(moment.diagnosis.findings)),
-        section("Registered", registered(moment.trace.tables["registrations"])),
-        section("Traffic", traffic(procedures_of(moment.trace.tables))),
+        verdict(look),
+        section("Waiting", waits(look.waits, pulse.elapsed_s, min(ROWS, max(height // 4, 1)))),
+        section("Findings", findings(look.diagnosis.findings)),
+        section("Registered", registered(look.trace.tables["registrations"])),
+        section("Traffic", traffic(procedures_of(look.trace.tables))),
     ]
-    foot = Padding(health(moment, pulse), (1, 0, 0, 0))
+    foot = Padding(health(look, pulse), (1, 0, 0, 0))
     return Fitted(Group(*(part for part in parts if part is not None)), foot, height)
 
 
-def verdict(moment: Moment) -> RenderableType:
-    badge, style = BADGES[moment.diagnosis.verdict.state]
-    told = Text()
-    told.append(badge, style)
-    told.append(f"  {clean(moment.diagnosis.verdict.summary)}", "bold")
-    return told
+def verdict(look: Look) -> RenderableType:
+    badge, style = BADGES[look.diagnosis.verdict.state]
+    text = Text()
+    text.append(badge, style)
+    text.append(f"  {clean(look.diagnosis.verdict.summary)}", "bold")
+    return text
 
 
 def section(title: str, content: RenderableType | None) -> RenderableType | None:
@@ -107,7 +107,7 @@ def section(title: str, content: RenderableType | None) -> RenderableType | None
 def grid(
     head: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Sequence[int] = (), long: Sequence[int] = ()
 ) -> Grid | None:
-    """Columns, of a line a row; `right` are those of numbers, `long` those that are shortened where room is short."""
+    """A table with one line per row; `right` are the columns of numbers, `long` those to shorten if room is short."""
     table = Grid(box=None, pad_edge=False, header_style="grey50", padding=(0, 2, 0, 0))
     for number, name in enumerate(head):
         table.add_column(one_line(name), justify="right" if number in right else "left", no_wrap=number not in long)
@@ -120,8 +120,8 @@ def one_line(text: str) -> Text:
     return Text(clean(text), no_wrap=True, overflow="ellipsis")
 
 
-def waits(waiting: Sequence[Wait], elapsed_s: float, most: int) -> Grid | None:
-    """The longest first, with the age that they have by now."""
+def waits(waiting: Sequence[LockWait], elapsed_s: float, most: int) -> Grid | None:
+    """The waiting requests, the longest wait first, with the age that they have by now."""
     rows = [
         (
             Text(duration(wait.age_s + elapsed_s), style="bold red1" if wait.age_s + elapsed_s >= UNANSWERED_S else ""),
@@ -147,13 +147,13 @@ def findings(found: Sequence[Finding]) -> Grid | None:
 
 
 def registered(registrations: Registrations) -> Grid | None:
-    """What the portmapper of each host said last of each service."""
-    said: dict[str, dict[int, dict[str, int]]] = {}
+    """The latest answer of each host's port mapper for each service."""
+    by_host: dict[str, dict[int, dict[str, int]]] = {}
     for row in latest_answers(registrations):
         if row.prog is not None and row.port is not None:
-            said.setdefault(row.host, {}).setdefault(row.prog, {})[row.transport or "?"] = row.port
+            by_host.setdefault(row.host, {}).setdefault(row.prog, {})[row.transport or "?"] = row.port
     rows: list[tuple[str | Text, ...]] = [
-        (host, *(ports(services.get(prog, {})) for prog in SERVICES)) for host, services in sorted(said.items())
+        (host, *(ports(services.get(prog, {})) for prog in SERVICES)) for host, services in sorted(by_host.items())
     ]
     return grid(("server", *SERVICES.values()), rows[:ROWS])
 
@@ -179,26 +179,26 @@ def traffic(procedures: Sequence[Procedure]) -> Grid | None:
         slowest = max(its, key=lambda procedure: procedure.max or -1.0)
         most = max(its, key=lambda procedure: procedure.replies)
         totals = (sum(getattr(known, field) for known in its) for field in ("calls", "unanswered", "retransmits"))
-        told = f"{slowest.procedure} {duration(slowest.max)}" if slowest.max is not None else "–"
-        rows.append((name, *map(digits, totals), f"{most.procedure} {duration(most.p50)}", told))
+        latency = f"{slowest.procedure} {duration(slowest.max)}" if slowest.max is not None else "–"
+        rows.append((name, *map(digits, totals), f"{most.procedure} {duration(most.p50)}", latency))
     head = ("program", "calls", "unanswered", "resent", "median of the most", "slowest answer")
     return grid(head, rows, (1, 2, 3), (4, 5))
 
 
-def health(moment: Moment | None, pulse: Pulse) -> Text:
+def health(look: Look | None, pulse: Pulse) -> Text:
     health, rate = pulse.health, pulse.rate
-    told = Text()
-    told.append(
+    text = Text()
+    text.append(
         f"{clean(pulse.source)}: {count(health.frames, 'frame')}, {rate.frames:,.0f}/s, {size(int(rate.bytes))}/s"
     )
-    drops = "drops not told" if health.drops is None else f"{digits(health.drops)} dropped"
-    told.append(f", {drops}", style="bold red1" if health.drops else "")
+    drops = "drops unknown" if health.drops is None else f"{digits(health.drops)} dropped"
+    text.append(f", {drops}", style="bold red1" if health.drops else "")
     if health.silent_s >= SILENT_S:
-        told.append(f", silent for {duration(health.silent_s)}")
+        text.append(f", silent for {duration(health.silent_s)}")
     if pulse.note:
-        told.append(f"\n{clean(pulse.note)}", "bold dark_orange3")
+        text.append(f"\n{clean(pulse.note)}", "bold dark_orange3")
     if pulse.rights:
-        told.append(f"\nparsed {clean(pulse.rights)}", style="grey50")
-    if moment is not None:
-        told.append(f"\nas of {date_time(moment.time)}; Ctrl-C ends with a report", style="grey50")
-    return told
+        text.append(f"\nparsed {clean(pulse.rights)}", style="grey50")
+    if look is not None:
+        text.append(f"\nas of {date_time(look.time)}; Ctrl-C ends with a report", style="grey50")
+    return text

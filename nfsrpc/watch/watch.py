@@ -1,8 +1,8 @@
-"""A capture that goes on: fed as it comes, and asked now and then for the trace of its last quarter of an hour.
+"""An endless capture: bytes are fed as they arrive, and the trace of its last quarter of an hour is made on demand.
 
-The decoder and the tables are those of files. `stir` takes what the decoder has and says whether it is worth a look;
-`trace` puts the window together. Time is the packets'. Where the source delivers at once, silence is time too: then a
-request that nobody answers grows old although no packet comes, and `elapsed` says by how much.
+The decoder and the tables are those of files. `stir` takes the decoder's rows and returns whether they are worth a
+look; `trace` puts the window together. Time is the packets'. If the source delivers at once, silence is time too: then
+the age of an unanswered request grows although no packet comes, by `elapsed`.
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ from nfsrpc.reading import SECONDARY, WRITES, refusing
 from nfsrpc.sessions import COUNTING, WANTED
 from nfsrpc.sources import Capture, SourceError
 from nfsrpc.trace import Trace
-from nfsrpc.watch.window import NFS, Window
+from nfsrpc.watch.window import NFS_PROGRAMS, Window
 from nfsrpc.wording import SECOND
 
 WINDOW_S = 900.0
-# Rows are taken from the core at least so often: what a busy second brings.
+# Rows are taken from the core after so many bytes at the latest: those of a busy second.
 STIR_BYTES = 64 << 20
-# The core forgets after so many strings and rows of messages: well below its limits, so that none is ever refused.
-MAX_TOLD = 1 << 18
-# Columns of an exchange in reach that change when something happens to it.
+# The core drops its strings after so many strings and rows of messages: well below its limits, so that none is refused.
+MAX_TAKEN_ROWS = 1 << 18
+# Columns of an unfinished exchange that change when something happens to it.
 STATE = ("exchange", "reply_frame", "retransmits", "duplicates", "flags")
 
 
 class Stir(IntEnum):
-    """What came since the last time."""
+    """The kind of what came since the last time."""
 
     NOTHING = 0
-    TRAFFIC = 1  # only what rules do not hurry about
-    NEWS = 2  # calls, answers or resends of something else than NFS
+    TRAFFIC = 1  # only NFS, which no rule has to report at once
+    NEWS = 2  # calls, replies or resends of something else than NFS
 
 
 class Watch:
+    """An endless capture, with its decoder and its window."""
+
     def __init__(self, source: Capture = "-", window_s: float = WINDOW_S) -> None:
         layouts, specs = compile(PROTOCOLS, WANTED)
         self.decoder = Decoder(layouts, specs, 0, COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES)
@@ -48,24 +50,24 @@ class Watch:
         self.last = NAT  # the latest packet
         self.frames = 0  # of all files
         self.bytes = 0
-        self.drops: int | None = None  # frames that who captures says were lost
+        self.drops: int | None = None  # frames lost in capturing, by the source's count
         self._snapshot: dict[str, Any] | None = None
-        self._current = False  # the snapshot is of all that was fed
-        self._stirred = 0  # frames, when stirred last
+        self._current = False  # the snapshot is of everything fed so far
+        self._stirred = 0  # frames at the last `stir`
         self._capture = 0
         self._fed = 0
         self._before = 0  # frames of files that are over
         self._state = b""
-        self._told = 0
+        self._taken_rows = 0
         self._forgot = NAT
 
     @property
     def source(self) -> str:
-        """The name of the file that is being read."""
+        """The name of the current file."""
         return str(self.window.sources[self._capture])
 
     def feed(self, data: bytes) -> None:
-        """Raises SourceError for what is no capture."""
+        """Decodes the next bytes. Raises SourceError for what is no capture."""
         with refusing(self.source):
             self.decoder.feed(data)
         self._fed += len(data)
@@ -75,7 +77,7 @@ class Watch:
             self._snap()
 
     def next_file(self, source: Capture) -> None:
-        """What follows is the next file of the ring, or the first."""
+        """Begins the next file of the ring, or the first."""
         if not self.bytes:
             self.window.sources[self._capture] = source
             return
@@ -90,8 +92,9 @@ class Watch:
         self.window.sources[self._capture] = source
 
     def _take(self, batch: dict[str, Any]) -> None:
-        """Rows that are final go to the window."""
-        self._told += len(batch["strings"]) + sum(len(columns["exchange"]) for columns in batch["decoded"].values())
+        """Adds rows that are final to the window."""
+        messages = sum(len(columns["exchange"]) for columns in batch["decoded"].values())
+        self._taken_rows += len(batch["strings"]) + messages
         self.window.add(batch, self.last)
         self._fed = 0
 
@@ -101,11 +104,11 @@ class Watch:
             self.last = max(self.last, int(captures["last"][-1]))
 
     def _snap(self) -> dict[str, Any]:
-        """Rows that are final, and those that are not yet: both as of now, so that each is there once."""
+        """Adds the rows that are final to the window; those that are not yet, both as of now, so that each is once."""
         self.decoder.release()
         batch, snapshot = self.decoder.drain(), self.decoder.snapshot()
-        for told in (batch, snapshot):  # the time first, by which rows are kept
-            self._note(told["captures"])
+        for rows in (batch, snapshot):  # the time first, by which rows are kept
+            self._note(rows["captures"])
         self._take(batch)
         self._snapshot, self._current = snapshot, True
         return snapshot
@@ -115,14 +118,14 @@ class Watch:
         if self.frames == self._stirred:
             return Stir.NOTHING
         self._stirred = self.frames
-        urgent = ~np.isin(exchanges["prog"], NFS)
+        urgent = ~np.isin(exchanges["prog"], NFS_PROGRAMS)
         state = b"".join(exchanges[name][urgent].tobytes() for name in STATE)
         self._state, earlier = state, self._state
         return Stir.TRAFFIC if state == earlier else Stir.NEWS
 
     @property
     def open_calls(self) -> Array:
-        """When the calls were sent that have no answer yet."""
+        """The times of the calls that have no reply yet."""
         if self._snapshot is None:
             return np.zeros(0, dtype=np.int64)
         exchanges = self._snapshot["exchanges"]
@@ -130,7 +133,7 @@ class Watch:
         return times
 
     def trace(self, elapsed: int = 0) -> Trace | None:
-        """The window, `elapsed` ns after the last packet; None before the first `stir`, or where there is nothing."""
+        """The window's trace, `elapsed` ns after the last packet; None before the first `stir` or the first file."""
         if self._snapshot is None or not (self.frames or self.window.files):
             return None
         if not self._current:
@@ -146,16 +149,16 @@ class Watch:
         assert self._snapshot is not None
         if self._forgot == NAT:
             self._forgot = now
-        if self._told > MAX_TOLD or now - self._forgot > self.window.length:
+        if self._taken_rows > MAX_TAKEN_ROWS or now - self._forgot > self.window.length:
             self.window.forget(self._snapshot)
             self.decoder.forget()
-            self._told, self._forgot = 0, now
+            self._taken_rows, self._forgot = 0, now
             self._snap()
 
     def close(self, elapsed: int = 0) -> Trace | None:
-        """The source has ended: the last trace, with what only the end decides. Raises SourceError.
+        """The last trace, after the end of the source, with what only the end decides. Raises SourceError.
 
-        Where a later file of a ring is no capture, it is that of what came before.
+        If a later file of a ring is no capture, the trace is of the files before it.
         """
         try:
             with refusing(self.source):

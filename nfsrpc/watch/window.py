@@ -1,9 +1,9 @@
 """The last quarter of an hour of a capture without end, as columns that tables and rules are made of.
 
 The core gives rows that are final, each once (`add`), and those that may still change, as they stand (`decoded`). Rows
-are kept until the packets' time has left them behind. The core's numbers only grow, over days; those of a window are
-small, so numbers of strings and addresses are made anew as rows come in (`forget` lets go of those that no row uses any
-more), those of exchanges, flows and files when the columns are put together.
+are kept until they are older than the window. The core's numbers only grow, over days; those of a window are small:
+strings and addresses get new numbers as rows arrive (`forget` drops those that no row uses any more), exchanges, flows
+and files when the columns are put together.
 """
 
 from __future__ import annotations
@@ -22,30 +22,32 @@ from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.tallies import INTERVAL, added, summed
 from nfsrpc.sources import Capture
 
-Messages: TypeAlias = dict[str, dict[str, Masked]]
+MessageColumns: TypeAlias = dict[str, dict[str, Masked]]
 Kinds: TypeAlias = Mapping[str, Mapping[str, str]]
-Numbered: TypeAlias = tuple[tuple[str, str], Array, Mask | None]  # table and column, numbers, which of them are meant
+Numbered: TypeAlias = tuple[
+    tuple[str, str], Array, Mask | None
+]  # table and column, numbers, which of them are not null
 
-# Exchanges that are listed, not only counted: at 150 bytes each, with their messages, a hundred MB. A storm of them
+# Exchanges that are listed instead of counted: at 150 bytes each, with their messages, a hundred MB. A storm of them
 # shortens the window.
 MAX_ROWS = 1 << 18
-# Of those, the ones of NFS, which must not crowd out what is about locks: where frames are cut, calls are listed of
-# which nothing but the reply is left.
+# Of those, exchanges of NFS, which must not take the room of locks: where frames are cut, exchanges are listed of which
+# only the reply is left.
 MAX_NFS = 1 << 17
-NFS = (Prog.NFS, Prog.NFSACL)
-# Of those, the ones that tell names of files. Names are welcome; of the very many the latest will do.
+NFS_PROGRAMS = (Prog.NFS, Prog.NFSACL)
+# Of those, exchanges that show names of files. Of very many, the latest are enough.
 MAX_NAMES = 1 << 16
 TABLES = ("exchanges", "copies", "flows", "tallies", "latencies", "accesses")
-# Columns of latencies that tell which are added up; the core leaves open when they were.
-CLASS = ("interval", "prog", "vers", "proc", "latency")
-# Columns that say which file something is in; `capture` is that of the row itself.
-FILES = ("capture", "reply_capture", "first_capture", "rst_capture")
+# Columns of latencies of which equal rows are added up; the core has no time for them.
+LATENCY_KEY = ("interval", "prog", "vers", "proc", "latency")
+# Columns with the number of a file; `capture` is that of the row itself.
+FILE_COLUMNS = ("capture", "reply_capture", "first_capture", "rst_capture")
 COUNTERS = ("frames", "bytes", "cut_frames", "misordered", "duplicates", "not_ip", "unread", "rdma", "rdma_rpc")
 IDENTITY = np.arange(1 << 16, dtype=np.uint16)
 
 
-class File(NamedTuple):
-    """One file of the capture: counts as the core has them, since the file began."""
+class CaptureFile(NamedTuple):
+    """One file of the capture: the core's counts since the beginning of the file."""
 
     counts: dict[str, int]
     format: str
@@ -53,18 +55,18 @@ class File(NamedTuple):
 
 
 class Window:
-    """What has been seen for `length` ns, by the packets' own time."""
+    """The rows of the last `length` ns, by the packets' time."""
 
     def __init__(self, kinds: Kinds, length: int) -> None:
         self.kinds = kinds
         self.length = length
-        self.since = NAT  # rows of before have been let go
-        self.shortened = False  # for want of room
+        self.since = NAT  # older rows have been dropped
+        self.shortened = False  # for lack of room
         self.rows: dict[str, Columns] = {}
-        self.messages: Messages = {}
+        self.messages: MessageColumns = {}
         self.oddities: Columns = {}
         self.sources: dict[int, Capture] = {}
-        self.files: dict[int, File] = {}
+        self.files: dict[int, CaptureFile] = {}
         self.locals: set[tuple[int, int, str, bool]] = set()  # addresses that the capturing host sent from
         self.addresses: list[tuple[str, int]] = []
         self.strings: list[bytes] = []
@@ -85,21 +87,21 @@ class Window:
             own = self._own(batch[table])
             if table == "latencies":
                 own["interval"] = np.full(len(own["latency"]), now // INTERVAL * INTERVAL)
-            appended(self.rows.setdefault(table, {}), own)
+            append(self.rows.setdefault(table, {}), own)
         for table, columns in batch["decoded"].items():
             kinds = self.kinds[table]
             known = self.messages.setdefault(table, {})
             for name, column in columns.items():
                 new, before = self._own_message(column, kinds.get(name)), known.get(name)
-                known[name] = new if before is None or not len(before.values) else both(before, new)
+                known[name] = new if before is None or not len(before.values) else concatenated(before, new)
         odd = {name: np.asarray(values) for name, values in batch["oddities"].items()}
         odd["kind"] = odd["kind"].astype(np.object_)
-        appended(self.oddities, odd)
+        append(self.oddities, odd)
         self.locals.update(batch["locals"])
         self._note_files(batch)
 
     def _learn(self, kind: str, new: Iterable[Any], known: list[Any]) -> None:
-        """Equal ones get equal numbers, whatever numbers the core has for them."""
+        """Numbers new strings or addresses: equal ones get equal numbers, whatever numbers the core has for them."""
         numbers = []
         for value in new:
             number = self._known.setdefault(value, len(known))
@@ -116,24 +118,24 @@ class Window:
     def _own_message(self, column: Any, kind: str | None) -> Masked:
         return renumbered_message(column, "string" if kind == "bytes" else None, self._numbers)
 
-    def _note_files(self, told: Mapping[str, Any]) -> None:
-        captures = {name: values.tolist() for name, values in told["captures"].items()}
+    def _note_files(self, batch: Mapping[str, Any]) -> None:
+        captures = {name: values.tolist() for name, values in batch["captures"].items()}
         for row, number in enumerate(captures["capture"]):
             counts = {name: values[row] for name, values in captures.items()}
-            interfaces = [known for known in told["interfaces"] if known["capture"] == number]
-            self.files[number] = File(counts, told["capture_formats"][row], interfaces)
+            interfaces = [known for known in batch["interfaces"] if known["capture"] == number]
+            self.files[number] = CaptureFile(counts, batch["capture_formats"][row], interfaces)
 
     # The columns as they stand
 
     def decoded(self, snapshot: Mapping[str, Any], now: int) -> Decoded:
-        """Everything from `since` to `now`, in tables; what is not over is taken from the `snapshot`."""
+        """Everything from `since` to `now`, in tables; the `snapshot` has what may still change."""
         self._note_files(snapshot)
         self._let_go(now, snapshot)
         self._marks.append((now, self._current, self.files[self._current].counts))
         exchanges, flows = self._with("exchanges", snapshot), self._with("flows", snapshot)
-        flows = taken(flows, flows["last"] >= self.since)  # the core keeps flows that may go on
+        flows = rows_where(flows, flows["last"] >= self.since)  # the core keeps flows that may go on
         if self.since != NAT:
-            exchanges = taken(exchanges, self._lately(exchanges))
+            exchanges = rows_where(exchanges, self._lately(exchanges))
         numbers = Numbers(exchanges["exchange"])
         copies = self._of(numbers, self.rows["copies"])
         messages = {table: self._messages_of(numbers, columns) for table, columns in self.messages.items()}
@@ -171,26 +173,26 @@ class Window:
         return {name: joined([values, own[name]]) for name, values in self.rows[table].items()}
 
     def _lately(self, exchanges: Columns) -> Mask:
-        """Of the exchanges those at which something happened since `since`: asked, asked again, or answered."""
+        """Which exchanges had something happen since `since`: a call, a resend or a reply."""
         lately: Mask = np.maximum(exchanges["time"], exchanges["reply_time"]) >= self.since
         copies = self.rows["copies"]
         again = copies["exchange"][copies["time"] >= self.since]
         return lately | np.isin(exchanges["exchange"], again) if len(again) else lately
 
     def _of(self, numbers: Numbers, columns: Columns) -> Columns:
-        """The rows of exchanges that are in the window, with their numbers there."""
+        """The rows of exchanges in the window, with their numbers there."""
         at, known = numbers.of(columns["exchange"])
-        rows = taken(columns, known)
+        rows = rows_where(columns, known)
         return {**rows, "exchange": at[known]}
 
     def _messages_of(self, numbers: Numbers, columns: Mapping[str, Masked]) -> dict[str, Masked]:
         at, known = numbers.of(columns["exchange"].values)
-        rows = taken_messages(columns, known)
+        rows = message_rows_where(columns, known)
         return {**rows, "exchange": Masked(at[known], rows["exchange"].valid)}
 
     def _files(self, tables: Sequence[Columns], now: int) -> list[int]:
-        """The files that rows are in, and the current one; their numbers in the columns become places in this list."""
-        columns = [(table, name) for table in tables for name in FILES if name in table]
+        """The files of rows, and the current one; the numbers of files in the columns become places in this list."""
+        columns = [(table, name) for table in tables for name in FILE_COLUMNS if name in table]
         used = np.zeros(1 << 16, dtype=np.bool_)
         for table, name in columns:
             used[table[name]] = True
@@ -202,13 +204,13 @@ class Window:
         places[files] = np.arange(len(files))
         for table, name in columns:
             table[name] = places[table[name]]
-        left_behind = self.files.keys() - files  # of a file of which nothing has come yet, the name stays
+        left_behind = self.files.keys() - files  # a file without a row so far keeps its name
         self.sources = {number: source for number, source in self.sources.items() if number not in left_behind}
         self.files = {number: self.files[number] for number in files}
         return files
 
     def _captures(self, files: Sequence[int], now: int) -> Columns:
-        """Counts of the window: those of a file, less what it had counted before."""
+        """The counts of the files within the window: all of a file, less those before the window."""
         before = {file: counts for time, file, counts in self._marks if NAT < time <= self.since}
         rows = []
         for at, number in enumerate(files):
@@ -227,7 +229,7 @@ class Window:
     def _current(self) -> int:
         return max(self.files, key=lambda number: self.files[number].counts["last"])
 
-    # What the window has left behind
+    # Rows older than the window
 
     def _let_go(self, now: int, snapshot: Mapping[str, Any]) -> None:
         if now == NAT:
@@ -245,28 +247,28 @@ class Window:
         self._keep("tallies", self.rows["tallies"]["last"] >= self.since)
         self.rows["accesses"] = writes.summed(self.rows["accesses"])
         self._keep("accesses", self.rows["accesses"]["last"] >= self.since)
-        self.rows["latencies"] = added(self.rows["latencies"], *CLASS)
+        self.rows["latencies"] = added(self.rows["latencies"], *LATENCY_KEY)
         self._keep("latencies", self.rows["latencies"]["interval"] > self.since - INTERVAL)
-        self.oddities = taken(self.oddities, self.oddities["time"] >= self.since)
+        self.oddities = rows_where(self.oddities, self.oddities["time"] >= self.since)
         self._let_go_of_parts(snapshot["exchanges"]["exchange"])
         while len(self._marks) > 1 and self._marks[1][0] <= self.since:
             self._marks.popleft()
 
     def _keep(self, table: str, mask: Mask) -> None:
-        self.rows[table] = taken(self.rows[table], mask)
+        self.rows[table] = rows_where(self.rows[table], mask)
 
     def _let_go_of_parts(self, in_reach: Array) -> None:
-        """Copies and messages of exchanges that are not in the window nor, by these numbers, in the core's reach."""
+        """Drops copies and messages of exchanges that are neither in the window nor open in the core (`in_reach`)."""
         numbers = Numbers(np.union1d(self.rows["exchanges"]["exchange"], in_reach))
         self._keep("copies", numbers.of(self.rows["copies"]["exchange"])[1])
         self.messages = {
-            table: taken_messages(columns, numbers.of(columns["exchange"].values)[1])
+            table: message_rows_where(columns, numbers.of(columns["exchange"].values)[1])
             for table, columns in self.messages.items()
         }
 
     def forget(self, snapshot: Mapping[str, Any]) -> None:
-        """The core is about to forget: it will list its strings anew, and of addresses know those in the snapshot."""
-        self.strings, columns = kept(self.strings, list(self._string_columns()))
+        """Renumbers before the core drops its strings, to list them anew, and all addresses but the snapshot's."""
+        self.strings, columns = compacted(self.strings, list(self._string_columns()))
         self._numbers["string"] = np.zeros(0, dtype=np.uint32)
         for (table, name), values in columns.items():
             if table in self.rows:
@@ -274,13 +276,13 @@ class Window:
             else:
                 self.messages[table][name] = Masked(values, self.messages[table][name].valid)
         numbers = self._numbers["address"]
-        spoken = np.zeros(len(numbers), dtype=np.bool_)
+        in_use = np.zeros(len(numbers), dtype=np.bool_)
         for table in ("exchanges", "flows"):
             for name in ENDS:
-                spoken[snapshot[table][name]] = True
-        in_reach = np.flatnonzero(spoken)
+                in_use[snapshot[table][name]] = True
+        in_reach = np.flatnonzero(in_use)
         ends = [((table, name), self.rows[table][name], None) for table in PARTIES for name in ENDS]
-        self.addresses, columns = kept(self.addresses, [*ends, (("", ""), numbers[in_reach], None)])
+        self.addresses, columns = compacted(self.addresses, [*ends, (("", ""), numbers[in_reach], None)])
         numbers = np.zeros_like(numbers)
         numbers[in_reach] = columns.pop(("", ""))
         self._numbers["address"] = numbers
@@ -321,7 +323,7 @@ CAPTURE_KINDS: dict[str, Any] = {
 
 
 class Numbers:
-    """The core's numbers of some exchanges, and the small ones that they have in a window."""
+    """The core's numbers of some exchanges, and their small ones in a window."""
 
     def __init__(self, numbers: Array) -> None:
         order = np.argsort(numbers, kind="stable")
@@ -330,7 +332,7 @@ class Numbers:
         self.dense[order] = np.arange(len(numbers), dtype=np.uint32)
 
     def of(self, numbers: Array) -> tuple[Array, Mask]:
-        """Their small numbers, and which of them there are."""
+        """The small numbers of exchanges, and which of them there are."""
         if not len(self.sorted):
             return np.zeros(len(numbers), dtype=np.uint32), np.zeros(len(numbers), dtype=np.bool_)
         at = np.minimum(np.searchsorted(self.sorted, numbers), len(self.sorted) - 1)
@@ -338,7 +340,7 @@ class Numbers:
 
 
 def number_flows(tables: Mapping[str, Columns]) -> None:
-    """Small numbers for flows, also for those that have no row any more."""
+    """Gives small numbers to flows, also to those that have no row any more."""
     named = [columns["flow"] for columns in tables.values()]
     _, numbers = np.unique(np.concatenate(named), return_inverse=True)
     at = 0
@@ -348,42 +350,42 @@ def number_flows(tables: Mapping[str, Columns]) -> None:
         at += count
 
 
-def appended(columns: Columns, more: Columns) -> None:
+def append(columns: Columns, more: Columns) -> None:
     for name, values in more.items():
         columns[name] = joined([columns[name], values]) if name in columns and len(columns[name]) else values
 
 
-def both(first: Masked, second: Masked) -> Masked:
+def concatenated(first: Masked, second: Masked) -> Masked:
     if not len(second.values):
         return first
     return Masked(joined([first.values, second.values]), joined([first.valid, second.valid]))
 
 
-def taken(columns: Columns, mask: Mask) -> Columns:
+def rows_where(columns: Columns, mask: Mask) -> Columns:
     return dict(columns) if mask.all() else {name: values[mask] for name, values in columns.items()}
 
 
-def taken_messages(columns: Mapping[str, Masked], mask: Mask) -> dict[str, Masked]:
+def message_rows_where(columns: Mapping[str, Masked], mask: Mask) -> dict[str, Masked]:
     if mask.all():
         return dict(columns)
     return {name: Masked(column.values[mask], column.valid[mask]) for name, column in columns.items()}
 
 
 def of_nfs(exchanges: Columns) -> Mask:
-    mask: Mask = np.isin(exchanges["prog"], NFS) | (exchanges["server_port"] == Port.NFS)
+    mask: Mask = np.isin(exchanges["prog"], NFS_PROGRAMS) | (exchanges["server_port"] == Port.NFS)
     return mask
 
 
 def latest(mask: Mask, count: int) -> Mask:
-    """All rows, but of those in the mask only the last `count`."""
+    """All rows but those of the mask, of which only the last `count`."""
     rows = np.flatnonzero(mask)
     result = np.ones(len(mask), dtype=np.bool_)
     result[rows[: max(len(rows) - count, 0)]] = False
     return result
 
 
-def kept(values: list[Any], columns: list[Numbered]) -> tuple[list[Any], dict[tuple[str, str], Array]]:
-    """The values that columns of numbers use, and these columns with the numbers that they have then."""
+def compacted(values: list[Any], columns: list[Numbered]) -> tuple[list[Any], dict[tuple[str, str], Array]]:
+    """The values that columns of numbers refer to, and the columns with their new numbers."""
     used = np.zeros(len(values), dtype=np.bool_)
     for _, numbers, valid in columns:
         used[numbers if valid is None else numbers[valid]] = True

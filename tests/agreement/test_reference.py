@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from nfsrpc.protocols import PROTOCOLS, compile, program  # noqa: A004
-from nfsrpc.protocols.rpc import encode_call, encode_reply
 from nfsrpc.protocols.xdr import UNBOUNDED
 from tests import reference
 from tests.agreement.answer import calls_of_core, calls_of_reference, decode
 from tests.captures_dir import Capture, captures, listed
 from tests.reference_packets import frames as frames_of
+from tests.rpc_messages import encode_call, encode_reply
 from tests.scenario import Scenario
 from tests.wire import ACK, PSH, TCP
 

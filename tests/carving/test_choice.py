@@ -10,8 +10,8 @@ import nfsrpc
 from nfsrpc.carving.choice import Wish, frames_of, messages, proof, with_connections, with_hosts
 from nfsrpc.findings.finding import Evidence, Finding
 from nfsrpc.protocols import program
-from nfsrpc.protocols.rpc import auth_sys, encode_call
 from nfsrpc.trace import Trace
+from tests.rpc_messages import auth_sys, encode_call
 from tests.scenario import Host, Scenario
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from nfsrpc import cli
 from nfsrpc.cli import application, ending
-from nfsrpc.cli.ending import ended
+from nfsrpc.cli.ending import exit_code_of
 from nfsrpc.diagnosis import catalogue
 from nfsrpc.findings.finding import Answer
 from tests.cli.command import ENVIRONMENT
@@ -84,7 +84,7 @@ def test_what_cannot_be_flushed_is_no_verdict(
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         print("FAULT")
-        assert ended(lambda: 1) == 2
+        assert exit_code_of(lambda: 1) == 2
     assert capsys.readouterr().err == "nfsrpc: standard output: cannot be written: No space left on device\n"
 
 
@@ -124,7 +124,7 @@ def raising(error: BaseException) -> Callable[..., int]:
 def test_an_exception_is_one_line_and_no_verdict(
     error: BaseException, code: int, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ended(raising(error)) == code
+    assert exit_code_of(raising(error)) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"nfsrpc: {says}")
@@ -132,23 +132,23 @@ def test_an_exception_is_one_line_and_no_verdict(
 
 
 def test_an_interruption_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended(raising(KeyboardInterrupt())) == 130
+    assert exit_code_of(raising(KeyboardInterrupt())) == 130
     assert capsys.readouterr() == ("", "")
 
 
 def test_what_a_capture_says_stays_on_the_line(capsys: pytest.CaptureFixture[str]) -> None:
     error = ValueError("a\nb \x1b[2J" + "x" * 10_000)
-    ended(raising(error))
+    exit_code_of(raising(error))
     line = capsys.readouterr().err
     assert line.startswith("nfsrpc: ValueError: a b \\x1b[2Jxxx")
     assert line.count("\n") == 1
     assert len(line) < 700
-    ended(raising(error), debug=True)
+    exit_code_of(raising(error), debug=True)
     assert "\x1b" not in capsys.readouterr().err
 
 
 def test_debug_shows_where_it_came_from(capsys: pytest.CaptureFixture[str]) -> None:
-    ended(raising(KeyError("status")), debug=True)
+    exit_code_of(raising(KeyError("status")), debug=True)
     err = capsys.readouterr().err
     assert err.startswith("Traceback (most recent call last):\n")
     assert f'File "{__file__}"' in err
@@ -184,7 +184,7 @@ def test_no_command_catches_what_it_does_not_know(
 ) -> None:
     monkeypatch.setattr("nfsrpc.decode.merge", raising(error))
     further = {"show": ["1"], "sql": ["SELECT 1"], "carve": ["-o", str(tmp_path / "out")]}.get(arguments[0], [])
-    assert ended(lambda: cli.run([*arguments, str(contended), *further])) == code
+    assert exit_code_of(lambda: cli.run([*arguments, str(contended), *further])) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == (code != 130)
@@ -195,7 +195,7 @@ def test_the_place_of_a_bug_is_named(
     contended: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("nfsrpc.report.contents.procedures_of", raising(ZeroDivisionError()))
-    assert ended(lambda: cli.run(["analyze", str(contended)])) == 70
+    assert exit_code_of(lambda: cli.run(["analyze", str(contended)])) == 70
     assert "ZeroDivisionError: (nfsrpc/report/contents.py:" in capsys.readouterr().err
 
 
@@ -203,11 +203,11 @@ def test_the_place_of_a_bug_is_named(
     ("arguments", "code"), [(["--version"], 0), (["analyse"], 2), ([], 2), (["analyze", "missing.pcap"], 2)]
 )
 def test_usage_keeps_its_codes(arguments: list[str], code: int) -> None:
-    assert ended(lambda: cli.run(arguments)) == code
+    assert exit_code_of(lambda: cli.run(arguments)) == code
 
 
 def test_a_fault_keeps_its_code(statd: Path) -> None:
-    assert ended(lambda: cli.run(["analyze", str(statd)])) == 1
+    assert exit_code_of(lambda: cli.run(["analyze", str(statd)])) == 1
 
 
 # The process
@@ -225,7 +225,7 @@ def test_an_interruption_of_the_start_is_silent(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["nfsrpc", "analyze", "trace.pcap"])
-    for owner, name in ((cli, "open_closed_streams"), (application, "run"), (ending, "explained")):
+    for owner, name in ((cli, "open_closed_streams"), (application, "run"), (ending, "report_error")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, raising(KeyboardInterrupt()))
             if owner is ending:
@@ -268,7 +268,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(catalogue.rules(), "LCK001", made)
 
 
-SAYS = f"nfsrpc: rule LCK001 failed: KeyError: 'status'; {ending.REPORT}\n"
+SAYS = f"nfsrpc: rule LCK001 failed: KeyError: 'status'; {ending.REPORT_IT}\n"
 
 
 @pytest.mark.usefixtures("broken")
@@ -276,7 +276,7 @@ SAYS = f"nfsrpc: rule LCK001 failed: KeyError: 'status'; {ending.REPORT}\n"
 def test_with_a_broken_rule_nothing_is_healthy(
     contended: Path, capsys: pytest.CaptureFixture[str], format_: str
 ) -> None:
-    assert ended(lambda: cli.run(["analyze", str(contended), "--format", format_])) == 70
+    assert exit_code_of(lambda: cli.run(["analyze", str(contended), "--format", format_])) == 70
     out, err = capsys.readouterr()
     assert "Cannot tell whether all locks work: 1 rule failed, which is a bug of nfsrpc (LCK001)." in " ".join(
         out.split()
@@ -288,11 +288,11 @@ def test_with_a_broken_rule_nothing_is_healthy(
 
 @pytest.mark.usefixtures("broken")
 def test_with_a_broken_rule_the_report_of_a_fault_is_as_usual(statd: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended(lambda: cli.run(["analyze", str(statd)])) == 70
+    assert exit_code_of(lambda: cli.run(["analyze", str(statd)])) == 70
     out, err = capsys.readouterr()
     assert out.startswith(" FAULT   REG001")
     assert err == SAYS
-    assert ended(lambda: cli.run(["analyze", str(statd)]), debug=True) == 70
+    assert exit_code_of(lambda: cli.run(["analyze", str(statd)]), debug=True) == 70
     assert 'raise KeyError("status")' in capsys.readouterr().err
 
 
@@ -315,7 +315,7 @@ def test_with_a_broken_rule_every_command_that_asks_rules_says_so(
     code: int,
 ) -> None:
     further = [str(tmp_path / "out.pcapng") if each == "OUT" else each for each in further]
-    assert ended(lambda: cli.run([*arguments, str(statd), *further])) == code
+    assert exit_code_of(lambda: cli.run([*arguments, str(statd), *further])) == code
     out, err = capsys.readouterr()
     assert out
     assert (SAYS in err) == (code == 70)
@@ -324,13 +324,13 @@ def test_with_a_broken_rule_every_command_that_asks_rules_says_so(
 BROKEN_LIVE = """
 import sys
 from nfsrpc import cli
-from nfsrpc.cli.ending import ended
+from nfsrpc.cli.ending import exit_code_of
 from nfsrpc.diagnosis import catalogue
 def check():
     raise KeyError("status")
 made = catalogue.find("LCK001")._replace(check=check, parameters=())
 catalogue.rules()["LCK001"] = made
-sys.exit(ended(lambda: cli.run(["live", "-"])))
+sys.exit(exit_code_of(lambda: cli.run(["live", "-"])))
 """
 
 

@@ -33,13 +33,13 @@ for path in sys.argv[1:]:
     [capture] = captures([io.BytesIO(open(path, "rb").read())])
     watched = Live(Stream(capture), Options(interval_s=0.01))
     try:
-        for moment in watched.moments():
-            for change in moment.changes:
+        for look in watched.looks():
+            for change in look.changes:
                 lines.line(change), lines.jsonl(change)
             console = Console(file=io.StringIO(), force_terminal=True, width=100, height=40)
-            console.print(screen(moment, Pulse("x", watched.health, Rate(1.0, 1.0), 0.0, "note", "as nobody"), 40))
+            console.print(screen(look, Pulse("x", watched.health, Rate(1.0, 1.0), 0.0, "note", "as nobody"), 40))
         for format in Format:
-            report(watched, moment, format)
+            report(watched, look, format)
     except SourceError:
         pass
 print(len(sys.argv) - 1, sorted(late & set(sys.modules)), opened)  # not what is tried in vain: compression, before 3.14

@@ -15,7 +15,7 @@ import time
 
 from nfsrpc import protocols
 from nfsrpc.protocols import xdr
-from nfsrpc.protocols.rpc import auth_sys, decode_header, encode_call, encode_reply
+from tests.rpc_messages import auth_sys, decode_header, encode_call, encode_reply
 from tests.scenario import handle
 
 LOCKD_PORT, PORTMAP_PORT, NFS_PORT = 32803, 111, 2049

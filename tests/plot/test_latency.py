@@ -7,7 +7,7 @@ import pytest
 
 from nfsrpc.plot import latency
 from nfsrpc.plot.latency import MOST_DOTS, SLOWEST, crosses, dots, extent, field, quantiles, slowest_of
-from nfsrpc.plot.rates import counted
+from nfsrpc.plot.rates import distinct_calls
 from tests.plot.conftest import Of, Sample
 from tests.scenario import Scenario
 
@@ -39,7 +39,7 @@ def test_a_dot_an_answer_and_a_cross_for_none(tables: Of) -> None:
     client.lock(server).unanswered()
     s.wait(60)
     client.call(server, "nfs3", "GETATTR").reply(after=0)
-    calls = counted(tables(s)["calls"])
+    calls = distinct_calls(tables(s)["calls"])
     first, second = dots(calls, np.flatnonzero(calls["state"] == "answered"))
     assert (first["latency"], first["took"], first["hosts"]) == (0.25, "250 ms", "10.0.0.1 → 10.0.0.9")
     assert first["at"] == pytest.approx(1_700_000_000_000, abs=100)
@@ -59,7 +59,7 @@ def test_of_many_answers_the_slowest_are_dots() -> None:
 
 
 def test_the_field_counts_every_answer(sample: Sample) -> None:
-    calls = counted(sample("healthy/nfssrv-any.pcap.zst")["calls"])
+    calls = distinct_calls(sample("healthy/nfssrv-any.pcap.zst")["calls"])
     answered = np.flatnonzero(calls["state"] == "answered")
     low, high = extent(calls["latency_s"][answered].tolist())
     cells = field(calls, answered, low, high)

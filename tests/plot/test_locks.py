@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nfsrpc.plot.locks import MOST_LANES, Lane, Session, lanes_of, longest_waits, sessions_of, side_by_side
+from nfsrpc.plot.locks import MOST_LANES, Lane, SessionBar, lanes_of, longest_waits, sessions_of, side_by_side
 from nfsrpc.sessions import Sessions
 from tests.plot.conftest import Of, Sample
 from tests.scenario import Scenario
@@ -43,9 +43,9 @@ def test_waits_and_holds(sample: Sample) -> None:
     tables = sample("contended/nfssrv-any.pcap")
     locks = tables["locks"]
     for session, row in zip(sessions_of(tables, "file"), locks.rows(), strict=True):
-        assert (session.asked, session.held, session.end) == (row.requested, row.granted, row.released)
+        assert (session.requested, session.held, session.end) == (row.requested, row.granted, row.released)
         assert (session.open, session.events) == (False, (("granted", row.granted),))
-        assert session.waited == row.granted - row.requested
+        assert session.wait == row.granted - row.requested
     assert [session.text for session in sessions_of(tables, "file")] == [
         "exclusive, whole file",
         "exclusive, whole file",
@@ -61,7 +61,7 @@ def test_asked_again_and_still_at_it_when_the_capture_ends(sample: Sample) -> No
     assert (holder.open, holder.end, waiter.open, waiter.end) == (True, last, True, last)
     assert (waiter.held, waiter.holder) == (None, 0)
     assert [what for what, _ in waiter.events] == ["asked again"] * 6
-    assert [round((time - waiter.asked) / 30.73e9, 1) for _, time in waiter.events if waiter.asked] == [
+    assert [round((time - waiter.requested) / 30.73e9, 1) for _, time in waiter.events if waiter.requested] == [
         1,
         2,
         3,
@@ -73,7 +73,7 @@ def test_asked_again_and_still_at_it_when_the_capture_ends(sample: Sample) -> No
 
 def test_copies_of_a_call_are_asked_again(sample: Sample) -> None:
     first, *others = sessions_of(sample("server-without-statd/nfssrv-any.pcap"), "file")
-    again = [round((time - (first.asked or 0)) / 1e9, 1) for what, time in first.events if what == "asked again"]
+    again = [round((time - (first.requested or 0)) / 1e9, 1) for what, time in first.events if what == "asked again"]
     assert again == [10.3, 31.8, 60.5]
     assert [what for other in others for what, _ in other.events] == ["granted"] * 3
 
@@ -108,11 +108,13 @@ def test_held_since_before_the_capture(tables: Of, tmp_path: Any) -> None:
 
     late = Sessions(decode([path], WANTED))
     (session,) = sessions_of(late, "file")
-    assert (session.asked, session.held) == (None, late["captures"].row(0).first)
+    assert (session.requested, session.held) == (None, late["captures"].row(0).first)
 
 
-def session(row: int, begin: int, end: int, *, lane: str = "a", holder: int | None = None, waits: int = 0) -> Session:
-    return Session(row, "file", lane, f"{row}@a", begin, begin + waits, end, False, holder, (), "")
+def session(
+    row: int, begin: int, end: int, *, lane: str = "a", holder: int | None = None, waits: int = 0
+) -> SessionBar:
+    return SessionBar(row, "file", lane, f"{row}@a", begin, begin + waits, end, False, holder, (), "")
 
 
 def test_what_overlaps_has_a_row_of_its_own() -> None:
@@ -137,5 +139,5 @@ def test_of_many_lanes_the_longest_waits_and_who_let_them_wait() -> None:
 
 
 @pytest.mark.parametrize("sessions", [[], [session(0, 0, 1)]])
-def test_lanes_of_nothing(sessions: list[Session]) -> None:
+def test_lanes_of_nothing(sessions: list[SessionBar]) -> None:
     assert [type(lane) for lane in lanes_of(sessions)] == [Lane] * (2 * len(sessions))

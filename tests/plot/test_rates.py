@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nfsrpc.columns import Array
-from nfsrpc.plot.rates import MOST_BINS, bin_length, counted, rates, troubles
+from nfsrpc.plot.rates import MOST_BINS, bin_length, distinct_calls, rates, troubles
 from tests.plot.conftest import Of, Sample
 from tests.scenario import Scenario
 
@@ -35,7 +35,7 @@ def test_bars_stand_on_each_other(tables: Of) -> None:
     client.lock(server).granted()
     s.wait(10)
     client.lock(server, svid=2).granted()
-    bars = rates(counted(tables(s)["calls"]), 5)
+    bars = rates(distinct_calls(tables(s)["calls"]), 5)
     start = 1_700_000_000_000
     assert bars == [
         {"program": "nfs", "from": start, "to": start + 5000, "low": 0.0, "high": 0.6},
@@ -54,7 +54,7 @@ def test_what_went_wrong(tables: Of) -> None:
     s.wait(60)
     client.getattr(server, "/srv")
     found = tables(s)
-    trouble = troubles(counted(found["calls"]), found["copies"], 10)
+    trouble = troubles(distinct_calls(found["calls"]), found["copies"], 10)
     middle = 1_700_000_000_000 + 5000
     assert trouble == [
         {"what": "sent again", "at": middle + 10000, "count": 1},
@@ -64,7 +64,7 @@ def test_what_went_wrong(tables: Of) -> None:
 
 
 def test_every_call_is_in_a_bar(sample: Sample) -> None:
-    calls = counted(sample("server-without-statd/nfssrv-any.pcap")["calls"])
+    calls = distinct_calls(sample("server-without-statd/nfssrv-any.pcap")["calls"])
     assert sum(bar["high"] - bar["low"] for bar in rates(calls, 5)) * 5 == pytest.approx(len(calls))
 
 
@@ -74,5 +74,5 @@ def test_what_two_captures_show_counts_once(samples: object, sample: Sample) -> 
 
     both = Sessions(decode([f"{samples}/contended/{name}-any.pcap" for name in ("nfssrv", "cl2")], WANTED))
     one = Sessions(decode([f"{samples}/contended/nfssrv-any.pcap"], WANTED))
-    wire = counted(one["calls"])
-    assert len(wire) <= len(counted(both["calls"])) < len(both["calls"])
+    wire = distinct_calls(one["calls"])
+    assert len(wire) <= len(distinct_calls(both["calls"])) < len(both["calls"])

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from nfsrpc._core import Decoder
 from nfsrpc.protocols import CALL, REPLY, program
-from nfsrpc.protocols.rpc import encode_call, encode_reply
 from tests.protocols.bodies import BODIES, LAYOUTS, TABLES, Body
 from tests.protocols.flattened import Rows, flattened, status_of, without_nulls
 from tests.protocols.reference_vm import Row, Value
 from tests.protocols.strategies import values
+from tests.rpc_messages import encode_call, encode_reply
 from tests.scenario import Scenario
 from tests.wire import UDP
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from nfsrpc.protocols import program
-from nfsrpc.protocols.rpc import auth_sys, decode_header, encode_call, encode_error, encode_reply
 from nfsrpc.protocols.xdr import (
     Type,
     XdrError,
@@ -33,6 +32,7 @@ from nfsrpc.protocols.xdr import (
     union,
     void,
 )
+from tests.rpc_messages import auth_sys, decode_header, encode_call, encode_error, encode_reply
 
 colour = enum("colour", RED=2, BLUE=-1)
 errno = open_enum("errno", OK=0)

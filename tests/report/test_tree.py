@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nfsrpc.protocols import CALL, program
-from nfsrpc.protocols.rpc import auth_sys, encode_call, encode_error, encode_reply, rpc_gss_cred, rpc_msg
+from nfsrpc.protocols.rpc import rpc_gss_cred, rpc_msg
 from nfsrpc.protocols.xdr import encode, uint32
 from nfsrpc.report.meanings import meaning
 from nfsrpc.report.terminal import plain
@@ -18,6 +18,7 @@ from nfsrpc.report.tree import Body, Field, declared, lines, tree
 from tests.protocols.bodies import BODIES
 from tests.protocols.bodies import Body as AnyBody
 from tests.protocols.strategies import values
+from tests.rpc_messages import auth_sys, encode_call, encode_error, encode_reply
 
 FILE = b"\1\0\7\0file"
 NAMES = {FILE: "/srv/a"}

@@ -34,7 +34,7 @@ Captures: TypeAlias = bytes | list[bytes]
 Story: TypeAlias = Callable[["Stage"], Captures]
 
 told: defaultdict[str, set[str]] = defaultdict(set)
-guarded: defaultdict[str, set[str]] = defaultdict(set)  # thresholds with a story on each side
+thresholds_with_stories: defaultdict[str, set[str]] = defaultdict(set)  # thresholds with a story on each side
 stories: dict[str, Story] = {}  # those in which something is advised, by their names
 
 
@@ -211,7 +211,7 @@ def threshold(
     """
 
     def decorate(story: Callable[[Stage, Any], Captures]) -> Any:
-        guarded[rule].add(name)
+        thresholds_with_stories[rule].add(name)
 
         @pytest.mark.parametrize(("value", "is_found"), [(fires, True), (quiet, False)])
         def test(value: float, is_found: bool) -> None:

@@ -77,7 +77,7 @@ def test_counting_gives_the_same(capture: bytes) -> None:
 
 
 def test_watching_gives_the_same(capture: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_TOLD", 0)
+    monkeypatch.setattr(module, "MAX_TAKEN_ROWS", 0)
     watch = Watch("a.pcap", FOREVER_S)
     for start in range(0, len(capture), 1000):
         watch.feed(capture[start : start + 1000])

@@ -50,7 +50,7 @@ def test_plain_bytes_come_as_they_are(tmp_path: Path) -> None:
     source, data = chunks_of(written(tmp_path, PLAIN))
     assert data == PLAIN
     assert (source.name, source.size, source.position) == (str(tmp_path / "trace.pcap"), 600_000, 600_000)
-    assert (source.compression, source.damage, source.truncated) == (None, None, False)
+    assert (source.compression, source.damage) == (None, None)
 
 
 @packed
@@ -60,7 +60,7 @@ def test_compression_is_told_by_content_whatever_the_name(tmp_path: Path, compre
         source, data = chunks_of(written(tmp_path, content, name))
         assert data == PLAIN
         assert (source.compression, source.size, source.position) == (compression, len(content), len(content))
-        assert source.truncated is False
+        assert source.damage is None
 
 
 def test_a_plain_capture_named_gz_is_plain(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_several_members_are_one_stream(tmp_path: Path, compression: str) -> Non
     pack = PACKERS[compression]
     source, data = chunks_of(written(tmp_path, pack(PLAIN) + pack(b"second") + pack(b"") + pack(PLAIN)))
     assert data == PLAIN + b"second" + PLAIN
-    assert source.truncated is False
+    assert source.damage is None
 
 
 @packed
@@ -105,7 +105,7 @@ def test_a_stream_cut_off_gives_what_there_is_and_says_so(tmp_path: Path, compre
     source, data = chunks_of(written(tmp_path, content[: len(content) * 9 // 10]))
     assert PLAIN.startswith(data)
     assert len(data) >= 199_000
-    assert (source.truncated, source.damage) == (True, f"its {compression} stream is cut off")
+    assert source.damage == f"its {compression} stream is cut off"
 
 
 @packed
@@ -115,7 +115,7 @@ def test_every_cut_in_the_second_member_leaves_the_first(tmp_path: Path, compres
         source, data = chunks_of(written(tmp_path, first + second[:end]))
         assert data.startswith(b"first")
         assert b"firstsecond".startswith(data)
-        assert source.truncated, end
+        assert source.damage, end
 
 
 @packed
@@ -168,7 +168,7 @@ def test_padding_after_the_stream_is_no_damage_but_other_bytes_are(tmp_path: Pat
     assert chunks_of(written(tmp_path, content + bytes(512)))[0].damage is None
     source, data = chunks_of(written(tmp_path, content + b"no member of any kind"))
     assert data == PLAIN
-    assert source.truncated is True
+    assert source.damage is not None
 
 
 def test_zstd_may_begin_with_a_skippable_frame(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Two captures as one: packets of both, each whole and in its order; trouble and the end of one are those of both."""
+"""Two streams joined in one: packets of both, each whole and in its order; one that fails or ends, ends both."""
 
 import struct
 import sys
@@ -9,7 +9,8 @@ import pytest
 
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.live_queue import NextFile
-from nfsrpc.sources.tcpdump_adaptive import LONGEST, together
+from nfsrpc.sources.pcap import MAX_SNAPLEN
+from nfsrpc.sources.tcpdump_adaptive import merged
 
 ORDER = "<" if sys.byteorder == "little" else ">"
 
@@ -23,19 +24,19 @@ def record(number: int, size: int) -> bytes:
 
 
 class Script:
-    """Gives bytes in pieces of some length, and then waits to be stopped, or fails."""
+    """A live source of some bytes, in pieces of some length, which then waits to be stopped, or fails."""
 
     prompt = True
     drops: int | None = None
 
     def __init__(self, data: bytes, step: int, error: str = "") -> None:
         self.name, self.data, self.step, self.error = "script", data, step, error
-        self.stopped, self.given = Event(), Event()
+        self.stopped, self.is_delivered = Event(), Event()
 
     def pieces(self) -> Iterator[bytes | NextFile]:
         for start in range(0, len(self.data), self.step):
             yield self.data[start : start + self.step]
-        self.given.set()
+        self.is_delivered.set()
         if self.error:
             raise SourceError(self.name, self.error)
         self.stopped.wait(10)
@@ -50,12 +51,12 @@ def test_whole_packets_of_both(step: int) -> None:
     second = [record(number, 3) for number in range(101, 140)]
     sources = [Script(header(0) + b"".join(first), step), Script(header(2048) + b"".join(second), step)]
     taken = b""
-    for piece in together(sources):
+    for piece in merged(sources):
         taken += piece
         if len(taken) >= 24 + sum(map(len, first + second)):
             for source in sources:
                 source.stop()
-    assert taken.startswith(header(int.from_bytes(LONGEST, sys.byteorder)))
+    assert taken.startswith(header(MAX_SNAPLEN))
     found, at = [], 24
     while at < len(taken):
         (size,) = struct.unpack_from(f"{ORDER}I", taken, at + 8)
@@ -69,13 +70,13 @@ def test_whole_packets_of_both(step: int) -> None:
 def test_where_one_fails_the_other_ends() -> None:
     well, ill = Script(header(0) + record(1, 9), 99), Script(header(0), 99, error="was ended by SIGKILL")
     with pytest.raises(SourceError, match="was ended by SIGKILL"):
-        list(together([well, ill]))
+        list(merged([well, ill]))
     assert well.stopped.is_set()
 
 
-def test_who_wants_no_more_ends_both() -> None:
+def test_closing_ends_both() -> None:
     sources = [Script(header(0) + record(1, 9) * 500, 25) for _ in range(2)]
-    taken = together(sources)
+    taken = merged(sources)
     next(taken)
     taken.close()
     assert all(source.stopped.is_set() for source in sources)

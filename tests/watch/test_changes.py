@@ -5,16 +5,16 @@ from pathlib import Path
 
 from nfsrpc.diagnosis.verdict import fault
 from nfsrpc.findings.finding import Clear, Diagnosis, Finding, Verdict
-from nfsrpc.watch.changes import Change, Changes, Wait, waits_in
+from nfsrpc.watch.changes import Change, Changes, LockWait, waits_in
 from nfsrpc.watch.watch import Watch
 from tests.watch.pieces import by_time
 
 HEALTHY = Verdict(None, "healthy", "No fault.")
 FOUND = Finding("REG001", "statd-not-registered", "error", "certain", "10.0.0.9", "no statd", "…", count=2)
-WAIT = Wait("10.0.0.9", "10.0.0.1", "1@web-1", "/srv/a", 1_000_000_000, 6.0, ())
+WAIT = LockWait("10.0.0.9", "10.0.0.1", "1@web-1", "/srv/a", 1_000_000_000, 6.0, ())
 
 
-def told(changes: list[Change]) -> list[tuple[str, str]]:
+def news(changes: list[Change]) -> list[tuple[str, str]]:
     return [(change.what, change.finding.rule if change.finding else "") for change in changes]
 
 
@@ -24,13 +24,13 @@ def test_a_finding_appears_changes_and_is_resolved() -> None:
     def update(*findings: Finding, clear: tuple[Clear, ...] = ()) -> list[Change]:
         return changes.update(Diagnosis(HEALTHY, findings, clear=clear), [], 0)
 
-    assert told(update(FOUND)) == [("appeared", "REG001"), ("verdict", "")]
+    assert news(update(FOUND)) == [("appeared", "REG001"), ("verdict", "")]
     assert update(replace(FOUND, count=3)) == []
-    assert told(update(replace(FOUND, count=4))) == [("changed", "REG001")]
-    assert told(update(replace(FOUND, count=4, certainty="likely"))) == [("changed", "REG001")]
-    assert told(update(replace(FOUND, count=4, certainty="likely", clients=("10.0.0.1",)))) == [("changed", "REG001")]
+    assert news(update(replace(FOUND, count=4))) == [("changed", "REG001")]
+    assert news(update(replace(FOUND, count=4, certainty="likely"))) == [("changed", "REG001")]
+    assert news(update(replace(FOUND, count=4, certainty="likely", clients=("10.0.0.1",)))) == [("changed", "REG001")]
     other = replace(FOUND, host="10.0.0.8")
-    assert told(update(replace(FOUND, clients=("10.0.0.1",), count=4, certainty="likely"), other)) == [
+    assert news(update(replace(FOUND, clients=("10.0.0.1",), count=4, certainty="likely"), other)) == [
         ("appeared", "REG001")
     ]
     [first, second] = update(clear=(Clear("REG001", "statd of 10.0.0.9 was started"),))
@@ -83,7 +83,7 @@ def test_the_incident_as_it_happened(samples: Path) -> None:
         assert trace
         waits = waits_in(trace.tables["locks"], watch.last)
         new = changes.update(trace.diagnosis, waits, watch.last)
-        log += [(round(piece.at), what, rule) for what, rule in told(new)]
+        log += [(round(piece.at), what, rule) for what, rule in news(new)]
     seconds = {(what, rule): at for at, what, rule in reversed(log)}
     assert seconds["appeared", "REG001"] <= 2
     assert 6 <= seconds["waiting", ""] <= 8

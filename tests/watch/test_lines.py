@@ -11,16 +11,16 @@ from nfsrpc.diagnosis.verdict import fault
 from nfsrpc.findings.finding import Finding, Verdict
 from nfsrpc.report.json import finding_document
 from nfsrpc.sources.privileges import Rights
-from nfsrpc.watch.changes import Change, Wait, What
+from nfsrpc.watch.changes import Change, LockWait, What
 from nfsrpc.watch.lines import TEXTS, begin, begin_jsonl, end_cut_short, jsonl, line, lines
-from nfsrpc.watch.schedule import Health, Live, Moment, Options
+from nfsrpc.watch.schedule import Health, Live, Look, Options
 from nfsrpc.watch.screen import Pulse, Rate, screen
 from tests.scenario import Scenario
 from tests.watch.test_schedule import Script
 
 TIME = 1_700_000_000_000_000_000
 FOUND = Finding("REG001", "statd-not-registered", "error", "certain", "10.0.0.9", "no statd on 10.0.0.9", "…", count=3)
-WAIT = Wait("10.0.0.9", "10.0.0.1", "1@web-1", "/srv/\x1b[2Ja", TIME, 6.0, ("2@web-2",))
+WAIT = LockWait("10.0.0.9", "10.0.0.1", "1@web-1", "/srv/\x1b[2Ja", TIME, 6.0, ("2@web-2",))
 VERDICT = fault([FOUND], [])
 
 
@@ -97,7 +97,7 @@ def test_an_object_a_change() -> None:
     }
 
 
-def moment() -> Moment:
+def look() -> Look:
     """A server without statd, asked twice, while a lock waits."""
     s = Scenario()
     server, client = s.host("10.0.0.9", name="nfssrv"), s.host("10.0.0.1", name="web-1")
@@ -108,19 +108,19 @@ def moment() -> Moment:
         server.getport(server, "nsm1", port=0)
         s.wait(3)
     client.getattr(server, "/srv")
-    *_, last = Live(Script(s.capture(at=server, on="any", link="sll2")), Options(0.01)).moments()
+    *_, last = Live(Script(s.capture(at=server, on="any", link="sll2")), Options(0.01)).looks()
     return last
 
 
-def painted(moment: Moment | None, pulse: Pulse, width: int = 120, height: int = 50) -> list[str]:
+def painted(look: Look | None, pulse: Pulse, width: int = 120, height: int = 50) -> list[str]:
     console = Console(width=width, height=height)
     with console.capture() as capture:
-        console.print(screen(moment, pulse, height))
+        console.print(screen(look, pulse, height))
     return [line.rstrip() for line in capture.get().splitlines() if line.strip()]
 
 
 def test_the_screen_shows_what_is_wrong_who_waits_and_what_is_registered() -> None:
-    seen = moment()
+    seen = look()
     pulse = Pulse("tcpdump on any", Health(1234, 99_000, 7, 12.0), Rate(50.4, 9_900.0), 2.0)
     lines = painted(seen, pulse)
     assert lines[0].startswith(" FAULT   ")
@@ -139,7 +139,7 @@ def test_the_screen_shows_what_is_wrong_who_waits_and_what_is_registered() -> No
 def test_many_that_wait_fit_a_small_screen(width: int, height: int) -> None:
     """What is long is shortened, not the ages; the verdict is above, the health of the capture below."""
     long = WAIT._replace(owner=f"1@{'worker-' * 9}", file="/srv" + "/deep" * 20, behind=(f"2@{'other-' * 9}",))
-    seen = replace(moment(), waits=[long._replace(age_s=50.0 + number) for number in range(200)])
+    seen = replace(look(), waits=[long._replace(age_s=50.0 + number) for number in range(200)])
     pulse = Pulse("tcpdump on any", Health(1234, 99_000, 7, 0.0), Rate(50.4, 9_900.0), 0.0)
     lines = painted(seen, pulse, width, height)
     assert len(lines) <= height
@@ -151,11 +151,11 @@ def test_many_that_wait_fit_a_small_screen(width: int, height: int) -> None:
 
 def test_the_screen_before_the_first_packet() -> None:
     pulse = Pulse("standard input", Health(0, 0, None, 0.0), Rate(0.0, 0.0), 0.0)
-    assert painted(None, pulse)[-1] == "standard input: 0 frames, 0/s, 0 B/s, drops not told"
+    assert painted(None, pulse)[-1] == "standard input: 0 frames, 0/s, 0 B/s, drops unknown"
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    seen = replace(moment(), waits=[WAIT])
+    seen = replace(look(), waits=[WAIT])
     pulse = Pulse("x", Health(0, 0, None, 0.0), Rate(0.0, 0.0), 0.0)
     assert any("/srv/\\x1b[2Ja" in line for line in painted(seen, pulse))
 

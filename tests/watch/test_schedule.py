@@ -13,7 +13,7 @@ from nfsrpc.sources import SourceError
 from nfsrpc.sources.live_queue import NextFile
 from nfsrpc.watch import window
 from nfsrpc.watch.limit import LAST_LOOK, LOOK, Allowance
-from nfsrpc.watch.schedule import Live, Moment, Options, Pace
+from nfsrpc.watch.schedule import Live, Look, Options, Pace
 from nfsrpc.watch.watch import Stir
 from tests.scenario import Scenario
 from tests.watch.pieces import by_time
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Script:
-    """A source that gives what it is told to, then waits until it is stopped, or ends with an error."""
+    """A source that gives what it is messages to, then waits until it is stopped, or ends with an error."""
 
     drops: int | None = None
 
@@ -62,12 +62,12 @@ def granted_locks() -> bytes:
     return s.capture(at=server)
 
 
-def rules(moment: Moment) -> list[str]:
-    return [finding.rule for finding in moment.diagnosis.findings]
+def rules(look: Look) -> list[str]:
+    return [finding.rule for finding in look.diagnosis.findings]
 
 
 class Clock:
-    """Hours pass in a moment: once a source has given all that it has, each reading is so much later."""
+    """Hours pass in a look: once a source has given all that it has, each reading is so much later."""
 
     def __init__(self, source: Script, step: float) -> None:
         self.source, self.step = source, step
@@ -82,23 +82,23 @@ def test_a_request_that_waits_is_told_though_nothing_comes() -> None:
     source = Script(waiting_lock(), ends=False)
     live = Live(source, Options(interval_s=0.01), clock=Clock(source, 0.05))
     seen: list[tuple[str, str]] = []
-    for moment in live.moments():
-        for change in moment.changes:
+    for look in live.looks():
+        for change in look.changes:
             seen.append((change.what, change.finding.rule if change.finding else ""))
             if seen[-1] == ("appeared", "LCK001"):
-                assert [round(wait.age_s) for wait in moment.waits] == [10]
+                assert [round(wait.age_s) for wait in look.waits] == [10]
                 assert change.finding
                 assert change.finding.title == "1 LOCK to 10.0.0.9 not answered yet"
                 live.stop()
-    assert moment.final
-    assert moment.diagnosis.findings[0].title == "1 LOCK to 10.0.0.9 never answered"
+    assert look.final
+    assert look.diagnosis.findings[0].title == "1 LOCK to 10.0.0.9 never answered"
     assert seen[:3] == [("verdict", ""), ("waiting", ""), ("appeared", "LCK001")]
 
 
 def test_where_packets_may_be_held_back_silence_proves_nothing() -> None:
     source = Script(waiting_lock(), ends=False, prompt=False)
     live = Live(source, Options(interval_s=0.01, for_s=60), clock=Clock(source, 0.05))
-    *_, last = live.moments()
+    *_, last = live.looks()
     assert last.final
     assert rules(last) == []
 
@@ -112,7 +112,7 @@ def test_until_finding_ends_at_the_first_fault() -> None:
         s.wait(3)
     lock.unanswered()
     live = Live(Script(s.capture(at=server, on="any", link="sll2"), ends=False), Options(0.01, until_finding=True))
-    *_, last = live.moments()
+    *_, last = live.looks()
     assert last.final
     assert rules(last)[0] == "REG001"
 
@@ -120,7 +120,7 @@ def test_until_finding_ends_at_the_first_fault() -> None:
 @pytest.mark.parametrize("cut", [1, 100])
 def test_a_source_that_fails_midway_ends_with_a_report(cut: int) -> None:
     live = Live(Script(waiting_lock()[:-cut], error="was ended by SIGKILL"), Options(0.01))
-    *_, last = live.moments()
+    *_, last = live.looks()
     assert last.final
     assert str(live.trouble) == "script: was ended by SIGKILL"
     assert last.trace.captures[0]["quality"]["truncated"]
@@ -130,7 +130,7 @@ def test_a_source_that_fails_midway_ends_with_a_report(cut: int) -> None:
 def test_a_stream_that_breaks_off_is_told_from_one_that_ends() -> None:
     for data, trouble in ((waiting_lock(), None), (waiting_lock()[:-1], "script: ended within a packet")):
         live = Live(Script(data), Options(0.01))
-        *_, last = live.moments()
+        *_, last = live.looks()
         assert last.final
         assert (live.trouble and str(live.trouble).partition(" (")[0]) == trouble
 
@@ -139,7 +139,7 @@ def test_rubbish_in_the_middle_is_noted_and_what_follows_is_read() -> None:
     before, after = waiting_lock(), waiting_lock()[24:]
     said: list[str] = []
     live = Live(Script(before, b"\xee" * 1000, after), Options(0.01), said.append)
-    *_, last = live.moments()
+    *_, last = live.looks()
     assert "capture-record" in last.trace.tables["oddities"]["kind"].tolist()
     assert live.watch.frames == 2 * (last.trace.captures[0]["frames"] // 2)
     frames = live.watch.frames // 2
@@ -149,7 +149,7 @@ def test_rubbish_in_the_middle_is_noted_and_what_follows_is_read() -> None:
 
 def test_a_file_of_a_ring_that_is_no_capture_ends_with_a_report() -> None:
     live = Live(Script(waiting_lock(), NextFile("second"), b"\xee" * 1000), Options(0.01))
-    *_, last = live.moments()
+    *_, last = live.looks()
     assert "second" in str(live.trouble)
     assert len(last.trace.tables["locks"]) == 2
 
@@ -157,11 +157,11 @@ def test_a_file_of_a_ring_that_is_no_capture_ends_with_a_report() -> None:
 def test_what_is_no_capture_is_an_error() -> None:
     live = Live(Script(b"hello, this is no capture at all\n" * 9), Options(0.01))
     with pytest.raises(SourceError, match=r"script: .*capture"):
-        list(live.moments())
+        list(live.looks())
 
 
 def test_a_source_without_packets_ends_with_a_report() -> None:
-    [last] = Live(Script(), Options(0.01)).moments()
+    [last] = Live(Script(), Options(0.01)).looks()
     assert last.final
     assert last.diagnosis.verdict.state == "cannot-tell"
     assert not last.trace.captures[0]["quality"]["truncated"]
@@ -175,7 +175,7 @@ def test_all_that_was_delivered_is_seen() -> None:
     data = s.capture(at=server)
     chunks = [data[start : start + 999] for start in range(0, len(data), 999)]
     live = Live(Script(*chunks), Options(0.001))
-    *_, last = live.moments()
+    *_, last = live.looks()
     assert len(last.trace.tables["calls"]) == 1000
 
 
@@ -183,7 +183,7 @@ def test_silence_is_said_once() -> None:
     said: list[str] = []
     source = Script(waiting_lock(), ends=False)
     live = Live(source, Options(0.01, for_s=200), said.append, clock=Clock(source, 0.5))
-    list(live.moments())
+    list(live.looks())
     assert len(said) == 1
     assert said[0].startswith("script: nothing has come for 6")
 
@@ -191,7 +191,7 @@ def test_silence_is_said_once() -> None:
 def test_what_the_source_says_it_lost_is_in_the_report() -> None:
     source = Script(waiting_lock())
     source.drops = 12
-    *_, last = Live(source, Options(0.01)).moments()
+    *_, last = Live(source, Options(0.01)).looks()
     assert last.trace.captures[0]["quality"]["drops"] == 12
 
 
@@ -203,7 +203,7 @@ def test_a_storm_shortens_the_window_and_it_is_said(monkeypatch: pytest.MonkeyPa
         client.lock(server, f"/srv/{number}").granted().unlock().granted()
         s.wait(1)
     said: list[str] = []
-    *_, last = Live(Script(s.capture(at=server)), Options(0.01), said.append).moments()
+    *_, last = Live(Script(s.capture(at=server)), Options(0.01), said.append).looks()
     assert len(last.trace.tables["calls"]) == 10
     assert said == ["script: so much is listed that rules look back on 4 s only"]
 
@@ -221,7 +221,7 @@ def test_a_storm_of_nfs_leaves_what_is_about_locks(monkeypatch: pytest.MonkeyPat
             s.wait(1)
     data = before.capture(at=before.hosts[0]) + storm.capture(at=storm.hosts[0], sent_by=storm.hosts[0])[24:]
     said: list[str] = []
-    *_, last = Live(Script(data), Options(0.01), said.append).moments()
+    *_, last = Live(Script(data), Options(0.01), said.append).looks()
     assert said == []
     assert last.trace.tables["calls"]["state"].tolist() == ["answered", *["orphan"] * 10]
     assert len(last.trace.tables["locks"]) == 1
@@ -272,7 +272,7 @@ def test_an_idle_node_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
         return take(arrivals)  # type: ignore[arg-type]
 
     monkeypatch.setattr(live, "_take", a_second_later)
-    assert len(list(live.moments())) <= 8
+    assert len(list(live.looks())) <= 8
 
 
 class Noting:
@@ -296,16 +296,16 @@ class Noting:
         self.noted.append("cut")
 
 
-def interrupted(limit: Noting, capture: bytes | None = None) -> tuple[list[Moment], list[str]]:
+def interrupted(limit: Noting, capture: bytes | None = None) -> tuple[list[Look], list[str]]:
     said: list[str] = []
     source = Script(capture or waiting_lock(), ends=False)
     live = Live(source, Options(0.001), say=said.append, limit=limit)  # type: ignore[arg-type]
-    moments = []
-    for moment in live.moments():
-        moments.append(moment)
-        if not moment.final:
+    looks = []
+    for look in live.looks():
+        looks.append(look)
+        if not look.final:
             live.interrupt()
-    return moments, said
+    return looks, said
 
 
 def test_somebody_who_waits_gets_the_last_look_sooner() -> None:
@@ -322,8 +322,8 @@ def test_a_last_look_that_is_cut_short_gives_way_to_the_one_before() -> None:
     assert last.final
     assert last.diagnosis is first.diagnosis
     assert last.changes == []
-    [told] = said
-    assert told.startswith("script: the last look took too long and was cut short; the report is as of 2023-")
+    [messages] = said
+    assert messages.startswith("script: the last look took too long and was cut short; the report is as of 2023-")
 
 
 def test_that_all_was_well_before_says_nothing_of_a_last_look_that_is_cut_short() -> None:
@@ -343,10 +343,10 @@ def test_where_no_look_was_whole_nothing_is_known() -> None:
 def test_where_nobody_reads_nothing_is_waited_for() -> None:
     live = Live(Script(waiting_lock(), ends=False), Options(0.001))
     began = time.monotonic()
-    for moment in live.moments():
-        if not moment.final:
+    for look in live.looks():
+        if not look.final:
             live.abandon()
-    assert moment.final
+    assert look.final
     assert time.monotonic() - began < 5.0
 
 
@@ -354,4 +354,4 @@ def test_where_nobody_reads_nobody_hears_that_it_is_no_capture() -> None:
     source = Script(b"hello", ends=False)
     live = Live(source, Options(0.001))
     Timer(0.1, live.abandon).start()
-    assert list(live.moments()) == []
+    assert list(live.looks()) == []

@@ -50,7 +50,7 @@ def test_pieces_come_to_the_same_diagnosis(capture: Capture) -> None:
 
 @pytest.mark.parametrize("capture", captures("samples"))
 def test_what_the_core_forgets_was_not_needed(capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_TOLD", 0)
+    monkeypatch.setattr(module, "MAX_TAKEN_ROWS", 0)
     data = capture.load()
     *_, last = looks(data, max(len(data) // PIECES, 1000), Watch("a.pcap", EVER_S))
     whole = nfsrpc.read(data, count=True)

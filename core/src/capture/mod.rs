@@ -1,4 +1,4 @@
-//! Container formats to frames: pcap, pcapng and snoop, told by content.
+//! Container formats to frames: pcap, pcapng and snoop, recognised by content.
 //!
 //! A format is a `Format`: shown the bytes at the front of what is left of a file, it says what they are, or how many it
 //! needs to tell. The answer never depends on bytes beyond those, so any chunking of a file gives the same frames. One
@@ -45,7 +45,7 @@ pub struct Interface {
     pub name: String,
     /// 0: no limit was stated.
     pub snaplen: u32,
-    /// Frames that the capture itself says were lost.
+    /// Frames lost in capturing, by the capture's own count.
     pub drops: u64,
 }
 
@@ -69,7 +69,7 @@ pub struct NotACapture(pub String);
 
 /// What the bytes at the front are.
 enum Step<'a> {
-    /// Not to be told from fewer than this many bytes.
+    /// Undecided with fewer than this many bytes.
     Need(usize),
     /// Nothing to hand out in so many bytes, which need not all be there yet, but as many frame numbers taken.
     Skip { used: usize, numbers: u32 },
@@ -325,7 +325,7 @@ fn walk(
     at
 }
 
-/// The next place where reading may resume, or where more bytes are needed to tell.
+/// The next place where reading may resume, or where more bytes are needed to decide.
 fn scan(format: &impl Format, bytes: &[u8], ended: bool) -> (usize, Fit) {
     for at in 0..bytes.len() {
         match format.fits(bytes.get(at..).unwrap_or_default(), ended) {
@@ -380,7 +380,7 @@ fn tell(bytes: &[u8]) -> Result<Told, NotACapture> {
     }
 }
 
-/// Captures that are told but not read: offset and bytes of a signature, and whose format it is.
+/// Captures that are recognised but not read: offset and bytes of a signature, and whose format it is.
 const FOREIGN: [(usize, &[u8], &str); 13] = [
     (0, b"RTSS", "a Microsoft Network Monitor"),
     (0, b"GMBU", "a Microsoft Network Monitor"),

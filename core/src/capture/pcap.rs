@@ -1,5 +1,5 @@
 //! pcap: a header of 24 bytes, then records of a header and a frame, all in the byte order of the machine that wrote them
-//! (draft-ietf-opsawg-pcap). The magic number tells byte order and unit of time. Alexey Kuznetzov's modified format adds
+//! (draft-ietf-opsawg-pcap). The magic number gives byte order and unit of time. Alexey Kuznetzov's modified format adds
 //! eight bytes (interface, protocol, packet type) to each record header; Nokia's adds four without saying so, and is told by
 //! its first frame.
 
@@ -12,7 +12,7 @@ pub const HEADER: usize = 24;
 /// The part of a record header that all variants have.
 const RECORD: usize = 16;
 
-/// Frames next to each other in a file are nearer than this in time: what tells a record header from other bytes.
+/// Frames next to each other in a file are nearer than this in time: that distinguishes a record header from other bytes.
 const NEAR_SECONDS: u32 = 86_400;
 
 const ETHERNET: u32 = 1;
@@ -23,7 +23,7 @@ pub struct Pcap {
     big_endian: bool,
     variant: &'static Variant,
     last_seconds: Option<u32>,
-    /// Until the first frame has told.
+    /// Until the first frame decides it.
     may_be_nokia: bool,
 }
 
@@ -58,7 +58,7 @@ impl Pcap {
             let magic = word(field(0), big_endian);
             Some((big_endian, VARIANTS.iter().find(|variant| variant.magic == magic)?))
         })?;
-        // The upper half of the link type tells the length of the frame check sequence, which IP's own length cuts off.
+        // The upper half of the link type is the length of the frame check sequence, which IP's own length cuts off.
         let link_type = word(field(20), big_endian) & 0xffff;
         let interface = Interface { link_type, snaplen: word(field(16), big_endian), ..Interface::default() };
         let may_be_nokia = link_type == ETHERNET && variant.name == PCAP.name;
