@@ -41,6 +41,7 @@ CAPTURED_TWICE_NS = 20_000_000  # an equal datagram this soon is one frame seen 
 SENT_AGAIN_NS = 1_000_000  # the same where each has an IP identification of its own
 SHORTEST = 20  # bytes of a message
 RPCSEC_GSS = bytes((0, 0, 0, 6))
+CROSSED_NS = 5_000_000  # a call sent again when its reply was on its way
 EARLY_NS = 2_000_000_000  # a reply captured before its call, by interrupt steering or a merge of two clocks
 
 
@@ -275,7 +276,9 @@ def add_call(past: list[Exchange], call: Message) -> bool:
     """Whether it is a call seen before, perhaps from another port, or the call of a reply captured before it."""
     for exchange in reversed(past):
         first, reply = exchange.call, exchange.reply
-        if first and not reply and (first[7:10], first.body) == (call[7:10], call.body):
+        crossed = reply and reply.rpc_status == 0 and abs(call.time - reply.time) <= CROSSED_NS
+        near = not reply or (crossed and reply.target == call.source)
+        if first and near and (first[7:10], first.body) == (call[7:10], call.body):
             exchange.resends.append(call)
             return True
         if reply and not first and reply.target == call.source and call.time - reply.time <= EARLY_NS:

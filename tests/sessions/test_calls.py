@@ -199,7 +199,7 @@ def test_every_column_is_as_declared(pair: Pair, tables: Read) -> None:
     pair.client.monitor(pair.server).reply(res_stat="STAT_SUCC", state=3)
     pair.client.mount(pair.server, "/srv")
     pair.client.lock(pair.server, svid=3).granted(after=20, resent=[10], copies=2)
-    pair.client.call(pair.server, "nfs3", "WRITE", file=handle("/srv/a"), data=b"data").reply(status="OK")
+    pair.client.call(pair.server, "nfs3", "WRITE", file=handle("/srv/a"), count=4, data=b"data").reply(status="OK")
     read = tables(pair.s.capture(at=pair.client, on="any"))
     for name in read:
         table, spec = read[name], TABLES[name]
