@@ -31,7 +31,7 @@ def _frame(event: str, meaning: str) -> tuple[tuple[str, str, str, str], ...]:
 
 CALLS = table_spec(
     "calls",
-    "A row an exchange: a call with its reply, or the lack of one. Sorted by capture and call_frame.",
+    "One row per exchange: a call and its reply, or a call without one. Sorted by capture and call_frame.",
     ("capture", "u16", "", "file of the call, counted from 0 as given (of the reply, for an orphan)"),
     ("call_frame", "u32?", "", "frame in which the call is complete; null for an orphan"),
     ("reply_frame", "u32?", "", "frame in which the first reply is complete; null without one"),
@@ -75,9 +75,9 @@ CALLS = table_spec(
 
 COPIES = table_spec(
     "copies",
-    "A row a further copy of a call or reply: the evidence of what was sent again.",
+    "One row per further copy of a call or reply: the evidence of retransmissions.",
     ("exchange", "u32", "", "exchange it belongs to"),
-    ("reply", "bool", "", "false: the call sent again; true: one more reply"),
+    ("reply", "bool", "", "false: the call retransmitted; true: one more reply"),
     ("copy", "u16", "", "n-th further call or reply of its exchange, from 1"),
     ("capture", "u16", "", "file"),
     ("frame", "u32", "", "frame"),
@@ -90,7 +90,7 @@ COPIES = table_spec(
 
 LOCKS = table_spec(
     "locks",
-    "A row a lock session: what one owner did to one range of one file, from request to release. Sorted by its start. "
+    "One row per lock session: what one owner did to one range of one file, from request to release. Sorted by its start. "
     "What is left when a part of a range is unlocked, or locked otherwise, is a row of its own.",
     ("capture", "u16", "", "file of the session's first frame"),
     ("frame", "u32", "", "its first frame: the LOCK's; the UNLOCK's or grant's without one; or what left it over"),
@@ -152,7 +152,7 @@ LOCKS = table_spec(
 
 MONITORS = table_spec(
     "monitors",
-    "A row an NSM exchange (STAT, SM_MON, SM_UNMON, SM_NOTIFY, ...) or a downcall of statd to lockd.",
+    "One row per NSM exchange (STAT, SM_MON, SM_UNMON, SM_NOTIFY, ...) or a downcall of statd to lockd.",
     ("capture", "u16", "", "file of the call"),
     ("frame", "u32?", "", "frame of the call"),
     ("reply_capture", "u16?", "", "file of the reply"),
@@ -184,7 +184,7 @@ MONITORS = table_spec(
 
 REGISTRATIONS = table_spec(
     "registrations",
-    "A row an answer of a portmapper or rpcbind about one program (an entry of a DUMP), or the lack of an answer.",
+    "One row per answer of a portmapper or rpcbind about one program (an entry of a DUMP), or query without an answer.",
     ("capture", "u16", "", "file of the call"),
     ("frame", "u32?", "", "frame of the call"),
     ("reply_capture", "u16?", "", "file of the reply"),
@@ -218,7 +218,7 @@ REGISTRATIONS = table_spec(
 
 PATHS = table_spec(
     "paths",
-    "A row a name that a file handle had, as replies told it: of MNT, LOOKUP, CREATE, READDIRPLUS, RENAME, ...",
+    "One row per name that a file handle had, by the replies: of MNT, LOOKUP, CREATE, READDIRPLUS, RENAME, ...",
     ("capture", "u16", "", "file of the reply that told it"),
     ("frame", "u32?", "", "frame of that reply"),
     ("time", "time", "ns", "of that reply"),
@@ -236,7 +236,7 @@ PATHS = table_spec(
 
 HOSTS = table_spec(
     "hosts",
-    "A row a host: what is one machine as far as the captures tell.",
+    "One row per host: what is one machine as far as the captures show.",
     ("host", "text", "", "its name in all tables: the address it is most active under"),
     ("addresses", "texts", "", "every address, also one that NAT puts in the place of another"),
     ("names", "texts", "", "every name: machinename, caller_name, my_name"),
@@ -251,7 +251,7 @@ HOSTS = table_spec(
 
 FLOWS = table_spec(
     "flows",
-    "A row a TCP connection or UDP 5-tuple; c is client to server, s is server to client.",
+    "One row per TCP connection or UDP 5-tuple; c is client to server, s is server to client.",
     ("flow", "u32", "", "number of the flow"),
     ("vantage", "u16", "", "number of the vantage"),
     ("capture", "u16", "", "file of its first frame"),
@@ -273,7 +273,7 @@ FLOWS = table_spec(
         for name, kind, unit, meaning in (
             ("frames", "u32", "", "frames"),
             ("bytes", "u64", "B", "payload"),
-            ("retransmitted", "u32", "", "segments sent again"),
+            ("retransmitted", "u32", "", "segments retransmitted"),
             ("out_of_order", "u32", "", "segments out of order"),
             ("lost_bytes", "u64", "B", "holes never filled"),
             ("cut_frames", "u32", "", "frames cut by the snap length"),
@@ -283,7 +283,7 @@ FLOWS = table_spec(
             ("calls", "u32", "", "RPC calls"),
             ("replies", "u32", "", "RPC replies"),
             ("last", "time", "ns", "last frame"),
-            ("unheard", "u32", "", "segments sent again in the longest stretch in which nothing came back"),
+            ("unheard", "u32", "", "segments retransmitted in the longest stretch without a frame of the other side"),
             ("unheard_first", "time", "ns", "first data sent in that stretch"),
             ("unheard_last", "time", "ns", "what ended it: a frame of the other side, or else the last frame"),
         )
@@ -317,7 +317,7 @@ FLOWS = table_spec(
 
 CAPTURES = table_spec(
     "captures",
-    "A row a file given.",
+    "One row per file given.",
     ("capture", "u16", "", "number of the file, from 0, as given"),
     ("file", "text", "", "its name"),
     ("format", "text", "", "pcap, pcapng, ..."),
@@ -343,7 +343,7 @@ CAPTURES = table_spec(
 
 QUALITY = table_spec(
     "quality",
-    "A row a file: what the capture lacks.",
+    "One row per file: what the capture lacks.",
     ("capture", "u16", "", "number of the file"),
     ("frames", "u32", "", "frames"),
     ("cut_frames", "u32", "", "frames cut by the snap length"),
@@ -370,7 +370,7 @@ QUALITY = table_spec(
 
 ODDITIES = table_spec(
     "oddities",
-    "A row anything malformed, a limit that was reached, or a step of the capturing host's clock.",
+    "One row per malformed piece, limit that was reached, or a step of the capturing host's clock.",
     ("kind", "text", "", "what, see below"),
     ("capture", "u16", "", "file"),
     ("frame", "u32", "", "frame"),
@@ -421,7 +421,7 @@ ODDITY_KINDS = {
 
 PROGRAMS = table_spec(
     "programs",
-    "A row a procedure: counts and latencies. Exchanges that several vantages show count once. Where exchanges are "
+    "One row per procedure: counts and latencies. Exchanges that several vantages show count once. Where exchanges are "
     "counted instead of listed (`tallies`), quantiles are told to 2 %.",
     ("prog", "u32", "", "program"),
     ("vers", "u32", "", "version"),
@@ -443,7 +443,7 @@ PROGRAMS = table_spec(
 
 TALLIES = table_spec(
     "tallies",
-    "A row what one client asked of one server in ten seconds (more in long captures), and how it ended: ordinary NFS "
+    "One row per client, server, procedure and ten seconds (more in long captures): calls, and how they ended: ordinary NFS "
     "exchanges (answered once, in less than a second) that were counted instead of listed in `calls`. Empty unless "
     "captures are read so.",
     ("capture", "u16", "", "file of the first call"),
@@ -480,7 +480,7 @@ TALLIES = table_spec(
 
 WRITES = table_spec(
     "writes",
-    "A row what one client wrote to one file in ten seconds: its WRITE calls that succeeded. Sorted by the first.",
+    "One row per client, file and ten seconds: the WRITE calls that succeeded. Sorted by the first.",
     ("capture", "u16", "", "file of the calls"),
     ("vantage", "u16", "", "number of the vantage"),
     ("interval", "time", "ns", "start of the ten seconds"),
