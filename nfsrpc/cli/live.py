@@ -52,8 +52,12 @@ def live(
         str | None, typer.Option(metavar="DIR", help="Follow the files that another tcpdump writes (-C, -G, -W).")
     ] = None,
     filter: Annotated[str | None, typer.Option(metavar="EXPR", help="What to capture, as pcap-filter(7) says.")] = None,  # noqa: A002
-    interval: Annotated[float, typer.Option(parser=seconds, metavar="DURATION", help="Run the rules at most once per interval.")] = "1s",  # type: ignore[assignment]
-    window: Annotated[float, typer.Option(parser=seconds, metavar="DURATION", help="How far back the rules look.")] = "15m",  # type: ignore[assignment]
+    interval: Annotated[
+        float, typer.Option(parser=seconds, metavar="DURATION", help="Run the rules at most once per interval.")
+    ] = "1s",  # type: ignore[assignment]
+    window: Annotated[
+        float, typer.Option(parser=seconds, metavar="DURATION", help="How far back the rules look.")
+    ] = "15m",  # type: ignore[assignment]
     for_: Annotated[
         float | None, typer.Option("--for", parser=seconds, metavar="DURATION", help="End after this time.")
     ] = None,

@@ -4,7 +4,7 @@ Sees
     WRITE calls that succeed, to a file on which a host holds a lock at that moment, by another host that never asks for
     a lock on that file. A warning where the lock is exclusive and of the whole file: the write falls into it.
 
-Why it hurts
+Why it matters
     Locks are advisory: a server accepts every WRITE. The holder of the lock relies on nobody else writing, and its data
     may be damaged. It is likely only where the lock is shared, or of a part of the file: the writer may have written to
     another part, and hold a lock there since before the capture.

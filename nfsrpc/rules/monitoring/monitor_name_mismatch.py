@@ -7,7 +7,7 @@ Sees
     not at all), or the receiver does not reclaim its own. One caller_name from several addresses of one family at one
     server; several caller_names from one address. As information: a notice in another name than the client locks under.
 
-Why it hurts
+Why it matters
     statd matches notices by address (Linux) or by name (others). What does not match is ignored: the locks of a client
     that rebooted stay, and locks that a server lost are not reclaimed. Or a neighbour of the same name loses its locks.
 
