@@ -90,8 +90,8 @@ COPIES = table_spec(
 
 LOCKS = table_spec(
     "locks",
-    "One row per lock session: what one owner did to one range of one file, from request to release. Sorted by its start. "
-    "What is left when a part of a range is unlocked, or locked otherwise, is a row of its own.",
+    "One row per lock session: what one owner did to one range of one file, from request to release, sorted by start; "
+    "what is left when a part of a range is unlocked, or locked otherwise, is a row of its own.",
     ("capture", "u16", "", "file of the session's first frame"),
     ("frame", "u32", "", "its first frame: the LOCK's; the UNLOCK's or grant's without one; or what left it over"),
     ("time", "time", "ns", "of that frame"),
@@ -443,7 +443,7 @@ PROGRAMS = table_spec(
 
 TALLIES = table_spec(
     "tallies",
-    "One row per client, server, procedure and ten seconds (more in long captures): calls, and how they ended: ordinary NFS "
+    "One row per client, server, procedure and ten seconds (more in long captures): ordinary NFS "
     "exchanges (answered once, in less than a second) that were counted instead of listed in `calls`. Empty unless "
     "captures are read so.",
     ("capture", "u16", "", "file of the first call"),

@@ -53,11 +53,9 @@ def live(
     ] = None,
     filter: Annotated[str | None, typer.Option(metavar="EXPR", help="What to capture, as pcap-filter(7) says.")] = None,  # noqa: A002
     interval: Annotated[
-        float, typer.Option(parser=seconds, metavar="DURATION", help="Run the rules at most once per interval.")
+        float, typer.Option(parser=seconds, metavar="DURATION", help="Run rules at most this often.")
     ] = "1s",  # type: ignore[assignment]
-    window: Annotated[
-        float, typer.Option(parser=seconds, metavar="DURATION", help="How far back the rules look.")
-    ] = "15m",  # type: ignore[assignment]
+    window: Annotated[float, typer.Option(parser=seconds, metavar="DURATION", help="How far rules look back.")] = "15m",  # type: ignore[assignment]
     for_: Annotated[
         float | None, typer.Option("--for", parser=seconds, metavar="DURATION", help="End after this time.")
     ] = None,
@@ -73,8 +71,8 @@ def live(
 ) -> None:
     """Watch RPC traffic on this node and report a fault as soon as it shows.
 
-    On a terminal a screen, else one line per change. Ctrl-C ends it with a report. Exits as analyze does: 1 when there is a
-    fault at the end, 2 when the source was bad or failed, 70 when a rule failed, else 0.
+    On a terminal a screen, else one line per change. Ctrl-C ends it with a report. Exits as analyze does: 1 when there
+    is a fault at the end, 2 when the source was bad or failed, 70 when a rule failed, else 0.
     """
     # Capabilities are a thread's, so there may be no other before they are given up, not even numpy's.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"

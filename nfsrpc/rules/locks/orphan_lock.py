@@ -121,8 +121,8 @@ TITLES = {
     "holder rebooted": "{server} keeps the lock of {holder} on {file}, whose host has rebooted",
 }
 KEPT = (
-    "The server, or the file system below it, keeps a lock without an owner; or a process of the server itself, or another "
-    "node of its cluster, holds it."
+    "The server, or the file system below it, keeps a lock without an owner; or a process of the server itself, or "
+    "another node of its cluster, holds it."
 )
 WHY = {
     "released": KEPT,
