@@ -91,7 +91,7 @@ def _frame(event: str, meaning: str) -> tuple[tuple[str, str, str, str], ...]:
 
 CALLS = table_spec(
     "calls",
-    "A row an exchange: a call with its reply, or the lack of one. Sorted by capture and call_frame.",
+    "One row per exchange: a call and its reply, or a call without one. Sorted by capture and call_frame.",
     ("capture", "u16", "", "file of the call, counted from 0 as given (of the reply, for an orphan)"),
     ("call_frame", "u32?", "", "frame in which the call is complete; null for an orphan"),
     ("reply_frame", "u32?", "", "frame in which the first reply is complete; null without one"),
@@ -111,7 +111,7 @@ CALLS = table_spec(
     label("procedure", PROCEDURES, "name of the procedure"),
     ("rpc_status", "u8?", "", "0-5 accept_stat, 16 RPC_MISMATCH, 32 + auth_stat AUTH_ERROR"),
     ("status", "i32?", "", "the result's own status (nlm4_stats, nfsstat3, ...); null when it has none or is not seen"),
-    ("retransmits", "u16", "", "times that the call was sent again, on whichever connection"),
+    ("retransmits", "u16", "", "retransmissions of the call, on whichever connection"),
     ("duplicates", "u16", "", "further replies"),
     label(
         "state", CALL_STATES, "answered, unanswered, undecided (the capture cannot tell) or orphan (reply without call)"
@@ -137,9 +137,9 @@ CALLS = table_spec(
 
 COPIES = table_spec(
     "copies",
-    "A row a further copy of a call or reply: the evidence of what was sent again.",
+    "One row per further copy of a call or reply: the evidence of retransmissions.",
     ("exchange", "u32", "", "exchange it belongs to"),
-    ("reply", "bool", "", "false: the call sent again; true: one more reply"),
+    ("reply", "bool", "", "false: the call retransmitted; true: one more reply"),
     ("copy", "u16", "", "n-th further call or reply of its exchange, from 1"),
     ("capture", "u16", "", "file"),
     ("frame", "u32", "", "frame"),
@@ -152,8 +152,8 @@ COPIES = table_spec(
 
 LOCKS = table_spec(
     "locks",
-    "A row a lock session: what one owner did to one range of one file, from request to release. Sorted by its start. "
-    "What is left when a part of a range is unlocked, or locked otherwise, is a row of its own.",
+    "One row per lock session: what one owner did to one range of one file, from request to release, sorted by start; "
+    "what is left when a part of a range is unlocked, or locked otherwise, is a row of its own.",
     ("capture", "u16", "", "file of the session's first frame"),
     ("frame", "u32", "", "its first frame: the LOCK's; the UNLOCK's or grant's without one; or what left it over"),
     ("time", "time", "ns", "of that frame"),
@@ -218,7 +218,7 @@ LOCKS = table_spec(
 
 MONITORS = table_spec(
     "monitors",
-    "A row an NSM exchange (STAT, SM_MON, SM_UNMON, SM_NOTIFY, ...) or a downcall of statd to lockd.",
+    "One row per NSM exchange (STAT, SM_MON, SM_UNMON, SM_NOTIFY, ...) or a downcall of statd to lockd.",
     ("capture", "u16", "", "file of the call"),
     ("frame", "u32?", "", "frame of the call"),
     ("reply_capture", "u16?", "", "file of the reply"),
@@ -252,7 +252,7 @@ MONITORS = table_spec(
 
 REGISTRATIONS = table_spec(
     "registrations",
-    "A row an answer of a portmapper or rpcbind about one program (an entry of a DUMP), or the lack of an answer.",
+    "One row per answer of a portmapper or rpcbind about one program (an entry of a DUMP), or query without an answer.",
     ("capture", "u16", "", "file of the call"),
     ("frame", "u32?", "", "frame of the call"),
     ("reply_capture", "u16?", "", "file of the reply"),
@@ -288,8 +288,8 @@ REGISTRATIONS = table_spec(
 
 PATHS = table_spec(
     "paths",
-    "A row a name that a file handle had, as replies told it: of MNT, LOOKUP, CREATE, READDIRPLUS, RENAME, ...",
-    ("capture", "u16", "", "file of the reply that told it"),
+    "One row per name that a file handle had, by the replies: of MNT, LOOKUP, CREATE, READDIRPLUS, RENAME, ...",
+    ("capture", "u16", "", "file of that reply"),
     ("frame", "u32?", "", "frame of that reply"),
     ("time", "time", "ns", "of that reply"),
     ("server", "text", "", "host whose file it is"),
@@ -298,21 +298,21 @@ PATHS = table_spec(
     ("handle", "text", "", "the same short: FH:0x and its CRC-32, as Wireshark shows it"),
     ("directory", "text", "", "handle of the directory in hex; null for what was mounted"),
     ("name", "text", "", "name in that directory; the path that was mounted"),
-    label("procedure", NAMING_PROCEDURES, "procedure that told it"),
+    label("procedure", NAMING_PROCEDURES, "its procedure"),
     *_frame("until", "the name was taken away: renamed, removed, or given to another file"),
     label("until_procedure", NAMING_PROCEDURES, "procedure that took it away"),
-    ("exchange", "u32", "", "exchange that told it"),
+    ("exchange", "u32", "", "its exchange"),
 )
 
 HOSTS = table_spec(
     "hosts",
-    "A row a host: what is one machine as far as the captures tell.",
+    "One row per host: what is one machine as far as the captures show.",
     ("host", "text", "", "its name in all tables: the address it is most active under"),
     ("addresses", "texts", "", "every address, also one that NAT puts in the place of another"),
     ("names", "texts", "", "every name: machinename, caller_name, my_name"),
     ("roles", "texts", "", "client and server of NFS and NLM, or neither"),
     ("loopbacks", "texts", "", "its loopback interfaces that were captured, as 'capture N'"),
-    ("captures", "texts", "", "captures that were taken on it, as far as can be told, by number"),
+    ("captures", "texts", "", "captures that were taken on it, as far as known, by number"),
     ("client_calls", "u32", "", "NFS, MOUNT and NLM calls (without callbacks) it sent"),
     ("server_calls", "u32", "", "NFS, MOUNT and NLM calls (without callbacks) it received"),
     ("first", "time", "ns", "first frame of a flow of it"),
@@ -321,7 +321,7 @@ HOSTS = table_spec(
 
 FLOWS = table_spec(
     "flows",
-    "A row a TCP connection or UDP 5-tuple; c is client to server, s is server to client.",
+    "One row per TCP connection or UDP 5-tuple; c is client to server, s is server to client.",
     ("flow", "u32", "", "number of the flow"),
     ("vantage", "u16", "", "number of the vantage"),
     ("capture", "u16", "", "file of its first frame"),
@@ -343,7 +343,7 @@ FLOWS = table_spec(
         for name, kind, unit, meaning in (
             ("frames", "u32", "", "frames"),
             ("bytes", "u64", "B", "payload"),
-            ("retransmitted", "u32", "", "segments sent again"),
+            ("retransmitted", "u32", "", "segments retransmitted"),
             ("out_of_order", "u32", "", "segments out of order"),
             ("lost_bytes", "u64", "B", "holes never filled"),
             ("cut_frames", "u32", "", "frames cut by the snap length"),
@@ -353,7 +353,7 @@ FLOWS = table_spec(
             ("calls", "u32", "", "RPC calls"),
             ("replies", "u32", "", "RPC replies"),
             ("last", "time", "ns", "last frame"),
-            ("unheard", "u32", "", "segments sent again in the longest stretch in which nothing came back"),
+            ("unheard", "u32", "", "segments retransmitted in the longest stretch without a frame of the other side"),
             ("unheard_first", "time", "ns", "first data sent in that stretch"),
             ("unheard_last", "time", "ns", "what ended it: a frame of the other side, or else the last frame"),
         )
@@ -375,7 +375,7 @@ FLOWS = table_spec(
     ("duplicates", "u32", "", "frames captured twice"),
     ("rpc", "bool", "", "RPC was seen on it"),
     ("superseded", "bool", "", "ended by a new connection on the same four-tuple"),
-    ("evicted", "bool", "", "forgotten for want of room"),
+    ("evicted", "bool", "", "dropped for lack of room"),
     ("tls", "bool", "", "RPC over TLS"),
     (
         "duplicate_of",
@@ -387,19 +387,19 @@ FLOWS = table_spec(
 
 CAPTURES = table_spec(
     "captures",
-    "A row a file given.",
+    "One row per file given.",
     ("capture", "u16", "", "number of the file, from 0, as given"),
     ("file", "text", "", "its name"),
     ("format", "text", "", "pcap, pcapng, ..."),
     ("linktypes", "texts", "", "link types of its interfaces"),
-    ("interfaces", "texts", "", "names of its interfaces, where the file tells"),
+    ("interfaces", "texts", "", "names of its interfaces, where the file names them"),
     ("frames", "u32", "", "frames"),
     ("bytes", "u64", "B", "size"),
     ("first", "time", "ns", "first frame"),
     ("last", "time", "ns", "last frame"),
     ("vantage", "u16", "", "number of the vantage, 0 for what shows the most hosts: the files of one ring share it"),
     ("where", "text", "", "vantage in words: 'server any', 'client wire', 'wire', ... (nfsrpc.sessions.hosts)"),
-    ("host", "text", "", "host it was taken on, where that can be told"),
+    ("host", "text", "", "host it was taken on, where known"),
     ("any_interface", "bool", "", "taken with -i any (SLL, SLL2) or showing loopback: the host's loopback is in it"),
     ("loopback_of", "text", "", "host whose loopback traffic it shows"),
     ("offset_s", "f64", "s", "its clock against that of vantage 0, by the exchanges that both show; null if none"),
@@ -413,7 +413,7 @@ CAPTURES = table_spec(
 
 QUALITY = table_spec(
     "quality",
-    "A row a file: what the capture lacks.",
+    "One row per file: what the capture lacks.",
     ("capture", "u16", "", "number of the file"),
     ("frames", "u32", "", "frames"),
     ("cut_frames", "u32", "", "frames cut by the snap length"),
@@ -427,12 +427,12 @@ QUALITY = table_spec(
     ("truncated", "bool", "", "the file ends within a record"),
     ("drops", "u64?", "", "frames that the capturing system says it dropped; null when it does not say"),
     ("tcp_frames", "u64", "", "TCP frames of the flows that begin in this file"),
-    ("retransmitted", "u64", "", "TCP segments sent again, in the flows that begin in this file"),
+    ("retransmitted", "u64", "", "TCP segments retransmitted, in the flows that begin in this file"),
     ("out_of_order", "u64", "", "TCP segments out of order, likewise"),
     ("lost_bytes", "u64", "B", "bytes of TCP streams missing from the capture, likewise"),
     ("one_way_flows", "u32", "", "flows with RPC of which only one direction was captured, likewise"),
     ("calls", "u32", "", "calls in this file"),
-    ("undecided", "u32", "", "calls of which the capture cannot tell whether they were answered"),
+    ("undecided", "u32", "", "calls whose reply may not have been captured"),
     ("orphans", "u32", "", "replies without their call"),
     ("clock_steps", "u32", "", "steps of the capturing host's clock: rows of oddities, clock-set-back and -forward"),
     ("oddities", "u32", "", "other rows of oddities"),
@@ -450,7 +450,7 @@ ODDITY_KINDS = {
     "checksum": "a frame whose checksum is wrong, where its sender's are right else: it is left out; detail: bytes",
     "corrupt-syn": "a damaged segment of a connection that goes on, with the flag of one that opens it: not read; "
     "detail: its sequence number",
-    "flow-evicted": "a connection forgotten for want of room; detail: the flow",
+    "flow-evicted": "a connection dropped for lack of room; detail: the flow",
     "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known, and in "
     "the upper 32 bits the xid of an RPC message over UDP",
     "frame-time": "a time stamp far from those of the frames before and behind: the time of the one before counts; "
@@ -481,7 +481,7 @@ ODDITY_KINDS = {
 
 ODDITIES = table_spec(
     "oddities",
-    "A row anything malformed, a limit that was reached, or a step of the capturing host's clock.",
+    "One row per malformed piece, limit that was reached, or step of the capturing host's clock.",
     label("kind", (*ODDITY_KINDS, *CLOCK_STEPS), "what, see below"),
     ("capture", "u16", "", "file"),
     ("frame", "u32", "", "frame"),
@@ -491,8 +491,8 @@ ODDITIES = table_spec(
 
 PROGRAMS = table_spec(
     "programs",
-    "A row a procedure: counts and latencies. Exchanges that several vantages show count once. Where exchanges are "
-    "counted instead of listed (`tallies`), quantiles are told to 2 %.",
+    "One row per procedure: counts and latencies. Exchanges that several vantages show count once. Where exchanges are "
+    "counted instead of listed (`tallies`), quantiles are exact to 2 %.",
     ("prog", "u32", "", "program"),
     ("vers", "u32", "", "version"),
     ("proc", "u32?", "", "procedure; null when cut off"),
@@ -502,7 +502,7 @@ PROGRAMS = table_spec(
     ("replies", "u32", "", "of these answered"),
     ("unanswered", "u32", "", "of these unanswered"),
     ("undecided", "u32", "", "of these undecided"),
-    ("retransmits", "u32", "", "calls sent again"),
+    ("retransmits", "u32", "", "calls retransmitted"),
     ("duplicates", "u32", "", "further replies"),
     ("errors", "u32", "", "RPC errors and results whose own status is not OK (NLM's BLOCKED is none)"),
     ("p50", "f64", "s", "latency: median"),
@@ -513,7 +513,7 @@ PROGRAMS = table_spec(
 
 TALLIES = table_spec(
     "tallies",
-    "A row what one client asked of one server in ten seconds (more in long captures), and how it ended: ordinary NFS "
+    "One row per client, server, procedure and ten seconds (more in long captures): ordinary NFS "
     "exchanges (answered once, in less than a second) that were counted instead of listed in `calls`. Empty unless "
     "captures are read so.",
     ("capture", "u16", "", "file of the first call"),
@@ -550,7 +550,7 @@ TALLIES = table_spec(
 
 WRITES = table_spec(
     "writes",
-    "A row what one client wrote to one file in ten seconds: its WRITE calls that succeeded. Sorted by the first.",
+    "One row per client, file and ten seconds: the WRITE calls that succeeded. Sorted by the first.",
     ("capture", "u16", "", "file of the calls"),
     ("vantage", "u16", "", "number of the vantage"),
     ("interval", "time", "ns", "start of the ten seconds"),

@@ -47,7 +47,7 @@ def analyze(
 ) -> None:
     """Say why locks hang: which host to fix, how, and with what proof.
 
-    Exits 0 when no fault was found (healthy, or it cannot be told), 1 when one was, 2 when the input or the usage is
+    Exits 0 when no fault was found (healthy, or unknown), 1 when one was, 2 when the input or the usage is
     bad, 70 when a rule failed, which is a bug of nfsrpc.
     """
     from nfsrpc.sources import SourceError

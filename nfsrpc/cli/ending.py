@@ -1,6 +1,6 @@
 """The end of the process: its exit code, and one line where something went wrong.
 
-    0    no fault was found, or it cannot be told
+    0    no fault was found: healthy, or unknown
     1    a fault was found
     2    bad input or usage, or the system failed: a full disk, no memory
     70   a bug of nfsrpc, in a rule, say (EX_SOFTWARE of sysexits.h)

@@ -1,4 +1,4 @@
-"""`nfsrpc live`: what is wrong on a node, reported as soon as it can be known."""
+"""`nfsrpc live`: what is wrong on a node, reported as soon as it shows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def seconds(text: str) -> float:
     """A duration (`15m`, `90`, `1.5 h`) in seconds."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?\s*", text)
     if not match or float(match[1]) == 0:
-        raise typer.BadParameter(f"{text} is no length of time: 500ms, 10s, 15m, 2h")
+        raise typer.BadParameter(f"{text} is no duration: 500ms, 10s, 15m, 2h")
     return float(match[1]) * UNITS[match[2] or "s"]
 
 
@@ -52,25 +52,27 @@ def live(
         str | None, typer.Option(metavar="DIR", help="Follow the files that another tcpdump writes (-C, -G, -W).")
     ] = None,
     filter: Annotated[str | None, typer.Option(metavar="EXPR", help="What to capture, as pcap-filter(7) says.")] = None,  # noqa: A002
-    interval: Annotated[float, typer.Option(parser=seconds, metavar="DURATION", help="Look so often at most.")] = "1s",  # type: ignore[assignment]
-    window: Annotated[float, typer.Option(parser=seconds, metavar="DURATION", help="What rules look back on.")] = "15m",  # type: ignore[assignment]
+    interval: Annotated[
+        float, typer.Option(parser=seconds, metavar="DURATION", help="Run rules at most this often.")
+    ] = "1s",  # type: ignore[assignment]
+    window: Annotated[float, typer.Option(parser=seconds, metavar="DURATION", help="How far rules look back.")] = "15m",  # type: ignore[assignment]
     for_: Annotated[
-        float | None, typer.Option("--for", parser=seconds, metavar="DURATION", help="End after so long.")
+        float | None, typer.Option("--for", parser=seconds, metavar="DURATION", help="End after this time.")
     ] = None,
     until_finding: Annotated[bool, typer.Option("--until-finding", help="End when a fault is found.")] = False,
-    format: Annotated[Format, typer.Option("--format", help="A line, or an object, a change.")] = Format.text,  # noqa: A002
+    format: Annotated[Format, typer.Option("--format", help="One line, or one JSON object, per change.")] = Format.text,  # noqa: A002
     no_drop: Annotated[
-        bool, typer.Option("--no-drop", help="Parse with all rights of root, not as who invoked sudo or as nobody.")
+        bool, typer.Option("--no-drop", help="Parse with all rights of root, not as the user of sudo or as nobody.")
     ] = False,
     select: Select = "",
     ignore: Ignore = "",
     thresholds: Set = None,
     timezone: Timezone = "",
 ) -> None:
-    """Watch RPC traffic on this node, and say what is wrong as soon as it can be known.
+    """Watch RPC traffic on this node and report a fault as soon as it shows.
 
-    On a terminal a screen, else a line a change. Ctrl-C ends it with a report. Exits as analyze does: 1 when there is a
-    fault at the end, 2 when the source was bad or failed, 70 when a rule failed, else 0.
+    On a terminal a screen, else one line per change. Ctrl-C ends it with a report. Exits as analyze does: 1 when there
+    is a fault at the end, 2 when the source was bad or failed, 70 when a rule failed, else 0.
     """
     # Each thread has its own capabilities, so there must be no other before they are given up, not even numpy's.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"

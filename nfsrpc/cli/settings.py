@@ -39,8 +39,8 @@ Timezone = Annotated[
     str, typer.Option("--timezone", metavar="NAME", help="Time zone of all times, and of kernel logs: Europe/Berlin.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all that there is, passed checks too.")]
-Select = Annotated[str, typer.Option(metavar="RULES", help="Ask only the rules that begin so: REG001,LCK")]
-Ignore = Annotated[str, typer.Option(metavar="RULES", help="Do not ask the rules that begin so.")]
+Select = Annotated[str, typer.Option(metavar="RULES", help="Run only rules with these prefixes: REG001,LCK")]
+Ignore = Annotated[str, typer.Option(metavar="RULES", help="Do not run rules with these prefixes.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="RULE.NAME=VALUE", help="Change a threshold: LCK002.late_s=3 (repeatable)."),

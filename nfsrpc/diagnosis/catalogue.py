@@ -16,7 +16,7 @@ from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.findings.finding import Answer, LogKind, Rule
 
 # The sections of a rule's documentation, in their order.
-SECTIONS = ("Sees", "Why it hurts", "Not flagged when", "How to confirm", "How to fix", "References")
+SECTIONS = ("Sees", "Why it matters", "Not flagged when", "How to confirm", "How to fix", "References")
 PARAMETERS = "Parameters"  # one more where a rule has thresholds: "name: meaning" a line
 UNDOCUMENTED = f"(the section {PARAMETERS} of the rule's file does not say)"
 HEADING = re.compile(rf"^({'|'.join((*SECTIONS, PARAMETERS))})$", re.MULTILINE)

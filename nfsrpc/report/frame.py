@@ -90,7 +90,7 @@ class FrameContents:
             yield f"{name_of(call)} call {between(call)}, xid 0x{call.xid:08x}" + (f": {asks}" if asks else "")
             if copies:
                 again = ", ".join(f"{copy.frame} ({duration(copy.after_s)} later)" for copy in copies)
-                yield f"sent again in frame {again}"
+                yield f"retransmitted in frame {again}"
             yield self.fate(call)
 
     def fate(self, call: Calls.Row) -> str:
@@ -124,7 +124,7 @@ class FrameContents:
                 yield f"one more {name_of(call)} reply {backwards(call)} to the call in frame {call.call_frame}"
             else:
                 later = f", {duration(copy.after_s)} after it"
-                yield f"{name_of(call)} call {between(call)}: that of frame {call.call_frame} sent again{later}"
+                yield f"{name_of(call)} call {between(call)}: retransmission of frame {call.call_frame}{later}"
                 yield self.fate(call)
 
     def copies_of(self, exchange: int) -> list[Copies.Row]:

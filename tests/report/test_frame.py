@@ -52,7 +52,7 @@ def test_a_call_that_was_sent_again_and_its_reply(s: Scenario, server: Host, cli
     assert call.says[0].startswith("LOCK (nlm version 4) call of 10.0.0.1:")
     assert call.says[0].endswith(": exclusive, bytes 50–59")
     first, again, last = call.frame, *call.partners[1:]
-    assert call.says[1] == f"sent again in frame {again} (10.3 s later), {last} (60.5 s later)"
+    assert call.says[1] == f"retransmitted in frame {again} (10.3 s later), {last} (60.5 s later)"
     assert call.says[2] == f"answered in frame {reply.frame} after 61.6 s: GRANTED"
     assert call.partners[0] == reply.frame
     assert reply.says[0].endswith(f"to the call in frame {first}, 61.6 s later: GRANTED")
@@ -67,7 +67,7 @@ def test_a_call_sent_again(s: Scenario, server: Host, client: Host, explained: E
     s.wait(1)
     again = explained(s, "sent again")
     first = explained(s, "LOCK (nlm version 4) call")
-    assert again.says[0].endswith(f": that of frame {first.frame} sent again, 10.2 s after it")
+    assert again.says[0].endswith(f": retransmission of frame {first.frame}, 10.2 s after it")
     assert again.says[1] == first.says[2]
     assert again.partners == (first.frame, first.partners[0])
 

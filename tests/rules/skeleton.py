@@ -21,7 +21,7 @@ RULE = '''"""(One sentence: what is wrong.)
 Sees
     (What the capture shows, by program, procedure and time.)
 
-Why it hurts
+Why it matters
     (What the affected clients notice.)
 
 Not flagged when

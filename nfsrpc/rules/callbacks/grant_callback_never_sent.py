@@ -4,7 +4,7 @@ Sees
     A client waits (BLOCKED), the last holder unlocks, and the server sends no GRANTED or GRANTED_MSG for 10 s or more,
     nor asks for the client's lockd; the waiter gets the lock when it retries.
 
-Why it hurts
+Why it matters
     Each handover of a lock takes up to 30 s, the time after which a Linux client retries.
 
 Not flagged when

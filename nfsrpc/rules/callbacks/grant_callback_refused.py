@@ -4,7 +4,7 @@ Sees
     The client's answer to GRANTED, or its GRANTED_RES, is not GRANTED. The host to fix is the client, unless the grant
     came from another address of the server than the one that the client asked for the lock: then it is the server.
 
-Why it hurts
+Why it matters
     The server grants the lock to the next waiter; the client that refused it has to retry, on Linux after 30 s.
 
 Not flagged when

@@ -6,7 +6,7 @@ Sees
     retries. The host to fix is the client, unless the server calls a port that no portmapper named, an address from
     which nobody locks, or from an address of another network than the client mounted: then it is the server.
 
-Why it hurts
+Why it matters
     The lock is free and unused: Linux clients retry every 30 s, so each handover may take that long. The server's
     kernel logs "lockd: server CLIENT not responding, timed out".
 
@@ -54,7 +54,7 @@ RULE = Rule(
     explains=("NET001", "NET002", "NET003", "REG003", "REG005", "LCK003", "LCK010", "LCK011", "CBK003", "RPC005"),
     log=("callback-silent",),
     judges="whole lock requests",
-    passes="no waiting client was called in vain",
+    passes="every waiting client that was called answered",
 )
 
 

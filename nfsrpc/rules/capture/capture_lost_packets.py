@@ -4,7 +4,7 @@ Sees
     Bytes of TCP streams that the receiver acknowledged, or that were followed by more, and that were never captured;
     drops that the capturing system reports (pcapng).
 
-Why it hurts
+Why it matters
     Calls and replies in the gaps are missing: an exchange that seems unanswered may have been answered.
 
 Not flagged when

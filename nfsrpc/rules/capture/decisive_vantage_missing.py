@@ -4,7 +4,7 @@ Sees
     A finding that is only likely, or a symptom without its cause, whose proof passes where nothing was captured: most
     often the server's loopback, over which its lockd asks its own portmapper and statd.
 
-Why it hurts
+Why it matters
     Several faults look the same in this capture. One more capture separates them.
 
 Not flagged when

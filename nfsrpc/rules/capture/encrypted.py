@@ -3,7 +3,7 @@
 Sees
     RPC over TLS (AUTH_TLS, RFC 9289), or calls with RPCSEC_GSS and the privacy service (krb5p).
 
-Why it hurts
+Why it matters
     Neither arguments nor results can be read. Times and sizes of calls and replies can.
 
 Not flagged when

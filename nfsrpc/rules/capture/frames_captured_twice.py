@@ -4,7 +4,7 @@ Sees
     Frames that are in the capture more than once, because they passed several interfaces: -i any with bridges, bonds,
     VXLAN.
 
-Why it hurts
+Why it matters
     It does not; here they count once. Other tools take them for retransmissions.
 
 Not flagged when

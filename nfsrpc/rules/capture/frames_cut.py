@@ -3,7 +3,7 @@
 Sees
     Frames of which only the beginning was captured, and how many lock messages lack fields for it.
 
-Why it hurts
+Why it matters
     Fields at the end of messages are missing: results, owners, ranges. Their values are unknown.
 
 Not flagged when

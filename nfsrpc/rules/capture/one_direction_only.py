@@ -3,7 +3,7 @@
 Sees
     RPC of which only the frames of one side were captured.
 
-Why it hurts
+Why it matters
     Calls without a reply may have been answered, and replies belong to calls that are unknown. They are `undecided`.
 
 Not flagged when

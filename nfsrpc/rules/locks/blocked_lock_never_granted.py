@@ -4,7 +4,7 @@ Sees
     LOCK answered BLOCKED; its holder has released the lock; and 30 s or more after that neither a grant of the server
     nor a successful new LOCK.
 
-Why it hurts
+Why it matters
     The application hangs on a lock that nobody has.
 
 Not flagged when
@@ -88,7 +88,7 @@ def finding(waiter: Waiter, again: bool) -> Finding:
         title=f"{row.client} waits for a lock on {row.file} that has been free for {seconds(idle)}",
         explanation=(
             f"The LOCK of {row.owner} was answered BLOCKED; the holder released the range {seconds(idle)} before the "
-            f"end of the capture, and {row.server} has granted it to nobody since.{unseen}"
+            f"end of the capture, and {row.server} has not granted it since.{unseen}"
         ),
         clients=(row.client,),
         files=(row.file,),

@@ -4,7 +4,7 @@ Sees
     Lock requests of one address with one owner (caller_name, svid, oh) on two connections that are in use at the same
     time, and the same range granted on both, without UNLOCK between.
 
-Why it hurts
+Why it matters
     To the server they are one owner, which may lock its own range again: both get the exclusive lock. Seen with two
     pods behind one address that have the same host name.
 

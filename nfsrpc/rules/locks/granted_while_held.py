@@ -4,7 +4,7 @@ Sees
     A lock granted for a range that another owner holds, one of the two exclusively, without UNLOCK between. It is
     likely only where the capture lacks the server's portmapper and statd: a notice of reboot would be missing too.
 
-Why it hurts
+Why it matters
     Two applications hold the same lock, and overwrite each other's data. Clients log "VFS is out of sync with lock
     manager".
 

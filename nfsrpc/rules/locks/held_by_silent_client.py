@@ -4,7 +4,7 @@ Sees
     Requests blocked or denied for a minute or more by a lock whose holder's host sends nothing any more, not even the
     keepalives of its connections.
 
-Why it hurts
+Why it matters
     A server drops the lock of a client that died only when that client boots and announces it (SM_NOTIFY). A client
     that never comes back holds the lock for ever; all others wait.
 

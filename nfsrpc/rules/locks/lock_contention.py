@@ -3,7 +3,7 @@
 Sees
     LOCK answered BLOCKED, and how long it waited behind which holder, on which file; a warning from a minute on.
 
-Why it hurts
+Why it matters
     This is what locks are for, unless the holder keeps one for too long. Applications wait in a queue.
 
 Not flagged when

@@ -3,7 +3,7 @@
 Sees
     LOCK answered with DENIED_GRACE_PERIOD (4), asked again every 5 s until the grace period is over.
 
-Why it hurts
+Why it matters
     After a reboot a server grants clients the locks that they had, and for that time (Linux 90 s, many filers 45 s)
     no new ones: those wait. This is normal; it is a warning when it lasts longer than two minutes or begins again.
 

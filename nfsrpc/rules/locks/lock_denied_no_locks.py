@@ -3,7 +3,7 @@
 Sees
     LOCK answered with DENIED_NOLOCKS (2).
 
-Why it hurts
+Why it matters
     The application gets ENOLCK, "No locks available". It is not a lock in conflict: the server cannot lock at all,
     most often because statd does not monitor the client for its lockd ("lockd: cannot monitor").
 

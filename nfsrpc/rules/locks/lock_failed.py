@@ -4,7 +4,7 @@ Sees
     LOCK, TEST or CANCEL answered with DEADLCK (5), ROFS (6), STALE_FH (7), FBIG (8) or FAILED (9); or a LOCK of a
     client that is willing to wait, answered DENIED (1) at once instead of BLOCKED.
 
-Why it hurts
+Why it matters
     The application gets an error that it may not expect: EDEADLK, EROFS, ESTALE, EOVERFLOW or ENOLCK; EAGAIN where it
     asked to wait (F_SETLKW, flock without LOCK_NB).
 

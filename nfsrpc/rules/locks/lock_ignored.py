@@ -6,7 +6,7 @@ Sees
     one file are counted by ten seconds, with the lowest and the highest byte: it is certain that they fall into the
     range where it contains all of these, or where there is one call; likely where the two meet.
 
-Why it hurts
+Why it matters
     Locks are advisory: a server accepts every WRITE. The holder of the lock relies on nobody else writing, and its data
     may be damaged. It is information only, and likely, where the lock is shared or of another part of the file, or the
     capture does not have the offsets: the writer may hold a lock on what it writes since before the capture.

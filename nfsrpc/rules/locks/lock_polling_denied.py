@@ -4,7 +4,7 @@ Sees
     LOCKs of one client for one range of one file, each answered DENIED, for a minute or more, with short pauses
     between them and no grant. Each try of Linux has a new svid and a new oh.
 
-Why it hurts
+Why it matters
     The application does not wait in the kernel (F_SETLK, LOCK_NB) but tries again by itself, as SQLite, git and apt
     do. It makes no progress, or has given up by now with an error.
 

@@ -3,7 +3,7 @@
 Sees
     LOCK, UNLOCK, TEST or CANCEL answered after 5 s or more; how often it was retransmitted; an error from 60 s on.
 
-Why it hurts
+Why it matters
     The application waits as long. From 60 s on the client's kernel logs "lockd: server … not responding, still
     trying", and when the reply comes "lockd: server … OK".
 

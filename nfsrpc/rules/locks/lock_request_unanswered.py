@@ -5,7 +5,7 @@ Sees
     how often it was retransmitted, on whichever connection. Also LOCK_MSG that is repeated with one cookie although a
     LOCK_RES granted it each time: the client does not take that result.
 
-Why it hurts
+Why it matters
     The application hangs in lock. After a minute the client's kernel logs "lockd: server … not responding, still
     trying" and goes on for ever.
 

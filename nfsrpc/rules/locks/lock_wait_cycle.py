@@ -5,7 +5,7 @@ Sees
     or over several. Servers that detect it answer DEADLCK to one of them. Of owners that are in several circles at one
     time a short circle is reported.
 
-Why it hurts
+Why it matters
     No owner of the circle makes progress, except the one that is answered DEADLCK and has to handle it.
 
 Not flagged when

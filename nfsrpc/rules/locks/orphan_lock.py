@@ -8,7 +8,7 @@ Sees
     nobody was granted the range since the server rebooted: a lock that a takeover, or a cluster file system, left
     behind. Or they stand behind a lock of a host that has announced its reboot since (SM_NOTIFY, answered).
 
-Why it hurts
+Why it matters
     No application has the lock, so nobody will ever unlock: all others wait until the lock is dropped on the server.
 
 Not flagged when
@@ -113,15 +113,15 @@ def finding(row: Locks.Row) -> Finding:
     )
 
 
-NOBODYS = "{server} refuses {asking} a lock on {file} that nobody is seen to hold"
+NOBODYS = "{server} refuses {asking} a lock on {file} without a visible holder"
 TITLES = {
     "released": NOBODYS,
     "server rebooted": NOBODYS,
     "holder rebooted": "{server} keeps the lock of {holder} on {file}, whose host has rebooted",
 }
 KEPT = (
-    "The server, or the file system below it, keeps a lock of nobody; or a process of the server itself, or another "
-    "node of its cluster, holds it."
+    "The server, or the file system below it, keeps a lock without an owner; or a process of the server itself, or "
+    "another node of its cluster, holds it."
 )
 WHY = {
     "released": KEPT,
@@ -130,7 +130,7 @@ WHY = {
 }
 HOW = {
     "released": "{holder} held it alone, and released it at {since}",
-    "server rebooted": "{server} rebooted at {since}, and has granted it to nobody since",
+    "server rebooted": "{server} rebooted at {since}, and has not granted it since",
     "holder rebooted": "{holder} held it; its host announced a reboot at {since}, and {server} answered",
 }
 

@@ -4,7 +4,7 @@ Sees
     LOCK with reclaim, answered anything but GRANTED: DENIED, DENIED_NOLOCKS, or DENIED_GRACE_PERIOD, by which Linux
     answers a reclaim that comes after the grace period.
 
-Why it hurts
+Why it matters
     The application goes on as if it held the lock; nothing informs it. Another host may be granted the same range, and
     both write. Only the client's kernel log has it: "lockd: failed to reclaim lock for pid ...".
 

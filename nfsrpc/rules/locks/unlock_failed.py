@@ -3,7 +3,7 @@
 Sees
     UNLOCK never answered for 10 s or until its connection died, or answered with a status that is not GRANTED.
 
-Why it hurts
+Why it matters
     For the application the lock is free, and the server still has it: the next client waits for a lock of nobody.
 
 Not flagged when
@@ -83,7 +83,7 @@ def finding(
         title=f"{several(len(rows), 'UNLOCK')} to {server} {' or '.join(fates)}",
         explanation=(
             f"UNLOCKs of {named(clients)}: {', '.join(f'{many} {what}' for what, many in fates.items())}. For the "
-            f"application these locks are free, and the server may keep them for ever.{came and ' '}{came}"
+            f"application these locks are free, and the server may keep them until it restarts.{came and ' '}{came}"
         ),
         clients=clients,
         files=files,

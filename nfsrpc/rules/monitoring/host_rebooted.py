@@ -5,7 +5,7 @@ Sees
     the host had before go on as if nothing had happened, while it holds locks: then it has not rebooted, and its locks
     were dropped all the same.
 
-Why it hurts
+Why it matters
     Its peers drop the locks that it had, or reclaim those that they had there: as it should be, if it is true.
 
 Not flagged when

@@ -8,7 +8,7 @@ Sees
     server at the same time; several caller_names from one address of which a reboot notice comes. As information: these
     names without a notice; a notice in another name than the client locks under.
 
-Why it hurts
+Why it matters
     statd matches notices by address (Linux) or by name (others). What does not match is ignored: the locks of a client
     that rebooted stay, and locks that a server lost are not reclaimed. Or a neighbour of the same name loses its locks.
 

@@ -3,7 +3,7 @@
 Sees
     SM_MON, which lockd calls over its own loopback, answered with STAT_FAIL.
 
-Why it hurts
+Why it matters
     A server's lockd then answers LOCK with DENIED_NOLOCKS; a client's sends none. Applications get ENOLCK.
 
 Not flagged when

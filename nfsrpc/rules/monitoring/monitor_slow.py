@@ -4,7 +4,7 @@ Sees
     SM_MON answered after a second or more, and lock requests late by as much; DNS queries of that host (port 53) that
     stay without answer in the same time. Or no answer to SM_MON yet when the capture ends, nor any from DNS.
 
-Why it hurts
+Why it matters
     A server's lockd serves no lock request while it waits for its statd. statd looks the name up first: with a name
     service that does not answer it takes 5 s per try.
 

@@ -4,7 +4,7 @@ Sees
     SM_MON, which lockd calls over its own loopback, without reply, or with one that comes after lockd has given up
     (Linux waits a minute, Ganesha 18 s).
 
-Why it hurts
+Why it matters
     A server's lockd serves no lock request while it waits; then it denies (DENIED_NOLOCKS). When statd answers again,
     copies of the same LOCK may be granted to an application that has long given up: the lock stays behind (LCK008).
 

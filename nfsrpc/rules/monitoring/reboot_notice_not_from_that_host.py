@@ -4,7 +4,7 @@ Sees
     SM_NOTIFY from an address that is not known to be of the host which it names; or a downcall (NLM procedure 16) that
     does not come over loopback.
 
-Why it hurts
+Why it matters
     Whoever can send such notices can have locks dropped. An honest one, from a host with several addresses or behind
     NAT, is ignored: statd identifies hosts by their addresses.
 

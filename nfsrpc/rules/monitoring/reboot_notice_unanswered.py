@@ -6,7 +6,7 @@ Sees
     the one that is not reached; the notifying one, where it sends from an address of another network than the other
     has mounted, or asks for UDP while the other's statd is registered for TCP.
 
-Why it hurts
+Why it matters
     The host that does not receive the notice keeps its state: a client does not reclaim its locks, and loses them; a
     server keeps the locks of a client that has lost them.
 

@@ -3,7 +3,7 @@
 Sees
     DENIED_GRACE_PERIOD from a server that this capture shows granting locks before, and no SM_NOTIFY from it.
 
-Why it hurts
+Why it matters
     The server has lost its locks, and its clients are not asked to reclaim them: each holder goes on as if it had the
     lock, and after the grace period the lock is granted to the next client (LCK009).
 

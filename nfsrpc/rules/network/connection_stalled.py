@@ -7,7 +7,7 @@ Sees
     when the same connection, or a new one, is answered. Or SYNs that are answered by a bare ACK, again and again: the
     host still has an older connection with the same ports.
 
-Why it hurts
+Why it matters
     TCP gives up after minutes (seen: 182 s); until then every call on that connection waits.
 
 Not flagged when

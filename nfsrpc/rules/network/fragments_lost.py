@@ -5,7 +5,7 @@ Sees
     lacking as much: a call that is resent because it never arrived whole, or a reply that is sent for each copy of its
     call.
 
-Why it hurts
+Why it matters
     One fragment lost is a whole READ or WRITE lost; a path that always loses them lets small calls through and large
     ones never.
 
@@ -50,7 +50,7 @@ RULE = Rule(
     "warning",
     explains=(*STALLED, "RPC005"),
     judges="RPC over UDP",
-    passes="no datagram was sent again with the same fragment missing",
+    passes="no datagram was retransmitted with the same fragment missing",
 )
 
 INCOMPLETE = "fragments-lost"  # kind of oddity: a datagram of which fragments are missing

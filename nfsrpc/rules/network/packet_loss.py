@@ -4,7 +4,7 @@ Sees
     More than one TCP segment in a hundred between two hosts was retransmitted or came out of order. In which direction
     segments are lost, captures of both ends show: what is lost on the way comes to the receiver only once.
 
-Why it hurts
+Why it matters
     Each loss costs a round trip, or 0.2 s and more when nothing follows it. RPC goes on; locks are granted later.
 
 Not flagged when

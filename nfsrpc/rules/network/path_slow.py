@@ -4,7 +4,7 @@ Sees
     Handshakes and replies of all programs between two hosts are late by about the same, one after the other, from the
     first that is late to the last.
 
-Why it hurts
+Why it matters
     Locks wait because the network is slow. The lock manager is not the cause.
 
 Not flagged when

@@ -6,7 +6,7 @@ Sees
     with the same cookie although a result from the server was captured each time. A grant (GRANTED, GRANTED_MSG) that
     comes from another address than the one that was asked for the lock, and that the client refuses.
 
-Why it hurts
+Why it matters
     Most clients drop such a message: the call stays unanswered, the lock request is repeated for ever. A server with
     several addresses answers from the one by which it routes.
 

@@ -4,7 +4,7 @@ Sees
     On the wire: a host connects to a port that the other's portmapper named (or that is called in the capture) and is
     answered with RST, or with ICMP unreachable about the port.
 
-Why it hurts
+Why it matters
     The kernel tries again in a tight loop, tens of times a second, for ever; the application hangs.
 
 Not flagged when

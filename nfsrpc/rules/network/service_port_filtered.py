@@ -5,7 +5,7 @@ Sees
     SYN after SYN (1, 2, 4, 8 … s), while the same host answers on other ports. Where connections from other source
     ports to that same port are accepted meanwhile, the port is open, and the SYNs of one source port are dropped.
 
-Why it hurts
+Why it matters
     The service cannot be reached, though it runs and is registered. For lockd: no LOCK leaves, the application hangs,
     the kernel says "not responding" after a minute, and NFS goes on.
 

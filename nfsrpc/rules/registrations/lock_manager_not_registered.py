@@ -4,7 +4,7 @@ Sees
     A client asks a server's portmapper for program 100021 (nlockmgr) and is answered port 0 again and again, on Linux
     every 3 s without end; no LOCK is sent. Where it asks over UDP or IPv6 only, the finding says so and is likely.
 
-Why it hurts
+Why it matters
     The client has no port to send lock requests to. The application hangs in lock, unkillable on older kernels, while
     READ and WRITE go on.
 

@@ -5,7 +5,7 @@ Sees
     and then neither mounts nor uses NFS. That it calls NULL of nfsd is part of trying. Where it asks over UDP or IPv6
     only, the finding says so and is likely.
 
-Why it hurts
+Why it matters
     The mount fails, on Linux after a few seconds.
 
 Not flagged when

@@ -6,7 +6,7 @@ Sees
     control. No call is answered soon after. Or port 111 is refused, or hangs, over the loopback of a server that then
     denies a lock: its lockd could not find its statd.
 
-Why it hurts
+Why it matters
     Clients cannot look up the ports of mountd, lockd and statd there: mounts fail, lock requests are not sent, and a
     server cannot call its waiting client back, nor send the result of an asynchronous request (LOCK_MSG).
 

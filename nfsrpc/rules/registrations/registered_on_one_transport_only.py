@@ -5,7 +5,7 @@ Sees
     names a port for UDP; or likewise for IPv4 and IPv6. At that time: one of the two answers lies between two of the
     other kind (then it is certain), or they are at most a second apart.
 
-Why it hurts
+Why it matters
     The kernel of Linux asks for TCP, its lockd asks for its statd over IPv4: the service is not found, as if it did not
     run (REG001, REG003).
 

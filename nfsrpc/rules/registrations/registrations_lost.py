@@ -4,7 +4,7 @@ Sees
     A portmapper named a port for a program, and later answers for the same version and transport that it is not
     registered, while that port still answers.
 
-Why it hurts
+Why it matters
     Clients that know the port go on; those that have to ask for it fail: new mounts fail, and lock requests after the
     next reconnect are never sent.
 

@@ -4,7 +4,7 @@ Sees
     Over a host's loopback: its portmapper named a port, and afterwards a connection to that port is answered with RST,
     or a datagram with ICMP port unreachable. The program (most often rpc.statd) died and left its registration behind.
 
-Why it hurts
+Why it matters
     Without its statd lockd answers every LOCK with DENIED_NOLOCKS at once ("lockd: cannot monitor"), and applications
     get ENOLCK. On a client no LOCK is sent.
 

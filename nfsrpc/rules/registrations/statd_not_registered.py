@@ -6,7 +6,7 @@ Sees
     complete list. From the wire alone: the first LOCK of a client waits for a minute or more while NFS of the same
     server is quick and lockd answers no later request; then it is likely, and the server's loopback would prove it.
 
-Why it hurts
+Why it matters
     The server's lockd has one thread, and before it grants a client host its first lock it asks statd to monitor that
     host. Linux looks for statd 20 times, 3 s apart; all other lock requests wait meanwhile, and READ and WRITE go on.
     Then it grants, but unmonitored: after a reboot those locks are silently lost. Others (Ganesha) answer

@@ -5,7 +5,7 @@ Sees
     3 s, before the first LOCK to a server is sent; or to any other host that asks it. Where it was asked once, or over
     UDP or IPv6 only, it is likely.
 
-Why it hurts
+Why it matters
     Before its first lock on a server a client asks its own statd to monitor that server. Without statd Linux looks for
     it for a minute (20 times), with the application hanging, and then sends the LOCK unmonitored. When the server
     reboots, its reboot notice does not reach this client: it does not reclaim its locks, and they are lost. umount may

@@ -4,7 +4,7 @@ Sees
     Replies MSG_DENIED with AUTH_ERROR to calls of NFS, MOUNT, NLM or NSM, or to questions for a port (GETPORT,
     GETADDR): the server does not accept the caller's identity, or the way in which it is shown.
 
-Why it hurts
+Why it matters
     What is asked is not done. Seen when an export is withdrawn: NLM is refused with AUTH_BADCRED, each call three
     times, and a lock that was held cannot be released. A portmapper that refuses names no port: no mount, no lock.
 

@@ -4,7 +4,7 @@ Sees
     Several lock requests of one server that waited at the same time and were answered in one burst, while its NFS was
     quick.
 
-Why it hurts
+Why it matters
     lockd serves one request at a time. What delays one client's request delays those of all clients.
 
 Not flagged when

@@ -5,7 +5,7 @@ Sees
     of 1024 and above: servers accept such ports only with the export option insecure, and NAT often replaces the
     privileged port of a client.
 
-Why it hurts
+Why it matters
     The mount fails.
 
 Not flagged when

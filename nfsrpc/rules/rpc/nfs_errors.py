@@ -3,7 +3,7 @@
 Sees
     Results other than OK, by status; a warning for STALE, SERVERFAULT and IO, and for JUKEBOX many times.
 
-Why it hurts
+Why it matters
     STALE: a file or an export is gone while a client uses it. IO and SERVERFAULT: the server's disks or software.
     JUKEBOX: the server cannot serve the file yet, and the client has to retry.
 

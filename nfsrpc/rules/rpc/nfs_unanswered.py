@@ -3,7 +3,7 @@
 Sees
     NFS or MOUNT calls without reply for 10 s, or answered as late.
 
-Why it hurts
+Why it matters
     Processes that read or write hang as well: the cause is not only in locking.
 
 Not flagged when

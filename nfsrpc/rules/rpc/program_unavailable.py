@@ -5,7 +5,7 @@ Sees
     probe (procedure NULL), where the portmapper had just named that port for the program: PROG_UNAVAIL then means that
     the registration leads to another service.
 
-Why it hurts
+Why it matters
     What is asked is not done. NLM that is unavailable means no locks; NFS or MOUNT, no mount.
 
 Not flagged when

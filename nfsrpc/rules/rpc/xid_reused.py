@@ -3,7 +3,7 @@
 Sees
     Two calls on one connection (or pair of ports) with the same xid and different procedures within a minute.
 
-Why it hurts
+Why it matters
     A server keeps replies in its duplicate request cache, and may answer the second call with the reply to the first.
 
 Not flagged when
