@@ -179,7 +179,6 @@ def test_parquet_keeps_dtypes(trace: nfsrpc.Trace, tmp_path: Path) -> None:
 
 def test_a_trace_in_a_terminal_and_in_a_notebook(trace: nfsrpc.Trace) -> None:
     head, *lines = repr(trace).splitlines()
-    assert head == str(trace.verdict)
     assert head.startswith("HEALTHY: ")
     assert lines[-1] == "  tables: calls 65, locks 4, monitors 2, registrations 12, paths 2, flows 26, hosts 3"
     html = trace._repr_html_()

@@ -58,14 +58,13 @@ def one_command_per_file(diagnosis: Diagnosis) -> Diagnosis:
 def widest(commands: Iterable[Command]) -> dict[Command, Command]:
     """For each capture command the one to run in its place.
 
-        >>> from nfsrpc.diagnosis.catalogue import rules as catalogue
-    from nfsrpc.findings.advice import loopback_of, wire_of
-        >>> narrow, wide = wire_of("10.0.0.1", ["10.0.0.2"]).command, loopback_of("10.0.0.1", ["10.0.0.2"]).command
-        >>> widest([narrow, wide])[narrow] == wide
-        True
-        >>> other = wire_of("10.0.0.1", ["10.0.0.3"]).command
-        >>> widest([narrow, other])[other].line
-        "tcpdump -i any -s 0 -B 8192 -w 10.0.0.1.pcap 'not port 22'"
+    >>> from nfsrpc.findings.advice import loopback_of, wire_of
+    >>> narrow, wide = wire_of("10.0.0.1", ["10.0.0.2"]).command, loopback_of("10.0.0.1", ["10.0.0.2"]).command
+    >>> widest([narrow, wide])[narrow] == wide
+    True
+    >>> other = wire_of("10.0.0.1", ["10.0.0.3"]).command
+    >>> widest([narrow, other])[other].line
+    "tcpdump -i any -s 0 -B 8192 -w 10.0.0.1.pcap 'not port 22'"
     """
     by_file: dict[str, dict[Command, frozenset[str]]] = {}
     for command in commands:

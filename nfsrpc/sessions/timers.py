@@ -94,7 +94,7 @@ def told(kind: Kind | None, seconds: Sequence[float], shown: int = 4) -> str:
     >>> told("resend", [10.3, 31.8, 60.4])
     "10.3 s, 31.8 s, 60.4 s: the client's RPC timer; at 60 s its kernel logs 'not responding'"
     >>> told("resend", [0.4])
-    '0.4 s'
+    '400 ms'
     >>> told(None, [10.3])
     '10.3 s'
     """

@@ -93,7 +93,7 @@ def test_what_cannot_be_watched(args: tuple[str, ...], stdin: bytes, said: str) 
 def test_lengths_of_time() -> None:
     told = shell("live", "-", "--window", "soon")
     assert told.returncode == 2
-    assert b"soon is no length of time" in told.stderr
+    assert b"soon is no duration" in told.stderr
 
 
 def test_until_finding_ends_though_the_stream_goes_on(incident: bytes) -> None:

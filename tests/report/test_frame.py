@@ -65,7 +65,7 @@ def test_a_call_that_was_sent_again_and_its_reply(s: Scenario, server: Host, cli
 def test_a_call_sent_again(s: Scenario, server: Host, client: Host, explained: Explain) -> None:
     client.lock(server).granted(after=12, resent=[10.2])
     s.wait(1)
-    again = explained(s, "sent again")
+    again = explained(s, "retransmission")
     first = explained(s, "LOCK (nlm version 4) call")
     assert again.says[0].endswith(f": retransmission of frame {first.frame}, 10.2 s after it")
     assert again.says[1] == first.says[2]

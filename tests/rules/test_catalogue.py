@@ -17,7 +17,7 @@ from nfsrpc.facts.basic import FACTS
 from nfsrpc.facts.subjects import SUBJECTS
 from nfsrpc.findings.finding import SEVERITIES, Answer, Broken, CannotTell, Clear, Rule
 from nfsrpc.tables import TABLES
-from tests.rules.stage import guarded, told
+from tests.rules.stage import thresholds_with_stories, told
 
 # The stories of a rule stand in tests/rules/<family>/test_<rule>.py; importing them fills `told`.
 HERE = Path(__file__).parent
@@ -151,7 +151,7 @@ def test_every_threshold_is_documented(check: Check) -> None:
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_threshold_has_a_story_just_inside_and_one_just_outside(check: Check) -> None:
-    assert guarded[check.rule.id] == set(check.thresholds)
+    assert thresholds_with_stories[check.rule.id] == set(check.thresholds)
 
 
 @pytest.mark.parametrize("check", CHECKS)

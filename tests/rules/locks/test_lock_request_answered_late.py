@@ -90,7 +90,7 @@ def test_an_answer_that_was_lost_on_the_way_is_located() -> None:
     replies = frames_of(stage, stage.any(stage.client), "LOCK", reply=True)
     for captures in (both := ends(stage, unseen_by_client=replies[:1])), both[::-1]:
         (found,) = findings(asked("LCK002", captures))
-        assert f"the server, which answered after 0.010 s (frame {replies[0]} of the capture" in found.explanation
+        assert f"the server, which answered after 10 ms (frame {replies[0]} of the capture" in found.explanation
         assert f"that answer was lost on the way to {CLIENT}." in found.explanation
         assert found.wait_s == pytest.approx(10.21, abs=0.01)
     assert findings(asked("LCK002", ends(stage))) == []

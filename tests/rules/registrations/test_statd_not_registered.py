@@ -6,7 +6,7 @@ import pytest
 
 from nfsrpc.facts.portmappers import SELDOM
 from nfsrpc.findings.finding import CannotTell, Clear
-from nfsrpc.protocols.rpc import encode_reply
+from tests.rpc_messages import encode_reply
 from tests.rules.registrations.without_statd import STALL, probed, without_statd
 from tests.rules.stage import (
     CLIENT,
