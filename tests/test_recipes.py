@@ -41,7 +41,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(copy: Path, *command: str) -> str:
-    environment = os.environ | {
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    environment = inherited | {
         "PYTHONPATH": str(copy),
         "CARGO_TARGET_DIR": str(ROOT / "core" / "target"),
         "NO_COLOR": "1",

@@ -24,6 +24,7 @@ BEFORE_S = 10.0
 # Of at most so many findings all pairs are compared, and effects of effects are listed; of more as many pairs, the
 # gravest causes first, so that the cost stays linear.
 MANY = 400
+FEW = 64  # files and clients that are compared for a pair of findings; the longer lists are of floods
 NEAR = 8  # causes at one host that a further one is compared with, where there are many
 
 
@@ -153,8 +154,16 @@ def concerned_alike(cause: Finding, effect: Finding) -> bool:
     host, other = cause.table_host, effect.table_host
     if host is None or other is None:
         return not cause.parties.isdisjoint(effect.parties)
-    same_wait = not {*cause.files}.isdisjoint(effect.files) and not {*cause.clients}.isdisjoint(effect.clients)
-    return host == other or host in effect.clients or other in cause.clients or same_wait
+    return host == other or host in effect.clients or other in cause.clients or is_same_wait(cause, effect)
+
+
+def is_same_wait(cause: Finding, effect: Finding) -> bool:
+    return meet(cause.files, effect.files) and meet(cause.clients, effect.clients)
+
+
+def meet(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two lists have something in common; those that are too long to compare for each pair have not."""
+    return len(one) <= FEW and len(other) <= FEW and not {*one}.isdisjoint(other)
 
 
 def at_one_time(cause: Finding, effect: Finding) -> bool:
