@@ -23,13 +23,12 @@ RESTART_PORTMAPPER = (
     command("systemctl restart rpcbind", note="else; rpcbind without -w loses all registrations: see rpcinfo -p"),
 )
 RESTART_SERVER = (command("systemctl restart nfs-server"),)
-# lockd registers when the first nfsd starts; to start what runs already does nothing.
+# lockd registers when the first nfsd starts; to start what runs already does nothing. The restart drops all locks, so it is
+# not among the lines that are pasted together.
 REGISTER_SERVER = (
-    command("systemctl start nfs-server"),
-    command(
-        "systemctl restart nfs-server && sm-notify -f",
-        note="last resort, where it runs: drops all locks; sm-notify lets clients reclaim, but not with Linux 6.12",
-    ),
+    command("systemctl start nfs-server", note="if it does not run"),
+    remark("Last resort, if it runs: systemctl restart nfs-server && sm-notify -f"),
+    remark("It drops the locks of all clients; sm-notify lets them reclaim, but not with Linux 6.12."),
 )
 # Linux cannot break the lock of one client, only all that lockd holds on one file system.
 BREAK_LOCK = (

@@ -146,7 +146,7 @@ def finding(server: str, graces: Calls, lost: Locks, time: int, unfiltered: bool
             Evidence.of(denied.reply_capture, denied.reply_frame, "DENIED_GRACE_PERIOD: restarted since"),
         ),
         remedy=(
-            remark("restart what holds locks of {server}: {clients}.", server=server, clients=named(clients)),
+            remark("restart what holds locks of {server}.", on="{clients}", server=server, clients=named(clients)),
             command(
                 "ls /var/lib/nfs/sm /var/lib/nfs/statd/sm",
                 on="{server}",

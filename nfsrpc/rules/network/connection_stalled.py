@@ -308,7 +308,7 @@ def finding(one: Stalled) -> Finding:
         ),
         explanation=(
             f"{one.sender} retransmitted {several(one.again, 'segment')} within {seconds(wait)}. "
-            + (rejection(flow) if rejected else f"On this connection nothing came from {one.receiver}, ")
+            + (rejection(flow) if rejected else f"On this connection nothing came from {one.receiver} in that time, ")
             + (f"which answers on others. {LOST}" if not rejected else f"{one.receiver} answers on other connections.")
         ),
         clients=(flow.client,),

@@ -142,7 +142,7 @@ def test_no_blind_notice_is_advised() -> None:
     restarted(stage)
     (found,) = findings(asked("MON008", stage.wire()))
     assert [line.line for line in found.remedy] == ["", "ls /var/lib/nfs/sm /var/lib/nfs/statd/sm", ""]
-    assert CLIENT in found.remedy[0].note
+    assert found.remedy[0].on == CLIENT
 
 
 @quiet("MON008")
