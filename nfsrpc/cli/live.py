@@ -45,7 +45,7 @@ def seconds(text: str) -> float:
 
 def live(
     stream: Annotated[
-        str | None, typer.Argument(metavar="[-]", help="- reads a capture from standard input: tcpdump -U -w - | …")
+        str | None, typer.Argument(metavar="[-]", help="- reads a capture from standard input, as of tcpdump -U -w -")
     ] = None,
     interface: Annotated[str, typer.Option("--interface", "-i", help="Capture here, with tcpdump.")] = "any",
     follow: Annotated[
