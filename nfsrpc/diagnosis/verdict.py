@@ -284,7 +284,7 @@ def without_reply(undecided: Calls, inputs: Inputs) -> str:
         return "none was answered in time"
     number = several(len(undecided), "has", "have")
     span = inputs["span"]
-    captured = all((row.server, row.client) in inputs["heard"] for row in undecided.rows())
+    captured = all((row.server, row.client) in inputs["sending_pairs"] for row in undecided.rows())
     if captured and span is not None and ((span.last - undecided["time"]) < 10 * SECOND).all():
         return f"{number} no answer yet when the capture ends"
     return f"{number} no answer in the capture"

@@ -37,7 +37,7 @@ OUTCOMES: tuple[Outcome, ...] = ("unanswered", "refused", "unreachable", "half-o
 HALF_OPEN = OUTCOMES.index("half-open")
 
 
-class Passed(NamedTuple):
+class AcceptedTry(NamedTuple):
     """A connection from another source port that was accepted."""
 
     time: int
@@ -68,7 +68,7 @@ class Attempt(NamedTuple):
     otherwise: bool  # the service answers that client over the other transport
     used: bool = False  # the program is known, and the host calls programs of that host
     sources: tuple[int, ...] = ()  # the source ports of the tries
-    passed: Passed | None = None  # the first connection to that port that was accepted between two of the tries
+    accepted_try: AcceptedTry | None = None  # the first accepted connection to that port between two of the tries
 
     @property
     def seconds(self) -> float:
@@ -79,9 +79,9 @@ class Attempt(NamedTuple):
         """Whether this is known to be a port of a service that the host needs: a scan tries many ports, and no RPC."""
         return self.prog is not None and (self.registered or self.used)
 
-    def ignored(self, heard: frozenset[tuple[str, str]]) -> bool:
+    def ignored(self, sending_pairs: frozenset[tuple[str, str]]) -> bool:
         """Whether no answer came, and not only none was captured: who gets one does not send its SYN again."""
-        return self.outcome == "unanswered" and ((self.server, self.client) in heard or self.resent >= RESENT)
+        return self.outcome == "unanswered" and ((self.server, self.client) in sending_pairs or self.resent >= RESENT)
 
 
 @fact
@@ -119,10 +119,10 @@ def of_rows(rows: Flows, outcome: Array, flows: Flows) -> Iterator[Attempt]:
 def outcomes(rows: Flows) -> Array:
     """An index into OUTCOMES for each failed flow."""
     v6 = rows["server"].choose(lambda server: ":" in server)
-    code, told = rows["icmp_code"], rows["icmp"] > 0
+    code, by_icmp = rows["icmp_code"], rows["icmp"] > 0
     about_port = np.where(v6, isin(code, PORT_REFUSED["IPv6"]), isin(code, PORT_REFUSED["IPv4"]))
-    refused = (rows["s_rst"] > 0) | (told & about_port)
-    return np.where(refused, 1, np.where(told, 2, 0))
+    refused = (rows["s_rst"] > 0) | (by_icmp & about_port)
+    return np.where(refused, 1, np.where(by_icmp, 2, 0))
 
 
 def _attempt(rows: Flows, outcome: Outcome, accepted: Accepted, services: Services) -> Attempt:
@@ -152,7 +152,7 @@ def _attempt(rows: Flows, outcome: Outcome, accepted: Accepted, services: Servic
         succeeded=accepted.after(head, first),
         otherwise=accepted.otherwise(head),
         sources=tuple(sorted(set(rows["client_port"].tolist()))),
-        passed=accepted.between(head, first, last) if tcp else None,
+        accepted_try=accepted.between(head, first, last) if tcp else None,
     )
 
 
@@ -162,9 +162,9 @@ class Services:
     def __init__(self, flows: Flows) -> None:
         called = flows.where(flows["rpc"] & (flows["c_calls"] + flows["s_replies"] > 0))
         self.clients = pairs_of(called)
-        known = called.where(called.valid("prog"))
-        ends = (known["server"].tolist(), known["server_port"].tolist(), known["transport"].tolist())
-        self.ports = dict(zip(zip(*ends, strict=True), known["prog"].tolist(), strict=True))
+        calls = called.where(called.valid("prog"))
+        ends = (calls["server"].tolist(), calls["server_port"].tolist(), calls["transport"].tolist())
+        self.ports = dict(zip(zip(*ends, strict=True), calls["prog"].tolist(), strict=True))
 
     def prog(self, failed: Flows.Row) -> int | None:
         """The program at the port of a failed flow: as a portmapper named it, or as it is called there otherwise."""
@@ -197,24 +197,24 @@ class Accepted:
 
     def after(self, failed: Flows.Row, time: int) -> int | None:
         """When the first one began after a time, over the same transport."""
-        found = (known.following(key, time) for known, key in self._places(failed, failed.transport))
+        found = (connections.following(key, time) for connections, key in self._places(failed, failed.transport))
         return min((time for time in found if time is not None), default=None)
 
-    def between(self, failed: Flows.Row, first: int, last: int) -> Passed | None:
+    def between(self, failed: Flows.Row, first: int, last: int) -> AcceptedTry | None:
         """The first connection to the same port that was accepted within a stretch of time."""
         rows = self.opened[tuple(getattr(failed, name) for name in PLACE)]
         at = int(np.searchsorted(rows["synack_time"], first, "right"))
         row = rows.row(at) if at < len(rows) else None
         if row is None or row.synack_time is None or row.synack_frame is None or row.synack_time >= last:
             return None
-        return Passed(row.synack_time, row.client_port, row.capture, row.synack_frame)
+        return AcceptedTry(row.synack_time, row.client_port, row.capture, row.synack_frame)
 
     def otherwise(self, failed: Flows.Row) -> bool:
         """Whether there is one over another transport."""
         return any(
-            key in known.parts
+            key in connections.parts
             for transport in set(TRANSPORTS.values()) - {failed.transport}
-            for known, key in self._places(failed, transport)
+            for connections, key in self._places(failed, transport)
         )
 
 
@@ -228,14 +228,14 @@ def refusals(rows: Flows) -> Iterator[tuple[int, int]]:
 
 
 @fact
-def tried(flows: Flows) -> Mapping[tuple[str, str, int], frozenset[int]]:
+def syn_vantages(flows: Flows) -> Mapping[tuple[str, str, int], frozenset[int]]:
     """The vantages that show SYNs of a client to a port of a server which it did not answer."""
     rows = flows.where((flows["syn"] > 0) & (flows["synack"] == 0))
     parts = Parts(rows, "client", "server", "server_port")
     return {place: frozenset(part["vantage"].tolist()) for place, part in parts.items()}
 
 
-def reached(attempt: Attempt, tried: Mapping[tuple[str, str, int], frozenset[int]], vantages: Vantages) -> bool | None:
+def reached(attempt: Attempt, seen: Mapping[tuple[str, str, int], frozenset[int]], vantages: Vantages) -> bool | None:
     """Whether the tries came as far as the host that was tried: a capture that was taken there shows them, or not.
 
     None where no capture was taken there at that time.
@@ -244,18 +244,18 @@ def reached(attempt: Attempt, tried: Mapping[tuple[str, str, int], frozenset[int
     at_host = vantages.taken_at(attempt.server, attempt.first - ahead)
     if not at_host:
         return None
-    return not at_host.isdisjoint(tried.get((attempt.client, attempt.server, attempt.port), ()))
+    return not at_host.isdisjoint(seen.get((attempt.client, attempt.server, attempt.port), ()))
 
 
 @fact
-def unheard(connections: Flows) -> Mapping[int, int]:
+def silent_since(connections: Flows) -> Mapping[int, int]:
     """Connections on which a client's data was sent again and again: when the server was last heard on each."""
     last = connections["c_last"]
     never = connections["s_last"] == NAT
-    heard = np.where(never, connections["first"] - 1, connections["s_last"])
-    silent = (connections["transport"] == "tcp") & (last > heard)
+    last_heard = np.where(never, connections["first"] - 1, connections["s_last"])
+    silent = (connections["transport"] == "tcp") & (last > last_heard)
     rows = silent & (connections["c_retransmitted"] >= np.where(never, 1, AGAIN))
-    return dict(zip(connections["flow"][rows].tolist(), heard[rows].tolist(), strict=True))
+    return dict(zip(connections["flow"][rows].tolist(), last_heard[rows].tolist(), strict=True))
 
 
 @fact
@@ -269,8 +269,8 @@ def restarts(connections: Flows, locks: Locks) -> Mapping[str, tuple[int, ...]]:
     reset = connections.where(answered & (connections["s_rst"] > 0) & connections.valid("rst_time"))
     grace = locks.where(locks["reclaim"] | (locks["reclaims"] > 0) | (locks["grace"] > 0))
     found: dict[str, list[int]] = {}
-    shown = ((reset["server"], reset["rst_time"]), (grace["server"], grace["time"]))
-    for hosts, times in shown:
+    signs = ((reset["server"], reset["rst_time"]), (grace["server"], grace["time"]))
+    for hosts, times in signs:
         for host, time in zip(hosts.tolist(), times.tolist(), strict=True):
             if host is not None:
                 found.setdefault(host, []).append(time)

@@ -49,10 +49,10 @@ HOSTS: dict[str, tuple[str, str]] = {
 
 def of_known_hosts(table: Rows, ends: Iterable[str]) -> Rows:
     """The rows whose hosts are known: of a loopback that several hosts share, some messages are nobody's."""
-    known = np.ones(len(table), dtype=np.bool_)
+    has_hosts = np.ones(len(table), dtype=np.bool_)
     for end in ends:
-        known &= table[end].codes >= 0
-    return table if known.all() else table.where(known)
+        has_hosts &= table[end].codes >= 0
+    return table if has_hosts.all() else table.where(has_hosts)
 
 
 @fact
@@ -72,8 +72,8 @@ def counted(tallies: Tallies) -> Tallies:
 @fact
 def nobodys(calls: Calls) -> int:
     """How many lock requests are of hosts that are not known."""
-    asked = (calls["prog"] == Prog.NLM) & ~calls.valid("duplicate_of") & (calls["state"] != "orphan")
-    return int((asked & ((calls["client"].codes < 0) | (calls["server"].codes < 0))).sum())
+    locking = (calls["prog"] == Prog.NLM) & ~calls.valid("duplicate_of") & (calls["state"] != "orphan")
+    return int((locking & ((calls["client"].codes < 0) | (calls["server"].codes < 0))).sum())
 
 
 @fact
@@ -195,7 +195,7 @@ def pairs_of(table: Calls | Flows | Tallies) -> frozenset[tuple[str, str]]:
 
 
 @fact
-def heard(flows: Flows) -> frozenset[tuple[str, str]]:
+def sending_pairs(flows: Flows) -> frozenset[tuple[str, str]]:
     """The pairs (sender, receiver) of hosts of which any frame was captured."""
     there = flows.where(flows["c_frames"] > 0)
     back = flows.where(flows["s_frames"] > 0)
@@ -225,11 +225,11 @@ def gaps(flows: Flows, calls: Calls, nlm: Calls, span: Span | None) -> frozenset
     orphans = calls["state"] == "orphan"
     if span is not None:
         orphans &= calls["time"] > span.first + BEGINNING_S * SECOND
-    lost = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0
-    lost |= damaged(flows) & (flows["prog"] != Prog.NFS)  # a connection carries one program
+    lacking = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0
+    lacking |= damaged(flows) & (flows["prog"] != Prog.NFS)  # a connection carries one program
     one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
     cut = nlm.where(nlm["flags"] & (CALL_CUT | UNDECODABLE) != 0)
-    tables = flows.where(lost | one_way), calls.where(orphans), cut
+    tables = flows.where(lacking | one_way), calls.where(orphans), cut
     return frozenset(frozenset(pair) for table in tables for pair in pairs_of(table))
 
 
@@ -244,9 +244,9 @@ def lossy(flows: Flows, quality: Quality) -> bool:
 
     A damaged packet is known, and missing alone; but where nothing else tells of its flow, it may have been anything.
     """
-    lost = flows["c_lost_bytes"].any() or flows["s_lost_bytes"].any()
-    lost |= (damaged(flows) & ~flows.valid("prog")).any()
-    return bool(lost or quality["drops"][quality.valid("drops")].any())
+    lacking = flows["c_lost_bytes"].any() or flows["s_lost_bytes"].any()
+    lacking |= (damaged(flows) & ~flows.valid("prog")).any()
+    return bool(lacking or quality["drops"][quality.valid("drops")].any())
 
 
 def damaged(flows: Flows) -> Mask:
@@ -275,8 +275,10 @@ def strays(calls: Calls) -> tuple[Stray, ...]:
     udp = calls["transport"] == "udp"
     orphans = calls.where(udp & (calls["state"] == "orphan"))
     open_ = calls.where(udp & calls["state"].isin(("unanswered", "undecided")) & isin(calls["xid"], orphans["xid"]))
-    asked = {(row.client, row.client_port, row.xid): row for row in open_.rows()}
-    pairs = ((asked.get((row.client, row.client_port, row.xid)), row) for row in (orphans.rows() if asked else ()))
+    unanswered = {(row.client, row.client_port, row.xid): row for row in open_.rows()}
+    pairs = (
+        (unanswered.get((row.client, row.client_port, row.xid)), row) for row in (orphans.rows() if unanswered else ())
+    )
     return tuple(
         Stray(call, reply)
         for call, reply in pairs
@@ -285,7 +287,7 @@ def strays(calls: Calls) -> tuple[Stray, ...]:
 
 
 @fact
-def hung_up(flows: Flows) -> Array:
+def closed_by_client(flows: Flows) -> Array:
     """The TCP connections that the client itself closed in order: it was waiting for nothing any more."""
     closed: Array = flows["flow"][(flows["c_fin"] > 0) & (flows["c_rst"] == 0) & (flows["s_rst"] == 0)]
     return closed
@@ -297,8 +299,8 @@ def loopbacks(captures: Captures, flows: Flows) -> frozenset[str]:
     inside = flows.where(flows["loopback"])
     whole = inside.valid("server").all()  # else, in a merged capture, nobody's traffic may be anybody's
     seen = set(inside["server"].tolist()) if len(inside) and whole else set()
-    told = set(captures["loopback_of"].tolist())
-    return frozenset(host for host in seen | told if host is not None)
+    named = set(captures["loopback_of"].tolist())
+    return frozenset(host for host in seen | named if host is not None)
 
 
 class Span(NamedTuple):
@@ -316,9 +318,9 @@ def span(captures: Captures) -> Span | None:
 @fact
 def boots(monitors: Monitors) -> Mapping[str, tuple[int, ...]]:
     """When hosts told others that they had rebooted (SM_NOTIFY)."""
-    told = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
+    notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
     found: dict[str, list[int]] = {}
-    for host, time in zip(told["asker"].tolist(), told["time"].tolist(), strict=True):
+    for host, time in zip(notices["asker"].tolist(), notices["time"].tolist(), strict=True):
         if host is not None and time != NAT:
             found.setdefault(host, []).append(time)
     return {host: tuple(sorted(times)) for host, times in found.items()}

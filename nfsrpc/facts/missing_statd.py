@@ -72,17 +72,17 @@ def unregistered(
 ) -> tuple[Unregistered, ...]:
     """Answers to a probe count where a lock manager is registered: a server of NFSv4 alone needs no statd."""
     registrations = registrations.where(~needless(registrations, probes, roles))
-    asked = (registrations["prog"] == Prog.NSM) & (registrations["state"] == "answered")
-    asked &= ~registrations["source"].isin(("UNSET",))  # a change that statd makes, and no answer
-    answered = asked & (registrations["rpc_status"] == AcceptStat.SUCCESS) & registrations.valid("port")
+    answers = (registrations["prog"] == Prog.NSM) & (registrations["state"] == "answered")
+    answers &= ~registrations["source"].isin(("UNSET",))  # a change that statd makes, and no answer
+    answered = answers & (registrations["rpc_status"] == AcceptStat.SUCCESS) & registrations.valid("port")
     pending = open_locks(nlm.where(isin(nlm["proc"], (NlmProc.LOCK, NlmProc.LOCK_MSG))))
     refusing = np.flatnonzero(answered & (registrations["port"] == 0))
-    sure = [*telling_rows(registrations, refusing, pending), *dumps_without(registrations)]
+    sure = [*conclusive_rows(registrations, refusing, pending), *dumps_without(registrations)]
     numbers = sure or cut_questions(registrations, pending)
     if not numbers:
         return ()
     found = Parts(registrations.where(answered & (registrations["port"] > 0)), "host")
-    signs = Signs(monitors, nlm, pending, roles, attempts)
+    signs = StatdSigns(monitors, nlm, pending, roles, attempts)
     rows = in_order(registrations.take(np.array(numbers, dtype=np.int64)))
     return tuple(
         signs.of(host, role, answers, found[host], bool(sure))
@@ -101,7 +101,7 @@ def needless(registrations: Registrations, probes: frozenset[tuple[str, str]], r
     return np.array([pair in probes and pair[1] not in served for pair in pairs], dtype=np.bool_)
 
 
-class Signs:
+class StatdSigns:
     """What shows as what hosts need their statd, and that it is there."""
 
     def __init__(
@@ -126,8 +126,8 @@ class Signs:
         for rows in series(answers["time"]):
             first = int(answers["time"][rows[0]])
             of_server[rows] = self.arrivals.meet(host, first - AT_ONCE, first) or not answers["loopback"][rows[0]]
-        known: tuple[tuple[Role, Mask], ...] = (("server", of_server), ("client", ~of_server))
-        yield from ((role, answers.where(mask)) for role, mask in known if mask.any())
+        roles: tuple[tuple[Role, Mask], ...] = (("server", of_server), ("client", ~of_server))
+        yield from ((role, answers.where(mask)) for role, mask in roles if mask.any())
 
     def role(self, host: str, times: Array) -> Role:
         """A server's lockd asks while a LOCK waits, a client's before it sends one."""
@@ -197,13 +197,13 @@ def in_order(answers: Registrations) -> Registrations:
     return answers.take(np.lexsort((frames, answers["capture"], answers["time"])))
 
 
-def telling_rows(registrations: Registrations, refused: Array, pending: Stretches) -> Iterator[int]:
+def conclusive_rows(registrations: Registrations, refused: Array, pending: Stretches) -> Iterator[int]:
     """Answers "not registered" that are more than the question of a statd or a mount.nfs that is about to start."""
     table = registrations.take(refused)
     casual = (table["flavor"] == AuthFlavor.AUTH_NONE) & (table["transport"] == "udp")
-    asked = {asker: len(set(exchanges)) for asker, exchanges in askers(table).items()}
+    questions = {asker: len(set(exchanges)) for asker, exchanges in askers(table).items()}
     for number, row, is_casual in zip(refused.tolist(), table.rows(), casual.tolist(), strict=True):
-        again = row.resends or asked[row.asker] > 1
+        again = row.resends or questions[row.asker] > 1
         if not is_casual or (again and not row.loopback) or waiting(pending, row):
             yield number
 
@@ -232,7 +232,7 @@ def dumps_without(registrations: Registrations) -> list[int]:
     return found
 
 
-def said(rows: list[Registrations.Row]) -> Iterator[Evidence]:
+def first_and_last_answer(rows: list[Registrations.Row]) -> Iterator[Evidence]:
     """The first question and its answer, and the last answer."""
     first, last = rows[0], rows[-1]
     whom = "its own portmapper" if first.asker == first.host else first.host
@@ -249,7 +249,7 @@ class Statds:
     named: Mapping[str, Registrations.Row]  # the first answer of the host's portmapper that names a port
     last_named: Mapping[str, int]  # the time of the last one
     monitoring: Mapping[str, Monitors.Row]  # the first SM_MON that succeeded
-    asked: frozenset[str]  # whose portmapper was asked for statd at all
+    query_hosts: frozenset[str]  # whose portmapper was asked for statd at all
     loopbacks: frozenset[str]  # whose loopback the captures hold
 
     def proof(self, host: str) -> str:
@@ -265,7 +265,7 @@ class Statds:
         """What is missing of a host where nothing shows it."""
         if host not in self.loopbacks:
             return f"the loopback of {host} was not captured"
-        if host in self.asked:
+        if host in self.query_hosts:
             return f"the portmapper of {host} gave no answer about statd"
         return f"the portmapper of {host} was not asked for statd"
 
@@ -280,6 +280,6 @@ def statds(registrations: Registrations, monitors: Monitors, loopbacks: frozense
         named={host: rows.row(0) for host, rows in by_host.items()},
         last_named={host: int(rows["time"].max()) for host, rows in by_host.items()},
         monitoring={host: rows.row(0) for host, rows in agreed.items()},
-        asked=frozenset(about["host"].present()),
+        query_hosts=frozenset(about["host"].present()),
         loopbacks=loopbacks,
     )

@@ -62,13 +62,13 @@ def runs(locks: Locks) -> Iterator[Array]:
     ranges, _ = group(
         *(locks.column(name).codes[numbers] + 1 for name in SAME), locks["l_offset"][numbers], locks["l_len"][numbers]
     )
-    asked = isin(ranges, ranges[denied[numbers]])
-    numbers, ranges = numbers[asked], ranges[asked]
-    tried = denied[numbers]
-    times = np.where(tried, locks["requested"][numbers], locks["granted"][numbers])
+    mine = isin(ranges, ranges[denied[numbers]])
+    numbers, ranges = numbers[mine], ranges[mine]
+    denials = denied[numbers]
+    times = np.where(denials, locks["requested"][numbers], locks["granted"][numbers])
     order = np.lexsort((times, ranges))
-    numbers, ranges, tried, times = numbers[order], ranges[order], tried[order], times[order]
+    numbers, ranges, denials, times = numbers[order], ranges[order], denials[order], times[order]
     near = times[1:] - times[:-1] <= round(PAUSE_S * SECOND)
-    goes_on = (ranges[1:] == ranges[:-1]) & tried[1:] & tried[:-1] & near
+    goes_on = (ranges[1:] == ranges[:-1]) & denials[1:] & denials[:-1] & near
     for first, last in long_runs(goes_on, TRIES):
         yield numbers[first:last]

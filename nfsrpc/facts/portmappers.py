@@ -34,7 +34,7 @@ How: TypeAlias = Literal["unanswered", "refused", "unreachable", "hangs", "denie
 
 
 @dataclass(frozen=True)
-class Failure:
+class PortmapperFailure:
     """Questions of one host to the portmapper of another that failed in one way."""
 
     host: str  # whose portmapper
@@ -59,12 +59,12 @@ class Failure:
 class Portmappers:
     """Questions to portmappers."""
 
-    failures: tuple[Failure, ...]
+    failures: tuple[PortmapperFailure, ...]
     talked: Stretches  # when portmappers sent replies other than refusals, by asker and host
     answered: Calls  # exchanges with such a reply
     speakers: frozenset[str]  # hosts that send RPC messages
 
-    def answered_soon(self, failure: Failure, cured_s: float) -> bool:
+    def answered_soon(self, failure: PortmapperFailure, cured_s: float) -> bool:
         """Whether the portmapper answered this client soon after, over whatever transport."""
         later = self.talked.following((failure.asker, failure.host), failure.first)
         return later is not None and later <= max(failure.first + cured_s * SECOND, failure.last)
@@ -75,8 +75,8 @@ def answers_about(registrations: Registrations, programs: Sequence[int]) -> Regi
 
     UNSET is a change that a service makes, and no answer to a client.
     """
-    known = registrations.valid("port") & registrations.valid("host") & ~registrations["source"].isin(("UNSET",))
-    return registrations.where(isin(registrations["prog"], programs) & (registrations["state"] == "answered") & known)
+    named = registrations.valid("port") & registrations.valid("host") & ~registrations["source"].isin(("UNSET",))
+    return registrations.where(isin(registrations["prog"], programs) & (registrations["state"] == "answered") & named)
 
 
 @fact
@@ -89,13 +89,13 @@ def probes(registrations: Registrations, exchanges: Calls, counted: Tallies) -> 
     """
     answers = registrations["source"].isin(("DUMP", "SET", "UNSET"))
     questions = registrations.where(~registrations["loopback"] & ~answers)
-    asked = {pair for pair, rows in Parts(questions, "asker", "host").items() if is_probe(rows) and None not in pair}
-    if not asked:
+    probing = {pair for pair, rows in Parts(questions, "asker", "host").items() if is_probe(rows) and None not in pair}
+    if not probing:
         return frozenset()
     used = exchanges.where((exchanges["proc"] != NULL) & isin(exchanges["prog"], (Prog.NFS, Prog.MOUNT, Prog.NLM)))
     used = used.where((used["prog"] != Prog.NFS) | (used["vers"] < NFS4))
     clients = pairs_of(used) | pairs_of(counted.where(counted["vers"] < NFS4))
-    return frozenset(asked - clients - {(host, asker) for asker, host in clients})
+    return frozenset(probing - clients - {(host, asker) for asker, host in clients})
 
 
 def is_probe(questions: Registrations) -> bool:
@@ -122,37 +122,37 @@ def portmappers(
     copies: Copies,
     flows: Flows,
     registrations: Registrations,
-    heard: frozenset[tuple[str, str]],
+    sending_pairs: frozenset[tuple[str, str]],
     span: Span | None,
 ) -> Portmappers:
-    asked = exchanges.where((exchanges["prog"] == Prog.PORTMAP) & exchanges.valid("server"))
-    denied = asked.where(
-        (asked["state"] == "answered") & (asked["rpc_status"] >= Rejected.AUTH_ERROR) & asked.valid("rpc_status")
+    calls = exchanges.where((exchanges["prog"] == Prog.PORTMAP) & exchanges.valid("server"))
+    denied = calls.where(
+        (calls["state"] == "answered") & (calls["rpc_status"] >= Rejected.AUTH_ERROR) & calls.valid("rpc_status")
     )
-    answered = asked.where((asked["state"] == "answered") & ~isin(asked["exchange"], denied["exchange"]))
-    timed = asked.where(asked.valid("time") & (asked["proc"] != CALLIT))
+    answered = calls.where((calls["state"] == "answered") & ~isin(calls["exchange"], denied["exchange"]))
+    timed = calls.where(calls.valid("time") & (calls["proc"] != CALLIT))
     at_port = flows.where(flows["server_port"] == Port.PORTMAP)
     spoke = at_port.where((at_port["s_bytes"] > 0) & ~isin(at_port["flow"], denied["flow"]))
     programs = dict(zip(registrations["exchange"].tolist(), registrations["prog"].tolist(), strict=True))
     failures = [
-        *refused(attempts, heard),
+        *refused(attempts, sending_pairs),
         *datagrams(timed, copies, programs),
         *hanging(timed, at_port, programs, span),
         *denials(denied.where(denied.valid("time"))),
     ]
     with_rpc = flows.where(flows["rpc"])
     return Portmappers(
-        failures=tuple(failure for failure in failures if not is_stray_notice(failure, heard)),
+        failures=tuple(failure for failure in failures if not is_stray_notice(failure, sending_pairs)),
         talked=Stretches((spoke["client"], spoke["server"]), spoke["s_last"]),
         answered=answered,
         speakers=frozenset(with_rpc["client"].present()) | frozenset(with_rpc["server"].present()),
     )
 
 
-def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Failure]:
+def refused(attempts: tuple[Attempt, ...], sending_pairs: frozenset[tuple[str, str]]) -> Iterator[PortmapperFailure]:
     for attempt in attempts:
-        if attempt.port == Port.PORTMAP and (attempt.outcome != "unanswered" or attempt.ignored(heard)):
-            yield Failure(
+        if attempt.port == Port.PORTMAP and (attempt.outcome != "unanswered" or attempt.ignored(sending_pairs)):
+            yield PortmapperFailure(
                 host=attempt.server,
                 asker=attempt.client,
                 how="unanswered" if attempt.outcome == "half-open" else attempt.outcome,
@@ -168,12 +168,12 @@ def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) ->
             )
 
 
-def datagrams(asked: Calls, copies: Copies, programs: Mapping[int, int | None]) -> Iterator[Failure]:
+def datagrams(calls: Calls, copies: Copies, programs: Mapping[int, int | None]) -> Iterator[PortmapperFailure]:
     """Questions over UDP without a reply.
 
     A client without a reply repeats the question: one that is not repeated had a reply, which was not captured.
     """
-    rows = asked.where((asked["transport"] == "udp") & (asked["state"] == "unanswered") & (asked["retransmits"] > 0))
+    rows = calls.where((calls["transport"] == "udp") & (calls["state"] == "unanswered") & (calls["retransmits"] > 0))
     last = last_sent(rows, copies)
     for row in rows.rows():
         yield failure_of(row, "unanswered", last[row.exchange], last[row.exchange], programs.get(row.exchange))
@@ -188,9 +188,9 @@ def last_sent(rows: Calls, copies: Copies) -> Mapping[int, int]:
     return found
 
 
-def failure_of(row: Calls.Row, how: How, last: int, until: int, prog: int | None) -> Failure:
+def failure_of(row: Calls.Row, how: How, last: int, until: int, prog: int | None) -> PortmapperFailure:
     """The failure that one call is."""
-    return Failure(
+    return PortmapperFailure(
         host=row.server,
         asker=row.client,
         how=how,
@@ -206,13 +206,15 @@ def failure_of(row: Calls.Row, how: How, last: int, until: int, prog: int | None
     )
 
 
-def hanging(asked: Calls, at_port: Flows, programs: Mapping[int, int | None], span: Span | None) -> Iterator[Failure]:
+def hanging(
+    calls: Calls, at_port: Flows, programs: Mapping[int, int | None], span: Span | None
+) -> Iterator[PortmapperFailure]:
     """Calls over TCP that reached the host and got no reply while they waited; how long is for the rule to judge."""
-    tcp = asked["transport"] == "tcp"
-    silent = (asked["state"] == "unanswered") & (asked["flags"] & CALL_ACKED != 0)
+    tcp = calls["transport"] == "tcp"
+    silent = (calls["state"] == "unanswered") & (calls["flags"] & CALL_ACKED != 0)
     again = np.maximum(at_port["c_retransmitted"], at_port["s_retransmitted"]) >= AGAIN
-    late = (asked["latency_s"] >= LATE_S) & ~isin(asked["flow"], at_port["flow"][again])
-    rows = asked.where(tcp & (silent | late))
+    late = (calls["latency_s"] >= LATE_S) & ~isin(calls["flow"], at_port["flow"][again])
+    rows = calls.where(tcp & (silent | late))
     ended = {row.flow: row.last for row in at_port.where(isin(at_port["flow"], rows["flow"])).rows() if closed(row)}
     for row in rows.rows():
         until = row.reply_time or ended.get(row.flow) or (span.last if span else row.time)
@@ -223,7 +225,7 @@ def closed(flow: Flows.Row) -> bool:
     return bool(flow.c_fin or flow.c_rst or flow.s_rst)
 
 
-def denials(denied: Calls) -> Iterator[Failure]:
+def denials(denied: Calls) -> Iterator[PortmapperFailure]:
     """MSG_DENIED, by host, asker and transport."""
     for rows in Parts(denied, "server", "client", "transport").values():
         head = rows.row(0)
@@ -233,9 +235,9 @@ def denials(denied: Calls) -> Iterator[Failure]:
         yield replace(failure, tries=len(rows), proof=proof)
 
 
-def is_stray_notice(failure: Failure, heard: frozenset[tuple[str, str]]) -> bool:
+def is_stray_notice(failure: PortmapperFailure, sending_pairs: frozenset[tuple[str, str]]) -> bool:
     """Whether sm-notify looks for the statd of a host that sends to others (else it is undecided), never to this one.
 
     A server with several addresses may send notices from one that its client does not use or cannot reach.
     """
-    return failure.prog == Prog.NSM and (failure.host, failure.asker) not in heard
+    return failure.prog == Prog.NSM and (failure.host, failure.asker) not in sending_pairs

@@ -36,9 +36,9 @@ class Presence:
         """Whether a host sent notices of a reboot within so much of a stretch of time."""
         return booting(self.boots, host, first, last, around_s)
 
-    def heard(self, host: str, peer: str, after: int) -> int | None:
+    def next_message(self, host: str, peer: str, after: int) -> int | None:
         """When a host sent the next message after a time to another: a call, a reply or a SYN-ACK."""
-        found = (known.following((host, peer), after) for known in self._messages)
+        found = (times.following((host, peer), after) for times in self._messages)
         return min((time for time in found if time is not None), default=None)
 
     @cached_property

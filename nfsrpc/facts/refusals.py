@@ -60,7 +60,7 @@ def overseen(connections: Flows, exchanges: Calls, counted: Tallies, gaps: froze
     for table in (exchanges, counted):
         unseen |= {server for _, server in ends(table.where((table["prog"] == Prog.NFS) & (table["vers"] == 4)))}
     unseen |= {server for _, server in ends(connections.where(connections["tls"]))}
-    return frozenset(server for server, known in clients.items() if len(known) > 1 and server not in unseen)
+    return frozenset(server for server, locking in clients.items() if len(locking) > 1 and server not in unseen)
 
 
 def ends(table: Table) -> set[tuple[str, str]]:
@@ -91,10 +91,10 @@ def refusals(
 
 def is_taken_since(locks: Locks, number: int, since: int, last: int) -> bool:
     """Whether the range was granted again, excluding this session; perhaps to the host that has just rebooted."""
-    taken = same_range(locks, number) & (locks["granted"] > since) & (locks["granted"] < last)
-    taken &= locks["exclusive"] | locks["exclusive"][number]
-    taken[number] = False
-    return bool(taken.any())
+    granted = same_range(locks, number) & (locks["granted"] > since) & (locks["granted"] < last)
+    granted &= locks["exclusive"] | locks["exclusive"][number]
+    granted[number] = False
+    return bool(granted.any())
 
 
 def of_waiters(waiters: Sequence[Waiter], nlm: Calls) -> Iterator[tuple[int, Locks.Row, int]]:
@@ -102,8 +102,8 @@ def of_waiters(waiters: Sequence[Waiter], nlm: Calls) -> Iterator[tuple[int, Loc
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting"]
     if not waiting:
         return
-    asked = nlm.where(nlm["status"] == Nlm4Stats.BLOCKED)
-    times = dict(zip(asked["exchange"].tolist(), asked["time"].tolist(), strict=True))
+    blocked = nlm.where(nlm["status"] == Nlm4Stats.BLOCKED)
+    times = dict(zip(blocked["exchange"].tolist(), blocked["time"].tolist(), strict=True))
     for waiter in waiting:
         row = waiter.row
         last = row.blocked if row.last_exchange is None else times.get(row.last_exchange, row.blocked)

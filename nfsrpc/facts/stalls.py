@@ -21,7 +21,7 @@ LATE_S = 5.0  # Linux resends after 10 s; half of that nobody calls normal
 OVERTAKEN = SECOND  # requests of two connections that arrive closer to each other may be served in either order
 
 
-class Hurt(NamedTuple):
+class Affected(NamedTuple):
     """Lock requests that went wrong on one server in some stretch of time."""
 
     rows: Calls
@@ -39,7 +39,7 @@ def late(requests: Calls, late_s: float) -> Mask:
 
 
 @fact
-def silent_requests(requests: Calls, hung_up: Array, lossy: bool, span: Span | None) -> Calls:
+def silent_requests(requests: Calls, closed_by_client: Array, lossy: bool, span: Span | None) -> Calls:
     """Lock requests that nobody answered.
 
     Not those whose answer only the capture lost. A client that waits sends the request again, and lockd answers in
@@ -50,7 +50,7 @@ def silent_requests(requests: Calls, hung_up: Array, lossy: bool, span: Span | N
     if not len(rows) or span is None:
         return rows.take(np.zeros(0, dtype=np.int64))
     answered = requests.where(requests["state"] == "answered")
-    keep = (span.last - rows["time"] >= PATIENCE) & ~isin(rows["flow"], hung_up)
+    keep = (span.last - rows["time"] >= PATIENCE) & ~isin(rows["flow"], closed_by_client)
     once = np.flatnonzero((rows["retransmits"] == 0) & keep)
     answers = Stretches((answered["client"], answered["server"]), answered["time"])
     for number, row in zip(once.tolist(), rows.take(once).rows(), strict=True):
@@ -71,13 +71,13 @@ def stalled(stalls: Calls) -> Parts[Calls]:
     return Parts(stalls, "server")
 
 
-def hurt(rows: Calls, span: Span | None, first: int | None = None, last: int | None = None) -> Hurt:
+def affected(rows: Calls, span: Span | None, first: int | None = None, last: int | None = None) -> Affected:
     """Those of a server's requests that were waiting at some time from `first` to `last`."""
     if first is not None and last is not None and NAT not in (first, last):
         ended = np.where(rows["reply_time"] == NAT, last, rows["reply_time"])
         rows = rows.where((rows["time"] <= last + SECOND) & (ended >= first - SECOND))
     clients = tuple(sorted(filter(None, set(rows["client"].tolist()))))
-    return Hurt(rows, clients, longest(rows, span))
+    return Affected(rows, clients, longest(rows, span))
 
 
 def ended(rows: Calls, span: Span | None) -> int | None:
@@ -85,8 +85,8 @@ def ended(rows: Calls, span: Span | None) -> int | None:
     if span is not None and (rows["state"] == "unanswered").any():
         return span.last
     times = np.where(rows["reply_time"] == NAT, rows["time"], rows["reply_time"])
-    known = times[times != NAT]
-    return int(known.max()) if len(known) else None
+    waits = times[times != NAT]
+    return int(waits.max()) if len(waits) else None
 
 
 def longest(rows: Calls, span: Span | None) -> float | None:
@@ -98,11 +98,11 @@ def longest(rows: Calls, span: Span | None) -> float | None:
     return max(waits) if waits else None
 
 
-def waited(rows: Calls, limit: int = 2) -> list[Evidence]:
+def longest_waits(rows: Calls, limit: int = 2) -> list[Evidence]:
     """The calls that waited longest, each with its answer."""
-    known = np.where(rows["state"] == "unanswered", np.inf, np.nan_to_num(rows["latency_s"]))
+    waits = np.where(rows["state"] == "unanswered", np.inf, np.nan_to_num(rows["latency_s"]))
     proofs: list[Evidence] = []
-    for row in rows.take(np.argsort(-known, kind="stable")[:limit]).rows():
+    for row in rows.take(np.argsort(-waits, kind="stable")[:limit]).rows():
         proofs.append(Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"))
         if row.reply_frame is not None and row.latency_s is not None:
             what = "its void reply, no LOCK_RES" if row.proc == NlmProc.LOCK_MSG else "its reply"

@@ -18,7 +18,7 @@ from nfsrpc.tables import Flows, Monitors
 from nfsrpc.wording import SECOND
 
 
-class Questions:
+class DnsQueries:
     """DNS queries without answer, by host."""
 
     def __init__(self, connections: Flows) -> None:
@@ -26,7 +26,7 @@ class Questions:
         self.parts = Parts(rows, "client")
         self.times = Stretches((rows["client"],), rows["first"])
 
-    def asked(self, host: str, first: int, last: int) -> bool:
+    def has_queries(self, host: str, first: int, last: int) -> bool:
         """Whether the host asked meanwhile."""
         return self.times.meet(host, first - SECOND, last + SECOND)
 
@@ -34,23 +34,23 @@ class Questions:
         """The first ones of that time."""
         rows = self.parts[host]
         meanwhile = np.flatnonzero((rows["first"] >= first - SECOND) & (rows["first"] <= last + SECOND))
-        shown = rows.take(meanwhile[:2]).rows()
-        return [Evidence(row.capture, row.frame, f"{row.client} asks DNS, no answer") for row in shown]
+        first_rows = rows.take(meanwhile[:2]).rows()
+        return [Evidence(row.capture, row.frame, f"{row.client} asks DNS, no answer") for row in first_rows]
 
 
 @fact
-def unresolved(connections: Flows) -> Questions:
-    return Questions(connections)
+def unresolved(connections: Flows) -> DnsQueries:
+    return DnsQueries(connections)
 
 
-def still_resolving(asked: Monitors, unresolved: Questions, span: Span | None, gave_up_s: float) -> Mask:
+def still_resolving(monitors: Monitors, unresolved: DnsQueries, span: Span | None, gave_up_s: float) -> Mask:
     """SM_MON that have no answer yet when the capture ends, and DNS gives that statd none."""
-    mask: Mask = (asked["state"] == "unanswered") & asked.valid("time")
+    mask: Mask = (monitors["state"] == "unanswered") & monitors.valid("time")
     if span is not None:
-        mask &= span.last - asked["time"] < gave_up_s * SECOND
+        mask &= span.last - monitors["time"] < gave_up_s * SECOND
     numbers = np.flatnonzero(mask)
-    for number, row in zip(numbers.tolist(), asked.take(numbers).rows(), strict=True):
-        mask[number] = span is not None and unresolved.asked(row.host, row.time, span.last)
+    for number, row in zip(numbers.tolist(), monitors.take(numbers).rows(), strict=True):
+        mask[number] = span is not None and unresolved.has_queries(row.host, row.time, span.last)
     return mask
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Mask, isin
 from nfsrpc.facts.basic import Span, Stray, fact
-from nfsrpc.facts.stalls import Hurt, Served, ended, hurt, nfs_waiting, overtaken
-from nfsrpc.facts.statd_dns import Questions
+from nfsrpc.facts.stalls import Affected, Served, affected, ended, nfs_waiting, overtaken
+from nfsrpc.facts.statd_dns import DnsQueries
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.exchanges import CALL_ACKED
@@ -28,7 +28,7 @@ from nfsrpc.tables import Calls, Tallies
 from nfsrpc.wording import SECOND
 
 NOT_ANSWERED = 255  # rpc_status of a call without a reply
-AT_ONCE_S = 1.0  # a lock that is answered so soon did not wait for statd
+QUICK_GRANT_S = 1.0  # a lock that is answered so soon did not wait for statd
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class LockWaits:
     stalled: Parts[Calls]  # lock requests that were late, unanswered or denied, wherever they came to, by server
     exchanges: Calls
     others: tuple[Stretches, Stretches]  # when other services answered, by server
-    unresolved: Questions
+    unresolved: DnsQueries
     span: Span | None
 
     def stall(self, server: str, boots: tuple[int, ...]) -> Stall:
         return Stall(self, server, boots)
 
-    def during(self, server: str, first: int, last: int) -> Hurt:
+    def during(self, server: str, first: int, last: int) -> Affected:
         """Lock requests that went wrong on a server in some stretch of time."""
-        return hurt(self.stalled[server], self.span, first, last)
+        return affected(self.stalled[server], self.span, first, last)
 
     def nfs(self, nfs_s: float) -> Stretches:
         """When NFS calls waited for so long, by server."""
@@ -63,13 +63,13 @@ def lock_waits(
     stalls: Calls,
     stalled: Parts[Calls],
     served: Served,
-    unheard: Mapping[int, int],
+    silent_since: Mapping[int, int],
     strays: tuple[Stray, ...],
-    unresolved: Questions,
+    unresolved: DnsQueries,
     span: Span | None,
 ) -> LockWaits:
     elsewhere = [stray.call.exchange for stray in strays]
-    reached = requests.where(~lost(requests, unheard) & ~isin(requests["exchange"], elsewhere))
+    reached = requests.where(~not_delivered(requests, silent_since) & ~isin(requests["exchange"], elsewhere))
     waits = stalls.where(isin(stalls["exchange"], reached["exchange"]) & stalls.valid("time"))
     # A lockd without statd grants, or gives whatever other answer the lock deserves. One that denies has asked it.
     waits = waits.where((waits["status"] != Nlm4Stats.DENIED_NOLOCKS) & isin(waits["rpc_status"], (0, NOT_ANSWERED)))
@@ -86,13 +86,13 @@ def lock_waits(
     return LockWaits(Parts(reached, "server"), Parts(waits, "server"), stalled, exchanges, others, unresolved, span)
 
 
-def lost(requests: Calls, unheard: Mapping[int, int]) -> Mask:
+def not_delivered(requests: Calls, silent_since: Mapping[int, int]) -> Mask:
     """Requests that did not reach the server's host: sent on a connection on which it was not heard again."""
-    if not unheard:
+    if not silent_since:
         return np.zeros(len(requests), dtype=np.bool_)
-    since = [unheard.get(flow) for flow in requests["flow"].tolist()]
-    heard = np.array([NEVER if time is None else time for time in since], dtype=np.int64)
-    mask: Mask = requests["time"] > heard
+    since = [silent_since.get(flow) for flow in requests["flow"].tolist()]
+    last_heard = np.array([NEVER if time is None else time for time in since], dtype=np.int64)
+    mask: Mask = requests["time"] > last_heard
     return mask
 
 
@@ -103,7 +103,7 @@ class Stall:
         """`boots`: when the server sent reboot notices."""
         self.server, self.boots, self.unresolved, self.others = server, boots, waits.unresolved, waits.others
         self.all, self.rows = waits.arrived[server], waits.waiting[server]
-        self.victims = hurt(self.rows, waits.span)
+        self.victims = affected(self.rows, waits.span)
         self.ended = ended(self.rows, waits.span) or NAT
 
     @property
@@ -143,13 +143,13 @@ class Stall:
     def locked_at_once(self) -> Stretches:
         """When clients asked for a lock and were answered at once."""
         with np.errstate(invalid="ignore"):
-            rows = self.all.where((self.all["proc"] == NlmProc.LOCK) & (self.all["latency_s"] < AT_ONCE_S))
+            rows = self.all.where((self.all["proc"] == NlmProc.LOCK) & (self.all["latency_s"] < QUICK_GRANT_S))
         return Stretches((rows["client"],), rows["time"])
 
     @cached_property
     def resolving(self) -> bool:
         """Whether DNS does not answer the server meanwhile: then its statd may wait for that."""
-        return self.unresolved.asked(self.server, self.span[0], self.ended)
+        return self.unresolved.has_queries(self.server, self.span[0], self.ended)
 
     def searched_after_boot(self) -> bool:
         """Whether a request that was sent after a reboot waited as long as Linux looks for statd, and was granted."""

@@ -46,8 +46,8 @@ class Vantages:
         slack = round(STARTED_S * SECOND)
         times = ((row, time + self.ahead[row.vantage]) for row in self.captures)
         going = [row for row, here in times if row.first - slack <= here <= row.last + slack]
-        told = {row.vantage for row in going if row.host == host}
-        return told | {row.vantage for row in going if row.host is None and self.is_beside(row.vantage, host)}
+        on_host = {row.vantage for row in going if row.host == host}
+        return on_host | {row.vantage for row in going if row.host is None and self.is_beside(row.vantage, host)}
 
     def is_beside(self, vantage: int, server: str) -> bool:
         """Whether a capture was taken where this server is."""
@@ -118,19 +118,19 @@ def lost_where(rows: Flows, vantages: Vantages) -> str:
 
     A segment that is lost on the way is sent again: that shows at the sender's end, and at the other end only once.
     """
-    lost = {"c": 0, "s": 0}
+    resent = {"c": 0, "s": 0}
     client, server, both = rows["client"].tolist()[0], rows["server"].tolist()[0], False
     for one, other in vantages.pairs(rows["flow"].tolist()):
         ends = at_ends(one, other, vantages)
         if ends is not None:
             both = True
-            lost["c"] += max(ends[0].c_retransmitted - ends[1].c_retransmitted, 0)
-            lost["s"] += max(ends[1].s_retransmitted - ends[0].s_retransmitted, 0)
+            resent["c"] += max(ends[0].c_retransmitted - ends[1].c_retransmitted, 0)
+            resent["s"] += max(ends[1].s_retransmitted - ends[0].s_retransmitted, 0)
     if not both:
         return ""
-    if not any(lost.values()):
+    if not any(resent.values()):
         return "Nothing was lost between the two ends: look at the hosts' own queues, and at reordering."
-    return f"Of {client}'s segments {lost['c']} were lost on the way to {server}, and of the server's {lost['s']}."
+    return f"Of {client}'s segments {resent['c']} were lost on the way to {server}, and of the server's {resent['s']}."
 
 
 def at_ends(one: Any, other: Any, vantages: Vantages) -> tuple[Any, Any] | None:
@@ -156,8 +156,8 @@ def how_far(row: Calls.Row, vantages: Vantages) -> str:
     found = ((delay, each) for delay, each in delays if is_there(delay, each, at_server))
     there = min(found, key=lambda pair: pair[0], default=None)
     if there is None:
-        lost = f"It left the client {row.client} and never reached the server {row.server}, whose capture lacks it."
-        return "" if late else lost
+        text = f"It left the client {row.client} and never reached the server {row.server}, whose capture lacks it."
+        return "" if late else text
     return " ".join(filter(None, (late_there(row, there[0]), lost_from_there(row, there[1]))))
 
 
@@ -175,9 +175,9 @@ def late_there(row: Calls.Row, delay: int) -> str:
 
 def lost_from_there(row: Calls.Row, there: Calls.Row) -> str:
     """What its sighting at the server tells: what became of the answer."""
-    waited = np.inf if row.latency_s is None else row.latency_s
+    wait_s = np.inf if row.latency_s is None else row.latency_s
     answered = there.latency_s if there.reply_frame is not None else None
-    if there.vantage != row.vantage and answered is not None and answered + LOST_S < waited:
+    if there.vantage != row.vantage and answered is not None and answered + LOST_S < wait_s:
         return (
             f"It reached the server, which answered after {seconds(answered)} (frame {there.reply_frame} of the "
             f"capture taken on {row.server}): that answer was lost on the way to {row.client}."

@@ -56,10 +56,10 @@ def waiters(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]
     held_by = locks["held_by"][numbers]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
     rows = rows_of(locks, numbers)
-    return tuple(Waiter(row, number, known(row, holders, gaps)) for number, row in rows.items())
+    return tuple(Waiter(row, number, sure_holder(row, holders, gaps)) for number, row in rows.items())
 
 
-def taken(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
+def held_by_others(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
     """For each whether another held the range after the one in its way."""
     if not waiting:
         return []
@@ -70,7 +70,7 @@ def taken(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
     return others_held(locks, holds, released[holds], numbers, np.array(after, dtype=np.int64))
 
 
-def known(row: Locks.Row, holders: Mapping[int, Locks.Row], gaps: frozenset[frozenset[str]]) -> Locks.Row | None:
+def sure_holder(row: Locks.Row, holders: Mapping[int, Locks.Row], gaps: frozenset[frozenset[str]]) -> Locks.Row | None:
     """The holder, unless the capture lost that it had unlocked before: the waiter was granted what it seems to hold."""
     holder = None if row.held_by is None else holders.get(row.held_by)
     if holder is None or row.granted is None or not lacks(gaps, holder):
@@ -96,10 +96,10 @@ def unexplained_waits(waiters: tuple[Waiter, ...]) -> tuple[Waiter, ...]:
 
 def held_until(locks: Locks) -> Array:
     """When the server may have taken a lock away from its holder: as soon as UNLOCK was called."""
-    asked = np.where(locks.valid("unlock"), locks["unlock"], NEVER)
+    unlocked = np.where(locks.valid("unlock"), locks["unlock"], NEVER)
     given_up = np.where(locks.valid("cancelled"), locks["cancelled"], NEVER)
     ended: Array = np.where(locks["state"] == "replaced", locks["granted"], NEVER)
-    return np.minimum(np.minimum(asked, given_up), ended)
+    return np.minimum(np.minimum(unlocked, given_up), ended)
 
 
 def during(locks: Locks, moments: Array) -> Mask:
@@ -120,7 +120,7 @@ class LastSeen(NamedTuple):
     """The last frame that a host sent."""
 
     time: int
-    goodbye: bool  # it closed a connection then: the host was idle, or shut down, and did not die
+    closed_connection: bool  # it closed a connection then: the host was idle, or shut down, and did not die
 
 
 @fact
@@ -142,7 +142,7 @@ def last_seen(flows: Flows) -> Mapping[str, LastSeen]:
 def silent_s(last_seen: Mapping[str, LastSeen], host: str, until: int) -> float:
     """How long a host had been silent then; 0 for one that closed its last connection itself."""
     seen = last_seen.get(host)
-    return 0.0 if seen is None or seen.goodbye else (until - seen.time) / SECOND
+    return 0.0 if seen is None or seen.closed_connection else (until - seen.time) / SECOND
 
 
 def same_range(locks: Locks, number: int) -> Mask:

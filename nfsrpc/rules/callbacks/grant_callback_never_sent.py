@@ -31,7 +31,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from nfsrpc.facts.basic import Roles, listed, pairs_of
-from nfsrpc.facts.callbacks import Failure
+from nfsrpc.facts.callbacks import CallbackFailure
 from nfsrpc.facts.waiters import Waiter, proof
 from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import command
@@ -56,7 +56,7 @@ RETRY_S = 35.0  # a Linux client that waits asks again after 30.7 s: a lock that
 def check(
     waiters: tuple[Waiter, ...],
     locks: Locks,
-    failed_callbacks: tuple[Failure, ...],
+    failed_callbacks: tuple[CallbackFailure, ...],
     connections: Flows,
     registrations: Registrations,
     roles: Roles,

@@ -37,7 +37,7 @@ from collections.abc import Iterator, Mapping
 
 from nfsrpc.columns import isin
 from nfsrpc.facts.basic import listed, pairs_of
-from nfsrpc.facts.callbacks import Failure, delivered
+from nfsrpc.facts.callbacks import CallbackFailure, delivered
 from nfsrpc.facts.waiters import LastSeen, Waiter
 from nfsrpc.findings.advice import answers, bare, wire_of
 from nfsrpc.findings.command import Command, command, remark
@@ -59,7 +59,7 @@ RULE = Rule(
 
 
 def check(
-    failed_callbacks: tuple[Failure, ...],
+    failed_callbacks: tuple[CallbackFailure, ...],
     waiters: tuple[Waiter, ...],
     nlm: Calls,
     last_seen: Mapping[str, LastSeen],
@@ -120,7 +120,7 @@ def still_waits(waiter: Waiter, time: int) -> bool:
 
 
 def certainty(
-    failures: list[Failure], affected: list[Waiter], last_seen: Mapping[str, LastSeen], shown: bool
+    failures: list[CallbackFailure], affected: list[Waiter], last_seen: Mapping[str, LastSeen], shown: bool
 ) -> Certainty:
     """`shown`: the capture holds questions to portmappers, so that one which is missing was not asked."""
     client = affected[0].row.client
@@ -131,7 +131,7 @@ def certainty(
     return "certain" if living and sure else "likely"
 
 
-def finding(failures: list[Failure], affected: list[Waiter], certainty: Certainty) -> Finding:
+def finding(failures: list[CallbackFailure], affected: list[Waiter], certainty: Certainty) -> Finding:
     server, client = failures[0].server, failures[0].client
     own = all(failure.is_servers_own for failure in failures)
     lost = [free_for(waiter) for waiter in affected]
@@ -161,7 +161,7 @@ def finding(failures: list[Failure], affected: list[Waiter], certainty: Certaint
     )
 
 
-def servers_reason(failures: list[Failure]) -> str:
+def servers_reason(failures: list[CallbackFailure]) -> str:
     """Why it is the server's own fault, in a clause."""
     for failure in failures:
         if failure.called:
@@ -171,7 +171,7 @@ def servers_reason(failures: list[Failure]) -> str:
     return f"it calls port {failures[0].port}, which no portmapper named"
 
 
-def proof(failures: list[Failure], affected: list[Waiter]) -> Iterator[Evidence]:
+def proof(failures: list[CallbackFailure], affected: list[Waiter]) -> Iterator[Evidence]:
     row = affected[0].row
     yield Evidence.of(row.blocked_capture, row.blocked_frame, f"{row.client} has to wait (BLOCKED)")
     for failure in failures[:2]:
@@ -182,7 +182,7 @@ def proof(failures: list[Failure], affected: list[Waiter]) -> Iterator[Evidence]
             return
 
 
-def client_remedy(failures: list[Failure]) -> tuple[Command, ...]:
+def client_remedy(failures: list[CallbackFailure]) -> tuple[Command, ...]:
     server, client = failures[0].server, failures[0].client
     port = next((failure.port for failure in failures if failure.port), None)
     return (
@@ -202,7 +202,7 @@ def client_remedy(failures: list[Failure]) -> tuple[Command, ...]:
     )
 
 
-def server_remedy(failures: list[Failure]) -> tuple[Command, ...]:
+def server_remedy(failures: list[CallbackFailure]) -> tuple[Command, ...]:
     server, client = failures[0].server, failures[0].client
     caller = next((failure.caller for failure in failures if failure.caller), None)
     if caller:
@@ -232,7 +232,7 @@ def server_remedy(failures: list[Failure]) -> tuple[Command, ...]:
     )
 
 
-def what_failed(failures: list[Failure]) -> str:
+def what_failed(failures: list[CallbackFailure]) -> str:
     """Each way once, the first of many."""
     ways = list(dict.fromkeys(failure.what for failure in failures))
     more = [f"and {len(ways) - NAMED} more"] if len(ways) > NAMED else []

@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.facts.basic import lacks
-from nfsrpc.facts.waiters import Waiter, proof, taken
+from nfsrpc.facts.waiters import Waiter, held_by_others, proof
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
@@ -54,7 +54,7 @@ def check(
 ) -> Iterator[Answer]:
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting" and waiter.row.blocked is not None]
     free = [waiter for waiter in waiting if waiter.free_s >= free_s]
-    left = [waiter for waiter, other in zip(free, taken(locks, free), strict=True) if not other]
+    left = [waiter for waiter, other in zip(free, held_by_others(locks, free), strict=True) if not other]
     stuck = [waiter for waiter in left if not lacks(gaps, waiter.row)]
     blocked = times_blocked(nlm) if stuck else {}
     for waiter in stuck:

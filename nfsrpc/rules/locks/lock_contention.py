@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from nfsrpc.facts.waiters import LastSeen, Waiter, proof, silent_s, taken
+from nfsrpc.facts.waiters import LastSeen, Waiter, held_by_others, proof, silent_s
 from nfsrpc.findings.advice import who_holds, wire_of
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.tables import Locks
@@ -61,7 +61,7 @@ def check(
 ) -> Iterator[Answer]:
     blocked = [waiter for waiter in waiters if waiter.row.blocked is not None]
     free = [waiter for waiter in blocked if waiter.free_s > 0 and waiter.row.granted is None]
-    followed = {waiter.number for waiter, others in zip(free, taken(locks, free), strict=True) if others}
+    followed = {waiter.number for waiter, others in zip(free, held_by_others(locks, free), strict=True) if others}
     waits = [Wait(waiter, waiter.number in followed) for waiter in blocked]
     waiting = [
         wait

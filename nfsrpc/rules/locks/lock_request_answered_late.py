@@ -37,7 +37,7 @@ import numpy as np
 from nfsrpc.columns import Mask, isin
 from nfsrpc.facts.basic import Span, booted
 from nfsrpc.facts.missing_statd import Unregistered
-from nfsrpc.facts.stalls import LockFiles, claimed_again, late, waited
+from nfsrpc.facts.stalls import LockFiles, claimed_again, late, longest_waits
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.facts.waiters import same_range
 from nfsrpc.findings.advice import bare, lock_services, loopback_of, try_lock
@@ -155,7 +155,7 @@ def finding(server: str, rows: Calls, files: tuple[str, ...], seen: bool, error_
         count=len(rows),
         first=int(rows["time"].min()),
         last=int(rows["reply_time"].max()),
-        evidence=tuple(waited(rows, 3)),
+        evidence=tuple(longest_waits(rows, 3)),
         remedy=(
             command(
                 "rpcinfo -p {server} | grep -e nlockmgr -e status; systemctl status rpc-statd",

@@ -31,7 +31,7 @@ from operator import itemgetter
 
 from nfsrpc.columns import isin
 from nfsrpc.facts.basic import Span
-from nfsrpc.facts.stalls import LockFiles, waited
+from nfsrpc.facts.stalls import LockFiles, longest_waits
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.findings.advice import bare, lock_services, loopback_of
 from nfsrpc.findings.command import command
@@ -125,7 +125,7 @@ def finding(
         count=len(rows),
         first=first,
         last=span.last if span is not None else None,
-        evidence=tuple(waited(rows, 4)),
+        evidence=tuple(longest_waits(rows, 4)),
         remedy=(
             command(
                 "rpcinfo -p {server}; systemctl status rpcbind rpc-statd nfs-server",

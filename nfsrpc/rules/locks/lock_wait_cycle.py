@@ -54,8 +54,8 @@ SHOWN = 8  # owners of a circle
 def check(locks: Locks, waiters: tuple[Waiter, ...]) -> Iterator[Answer]:
     for circle, knot in deadlocks(waiters):
         yield finding(circle, knot)
-    waited = (locks["status"] == Nlm4Stats.DEADLCK) | locks.valid("blocked")
-    if waited.any() and not locks.valid("held_by").any():
+    longest_waits = (locks["status"] == Nlm4Stats.DEADLCK) | locks.valid("blocked")
+    if longest_waits.any() and not locks.valid("held_by").any():
         yield RULE.cannot_tell("the holders of the locks that others waited for are not in the capture")
 
 

@@ -46,7 +46,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.facts.basic import Span, listed
-from nfsrpc.facts.client_names import Names, overlap
+from nfsrpc.facts.client_names import CallerNames, overlap
 from nfsrpc.facts.notices import Downcalls
 from nfsrpc.facts.waiters import Waiter
 from nfsrpc.findings.advice import BREAK_LOCK, bare
@@ -349,7 +349,7 @@ def in_other_names(
     """Notices of a host that locks by another name: Linux knows it by its address, others do not."""
     told: set[tuple[str, str, str | None]] = set()
     locking = listed(((lock.client, lock.server), lock.caller_name) for lock in callers)
-    known = {ends: Names(names) for ends, names in locking.items()}
+    known = {ends: CallerNames(names) for ends, names in locking.items()}
     for row in notices:
         names = known.get((row.asker, row.host))
         key = row.asker, row.host, row.mon_name
@@ -378,7 +378,7 @@ def in_other_names(
                         "hostnamectl set-hostname {name}",
                         on="{host}",
                         note="one name for both; then reboot it",
-                        name=names.known[0],
+                        name=names.names[0],
                         host=bare(row.asker),
                     ),
                 ),
@@ -394,7 +394,7 @@ def names_and_addresses(
     """One after the other they are a client that got another name or address; `notifying` are hosts that rebooted."""
     for _, mine in sorted(listed((row.server, row) for row in callers).items()):
         for client, rows in sorted(listed((row.client, row) for row in mine).items()):
-            names = Names(row.caller_name for row in rows)
+            names = CallerNames(row.caller_name for row in rows)
             distinct = [row for row in rows if row.caller_name in names.distinct]
             if together(distinct, stays):
                 yield mismatch(

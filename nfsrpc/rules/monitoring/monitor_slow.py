@@ -35,8 +35,8 @@ import numpy as np
 from nfsrpc.columns import NAT, Array
 from nfsrpc.facts.basic import Span
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import Hurt, hurt, waited
-from nfsrpc.facts.statd_dns import Questions, Unseen, resolver, still_resolving
+from nfsrpc.facts.stalls import Affected, affected, longest_waits
+from nfsrpc.facts.statd_dns import DnsQueries, Unseen, resolver, still_resolving
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
@@ -61,7 +61,7 @@ RULE = Rule(
 def check(
     monitors: Monitors,
     stalled: Parts[Calls],
-    unresolved: Questions,
+    unresolved: DnsQueries,
     unseen_statd: Unseen,
     span: Span | None,
     *,
@@ -76,7 +76,7 @@ def check(
         waits = so_far(rows, span)
         first, last = int(rows["time"].min()), int((rows["time"] + waits * SECOND).max())
         dns = unresolved.evidence(host, first, last)
-        yield finding(host, rows, waits, last, hurt(stalled[host], span, first, last), dns)
+        yield finding(host, rows, waits, last, affected(stalled[host], span, first, last), dns)
     if not len(asked):
         yield RULE.cannot_tell(*unseen_statd)
 
@@ -88,7 +88,7 @@ def so_far(rows: Monitors, span: Span | None) -> Array:
     return waits
 
 
-def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Hurt, dns: list[Evidence]) -> Finding:
+def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Affected, dns: list[Evidence]) -> Finding:
     longest = float(waits.max())
     worst = rows.row(int(np.argmax(waits)))
     names = named({name for name in rows["mon_name"].tolist() if name})
@@ -114,7 +114,7 @@ def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Hurt, d
                 if agreed
                 else ()
             ),
-            *waited(victims.rows, 1),
+            *longest_waits(victims.rows, 1),
         ),
         remedy=(
             *(

@@ -36,8 +36,8 @@ import numpy as np
 from nfsrpc.columns import NAT, Mask
 from nfsrpc.facts.basic import Span
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import Hurt, hurt, waited
-from nfsrpc.facts.statd_dns import Questions, Unseen, resolver, still_resolving
+from nfsrpc.facts.stalls import Affected, affected, longest_waits
+from nfsrpc.facts.statd_dns import DnsQueries, Unseen, resolver, still_resolving
 from nfsrpc.findings.advice import answers, bare, restart_statd
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
@@ -65,7 +65,7 @@ def check(
     stalls: Calls,
     stalled: Parts[Calls],
     requests: Calls,
-    unresolved: Questions,
+    unresolved: DnsQueries,
     gaps: frozenset[frozenset[str]],
     unseen_statd: Unseen,
     span: Span | None,
@@ -81,7 +81,7 @@ def check(
     for host, rows in Parts(failed, "host").items():
         first, last = int(rows["time"].min()), last_of(rows)
         dns = unresolved.evidence(host, first, last)
-        victims = hurt(stalled[host], span, first, last)
+        victims = affected(stalled[host], span, first, last)
         yield finding(host, rows, victims, dns, gave_up(rows, victims, span, gave_up_s))
     if len(failed):
         return
@@ -118,7 +118,7 @@ def too_late(asked: Monitors, stalls: Calls, gave_up_s: float) -> Mask:
     return mask
 
 
-def gave_up(rows: Monitors, victims: Hurt, span: Span | None, gave_up_s: float) -> bool:
+def gave_up(rows: Monitors, victims: Affected, span: Span | None, gave_up_s: float) -> bool:
     """Whether lockd has waited in vain; else statd may be slow and answer yet."""
     waited_out = span is not None and (span.last - rows["time"] >= gave_up_s * SECOND).any()
     return bool(
@@ -131,7 +131,7 @@ def last_of(rows: Monitors) -> int:
     return max(int(rows["time"].max()), *map(int, replies.tolist()), NAT)
 
 
-def finding(host: str, rows: Monitors, victims: Hurt, dns: list[Evidence], sure: bool) -> Finding:
+def finding(host: str, rows: Monitors, victims: Affected, dns: list[Evidence], sure: bool) -> Finding:
     first = rows.row(0)
     names = named({name for name in rows["mon_name"].tolist() if name})
     late = f"; one answer came after {seconds(first.latency_s)}" if first.latency_s is not None else ""
@@ -154,7 +154,7 @@ def finding(host: str, rows: Monitors, victims: Hurt, dns: list[Evidence], sure:
             Evidence(first.capture, first.frame, f"SM_MON {first.mon_name}"),
             *dns,
             *((Evidence.of(first.reply_capture, first.reply_frame, "answered too late"),) if replied else ()),
-            *waited(victims.rows, 2),
+            *longest_waits(victims.rows, 2),
         ),
         remedy=(
             resolver(host)

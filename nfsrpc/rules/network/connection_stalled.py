@@ -44,7 +44,7 @@ from nfsrpc.columns import NAT, Array, isin
 from nfsrpc.facts.attempts import Attempt, service_of
 from nfsrpc.facts.basic import Roles, Span, listed
 from nfsrpc.facts.presence import Presence
-from nfsrpc.facts.stalls import ended, longest, waited
+from nfsrpc.facts.stalls import ended, longest, longest_waits
 from nfsrpc.facts.waiters import LastSeen
 from nfsrpc.findings.advice import bare, wire_of
 from nfsrpc.findings.command import command, remark
@@ -137,10 +137,10 @@ def of_direction(tcp: Flows, exchanges: Calls, way: str, other: str, again: int,
         ends = (row.client, row.server) if way == "c" else (row.server, row.client)
         again, since, until = (getattr(row, f"{way}_unheard{name}") for name in ("", "_first", "_last"))
         mine = called[row.flow]
-        unheard = mine.where((mine["time"] >= since) & (mine["time"] <= until))
-        call = min(unheard.rows(), key=lambda call: call.time, default=None)
-        heard = getattr(row, f"{other}_last")
-        yield Stalled(row, *ends, again, call, since, until, recovered=heard is not None and heard >= until)
+        without_reply = mine.where((mine["time"] >= since) & (mine["time"] <= until))
+        call = min(without_reply.rows(), key=lambda call: call.time, default=None)
+        last_heard = getattr(row, f"{other}_last")
+        yield Stalled(row, *ends, again, call, since, until, recovered=last_heard is not None and last_heard >= until)
 
 
 def is_slow(one: Stalled, presence: Presence) -> bool:
@@ -156,8 +156,8 @@ def is_dead(one: Stalled, presence: Presence) -> bool:
     """
     if not one.recovered:
         return presence.sent(one.receiver, one.since + SECOND + 1, one.until)
-    heard = presence.heard(one.receiver, one.sender, one.since + SECOND)
-    return heard is not None and heard < (one.since + one.until) // 2
+    last_heard = presence.next_message(one.receiver, one.sender, one.since + SECOND)
+    return last_heard is not None and last_heard < (one.since + one.until) // 2
 
 
 class Silences:
@@ -174,8 +174,8 @@ class Silences:
             call = one.call
             frame = (call.reply_capture, call.reply_frame) if call and call.reply_frame is not None else None
             proof = Evidence(*frame, "its reply") if frame else Evidence(one.flow.capture, one.flow.frame, "it went on")
-            heard = self.presence.heard(one.receiver, one.sender, one.since + SECOND)
-            return Back(one, min(one.until, heard or one.until), proof)
+            last_heard = self.presence.next_message(one.receiver, one.sender, one.since + SECOND)
+            return Back(one, min(one.until, last_heard or one.until), proof)
         rows = self.parts[one.sender, one.receiver, one.flow.server_port]
         at = int(np.searchsorted(rows["synack_time"], one.until, "right"))
         if at == len(rows):
@@ -203,11 +203,11 @@ def of_silent_hosts(
     """Calls to a server that were sent again in vain, while nothing of that host came any more; by server."""
     open_ = exchanges.where((exchanges["state"] == "unanswered") & ~exchanges["loopback"])
     over_tcp = isin(open_["flow"], resent) & (open_["flags"] & CALL_ACKED == 0)
-    unheard = set(open_["exchange"][over_tcp].tolist())
+    without_reply = set(open_["exchange"][over_tcp].tolist())
     for server, rows in Parts(open_.where(over_tcp | (open_["retransmits"] > 0)), "server").items():
         if server in servers and server in last_seen:
             rows = rows.where(rows["time"] >= last_seen[server].time - SECOND)
-            if not unheard.isdisjoint(rows["exchange"].tolist()) or len(set(rows["prog"].tolist())) > 1:
+            if not without_reply.isdisjoint(rows["exchange"].tolist()) or len(set(rows["prog"].tolist())) > 1:
                 yield rows
 
 
@@ -227,7 +227,7 @@ def fallen_silent(rows: Calls, last_seen: Mapping[str, LastSeen], span: Span | N
         count=len(rows),
         first=int(rows["time"].min()),
         last=ended(rows, span),
-        evidence=tuple(waited(rows, 4)),
+        evidence=tuple(longest_waits(rows, 4)),
         remedy=(
             command(
                 "ping -c 3 {server}",

@@ -41,7 +41,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nfsrpc.facts.basic import booting, listed
-from nfsrpc.facts.portmappers import Failure, Portmappers
+from nfsrpc.facts.portmappers import PortmapperFailure, Portmappers
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.findings.advice import RESTART_PORTMAPPER, START_PORTMAPPER, bare
 from nfsrpc.findings.command import Command, command, remark
@@ -77,7 +77,7 @@ AT_ONCE_S, GAVE_UP_S = 5.0, 55.0
 
 def check(
     portmappers: Portmappers,
-    heard: frozenset[tuple[str, str]],
+    sending_pairs: frozenset[tuple[str, str]],
     boots: Mapping[str, tuple[int, ...]],
     stalled: Parts[Calls],
     nlm: Calls,
@@ -98,7 +98,7 @@ def check(
         if not (outage.repeated(tries, during_s) or outage.hung(hang_s) or len(outage.denied)):
             continue
         if of_clients:
-            yield finding(outage, heard, asynchronous.without_result(outage))
+            yield finding(outage, sending_pairs, asynchronous.without_result(outage))
         else:
             yield RULE.cannot_tell(
                 f"{named(outage.askers)} tried port 111 of {host} and sent no RPC message: it may be a port scan"
@@ -110,7 +110,7 @@ class Outage:
     """The failures of one portmapper."""
 
     host: str
-    failures: Sequence[Failure]
+    failures: Sequence[PortmapperFailure]
     denied: Calls  # locks that the host denied, because it could not ask its own portmapper
 
     @property
@@ -141,7 +141,7 @@ class Outage:
         return any(failure.how == "hangs" and failure.wait_s >= hang_s for failure in self.failures)
 
 
-def denied_then(stalls: Calls, failures: list[Failure]) -> Calls:
+def denied_then(stalls: Calls, failures: list[PortmapperFailure]) -> Calls:
     """Locks that the host denied when its own portmapper had refused it, or did not reply."""
     denied = stalls.where(stalls["status"] == Nlm4Stats.DENIED_NOLOCKS)
     # By another clock, where another capture shows it.
@@ -168,9 +168,9 @@ class Asynchronous:
         return [row for row in rows if first <= row.time <= last]
 
 
-def finding(outage: Outage, heard: frozenset[tuple[str, str]], waiting: list[Calls.Row]) -> Finding:
+def finding(outage: Outage, sending_pairs: frozenset[tuple[str, str]], waiting: list[Calls.Row]) -> Finding:
     host, failures, askers = outage.host, outage.failures, outage.askers
-    alive = any(failure.how != "unanswered" or (host, failure.asker) in heard for failure in failures)
+    alive = any(failure.how != "unanswered" or (host, failure.asker) in sending_pairs for failure in failures)
     own = {host} if len(outage.denied) else set()
     clients = sorted({*askers, *outage.denied["client"].present(), *(row.client for row in waiting)} - own)
     kinds = sorted({HOW[failure.how].format(transport=failure.transport.upper()) for failure in failures})
@@ -207,7 +207,7 @@ def title(outage: Outage) -> str:
     return f"the portmapper of {outage.host} cannot be reached"
 
 
-def evidence(failures: Sequence[Failure]) -> Iterator[Evidence]:
+def evidence(failures: Sequence[PortmapperFailure]) -> Iterator[Evidence]:
     for failure in failures[:SHOWN]:
         yield Evidence(*failure.frame, f"{failure.asker} calls port 111 over {failure.transport}")
         if failure.proof:

@@ -45,9 +45,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.facts.basic import Roles, booting
-from nfsrpc.facts.missing_statd import Statds, Unregistered, said
+from nfsrpc.facts.missing_statd import Statds, Unregistered, first_and_last_answer
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import Hurt, waited
+from nfsrpc.facts.stalls import Affected, longest_waits
 from nfsrpc.facts.statd_search import LockWaits, Stall
 from nfsrpc.findings.advice import START_STATD, bare, loopback_of, registered, try_lock
 from nfsrpc.findings.command import Command, command, remark
@@ -142,7 +142,7 @@ def passed(of_servers: list[Unregistered], servers: frozenset[str], statds: Stat
         yield RULE.clear(statds.proof(min(servers)))
 
 
-def proven(missing: Unregistered, victims: Hurt) -> Finding:
+def proven(missing: Unregistered, victims: Affected) -> Finding:
     rows = list(missing.answers.rows())
     host, known = bare(missing.host), missing.role == "server"
     over = "" if missing.asked_itself else only_over(row.netid for row in rows if row.source != "DUMP")
@@ -161,7 +161,7 @@ def proven(missing: Unregistered, victims: Hurt) -> Finding:
         count=len(rows),
         first=missing.died.first if missing.died else rows[0].time,
         last=rows[-1].time,
-        evidence=(*death_proof(missing), *said(rows), *waited(victims.rows)),
+        evidence=(*death_proof(missing), *first_and_last_answer(rows), *longest_waits(victims.rows)),
         remedy=(*START_STATD, ELSEWHERE, *unmonitored(victims)),
         verify=(registered(host, Prog.NSM), *((try_lock(host),) if known else ())),
         wait_s=victims.wait_s,
@@ -186,7 +186,7 @@ def likely(stall: Stall) -> Finding:
         count=len(rows),
         first=first,
         last=last,
-        evidence=tuple(waited(rows, 3)),
+        evidence=tuple(longest_waits(rows, 3)),
         remedy=(
             command(
                 "rpcinfo -p {server} | grep -w 100024", server=bare(server), note="prints nothing without statd; then"
@@ -201,7 +201,7 @@ def likely(stall: Stall) -> Finding:
     )
 
 
-def unmonitored(victims: Hurt) -> tuple[Command, ...]:
+def unmonitored(victims: Affected) -> tuple[Command, ...]:
     """Which clients stay unmonitored."""
     clients = named(victims.clients) or "Clients that were granted locks meanwhile"
     return (remark("{clients}: unmonitored until they unmount and mount again.", clients=clients),)

@@ -33,7 +33,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.basic import Span, booting, pairs_of
-from nfsrpc.facts.stalls import ended, late, longest, waited
+from nfsrpc.facts.stalls import ended, late, longest, longest_waits
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
@@ -58,7 +58,7 @@ def check(
     exchanges: Calls,
     connections: Flows,
     boots: Mapping[str, tuple[int, ...]],
-    hung_up: Array,
+    closed_by_client: Array,
     lossy: bool,
     span: Span | None,
     *,
@@ -70,7 +70,7 @@ def check(
     again = exchanges["retransmits"] > 0
     # Over UDP a call without answer is sent again, so one that was not had its answer; in a capture with gaps, likely.
     silent = state == "unanswered"
-    silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], hung_up) & (not lossy))
+    silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], closed_by_client) & (not lossy))
     failed = exchanges.where(about & (silent | late(exchanges, late_s)))
     overdue: list[str] = []
     for server, rows in Parts(failed.where(failed["time"] != NAT), "server").items():
@@ -107,7 +107,7 @@ def finding(server: str, rows: Calls, span: Span | None) -> Finding:
         count=len(rows),
         first=int(rows["time"].min()),
         last=ended(rows, span),
-        evidence=tuple(waited(rows, 3)),
+        evidence=tuple(longest_waits(rows, 3)),
         remedy=(
             command("dmesg | grep 'nfs: server'", on="{clients}", clients=named(map(bare, clients))),
             command("uptime; cat /proc/pressure/io", on="{server}", note="is it overloaded?", server=bare(server)),
