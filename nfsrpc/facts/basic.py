@@ -275,10 +275,8 @@ def strays(calls: Calls) -> tuple[Stray, ...]:
     udp = calls["transport"] == "udp"
     orphans = calls.where(udp & (calls["state"] == "orphan"))
     open_ = calls.where(udp & calls["state"].isin(("unanswered", "undecided")) & isin(calls["xid"], orphans["xid"]))
-    unanswered = {(row.client, row.client_port, row.xid): row for row in open_.rows()}
-    pairs = (
-        (unanswered.get((row.client, row.client_port, row.xid)), row) for row in (orphans.rows() if unanswered else ())
-    )
+    waiting = {(row.client, row.client_port, row.xid): row for row in open_.rows()}
+    pairs = ((waiting.get((row.client, row.client_port, row.xid)), row) for row in (orphans.rows() if waiting else ()))
     return tuple(
         Stray(call, reply)
         for call, reply in pairs

@@ -249,7 +249,7 @@ class Statds:
     named: Mapping[str, Registrations.Row]  # the first answer of the host's portmapper that names a port
     last_named: Mapping[str, int]  # the time of the last one
     monitoring: Mapping[str, Monitors.Row]  # the first SM_MON that succeeded
-    query_hosts: frozenset[str]  # whose portmapper was asked for statd at all
+    queried_hosts: frozenset[str]  # whose portmapper was asked for statd at all
     loopbacks: frozenset[str]  # whose loopback the captures hold
 
     def proof(self, host: str) -> str:
@@ -265,7 +265,7 @@ class Statds:
         """What is missing of a host where nothing shows it."""
         if host not in self.loopbacks:
             return f"the loopback of {host} was not captured"
-        if host in self.query_hosts:
+        if host in self.queried_hosts:
             return f"the portmapper of {host} gave no answer about statd"
         return f"the portmapper of {host} was not asked for statd"
 
@@ -280,6 +280,6 @@ def statds(registrations: Registrations, monitors: Monitors, loopbacks: frozense
         named={host: rows.row(0) for host, rows in by_host.items()},
         last_named={host: int(rows["time"].max()) for host, rows in by_host.items()},
         monitoring={host: rows.row(0) for host, rows in agreed.items()},
-        query_hosts=frozenset(about["host"].present()),
+        queried_hosts=frozenset(about["host"].present()),
         loopbacks=loopbacks,
     )

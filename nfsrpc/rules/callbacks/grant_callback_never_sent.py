@@ -65,18 +65,18 @@ def check(
     *,
     never_s: float = 10.0,
 ) -> Iterator[Answer]:
-    tried = {(failure.server, failure.client) for failure in failed_callbacks} | looked_up(registrations, roles)
-    tried |= pairs_of(connections.where((connections["syn"] > 0) & (connections["synack"] == 0)))
+    contacted = {(failure.server, failure.client) for failure in failed_callbacks} | lockd_lookups(registrations, roles)
+    contacted |= pairs_of(connections.where((connections["syn"] > 0) & (connections["synack"] == 0)))
     polled = [waiter for waiter in waiters if waiter.row.blocked is not None and waiter.row.granted_by == "poll"]
-    called = {wanted(waiter) for waiter in waiters if is_called(waiter, tried)}
+    called = {lock_of(waiter) for waiter in waiters if is_called(waiter, contacted)}
     free = free_for(polled, locks)
-    left = [waiter for waiter in polled if free[waiter.number] >= never_s and wanted(waiter) not in called]
+    left = [waiter for waiter in polled if free[waiter.number] >= never_s and lock_of(waiter) not in called]
     ignored = [waiter for waiter in left if not is_unseen(waiter, free, gaps)]
     for server, mine in sorted(listed((waiter.row.server, waiter) for waiter in ignored).items()):
         yield finding(server, mine, free, server in with_portmappers)
     if ignored:
         return
-    blind = [waiter for waiter in polled if is_unseen(waiter, free, gaps) and wanted(waiter) not in called]
+    blind = [waiter for waiter in polled if is_unseen(waiter, free, gaps) and lock_of(waiter) not in called]
     if blind:
         server = blind[0].row.server
         why = f"when the lock that {blind[0].row.client} waited for was released, and which client was called back"
@@ -113,19 +113,19 @@ def is_unseen(waiter: Waiter, free: dict[int, float], gaps: frozenset[frozenset[
     return bool(waiter.row.polls > 1 and free[waiter.number] > RETRY_S)
 
 
-def looked_up(registrations: Registrations, roles: Roles) -> set[tuple[str, str]]:
+def lockd_lookups(registrations: Registrations, roles: Roles) -> set[tuple[str, str]]:
     """Servers that asked their clients for their lockd."""
-    asked = registrations.where(registrations["prog"] == Prog.NLM)
-    pairs = {(row.asker, row.host) for row in asked.rows()}
+    lookups = registrations.where(registrations["prog"] == Prog.NLM)
+    pairs = {(row.asker, row.host) for row in lookups.rows()}
     found = ((roles.calling(asker, client), client) for asker, client in pairs)
     return {(server, client) for server, client in found if server is not None}
 
 
-def is_called(waiter: Waiter, tried: set[tuple[str, str]]) -> bool:
-    return waiter.row.callback is not None or (waiter.row.server, waiter.row.client) in tried
+def is_called(waiter: Waiter, contacted: set[tuple[str, str]]) -> bool:
+    return waiter.row.callback is not None or (waiter.row.server, waiter.row.client) in contacted
 
 
-def wanted(waiter: Waiter) -> tuple[str, str, str]:
+def lock_of(waiter: Waiter) -> tuple[str, str, str]:
     """Who waits for what, without the address: captures of both sides of a NAT show one waiter at two."""
     return waiter.row.server, waiter.row.owner, waiter.row.file
 

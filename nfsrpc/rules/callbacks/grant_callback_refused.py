@@ -52,8 +52,8 @@ RULE = Rule(
 
 def check(locks: Locks, nlm: Calls, gaps: frozenset[frozenset[str]], *, crossing_s: float = 5.0) -> Iterator[Answer]:
     called = locks.where(locks.valid("callback"))
-    asked = denied(called.where(called.valid("requested")))
-    refused = [row for row in asked.rows() if not crossed(row, crossing_s)]
+    refusals = denied(called.where(called.valid("requested")))
+    refused = [row for row in refusals.rows() if not crossed(row, crossing_s)]
     proven = [row for row in refused if frozenset((row.client, row.server)) not in gaps]
     senders = callers(nlm, proven)
     for client, rows in sorted(listed((row.client, row) for row in proven).items()):

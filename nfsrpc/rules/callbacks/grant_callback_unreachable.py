@@ -72,10 +72,10 @@ def check(
     reached = delivered(nlm)
     failed = listed(((failure.server, failure.client), failure) for failure in failed_callbacks)
     waiting = listed(((waiter.row.server, waiter.row.client), waiter) for waiter in waiters)
-    tried = Stretches.of(((known.server, known.client), known.first, known.last) for known in failed_callbacks)
+    calls = Stretches.of(((one.server, one.client), one.first, one.last) for one in failed_callbacks)
     results, grants = results_sent(nlm), Stretches((reached["client"], reached["server"]), reached["time"])
     for (server, client), failures in sorted(failed.items()):
-        affected = [waiter for waiter in waiting.get((server, client), ()) if suffers(waiter, tried)]
+        affected = [waiter for waiter in waiting.get((server, client), ()) if is_affected(waiter, calls)]
         if frozenset((server, client)) in gaps or (server, client) in results:
             doubtful |= bool(affected)
             affected = [waiter for waiter in affected if still_waits(waiter, failures[0].first)]
@@ -84,8 +84,8 @@ def check(
         if not affected or grants.meet((server, client), first, first + at_once_s * SECOND):
             continue
         accused = True
-        shown = bool(with_portmappers & {server, client})
-        yield finding(failures, affected, certainty(failures, affected, last_seen, shown))
+        unfiltered = bool(with_portmappers & {server, client})
+        yield finding(failures, affected, certainty(failures, affected, last_seen, unfiltered))
     if accused:
         return
     if doubtful:
@@ -99,43 +99,45 @@ def check(
         )
 
 
-def suffers(waiter: Waiter, tried: Stretches) -> bool:
+def is_affected(waiter: Waiter, calls: Stretches) -> bool:
     """Whether it waited when the server tried to call back, and was not granted by that."""
     if waiter.row.blocked is None or waiter.row.granted_by == "callback":
         return False
-    return tried.meet((waiter.row.server, waiter.row.client), waiter.start, waiter.end + SECOND)
+    return calls.meet((waiter.row.server, waiter.row.client), waiter.start, waiter.end + SECOND)
 
 
 def results_sent(nlm: Calls) -> set[tuple[str, str]]:
     """The servers and clients that asked them in the asynchronous form, which a server answers by calls to it."""
-    asked = nlm.where(isin(nlm["proc"], (NlmProc.TEST_MSG, NlmProc.LOCK_MSG, NlmProc.CANCEL_MSG, NlmProc.UNLOCK_MSG)))
-    return {(server, client) for client, server in pairs_of(asked)}
+    messages = nlm.where(
+        isin(nlm["proc"], (NlmProc.TEST_MSG, NlmProc.LOCK_MSG, NlmProc.CANCEL_MSG, NlmProc.UNLOCK_MSG))
+    )
+    return {(server, client) for client, server in pairs_of(messages)}
 
 
 def still_waits(waiter: Waiter, time: int) -> bool:
     """Whether the capture shows after this time that it waits: it asks again, gives up, or has the lock."""
     row = waiter.row
-    ends = (known for known in (row.granted, row.cancelled, row.denied) if known is not None)
+    ends = (end for end in (row.granted, row.cancelled, row.denied) if end is not None)
     return any(end > time for end in ends) or (row.polls > 0 and waiter.end > time)
 
 
 def certainty(
-    failures: list[CallbackFailure], affected: list[Waiter], last_seen: Mapping[str, LastSeen], shown: bool
+    failures: list[CallbackFailure], affected: list[Waiter], last_seen: Mapping[str, LastSeen], unfiltered: bool
 ) -> Certainty:
     """`shown`: the capture holds questions to portmappers, so that one which is missing was not asked."""
     client = affected[0].row.client
     living = client in last_seen and last_seen[client].time > failures[0].first
     if any(failure.called for failure in failures):
         return "certain" if living else "likely"
-    sure = shown if all(failure.unnamed for failure in failures) else any(failure.sure for failure in failures)
+    sure = unfiltered if all(failure.unnamed for failure in failures) else any(failure.sure for failure in failures)
     return "certain" if living and sure else "likely"
 
 
 def finding(failures: list[CallbackFailure], affected: list[Waiter], certainty: Certainty) -> Finding:
     server, client = failures[0].server, failures[0].client
     own = all(failure.is_servers_own for failure in failures)
-    lost = [free_for(waiter) for waiter in affected]
-    idle = max((known for known in lost if known is not None), default=None)
+    free = [free_for(waiter) for waiter in affected]
+    idle = max((time for time in free if time is not None), default=None)
     cost = f" The lock was free for {seconds(idle)} before." if idle is not None else ""
     return RULE.finding(
         certainty=certainty,

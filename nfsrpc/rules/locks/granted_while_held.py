@@ -110,14 +110,14 @@ def suspects(locks: Locks, moment: int) -> tuple[Array, bool]:
     concerned = isin(file, file[early])  # of most files nothing more need be asked
     rows, file = rows[concerned], file[concerned]
     since, until, exclusive = locks["granted"][rows], held_until(locks)[rows], locks["exclusive"][rows]
-    asked = locks.valid("requested")[rows]
+    requested = locks.valid("requested")[rows]
     alone = np.where(exclusive, until, NAT)  # a shared lock stands only in the way of exclusive ones
     places = group(file, locks["l_offset"][rows], locks["l_len"][rows])[0], file
     masks = [
         granted_early(place, since, alone, moment) | (granted_early(place, since, until, moment) & exclusive)
         for place in places
     ]
-    found = [rows[mask & asked] for mask in masks]
+    found = [rows[mask & requested] for mask in masks]
     looked_at = distinct(np.concatenate([numbers[:LOOKED_AT] for numbers in found]))
     return looked_at, any(len(numbers) > LOOKED_AT for numbers in found)
 
@@ -197,7 +197,7 @@ def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: b
             f"{holder.owner} ({holder.client}) was granted it at {utc(holder.granted)} and has not unlocked; at "
             f"{utc(row.granted)} {row.owner} ({row.client}) was granted it as well.{unseen}"
         ),
-        clients=tuple(sorted({known.client for pair in pairs for known in pair})),
+        clients=tuple(sorted({row.client for pair in pairs for row in pair})),
         files=tuple(sorted({row.file for _, row in pairs})),
         count=len(pairs),
         first=row.granted,
@@ -210,6 +210,6 @@ def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: b
             command("journalctl -u nfs-server -u rpc-statd", on="the server", note="restarted meanwhile?"),
             remark("Stop one of the applications; check the file for damage."),
         ),
-        needs=None if unfiltered else wire_of(server, {known.client for pair in pairs for known in pair}),
+        needs=None if unfiltered else wire_of(server, {row.client for pair in pairs for row in pair}),
         verify=(command("cat /proc/locks", on="the server", note="against lslocks on both clients"),),
     )

@@ -62,17 +62,17 @@ def check(
     blocked = [waiter for waiter in waiters if waiter.row.blocked is not None]
     free = [waiter for waiter in blocked if waiter.free_s > 0 and waiter.row.granted is None]
     followed = {waiter.number for waiter, others in zip(free, held_by_others(locks, free), strict=True) if others}
-    waits = [Wait(waiter, waiter.number in followed) for waiter in blocked]
+    waits = [ContendedWait(waiter, waiter.number in followed) for waiter in blocked]
     waiting = [
         wait
         for wait in waits
         if wait.seconds >= wait_s and not (wait.waiter.holder and is_gone(wait.waiter, last_seen, silence_s))
     ]
-    for (server, file), group in groupby(sorted(waiting, key=place), key=place):
+    for (server, file), group in groupby(sorted(waiting, key=file_of), key=file_of):
         yield finding(server, file, list(group), long_s)
 
 
-class Wait(NamedTuple):
+class ContendedWait(NamedTuple):
     """Who waited, and whether another held the range after the one that was in the way first."""
 
     waiter: Waiter
@@ -85,7 +85,7 @@ class Wait(NamedTuple):
         return wait if self.others else wait - max(0.0, self.waiter.free_s)
 
 
-def place(wait: Wait) -> tuple[str, str]:
+def file_of(wait: ContendedWait) -> tuple[str, str]:
     return wait.waiter.row.server, wait.waiter.row.file
 
 
@@ -100,7 +100,7 @@ def is_gone(waiter: Waiter, last_seen: Mapping[str, LastSeen], silence_s: float)
     )
 
 
-def finding(server: str, file: str, waits: list[Wait], long_s: float) -> Finding:
+def finding(server: str, file: str, waits: list[ContendedWait], long_s: float) -> Finding:
     worst = max(waits, key=lambda wait: wait.seconds)
     waiting, longest, wait = [each.waiter for each in waits], worst.waiter, worst.seconds
     holders = sorted({f"{waiter.holder.owner} ({waiter.holder.client})" for waiter in waiting if waiter.holder})

@@ -81,8 +81,8 @@ def check(requests: Calls, locks: Locks, lock_files: LockFiles) -> Iterator[Answ
     for (server, status), rows in Parts(requests.where(failed), "server", "status").items():
         yield finding(server, status, rows, lock_files)
     messages = (locks["procedure"] == "LOCK_MSG") & (isin(locks["status"], FAILURES) | without_wait)
-    told = locks.where(messages)
-    for row, status in zip(told.rows(), told["status"].tolist(), strict=True):
+    refused = locks.where(messages)
+    for row, status in zip(refused.rows(), refused["status"].tolist(), strict=True):
         yield of_message(row, status)
 
 

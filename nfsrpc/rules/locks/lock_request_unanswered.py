@@ -66,7 +66,7 @@ def check(
     lock_files: LockFiles,
 ) -> Iterator[Answer]:
     granted = granted_otherwise(locks)
-    asked, silent = (
+    decided, silent = (
         table.where(isin(table["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & ~isin(table["exchange"], granted))
         for table in (nlm, silent_requests)
     )
@@ -77,7 +77,7 @@ def check(
     for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):
         came = how_far(rows.row(0), vantages) or not_taken(results, polls, rows.row(0))
         yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
-    undecided = int(asked["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
+    undecided = int(decided["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
     if undecided:
         yield RULE.cannot_tell(f"the capture does not hold what followed {several(undecided, 'LOCK')}")
 

@@ -70,13 +70,13 @@ STATUSES: dict[int, str] = {
 def check(locks: Locks, span: Span | None, *, again_s: float = 10.0) -> Iterator[Answer]:
     refused = locks.where(refused_reclaims(locks))
     granted = Stretches([locks.column(name) for name in SAME], locks["granted"]) if len(refused) else None
-    lost = [row for row in refused.rows() if granted is not None and granted.following(owned(row), ended(row)) is None]
+    left = [row for row in refused.rows() if granted is not None and granted.following(owned(row), ended(row)) is None]
     found = listed(
-        (row.server, row) for row in lost if row.status != Nlm4Stats.DENIED_GRACE_PERIOD or has_time(row, span, again_s)
+        (row.server, row) for row in left if row.status != Nlm4Stats.DENIED_GRACE_PERIOD or has_time(row, span, again_s)
     )
     for server, rows in sorted(found.items()):
         yield finding(server, rows, locks)
-    early = len(lost) - sum(map(len, found.values()))
+    early = len(left) - sum(map(len, found.values()))
     if early:
         yield RULE.cannot_tell(f"the capture ends just after {several(early, 'reclaim')} met a grace period")
 

@@ -98,7 +98,7 @@ def check(
             continue
         captured = row.host in loopbacks and frozenset((row.host,)) not in gaps
         seen = captured and span.last - row.time >= downcall_s * SECOND
-        notice = Ignored(row, seen, how_monitored(monitored.get(row.host), row) if captured else "")
+        notice = IgnoredNotice(row, seen, how_monitored(monitored.get(row.host), row) if captured else "")
         kept = over(held, (row.host, row.asker), row.time)
         if kept is not None and not downcalls.follow(row, int(kept["granted"].min()), downcall_s):
             blocked = still_blocked(kept, behind, row.time + round(stays_s * SECOND))
@@ -113,7 +113,7 @@ def check(
 
 
 @dataclass(frozen=True)
-class Ignored:
+class IgnoredNotice:
     """A notice after which statd did nothing, as far as that is seen."""
 
     row: Monitors.Row
@@ -122,9 +122,9 @@ class Ignored:
 
 
 def notices_of(monitors: Monitors) -> list[Monitors.Row]:
-    told = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("time"))
-    told = told.where(told.valid("asker") & told.valid("host"))
-    return [row for row in told.rows() if row.mon_name is not None]
+    notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("time"))
+    notices = notices.where(notices.valid("asker") & notices.valid("host"))
+    return [row for row in notices.rows() if row.mon_name is not None]
 
 
 def latest_of_each(notices: list[Monitors.Row]) -> list[Monitors.Row]:
@@ -133,8 +133,8 @@ def latest_of_each(notices: list[Monitors.Row]) -> list[Monitors.Row]:
     for row in notices:
         if row.state != "answered":
             continue
-        known = found.get((row.asker, row.host))
-        if known is None or known.nsm_state != row.nsm_state:
+        latest = found.get((row.asker, row.host))
+        if latest is None or latest.nsm_state != row.nsm_state:
             found[row.asker, row.host] = row
     return list(found.values())
 
@@ -168,8 +168,8 @@ def still_blocked(kept: Locks, behind: Mapping[tuple[int, int | None], list[Wait
 
 def monitored_names(monitors: Monitors) -> dict[str, dict[str, list[str]]]:
     """By host, and by plain address, the names under which its statd was asked to monitor peers."""
-    asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"] & monitors.valid("mon_name"))
-    pairs = sorted(set(zip(asked["host"].tolist(), asked["mon_name"].tolist(), strict=True) if len(asked) else ()))
+    mon = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"] & monitors.valid("mon_name"))
+    pairs = sorted(set(zip(mon["host"].tolist(), mon["mon_name"].tolist(), strict=True) if len(mon) else ()))
     by_host = listed((host, (plain(name), name)) for host, name in pairs if host and name)
     return {host: listed(names) for host, names in by_host.items()}
 
@@ -187,14 +187,14 @@ def how_monitored(names: Mapping[str, list[str]] | None, notice: Monitors.Row) -
 def plain(address: str) -> str:
     """An address without the IPv6 form of an IPv4 one (RFC 4291 section 2.5.5.2); a name as it is."""
     try:
-        known = ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return address
-    mapped = known.ipv4_mapped if isinstance(known, IPv6Address) else None
-    return str(mapped or known)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return str(mapped or parsed)
 
 
-def locks_stay(notice: Ignored, kept: Locks, blocked: list[Waiter]) -> Finding:
+def locks_stay(notice: IgnoredNotice, kept: Locks, blocked: list[Waiter]) -> Finding:
     row, held = notice.row, kept.row(0)
     worst = max(blocked, key=lambda waiter: waiter.end, default=None)
     waits = (
@@ -226,7 +226,7 @@ def locks_stay(notice: Ignored, kept: Locks, blocked: list[Waiter]) -> Finding:
     )
 
 
-def not_reclaimed(notice: Ignored, own: Locks) -> Finding:
+def not_reclaimed(notice: IgnoredNotice, own: Locks) -> Finding:
     row, held = notice.row, own.row(0)
     return finding(
         notice,
@@ -271,7 +271,7 @@ def names_of(row: Monitors.Row) -> tuple[Command, ...]:
 
 
 def finding(
-    notice: Ignored,
+    notice: IgnoredNotice,
     locks: Locks,
     *,
     title: str,
@@ -285,12 +285,12 @@ def finding(
 ) -> Finding:
     row = notice.row
     nothing = "made no downcall to its lockd" if notice.seen else "no effect of it is seen"
-    told = f"statd of {row.host} answered the notice of {row.asker} ({row.mon_name}) and {nothing}."
+    answer = f"statd of {row.host} answered the notice of {row.asker} ({row.mon_name}) and {nothing}."
     return RULE.finding(
         certainty="certain" if certain else "likely",
         host=row.host,
         title=title,
-        explanation=" ".join(filter(None, (told, meaning.strip(), notice.monitored))),
+        explanation=" ".join(filter(None, (answer, meaning.strip(), notice.monitored))),
         clients=clients,
         files=tuple(sorted({file for file in locks["file"].tolist() if file})),
         count=len(locks),
@@ -311,14 +311,14 @@ def from_other_addresses(
 ) -> Iterator[Answer]:
     """Notices in a monitored host's name from another address, which statd answers and does not act on."""
     addresses = listed((row.caller_name, row.client) for row in callers)
-    clients = {name: dict.fromkeys(known) for name, known in addresses.items()}
-    whose = {name: named(known) for name, known in clients.items()}
+    clients = {name: dict.fromkeys(own) for name, own in addresses.items()}
+    whose = {name: named(own) for name, own in clients.items()}
     for row in notices:
-        known = clients.get(row.mon_name, {})
-        if row.host not in loopbacks or not known or row.asker in known:
+        own = clients.get(row.mon_name, {})
+        if row.host not in loopbacks or not own or row.asker in own:
             continue
         if not downcalls.follow(row, row.time, downcall_s):
-            first = next(iter(known))
+            first = next(iter(own))
             yield RULE.finding(
                 host=row.asker,
                 title=f"{row.host} ignores the reboot of {row.mon_name}: it comes from {row.asker}, not {first}",
@@ -347,20 +347,20 @@ def in_other_names(
     notices: list[Monitors.Row], callers: tuple[Locks.Row, ...], downcalls: Downcalls, downcall_s: float
 ) -> Iterator[Answer]:
     """Notices of a host that locks by another name: Linux knows it by its address, others do not."""
-    told: set[tuple[str, str, str | None]] = set()
+    reported: set[tuple[str, str, str | None]] = set()
     locking = listed(((lock.client, lock.server), lock.caller_name) for lock in callers)
-    known = {ends: CallerNames(names) for ends, names in locking.items()}
+    names_of_pair = {ends: CallerNames(names) for ends, names in locking.items()}
     for row in notices:
-        names = known.get((row.asker, row.host))
+        names = names_of_pair.get((row.asker, row.host))
         key = row.asker, row.host, row.mon_name
         if (
             names
             and row.mon_name
-            and key not in told
+            and key not in reported
             and names.lack(row.mon_name)
             and not downcalls.follow(row, row.time, downcall_s)
         ):
-            told.add(key)
+            reported.add(key)
             yield RULE.finding(
                 severity="info",
                 host=row.asker,
@@ -420,8 +420,8 @@ def names_and_addresses(
 
 def together(callers: list[Any], stays: Mapping[tuple[str, str, str], tuple[int, int]]) -> bool:
     """Whether two of these lock at the same time."""
-    known = (stays.get((row.server, row.client, row.caller_name)) for row in callers)
-    return overlap(stay for stay in known if stay is not None)
+    found = (stays.get((row.server, row.client, row.caller_name)) for row in callers)
+    return overlap(stay for stay in found if stay is not None)
 
 
 def own_name(client: str) -> Command:

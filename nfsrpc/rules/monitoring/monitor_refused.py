@@ -54,16 +54,16 @@ RULE = Rule(
 def check(
     monitors: Monitors, stalled: Parts[Calls], roles: Roles, unseen_statd: Unseen, span: Span | None
 ) -> Iterator[Answer]:
-    asked = monitors.where(monitors["procedure"] == "MON")
-    refused = asked.where(asked["result"] == SmRes.STAT_FAIL)
-    agreed = asked.where(asked["result"] == SmRes.STAT_SUCC)
+    mon = monitors.where(monitors["procedure"] == "MON")
+    refused = mon.where(mon["result"] == SmRes.STAT_FAIL)
+    agreed = mon.where(mon["result"] == SmRes.STAT_SUCC)
     times_agreed = Stretches((agreed["host"],), agreed["time"])
     for host, rows in Parts(refused, "host").items():
         if times_agreed.following(host, int(rows["time"].max())) is not None:
             continue
         first, last = int(rows["time"].min()), int(rows["time"].max())
         yield finding(host, rows, affected(stalled[host], span, first, last), host in roles.clients)
-    if not len(asked):
+    if not len(mon):
         yield RULE.cannot_tell(*unseen_statd)
 
 

@@ -68,16 +68,16 @@ def check(
     slow_s: float = 1.0,
     gave_up_s: float = 55.0,
 ) -> Iterator[Answer]:
-    asked = monitors.where(monitors["procedure"] == "MON")
+    mon = monitors.where(monitors["procedure"] == "MON")
     with np.errstate(invalid="ignore"):
-        late = (asked["latency_s"] >= slow_s) & (asked["latency_s"] < gave_up_s)
-    slow = asked.where(late | still_resolving(asked, unresolved, span, gave_up_s))
+        late = (mon["latency_s"] >= slow_s) & (mon["latency_s"] < gave_up_s)
+    slow = mon.where(late | still_resolving(mon, unresolved, span, gave_up_s))
     for host, rows in Parts(slow, "host").items():
         waits = so_far(rows, span)
         first, last = int(rows["time"].min()), int((rows["time"] + waits * SECOND).max())
         dns = unresolved.evidence(host, first, last)
         yield finding(host, rows, waits, last, affected(stalled[host], span, first, last), dns)
-    if not len(asked):
+    if not len(mon):
         yield RULE.cannot_tell(*unseen_statd)
 
 

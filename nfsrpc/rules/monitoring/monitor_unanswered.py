@@ -73,11 +73,11 @@ def check(
     gave_up_s: float = 55.0,
     served_s: float = 10.0,
 ) -> Iterator[Answer]:
-    asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"])
-    silent = (asked["state"] == "unanswered") & ~lockd_went_on(asked, requests, served_s)
-    silent &= ~asked["host"].choose(lambda host: frozenset((host,)) in gaps)
-    silent &= ~still_resolving(asked, unresolved, span, gave_up_s)
-    failed = asked.where(silent | too_late(asked, stalls, gave_up_s))
+    mon = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"])
+    silent = (mon["state"] == "unanswered") & ~lockd_went_on(mon, requests, served_s)
+    silent &= ~mon["host"].choose(lambda host: frozenset((host,)) in gaps)
+    silent &= ~still_resolving(mon, unresolved, span, gave_up_s)
+    failed = mon.where(silent | too_late(mon, stalls, gave_up_s))
     for host, rows in Parts(failed, "host").items():
         first, last = int(rows["time"].min()), last_of(rows)
         dns = unresolved.evidence(host, first, last)
@@ -85,34 +85,34 @@ def check(
         yield finding(host, rows, victims, dns, gave_up(rows, victims, span, gave_up_s))
     if len(failed):
         return
-    undecided = int(asked["state"].isin(("undecided", "unanswered")).sum())
+    undecided = int(mon["state"].isin(("undecided", "unanswered")).sum())
     if undecided:
         yield RULE.cannot_tell(f"the capture ends before, or lacks, the answer to {several(undecided, 'SM_MON')}")
-    elif not len(asked):
+    elif not len(mon):
         yield RULE.cannot_tell(*unseen_statd)
 
 
-def lockd_went_on(asked: Monitors, requests: Calls, served_s: float) -> Mask:
+def lockd_went_on(mon: Monitors, requests: Calls, served_s: float) -> Mask:
     """Where that lockd, which does one thing at a time, served or sent requests soon after: it had statd's answer."""
-    mask = np.zeros(len(asked), dtype=np.bool_)
-    if not len(asked):
+    mask = np.zeros(len(mon), dtype=np.bool_)
+    if not len(mon):
         return mask
     served = requests.where(requests["status"] != Nlm4Stats.DENIED_NOLOCKS)
     answers = Stretches((served["server"],), served["reply_time"])
     calls = Stretches((requests["client"],), requests["time"])
-    for number, row in enumerate(asked.rows()):
+    for number, row in enumerate(mon.rows()):
         soon = row.time + 1, row.time + round(served_s * SECOND) - 1
         mask[number] = answers.meet(row.host, *soon) or calls.meet(row.host, *soon)
     return mask
 
 
-def too_late(asked: Monitors, stalls: Calls, gave_up_s: float) -> Mask:
+def too_late(mon: Monitors, stalls: Calls, gave_up_s: float) -> Mask:
     """Answered when lockd had given up: after a minute, or after it had denied a lock for want of an answer."""
     with np.errstate(invalid="ignore"):
-        mask: Mask = asked["latency_s"] >= gave_up_s
+        mask: Mask = mon["latency_s"] >= gave_up_s
     rows = stalls.where(stalls["status"] == Nlm4Stats.DENIED_NOLOCKS)
     denied = Stretches((rows["server"],), rows["reply_time"])
-    for number, row in enumerate(asked.rows()):
+    for number, row in enumerate(mon.rows()):
         if row.reply_time is not None and row.latency_s is not None and row.latency_s >= 1.0:
             mask[number] |= denied.meet(row.host, row.time + SECOND + 1, row.reply_time - 1)
     return mask

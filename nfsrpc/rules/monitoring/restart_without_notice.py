@@ -63,12 +63,12 @@ def check(
     *,
     notice_s: float = 120.0,
 ) -> Iterator[Answer]:
-    asked = requests.where(isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & (requests["time"] != NAT))
-    graces = asked.where(asked["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
+    lock_requests = requests.where(isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & (requests["time"] != NAT))
+    graces = lock_requests.where(lock_requests["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
     claimed = claiming(locks)
     refused = Parts(behind_unseen(locks), "server")
     denials, held = Parts(graces, "server"), Parts(held_before(locks), "server") if len(graces) else {}
-    notices = announced(monitors, roles) if len(graces) else None
+    notices = notice_times(monitors, roles) if len(graces) else None
     for server, denied in denials.items():
         first = int(denied["time"].min())
         lost = over(held[server], first)
@@ -111,7 +111,7 @@ def over(held: Locks, time: int) -> Locks:
     return held.where((held["granted"] < time) & (~held.valid("unlock") | (held["unlock"] > time)))
 
 
-def announced(monitors: Monitors, roles: Roles) -> Stretches:
+def notice_times(monitors: Monitors, roles: Roles) -> Stretches:
     """When a notice came from a server, or to a client of it from another address that may be the server's."""
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("asker"))
     rows = notices.where(notices["time"] != NAT).rows()

@@ -203,11 +203,11 @@ def of_silent_hosts(
     """Calls to a server that were sent again in vain, while nothing of that host came any more; by server."""
     open_ = exchanges.where((exchanges["state"] == "unanswered") & ~exchanges["loopback"])
     over_tcp = isin(open_["flow"], resent) & (open_["flags"] & CALL_ACKED == 0)
-    without_reply = set(open_["exchange"][over_tcp].tolist())
+    open_calls = set(open_["exchange"][over_tcp].tolist())
     for server, rows in Parts(open_.where(over_tcp | (open_["retransmits"] > 0)), "server").items():
         if server in servers and server in last_seen:
             rows = rows.where(rows["time"] >= last_seen[server].time - SECOND)
-            if not without_reply.isdisjoint(rows["exchange"].tolist()) or len(set(rows["prog"].tolist())) > 1:
+            if not open_calls.isdisjoint(rows["exchange"].tolist()) or len(set(rows["prog"].tolist())) > 1:
                 yield rows
 
 

@@ -85,8 +85,8 @@ def xids_of(missing: Oddities) -> Array:
 
 def replied(calls: Calls) -> Array:
     """The xids of calls over UDP of which a reply was captured: they arrived, or a copy of theirs did."""
-    known: Array = calls["xid"][(calls["transport"] == "udp") & calls.valid("reply_frame")]
-    return known
+    xids: Array = calls["xid"][(calls["transport"] == "udp") & calls.valid("reply_frame")]
+    return xids
 
 
 def finding(rows: Oddities, udp: Calls) -> Finding:

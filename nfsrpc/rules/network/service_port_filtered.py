@@ -105,8 +105,8 @@ def check(
 
 
 def is_of_service(attempt: Attempt) -> bool:
-    known = attempt.of_client and attempt.prog != Prog.PORTMAP
-    return known and attempt.outcome == "unanswered" and attempt.transport == "tcp"
+    is_service = attempt.of_client and attempt.prog != Prog.PORTMAP
+    return is_service and attempt.outcome == "unanswered" and attempt.transport == "tcp"
 
 
 def persists(attempt: Attempt, tries: int, during_s: float, cured_s: float) -> bool:

@@ -20,8 +20,8 @@ def only_over(netids: Iterable[str | None]) -> str:
     >>> only_over(["udp", "udp"]), only_over(["udp", "tcp"]), only_over(["udp6", "tcp6"])
     ('UDP', '', 'TCP over IPv6 and UDP over IPv6')
     """
-    known = {netid for netid in netids if netid is not None}
-    return "" if USUAL in known or not known else named(WORDS.get(netid, "another transport") for netid in known)
+    used = {netid for netid in netids if netid is not None}
+    return "" if USUAL in used or not used else named(WORDS.get(netid, "another transport") for netid in used)
 
 
 def scope(over: str) -> str:

@@ -115,13 +115,13 @@ def finding(host: str, rows: Registrations) -> Finding:
     prog = int(rows["prog"][0])
     clients = tuple(sorted({asker for asker in rows["asker"].tolist() if asker}))
     over = only_over(rows["netid"].tolist())
-    asked = named({f"{row.netid} version {row.vers}" for row in rows.rows()})
+    names = named({f"{row.netid} version {row.vers}" for row in rows.rows()})
     return RULE.finding(
         certainty="likely" if over else "certain",
         host=host,
         title=f"the server {host} has no {SERVICES[prog]} registered{scope(over)}: mounts fail",
         explanation=(
-            f"{named(clients)} asked {several(len(rows), 'time')} for program {first.prog} ({asked}), and each answer "
+            f"{named(clients)} asked {several(len(rows), 'time')} for program {first.prog} ({names}), and each answer "
             f"was that it is not registered.{caveat(over)}"
         ),
         clients=clients,

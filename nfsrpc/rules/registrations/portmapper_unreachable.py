@@ -131,10 +131,10 @@ class Outage:
 
     def repeated(self, tries: int, during_s: float) -> bool:
         """Whether it was tried often enough, for long enough."""
-        tried = [failure for failure in self.failures if failure.how != "hangs"]
-        if sum(failure.tries for failure in tried) < tries:
+        failures = [failure for failure in self.failures if failure.how != "hangs"]
+        if sum(failure.tries for failure in failures) < tries:
             return False
-        first, last = min(failure.first for failure in tried), max(failure.last for failure in tried)
+        first, last = min(failure.first for failure in failures), max(failure.last for failure in failures)
         return last - first >= during_s * SECOND
 
     def hung(self, hang_s: float) -> bool:

@@ -80,7 +80,7 @@ def check(
         & registrations["source"].isin(("GETPORT", "GETADDR", "DUMP"))
     )
     serving = Serving(connections)
-    for (host, _), pairs in lost(answers).items():
+    for (host, _), pairs in lost_by_program(answers).items():
         before, after = pairs[0]
         served = serving.still(host, before.port, before.transport, after.time)
         booted = any(booting(signs, host, before.time, after.time, boot_s) for signs in (boots, restarts))
@@ -88,7 +88,7 @@ def check(
             yield finding(host, pairs, served)
 
 
-def lost(answers: Registrations) -> Mapping[tuple[str, int | None], list[tuple[Any, Any]]]:
+def lost_by_program(answers: Registrations) -> Mapping[tuple[str, int | None], list[tuple[Any, Any]]]:
     """By host and program the answers with a port, each with a later one that it is not registered (any more)."""
     named: dict[tuple[Any, ...], Any] = {}
     found: dict[tuple[str, int | None], list[tuple[Any, Any]]] = {}

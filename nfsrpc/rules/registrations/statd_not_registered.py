@@ -116,7 +116,7 @@ def check(
     for server in unseen:
         yield RULE.cannot_tell(statds.unseen(server), loopback_of(server, roles.clients_of(server)))
     if not found and not unseen:
-        yield from passed(of_servers, left, statds)
+        yield from passes(of_servers, left, statds)
 
 
 def is_missing(missing: Unregistered, boots: Mapping[str, tuple[int, ...]], boot_s: float) -> bool:
@@ -133,7 +133,7 @@ def refuted(stall: Stall, nfs: Stretches, statds: Statds, boots: Mapping[str, tu
     return rebooted or nfs.meet(server, first - SECOND, last) or statds.last_named.get(server, first) > first
 
 
-def passed(of_servers: list[Unregistered], servers: frozenset[str], statds: Statds) -> Iterator[Answer]:
+def passes(of_servers: list[Unregistered], servers: frozenset[str], statds: Statds) -> Iterator[Answer]:
     """On what evidence the rule passes, where nothing is found and nothing is missing."""
     started = next((missing for missing in of_servers if missing.found is not None), None)
     if started is not None:
@@ -144,18 +144,18 @@ def passed(of_servers: list[Unregistered], servers: frozenset[str], statds: Stat
 
 def proven(missing: Unregistered, victims: Affected) -> Finding:
     rows = list(missing.answers.rows())
-    host, known = bare(missing.host), missing.role == "server"
+    host, on_server = bare(missing.host), missing.role == "server"
     over = "" if missing.asked_itself else only_over(row.netid for row in rows if row.source != "DUMP")
     denied = bool((victims.rows["status"] == Nlm4Stats.DENIED_NOLOCKS).any())
-    certain = known and missing.sure and not over and (missing.repeated or denied)
+    certain = on_server and missing.sure and not over and (missing.repeated or denied)
     return RULE.finding(
         certainty="certain" if certain else "likely",
         host=missing.host,
-        title=f"{'the server ' if known else ''}{missing.host} has no rpc.statd registered{scope(over)}",
+        title=f"{'the server ' if on_server else ''}{missing.host} has no rpc.statd registered{scope(over)}",
         explanation=(
             f"{death(missing)}Its portmapper answered {times(len(rows))} that program 100024 (status) is not registered"
             f"{'' if missing.sure else ' (which program was asked for is cut off)'}.{caveat(over)} "
-            f"{ON_A_SERVER}{'' if known else IF_A_CLIENT}"
+            f"{ON_A_SERVER}{'' if on_server else IF_A_CLIENT}"
         ),
         clients=victims.clients,
         count=len(rows),
@@ -163,7 +163,7 @@ def proven(missing: Unregistered, victims: Affected) -> Finding:
         last=rows[-1].time,
         evidence=(*death_proof(missing), *first_and_last_answer(rows), *longest_waits(victims.rows)),
         remedy=(*START_STATD, ELSEWHERE, *unmonitored(victims)),
-        verify=(registered(host, Prog.NSM), *((try_lock(host),) if known else ())),
+        verify=(registered(host, Prog.NSM), *((try_lock(host),) if on_server else ())),
         wait_s=victims.wait_s,
     )
 
