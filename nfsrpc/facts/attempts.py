@@ -76,24 +76,24 @@ class Attempt(NamedTuple):
 
     @property
     def of_client(self) -> bool:
-        """Whether this is known to be a port of a service that the host needs: a scan tries many ports, and no RPC."""
+        """Whether the port serves something that the client uses: a port scan tries many ports, and no RPC."""
         return self.prog is not None and (self.registered or self.used)
 
     def ignored(self, sending_pairs: frozenset[tuple[str, str]]) -> bool:
-        """Whether no answer came, and not only none was captured: who gets one does not send its SYN again."""
+        """Whether no answer came, and not only none was captured: a host with an answer does not retransmit its SYN."""
         return self.outcome == "unanswered" and ((self.server, self.client) in sending_pairs or self.resent >= RESENT)
 
 
 @fact
 def attempts(connections: Flows) -> tuple[Attempt, ...]:
-    """Those without answer, and those that were refused."""
+    """All attempts of the capture that failed: without answer, or refused."""
     flows = connections
     reset, silent = flows["s_rst"] > 0, flows["s_frames"] == 0
-    # Who sends data, or says goodbye, was accepted, and who does not repeat a SYN was answered: the capture lacks it.
+    # A host that sends data or a FIN was accepted; one that does not repeat a SYN was answered: the capture lacks it.
     went_on = (flows["c_bytes"] > 0) | (flows["c_fin"] > 0) | ((flows["syn"] == 1) & (flows["icmp"] == 0))
     unopened = (flows["syn"] > 0) & (flows["synack"] == 0) & (reset | (silent & ~went_on))
     failed = np.where(flows["transport"] == "tcp", unopened, (flows["icmp"] > 0) & silent)
-    rows = flows.where(failed & flows.valid("server"))  # of nobody's loopback nobody is to be told
+    rows = flows.where(failed & flows.valid("server"))  # a loopback without a known host has no host to name
     return tuple(of_rows(rows, outcomes(rows), flows)) if len(rows) else ()
 
 
@@ -157,7 +157,7 @@ def _attempt(rows: Flows, outcome: Outcome, accepted: Accepted, services: Servic
 
 
 class Services:
-    """What hosts serve at which ports, by the calls that the captures hold."""
+    """The program that each port of a host serves, by the calls that the captures hold."""
 
     def __init__(self, flows: Flows) -> None:
         called = flows.where(flows["rpc"] & (flows["c_calls"] + flows["s_replies"] > 0))
@@ -190,13 +190,13 @@ class Accepted:
         self.opened = Parts(opened.take(np.argsort(opened["synack_time"], kind="stable")), *PLACE)
 
     def _places(self, failed: Flows.Row, transport: str) -> Iterator[tuple[Stretches, tuple[Any, ...]]]:
-        """Where there would be one of this client to that port, or to that program."""
+        """Groups and keys under which an accepted connection to the port or program of a failed flow would stand."""
         yield self.ports, (failed.client, failed.server, failed.server_port, transport)
         if failed.prog is not None:
             yield self.programs, (failed.client, failed.server, failed.prog, transport)
 
     def after(self, failed: Flows.Row, time: int) -> int | None:
-        """When the first one began after a time, over the same transport."""
+        """When the first accepted connection after a time began, over the same transport."""
         found = (connections.following(key, time) for connections, key in self._places(failed, failed.transport))
         return min((time for time in found if time is not None), default=None)
 
@@ -210,7 +210,7 @@ class Accepted:
         return AcceptedTry(row.synack_time, row.client_port, row.capture, row.synack_frame)
 
     def otherwise(self, failed: Flows.Row) -> bool:
-        """Whether there is one over another transport."""
+        """Whether a connection to the same port or program was accepted over another transport."""
         return any(
             key in connections.parts
             for transport in set(TRANSPORTS.values()) - {failed.transport}
@@ -219,7 +219,7 @@ class Accepted:
 
 
 def refusals(rows: Flows) -> Iterator[tuple[int, int]]:
-    """The frames with the RST or the ICMP message."""
+    """The evidence of refused attempts: the frames with the RST or the ICMP message."""
     for row in rows.rows():
         if row.rst_frame is not None:
             yield row.rst_capture, row.rst_frame
@@ -236,7 +236,7 @@ def syn_vantages(flows: Flows) -> Mapping[tuple[str, str, int], frozenset[int]]:
 
 
 def reached(attempt: Attempt, seen: Mapping[tuple[str, str, int], frozenset[int]], vantages: Vantages) -> bool | None:
-    """Whether the tries came as far as the host that was tried: a capture that was taken there shows them, or not.
+    """Whether the SYNs of an attempt reached the server, by a capture that was taken there.
 
     None where no capture was taken there at that time.
     """
@@ -249,7 +249,7 @@ def reached(attempt: Attempt, seen: Mapping[tuple[str, str, int], frozenset[int]
 
 @fact
 def silent_since(connections: Flows) -> Mapping[int, int]:
-    """Connections on which a client's data was sent again and again: when the server was last heard on each."""
+    """When the server last sent anything, per connection on which the client's data was retransmitted repeatedly."""
     last = connections["c_last"]
     never = connections["s_last"] == NAT
     last_heard = np.where(never, connections["first"] - 1, connections["s_last"])
@@ -260,9 +260,9 @@ def silent_since(connections: Flows) -> Mapping[int, int]:
 
 @fact
 def restarts(connections: Flows, locks: Locks) -> Mapping[str, tuple[int, ...]]:
-    """When hosts showed that they had just started, without saying so.
+    """Times at which hosts had just started, without any reboot notice: one sorted tuple per host.
 
-    They reset connections on which they had answered before, or had locks claimed again, or denied them meanwhile.
+    They reset connections on which they had answered before, or granted reclaims of locks, or denied locks meanwhile.
     """
     # Who restarts rpcbind boots nothing.
     answered = (connections["s_replies"] > 0) & (connections["prog"] != Prog.PORTMAP)
@@ -281,5 +281,5 @@ SERVICES: dict[int, str] = {Prog.NFS: "nfsd", Prog.MOUNT: "mountd", Prog.NLM: "l
 
 
 def service_of(attempt: Attempt) -> str:
-    """What listens on that port, in the words of who runs it."""
+    """The service at the port of an attempt, by the name that administrators use."""
     return SERVICES.get(attempt.prog or 0, attempt.program or "service")

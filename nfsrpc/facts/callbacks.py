@@ -52,7 +52,7 @@ class CallbackFailure(NamedTuple):
 
 
 class LockdLookups:
-    """What servers asked clients' portmappers for: where their lockd listens."""
+    """Lookups of clients' lockd ports by servers, at the clients' portmappers."""
 
     def __init__(self, registrations: Registrations, span: Span | None, with_portmappers: frozenset[str]) -> None:
         lookups = registrations.where((registrations["prog"] == Prog.NLM) & ~registrations["loopback"])
@@ -75,7 +75,7 @@ class LockdLookups:
         return bool(self.seen.intersection(ends)) or attempt.tries < HAMMERING * max(1.0, attempt.seconds)
 
     def is_not_asked_for(self, server: str, client: str, port: int, time: int) -> bool:
-        """The same of a port that does not answer: a question for it may lie before the capture."""
+        """Whether the server never looked up a silent port; a lookup may lie before the capture."""
         if (client, port) in self.named:
             return False
         if (server, client) in self.pairs:
@@ -96,7 +96,7 @@ def failed_callbacks(
     span: Span | None,
     with_portmappers: frozenset[str],
 ) -> tuple[CallbackFailure, ...]:
-    """What servers tried in vain towards their clients, in order; what succeeded at the same port later is left out."""
+    """Failed callback steps in order of time, without those that succeeded later at the same port."""
     questions = LockdLookups(registrations, span, with_portmappers)
     found = [
         *unanswered(nlm, roles, questions, lossy),
@@ -149,7 +149,7 @@ def unanswered(nlm: Calls, roles: Roles, questions: LockdLookups, lossy: bool) -
 
 
 def foreign_caller(server: str, caller: str) -> str | None:
-    """The address that a server calls from, if it is of another network than the one that clients mount."""
+    """The address that a server calls from, if its network is not that of the address that clients mount."""
     return caller if is_foreign(server, caller) else None
 
 
@@ -173,7 +173,7 @@ def misdirected(locks: Locks, roles: Roles) -> Iterator[CallbackFailure]:
 
 
 def not_registered(questions: LockdLookups, roles: Roles, lossy: bool) -> Iterator[CallbackFailure]:
-    """The client's portmapper has no lock manager registered, or does not answer."""
+    """Failures at the client's portmapper: no lock manager registered there, or no answer."""
     for row in questions.rows.rows():
         server = roles.calling(row.asker, row.host)
         if server is None or row.time is None:
@@ -197,7 +197,7 @@ def not_connected(
     """SYNs to the client's lockd, or to its portmapper, that were dropped or refused.
 
     A port whose program the capture does not show is most likely lockd's: a server has nothing else to ask a client.
-    Who calls from another address may be anybody, unless it is lockd's port.
+    A caller with another address may be any host, unless the port is lockd's.
     """
     for attempt in attempts:
         server = roles.calling(attempt.client, attempt.server)
@@ -215,6 +215,7 @@ WAYS = {"unanswered": "SYNs are dropped", "refused": "connections are refused", 
 
 
 def of_attempt(server: str, attempt: Attempt, questions: LockdLookups) -> CallbackFailure:
+    """A failed connection attempt of a server as a failure of its callback."""
     proof = [Evidence(*frame, f"SYN to {attempt.server} port {attempt.port}") for frame in attempt.frames]
     if attempt.proof:
         proof.append(Evidence(*attempt.proof, "refused"))
@@ -234,4 +235,5 @@ def of_attempt(server: str, attempt: Attempt, questions: LockdLookups) -> Callba
 
 
 def is_ignored(attempt: Attempt, sending_pairs: frozenset[tuple[str, str]]) -> bool:
+    """Whether the client left repeated SYNs without answer for a second or longer."""
     return attempt.ignored(sending_pairs) and attempt.tries >= 2 and attempt.seconds >= 1.0

@@ -1,4 +1,4 @@
-"""By which names and addresses clients lock: `caller_name` of LOCK, and the address that the request comes from.
+"""Names and addresses under which clients lock: `caller_name` of LOCK, and the address that the request comes from.
 
 What a NAT translates shows one client at two addresses where both of its sides were captured: one request, with the
 same file, owner and range, a moment later from another address.
@@ -39,7 +39,7 @@ class CallerNames:
         return at < len(self.names) and self.names[at].startswith(f"{name}.")
 
     def lack(self, name: str) -> bool:
-        """Whether this is one more, and neither the short form of one nor the long one."""
+        """Whether a name is missing here, and is neither the short nor the long form of a name that is."""
         dots = (at for at, letter in enumerate(name) if letter == ".")
         short_forms = (name[:at] for at in dots)
         return not (name in self.distinct or self.have_long_form(name)) and self.distinct.isdisjoint(short_forms)
@@ -47,7 +47,7 @@ class CallerNames:
 
 @fact
 def callers(locks: Locks) -> tuple[Locks.Row, ...]:
-    """One lock session of each server, client and caller_name."""
+    """One lock session per server, client and caller_name."""
     with_name = locks.where(locks.valid("caller_name"))
     if not len(with_name):
         return ()

@@ -52,7 +52,7 @@ class Unregistered(NamedTuple):
 
     @property
     def asked_itself(self) -> bool:
-        """Whether the host's own lockd asked, which waits for its statd."""
+        """Whether the host's own lockd was the asker: it waits for its statd."""
         return bool(self.answers["loopback"].any())
 
     @property
@@ -70,7 +70,7 @@ def unregistered(
     attempts: tuple[Attempt, ...],
     probes: frozenset[tuple[str, str]],
 ) -> tuple[Unregistered, ...]:
-    """Answers to a probe count where a lock manager is registered: a server of NFSv4 alone needs no statd."""
+    """Hosts without a registered statd; probes count only where lockd is registered, as NFSv4 alone needs no statd."""
     registrations = registrations.where(~needless(registrations, probes, roles))
     answers = (registrations["prog"] == Prog.NSM) & (registrations["state"] == "answered")
     answers &= ~registrations["source"].isin(("UNSET",))  # a change that statd makes, and no answer
@@ -92,7 +92,7 @@ def unregistered(
 
 
 def needless(registrations: Registrations, probes: frozenset[tuple[str, str]], roles: Roles) -> Mask:
-    """Answers to probes of hosts that serve no locks and whose portmappers name no lock manager."""
+    """Rows with answers to probes by hosts that need no statd: no lock service, and no lock manager registered."""
     if not probes:
         return np.zeros(len(registrations), dtype=np.bool_)
     named = registrations.where((registrations["prog"] == Prog.NLM) & (registrations["port"] > 0))
@@ -102,7 +102,7 @@ def needless(registrations: Registrations, probes: frozenset[tuple[str, str]], r
 
 
 class StatdSigns:
-    """What shows as what hosts need their statd, and that it is there."""
+    """Signs of whether a host needs its statd as server or as client, and of a statd that runs."""
 
     def __init__(
         self, monitors: Monitors, nlm: Calls, pending: Stretches, roles: Roles, attempts: tuple[Attempt, ...]
@@ -118,7 +118,7 @@ class StatdSigns:
         self.dead = listed((attempt.server, attempt) for attempt in refused if attempt.loopback)
 
     def by_role(self, host: str, answers: Registrations) -> Iterator[tuple[Role, Registrations]]:
-        """The answers by what the host needed its statd for; a host may be a server and a client at once."""
+        """The answers grouped by the host's role at that time; a host may be a server and a client at once."""
         if host not in self.roles.lock_servers or host not in self.roles.clients:
             yield self.role(host, answers["time"]), answers
             return
@@ -130,7 +130,7 @@ class StatdSigns:
         yield from ((role, answers.where(mask)) for role, mask in roles if mask.any())
 
     def role(self, host: str, times: Array) -> Role:
-        """A server's lockd asks while a LOCK waits, a client's before it sends one."""
+        """The role of a host that needs statd: a server's lockd asks while a LOCK waits, a client's before it."""
         roles = self.roles
         if len(times) and self.pending.meet(host, int(times[0]), int(times[-1])):
             return "server"
@@ -142,7 +142,7 @@ class StatdSigns:
         return "client" if host in roles.mounters or host in self.checked else "unknown"
 
     def of(self, host: str, role: Role, answers: Registrations, found: Registrations, sure: bool) -> Unregistered:
-        """`found`: answers of that portmapper with a port."""
+        """The host as one without statd in this role, or None; `found`: answers of its portmapper with a port."""
         first, last = int(answers["time"][0]), int(answers["time"][-1])
         later = [*found["time"][found["time"] > last].tolist(), self.served.following(host, last)]
         meanwhile = set(found["transport"][(found["time"] >= first) & (found["time"] <= last)].tolist())
@@ -193,12 +193,13 @@ def cut_questions(registrations: Registrations, pending: Stretches) -> list[int]
 
 
 def in_order(answers: Registrations) -> Registrations:
+    """The answers in order of time and frame."""
     frames = np.where(answers.valid("frame"), answers["frame"], 0)
     return answers.take(np.lexsort((frames, answers["capture"], answers["time"])))
 
 
 def conclusive_rows(registrations: Registrations, refused: Array, pending: Stretches) -> Iterator[int]:
-    """Answers "not registered" that are more than the question of a statd or a mount.nfs that is about to start."""
+    """Rows of answers "not registered" that prove something: not those to a statd or mount.nfs that is starting."""
     table = registrations.take(refused)
     casual = (table["flavor"] == AuthFlavor.AUTH_NONE) & (table["transport"] == "udp")
     questions = {asker: len(set(exchanges)) for asker, exchanges in askers(table).items()}
@@ -209,18 +210,18 @@ def conclusive_rows(registrations: Registrations, refused: Array, pending: Stret
 
 
 def askers(table: Registrations) -> dict[str | None, list[int]]:
-    """Who asked, with the exchanges."""
+    """The hosts that asked, each with its exchanges."""
     return listed(zip(table["asker"].tolist(), table["exchange"].tolist(), strict=True))
 
 
 def waiting(pending: Stretches, row: Registrations.Row) -> bool:
-    """Whether a LOCK to the host that was asked was waiting for its answer then."""
+    """Whether a LOCK waited for its answer when the portmapper of its server was asked."""
     time = row.time or NAT
     return pending.meet(row.host, time, time)
 
 
 def dumps_without(registrations: Registrations) -> list[int]:
-    """One row of each complete list that names a lock manager and no statd."""
+    """One row per complete list of registrations (DUMP) with a lock manager and without statd."""
     listed = np.flatnonzero((registrations["source"] == "DUMP") & registrations["complete"])
     if not len(listed):
         return []
@@ -233,7 +234,7 @@ def dumps_without(registrations: Registrations) -> list[int]:
 
 
 def first_and_last_answer(rows: list[Registrations.Row]) -> Iterator[Evidence]:
-    """The first question and its answer, and the last answer."""
+    """The evidence of missing registrations: the first question and its answer, and the last answer."""
     first, last = rows[0], rows[-1]
     whom = "its own portmapper" if first.asker == first.host else first.host
     yield Evidence(first.capture, first.frame, f"{first.asker} asks {whom} for 100024 ({first.source})")
@@ -244,7 +245,7 @@ def first_and_last_answer(rows: list[Registrations.Row]) -> Iterator[Evidence]:
 
 @dataclass(frozen=True)
 class Statds:
-    """What shows that hosts have a statd."""
+    """Evidence that hosts have a statd."""
 
     named: Mapping[str, Registrations.Row]  # the first answer of the host's portmapper that names a port
     last_named: Mapping[str, int]  # the time of the last one
@@ -253,7 +254,7 @@ class Statds:
     loopbacks: frozenset[str]  # whose loopback the captures hold
 
     def proof(self, host: str) -> str:
-        """Why a host has one; "" where nothing shows it."""
+        """A clause that proves that a host has a statd; "" where nothing shows it."""
         if host in self.named:
             row = self.named[host]
             return f"the portmapper of {host} names port {row.port} for statd (frame {row.reply_frame})"
@@ -262,7 +263,7 @@ class Statds:
         return ""
 
     def unseen(self, host: str) -> str:
-        """What is missing of a host where nothing shows it."""
+        """A clause on what the capture lacks to show whether a host has a statd."""
         if host not in self.loopbacks:
             return f"the loopback of {host} was not captured"
         if host in self.queried_hosts:
@@ -272,6 +273,7 @@ class Statds:
 
 @fact
 def statds(registrations: Registrations, monitors: Monitors, loopbacks: frozenset[str]) -> Statds:
+    """The evidence of statd on each host."""
     about = registrations.where(registrations["prog"] == Prog.NSM)
     named = about.where(about.valid("port") & (about["port"] > 0) & (about["state"] == "answered"))
     by_host = Parts(named, "host")

@@ -1,4 +1,4 @@
-"""Notices of a reboot (SM_NOTIFY), with the question for the peer's statd that precedes each, and what came of them.
+"""Notices of a reboot (SM_NOTIFY), with the question for the peer's statd that precedes each, and their outcome.
 
 sm-notify asks the peer's portmapper for 100024 over UDP, and repeats the question, or the notice, at 0, 2, 6, 14, 30,
 62 s and so on for 15 minutes (sm-notify(8)). Its peers are those that statd monitored before the reboot.
@@ -38,21 +38,23 @@ class NoticeTries:
         return any(row.state == "answered" for row in self.notices)
 
     def silent(self, lossy: bool) -> list[TryRow]:
-        """What got no reply; of a capture that lost packets only what was repeated."""
+        """The tries without a reply; in a capture that lost packets only those that were repeated."""
         rows: tuple[TryRow, ...] = (*self.notices, *self.questions)
         return [row for row in rows if row.state == "unanswered" and (row.resends or not lossy)]
 
     @property
     def refused(self) -> list[Registrations.Row]:
-        """Questions that were answered: not registered."""
+        """The questions that were answered: not registered."""
         return [row for row in self.questions if row.state == "answered" and row.port == 0]
 
 
 def tries(rows: Sequence[TryRow]) -> int:
+    """The number of messages sent, with retransmissions."""
     return sum(1 + row.resends for row in rows)
 
 
 def stretch(rows: Sequence[TryRow]) -> tuple[int | None, int | None]:
+    """The first and the last time of these rows."""
     times = [row.time for row in rows if row.time not in (None, NAT)]
     return min(times, default=None), max(times, default=None)
 
@@ -61,6 +63,7 @@ def stretch(rows: Sequence[TryRow]) -> tuple[int | None, int | None]:
 def notice_tries(
     monitors: Monitors, registrations: Registrations, probes: frozenset[tuple[str, str]]
 ) -> tuple[NoticeTries, ...]:
+    """One entry per pair of hosts with a notice or a lookup before it."""
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
     rows = registrations.where(
         (registrations["prog"] == Prog.NSM) & ~registrations["loopback"] & (registrations["transport"] == "udp")
@@ -79,7 +82,7 @@ def notice_tries(
 def wrong_senders(
     notice_tries: tuple[NoticeTries, ...], roles: Roles, sending_pairs: frozenset[tuple[str, str]], sending: Stretches
 ) -> Mapping[tuple[str, str], tuple[str, ...]]:
-    """Notices from an address of another network than any that the peer mounted: by sender and peer, what it mounted.
+    """Mounted addresses, by sender and peer, where the notice came from a network from which the peer mounts nothing.
 
     A host with several addresses sends from one that the peer has no way back to: the peer is up and silent to it.
     """
@@ -102,7 +105,7 @@ def of_wrong_senders(
 
 @fact
 def outages(connections: Flows, silent_since: Mapping[int, int]) -> Stretches:
-    """When data between two hosts was resent over TCP and nothing came back, by both hosts, in either order."""
+    """When data between two hosts was retransmitted over TCP without any reply, by both hosts, in either order."""
     rows = connections.where(isin(connections["flow"], list(silent_since)))
     return Stretches.of(
         (ends, silent_since[row.flow], row.c_last or row.last)
@@ -112,16 +115,16 @@ def outages(connections: Flows, silent_since: Mapping[int, int]) -> Stretches:
 
 
 class Downcalls:
-    """When statds told their lockds of a reboot (NLM procedure 16)."""
+    """When statds passed a reboot notice on to their lockds (NLM procedure 16)."""
 
     def __init__(self, monitors: Monitors) -> None:
         rows = monitors.where(monitors["procedure"] == "DOWNCALL")
         self.hosts, self.names = (Stretches((rows[key],), rows["time"]) for key in ("host", "mon_name"))
 
     def follow(self, notice: Monitors.Row, since: int, within_s: float) -> bool:
-        """Whether one follows a notice, or came since an earlier one: statd passes each new state on once.
+        """Whether a downcall follows a notice, or came since an earlier one: statd passes each new state on once.
 
-        In a capture that was merged a downcall may be nobody's, and only its name says what it is about.
+        In a capture that was merged a downcall may have no known host, and only its name identifies the peer.
         """
         soon = since, notice.time + within_s * SECOND
         return self.hosts.meet(notice.host, *soon) or self.names.meet(notice.mon_name, *soon)
@@ -129,4 +132,5 @@ class Downcalls:
 
 @fact
 def downcalls(monitors: Monitors) -> Downcalls:
+    """The downcalls of statds to their lockds."""
     return Downcalls(monitors)

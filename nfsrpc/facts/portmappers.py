@@ -71,7 +71,7 @@ class Portmappers:
 
 
 def answers_about(registrations: Registrations, programs: Sequence[int]) -> Registrations:
-    """What portmappers answered about these programs: a port, or 0 for not registered.
+    """Answers of portmappers about these programs: a port, or 0 for not registered.
 
     UNSET is a change that a service makes, and no answer to a client.
     """
@@ -85,7 +85,7 @@ def probes(registrations: Registrations, exchanges: Calls, counted: Tallies) -> 
 
     It asks with AUTH_NONE, as rpcinfo does, for statd, for the lock manager and for more, or as seldom as SELDOM.
     mount.nfs asks for NFS and MOUNT, sm-notify for statd, a kernel for the lock manager, and they ask again within
-    seconds; and who is a client of NFSv3 or of the lock manager, or has such a client there, is no probe.
+    seconds; and a client of NFSv3 or of the lock manager, or a host with such a client there, is no probe.
     """
     answers = registrations["source"].isin(("DUMP", "SET", "UNSET"))
     questions = registrations.where(~registrations["loopback"] & ~answers)
@@ -99,6 +99,7 @@ def probes(registrations: Registrations, exchanges: Calls, counted: Tallies) -> 
 
 
 def is_probe(questions: Registrations) -> bool:
+    """Whether these questions of one host are those of a monitoring system or a scan."""
     if not (questions["flavor"] == AuthFlavor.AUTH_NONE).all():
         return False
     same = Parts(questions.where(questions.valid("time")), "prog", "vers", "netid").values()
@@ -108,7 +109,7 @@ def is_probe(questions: Registrations) -> bool:
 
 
 def without_probes(answers: Registrations, probes: frozenset[tuple[str, str]]) -> Registrations:
-    """Answers to those that use what they ask for."""
+    """The answers whose asker uses the service: those to probes are left out."""
     if not probes:
         return answers
     pairs = zip(answers["asker"].tolist(), answers["host"].tolist(), strict=True)
@@ -125,6 +126,7 @@ def portmappers(
     sending_pairs: frozenset[tuple[str, str]],
     span: Span | None,
 ) -> Portmappers:
+    """The failures and answers of portmappers."""
     calls = exchanges.where((exchanges["prog"] == Prog.PORTMAP) & exchanges.valid("server"))
     denied = calls.where(
         (calls["state"] == "answered") & (calls["rpc_status"] >= Rejected.AUTH_ERROR) & calls.valid("rpc_status")
@@ -150,6 +152,7 @@ def portmappers(
 
 
 def refused(attempts: tuple[Attempt, ...], sending_pairs: frozenset[tuple[str, str]]) -> Iterator[PortmapperFailure]:
+    """Failures below RPC: SYNs or datagrams to port 111 without answer or refused."""
     for attempt in attempts:
         if attempt.port == Port.PORTMAP and (attempt.outcome != "unanswered" or attempt.ignored(sending_pairs)):
             yield PortmapperFailure(
@@ -180,7 +183,7 @@ def datagrams(calls: Calls, copies: Copies, programs: Mapping[int, int | None]) 
 
 
 def last_sent(rows: Calls, copies: Copies) -> Mapping[int, int]:
-    """When each of these calls was last sent."""
+    """The time at which each of these calls was last sent or retransmitted."""
     again = copies.where(~copies["reply"] & isin(copies["exchange"], rows["exchange"]))
     found = dict(zip(rows["exchange"].tolist(), rows["time"].tolist(), strict=True))
     for exchange, time in zip(again["exchange"].tolist(), again["time"].tolist(), strict=True):
@@ -189,7 +192,7 @@ def last_sent(rows: Calls, copies: Copies) -> Mapping[int, int]:
 
 
 def failure_of(row: Calls.Row, how: How, last: int, until: int, prog: int | None) -> PortmapperFailure:
-    """The failure that one call is."""
+    """One failed call as a PortmapperFailure."""
     return PortmapperFailure(
         host=row.server,
         asker=row.client,
@@ -222,6 +225,7 @@ def hanging(
 
 
 def closed(flow: Flows.Row) -> bool:
+    """Whether a FIN or a RST ended a connection."""
     return bool(flow.c_fin or flow.c_rst or flow.s_rst)
 
 
@@ -236,7 +240,7 @@ def denials(denied: Calls) -> Iterator[PortmapperFailure]:
 
 
 def is_stray_notice(failure: PortmapperFailure, sending_pairs: frozenset[tuple[str, str]]) -> bool:
-    """Whether sm-notify looks for the statd of a host that sends to others (else it is undecided), never to this one.
+    """Whether a failure is sm-notify's, towards a host that sends to others but never to this sender.
 
     A server with several addresses may send notices from one that its client does not use or cannot reach.
     """

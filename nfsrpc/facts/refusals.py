@@ -1,4 +1,4 @@
-"""Locks that a server goes on to refuse though, by the capture, nobody holds the range any more.
+"""Locks that a server keeps refusing although, by the capture, no client holds the range any more.
 
 The capture shows that the range is free where an owner held it in a way that excluded all others and released it, or
 where the server itself rebooted; and that nobody was granted it since only where it was taken at the server, lacks
@@ -44,7 +44,7 @@ class Refusal(NamedTuple):
 
     @property
     def lasted_s(self) -> float:
-        """How long it was refused although it was free."""
+        """How long the range was refused although it was free, in seconds."""
         return (self.last - max(self.first, self.since)) / SECOND
 
 
@@ -64,6 +64,7 @@ def overseen(connections: Flows, exchanges: Calls, counted: Tallies, gaps: froze
 
 
 def ends(table: Table) -> set[tuple[str, str]]:
+    """The pairs (client, server) of a table."""
     return set(zip(table["client"].tolist(), table["server"].tolist(), strict=True))
 
 
@@ -76,6 +77,7 @@ def refusals(
     polled: tuple[Series, ...],
     free_ranges: FreeRanges,
 ) -> tuple[Refusal, ...]:
+    """The refusals of ranges that were free by the capture."""
     pending = [*of_waiters(waiters, nlm), *((each.number, each.first, each.last.denied or 0) for each in polled)]
     pending = pending[:MAX_REFUSALS]
     behind = distinct(np.array([row.held_by for _, row, _ in pending if row.held_by is not None], dtype=np.int64))
@@ -98,7 +100,7 @@ def is_taken_since(locks: Locks, number: int, since: int, last: int) -> bool:
 
 
 def of_waiters(waiters: Sequence[Waiter], nlm: Calls) -> Iterator[tuple[int, Locks.Row, int]]:
-    """Those that were never granted the lock, each with the time of its last request that was answered BLOCKED."""
+    """Waiters that were never granted the lock, each with the time of its last request that was answered BLOCKED."""
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting"]
     if not waiting:
         return
@@ -135,7 +137,7 @@ class FreeRanges:
         self.locks, self.boots, self.overseen, self.vantages, self.span = locks, boots, overseen, vantages, span
 
     def before(self, number: int, row: Locks.Row, last: int) -> tuple[Freed, int, Locks.Row | None] | None:
-        """How the range of this session had become free, and when, if all since then is captured."""
+        """How and when the range of a session became free before it, if everything since then is captured."""
         if row.server not in self.overseen or self.span is None:
             return None
         freed = self.released(number, row) or self.rebooted(row)
@@ -147,7 +149,7 @@ class FreeRanges:
         return freed if at[0] & at[1] else None
 
     def released(self, number: int, row: Locks.Row) -> tuple[Freed, int, Locks.Row | None] | None:
-        """The last release of the whole range by one beside whom nobody could hold it."""
+        """The last release of the whole range by an owner whose lock excluded all others."""
         locks = self.locks
         alone = covering(locks, number) & locks.valid("granted") & (locks["exclusive"] | ~locks["exclusive"][number])
         alone &= locks.valid("released") & (locks["released"] < (row.requested or 0) - round(APART_S * SECOND))
@@ -173,4 +175,5 @@ def free_ranges(
     vantages: Vantages,
     span: Span | None,
 ) -> FreeRanges:
+    """The ranges of which the capture shows that they were free."""
     return FreeRanges(locks, boots, overseen, vantages, span)

@@ -1,4 +1,4 @@
-"""Lock requests that had to wait: the symptom that most rules explain, and whom it hurts."""
+"""Lock requests that had to wait: the symptom that most rules explain, and the clients that it affects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OVERTAKEN = SECOND  # requests of two connections that arrive closer to each oth
 
 
 class Affected(NamedTuple):
-    """Lock requests that went wrong on one server in some stretch of time."""
+    """The affected lock requests of one server in a stretch of time, their clients, and the longest wait."""
 
     rows: Calls
     clients: tuple[str, ...]
@@ -33,6 +33,7 @@ class Affected(NamedTuple):
 
 
 def late(requests: Calls, late_s: float) -> Mask:
+    """Which requests were answered after `late_s` or later."""
     with np.errstate(invalid="ignore"):
         mask: Mask = requests["latency_s"] >= late_s
     return mask
@@ -40,7 +41,7 @@ def late(requests: Calls, late_s: float) -> Mask:
 
 @fact
 def silent_requests(requests: Calls, closed_by_client: Array, lossy: bool, span: Span | None) -> Calls:
-    """Lock requests that nobody answered.
+    """Lock requests without an answer.
 
     Not those whose answer only the capture lost. A client that waits sends the request again, and lockd answers in
     order: if it was not sent again, and the client went on, or hung up, it had its answer; and most likely where the
@@ -67,12 +68,12 @@ def stalls(requests: Calls, silent_requests: Calls) -> Calls:
 
 @fact
 def stalled(stalls: Calls) -> Parts[Calls]:
-    """By server."""
+    """The stalls of each server."""
     return Parts(stalls, "server")
 
 
 def affected(rows: Calls, span: Span | None, first: int | None = None, last: int | None = None) -> Affected:
-    """Those of a server's requests that were waiting at some time from `first` to `last`."""
+    """The requests of a server that were waiting at some time from `first` to `last`."""
     if first is not None and last is not None and NAT not in (first, last):
         ended = np.where(rows["reply_time"] == NAT, last, rows["reply_time"])
         rows = rows.where((rows["time"] <= last + SECOND) & (ended >= first - SECOND))
@@ -81,7 +82,7 @@ def affected(rows: Calls, span: Span | None, first: int | None = None, last: int
 
 
 def ended(rows: Calls, span: Span | None) -> int | None:
-    """When the last of them stopped waiting: with its answer, or when the capture ended."""
+    """When the last of these requests stopped waiting: with its answer, or when the capture ended."""
     if span is not None and (rows["state"] == "unanswered").any():
         return span.last
     times = np.where(rows["reply_time"] == NAT, rows["time"], rows["reply_time"])
@@ -90,6 +91,7 @@ def ended(rows: Calls, span: Span | None) -> int | None:
 
 
 def longest(rows: Calls, span: Span | None) -> float | None:
+    """The longest wait in seconds, open ones up to the end of the capture; None without any."""
     answered = rows["latency_s"][rows.valid("latency_s")]
     waits = answered.tolist()
     if span is not None:
@@ -99,7 +101,7 @@ def longest(rows: Calls, span: Span | None) -> float | None:
 
 
 def longest_waits(rows: Calls, limit: int = 2) -> list[Evidence]:
-    """The calls that waited longest, each with its answer."""
+    """The evidence of the longest waits: calls, each with its answer."""
     waits = np.where(rows["state"] == "unanswered", np.inf, np.nan_to_num(rows["latency_s"]))
     proofs: list[Evidence] = []
     for row in rows.take(np.argsort(-waits, kind="stable")[:limit]).rows():
@@ -131,6 +133,7 @@ class Served:
 
 @fact
 def served(nlm: Calls) -> Served:
+    """The times at which lock managers answered."""
     return Served(nlm)
 
 
@@ -147,7 +150,7 @@ def overtaken(rows: Calls, served: Served, span: Span | None) -> Mask:
 
 
 def claimed_again(locks: Locks) -> list[int]:
-    """The exchanges by which clients claimed locks again that they had before the server rebooted."""
+    """The exchanges by which clients reclaimed locks that they had before the server rebooted."""
     again = locks.where(locks["reclaim"] | (locks["reclaims"] > 0))
     return [*again["exchange"].tolist(), *again["last_exchange"].tolist()]
 
@@ -170,7 +173,7 @@ class LockFiles:
         self.exchanges, self.files = exchanges[order], locks["file"][np.concatenate(rows)[order]]
 
     def of(self, rows: Calls) -> tuple[str, ...]:
-        """Of these calls."""
+        """The files that these calls are about."""
         ends = (np.searchsorted(self.exchanges, rows["exchange"], side) for side in ("left", "right"))
         places = [range(first, last) for first, last in zip(*(end.tolist() for end in ends), strict=True)]
         at = np.array([place for part in places for place in part], dtype=np.int64)
@@ -179,4 +182,5 @@ class LockFiles:
 
 @fact
 def lock_files(locks: Locks) -> LockFiles:
+    """The files that lock exchanges are about."""
     return LockFiles(locks)

@@ -27,11 +27,11 @@ class DnsQueries:
         self.times = Stretches((rows["client"],), rows["first"])
 
     def has_queries(self, host: str, first: int, last: int) -> bool:
-        """Whether the host asked meanwhile."""
+        """Whether a host sent DNS queries without answer in a stretch of time."""
         return self.times.meet(host, first - SECOND, last + SECOND)
 
     def evidence(self, host: str, first: int, last: int) -> list[Evidence]:
-        """The first ones of that time."""
+        """The first DNS queries without answer in a stretch of time."""
         rows = self.parts[host]
         meanwhile = np.flatnonzero((rows["first"] >= first - SECOND) & (rows["first"] <= last + SECOND))
         first_rows = rows.take(meanwhile[:2]).rows()
@@ -40,6 +40,7 @@ class DnsQueries:
 
 @fact
 def unresolved(connections: Flows) -> DnsQueries:
+    """The DNS queries without answer."""
     return DnsQueries(connections)
 
 
@@ -55,7 +56,7 @@ def still_resolving(monitors: Monitors, unresolved: DnsQueries, span: Span | Non
 
 
 def resolver(host: str) -> Command:
-    """How to look at what a host's statd asks for names."""
+    """The command that shows the resolver of a host's statd."""
     return command(
         "cat /etc/resolv.conf",
         on="{host}",
@@ -65,7 +66,7 @@ def resolver(host: str) -> Command:
 
 
 class Unseen(NamedTuple):
-    """Why no SM_MON is in the capture, and what would show it."""
+    """The reason why no SM_MON is in the capture, and the capture point that would show it."""
 
     why: str
     needs: Need | None
@@ -73,6 +74,7 @@ class Unseen(NamedTuple):
 
 @fact
 def unseen_statd(roles: Roles, loopbacks: frozenset[str]) -> Unseen:
+    """The reason why the capture holds no SM_MON of lock servers."""
     servers = sorted(roles.lock_servers - loopbacks)
     if not servers:
         return Unseen("no SM_MON in the capture", None)

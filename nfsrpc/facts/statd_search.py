@@ -47,11 +47,11 @@ class LockWaits:
         return Stall(self, server, boots)
 
     def during(self, server: str, first: int, last: int) -> Affected:
-        """Lock requests that went wrong on a server in some stretch of time."""
+        """The affected lock requests of a server in a stretch of time."""
         return affected(self.stalled[server], self.span, first, last)
 
     def nfs(self, nfs_s: float) -> Stretches:
-        """When NFS calls waited for so long, by server."""
+        """When NFS calls waited for `nfs_s` or longer, by server."""
         return nfs_waiting(self.exchanges, nfs_s)
 
 
@@ -68,6 +68,7 @@ def lock_waits(
     unresolved: DnsQueries,
     span: Span | None,
 ) -> LockWaits:
+    """The lock requests that wait and reached their server, with the traffic around them."""
     elsewhere = [stray.call.exchange for stray in strays]
     reached = requests.where(~not_delivered(requests, silent_since) & ~isin(requests["exchange"], elsewhere))
     waits = stalls.where(isin(stalls["exchange"], reached["exchange"]) & stalls.valid("time"))
@@ -100,7 +101,7 @@ class Stall:
     """Lock requests that wait for one server."""
 
     def __init__(self, waits: LockWaits, server: str, boots: tuple[int, ...]) -> None:
-        """`boots`: when the server sent reboot notices."""
+        """Take the waits of one server; `boots`: when it sent reboot notices."""
         self.server, self.boots, self.unresolved, self.others = server, boots, waits.unresolved, waits.others
         self.all, self.rows = waits.arrived[server], waits.waiting[server]
         self.victims = affected(self.rows, waits.span)
@@ -113,7 +114,7 @@ class Stall:
 
     @property
     def others_answered(self) -> str:
-        """How the end of a sentence says what other services of the server did meanwhile."""
+        """The end of a sentence: the state of the server's other services meanwhile."""
         if any(answers.meet(self.server, *self.span) for answers in self.others):
             return ", while its other services answered"
         return "; no answer of its other services was captured meanwhile"
@@ -126,7 +127,7 @@ class Stall:
         return any(self.is_first(row, first_lock_s) and self.lasts(row, minute_s) for row in self.rows.rows())
 
     def is_first(self, row: Calls.Row, first_lock_s: float) -> bool:
-        """Whether it is a LOCK of a client that the server does not know yet."""
+        """Whether a request is the first LOCK of a client, which statd does not monitor yet."""
         since = row.time - round(first_lock_s * SECOND)
         # A server that boots loses what it knew of its clients.
         booted = bisect_right(self.boots, row.time) - 1
@@ -134,21 +135,21 @@ class Stall:
         return row.proc == NlmProc.LOCK and not self.locked_at_once.meet(row.client, since + 1, row.time - 1)
 
     def lasts(self, row: Calls.Row, minute_s: float) -> bool:
-        """Whether it waits for so long; while it waits, it must have reached the host, whose statd is not in DNS."""
+        """Whether a request waits so long; an open one must have reached a host whose statd does not wait for DNS."""
         if row.state == "answered":
             return row.latency_s is not None and row.latency_s >= minute_s
         return (row.transport == "udp" or bool(row.flags & CALL_ACKED)) and not self.resolving
 
     @cached_property
     def locked_at_once(self) -> Stretches:
-        """When clients asked for a lock and were answered at once."""
+        """When clients sent LOCKs that were answered at once."""
         with np.errstate(invalid="ignore"):
             rows = self.all.where((self.all["proc"] == NlmProc.LOCK) & (self.all["latency_s"] < QUICK_GRANT_S))
         return Stretches((rows["client"],), rows["time"])
 
     @cached_property
     def resolving(self) -> bool:
-        """Whether DNS does not answer the server meanwhile: then its statd may wait for that."""
+        """Whether DNS does not answer the server meanwhile: its statd may then wait for DNS."""
         return self.unresolved.has_queries(self.server, self.span[0], self.ended)
 
     def searched_after_boot(self) -> bool:

@@ -19,6 +19,7 @@ SYNCHRONOUS_LOCKS = (NlmProc.LOCK, NlmProc.NM_LOCK)  # whose reply is the result
 
 
 def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
+    """Whether the condition is met by any row."""
     return bool(chosen(table).any())
 
 

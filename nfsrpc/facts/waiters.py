@@ -22,7 +22,7 @@ POLL_S = 25.0  # Linux retries a LOCK that was BLOCKED after 30 s; so long a wai
 
 
 class Waiter(NamedTuple):
-    """A lock session that stood behind another, or that was answered DEADLCK."""
+    """A lock session that waited behind another, or that was answered DEADLCK."""
 
     row: Locks.Row
     number: int  # its row number there
@@ -34,19 +34,19 @@ class Waiter(NamedTuple):
 
     @property
     def end(self) -> int:
-        """When it was granted or denied or gave up; else the end of the capture."""
+        """When the waiter was granted or denied or gave up; else the end of the capture."""
         return self.start + round((self.row.wait_s or 0.0) * SECOND)
 
     @property
     def free_s(self) -> float:
-        """How long the range had been free by then: since what stood in its way was released."""
+        """How long the range had been free at the end of the wait, in seconds: since the holder released it."""
         released = self.holder.released if self.holder is not None else None
         return 0.0 if released is None else (self.end - released) / SECOND
 
 
 @fact
 def waiters(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]:
-    """Those who were answered BLOCKED and had to wait for a while, or DEADLCK; in the order of their requests."""
+    """Sessions that were answered BLOCKED and waited for a while, or DEADLCK, in the order of their requests."""
     blocked, deadlock = locks.valid("blocked"), locks["status"] == Nlm4Stats.DEADLCK
     if not (blocked | deadlock).any():
         return ()
@@ -60,7 +60,7 @@ def waiters(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]
 
 
 def held_by_others(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
-    """For each whether another held the range after the one in its way."""
+    """One flag per waiter: whether another session held the range after the holder that it waited for."""
     if not waiting:
         return []
     holds = np.flatnonzero(locks.valid("granted") & (locks["state"] != "replaced"))
@@ -71,7 +71,7 @@ def held_by_others(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
 
 
 def sure_holder(row: Locks.Row, holders: Mapping[int, Locks.Row], gaps: frozenset[frozenset[str]]) -> Locks.Row | None:
-    """The holder, unless the capture lost that it had unlocked before: the waiter was granted what it seems to hold."""
+    """The holder, or None where the capture may lack its unlock: the waiter was granted what it seems to hold."""
     holder = None if row.held_by is None else holders.get(row.held_by)
     if holder is None or row.granted is None or not lacks(gaps, holder):
         return holder
@@ -125,6 +125,7 @@ class LastSeen(NamedTuple):
 
 @fact
 def last_seen(flows: Flows) -> Mapping[str, LastSeen]:
+    """The last frame of each host."""
     found: dict[str, LastSeen] = {}
     for side, way in (("client", "c"), ("server", "s")):
         hosts, last = flows.column(side), flows.column(f"{way}_last")
@@ -140,7 +141,7 @@ def last_seen(flows: Flows) -> Mapping[str, LastSeen]:
 
 
 def silent_s(last_seen: Mapping[str, LastSeen], host: str, until: int) -> float:
-    """How long a host had been silent then; 0 for one that closed its last connection itself."""
+    """How long a host had been silent at a time, in seconds; 0 if it closed its last connection itself."""
     seen = last_seen.get(host)
     return 0.0 if seen is None or seen.closed_connection else (until - seen.time) / SECOND
 
@@ -165,6 +166,7 @@ def ranges(locks: Locks) -> tuple[Array, Array]:
 
 
 def same_file(locks: Locks, number: int) -> Mask:
+    """The sessions of the same file on the same server as the session of this number."""
     codes = (locks[name].codes for name in ("server", "fh"))
     mask: Mask = np.logical_and.reduce([column == column[number] for column in codes])
     return mask
