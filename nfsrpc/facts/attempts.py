@@ -22,12 +22,12 @@ from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Flows, Locks
 from nfsrpc.wording import SECOND
 
-# ICMP codes by which a host or a firewall says that nobody may talk to this port; others are about the host or network.
+# ICMP codes by which a host or a firewall refuses this port alone; others are about the host or network.
 PORT_REFUSED = {"IPv4": (2, 3, 9, 10, 13), "IPv6": (1, 4, 5, 6)}
 
-# One SYN may be sent again because its answer was lost.
+# One SYN may be retransmitted because its answer was lost.
 RESENT = 2
-# One lost segment is sent again once or twice; a connection that something forgot, until TCP gives it up.
+# One lost segment is retransmitted once or twice; where a host or firewall lost its state, until TCP gives up.
 AGAIN = 3
 
 PLACE = ("client", "server", "server_port")

@@ -297,7 +297,7 @@ def closed_by_client(flows: Flows) -> Array:
 def loopbacks(captures: Captures, flows: Flows) -> frozenset[str]:
     """The hosts whose loopback traffic the captures hold, or would hold."""
     inside = flows.where(flows["loopback"])
-    whole = inside.valid("server").all()  # else, in a merged capture, nobody's traffic may be anybody's
+    whole = inside.valid("server").all()  # else, in a merged capture, traffic without a known host may be any host's
     seen = set(inside["server"].tolist()) if len(inside) and whole else set()
     named = set(captures["loopback_of"].tolist())
     return frozenset(host for host in seen | named if host is not None)

@@ -17,7 +17,7 @@ from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, seconds
 
-LATE_S = 5.0  # Linux resends after 10 s; half of that nobody calls normal
+LATE_S = 5.0  # Linux resends after 10 s; half of that is not normal
 OVERTAKEN = SECOND  # requests of two connections that arrive closer to each other may be served in either order
 
 
@@ -43,9 +43,9 @@ def late(requests: Calls, late_s: float) -> Mask:
 def silent_requests(requests: Calls, closed_by_client: Array, lossy: bool, span: Span | None) -> Calls:
     """Lock requests without an answer.
 
-    Not those whose answer only the capture lost. A client that waits sends the request again, and lockd answers in
-    order: if it was not sent again, and the client went on, or hung up, it had its answer; and most likely where the
-    capture lost packets.
+    Not those whose answer only the capture lost. A client that waits retransmits the request, and lockd answers in
+    order: if it was not retransmitted, and the client went on, or closed the connection, it had its answer; and most
+    likely where the capture lost packets.
     """
     rows = requests.where(requests["state"] == "unanswered")
     if not len(rows) or span is None:

@@ -21,11 +21,11 @@ from nfsrpc.tables import Calls, Captures, Flows
 from nfsrpc.wording import SECOND, seconds
 
 QUICKER = 4  # so much sooner than its clients' next messages arrive do a host's SYN-ACKs leave where it stands itself
-HANDSHAKES = 3  # fewer tell nothing
+HANDSHAKES = 3  # fewer prove nothing
 SAME_S = 180.0  # an xid is used again later
 SAME = ("xid", "prog", "proc", "client", "server")
 STARTED_S = 1.0  # what one capture has first, another that was begun earlier may have a little later
-LOST_S = 1.0  # what comes so much later than it left, or than to the other end, was lost and sent again
+LOST_S = 1.0  # what comes so much later than it left, or than to the other end, was lost and retransmitted
 
 
 class Vantages:
@@ -117,7 +117,7 @@ def is_quick(opened: Flows, first_calls: Mapping[int, int]) -> bool:
 def lost_where(rows: Flows, vantages: Vantages) -> str:
     """A sentence on the direction in which segments were lost; "" unless both ends were captured.
 
-    A segment that is lost on the way is sent again: that shows at the sender's end, and at the other end only once.
+    A segment that is lost on the way is retransmitted: that shows at the sender's end, and at the other end only once.
     """
     resent = {"c": 0, "s": 0}
     client, server, both = rows["client"].tolist()[0], rows["server"].tolist()[0], False

@@ -86,7 +86,7 @@ def check(
 
 
 def free_for(polled: list[Waiter], locks: Locks) -> dict[int, float]:
-    """By number of the waiter for how many seconds its lock was free before it was granted; 0 without a release.
+    """Seconds for which each waiter's lock was free before it was granted, by number; 0 without a release.
 
     The lock may have had other holders after the one for which it was first refused.
     """
@@ -114,7 +114,7 @@ def is_unseen(waiter: Waiter, free: dict[int, float], gaps: frozenset[frozenset[
 
 
 def lockd_lookups(registrations: Registrations, roles: Roles) -> set[tuple[str, str]]:
-    """Servers that asked their clients for their lockd."""
+    """Pairs of a server that looked up a client's lockd, and that client."""
     lookups = registrations.where(registrations["prog"] == Prog.NLM)
     pairs = {(row.asker, row.host) for row in lookups.rows()}
     found = ((roles.calling(asker, client), client) for asker, client in pairs)
@@ -126,12 +126,12 @@ def is_called(waiter: Waiter, contacted: set[tuple[str, str]]) -> bool:
 
 
 def lock_of(waiter: Waiter) -> tuple[str, str, str]:
-    """Who waits for what, without the address: captures of both sides of a NAT show one waiter at two."""
+    """Server, owner and file of a wait, without the address: captures of both sides of a NAT show one waiter at two."""
     return waiter.row.server, waiter.row.owner, waiter.row.file
 
 
 def finding(server: str, ignored: list[Waiter], free: dict[int, float], unfiltered: bool) -> Finding:
-    """`unfiltered`: the capture would show how the server looks its client up; one of lockd's port alone does not."""
+    """The finding on one server; `unfiltered`: the capture would show how it looks up its clients' lockd."""
     worst = max(ignored, key=lambda waiter: free[waiter.number])
     clients = tuple(sorted({waiter.row.client for waiter in ignored}))
     return RULE.finding(

@@ -9,7 +9,7 @@ Why it matters
 
 Not flagged when
     The client had cancelled or unlocked, or had the lock already: then the grant crossed it, and is rightly refused.
-    What the client did before was not captured, or the capture lost packets between the two: then it cannot be told.
+    What the client did before was not captured, or the capture lost packets between the two: cannot tell.
 
 How to confirm
     On the client: dmesg | grep lockd; is the process that waited still there?
@@ -78,7 +78,7 @@ def crossed(row: Locks.Row, crossing_s: float) -> bool:
 
 
 def callers(nlm: Calls, refused: list[Locks.Row]) -> dict[int | None, str]:
-    """Which host sent each of these callbacks, by its exchange."""
+    """The host that sent each of these callbacks, by exchange."""
     calls = nlm.where(isin(nlm["exchange"], [row.callback_exchange for row in refused]))
     return dict(zip(calls["exchange"].tolist(), calls["client"].tolist(), strict=True))
 

@@ -14,7 +14,7 @@ Not flagged when
     The callback arrives in the end, at once after a lost packet. A later callback reaches the same port: it was not
     closed, the network or the host was away (NET003). The client that waits has died (LCK010). Nothing shows
     that the client still waited, and the capture lost packets, or the server had results to send (LOCK_MSG and the
-    like are answered by calls, too): then it cannot be told.
+    like are answered by calls, too): cannot tell.
 
 How to confirm
     From the server: rpcinfo -t CLIENT 100021; nc -vz CLIENT PORT.
@@ -100,14 +100,14 @@ def check(
 
 
 def is_affected(waiter: Waiter, calls: Stretches) -> bool:
-    """Whether it waited when the server tried to call back, and was not granted by that."""
+    """Whether a waiter waited when the server tried to call back, and was not granted by that call."""
     if waiter.row.blocked is None or waiter.row.granted_by == "callback":
         return False
     return calls.meet((waiter.row.server, waiter.row.client), waiter.start, waiter.end + SECOND)
 
 
 def results_sent(nlm: Calls) -> set[tuple[str, str]]:
-    """The servers and clients that asked them in the asynchronous form, which a server answers by calls to it."""
+    """Pairs of a server and a client with asynchronous requests, which the server answers by calls to the client."""
     messages = nlm.where(
         isin(nlm["proc"], (NlmProc.TEST_MSG, NlmProc.LOCK_MSG, NlmProc.CANCEL_MSG, NlmProc.UNLOCK_MSG))
     )
@@ -115,7 +115,7 @@ def results_sent(nlm: Calls) -> set[tuple[str, str]]:
 
 
 def still_waits(waiter: Waiter, time: int) -> bool:
-    """Whether the capture shows after this time that it waits: it asks again, gives up, or has the lock."""
+    """Whether the capture shows a waiter after this time: it retries, gives up, or has the lock."""
     row = waiter.row
     ends = (end for end in (row.granted, row.cancelled, row.denied) if end is not None)
     return any(end > time for end in ends) or (row.polls > 0 and waiter.end > time)
@@ -124,7 +124,7 @@ def still_waits(waiter: Waiter, time: int) -> bool:
 def certainty(
     failures: list[CallbackFailure], affected: list[Waiter], last_seen: Mapping[str, LastSeen], unfiltered: bool
 ) -> Certainty:
-    """`shown`: the capture holds questions to portmappers, so that one which is missing was not asked."""
+    """How certain it is; `unfiltered`: portmapper calls were captured, so that a missing one was not sent."""
     client = affected[0].row.client
     living = client in last_seen and last_seen[client].time > failures[0].first
     if any(failure.called for failure in failures):
@@ -164,7 +164,7 @@ def finding(failures: list[CallbackFailure], affected: list[Waiter], certainty: 
 
 
 def servers_reason(failures: list[CallbackFailure]) -> str:
-    """Why it is the server's own fault, in a clause."""
+    """A clause on why the failure is the server's own."""
     for failure in failures:
         if failure.called:
             return f"it calls {failure.called}, which did not ask for the lock"
@@ -235,14 +235,14 @@ def server_remedy(failures: list[CallbackFailure]) -> tuple[Command, ...]:
 
 
 def what_failed(failures: list[CallbackFailure]) -> str:
-    """Each way once, the first of many."""
+    """The ways of failure, each once, by its first example."""
     ways = list(dict.fromkeys(failure.what for failure in failures))
     more = [f"and {len(ways) - NAMED} more"] if len(ways) > NAMED else []
     return "; ".join([*ways[:NAMED], *more])
 
 
 def free_for(waiter: Waiter) -> float | None:
-    """How long the lock was free before the waiter had it."""
+    """Seconds for which the lock was free before the waiter had it."""
     released: int | None = waiter.holder.released if waiter.holder is not None else None
     if released is None or released > waiter.end:
         return None

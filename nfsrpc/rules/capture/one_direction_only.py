@@ -52,7 +52,7 @@ def check(flows: Flows, span: Span | None, *, wait_s: float = 5.0) -> Iterator[A
 
 
 def not_silence(flows: Flows) -> Mask:
-    """Where the other side must have sent something that is not here: replies to nothing, or data that goes on."""
+    """Flows whose other side must have sent something that the capture lacks: replies without calls, or more data."""
     tcp = flows["transport"] == "tcp"
     replies_only = (flows["c_frames"] == 0) & (flows["s_replies"] > 0)
     unacknowledged = tcp & (flows["c_bytes"] > 0) & (flows["c_retransmitted"] == 0)

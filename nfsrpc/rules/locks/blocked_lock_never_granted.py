@@ -22,7 +22,7 @@ References
     RFC 1813 appendix II; Linux fs/lockd/svclock.c, fs/lockd/clntlock.c.
 
 Parameters
-    free_s: the lock was free for so long, and was granted to nobody
+    free_s: the lock was free for so long, and was not granted
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ def check(
 
 
 def times_blocked(nlm: Calls) -> Mapping[int, int]:
-    """When calls were sent that were answered BLOCKED, by exchange."""
+    """The times of calls that were answered BLOCKED, by exchange."""
     rows = nlm.where(nlm["status"] == Nlm4Stats.BLOCKED)
     return dict(zip(rows["exchange"].tolist(), rows["time"].tolist(), strict=True))
 
 
 def blocked_again(blocked: Mapping[int, int], waiter: Waiter) -> bool:
-    """Whether the server answers BLOCKED after the release: a holder that the capture does not show may have it."""
+    """Whether the server answers BLOCKED after the release: another holder, not in the capture, may have the lock."""
     exchange = waiter.row.last_exchange
     last = None if exchange is None else blocked.get(exchange)
     released = None if waiter.holder is None else waiter.holder.released

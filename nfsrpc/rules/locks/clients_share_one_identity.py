@@ -86,7 +86,7 @@ def times(nlm: Calls, same: Array, port: int | None) -> Array:
 
 
 def namesakes(locks: Locks, row: Locks.Row) -> tuple[str, ...]:
-    """Its address, and those that its owner has where the capture shows the inside of the NAT."""
+    """The addresses of a session's owner: its own, and others where the capture shows the inside of the NAT."""
     same = (locks["server"] == row.server) & (locks["owner"] == row.owner) & (locks["fh"] == row.fh)
     return tuple(sorted({row.client, *locks.where(same)["client"].present()}))
 

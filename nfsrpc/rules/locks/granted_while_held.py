@@ -123,7 +123,7 @@ def suspects(locks: Locks, moment: int) -> tuple[Array, bool]:
 
 
 def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mask:
-    """Which were granted while one granted well before in the same group still held, each by more than a moment."""
+    """Sessions granted while an earlier one of their group still held, each by more than a moment."""
     order = np.argsort(since, kind="stable")  # as good as sorted, and so quick
     order = order[in_order(groups[order])]
     groups, since, until = groups[order], since[order], until[order]
@@ -156,7 +156,7 @@ class Holders:
 
     @cached_property
     def freed(self) -> Array:
-        """By FREE_ALL."""
+        """The times of FREE_ALL, by which clients give up all locks."""
         rows = self.nlm.where(self.nlm["proc"] == NlmProc.FREE_ALL)
         freeing = Stretches((rows["client"], rows["server"]), rows["time"])
         ends = zip(*(self.locks[name].tolist() for name in ("client", "server", "granted")), strict=True)
@@ -169,7 +169,7 @@ class Holders:
         return or_never(booting.following(client, granted) for client, granted in grants)
 
     def of(self, number: int, moment: int) -> Locks.Row | None:
-        """Who held the range when this was granted, in a way that excludes it."""
+        """The sessions that held the range, excluding others, when a session was granted."""
         locks, since = self.locks, self.locks["granted"]
         time = int(since[number])
         same_owner = (locks["client"].codes == locks["client"].codes[number]) & (locks["svid"] == locks["svid"][number])
@@ -186,7 +186,7 @@ def or_never(times: Iterable[int | None]) -> Array:
 
 
 def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: bool) -> Finding:
-    """`unfiltered`: notices of reboot would be in the capture."""
+    """The finding on one server; `unfiltered`: reboot notices would be in the capture."""
     holder, row = pairs[0]
     unseen = "" if unfiltered else " Notices of a reboot pass over other ports, which were not captured."
     return RULE.finding(

@@ -73,14 +73,14 @@ def check(
 
 
 class ContendedWait(NamedTuple):
-    """Who waited, and whether another held the range after the one that was in the way first."""
+    """A waiter, and whether another session held the range after the first holder."""
 
     waiter: Waiter
     others: bool
 
     @property
     def seconds(self) -> float:
-        """While somebody held the range: what a wait lasts after that has other causes (LCK003, CBK001)."""
+        """The seconds of the wait in which the range was held: the rest has other causes (LCK003, CBK001)."""
         wait: float = self.waiter.row.wait_s or 0.0
         return wait if self.others else wait - max(0.0, self.waiter.free_s)
 

@@ -111,7 +111,7 @@ def finding(server: str, lock_requests: Calls, long_s: float) -> Finding:
 
 
 def number_of_spells(lock_requests: Calls) -> int:
-    """How many times the grace period began: again, when a LOCK without reclaim was granted between."""
+    """The number of grace periods: a new one begins where a LOCK without reclaim was granted between."""
     times = lock_requests["reply_time"]
     order = np.argsort(times, kind="stable") if NAT not in times else np.arange(len(lock_requests))
     status = lock_requests["status"][order]

@@ -116,7 +116,7 @@ def finding(server: str, status: int, rows: Calls, lock_files: LockFiles) -> Fin
 
 
 def of_message(row: Locks.Row, status: int) -> Finding:
-    """Of a session that was asked for by LOCK_MSG."""
+    """The evidence of a session that was requested by LOCK_MSG."""
     meaning = MEANINGS[status]
     return RULE.finding(
         host=row.server if meaning.on_server else None,

@@ -132,7 +132,7 @@ def translated(of: Coded, to: Coded) -> Array:
 
 
 def writes_while_locked(writes: Writes, held: Locks, captures: Captures) -> UnlockedWrites:
-    """Of the writes of a row the first and the last have a time: one of them must be while a lock is held."""
+    """Writes during a lock of another host: the first or the last write of a row, whose times are recorded."""
     locked, written = numbered(held, writes, "server", "fh")
     concerned = isin(locked, written)
     held, locked = held.where(concerned), locked[concerned]
@@ -150,7 +150,7 @@ def writes_while_locked(writes: Writes, held: Locks, captures: Captures) -> Unlo
 
 
 def locks_met(held: Locks, locked: Array, writes: Writes, written: Array, at: Array) -> tuple[Array, Array]:
-    """For each row of writes the exclusive lock that it met at that moment, and whether it fell into its range."""
+    """The exclusive lock that each row of writes met at that moment, and whether the write was in its range."""
     exclusive = np.flatnonzero(held["exclusive"])
     locks = held.take(exclusive)
     start, end = locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"])
@@ -166,7 +166,7 @@ def locks_met(held: Locks, locked: Array, writes: Writes, written: Array, at: Ar
 
 
 def latest(locked: Array, granted: Array, written: Array, times: Array) -> Array:
-    """For each write the row of the lock on its file that was granted last before it, -1 where none was."""
+    """The row of the last lock granted before each write on its file, -1 where none was."""
     count = len(locked)
     files, moments = np.concatenate([locked, written]), np.concatenate([granted, times])
     order = np.lexsort((np.arange(len(files)) >= count, moments, files))
@@ -233,7 +233,7 @@ def are_writes(table: Calls | Tallies) -> Mask:
 
 
 def missing(held: Locks, writes: Writes, made: int, roles: Roles) -> Iterator[CannotTell]:
-    """Why the capture would not show writes to what is locked, if it would not."""
+    """The answer where the capture would not show writes to locked files: cannot tell, and why."""
     servers = held["server"].present()
     clients = {client for client, server in roles.file_pairs if server in servers}
     if made and not len(writes):

@@ -55,7 +55,7 @@ def check(polled: tuple[Series, ...], *, denied_s: float = 60.0) -> Iterator[Ans
 
 
 def finding(polled: list[Series]) -> Finding:
-    """Of all who poll one file."""
+    """The finding on all clients that poll one file."""
     longest = max(polled, key=lambda series: series.lasted_s)
     first, last = longest.first, longest.last
     clients = tuple(sorted({series.first.client for series in polled}))

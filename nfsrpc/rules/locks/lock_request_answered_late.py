@@ -96,7 +96,7 @@ def check(
 
 
 def reclaims(slow: Calls, locks: Locks, boots: Mapping[str, tuple[int, ...]], reclaim_s: float) -> Mask:
-    """Requests by which a client claims its locks again: the server has rebooted, and its lockd is just starting.
+    """Requests by which a client reclaims its locks: the server has rebooted, and its lockd is just starting.
 
     A request whose end is cut off may be such a one, if the server sent a notice of its reboot just before.
     """
@@ -118,7 +118,7 @@ def over_a_reboot(slow: Calls, boots: Mapping[str, tuple[int, ...]]) -> Mask:
 
 
 def held_back(locks: Locks, row: Calls.Row) -> str:
-    """What is known of a LOCK that was granted at the moment when another released the range."""
+    """A sentence on a LOCK that was granted at the moment when another session released the range."""
     numbers = np.flatnonzero((locks["exchange"] == row.exchange) & (locks["granted_by"] == "reply"))
     if not len(numbers):
         return ""
@@ -136,7 +136,7 @@ def held_back(locks: Locks, row: Calls.Row) -> str:
 
 
 def finding(server: str, rows: Calls, files: tuple[str, ...], seen: bool, error_s: float, came: str) -> Finding:
-    """`seen`: what it waited for is in the capture, or would be; `came`: what is known of the longest wait."""
+    """The finding on one server; `seen`: the cause is or would be captured; `came`: a sentence on the longest wait."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     longest = float(rows["latency_s"].max())
     procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})

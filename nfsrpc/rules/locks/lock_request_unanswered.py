@@ -88,7 +88,7 @@ def granted_otherwise(locks: Locks) -> list[int]:
 
 
 def not_taken(results: Mapping[tuple[str, str], Calls], polls: Mapping[int, int], call: Calls.Row) -> str:
-    """What is known of a LOCK_MSG without result that is repeated, where the capture shows results to its client."""
+    """A sentence on a repeated LOCK_MSG without result, where the capture shows results to its client."""
     pair = call.server, call.client
     if call.proc != NlmProc.LOCK_MSG or pair not in results:
         return ""
@@ -104,7 +104,7 @@ def not_taken(results: Mapping[tuple[str, str], Calls], polls: Mapping[int, int]
 def finding(
     server: str, rows: Calls, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
 ) -> Finding:
-    """`came`: how far the first of them came, where that is known."""
+    """The finding on one server; `came`: how far the first request came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     first = int(rows["time"].min())
     wait = (

@@ -64,7 +64,7 @@ def owner(row: object) -> Owner:
 
 
 def deadlocks(waiters: Sequence[Waiter]) -> list[tuple[list[Waiter], int]]:
-    """Circles, each from the owner that asked first on, with the number of owners that all wait for each other."""
+    """Circles of waits, each from the owner with the first request, with the number of owners that wait in all."""
     behind = [(waiter, owner(waiter.row), owner(waiter.holder)) for waiter in waiters if waiter.holder is not None]
     owners = dict.fromkeys([*(waiting for _, waiting, _ in behind), *(holding for _, _, holding in behind)])
     numbers = {name: number for number, name in enumerate(owners)}
@@ -81,7 +81,7 @@ def deadlocks(waiters: Sequence[Waiter]) -> list[tuple[list[Waiter], int]]:
 
 
 def finding(circle: list[Waiter], knot: int) -> Finding:
-    """`knot`: so many owners wait for each other in all."""
+    """The finding on one circle; `knot`: the number of owners that wait for each other in all."""
     rows = [waiter.row for waiter in circle]
     clients = tuple(sorted({row.client for row in rows}))
     refused = [row for row in rows if row.status == Nlm4Stats.DEADLCK]

@@ -136,7 +136,7 @@ HOW = {
 
 
 def without_holder(refused: list[Refusal]) -> Finding:
-    """Of one file, whose range is refused though nobody has it."""
+    """The finding on one file whose range is refused without a holder."""
     longest = max(refused, key=lambda refusal: refusal.lasted_s)
     row, holder = longest.row, longest.holder
     clients = tuple(sorted({refusal.row.client for refusal in refused} | of_rebooted_holder(longest)))
@@ -164,7 +164,7 @@ def without_holder(refused: list[Refusal]) -> Finding:
 
 
 def of_rebooted_holder(refusal: Refusal) -> set[str]:
-    """The host that rebooted, for which the lock is kept."""
+    """The rebooted host whose lock the server keeps."""
     return {refusal.holder.client} if refusal.holder is not None and refusal.freed == "holder rebooted" else set()
 
 

@@ -72,7 +72,7 @@ def check(
 def finding(
     server: str, rows: Calls, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
 ) -> Finding:
-    """`came`: how far the first of them without answer came, where that is known."""
+    """The finding on one server; `came`: how far the first unanswered request came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     silent = int((rows["state"] == "unanswered").sum())
     became = {"never answered": silent, "refused": len(rows) - silent}

@@ -76,7 +76,7 @@ def holds(granted: Locks, time: int) -> bool:
 
 
 class LiveConnections:
-    """Connections by the hosts that sent on them."""
+    """TCP connections, grouped by each host that sent on them."""
 
     def __init__(self, flows: Flows) -> None:
         self.tcp = flows.where((flows["transport"] == "tcp") & (flows["syn"] <= 1))
@@ -87,7 +87,7 @@ class LiveConnections:
         return {side: Parts(self.tcp.where(self.tcp.column(f"{way}_rst") == 0), side) for side, way in ways}
 
     def across(self, host: str, time: int, before_s: float, after_s: float) -> list[Evidence]:
-        """A connection on which the host itself went on over the moment of its reboot, if there is one."""
+        """The evidence of a connection on which the host kept sending across its reboot; empty without one."""
         found: list[Any] = []
         for side, rows in ((side, part[host]) for side, part in self.parts.items()):
             going = (rows["first"] < time - before_s * SECOND) & (

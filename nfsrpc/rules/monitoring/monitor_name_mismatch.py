@@ -114,7 +114,7 @@ def check(
 
 @dataclass(frozen=True)
 class IgnoredNotice:
-    """A notice after which statd did nothing, as far as that is seen."""
+    """A notice on which statd took no action, as far as the capture shows."""
 
     row: Monitors.Row
     seen: bool  # the loopback of that statd was captured: a downcall would be there
@@ -128,7 +128,7 @@ def notices_of(monitors: Monitors) -> list[Monitors.Row]:
 
 
 def latest_of_each(notices: list[Monitors.Row]) -> list[Monitors.Row]:
-    """Of each sender and peer the first answered notice of the latest state."""
+    """The first answered notice of the latest state, per sender and peer."""
     found: dict[tuple[str, str], Monitors.Row] = {}
     for row in notices:
         if row.state != "answered":
@@ -161,7 +161,7 @@ def waiting_behind(waiters: tuple[Waiter, ...]) -> dict[tuple[int, int | None], 
 
 
 def still_blocked(kept: Locks, behind: Mapping[tuple[int, int | None], list[Waiter]], time: int) -> list[Waiter]:
-    """Those who wait for these locks until this time, or longer."""
+    """The waiters for these locks until this time, or longer."""
     frames = zip(kept["granted_capture"].tolist(), kept["granted_frame"].tolist(), strict=True)
     return [waiter for frame in frames for waiter in behind.get(frame, ()) if waiter.end >= time]
 
@@ -175,7 +175,7 @@ def monitored_names(monitors: Monitors) -> dict[str, dict[str, list[str]]]:
 
 
 def how_monitored(names: Mapping[str, list[str]] | None, notice: Monitors.Row) -> str:
-    """By which name the receiver's statd monitors the sender of a notice, in a sentence."""
+    """A sentence on the name under which the receiver's statd monitors the sender of a notice."""
     forms = (names or {}).get(plain(notice.asker), [])
     if not forms:
         return f"No SM_MON for {notice.asker} was captured: it may be monitored by another name or not at all."
@@ -258,7 +258,7 @@ def not_reclaimed(notice: IgnoredNotice, own: Locks) -> Finding:
 
 
 def names_of(row: Monitors.Row) -> tuple[Command, ...]:
-    """How to see under which names statd monitors its peers."""
+    """The command that shows the names under which statd monitors its peers."""
     return (
         command(
             "ls /var/lib/nfs/sm /var/lib/nfs/statd/sm",
@@ -346,7 +346,7 @@ def from_other_addresses(
 def in_other_names(
     notices: list[Monitors.Row], callers: tuple[Locks.Row, ...], downcalls: Downcalls, downcall_s: float
 ) -> Iterator[Answer]:
-    """Notices of a host that locks by another name: Linux knows it by its address, others do not."""
+    """Notices of a host that locks by another name: Linux identifies it by its address, others do not."""
     reported: set[tuple[str, str, str | None]] = set()
     locking = listed(((lock.client, lock.server), lock.caller_name) for lock in callers)
     names_of_pair = {ends: CallerNames(names) for ends, names in locking.items()}
@@ -391,7 +391,7 @@ def names_and_addresses(
     stays: Mapping[tuple[str, str, str], tuple[int, int]],
     notifying: Set[str],
 ) -> Iterator[Answer]:
-    """One after the other they are a client that got another name or address; `notifying` are hosts that rebooted."""
+    """Clients that lock under several names or addresses at one time; `notifying`: the hosts that rebooted."""
     for _, mine in sorted(listed((row.server, row) for row in callers).items()):
         for client, rows in sorted(listed((row.client, row) for row in mine).items()):
             names = CallerNames(row.caller_name for row in rows)
@@ -419,13 +419,13 @@ def names_and_addresses(
 
 
 def together(callers: list[Any], stays: Mapping[tuple[str, str, str], tuple[int, int]]) -> bool:
-    """Whether two of these lock at the same time."""
+    """Whether two of these names or addresses lock at the same time."""
     found = (stays.get((row.server, row.client, row.caller_name)) for row in callers)
     return overlap(stay for stay in found if stay is not None)
 
 
 def own_name(client: str) -> Command:
-    """Gives a client a name that no other has: one made of its address."""
+    """The command that gives a client a name of its own, made of its address."""
     return command(
         "hostnamectl set-hostname {name}",
         on="{client}",

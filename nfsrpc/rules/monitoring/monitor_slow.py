@@ -82,7 +82,7 @@ def check(
 
 
 def so_far(rows: Monitors, span: Span | None) -> Array:
-    """The waits in seconds; of what has no answer, to the end of the capture."""
+    """The waits in seconds; those without an answer last to the end of the capture."""
     end = np.where(rows["reply_time"] == NAT, span.last if span else NAT, rows["reply_time"])
     waits: Array = (end - rows["time"]) / SECOND
     return waits

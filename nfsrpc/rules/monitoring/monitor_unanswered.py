@@ -93,7 +93,7 @@ def check(
 
 
 def lockd_went_on(mon: Monitors, requests: Calls, served_s: float) -> Mask:
-    """Where that lockd, which does one thing at a time, served or sent requests soon after: it had statd's answer."""
+    """Which SM_MON had an answer: their lockd, which has one thread, served or sent requests soon after."""
     mask = np.zeros(len(mon), dtype=np.bool_)
     if not len(mon):
         return mask
@@ -107,7 +107,7 @@ def lockd_went_on(mon: Monitors, requests: Calls, served_s: float) -> Mask:
 
 
 def too_late(mon: Monitors, stalls: Calls, gave_up_s: float) -> Mask:
-    """Answered when lockd had given up: after a minute, or after it had denied a lock for want of an answer."""
+    """Which SM_MON were answered after lockd had given up: after a minute, or after it had denied a lock."""
     with np.errstate(invalid="ignore"):
         mask: Mask = mon["latency_s"] >= gave_up_s
     rows = stalls.where(stalls["status"] == Nlm4Stats.DENIED_NOLOCKS)
@@ -119,7 +119,7 @@ def too_late(mon: Monitors, stalls: Calls, gave_up_s: float) -> Mask:
 
 
 def gave_up(rows: Monitors, victims: Affected, span: Span | None, gave_up_s: float) -> bool:
-    """Whether lockd has waited in vain; else statd may be slow and answer yet."""
+    """Whether lockd gave up waiting; else statd may be slow, and answer later."""
     waited_out = span is not None and (span.last - rows["time"] >= gave_up_s * SECOND).any()
     return bool(
         waited_out or (rows["reply_time"] != NAT).any() or (victims.rows["status"] == Nlm4Stats.DENIED_NOLOCKS).any()

@@ -138,7 +138,7 @@ def not_reached(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], 
 def from_elsewhere(
     one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], mounted: tuple[str, ...], restarted: bool
 ) -> Finding:
-    """`restarted`: the address that was mounted restarted too, so it is the same machine."""
+    """The finding on a wrong source address; `restarted`: the mounted address restarted too, so it is the same host."""
     host, sender = one.peer, one.sender
     return finding(
         one,
@@ -185,7 +185,7 @@ def by_wrong_transport(one: NoticeTries, rows: list[Monitors.Row | Registrations
 
 
 def attempts(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row]) -> str:
-    """What was tried, in a sentence."""
+    """A sentence on the tries."""
     questions = [row for row in rows if row in one.questions]
     ways = []
     if number := number_of_tries([row for row in rows if row in one.notices]):

@@ -1,4 +1,4 @@
-"""Data on a connection is sent again and again, and no ACK comes.
+"""Data on a connection is retransmitted repeatedly, and no ACK comes.
 
 Sees
     TCP segments of one connection that a host retransmits several times (0.2, 0.4, 0.8 … s apart) while nothing comes
@@ -83,7 +83,7 @@ class Stalled(NamedTuple):
 
 
 class Back(NamedTuple):
-    """How a host was heard again after a silence."""
+    """The end of a silence: the next frame of the host."""
 
     stall: Stalled
     time: int
@@ -127,7 +127,7 @@ def check(
 
 
 def of_direction(tcp: Flows, exchanges: Calls, way: str, other: str, again: int, silent_s: float) -> Iterator[Stalled]:
-    """Connections on which one side went on sending, and the other was silent for so long."""
+    """Connections on which one side kept sending, and the other was silent for `silent_s`."""
     first, last = tcp.column(f"{way}_unheard_first"), tcp.column(f"{way}_unheard_last")
     long = tcp.column(f"{way}_unheard") >= again
     long &= np.where(long, last - first, 0) >= silent_s * SECOND
@@ -144,7 +144,7 @@ def of_direction(tcp: Flows, exchanges: Calls, way: str, other: str, again: int,
 
 
 def is_slow(one: Stalled, presence: Presence) -> bool:
-    """Whether all that this host answers the other takes about as long: on a slow path TCP resends first segments."""
+    """Whether every answer of this host to the other takes about as long: on a slow path TCP retransmits anyway."""
     quickest = presence.quickest_s(one.receiver, one.sender)
     return one.recovered and quickest is not None and quickest * SLOW * SECOND >= one.until - one.since
 
@@ -169,7 +169,7 @@ class Silences:
         self.parts = Parts(rows.take(np.argsort(rows["synack_time"], kind="stable")), "client", "server", "server_port")
 
     def end(self, one: Stalled) -> Back | None:
-        """The frame on the same connection, or else the next connection to that port; None where neither came."""
+        """The end of a silence: by a frame on the same connection, or the next connection to that port; else None."""
         if one.recovered:
             call = one.call
             frame = (call.reply_capture, call.reply_frame) if call and call.reply_frame is not None else None
@@ -200,7 +200,7 @@ def together(silences: Iterable[Back]) -> Iterator[list[Back]]:
 def of_silent_hosts(
     exchanges: Calls, resent: Array, last_seen: Mapping[str, LastSeen], servers: Collection[str]
 ) -> Iterator[Calls]:
-    """Calls to a server that were sent again in vain, while nothing of that host came any more; by server."""
+    """Calls to a silent server that were retransmitted without a reply, by server."""
     open_ = exchanges.where((exchanges["state"] == "unanswered") & ~exchanges["loopback"])
     over_tcp = isin(open_["flow"], resent) & (open_["flags"] & CALL_ACKED == 0)
     open_calls = set(open_["exchange"][over_tcp].tolist())

@@ -90,7 +90,7 @@ def replied(calls: Calls) -> Array:
 
 
 def finding(rows: Oddities, udp: Calls) -> Finding:
-    """Datagrams with one xid that lack as much each time. The call, where a copy of it came whole, says whose it is."""
+    """The finding on datagrams of one xid that lack as much each time; a whole copy of the call gives its program."""
     rows = rows.take(np.argsort(rows["time"], kind="stable"))
     xid = int(xids_of(rows)[0])
     lack = int(rows["detail"][0]) & (1 << XID) - 1

@@ -102,7 +102,7 @@ def between(table: Table, rows: Table) -> Mask:
 
 
 def opened(connections: Flows) -> Flows:
-    """Connections whose handshake was captured, and not sent again."""
+    """Connections whose handshake was captured, without retransmission."""
     handshake = connections.valid("syn_time") & connections.valid("synack_time") & (connections["syn"] == 1)
     return connections.where(handshake)
 
@@ -127,7 +127,7 @@ def delay_between(slow: Calls, answered: Calls, sums: Tallies, handshakes: Flows
 
 
 def in_a_row(rows: Calls) -> int:
-    """How many of these calls were sent after another of them had been answered."""
+    """The number of these calls that were sent after another of them had been answered."""
     count, free = 0, -1
     for time, reply in sorted(zip(rows["time"].tolist(), rows["reply_time"].tolist(), strict=True)):
         if time >= free:
@@ -137,7 +137,7 @@ def in_a_row(rows: Calls) -> int:
 
 
 def low(latencies: Array, quick: int = 0) -> float:
-    """What a tenth of these fall short of, and of further ones that are only known to be quick."""
+    """The tenth percentile of these latencies, with `quick` further ones that are only known to be short."""
     place = 0.1 * (len(latencies) + quick - 1) - quick
     return float(np.interp(place, np.arange(len(latencies)), np.sort(latencies))) if place >= 0 else 0.0
 

@@ -90,7 +90,7 @@ def of_other_hosts(nlm: Calls, soon_s: float) -> Mapping[tuple[str, str], list[t
 
 
 def before(requests: Mapping[tuple[str, int], Calls], result: Any, soon_s: float) -> Calls.Row | None:
-    """The last request of the receiver's to which a result may be the answer."""
+    """The last request of the receiver that a result may answer."""
     mine = requests.get((result.server, result.proc - RES))
     if mine is None or result.time is None:
         return None
@@ -114,7 +114,7 @@ def not_accepted(locks: Locks, nlm: Calls, repeated: int) -> Iterator[tuple[Lock
 
 
 def refused_grants(nlm: Calls, locks: Locks) -> Mapping[tuple[str, str], list[tuple[Locks.Row, Calls.Row]]]:
-    """Grants that the client refused, of sessions that it had asked another address for, by the two addresses."""
+    """Grants that the client refused because it had sent its LOCK to another address, by the two addresses."""
     called = locks.where(locks.valid("callback_exchange") & (locks["callback_status"] > 0))
     grants = nlm.where(isin(nlm["proc"], GRANTS) & isin(nlm["exchange"], called["callback_exchange"]))
     senders: dict[int | None, Calls.Row] = {row.exchange: row for row in grants.rows()}

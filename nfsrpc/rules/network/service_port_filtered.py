@@ -130,7 +130,7 @@ def is_alive(attempt: Attempt, presence: Presence) -> bool:
 
 
 def finding(attempt: Attempt, presence: Presence, arrived: bool | None) -> Finding:
-    """`arrived`: whether the SYNs came as far as the host, where a capture taken there shows it."""
+    """The finding on one port; `arrived`: whether the SYNs reached the host, where a capture taken there shows it."""
     host, port, service = attempt.server, attempt.port, service_of(attempt)
     living = is_alive(attempt, presence)
     until = ", until it was accepted" if attempt.succeeded else ""
@@ -175,7 +175,7 @@ def finding(attempt: Attempt, presence: Presence, arrived: bool | None) -> Findi
 
 
 def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
-    """Of a port that accepts connections from other source ports meanwhile."""
+    """The finding on a port that accepts connections from other source ports meanwhile."""
     other, host, port = attempt.accepted_try, attempt.server, attempt.port
     assert other is not None
     sources = f"source port{'s' if len(attempt.sources) > 1 else ''} {named(map(str, attempt.sources))}"

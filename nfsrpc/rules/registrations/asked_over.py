@@ -25,10 +25,10 @@ def only_over(netids: Iterable[str | None]) -> str:
 
 
 def scope(over: str) -> str:
-    """What follows "registered" in a title: for which transports, where it is not known of the usual one."""
+    """The end of a title after "registered": the transports, where the usual one was not looked up."""
     return f" for {over}" if over else ""
 
 
 def caveat(over: str) -> str:
-    """A sentence that says what was not asked for."""
+    """A sentence on the transports that were not looked up."""
     return f" It was asked for over {over} only; it may be registered for another transport." if over else ""

@@ -86,13 +86,13 @@ def check(
 
 
 def calls_back(row: Registrations.Row, roles: Roles) -> bool:
-    """Whether it is the other way round: a server asks its client."""
+    """Whether a server asks its client, for a callback."""
     pair = row.host, row.asker
     return pair in roles.pairs or pair in roles.mounting or roles.calling(row.asker, row.host) is not None
 
 
 def persistent(refused: list[Registrations.Row], named_at: list[int], asks: int, found_s: float) -> bool:
-    """Answered so again and again, and no port soon after."""
+    """Whether "not registered" was answered repeatedly, and no port soon after."""
     first = refused[0].time
     return len(refused) >= asks and not any(first < time <= first + found_s * SECOND for time in named_at)
 

@@ -105,7 +105,7 @@ def last_uses(exchanges: Calls, counted: Tallies) -> Mapping[tuple[str, str], in
 
 
 def used(latest: Mapping[tuple[str, str], int], host: str, refused: Registrations) -> bool:
-    """Whether a client that was answered so mounted all the same, or uses NFS."""
+    """Whether a client with this answer mounted all the same, or uses NFS."""
     since = int(refused["time"].min())
     return any((asker, host) in latest and latest[asker, host] >= since for asker in refused["asker"].present())
 

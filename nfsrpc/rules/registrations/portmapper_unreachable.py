@@ -130,7 +130,7 @@ class Outage:
         return sum(failure.tries for failure in self.failures)
 
     def repeated(self, tries: int, during_s: float) -> bool:
-        """Whether it was tried often enough, for long enough."""
+        """Whether the portmapper was tried often enough, for long enough."""
         failures = [failure for failure in self.failures if failure.how != "hangs"]
         if sum(failure.tries for failure in failures) < tries:
             return False
@@ -142,7 +142,7 @@ class Outage:
 
 
 def denied_then(stalls: Calls, failures: list[PortmapperFailure]) -> Calls:
-    """Locks that the host denied when its own portmapper had refused it, or did not reply."""
+    """Lock requests that the host denied when its own portmapper had refused its question, or did not reply."""
     denied = stalls.where(stalls["status"] == Nlm4Stats.DENIED_NOLOCKS)
     # By another clock, where another capture shows it.
     own = [failure for failure in failures if failure.loopback and failure.how in ("refused", "hangs")]
@@ -161,7 +161,7 @@ class Asynchronous:
         self.results = Stretches((results["client"], results["server"]), results["time"])
 
     def without_result(self, outage: Outage) -> list[Calls.Row]:
-        """Those of the host whose results its servers could not send: they could not look up its port."""
+        """Asynchronous requests of the host without result: the servers could not look up its port."""
         first, last = outage.first - SECOND, outage.last
         silent = [asker for asker in outage.askers if not self.results.meet((asker, outage.host), first, last)]
         rows = (row for asker in silent for row in self.messages[outage.host, asker].rows())
@@ -215,7 +215,7 @@ def evidence(failures: Sequence[PortmapperFailure]) -> Iterator[Evidence]:
 
 
 def remedy(outage: Outage) -> Iterator[Command]:
-    """By how it failed."""
+    """The remedy, by the way in which the portmapper failed."""
     kinds, others = {failure.how for failure in outage.failures}, [who for who in outage.askers if who != outage.host]
     if "hangs" in kinds:
         yield from RESTART_PORTMAPPER

@@ -89,7 +89,7 @@ def check(
 
 
 def lost_by_program(answers: Registrations) -> Mapping[tuple[str, int | None], list[tuple[Any, Any]]]:
-    """By host and program the answers with a port, each with a later one that it is not registered (any more)."""
+    """Answers with a port, each with a later answer "not registered", by host and program."""
     named: dict[tuple[Any, ...], Any] = {}
     found: dict[tuple[str, int | None], list[tuple[Any, Any]]] = {}
     if not (answers["port"] == 0).any():
@@ -112,7 +112,7 @@ class Serving:
 
     @cached_property
     def parts(self) -> Mapping[tuple[str, int, str], tuple[Flows, Array]]:
-        """By place; beside each the latest that was heard on it and those before it."""
+        """Connections by host, port and transport, each with the latest frame of it and of those before it."""
         connections = self.connections
         rows = connections.where((connections["s_frames"] > connections["s_rst"]) & (connections["s_replies"] > 0))
         parts = Parts(rows, "server", "server_port", "transport")

@@ -105,7 +105,7 @@ def is_stale(attempt: Attempt, named: Mapping[tuple[str, int, str], int], restar
 
 
 def finding(attempt: Attempt, victims: Affected, more: int) -> Finding:
-    """`more`: so many further ports of that host are like it."""
+    """The finding on one port; `more`: the number of further ports of that host like it."""
     host, prog = attempt.server, attempt.prog or 0
     service = SERVICES.get(prog, attempt.program or f"program {prog}")
     role = "lockd answers every LOCK with DENIED_NOLOCKS, or sends none" if prog == Prog.NSM else "calls to it fail"

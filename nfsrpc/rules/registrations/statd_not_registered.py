@@ -134,7 +134,7 @@ def refuted(stall: Stall, nfs: Stretches, statds: Statds, boots: Mapping[str, tu
 
 
 def passes(of_servers: list[Unregistered], servers: frozenset[str], statds: Statds) -> Iterator[Answer]:
-    """On what evidence the rule passes, where nothing is found and nothing is missing."""
+    """The passing answers with their evidence, where nothing is found and nothing is missing."""
     started = next((missing for missing in of_servers if missing.found is not None), None)
     if started is not None:
         yield RULE.clear(f"statd of {started.host} was not registered until {utc(started.found)}, and is since")
@@ -202,7 +202,7 @@ def likely(stall: Stall) -> Finding:
 
 
 def unmonitored(victims: Affected) -> tuple[Command, ...]:
-    """Which clients stay unmonitored."""
+    """A sentence on the clients that stay unmonitored."""
     clients = named(victims.clients) or "Clients that were granted locks meanwhile"
     return (remark("{clients}: unmonitored until they unmount and mount again.", clients=clients),)
 

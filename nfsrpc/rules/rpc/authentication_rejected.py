@@ -10,7 +10,7 @@ Why it matters
 
 Not flagged when
     A GSS context has run out and is renewed: the same call is accepted next. A portmapper refuses to list all programs
-    (DUMP) or to call one for somebody else: neither is needed for NFS.
+    (DUMP) or to call one for another host: neither is needed for NFS.
 
 How to confirm
     On the server: exportfs -v, and the client's address in it; for Kerberos the keytab and the clock. For a portmapper:
@@ -153,7 +153,7 @@ def by_service(rows: Calls) -> Finding:
 
 
 def two_managers(server: str) -> Command:
-    """Where the export is right, the lock request may have reached another lock manager, which has no such export."""
+    """The command that shows whether two lock managers run: the one without the export refuses lock requests."""
     return command(
         "rpcinfo -p | grep nlockmgr; pgrep -l lockd; pgrep -l ganesha.nfsd",
         on="{server}",

@@ -57,7 +57,7 @@ def check(exchanges: Calls) -> Iterator[Answer]:
 
 
 def unprivileged(rows: Calls, agreed: Calls) -> bool:
-    """Whether the source port is the probable reason: none was privileged, and none like them was ever accepted."""
+    """Whether the source port is the probable reason: none was privileged, and no such port was ever accepted."""
     refused = isin(rows["status"], (PERM, ACCES)) & (rows["client_port"] >= PRIVILEGED)
     return bool(refused.all()) and not (agreed["client_port"] >= PRIVILEGED).any()
 

@@ -68,7 +68,7 @@ def check(
     state = exchanges["state"]
     about = isin(exchanges["prog"], (Prog.NFS, Prog.MOUNT)) & ~probes(exchanges, connections)
     again = exchanges["retransmits"] > 0
-    # Over UDP a call without answer is sent again, so one that was not had its answer; in a capture with gaps, likely.
+    # Over UDP a call without answer is retransmitted, so one that was not had its answer; with gaps, likely.
     silent = state == "unanswered"
     silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], closed_by_client) & (not lossy))
     failed = exchanges.where(about & (silent | late(exchanges, late_s)))
