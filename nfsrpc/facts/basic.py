@@ -328,7 +328,7 @@ def boots(monitors: Monitors) -> Mapping[str, tuple[int, ...]]:
     return {host: tuple(sorted(times)) for host, times in found.items()}
 
 
-def booted(boots: Mapping[str, tuple[int, ...]], host: str | None, first: float, last: float) -> bool:
+def has_booted(boots: Mapping[str, tuple[int, ...]], host: str | None, first: float, last: float) -> bool:
     """Whether a host booted from `first` to `last`."""
     times = boots.get(host or "", ())
     at = bisect_left(times, first)
@@ -337,4 +337,4 @@ def booted(boots: Mapping[str, tuple[int, ...]], host: str | None, first: float,
 
 def booting(boots: Mapping[str, tuple[int, ...]], host: str | None, first: int, last: int, around_s: float) -> bool:
     """Whether a host booted within `around_s` of this stretch of time."""
-    return booted(boots, host, first - around_s * SECOND, last + around_s * SECOND)
+    return has_booted(boots, host, first - around_s * SECOND, last + around_s * SECOND)

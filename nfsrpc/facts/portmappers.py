@@ -218,13 +218,13 @@ def hanging(
     again = np.maximum(at_port["c_retransmitted"], at_port["s_retransmitted"]) >= AGAIN
     late = (calls["latency_s"] >= LATE_S) & ~isin(calls["flow"], at_port["flow"][again])
     rows = calls.where(tcp & (silent | late))
-    ended = {row.flow: row.last for row in at_port.where(isin(at_port["flow"], rows["flow"])).rows() if closed(row)}
+    ends = {row.flow: row.last for row in at_port.where(isin(at_port["flow"], rows["flow"])).rows() if is_closed(row)}
     for row in rows.rows():
-        until = row.reply_time or ended.get(row.flow) or (span.last if span else row.time)
+        until = row.reply_time or ends.get(row.flow) or (span.last if span else row.time)
         yield failure_of(row, "hangs", row.time, until, programs.get(row.exchange))
 
 
-def closed(flow: Flows.Row) -> bool:
+def is_closed(flow: Flows.Row) -> bool:
     """Whether a FIN or a RST ended a connection."""
     return bool(flow.c_fin or flow.c_rst or flow.s_rst)
 

@@ -32,7 +32,7 @@ class Presence:
         """Whether connections of a host on which it sent frames reach into a stretch of time."""
         return self.sending.meet(host, first, last)
 
-    def booted(self, host: str, first: int, last: int, around_s: float) -> bool:
+    def has_booted(self, host: str, first: int, last: int, around_s: float) -> bool:
         """Whether a host sent reboot notices within `around_s` of a stretch of time."""
         return booting(self.boots, host, first, last, around_s)
 

@@ -85,7 +85,7 @@ def refusals(
     found = []
     for number, row, last in pending:
         holder = None if row.held_by is None else holders.get(row.held_by)
-        freed = announced(holder, monitors) if holder else free_ranges.before(number, row, last)
+        freed = notice_of(holder, monitors) if holder else free_ranges.before(number, row, last)
         if freed is not None and not is_taken_since(locks, number, freed[1], last):
             found.append(Refusal(row, row.requested or 0, last, *freed))
     return tuple(found)
@@ -113,7 +113,7 @@ def of_waiters(waiters: Sequence[Waiter], nlm: Calls) -> Iterator[tuple[int, Loc
             yield waiter.number, row, last
 
 
-def announced(holder: Locks.Row, monitors: Monitors) -> tuple[Freed, int, Locks.Row | None] | None:
+def notice_of(holder: Locks.Row, monitors: Monitors) -> tuple[Freed, int, Locks.Row | None] | None:
     """When the host of a holder sent the server a notice of its reboot that was answered."""
     if holder.granted is None or holder.state not in HOLDING:
         return None
@@ -140,7 +140,7 @@ class FreeRanges:
         """How and when the range of a session became free before it, if everything since then is captured."""
         if row.server not in self.overseen or self.span is None:
             return None
-        freed = self.released(number, row) or self.rebooted(row)
+        freed = self.release(number, row) or self.reboot(row)
         if freed is None:
             return None
         _, since, holder = freed
@@ -148,7 +148,7 @@ class FreeRanges:
         at = [self.vantages.taken_at(row.server, time) for time in (seen_from, last)]
         return freed if at[0] & at[1] else None
 
-    def released(self, number: int, row: Locks.Row) -> tuple[Freed, int, Locks.Row | None] | None:
+    def release(self, number: int, row: Locks.Row) -> tuple[Freed, int, Locks.Row | None] | None:
         """The last release of the whole range by an owner whose lock excluded all others."""
         locks = self.locks
         alone = covering(locks, number) & locks.valid("granted") & (locks["exclusive"] | ~locks["exclusive"][number])
@@ -159,7 +159,7 @@ class FreeRanges:
         holder = locks.row(int(rows[np.argmax(locks["released"][rows])]))
         return "released", holder.released or 0, holder
 
-    def rebooted(self, row: Locks.Row) -> tuple[Freed, int, Locks.Row | None] | None:
+    def reboot(self, row: Locks.Row) -> tuple[Freed, int, Locks.Row | None] | None:
         """The last reboot of the server, if its first notice was captured."""
         times = [time for time in self.boots.get(row.server, ()) if time < (row.requested or 0)]
         if not times or self.span is None or times[0] - self.span.first < RENOTIFY_S * SECOND:

@@ -75,13 +75,13 @@ def stalled(stalls: Calls) -> Parts[Calls]:
 def affected(rows: Calls, span: Span | None, first: int | None = None, last: int | None = None) -> Affected:
     """The requests of a server that were waiting at some time from `first` to `last`."""
     if first is not None and last is not None and NAT not in (first, last):
-        ended = np.where(rows["reply_time"] == NAT, last, rows["reply_time"])
-        rows = rows.where((rows["time"] <= last + SECOND) & (ended >= first - SECOND))
+        ends = np.where(rows["reply_time"] == NAT, last, rows["reply_time"])
+        rows = rows.where((rows["time"] <= last + SECOND) & (ends >= first - SECOND))
     clients = tuple(sorted(filter(None, set(rows["client"].tolist()))))
     return Affected(rows, clients, longest(rows, span))
 
 
-def ended(rows: Calls, span: Span | None) -> int | None:
+def last_end(rows: Calls, span: Span | None) -> int | None:
     """When the last of these requests stopped waiting: with its answer, or when the capture ended."""
     if span is not None and (rows["state"] == "unanswered").any():
         return span.last

@@ -16,7 +16,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Mask, isin
 from nfsrpc.facts.basic import Span, Stray, fact
-from nfsrpc.facts.stalls import Affected, Served, affected, ended, nfs_waiting, overtaken
+from nfsrpc.facts.stalls import Affected, Served, affected, last_end, nfs_waiting, overtaken
 from nfsrpc.facts.statd_dns import DnsQueries
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.conflicts import NEVER
@@ -105,7 +105,7 @@ class Stall:
         self.server, self.boots, self.unresolved, self.others = server, boots, waits.unresolved, waits.others
         self.all, self.rows = waits.arrived[server], waits.waiting[server]
         self.victims = affected(self.rows, waits.span)
-        self.ended = ended(self.rows, waits.span) or NAT
+        self.end = last_end(self.rows, waits.span) or NAT
 
     @property
     def span(self) -> tuple[int, int]:
@@ -150,7 +150,7 @@ class Stall:
     @cached_property
     def resolving(self) -> bool:
         """Whether DNS does not answer the server meanwhile: its statd may then wait for DNS."""
-        return self.unresolved.has_queries(self.server, self.span[0], self.ended)
+        return self.unresolved.has_queries(self.server, self.span[0], self.end)
 
     def searched_after_boot(self) -> bool:
         """Whether a request that was sent after a reboot waited as long as Linux looks for statd, and was granted."""

@@ -59,7 +59,7 @@ def components(graph: Graph) -> dict[int, int]:
     low: dict[int, int] = {}
     open_: list[int] = []
     for root in graph:
-        ways: list[tuple[int, Iterator[Wait]]] = [] if root in index else [entered(root, graph, index, low, open_)]
+        ways: list[tuple[int, Iterator[Wait]]] = [] if root in index else [enter(root, graph, index, low, open_)]
         while ways:
             owner, waits = ways[-1]
             wait = next(waits, None)
@@ -70,13 +70,13 @@ def components(graph: Graph) -> dict[int, int]:
                 if low[owner] == index[owner]:
                     close(owner, open_, found)
             elif wait.holder not in index:
-                ways.append(entered(wait.holder, graph, index, low, open_))
+                ways.append(enter(wait.holder, graph, index, low, open_))
             elif wait.holder not in found:
                 low[owner] = min(low[owner], index[wait.holder])
     return found
 
 
-def entered(
+def enter(
     owner: int, graph: Graph, index: dict[int, int], low: dict[int, int], open_: list[int]
 ) -> tuple[int, Iterator[Wait]]:
     index[owner] = low[owner] = len(index)

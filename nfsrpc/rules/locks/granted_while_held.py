@@ -58,8 +58,8 @@ RULE = Rule(
     passes="no lock was granted while another held its range",
 )
 
-LOOKED_AT = 200  # grants of each kind; most are innocent, and each costs a look at all locks
-SHOWN = 20  # cases are reported
+MAX_GRANTS = 200  # grants of each kind; most are innocent, and each costs a look at all locks
+MAX_CASES = 20  # cases are reported
 
 
 def check(
@@ -78,7 +78,7 @@ def check(
     holders = Holders(locks, nlm, boots)
     rows, more = suspects(locks, moment)
     for number in rows.tolist():
-        if len(found) >= SHOWN:
+        if len(found) >= MAX_CASES:
             break
         holder = holders.of(number, moment)
         if holder is None:
@@ -118,8 +118,8 @@ def suspects(locks: Locks, moment: int) -> tuple[Array, bool]:
         for place in places
     ]
     found = [rows[mask & requested] for mask in masks]
-    looked_at = distinct(np.concatenate([numbers[:LOOKED_AT] for numbers in found]))
-    return looked_at, any(len(numbers) > LOOKED_AT for numbers in found)
+    examined = distinct(np.concatenate([numbers[:MAX_GRANTS] for numbers in found]))
+    return examined, any(len(numbers) > MAX_GRANTS for numbers in found)
 
 
 def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mask:
@@ -155,7 +155,7 @@ class Holders:
         return held_until(self.locks)
 
     @cached_property
-    def freed(self) -> Array:
+    def free_all_times(self) -> Array:
         """The times of FREE_ALL, by which clients give up all locks."""
         rows = self.nlm.where(self.nlm["proc"] == NlmProc.FREE_ALL)
         freeing = Stretches((rows["client"], rows["server"]), rows["time"])
@@ -163,7 +163,7 @@ class Holders:
         return or_never(freeing.following((client, server), granted) for client, server, granted in ends)
 
     @cached_property
-    def booted(self) -> Array:
+    def boot_times(self) -> Array:
         booting = Stretches.of((host, time, time) for host, times in self.boots.items() for time in times)
         grants = zip(*(self.locks[name].tolist() for name in ("client", "granted")), strict=True)
         return or_never(booting.following(client, granted) for client, granted in grants)
@@ -175,7 +175,7 @@ class Holders:
         same_owner = (locks["client"].codes == locks["client"].codes[number]) & (locks["svid"] == locks["svid"][number])
         meets = same_range(locks, number) & ~same_owner & (locks["exclusive"] | locks["exclusive"][number])
         meets &= (since != NAT) & (since < time - moment) & (self.until > time + moment)
-        meets &= (self.booted > time) & (self.freed > time + moment) & locks.valid("caller_name")
+        meets &= (self.boot_times > time) & (self.free_all_times > time + moment) & locks.valid("caller_name")
         meets[number] = False
         first = np.flatnonzero(meets)[:1]
         return next(locks.take(first).rows(), None)

@@ -48,7 +48,7 @@ RULE = Rule(
 
 Owner: TypeAlias = tuple[str, str]  # client, owner
 STUCK_S = 5.0  # they all wait together for so long, where no server answers DEADLCK
-SHOWN = 8  # owners of a circle
+MAX_OWNERS = 8  # owners of a circle
 
 
 def check(locks: Locks, waiters: tuple[Waiter, ...]) -> Iterator[Answer]:
@@ -87,7 +87,11 @@ def finding(circle: list[Waiter], knot: int) -> Finding:
     refused = [row for row in rows if row.status == Nlm4Stats.DEADLCK]
     owners = [f"{row.owner} ({row.client})" for row in rows]
     files = tuple(dict.fromkeys(row.file for row in rows))
-    ways = [*owners[1:], owners[0]] if len(owners) <= SHOWN else [*owners[1:SHOWN], "others, and so back to the first"]
+    ways = (
+        [*owners[1:], owners[0]]
+        if len(owners) <= MAX_OWNERS
+        else [*owners[1:MAX_OWNERS], "others, and so back to the first"]
+    )
     more = f" In all {several(knot, 'owner')} wait for each other so." if knot > len(owners) else ""
     end = f"The server answered {refused[0].owner} with DEADLCK." if refused else "The server did not detect it."
     return RULE.finding(
@@ -101,7 +105,7 @@ def finding(circle: list[Waiter], knot: int) -> Finding:
         last=max(waiter.end for waiter in circle),
         evidence=tuple(
             Evidence.of(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
-            for row in rows[:SHOWN]
+            for row in rows[:MAX_OWNERS]
         ),
         remedy=(
             command(

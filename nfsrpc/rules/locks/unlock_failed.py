@@ -26,7 +26,7 @@ from collections.abc import Iterator
 
 from nfsrpc.columns import isin
 from nfsrpc.facts.basic import Span
-from nfsrpc.facts.stalls import LockFiles, ended, longest
+from nfsrpc.facts.stalls import LockFiles, last_end, longest
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.findings.advice import BREAK_LOCK, bare, loopback_of
 from nfsrpc.findings.command import command, remark
@@ -89,7 +89,7 @@ def finding(
         files=files,
         count=len(rows),
         first=int(times.min()) if len(times) else None,
-        last=ended(rows, span),
+        last=last_end(rows, span),
         evidence=tuple(evidence(rows)),
         remedy=(
             command(

@@ -44,7 +44,7 @@ from nfsrpc.columns import NAT, Array, isin
 from nfsrpc.facts.attempts import Attempt, service_of
 from nfsrpc.facts.basic import Roles, Span, listed
 from nfsrpc.facts.presence import Presence
-from nfsrpc.facts.stalls import ended, longest, longest_waits
+from nfsrpc.facts.stalls import last_end, longest, longest_waits
 from nfsrpc.facts.waiters import LastSeen
 from nfsrpc.findings.advice import bare, wire_of
 from nfsrpc.findings.command import command, remark
@@ -107,7 +107,7 @@ def check(
         one
         for way, other in (("c", "s"), ("s", "c"))
         for one in of_direction(tcp, exchanges, way, other, again, silent_s)
-        if not (presence.booted(one.receiver, one.since, one.until, boot_s) or is_slow(one, presence))
+        if not (presence.has_booted(one.receiver, one.since, one.until, boot_s) or is_slow(one, presence))
     ]
     dead = [is_dead(one, presence) for one in stalled]
     for one in compress(stalled, dead):
@@ -118,12 +118,12 @@ def check(
         yield from map(was_silent, together(returned))
     resent = tcp["flow"][tcp["c_unheard"] >= again]
     for rows in of_silent_hosts(exchanges, resent, presence.last_seen, roles.servers):
-        since, until = int(rows["time"].min()), ended(rows, span) or NAT
-        if not presence.booted(rows.row(0).server, since, until, boot_s):
+        since, until = int(rows["time"].min()), last_end(rows, span) or NAT
+        if not presence.has_booted(rows.row(0).server, since, until, boot_s):
             yield fallen_silent(rows, presence.last_seen, span)
     for attempt in half_open:
         if attempt.of_client and attempt.tries >= again and attempt.seconds >= silent_s:
-            yield challenged(attempt)
+            yield half_open_finding(attempt)
 
 
 def of_direction(tcp: Flows, exchanges: Calls, way: str, other: str, again: int, silent_s: float) -> Iterator[Stalled]:
@@ -226,7 +226,7 @@ def fallen_silent(rows: Calls, last_seen: Mapping[str, LastSeen], span: Span | N
         clients=clients,
         count=len(rows),
         first=int(rows["time"].min()),
-        last=ended(rows, span),
+        last=last_end(rows, span),
         evidence=tuple(longest_waits(rows, 4)),
         remedy=(
             command(
@@ -270,7 +270,7 @@ def was_silent(silences: list[Back]) -> Finding:
         count=again,
         first=since,
         last=until,
-        evidence=tuple(proof for one in silences[:SHOWN] for proof in proofs(one)),
+        evidence=tuple(proof for one in silences[:MAX_CONNECTIONS] for proof in proofs(one)),
         remedy=(
             command(
                 "last -x reboot; journalctl -k",
@@ -284,7 +284,7 @@ def was_silent(silences: list[Back]) -> Finding:
     )
 
 
-SHOWN = 3  # connections of one silence that are shown as evidence
+MAX_CONNECTIONS = 3  # connections of one silence that are shown as evidence
 
 
 def proofs(one: Back) -> Iterator[Evidence]:
@@ -359,7 +359,7 @@ def rejection(flow: Flows.Row) -> str:
     )
 
 
-def challenged(attempt: Attempt) -> Finding:
+def half_open_finding(attempt: Attempt) -> Finding:
     """SYNs that the host answers with the ACK of an older connection (RFC 9293 section 3.5.1; RFC 5961 section 4)."""
     host, port, source = attempt.server, attempt.port, attempt.sources[0]
     return RULE.finding(

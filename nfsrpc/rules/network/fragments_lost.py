@@ -70,7 +70,7 @@ def check(
     if span is not None:
         missing = missing.where(span.last - missing["time"] >= end_s * SECOND)
     xids = xids_of(missing)
-    missing = missing.where((xids != 0) & ~isin(xids, replied(calls)))
+    missing = missing.where((xids != 0) & ~isin(xids, answered_xids(calls)))
     udp = calls.where(calls["transport"] == "udp")
     for rows in Parts(missing, "detail").values():
         times = np.sort(rows["time"])
@@ -83,7 +83,7 @@ def xids_of(missing: Oddities) -> Array:
     return xids
 
 
-def replied(calls: Calls) -> Array:
+def answered_xids(calls: Calls) -> Array:
     """The xids of calls over UDP of which a reply was captured: they arrived, or a copy of theirs did."""
     xids: Array = calls["xid"][(calls["transport"] == "udp") & calls.valid("reply_frame")]
     return xids

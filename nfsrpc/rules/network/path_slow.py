@@ -87,7 +87,7 @@ def check(
     answers = exchanges.where(exchanges.valid("latency_s"))
     answered = Parts(answers.where(between(answers, slow)), *ENDS)
     sums = Parts(counted.where(between(counted, slow)), *ENDS)
-    handshakes = Parts(opened(connections.where(between(connections, slow))), *ENDS)
+    handshakes = Parts(with_handshake(connections.where(between(connections, slow))), *ENDS)
     for (client, server), rows in pairs.items():
         both = client, server
         delay = delay_between(rows, answered[both], sums[both], handshakes[both])
@@ -101,7 +101,7 @@ def between(table: Table, rows: Table) -> Mask:
     return mask
 
 
-def opened(connections: Flows) -> Flows:
+def with_handshake(connections: Flows) -> Flows:
     """Connections whose handshake was captured, without retransmission."""
     handshake = connections.valid("syn_time") & connections.valid("synack_time") & (connections["syn"] == 1)
     return connections.where(handshake)
@@ -117,9 +117,9 @@ def delay_between(slow: Calls, answered: Calls, sums: Tallies, handshakes: Flows
         for prog in PROGRAMS
         if (mine["prog"] == prog).any() or (sums["prog"] == prog).any()
     ]
-    opened = handshakes.where((handshakes["syn_time"] >= first) & (handshakes["synack_time"] <= last))
-    if len(opened):
-        quickest.append(low((opened["synack_time"] - opened["syn_time"]) / 1e9))
+    meanwhile = handshakes.where((handshakes["syn_time"] >= first) & (handshakes["synack_time"] <= last))
+    if len(meanwhile):
+        quickest.append(low((meanwhile["synack_time"] - meanwhile["syn_time"]) / 1e9))
     if not quickest:
         return None
     total = len(mine) + int(sums["exchanges"].sum())

@@ -95,7 +95,7 @@ def check(
         for attempt in dropped
         if (attempt.server, attempt.client) in sending_pairs
         and persists(attempt, tries, during_s, cured_s)
-        and not rebooted(attempt, presence, boot_s)
+        and not is_rebooting(attempt, presence, boot_s)
     ]
     for attempt in found:
         arrived = reached(attempt, syn_vantages, vantages)
@@ -117,9 +117,9 @@ def persists(attempt: Attempt, tries: int, during_s: float, cured_s: float) -> b
     return attempt.succeeded - attempt.first > cured_s * SECOND
 
 
-def rebooted(attempt: Attempt, presence: Presence, boot_s: float) -> bool:
+def is_rebooting(attempt: Attempt, presence: Presence, boot_s: float) -> bool:
     """Whether the host was away meanwhile, and came back."""
-    if presence.booted(attempt.server, attempt.first, attempt.last, boot_s):
+    if presence.has_booted(attempt.server, attempt.first, attempt.last, boot_s):
         return True
     return attempt.succeeded is not None and not is_alive(attempt, presence)
 

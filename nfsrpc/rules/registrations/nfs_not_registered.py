@@ -83,7 +83,7 @@ def check(
     for (host, _), rows in missing.items():
         first, last = int(rows["time"].min()), int(rows["time"].max())
         over = span is not None and span.last - first < during_s * SECOND
-        if not (over or used(latest, host, rows) or booting(boots, host, first, last, boot_s)):
+        if not (over or is_in_use(latest, host, rows) or booting(boots, host, first, last, boot_s)):
             yield finding(host, rows)
 
 
@@ -104,7 +104,7 @@ def last_uses(exchanges: Calls, counted: Tallies) -> Mapping[tuple[str, str], in
     return found
 
 
-def used(latest: Mapping[tuple[str, str], int], host: str, refused: Registrations) -> bool:
+def is_in_use(latest: Mapping[tuple[str, str], int], host: str, refused: Registrations) -> bool:
     """Whether a client with this answer mounted all the same, or uses NFS."""
     since = int(refused["time"].min())
     return any((asker, host) in latest and latest[asker, host] >= since for asker in refused["asker"].present())

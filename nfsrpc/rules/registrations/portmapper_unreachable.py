@@ -70,9 +70,9 @@ HOW = {
     "hangs": "calls are acknowledged by TCP and not answered",
     "denied": "calls are denied (MSG_DENIED)",
 }
-SHOWN = 3  # failures that are evidence
+MAX_EVIDENCE = 3  # failures that are evidence
 # After which lockd denies a lock: its portmapper refuses; or does not reply until the RPC times out, after 60 s.
-AT_ONCE_S, GAVE_UP_S = 5.0, 55.0
+STOPPED_S, GAVE_UP_S = 5.0, 55.0
 
 
 def check(
@@ -95,7 +95,7 @@ def check(
         outage = Outage(host, of_clients or mine, denied_then(stalled[host], mine))
         if booting(boots, host, outage.first, outage.last, boot_s):
             continue
-        if not (outage.repeated(tries, during_s) or outage.hung(hang_s) or len(outage.denied)):
+        if not (outage.persists(tries, during_s) or outage.hangs(hang_s) or len(outage.denied)):
             continue
         if of_clients:
             yield finding(outage, sending_pairs, asynchronous.without_result(outage))
@@ -129,7 +129,7 @@ class Outage:
     def tries(self) -> int:
         return sum(failure.tries for failure in self.failures)
 
-    def repeated(self, tries: int, during_s: float) -> bool:
+    def persists(self, tries: int, during_s: float) -> bool:
         """Whether the portmapper was tried often enough, for long enough."""
         failures = [failure for failure in self.failures if failure.how != "hangs"]
         if sum(failure.tries for failure in failures) < tries:
@@ -137,7 +137,7 @@ class Outage:
         first, last = min(failure.first for failure in failures), max(failure.last for failure in failures)
         return last - first >= during_s * SECOND
 
-    def hung(self, hang_s: float) -> bool:
+    def hangs(self, hang_s: float) -> bool:
         return any(failure.how == "hangs" and failure.wait_s >= hang_s for failure in self.failures)
 
 
@@ -208,7 +208,7 @@ def title(outage: Outage) -> str:
 
 
 def evidence(failures: Sequence[PortmapperFailure]) -> Iterator[Evidence]:
-    for failure in failures[:SHOWN]:
+    for failure in failures[:MAX_EVIDENCE]:
         yield Evidence(*failure.frame, f"{failure.asker} calls port 111 over {failure.transport}")
         if failure.proof:
             yield Evidence(*failure.proof, "denied" if failure.how == "denied" else "refused")
@@ -229,7 +229,7 @@ def remedy(outage: Outage) -> Iterator[Command]:
 
 def suspected(signs: Signs) -> Suspicion | None:
     denied = signs.denied_s
-    if denied is None or AT_ONCE_S <= denied < GAVE_UP_S:
+    if denied is None or STOPPED_S <= denied < GAVE_UP_S:
         return None
-    state = "is stopped" if denied < AT_ONCE_S else "hangs"
+    state = "is stopped" if denied < STOPPED_S else "hangs"
     return Suspicion(f"DENIED_NOLOCKS after {seconds(denied)}: lockd does so when its own portmapper {state}", "", 2)

@@ -97,7 +97,7 @@ def check(
 ) -> Iterator[Answer]:
     of_servers = [missing for missing in unregistered if missing.role != "client" and not missing.only_udp]
     found = [
-        proven(missing, lock_waits.during(missing.host, missing.first, missing.last))
+        certain_finding(missing, lock_waits.during(missing.host, missing.first, missing.last))
         for missing in of_servers
         if is_missing(missing, boots, boot_s)
     ]
@@ -107,9 +107,9 @@ def check(
     searching = [
         stall
         for stall in stalls
-        if stall.is_search(minute_s, longest_s, first_lock_s) and not refuted(stall, waiting, statds, boots, boot_s)
+        if stall.is_search(minute_s, longest_s, first_lock_s) and not is_refuted(stall, waiting, statds, boots, boot_s)
     ]
-    found += [likely(stall) for stall in searching]
+    found += [likely_finding(stall) for stall in searching]
     yield from found
     left -= {finding.host for finding in found}
     unseen = [server for server in sorted(left) if not (server in statds.loopbacks and statds.proof(server))]
@@ -126,7 +126,9 @@ def is_missing(missing: Unregistered, boots: Mapping[str, tuple[int, ...]], boot
     return len(missing.answers) > 2 or not booting(boots, missing.host, missing.first, missing.last, boot_s)
 
 
-def refuted(stall: Stall, nfs: Stretches, statds: Statds, boots: Mapping[str, tuple[int, ...]], boot_s: float) -> bool:
+def is_refuted(
+    stall: Stall, nfs: Stretches, statds: Statds, boots: Mapping[str, tuple[int, ...]], boot_s: float
+) -> bool:
     """Whether something else explains the wait, or shows that statd is there."""
     server, (first, last) = stall.server, stall.span
     rebooted = booting(boots, server, first, last, boot_s) and not stall.searched_after_boot()
@@ -142,7 +144,7 @@ def passes(of_servers: list[Unregistered], servers: frozenset[str], statds: Stat
         yield RULE.clear(statds.proof(min(servers)))
 
 
-def proven(missing: Unregistered, victims: Affected) -> Finding:
+def certain_finding(missing: Unregistered, victims: Affected) -> Finding:
     rows = list(missing.answers.rows())
     host, on_server = bare(missing.host), missing.role == "server"
     over = "" if missing.asked_itself else only_over(row.netid for row in rows if row.source != "DUMP")
@@ -168,7 +170,7 @@ def proven(missing: Unregistered, victims: Affected) -> Finding:
     )
 
 
-def likely(stall: Stall) -> Finding:
+def likely_finding(stall: Stall) -> Finding:
     rows, victims = stall.rows, stall.victims
     server, wait = stall.server, seconds(victims.wait_s or 0)
     first, last = stall.span

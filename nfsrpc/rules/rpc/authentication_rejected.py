@@ -80,12 +80,12 @@ def check(exchanges: Calls, counted: Tallies, *, renewed_s: float = 10.0) -> Ite
     of_portmapper = (denied["prog"] == Prog.PORTMAP) & isin(denied["proc"], PORT_QUESTIONS)
     for rows in Parts(denied.where(of_portmapper), "server").values():
         yield by_portmapper(rows)
-    services = denied.where(isin(denied["prog"], PROGRAMS) & ~renewed(denied, exchanges, counted, renewed_s))
+    services = denied.where(isin(denied["prog"], PROGRAMS) & ~is_renewed(denied, exchanges, counted, renewed_s))
     for rows in Parts(services, "server").values():
         yield by_service(rows)
 
 
-def renewed(denied: Calls, exchanges: Calls, counted: Tallies, renewed_s: float) -> Mask:
+def is_renewed(denied: Calls, exchanges: Calls, counted: Tallies, renewed_s: float) -> Mask:
     """Refusals of a GSS context after which the same client was accepted with a new one."""
     mask = isin(denied["rpc_status"] - Rejected.AUTH_ERROR, GSS)
     if not mask.any():

@@ -33,7 +33,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.basic import Span, booting, pairs_of
-from nfsrpc.facts.stalls import ended, late, longest, longest_waits
+from nfsrpc.facts.stalls import last_end, late, longest, longest_waits
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
@@ -106,7 +106,7 @@ def finding(server: str, rows: Calls, span: Span | None) -> Finding:
         clients=clients,
         count=len(rows),
         first=int(rows["time"].min()),
-        last=ended(rows, span),
+        last=last_end(rows, span),
         evidence=tuple(longest_waits(rows, 3)),
         remedy=(
             command("dmesg | grep 'nfs: server'", on="{clients}", clients=named(map(bare, clients))),
