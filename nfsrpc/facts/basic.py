@@ -70,7 +70,7 @@ def counted(tallies: Tallies) -> Tallies:
 
 
 @fact
-def nobodys(calls: Calls) -> int:
+def unattributed(calls: Calls) -> int:
     """The number of lock requests whose client or server is not known."""
     locking = (calls["prog"] == Prog.NLM) & ~calls.valid("duplicate_of") & (calls["state"] != "orphan")
     return int((locking & ((calls["client"].codes < 0) | (calls["server"].codes < 0))).sum())

@@ -40,7 +40,7 @@ class Refusal(NamedTuple):
     last: int
     freed: Freed
     since: int
-    holder: Locks.Row | None  # who had it
+    holder: Locks.Row | None  # the session that held it
 
     @property
     def lasted_s(self) -> float:
