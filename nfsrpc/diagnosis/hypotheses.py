@@ -13,7 +13,7 @@ import numpy as np
 from nfsrpc.diagnosis.catalogue import head, rules
 from nfsrpc.facts.signs import Signs
 from nfsrpc.facts.stalls import LATE_S, late, longest, overtaken
-from nfsrpc.facts.statd_dns import Questions
+from nfsrpc.facts.statd_dns import DnsQueries
 from nfsrpc.findings.finding import Finding, Hypothesis, holds
 from nfsrpc.protocols.numbers import Nlm4Stats, Prog
 from nfsrpc.tables import Calls
@@ -55,7 +55,7 @@ def signs(lead: Finding, inputs: Mapping[str, Any]) -> Signs:
     return Signs(granted, refused, unanswered, resolving(lead, inputs["unresolved"]), served)
 
 
-def resolving(lead: Finding, unresolved: Questions) -> bool:
+def resolving(lead: Finding, unresolved: DnsQueries) -> bool:
     if lead.table_host is None or lead.first is None or lead.last is None:
         return False
-    return unresolved.asked(lead.table_host, lead.first, lead.last)
+    return unresolved.has_queries(lead.table_host, lead.first, lead.last)

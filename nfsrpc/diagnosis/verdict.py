@@ -101,7 +101,7 @@ def concluded(told: list[Answer], inputs: Inputs, skipped: Sequence[SourceError]
         verdict = UNFINISHED
     else:
         verdict = without_fault(inputs, any(is_fault(each) for each in confused))
-    if verdict.state == "healthy" and (gap := left_out(broken, skipped, inputs["nobodys"])):
+    if verdict.state == "healthy" and (gap := left_out(broken, skipped, inputs["unattributed"])):
         verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
     leading = set(map(id, causes))
     cannot_tell = tuple(answer for answer in answers if isinstance(answer, CannotTell))
@@ -202,7 +202,7 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
         why = f"of {several(sent, 'lock request')} by message, no result was captured"
         return Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {why}.")
     if not len(requests) and not asynchronous:
-        return Verdict(None, "cannot-tell", unseen(inputs["flows"], inputs["quality"], inputs["nobodys"]))
+        return Verdict(None, "cannot-tell", unseen(inputs["flows"], inputs["quality"], inputs["unattributed"]))
     if confused:
         return Verdict(None, "cannot-tell", f"Cannot tell whether locks work in time: {CLOCK_SET}.")
     if not len(answered) and not asynchronous:
@@ -284,7 +284,7 @@ def without_reply(undecided: Calls, inputs: Inputs) -> str:
         return "none was answered in time"
     number = several(len(undecided), "has", "have")
     span = inputs["span"]
-    captured = all((row.server, row.client) in inputs["heard"] for row in undecided.rows())
+    captured = all((row.server, row.client) in inputs["sending_pairs"] for row in undecided.rows())
     if captured and span is not None and ((span.last - undecided["time"]) < 10 * SECOND).all():
         return f"{number} no answer yet when the capture ends"
     return f"{number} no answer in the capture"

@@ -1,1 +1,1 @@
-"""Facts: what several rules ask of the tables, worked out once. Nothing here names a rule."""
+"""Facts: intermediate results that several rules read from the tables, computed once. Nothing here names a rule."""

@@ -22,12 +22,12 @@ from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Flows, Locks
 from nfsrpc.wording import SECOND
 
-# ICMP codes by which a host or a firewall says that nobody may talk to this port; others are about the host or network.
+# ICMP codes by which a host or a firewall refuses this port alone; others are about the host or network.
 PORT_REFUSED = {"IPv4": (2, 3, 9, 10, 13), "IPv6": (1, 4, 5, 6)}
 
-# One SYN may be sent again because its answer was lost.
+# One SYN may be retransmitted because its answer was lost.
 RESENT = 2
-# One lost segment is sent again once or twice; a connection that something forgot, until TCP gives it up.
+# One lost segment is retransmitted once or twice; where a host or firewall lost its state, until TCP gives up.
 AGAIN = 3
 
 PLACE = ("client", "server", "server_port")
@@ -37,7 +37,7 @@ OUTCOMES: tuple[Outcome, ...] = ("unanswered", "refused", "unreachable", "half-o
 HALF_OPEN = OUTCOMES.index("half-open")
 
 
-class Passed(NamedTuple):
+class AcceptedTry(NamedTuple):
     """A connection from another source port that was accepted."""
 
     time: int
@@ -68,7 +68,7 @@ class Attempt(NamedTuple):
     otherwise: bool  # the service answers that client over the other transport
     used: bool = False  # the program is known, and the host calls programs of that host
     sources: tuple[int, ...] = ()  # the source ports of the tries
-    passed: Passed | None = None  # the first connection to that port that was accepted between two of the tries
+    accepted_try: AcceptedTry | None = None  # the first accepted connection to that port between two of the tries
 
     @property
     def seconds(self) -> float:
@@ -76,24 +76,24 @@ class Attempt(NamedTuple):
 
     @property
     def of_client(self) -> bool:
-        """Whether this is known to be a port of a service that the host needs: a scan tries many ports, and no RPC."""
+        """Whether the port serves something that the client uses: a port scan tries many ports, and no RPC."""
         return self.prog is not None and (self.registered or self.used)
 
-    def ignored(self, heard: frozenset[tuple[str, str]]) -> bool:
-        """Whether no answer came, and not only none was captured: who gets one does not send its SYN again."""
-        return self.outcome == "unanswered" and ((self.server, self.client) in heard or self.resent >= RESENT)
+    def ignored(self, sending_pairs: frozenset[tuple[str, str]]) -> bool:
+        """Whether no answer came, and not only none was captured: a host with an answer does not retransmit its SYN."""
+        return self.outcome == "unanswered" and ((self.server, self.client) in sending_pairs or self.resent >= RESENT)
 
 
 @fact
 def attempts(connections: Flows) -> tuple[Attempt, ...]:
-    """Those without answer, and those that were refused."""
+    """All attempts of the capture that failed: without answer, or refused."""
     flows = connections
     reset, silent = flows["s_rst"] > 0, flows["s_frames"] == 0
-    # Who sends data, or says goodbye, was accepted, and who does not repeat a SYN was answered: the capture lacks it.
+    # A host that sends data or a FIN was accepted; one that does not repeat a SYN was answered: the capture lacks it.
     went_on = (flows["c_bytes"] > 0) | (flows["c_fin"] > 0) | ((flows["syn"] == 1) & (flows["icmp"] == 0))
     unopened = (flows["syn"] > 0) & (flows["synack"] == 0) & (reset | (silent & ~went_on))
     failed = np.where(flows["transport"] == "tcp", unopened, (flows["icmp"] > 0) & silent)
-    rows = flows.where(failed & flows.valid("server"))  # of nobody's loopback nobody is to be told
+    rows = flows.where(failed & flows.valid("server"))  # a loopback without a known host has no host to name
     return tuple(of_rows(rows, outcomes(rows), flows)) if len(rows) else ()
 
 
@@ -119,10 +119,10 @@ def of_rows(rows: Flows, outcome: Array, flows: Flows) -> Iterator[Attempt]:
 def outcomes(rows: Flows) -> Array:
     """An index into OUTCOMES for each failed flow."""
     v6 = rows["server"].choose(lambda server: ":" in server)
-    code, told = rows["icmp_code"], rows["icmp"] > 0
+    code, by_icmp = rows["icmp_code"], rows["icmp"] > 0
     about_port = np.where(v6, isin(code, PORT_REFUSED["IPv6"]), isin(code, PORT_REFUSED["IPv4"]))
-    refused = (rows["s_rst"] > 0) | (told & about_port)
-    return np.where(refused, 1, np.where(told, 2, 0))
+    refused = (rows["s_rst"] > 0) | (by_icmp & about_port)
+    return np.where(refused, 1, np.where(by_icmp, 2, 0))
 
 
 def _attempt(rows: Flows, outcome: Outcome, accepted: Accepted, services: Services) -> Attempt:
@@ -152,19 +152,19 @@ def _attempt(rows: Flows, outcome: Outcome, accepted: Accepted, services: Servic
         succeeded=accepted.after(head, first),
         otherwise=accepted.otherwise(head),
         sources=tuple(sorted(set(rows["client_port"].tolist()))),
-        passed=accepted.between(head, first, last) if tcp else None,
+        accepted_try=accepted.between(head, first, last) if tcp else None,
     )
 
 
 class Services:
-    """What hosts serve at which ports, by the calls that the captures hold."""
+    """The program that each port of a host serves, by the calls that the captures hold."""
 
     def __init__(self, flows: Flows) -> None:
         called = flows.where(flows["rpc"] & (flows["c_calls"] + flows["s_replies"] > 0))
         self.clients = pairs_of(called)
-        known = called.where(called.valid("prog"))
-        ends = (known["server"].tolist(), known["server_port"].tolist(), known["transport"].tolist())
-        self.ports = dict(zip(zip(*ends, strict=True), known["prog"].tolist(), strict=True))
+        calls = called.where(called.valid("prog"))
+        ends = (calls["server"].tolist(), calls["server_port"].tolist(), calls["transport"].tolist())
+        self.ports = dict(zip(zip(*ends, strict=True), calls["prog"].tolist(), strict=True))
 
     def prog(self, failed: Flows.Row) -> int | None:
         """The program at the port of a failed flow: as a portmapper named it, or as it is called there otherwise."""
@@ -190,36 +190,36 @@ class Accepted:
         self.opened = Parts(opened.take(np.argsort(opened["synack_time"], kind="stable")), *PLACE)
 
     def _places(self, failed: Flows.Row, transport: str) -> Iterator[tuple[Stretches, tuple[Any, ...]]]:
-        """Where there would be one of this client to that port, or to that program."""
+        """Groups and keys under which an accepted connection to the port or program of a failed flow would stand."""
         yield self.ports, (failed.client, failed.server, failed.server_port, transport)
         if failed.prog is not None:
             yield self.programs, (failed.client, failed.server, failed.prog, transport)
 
     def after(self, failed: Flows.Row, time: int) -> int | None:
-        """When the first one began after a time, over the same transport."""
-        found = (known.following(key, time) for known, key in self._places(failed, failed.transport))
+        """When the first accepted connection after a time began, over the same transport."""
+        found = (connections.following(key, time) for connections, key in self._places(failed, failed.transport))
         return min((time for time in found if time is not None), default=None)
 
-    def between(self, failed: Flows.Row, first: int, last: int) -> Passed | None:
+    def between(self, failed: Flows.Row, first: int, last: int) -> AcceptedTry | None:
         """The first connection to the same port that was accepted within a stretch of time."""
         rows = self.opened[tuple(getattr(failed, name) for name in PLACE)]
         at = int(np.searchsorted(rows["synack_time"], first, "right"))
         row = rows.row(at) if at < len(rows) else None
         if row is None or row.synack_time is None or row.synack_frame is None or row.synack_time >= last:
             return None
-        return Passed(row.synack_time, row.client_port, row.capture, row.synack_frame)
+        return AcceptedTry(row.synack_time, row.client_port, row.capture, row.synack_frame)
 
     def otherwise(self, failed: Flows.Row) -> bool:
-        """Whether there is one over another transport."""
+        """Whether a connection to the same port or program was accepted over another transport."""
         return any(
-            key in known.parts
+            key in connections.parts
             for transport in set(TRANSPORTS.values()) - {failed.transport}
-            for known, key in self._places(failed, transport)
+            for connections, key in self._places(failed, transport)
         )
 
 
 def refusals(rows: Flows) -> Iterator[tuple[int, int]]:
-    """The frames with the RST or the ICMP message."""
+    """The evidence of refused attempts: the frames with the RST or the ICMP message."""
     for row in rows.rows():
         if row.rst_frame is not None:
             yield row.rst_capture, row.rst_frame
@@ -228,15 +228,15 @@ def refusals(rows: Flows) -> Iterator[tuple[int, int]]:
 
 
 @fact
-def tried(flows: Flows) -> Mapping[tuple[str, str, int], frozenset[int]]:
+def syn_vantages(flows: Flows) -> Mapping[tuple[str, str, int], frozenset[int]]:
     """The vantages that show SYNs of a client to a port of a server which it did not answer."""
     rows = flows.where((flows["syn"] > 0) & (flows["synack"] == 0))
     parts = Parts(rows, "client", "server", "server_port")
     return {place: frozenset(part["vantage"].tolist()) for place, part in parts.items()}
 
 
-def reached(attempt: Attempt, tried: Mapping[tuple[str, str, int], frozenset[int]], vantages: Vantages) -> bool | None:
-    """Whether the tries came as far as the host that was tried: a capture that was taken there shows them, or not.
+def reached(attempt: Attempt, seen: Mapping[tuple[str, str, int], frozenset[int]], vantages: Vantages) -> bool | None:
+    """Whether the SYNs of an attempt reached the server, by a capture that was taken there.
 
     None where no capture was taken there at that time.
     """
@@ -244,33 +244,33 @@ def reached(attempt: Attempt, tried: Mapping[tuple[str, str, int], frozenset[int
     at_host = vantages.taken_at(attempt.server, attempt.first - ahead)
     if not at_host:
         return None
-    return not at_host.isdisjoint(tried.get((attempt.client, attempt.server, attempt.port), ()))
+    return not at_host.isdisjoint(seen.get((attempt.client, attempt.server, attempt.port), ()))
 
 
 @fact
-def unheard(connections: Flows) -> Mapping[int, int]:
-    """Connections on which a client's data was sent again and again: when the server was last heard on each."""
+def silent_since(connections: Flows) -> Mapping[int, int]:
+    """When the server last sent anything, per connection on which the client's data was retransmitted repeatedly."""
     last = connections["c_last"]
     never = connections["s_last"] == NAT
-    heard = np.where(never, connections["first"] - 1, connections["s_last"])
-    silent = (connections["transport"] == "tcp") & (last > heard)
+    last_heard = np.where(never, connections["first"] - 1, connections["s_last"])
+    silent = (connections["transport"] == "tcp") & (last > last_heard)
     rows = silent & (connections["c_retransmitted"] >= np.where(never, 1, AGAIN))
-    return dict(zip(connections["flow"][rows].tolist(), heard[rows].tolist(), strict=True))
+    return dict(zip(connections["flow"][rows].tolist(), last_heard[rows].tolist(), strict=True))
 
 
 @fact
 def restarts(connections: Flows, locks: Locks) -> Mapping[str, tuple[int, ...]]:
-    """When hosts showed that they had just started, without saying so.
+    """Times at which hosts had just started, without any reboot notice: one sorted tuple per host.
 
-    They reset connections on which they had answered before, or had locks claimed again, or denied them meanwhile.
+    They reset connections on which they had answered before, or granted reclaims of locks, or denied locks meanwhile.
     """
     # Who restarts rpcbind boots nothing.
     answered = (connections["s_replies"] > 0) & (connections["prog"] != Prog.PORTMAP)
     reset = connections.where(answered & (connections["s_rst"] > 0) & connections.valid("rst_time"))
     grace = locks.where(locks["reclaim"] | (locks["reclaims"] > 0) | (locks["grace"] > 0))
     found: dict[str, list[int]] = {}
-    shown = ((reset["server"], reset["rst_time"]), (grace["server"], grace["time"]))
-    for hosts, times in shown:
+    signs = ((reset["server"], reset["rst_time"]), (grace["server"], grace["time"]))
+    for hosts, times in signs:
         for host, time in zip(hosts.tolist(), times.tolist(), strict=True):
             if host is not None:
                 found.setdefault(host, []).append(time)
@@ -281,5 +281,5 @@ SERVICES: dict[int, str] = {Prog.NFS: "nfsd", Prog.MOUNT: "mountd", Prog.NLM: "l
 
 
 def service_of(attempt: Attempt) -> str:
-    """What listens on that port, in the words of who runs it."""
+    """The service at the port of an attempt, by the name that administrators use."""
     return SERVICES.get(attempt.prog or 0, attempt.program or "service")

@@ -1,4 +1,4 @@
-"""Facts: what several rules ask of the tables, worked out once.
+"""Facts that most rules need: which calls and flows count, roles of hosts, gaps of the capture, time, reboots.
 
 A fact is a function marked so; its parameters are tables and other facts, by name. A rule gets a fact as it gets a
 table: by naming it as a parameter. What several vantages show counts once, so rules ask for `exchanges` and not for
@@ -48,11 +48,11 @@ HOSTS: dict[str, tuple[str, str]] = {
 
 
 def of_known_hosts(table: Rows, ends: Iterable[str]) -> Rows:
-    """The rows whose hosts are known: of a loopback that several hosts share, some messages are nobody's."""
-    known = np.ones(len(table), dtype=np.bool_)
+    """The rows whose hosts are known: on a loopback that several hosts share, some messages have no known host."""
+    has_hosts = np.ones(len(table), dtype=np.bool_)
     for end in ends:
-        known &= table[end].codes >= 0
-    return table if known.all() else table.where(known)
+        has_hosts &= table[end].codes >= 0
+    return table if has_hosts.all() else table.where(has_hosts)
 
 
 @fact
@@ -70,10 +70,10 @@ def counted(tallies: Tallies) -> Tallies:
 
 
 @fact
-def nobodys(calls: Calls) -> int:
-    """How many lock requests are of hosts that are not known."""
-    asked = (calls["prog"] == Prog.NLM) & ~calls.valid("duplicate_of") & (calls["state"] != "orphan")
-    return int((asked & ((calls["client"].codes < 0) | (calls["server"].codes < 0))).sum())
+def unattributed(calls: Calls) -> int:
+    """The number of lock requests whose client or server is not known."""
+    locking = (calls["prog"] == Prog.NLM) & ~calls.valid("duplicate_of") & (calls["state"] != "orphan")
+    return int((locking & ((calls["client"].codes < 0) | (calls["server"].codes < 0))).sum())
 
 
 @fact
@@ -91,17 +91,18 @@ def nlm(exchanges: Calls) -> Calls:
 
 @fact
 def requests(nlm: Calls) -> Calls:
-    """What clients ask a server's lock manager, where the reply is the result."""
+    """Requests of clients to a server's lock manager whose reply is the result."""
     return nlm.where(isin(nlm["proc"], SYNCHRONOUS))
 
 
 def over_udp(counted: Tallies) -> int:
+    """The number of counted NFS exchanges over UDP."""
     return int(counted["exchanges"][counted["transport"] == "udp"].sum())
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Who is whose client: pairs of a client and a server."""
+    """Roles of hosts: pairs of a client and a server."""
 
     file_pairs: frozenset[tuple[str, str]]  # by NFS and MOUNT
     lock_pairs: frozenset[tuple[str, str]]  # by lock requests
@@ -138,7 +139,7 @@ class Roles:
     def calling(self, caller: str, client: str) -> str | None:
         """The server that calls this client: the caller, or the one of which it must be another address.
 
-        Who has several addresses, or one that moves from node to node, is mounted by one and calls from another.
+        A host with several addresses, or one that moves from node to node, is mounted by one and calls from another.
         """
         if (client, caller) in self.lock_pairs:
             return caller
@@ -151,7 +152,7 @@ class Roles:
 
     @cached_property
     def servers_of(self) -> Mapping[str, list[str]]:
-        """By client."""
+        """The servers of each client."""
         return listed(sorted(self.pairs))
 
     @cached_property
@@ -163,7 +164,7 @@ class Roles:
 
 
 def listed(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
-    """The second ones of pairs, by the first, in their order."""
+    """The second items of pairs, grouped by the first, in their order."""
     found: dict[Key, list[Value]] = {}
     for key, value in pairs:
         found.setdefault(key, []).append(value)
@@ -172,7 +173,7 @@ def listed(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
 
 @fact
 def roles(flows: Flows, nlm: Calls, registrations: Registrations) -> Roles:
-    """NFS calls may be counted instead of listed, so for them the connections are asked."""
+    """The roles of hosts; NFS from connections, because NFS calls may be counted instead of listed."""
     file_pairs = pairs_of(flows.where(isin(flows["prog"], (Prog.NFS, Prog.MOUNT)) & flows["rpc"]))
     lock_pairs = pairs_of(nlm.where(isin(nlm["proc"], REQUESTS)))
     looked = registrations.where(isin(registrations["prog"], (Prog.NFS, Prog.MOUNT)) & ~registrations["loopback"])
@@ -195,7 +196,7 @@ def pairs_of(table: Calls | Flows | Tallies) -> frozenset[tuple[str, str]]:
 
 
 @fact
-def heard(flows: Flows) -> frozenset[tuple[str, str]]:
+def sending_pairs(flows: Flows) -> frozenset[tuple[str, str]]:
     """The pairs (sender, receiver) of hosts of which any frame was captured."""
     there = flows.where(flows["c_frames"] > 0)
     back = flows.where(flows["s_frames"] > 0)
@@ -204,7 +205,7 @@ def heard(flows: Flows) -> frozenset[tuple[str, str]]:
 
 @fact
 def sending(connections: Flows) -> Stretches:
-    """When hosts sent frames: a stretch from the begin of each connection to the last frame that they sent on it."""
+    """When hosts sent frames: per connection and host, from its beginning to the last frame that the host sent."""
     sides = [(connections["client"].tolist(), "c"), (connections["server"].tolist(), "s")]
     return Stretches.of(
         (host, first, last)
@@ -225,11 +226,11 @@ def gaps(flows: Flows, calls: Calls, nlm: Calls, span: Span | None) -> frozenset
     orphans = calls["state"] == "orphan"
     if span is not None:
         orphans &= calls["time"] > span.first + BEGINNING_S * SECOND
-    lost = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0
-    lost |= damaged(flows) & (flows["prog"] != Prog.NFS)  # a connection carries one program
+    lacking = flows["c_lost_bytes"] + flows["s_lost_bytes"] > 0
+    lacking |= damaged(flows) & (flows["prog"] != Prog.NFS)  # a connection carries one program
     one_way = flows["rpc"] & ((flows["c_frames"] == 0) | (flows["s_frames"] == 0))
     cut = nlm.where(nlm["flags"] & (CALL_CUT | UNDECODABLE) != 0)
-    tables = flows.where(lost | one_way), calls.where(orphans), cut
+    tables = flows.where(lacking | one_way), calls.where(orphans), cut
     return frozenset(frozenset(pair) for table in tables for pair in pairs_of(table))
 
 
@@ -240,13 +241,13 @@ def lacks(gaps: frozenset[frozenset[str]], row: Locks.Row) -> bool:
 
 @fact
 def lossy(flows: Flows, quality: Quality) -> bool:
-    """Whether the capture lost packets: then others may be missing as well, of which nothing tells.
+    """Whether the capture lost packets: then others may be missing as well, without a trace.
 
-    A damaged packet is known, and missing alone; but where nothing else tells of its flow, it may have been anything.
+    A damaged packet is known, and missing alone; but where nothing else shows its flow, it may have been anything.
     """
-    lost = flows["c_lost_bytes"].any() or flows["s_lost_bytes"].any()
-    lost |= (damaged(flows) & ~flows.valid("prog")).any()
-    return bool(lost or quality["drops"][quality.valid("drops")].any())
+    lacking = flows["c_lost_bytes"].any() or flows["s_lost_bytes"].any()
+    lacking |= (damaged(flows) & ~flows.valid("prog")).any()
+    return bool(lacking or quality["drops"][quality.valid("drops")].any())
 
 
 def damaged(flows: Flows) -> Mask:
@@ -257,7 +258,7 @@ def damaged(flows: Flows) -> Mask:
 
 @fact
 def with_portmappers(registrations: Registrations) -> frozenset[str]:
-    """The hosts whose questions to portmappers, or from them, are captured: a filter on lockd's port lacks them all."""
+    """Hosts that sent or received portmapper calls in the capture; a capture filter on lockd's port drops these."""
     hosts = {*registrations["host"].tolist(), *registrations["asker"].tolist()}
     return frozenset(host for host in hosts if host is not None)
 
@@ -271,12 +272,13 @@ class Stray(NamedTuple):
 
 @fact
 def strays(calls: Calls) -> tuple[Stray, ...]:
+    """Replies over UDP from another address than the one called, each with its call."""
     calls = of_known_hosts(calls, ("client", "server"))
     udp = calls["transport"] == "udp"
     orphans = calls.where(udp & (calls["state"] == "orphan"))
     open_ = calls.where(udp & calls["state"].isin(("unanswered", "undecided")) & isin(calls["xid"], orphans["xid"]))
-    asked = {(row.client, row.client_port, row.xid): row for row in open_.rows()}
-    pairs = ((asked.get((row.client, row.client_port, row.xid)), row) for row in (orphans.rows() if asked else ()))
+    waiting = {(row.client, row.client_port, row.xid): row for row in open_.rows()}
+    pairs = ((waiting.get((row.client, row.client_port, row.xid)), row) for row in (orphans.rows() if waiting else ()))
     return tuple(
         Stray(call, reply)
         for call, reply in pairs
@@ -285,8 +287,8 @@ def strays(calls: Calls) -> tuple[Stray, ...]:
 
 
 @fact
-def hung_up(flows: Flows) -> Array:
-    """The TCP connections that the client itself closed in order: it was waiting for nothing any more."""
+def closed_by_client(flows: Flows) -> Array:
+    """The TCP connections that the client itself closed with FIN: it no longer waited for any reply."""
     closed: Array = flows["flow"][(flows["c_fin"] > 0) & (flows["c_rst"] == 0) & (flows["s_rst"] == 0)]
     return closed
 
@@ -295,13 +297,15 @@ def hung_up(flows: Flows) -> Array:
 def loopbacks(captures: Captures, flows: Flows) -> frozenset[str]:
     """The hosts whose loopback traffic the captures hold, or would hold."""
     inside = flows.where(flows["loopback"])
-    whole = inside.valid("server").all()  # else, in a merged capture, nobody's traffic may be anybody's
+    whole = inside.valid("server").all()  # else, in a merged capture, traffic without a known host may be any host's
     seen = set(inside["server"].tolist()) if len(inside) and whole else set()
-    told = set(captures["loopback_of"].tolist())
-    return frozenset(host for host in seen | told if host is not None)
+    named = set(captures["loopback_of"].tolist())
+    return frozenset(host for host in seen | named if host is not None)
 
 
 class Span(NamedTuple):
+    """A stretch of time, in nanoseconds."""
+
     first: int
     last: int
 
@@ -315,16 +319,16 @@ def span(captures: Captures) -> Span | None:
 
 @fact
 def boots(monitors: Monitors) -> Mapping[str, tuple[int, ...]]:
-    """When hosts told others that they had rebooted (SM_NOTIFY)."""
-    told = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
+    """When hosts sent reboot notices (SM_NOTIFY): one sorted tuple of times per host."""
+    notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
     found: dict[str, list[int]] = {}
-    for host, time in zip(told["asker"].tolist(), told["time"].tolist(), strict=True):
+    for host, time in zip(notices["asker"].tolist(), notices["time"].tolist(), strict=True):
         if host is not None and time != NAT:
             found.setdefault(host, []).append(time)
     return {host: tuple(sorted(times)) for host, times in found.items()}
 
 
-def booted(boots: Mapping[str, tuple[int, ...]], host: str | None, first: float, last: float) -> bool:
+def has_booted(boots: Mapping[str, tuple[int, ...]], host: str | None, first: float, last: float) -> bool:
     """Whether a host booted from `first` to `last`."""
     times = boots.get(host or "", ())
     at = bisect_left(times, first)
@@ -333,4 +337,4 @@ def booted(boots: Mapping[str, tuple[int, ...]], host: str | None, first: float,
 
 def booting(boots: Mapping[str, tuple[int, ...]], host: str | None, first: int, last: int, around_s: float) -> bool:
     """Whether a host booted within `around_s` of this stretch of time."""
-    return booted(boots, host, first - around_s * SECOND, last + around_s * SECOND)
+    return has_booted(boots, host, first - around_s * SECOND, last + around_s * SECOND)

@@ -29,7 +29,7 @@ HAMMERING = 5
 REBIND_S = 65.0
 
 
-class Failure(NamedTuple):
+class CallbackFailure(NamedTuple):
     """A step of a server's callback to a client that did not work."""
 
     server: str
@@ -51,14 +51,14 @@ class Failure(NamedTuple):
         return self.unnamed or self.caller is not None or self.called is not None
 
 
-class Questions:
-    """What servers asked clients' portmappers for: where their lockd listens."""
+class LockdLookups:
+    """Lookups of clients' lockd ports by servers, at the clients' portmappers."""
 
     def __init__(self, registrations: Registrations, span: Span | None, with_portmappers: frozenset[str]) -> None:
-        asked = registrations.where((registrations["prog"] == Prog.NLM) & ~registrations["loopback"])
-        self.rows, self.span, self.seen = asked, span, with_portmappers
-        self.pairs = set(zip(asked["asker"].tolist(), asked["host"].tolist(), strict=True))
-        answered = asked.where(asked["state"] == "answered")
+        lookups = registrations.where((registrations["prog"] == Prog.NLM) & ~registrations["loopback"])
+        self.rows, self.span, self.seen = lookups, span, with_portmappers
+        self.pairs = set(zip(lookups["asker"].tolist(), lookups["host"].tolist(), strict=True))
+        answered = lookups.where(lookups["state"] == "answered")
         named = answered.where(answered.valid("port") & (answered["port"] > 0))
         self.answers, self.ports = (
             Stretches((rows["asker"], rows["host"]), rows["reply_time"]) for rows in (answered, named)
@@ -75,13 +75,13 @@ class Questions:
         return bool(self.seen.intersection(ends)) or attempt.tries < HAMMERING * max(1.0, attempt.seconds)
 
     def is_not_asked_for(self, server: str, client: str, port: int, time: int) -> bool:
-        """The same of a port that does not answer: a question for it may lie before the capture."""
+        """Whether the server never looked up a silent port; a lookup may lie before the capture."""
         if (client, port) in self.named:
             return False
         if (server, client) in self.pairs:
             return self.ports.meet((server, client), EARLIEST, time)
-        shown = bool(self.seen & {server, client})
-        return shown and self.span is not None and time - self.span.first > REBIND_S * SECOND
+        captured = bool(self.seen & {server, client})
+        return captured and self.span is not None and time - self.span.first > REBIND_S * SECOND
 
 
 @fact
@@ -90,19 +90,19 @@ def failed_callbacks(
     locks: Locks,
     registrations: Registrations,
     attempts: tuple[Attempt, ...],
-    heard: frozenset[tuple[str, str]],
+    sending_pairs: frozenset[tuple[str, str]],
     roles: Roles,
     lossy: bool,
     span: Span | None,
     with_portmappers: frozenset[str],
-) -> tuple[Failure, ...]:
-    """What servers tried in vain towards their clients, in order; what succeeded at the same port later is left out."""
-    questions = Questions(registrations, span, with_portmappers)
+) -> tuple[CallbackFailure, ...]:
+    """Failed callback steps in order of time, without those that succeeded later at the same port."""
+    questions = LockdLookups(registrations, span, with_portmappers)
     found = [
         *unanswered(nlm, roles, questions, lossy),
         *misdirected(locks, roles),
         *not_registered(questions, roles, lossy),
-        *not_connected(attempts, heard, roles, questions),
+        *not_connected(attempts, sending_pairs, roles, questions),
     ]
     grants = delivered(nlm)
     reached = Stretches((grants["client"], grants["server"], grants["server_port"]), grants["time"])
@@ -117,12 +117,12 @@ def delivered(nlm: Calls) -> Calls:
     )
 
 
-def was_reached(failure: Failure, reached: Stretches) -> bool:
+def was_reached(failure: CallbackFailure, reached: Stretches) -> bool:
     """Whether a later grant arrived at the same port, so that it was not closed: the host or network was away."""
     return reached.following((failure.server, failure.client, failure.port), failure.first) is not None
 
 
-def unanswered(nlm: Calls, roles: Roles, questions: Questions, lossy: bool) -> Iterator[Failure]:
+def unanswered(nlm: Calls, roles: Roles, questions: LockdLookups, lossy: bool) -> Iterator[CallbackFailure]:
     """Grants without reply, or answered by an RPC error: what listens there is no lock manager."""
     grants = nlm.where(isin(nlm["proc"], GRANTS) & nlm.valid("time"))
     silent = (grants["state"] == "unanswered") & ((grants["retransmits"] > 0) | (not lossy))
@@ -134,7 +134,7 @@ def unanswered(nlm: Calls, roles: Roles, questions: Questions, lossy: bool) -> I
         is_silent = row.state == "unanswered"
         text = "is not answered" if is_silent else "is answered by an RPC error"
         note = f"{row.procedure} from {row.client} to {row.server} port {row.server_port} {text}"
-        yield Failure(
+        yield CallbackFailure(
             server=server,
             client=row.server,
             what=f"GRANTED {text}",
@@ -149,11 +149,11 @@ def unanswered(nlm: Calls, roles: Roles, questions: Questions, lossy: bool) -> I
 
 
 def foreign_caller(server: str, caller: str) -> str | None:
-    """The address that a server calls from, if it is of another network than the one that clients mount."""
+    """The address that a server calls from, if its network is not that of the address that clients mount."""
     return caller if is_foreign(server, caller) else None
 
 
-def misdirected(locks: Locks, roles: Roles) -> Iterator[Failure]:
+def misdirected(locks: Locks, roles: Roles) -> Iterator[CallbackFailure]:
     """Grants that are repeated to an address that never asked for a lock, while a client waits for that very lock."""
     called = locks.where(locks.valid("callback") & ~locks.valid("requested") & (locks["callbacks"] > 1))
     called = called.where(called["callback_state"] != "answered")
@@ -169,11 +169,11 @@ def misdirected(locks: Locks, roles: Roles) -> Iterator[Failure]:
         at = row.callback or 0
         proof = (Evidence.of(row.callback_capture, row.callback_frame, f"GRANTED to {row.client} is not answered"),)
         text = f"GRANTED is sent to {row.client} and not answered"
-        yield Failure(row.server, client, text, at, at, row.callbacks, proof, None, called=row.client)
+        yield CallbackFailure(row.server, client, text, at, at, row.callbacks, proof, None, called=row.client)
 
 
-def not_registered(questions: Questions, roles: Roles, lossy: bool) -> Iterator[Failure]:
-    """The client's portmapper has no lock manager registered, or does not answer."""
+def not_registered(questions: LockdLookups, roles: Roles, lossy: bool) -> Iterator[CallbackFailure]:
+    """Failures at the client's portmapper: no lock manager registered there, or no answer."""
     for row in questions.rows.rows():
         server = roles.calling(row.asker, row.host)
         if server is None or row.time is None:
@@ -185,26 +185,26 @@ def not_registered(questions: Questions, roles: Roles, lossy: bool) -> Iterator[
             proof = (Evidence(row.capture, row.frame, f"{row.asker} asks {row.host} for 100021, no answer"),)
             text = "its portmapper does not answer"
             caller = foreign_caller(server, row.asker)
-            yield Failure(*ends, text, row.time, row.time, 1 + row.resends, proof, None, caller=caller)
+            yield CallbackFailure(*ends, text, row.time, row.time, 1 + row.resends, proof, None, caller=caller)
         elif row.port == 0 and row.state == "answered":
             proof = (Evidence.of(row.reply_capture, row.reply_frame, f"lockd is not registered on {row.host}"),)
-            yield Failure(*ends, "its lockd is not registered", row.time, row.time, 1, proof, None)
+            yield CallbackFailure(*ends, "its lockd is not registered", row.time, row.time, 1, proof, None)
 
 
 def not_connected(
-    attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]], roles: Roles, questions: Questions
-) -> Iterator[Failure]:
+    attempts: tuple[Attempt, ...], sending_pairs: frozenset[tuple[str, str]], roles: Roles, questions: LockdLookups
+) -> Iterator[CallbackFailure]:
     """SYNs to the client's lockd, or to its portmapper, that were dropped or refused.
 
     A port whose program the capture does not show is most likely lockd's: a server has nothing else to ask a client.
-    Who calls from another address may be anybody, unless it is lockd's port.
+    A caller with another address may be any host, unless the port is lockd's.
     """
     for attempt in attempts:
         server = roles.calling(attempt.client, attempt.server)
-        asked = (Prog.NLM, Prog.PORTMAP, None) if server == attempt.client else (Prog.NLM,)
-        if server is None or attempt.prog not in asked:
+        programs = (Prog.NLM, Prog.PORTMAP, None) if server == attempt.client else (Prog.NLM,)
+        if server is None or attempt.prog not in programs:
             continue
-        if attempt.first == NAT or (attempt.outcome == "unanswered" and not is_ignored(attempt, heard)):
+        if attempt.first == NAT or (attempt.outcome == "unanswered" and not is_ignored(attempt, sending_pairs)):
             continue
         if attempt.prog == Prog.PORTMAP and attempt.succeeded is not None:
             continue
@@ -214,11 +214,12 @@ def not_connected(
 WAYS = {"unanswered": "SYNs are dropped", "refused": "connections are refused", "unreachable": "it is unreachable"}
 
 
-def of_attempt(server: str, attempt: Attempt, questions: Questions) -> Failure:
+def of_attempt(server: str, attempt: Attempt, questions: LockdLookups) -> CallbackFailure:
+    """A failed connection attempt of a server as a failure of its callback."""
     proof = [Evidence(*frame, f"SYN to {attempt.server} port {attempt.port}") for frame in attempt.frames]
     if attempt.proof:
         proof.append(Evidence(*attempt.proof, "refused"))
-    return Failure(
+    return CallbackFailure(
         server=server,
         client=attempt.server,
         what=f"{WAYS[attempt.outcome]}, port {attempt.port}, {several(attempt.tries, 'try', 'tries')}",
@@ -233,5 +234,6 @@ def of_attempt(server: str, attempt: Attempt, questions: Questions) -> Failure:
     )
 
 
-def is_ignored(attempt: Attempt, heard: frozenset[tuple[str, str]]) -> bool:
-    return attempt.ignored(heard) and attempt.tries >= 2 and attempt.seconds >= 1.0
+def is_ignored(attempt: Attempt, sending_pairs: frozenset[tuple[str, str]]) -> bool:
+    """Whether the client left repeated SYNs without answer for a second or longer."""
+    return attempt.ignored(sending_pairs) and attempt.tries >= 2 and attempt.seconds >= 1.0

@@ -1,4 +1,4 @@
-"""By which names and addresses clients lock: `caller_name` of LOCK, and the address that the request comes from.
+"""Names and addresses under which clients lock: `caller_name` of LOCK, and the address that the request comes from.
 
 What a NAT translates shows one client at two addresses where both of its sides were captured: one request, with the
 same file, owner and range, a moment later from another address.
@@ -23,23 +23,23 @@ TRANSLATED = 50_000_000  # ns that a packet spends at most in the host that tran
 REQUEST = ("server", "fh", "oh", "svid", "l_offset", "l_len")  # what is the same of one request
 
 
-class Names:
+class CallerNames:
     """Names of one host; `distinct` are those of which none is the short form of another."""
 
     def __init__(self, names: Iterable[str | None]) -> None:
-        self.known = sorted({name for name in names if name is not None})
-        self.distinct = {name for name in self.known if not self.have_long_form(name)}
-        self.text = named(self.known)
+        self.names = sorted({name for name in names if name is not None})
+        self.distinct = {name for name in self.names if not self.have_long_form(name)}
+        self.text = named(self.names)
 
     def __str__(self) -> str:
         return self.text
 
     def have_long_form(self, name: str) -> bool:
-        at = bisect_left(self.known, f"{name}.")
-        return at < len(self.known) and self.known[at].startswith(f"{name}.")
+        at = bisect_left(self.names, f"{name}.")
+        return at < len(self.names) and self.names[at].startswith(f"{name}.")
 
     def lack(self, name: str) -> bool:
-        """Whether this is one more, and neither the short form of one nor the long one."""
+        """Whether a name is missing here, and is neither the short nor the long form of a name that is."""
         dots = (at for at, letter in enumerate(name) if letter == ".")
         short_forms = (name[:at] for at in dots)
         return not (name in self.distinct or self.have_long_form(name)) and self.distinct.isdisjoint(short_forms)
@@ -47,25 +47,25 @@ class Names:
 
 @fact
 def callers(locks: Locks) -> tuple[Locks.Row, ...]:
-    """One lock session of each server, client and caller_name."""
-    told = locks.where(locks.valid("caller_name"))
-    if not len(told):
+    """One lock session per server, client and caller_name."""
+    with_name = locks.where(locks.valid("caller_name"))
+    if not len(with_name):
         return ()
-    _, first = group(*(told[name].codes for name in ("server", "client", "caller_name")))
-    return tuple(told.take(np.sort(first)).rows())
+    _, first = group(*(with_name[name].codes for name in ("server", "client", "caller_name")))
+    return tuple(with_name.take(np.sort(first)).rows())
 
 
 @fact
 def stays(locks: Locks) -> dict[tuple[str, str, str], tuple[int, int]]:
     """When each server, client and caller_name first appears, and when its last lock ended (NEVER: is still held)."""
-    told = locks.where(locks.valid("caller_name") & (locks["time"] != NAT))
-    key = told["server"], told["client"], told["caller_name"]
+    with_name = locks.where(locks.valid("caller_name") & (locks["time"] != NAT))
+    key = with_name["server"], with_name["client"], with_name["caller_name"]
     groups, first = group(*(column.codes for column in key))
     begun = np.full(len(first), NEVER, dtype=np.int64)
     ended = np.full(len(first), NAT, dtype=np.int64)
-    last = np.maximum(told["time"], np.maximum(told["unlock"], told["cancelled"]))
-    np.minimum.at(begun, groups, told["time"])
-    np.maximum.at(ended, groups, np.where(told["state"] == "held", NEVER, last))
+    last = np.maximum(with_name["time"], np.maximum(with_name["unlock"], with_name["cancelled"]))
+    np.minimum.at(begun, groups, with_name["time"])
+    np.maximum.at(ended, groups, np.where(with_name["state"] == "held", NEVER, last))
     keys = zip(*(column[first].tolist() for column in key), strict=True)
     return dict(zip(keys, zip(begun.tolist(), ended.tolist(), strict=True), strict=True))
 
@@ -76,15 +76,15 @@ def overlap(times: Iterable[tuple[int, int]]) -> bool:
     >>> overlap([(5, 7), (1, 4)]), overlap([(5, 7), (1, 9), (8, 8)])
     (False, True)
     """
-    known = sorted(times)
-    return any(begin <= end for (_, end), (begin, _) in pairwise(known))
+    stretches = sorted(times)
+    return any(begin <= end for (_, end), (begin, _) in pairwise(stretches))
 
 
 @fact
 def translated(locks: Locks, callers: tuple[Locks.Row, ...]) -> dict[str, str]:
     """Addresses of clients that a NAT shows for one another, each with one that stands for all of the same client."""
-    known = listed(sorted({(row.caller_name, row.client) for row in callers}))
-    clients = {client for addresses in known.values() if len(addresses) > 1 for client in addresses}
+    addresses_by_name = listed(sorted({(row.caller_name, row.client) for row in callers}))
+    clients = {client for addresses in addresses_by_name.values() if len(addresses) > 1 for client in addresses}
     if not clients:
         return {}
     rows = locks.where(locks["client"].isin(clients) & (locks["time"] != NAT) & locks.valid("requested"))

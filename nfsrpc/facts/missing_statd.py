@@ -52,7 +52,7 @@ class Unregistered(NamedTuple):
 
     @property
     def asked_itself(self) -> bool:
-        """Whether the host's own lockd asked, which waits for its statd."""
+        """Whether the host's own lockd was the asker: it waits for its statd."""
         return bool(self.answers["loopback"].any())
 
     @property
@@ -70,19 +70,19 @@ def unregistered(
     attempts: tuple[Attempt, ...],
     probes: frozenset[tuple[str, str]],
 ) -> tuple[Unregistered, ...]:
-    """Answers to a probe count where a lock manager is registered: a server of NFSv4 alone needs no statd."""
+    """Hosts without a registered statd; probes count only where lockd is registered, as NFSv4 alone needs no statd."""
     registrations = registrations.where(~needless(registrations, probes, roles))
-    asked = (registrations["prog"] == Prog.NSM) & (registrations["state"] == "answered")
-    asked &= ~registrations["source"].isin(("UNSET",))  # a change that statd makes, and no answer
-    answered = asked & (registrations["rpc_status"] == AcceptStat.SUCCESS) & registrations.valid("port")
+    answers = (registrations["prog"] == Prog.NSM) & (registrations["state"] == "answered")
+    answers &= ~registrations["source"].isin(("UNSET",))  # a change that statd makes, and no answer
+    answered = answers & (registrations["rpc_status"] == AcceptStat.SUCCESS) & registrations.valid("port")
     pending = open_locks(nlm.where(isin(nlm["proc"], (NlmProc.LOCK, NlmProc.LOCK_MSG))))
     refusing = np.flatnonzero(answered & (registrations["port"] == 0))
-    sure = [*telling_rows(registrations, refusing, pending), *dumps_without(registrations)]
+    sure = [*conclusive_rows(registrations, refusing, pending), *dumps_without(registrations)]
     numbers = sure or cut_questions(registrations, pending)
     if not numbers:
         return ()
     found = Parts(registrations.where(answered & (registrations["port"] > 0)), "host")
-    signs = Signs(monitors, nlm, pending, roles, attempts)
+    signs = StatdSigns(monitors, nlm, pending, roles, attempts)
     rows = in_order(registrations.take(np.array(numbers, dtype=np.int64)))
     return tuple(
         signs.of(host, role, answers, found[host], bool(sure))
@@ -92,7 +92,7 @@ def unregistered(
 
 
 def needless(registrations: Registrations, probes: frozenset[tuple[str, str]], roles: Roles) -> Mask:
-    """Answers to probes of hosts that serve no locks and whose portmappers name no lock manager."""
+    """Rows with answers to probes by hosts that need no statd: no lock service, and no lock manager registered."""
     if not probes:
         return np.zeros(len(registrations), dtype=np.bool_)
     named = registrations.where((registrations["prog"] == Prog.NLM) & (registrations["port"] > 0))
@@ -101,8 +101,8 @@ def needless(registrations: Registrations, probes: frozenset[tuple[str, str]], r
     return np.array([pair in probes and pair[1] not in served for pair in pairs], dtype=np.bool_)
 
 
-class Signs:
-    """What shows as what hosts need their statd, and that it is there."""
+class StatdSigns:
+    """Signs of whether a host needs its statd as server or as client, and of a statd that runs."""
 
     def __init__(
         self, monitors: Monitors, nlm: Calls, pending: Stretches, roles: Roles, attempts: tuple[Attempt, ...]
@@ -118,7 +118,7 @@ class Signs:
         self.dead = listed((attempt.server, attempt) for attempt in refused if attempt.loopback)
 
     def by_role(self, host: str, answers: Registrations) -> Iterator[tuple[Role, Registrations]]:
-        """The answers by what the host needed its statd for; a host may be a server and a client at once."""
+        """The answers grouped by the host's role at that time; a host may be a server and a client at once."""
         if host not in self.roles.lock_servers or host not in self.roles.clients:
             yield self.role(host, answers["time"]), answers
             return
@@ -126,11 +126,11 @@ class Signs:
         for rows in series(answers["time"]):
             first = int(answers["time"][rows[0]])
             of_server[rows] = self.arrivals.meet(host, first - AT_ONCE, first) or not answers["loopback"][rows[0]]
-        known: tuple[tuple[Role, Mask], ...] = (("server", of_server), ("client", ~of_server))
-        yield from ((role, answers.where(mask)) for role, mask in known if mask.any())
+        roles: tuple[tuple[Role, Mask], ...] = (("server", of_server), ("client", ~of_server))
+        yield from ((role, answers.where(mask)) for role, mask in roles if mask.any())
 
     def role(self, host: str, times: Array) -> Role:
-        """A server's lockd asks while a LOCK waits, a client's before it sends one."""
+        """The role of a host that needs statd: a server's lockd asks while a LOCK waits, a client's before it."""
         roles = self.roles
         if len(times) and self.pending.meet(host, int(times[0]), int(times[-1])):
             return "server"
@@ -142,7 +142,7 @@ class Signs:
         return "client" if host in roles.mounters or host in self.checked else "unknown"
 
     def of(self, host: str, role: Role, answers: Registrations, found: Registrations, sure: bool) -> Unregistered:
-        """`found`: answers of that portmapper with a port."""
+        """The host as one without statd in this role, or None; `found`: answers of its portmapper with a port."""
         first, last = int(answers["time"][0]), int(answers["time"][-1])
         later = [*found["time"][found["time"] > last].tolist(), self.served.following(host, last)]
         meanwhile = set(found["transport"][(found["time"] >= first) & (found["time"] <= last)].tolist())
@@ -193,34 +193,35 @@ def cut_questions(registrations: Registrations, pending: Stretches) -> list[int]
 
 
 def in_order(answers: Registrations) -> Registrations:
+    """The answers in order of time and frame."""
     frames = np.where(answers.valid("frame"), answers["frame"], 0)
     return answers.take(np.lexsort((frames, answers["capture"], answers["time"])))
 
 
-def telling_rows(registrations: Registrations, refused: Array, pending: Stretches) -> Iterator[int]:
-    """Answers "not registered" that are more than the question of a statd or a mount.nfs that is about to start."""
+def conclusive_rows(registrations: Registrations, refused: Array, pending: Stretches) -> Iterator[int]:
+    """Rows of answers "not registered" that prove something: not those to a statd or mount.nfs that is starting."""
     table = registrations.take(refused)
     casual = (table["flavor"] == AuthFlavor.AUTH_NONE) & (table["transport"] == "udp")
-    asked = {asker: len(set(exchanges)) for asker, exchanges in askers(table).items()}
+    questions = {asker: len(set(exchanges)) for asker, exchanges in askers(table).items()}
     for number, row, is_casual in zip(refused.tolist(), table.rows(), casual.tolist(), strict=True):
-        again = row.resends or asked[row.asker] > 1
+        again = row.resends or questions[row.asker] > 1
         if not is_casual or (again and not row.loopback) or waiting(pending, row):
             yield number
 
 
 def askers(table: Registrations) -> dict[str | None, list[int]]:
-    """Who asked, with the exchanges."""
+    """The hosts that asked, each with its exchanges."""
     return listed(zip(table["asker"].tolist(), table["exchange"].tolist(), strict=True))
 
 
 def waiting(pending: Stretches, row: Registrations.Row) -> bool:
-    """Whether a LOCK to the host that was asked was waiting for its answer then."""
+    """Whether a LOCK waited for its answer when the portmapper of its server was asked."""
     time = row.time or NAT
     return pending.meet(row.host, time, time)
 
 
 def dumps_without(registrations: Registrations) -> list[int]:
-    """One row of each complete list that names a lock manager and no statd."""
+    """One row per complete list of registrations (DUMP) with a lock manager and without statd."""
     listed = np.flatnonzero((registrations["source"] == "DUMP") & registrations["complete"])
     if not len(listed):
         return []
@@ -232,8 +233,8 @@ def dumps_without(registrations: Registrations) -> list[int]:
     return found
 
 
-def said(rows: list[Registrations.Row]) -> Iterator[Evidence]:
-    """The first question and its answer, and the last answer."""
+def first_and_last_answer(rows: list[Registrations.Row]) -> Iterator[Evidence]:
+    """The evidence of missing registrations: the first question and its answer, and the last answer."""
     first, last = rows[0], rows[-1]
     whom = "its own portmapper" if first.asker == first.host else first.host
     yield Evidence(first.capture, first.frame, f"{first.asker} asks {whom} for 100024 ({first.source})")
@@ -244,16 +245,16 @@ def said(rows: list[Registrations.Row]) -> Iterator[Evidence]:
 
 @dataclass(frozen=True)
 class Statds:
-    """What shows that hosts have a statd."""
+    """Evidence that hosts have a statd."""
 
     named: Mapping[str, Registrations.Row]  # the first answer of the host's portmapper that names a port
     last_named: Mapping[str, int]  # the time of the last one
     monitoring: Mapping[str, Monitors.Row]  # the first SM_MON that succeeded
-    asked: frozenset[str]  # whose portmapper was asked for statd at all
+    queried_hosts: frozenset[str]  # whose portmapper was asked for statd at all
     loopbacks: frozenset[str]  # whose loopback the captures hold
 
     def proof(self, host: str) -> str:
-        """Why a host has one; "" where nothing shows it."""
+        """A clause that proves that a host has a statd; "" where nothing shows it."""
         if host in self.named:
             row = self.named[host]
             return f"the portmapper of {host} names port {row.port} for statd (frame {row.reply_frame})"
@@ -262,16 +263,17 @@ class Statds:
         return ""
 
     def unseen(self, host: str) -> str:
-        """What is missing of a host where nothing shows it."""
+        """A clause on what the capture lacks to show whether a host has a statd."""
         if host not in self.loopbacks:
             return f"the loopback of {host} was not captured"
-        if host in self.asked:
+        if host in self.queried_hosts:
             return f"the portmapper of {host} gave no answer about statd"
         return f"the portmapper of {host} was not asked for statd"
 
 
 @fact
 def statds(registrations: Registrations, monitors: Monitors, loopbacks: frozenset[str]) -> Statds:
+    """The evidence of statd on each host."""
     about = registrations.where(registrations["prog"] == Prog.NSM)
     named = about.where(about.valid("port") & (about["port"] > 0) & (about["state"] == "answered"))
     by_host = Parts(named, "host")
@@ -280,6 +282,6 @@ def statds(registrations: Registrations, monitors: Monitors, loopbacks: frozense
         named={host: rows.row(0) for host, rows in by_host.items()},
         last_named={host: int(rows["time"].max()) for host, rows in by_host.items()},
         monitoring={host: rows.row(0) for host, rows in agreed.items()},
-        asked=frozenset(about["host"].present()),
+        queried_hosts=frozenset(about["host"].present()),
         loopbacks=loopbacks,
     )

@@ -1,4 +1,4 @@
-"""Notices of a reboot (SM_NOTIFY), with the question for the peer's statd that precedes each, and what came of them.
+"""Notices of a reboot (SM_NOTIFY), with the question for the peer's statd that precedes each, and their outcome.
 
 sm-notify asks the peer's portmapper for 100024 over UDP, and repeats the question, or the notice, at 0, 2, 6, 14, 30,
 62 s and so on for 15 minutes (sm-notify(8)). Its peers are those that statd monitored before the reboot.
@@ -21,11 +21,11 @@ from nfsrpc.wording import SECOND
 
 RETRIES_S = 120.0  # a peer that sends something within this is up while the notice is repeated
 
-Tried: TypeAlias = Monitors.Row | Registrations.Row  # a notice, or the question before it
+TryRow: TypeAlias = Monitors.Row | Registrations.Row  # a notice, or the question before it
 
 
 @dataclass(frozen=True)
-class Notified:
+class NoticeTries:
     """All tries of one host to notify another; rows of monitors and registrations, in order."""
 
     sender: str
@@ -37,91 +37,94 @@ class Notified:
     def is_answered(self) -> bool:
         return any(row.state == "answered" for row in self.notices)
 
-    def silent(self, lossy: bool) -> list[Tried]:
-        """What got no reply; of a capture that lost packets only what was repeated."""
-        rows: tuple[Tried, ...] = (*self.notices, *self.questions)
+    def silent(self, lossy: bool) -> list[TryRow]:
+        """The tries without a reply; in a capture that lost packets only those that were repeated."""
+        rows: tuple[TryRow, ...] = (*self.notices, *self.questions)
         return [row for row in rows if row.state == "unanswered" and (row.resends or not lossy)]
 
     @property
     def refused(self) -> list[Registrations.Row]:
-        """Questions that were answered: not registered."""
+        """The questions that were answered: not registered."""
         return [row for row in self.questions if row.state == "answered" and row.port == 0]
 
 
-def tries(rows: Sequence[Tried]) -> int:
+def tries(rows: Sequence[TryRow]) -> int:
+    """The number of messages sent, with retransmissions."""
     return sum(1 + row.resends for row in rows)
 
 
-def stretch(rows: Sequence[Tried]) -> tuple[int | None, int | None]:
+def stretch(rows: Sequence[TryRow]) -> tuple[int | None, int | None]:
+    """The first and the last time of these rows."""
     times = [row.time for row in rows if row.time not in (None, NAT)]
     return min(times, default=None), max(times, default=None)
 
 
 @fact
-def notified(
+def notice_tries(
     monitors: Monitors, registrations: Registrations, probes: frozenset[tuple[str, str]]
-) -> tuple[Notified, ...]:
+) -> tuple[NoticeTries, ...]:
+    """One entry per pair of hosts with a notice or a lookup before it."""
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"])
-    asked = registrations.where(
+    rows = registrations.where(
         (registrations["prog"] == Prog.NSM) & ~registrations["loopback"] & (registrations["transport"] == "udp")
     )
-    asked = without_probes(asked, probes)
-    questions = [row for row in asked.rows() if row.flavor == AuthFlavor.AUTH_NONE and row.asked_by_transport == "udp"]
-    told = listed(((row.asker, row.host), row) for row in notices.rows())
+    rows = without_probes(rows, probes)
+    questions = [row for row in rows.rows() if row.flavor == AuthFlavor.AUTH_NONE and row.asked_by_transport == "udp"]
+    sent = listed(((row.asker, row.host), row) for row in notices.rows())
     sought = listed(((row.asker, row.host), row) for row in questions)
     return tuple(
-        Notified(*pair, tuple(told.get(pair, ())), tuple(sought.get(pair, ())))
-        for pair in sorted(pair for pair in {**told, **sought} if all(pair))
+        NoticeTries(*pair, tuple(sent.get(pair, ())), tuple(sought.get(pair, ())))
+        for pair in sorted(pair for pair in {**sent, **sought} if all(pair))
     )
 
 
 @fact
 def wrong_senders(
-    notified: tuple[Notified, ...], roles: Roles, heard: frozenset[tuple[str, str]], sending: Stretches
+    notice_tries: tuple[NoticeTries, ...], roles: Roles, sending_pairs: frozenset[tuple[str, str]], sending: Stretches
 ) -> Mapping[tuple[str, str], tuple[str, ...]]:
-    """Notices from an address of another network than any that the peer mounted: by sender and peer, what it mounted.
+    """Mounted addresses, by sender and peer, where the notice came from a network from which the peer mounts nothing.
 
     A host with several addresses sends from one that the peer has no way back to: the peer is up and silent to it.
     """
-    return dict(of_wrong_senders(notified, roles, heard, sending))
+    return dict(of_wrong_senders(notice_tries, roles, sending_pairs, sending))
 
 
 def of_wrong_senders(
-    notified: tuple[Notified, ...], roles: Roles, heard: frozenset[tuple[str, str]], sending: Stretches
+    notice_tries: tuple[NoticeTries, ...], roles: Roles, sending_pairs: frozenset[tuple[str, str]], sending: Stretches
 ) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
-    for known in notified:
-        pair = known.sender, known.peer
-        mounted = roles.servers_of.get(known.peer, ())
-        first, last = stretch([*known.notices, *known.questions])
-        if known.is_answered or (known.peer, known.sender) in heard or not mounted or first is None or last is None:
+    for one in notice_tries:
+        pair = one.sender, one.peer
+        mounted = roles.servers_of.get(one.peer, ())
+        first, last = stretch([*one.notices, *one.questions])
+        if one.is_answered or (one.peer, one.sender) in sending_pairs or not mounted or first is None or last is None:
             continue
-        is_up = sending.meet(known.peer, first, last + round(RETRIES_S * SECOND))
-        if is_up and all(is_foreign(known.sender, server) for server in mounted):
+        is_up = sending.meet(one.peer, first, last + round(RETRIES_S * SECOND))
+        if is_up and all(is_foreign(one.sender, server) for server in mounted):
             yield pair, tuple(mounted)
 
 
 @fact
-def outages(connections: Flows, unheard: Mapping[int, int]) -> Stretches:
-    """When data between two hosts was resent over TCP and nothing came back, by both hosts, in either order."""
-    rows = connections.where(isin(connections["flow"], list(unheard)))
+def outages(connections: Flows, silent_since: Mapping[int, int]) -> Stretches:
+    """When data between two hosts was retransmitted over TCP without any reply, by both hosts, in either order."""
+    rows = connections.where(isin(connections["flow"], list(silent_since)))
     return Stretches.of(
-        (ends, unheard[row.flow], row.c_last or row.last)
+        (ends, silent_since[row.flow], row.c_last or row.last)
         for row in rows.rows()
         for ends in ((row.client, row.server), (row.server, row.client))
     )
 
 
 class Downcalls:
-    """When statds told their lockds of a reboot (NLM procedure 16)."""
+    """When statds passed a reboot notice on to their lockds (NLM procedure 16)."""
 
     def __init__(self, monitors: Monitors) -> None:
         rows = monitors.where(monitors["procedure"] == "DOWNCALL")
         self.hosts, self.names = (Stretches((rows[key],), rows["time"]) for key in ("host", "mon_name"))
 
     def follow(self, notice: Monitors.Row, since: int, within_s: float) -> bool:
-        """Whether one follows a notice, or came since an earlier one: statd passes each new state on once.
+        """Whether a downcall follows a notice, or came since an earlier one: statd passes each new state on once.
 
-        In a capture that was merged a downcall may be nobody's, and only its name says what it is about.
+        In a capture that was merged a downcall may have no known host, and only its name identifies the peer.
         """
         soon = since, notice.time + within_s * SECOND
         return self.hosts.meet(notice.host, *soon) or self.names.meet(notice.mon_name, *soon)
@@ -129,4 +132,5 @@ class Downcalls:
 
 @fact
 def downcalls(monitors: Monitors) -> Downcalls:
+    """The downcalls of statds to their lockds."""
     return Downcalls(monitors)

@@ -1,4 +1,4 @@
-"""Clients that ask for one range again and again and are denied each time.
+"""Clients that request one range repeatedly and are denied each time.
 
 F_SETLK and LOCK_NB do not wait: an application that needs the lock asks again. On Linux each try has a new svid and a
 new oh, so a poller is one client and one range of one file. A series of tries ends where the client was granted the
@@ -27,7 +27,7 @@ TRIES = 5  # fewer in a minute are no series: an application that tries a few ti
 
 
 class Series(NamedTuple):
-    """Tries for one range that were all denied, and what held it meanwhile."""
+    """A series of requests for one range that were all denied, and the locks that held it meanwhile."""
 
     number: int  # of the row of the first try in locks
     first: Locks.Row
@@ -42,10 +42,12 @@ class Series(NamedTuple):
 
 @fact
 def polled(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Series, ...]:
+    """One series per client and range that was requested repeatedly and denied each time."""
     return tuple(series(locks, run, gaps) for run in runs(locks))
 
 
 def series(locks: Locks, run: Array, gaps: frozenset[frozenset[str]]) -> Series:
+    """A run of sessions as a series, with its holders except those near gaps of the capture."""
     first, last = rows_of(locks, run[[0, -1]]).values()
     held_by = locks["held_by"][run]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]])).values()
@@ -62,13 +64,13 @@ def runs(locks: Locks) -> Iterator[Array]:
     ranges, _ = group(
         *(locks.column(name).codes[numbers] + 1 for name in SAME), locks["l_offset"][numbers], locks["l_len"][numbers]
     )
-    asked = isin(ranges, ranges[denied[numbers]])
-    numbers, ranges = numbers[asked], ranges[asked]
-    tried = denied[numbers]
-    times = np.where(tried, locks["requested"][numbers], locks["granted"][numbers])
+    mine = isin(ranges, ranges[denied[numbers]])
+    numbers, ranges = numbers[mine], ranges[mine]
+    denials = denied[numbers]
+    times = np.where(denials, locks["requested"][numbers], locks["granted"][numbers])
     order = np.lexsort((times, ranges))
-    numbers, ranges, tried, times = numbers[order], ranges[order], tried[order], times[order]
+    numbers, ranges, denials, times = numbers[order], ranges[order], denials[order], times[order]
     near = times[1:] - times[:-1] <= round(PAUSE_S * SECOND)
-    goes_on = (ranges[1:] == ranges[:-1]) & tried[1:] & tried[:-1] & near
+    goes_on = (ranges[1:] == ranges[:-1]) & denials[1:] & denials[:-1] & near
     for first, last in long_runs(goes_on, TRIES):
         yield numbers[first:last]

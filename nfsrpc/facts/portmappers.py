@@ -34,7 +34,7 @@ How: TypeAlias = Literal["unanswered", "refused", "unreachable", "hangs", "denie
 
 
 @dataclass(frozen=True)
-class Failure:
+class PortmapperFailure:
     """Questions of one host to the portmapper of another that failed in one way."""
 
     host: str  # whose portmapper
@@ -59,24 +59,24 @@ class Failure:
 class Portmappers:
     """Questions to portmappers."""
 
-    failures: tuple[Failure, ...]
+    failures: tuple[PortmapperFailure, ...]
     talked: Stretches  # when portmappers sent replies other than refusals, by asker and host
     answered: Calls  # exchanges with such a reply
     speakers: frozenset[str]  # hosts that send RPC messages
 
-    def answered_soon(self, failure: Failure, cured_s: float) -> bool:
+    def answered_soon(self, failure: PortmapperFailure, cured_s: float) -> bool:
         """Whether the portmapper answered this client soon after, over whatever transport."""
         later = self.talked.following((failure.asker, failure.host), failure.first)
         return later is not None and later <= max(failure.first + cured_s * SECOND, failure.last)
 
 
 def answers_about(registrations: Registrations, programs: Sequence[int]) -> Registrations:
-    """What portmappers answered about these programs: a port, or 0 for not registered.
+    """Answers of portmappers about these programs: a port, or 0 for not registered.
 
     UNSET is a change that a service makes, and no answer to a client.
     """
-    known = registrations.valid("port") & registrations.valid("host") & ~registrations["source"].isin(("UNSET",))
-    return registrations.where(isin(registrations["prog"], programs) & (registrations["state"] == "answered") & known)
+    named = registrations.valid("port") & registrations.valid("host") & ~registrations["source"].isin(("UNSET",))
+    return registrations.where(isin(registrations["prog"], programs) & (registrations["state"] == "answered") & named)
 
 
 @fact
@@ -85,20 +85,21 @@ def probes(registrations: Registrations, exchanges: Calls, counted: Tallies) -> 
 
     It asks with AUTH_NONE, as rpcinfo does, for statd, for the lock manager and for more, or as seldom as SELDOM.
     mount.nfs asks for NFS and MOUNT, sm-notify for statd, a kernel for the lock manager, and they ask again within
-    seconds; and who is a client of NFSv3 or of the lock manager, or has such a client there, is no probe.
+    seconds; and a client of NFSv3 or of the lock manager, or a host with such a client there, is no probe.
     """
     answers = registrations["source"].isin(("DUMP", "SET", "UNSET"))
     questions = registrations.where(~registrations["loopback"] & ~answers)
-    asked = {pair for pair, rows in Parts(questions, "asker", "host").items() if is_probe(rows) and None not in pair}
-    if not asked:
+    probing = {pair for pair, rows in Parts(questions, "asker", "host").items() if is_probe(rows) and None not in pair}
+    if not probing:
         return frozenset()
     used = exchanges.where((exchanges["proc"] != NULL) & isin(exchanges["prog"], (Prog.NFS, Prog.MOUNT, Prog.NLM)))
     used = used.where((used["prog"] != Prog.NFS) | (used["vers"] < NFS4))
     clients = pairs_of(used) | pairs_of(counted.where(counted["vers"] < NFS4))
-    return frozenset(asked - clients - {(host, asker) for asker, host in clients})
+    return frozenset(probing - clients - {(host, asker) for asker, host in clients})
 
 
 def is_probe(questions: Registrations) -> bool:
+    """Whether these questions of one host are those of a monitoring system or a scan."""
     if not (questions["flavor"] == AuthFlavor.AUTH_NONE).all():
         return False
     same = Parts(questions.where(questions.valid("time")), "prog", "vers", "netid").values()
@@ -108,7 +109,7 @@ def is_probe(questions: Registrations) -> bool:
 
 
 def without_probes(answers: Registrations, probes: frozenset[tuple[str, str]]) -> Registrations:
-    """Answers to those that use what they ask for."""
+    """The answers whose asker uses the service: those to probes are left out."""
     if not probes:
         return answers
     pairs = zip(answers["asker"].tolist(), answers["host"].tolist(), strict=True)
@@ -122,37 +123,39 @@ def portmappers(
     copies: Copies,
     flows: Flows,
     registrations: Registrations,
-    heard: frozenset[tuple[str, str]],
+    sending_pairs: frozenset[tuple[str, str]],
     span: Span | None,
 ) -> Portmappers:
-    asked = exchanges.where((exchanges["prog"] == Prog.PORTMAP) & exchanges.valid("server"))
-    denied = asked.where(
-        (asked["state"] == "answered") & (asked["rpc_status"] >= Rejected.AUTH_ERROR) & asked.valid("rpc_status")
+    """The failures and answers of portmappers."""
+    calls = exchanges.where((exchanges["prog"] == Prog.PORTMAP) & exchanges.valid("server"))
+    denied = calls.where(
+        (calls["state"] == "answered") & (calls["rpc_status"] >= Rejected.AUTH_ERROR) & calls.valid("rpc_status")
     )
-    answered = asked.where((asked["state"] == "answered") & ~isin(asked["exchange"], denied["exchange"]))
-    timed = asked.where(asked.valid("time") & (asked["proc"] != CALLIT))
+    answered = calls.where((calls["state"] == "answered") & ~isin(calls["exchange"], denied["exchange"]))
+    timed = calls.where(calls.valid("time") & (calls["proc"] != CALLIT))
     at_port = flows.where(flows["server_port"] == Port.PORTMAP)
     spoke = at_port.where((at_port["s_bytes"] > 0) & ~isin(at_port["flow"], denied["flow"]))
     programs = dict(zip(registrations["exchange"].tolist(), registrations["prog"].tolist(), strict=True))
     failures = [
-        *refused(attempts, heard),
+        *refused(attempts, sending_pairs),
         *datagrams(timed, copies, programs),
         *hanging(timed, at_port, programs, span),
         *denials(denied.where(denied.valid("time"))),
     ]
     with_rpc = flows.where(flows["rpc"])
     return Portmappers(
-        failures=tuple(failure for failure in failures if not is_stray_notice(failure, heard)),
+        failures=tuple(failure for failure in failures if not is_stray_notice(failure, sending_pairs)),
         talked=Stretches((spoke["client"], spoke["server"]), spoke["s_last"]),
         answered=answered,
         speakers=frozenset(with_rpc["client"].present()) | frozenset(with_rpc["server"].present()),
     )
 
 
-def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) -> Iterator[Failure]:
+def refused(attempts: tuple[Attempt, ...], sending_pairs: frozenset[tuple[str, str]]) -> Iterator[PortmapperFailure]:
+    """Failures below RPC: SYNs or datagrams to port 111 without answer or refused."""
     for attempt in attempts:
-        if attempt.port == Port.PORTMAP and (attempt.outcome != "unanswered" or attempt.ignored(heard)):
-            yield Failure(
+        if attempt.port == Port.PORTMAP and (attempt.outcome != "unanswered" or attempt.ignored(sending_pairs)):
+            yield PortmapperFailure(
                 host=attempt.server,
                 asker=attempt.client,
                 how="unanswered" if attempt.outcome == "half-open" else attempt.outcome,
@@ -168,19 +171,19 @@ def refused(attempts: tuple[Attempt, ...], heard: frozenset[tuple[str, str]]) ->
             )
 
 
-def datagrams(asked: Calls, copies: Copies, programs: Mapping[int, int | None]) -> Iterator[Failure]:
+def datagrams(calls: Calls, copies: Copies, programs: Mapping[int, int | None]) -> Iterator[PortmapperFailure]:
     """Questions over UDP without a reply.
 
     A client without a reply repeats the question: one that is not repeated had a reply, which was not captured.
     """
-    rows = asked.where((asked["transport"] == "udp") & (asked["state"] == "unanswered") & (asked["retransmits"] > 0))
+    rows = calls.where((calls["transport"] == "udp") & (calls["state"] == "unanswered") & (calls["retransmits"] > 0))
     last = last_sent(rows, copies)
     for row in rows.rows():
         yield failure_of(row, "unanswered", last[row.exchange], last[row.exchange], programs.get(row.exchange))
 
 
 def last_sent(rows: Calls, copies: Copies) -> Mapping[int, int]:
-    """When each of these calls was last sent."""
+    """The time at which each of these calls was last sent or retransmitted."""
     again = copies.where(~copies["reply"] & isin(copies["exchange"], rows["exchange"]))
     found = dict(zip(rows["exchange"].tolist(), rows["time"].tolist(), strict=True))
     for exchange, time in zip(again["exchange"].tolist(), again["time"].tolist(), strict=True):
@@ -188,9 +191,9 @@ def last_sent(rows: Calls, copies: Copies) -> Mapping[int, int]:
     return found
 
 
-def failure_of(row: Calls.Row, how: How, last: int, until: int, prog: int | None) -> Failure:
-    """The failure that one call is."""
-    return Failure(
+def failure_of(row: Calls.Row, how: How, last: int, until: int, prog: int | None) -> PortmapperFailure:
+    """One failed call as a PortmapperFailure."""
+    return PortmapperFailure(
         host=row.server,
         asker=row.client,
         how=how,
@@ -206,24 +209,27 @@ def failure_of(row: Calls.Row, how: How, last: int, until: int, prog: int | None
     )
 
 
-def hanging(asked: Calls, at_port: Flows, programs: Mapping[int, int | None], span: Span | None) -> Iterator[Failure]:
+def hanging(
+    calls: Calls, at_port: Flows, programs: Mapping[int, int | None], span: Span | None
+) -> Iterator[PortmapperFailure]:
     """Calls over TCP that reached the host and got no reply while they waited; how long is for the rule to judge."""
-    tcp = asked["transport"] == "tcp"
-    silent = (asked["state"] == "unanswered") & (asked["flags"] & CALL_ACKED != 0)
+    tcp = calls["transport"] == "tcp"
+    silent = (calls["state"] == "unanswered") & (calls["flags"] & CALL_ACKED != 0)
     again = np.maximum(at_port["c_retransmitted"], at_port["s_retransmitted"]) >= AGAIN
-    late = (asked["latency_s"] >= LATE_S) & ~isin(asked["flow"], at_port["flow"][again])
-    rows = asked.where(tcp & (silent | late))
-    ended = {row.flow: row.last for row in at_port.where(isin(at_port["flow"], rows["flow"])).rows() if closed(row)}
+    late = (calls["latency_s"] >= LATE_S) & ~isin(calls["flow"], at_port["flow"][again])
+    rows = calls.where(tcp & (silent | late))
+    ends = {row.flow: row.last for row in at_port.where(isin(at_port["flow"], rows["flow"])).rows() if is_closed(row)}
     for row in rows.rows():
-        until = row.reply_time or ended.get(row.flow) or (span.last if span else row.time)
+        until = row.reply_time or ends.get(row.flow) or (span.last if span else row.time)
         yield failure_of(row, "hangs", row.time, until, programs.get(row.exchange))
 
 
-def closed(flow: Flows.Row) -> bool:
+def is_closed(flow: Flows.Row) -> bool:
+    """Whether a FIN or a RST ended a connection."""
     return bool(flow.c_fin or flow.c_rst or flow.s_rst)
 
 
-def denials(denied: Calls) -> Iterator[Failure]:
+def denials(denied: Calls) -> Iterator[PortmapperFailure]:
     """MSG_DENIED, by host, asker and transport."""
     for rows in Parts(denied, "server", "client", "transport").values():
         head = rows.row(0)
@@ -233,9 +239,9 @@ def denials(denied: Calls) -> Iterator[Failure]:
         yield replace(failure, tries=len(rows), proof=proof)
 
 
-def is_stray_notice(failure: Failure, heard: frozenset[tuple[str, str]]) -> bool:
-    """Whether sm-notify looks for the statd of a host that sends to others (else it is undecided), never to this one.
+def is_stray_notice(failure: PortmapperFailure, sending_pairs: frozenset[tuple[str, str]]) -> bool:
+    """Whether a failure is sm-notify's, towards a host that sends to others but never to this sender.
 
     A server with several addresses may send notices from one that its client does not use or cannot reach.
     """
-    return failure.prog == Prog.NSM and (failure.host, failure.asker) not in heard
+    return failure.prog == Prog.NSM and (failure.host, failure.asker) not in sending_pairs

@@ -1,4 +1,4 @@
-"""When hosts were there: what they sent, when, and the reboots of which they sent notice."""
+"""When hosts were up: the frames that they sent, and the reboots of which they sent notice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nfsrpc.wording import SECOND
 
 @dataclass(frozen=True)
 class Presence:
-    """The frames of hosts as far as tables hold them."""
+    """The frames that hosts sent, as far as tables hold them."""
 
     connections: Flows
     exchanges: Calls
@@ -32,13 +32,13 @@ class Presence:
         """Whether connections of a host on which it sent frames reach into a stretch of time."""
         return self.sending.meet(host, first, last)
 
-    def booted(self, host: str, first: int, last: int, around_s: float) -> bool:
-        """Whether a host sent notices of a reboot within so much of a stretch of time."""
+    def has_booted(self, host: str, first: int, last: int, around_s: float) -> bool:
+        """Whether a host sent reboot notices within `around_s` of a stretch of time."""
         return booting(self.boots, host, first, last, around_s)
 
-    def heard(self, host: str, peer: str, after: int) -> int | None:
-        """When a host sent the next message after a time to another: a call, a reply or a SYN-ACK."""
-        found = (known.following((host, peer), after) for known in self._messages)
+    def next_message(self, host: str, peer: str, after: int) -> int | None:
+        """The time of a host's next message to another after a time: a call, a reply or a SYN-ACK."""
+        found = (times.following((host, peer), after) for times in self._messages)
         return min((time for time in found if time is not None), default=None)
 
     @cached_property
@@ -56,7 +56,7 @@ class Presence:
         )
 
     def quickest_s(self, host: str, peer: str) -> float | None:
-        """The shortest time that another host waited for anything that a host answered; None where nothing was."""
+        """The shortest latency of a host's answers to a peer; None where it answered none."""
         return self._quickest.get((host, peer))
 
     @cached_property
@@ -75,7 +75,7 @@ class Presence:
 
 
 def least(table: Calls | Flows | Tallies, waits: Array) -> dict[tuple[str | None, str | None], float]:
-    """The least of these, of each pair of server and client."""
+    """The least of these waits per pair of server and client."""
     client, server = table["client"], table["server"]
     pairs, firsts = group(client.codes, server.codes)
     lowest = np.full(len(firsts), np.inf)
@@ -92,4 +92,5 @@ def presence(
     sending: Stretches,
     boots: Mapping[str, tuple[int, ...]],
 ) -> Presence:
+    """The frames and reboot notices of hosts."""
     return Presence(connections, exchanges, counted, last_seen, sending, boots)

@@ -1,4 +1,4 @@
-"""Locks that a server goes on to refuse though, by the capture, nobody holds the range any more.
+"""Locks that a server keeps refusing although, by the capture, no client holds the range any more.
 
 The capture shows that the range is free where an owner held it in a way that excluded all others and released it, or
 where the server itself rebooted; and that nobody was granted it since only where it was taken at the server, lacks
@@ -40,11 +40,11 @@ class Refusal(NamedTuple):
     last: int
     freed: Freed
     since: int
-    holder: Locks.Row | None  # who had it
+    holder: Locks.Row | None  # the session that held it
 
     @property
     def lasted_s(self) -> float:
-        """How long it was refused although it was free."""
+        """How long the range was refused although it was free, in seconds."""
         return (self.last - max(self.first, self.since)) / SECOND
 
 
@@ -60,10 +60,11 @@ def overseen(connections: Flows, exchanges: Calls, counted: Tallies, gaps: froze
     for table in (exchanges, counted):
         unseen |= {server for _, server in ends(table.where((table["prog"] == Prog.NFS) & (table["vers"] == 4)))}
     unseen |= {server for _, server in ends(connections.where(connections["tls"]))}
-    return frozenset(server for server, known in clients.items() if len(known) > 1 and server not in unseen)
+    return frozenset(server for server, locking in clients.items() if len(locking) > 1 and server not in unseen)
 
 
 def ends(table: Table) -> set[tuple[str, str]]:
+    """The pairs (client, server) of a table."""
     return set(zip(table["client"].tolist(), table["server"].tolist(), strict=True))
 
 
@@ -76,6 +77,7 @@ def refusals(
     polled: tuple[Series, ...],
     free_ranges: FreeRanges,
 ) -> tuple[Refusal, ...]:
+    """The refusals of ranges that were free by the capture."""
     pending = [*of_waiters(waiters, nlm), *((each.number, each.first, each.last.denied or 0) for each in polled)]
     pending = pending[:MAX_REFUSALS]
     behind = distinct(np.array([row.held_by for _, row, _ in pending if row.held_by is not None], dtype=np.int64))
@@ -83,7 +85,7 @@ def refusals(
     found = []
     for number, row, last in pending:
         holder = None if row.held_by is None else holders.get(row.held_by)
-        freed = announced(holder, monitors) if holder else free_ranges.before(number, row, last)
+        freed = notice_of(holder, monitors) if holder else free_ranges.before(number, row, last)
         if freed is not None and not is_taken_since(locks, number, freed[1], last):
             found.append(Refusal(row, row.requested or 0, last, *freed))
     return tuple(found)
@@ -91,19 +93,19 @@ def refusals(
 
 def is_taken_since(locks: Locks, number: int, since: int, last: int) -> bool:
     """Whether the range was granted again, excluding this session; perhaps to the host that has just rebooted."""
-    taken = same_range(locks, number) & (locks["granted"] > since) & (locks["granted"] < last)
-    taken &= locks["exclusive"] | locks["exclusive"][number]
-    taken[number] = False
-    return bool(taken.any())
+    granted = same_range(locks, number) & (locks["granted"] > since) & (locks["granted"] < last)
+    granted &= locks["exclusive"] | locks["exclusive"][number]
+    granted[number] = False
+    return bool(granted.any())
 
 
 def of_waiters(waiters: Sequence[Waiter], nlm: Calls) -> Iterator[tuple[int, Locks.Row, int]]:
-    """Those that were never granted the lock, each with the time of its last request that was answered BLOCKED."""
+    """Waiters that were never granted the lock, each with the time of its last request that was answered BLOCKED."""
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting"]
     if not waiting:
         return
-    asked = nlm.where(nlm["status"] == Nlm4Stats.BLOCKED)
-    times = dict(zip(asked["exchange"].tolist(), asked["time"].tolist(), strict=True))
+    blocked = nlm.where(nlm["status"] == Nlm4Stats.BLOCKED)
+    times = dict(zip(blocked["exchange"].tolist(), blocked["time"].tolist(), strict=True))
     for waiter in waiting:
         row = waiter.row
         last = row.blocked if row.last_exchange is None else times.get(row.last_exchange, row.blocked)
@@ -111,7 +113,7 @@ def of_waiters(waiters: Sequence[Waiter], nlm: Calls) -> Iterator[tuple[int, Loc
             yield waiter.number, row, last
 
 
-def announced(holder: Locks.Row, monitors: Monitors) -> tuple[Freed, int, Locks.Row | None] | None:
+def notice_of(holder: Locks.Row, monitors: Monitors) -> tuple[Freed, int, Locks.Row | None] | None:
     """When the host of a holder sent the server a notice of its reboot that was answered."""
     if holder.granted is None or holder.state not in HOLDING:
         return None
@@ -135,10 +137,10 @@ class FreeRanges:
         self.locks, self.boots, self.overseen, self.vantages, self.span = locks, boots, overseen, vantages, span
 
     def before(self, number: int, row: Locks.Row, last: int) -> tuple[Freed, int, Locks.Row | None] | None:
-        """How the range of this session had become free, and when, if all since then is captured."""
+        """How and when the range of a session became free before it, if everything since then is captured."""
         if row.server not in self.overseen or self.span is None:
             return None
-        freed = self.released(number, row) or self.rebooted(row)
+        freed = self.release(number, row) or self.reboot(row)
         if freed is None:
             return None
         _, since, holder = freed
@@ -146,8 +148,8 @@ class FreeRanges:
         at = [self.vantages.taken_at(row.server, time) for time in (seen_from, last)]
         return freed if at[0] & at[1] else None
 
-    def released(self, number: int, row: Locks.Row) -> tuple[Freed, int, Locks.Row | None] | None:
-        """The last release of the whole range by one beside whom nobody could hold it."""
+    def release(self, number: int, row: Locks.Row) -> tuple[Freed, int, Locks.Row | None] | None:
+        """The last release of the whole range by an owner whose lock excluded all others."""
         locks = self.locks
         alone = covering(locks, number) & locks.valid("granted") & (locks["exclusive"] | ~locks["exclusive"][number])
         alone &= locks.valid("released") & (locks["released"] < (row.requested or 0) - round(APART_S * SECOND))
@@ -157,7 +159,7 @@ class FreeRanges:
         holder = locks.row(int(rows[np.argmax(locks["released"][rows])]))
         return "released", holder.released or 0, holder
 
-    def rebooted(self, row: Locks.Row) -> tuple[Freed, int, Locks.Row | None] | None:
+    def reboot(self, row: Locks.Row) -> tuple[Freed, int, Locks.Row | None] | None:
         """The last reboot of the server, if its first notice was captured."""
         times = [time for time in self.boots.get(row.server, ()) if time < (row.requested or 0)]
         if not times or self.span is None or times[0] - self.span.first < RENOTIFY_S * SECOND:
@@ -173,4 +175,5 @@ def free_ranges(
     vantages: Vantages,
     span: Span | None,
 ) -> FreeRanges:
+    """The ranges of which the capture shows that they were free."""
     return FreeRanges(locks, boots, overseen, vantages, span)

@@ -1,7 +1,7 @@
-"""Signs of a stall on the wire, and what speaks for a cause that only the server's loopback would prove.
+"""Signs of a stall on the wire, and the weight of causes that only the server's loopback would prove.
 
-On the wire a LOCK that waits looks the same for several faults; how long it waited and what it was answered tells them
-apart a little, because each is made by another timer of the kernel.
+On the wire a LOCK that waits looks the same for several faults; its wait and its answer distinguish them
+a little, because each is made by another timer of the kernel.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Signs(NamedTuple):
-    """What the wire shows of a stall."""
+    """The signs of a stall that the wire shows."""
 
     granted_s: float | None  # the longest wait of a request that was not answered DENIED_NOLOCKS
     denied_s: float | None  # of one that was
@@ -20,7 +20,7 @@ class Signs(NamedTuple):
 
 
 class Suspicion(NamedTuple):
-    """What speaks for a cause, and against it; the greater the weight, the more probable."""
+    """The signs for a cause and against it; the greater the weight, the more probable."""
 
     supports: str
     against: str  # "" when nothing does

@@ -1,4 +1,4 @@
-"""Lock requests that had to wait: the symptom that most rules explain, and whom it hurts."""
+"""Lock requests that had to wait: the symptom that most rules explain, and the clients that it affects."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, seconds
 
-LATE_S = 5.0  # Linux resends after 10 s; half of that nobody calls normal
+LATE_S = 5.0  # Linux resends after 10 s; half of that is not normal
 OVERTAKEN = SECOND  # requests of two connections that arrive closer to each other may be served in either order
 
 
-class Hurt(NamedTuple):
-    """Lock requests that went wrong on one server in some stretch of time."""
+class Affected(NamedTuple):
+    """The affected lock requests of one server in a stretch of time, their clients, and the longest wait."""
 
     rows: Calls
     clients: tuple[str, ...]
@@ -33,24 +33,25 @@ class Hurt(NamedTuple):
 
 
 def late(requests: Calls, late_s: float) -> Mask:
+    """Which requests were answered after `late_s` or later."""
     with np.errstate(invalid="ignore"):
         mask: Mask = requests["latency_s"] >= late_s
     return mask
 
 
 @fact
-def silent_requests(requests: Calls, hung_up: Array, lossy: bool, span: Span | None) -> Calls:
-    """Lock requests that nobody answered.
+def silent_requests(requests: Calls, closed_by_client: Array, lossy: bool, span: Span | None) -> Calls:
+    """Lock requests without an answer.
 
-    Not those whose answer only the capture lost. A client that waits sends the request again, and lockd answers in
-    order: if it was not sent again, and the client went on, or hung up, it had its answer; and most likely where the
-    capture lost packets.
+    Not those whose answer only the capture lost. A client that waits retransmits the request, and lockd answers in
+    order: if it was not retransmitted, and the client went on, or closed the connection, it had its answer; and most
+    likely where the capture lost packets.
     """
     rows = requests.where(requests["state"] == "unanswered")
     if not len(rows) or span is None:
         return rows.take(np.zeros(0, dtype=np.int64))
     answered = requests.where(requests["state"] == "answered")
-    keep = (span.last - rows["time"] >= PATIENCE) & ~isin(rows["flow"], hung_up)
+    keep = (span.last - rows["time"] >= PATIENCE) & ~isin(rows["flow"], closed_by_client)
     once = np.flatnonzero((rows["retransmits"] == 0) & keep)
     answers = Stretches((answered["client"], answered["server"]), answered["time"])
     for number, row in zip(once.tolist(), rows.take(once).rows(), strict=True):
@@ -67,29 +68,30 @@ def stalls(requests: Calls, silent_requests: Calls) -> Calls:
 
 @fact
 def stalled(stalls: Calls) -> Parts[Calls]:
-    """By server."""
+    """The stalls of each server."""
     return Parts(stalls, "server")
 
 
-def hurt(rows: Calls, span: Span | None, first: int | None = None, last: int | None = None) -> Hurt:
-    """Those of a server's requests that were waiting at some time from `first` to `last`."""
+def affected(rows: Calls, span: Span | None, first: int | None = None, last: int | None = None) -> Affected:
+    """The requests of a server that were waiting at some time from `first` to `last`."""
     if first is not None and last is not None and NAT not in (first, last):
-        ended = np.where(rows["reply_time"] == NAT, last, rows["reply_time"])
-        rows = rows.where((rows["time"] <= last + SECOND) & (ended >= first - SECOND))
+        ends = np.where(rows["reply_time"] == NAT, last, rows["reply_time"])
+        rows = rows.where((rows["time"] <= last + SECOND) & (ends >= first - SECOND))
     clients = tuple(sorted(filter(None, set(rows["client"].tolist()))))
-    return Hurt(rows, clients, longest(rows, span))
+    return Affected(rows, clients, longest(rows, span))
 
 
-def ended(rows: Calls, span: Span | None) -> int | None:
-    """When the last of them stopped waiting: with its answer, or when the capture ended."""
+def last_end(rows: Calls, span: Span | None) -> int | None:
+    """When the last of these requests stopped waiting: with its answer, or when the capture ended."""
     if span is not None and (rows["state"] == "unanswered").any():
         return span.last
     times = np.where(rows["reply_time"] == NAT, rows["time"], rows["reply_time"])
-    known = times[times != NAT]
-    return int(known.max()) if len(known) else None
+    waits = times[times != NAT]
+    return int(waits.max()) if len(waits) else None
 
 
 def longest(rows: Calls, span: Span | None) -> float | None:
+    """The longest wait in seconds, open ones up to the end of the capture; None without any."""
     answered = rows["latency_s"][rows.valid("latency_s")]
     waits = answered.tolist()
     if span is not None:
@@ -98,11 +100,11 @@ def longest(rows: Calls, span: Span | None) -> float | None:
     return max(waits) if waits else None
 
 
-def waited(rows: Calls, limit: int = 2) -> list[Evidence]:
-    """The calls that waited longest, each with its answer."""
-    known = np.where(rows["state"] == "unanswered", np.inf, np.nan_to_num(rows["latency_s"]))
+def longest_waits(rows: Calls, limit: int = 2) -> list[Evidence]:
+    """The evidence of the longest waits: calls, each with its answer."""
+    waits = np.where(rows["state"] == "unanswered", np.inf, np.nan_to_num(rows["latency_s"]))
     proofs: list[Evidence] = []
-    for row in rows.take(np.argsort(-known, kind="stable")[:limit]).rows():
+    for row in rows.take(np.argsort(-waits, kind="stable")[:limit]).rows():
         proofs.append(Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"))
         if row.reply_frame is not None and row.latency_s is not None:
             what = "its void reply, no LOCK_RES" if row.proc == NlmProc.LOCK_MSG else "its reply"
@@ -131,6 +133,7 @@ class Served:
 
 @fact
 def served(nlm: Calls) -> Served:
+    """The times at which lock managers answered."""
     return Served(nlm)
 
 
@@ -147,7 +150,7 @@ def overtaken(rows: Calls, served: Served, span: Span | None) -> Mask:
 
 
 def claimed_again(locks: Locks) -> list[int]:
-    """The exchanges by which clients claimed locks again that they had before the server rebooted."""
+    """The exchanges by which clients reclaimed locks that they had before the server rebooted."""
     again = locks.where(locks["reclaim"] | (locks["reclaims"] > 0))
     return [*again["exchange"].tolist(), *again["last_exchange"].tolist()]
 
@@ -170,7 +173,7 @@ class LockFiles:
         self.exchanges, self.files = exchanges[order], locks["file"][np.concatenate(rows)[order]]
 
     def of(self, rows: Calls) -> tuple[str, ...]:
-        """Of these calls."""
+        """The files that these calls are about."""
         ends = (np.searchsorted(self.exchanges, rows["exchange"], side) for side in ("left", "right"))
         places = [range(first, last) for first, last in zip(*(end.tolist() for end in ends), strict=True)]
         at = np.array([place for part in places for place in part], dtype=np.int64)
@@ -179,4 +182,5 @@ class LockFiles:
 
 @fact
 def lock_files(locks: Locks) -> LockFiles:
+    """The files that lock exchanges are about."""
     return LockFiles(locks)

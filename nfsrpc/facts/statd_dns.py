@@ -18,7 +18,7 @@ from nfsrpc.tables import Flows, Monitors
 from nfsrpc.wording import SECOND
 
 
-class Questions:
+class DnsQueries:
     """DNS queries without answer, by host."""
 
     def __init__(self, connections: Flows) -> None:
@@ -26,36 +26,37 @@ class Questions:
         self.parts = Parts(rows, "client")
         self.times = Stretches((rows["client"],), rows["first"])
 
-    def asked(self, host: str, first: int, last: int) -> bool:
-        """Whether the host asked meanwhile."""
+    def has_queries(self, host: str, first: int, last: int) -> bool:
+        """Whether a host sent DNS queries without answer in a stretch of time."""
         return self.times.meet(host, first - SECOND, last + SECOND)
 
     def evidence(self, host: str, first: int, last: int) -> list[Evidence]:
-        """The first ones of that time."""
+        """The first DNS queries without answer in a stretch of time."""
         rows = self.parts[host]
         meanwhile = np.flatnonzero((rows["first"] >= first - SECOND) & (rows["first"] <= last + SECOND))
-        shown = rows.take(meanwhile[:2]).rows()
-        return [Evidence(row.capture, row.frame, f"{row.client} asks DNS, no answer") for row in shown]
+        first_rows = rows.take(meanwhile[:2]).rows()
+        return [Evidence(row.capture, row.frame, f"{row.client} asks DNS, no answer") for row in first_rows]
 
 
 @fact
-def unresolved(connections: Flows) -> Questions:
-    return Questions(connections)
+def unresolved(connections: Flows) -> DnsQueries:
+    """The DNS queries without answer."""
+    return DnsQueries(connections)
 
 
-def still_resolving(asked: Monitors, unresolved: Questions, span: Span | None, gave_up_s: float) -> Mask:
+def still_resolving(monitors: Monitors, unresolved: DnsQueries, span: Span | None, gave_up_s: float) -> Mask:
     """SM_MON that have no answer yet when the capture ends, and DNS gives that statd none."""
-    mask: Mask = (asked["state"] == "unanswered") & asked.valid("time")
+    mask: Mask = (monitors["state"] == "unanswered") & monitors.valid("time")
     if span is not None:
-        mask &= span.last - asked["time"] < gave_up_s * SECOND
+        mask &= span.last - monitors["time"] < gave_up_s * SECOND
     numbers = np.flatnonzero(mask)
-    for number, row in zip(numbers.tolist(), asked.take(numbers).rows(), strict=True):
-        mask[number] = span is not None and unresolved.asked(row.host, row.time, span.last)
+    for number, row in zip(numbers.tolist(), monitors.take(numbers).rows(), strict=True):
+        mask[number] = span is not None and unresolved.has_queries(row.host, row.time, span.last)
     return mask
 
 
 def resolver(host: str) -> Command:
-    """How to look at what a host's statd asks for names."""
+    """The command that shows the resolver of a host's statd."""
     return command(
         "cat /etc/resolv.conf",
         on="{host}",
@@ -65,7 +66,7 @@ def resolver(host: str) -> Command:
 
 
 class Unseen(NamedTuple):
-    """Why no SM_MON is in the capture, and what would show it."""
+    """The reason why no SM_MON is in the capture, and the capture point that would show it."""
 
     why: str
     needs: Need | None
@@ -73,6 +74,7 @@ class Unseen(NamedTuple):
 
 @fact
 def unseen_statd(roles: Roles, loopbacks: frozenset[str]) -> Unseen:
+    """The reason why the capture holds no SM_MON of lock servers."""
     servers = sorted(roles.lock_servers - loopbacks)
     if not servers:
         return Unseen("no SM_MON in the capture", None)

@@ -16,8 +16,8 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Mask, isin
 from nfsrpc.facts.basic import Span, Stray, fact
-from nfsrpc.facts.stalls import Hurt, Served, ended, hurt, nfs_waiting, overtaken
-from nfsrpc.facts.statd_dns import Questions
+from nfsrpc.facts.stalls import Affected, Served, affected, last_end, nfs_waiting, overtaken
+from nfsrpc.facts.statd_dns import DnsQueries
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.exchanges import CALL_ACKED
@@ -28,7 +28,7 @@ from nfsrpc.tables import Calls, Tallies
 from nfsrpc.wording import SECOND
 
 NOT_ANSWERED = 255  # rpc_status of a call without a reply
-AT_ONCE_S = 1.0  # a lock that is answered so soon did not wait for statd
+QUICK_GRANT_S = 1.0  # a lock that is answered so soon did not wait for statd
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,18 @@ class LockWaits:
     stalled: Parts[Calls]  # lock requests that were late, unanswered or denied, wherever they came to, by server
     exchanges: Calls
     others: tuple[Stretches, Stretches]  # when other services answered, by server
-    unresolved: Questions
+    unresolved: DnsQueries
     span: Span | None
 
     def stall(self, server: str, boots: tuple[int, ...]) -> Stall:
         return Stall(self, server, boots)
 
-    def during(self, server: str, first: int, last: int) -> Hurt:
-        """Lock requests that went wrong on a server in some stretch of time."""
-        return hurt(self.stalled[server], self.span, first, last)
+    def during(self, server: str, first: int, last: int) -> Affected:
+        """The affected lock requests of a server in a stretch of time."""
+        return affected(self.stalled[server], self.span, first, last)
 
     def nfs(self, nfs_s: float) -> Stretches:
-        """When NFS calls waited for so long, by server."""
+        """When NFS calls waited for `nfs_s` or longer, by server."""
         return nfs_waiting(self.exchanges, nfs_s)
 
 
@@ -63,13 +63,14 @@ def lock_waits(
     stalls: Calls,
     stalled: Parts[Calls],
     served: Served,
-    unheard: Mapping[int, int],
+    silent_since: Mapping[int, int],
     strays: tuple[Stray, ...],
-    unresolved: Questions,
+    unresolved: DnsQueries,
     span: Span | None,
 ) -> LockWaits:
+    """The lock requests that wait and reached their server, with the traffic around them."""
     elsewhere = [stray.call.exchange for stray in strays]
-    reached = requests.where(~lost(requests, unheard) & ~isin(requests["exchange"], elsewhere))
+    reached = requests.where(~not_delivered(requests, silent_since) & ~isin(requests["exchange"], elsewhere))
     waits = stalls.where(isin(stalls["exchange"], reached["exchange"]) & stalls.valid("time"))
     # A lockd without statd grants, or gives whatever other answer the lock deserves. One that denies has asked it.
     waits = waits.where((waits["status"] != Nlm4Stats.DENIED_NOLOCKS) & isin(waits["rpc_status"], (0, NOT_ANSWERED)))
@@ -86,13 +87,13 @@ def lock_waits(
     return LockWaits(Parts(reached, "server"), Parts(waits, "server"), stalled, exchanges, others, unresolved, span)
 
 
-def lost(requests: Calls, unheard: Mapping[int, int]) -> Mask:
+def not_delivered(requests: Calls, silent_since: Mapping[int, int]) -> Mask:
     """Requests that did not reach the server's host: sent on a connection on which it was not heard again."""
-    if not unheard:
+    if not silent_since:
         return np.zeros(len(requests), dtype=np.bool_)
-    since = [unheard.get(flow) for flow in requests["flow"].tolist()]
-    heard = np.array([NEVER if time is None else time for time in since], dtype=np.int64)
-    mask: Mask = requests["time"] > heard
+    since = [silent_since.get(flow) for flow in requests["flow"].tolist()]
+    last_heard = np.array([NEVER if time is None else time for time in since], dtype=np.int64)
+    mask: Mask = requests["time"] > last_heard
     return mask
 
 
@@ -100,11 +101,11 @@ class Stall:
     """Lock requests that wait for one server."""
 
     def __init__(self, waits: LockWaits, server: str, boots: tuple[int, ...]) -> None:
-        """`boots`: when the server sent reboot notices."""
+        """Take the waits of one server; `boots`: when it sent reboot notices."""
         self.server, self.boots, self.unresolved, self.others = server, boots, waits.unresolved, waits.others
         self.all, self.rows = waits.arrived[server], waits.waiting[server]
-        self.victims = hurt(self.rows, waits.span)
-        self.ended = ended(self.rows, waits.span) or NAT
+        self.victims = affected(self.rows, waits.span)
+        self.end = last_end(self.rows, waits.span) or NAT
 
     @property
     def span(self) -> tuple[int, int]:
@@ -113,7 +114,7 @@ class Stall:
 
     @property
     def others_answered(self) -> str:
-        """How the end of a sentence says what other services of the server did meanwhile."""
+        """The end of a sentence: the state of the server's other services meanwhile."""
         if any(answers.meet(self.server, *self.span) for answers in self.others):
             return ", while its other services answered"
         return "; no answer of its other services was captured meanwhile"
@@ -126,7 +127,7 @@ class Stall:
         return any(self.is_first(row, first_lock_s) and self.lasts(row, minute_s) for row in self.rows.rows())
 
     def is_first(self, row: Calls.Row, first_lock_s: float) -> bool:
-        """Whether it is a LOCK of a client that the server does not know yet."""
+        """Whether a request is the first LOCK of a client, which statd does not monitor yet."""
         since = row.time - round(first_lock_s * SECOND)
         # A server that boots loses what it knew of its clients.
         booted = bisect_right(self.boots, row.time) - 1
@@ -134,22 +135,22 @@ class Stall:
         return row.proc == NlmProc.LOCK and not self.locked_at_once.meet(row.client, since + 1, row.time - 1)
 
     def lasts(self, row: Calls.Row, minute_s: float) -> bool:
-        """Whether it waits for so long; while it waits, it must have reached the host, whose statd is not in DNS."""
+        """Whether a request waits so long; an open one must have reached a host whose statd does not wait for DNS."""
         if row.state == "answered":
             return row.latency_s is not None and row.latency_s >= minute_s
         return (row.transport == "udp" or bool(row.flags & CALL_ACKED)) and not self.resolving
 
     @cached_property
     def locked_at_once(self) -> Stretches:
-        """When clients asked for a lock and were answered at once."""
+        """When clients sent LOCKs that were answered at once."""
         with np.errstate(invalid="ignore"):
-            rows = self.all.where((self.all["proc"] == NlmProc.LOCK) & (self.all["latency_s"] < AT_ONCE_S))
+            rows = self.all.where((self.all["proc"] == NlmProc.LOCK) & (self.all["latency_s"] < QUICK_GRANT_S))
         return Stretches((rows["client"],), rows["time"])
 
     @cached_property
     def resolving(self) -> bool:
-        """Whether DNS does not answer the server meanwhile: then its statd may wait for that."""
-        return self.unresolved.asked(self.server, self.span[0], self.ended)
+        """Whether DNS does not answer the server meanwhile: its statd may then wait for DNS."""
+        return self.unresolved.has_queries(self.server, self.span[0], self.end)
 
     def searched_after_boot(self) -> bool:
         """Whether a request that was sent after a reboot waited as long as Linux looks for statd, and was granted."""

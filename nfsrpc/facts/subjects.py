@@ -15,10 +15,11 @@ from nfsrpc.facts.portmappers import answers_about
 from nfsrpc.protocols.numbers import MountProc, NlmProc, Prog
 from nfsrpc.tables import Calls, Locks, Registrations
 
-LOCKS = (NlmProc.LOCK, NlmProc.NM_LOCK)  # whose reply is the result
+SYNCHRONOUS_LOCKS = (NlmProc.LOCK, NlmProc.NM_LOCK)  # whose reply is the result
 
 
 def any_row(table: Table, chosen: Callable[[Table], Mask]) -> bool:
+    """Whether the condition is met by any row."""
     return bool(chosen(table).any())
 
 
@@ -54,10 +55,10 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
     "lock requests with their range": lambda inputs: len(inputs["locks"]) > 0,
     "answered lock requests": lambda inputs: bool(inputs["requests"].valid("latency_s").any()),
-    "LOCK requests": lambda inputs: bool(isin(inputs["nlm"]["proc"], (*LOCKS, NlmProc.LOCK_MSG)).any()),
-    "replies to LOCK": lambda inputs: bool(results(inputs["requests"], *LOCKS).any()),
+    "LOCK requests": lambda inputs: bool(isin(inputs["nlm"]["proc"], (*SYNCHRONOUS_LOCKS, NlmProc.LOCK_MSG)).any()),
+    "replies to LOCK": lambda inputs: bool(results(inputs["requests"], *SYNCHRONOUS_LOCKS).any()),
     "results of LOCK": lambda inputs: bool(
-        results(inputs["requests"], *LOCKS).any() or messages(inputs["locks"]).any()
+        results(inputs["requests"], *SYNCHRONOUS_LOCKS).any() or messages(inputs["locks"]).any()
     ),
     "replies to UNLOCK": lambda inputs: bool(results(inputs["requests"], NlmProc.UNLOCK).any()),
     "granted locks": lambda inputs: bool(inputs["locks"].valid("granted").any()),
@@ -70,8 +71,8 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "answered SM_MON": lambda inputs: bool(
         ((inputs["monitors"]["procedure"] == "MON") & (inputs["monitors"]["state"] == "answered")).any()
     ),
-    "notices of a reboot": lambda inputs: bool(inputs["notified"]),
-    "SM_NOTIFY": lambda inputs: any(known.notices for known in inputs["notified"]),
+    "notices of a reboot": lambda inputs: bool(inputs["notice_tries"]),
+    "SM_NOTIFY": lambda inputs: any(tries.notices for tries in inputs["notice_tries"]),
     "frames": lambda inputs: bool(inputs["quality"]["frames"].any()),
     "RPC": lambda inputs: bool(inputs["flows"]["rpc"].any()),
     "replies": lambda inputs: bool(len(inputs["counted"]) or inputs["exchanges"].valid("rpc_status").any()),
@@ -97,5 +98,5 @@ SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
 
 def answered_lock(requests: Calls) -> bool:
     """Whether a result of LOCK was captured, and when it was asked for."""
-    asked = isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & requests.valid("status") & requests.valid("time")
-    return bool(asked.any())
+    locks = isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & requests.valid("status") & requests.valid("time")
+    return bool(locks.any())

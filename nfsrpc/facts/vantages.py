@@ -1,7 +1,7 @@
-"""Where captures were taken, and so how far a message came that got no answer.
+"""Where captures were taken, and so how far an unanswered message came.
 
 A capture taken at either end of a conversation shows whether a message left, or arrived. On which host a capture of a
-wire was taken is told by its handshakes: at the server the round trip comes after its SYN-ACK, at the client before.
+wire was taken shows in its handshakes: at the server the round trip comes after its SYN-ACK, at the client before.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from nfsrpc.tables import Calls, Captures, Flows
 from nfsrpc.wording import SECOND, seconds
 
 QUICKER = 4  # so much sooner than its clients' next messages arrive do a host's SYN-ACKs leave where it stands itself
-HANDSHAKES = 3  # fewer tell nothing
+HANDSHAKES = 3  # fewer prove nothing
 SAME_S = 180.0  # an xid is used again later
 SAME = ("xid", "prog", "proc", "client", "server")
 STARTED_S = 1.0  # what one capture has first, another that was begun earlier may have a little later
-LOST_S = 1.0  # what comes so much later than it left, or than to the other end, was lost and sent again
+LOST_S = 1.0  # what comes so much later than it left, or than to the other end, was lost and retransmitted
 
 
 class Vantages:
-    """The captures, as far as they tell where they were taken."""
+    """The capture points, as far as the captures show them."""
 
     def __init__(self, flows: Flows, calls: Calls, captures: Captures) -> None:
         self.flows, self.calls = flows, calls
@@ -46,8 +46,8 @@ class Vantages:
         slack = round(STARTED_S * SECOND)
         times = ((row, time + self.ahead[row.vantage]) for row in self.captures)
         going = [row for row, here in times if row.first - slack <= here <= row.last + slack]
-        told = {row.vantage for row in going if row.host == host}
-        return told | {row.vantage for row in going if row.host is None and self.is_beside(row.vantage, host)}
+        on_host = {row.vantage for row in going if row.host == host}
+        return on_host | {row.vantage for row in going if row.host is None and self.is_beside(row.vantage, host)}
 
     def is_beside(self, vantage: int, server: str) -> bool:
         """Whether a capture was taken where this server is."""
@@ -73,7 +73,7 @@ class Vantages:
 
     @cached_property
     def _lock_requests(self) -> Parts[Calls]:
-        """All sightings of calls to lock managers, by what is the same of them."""
+        """All sightings of calls to lock managers, grouped by the columns that agree in every sighting."""
         return Parts(self.calls.where(self.calls["prog"] == Prog.NLM), *SAME)
 
     def sightings(self, row: Calls.Row) -> Calls:
@@ -82,7 +82,7 @@ class Vantages:
 
     @cached_property
     def _again(self) -> Parts[Flows]:
-        """Connections that another vantage shows as well, by the one that counts."""
+        """Connections that another vantage shows as well, keyed by the sighting that counts."""
         return Parts(self.flows.where(self.flows.valid("duplicate_of")), "duplicate_of")
 
     @cached_property
@@ -90,7 +90,7 @@ class Vantages:
         return {flow: row for row, flow in enumerate(self.flows["flow"].tolist())}
 
     def pairs(self, flows: Iterable[int]) -> Iterator[tuple[Any, Any]]:
-        """Sightings of these connections: the one that counts, and another."""
+        """Pairs of sightings of these connections: the sighting that counts, and another."""
         for flow in flows:
             for other in self._again[flow].rows() if flow in self._again else ():
                 yield self.flows.row(self._rows[flow]), other
@@ -98,11 +98,12 @@ class Vantages:
 
 @fact
 def vantages(flows: Flows, calls: Calls, captures: Captures) -> Vantages:
+    """The capture points."""
     return Vantages(flows, calls, captures)
 
 
 def is_quick(opened: Flows, first_calls: Mapping[int, int]) -> bool:
-    """Whether a server's handshakes look as where it stands itself."""
+    """Whether handshakes look as at the server itself: the round trip comes after the SYN-ACK."""
     before, after = [], []
     for row in opened.rows():
         called = first_calls.get(row.flow)
@@ -114,27 +115,27 @@ def is_quick(opened: Flows, first_calls: Mapping[int, int]) -> bool:
 
 
 def lost_where(rows: Flows, vantages: Vantages) -> str:
-    """In which direction segments of these connections were lost, in a sentence; nothing unless both ends show them.
+    """A sentence on the direction in which segments were lost; "" unless both ends were captured.
 
-    A segment that is lost on the way is sent again: that shows at the sender's end, and at the other end only once.
+    A segment that is lost on the way is retransmitted: that shows at the sender's end, and at the other end only once.
     """
-    lost = {"c": 0, "s": 0}
+    resent = {"c": 0, "s": 0}
     client, server, both = rows["client"].tolist()[0], rows["server"].tolist()[0], False
     for one, other in vantages.pairs(rows["flow"].tolist()):
         ends = at_ends(one, other, vantages)
         if ends is not None:
             both = True
-            lost["c"] += max(ends[0].c_retransmitted - ends[1].c_retransmitted, 0)
-            lost["s"] += max(ends[1].s_retransmitted - ends[0].s_retransmitted, 0)
+            resent["c"] += max(ends[0].c_retransmitted - ends[1].c_retransmitted, 0)
+            resent["s"] += max(ends[1].s_retransmitted - ends[0].s_retransmitted, 0)
     if not both:
         return ""
-    if not any(lost.values()):
+    if not any(resent.values()):
         return "Nothing was lost between the two ends: look at the hosts' own queues, and at reordering."
-    return f"Of {client}'s segments {lost['c']} were lost on the way to {server}, and of the server's {lost['s']}."
+    return f"Of {client}'s segments {resent['c']} were lost on the way to {server}, and of the server's {resent['s']}."
 
 
 def at_ends(one: Any, other: Any, vantages: Vantages) -> tuple[Any, Any] | None:
-    """Of two sightings of a connection that at the client's end and that at the server's."""
+    """Two sightings of a connection, ordered: at the client's end, at the server's end."""
     at_server = vantages.taken_at(one.server, one.first - vantages.ahead.get(one.vantage, 0))
     if (one.vantage in at_server) == (other.vantage in at_server):
         return None
@@ -142,7 +143,7 @@ def at_ends(one: Any, other: Any, vantages: Vantages) -> tuple[Any, Any] | None:
 
 
 def how_far(row: Calls.Row, vantages: Vantages) -> str:
-    """How far a lock request came that got no answer, or what of one that got it late was lost on the way, in words.
+    """A sentence on how far an unanswered lock request came, or what was lost of one that was answered late.
 
     Nothing where its ends were not captured.
     """
@@ -156,17 +157,18 @@ def how_far(row: Calls.Row, vantages: Vantages) -> str:
     found = ((delay, each) for delay, each in delays if is_there(delay, each, at_server))
     there = min(found, key=lambda pair: pair[0], default=None)
     if there is None:
-        lost = f"It left the client {row.client} and never reached the server {row.server}, whose capture lacks it."
-        return "" if late else lost
+        text = f"It left the client {row.client} and never reached the server {row.server}, whose capture lacks it."
+        return "" if late else text
     return " ".join(filter(None, (late_there(row, there[0]), lost_from_there(row, there[1]))))
 
 
 def is_there(delay: int, sighting: Calls.Row, at_server: set[int]) -> bool:
+    """Whether a sighting is at the server, and close enough in time to be the same call."""
     return sighting.vantage in at_server and abs(delay) <= SAME_S * SECOND
 
 
 def late_there(row: Calls.Row, delay: int) -> str:
-    """What a call's late arrival at its server tells: it was lost, and sent again."""
+    """A sentence on a call that arrived late at its server: it was lost, and retransmitted."""
     if delay < LOST_S * SECOND:
         return ""
     later = seconds(delay / SECOND)
@@ -174,10 +176,10 @@ def late_there(row: Calls.Row, delay: int) -> str:
 
 
 def lost_from_there(row: Calls.Row, there: Calls.Row) -> str:
-    """What its sighting at the server tells: what became of the answer."""
-    waited = np.inf if row.latency_s is None else row.latency_s
+    """A sentence on what became of the answer, by the sighting at the server."""
+    wait_s = np.inf if row.latency_s is None else row.latency_s
     answered = there.latency_s if there.reply_frame is not None else None
-    if there.vantage != row.vantage and answered is not None and answered + LOST_S < waited:
+    if there.vantage != row.vantage and answered is not None and answered + LOST_S < wait_s:
         return (
             f"It reached the server, which answered after {seconds(answered)} (frame {there.reply_frame} of the "
             f"capture taken on {row.server}): that answer was lost on the way to {row.client}."

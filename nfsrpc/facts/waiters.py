@@ -22,7 +22,7 @@ POLL_S = 25.0  # Linux retries a LOCK that was BLOCKED after 30 s; so long a wai
 
 
 class Waiter(NamedTuple):
-    """A lock session that stood behind another, or that was answered DEADLCK."""
+    """A lock session that waited behind another, or that was answered DEADLCK."""
 
     row: Locks.Row
     number: int  # its row number there
@@ -34,19 +34,19 @@ class Waiter(NamedTuple):
 
     @property
     def end(self) -> int:
-        """When it was granted or denied or gave up; else the end of the capture."""
+        """When the waiter was granted or denied or gave up; else the end of the capture."""
         return self.start + round((self.row.wait_s or 0.0) * SECOND)
 
     @property
     def free_s(self) -> float:
-        """How long the range had been free by then: since what stood in its way was released."""
+        """How long the range had been free at the end of the wait, in seconds: since the holder released it."""
         released = self.holder.released if self.holder is not None else None
         return 0.0 if released is None else (self.end - released) / SECOND
 
 
 @fact
 def waiters(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]:
-    """Those who were answered BLOCKED and had to wait for a while, or DEADLCK; in the order of their requests."""
+    """Sessions that were answered BLOCKED and waited for a while, or DEADLCK, in the order of their requests."""
     blocked, deadlock = locks.valid("blocked"), locks["status"] == Nlm4Stats.DEADLCK
     if not (blocked | deadlock).any():
         return ()
@@ -56,11 +56,11 @@ def waiters(locks: Locks, gaps: frozenset[frozenset[str]]) -> tuple[Waiter, ...]
     held_by = locks["held_by"][numbers]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]]))
     rows = rows_of(locks, numbers)
-    return tuple(Waiter(row, number, known(row, holders, gaps)) for number, row in rows.items())
+    return tuple(Waiter(row, number, sure_holder(row, holders, gaps)) for number, row in rows.items())
 
 
-def taken(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
-    """For each whether another held the range after the one in its way."""
+def held_by_others(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
+    """One flag per waiter: whether another session held the range after the holder that it waited for."""
     if not waiting:
         return []
     holds = np.flatnonzero(locks.valid("granted") & (locks["state"] != "replaced"))
@@ -70,8 +70,8 @@ def taken(locks: Locks, waiting: Sequence[Waiter]) -> list[bool]:
     return others_held(locks, holds, released[holds], numbers, np.array(after, dtype=np.int64))
 
 
-def known(row: Locks.Row, holders: Mapping[int, Locks.Row], gaps: frozenset[frozenset[str]]) -> Locks.Row | None:
-    """The holder, unless the capture lost that it had unlocked before: the waiter was granted what it seems to hold."""
+def sure_holder(row: Locks.Row, holders: Mapping[int, Locks.Row], gaps: frozenset[frozenset[str]]) -> Locks.Row | None:
+    """The holder, or None where the capture may lack its unlock: the waiter was granted what it seems to hold."""
     holder = None if row.held_by is None else holders.get(row.held_by)
     if holder is None or row.granted is None or not lacks(gaps, holder):
         return holder
@@ -96,10 +96,10 @@ def unexplained_waits(waiters: tuple[Waiter, ...]) -> tuple[Waiter, ...]:
 
 def held_until(locks: Locks) -> Array:
     """When the server may have taken a lock away from its holder: as soon as UNLOCK was called."""
-    asked = np.where(locks.valid("unlock"), locks["unlock"], NEVER)
+    unlocked = np.where(locks.valid("unlock"), locks["unlock"], NEVER)
     given_up = np.where(locks.valid("cancelled"), locks["cancelled"], NEVER)
     ended: Array = np.where(locks["state"] == "replaced", locks["granted"], NEVER)
-    return np.minimum(np.minimum(asked, given_up), ended)
+    return np.minimum(np.minimum(unlocked, given_up), ended)
 
 
 def during(locks: Locks, moments: Array) -> Mask:
@@ -120,11 +120,12 @@ class LastSeen(NamedTuple):
     """The last frame that a host sent."""
 
     time: int
-    goodbye: bool  # it closed a connection then: the host was idle, or shut down, and did not die
+    closed_connection: bool  # it closed a connection then: the host was idle, or shut down, and did not die
 
 
 @fact
 def last_seen(flows: Flows) -> Mapping[str, LastSeen]:
+    """The last frame of each host."""
     found: dict[str, LastSeen] = {}
     for side, way in (("client", "c"), ("server", "s")):
         hosts, last = flows.column(side), flows.column(f"{way}_last")
@@ -140,9 +141,9 @@ def last_seen(flows: Flows) -> Mapping[str, LastSeen]:
 
 
 def silent_s(last_seen: Mapping[str, LastSeen], host: str, until: int) -> float:
-    """How long a host had been silent then; 0 for one that closed its last connection itself."""
+    """How long a host had been silent at a time, in seconds; 0 if it closed its last connection itself."""
     seen = last_seen.get(host)
-    return 0.0 if seen is None or seen.goodbye else (until - seen.time) / SECOND
+    return 0.0 if seen is None or seen.closed_connection else (until - seen.time) / SECOND
 
 
 def same_range(locks: Locks, number: int) -> Mask:
@@ -165,6 +166,7 @@ def ranges(locks: Locks) -> tuple[Array, Array]:
 
 
 def same_file(locks: Locks, number: int) -> Mask:
+    """The sessions of the same file on the same server as the session of this number."""
     codes = (locks[name].codes for name in ("server", "fh"))
     mask: Mask = np.logical_and.reduce([column == column[number] for column in codes])
     return mask

@@ -31,7 +31,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from nfsrpc.facts.basic import Roles, listed, pairs_of
-from nfsrpc.facts.callbacks import Failure
+from nfsrpc.facts.callbacks import CallbackFailure
 from nfsrpc.facts.waiters import Waiter, proof
 from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import command
@@ -56,7 +56,7 @@ RETRY_S = 35.0  # a Linux client that waits asks again after 30.7 s: a lock that
 def check(
     waiters: tuple[Waiter, ...],
     locks: Locks,
-    failed_callbacks: tuple[Failure, ...],
+    failed_callbacks: tuple[CallbackFailure, ...],
     connections: Flows,
     registrations: Registrations,
     roles: Roles,
@@ -65,18 +65,18 @@ def check(
     *,
     never_s: float = 10.0,
 ) -> Iterator[Answer]:
-    tried = {(failure.server, failure.client) for failure in failed_callbacks} | looked_up(registrations, roles)
-    tried |= pairs_of(connections.where((connections["syn"] > 0) & (connections["synack"] == 0)))
+    contacted = {(failure.server, failure.client) for failure in failed_callbacks} | lockd_lookups(registrations, roles)
+    contacted |= pairs_of(connections.where((connections["syn"] > 0) & (connections["synack"] == 0)))
     polled = [waiter for waiter in waiters if waiter.row.blocked is not None and waiter.row.granted_by == "poll"]
-    called = {wanted(waiter) for waiter in waiters if is_called(waiter, tried)}
+    called = {lock_of(waiter) for waiter in waiters if is_called(waiter, contacted)}
     free = free_for(polled, locks)
-    left = [waiter for waiter in polled if free[waiter.number] >= never_s and wanted(waiter) not in called]
+    left = [waiter for waiter in polled if free[waiter.number] >= never_s and lock_of(waiter) not in called]
     ignored = [waiter for waiter in left if not is_unseen(waiter, free, gaps)]
     for server, mine in sorted(listed((waiter.row.server, waiter) for waiter in ignored).items()):
         yield finding(server, mine, free, server in with_portmappers)
     if ignored:
         return
-    blind = [waiter for waiter in polled if is_unseen(waiter, free, gaps) and wanted(waiter) not in called]
+    blind = [waiter for waiter in polled if is_unseen(waiter, free, gaps) and lock_of(waiter) not in called]
     if blind:
         server = blind[0].row.server
         why = f"when the lock that {blind[0].row.client} waited for was released, and which client was called back"
@@ -86,7 +86,7 @@ def check(
 
 
 def free_for(polled: list[Waiter], locks: Locks) -> dict[int, float]:
-    """By number of the waiter for how many seconds its lock was free before it was granted; 0 without a release.
+    """Seconds for which each waiter's lock was free before it was granted, by number; 0 without a release.
 
     The lock may have had other holders after the one for which it was first refused.
     """
@@ -113,25 +113,25 @@ def is_unseen(waiter: Waiter, free: dict[int, float], gaps: frozenset[frozenset[
     return bool(waiter.row.polls > 1 and free[waiter.number] > RETRY_S)
 
 
-def looked_up(registrations: Registrations, roles: Roles) -> set[tuple[str, str]]:
-    """Servers that asked their clients for their lockd."""
-    asked = registrations.where(registrations["prog"] == Prog.NLM)
-    pairs = {(row.asker, row.host) for row in asked.rows()}
+def lockd_lookups(registrations: Registrations, roles: Roles) -> set[tuple[str, str]]:
+    """Pairs of a server that looked up a client's lockd, and that client."""
+    lookups = registrations.where(registrations["prog"] == Prog.NLM)
+    pairs = {(row.asker, row.host) for row in lookups.rows()}
     found = ((roles.calling(asker, client), client) for asker, client in pairs)
     return {(server, client) for server, client in found if server is not None}
 
 
-def is_called(waiter: Waiter, tried: set[tuple[str, str]]) -> bool:
-    return waiter.row.callback is not None or (waiter.row.server, waiter.row.client) in tried
+def is_called(waiter: Waiter, contacted: set[tuple[str, str]]) -> bool:
+    return waiter.row.callback is not None or (waiter.row.server, waiter.row.client) in contacted
 
 
-def wanted(waiter: Waiter) -> tuple[str, str, str]:
-    """Who waits for what, without the address: captures of both sides of a NAT show one waiter at two."""
+def lock_of(waiter: Waiter) -> tuple[str, str, str]:
+    """Server, owner and file of a wait, without the address: captures of both sides of a NAT show one waiter at two."""
     return waiter.row.server, waiter.row.owner, waiter.row.file
 
 
 def finding(server: str, ignored: list[Waiter], free: dict[int, float], unfiltered: bool) -> Finding:
-    """`unfiltered`: the capture would show how the server looks its client up; one of lockd's port alone does not."""
+    """The finding on one server; `unfiltered`: the capture would show how it looks up its clients' lockd."""
     worst = max(ignored, key=lambda waiter: free[waiter.number])
     clients = tuple(sorted({waiter.row.client for waiter in ignored}))
     return RULE.finding(

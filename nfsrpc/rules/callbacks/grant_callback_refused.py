@@ -9,7 +9,7 @@ Why it matters
 
 Not flagged when
     The client had cancelled or unlocked, or had the lock already: then the grant crossed it, and is rightly refused.
-    What the client did before was not captured, or the capture lost packets between the two: then it cannot be told.
+    What the client did before was not captured, or the capture lost packets between the two: cannot tell.
 
 How to confirm
     On the client: dmesg | grep lockd; is the process that waited still there?
@@ -52,25 +52,25 @@ RULE = Rule(
 
 def check(locks: Locks, nlm: Calls, gaps: frozenset[frozenset[str]], *, crossing_s: float = 5.0) -> Iterator[Answer]:
     called = locks.where(locks.valid("callback"))
-    asked = denied(called.where(called.valid("requested")))
-    refused = [row for row in asked.rows() if not crossed(row, crossing_s)]
+    refusals = denials(called.where(called.valid("requested")))
+    refused = [row for row in refusals.rows() if not is_crossing(row, crossing_s)]
     proven = [row for row in refused if frozenset((row.client, row.server)) not in gaps]
     senders = callers(nlm, proven)
     for client, rows in sorted(listed((row.client, row) for row in proven).items()):
         yield finding(client, rows, senders)
     if proven:
         return
-    if refused or len(denied(called.where(~called.valid("requested")))):
+    if refused or len(denials(called.where(~called.valid("requested")))):
         yield RULE.cannot_tell("a grant was refused whose request, and what the client did since, was not captured")
     elif len(called) and not called.valid("callback_status").any():
         yield RULE.cannot_tell("the clients' answers to grants are not in the capture")
 
 
-def denied(called: Locks) -> Locks:
+def denials(called: Locks) -> Locks:
     return called.where(called.valid("callback_status") & (called["callback_status"] != Nlm4Stats.GRANTED))
 
 
-def crossed(row: Locks.Row, crossing_s: float) -> bool:
+def is_crossing(row: Locks.Row, crossing_s: float) -> bool:
     """Whether the client gave up before the grant could reach it, or had the lock already."""
     past = [time for time in (row.cancelled, row.unlock, row.granted) if time is not None]
     called = row.callback
@@ -78,7 +78,7 @@ def crossed(row: Locks.Row, crossing_s: float) -> bool:
 
 
 def callers(nlm: Calls, refused: list[Locks.Row]) -> dict[int | None, str]:
-    """Which host sent each of these callbacks, by its exchange."""
+    """The host that sent each of these callbacks, by exchange."""
     calls = nlm.where(isin(nlm["exchange"], [row.callback_exchange for row in refused]))
     return dict(zip(calls["exchange"].tolist(), calls["client"].tolist(), strict=True))
 

@@ -14,7 +14,7 @@ Not flagged when
     The callback arrives in the end, at once after a lost packet. A later callback reaches the same port: it was not
     closed, the network or the host was away (NET003). The client that waits has died (LCK010). Nothing shows
     that the client still waited, and the capture lost packets, or the server had results to send (LOCK_MSG and the
-    like are answered by calls, too): then it cannot be told.
+    like are answered by calls, too): cannot tell.
 
 How to confirm
     From the server: rpcinfo -t CLIENT 100021; nc -vz CLIENT PORT.
@@ -37,7 +37,7 @@ from collections.abc import Iterator, Mapping
 
 from nfsrpc.columns import isin
 from nfsrpc.facts.basic import listed, pairs_of
-from nfsrpc.facts.callbacks import Failure, delivered
+from nfsrpc.facts.callbacks import CallbackFailure, delivered
 from nfsrpc.facts.waiters import LastSeen, Waiter
 from nfsrpc.findings.advice import answers, bare, wire_of
 from nfsrpc.findings.command import Command, command, remark
@@ -59,7 +59,7 @@ RULE = Rule(
 
 
 def check(
-    failed_callbacks: tuple[Failure, ...],
+    failed_callbacks: tuple[CallbackFailure, ...],
     waiters: tuple[Waiter, ...],
     nlm: Calls,
     last_seen: Mapping[str, LastSeen],
@@ -72,10 +72,10 @@ def check(
     reached = delivered(nlm)
     failed = listed(((failure.server, failure.client), failure) for failure in failed_callbacks)
     waiting = listed(((waiter.row.server, waiter.row.client), waiter) for waiter in waiters)
-    tried = Stretches.of(((known.server, known.client), known.first, known.last) for known in failed_callbacks)
+    calls = Stretches.of(((one.server, one.client), one.first, one.last) for one in failed_callbacks)
     results, grants = results_sent(nlm), Stretches((reached["client"], reached["server"]), reached["time"])
     for (server, client), failures in sorted(failed.items()):
-        affected = [waiter for waiter in waiting.get((server, client), ()) if suffers(waiter, tried)]
+        affected = [waiter for waiter in waiting.get((server, client), ()) if is_affected(waiter, calls)]
         if frozenset((server, client)) in gaps or (server, client) in results:
             doubtful |= bool(affected)
             affected = [waiter for waiter in affected if still_waits(waiter, failures[0].first)]
@@ -84,8 +84,8 @@ def check(
         if not affected or grants.meet((server, client), first, first + at_once_s * SECOND):
             continue
         accused = True
-        shown = bool(with_portmappers & {server, client})
-        yield finding(failures, affected, certainty(failures, affected, last_seen, shown))
+        unfiltered = bool(with_portmappers & {server, client})
+        yield finding(failures, affected, certainty(failures, affected, last_seen, unfiltered))
     if accused:
         return
     if doubtful:
@@ -99,43 +99,45 @@ def check(
         )
 
 
-def suffers(waiter: Waiter, tried: Stretches) -> bool:
-    """Whether it waited when the server tried to call back, and was not granted by that."""
+def is_affected(waiter: Waiter, calls: Stretches) -> bool:
+    """Whether a waiter waited when the server tried to call back, and was not granted by that call."""
     if waiter.row.blocked is None or waiter.row.granted_by == "callback":
         return False
-    return tried.meet((waiter.row.server, waiter.row.client), waiter.start, waiter.end + SECOND)
+    return calls.meet((waiter.row.server, waiter.row.client), waiter.start, waiter.end + SECOND)
 
 
 def results_sent(nlm: Calls) -> set[tuple[str, str]]:
-    """The servers and clients that asked them in the asynchronous form, which a server answers by calls to it."""
-    asked = nlm.where(isin(nlm["proc"], (NlmProc.TEST_MSG, NlmProc.LOCK_MSG, NlmProc.CANCEL_MSG, NlmProc.UNLOCK_MSG)))
-    return {(server, client) for client, server in pairs_of(asked)}
+    """Pairs of a server and a client with asynchronous requests, which the server answers by calls to the client."""
+    messages = nlm.where(
+        isin(nlm["proc"], (NlmProc.TEST_MSG, NlmProc.LOCK_MSG, NlmProc.CANCEL_MSG, NlmProc.UNLOCK_MSG))
+    )
+    return {(server, client) for client, server in pairs_of(messages)}
 
 
 def still_waits(waiter: Waiter, time: int) -> bool:
-    """Whether the capture shows after this time that it waits: it asks again, gives up, or has the lock."""
+    """Whether the capture shows a waiter after this time: it retries, gives up, or has the lock."""
     row = waiter.row
-    ends = (known for known in (row.granted, row.cancelled, row.denied) if known is not None)
+    ends = (end for end in (row.granted, row.cancelled, row.denied) if end is not None)
     return any(end > time for end in ends) or (row.polls > 0 and waiter.end > time)
 
 
 def certainty(
-    failures: list[Failure], affected: list[Waiter], last_seen: Mapping[str, LastSeen], shown: bool
+    failures: list[CallbackFailure], affected: list[Waiter], last_seen: Mapping[str, LastSeen], unfiltered: bool
 ) -> Certainty:
-    """`shown`: the capture holds questions to portmappers, so that one which is missing was not asked."""
+    """How certain it is; `unfiltered`: portmapper calls were captured, so that a missing one was not sent."""
     client = affected[0].row.client
     living = client in last_seen and last_seen[client].time > failures[0].first
     if any(failure.called for failure in failures):
         return "certain" if living else "likely"
-    sure = shown if all(failure.unnamed for failure in failures) else any(failure.sure for failure in failures)
+    sure = unfiltered if all(failure.unnamed for failure in failures) else any(failure.sure for failure in failures)
     return "certain" if living and sure else "likely"
 
 
-def finding(failures: list[Failure], affected: list[Waiter], certainty: Certainty) -> Finding:
+def finding(failures: list[CallbackFailure], affected: list[Waiter], certainty: Certainty) -> Finding:
     server, client = failures[0].server, failures[0].client
     own = all(failure.is_servers_own for failure in failures)
-    lost = [free_for(waiter) for waiter in affected]
-    idle = max((known for known in lost if known is not None), default=None)
+    free = [free_for(waiter) for waiter in affected]
+    idle = max((time for time in free if time is not None), default=None)
     cost = f" The lock was free for {seconds(idle)} before." if idle is not None else ""
     return RULE.finding(
         certainty=certainty,
@@ -161,8 +163,8 @@ def finding(failures: list[Failure], affected: list[Waiter], certainty: Certaint
     )
 
 
-def servers_reason(failures: list[Failure]) -> str:
-    """Why it is the server's own fault, in a clause."""
+def servers_reason(failures: list[CallbackFailure]) -> str:
+    """A clause on why the failure is the server's own."""
     for failure in failures:
         if failure.called:
             return f"it calls {failure.called}, which did not ask for the lock"
@@ -171,7 +173,7 @@ def servers_reason(failures: list[Failure]) -> str:
     return f"it calls port {failures[0].port}, which no portmapper named"
 
 
-def proof(failures: list[Failure], affected: list[Waiter]) -> Iterator[Evidence]:
+def proof(failures: list[CallbackFailure], affected: list[Waiter]) -> Iterator[Evidence]:
     row = affected[0].row
     yield Evidence.of(row.blocked_capture, row.blocked_frame, f"{row.client} has to wait (BLOCKED)")
     for failure in failures[:2]:
@@ -182,7 +184,7 @@ def proof(failures: list[Failure], affected: list[Waiter]) -> Iterator[Evidence]
             return
 
 
-def client_remedy(failures: list[Failure]) -> tuple[Command, ...]:
+def client_remedy(failures: list[CallbackFailure]) -> tuple[Command, ...]:
     server, client = failures[0].server, failures[0].client
     port = next((failure.port for failure in failures if failure.port), None)
     return (
@@ -202,7 +204,7 @@ def client_remedy(failures: list[Failure]) -> tuple[Command, ...]:
     )
 
 
-def server_remedy(failures: list[Failure]) -> tuple[Command, ...]:
+def server_remedy(failures: list[CallbackFailure]) -> tuple[Command, ...]:
     server, client = failures[0].server, failures[0].client
     caller = next((failure.caller for failure in failures if failure.caller), None)
     if caller:
@@ -232,15 +234,15 @@ def server_remedy(failures: list[Failure]) -> tuple[Command, ...]:
     )
 
 
-def what_failed(failures: list[Failure]) -> str:
-    """Each way once, the first of many."""
+def what_failed(failures: list[CallbackFailure]) -> str:
+    """The ways of failure, each once, by its first example."""
     ways = list(dict.fromkeys(failure.what for failure in failures))
     more = [f"and {len(ways) - NAMED} more"] if len(ways) > NAMED else []
     return "; ".join([*ways[:NAMED], *more])
 
 
 def free_for(waiter: Waiter) -> float | None:
-    """How long the lock was free before the waiter had it."""
+    """Seconds for which the lock was free before the waiter had it."""
     released: int | None = waiter.holder.released if waiter.holder is not None else None
     if released is None or released > waiter.end:
         return None

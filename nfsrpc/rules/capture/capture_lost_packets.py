@@ -41,13 +41,13 @@ RULE = Rule(
 
 
 def check(flows: Flows, quality: Quality) -> Iterator[Answer]:
-    lost = flows["c_lost_bytes"] + flows["s_lost_bytes"]
+    missing = flows["c_lost_bytes"] + flows["s_lost_bytes"]
     drops = quality["drops"][quality.valid("drops")]
     dropped = int(drops.sum()) if len(drops) else 0
-    if not lost.any() and not dropped:
+    if not missing.any() and not dropped:
         return
-    rows = flows.where(lost > 0)
-    gaps = int(lost.sum())
+    rows = flows.where(missing > 0)
+    gaps = int(missing.sum())
     reported = f"; the capturing system reports {several(dropped, 'dropped packet')}" if dropped else ""
     yield RULE.finding(
         host=None,

@@ -52,7 +52,7 @@ def check(flows: Flows, span: Span | None, *, wait_s: float = 5.0) -> Iterator[A
 
 
 def not_silence(flows: Flows) -> Mask:
-    """Where the other side must have sent something that is not here: replies to nothing, or data that goes on."""
+    """Flows whose other side must have sent something that the capture lacks: replies without calls, or more data."""
     tcp = flows["transport"] == "tcp"
     replies_only = (flows["c_frames"] == 0) & (flows["s_replies"] > 0)
     unacknowledged = tcp & (flows["c_bytes"] > 0) & (flows["c_retransmitted"] == 0)
@@ -62,22 +62,22 @@ def not_silence(flows: Flows) -> Mask:
 
 def finding(rows: Flows) -> Finding:
     first = rows.row(int(np.argmin(rows["frame"])))
-    heard = first.client if first.c_frames else first.server
+    sender = first.client if first.c_frames else first.server
     calls = int(rows["c_calls"].sum())
     replies = int(rows["s_replies"].sum())
     what = several(calls, "call") if first.c_frames else several(replies, "reply", "replies")
     return RULE.finding(
         host=None,
-        title=f"only what {heard} sent was captured: {what} between {first.client} and {first.server} undecided",
+        title=f"only what {sender} sent was captured: {what} between {first.client} and {first.server} undecided",
         explanation=(
             f"Of {several(len(rows), 'connection')} between {first.client} and {first.server} the capture holds the "
-            f"frames of {heard} only. It does not show whether these calls were answered, and how."
+            f"frames of {sender} only. It does not show whether these calls were answered, and how."
         ),
         clients=(first.client,),
         count=len(rows),
         first=int(rows["first"].min()),
         last=int(rows["last"].max()),
-        evidence=(Evidence(first.capture, first.frame, f"sent by {heard}; nothing of the other side was captured"),),
+        evidence=(Evidence(first.capture, first.frame, f"sent by {sender}; nothing of the other side was captured"),),
         remedy=(remark("Capture there without -Q, and without src or dst in the filter."),),
         needs=wire_of(first.server, [first.client]),
     )

@@ -22,7 +22,7 @@ References
     RFC 1813 appendix II; Linux fs/lockd/svclock.c, fs/lockd/clntlock.c.
 
 Parameters
-    free_s: the lock was free for so long, and was granted to nobody
+    free_s: the lock was free for so long, and was not granted
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.facts.basic import lacks
-from nfsrpc.facts.waiters import Waiter, proof, taken
+from nfsrpc.facts.waiters import Waiter, held_by_others, proof
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
@@ -54,7 +54,7 @@ def check(
 ) -> Iterator[Answer]:
     waiting = [waiter for waiter in waiters if waiter.row.state == "waiting" and waiter.row.blocked is not None]
     free = [waiter for waiter in waiting if waiter.free_s >= free_s]
-    left = [waiter for waiter, other in zip(free, taken(locks, free), strict=True) if not other]
+    left = [waiter for waiter, other in zip(free, held_by_others(locks, free), strict=True) if not other]
     stuck = [waiter for waiter in left if not lacks(gaps, waiter.row)]
     blocked = times_blocked(nlm) if stuck else {}
     for waiter in stuck:
@@ -66,13 +66,13 @@ def check(
 
 
 def times_blocked(nlm: Calls) -> Mapping[int, int]:
-    """When calls were sent that were answered BLOCKED, by exchange."""
+    """The times of calls that were answered BLOCKED, by exchange."""
     rows = nlm.where(nlm["status"] == Nlm4Stats.BLOCKED)
     return dict(zip(rows["exchange"].tolist(), rows["time"].tolist(), strict=True))
 
 
 def blocked_again(blocked: Mapping[int, int], waiter: Waiter) -> bool:
-    """Whether the server answers BLOCKED after the release: a holder that the capture does not show may have it."""
+    """Whether the server answers BLOCKED after the release: another holder, not in the capture, may have the lock."""
     exchange = waiter.row.last_exchange
     last = None if exchange is None else blocked.get(exchange)
     released = None if waiter.holder is None else waiter.holder.released

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 
 class Wait(NamedTuple):
-    """Who waits for whom, from when to when, and whether the server called it a deadlock (DEADLCK)."""
+    """One wait: waiter and holder, start and end, and whether the server called it a deadlock (DEADLCK)."""
 
     waiter: int
     holder: int
@@ -36,7 +36,7 @@ FEW = 10_000  # and so many in a small one
 
 
 def circles(waits: Sequence[Wait], stuck: int) -> list[Circle]:
-    """Circles of waits that were all there at one time: at a moment, if one is a deadlock, else for so long."""
+    """Circles of waits that existed at one time: at one moment, if one is a deadlock, else for `stuck`."""
     number = components(by(waits, "waiter"))
     within: dict[int, list[Wait]] = {}
     for wait in waits:
@@ -59,7 +59,7 @@ def components(graph: Graph) -> dict[int, int]:
     low: dict[int, int] = {}
     open_: list[int] = []
     for root in graph:
-        ways: list[tuple[int, Iterator[Wait]]] = [] if root in index else [entered(root, graph, index, low, open_)]
+        ways: list[tuple[int, Iterator[Wait]]] = [] if root in index else [enter(root, graph, index, low, open_)]
         while ways:
             owner, waits = ways[-1]
             wait = next(waits, None)
@@ -70,13 +70,13 @@ def components(graph: Graph) -> dict[int, int]:
                 if low[owner] == index[owner]:
                     close(owner, open_, found)
             elif wait.holder not in index:
-                ways.append(entered(wait.holder, graph, index, low, open_))
+                ways.append(enter(wait.holder, graph, index, low, open_))
             elif wait.holder not in found:
                 low[owner] = min(low[owner], index[wait.holder])
     return found
 
 
-def entered(
+def enter(
     owner: int, graph: Graph, index: dict[int, int], low: dict[int, int], open_: list[int]
 ) -> tuple[int, Iterator[Wait]]:
     index[owner] = low[owner] = len(index)
@@ -85,7 +85,7 @@ def entered(
 
 
 def close(root: int, open_: list[int], found: dict[int, int]) -> None:
-    """All that was entered since a root of a component, and is still open, is of that component."""
+    """Close a component: all that was entered since its root, and is still open, belongs to it."""
     owner = None
     while owner != root:
         owner = open_.pop()
@@ -102,7 +102,7 @@ class Component:
         self.gone: set[Wait] = set()  # of knots that are found
 
     def circles(self) -> Iterator[Circle]:
-        # A deadlock that nobody resolves lasts to the end of the capture: it closed with one of the latest waits.
+        # A deadlock that is not resolved lasts to the end of the capture: it closed with one of the latest waits.
         for last in sorted(self.waits, key=lambda wait: (not wait.deadlock, -wait.start)):
             for lasts in self.moments(last):
                 circle = self.closed_by(last, lasts) if lasts(last) else None
@@ -113,7 +113,7 @@ class Component:
                 return
 
     def moments(self, last: Wait) -> Iterator[Lasts]:
-        """What the waits of a circle have in common with one: they are there when it begins, or when it is answered."""
+        """Conditions by which waits exist together with one: when it begins, or when it is answered."""
         if last.deadlock:
             yield lambda wait: wait.start <= last.start <= wait.end
             yield lambda wait: wait.start <= last.end <= wait.end

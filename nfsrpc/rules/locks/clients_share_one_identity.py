@@ -44,7 +44,7 @@ RULE = Rule(
     passes="no range was granted to one owner on two connections at once",
 )
 
-LOOKED_AT = 50  # cases: each costs a look at all lock requests
+MAX_CASES = 50  # cases: each costs a look at all lock requests
 
 
 def check(locks: Locks, nlm: Calls) -> Iterator[Answer]:
@@ -63,7 +63,7 @@ def again(locks: Locks) -> Iterator[tuple[Locks.Row, Locks.Row]]:
     order = np.lexsort((locks["time"], owners))
     follows = owners[order][1:] == owners[order][:-1]
     other_port = locks["client_port"][order][1:] != locks["client_port"][order][:-1]
-    at = np.flatnonzero(follows & other_port & replaced[order][:-1])[:LOOKED_AT]
+    at = np.flatnonzero(follows & other_port & replaced[order][:-1])[:MAX_CASES]
     rows = rows_of(locks, distinct(np.concatenate([order[at], order[at + 1]])))
     for first, second in zip(order[at].tolist(), order[at + 1].tolist(), strict=True):
         yield rows[first], rows[second]
@@ -86,7 +86,7 @@ def times(nlm: Calls, same: Array, port: int | None) -> Array:
 
 
 def namesakes(locks: Locks, row: Locks.Row) -> tuple[str, ...]:
-    """Its address, and those that its owner has where the capture shows the inside of the NAT."""
+    """The addresses of a session's owner: its own, and others where the capture shows the inside of the NAT."""
     same = (locks["server"] == row.server) & (locks["owner"] == row.owner) & (locks["fh"] == row.fh)
     return tuple(sorted({row.client, *locks.where(same)["client"].present()}))
 

@@ -58,8 +58,8 @@ RULE = Rule(
     passes="no lock was granted while another held its range",
 )
 
-LOOKED_AT = 200  # grants of each kind; most are innocent, and each costs a look at all locks
-SHOWN = 20  # cases are reported
+MAX_GRANTS = 200  # grants of each kind; most are innocent, and each costs a look at all locks
+MAX_CASES = 20  # cases are reported
 
 
 def check(
@@ -78,7 +78,7 @@ def check(
     holders = Holders(locks, nlm, boots)
     rows, more = suspects(locks, moment)
     for number in rows.tolist():
-        if len(found) >= SHOWN:
+        if len(found) >= MAX_CASES:
             break
         holder = holders.of(number, moment)
         if holder is None:
@@ -110,20 +110,20 @@ def suspects(locks: Locks, moment: int) -> tuple[Array, bool]:
     concerned = isin(file, file[early])  # of most files nothing more need be asked
     rows, file = rows[concerned], file[concerned]
     since, until, exclusive = locks["granted"][rows], held_until(locks)[rows], locks["exclusive"][rows]
-    asked = locks.valid("requested")[rows]
+    requested = locks.valid("requested")[rows]
     alone = np.where(exclusive, until, NAT)  # a shared lock stands only in the way of exclusive ones
     places = group(file, locks["l_offset"][rows], locks["l_len"][rows])[0], file
     masks = [
         granted_early(place, since, alone, moment) | (granted_early(place, since, until, moment) & exclusive)
         for place in places
     ]
-    found = [rows[mask & asked] for mask in masks]
-    looked_at = distinct(np.concatenate([numbers[:LOOKED_AT] for numbers in found]))
-    return looked_at, any(len(numbers) > LOOKED_AT for numbers in found)
+    found = [rows[mask & requested] for mask in masks]
+    examined = distinct(np.concatenate([numbers[:MAX_GRANTS] for numbers in found]))
+    return examined, any(len(numbers) > MAX_GRANTS for numbers in found)
 
 
 def granted_early(groups: Array, since: Array, until: Array, moment: int) -> Mask:
-    """Which were granted while one granted well before in the same group still held, each by more than a moment."""
+    """Sessions granted while an earlier one of their group still held, each by more than a moment."""
     order = np.argsort(since, kind="stable")  # as good as sorted, and so quick
     order = order[in_order(groups[order])]
     groups, since, until = groups[order], since[order], until[order]
@@ -155,27 +155,27 @@ class Holders:
         return held_until(self.locks)
 
     @cached_property
-    def freed(self) -> Array:
-        """By FREE_ALL."""
+    def free_all_times(self) -> Array:
+        """The times of FREE_ALL, by which clients give up all locks."""
         rows = self.nlm.where(self.nlm["proc"] == NlmProc.FREE_ALL)
         freeing = Stretches((rows["client"], rows["server"]), rows["time"])
         ends = zip(*(self.locks[name].tolist() for name in ("client", "server", "granted")), strict=True)
         return or_never(freeing.following((client, server), granted) for client, server, granted in ends)
 
     @cached_property
-    def booted(self) -> Array:
+    def boot_times(self) -> Array:
         booting = Stretches.of((host, time, time) for host, times in self.boots.items() for time in times)
         grants = zip(*(self.locks[name].tolist() for name in ("client", "granted")), strict=True)
         return or_never(booting.following(client, granted) for client, granted in grants)
 
     def of(self, number: int, moment: int) -> Locks.Row | None:
-        """Who held the range when this was granted, in a way that excludes it."""
+        """The sessions that held the range, excluding others, when a session was granted."""
         locks, since = self.locks, self.locks["granted"]
         time = int(since[number])
         same_owner = (locks["client"].codes == locks["client"].codes[number]) & (locks["svid"] == locks["svid"][number])
         meets = same_range(locks, number) & ~same_owner & (locks["exclusive"] | locks["exclusive"][number])
         meets &= (since != NAT) & (since < time - moment) & (self.until > time + moment)
-        meets &= (self.booted > time) & (self.freed > time + moment) & locks.valid("caller_name")
+        meets &= (self.boot_times > time) & (self.free_all_times > time + moment) & locks.valid("caller_name")
         meets[number] = False
         first = np.flatnonzero(meets)[:1]
         return next(locks.take(first).rows(), None)
@@ -186,7 +186,7 @@ def or_never(times: Iterable[int | None]) -> Array:
 
 
 def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: bool) -> Finding:
-    """`unfiltered`: notices of reboot would be in the capture."""
+    """The finding on one server; `unfiltered`: reboot notices would be in the capture."""
     holder, row = pairs[0]
     unseen = "" if unfiltered else " Notices of a reboot pass over other ports, which were not captured."
     return RULE.finding(
@@ -197,7 +197,7 @@ def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: b
             f"{holder.owner} ({holder.client}) was granted it at {utc(holder.granted)} and has not unlocked; at "
             f"{utc(row.granted)} {row.owner} ({row.client}) was granted it as well.{unseen}"
         ),
-        clients=tuple(sorted({known.client for pair in pairs for known in pair})),
+        clients=tuple(sorted({row.client for pair in pairs for row in pair})),
         files=tuple(sorted({row.file for _, row in pairs})),
         count=len(pairs),
         first=row.granted,
@@ -210,6 +210,6 @@ def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: b
             command("journalctl -u nfs-server -u rpc-statd", on="the server", note="restarted meanwhile?"),
             remark("Stop one of the applications; check the file for damage."),
         ),
-        needs=None if unfiltered else wire_of(server, {known.client for pair in pairs for known in pair}),
+        needs=None if unfiltered else wire_of(server, {row.client for pair in pairs for row in pair}),
         verify=(command("cat /proc/locks", on="the server", note="against lslocks on both clients"),),
     )

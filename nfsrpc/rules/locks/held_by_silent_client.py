@@ -137,7 +137,7 @@ def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) 
 
 
 def longest_wait(victims: list[Locks.Row]) -> float:
-    """How long one client waited at most: one that polls, from its first request to the last reply."""
+    """The longest wait of a client in seconds; one that polls waits from its first request to the last reply."""
     stretches: dict[str, tuple[int, int]] = {}
     for row in victims:
         requested = row.requested or 0

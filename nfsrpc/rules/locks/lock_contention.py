@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
-from nfsrpc.facts.waiters import LastSeen, Waiter, proof, silent_s, taken
+from nfsrpc.facts.waiters import LastSeen, Waiter, held_by_others, proof, silent_s
 from nfsrpc.findings.advice import who_holds, wire_of
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.tables import Locks
@@ -61,31 +61,31 @@ def check(
 ) -> Iterator[Answer]:
     blocked = [waiter for waiter in waiters if waiter.row.blocked is not None]
     free = [waiter for waiter in blocked if waiter.free_s > 0 and waiter.row.granted is None]
-    followed = {waiter.number for waiter, others in zip(free, taken(locks, free), strict=True) if others}
-    waits = [Wait(waiter, waiter.number in followed) for waiter in blocked]
+    followed = {waiter.number for waiter, others in zip(free, held_by_others(locks, free), strict=True) if others}
+    waits = [ContendedWait(waiter, waiter.number in followed) for waiter in blocked]
     waiting = [
         wait
         for wait in waits
         if wait.seconds >= wait_s and not (wait.waiter.holder and is_gone(wait.waiter, last_seen, silence_s))
     ]
-    for (server, file), group in groupby(sorted(waiting, key=place), key=place):
+    for (server, file), group in groupby(sorted(waiting, key=file_of), key=file_of):
         yield finding(server, file, list(group), long_s)
 
 
-class Wait(NamedTuple):
-    """Who waited, and whether another held the range after the one that was in the way first."""
+class ContendedWait(NamedTuple):
+    """A waiter, and whether another session held the range after the first holder."""
 
     waiter: Waiter
     others: bool
 
     @property
     def seconds(self) -> float:
-        """While somebody held the range: what a wait lasts after that has other causes (LCK003, CBK001)."""
+        """The seconds of the wait in which the range was held: the rest has other causes (LCK003, CBK001)."""
         wait: float = self.waiter.row.wait_s or 0.0
         return wait if self.others else wait - max(0.0, self.waiter.free_s)
 
 
-def place(wait: Wait) -> tuple[str, str]:
+def file_of(wait: ContendedWait) -> tuple[str, str]:
     return wait.waiter.row.server, wait.waiter.row.file
 
 
@@ -100,7 +100,7 @@ def is_gone(waiter: Waiter, last_seen: Mapping[str, LastSeen], silence_s: float)
     )
 
 
-def finding(server: str, file: str, waits: list[Wait], long_s: float) -> Finding:
+def finding(server: str, file: str, waits: list[ContendedWait], long_s: float) -> Finding:
     worst = max(waits, key=lambda wait: wait.seconds)
     waiting, longest, wait = [each.waiter for each in waits], worst.waiter, worst.seconds
     holders = sorted({f"{waiter.holder.owner} ({waiter.holder.client})" for waiter in waiting if waiter.holder})

@@ -54,23 +54,23 @@ ASKED_S = 60.0  # Linux retries after 5 s; across a longer pause it is unknown w
 
 
 def check(requests: Calls, locks: Locks, *, long_s: float = 120.0) -> Iterator[Answer]:
-    asked = requests.where(isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & requests.valid("status"))
+    lock_requests = requests.where(isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & requests.valid("status"))
     # Clients that claim their locks again are granted them in the grace period itself; a cut request may be such a one.
-    again = isin(asked["exchange"], claimed_again(locks)) | (asked["flags"] & CALL_CUT != 0)
-    reclaimed = again & (asked["status"] == Nlm4Stats.GRANTED)
-    if len(asked) and reclaimed.all():
+    again = isin(lock_requests["exchange"], claimed_again(locks)) | (lock_requests["flags"] & CALL_CUT != 0)
+    reclaimed = again & (lock_requests["status"] == Nlm4Stats.GRANTED)
+    if len(lock_requests) and reclaimed.all():
         yield RULE.cannot_tell("all LOCKs whose results are in the capture are, or may be, reclaims")
-    asked = asked.where(~reclaimed)
-    graces = asked.where(asked["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
+    lock_requests = lock_requests.where(~reclaimed)
+    graces = lock_requests.where(lock_requests["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
     denying = graces["server"].present()
-    for server, rows in Parts(asked, "server").items() if denying else ():
+    for server, rows in Parts(lock_requests, "server").items() if denying else ():
         if server in denying:
             yield finding(server, rows, long_s)
 
 
-def finding(server: str, asked: Calls, long_s: float) -> Finding:
-    rows = asked.where(asked["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
-    spells = number_of_spells(asked)
+def finding(server: str, lock_requests: Calls, long_s: float) -> Finding:
+    rows = lock_requests.where(lock_requests["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
+    spells = number_of_spells(lock_requests)
     first, last = rows.row(0), rows.row(len(rows) - 1)
     gaps = np.diff(np.sort(rows["time"])) / SECOND
     lasted = float(gaps[gaps <= ASKED_S].sum())
@@ -110,11 +110,11 @@ def finding(server: str, asked: Calls, long_s: float) -> Finding:
     )
 
 
-def number_of_spells(asked: Calls) -> int:
-    """How many times the grace period began: again, when a LOCK without reclaim was granted between."""
-    times = asked["reply_time"]
-    order = np.argsort(times, kind="stable") if NAT not in times else np.arange(len(asked))
-    status = asked["status"][order]
+def number_of_spells(lock_requests: Calls) -> int:
+    """The number of grace periods: a new one begins where a LOCK without reclaim was granted between."""
+    times = lock_requests["reply_time"]
+    order = np.argsort(times, kind="stable") if NAT not in times else np.arange(len(lock_requests))
+    status = lock_requests["status"][order]
     denied = (
         status[(status == Nlm4Stats.DENIED_GRACE_PERIOD) | (status == Nlm4Stats.GRANTED)]
         == Nlm4Stats.DENIED_GRACE_PERIOD

@@ -49,13 +49,13 @@ RULE = Rule(
 
 
 def check(requests: Calls, locks: Locks, loopbacks: frozenset[str]) -> Iterator[Answer]:
-    asked = requests.where(
+    synchronous = requests.where(
         isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & (requests["status"] == Nlm4Stats.DENIED_NOLOCKS)
     )
     asynchronous = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["status"] == Nlm4Stats.DENIED_NOLOCKS))
-    sessions = locks.where(isin(locks["exchange"], asked["exchange"]))
-    servers = asked["server"].present() | asynchronous["server"].present()
-    rows, theirs, messages = Parts(asked, "server"), Parts(sessions, "server"), Parts(asynchronous, "server")
+    sessions = locks.where(isin(locks["exchange"], synchronous["exchange"]))
+    servers = synchronous["server"].present() | asynchronous["server"].present()
+    rows, theirs, messages = Parts(synchronous, "server"), Parts(sessions, "server"), Parts(asynchronous, "server")
     for server in sorted(servers):
         yield finding(server, rows[server], theirs[server], messages[server], loopbacks)
 

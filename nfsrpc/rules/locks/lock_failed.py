@@ -81,8 +81,8 @@ def check(requests: Calls, locks: Locks, lock_files: LockFiles) -> Iterator[Answ
     for (server, status), rows in Parts(requests.where(failed), "server", "status").items():
         yield finding(server, status, rows, lock_files)
     messages = (locks["procedure"] == "LOCK_MSG") & (isin(locks["status"], FAILURES) | without_wait)
-    told = locks.where(messages)
-    for row, status in zip(told.rows(), told["status"].tolist(), strict=True):
+    refused = locks.where(messages)
+    for row, status in zip(refused.rows(), refused["status"].tolist(), strict=True):
         yield of_message(row, status)
 
 
@@ -116,7 +116,7 @@ def finding(server: str, status: int, rows: Calls, lock_files: LockFiles) -> Fin
 
 
 def of_message(row: Locks.Row, status: int) -> Finding:
-    """Of a session that was asked for by LOCK_MSG."""
+    """The evidence of a session that was requested by LOCK_MSG."""
     meaning = MEANINGS[status]
     return RULE.finding(
         host=row.server if meaning.on_server else None,

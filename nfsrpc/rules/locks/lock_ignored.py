@@ -60,18 +60,18 @@ ELSEWHERE, PERHAPS, CERTAINLY = range(3)
 WHERE = ("", ", perhaps into its range", ", into its range")
 
 
-class Ignored(NamedTuple):
+class UnlockedWrites(NamedTuple):
     """Writes, and beside each the lock that another host held then, and whether they fall into its range."""
 
     writes: Writes
     locks: Locks
     into: Array  # ELSEWHERE, PERHAPS or CERTAINLY
 
-    def where(self, mask: Mask) -> Ignored:
+    def where(self, mask: Mask) -> UnlockedWrites:
         return self.take(np.flatnonzero(mask))
 
-    def take(self, rows: Array) -> Ignored:
-        return Ignored(self.writes.take(rows), self.locks.take(rows), self.into[rows])
+    def take(self, rows: Array) -> UnlockedWrites:
+        return UnlockedWrites(self.writes.take(rows), self.locks.take(rows), self.into[rows])
 
 
 def check(
@@ -87,7 +87,7 @@ def check(
     held = locks.where(locks.valid("granted") & (locks["granted_by"] != "late-reply"))
     if not len(held):
         return
-    found = ignored(strangers(locks, writes, nlm), held, captures)
+    found = writes_while_locked(writes_without_lock(locks, writes, nlm), held, captures)
     pairs, first = group(found.writes["server"].codes, found.writes["client"].codes)
     unsure = [frozenset(pair) in gaps for pair in ends(found.writes.take(first))]
     for rows, unseen in zip(members(pairs), unsure, strict=True):
@@ -104,10 +104,10 @@ def ends(table: Table) -> Iterator[tuple[str, str]]:
     return zip(table["client"].tolist(), table["server"].tolist(), strict=True)
 
 
-def strangers(locks: Locks, writes: Writes, nlm: Calls) -> Writes:
+def writes_without_lock(locks: Locks, writes: Writes, nlm: Calls) -> Writes:
     """Writes to locked files by hosts that never ask for a lock on them."""
-    asked, wrote = numbered(locks, writes, "server", "fh", "client")
-    strange = writes.where((translated(writes["fh"], locks["fh"]) >= 0) & ~isin(wrote, asked))
+    lockers, written = numbered(locks, writes, "server", "fh", "client")
+    strange = writes.where((translated(writes["fh"], locks["fh"]) >= 0) & ~isin(written, lockers))
     sharing = nlm.where(nlm["proc"] == NlmProc.SHARE)
     if not len(sharing) or not len(strange):
         return strange
@@ -131,44 +131,44 @@ def translated(of: Coded, to: Coded) -> Array:
     return np.array([*(codes.get(label, -1) for label in of.labels), -1], dtype=np.int64)[of.codes]
 
 
-def ignored(writes: Writes, held: Locks, captures: Captures) -> Ignored:
-    """Of the writes of a row the first and the last have a time: one of them must be while a lock is held."""
-    locked, wrote = numbered(held, writes, "server", "fh")
-    concerned = isin(locked, wrote)
+def writes_while_locked(writes: Writes, held: Locks, captures: Captures) -> UnlockedWrites:
+    """Writes during a lock of another host: the first or the last write of a row, whose times are recorded."""
+    locked, written = numbered(held, writes, "server", "fh")
+    concerned = isin(locked, written)
     held, locked = held.where(concerned), locked[concerned]
-    first, last = (latest(locked, held["granted"], wrote, writes[name]) for name in ("first", "last"))
+    first, last = (latest(locked, held["granted"], written, writes[name]) for name in ("first", "last"))
     until = np.append(held_until(held), NAT)
     rows = np.where(writes["first"] < until[first], first, np.where(writes["last"] < until[last], last, -1))
     into = np.full(len(writes), ELSEWHERE)
     for name in ("first", "last"):
-        met, how = fallen_into(held, locked, writes, wrote, writes[name])
+        met, how = locks_met(held, locked, writes, written, writes[name])
         rows, into = np.where(how > into, met, rows), np.maximum(how, into)
-    found = Ignored(writes.where(rows >= 0), held.take(rows[rows >= 0]), into[rows >= 0])
+    found = UnlockedWrites(writes.where(rows >= 0), held.take(rows[rows >= 0]), into[rows >= 0])
     vantages = np.zeros(int(captures["capture"].max(initial=0)) + 1, dtype=np.int64)
     vantages[captures["capture"]] = captures["vantage"]
     return found.where(vantages[found.locks["granted_capture"]] == found.writes["vantage"])
 
 
-def fallen_into(held: Locks, locked: Array, writes: Writes, wrote: Array, at: Array) -> tuple[Array, Array]:
-    """For each row of writes the exclusive lock that it met at that moment, and whether it fell into its range."""
+def locks_met(held: Locks, locked: Array, writes: Writes, written: Array, at: Array) -> tuple[Array, Array]:
+    """The exclusive lock that each row of writes met at that moment, and whether the write was in its range."""
     exclusive = np.flatnonzero(held["exclusive"])
     locks = held.take(exclusive)
     start, end = locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"])
     low, high = writes["first_byte"], writes["last_byte"]
     ranges = Ranges(locked[exclusive], start, end)
-    met = held_then(ranges, locks["granted"], held_until(locks), Ranges(wrote, low, high), at)
+    met = held_then(ranges, locks["granted"], held_until(locks), Ranges(written, low, high), at)
     start, end = (np.append(column, np.uint64(0)) for column in (start, end))
     rows = np.append(exclusive, -1)
     inside = (start[met] <= low) & (high <= end[met])
-    known = high != TO_THE_END
-    how = np.where(inside | (known & (writes["exchanges"] == 1)), CERTAINLY, np.where(known, PERHAPS, ELSEWHERE))
+    bounded = high != TO_THE_END
+    how = np.where(inside | (bounded & (writes["exchanges"] == 1)), CERTAINLY, np.where(bounded, PERHAPS, ELSEWHERE))
     return rows[met], np.where(met >= 0, how, ELSEWHERE)
 
 
-def latest(locked: Array, granted: Array, wrote: Array, times: Array) -> Array:
-    """For each write the row of the lock on its file that was granted last before it, -1 where none was."""
+def latest(locked: Array, granted: Array, written: Array, times: Array) -> Array:
+    """The row of the last lock granted before each write on its file, -1 where none was."""
     count = len(locked)
-    files, moments = np.concatenate([locked, wrote]), np.concatenate([granted, times])
+    files, moments = np.concatenate([locked, written]), np.concatenate([granted, times])
     order = np.lexsort((np.arange(len(files)) >= count, moments, files))
     before = np.maximum.accumulate(np.where(order < count, np.arange(len(order)), -1))
     rows = np.where(before >= 0, order[before], -1)
@@ -177,7 +177,7 @@ def latest(locked: Array, granted: Array, wrote: Array, times: Array) -> Array:
     return result[count:]
 
 
-def finding(found: Ignored) -> Finding:
+def finding(found: UnlockedWrites) -> Finding:
     vantage = found.where(found.writes["vantage"] == found.writes["vantage"].min())
     best = int(vantage.into.argmax())
     into = int(vantage.into[best])
@@ -233,7 +233,7 @@ def are_writes(table: Calls | Tallies) -> Mask:
 
 
 def missing(held: Locks, writes: Writes, made: int, roles: Roles) -> Iterator[CannotTell]:
-    """Why the capture would not show writes to what is locked, if it would not."""
+    """The answer where the capture would not show writes to locked files: cannot tell, and why."""
     servers = held["server"].present()
     clients = {client for client, server in roles.file_pairs if server in servers}
     if made and not len(writes):

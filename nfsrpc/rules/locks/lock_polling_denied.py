@@ -55,15 +55,15 @@ def check(polled: tuple[Series, ...], *, denied_s: float = 60.0) -> Iterator[Ans
 
 
 def finding(polled: list[Series]) -> Finding:
-    """Of all who poll one file."""
-    longest = max(polled, key=lambda known: known.lasted_s)
+    """The finding on all clients that poll one file."""
+    longest = max(polled, key=lambda series: series.lasted_s)
     first, last = longest.first, longest.last
-    clients = tuple(sorted({known.first.client for known in polled}))
-    holders = {holder.frame: holder for known in polled for holder in known.holders}
+    clients = tuple(sorted({series.first.client for series in polled}))
+    holders = {holder.frame: holder for series in polled for holder in series.holders}
     owners = sorted({f"{holder.owner} ({holder.client})" for holder in holders.values()})
     holding = sorted({holder.client for holder in holders.values()})
     by_whom = f"held by {named(owners)}" if owners else "the capture does not show who holds it"
-    count = sum(known.tries for known in polled)
+    count = sum(series.tries for series in polled)
     return RULE.finding(
         host=holding[0] if len(holding) == 1 else None,
         title=f"{several(count, 'LOCK')} of {named(clients)} for {first.file} DENIED in {seconds(longest.lasted_s)}: "
@@ -76,8 +76,8 @@ def finding(polled: list[Series]) -> Finding:
         clients=clients,
         files=(first.file,),
         count=count,
-        first=min(known.first.requested or 0 for known in polled),
-        last=max(known.last.denied or 0 for known in polled),
+        first=min(series.first.requested or 0 for series in polled),
+        last=max(series.last.denied or 0 for series in polled),
         evidence=(
             *(
                 Evidence(holder.granted_capture, holder.granted_frame, f"granted to {holder.owner} ({holder.client})")

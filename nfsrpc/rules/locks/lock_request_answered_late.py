@@ -35,9 +35,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from nfsrpc.columns import Mask, isin
-from nfsrpc.facts.basic import Span, booted
+from nfsrpc.facts.basic import Span, has_booted
 from nfsrpc.facts.missing_statd import Unregistered
-from nfsrpc.facts.stalls import LockFiles, claimed_again, late, waited
+from nfsrpc.facts.stalls import LockFiles, claimed_again, late, longest_waits
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.facts.waiters import same_range
 from nfsrpc.findings.advice import bare, lock_services, loopback_of, try_lock
@@ -80,12 +80,12 @@ def check(
 ) -> Iterator[Answer]:
     slow = requests.where(late(requests, late_s))
     slow = slow.where(~reclaims(slow, locks, boots, reclaim_s) & ~over_a_reboot(slow, boots))
-    found = {known.host: known.found for known in reversed(unregistered) if known.found is not None}
+    found = {missing.host: missing.found for missing in reversed(unregistered) if missing.found is not None}
     sessions = Parts(locks, "server") if len(slow) else {}
     for server, rows in Parts(slow, "server").items():
         longest = rows.row(int(np.argmax(rows["latency_s"])))
         held = held_back(sessions[server], longest)
-        came = [how_far(longest, vantages), held, started(found.get(server))]
+        came = [how_far(longest, vantages), held, statd_start(found.get(server))]
         seen = bool(held) or server in loopbacks
         yield finding(server, rows, lock_files.of(rows), seen, error_s, " ".join(filter(None, came)))
     answered = requests["latency_s"][requests.valid("latency_s")]
@@ -96,14 +96,14 @@ def check(
 
 
 def reclaims(slow: Calls, locks: Locks, boots: Mapping[str, tuple[int, ...]], reclaim_s: float) -> Mask:
-    """Requests by which a client claims its locks again: the server has rebooted, and its lockd is just starting.
+    """Requests by which a client reclaims its locks: the server has rebooted, and its lockd is just starting.
 
     A request whose end is cut off may be such a one, if the server sent a notice of its reboot just before.
     """
     claimed = isin(slow["exchange"], claimed_again(locks))
     cut = (slow["flags"] & CALL_CUT != 0) & isin(slow["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK))
     soon = [
-        booted(boots, server, time - round(reclaim_s * SECOND), time)
+        has_booted(boots, server, time - round(reclaim_s * SECOND), time)
         for server, time in zip(slow["server"].tolist(), slow["time"].tolist(), strict=True)
     ]
     mask: Mask = (claimed | (cut & np.array(soon, dtype=np.bool_))) & ~late(slow, reclaim_s)
@@ -113,12 +113,12 @@ def reclaims(slow: Calls, locks: Locks, boots: Mapping[str, tuple[int, ...]], re
 def over_a_reboot(slow: Calls, boots: Mapping[str, tuple[int, ...]]) -> Mask:
     """Requests during which the server sent a notice of its reboot: they waited for it to come back."""
     times = zip(slow["server"].tolist(), slow["time"].tolist(), slow["reply_time"].tolist(), strict=True)
-    during = [booted(boots, server, time, reply) for server, time, reply in times]
+    during = [has_booted(boots, server, time, reply) for server, time, reply in times]
     return np.array(during, dtype=np.bool_)
 
 
 def held_back(locks: Locks, row: Calls.Row) -> str:
-    """What is known of a LOCK that was granted at the moment when another released the range."""
+    """A sentence on a LOCK that was granted at the moment when another session released the range."""
     numbers = np.flatnonzero((locks["exchange"] == row.exchange) & (locks["granted_by"] == "reply"))
     if not len(numbers):
         return ""
@@ -136,7 +136,7 @@ def held_back(locks: Locks, row: Calls.Row) -> str:
 
 
 def finding(server: str, rows: Calls, files: tuple[str, ...], seen: bool, error_s: float, came: str) -> Finding:
-    """`seen`: what it waited for is in the capture, or would be; `came`: what is known of the longest wait."""
+    """The finding on one server; `seen`: the cause is or would be captured; `came`: a sentence on the longest wait."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     longest = float(rows["latency_s"].max())
     procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})
@@ -155,7 +155,7 @@ def finding(server: str, rows: Calls, files: tuple[str, ...], seen: bool, error_
         count=len(rows),
         first=int(rows["time"].min()),
         last=int(rows["reply_time"].max()),
-        evidence=tuple(waited(rows, 3)),
+        evidence=tuple(longest_waits(rows, 3)),
         remedy=(
             command(
                 "rpcinfo -p {server} | grep -e nlockmgr -e status; systemctl status rpc-statd",
@@ -169,5 +169,5 @@ def finding(server: str, rows: Calls, files: tuple[str, ...], seen: bool, error_
     )
 
 
-def started(time: int | None) -> str:
+def statd_start(time: int | None) -> str:
     return f"Its statd was registered at {utc(time)}, and not before." if time is not None else ""

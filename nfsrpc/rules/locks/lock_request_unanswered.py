@@ -31,7 +31,7 @@ from operator import itemgetter
 
 from nfsrpc.columns import isin
 from nfsrpc.facts.basic import Span
-from nfsrpc.facts.stalls import LockFiles, waited
+from nfsrpc.facts.stalls import LockFiles, longest_waits
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.findings.advice import bare, lock_services, loopback_of
 from nfsrpc.findings.command import command
@@ -66,7 +66,7 @@ def check(
     lock_files: LockFiles,
 ) -> Iterator[Answer]:
     granted = granted_otherwise(locks)
-    asked, silent = (
+    decided, silent = (
         table.where(isin(table["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & ~isin(table["exchange"], granted))
         for table in (nlm, silent_requests)
     )
@@ -77,7 +77,7 @@ def check(
     for server, rows in sorted({**Parts(called, "server"), **Parts(silent, "server")}.items(), key=itemgetter(0)):
         came = how_far(rows.row(0), vantages) or not_taken(results, polls, rows.row(0))
         yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
-    undecided = int(asked["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
+    undecided = int(decided["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
     if undecided:
         yield RULE.cannot_tell(f"the capture does not hold what followed {several(undecided, 'LOCK')}")
 
@@ -88,7 +88,7 @@ def granted_otherwise(locks: Locks) -> list[int]:
 
 
 def not_taken(results: Mapping[tuple[str, str], Calls], polls: Mapping[int, int], call: Calls.Row) -> str:
-    """What is known of a LOCK_MSG without result that is repeated, where the capture shows results to its client."""
+    """A sentence on a repeated LOCK_MSG without result, where the capture shows results to its client."""
     pair = call.server, call.client
     if call.proc != NlmProc.LOCK_MSG or pair not in results:
         return ""
@@ -104,7 +104,7 @@ def not_taken(results: Mapping[tuple[str, str], Calls], polls: Mapping[int, int]
 def finding(
     server: str, rows: Calls, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
 ) -> Finding:
-    """`came`: how far the first of them came, where that is known."""
+    """The finding on one server; `came`: how far the first request came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     first = int(rows["time"].min())
     wait = (
@@ -125,7 +125,7 @@ def finding(
         count=len(rows),
         first=first,
         last=span.last if span is not None else None,
-        evidence=tuple(waited(rows, 4)),
+        evidence=tuple(longest_waits(rows, 4)),
         remedy=(
             command(
                 "rpcinfo -p {server}; systemctl status rpcbind rpc-statd nfs-server",

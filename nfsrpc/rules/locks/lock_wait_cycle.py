@@ -48,14 +48,14 @@ RULE = Rule(
 
 Owner: TypeAlias = tuple[str, str]  # client, owner
 STUCK_S = 5.0  # they all wait together for so long, where no server answers DEADLCK
-SHOWN = 8  # owners of a circle
+MAX_OWNERS = 8  # owners of a circle
 
 
 def check(locks: Locks, waiters: tuple[Waiter, ...]) -> Iterator[Answer]:
     for circle, knot in deadlocks(waiters):
         yield finding(circle, knot)
-    waited = (locks["status"] == Nlm4Stats.DEADLCK) | locks.valid("blocked")
-    if waited.any() and not locks.valid("held_by").any():
+    longest_waits = (locks["status"] == Nlm4Stats.DEADLCK) | locks.valid("blocked")
+    if longest_waits.any() and not locks.valid("held_by").any():
         yield RULE.cannot_tell("the holders of the locks that others waited for are not in the capture")
 
 
@@ -64,7 +64,7 @@ def owner(row: object) -> Owner:
 
 
 def deadlocks(waiters: Sequence[Waiter]) -> list[tuple[list[Waiter], int]]:
-    """Circles, each from the owner that asked first on, with the number of owners that all wait for each other."""
+    """Circles of waits, each from the owner with the first request, with the number of owners that wait in all."""
     behind = [(waiter, owner(waiter.row), owner(waiter.holder)) for waiter in waiters if waiter.holder is not None]
     owners = dict.fromkeys([*(waiting for _, waiting, _ in behind), *(holding for _, _, holding in behind)])
     numbers = {name: number for number, name in enumerate(owners)}
@@ -81,13 +81,17 @@ def deadlocks(waiters: Sequence[Waiter]) -> list[tuple[list[Waiter], int]]:
 
 
 def finding(circle: list[Waiter], knot: int) -> Finding:
-    """`knot`: so many owners wait for each other in all."""
+    """The finding on one circle; `knot`: the number of owners that wait for each other in all."""
     rows = [waiter.row for waiter in circle]
     clients = tuple(sorted({row.client for row in rows}))
     refused = [row for row in rows if row.status == Nlm4Stats.DEADLCK]
     owners = [f"{row.owner} ({row.client})" for row in rows]
     files = tuple(dict.fromkeys(row.file for row in rows))
-    ways = [*owners[1:], owners[0]] if len(owners) <= SHOWN else [*owners[1:SHOWN], "others, and so back to the first"]
+    ways = (
+        [*owners[1:], owners[0]]
+        if len(owners) <= MAX_OWNERS
+        else [*owners[1:MAX_OWNERS], "others, and so back to the first"]
+    )
     more = f" In all {several(knot, 'owner')} wait for each other so." if knot > len(owners) else ""
     end = f"The server answered {refused[0].owner} with DEADLCK." if refused else "The server did not detect it."
     return RULE.finding(
@@ -101,7 +105,7 @@ def finding(circle: list[Waiter], knot: int) -> Finding:
         last=max(waiter.end for waiter in circle),
         evidence=tuple(
             Evidence.of(row.requested_capture, row.requested_frame, f"LOCK of {row.owner} ({row.client})")
-            for row in rows[:SHOWN]
+            for row in rows[:MAX_OWNERS]
         ),
         remedy=(
             command(

@@ -77,7 +77,7 @@ def check(
     kept = [refusal for refusal in refusals if refusal.lasted_s >= least.get(refusal.freed, refused_s)]
     files = listed(((refusal.row.server, refusal.row.fh), refusal) for refusal in kept)
     for _, of_file in sorted(files.items()):
-        yield of_nobody(of_file)
+        yield without_holder(of_file)
     if left and not orphans:
         yield RULE.cannot_tell(f"the capture ends, or has gaps, after {several(len(left), 'late grant')}")
 
@@ -135,11 +135,11 @@ HOW = {
 }
 
 
-def of_nobody(refused: list[Refusal]) -> Finding:
-    """Of one file, whose range is refused though nobody has it."""
+def without_holder(refused: list[Refusal]) -> Finding:
+    """The finding on one file whose range is refused without a holder."""
     longest = max(refused, key=lambda refusal: refusal.lasted_s)
     row, holder = longest.row, longest.holder
-    clients = tuple(sorted({refusal.row.client for refusal in refused} | of_former(longest)))
+    clients = tuple(sorted({refusal.row.client for refusal in refused} | of_rebooted_holder(longest)))
     owner = f"{holder.owner} ({holder.client})" if holder else ""
     asking = named(sorted({refusal.row.client for refusal in refused}))
     how = HOW[longest.freed].format(holder=owner, server=row.server, since=utc(longest.since))
@@ -163,8 +163,8 @@ def of_nobody(refused: list[Refusal]) -> Finding:
     )
 
 
-def of_former(refusal: Refusal) -> set[str]:
-    """The host that rebooted, for which the lock is kept."""
+def of_rebooted_holder(refusal: Refusal) -> set[str]:
+    """The rebooted host whose lock the server keeps."""
     return {refusal.holder.client} if refusal.holder is not None and refusal.freed == "holder rebooted" else set()
 
 

@@ -70,13 +70,17 @@ STATUSES: dict[int, str] = {
 def check(locks: Locks, span: Span | None, *, again_s: float = 10.0) -> Iterator[Answer]:
     refused = locks.where(refused_reclaims(locks))
     granted = Stretches([locks.column(name) for name in SAME], locks["granted"]) if len(refused) else None
-    lost = [row for row in refused.rows() if granted is not None and granted.following(owned(row), ended(row)) is None]
+    left = [
+        row
+        for row in refused.rows()
+        if granted is not None and granted.following(owner_of(row), refusal_time(row)) is None
+    ]
     found = listed(
-        (row.server, row) for row in lost if row.status != Nlm4Stats.DENIED_GRACE_PERIOD or has_time(row, span, again_s)
+        (row.server, row) for row in left if row.status != Nlm4Stats.DENIED_GRACE_PERIOD or has_time(row, span, again_s)
     )
     for server, rows in sorted(found.items()):
         yield finding(server, rows, locks)
-    early = len(lost) - sum(map(len, found.values()))
+    early = len(left) - sum(map(len, found.values()))
     if early:
         yield RULE.cannot_tell(f"the capture ends just after {several(early, 'reclaim')} met a grace period")
 
@@ -88,11 +92,11 @@ def refused_reclaims(locks: Locks) -> Mask:
     return mask
 
 
-def owned(row: Locks.Row) -> tuple[Any, ...]:
+def owner_of(row: Locks.Row) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in SAME)
 
 
-def ended(row: Locks.Row) -> int:
+def refusal_time(row: Locks.Row) -> int:
     """When the reclaim was refused."""
     return row.denied or row.blocked or row.requested or 0
 
@@ -122,8 +126,8 @@ def finding(server: str, rows: list[Locks.Row], locks: Locks) -> Finding:
         files=files,
         count=len(rows),
         first=min(row.requested or 0 for row in rows),
-        last=max(map(ended, rows)),
-        evidence=(*evidence(first), *granted(holders)),
+        last=max(map(refusal_time, rows)),
+        evidence=(*evidence(first), *grants_evidence(holders)),
         remedy=(
             command("dmesg | grep -i reclaim", on="{client}", note="which process", client=bare(first.client)),
             remark("Restart the application that had the lock, and check the file for damage."),
@@ -158,7 +162,7 @@ def evidence(row: Locks.Row) -> Iterator[Evidence]:
         yield Evidence(row.blocked_capture, row.blocked_frame, f"reclaim of {row.client} answered BLOCKED")
 
 
-def granted(holders: dict[int, Locks.Row]) -> Iterator[Evidence]:
+def grants_evidence(holders: dict[int, Locks.Row]) -> Iterator[Evidence]:
     for holder in list(holders.values())[:1]:
         if holder.granted_frame is not None:
             note = f"granted to {holder.owner} ({holder.client})"

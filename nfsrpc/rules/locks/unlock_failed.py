@@ -26,7 +26,7 @@ from collections.abc import Iterator
 
 from nfsrpc.columns import isin
 from nfsrpc.facts.basic import Span
-from nfsrpc.facts.stalls import LockFiles, ended, longest
+from nfsrpc.facts.stalls import LockFiles, last_end, longest
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.findings.advice import BREAK_LOCK, bare, loopback_of
 from nfsrpc.findings.command import command, remark
@@ -72,7 +72,7 @@ def check(
 def finding(
     server: str, rows: Calls, files: tuple[str, ...], loopbacks: frozenset[str], span: Span | None, came: str
 ) -> Finding:
-    """`came`: how far the first of them without answer came, where that is known."""
+    """The finding on one server; `came`: how far the first unanswered request came, where that is known."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     silent = int((rows["state"] == "unanswered").sum())
     became = {"never answered": silent, "refused": len(rows) - silent}
@@ -89,7 +89,7 @@ def finding(
         files=files,
         count=len(rows),
         first=int(times.min()) if len(times) else None,
-        last=ended(rows, span),
+        last=last_end(rows, span),
         evidence=tuple(evidence(rows)),
         remedy=(
             command(

@@ -59,9 +59,9 @@ def check(
     after_s: float = 2.0,
 ) -> Iterator[Answer]:
     notices = Parts(monitors.where(monitors["procedure"] == "NOTIFY"), "asker")
-    lived, granted = Lived(flows), Parts(locks.where(locks.valid("granted")) if boots else locks, "client")
+    lived, granted = LiveConnections(flows), Parts(locks.where(locks.valid("granted")) if boots else locks, "client")
     for host, times in sorted(boots.items()):
-        outlived = lived.over(host, times[0], before_s, after_s) if holds(granted[host], times[0]) else []
+        outlived = lived.across(host, times[0], before_s, after_s) if holds(granted[host], times[0]) else []
         yield finding(host, times, notices[host], outlived)
     downcalls = monitors.where(monitors["procedure"] == "DOWNCALL")
     rows = [row for row in downcalls.rows() if (row.peer or row.mon_name) not in boots]
@@ -75,8 +75,8 @@ def holds(granted: Locks, time: int) -> bool:
     return bool((held["unlock"] > time).any() or (held["state"] == "held").any())
 
 
-class Lived:
-    """Connections by the hosts that sent on them."""
+class LiveConnections:
+    """TCP connections, grouped by each host that sent on them."""
 
     def __init__(self, flows: Flows) -> None:
         self.tcp = flows.where((flows["transport"] == "tcp") & (flows["syn"] <= 1))
@@ -86,8 +86,8 @@ class Lived:
         ways = (("client", "c"), ("server", "s"))
         return {side: Parts(self.tcp.where(self.tcp.column(f"{way}_rst") == 0), side) for side, way in ways}
 
-    def over(self, host: str, time: int, before_s: float, after_s: float) -> list[Evidence]:
-        """A connection on which the host itself went on over the moment of its reboot, if there is one."""
+    def across(self, host: str, time: int, before_s: float, after_s: float) -> list[Evidence]:
+        """The evidence of a connection on which the host kept sending across its reboot; empty without one."""
         found: list[Any] = []
         for side, rows in ((side, part[host]) for side, part in self.parts.items()):
             going = (rows["first"] < time - before_s * SECOND) & (
@@ -98,9 +98,9 @@ class Lived:
         return [Evidence(row.capture, row.frame, "a connection that outlives the reboot") for row in first]
 
 
-def finding(host: str, times: tuple[int, ...], told: Monitors, outlived: list[Evidence]) -> Finding:
-    first = told.row(0)
-    peers = tuple(sorted({peer for peer in told["host"].tolist() if peer}))
+def finding(host: str, times: tuple[int, ...], notices: Monitors, outlived: list[Evidence]) -> Finding:
+    first = notices.row(0)
+    peers = tuple(sorted({peer for peer in notices["host"].tolist() if peer}))
     false = bool(outlived)
     outcome = (
         "But its connections went on, and it held locks: its peers have dropped them, and it goes on without."
@@ -117,7 +117,7 @@ def finding(host: str, times: tuple[int, ...], told: Monitors, outlived: list[Ev
             f"{first.nsm_state}). {outcome}"
         ),
         clients=peers,
-        count=len(told),
+        count=len(notices),
         first=times[0],
         last=times[-1],
         evidence=(Evidence(first.capture, first.frame, f"SM_NOTIFY to {first.host}"), *outlived),

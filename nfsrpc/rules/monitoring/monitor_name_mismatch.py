@@ -46,7 +46,7 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.facts.basic import Span, listed
-from nfsrpc.facts.client_names import Names, overlap
+from nfsrpc.facts.client_names import CallerNames, overlap
 from nfsrpc.facts.notices import Downcalls
 from nfsrpc.facts.waiters import Waiter
 from nfsrpc.findings.advice import BREAK_LOCK, bare
@@ -98,7 +98,7 @@ def check(
             continue
         captured = row.host in loopbacks and frozenset((row.host,)) not in gaps
         seen = captured and span.last - row.time >= downcall_s * SECOND
-        notice = Ignored(row, seen, how_monitored(monitored.get(row.host), row) if captured else "")
+        notice = IgnoredNotice(row, seen, how_monitored(monitored.get(row.host), row) if captured else "")
         kept = over(held, (row.host, row.asker), row.time)
         if kept is not None and not downcalls.follow(row, int(kept["granted"].min()), downcall_s):
             blocked = still_blocked(kept, behind, row.time + round(stays_s * SECOND))
@@ -113,8 +113,8 @@ def check(
 
 
 @dataclass(frozen=True)
-class Ignored:
-    """A notice after which statd did nothing, as far as that is seen."""
+class IgnoredNotice:
+    """A notice on which statd took no action, as far as the capture shows."""
 
     row: Monitors.Row
     seen: bool  # the loopback of that statd was captured: a downcall would be there
@@ -122,19 +122,19 @@ class Ignored:
 
 
 def notices_of(monitors: Monitors) -> list[Monitors.Row]:
-    told = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("time"))
-    told = told.where(told.valid("asker") & told.valid("host"))
-    return [row for row in told.rows() if row.mon_name is not None]
+    notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("time"))
+    notices = notices.where(notices.valid("asker") & notices.valid("host"))
+    return [row for row in notices.rows() if row.mon_name is not None]
 
 
 def latest_of_each(notices: list[Monitors.Row]) -> list[Monitors.Row]:
-    """Of each sender and peer the first answered notice of the latest state."""
+    """The first answered notice of the latest state, per sender and peer."""
     found: dict[tuple[str, str], Monitors.Row] = {}
     for row in notices:
         if row.state != "answered":
             continue
-        known = found.get((row.asker, row.host))
-        if known is None or known.nsm_state != row.nsm_state:
+        latest = found.get((row.asker, row.host))
+        if latest is None or latest.nsm_state != row.nsm_state:
             found[row.asker, row.host] = row
     return list(found.values())
 
@@ -161,21 +161,21 @@ def waiting_behind(waiters: tuple[Waiter, ...]) -> dict[tuple[int, int | None], 
 
 
 def still_blocked(kept: Locks, behind: Mapping[tuple[int, int | None], list[Waiter]], time: int) -> list[Waiter]:
-    """Those who wait for these locks until this time, or longer."""
+    """The waiters for these locks until this time, or longer."""
     frames = zip(kept["granted_capture"].tolist(), kept["granted_frame"].tolist(), strict=True)
     return [waiter for frame in frames for waiter in behind.get(frame, ()) if waiter.end >= time]
 
 
 def monitored_names(monitors: Monitors) -> dict[str, dict[str, list[str]]]:
     """By host, and by plain address, the names under which its statd was asked to monitor peers."""
-    asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"] & monitors.valid("mon_name"))
-    pairs = sorted(set(zip(asked["host"].tolist(), asked["mon_name"].tolist(), strict=True) if len(asked) else ()))
+    mon = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"] & monitors.valid("mon_name"))
+    pairs = sorted(set(zip(mon["host"].tolist(), mon["mon_name"].tolist(), strict=True) if len(mon) else ()))
     by_host = listed((host, (plain(name), name)) for host, name in pairs if host and name)
     return {host: listed(names) for host, names in by_host.items()}
 
 
 def how_monitored(names: Mapping[str, list[str]] | None, notice: Monitors.Row) -> str:
-    """By which name the receiver's statd monitors the sender of a notice, in a sentence."""
+    """A sentence on the name under which the receiver's statd monitors the sender of a notice."""
     forms = (names or {}).get(plain(notice.asker), [])
     if not forms:
         return f"No SM_MON for {notice.asker} was captured: it may be monitored by another name or not at all."
@@ -187,14 +187,14 @@ def how_monitored(names: Mapping[str, list[str]] | None, notice: Monitors.Row) -
 def plain(address: str) -> str:
     """An address without the IPv6 form of an IPv4 one (RFC 4291 section 2.5.5.2); a name as it is."""
     try:
-        known = ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return address
-    mapped = known.ipv4_mapped if isinstance(known, IPv6Address) else None
-    return str(mapped or known)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return str(mapped or parsed)
 
 
-def locks_stay(notice: Ignored, kept: Locks, blocked: list[Waiter]) -> Finding:
+def locks_stay(notice: IgnoredNotice, kept: Locks, blocked: list[Waiter]) -> Finding:
     row, held = notice.row, kept.row(0)
     worst = max(blocked, key=lambda waiter: waiter.end, default=None)
     waits = (
@@ -226,7 +226,7 @@ def locks_stay(notice: Ignored, kept: Locks, blocked: list[Waiter]) -> Finding:
     )
 
 
-def not_reclaimed(notice: Ignored, own: Locks) -> Finding:
+def not_reclaimed(notice: IgnoredNotice, own: Locks) -> Finding:
     row, held = notice.row, own.row(0)
     return finding(
         notice,
@@ -258,7 +258,7 @@ def not_reclaimed(notice: Ignored, own: Locks) -> Finding:
 
 
 def names_of(row: Monitors.Row) -> tuple[Command, ...]:
-    """How to see under which names statd monitors its peers."""
+    """The command that shows the names under which statd monitors its peers."""
     return (
         command(
             "ls /var/lib/nfs/sm /var/lib/nfs/statd/sm",
@@ -271,7 +271,7 @@ def names_of(row: Monitors.Row) -> tuple[Command, ...]:
 
 
 def finding(
-    notice: Ignored,
+    notice: IgnoredNotice,
     locks: Locks,
     *,
     title: str,
@@ -285,12 +285,12 @@ def finding(
 ) -> Finding:
     row = notice.row
     nothing = "made no downcall to its lockd" if notice.seen else "no effect of it is seen"
-    told = f"statd of {row.host} answered the notice of {row.asker} ({row.mon_name}) and {nothing}."
+    answer = f"statd of {row.host} answered the notice of {row.asker} ({row.mon_name}) and {nothing}."
     return RULE.finding(
         certainty="certain" if certain else "likely",
         host=row.host,
         title=title,
-        explanation=" ".join(filter(None, (told, meaning.strip(), notice.monitored))),
+        explanation=" ".join(filter(None, (answer, meaning.strip(), notice.monitored))),
         clients=clients,
         files=tuple(sorted({file for file in locks["file"].tolist() if file})),
         count=len(locks),
@@ -311,14 +311,14 @@ def from_other_addresses(
 ) -> Iterator[Answer]:
     """Notices in a monitored host's name from another address, which statd answers and does not act on."""
     addresses = listed((row.caller_name, row.client) for row in callers)
-    clients = {name: dict.fromkeys(known) for name, known in addresses.items()}
-    whose = {name: named(known) for name, known in clients.items()}
+    clients = {name: dict.fromkeys(own) for name, own in addresses.items()}
+    whose = {name: named(own) for name, own in clients.items()}
     for row in notices:
-        known = clients.get(row.mon_name, {})
-        if row.host not in loopbacks or not known or row.asker in known:
+        own = clients.get(row.mon_name, {})
+        if row.host not in loopbacks or not own or row.asker in own:
             continue
         if not downcalls.follow(row, row.time, downcall_s):
-            first = next(iter(known))
+            first = next(iter(own))
             yield RULE.finding(
                 host=row.asker,
                 title=f"{row.host} ignores the reboot of {row.mon_name}: it comes from {row.asker}, not {first}",
@@ -346,21 +346,21 @@ def from_other_addresses(
 def in_other_names(
     notices: list[Monitors.Row], callers: tuple[Locks.Row, ...], downcalls: Downcalls, downcall_s: float
 ) -> Iterator[Answer]:
-    """Notices of a host that locks by another name: Linux knows it by its address, others do not."""
-    told: set[tuple[str, str, str | None]] = set()
+    """Notices of a host that locks by another name: Linux identifies it by its address, others do not."""
+    reported: set[tuple[str, str, str | None]] = set()
     locking = listed(((lock.client, lock.server), lock.caller_name) for lock in callers)
-    known = {ends: Names(names) for ends, names in locking.items()}
+    names_of_pair = {ends: CallerNames(names) for ends, names in locking.items()}
     for row in notices:
-        names = known.get((row.asker, row.host))
+        names = names_of_pair.get((row.asker, row.host))
         key = row.asker, row.host, row.mon_name
         if (
             names
             and row.mon_name
-            and key not in told
+            and key not in reported
             and names.lack(row.mon_name)
             and not downcalls.follow(row, row.time, downcall_s)
         ):
-            told.add(key)
+            reported.add(key)
             yield RULE.finding(
                 severity="info",
                 host=row.asker,
@@ -378,7 +378,7 @@ def in_other_names(
                         "hostnamectl set-hostname {name}",
                         on="{host}",
                         note="one name for both; then reboot it",
-                        name=names.known[0],
+                        name=names.names[0],
                         host=bare(row.asker),
                     ),
                 ),
@@ -391,10 +391,10 @@ def names_and_addresses(
     stays: Mapping[tuple[str, str, str], tuple[int, int]],
     notifying: Set[str],
 ) -> Iterator[Answer]:
-    """One after the other they are a client that got another name or address; `notifying` are hosts that rebooted."""
+    """Clients that lock under several names or addresses at one time; `notifying`: the hosts that rebooted."""
     for _, mine in sorted(listed((row.server, row) for row in callers).items()):
         for client, rows in sorted(listed((row.client, row) for row in mine).items()):
-            names = Names(row.caller_name for row in rows)
+            names = CallerNames(row.caller_name for row in rows)
             distinct = [row for row in rows if row.caller_name in names.distinct]
             if together(distinct, stays):
                 yield mismatch(
@@ -419,13 +419,13 @@ def names_and_addresses(
 
 
 def together(callers: list[Any], stays: Mapping[tuple[str, str, str], tuple[int, int]]) -> bool:
-    """Whether two of these lock at the same time."""
-    known = (stays.get((row.server, row.client, row.caller_name)) for row in callers)
-    return overlap(stay for stay in known if stay is not None)
+    """Whether two of these names or addresses lock at the same time."""
+    found = (stays.get((row.server, row.client, row.caller_name)) for row in callers)
+    return overlap(stay for stay in found if stay is not None)
 
 
 def own_name(client: str) -> Command:
-    """Gives a client a name that no other has: one made of its address."""
+    """The command that gives a client a name of its own, made of its address."""
     return command(
         "hostnamectl set-hostname {name}",
         on="{client}",

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from nfsrpc.columns import NAT
 from nfsrpc.facts.basic import Roles, Span
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import Hurt, hurt, waited
+from nfsrpc.facts.stalls import Affected, affected, longest_waits
 from nfsrpc.facts.statd_dns import Unseen
 from nfsrpc.findings.advice import bare, restart_statd
 from nfsrpc.findings.command import command
@@ -54,20 +54,20 @@ RULE = Rule(
 def check(
     monitors: Monitors, stalled: Parts[Calls], roles: Roles, unseen_statd: Unseen, span: Span | None
 ) -> Iterator[Answer]:
-    asked = monitors.where(monitors["procedure"] == "MON")
-    refused = asked.where(asked["result"] == SmRes.STAT_FAIL)
-    agreed = asked.where(asked["result"] == SmRes.STAT_SUCC)
+    mon = monitors.where(monitors["procedure"] == "MON")
+    refused = mon.where(mon["result"] == SmRes.STAT_FAIL)
+    agreed = mon.where(mon["result"] == SmRes.STAT_SUCC)
     times_agreed = Stretches((agreed["host"],), agreed["time"])
     for host, rows in Parts(refused, "host").items():
         if times_agreed.following(host, int(rows["time"].max())) is not None:
             continue
         first, last = int(rows["time"].min()), int(rows["time"].max())
-        yield finding(host, rows, hurt(stalled[host], span, first, last), host in roles.clients)
-    if not len(asked):
+        yield finding(host, rows, affected(stalled[host], span, first, last), host in roles.clients)
+    if not len(mon):
         yield RULE.cannot_tell(*unseen_statd)
 
 
-def finding(host: str, rows: Monitors, victims: Hurt, client: bool) -> Finding:
+def finding(host: str, rows: Monitors, victims: Affected, client: bool) -> Finding:
     first = rows.row(0)
     names = named({name for name in rows["mon_name"].tolist() if name})
     time = first.time if first.time != NAT else None
@@ -85,7 +85,7 @@ def finding(host: str, rows: Monitors, victims: Hurt, client: bool) -> Finding:
         evidence=(
             Evidence(first.capture, first.frame, f"SM_MON {first.mon_name}"),
             Evidence.of(first.reply_capture, first.reply_frame, "STAT_FAIL"),
-            *waited(victims.rows, 1),
+            *longest_waits(victims.rows, 1),
         ),
         remedy=(
             *(

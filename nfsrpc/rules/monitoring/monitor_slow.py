@@ -35,8 +35,8 @@ import numpy as np
 from nfsrpc.columns import NAT, Array
 from nfsrpc.facts.basic import Span
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import Hurt, hurt, waited
-from nfsrpc.facts.statd_dns import Questions, Unseen, resolver, still_resolving
+from nfsrpc.facts.stalls import Affected, affected, longest_waits
+from nfsrpc.facts.statd_dns import DnsQueries, Unseen, resolver, still_resolving
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
@@ -61,34 +61,34 @@ RULE = Rule(
 def check(
     monitors: Monitors,
     stalled: Parts[Calls],
-    unresolved: Questions,
+    unresolved: DnsQueries,
     unseen_statd: Unseen,
     span: Span | None,
     *,
     slow_s: float = 1.0,
     gave_up_s: float = 55.0,
 ) -> Iterator[Answer]:
-    asked = monitors.where(monitors["procedure"] == "MON")
+    mon = monitors.where(monitors["procedure"] == "MON")
     with np.errstate(invalid="ignore"):
-        late = (asked["latency_s"] >= slow_s) & (asked["latency_s"] < gave_up_s)
-    slow = asked.where(late | still_resolving(asked, unresolved, span, gave_up_s))
+        late = (mon["latency_s"] >= slow_s) & (mon["latency_s"] < gave_up_s)
+    slow = mon.where(late | still_resolving(mon, unresolved, span, gave_up_s))
     for host, rows in Parts(slow, "host").items():
         waits = so_far(rows, span)
         first, last = int(rows["time"].min()), int((rows["time"] + waits * SECOND).max())
         dns = unresolved.evidence(host, first, last)
-        yield finding(host, rows, waits, last, hurt(stalled[host], span, first, last), dns)
-    if not len(asked):
+        yield finding(host, rows, waits, last, affected(stalled[host], span, first, last), dns)
+    if not len(mon):
         yield RULE.cannot_tell(*unseen_statd)
 
 
 def so_far(rows: Monitors, span: Span | None) -> Array:
-    """The waits in seconds; of what has no answer, to the end of the capture."""
+    """The waits in seconds; those without an answer last to the end of the capture."""
     end = np.where(rows["reply_time"] == NAT, span.last if span else NAT, rows["reply_time"])
     waits: Array = (end - rows["time"]) / SECOND
     return waits
 
 
-def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Hurt, dns: list[Evidence]) -> Finding:
+def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Affected, dns: list[Evidence]) -> Finding:
     longest = float(waits.max())
     worst = rows.row(int(np.argmax(waits)))
     names = named({name for name in rows["mon_name"].tolist() if name})
@@ -114,7 +114,7 @@ def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Hurt, d
                 if agreed
                 else ()
             ),
-            *waited(victims.rows, 1),
+            *longest_waits(victims.rows, 1),
         ),
         remedy=(
             *(

@@ -36,8 +36,8 @@ import numpy as np
 from nfsrpc.columns import NAT, Mask
 from nfsrpc.facts.basic import Span
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import Hurt, hurt, waited
-from nfsrpc.facts.statd_dns import Questions, Unseen, resolver, still_resolving
+from nfsrpc.facts.stalls import Affected, affected, longest_waits
+from nfsrpc.facts.statd_dns import DnsQueries, Unseen, resolver, still_resolving
 from nfsrpc.findings.advice import answers, bare, restart_statd
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
@@ -65,7 +65,7 @@ def check(
     stalls: Calls,
     stalled: Parts[Calls],
     requests: Calls,
-    unresolved: Questions,
+    unresolved: DnsQueries,
     gaps: frozenset[frozenset[str]],
     unseen_statd: Unseen,
     span: Span | None,
@@ -73,53 +73,53 @@ def check(
     gave_up_s: float = 55.0,
     served_s: float = 10.0,
 ) -> Iterator[Answer]:
-    asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"])
-    silent = (asked["state"] == "unanswered") & ~lockd_went_on(asked, requests, served_s)
-    silent &= ~asked["host"].choose(lambda host: frozenset((host,)) in gaps)
-    silent &= ~still_resolving(asked, unresolved, span, gave_up_s)
-    failed = asked.where(silent | too_late(asked, stalls, gave_up_s))
+    mon = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"])
+    silent = (mon["state"] == "unanswered") & ~lockd_went_on(mon, requests, served_s)
+    silent &= ~mon["host"].choose(lambda host: frozenset((host,)) in gaps)
+    silent &= ~still_resolving(mon, unresolved, span, gave_up_s)
+    failed = mon.where(silent | too_late(mon, stalls, gave_up_s))
     for host, rows in Parts(failed, "host").items():
         first, last = int(rows["time"].min()), last_of(rows)
         dns = unresolved.evidence(host, first, last)
-        victims = hurt(stalled[host], span, first, last)
+        victims = affected(stalled[host], span, first, last)
         yield finding(host, rows, victims, dns, gave_up(rows, victims, span, gave_up_s))
     if len(failed):
         return
-    undecided = int(asked["state"].isin(("undecided", "unanswered")).sum())
+    undecided = int(mon["state"].isin(("undecided", "unanswered")).sum())
     if undecided:
         yield RULE.cannot_tell(f"the capture ends before, or lacks, the answer to {several(undecided, 'SM_MON')}")
-    elif not len(asked):
+    elif not len(mon):
         yield RULE.cannot_tell(*unseen_statd)
 
 
-def lockd_went_on(asked: Monitors, requests: Calls, served_s: float) -> Mask:
-    """Where that lockd, which does one thing at a time, served or sent requests soon after: it had statd's answer."""
-    mask = np.zeros(len(asked), dtype=np.bool_)
-    if not len(asked):
+def lockd_went_on(mon: Monitors, requests: Calls, served_s: float) -> Mask:
+    """Which SM_MON had an answer: their lockd, which has one thread, served or sent requests soon after."""
+    mask = np.zeros(len(mon), dtype=np.bool_)
+    if not len(mon):
         return mask
     served = requests.where(requests["status"] != Nlm4Stats.DENIED_NOLOCKS)
     answers = Stretches((served["server"],), served["reply_time"])
     calls = Stretches((requests["client"],), requests["time"])
-    for number, row in enumerate(asked.rows()):
+    for number, row in enumerate(mon.rows()):
         soon = row.time + 1, row.time + round(served_s * SECOND) - 1
         mask[number] = answers.meet(row.host, *soon) or calls.meet(row.host, *soon)
     return mask
 
 
-def too_late(asked: Monitors, stalls: Calls, gave_up_s: float) -> Mask:
-    """Answered when lockd had given up: after a minute, or after it had denied a lock for want of an answer."""
+def too_late(mon: Monitors, stalls: Calls, gave_up_s: float) -> Mask:
+    """Which SM_MON were answered after lockd had given up: after a minute, or after it had denied a lock."""
     with np.errstate(invalid="ignore"):
-        mask: Mask = asked["latency_s"] >= gave_up_s
+        mask: Mask = mon["latency_s"] >= gave_up_s
     rows = stalls.where(stalls["status"] == Nlm4Stats.DENIED_NOLOCKS)
     denied = Stretches((rows["server"],), rows["reply_time"])
-    for number, row in enumerate(asked.rows()):
+    for number, row in enumerate(mon.rows()):
         if row.reply_time is not None and row.latency_s is not None and row.latency_s >= 1.0:
             mask[number] |= denied.meet(row.host, row.time + SECOND + 1, row.reply_time - 1)
     return mask
 
 
-def gave_up(rows: Monitors, victims: Hurt, span: Span | None, gave_up_s: float) -> bool:
-    """Whether lockd has waited in vain; else statd may be slow and answer yet."""
+def gave_up(rows: Monitors, victims: Affected, span: Span | None, gave_up_s: float) -> bool:
+    """Whether lockd gave up waiting; else statd may be slow, and answer later."""
     waited_out = span is not None and (span.last - rows["time"] >= gave_up_s * SECOND).any()
     return bool(
         waited_out or (rows["reply_time"] != NAT).any() or (victims.rows["status"] == Nlm4Stats.DENIED_NOLOCKS).any()
@@ -131,7 +131,7 @@ def last_of(rows: Monitors) -> int:
     return max(int(rows["time"].max()), *map(int, replies.tolist()), NAT)
 
 
-def finding(host: str, rows: Monitors, victims: Hurt, dns: list[Evidence], sure: bool) -> Finding:
+def finding(host: str, rows: Monitors, victims: Affected, dns: list[Evidence], sure: bool) -> Finding:
     first = rows.row(0)
     names = named({name for name in rows["mon_name"].tolist() if name})
     late = f"; one answer came after {seconds(first.latency_s)}" if first.latency_s is not None else ""
@@ -154,7 +154,7 @@ def finding(host: str, rows: Monitors, victims: Hurt, dns: list[Evidence], sure:
             Evidence(first.capture, first.frame, f"SM_MON {first.mon_name}"),
             *dns,
             *((Evidence.of(first.reply_capture, first.reply_frame, "answered too late"),) if replied else ()),
-            *waited(victims.rows, 2),
+            *longest_waits(victims.rows, 2),
         ),
         remedy=(
             resolver(host)

@@ -36,7 +36,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nfsrpc.facts.basic import Roles, listed
-from nfsrpc.facts.notices import Notified, stretch
+from nfsrpc.facts.notices import NoticeTries, stretch
 from nfsrpc.facts.notices import tries as number_of_tries
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command, remark
@@ -57,7 +57,7 @@ RULE = Rule(
 
 
 def check(
-    notified: tuple[Notified, ...],
+    notice_tries: tuple[NoticeTries, ...],
     wrong_senders: Mapping[tuple[str, str], tuple[str, ...]],
     outages: Stretches,
     registrations: Registrations,
@@ -69,55 +69,55 @@ def check(
 ) -> Iterator[Answer]:
     accused = cut_off = False
     by_tcp = served_by_tcp(registrations)
-    for known in notified:
-        failed, refused = known.silent(lossy), known.refused
+    for one in notice_tries:
+        failed, refused = one.silent(lossy), one.refused
         enough = number_of_tries([*failed, *refused]) >= tries and (failed or len(refused) >= tries)
-        if known.is_answered or not enough:
+        if one.is_answered or not enough:
             continue
         first, last = stretch(failed)
-        if first is not None and last is not None and outages.meet((known.sender, known.peer), first, last):
+        if first is not None and last is not None and outages.meet((one.sender, one.peer), first, last):
             cut_off = True
             continue
         accused = True
         rows = [*failed, *refused]
-        if mounted := wrong_senders.get((known.sender, known.peer)):
-            yield from_elsewhere(known, rows, mounted, any(server in restarts for server in mounted))
-        elif refused and (port := by_tcp.get(known.peer)):
-            yield by_wrong_transport(known, rows, port)
+        if mounted := wrong_senders.get((one.sender, one.peer)):
+            yield from_elsewhere(one, rows, mounted, any(server in restarts for server in mounted))
+        elif refused and (port := by_tcp.get(one.peer)):
+            yield by_wrong_transport(one, rows, port)
         else:
-            yield not_reached(known, rows, roles)
+            yield not_reached(one, rows, roles)
     if accused:
         return
     if cut_off:
         yield RULE.cannot_tell("at the time of a notice of a reboot TCP between the two hosts got no answer either")
-    elif notified and not any(known.is_answered for known in notified):
+    elif notice_tries and not any(one.is_answered for one in notice_tries):
         yield RULE.cannot_tell("the capture ends before the answers to notices of a reboot, or would not hold them")
 
 
 def served_by_tcp(registrations: Registrations) -> dict[str, int]:
     """The TCP ports of statd that portmappers named."""
-    known = registrations.where((registrations["prog"] == Prog.NSM) & (registrations["transport"] == "tcp"))
-    ports = known.where(known.valid("port") & (known["port"] > 0) & ~known["loopback"])
+    rows = registrations.where((registrations["prog"] == Prog.NSM) & (registrations["transport"] == "tcp"))
+    ports = rows.where(rows.valid("port") & (rows["port"] > 0) & ~rows["loopback"])
     found = listed(zip(ports["host"].tolist(), ports["port"].tolist(), strict=True))
     return {host: numbers[0] for host, numbers in found.items() if host is not None}
 
 
-def not_reached(known: Notified, rows: list[Monitors.Row | Registrations.Row], roles: Roles) -> Finding:
-    host, sender = known.peer, known.sender
+def not_reached(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], roles: Roles) -> Finding:
+    host, sender = one.peer, one.sender
     is_server = (host, sender) in roles.pairs
-    lost = (
+    reason = (
         f"{host} does not reclaim the locks that it had there, and loses them."
         if is_server
         else f"{host} keeps the locks that {sender} had there before, as far as it had any."
     )
     return finding(
-        known,
+        one,
         rows,
         # A question for statd that is answered with 0 may be of others than sm-notify.
-        certainty="certain" if known.silent(lossy=False) else "likely",
+        certainty="certain" if one.silent(lossy=False) else "likely",
         host=host,
         title=f"{host} did not receive the reboot notice (SM_NOTIFY) of {sender}",
-        explanation=f"{attempts(known, rows)} {lost}",
+        explanation=f"{attempts(one, rows)} {reason}",
         remedy=(
             remark(
                 "open UDP ports 111 and of statd for {sender}; start rpc-statd. sm-notify retries for 15 minutes.",
@@ -136,18 +136,18 @@ def not_reached(known: Notified, rows: list[Monitors.Row | Registrations.Row], r
 
 
 def from_elsewhere(
-    known: Notified, rows: list[Monitors.Row | Registrations.Row], mounted: tuple[str, ...], restarted: bool
+    one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], mounted: tuple[str, ...], restarted: bool
 ) -> Finding:
-    """`restarted`: the address that was mounted restarted too, so it is the same machine."""
-    host, sender = known.peer, known.sender
+    """The finding on a wrong source address; `restarted`: the mounted address restarted too, so it is the same host."""
+    host, sender = one.peer, one.sender
     return finding(
-        known,
+        one,
         rows,
         certainty="certain" if restarted else "likely",
         host=sender,
         title=f"{sender} sends its reboot notices to {host} from an address that {host} does not mount",
         explanation=(
-            f"{attempts(known, rows)} {host} is up: it uses {named(mounted)}, and sent nothing to {sender}, which is "
+            f"{attempts(one, rows)} {host} is up: it uses {named(mounted)}, and sent nothing to {sender}, which is "
             "an address of another network. Replies have no way back; and statd goes by the sender's address."
         ),
         remedy=(
@@ -169,14 +169,14 @@ def from_elsewhere(
     )
 
 
-def by_wrong_transport(known: Notified, rows: list[Monitors.Row | Registrations.Row], port: int) -> Finding:
-    host, sender = known.peer, known.sender
+def by_wrong_transport(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], port: int) -> Finding:
+    host, sender = one.peer, one.sender
     return finding(
-        known,
+        one,
         rows,
         host=sender,
         title=f"{sender} asks for statd of {host} over UDP only, which serves TCP",
-        explanation=f"{attempts(known, rows)} statd of {host} is registered at TCP port {port}.",
+        explanation=f"{attempts(one, rows)} statd of {host} is registered at TCP port {port}.",
         remedy=(
             remark("serve 100024 over UDP too: sm-notify uses nothing else.", on="{host}", host=host),
             command("rpcinfo -p {host} | grep 100024", on="{sender}", host=bare(host), sender=sender),
@@ -184,34 +184,34 @@ def by_wrong_transport(known: Notified, rows: list[Monitors.Row | Registrations.
     )
 
 
-def attempts(known: Notified, rows: list[Monitors.Row | Registrations.Row]) -> str:
-    """What was tried, in a sentence."""
-    asked = [row for row in rows if row in known.questions]
+def attempts(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row]) -> str:
+    """A sentence on the tries."""
+    questions = [row for row in rows if row in one.questions]
     ways = []
-    if number := number_of_tries([row for row in rows if row in known.notices]):
+    if number := number_of_tries([row for row in rows if row in one.notices]):
         ways.append(f"sent SM_NOTIFY {times(number)} without answer")
-    if number := number_of_tries(asked):
-        how = "was answered: not registered" if known.refused else "got no answer"
+    if number := number_of_tries(questions):
+        how = "was answered: not registered" if one.refused else "got no answer"
         ways.append(f"asked for its statd over UDP {times(number)}, which {how}")
-    return f"{known.sender} {' and '.join(ways)}."
+    return f"{one.sender} {' and '.join(ways)}."
 
 
-def finding(known: Notified, rows: list[Monitors.Row | Registrations.Row], **fields: Any) -> Finding:
+def finding(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], **fields: Any) -> Finding:
     first, last = stretch(rows)
     return RULE.finding(
-        clients=(known.peer if fields["host"] == known.sender else known.sender,),
+        clients=(one.peer if fields["host"] == one.sender else one.sender,),
         count=number_of_tries(rows),
         first=first,
         last=last,
         evidence=tuple(
-            Evidence(row.capture, row.frame, f"{known.sender} to {known.peer}") for row in rows[:1] + rows[1:][-1:]
+            Evidence(row.capture, row.frame, f"{one.sender} to {one.peer}") for row in rows[:1] + rows[1:][-1:]
         ),
         verify=(
             command(
                 "rpcinfo -u {host} 100024",
                 on="{sender}",
-                host=bare(known.peer),
-                sender=known.sender,
+                host=bare(one.peer),
+                sender=one.sender,
             ),
         ),
         **fields,

@@ -9,7 +9,7 @@ Why it matters
 
 Not flagged when
     The server sends its notices, from whatever address, or a client reclaims. No lock was held over the restart. The
-    capture lost packets, or does not show who held the locks before the restart: then it cannot be told.
+    capture lost packets, or does not show who held the locks before the restart: cannot tell.
 
 How to confirm
     On the server: uptime -s against systemctl show -p ActiveEnterTimestamp nfs-server.
@@ -63,12 +63,12 @@ def check(
     *,
     notice_s: float = 120.0,
 ) -> Iterator[Answer]:
-    asked = requests.where(isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & (requests["time"] != NAT))
-    graces = asked.where(asked["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
+    lock_requests = requests.where(isin(requests["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK)) & (requests["time"] != NAT))
+    graces = lock_requests.where(lock_requests["status"] == Nlm4Stats.DENIED_GRACE_PERIOD)
     claimed = claiming(locks)
     refused = Parts(behind_unseen(locks), "server")
     denials, held = Parts(graces, "server"), Parts(held_before(locks), "server") if len(graces) else {}
-    notices = announced(monitors, roles) if len(graces) else None
+    notices = notice_times(monitors, roles) if len(graces) else None
     for server, denied in denials.items():
         first = int(denied["time"].min())
         lost = over(held[server], first)
@@ -89,7 +89,7 @@ def behind_unseen(locks: Locks) -> Locks:
 
 
 def held_unseen(server: str, refused: Locks, time: int) -> Iterator[Answer]:
-    """Where locks were refused before a restart, someone held them, who is not in the capture."""
+    """The answer where locks were refused before a restart: their holder is not in the capture."""
     if (refused["requested"] < time).any():
         why = f"{server} restarted; who held the locks that it refused before, and was notified, is not captured"
         yield RULE.cannot_tell(why, wire_of(server))
@@ -101,18 +101,18 @@ def claiming(locks: Locks) -> frozenset[str]:
 
 
 def held_before(locks: Locks) -> Locks:
-    """Sessions that had the lock and did not claim it again."""
+    """Sessions that had the lock and did not reclaim it."""
     claimed = locks["reclaim"] | (locks["reclaims"] > 0)
     return locks.where(locks.valid("granted") & ~claimed & (locks["state"] != "replaced"))
 
 
 def over(held: Locks, time: int) -> Locks:
-    """Those that had it when the server restarted."""
+    """The sessions that held their lock when the server restarted."""
     return held.where((held["granted"] < time) & (~held.valid("unlock") | (held["unlock"] > time)))
 
 
-def announced(monitors: Monitors, roles: Roles) -> Stretches:
-    """When a notice came from a server, or to a client of it from another address that may be the server's."""
+def notice_times(monitors: Monitors, roles: Roles) -> Stretches:
+    """The times of notices from a server, or to its clients from another address that may be the server's."""
     notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("asker"))
     rows = notices.where(notices["time"] != NAT).rows()
     return Stretches.of(

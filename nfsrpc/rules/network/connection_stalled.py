@@ -1,4 +1,4 @@
-"""Data on a connection is sent again and again, and no ACK comes.
+"""Data on a connection is retransmitted repeatedly, and no ACK comes.
 
 Sees
     TCP segments of one connection that a host retransmits several times (0.2, 0.4, 0.8 … s apart) while nothing comes
@@ -44,7 +44,7 @@ from nfsrpc.columns import NAT, Array, isin
 from nfsrpc.facts.attempts import Attempt, service_of
 from nfsrpc.facts.basic import Roles, Span, listed
 from nfsrpc.facts.presence import Presence
-from nfsrpc.facts.stalls import ended, longest, waited
+from nfsrpc.facts.stalls import last_end, longest, longest_waits
 from nfsrpc.facts.waiters import LastSeen
 from nfsrpc.findings.advice import bare, wire_of
 from nfsrpc.findings.command import command, remark
@@ -83,7 +83,7 @@ class Stalled(NamedTuple):
 
 
 class Back(NamedTuple):
-    """How a host was heard again after a silence."""
+    """The end of a silence: the next frame of the host."""
 
     stall: Stalled
     time: int
@@ -107,7 +107,7 @@ def check(
         one
         for way, other in (("c", "s"), ("s", "c"))
         for one in of_direction(tcp, exchanges, way, other, again, silent_s)
-        if not (presence.booted(one.receiver, one.since, one.until, boot_s) or is_slow(one, presence))
+        if not (presence.has_booted(one.receiver, one.since, one.until, boot_s) or is_slow(one, presence))
     ]
     dead = [is_dead(one, presence) for one in stalled]
     for one in compress(stalled, dead):
@@ -118,16 +118,16 @@ def check(
         yield from map(was_silent, together(returned))
     resent = tcp["flow"][tcp["c_unheard"] >= again]
     for rows in of_silent_hosts(exchanges, resent, presence.last_seen, roles.servers):
-        since, until = int(rows["time"].min()), ended(rows, span) or NAT
-        if not presence.booted(rows.row(0).server, since, until, boot_s):
+        since, until = int(rows["time"].min()), last_end(rows, span) or NAT
+        if not presence.has_booted(rows.row(0).server, since, until, boot_s):
             yield fallen_silent(rows, presence.last_seen, span)
     for attempt in half_open:
         if attempt.of_client and attempt.tries >= again and attempt.seconds >= silent_s:
-            yield challenged(attempt)
+            yield half_open_finding(attempt)
 
 
 def of_direction(tcp: Flows, exchanges: Calls, way: str, other: str, again: int, silent_s: float) -> Iterator[Stalled]:
-    """Connections on which one side went on sending, and the other was silent for so long."""
+    """Connections on which one side kept sending, and the other was silent for `silent_s`."""
     first, last = tcp.column(f"{way}_unheard_first"), tcp.column(f"{way}_unheard_last")
     long = tcp.column(f"{way}_unheard") >= again
     long &= np.where(long, last - first, 0) >= silent_s * SECOND
@@ -137,14 +137,14 @@ def of_direction(tcp: Flows, exchanges: Calls, way: str, other: str, again: int,
         ends = (row.client, row.server) if way == "c" else (row.server, row.client)
         again, since, until = (getattr(row, f"{way}_unheard{name}") for name in ("", "_first", "_last"))
         mine = called[row.flow]
-        unheard = mine.where((mine["time"] >= since) & (mine["time"] <= until))
-        call = min(unheard.rows(), key=lambda call: call.time, default=None)
-        heard = getattr(row, f"{other}_last")
-        yield Stalled(row, *ends, again, call, since, until, recovered=heard is not None and heard >= until)
+        without_reply = mine.where((mine["time"] >= since) & (mine["time"] <= until))
+        call = min(without_reply.rows(), key=lambda call: call.time, default=None)
+        last_heard = getattr(row, f"{other}_last")
+        yield Stalled(row, *ends, again, call, since, until, recovered=last_heard is not None and last_heard >= until)
 
 
 def is_slow(one: Stalled, presence: Presence) -> bool:
-    """Whether all that this host answers the other takes about as long: on a slow path TCP resends first segments."""
+    """Whether every answer of this host to the other takes about as long: on a slow path TCP retransmits anyway."""
     quickest = presence.quickest_s(one.receiver, one.sender)
     return one.recovered and quickest is not None and quickest * SLOW * SECOND >= one.until - one.since
 
@@ -156,8 +156,8 @@ def is_dead(one: Stalled, presence: Presence) -> bool:
     """
     if not one.recovered:
         return presence.sent(one.receiver, one.since + SECOND + 1, one.until)
-    heard = presence.heard(one.receiver, one.sender, one.since + SECOND)
-    return heard is not None and heard < (one.since + one.until) // 2
+    last_heard = presence.next_message(one.receiver, one.sender, one.since + SECOND)
+    return last_heard is not None and last_heard < (one.since + one.until) // 2
 
 
 class Silences:
@@ -169,13 +169,13 @@ class Silences:
         self.parts = Parts(rows.take(np.argsort(rows["synack_time"], kind="stable")), "client", "server", "server_port")
 
     def end(self, one: Stalled) -> Back | None:
-        """The frame on the same connection, or else the next connection to that port; None where neither came."""
+        """The end of a silence: by a frame on the same connection, or the next connection to that port; else None."""
         if one.recovered:
             call = one.call
             frame = (call.reply_capture, call.reply_frame) if call and call.reply_frame is not None else None
             proof = Evidence(*frame, "its reply") if frame else Evidence(one.flow.capture, one.flow.frame, "it went on")
-            heard = self.presence.heard(one.receiver, one.sender, one.since + SECOND)
-            return Back(one, min(one.until, heard or one.until), proof)
+            last_heard = self.presence.next_message(one.receiver, one.sender, one.since + SECOND)
+            return Back(one, min(one.until, last_heard or one.until), proof)
         rows = self.parts[one.sender, one.receiver, one.flow.server_port]
         at = int(np.searchsorted(rows["synack_time"], one.until, "right"))
         if at == len(rows):
@@ -200,14 +200,14 @@ def together(silences: Iterable[Back]) -> Iterator[list[Back]]:
 def of_silent_hosts(
     exchanges: Calls, resent: Array, last_seen: Mapping[str, LastSeen], servers: Collection[str]
 ) -> Iterator[Calls]:
-    """Calls to a server that were sent again in vain, while nothing of that host came any more; by server."""
+    """Calls to a silent server that were retransmitted without a reply, by server."""
     open_ = exchanges.where((exchanges["state"] == "unanswered") & ~exchanges["loopback"])
     over_tcp = isin(open_["flow"], resent) & (open_["flags"] & CALL_ACKED == 0)
-    unheard = set(open_["exchange"][over_tcp].tolist())
+    open_calls = set(open_["exchange"][over_tcp].tolist())
     for server, rows in Parts(open_.where(over_tcp | (open_["retransmits"] > 0)), "server").items():
         if server in servers and server in last_seen:
             rows = rows.where(rows["time"] >= last_seen[server].time - SECOND)
-            if not unheard.isdisjoint(rows["exchange"].tolist()) or len(set(rows["prog"].tolist())) > 1:
+            if not open_calls.isdisjoint(rows["exchange"].tolist()) or len(set(rows["prog"].tolist())) > 1:
                 yield rows
 
 
@@ -226,8 +226,8 @@ def fallen_silent(rows: Calls, last_seen: Mapping[str, LastSeen], span: Span | N
         clients=clients,
         count=len(rows),
         first=int(rows["time"].min()),
-        last=ended(rows, span),
-        evidence=tuple(waited(rows, 4)),
+        last=last_end(rows, span),
+        evidence=tuple(longest_waits(rows, 4)),
         remedy=(
             command(
                 "ping -c 3 {server}",
@@ -270,7 +270,7 @@ def was_silent(silences: list[Back]) -> Finding:
         count=again,
         first=since,
         last=until,
-        evidence=tuple(proof for one in silences[:SHOWN] for proof in proofs(one)),
+        evidence=tuple(proof for one in silences[:MAX_CONNECTIONS] for proof in proofs(one)),
         remedy=(
             command(
                 "last -x reboot; journalctl -k",
@@ -284,7 +284,7 @@ def was_silent(silences: list[Back]) -> Finding:
     )
 
 
-SHOWN = 3  # connections of one silence that are shown as evidence
+MAX_CONNECTIONS = 3  # connections of one silence that are shown as evidence
 
 
 def proofs(one: Back) -> Iterator[Evidence]:
@@ -359,7 +359,7 @@ def rejection(flow: Flows.Row) -> str:
     )
 
 
-def challenged(attempt: Attempt) -> Finding:
+def half_open_finding(attempt: Attempt) -> Finding:
     """SYNs that the host answers with the ACK of an older connection (RFC 9293 section 3.5.1; RFC 5961 section 4)."""
     host, port, source = attempt.server, attempt.port, attempt.sources[0]
     return RULE.finding(

@@ -70,7 +70,7 @@ def check(
     if span is not None:
         missing = missing.where(span.last - missing["time"] >= end_s * SECOND)
     xids = xids_of(missing)
-    missing = missing.where((xids != 0) & ~isin(xids, replied(calls)))
+    missing = missing.where((xids != 0) & ~isin(xids, answered_xids(calls)))
     udp = calls.where(calls["transport"] == "udp")
     for rows in Parts(missing, "detail").values():
         times = np.sort(rows["time"])
@@ -83,14 +83,14 @@ def xids_of(missing: Oddities) -> Array:
     return xids
 
 
-def replied(calls: Calls) -> Array:
+def answered_xids(calls: Calls) -> Array:
     """The xids of calls over UDP of which a reply was captured: they arrived, or a copy of theirs did."""
-    known: Array = calls["xid"][(calls["transport"] == "udp") & calls.valid("reply_frame")]
-    return known
+    xids: Array = calls["xid"][(calls["transport"] == "udp") & calls.valid("reply_frame")]
+    return xids
 
 
 def finding(rows: Oddities, udp: Calls) -> Finding:
-    """Datagrams with one xid that lack as much each time. The call, where a copy of it came whole, says whose it is."""
+    """The finding on datagrams of one xid that lack as much each time; a whole copy of the call gives its program."""
     rows = rows.take(np.argsort(rows["time"], kind="stable"))
     xid = int(xids_of(rows)[0])
     lack = int(rows["detail"][0]) & (1 << XID) - 1

@@ -71,7 +71,7 @@ def total(flows: Flows, name: str, pair: Array, pairs: int) -> Array:
 
 
 def finding(flows: Flows, again: int, early: int, frames: int, where: str) -> Finding:
-    """`where`: in which direction segments are lost, as far as that is known."""
+    """The finding on one path; `where`: in which direction segments are lost, as far as that is known."""
     trouble = flows["c_retransmitted"] + flows["s_retransmitted"] + flows["c_out_of_order"] + flows["s_out_of_order"]
     worst = flows.row(int(np.argmax(trouble)))
     percent = 100 * (again + early) / max(frames, 1)

@@ -87,7 +87,7 @@ def check(
     answers = exchanges.where(exchanges.valid("latency_s"))
     answered = Parts(answers.where(between(answers, slow)), *ENDS)
     sums = Parts(counted.where(between(counted, slow)), *ENDS)
-    handshakes = Parts(opened(connections.where(between(connections, slow))), *ENDS)
+    handshakes = Parts(with_handshake(connections.where(between(connections, slow))), *ENDS)
     for (client, server), rows in pairs.items():
         both = client, server
         delay = delay_between(rows, answered[both], sums[both], handshakes[both])
@@ -101,8 +101,8 @@ def between(table: Table, rows: Table) -> Mask:
     return mask
 
 
-def opened(connections: Flows) -> Flows:
-    """Connections whose handshake was captured, and not sent again."""
+def with_handshake(connections: Flows) -> Flows:
+    """Connections whose handshake was captured, without retransmission."""
     handshake = connections.valid("syn_time") & connections.valid("synack_time") & (connections["syn"] == 1)
     return connections.where(handshake)
 
@@ -117,9 +117,9 @@ def delay_between(slow: Calls, answered: Calls, sums: Tallies, handshakes: Flows
         for prog in PROGRAMS
         if (mine["prog"] == prog).any() or (sums["prog"] == prog).any()
     ]
-    opened = handshakes.where((handshakes["syn_time"] >= first) & (handshakes["synack_time"] <= last))
-    if len(opened):
-        quickest.append(low((opened["synack_time"] - opened["syn_time"]) / 1e9))
+    meanwhile = handshakes.where((handshakes["syn_time"] >= first) & (handshakes["synack_time"] <= last))
+    if len(meanwhile):
+        quickest.append(low((meanwhile["synack_time"] - meanwhile["syn_time"]) / 1e9))
     if not quickest:
         return None
     total = len(mine) + int(sums["exchanges"].sum())
@@ -127,7 +127,7 @@ def delay_between(slow: Calls, answered: Calls, sums: Tallies, handshakes: Flows
 
 
 def in_a_row(rows: Calls) -> int:
-    """How many of these calls were sent after another of them had been answered."""
+    """The number of these calls that were sent after another of them had been answered."""
     count, free = 0, -1
     for time, reply in sorted(zip(rows["time"].tolist(), rows["reply_time"].tolist(), strict=True)):
         if time >= free:
@@ -137,7 +137,7 @@ def in_a_row(rows: Calls) -> int:
 
 
 def low(latencies: Array, quick: int = 0) -> float:
-    """What a tenth of these fall short of, and of further ones that are only known to be quick."""
+    """The tenth percentile of these latencies, with `quick` further ones that are only known to be short."""
     place = 0.1 * (len(latencies) + quick - 1) - quick
     return float(np.interp(place, np.arange(len(latencies)), np.sort(latencies))) if place >= 0 else 0.0
 

@@ -75,13 +75,13 @@ def check(
 
 def of_other_hosts(nlm: Calls, soon_s: float) -> Mapping[tuple[str, str], list[tuple[Calls.Row, Calls.Row]]]:
     """Results from hosts that their receiver did not ask, each with the request before it, by host asked and sender."""
-    asked = nlm.where(isin(nlm["proc"], MSG) & nlm.valid("time"))
-    asked = asked.take(np.argsort(asked["time"], kind="stable"))
-    known = set(zip(asked["client"].tolist(), asked["server"].tolist(), strict=True))
+    messages = nlm.where(isin(nlm["proc"], MSG) & nlm.valid("time"))
+    messages = messages.take(np.argsort(messages["time"], kind="stable"))
+    pairs = set(zip(messages["client"].tolist(), messages["server"].tolist(), strict=True))
     results = nlm.where(isin(nlm["proc"], [proc + RES for proc in MSG]))
     ends = zip(results["server"].tolist(), results["client"].tolist(), strict=True)
-    strange = np.fromiter((pair not in known for pair in ends), dtype=np.bool_, count=len(results))
-    requests = Parts(asked, "client", "proc") if strange.any() else {}
+    strange = np.fromiter((pair not in pairs for pair in ends), dtype=np.bool_, count=len(results))
+    requests = Parts(messages, "client", "proc") if strange.any() else {}
     return listed(
         ((request.server, result.client), (request, result))
         for result in results.where(strange).rows()
@@ -90,7 +90,7 @@ def of_other_hosts(nlm: Calls, soon_s: float) -> Mapping[tuple[str, str], list[t
 
 
 def before(requests: Mapping[tuple[str, int], Calls], result: Any, soon_s: float) -> Calls.Row | None:
-    """The last request of the receiver's to which a result may be the answer."""
+    """The last request of the receiver that a result may answer."""
     mine = requests.get((result.server, result.proc - RES))
     if mine is None or result.time is None:
         return None
@@ -114,7 +114,7 @@ def not_accepted(locks: Locks, nlm: Calls, repeated: int) -> Iterator[tuple[Lock
 
 
 def refused_grants(nlm: Calls, locks: Locks) -> Mapping[tuple[str, str], list[tuple[Locks.Row, Calls.Row]]]:
-    """Grants that the client refused, of sessions that it had asked another address for, by the two addresses."""
+    """Grants that the client refused because it had sent its LOCK to another address, by the two addresses."""
     called = locks.where(locks.valid("callback_exchange") & (locks["callback_status"] > 0))
     grants = nlm.where(isin(nlm["proc"], GRANTS) & isin(nlm["exchange"], called["callback_exchange"]))
     senders: dict[int | None, Calls.Row] = {row.exchange: row for row in grants.rows()}
@@ -131,7 +131,7 @@ def of_replies(pairs: list[Stray]) -> Finding:
     return finding(
         call.server,
         reply.server,
-        tuple(sorted({known.client for known, _ in pairs})),
+        tuple(sorted({request.client for request, _ in pairs})),
         count=len(pairs),
         times=(call.time, pairs[-1][0].time),
         what=f"{several(len(pairs), 'call')} over UDP to {call.server} ({call.program} {call.procedure}) answered",
@@ -147,7 +147,7 @@ def of_results(pairs: list[tuple[Calls.Row, Calls.Row]]) -> Finding:
     return finding(
         request.server,
         result.client,
-        tuple(sorted({asked.client for asked, _ in pairs})),
+        tuple(sorted({request.client for request, _ in pairs})),
         count=len(pairs),
         times=(request.time, pairs[-1][1].time),
         what=f"{several(len(pairs), 'lock request')} ({request.procedure}) to {request.server} answered",
@@ -163,7 +163,7 @@ def of_grants(grants: list[tuple[Locks.Row, Calls.Row]]) -> Finding:
     return finding(
         lock.server,
         grant.client,
-        tuple(sorted({asked.client for asked, _ in grants})),
+        tuple(sorted({request.client for request, _ in grants})),
         count=len(grants),
         times=(grant.time, grants[-1][1].time),
         what=f"{several(len(grants), 'lock')} that {lock.server} was asked for granted",
@@ -204,7 +204,7 @@ def of_repetitions(request: Locks.Row, results: Calls) -> Finding:
 
 
 def finding(
-    asked: str,
+    server: str,
     sender: str,
     clients: tuple[str, ...],
     count: int,
@@ -213,8 +213,8 @@ def finding(
     evidence: tuple[Evidence, ...],
 ) -> Finding:
     return RULE.finding(
-        host=asked,
-        title=f"{asked} answers {named(clients)} from another address, {sender}",
+        host=server,
+        title=f"{server} answers {named(clients)} from another address, {sender}",
         explanation=(
             f"{what} from {sender}. A client accepts what comes from the address that it asked, and drops the rest."
         ),
@@ -224,9 +224,9 @@ def finding(
         last=times[1],
         evidence=evidence,
         remedy=(
-            route(asked, clients[0]),
+            route(server, clients[0]),
             remark(
-                "Bind the service to the address that clients mount (nfs.conf: host=).", on="{host}", host=bare(asked)
+                "Bind the service to the address that clients mount (nfs.conf: host=).", on="{host}", host=bare(server)
             ),
             OVER_TCP,
         ),

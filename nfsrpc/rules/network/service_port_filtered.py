@@ -79,9 +79,9 @@ KEEPER = {
 def check(
     attempts: tuple[Attempt, ...],
     presence: Presence,
-    tried: Mapping[tuple[str, str, int], frozenset[int]],
+    syn_vantages: Mapping[tuple[str, str, int], frozenset[int]],
     vantages: Vantages,
-    heard: frozenset[tuple[str, str]],
+    sending_pairs: frozenset[tuple[str, str]],
     *,
     tries: int = 3,
     during_s: float = 3.0,
@@ -89,37 +89,37 @@ def check(
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
     dropped = [attempt for attempt in attempts if is_of_service(attempt)]
-    blind = [attempt for attempt in dropped if (attempt.server, attempt.client) not in heard]
+    blind = [attempt for attempt in dropped if (attempt.server, attempt.client) not in sending_pairs]
     found = [
         attempt
         for attempt in dropped
-        if (attempt.server, attempt.client) in heard
+        if (attempt.server, attempt.client) in sending_pairs
         and persists(attempt, tries, during_s, cured_s)
-        and not rebooted(attempt, presence, boot_s)
+        and not is_rebooting(attempt, presence, boot_s)
     ]
     for attempt in found:
-        arrived = reached(attempt, tried, vantages)
-        yield finding(attempt, presence, arrived) if attempt.passed is None else of_source_port(attempt, arrived)
+        arrived = reached(attempt, syn_vantages, vantages)
+        yield finding(attempt, presence, arrived) if attempt.accepted_try is None else of_source_port(attempt, arrived)
     if blind and not found:
         yield RULE.cannot_tell("the answers to some SYNs would not have been captured")
 
 
 def is_of_service(attempt: Attempt) -> bool:
-    known = attempt.of_client and attempt.prog != Prog.PORTMAP
-    return known and attempt.outcome == "unanswered" and attempt.transport == "tcp"
+    is_service = attempt.of_client and attempt.prog != Prog.PORTMAP
+    return is_service and attempt.outcome == "unanswered" and attempt.transport == "tcp"
 
 
 def persists(attempt: Attempt, tries: int, during_s: float, cured_s: float) -> bool:
     if attempt.tries < tries or attempt.seconds < during_s:
         return False
-    if attempt.passed is not None or attempt.succeeded is None:
+    if attempt.accepted_try is not None or attempt.succeeded is None:
         return True
     return attempt.succeeded - attempt.first > cured_s * SECOND
 
 
-def rebooted(attempt: Attempt, presence: Presence, boot_s: float) -> bool:
+def is_rebooting(attempt: Attempt, presence: Presence, boot_s: float) -> bool:
     """Whether the host was away meanwhile, and came back."""
-    if presence.booted(attempt.server, attempt.first, attempt.last, boot_s):
+    if presence.has_booted(attempt.server, attempt.first, attempt.last, boot_s):
         return True
     return attempt.succeeded is not None and not is_alive(attempt, presence)
 
@@ -130,7 +130,7 @@ def is_alive(attempt: Attempt, presence: Presence) -> bool:
 
 
 def finding(attempt: Attempt, presence: Presence, arrived: bool | None) -> Finding:
-    """`arrived`: whether the SYNs came as far as the host, where a capture taken there shows it."""
+    """The finding on one port; `arrived`: whether the SYNs reached the host, where a capture taken there shows it."""
     host, port, service = attempt.server, attempt.port, service_of(attempt)
     living = is_alive(attempt, presence)
     until = ", until it was accepted" if attempt.succeeded else ""
@@ -175,9 +175,9 @@ def finding(attempt: Attempt, presence: Presence, arrived: bool | None) -> Findi
 
 
 def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
-    """Of a port that accepts connections from other source ports meanwhile."""
-    passed, host, port = attempt.passed, attempt.server, attempt.port
-    assert passed is not None
+    """The finding on a port that accepts connections from other source ports meanwhile."""
+    other, host, port = attempt.accepted_try, attempt.server, attempt.port
+    assert other is not None
     sources = f"source port{'s' if len(attempt.sources) > 1 else ''} {named(map(str, attempt.sources))}"
     client, source = bare(attempt.client), attempt.sources[0]
     return RULE.finding(
@@ -186,8 +186,8 @@ def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
         title=f"SYNs of {attempt.client} from {sources} to port {port} of {host} are dropped, others accepted",
         explanation=(
             f"{attempt.client} sent {several(attempt.tries, 'SYN')} from {sources} to port {port} of {host} in "
-            f"{seconds(attempt.seconds)} without an answer, while a connection from source port {passed.source} was "
-            f"accepted at {utc(passed.time)}: the port is open. {KEEPER[arrived]} keeps the state of an older "
+            f"{seconds(attempt.seconds)} without an answer, while a connection from source port {other.source} was "
+            f"accepted at {utc(other.time)}: the port is open. {KEEPER[arrived]} keeps the state of an older "
             "connection with these ports, or the service's listen queue was full."
         ),
         clients=(attempt.client,),
@@ -196,7 +196,7 @@ def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
         last=attempt.last,
         evidence=(
             Evidence(*attempt.frames[0], f"SYN from source port {attempt.sources[0]}, never answered"),
-            Evidence(passed.capture, passed.frame, f"SYN-ACK to source port {passed.source}, meanwhile"),
+            Evidence(other.capture, other.frame, f"SYN-ACK to source port {other.source}, meanwhile"),
         ),
         remedy=(
             command(

@@ -20,15 +20,15 @@ def only_over(netids: Iterable[str | None]) -> str:
     >>> only_over(["udp", "udp"]), only_over(["udp", "tcp"]), only_over(["udp6", "tcp6"])
     ('UDP', '', 'TCP over IPv6 and UDP over IPv6')
     """
-    known = {netid for netid in netids if netid is not None}
-    return "" if USUAL in known or not known else named(WORDS.get(netid, "another transport") for netid in known)
+    used = {netid for netid in netids if netid is not None}
+    return "" if USUAL in used or not used else named(WORDS.get(netid, "another transport") for netid in used)
 
 
 def scope(over: str) -> str:
-    """What follows "registered" in a title: for which transports, where it is not known of the usual one."""
+    """The end of a title after "registered": the transports, where the usual one was not looked up."""
     return f" for {over}" if over else ""
 
 
 def caveat(over: str) -> str:
-    """A sentence that says what was not asked for."""
+    """A sentence on the transports that were not looked up."""
     return f" It was asked for over {over} only; it may be registered for another transport." if over else ""

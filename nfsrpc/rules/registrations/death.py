@@ -10,7 +10,7 @@ from nfsrpc.wording import utc
 
 
 def death(missing: Unregistered) -> str:
-    """A sentence that tells so, "" where it was not seen."""
+    """A sentence on the death of a statd, "" where the capture does not show it."""
     if missing.died is None:
         return ""
     return (

@@ -68,9 +68,9 @@ def check(
 ) -> Iterator[Answer]:
     rows = without_probes(answers_about(registrations, (Prog.NLM,)), probes)
     rows = rows.where(~rows["loopback"] & rows.valid("time"))
-    asked = [row for row in rows.rows() if not calls_back(row, roles)]
-    named_at = listed((row.host, row.time) for row in asked if row.port)
-    refused = listed((row.host, row) for row in asked if row.port == 0)
+    answers = [row for row in rows.rows() if not calls_back(row, roles)]
+    named_at = listed((row.host, row.time) for row in answers if row.port)
+    refused = listed((row.host, row) for row in answers if row.port == 0)
     missing = {host: mine for host, mine in refused.items() if persistent(mine, named_at.get(host, []), asks, found_s)}
     for host, mine in sorted(missing.items()):
         first, last = mine[0].time, mine[-1].time
@@ -80,19 +80,19 @@ def check(
             yield RULE.cannot_tell(f"{host} was starting: it reset old connections, or granted reclaims of locks")
         else:
             yield finding(host, mine)
-    found = next((row for row in asked if row.port), None)
+    found = next((row for row in answers if row.port), None)
     if found and not missing:
         yield RULE.clear(f"the portmapper of {found.host} names port {found.port} (frame {found.reply_frame})")
 
 
 def calls_back(row: Registrations.Row, roles: Roles) -> bool:
-    """Whether it is the other way round: a server asks its client."""
+    """Whether a server asks its client, for a callback."""
     pair = row.host, row.asker
     return pair in roles.pairs or pair in roles.mounting or roles.calling(row.asker, row.host) is not None
 
 
 def persistent(refused: list[Registrations.Row], named_at: list[int], asks: int, found_s: float) -> bool:
-    """Answered so again and again, and no port soon after."""
+    """Whether "not registered" was answered repeatedly, and no port soon after."""
     first = refused[0].time
     return len(refused) >= asks and not any(first < time <= first + found_s * SECOND for time in named_at)
 

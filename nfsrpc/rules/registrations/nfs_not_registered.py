@@ -83,7 +83,7 @@ def check(
     for (host, _), rows in missing.items():
         first, last = int(rows["time"].min()), int(rows["time"].max())
         over = span is not None and span.last - first < during_s * SECOND
-        if not (over or used(latest, host, rows) or booting(boots, host, first, last, boot_s)):
+        if not (over or is_in_use(latest, host, rows) or booting(boots, host, first, last, boot_s)):
             yield finding(host, rows)
 
 
@@ -104,8 +104,8 @@ def last_uses(exchanges: Calls, counted: Tallies) -> Mapping[tuple[str, str], in
     return found
 
 
-def used(latest: Mapping[tuple[str, str], int], host: str, refused: Registrations) -> bool:
-    """Whether a client that was answered so mounted all the same, or uses NFS."""
+def is_in_use(latest: Mapping[tuple[str, str], int], host: str, refused: Registrations) -> bool:
+    """Whether a client with this answer mounted all the same, or uses NFS."""
     since = int(refused["time"].min())
     return any((asker, host) in latest and latest[asker, host] >= since for asker in refused["asker"].present())
 
@@ -115,13 +115,13 @@ def finding(host: str, rows: Registrations) -> Finding:
     prog = int(rows["prog"][0])
     clients = tuple(sorted({asker for asker in rows["asker"].tolist() if asker}))
     over = only_over(rows["netid"].tolist())
-    asked = named({f"{row.netid} version {row.vers}" for row in rows.rows()})
+    names = named({f"{row.netid} version {row.vers}" for row in rows.rows()})
     return RULE.finding(
         certainty="likely" if over else "certain",
         host=host,
         title=f"the server {host} has no {SERVICES[prog]} registered{scope(over)}: mounts fail",
         explanation=(
-            f"{named(clients)} asked {several(len(rows), 'time')} for program {first.prog} ({asked}), and each answer "
+            f"{named(clients)} asked {several(len(rows), 'time')} for program {first.prog} ({names}), and each answer "
             f"was that it is not registered.{caveat(over)}"
         ),
         clients=clients,

@@ -41,7 +41,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nfsrpc.facts.basic import booting, listed
-from nfsrpc.facts.portmappers import Failure, Portmappers
+from nfsrpc.facts.portmappers import PortmapperFailure, Portmappers
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.findings.advice import RESTART_PORTMAPPER, START_PORTMAPPER, bare
 from nfsrpc.findings.command import Command, command, remark
@@ -70,14 +70,14 @@ HOW = {
     "hangs": "calls are acknowledged by TCP and not answered",
     "denied": "calls are denied (MSG_DENIED)",
 }
-SHOWN = 3  # failures that are evidence
+MAX_EVIDENCE = 3  # failures that are evidence
 # After which lockd denies a lock: its portmapper refuses; or does not reply until the RPC times out, after 60 s.
-AT_ONCE_S, GAVE_UP_S = 5.0, 55.0
+STOPPED_S, GAVE_UP_S = 5.0, 55.0
 
 
 def check(
     portmappers: Portmappers,
-    heard: frozenset[tuple[str, str]],
+    sending_pairs: frozenset[tuple[str, str]],
     boots: Mapping[str, tuple[int, ...]],
     stalled: Parts[Calls],
     nlm: Calls,
@@ -95,10 +95,10 @@ def check(
         outage = Outage(host, of_clients or mine, denied_then(stalled[host], mine))
         if booting(boots, host, outage.first, outage.last, boot_s):
             continue
-        if not (outage.repeated(tries, during_s) or outage.hung(hang_s) or len(outage.denied)):
+        if not (outage.persists(tries, during_s) or outage.hangs(hang_s) or len(outage.denied)):
             continue
         if of_clients:
-            yield finding(outage, heard, asynchronous.without_result(outage))
+            yield finding(outage, sending_pairs, asynchronous.without_result(outage))
         else:
             yield RULE.cannot_tell(
                 f"{named(outage.askers)} tried port 111 of {host} and sent no RPC message: it may be a port scan"
@@ -110,7 +110,7 @@ class Outage:
     """The failures of one portmapper."""
 
     host: str
-    failures: Sequence[Failure]
+    failures: Sequence[PortmapperFailure]
     denied: Calls  # locks that the host denied, because it could not ask its own portmapper
 
     @property
@@ -129,20 +129,20 @@ class Outage:
     def tries(self) -> int:
         return sum(failure.tries for failure in self.failures)
 
-    def repeated(self, tries: int, during_s: float) -> bool:
-        """Whether it was tried often enough, for long enough."""
-        tried = [failure for failure in self.failures if failure.how != "hangs"]
-        if sum(failure.tries for failure in tried) < tries:
+    def persists(self, tries: int, during_s: float) -> bool:
+        """Whether the portmapper was tried often enough, for long enough."""
+        failures = [failure for failure in self.failures if failure.how != "hangs"]
+        if sum(failure.tries for failure in failures) < tries:
             return False
-        first, last = min(failure.first for failure in tried), max(failure.last for failure in tried)
+        first, last = min(failure.first for failure in failures), max(failure.last for failure in failures)
         return last - first >= during_s * SECOND
 
-    def hung(self, hang_s: float) -> bool:
+    def hangs(self, hang_s: float) -> bool:
         return any(failure.how == "hangs" and failure.wait_s >= hang_s for failure in self.failures)
 
 
-def denied_then(stalls: Calls, failures: list[Failure]) -> Calls:
-    """Locks that the host denied when its own portmapper had refused it, or did not reply."""
+def denied_then(stalls: Calls, failures: list[PortmapperFailure]) -> Calls:
+    """Lock requests that the host denied when its own portmapper had refused its question, or did not reply."""
     denied = stalls.where(stalls["status"] == Nlm4Stats.DENIED_NOLOCKS)
     # By another clock, where another capture shows it.
     own = [failure for failure in failures if failure.loopback and failure.how in ("refused", "hangs")]
@@ -161,16 +161,16 @@ class Asynchronous:
         self.results = Stretches((results["client"], results["server"]), results["time"])
 
     def without_result(self, outage: Outage) -> list[Calls.Row]:
-        """Those of the host whose results its servers could not send: they could not look up its port."""
+        """Asynchronous requests of the host without result: the servers could not look up its port."""
         first, last = outage.first - SECOND, outage.last
         silent = [asker for asker in outage.askers if not self.results.meet((asker, outage.host), first, last)]
         rows = (row for asker in silent for row in self.messages[outage.host, asker].rows())
         return [row for row in rows if first <= row.time <= last]
 
 
-def finding(outage: Outage, heard: frozenset[tuple[str, str]], waiting: list[Calls.Row]) -> Finding:
+def finding(outage: Outage, sending_pairs: frozenset[tuple[str, str]], waiting: list[Calls.Row]) -> Finding:
     host, failures, askers = outage.host, outage.failures, outage.askers
-    alive = any(failure.how != "unanswered" or (host, failure.asker) in heard for failure in failures)
+    alive = any(failure.how != "unanswered" or (host, failure.asker) in sending_pairs for failure in failures)
     own = {host} if len(outage.denied) else set()
     clients = sorted({*askers, *outage.denied["client"].present(), *(row.client for row in waiting)} - own)
     kinds = sorted({HOW[failure.how].format(transport=failure.transport.upper()) for failure in failures})
@@ -207,15 +207,15 @@ def title(outage: Outage) -> str:
     return f"the portmapper of {outage.host} cannot be reached"
 
 
-def evidence(failures: Sequence[Failure]) -> Iterator[Evidence]:
-    for failure in failures[:SHOWN]:
+def evidence(failures: Sequence[PortmapperFailure]) -> Iterator[Evidence]:
+    for failure in failures[:MAX_EVIDENCE]:
         yield Evidence(*failure.frame, f"{failure.asker} calls port 111 over {failure.transport}")
         if failure.proof:
             yield Evidence(*failure.proof, "denied" if failure.how == "denied" else "refused")
 
 
 def remedy(outage: Outage) -> Iterator[Command]:
-    """By how it failed."""
+    """The remedy, by the way in which the portmapper failed."""
     kinds, others = {failure.how for failure in outage.failures}, [who for who in outage.askers if who != outage.host]
     if "hangs" in kinds:
         yield from RESTART_PORTMAPPER
@@ -229,7 +229,7 @@ def remedy(outage: Outage) -> Iterator[Command]:
 
 def suspected(signs: Signs) -> Suspicion | None:
     denied = signs.denied_s
-    if denied is None or AT_ONCE_S <= denied < GAVE_UP_S:
+    if denied is None or STOPPED_S <= denied < GAVE_UP_S:
         return None
-    state = "is stopped" if denied < AT_ONCE_S else "hangs"
+    state = "is stopped" if denied < STOPPED_S else "hangs"
     return Suspicion(f"DENIED_NOLOCKS after {seconds(denied)}: lockd does so when its own portmapper {state}", "", 2)

@@ -80,7 +80,7 @@ def check(
         & registrations["source"].isin(("GETPORT", "GETADDR", "DUMP"))
     )
     serving = Serving(connections)
-    for (host, _), pairs in lost(answers).items():
+    for (host, _), pairs in lost_by_program(answers).items():
         before, after = pairs[0]
         served = serving.still(host, before.port, before.transport, after.time)
         booted = any(booting(signs, host, before.time, after.time, boot_s) for signs in (boots, restarts))
@@ -88,8 +88,8 @@ def check(
             yield finding(host, pairs, served)
 
 
-def lost(answers: Registrations) -> Mapping[tuple[str, int | None], list[tuple[Any, Any]]]:
-    """By host and program the answers with a port, each with a later one that it is not registered (any more)."""
+def lost_by_program(answers: Registrations) -> Mapping[tuple[str, int | None], list[tuple[Any, Any]]]:
+    """Answers with a port, each with a later answer "not registered", by host and program."""
     named: dict[tuple[Any, ...], Any] = {}
     found: dict[tuple[str, int | None], list[tuple[Any, Any]]] = {}
     if not (answers["port"] == 0).any():
@@ -112,7 +112,7 @@ class Serving:
 
     @cached_property
     def parts(self) -> Mapping[tuple[str, int, str], tuple[Flows, Array]]:
-        """By place; beside each the latest that was heard on it and those before it."""
+        """Connections by host, port and transport, each with the latest frame of it and of those before it."""
         connections = self.connections
         rows = connections.where((connections["s_frames"] > connections["s_rst"]) & (connections["s_replies"] > 0))
         parts = Parts(rows, "server", "server_port", "transport")

@@ -34,7 +34,7 @@ from collections.abc import Iterator, Mapping
 from nfsrpc.facts.attempts import Attempt
 from nfsrpc.facts.basic import Roles, Span, listed
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import Hurt, hurt, waited
+from nfsrpc.facts.stalls import Affected, affected, longest_waits
 from nfsrpc.findings.advice import REGISTER_SERVER, RESTART_STATD, answers, loopback_of
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
@@ -81,7 +81,7 @@ def check(
     for host, stale in accused.items():
         for attempt in stale[:PORTS]:
             more = len(stale) - PORTS if attempt is stale[:PORTS][-1] else 0
-            yield finding(attempt, hurt(stalled[host], span, attempt.first, attempt.last), more)
+            yield finding(attempt, affected(stalled[host], span, attempt.first, attempt.last), more)
     unseen = sorted(roles.lock_servers - loopbacks - accused.keys())
     for server in unseen:
         why = f"the loopback of {server} was not captured"
@@ -104,8 +104,8 @@ def is_stale(attempt: Attempt, named: Mapping[tuple[str, int, str], int], restar
     return attempt.succeeded is None or attempt.succeeded - attempt.first > restart_s * SECOND
 
 
-def finding(attempt: Attempt, victims: Hurt, more: int) -> Finding:
-    """`more`: so many further ports of that host are like it."""
+def finding(attempt: Attempt, victims: Affected, more: int) -> Finding:
+    """The finding on one port; `more`: the number of further ports of that host like it."""
     host, prog = attempt.server, attempt.prog or 0
     service = SERVICES.get(prog, attempt.program or f"program {prog}")
     role = "lockd answers every LOCK with DENIED_NOLOCKS, or sends none" if prog == Prog.NSM else "calls to it fail"
@@ -127,7 +127,7 @@ def finding(attempt: Attempt, victims: Hurt, more: int) -> Finding:
         evidence=(
             *(Evidence(*frame, f"connects to port {attempt.port} of its own loopback") for frame in attempt.frames[:1]),
             *((Evidence(*attempt.proof, "refused"),) if attempt.proof else ()),
-            *waited(victims.rows, 1),
+            *longest_waits(victims.rows, 1),
         ),
         remedy=(*RESTART.get(prog, (remark("Restart {service}.", service=service),)), IN_A_CONTAINER),
         verify=(

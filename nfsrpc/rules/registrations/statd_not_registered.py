@@ -45,9 +45,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nfsrpc.facts.basic import Roles, booting
-from nfsrpc.facts.missing_statd import Statds, Unregistered, said
+from nfsrpc.facts.missing_statd import Statds, Unregistered, first_and_last_answer
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import Hurt, waited
+from nfsrpc.facts.stalls import Affected, longest_waits
 from nfsrpc.facts.statd_search import LockWaits, Stall
 from nfsrpc.findings.advice import START_STATD, bare, loopback_of, registered, try_lock
 from nfsrpc.findings.command import Command, command, remark
@@ -97,7 +97,7 @@ def check(
 ) -> Iterator[Answer]:
     of_servers = [missing for missing in unregistered if missing.role != "client" and not missing.only_udp]
     found = [
-        proven(missing, lock_waits.during(missing.host, missing.first, missing.last))
+        certain_finding(missing, lock_waits.during(missing.host, missing.first, missing.last))
         for missing in of_servers
         if is_missing(missing, boots, boot_s)
     ]
@@ -107,16 +107,16 @@ def check(
     searching = [
         stall
         for stall in stalls
-        if stall.is_search(minute_s, longest_s, first_lock_s) and not refuted(stall, waiting, statds, boots, boot_s)
+        if stall.is_search(minute_s, longest_s, first_lock_s) and not is_refuted(stall, waiting, statds, boots, boot_s)
     ]
-    found += [likely(stall) for stall in searching]
+    found += [likely_finding(stall) for stall in searching]
     yield from found
     left -= {finding.host for finding in found}
     unseen = [server for server in sorted(left) if not (server in statds.loopbacks and statds.proof(server))]
     for server in unseen:
         yield RULE.cannot_tell(statds.unseen(server), loopback_of(server, roles.clients_of(server)))
     if not found and not unseen:
-        yield from passed(of_servers, left, statds)
+        yield from passes(of_servers, left, statds)
 
 
 def is_missing(missing: Unregistered, boots: Mapping[str, tuple[int, ...]], boot_s: float) -> bool:
@@ -126,15 +126,17 @@ def is_missing(missing: Unregistered, boots: Mapping[str, tuple[int, ...]], boot
     return len(missing.answers) > 2 or not booting(boots, missing.host, missing.first, missing.last, boot_s)
 
 
-def refuted(stall: Stall, nfs: Stretches, statds: Statds, boots: Mapping[str, tuple[int, ...]], boot_s: float) -> bool:
+def is_refuted(
+    stall: Stall, nfs: Stretches, statds: Statds, boots: Mapping[str, tuple[int, ...]], boot_s: float
+) -> bool:
     """Whether something else explains the wait, or shows that statd is there."""
     server, (first, last) = stall.server, stall.span
     rebooted = booting(boots, server, first, last, boot_s) and not stall.searched_after_boot()
     return rebooted or nfs.meet(server, first - SECOND, last) or statds.last_named.get(server, first) > first
 
 
-def passed(of_servers: list[Unregistered], servers: frozenset[str], statds: Statds) -> Iterator[Answer]:
-    """On what evidence the rule passes, where nothing is found and nothing is missing."""
+def passes(of_servers: list[Unregistered], servers: frozenset[str], statds: Statds) -> Iterator[Answer]:
+    """The passing answers with their evidence, where nothing is found and nothing is missing."""
     started = next((missing for missing in of_servers if missing.found is not None), None)
     if started is not None:
         yield RULE.clear(f"statd of {started.host} was not registered until {utc(started.found)}, and is since")
@@ -142,33 +144,33 @@ def passed(of_servers: list[Unregistered], servers: frozenset[str], statds: Stat
         yield RULE.clear(statds.proof(min(servers)))
 
 
-def proven(missing: Unregistered, victims: Hurt) -> Finding:
+def certain_finding(missing: Unregistered, victims: Affected) -> Finding:
     rows = list(missing.answers.rows())
-    host, known = bare(missing.host), missing.role == "server"
+    host, on_server = bare(missing.host), missing.role == "server"
     over = "" if missing.asked_itself else only_over(row.netid for row in rows if row.source != "DUMP")
     denied = bool((victims.rows["status"] == Nlm4Stats.DENIED_NOLOCKS).any())
-    certain = known and missing.sure and not over and (missing.repeated or denied)
+    certain = on_server and missing.sure and not over and (missing.repeated or denied)
     return RULE.finding(
         certainty="certain" if certain else "likely",
         host=missing.host,
-        title=f"{'the server ' if known else ''}{missing.host} has no rpc.statd registered{scope(over)}",
+        title=f"{'the server ' if on_server else ''}{missing.host} has no rpc.statd registered{scope(over)}",
         explanation=(
             f"{death(missing)}Its portmapper answered {times(len(rows))} that program 100024 (status) is not registered"
             f"{'' if missing.sure else ' (which program was asked for is cut off)'}.{caveat(over)} "
-            f"{ON_A_SERVER}{'' if known else IF_A_CLIENT}"
+            f"{ON_A_SERVER}{'' if on_server else IF_A_CLIENT}"
         ),
         clients=victims.clients,
         count=len(rows),
         first=missing.died.first if missing.died else rows[0].time,
         last=rows[-1].time,
-        evidence=(*death_proof(missing), *said(rows), *waited(victims.rows)),
+        evidence=(*death_proof(missing), *first_and_last_answer(rows), *longest_waits(victims.rows)),
         remedy=(*START_STATD, ELSEWHERE, *unmonitored(victims)),
-        verify=(registered(host, Prog.NSM), *((try_lock(host),) if known else ())),
+        verify=(registered(host, Prog.NSM), *((try_lock(host),) if on_server else ())),
         wait_s=victims.wait_s,
     )
 
 
-def likely(stall: Stall) -> Finding:
+def likely_finding(stall: Stall) -> Finding:
     rows, victims = stall.rows, stall.victims
     server, wait = stall.server, seconds(victims.wait_s or 0)
     first, last = stall.span
@@ -186,7 +188,7 @@ def likely(stall: Stall) -> Finding:
         count=len(rows),
         first=first,
         last=last,
-        evidence=tuple(waited(rows, 3)),
+        evidence=tuple(longest_waits(rows, 3)),
         remedy=(
             command(
                 "rpcinfo -p {server} | grep -w 100024", server=bare(server), note="prints nothing without statd; then"
@@ -201,8 +203,8 @@ def likely(stall: Stall) -> Finding:
     )
 
 
-def unmonitored(victims: Hurt) -> tuple[Command, ...]:
-    """Which clients stay unmonitored."""
+def unmonitored(victims: Affected) -> tuple[Command, ...]:
+    """A sentence on the clients that stay unmonitored."""
     clients = named(victims.clients) or "Clients that were granted locks meanwhile"
     return (remark("{clients}: unmonitored until they unmount and mount again.", clients=clients),)
 

@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nfsrpc.facts.basic import Roles
-from nfsrpc.facts.missing_statd import Statds, Unregistered, said
+from nfsrpc.facts.missing_statd import Statds, Unregistered, first_and_last_answer
 from nfsrpc.findings.advice import START_STATD, answers, bare, loopback_of, registered
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Answer, Finding, Rule
@@ -94,7 +94,7 @@ def finding(missing: Unregistered) -> Finding:
         count=len(rows),
         first=first,
         last=rows[-1].time,
-        evidence=(*death_proof(missing), *said(rows)),
+        evidence=(*death_proof(missing), *first_and_last_answer(rows)),
         remedy=(*START_STATD, REMOUNT),
         verify=(registered(host, Prog.NSM), answers(host, Prog.NSM)),
         # Another host that asks does not wait for a lock.

@@ -10,7 +10,7 @@ Why it matters
 
 Not flagged when
     A GSS context has run out and is renewed: the same call is accepted next. A portmapper refuses to list all programs
-    (DUMP) or to call one for somebody else: neither is needed for NFS.
+    (DUMP) or to call one for another host: neither is needed for NFS.
 
 How to confirm
     On the server: exportfs -v, and the client's address in it; for Kerberos the keytab and the clock. For a portmapper:
@@ -80,12 +80,12 @@ def check(exchanges: Calls, counted: Tallies, *, renewed_s: float = 10.0) -> Ite
     of_portmapper = (denied["prog"] == Prog.PORTMAP) & isin(denied["proc"], PORT_QUESTIONS)
     for rows in Parts(denied.where(of_portmapper), "server").values():
         yield by_portmapper(rows)
-    services = denied.where(isin(denied["prog"], PROGRAMS) & ~renewed(denied, exchanges, counted, renewed_s))
+    services = denied.where(isin(denied["prog"], PROGRAMS) & ~is_renewed(denied, exchanges, counted, renewed_s))
     for rows in Parts(services, "server").values():
         yield by_service(rows)
 
 
-def renewed(denied: Calls, exchanges: Calls, counted: Tallies, renewed_s: float) -> Mask:
+def is_renewed(denied: Calls, exchanges: Calls, counted: Tallies, renewed_s: float) -> Mask:
     """Refusals of a GSS context after which the same client was accepted with a new one."""
     mask = isin(denied["rpc_status"] - Rejected.AUTH_ERROR, GSS)
     if not mask.any():
@@ -153,7 +153,7 @@ def by_service(rows: Calls) -> Finding:
 
 
 def two_managers(server: str) -> Command:
-    """Where the export is right, the lock request may have reached another lock manager, which has no such export."""
+    """The command that shows whether two lock managers run: the one without the export refuses lock requests."""
     return command(
         "rpcinfo -p | grep nlockmgr; pgrep -l lockd; pgrep -l ganesha.nfsd",
         on="{server}",

@@ -35,7 +35,7 @@ import numpy as np
 
 from nfsrpc.columns import Mask
 from nfsrpc.facts.basic import booting
-from nfsrpc.facts.stalls import late, nfs_waiting, waited
+from nfsrpc.facts.stalls import late, longest_waits, nfs_waiting
 from nfsrpc.findings.advice import bare, loopback_of
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
@@ -107,7 +107,7 @@ def finding(server: str, rows: Calls, loopbacks: frozenset[str]) -> Finding:
         count=len(rows),
         first=int(rows["time"].min()),
         last=int(rows["reply_time"].max()),
-        evidence=tuple(waited(rows, 3)),
+        evidence=tuple(longest_waits(rows, 3)),
         remedy=(
             command("cat /proc/$(pgrep -x lockd)/stack", on="{server}", note="while it lasts", server=bare(server)),
         ),

@@ -45,11 +45,11 @@ PRIVILEGED = 1024  # ports below it are only root's to use (exports(5), option s
 
 
 def check(exchanges: Calls) -> Iterator[Answer]:
-    asked = exchanges.where(
+    mounts = exchanges.where(
         (exchanges["prog"] == Prog.MOUNT) & (exchanges["proc"] == MountProc.MNT) & exchanges.valid("status")
     )
-    granted = Parts(asked.where(asked["status"] == Nfsstat3.OK), "server")
-    for server, rows in Parts(asked.where(asked["status"] != Nfsstat3.OK), "server").items():
+    granted = Parts(mounts.where(mounts["status"] == Nfsstat3.OK), "server")
+    for server, rows in Parts(mounts.where(mounts["status"] != Nfsstat3.OK), "server").items():
         agreed = granted[server]
         later = agreed.where(agreed["time"] > int(rows["time"].max()))
         if not rows["client"].present() <= later["client"].present():
@@ -57,7 +57,7 @@ def check(exchanges: Calls) -> Iterator[Answer]:
 
 
 def unprivileged(rows: Calls, agreed: Calls) -> bool:
-    """Whether the source port is the probable reason: none was privileged, and none like them was ever accepted."""
+    """Whether the source port is the probable reason: none was privileged, and no such port was ever accepted."""
     refused = isin(rows["status"], (PERM, ACCES)) & (rows["client_port"] >= PRIVILEGED)
     return bool(refused.all()) and not (agreed["client_port"] >= PRIVILEGED).any()
 

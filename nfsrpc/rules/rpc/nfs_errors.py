@@ -64,7 +64,7 @@ def check(exchanges: Calls, counted: Tallies, *, jukebox: int = 10) -> Iterator[
 
 
 def finding(server: str, rows: Calls, count: int, grave: bool) -> Finding:
-    """`rows`: those that are listed, of all that were counted."""
+    """The finding on one server; `rows`: the listed exchanges, of all that were counted."""
     first = rows.row(0)
     status = int(rows["status"][0])
     error = status_name(Prog.NFS, first.vers, first.proc, status)

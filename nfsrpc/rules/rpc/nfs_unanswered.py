@@ -33,7 +33,7 @@ import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.basic import Span, booting, pairs_of
-from nfsrpc.facts.stalls import ended, late, longest, waited
+from nfsrpc.facts.stalls import last_end, late, longest, longest_waits
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
@@ -58,7 +58,7 @@ def check(
     exchanges: Calls,
     connections: Flows,
     boots: Mapping[str, tuple[int, ...]],
-    hung_up: Array,
+    closed_by_client: Array,
     lossy: bool,
     span: Span | None,
     *,
@@ -68,9 +68,9 @@ def check(
     state = exchanges["state"]
     about = isin(exchanges["prog"], (Prog.NFS, Prog.MOUNT)) & ~probes(exchanges, connections)
     again = exchanges["retransmits"] > 0
-    # Over UDP a call without answer is sent again, so one that was not had its answer; in a capture with gaps, likely.
+    # Over UDP a call without answer is retransmitted, so one that was not had its answer; with gaps, likely.
     silent = state == "unanswered"
-    silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], hung_up) & (not lossy))
+    silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], closed_by_client) & (not lossy))
     failed = exchanges.where(about & (silent | late(exchanges, late_s)))
     overdue: list[str] = []
     for server, rows in Parts(failed.where(failed["time"] != NAT), "server").items():
@@ -106,8 +106,8 @@ def finding(server: str, rows: Calls, span: Span | None) -> Finding:
         clients=clients,
         count=len(rows),
         first=int(rows["time"].min()),
-        last=ended(rows, span),
-        evidence=tuple(waited(rows, 3)),
+        last=last_end(rows, span),
+        evidence=tuple(longest_waits(rows, 3)),
         remedy=(
             command("dmesg | grep 'nfs: server'", on="{clients}", clients=named(map(bare, clients))),
             command("uptime; cat /proc/pressure/io", on="{server}", note="is it overloaded?", server=bare(server)),

@@ -121,7 +121,7 @@ def wrong_port(rows: Calls) -> Finding:
 
 
 def probe(row: Calls.Row) -> Command:
-    """Calls the NULL procedure of that program over the same transport."""
+    """The command that calls the NULL procedure of that program over the same transport."""
     server, caller, prog, vers = bare(row.server), bare(row.client), row.prog, row.vers
     if row.transport == "udp":
         return command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nfsrpc.rules.locks.granted_while_held import SHOWN
+from nfsrpc.rules.locks.granted_while_held import MAX_CASES
 from tests.rules.locks.scenes import twins, unlock
 from tests.rules.stage import (
     CLIENT,
@@ -203,12 +203,12 @@ def test_of_two_grants_at_one_moment_neither_was_first(stage: Stage, seconds: fl
 
 def test_so_many_cases_are_reported() -> None:
     stage = Stage()
-    for number in range(SHOWN + 5):
+    for number in range(MAX_CASES + 5):
         for host in (stage.client, stage.other):
             host.lock(stage.server, f"/srv/{number}").granted()
             stage.wait(2)
     (found,) = findings(asked("LCK009", stage.wire()))
-    assert found.count == SHOWN
+    assert found.count == MAX_CASES
 
 
 def test_a_reclaim_that_is_refused_is_explained_by_the_grant_to_another() -> None:

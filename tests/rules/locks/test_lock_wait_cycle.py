@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nfsrpc.rules.locks.lock_wait_cycle import SHOWN, STUCK_S
+from nfsrpc.rules.locks.lock_wait_cycle import MAX_OWNERS, STUCK_S
 from tests.rules.locks.scenes import waits_behind
 from tests.rules.stage import CLIENT, OTHER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet
 
@@ -65,7 +65,7 @@ def test_owners_that_wait_for_each_other_for_a_moment(seconds: float, is_found: 
     assert bool(findings(asked("LCK012", stage.wire()))) == is_found
 
 
-@pytest.mark.parametrize(("owners", "is_short"), [(SHOWN, True), (SHOWN + 1, False)])
+@pytest.mark.parametrize(("owners", "is_short"), [(MAX_OWNERS, True), (MAX_OWNERS + 1, False)])
 def test_of_a_long_circle_so_many_owners_are_named(owners: int, is_short: bool) -> None:
     stage = Stage()
     hosts = [stage.scenario.host(f"10.1.0.{number + 1}", name=f"h{number}") for number in range(owners)]
@@ -76,4 +76,4 @@ def test_of_a_long_circle_so_many_owners_are_named(owners: int, is_short: bool) 
     stage.later(20)
     (found,) = findings(asked("LCK012", stage.wire()))
     assert ("and so back to the first" in found.explanation) != is_short
-    assert len(found.evidence) == SHOWN
+    assert len(found.evidence) == MAX_OWNERS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nfsrpc.facts.client_names import Names
+from nfsrpc.facts.client_names import CallerNames
 from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 from tests.scenario import Host
 
@@ -136,7 +136,7 @@ def test_nobody_named_himself(stage: Stage) -> bytes:
 
 
 def test_one_more_name_and_other_forms_of_the_same() -> None:
-    names = Names(["web-1", "web-1.example.com", "db", "a.b"])
+    names = CallerNames(["web-1", "web-1.example.com", "db", "a.b"])
     assert names.distinct == {"web-1.example.com", "db", "a.b"}
     assert [
         name for name in ("web-2", "web", "a", "a.b.c", "db.example.com", "db", "web-1", "b") if names.lack(name)
