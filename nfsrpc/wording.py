@@ -18,7 +18,7 @@ MINUTES_FROM_S = 600  # durations from here on are in minutes
 HOURS_FROM_S = 36_000  # and from here on in hours
 
 
-class Clock:
+class TimesOfDay:
     """The time zone of all times of day that are printed; set once, before anything is read."""
 
     zone: tzinfo = UTC
@@ -172,6 +172,6 @@ def count(number: int, noun: str) -> str:
 def _moment(ns: int, zone: tzinfo | None = None) -> datetime | None:
     """None for a time that is no date: a capture's clock may have any value."""
     try:
-        return datetime.fromtimestamp(ns // SECOND, zone or Clock.zone)
+        return datetime.fromtimestamp(ns // SECOND, zone or TimesOfDay.zone)
     except (OverflowError, ValueError, OSError):
         return None

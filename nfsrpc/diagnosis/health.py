@@ -22,7 +22,7 @@ from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts, codes_of, group
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks, Registrations
-from nfsrpc.wording import SECOND, named, seconds, several, times
+from nfsrpc.wording import SECOND, duration, named, several, times
 
 UNSEEN = "no holder is seen in the capture"
 # An application that tries each second is in trouble after a minute; a job that cron starts each minute may be skipped.
@@ -139,7 +139,7 @@ def polling(inputs: Mapping[str, Any]) -> str:
         return ""
     row = of.row(0)
     behind = "" if of.valid("held_by").all() else f", and {UNSEEN}"
-    return f"LOCKs of {row.client} for {row.file} were DENIED again and again for {seconds(longest)}{behind}"
+    return f"LOCKs of {row.client} for {row.file} were DENIED again and again for {duration(longest)}{behind}"
 
 
 def vain_s(times: Array, grants: Array | None) -> float:
@@ -190,7 +190,7 @@ def result_late(inputs: Mapping[str, Any]) -> str:
         rows = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["latency_s"] >= LATE_S))
     if not len(rows):
         return ""
-    longest = seconds(float(rows["latency_s"].max()))
+    longest = duration(float(rows["latency_s"].max()))
     return f"{several(len(rows), 'LOCK_MSG')} with LOCK_RES after up to {longest} {to_whom(rows)}"
 
 
@@ -202,7 +202,7 @@ def answered_late(inputs: Mapping[str, Any]) -> str:
     rows = rows.where(np.array(calm, dtype=np.bool_))
     if not len(rows):
         return ""
-    longest = seconds(float(np.nanmax(rows["latency_s"])))
+    longest = duration(float(np.nanmax(rows["latency_s"])))
     return f"{several(len(rows), 'lock request')} answered after up to {longest} {to_whom(rows)}"
 
 
@@ -215,7 +215,7 @@ def called_before(inputs: Mapping[str, Any]) -> str:
     lockds = set(zip(*(nlm[name].tolist() for name in ("client", "server", "server_port")), strict=True))
     for row in orphans.where(orphans["reply_time"] - span.first >= LATE_S * SECOND).rows():
         if (row.client, row.server, row.server_port) in lockds:
-            begun = seconds((row.reply_time - span.first) / SECOND)
+            begun = duration((row.reply_time - span.first) / SECOND)
             return f"{row.server} answered {row.client} {begun} after the capture began, and the call is not in it"
     return ""
 
@@ -226,7 +226,7 @@ def looked_up_late(inputs: Mapping[str, Any]) -> str:
     asked = asked.where(isin(asked["prog"], (Prog.NLM, Prog.NSM)) & (asked["state"] == "answered"))
     waits = (asked["reply_time"] - asked["time"])[asked.valid("time") & asked.valid("reply_time")]
     longest = float(waits.max(initial=0)) / SECOND
-    return f"a portmapper named the port of lockd or statd only after {seconds(longest)}" if longest >= LATE_S else ""
+    return f"a portmapper named the port of lockd or statd only after {duration(longest)}" if longest >= LATE_S else ""
 
 
 def asked_in_vain(inputs: Mapping[str, Any]) -> str:
@@ -279,7 +279,7 @@ def waited_too_long(inputs: Mapping[str, Any]) -> str:
         ended = (row.requested or 0) + round(waited_s * SECOND)
         if not holds.meet((row.server, row.fh), ended - round(LATE_S * SECOND), ended - 1):
             alone.append(waited_s)
-    waits = f"a LOCK waited for {seconds(max(alone))}" if alone else ""
+    waits = f"a LOCK waited for {duration(max(alone))}" if alone else ""
     return f"{waits}, longer than its holder kept it; why was not captured" if alone else ""
 
 

@@ -49,7 +49,7 @@ COMPARED = 20  # findings of one rule about one host that a line is compared wit
 NFS_S = 300.0
 
 
-class Told(NamedTuple):
+class ExplainedLine(NamedTuple):
     """A line of a log, and what explains it."""
 
     time: int | None  # by the clock of the captures; None where that is not known
@@ -63,7 +63,7 @@ class Reading(NamedTuple):
 
     file: str
     clock: str  # how its clock was aligned, in words
-    lines: tuple[Told, ...]
+    lines: tuple[ExplainedLine, ...]
     seen: tuple[LogLine, ...]  # of the lines to expect
 
 
@@ -71,14 +71,14 @@ def beside(log: Log, diagnosis: Diagnosis, names: Mapping[str, str], first: int 
     """`names` maps names of hosts to hosts; `first` and `last` are the ends of the captures."""
     expected, concerned = Expected(diagnosis.log, names), by_concern(diagnosis.findings)
     offset, how = aligned(log, expected)
-    told: list[Told] = []
+    told: list[ExplainedLine] = []
     seen: list[LogLine] = []
     for line in log.lines:
         time = None if offset is None else line.time + offset
         partner = None if time is None else expected.partner(line.text, time)
         found = findings_of(partner, concerned) if partner else explained_by(line, time, diagnosis.findings, names)
         seen += [partner] if partner else []
-        told.append(Told(time, line.text, found, covered(time, first, last)))
+        told.append(ExplainedLine(time, line.text, found, covered(time, first, last)))
     return Reading(log.file, how, tuple(told), tuple(dict.fromkeys(seen)))
 
 

@@ -21,7 +21,7 @@ from nfsrpc.protocols.numbers import SYNCHRONOUS, Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.grouping import Parts, members
 from nfsrpc.sessions.searches import searches
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.sessions.timers import BEHIND, SEARCHES, Clock, Kind, clock_of, is_back_off, told
+from nfsrpc.sessions.timers import BEHIND, SEARCHES, Kind, Timer, in_words, is_back_off, timer_of
 from nfsrpc.tables import Calls, Registrations
 from nfsrpc.wording import SECOND, several
 
@@ -75,14 +75,14 @@ def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
     for row in again.rows():
         resent = copied[row.exchange]
         waits = resent["after_s"].tolist()
-        kind = "notice" if (row.capture, row.call_frame) in statds else timer_of(row)
-        if waits and row.flow not in resent["flow"] and clock_of("reconnect", waits[0]):
-            yield (row.capture, row.call_frame), f", on a new connection after {told('reconnect', waits[:1])}"
+        kind = "notice" if (row.capture, row.call_frame) in statds else retransmission_kind(row)
+        if waits and row.flow not in resent["flow"] and timer_of("reconnect", waits[0]):
+            yield (row.capture, row.call_frame), f", on a new connection after {in_words('reconnect', waits[:1])}"
         elif waits:
-            yield (row.capture, row.call_frame), f", retransmitted after {told(kind, waits)}"
+            yield (row.capture, row.call_frame), f", retransmitted after {in_words(kind, waits)}"
 
 
-def timer_of(call: Calls.Row) -> Kind | None:
+def retransmission_kind(call: Calls.Row) -> Kind | None:
     """Whose timer sends a call again: that of a client's lock request, or that of sm-notify.
 
     sm-notify also looks for the statd of the host that it notifies; lockd only ever looks for its own.
@@ -107,11 +107,11 @@ def answers(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[Fra
     served = Stretches((calls["server"],), calls["reply_time"])
     for row in late_here.rows():
         behind = behind_denial(row, denied)
-        clock = clock_of("refusal" if behind else "answer", row.latency_s)
-        has_it = row.proc == NlmProc.LOCK or behind or (clock and clock.name == BEHIND)
-        alone = clock and (clock.name == BEHIND or not serves_others(row, served))
-        if clock and has_it and alone and not refuted(row, clock, tables):
-            yield (row.reply_capture, row.reply_frame), f": {clock.meaning}"
+        timer = timer_of("refusal" if behind else "answer", row.latency_s)
+        has_it = row.proc == NlmProc.LOCK or behind or (timer and timer.name == BEHIND)
+        alone = timer and (timer.name == BEHIND or not serves_others(row, served))
+        if timer and has_it and alone and not refuted(row, timer, tables):
+            yield (row.reply_capture, row.reply_frame), f": {timer.meaning}"
 
 
 def behind_denial(row: Calls.Row, denied: Stretches) -> bool:
@@ -126,9 +126,9 @@ def serves_others(row: Calls.Row, served: Stretches) -> bool:
     return served.meet(row.server, row.time + margin, (row.reply_time or 0) - margin)
 
 
-def refuted(row: Calls.Row, clock: Clock, tables: Mapping[str, Any]) -> bool:
+def refuted(row: Calls.Row, timer: Timer, tables: Mapping[str, Any]) -> bool:
     """Whether the server's loopback was captured and shows no search for statd during the wait."""
-    if clock.name != SEARCHES or row.server not in tables["loopbacks"]:
+    if timer.name != SEARCHES or row.server not in tables["loopbacks"]:
         return False
     asked = tables["registrations"]
     own = (asked["prog"] == Prog.NSM) & (asked["host"] == row.server) & (asked["port"] == 0) & asked.valid("time")
@@ -142,7 +142,7 @@ def connections(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tup
     for row in tried.where(among(tried, "capture", "syn_frame", frames)).rows():
         lasted = (row.syn_last - row.syn_time) / SECOND
         kind: Kind | None = "syn" if is_back_off(row.syn - 1, lasted) else None
-        yield (row.capture, row.syn_frame), f", {row.syn - 1} more in {told(kind, [lasted])}"
+        yield (row.capture, row.syn_frame), f", {row.syn - 1} more in {in_words(kind, [lasted])}"
 
 
 def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
@@ -156,7 +156,7 @@ def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
         if row.requested is not None and last > row.requested:
             gap = (last - row.requested) / SECOND / polls
             kind: Kind | None = "grace" if row.grace > 1 else "poll" if row.blocked is not None else None
-            rhythm = f", every {told(kind, [gap])}" if gap >= AT_ONCE_S else " at once"
+            rhythm = f", every {in_words(kind, [gap])}" if gap >= AT_ONCE_S else " at once"
             note = f", retried {several(polls, 'time')}{rhythm}"
             yield (row.requested_capture, row.requested_frame), note
 
@@ -172,7 +172,7 @@ def questions(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[F
             kind: Kind | None = (
                 "ask" if row.prog == Prog.NLM or (row.prog == Prog.NSM and row.asker == row.host) else None
             )
-            yield (row.capture, row.frame), f", repeated {several(count, 'time')}, every {told(kind, [typical])}"
+            yield (row.capture, row.frame), f", repeated {several(count, 'time')}, every {in_words(kind, [typical])}"
 
 
 def by_search(refused: Registrations) -> Iterator[tuple[int, Rounds]]:
@@ -210,8 +210,8 @@ def callbacks(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple
     for row in told_again.rows():
         later = times.following((row.server, row.client), row.callback)
         waits = [float(later - row.callback) / SECOND] if later is not None else []
-        if clock_of("grant", *waits):
-            yield (row.callback_capture, row.callback_frame), f", repeated after {told('grant', waits)}"
+        if timer_of("grant", *waits):
+            yield (row.callback_capture, row.callback_frame), f", repeated after {in_words('grant', waits)}"
 
 
 SOURCES = (resends, answers, connections, waiting, questions, callbacks)

@@ -40,7 +40,7 @@ from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.rules import FAMILIES
 from nfsrpc.sessions.exchanges import ENCRYPTED
 from nfsrpc.tables import Calls, Flows, Locks, Quality
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.settings import Settings as Thresholds
@@ -177,8 +177,8 @@ def summary(cause: Finding, effects: Sequence[Finding]) -> str:
     clients = set(cause.clients) or {client for found in effects for client in found.clients}
     theirs = [found.wait_s or 0.0 for found in effects if set(found.clients) <= clients]
     wait = cause.wait_s if cause.wait_s is not None else max(theirs, default=0.0)
-    lasted = f"waited up to {seconds(wait)}" if wait >= WORTH_TELLING_S else ""
-    if seconds(wait) in cause.title:
+    lasted = f"waited up to {duration(wait)}" if wait >= WORTH_TELLING_S else ""
+    if duration(wait) in cause.title:
         lasted = ""
     if clients == {cause.table_host}:
         affected = f"; it {lasted}" if lasted else ""
@@ -229,7 +229,7 @@ def unexplained_wait(inputs: Inputs) -> str:
     longest = max(inputs["unexplained_waits"], key=lambda waiter: waiter.row.wait_s).row
     end = "was granted only when the client retried" if longest.granted else "is not granted when the capture ends"
     return (
-        f"Cannot tell whether locks are granted in time: a LOCK of {longest.client} waited {seconds(longest.wait_s)} "
+        f"Cannot tell whether locks are granted in time: a LOCK of {longest.client} waited {duration(longest.wait_s)} "
         f"and {end}; the capture does not show who held the range."
     )
 
@@ -300,7 +300,7 @@ def waiting(undecided: Calls, inputs: Inputs) -> bool:
 def healthy_summary(answered: Calls, asynchronous: int) -> str:
     clients, servers = answered["client"].present(), answered["server"].present()
     latency = answered["latency_s"][answered.valid("latency_s")]
-    slowest = f", the slowest after {seconds(float(latency.max()))}" if len(latency) else ""
+    slowest = f", the slowest after {duration(float(latency.max()))}" if len(latency) else ""
     whose = f" of {named(clients)} to {named(servers)}" if clients else ""
     total = several(len(answered) + asynchronous, "lock request was", "lock requests were")
     return f"No fault: {total} answered{whose and ','}{whose}{slowest}"

@@ -205,7 +205,7 @@ class Broken(NamedTuple):
 Answer: TypeAlias = Finding | Clear | CannotTell | Broken
 
 
-class Fields(TypedDict, total=False):
+class FindingFields(TypedDict, total=False):
     """What a rule says of a finding; what is left out is as in Finding."""
 
     severity: Severity
@@ -238,9 +238,9 @@ class Rule(NamedTuple):
     judges: str = ""  # what the capture must hold for the rule to pass (nfsrpc/facts/subjects.py)
     passes: str = ""  # on what evidence it passes where that was captured and `check` answers nothing
 
-    def finding(self, **fields: Unpack[Fields]) -> Finding:
+    def finding(self, **fields: Unpack[FindingFields]) -> Finding:
         """A finding of this rule, certain and of its severity by default. Its host is named as the tables name it."""
-        told: Fields = {"severity": self.severity, "certainty": "certain", **fields}
+        told: FindingFields = {"severity": self.severity, "certainty": "certain", **fields}
         told["host"], capture = split_host(told["host"])
         return Finding(rule=self.id, name=self.name, **told, host_capture=capture)
 

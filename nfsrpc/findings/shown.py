@@ -13,7 +13,7 @@ from nfsrpc.findings.bounds import PAGE, SCREEN, clipped, ends_of, first_of, omi
 from nfsrpc.findings.command import Command
 from nfsrpc.markup import badge, bold, cell, code, heading, listing, paragraph, table, text
 from nfsrpc.printable import clean
-from nfsrpc.wording import utc
+from nfsrpc.wording import clock_time
 
 WIDTH = 100
 PROOFS = 12  # of more frames the first ones and the last are shown
@@ -96,7 +96,8 @@ def located(finding: ShownFinding) -> str:
 
 
 def facts(finding: ShownFinding) -> list[tuple[str, str]]:
-    when = f"{utc(finding.first)} to {utc(finding.last)}" if finding.first != finding.last else utc(finding.first)
+    first, last = clock_time(finding.first), clock_time(finding.last)
+    when = first if finding.first == finding.last else f"{first} to {last}"
     known = {
         "host to fix": located(finding),
         "clients": names(finding.clients),

@@ -17,7 +17,7 @@ from nfsrpc.protocols import status_name
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.lock_states import PENDING
-from nfsrpc.sessions.message_text import Messages, spoken
+from nfsrpc.sessions.message_text import Messages, rpcinfo_name
 from nfsrpc.tables import LOCK_STATES, Flows, Locks
 from nfsrpc.wording import SECOND, count, duration
 
@@ -236,7 +236,7 @@ def spans_of(session: Any) -> Iterator[Activity]:
 
 
 def service(flow: Flows.Row) -> str:
-    known = spoken(flow.prog, None).partition(" ")[0] if flow.prog is not None else ""
+    known = rpcinfo_name(flow.prog, None).partition(" ")[0] if flow.prog is not None else ""
     return f"{known} port {flow.server_port}".strip()
 
 

@@ -7,11 +7,11 @@ from heapq import nlargest
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from nfsrpc.report.contents import Capture, Procedure
+from nfsrpc.report.contents import Capture, ProcedureTraffic
 from nfsrpc.wording import SECOND, count, date_time, digits, duration
 
 if TYPE_CHECKING:
-    from nfsrpc.diagnosis.kernel_log_match import Told
+    from nfsrpc.diagnosis.kernel_log_match import ExplainedLine
     from nfsrpc.findings.finding import Settings
 
 CLOCK_S = 0.001  # clocks that differ by less are one to whoever compares captures
@@ -28,7 +28,7 @@ LACKS = (
 )
 
 
-def whose(line: Told) -> str:
+def whose(line: ExplainedLine) -> str:
     """What explains a line of a kernel log."""
     if line.findings:
         return f"explained by {', '.join(line.findings)}"
@@ -99,11 +99,11 @@ def unread(quality: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def by_program(procedures: Sequence[Procedure]) -> Iterator[tuple[str, Iterator[Procedure]]]:
+def by_program(procedures: Sequence[ProcedureTraffic]) -> Iterator[tuple[str, Iterator[ProcedureTraffic]]]:
     return groupby(procedures, lambda procedure: f"{procedure.program} v{procedure.version}")
 
 
-def busiest(procedures: Sequence[Procedure], most: int) -> tuple[list[tuple[str, list[Procedure]]], int]:
+def busiest(procedures: Sequence[ProcedureTraffic], most: int) -> tuple[list[tuple[str, list[ProcedureTraffic]]], int]:
     """The programs that were called most, in the order of their numbers, and how many more there are."""
     programs = [(name, list(group)) for name, group in by_program(procedures)]
     calls = [sum(procedure.calls for procedure in group) for _, group in programs]
@@ -111,7 +111,7 @@ def busiest(procedures: Sequence[Procedure], most: int) -> tuple[list[tuple[str,
     return [programs[number] for number in chosen], len(programs) - len(chosen)
 
 
-def program_row(name: str, procedures: Sequence[Procedure]) -> tuple[str, ...]:
+def program_row(name: str, procedures: Sequence[ProcedureTraffic]) -> tuple[str, ...]:
     slowest = max(procedures, key=lambda procedure: procedure.max or -1.0)
     totals = (
         sum(procedure.calls for procedure in procedures),

@@ -20,7 +20,7 @@ from nfsrpc.report.host_names import OWNER, HostNames, diagnosis_with_names, hos
 from nfsrpc.report.needs import FirstCapture, first_capture, one_command_per_file
 from nfsrpc.report.proof import proven
 from nfsrpc.tables import Tables
-from nfsrpc.wording import Clock
+from nfsrpc.wording import TimesOfDay
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.kernel_log_match import Reading
@@ -54,7 +54,7 @@ class Capture(NamedTuple):
         return "standard input" if self.file == "-" else self.file
 
 
-class Procedure(NamedTuple):
+class ProcedureTraffic(NamedTuple):
     """The traffic of one procedure. Latencies are seconds, None when nothing was answered."""
 
     program: str
@@ -87,7 +87,7 @@ class Fault(NamedTuple):
 class Report(NamedTuple):
     diagnosis: Diagnosis
     captures: tuple[Capture, ...]
-    programs: tuple[Procedure, ...]
+    programs: tuple[ProcedureTraffic, ...]
     logs: tuple[Reading, ...] = ()  # kernel logs that were given
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read
     names: HostNames = MappingProxyType({})  # of hosts, by their addresses
@@ -191,7 +191,7 @@ def readings(tables: Tables, diagnosis: Diagnosis, logs: Iterable[str]) -> Itera
         from nfsrpc.diagnosis.kernel_log_match import beside
         from nfsrpc.sources.dmesg import read_log
 
-        log = read_log(file, first, Clock.zone if Clock.is_named() else None)
+        log = read_log(file, first, TimesOfDay.zone if TimesOfDay.is_named() else None)
         yield beside(log, diagnosis, names_of(tables), first, last)
 
 
@@ -209,9 +209,9 @@ def nfsrpc_version() -> str:
     return version("nfsrpc")
 
 
-def procedures_of(tables: Tables) -> tuple[Procedure, ...]:
+def procedures_of(tables: Tables) -> tuple[ProcedureTraffic, ...]:
     return tuple(
-        Procedure(
+        ProcedureTraffic(
             row.program or str(row.prog),
             row.vers,
             row.procedure or "?",

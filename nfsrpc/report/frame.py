@@ -15,7 +15,7 @@ from nfsrpc.columns import Array, Table
 from nfsrpc.markup import bold, cell, heading, listing, text
 from nfsrpc.printable import clean
 from nfsrpc.sessions import Sessions
-from nfsrpc.sessions.message_text import Messages, spoken
+from nfsrpc.sessions.message_text import Messages, rpcinfo_name
 from nfsrpc.tables import Calls, Copies, Flows, Locks
 from nfsrpc.wording import duration
 
@@ -65,7 +65,7 @@ class FrameContents:
         if not says:
             says = ["No RPC message is complete in it: a part of one, an acknowledgement, or no RPC at all."]
         for session in self.sessions:
-            says.append(f"Lock session {session}: {told(self.tables['locks'].row(session))}")
+            says.append(f"Lock session {session}: {lock_session_in_words(self.tables['locks'].row(session))}")
         return Explanation(file, self.capture, self.frame, tuple(says), tuple(self.partners), tuple(self.sessions))
 
     def here(self, table: Table, frame: str, capture: str = "capture") -> Array:
@@ -170,10 +170,10 @@ def backwards(row: Calls.Row | Flows.Row) -> str:
 
 
 def for_program(flow: Flows.Row) -> str:
-    return f" for {spoken(flow.prog, None)}" if flow.prog is not None else ""
+    return f" for {rpcinfo_name(flow.prog, None)}" if flow.prog is not None else ""
 
 
-def told(session: Locks.Row) -> str:
+def lock_session_in_words(session: Locks.Row) -> str:
     """A lock session in a sentence."""
     mode = "" if session.exclusive is None else "exclusive " if session.exclusive else "shared "
     events = (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nfsrpc.findings.bounds import PAGE, SCREEN, Thing, first_of
 from nfsrpc.findings.finding import Broken, CannotTell, Finding, LogLine, Need, Settings, Verdict
-from nfsrpc.report.contents import Capture, Procedure, Report, nfsrpc_version
+from nfsrpc.report.contents import Capture, ProcedureTraffic, Report, nfsrpc_version
 from nfsrpc.report.proof import display_filters
 from nfsrpc.wording import date_time, timestamp
 
@@ -90,7 +90,7 @@ def _capture(capture: Capture) -> dict[str, Any]:
     }
 
 
-def _procedure(procedure: Procedure) -> dict[str, Any]:
+def _procedure(procedure: ProcedureTraffic) -> dict[str, Any]:
     return {
         "program": procedure.program,
         "version": procedure.version,
@@ -148,7 +148,7 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
         "first": timestamp(finding.first),
         "last": timestamp(finding.last),
         "title": finding.title,
-        "explanation": " ".join([finding.explanation, *told(finding, log or {})]).strip(),
+        "explanation": " ".join([finding.explanation, *log_sentences(finding, log or {})]).strip(),
         "evidence": [{**proof._asdict(), "time": timestamp(proof.time)} for proof in evidence],
         "display_filters": [
             {"capture": capture, "filter": expression} for capture, expression in display_filters(evidence)
@@ -176,7 +176,7 @@ def by_subject(log: Sequence[LogLine]) -> Subjects:
     return subjects
 
 
-def told(finding: Finding, log: Subjects) -> Iterator[str]:
+def log_sentences(finding: Finding, log: Subjects) -> Iterator[str]:
     """The first lines to expect in kernel logs about a finding, a sentence a host."""
     near = ((place, line) for host in finding.parties for place, line in log.get((finding.rule, host), ())[:NEAR])
     found = {place: line for place, line in near if line.belongs_to(finding)}

@@ -28,7 +28,7 @@ from nfsrpc.findings.command import Command, harmless
 from nfsrpc.findings.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
 from nfsrpc.printable import clean
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
-from nfsrpc.report.contents import Fault, Procedure, Report
+from nfsrpc.report.contents import Fault, ProcedureTraffic, Report
 from nfsrpc.report.host_names import OWNER_MEANS
 from nfsrpc.report.needs import unknowns
 from nfsrpc.report.proof import display_filters
@@ -287,7 +287,7 @@ class _Page:
         lines += [f"and {count(more, 'more file')} (--format json)"] if more else []
         yield from self.block("Capture", lines)
 
-    def traffic(self, procedures: Sequence[Procedure]) -> Iterator[str]:
+    def traffic(self, procedures: Sequence[ProcedureTraffic]) -> Iterator[str]:
         if not procedures:
             return
         head = ("program", "calls", "unanswered", "resent", "errors", "slowest answer")

@@ -14,14 +14,14 @@ import numpy as np
 from nfsrpc.columns import Mask
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.host_names import Names
-from nfsrpc.sessions.roles import Activity
+from nfsrpc.sessions.host_names import AddressNames
+from nfsrpc.sessions.roles import AddressActivity
 
 RPC_SEEN = 1  # bit of the core's flows
 
 
 class CapturePoints:
-    def __init__(self, decoded: Decoded, loopback: Mask, names: Names, activity: Activity) -> None:
+    def __init__(self, decoded: Decoded, loopback: Mask, names: AddressNames, activity: AddressActivity) -> None:
         """`loopback`: by address."""
         self.decoded, self.loopback, self.names, self.activity = decoded, loopback, names, activity
         self.texts = [text for text, _ in decoded.addresses]

@@ -15,15 +15,15 @@ from nfsrpc.columns import Array, Mask, isin
 from nfsrpc.decode import NO_STRING, Decoded, text_of
 from nfsrpc.protocols.numbers import GRANTS, NsmProc, Prog
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.roles import Activity
+from nfsrpc.sessions.roles import AddressActivity
 from nfsrpc.sessions.wanted import NLM_PROTOCOLS
 
 # Of more addresses nobody can say that they are one host's, unless they share a name.
 MANY_NAMES = 64
 
 
-class Names:
-    def __init__(self, decoded: Decoded, activity: Activity) -> None:
+class AddressNames:
+    def __init__(self, decoded: Decoded, activity: AddressActivity) -> None:
         self.decoded, self.activity = decoded, activity
         self.texts = [text for text, _ in decoded.addresses]
 

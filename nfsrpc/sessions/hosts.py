@@ -19,10 +19,10 @@ from nfsrpc.columns import NAT, Array, Coded, Mask
 from nfsrpc.decode import EVERYWHERE
 from nfsrpc.sessions.capture_points import CapturePoints
 from nfsrpc.sessions.exchanges import Exchanges
-from nfsrpc.sessions.host_names import Names
+from nfsrpc.sessions.host_names import AddressNames
 from nfsrpc.sessions.identities import Identities
 from nfsrpc.sessions.loopback_owners import LoopbackOwners, file_of, interface_of
-from nfsrpc.sessions.roles import Activity
+from nfsrpc.sessions.roles import AddressActivity
 
 
 class Hosts:
@@ -32,8 +32,8 @@ class Hosts:
         self.decoded = decoded = exchanges.decoded
         self.texts = [text for text, _ in decoded.addresses]
         self.loopback: Mask = np.array([domain != EVERYWHERE for _, domain in decoded.addresses], dtype=np.bool_)
-        self.activity = Activity(exchanges)
-        self.names = Names(decoded, self.activity)
+        self.activity = AddressActivity(exchanges)
+        self.names = AddressNames(decoded, self.activity)
         self.points = CapturePoints(decoded, self.loopback, self.names, self.activity)
         self.loopbacks = LoopbackOwners(decoded, self.points)
         self.identities = Identities(decoded, self.points)

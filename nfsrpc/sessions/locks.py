@@ -23,9 +23,9 @@ from nfsrpc.sessions.conflicts import NEVER, Holds, in_the_way
 from nfsrpc.sessions.exchanges import ANSWERED
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.lock_states import NONE, Walk, range_ends
-from nfsrpc.sessions.messages import shown
+from nfsrpc.sessions.messages import readable
 from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
-from nfsrpc.sessions.paths import Paths
+from nfsrpc.sessions.paths import HandlePaths
 from nfsrpc.sessions.ranges import TO_THE_END
 from nfsrpc.tables import CALL_STATES, GRANTED_BY, LOCK_STATES, LOCKS, Calls, Copies, Locks
 
@@ -41,7 +41,7 @@ EXCHANGES = {
 }
 
 
-def locks(decoded: Decoded, calls: Calls, copies: Copies, paths: Paths) -> Locks:
+def locks(decoded: Decoded, calls: Calls, copies: Copies, paths: HandlePaths) -> Locks:
     steps = nlm.steps(decoded, calls)
     if not len(steps):
         return Locks.of(LOCKS, ())
@@ -168,7 +168,7 @@ class LockSessions:
         decoded: Decoded,
         calls: Calls,
         copies: Copies,
-        paths: Paths,
+        paths: HandlePaths,
         steps: Steps,
         owners: Array,
         sessions: dict[str, Array],
@@ -266,7 +266,7 @@ class LockSessions:
 
     @cached_property
     def caller_name(self) -> Coded:
-        return self.decoded.text(Masked(self.steps.fields["caller_name"][self.named], self.named != NONE), shown)
+        return self.decoded.text(Masked(self.steps.fields["caller_name"][self.named], self.named != NONE), readable)
 
     @cached_property
     def owner(self) -> Coded:
@@ -360,7 +360,7 @@ class LockSessions:
             "caller_name": lambda: self.caller_name,
             "svid": steps.fields["svid"][first],
             "owner": lambda: self.owner,
-            "oh": lambda: self.string("oh", shown),
+            "oh": lambda: self.string("oh", readable),
             "cookie": lambda: self.cookie(),
             "fh": lambda: self.string("fh", bytes.hex),
             "file": lambda: self.paths.files(steps.server[first], steps.fields["fh"][first], asked["time"]),

@@ -16,7 +16,7 @@ from nfsrpc.sessions.ranges import is_to_the_end
 from nfsrpc.tables import Monitors, Registrations
 
 # What people call the programs that the portmapper is asked for, where it is not the name of the protocol.
-SPOKEN: dict[int, str] = {Prog.NSM: "status", Prog.NLM: "nlockmgr"}
+RPCINFO_NAMES: dict[int, str] = {Prog.NSM: "status", Prog.NLM: "nlockmgr"}
 # The result that a _RES call carries as its argument, where the table of lock sessions has it.
 RESULTS = {
     "LOCK_RES": "status",
@@ -88,16 +88,16 @@ def by_exchange(table: Monitors | Registrations) -> dict[int, list[Any]]:
 
 def registration(row: Any) -> str:
     over = row.netid or row.transport
-    return f"{spoken(row.prog, row.vers)}, {over}" if over else spoken(row.prog, row.vers)
+    return f"{rpcinfo_name(row.prog, row.vers)}, {over}" if over else rpcinfo_name(row.prog, row.vers)
 
 
-def spoken(prog: int, vers: int | None) -> str:
+def rpcinfo_name(prog: int, vers: int | None) -> str:
     """A program as rpcinfo calls it.
 
-    >>> spoken(100024, 1), spoken(100003, 3), spoken(4711, 1)
+    >>> rpcinfo_name(100024, 1), rpcinfo_name(100003, 3), rpcinfo_name(4711, 1)
     ('status (100024)', 'nfs (100003)', '4711')
     """
-    name = SPOKEN.get(prog) or program_name(prog, vers or 0)
+    name = RPCINFO_NAMES.get(prog) or program_name(prog, vers or 0)
     return name if name == str(prog) else f"{name} ({prog})"
 
 

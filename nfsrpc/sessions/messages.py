@@ -69,12 +69,12 @@ def joined(decoded: Decoded, name: str, calls: Calls, fields: dict[str, tuple[st
     columns: dict[str, Source] = {column.name: calls.data(column.name) for column in specs}
     for field, (kind, values) in fields.items():
         text = kind == "bytes"
-        columns[field] = decoded.text(values, shown) if text else values
+        columns[field] = decoded.text(values, readable) if text else values
         specs.append(Column(field, "text" if text else f"{kind}?", "", ""))
     return Table(TableSpec(name, "", tuple(specs)), len(calls), columns)
 
 
-def shown(text: bytes) -> str:
+def readable(text: bytes) -> str:
     """Names as they are, handles in hex."""
     try:
         plain = text.decode("ascii")

@@ -71,10 +71,10 @@ def of_protocol(decoded: MessageFields, calls: Calls, protocol: str) -> Iterator
         if procedure.startswith(f"{protocol}."):
             at = np.flatnonzero(proc == program(protocol).procedure(procedure.partition(".")[2]).number)
             if len(at):
-                yield taught(LessonFields(decoded, protocol, exchanges[at]), lesson, rows[at], calls)
+                yield events_of_calls(LessonFields(decoded, protocol, exchanges[at]), lesson, rows[at], calls)
 
 
-def taught(fields: LessonFields, lesson: Lesson, rows: Array, calls: Calls) -> Events:
+def events_of_calls(fields: LessonFields, lesson: Lesson, rows: Array, calls: Calls) -> Events:
     """The events that calls of one procedure are, which are these rows of calls."""
     if lesson.name.startswith(ENTRIES):
         fields.list_entries()

@@ -48,7 +48,7 @@ class Furthest:
         return False
 
 
-class Ranges(NamedTuple):
+class LockedRanges(NamedTuple):
     file: Array
     start: Array
     end: Array
@@ -57,7 +57,7 @@ class Ranges(NamedTuple):
 def others_held(locks: Locks, holds: Array, until: Array, wanted: Array, after: Array) -> list[bool]:
     """For each wanted row of locks whether another of `holds`, held until later than `after`, meets its range."""
     file, _ = group(locks["server"].codes + 1, locks["fh"].codes + 1)
-    ranges = Ranges(file, locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"]))
+    ranges = LockedRanges(file, locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"]))
     both, _ = group(file[np.concatenate([wanted, holds])])
     times = np.concatenate([after, until])
     found = [False] * len(wanted)
@@ -73,7 +73,7 @@ def others_held(locks: Locks, holds: Array, until: Array, wanted: Array, after: 
     return found
 
 
-def of_one_file(ranges: Ranges, holds: list[int], until: list[int], wanted: Array, after: Array) -> list[bool]:
+def of_one_file(ranges: LockedRanges, holds: list[int], until: list[int], wanted: Array, after: Array) -> list[bool]:
     start, end = (dict(zip(holds, column[holds].tolist(), strict=True)) for column in ranges[1:])
     starts, furthest = sorted(start.values()), Furthest(len(holds))
     waiting = sorted(zip(until, holds, strict=True))

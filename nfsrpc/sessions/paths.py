@@ -43,7 +43,7 @@ class Naming(NamedTuple):
     event: int
 
 
-class Names:
+class NameHistory:
     """The first place of each handle, and the changes in the order of time."""
 
     def __init__(self, events: Events) -> None:
@@ -99,7 +99,7 @@ class Names:
 class PathWalk:
     """Upwards from handles, as names are at one time; `change` goes on to a later one."""
 
-    def __init__(self, decoded: Decoded, names: Names) -> None:
+    def __init__(self, decoded: Decoded, names: NameHistory) -> None:
         self.strings = decoded.strings
         self.places = {key: naming.place for key, naming in names.first.items()}
 
@@ -121,7 +121,7 @@ class PathWalk:
         return "/".join([UNKNOWN, *reversed(steps)])
 
 
-class Paths:
+class HandlePaths:
     """The paths of a trace's handles."""
 
     def __init__(self, decoded: Decoded, calls: Calls) -> None:
@@ -134,9 +134,9 @@ class Paths:
     def of(self, servers: Array, handles: Array, times: Array) -> Coded:
         """The paths of handles (by number) on servers (by code) at these times; null where nothing is known."""
         needed = concerning(self.events, handles, len(self.decoded.strings)).first(MAX_EVENTS)
-        return self._resolved(Names(needed), servers, handles, times)
+        return self._resolved(NameHistory(needed), servers, handles, times)
 
-    def _resolved(self, names: Names, servers: Array, handles: Array, times: Array) -> Coded:
+    def _resolved(self, names: NameHistory, servers: Array, handles: Array, times: Array) -> Coded:
         epochs = np.searchsorted(names.change_times, times, side="right")
         groups, first = group(epochs, servers, handles)
         order = np.argsort(epochs[first], kind="stable")
@@ -157,8 +157,8 @@ class Paths:
         return Coded.distinct(codes, [*paths.labels, *short.labels])
 
     @cached_property
-    def _names(self) -> Names:
-        return Names(self.events.first(MAX_EVENTS))
+    def _names(self) -> NameHistory:
+        return NameHistory(self.events.first(MAX_EVENTS))
 
     def at(self, server: int, time: int) -> Callable[[bytes], str | None]:
         """Names the files of a server (by code) by their handles, as they were at that time."""

@@ -16,7 +16,7 @@ from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.protocols.numbers import Nlm4Stats, Prog
 from nfsrpc.sessions.exchanges import ANSWERED, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.tallies import Tallies
+from nfsrpc.sessions.tallies import CountedExchanges
 from nfsrpc.tables import PROGRAMS, Programs
 
 QUANTILES = np.array([0.50, 0.95, 0.99])
@@ -25,7 +25,7 @@ BLOCKED = 3
 KIND = ("prog", "vers", "proc")
 
 
-def programs(exchanges: Exchanges, tallies: Tallies) -> Programs:
+def programs(exchanges: Exchanges, tallies: CountedExchanges) -> Programs:
     rows = countable(exchanges, tallies.counting)
     histogram = tallies.histogram
     prog, vers, proc = (np.concatenate([rows[name], histogram[name]]) for name in KIND)

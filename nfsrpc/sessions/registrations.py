@@ -56,7 +56,7 @@ def registrations(decoded: Decoded, calls: Calls) -> Registrations:
     return table(asked.take(np.array([row for row, _ in entries], dtype=np.int64)), [entry for _, entry in entries])
 
 
-class Fields:
+class DecodedFields:
     """The decoded fields of some exchanges, as Python values."""
 
     def __init__(self, decoded: Decoded, protocol: str, exchanges: Array) -> None:
@@ -79,7 +79,7 @@ def entries_of(decoded: Decoded, protocol: str, asked: Calls, rows: Array) -> li
     """The entries in answers of one version, each with its row in `asked`."""
     if not len(rows):
         return []
-    fields = Fields(decoded, protocol, asked["exchange"][rows])
+    fields = DecodedFields(decoded, protocol, asked["exchange"][rows])
     questions = portmap_questions(fields) if protocol == "portmap2" else rpcbind_questions(fields)
     listed = {name: lists(decoded, protocol, names) for name, names in LISTS.items()}
     found: list[tuple[int, Entry]] = []
@@ -115,7 +115,7 @@ def merged(question: Entry, item: Entry) -> Entry:
     return item if item.prog is not None else item._replace(prog=question.prog, vers=question.vers)
 
 
-def portmap_questions(fields: Fields) -> list[tuple[Entry, Answer]]:
+def portmap_questions(fields: DecodedFields) -> list[tuple[Entry, Answer]]:
     columns = [fields.numbers("args", name) for name in MAPPING]
     ports, results = fields.numbers("res", "res_port"), fields.numbers("res", "res_result")
     return [
@@ -129,7 +129,7 @@ def mapping(prog: int | None, vers: int | None, prot: int | None, port: int | No
     return Entry(prog, vers, transport, transport, port, None, None)
 
 
-def rpcbind_questions(fields: Fields) -> list[tuple[Entry, Answer]]:
+def rpcbind_questions(fields: DecodedFields) -> list[tuple[Entry, Answer]]:
     prog, vers = (fields.numbers("args", name) for name in ("r_prog", "r_vers"))
     netid, addr, owner = (fields.texts("args", name) for name in ("r_netid", "r_addr", "r_owner"))
     answers, results = fields.texts("res", "res_addr"), fields.numbers("res", "res_result")

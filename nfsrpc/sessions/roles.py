@@ -19,7 +19,7 @@ CALLBACKS = (
 )
 
 
-class Activity:
+class AddressActivity:
     def __init__(self, exchanges: Exchanges) -> None:
         self.exchanges = exchanges
         self.texts = [text for text, _ in exchanges.decoded.addresses]

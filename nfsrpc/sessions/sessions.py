@@ -12,8 +12,8 @@ from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.lock_exchanges import Membership
 from nfsrpc.sessions.loopbacks import told_apart
-from nfsrpc.sessions.paths import Paths
-from nfsrpc.sessions.tallies import Tallies
+from nfsrpc.sessions.paths import HandlePaths
+from nfsrpc.sessions.tallies import CountedExchanges
 from nfsrpc.sessions.translations import translated
 from nfsrpc.tables import Tables
 
@@ -34,13 +34,13 @@ class Sessions(Tables):
         return Hosts(self.exchanges)
 
     @cached_property
-    def tallies(self) -> Tallies:
-        return Tallies(self.decoded, self.exchanges.clock_offsets())
+    def tallies(self) -> CountedExchanges:
+        return CountedExchanges(self.decoded, self.exchanges.clock_offsets())
 
     @cached_property
-    def paths(self) -> Paths:
+    def paths(self) -> HandlePaths:
         """Of counted exchanges, too, whose fields tell names."""
-        return Paths(self.decoded, calls.calls(Exchanges(self.decoded, counted=True), self.hosts))
+        return HandlePaths(self.decoded, calls.calls(Exchanges(self.decoded, counted=True), self.hosts))
 
     @cached_property
     def membership(self) -> Membership:

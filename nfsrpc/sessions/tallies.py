@@ -50,7 +50,7 @@ def added(latencies: Columns, *same: str) -> Columns:
     return {name: latencies[name][first] for name in same} | {"exchanges": exchanges}
 
 
-class Tallies:
+class CountedExchanges:
     """What is worked out once of all sums."""
 
     def __init__(self, decoded: Decoded, offsets: Array) -> None:
@@ -104,7 +104,7 @@ class Tallies:
         return {name: values[shown] for name, values in latencies.items()}
 
 
-def tallies(tallies: Tallies, hosts: Hosts) -> tables.Tallies:
+def tallies(tallies: CountedExchanges, hosts: Hosts) -> tables.Tallies:
     decoded, raw = tallies.decoded, tallies.raw
     kinds, first = group(raw["prog"], raw["vers"], raw["proc"])
     names = list(zip(*(raw[name][first].tolist() for name in ("prog", "vers", "proc")), strict=True))

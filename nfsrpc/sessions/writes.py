@@ -11,7 +11,7 @@ from nfsrpc.columns import Source
 from nfsrpc.decode import Columns, Decoded
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
-from nfsrpc.sessions.paths import Paths
+from nfsrpc.sessions.paths import HandlePaths
 from nfsrpc.tables import WRITES, Writes
 
 KEY = ("capture", "client", "server", "handle", "interval")
@@ -33,7 +33,7 @@ def summed(accesses: Columns) -> Columns:
     return result
 
 
-def writes(decoded: Decoded, hosts: Hosts, paths: Paths) -> Writes:
+def writes(decoded: Decoded, hosts: Hosts, paths: HandlePaths) -> Writes:
     raw = summed(decoded.accesses)
     server = hosts.label(raw["server"])
     columns: dict[str, Source] = {
