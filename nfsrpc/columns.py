@@ -80,7 +80,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def dtype(kind: str) -> str:
-    """Of a column of this kind in a DataFrame.
+    """The dtype of a column of this kind in a DataFrame.
 
     >>> [dtype(kind) for kind in ("time", "text", "texts", "u32", "u32?", "i64?", "bool?", "f64")]
     ['datetime64[ns, UTC]', 'category', 'tuple of str', 'uint32', 'UInt32', 'Int64', 'boolean', 'float64']
@@ -93,7 +93,7 @@ def dtype(kind: str) -> str:
 
 
 def documented(table: TableSpec) -> str:
-    """The declaration of a table as a docstring: a line a column, with dtype, unit and meaning."""
+    """The declaration of a table as a docstring: one line per column, with dtype, unit and meaning."""
     lines = [
         f"{column.name} ({', '.join(filter(None, (dtype(column.kind), column.unit)))}): {column.meaning}"
         for column in table.columns
@@ -102,9 +102,9 @@ def documented(table: TableSpec) -> str:
 
 
 class Coded:
-    """Repeated text: a code a row (-1 is null) into distinct labels. Compares with a string to a mask.
+    """Repeated text: one code per row (-1 is null) into distinct labels. Compares with a string to a mask.
 
-    Some rows of a large column keep all its labels, but what is asked of them costs no more than they are. Where a
+    Some rows of a large column keep all its labels, but a comparison costs no more than these rows. Where a
     table declares the labels of a column (`declared`), comparing with any other raises ValueError.
     """
 
@@ -124,7 +124,7 @@ class Coded:
 
     @classmethod
     def distinct(cls, codes: Array, labels: Sequence[str | None]) -> Coded:
-        """Codes into labels of which some may be equal or None: made one code a text."""
+        """Codes into labels of which some may be equal or None: made one code per text."""
         numbers: dict[str, int] = {}
         mapped = [-1 if label is None else numbers.setdefault(label, len(numbers)) for label in labels]
         table = np.array([*mapped, -1], dtype=np.int32)  # index -1 finds the null at the end
@@ -173,7 +173,7 @@ class Coded:
         return {self.labels[code] for code in distinct(self.codes).tolist() if code >= 0}
 
     def choose(self, condition: Callable[[str], bool]) -> Mask:
-        """The rows whose text fulfils a condition, which is asked once a label."""
+        """A mask of the rows whose text fulfils a condition, which is evaluated once per label."""
         if self._few:
             present = distinct(self.codes[self.codes >= 0]).tolist()
             return isin(self.codes, [code for code in present if condition(self.labels[code])])
@@ -231,7 +231,7 @@ Source: TypeAlias = Data | Callable[[], Data]
 
 
 class Row:
-    """A row of a table as Python values, each looked up when asked for: most columns of a row are never looked at."""
+    """A row of a table as Python values, each looked up at first use: most columns of a row are never used."""
 
     __slots__ = ("_number", "_table")
 
@@ -325,12 +325,12 @@ class Table:
         return self.column(name)
 
     def column(self, name: str) -> Any:
-        """The same by a name that is put together at run time, which type checkers cannot know."""
+        """A column by a name that is computed at run time, which type checkers cannot know."""
         data = self.data(name)
         return data.values if isinstance(data, Masked) else data
 
     def valid(self, name: str) -> Mask:
-        """Which rows are not null in a column."""
+        """A mask of the rows that are not null in a column."""
         data = self.data(name)
         if isinstance(data, Masked):
             return data.valid

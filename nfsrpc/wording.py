@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 
-NAMED = 4  # so many hosts or files are named, of more their number is told
+NAMED = 4  # so many hosts or files are named; of more, how many there are
 MINUTES_FROM_S = 600  # durations from here on are in minutes
 HOURS_FROM_S = 36_000  # and from here on in hours
 
@@ -39,7 +39,8 @@ def clock_time(time: int | None) -> str:
 
 
 def several(number: int, one: str, many: str | None = None) -> str:
-    """
+    """A number with its noun.
+
     >>> several(1, "request"), several(3, "request"), several(2, "was", "were")
     ('1 request', '3 requests', '2 were')
     """
@@ -47,7 +48,8 @@ def several(number: int, one: str, many: str | None = None) -> str:
 
 
 def times(number: int) -> str:
-    """
+    """How often, in words.
+
     >>> times(1), times(2), times(20)
     ('once', 'twice', '20 times')
     """
@@ -55,7 +57,8 @@ def times(number: int) -> str:
 
 
 def named(names: Iterable[str]) -> str:
-    """
+    """Some names as a list in a sentence, and how many more there are.
+
     >>> named(["a"]), named(["b", "a"]), named("abcdef")
     ('a', 'a and b', 'a, b, c and 3 more')
     """

@@ -41,7 +41,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
 def holds(when: When, certainty: Certainty) -> bool:
-    """Whether what a rule's head says holds of a finding of this certainty."""
+    """Whether a property in a rule's head (`When`) holds of a finding of this certainty."""
     return when in ("always", certainty)
 
 
@@ -137,7 +137,7 @@ class Finding(ShownFinding):
     verify: tuple[Command, ...] = ()
     explains: tuple[str, ...] = ()  # identifiers of the findings that this one explains: filled in by the verdict
     needs: Need | None = None  # what would make a likely finding certain
-    wait_s: float | None = None  # the longest that anyone waited for this
+    wait_s: float | None = None  # the longest wait of a client for this
     host_capture: str | None = None  # the capture that a loopback address belongs to, where its owner is not known
     number: int = 1  # among the findings of this rule about hosts of this address
 
@@ -206,7 +206,7 @@ Answer: TypeAlias = Finding | Clear | CannotTell | Broken
 
 
 class FindingFields(TypedDict, total=False):
-    """What a rule says of a finding; what is left out is as in Finding."""
+    """The fields that a rule sets of a finding; the others have the defaults of Finding."""
 
     severity: Severity
     certainty: Certainty
@@ -240,9 +240,9 @@ class Rule(NamedTuple):
 
     def finding(self, **fields: Unpack[FindingFields]) -> Finding:
         """A finding of this rule, certain and of its severity by default. Its host is named as the tables name it."""
-        told: FindingFields = {"severity": self.severity, "certainty": "certain", **fields}
-        told["host"], capture = split_host(told["host"])
-        return Finding(rule=self.id, name=self.name, **told, host_capture=capture)
+        values: FindingFields = {"severity": self.severity, "certainty": "certain", **fields}
+        values["host"], capture = split_host(values["host"])
+        return Finding(rule=self.id, name=self.name, **values, host_capture=capture)
 
     def clear(self, evidence: str) -> Clear:
         return Clear(self.id, evidence)

@@ -1,4 +1,4 @@
-"""What findings and verdicts show of themselves, as text and in a notebook: the host to fix, the proof, the remedy.
+"""How findings and verdicts are shown as text and in a notebook: the host to fix, the proof, the remedy.
 
 A finding inherits it (`ShownFinding`), so that this file needs to import nothing of what it shows.
 """
@@ -75,7 +75,7 @@ class ShownFinding:
 
 
 def proofs(finding: ShownFinding) -> list[tuple[str, str]]:
-    """Frames by their numbers, with what they prove; with the number of its file where the proof stands in several."""
+    """The frames of evidence, each with what it proves; with its file's number where several files have some."""
     several = len({proof.capture for proof in finding.evidence}) > 1
     first, more, last = ends_of(finding.evidence, PROOFS)
     rows = [
@@ -109,7 +109,7 @@ def facts(finding: ShownFinding) -> list[tuple[str, str]]:
 
 
 def finding_text(finding: ShownFinding) -> str:
-    """All of it may be pasted into a shell: what is no command is a comment."""
+    """A finding as text that may be pasted into a shell: what is no command is a comment."""
     prose = (f"# {clean(line)}" for line in lines(finding))
     remedy, more = first_of(finding.remedy, PAGE.commands)
     return "\n".join((*prose, *map(str, remedy), *([f"# and {more} more"] if more else ())))
@@ -155,7 +155,7 @@ def failures_html(rules: Sequence[tuple[str, str]]) -> str:
 
 
 def findings_html(findings: Sequence[ShownFinding]) -> str:
-    """A line each: of each rule the first ones."""
+    """A table of findings, one line each; of each rule the first ones."""
     shown = [finding for finding, _ in shortened(findings, SCREEN)]
     rows = [
         (
