@@ -1,7 +1,7 @@
 """What findings show as evidence, with its gaps explained by the timers of kernels and daemons that made them.
 
-A frame of evidence may be a retransmitted call, a late reply, a SYN, a lock that was requested again: each says when,
-and whose timer that is where one fits (nfsrpc/sessions/timers.py). A timer is named only for the message and the sender
+A frame of evidence may be a retransmitted call, a late reply, a SYN or a retried lock request: its note says when, and
+which timer that is where one fits (nfsrpc/sessions/timers.py). A timer is named only for the message and the sender
 that have it: SM_NOTIFY is sent by sm-notify, SM_MON by lockd; only LOCK makes a server ask its statd, and while it
 does it answers no other lock request. Only frames of evidence are looked at.
 """
@@ -31,8 +31,8 @@ LATE_S = 5.0
 BEHIND_S = 1.0  # so soon after a denial comes the answer to what waited behind it
 AT_ONCE_S = 0.1
 ASKED = ("prog", "vers", "host", "asker")
-MANY = 1000  # how soon questions were asked again is told by so many
-ASKED_S = (1.0, 15.0)  # a portmapper is asked again within this; else it is about another lock
+MANY = 1000  # gaps of which the median is taken
+ASKED_S = (1.0, 15.0)  # gaps of one search; after any other gap the query is for another lock
 NOTIFY = "SM_NOTIFY"
 MARGIN_S = 1.0  # of the beginning and the end of a wait: what is answered there may have been answered before or after
 # Questions of lockd for its own statd while it serves a LOCK: fewer are no search.
@@ -58,14 +58,14 @@ def noted(evidence: Iterable[Evidence], notes: Mapping[Frame, str]) -> Iterator[
 
 
 def among(table: Table, capture: str, frame: str, frames: Iterable[Frame]) -> Mask:
-    """The rows whose frame is one of these."""
+    """A mask of the rows whose frame is one of these."""
     keys = np.array([number << 32 | one for number, one in frames], dtype=np.uint64)
     mask: Mask = isin(table[capture].astype(np.uint64) << np.uint64(32) | table[frame].astype(np.uint64), keys)
     return mask
 
 
 def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Calls that were sent again; on another connection, when TCP had given the first one up."""
+    """Notes on retransmitted calls; on another connection after TCP gave up the first one."""
     again = tables["calls"].where(tables["calls"]["retransmits"] > 0)
     again, copies = again.where(among(again, "capture", "call_frame", frames)), tables["copies"]
     copied = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], again["exchange"])), "exchange")
@@ -83,7 +83,7 @@ def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
 
 
 def retransmission_kind(call: Calls.Row) -> Kind | None:
-    """Whose timer sends a call again: that of a client's lock request, or that of sm-notify.
+    """The kind of timer by which a call is retransmitted: a client's RPC timer, or that of sm-notify.
 
     sm-notify also looks for the statd of the host that it notifies; lockd only ever looks for its own.
     """
@@ -95,7 +95,7 @@ def retransmission_kind(call: Calls.Row) -> Kind | None:
 
 
 def answers(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Replies that came late, by a timer of the server."""
+    """Notes on late replies that fit a timer of the server."""
     calls = tables["calls"].where(tables["calls"]["prog"] == Prog.NLM)
     with np.errstate(invalid="ignore"):
         late = calls.where((calls["latency_s"] >= LATE_S) & calls.valid("reply_capture"))
@@ -115,7 +115,7 @@ def answers(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[Fra
 
 
 def behind_denial(row: Calls.Row, denied: Stretches) -> bool:
-    """Whether this, or what the server's lockd did just before, was denied for want of statd."""
+    """Whether this, or what the server's lockd did just before, was denied for lack of statd."""
     replied = row.reply_time or 0
     return denied.meet(row.server, replied - BEHIND_S * SECOND + 1, replied)
 
@@ -137,7 +137,7 @@ def refuted(row: Calls.Row, timer: Timer, tables: Mapping[str, Any]) -> bool:
 
 
 def connections(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """SYNs that were repeated: of these the first and the last are known."""
+    """Notes on retransmitted SYNs, of which the first and the last are known."""
     tried = tables["flows"].where(tables["flows"]["syn"] > 1)
     for row in tried.where(among(tried, "capture", "syn_frame", frames)).rows():
         lasted = (row.syn_last - row.syn_time) / SECOND
@@ -146,7 +146,7 @@ def connections(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tup
 
 
 def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Locks that were asked for again, with another xid: by a client that is blocked, or in the grace period."""
+    """Notes on lock requests that were retried with another xid, blocked or in the grace period."""
     locks, calls = tables["locks"], tables["calls"]
     again = locks.where(((locks["polls"] > 0) | (locks["grace"] > 1)) & locks.valid("requested_frame"))
     again = again.where(among(again, "requested_capture", "requested_frame", frames))
@@ -162,7 +162,7 @@ def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
 
 
 def questions(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Questions for what is not registered, asked again and again."""
+    """Notes on repeated queries for a program that is not registered."""
     asked: Registrations = tables["registrations"]
     refused = asked.where((asked["port"] == 0) & asked.valid("frame") & asked.valid("time"))
     rounds = dict(by_search(refused))
@@ -176,7 +176,7 @@ def questions(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[F
 
 
 def by_search(refused: Registrations) -> Iterator[tuple[int, Rounds]]:
-    """By exchange: the questions of the same search."""
+    """Pairs of an exchange and the queries of its search."""
     for part in Parts(refused, *ASKED).values():
         order = np.argsort(part["time"], kind="stable")
         times, exchanges = part["time"][order], part["exchange"][order]
@@ -186,7 +186,7 @@ def by_search(refused: Registrations) -> Iterator[tuple[int, Rounds]]:
 
 
 class Rounds:
-    """Questions that are asked again and again, until it is about another lock."""
+    """The times of repeated queries; a longer gap separates those for one lock from those for the next."""
 
     def __init__(self, times: Array) -> None:
         self.times = np.sort(times)
@@ -194,20 +194,20 @@ class Rounds:
         self.ends = np.append(np.flatnonzero((self.gaps < ASKED_S[0]) | (self.gaps > ASKED_S[1])), len(self.gaps))
 
     def since(self, time: int) -> tuple[int, float]:
-        """How often it was asked again after this time, and how soon each time."""
+        """The number of repetitions after this time, and the typical gap between them in seconds."""
         first = int(np.searchsorted(self.times, time))
         end = int(self.ends[np.searchsorted(self.ends, first)])
         return end - first, float(median(self.gaps[first : min(end, first + MANY)])) if end > first else 0.0
 
 
 def callbacks(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Grants that were told again."""
+    """Notes on repeated grant callbacks."""
     locks, calls = tables["locks"], tables["calls"]
-    told_again = locks.where((locks["callbacks"] > 1) & locks.valid("callback_frame"))
-    told_again = told_again.where(among(told_again, "callback_capture", "callback_frame", frames))
-    back = calls.where(calls["prog"] == Prog.NLM) if len(told_again) else calls.take(np.zeros(0, dtype=np.int64))
+    repeated = locks.where((locks["callbacks"] > 1) & locks.valid("callback_frame"))
+    repeated = repeated.where(among(repeated, "callback_capture", "callback_frame", frames))
+    back = calls.where(calls["prog"] == Prog.NLM) if len(repeated) else calls.take(np.zeros(0, dtype=np.int64))
     times = Stretches((back["client"], back["server"]), back["time"])
-    for row in told_again.rows():
+    for row in repeated.rows():
         later = times.following((row.server, row.client), row.callback)
         waits = [float(later - row.callback) / SECOND] if later is not None else []
         if timer_of("grant", *waits):
