@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nfsrpc.findings.finding import Settings
 
 CLOCK_S = 0.001  # clocks that differ by less are one to whoever compares captures
-# What the reader of a verdict has to know of a capture: column of its quality, what it counts, what is the matter.
+# What a capture may lack: the column of its quality, its unit, and what is wrong with it.
 LACKS = (
     ("drops", "frame", "dropped by the capturing system"),
     ("lost_bytes", "byte", "of TCP streams missing"),
@@ -29,7 +29,7 @@ LACKS = (
 
 
 def whose(line: ExplainedLine) -> str:
-    """What explains a line of a kernel log."""
+    """What explains a line of a kernel log, or why that is not known, in words."""
     if line.findings:
         return f"explained by {', '.join(line.findings)}"
     if line.time is None:
@@ -38,7 +38,7 @@ def whose(line: ExplainedLine) -> str:
 
 
 def described(capture: Capture) -> str:
-    """What a file is, in a sentence."""
+    """A file in a sentence: format, frames, time and vantage."""
     kind = ", ".join([capture.format, *capture.linktypes])
     if not capture.frames or capture.first is None or capture.last is None:
         return f"{kind}, {count(capture.frames, 'frame')}"
@@ -50,16 +50,16 @@ def described(capture: Capture) -> str:
 
 
 def ahead(capture: Capture) -> str:
-    """How its clock goes against the first vantage's; nothing for that one, or one like it."""
+    """The offset and drift of a capture's clock against the first vantage's, in words; empty where there is none."""
     offset, drift = capture.offset_s or 0.0, round(capture.drift_ppm or 0.0)
     if abs(offset) < CLOCK_S and not drift:
         return ""
-    told = f", its clock {duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the first one's"
-    return f"{told}, {'gaining' if drift > 0 else 'losing'} {abs(drift)} µs per second" if drift else told
+    clock = f", its clock {duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the first one's"
+    return f"{clock}, {'gaining' if drift > 0 else 'losing'} {abs(drift)} µs per second" if drift else clock
 
 
 def in_force(settings: Settings) -> list[str]:
-    """What was changed of how rules are asked, and where that stands.
+    """The settings that differ from the defaults, in words, and their file.
 
     >>> from nfsrpc.findings.finding import Settings
     >>> in_force(Settings(["REG", "LCK"], ["NFS001"], {"LCK002": {"late_s": 90.0}}, "/srv/nfsrpc.toml"))
@@ -75,7 +75,7 @@ def in_force(settings: Settings) -> list[str]:
 
 
 def lacks(capture: Capture) -> list[str]:
-    """What a capture lacks, a sentence each."""
+    """What a capture lacks, one sentence each."""
     cut = [f"{capture.damage or 'the file ends within a record'}: analysed up to there"]
     cut = cut if capture.quality["truncated"] else []
     cut += unread(capture.quality)
@@ -89,14 +89,14 @@ def unread(quality: Mapping[str, Any]) -> list[str]:
     >>> unread({"unread": 3, "unread_links": ("IEEE802_11",), "rdma": 20, "rdma_rpc": 8})
     ['3 frames not read: link type IEEE802_11', '20 frames not read: RDMA, 8 of them RPC over RDMA']
     """
-    told = []
+    sentences = []
     if quality["unread"]:
         links = "link type" if len(quality["unread_links"]) == 1 else "link types"
-        told.append(f"{count(quality['unread'], 'frame')} not read: {links} {', '.join(quality['unread_links'])}")
+        sentences.append(f"{count(quality['unread'], 'frame')} not read: {links} {', '.join(quality['unread_links'])}")
     if quality["rdma"]:
         rpc = f", {digits(quality['rdma_rpc'])} of them RPC over RDMA" if quality["rdma_rpc"] else ""
-        told.append(f"{count(quality['rdma'], 'frame')} not read: RDMA{rpc}")
-    return told
+        sentences.append(f"{count(quality['rdma'], 'frame')} not read: RDMA{rpc}")
+    return sentences
 
 
 def by_program(procedures: Sequence[ProcedureTraffic]) -> Iterator[tuple[str, Iterator[ProcedureTraffic]]]:
@@ -119,5 +119,5 @@ def program_row(name: str, procedures: Sequence[ProcedureTraffic]) -> tuple[str,
         sum(procedure.retransmits for procedure in procedures),
         sum(procedure.errors for procedure in procedures),
     )
-    told = f"{slowest.procedure} {duration(slowest.max)}" if slowest.max is not None else "–"
-    return (name, *(digits(total) for total in totals), told)
+    maximum = f"{slowest.procedure} {duration(slowest.max)}" if slowest.max is not None else "–"
+    return (name, *(digits(total) for total in totals), maximum)

@@ -38,7 +38,7 @@ LOCK_STATUS = {
 
 
 def meaning(name: str, value: Any, values: Values, name_of_file: NameOfFile) -> str:
-    """Empty where there is nothing to add."""
+    """The meaning of a field's value in words; empty where there is nothing to add."""
     if isinstance(value, bytes):
         if name in HANDLES:
             return name_of_file(value) or ""

@@ -16,8 +16,7 @@ from nfsrpc.decode import Decoded
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.host_names import AddressNames
 from nfsrpc.sessions.roles import AddressActivity
-
-RPC_SEEN = 1  # bit of the core's flows
+from nfsrpc.sessions.translations import RPC_SEEN
 
 
 class CapturePoints:
@@ -114,7 +113,7 @@ class CapturePoints:
 
     @cached_property
     def fronts(self) -> set[int]:
-        """The addresses at which servers know clients that are behind address translation.
+        """The addresses that servers see of clients that are behind address translation.
 
         Such a client has a loopback of its own, which the host that translates does not capture.
         """

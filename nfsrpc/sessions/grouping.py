@@ -115,7 +115,7 @@ def codes_of(column: Array | Coded) -> Array:
 
 
 def known(columns: Sequence[Array | Coded]) -> Array:
-    """The rows that have text in all columns of text: what has no name is not the same as another without."""
+    """The rows that have text in all columns of text: rows without a name are not equal to each other."""
     masks = [column.codes >= 0 for column in columns if isinstance(column, Coded)]
     return np.flatnonzero(np.logical_and.reduce(masks)) if masks else np.arange(len(columns[0]))
 

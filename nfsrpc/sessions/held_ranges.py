@@ -36,7 +36,7 @@ def held_then(held: Ranges, since: Array, until: Array, asked: Ranges, at: Array
     kinds = np.concatenate([np.full(len(part[0]), part[2]) for part in parts])
     numbers = np.concatenate([rows, rows, np.arange(len(at))])
     order = np.lexsort((kinds, times, files))
-    ends, wanted = (list(zip(part.first.tolist(), part.last.tolist(), strict=True)) for part in (held, asked))
+    ends, spans = (list(zip(part.first.tolist(), part.last.tolist(), strict=True)) for part in (held, asked))
     found = np.full(len(at), -1, dtype=np.int64)
     now: list[tuple[int, int, int]] = []
     latest = None
@@ -44,7 +44,7 @@ def held_then(held: Ranges, since: Array, until: Array, asked: Ranges, at: Array
         if file != latest:
             now, latest = [], file
         if kind == ASKED:
-            first, last = wanted[row]
+            first, last = spans[row]
             place = bisect_right(now, last, key=lambda hold: hold[0]) - 1
             if place >= 0 and now[place][1] >= first:
                 found[row] = now[place][2]

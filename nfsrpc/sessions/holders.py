@@ -1,4 +1,4 @@
-"""Who holds a lock and who waits for one at a moment, told from the table of lock sessions.
+"""Who holds a lock and who waits for one at a moment, from the table of lock sessions.
 
 A session waits from its first request to its end (granted, denied, cancelled) and holds from its grant to its release;
 what did neither within the capture goes on. What is left of a range after a part was unlocked holds from then on, and
@@ -34,12 +34,12 @@ HOLDERS = TableSpec(
 
 
 def holders(locks: Locks, at: int) -> Table:
-    """`at` is a time in ns since the epoch."""
+    """The table of holders and waiters at a time (`at`, ns since the epoch)."""
     granted, released = holds(locks)
-    asked, told = waits(locks)
+    begins, ends = waits(locks)
     holding = (granted <= at) & (at < released)
-    waiting = (asked != NAT) & (asked <= at) & (at < told) & ~holding
-    since = np.where(holding, locks["granted"], asked)
+    waiting = (begins != NAT) & (begins <= at) & (at < ends) & ~holding
+    since = np.where(holding, locks["granted"], begins)
     sessions = np.flatnonzero(holding | waiting)
     sessions = sessions[np.lexsort((since[sessions], waiting[sessions], locks["file"].codes[sessions]))]
     some = locks.take(sessions)

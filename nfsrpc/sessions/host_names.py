@@ -1,6 +1,6 @@
-"""The names that hosts go by: in AUTH_SYS credentials, in NLM's caller_name, and in what statd is asked.
+"""The names that hosts go by: in AUTH_SYS credentials, in NLM's caller_name, and in calls to statd.
 
-GRANTED and GRANTED_MSG name the server in caller_name, on Linux, or the client, and so name nobody here.
+GRANTED and GRANTED_MSG name the server in caller_name, on Linux, or the client, and so are not used here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.roles import AddressActivity
 from nfsrpc.sessions.wanted import NLM_PROTOCOLS
 
-# Of more addresses nobody can say that they are one host's, unless they share a name.
+# More addresses than this are taken for one host's only if they share a name.
 MANY_NAMES = 64
 
 
@@ -29,7 +29,7 @@ class AddressNames:
 
     @cached_property
     def of_address(self) -> dict[int, set[str]]:
-        """The names that an address gave itself."""
+        """By address, the names by which its host calls itself."""
         strings = self.decoded.strings
         named: dict[int, set[str]] = defaultdict(set)
         pairs = [self.in_credentials()]
@@ -43,7 +43,7 @@ class AddressNames:
                     named[client].add(text_of(strings[name]))
         taken = {name for names in named.values() for name in names}
         senders, names, known = self.named_in("nsm1.args", "mon_name", (NsmProc.SM_NOTIFY,))
-        noticed: dict[int, str] = {}  # the weakest evidence: whoever sends a notice names itself
+        noticed: dict[int, str] = {}  # the weakest evidence: the name in a notice is its sender's
         for sender, name in set(zip(senders[known].tolist(), names[known].tolist(), strict=True)):
             text = text_of(strings[name])
             if text not in taken and sender not in named:
@@ -92,7 +92,7 @@ class AddressNames:
 
     @cached_property
     def _monitored_by(self) -> dict[int, set[int]]:
-        """By the address that asks."""
+        """By the calling address, the addresses that it asks statd to monitor."""
         found: dict[int, set[int]] = {}
         if not self.decoded.has("nsm1.args"):
             return found

@@ -26,7 +26,7 @@ from nfsrpc.sessions.roles import AddressActivity
 
 
 class Hosts:
-    """An address is known by its number in `decoded.addresses`."""
+    """The hosts of a trace; an address is its number in `decoded.addresses`."""
 
     def __init__(self, exchanges: Exchanges) -> None:
         self.decoded = decoded = exchanges.decoded
@@ -39,11 +39,11 @@ class Hosts:
         self.identities = Identities(decoded, self.points)
 
     def label(self, addresses: Array) -> Coded:
-        """What tables show for addresses."""
+        """The labels that tables show for addresses."""
         return Coded.distinct(addresses, self.labels)
 
     def is_loopback(self, client: Array, server: Array) -> Mask:
-        """A host talks to itself, over a loopback address or its own."""
+        """Whether both ends are one host, over a loopback address or its own."""
         both: Mask = (client == server) | (self.loopback[client] & self.loopback[server])
         return both
 
@@ -68,7 +68,7 @@ class Hosts:
         return f"{self.texts[number]} of {PurePath(self.decoded.files[file_of(domain)]).name}{interface}"
 
     def role(self, number: int) -> str:
-        """Of the host that has this address."""
+        """The role of the host that has this address."""
         host = self.identities.main.get(number, number)
         return self.activity.role([host, *self._others.get(host, ())])
 

@@ -2,8 +2,8 @@
 
 An owner is (server, client, file, oh, svid). Most sessions of a large trace are a LOCK that is granted at once and its
 UNLOCK: these pairs are found by comparing columns, and only the other steps are walked through (lock_states.py), with
-all of owners whose ranges overlap. Who waits for whom is told by the times that others held the same range, since Linux
-does not name the holder (TEST's oh is empty).
+all of owners whose ranges overlap. The holder that a session waits for follows from the times that others held the
+same range, since Linux does not name it (TEST's oh is empty).
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class LockSessions:
         self.length = len(sessions["first"])
         asked = [self.at[name] for name in ("request", "origin", "first")]
         self.known = np.select([step != NONE for step in asked], asked)
-        # caller_name is the client's but in a grant, where it is the server's: there any other step has to tell it.
+        # caller_name is the client's but in a grant, where it is the server's: there it is taken from any other step.
         named = [self.at[name] for name in ("request", "unlock", "cancel")]
         named.append(np.where(self.at["origin"] == NONE, NONE, self.at["first"]))
         self.named = np.select([step != NONE for step in named], named, NONE)
@@ -284,7 +284,7 @@ class LockSessions:
         return np.where(self.steps.kind[first] == GRANT, callee, ports)
 
     def lengths(self) -> Array:
-        """As messages have them; of what was left of a range, so that 0 is to the end."""
+        """The lengths of the ranges as in messages, where 0 is to the end of the file."""
         start, end, asked = self.at["start"], self.at["end"], self.steps.fields["l_len"][self.at["first"]]
         left = np.where(end == TO_THE_END, np.uint64(0), end - start + np.uint64(1))
         return np.where(self.at["origin"] == NONE, asked, left)
@@ -306,9 +306,9 @@ class LockSessions:
         waiters = np.flatnonzero((at["blocked"] != NONE) | denied)
         held_by = np.full(self.length, NONE)
         if len(waiters):
-            told = np.where(at["blocked"] != NONE, self.answered("blocked").time, self.answered("denied").time)
-            asked = self.called("request").time
-            held_by[waiters] = in_the_way(self.holds(), waiters, asked[waiters], told[waiters])
+            answered = np.where(at["blocked"] != NONE, self.answered("blocked").time, self.answered("denied").time)
+            requested = self.called("request").time
+            held_by[waiters] = in_the_way(self.holds(), waiters, requested[waiters], answered[waiters])
         return held_by
 
     def holds(self) -> Holds:

@@ -1,4 +1,4 @@
-"""Whose loopback a 127.0.0.1 is, which stands for another host in every capture.
+"""The owners of loopback addresses: 127.0.0.1 is another host in every capture.
 
 Evidence, best first: the addresses that the capturing host sent from, where the link layer has them; the name in the
 AUTH_SYS credentials of the kernel's calls over it (GETPORT, SM_MON) and in SM_MON's my_name, which is also the name of
@@ -22,7 +22,7 @@ from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.capture_points import CapturePoints
 
 LOCKS = (NlmProc.LOCK, NlmProc.LOCK_MSG, NlmProc.NM_LOCK)
-# lockd looks for its statd while it serves a LOCK, and asks again within 10 s: a longer pause begins a new search.
+# lockd looks for its statd while it serves a LOCK, and retries within 10 s: a longer pause begins a new search.
 AT_ONCE = 1_000_000_000
 SEARCHING = 10_000_000_000
 
@@ -70,7 +70,7 @@ class LoopbackOwners:
 
     @cached_property
     def shared(self) -> set[int]:
-        """The loopback interfaces of several hosts: what is left of them when these are told apart is nobody's."""
+        """The loopback interfaces of several hosts: calls there that cannot be assigned to one have no owner."""
         return {domain % SHARE for domain in self.domains if domain >= SHARE}
 
     @cached_property

@@ -1,7 +1,7 @@
-"""What a call asks and what its reply tells, in a few words: for a ladder, and for the explanation of a frame.
+"""The content of a call and of its reply in a few words: for a ladder, and for the explanation of a frame.
 
-The words come from the tables that know more of an exchange than its procedure: lock sessions, what portmappers said,
-what statds were asked. Of other programs there is the name of the procedure and its status.
+The words come from the tables that have more of an exchange than its procedure: lock sessions, registrations, monitors.
+Of other programs there is the name of the procedure and its status.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nfsrpc.tables import Monitors, Registrations
 # What people call the programs that the portmapper is asked for, where it is not the name of the protocol.
 RPCINFO_NAMES: dict[int, str] = {Prog.NSM: "status", Prog.NLM: "nlockmgr"}
 # The result that a _RES call carries as its argument, where the table of lock sessions has it.
-RESULTS = {
+STATUS_COLUMNS = {
     "LOCK_RES": "status",
     "CANCEL_RES": "cancel_status",
     "UNLOCK_RES": "unlock_status",
@@ -46,8 +46,8 @@ class Messages:
         row = self.tables.membership.session.get(exchange)
         return None if row is None else self.tables["locks"].row(row)
 
-    def asks(self, call: Any) -> str:
-        """What the call is about: a range, a program, a host; empty where the procedure says it all."""
+    def subject(self, call: Any) -> str:
+        """The subject of a call: a range, a program, a host; empty where the procedure has none."""
         for row in self._registrations.get(call.exchange, ()):
             return "" if row.source == "DUMP" or row.prog is None else registration(row)
         for row in self._monitors.get(call.exchange, ()):
@@ -55,16 +55,16 @@ class Messages:
         session = self.session(call.exchange)
         if session is None:
             return ""
-        if call.procedure in RESULTS:
-            status = getattr(session, RESULTS[call.procedure])
+        if call.procedure in STATUS_COLUMNS:
+            status = getattr(session, STATUS_COLUMNS[call.procedure])
             return "" if status is None else status_name(*NLM4_LOCK, status)
         span = byte_range(session.l_offset, session.l_len)
         if session.exclusive is None or call.procedure.startswith(("UNLOCK", "CANCEL")):
             return span
         return f"{'exclusive' if session.exclusive else 'shared'}, {span}"
 
-    def tells(self, call: Any) -> str:
-        """What the first reply says; empty for none, and for one without a result."""
+    def result(self, call: Any) -> str:
+        """The result in the first reply; empty for none, and for one without a result."""
         if call.reply_frame is None:
             return ""
         if call.rpc_status not in (None, AcceptStat.SUCCESS):
@@ -92,7 +92,7 @@ def registration(row: Any) -> str:
 
 
 def rpcinfo_name(prog: int, vers: int | None) -> str:
-    """A program as rpcinfo calls it.
+    """The name of a program as in rpcinfo.
 
     >>> rpcinfo_name(100024, 1), rpcinfo_name(100003, 3), rpcinfo_name(4711, 1)
     ('status (100024)', 'nfs (100003)', '4711')

@@ -76,7 +76,7 @@ class NameHistory:
         return self.events.time[np.array([change.event for change in self.changes], dtype=np.int64)]
 
     def _vacate(self, place: Place, event: int) -> Key | None:
-        """Nobody has this place from now on. Who had it, as far as is known."""
+        """Empties a place, and returns the handle that had it, as far as is known."""
         holder = self._holders.pop(place, None)
         if holder is not None and self._now[holder].place == place:
             self.ends.setdefault(self._now[holder], event)
@@ -140,17 +140,17 @@ class HandlePaths:
         epochs = np.searchsorted(names.change_times, times, side="right")
         groups, first = group(epochs, servers, handles)
         order = np.argsort(epochs[first], kind="stable")
-        wanted = (values[first[order]].tolist() for values in (epochs, servers, handles))
+        queries = (values[first[order]].tolist() for values in (epochs, servers, handles))
         paths: list[str | None] = [None] * len(first)
         walk, changed = PathWalk(self.decoded, names), 0
-        for at, epoch, server, handle in zip(order.tolist(), *wanted, strict=True):
+        for at, epoch, server, handle in zip(order.tolist(), *queries, strict=True):
             walk.change(names.changes[changed:epoch])
             changed = epoch
             paths[at] = walk.path((server, handle))
         return Coded.distinct(groups, paths)
 
     def files(self, servers: Array, handles: Array, times: Array) -> Coded:
-        """What a handle is shown as: by its path, or where that is not known, short."""
+        """The text for each handle: its path, or where that is not known, its short form."""
         paths = self.of(servers, handles, times)
         short = self.decoded.text(Masked(handles, handles != NO_STRING), short_handle)
         codes = np.where((paths.codes < 0) & (short.codes >= 0), short.codes + len(paths.labels), paths.codes)
@@ -161,7 +161,7 @@ class HandlePaths:
         return NameHistory(self.events.first(MAX_EVENTS))
 
     def at(self, server: int, time: int) -> Callable[[bytes], str | None]:
-        """Names the files of a server (by code) by their handles, as they were at that time."""
+        """A function from a handle to its path, on a server (by code) at that time."""
         walk = PathWalk(self.decoded, self._names)
         walk.change(self._names.changes[: int(np.searchsorted(self._names.change_times, time, side="right"))])
         return lambda handle: walk.path((server, self._numbers.get(handle, NO_STRING)))
@@ -195,7 +195,7 @@ class HandlePaths:
         return tables.Paths(tables.PATHS, len(namings), columns | self._ends(names.events, ended))
 
     def _ends(self, events: Events, ended: Array) -> dict[str, Source]:
-        """How the handles left their places, by event."""
+        """The columns of how handles left their places, by event."""
         over = ended != NOT_ENDED
         at = np.where(over, ended, 0)
         by = self.calls.take(events.call[at])

@@ -1,4 +1,4 @@
-"""What portmappers and rpcbinds said: portmap v2's ports and rpcbind's universal addresses as rows of one kind.
+"""The answers of portmappers and rpcbinds: portmap v2's ports and rpcbind's universal addresses as rows of one kind.
 
 A universal address (RFC 1833 §2.1, RFC 5665 §5.2.3.3) is an address, a dot, and the two bytes of the port in decimal
 with a dot between; an empty one means not registered, which is port 0 here as in version 2.
@@ -102,7 +102,7 @@ class Answer(NamedTuple):
 
 
 def changed(procedure: str | None, question: Entry, answer: Answer) -> Entry:
-    """What holds after the answer: what was asked about, at the port that was answered, or set, or no more."""
+    """The entry after an answer: the queried one with the port in the answer, the one set, or port 0 if unset."""
     if procedure in ASKING:
         return question._replace(port=answer.port, address=answer.address)
     if not answer.result:
@@ -111,7 +111,7 @@ def changed(procedure: str | None, question: Entry, answer: Answer) -> Entry:
 
 
 def merged(question: Entry, item: Entry) -> Entry:
-    """An item of a list; those of GETADDRLIST leave out the program that was asked for."""
+    """An item of a list, with the queried program where it has none, as in GETADDRLIST."""
     return item if item.prog is not None else item._replace(prog=question.prog, vers=question.vers)
 
 
@@ -134,10 +134,10 @@ def rpcbind_questions(fields: DecodedFields) -> list[tuple[Entry, Answer]]:
     netid, addr, owner = (fields.texts("args", name) for name in ("r_netid", "r_addr", "r_owner"))
     answers, results = fields.texts("res", "res_addr"), fields.numbers("res", "res_result")
     questions = [rpcb(*question) for question in zip(prog, vers, netid, addr, owner, strict=True)]
-    told = [(None, None) if text is None else universal_address(text) for text in answers]
+    addresses = [(None, None) if text is None else universal_address(text) for text in answers]
     return [
         (question, Answer(port, address, result))
-        for question, (address, port), result in zip(questions, told, results, strict=True)
+        for question, (address, port), result in zip(questions, addresses, results, strict=True)
     ]
 
 
@@ -176,7 +176,7 @@ def strings(decoded: Decoded, column: Masked) -> list[str | None]:
 
 
 def table(asked: Table, entries: list[Entry]) -> Registrations:
-    """Rows of the questions, each beside its entry."""
+    """The table of registrations: the rows of the calls, each beside its entry."""
     prog, vers, transport, netid, port, address, owner = zip(*entries, strict=True) if entries else ((),) * 7
     names = {number: program_name(number, 0) for number in set(prog) if number is not None}
     complete: Mask = (asked["rpc_status"] == AcceptStat.SUCCESS) & (asked["flags"] & REPLY_CUT == 0)

@@ -1,4 +1,4 @@
-"""Who serves whom: the calls of NFS, MOUNT and NLM that each address sent and received."""
+"""Roles of hosts: the calls of NFS, MOUNT and NLM that each address sent and received."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nfsrpc.decode import SIDE
 from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.exchanges import Exchanges
 
-# NLM procedures that the server calls, or statd: they say nothing of who is whose client.
+# NLM procedures that the server calls, or statd: they do not show which host is the client.
 CALLBACKS = (
     *(NlmProc.GRANTED, NlmProc.GRANTED_MSG, NlmProc.NSM_NOTIFY),
     *(NlmProc.TEST_RES, NlmProc.LOCK_RES, NlmProc.CANCEL_RES, NlmProc.UNLOCK_RES),
@@ -41,7 +41,7 @@ class AddressActivity:
         return sent, received
 
     def most(self, addresses: Iterable[int]) -> int:
-        """Of several addresses the most active one, whatever the order in which captures were given."""
+        """The most active of several addresses, whatever the order of the captures."""
         sent, received = self.counts
         return min(addresses, key=lambda number: (-int(sent[number] + received[number]), self.texts[number]))
 

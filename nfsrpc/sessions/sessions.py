@@ -11,7 +11,7 @@ from nfsrpc.sessions import calls, captures, flows, locks, monitors, programs, q
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.lock_exchanges import Membership
-from nfsrpc.sessions.loopbacks import told_apart
+from nfsrpc.sessions.loopbacks import with_own_loopbacks
 from nfsrpc.sessions.paths import HandlePaths
 from nfsrpc.sessions.tallies import CountedExchanges
 from nfsrpc.sessions.translations import translated
@@ -22,7 +22,7 @@ class Sessions(Tables):
     """Tables by name."""
 
     def __init__(self, decoded: Decoded) -> None:
-        self.decoded = told_apart(translated(decoded))
+        self.decoded = with_own_loopbacks(translated(decoded))
         self._built: dict[str, Table] = {}
 
     @cached_property
@@ -39,7 +39,7 @@ class Sessions(Tables):
 
     @cached_property
     def paths(self) -> HandlePaths:
-        """Of counted exchanges, too, whose fields tell names."""
+        """The paths of handles, also from counted exchanges whose fields hold names."""
         return HandlePaths(self.decoded, calls.calls(Exchanges(self.decoded, counted=True), self.hosts))
 
     @cached_property

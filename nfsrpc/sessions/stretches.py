@@ -71,10 +71,10 @@ class Stretches:
         return self.begins[at] if at < end else None
 
 
-def between(groups: Array, times: Array, wanted: Array, first: Array, last: Array) -> Array:
-    """How many rows of a wanted group have a time from `first` to `last`: a number for each wanted one."""
+def between(groups: Array, times: Array, queries: Array, first: Array, last: Array) -> Array:
+    """For each query (a group), how many of its rows have a time from `first` to `last`."""
     ordered, size = np.sort(times), len(times) + 1
     keys = np.sort(groups * size + np.searchsorted(ordered, times))
     low, high = np.searchsorted(ordered, first, "left"), np.searchsorted(ordered, last, "right")
-    count: Array = np.searchsorted(keys, wanted * size + high) - np.searchsorted(keys, wanted * size + low)
+    count: Array = np.searchsorted(keys, queries * size + high) - np.searchsorted(keys, queries * size + low)
     return count

@@ -1,8 +1,8 @@
-"""Clocks: the timers of kernels and daemons that make the gaps between messages, and which of them fits a gap.
+"""The timers of kernels and daemons that make the gaps between messages, and which of them fits a gap.
 
-Each is told by what happens again (`kind`) and by when: a wait of its own, or the times of a series since its start.
-Other kernels, loaded hosts and lost packets stretch a wait, so a gap fits within a share of it. Where nothing fits,
-nothing is said: a gap of no timer is the application's, or the network's.
+Each has a kind of event that is repeated, and a time: one wait, or the times of a series since its start.
+Other kernels, loaded hosts and lost packets stretch a wait, so a gap fits within a share of it. Where none
+fits, the gap has no timer: it is the application's, or the network's.
 
 References: Linux net/sunrpc/xprt.c, fs/lockd/host.c (timeouts), fs/lockd/mon.c, net/ipv4/tcp_timer.c; sm-notify(8).
 """
@@ -15,16 +15,16 @@ from typing import Literal, NamedTuple, TypeAlias
 from nfsrpc.wording import duration
 
 Kind: TypeAlias = Literal[
-    "resend",  # the same call, the same xid: seconds since it was first sent
+    "resend",  # a retransmission, with the same xid: seconds since the first call
     "poll",  # the same request, another xid
     "grace",  # LOCK again after DENIED_GRACE_PERIOD
     "syn",  # SYN: seconds since the first
-    "ask",  # a portmapper is asked again for what is not registered
-    "unreachable",  # a portmapper that does not answer is asked again
+    "ask",  # a repeated query to a portmapper for what is not registered
+    "unreachable",  # a repeated query to a portmapper that does not answer
     "answer",  # a lock request and its answer
     "refusal",  # a lock request and DENIED_NOLOCKS
-    "grant",  # GRANTED_MSG and the same again
-    "notice",  # SM_NOTIFY, or the question for its port: seconds since the first
+    "grant",  # GRANTED_MSG and its repetition
+    "notice",  # SM_NOTIFY, or the query for its port: seconds since the first
     "reconnect",  # a connection that got no answer and the next from the same port
 ]
 
@@ -69,7 +69,7 @@ def fits(timer: Timer, seconds: float) -> bool:
 
 
 def timer_of(kind: Kind, *seconds: float) -> Timer | None:
-    """The timer that made these waits: the one that most of them fit, and more than half."""
+    """The timer that most of these waits fit, and more than half; None where there is no such timer."""
     if not seconds:
         return None
     known = [(sum(fits(timer, wait) for wait in seconds), timer) for timer in TIMERS if timer.kind == kind]
@@ -88,7 +88,7 @@ def is_back_off(retransmissions: int, lasted_s: float) -> bool:
     return abs(lasted_s - SYNS[retransmissions - 1]) <= max(0.15 * SYNS[retransmissions - 1], 0.3)
 
 
-def in_words(kind: Kind | None, seconds: Sequence[float], shown: int = 4) -> str:
+def in_words(kind: Kind | None, seconds: Sequence[float], most: int = 4) -> str:
     """The waits in words, with the timer that made them where one of that kind fits.
 
     >>> in_words("resend", [10.3, 31.8, 60.4])
@@ -98,6 +98,6 @@ def in_words(kind: Kind | None, seconds: Sequence[float], shown: int = 4) -> str
     >>> in_words(None, [10.3])
     '10.3 s'
     """
-    waits = ", ".join(map(duration, seconds[:shown])) + (" and later" if len(seconds) > shown else "")
+    waits = ", ".join(map(duration, seconds[:most])) + (" and later" if len(seconds) > most else "")
     timer = timer_of(kind, *seconds) if kind else None
     return f"{waits}: {timer.meaning}" if timer else waits

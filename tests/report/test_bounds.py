@@ -28,7 +28,7 @@ RENDERERS: dict[str, Callable[[Report], str]] = {
     "markdown": markdown.render,
     "html": html.render,
     "json": document.render,
-    "notebook": lambda report: notebook.text(report, dict.fromkeys(notebook.COUNTED, ())),
+    "notebook": lambda report: notebook.text(report, dict.fromkeys(notebook.OVERVIEW, ())),
 }
 RULES = ("REG003", "MON001", "LCK004", "NET001", "LCK009", "CBK001", "NFS001", "MNT001", "RPC002", "NET007")
 
