@@ -193,7 +193,10 @@ FEW = 8
 
 
 def isin(values: Array, wanted: Iterable[Any]) -> Mask:
-    """Which values are among these. numpy's own isin, unique and median import its masked arrays first, for 15 ms."""
+    """A mask of the values that are among these.
+
+    numpy's own isin, unique and median import its masked arrays first, which takes 15 ms.
+    """
     among = wanted if isinstance(wanted, np.ndarray) else np.array(list(wanted), dtype=values.dtype)
     if len(among) <= FEW:
         mask = np.zeros(len(values), dtype=np.bool_)
@@ -212,7 +215,7 @@ def distinct(values: Array) -> Array:
 
 
 def median(values: Array | Sequence[float]) -> float:
-    """Of some numbers, the one in the middle, or between the two in the middle."""
+    """The median of some numbers: the one in the middle, or the mean of the two there."""
     middle = len(values) // 2
     ordered = np.partition(values, [max(middle - 1, 0), middle])
     return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
@@ -407,7 +410,7 @@ class Table:
 
 
 class Taken(Mapping[str, Data]):
-    """The columns of some rows of a table, each taken when it is first asked for."""
+    """The columns of some rows of a table, each taken at first use."""
 
     def __init__(self, table: Table, rows: Array) -> None:
         self._table = table

@@ -110,7 +110,7 @@ def time_zone(ns: int | None) -> str:
 
 
 def span(first: int | None, last: int | None) -> str:
-    """From when to when, and how long that is.
+    """A span of time in words: begin, end and duration.
 
     >>> span(1_700_000_000_000_000_000, 1_700_000_061_564_000_000)
     '2023-11-14 22:13:20 to 22:14:21 UTC (61.6 s)'
@@ -154,7 +154,7 @@ def size(number: int) -> str:
 
 
 def digits(number: int) -> str:
-    """With a space between thousands.
+    """A number with a space between thousands.
 
     >>> digits(1000000)
     '1 000 000'

@@ -1,4 +1,4 @@
-"""How much of a capture a report repeats: of many things the first ones, and how many more there are.
+"""Bounds of what a report shows: of many things the first ones, and how many more there are.
 
 A capture can be made to have a finding for each of its packets, and each finding clients, files and frames by the
 thousand. What people read stays short all the same, and costs no more than what it shows. What a screen or a page

@@ -1,4 +1,4 @@
-"""What a rule answers, and what the answers come to: plain data, made by the rules and read by the reports.
+"""The answers of rules, and the diagnosis that they add up to: plain data, made by the rules and read by the reports.
 
 A rule answers one of findings, `Clear` (it passes, and on what evidence) or `CannotTell` (what is missing, and the
 command that would show it). Silence is not a pass. `Diagnosis` is all answers together with the one verdict.
@@ -70,7 +70,7 @@ class Evidence(NamedTuple):
 
     @classmethod
     def of(cls, capture: int, frame: int | None, note: str) -> Evidence:
-        """Of a frame that a row may lack, and that this one has: it was chosen so. Raises ValueError else."""
+        """The evidence of a frame; raises ValueError where the row lacks it, which its selection excludes."""
         if frame is None:
             raise ValueError(f"no frame: {note}")
         return cls(capture, frame, note)
@@ -106,7 +106,7 @@ class Hypothesis(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding(ShownFinding):
-    """What a rule found: the host to fix, affected clients, frames that prove it, commands that fix and verify it.
+    """A fault that a rule found: host to fix, affected clients, frames that prove it, commands that fix and verify it.
 
     `str()` is the whole of it as text, with all but the commands as comments to a shell. Times are ns since the epoch.
 
@@ -297,7 +297,7 @@ class Verdict(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """Which rules were asked, and with which thresholds: what was changed, and nothing where all is as it comes."""
+    """The settings of a diagnosis: selected rules and changed thresholds, empty where all are the defaults."""
 
     select: Sequence[str] = ()  # beginnings of identifiers or names
     ignore: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""What every report says, as plain data: the diagnosis, the captures it stands on, and the traffic in them.
+"""The content of every report as plain data: the diagnosis, its captures, and the traffic in them.
 
 Renderers are pure functions of a `Report`: they are tested without a capture and have the same data.
 Times are ns since the epoch, latencies seconds, None is null.
@@ -203,7 +203,7 @@ def names_of(tables: Tables) -> dict[str, str]:
 
 @cache
 def nfsrpc_version() -> str:
-    """The program's version; asked late, because looking it up takes 20 ms."""
+    """The program's version, looked up at first use, because that takes 20 ms."""
     from importlib.metadata import version
 
     return version("nfsrpc")

@@ -1,4 +1,4 @@
-"""What one frame is, in words: the messages that are complete in it, their partners, the lock session they belong to.
+"""One frame in words: the messages that are complete in it, their partners, the lock session they belong to.
 
 It is looked up in the tables, so it is limited to what they hold. Of a frame in which no message is complete (part of a
 long record, an acknowledgement, what is no RPC) it says just that.

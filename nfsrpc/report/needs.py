@@ -1,4 +1,4 @@
-"""What to capture next: one command per file that is written, and the one to run where a capture cannot tell."""
+"""The captures to make next: one command per file that is written, and the one to run where a capture cannot tell."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def finding_with(finding: Finding, chosen: Mapping[Command, Command]) -> Finding
 
 
 class Unknown(NamedTuple):
-    """What some rules cannot tell for the same reasons, and the captures of which each would help."""
+    """Reasons that some rules share why they cannot tell, and the captures of which each would help."""
 
     reasons: tuple[tuple[str, tuple[str, ...]], ...]  # why, and the rules that say so
     needs: tuple[Need, ...]

@@ -89,7 +89,7 @@ class Pages:
         return tree(message.bytes, message.length, self.name_of_file(row), answers).fields
 
     def answered(self, exchange: int, call: Calls.Row) -> Body:
-        """What a reply to this call holds."""
+        """The type of the body of a reply to this call."""
         if call.flavor == AuthFlavor.RPCSEC_GSS and exchange in self.calls_seen:
             message = self.calls_seen[exchange]
             return tree(message.bytes, message.length, short_handle).body

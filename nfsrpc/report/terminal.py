@@ -1,4 +1,4 @@
-"""What a terminal needs: styles that read on dark and light backgrounds, wrapping, aligned columns.
+"""Layout for terminals: styles that read on dark and light backgrounds, wrapping, aligned columns.
 
 rich would cost 45 ms to import, a sixth of what `analyze` may take for a million packets; a verdict needs eight styles
 and no more. Colours are those of the 256 whose contrast is 4 to 1 or more on black and on white; badges bring their own

@@ -1,4 +1,4 @@
-"""What messages mean together: locks, monitors, registrations, paths, hosts.
+"""Tables made of messages: locks, monitors, registrations, paths, hosts.
 
 Names of this package are imported at first use: the fields to decode (`WANTED`) are known without numpy.
 """

@@ -1,4 +1,4 @@
-"""The same message in captures of several vantages is one message: which rows are further sightings of others.
+"""Sightings: rows of several vantages that are one message, and which of them counts.
 
 Rows of different capture points with equal keys (addresses, ports, xid, procedure) that are close in time, once the
 difference of the clocks is taken away, are one. A vantage is one capture point, or has one on each side of an address
@@ -47,7 +47,7 @@ class Sightings:
         return self._clocks[0]
 
     def drifts(self) -> Array:
-        """By how much each clock gains on the first's, as a share; 0 where that is not known."""
+        """The drift of each clock against the first's, as a share; 0 where that is not known."""
         return self._clocks[1]
 
     @cached_property
@@ -118,7 +118,7 @@ class Once:
 
 
 def drift_of(when: Array, apart: Array) -> float:
-    """How fast two clocks go apart, by the messages of the first third and of the last; 0 for what may be jitter."""
+    """The drift between two clocks, by the messages of the first third and of the last; 0 for what may be jitter."""
     if len(when) < DRIFT_MESSAGES:
         return 0.0
     order = np.argsort(when, kind="stable")

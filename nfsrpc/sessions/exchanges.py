@@ -47,7 +47,7 @@ ANSWERED, UNANSWERED, UNDECIDED, ORPHAN = range(len(CALL_STATES))
 
 
 class Chosen(dict[str, Array]):
-    """Some rows of columns, each taken when first asked for."""
+    """Some rows of columns, each taken at first use."""
 
     def __init__(self, columns: Columns, rows: Array) -> None:
         self.columns, self.rows = columns, rows
@@ -205,7 +205,7 @@ class Exchanges:
         return self._sightings.offsets()
 
     def clock_drifts(self) -> Array:
-        """How fast the clock of each vantage gains on the first's, as a share; 0 where that is not known."""
+        """The drift of each vantage's clock against the first's, as a share; 0 where that is not known."""
         return self._sightings.drifts()
 
     def by_first_clock(self, times: Array, vantage: Array) -> Array:

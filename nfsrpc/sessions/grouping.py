@@ -121,7 +121,7 @@ def known(columns: Sequence[Array | Coded]) -> Array:
 
 
 def keys_of(columns: Sequence[Array | Coded], rows: Array) -> list[Any]:
-    """What these rows have in a column, or in several as tuples."""
+    """The values of these rows in a column, or in several as tuples."""
     lists = [column[rows].tolist() for column in columns]
     return lists[0] if len(lists) == 1 else list(zip(*lists, strict=True))
 

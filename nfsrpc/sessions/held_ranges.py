@@ -1,4 +1,4 @@
-"""Which range of a file was held at a moment, for many moments at once.
+"""Ranges of files that were held at a moment, for many moments at once.
 
 Exclusive locks of one file that are held at one moment do not meet. So one walk through the grants, releases and
 moments of a file in their order keeps those held sorted by their start, and the last one that begins before a range
@@ -29,7 +29,7 @@ class Ranges(NamedTuple):
 
 
 def held_then(held: Ranges, since: Array, until: Array, asked: Ranges, at: Array) -> Array:
-    """For each range asked for, the row of `held` that meets it at that moment, -1 where none does."""
+    """For each queried range, the row of `held` that meets it at that moment, -1 where none does."""
     rows = np.flatnonzero(since < until)
     parts = ((held.file[rows], until[rows], RELEASED), (held.file[rows], since[rows], GRANTED), (asked.file, at, ASKED))
     files, times = (np.concatenate([part[number] for part in parts]) for number in (0, 1))

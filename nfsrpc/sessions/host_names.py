@@ -29,7 +29,7 @@ class AddressNames:
 
     @cached_property
     def of_address(self) -> dict[int, set[str]]:
-        """By address, the names by which its host calls itself."""
+        """The names by which each host calls itself, by its address."""
         strings = self.decoded.strings
         named: dict[int, set[str]] = defaultdict(set)
         pairs = [self.in_credentials()]
@@ -57,7 +57,7 @@ class AddressNames:
         return clients, names, names != NO_STRING
 
     def named_in(self, table: str, column: str, only: tuple[int, ...] = ()) -> tuple[Array, Array, Mask]:
-        """Who sent the messages of a table (or only those of some procedures), and a name in them."""
+        """The senders of the messages of a table (or only of some procedures), and a name in each message."""
         if not self.decoded.has(table) or column not in self.decoded.messages[table]:
             nothing = np.zeros(0, dtype=np.uint32)
             return nothing, nothing, np.zeros(0, dtype=np.bool_)
@@ -79,7 +79,7 @@ class AddressNames:
         return len(names) <= MANY_NAMES and all(one & other for one in names for other in names)
 
     def by_name(self, addresses: Iterable[int]) -> dict[str, int]:
-        """By name, the most active of these addresses that goes by it."""
+        """The most active of these addresses for each name."""
         found: dict[str, int] = {}
         for address in addresses:
             for name in self.of_address.get(address, ()):
@@ -92,7 +92,7 @@ class AddressNames:
 
     @cached_property
     def _monitored_by(self) -> dict[int, set[int]]:
-        """By the calling address, the addresses that it asks statd to monitor."""
+        """The addresses that each calling address requests statd to monitor."""
         found: dict[int, set[int]] = {}
         if not self.decoded.has("nsm1.args"):
             return found

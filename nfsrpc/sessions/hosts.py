@@ -74,7 +74,7 @@ class Hosts:
 
     @cached_property
     def _others(self) -> dict[int, list[int]]:
-        """By host, the addresses that it has besides the one by which it goes."""
+        """The further addresses of each host, besides its label."""
         found: dict[int, list[int]] = {}
         for number, host in self.identities.main.items():
             found.setdefault(host, []).append(number)
@@ -82,7 +82,7 @@ class Hosts:
 
     @cached_property
     def capturing(self) -> list[int | None]:
-        """By vantage: the address of the host that the capture was taken on, where that is known."""
+        """The address of the capturing host by vantage, where that is known."""
         found: list[int | None] = []
         points, loopbacks = self.points, self.loopbacks
         for number, common in enumerate(points.common):
@@ -162,7 +162,7 @@ class Hosts:
 
     @cached_property
     def _owned(self) -> dict[int, list[int]]:
-        """By address: the loopback interfaces of its host."""
+        """The loopback interfaces of each address's host."""
         found: dict[int, list[int]] = {}
         for domain, owner in self.loopbacks.owners.items():
             found.setdefault(owner, []).append(domain)
@@ -170,7 +170,7 @@ class Hosts:
 
     @cached_property
     def _taken(self) -> dict[int, list[int]]:
-        """By address: the vantages on its host."""
+        """The vantages on each address's host."""
         found: dict[int, list[int]] = {}
         for vantage, address in enumerate(self.capturing):
             if address is not None:
@@ -179,7 +179,7 @@ class Hosts:
 
     @cached_property
     def _times(self) -> tuple[Array, Array]:
-        """By address: when it was first seen, and last (NAT: without a time)."""
+        """The times at which each address first and last occurs; NAT without any."""
         flows, size = self.decoded.flows, len(self.texts)
         first, last = np.full(size, np.iinfo(np.int64).max), np.full(size, NAT, dtype=np.int64)
         for side in ("client", "server"):

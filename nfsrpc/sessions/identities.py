@@ -1,4 +1,4 @@
-"""Which addresses are one host, by what the captures prove.
+"""Addresses that are one host, as the captures prove.
 
 Of one host are the addresses that its own capture sent from, the address that a client has of a server and the one that
 address translation puts in its place (translations.py), and the address that an rpcbind names for a program (GETADDR,
@@ -52,7 +52,7 @@ class Identities:
         return sorted({min(host): host for host in hosts.values()}.values(), key=min)
 
     def _sending(self) -> Iterator[set[int]]:
-        """By capture and interface: the addresses that its host sent from."""
+        """Sets of addresses that one host sent from, by capture and interface."""
         for ends, interfaces in zip(self.points.ends, self.points.local, strict=True):
             for addresses in interfaces.values():
                 mine = addresses & ends.keys()
@@ -87,7 +87,7 @@ class Identities:
 
     @cached_property
     def _served(self) -> defaultdict[int, set[int]]:
-        """By address: its peers in NFS, MOUNT or lock requests, in either direction."""
+        """The peers of each address in NFS, MOUNT or lock requests, in either direction."""
         raw, tallies = self.decoded.exchanges, self.decoded.tallies
         nlm = (raw["prog"] == Prog.NLM) & ~isin(raw["proc"], CALLBACKS)
         rows = np.flatnonzero(nlm | isin(raw["prog"], (Prog.NFS, Prog.MOUNT)))
@@ -100,7 +100,7 @@ class Identities:
 
     @cached_property
     def _called(self) -> defaultdict[int, set[int]]:
-        """By address: the peers that it calls back, notifies, or whose portmapper it queries."""
+        """The peers that each address calls back or notifies, or whose portmapper it queries."""
         raw, flows = self.decoded.exchanges, self.decoded.flows
         rows = np.flatnonzero(
             isin(raw["prog"], (Prog.PORTMAP, Prog.NSM)) | ((raw["prog"] == Prog.NLM) & isin(raw["proc"], CALLBACKS))

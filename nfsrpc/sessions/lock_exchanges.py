@@ -1,4 +1,4 @@
-"""Which NLM exchanges belong to which lock session: every LOCK, its repetitions, CANCEL, UNLOCK, and the call backs.
+"""The NLM exchanges of each lock session: LOCK, its repetitions, CANCEL, UNLOCK and callbacks.
 
 The table of locks names the exchanges that decided something. The others (a client's retry every 30 s, a
 GRANTED_RES) belong to the session that their owner had begun last on the same range.

@@ -90,7 +90,7 @@ class Held:
             self.starts.remove(start)
 
     def meeting(self, span: Range) -> Iterator[Session]:
-        """Those that hold any byte of this range; none may be added or removed meanwhile."""
+        """The sessions that hold any byte of this range; none may be added or removed meanwhile."""
         before = self.starts.upto(span[0])
         starts = takewhile(lambda start: start <= span[1], self.starts.since(span[0] if before is None else before))
         return (session for session in map(self.sessions.__getitem__, starts) if session.span[1] >= span[0])

@@ -149,7 +149,7 @@ def late_replies(steps: Steps, calls: Calls, copies: Copies) -> dict[int, int]:
 
 
 class Event(NamedTuple):
-    """When sessions came to something, and the frames that show it; null where they did not."""
+    """The times and frames at which sessions reached some state; null where they did not."""
 
     time: Array
     capture: Array

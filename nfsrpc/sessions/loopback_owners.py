@@ -50,7 +50,7 @@ class LoopbackOwners:
 
     @cached_property
     def inside(self) -> dict[int, list[int]]:
-        """By loopback interface: the addresses on it."""
+        """The addresses on each loopback interface."""
         found: dict[int, list[int]] = {}
         for number, (_, domain) in enumerate(self.decoded.addresses):
             if domain != EVERYWHERE:
@@ -59,7 +59,7 @@ class LoopbackOwners:
 
     @cached_property
     def domains_of(self) -> list[list[int]]:
-        """By vantage: the loopback interfaces in it."""
+        """The loopback interfaces in each vantage."""
         found: list[list[int]] = [[] for _ in self.decoded.vantages]
         for domain in self.domains:
             found[self.vantage_of(domain)].append(domain)
@@ -143,7 +143,7 @@ class LoopbackOwners:
         return bool(len(locks) and (searches - locks[np.maximum(at, 0)] <= AT_ONCE)[at >= 0].any())
 
     def _searches(self, domain: int) -> Array:
-        """When a kernel began to ask on a loopback for a service again and again."""
+        """The starts of a kernel's searches for a service on a loopback."""
         raw = self.decoded.exchanges
         asked = (raw["prog"] == Prog.PORTMAP) & isin(raw["client"], self.inside[domain]) & (raw["time"] != NAT)
         times: Array = np.sort(raw["time"][asked])

@@ -36,7 +36,7 @@ def is_shared(hosts: Hosts, domain: int, names: Mapping[int, Array]) -> bool:
 
 
 def names_in(decoded: Decoded) -> dict[int, dict[int, Array]]:
-    """By loopback, and by name (a number of a string): the connections on which callers there go by it."""
+    """The connections whose callers go by a name, by loopback and by name (a number of a string)."""
     raw, domains = decoded.exchanges, np.array([domain for _, domain in decoded.addresses], dtype=np.int64)
     named = np.flatnonzero((raw["machine"] != NO_STRING) & (domains[raw["client"]] != EVERYWHERE))
     if not len(named):

@@ -1,4 +1,4 @@
-"""Which ranges of a file meet others that were held for longer, without comparing each with each.
+"""Ranges of a file that meet others which were held for longer, without comparing each with each.
 
 Queries are answered from the latest moment to the earliest, so that what has been put in by then are the holds that
 lasted longer. Of these, those that begin before a range ends are the first ones by their start, and the furthest end

@@ -83,7 +83,7 @@ def _row(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def is_error(rows: Columns) -> Mask:
-    """Which rows are errors: RPC refused the call, or the procedure's own status is not OK; BLOCKED is no error."""
+    """A mask of errors: RPC refused the call, or the procedure's own status is not OK; BLOCKED is no error."""
     rpc_status, status = rows["rpc_status"], rows["status"]
     failed: Mask = (status != 0) & (status != NULLS["i32?"])
     failed &= ~((rows["prog"] == Prog.NLM) & (status == Nlm4Stats.BLOCKED))

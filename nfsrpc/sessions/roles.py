@@ -26,7 +26,7 @@ class AddressActivity:
 
     @cached_property
     def counts(self) -> tuple[Array, Array]:
-        """By address: NFS, MOUNT and NLM calls sent, and received, but for NLM's callbacks."""
+        """The NFS, MOUNT and NLM calls that each address sent, and received, but for NLM's callbacks."""
         exchanges, tallies = self.exchanges, self.exchanges.decoded.tallies
         raw, (kinds, _) = exchanges.raw, exchanges.kinds
         prog, proc = exchanges.of_kind("prog"), exchanges.of_kind("proc")

@@ -1,4 +1,4 @@
-"""The tables of a trace, each built from the columns of the core when first asked for."""
+"""The tables of a trace, each built from the columns of the core at first use."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Chain:
 
 
 class Translations:
-    """Which flows are one connection, and what its ends are."""
+    """The flows that are one connection, and its ends at the server."""
 
     def __init__(self, decoded: Decoded) -> None:
         self.decoded = decoded
@@ -133,7 +133,7 @@ class Translations:
                     yield near
 
     def _alike(self, rows: Array, *columns: Array) -> Iterator[Array]:
-        """Of some flows those that agree in some columns, and differ in their addresses."""
+        """Groups of flows that agree in some columns, and differ in their addresses."""
         if not len(rows):
             return
         groups, _ = group(*(column[rows] for column in columns))
@@ -217,7 +217,7 @@ class Translations:
 
     @cached_property
     def _over_udp_between(self) -> dict[Pair, int]:
-        """How many exchanges over UDP each pair of addresses has, for these procedures are always listed."""
+        """The number of exchanges over UDP of each pair of addresses, of procedures that are always listed."""
         raw = self.decoded.exchanges
         rows = np.flatnonzero((raw["transport"] == IpProto.UDP) & ~isin(raw["prog"], (Prog.NFS, Prog.NFSACL)))
         if not len(rows):
@@ -251,7 +251,7 @@ class Translations:
 
     @cached_property
     def _chains_of(self) -> dict[frozenset[Pair], list[Chain]]:
-        """By some pairs of addresses: the longer chains that have them."""
+        """The longer chains that have some pairs of addresses, by these pairs."""
         found: dict[frozenset[Pair], list[Chain]] = defaultdict(list)
         for chain in self.chains:
             for size in range(2, len(chain.pairs)):
@@ -285,7 +285,7 @@ class Translations:
 
     @cached_property
     def both_sides(self) -> dict[Pair, set[int]]:
-        """By pair of addresses at the server: the vantages that show its connections on both sides."""
+        """The vantages that show connections on both sides, by the pair of addresses at the server."""
         found: dict[Pair, set[int]] = defaultdict(set)
         for chain, rows in self.connections:
             seen: dict[int, set[Pair]] = defaultdict(set)
