@@ -80,7 +80,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def dtype(kind: str) -> str:
-    """Of a column of this kind in a DataFrame.
+    """The dtype of a column of this kind in a DataFrame.
 
     >>> [dtype(kind) for kind in ("time", "text", "texts", "u32", "u32?", "i64?", "bool?", "f64")]
     ['datetime64[ns, UTC]', 'category', 'tuple of str', 'uint32', 'UInt32', 'Int64', 'boolean', 'float64']
@@ -93,7 +93,7 @@ def dtype(kind: str) -> str:
 
 
 def documented(table: TableSpec) -> str:
-    """The declaration of a table as a docstring: a line a column, with dtype, unit and meaning."""
+    """The declaration of a table as a docstring: one line per column, with dtype, unit and meaning."""
     lines = [
         f"{column.name} ({', '.join(filter(None, (dtype(column.kind), column.unit)))}): {column.meaning}"
         for column in table.columns
@@ -102,9 +102,9 @@ def documented(table: TableSpec) -> str:
 
 
 class Coded:
-    """Repeated text: a code a row (-1 is null) into distinct labels. Compares with a string to a mask.
+    """Repeated text: one code per row (-1 is null) into distinct labels. Compares with a string to a mask.
 
-    Some rows of a large column keep all its labels, but what is asked of them costs no more than they are. Where a
+    Some rows of a large column keep all its labels, but a comparison costs no more than these rows. Where a
     table declares the labels of a column (`declared`), comparing with any other raises ValueError.
     """
 
@@ -124,7 +124,7 @@ class Coded:
 
     @classmethod
     def distinct(cls, codes: Array, labels: Sequence[str | None]) -> Coded:
-        """Codes into labels of which some may be equal or None: made one code a text."""
+        """Codes into labels of which some may be equal or None: made one code per text."""
         numbers: dict[str, int] = {}
         mapped = [-1 if label is None else numbers.setdefault(label, len(numbers)) for label in labels]
         table = np.array([*mapped, -1], dtype=np.int32)  # index -1 finds the null at the end
@@ -173,7 +173,7 @@ class Coded:
         return {self.labels[code] for code in distinct(self.codes).tolist() if code >= 0}
 
     def choose(self, condition: Callable[[str], bool]) -> Mask:
-        """The rows whose text fulfils a condition, which is asked once a label."""
+        """A mask of the rows whose text fulfils a condition, which is evaluated once per label."""
         if self._few:
             present = distinct(self.codes[self.codes >= 0]).tolist()
             return isin(self.codes, [code for code in present if condition(self.labels[code])])
@@ -193,7 +193,10 @@ FEW = 8
 
 
 def isin(values: Array, wanted: Iterable[Any]) -> Mask:
-    """Which values are among these. numpy's own isin, unique and median import its masked arrays first, for 15 ms."""
+    """A mask of the values that are among these.
+
+    numpy's own isin, unique and median import its masked arrays first, which takes 15 ms.
+    """
     among = wanted if isinstance(wanted, np.ndarray) else np.array(list(wanted), dtype=values.dtype)
     if len(among) <= FEW:
         mask = np.zeros(len(values), dtype=np.bool_)
@@ -212,7 +215,7 @@ def distinct(values: Array) -> Array:
 
 
 def median(values: Array | Sequence[float]) -> float:
-    """Of some numbers, the one in the middle, or between the two in the middle."""
+    """The median of some numbers: the one in the middle, or the mean of the two there."""
     middle = len(values) // 2
     ordered = np.partition(values, [max(middle - 1, 0), middle])
     return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
@@ -231,7 +234,7 @@ Source: TypeAlias = Data | Callable[[], Data]
 
 
 class Row:
-    """A row of a table as Python values, each looked up when asked for: most columns of a row are never looked at."""
+    """A row of a table as Python values, each looked up at first use: most columns of a row are never used."""
 
     __slots__ = ("_number", "_table")
 
@@ -325,12 +328,12 @@ class Table:
         return self.column(name)
 
     def column(self, name: str) -> Any:
-        """The same by a name that is put together at run time, which type checkers cannot know."""
+        """A column by a name that is computed at run time, which type checkers cannot know."""
         data = self.data(name)
         return data.values if isinstance(data, Masked) else data
 
     def valid(self, name: str) -> Mask:
-        """Which rows are not null in a column."""
+        """A mask of the rows that are not null in a column."""
         data = self.data(name)
         if isinstance(data, Masked):
             return data.valid
@@ -407,7 +410,7 @@ class Table:
 
 
 class Taken(Mapping[str, Data]):
-    """The columns of some rows of a table, each taken when it is first asked for."""
+    """The columns of some rows of a table, each taken at first use."""
 
     def __init__(self, table: Table, rows: Array) -> None:
         self._table = table

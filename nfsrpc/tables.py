@@ -440,35 +440,34 @@ QUALITY = table_spec(
 
 # By kind: what happened, and what `detail` is of it.
 ODDITY_KINDS = {
-    "accesses-full": "a write not counted in `writes`, which has no room for more; detail: the room",
-    "addresses-full": "numbers of addresses begin anew, as in a flood of them: what goes on between two hosts is torn "
-    "apart there; detail: the room",
-    "call-evicted": "a call no longer waited for, for want of room: it is undecided; detail: the exchange",
+    "accesses-full": "a write not counted in `writes`, for lack of room; detail: the room",
+    "addresses-full": "numbers of addresses begin anew, as in a flood of them: exchanges between two hosts are "
+    "split there; detail: the room",
+    "call-evicted": "a call dropped for lack of room before its reply: it is undecided; detail: the exchange",
     "capture-fraction": "a time stamp with a fraction of a second or more, added to its seconds; detail: the fraction",
-    "capture-record": "bytes of the file that are no record: reading goes on at the next one; detail: the offset",
+    "capture-record": "bytes of the file that are no record: reading resumes at the next one; detail: the offset",
     "capture-time": "a time stamp beyond the year 2262; detail: the stamp",
-    "checksum": "a frame whose checksum is wrong, where its sender's are right else: it is left out; detail: bytes",
-    "corrupt-syn": "a damaged segment of a connection that goes on, with the flag of one that opens it: not read; "
-    "detail: its sequence number",
+    "checksum": "a frame whose checksum is wrong, where others of its sender are right: it is left out; detail: bytes",
+    "corrupt-syn": "a damaged segment with SYN in a connection that goes on: not read; detail: its sequence number",
     "flow-evicted": "a connection dropped for lack of room; detail: the flow",
     "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known, and in "
     "the upper 32 bits the xid of an RPC message over UDP",
-    "frame-time": "a time stamp far from those of the frames before and behind: the time of the one before counts; "
+    "frame-time": "a time stamp far from those of the frames before and after: the time of the one before counts; "
     "detail: the difference in ns",
     "header-lost": "a record whose header was not captured; detail: its length",
-    "ip-fragment": "a fragment that cannot be one; detail: where it would end",
+    "ip-fragment": "an IP fragment that is impossible; detail: where it would end",
     "ip-header": "an IP header that contradicts itself; detail: the packet's length",
     "link-header": "an IP header with a right checksum behind a link layer that names no IP: it is read; "
     "detail: the frame's length",
-    "late-rpc": "a TCP stream turns out to be RPC that did not begin so: it is read from here on; detail: the xid",
+    "late-rpc": "a TCP stream that did not begin with RPC carries it later: it is read from here on; detail: the xid",
     "locals-full": "an address of the capturing host beyond those that are noted; detail: the room",
-    "memory-limit": "bytes of a stream given up for want of room: its records resume behind them; detail: bytes",
+    "memory-limit": "bytes of a stream dropped for lack of room: its records resume behind them; detail: bytes",
     "not-rpc": "a record in a stream of RPC that is neither call nor reply; detail: its length",
-    "record-mark": "a record mark that cannot be one, or of more than its procedure's message can be: the next record "
-    "is looked for; detail: the mark",
-    "rows-full": "a message that would name files not decoded, for want of room; detail: the room",
-    "statuses-full": "an error not listed as evidence but counted, its kinds being too many; detail: the room",
-    "strings-full": "a text or handle not kept, for want of room; detail: its length",
+    "record-mark": "an impossible record mark, or one of more bytes than its procedure's message can have: reading "
+    "resumes at the next record; detail: the mark",
+    "rows-full": "a message with names of files not decoded, for lack of room; detail: the room",
+    "statuses-full": "an error that is counted but not listed as evidence, for lack of room; detail: the room",
+    "strings-full": "a text or handle not stored, for lack of room; detail: its length",
     "tunnel-nesting": "a tunnel within tunnels, not followed further; detail: the depth",
     "xdr-bool": "a boolean other than 0 and 1; detail: the offset in the body",
     "xdr-enum": "a value that is not declared; detail: the value",

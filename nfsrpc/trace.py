@@ -181,7 +181,7 @@ class Trace:
         return self._frames[name]
 
     def decoded(self, name: str) -> pd.DataFrame:
-        """Every field of a protocol's messages ("nlm4"), a row an exchange, or of a list in them ("nfs3.entries").
+        """Every field of a protocol's messages ("nlm4"), one row per exchange, or of a list in them ("nfs3.entries").
 
         Arguments have the names of the RFC, results the prefix `res_`. The captures are read again for it: most of
         what they hold is of no use to the other tables. Raises KeyError for the name of no protocol or list, and
@@ -198,7 +198,7 @@ class Trace:
         return self.messages(name).frame()
 
     def messages(self, name: str) -> Table:
-        """The same as a table of numpy columns."""
+        """The messages of a protocol (see `decoded`) as a table of numpy columns."""
         protocol = name.partition(".")[0]
         if protocol not in self._decoded:
             sources = map(read_again, self.tables.decoded.sources)
@@ -263,10 +263,10 @@ frame 175 after 82 ms, released in frame 228 after 12.1 s
     # For other tools
 
     def to_parquet(self, directory: Path, *names: str) -> list[str]:
-        """Writes a Parquet file a table, and returns their names: all tables, or those of these names ("nlm4", too).
+        """Writes one Parquet file per table, and returns their names.
 
-        The directory is made if need be. Raises MissingExtraError without pyarrow, OSError where nothing can be
-        written.
+        Without `names` these are all tables; messages ("nlm4") can be named, too. The directory is made if need be.
+        Raises MissingExtraError without pyarrow, OSError where nothing can be written.
 
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 
-NAMED = 4  # so many hosts or files are named, of more their number is told
+NAMED = 4  # so many hosts or files are named; of more, how many there are
 MINUTES_FROM_S = 600  # durations from here on are in minutes
 HOURS_FROM_S = 36_000  # and from here on in hours
 
 
-class Clock:
+class TimesOfDay:
     """The time zone of all times of day that are printed; set once, before anything is read."""
 
     zone: tzinfo = UTC
@@ -39,7 +39,8 @@ def clock_time(time: int | None) -> str:
 
 
 def several(number: int, one: str, many: str | None = None) -> str:
-    """
+    """A number with its noun.
+
     >>> several(1, "request"), several(3, "request"), several(2, "was", "were")
     ('1 request', '3 requests', '2 were')
     """
@@ -47,7 +48,8 @@ def several(number: int, one: str, many: str | None = None) -> str:
 
 
 def times(number: int) -> str:
-    """
+    """How often, in words.
+
     >>> times(1), times(2), times(20)
     ('once', 'twice', '20 times')
     """
@@ -55,7 +57,8 @@ def times(number: int) -> str:
 
 
 def named(names: Iterable[str]) -> str:
-    """
+    """Some names as a list in a sentence, and how many more there are.
+
     >>> named(["a"]), named(["b", "a"]), named("abcdef")
     ('a', 'a and b', 'a, b, c and 3 more')
     """
@@ -107,7 +110,7 @@ def time_zone(ns: int | None) -> str:
 
 
 def span(first: int | None, last: int | None) -> str:
-    """From when to when, and how long that is.
+    """A span of time in words: begin, end and duration.
 
     >>> span(1_700_000_000_000_000_000, 1_700_000_061_564_000_000)
     '2023-11-14 22:13:20 to 22:14:21 UTC (61.6 s)'
@@ -151,7 +154,7 @@ def size(number: int) -> str:
 
 
 def digits(number: int) -> str:
-    """With a space between thousands.
+    """A number with a space between thousands.
 
     >>> digits(1000000)
     '1 000 000'
@@ -172,6 +175,6 @@ def count(number: int, noun: str) -> str:
 def _moment(ns: int, zone: tzinfo | None = None) -> datetime | None:
     """None for a time that is no date: a capture's clock may have any value."""
     try:
-        return datetime.fromtimestamp(ns // SECOND, zone or Clock.zone)
+        return datetime.fromtimestamp(ns // SECOND, zone or TimesOfDay.zone)
     except (OverflowError, ValueError, OSError):
         return None

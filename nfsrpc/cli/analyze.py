@@ -113,7 +113,7 @@ def as_text(report: Report, output: str | None, verbose: bool = False) -> str:
     from nfsrpc.report import terminal, text
 
     width = shutil.get_terminal_size().columns if output is None else 80
-    return text.render(report, width, output is None and terminal.wants_colour(sys.stdout), verbose)
+    return text.render(report, width, output is None and terminal.uses_colour(sys.stdout), verbose)
 
 
 def as_json(report: Report) -> str:

@@ -29,9 +29,9 @@ def explain(
     ] = None,
 ) -> None:
     """Explain a rule, a table or a protocol; without a name, list them."""
-    from nfsrpc.report.terminal import PROSE, painted, plain, wants_colour
+    from nfsrpc.report.terminal import PROSE, painted, plain, uses_colour
 
-    paint = painted if wants_colour(sys.stdout) else plain
+    paint = painted if uses_colour(sys.stdout) else plain
     width = min(shutil.get_terminal_size().columns, PROSE)
     lines = overview(paint, width) if name is None else about(name, paint, width)
     write((f"{line.rstrip()}\n" for line in lines), None)

@@ -63,15 +63,15 @@ def settings(select: str, ignore: str, thresholds: Sequence[str] | None) -> Sett
 
 def use_timezone(name: str) -> None:
     """Prints all times of day in this zone from now on; in UTC without a name."""
-    from nfsrpc.wording import Clock
+    from nfsrpc.wording import TimesOfDay
 
-    Clock.zone = UTC
+    TimesOfDay.zone = UTC
     if not name:
         return
     from zoneinfo import ZoneInfo
 
     try:
-        Clock.zone = ZoneInfo(name)
+        TimesOfDay.zone = ZoneInfo(name)
     except (OSError, ValueError, KeyError):  # KeyError: no such name, or no package tzdata
         fail(f"--timezone {name}: no such time zone; names are as in Europe/Berlin")
 

@@ -29,7 +29,7 @@ def show(
 
     Frames are numbered as in Wireshark. A message over several segments or fragments is complete in its last one.
     """
-    from nfsrpc.report.terminal import painted, plain, wants_colour
+    from nfsrpc.report.terminal import painted, plain, uses_colour
     from nfsrpc.sources import SourceError
     from nfsrpc.trace import read
 
@@ -41,7 +41,7 @@ def show(
         with progress_bar() as progress:
             found = read(trace, progress=progress)
         mention_skipped(found)
-        paint = painted if output is None and wants_colour(sys.stdout) else plain
+        paint = painted if output is None and uses_colour(sys.stdout) else plain
         write([f"{line.rstrip()}\n" for line in pages(found, wanted, paint)], output)
     except (SourceError, ValueError) as error:
         fail(error)

@@ -17,7 +17,7 @@ from nfsrpc.findings.finding import Answer, LogKind, Rule
 
 # The sections of a rule's documentation, in their order.
 SECTIONS = ("Sees", "Why it matters", "Not flagged when", "How to confirm", "How to fix", "References")
-PARAMETERS = "Parameters"  # one more where a rule has thresholds: "name: meaning" a line
+PARAMETERS = "Parameters"  # one more where a rule has thresholds: one line "name: meaning" per threshold
 UNDOCUMENTED = f"(the section {PARAMETERS} of the rule's file does not say)"
 HEADING = re.compile(rf"^({'|'.join((*SECTIONS, PARAMETERS))})$", re.MULTILINE)
 
@@ -43,10 +43,10 @@ class Check(NamedTuple):
 
     @property
     def meanings(self) -> dict[str, str]:
-        """What each threshold is; of one that the documentation leaves out, that it does."""
+        """The meaning of each threshold, from the documentation; UNDOCUMENTED where it has none."""
         lines = self._parts.get(PARAMETERS, "").splitlines()
-        told = {name: meaning.strip() for name, _, meaning in (line.partition(":") for line in lines)}
-        return dict.fromkeys(self.thresholds, UNDOCUMENTED) | told
+        documented = {name: meaning.strip() for name, _, meaning in (line.partition(":") for line in lines)}
+        return dict.fromkeys(self.thresholds, UNDOCUMENTED) | documented
 
     @property
     def _parts(self) -> dict[str, str]:
@@ -77,7 +77,7 @@ def rules() -> dict[str, Check]:
 
 
 def head(rule: str) -> Rule:
-    """What is known about a rule; nothing about one that there is not."""
+    """The head of a rule's file; of an identifier that no rule has, an empty one."""
     known = rules().get(rule)
     return known.rule if known else Rule(rule, rule, "info")
 
@@ -96,11 +96,11 @@ def accounting_for(kind: LogKind) -> tuple[str, ...]:
 
 def chosen(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> list[Check]:
     """The rules whose identifier or name begins with one of `select` (nothing: all) and with none of `ignore`."""
-    wanted, unwanted = tuple(filter(None, select)), tuple(filter(None, ignore))
+    prefixes, excluded = tuple(filter(None, select)), tuple(filter(None, ignore))
     return [
         check
         for check in rules().values()
-        if (not wanted or matches(check.rule, wanted)) and not matches(check.rule, unwanted)
+        if (not prefixes or matches(check.rule, prefixes)) and not matches(check.rule, excluded)
     ]
 
 

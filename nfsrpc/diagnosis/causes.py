@@ -39,7 +39,7 @@ def unexplained(faults: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def root_causes(faults: Sequence[Finding]) -> list[Finding]:
-    """Of faults, the gravest first, those that no other explains; of faults that explain each other the first."""
+    """The faults that no other explains, the gravest first; of faults that explain each other the first."""
     if len(faults) > MANY:
         return roots_of_many(faults)
     direct = direct_effects(faults)
@@ -58,7 +58,7 @@ def root_causes(faults: Sequence[Finding]) -> list[Finding]:
 
 
 def roots_of_many(faults: Sequence[Finding]) -> list[Finding]:
-    """The same without comparing all pairs: circles of more than two findings are not looked for."""
+    """The root causes of more than MANY faults, without comparing all pairs or searching circles of three or more."""
     roots: defaultdict[str | None, list[Finding]] = defaultdict(list)
     for fault in unexplained(faults):
         here = roots[fault.table_host]
@@ -82,7 +82,7 @@ def numbered(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def place_in_time(found: Finding) -> tuple[int, str, str]:
-    """Independent of the order in which captures were given."""
+    """The sort key of findings by time, which does not depend on the order of the captures."""
     return found.first or 0, found.host_capture or "", found.title
 
 
@@ -104,7 +104,7 @@ def by_rule(findings: Iterable[Finding]) -> dict[str, list[int]]:
 
 
 def reached(direct: Sequence[set[int]], start: int) -> set[int]:
-    """The numbers that are reached from one, step by step; without that one."""
+    """The numbers of all findings that one explains, directly or through others."""
     found, left = {start}, {start}
     while left:
         fresh = direct[left.pop()] - found
@@ -147,9 +147,10 @@ def explains(cause: Finding, effect: Finding) -> bool:
 
 
 def concerned_alike(cause: Finding, effect: Finding) -> bool:
-    """The same host, or one's host is among the affected clients of the other; without a host the same clients.
+    """Whether two findings concern the same host or clients, or one's host is an affected client of the other.
 
-    Or the same clients wait for the same file: the host of a finding about a wait is the holder of the lock.
+    Findings without a host are compared by their clients. The same clients waiting for the same file will do, too: the
+    host of a finding about a wait is the holder of the lock.
     """
     host, other = cause.table_host, effect.table_host
     if host is None or other is None:

@@ -15,7 +15,7 @@ CLOCK_SET = "the capturing host's clock was set meanwhile"
 
 @fact
 def clock_steps(oddities: Oddities) -> tuple[Span, ...]:
-    """The times between which nothing can be said of durations."""
+    """The spans of time in which durations are not known."""
     back, forward = (list(oddities.where(oddities["kind"] == kind).rows()) for kind in (BACK, FORWARD))
     return tuple(
         [Span(row.time, row.time + row.detail) for row in back]
@@ -24,16 +24,16 @@ def clock_steps(oddities: Oddities) -> tuple[Span, ...]:
 
 
 def confused_by_steps(answers: Iterable[Answer], steps: tuple[Span, ...]) -> list[Finding]:
-    """Findings that conclude something of times that a step of the clock confused."""
+    """The findings that rest on times within a step of the clock."""
     return [answer for answer in answers if isinstance(answer, Finding) and is_confused(answer, steps)]
 
 
 def without(answers: Iterable[Answer], confused: Sequence[Finding]) -> list[Answer]:
-    """The answers; instead of such findings, once a rule, that it cannot be told."""
-    gone = set(map(id, confused))
-    kept = [answer for answer in answers if id(answer) not in gone]
+    """The answers, with one CannotTell per rule in place of its confused findings."""
+    dropped = set(map(id, confused))
+    rest = [answer for answer in answers if id(answer) not in dropped]
     why = f"{CLOCK_SET}: how long things took, and in which order, is not known"
-    return [*kept, *(CannotTell(rule, why) for rule in sorted({found.rule for found in confused}))]
+    return [*rest, *(CannotTell(rule, why) for rule in sorted({found.rule for found in confused}))]
 
 
 def is_confused(found: Finding, steps: tuple[Span, ...]) -> bool:

@@ -25,13 +25,13 @@ DAMAGE = (
 
 @fact
 def damaged_frames(oddities: Oddities) -> Frames:
-    """The frames that contradict themselves, or all around them."""
+    """The frames whose content or time stamp is contradictory, each with its kind of oddity."""
     rows = oddities.where(oddities["kind"].isin(DAMAGE)).rows()
     return {(row.capture, row.frame): row.kind for row in rows}
 
 
 def doubted(answers: Iterable[Answer], damaged: Frames) -> list[Answer]:
-    """The answers; findings with damaged evidence are likely at most, and say why."""
+    """The answers, in which findings with damaged evidence are at most likely, and their explanation says why."""
     return [doubtful(answer, damaged) if isinstance(answer, Finding) else answer for answer in answers]
 
 

@@ -3,7 +3,7 @@
 *Healthy* says that locks work, to a reader who may have seen one hang. So locks have to have been granted in time, and
 each UNLOCK to have been answered GRANTED in time. Fine are a lock that is still held at the end, one that waits behind
 a holder, and a LOCK_NB that is denied behind a holder, or denied once and granted later. Whatever else there is gives a
-reason why it cannot be told whether locks work.
+reason why the verdict is that it cannot tell whether locks work.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts, codes_of, group
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks, Registrations
-from nfsrpc.wording import SECOND, named, seconds, several, times
+from nfsrpc.wording import SECOND, duration, named, several, times
 
 UNSEEN = "no holder is seen in the capture"
 # An application that tries each second is in trouble after a minute; a job that cron starts each minute may be skipped.
@@ -31,21 +31,21 @@ POLLED = 5
 UNEXCUSED_S = 10.0  # the client's own retransmission timer: who waits for longer has noticed
 RECLAIM_S = 3.0  # a client reclaims as soon as its statd has read its server's notice
 BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the server to come up
-AT_ONCE_S = 1.0  # of two grants so close together LCK009 does not judge which was first
+ONE_MOMENT_S = 1.0  # of two grants so close together LCK009 does not judge which was first
 ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be answered
 CUT_SHARE = 0.1  # of requests without arguments: what is lost now and then hides no hang
-REPEATED = 2  # a lock that is requested again once may be an application's; twice is a client's timer
+MIN_REPETITIONS = 2  # a lock that is requested again once may be an application's; twice is a client's timer
 
 Condition: TypeAlias = Callable[[Mapping[str, Any]], str]
 
 
 def doubts(inputs: Mapping[str, Any]) -> Iterator[str]:
-    """Why it cannot be told whether all locks work, the gravest reason first; nothing where they do."""
+    """The reasons why the verdict cannot be healthy, the gravest first; nothing where locks work."""
     yield from filter(None, (condition(inputs) for condition in CONDITIONS))
 
 
 def cut_off(inputs: Mapping[str, Any]) -> str:
-    """Without its arguments a request is of no lock: who waits, polls or is denied by nobody is not seen."""
+    """Too many requests are cut: without its arguments a request cannot be assigned to a lock."""
     requests: Calls = inputs["requests"]
     cut = int((requests["flags"] & CALL_CUT != 0).sum())
     share = f"{several(cut, 'lock request')} of {len(requests)}"
@@ -59,7 +59,7 @@ def reclaim_refused(inputs: Mapping[str, Any]) -> str:
 
 
 def unlock_failed(inputs: Mapping[str, Any]) -> str:
-    """An UNLOCK is answered GRANTED even where nothing was locked: anything else may leave the lock behind."""
+    """An UNLOCK was not answered GRANTED, as servers do even where nothing was locked: the lock may remain."""
     locks: Locks = inputs["locks"]
     with np.errstate(invalid="ignore"):
         answered = (locks["unlock_state"] == "answered") & locks.valid("unlock_status")
@@ -70,14 +70,14 @@ def unlock_failed(inputs: Mapping[str, Any]) -> str:
 
 
 def cancel_unanswered(inputs: Mapping[str, Any]) -> str:
-    """A client that gives up repeats CANCEL until it is answered, and its lock may be granted meanwhile."""
+    """A CANCEL was not answered: the client repeats it until then, and its lock may be granted meanwhile."""
     nlm: Calls = inputs["nlm"]
     rows = nlm.where((nlm["proc"] == NlmProc.CANCEL) & (nlm["state"] == "unanswered") & ~recent(nlm["time"], inputs))
     return f"{several(len(rows), 'CANCEL')} not answered {to_whom(rows)}" if len(rows) else ""
 
 
 def held_twice(inputs: Mapping[str, Any]) -> str:
-    """Two hosts are granted one range within AT_ONCE_S, and both keep it: which of them was first is not known."""
+    """Two hosts are granted one range within ONE_MOMENT_S, and both keep it: which of them was first is not known."""
     locks: Locks = inputs["locks"]
     rows = locks.where(locks["exclusive"] & locks.valid("granted") & locks.valid("requested"))
     if len(rows) < 2:
@@ -86,7 +86,7 @@ def held_twice(inputs: Mapping[str, Any]) -> str:
     hosts = codes_of(rows["caller_name"])
     order = np.lexsort((rows["granted"], same))
     same, hosts, since, until = same[order], hosts[order], rows["granted"][order], held_until(rows)[order]
-    moment = round(AT_ONCE_S * SECOND)
+    moment = round(ONE_MOMENT_S * SECOND)
     both = (same[1:] == same[:-1]) & (hosts[1:] != hosts[:-1]) & (since[1:] - since[:-1] <= moment)
     both &= np.minimum(until[1:], until[:-1]) > since[1:] + moment
     if not both.any():
@@ -96,7 +96,7 @@ def held_twice(inputs: Mapping[str, Any]) -> str:
 
 
 def still_in_grace(inputs: Mapping[str, Any]) -> str:
-    """DENIED_GRACE_PERIOD, and the capture ends before the client asks again or is granted the lock."""
+    """A LOCK got DENIED_GRACE_PERIOD, and the capture ends before the client retries or is granted it."""
     locks: Locks = inputs["locks"]
     rows = locks.where((locks["status"] == Nlm4Stats.DENIED_GRACE_PERIOD) & ~locks.valid("granted") & ~locks["reclaim"])
     if not len(rows):
@@ -113,7 +113,7 @@ def still_in_grace(inputs: Mapping[str, Any]) -> str:
 
 
 def blocking_denied(inputs: Mapping[str, Any]) -> str:
-    """A server makes a blocking request wait; that it denies one says that it could not serve it."""
+    """A blocking request was DENIED: a server that can serve it answers BLOCKED instead."""
     locks: Locks = inputs["locks"]
     rows = locks.where(
         locks["block"] & ~locks["reclaim"] & locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED)
@@ -122,7 +122,7 @@ def blocking_denied(inputs: Mapping[str, Any]) -> str:
 
 
 def polling(inputs: Mapping[str, Any]) -> str:
-    """One client requests a lock of one file again and again, in vain."""
+    """One client retried a lock of one file for long and was always denied."""
     locks: Locks = inputs["locks"]
     denied = locks.where(locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED) & locks.valid("requested"))
     if len(denied) < POLLED:
@@ -139,7 +139,7 @@ def polling(inputs: Mapping[str, Any]) -> str:
         return ""
     row = of.row(0)
     behind = "" if of.valid("held_by").all() else f", and {UNSEEN}"
-    return f"LOCKs of {row.client} for {row.file} were DENIED again and again for {seconds(longest)}{behind}"
+    return f"LOCKs of {row.client} for {row.file} were DENIED again and again for {duration(longest)}{behind}"
 
 
 def vain_s(times: Array, grants: Array | None) -> float:
@@ -151,8 +151,11 @@ def vain_s(times: Array, grants: Array | None) -> float:
 
 
 def denied_by_nobody(inputs: Mapping[str, Any]) -> str:
-    """Denied, no holder is seen, and the client was not granted that file later; after a restart of the server the
-    holder may have lost its lock, so that a grant out of the grace period does not count."""
+    """A LOCK was DENIED, the capture shows no holder, and the client was not granted that file later.
+
+    After a restart of the server the holder may have lost its lock, so that a grant out of the grace period does not
+    count.
+    """
     locks: Locks = inputs["locks"]
     rows = locks.where(locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED) & ~locks.valid("held_by"))
     if not len(rows):
@@ -165,12 +168,12 @@ def denied_by_nobody(inputs: Mapping[str, Any]) -> str:
 
 
 def repeated_messages(inputs: Mapping[str, Any]) -> str:
-    """LOCK_MSG for one lock, again and again although it was granted: the LOCK_RES does not reach the client."""
+    """A LOCK_MSG was repeated although it was granted: the LOCK_RES does not reach the client."""
     locks: Locks = inputs["locks"]
     rows = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["state"] == "replaced"))
     same = ("server", "client", "owner", "fh", "l_offset", "l_len")
     for part in Parts(rows, *same).values() if len(rows) else ():
-        if len(part) >= REPEATED and (part["exclusive"] == part["exclusive"][0]).all():
+        if len(part) >= MIN_REPETITIONS and (part["exclusive"] == part["exclusive"][0]).all():
             row = part.row(0)
             return f"{row.client} repeated one LOCK_MSG {several(len(part), 'time')} although it was granted"
     return ""
@@ -184,30 +187,30 @@ def unanswered_messages(inputs: Mapping[str, Any]) -> str:
 
 
 def result_late(inputs: Mapping[str, Any]) -> str:
-    """LOCK_MSG, whose result is a message of its own."""
+    """A LOCK_MSG got its LOCK_RES late."""
     locks: Locks = inputs["locks"]
     with np.errstate(invalid="ignore"):
         rows = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["latency_s"] >= LATE_S))
     if not len(rows):
         return ""
-    longest = seconds(float(rows["latency_s"].max()))
+    longest = duration(float(rows["latency_s"].max()))
     return f"{several(len(rows), 'LOCK_MSG')} with LOCK_RES after up to {longest} {to_whom(rows)}"
 
 
 def answered_late(inputs: Mapping[str, Any]) -> str:
-    """Late, and the server did not restart meanwhile."""
+    """A lock request was answered late, and the server did not restart meanwhile."""
     requests, boots = inputs["requests"], inputs["boots"]
     rows = requests.where((requests["state"] == "answered") & late(requests, UNEXCUSED_S))
     calm = [not booting(boots, row.server, row.time, row.reply_time, BOOT_S) for row in rows.rows()]
     rows = rows.where(np.array(calm, dtype=np.bool_))
     if not len(rows):
         return ""
-    longest = seconds(float(np.nanmax(rows["latency_s"])))
+    longest = duration(float(np.nanmax(rows["latency_s"])))
     return f"{several(len(rows), 'lock request')} answered after up to {longest} {to_whom(rows)}"
 
 
 def called_before(inputs: Mapping[str, Any]) -> str:
-    """A reply of lockd long after the capture began, to a call from before: it is late, by at least as long."""
+    """A reply of lockd, long after the capture began, is to a call from before the capture: it is late."""
     calls, nlm, span = inputs["calls"], inputs["nlm"], inputs["span"]
     orphans = calls.where((calls["state"] == "orphan") & calls.valid("reply_time"))
     if span is None or not len(orphans):
@@ -215,59 +218,61 @@ def called_before(inputs: Mapping[str, Any]) -> str:
     lockds = set(zip(*(nlm[name].tolist() for name in ("client", "server", "server_port")), strict=True))
     for row in orphans.where(orphans["reply_time"] - span.first >= LATE_S * SECOND).rows():
         if (row.client, row.server, row.server_port) in lockds:
-            begun = seconds((row.reply_time - span.first) / SECOND)
+            begun = duration((row.reply_time - span.first) / SECOND)
             return f"{row.server} answered {row.client} {begun} after the capture began, and the call is not in it"
     return ""
 
 
 def looked_up_late(inputs: Mapping[str, Any]) -> str:
-    """While a portmapper is asked for lockd or statd, the lock waits and is not sent."""
+    """A portmapper answered late for lockd or statd: until then the client does not send its lock request."""
     asked: Registrations = inputs["registrations"]
     asked = asked.where(isin(asked["prog"], (Prog.NLM, Prog.NSM)) & (asked["state"] == "answered"))
     waits = (asked["reply_time"] - asked["time"])[asked.valid("time") & asked.valid("reply_time")]
     longest = float(waits.max(initial=0)) / SECOND
-    return f"a portmapper named the port of lockd or statd only after {seconds(longest)}" if longest >= LATE_S else ""
+    return f"a portmapper named the port of lockd or statd only after {duration(longest)}" if longest >= LATE_S else ""
 
 
-def asked_in_vain(inputs: Mapping[str, Any]) -> str:
-    """A notice of a reboot, or a question where lockd or statd listens, sent again and again and never answered."""
+def unanswered_queries(inputs: Mapping[str, Any]) -> str:
+    """A reboot notice, or a query for the port of lockd or statd, was retransmitted and never answered."""
     notices, questions = inputs["monitors"], inputs["registrations"]
     notices = notices.where((notices["procedure"] == "NOTIFY") & ~notices["loopback"])
     questions = questions.where(isin(questions["prog"], (Prog.NLM, Prog.NSM)) & ~questions["loopback"])
     for what, rows in (("notice of a reboot", notices), ("question for the port of lockd or statd", questions)):
         answered = rows.where(rows["state"] == "answered")
         ends = set(zip(answered["asker"].tolist(), answered["host"].tolist(), strict=True))
-        for row in rows.where((rows["state"] != "answered") & (rows["resends"] >= REPEATED)).rows():
+        for row in rows.where((rows["state"] != "answered") & (rows["resends"] >= MIN_REPETITIONS)).rows():
             if (row.asker, row.host) not in ends:
                 return f"a {what} of {row.asker} to {row.host} was sent {times(1 + row.resends)} and not answered"
     return ""
 
 
 def not_reclaimed(inputs: Mapping[str, Any]) -> str:
-    """The server has rebooted and said so (SM_NOTIFY), and a client that has locks there does not reclaim any."""
+    """The server sent a reboot notice (SM_NOTIFY), and a client that has locks there does not reclaim any."""
     locks, monitors, span = inputs["locks"], inputs["monitors"], inputs["span"]
-    told = monitors.where((monitors["procedure"] == "NOTIFY") & monitors.valid("reply_time") & monitors.valid("time"))
-    for row in told.rows() if span is not None else ():
+    notices = monitors.where(
+        (monitors["procedure"] == "NOTIFY") & monitors.valid("reply_time") & monitors.valid("time")
+    )
+    for row in notices.rows() if span is not None else ():
         if span.last - row.time < RECLAIM_S * SECOND:
             continue
         theirs = locks.where((locks["client"] == row.host) & (locks["server"] == row.asker))
         before = theirs.valid("granted") & (theirs["granted"] < row.time)
         held = before & ~(theirs.valid("released") & (theirs["released"] < row.time))
         if held.any() and not (theirs["reclaim"] | (theirs["reclaims"] > 0)).any():
-            kept = several(int(held.sum()), "lock")
-            return f"{row.host} does not reclaim {kept} after the reboot notice of {row.asker}"
+            count = several(int(held.sum()), "lock")
+            return f"{row.host} does not reclaim {count} after the reboot notice of {row.asker}"
     return ""
 
 
-def waited_too_long(inputs: Mapping[str, Any]) -> str:
-    """BLOCKED behind a holder that had unlocked long before the wait ended, as far as the capture shows.
+def wait_beyond_holder(inputs: Mapping[str, Any]) -> str:
+    """A LOCK was granted long after its holder had unlocked, as far as the capture shows.
 
     Where no holder is seen at all, as at the client that waits, a wait is what blocking locks are for.
     """
     locks: Locks = inputs["locks"]
     with np.errstate(invalid="ignore"):
-        waited = locks.valid("blocked") & locks.valid("held_by") & (locks["wait_s"] >= LATE_S)
-    rows = locks.where(waited & locks.valid("requested") & ~locks.valid("cancelled"))
+        late_grants = locks.valid("blocked") & locks.valid("held_by") & (locks["wait_s"] >= LATE_S)
+    rows = locks.where(late_grants & locks.valid("requested") & ~locks.valid("cancelled"))
     if not len(rows):
         return ""
     held = locks.where(locks.valid("granted") | ~locks.valid("requested"))
@@ -279,12 +284,12 @@ def waited_too_long(inputs: Mapping[str, Any]) -> str:
         ended = (row.requested or 0) + round(waited_s * SECOND)
         if not holds.meet((row.server, row.fh), ended - round(LATE_S * SECOND), ended - 1):
             alone.append(waited_s)
-    waits = f"a LOCK waited for {seconds(max(alone))}" if alone else ""
+    waits = f"a LOCK waited for {duration(max(alone))}" if alone else ""
     return f"{waits}, longer than its holder kept it; why was not captured" if alone else ""
 
 
 def never_granted(inputs: Mapping[str, Any]) -> str:
-    """A capture of UNLOCKs alone, or of tests and denials, has no evidence that locks are granted."""
+    """No LOCK was granted: UNLOCKs alone, or tests and denials, are no evidence that locks are granted."""
     locks, requests = inputs["locks"], inputs["requests"]
     asked = requests["proc"] == NlmProc.LOCK
     if (asked & (requests["status"] == Nlm4Stats.GRANTED)).any() or (
@@ -296,7 +301,7 @@ def never_granted(inputs: Mapping[str, Any]) -> str:
 
 
 def recent(times: Array, inputs: Mapping[str, Any]) -> Mask:
-    """What was sent just before the capture ends."""
+    """Which times are so near the end of the capture that an answer may still come."""
     span = inputs["span"]
     mask: Mask = times > (NAT if span is None else span.last - round(ANSWER_S * SECOND))
     return mask
@@ -322,9 +327,9 @@ CONDITIONS: tuple[Condition, ...] = (
     answered_late,
     called_before,
     looked_up_late,
-    asked_in_vain,
+    unanswered_queries,
     not_reclaimed,
-    waited_too_long,
+    wait_beyond_holder,
     still_in_grace,
     never_granted,
 )

@@ -21,7 +21,7 @@ from nfsrpc.wording import SECOND
 
 
 def hypotheses(lead: Finding, inputs: Mapping[str, Any]) -> tuple[Hypothesis, ...]:
-    """Nothing for a finding that is proven to be the cause."""
+    """The competing causes of a finding, the most probable first; none for one that is certain."""
     if not holds(head(lead.rule).asks_causes, lead.certainty):
         return ()
     if lead.table_host is None or lead.table_host in inputs["loopbacks"] or nfs_waits_too(lead, inputs["exchanges"]):

@@ -29,7 +29,7 @@ from nfsrpc.sessions.timers import MAJOR_TIMEOUT_S
 from nfsrpc.tables import Calls, Copies
 from nfsrpc.wording import SECOND
 
-DENIALS = 100  # more are not told one by one
+DENIALS = 100  # more have no line of their own
 RESENT_S = (50.0, 75.0)  # the major timeout, as a resend shows it
 STATD_SILENT = "statd: server rpc.statd not responding, timed out"
 
@@ -54,15 +54,15 @@ def line(kind: LogKind, time: int, host: str, about: str, text: str) -> LogLine:
 
 
 def late_answers(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
-    """Lock requests that waited for a minute: the client complains when it sends them again."""
+    """The lines of clients whose lock requests waited for a minute, logged at the retransmission."""
     requests: Calls = inputs["requests"]
     span = inputs["span"]
     if span is None:
         return
     ended = np.where(requests["reply_time"] == NAT, span.last, requests["reply_time"])
-    waited = requests.valid("time") & (ended - requests["time"] >= RESENT_S[0] * SECOND)
-    waited &= (requests["state"] == "answered") | (requests["state"] == "unanswered")
-    rows, copies = requests.where(waited), inputs["copies"]
+    overdue = requests.valid("time") & (ended - requests["time"] >= RESENT_S[0] * SECOND)
+    overdue &= (requests["state"] == "answered") | (requests["state"] == "unanswered")
+    rows, copies = requests.where(overdue), inputs["copies"]
     again = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], rows["exchange"])), "exchange")
     for row in rows.rows():
         complained = complaint(row, again[row.exchange])
@@ -79,7 +79,7 @@ def late_answers(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iter
 
 
 def complaint(row: Calls.Row, copies: Copies) -> int:
-    """When the client looked at its watch: just as it sent the call again."""
+    """When the client's kernel logs: at the retransmission after the major timeout."""
     waits = copies["after_s"]
     about = waits[(waits >= RESENT_S[0]) & (waits <= RESENT_S[1])]
     return int(row.time + (float(about[0]) if len(about) else MAJOR_TIMEOUT_S) * SECOND)
@@ -92,7 +92,7 @@ def not_responding(time: int, client: str, server: str) -> LogLine:
 
 
 def never_sent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
-    """Lock requests that could not even be sent: the client's lockd is after the server's port for a minute."""
+    """The lines of clients that could not send a lock request, since they looked for the server's port for a minute."""
     trying = clients_trying(inputs)
     hung = [
         finding for finding in findings if finding.rule in accounting_for("never-sent") or tries_lockd(finding, trying)
@@ -106,7 +106,7 @@ def never_sent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterat
 
 
 def clients_trying(inputs: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Servers whose lockd was tried in vain, each with who tried it and is not its server."""
+    """Pairs of a server whose lockd could not be reached and a client that tried, and is not its server itself."""
     pairs = inputs["roles"].pairs
     tried = ((attempt.server, attempt.client) for attempt in inputs["attempts"] if attempt.prog == Prog.NLM)
     return {ends for ends in tried if ends not in pairs}
@@ -119,7 +119,7 @@ def tries_lockd(finding: Finding, trying: set[tuple[str, str]]) -> bool:
 
 
 def callbacks(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
-    """Grants that a server could not tell a waiting client within a minute."""
+    """The lines of servers whose grant callback was not answered within a minute."""
     tries: list[tuple[int, int, str, str]] = [
         (attempt.first, attempt.last, attempt.server, attempt.client)
         for attempt in inputs["attempts"]
@@ -138,7 +138,7 @@ def callbacks(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterato
 
 
 def cannot_monitor(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
-    """Locks that are denied because statd cannot be asked to watch the other host."""
+    """The lines of hosts that deny a lock because their statd cannot monitor the peer."""
     requests: Calls = inputs["requests"]
     denied = requests.where((requests["proc"] == NlmProc.LOCK) & (requests["status"] == Nlm4Stats.DENIED_NOLOCKS))
     for row in islice(denied.where(denied.valid("reply_time")).rows(), DENIALS):
@@ -153,7 +153,7 @@ def cannot_monitor(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> It
 
 
 def unmonitored(inputs: Mapping[str, Any]) -> Iterator[LogLine]:
-    """Of clients whose own statd has gone."""
+    """The lines of clients whose own statd refuses connections."""
     for attempt in inputs["attempts"]:
         if attempt.loopback and attempt.outcome == "refused" and attempt.prog == Prog.NSM:
             for server in inputs["roles"].servers_of.get(attempt.server, ()):
@@ -162,7 +162,7 @@ def unmonitored(inputs: Mapping[str, Any]) -> Iterator[LogLine]:
 
 
 def statd_silent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
-    """SM_MON that had no answer for a minute; without the loopback locks tell that were denied after as long."""
+    """The lines of hosts whose statd did not answer SM_MON for a minute, or that denied a LOCK after as long."""
     span, monitors = inputs["span"], inputs["monitors"]
     asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"] & monitors.valid("time"))
     for row in islice(asked.rows() if span is not None else (), DENIALS):

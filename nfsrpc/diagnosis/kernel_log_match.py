@@ -1,8 +1,8 @@
 """Real kernel logs beside a diagnosis: which lines its findings explain, and which they do not.
 
-A log counts seconds since the boot, or tells local time without a zone. Both clocks are aligned by the lines that are
+A log has seconds since the boot, or local time without a zone. Both clocks are aligned by the lines that are
 expected (kernel_log.py): the offset at which most of them are there. Local time is off by quarters of an hour.
-Lines are told apart by patterns (`SORTS`); what is expected has the same.
+Lines, real and expected ones, are classified by patterns (`SORTS`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from nfsrpc.findings.finding import Diagnosis, Finding, LogKind, LogLine
 from nfsrpc.sources.dmesg import Line, Log
 from nfsrpc.wording import SECOND
 
-TOLERANCE = 10 * SECOND  # clocks of a capture and of a kernel differ, and so does the kernel's patience
+TOLERANCE = 10 * SECOND  # clocks of a capture and of a kernel differ, and so do the kernel's timers
 QUARTER = 15 * 60 * SECOND
 ZONES = 14 * 4  # quarters of an hour that local time may be off, either way
 ZONE_OFFSETS = [QUARTER * number for number in sorted(range(-ZONES, ZONES + 1), key=abs)]
-# Lines of a log, each with one that is expected, by which a clock is aligned: more tell nothing more.
+# Lines of a log, each with one that is expected, by which a clock is aligned: more add nothing.
 PAIRS = 1 << 16
 
 
@@ -45,11 +45,11 @@ SORTS = (
     Sort("out-of-sync", re.compile(r"VFS is out of sync with lock manager"), "out-of-sync", 5.0, 300.0),
 )
 COMPARED = 20  # findings of one rule about one host that a line is compared with, and that it is explained by
-# NFS's own complaints, of which nothing is expected line by line.
+# Lines of NFS itself, of which none is expected one by one.
 NFS_S = 300.0
 
 
-class Told(NamedTuple):
+class ExplainedLine(NamedTuple):
     """A line of a log, and what explains it."""
 
     time: int | None  # by the clock of the captures; None where that is not known
@@ -63,23 +63,26 @@ class Reading(NamedTuple):
 
     file: str
     clock: str  # how its clock was aligned, in words
-    lines: tuple[Told, ...]
+    lines: tuple[ExplainedLine, ...]
     seen: tuple[LogLine, ...]  # of the lines to expect
 
 
 def beside(log: Log, diagnosis: Diagnosis, names: Mapping[str, str], first: int | None, last: int | None) -> Reading:
-    """`names` maps names of hosts to hosts; `first` and `last` are the ends of the captures."""
+    """A kernel log beside a diagnosis: each line with the findings that explain it.
+
+    `names` maps names of hosts to hosts; `first` and `last` are the ends of the captures.
+    """
     expected, concerned = Expected(diagnosis.log, names), by_concern(diagnosis.findings)
     offset, how = aligned(log, expected)
-    told: list[Told] = []
+    lines: list[ExplainedLine] = []
     seen: list[LogLine] = []
     for line in log.lines:
         time = None if offset is None else line.time + offset
         partner = None if time is None else expected.partner(line.text, time)
         found = findings_of(partner, concerned) if partner else explained_by(line, time, diagnosis.findings, names)
         seen += [partner] if partner else []
-        told.append(Told(time, line.text, found, covered(time, first, last)))
-    return Reading(log.file, how, tuple(told), tuple(dict.fromkeys(seen)))
+        lines.append(ExplainedLine(time, line.text, found, covered(time, first, last)))
+    return Reading(log.file, how, tuple(lines), tuple(dict.fromkeys(seen)))
 
 
 def covered(time: int | None, first: int | None, last: int | None) -> bool:
@@ -87,7 +90,7 @@ def covered(time: int | None, first: int | None, last: int | None) -> bool:
 
 
 def aligned(log: Log, expected: Expected) -> tuple[int | None, str]:
-    """What to add to a log's times, and how that is known."""
+    """The offset to add to a log's times, and in words how it is known."""
     if log.clock == "utc":
         return 0, "its times have a time zone"
     if log.clock == "boot" and log.booted is not None:
@@ -114,7 +117,7 @@ def sort_of(text: str) -> tuple[Sort, re.Match[str]] | None:
 
 
 class Expected:
-    """The lines to expect, by what they say and of whom, in order of time."""
+    """The lines to expect, in order of time, by their sort and the host that they name."""
 
     def __init__(self, lines: Iterable[LogLine], names: Mapping[str, str]) -> None:
         self.names = names
@@ -125,20 +128,20 @@ class Expected:
         self.times = {subject: [line.time for line in found] for subject, found in self.lines.items()}
 
     def subjects(self, text: str) -> list[tuple[str, ...]]:
-        """What a line says, of anybody, and of the host that it names, as far as names tell which that is."""
+        """The keys of a line: its sort and program, and the same with the host that it names, if that is known."""
         found = sort_of(text)
         if found is None or "who" not in found[1].re.groupindex:
             return []
-        said, about = (found[0].name, found[1]["who"]), self.names.get(found[1]["about"])
-        return [said] if about is None else [said, (*said, about)]
+        sort, about = (found[0].name, found[1]["who"]), self.names.get(found[1]["about"])
+        return [sort] if about is None else [sort, (*sort, about)]
 
     def alike(self, text: str) -> list[LogLine]:
-        """Those that say the same of the same host, as far as names tell."""
+        """The expected lines of the same sort about the same host, if that is known."""
         subjects = self.subjects(text)
         return self.lines.get(subjects[-1], []) if subjects else []
 
     def partner(self, text: str, time: int) -> LogLine | None:
-        """The expected line that a line of this time is."""
+        """The expected line that a real line of this time corresponds to; None where there is none."""
         subjects, lines = self.subjects(text), self.alike(text)
         if not lines:
             return None
@@ -153,7 +156,7 @@ Concerned: TypeAlias = Mapping[tuple[str, str], list[tuple[int, Finding]]]
 
 
 def by_concern(findings: Iterable[Finding]) -> Concerned:
-    """By rule, and by a host that they are about: findings with their places."""
+    """Findings with their places, by rule and by each host that they are about."""
     found: dict[tuple[str, str], list[tuple[int, Finding]]] = {}
     for place, finding in enumerate(findings):
         for host in finding.parties:

@@ -1,4 +1,4 @@
-"""A diagnosis of a capture that goes on: what has no answer may still get one, so nothing is said to be final."""
+"""A diagnosis of a capture that goes on: what has no answer may still get one, so nothing is final."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def is_final(text: str) -> bool:
 
 
 def open_ended(text: str) -> str:
-    """
+    """A text with the phrases for a capture that goes on.
+
     >>> open_ended("1 LOCK to 10.0.0.9 never answered")
     '1 LOCK to 10.0.0.9 not answered yet'
     """

@@ -32,11 +32,11 @@ CUT_SHORT = "the look was cut short: it took too long"
 
 
 class CutShort(BaseException):
-    """Raised in the midst of what takes too long; no Exception, which would be taken for a bug of the rule."""
+    """Raised within work that takes too long; no Exception, since that would count as a bug of the rule."""
 
 
 class Limited(Protocol):
-    """Returns what `work` does. For what comes `at_the_end` there is some time in any case."""
+    """Returns the result of `work`, or raises CutShort; work `at_the_end` gets some time in any case."""
 
     def __call__(self, work: Callable[[], T], at_the_end: bool = False) -> T: ...
 
@@ -65,7 +65,7 @@ class Inputs(dict[str, Any]):
 def ask(
     inputs: Inputs, checks: Iterable[Check], settings: Settings | None = None, limited: Limited = unlimited
 ) -> list[Answer]:
-    """What the rules answer."""
+    """The answers of these rules."""
     answers: list[Answer] = []
     for check in sorted(checks, key=is_last):
         try:

@@ -20,7 +20,7 @@ KINDS: dict[type, str] = {float: "a number", int: "a whole number"}
 
 
 def beginnings(texts: Iterable[str]) -> list[str]:
-    """What identifiers or names of rules begin with; each fits one at least."""
+    """Prefixes of identifiers or names of rules, each of which fits at least one rule; else ValueError."""
     found = [text.strip() for text in texts if text.strip()]
     for text in found:
         if not chosen([text]):
@@ -75,7 +75,7 @@ def perhaps(name: str, known: Iterable[str]) -> str:
 
 
 def merged(settings: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:
-    """By rule; of one threshold set twice the last counts."""
+    """The thresholds by rule; of one that is set twice the last value counts."""
     found: dict[str, dict[str, Any]] = {}
     for rule, name, value in settings:
         found.setdefault(rule, {})[name] = value

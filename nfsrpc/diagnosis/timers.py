@@ -1,7 +1,7 @@
 """What findings show as evidence, with its gaps explained by the timers of kernels and daemons that made them.
 
-A frame of evidence may be a retransmitted call, a late reply, a SYN, a lock that was requested again: each says when,
-and whose timer that is where one fits (nfsrpc/sessions/timers.py). A timer is named only for the message and the sender
+A frame of evidence may be a retransmitted call, a late reply, a SYN or a retried lock request: its note says when, and
+which timer that is where one fits (nfsrpc/sessions/timers.py). A timer is named only for the message and the sender
 that have it: SM_NOTIFY is sent by sm-notify, SM_MON by lockd; only LOCK makes a server ask its statd, and while it
 does it answers no other lock request. Only frames of evidence are looked at.
 """
@@ -21,7 +21,7 @@ from nfsrpc.protocols.numbers import SYNCHRONOUS, Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.grouping import Parts, members
 from nfsrpc.sessions.searches import searches
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.sessions.timers import BEHIND, SEARCHES, Clock, Kind, clock_of, is_back_off, told
+from nfsrpc.sessions.timers import BEHIND, SEARCHES, Kind, Timer, in_words, is_back_off, timer_of
 from nfsrpc.tables import Calls, Registrations
 from nfsrpc.wording import SECOND, several
 
@@ -31,8 +31,8 @@ LATE_S = 5.0
 BEHIND_S = 1.0  # so soon after a denial comes the answer to what waited behind it
 AT_ONCE_S = 0.1
 ASKED = ("prog", "vers", "host", "asker")
-MANY = 1000  # how soon questions were asked again is told by so many
-ASKED_S = (1.0, 15.0)  # a portmapper is asked again within this; else it is about another lock
+MANY = 1000  # gaps of which the median is taken
+ASKED_S = (1.0, 15.0)  # gaps of one search; after any other gap the query is for another lock
 NOTIFY = "SM_NOTIFY"
 MARGIN_S = 1.0  # of the beginning and the end of a wait: what is answered there may have been answered before or after
 # Questions of lockd for its own statd while it serves a LOCK: fewer are no search.
@@ -58,14 +58,14 @@ def noted(evidence: Iterable[Evidence], notes: Mapping[Frame, str]) -> Iterator[
 
 
 def among(table: Table, capture: str, frame: str, frames: Iterable[Frame]) -> Mask:
-    """The rows whose frame is one of these."""
+    """A mask of the rows whose frame is one of these."""
     keys = np.array([number << 32 | one for number, one in frames], dtype=np.uint64)
     mask: Mask = isin(table[capture].astype(np.uint64) << np.uint64(32) | table[frame].astype(np.uint64), keys)
     return mask
 
 
 def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Calls that were sent again; on another connection, when TCP had given the first one up."""
+    """Notes on retransmitted calls; on another connection after TCP gave up the first one."""
     again = tables["calls"].where(tables["calls"]["retransmits"] > 0)
     again, copies = again.where(among(again, "capture", "call_frame", frames)), tables["copies"]
     copied = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], again["exchange"])), "exchange")
@@ -75,15 +75,15 @@ def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
     for row in again.rows():
         resent = copied[row.exchange]
         waits = resent["after_s"].tolist()
-        kind = "notice" if (row.capture, row.call_frame) in statds else timer_of(row)
-        if waits and row.flow not in resent["flow"] and clock_of("reconnect", waits[0]):
-            yield (row.capture, row.call_frame), f", on a new connection after {told('reconnect', waits[:1])}"
+        kind = "notice" if (row.capture, row.call_frame) in statds else retransmission_kind(row)
+        if waits and row.flow not in resent["flow"] and timer_of("reconnect", waits[0]):
+            yield (row.capture, row.call_frame), f", on a new connection after {in_words('reconnect', waits[:1])}"
         elif waits:
-            yield (row.capture, row.call_frame), f", retransmitted after {told(kind, waits)}"
+            yield (row.capture, row.call_frame), f", retransmitted after {in_words(kind, waits)}"
 
 
-def timer_of(call: Calls.Row) -> Kind | None:
-    """Whose timer sends a call again: that of a client's lock request, or that of sm-notify.
+def retransmission_kind(call: Calls.Row) -> Kind | None:
+    """The kind of timer by which a call is retransmitted: a client's RPC timer, or that of sm-notify.
 
     sm-notify also looks for the statd of the host that it notifies; lockd only ever looks for its own.
     """
@@ -95,7 +95,7 @@ def timer_of(call: Calls.Row) -> Kind | None:
 
 
 def answers(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Replies that came late, by a timer of the server."""
+    """Notes on late replies that fit a timer of the server."""
     calls = tables["calls"].where(tables["calls"]["prog"] == Prog.NLM)
     with np.errstate(invalid="ignore"):
         late = calls.where((calls["latency_s"] >= LATE_S) & calls.valid("reply_capture"))
@@ -107,15 +107,15 @@ def answers(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[Fra
     served = Stretches((calls["server"],), calls["reply_time"])
     for row in late_here.rows():
         behind = behind_denial(row, denied)
-        clock = clock_of("refusal" if behind else "answer", row.latency_s)
-        has_it = row.proc == NlmProc.LOCK or behind or (clock and clock.name == BEHIND)
-        alone = clock and (clock.name == BEHIND or not serves_others(row, served))
-        if clock and has_it and alone and not refuted(row, clock, tables):
-            yield (row.reply_capture, row.reply_frame), f": {clock.meaning}"
+        timer = timer_of("refusal" if behind else "answer", row.latency_s)
+        has_it = row.proc == NlmProc.LOCK or behind or (timer and timer.name == BEHIND)
+        alone = timer and (timer.name == BEHIND or not serves_others(row, served))
+        if timer and has_it and alone and not refuted(row, timer, tables):
+            yield (row.reply_capture, row.reply_frame), f": {timer.meaning}"
 
 
 def behind_denial(row: Calls.Row, denied: Stretches) -> bool:
-    """Whether this, or what the server's lockd did just before, was denied for want of statd."""
+    """Whether this, or what the server's lockd did just before, was denied for lack of statd."""
     replied = row.reply_time or 0
     return denied.meet(row.server, replied - BEHIND_S * SECOND + 1, replied)
 
@@ -126,9 +126,9 @@ def serves_others(row: Calls.Row, served: Stretches) -> bool:
     return served.meet(row.server, row.time + margin, (row.reply_time or 0) - margin)
 
 
-def refuted(row: Calls.Row, clock: Clock, tables: Mapping[str, Any]) -> bool:
+def refuted(row: Calls.Row, timer: Timer, tables: Mapping[str, Any]) -> bool:
     """Whether the server's loopback was captured and shows no search for statd during the wait."""
-    if clock.name != SEARCHES or row.server not in tables["loopbacks"]:
+    if timer.name != SEARCHES or row.server not in tables["loopbacks"]:
         return False
     asked = tables["registrations"]
     own = (asked["prog"] == Prog.NSM) & (asked["host"] == row.server) & (asked["port"] == 0) & asked.valid("time")
@@ -137,16 +137,16 @@ def refuted(row: Calls.Row, clock: Clock, tables: Mapping[str, Any]) -> bool:
 
 
 def connections(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """SYNs that were repeated: of these the first and the last are known."""
+    """Notes on retransmitted SYNs, of which the first and the last are known."""
     tried = tables["flows"].where(tables["flows"]["syn"] > 1)
     for row in tried.where(among(tried, "capture", "syn_frame", frames)).rows():
         lasted = (row.syn_last - row.syn_time) / SECOND
         kind: Kind | None = "syn" if is_back_off(row.syn - 1, lasted) else None
-        yield (row.capture, row.syn_frame), f", {row.syn - 1} more in {told(kind, [lasted])}"
+        yield (row.capture, row.syn_frame), f", {row.syn - 1} more in {in_words(kind, [lasted])}"
 
 
 def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Locks that were asked for again, with another xid: by a client that is blocked, or in the grace period."""
+    """Notes on lock requests that were retried with another xid, blocked or in the grace period."""
     locks, calls = tables["locks"], tables["calls"]
     again = locks.where(((locks["polls"] > 0) | (locks["grace"] > 1)) & locks.valid("requested_frame"))
     again = again.where(among(again, "requested_capture", "requested_frame", frames))
@@ -156,13 +156,13 @@ def waiting(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
         if row.requested is not None and last > row.requested:
             gap = (last - row.requested) / SECOND / polls
             kind: Kind | None = "grace" if row.grace > 1 else "poll" if row.blocked is not None else None
-            rhythm = f", every {told(kind, [gap])}" if gap >= AT_ONCE_S else " at once"
+            rhythm = f", every {in_words(kind, [gap])}" if gap >= AT_ONCE_S else " at once"
             note = f", retried {several(polls, 'time')}{rhythm}"
             yield (row.requested_capture, row.requested_frame), note
 
 
 def questions(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Questions for what is not registered, asked again and again."""
+    """Notes on repeated queries for a program that is not registered."""
     asked: Registrations = tables["registrations"]
     refused = asked.where((asked["port"] == 0) & asked.valid("frame") & asked.valid("time"))
     rounds = dict(by_search(refused))
@@ -172,11 +172,11 @@ def questions(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[F
             kind: Kind | None = (
                 "ask" if row.prog == Prog.NLM or (row.prog == Prog.NSM and row.asker == row.host) else None
             )
-            yield (row.capture, row.frame), f", repeated {several(count, 'time')}, every {told(kind, [typical])}"
+            yield (row.capture, row.frame), f", repeated {several(count, 'time')}, every {in_words(kind, [typical])}"
 
 
 def by_search(refused: Registrations) -> Iterator[tuple[int, Rounds]]:
-    """By exchange: the questions of the same search."""
+    """Pairs of an exchange and the queries of its search."""
     for part in Parts(refused, *ASKED).values():
         order = np.argsort(part["time"], kind="stable")
         times, exchanges = part["time"][order], part["exchange"][order]
@@ -186,7 +186,7 @@ def by_search(refused: Registrations) -> Iterator[tuple[int, Rounds]]:
 
 
 class Rounds:
-    """Questions that are asked again and again, until it is about another lock."""
+    """The times of repeated queries; a longer gap separates those for one lock from those for the next."""
 
     def __init__(self, times: Array) -> None:
         self.times = np.sort(times)
@@ -194,24 +194,24 @@ class Rounds:
         self.ends = np.append(np.flatnonzero((self.gaps < ASKED_S[0]) | (self.gaps > ASKED_S[1])), len(self.gaps))
 
     def since(self, time: int) -> tuple[int, float]:
-        """How often it was asked again after this time, and how soon each time."""
+        """The number of repetitions after this time, and the typical gap between them in seconds."""
         first = int(np.searchsorted(self.times, time))
         end = int(self.ends[np.searchsorted(self.ends, first)])
         return end - first, float(median(self.gaps[first : min(end, first + MANY)])) if end > first else 0.0
 
 
 def callbacks(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:
-    """Grants that were told again."""
+    """Notes on repeated grant callbacks."""
     locks, calls = tables["locks"], tables["calls"]
-    told_again = locks.where((locks["callbacks"] > 1) & locks.valid("callback_frame"))
-    told_again = told_again.where(among(told_again, "callback_capture", "callback_frame", frames))
-    back = calls.where(calls["prog"] == Prog.NLM) if len(told_again) else calls.take(np.zeros(0, dtype=np.int64))
+    repeated = locks.where((locks["callbacks"] > 1) & locks.valid("callback_frame"))
+    repeated = repeated.where(among(repeated, "callback_capture", "callback_frame", frames))
+    back = calls.where(calls["prog"] == Prog.NLM) if len(repeated) else calls.take(np.zeros(0, dtype=np.int64))
     times = Stretches((back["client"], back["server"]), back["time"])
-    for row in told_again.rows():
+    for row in repeated.rows():
         later = times.following((row.server, row.client), row.callback)
         waits = [float(later - row.callback) / SECOND] if later is not None else []
-        if clock_of("grant", *waits):
-            yield (row.callback_capture, row.callback_frame), f", repeated after {told('grant', waits)}"
+        if timer_of("grant", *waits):
+            yield (row.callback_capture, row.callback_frame), f", repeated after {in_words('grant', waits)}"
 
 
 SOURCES = (resends, answers, connections, waiting, questions, callbacks)

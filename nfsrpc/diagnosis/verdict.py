@@ -40,18 +40,18 @@ from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.rules import FAMILIES
 from nfsrpc.sessions.exchanges import ENCRYPTED
 from nfsrpc.tables import Calls, Flows, Locks, Quality
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.settings import Settings as Thresholds
     from nfsrpc.sources import SourceError
 
 DEPTHS = {family: depth for depth, family in enumerate(FAMILIES)}
-# A request that waited this long when the capture ended may be in trouble; one sent just before says nothing.
+# A request that waited this long when the capture ended may be in trouble; one sent just before is no evidence.
 PATIENT_S = 1.0
-WORTH_TELLING_S = 1.0  # of shorter waits the verdict says nothing
+WORTH_TELLING_S = 1.0  # the verdict leaves shorter waits out
 NOBODYS = "passed over a loopback that several hosts share"
-UNDECIDED_SHARE = 0.1  # so many requests without known fate, and nobody can call the rest healthy
+UNDECIDED_SHARE = 0.1  # with more requests whose fate is unknown, the rest cannot be called healthy
 
 
 def diagnose(
@@ -64,7 +64,7 @@ def diagnose(
     skipped: Sequence[SourceError] = (),
     limited: Limited = unlimited,
 ) -> Diagnosis:
-    """What is wrong, in all and in one sentence. `select` and `ignore` are beginnings of identifiers or names.
+    """The diagnosis of some tables. `select` and `ignore` are prefixes of identifiers or names of rules.
 
     `file` is where these settings stand, if they do; `skipped` are files that could not be read. Where `limited`
     (run.py) cuts it short, what was found stands, and without a fault it is not healthy but unknown.
@@ -85,9 +85,9 @@ PARTIAL = "Not all rules were run: the look took too long, and the cause may be 
 UNFINISHED = Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {CUT_SHORT}.")
 
 
-def concluded(told: list[Answer], inputs: Inputs, skipped: Sequence[SourceError] = ()) -> Diagnosis:
-    confused = confused_by_steps(told, inputs["clock_steps"])
-    answers = doubted(without(told, confused), inputs["damaged_frames"])
+def concluded(every_answer: list[Answer], inputs: Inputs, skipped: Sequence[SourceError] = ()) -> Diagnosis:
+    confused = confused_by_steps(every_answer, inputs["clock_steps"])
+    answers = doubted(without(every_answer, confused), inputs["damaged_frames"])
     found = numbered([answer for answer in answers if isinstance(answer, Finding)])
     findings = sorted(fingerprinted(explained(sorted(found, key=gravity)), inputs), key=gravity)
     causes = root_causes([each for each in findings if is_fault(each)])
@@ -118,7 +118,7 @@ def concluded(told: list[Answer], inputs: Inputs, skipped: Sequence[SourceError]
 
 
 def competing(causes: Sequence[Finding], inputs: Inputs) -> Iterator[Hypothesis]:
-    """What may be behind causes whose decisive half was not captured: once per host, since it is the same for all."""
+    """The hypotheses for causes whose decisive half was not captured, once per host."""
     asked: set[str | None] = set()
     for cause in causes[: SCREEN.others]:
         found = hypotheses(cause, inputs) if cause.table_host not in asked else ()
@@ -127,7 +127,7 @@ def competing(causes: Sequence[Finding], inputs: Inputs) -> Iterator[Hypothesis]
 
 
 def gravity(found: Finding) -> tuple[object, ...]:
-    """Sorts the gravest first."""
+    """The sort key of findings by which the gravest comes first."""
     return (
         SEVERITIES.index(found.severity),
         found.certainty != "certain",
@@ -142,15 +142,15 @@ def gravity(found: Finding) -> tuple[object, ...]:
 def fault(causes: Sequence[Finding], findings: Iterable[Finding]) -> Verdict:
     """The verdict of causes, the gravest first: of one its summary, of several how many there are, on which hosts."""
     by_id = {found.id: found for found in findings}
-    told = tuple(
+    listed = tuple(
         Cause(cause.rule, cause.host, cause.certainty, summary(cause, effects_of(cause, by_id)), cause.id)
         for cause in causes
     )
-    return Verdict(causes[0].rule, "fault", told[0].summary if len(told) == 1 else headline(causes), told)
+    return Verdict(causes[0].rule, "fault", listed[0].summary if len(listed) == 1 else headline(causes), listed)
 
 
 def effects_of(cause: Finding, by_id: Mapping[str, Finding]) -> list[Finding]:
-    """What a cause explains at first hand."""
+    """The findings that a cause explains directly."""
     effects = (by_id[found] for found in cause.explains if found in by_id)
     return [effect for effect in effects if explains(cause, effect)]
 
@@ -173,12 +173,12 @@ def headline(causes: Sequence[Finding]) -> str:
 
 
 def summary(cause: Finding, effects: Sequence[Finding]) -> str:
-    """Host, what is wrong, who is affected and for how long."""
+    """A cause in one sentence: host, what is wrong, who is affected and for how long."""
     clients = set(cause.clients) or {client for found in effects for client in found.clients}
     theirs = [found.wait_s or 0.0 for found in effects if set(found.clients) <= clients]
     wait = cause.wait_s if cause.wait_s is not None else max(theirs, default=0.0)
-    lasted = f"waited up to {seconds(wait)}" if wait >= WORTH_TELLING_S else ""
-    if seconds(wait) in cause.title:
+    lasted = f"waited up to {duration(wait)}" if wait >= WORTH_TELLING_S else ""
+    if duration(wait) in cause.title:
         lasted = ""
     if clients == {cause.table_host}:
         affected = f"; it {lasted}" if lasted else ""
@@ -190,7 +190,7 @@ def summary(cause: Finding, effects: Sequence[Finding]) -> str:
 
 
 def without_fault(inputs: Inputs, confused: bool) -> Verdict:
-    """Healthy, if locks were asked for and answered in time; else why it cannot be told.
+    """The verdict without a fault: healthy where locks were requested and answered in time, else cannot-tell.
 
     `confused`: there are faults, if the clock can be trusted, which was set while it captured.
     """
@@ -225,17 +225,17 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
 
 
 def unexplained_wait(inputs: Inputs) -> str:
-    """Of the longest wait whose cause is not in the capture."""
+    """A sentence on the longest wait whose cause is not in the capture."""
     longest = max(inputs["unexplained_waits"], key=lambda waiter: waiter.row.wait_s).row
     end = "was granted only when the client retried" if longest.granted else "is not granted when the capture ends"
     return (
-        f"Cannot tell whether locks are granted in time: a LOCK of {longest.client} waited {seconds(longest.wait_s)} "
+        f"Cannot tell whether locks are granted in time: a LOCK of {longest.client} waited {duration(longest.wait_s)} "
         f"and {end}; the capture does not show who held the range."
     )
 
 
 def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], nobodys: int) -> str:
-    """What was not looked at, so that nobody can call the rest healthy."""
+    """What was not looked at, so that the rest cannot be called healthy; empty where all was."""
     if skipped:
         return f"{several(len(skipped), 'file')} could not be read ({named({error.path for error in skipped})})"
     if broken:
@@ -247,12 +247,12 @@ def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], nobodys: 
 
 
 def async_answers(locks: Locks) -> int:
-    """Locks asked for by an _MSG procedure to which a result came."""
+    """The number of locks requested by LOCK_MSG to which a result came."""
     return int(((locks["procedure"] == "LOCK_MSG") & locks.valid("status")).sum())
 
 
 def by_message(nlm: Calls) -> int:
-    """Lock requests whose result is a message of its own."""
+    """The number of lock requests whose result is a message of its own."""
     return int(isin(nlm["proc"], (NlmProc.TEST_MSG, NlmProc.LOCK_MSG, NlmProc.CANCEL_MSG, NlmProc.UNLOCK_MSG)).sum())
 
 
@@ -300,7 +300,7 @@ def waiting(undecided: Calls, inputs: Inputs) -> bool:
 def healthy_summary(answered: Calls, asynchronous: int) -> str:
     clients, servers = answered["client"].present(), answered["server"].present()
     latency = answered["latency_s"][answered.valid("latency_s")]
-    slowest = f", the slowest after {seconds(float(latency.max()))}" if len(latency) else ""
+    slowest = f", the slowest after {duration(float(latency.max()))}" if len(latency) else ""
     whose = f" of {named(clients)} to {named(servers)}" if clients else ""
     total = several(len(answered) + asynchronous, "lock request was", "lock requests were")
     return f"No fault: {total} answered{whose and ','}{whose}{slowest}"

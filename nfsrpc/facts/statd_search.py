@@ -23,7 +23,7 @@ from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.sessions.timers import clock_of
+from nfsrpc.sessions.timers import timer_of
 from nfsrpc.tables import Calls, Tallies
 from nfsrpc.wording import SECOND
 
@@ -156,5 +156,5 @@ class Stall:
         """Whether a request that was sent after a reboot waited as long as Linux looks for statd, and was granted."""
         first = min(self.boots, default=0)
         rows = self.rows.where(self.rows.valid("latency_s") & (self.rows["time"] >= first))
-        clocks = (clock_of("answer", waited_s) for waited_s in rows["latency_s"].tolist())
-        return any(clock is not None and clock.name == "statd-search" for clock in clocks)
+        timers = (timer_of("answer", waited_s) for waited_s in rows["latency_s"].tolist())
+        return any(timer is not None and timer.name == "statd-search" for timer in timers)

@@ -1,1 +1,1 @@
-"""What rules answer with: plain data, commands, and whether one finding explains another."""
+"""The answers of rules: plain data, commands, and whether one finding explains another."""

@@ -15,7 +15,7 @@ START_STATD = (
     command("systemctl unmask rpc-statd; systemctl enable --now rpcbind && systemctl start rpc-statd"),
     remark("At boot nfs-server starts rpc-statd; on a client mount.nfs does, at each NFSv3 mount."),
 )
-# Not rpcbind with it: restarted without -w it forgets all other services.
+# Not rpcbind with it: restarted without -w it loses all other registrations.
 RESTART_STATD = (command("systemctl restart rpc-statd"),)
 START_PORTMAPPER = (command("systemctl enable --now rpcbind.socket rpcbind"),)
 RESTART_PORTMAPPER = (
@@ -45,22 +45,22 @@ ALL_BUT_SSH = Filter("not port 22")
 
 
 def registered(host: str, prog: int) -> Command:
-    """Asks a host's portmapper for a program."""
+    """The command that queries a host's portmapper for a program."""
     return command("rpcinfo -p {host} | grep {prog}", host=bare(host), prog=prog)
 
 
 def lock_services(host: str) -> Command:
-    """Asks a host's portmapper for lockd and statd."""
+    """The command that queries a host's portmapper for lockd and statd."""
     return command("rpcinfo -p {host} | grep -e nlockmgr -e status", host=bare(host))
 
 
 def answers(host: str, prog: int, on: str = "") -> Command:
-    """Calls a program's NULL procedure."""
+    """The command that calls a program's NULL procedure."""
     return command("rpcinfo -t {host} {prog}", on="{caller}", host=bare(host), prog=prog, caller=on)
 
 
 def who_holds(server: str, holders: Iterable[str]) -> Command:
-    """Shows which process has a lock: on the hosts that hold it, or else on the server."""
+    """The command that shows which process has a lock: on the hosts that hold it, or else on the server."""
     hosts = sorted({bare(holder) for holder in holders})
     if hosts:
         return command("lslocks; fuser -v FILE", on="{holders}", note="which process holds it", holders=named(hosts))
@@ -68,7 +68,7 @@ def who_holds(server: str, holders: Iterable[str]) -> Command:
 
 
 def restart_statd(host: str) -> Command:
-    """rpc.statd reads its list of monitored peers again, and locks stay as they are."""
+    """The command that restarts statd, which reads its list of monitored peers again; locks are kept."""
     return command("systemctl restart rpc-statd", on="{host}", note="drops no locks", host=bare(host))
 
 
@@ -82,25 +82,25 @@ def try_lock(server: str) -> Command:
 
 
 def bare(host: str | None) -> str:
-    """A host's address without the file that tells loopbacks apart; nothing for a host that is not known."""
+    """A host's address without the file that distinguishes loopbacks; nothing for a host that is not known."""
     return (host or "").partition(IN_CAPTURE)[0]
 
 
 def loopback_of(host: str, clients: Iterable[str] = ()) -> Need:
-    """What only the host itself can see: how its kernel asks its own portmapper and statd, and statd its resolver."""
+    """The vantage on a host's loopback: its kernel's calls to portmapper and statd, and statd's DNS queries."""
     peers = [bare(client) for client in sorted(set(clients))]
     hosts = either_host(["127.0.0.1", "::1", *peers], "port 53") if len(peers) <= FILTERED else None
     return Need(f"loopback of {host}", capture_at(host, hosts or ALL_BUT_SSH))
 
 
 def wire_of(host: str, peers: Iterable[str] = ()) -> Need:
-    """All that a host sends to its peers, and they to it."""
+    """The vantage on a host's wire: all that it exchanges with these peers."""
     known = [bare(peer) for peer in sorted(set(peers))]
     hosts = either_host(known) if 0 < len(known) <= FILTERED else None
     return Need(f"wire of {host}", capture_at(host, hosts or ALL_BUT_SSH))
 
 
 def capture_at(host: str, frames: Filter) -> Command:
-    """Captures these frames at a host, whole, into a file of its name."""
+    """The command that captures these frames at a host, whole, into a file of its name."""
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", bare(host)).strip("-.") or "capture"
     return command("tcpdump -i any -s 0 -B 8192 -w {file} {frames}", file=PurePath(f"{name}.pcap"), frames=frames)

@@ -1,4 +1,4 @@
-"""How much of a capture a report repeats: of many things the first ones, and how many more there are.
+"""Bounds of what a report shows: of many things the first ones, and how many more there are.
 
 A capture can be made to have a finding for each of its packets, and each finding clients, files and frames by the
 thousand. What people read stays short all the same, and costs no more than what it shows. What a screen or a page
@@ -15,7 +15,7 @@ Thing = TypeVar("Thing")
 
 
 class OfRule(Protocol):
-    """What a rule has found."""
+    """Anything that has the identifier of a rule."""
 
     @property
     def rule(self) -> str: ...
@@ -33,7 +33,7 @@ class Bounds(NamedTuple):
     expected: int  # lines to expect in kernel logs
     lines: int  # of a kernel log that was given: the last ones
     commands: int  # lines of a remedy
-    unknown: int  # reasons why something cannot be told
+    unknown: int  # reasons of rules that cannot tell
     captures: int
     programs: int
     characters: int  # of one sentence: those of the rules are shorter, but for names that are made to be long
@@ -54,7 +54,7 @@ SCREEN = Bounds(
     programs=20,
     characters=1_500,
 )
-# A ticket, or a page in a browser: what somebody reads who has an hour, some thousand lines at most.
+# A ticket, or a page in a browser: for an hour of reading, some thousand lines at most.
 PAGE = Bounds(
     causes=30,
     findings=50,
@@ -92,7 +92,7 @@ def ends_of(things: Sequence[Thing], most: int) -> tuple[Sequence[Thing], int, S
 
 
 def clipped(text: str, most: int) -> str:
-    """A sentence; of one that is longer than any rule writes, the beginning.
+    """A sentence, or the beginning of one that is longer than any rule writes.
 
     >>> clipped("one two three", 7), clipped("one", 7)
     ('one two … (6 more characters)', 'one')
@@ -118,7 +118,7 @@ def shortened(findings: Sequence[Found], bounds: Bounds) -> Iterator[tuple[Found
 
 
 def omitted(findings: Iterable[OfRule], shown: Iterable[OfRule]) -> list[str]:
-    """Of which rules findings are not shown, and how many: the most first.
+    """The rules with findings that are not shown, and how many, the most first.
 
     >>> from nfsrpc.findings.finding import Rule
     >>> one, other = (Rule(id, id, "info").finding(host=None, title="", explanation="") for id in ("NET001", "MNT001"))

@@ -73,12 +73,12 @@ def command(
 
 
 def remark(text: LiteralString, /, *, on: LiteralString = "", **arguments: Argument) -> Command:
-    """A sentence among commands."""
+    """A comment line among commands."""
     return Command("", remark_text(on, arguments), remark_text(text, arguments))
 
 
 def either_host(addresses: Iterable[str], *others: LiteralString) -> Filter | None:
-    """What any of these hosts sends or receives, or one of other filters; None where one is no address."""
+    """A filter for what any of these hosts sends or receives, or any of the others; None where one is no address."""
     known = list(addresses)
     if not all(map(is_address, known)):
         return None

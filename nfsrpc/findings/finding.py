@@ -1,4 +1,4 @@
-"""What a rule answers, and what the answers come to: plain data, made by the rules and read by the reports.
+"""The answers of rules, and the diagnosis that they add up to: plain data, made by the rules and read by the reports.
 
 A rule answers one of findings, `Clear` (it passes, and on what evidence) or `CannotTell` (what is missing, and the
 command that would show it). Silence is not a pass. `Diagnosis` is all answers together with the one verdict.
@@ -41,7 +41,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 
 
 def holds(when: When, certainty: Certainty) -> bool:
-    """Whether what a rule's head says holds of a finding of this certainty."""
+    """Whether a property in a rule's head (`When`) holds of a finding of this certainty."""
     return when in ("always", certainty)
 
 
@@ -70,7 +70,7 @@ class Evidence(NamedTuple):
 
     @classmethod
     def of(cls, capture: int, frame: int | None, note: str) -> Evidence:
-        """Of a frame that a row may lack, and that this one has: it was chosen so. Raises ValueError else."""
+        """The evidence of a frame; raises ValueError where the row lacks it, which its selection excludes."""
         if frame is None:
             raise ValueError(f"no frame: {note}")
         return cls(capture, frame, note)
@@ -106,7 +106,7 @@ class Hypothesis(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding(ShownFinding):
-    """What a rule found: the host to fix, affected clients, frames that prove it, commands that fix and verify it.
+    """A fault that a rule found: host to fix, affected clients, frames that prove it, commands that fix and verify it.
 
     `str()` is the whole of it as text, with all but the commands as comments to a shell. Times are ns since the epoch.
 
@@ -137,7 +137,7 @@ class Finding(ShownFinding):
     verify: tuple[Command, ...] = ()
     explains: tuple[str, ...] = ()  # identifiers of the findings that this one explains: filled in by the verdict
     needs: Need | None = None  # what would make a likely finding certain
-    wait_s: float | None = None  # the longest that anyone waited for this
+    wait_s: float | None = None  # the longest wait of a client for this
     host_capture: str | None = None  # the capture that a loopback address belongs to, where its owner is not known
     number: int = 1  # among the findings of this rule about hosts of this address
 
@@ -205,8 +205,8 @@ class Broken(NamedTuple):
 Answer: TypeAlias = Finding | Clear | CannotTell | Broken
 
 
-class Fields(TypedDict, total=False):
-    """What a rule says of a finding; what is left out is as in Finding."""
+class FindingFields(TypedDict, total=False):
+    """The fields that a rule sets of a finding; the others have the defaults of Finding."""
 
     severity: Severity
     certainty: Certainty
@@ -238,11 +238,11 @@ class Rule(NamedTuple):
     judges: str = ""  # what the capture must hold for the rule to pass (nfsrpc/facts/subjects.py)
     passes: str = ""  # on what evidence it passes where that was captured and `check` answers nothing
 
-    def finding(self, **fields: Unpack[Fields]) -> Finding:
+    def finding(self, **fields: Unpack[FindingFields]) -> Finding:
         """A finding of this rule, certain and of its severity by default. Its host is named as the tables name it."""
-        told: Fields = {"severity": self.severity, "certainty": "certain", **fields}
-        told["host"], capture = split_host(told["host"])
-        return Finding(rule=self.id, name=self.name, **told, host_capture=capture)
+        values: FindingFields = {"severity": self.severity, "certainty": "certain", **fields}
+        values["host"], capture = split_host(values["host"])
+        return Finding(rule=self.id, name=self.name, **values, host_capture=capture)
 
     def clear(self, evidence: str) -> Clear:
         return Clear(self.id, evidence)
@@ -297,7 +297,7 @@ class Verdict(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """Which rules were asked, and with which thresholds: what was changed, and nothing where all is as it comes."""
+    """The settings of a diagnosis: selected rules and changed thresholds, empty where all are the defaults."""
 
     select: Sequence[str] = ()  # beginnings of identifiers or names
     ignore: Sequence[str] = ()

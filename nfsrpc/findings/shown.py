@@ -1,4 +1,4 @@
-"""What findings and verdicts show of themselves, as text and in a notebook: the host to fix, the proof, the remedy.
+"""How findings and verdicts are shown as text and in a notebook: the host to fix, the proof, the remedy.
 
 A finding inherits it (`ShownFinding`), so that this file needs to import nothing of what it shows.
 """
@@ -13,7 +13,7 @@ from nfsrpc.findings.bounds import PAGE, SCREEN, clipped, ends_of, first_of, omi
 from nfsrpc.findings.command import Command
 from nfsrpc.markup import badge, bold, cell, code, heading, listing, paragraph, table, text
 from nfsrpc.printable import clean
-from nfsrpc.wording import utc
+from nfsrpc.wording import clock_time
 
 WIDTH = 100
 PROOFS = 12  # of more frames the first ones and the last are shown
@@ -75,7 +75,7 @@ class ShownFinding:
 
 
 def proofs(finding: ShownFinding) -> list[tuple[str, str]]:
-    """Frames by their numbers, with what they prove; with the number of its file where the proof stands in several."""
+    """The frames of evidence, each with what it proves; with its file's number where several files have some."""
     several = len({proof.capture for proof in finding.evidence}) > 1
     first, more, last = ends_of(finding.evidence, PROOFS)
     rows = [
@@ -96,7 +96,8 @@ def located(finding: ShownFinding) -> str:
 
 
 def facts(finding: ShownFinding) -> list[tuple[str, str]]:
-    when = f"{utc(finding.first)} to {utc(finding.last)}" if finding.first != finding.last else utc(finding.first)
+    first, last = clock_time(finding.first), clock_time(finding.last)
+    when = first if finding.first == finding.last else f"{first} to {last}"
     known = {
         "host to fix": located(finding),
         "clients": names(finding.clients),
@@ -108,7 +109,7 @@ def facts(finding: ShownFinding) -> list[tuple[str, str]]:
 
 
 def finding_text(finding: ShownFinding) -> str:
-    """All of it may be pasted into a shell: what is no command is a comment."""
+    """A finding as text that may be pasted into a shell: what is no command is a comment."""
     prose = (f"# {clean(line)}" for line in lines(finding))
     remedy, more = first_of(finding.remedy, PAGE.commands)
     return "\n".join((*prose, *map(str, remedy), *([f"# and {more} more"] if more else ())))
@@ -154,7 +155,7 @@ def failures_html(rules: Sequence[tuple[str, str]]) -> str:
 
 
 def findings_html(findings: Sequence[ShownFinding]) -> str:
-    """A line each: of each rule the first ones."""
+    """A table of findings, one line each; of each rule the first ones."""
     shown = [finding for finding, _ in shortened(findings, SCREEN)]
     rows = [
         (

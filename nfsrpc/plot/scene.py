@@ -17,7 +17,7 @@ from nfsrpc.protocols import status_name
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.lock_states import PENDING
-from nfsrpc.sessions.message_text import Messages, spoken
+from nfsrpc.sessions.message_text import Messages, rpcinfo_name
 from nfsrpc.tables import LOCK_STATES, Flows, Locks
 from nfsrpc.wording import SECOND, count, duration
 
@@ -174,7 +174,7 @@ class Scene:
 
     def of_itself(self, call: Any) -> Iterator[Arrow]:
         """The arrow of a request over a host's own loopback, with its reply."""
-        answer = self.messages.tells(call) or ("no answer" if call.state == "unanswered" else "answered")
+        answer = self.messages.result(call) or ("no answer" if call.state == "unanswered" else "answered")
         text = f"{self.question(call)}: {answer}"
         yield Arrow(call.time or 0, call.call_frame, call.client, call.client, text, CALL, self.is_bad(call))
 
@@ -184,17 +184,17 @@ class Scene:
         yield Arrow(call.time or 0, call.call_frame, call.client, call.server, text, CALL, silent)
         if call.reply_frame is not None:
             late = f", {duration(call.latency_s)} later" if call.latency_s and call.latency_s >= 1 else ""
-            text = (self.messages.tells(call) or f"{call.procedure or 'RPC'} reply") + late
+            text = (self.messages.result(call) or f"{call.procedure or 'RPC'} reply") + late
             time = call.reply_time or 0
             yield Arrow(time, call.reply_frame, call.server, call.client, text, REPLY, self.is_bad(call))
 
     def question(self, call: Any) -> str:
-        about = self.messages.asks(call) or (f"of {call.program}" if call.procedure == "NULL" else "")
+        about = self.messages.subject(call) or (f"of {call.program}" if call.procedure == "NULL" else "")
         return f"{call.procedure or 'RPC'} {about}".strip()
 
     def is_bad(self, call: Any) -> bool:
-        tells = self.messages.tells(call)
-        return call.state == "unanswered" or not (tells in FINE or tells.startswith("port"))
+        result = self.messages.result(call)
+        return call.state == "unanswered" or not (result in FINE or result.startswith("port"))
 
     def of_copies(self) -> Iterator[Arrow]:
         """Arrows of retransmissions, and of further replies with another status than the first."""
@@ -236,7 +236,7 @@ def spans_of(session: Any) -> Iterator[Activity]:
 
 
 def service(flow: Flows.Row) -> str:
-    known = spoken(flow.prog, None).partition(" ")[0] if flow.prog is not None else ""
+    known = rpcinfo_name(flow.prog, None).partition(" ")[0] if flow.prog is not None else ""
     return f"{known} port {flow.server_port}".strip()
 
 

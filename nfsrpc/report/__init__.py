@@ -1,4 +1,4 @@
-"""Renderers: what was found, as text for a terminal, JSON for a program, Markdown for a ticket. One format a file.
+"""Renderers: what was found, as text for a terminal, JSON for a program, Markdown for a ticket. One file per format.
 
-Each is a pure function of a `Report` (contents.py), which is all that a renderer may know of a trace.
+Each is a pure function of a `Report` (contents.py), the only input of a renderer.
 """

@@ -7,15 +7,15 @@ from heapq import nlargest
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from nfsrpc.report.contents import Capture, Procedure
+from nfsrpc.report.contents import Capture, ProcedureTraffic
 from nfsrpc.wording import SECOND, count, date_time, digits, duration
 
 if TYPE_CHECKING:
-    from nfsrpc.diagnosis.kernel_log_match import Told
+    from nfsrpc.diagnosis.kernel_log_match import ExplainedLine
     from nfsrpc.findings.finding import Settings
 
 CLOCK_S = 0.001  # clocks that differ by less are one to whoever compares captures
-# What the reader of a verdict has to know of a capture: column of its quality, what it counts, what is the matter.
+# What a capture may lack: the column of its quality, its unit, and what is wrong with it.
 LACKS = (
     ("drops", "frame", "dropped by the capturing system"),
     ("lost_bytes", "byte", "of TCP streams missing"),
@@ -28,8 +28,8 @@ LACKS = (
 )
 
 
-def whose(line: Told) -> str:
-    """What explains a line of a kernel log."""
+def whose(line: ExplainedLine) -> str:
+    """What explains a line of a kernel log, or why that is not known, in words."""
     if line.findings:
         return f"explained by {', '.join(line.findings)}"
     if line.time is None:
@@ -38,7 +38,7 @@ def whose(line: Told) -> str:
 
 
 def described(capture: Capture) -> str:
-    """What a file is, in a sentence."""
+    """A file in a sentence: format, frames, time and vantage."""
     kind = ", ".join([capture.format, *capture.linktypes])
     if not capture.frames or capture.first is None or capture.last is None:
         return f"{kind}, {count(capture.frames, 'frame')}"
@@ -50,16 +50,16 @@ def described(capture: Capture) -> str:
 
 
 def ahead(capture: Capture) -> str:
-    """How its clock goes against the first vantage's; nothing for that one, or one like it."""
+    """The offset and drift of a capture's clock against the first vantage's, in words; empty where there is none."""
     offset, drift = capture.offset_s or 0.0, round(capture.drift_ppm or 0.0)
     if abs(offset) < CLOCK_S and not drift:
         return ""
-    told = f", its clock {duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the first one's"
-    return f"{told}, {'gaining' if drift > 0 else 'losing'} {abs(drift)} µs per second" if drift else told
+    clock = f", its clock {duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the first one's"
+    return f"{clock}, {'gaining' if drift > 0 else 'losing'} {abs(drift)} µs per second" if drift else clock
 
 
 def in_force(settings: Settings) -> list[str]:
-    """What was changed of how rules are asked, and where that stands.
+    """The settings that differ from the defaults, in words, and their file.
 
     >>> from nfsrpc.findings.finding import Settings
     >>> in_force(Settings(["REG", "LCK"], ["NFS001"], {"LCK002": {"late_s": 90.0}}, "/srv/nfsrpc.toml"))
@@ -75,7 +75,7 @@ def in_force(settings: Settings) -> list[str]:
 
 
 def lacks(capture: Capture) -> list[str]:
-    """What a capture lacks, a sentence each."""
+    """What a capture lacks, one sentence each."""
     cut = [f"{capture.damage or 'the file ends within a record'}: analysed up to there"]
     cut = cut if capture.quality["truncated"] else []
     cut += unread(capture.quality)
@@ -89,21 +89,21 @@ def unread(quality: Mapping[str, Any]) -> list[str]:
     >>> unread({"unread": 3, "unread_links": ("IEEE802_11",), "rdma": 20, "rdma_rpc": 8})
     ['3 frames not read: link type IEEE802_11', '20 frames not read: RDMA, 8 of them RPC over RDMA']
     """
-    told = []
+    sentences = []
     if quality["unread"]:
         links = "link type" if len(quality["unread_links"]) == 1 else "link types"
-        told.append(f"{count(quality['unread'], 'frame')} not read: {links} {', '.join(quality['unread_links'])}")
+        sentences.append(f"{count(quality['unread'], 'frame')} not read: {links} {', '.join(quality['unread_links'])}")
     if quality["rdma"]:
         rpc = f", {digits(quality['rdma_rpc'])} of them RPC over RDMA" if quality["rdma_rpc"] else ""
-        told.append(f"{count(quality['rdma'], 'frame')} not read: RDMA{rpc}")
-    return told
+        sentences.append(f"{count(quality['rdma'], 'frame')} not read: RDMA{rpc}")
+    return sentences
 
 
-def by_program(procedures: Sequence[Procedure]) -> Iterator[tuple[str, Iterator[Procedure]]]:
+def by_program(procedures: Sequence[ProcedureTraffic]) -> Iterator[tuple[str, Iterator[ProcedureTraffic]]]:
     return groupby(procedures, lambda procedure: f"{procedure.program} v{procedure.version}")
 
 
-def busiest(procedures: Sequence[Procedure], most: int) -> tuple[list[tuple[str, list[Procedure]]], int]:
+def busiest(procedures: Sequence[ProcedureTraffic], most: int) -> tuple[list[tuple[str, list[ProcedureTraffic]]], int]:
     """The programs that were called most, in the order of their numbers, and how many more there are."""
     programs = [(name, list(group)) for name, group in by_program(procedures)]
     calls = [sum(procedure.calls for procedure in group) for _, group in programs]
@@ -111,7 +111,7 @@ def busiest(procedures: Sequence[Procedure], most: int) -> tuple[list[tuple[str,
     return [programs[number] for number in chosen], len(programs) - len(chosen)
 
 
-def program_row(name: str, procedures: Sequence[Procedure]) -> tuple[str, ...]:
+def program_row(name: str, procedures: Sequence[ProcedureTraffic]) -> tuple[str, ...]:
     slowest = max(procedures, key=lambda procedure: procedure.max or -1.0)
     totals = (
         sum(procedure.calls for procedure in procedures),
@@ -119,5 +119,5 @@ def program_row(name: str, procedures: Sequence[Procedure]) -> tuple[str, ...]:
         sum(procedure.retransmits for procedure in procedures),
         sum(procedure.errors for procedure in procedures),
     )
-    told = f"{slowest.procedure} {duration(slowest.max)}" if slowest.max is not None else "–"
-    return (name, *(digits(total) for total in totals), told)
+    maximum = f"{slowest.procedure} {duration(slowest.max)}" if slowest.max is not None else "–"
+    return (name, *(digits(total) for total in totals), maximum)

@@ -1,6 +1,6 @@
-"""What every report says, as plain data: the diagnosis, the captures it stands on, and the traffic in them.
+"""The content of every report as plain data: the diagnosis, its captures, and the traffic in them.
 
-Renderers are pure functions of a `Report`: they are tested without a capture and cannot differ in what they know.
+Renderers are pure functions of a `Report`: they are tested without a capture and have the same data.
 Times are ns since the epoch, latencies seconds, None is null.
 """
 
@@ -20,7 +20,7 @@ from nfsrpc.report.host_names import OWNER, HostNames, diagnosis_with_names, hos
 from nfsrpc.report.needs import FirstCapture, first_capture, one_command_per_file
 from nfsrpc.report.proof import proven
 from nfsrpc.tables import Tables
-from nfsrpc.wording import Clock
+from nfsrpc.wording import TimesOfDay
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.kernel_log_match import Reading
@@ -50,11 +50,11 @@ class Capture(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The file as people call it."""
+        """The name of the file, in words for standard input."""
         return "standard input" if self.file == "-" else self.file
 
 
-class Procedure(NamedTuple):
+class ProcedureTraffic(NamedTuple):
     """The traffic of one procedure. Latencies are seconds, None when nothing was answered."""
 
     program: str
@@ -79,7 +79,7 @@ class Fault(NamedTuple):
     effects: tuple[Finding, ...]  # findings that it explains
 
     def log(self, lines: Iterable[LogLine]) -> list[LogLine]:
-        """Those of these lines of kernel logs that are about it or its effects."""
+        """The lines of kernel logs that are about this fault or its effects."""
         found = (self.finding, *self.effects[:EFFECTS])
         return [line for line in lines if any(line.belongs_to(finding) for finding in found)]
 
@@ -87,7 +87,7 @@ class Fault(NamedTuple):
 class Report(NamedTuple):
     diagnosis: Diagnosis
     captures: tuple[Capture, ...]
-    programs: tuple[Procedure, ...]
+    programs: tuple[ProcedureTraffic, ...]
     logs: tuple[Reading, ...] = ()  # kernel logs that were given
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read
     names: HostNames = MappingProxyType({})  # of hosts, by their addresses
@@ -114,8 +114,8 @@ class Report(NamedTuple):
     @property
     def has_owners(self) -> bool:
         """Whether a cause names the owner of a lock, which is to be explained then."""
-        said = ((each.summary, each.finding.explanation, *notes(each.finding)) for each in self.faults)
-        return any(OWNER.search(text) for texts in said for text in texts)
+        texts_of_faults = ((each.summary, each.finding.explanation, *notes(each.finding)) for each in self.faults)
+        return any(OWNER.search(text) for texts in texts_of_faults for text in texts)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -135,8 +135,8 @@ class Report(NamedTuple):
     @property
     def others(self) -> tuple[Finding, ...]:
         """The findings that are no cause and that no cause explains."""
-        told = {each.id for fault in self.faults for each in (fault.finding, *fault.effects)}
-        return tuple(finding for finding in self.diagnosis.findings if finding.id not in told)
+        explained = {each.id for fault in self.faults for each in (fault.finding, *fault.effects)}
+        return tuple(finding for finding in self.diagnosis.findings if finding.id not in explained)
 
     @property
     def unseen(self) -> tuple[LogLine, ...]:
@@ -145,7 +145,7 @@ class Report(NamedTuple):
         return tuple(line for line in self.diagnosis.log if line not in seen)
 
     def file_names(self) -> list[str]:
-        """What to call the files, by their numbers: without folders, where that tells one from the others."""
+        """The names of the files by their numbers, without folders where they are unique without."""
         names = [PurePath(capture.name).name for capture in self.captures]
         counts = Counter(names)
         return [name if counts[name] == 1 else capture.name for name, capture in zip(names, self.captures, strict=True)]
@@ -156,7 +156,7 @@ def notes(finding: Finding) -> list[str]:
 
 
 def report_of(tables: Sessions, diagnosis: Diagnosis, logs: Iterable[str] = ()) -> Report:
-    """`logs` are files with kernel logs. Raises SourceError for one that cannot be read."""
+    """The report of a diagnosis. `logs` are files with kernel logs; raises SourceError for one that cannot be read."""
     decoded = tables.decoded
     captures = tuple(
         Capture(**{**facts, "linktypes": tuple(facts["linktypes"] or ())}, damage=decoded.damages.get(number))
@@ -174,7 +174,7 @@ def with_proof_and_names(diagnosis: Diagnosis, tables: Tables) -> Diagnosis:
 
 
 def captures_of(tables: Tables) -> list[dict[str, Any]]:
-    """What is known of each file: the fields of `Capture`."""
+    """The fields of `Capture` for each file."""
     where = ("where", "host", "offset_s", "drift_ppm")
     names = ("file", "format", "linktypes", "frames", "bytes", "first", "last", *where)
     facts = [dict(zip(names, row, strict=True)) for row in zip(*map(tables["captures"].values, names), strict=True)]
@@ -191,27 +191,27 @@ def readings(tables: Tables, diagnosis: Diagnosis, logs: Iterable[str]) -> Itera
         from nfsrpc.diagnosis.kernel_log_match import beside
         from nfsrpc.sources.dmesg import read_log
 
-        log = read_log(file, first, Clock.zone if Clock.is_named() else None)
+        log = read_log(file, first, TimesOfDay.zone if TimesOfDay.is_named() else None)
         yield beside(log, diagnosis, names_of(tables), first, last)
 
 
 def names_of(tables: Tables) -> dict[str, str]:
-    """Every name and address of a host, and the host."""
+    """Hosts by each of their names and addresses."""
     rows = list(tables["hosts"].rows())
     return {name: row.host for row in rows for name in (*(row.addresses or ()), *(row.names or ()))}
 
 
 @cache
 def nfsrpc_version() -> str:
-    """The program's version; asked late, because looking it up takes 20 ms."""
+    """The program's version, looked up at first use, because that takes 20 ms."""
     from importlib.metadata import version
 
     return version("nfsrpc")
 
 
-def procedures_of(tables: Tables) -> tuple[Procedure, ...]:
+def procedures_of(tables: Tables) -> tuple[ProcedureTraffic, ...]:
     return tuple(
-        Procedure(
+        ProcedureTraffic(
             row.program or str(row.prog),
             row.vers,
             row.procedure or "?",

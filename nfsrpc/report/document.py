@@ -1,4 +1,4 @@
-"""The report at length, as blocks that know nothing of markup: markdown.py and html.py say how each looks.
+"""The report at length, as blocks without markup: markdown.py and html.py say how each looks.
 
 The verdict first, each of its faults with proof and remedy, then everything else, at greater length than for a terminal
 (findings/bounds.py). Text is as captures have it: who renders it makes it harmless.
@@ -53,13 +53,13 @@ class Grid(NamedTuple):
 
 
 class Commands(NamedTuple):
-    """To be copied into a shell."""
+    """Commands to be copied into a shell."""
 
     lines: Sequence[Command]
 
 
 class Filters(NamedTuple):
-    """Files, each with a display filter to be copied into Wireshark."""
+    """Display filters to be copied into Wireshark, one per file."""
 
     filters: Sequence[tuple[str, str]]
 
@@ -172,7 +172,7 @@ def _logs(report: Report) -> Iterator[Block]:
 
 
 def _table(report: Report, heading: str, findings: Sequence[Finding]) -> Iterator[Block]:
-    """Findings in one line each: of each rule the first ones."""
+    """A table of findings, one line each: of each rule the first ones."""
     if findings:
         shown = [finding for finding, _ in shortened(findings, PAGE)]
         yield Heading(heading)
@@ -267,6 +267,6 @@ def _hosts(report: Report, addresses: Sequence[str]) -> str:
 
 
 def _more(number: int, noun: str, where: str = "") -> Iterator[Block]:
-    """What a page has no room for."""
+    """A paragraph with the number of things that a page has no room for."""
     if number:
         yield Paragraph(f"And {count(number, noun)}{where and f' {where}'} (--format json).")

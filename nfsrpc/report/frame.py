@@ -1,7 +1,7 @@
-"""What one frame is, in words: the messages that are complete in it, their partners, the lock session they belong to.
+"""One frame in words: the messages that are complete in it, their partners, the lock session they belong to.
 
-Told from the tables, so it knows of a frame what they know. A frame in which no message is complete (part of a long
-record, an acknowledgement, what is no RPC) is said to be that.
+It is looked up in the tables, so it is limited to what they hold. Of a frame in which no message is complete (part of a
+long record, an acknowledgement, what is no RPC) it says just that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nfsrpc.columns import Array, Table
 from nfsrpc.markup import bold, cell, heading, listing, text
 from nfsrpc.printable import clean
 from nfsrpc.sessions import Sessions
-from nfsrpc.sessions.message_text import Messages, spoken
+from nfsrpc.sessions.message_text import Messages, rpcinfo_name
 from nfsrpc.tables import Calls, Copies, Flows, Locks
 from nfsrpc.wording import duration
 
@@ -41,7 +41,7 @@ class Explanation:
 
 
 def explain(tables: Sessions, frame: int, capture: int = 0) -> Explanation:
-    """Raises ValueError for a frame, or a file, that there is not."""
+    """The explanation of a frame. Raises ValueError for a frame, or a file, that does not exist."""
     captures = tables["captures"]
     if not 0 <= capture < len(captures):
         raise ValueError(f"no capture {capture}: there are {len(captures)}, counted from 0")
@@ -52,7 +52,7 @@ def explain(tables: Sessions, frame: int, capture: int = 0) -> Explanation:
 
 
 class FrameContents:
-    """What the tables say of one frame."""
+    """The rows of the tables that refer to one frame, in words."""
 
     def __init__(self, tables: Sessions, capture: int, frame: int) -> None:
         self.tables, self.capture, self.frame = tables, capture, frame
@@ -65,7 +65,7 @@ class FrameContents:
         if not says:
             says = ["No RPC message is complete in it: a part of one, an acknowledgement, or no RPC at all."]
         for session in self.sessions:
-            says.append(f"Lock session {session}: {told(self.tables['locks'].row(session))}")
+            says.append(f"Lock session {session}: {lock_session_in_words(self.tables['locks'].row(session))}")
         return Explanation(file, self.capture, self.frame, tuple(says), tuple(self.partners), tuple(self.sessions))
 
     def here(self, table: Table, frame: str, capture: str = "capture") -> Array:
@@ -86,8 +86,8 @@ class FrameContents:
         for call in calls.take(self.here(calls, "call_frame")).rows():
             copies = [copy for copy in self.copies_of(call.exchange) if not copy.reply]
             self.belongs(call.exchange, call.reply_frame, *(copy.frame for copy in copies))
-            asks = self.messages.asks(call)
-            yield f"{name_of(call)} call {between(call)}, xid 0x{call.xid:08x}" + (f": {asks}" if asks else "")
+            subject = self.messages.subject(call)
+            yield f"{name_of(call)} call {between(call)}, xid 0x{call.xid:08x}" + (f": {subject}" if subject else "")
             if copies:
                 again = ", ".join(f"{copy.frame} ({duration(copy.after_s)} later)" for copy in copies)
                 yield f"retransmitted in frame {again}"
@@ -95,19 +95,21 @@ class FrameContents:
 
     def fate(self, call: Calls.Row) -> str:
         if call.state == "answered":
-            tells = self.messages.tells(call)
-            result = f": {tells}" if tells else ""
+            result = self.result_of(call)
             return f"answered in frame {call.reply_frame} after {duration(call.latency_s)}{result}"
         if call.state == "unanswered":
             return "not answered"
         return "the capture cannot tell whether it was answered"
 
+    def result_of(self, call: Calls.Row) -> str:
+        result = self.messages.result(call)
+        return f": {result}" if result else ""
+
     def replies(self) -> Iterator[str]:
         calls = self.tables["calls"]
         for call in calls.take(self.here(calls, "reply_frame", "reply_capture")).rows():
             self.belongs(call.exchange, call.call_frame)
-            tells = self.messages.tells(call)
-            result = f": {tells}" if tells else ""
+            result = self.result_of(call)
             if call.state == "orphan":
                 yield f"a reply {backwards(call)}, xid 0x{call.xid:08x}, to a call that is not in the capture"
                 continue
@@ -170,10 +172,10 @@ def backwards(row: Calls.Row | Flows.Row) -> str:
 
 
 def for_program(flow: Flows.Row) -> str:
-    return f" for {spoken(flow.prog, None)}" if flow.prog is not None else ""
+    return f" for {rpcinfo_name(flow.prog, None)}" if flow.prog is not None else ""
 
 
-def told(session: Locks.Row) -> str:
+def lock_session_in_words(session: Locks.Row) -> str:
     """A lock session in a sentence."""
     mode = "" if session.exclusive is None else "exclusive " if session.exclusive else "shared "
     events = (

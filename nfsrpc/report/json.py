@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nfsrpc.findings.bounds import PAGE, SCREEN, Thing, first_of
 from nfsrpc.findings.finding import Broken, CannotTell, Finding, LogLine, Need, Settings, Verdict
-from nfsrpc.report.contents import Capture, Procedure, Report, nfsrpc_version
+from nfsrpc.report.contents import Capture, ProcedureTraffic, Report, nfsrpc_version
 from nfsrpc.report.proof import display_filters
 from nfsrpc.wording import date_time, timestamp
 
@@ -31,7 +31,7 @@ NEAR = 50  # of kernel logs, that a finding is compared with
 
 # Of the JSON: findings, rules that cannot tell, programs, lines of a kernel log, names or frames of a finding; 20 MB.
 MAX_LISTED = 10_000
-# Names and frames of all findings together. What all clients have in common would else be told once for each of them.
+# Names and frames of all findings together. What all clients have in common would else be repeated for each of them.
 MAX_ITEMS = 100_000
 # When these are used up, so many names or frames stay for each finding: as a screen shows them.
 LEAST_ITEMS = SCREEN.names
@@ -90,7 +90,7 @@ def _capture(capture: Capture) -> dict[str, Any]:
     }
 
 
-def _procedure(procedure: Procedure) -> dict[str, Any]:
+def _procedure(procedure: ProcedureTraffic) -> dict[str, Any]:
     return {
         "program": procedure.program,
         "version": procedure.version,
@@ -110,7 +110,7 @@ def _procedure(procedure: Procedure) -> dict[str, Any]:
 
 
 class Room:
-    """What the JSON has left for names and frames."""
+    """The number of names and frames that still fit into the JSON."""
 
     def __init__(self) -> None:
         self.left = MAX_ITEMS
@@ -123,7 +123,7 @@ class Room:
 
 
 def omitted(**numbers: int) -> dict[str, int]:
-    """Keys that there are only where something is left out."""
+    """The counts of what is left out, without those that are 0."""
     return {name: number for name, number in numbers.items() if number}
 
 
@@ -148,7 +148,7 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
         "first": timestamp(finding.first),
         "last": timestamp(finding.last),
         "title": finding.title,
-        "explanation": " ".join([finding.explanation, *told(finding, log or {})]).strip(),
+        "explanation": " ".join([finding.explanation, *log_sentences(finding, log or {})]).strip(),
         "evidence": [{**proof._asdict(), "time": timestamp(proof.time)} for proof in evidence],
         "display_filters": [
             {"capture": capture, "filter": expression} for capture, expression in display_filters(evidence)
@@ -167,7 +167,7 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
 
 
 def by_subject(log: Sequence[LogLine]) -> Subjects:
-    """The lines to expect in kernel logs, by what they may belong to, each with its place."""
+    """The lines to expect in kernel logs with their places, by rule and host that they may belong to."""
     subjects: defaultdict[tuple[str, str | None], list[tuple[int, LogLine]]] = defaultdict(list)
     for place, line in enumerate(log):
         for rule in line.rules:
@@ -176,8 +176,8 @@ def by_subject(log: Sequence[LogLine]) -> Subjects:
     return subjects
 
 
-def told(finding: Finding, log: Subjects) -> Iterator[str]:
-    """The first lines to expect in kernel logs about a finding, a sentence a host."""
+def log_sentences(finding: Finding, log: Subjects) -> Iterator[str]:
+    """The first lines to expect in kernel logs about a finding, one sentence per host."""
     near = ((place, line) for host in finding.parties for place, line in log.get((finding.rule, host), ())[:NEAR])
     found = {place: line for place, line in near if line.belongs_to(finding)}
     lines = [found[place] for place in nsmallest(LINES, found)]
@@ -218,12 +218,12 @@ def _log(log: Reading) -> dict[str, Any]:
 
 
 def _cannot_tell(answers: Sequence[CannotTell], broken: Sequence[Broken]) -> list[dict[str, Any]]:
-    """A rule that failed cannot tell either: silence would read as a pass."""
-    told = [
+    """The rules that cannot tell, with those that failed: silence would read as a pass."""
+    rows = [
         {"rule": answer.rule, "why": answer.why, "needs": _need(answer.needs) if answer.needs else None}
         for answer in answers
     ]
-    return told + [{"rule": rule.rule, "why": f"the rule failed: {rule.error}", "needs": None} for rule in broken]
+    return rows + [{"rule": rule.rule, "why": f"the rule failed: {rule.error}", "needs": None} for rule in broken]
 
 
 def _need(need: Need) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the value of a field means, where its name and its number do not say it: who, which file, until when.
+"""Meanings of fields' values that name and number do not show: which owner, which file, which range.
 
 A meaning is looked up by the field's name, and may depend on the fields before it in the message.
 """
@@ -38,7 +38,7 @@ LOCK_STATUS = {
 
 
 def meaning(name: str, value: Any, values: Values, name_of_file: NameOfFile) -> str:
-    """Empty where there is nothing to add."""
+    """The meaning of a field's value in words; empty where there is nothing to add."""
     if isinstance(value, bytes):
         if name in HANDLES:
             return name_of_file(value) or ""

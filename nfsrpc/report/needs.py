@@ -1,4 +1,4 @@
-"""What to capture next: one command per file that is written, and the one to run where a capture cannot tell."""
+"""The captures to make next: one command per file that is written, and the one to run where a capture cannot tell."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FirstCapture(NamedTuple):
 
 
 def first_capture(diagnosis: Diagnosis, host: str | None, shown: str) -> FirstCapture:
-    """The one capture to make where no verdict is possible: what an answer asks for first, or all that passes a host.
+    """The one capture to make where no verdict is possible: the first that an answer needs, or all that passes a host.
 
     `shown` is how reports call the host where the captures were taken, if that is known.
     """
@@ -34,7 +34,7 @@ def first_capture(diagnosis: Diagnosis, host: str | None, shown: str) -> FirstCa
 
 
 def needs_of(diagnosis: Diagnosis) -> Iterator[Need]:
-    """Every capture that an answer asks for: those of findings first, what would only inform last."""
+    """The captures that answers need: those of findings first, what would only inform last."""
     yield from (finding.needs for finding in diagnosis.findings if finding.needs)
     for unknown in unknowns(diagnosis.cannot_tell):
         yield from unknown.needs
@@ -92,7 +92,7 @@ def finding_with(finding: Finding, chosen: Mapping[Command, Command]) -> Finding
 
 
 class Unknown(NamedTuple):
-    """What some rules cannot tell for the same reasons, and the captures of which each would help."""
+    """Reasons that some rules share why they cannot tell, and the captures of which each would help."""
 
     reasons: tuple[tuple[str, tuple[str, ...]], ...]  # why, and the rules that say so
     needs: tuple[Need, ...]
@@ -108,8 +108,8 @@ def unknowns(answers: Sequence[CannotTell]) -> list[Unknown]:
         by_need.setdefault(answer.needs, {}).setdefault(answer.why, {})[answer.rule] = None
     by_reasons: dict[tuple[tuple[str, tuple[str, ...]], ...], list[Need]] = {}
     for need, reasons in by_need.items():
-        told = tuple((why, tuple(rules)) for why, rules in reasons.items())
-        by_reasons.setdefault(told, []).extend([need] if need else [])
+        key = tuple((why, tuple(rules)) for why, rules in reasons.items())
+        by_reasons.setdefault(key, []).extend([need] if need else [])
     found = [Unknown(reasons, tuple(needs)) for reasons, needs in by_reasons.items()]
     return sorted(found, key=lambda unknown: (not unknown.needs, informs_only(unknown)))
 

@@ -1,4 +1,4 @@
-"""What a trace shows of itself: its verdict, its findings, its captures, and how much of everything there is in it."""
+"""A trace as text and in a notebook: its verdict, findings and captures, and the sizes of its tables."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from nfsrpc.report.contents import Capture, Report
 from nfsrpc.tables import Tables
 from nfsrpc.wording import count, digits
 
-# Tables that say at a glance what there is.
-COUNTED = ("calls", "locks", "monitors", "registrations", "paths", "flows", "hosts")
+# Tables whose sizes are an overview of the trace.
+OVERVIEW = ("calls", "locks", "monitors", "registrations", "paths", "flows", "hosts")
 
 
 def html(report: Report, tables: Tables) -> str:
     captures, more = first_of(report.captures, SCREEN.captures)
-    said = [line for capture in captures for line in (about(capture), *lacks(capture))]
-    said += [f"and {count(more, 'more file')}"] if more else []
-    said += left_out(report)
+    sentences = [line for capture in captures for line in (about(capture), *lacks(capture))]
+    sentences += [f"and {count(more, 'more file')}"] if more else []
+    sentences += left_out(report)
     return (
         report.diagnosis.verdict._repr_html_()
         + findings_html(report.diagnosis.findings)
-        + cell(listing(said), table(COUNTED, [[digits(len(tables[name])) for name in COUNTED]]))
+        + cell(listing(sentences), table(OVERVIEW, [[digits(len(tables[name])) for name in OVERVIEW]]))
     )
 
 
@@ -45,11 +45,11 @@ def lines(report: Report, tables: Tables) -> Iterator[str]:
     yield from (f"  {about(capture)}" for capture in captures)
     yield from [f"  and {count(more, 'more file')}"] if more else []
     yield from (f"  {line}" for line in left_out(report))
-    yield "  tables: " + ", ".join(f"{name} {digits(len(tables[name]))}" for name in COUNTED)
+    yield "  tables: " + ", ".join(f"{name} {digits(len(tables[name]))}" for name in OVERVIEW)
 
 
 def left_out(report: Report) -> list[str]:
-    """What could not be looked at."""
+    """Sentences on files that could not be read and rules that failed."""
     failed = [f"{rule.rule} failed, which is a bug of nfsrpc: {rule.error}" for rule in report.diagnosis.broken]
     return [f"skipped {error}" for error in report.skipped] + failed
 

@@ -1,4 +1,4 @@
-"""A page a frame: what it is in words, then every field of the messages that are complete in it.
+"""One page per frame: what it is in words, then every field of the messages that are complete in it.
 
 The words, partners and lock sessions are those of frame.py; the fields are read from the message itself (tree.py).
 """
@@ -43,7 +43,7 @@ def rows_of(tables: Mapping[str, Table], places: list[Place]) -> Array:
 def needed(tables: Mapping[str, Table], places: list[Place]) -> tuple[list[Place], list[Program]]:
     """The frames to be read again for these, and the programs of their messages.
 
-    How RPCSEC_GSS wraps a reply is told by the credential of its call.
+    How RPCSEC_GSS wraps a reply is known from the credential of its call.
     """
     calls = tables["calls"].take(rows_of(tables, places))
     wrapped = calls.where((calls["flavor"] == AuthFlavor.RPCSEC_GSS) & calls.valid("call_frame"))
@@ -73,7 +73,7 @@ class Pages:
         self.membership = tables.membership
 
     def page(self, place: Place, paint: Paint) -> Iterator[str]:
-        """Raises ValueError for a frame that there is not."""
+        """The page of a frame. Raises ValueError for a frame that does not exist."""
         capture, frame = place
         explanation = explain(self.tables, frame, capture)
         head, *says = str(explanation).splitlines()
@@ -89,14 +89,14 @@ class Pages:
         return tree(message.bytes, message.length, self.name_of_file(row), answers).fields
 
     def answered(self, exchange: int, call: Calls.Row) -> Body:
-        """What a reply to this call holds."""
+        """The type of the body of a reply to this call."""
         if call.flavor == AuthFlavor.RPCSEC_GSS and exchange in self.calls_seen:
             message = self.calls_seen[exchange]
             return tree(message.bytes, message.length, short_handle).body
         return declared(call.prog, call.vers, call.proc)
 
     def name_of_file(self, row: int) -> NameOfFile:
-        """The files that the handles of an exchange are of: the server's, which in a call back is who calls."""
+        """A function from handles to files of an exchange's server, which in a callback is the caller."""
         back = STEPS.get(self.calls["procedure"][row : row + 1].tolist()[0] or "") == GRANT
         side = self.calls["client" if back else "server"]
         named = self.tables.paths.at(int(side.codes[row]), int(self.calls["time"][row]))

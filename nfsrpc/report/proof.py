@@ -44,20 +44,20 @@ def frame_times(places: set[Place], tables: Tables) -> dict[Place, int]:
     """The time of each of these frames that a table has."""
     times: dict[Place, int] = {}
     for name, columns in EVENTS:
-        wanted = places - times.keys()
-        if wanted:
-            for place, time in times_in(tables[name], columns, wanted):
-                if place in wanted:
+        missing = places - times.keys()
+        if missing:
+            for place, time in times_in(tables[name], columns, missing):
+                if place in missing:
                     times.setdefault(place, time)
     return times
 
 
-def times_in(table: Table, columns: tuple[str, str, str], wanted: set[Place]) -> Iterator[tuple[Place, int]]:
+def times_in(table: Table, columns: tuple[str, str, str], places: set[Place]) -> Iterator[tuple[Place, int]]:
     captures, frames, times = (table[name] for name in columns)
     if not len(frames):
         return
-    marked = np.zeros(max(frame for _, frame in wanted) + 2, dtype=np.bool_)
-    marked[[frame for _, frame in wanted]] = True
+    marked = np.zeros(max(frame for _, frame in places) + 2, dtype=np.bool_)
+    marked[[frame for _, frame in places]] = True
     rows = np.flatnonzero(marked[np.minimum(frames, len(marked) - 1)] & (frames != NULLS["u32?"]) & (times != NAT))
     found: tuple[Array, ...] = (captures[rows], frames[rows], times[rows])
     for capture, frame, time in zip(*(column.tolist() for column in found), strict=True):
@@ -65,12 +65,13 @@ def times_in(table: Table, columns: tuple[str, str, str], wanted: set[Place]) ->
 
 
 def sorted_proof(evidence: Iterable[Evidence], times: Mapping[Place, int]) -> tuple[Evidence, ...]:
-    """Evidence by time; what is said of one frame is one entry, and what is said twice is said once."""
+    """The evidence sorted by time, with one entry per frame and each note once."""
     notes: dict[Place, dict[str, None]] = {}
     for proof in evidence:
         notes.setdefault((proof.capture, proof.frame), {})[proof.note] = None
     merged = [
-        Evidence(*place, "; ".join(filter(None, said)), times.get(place)) for place, said in sorted(notes.items())
+        Evidence(*place, "; ".join(filter(None, sentences)), times.get(place))
+        for place, sentences in sorted(notes.items())
     ]
     ordered: list[tuple[int, Evidence]] = []
     before: tuple[int, int] = (-1, NAT)  # of the last entry: its file, and its time

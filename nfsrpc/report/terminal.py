@@ -1,4 +1,4 @@
-"""What a terminal needs: styles that read on dark and light backgrounds, wrapping, aligned columns.
+"""Layout for terminals: styles that read on dark and light backgrounds, wrapping, aligned columns.
 
 rich would cost 45 ms to import, a sixth of what `analyze` may take for a million packets; a verdict needs eight styles
 and no more. Colours are those of the 256 whose contrast is 4 to 1 or more on black and on white; badges bring their own
@@ -42,8 +42,8 @@ def plain(_style: str, text: str) -> str:
     return text
 
 
-def wants_colour(stream: TextIO, environment: os._Environ[str] | dict[str, str] = os.environ) -> bool:
-    """A terminal that is not told otherwise (https://no-color.org, https://force-color.org)."""
+def uses_colour(stream: TextIO, environment: os._Environ[str] | dict[str, str] = os.environ) -> bool:
+    """Whether output is coloured: to a terminal, unless the environment has NO_COLOR or FORCE_COLOR (no-color.org)."""
     if environment.get("NO_COLOR"):
         return False
     if environment.get("FORCE_COLOR"):
@@ -70,7 +70,7 @@ def wrap(text: str, width: int, first: int | None = None) -> list[str]:
 
 
 def columns(rows: Iterable[Sequence[str]], right: Sequence[bool] | None = None) -> list[str]:
-    """Cells in columns two spaces apart; `right` tells which are aligned to the right.
+    """Cells in columns two spaces apart; `right` has which are aligned to the right.
 
     >>> columns([("nlm", "5"), ("portmap", "44")], (False, True))
     ['nlm       5', 'portmap  44']

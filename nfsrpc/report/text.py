@@ -28,11 +28,12 @@ from nfsrpc.findings.command import Command, harmless
 from nfsrpc.findings.finding import CannotTell, Evidence, Finding, Hypothesis, LogLine, Need
 from nfsrpc.printable import clean
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
-from nfsrpc.report.contents import Fault, Procedure, Report
+from nfsrpc.report.contents import Fault, ProcedureTraffic, Report
 from nfsrpc.report.host_names import OWNER_MEANS
 from nfsrpc.report.needs import unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
+from nfsrpc.rules import FAMILIES
 from nfsrpc.wording import count, digits, span, time_of_day
 
 MARGIN = 10  # labels stand in it
@@ -44,7 +45,8 @@ WIDEST_PLACE = 24  # file and frame, in a column of their own
 TERSE = 4  # frames of proof; then effects and competing causes are only named, too
 INDENT = 10  # of the further lines of a proof: below what stands behind the time of day
 FRAMES = (SCREEN.frames, 6, TERSE)  # of proof: fewer where a fault would not fit
-FAMILIES = ("LCK", "CBK", "REG", "MON", "NET", "RPC", "MNT", "NFS")
+FIRST = ("LCK", "CBK")  # families of checks that passed: evidence that locks work comes first
+RANKS = {family: rank for rank, family in enumerate((*FIRST, *(one for one in FAMILIES if one not in FIRST)))}
 
 ZERO = re.compile(r"(?<= )0(?= )")
 BADGES = {"fault": " FAULT ", "healthy": " HEALTHY ", "cannot-tell": " CANNOT TELL "}
@@ -71,7 +73,7 @@ class _Page:
         self.printed: set[Command] = set()  # commands of captures
 
     def lines(self) -> Iterator[str]:
-        """The verdict and its faults, and as much of the rest as one screen has room for."""
+        """The lines of the report: verdict and faults, and as much of the rest as one screen has room for."""
         lines = list(self.leading())
         blocks = [(label, list(block)) for label, block in self.rest()]
         blocks = [(label, block) for label, block in blocks if block]
@@ -96,7 +98,7 @@ class _Page:
             yield from self.block("More", self.text(f"{', '.join(label.lower() for label in left)}: --verbose"))
 
     def leading(self) -> Iterator[str]:
-        """What stands above the rest, whole: the verdict, and each of its faults."""
+        """The lines at the top, which are never left out: the verdict, and each of its faults."""
         yield from self.verdict()
         yield from self.do_first()
         shown, more = first_of(self.faults, SCREEN.causes)
@@ -110,7 +112,7 @@ class _Page:
             yield from self.block("Faults", self.listed([fault.finding for fault in self.faults[len(shown) :]]))
 
     def rest(self) -> Iterator[tuple[str, Iterable[str]]]:
-        """What stands below the verdict, by its labels."""
+        """The blocks below the verdict, each with its label."""
         report = self.report
         yield "Kernel", self.logs()
         yield "Also", self.block("Also", self.listed(report.others))
@@ -139,7 +141,7 @@ class _Page:
             yield self.paint("heading", line)
 
     def fault_heading(self, number: int, fault: Fault) -> Iterator[str]:
-        """Which of several faults follows."""
+        """The heading of one of several faults."""
         yield self.paint("heading", clean(f"Fault {number} of {len(self.faults)}: {heading(fault.finding)}"))
         yield from wrap(clipped(fault.summary, SCREEN.characters), self.prose)
 
@@ -182,7 +184,7 @@ class _Page:
         yield from self.block("Causes", lines)
 
     def expected(self, lines: Sequence[LogLine]) -> Iterator[str]:
-        """What kernels have written about it."""
+        """The lines to expect in kernel logs, by host."""
         shown, more = first_of(lines, SCREEN.expected)
         hosts = list(dict.fromkeys(line.host for line in shown))
         by_host = sorted(shown, key=lambda line: hosts.index(line.host))
@@ -212,7 +214,7 @@ class _Page:
         yield from self.block("Explains", brief if terse else self.listed(findings))
 
     def listed(self, findings: Sequence[Finding]) -> Iterator[str]:
-        """Findings in a line or two each, without commands: of each rule the first ones."""
+        """The lines of findings without commands, one or two each: of each rule the first ones."""
         rules: set[str] = set()
         for finding, more in shortened(findings, SCREEN):
             rules.add(finding.rule)
@@ -264,7 +266,7 @@ class _Page:
         yield from self.block("Unknown", lines)
 
     def vantages(self, needs: Sequence[Need]) -> list[str]:
-        """Which captures would show it, without their commands: more than one would only compete."""
+        """The vantages that would show it, without their commands: more than one would only compete."""
         return self.hanging("  ", f"shown by: {names([need.vantage for need in needs])}") if needs else []
 
     def broken(self) -> Iterator[str]:
@@ -287,7 +289,7 @@ class _Page:
         lines += [f"and {count(more, 'more file')} (--format json)"] if more else []
         yield from self.block("Capture", lines)
 
-    def traffic(self, procedures: Sequence[Procedure]) -> Iterator[str]:
+    def traffic(self, procedures: Sequence[ProcedureTraffic]) -> Iterator[str]:
         if not procedures:
             return
         head = ("program", "calls", "unanswered", "resent", "errors", "slowest answer")
@@ -310,7 +312,7 @@ class _Page:
         return wrap(clipped(text, SCREEN.characters), self.prose - MARGIN) if text else []
 
     def hanging(self, first: str, text: str, indent: int | None = None) -> list[str]:
-        """A paragraph whose further lines are indented, as far as `first` is long if nothing else is said."""
+        """A paragraph whose further lines are indented, by the length of `first` unless `indent` is set."""
         indent = len(first) if indent is None else indent
         room = self.prose - MARGIN
         head, *rest = wrap(clipped(text, SCREEN.characters), room - indent, room - max(indent, len(first)))
@@ -346,9 +348,9 @@ class _Page:
         return names([*self.report.hosts(shown), *addresses[len(shown) :]]) if more else names(self.report.hosts(shown))
 
     def where(self, finding: Finding) -> str:
-        """On which host to run the remedy, unless its first command says that itself."""
-        said = finding.remedy[0].on if finding.remedy else ""
-        return f"on {self.report.located(finding)}" if finding.host and not said else ""
+        """The host to run the remedy on, in words; empty where its first command names it."""
+        on = finding.remedy[0].on if finding.remedy else ""
+        return f"on {self.report.located(finding)}" if finding.host and not on else ""
 
     def frames(self, evidence: Sequence[Evidence]) -> str:
         """The frames of a finding in brackets; with their file when there are several files."""
@@ -373,11 +375,11 @@ class _Page:
         return lines + (self.remark(f"and {count(more, 'more line')} (--format json)") if more else [])
 
     def remark(self, text: str) -> list[str]:
-        """Wrapped, with every line a comment to the shell."""
+        """A remark on a command, wrapped, with every line a comment to the shell."""
         return [self.paint("faint", f"# {line}") for line in wrap(text, self.prose - MARGIN - 2)] if text else []
 
     def needs(self, needs: Sequence[Need]) -> list[str]:
-        """The first of these captures; the others are alike. A command that stands above is not repeated."""
+        """The lines for the first of these captures, with the names of the others. A command above is not repeated."""
         if not needs:
             return []
         if needs[0].command in self.printed:
@@ -392,8 +394,8 @@ def heading(finding: Finding) -> str:
 
 
 def rank(rule: str) -> int:
-    """Evidence about locks first, about the capture last."""
-    return FAMILIES.index(rule[:3]) if rule[:3] in FAMILIES else len(FAMILIES)
+    """The place of a rule's family: locks first, the capture itself last."""
+    return RANKS.get(rule[:3], len(RANKS))
 
 
 def names(all_names: Sequence[str]) -> str:

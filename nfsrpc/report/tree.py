@@ -54,7 +54,7 @@ class Field:
 
 
 class Body(NamedTuple):
-    """What a message's body is, and how RPCSEC_GSS has it wrapped; a reply does not tell it itself."""
+    """The type of a message's body, and how RPCSEC_GSS wraps it; a reply does not carry that itself."""
 
     args: Type | None = None  # None: not declared
     res: Type | None = None
@@ -62,7 +62,7 @@ class Body(NamedTuple):
 
 
 def declared(prog: int | None, vers: int | None, proc: int | None) -> Body:
-    """What the messages of a procedure hold."""
+    """The declared arguments and results of a procedure."""
     for program in PROTOCOLS:
         for procedure in program.procedures:
             if (program.number, program.version, procedure.number) == (prog, vers, proc):
@@ -116,7 +116,7 @@ class Grower:
         return declared(*(self.values[name] for name in ("prog", "vers", "proc")))._replace(service=service)
 
     def contents(self, name: str, kind: Type | None) -> None:
-        """Arguments or results, in what RPCSEC_GSS wraps them."""
+        """Appends arguments or results, within what RPCSEC_GSS wraps them in."""
         part = Field(name)
         if self.answers.service == "PRIVACY":
             self.fields.append(part)
@@ -237,7 +237,7 @@ def raw(reader: Reader, kind: Any, name: str) -> tuple[bytes, str]:
 
 
 def bulk(reader: Reader, kind: Any, name: str) -> tuple[int, str]:
-    """The bytes of files are counted, not shown; the capture need not have them."""
+    """The length of a file's bytes, which are counted, not shown; the capture need not have them."""
     length = reader.length(kind.limit)
     reader.at = min(reader.at + length + -length % 4, len(reader.data))
     return length, f"{length} bytes"
@@ -257,7 +257,7 @@ READERS: dict[type[Type], Callable[[Reader, Any, str], tuple[Any, str]]] = {
 
 
 def lines(fields: Sequence[Field], paint: Paint, indent: str = "") -> Iterator[str]:
-    """A line a field, values in a column of their own within a level."""
+    """One line per field, with values in a column of their own within a level."""
     width = max((len(each.name) for each in fields if each.value), default=0)
     for each in fields:
         head = f"{indent}{each.name.ljust(width)}{INDENT}{clean(each.value)}" if each.value else f"{indent}{each.name}"

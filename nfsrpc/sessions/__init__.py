@@ -1,6 +1,6 @@
-"""What messages mean together: locks, monitors, registrations, paths, hosts.
+"""Tables made of messages: locks, monitors, registrations, paths, hosts.
 
-What is named here is imported when it is used: what is asked of captures (`WANTED`) is known without numpy.
+Names of this package are imported at first use: the fields to decode (`WANTED`) are known without numpy.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ FAR_APART_S = 1.0
 
 
 def comparable(tables: Mapping[str, Table]) -> Mapping[str, Table]:
-    """By one clock, where clocks are far apart."""
+    """The tables, with all times by one clock where clocks are far apart."""
     if not isinstance(tables, Sessions) or len(tables.decoded.vantages) == 1:
         return tables
     offsets = tables["captures"]["offset_s"]
@@ -64,7 +64,7 @@ class OneClock(Sessions):
 
 
 def files_of_times(table: Table) -> dict[str, str]:
-    """For each column of times the one that tells their file: its own, else the row's."""
+    """For each column of times the column of their file: its own, else the row's."""
     times = [column.name for column in table.spec.columns if column.kind == "time"]
     own = {name: f"{name.removesuffix('_time')}_capture" for name in times}
     found = {name: own[name] if own[name] in table.columns else "capture" for name in times}

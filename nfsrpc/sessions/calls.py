@@ -12,12 +12,10 @@ import numpy as np
 from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source
 from nfsrpc.decode import Decoded, rows_of
 from nfsrpc.protocols import procedure_name, program_name
-from nfsrpc.sessions.exchanges import Exchanges, transports
+from nfsrpc.sessions.exchanges import NO_NUMBER, Exchanges, transports
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.tables import CALL_STATES, CALLS, COPIES, Calls, Copies
-
-NO_NUMBER = 0xFFFFFFFF
 
 
 def calls(exchanges: Exchanges, hosts: Hosts) -> Calls:
@@ -70,11 +68,11 @@ def procedure_text(prog: int, vers: int, proc: int) -> str | None:
     return None if NO_NUMBER in (prog, proc) else procedure_name(prog, vers, proc)
 
 
-def seconds(start: Array, end: Array, wanted: Mask | None = None) -> Array:
-    """Between times, null where one is missing; a reply captured just before its call took no time."""
+def seconds(start: Array, end: Array, where: Mask | None = None) -> Array:
+    """Seconds between times, null where one is missing; 0 for a reply captured just before its call."""
     known = (start != NAT) & (end != NAT)
-    if wanted is not None:
-        known &= wanted
+    if where is not None:
+        known &= where
     result: Array = np.where(known, end - start, 0) / 1e9
     np.maximum(result, 0.0, out=result)
     result[~known] = np.nan

@@ -1,4 +1,4 @@
-"""What a capture shows of the host that it was taken on.
+"""Capture points: the host that a capture was taken on, as far as it shows.
 
 Linux's cooked captures mark the frames that the capturing host sent; addresses from which it received as well are other
 hosts', whose packets it forwards. Where the link layer says nothing, the host is an end of every flow.
@@ -14,28 +14,27 @@ import numpy as np
 from nfsrpc.columns import Mask
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.host_names import Names
-from nfsrpc.sessions.roles import Activity
-
-RPC_SEEN = 1  # bit of the core's flows
+from nfsrpc.sessions.host_names import AddressNames
+from nfsrpc.sessions.roles import AddressActivity
+from nfsrpc.sessions.translations import RPC_SEEN
 
 
 class CapturePoints:
-    def __init__(self, decoded: Decoded, loopback: Mask, names: Names, activity: Activity) -> None:
+    def __init__(self, decoded: Decoded, loopback: Mask, names: AddressNames, activity: AddressActivity) -> None:
         """`loopback`: by address."""
         self.decoded, self.loopback, self.names, self.activity = decoded, loopback, names, activity
         self.texts = [text for text, _ in decoded.addresses]
 
     @cached_property
     def rpc(self) -> Mask:
-        """By row of flows: whether RPC passed there between hosts."""
+        """A mask of the flows over which RPC passed between hosts."""
         flows = self.decoded.flows
         mask: Mask = flows["flags"] & RPC_SEEN != 0
         return mask & ~self.loopback[flows["client"]] & ~self.loopback[flows["server"]]
 
     @cached_property
     def ends(self) -> list[dict[int, int]]:
-        """By vantage: the addresses (but loopback) at an end of RPC flows, with how many."""
+        """The addresses (but loopback) at an end of RPC flows, with the number of these, by vantage."""
         flows, rpc = self.decoded.flows, self.rpc
         vantage = self.decoded.vantage[flows["first_capture"]]
         found: list[dict[int, int]] = []
@@ -53,7 +52,7 @@ class CapturePoints:
 
     @cached_property
     def common(self) -> list[set[int]]:
-        """By vantage: the addresses that are an end of every flow, and may be the capturing host's."""
+        """The addresses by vantage that are an end of every flow, and may be the capturing host's."""
         flows = self.decoded.flows
         vantage = self.decoded.vantage[flows["first_capture"]][self.rpc]
         counts: list[int] = np.bincount(vantage, minlength=len(self.decoded.vantages)).tolist()
@@ -69,7 +68,7 @@ class CapturePoints:
 
     @cached_property
     def forwarded(self) -> list[set[int]]:
-        """By vantage: the addresses of other hosts, whose packets the capturing host sent on."""
+        """The addresses by vantage of other hosts, whose packets the capturing host forwarded."""
         found: list[set[int]] = [set() for _ in self.decoded.vantages]
         for file, _, text, others in self.decoded.locals:
             if others and text in self.numbers:
@@ -78,7 +77,7 @@ class CapturePoints:
 
     @cached_property
     def local(self) -> list[dict[int, set[int]]]:
-        """By vantage and interface: the addresses of the capturing host, as the link layer has them."""
+        """The addresses of the capturing host by vantage and interface, as the link layer has them."""
         found: list[dict[int, set[int]]] = [{} for _ in self.decoded.vantages]
         for file, interface, text, _ in self.decoded.locals:
             vantage, number = int(self.decoded.vantage[file]), self.numbers.get(text)
@@ -97,7 +96,7 @@ class CapturePoints:
 
     @cached_property
     def peers(self) -> dict[int, set[int]]:
-        """By address: the others with which it has RPC connections."""
+        """The peers of each address in RPC connections."""
         flows = self.decoded.flows
         rpc = flows["flags"] & RPC_SEEN != 0
         client, server = flows["client"][rpc], flows["server"][rpc]
@@ -114,7 +113,7 @@ class CapturePoints:
 
     @cached_property
     def fronts(self) -> set[int]:
-        """The addresses at which servers know clients that are behind address translation.
+        """The addresses that servers see of clients that are behind address translation.
 
         Such a client has a loopback of its own, which the host that translates does not capture.
         """
@@ -122,7 +121,7 @@ class CapturePoints:
 
     @cached_property
     def translating(self) -> list[int | None]:
-        """By vantage that shows both sides of address translation: the host that translates, by its own address."""
+        """The own address of the translating host, by vantage that shows both sides of address translation."""
         found: list[set[int]] = [set() for _ in self.decoded.vantages]
         for translation in self.decoded.translations:
             if translation.outer_client != translation.client:

@@ -26,7 +26,7 @@ class Rows:
 
     @cached_property
     def _interfaces(self) -> list[list[dict[str, Any]]]:
-        """By file."""
+        """The interfaces of each file."""
         found: list[list[dict[str, Any]]] = [[] for _ in self.decoded.files]
         for row in self.decoded.interfaces:
             found[row["capture"]].append(row)

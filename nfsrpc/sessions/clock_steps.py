@@ -1,8 +1,8 @@
-"""Steps of a capturing host's clock, which somebody set while it captured: durations across them tell nothing.
+"""Steps of a capturing host's clock, which was set while it captured: durations across them are not known.
 
-Set back, calls come in the file behind later ones, or have their answers before them. Set forward, a call waits for
-long without being sent again, and nothing at all is captured meanwhile: the clock was set, or the host stood still.
-Without such a call a step forward cannot be told from a pause, of which nobody concludes anything.
+After a step back, calls come in the file behind later ones, or have their replies before them. Across a step forward, a
+call waits for long without a retransmission, and nothing at all is captured meanwhile: the clock was set, or the host
+stood still. Without such a call a step forward cannot be distinguished from a pause, and is not reported.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEAST_BACK = 2_000_000_000
 LEAST_FORWARD = 600_000_000_000
 # A single frame may have a wrong time of its own.
 LEAST_FRAMES = 2
-COUNTED = 1 << 16  # calls that a client may have sent since the last that is listed
+MAX_XID_GAP = 1 << 16  # calls that a client may have sent since the last that is listed
 
 
 class Step(NamedTuple):
@@ -40,7 +40,7 @@ class Step(NamedTuple):
 
 
 def steps(decoded: Decoded, calls: Calls) -> Iterator[Step]:
-    """Each file for itself: those of a ring may be given in any order."""
+    """The steps in each file by itself: files of a ring may come in any order."""
     suspicious = suspects(calls)
     known = calls.where(calls["time"] != NAT) if suspicious else calls
     parts = Parts(known.where(isin(known["capture"], suspicious)), "capture") if suspicious else {}
@@ -51,7 +51,7 @@ def steps(decoded: Decoded, calls: Calls) -> Iterator[Step]:
 
 
 def suspects(calls: Calls) -> list[int]:
-    """The few files worth a closer look."""
+    """The files that may have a step of the clock, which are few."""
     time, latency = calls["time"], calls["latency_s"]
     with np.errstate(invalid="ignore"):
         odd = (latency * SECOND < -LEAST_BACK) | (latency * SECOND >= LEAST_FORWARD)
@@ -61,7 +61,7 @@ def suspects(calls: Calls) -> list[int]:
 
 
 def set_back(calls: Calls) -> Iterator[Step]:
-    """Calls are in the order of their frames."""
+    """The step back among the calls of one file, which are in the order of their frames."""
     time, answer = calls["time"], calls["reply_time"]
     latest = np.maximum.accumulate(time)
     behind, early = latest - time > LEAST_BACK, (answer != NAT) & (time - answer > LEAST_BACK)
@@ -79,7 +79,7 @@ def set_back(calls: Calls) -> Iterator[Step]:
 
 
 def goes_on(calls: Calls, behind: Mask) -> bool:
-    """Whether a client goes on counting its calls across the step. If none does, files were joined, the later first."""
+    """Whether a client's xids go on across the step. If none do, files were joined, the later first."""
     at = int(behind.argmax())
     flows, xids = calls["flow"].tolist(), calls["xid"].astype(np.uint32)
     before = {flow: number for number, flow in enumerate(flows[:at])}
@@ -88,7 +88,7 @@ def goes_on(calls: Calls, behind: Mask) -> bool:
     last, following = np.array(both, dtype=np.int64).reshape(-1, 2).T
     # Xids are opaque: hosts count in either order of bytes.
     gaps = (order[following] - order[last] for order in (xids, xids.byteswap()))
-    return any(bool(((gap > 0) & (gap <= COUNTED)).any()) for gap in gaps)
+    return any(bool(((gap > 0) & (gap <= MAX_XID_GAP)).any()) for gap in gaps)
 
 
 def set_forward(calls: Calls, decoded: Decoded, number: int) -> Iterator[Step]:
@@ -108,7 +108,7 @@ def set_forward(calls: Calls, decoded: Decoded, number: int) -> Iterator[Step]:
 
 
 def moments(calls: Calls, decoded: Decoded, number: int) -> Array:
-    """When something was captured, as far as tables tell."""
+    """The times of all frames of a file that the tables have."""
     times = [calls["time"], calls["reply_time"]]
     for table, names, capture in (
         (decoded.copies, ("time",), "capture"),

@@ -1,4 +1,4 @@
-"""Who is in whose way: which session held a range in conflict when another had to wait for it, or was denied it.
+"""Conflicts: which session held a range when another had to wait for it, or was denied it.
 
 The server decides at some moment between a request and its answer, so whoever held at any time between may be meant;
 who held throughout is preferred, and of several the one that was granted last.
@@ -20,7 +20,7 @@ NO_ROW = -1
 
 
 class Holds(NamedTuple):
-    """A row a session: its range, and from when until when it held it (NEVER in `since`: it did not)."""
+    """One row per session: its range, and from when until when it held it (NEVER in `since`: it did not)."""
 
     file: Array
     owner: Array
@@ -31,7 +31,7 @@ class Holds(NamedTuple):
     until: Array
 
 
-def in_the_way(holds: Holds, waiters: Array, asked: Array, told: Array) -> Array:
+def in_the_way(holds: Holds, waiters: Array, asked: Array, answered: Array) -> Array:
     """The row in the way of each waiter (a row of `holds`), requested and answered at these times, or NO_ROW."""
     concerned = np.zeros(int(holds.file.max(initial=0)) + 1, dtype=np.bool_)
     concerned[holds.file[waiters]] = True
@@ -43,7 +43,7 @@ def in_the_way(holds: Holds, waiters: Array, asked: Array, told: Array) -> Array
     since = holds.since[rows].tolist()
     found = []
     wishes = zip(*(column[waiters].tolist() for column in holds), strict=True)
-    for wish, low, high, begin, end in zip(wishes, first, last, asked.tolist(), told.tolist(), strict=True):
+    for wish, low, high, begin, end in zip(wishes, first, last, asked.tolist(), answered.tolist(), strict=True):
         at = bisect_right(since, end, low, high)
         found.append(latest(Hold(*wish), holders, range(at - 1, max(low, at - MAX_HOLDERS) - 1, -1), begin, end))
     return np.array([NO_ROW if at == NO_ROW else rows[at] for at in found], dtype=np.int64)

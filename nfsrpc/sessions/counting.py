@@ -1,4 +1,4 @@
-"""What need not be listed: exchanges that are counted while a capture is read."""
+"""The exchanges that are counted, not listed, while a capture is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def thinned(batches: list[Batch]) -> list[Batch]:
 
 
 # Where they need not be listed, exchanges of these procedures are counted, unless something is odd about one.
-COUNTED = tuple(
+COUNTED_PROCEDURES = tuple(
     (program.number, program.version, procedure.number)
     for program in PROTOCOLS
     if program.number in (Prog.NFS, Prog.NFSACL)
@@ -22,4 +22,4 @@ COUNTED = tuple(
 )
 
 
-COUNTING = Counting(COUNTED, thinned)
+COUNTING = Counting(COUNTED_PROCEDURES, thinned)

@@ -1,9 +1,9 @@
-"""The same message in captures of several vantages is one message: which rows are further sightings of others.
+"""Sightings: rows of several vantages that are one message, and which of them counts.
 
 Rows of different capture points with equal keys (addresses, ports, xid, procedure) that are close in time, once the
 difference of the clocks is taken away, are one. A vantage is one capture point, or has one on each side of an address
 translation (translations.py), where its clock is the same. The difference of two clocks is the median over keys that
-occur once at either, and where a capture is long enough it drifts: the medians of its first and its last third tell how
+occur once at either, and where a capture is long enough it drifts: the medians of its first and its last third show how
 fast.
 """
 
@@ -19,7 +19,7 @@ from nfsrpc.sessions.grouping import group
 
 # Sightings of one message differ by its way and by the drift of clocks; a client uses an xid again much later.
 TOLERANCE = 3_000_000_000
-# Fewer messages, or a shorter time between them, tell more of jitter than of a clock's drift.
+# Fewer messages, or a shorter time between them, show jitter rather than a clock's drift.
 DRIFT_MESSAGES = 30
 DRIFT_NS = 60_000_000_000
 
@@ -43,11 +43,11 @@ class Sightings:
             self.point = point[self.rows]
 
     def offsets(self) -> Array:
-        """The clock of each vantage against the first's, NAT where they share nothing that is sure."""
+        """The clock of each vantage against the first's, NAT where they have no message in common."""
         return self._clocks[0]
 
     def drifts(self) -> Array:
-        """By how much each clock gains on the first's, as a share; 0 where that cannot be told."""
+        """The drift of each clock against the first's, as a share; 0 where that is not known."""
         return self._clocks[1]
 
     @cached_property
@@ -69,7 +69,7 @@ class Sightings:
         return offset, drift, middle
 
     def _once(self) -> Once:
-        """The rows that are the only ones of their keys at their capture points."""
+        """The rows whose keys occur once at their capture points."""
         pairs, first = group(self.groups, self.point)
         rows = first[np.bincount(pairs) == 1]
         rows = rows[np.lexsort((self.vantage[rows], self.groups[rows]))]
@@ -118,7 +118,7 @@ class Once:
 
 
 def drift_of(when: Array, apart: Array) -> float:
-    """How fast two clocks go apart, by the messages of the first third and of the last; 0 for what may be jitter."""
+    """The drift between two clocks, by the messages of the first third and of the last; 0 for what may be jitter."""
     if len(when) < DRIFT_MESSAGES:
         return 0.0
     order = np.argsort(when, kind="stable")

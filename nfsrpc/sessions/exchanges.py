@@ -1,4 +1,4 @@
-"""Exchanges judged: what each asks, whether it was answered, and which are sightings of one by several vantages.
+"""Exchanges with their states: whether each was answered, and which are sightings of one by several vantages.
 
 A call without a reply is `unanswered` only where a reply would have been captured: its server's frames are in this
 capture, none of the reply's direction were lost, and the capture goes on for `PATIENCE` after it. Otherwise it is
@@ -31,12 +31,13 @@ CALL_ACKED = 128
 ENCRYPTED = 256
 REPEATED = 512  # the same call with the same xid was answered before
 UNDECODABLE = 2048  # the arguments contradict their declaration
-COUNTED = 1024  # by a row of tallies: listed because its fields tell names of files
+NO_NUMBER = 0xFFFFFFFF  # of the core: no program or procedure is known
+COUNTED = 1024  # by a row of tallies: listed because its fields hold names of files
 
 # A capture that ends sooner after a call cannot tell that no reply came: the first resend of Linux is after 10 s.
 PATIENCE = 10_000_000_000
 
-# An answer that takes so much longer to one vantage than to another was lost, and came when it was sent again.
+# An answer that takes so much longer to one vantage than to another was lost, and came after a retransmission.
 LOST_AND_SENT_AGAIN = 1_000_000_000
 
 # Of what a client sends on a dead connection at least each third frame comes again; on a lossy one each tenth at most.
@@ -46,7 +47,7 @@ ANSWERED, UNANSWERED, UNDECIDED, ORPHAN = range(len(CALL_STATES))
 
 
 class Chosen(dict[str, Array]):
-    """Some rows of columns, each taken when first asked for."""
+    """Some rows of columns, each taken at first use."""
 
     def __init__(self, columns: Columns, rows: Array) -> None:
         self.columns, self.rows = columns, rows
@@ -57,10 +58,10 @@ class Chosen(dict[str, Array]):
 
 
 class Exchanges:
-    """What is worked out once of all exchanges, in the order of the core's rows."""
+    """Properties of all exchanges, each computed once, in the order of the core's rows."""
 
     def __init__(self, decoded: Decoded, counted: bool = False) -> None:
-        """With those that are counted and listed, or without."""
+        """`counted`: with the exchanges that are both counted and listed, or without."""
         self.decoded = decoded
         self.raw = decoded.exchanges
         listed = self.raw["flags"] & COUNTED == 0
@@ -105,12 +106,12 @@ class Exchanges:
 
     @cached_property
     def states(self) -> Array:
-        """Of each exchange, as an index into CALL_STATES."""
+        """The state of each exchange, as an index into CALL_STATES."""
         raw = self.raw
         codes = np.zeros(len(self), dtype=np.int8)
         codes[raw["call_frame"] == 0] = ORPHAN
         rows = np.flatnonzero((raw["reply_frame"] == 0) & (raw["call_frame"] != 0))
-        decided = self._reply_side_captured(rows) & self._waited_long_enough(rows)
+        decided = self._reply_side_captured(rows) & self._is_long_unanswered(rows)
         # A copy that was sent, or captured, after the reply to the first: what it asked has been answered.
         decided &= raw["flags"][rows] & (EVICTED | REPLY_SIDE_LOSS | REPEATED) == 0
         decided &= ~self._perhaps_counted(rows)
@@ -135,18 +136,18 @@ class Exchanges:
         # A flow that is not in the table has index -1.
         again, sent, syn = (np.append(flows[name], 0)[at] for name in ("c_retransmitted", "c_frames", "syn"))
         here, elsewhere = raw["flags"][rows] & REPLY_SIDE_SEEN != 0, spoke[self.vantage[rows], raw["server"][rows]]
-        told = raw["flags"][rows] & (REPLY_SIDE_SEEN_AFTER | CALL_ACKED) != 0
+        noted = raw["flags"][rows] & (REPLY_SIDE_SEEN_AFTER | CALL_ACKED) != 0
         deaf = elsewhere & (syn == 0) & (MOSTLY * again >= sent)
         over_udp = (here | elsewhere) & (raw["transport"][rows] == IpProto.UDP)
-        captured: Mask = told | over_udp | ((again > 0) & (here | deaf))
+        captured: Mask = noted | over_udp | ((again > 0) & (here | deaf))
         return captured
 
-    def _waited_long_enough(self, rows: Array) -> Mask:
+    def _is_long_unanswered(self, rows: Array) -> Mask:
         time = self.raw["time"][rows]
         died = self.raw["flags"][rows] & CONNECTION_DIED != 0
         end = self.decoded.vantage_ends[self.vantage[rows]]
-        waited: Mask = (time != NAT) & (died | (end - time >= PATIENCE))
-        return waited
+        long_enough: Mask = (time != NAT) & (died | (end - time >= PATIENCE))
+        return long_enough
 
     def _perhaps_counted(self, rows: Array) -> Mask:
         """Whether another vantage counted calls of this kind between the same hosts at that time: perhaps this, too."""
@@ -172,21 +173,21 @@ class Exchanges:
 
     @cached_property
     def duplicate_of(self) -> Array:
-        """Of each exchange the one that counts, where another vantage shows the same; else null."""
+        """For each exchange the one that counts, where another vantage shows the same; else null."""
         if self.once:
             return np.full(len(self), NULLS["u32?"], dtype=np.uint32)
         same = self._sightings.counted(self.states)  # an answered sighting counts before one that lacks the reply
-        waited = self._waited_longer(same)
+        later = self._later_sightings(same)
         counts = np.arange(len(self))
-        counts[same[waited]] = waited
+        counts[same[later]] = later
         same = np.where(same < 0, counts, counts[same])
         same[same == np.arange(len(self))] = -1
         return np.where(same < 0, NULLS["u32?"], self.raw["exchange"][same]).astype(np.uint32)
 
-    def _waited_longer(self, same: Array) -> Array:
-        """Sightings to which the answer that another vantage saw came late or never: it was lost on the way to here.
+    def _later_sightings(self, same: Array) -> Array:
+        """The sightings to which a reply that another vantage shows came late or never: it was lost on the way.
 
-        Never, if it would be here: it was captured there long before this capture ends, and the call was sent again.
+        Never, if it would be here: it was captured there long before this capture ends, and the call was retransmitted.
         """
         raw, rows = self.raw, np.flatnonzero(same >= 0)
         counted, here = same[rows], self.vantage[rows]
@@ -200,11 +201,11 @@ class Exchanges:
         return longer
 
     def clock_offsets(self) -> Array:
-        """The clock of each vantage against the first's; NAT where that cannot be told."""
+        """The clock of each vantage against the first's; NAT where that is not known."""
         return self._sightings.offsets()
 
     def clock_drifts(self) -> Array:
-        """How fast the clock of each vantage gains on the first's, as a share; 0 where that cannot be told."""
+        """The drift of each vantage's clock against the first's, as a share; 0 where that is not known."""
         return self._sightings.drifts()
 
     def by_first_clock(self, times: Array, vantage: Array) -> Array:

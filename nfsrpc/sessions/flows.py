@@ -11,14 +11,13 @@ from nfsrpc.decode import Decoded
 from nfsrpc.protocols import program_name
 from nfsrpc.protocols.numbers import IpProto, Port, Prog
 from nfsrpc.sessions.duplicates import Sightings
-from nfsrpc.sessions.exchanges import transports
+from nfsrpc.sessions.exchanges import NO_NUMBER, transports
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.tables import FLOWS, Flows, Registrations
 
 # Bits of the core's flows.
 RPC, SUPERSEDED, EVICTED, TLS = 1, 2, 4, 8
 
-NO_NUMBER = 0xFFFFFFFF
 WELL_KNOWN = {Port.PORTMAP: Prog.PORTMAP, Port.NFS: Prog.NFS}
 # Columns of the core in which 0 means that it was not seen, and the times that are theirs.
 SEEN_AT = {"syn_frame": ("syn_time", "syn_last"), "synack_frame": ("synack_time",), "icmp_frame": ("icmp_time",)}
@@ -76,20 +75,20 @@ def programs_named(registrations: Registrations, hosts: Hosts, server: Coded, po
     """
     prog = np.full(len(port), NO_NUMBER, dtype=np.uint32)
     answered = registrations.valid("port") & (registrations["port"] != 0) & registrations.valid("prog")
-    told = registrations.where(answered)
+    entries = registrations.where(answered)
     codes = {label: code for code, label in enumerate(server.labels)}
-    protocols = np.where(told["transport"] == "udp", IpProto.UDP, IpProto.TCP)
+    protocols = np.where(entries["transport"] == "udp", IpProto.UDP, IpProto.TCP)
     # rpcbind may name another address than the one that was asked, as of a service in another network namespace.
-    others = [hosts.named.get(address or "") for address in told["address"].tolist()]
-    places = np.concatenate([codes_of(codes, names) for names in (told["host"].tolist(), others)])
+    others = [hosts.named.get(address or "") for address in entries["address"].tolist()]
+    places = np.concatenate([codes_of(codes, names) for names in (entries["host"].tolist(), others)])
     here = places >= 0
-    keys = place(places, np.tile(told["port"], 2), np.tile(protocols, 2))[here]
-    programs = np.tile(told["prog"], 2)[here]
+    keys = place(places, np.tile(entries["port"], 2), np.tile(protocols, 2))[here]
+    programs = np.tile(entries["prog"], 2)[here]
     order = np.argsort(keys, kind="stable")
-    wanted = place(server.codes, port, transport)
-    at = np.minimum(np.searchsorted(keys[order], wanted), max(len(keys) - 1, 0))
+    called = place(server.codes, port, transport)
+    at = np.minimum(np.searchsorted(keys[order], called), max(len(keys) - 1, 0))
     if len(keys):
-        found = keys[order][at] == wanted
+        found = keys[order][at] == called
         prog[found] = programs[order][at][found]
     return prog
 

@@ -115,13 +115,13 @@ def codes_of(column: Array | Coded) -> Array:
 
 
 def known(columns: Sequence[Array | Coded]) -> Array:
-    """The rows that have text in all columns of text: what has no name is not the same as another without."""
+    """The rows that have text in all columns of text: rows without a name are not equal to each other."""
     masks = [column.codes >= 0 for column in columns if isinstance(column, Coded)]
     return np.flatnonzero(np.logical_and.reduce(masks)) if masks else np.arange(len(columns[0]))
 
 
 def keys_of(columns: Sequence[Array | Coded], rows: Array) -> list[Any]:
-    """What these rows have in a column, or in several as tuples."""
+    """The values of these rows in a column, or in several as tuples."""
     lists = [column[rows].tolist() for column in columns]
     return lists[0] if len(lists) == 1 else list(zip(*lists, strict=True))
 

@@ -1,4 +1,4 @@
-"""Which range of a file was held at a moment, for many moments at once.
+"""Ranges of files that were held at a moment, for many moments at once.
 
 Exclusive locks of one file that are held at one moment do not meet. So one walk through the grants, releases and
 moments of a file in their order keeps those held sorted by their start, and the last one that begins before a range
@@ -29,14 +29,14 @@ class Ranges(NamedTuple):
 
 
 def held_then(held: Ranges, since: Array, until: Array, asked: Ranges, at: Array) -> Array:
-    """For each range asked for, the row of `held` that meets it at that moment, -1 where none does."""
+    """For each queried range, the row of `held` that meets it at that moment, -1 where none does."""
     rows = np.flatnonzero(since < until)
     parts = ((held.file[rows], until[rows], RELEASED), (held.file[rows], since[rows], GRANTED), (asked.file, at, ASKED))
     files, times = (np.concatenate([part[number] for part in parts]) for number in (0, 1))
     kinds = np.concatenate([np.full(len(part[0]), part[2]) for part in parts])
     numbers = np.concatenate([rows, rows, np.arange(len(at))])
     order = np.lexsort((kinds, times, files))
-    ends, wanted = (list(zip(part.first.tolist(), part.last.tolist(), strict=True)) for part in (held, asked))
+    ends, spans = (list(zip(part.first.tolist(), part.last.tolist(), strict=True)) for part in (held, asked))
     found = np.full(len(at), -1, dtype=np.int64)
     now: list[tuple[int, int, int]] = []
     latest = None
@@ -44,7 +44,7 @@ def held_then(held: Ranges, since: Array, until: Array, asked: Ranges, at: Array
         if file != latest:
             now, latest = [], file
         if kind == ASKED:
-            first, last = wanted[row]
+            first, last = spans[row]
             place = bisect_right(now, last, key=lambda hold: hold[0]) - 1
             if place >= 0 and now[place][1] >= first:
                 found[row] = now[place][2]

@@ -1,4 +1,4 @@
-"""Who holds a lock and who waits for one at a moment, told from the table of lock sessions.
+"""Holders of locks and waiters for them at a moment, from the table of lock sessions.
 
 A session waits from its first request to its end (granted, denied, cancelled) and holds from its grant to its release;
 what did neither within the capture goes on. What is left of a range after a part was unlocked holds from then on, and
@@ -34,12 +34,12 @@ HOLDERS = TableSpec(
 
 
 def holders(locks: Locks, at: int) -> Table:
-    """`at` is a time in ns since the epoch."""
+    """The table of holders and waiters at a time (`at`, ns since the epoch)."""
     granted, released = holds(locks)
-    asked, told = waits(locks)
+    begins, ends = waits(locks)
     holding = (granted <= at) & (at < released)
-    waiting = (asked != NAT) & (asked <= at) & (at < told) & ~holding
-    since = np.where(holding, locks["granted"], asked)
+    waiting = (begins != NAT) & (begins <= at) & (at < ends) & ~holding
+    since = np.where(holding, locks["granted"], begins)
     sessions = np.flatnonzero(holding | waiting)
     sessions = sessions[np.lexsort((since[sessions], waiting[sessions], locks["file"].codes[sessions]))]
     some = locks.take(sessions)
@@ -60,7 +60,7 @@ def holders(locks: Locks, at: int) -> Table:
 
 
 def holds(locks: Locks) -> tuple[Array, Array]:
-    """From when to when each session held its range: NAT for before the capture, NEVER for beyond it, or not at all."""
+    """The begin and end of each hold: NAT for before the capture, NEVER for beyond it, or not held at all."""
     granted, released = locks["granted"], locks["released"]
     before = (granted == NAT) & (locks["requested"] == NAT) & (locks["unlock"] != NAT)
     since = np.where(before, NAT, np.where(granted == NAT, NEVER, np.maximum(granted, left_at(locks))))
@@ -70,13 +70,13 @@ def holds(locks: Locks) -> tuple[Array, Array]:
 
 
 def left_at(locks: Locks) -> Array:
-    """When each session began that holds what is left of another's range; NAT for others."""
+    """The start of each session that holds what is left of another's range; NAT for others."""
     left = locks.valid("granted") & ~locks.valid("requested") & ~locks.valid("callback")
     return np.where(left, locks["time"], NAT)
 
 
 def waits(locks: Locks) -> tuple[Array, Array]:
-    """From when to when each session waited: NAT where it was not seen to ask, NEVER for beyond the capture."""
+    """The begin and end of each wait: NAT where its request was not captured, NEVER for beyond the capture."""
     asked = locks["requested"]
     return asked, np.where(among(locks, PENDING), NEVER, after(asked, locks["wait_s"], asked != NAT))
 

@@ -1,6 +1,6 @@
-"""The names that hosts go by: in AUTH_SYS credentials, in NLM's caller_name, and in what statd is asked.
+"""The names that hosts go by: in AUTH_SYS credentials, in NLM's caller_name, and in calls to statd.
 
-GRANTED and GRANTED_MSG name the server in caller_name, on Linux, or the client, and so name nobody here.
+GRANTED and GRANTED_MSG name the server in caller_name, on Linux, or the client, and so are not used here.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from nfsrpc.columns import Array, Mask, isin
 from nfsrpc.decode import NO_STRING, Decoded, text_of
 from nfsrpc.protocols.numbers import GRANTS, NsmProc, Prog
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.roles import Activity
+from nfsrpc.sessions.roles import AddressActivity
 from nfsrpc.sessions.wanted import NLM_PROTOCOLS
 
-# Of more addresses nobody can say that they are one host's, unless they share a name.
+# More addresses than this are taken for one host's only if they share a name.
 MANY_NAMES = 64
 
 
-class Names:
-    def __init__(self, decoded: Decoded, activity: Activity) -> None:
+class AddressNames:
+    def __init__(self, decoded: Decoded, activity: AddressActivity) -> None:
         self.decoded, self.activity = decoded, activity
         self.texts = [text for text, _ in decoded.addresses]
 
     @cached_property
     def of_address(self) -> dict[int, set[str]]:
-        """The names that an address gave itself."""
+        """The names by which each host calls itself, by its address."""
         strings = self.decoded.strings
         named: dict[int, set[str]] = defaultdict(set)
         pairs = [self.in_credentials()]
@@ -43,7 +43,7 @@ class Names:
                     named[client].add(text_of(strings[name]))
         taken = {name for names in named.values() for name in names}
         senders, names, known = self.named_in("nsm1.args", "mon_name", (NsmProc.SM_NOTIFY,))
-        noticed: dict[int, str] = {}  # the weakest evidence: whoever sends a notice names itself
+        noticed: dict[int, str] = {}  # the weakest evidence: the name in a notice is its sender's
         for sender, name in set(zip(senders[known].tolist(), names[known].tolist(), strict=True)):
             text = text_of(strings[name])
             if text not in taken and sender not in named:
@@ -57,7 +57,7 @@ class Names:
         return clients, names, names != NO_STRING
 
     def named_in(self, table: str, column: str, only: tuple[int, ...] = ()) -> tuple[Array, Array, Mask]:
-        """Who sent the messages of a table (or only those of some procedures), and a name in them."""
+        """The senders of the messages of a table (or only of some procedures), and a name in each message."""
         if not self.decoded.has(table) or column not in self.decoded.messages[table]:
             nothing = np.zeros(0, dtype=np.uint32)
             return nothing, nothing, np.zeros(0, dtype=np.bool_)
@@ -79,7 +79,7 @@ class Names:
         return len(names) <= MANY_NAMES and all(one & other for one in names for other in names)
 
     def by_name(self, addresses: Iterable[int]) -> dict[str, int]:
-        """By name, the most active of these addresses that goes by it."""
+        """The most active of these addresses for each name."""
         found: dict[str, int] = {}
         for address in addresses:
             for name in self.of_address.get(address, ()):
@@ -92,7 +92,7 @@ class Names:
 
     @cached_property
     def _monitored_by(self) -> dict[int, set[int]]:
-        """By the address that asks."""
+        """The addresses that each calling address requests statd to monitor."""
         found: dict[int, set[int]] = {}
         if not self.decoded.has("nsm1.args"):
             return found

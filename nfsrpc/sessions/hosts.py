@@ -19,31 +19,31 @@ from nfsrpc.columns import NAT, Array, Coded, Mask
 from nfsrpc.decode import EVERYWHERE
 from nfsrpc.sessions.capture_points import CapturePoints
 from nfsrpc.sessions.exchanges import Exchanges
-from nfsrpc.sessions.host_names import Names
+from nfsrpc.sessions.host_names import AddressNames
 from nfsrpc.sessions.identities import Identities
 from nfsrpc.sessions.loopback_owners import LoopbackOwners, file_of, interface_of
-from nfsrpc.sessions.roles import Activity
+from nfsrpc.sessions.roles import AddressActivity
 
 
 class Hosts:
-    """An address is known by its number in `decoded.addresses`."""
+    """The hosts of a trace; an address is its number in `decoded.addresses`."""
 
     def __init__(self, exchanges: Exchanges) -> None:
         self.decoded = decoded = exchanges.decoded
         self.texts = [text for text, _ in decoded.addresses]
         self.loopback: Mask = np.array([domain != EVERYWHERE for _, domain in decoded.addresses], dtype=np.bool_)
-        self.activity = Activity(exchanges)
-        self.names = Names(decoded, self.activity)
+        self.activity = AddressActivity(exchanges)
+        self.names = AddressNames(decoded, self.activity)
         self.points = CapturePoints(decoded, self.loopback, self.names, self.activity)
         self.loopbacks = LoopbackOwners(decoded, self.points)
         self.identities = Identities(decoded, self.points)
 
     def label(self, addresses: Array) -> Coded:
-        """What tables show for addresses."""
+        """The labels that tables show for addresses."""
         return Coded.distinct(addresses, self.labels)
 
     def is_loopback(self, client: Array, server: Array) -> Mask:
-        """A host talks to itself, over a loopback address or its own."""
+        """Whether both ends are one host, over a loopback address or its own."""
         both: Mask = (client == server) | (self.loopback[client] & self.loopback[server])
         return both
 
@@ -68,13 +68,13 @@ class Hosts:
         return f"{self.texts[number]} of {PurePath(self.decoded.files[file_of(domain)]).name}{interface}"
 
     def role(self, number: int) -> str:
-        """Of the host that has this address."""
+        """The role of the host that has this address."""
         host = self.identities.main.get(number, number)
         return self.activity.role([host, *self._others.get(host, ())])
 
     @cached_property
     def _others(self) -> dict[int, list[int]]:
-        """By host, the addresses that it has besides the one by which it goes."""
+        """The further addresses of each host, besides its label."""
         found: dict[int, list[int]] = {}
         for number, host in self.identities.main.items():
             found.setdefault(host, []).append(number)
@@ -82,7 +82,7 @@ class Hosts:
 
     @cached_property
     def capturing(self) -> list[int | None]:
-        """By vantage: the address of the host that the capture was taken on, where that is known."""
+        """The address of the capturing host by vantage, where that is known."""
         found: list[int | None] = []
         points, loopbacks = self.points, self.loopbacks
         for number, common in enumerate(points.common):
@@ -162,7 +162,7 @@ class Hosts:
 
     @cached_property
     def _owned(self) -> dict[int, list[int]]:
-        """By address: the loopback interfaces of its host."""
+        """The loopback interfaces of each address's host."""
         found: dict[int, list[int]] = {}
         for domain, owner in self.loopbacks.owners.items():
             found.setdefault(owner, []).append(domain)
@@ -170,7 +170,7 @@ class Hosts:
 
     @cached_property
     def _taken(self) -> dict[int, list[int]]:
-        """By address: the vantages on its host."""
+        """The vantages on each address's host."""
         found: dict[int, list[int]] = {}
         for vantage, address in enumerate(self.capturing):
             if address is not None:
@@ -179,7 +179,7 @@ class Hosts:
 
     @cached_property
     def _times(self) -> tuple[Array, Array]:
-        """By address: when it was first seen, and last (NAT: without a time)."""
+        """The times at which each address first and last occurs; NAT without any."""
         flows, size = self.decoded.flows, len(self.texts)
         first, last = np.full(size, np.iinfo(np.int64).max), np.full(size, NAT, dtype=np.int64)
         for side in ("client", "server"):

@@ -1,4 +1,4 @@
-"""Which addresses are one host, by what the captures prove.
+"""Addresses that are one host, as the captures prove.
 
 Of one host are the addresses that its own capture sent from, the address that a client has of a server and the one that
 address translation puts in its place (translations.py), and the address that an rpcbind names for a program (GETADDR,
@@ -52,7 +52,7 @@ class Identities:
         return sorted({min(host): host for host in hosts.values()}.values(), key=min)
 
     def _sending(self) -> Iterator[set[int]]:
-        """By capture and interface: the addresses that its host sent from."""
+        """Sets of addresses that one host sent from, by capture and interface."""
         for ends, interfaces in zip(self.points.ends, self.points.local, strict=True):
             for addresses in interfaces.values():
                 mine = addresses & ends.keys()
@@ -60,7 +60,7 @@ class Identities:
                     yield mine
 
     def _named_by_rpcbind(self) -> Iterator[set[int]]:
-        """The address that was asked, and the one in the answer."""
+        """Pairs of an rpcbind's address and the one in its answer."""
         raw = self.decoded.exchanges
         for protocol in ("rpcbind3", "rpcbind4"):
             if not self.decoded.has(f"{protocol}.res"):
@@ -87,7 +87,7 @@ class Identities:
 
     @cached_property
     def _served(self) -> defaultdict[int, set[int]]:
-        """By address: those with which it has NFS, MOUNT or lock requests, whoever asks."""
+        """The peers of each address in NFS, MOUNT or lock requests, in either direction."""
         raw, tallies = self.decoded.exchanges, self.decoded.tallies
         nlm = (raw["prog"] == Prog.NLM) & ~isin(raw["proc"], CALLBACKS)
         rows = np.flatnonzero(nlm | isin(raw["prog"], (Prog.NFS, Prog.MOUNT)))
@@ -100,7 +100,7 @@ class Identities:
 
     @cached_property
     def _called(self) -> defaultdict[int, set[int]]:
-        """By address: those that it calls back, notifies, or asks where their programs are."""
+        """The peers that each address calls back or notifies, or whose portmapper it queries."""
         raw, flows = self.decoded.exchanges, self.decoded.flows
         rows = np.flatnonzero(
             isin(raw["prog"], (Prog.PORTMAP, Prog.NSM)) | ((raw["prog"] == Prog.NLM) & isin(raw["proc"], CALLBACKS))
@@ -124,14 +124,14 @@ class Identities:
         return [pair for pair in found if len(pair) > 1]
 
     def _ends(self, rows: Array) -> Iterator[tuple[tuple[int, ...], int]]:
-        """What a reply has in common with its call, and the server of either."""
+        """The fields that a reply has in common with its call, and the server of either."""
         raw = self.decoded.exchanges
         for *call, server in zip(*(raw[name][rows].tolist() for name in CALL), strict=True):
             yield tuple(call), server
 
 
 def pairs(client: Array, server: Array) -> list[tuple[int, int]]:
-    """The distinct ones."""
+    """The distinct pairs of client and server."""
     if not len(client):
         return []
     _, first = group(client, server)

@@ -1,6 +1,6 @@
-"""Which NLM exchanges belong to which lock session: every LOCK, its repetitions, CANCEL, UNLOCK, and the call backs.
+"""The NLM exchanges of each lock session: LOCK, its repetitions, CANCEL, UNLOCK and callbacks.
 
-The table of locks names the exchanges that decided something. The others (a client that asks again every 30 s, a
+The table of locks names the exchanges that decided something. The others (a client's retry every 30 s, a
 GRANTED_RES) belong to the session that their owner had begun last on the same range.
 """
 
@@ -82,10 +82,12 @@ def by_range(ranges: Array, first: dict[int, int]) -> Array:
 
 def results(calls: Calls, steps: nlm.Steps) -> list[tuple[int, int]]:
     """Exchanges of _MSG calls, each with that of the _RES call which answers it."""
-    told = np.flatnonzero((steps.answer_frame != NULLS["u32?"]) & calls["procedure"].isin(RESULTS.values())[steps.call])
+    with_answer = np.flatnonzero(
+        (steps.answer_frame != NULLS["u32?"]) & calls["procedure"].isin(RESULTS.values())[steps.call]
+    )
     rows = np.flatnonzero(calls["procedure"].isin(RESULTS))
     frames = zip(calls["capture"][rows].tolist(), calls["call_frame"][rows].tolist(), strict=True)
     by_frame = dict(zip(frames, calls["exchange"][rows].tolist(), strict=True))
-    answers = zip(steps.answer_capture[told].tolist(), steps.answer_frame[told].tolist(), strict=True)
-    asked = calls["exchange"][steps.call[told]].tolist()
+    answers = zip(steps.answer_capture[with_answer].tolist(), steps.answer_frame[with_answer].tolist(), strict=True)
+    asked = calls["exchange"][steps.call[with_answer]].tolist()
     return [(number, by_frame[frame]) for number, frame in zip(asked, answers, strict=True) if frame in by_frame]

@@ -1,6 +1,6 @@
 """The steps of lock owners, walked through in the order of time, become sessions.
 
-A LOCK begins a session, or asks again in one that still waits (Linux's 30 s poll, its retry after DENIED_GRACE_PERIOD);
+A LOCK begins a session, or retries in one that still waits (Linux's 30 s poll, its retry after DENIED_GRACE_PERIOD);
 GRANTED from the server grants what waits; CANCEL gives it up; UNLOCK ends every session within its range. As POSIX has
 it, an owner's locks never overlap: what it unlocks, or locks otherwise, is cut out of what it held, and what is left on
 either side is a session of its own. A session is the numbers of the steps that made it.
@@ -28,7 +28,7 @@ ENDED = (RELEASED, REFUSED, CANCELLED)
 
 REPLY, POLL, CALLBACK, LATE_REPLY = range(len(GRANTED_BY))
 
-# Linux asks again 5 s after DENIED_GRACE_PERIOD, and at once after an RPC error; a LOCK later is another attempt.
+# Linux retries 5 s after DENIED_GRACE_PERIOD, and at once after an RPC error; a LOCK later is another attempt.
 RETRY_AFTER = 30_000_000_000
 RETRIED = (Nlm4Stats.DENIED_GRACE_PERIOD, NULLS["i32?"])
 NONE = -1
@@ -90,7 +90,7 @@ class Held:
             self.starts.remove(start)
 
     def meeting(self, span: Range) -> Iterator[Session]:
-        """Those that hold any byte of this range; none may be added or removed meanwhile."""
+        """The sessions that hold any byte of this range; none may be added or removed meanwhile."""
         before = self.starts.upto(span[0])
         starts = takewhile(lambda start: start <= span[1], self.starts.since(span[0] if before is None else before))
         return (session for session in map(self.sessions.__getitem__, starts) if session.span[1] >= span[0])
@@ -210,7 +210,7 @@ class Walk:
         return session.state in PENDING or (session.state in HOLDING and bool(self.reclaim[step]))
 
     def answer(self, session: Session, step: int) -> None:
-        """What the answer to a LOCK makes of its session."""
+        """Changes the session of a LOCK by the answer to it."""
         status = self.status[step]
         if self.state[step] != ANSWERED:
             if session.state not in HOLDING and session.blocked == NONE:
@@ -265,7 +265,7 @@ class Walk:
             past.unlock = step
 
     def looked_at(self, sessions: Iterator[Session]) -> Iterator[Session]:
-        """Of sessions that go on all the same, as many as an owner's steps so far pay for."""
+        """Some of the sessions that go on unchanged: no more than an owner has had steps, which bounds the cost."""
         for session in sessions:
             if self.looks <= 0:
                 return

@@ -2,8 +2,8 @@
 
 An owner is (server, client, file, oh, svid). Most sessions of a large trace are a LOCK that is granted at once and its
 UNLOCK: these pairs are found by comparing columns, and only the other steps are walked through (lock_states.py), with
-all of owners whose ranges overlap. Who waits for whom is told by the times that others held the same range, since Linux
-does not name the holder (TEST's oh is empty).
+all of owners whose ranges overlap. The holder that a session waits for follows from the times that others held the
+same range, since Linux does not name it (TEST's oh is empty).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from nfsrpc.sessions.conflicts import NEVER, Holds, in_the_way
 from nfsrpc.sessions.exchanges import ANSWERED
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.lock_states import NONE, Walk, range_ends
-from nfsrpc.sessions.messages import shown
+from nfsrpc.sessions.messages import readable
 from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
-from nfsrpc.sessions.paths import Paths
+from nfsrpc.sessions.paths import HandlePaths
 from nfsrpc.sessions.ranges import TO_THE_END
 from nfsrpc.tables import CALL_STATES, GRANTED_BY, LOCK_STATES, LOCKS, Calls, Copies, Locks
 
@@ -41,7 +41,7 @@ EXCHANGES = {
 }
 
 
-def locks(decoded: Decoded, calls: Calls, copies: Copies, paths: Paths) -> Locks:
+def locks(decoded: Decoded, calls: Calls, copies: Copies, paths: HandlePaths) -> Locks:
     steps = nlm.steps(decoded, calls)
     if not len(steps):
         return Locks.of(LOCKS, ())
@@ -149,7 +149,7 @@ def late_replies(steps: Steps, calls: Calls, copies: Copies) -> dict[int, int]:
 
 
 class Event(NamedTuple):
-    """When sessions came to something, and the frames that show it; null where they did not."""
+    """The times and frames at which sessions reached some state; null where they did not."""
 
     time: Array
     capture: Array
@@ -168,7 +168,7 @@ class LockSessions:
         decoded: Decoded,
         calls: Calls,
         copies: Copies,
-        paths: Paths,
+        paths: HandlePaths,
         steps: Steps,
         owners: Array,
         sessions: dict[str, Array],
@@ -178,7 +178,7 @@ class LockSessions:
         self.length = len(sessions["first"])
         asked = [self.at[name] for name in ("request", "origin", "first")]
         self.known = np.select([step != NONE for step in asked], asked)
-        # caller_name is the client's but in a grant, where it is the server's: there any other step has to tell it.
+        # caller_name is the client's but in a grant, where it is the server's: there it is taken from any other step.
         named = [self.at[name] for name in ("request", "unlock", "cancel")]
         named.append(np.where(self.at["origin"] == NONE, NONE, self.at["first"]))
         self.named = np.select([step != NONE for step in named], named, NONE)
@@ -266,7 +266,7 @@ class LockSessions:
 
     @cached_property
     def caller_name(self) -> Coded:
-        return self.decoded.text(Masked(self.steps.fields["caller_name"][self.named], self.named != NONE), shown)
+        return self.decoded.text(Masked(self.steps.fields["caller_name"][self.named], self.named != NONE), readable)
 
     @cached_property
     def owner(self) -> Coded:
@@ -284,7 +284,7 @@ class LockSessions:
         return np.where(self.steps.kind[first] == GRANT, callee, ports)
 
     def lengths(self) -> Array:
-        """As messages have them; of what was left of a range, so that 0 is to the end."""
+        """The lengths of the ranges as in messages, where 0 is to the end of the file."""
         start, end, asked = self.at["start"], self.at["end"], self.steps.fields["l_len"][self.at["first"]]
         left = np.where(end == TO_THE_END, np.uint64(0), end - start + np.uint64(1))
         return np.where(self.at["origin"] == NONE, asked, left)
@@ -306,9 +306,9 @@ class LockSessions:
         waiters = np.flatnonzero((at["blocked"] != NONE) | denied)
         held_by = np.full(self.length, NONE)
         if len(waiters):
-            told = np.where(at["blocked"] != NONE, self.answered("blocked").time, self.answered("denied").time)
-            asked = self.called("request").time
-            held_by[waiters] = in_the_way(self.holds(), waiters, asked[waiters], told[waiters])
+            answered = np.where(at["blocked"] != NONE, self.answered("blocked").time, self.answered("denied").time)
+            requested = self.called("request").time
+            held_by[waiters] = in_the_way(self.holds(), waiters, requested[waiters], answered[waiters])
         return held_by
 
     def holds(self) -> Holds:
@@ -360,7 +360,7 @@ class LockSessions:
             "caller_name": lambda: self.caller_name,
             "svid": steps.fields["svid"][first],
             "owner": lambda: self.owner,
-            "oh": lambda: self.string("oh", shown),
+            "oh": lambda: self.string("oh", readable),
             "cookie": lambda: self.cookie(),
             "fh": lambda: self.string("fh", bytes.hex),
             "file": lambda: self.paths.files(steps.server[first], steps.fields["fh"][first], asked["time"]),

@@ -1,4 +1,4 @@
-"""Whose loopback a 127.0.0.1 is, which stands for another host in every capture.
+"""The owners of loopback addresses: 127.0.0.1 is another host in every capture.
 
 Evidence, best first: the addresses that the capturing host sent from, where the link layer has them; the name in the
 AUTH_SYS credentials of the kernel's calls over it (GETPORT, SM_MON) and in SM_MON's my_name, which is also the name of
@@ -22,7 +22,7 @@ from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.capture_points import CapturePoints
 
 LOCKS = (NlmProc.LOCK, NlmProc.LOCK_MSG, NlmProc.NM_LOCK)
-# lockd looks for its statd while it serves a LOCK, and asks again within 10 s: a longer pause begins a new search.
+# lockd looks for its statd while it serves a LOCK, and retries within 10 s: a longer pause begins a new search.
 AT_ONCE = 1_000_000_000
 SEARCHING = 10_000_000_000
 
@@ -50,7 +50,7 @@ class LoopbackOwners:
 
     @cached_property
     def inside(self) -> dict[int, list[int]]:
-        """By loopback interface: the addresses on it."""
+        """The addresses on each loopback interface."""
         found: dict[int, list[int]] = {}
         for number, (_, domain) in enumerate(self.decoded.addresses):
             if domain != EVERYWHERE:
@@ -59,7 +59,7 @@ class LoopbackOwners:
 
     @cached_property
     def domains_of(self) -> list[list[int]]:
-        """By vantage: the loopback interfaces in it."""
+        """The loopback interfaces in each vantage."""
         found: list[list[int]] = [[] for _ in self.decoded.vantages]
         for domain in self.domains:
             found[self.vantage_of(domain)].append(domain)
@@ -70,7 +70,7 @@ class LoopbackOwners:
 
     @cached_property
     def shared(self) -> set[int]:
-        """The loopback interfaces of several hosts: what is left of them when these are told apart is nobody's."""
+        """The loopback interfaces of several hosts: calls there that cannot be assigned to one have no owner."""
         return {domain % SHARE for domain in self.domains if domain >= SHARE}
 
     @cached_property
@@ -143,7 +143,7 @@ class LoopbackOwners:
         return bool(len(locks) and (searches - locks[np.maximum(at, 0)] <= AT_ONCE)[at >= 0].any())
 
     def _searches(self, domain: int) -> Array:
-        """When a kernel began to ask on a loopback for a service again and again."""
+        """The starts of a kernel's searches for a service on a loopback."""
         raw = self.decoded.exchanges
         asked = (raw["prog"] == Prog.PORTMAP) & isin(raw["client"], self.inside[domain]) & (raw["time"] != NAT)
         times: Array = np.sort(raw["time"][asked])

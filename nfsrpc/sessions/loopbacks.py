@@ -1,8 +1,8 @@
 """Loopback interfaces of several hosts in one interface of a capture, as merging captures leaves them.
 
-A 127.0.0.1 there is each of these hosts. The AUTH_SYS credentials of the kernels' calls tell them apart: a connection
+A 127.0.0.1 there is each of these hosts. The AUTH_SYS credentials of the kernels' calls separate them: a connection
 belongs to the host that calls itself so in it. Each such host gets a loopback domain of its own; what goes without a
-name stays in the old one, which is nobody's.
+name stays in the old one, which has no owner.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group, members
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.loopback_owners import SHARE
+from nfsrpc.sessions.translations import ENDS
 
-ENDS = ("client", "server")
 
-
-def told_apart(decoded: Decoded) -> Decoded:
-    """The same, with a loopback domain for every host that shares one with another."""
+def with_own_loopbacks(decoded: Decoded) -> Decoded:
+    """The decoded captures, with a loopback domain of its own for every host that shares one with another."""
     hosts = Hosts(Exchanges(decoded))
     names = names_in(decoded) if hosts.loopbacks.domains else {}
     shared = [domain for domain in hosts.loopbacks.domains if is_shared(hosts, domain, names.get(domain, {}))]
@@ -31,13 +30,13 @@ def told_apart(decoded: Decoded) -> Decoded:
 
 
 def is_shared(hosts: Hosts, domain: int, names: Mapping[int, Array]) -> bool:
-    """Whether several hosts captured here: senders of frames talk with each other, or several names come of nobody."""
+    """Whether several hosts captured here: senders of frames talk with each other, or several names have no owner."""
     loopbacks = hosts.loopbacks
     return hosts.points.talk(loopbacks.sent_from(domain)) or (len(names) > 1 and loopbacks.sender_of(domain) is None)
 
 
 def names_in(decoded: Decoded) -> dict[int, dict[int, Array]]:
-    """By loopback, and by name (a number of a string): the connections on which callers there go by it."""
+    """The connections whose callers go by a name, by loopback and by name (a number of a string)."""
     raw, domains = decoded.exchanges, np.array([domain for _, domain in decoded.addresses], dtype=np.int64)
     named = np.flatnonzero((raw["machine"] != NO_STRING) & (domains[raw["client"]] != EVERYWHERE))
     if not len(named):
@@ -52,7 +51,7 @@ def names_in(decoded: Decoded) -> dict[int, dict[int, Array]]:
 
 
 def split(decoded: Decoded, shared: Mapping[int, Mapping[int, Array]]) -> Decoded:
-    """With the ends of these connections moved to a share of their loopback: one for each name there."""
+    """The decoded captures, with the ends of these connections moved to a share of their loopback, one per name."""
     if not shared:
         return decoded
     moves = Moves(decoded, shared)

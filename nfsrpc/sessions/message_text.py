@@ -1,7 +1,7 @@
-"""What a call asks and what its reply tells, in a few words: for a ladder, and for the explanation of a frame.
+"""The content of a call and of its reply in a few words: for a ladder, and for the explanation of a frame.
 
-The words come from the tables that know more of an exchange than its procedure: lock sessions, what portmappers said,
-what statds were asked. Of other programs there is the name of the procedure and its status.
+The words come from the tables that have more of an exchange than its procedure: lock sessions, registrations, monitors.
+Of other programs there is the name of the procedure and its status.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from nfsrpc.sessions.ranges import is_to_the_end
 from nfsrpc.tables import Monitors, Registrations
 
 # What people call the programs that the portmapper is asked for, where it is not the name of the protocol.
-SPOKEN: dict[int, str] = {Prog.NSM: "status", Prog.NLM: "nlockmgr"}
+RPCINFO_NAMES: dict[int, str] = {Prog.NSM: "status", Prog.NLM: "nlockmgr"}
 # The result that a _RES call carries as its argument, where the table of lock sessions has it.
-RESULTS = {
+STATUS_COLUMNS = {
     "LOCK_RES": "status",
     "CANCEL_RES": "cancel_status",
     "UNLOCK_RES": "unlock_status",
@@ -46,8 +46,8 @@ class Messages:
         row = self.tables.membership.session.get(exchange)
         return None if row is None else self.tables["locks"].row(row)
 
-    def asks(self, call: Any) -> str:
-        """What the call is about: a range, a program, a host; empty where the procedure says it all."""
+    def subject(self, call: Any) -> str:
+        """The subject of a call: a range, a program, a host; empty where the procedure has none."""
         for row in self._registrations.get(call.exchange, ()):
             return "" if row.source == "DUMP" or row.prog is None else registration(row)
         for row in self._monitors.get(call.exchange, ()):
@@ -55,16 +55,16 @@ class Messages:
         session = self.session(call.exchange)
         if session is None:
             return ""
-        if call.procedure in RESULTS:
-            status = getattr(session, RESULTS[call.procedure])
+        if call.procedure in STATUS_COLUMNS:
+            status = getattr(session, STATUS_COLUMNS[call.procedure])
             return "" if status is None else status_name(*NLM4_LOCK, status)
         span = byte_range(session.l_offset, session.l_len)
         if session.exclusive is None or call.procedure.startswith(("UNLOCK", "CANCEL")):
             return span
         return f"{'exclusive' if session.exclusive else 'shared'}, {span}"
 
-    def tells(self, call: Any) -> str:
-        """What the first reply says; empty for none, and for one without a result."""
+    def result(self, call: Any) -> str:
+        """The result in the first reply; empty for none, and for one without a result."""
         if call.reply_frame is None:
             return ""
         if call.rpc_status not in (None, AcceptStat.SUCCESS):
@@ -88,16 +88,16 @@ def by_exchange(table: Monitors | Registrations) -> dict[int, list[Any]]:
 
 def registration(row: Any) -> str:
     over = row.netid or row.transport
-    return f"{spoken(row.prog, row.vers)}, {over}" if over else spoken(row.prog, row.vers)
+    return f"{rpcinfo_name(row.prog, row.vers)}, {over}" if over else rpcinfo_name(row.prog, row.vers)
 
 
-def spoken(prog: int, vers: int | None) -> str:
-    """A program as rpcinfo calls it.
+def rpcinfo_name(prog: int, vers: int | None) -> str:
+    """The name of a program as in rpcinfo.
 
-    >>> spoken(100024, 1), spoken(100003, 3), spoken(4711, 1)
+    >>> rpcinfo_name(100024, 1), rpcinfo_name(100003, 3), rpcinfo_name(4711, 1)
     ('status (100024)', 'nfs (100003)', '4711')
     """
-    name = SPOKEN.get(prog) or program_name(prog, vers or 0)
+    name = RPCINFO_NAMES.get(prog) or program_name(prog, vers or 0)
     return name if name == str(prog) else f"{name} ({prog})"
 
 

@@ -27,7 +27,7 @@ NO_ITEM = 0xFFFFFFFF  # of the core
 
 
 def messages(decoded: Decoded, name: str, calls: Calls) -> Table:
-    """`name` is a protocol's ("nlm4") or that of a list in it ("nfs3.entries")."""
+    """The table of a protocol's messages ("nlm4"), or of the items of a list in them ("nfs3.entries")."""
     if "." in name:
         return items(decoded, name, calls)
     parts = [table for table in (f"{name}.args", f"{name}.res") if decoded.has(table)]
@@ -35,7 +35,7 @@ def messages(decoded: Decoded, name: str, calls: Calls) -> Table:
     exchanges = distinct(np.concatenate(numbers)) if numbers else np.zeros(0, dtype=np.uint32)
     rows = rows_in(calls, exchanges)
     order = np.argsort(rows, kind="stable")
-    order = order[rows[order] >= 0]  # what is counted is not among the calls
+    order = order[rows[order] >= 0]  # counted exchanges are not among the calls
     fields = {
         field: (kind, decoded.column(table, field, exchanges[order]))
         for table in parts
@@ -69,13 +69,13 @@ def joined(decoded: Decoded, name: str, calls: Calls, fields: dict[str, tuple[st
     columns: dict[str, Source] = {column.name: calls.data(column.name) for column in specs}
     for field, (kind, values) in fields.items():
         text = kind == "bytes"
-        columns[field] = decoded.text(values, shown) if text else values
+        columns[field] = decoded.text(values, readable) if text else values
         specs.append(Column(field, "text" if text else f"{kind}?", "", ""))
     return Table(TableSpec(name, "", tuple(specs)), len(calls), columns)
 
 
-def shown(text: bytes) -> str:
-    """Names as they are, handles in hex."""
+def readable(text: bytes) -> str:
+    """Bytes as text: names as they are, handles in hex."""
     try:
         plain = text.decode("ascii")
     except UnicodeDecodeError:

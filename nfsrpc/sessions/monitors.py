@@ -1,4 +1,4 @@
-"""Who asks which statd to watch whom, who tells of a reboot, what statd tells its own lockd (X/Open C702 chapter 11).
+"""Calls to statd: requests to monitor a peer, reboot notices, and statd's downcalls to lockd (X/Open C702 chapter 11).
 
 Linux's lockd names the peer by address and itself by node name; its statd makes the downcall as procedure 16 of NLM
 version 3, over loopback.
@@ -22,9 +22,9 @@ def monitors(decoded: Decoded, calls: Calls, hosts: Hosts) -> Monitors:
     concerned = (calls["prog"] == Prog.NSM) | ((calls["prog"] == Prog.NLM) & (calls["procedure"] == DOWNCALL))
     asked = calls.where(concerned & ~calls.valid("duplicate_of"))
     exchanges = asked["exchange"]
-    told = {name: argument(decoded, name, exchanges) for name in MONITORED}
+    arguments = {name: argument(decoded, name, exchanges) for name in MONITORED}
     answered = decoded.column("nsm1.res", "res_state", exchanges)
-    mon_name = decoded.text(told["mon_name"])
+    mon_name = decoded.text(arguments["mon_name"])
     same = {
         "capture": "capture",
         "frame": "call_frame",
@@ -47,13 +47,13 @@ def monitors(decoded: Decoded, calls: Calls, hosts: Hosts) -> Monitors:
         "exchange": "exchange",
     }
     columns: dict[str, Any] = {name: asked.data(source) for name, source in same.items()}
-    columns |= {name: nullable(told[name], "u32?") for name in ("my_prog", "my_vers", "my_proc")}
+    columns |= {name: nullable(arguments[name], "u32?") for name in ("my_prog", "my_vers", "my_proc")}
     columns |= {
         "procedure": short_names(asked["procedure"]),
         "mon_name": mon_name,
-        "my_name": decoded.text(told["my_name"]),
+        "my_name": decoded.text(arguments["my_name"]),
         "peer": Coded.distinct(mon_name.codes, [hosts.named.get(name) for name in mon_name.labels]),
-        "nsm_state": nullable(first_known(told["state"], answered), "i32?"),
+        "nsm_state": nullable(first_known(arguments["state"], answered), "i32?"),
     }
     return Monitors(MONITORS, len(asked), columns)
 

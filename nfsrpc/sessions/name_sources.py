@@ -1,4 +1,4 @@
-"""What the replies of which procedures say of names (RFC 1813 §3.3, RFC 1094 §2.2, MOUNT), and in which fields."""
+"""The procedures whose replies have names of files (RFC 1813 §3.3, RFC 1094 §2.2, MOUNT), and the fields of these."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ENTRIES = "entries."
 
 
 class Lesson(NamedTuple):
-    """What a procedure's success teaches, and the columns of its messages that say it."""
+    """The kind of event that a procedure's success is, and the columns of its messages that hold the names."""
 
     kind: int
     name: str

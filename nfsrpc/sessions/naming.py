@@ -1,7 +1,7 @@
-"""What replies say of names (RFC 1813 §3.3, RFC 1094 §2.2, MOUNT): columns of messages to events in order of time.
+"""Names of files in replies (RFC 1813 §3.3, RFC 1094 §2.2, MOUNT): columns of messages to events in order of time.
 
 Handles and names are numbers of strings all along. Most names of a large trace are seen again and again, and only those
-on the way to a handle that is asked about matter: both are told by comparing columns.
+on the way to a handle that is asked about matter: both are found by comparing columns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FAILED = -1
 
 @dataclass
 class Events:
-    """A row what a reply says of a name. NO_STRING stands for the strings that an event has not."""
+    """One row per name in a reply. NO_STRING stands for the strings that an event lacks."""
 
     kind: Array
     call: Array  # row of calls
@@ -52,7 +52,7 @@ class Events:
 
 
 def events(decoded: MessageFields, calls: Calls) -> Events:
-    """All that the trace says of names, in the order of time."""
+    """All events of names in the trace, in the order of time."""
     parts = [part for protocol in PROTOCOLS for part in of_protocol(decoded, calls, protocol)]
     if not parts:
         return Events(*(np.zeros(0, dtype=np.int64) for _ in fields(Events)))
@@ -61,7 +61,7 @@ def events(decoded: MessageFields, calls: Calls) -> Events:
 
 
 def of_protocol(decoded: MessageFields, calls: Calls, protocol: str) -> Iterator[Events]:
-    """What successful calls teach, as far as they were decoded."""
+    """The events of one protocol's successful calls, as far as they were decoded."""
     if not decoded.has(f"{protocol}.args"):
         return
     exchanges = decoded.messages[f"{protocol}.args"]["exchange"].values
@@ -71,11 +71,11 @@ def of_protocol(decoded: MessageFields, calls: Calls, protocol: str) -> Iterator
         if procedure.startswith(f"{protocol}."):
             at = np.flatnonzero(proc == program(protocol).procedure(procedure.partition(".")[2]).number)
             if len(at):
-                yield taught(LessonFields(decoded, protocol, exchanges[at]), lesson, rows[at], calls)
+                yield events_of_calls(LessonFields(decoded, protocol, exchanges[at]), lesson, rows[at], calls)
 
 
-def taught(fields: LessonFields, lesson: Lesson, rows: Array, calls: Calls) -> Events:
-    """The events that calls of one procedure are, which are these rows of calls."""
+def events_of_calls(fields: LessonFields, lesson: Lesson, rows: Array, calls: Calls) -> Events:
+    """The events of calls of one procedure (`rows` of calls)."""
     if lesson.name.startswith(ENTRIES):
         fields.list_entries()
     columns = dict(zip(Lesson._fields[1:], lesson[1:], strict=True))
@@ -134,17 +134,17 @@ def is_one_of(decoded: MessageFields, strings: Array, texts: tuple[bytes, ...]) 
 
 
 def news(events: Events) -> Events:
-    """Without those that say what the one before said of a handle, unless something was renamed or removed since."""
+    """The events without those that repeat the one before of their handle with no rename or removal since."""
     order = in_order(events.handle)
     changes = np.cumsum(events.kind >= MOVES)
-    told = (events.kind[order] == NAMES)[1:]
+    repeated = (events.kind[order] == NAMES)[1:]
     for values in (events.kind, events.handle, events.server, events.directory, events.name, changes):
-        told &= values[order][1:] == values[order][:-1]
-    return events.take(np.sort(order[np.r_[True, ~told]])) if len(order) else events
+        repeated &= values[order][1:] == values[order][:-1]
+    return events.take(np.sort(order[np.r_[True, ~repeated]])) if len(order) else events
 
 
 def concerning(events: Events, handles: Array, strings: int) -> Events:
-    """Those on which the paths of some handles depend: of these, of their directories, and so on upwards."""
+    """The events on which the paths of some handles depend: of these, of their directories, and so on upwards."""
     needed = np.zeros(strings + 1, dtype=np.bool_)  # the last for NO_STRING: of no string at all
     handle, directory, to_directory = (
         np.minimum(column, strings) for column in (events.handle, events.directory, events.to_directory)
@@ -158,7 +158,7 @@ def concerning(events: Events, handles: Array, strings: int) -> Events:
 
 
 class Upwards:
-    """What is above what: from one string to others, several at once, at a cost of their number."""
+    """The directories above handles, looked up for several at once, at a cost of their number."""
 
     def __init__(self, below: Array, above: Array, strings: int) -> None:
         order = np.argsort(below, kind="stable")

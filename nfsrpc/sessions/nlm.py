@@ -1,4 +1,4 @@
-"""NLM messages as steps of lock sessions: who asks what of whose range, and with what answer.
+"""NLM messages as steps of lock sessions: which owner requests what on which range, and the answer.
 
 All versions are alike but for the width of ranges. In the asynchronous form LOCK_MSG is answered by a void reply, which
 means nothing, and by a call LOCK_RES in the other direction with the same cookie, which may come before that reply
@@ -47,7 +47,7 @@ BOOLS = ("exclusive", "block", "reclaim")
 
 @dataclass
 class Steps:
-    """A row a message that says something of a range, in the order of time."""
+    """One row per message about a range, in the order of time."""
 
     call: Array  # row of calls
     kind: Array  # REQUEST, CANCEL, UNLOCK or GRANT
@@ -69,8 +69,8 @@ def steps(decoded: Decoded, calls: Calls) -> Steps:
     """The steps of all lock sessions, with their answers. What the capture cut before the range is left out."""
     nlm = np.flatnonzero((calls["prog"] == Prog.NLM) & ~calls.valid("duplicate_of"))
     table = calls.take(nlm)
-    wanted = table["procedure"].isin({*STEPS, *RESULTS})
-    rows, table = nlm[wanted], table.where(wanted)
+    of_sessions = table["procedure"].isin({*STEPS, *RESULTS})
+    rows, table = nlm[of_sessions], table.where(of_sessions)
     fields = {name: field(decoded, table, name) for name in (*LOCK, "cookie", "stat")}
     kind = code_by_name(table, STEPS)
     grant = kind == GRANT
@@ -188,6 +188,6 @@ def without_result(decoded: Decoded, table: Calls) -> Array:
     """The state of _MSG calls to which no result is found: a void reply is none."""
     state = table["state"].codes
     time = table["time"]
-    waited = (time != NAT) & (decoded.vantage_ends[table["vantage"]] - time >= PATIENCE)
+    long_enough = (time != NAT) & (decoded.vantage_ends[table["vantage"]] - time >= PATIENCE)
     void = (state == ANSWERED) & (table["rpc_status"] == AcceptStat.SUCCESS)
-    return np.where(void, np.where(waited, UNANSWERED, UNDECIDED), state)
+    return np.where(void, np.where(long_enough, UNANSWERED, UNDECIDED), state)

@@ -13,7 +13,7 @@ SIZE = 512  # of a block, at least, after it was divided; it is divided at twice
 
 
 class Ordered(Generic[Key]):
-    """Distinct keys.
+    """A sorted set of keys.
 
     >>> keys = Ordered[int]()
     >>> for key in (5, 1, 9): keys.add(key)
@@ -38,7 +38,7 @@ class Ordered(Generic[Key]):
             self.blocks[at : at + 1] = [block[:SIZE], block[SIZE:]]
 
     def remove(self, key: Key) -> None:
-        """A key that is among them."""
+        """Removes a key that is in the set."""
         at = self._block(key)
         block = self.blocks[at]
         del block[bisect_left(block, key)]
@@ -46,7 +46,7 @@ class Ordered(Generic[Key]):
             del self.blocks[at]
 
     def upto(self, key: Key) -> Key | None:
-        """The last one that is not greater."""
+        """The greatest key that is not greater than this one."""
         if not self.blocks:
             return None
         block = self.blocks[self._block(key)]
@@ -54,7 +54,7 @@ class Ordered(Generic[Key]):
         return block[at] if at >= 0 else None
 
     def since(self, key: Key) -> Iterator[Key]:
-        """Those that are not less, in order; none may come or go meanwhile."""
+        """The keys that are not less than this one, in order; the set must not change meanwhile."""
         first = self._block(key)
         for number in range(first, len(self.blocks)):
             block = self.blocks[number]

@@ -1,8 +1,8 @@
-"""Which ranges of a file meet others that were held for longer, without comparing each with each.
+"""Ranges of a file that meet others which were held for longer, without comparing each with each.
 
 Queries are answered from the latest moment to the earliest, so that what has been put in by then are the holds that
 lasted longer. Of these, those that begin before a range ends are the first ones by their start, and the furthest end
-among them tells whether one meets it: a tree of maxima over the starts (Fenwick 1994) keeps it. It keeps the two
+among them decides whether one meets it: a tree of maxima over the starts (Fenwick 1994) keeps it. It keeps the two
 furthest, since a session does not meet itself.
 """
 
@@ -48,41 +48,41 @@ class Furthest:
         return False
 
 
-class Ranges(NamedTuple):
+class LockedRanges(NamedTuple):
     file: Array
     start: Array
     end: Array
 
 
-def others_held(locks: Locks, holds: Array, until: Array, wanted: Array, after: Array) -> list[bool]:
-    """For each wanted row of locks whether another of `holds`, held until later than `after`, meets its range."""
+def others_held(locks: Locks, holds: Array, until: Array, rows: Array, after: Array) -> list[bool]:
+    """For each of these rows of locks whether another of `holds`, held until later than `after`, meets its range."""
     file, _ = group(locks["server"].codes + 1, locks["fh"].codes + 1)
-    ranges = Ranges(file, locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"]))
-    both, _ = group(file[np.concatenate([wanted, holds])])
+    ranges = LockedRanges(file, locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"]))
+    both, _ = group(file[np.concatenate([rows, holds])])
     times = np.concatenate([after, until])
-    found = [False] * len(wanted)
+    found = [False] * len(rows)
     for part in members(both):
-        asking = part[part < len(wanted)]
+        asking = part[part < len(rows)]
         if len(asking):
-            held = part[part >= len(wanted)]
+            held = part[part >= len(rows)]
             answers = of_one_file(
-                ranges, holds[held - len(wanted)].tolist(), times[held].tolist(), wanted[asking], times[asking]
+                ranges, holds[held - len(rows)].tolist(), times[held].tolist(), rows[asking], times[asking]
             )
             for number, answer in zip(asking.tolist(), answers, strict=True):
                 found[number] = answer
     return found
 
 
-def of_one_file(ranges: Ranges, holds: list[int], until: list[int], wanted: Array, after: Array) -> list[bool]:
+def of_one_file(ranges: LockedRanges, holds: list[int], until: list[int], rows: Array, after: Array) -> list[bool]:
     start, end = (dict(zip(holds, column[holds].tolist(), strict=True)) for column in ranges[1:])
     starts, furthest = sorted(start.values()), Furthest(len(holds))
     waiting = sorted(zip(until, holds, strict=True))
-    found = [False] * len(wanted)
+    found = [False] * len(rows)
     for number in np.argsort(-after, kind="stable").tolist():
         while waiting and waiting[-1][0] > after[number]:
             _, row = waiting.pop()
             furthest.put(bisect_left(starts, start[row]), (end[row], row))
-        row = int(wanted[number])
+        row = int(rows[number])
         places = bisect_right(starts, int(ranges.end[row]))
         found[number] = furthest.reaches(places, int(ranges.start[row]), row)
     return found

@@ -43,7 +43,7 @@ class Naming(NamedTuple):
     event: int
 
 
-class Names:
+class NameHistory:
     """The first place of each handle, and the changes in the order of time."""
 
     def __init__(self, events: Events) -> None:
@@ -76,7 +76,7 @@ class Names:
         return self.events.time[np.array([change.event for change in self.changes], dtype=np.int64)]
 
     def _vacate(self, place: Place, event: int) -> Key | None:
-        """Nobody has this place from now on. Who had it, as far as is known."""
+        """Empties a place, and returns the handle that had it, as far as is known."""
         holder = self._holders.pop(place, None)
         if holder is not None and self._now[holder].place == place:
             self.ends.setdefault(self._now[holder], event)
@@ -99,7 +99,7 @@ class Names:
 class PathWalk:
     """Upwards from handles, as names are at one time; `change` goes on to a later one."""
 
-    def __init__(self, decoded: Decoded, names: Names) -> None:
+    def __init__(self, decoded: Decoded, names: NameHistory) -> None:
         self.strings = decoded.strings
         self.places = {key: naming.place for key, naming in names.first.items()}
 
@@ -121,7 +121,7 @@ class PathWalk:
         return "/".join([UNKNOWN, *reversed(steps)])
 
 
-class Paths:
+class HandlePaths:
     """The paths of a trace's handles."""
 
     def __init__(self, decoded: Decoded, calls: Calls) -> None:
@@ -134,34 +134,34 @@ class Paths:
     def of(self, servers: Array, handles: Array, times: Array) -> Coded:
         """The paths of handles (by number) on servers (by code) at these times; null where nothing is known."""
         needed = concerning(self.events, handles, len(self.decoded.strings)).first(MAX_EVENTS)
-        return self._resolved(Names(needed), servers, handles, times)
+        return self._resolved(NameHistory(needed), servers, handles, times)
 
-    def _resolved(self, names: Names, servers: Array, handles: Array, times: Array) -> Coded:
+    def _resolved(self, names: NameHistory, servers: Array, handles: Array, times: Array) -> Coded:
         epochs = np.searchsorted(names.change_times, times, side="right")
         groups, first = group(epochs, servers, handles)
         order = np.argsort(epochs[first], kind="stable")
-        wanted = (values[first[order]].tolist() for values in (epochs, servers, handles))
+        queries = (values[first[order]].tolist() for values in (epochs, servers, handles))
         paths: list[str | None] = [None] * len(first)
         walk, changed = PathWalk(self.decoded, names), 0
-        for at, epoch, server, handle in zip(order.tolist(), *wanted, strict=True):
+        for at, epoch, server, handle in zip(order.tolist(), *queries, strict=True):
             walk.change(names.changes[changed:epoch])
             changed = epoch
             paths[at] = walk.path((server, handle))
         return Coded.distinct(groups, paths)
 
     def files(self, servers: Array, handles: Array, times: Array) -> Coded:
-        """What a handle is shown as: by its path, or where that is not known, short."""
+        """The text for each handle: its path, or where that is not known, its short form."""
         paths = self.of(servers, handles, times)
         short = self.decoded.text(Masked(handles, handles != NO_STRING), short_handle)
         codes = np.where((paths.codes < 0) & (short.codes >= 0), short.codes + len(paths.labels), paths.codes)
         return Coded.distinct(codes, [*paths.labels, *short.labels])
 
     @cached_property
-    def _names(self) -> Names:
-        return Names(self.events.first(MAX_EVENTS))
+    def _names(self) -> NameHistory:
+        return NameHistory(self.events.first(MAX_EVENTS))
 
     def at(self, server: int, time: int) -> Callable[[bytes], str | None]:
-        """Names the files of a server (by code) by their handles, as they were at that time."""
+        """A function from a handle to its path, on a server (by code) at that time."""
         walk = PathWalk(self.decoded, self._names)
         walk.change(self._names.changes[: int(np.searchsorted(self._names.change_times, time, side="right"))])
         return lambda handle: walk.path((server, self._numbers.get(handle, NO_STRING)))
@@ -195,7 +195,7 @@ class Paths:
         return tables.Paths(tables.PATHS, len(namings), columns | self._ends(names.events, ended))
 
     def _ends(self, events: Events, ended: Array) -> dict[str, Source]:
-        """How the handles left their places, by event."""
+        """The columns of how handles left their places, by event."""
         over = ended != NOT_ENDED
         at = np.where(over, ended, 0)
         by = self.calls.take(events.call[at])

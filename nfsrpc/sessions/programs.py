@@ -14,18 +14,17 @@ from nfsrpc.columns import NAT, NULLS, Array, Mask
 from nfsrpc.decode import Columns
 from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.protocols.numbers import Nlm4Stats, Prog
-from nfsrpc.sessions.exchanges import ANSWERED, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
+from nfsrpc.sessions.exchanges import ANSWERED, NO_NUMBER, ORPHAN, UNANSWERED, UNDECIDED, Exchanges
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.tallies import Tallies
+from nfsrpc.sessions.tallies import CountedExchanges
 from nfsrpc.tables import PROGRAMS, Programs
 
 QUANTILES = np.array([0.50, 0.95, 0.99])
-NO_NUMBER = 0xFFFFFFFF
 BLOCKED = 3
 KIND = ("prog", "vers", "proc")
 
 
-def programs(exchanges: Exchanges, tallies: Tallies) -> Programs:
+def programs(exchanges: Exchanges, tallies: CountedExchanges) -> Programs:
     rows = countable(exchanges, tallies.counting)
     histogram = tallies.histogram
     prog, vers, proc = (np.concatenate([rows[name], histogram[name]]) for name in KIND)
@@ -84,7 +83,7 @@ def _row(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def is_error(rows: Columns) -> Mask:
-    """RPC refused the call, or the procedure's own status is not OK. A lock that has to wait is no error."""
+    """A mask of errors: RPC refused the call, or the procedure's own status is not OK; BLOCKED is no error."""
     rpc_status, status = rows["rpc_status"], rows["status"]
     failed: Mask = (status != 0) & (status != NULLS["i32?"])
     failed &= ~((rows["prog"] == Prog.NLM) & (status == Nlm4Stats.BLOCKED))
@@ -101,7 +100,7 @@ def quantiles(kinds: Array, latency: Array, weight: Array, count: int) -> list[l
 
 
 def of_one(latency: Array, weight: Array) -> list[int | None]:
-    """Of latencies in their order, each of which occurs so many times."""
+    """The quantiles of sorted latencies, each of which occurs `weight` times."""
     if not len(latency):
         return [None] * len(QUANTILES)
     upto = np.cumsum(weight)

@@ -21,7 +21,8 @@ def last_bytes(start: Array, length: Array) -> Array:
 
 
 def is_to_the_end(start: int, length: int) -> bool:
-    """
+    """Whether a range reaches to the end of the file.
+
     >>> is_to_the_end(10, 0), is_to_the_end(10, 5), is_to_the_end(0, 2**63 - 1), is_to_the_end(0, 2**63)
     (True, False, False, True)
     """

@@ -1,4 +1,4 @@
-"""What portmappers and rpcbinds said: portmap v2's ports and rpcbind's universal addresses as rows of one kind.
+"""The answers of portmappers and rpcbinds: portmap v2's ports and rpcbind's universal addresses as rows of one kind.
 
 A universal address (RFC 1833 §2.1, RFC 5665 §5.2.3.3) is an address, a dot, and the two bytes of the port in decimal
 with a dot between; an empty one means not registered, which is port 0 here as in version 2.
@@ -56,7 +56,7 @@ def registrations(decoded: Decoded, calls: Calls) -> Registrations:
     return table(asked.take(np.array([row for row, _ in entries], dtype=np.int64)), [entry for _, entry in entries])
 
 
-class Fields:
+class DecodedFields:
     """The decoded fields of some exchanges, as Python values."""
 
     def __init__(self, decoded: Decoded, protocol: str, exchanges: Array) -> None:
@@ -79,7 +79,7 @@ def entries_of(decoded: Decoded, protocol: str, asked: Calls, rows: Array) -> li
     """The entries in answers of one version, each with its row in `asked`."""
     if not len(rows):
         return []
-    fields = Fields(decoded, protocol, asked["exchange"][rows])
+    fields = DecodedFields(decoded, protocol, asked["exchange"][rows])
     questions = portmap_questions(fields) if protocol == "portmap2" else rpcbind_questions(fields)
     listed = {name: lists(decoded, protocol, names) for name, names in LISTS.items()}
     found: list[tuple[int, Entry]] = []
@@ -102,7 +102,7 @@ class Answer(NamedTuple):
 
 
 def changed(procedure: str | None, question: Entry, answer: Answer) -> Entry:
-    """What holds after the answer: what was asked about, at the port that was answered, or set, or no more."""
+    """The entry after an answer: the queried one with the port in the answer, the one set, or port 0 if unset."""
     if procedure in ASKING:
         return question._replace(port=answer.port, address=answer.address)
     if not answer.result:
@@ -111,11 +111,11 @@ def changed(procedure: str | None, question: Entry, answer: Answer) -> Entry:
 
 
 def merged(question: Entry, item: Entry) -> Entry:
-    """An item of a list; those of GETADDRLIST leave out the program that was asked for."""
+    """An item of a list, with the queried program where it has none, as in GETADDRLIST."""
     return item if item.prog is not None else item._replace(prog=question.prog, vers=question.vers)
 
 
-def portmap_questions(fields: Fields) -> list[tuple[Entry, Answer]]:
+def portmap_questions(fields: DecodedFields) -> list[tuple[Entry, Answer]]:
     columns = [fields.numbers("args", name) for name in MAPPING]
     ports, results = fields.numbers("res", "res_port"), fields.numbers("res", "res_result")
     return [
@@ -129,15 +129,15 @@ def mapping(prog: int | None, vers: int | None, prot: int | None, port: int | No
     return Entry(prog, vers, transport, transport, port, None, None)
 
 
-def rpcbind_questions(fields: Fields) -> list[tuple[Entry, Answer]]:
+def rpcbind_questions(fields: DecodedFields) -> list[tuple[Entry, Answer]]:
     prog, vers = (fields.numbers("args", name) for name in ("r_prog", "r_vers"))
     netid, addr, owner = (fields.texts("args", name) for name in ("r_netid", "r_addr", "r_owner"))
     answers, results = fields.texts("res", "res_addr"), fields.numbers("res", "res_result")
     questions = [rpcb(*question) for question in zip(prog, vers, netid, addr, owner, strict=True)]
-    told = [(None, None) if text is None else universal_address(text) for text in answers]
+    addresses = [(None, None) if text is None else universal_address(text) for text in answers]
     return [
         (question, Answer(port, address, result))
-        for question, (address, port), result in zip(questions, told, results, strict=True)
+        for question, (address, port), result in zip(questions, addresses, results, strict=True)
     ]
 
 
@@ -176,7 +176,7 @@ def strings(decoded: Decoded, column: Masked) -> list[str | None]:
 
 
 def table(asked: Table, entries: list[Entry]) -> Registrations:
-    """Rows of the questions, each beside its entry."""
+    """The table of registrations: the rows of the calls, each beside its entry."""
     prog, vers, transport, netid, port, address, owner = zip(*entries, strict=True) if entries else ((),) * 7
     names = {number: program_name(number, 0) for number in set(prog) if number is not None}
     complete: Mask = (asked["rpc_status"] == AcceptStat.SUCCESS) & (asked["flags"] & REPLY_CUT == 0)

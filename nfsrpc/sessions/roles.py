@@ -1,4 +1,4 @@
-"""Who serves whom: the calls of NFS, MOUNT and NLM that each address sent and received."""
+"""Roles of hosts: the calls of NFS, MOUNT and NLM that each address sent and received."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from nfsrpc.decode import SIDE
 from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.exchanges import Exchanges
 
-# NLM procedures that the server calls, or statd: they say nothing of who is whose client.
+# NLM procedures that the server calls, or statd: they do not show which host is the client.
 CALLBACKS = (
     *(NlmProc.GRANTED, NlmProc.GRANTED_MSG, NlmProc.NSM_NOTIFY),
     *(NlmProc.TEST_RES, NlmProc.LOCK_RES, NlmProc.CANCEL_RES, NlmProc.UNLOCK_RES),
 )
 
 
-class Activity:
+class AddressActivity:
     def __init__(self, exchanges: Exchanges) -> None:
         self.exchanges = exchanges
         self.texts = [text for text, _ in exchanges.decoded.addresses]
 
     @cached_property
     def counts(self) -> tuple[Array, Array]:
-        """By address: NFS, MOUNT and NLM calls sent, and received, but for NLM's callbacks."""
+        """The NFS, MOUNT and NLM calls that each address sent, and received, but for NLM's callbacks."""
         exchanges, tallies = self.exchanges, self.exchanges.decoded.tallies
         raw, (kinds, _) = exchanges.raw, exchanges.kinds
         prog, proc = exchanges.of_kind("prog"), exchanges.of_kind("proc")
@@ -41,7 +41,7 @@ class Activity:
         return sent, received
 
     def most(self, addresses: Iterable[int]) -> int:
-        """Of several addresses the most active one, whatever the order in which captures were given."""
+        """The most active of several addresses, whatever the order of the captures."""
         sent, received = self.counts
         return min(addresses, key=lambda number: (-int(sent[number] + received[number]), self.texts[number]))
 

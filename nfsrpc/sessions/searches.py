@@ -12,7 +12,7 @@ from nfsrpc.columns import Array
 from nfsrpc.wording import SECOND
 
 PACE_S = 3.07  # Linux asks for a service that is not registered
-# A loaded host is late, but no timer ends early. Within these another search cannot be told from this one.
+# A loaded host is late, but no timer ends early. Within these another search cannot be distinguished from this one.
 EARLY_S, LATE_S = 0.2, 0.8
 QUESTIONS = 3  # fewer at that pace are no search
 OPEN = 8  # searches of one host at a time: that of its client, and those of a server's threads

@@ -1,4 +1,4 @@
-"""The tables of a trace, each built from the columns of the core when first asked for."""
+"""The tables of a trace, each built from the columns of the core at first use."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from nfsrpc.sessions import calls, captures, flows, locks, monitors, programs, q
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.lock_exchanges import Membership
-from nfsrpc.sessions.loopbacks import told_apart
-from nfsrpc.sessions.paths import Paths
-from nfsrpc.sessions.tallies import Tallies
+from nfsrpc.sessions.loopbacks import with_own_loopbacks
+from nfsrpc.sessions.paths import HandlePaths
+from nfsrpc.sessions.tallies import CountedExchanges
 from nfsrpc.sessions.translations import translated
 from nfsrpc.tables import Tables
 
@@ -22,7 +22,7 @@ class Sessions(Tables):
     """Tables by name."""
 
     def __init__(self, decoded: Decoded) -> None:
-        self.decoded = told_apart(translated(decoded))
+        self.decoded = with_own_loopbacks(translated(decoded))
         self._built: dict[str, Table] = {}
 
     @cached_property
@@ -34,13 +34,13 @@ class Sessions(Tables):
         return Hosts(self.exchanges)
 
     @cached_property
-    def tallies(self) -> Tallies:
-        return Tallies(self.decoded, self.exchanges.clock_offsets())
+    def tallies(self) -> CountedExchanges:
+        return CountedExchanges(self.decoded, self.exchanges.clock_offsets())
 
     @cached_property
-    def paths(self) -> Paths:
-        """Of counted exchanges, too, whose fields tell names."""
-        return Paths(self.decoded, calls.calls(Exchanges(self.decoded, counted=True), self.hosts))
+    def paths(self) -> HandlePaths:
+        """The paths of handles, also from counted exchanges whose fields hold names."""
+        return HandlePaths(self.decoded, calls.calls(Exchanges(self.decoded, counted=True), self.hosts))
 
     @cached_property
     def membership(self) -> Membership:

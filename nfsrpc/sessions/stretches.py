@@ -48,7 +48,7 @@ class Stretches:
 
     @classmethod
     def of(cls, stretches: Iterable[tuple[Any, int, int]]) -> Stretches:
-        """Of keys with the beginning and the end of each stretch, cut to the times that a column can hold."""
+        """Stretches from keys with their first and last times, cut to the times that a column can hold."""
         found = [(key, max(first, EARLIEST), min(last, LATEST)) for key, first, last in stretches]
         numbers: dict[Any, int] = {}
         codes = np.array([numbers.setdefault(key, len(numbers)) for key, _, _ in found], dtype=np.int64)
@@ -65,16 +65,16 @@ class Stretches:
         return at >= start and self.ends[at] >= first
 
     def following(self, key: Any, time: float) -> int | None:
-        """When the next of the key's stretches after a time begins."""
+        """The start of the next of a key's stretches after a time."""
         start, end = self.parts.get(key, (0, 0))
         at = bisect_right(self.begins, time, start, end)
         return self.begins[at] if at < end else None
 
 
-def between(groups: Array, times: Array, wanted: Array, first: Array, last: Array) -> Array:
-    """How many rows of a wanted group have a time from `first` to `last`: a number for each wanted one."""
+def between(groups: Array, times: Array, queries: Array, first: Array, last: Array) -> Array:
+    """For each query (a group), how many of its rows have a time from `first` to `last`."""
     ordered, size = np.sort(times), len(times) + 1
     keys = np.sort(groups * size + np.searchsorted(ordered, times))
     low, high = np.searchsorted(ordered, first, "left"), np.searchsorted(ordered, last, "right")
-    count: Array = np.searchsorted(keys, wanted * size + high) - np.searchsorted(keys, wanted * size + low)
+    count: Array = np.searchsorted(keys, queries * size + high) - np.searchsorted(keys, queries * size + low)
     return count

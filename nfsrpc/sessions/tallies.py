@@ -1,6 +1,6 @@
 """Exchanges that were counted and not listed: sums by client, server, procedure, outcome and time.
 
-Decoders give sums bit by bit; here they become one row each. What several vantages count cannot be told apart exchange
+Decoders give sums bit by bit; here they become one row each. What several vantages count cannot be matched exchange
 by exchange, so of two hosts and a stretch of time the vantage that shows most of them counts, and the others do not.
 """
 
@@ -25,7 +25,7 @@ SUMS = ("exchanges", "latency_sum", "call_bytes", "reply_bytes", "cut", "encrypt
 
 
 def summed(tallies: Columns, length: int = INTERVAL) -> Columns:
-    """One row for what is alike, in intervals of this length."""
+    """The sums with one row per key, in intervals of this length."""
     if not len(tallies["first"]):
         return tallies
     order = np.argsort(tallies["first"], kind="stable")
@@ -43,15 +43,15 @@ def summed(tallies: Columns, length: int = INTERVAL) -> Columns:
 
 
 def added(latencies: Columns, *same: str) -> Columns:
-    """Counts of latencies, one row for what is the same in these columns."""
+    """Counts of latencies, with one row per combination of these columns."""
     groups, first = group(*(latencies[name] for name in same))
     exchanges = np.zeros(len(first), dtype=latencies["exchanges"].dtype)
     np.add.at(exchanges, groups, latencies["exchanges"])
     return {name: latencies[name][first] for name in same} | {"exchanges": exchanges}
 
 
-class Tallies:
-    """What is worked out once of all sums."""
+class CountedExchanges:
+    """The sums of counted exchanges, and which of them count where several vantages have them."""
 
     def __init__(self, decoded: Decoded, offsets: Array) -> None:
         """`offsets` are the clocks of the vantages."""
@@ -77,9 +77,9 @@ class Tallies:
         offset = (self.offsets[self.vantage] + INTERVAL // 2) // INTERVAL * INTERVAL
         pairs, first = group(self.raw["client"], self.raw["server"], self.raw["interval"] - offset)
         sights, its = group(pairs, self.vantage)
-        shown = np.zeros(len(its), dtype=np.int64)
-        np.add.at(shown, sights, np.where(self.again, 0, self.raw["exchanges"]))
-        order = np.lexsort((self.vantage[its], -shown, pairs[its]))[::-1]
+        totals = np.zeros(len(its), dtype=np.int64)
+        np.add.at(totals, sights, np.where(self.again, 0, self.raw["exchanges"]))
+        order = np.lexsort((self.vantage[its], -totals, pairs[its]))[::-1]
         best = np.empty(len(first), dtype=np.uint16)
         best[pairs[its[order]]] = self.vantage[its[order]]  # of several for one place the last one stays
         counted: Array = best[pairs]
@@ -87,7 +87,7 @@ class Tallies:
 
     @cached_property
     def counting(self) -> Columns:
-        """The rows that count."""
+        """The columns of the rows that count."""
         mask: Mask = (self.counted_in == self.vantage) & ~self.again
         return {name: values[mask] for name, values in self.raw.items()}
 
@@ -100,11 +100,11 @@ class Tallies:
         rows = self.counting | {"vantage": self.decoded.vantage[self.counting["capture"]]}
         kinds, _ = group(*(np.concatenate([part[name] for part in (rows, latencies)]) for name in OF_HISTOGRAM))
         counting, classes = np.split(kinds, [len(rows["vantage"])])
-        shown = isin(classes, counting)
-        return {name: values[shown] for name, values in latencies.items()}
+        counts = isin(classes, counting)
+        return {name: values[counts] for name, values in latencies.items()}
 
 
-def tallies(tallies: Tallies, hosts: Hosts) -> tables.Tallies:
+def tallies(tallies: CountedExchanges, hosts: Hosts) -> tables.Tallies:
     decoded, raw = tallies.decoded, tallies.raw
     kinds, first = group(raw["prog"], raw["vers"], raw["proc"])
     names = list(zip(*(raw[name][first].tolist() for name in ("prog", "vers", "proc")), strict=True))

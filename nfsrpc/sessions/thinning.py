@@ -1,6 +1,6 @@
-"""What is kept of exchanges that were counted and are listed all the same, because their fields tell names of files.
+"""Thins exchanges that were counted and are listed all the same, because their fields hold names of files.
 
-Most of them tell what is known: a LOOKUP a second time. These leave batches while a capture is still being read, with
+Most of them repeat a known name: a LOOKUP a second time. These leave batches while a capture is still being read, with
 their fields, so that memory does not grow with the capture; what they count for stands in the tallies.
 """
 
@@ -26,9 +26,9 @@ MAX_TALLIES = 1 << 17
 
 
 def thinned(batches: list[Batch]) -> list[Batch]:
-    """Batches of one decoder, in their order; of several the first is what was kept before."""
-    kept, fresh = (batches[:1], batches[1:]) if len(batches) > 1 else ([], batches)
-    if size(fresh) < max(MANY, size(kept)):
+    """The batches of one decoder, thinned where they are many; the first of several was thinned before."""
+    previous, fresh = (batches[:1], batches[1:]) if len(batches) > 1 else ([], batches)
+    if size(fresh) < max(MANY, size(previous)):
         return batches
     batch = as_one(batches)
     batch["tallies"] = bounded(batch["tallies"])
@@ -40,7 +40,7 @@ def thinned(batches: list[Batch]) -> list[Batch]:
 
 
 def size(batches: list[Batch]) -> int:
-    """The rows that may leave."""
+    """The number of rows that may leave."""
     return sum(
         int(np.count_nonzero(batch["exchanges"]["flags"] & COUNTED)) + len(batch["tallies"]["first"])
         for batch in batches
@@ -73,11 +73,11 @@ def bounded(tallies: Columns) -> Columns:
 
 
 def repeating(batch: Batch) -> Array:
-    """The numbers of counted exchanges that tell nothing new."""
+    """The numbers of counted exchanges whose names are known already."""
     raw = batch["exchanges"]
-    told = news(events(of_listed(batch), as_calls(raw)))
+    informative = news(events(of_listed(batch), as_calls(raw)))
     news_ = np.zeros(len(raw["exchange"]), dtype=np.bool_)
-    news_[told.call] = True
+    news_[informative.call] = True
     gone: Array = raw["exchange"][(raw["flags"] & COUNTED != 0) & ~news_]
     return gone
 
@@ -98,7 +98,7 @@ def as_masked(column: Any, rows: Mask) -> Masked:
 
 
 def as_calls(raw: Columns) -> Calls:
-    """As much of the table of calls as is asked where names come from."""
+    """The columns of the table of calls that events of names need."""
     columns = {name: raw[name] for name in ("exchange", "proc", "status", "time", "reply_time")}
     nothing = np.full(len(raw["exchange"]), NULLS["u32?"], dtype=np.uint32)
     servers = Coded(raw["server"].astype(np.int64), ())

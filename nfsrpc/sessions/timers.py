@@ -1,8 +1,8 @@
-"""Clocks: the timers of kernels and daemons that make the gaps between messages, and which of them fits a gap.
+"""The timers of kernels and daemons that make the gaps between messages, and which of them fits a gap.
 
-Each is told by what happens again (`kind`) and by when: a wait of its own, or the times of a series since its start.
-Other kernels, loaded hosts and lost packets stretch a wait, so a gap fits within a share of it. Where nothing fits,
-nothing is said: a gap of no clock is the application's, or the network's.
+Each has a kind of event that is repeated, and a time: one wait, or the times of a series since its start.
+Other kernels, loaded hosts and lost packets stretch a wait, so a gap fits within a share of it. Where none
+fits, the gap has no timer: it is the application's, or the network's.
 
 References: Linux net/sunrpc/xprt.c, fs/lockd/host.c (timeouts), fs/lockd/mon.c, net/ipv4/tcp_timer.c; sm-notify(8).
 """
@@ -15,21 +15,21 @@ from typing import Literal, NamedTuple, TypeAlias
 from nfsrpc.wording import duration
 
 Kind: TypeAlias = Literal[
-    "resend",  # the same call, the same xid: seconds since it was first sent
+    "resend",  # a retransmission, with the same xid: seconds since the first call
     "poll",  # the same request, another xid
     "grace",  # LOCK again after DENIED_GRACE_PERIOD
     "syn",  # SYN: seconds since the first
-    "ask",  # a portmapper is asked again for what is not registered
-    "unreachable",  # a portmapper that does not answer is asked again
+    "ask",  # a repeated query to a portmapper for what is not registered
+    "unreachable",  # a repeated query to a portmapper that does not answer
     "answer",  # a lock request and its answer
     "refusal",  # a lock request and DENIED_NOLOCKS
-    "grant",  # GRANTED_MSG and the same again
-    "notice",  # SM_NOTIFY, or the question for its port: seconds since the first
+    "grant",  # GRANTED_MSG and its repetition
+    "notice",  # SM_NOTIFY, or the query for its port: seconds since the first
     "reconnect",  # a connection that got no answer and the next from the same port
 ]
 
 
-class Clock(NamedTuple):
+class Timer(NamedTuple):
     name: str
     kind: Kind
     seconds: tuple[float, ...]  # one wait, or the times of a series since its start
@@ -43,36 +43,36 @@ NOTICES = (2.0, 6.0, 14.0, 30.0, 62.0, 122.0, 182.0)
 
 SEARCHES, BEHIND = "statd-search", "statd-search-behind"
 
-CLOCKS = (
-    Clock("rpc-timer", "resend", RESENDS, 0.15, "the client's RPC timer; at 60 s its kernel logs 'not responding'"),
-    Clock("blocked-poll", "poll", (30.0,), 0.15, "a blocked Linux client's own retry"),
-    Clock("grace-retry", "grace", (5.0,), 0.25, "a Linux client's retry in the server's grace period"),
-    Clock("syn-retry", "syn", SYNS, 0.15, "TCP retransmission back-off"),
-    Clock("ask-again", "ask", (3.0,), 0.25, "the kernel's search for a service"),
-    Clock("portmapper-retry", "unreachable", (5.0,), 0.25, "the kernel's retries of a portmapper that does not answer"),
-    Clock("resolver", "answer", (5.0, 10.0, 15.0, 20.0, 30.0, 40.0), 0.05, "a resolver's timeout is 5 s per try"),
-    Clock(SEARCHES, "answer", (61.5,), 0.04, "the 20 queries of lockd for statd"),
-    Clock(BEHIND, "answer", (123.0,), 0.06, "behind another request that waited a minute"),
-    Clock("statd-timeout", "refusal", (60.0,), 0.05, "a Linux server's timeout for the reply of statd"),
-    Clock("statd-timeout-ganesha", "refusal", (18.0,), 0.1, "Ganesha's timeout for the reply of statd"),
-    Clock("grant-after-error", "grant", (10.0,), 0.25, "a Linux server's retry of the callback after an RPC error"),
-    Clock("grant-without-result", "grant", (60.0,), 0.15, "a Linux server's timeout for GRANTED_RES"),
-    Clock("notice-retry", "notice", NOTICES, 0.15, "back-off of sm-notify, from 2 s on"),
-    Clock("tcp-gives-up", "reconnect", (182.0,), 0.1, "TCP's timeout of a connection without ACK"),
+TIMERS = (
+    Timer("rpc-timer", "resend", RESENDS, 0.15, "the client's RPC timer; at 60 s its kernel logs 'not responding'"),
+    Timer("blocked-poll", "poll", (30.0,), 0.15, "a blocked Linux client's own retry"),
+    Timer("grace-retry", "grace", (5.0,), 0.25, "a Linux client's retry in the server's grace period"),
+    Timer("syn-retry", "syn", SYNS, 0.15, "TCP retransmission back-off"),
+    Timer("ask-again", "ask", (3.0,), 0.25, "the kernel's search for a service"),
+    Timer("portmapper-retry", "unreachable", (5.0,), 0.25, "the kernel's retries of a portmapper that does not answer"),
+    Timer("resolver", "answer", (5.0, 10.0, 15.0, 20.0, 30.0, 40.0), 0.05, "a resolver's timeout is 5 s per try"),
+    Timer(SEARCHES, "answer", (61.5,), 0.04, "the 20 queries of lockd for statd"),
+    Timer(BEHIND, "answer", (123.0,), 0.06, "behind another request that waited a minute"),
+    Timer("statd-timeout", "refusal", (60.0,), 0.05, "a Linux server's timeout for the reply of statd"),
+    Timer("statd-timeout-ganesha", "refusal", (18.0,), 0.1, "Ganesha's timeout for the reply of statd"),
+    Timer("grant-after-error", "grant", (10.0,), 0.25, "a Linux server's retry of the callback after an RPC error"),
+    Timer("grant-without-result", "grant", (60.0,), 0.15, "a Linux server's timeout for GRANTED_RES"),
+    Timer("notice-retry", "notice", NOTICES, 0.15, "back-off of sm-notify, from 2 s on"),
+    Timer("tcp-gives-up", "reconnect", (182.0,), 0.1, "TCP's timeout of a connection without ACK"),
 )
 
 MAJOR_TIMEOUT_S = 60.5  # the kernel then says "not responding", and looks the service up anew
 
 
-def fits(clock: Clock, seconds: float) -> bool:
-    return any(abs(seconds - mark) <= max(clock.share * mark, 0.3) for mark in clock.seconds)
+def fits(timer: Timer, seconds: float) -> bool:
+    return any(abs(seconds - mark) <= max(timer.share * mark, 0.3) for mark in timer.seconds)
 
 
-def clock_of(kind: Kind, *seconds: float) -> Clock | None:
-    """The timer that made these waits: the one that most of them fit, and more than half."""
+def timer_of(kind: Kind, *seconds: float) -> Timer | None:
+    """The timer that most of these waits fit, and more than half; None where there is no such timer."""
     if not seconds:
         return None
-    known = [(sum(fits(clock, wait) for wait in seconds), clock) for clock in CLOCKS if clock.kind == kind]
+    known = [(sum(fits(timer, wait) for wait in seconds), timer) for timer in TIMERS if timer.kind == kind]
     count, best = max(known, key=lambda pair: pair[0], default=(0, None))
     return best if count * 2 > len(seconds) else None
 
@@ -88,16 +88,16 @@ def is_back_off(retransmissions: int, lasted_s: float) -> bool:
     return abs(lasted_s - SYNS[retransmissions - 1]) <= max(0.15 * SYNS[retransmissions - 1], 0.3)
 
 
-def told(kind: Kind | None, seconds: Sequence[float], shown: int = 4) -> str:
+def in_words(kind: Kind | None, seconds: Sequence[float], most: int = 4) -> str:
     """The waits in words, with the timer that made them where one of that kind fits.
 
-    >>> told("resend", [10.3, 31.8, 60.4])
+    >>> in_words("resend", [10.3, 31.8, 60.4])
     "10.3 s, 31.8 s, 60.4 s: the client's RPC timer; at 60 s its kernel logs 'not responding'"
-    >>> told("resend", [0.4])
+    >>> in_words("resend", [0.4])
     '400 ms'
-    >>> told(None, [10.3])
+    >>> in_words(None, [10.3])
     '10.3 s'
     """
-    waits = ", ".join(map(duration, seconds[:shown])) + (" and later" if len(seconds) > shown else "")
-    clock = clock_of(kind, *seconds) if kind else None
-    return f"{waits}: {clock.meaning}" if clock else waits
+    waits = ", ".join(map(duration, seconds[:most])) + (" and later" if len(seconds) > most else "")
+    timer = timer_of(kind, *seconds) if kind else None
+    return f"{waits}: {timer.meaning}" if timer else waits

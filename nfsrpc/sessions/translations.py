@@ -50,7 +50,7 @@ class Ends(NamedTuple):
 
 
 def translated(decoded: Decoded) -> Decoded:
-    """The same, with the ends on the server's side for every connection that was captured on both sides of NAT."""
+    """The decoded captures, with the ends at the server for every connection captured on both sides of NAT."""
     found = Translations(decoded)
     return found.applied() if found.chains else decoded
 
@@ -75,7 +75,7 @@ class Chain:
 
 
 class Translations:
-    """Which flows are one connection, and what its ends are."""
+    """The flows that are one connection, and its ends at the server."""
 
     def __init__(self, decoded: Decoded) -> None:
         self.decoded = decoded
@@ -93,7 +93,7 @@ class Translations:
 
     @cached_property
     def chains(self) -> list[Chain]:
-        """Those that connections prove."""
+        """The chains of addresses that connections prove."""
         votes: dict[tuple[Pair, ...], int] = defaultdict(int)
         for rows in [*self._same_numbers(), *self._same_calls()]:
             votes[self._by_latency(rows)] += 1
@@ -112,7 +112,7 @@ class Translations:
         return tuple(self.decoded.addresses[number][0] for number in pair)
 
     def _latency(self, row: int) -> int:
-        """Of the handshake, or of the exchanges of a flow."""
+        """The latency of a flow's handshake, or of its exchanges."""
         flows = self.flows
         if flows["syn_frame"][row] and flows["synack_frame"][row]:
             return int(flows["synack_time"][row] - flows["syn_time"][row])
@@ -133,7 +133,7 @@ class Translations:
                     yield near
 
     def _alike(self, rows: Array, *columns: Array) -> Iterator[Array]:
-        """Of some flows those that agree in some columns, and differ in their addresses."""
+        """Groups of flows that agree in some columns, and differ in their addresses."""
         if not len(rows):
             return
         groups, _ = group(*(column[rows] for column in columns))
@@ -175,7 +175,7 @@ class Translations:
 
     @cached_property
     def _exchanges_of(self) -> dict[int, Array]:
-        """By flow, the rows of exchanges."""
+        """The rows of exchanges by flow."""
         raw = self.decoded.exchanges
         if not len(raw["flow"]):
             return {}
@@ -217,7 +217,7 @@ class Translations:
 
     @cached_property
     def _over_udp_between(self) -> dict[Pair, int]:
-        """How many exchanges over UDP each pair of addresses has, for these procedures are always listed."""
+        """The number of exchanges over UDP of each pair of addresses, of procedures that are always listed."""
         raw = self.decoded.exchanges
         rows = np.flatnonzero((raw["transport"] == IpProto.UDP) & ~isin(raw["prog"], (Prog.NFS, Prog.NFSACL)))
         if not len(rows):
@@ -240,7 +240,7 @@ class Translations:
         return [(chain, part) for part in found if (chain := self._chain_of(part)) is not None]
 
     def _chain_of(self, rows: list[int]) -> Chain | None:
-        """The one that has the pairs of addresses of these flows; of several longer ones none."""
+        """The chain that has the pairs of addresses of these flows; None where several longer ones have."""
         pairs = frozenset(self.pair_of(row) for row in rows)
         longer = self._chains_of.get(pairs, [])
         return self._chain_of_pairs.get(pairs) or (longer[0] if len(longer) == 1 else None)
@@ -251,7 +251,7 @@ class Translations:
 
     @cached_property
     def _chains_of(self) -> dict[frozenset[Pair], list[Chain]]:
-        """By some pairs of addresses: the longer chains that have them."""
+        """The longer chains that have some pairs of addresses, by these pairs."""
         found: dict[frozenset[Pair], list[Chain]] = defaultdict(list)
         for chain in self.chains:
             for size in range(2, len(chain.pairs)):
@@ -260,7 +260,7 @@ class Translations:
         return found
 
     def _over_udp(self, concerned: Array) -> list[list[int]]:
-        """Flows over UDP with the same calls."""
+        """Groups of flows over UDP with the same calls."""
         flows, raw = self.flows, self.decoded.exchanges
         udp = concerned[flows["transport"][concerned] == IpProto.UDP]
         numbers = flows["flow"][udp]
@@ -285,7 +285,7 @@ class Translations:
 
     @cached_property
     def both_sides(self) -> dict[Pair, set[int]]:
-        """By pair of addresses at the server: the vantages that show its connections on both sides."""
+        """The vantages that show connections on both sides, by the pair of addresses at the server."""
         found: dict[Pair, set[int]] = defaultdict(set)
         for chain, rows in self.connections:
             seen: dict[int, set[Pair]] = defaultdict(set)
@@ -337,7 +337,7 @@ class Translations:
         )
 
     def _ends(self, chain: Chain, rows: list[int]) -> Ends:
-        """Of a connection: as they are at the server, or as near to it as was captured."""
+        """The ends of a connection, as they are at the server, or as near to it as was captured."""
         nearest = self._own(min(rows, key=lambda row: chain.side(self.pair_of(row))))
         return nearest._replace(client=chain.outer[0], server=chain.outer[1])
 

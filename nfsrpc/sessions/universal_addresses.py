@@ -8,7 +8,7 @@ BYTE = re.compile(r"[0-9]{1,3}")
 
 
 def universal_address(text: str) -> tuple[str | None, int | None]:
-    """The address and port in it; no port where it is malformed, or of a local transport.
+    """The address and port in a universal address; no port where it is malformed, or of a local transport.
 
     >>> universal_address("10.1.84.31.0.111"), universal_address("::.2.150"), universal_address("")
     (('10.1.84.31', 111), ('::', 662), (None, 0))

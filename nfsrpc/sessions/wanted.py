@@ -1,6 +1,6 @@
-"""What is asked of captures: the fields of messages that the tables are made of, and what need not be listed.
+"""The fields of messages that the tables are made of; no others are decoded.
 
-A trace is decoded no further. Nothing here needs numpy, so that decoding may begin while the rest is imported.
+Nothing here needs numpy, so that decoding may begin while the rest is imported.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from nfsrpc.sessions.name_sources import LESSONS
 
 NLM_PROTOCOLS = tuple(program.protocol for program in PROTOCOLS if program.number == Prog.NLM)
 
-# What portmappers are asked and say.
+# Arguments and results of portmappers.
 MAPPING = ("prog", "vers", "prot", "port")
 RPCB = ("r_prog", "r_vers", "r_netid", "r_addr", "r_owner")
 RPCBIND = (*RPCB, "res_addr", "res_result", *(f"rpcblist.{name}" for name in RPCB))
 
-# What statds are asked, and tell lockd: in a downcall, as NLM has it.
+# Arguments of calls to statd, and of its downcall to lockd, which is a procedure of NLM.
 MONITORED = ("mon_name", "my_name", "my_prog", "my_vers", "my_proc", "state")
 DOWNCALL = "NSM_NOTIFY"
 
-# Whose lock on what is meant. In the asynchronous form the result is a call of its own, with the same cookie.
+# The owner and range of a lock. In the asynchronous form the result is a call of its own, with the same cookie.
 LOCK = ("caller_name", "fh", "oh", "svid", "l_offset", "l_len", "exclusive", "block", "reclaim")
 RESULTS = {f"{name}_RES": f"{name}_MSG" for name in ("LOCK", "CANCEL", "UNLOCK", "GRANTED")}
 ASYNCHRONOUS = (*RESULTS, *RESULTS.values())

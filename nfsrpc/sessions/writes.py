@@ -1,4 +1,4 @@
-"""The table of writes: who wrote to which file, how often, in ten seconds, and between which bytes.
+"""The table of writes: which client wrote to which file, how often, in ten seconds, and between which bytes.
 
 Decoders count what was done to a handle whether exchanges are listed or counted, bit by bit; here it becomes one row.
 """
@@ -11,14 +11,14 @@ from nfsrpc.columns import Source
 from nfsrpc.decode import Columns, Decoded
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
-from nfsrpc.sessions.paths import Paths
+from nfsrpc.sessions.paths import HandlePaths
 from nfsrpc.tables import WRITES, Writes
 
 KEY = ("capture", "client", "server", "handle", "interval")
 
 
 def summed(accesses: Columns) -> Columns:
-    """One row for what is alike, in the order of the first."""
+    """The sums with one row per key, in the order of the first."""
     order = np.argsort(accesses["first"], kind="stable")
     rows = {name: values[order] for name, values in accesses.items()}
     groups, first = group(*(rows[name] for name in KEY))
@@ -33,7 +33,7 @@ def summed(accesses: Columns) -> Columns:
     return result
 
 
-def writes(decoded: Decoded, hosts: Hosts, paths: Paths) -> Writes:
+def writes(decoded: Decoded, hosts: Hosts, paths: HandlePaths) -> Writes:
     raw = summed(decoded.accesses)
     server = hosts.label(raw["server"])
     columns: dict[str, Source] = {

@@ -18,7 +18,7 @@ from nfsrpc.findings.finding import Finding
 from nfsrpc.printable import clean
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.report.captures import busiest
-from nfsrpc.report.contents import Procedure, procedures_of
+from nfsrpc.report.contents import ProcedureTraffic, procedures_of
 from nfsrpc.tables import Registrations
 from nfsrpc.watch.changes import LockWait
 from nfsrpc.watch.schedule import Health, Look
@@ -173,7 +173,7 @@ def ports(by_transport: dict[str, int]) -> Text:
     return Text(" ".join(f"{transport}/{port}" for transport, port in sorted(by_transport.items()) if port))
 
 
-def traffic(procedures: Sequence[Procedure]) -> Grid | None:
+def traffic(procedures: Sequence[ProcedureTraffic]) -> Grid | None:
     rows = []
     for name, its in busiest(procedures, ROWS)[0]:
         slowest = max(its, key=lambda procedure: procedure.max or -1.0)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from nfsrpc.diagnosis.kernel_log_match import Reading, Told
+from nfsrpc.diagnosis.kernel_log_match import ExplainedLine, Reading
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import (
     Broken,
@@ -18,7 +18,7 @@ from nfsrpc.findings.finding import (
     Settings,
     Verdict,
 )
-from nfsrpc.report.contents import Capture, Procedure, Report
+from nfsrpc.report.contents import Capture, ProcedureTraffic, Report
 from nfsrpc.sources import SourceError
 
 START = 1_762_000_000_000_000_000
@@ -159,11 +159,11 @@ CAPTURE = Capture(
     quality=QUALITY,
 )
 PROGRAMS = (
-    Procedure("portmap", 2, "GETPORT", 26, 26, 0, 0, 0, 0.0005, 0.001, 0.0011, 0.0012),
-    Procedure("nfs", 3, "GETATTR", 20, 20, 0, 0, 0, 0.0004, 0.001, 0.001, 0.001),
-    Procedure("nfs", 3, "WRITE", 3, 3, 0, 0, 1, 0.005, 0.01, 0.012, 0.0123),
-    Procedure("nlm", 4, "LOCK", 5, 4, 1, 3, 0, 0.001, 61.564, 61.564, 61.564),
-    Procedure("nlm", 4, "UNLOCK", 1, 0, 1, 0, 0, None, None, None, None),
+    ProcedureTraffic("portmap", 2, "GETPORT", 26, 26, 0, 0, 0, 0.0005, 0.001, 0.0011, 0.0012),
+    ProcedureTraffic("nfs", 3, "GETATTR", 20, 20, 0, 0, 0, 0.0004, 0.001, 0.001, 0.001),
+    ProcedureTraffic("nfs", 3, "WRITE", 3, 3, 0, 0, 1, 0.005, 0.01, 0.012, 0.0123),
+    ProcedureTraffic("nlm", 4, "LOCK", 5, 4, 1, 3, 0, 0.001, 61.564, 61.564, 61.564),
+    ProcedureTraffic("nlm", 4, "UNLOCK", 1, 0, 1, 0, 0, None, None, None, None),
 )
 
 
@@ -195,8 +195,8 @@ LOGGED = CERTAIN._replace(
             "cl1.txt",
             "it has the time of the boot",
             (
-                Told(SILENT.time, SILENT.text, (STATD.id, LATE.id), True),
-                Told(START + 80 * SECOND, "lockd: cannot monitor \x1b[2J", (), True),
+                ExplainedLine(SILENT.time, SILENT.text, (STATD.id, LATE.id), True),
+                ExplainedLine(START + 80 * SECOND, "lockd: cannot monitor \x1b[2J", (), True),
             ),
             (SILENT,),
         ),

@@ -12,14 +12,14 @@ from time import process_time
 import pytest
 from jsonschema import Draft202012Validator
 
-from nfsrpc.diagnosis.kernel_log_match import Reading, Told
+from nfsrpc.diagnosis.kernel_log_match import ExplainedLine, Reading
 from nfsrpc.findings.bounds import PAGE, SCREEN, shortened
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import CannotTell, Diagnosis, Evidence, Finding, LogLine
 from nfsrpc.findings.shown import finding_html
 from nfsrpc.report import html, markdown, notebook, text
 from nfsrpc.report import json as document
-from nfsrpc.report.contents import Procedure, Report
+from nfsrpc.report.contents import ProcedureTraffic, Report
 from tests.report.samples import CAPTURE, CERTAIN, LATE, SECOND, START, STATD, verdict
 
 SCHEMA = json.loads(Path(document.__file__).with_name("analyze.schema.json").read_text(encoding="utf-8"))
@@ -28,7 +28,7 @@ RENDERERS: dict[str, Callable[[Report], str]] = {
     "markdown": markdown.render,
     "html": html.render,
     "json": document.render,
-    "notebook": lambda report: notebook.text(report, dict.fromkeys(notebook.COUNTED, ())),
+    "notebook": lambda report: notebook.text(report, dict.fromkeys(notebook.OVERVIEW, ())),
 }
 RULES = ("REG003", "MON001", "LCK004", "NET001", "LCK009", "CBK001", "NFS001", "MNT001", "RPC002", "NET007")
 
@@ -75,12 +75,12 @@ def large(n: int) -> Report:
         log=tuple(LogLine(START + number, f"c{number}", "s", f"lockd: {number}", ("REG003",)) for number in range(n)),
     )
     diagnosis = replace(report.diagnosis, findings=(lead, *report.diagnosis.findings[1:]))
-    lines = tuple(Told(START + number * SECOND, f"lockd: line {number}", (), True) for number in range(n))
+    lines = tuple(ExplainedLine(START + number * SECOND, f"lockd: line {number}", (), True) for number in range(n))
     return report._replace(
         diagnosis=diagnosis,
         captures=tuple(CAPTURE._replace(file=f"{number}.pcap") for number in range(n)),
         programs=tuple(
-            Procedure(f"p{number}", 1, "X", number, 0, 0, 0, 0, None, None, None, None) for number in range(n)
+            ProcedureTraffic(f"p{number}", 1, "X", number, 0, 0, 0, 0, None, None, None, None) for number in range(n)
         ),
         logs=(Reading("dmesg.txt", "utc", lines, ()),),
     )

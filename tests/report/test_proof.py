@@ -18,7 +18,7 @@ from nfsrpc.report.contents import Report, report_of
 from nfsrpc.report.host_names import is_name, with_names
 from nfsrpc.report.proof import display_filters, sorted_proof
 from nfsrpc.sources.dmesg import log_of
-from nfsrpc.wording import SECOND, Clock, clock_time, date_time, span
+from nfsrpc.wording import SECOND, TimesOfDay, clock_time, date_time, span
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 STATD = CAPTURES / "server-without-statd" / "nfssrv-any.pcap"
@@ -27,9 +27,9 @@ LINES = 40
 
 @pytest.fixture
 def berlin() -> Iterator[None]:
-    Clock.zone = ZoneInfo("Europe/Berlin")
+    TimesOfDay.zone = ZoneInfo("Europe/Berlin")
     yield
-    Clock.zone = UTC
+    TimesOfDay.zone = UTC
 
 
 def report_on(file: Path) -> Report:

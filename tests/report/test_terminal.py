@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from nfsrpc.report.terminal import STYLES, columns, painted, wants_colour, wrap
+from nfsrpc.report.terminal import STYLES, columns, painted, uses_colour, wrap
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
@@ -30,7 +30,7 @@ class Terminal(io.StringIO):
 )
 def test_colour_is_for_terminals_that_want_it(terminal: bool, environment: dict[str, str], colour: bool) -> None:
     stream = Terminal() if terminal else io.StringIO()
-    assert wants_colour(stream, environment) is colour
+    assert uses_colour(stream, environment) is colour
 
 
 def rgb(number: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nfsrpc.diagnosis.catalogue import accounting_for, find
-from nfsrpc.diagnosis.kernel_log_match import Reading, Told, beside, explained_by
+from nfsrpc.diagnosis.kernel_log_match import ExplainedLine, Reading, beside, explained_by
 from nfsrpc.findings.finding import Diagnosis, LogLine
 from nfsrpc.report.contents import names_of
 from nfsrpc.sources.dmesg import Line, log_of, read_log
@@ -94,7 +94,7 @@ def test_health_lets_nothing_expect(samples: Path) -> None:
     assert read(samples / "contended" / "nfssrv-any.pcap").diagnosis.log == ()
 
 
-def rules_in_order(line: Told) -> tuple[str, ...]:
+def rules_in_order(line: ExplainedLine) -> tuple[str, ...]:
     return tuple(dict.fromkeys(identifier.partition("@")[0] for identifier in line.findings))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from nfsrpc.sessions import WANTED, Sessions
 from nfsrpc.sessions.naming import LESSONS, concerning, events, news
-from nfsrpc.sessions.paths import Names, short_handle
+from nfsrpc.sessions.paths import NameHistory, short_handle
 from tests.scenario import Exchange, Scenario, handle
 from tests.sessions.conftest import Read
 
@@ -315,7 +315,7 @@ def test_only_what_matters_is_walked_through(files: Files, tables: Read) -> None
     number = read.decoded.strings.index(FILE)
     needed = concerning(told, np.array([number]), len(read.decoded.strings))
     assert (len(every), len(told), len(needed)) == (103, 54, 3)
-    assert len(Names(needed).first) == 3
+    assert len(NameHistory(needed).first) == 3
 
 
 def test_two_vantages_teach_once(files: Files, tables: Read) -> None:

@@ -1,8 +1,8 @@
-"""Which clock made a gap: those seen on real kernels fit, with their jitter, and others do not."""
+"""Which timer made a gap: those seen on real kernels fit, with their jitter, and others do not."""
 
 import pytest
 
-from nfsrpc.sessions.timers import CLOCKS, Kind, clock_of, told
+from nfsrpc.sessions.timers import TIMERS, Kind, in_words, timer_of
 
 
 @pytest.mark.parametrize(
@@ -36,15 +36,15 @@ from nfsrpc.sessions.timers import CLOCKS, Kind, clock_of, told
     ],
 )
 def test_the_clock_of_a_gap(kind: Kind, seconds: tuple[float, ...], name: str | None) -> None:
-    clock = clock_of(kind, *seconds)
-    assert (clock and clock.name) == name
+    timer = timer_of(kind, *seconds)
+    assert (timer and timer.name) == name
 
 
 def test_every_clock_is_named_once_and_says_what_it_is() -> None:
-    assert len({clock.name for clock in CLOCKS}) == len(CLOCKS)
-    assert all(clock.meaning and clock.seconds and clock.share > 0 for clock in CLOCKS)
+    assert len({timer.name for timer in TIMERS}) == len(TIMERS)
+    assert all(timer.meaning and timer.seconds and timer.share > 0 for timer in TIMERS)
 
 
 def test_in_words() -> None:
-    assert told("poll", [30.7]) == "30.7 s: a blocked Linux client's own retry"
-    assert told("resend", [1.0, 2.0, 3.0, 4.0, 5.0]) == "1.0 s, 2.0 s, 3.0 s, 4.0 s and later"
+    assert in_words("poll", [30.7]) == "30.7 s: a blocked Linux client's own retry"
+    assert in_words("resend", [1.0, 2.0, 3.0, 4.0, 5.0]) == "1.0 s, 2.0 s, 3.0 s, 4.0 s and later"
