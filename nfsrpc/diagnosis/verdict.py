@@ -186,7 +186,8 @@ def summary(cause: Finding, effects: Sequence[Finding]) -> str:
         affected = f"; {named(clients)} {lasted}" if lasted else f"; affected: {named(clients)}"
     else:
         affected = f"; a client {lasted}" if lasted else ""
-    return f"{cause.title[:1].upper()}{cause.title[1:]}{affected}."
+    is_name = "." in cause.title.partition(" ")[0]  # host names keep their case
+    return f"{cause.title if is_name else cause.title[:1].upper() + cause.title[1:]}{affected}."
 
 
 def without_fault(inputs: Inputs, confused: bool) -> Verdict:

@@ -17,6 +17,12 @@ from nfsrpc.sessions.ranges import last_bytes
 from nfsrpc.tables import Flows, Locks
 from nfsrpc.wording import SECOND, seconds
 
+HOW_GRANTED = {
+    "reply": "by the reply",
+    "poll": "when the client retried",
+    "callback": "by a callback",
+    "late-reply": "by a late reply",
+}
 SHORT_S = 1.0  # shorter waits are of no concern; a storm of small locks has thousands of them
 POLL_S = 25.0  # Linux retries a LOCK that was BLOCKED after 30 s; so long a wait may have lasted for that only
 
@@ -184,4 +190,6 @@ def proof(waiter: Waiter) -> Iterator[Evidence]:
         yield Evidence(holder.released_capture, holder.released_frame, "the holder has released it")
     if row.granted_frame is not None:
         after = seconds(row.wait_s or 0.0)
-        yield Evidence(row.granted_capture, row.granted_frame, f"granted by {row.granted_by}, after {after}")
+        yield Evidence(
+            row.granted_capture, row.granted_frame, f"granted {HOW_GRANTED[row.granted_by or 'reply']}, after {after}"
+        )

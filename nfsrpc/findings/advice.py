@@ -23,8 +23,8 @@ RESTART_PORTMAPPER = (
     command("systemctl restart rpcbind", note="else; rpcbind without -w loses all registrations: see rpcinfo -p"),
 )
 RESTART_SERVER = (command("systemctl restart nfs-server"),)
-# lockd registers when the first nfsd starts; to start what runs already does nothing. The restart drops all locks, so it is
-# not among the lines that are pasted together.
+# lockd registers when the first nfsd starts; to start what runs already does nothing. The restart drops all locks, so
+# it is not among the lines that are pasted together.
 REGISTER_SERVER = (
     command("systemctl start nfs-server", note="if it does not run"),
     remark("Last resort, if it runs: systemctl restart nfs-server && sm-notify -f"),

@@ -54,7 +54,7 @@ def ahead(capture: Capture) -> str:
     offset, drift = capture.offset_s or 0.0, round(capture.drift_ppm or 0.0)
     if abs(offset) < CLOCK_S and not drift:
         return ""
-    clock = f", its clock {duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the first one's"
+    clock = f", its clock {duration(abs(offset))} {'ahead of' if offset > 0 else 'behind'} the reference capture's"
     return f"{clock}, {'gaining' if drift > 0 else 'losing'} {abs(drift)} µs per second" if drift else clock
 
 

@@ -27,7 +27,7 @@ ADDRESS = re.compile(
 )
 # An owner of a lock, in any text.
 OWNER = re.compile(r"\b\d{1,10}@[\w.:-]+")
-OWNER_MEANS = "svid@name: number of the locking process, as its client counts, and the client's caller_name"
+OWNER_MEANS = "svid@name: a number that the client gives each owner (on Linux no process id), and its caller_name"
 
 
 def host_names(tables: Tables) -> HostNames:

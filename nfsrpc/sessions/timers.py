@@ -44,7 +44,7 @@ NOTICES = (2.0, 6.0, 14.0, 30.0, 62.0, 122.0, 182.0)
 SEARCHES, BEHIND = "statd-search", "statd-search-behind"
 
 TIMERS = (
-    Timer("rpc-timer", "resend", RESENDS, 0.15, "the client's RPC timer; at 60 s its kernel logs 'not responding'"),
+    Timer("rpc-timer", "resend", RESENDS, 0.15, "the client's RPC timer"),
     Timer("blocked-poll", "poll", (30.0,), 0.15, "a blocked Linux client's own retry"),
     Timer("grace-retry", "grace", (5.0,), 0.25, "a Linux client's retry in the server's grace period"),
     Timer("syn-retry", "syn", SYNS, 0.15, "TCP retransmission back-off"),
@@ -61,7 +61,8 @@ TIMERS = (
     Timer("tcp-gives-up", "reconnect", (182.0,), 0.1, "TCP's timeout of a connection without ACK"),
 )
 
-MAJOR_TIMEOUT_S = 60.5  # the kernel then says "not responding", and looks the service up anew
+MAJOR_TIMEOUT_S = 60.5  # the kernel then logs "not responding", and looks the service up anew
+LOGGED = "; at 60 s its kernel logs 'not responding'"
 
 
 def fits(timer: Timer, seconds: float) -> bool:
@@ -93,6 +94,8 @@ def in_words(kind: Kind | None, seconds: Sequence[float], most: int = 4) -> str:
 
     >>> in_words("resend", [10.3, 31.8, 60.4])
     "10.3 s, 31.8 s, 60.4 s: the client's RPC timer; at 60 s its kernel logs 'not responding'"
+    >>> in_words("resend", [10.3, 31.8])
+    "10.3 s, 31.8 s: the client's RPC timer"
     >>> in_words("resend", [0.4])
     '400 ms'
     >>> in_words(None, [10.3])
@@ -100,4 +103,5 @@ def in_words(kind: Kind | None, seconds: Sequence[float], most: int = 4) -> str:
     """
     waits = ", ".join(map(duration, seconds[:most])) + (" and later" if len(seconds) > most else "")
     timer = timer_of(kind, *seconds) if kind else None
-    return f"{waits}: {timer.meaning}" if timer else waits
+    logged = LOGGED if kind == "resend" and max(seconds, default=0.0) >= MAJOR_TIMEOUT_S - 1 else ""
+    return f"{waits}: {timer.meaning}{logged}" if timer else waits

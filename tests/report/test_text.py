@@ -302,9 +302,9 @@ def test_a_capture_says_what_it_lacks() -> None:
     [
         (0.0, 0.0, ""),
         (0.0004, 0.3, ""),
-        (2.5, 0.0, ", its clock 2.5 s ahead of the first one's"),
-        (-0.25, 12.2, ", its clock 250 ms behind the first one's, gaining 12 µs per second"),
-        (3600.0, -5.0, ", its clock 60 min ahead of the first one's, losing 5 µs per second"),
+        (2.5, 0.0, ", its clock 2.5 s ahead of the reference capture's"),
+        (-0.25, 12.2, ", its clock 250 ms behind the reference capture's, gaining 12 µs per second"),
+        (3600.0, -5.0, ", its clock 60 min ahead of the reference capture's, losing 5 µs per second"),
     ],
 )
 def test_a_clock_that_differs_is_told(offset: float, drift: float, told: str) -> None:

@@ -54,7 +54,7 @@ RULE = Rule(
     timed="always",
     log=("out-of-sync",),
     judges="lock requests with their range",
-    passes="no lock was kept for an owner that does not have any more it",
+    passes="no lock was kept for an owner that no longer has it",
 )
 
 
