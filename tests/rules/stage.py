@@ -132,6 +132,7 @@ def check_words(answers: Iterable[Answer]) -> None:
     for answer in answers:
         if isinstance(answer, Finding):
             said = [answer.title, answer.explanation, *(proof.note for proof in answer.evidence)]
+            assert all(proof.frame > 0 and proof.capture >= 0 for proof in answer.evidence), answer
         else:
             said = [answer.why if isinstance(answer, CannotTell) else getattr(answer, "evidence", "")]
         assert all(said), answer
