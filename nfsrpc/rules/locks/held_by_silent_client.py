@@ -90,9 +90,8 @@ def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) 
         host=holder.client,
         title=f"{holder.client} holds a lock on {holder.file} and is silent",
         explanation=(
-            f"{several(len(victims), f'request of {whose} waits', f'requests of {whose} wait')} behind the lock of "
-            f"{holder.owner}. Its host "
-            f"{holder.client} sent its last frame at {utc(last)}, {since} before the end of the wait. The server "
+            f"{several(len(victims), f'request of {whose} was', f'requests of {whose} were')} blocked or denied by the "
+            f"lock of {holder.owner}. Its host {holder.client} sent its last frame at {utc(last)}, {since} before the end of the wait. The server "
             f"{holder.server} keeps the lock until that host boots and announces it (SM_NOTIFY)."
         ),
         clients=clients,

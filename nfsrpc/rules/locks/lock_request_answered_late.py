@@ -41,7 +41,7 @@ from nfsrpc.facts.stalls import LockFiles, claimed_again, late, longest_waits
 from nfsrpc.facts.vantages import Vantages, how_far
 from nfsrpc.facts.waiters import same_range
 from nfsrpc.findings.advice import bare, lock_services, loopback_of, try_lock
-from nfsrpc.findings.command import command
+from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.exchanges import CALL_CUT
@@ -62,6 +62,11 @@ RULE = Rule(
 )
 
 HELD_BACK_S = 1.0  # a reply so soon after the release of the range waited for it
+
+ANSWER_BLOCKED = (
+    remark("Update the NFS server: it has to answer BLOCKED at once while another holds the range."),
+    remark("Until then: the application that holds the lock should release it sooner."),
+)
 
 
 def check(
@@ -87,7 +92,8 @@ def check(
         held = held_back(sessions[server], longest)
         came = [how_far(longest, vantages), held, statd_start(found.get(server))]
         seen = bool(held) or server in loopbacks
-        yield finding(server, rows, lock_files.of(rows), seen, error_s, " ".join(filter(None, came)))
+        remedy = ANSWER_BLOCKED if held else look_at_statd(server)
+        yield finding(server, rows, lock_files.of(rows), seen, error_s, " ".join(filter(None, came)), remedy)
     answered = requests["latency_s"][requests.valid("latency_s")]
     if len(answered) and not len(slow):
         yield RULE.clear(f"{several(len(answered), 'lock request')} answered, the slowest in {seconds(answered.max())}")
@@ -135,7 +141,21 @@ def held_back(locks: Locks, row: Calls.Row) -> str:
     return ""
 
 
-def finding(server: str, rows: Calls, files: tuple[str, ...], seen: bool, error_s: float, came: str) -> Finding:
+def look_at_statd(server: str) -> tuple[Command, ...]:
+    """The commands that show whether what lockd waits for is its statd."""
+    line = "rpcinfo -p {server} | grep -e nlockmgr -e status; systemctl status rpc-statd"
+    return (command(line, on="{server}", server=bare(server)),)
+
+
+def finding(
+    server: str,
+    rows: Calls,
+    files: tuple[str, ...],
+    seen: bool,
+    error_s: float,
+    came: str,
+    remedy: tuple[Command, ...],
+) -> Finding:
     """The finding on one server; `seen`: the cause is or would be captured; `came`: a sentence on the longest wait."""
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     longest = float(rows["latency_s"].max())
@@ -156,13 +176,7 @@ def finding(server: str, rows: Calls, files: tuple[str, ...], seen: bool, error_
         first=int(rows["time"].min()),
         last=int(rows["reply_time"].max()),
         evidence=tuple(longest_waits(rows, 3)),
-        remedy=(
-            command(
-                "rpcinfo -p {server} | grep -e nlockmgr -e status; systemctl status rpc-statd",
-                on="{server}",
-                server=bare(server),
-            ),
-        ),
+        remedy=remedy,
         verify=(lock_services(server), try_lock(server)),
         needs=None if seen else loopback_of(server, clients),
         wait_s=longest,

@@ -159,6 +159,7 @@ def test_a_reply_that_is_held_back_until_the_holder_unlocks(after: float, is_sai
     said = f"came when 1@web-1 ({CLIENT}) released the range: {SERVER} held it back instead of answering BLOCKED."
     assert (said in found.explanation) == is_said
     assert (found.needs is None) == is_said
+    assert ("BLOCKED" in found.remedy[0].note) == is_said
     assert (found.host, found.clients) == (SERVER, (OTHER,))
 
 
