@@ -91,7 +91,8 @@ def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) 
         title=f"{holder.client} holds a lock on {holder.file} and is silent",
         explanation=(
             f"{several(len(victims), f'request of {whose} was', f'requests of {whose} were')} blocked or denied by the "
-            f"lock of {holder.owner}. Its host {holder.client} sent its last frame at {utc(last)}, {since} before the end of the wait. The server "
+            f"lock of {holder.owner}. Its host {holder.client} sent its last frame at {utc(last)}, {since} before the "
+            f"end of the wait. The server "
             f"{holder.server} keeps the lock until that host boots and announces it (SM_NOTIFY)."
         ),
         clients=clients,

@@ -143,8 +143,13 @@ def held_back(locks: Locks, row: Calls.Row) -> str:
 
 def look_at_statd(server: str) -> tuple[Command, ...]:
     """The commands that show whether what lockd waits for is its statd."""
-    line = "rpcinfo -p {server} | grep -e nlockmgr -e status; systemctl status rpc-statd"
-    return (command(line, on="{server}", server=bare(server)),)
+    return (
+        command(
+            "rpcinfo -p {server} | grep -e nlockmgr -e status; systemctl status rpc-statd",
+            on="{server}",
+            server=bare(server),
+        ),
+    )
 
 
 def finding(
