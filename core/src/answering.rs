@@ -6,7 +6,7 @@ const ANSWERING: usize = 1 << 8;
 /// A server's address, program and port.
 type Answered = (u32, u32, u16);
 
-/// Each in the one place that it may have, whoever stood there before.
+/// Each has one possible place, and takes it from the entry that was there before.
 #[derive(Debug)]
 pub struct Answering([Option<Answered>; ANSWERING]);
 

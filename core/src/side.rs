@@ -10,9 +10,9 @@ use crate::tcp::Stream;
 /// Frames of one direction compared to find a second capture of the same frame.
 const RECENT: usize = 4;
 /// A second capture of an equal frame comes within this: interfaces of one host, or of two whose clocks agree. RPC over UDP
-/// waits at least 100 ms before it sends again, TCP 200 ms (TCP_RTO_MIN) or, in fast retransmission, a round trip.
+/// waits at least 100 ms before a retransmission, TCP 200 ms (TCP_RTO_MIN) or, in fast retransmission, a round trip.
 const TWICE_NS: i64 = 20_000_000;
-/// The same where the identifications differ, or for a TCP segment without one, which may be sent again after a round trip.
+/// The same where the identifications differ, or for a TCP segment without one, which may be retransmitted after a round trip.
 const TWICE_ANEW_NS: i64 = 1_000_000;
 
 /// A frame that was seen of late.
