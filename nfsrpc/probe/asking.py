@@ -7,13 +7,14 @@ bounded in bytes and in time, and is not looked at here beyond its header: the d
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
 import struct
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from nfsrpc.probe.wire import Connection, Datagrams, End, Transport, Wire
 from nfsrpc.protocols.numbers import AcceptStat
@@ -30,6 +31,9 @@ IP_RECVERR, IPV6_RECVERR, MSG_ERRQUEUE = 11, 25, 0x2000
 EXTENDED_ERROR = struct.Struct("=IBBBxII")
 FROM_ICMP = (2, 3)  # SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6
 RETRANSMITS, UNACKED = 2, 24  # offsets in struct tcp_info of <linux/tcp.h>
+
+
+Address: TypeAlias = tuple[Any, ...]  # of the module socket, whatever the family
 
 
 class Question(NamedTuple):
@@ -54,6 +58,7 @@ class Asked(NamedTuple):
 
 ANSWERED, REFUSED, SILENT, CLOSED, UNREACHABLE = "answered", "refused", "no answer", "closed", "unreachable"
 NOT_ACCEPTED = "rejected"
+OUTCOMES = {status.value: ANSWERED if status == AcceptStat.SUCCESS else status.name for status in AcceptStat}
 
 
 def message(xid: int, question: Question) -> bytes:
@@ -63,11 +68,11 @@ def message(xid: int, question: Question) -> bytes:
 
 def outcome_of(reply: bytes) -> str:
     """What the header of a reply says: its verifier stands between reply_stat and accept_stat."""
-    if reply[4:12] != ACCEPTED or len(reply) < 24:
+    verifier = int.from_bytes(reply[16:20], "big") + 3 & ~3
+    status = reply[20 + verifier : 24 + verifier]
+    if reply[4:12] != ACCEPTED or len(status) < 4:
         return NOT_ACCEPTED
-    length = int.from_bytes(reply[16:20], "big")
-    status = int.from_bytes(reply[20 + (length + 3 & ~3) :][:4], "big")
-    return ANSWERED if status == AcceptStat.SUCCESS else {s: s.name for s in AcceptStat}.get(status, NOT_ACCEPTED)  # type: ignore[call-overload]
+    return OUTCOMES.get(int.from_bytes(status, "big"), NOT_ACCEPTED)
 
 
 def ask(
@@ -87,16 +92,16 @@ def ask(
     ]
 
 
-Result = tuple[str, float | None]
+Result: TypeAlias = tuple[str, float | None]
 
 
 def over_tcp(
-    wire: Wire, sock: socket.socket, there: tuple[str, int], questions: list[Question], timeout_s: float
+    wire: Wire, sock: socket.socket, there: Address, questions: list[Question], timeout_s: float
 ) -> list[Result]:
     sock.setblocking(False)
     code = sock.connect_ex(there)
     if code not in (0, errno.EINPROGRESS, errno.ECONNREFUSED):
-        raise OSError(code, errno.errorcode.get(code, "error"))
+        raise OSError(code, os.strerror(code))
     here, peer = End(*sock.getsockname()[:2]), End(*there[:2])
     if here == peer:  # the kernel may give the very port that is asked: nobody listens there
         return [(REFUSED, None)]
@@ -188,7 +193,7 @@ def tcp_info(sock: socket.socket) -> bytes:
 
 
 def over_udp(
-    wire: Wire, sock: socket.socket, there: tuple[str, int], questions: list[Question], timeout_s: float
+    wire: Wire, sock: socket.socket, there: Address, questions: list[Question], timeout_s: float
 ) -> list[Result]:
     with socket.socket(sock.family, socket.SOCK_DGRAM) as other:
         other.connect(there)
@@ -207,7 +212,7 @@ def over_udp(
 
 
 def datagram(
-    sock: socket.socket, datagrams: Datagrams, there: tuple[str, int], xid: int, question: Question, timeout_s: float
+    sock: socket.socket, datagrams: Datagrams, there: Address, xid: int, question: Question, timeout_s: float
 ) -> Result:
     """One call over UDP, sent again while there is no reply; a reply may come from another address."""
     call = message(xid, question)

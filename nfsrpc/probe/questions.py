@@ -13,6 +13,7 @@ import struct
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import NamedTuple
 
 from nfsrpc.probe.asking import ANSWERED, CLOSED, REFUSED, SILENT, UNREACHABLE, Asked, Question, ask
@@ -154,16 +155,16 @@ def single(address: str, programs: Iterable[Prog]) -> Iterator[Plan]:
 def services(registrations: Registrations, programs: Iterable[int]) -> dict[Place, list[tuple[int, int]]]:
     """Programs and versions by the place where a host has registered them."""
     wanted = set(programs)
-    found: dict[Place, list[tuple[int, int]]] = {}
+    found: dict[tuple[Place, int, int], None] = {}
     for row in registrations.rows():
+        transport = next((name for name in TRANSPORTS if name == row.transport), None)
         of_family = (row.netid or "").endswith("6") == (":" in row.host)
-        known = row.prog in wanted and row.vers is not None and row.transport in TRANSPORTS
-        if not known or not row.port or not of_family:
-            continue
-        versions = found.setdefault(Place(row.host, row.transport, row.port), [])
-        if (row.prog, row.vers) not in versions and sum(map(len, found.values())) < MAX_SERVICES:
-            versions.append((row.prog, row.vers))
-    return {place: versions for place, versions in found.items() if versions}
+        if transport and row.port and row.prog in wanted and row.prog and row.vers and of_family:
+            found[Place(row.host, transport, row.port), row.prog, row.vers] = None
+    places: dict[Place, list[tuple[int, int]]] = {}
+    for place, prog, vers in islice(found, MAX_SERVICES):
+        places.setdefault(place, []).append((prog, vers))
+    return places
 
 
 def calls(registered: dict[Place, list[tuple[int, int]]], addresses: list[str], as_server: bool) -> Iterator[Plan]:

@@ -143,12 +143,10 @@ class Connection:
 def ip(source: str, destination: str, protocol: int, payload: dpkt.Packet) -> bytes:
     """An IP packet; dpkt works its checksums out."""
     if ":" not in source:
-        addresses = (socket.inet_aton(source), socket.inet_aton(destination))
-        return bytes(
-            dpkt.ip.IP(src=addresses[0], dst=addresses[1], p=protocol, ttl=64, data=payload, len=20 + len(payload))
-        )
-    addresses = tuple(socket.inet_pton(socket.AF_INET6, bare(address)) for address in (source, destination))
-    packet = dpkt.ip6.IP6(src=addresses[0], dst=addresses[1], nxt=protocol, hlim=64, plen=len(payload), data=payload)
+        src, dst = socket.inet_aton(source), socket.inet_aton(destination)
+        return bytes(dpkt.ip.IP(src=src, dst=dst, p=protocol, ttl=64, data=payload, len=20 + len(payload)))
+    src, dst = (socket.inet_pton(socket.AF_INET6, bare(address)) for address in (source, destination))
+    packet = dpkt.ip6.IP6(src=src, dst=dst, nxt=protocol, hlim=64, plen=len(payload), data=payload)
     packet.extension_hdrs, packet.all_extension_headers = {}, []
     return bytes(packet)
 
