@@ -72,6 +72,7 @@ def test_help_lists_the_commands() -> None:
         "table",
         "show",
         "carve",
+        "probe",
         "sql",
         "explain",
     ]

@@ -102,6 +102,25 @@ def test_a_port_mapper_that_is_stopped(pair: tuple[Host, Host]) -> None:
     assert (result.returncode, json.loads(result.stdout)["verdict"]["rule"]) == (1, "REG005")
 
 
+def test_over_ipv6(pair: tuple[Host, Host], tmp_path: Path) -> None:
+    """rpcbind has no version 2 there; its own list names tcp6 and udp6 for statd."""
+    server, client = pair
+    for host, address in zip(pair, ("fd00::1/64", "fd00::2/64"), strict=True):
+        host.run("ip", "address", "add", address, "dev", "eth0", "nodad")
+    server.start_rpcbind()
+    start_statd(server, tmp_path)
+    command = client.inside(sys.executable, "-m", "nfsrpc", "probe", "fd00::1", "--as-server", "-o", f"{tmp_path}/p")
+    subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    calls = nfsrpc.read(tmp_path / "p").calls
+    assert set(calls["server"]) == {"fd00::1"}
+    assert set(calls["state"]) == {"answered"}
+    seen = {(row.program, row.vers, row.transport) for row in calls.itertuples()}
+    assert seen == {
+        *(("rpcbind", vers, transport) for vers in (3, 4) for transport in ("tcp", "udp")),
+        *(("nsm", 1, transport) for transport in ("tcp", "udp")),
+    }
+
+
 def test_a_registration_without_a_service(pair: tuple[Host, Host], tmp_path: Path) -> None:
     server, client = pair
     serve(server, "lockd is gone")
