@@ -71,7 +71,9 @@ def column(array: Any) -> Any:
     if not array.null_count:
         return array.to_numpy(zero_copy_only=False)
     valid = array.is_valid().to_numpy(zero_copy_only=False)
-    return array.fill_null(False if pa.types.is_boolean(array.type) else 0).to_numpy(zero_copy_only=False), valid.astype(np.bool_)
+    return array.fill_null(False if pa.types.is_boolean(array.type) else 0).to_numpy(
+        zero_copy_only=False
+    ), valid.astype(np.bool_)
 
 
 def plain(row: Any) -> Any:

@@ -1,8 +1,8 @@
 """Rows of nodes kept as Parquet at a URL, so that the next question, or one more node, costs only what is new.
 
-An entry is a folder named by what it was made of: the version of nfsrpc, and of each file its name, size and time of change
-(an ETag in a bucket), as fsspec's `ukey` has them. Its manifest is written last: an entry without one does not count. An entry
-that cannot be read is made anew.
+An entry is a folder named by what it was made of: the version of nfsrpc, and of each file its name, size and time of
+change (an ETag in a bucket), as fsspec's `ukey` has them. Its manifest is written last: an entry without one does not
+count. An entry that cannot be read is made anew.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which nodes are judged together: those whose hosts call each other, directly or by way of others.
 
-Nothing that a rule compares lies in two groups, so each is judged by itself, on any worker. Where one of them is too large for
-a worker it is judged server by server: of each node what concerns that server or its clients' own loopbacks.
+Nothing that a rule compares lies in two groups, so each is judged by itself, on any worker. Where one of them is too
+large for a worker it is judged server by server: of each node what concerns that server or its clients' own
+loopbacks.
 """
 
 from __future__ import annotations

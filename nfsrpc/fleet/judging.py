@@ -1,8 +1,8 @@
-"""One group of nodes judged: their rows joined as those of vantages, and given to the sessions and rules of `analyze`."""
+"""One group of nodes judged: their rows joined as those of vantages, and given to sessions and rules as ever."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -25,12 +25,12 @@ def kinds() -> dict[str, dict[str, str]]:
     return {table: dict(columns) for table, columns in compile(PROTOCOLS, WANTED)[1]}
 
 
-def trace_of(nodes: Sequence[NodeRows]) -> Trace:
-    """The trace of all captures of these nodes."""
-    return Trace(merge(joined(nodes, kinds())))
+def trace_of(nodes: Sequence[NodeRows], servers: Collection[str] | None = None) -> Trace:
+    """The trace of all captures of these nodes, or of what concerns some servers in them."""
+    return Trace(merge(joined(nodes, kinds(), servers)))
 
 
-def judged(nodes: Sequence[NodeRows], settings: Any = ()) -> Report:
+def judged(nodes: Sequence[NodeRows], settings: Any = (), servers: Collection[str] | None = None) -> Report:
     """The report on some nodes. Without a capture that could be read it has no verdict but cannot-tell."""
     skipped = tuple(SourceError(*fields) for node in nodes for fields in node.skipped)
     if not any(node.vantages for node in nodes):
@@ -38,7 +38,7 @@ def judged(nodes: Sequence[NodeRows], settings: Any = ()) -> Report:
             None, "cannot-tell", f"Cannot tell whether locks work: {several(len(skipped), 'file')} failed."
         )
         return Report(Diagnosis(nothing), (), (), skipped=skipped)
-    trace = trace_of(nodes)
+    trace = trace_of(nodes, servers)
     report = report_of(trace.tables, diagnose(trace.tables, *settings, skipped=trace.skipped))
     return report._replace(names=dict(report.names))  # a proxy cannot be sent from a worker
 
@@ -68,7 +68,7 @@ def combined(reports: Sequence[Report]) -> Report:
     diagnosis = Diagnosis(
         verdict=fault(causes, findings) if causes else without_fault([each.verdict for each in diagnoses]),
         findings=(*causes, *others),
-        cannot_tell=tuple(dict.fromkeys(answer for each in diagnoses for answer in each.cannot_tell)),
+        cannot_tell=tuple({str(answer): answer for each in diagnoses for answer in each.cannot_tell}.values()),
         clear=tuple(
             {answer.rule: answer for each in diagnoses for answer in each.clear if answer.rule not in unjudged}.values()
         ),
@@ -111,13 +111,13 @@ def traffic(reports: Sequence[Report]) -> list[ProcedureTraffic]:
     for report in reports:
         for row in report.programs:
             found.setdefault(row[:3], []).append(row)
-    return [
-        rows[0]
-        if len(rows) == 1
-        else ProcedureTraffic(
-            *key,
-            *(sum(row[place] for row in rows) for place in range(3, 8)),
-            *(None, None, None, max((row.max for row in rows if row.max is not None), default=None)),
-        )
-        for key, rows in sorted(found.items())
-    ]
+    return [summed(rows) for _, rows in sorted(found.items())]
+
+
+def summed(rows: Sequence[ProcedureTraffic]) -> ProcedureTraffic:
+    if len(rows) == 1:
+        return rows[0]
+    names = ("calls", "replies", "unanswered", "retransmits", "errors")
+    slowest = max((row.max for row in rows if row.max is not None), default=None)
+    sums = {name: sum(getattr(row, name) for row in rows) for name in names}
+    return rows[0]._replace(**sums, p50=None, p95=None, p99=None, max=slowest)

@@ -1,7 +1,7 @@
 """Which captures are whose: names, folders and URLs to nodes.
 
-The files of a folder are a ring; each subfolder is a node's, and its name is the node's, wherever the folder lies: on this
-machine, or at a URL of fsspec (`s3://`, `gs://`, `abfs://`, `hdfs://`, `sftp://`, `http://`).
+The files of a folder are a ring; each subfolder is a node's, and its name is the node's, wherever the folder lies: on
+this machine, or at a URL of fsspec (`s3://`, `gs://`, `abfs://`, `hdfs://`, `sftp://`, `http://`).
 """
 
 from __future__ import annotations
@@ -52,14 +52,18 @@ def files_of(trace: str) -> Iterator[tuple[str, str]]:
                 raise found
             yield node_name(found, os.path.dirname(trace)), found
         return
-    folders = sorted(entry.path for entry in os.scandir(trace) if entry.is_dir())
-    rings = [folder for folder in (trace, *folders) if any(entry.is_file() for entry in os.scandir(folder))]
+    folders = [trace, *sorted(os.path.join(trace, name) for name in os.listdir(trace))]
+    rings = [folder for folder in folders if os.path.isdir(folder) and holds_files(folder)]
     for folder in rings:
         for found in find_captures([folder]):
             if not isinstance(found, SourceError):
                 yield os.path.basename(os.path.normpath(folder)), found
     if not rings:
         raise SourceError(trace, "holds no capture")
+
+
+def holds_files(folder: str) -> bool:
+    return any(os.path.isfile(os.path.join(folder, name)) for name in os.listdir(folder))
 
 
 def remote(url: str) -> Iterator[tuple[str, str]]:

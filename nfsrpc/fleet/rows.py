@@ -1,17 +1,18 @@
 """The rows of one node: its captures decoded to the end, by the worker that is near them.
 
-A node's captures are a ring, or several places on it (its loopback beside its network card): vantages, as reading.py finds
-them. What is healthy and over has left already, as in `analyze`. Files are numbered, and loopbacks told apart, by node: joining
-makes both unique in the fleet.
+A node's captures are a ring, or several places on it (its loopback beside its network card): vantages, as reading.py
+finds them. What is healthy and over has left already, as in `analyze`. Files are numbered, and loopbacks told apart,
+by node: joining makes both unique in the fleet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nfsrpc.columns import Mask, isin
 from nfsrpc.fleet.arrow import from_arrow, to_arrow
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.reading import Batch, Vantage, VantageBatches, prepared
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 EVERYWHERE = 0xFFFFFFFF  # the domain of addresses that are not loopback
+FILE_BITS = 16  # a loopback's domain is the number of a file, and of an interface in it
 # Who calls whom in these is who serves whom, or asks whom about it.
 PAIRED = (Prog.PORTMAP, Prog.NFS, Prog.MOUNT, Prog.NLM, Prog.NSM)
 
@@ -101,8 +103,40 @@ class StoredVantage(Vantage):
         return list(self.batches)
 
 
-def joined(nodes: Sequence[NodeRows], kinds: Any) -> VantageBatches:
-    """The rows of several nodes as those of vantages of one reading: files and loopbacks numbered throughout."""
+def concerning(batch: Batch, servers: Collection[str]) -> Batch:
+    """The rows of what these servers exchanged, and of what passed over loopbacks, where a client's statd is asked.
+
+    Quantiles of latencies are not kept by server, and are left out.
+    """
+    mine = np.array([text in servers or domain != EVERYWHERE for text, domain in batch["addresses"]], dtype=np.bool_)
+
+    def about(columns: Mapping[str, Any]) -> Mask:
+        mask: Mask = mine[columns["client"]] | mine[columns["server"]]
+        return mask
+
+    def only(columns: Mapping[str, Any], rows: Mask) -> dict[str, Any]:
+        return {
+            name: tuple(part[rows] for part in column) if isinstance(column, tuple) else column[rows]
+            for name, column in columns.items()
+        }
+
+    found: Batch = dict(batch)
+    for name in ("flows", "exchanges", "tallies", "accesses"):
+        found[name] = only(batch[name], about(batch[name]))
+    exchanges = found["exchanges"]["exchange"]
+    found["copies"] = only(batch["copies"], isin(batch["copies"]["exchange"], exchanges))
+    found["decoded"] = {
+        name: only(columns, isin(columns["exchange"], exchanges)) for name, columns in batch["decoded"].items()
+    }
+    found["latencies"] = only(batch["latencies"], np.zeros(len(batch["latencies"]["latency"]), dtype=np.bool_))
+    return found
+
+
+def joined(nodes: Sequence[NodeRows], kinds: Any, servers: Collection[str] | None = None) -> VantageBatches:
+    """The rows of several nodes as those of vantages of one reading: files and loopbacks numbered throughout.
+
+    With `servers`, only what concerns these.
+    """
     files: list[str] = []
     vantages: list[Vantage] = []
     damages: dict[int, str] = {}
@@ -111,8 +145,11 @@ def joined(nodes: Sequence[NodeRows], kinds: Any) -> VantageBatches:
         first = len(files)
         for vantage in node.vantages:
             batch = from_arrow(vantage.tables, vantage.lists)
+            if servers is not None:
+                batch = concerning(batch, servers)
             batch["addresses"] = [
-                (address, domain if domain == EVERYWHERE else domain + first) for address, domain in batch["addresses"]
+                (address, domain if domain == EVERYWHERE else domain + (first << FILE_BITS))
+                for address, domain in batch["addresses"]
             ]
             vantages.append(StoredVantage([first + file for file in vantage.files], batch))
         damages |= {first + file: damage for file, damage in node.damages.items()}

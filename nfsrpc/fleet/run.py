@@ -1,7 +1,8 @@
-"""The fleet on Dask: each node decoded by a task, each group judged by another; nothing but summaries passes the scheduler.
+"""The fleet on Dask: each node decoded by a task, each group judged by another.
 
-A task that fails is tried again on another worker; a node that cannot be read at all costs its part and is named. With a cache
-a run that was stopped goes on where it was, for each node's rows are kept when they are made.
+Nothing but summaries passes the scheduler. A task that fails is tried again on another worker; a node that cannot be
+read at all costs its part and is named. With a cache a run that was stopped goes on where it was, for each node's
+rows are kept when they are made.
 """
 
 from __future__ import annotations
@@ -108,4 +109,4 @@ def lost(node: Node, why: str) -> tuple[NodeRows, bool]:
 
 
 def judge(settings: Any, group: Group, *decoded: tuple[NodeRows, bool]) -> Report:
-    return judged([rows for rows, _ in decoded], settings)
+    return judged([rows for rows, _ in decoded], settings, group.servers)
