@@ -64,7 +64,8 @@ def combined(reports: Sequence[Report]) -> Report:
     leading = set(map(id, causes))
     others = sorted((found for found in findings if id(found) not in leading), key=gravity)
     diagnoses = [report.diagnosis for report in reports]
-    unjudged = {answer.rule for each in diagnoses for answer in (*each.cannot_tell, *each.broken)}
+    unjudged = {answer.rule for each in diagnoses for answer in each.cannot_tell}
+    unjudged |= {answer.rule for each in diagnoses for answer in each.broken}
     diagnosis = Diagnosis(
         verdict=fault(causes, findings) if causes else without_fault([each.verdict for each in diagnoses]),
         findings=(*causes, *others),

@@ -26,48 +26,56 @@ RETRIES = 3  # of a task whose worker was lost, or that could not read
 Progress = Callable[[str, int, int], None]  # node, done, of how many
 
 
+class NodeAnswer(NamedTuple):
+    """What a node's captures say by themselves."""
+
+    name: str
+    files: int
+    state: str
+    summary: str
+
+
 class Fleet(NamedTuple):
     """What was found in a fleet."""
 
     report: Report
-    nodes: tuple[Node, ...]  # in the order of the captures of the report
+    nodes: tuple[NodeAnswer, ...]
     cached: int  # nodes whose rows were not made anew
-    files: dict[str, str]  # node of each file
 
 
 def analyze(
     traces: Sequence[str], client: Any, cache: str = "", settings: Any = (), progress: Progress | None = None
 ) -> Fleet:
     """Judges the captures of a fleet on a cluster of Dask. Raises SourceError where nothing names a capture."""
-    found, errors, rows, summaries = decoded(traces, client, cache, progress)
+    _, errors, rows, summaries = decoded(traces, client, cache, settings, progress)
     reports = [
         client.submit(judge, settings, group, *(rows[number] for number in group.nodes), pure=False, retries=RETRIES)
         for group in groups_of([summary for summary, _, _ in summaries])
     ]
     report = combined(client.gather(reports))
-    files = {file: node.name for node, (_, _, shown) in zip(found, summaries, strict=True) for file in shown}
     cached = sum(was_kept for _, was_kept, _ in summaries)
-    return Fleet(report._replace(skipped=(*errors, *report.skipped)), tuple(found), cached, files)
+    answers = tuple(answer for _, _, answer in summaries)
+    return Fleet(report._replace(skipped=(*errors, *report.skipped)), answers, cached)
 
 
 def read(traces: Sequence[str], client: Any, cache: str = "") -> Trace:
     """The trace of a fleet's captures, decoded on a cluster and joined here."""
-    _, _, rows, _ = decoded(traces, client, cache, None)
+    _, _, rows, _ = decoded(traces, client, cache, (), None)
     return trace_of([node for node, _ in client.gather(rows)])
 
 
-Summaries = list[tuple[Summary, bool, list[str]]]
+Summaries = list[tuple[Summary, bool, NodeAnswer]]
 
 
 def decoded(
-    traces: Sequence[str], client: Any, cache: str, progress: Progress | None
+    traces: Sequence[str], client: Any, cache: str, settings: Any, progress: Progress | None
 ) -> tuple[list[Node], list[SourceError], list[Any], Summaries]:
     """The nodes, what could not be found, and the futures of their rows with a summary of each."""
     found, errors = nodes(traces)
     if not found:
         raise errors[0] if errors else ValueError("no capture is given")
     futures = [client.submit(decode_node, node, cache, pure=False, retries=RETRIES) for node in found]
-    shorts = [client.submit(summary, future, pure=False, retries=RETRIES) for future in futures]
+    shorts = [client.submit(summary, future, settings, pure=False, retries=RETRIES) for future in futures]
     numbers = {future.key: number for number, future in enumerate(shorts)}
     for done, future in enumerate(extra("fleet", "distributed", "a fleet").as_completed(shorts), 1):
         if progress:
@@ -75,7 +83,7 @@ def decoded(
     for number, future in enumerate(shorts):
         if future.status == "error":
             futures[number] = client.submit(lost, found[number], reason(future.exception()), pure=False)
-            shorts[number] = client.submit(summary, futures[number], pure=False)
+            shorts[number] = client.submit(summary, futures[number], settings, pure=False)
     return found, errors, futures, client.gather(shorts)
 
 
@@ -99,9 +107,11 @@ def decode_node(node: Node, cache: str) -> tuple[NodeRows, bool]:
     return rows, False
 
 
-def summary(decoded: tuple[NodeRows, bool]) -> tuple[Summary, bool, list[str]]:
+def summary(decoded: tuple[NodeRows, bool], settings: Any) -> tuple[Summary, bool, NodeAnswer]:
     rows, was_kept = decoded
-    return Summary(rows.rows, frozenset(pairs_of(rows))), was_kept, rows.files
+    verdict = judged([rows], settings).diagnosis.verdict
+    answer = NodeAnswer(rows.name, len(rows.files), verdict.state, verdict.summary)
+    return Summary(rows.rows, frozenset(pairs_of(rows))), was_kept, answer
 
 
 def lost(node: Node, why: str) -> tuple[NodeRows, bool]:
