@@ -44,6 +44,13 @@ def analyze(
     ] = None,
     timezone: Timezone = "",
     verbose: Verbose = False,
+    dask: Annotated[bool, typer.Option("--dask", help="Captures of many nodes: a cluster of this machine.")] = False,
+    scheduler: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The same on the cluster of this scheduler of Dask.")
+    ] = "",
+    cache: Annotated[
+        str, typer.Option(metavar="URL", help="With --dask: keeps each node's rows there, and reads them again.")
+    ] = "",
 ) -> None:
     """Say why locks hang: which host to fix, how, and with what proof.
 
@@ -54,6 +61,9 @@ def analyze(
 
     use_timezone(timezone)
     chosen = settings(select, ignore, thresholds)
+    if dask or scheduler:
+        analyze_fleet(traces, scheduler, cache, chosen, format, output, verbose)
+        return
     try:
         with progress_bar() as progress, in_a_hurry():
             report = report_on(traces, chosen, dmesg or [], format, progress)
@@ -62,6 +72,34 @@ def analyze(
     write([as_text(report, output, verbose) if format is Format.text else RENDERERS[format](report)], output)
     check_rules(report.diagnosis)
     if report.diagnosis.verdict.state == "fault":
+        raise typer.Exit(FAULT)
+
+
+def analyze_fleet(
+    traces: list[str],
+    scheduler: str,
+    cache: str,
+    chosen: Settings,
+    format: Format,  # noqa: A002
+    output: str | None,
+    verbose: bool,
+) -> None:
+    from nfsrpc.cli.fleet import fleet_of
+    from nfsrpc.fleet.shown import lines
+    from nfsrpc.sources import SourceError
+
+    try:
+        fleet = fleet_of(traces, scheduler, cache, chosen)
+    except (SourceError, OSError) as error:
+        fail(error)
+    if format is Format.text:
+        width = shutil.get_terminal_size().columns if output is None else 80
+        text = [f"{line}\n" for line in lines(fleet, width)]
+        write([*text, as_text(fleet.report, output, verbose)], output)
+    else:
+        write([RENDERERS[format](fleet.report)], output)
+    check_rules(fleet.report.diagnosis)
+    if fleet.report.diagnosis.verdict.state == "fault":
         raise typer.Exit(FAULT)
 
 
