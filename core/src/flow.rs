@@ -254,9 +254,11 @@ impl Flow {
             // A SYN written a little late comes before the first frame seen, be it the FIN of a short connection; else that
             // frame was of an older connection.
             (None, Some(first)) => {
-                let between = first.wrapping_sub(packet.seq.wrapping_add(1));
+                let begin = packet.seq.wrapping_add(1);
+                let near =
+                    first.wrapping_sub(begin) <= u32::from(u16::MAX) && own.first_data.is_none_or(|data| data == begin);
                 let at_once = time.saturating_sub(self.row.first).saturating_abs() <= PATIENCE_NS;
-                between != 0 && !(at_once && !own.stream.begun() && between <= u32::from(u16::MAX))
+                first != begin && !(near && at_once)
             }
             (None, None) => false,
         }

@@ -99,7 +99,10 @@ impl FlowTable {
             return self.damaged(Some(packet), matcher);
         }
         let mut at = self.find(key, packet, side, matcher);
-        if packet.transport == TCP && packet.tcp_flags & SYN != 0 && self.is_new_connection(at, packet, side, place.time) {
+        if packet.transport == TCP
+            && packet.tcp_flags & SYN != 0
+            && self.is_new_connection(at, packet, side, place.time)
+        {
             if self.pool.get(at as usize).is_some_and(|flow| flow.goes_on(packet, side)) {
                 matcher.oddities.push("corrupt-syn", packet.seq.into());
                 self.follow(at, packet, side, place);
