@@ -72,14 +72,26 @@ def resends(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[F
     asked = tables["registrations"]
     asked = asked.where((asked["prog"] == Prog.NSM) & among(asked, "capture", "frame", frames))
     statds = {(row.capture, row.frame) for row in asked.rows() if row.host != row.asker}
+    unheard = unacknowledged(tables["flows"], again["flow"])
     for row in again.rows():
         resent = copied[row.exchange]
         waits = resent["after_s"].tolist()
         kind = "notice" if (row.capture, row.call_frame) in statds else retransmission_kind(row)
-        if waits and row.flow not in resent["flow"] and timer_of("reconnect", waits[0]):
-            yield (row.capture, row.call_frame), f", on a new connection after {in_words('reconnect', waits[:1])}"
-        elif waits:
-            yield (row.capture, row.call_frame), f", retransmitted after {in_words(kind, waits)}"
+        by_tcp = row.time is not None and unheard.meet(row.flow, row.time, row.time)
+        if not waits:
+            continue
+        given_up = timer_of("reconnect", waits[0])
+        if row.flow not in resent["flow"] and (by_tcp or given_up):
+            how = f"on a new connection after {in_words('reconnect' if given_up else kind, waits[:1])}"
+        else:
+            how = f"retransmitted {'by TCP, by RPC ' if by_tcp else ''}after {in_words(kind, waits)}"
+        yield (row.capture, row.call_frame), f", {how}"
+
+
+def unacknowledged(flows: Table, numbers: Array) -> Stretches:
+    """When TCP retransmitted segments of clients without an ACK, by connection."""
+    rows = flows.where(isin(flows["flow"], numbers) & (flows["c_unheard"] > 0))
+    return Stretches((rows["flow"],), rows["c_unheard_first"], rows["c_unheard_last"])
 
 
 def retransmission_kind(call: Calls.Row) -> Kind | None:

@@ -9,6 +9,7 @@ from nfsrpc.diagnosis.catalogue import find
 from nfsrpc.diagnosis.timers import fingerprinted
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.trace import read
+from tests.records import sent_again
 from tests.rules.network.test_connection_stalled import forgotten
 from tests.rules.stage import LOCKD, Stage, diagnosed, inputs
 from tests.scenario import Host
@@ -71,9 +72,26 @@ def test_tcp_gives_a_connection_up() -> None:
     )
     (found,) = [found for found in diagnosed(forgotten(Stage(), 12)).findings if found.rule == "NET003"]
     assert found.evidence[1].note == (
-        "LOCK, never acknowledged, retransmitted after 60.0 s: "
+        "LOCK, never acknowledged, on a new connection after 60.0 s: "
         "the client's RPC timer; at 60 s its kernel logs 'not responding'"
     )
+
+
+def test_what_tcp_retransmitted_before_is_not_first_retransmitted_by_rpc(samples: Path) -> None:
+    found = notes(samples / "silent-for-minutes" / "cl1-eth0.pcap")
+    assert found[145].endswith(", on a new connection after 313 s")
+
+
+def test_tcp_and_rpc_retransmit_on_one_connection() -> None:
+    stage = Stage()
+    stage.nfs()
+    lock = stage.client.lock(stage.server, acked=False)
+    frame = len(stage.scenario.packets())
+    stage.wait(43.7)
+    lock.resend().granted()
+    again = sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25]})
+    (found,) = [found for found in diagnosed(again).findings if found.rule == "LCK002"]
+    assert found.evidence[0].note == "LOCK of 10.0.0.1, retransmitted by TCP, by RPC after 43.7 s"
 
 
 def test_tries_without_a_rhythm_have_no_clock() -> None:
