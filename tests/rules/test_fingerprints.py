@@ -86,7 +86,7 @@ def test_tcp_and_rpc_retransmit_on_one_connection() -> None:
     stage = Stage()
     stage.nfs()
     lock = stage.client.lock(stage.server, acked=False)
-    frame = len(stage.scenario.packets())
+    frame = stage.frames()
     stage.wait(43.7)
     lock.resend().granted()
     again = sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25]})
