@@ -181,7 +181,8 @@ def summary(cause: Finding, effects: Sequence[Finding]) -> str:
     if duration(wait) in cause.title:
         lasted = ""
     if clients == {cause.table_host}:
-        affected = f"; it {lasted}" if lasted else ""
+        subject = "it" if cause.title.startswith(cause.table_host or "") else cause.table_host
+        affected = f"; {subject} {lasted}" if lasted else ""
     elif clients:
         affected = f"; {named(clients)} {lasted}" if lasted else f"; affected: {named(clients)}"
     else:
