@@ -34,7 +34,7 @@ from nfsrpc.report.needs import unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
 from nfsrpc.rules import FAMILIES
-from nfsrpc.wording import count, digits, span, time_of_day
+from nfsrpc.wording import count, digits, span, time_of_day, times_of_day
 
 MARGIN = 10  # labels stand in it
 LINES = 40  # of a screen, which one fault fits
@@ -43,7 +43,6 @@ EXPENDABLE = ("Traffic", "Unknown", "Capture", "Also")
 JOINED = ("Passed", "Capture", "Traffic")  # with no empty line between them
 WIDEST_PLACE = 24  # file and frame, in a column of their own
 TERSE = 4  # frames of proof; then effects and competing causes are only named, too
-INDENT = 10  # of the further lines of a proof: below what stands behind the time of day
 FRAMES = (SCREEN.frames, 6, TERSE)  # of proof: fewer where a fault would not fit
 FIRST = ("LCK", "CBK")  # families of checks that passed: evidence that locks work comes first
 RANKS = {family: rank for rank, family in enumerate((*FIRST, *(one for one in FAMILIES if one not in FIRST)))}
@@ -325,11 +324,12 @@ class _Page:
         places = [clean(f"{self.files[proof.capture]}:{proof.frame}") for proof in shown]
         width = min(max(map(len, places), default=0), WIDEST_PLACE)
         lines: list[str] = []
-        for proof, place in zip(shown, places, strict=True):
+        times = times_of_day([proof.time for proof in shown])
+        for proof, place, time in zip(shown, places, times, strict=True):
             if last and proof is last[0]:
                 lines.append(f"… {left_out} more frames (--verbose)")
-            head = f"{time_of_day(proof.time)}  {place.ljust(width)}  "
-            lines += self.hanging(head, proof.note, min(len(head), INDENT))
+            head = f"{time}  {place.ljust(width)}  "
+            lines += self.hanging(head, proof.note, len(time) + 2)
         return lines
 
     def filters(self, evidence: Sequence[Evidence]) -> list[str]:

@@ -95,17 +95,28 @@ def test_the_verdict_comes_first_with_rule_and_certainty() -> None:
 
 def test_proof_is_times_and_frames_with_what_each_shows() -> None:
     assert block(render(CERTAIN, 140), "Proof") == [
-        "12:26:40  nfssrv-any.pcap:102  LOCK of 10.1.84.41, xid 0x88b6503f, sent 4 times",
-        "12:26:40  nfssrv-any.pcap:109  lockd asks its own portmapper for status (100024): port 0",
-        "12:27:41  nfssrv-any.pcap:336  LOCK answered GRANTED, 61.6 s after it was asked",
+        "12:26:40.000  nfssrv-any.pcap:102  LOCK of 10.1.84.41, xid 0x88b6503f, sent 4 times",
+        "12:26:40.001  nfssrv-any.pcap:109  lockd asks its own portmapper for status (100024): port",
+        "                        0",
+        "12:27:41.564  nfssrv-any.pcap:336  LOCK answered GRANTED, 61.6 s after it was asked",
     ]
     assert block(render(CERTAIN, 80), "Filter") == ["frame.number in {102,109,336}"]
+
+
+def test_frames_of_one_second_are_told_apart() -> None:
+    times = [0, 20_000, 2 * 10**9]
+    report = with_finding(evidence=tuple(Evidence(0, frame, "sent", time) for frame, time in enumerate(times, 1)))
+    assert block(render(report, 80), "Proof") == [
+        "00:00:00.000000  nfssrv-any.pcap:1  sent",
+        "00:00:00.000020  nfssrv-any.pcap:2  sent",
+        "00:00:02.000000  nfssrv-any.pcap:3  sent",
+    ]
 
 
 def test_what_is_likely_has_signs_and_says_how_to_be_sure() -> None:
     text = render(LIKELY, 80)
     assert "\nProof " not in text
-    assert block(text, "Signs")[0].startswith("12:26:40  nfssrv-any.pcap:102  LOCK of 10.1.84.41,")
+    assert block(text, "Signs")[0].startswith("12:26:40.000  nfssrv-any.pcap:102  LOCK of 10.1.84.41,")
     assert block(text, "Be sure")[1].startswith("tcpdump -i any")
     assert text.index("Be sure") < text.index("Fix ")
 
@@ -279,7 +290,7 @@ def test_the_capture_to_make_comes_first_where_one_cannot_tell() -> None:
 
 def test_standard_input_is_called_so() -> None:
     report = CERTAIN._replace(captures=(CAPTURE._replace(file="-"),))
-    assert block(render(report, 80), "Proof")[0].startswith("12:26:40  standard input:102  LOCK")
+    assert block(render(report, 80), "Proof")[0].startswith("12:26:40.000  standard input:102  LOCK")
     assert block(render(report, 80), "Capture")[0].startswith("standard input: pcap, ")
 
 
