@@ -97,7 +97,7 @@ def test_proof_is_times_and_frames_with_what_each_shows() -> None:
     assert block(render(CERTAIN, 140), "Proof") == [
         "12:26:40.000  nfssrv-any.pcap:102  LOCK of 10.1.84.41, xid 0x88b6503f, sent 4 times",
         "12:26:40.001  nfssrv-any.pcap:109  lockd asks its own portmapper for status (100024): port",
-        "                        0",
+        "0",
         "12:27:41.564  nfssrv-any.pcap:336  LOCK answered GRANTED, 61.6 s after it was asked",
     ]
     assert block(render(CERTAIN, 80), "Filter") == ["frame.number in {102,109,336}"]
