@@ -179,12 +179,12 @@ def questions(tables: Mapping[str, Any], frames: set[Frame]) -> Iterator[tuple[F
     refused = asked.where((asked["port"] == 0) & asked.valid("frame") & asked.valid("time"))
     rounds = dict(by_search(refused))
     for row in refused.where(among(refused, "capture", "frame", frames)).rows():
-        count, typical = rounds[row.exchange].since(row.time) if row.exchange in rounds else (0, 0.0)
-        if count > 1:
+        number, of, typical = rounds[row.exchange].place(row.time) if row.exchange in rounds else (1, 1, 0.0)
+        if of - number > 1:
             kind: Kind | None = (
                 "ask" if row.prog == Prog.NLM or (row.prog == Prog.NSM and row.asker == row.host) else None
             )
-            yield (row.capture, row.frame), f", repeated {several(count, 'time')}, every {in_words(kind, [typical])}"
+            yield (row.capture, row.frame), f", query {number} of {of}, one every {in_words(kind, [typical])}"
 
 
 def by_search(refused: Registrations) -> Iterator[tuple[int, Rounds]]:
@@ -203,13 +203,16 @@ class Rounds:
     def __init__(self, times: Array) -> None:
         self.times = np.sort(times)
         self.gaps = np.diff(self.times) / SECOND
+        # The last query of each round.
         self.ends = np.append(np.flatnonzero((self.gaps < ASKED_S[0]) | (self.gaps > ASKED_S[1])), len(self.gaps))
 
-    def since(self, time: int) -> tuple[int, float]:
-        """The number of repetitions after this time, and the typical gap between them in seconds."""
-        first = int(np.searchsorted(self.times, time))
-        end = int(self.ends[np.searchsorted(self.ends, first)])
-        return end - first, float(median(self.gaps[first : min(end, first + MANY)])) if end > first else 0.0
+    def place(self, time: int) -> tuple[int, int, float]:
+        """The number of the query at a time, of how many of its round, and the typical gap after it in seconds."""
+        at = int(np.searchsorted(self.times, time))
+        own = int(np.searchsorted(self.ends, at))
+        begin, end = int(self.ends[own - 1]) + 1 if own else 0, int(self.ends[own])
+        typical = float(median(self.gaps[at : min(end, at + MANY)])) if end > at else 0.0
+        return at - begin + 1, end - begin + 1, typical
 
 
 def callbacks(tables: Mapping[str, Table], frames: set[Frame]) -> Iterator[tuple[Frame, str]]:

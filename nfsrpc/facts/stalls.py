@@ -27,6 +27,8 @@ class Affected(NamedTuple):
     rows: Calls
     clients: tuple[str, ...]
     wait_s: float | None  # the longest wait; of a request without answer, to the end of the capture
+    first: int | None  # when the first was sent
+    last: int | None  # when the last stopped waiting
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -78,7 +80,8 @@ def affected(rows: Calls, span: Span | None, first: int | None = None, last: int
         ends = np.where(rows["reply_time"] == NAT, last, rows["reply_time"])
         rows = rows.where((rows["time"] <= last + SECOND) & (ends >= first - SECOND))
     clients = tuple(sorted(filter(None, set(rows["client"].tolist()))))
-    return Affected(rows, clients, longest(rows, span))
+    sent = rows["time"][rows["time"] != NAT]
+    return Affected(rows, clients, longest(rows, span), int(sent.min()) if len(sent) else None, last_end(rows, span))
 
 
 def last_end(rows: Calls, span: Span | None) -> int | None:

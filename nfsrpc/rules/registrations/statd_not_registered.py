@@ -150,6 +150,7 @@ def certain_finding(missing: Unregistered, victims: Affected) -> Finding:
     over = "" if missing.asked_itself else only_over(row.netid for row in rows if row.source != "DUMP")
     denied = bool((victims.rows["status"] == Nlm4Stats.DENIED_NOLOCKS).any())
     certain = on_server and missing.sure and not over and (missing.repeated or denied)
+    first, last = stretch(missing, victims)
     return RULE.finding(
         certainty="certain" if certain else "likely",
         host=missing.host,
@@ -161,13 +162,19 @@ def certain_finding(missing: Unregistered, victims: Affected) -> Finding:
         ),
         clients=victims.clients,
         count=len(rows),
-        first=missing.died.first if missing.died else rows[0].time,
-        last=rows[-1].time,
+        first=first,
+        last=last,
         evidence=(*death_proof(missing), *first_and_last_answer(rows), *longest_waits(victims.rows)),
         remedy=(*START_STATD, ELSEWHERE, *unmonitored(victims)),
         verify=(registered(host, Prog.NSM), *((try_lock(host),) if on_server else ())),
         wait_s=victims.wait_s,
     )
+
+
+def stretch(missing: Unregistered, victims: Affected) -> tuple[int, int]:
+    """From the death of statd, the first query for it or the first lock that waited to the last answer."""
+    first = min(missing.first, victims.first or missing.first)
+    return missing.died.first if missing.died else first, max(missing.last, victims.last or missing.last)
 
 
 def likely_finding(stall: Stall) -> Finding:
