@@ -22,6 +22,7 @@ from tests.report.samples import (
     LOGGED,
     SAMPLES,
     SERVER_LOOPBACK,
+    SEVERAL,
     STATD,
 )
 
@@ -80,7 +81,7 @@ def test_what_one_screen_has_no_room_for_is_named() -> None:
     report = LIKELY._replace(diagnosis=replace(LIKELY.diagnosis, cannot_tell=unknown, clear=HEALTHY.diagnosis.clear))
     text = render(report, 80)
     assert len(text.splitlines()) <= SCREEN
-    assert block(text, "Passed") == ["2 checks (--verbose lists them)"]
+    assert block(text, "Passed") == ["2 checks, 3 could not be judged (--verbose lists them)"]
     assert block(text, "More") == ["traffic, unknown, capture: --verbose"]
     assert {"Also", "Traffic", "Unknown", "Capture"} <= {
         line[:9].strip() for line in render(report, 80, verbose=True).splitlines()
@@ -193,8 +194,31 @@ def test_explained_findings_are_apart_from_others_and_neither_has_commands() -> 
     ]
 
 
-def test_beside_a_proven_fault_nothing_is_unknown() -> None:
-    assert "\nUnknown" not in render(CERTAIN, 80)
+def test_beside_a_proven_fault_what_is_unknown_is_counted() -> None:
+    assert block(render(CERTAIN, 80), "Passed") == ["0 checks, 3 could not be judged (--verbose lists them)"]
+    none = replace(CERTAIN.diagnosis, cannot_tell=())
+    assert "\nPassed" not in render(CERTAIN._replace(diagnosis=none), 80)
+
+
+def test_several_faults_are_listed_and_each_is_short() -> None:
+    text = render(SEVERAL, 80)
+    assert block(text, "Faults") == [
+        "1.  REG001 statd-not-registered     certain  10.1.84.31",
+        "2.  NET001 service-port-filtered    likely   10.1.84.32",
+        "3.  RPC002 authentication-rejected  certain  127.0.0.1 (node1-lo.pcap)",
+    ]
+    assert text.count("\nFix ") == 3
+    assert "\nWhy " not in text
+    assert block(text, "More") == ["why, affected clients, verify: --verbose"]
+    assert render(SEVERAL, 80, verbose=True).count("\nWhy ") == 2
+
+
+def test_two_faults_have_their_explanations() -> None:
+    causes = SEVERAL.diagnosis.verdict.causes[:2]
+    two = replace(SEVERAL.diagnosis, verdict=SEVERAL.diagnosis.verdict._replace(causes=causes))
+    text = render(SEVERAL._replace(diagnosis=two), 80)
+    assert text.count("\nWhy ") == 2
+    assert "\nFaults " not in text
 
 
 def test_rules_that_lack_the_same_share_a_line_and_a_capture() -> None:

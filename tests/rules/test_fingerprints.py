@@ -25,7 +25,7 @@ def test_a_call_that_was_sent_again_and_answered_late(samples: Path) -> None:
         "LOCK of 10.1.84.41, retransmitted after 10.3 s, 31.8 s, 60.5 s: "
         "the client's RPC timer; at 60 s its kernel logs 'not responding'"
     )
-    assert found[336] == "its reply, after 61.6 s: as long as lockd searches for statd"
+    assert found[336] == "its reply, after 61.6 s: lockd's search for statd"
     assert found[107] == (
         "10.1.84.31 asks its own portmapper for 100024 (GETPORT), query 1 of 21, one every 3.1 s: "
         "the kernel's search for a service"
@@ -46,7 +46,7 @@ def test_a_waiter_that_asks_by_itself(samples: Path) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "clock"),
-    [(61.5, ": as long as lockd searches for statd"), (47.0, ""), (15.1, ": a resolver's timeout is 5 s per try")],
+    [(61.5, ": lockd's search for statd"), (47.0, ""), (15.1, ": a resolver's timeout is 5 s per try")],
 )
 def test_an_answer_of_no_known_clock_is_left_as_it_is(seconds: float, clock: str) -> None:
     stage = Stage()
@@ -156,7 +156,7 @@ def test_a_search_for_statd_is_named_for_lock_only() -> None:
         request.granted(after=seconds)
         return note_at(stage, 0)
 
-    assert answered("LOCK", 61.5) == ": as long as lockd searches for statd"
+    assert answered("LOCK", 61.5) == ": lockd's search for statd"
     assert answered("UNLOCK", 61.5) == ""
     assert answered("LOCK", 15.0) == ": a resolver's timeout is 5 s per try"
     assert answered("UNLOCK", 15.0) == ""
@@ -170,7 +170,7 @@ def test_a_server_that_answers_other_locks_does_not_search_for_its_statd() -> No
         lock.granted(after=61.5)
         return note_at(stage, 0)
 
-    assert answered(0.5) == ": as long as lockd searches for statd"
+    assert answered(0.5) == ": lockd's search for statd"
     assert answered(1.5) == ""
 
 
@@ -184,7 +184,7 @@ def test_where_the_servers_loopback_shows_no_search_none_is_named() -> None:
         lock.granted(after=61.5)
         return note_at(stage, 0, at=stage.server)
 
-    assert answered(20) == ": as long as lockd searches for statd"
+    assert answered(20) == ": lockd's search for statd"
     assert answered(9) == ""
 
 
