@@ -156,10 +156,6 @@ def duration(seconds: float | None) -> str:
     return f"{seconds * 1000:.0f} ms" if size >= 0.0009995 else f"{seconds * 1_000_000:.0f} µs"
 
 
-# The names by which the rules call them.
-seconds, utc = duration, clock_time
-
-
 def size(number: int) -> str:
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if number >= factor:

@@ -45,7 +45,7 @@ from nfsrpc.findings.finding import Answer, Certainty, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls
-from nfsrpc.wording import NAMED, SECOND, seconds, several
+from nfsrpc.wording import NAMED, SECOND, duration, several
 
 RULE = Rule(
     "CBK001",
@@ -139,7 +139,7 @@ def finding(failures: list[CallbackFailure], affected: list[Waiter], certainty: 
     own = all(failure.is_servers_own for failure in failures)
     free = [free_for(waiter) for waiter in affected]
     idle = max((time for time in free if time is not None), default=None)
-    cost = f" The lock was free for {seconds(idle)} before." if idle is not None else ""
+    cost = f" The lock was free for {duration(idle)} before." if idle is not None else ""
     return RULE.finding(
         certainty=certainty,
         host=server if own else client,

@@ -55,7 +55,7 @@ from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule, Severity
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks, Monitors
-from nfsrpc.wording import NAMED, SECOND, named, seconds, several
+from nfsrpc.wording import NAMED, SECOND, duration, named, several
 
 RULE = Rule(
     "MON005",
@@ -200,7 +200,7 @@ def locks_stay(notice: IgnoredNotice, kept: Locks, blocked: list[Waiter]) -> Fin
     worst = max(blocked, key=lambda waiter: waiter.end, default=None)
     waits = (
         f"{several(len(blocked), 'client waits', 'clients wait')} behind that, up to "
-        f"{seconds((worst.end - row.time) / SECOND)} after the notice."
+        f"{duration((worst.end - row.time) / SECOND)} after the notice."
         if worst is not None
         else ""
     )

@@ -51,7 +51,7 @@ from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 RULE = Rule(
     "REG005",
@@ -237,4 +237,4 @@ def suspected(signs: Signs) -> Suspicion | None:
     if denied is None or STOPPED_S <= denied < GAVE_UP_S:
         return None
     state = "is stopped" if denied < STOPPED_S else "hangs"
-    return Suspicion(f"DENIED_NOLOCKS after {seconds(denied)}: lockd does so when its own portmapper {state}", "", 2)
+    return Suspicion(f"DENIED_NOLOCKS after {duration(denied)}: lockd does so when its own portmapper {state}", "", 2)
