@@ -92,8 +92,8 @@ def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) 
         explanation=(
             f"{several(len(victims), f'request of {whose} was', f'requests of {whose} were')} blocked or denied by the "
             f"lock of {holder.owner}. Its host {holder.client} sent its last frame at {clock_time(last)}, {since} "
-            f"before the end of the wait. The server {holder.server} keeps the lock until that host boots and announces "
-            "it (SM_NOTIFY)."
+            f"before the end of the wait. The server {holder.server} keeps the lock until that host boots and "
+            "announces it (SM_NOTIFY)."
         ),
         clients=clients,
         files=(holder.file,),
