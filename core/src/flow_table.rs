@@ -99,7 +99,10 @@ impl FlowTable {
             return self.damaged(Some(packet), matcher);
         }
         let mut at = self.find(key, packet, side, matcher);
-        if packet.transport == TCP && packet.tcp_flags & SYN != 0 && self.is_new_connection(at, packet, side) {
+        if packet.transport == TCP
+            && packet.tcp_flags & SYN != 0
+            && self.is_new_connection(at, packet, side, place.time)
+        {
             if self.pool.get(at as usize).is_some_and(|flow| flow.goes_on(packet, side)) {
                 matcher.oddities.push("corrupt-syn", packet.seq.into());
                 self.follow(at, packet, side, place);
@@ -263,8 +266,8 @@ impl FlowTable {
         at
     }
 
-    fn is_new_connection(&self, at: u32, packet: &Packet<'_>, side: usize) -> bool {
-        self.pool.get(at as usize).is_some_and(|flow| flow.is_new_connection(packet, side))
+    fn is_new_connection(&self, at: u32, packet: &Packet<'_>, side: usize, time: i64) -> bool {
+        self.pool.get(at as usize).is_some_and(|flow| flow.is_new_connection(packet, side, time))
     }
 
     /// Begins a flow, in the place of the one with this key if there is one.

@@ -240,7 +240,7 @@ def first_and_last_answer(rows: list[Registrations.Row]) -> Iterator[Evidence]:
     yield Evidence(first.capture, first.frame, f"{first.asker} asks {whom} for 100024 ({first.source})")
     yield Evidence.of(first.reply_capture, first.reply_frame, "not registered")
     if last is not first:
-        yield Evidence.of(last.reply_capture, last.reply_frame, f"not registered, reply to query {len(rows)}")
+        yield Evidence.of(last.reply_capture, last.reply_frame, f"not registered, the last of {len(rows)} such replies")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from nfsrpc.report.contents import Fault, Report, nfsrpc_version
 from nfsrpc.report.host_names import OWNER_MEANS
 from nfsrpc.report.needs import unknowns
 from nfsrpc.report.proof import display_filters
-from nfsrpc.wording import count, date_time, digits, span, time_of_day, time_zone
+from nfsrpc.wording import count, date_time, digits, span, time_zone, times_of_day
 
 
 class Title(NamedTuple):
@@ -116,17 +116,15 @@ def _finding(report: Report, finding: Finding) -> Iterator[Block]:
         yield Heading("Proof" if finding.certainty == "certain" else "Signs")
         files = report.file_names()
         first, more, last = ends_of(finding.evidence, PAGE.frames)
+        shown = [*first, *last]
+        times = times_of_day([proof.time for proof in shown])
         rows = [
-            (
-                time_of_day(proof.time).strip(),
-                f"{files[proof.capture]}:{proof.frame}",
-                clipped(proof.note, PAGE.characters),
-            )
-            for proof in (*first, *last)
+            (time.strip(), f"{files[proof.capture]}:{proof.frame}", clipped(proof.note, PAGE.characters))
+            for proof, time in zip(shown, times, strict=True)
         ]
         yield Grid((f"time, {time_zone(finding.first)}", "file:frame", "what it shows"), rows)
         yield from _more(more, "more frame", "before the last one")
-        filters, _ = first_of(display_filters((*first, *last)), SCREEN.captures)
+        filters, _ = first_of(display_filters(shown), SCREEN.captures)
         yield Filters([(files[capture], expression) for capture, expression in filters])
     if finding.needs and finding.certainty != "certain":
         yield Heading("To be sure")

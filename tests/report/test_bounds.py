@@ -131,7 +131,7 @@ def test_the_order_stays() -> None:
 def test_four_causes_have_proof_and_remedy_and_the_others_a_line(number: int, shown: int, more: int) -> None:
     lines = text.render(each_a_cause(number)).splitlines()
     assert sum(line.startswith("Fault ") for line in lines) == shown
-    assert sum(line.startswith("Faults ") for line in lines) == more
+    assert sum(line.startswith("Further ") for line in lines) == more
     assert sum("is closed" in line for line in lines) == more
     assert sum("Restart number" in line for line in lines) == shown
 

@@ -20,8 +20,9 @@ import pytest
 
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.catalogue import rules
-from nfsrpc.diagnosis.run import Inputs, ask, is_last
+from nfsrpc.diagnosis.run import ask, is_last
 from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.facts.inputs import Inputs
 from nfsrpc.findings.finding import Answer, Broken, CannotTell, Clear, Diagnosis, Finding
 from nfsrpc.sessions import WANTED, Sessions
 from tests.scenario import Exchange, Host, Scenario

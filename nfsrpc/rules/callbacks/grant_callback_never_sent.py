@@ -38,7 +38,7 @@ from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.tables import Flows, Locks, Registrations
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 RULE = Rule(
     "CBK003",
@@ -137,7 +137,9 @@ def finding(server: str, ignored: list[Waiter], free: dict[int, float], unfilter
     return RULE.finding(
         certainty="certain" if unfiltered else "likely",
         host=server,
-        title=f"{server} does not call waiting clients back: locks stay unused for up to {seconds(free[worst.number])}",
+        title=(
+            f"{server} does not call waiting clients back: locks stay unused for up to {duration(free[worst.number])}"
+        ),
         explanation=(
             f"{several(len(ignored), 'lock')} for which {named(clients)} waited became free, and {server} sent no "
             "GRANTED to the waiter and did not ask for its lockd. The lock was granted when the client retried."

@@ -36,7 +36,7 @@ from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.tables import Calls, Locks
-from nfsrpc.wording import seconds
+from nfsrpc.wording import duration
 
 RULE = Rule(
     "LCK003",
@@ -85,9 +85,9 @@ def finding(waiter: Waiter, again: bool) -> Finding:
     return RULE.finding(
         certainty="likely" if again else "certain",
         host=row.server,
-        title=f"{row.client} waits for a lock on {row.file} that has been free for {seconds(idle)}",
+        title=f"{row.client} waits for a lock on {row.file} that has been free for {duration(idle)}",
         explanation=(
-            f"The LOCK of {row.owner} was answered BLOCKED; the holder released the range {seconds(idle)} before the "
+            f"The LOCK of {row.owner} was answered BLOCKED; the holder released the range {duration(idle)} before the "
             f"end of the capture, and {row.server} has not granted it since.{unseen}"
         ),
         clients=(row.client,),

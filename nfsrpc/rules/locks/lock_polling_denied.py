@@ -35,7 +35,7 @@ from nfsrpc.facts.polling import Series
 from nfsrpc.findings.advice import bare, who_holds, wire_of
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.wording import named, seconds, several
+from nfsrpc.wording import duration, named, several
 
 RULE = Rule(
     "LCK016",
@@ -66,12 +66,12 @@ def finding(polled: list[Series]) -> Finding:
     count = sum(series.tries for series in polled)
     return RULE.finding(
         host=holding[0] if len(holding) == 1 else None,
-        title=f"{several(count, 'LOCK')} of {named(clients)} for {first.file} DENIED in {seconds(longest.lasted_s)}: "
+        title=f"{several(count, 'LOCK')} of {named(clients)} for {first.file} DENIED in {duration(longest.lasted_s)}: "
         f"{by_whom}",
         explanation=(
             f"{named(clients)} sent {several(count, 'LOCK')} for {first.file} to {first.server} without waiting for "
             "the lock (F_SETLK, LOCK_NB), and each was answered DENIED, for "
-            f"{seconds(longest.lasted_s)}. {behind(owners)}"
+            f"{duration(longest.lasted_s)}. {behind(owners)}"
         ),
         clients=clients,
         files=(first.file,),

@@ -44,7 +44,7 @@ from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.tables import Locks
-from nfsrpc.wording import SECOND, named, seconds, several, utc
+from nfsrpc.wording import SECOND, clock_time, duration, named, several
 
 RULE = Rule(
     "LCK008",
@@ -142,14 +142,14 @@ def without_holder(refused: list[Refusal]) -> Finding:
     clients = tuple(sorted({refusal.row.client for refusal in refused} | of_rebooted_holder(longest)))
     owner = f"{holder.owner} ({holder.client})" if holder else ""
     asking = named(sorted({refusal.row.client for refusal in refused}))
-    how = HOW[longest.freed].format(holder=owner, server=row.server, since=utc(longest.since))
+    how = HOW[longest.freed].format(holder=owner, server=row.server, since=clock_time(longest.since))
     return RULE.finding(
         certainty="likely",
         host=row.server,
         title=TITLES[longest.freed].format(server=row.server, asking=asking, holder=owner, file=row.file),
         explanation=(
             f"{how[0].upper()}{how[1:]}. Nobody else was granted the range, and still {row.server} refused it to "
-            f"{asking} for {seconds(longest.lasted_s)}. {WHY[longest.freed]}"
+            f"{asking} for {duration(longest.lasted_s)}. {WHY[longest.freed]}"
         ),
         clients=clients,
         files=(row.file,),

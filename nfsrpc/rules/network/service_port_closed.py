@@ -39,7 +39,7 @@ from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
-from nfsrpc.wording import SECOND, seconds, several
+from nfsrpc.wording import SECOND, duration, several
 
 RULE = Rule(
     "NET002",
@@ -86,7 +86,7 @@ def finding(attempt: Attempt) -> Finding:
         title=f"the {service} of {host} refuses connections to port {port}",
         explanation=(
             f"{attempt.client} tried port {port} of {host} {several(attempt.tries, 'time')} in "
-            f"{seconds(attempt.seconds)} and was refused{until}. "
+            f"{duration(attempt.seconds)} and was refused{until}. "
             + ("The portmapper names that port, but" if attempt.registered else "Either")
             + " no process listens there, or a firewall rejects what is sent to it."
         ),

@@ -44,7 +44,7 @@ from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
-from nfsrpc.wording import SECOND, named, seconds, several, utc
+from nfsrpc.wording import SECOND, clock_time, duration, named, several
 
 RULE = Rule(
     "NET001",
@@ -141,7 +141,7 @@ def finding(attempt: Attempt, presence: Presence, arrived: bool | None) -> Findi
         + (f"SYNs to port {port} are dropped" if living else "the host sends nothing any more"),
         explanation=(
             f"{attempt.client} sent {several(attempt.tries, 'SYN')} to port {port} of {host} in "
-            f"{seconds(attempt.seconds)} and got no answer{until}. "
+            f"{duration(attempt.seconds)} and got no answer{until}. "
             + (
                 f"The host answers on other ports, so {WHERE[arrived]} drops what is sent to this one."
                 if living
@@ -186,8 +186,8 @@ def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
         title=f"SYNs of {attempt.client} from {sources} to port {port} of {host} are dropped, others accepted",
         explanation=(
             f"{attempt.client} sent {several(attempt.tries, 'SYN')} from {sources} to port {port} of {host} in "
-            f"{seconds(attempt.seconds)} without an answer, while a connection from source port {other.source} was "
-            f"accepted at {utc(other.time)}: the port is open. {KEEPER[arrived]} keeps the state of an older "
+            f"{duration(attempt.seconds)} without an answer, while a connection from source port {other.source} was "
+            f"accepted at {clock_time(other.time)}: the port is open. {KEEPER[arrived]} keeps the state of an older "
             "connection with these ports, or the service's listen queue was full."
         ),
         clients=(attempt.client,),

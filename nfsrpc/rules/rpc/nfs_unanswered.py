@@ -40,7 +40,7 @@ from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import NULL, Prog
 from nfsrpc.sessions.grouping import Parts, keys_of
 from nfsrpc.tables import Calls, Flows
-from nfsrpc.wording import named, seconds, several
+from nfsrpc.wording import duration, named, several
 
 RULE = Rule(
     "RPC005",
@@ -101,7 +101,7 @@ def finding(server: str, rows: Calls, span: Span | None) -> Finding:
         title=f"{several(len(rows), 'NFS call')} to {server} not answered in time",
         explanation=(
             f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} answered late"
-            f"{f', up to {seconds(wait)}' if wait is not None else ''}. So file access waits, not only locking."
+            f"{f', up to {duration(wait)}' if wait is not None else ''}. So file access waits, not only locking."
         ),
         clients=clients,
         count=len(rows),

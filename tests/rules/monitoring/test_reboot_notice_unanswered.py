@@ -11,7 +11,15 @@ from tests.scenario import Exchange, Host
 from tests.wire import TCP
 
 
-@fires("MON004", host=CLIENT, clients=(SERVER,), certainty="certain")
+@fires("MON004", host=SERVER, clients=(CLIENT,), certainty="certain")
+def test_a_server_that_does_not_receive_a_notice_keeps_locks_of_the_client(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.notify(stage.server, 5).unanswered(resend=[2, 6, 14])
+    stage.later(20)
+    return stage.wire()
+
+
+@fires("MON004", host=CLIENT, clients=(CLIENT,), certainty="certain")
 def test_a_notice_that_is_not_heard(stage: Stage) -> bytes:
     stage.nfs()
     stage.server.notify(stage.client, 5).unanswered(resend=[2, 6, 14])

@@ -549,3 +549,13 @@ def test_a_monitoring_system_asks_seldom(pause: float, is_found: bool) -> None:
         stage.wait(pause)
     captured = stage.wire()
     assert [bool(findings(asked(rule, captured))) for rule in ("REG001", "MON004")] == [is_found] * 2
+
+
+def test_one_wait_has_one_length_and_its_queries_one_number() -> None:
+    stage = without_statd(Stage())
+    (found,) = findings(asked("REG001", stage.any(stage.server)))
+    assert found.first is not None
+    assert found.last is not None
+    assert round((found.last - found.first) / SECOND, 3) == found.wait_s == 61.6
+    assert found.explanation.startswith("Its portmapper answered 20 times")
+    assert "not registered, the last of 20 such replies" in [proof.note for proof in found.evidence]
