@@ -16,13 +16,14 @@ from nfsrpc.carving import leaks, pcapng
 from nfsrpc.carving.headers import Unread, write
 from nfsrpc.carving.payloads import Payloads
 from nfsrpc.carving.pseudonyms import Pseudonyms
-from nfsrpc.findings.finding import Diagnosis
+from nfsrpc.findings.finding import Diagnosis, split_host
 from nfsrpc.printable import clean
 from nfsrpc.raw import Frame, rereading
 from nfsrpc.trace import Trace, read
 
 ABOUT = "anonymized by nfsrpc carve"
 KEPT_INTERFACES = ("any", "lo")
+MAX_BYTES = 1 << 28  # of frames, which are all held at once, several times
 
 
 class NotAnonymous(ValueError):
@@ -48,12 +49,13 @@ def anonymize(trace: Trace, key: bytes) -> Anonymized:
     written, left_out, blank = rewrite(frames, names)
     kept = [frames[number] for number in written]
     data = capture_of(trace, [frame._replace(bytes=new) for frame, new in zip(kept, written.values(), strict=True)], names)
-    if (leak := leaks.find(data, names)) is not None:
+    first_section = int.from_bytes(data[4:8], "little")  # with the name of this program, and nothing else
+    if (leak := leaks.find(data, first_section, names)) is not None:
         raise NotAnonymous(f"not written: {leak}")
     plain, result = read(capture_of(trace, kept, names)).diagnosis, read(data).diagnosis
     if difference := differing(outline(plain, names), outline(result)):
         raise NotAnonymous(f"not written: the analysis of the result differs: {difference}")
-    same = not left_out or outline(plain) == outline(trace.diagnosis)
+    same = not left_out or verdict_of(outline(plain)) == verdict_of(outline(trace.diagnosis))
     return Anonymized(data, len(kept), left_out, blank, same, result, names)
 
 
@@ -61,7 +63,8 @@ def outline(diagnosis: Diagnosis, names: Pseudonyms | None = None) -> Counter[tu
     """What a diagnosis says, without its wording; of hosts it has their pseudonyms, if there are any."""
 
     def host(name: str | None) -> str | None:
-        return name and (names.text(name.encode()).decode() if names else name)
+        address, _ = split_host(name)
+        return address and (names.text(address.encode()).decode() if names else address)
 
     verdict = diagnosis.verdict
     said = Counter[tuple[Any, ...]]([("verdict", verdict.state, verdict.rule)])
@@ -76,6 +79,10 @@ def outline(diagnosis: Diagnosis, names: Pseudonyms | None = None) -> Counter[tu
     return said
 
 
+def verdict_of(outline: Counter[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
+    return {line for line in outline if line[0] in ("verdict", "cause")}
+
+
 def differing(before: Counter[tuple[Any, ...]], after: Counter[tuple[Any, ...]]) -> str | None:
     """The first thing that one of two outlines says and the other one does not."""
     for said, other, only in ((before, after, "only before"), (after, before, "only after")):
@@ -86,7 +93,14 @@ def differing(before: Counter[tuple[Any, ...]], after: Counter[tuple[Any, ...]])
 
 def frames_of(trace: Trace) -> list[Frame]:
     places = [(row.capture, number) for row in trace.tables["captures"].rows() for number in range(1, row.frames + 1)]
-    return [frame for part in rereading(trace.tables.decoded, places) for frame in part.frames]
+    frames: list[Frame] = []
+    size = 0
+    for part in rereading(trace.tables.decoded, places):
+        frames += part.frames
+        size += sum(len(frame.bytes) for frame in part.frames)
+        if size > MAX_BYTES:
+            raise NotAnonymous(f"more than {MAX_BYTES >> 20} MiB to anonymize: choose fewer frames with --where or --frames")
+    return frames
 
 
 def rewrite(frames: Sequence[Frame], names: Pseudonyms) -> tuple[dict[int, bytes], Counter[str], Counter[str]]:
@@ -97,7 +111,7 @@ def rewrite(frames: Sequence[Frame], names: Pseudonyms) -> tuple[dict[int, bytes
         try:
             writers.append(write(frame.bytes, frame.wire_len, frame.link_type, names))
         except Unread as reason:
-            left_out[number] = f"with {reason}"
+            left_out[number] = str(reason)
             writers.append(None)
     payloads = Payloads(writers, [frame.time for frame in frames], names)
     payloads.rewrite()

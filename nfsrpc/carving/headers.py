@@ -112,7 +112,7 @@ def write(data: bytes, wire_len: int, link_type: int, names: Pseudonyms) -> Fram
         link(frame, link_type, 0)
     except Cut:
         if not any(frame.out):
-            raise Unread("a frame cut in its first header") from None
+            raise Unread("cut in the first header") from None
     return frame
 
 
@@ -124,7 +124,7 @@ def link(frame: FrameWriter, link_type: int, at: int) -> None:
         return ip(frame, at, frame.wire_len - at)
     known = LINKS.get(link_type)
     if known is None:
-        raise Unread(f"link type {link_type}")
+        raise Unread(f"of link type {link_type}")
     return known(frame, at)
 
 
@@ -159,7 +159,7 @@ def ppp(frame: FrameWriter, at: int) -> None:
         at = frame.keep(at, 2)
     protocol, length = (frame.u8(at), 1) if frame.u8(at) & 1 else (frame.u16(at), 2)
     if protocol not in (PPP_IPV4, PPP_IPV6):
-        raise Unread("no IP")
+        raise Unread("without IP")
     at = frame.keep(at, length)
     return ip(frame, at, frame.wire_len - at)
 
@@ -170,7 +170,7 @@ def ppp_of_pppd(frame: FrameWriter, at: int) -> None:
 
 def cisco_hdlc(frame: FrameWriter, at: int) -> None:
     if frame.u8(at) not in CISCO_ADDRESSES:
-        raise Unread("no IP")
+        raise Unread("without IP")
     ethertype(frame, frame.u16(at + 2), frame.keep(at, 4))
 
 
@@ -179,7 +179,7 @@ def over_infiniband(frame: FrameWriter, at: int) -> None:
         kind = int.from_bytes(frame.data[at + before : at + before + 2], "big")
         if frame.data[at + before + 2 : at + before + 4] == b"\0\0" and kind in (IPV4_TYPE, IPV6_TYPE, *VLANS):
             return ethertype(frame, kind, frame.keep(at + before, 4))
-    raise Unread("no IP")
+    raise Unread("without IP")
 
 
 def nflog(frame: FrameWriter, at: int) -> None:
@@ -197,7 +197,7 @@ def nflog(frame: FrameWriter, at: int) -> None:
             if attribute & 0x3FFF == NFULA_PACKET_HDR:
                 kind = frame.u16(place + 4)
             place += (length + 3) & ~3
-    raise Unread("no IP")
+    raise Unread("without IP")
 
 
 def keep_attributes(frame: FrameWriter, at: int, end: int, order: str) -> None:
@@ -212,7 +212,7 @@ def pktap(frame: FrameWriter, at: int) -> None:
     frame.need(at + 12)
     length, follows, inner = struct.unpack_from("<III", frame.data, at)
     if length < 12 or follows != 1 or inner == PKTAP:
-        raise Unread("no IP")
+        raise Unread("without IP")
     frame.keep(at, 12)
     frame.need(at + length)
     link(frame, inner, at + length)
@@ -247,7 +247,7 @@ def ethertype(frame: FrameWriter, kind: int, at: int, length: int | None = None)
             at = frame.keep(at, 4)
         at = frame.keep(at, 4)
     elif kind not in (IPV4_TYPE, IPV6_TYPE):
-        raise Unread("no IP")
+        raise Unread("without IP")
     return ip(frame, at, frame.wire_len - at if length is None else length)
 
 
@@ -261,13 +261,13 @@ def ip(frame: FrameWriter, at: int, length: int) -> None:
     elif version == 6:
         ipv6(frame, at, length)
     else:
-        raise Unread("no IP")
+        raise Unread("without IP")
 
 
 def ipv4(frame: FrameWriter, at: int, length: int) -> None:
     header = (frame.u8(at) & 15) * 4
     if header < 20:
-        raise Unread("no IP")
+        raise Unread("without IP")
     total = frame.u16(at + 2) or length
     frame.need(at + 20)
     frame.keep(at, 10)
@@ -323,15 +323,15 @@ def transport(frame: FrameWriter, packet: Packet) -> None:
     if packet.length < 0 or packet.begin > packet.end:
         raise Cut
     if packet.protocol not in (TCP, UDP, ICMP, ICMPV6, IPIP, IPV6_IN_IP, GRE):
-        raise Unread(f"IP protocol {packet.protocol}")
+        raise Unread(f"of IP protocol {packet.protocol}")
     inside = None if packet.offset or packet.more else tunnel(frame, packet)
     if inside is not None:
         frame.nesting += 1
         if frame.nesting > MAX_NESTING:
-            raise Unread("tunnels in tunnels")
+            raise Unread("with tunnels in tunnels")
         inside()
     elif packet.protocol in (IPIP, IPV6_IN_IP, GRE):
-        raise Unread("a tunnel that is not read")
+        raise Unread("of a tunnel that is not read")
     else:
         frame.packet = packet
 

@@ -346,7 +346,7 @@ def head(data: bytes) -> Head | None:
     xid, kind, *words = words
     if kind == CALL:
         version, prog, vers, proc, flavor, size, *_ = *words, *(0,) * 6
-        known = version == 2 and prog and vers <= MAX_NUMBER and proc <= MAX_NUMBER and size <= MAX_AUTH
+        known = version == 2 and prog and (vers <= MAX_NUMBER or not proc) and proc <= MAX_NUMBER and size <= MAX_AUTH
         return Head(xid, kind, prog, vers, proc, flavor) if known else None
     status, flavor, size = words[:3]
     accepted = status == 0 and flavor <= MAX_FLAVOR and size <= MAX_AUTH
