@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nfsrpc.carving import leaks, pcapng
-from nfsrpc.carving.headers import Unread, write
+from nfsrpc.carving.headers import FrameWriter, Unread, write
 from nfsrpc.carving.payloads import Payloads
 from nfsrpc.carving.pseudonyms import Pseudonyms
 from nfsrpc.findings.finding import Diagnosis, split_host
@@ -48,11 +48,15 @@ def anonymize(trace: Trace, key: bytes) -> Anonymized:
     frames = frames_of(trace)
     written, left_out, blank = rewrite(frames, names)
     kept = [frames[number] for number in written]
-    data = capture_of(trace, [frame._replace(bytes=new) for frame, new in zip(kept, written.values(), strict=True)], names)
+    data = capture_of(
+        trace, [frame._replace(bytes=new) for frame, new in zip(kept, written.values(), strict=True)], names
+    )
     first_section = int.from_bytes(data[4:8], "little")  # with the name of this program, and nothing else
-    if (leak := leaks.find(data, first_section, names)) is not None:
+    after = read(data)
+    parties = [address for address, _ in after.tables.decoded.addresses]
+    if (leak := leaks.find(data, first_section, parties, names)) is not None:
         raise NotAnonymous(f"not written: {leak}")
-    plain, result = read(capture_of(trace, kept, names)).diagnosis, read(data).diagnosis
+    plain, result = read(capture_of(trace, kept, names)).diagnosis, after.diagnosis
     if difference := differing(outline(plain, names), outline(result)):
         raise NotAnonymous(f"not written: the analysis of the result differs: {difference}")
     same = not left_out or verdict_of(outline(plain)) == verdict_of(outline(trace.diagnosis))
@@ -99,14 +103,16 @@ def frames_of(trace: Trace) -> list[Frame]:
         frames += part.frames
         size += sum(len(frame.bytes) for frame in part.frames)
         if size > MAX_BYTES:
-            raise NotAnonymous(f"more than {MAX_BYTES >> 20} MiB to anonymize: choose fewer frames with --where or --frames")
+            raise NotAnonymous(
+                f"more than {MAX_BYTES >> 20} MiB to anonymize: choose fewer frames with --where or --frames"
+            )
     return frames
 
 
 def rewrite(frames: Sequence[Frame], names: Pseudonyms) -> tuple[dict[int, bytes], Counter[str], Counter[str]]:
-    """The frames written anew by their place, those left out by reason, and the messages that have lost their contents."""
+    """The frames written anew by their place, those left out by reason, and messages without contents by program."""
     left_out: dict[int, str] = {}
-    writers = []
+    writers: list[FrameWriter | None] = []
     for number, frame in enumerate(frames):
         try:
             writers.append(write(frame.bytes, frame.wire_len, frame.link_type, names))
@@ -128,4 +134,5 @@ def capture_of(trace: Trace, frames: Sequence[Frame], names: Pseudonyms) -> byte
 
 
 def interface_name(name: str, names: Pseudonyms) -> str:
-    return name if name in KEPT_INTERFACES else names.text(name.encode(errors="surrogateescape")).decode(errors="replace")
+    original = name.encode("utf-8", "surrogateescape")
+    return name if name in KEPT_INTERFACES else names.text(original).decode("utf-8", "replace")

@@ -33,7 +33,7 @@ class Checksum(NamedTuple):
         out[self.at : self.at + 2] = bytes(2)
         pseudo, new_pseudo = total(self.pseudo), total(self.new_pseudo)
         error = (pseudo + total(data[self.begin : self.end])) % ALL_ONES
-        if before == 0:
+        if error and before == 0:
             return 0
         if error and self.pseudo and before % ALL_ONES == pseudo % ALL_ONES:
             return new_pseudo % ALL_ONES or ALL_ONES

@@ -114,7 +114,7 @@ class Rewriter:
         at = self.put_name(at)
         kind, _, _, length = struct.unpack_from("!HHIH", self.data, at)
         at = self.keep(at, at + 10)
-        end = at + length
+        end = at + int(length)
         if end > len(self.data):
             raise Malformed
         if (kind, length) in ((A, 4), (AAAA, 16)):

@@ -277,7 +277,16 @@ def ipv4(frame: FrameWriter, at: int, length: int) -> None:
     frame.checksums.append(Checksum(at + 10, at, at + header))
     ident, flags = frame.u16(at + 4), frame.u16(at + 6)
     packet = Packet(
-        *(frame.data[at + 9], source, target, new_source, new_target, ident, (flags & 0x1FFF) * 8, bool(flags & 0x2000)),
+        *(
+            frame.data[at + 9],
+            source,
+            target,
+            new_source,
+            new_target,
+            ident,
+            (flags & 0x1FFF) * 8,
+            bool(flags & 0x2000),
+        ),
         *(at + header, min(at + total, len(frame.data)), total - header),
     )
     extensions(frame, packet)

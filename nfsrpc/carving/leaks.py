@@ -4,7 +4,8 @@ Searched for, at any byte: names of four bytes or more, addresses as text and as
 that have six distinct values. The originals are sorted once, and the file is compared with them once: only where four
 bytes are the beginning of one, the ones that may stand there are found by bisection, so that the cost is n log n for
 any names. What is found inside a pseudonym that happens to look like another original has not been left there. Shorter
-names are compared one by one: no pseudonym may be its own original.
+names are compared one by one: no pseudonym may be its own original. Addresses with few values, such as 10.0.0.1, are
+as bytes the end of one number and the beginning of the next: of these the decoded ones count.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
 
 import numpy as np
@@ -23,12 +24,17 @@ from nfsrpc.printable import clean
 
 SHORTEST = 4  # bytes of a name that is searched for, and of the beginnings that are compared first
 WINDOW, DISTINCT = 8, 6  # bytes of a handle that are searched for, and how many of them must differ
+TELLING = 3  # bytes of an address that are not zero; fewer are found between numbers
 CHUNK = 1 << 22  # bytes of the file that are compared at once
 PART = re.compile(rb"[0-9A-Za-z_\x80-\xff:.-]")  # of a word
 
 
-def find(data: bytes, begin: int, names: Pseudonyms) -> str | None:
-    """The first original that is left in a file from byte `begin` on: what it is, and where."""
+def find(data: bytes, begin: int, addresses: Collection[str], names: Pseudonyms) -> str | None:
+    """The first original that is left in a file from byte `begin` on, or among the addresses decoded of it."""
+    pseudonyms = set(names.used["address"].values())
+    for address in addresses:
+        if packed_address(address.encode()) not in pseudonyms:
+            return f"the address {clean(address)} is a party of the result"
     for kind in ("name", "MAC", "opaque"):
         for original, replaced in names.used[kind].items():
             if original == replaced:
@@ -49,6 +55,11 @@ def shown(original: bytes, kind: str) -> str:
     return f"the {kind} {clean(text)}"
 
 
+def is_telling(packed: bytes) -> bool:
+    """Whether these bytes of an address are found where it stands and hardly elsewhere."""
+    return any(packed[:SHORTEST]) and len(packed) - packed.count(0) >= TELLING + (len(packed) > SHORTEST)
+
+
 class Search:
     """The originals that are searched for, and what tells them from pseudonyms that look like them."""
 
@@ -60,9 +71,8 @@ class Search:
         texts = {*changed.get("name", ()), *changed.get("text", ())}
         texts |= {str(ip_address(packed)).encode() for packed in changed.get("address", ())}
         self.kinds = {text: "name" for text in texts if len(text) >= SHORTEST}
-        # What ends with zeros is a network, in text alone, and as bytes two neighbouring numbers.
-        self.kinds |= {each: "address" for each in changed.get("address", ()) if each[-1] and any(each[:SHORTEST])}
-        self.kinds |= {each: "MAC" for each in changed.get("MAC", ())}
+        for kind in ("address", "MAC"):
+            self.kinds |= {each: kind for each in changed.get(kind, ()) if is_telling(each)}
         self.labels = set(names.used["name"].values())
         self.addresses = set(names.used["address"].values())
         self.bytes_by_length = defaultdict[int, set[bytes]](set)
@@ -94,11 +104,16 @@ class Search:
         while PART.match(data, end):
             end += 1
         words = data[begin:end]
-        rest = ADDRESS.sub(lambda match: b"" if packed_address(match.group()) in self.addresses else match.group(), words)
+        rest = ADDRESS.sub(
+            lambda match: b"" if packed_address(match.group()) in self.addresses else match.group(), words
+        )
         owner = LABEL.match(rest)
         if owner and owner.group().isdigit() and data[end : end + 1] == b"@":
             return True
         return all(word in self.labels or word.lower() in KEPT_LABELS for word in LABEL.findall(rest))
+
+    def without_pseudonym(self, match: re.Match[bytes]) -> bytes:
+        return b"" if packed_address(match.group()) in self.addresses else match.group()
 
 
 def occurrences(data: bytes, begin: int, originals: Mapping[bytes, str]) -> Iterator[tuple[int, bytes]]:

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -48,11 +49,11 @@ END_OF_OPTIONS, NO_OPERATION = 0, 1
 OPTIONS = {2, 3, 4, 5, 8}  # TCP's: segment size, window scale, SACK, time stamps; others become no operation
 # ICMP's errors quote the packet that they are about; behind their type are 4 bytes, of which the last two are an MTU.
 ERRORS = {ICMP: (3, 11, 12), ICMPV6: (1, 2, 3, 4)}
-ICMP_HEADER = 8
+ICMP_HEADER, QUOTED = 8, 8  # bytes; of a datagram that everybody quotes
 
 CALL, REPLY = 0, 1
 MAX_RECORD, LAST = 1 << 24, 0x80000000
-SHORTEST = 20  # bytes of a message
+SHORTEST, HEAD = 20, 32  # bytes of a message, and those by which it is known
 MAX_AUTH, MAX_FLAVOR, MAX_NUMBER = 400, 7, 10_000  # as in the core: what is beyond is no RPC
 RECORD_START = re.compile(rb"(?=[\x00\x80].{7}\x00{3}(?:\x00{4}\x02|\x01\x00{3}[\x00\x01]))", re.DOTALL)
 TLS_RECORD = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
@@ -238,8 +239,8 @@ class Stream:
 
     def next_record(self, at: int) -> Record | None:
         """The record that begins here, or else the next that is one by its header."""
-        number = max(0, bisect_right(self.starts, at) - 1)
-        for island in self.islands[number:]:
+        for number in range(max(0, bisect_right(self.starts, at) - 1), len(self.islands)):
+            island = self.islands[number]
             here = max(at, island.start)
             while here < island.end:
                 if (record := self.record(here)) is not None:
@@ -250,24 +251,19 @@ class Stream:
 
     def record(self, at: int) -> Record | None:
         """The record that begins here, with as much of it as was captured before the first hole."""
-        pieces, data, whole = [], b"", True
-        while True:
-            mark = self.read(at, at + 4)
-            if len(mark) < 4:
-                break
+        pieces: list[tuple[int, int]] = []
+        data, whole, last = bytearray(), True, 0
+        while not last and len(data) <= MAX_RECORD and len(mark := self.read(at, at + 4)) == 4:
             number = int.from_bytes(mark, "big")
-            begin, end = at + 4, at + 4 + (number & ~LAST)
-            if end - begin > MAX_RECORD or (not pieces and end - begin < SHORTEST):
+            begin, end, last = at + 4, at + 4 + (number & ~LAST), number & LAST
+            if end - begin > MAX_RECORD or (not pieces and head(self.read(begin, min(end, begin + HEAD))) is None):
                 return None
             captured = self.read(begin, end) if whole else b""
-            data, whole = data + captured, whole and len(captured) == end - begin
+            data += captured
+            whole = whole and len(captured) == end - begin
             pieces.append((begin, end))
             at = end
-            if number & LAST or len(data) > MAX_RECORD:
-                break
-        if not pieces or head(data) is None:
-            return None
-        return Record(self.way, self.frame(pieces[0][0]), data, self, pieces)
+        return Record(self.way, self.frame(pieces[0][0]), bytes(data), self, pieces) if pieces else None
 
     def read(self, begin: int, end: int) -> bytes:
         island = self.island(begin)
@@ -275,10 +271,13 @@ class Stream:
 
     def frame(self, place: int) -> int:
         """The frame of the segment that begins at this place of the stream, or else before it."""
-        if not hasattr(self, "places"):
-            order = sorted((segment.place, segment.datagram.frame) for segment in self.segments)
-            self.places, self.numbers = [place for place, _ in order], [frame for _, frame in order]
-        return self.numbers[max(0, bisect_right(self.places, place) - 1)]
+        places, frames = self.frames_by_place
+        return frames[max(0, bisect_right(places, place) - 1)]
+
+    @cached_property
+    def frames_by_place(self) -> tuple[list[int], list[int]]:
+        order = sorted((segment.place, segment.datagram.frame) for segment in self.segments)
+        return [place for place, _ in order], [frame for _, frame in order]
 
     def put(self, pieces: Iterable[tuple[int, int]], new: bytes) -> None:
         """Writes a record, with its marks, where it stands."""
@@ -342,7 +341,7 @@ def head(data: bytes) -> Head | None:
     """The header of an RPC message, None where these bytes begin none."""
     if len(data) < SHORTEST:
         return None
-    words = [int.from_bytes(data[at : at + 4], "big") for at in range(0, min(len(data), 32) // 4 * 4, 4)]
+    words = [int.from_bytes(data[at : at + 4], "big") for at in range(0, min(len(data), HEAD) // 4 * 4, 4)]
     xid, kind, *words = words
     if kind == CALL:
         version, prog, vers, proc, flavor, size, *_ = *words, *(0,) * 6
@@ -430,8 +429,8 @@ class Payloads:
             stream.put_back()
         for datagram in self.datagrams:
             datagram.put(self.frames)
-        for frame in self.frames:
-            for checksum in reversed(frame.checksums if frame else ()):
+        for frame in filter(None, self.frames):
+            for checksum in reversed(frame.checksums):
                 checksum.put(frame.data, frame.out)
 
     def open_segment(self, datagram: Datagram, opened: dict[frozenset[Party], tuple[int, int]]) -> None:
@@ -458,7 +457,10 @@ class Payloads:
         with suppress(Unread, Cut):
             ip(quoted, ICMP_HEADER, len(data) - ICMP_HEADER)
         if (packet := quoted.packet) is not None and packet.begin < packet.end:
-            quoted.keep(packet.begin, min(packet.end - packet.begin, 6 if packet.protocol == UDP else 8))
+            size, at = (TCP_HEADER, CHECKSUM_AT[TCP]) if packet.protocol == TCP else (QUOTED, CHECKSUM_AT[UDP])
+            quoted.keep(packet.begin, min(packet.end - packet.begin, size))
+            rest = max(0, min(packet.end - packet.begin - at, 2))
+            quoted.out[packet.begin + at : packet.begin + at + rest] = bytes(rest)  # of more than is quoted
         for checksum in reversed(quoted.checksums):
             checksum.put(data, quoted.out)
         datagram.new[:] = quoted.out

@@ -24,6 +24,7 @@ from math import isqrt
 KEY_BYTES = 32
 ROUNDS = 8  # two more than suffice against an attacker who may choose the originals (Patarin, CRYPTO 2004)
 SHUFFLED = 1024  # ranges up to this size are shuffled: on small ones a Feistel network is weak
+LONGEST = 255  # bytes that are numbered at once, as long as a name in a file system: numbers of more digits are slow
 SLACK = 8  # bytes drawn beyond the size of a range, so that their remainder is as good as uniform
 
 OCTETS = (range(1, 10), range(10, 100), range(100, 255))  # 0 and 255 are kept: they name networks and broadcasts
@@ -40,8 +41,8 @@ EMBEDDING = (bytes(10) + b"\xff\xff", b"\0\x64\xff\x9b" + bytes(8))  # RFC 4291 
 
 # Names that are the same everywhere, as labels: of the host itself, and of DNS's reverse zones.
 KEPT_LABELS = frozenset(
-    (b"localhost", b"localhost4", b"localhost6", b"localdomain", b"localdomain4", b"localdomain6", b"ip6-localhost")
-    + (b"ip6-loopback", b"in-addr", b"ip6", b"arpa")
+    b"localhost localhost4 localhost6 localdomain localdomain4 localdomain6"
+    b" ip6-localhost ip6-loopback in-addr ip6 arpa".split()
 )
 NOBODY, NOBODY_32, NOT_SET = 65534, 2**32 - 2, 2**32 - 1
 KEPT_IDS = frozenset((0, NOBODY, NOBODY_32, NOT_SET))
@@ -178,6 +179,8 @@ class Pseudonyms:
 
     def label(self, original: bytes) -> bytes:
         """The pseudonym of one label of a name."""
+        if len(original) > LONGEST:
+            return b"".join(self.label(original[at : at + LONGEST]) for at in range(0, len(original), LONGEST))
         if original.lower() in KEPT_LABELS:
             return original
         known = self.used["name"].get(original)
@@ -205,6 +208,8 @@ class Pseudonyms:
 
     def opaque(self, original: bytes) -> bytes:
         """The pseudonym of bytes without a meaning to others: handles, cookies, verifiers; zeros are kept."""
+        if len(original) > LONGEST:
+            return b"".join(self.opaque(original[at : at + LONGEST]) for at in range(0, len(original), LONGEST))
         if not any(original):
             return original
         known = self.used["opaque"].get(original)
@@ -244,7 +249,7 @@ class Pseudonyms:
 class Feistel:
     """A permutation of the numbers below `size` that a key determines, and its inverse.
 
-    A number is two digits to a base whose square is little more than `size`; what comes out beyond `size` goes in again.
+    A number is two digits to a base whose square is little more than `size`; what comes out beyond it goes in again.
     """
 
     def __init__(self, key: bytes, size: int) -> None:
