@@ -322,6 +322,6 @@ def written(text: bytes, packed: bytes) -> bytes:
 
     def group(match: re.Match[bytes]) -> bytes:
         digits = next(values)[-len(match.group()) :]
-        return digits.upper() if match.group().isupper() else digits
+        return digits.upper() if head.isupper() else digits
 
     return WORD.sub(group, head) + dotted
