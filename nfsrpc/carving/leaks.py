@@ -24,7 +24,7 @@ from nfsrpc.printable import clean
 
 SHORTEST = 4  # bytes of a name that is searched for, and of the beginnings that are compared first
 WINDOW, DISTINCT = 8, 6  # bytes of a handle that are searched for, and how many of them must differ
-TELLING = 3  # bytes of an address that are not zero; fewer are found between numbers
+TELLING = {4: 3, 6: 4, 16: 2}  # by length of an address, bytes that are not zero: fewer are found between numbers
 CHUNK = 1 << 22  # bytes of the file that are compared at once
 PART = re.compile(rb"[0-9A-Za-z_\x80-\xff:.-]")  # of a word
 
@@ -57,7 +57,7 @@ def shown(original: bytes, kind: str) -> str:
 
 def is_telling(packed: bytes) -> bool:
     """Whether these bytes of an address are found where it stands and hardly elsewhere."""
-    return any(packed[:SHORTEST]) and len(packed) - packed.count(0) >= TELLING + (len(packed) > SHORTEST)
+    return any(packed[:SHORTEST]) and len(packed) - packed.count(0) >= TELLING[len(packed)]
 
 
 class Search:
