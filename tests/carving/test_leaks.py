@@ -1,0 +1,94 @@
+"""The search for originals: what is planted is found, at any byte, and what only looks like an original is none."""
+
+from ipaddress import ip_address
+
+import pytest
+
+from nfsrpc.carving import leaks
+from nfsrpc.carving.leaks import CHUNK
+from nfsrpc.carving.pseudonyms import Pseudonyms
+
+HANDLE = bytes(range(0x41, 0x61))
+
+
+@pytest.fixture
+def names() -> Pseudonyms:
+    """The pseudonyms of a small capture."""
+    names = Pseudonyms(b"key")
+    for text in (b"node1.example.com", b"/a/b", b"10.1.84.31", b"fd00:84::31", b"10.0.0.1", b"ab", b"77@node1"):
+        names.text(text)
+    names.mac(bytes.fromhex("525400840031"))
+    names.opaque(HANDLE)
+    names.identifier(1000)
+    return names
+
+
+def found(data: bytes, names: Pseudonyms) -> str | None:
+    return leaks.find(data, 0, (), names)
+
+
+@pytest.mark.parametrize(
+    ("left", "what"),
+    [
+        (b"node1", "the name node1"),
+        (b"node1.example.com", "the name node1.example.com"),
+        (b"xexample", "the name example"),
+        (b"/a/b", "the name /a/b"),
+        (b"10.1.84.31", "the name 10.1.84.31"),
+        (b"fd00:84::31", "the name fd00:84::31"),
+        (bytes((10, 1, 84, 31)), "the address 10.1.84.31"),
+        (ip_address("fd00:84::31").packed, "the address fd00:84::31"),
+        (bytes.fromhex("525400840031"), "the MAC 525400840031"),
+        (HANDLE[3:11], "a part of a handle"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1, 2, 3, CHUNK - 3])
+def test_what_is_left_is_found(names: Pseudonyms, left: bytes, what: str, before: int) -> None:
+    at = before + left.index(what.split()[2].encode()) if "name" in what else before
+    report = found(bytes(before) + left + bytes(20), names)
+    assert report is not None
+    assert report.startswith(f"{what} is left at byte {at} of the result")
+
+
+def test_what_is_too_short_or_the_same_everywhere_is_none(names: Pseudonyms) -> None:
+    assert found(b"ab" + b"com" + HANDLE[3:10] + bytes(8), names) is None
+    assert found(names.text(b"localhost") + b"127.0.0.1" + bytes((127, 0, 0, 1)), names) is None
+    assert found(b"1000 0 10 0 0 1", names) is None
+
+
+def test_an_address_with_few_values_is_found_as_text_and_where_it_is_a_party(names: Pseudonyms) -> None:
+    assert found(bytes((0, 0, 0, 10, 0, 0, 1, 0)), names) is None
+    assert found(b"10.0.0.1", names) == "the name 10.0.0.1 is left at byte 0 of the result"
+    assert leaks.find(b"", 0, ["10.0.0.1"], names) == "the address 10.0.0.1 is a party of the result"
+    assert leaks.find(b"", 0, [names.text(b"10.0.0.1").decode()], names) is None
+
+
+def test_a_pseudonym_may_look_like_an_original(names: Pseudonyms) -> None:
+    """Names, addresses and handles of which a pseudonym happens to have the bytes of something else."""
+    names.text(names.label(b"home"))  # an original that is the pseudonym of another
+    assert found(b"\0" + names.label(b"home") + b"\0", names) is None
+    assert found(names.label(b"home") + b"x", names) is not None
+    inside = names.opaque(HANDLE)[5:9]
+    names.used["address"][inside] = b"\1\2\3\4"
+    assert found(names.opaque(HANDLE), names) is None
+    assert found(b"\0" + inside, names) is not None
+
+
+def test_the_number_of_a_process_may_be_the_name_of_a_file(names: Pseudonyms) -> None:
+    names.text(b"4711")
+    assert found(names.text(b"4711@node1"), names) is None
+    assert found(b"4711", names) == "the name 4711 is left at byte 0 of the result"
+
+
+def test_an_original_that_is_its_own_pseudonym(names: Pseudonyms) -> None:
+    names.used["name"][b"x"] = b"x"
+    assert found(b"", names) == "the name x is its own pseudonym"
+
+
+def test_names_of_an_attacker_are_printable(names: Pseudonyms) -> None:
+    names.used["name"][b"\x1b[2Jx"] = b"\x1b[2Jy"
+    assert found(b"..\x1b[2Jx", names) == "the name \\x1b[2Jx is left at byte 2 of the result"
+
+
+def test_the_first_section_of_the_file_is_not_searched(names: Pseudonyms) -> None:
+    assert leaks.find(b"node1", 5, (), names) is None
