@@ -33,11 +33,14 @@ Time: TypeAlias = "str | datetime | pd.Timestamp | np.datetime64 | int"
 
 
 class TableProperty:
-    """A table of the trace as a pandas DataFrame; its docstring is the declaration of the table."""
+    # A table of the trace as a pandas DataFrame; its docstring is the declaration of the table.
 
     def __set_name__(self, owner: type[Trace], name: str) -> None:
         self.name = name
-        self.__doc__ = documented(TABLES[name])
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        return documented(TABLES[self.name])
 
     def __get__(self, trace: Trace | None, owner: type[Trace]) -> pd.DataFrame:
         if trace is None:

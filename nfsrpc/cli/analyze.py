@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -105,18 +104,12 @@ def analyze_fleet(
 
 @contextmanager
 def in_a_hurry() -> Iterator[None]:
-    """Lets threads switch often, without garbage collection meanwhile.
-
-    The thread that decodes needs the GIL between two chunks, and must not wait 5 ms for it. All objects made meanwhile
-    are needed to the end: collecting garbage among them takes 10 ms.
-    """
+    """Lets threads switch often: the thread that decodes needs the GIL between two chunks, and must not wait 5 ms."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(HANDOVER_S)
-    gc.disable()
     try:
         yield
     finally:
-        gc.enable()
         sys.setswitchinterval(interval)
 
 

@@ -100,7 +100,7 @@ def over_udp(counted: Tallies) -> int:
     return int(counted["exchanges"][counted["transport"] == "udp"].sum())
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Roles:
     """Roles of hosts: pairs of a client and a server."""
 

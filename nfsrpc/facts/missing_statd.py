@@ -8,7 +8,6 @@ not Linux may ask in other ways, but it asks while a LOCK waits for its answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -243,8 +242,7 @@ def first_and_last_answer(rows: list[Registrations.Row]) -> Iterator[Evidence]:
         yield Evidence.of(last.reply_capture, last.reply_frame, f"not registered, the last of {len(rows)} such replies")
 
 
-@dataclass(frozen=True)
-class Statds:
+class Statds(NamedTuple):
     """Evidence that hosts have a statd."""
 
     named: Mapping[str, Registrations.Row]  # the first answer of the host's portmapper that names a port

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import NamedTuple
 
 from nfsrpc.protocols.xdr import (
     DONE,
@@ -37,7 +38,7 @@ Layout = tuple[int, int, int, int, int, list[Op], int, int]
 TableSpec = tuple[str, list[tuple[str, str]]]  # name, (column, kind)…
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Procedure:
     """A procedure; None stands for arguments or results that are not declared (NFSv4's), which nobody decodes."""
 
@@ -47,7 +48,7 @@ class Procedure:
     res: Type | None = void
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Program:
     """One version of one program. `name` is what tables and reports show, `title` and `spec` are for the docs."""
 
@@ -90,6 +91,33 @@ class Tables:
         return [
             (table, [(name, kind) for name, (_, kind) in columns.items()]) for table, columns in self.columns.items()
         ]
+
+
+class NamedLeaf(NamedTuple):
+    """A leaf with the name of its column, and the list whose table that is in: "" for none."""
+
+    leaf: Leaf
+    list_name: str
+    name: str
+
+    def asked_as(self, prefix: str) -> str:
+        """Its name where it is asked for: `res_status`, `entries.name`."""
+        return f"{self.list_name}.{self.name}" if self.list_name else prefix + self.name
+
+
+@cache
+def named_leaves(kind: Type) -> tuple[NamedLeaf, ...]:
+    """The columns of a type, which is that of several procedures and versions."""
+    leaves = list(kind.leaves((), ()))
+    names = column_names(leaves)
+    lists = ((leaf, next((step for step in reversed(leaf.scope) if step != ITEM), "")) for leaf in leaves)
+    return tuple(NamedLeaf(leaf, list_name, names[leaf.path]) for leaf, list_name in lists)
+
+
+@cache
+def longest(kind: Type) -> int:
+    """The bytes of the longest value of a type; UNBOUNDED if there is none."""
+    return min(kind.most(), UNBOUNDED)
 
 
 def column_names(leaves: Collection[Leaf]) -> dict[Path, str]:
@@ -152,43 +180,42 @@ def compile_one(
     table = f"{program.protocol}.{('args', 'res')[direction]}"
     prefix = ("", "res_")[direction]
     asked = wanted.of(program, procedure)
-    leaves = list(kind.leaves((), ())) if asked or wanted.everything else []
-    names = column_names(leaves)
+    leaves = named_leaves(kind) if asked or wanted.everything else ()
     columns: dict[Path, int] = {}
     children: dict[Path, int] = {}
     found: set[str] = set()
-    for leaf in leaves:
-        list_name = next((step for step in reversed(leaf.scope) if step != ITEM), "")
-        name = names[leaf.path]
-        full = f"{list_name}.{name}" if list_name else prefix + name
+    row = -1
+    for named in leaves:
+        leaf, list_name, name = named
+        full = named.asked_as(prefix)
         if full in asked or wanted.everything:
             found.add(full)
-            target, column = (f"{program.protocol}.{list_name}", name) if list_name else (table, prefix + name)
-            columns[leaf.path] = tables.column(target, column, leaf.kind)
+            target = f"{program.protocol}.{list_name}" if list_name else table
+            columns[leaf.path] = tables.column(target, name if list_name else full, leaf.kind)
             if list_name:
                 children[leaf.scope] = tables.number(target)
+            elif not leaf.scope:
+                row = tables.number(target)
     wanted.found(program, procedure, found)
-    ends = set(columns) | set(status_paths(kind, ()) if direction == REPLY else ())
+    ends = [*columns, *(status_paths(kind) if direction == REPLY else ())]
     needed = {path[:length] for path in ends for length in range(len(path) + 1)}
-    most = min(kind.most(), UNBOUNDED)
+    most = longest(kind)
     if not needed and not wanted.everything and most == UNBOUNDED:
         return
     code = Code(direction == REPLY, columns, needed, children)
     kind.emit(code, (), wanted.everything)
     code.op((DONE if wanted.everything else END, 0, 0, 0))
-    row = tables.number(table) if any(not leaf.scope and leaf.path in columns for leaf in leaves) else -1
     yield program.number, program.version, procedure.number, direction, row, code.ops, code.keep(), most
 
 
-def status_paths(kind: Type, path: Path) -> Iterator[Path]:
+@cache
+def status_paths(kind: Type) -> tuple[Path, ...]:
     """Where the procedure's status is: needed by the table of calls, whatever columns are wanted."""
     if isinstance(kind, Struct):
-        for name, inner in kind.fields.items():
-            yield from status_paths(inner, (*path, name))
-    elif isinstance(kind, Union):
-        yield from status_paths(kind.discriminant, (*path, kind.name))
-    elif isinstance(kind, Status):
-        yield path
+        return tuple((name, *path) for name, inner in kind.fields.items() for path in status_paths(inner))
+    if isinstance(kind, Union):
+        return tuple((kind.name, *path) for path in status_paths(kind.discriminant))
+    return ((),) if isinstance(kind, Status) else ()
 
 
 def status_enum(kind: Type | None) -> Enum | None:

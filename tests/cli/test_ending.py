@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -225,6 +226,7 @@ def test_an_interruption_of_the_start_is_silent(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["nfsrpc", "analyze", "trace.pcap"])
+    monkeypatch.setattr(cli, "gc", SimpleNamespace(disable=lambda: None, isenabled=lambda: True))
     for owner, name in ((cli, "open_closed_streams"), (application, "run"), (ending, "report_error")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, raising(KeyboardInterrupt()))
@@ -249,7 +251,7 @@ def test_a_thread_that_is_left_does_not_abort_the_process(monkeypatch: pytest.Mo
     thread.start()
     try:
         with pytest.raises(SystemExit):
-            cli.leave(70, ["table"])
+            cli.leave(70)
     finally:
         held.set()
         thread.join()

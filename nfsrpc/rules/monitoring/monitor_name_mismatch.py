@@ -39,9 +39,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -113,8 +112,7 @@ def check(
             yield not_reclaimed(notice, own)
 
 
-@dataclass(frozen=True)
-class IgnoredNotice:
+class IgnoredNotice(NamedTuple):
     """A notice on which statd took no action, as far as the capture shows."""
 
     row: Monitors.Row

@@ -36,7 +36,7 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -106,8 +106,7 @@ def check(
             )
 
 
-@dataclass(frozen=True)
-class Outage:
+class Outage(NamedTuple):
     """The failures of one portmapper."""
 
     host: str
