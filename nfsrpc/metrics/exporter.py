@@ -190,7 +190,8 @@ class Exporter:
         )
         yield self._histogram(
             "rpc_latency_seconds",
-            "Time from the first sending of a call to its first reply.",
+            "Time from the first sending of a call to its first reply. What is captured on both sides of an address "
+            "translation counts twice.",
             ("program", "procedure"),
             totals.rpc,
         )

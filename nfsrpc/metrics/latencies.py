@@ -40,7 +40,7 @@ def of_snapshot(exchanges: Mapping[str, Array]) -> Histograms:
 def add_listed(histograms: Histograms, exchanges: Mapping[str, Array]) -> None:
     times = exchanges["time"], exchanges["reply_time"]
     known = (exchanges["reply_frame"] > 0) & (times[0] != NAT) & (times[1] != NAT)
-    known &= (exchanges["prog"] != NO_NUMBER) & (exchanges["proc"] != NO_NUMBER) & (exchanges["flags"] & COUNTED == 0)
+    known &= (exchanges["prog"] != NO_NUMBER) & (exchanges["flags"] & COUNTED == 0)
     if known.any():
         rows = {name: exchanges[name][known] for name in PROCEDURE}
         add_rows(histograms, rows, np.maximum(times[1][known] - times[0][known], 0))
@@ -60,4 +60,5 @@ def classed(latency: Array) -> Array:
     """
     fraction, exponent = np.frexp(latency.astype(np.float64))
     least = np.ldexp(np.floor(fraction * CLASSES) / CLASSES, exponent)
-    return least.astype(np.int64)
+    result: Array = least.astype(np.int64)
+    return result
