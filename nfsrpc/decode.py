@@ -28,7 +28,7 @@ from nfsrpc.reading import (
     read,
     refusing,
 )
-from nfsrpc.sources import Capture, SourceError, name_of, ring_name
+from nfsrpc.sources import Capture, SourceError, name_of, ring_name, short_names
 
 __all__ = ["SECONDARY", "Columns", "Decoded", "FileReader", "Progress", "decode", "merge", "refusing", "ring_name"]
 
@@ -158,6 +158,11 @@ class Decoded(MessageFields):
     def files(self) -> list[str]:
         """The names of the files, to be shown; `sources` opens them."""
         return list(map(name_of, self.sources))
+
+    @cached_property
+    def short_names(self) -> list[str]:
+        """The names of the files as far as they differ."""
+        return short_names(self.files)
 
     @cached_property
     def vantage(self) -> Array:

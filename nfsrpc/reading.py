@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from nfsrpc._core import Decoder, NotACapture
 from nfsrpc.protocols import PROTOCOLS, Program, compile  # noqa: A004
 from nfsrpc.protocols.numbers import Nfs2Proc, Nfs3Proc, Prog
-from nfsrpc.sources import Capture, SourceError, is_read_once, open_capture, ring_name, usable
+from nfsrpc.sources import Capture, SourceError, is_read_once, open_capture, ring_of, usable
 
 Wanted: TypeAlias = Mapping[str, Collection[str]]
 Progress: TypeAlias = Callable[[int, int | None], None]  # bytes done, bytes in all (None when a pipe has no size)
@@ -130,8 +130,8 @@ def vantages_of(reader: FileReader, firsts: Sequence[int], new_vantage: Callable
     vantages: list[Vantage] = []
     rings: defaultdict[str, Ring] = defaultdict(Ring)
     names = list(map(str, reader.files))
-    for first, name, number in sorted(zip(firsts, names, range(len(names)), strict=True)):
-        ring = rings[ring_name(name)]
+    for first, _, number in sorted(zip(firsts, names, range(len(names)), strict=True)):
+        ring = rings[ring_of(reader.files[number])]
         vantage = ring.continued_at(first)
         if vantage is None:
             vantage = new_vantage(number)

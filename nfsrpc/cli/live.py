@@ -16,6 +16,7 @@ import typer
 
 from nfsrpc.cli.analyze import as_text
 from nfsrpc.cli.ending import BAD, FAULT, say
+from nfsrpc.cli.metrics import Metrics, Textfile, exporter_of, exporting
 from nfsrpc.cli.output import check_rules, fail, write
 from nfsrpc.cli.reader import discard_output, when_reader_leaves
 from nfsrpc.cli.settings import Ignore, Select, Set, Timezone, settings, use_timezone
@@ -64,6 +65,8 @@ def live(
     no_drop: Annotated[
         bool, typer.Option("--no-drop", help="Parse with all rights of root, not as the user of sudo or as nobody.")
     ] = False,
+    metrics: Metrics = None,
+    textfile: Textfile = None,
     select: Select = "",
     ignore: Ignore = "",
     thresholds: Set = None,
@@ -84,6 +87,7 @@ def live(
     use_timezone(timezone)
     chosen = settings(select, ignore, thresholds)
     options = Options(interval, window, for_ or float("inf"), until_finding, chosen)
+    exporter = exporter_of(metrics, textfile)
     supervisor = Supervisor(sys.stdout.fileno() if has_screen(format) else None)
     try:
         source = source_of(stream, interface, follow, filter, window, supervisor)
@@ -94,7 +98,8 @@ def live(
                 supervisor.start()
             rights = parsing_rights(source, no_drop)
             when_reader_leaves(watched.abandon)
-            last = run(watched, format, rights, supervisor)
+            with exporting(exporter, watched) as looks:
+                last = run(watched, looks, format, rights, supervisor)
             if watched.is_abandoned:
                 discard_output()
             elif last:
@@ -174,29 +179,35 @@ def has_screen(format: Format) -> bool:  # noqa: A002
     return format is Format.text and sys.stdout is not None and sys.stdout.isatty()
 
 
-def run(watched: Live, format: Format, rights: Rights, supervisor: Supervisor) -> Look | None:  # noqa: A002
+def run(
+    watched: Live,
+    looks: Iterator[Look],
+    format: Format,  # noqa: A002
+    rights: Rights,
+    supervisor: Supervisor,
+) -> Look | None:
     """Reports every change to the end of the source, and returns the last look."""
     from nfsrpc.watch import lines
 
     if has_screen(format):
-        return run_screen(watched, rights, supervisor)
+        return run_screen(watched, looks, rights, supervisor)
     begin = lines.begin if format is Format.text else lines.begin_jsonl
     render = lines.lines if format is Format.text else partial(map, lines.jsonl)
     write([begin(watched.source.name, rights)], None)
     look = None
-    for look in watched.looks():
+    for look in looks:
         write(list(render(look.changes)), None)
     return look
 
 
-def run_screen(watched: Live, rights: Rights, supervisor: Supervisor) -> Look | None:
+def run_screen(watched: Live, looks: Iterator[Look], rights: Rights, supervisor: Supervisor) -> Look | None:
     """Shows every look on a screen to the end of the source, and returns the last one."""
     from nfsrpc.cli.live_screen import Screen
 
     supervisor.show_screen(True)
     look = None
     with Screen(watched, str(rights)) as screen:
-        for look in watched.looks():
+        for look in looks:
             screen.show(look)
     supervisor.show_screen(False)
     return look

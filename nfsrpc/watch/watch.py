@@ -7,6 +7,7 @@ the age of an unanswered request grows although no packet comes, by `elapsed`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
@@ -51,6 +52,7 @@ class Watch:
         self.frames = 0  # of all files
         self.bytes = 0
         self.drops: int | None = None  # frames lost in capturing, by the source's count
+        self.settle: Callable[[dict[str, Any]], None] = lambda _: None  # called with each batch of rows that are final
         self._snapshot: dict[str, Any] | None = None
         self._current = False  # the snapshot is of everything fed so far
         self._stirred = 0  # frames at the last `stir`
@@ -95,6 +97,7 @@ class Watch:
         """Adds rows that are final to the window."""
         messages = sum(len(columns["exchange"]) for columns in batch["decoded"].values())
         self._taken_rows += len(batch["strings"]) + messages
+        self.settle(batch)
         self.window.add(batch, self.last)
         self._fed = 0
 
@@ -112,6 +115,12 @@ class Watch:
         self._take(batch)
         self._snapshot, self._current = snapshot, True
         return snapshot
+
+    @property
+    def snapshot(self) -> dict[str, Any]:
+        """The rows of the latest trace that are not final."""
+        assert self._snapshot is not None, "there is a trace"
+        return self._snapshot
 
     def stir(self) -> Stir:
         exchanges = self._snap()["exchanges"]
@@ -170,6 +179,7 @@ class Watch:
         if not self.bytes:
             last["captures"]["truncated"][:] = 0  # nothing came: nothing is cut
         self._note(last["captures"])
+        self.settle(last)
         self.window.add(last, self.last)
         self._current = True
         self._snapshot = EMPTY | {table: {name: values[:0] for name, values in last[table].items()} for table in LATEST}
