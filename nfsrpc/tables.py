@@ -111,6 +111,7 @@ CALLS = table_spec(
     label("procedure", PROCEDURES, "name of the procedure"),
     ("rpc_status", "u8?", "", "0-5 accept_stat, 16 RPC_MISMATCH, 32 + auth_stat AUTH_ERROR"),
     ("status", "i32?", "", "the result's own status (nlm4_stats, nfsstat3, ...); null when it has none or is not seen"),
+    ("status_name", "text", "", "its name (GRANTED, BLOCKED, STALE, ...); of an RPC error the name of rpc_status"),
     ("retransmits", "u16", "", "retransmissions of the call, on whichever connection"),
     ("duplicates", "u16", "", "further replies"),
     label(
@@ -181,6 +182,7 @@ LOCKS = table_spec(
     label("state", LOCK_STATES, "waiting, held, released, denied, ... (nfsrpc.tables.LOCK_STATES)"),
     ("status", "i32?", "", "nlm4_stats of the last answer to LOCK (or of the grant)"),
     ("rpc_status", "u8?", "", "RPC status of the last answer to LOCK; null without answer"),
+    ("status_name", "text", "", "name of status, or of rpc_status where that is an error"),
     label("answer", ANSWERS, "state of the last LOCK exchange: answered, unanswered, undecided"),
     label("granted_by", GRANTED_BY, "reply (to the first LOCK), poll (to a later one), callback, late-reply"),
     ("latency_s", "f64", "s", "from the first LOCK to its first answer, of whatever kind"),

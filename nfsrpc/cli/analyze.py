@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.ending import FAULT
-from nfsrpc.cli.output import Output, Traces, check_rules, fail, mention_skipped, write
+from nfsrpc.cli.ending import Notes
+from nfsrpc.cli.output import ExitCode, Output, Traces, check_rules, end_with, fail, mention_skipped, write
 from nfsrpc.cli.progress import Progress, progress_bar
-from nfsrpc.cli.settings import Ignore, Select, Set, Timezone, Verbose, settings, use_timezone
+from nfsrpc.cli.settings import Hosts, Ignore, Select, Set, Timezone, Verbose, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.findings.finding import Settings
@@ -42,18 +42,16 @@ def analyze(
     dmesg: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="A kernel log: dmesg [-T], journalctl -k (repeatable).")
     ] = None,
+    hosts: Hosts = None,
     timezone: Timezone = "",
     verbose: Verbose = False,
+    exit_code: ExitCode = False,
 ) -> None:
-    """Say why locks hang: which host to fix, how, and with what proof.
-
-    Exits 0 when no fault was found (healthy, or unknown), 1 when one was, 2 when the input or the usage is
-    bad, 70 when a rule failed, which is a bug of nfsrpc.
-    """
+    """Say why locks hang: which host to fix, how, and with what proof."""
     from nfsrpc.sources import SourceError
 
     use_timezone(timezone)
-    chosen = settings(select, ignore, thresholds)
+    chosen = settings(select, ignore, thresholds, hosts)
     try:
         with progress_bar() as progress, in_a_hurry():
             report = report_on(traces, chosen, dmesg or [], format, progress)
@@ -61,8 +59,7 @@ def analyze(
         fail(error)
     write([as_text(report, output, verbose) if format is Format.text else RENDERERS[format](report)], output)
     check_rules(report.diagnosis)
-    if report.diagnosis.verdict.state == "fault":
-        raise typer.Exit(FAULT)
+    end_with(report.diagnosis, exit_code)
 
 
 @contextmanager
@@ -112,6 +109,8 @@ def report_on(
 def as_text(report: Report, output: str | None, verbose: bool = False) -> str:
     from nfsrpc.report import terminal, text
 
+    if not Notes.wanted:
+        return text.one_line(report)
     width = shutil.get_terminal_size().columns if output is None else 80
     return text.render(report, width, output is None and terminal.uses_colour(sys.stdout), verbose)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nfsrpc.cli.table import neutral_cell
+from nfsrpc.extras import install_command
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS
 from nfsrpc.tables import TABLES
@@ -173,7 +174,7 @@ def test_parquet_without_pyarrow_says_what_to_install(statd: Path, monkeypatch: 
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     result = run("table", "calls", statd, "--format", "parquet")
     assert result.exit_code == 2
-    assert result.stderr == "nfsrpc: --format parquet needs pyarrow: pip install 'nfsrpc[parquet]'\n"
+    assert result.stderr == f"nfsrpc: --format parquet needs pyarrow: {install_command('parquet')}\n"
 
 
 def test_a_table_for_the_eye_is_aligned(statd: Path) -> None:
