@@ -111,11 +111,16 @@ CALLS = table_spec(
     label("procedure", PROCEDURES, "name of the procedure"),
     ("rpc_status", "u8?", "", "0-5 accept_stat, 16 RPC_MISMATCH, 32 + auth_stat AUTH_ERROR"),
     ("status", "i32?", "", "the result's own status (nlm4_stats, nfsstat3, ...); null when it has none or is not seen"),
-    ("status_name", "text", "", "its name (GRANTED, BLOCKED, STALE, ...); of an RPC error the name of rpc_status"),
     ("retransmits", "u16", "", "retransmissions of the call, on whichever connection"),
     ("duplicates", "u16", "", "further replies"),
     label(
         "state", CALL_STATES, "answered, unanswered, undecided (the capture cannot tell) or orphan (reply without call)"
+    ),
+    (
+        "status_name",
+        "text",
+        "",
+        "name of status (GRANTED, BLOCKED, STALE, ...), or of rpc_status where that is an error",
     ),
     ("machine", "text", "", "machinename of the AUTH_SYS credential"),
     ("uid", "u32?", "", "its uid"),

@@ -7,7 +7,7 @@ imported: `nfsrpc --help` is instant.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from importlib import import_module
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ import typer
 from nfsrpc.cli.ending import EXIT_CODES, Notes, say
 
 COMMANDS = ("analyze", "live", "table", "show", "carve", "open", "sql", "explain", "demo")
+RENAMED = {"open": "open_"}
 JUDGING = ("analyze", "live")  # commands that exit with a verdict
 COMPLETING = "_NFSRPC_COMPLETE"  # set by a shell that asks how to complete a line
 USAGE: Any = typer.BadParameter.__bases__  # raised for bad usage; typer has no name for it
@@ -35,10 +36,16 @@ def application(commands: Sequence[str] = COMMANDS) -> typer.Typer:
     )
     app.callback()(options)
     for name in commands:
-        function = getattr(import_module(f"nfsrpc.cli.{name}"), name if name != "open" else "open_")
-        summary = function.__doc__.partition("\n")[0]  # typer would cut it to fit one line
+        function = function_of(name)
+        summary = (function.__doc__ or "").partition("\n")[0]  # typer would cut it to fit one line
         app.command(name, short_help=summary, epilog=EXIT_CODES if name in JUDGING else None)(function)
     return app
+
+
+def function_of(name: str) -> Callable[..., None]:
+    """The function of a command: of its name, with an underscore where Python has a function of that name."""
+    function: Callable[..., None] = getattr(import_module(f"nfsrpc.cli.{name}"), RENAMED.get(name, name))
+    return function
 
 
 def run(arguments: list[str], options: Sequence[str] = ()) -> int:

@@ -44,8 +44,10 @@ def rule_lists(incomplete: str) -> Iterator[tuple[str, str]]:
 def column_lists(context: typer.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     from nfsrpc.tables import TABLES
 
-    table = TABLES.get(context.params.get("name") or "")
-    columns = {column.name: column.meaning for column in table.columns} if table else {}
+    # Where an option lacks its value, typer leaves the arguments before it as they are.
+    words = [context.params.get("name"), *context.args]
+    tables = [TABLES[word] for word in words if word in TABLES]
+    columns = {column.name: column.meaning for table in tables[:1] for column in table.columns}
     return in_list(incomplete, {"all": "every column"} | columns)
 
 
