@@ -22,7 +22,7 @@ TEXT = """# as /etc/hosts
 10.1.84.31   nfssrv.example.org nfssrv  # the server
 10.1.84.41   web1
 2001:DB8::0:1 six
-10.1.84.99   bad_name -x
+10.1.84.99   $(reboot) -x
 """
 
 
