@@ -80,7 +80,7 @@ demo: announced $(MODULE)
 
 .PHONY: announced
 announced:
-	@test -f $(MODULE) || echo "The first time, this installs 15 packages into .venv (200 MB) and builds the Rust core: one or two minutes."
+	@test -f $(MODULE) || echo "The first time, this installs 15 packages into .venv (260 MB) and builds the Rust core: one to three minutes."
 
 # Manual pages and completions, for a wheel or a system: below this directory maturin takes them into the wheel.
 SHARE := nfsrpc._core.data/data/share
@@ -91,17 +91,18 @@ share: $(MODULE)
 # A wheel for each of TARGETS and the source distribution, in dist. abi3: one wheel for Python 3.11 and everything newer.
 # zig links for the C library of manylinux_2_28 (RHEL 8, Debian 10, and newer); maturin checks what is linked.
 TARGETS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
+DIST ?= dist
 MATURIN := PATH="$(CURDIR)/$(WHEEL)/bin:$$PATH" $(WHEEL)/bin/maturin
 wheel: share $(WHEEL)/made
 	$(need_cargo)
-	@rm -rf dist
+	@rm -rf $(DIST)
 	@for target in $(TARGETS); do \
 		echo "Building the wheel for $$target"; \
 		rustup target add $$target >/dev/null 2>&1 || true; \
-		$(MATURIN) build --quiet --release --locked --zig --target $$target --compatibility manylinux_2_28 --out dist || exit 1; \
+		$(MATURIN) build --quiet --release --locked --zig --target $$target --compatibility manylinux_2_28 --out $(DIST) || exit 1; \
 	done
-	@$(MATURIN) sdist --quiet --out dist
-	@ls -l dist
+	@$(MATURIN) sdist --out $(DIST) >/dev/null 2>&1
+	@ls -l $(DIST)
 
 # As a package would: an environment of its own below PREFIX/lib, the command, manual pages and completions.
 PREFIX ?= /usr/local
