@@ -16,9 +16,12 @@ except KeyboardInterrupt:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
 DEBUG = "--debug"
+# Options of nfsrpc itself, which may stand behind a command as well, and how many values follow them.
+ANYWHERE = {DEBUG: 0, "--quiet": 0, "-q": 0, "--color": 1}
 
 
 def main() -> NoReturn:
@@ -27,11 +30,11 @@ def main() -> NoReturn:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # What is imported stays to the end, and so does what analyze makes: looking for garbage in it takes 10 ms.
     gc.disable()
-    arguments, debug = without_debug(sys.argv[1:])
+    options, arguments = divided(sys.argv[1:])
     code = INTERRUPTED
     try:
         open_closed_streams()
-        code = exit_code_of(lambda: run(arguments), debug)
+        code = exit_code_of(lambda: run(arguments, options), DEBUG in options)
     except KeyboardInterrupt:
         pass
     finally:
@@ -39,21 +42,28 @@ def main() -> NoReturn:
     leave(code)
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], options: Sequence[str] = ()) -> int:
     """The exit code of a command line. typer is imported here, so that an interruption of its import is handled."""
     from nfsrpc.cli import application
 
     if arguments[:1] != ["analyze"]:
         gc.freeze()
         gc.enable()
-    return application.run(arguments)
+    return application.run(arguments, options)
 
 
-def without_debug(arguments: list[str]) -> tuple[list[str], bool]:
-    """The arguments without `--debug`, and whether it was there: before or behind the command."""
+def divided(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The options that may stand anywhere, and all others: typer takes the first ones before a command only."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    others = [argument for argument in arguments[:end] if argument != DEBUG]
-    return others + arguments[end:], len(others) < end
+    options: list[str] = []
+    others: list[str] = []
+    place = 0
+    while place < end:
+        name = arguments[place].partition("=")[0]
+        length = 1 + (ANYWHERE.get(name, 0) if name == arguments[place] else 0)
+        (options if name in ANYWHERE else others).extend(arguments[place : min(place + length, end)])
+        place += length
+    return options, others + arguments[end:]
 
 
 def leave(code: int) -> NoReturn:

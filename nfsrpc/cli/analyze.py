@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.ending import FAULT
-from nfsrpc.cli.output import Output, Traces, check_rules, fail, mention_skipped, write
+from nfsrpc.cli.ending import Notes
+from nfsrpc.cli.output import ExitCode, Output, Traces, check_rules, end_with, fail, mention_skipped, write
 from nfsrpc.cli.progress import Progress, progress_bar
-from nfsrpc.cli.settings import Ignore, Select, Set, Timezone, Verbose, settings, use_timezone
+from nfsrpc.cli.settings import Hosts, Ignore, Select, Set, Timezone, Verbose, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.findings.finding import Settings
@@ -41,6 +41,7 @@ def analyze(
     dmesg: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="A kernel log: dmesg [-T], journalctl -k (repeatable).")
     ] = None,
+    hosts: Hosts = None,
     timezone: Timezone = "",
     verbose: Verbose = False,
     dask: Annotated[bool, typer.Option("--dask", help="Captures of many nodes: a cluster of this machine.")] = False,
@@ -50,18 +51,15 @@ def analyze(
     cache: Annotated[
         str, typer.Option(metavar="URL", help="With --dask: keeps each node's rows there, and reads them again.")
     ] = "",
+    exit_code: ExitCode = False,
 ) -> None:
-    """Say why locks hang: which host to fix, how, and with what proof.
-
-    Exits 0 when no fault was found (healthy, or unknown), 1 when one was, 2 when the input or the usage is
-    bad, 70 when a rule failed, which is a bug of nfsrpc.
-    """
+    """Say why locks hang: which host to fix, how, and with what proof."""
     from nfsrpc.sources import SourceError
 
     use_timezone(timezone)
-    chosen = settings(select, ignore, thresholds)
+    chosen = settings(select, ignore, thresholds, hosts)
     if dask or scheduler:
-        analyze_fleet(traces, scheduler, cache, chosen, format, output, verbose)
+        analyze_fleet(traces, scheduler, cache, chosen, format, output, verbose, exit_code)
         return
     try:
         with progress_bar() as progress, in_a_hurry():
@@ -70,8 +68,7 @@ def analyze(
         fail(error)
     write([as_text(report, output, verbose) if format is Format.text else RENDERERS[format](report)], output)
     check_rules(report.diagnosis)
-    if report.diagnosis.verdict.state == "fault":
-        raise typer.Exit(FAULT)
+    end_with(report.diagnosis, exit_code)
 
 
 def analyze_fleet(
@@ -82,6 +79,7 @@ def analyze_fleet(
     format: Format,  # noqa: A002
     output: str | None,
     verbose: bool,
+    exit_code: bool,
 ) -> None:
     from nfsrpc.cli.fleet import fleet_of
     from nfsrpc.fleet.shown import lines
@@ -98,8 +96,7 @@ def analyze_fleet(
     else:
         write([RENDERERS[format](fleet.report)], output)
     check_rules(fleet.report.diagnosis)
-    if fleet.report.diagnosis.verdict.state == "fault":
-        raise typer.Exit(FAULT)
+    end_with(fleet.report.diagnosis, exit_code)
 
 
 @contextmanager
@@ -143,6 +140,8 @@ def report_on(
 def as_text(report: Report, output: str | None, verbose: bool = False) -> str:
     from nfsrpc.report import terminal, text
 
+    if not Notes.wanted:
+        return text.one_line(report)
     width = shutil.get_terminal_size().columns if output is None else 80
     return text.render(report, width, output is None and terminal.uses_colour(sys.stdout), verbose)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nfsrpc.cli import completion
 from nfsrpc.cli.ending import say
 from nfsrpc.cli.output import check_rules_of, fail, mention_skipped, replacing, unknown, write
 from nfsrpc.cli.progress import progress_bar
@@ -21,11 +22,21 @@ if TYPE_CHECKING:
     from nfsrpc.trace import Trace
 
 
+# What else a name may promise: other formats, and compression.
+OTHERS = (".pcap", ".cap", ".snoop", ".gz", ".zst", ".xz", ".bz2", ".lz4")
+
+
 def carve(
     trace: Annotated[str, typer.Argument(metavar="TRACE", help="A capture, or the files of a ring: a directory.")],
     output: Annotated[str, typer.Option("--output", "-o", metavar="OUT.pcapng", help="The capture to write.")],
     finding: Annotated[
-        str | None, typer.Option("--finding", metavar="RULE", help="What proves this finding: LCK001.")
+        str | None,
+        typer.Option(
+            "--finding",
+            metavar="RULE",
+            autocompletion=completion.rule_names,
+            help="What proves this finding: LCK001.",
+        ),
     ] = None,
     where: Annotated[
         str | None, typer.Option("--where", metavar="EXPR", help="Calls with their replies: procedure == 'LOCK'")
@@ -83,6 +94,8 @@ def carve(
 def check(trace: Trace, output: str) -> None:
     if len(trace.tables.decoded.vantages) > 1:
         fail(f"carve one capture at a time, or the files of one ring: {', '.join(trace.files)} overlap in time")
+    if output.lower().endswith(OTHERS):
+        fail(f"{output}: what is written is pcapng, whose comments no other format has; name it so")
     for file in map(str, trace.tables.decoded.sources):
         if os.path.exists(output) and os.path.exists(file) and os.path.samefile(output, file):
             fail(f"{output} is what is to be carved from: name another file")
@@ -116,6 +129,8 @@ def wish_of(trace: Trace, where: str | None, frames: str | None) -> Wish:
         from nfsrpc.cli.table import rows_where
 
         calls = rows_where(trace.calls, where, "calls")
+        if calls.empty:
+            fail(f"--where {where!r}: no call of {', '.join(trace.files)} is so; nothing is written")
         wish.exchange(calls["exchange"].tolist(), where)
     for row in trace.tables["captures"].rows() if frames == "all" else ():
         for number in range(1, row.frames + 1):

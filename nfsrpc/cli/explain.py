@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nfsrpc.cli import completion
 from nfsrpc.cli.output import unknown, write
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ INDENT = "  "
 
 def explain(
     name: Annotated[
-        str | None, typer.Argument(metavar="[RULE|TABLE|PROTOCOL]", help="REG001, statd-not-registered, calls, nlm4.")
+        str | None,
+        typer.Argument(
+            metavar="[RULE|TABLE|PROTOCOL]",
+            autocompletion=completion.explained,
+            help="REG001, statd-not-registered, calls, nlm4.",
+        ),
     ] = None,
 ) -> None:
     """Explain a rule, a table or a protocol; without a name, list them."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nfsrpc.cli.analyze import as_text
-from nfsrpc.cli.ending import BAD, FAULT, say
+from nfsrpc.cli.ending import BAD, say
 from nfsrpc.cli.metrics import Metrics, Textfile, exporter_of, exporting
-from nfsrpc.cli.output import check_rules, fail, write
+from nfsrpc.cli.output import ExitCode, check_rules, end_with, fail, write
 from nfsrpc.cli.reader import discard_output, when_reader_leaves
-from nfsrpc.cli.settings import Ignore, Select, Set, Timezone, settings, use_timezone
+from nfsrpc.cli.settings import Hosts, Ignore, Select, Set, Timezone, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.sources.live_queue import LiveSource
@@ -70,12 +70,14 @@ def live(
     select: Select = "",
     ignore: Ignore = "",
     thresholds: Set = None,
+    hosts: Hosts = None,
     timezone: Timezone = "",
+    exit_code: ExitCode = False,
 ) -> None:
     """Watch RPC traffic on this node and report a fault as soon as it shows.
 
-    On a terminal a screen, else one line per change. Ctrl-C ends it with a report. Exits as analyze does: 1 when there
-    is a fault at the end, 2 when the source was bad or failed, 70 when a rule failed, else 0.
+    On a terminal a screen, else one line per change. Ctrl-C ends it with a report. Its exit code is that of the verdict
+    at the end.
     """
     # Each thread has its own capabilities, so there must be no other before they are given up, not even numpy's.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -85,7 +87,7 @@ def live(
     from nfsrpc.watch.schedule import Live, Options
 
     use_timezone(timezone)
-    chosen = settings(select, ignore, thresholds)
+    chosen = settings(select, ignore, thresholds, hosts)
     options = Options(interval, window, for_ or float("inf"), until_finding, chosen)
     exporter = exporter_of(metrics, textfile)
     supervisor = Supervisor(sys.stdout.fileno() if has_screen(format) else None)
@@ -109,8 +111,7 @@ def live(
     if watched.trouble:
         say(str(watched.trouble))
     check_rules(last.diagnosis if last else None)
-    if last and last.diagnosis.verdict.state == "fault":
-        raise typer.Exit(FAULT)
+    end_with(last.diagnosis if last else None, exit_code and not watched.trouble)
     if watched.trouble:
         raise typer.Exit(BAD)
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nfsrpc.cli.analyze import RENDERERS, Format, as_text
-from nfsrpc.cli.ending import FAULT
-from nfsrpc.cli.output import check_rules, fail, write, write_bytes
+from nfsrpc.cli.output import ExitCode, check_rules, end_with, fail, write, write_bytes
 from nfsrpc.cli.settings import Timezone, Verbose, use_timezone
 from nfsrpc.printable import clean
 from nfsrpc.wording import named
@@ -37,6 +36,7 @@ def probe(
     ] = 4.0,
     timezone: Timezone = "",
     verbose: Verbose = False,
+    exit_code: ExitCode = False,
 ) -> None:
     """Ask a host now what a client's kernel asks before a lock, and give the verdict.
 
@@ -62,8 +62,7 @@ def probe(
     else:
         write([RENDERERS[format](report)], None)
     check_rules(diagnosis)
-    if diagnosis.verdict.state == "fault":
-        raise typer.Exit(FAULT)
+    end_with(diagnosis, exit_code)
 
 
 def lines(probed: Probed, report: str) -> Iterator[str]:

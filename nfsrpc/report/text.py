@@ -70,6 +70,13 @@ def room_for(faults: Sequence[Fault]) -> int:
     return LINES * min(len(faults), SCREENS)
 
 
+def one_line(report: Report) -> str:
+    """The verdict in one line: FAULT REG001 10.1.84.31 (nfssrv): what is wrong."""
+    verdict = report.diagnosis.verdict
+    rules = "".join(f" {fault.finding.rule} {report.located(fault.finding)}" for fault in report.faults[:1])
+    return clean(f"{BADGES[verdict.state].strip()}{rules}: {verdict.summary}") + "\n"
+
+
 class _Page:
     def __init__(self, report: Report, width: int, paint: Paint, frames: int, verbose: bool) -> None:
         self.report = report

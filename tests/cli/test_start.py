@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nfsrpc.cli.application import COMMANDS, function_of
 from tests.cli.command import ENVIRONMENT, run, shell
 
 HELP_S = 0.2
@@ -61,19 +62,28 @@ def test_help_is_instant() -> None:
 
 
 def test_version() -> None:
-    assert run("--version").stdout == f"nfsrpc {version('nfsrpc')}\n"
+    assert run("-V").stdout == run("--version").stdout == f"nfsrpc {version('nfsrpc')}\n"
 
 
 def test_help_lists_the_commands() -> None:
     text = run("--help").stdout
-    assert [line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()] == [
+    rows = text.partition("Commands:\n")[2].splitlines()
+    assert [row.split()[0] for row in rows if not row.startswith("   ")] == [
         "analyze",
         "live",
         "table",
         "show",
         "carve",
+        "open",
         "probe",
         "sql",
         "explain",
+        "demo",
     ]
     assert run("-h").stdout == text
+
+
+def test_help_cuts_no_description() -> None:
+    text = " ".join(run("--help").stdout.partition("Commands:\n")[2].split())
+    for name in COMMANDS:
+        assert f"{name} {(function_of(name).__doc__ or '').splitlines()[0]}" in text
