@@ -31,8 +31,8 @@ class Decoder:
         `follow`: flows of which every packet is a row. `secondary`: programs whose rows and strings are bounded apart.
         `by_handle`: procedures whose successes are summed by the handle that is their first argument, and its length
         where XDR does not tell it (0: it does); after it, where the offset of the bytes stands, whether it has 64 bits,
-        and where their count stands. `ring`: how many bytes to keep of the frames of a program's flows (`take_kept`), of
-        those of other programs, and the ports of which everything is kept; with it TCP's handshakes and resets are.
+        and where their count stands. `ring`: how many bytes to keep of the frames of a program's flows
+        (`take_kept`), of those of other programs, and ports of which everything is kept, as TCP's handshakes are.
         """
     def feed(self, data: bytes) -> None:
         """Any chunk of the file, without the GIL. Raises NotACapture."""

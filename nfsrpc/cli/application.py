@@ -14,7 +14,7 @@ import typer
 
 from nfsrpc.cli.ending import say
 
-COMMANDS = ("analyze", "live", "table", "show", "carve", "sql", "explain")
+COMMANDS = ("analyze", "live", "record", "incidents", "table", "show", "carve", "sql", "explain")
 USAGE: Any = typer.BadParameter.__bases__  # raised for bad usage; typer has no name for it
 
 
