@@ -108,13 +108,14 @@ def record(
         fail("record writes to a directory: --directory DIR")
     use_timezone(timezone)
     chosen = settings(select, ignore, thresholds)
-    kept = Options(interval, window, for_ or float("inf"), rules=chosen, kept=terms(nfs is Nfs.headers))
+    kept = terms(nfs is Nfs.headers)
+    looks = Options(interval, window, for_ or float("inf"), rules=chosen, kept=kept, max_rows=recording.MAX_ROWS)
     on_node = stream is None and follow is None
-    options = recording.Options(directory, size, age, nfs is Nfs.headers, keep_incidents, incident_size, on_node)
+    options = recording.Options(directory, size, age, keep_incidents, incident_size, on_node)
     supervisor, service = Supervisor(), Service()
     try:
         source = source_of(stream, interface, follow, filter, window, supervisor)
-        watched = Live(source, kept, say, limit=Limit())
+        watched = Live(source, looks, say, limit=Limit())
         hooks = hooks_of(exec_, webhook)
         with stopping(watched.interrupt), closing(supervisor):
             source.prepare()
@@ -199,4 +200,6 @@ def recorded(watched: Live, recorder: Recorder, format: Format, rights: Rights) 
         for look in watched.looks():
             recorder.observe(look)
             write(list(render(look.changes)), None)
+            if not look.final:
+                look.trace.tables.forget()  # else the memory of two looks is needed for the next one
     return look

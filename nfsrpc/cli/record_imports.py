@@ -6,6 +6,7 @@ The folder of an incident is written once, of one packet, into a directory that 
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - at the first name that is resolved
+import os
 import struct
 import threading
 from importlib import import_module
@@ -45,7 +46,9 @@ def rehearse(directory: str) -> None:
     ring.take(watch.decoder, all=True)
     ring.release()
     found = Manifest(folder_name(SECOND, "NET000", None), "open", "NET000", None, "rehearsal", SECOND, SECOND, SECOND)
+    before = os.getcwd()
     folder.write(Job(directory, document(found), SECOND, SECOND, SIZE, [(), (), {}, None], "", True))
+    os.chdir(before)
 
 
 def opening() -> bytes:

@@ -64,7 +64,10 @@ class Extract(NamedTuple):
 
 
 def write(job: Job) -> dict[str, Any]:
-    """Writes the folder, or what is new in it; returns its manifest. Raises OSError."""
+    """Writes the folder, or what is new in it; returns its manifest. Raises OSError.
+
+    The folder becomes the working directory, so that reports name the capture as it is named there.
+    """
     manifest = manifests.of(job.manifest)
     folder = os.path.join(job.directory, INCIDENTS, manifest.id)
     target = folder if os.path.isdir(folder) else new_folder(folder)
@@ -116,21 +119,21 @@ def capture(job: Job, target: str, manifest: Manifest) -> None:
     if not found.packets:
         note(manifest, "the ring holds no frame of this time")
         return
-    path = os.path.join(target, CAPTURE)
+    os.chdir(target)
     about = f"incident {manifest.id}, recorded from {manifest.source}"
     replace(target, CAPTURE, whole(about, found, manifest.dropped))
-    trace, diagnosis = analysed(path, job.settings)
+    trace, diagnosis = analysed(job.settings)
     chosen = of_incident(diagnosis, manifest)
     reasons = frames_of(trace.tables, proof(trace.tables, chosen)) if chosen else {}
     if reasons:
         replace(target, CAPTURE, whole(about, found, manifest.dropped, comments(reasons)))
-        trace, diagnosis = analysed(path, job.settings)
+        trace, diagnosis = analysed(job.settings)
     manifest.verdict = diagnosis.verdict.summary
     shows = bool(of_incident(diagnosis, manifest))
     manifest.capture = {
         "file": CAPTURE,
         "frames": len(found.packets),
-        "bytes": os.path.getsize(path),
+        "bytes": os.path.getsize(CAPTURE),
         "first": timestamp(found.first),
         "last": timestamp(found.last),
         "complete": not found.is_short,
@@ -138,7 +141,7 @@ def capture(job: Job, target: str, manifest: Manifest) -> None:
     }
     if found.is_short:
         note(manifest, "the capture does not reach as far as the incident: a larger --incident-size or --size helps")
-    logs = [os.path.join(target, "kernel.log")] if job.kernel_log else []
+    logs = ["kernel.log"] if job.kernel_log else []
     reports(target, manifest, trace, diagnosis, logs, shows)
 
 
@@ -172,8 +175,8 @@ def heading(manifest: Manifest, shows: bool) -> Iterator[str]:
     yield from manifest.notes
 
 
-def analysed(path: str, settings: Sequence[Any]) -> tuple[Trace, Diagnosis]:
-    trace = read(path)
+def analysed(settings: Sequence[Any]) -> tuple[Trace, Diagnosis]:
+    trace = read(CAPTURE)
     return trace, diagnose(trace.tables, *Settings(*settings), skipped=trace.skipped)
 
 

@@ -20,7 +20,7 @@ from nfsrpc.reading import SECONDARY, WRITES, refusing
 from nfsrpc.sessions import COUNTING, WANTED
 from nfsrpc.sources import Capture, SourceError
 from nfsrpc.trace import Trace
-from nfsrpc.watch.window import NFS_PROGRAMS, Window
+from nfsrpc.watch.window import MAX_ROWS, NFS_PROGRAMS, Window
 from nfsrpc.wording import SECOND
 
 WINDOW_S = 900.0
@@ -45,11 +45,17 @@ class Stir(IntEnum):
 class Watch:
     """An endless capture, with its decoder and its window."""
 
-    def __init__(self, source: Capture = "-", window_s: float = WINDOW_S, kept: Kept | None = None) -> None:
+    def __init__(
+        self,
+        source: Capture = "-",
+        window_s: float = WINDOW_S,
+        kept: Kept | None = None,
+        max_rows: int = MAX_ROWS,
+    ) -> None:
         """`kept`: frames that the decoder keeps besides, for who takes them (`Decoder.take_kept`)."""
         layouts, specs = compile(PROTOCOLS, WANTED)
         self.decoder = Decoder(layouts, specs, 0, COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES, ring=kept)
-        self.window = Window({table: dict(columns) for table, columns in specs}, round(window_s * SECOND))
+        self.window = Window({table: dict(columns) for table, columns in specs}, round(window_s * SECOND), max_rows)
         self.window.sources[0] = source
         self.last = NAT  # the latest packet
         self.frames = 0  # of all files
