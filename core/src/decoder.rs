@@ -236,7 +236,10 @@ impl Decoder {
         }
         let ending = self.next_capture()?;
         self.packets.close();
-        let Conversations { flows, matcher, .. } = &mut self.conversations;
+        let Conversations { flows, matcher, ring } = &mut self.conversations;
+        if let Some(ring) = ring {
+            ring.decide_all(flows); // while flows are known
+        }
         flows.finish_streams(matcher);
         matcher.finish_all(flows);
         flows.finish_rows();

@@ -157,6 +157,11 @@ impl Ring {
         std::mem::take(&mut self.ready)
     }
 
+    /// Decides what waits by what is known now.
+    pub fn decide_all(&mut self, flows: &FlowTable) {
+        self.advance(flows, true);
+    }
+
     fn advance(&mut self, flows: &FlowTable, all: bool) {
         while let Some(first) = self.waiting.front() {
             let limit = match self.limit(first.fate, flows) {
@@ -210,8 +215,7 @@ impl Blocks {
         let padded = data.len().next_multiple_of(4);
         let size = (BLOCK + padded) as u32;
         let stamp = time.cast_unsigned();
-        let words =
-            [ENHANCED_PACKET, size, interface, (stamp >> 32) as u32, stamp as u32, data.len() as u32, wire_len];
+        let words = [ENHANCED_PACKET, size, interface, (stamp >> 32) as u32, stamp as u32, data.len() as u32, wire_len];
         for word in words {
             self.bytes.extend_from_slice(&word.to_le_bytes());
         }

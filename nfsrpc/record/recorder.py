@@ -29,8 +29,8 @@ from nfsrpc.wording import SECOND
 Announced: TypeAlias = Literal["opened", "resolved"]
 
 SIZE, AGE_S = 512 << 20, 24 * 3600.0
-# Exchanges that are listed, a sixth of those of `live`: the recorder takes less than 150 MB on the busiest node. One with
-# 40 exchanges about locks a second still looks back on a quarter of an hour.
+# Exchanges that are listed, a sixth of those of `live`: the recorder takes less than 150 MB on the busiest node. One
+# with 40 exchanges about locks per second still looks back on a quarter of an hour.
 MAX_ROWS = 40_000
 KEEP_INCIDENTS, INCIDENT_SIZE = 100, 64 << 20
 # What the decoder has ready is written after so long, or so many bytes of the capture.

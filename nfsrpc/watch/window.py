@@ -31,8 +31,8 @@ Numbered: TypeAlias = tuple[
 # Exchanges that are listed instead of counted: at 150 bytes each, with their messages, a hundred MB. A storm of them
 # shortens the window.
 MAX_ROWS = 1 << 18
-# Of those, the part of exchanges of NFS, which must not take the room of locks: where frames are cut, exchanges are listed
-# of which only the reply is left.
+# Of those, the part of exchanges of NFS, which must not take the room of locks: where frames are cut, exchanges are
+# listed of which only the reply is left.
 NFS_SHARE = 2
 NFS_PROGRAMS = (Prog.NFS, Prog.NFSACL)
 # Of those, exchanges that show names of files. Of very many, the latest are enough.
