@@ -94,7 +94,8 @@ def in_a_process(job: Job, work: Callable[[Job], dict[str, Any]], limit_s: float
     child = os.fork()
     if not child:
         try:
-            os.nice(NICE)
+            with suppress(OSError):  # a service may not
+                os.nice(NICE)
             signal.alarm(max(round(limit_s), 1))
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             try:
