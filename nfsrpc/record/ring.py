@@ -172,7 +172,11 @@ class Ring:
         with suppress(OSError):
             os.fsync(self._file)
         os.close(self._file)
-        self._closed.append(SegmentFile(self._first, self._last, self._number, self._path, self._length))
+        if self._length:
+            self._closed.append(SegmentFile(self._first, self._last, self._number, self._path, self._length))
+        else:  # nothing could be written to it
+            with suppress(OSError):
+                os.unlink(self._path)
         self._file, self._length = None, 0
 
     def release(self) -> None:
