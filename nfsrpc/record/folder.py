@@ -211,7 +211,7 @@ def extract(files: Sequence[SegmentFile], since: int, until: int, opened: int, s
     after: list[tuple[int, bytes]] = []
     length = {"before": 0, "after": 0}
     is_short = bool(files) and files[0].first > since + BEFORE
-    for file, end in zip(files, ends, strict=True):
+    for file, end in zip(files, ends, strict=False):
         if end < since or file.first > until:
             continue
         for packet in packets_of(file, since, until, interfaces):

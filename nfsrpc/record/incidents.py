@@ -95,7 +95,7 @@ class Incidents:
         if own is not None:
             yield from self._again(own, cause, effects, time)
             return
-        joined = [known for known in self._open() if set(known.manifest.findings) & effects or is_about(known, cause)]
+        joined = [known for known in self._open() if own_findings(known.manifest) & effects or is_about(known, cause)]
         for known in joined:
             yield from self._join(known, cause, effects, time)
         if not joined:
@@ -158,7 +158,9 @@ class Incidents:
         events = []
         for known in self._open():
             manifest = known.manifest
-            if present & set(manifest.findings) or any(name.partition("@")[0] in unknown for name in manifest.findings):
+            is_here = present & set(manifest.findings)
+            is_here |= {name for name in manifest.findings if name.partition("@")[0] in unknown}
+            if is_here and time - known.seen <= BACK:
                 known.seen = max(known.seen, time)
             elif time - known.seen >= known.settled:
                 manifest.state, manifest.resolved = "resolved", time
@@ -183,6 +185,11 @@ def is_about(known: Known, cause: Finding) -> bool:
     """Whether a cause explains an incident that the kernel's log opened: it is about the same host."""
     manifest = known.manifest
     return manifest.rule == KERNEL_LOG and not manifest.explained_by and manifest.host in cause.parties
+
+
+def own_findings(manifest: Manifest) -> set[str]:
+    """The finding that opened an incident, and the causes that joined it; not what they explain."""
+    return {*manifest.findings[:1], *(str(cause["finding"]) for cause in manifest.explained_by)}
 
 
 def parties(manifest: Manifest) -> set[str]:
