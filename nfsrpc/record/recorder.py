@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from nfsrpc.record import folder, manifest, node
 from nfsrpc.record.folder import Job
 from nfsrpc.record.hooks import Call, Hooks
-from nfsrpc.record.incidents import Event, Incidents
+from nfsrpc.record.incidents import OPENED_PER_HOUR, Event, Incidents
 from nfsrpc.record.manifest import INCIDENTS, Manifest
 from nfsrpc.record.node import KernelLine, KernelLog
 from nfsrpc.record.ring import Ring
@@ -97,6 +97,7 @@ class Recorder:
         self._taken_bytes = self._fed_bytes = 0
         self._drops: deque[tuple[int, int]] = deque(maxlen=MAX_DROPS)  # time, packets lost until then
         self._time: int | None = None
+        self._ring_stopped: int | None = None  # the last look at which the ring had stopped
         self._refused = 0
         if kernel_log:
             kernel_log.new()  # what was logged before is context, and no sign
@@ -124,13 +125,15 @@ class Recorder:
         if look.time is None:
             return
         self._time = look.time
+        if self.ring.is_stopped:
+            self._ring_stopped = look.time
         self._note_drops(look)
         self._handle(self.incidents.update(look.diagnosis, look.time))
         if self.incidents.refused > self._refused:
-            more = self.incidents.refused - self._refused
-            if not self._refused:
-                self._say(f"{self.options.directory}: more than an hour's incidents; {more} not written")
-            self._refused = self.incidents.refused
+            more, self._refused = self.incidents.refused - self._refused, self.incidents.refused
+            self._say(
+                f"{self.options.directory}: more than {OPENED_PER_HOUR} incidents within an hour; {more} not written"
+            )
         if look.final:
             self._take(self._clock(), all=True)
         self._write_folders(self._clock())
@@ -226,7 +229,7 @@ class Recorder:
         until = now if found.resolved is None else min(found.resolved, found.last + AFTER)
         since = max(found.first, found.opened - round(self.live.options.window_s * SECOND))
         found.dropped = self._dropped(since - folder.BEFORE)
-        if self.ring.is_stopped:
+        if self._ring_stopped is not None and self._ring_stopped >= since - folder.BEFORE:
             folder.note(found, "the ring had stopped: packets of this time are missing")
         return Job(
             self.options.directory,

@@ -230,5 +230,6 @@ def locked(directory: str) -> int:
     except BlockingIOError:
         raise SourceError(directory, "another recorder writes there", "name another --directory") from None
     except OSError as error:
-        raise SourceError(directory, f"cannot be written: {error.strerror}") from error
+        remedy = "it has to belong to the user of the recorder, which is not root: chown it, or --no-drop"
+        raise SourceError(directory, f"cannot be written: {error.strerror}", remedy) from error
     return lock

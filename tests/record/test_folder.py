@@ -150,7 +150,8 @@ def test_without_frames_there_is_a_manifest(directory: Path) -> None:
 def test_the_nodes_own_facts(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {"locks.txt": "1: POSIX\n", "rpcinfo.txt": node.Missing("rpcinfo is not installed")}
     monkeypatch.setattr(node, "facts", lambda: facts)
-    log = "# clock: dmesg 0.0 = epoch 1795325466.941\n[   93.129579] lockd: server 10.1.84.31 not responding, still trying\n"
+    line = "[   93.129579] lockd: server 10.1.84.31 not responding, still trying"
+    log = f"# clock: dmesg 0.0 = epoch 1795325466.941\n{line}\n"
     told = parsed(json.dumps(write(job(directory, on_node=True, kernel_log=log))))
     assert told.node == {"locks.txt": "written", "rpcinfo.txt": "rpcinfo is not installed", "kernel.log": "written"}
     place = directory / INCIDENTS / NAME
@@ -256,7 +257,7 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
     [{"id": "../x"}, {"state": "odd"}, {"schema": 2}, {"more": 1}, {"opened": 3}, {"first": "yesterday"}, {"id": 3}],
 )
 def test_what_is_no_manifest_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="manifest|time|format"):
+    with pytest.raises(ValueError, match=r"manifest|time|format"):
         parsed(json.dumps(document(manifest_of()) | change))
 
 

@@ -76,7 +76,7 @@ def test_the_command_gets_what_happened_and_the_folder(tmp_path: Path) -> None:
 def test_a_command_as_a_shell_reads_its_words() -> None:
     assert command_of("/opt/page --to 'the team' a\\ b") == ["/opt/page", "--to", "the team", "a b"]
     for text in ("", "   ", "'open"):
-        with pytest.raises(ValueError, match="No closing quotation|no command"):
+        with pytest.raises(ValueError, match=r"No closing quotation|no command"):
             command_of(text)
 
 

@@ -1,4 +1,4 @@
-"""The ring on disk: what it keeps and for how long, and what is left of it when the disk is full or the process dies."""
+"""The ring on disk: what it keeps and for how long, and what is left of it on a full disk or after a kill."""
 
 from __future__ import annotations
 
