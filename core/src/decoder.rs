@@ -9,6 +9,7 @@ use crate::flow_table::FlowTable;
 use crate::matcher::Matcher;
 use crate::oddity::{Oddity, Place};
 use crate::packets::{Content, Local, PacketReader};
+use crate::ring::{Blocks, Ring};
 use crate::select::{Select, Selected};
 use crate::tally::Fold;
 use crate::tunnel::UnreadCounts;
@@ -67,17 +68,34 @@ pub struct Decoder {
 struct Conversations {
     flows: FlowTable,
     matcher: Matcher,
+    ring: Option<Ring>,
 }
 
 impl Conversations {
     #[inline(always)]
     fn take(&mut self, place: Place, content: Content<'_>) {
-        let Conversations { flows, matcher } = self;
+        let Conversations { flows, matcher, ring } = self;
         matcher.oddities.place = place;
         match content {
-            Content::Packet(packet) => flows.packet(packet, matcher),
-            Content::Unreachable(packet, code) => flows.unreachable(packet, code, place),
-            Content::Damaged(packet) => flows.damaged(packet, matcher),
+            Content::Packet(packet) => {
+                flows.packet(packet, matcher);
+                if let Some(ring) = ring {
+                    ring.packet(packet, flows);
+                }
+            }
+            Content::Unreachable(packet, code) => {
+                flows.unreachable(packet, code, place);
+                ring.iter_mut().for_each(Ring::keep);
+            }
+            Content::Damaged(packet) => {
+                flows.damaged(packet, matcher);
+                ring.iter_mut().for_each(Ring::keep);
+            }
+            Content::Frame(frame, fragment) => {
+                if let Some(ring) = ring {
+                    ring.frame(frame, fragment, place, flows);
+                }
+            }
         }
     }
 }
@@ -89,8 +107,8 @@ impl Decoder {
         let matcher = Matcher::new(Bodies::new(layouts, tables), fold, select.frames.clone());
         let flows = FlowTable::new(select.flows);
         Decoder {
-            packets: PacketReader::new(domain, select.frames),
-            conversations: Conversations { flows, matcher },
+            packets: PacketReader::new(domain, select.frames, select.kept.is_some()),
+            conversations: Conversations { flows, matcher, ring: select.kept.map(Ring::new) },
             captures: Captures::default(),
             formats: Vec::new(),
             interfaces: Vec::new(),
@@ -134,7 +152,7 @@ impl Decoder {
 
     /// Exchanges and flows that are over, with all rows about them since the last call.
     pub fn drain(&mut self) -> Batch {
-        let Conversations { flows, matcher } = &mut self.conversations;
+        let Conversations { flows, matcher, .. } = &mut self.conversations;
         let Matcher { bodies, output, oddities, .. } = matcher;
         let mut odd = self.packets.oddities.take();
         odd.append(&mut oddities.take());
@@ -163,6 +181,22 @@ impl Decoder {
         }
     }
 
+    /// The frames to keep that are ready, as blocks of pcapng; with `all` also what waits to be decided.
+    pub fn take_kept(&mut self, all: bool) -> Blocks {
+        let Conversations { flows, ring, .. } = &mut self.conversations;
+        ring.as_mut().map(|ring| ring.take(flows, all)).unwrap_or_default()
+    }
+
+    /// The interfaces of those blocks from this number on, by their numbers there.
+    pub fn kept_interfaces(&self, from: usize) -> Vec<Interface> {
+        let rows = self.conversations.ring.iter().flat_map(|ring| ring.interfaces.iter().skip(from));
+        rows.map(|(number, link_type)| Interface {
+            link_type: *link_type,
+            ..self.packets.interface(*number).cloned().unwrap_or_default()
+        })
+        .collect()
+    }
+
     /// Of a capture that goes on, takes a frame whose time was to be judged by the next one. To be called before `drain`.
     pub fn release(&mut self) {
         let Decoder { packets, conversations, .. } = self;
@@ -170,7 +204,7 @@ impl Decoder {
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        let Conversations { flows, matcher } = &self.conversations;
+        let Conversations { flows, matcher, .. } = &self.conversations;
         let mut result =
             Snapshot { exchanges: matcher.in_reach(flows), flows: flows.in_reach(), ..Snapshot::default() };
         if let Some((mut row, reader)) = self.packets.so_far() {
@@ -188,7 +222,7 @@ impl Decoder {
     /// batch lists again; addresses out of reach get new numbers; oddities and secondary rows have all their room again.
     /// To be called right after `drain`.
     pub fn forget(&mut self) {
-        let Conversations { flows, matcher } = &mut self.conversations;
+        let Conversations { flows, matcher, .. } = &mut self.conversations;
         matcher.forget();
         flows.forget(matcher.addresses());
         matcher.oddities.forget();
@@ -202,7 +236,10 @@ impl Decoder {
         }
         let ending = self.next_capture()?;
         self.packets.close();
-        let Conversations { flows, matcher } = &mut self.conversations;
+        let Conversations { flows, matcher, ring } = &mut self.conversations;
+        if let Some(ring) = ring {
+            ring.decide_all(flows); // while flows are known
+        }
         flows.finish_streams(matcher);
         matcher.finish_all(flows);
         flows.finish_rows();

@@ -78,6 +78,20 @@ impl Flow {
         proved && (odd || (self.is_open() && inside && own.stream.is_near(packet.seq)))
     }
 
+    /// The program of its first call.
+    pub fn program(&self) -> Option<u32> {
+        (self.row.prog != UNKNOWN).then_some(self.row.prog)
+    }
+
+    pub fn has_replies(&self) -> bool {
+        self.sides.iter().any(|side| side.replies > 0)
+    }
+
+    pub fn frames(&self) -> u32 {
+        let [low, high] = &self.sides;
+        low.frames.saturating_add(high.frames)
+    }
+
     /// Whether neither side has sent FIN or RST.
     pub fn is_open(&self) -> bool {
         self.sides.iter().all(|side| side.fin == 0 && side.rst == 0)

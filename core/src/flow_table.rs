@@ -39,6 +39,8 @@ pub struct FlowTable {
     pub duplicates: u32,
     /// Frames of iWARP.
     pub iwarp: UnreadCounts,
+    /// Slot of the flow of the packet at hand, unless that is damaged.
+    at: Option<u32>,
     index: HashMap<FlowKey, u32>,
     pool: Vec<Flow>,
     latest: Option<(FlowKey, u32)>,
@@ -93,6 +95,7 @@ impl FlowTable {
     pub fn packet(&mut self, packet: &Packet<'_>, matcher: &mut Matcher) {
         let (key, side) = FlowKey::of(packet);
         let place = matcher.oddities.place;
+        self.at = None;
         let damage = if packet.sum == Sum::Wrong { self.senders.is_damage(packet) } else { Some(false) };
         if damage == Some(true) {
             matcher.oddities.push("checksum", packet.length as u64);
@@ -115,6 +118,7 @@ impl FlowTable {
                 flow.doubtful = open;
             }
         }
+        self.at = Some(at);
         if !self.followed.flows.is_empty() {
             self.follow(at, packet, side, place);
         }
@@ -155,6 +159,18 @@ impl FlowTable {
         } else {
             flow.udp(packet, side, outlet);
         }
+    }
+
+    /// The flow of the packet at hand with its slot; none of one that is damaged.
+    pub fn current(&self) -> Option<(u32, &Flow)> {
+        let at = self.at?;
+        self.pool.get(at as usize).map(|flow| (at, flow))
+    }
+
+    /// The program of the flow with this number, which was at this slot.
+    pub fn program(&self, slot: u32, number: u32) -> Option<u32> {
+        let live = self.pool.get(slot as usize).filter(|flow| flow.id == number);
+        live.or_else(|| self.ended.get(number))?.program()
     }
 
     /// An undecided frame: what it may have been is missing from its flow, if that was seen before. Else its ports are

@@ -16,9 +16,11 @@ import typer
 
 from nfsrpc.cli.ending import EXIT_CODES, Notes, say
 
-COMMANDS = ("analyze", "live", "table", "show", "carve", "open", "probe", "sql", "explain", "demo")
+COMMANDS = (
+    *("analyze", "live", "record", "incidents", "table", "show", "carve", "open", "probe", "sql", "explain", "demo"),
+)
 RENAMED = {"open": "open_"}
-JUDGING = ("analyze", "live", "probe")  # commands that exit with a verdict
+JUDGING = ("analyze", "live", "record", "probe")  # commands that exit with a verdict
 COMPLETING = "_NFSRPC_COMPLETE"  # set by a shell that asks how to complete a line
 USAGE: Any = typer.BadParameter.__bases__  # raised for bad usage; typer has no name for it
 

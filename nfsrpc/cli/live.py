@@ -140,8 +140,8 @@ def source_of(
     return capturing(interface, FILTER if expression is None else expression, say, supervisor)
 
 
-def parsing_rights(source: LiveSource, no_drop: bool) -> Rights:
-    """Gives up the rights that only capturing needs; returns those that are left."""
+def parsing_rights(source: LiveSource, no_drop: bool, before: Callable[[], None] = lambda: None) -> Rights:
+    """Gives up the rights that only capturing needs; returns those that are left. `before` imports what needs them."""
     from nfsrpc.sources import privileges
     from nfsrpc.sources.follow import Follow
 
@@ -150,6 +150,7 @@ def parsing_rights(source: LiveSource, no_drop: bool) -> Rights:
             from nfsrpc.cli.live_imports import import_all
 
             import_all()
+            before()
         is_hidden = source.is_hidden if isinstance(source, Follow) else lambda: False
         privileges.drop(privileges.unprivileged_user(), is_hidden)
     return privileges.in_force()

@@ -61,7 +61,7 @@ impl Ask {
             return Select::default();
         }
         let frames = (0..2).flat_map(|capture| (1..50).map(move |frame| (capture, frame)));
-        Select { frames: frames.collect(), flows: (0..3).collect() }
+        Select { frames: frames.collect(), flows: (0..3).collect(), kept: None }
     }
 }
 
