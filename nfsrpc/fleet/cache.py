@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Any
 
 from nfsrpc.extras import extra
+from nfsrpc.fleet.places import stored
 from nfsrpc.fleet.rows import NodeRows, VantageRows
 
 MANIFEST = "node.json"
@@ -24,7 +25,7 @@ def key_of(name: str, files: Sequence[str]) -> str:
     """The key of a node's rows; raises OSError for a file that is not there."""
     parts = [str(FORMAT), version("nfsrpc"), name]
     for file in files:
-        system, path = located(file)
+        system, path = located(stored(file))
         parts += [file, str(system.ukey(path))]
     return blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 

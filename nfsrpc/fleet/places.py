@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path as File
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ from nfsrpc.sources.in_memory import InMemory
 from nfsrpc.sources.source import Readable
 
 SEPARATOR = "://"
+ARCHIVES = (".tar", ".tgz", ".gz", ".zst", ".xz", ".zip")  # of which each file beside its folders is a node's
 BLOCK = 8 << 20  # read from a bucket at a time, while the last piece is decoded
 
 
@@ -46,24 +49,19 @@ def files_of(trace: str) -> Iterator[tuple[str, str]]:
     if SEPARATOR in trace:
         yield from remote(trace)
         return
-    if not os.path.isdir(trace):
-        for found in find_captures([trace]):
-            if isinstance(found, SourceError):
-                raise found
-            yield node_name(found, os.path.dirname(trace)), found
-        return
-    folders = [trace, *sorted(os.path.join(trace, name) for name in os.listdir(trace))]
-    rings = [folder for folder in folders if os.path.isdir(folder) and holds_files(folder)]
-    for folder in rings:
-        for found in find_captures([folder]):
-            if not isinstance(found, SourceError):
-                yield os.path.basename(os.path.normpath(folder)), found
-    if not rings:
-        raise SourceError(trace, "holds no capture")
+    found = find_captures([trace])
+    files = [each for each in found if not isinstance(each, SourceError)]
+    if not files:
+        raise next(each for each in found if isinstance(each, SourceError))
+    for file in map(str, files):
+        yield node_name(file, trace), file
 
 
-def holds_files(folder: str) -> bool:
-    return any(os.path.isfile(os.path.join(folder, name)) for name in os.listdir(folder))
+def stored(file: str) -> str:
+    """The file on disk, or the URL, of a capture: the archive that holds it, for a member of one."""
+    if SEPARATOR in file or os.path.isfile(file):
+        return file
+    return next((str(parent) for parent in File(file).parents if parent.is_file()), file)
 
 
 def remote(url: str) -> Iterator[tuple[str, str]]:
@@ -87,16 +85,32 @@ def remote(url: str) -> Iterator[tuple[str, str]]:
         yield node_name(file, path), system.unstrip_protocol(file)
 
 
-def node_name(file: str, folder: str) -> str:
-    """The name of a file's node: its folder's, or its own where the folder was not named for nodes."""
+def node_name(file: str, trace: str) -> str:
+    """The name of a file's node: its own where it was named itself, else that of its folder.
+
+    >>> node_name("rings/node-7/trace.pcap3", "rings"), node_name("rings/a.tar/node-8/x.pcap", "rings/a.tar")
+    ('node-7', 'node-8')
+    >>> node_name("rings/node-9.pcap", "rings/node-9.pcap"), node_name("rings/a.tar/node-10.pcap", "rings/a.tar")
+    ('node-9', 'node-10')
+    """
     path = PurePosixPath(file)
-    inside = path.parent != PurePosixPath(folder) or not path.suffix
-    return path.parent.name if inside and path.parent.name else path.name.partition(".")[0]
+    own = file == trace or path.parent.suffix in ARCHIVES
+    return path.name.partition(".")[0] if own or not path.parent.name else path.parent.name
 
 
 def captures_of(node: Node) -> list[Capture]:
     """The captures of a node, to be opened by whoever decodes them."""
-    return [remote_capture(file) if SEPARATOR in file else file for file in node.files]
+    found: list[Capture] = []
+    for place, files in groupby(node.files, key=stored):
+        mine = set(files)
+        if SEPARATOR in place:
+            found.append(remote_capture(place))
+        elif mine == {place}:
+            found.append(place)
+        else:
+            members = (each for each in find_captures([place]) if not isinstance(each, SourceError))
+            found += [each for each in members if str(each) in mine]
+    return found
 
 
 def remote_capture(url: str) -> InMemory:

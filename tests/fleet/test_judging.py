@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +17,7 @@ from nfsrpc.findings.finding import Diagnosis
 from nfsrpc.fleet import cache
 from nfsrpc.fleet.groups import Group, Summary, groups_of
 from nfsrpc.fleet.judging import combined, judged
-from nfsrpc.fleet.places import nodes
+from nfsrpc.fleet.places import captures_of, nodes
 from nfsrpc.fleet.rows import NodeRows, pairs_of, rows_of
 from nfsrpc.report.contents import report_of
 from tests.captures_dir import listed
@@ -71,7 +72,7 @@ def test_a_fleet_against_its_truth(small: Path) -> None:
     found, errors = nodes([str(small)])
     assert not errors
     assert [node.name for node in found] == [f"node-{number:04}" for number in range(9)]
-    rows = [rows_of(node.name, node.files) for node in found]
+    rows = [rows_of(node.name, captures_of(node)) for node in found]
     for most_rows in (10**9, 0):
         diagnosis = in_groups(rows, most_rows)
         ids = {cause.finding for cause in diagnosis.verdict.causes}
@@ -88,7 +89,7 @@ def victims(findings: Iterable[Any]) -> dict[tuple[str, str], set[str]]:
 
 
 def test_by_server_and_as_a_whole_are_alike(small: Path) -> None:
-    rows = [rows_of(node.name, node.files) for node in nodes([str(small)])[0]]
+    rows = [rows_of(node.name, captures_of(node)) for node in nodes([str(small)])[0]]
     whole, parts = in_groups(rows, 10**9), in_groups(rows, 0)
     assert {(each.id, each.clients, each.count) for each in whole.findings} == {
         (each.id, each.clients, each.count) for each in parts.findings
@@ -98,7 +99,7 @@ def test_by_server_and_as_a_whole_are_alike(small: Path) -> None:
 def test_what_the_cache_has_is_what_was_kept(small: Path, tmp_path: Path) -> None:
     node = nodes([str(small)])[0][0]
     key = cache.key_of(node.name, node.files)
-    rows = rows_of(node.name, node.files)
+    rows = rows_of(node.name, captures_of(node))
     assert cache.kept(str(tmp_path), key) is None
     cache.keep(str(tmp_path), key, rows)
     again = cache.kept(str(tmp_path), key)
@@ -113,7 +114,7 @@ def test_what_the_cache_has_is_what_was_kept(small: Path, tmp_path: Path) -> Non
 def test_an_entry_that_is_not_whole_does_not_count(small: Path, tmp_path: Path) -> None:
     node = nodes([str(small)])[0][0]
     key = cache.key_of(node.name, node.files)
-    cache.keep(str(tmp_path), key, rows_of(node.name, node.files))
+    cache.keep(str(tmp_path), key, rows_of(node.name, captures_of(node)))
     table = next((tmp_path / key).glob("*.exchanges.parquet"))
     table.write_bytes(table.read_bytes()[:-20])
     assert cache.kept(str(tmp_path), key) is None
@@ -131,11 +132,29 @@ def test_a_file_that_changes_has_another_key(tmp_path: Path) -> None:
     assert cache.key_of("a", [str(file)]) != before
 
 
+def test_an_archive_is_its_nodes(small: Path, tmp_path: Path) -> None:
+    """Each folder of it, and each file beside them, is a node's; only the archive is on disk."""
+    archive = tmp_path / "rings.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in ("node-0000", "node-0001"):
+            tar.add(small / name, name)
+        tar.add(small / "node-0002" / "ring.pcap0", "lone.pcap")
+    found, errors = nodes([str(archive)])
+    assert not errors
+    assert [(node.name, len(node.files)) for node in found] == [("lone", 1), ("node-0000", 2), ("node-0001", 2)]
+    rows = [rows_of(node.name, captures_of(node)) for node in found]
+    assert [len(node.files) for node in rows] == [1, 2, 2]
+    assert not any(node.skipped for node in rows)
+    plain = [rows_of(name, [str(path) for path in sorted((small / name).iterdir())]) for name in ("node-0000",)]
+    assert conclusions(judged(rows[1:2]).diagnosis) == conclusions(judged(plain).diagnosis)
+    assert cache.key_of("lone", found[0].files) != cache.key_of("lone", found[1].files)
+
+
 def test_a_node_without_a_readable_capture_is_named_and_stops_no_other(small: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.pcap"
     bad.write_bytes(b"no capture at all")
     node = nodes([str(small)])[0][0]
-    report = judged([rows_of(node.name, node.files), rows_of("bad", [str(bad)])])
+    report = judged([rows_of(node.name, captures_of(node)), rows_of("bad", [str(bad)])])
     assert report.diagnosis.verdict.state == "fault"
     assert [error.path for error in report.skipped] == [str(bad)]
     assert judged([rows_of("bad", [str(bad)])]).diagnosis.verdict.state == "cannot-tell"
