@@ -8,8 +8,8 @@ Sees
 
 Why it matters
     Locks are advisory: a server accepts every WRITE. The holder of the lock relies on no other host writing, and its
-    data may be damaged. It is information only, and likely, where the lock is shared or of another part of the file, or the
-    capture does not have the offsets: the writer may hold a lock on what it writes since before the capture.
+    data may be damaged. It is information only, and likely, where the lock is shared or of another part of the file, or
+    the capture does not have the offsets: the writer may hold a lock on what it writes since before the capture.
 
 Not flagged when
     The writer asks for a lock on that file, too, at whatever time, or is the host that holds it, or shares files with
