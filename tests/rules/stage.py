@@ -61,11 +61,17 @@ class Stage:
         self.wait(seconds)
         self.nfs(client)
 
+    def looks_up(
+        self, asker: Host, host: Host, protocol: str, times: int, gap: float = 3.07, nfs: bool = True, **options: Any
+    ) -> None:
+        """A host looks for a program that is not registered, as kernels do; NFS may go on meanwhile."""
+        for _ in range(times):
+            asker.getport(host, protocol, **{"port": 0} | options)
+            (self.later if nfs else self.wait)(gap)
+
     def statd_asked(self, host: Host, times: int, port: int = 0, gap: float = 3.07) -> None:
         """The kernel of a host looks for its own statd."""
-        for _ in range(times):
-            host.getport(host, "nsm1", port=port)
-            self.wait(gap)
+        self.looks_up(host, host, "nsm1", times, gap, nfs=False, port=port)
 
     def monitored(self, host: Host, peer: Host, after: float = 0.01) -> None:
         """lockd of a host has its statd watch a peer."""

@@ -22,6 +22,14 @@ def waits_behind(stage: Stage, released: bool = True) -> None:
         first.unlock().granted()
 
 
+def granted_too_late(stage: Stage) -> LockRequest:
+    """The server denies a lock for lack of statd, and grants it when the application has given up."""
+    lock = stage.client.lock(stage.server)
+    lock.denied("DENIED_NOLOCKS", after=60.0)
+    lock.reply(stat="GRANTED", after=80.0)
+    return lock
+
+
 def unlock(stage: Stage, lock: LockRequest, offset: int, length: int) -> None:
     """The holder gives up a part of what it has."""
     alock = lock.args["alock"] | {"l_offset": offset, "l_len": length}

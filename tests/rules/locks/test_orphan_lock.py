@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nfsrpc.facts.refusals import APART_S, RENOTIFY_S
-from tests.rules.locks.scenes import polls, waits_behind
+from tests.rules.locks.scenes import granted_too_late, polls, waits_behind
 from tests.rules.stage import (
     CLIENT,
     OTHER,
@@ -28,9 +28,7 @@ from tests.rules.stage import (
 
 @fires("LCK008", host=SERVER, clients=(CLIENT,))
 def test_a_copy_is_granted_after_the_denial(stage: Stage) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    granted_too_late(stage)
     stage.later(20)
     return stage.wire()
 
@@ -55,9 +53,7 @@ def test_a_late_grant_that_is_refused(stage: Stage) -> bytes:
 
 @cannot_tell("LCK008")
 def test_the_capture_ends_after_the_late_grant(stage: Stage) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    granted_too_late(stage)
     return stage.wire()
 
 
@@ -288,18 +284,14 @@ def test_a_kept_lock_explains_the_wait_and_the_polling() -> None:
 
 @threshold("LCK008", "unlock_s", fires=10.5, quiet=9.5)
 def test_no_unlock_follows_for_so_long(stage: Stage, seconds: float) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    granted_too_late(stage)
     stage.later(seconds)
     return stage.wire()
 
 
 @quiet("LCK008")
 def test_a_late_grant_that_is_unlocked_after_all(stage: Stage) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    lock = granted_too_late(stage)
     lock.unlock().granted()
     stage.later(20)
     return stage.wire()
@@ -328,9 +320,7 @@ def test_a_cancel_that_is_refused_before_the_unlock(stage: Stage) -> bytes:
 
 @quiet("LCK008")
 def test_a_late_grant_whose_unlock_is_refused(stage: Stage) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    lock = granted_too_late(stage)
     lock.unlock().answered("DENIED_NOLOCKS")
     stage.later(20)
     return stage.wire()
@@ -338,9 +328,7 @@ def test_a_late_grant_whose_unlock_is_refused(stage: Stage) -> bytes:
 
 @cannot_tell("LCK008")
 def test_the_unlock_of_a_late_grant_may_be_lost(stage: Stage) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    granted_too_late(stage)
     last = stage.frames()
     stage.client.lock(stage.server, "/srv/second").granted()
     stage.client.lock(stage.server, "/srv/third").granted()
