@@ -22,6 +22,13 @@ def waits_behind(stage: Stage, released: bool = True) -> None:
         first.unlock().granted()
 
 
+def retries(stage: Stage, times: int) -> None:
+    """The waiter's kernel retries every 30.7 s, and has to wait further."""
+    for _ in range(times):
+        stage.later(30.7)
+        stage.other.lock(stage.server).blocked()
+
+
 def granted_too_late(stage: Stage) -> LockRequest:
     """The server denies a lock for lack of statd, and grants it when the application has given up."""
     lock = stage.client.lock(stage.server)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nfsrpc.facts.refusals import APART_S, RENOTIFY_S
-from tests.rules.locks.scenes import granted_too_late, polls, waits_behind
+from tests.rules.locks.scenes import granted_too_late, polls, retries, waits_behind
 from tests.rules.stage import (
     CLIENT,
     OTHER,
@@ -225,9 +225,7 @@ def holder_reboots(stage: Stage, *, answered: bool = True) -> None:
 @fires("LCK008", host=SERVER, clients=(CLIENT, OTHER), certainty="likely")
 def test_a_lock_that_outlives_the_reboot_of_its_holder(stage: Stage) -> bytes:
     holder_reboots(stage)
-    for _ in range(3):
-        stage.later(30.7)
-        stage.other.lock(stage.server).blocked()
+    retries(stage, 3)
     return stage.wire()
 
 
@@ -243,9 +241,7 @@ def test_the_lock_is_refused_so_long_after_the_notice(stage: Stage, seconds: flo
 @quiet("LCK008")
 def test_a_notice_that_the_server_does_not_answer(stage: Stage) -> bytes:
     holder_reboots(stage, answered=False)
-    for _ in range(3):
-        stage.later(30.7)
-        stage.other.lock(stage.server).blocked()
+    retries(stage, 3)
     return stage.wire()
 
 
@@ -274,9 +270,7 @@ def test_a_kept_lock_explains_the_wait_and_the_polling() -> None:
     assert (diagnosis.verdict.rule, rules_of(diagnosis.findings[0].explains)) == ("LCK008", {"LCK016"})
     stage = Stage()
     holder_reboots(stage)
-    for _ in range(3):
-        stage.later(30.7)
-        stage.other.lock(stage.server).blocked()
+    retries(stage, 3)
     diagnosis = diagnosed(stage.wire())
     assert diagnosis.verdict.rule == "MON005"
     assert "LCK011" in rules_of(diagnosis.findings[0].explains)
@@ -381,9 +375,7 @@ def test_a_host_that_rebooted_has_locked_the_range_again(stage: Stage) -> bytes:
     holder_reboots(stage)
     stage.wait(1)
     stage.client.lock(stage.server, svid=7).granted()
-    for _ in range(3):
-        stage.later(30.7)
-        stage.other.lock(stage.server).blocked()
+    retries(stage, 3)
     return stage.wire()
 
 
