@@ -140,6 +140,10 @@ def check_words(answers: Iterable[Answer]) -> None:
         if isinstance(answer, Finding):
             said = [answer.title, answer.explanation, *(proof.note for proof in answer.evidence)]
             assert all(proof.frame > 0 and proof.capture >= 0 for proof in answer.evidence), answer
+            assert answer.severity == "info" or answer.remedy, answer
+            assert answer.count > 0, answer
+            assert (answer.first is None) == (answer.last is None), answer
+            assert answer.first is None or answer.last is None or answer.first <= answer.last, answer
         else:
             said = [answer.why if isinstance(answer, CannotTell) else getattr(answer, "evidence", "")]
         assert all(said), answer
