@@ -291,7 +291,7 @@ def test_a_broken_rule_stops_no_other(statd: Path, monkeypatch: pytest.MonkeyPat
 
 def test_times_in_a_zone_and_passed_checks(statd: Path) -> None:
     result = run("analyze", statd, "--timezone", "Europe/Berlin", "-v")
-    assert "2026-11-22 06:31:39 to 06:32:41 CET (61.5 s)" in result.stdout
+    assert "2026-11-22 06:31:39 to 06:32:41 CET (61.6 s)" in result.stdout
     assert "\nPassed    LCK001  " in result.stdout
     assert "UTC" not in result.stdout
     result = run("analyze", statd)
