@@ -140,7 +140,7 @@ def polling(inputs: Inputs) -> str:
         return ""
     row = of.row(0)
     behind = "" if of.valid("held_by").all() else f", and {UNSEEN}"
-    return f"LOCKs of {row.client} for {row.file} were DENIED again and again for {duration(longest)}{behind}"
+    return f"LOCKs of {row.client} for {row.file} were repeatedly DENIED for {duration(longest)}{behind}"
 
 
 def vain_s(times: Array, grants: Array | None) -> float:
@@ -151,7 +151,7 @@ def vain_s(times: Array, grants: Array | None) -> float:
     return float(lasted.max()) / SECOND if len(lasted) else 0.0
 
 
-def denied_by_nobody(inputs: Inputs) -> str:
+def denied_without_holder(inputs: Inputs) -> str:
     """A LOCK was DENIED, the capture shows no holder, and the client was not granted that file later.
 
     After a restart of the server the holder may have lost its lock, so that a grant out of the grace period does not
@@ -323,7 +323,7 @@ CONDITIONS: tuple[Condition, ...] = (
     held_twice,
     blocking_denied,
     polling,
-    denied_by_nobody,
+    denied_without_holder,
     repeated_messages,
     unanswered_messages,
     result_late,

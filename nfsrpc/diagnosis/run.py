@@ -1,9 +1,9 @@
 """Runs the rules: gives each the tables and facts that it names, and keeps a broken one from stopping the others.
 
 A rule that answers nothing passes or cannot tell by the subject that its head names (facts/subjects.py).
-A rule that names `faults` or `unexplained` is run last, and gets what the others found. Whoever cannot wait passes
-`limited`, which runs what it is given and raises CutShort when that takes too long: such a rule, and those for which no
-time is left, cannot tell.
+A rule that names `faults` or `unexplained` is run last, and gets what the others found. A caller that cannot wait
+passes `limited`, which runs what it is given and raises CutShort when that takes too long: such a rule, and those for
+which no time is left, cannot tell.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ DEPTHS = {family: depth for depth, family in enumerate(FAMILIES)}
 # A request that waited this long when the capture ended may be in trouble; one sent just before is no evidence.
 PATIENT_S = 1.0
 WORTH_TELLING_S = 1.0  # the verdict leaves shorter waits out
-NOBODYS = "passed over a loopback that several hosts share"
+UNATTRIBUTED = "passed over a loopback that several hosts share"
 UNDECIDED_SHARE = 0.1  # with more requests whose fate is unknown, the rest cannot be called healthy
 
 
@@ -237,15 +237,15 @@ def unexplained_wait(inputs: Inputs) -> str:
     )
 
 
-def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], nobodys: int) -> str:
+def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], unattributed: int) -> str:
     """What was not looked at, so that the rest cannot be called healthy; empty where all was."""
     if skipped:
         return f"{several(len(skipped), 'file')} could not be read ({named({error.path for error in skipped})})"
     if broken:
         failed = sorted(answer.rule for answer in broken)
         return f"{several(len(failed), 'rule')} failed, which is a bug of nfsrpc ({', '.join(failed)})"
-    if nobodys:
-        return f"{several(nobodys, 'lock request')} {NOBODYS}"
+    if unattributed:
+        return f"{several(unattributed, 'lock request')} {UNATTRIBUTED}"
     return ""
 
 
@@ -259,14 +259,14 @@ def by_message(nlm: Calls) -> int:
     return int(isin(nlm["proc"], (NlmProc.TEST_MSG, NlmProc.LOCK_MSG, NlmProc.CANCEL_MSG, NlmProc.UNLOCK_MSG)).sum())
 
 
-def unseen(flows: Flows, quality: Quality, nobodys: int) -> str:
+def unseen(flows: Flows, quality: Quality, unattributed: int) -> str:
     why = "no lock requests were captured"
     if flows["tls"].any():
         why = "connections are encrypted by TLS, and no lock requests are seen"
     if not flows["rpc"].any():
         why = "what was read of the capture holds no RPC" if unread(quality) else "the capture holds no RPC"
-    if nobodys:
-        why = f"all lock requests {NOBODYS}"
+    if unattributed:
+        why = f"all lock requests {UNATTRIBUTED}"
     return f"Cannot tell whether locks work: {why}{unread(quality)}."
 
 

@@ -21,8 +21,8 @@ from nfsrpc.sessions.stretches import EARLIEST, Stretches
 from nfsrpc.tables import Calls, Locks, Registrations
 from nfsrpc.wording import SECOND, several
 
-# A kernel whose connection is refused asks the portmapper again at once: 25 to 70 times per second were seen. Whoever
-# tries less often than this does not ask between its tries.
+# A kernel whose connection is refused asks the portmapper again at once: 25 to 70 times per second were seen. A
+# server that tries less often than this does not ask between its tries.
 HAMMERING = 5
 # Linux asks for a port again when the last answer is a minute old (nlm_bind_host), so a call without a question before
 # it may come so long after the beginning of a capture.

@@ -71,7 +71,7 @@ class Program:
         raise KeyError(f"{self.protocol} has no procedure {name}")
 
 
-class Tables:
+class LayoutTables:
     """The tables that layouts fill: by name their columns, in order of first use."""
 
     def __init__(self) -> None:
@@ -160,7 +160,7 @@ def compile(  # noqa: A001 - it is what it does, and always called as protocols.
     programs: Iterable[Program], wanted: Mapping[str, Collection[str]] | None = None
 ) -> tuple[list[Layout], list[TableSpec]]:
     """Layouts for the core and the tables that they fill; with `wanted`, reading stops after the last column wanted."""
-    tables, asked = Tables(), Wanted(wanted)
+    tables, asked = LayoutTables(), Wanted(wanted)
     layouts = [
         layout
         for program in programs
@@ -175,7 +175,7 @@ def compile(  # noqa: A001 - it is what it does, and always called as protocols.
 
 
 def compile_one(
-    program: Program, procedure: Procedure, direction: int, kind: Type, tables: Tables, wanted: Wanted
+    program: Program, procedure: Procedure, direction: int, kind: Type, tables: LayoutTables, wanted: Wanted
 ) -> Iterator[Layout]:
     table = f"{program.protocol}.{('args', 'res')[direction]}"
     prefix = ("", "res_")[direction]

@@ -5,14 +5,14 @@ Sees
     nor a successful new LOCK.
 
 Why it matters
-    The application hangs on a lock that nobody has.
+    The application hangs on a lock that no client has.
 
 Not flagged when
     Another owner holds the range meanwhile (LCK011). The client gave up. The capture lost packets between the two, or
     does not show the holder: cannot tell.
 
 How to confirm
-    On the server: cat /proc/locks: nobody holds the inode, or a lock is left there that no client has.
+    On the server: cat /proc/locks: no entry for the inode, or a lock is left there that no client has.
 
 How to fix
     By the finding that explains it: the grant does not reach the client (CBK001), is refused (CBK002) or not sent

@@ -47,7 +47,7 @@ RULE = Rule(
     passes="no lock had to wait for long",
 )
 
-NOBODY = "a holder that this capture does not show"
+UNSEEN = "a holder that this capture does not show"
 
 
 def check(
@@ -107,7 +107,7 @@ def finding(server: str, file: str, waits: list[ContendedWait], long_s: float) -
     clients = tuple(sorted({waiter.row.client for waiter in waiting}))
     holding = {waiter.holder.client for waiter in waiting if waiter.holder}
     others = any(each.others for each in waits)
-    by_whom = f"{named(holders) if holders else NOBODY}{' and later holders' if others else ''}"
+    by_whom = f"{named(holders) if holders else UNSEEN}{' and later holders' if others else ''}"
     until = (
         ""
         if longest.row.granted or (longest.free_s and not worst.others)

@@ -99,7 +99,7 @@ def finding(server: str, lock_requests: Calls, long_s: float) -> Finding:
                 command(
                     "uptime; journalctl -u nfs-server",
                     on="the server",
-                    note="does it restart again and again?",
+                    note="does it restart repeatedly?",
                 ),
             )
             if bad

@@ -4,7 +4,7 @@ Sees
     TCP segments of one connection that a host retransmits several times (0.2, 0.4, 0.8 … s apart) while nothing comes
     back on it. Where the other host answers on other connections meanwhile, the connection is dead or rejected. Where
     it sends nothing at all to that host, the path is interrupted or the host is down, whatever the service; it goes on
-    when the same connection, or a new one, is answered. Or SYNs that are answered by a bare ACK, again and again: the
+    when the same connection, or a new one, is answered. Or SYNs that are repeatedly answered by a bare ACK: the
     host still has an older connection with the same ports.
 
 Why it matters

@@ -1,7 +1,7 @@
 """The lock manager is not registered with an NFS server's portmapper.
 
 Sees
-    A client asks a server's portmapper for program 100021 (nlockmgr) and is answered port 0 again and again, on Linux
+    A client asks a server's portmapper for program 100021 (nlockmgr) and is answered port 0 repeatedly, on Linux
     every 3 s without end; no LOCK is sent. Where it asks over UDP or IPv6 only, the finding says so and is likely.
 
 Why it matters

@@ -72,13 +72,13 @@ def check(
     silent = state == "unanswered"
     silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], closed_by_client) & (not lossy))
     failed = exchanges.where(about & (silent | late(exchanges, late_s)))
-    overdue: list[str] = []
+    is_overdue = False
     for server, rows in Parts(failed.where(failed["time"] != NAT), "server").items():
         if not booting(boots, server, int(rows["time"].min()), int(rows["time"].max()), boot_s):
-            overdue.append(server)
+            is_overdue = True
             yield finding(server, rows, span)
     undecided = int((about & state.isin(("undecided", "unanswered"))).sum())
-    if undecided and not overdue:
+    if undecided and not is_overdue:
         yield RULE.cannot_tell(f"of {several(undecided, 'NFS call')} the capture does not hold what came after")
 
 

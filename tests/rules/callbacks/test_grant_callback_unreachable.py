@@ -34,9 +34,7 @@ def test_seen_from_the_client_that_waits(stage: Stage) -> bytes:
 @fires("CBK001", host=OTHER)
 def test_the_clients_lockd_is_not_registered(stage: Stage) -> bytes:
     waits(stage)
-    for _ in range(3):
-        stage.server.getport(stage.other, "nlm4", port=0)
-        stage.wait(3.07)
+    stage.looks_up(stage.server, stage.other, "nlm4", 3, nfs=False)
     polled(stage, 5)
     return stage.wire(stage.server)
 

@@ -36,6 +36,19 @@ def test_a_client_without_statd_is_told(stage: Stage) -> bytes:
     return stage.wire()
 
 
+def explanation(stage: Stage) -> str:
+    stage.later(20)
+    return findings(asked("MON004", stage.wire()))[0].explanation
+
+
+def test_whether_the_query_was_answered_is_said() -> None:
+    refused, silent = Stage(), Stage()
+    refused.looks_up(refused.server, refused.client, "nsm1", 4, 4, netid="udp", transport="udp", cred=False)
+    searched(silent.server, silent.client)
+    assert "over UDP 4 times, which was answered: not registered." in explanation(refused)
+    assert "over UDP 4 times, which got no answer." in explanation(silent)
+
+
 @quiet("MON004")
 def test_a_notice_that_is_heard(stage: Stage) -> bytes:
     stage.boots(stage.server, stage.client)

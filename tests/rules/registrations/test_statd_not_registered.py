@@ -223,9 +223,7 @@ def test_loopbacks_of_a_server_and_a_client_are_not_confused() -> None:
 @fires("REG001", host=SERVER, certainty="certain")
 def test_another_host_asks_the_server_for_tcp(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "mount3")
-    for _ in range(2):
-        stage.client.getport(stage.server, "nsm1", port=0)
-        stage.wait(3.07)
+    stage.looks_up(stage.client, stage.server, "nsm1", 2, nfs=False)
     return stage.wire()
 
 
@@ -458,9 +456,7 @@ def test_another_host_asks_one_that_is_server_and_client(stage: Stage) -> bytes:
     stage.client.lock(stage.server).granted()
     stage.other.lock(stage.client).granted()
     stage.wait(60)
-    for _ in range(2):
-        stage.other.getport(stage.client, "nsm1", port=0)
-        stage.wait(3.07)
+    stage.looks_up(stage.other, stage.client, "nsm1", 2, nfs=False)
     return stage.wire()
 
 
