@@ -101,7 +101,7 @@ def table(result: Mapping[str, Any]) -> Iterator[str]:
         jobs, frames = capture["jobs"], capture["frames"]
         ratios = [ratio(jobs, job, jobs[ANALYZE]["cpu"]) for job in PEERS.values()]
         ratios += [ratio(capture.get("part", {}), job, jobs[ANALYZE]["cpu"] / PART) for job in PEERS_ON_PART.values()]
-        cost = f"{frames / jobs[ANALYZE]['wall'] / 1e6:.1f} M/s, {jobs[ANALYZE]['memory'] / 1e6:.0f} MB"
+        cost = f"{frames / jobs[ANALYZE]['cpu'] / 1e6:.1f} M/s, {jobs[ANALYZE]['memory'] / 1e6:.0f} MB"
         yield f"| {name} | {cost} | {' | '.join(ratios)} |"
     yield ""
     machine = ", ".join(f"{name} {value}" for name, value in result["machine"].items())

@@ -29,8 +29,8 @@ RESULT = {
 TABLE = """\
 | capture | `analyze` | tcpdump | nfstrace | tshark | dpkt | scapy | pyshark's way |
 |---|---:|---:|---:|---:|---:|---:|---:|
-| small | 2.0 M/s, 120 MB | 0.25 × | – | 50 × | 35 × | – | – |
-| storm | 2.0 M/s, 120 MB | 0.25 × | – | 50 × | – | – | – |
+| small | 2.5 M/s, 120 MB | 0.25 × | – | 50 × | 35 × | – | – |
+| storm | 2.5 M/s, 120 MB | 0.25 × | – | 50 × | – | – | – |
 
 2026-11-29, 1,000,000 packets per capture, commit a47d75b; processors 2 × x86, tshark 4.0.17.
 """
