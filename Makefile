@@ -35,7 +35,7 @@ INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hash
 LOCK = $(TOOLS)/bin/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes $(PACKAGES) \
 	--custom-compile-command 'make lock' --output-file
 
-.PHONY: build demo wheel share install uninstall test test-core test-python acceptance rule check format audit lock upgrade bench docs fuzz corruption mutants mutants-core clean
+.PHONY: build demo wheel share install uninstall test test-core test-python acceptance rule check format audit lock upgrade bench instructions docs fuzz corruption mutants mutants-core clean
 
 build: $(VENV) $(MODULE)
 
@@ -174,8 +174,14 @@ lock upgrade: $(TOOLS)/made
 	@$(CARGO) update $(CRATES) $(MANIFEST)
 	@$(CARGO) update $(CRATES) --manifest-path $(FUZZ)/Cargo.toml
 
+# Some five minutes. Larger captures: make bench BENCH='--packets 10000000', what else there is: make bench BENCH=--help
+BENCH ?=
 bench: build
-	@$(BIN)/python -m benchmarks.run
+	@$(BIN)/python -m benchmarks.run $(BENCH)
+
+# The instructions that the core takes are as intended: `make acceptance` compares with them from now on.
+instructions: build
+	@$(BIN)/python -m benchmarks.instructions --renew
 
 docs: build
 	@$(BIN)/python docs/stubs.py

@@ -114,12 +114,6 @@ def named_leaves(kind: Type) -> tuple[NamedLeaf, ...]:
     return tuple(NamedLeaf(leaf, list_name, names[leaf.path]) for leaf, list_name in lists)
 
 
-@cache
-def longest(kind: Type) -> int:
-    """The bytes of the longest value of a type; UNBOUNDED if there is none."""
-    return min(kind.most(), UNBOUNDED)
-
-
 def column_names(leaves: Collection[Leaf]) -> dict[Path, str]:
     """The leaf's own name, or its path within its table where two leaves of one name are there."""
 
@@ -136,6 +130,9 @@ def column_names(leaves: Collection[Leaf]) -> dict[Path, str]:
     }
 
 
+NOTHING: set[str] = set()
+
+
 class Wanted:
     """Columns asked for, of a procedure or all: `{"nlm4.LOCK": ["fh"], "nfs3": ["res_status", "entries.name"]}`."""
 
@@ -146,7 +143,8 @@ class Wanted:
 
     def of(self, program: Program, procedure: Procedure) -> set[str]:
         """What is asked for by name, of that procedure."""
-        return set().union(*(self.asked.get(key, ()) for key in wanted_keys(program, procedure)))
+        every, one = (self.asked.get(key, NOTHING) for key in wanted_keys(program, procedure))
+        return every | one if every and one else every or one
 
     def found(self, program: Program, procedure: Procedure, names: Collection[str]) -> None:
         self.unmatched.difference_update((key, name) for key in wanted_keys(program, procedure) for name in names)
@@ -196,26 +194,42 @@ def compile_one(
                 children[leaf.scope] = tables.number(target)
             elif not leaf.scope:
                 row = tables.number(target)
-    wanted.found(program, procedure, found)
-    ends = [*columns, *(status_paths(kind) if direction == REPLY else ())]
-    needed = {path[:length] for path in ends for length in range(len(path) + 1)}
-    most = longest(kind)
-    if not needed and not wanted.everything and most == UNBOUNDED:
-        return
-    code = Code(direction == REPLY, columns, needed, children)
-    kind.emit(code, (), wanted.everything)
-    code.op((DONE if wanted.everything else END, 0, 0, 0))
-    yield program.number, program.version, procedure.number, direction, row, code.ops, code.keep(), most
+    if found:
+        wanted.found(program, procedure, found)
+    body = body_of(kind, direction, tuple(columns.items()), tuple(children.items()), wanted.everything)
+    if body is not None:
+        yield program.number, program.version, procedure.number, direction, row, *body
 
 
 @cache
-def status_paths(kind: Type) -> tuple[Path, ...]:
+def body_of(
+    kind: Type,
+    direction: int,
+    columns: tuple[tuple[Path, int], ...],
+    children: tuple[tuple[Path, int], ...],
+    everything: bool,
+) -> tuple[list[Op], int, int] | None:
+    """The end of a layout: what depends on the type and its columns alone; None where nothing is to be done with it."""
+    ends = [*(path for path, _ in columns), *(status_paths(kind, ()) if direction == REPLY else ())]
+    needed = {path[:length] for path in ends for length in range(len(path) + 1)}
+    most = min(kind.most(), UNBOUNDED)
+    if not needed and not everything and most == UNBOUNDED:
+        return None
+    code = Code(direction == REPLY, dict(columns), needed, dict(children))
+    kind.emit(code, (), everything)
+    code.op((DONE if everything else END, 0, 0, 0))
+    return code.ops, code.keep(), most
+
+
+def status_paths(kind: Type, path: Path) -> Iterator[Path]:
     """Where the procedure's status is: needed by the table of calls, whatever columns are wanted."""
     if isinstance(kind, Struct):
-        return tuple((name, *path) for name, inner in kind.fields.items() for path in status_paths(inner))
-    if isinstance(kind, Union):
-        return tuple((kind.name, *path) for path in status_paths(kind.discriminant))
-    return ((),) if isinstance(kind, Status) else ()
+        for name, inner in kind.fields.items():
+            yield from status_paths(inner, (*path, name))
+    elif isinstance(kind, Union):
+        yield from status_paths(kind.discriminant, (*path, kind.name))
+    elif isinstance(kind, Status):
+        yield path
 
 
 def status_enum(kind: Type | None) -> Enum | None:

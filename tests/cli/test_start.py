@@ -1,6 +1,7 @@
 """What `nfsrpc` costs before it does anything: `--help` within 0.2 s, and nothing imported that is not needed."""
 
 import resource
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -8,11 +9,35 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.instructions import of_command
 from nfsrpc.cli.application import COMMANDS, function_of
 from tests.cli.command import ENVIRONMENT, run, shell
 
 HELP_S = 0.2
 ATTEMPTS = 5  # the machine may be busy with other things
+# Of the instructions that importing numpy and typer takes; most of the rest is importing, too.
+START = 2.1
+UNUSED = {
+    "altair",
+    "argparse",
+    "duckdb",
+    "dpkt",
+    "html.entities",
+    "importlib.metadata",
+    "jsonschema",
+    "numpy.ma",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "rich.console",
+    "scapy",
+    "nfsrpc.carving",
+    "nfsrpc.export",
+    "nfsrpc.plot",
+    "nfsrpc.report.html",
+    "nfsrpc.report.json",
+    "nfsrpc.watch",
+}
 HEAVY = {
     "numpy",
     "pandas",
@@ -42,10 +67,18 @@ def test_help_imports_nothing_heavy(args: tuple[str, ...]) -> None:
     assert imported(*args) & HEAVY == set()
 
 
-def test_analyze_imports_no_pandas_and_no_rich(samples: Path) -> None:
+def test_analyze_imports_nothing_that_it_does_not_use(samples: Path) -> None:
     found = imported("analyze", samples / "server-without-statd" / "nfssrv-any.pcap")
     assert {"numpy", "nfsrpc._core"} <= found
-    assert found & {"pandas", "scapy", "dpkt", "rich.console", "pydantic", "importlib.metadata", "numpy.ma"} == set()
+    assert found & UNUSED == set()
+
+
+@pytest.mark.acceptance
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
+def test_a_verdict_takes_twice_the_instructions_of_importing_numpy_and_typer(samples: Path) -> None:
+    capture = samples / "server-without-statd" / "nfssrv-any.pcap"
+    imports = of_command("-c", "import gc; gc.disable(); import numpy, typer")
+    assert of_command("-m", "nfsrpc", "analyze", capture.absolute()) < START * imports
 
 
 def test_help_is_instant() -> None:
