@@ -107,6 +107,7 @@ upgrade: PACKAGES := --upgrade
 lock upgrade: $(TOOLS)/made
 	$(need_cargo)
 	@$(LOCK) requirements-dev.txt --all-extras --group dev pyproject.toml
+	@$(LOCK) requirements-image.txt --constraints requirements-dev.txt --extra metrics pyproject.toml
 	@$(LOCK) requirements-tools.txt --group tools
 	@$(CARGO) update $(CRATES) $(MANIFEST)
 	@$(CARGO) update $(CRATES) --manifest-path $(FUZZ)/Cargo.toml
