@@ -25,7 +25,7 @@ RUSTUP = Path(os.environ.get("RUSTUP_HOME", Path.home() / ".rustup"))
 MOUNTED = ("/etc/pip.conf", "/etc/ssl/certs", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
 # Not what is shipped: a wheel that is built in a third of the time.
 FAST = {"CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16"}
-BUILD_S = 1800
+BUILD_S, RUN_S = 1800, 180
 
 
 def missing() -> str | None:
@@ -41,6 +41,10 @@ def missing() -> str | None:
 class Failed(Exception):
     """A command failed; `str()` has what it printed."""
 
+    def __init__(self, command: Sequence[str], code: int, printed: str) -> None:
+        super().__init__(f"{' '.join(command)}: exit code {code}\n{printed}")
+        self.code, self.printed = code, printed
+
 
 def run(*command: str | Path, stdin: bytes = b"", timeout: float = BUILD_S) -> str:
     """What a command prints. Raises Failed."""
@@ -55,7 +59,7 @@ def run(*command: str | Path, stdin: bytes = b"", timeout: float = BUILD_S) -> s
     )
     text = told.stdout.decode(errors="backslashreplace")
     if told.returncode:
-        raise Failed(f"{' '.join(map(str, command))}: exit code {told.returncode}\n{text}")
+        raise Failed([str(part) for part in command], told.returncode, text)
     return text
 
 
@@ -113,12 +117,11 @@ class Images:
         arguments = ("--build-arg", f"BASE={BASE}", "--build-arg", f"RUST={RUST}", "--tag", IMAGE)
         return self.buildah("bud", "--isolation", "chroot", *volumes, *arguments, ROOT)
 
-    def run(self, *command: str, options: Sequence[str] = (), stdin: bytes = b"") -> str:
-        """What a command prints in a new container, as the image's user."""
-        container = self.buildah("from", "--pull-never", IMAGE).split()[-1]
-        try:
-            return self.buildah(
-                "run", "--isolation", "chroot", *options, container, "--", *command, stdin=stdin, timeout=120
-            )
-        finally:
-            self.buildah("rm", container)
+    def container(self) -> str:
+        """A new container of the image, which takes as long as copying it."""
+        return self.buildah("from", "--pull-never", IMAGE).split()[-1]
+
+    def run(self, container: str, *command: str, options: Sequence[str] = (), stdin: bytes = b"") -> str:
+        """What a command prints in a container, as the image's user. Raises Failed."""
+        own = ("run", "--isolation", "chroot", *options, container, "--", *command)
+        return self.buildah(*own, stdin=stdin, timeout=RUN_S)
