@@ -45,8 +45,12 @@ ZIP_METHODS = (0, 8, 12)
 ENCRYPTED = 1  # flag of a member of a zip file
 TOO_LARGE = f"would take more than {MAX_UNPACKED >> 30} GiB unpacked"
 
-# tcpdump numbers the files of a ring (-C, -W) at the end: trace.pcap12.
-RING_NUMBER = re.compile(r"(\.(?:pcap|pcapng|cap))\d+", re.IGNORECASE)
+# What is counted up in the names of a ring: by tcpdump -C, -W (trace.pcap12) and -G (trace-20261122-0531.pcap), by
+# dumpcap (trace_00001_20261122053139.pcapng), and by the recorder (ring-20261122T053139Z-000001.pcapng). Other numbers
+# may be a node's.
+RING_NUMBER = re.compile(r"(?<=\.pcap)\d+|(?:_\d{5}_)?\d{8}[T_-]?\d{4,6}Z?(?:-\d+)?", re.IGNORECASE)
+# The folder in a recorder's directory with its reports and their proof, which was in the ring before.
+INCIDENTS = "incidents"
 
 Begin: TypeAlias = Callable[[], Readable]
 Listed: TypeAlias = Iterator[tuple[str, Begin, int]]  # path in the archive, how to open it, its size there
@@ -164,7 +168,7 @@ def members_of(
     found = Contents(is_capture, has_name)
     found.add(path, part, 1)
     found.members.sort(key=lambda member: member.name)
-    yield from found.members
+    yield from [member for member in found.members if f"/{INCIDENTS}/" not in member.name] or found.members
     yield from found.errors
     if not (found.members or found.errors):
         yield SourceError(path, "holds no capture")
@@ -257,13 +261,13 @@ def is_shown(path: str) -> bool:
 
 
 def ring_of(path: str) -> str:
-    """The ring of a member: the files of a folder by their names without numbers; else only those that tcpdump numbers.
+    """The ring of a member: in a folder by its name without numbers, else without what only a ring counts up.
 
-    >>> ring_of("node1/trace7.pcap"), ring_of("node1.pcap"), ring_of("trace.pcap12")
-    ('node1/trace.pcap', 'node1.pcap', 'trace.pcap')
+    >>> ring_of("node1/trace7.pcap"), ring_of("node1.pcap"), ring_of("trace.pcap12"), ring_of("n1-20261122-0531.pcap")
+    ('node1/trace.pcap', 'node1.pcap', 'trace.pcap', 'n1-.pcap')
     """
     folder, _, name = path.rpartition("/")
-    return f"{folder}/{ring_name(name)}" if folder else RING_NUMBER.sub(r"\1", name)
+    return f"{folder}/{ring_name(name)}" if folder else RING_NUMBER.sub("", name)
 
 
 def tidy(path: str) -> str:
