@@ -58,7 +58,7 @@ def _expand(path: str) -> Iterator[Found]:
 
 def _file(path: str, error: SourceError | None = None) -> Iterator[Found]:
     """A file, or the captures in it if it is an archive; its error, if it has one."""
-    if error is None and is_archive_at(path):
+    if error is None and path != STANDARD_INPUT and is_archive_at(path):
         yield from members_of(path, is_capture, has_name_of_capture)
     else:
         yield error or path

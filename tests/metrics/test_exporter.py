@@ -21,6 +21,7 @@ from urllib.request import urlopen
 import pytest
 import typer
 
+from nfsrpc.cli.live_screen import Screen
 from nfsrpc.cli.metrics import exporter_of
 from nfsrpc.metrics.exporter import Exporter, address, textfile
 from nfsrpc.watch.schedule import Live, Options
@@ -338,3 +339,20 @@ def closed(connection: socket.socket) -> bool:
         return False
     except OSError:
         return True
+
+
+def test_the_file_is_written_while_there_is_a_screen(tmp_path: Path) -> None:
+    file = tmp_path / "x.prom"
+    watched = Live(Script(), Options())
+    Exporter(file=str(file)).start(watched)
+    ticks: list[str] = []
+    exporting = watched.tick
+
+    def tick() -> None:
+        ticks.append("exporter")
+        exporting()
+
+    watched.tick = tick
+    with Screen(watched, "as nobody"):
+        watched.tick()
+    assert ticks == ["exporter"]

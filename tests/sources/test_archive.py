@@ -129,6 +129,12 @@ def test_the_incidents_of_a_recorder_are_not_read_beside_its_ring(path: Path) ->
     assert names(path) == list(incident)
 
 
+def test_standard_input_is_no_archive_whatever_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "-").write_bytes(tar(FILES))
+    monkeypatch.chdir(tmp_path)
+    assert find_captures(["-"]) == ["-"]
+
+
 def test_archives_of_several_nodes_in_a_directory(tmp_path: Path) -> None:
     (tmp_path / "node1.tar.gz").write_bytes(gzip.compress(tar({"trace.pcap": PCAP, "ip-resources.txt": b"lo"})))
     (tmp_path / "node2.zip").write_bytes(zipped({"trace.pcap": PCAP}))
