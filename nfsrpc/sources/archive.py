@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import struct
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -43,6 +44,9 @@ CHUNK = 1 << 20
 # Of zip: stored, deflate, bzip2. LZMA would take as much memory as the archive asks for.
 ZIP_METHODS = (0, 8, 12)
 ENCRYPTED = 1  # flag of a member of a zip file
+# What tarfile and zipfile raise beside their own exceptions, depending on which byte is damaged. RuntimeError has
+# RecursionError and NotImplementedError among its kinds.
+DAMAGED = (ValueError, LookupError, ArithmeticError, RuntimeError, struct.error)
 TOO_LARGE = f"would take more than {MAX_UNPACKED >> 30} GiB unpacked"
 
 # What is counted up in the names of a ring: by tcpdump -C, -W (trace.pcap12) and -G (trace-20261122-0531.pcap), by
@@ -292,7 +296,7 @@ def tar_members(part: Part) -> Listed:
                 tar.pax_headers.clear()  # type: ignore[attr-defined]
                 if info.isreg():
                     yield tidy(info.name), tar_opener(part, info), info.size
-    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+    except (tarfile.TarError, *DAMAGED) as error:
         raise Unreadable(f"is damaged: {error}") from error
     part.seek(tar.offset)
     end = part.read(tarfile.BLOCKSIZE)
@@ -314,10 +318,10 @@ def zip_members(part: Part) -> Listed:
 
     try:
         archive = zipfile.ZipFile(cast("IO[bytes]", part))
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
+    except (zipfile.BadZipFile, *DAMAGED) as error:
         raise Unreadable(f"is damaged: {error}") from error
     for info in archive.infolist():
-        if info.is_dir():
+        if info.filename.endswith("/"):
             continue
         if info.flag_bits & ENCRYPTED:
             begin = refused("it is encrypted")
@@ -359,5 +363,5 @@ def as_os_error() -> Iterator[None]:
 
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, *DAMAGED) as error:
         raise OSError(errno.EIO, f"damaged: {error}") from error

@@ -273,6 +273,13 @@ def test_members_beyond_those_that_have_numbers(path: Path, monkeypatch: pytest.
     assert errors(path) == {str(path): "holds more than 4 captures"}
 
 
+def test_a_member_without_a_name(path: Path) -> None:
+    path.write_bytes(zipped({"x": PCAP}).replace(b"x", b"\0"))
+    [found] = find_captures([path])
+    assert isinstance(found, SourceError)
+    assert found.reason.startswith("cannot be read: damaged")
+
+
 @pytest.mark.parametrize("make", [tar, zipped], ids=["tar", "zip"])
 def test_no_damage_raises_anything_else(path: Path, make: Callable[[Mapping[str, bytes]], bytes]) -> None:
     whole = make(FILES)
