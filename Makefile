@@ -170,6 +170,7 @@ lock upgrade: $(TOOLS)/made
 	@$(LOCK) requirements-dev.txt --all-extras --group dev pyproject.toml
 	@$(LOCK) requirements-run.txt --constraint requirements-dev.txt --group build pyproject.toml
 	@$(LOCK) requirements-wheel.txt --group wheel
+	@$(LOCK) requirements-image.txt --constraints requirements-dev.txt --extra metrics pyproject.toml
 	@$(LOCK) requirements-tools.txt --group tools
 	@$(CARGO) update $(CRATES) $(MANIFEST)
 	@$(CARGO) update $(CRATES) --manifest-path $(FUZZ)/Cargo.toml

@@ -23,9 +23,11 @@ EXTRAS = {
 }
 GROUPS = {name: [Requirement(line) for line in lines] for name, lines in PYPROJECT["dependency-groups"].items()}
 DEVELOPMENT = [*NEEDED, *(requirement for extra in EXTRAS.values() for requirement in extra), *GROUPS["dev"]]
+IMAGE = [*NEEDED, *EXTRAS["metrics"]]
 LOCKED = {
     "requirements-dev.txt": DEVELOPMENT,
     "requirements-run.txt": [*NEEDED, *GROUPS["build"]],
+    "requirements-image.txt": IMAGE,
     "requirements-wheel.txt": GROUPS["wheel"],
     "requirements-tools.txt": GROUPS["tools"],
 }
@@ -33,6 +35,7 @@ LOCKED = {
 LEAST = {
     "requirements-dev.txt": 40,
     "requirements-run.txt": 14,
+    "requirements-image.txt": 12,
     "requirements-wheel.txt": 2,
     "requirements-tools.txt": 20,
 }
@@ -131,6 +134,15 @@ def test_a_lock_file_has_packages_with_hashes_and_comments_only(lock: str) -> No
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert [line for line in PACKAGE.sub("", text).splitlines() if not line.lstrip().startswith("#")] == []
     assert "://" not in text
+
+
+def test_the_image_has_the_versions_that_are_tested() -> None:
+    """The markers of one package may differ: its versions for each Python are compared."""
+    tested, image = (
+        {(canonicalize_name(row.name), str(row.specifier)) for row in packages(f"requirements-{name}.txt")}
+        for name in ("dev", "image")
+    )
+    assert image - tested == set()
 
 
 @pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="not the environment that make makes")

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from nfsrpc.extras import extra
 from nfsrpc.metrics.histogram import BOUNDS, Histograms
+from nfsrpc.metrics.server import Server
 from nfsrpc.metrics.totals import Totals, seconds_since_epoch
 from nfsrpc.report.contents import nfsrpc_version
 from nfsrpc.watch.schedule import Live, Look
@@ -71,7 +72,7 @@ class Exporter:
         self._last = 0.0
         self._drops: int | None = None
         self._looked = self._written = monotonic()
-        self._server: Any = None
+        self._server: Server | None = None
         self._has_failed = False
         self._rehearse()
 
@@ -88,9 +89,8 @@ class Exporter:
         if self.file:
             self._write(self.file)
         if self.served_at:
-            self._server, _ = self._client.start_http_server(
-                self.served_at.port, self.served_at.host, registry=self._registry
-            )
+            handler = self._client.MetricsHandler.factory(self._registry)
+            self._server = Server(*self.served_at, handler)
 
     def looks(self, watched: Live) -> Iterator[Look]:
         """The looks of a capture, each of which is taken up before it is passed on."""
@@ -122,8 +122,7 @@ class Exporter:
     def close(self) -> None:
         """Stops serving. The file stays as it is: its last packet grows old, which an alert reports."""
         if self._server:
-            self._server.shutdown()
-            self._server.server_close()
+            self._server.stop()
 
     def _write_file(self) -> None:
         """Writes the file; says so once where that fails."""

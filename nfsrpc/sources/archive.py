@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import struct
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -43,10 +44,17 @@ CHUNK = 1 << 20
 # Of zip: stored, deflate, bzip2. LZMA would take as much memory as the archive asks for.
 ZIP_METHODS = (0, 8, 12)
 ENCRYPTED = 1  # flag of a member of a zip file
+# What tarfile and zipfile raise beside their own exceptions, depending on which byte is damaged. RuntimeError has
+# RecursionError and NotImplementedError among its kinds.
+DAMAGED = (ValueError, LookupError, ArithmeticError, RuntimeError, struct.error)
 TOO_LARGE = f"would take more than {MAX_UNPACKED >> 30} GiB unpacked"
 
-# tcpdump numbers the files of a ring (-C, -W) at the end: trace.pcap12.
-RING_NUMBER = re.compile(r"(\.(?:pcap|pcapng|cap))\d+", re.IGNORECASE)
+# What is counted up in the names of a ring: by tcpdump -C, -W (trace.pcap12) and -G (trace-20261122-0531.pcap), by
+# dumpcap (trace_00001_20261122053139.pcapng), and by the recorder (ring-20261122T053139Z-000001.pcapng). Other numbers
+# may be a node's.
+RING_NUMBER = re.compile(r"(?<=\.pcap)\d+|(?:_\d{5}_)?\d{8}[T_-]?\d{4,6}Z?(?:-\d+)?", re.IGNORECASE)
+# The folder in a recorder's directory with its reports and their proof, which was in the ring before.
+INCIDENTS = "incidents"
 
 Begin: TypeAlias = Callable[[], Readable]
 Listed: TypeAlias = Iterator[tuple[str, Begin, int]]  # path in the archive, how to open it, its size there
@@ -164,7 +172,7 @@ def members_of(
     found = Contents(is_capture, has_name)
     found.add(path, part, 1)
     found.members.sort(key=lambda member: member.name)
-    yield from found.members
+    yield from [member for member in found.members if f"/{INCIDENTS}/" not in member.name] or found.members
     yield from found.errors
     if not (found.members or found.errors):
         yield SourceError(path, "holds no capture")
@@ -257,13 +265,13 @@ def is_shown(path: str) -> bool:
 
 
 def ring_of(path: str) -> str:
-    """The ring of a member: the files of a folder by their names without numbers; else only those that tcpdump numbers.
+    """The ring of a member: in a folder by its name without numbers, else without what only a ring counts up.
 
-    >>> ring_of("node1/trace7.pcap"), ring_of("node1.pcap"), ring_of("trace.pcap12")
-    ('node1/trace.pcap', 'node1.pcap', 'trace.pcap')
+    >>> ring_of("node1/trace7.pcap"), ring_of("node1.pcap"), ring_of("trace.pcap12"), ring_of("n1-20261122-0531.pcap")
+    ('node1/trace.pcap', 'node1.pcap', 'trace.pcap', 'n1-.pcap')
     """
     folder, _, name = path.rpartition("/")
-    return f"{folder}/{ring_name(name)}" if folder else RING_NUMBER.sub(r"\1", name)
+    return f"{folder}/{ring_name(name)}" if folder else RING_NUMBER.sub("", name)
 
 
 def tidy(path: str) -> str:
@@ -288,7 +296,7 @@ def tar_members(part: Part) -> Listed:
                 tar.pax_headers.clear()  # type: ignore[attr-defined]
                 if info.isreg():
                     yield tidy(info.name), tar_opener(part, info), info.size
-    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+    except (tarfile.TarError, *DAMAGED) as error:
         raise Unreadable(f"is damaged: {error}") from error
     part.seek(tar.offset)
     end = part.read(tarfile.BLOCKSIZE)
@@ -310,10 +318,10 @@ def zip_members(part: Part) -> Listed:
 
     try:
         archive = zipfile.ZipFile(cast("IO[bytes]", part))
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
+    except (zipfile.BadZipFile, *DAMAGED) as error:
         raise Unreadable(f"is damaged: {error}") from error
     for info in archive.infolist():
-        if info.is_dir():
+        if info.filename.endswith("/"):
             continue
         if info.flag_bits & ENCRYPTED:
             begin = refused("it is encrypted")
@@ -355,5 +363,5 @@ def as_os_error() -> Iterator[None]:
 
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, *DAMAGED) as error:
         raise OSError(errno.EIO, f"damaged: {error}") from error

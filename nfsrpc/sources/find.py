@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from nfsrpc.sources import pcap
-from nfsrpc.sources.archive import Member, is_archive_at, members_of
+from nfsrpc.sources.archive import INCIDENTS, Member, is_archive_at, members_of
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.name import ring_name
 from nfsrpc.sources.source import STANDARD_INPUT, open_source, unopened
@@ -30,9 +30,6 @@ KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-
-# The folder in a recorder's directory with its reports and their proof, which was in the ring before.
-INCIDENTS = "incidents"
 
 Found: TypeAlias = str | Member | SourceError
 
@@ -61,7 +58,7 @@ def _expand(path: str) -> Iterator[Found]:
 
 def _file(path: str, error: SourceError | None = None) -> Iterator[Found]:
     """A file, or the captures in it if it is an archive; its error, if it has one."""
-    if error is None and is_archive_at(path):
+    if error is None and path != STANDARD_INPUT and is_archive_at(path):
         yield from members_of(path, is_capture, has_name_of_capture)
     else:
         yield error or path

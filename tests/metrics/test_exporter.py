@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from urllib.request import urlopen
 import pytest
 import typer
 
+from nfsrpc.cli.live_screen import Screen
 from nfsrpc.cli.metrics import exporter_of
 from nfsrpc.metrics.exporter import Exporter, address, textfile
 from nfsrpc.watch.schedule import Live, Options
@@ -68,7 +70,7 @@ def scraped(port: int, holds: str = "") -> str:
         try:
             with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
                 found: str = reply.read().decode()
-        except URLError:
+        except (URLError, ConnectionError):
             return ""
         return found if holds in found else ""
 
@@ -288,3 +290,69 @@ def test_the_dashboard_shows_metrics_that_exist() -> None:
             assert grouped <= {*METRICS[metric], "instance", "le"}, expression
     assert used == METRICS.keys()
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def test_the_page_lists_every_metric_with_its_labels() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(nfsrpc_\w+)` \| (.*?) \|", page, re.MULTILINE)
+    assert {name.removesuffix("_total"): tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == METRICS
+
+
+def test_no_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lookup(*_: object) -> None:
+        raise AssertionError("the resolver may be broken")
+
+    monkeypatch.setattr(socket, "getfqdn", lookup)
+    monkeypatch.setattr(socket, "gethostbyaddr", lookup)
+    port = free_port()
+    exporter = Exporter(address(f"[::1]:{port}") if socket.has_ipv6 else address(str(port)))
+    exporter.start(Live(Script(), Options()))
+    with socket.create_connection(("::1" if socket.has_ipv6 else "127.0.0.1", port)) as connection:
+        connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert b"200 OK" in connection.recv(100)
+    exporter.close()
+
+
+def test_clients_that_say_nothing_keep_no_other_from_being_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = threading.active_count() + 3
+    monkeypatch.setattr("nfsrpc.metrics.server.MAX_THREADS", most)
+    port = free_port()
+    exporter = Exporter(address(str(port)))
+    exporter.start(Live(Script(), Options()))
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+    assert "nfsrpc_build_info" in scraped(port)
+    silent += [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    assert until(lambda: [one for one in silent if closed(one)])
+    assert threading.active_count() <= most + 1
+    for one in silent:
+        one.close()
+    assert "nfsrpc_build_info" in scraped(port)
+    exporter.close()
+
+
+def closed(connection: socket.socket) -> bool:
+    """Whether the other end has closed a connection."""
+    connection.settimeout(0.01)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_the_file_is_written_while_there_is_a_screen(tmp_path: Path) -> None:
+    file = tmp_path / "x.prom"
+    watched = Live(Script(), Options())
+    Exporter(file=str(file)).start(watched)
+    ticks: list[str] = []
+    exporting = watched.tick
+
+    def tick() -> None:
+        ticks.append("exporter")
+        exporting()
+
+    watched.tick = tick
+    with Screen(watched, "as nobody"):
+        watched.tick()
+    assert ticks == ["exporter"]

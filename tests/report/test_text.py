@@ -321,7 +321,7 @@ def test_standard_input_is_called_so() -> None:
 def test_files_are_called_by_their_names_where_these_differ() -> None:
     captures = tuple(CAPTURE._replace(file=file) for file in ("/a/x.pcap", "/b/x.pcap", "/b/y.pcap"))
     report = CERTAIN._replace(captures=captures)
-    assert report.file_names() == ["/a/x.pcap", "/b/x.pcap", "y.pcap"]
+    assert report.file_names() == ["a/x.pcap", "b/x.pcap", "b/y.pcap"]
 
 
 def test_a_capture_says_what_it_lacks() -> None:

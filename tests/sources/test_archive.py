@@ -105,6 +105,36 @@ def test_a_folder_is_a_node_with_its_ring_and_a_file_beside_it_a_node_of_its_own
     assert rings == ["n1.pcap", "n1/t.pcap", "n1/t.pcap", "n2.pcap", "t.pcap", "t.pcap"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("trace.pcap0", "trace.pcap12"),
+        ("trace-20261122-0531.pcap", "trace-20261122-0631.pcap"),
+        ("trace_00001_20261122053139.pcapng", "trace_00002_20261122063139.pcapng"),
+        ("ring-20261122T053139Z-000001.pcapng", "ring-20261122T063139Z-000002.pcapng"),
+    ],
+)
+def test_files_beside_each_other_that_are_a_ring(path: Path, first: str, second: str) -> None:
+    path.write_bytes(tar({first: PCAP, second: PCAP, "node1.pcap": PCAP, "node2.pcap": PCAP}))
+    rings = {Path(str(each)).name: ring_of(each) for each in find_captures([path]) if isinstance(each, Member)}
+    assert rings[first] == rings[second]
+    assert len(set(rings.values())) == 3
+
+
+def test_the_incidents_of_a_recorder_are_not_read_beside_its_ring(path: Path) -> None:
+    incident = {"nfsrpc/incidents/20261122T053139Z-REG001-10.1.84.31/capture.pcapng": PCAP}
+    path.write_bytes(tar({"nfsrpc/ring-20261122T053139Z-000001.pcapng": PCAP} | incident))
+    assert names(path) == ["nfsrpc/ring-20261122T053139Z-000001.pcapng"]
+    path.write_bytes(tar(incident))
+    assert names(path) == list(incident)
+
+
+def test_standard_input_is_no_archive_whatever_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "-").write_bytes(tar(FILES))
+    monkeypatch.chdir(tmp_path)
+    assert find_captures(["-"]) == ["-"]
+
+
 def test_archives_of_several_nodes_in_a_directory(tmp_path: Path) -> None:
     (tmp_path / "node1.tar.gz").write_bytes(gzip.compress(tar({"trace.pcap": PCAP, "ip-resources.txt": b"lo"})))
     (tmp_path / "node2.zip").write_bytes(zipped({"trace.pcap": PCAP}))
@@ -241,6 +271,13 @@ def test_members_beyond_those_that_have_numbers(path: Path, monkeypatch: pytest.
     assert errors(path) == {}
     monkeypatch.setattr(module, "MAX_MEMBERS", 4)
     assert errors(path) == {str(path): "holds more than 4 captures"}
+
+
+def test_a_member_without_a_name(path: Path) -> None:
+    path.write_bytes(zipped({"x": PCAP}).replace(b"x", b"\0"))
+    [found] = find_captures([path])
+    assert isinstance(found, SourceError)
+    assert found.reason.startswith("cannot be read: damaged")
 
 
 @pytest.mark.parametrize("make", [tar, zipped], ids=["tar", "zip"])
