@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -23,28 +24,44 @@ class Browser:
         assert FOUND is not None
         theirs, self._to = os.pipe()
         self._from, ours = os.pipe()
-        command = [FOUND, *FLAGS, f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
-        # The shell puts the ends of the pipes where the browser looks for them.
-        shell = ["sh", "-c", f'exec "$@" {READ}<&{theirs} {WRITE}>&{ours}', "sh", *command]
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(shell, pass_fds=(theirs, ours), stdout=quiet, stderr=quiet)
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (theirs, ours)]  # out of the way of 3 and 4
         os.close(theirs)
         os.close(ours)
+
+        def place() -> None:
+            os.dup2(ends[0], READ)
+            os.dup2(ends[1], WRITE)
+
+        command = [FOUND, *FLAGS, f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(command, pass_fds=(READ, WRITE), preexec_fn=place, stdout=quiet, stderr=quiet)
+        for end in ends:
+            os.close(end)
         self._rest = b""
         self._number = 0
         self._session = ""
         self.errors: list[str] = []
 
     def __enter__(self) -> Self:
+        try:
+            self._attach()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _attach(self) -> None:
         pages = self.send("Target.getTargets")["targetInfos"]
         page = next(target for target in pages if target["type"] == "page")
         attached = self.send("Target.attachToTarget", targetId=page["targetId"], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self.send(f"{domain}.enable")
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._end()
+
+    def _end(self) -> None:
         os.close(self._to)
         os.close(self._from)
         self._process.kill()
