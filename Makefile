@@ -35,7 +35,7 @@ INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hash
 LOCK = $(TOOLS)/bin/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes $(PACKAGES) \
 	--custom-compile-command 'make lock' --output-file
 
-.PHONY: build demo wheel share install uninstall test test-core test-python acceptance rule check format audit lock upgrade bench docs fuzz corruption mutants mutants-core clean
+.PHONY: build demo wheel share install uninstall notes test test-core test-python acceptance rule check format audit lock upgrade bench docs fuzz corruption mutants mutants-core clean
 
 build: $(VENV) $(MODULE)
 
@@ -118,6 +118,11 @@ install: share
 	@ln -sf $(HOME_OF_INSTALL)/bin/nfsrpc $(PREFIX)/bin/nfsrpc
 	@cd $(SHARE) && find . -type f -exec install -D -m 644 {} $(PREFIX)/share/{} \;
 	@echo "Installed: $(PREFIX)/bin/nfsrpc"
+
+# The notes of a release: its section of CHANGELOG.md. make notes VERSION=0.1.0
+notes:
+	@awk -v version='$(VERSION)' '/^## / { on = ($$2 == version || $$2 == "[" version "]"); next } on { print; found = 1 } \
+		END { if (!found) { print "make: CHANGELOG.md has no section " version > "/dev/stderr"; exit 1 } }' CHANGELOG.md
 
 uninstall:
 	@rm -rf $(HOME_OF_INSTALL)
