@@ -27,20 +27,21 @@ LOCKED = {
     "requirements-dev.txt": DEVELOPMENT,
     "requirements-run.txt": [*NEEDED, *GROUPS["build"]],
     "requirements-wheel.txt": GROUPS["wheel"],
+    "requirements-site.txt": GROUPS["site"],
     "requirements-tools.txt": GROUPS["tools"],
 }
 
 LEAST = {
     "requirements-dev.txt": 40,
     "requirements-run.txt": 14,
-    "requirements-wheel.txt": 2,
+    "requirements-wheel.txt": 2, "requirements-site.txt": 20,
     "requirements-tools.txt": 20,
 }
 
 FOLDERS = {
     "nfsrpc": NEEDED,
     "tests": DEVELOPMENT,
-    "docs": DEVELOPMENT,
+    "docs": [*DEVELOPMENT, *GROUPS["site"]],
     "notebooks": DEVELOPMENT,
     "benchmarks": DEVELOPMENT,
     ".ci": GROUPS["tools"],
