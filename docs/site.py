@@ -26,6 +26,7 @@ ELSEWHERE = {
     },
 }
 STANDS_AT = {page: place for place, page in ELSEWHERE.items()}
+SHIM = re.compile(r'<script src="https://unpkg\.com/iframe-worker/shim"')
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 
 
@@ -39,6 +40,16 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     name = page.file.src_uri
     place = PurePosixPath(STANDS_AT.get(name, f"docs/{name}"))
     return LINK.sub(lambda link: renewed(link, place.parent, PurePosixPath(name).parent), markdown)
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """A page whose search, opened from the disk, needs nothing from the network: worker.js instead of a shim there."""
+    return SHIM.sub(f'<script src="{os.path.relpath("worker.js", PurePosixPath(page.file.dest_uri).parent)}"', output)
+
+
+def on_post_template(output: str, **_: Any) -> str:
+    """Likewise for pages that are no documents: 404.html."""
+    return SHIM.sub('<script src="/worker.js"', output)
 
 
 def renewed(link: re.Match[str], folder: PurePosixPath, shown_in: PurePosixPath) -> str:

@@ -34,7 +34,8 @@ LOCKED = {
 LEAST = {
     "requirements-dev.txt": 40,
     "requirements-run.txt": 14,
-    "requirements-wheel.txt": 2, "requirements-site.txt": 20,
+    "requirements-wheel.txt": 2,
+    "requirements-site.txt": 20,
     "requirements-tools.txt": 20,
 }
 
