@@ -11,6 +11,9 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.preprocessors import Preprocessor
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +31,33 @@ ELSEWHERE = {
 STANDS_AT = {page: place for place, page in ELSEWHERE.items()}
 SHIM = re.compile(r'<script src="https://unpkg\.com/iframe-worker/shim"')
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
+
+
+class Examples(Preprocessor):
+    """Examples of docstrings (`>>>`, up to an empty line) as code; they would be quotations."""
+
+    def run(self, lines: list[str]) -> list[str]:
+        shown: list[str] = []
+        inside = False
+        for line in [*lines, ""]:
+            if line.startswith(">>> ") and not inside:
+                shown.append("```pycon")
+                inside = True
+            elif inside and not line.strip():
+                shown.append("```")
+                inside = False
+            shown.append(line)
+        return shown
+
+
+class AsCode(Extension):
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802
+        md.preprocessors.register(Examples(md), "examples", 100)  # before code in fences is looked for
+
+
+def on_config(config: Any) -> Any:
+    config.markdown_extensions.append(AsCode())
+    return config
 
 
 def on_files(files: Files, config: Any) -> Files:
