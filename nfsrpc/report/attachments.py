@@ -20,8 +20,10 @@ from nfsrpc.report.terminal import columns, plain
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.aligned import by_one_clock
 from nfsrpc.sources import SourceError
+from nfsrpc.wording import count
 
 MOST_FRAMES = 60  # of all proofs, whose messages a page has
+MOST_SESSIONS = 500  # in the picture of locks over time: 200 kB
 
 
 class Picture(NamedTuple):
@@ -74,6 +76,9 @@ def pictures(report: Report, tables: Sessions) -> Iterator[Picture]:
     try:
         charts = [plots.ladder(session, dark=dark) for dark in (False, True)]
         yield Picture("Messages of the lock", *(chart.to_svg() for chart in charts))
+        if len(locks) > MOST_SESSIONS:
+            yield Picture("Locks over time", "", "", f"{count(len(locks), 'lock session')}: too many for this page.")
+            return
         charts = [plots.locks(dark=dark) for dark in (False, True)]
         yield Picture("Locks over time", *(chart.to_svg() for chart in charts))
     except MissingExtraError:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import nfsrpc
+from nfsrpc.report import attachments as attachments_module
 from nfsrpc.report import html
 from nfsrpc.report.attachments import attachments
 from nfsrpc.report.contents import report_of
@@ -65,6 +66,19 @@ def test_pictures_are_inline_light_and_dark(statd: Path) -> None:
     assert len(names) == len(set(names))
     used = re.findall(r"url\(#([^)]+)\)", page)
     assert set(used) <= set(names)
+
+
+@pytest.mark.parametrize(("most", "pictures"), [(4, 4), (3, 2)])
+def test_a_picture_of_too_many_locks_is_left_out(
+    statd: Path, monkeypatch: pytest.MonkeyPatch, most: int, pictures: int
+) -> None:
+    pytest.importorskip("altair", reason="altair is an extra")
+    trace = nfsrpc.read(statd)
+    assert len(trace.locks) == 4
+    monkeypatch.setattr(attachments_module, "MOST_SESSIONS", most)
+    page = page_of(trace)
+    assert page.count("<svg ") == pictures
+    assert ("4 lock sessions: too many for this page." in page) == (pictures == 2)
 
 
 @pytest.mark.parametrize("missing", ["altair", "vl_convert"])
