@@ -109,12 +109,12 @@ wheel: share $(WHEEL)/made
 PREFIX ?= /usr/local
 HOME_OF_INSTALL = $(PREFIX)/lib/nfsrpc
 install: share
-	@rm -rf dist/install $(HOME_OF_INSTALL)
+	@rm -rf .venv/wheel $(HOME_OF_INSTALL)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
-		--wheel-dir dist/install .
+		--wheel-dir .venv/wheel .
 	@$(PYTHON) -m venv $(HOME_OF_INSTALL)
 	@$(HOME_OF_INSTALL)/bin/$(INSTALL_LOCKED) requirements-run.txt
-	@$(HOME_OF_INSTALL)/bin/pip install --quiet --disable-pip-version-check --no-index --no-deps dist/install/*.whl
+	@$(HOME_OF_INSTALL)/bin/pip install --quiet --disable-pip-version-check --no-index --no-deps .venv/wheel/*.whl
 	@mkdir -p $(PREFIX)/bin
 	@ln -sf $(HOME_OF_INSTALL)/bin/nfsrpc $(PREFIX)/bin/nfsrpc
 	@cd $(SHARE) && find . -type f -exec install -D -m 644 {} $(PREFIX)/share/{} \;
