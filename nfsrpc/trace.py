@@ -103,10 +103,12 @@ class Trace:
         >>> page.startswith("<!DOCTYPE html>"), "REG001 statd-not-registered" in page
         (True, True)
         """
+        from nfsrpc.report.attachments import attachments
         from nfsrpc.report.html import render
         from nfsrpc.report.notebook import Page
 
-        return Page(render(self._report))
+        report = self._report
+        return Page(render(report, attachments(report, self.tables)))
 
     @property
     def files(self) -> list[str]:

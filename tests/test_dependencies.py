@@ -29,6 +29,7 @@ LOCKED = {
     "requirements-run.txt": [*NEEDED, *GROUPS["build"]],
     "requirements-image.txt": IMAGE,
     "requirements-wheel.txt": GROUPS["wheel"],
+    "requirements-site.txt": GROUPS["site"],
     "requirements-tools.txt": GROUPS["tools"],
 }
 
@@ -37,13 +38,14 @@ LEAST = {
     "requirements-run.txt": 14,
     "requirements-image.txt": 12,
     "requirements-wheel.txt": 2,
+    "requirements-site.txt": 20,
     "requirements-tools.txt": 20,
 }
 
 FOLDERS = {
     "nfsrpc": NEEDED,
     "tests": DEVELOPMENT,
-    "docs": DEVELOPMENT,
+    "docs": [*DEVELOPMENT, *GROUPS["site"]],
     "notebooks": DEVELOPMENT,
     "benchmarks": DEVELOPMENT,
     ".ci": GROUPS["tools"],

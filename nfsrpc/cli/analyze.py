@@ -20,6 +20,7 @@ from nfsrpc.cli.settings import Hosts, Ignore, Select, Set, Timezone, Verbose, s
 if TYPE_CHECKING:
     from nfsrpc.findings.finding import Settings
     from nfsrpc.report.contents import Report
+    from nfsrpc.sessions import Sessions
 
 HANDOVER_S = 1e-5
 
@@ -63,10 +64,10 @@ def analyze(
         return
     try:
         with progress_bar() as progress, in_a_hurry():
-            report = report_on(traces, chosen, dmesg or [], format, progress)
+            report, tables = report_on(traces, chosen, dmesg or [], format, progress)
     except SourceError as error:
         fail(error)
-    write([as_text(report, output, verbose) if format is Format.text else RENDERERS[format](report)], output)
+    write([as_text(report, output, verbose) if format is Format.text else RENDERERS[format](report, tables)], output)
     check_rules(report.diagnosis)
     end_with(report.diagnosis, exit_code)
 
@@ -116,7 +117,7 @@ def report_on(
     logs: list[str],
     format: Format,  # noqa: A002
     progress: Progress | None,
-) -> Report:
+) -> tuple[Report, Sessions]:
     from nfsrpc.reading import ahead, prepared
     from nfsrpc.sessions.counting import COUNTING
     from nfsrpc.sessions.wanted import WANTED
@@ -134,7 +135,8 @@ def report_on(
     import_module(f"nfsrpc.report.{format}")
     trace = Trace(merge(reading()))
     mention_skipped(trace)
-    return report_of(trace.tables, diagnose(trace.tables, *chosen, skipped=trace.skipped), logs)
+    report = report_of(trace.tables, diagnose(trace.tables, *chosen, skipped=trace.skipped), logs)
+    return report, trace.tables
 
 
 def as_text(report: Report, output: str | None, verbose: bool = False) -> str:
@@ -146,25 +148,26 @@ def as_text(report: Report, output: str | None, verbose: bool = False) -> str:
     return text.render(report, width, output is None and terminal.uses_colour(sys.stdout), verbose)
 
 
-def as_json(report: Report) -> str:
+def as_json(report: Report, _tables: Sessions) -> str:
     from nfsrpc.report import json
 
     return json.render(report)
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: Report, _tables: Sessions) -> str:
     from nfsrpc.report import markdown
 
     return markdown.render(report)
 
 
-def as_html(report: Report) -> str:
+def as_html(report: Report, tables: Sessions) -> str:
     from nfsrpc.report import html
+    from nfsrpc.report.attachments import attachments
 
-    return html.render(report)
+    return html.render(report, attachments(report, tables))
 
 
-RENDERERS: dict[Format, Callable[[Report], str]] = {
+RENDERERS: dict[Format, Callable[[Report, Sessions], str]] = {
     Format.json: as_json,
     Format.markdown: as_markdown,
     Format.html: as_html,
