@@ -69,6 +69,8 @@ def test_help_lists_the_commands() -> None:
     assert [line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()] == [
         "analyze",
         "live",
+        "record",
+        "incidents",
         "table",
         "show",
         "carve",
