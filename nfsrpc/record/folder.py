@@ -25,7 +25,7 @@ from nfsrpc.printable import clean
 from nfsrpc.record import manifest as manifests
 from nfsrpc.record import node, segment
 from nfsrpc.record.manifest import INCIDENTS, KERNEL_LOG, Manifest
-from nfsrpc.record.ring import SegmentFile, segments
+from nfsrpc.record.ring import SegmentFile, room, segments
 from nfsrpc.report import html, json, text
 from nfsrpc.report.contents import report_of
 from nfsrpc.sources import SourceError
@@ -36,6 +36,7 @@ CAPTURE = "capture.pcapng"
 BEFORE = 120 * SECOND  # of control traffic before the first sign
 # Of the size that a capture may have, the part for what came before the incident was opened: the proof.
 PROOF_SHARE = 0.75
+RESERVE_PART = 0.5  # of the reserve that the ring leaves is for incidents
 REPORT_WIDTH = 100
 MODE, DIRECTORY_MODE = 0o600, 0o700
 
@@ -115,7 +116,11 @@ def put(target: str, facts: Mapping[str, str | node.Missing], manifest: Manifest
 
 def capture(job: Job, target: str, manifest: Manifest) -> None:
     """The capture and the reports on it."""
-    found = extract(segments(job.directory), job.since - BEFORE, job.until, manifest.opened, job.size)
+    # While it is replaced, it lies there twice.
+    size = min(job.size, max(room(job.directory, RESERVE_PART) // 2, 0))
+    found = extract(segments(job.directory), job.since - BEFORE, job.until, manifest.opened, size)
+    if size < job.size and found.is_short:
+        note(manifest, "the file system has no room for all of the capture")
     if not found.packets:
         note(manifest, "the ring holds no frame of this time")
         return

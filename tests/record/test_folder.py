@@ -147,6 +147,19 @@ def test_without_frames_there_is_a_manifest(directory: Path) -> None:
     assert [path.name for path in (directory / INCIDENTS / NAME).iterdir()] == ["manifest.json"]
 
 
+@pytest.mark.parametrize(("free", "frames"), [(1 << 40, 393), (400_000, 393), (100_000, 208), (20_000, 0)])
+def test_half_of_the_reserve_is_for_incidents(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, free: int, frames: int
+) -> None:
+    class System:
+        f_blocks, f_frsize, f_bavail = 1_000_000, 1, free
+
+    monkeypatch.setattr(os, "statvfs", lambda _: System)
+    told = parsed(json.dumps(write(job(directory))))
+    assert told.capture.get("frames", 0) == frames
+    assert ("the file system has no room for all of the capture" in told.notes) is (frames < 393)
+
+
 def test_the_nodes_own_facts(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {"locks.txt": "1: POSIX\n", "rpcinfo.txt": node.Missing("rpcinfo is not installed")}
     monkeypatch.setattr(node, "facts", lambda: facts)
