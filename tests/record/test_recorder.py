@@ -226,14 +226,6 @@ def test_more_than_a_dozen_an_hour_are_counted(stage: Stage) -> None:
     assert stage.said == [f"{stage.directory}: more than 12 incidents within an hour; 8 not written"]
 
 
-def test_observers_are_called_with_each_look(stage: Stage) -> None:
-    looks: list[Look] = []
-    stage.recorder.observers.append(looks.append)
-    stage.look()
-    stage.look(finding())
-    assert [len(look.diagnosis.findings) for look in looks] == [0, 1]
-
-
 def test_what_is_left_is_written_at_the_end(stage: Stage) -> None:
     stage.look(finding())
     stage.look(finding(last=START + SECOND, count=2), at=1)
