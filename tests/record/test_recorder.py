@@ -99,6 +99,7 @@ class Stage:
         self.source = Source(data)
         self.live = Live(self.source, LiveOptions(0.01, kept=terms(True)))
         self.writer, self.kernel_log = Writer(), KernelLog()
+        self.kernel_log.lines = [KernelLine(START, 0, "lockd: server 10.1.84.99 not responding, still trying")]
         self.said: list[str] = []
         self.announced: list[tuple[str, str]] = []
         self.now = 0.0
