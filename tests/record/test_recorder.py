@@ -167,6 +167,12 @@ def test_one_that_is_only_extended_is_written_once_a_minute(stage: Stage) -> Non
     assert [manifest.count for manifest in stage.writer.manifests] == [1, 60, 120, 180]
 
 
+def test_what_becomes_certain_is_written_at_once(stage: Stage) -> None:
+    stage.look(finding(certainty="likely"))
+    stage.look(finding(), at=1)
+    assert [manifest.certainty for manifest in stage.writer.manifests] == ["likely", "certain"]
+
+
 def test_packets_dropped_in_its_time_are_counted(stage: Stage) -> None:
     stage.source.drops = 7
     stage.look(at=-500)
