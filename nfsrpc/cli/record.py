@@ -106,6 +106,8 @@ def record(
 
     if not directory:
         fail("record writes to a directory: --directory DIR")
+    if follow and os.path.realpath(follow) == os.path.realpath(directory):
+        fail(f"{directory}: the ring that is followed cannot be the one that is written")
     use_timezone(timezone)
     chosen = settings(select, ignore, thresholds)
     kept = terms(nfs is Nfs.headers)

@@ -223,7 +223,8 @@ def extract(
 
     Segments that are deleted meanwhile are left out.
     """
-    ends = [following.first + SECOND for _, following in pairwise(files)] + [until]
+    # The time of its last change is later than its frames, unless these are of another clock.
+    ends = [max(file.last, following.first + SECOND) for file, following in pairwise(files)] + [until]
     interfaces: list[bytes] = []
     before: deque[tuple[int, bytes]] = deque()
     after: list[tuple[int, bytes]] = []

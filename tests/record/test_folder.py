@@ -199,6 +199,15 @@ def test_segments_are_put_together(tmp_path: Path) -> None:
     assert (len(found.packets), len(found.interfaces)) == (2, 1)
 
 
+def test_a_clock_that_was_set_back_hides_no_segment(tmp_path: Path) -> None:
+    ring_of_times(tmp_path, [START + 100 * SECOND])
+    ring_of_times(tmp_path, [START])
+    files = segments(str(tmp_path))
+    assert [file.number for file in files] == [1, 2]
+    found = extract(files, START + 99 * SECOND, START + 101 * SECOND, START + 101 * SECOND, 1 << 20)
+    assert found.first == START + 100 * SECOND
+
+
 def test_what_is_too_large_keeps_the_time_around_the_opening(tmp_path: Path) -> None:
     times = [START + second * SECOND for second in range(-50, 50)]
     length = len(packet(START))
