@@ -165,3 +165,20 @@ fn interfaces_are_numbered_by_their_first_frame() {
     assert_eq!(found.iter().map(|interface| interface.link_type).collect::<Vec<_>>(), [101]);
     assert!(decoder.kept_interfaces(1).is_empty());
 }
+
+#[test]
+fn whatever_is_damaged_blocks_are_whole() {
+    let mut wire = conversation();
+    fragments(&mut wire, 1.5, &call(2, 2, &[]));
+    wire.udp(1.6, (CLIENT, 900), (SERVER, 53), &[7; 12]);
+    for at in 24..wire.bytes.len() {
+        for flipped in [0x80, 0xff] {
+            let mut damaged = wire.clone();
+            damaged.bytes[at] ^= flipped;
+            let mut decoder = decoder(&[(PROG, WHOLE)]);
+            if decoder.feed(&damaged.bytes).is_ok() && decoder.close().is_ok() {
+                frames(&decoder.take_kept(true));
+            }
+        }
+    }
+}

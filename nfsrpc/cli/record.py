@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from enum import StrEnum
 from functools import partial
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nfsrpc.record.manifest import Manifest
     from nfsrpc.record.recorder import Announced, Recorder
     from nfsrpc.sources.privileges import Rights
-    from nfsrpc.watch.schedule import Live, Look
+    from nfsrpc.watch.schedule import Look
 
 SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 LEAST_SIZE = 1 << 20  # of the ring, and of an incident's capture
@@ -106,6 +106,8 @@ def record(
 
     if not directory:
         fail("record writes to a directory: --directory DIR")
+    if follow and os.path.realpath(follow) == os.path.realpath(directory):
+        fail(f"{directory}: the ring that is followed cannot be the one that is written")
     use_timezone(timezone)
     chosen = settings(select, ignore, thresholds)
     kept = terms(nfs is Nfs.headers)
@@ -127,7 +129,7 @@ def record(
             writer = Writer()  # with these rights, and before there is a thread
             recorder = recording.Recorder(watched, options, writer, say, announcing(format), hooks, kernel_log, service)
             service.ready()
-            last = recorded(watched, recorder, format, rights)
+            last = recorded(watched.looks(), recorder, format, rights)
             if last:
                 write([report(watched, last, format)], None)
     except SourceError as error:
@@ -188,7 +190,7 @@ def announcing(format: Format) -> Callable[[Announced, Manifest, str], None]:  #
     return announce
 
 
-def recorded(watched: Live, recorder: Recorder, format: Format, rights: Rights) -> Look | None:  # noqa: A002
+def recorded(looks: Iterator[Look], recorder: Recorder, format: Format, rights: Rights) -> Look | None:  # noqa: A002
     """Reports every change to the end of the source, and returns the last look."""
     from nfsrpc.watch import lines
 
@@ -196,8 +198,8 @@ def recorded(watched: Live, recorder: Recorder, format: Format, rights: Rights) 
     render = lines.lines if format is Format.text else partial(map, lines.jsonl)
     look = None
     with closing(recorder):
-        write([begin(watched.source.name, rights)], None)
-        for look in watched.looks():
+        write([begin(recorder.live.source.name, rights)], None)
+        for look in looks:
             recorder.observe(look)
             write(list(render(look.changes)), None)
             if not look.final:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from nfsrpc.record import folder
 from nfsrpc.record.folder import Job
-from nfsrpc.record.manifest import Manifest, document, folder_name
+from nfsrpc.record.manifest import KERNEL_LOG, Manifest, document, folder_name
 from nfsrpc.record.ring import Ring, terms
 from nfsrpc.sources import pcap
 from nfsrpc.watch.watch import Watch
@@ -45,7 +45,8 @@ def rehearse(directory: str) -> None:
     ring = Ring(directory, SIZE, SECOND)
     ring.take(watch.decoder, all=True)
     ring.release()
-    found = Manifest(folder_name(SECOND, "NET000", None), "open", "NET000", None, "rehearsal", SECOND, SECOND, SECOND)
+    name = folder_name(SECOND, KERNEL_LOG, None)
+    found = Manifest(name, "open", KERNEL_LOG, None, "rehearsal", SECOND, SECOND, SECOND)
     before = os.getcwd()
     folder.write(Job(directory, document(found), SECOND, SECOND, SIZE, [(), (), {}, None], "", True))
     os.chdir(before)

@@ -14,10 +14,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from nfsrpc._core import Decoder, NotACapture
 from nfsrpc.carving.choice import Reasons, frames_of, proof
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import Diagnosis, Finding, Settings
@@ -25,7 +26,7 @@ from nfsrpc.printable import clean
 from nfsrpc.record import manifest as manifests
 from nfsrpc.record import node, segment
 from nfsrpc.record.manifest import INCIDENTS, KERNEL_LOG, Manifest
-from nfsrpc.record.ring import SegmentFile, segments
+from nfsrpc.record.ring import SegmentFile, room, segments, terms
 from nfsrpc.report import html, json, text
 from nfsrpc.report.contents import report_of
 from nfsrpc.sources import SourceError
@@ -36,6 +37,7 @@ CAPTURE = "capture.pcapng"
 BEFORE = 120 * SECOND  # of control traffic before the first sign
 # Of the size that a capture may have, the part for what came before the incident was opened: the proof.
 PROOF_SHARE = 0.75
+RESERVE_PART = 0.5  # of the reserve that the ring leaves is for incidents
 REPORT_WIDTH = 100
 MODE, DIRECTORY_MODE = 0o600, 0o700
 
@@ -60,7 +62,8 @@ class Extract(NamedTuple):
     packets: list[bytes]
     first: int | None
     last: int | None
-    is_short: bool  # the size, or the ring, did not hold all of the range
+    is_cut: bool  # the size does not hold all of the range
+    is_late: bool  # the ring begins after the first sign
 
 
 def write(job: Job) -> dict[str, Any]:
@@ -115,7 +118,15 @@ def put(target: str, facts: Mapping[str, str | node.Missing], manifest: Manifest
 
 def capture(job: Job, target: str, manifest: Manifest) -> None:
     """The capture and the reports on it."""
-    found = extract(segments(job.directory), job.since - BEFORE, job.until, manifest.opened, job.size)
+    # While it is replaced, it lies there twice.
+    size = min(job.size, max(room(job.directory, RESERVE_PART) // 2, 0))
+    span = job.since - BEFORE, job.until, manifest.opened, size
+    found = extract(segments(job.directory), *span)
+    if found.is_cut:
+        found = extract(segments(job.directory), *span, thinned=without_nfs)
+        note(manifest, "for its size, the capture is without NFS itself")
+    if size < job.size and found.is_cut:
+        note(manifest, "the file system has no room for all of the capture")
     if not found.packets:
         note(manifest, "the ring holds no frame of this time")
         return
@@ -136,10 +147,10 @@ def capture(job: Job, target: str, manifest: Manifest) -> None:
         "bytes": os.path.getsize(CAPTURE),
         "first": timestamp(found.first),
         "last": timestamp(found.last),
-        "complete": not found.is_short,
+        "complete": not (found.is_cut or found.is_late),
         "shows_it": shows,
     }
-    if found.is_short:
+    if found.is_cut or found.is_late:
         note(manifest, "the capture does not reach as far as the incident: a larger --incident-size or --size helps")
     logs = ["kernel.log"] if job.kernel_log else []
     reports(target, manifest, trace, diagnosis, logs, shows)
@@ -176,7 +187,7 @@ def heading(manifest: Manifest, shows: bool) -> Iterator[str]:
 
 
 def analysed(settings: Sequence[Any]) -> tuple[Trace, Diagnosis]:
-    trace = read(CAPTURE)
+    trace = read(CAPTURE, count=True)
     return trace, diagnose(trace.tables, *Settings(*settings), skipped=trace.skipped)
 
 
@@ -200,44 +211,71 @@ def whole(about: str, found: Extract, dropped: int | None, notes: Mapping[int, s
     return b"".join(parts)
 
 
-def extract(files: Sequence[SegmentFile], since: int, until: int, opened: int, size: int) -> Extract:
+def extract(
+    files: Sequence[SegmentFile],
+    since: int,
+    until: int,
+    opened: int,
+    size: int,
+    thinned: Callable[[bytes], bytes] = lambda data: data,
+) -> Extract:
     """The packets of a range of time. Where they are too many, those right before the opening are kept, then the next.
 
     Segments that are deleted meanwhile are left out.
     """
-    ends = [following.first + SECOND for _, following in pairwise(files)] + [until]
+    # The time of its last change is later than its frames, unless these are of another clock.
+    ends = [max(file.last, following.first + SECOND) for file, following in pairwise(files)] + [until]
     interfaces: list[bytes] = []
     before: deque[tuple[int, bytes]] = deque()
     after: list[tuple[int, bytes]] = []
     length = {"before": 0, "after": 0}
-    is_short = bool(files) and files[0].first > since + BEFORE
+    is_cut = False
     for file, end in zip(files, ends, strict=False):
         if end < since or file.first > until:
             continue
-        for packet in packets_of(file, since, until, interfaces):
+        for packet in packets_of(thinned(content(file)), since, until, interfaces):
             if packet.time <= opened:
                 before.append((packet.time, packet.data))
                 length["before"] += len(packet.data)
                 while length["before"] > size * PROOF_SHARE:
                     length["before"] -= len(before.popleft()[1])
-                    is_short = True
+                    is_cut = True
             elif sum(length.values()) + len(packet.data) <= size:
                 after.append((packet.time, packet.data))
                 length["after"] += len(packet.data)
             else:
-                is_short = True
+                is_cut = True
     rows = [*before, *after]
     times = [time for time, _ in rows]
-    return Extract(interfaces, [data for _, data in rows], min(times, default=None), max(times, default=None), is_short)
+    is_late = bool(files) and files[0].first > since + BEFORE
+    first, last = min(times, default=None), max(times, default=None)
+    return Extract(interfaces, [data for _, data in rows], first, last, is_cut, is_late)
 
 
-def packets_of(file: SegmentFile, since: int, until: int, interfaces: list[bytes]) -> Iterator[segment.PacketBlock]:
-    """The packets of a segment, with the numbers of their interfaces in `interfaces`, which grows."""
+def content(file: SegmentFile) -> bytes:
+    """The bytes of a segment; none if it was deleted meanwhile."""
     try:
         with open(file.path, "rb") as opened:
-            data = opened.read()
+            return opened.read()
     except OSError:
-        return
+        return b""
+
+
+def without_nfs(data: bytes) -> bytes:
+    """A segment without the frames of NFS, as a ring has it that keeps none of them."""
+    decoder = Decoder([], [], ring=terms(nfs=False))
+    try:
+        decoder.feed(data)
+        decoder.close()
+    except NotACapture:
+        return b""
+    packets, *_ = decoder.take_kept(True)
+    interfaces = (segment.interface_block(segment.Interface(*row)) for row in decoder.kept_interfaces(0))
+    return b"".join([segment.section(), *interfaces, packets])
+
+
+def packets_of(data: bytes, since: int, until: int, interfaces: list[bytes]) -> Iterator[segment.PacketBlock]:
+    """The packets of a segment, with the numbers of their interfaces in `interfaces`, which grows."""
     numbers: list[int] = []
     for found in segment.packets(data, since, until):
         if isinstance(found, bytes):

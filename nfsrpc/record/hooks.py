@@ -25,7 +25,7 @@ WAITING = 64  # events
 COMMAND_S = 60.0
 REQUEST_S = 10.0
 PAUSES_S = (1.0, 5.0)  # before the second and the third try
-ENDING_S = 60.0  # for the events that wait when the recorder ends
+ENDING_S = 20.0  # for the events that wait when the recorder ends
 SCHEMES = ("http", "https")
 
 

@@ -18,7 +18,7 @@ from nfsrpc.findings.finding import Diagnosis, Finding
 from nfsrpc.record.manifest import KERNEL_LOG, Manifest, folder_name
 from nfsrpc.wording import SECOND, timestamp
 
-What: TypeAlias = Literal["opened", "joined", "extended", "resolved"]
+What: TypeAlias = Literal["opened", "joined", "changed", "extended", "resolved"]
 
 HOUR = 3600 * SECOND
 SETTLED = 60 * SECOND  # without its findings, after which an incident is resolved; four times as long after each return
@@ -108,7 +108,9 @@ class Incidents:
             yield from self._opening(manifest, time)
 
     def _again(self, known: Known, cause: Finding, effects: set[str], time: int) -> Iterable[Event]:
-        manifest, before = known.manifest, (known.manifest.last, known.manifest.count, len(known.manifest.findings))
+        manifest = known.manifest
+        grown = (manifest.last, manifest.count, len(manifest.findings), len(manifest.clients))
+        judged = (manifest.severity, manifest.certainty)
         known.seen = time
         manifest.last = max(manifest.last, cause.last or manifest.last)
         add(manifest.findings, effects, MAX_FINDINGS)
@@ -116,7 +118,9 @@ class Incidents:
             describe(manifest, cause)
         if manifest.state == "resolved":
             yield from self._reopened(known)
-        elif before != (manifest.last, manifest.count, len(manifest.findings)):
+        elif judged != (manifest.severity, manifest.certainty):
+            yield Event("changed", manifest)
+        elif grown != (manifest.last, manifest.count, len(manifest.findings), len(manifest.clients)):
             yield Event("extended", manifest)
 
     def _reopened(self, known: Known) -> list[Event]:

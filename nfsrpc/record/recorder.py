@@ -85,7 +85,6 @@ class Recorder:
         self.incidents = Incidents(
             [each for each in manifest.manifests(options.directory) if isinstance(each, Manifest)], live.source.name
         )
-        self.observers: list[Callable[[Look], None]] = []  # called with each look: here metrics are hung in
         self._say, self._announce = say, announce
         self._hooks, self._kernel_log = hooks or Hooks(), kernel_log
         self._service = service or Service({})
@@ -120,8 +119,6 @@ class Recorder:
 
     def observe(self, look: Look) -> None:
         """Takes a look: its findings become incidents."""
-        for observer in self.observers:
-            observer(look)
         if look.time is None:
             return
         self._time = look.time

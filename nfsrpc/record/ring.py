@@ -91,11 +91,11 @@ def segments(directory: str) -> list[SegmentFile]:
     return sorted(found, key=lambda segment: segment.number)
 
 
-def room(directory: str) -> int:
-    """The bytes that may still be written before the reserve of the file system is touched. Raises OSError."""
+def room(directory: str, part: float = 1.0) -> int:
+    """The bytes that may still be written before this part of the reserve is touched. Raises OSError."""
     system = os.statvfs(directory)
     reserve = min(system.f_blocks * system.f_frsize // RESERVE_SHARE, MAX_RESERVE)
-    return system.f_bavail * system.f_frsize - reserve
+    return system.f_bavail * system.f_frsize - round(reserve * part)
 
 
 class Ring:

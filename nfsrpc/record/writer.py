@@ -21,6 +21,7 @@ from nfsrpc.record.folder import Job, write
 LIMIT_S = 120.0  # of one job: the largest capture takes a tenth of it
 NICE = 10
 READ_BYTES = 1 << 16
+STANDARD_ERROR = 2
 
 
 class Writer:
@@ -65,9 +66,12 @@ class Writer:
         return None
 
     def close(self) -> None:
-        """Ends the process after the job at hand."""
+        """Ends the process. A job that is not done goes on by itself, within its time."""
         os.close(self._jobs)
         os.close(self._results)
+        if self.is_busy:
+            with suppress(ProcessLookupError):
+                os.kill(self._process, signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(self._process, 0)
 
@@ -77,6 +81,7 @@ def serve(jobs: int, results: int, work: Callable[[Job], dict[str, Any]], limit_
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
+        close_others(jobs, results)
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, 0)
         os.dup2(nowhere, 1)
@@ -88,6 +93,14 @@ def serve(jobs: int, results: int, work: Callable[[Job], dict[str, Any]], limit_
         os._exit(0)
 
 
+def close_others(*kept: int) -> None:
+    """Closes what else was open before the fork: tcpdump's supervisor ends it when the recorder's sockets close."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > STANDARD_ERROR and int(name) not in kept:
+            with suppress(OSError):
+                os.close(int(name))
+
+
 def in_a_process(job: Job, work: Callable[[Job], dict[str, Any]], limit_s: float) -> dict[str, Any]:
     """The result of a job, done by a child."""
     output, input_ = os.pipe()
@@ -96,8 +109,8 @@ def in_a_process(job: Job, work: Callable[[Job], dict[str, Any]], limit_s: float
         try:
             with suppress(OSError):  # a service may not
                 os.nice(NICE)
-            signal.alarm(max(round(limit_s), 1))
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(max(round(limit_s), 1))
             try:
                 result = work(job)
             except Exception as error:  # noqa: BLE001 - it is told, and the recorder goes on

@@ -154,6 +154,7 @@ def test_what_lies_in_a_folder_is_shown_without_control_sequences(incident: byte
         (("-", "-d", "{}", "--exec", "'a"), "nfsrpc: --exec 'a: No closing quotation"),
         (("-", "-d", "{}"), "nfsrpc: standard input: is empty"),
         (("trace.pcap", "-d", "{}"), "nfsrpc: trace.pcap: "),
+        (("--follow", "{}/.", "-d", "{}"), "nfsrpc: {}: the ring that is followed cannot be the one that is written"),
     ],
 )
 def test_what_cannot_be_recorded(tmp_path: Path, args: tuple[str, ...], said: str) -> None:

@@ -104,6 +104,8 @@ def test_help_lists_the_commands() -> None:
     assert [row.split()[0] for row in rows if not row.startswith("   ")] == [
         "analyze",
         "live",
+        "record",
+        "incidents",
         "table",
         "show",
         "carve",

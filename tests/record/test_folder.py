@@ -147,6 +147,19 @@ def test_without_frames_there_is_a_manifest(directory: Path) -> None:
     assert [path.name for path in (directory / INCIDENTS / NAME).iterdir()] == ["manifest.json"]
 
 
+@pytest.mark.parametrize(("free", "frames"), [(1 << 40, 393), (400_000, 393), (90_000, 196), (20_000, 0)])
+def test_half_of_the_reserve_is_for_incidents(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, free: int, frames: int
+) -> None:
+    class System:
+        f_blocks, f_frsize, f_bavail = 1_000_000, 1, free
+
+    monkeypatch.setattr(os, "statvfs", lambda _: System)
+    told = parsed(json.dumps(write(job(directory))))
+    assert told.capture.get("frames", 0) == frames
+    assert ("the file system has no room for all of the capture" in told.notes) is (frames < 393)
+
+
 def test_the_nodes_own_facts(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {"locks.txt": "1: POSIX\n", "rpcinfo.txt": node.Missing("rpcinfo is not installed")}
     monkeypatch.setattr(node, "facts", lambda: facts)
@@ -175,7 +188,7 @@ def test_two_minutes_before_the_first_sign(tmp_path: Path) -> None:
     times = [START - BEFORE - 1, START - BEFORE, START, START + SECOND, START + SECOND + 1]
     found = extract(segments(str(ring_of_times(tmp_path, times))), START - BEFORE, START + SECOND, START, 1 << 20)
     assert (len(found.packets), found.first, found.last) == (3, START - BEFORE, START + SECOND)
-    assert not found.is_short
+    assert (found.is_cut, found.is_late) == (False, False)
 
 
 def test_segments_are_put_together(tmp_path: Path) -> None:
@@ -186,21 +199,38 @@ def test_segments_are_put_together(tmp_path: Path) -> None:
     assert (len(found.packets), len(found.interfaces)) == (2, 1)
 
 
+def test_a_clock_that_was_set_back_hides_no_segment(tmp_path: Path) -> None:
+    ring_of_times(tmp_path, [START + 100 * SECOND])
+    ring_of_times(tmp_path, [START])
+    files = segments(str(tmp_path))
+    assert [file.number for file in files] == [1, 2]
+    found = extract(files, START + 99 * SECOND, START + 101 * SECOND, START + 101 * SECOND, 1 << 20)
+    assert found.first == START + 100 * SECOND
+
+
 def test_what_is_too_large_keeps_the_time_around_the_opening(tmp_path: Path) -> None:
     times = [START + second * SECOND for second in range(-50, 50)]
     length = len(packet(START))
     files = segments(str(ring_of_times(tmp_path, times)))
     found = extract(files, times[0], times[-1], START, 40 * length)
-    assert (len(found.packets), found.is_short) == (40, True)
+    assert (len(found.packets), found.is_cut) == (40, True)
     assert (found.first, found.last) == (START - 29 * SECOND, START + 10 * SECOND)
     whole = extract(files, times[0], times[-1], START, 1 << 20)
-    assert (len(whole.packets), whole.is_short) == (100, False)
+    assert (len(whole.packets), whole.is_cut) == (100, False)
+
+
+def test_what_is_too_large_is_tried_without_nfs(directory: Path) -> None:
+    told = parsed(json.dumps(write(job(directory, size=60_000))))
+    assert told.notes == ["for its size, the capture is without NFS itself"]
+    assert (told.capture["complete"], told.capture["shows_it"]) == (True, True)
+    place = directory / INCIDENTS / NAME / "capture.pcapng"
+    assert set(nfsrpc.read(place).calls["program"]) == {"portmap", "mount", "nlm"}
 
 
 def test_a_ring_that_begins_too_late_is_told(tmp_path: Path) -> None:
     files = segments(str(ring_of_times(tmp_path, [START])))
-    assert extract(files, START - BEFORE, START, START, 1 << 20).is_short is False
-    assert extract(files, START - BEFORE - 1, START, START, 1 << 20).is_short is True
+    assert extract(files, START - BEFORE, START, START, 1 << 20).is_late is False
+    assert extract(files, START - BEFORE - 1, START, START, 1 << 20).is_late is True
 
 
 def test_interfaces_of_two_runs_are_told_apart(tmp_path: Path) -> None:

@@ -83,6 +83,15 @@ def test_further_occurrences_extend_it() -> None:
     assert (event.what, event.manifest.last, event.manifest.count) == ("extended", START + 9 * SECOND, 3)
 
 
+def test_what_becomes_certain_is_written_at_once() -> None:
+    incidents = Incidents()
+    incidents.update(diagnosis(replace(CAUSE, certainty="likely")), START)
+    [event] = incidents.update(diagnosis(CAUSE), START + SECOND)
+    assert (event.what, event.manifest.certainty) == ("changed", "certain")
+    [event] = incidents.update(diagnosis(replace(CAUSE, clients=(CLIENT, "10.1.84.42"))), START + SECOND)
+    assert (event.what, event.manifest.clients) == ("extended", [CLIENT, "10.1.84.42"])
+
+
 @pytest.mark.parametrize(("away_s", "is_over"), [(59, False), (60, True)])
 def test_it_is_resolved_when_its_findings_stay_away(away_s: int, is_over: bool) -> None:
     incidents = Incidents()

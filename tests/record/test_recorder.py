@@ -99,6 +99,7 @@ class Stage:
         self.source = Source(data)
         self.live = Live(self.source, LiveOptions(0.01, kept=terms(True)))
         self.writer, self.kernel_log = Writer(), KernelLog()
+        self.kernel_log.lines = [KernelLine(START, 0, "lockd: server 10.1.84.99 not responding, still trying")]
         self.said: list[str] = []
         self.announced: list[tuple[str, str]] = []
         self.now = 0.0
@@ -166,6 +167,12 @@ def test_one_that_is_only_extended_is_written_once_a_minute(stage: Stage) -> Non
     assert [manifest.count for manifest in stage.writer.manifests] == [1, 60, 120, 180]
 
 
+def test_what_becomes_certain_is_written_at_once(stage: Stage) -> None:
+    stage.look(finding(certainty="likely"))
+    stage.look(finding(), at=1)
+    assert [manifest.certainty for manifest in stage.writer.manifests] == ["likely", "certain"]
+
+
 def test_packets_dropped_in_its_time_are_counted(stage: Stage) -> None:
     stage.source.drops = 7
     stage.look(at=-500)
@@ -224,14 +231,6 @@ def test_more_than_a_dozen_an_hour_are_counted(stage: Stage) -> None:
     stage.recorder.close()
     assert len({manifest.id for manifest in stage.writer.manifests}) == 12
     assert stage.said == [f"{stage.directory}: more than 12 incidents within an hour; 8 not written"]
-
-
-def test_observers_are_called_with_each_look(stage: Stage) -> None:
-    looks: list[Look] = []
-    stage.recorder.observers.append(looks.append)
-    stage.look()
-    stage.look(finding())
-    assert [len(look.diagnosis.findings) for look in looks] == [0, 1]
 
 
 def test_what_is_left_is_written_at_the_end(stage: Stage) -> None:

@@ -255,6 +255,7 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     for hour in range(10):
         ring.write(batch(START + hour * HOUR), ETHERNET if not hour else ())
     assert segments(str(tmp_path))[0].number > 1
+    assert not any(os.path.islink(segment.path) for segment in segments(str(tmp_path)))
     assert {"other.pcapng", "ring-x.pcapng", "target"} < {path.name for path in tmp_path.iterdir()}
 
 
