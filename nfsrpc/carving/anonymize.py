@@ -53,8 +53,9 @@ def anonymize(trace: Trace, key: bytes) -> Anonymized:
     )
     first_section = int.from_bytes(data[4:8], "little")  # with the name of this program, and nothing else
     after = read(data)
-    parties = [address for address, _ in after.tables.decoded.addresses]
-    if (leak := leaks.find(data, first_section, parties, names)) is not None:
+    columns = after.tables.decoded
+    decoded = leaks.Decoded([address for address, _ in columns.addresses], columns.strings)
+    if (leak := leaks.find(data, first_section, decoded, names)) is not None:
         raise NotAnonymous(f"not written: {leak}")
     plain, result = read(capture_of(trace, kept, names)).diagnosis, after.diagnosis
     if difference := differing(outline(plain, names), outline(result)):

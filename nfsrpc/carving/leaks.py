@@ -4,8 +4,9 @@ Searched for, at any byte: names of four bytes or more, addresses as text and as
 that have six distinct values. The originals are sorted once, and the file is compared with them once: only where four
 bytes are the beginning of one, the ones that may stand there are found by bisection, so that the cost is n log n for
 any names. What is found inside a pseudonym that happens to look like another original has not been left there. Shorter
-names are compared one by one: no pseudonym may be its own original. Addresses with few values, such as 10.0.0.1, are
-as bytes the end of one number and the beginning of the next: of these the decoded ones count.
+names are looked for where names are: no pseudonym is its own original, and every decoded field is a pseudonym.
+Addresses with few values, such as 10.0.0.1, are as bytes the end of one number and the beginning of the next: of these
+the decoded ones count.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from ipaddress import ip_address
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nfsrpc.carving.private_fields import KEPT
 from nfsrpc.carving.pseudonyms import ADDRESS, KEPT_LABELS, LABEL, Pseudonyms, packed_address
 from nfsrpc.printable import clean
 
@@ -26,15 +29,27 @@ SHORTEST = 4  # bytes of a name that is searched for, and of the beginnings that
 WINDOW, DISTINCT = 8, 6  # bytes of a handle that are searched for, and how many of them must differ
 TELLING = {4: 3, 6: 4, 16: 2}  # by length of an address, bytes that are not zero: fewer are found between numbers
 CHUNK = 1 << 22  # bytes of the file that are compared at once
+SAME_EVERYWHERE = frozenset(word for words in KEPT.values() for word in words)
 PART = re.compile(rb"[0-9A-Za-z_\x80-\xff:.-]")  # of a word
 
 
-def find(data: bytes, begin: int, addresses: Collection[str], names: Pseudonyms) -> str | None:
-    """The first original that is left in a file from byte `begin` on, or among the addresses decoded of it."""
+class Decoded(NamedTuple):
+    """What is decoded of the file: the addresses of its parties, and the strings and opaque bytes of its messages."""
+
+    addresses: Collection[str] = ()
+    fields: Collection[bytes] = ()
+
+
+def find(data: bytes, begin: int, decoded: Decoded, names: Pseudonyms) -> str | None:
+    """The first original that is left in a file from byte `begin` on, or among what is decoded of it."""
     pseudonyms = set(names.used["address"].values())
-    for address in addresses:
+    for address in decoded.addresses:
         if packed_address(address.encode()) not in pseudonyms:
             return f"the address {clean(address)} is a party of the result"
+    contents = SAME_EVERYWHERE.union(*(names.used[kind].values() for kind in ("text", "opaque")))
+    for field in decoded.fields:
+        if any(field) and field not in contents:
+            return f"{shown(field, 'name')} is a field of a message of the result"
     for kind in ("name", "MAC", "opaque"):
         for original, replaced in names.used[kind].items():
             if original == replaced:

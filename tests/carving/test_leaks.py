@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from nfsrpc.carving import leaks
-from nfsrpc.carving.leaks import CHUNK
+from nfsrpc.carving.leaks import CHUNK, Decoded
 from nfsrpc.carving.pseudonyms import Pseudonyms
 
 HANDLE = bytes(range(0x41, 0x61))
@@ -24,7 +24,7 @@ def names() -> Pseudonyms:
 
 
 def found(data: bytes, names: Pseudonyms) -> str | None:
-    return leaks.find(data, 0, (), names)
+    return leaks.find(data, 0, Decoded(), names)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_what_is_too_short_or_the_same_everywhere_is_none(names: Pseudonyms) -> 
 def test_an_address_with_few_values_is_found_as_text_and_where_it_is_a_party(names: Pseudonyms) -> None:
     assert found(bytes((0, 0, 0, 10, 0, 0, 1, 0)), names) is None
     assert found(b"10.0.0.1", names) == "the name 10.0.0.1 is left at byte 0 of the result"
-    assert leaks.find(b"", 0, ["10.0.0.1"], names) == "the address 10.0.0.1 is a party of the result"
-    assert leaks.find(b"", 0, [names.text(b"10.0.0.1").decode()], names) is None
+    assert leaks.find(b"", 0, Decoded(["10.0.0.1"]), names) == "the address 10.0.0.1 is a party of the result"
+    assert leaks.find(b"", 0, Decoded([names.text(b"10.0.0.1").decode()]), names) is None
 
 
 def test_a_pseudonym_may_look_like_an_original(names: Pseudonyms) -> None:
@@ -91,4 +91,11 @@ def test_names_of_an_attacker_are_printable(names: Pseudonyms) -> None:
 
 
 def test_the_first_section_of_the_file_is_not_searched(names: Pseudonyms) -> None:
-    assert leaks.find(b"node1", 5, (), names) is None
+    assert leaks.find(b"node1", 5, Decoded(), names) is None
+
+
+def test_every_decoded_field_is_a_pseudonym(names: Pseudonyms) -> None:
+    """Also those that are too short to be searched for."""
+    fields = [names.text(b"ab"), names.opaque(HANDLE), b"", bytes(8), b"superuser", b"tcp"]
+    assert leaks.find(b"", 0, Decoded((), fields), names) is None
+    assert leaks.find(b"", 0, Decoded((), [b"ab"]), names) == "the name ab is a field of a message of the result"
