@@ -38,6 +38,7 @@ def test_the_verdict_is_about_pseudonyms(statd: Path, tmp_path: Path) -> None:
     assert before.hosts[0] not in report
 
 
+@pytest.mark.acceptance
 @pytest.mark.parametrize("capture", captures("samples"))
 def test_every_sample(capture: Capture, tmp_path: Path) -> None:
     """By default for the fault; a healthy capture, and one of which nothing can be told, as a whole."""
@@ -127,6 +128,15 @@ def test_a_key_that_others_may_read(statd: Path, tmp_path: Path) -> None:
     )
     key.chmod(0o600)
     anonymized(statd, "-o", tmp_path / "out", "--key", key)
+
+
+def test_files_of_the_owner_that_cannot_be_written(statd: Path, tmp_path: Path) -> None:
+    out, file = tmp_path / "out", tmp_path / "absent" / "file"
+    for option, what in (("--key", "used as a key"), ("--map", "written")):
+        result = run("carve", statd, "-o", out, "--anonymize", option, file)
+        assert result.exit_code == 2
+        assert result.stderr.endswith(f"nfsrpc: {file}: cannot be {what}: No such file or directory\n")
+        assert not out.exists()
 
 
 def test_options_without_anonymize(statd: Path, tmp_path: Path) -> None:
