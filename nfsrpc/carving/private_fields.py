@@ -32,7 +32,7 @@ KEPT = {
     **dict.fromkeys(("r_addr", "addr", "r_maddr"), SOCKETS),
     "r_owner": (b"superuser", b"unknown"),
 }
-PRINTABLE = re.compile(rb"[\x20-\x7e\x80-\xff]*[A-Za-z@][\x20-\x7e\x80-\xff]*")
+PRINTABLE, LETTER = re.compile(rb"[\x20-\x7e]+"), re.compile(rb"[A-Za-z]")
 AUTH_BODY = 8  # bytes of a credential before its body: flavor and length
 
 
@@ -93,7 +93,7 @@ class Rewriter(Reader):
             return bytes(len(content))
         if content in KEPT.get(field, ()):
             return content
-        if isinstance(kind, String) or (field in TEXTS and PRINTABLE.fullmatch(content)):
+        if isinstance(kind, String) or (field in TEXTS and PRINTABLE.fullmatch(content) and LETTER.search(content)):
             return self.names.text(content)
         return self.names.opaque(content)
 
