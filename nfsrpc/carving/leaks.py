@@ -22,15 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nfsrpc.carving.private_fields import KEPT
-from nfsrpc.carving.pseudonyms import ADDRESS, KEPT_LABELS, LABEL, Pseudonyms, packed_address
+from nfsrpc.carving.pseudonyms import ADDRESS, KEPT_LABELS, LABEL, OWNER, Pseudonyms, packed_address
 from nfsrpc.printable import clean
 
 SHORTEST = 4  # bytes of a name that is searched for, and of the beginnings that are compared first
 WINDOW, DISTINCT = 8, 6  # bytes of a handle that are searched for, and how many of them must differ
 TELLING = {4: 3, 6: 4, 16: 2}  # by length of an address, bytes that are not zero: fewer are found between numbers
+REACH = 1024  # bytes of a text around what is found in it, as long as a path may be
 CHUNK = 1 << 22  # bytes of the file that are compared at once
 SAME_EVERYWHERE = frozenset(word for words in KEPT.values() for word in words)
-PART = re.compile(rb"[0-9A-Za-z_\x80-\xff:.-]")  # of a word
+PART = re.compile(rb"[0-9A-Za-z_\x80-\xff:.@/-]")  # of a text
 
 
 class Decoded(NamedTuple):
@@ -114,17 +115,13 @@ class Search:
     def in_words(self, data: bytes, at: int, found: bytes) -> bool:
         """Whether all words are pseudonyms that what was found is a part of."""
         begin, end = at, at + len(found)
-        while PART.match(data, begin - 1, begin):
+        while at - begin < REACH and PART.match(data, begin - 1, begin):
             begin -= 1
-        while PART.match(data, end):
+        while end - at < REACH and PART.match(data, end):
             end += 1
-        words = data[begin:end]
-        rest = ADDRESS.sub(
-            lambda match: b"" if packed_address(match.group()) in self.addresses else match.group(), words
-        )
-        owner = LABEL.match(rest)
-        if owner and owner.group().isdigit() and data[end : end + 1] == b"@":
-            return True
+        text = data[begin:end]
+        process = OWNER.match(text)
+        rest = ADDRESS.sub(self.without_pseudonym, text[process.end() if process else 0 :])
         return all(word in self.labels or word.lower() in KEPT_LABELS for word in LABEL.findall(rest))
 
     def without_pseudonym(self, match: re.Match[bytes]) -> bytes:

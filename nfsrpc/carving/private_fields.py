@@ -22,7 +22,7 @@ IDENTIFIERS = {"uid", "gid", "gids", "gqa_uid", "gqa_id", "sqa_id"}  # of users 
 NUMBERS = {"fileid", "fsid", "cookie", "specdata1", "specdata2", "rdev", "stamp"}  # of files, devices and hosts
 BLANK = {"args", "res", "results", "buf", "body"}  # arguments of other programs, socket addresses, credentials
 BLANK_ARRAYS = {"aclent", "dfaclent"}  # access control lists
-TEXTS = {"oh"}  # opaque bytes that often are text: Linux's lock owners are "pid@host"
+OWNERS = {"oh"}  # opaque bytes that often are text: Linux's are "pid@host"
 # Words that mean the same everywhere, in the fields of rpcbind.
 NETIDS = (b"tcp", b"tcp6", b"udp", b"udp6", b"rdma", b"rdma6", b"local", b"ticots", b"ticotsord", b"ticlts", b"-")
 FAMILIES = (b"inet", b"inet6", b"loopback")
@@ -93,8 +93,10 @@ class Rewriter(Reader):
             return bytes(len(content))
         if content in KEPT.get(field, ()):
             return content
-        if isinstance(kind, String) or (field in TEXTS and PRINTABLE.fullmatch(content) and LETTER.search(content)):
+        if isinstance(kind, String):
             return self.names.text(content)
+        if field in OWNERS and PRINTABLE.fullmatch(content) and LETTER.search(content):
+            return self.names.owner(content)
         return self.names.opaque(content)
 
     def put_credentials(self, start: int, auth: dict[str, Any]) -> None:

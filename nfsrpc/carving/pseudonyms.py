@@ -151,10 +151,8 @@ class Pseudonyms:
         known = self.used["text"].get(original)
         if known is not None:
             return known
-        owner = OWNER.match(original)
-        at = owner.end() if owner else 0
-        out = [original[:at]]
-        for match in ADDRESS.finditer(original, at):
+        at, out = 0, list[bytes]()
+        for match in ADDRESS.finditer(original):
             if match.start() >= at and (replaced := self._address_text(match.group())) is not None:
                 out += (self._labels(original[at : match.start()]), replaced)
                 at = match.end()
@@ -163,6 +161,13 @@ class Pseudonyms:
                     at = prefix.end()
         out.append(self._labels(original[at:]))
         return self._use("text", original, b"".join(out))
+
+    def owner(self, original: bytes) -> bytes:
+        """The pseudonym of a lock owner, as a text; the number of a process that it begins with is kept."""
+        process = OWNER.match(original)
+        if process is None:
+            return self.text(original)
+        return self._use("text", original, process.group() + self.text(original[process.end() :]))
 
     def _labels(self, text: bytes) -> bytes:
         return LABEL.sub(lambda match: self.label(match.group()), text)

@@ -15,8 +15,9 @@ HANDLE = bytes(range(0x41, 0x61))
 def names() -> Pseudonyms:
     """The pseudonyms of a small capture."""
     names = Pseudonyms(b"key")
-    for text in (b"node1.example.com", b"/a/b", b"10.1.84.31", b"fd00:84::31", b"10.0.0.1", b"ab", b"77@node1"):
+    for text in (b"node1.example.com", b"/a/b", b"10.1.84.31", b"fd00:84::31", b"10.0.0.1", b"ab"):
         names.text(text)
+    names.owner(b"77@node1")
     names.mac(bytes.fromhex("525400840031"))
     names.opaque(HANDLE)
     names.identifier(1000)
@@ -76,8 +77,18 @@ def test_a_pseudonym_may_look_like_an_original(names: Pseudonyms) -> None:
 
 def test_the_number_of_a_process_may_be_the_name_of_a_file(names: Pseudonyms) -> None:
     names.text(b"4711")
-    assert found(names.text(b"4711@node1"), names) is None
+    assert found(names.owner(b"4711@node1"), names) is None
     assert found(b"4711", names) == "the name 4711 is left at byte 0 of the result"
+
+
+def test_hosts_with_short_names_may_have_each_other_s(names: Pseudonyms) -> None:
+    for number in range(10):
+        names.owner(b"4@h%d" % number)
+    assert {names.text(b"h%d" % number)[1:] for number in range(10)} <= {b"%d" % number for number in range(10)}
+    for number in range(10):
+        known = names.text(b"h%d" % number)
+        names.label(known)
+        assert found(b"\0" + names.owner(b"14@h%d" % number) + b"\0", names) is None
 
 
 def test_an_original_that_is_its_own_pseudonym(names: Pseudonyms) -> None:
