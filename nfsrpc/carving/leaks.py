@@ -47,11 +47,11 @@ def find(data: bytes, begin: int, decoded: Decoded, names: Pseudonyms) -> str | 
     for address in decoded.addresses:
         if packed_address(address.encode()) not in pseudonyms:
             return f"the address {clean(address)} is a party of the result"
-    contents = SAME_EVERYWHERE.union(*(names.used[kind].values() for kind in ("text", "opaque")))
+    contents = SAME_EVERYWHERE.union(*(names.used[kind].values() for kind in ("text", "handle", "cookie")))
     for field in decoded.fields:
         if any(field) and field not in contents:
             return f"{shown(field, 'name')} is a field of a message of the result"
-    for kind in ("name", "MAC", "opaque"):
+    for kind in ("name", "MAC", "handle", "cookie"):
         for original, replaced in names.used[kind].items():
             if original == replaced:
                 return f"{shown(original, kind)} is its own pseudonym"
@@ -59,7 +59,7 @@ def find(data: bytes, begin: int, decoded: Decoded, names: Pseudonyms) -> str | 
     for at, found in occurrences(data, begin, search.kinds):
         if not search.is_pseudonym(data, at, found):
             return f"{shown(found, search.kinds[found])} is left at byte {at} of the result"
-    for at in handle_parts(data, begin, names.used["opaque"]):
+    for at in handle_parts(data, begin, names.used["handle"]):
         return f"a part of a handle is left at byte {at} of the result: {data[at : at + WINDOW].hex()}"
     return None
 
@@ -81,18 +81,18 @@ class Search:
 
     def __init__(self, names: Pseudonyms) -> None:
         changed = {
-            kind: {original for original, replaced in known.items() if original != replaced}
-            for kind, known in names.used.items()
+            kind: {original for original, replaced in names.used[kind].items() if original != replaced}
+            for kind in ("name", "text", "address", "MAC")
         }
-        texts = {*changed.get("name", ()), *changed.get("text", ())}
-        texts |= {str(ip_address(packed)).encode() for packed in changed.get("address", ())}
+        texts = changed["name"] | changed["text"]
+        texts |= {str(ip_address(packed)).encode() for packed in changed["address"]}
         self.kinds = {text: "name" for text in texts if len(text) >= SHORTEST}
-        for kind in ("address", "MAC"):
-            self.kinds |= {each: kind for each in changed.get(kind, ()) if is_telling(each)}
+        for kind, known in (("address", changed["address"] & names.packed), ("MAC", changed["MAC"])):
+            self.kinds |= {each: kind for each in known if is_telling(each)}
         self.labels = set(names.used["name"].values())
         self.addresses = set(names.used["address"].values())
         self.bytes_by_length = defaultdict[int, set[bytes]](set)
-        for kind in ("address", "MAC", "opaque"):
+        for kind in ("address", "MAC", "handle", "cookie"):
             for replaced in names.used[kind].values():
                 self.bytes_by_length[len(replaced)].add(replaced)
         for kind in ("id", "number"):
@@ -174,10 +174,10 @@ def places(data: bytes, begin: int, wanted: NDArray[np.uint64], size: int) -> It
         yield from (np.flatnonzero(wanted[near] == numbers) + start).tolist()
 
 
-def handle_parts(data: bytes, begin: int, opaque: Mapping[bytes, bytes]) -> Iterator[int]:
+def handle_parts(data: bytes, begin: int, handles: Mapping[bytes, bytes]) -> Iterator[int]:
     parts = {
         original[at : at + WINDOW]
-        for original in opaque
+        for original in handles
         for at in range(len(original) - WINDOW + 1)
         if len(set(original[at : at + WINDOW])) >= DISTINCT
     }

@@ -22,6 +22,7 @@ IDENTIFIERS = {"uid", "gid", "gids", "gqa_uid", "gqa_id", "sqa_id"}  # of users 
 NUMBERS = {"fileid", "fsid", "cookie", "specdata1", "specdata2", "rdev", "stamp"}  # of files, devices and hosts
 BLANK = {"args", "res", "results", "buf", "body"}  # arguments of other programs, socket addresses, credentials
 BLANK_ARRAYS = {"aclent", "dfaclent"}  # access control lists
+COOKIES = {"cookie", "cookieverf", "verf"}  # some servers make them of times, which stand in attributes as well
 OWNERS = {"oh"}  # opaque bytes that often are text: Linux's are "pid@host"
 # Words that mean the same everywhere, in the fields of rpcbind.
 NETIDS = (b"tcp", b"tcp6", b"udp", b"udp6", b"rdma", b"rdma6", b"local", b"ticots", b"ticotsord", b"ticlts", b"-")
@@ -97,7 +98,7 @@ class Rewriter(Reader):
             return self.names.text(content)
         if field in OWNERS and PRINTABLE.fullmatch(content) and LETTER.search(content):
             return self.names.owner(content)
-        return self.names.opaque(content)
+        return self.names.opaque(content, "cookie" if field in COOKIES else "handle")
 
     def put_credentials(self, start: int, auth: dict[str, Any]) -> None:
         body = Rewriter(auth["body"], self.names)

@@ -65,6 +65,8 @@ def carve(
             found = read(trace, progress=progress)
         mention_skipped(found)
         check(found, output)
+        if originals is not None:
+            check(found, originals)
         with replacing(output) as part, whole_capture(part, anonymize) as carved:
             if where is None and frames is None:
                 written = for_findings(found, chosen(found, finding), carved)

@@ -18,6 +18,9 @@ def names() -> Pseudonyms:
     for text in (b"node1.example.com", b"/a/b", b"10.1.84.31", b"fd00:84::31", b"10.0.0.1", b"ab"):
         names.text(text)
     names.owner(b"77@node1")
+    for address in ("10.1.84.31", "fd00:84::31", "10.0.0.1"):
+        names.address(ip_address(address).packed)
+    names.text(b"release 1.1.8.10")  # as bytes: two options of TCP, and the beginning of the third
     names.mac(bytes.fromhex("525400840031"))
     names.opaque(HANDLE)
     names.identifier(1000)
@@ -57,6 +60,11 @@ def test_what_is_too_short_or_the_same_everywhere_is_none(names: Pseudonyms) -> 
     assert found(b"1000 0 10 0 0 1", names) is None
 
 
+def test_an_address_that_is_in_texts_alone_is_searched_for_as_text(names: Pseudonyms) -> None:
+    assert found(bytes((1, 1, 8, 10)), names) is None
+    assert found(b"1.1.8.10", names) == "the name 1.1.8.10 is left at byte 0 of the result"
+
+
 def test_an_address_with_few_values_is_found_as_text_and_where_it_is_a_party(names: Pseudonyms) -> None:
     assert found(bytes((0, 0, 0, 10, 0, 0, 1, 0)), names) is None
     assert found(b"10.0.0.1", names) == "the name 10.0.0.1 is left at byte 0 of the result"
@@ -71,6 +79,7 @@ def test_a_pseudonym_may_look_like_an_original(names: Pseudonyms) -> None:
     assert found(names.label(b"home") + b"x", names) is not None
     inside = names.opaque(HANDLE)[5:9]
     names.used["address"][inside] = b"\1\2\3\4"
+    names.packed.add(inside)
     assert found(names.opaque(HANDLE), names) is None
     assert found(b"\0" + inside, names) is not None
 

@@ -155,6 +155,7 @@ def test_very_long_names_cost_no_more_for_each_byte(names: Pseudonyms) -> None:
     assert len(new) == len(long)
     assert new[:255] == names.label(long[:255])
     assert len(names.opaque(long)) == len(long)
+    assert names.used["handle"][long] == names.opaque(long)
 
 
 def test_numbers_keep_their_digits(names: Pseudonyms) -> None:

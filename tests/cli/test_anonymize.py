@@ -82,7 +82,7 @@ def test_the_map_is_for_the_owner(statd: Path, tmp_path: Path) -> None:
     assert path == f"/{known['name', 'export']}/{known['name', 'lockme']}"
     assert known["text", "/export"] == f"/{known['name', 'export']}"
     assert known["MAC", "525400840031"].encode() not in ORIGINALS
-    assert Counter(kind for kind, _ in known)["opaque"] >= 3
+    assert Counter(kind for kind, _ in known)["handle"] >= 2
 
 
 def test_names_of_an_attacker_in_the_map(tmp_path: Path) -> None:
@@ -149,6 +149,17 @@ def test_options_without_anonymize(statd: Path, tmp_path: Path) -> None:
 def test_one_name_for_two_files(statd: Path, tmp_path: Path) -> None:
     result = run("carve", statd, "-o", tmp_path / "a", "--anonymize", "--map", tmp_path / "." / "a")
     assert (result.exit_code, result.stderr) == (2, "nfsrpc: --output, --key and --map name one file\n")
+
+
+def test_the_map_may_not_replace_the_capture(statd: Path, tmp_path: Path) -> None:
+    capture = tmp_path / "trace.pcap"
+    capture.write_bytes(statd.read_bytes())
+    result = run("carve", capture, "-o", tmp_path / "out", "--anonymize", "--map", capture)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"nfsrpc: {capture} is what is to be carved from: name another file\n",
+    )
+    assert capture.read_bytes() == statd.read_bytes()
 
 
 def test_nothing_is_written_when_the_proof_fails(statd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
