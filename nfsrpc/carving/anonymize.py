@@ -23,7 +23,7 @@ from nfsrpc.trace import Trace, read
 
 ABOUT = "anonymized by nfsrpc carve"
 KEPT_INTERFACES = ("any", "lo")
-MAX_BYTES = 1 << 28  # of frames, which are all held at once, several times
+MAX_BYTES = 1 << 27  # of frames, which are all held at once, several times
 
 
 class NotAnonymous(ValueError):
@@ -116,7 +116,7 @@ def rewrite(frames: Sequence[Frame], names: Pseudonyms) -> tuple[dict[int, bytes
     writers: list[FrameWriter | None] = []
     for number, frame in enumerate(frames):
         try:
-            writers.append(write(frame.bytes, frame.wire_len, frame.link_type, names))
+            writers.append(write(frame, names))
         except Unread as reason:
             left_out[number] = str(reason)
             writers.append(None)

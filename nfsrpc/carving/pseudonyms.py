@@ -102,7 +102,7 @@ class Pseudonyms:
 
     def address(self, packed: bytes) -> bytes:
         """The pseudonym of an IPv4 or IPv6 address that stands somewhere as bytes."""
-        self.packed.add(packed)
+        self.packed |= {packed, packed[12:]}  # IPv4 may be embedded in IPv6
         return self._address(packed)
 
     def _address(self, packed: bytes) -> bytes:

@@ -115,6 +115,19 @@ def test_ipv6() -> None:
     check(conversation("fe80::5054:ff:fe84:31", "fe80::5054:ff:fe84:41").capture(mtu=1280))
 
 
+def test_loopbacks_of_two_hosts_in_one_file() -> None:
+    """Their connections have the same addresses, ports and sequence numbers, and other contents."""
+    s = Scenario()
+    hosts = [
+        s.host(f"10.1.84.{number}", name=f"{name}.example.com") for number, name in ((31, "server"), (41, "client"))
+    ]
+    for one, other in (hosts, hosts[::-1]):
+        one.monitor(other, from_port=700).reply(res_stat="STAT_SUCC", state=3)
+    result = check(s.capture(hosts, on="any", file="pcapng"))
+    texts = [result.names.text(text) for text in (b"server.example.com", b"client.example.com")]
+    assert [text in result.data for text in texts] == [True, True]
+
+
 def test_nothing_of_the_names_and_data_is_left() -> None:
     capture = conversation().capture(on="any")
     left = check(capture).data
