@@ -72,6 +72,19 @@ def test_an_address_with_few_values_is_found_as_text_and_where_it_is_a_party(nam
     assert leaks.find(b"", 0, Decoded([names.text(b"10.0.0.1").decode()]), names) is None
 
 
+@pytest.mark.parametrize(("address", "telling"), [("10.0.84.31", True), ("10.0.0.31", False), ("10.84.0.0", False)])
+def test_how_many_bytes_of_an_address_tell_it(names: Pseudonyms, address: str, telling: bool) -> None:
+    packed = ip_address(address).packed
+    names.address(packed)
+    assert (found(packed, names) is not None) == telling
+
+
+@pytest.mark.parametrize(("handle", "telling"), [(b"abcdefff", True), (b"abcdeeee", False), (b"abcdefg", False)])
+def test_how_many_bytes_of_a_handle_tell_it(names: Pseudonyms, handle: bytes, telling: bool) -> None:
+    names.opaque(handle)
+    assert (found(handle, names) is not None) == telling
+
+
 def test_a_pseudonym_may_look_like_an_original(names: Pseudonyms) -> None:
     """Names, addresses and handles of which a pseudonym happens to have the bytes of something else."""
     names.text(names.label(b"home"))  # an original that is the pseudonym of another

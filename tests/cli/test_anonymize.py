@@ -8,6 +8,7 @@ import pytest
 
 import nfsrpc
 from nfsrpc.carving import leaks
+from nfsrpc.carving.anonymize import frames_of
 from tests.captures_dir import Capture, captures
 from tests.cli.command import run
 from tests.scenario import Scenario
@@ -160,6 +161,15 @@ def test_the_map_may_not_replace_the_capture(statd: Path, tmp_path: Path) -> Non
         f"nfsrpc: {capture} is what is to be carved from: name another file\n",
     )
     assert capture.read_bytes() == statd.read_bytes()
+
+
+def test_more_than_is_held_at_once(statd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = sum(len(frame.bytes) for frame in frames_of(nfsrpc.read(statd)))
+    for limit in (size, size - 1):
+        monkeypatch.setattr("nfsrpc.carving.anonymize.MAX_BYTES", limit)
+        result = run("carve", statd, "-o", tmp_path / "out", "--anonymize", "--frames", "all")
+        assert (result.exit_code == 0) == (limit == size), result.stderr
+    assert result.stderr == "nfsrpc: more than 0 MiB to anonymize: choose fewer frames with --where or --frames\n"
 
 
 def test_nothing_is_written_when_the_proof_fails(statd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
