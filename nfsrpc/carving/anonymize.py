@@ -51,11 +51,10 @@ def anonymize(trace: Trace, key: bytes) -> Anonymized:
     data = capture_of(
         trace, [frame._replace(bytes=new) for frame, new in zip(kept, written.values(), strict=True)], names
     )
-    first_section = int.from_bytes(data[4:8], "little")  # with the name of this program, and nothing else
     after = read(data)
     columns = after.tables.decoded
     decoded = leaks.Decoded([address for address, _ in columns.addresses], columns.strings)
-    if (leak := leaks.find(data, first_section, decoded, names)) is not None:
+    if (leak := leaks.find(list(written.values()), decoded, names)) is not None:
         raise NotAnonymous(f"not written: {leak}")
     plain, result = read(capture_of(trace, kept, names)).diagnosis, after.diagnosis
     if difference := differing(outline(plain, names), outline(result)):

@@ -28,7 +28,7 @@ def names() -> Pseudonyms:
 
 
 def found(data: bytes, names: Pseudonyms) -> str | None:
-    return leaks.find(data, 0, Decoded(), names)
+    return leaks.find([data], Decoded(), names)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_what_is_left_is_found(names: Pseudonyms, left: bytes, what: str, before
     at = before + left.index(what.split()[2].encode()) if "name" in what else before
     report = found(bytes(before) + left + bytes(20), names)
     assert report is not None
-    assert report.startswith(f"{what} is left at byte {at} of the result")
+    assert report.startswith(f"{what} is left in frame 1 of the result, at byte {at}")
 
 
 def test_what_is_too_short_or_the_same_everywhere_is_none(names: Pseudonyms) -> None:
@@ -62,14 +62,14 @@ def test_what_is_too_short_or_the_same_everywhere_is_none(names: Pseudonyms) -> 
 
 def test_an_address_that_is_in_texts_alone_is_searched_for_as_text(names: Pseudonyms) -> None:
     assert found(bytes((1, 1, 8, 10)), names) is None
-    assert found(b"1.1.8.10", names) == "the name 1.1.8.10 is left at byte 0 of the result"
+    assert found(b"1.1.8.10", names) == "the name 1.1.8.10 is left in frame 1 of the result, at byte 0"
 
 
 def test_an_address_with_few_values_is_found_as_text_and_where_it_is_a_party(names: Pseudonyms) -> None:
     assert found(bytes((0, 0, 0, 10, 0, 0, 1, 0)), names) is None
-    assert found(b"10.0.0.1", names) == "the name 10.0.0.1 is left at byte 0 of the result"
-    assert leaks.find(b"", 0, Decoded(["10.0.0.1"]), names) == "the address 10.0.0.1 is a party of the result"
-    assert leaks.find(b"", 0, Decoded([names.text(b"10.0.0.1").decode()]), names) is None
+    assert found(b"10.0.0.1", names) == "the name 10.0.0.1 is left in frame 1 of the result, at byte 0"
+    assert leaks.find([], Decoded(["10.0.0.1"]), names) == "the address 10.0.0.1 is a party of the result"
+    assert leaks.find([], Decoded([names.text(b"10.0.0.1").decode()]), names) is None
 
 
 @pytest.mark.parametrize(("address", "telling"), [("10.0.84.31", True), ("10.0.0.31", False), ("10.84.0.0", False)])
@@ -100,7 +100,7 @@ def test_a_pseudonym_may_look_like_an_original(names: Pseudonyms) -> None:
 def test_the_number_of_a_process_may_be_the_name_of_a_file(names: Pseudonyms) -> None:
     names.text(b"4711")
     assert found(names.owner(b"4711@node1"), names) is None
-    assert found(b"4711", names) == "the name 4711 is left at byte 0 of the result"
+    assert found(b"4711", names) == "the name 4711 is left in frame 1 of the result, at byte 0"
 
 
 def test_hosts_with_short_names_may_have_each_other_s(names: Pseudonyms) -> None:
@@ -120,15 +120,16 @@ def test_an_original_that_is_its_own_pseudonym(names: Pseudonyms) -> None:
 
 def test_names_of_an_attacker_are_printable(names: Pseudonyms) -> None:
     names.used["name"][b"\x1b[2Jx"] = b"\x1b[2Jy"
-    assert found(b"..\x1b[2Jx", names) == "the name \\x1b[2Jx is left at byte 2 of the result"
+    assert found(b"..\x1b[2Jx", names) == "the name \\x1b[2Jx is left in frame 1 of the result, at byte 2"
 
 
-def test_the_first_section_of_the_file_is_not_searched(names: Pseudonyms) -> None:
-    assert leaks.find(b"node1", 5, Decoded(), names) is None
+def test_where_it_is_left(names: Pseudonyms) -> None:
+    frames = [bytes(60), b"no" + HANDLE[:4], HANDLE[4:8] + b".node1"]
+    assert leaks.find(frames, Decoded(), names) == "the name node1 is left in frame 3 of the result, at byte 5"
 
 
 def test_every_decoded_field_is_a_pseudonym(names: Pseudonyms) -> None:
     """Also those that are too short to be searched for."""
     fields = [names.text(b"ab"), names.opaque(HANDLE), b"", bytes(8), b"superuser", b"tcp"]
-    assert leaks.find(b"", 0, Decoded((), fields), names) is None
-    assert leaks.find(b"", 0, Decoded((), [b"ab"]), names) == "the name ab is a field of a message of the result"
+    assert leaks.find([], Decoded((), fields), names) is None
+    assert leaks.find([], Decoded((), [b"ab"]), names) == "the name ab is a field of a message of the result"
