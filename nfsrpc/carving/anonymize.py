@@ -23,7 +23,7 @@ from nfsrpc.trace import Trace, read
 
 ABOUT = "anonymized by nfsrpc carve"
 KEPT_INTERFACES = ("any", "lo")
-MAX_BYTES = 1 << 28  # of frames, which are all held at once, several times
+MAX_BYTES = 1 << 27  # of frames, which are all held at once, several times
 
 
 class NotAnonymous(ValueError):
@@ -51,10 +51,10 @@ def anonymize(trace: Trace, key: bytes) -> Anonymized:
     data = capture_of(
         trace, [frame._replace(bytes=new) for frame, new in zip(kept, written.values(), strict=True)], names
     )
-    first_section = int.from_bytes(data[4:8], "little")  # with the name of this program, and nothing else
     after = read(data)
-    parties = [address for address, _ in after.tables.decoded.addresses]
-    if (leak := leaks.find(data, first_section, parties, names)) is not None:
+    columns = after.tables.decoded
+    decoded = leaks.Decoded([address for address, _ in columns.addresses], columns.strings)
+    if (leak := leaks.find(list(written.values()), decoded, names)) is not None:
         raise NotAnonymous(f"not written: {leak}")
     plain, result = read(capture_of(trace, kept, names)).diagnosis, after.diagnosis
     if difference := differing(outline(plain, names), outline(result)):
@@ -115,7 +115,7 @@ def rewrite(frames: Sequence[Frame], names: Pseudonyms) -> tuple[dict[int, bytes
     writers: list[FrameWriter | None] = []
     for number, frame in enumerate(frames):
         try:
-            writers.append(write(frame.bytes, frame.wire_len, frame.link_type, names))
+            writers.append(write(frame, names))
         except Unread as reason:
             left_out[number] = str(reason)
             writers.append(None)

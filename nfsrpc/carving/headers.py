@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from nfsrpc.carving.checksums import Checksum
 from nfsrpc.carving.pseudonyms import Pseudonyms
+from nfsrpc.raw import Frame
 
 NULL, ETHERNET, PPP, LOOP, LINUX_SLL, LINUX_SLL2 = 0, 1, 9, 108, 113, 276
 PPP_HDLC, PPP_ETHER, PPP_PPPD, PPP_WITH_DIR, C_HDLC, C_HDLC_WITH_DIR = 50, 51, 166, 204, 104, 205
@@ -67,6 +68,7 @@ class FrameWriter:
     data: bytes
     wire_len: int
     names: Pseudonyms
+    interface: int = 0
     out: bytearray = field(init=False)
     checksums: list[Checksum] = field(default_factory=list)  # the outermost first
     packet: Packet | None = None
@@ -105,11 +107,11 @@ class FrameWriter:
         return original, new
 
 
-def write(data: bytes, wire_len: int, link_type: int, names: Pseudonyms) -> FrameWriter:
+def write(captured: Frame, names: Pseudonyms) -> FrameWriter:
     """A frame with its headers written. Raises Unread for one that holds no TCP, UDP or ICMP."""
-    frame = FrameWriter(data, wire_len, names)
+    frame = FrameWriter(captured.bytes, captured.wire_len, names, captured.interface)
     try:
-        link(frame, link_type, 0)
+        link(frame, captured.link_type, 0)
     except Cut:
         if not any(frame.out):
             raise Unread("cut in the first header") from None

@@ -39,9 +39,10 @@ from nfsrpc.carving.pseudonyms import Pseudonyms
 from nfsrpc.protocols import PROTOCOLS, program_name
 from nfsrpc.protocols.numbers import AuthFlavor, Port
 
-Party: TypeAlias = tuple[bytes, int]  # address and port
+Party: TypeAlias = tuple[bytes, int]  # address, with the interface where it is a loopback, and port
 Way: TypeAlias = tuple[Party, Party]
 
+LOOPBACK_NETWORK, LOOPBACK = 127, bytes(15) + b"\1"
 MAX_AGE = 30_000_000_000  # ns that fragments are waited for, as in the core
 SYN, ACK = 2, 16
 TCP_HEADER, CHECKSUM_AT = 20, {TCP: 16, UDP: 6, ICMP: 2, ICMPV6: 2}
@@ -75,6 +76,7 @@ class Datagram:
     parts: list[tuple[int, int, int, int]]  # frame, where it begins there, its offset, bytes captured
     data: bytes  # without a hole from the first byte on
     length: int | None  # on the wire; None where the last fragment is missing
+    interface: int  # a loopback address is another host at each
     new: bytearray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +89,8 @@ class Datagram:
     @property
     def way(self) -> Way:
         source, target = (int.from_bytes(self.data[at : at + 2], "big") for at in (0, 2))
-        return (self.packet.source, source), (self.packet.target, target)
+        domain = self.interface.to_bytes(4, "big") if is_loopback(self.packet.source) else b""
+        return (self.packet.source + domain, source), (self.packet.target + domain, target)
 
     def keep(self, begin: int, end: int) -> None:
         self.new[begin:end] = self.data[begin:end]
@@ -105,6 +108,10 @@ class Datagram:
                 frame.out[into] = agreeing(frame.data[into], self.data[offset:end], self.new[offset:end])
 
 
+def is_loopback(address: bytes) -> bool:
+    return address[0] == LOOPBACK_NETWORK if len(address) == 4 else address == LOOPBACK
+
+
 def agreeing(data: bytes, original: bytes, new: bytes | bytearray) -> bytes:
     """What is written for `data`, of which `original` was put together: zero where they differ."""
     if data == original:
@@ -116,8 +123,8 @@ def agreeing(data: bytes, original: bytes, new: bytes | bytearray) -> bytes:
 class Fragments:
     """The fragments of one datagram."""
 
-    def __init__(self, packet: Packet, time: int) -> None:
-        self.packet, self.time = packet, time
+    def __init__(self, packet: Packet, time: int, interface: int) -> None:
+        self.packet, self.time, self.interface = packet, time, interface
         self.pieces: dict[int, bytes] = {}
         self.parts: list[tuple[int, int, int, int]] = []
         self.total: int | None = None
@@ -142,7 +149,7 @@ class Fragments:
             if offset > len(data):
                 break
             data += piece[len(data) - offset :]
-        return Datagram(self.packet, self.parts, bytes(data), self.total)
+        return Datagram(self.packet, self.parts, bytes(data), self.total, self.interface)
 
 
 def datagrams(frames: Sequence[FrameWriter | None], times: Sequence[int]) -> list[Datagram]:
@@ -155,14 +162,15 @@ def datagrams(frames: Sequence[FrameWriter | None], times: Sequence[int]) -> lis
             continue
         data = frame.data[packet.begin : packet.end]
         if not (packet.offset or packet.more):
-            found.append(Datagram(packet, [(number, packet.begin, 0, len(data))], data, packet.length))
+            parts = [(number, packet.begin, 0, len(data))]
+            found.append(Datagram(packet, parts, data, packet.length, frame.interface))
             continue
         key = packet.source, packet.target, packet.protocol, packet.ident
         known = waiting.get(key)
         if known is None or not known.fits(packet, data, time):
             if known is not None:
                 found.append(known.datagram())
-            known = waiting[key] = Fragments(packet, time)
+            known = waiting[key] = Fragments(packet, time, frame.interface)
         known.add(number, packet, data)
     found += (known.datagram() for known in waiting.values())
     return sorted(found, key=lambda each: each.frame)

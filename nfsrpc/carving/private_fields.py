@@ -22,7 +22,8 @@ IDENTIFIERS = {"uid", "gid", "gids", "gqa_uid", "gqa_id", "sqa_id"}  # of users 
 NUMBERS = {"fileid", "fsid", "cookie", "specdata1", "specdata2", "rdev", "stamp"}  # of files, devices and hosts
 BLANK = {"args", "res", "results", "buf", "body"}  # arguments of other programs, socket addresses, credentials
 BLANK_ARRAYS = {"aclent", "dfaclent"}  # access control lists
-TEXTS = {"oh"}  # opaque bytes that often are text: Linux's lock owners are "pid@host"
+COOKIES = {"cookie", "cookieverf", "verf"}  # some servers make them of times, which stand in attributes as well
+OWNERS = {"oh"}  # opaque bytes that often are text: Linux's are "pid@host"
 # Words that mean the same everywhere, in the fields of rpcbind.
 NETIDS = (b"tcp", b"tcp6", b"udp", b"udp6", b"rdma", b"rdma6", b"local", b"ticots", b"ticotsord", b"ticlts", b"-")
 FAMILIES = (b"inet", b"inet6", b"loopback")
@@ -32,7 +33,7 @@ KEPT = {
     **dict.fromkeys(("r_addr", "addr", "r_maddr"), SOCKETS),
     "r_owner": (b"superuser", b"unknown"),
 }
-PRINTABLE = re.compile(rb"[\x20-\x7e\x80-\xff]*[A-Za-z@][\x20-\x7e\x80-\xff]*")
+PRINTABLE, LETTER = re.compile(rb"[\x20-\x7e]+"), re.compile(rb"[A-Za-z]")
 AUTH_BODY = 8  # bytes of a credential before its body: flavor and length
 
 
@@ -93,9 +94,11 @@ class Rewriter(Reader):
             return bytes(len(content))
         if content in KEPT.get(field, ()):
             return content
-        if isinstance(kind, String) or (field in TEXTS and PRINTABLE.fullmatch(content)):
+        if isinstance(kind, String):
             return self.names.text(content)
-        return self.names.opaque(content)
+        if field in OWNERS and PRINTABLE.fullmatch(content) and LETTER.search(content):
+            return self.names.owner(content)
+        return self.names.opaque(content, "cookie" if field in COOKIES else "handle")
 
     def put_credentials(self, start: int, auth: dict[str, Any]) -> None:
         body = Rewriter(auth["body"], self.names)

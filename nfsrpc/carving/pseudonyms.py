@@ -65,6 +65,7 @@ class Pseudonyms:
     def __init__(self, key: bytes) -> None:
         self.key = key
         self.used: dict[str, dict[bytes, bytes]] = defaultdict(dict)
+        self.packed: set[bytes] = set()  # addresses that were met as bytes, and not only as text
 
     # Orders
 
@@ -100,7 +101,11 @@ class Pseudonyms:
     # Addresses
 
     def address(self, packed: bytes) -> bytes:
-        """The pseudonym of an IPv4 or IPv6 address."""
+        """The pseudonym of an IPv4 or IPv6 address that stands somewhere as bytes."""
+        self.packed |= {packed, packed[12:]}  # IPv4 may be embedded in IPv6
+        return self._address(packed)
+
+    def _address(self, packed: bytes) -> bytes:
         known = self.used["address"].get(packed)
         if known is not None:
             return known
@@ -120,7 +125,7 @@ class Pseudonyms:
 
     def _ipv6(self, packed: bytes) -> bytes:
         if packed[:12] in EMBEDDING:
-            return packed[:12] + self.address(packed[12:])
+            return packed[:12] + self._address(packed[12:])
         if packed[0] == 0xFF or packed in (bytes(16), bytes(15) + b"\1"):
             return packed
         out = b""
@@ -151,10 +156,8 @@ class Pseudonyms:
         known = self.used["text"].get(original)
         if known is not None:
             return known
-        owner = OWNER.match(original)
-        at = owner.end() if owner else 0
-        out = [original[:at]]
-        for match in ADDRESS.finditer(original, at):
+        at, out = 0, list[bytes]()
+        for match in ADDRESS.finditer(original):
             if match.start() >= at and (replaced := self._address_text(match.group())) is not None:
                 out += (self._labels(original[at : match.start()]), replaced)
                 at = match.end()
@@ -163,6 +166,13 @@ class Pseudonyms:
                     at = prefix.end()
         out.append(self._labels(original[at:]))
         return self._use("text", original, b"".join(out))
+
+    def owner(self, original: bytes) -> bytes:
+        """The pseudonym of a lock owner, as a text; the number of a process that it begins with is kept."""
+        process = OWNER.match(original)
+        if process is None:
+            return self.text(original)
+        return self._use("text", original, process.group() + self.text(original[process.end() :]))
 
     def _labels(self, text: bytes) -> bytes:
         return LABEL.sub(lambda match: self.label(match.group()), text)
@@ -174,7 +184,7 @@ class Pseudonyms:
             port = PORT.fullmatch(whole)
             for address, behind in ((whole, rest), (port["address"], port["port"] + rest) if port else (b"", b"")):
                 if (packed := packed_address(address)) is not None:
-                    return written(address, self.address(packed)) + behind
+                    return written(address, self._address(packed)) + behind
         return None
 
     def label(self, original: bytes) -> bytes:
@@ -206,20 +216,21 @@ class Pseudonyms:
 
     # Bytes and numbers
 
-    def opaque(self, original: bytes) -> bytes:
+    def opaque(self, original: bytes, kind: str = "handle") -> bytes:
         """The pseudonym of bytes without a meaning to others: handles, cookies, verifiers; zeros are kept."""
         if len(original) > LONGEST:
-            return b"".join(self.opaque(original[at : at + LONGEST]) for at in range(0, len(original), LONGEST))
+            parts = (original[at : at + LONGEST] for at in range(0, len(original), LONGEST))
+            return self._use(kind, original, b"".join(self.opaque(part, kind) for part in parts))
         if not any(original):
             return original
-        known = self.used["opaque"].get(original)
+        known = self.used[kind].get(original)
         if known is not None:
             return known
         domain, size = b"opaque" + len(original).to_bytes(4, "big"), 256 ** len(original)
         number = self.successor(domain, int.from_bytes(original, "big"), size)
         while not number:
             number = self.successor(domain, number, size)
-        return self._use("opaque", original, number.to_bytes(len(original), "big"))
+        return self._use(kind, original, number.to_bytes(len(original), "big"))
 
     def identifier(self, original: int) -> int:
         """The pseudonym of a user or group, with as many digits; root, nobody and "not set" are kept."""

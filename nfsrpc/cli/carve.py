@@ -76,6 +76,8 @@ def carve(
             found = read(trace, progress=progress)
         mention_skipped(found)
         check(found, output)
+        if originals is not None:
+            check(found, originals)
         with replacing(output) as part, whole_capture(part, anonymize) as carved:
             if where is None and frames is None:
                 written = for_findings(found, chosen(found, finding), carved)
@@ -84,7 +86,7 @@ def carve(
             if anonymize:
                 written = anonymized(found, carved, part, key, originals)
     except OSError as error:
-        fail(f"{error.filename or output}: cannot be written: {error.strerror}")
+        fail(f"{output}: cannot be written: {error.strerror}")
     except (SourceError, ValueError) as error:
         fail(error)
     write([clean(f"{output}: {written}"), "\n"], None)
@@ -190,7 +192,11 @@ def anonymized(trace: Trace, carved: str, output: str, key: str | None, original
     from nfsrpc.trace import read
     from nfsrpc.wording import count as counted
 
-    result = anonymize(read(carved), key_of(key))
+    try:
+        secret = key_of(key)
+    except OSError as error:
+        fail(f"{key}: cannot be used as a key: {error.strerror}")
+    result = anonymize(read(carved), secret)
     for reason, frames in sorted(result.left_out.items()):
         say(clean(f"left out: {counted(frames, 'frame')} {reason}"))
     for program, messages in sorted(result.blank.items()):
@@ -199,6 +205,9 @@ def anonymized(trace: Trace, carved: str, output: str, key: str | None, original
         say(f"what is left out changes the verdict, which was: {trace.verdict.summary}")
     with open(output, "wb") as file:
         file.write(result.data)
-    if originals is not None:
-        write_map(originals, result.names)
+    try:
+        if originals is not None:
+            write_map(originals, result.names)
+    except OSError as error:
+        fail(f"{originals}: cannot be written: {error.strerror}")
     return f"{count(result.frames, trace)}, anonymized; {result.diagnosis.verdict.summary}"

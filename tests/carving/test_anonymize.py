@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import nfsrpc
-from nfsrpc.carving.anonymize import Anonymized, NotAnonymous, anonymize, frames_of
+from nfsrpc.carving.anonymize import Anonymized, NotAnonymous, anonymize, capture_of, frames_of, rewrite
+from nfsrpc.carving.checksums import total
 from nfsrpc.carving.pseudonyms import Pseudonyms
 from nfsrpc.trace import Trace
 from tests.captures_dir import Capture, captures
@@ -110,6 +113,20 @@ def test_what_happens_to_frames(options: dict[str, Any]) -> None:
 def test_ipv6() -> None:
     check(conversation("2001:db8:84::31", "2001:db8:84::41").capture())
     check(conversation("fe80::5054:ff:fe84:31", "fe80::5054:ff:fe84:41").capture(mtu=1280))
+
+
+def test_loopbacks_of_two_hosts_in_one_file() -> None:
+    """Their connections have the same addresses, ports and sequence numbers, and other contents."""
+    s = Scenario()
+    hosts = [
+        s.host(f"10.1.84.{number}", name=f"{name}.example.com") for number, name in ((31, "server"), (41, "client"))
+    ]
+    for one, other in (hosts, hosts[::-1]):
+        call = one.monitor(other, from_port=700).reply(res_stat="STAT_SUCC", state=3)
+        call.flow.number = 1
+    result = check(s.capture(hosts, on="any", file="pcapng"))
+    texts = [result.names.text(text) for text in (b"server.example.com", b"client.example.com")]
+    assert [text in result.data for text in texts] == [True, True]
 
 
 def test_nothing_of_the_names_and_data_is_left() -> None:
@@ -218,9 +235,7 @@ def test_a_frame_that_differs_from_what_was_sent_first_is_zero_there() -> None:
     assert b"secret" not in result.data
 
 
-def test_checksums_are_right_where_they_were(tmp_path: Any) -> None:
-    from nfsrpc.carving.checksums import total
-
+def test_checksums_are_right_where_they_were() -> None:
     result = anonymized(conversation().capture(mtu=576))
     for frame in frames_of(nfsrpc.read(result.data)):
         assert total(frame.bytes[14:34]) == 0
@@ -251,7 +266,7 @@ def test_a_host_that_changes_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     """Two hosts with one pseudonym: the analysis is another one."""
 
     def one_for_all(names: Pseudonyms) -> None:
-        names.address = lambda packed: names.used["address"].setdefault(packed, b"\x21\x22\x23\x24")  # type: ignore[method-assign]
+        names.address = lambda packed: names.used["address"].setdefault(packed, bytes((33, 4, 35, 36)))  # type: ignore[method-assign]
 
     assert rewritten(one_for_all, monkeypatch).startswith("not written: the analysis of the result differs: ")
 
@@ -288,3 +303,47 @@ def calls_of(trace: Trace) -> list[tuple[Any, ...]]:
     calls = trace.tables["calls"]
     columns = [calls[name].tolist() for name in ("xid", "prog", "vers", "proc", "status", "rpc_status", "call_bytes")]
     return sorted(zip(*columns, strict=True), key=str)
+
+
+# Wireshark
+
+SOME = ("server-without-statd/nfssrv-any.pcap", "one-sided/snap96-srv-any.pcap", "resolver-silent/nfssrv-eth0.pcap")
+FIELDS = ("_ws.malformed", "ip.checksum.status", "tcp.checksum.status", "udp.checksum.status", "rpc.procedure")
+RIGHT = "1"  # of a checksum
+
+
+@pytest.mark.tshark
+@pytest.mark.parametrize("name", SOME)
+def test_wireshark_finds_what_it_found(name: str, samples: Path, tmp_path: Path) -> None:
+    same_dissection(nfsrpc.read(samples / name), tmp_path)
+
+
+@pytest.mark.tshark
+@pytest.mark.acceptance
+@pytest.mark.parametrize("capture", captures("samples", "kernel", "reports", "hostile", "public", "foreign", "repro"))
+def test_wireshark_finds_what_it_found_in_others_captures(capture: Capture, tmp_path: Path) -> None:
+    same_dissection(nfsrpc.read(capture.load()), tmp_path)
+
+
+def same_dissection(trace: Trace, directory: Path) -> None:
+    """No frame is malformed that was not, right checksums are right, and the messages are in the same frames."""
+    frames, names = frames_of(trace), Pseudonyms(KEY)
+    written, _, _ = rewrite(frames, names)
+    kept = [frames[number] for number in written]
+    (directory / "before").write_bytes(capture_of(trace, kept, names))
+    new = [frame._replace(bytes=data) for frame, data in zip(kept, written.values(), strict=True)]
+    (directory / "after").write_bytes(capture_of(trace, new, names))
+    before, after = dissected(directory / "before"), dissected(directory / "after")
+    assert len(before) == len(after) == len(kept)
+    for number, (one, other) in enumerate(zip(before, after, strict=True), 1):
+        assert one[0] or not other[0], f"frame {number} is malformed"
+        assert all(now == then for then, now in zip(one[1:4], other[1:4], strict=True) if then == RIGHT)
+        assert one[4] in ("", other[4])
+
+
+def dissected(path: Path) -> list[list[str]]:
+    command = ["tshark", "-r", str(path), "-T", "fields"]
+    command += [part for name in ("ip", "tcp", "udp") for part in ("-o", f"{name}.check_checksum:TRUE")]
+    command += [part for name in FIELDS for part in ("-e", name)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [line.split("\t") for line in output.splitlines()]

@@ -143,6 +143,17 @@ def test_a_cut_message_is_cut_at_the_same_field() -> None:
     assert cut[at - 4 : at] == data[at - 4 : at]
 
 
+def test_a_verifier_may_be_a_time_that_stands_elsewhere() -> None:
+    """As in a directory's attributes: it is no handle, whose parts are searched for."""
+    names = Pseudonyms(KEY)
+    declared = program("nfs3").procedure("READDIR")
+    results_ = {"status": "OK", "cookieverf": bytes(range(1, 9)), "reply": {"entries": [], "eof": True}}
+    data = encode_reply(program("nfs3"), "READDIR", results_, xid=7)
+    assert bytes(range(1, 9)) not in message(data, declared, names)
+    assert list(names.used["cookie"]) == [bytes(range(1, 9))]
+    assert not names.used["handle"]
+
+
 def test_credentials_of_other_flavors_are_zero() -> None:
     body: dict[str, Any] = {"rpcvers": 2, "prog": 100003, "vers": 3, "proc": 0}
     body["cred"] = {"flavor": "AUTH_DH", "body": b"unix.1000@example.com"}

@@ -109,7 +109,8 @@ def test_names_are_replaced_label_by_label(names: Pseudonyms) -> None:
     short, domain = names.text(b"node1"), names.text(b"example.com")
     assert names.text(b"node1.example.com") == short + b"." + domain
     assert names.text(b"NODE1.Example.com").lower() == short + b"." + domain
-    assert names.text(b"4711@node1") == b"4711@" + short
+    assert names.owner(b"4711@node1") == b"4711@" + short
+    assert names.owner(b"node1") == short
     assert names.text(b"/node1/node1") == b"/" + short + b"/" + short
     assert names.text(b"*.example.com") == b"*." + domain
     assert short[:4].isalpha()
@@ -126,7 +127,9 @@ def test_names_that_are_the_same_everywhere(names: Pseudonyms, kept: bytes) -> N
 def test_a_number_without_a_host_is_no_process(names: Pseudonyms) -> None:
     assert names.text(b"4711") != b"4711"
     assert names.text(b"4711").isdigit()
-    assert names.text(b"x4711@node1")[:5] != b"x4711"
+    assert names.owner(b"4711") == names.text(b"4711")
+    assert names.owner(b"x4711@node1")[:5] != b"x4711"
+    assert names.text(b"4711@node1")[:4] == names.text(b"4711")
 
 
 def test_labels_have_pseudonyms_of_their_own_however_short(names: Pseudonyms) -> None:
@@ -152,6 +155,7 @@ def test_very_long_names_cost_no_more_for_each_byte(names: Pseudonyms) -> None:
     assert len(new) == len(long)
     assert new[:255] == names.label(long[:255])
     assert len(names.opaque(long)) == len(long)
+    assert names.used["handle"][long] == names.opaque(long)
 
 
 def test_numbers_keep_their_digits(names: Pseudonyms) -> None:
