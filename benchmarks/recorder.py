@@ -20,6 +20,7 @@ from nfsrpc._core import Decoder
 from nfsrpc.record.ring import terms
 from nfsrpc.record.segment import PACKET, blocks
 
+FRAMES = 1_000_000
 CLIENTS = 50
 LOCKS = 0.1  # LOCK, and as many UNLOCK
 RATES = (Rate("100 000 packets/s", 100_000, 9.0), Rate("nothing comes", 0, 20))
@@ -52,17 +53,14 @@ def main() -> None:
         print("ring on disk after each day, MB         " + "".join(f"{size:7.1f}" for _, size in days))
 
 
-def mixed(path: Path, frames: int = traffic.FRAMES, length_us: int = traffic.MICROSECONDS, day: int = 0) -> None:
-    """A capture of the mix: `traffic.small` with more clients, more locks, and its own length."""
-    shares = {name: (share * 7 / 8, pair) for name, (share, pair) in traffic.KINDS.items()}
-    shares |= {name: (LOCKS, traffic.KINDS[name][1]) for name in ("LOCK", "UNLOCK")}
+def mixed(path: Path, frames: int = FRAMES, length_us: int = FRAMES * traffic.MICROSECONDS, day: int = 0) -> None:
+    """A capture of the mix: `traffic.SMALL` with more clients, more locks, and its own length."""
+    ordinary = tuple(share * (1 - 2 * LOCKS) / 0.9 for share in traffic.SMALL[: traffic.LOCK])
+    shares = (*ordinary, LOCKS, LOCKS, traffic.SMALL[traffic.GETPORT])
     values = {
         "CLIENTS": CLIENTS,
         "FLOWS": CLIENTS * len(traffic.SERVER_PORTS),
-        "KINDS": shares,
-        "FRAMES": frames,
-        "EXCHANGES": round(frames * 0.45),
-        "MICROSECONDS": length_us,
+        "MICROSECONDS": length_us // frames,
         "START_US": traffic.START_US + day * DAY_US,
         "SEED": traffic.SEED + day,
     }
@@ -70,7 +68,7 @@ def mixed(path: Path, frames: int = traffic.FRAMES, length_us: int = traffic.MIC
     try:
         for name, value in values.items():
             setattr(traffic, name, value)
-        traffic.small(path)
+        traffic.mixed(shares, path, frames)
     finally:
         for name, value in before.items():
             setattr(traffic, name, value)

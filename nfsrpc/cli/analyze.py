@@ -95,7 +95,7 @@ def analyze_fleet(
         text = [f"{line}\n" for line in lines(fleet, width)]
         write([*text, as_text(fleet.report, output, verbose)], output)
     else:
-        write([RENDERERS[format](fleet.report)], output)
+        write([RENDERERS[format](fleet.report, None)], output)
     check_rules(fleet.report.diagnosis)
     end_with(fleet.report.diagnosis, exit_code)
 
@@ -148,26 +148,29 @@ def as_text(report: Report, output: str | None, verbose: bool = False) -> str:
     return text.render(report, width, output is None and terminal.uses_colour(sys.stdout), verbose)
 
 
-def as_json(report: Report, _tables: Sessions) -> str:
+def as_json(report: Report, _tables: Sessions | None) -> str:
     from nfsrpc.report import json
 
     return json.render(report)
 
 
-def as_markdown(report: Report, _tables: Sessions) -> str:
+def as_markdown(report: Report, _tables: Sessions | None) -> str:
     from nfsrpc.report import markdown
 
     return markdown.render(report)
 
 
-def as_html(report: Report, tables: Sessions) -> str:
+def as_html(report: Report, tables: Sessions | None) -> str:
+    """With pictures and messages, unless the captures lie elsewhere: a fleet's."""
     from nfsrpc.report import html
     from nfsrpc.report.attachments import attachments
 
+    if tables is None:
+        return html.render(report)
     return html.render(report, attachments(report, tables))
 
 
-RENDERERS: dict[Format, Callable[[Report, Sessions], str]] = {
+RENDERERS: dict[Format, Callable[[Report, Sessions | None], str]] = {
     Format.json: as_json,
     Format.markdown: as_markdown,
     Format.html: as_html,

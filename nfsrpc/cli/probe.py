@@ -60,7 +60,7 @@ def probe(
     if format is Format.text:
         write([f"{line}\n" for line in lines(probed, as_text(report, None, verbose))], None)
     else:
-        write([RENDERERS[format](report)], None)
+        write([RENDERERS[format](report, probed.trace.tables)], None)
     check_rules(diagnosis)
     end_with(diagnosis, exit_code)
 
