@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -11,15 +11,14 @@ from nfsrpc._core import Decoder
 from nfsrpc.extras import extra
 from nfsrpc.reading import Batch
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+ArrowTable: TypeAlias = Any  # pyarrow.Table
 
 COLUMNS = ("exchanges", "copies", "flows", "captures", "tallies", "latencies", "accesses")
 LISTS = ("capture_formats", "interfaces", "locals")  # short ones: a row per file or interface
 DECODED = "decoded."
 
 
-def to_arrow(batch: Batch) -> tuple[dict[str, pa.Table], dict[str, list[Any]]]:
+def to_arrow(batch: Batch) -> tuple[dict[str, ArrowTable], dict[str, list[Any]]]:
     """The tables of a batch, and its short lists."""
     pa = pyarrow()
     tables = {name: table(batch[name]) for name in COLUMNS}
@@ -31,7 +30,7 @@ def to_arrow(batch: Batch) -> tuple[dict[str, pa.Table], dict[str, list[Any]]]:
     return tables, {name: list(map(plain, batch[name])) for name in LISTS}
 
 
-def from_arrow(tables: Mapping[str, pa.Table], lists: Mapping[str, list[Any]]) -> Batch:
+def from_arrow(tables: Mapping[str, ArrowTable], lists: Mapping[str, list[Any]]) -> Batch:
     """The batch that these tables were made of."""
     nothing: Batch = Decoder([], []).drain()
     batch = nothing | {name: columns(tables[name]) for name in COLUMNS}
@@ -49,7 +48,7 @@ def from_arrow(tables: Mapping[str, pa.Table], lists: Mapping[str, list[Any]]) -
     }
 
 
-def table(columns: Mapping[str, Any]) -> pa.Table:
+def table(columns: Mapping[str, Any]) -> ArrowTable:
     pa = pyarrow()
     arrays = {}
     for name, column in columns.items():
@@ -59,7 +58,7 @@ def table(columns: Mapping[str, Any]) -> pa.Table:
     return pa.table(arrays)
 
 
-def columns(table: pa.Table) -> dict[str, Any]:
+def columns(table: ArrowTable) -> dict[str, Any]:
     return {name: column(table[name].combine_chunks()) for name in table.column_names}
 
 

@@ -8,21 +8,18 @@ by node: joining makes both unique in the fleet.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nfsrpc.columns import Mask, isin
-from nfsrpc.fleet.arrow import from_arrow, to_arrow
+from nfsrpc.fleet.arrow import ArrowTable, from_arrow, to_arrow
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.reading import Batch, Vantage, VantageBatches, prepared
 from nfsrpc.sessions.counting import COUNTING
 from nfsrpc.sessions.thinning import as_one
 from nfsrpc.sessions.wanted import WANTED
 from nfsrpc.sources import Capture, SourceError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 EVERYWHERE = 0xFFFFFFFF  # the domain of addresses that are not loopback
 FILE_BITS = 16  # a loopback's domain is the number of a file, and of an interface in it
@@ -34,7 +31,7 @@ class VantageRows(NamedTuple):
     """The rows of one capture point."""
 
     files: list[int]  # of the node's
-    tables: dict[str, pa.Table]
+    tables: dict[str, ArrowTable]
     lists: dict[str, list[Any]]
 
 

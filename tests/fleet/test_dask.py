@@ -134,7 +134,7 @@ def test_a_scheduler_that_is_not_there_is_one_line() -> None:
 
 
 def test_captures_and_cache_in_a_bucket(small: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
     server = pytest.importorskip("moto.server", reason="moto's server is not installed").ThreadedMotoServer(port=0)
     server.start()
     try:
@@ -148,8 +148,6 @@ def test_captures_and_cache_in_a_bucket(small: Path, client: Any, monkeypatch: p
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         client.run(lambda: os.environ.update(environment))
-        import s3fs
-
         bucket = s3fs.S3FileSystem(anon=False)
         bucket.mkdir("rings")
         bucket.put(str(small), "rings/", recursive=True)
