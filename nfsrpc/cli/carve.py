@@ -71,6 +71,8 @@ def carve(
         fail("--key and --map are of --anonymize")
     if len({os.path.realpath(file) for file in (output, key, originals) if file}) < 1 + bool(key) + bool(originals):
         fail("--output, --key and --map name one file")
+    if output.lower().endswith(OTHERS):
+        fail(f"{output}: what is written is pcapng, whose comments no other format has; name it so")
     try:
         with progress_bar() as progress:
             found = read(trace, progress=progress)
@@ -96,8 +98,6 @@ def carve(
 def check(trace: Trace, output: str) -> None:
     if len(trace.tables.decoded.vantages) > 1:
         fail(f"carve one capture at a time, or the files of one ring: {', '.join(trace.files)} overlap in time")
-    if output.lower().endswith(OTHERS):
-        fail(f"{output}: what is written is pcapng, whose comments no other format has; name it so")
     for file in map(str, trace.tables.decoded.sources):
         if os.path.exists(output) and os.path.exists(file) and os.path.samefile(output, file):
             fail(f"{output} is what is to be carved from: name another file")
