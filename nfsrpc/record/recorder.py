@@ -36,7 +36,8 @@ KEEP_INCIDENTS, INCIDENT_SIZE = 100, 64 << 20
 # What the decoder has ready is written after so long, or so many bytes of the capture.
 WRITE_S, WRITE_BYTES = 0.25, 1 << 20
 IDLE_S = 2.0  # without a packet, after which what waits for its flow's program is written
-REWRITE_S = 60.0  # between two writings of an incident that is only extended
+# Between two writings of an incident that is only extended, and of one of which something else has changed.
+REWRITE_S, CHANGED_S = 60.0, 5.0
 EXPIRE_S = 60.0
 KERNEL_S = 1.0
 AFTER = 300 * SECOND  # of control traffic after the last sign: a fault that is over by then shows how
@@ -66,6 +67,8 @@ class Pending:
 
 
 class Recorder:
+    """The ring and the incidents of one live capture."""
+
     def __init__(
         self,
         live: Live,
@@ -211,7 +214,7 @@ class Recorder:
 
     def _is_due(self, pending: Pending, now: float) -> bool:
         written_at = self._written_at.get(pending.manifest.id, float("-inf"))
-        return pending.is_urgent or now - written_at >= REWRITE_S
+        return now - written_at >= (CHANGED_S if pending.is_urgent else REWRITE_S)
 
     def _start(self, pending: Pending) -> None:
         self._take(self._clock(), all=True)
@@ -228,6 +231,7 @@ class Recorder:
         found.dropped = self._dropped(since - folder.BEFORE)
         if self._ring_stopped is not None and self._ring_stopped >= since - folder.BEFORE:
             folder.note(found, "the ring had stopped: packets of this time are missing")
+        kernel_log = self._kernel_lines(found)
         return Job(
             self.options.directory,
             manifest.document(found),
@@ -235,9 +239,18 @@ class Recorder:
             max(until, found.last),
             self.options.incident_size,
             list(self.live.options.rules),
-            self._kernel_log.text() if self._kernel_log and self.options.on_node else "",
+            kernel_log,
             self.options.on_node,
         )
+
+    def _kernel_lines(self, found: Manifest) -> str:
+        """The kernel's log of the node; where there is none, the manifest says why."""
+        if self._kernel_log is None or not self.options.on_node:
+            return ""
+        text = self._kernel_log.text()
+        if not text:
+            found.node["kernel.log"] = self._kernel_log.missing or "no line about NFS"
+        return text
 
     def _finish(self, result: dict[str, Any] | None) -> None:
         """Takes the result of the folder that is being written; None where there is none yet."""

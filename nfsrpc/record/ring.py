@@ -106,7 +106,6 @@ class Ring:
         self.directory, self.size, self.age = directory, size, age
         self.segment_size = min(max(size // SEGMENTS, 1), MAX_SEGMENT)
         self.is_stopped = False  # for lack of room
-        self.written = 0  # bytes, since the start
         self._say = say
         self._lock = locked(directory)
         self._closed = deque(segments(directory))
@@ -205,7 +204,6 @@ class Ring:
             os.lseek(self._file, self._length, os.SEEK_SET)
             raise
         self._length += len(data)
-        self.written += len(data)
 
     def _delete(self, now: int, more: int) -> None:
         """Deletes the oldest segments: those that are too old, and as many as the next bytes need."""

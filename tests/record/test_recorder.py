@@ -73,13 +73,14 @@ class KernelLog:
 
     def __init__(self) -> None:
         self.lines: list[KernelLine] = []
+        self.content, self.missing = "[    1.000000] lockd: x\n", ""
 
     def new(self) -> list[KernelLine]:
         found, self.lines = self.lines, []
         return found
 
     def text(self) -> str:
-        return "[    1.000000] lockd: x\n"
+        return self.content
 
     def close(self) -> None:
         pass
@@ -167,10 +168,13 @@ def test_one_that_is_only_extended_is_written_once_a_minute(stage: Stage) -> Non
     assert [manifest.count for manifest in stage.writer.manifests] == [1, 60, 120, 180]
 
 
-def test_what_becomes_certain_is_written_at_once(stage: Stage) -> None:
+@pytest.mark.parametrize(("later", "written"), [(4.9, ["likely"]), (5.0, ["likely", "certain"])])
+def test_what_becomes_certain_is_written_within_seconds(stage: Stage, later: float, written: list[str]) -> None:
     stage.look(finding(certainty="likely"))
     stage.look(finding(), at=1)
-    assert [manifest.certainty for manifest in stage.writer.manifests] == ["likely", "certain"]
+    stage.now = later
+    stage.recorder.tick()
+    assert [manifest.certainty for manifest in stage.writer.manifests] == written
 
 
 def test_packets_dropped_in_its_time_are_counted(stage: Stage) -> None:
@@ -213,7 +217,7 @@ def test_lines_of_the_kernel_are_a_sign(stage: Stage) -> None:
     stage.recorder.tick()
     [manifest] = stage.writer.manifests
     assert (manifest.id, manifest.title) == ("20261122T053139Z-KERNEL-10.1.84.31", line)
-    stage.look(finding(), at=3)
+    stage.look(finding(), at=8)
     assert stage.writer.manifests[-1].explained_by[0]["finding"] == f"REG001@{SERVER}"
     assert {each.id for each in stage.writer.manifests} == {manifest.id}
 
@@ -224,6 +228,14 @@ def test_the_kernels_log_is_that_of_the_node_only(samples: Path, tmp_path: Path,
     stage.look(finding())
     assert bool(stage.writer.jobs[0].kernel_log) is on_node
     assert stage.writer.jobs[0].on_node is on_node
+
+
+@pytest.mark.parametrize(("missing", "said"), [("", "no line about NFS"), ("Permission denied", "Permission denied")])
+def test_why_there_is_no_kernel_log(samples: Path, tmp_path: Path, missing: str, said: str) -> None:
+    stage = Stage(samples, tmp_path, on_node=True)
+    stage.kernel_log.content, stage.kernel_log.missing = "", missing
+    stage.look(finding())
+    assert stage.writer.manifests[0].node == {"kernel.log": said}
 
 
 def test_more_than_a_dozen_an_hour_are_counted(stage: Stage) -> None:
