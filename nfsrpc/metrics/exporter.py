@@ -107,9 +107,11 @@ class Exporter:
         self._write_file()
 
     def tick_of(self, watched: Live) -> Callable[[], None]:
-        """What `watched` calls often: notes the last packet, and writes the file every FILE_S."""
+        """What `watched` calls often: what it called before, then it notes the last packet and writes the file."""
+        before = watched.tick
 
         def tick() -> None:
+            before()
             self._note(watched)
             if monotonic() - self._written >= FILE_S:
                 self._write_file()

@@ -75,9 +75,9 @@ class Totals:
         latencies.add(self._final, batch)
 
     def news(self, look: Look, snapshot: Mapping[str, Any], limited: Limited = unlimited) -> News | None:
-        """What the look adds; None where it is cut short."""
+        """What the look adds, also where rules took all its time; None where even that is cut short."""
         try:
-            return limited(lambda: self._news(look, snapshot))
+            return limited(lambda: self._news(look, snapshot), at_the_end=True)
         except CutShort:
             return None
 

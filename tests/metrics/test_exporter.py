@@ -263,7 +263,8 @@ def test_the_file_is_written_now_and_then_without_a_look(tmp_path: Path, monkeyp
     now = [100.0]
     monkeypatch.setattr("nfsrpc.metrics.exporter.monotonic", lambda: now[0])
     file = tmp_path / "x.prom"
-    watched = Live(Script(), Options())
+    ticks: list[str] = []
+    watched = Live(Script(), Options(), tick=lambda: ticks.append("another's"))
     exporter = Exporter(file=str(file))
     exporter.start(watched)
     file.unlink()
@@ -273,6 +274,7 @@ def test_the_file_is_written_now_and_then_without_a_look(tmp_path: Path, monkeyp
     now[0] = 110.0
     watched.tick()
     assert file.exists()
+    assert ticks == ["another's", "another's"]
 
 
 def test_the_dashboard_shows_metrics_that_exist() -> None:

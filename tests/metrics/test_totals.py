@@ -120,6 +120,16 @@ def test_a_look_that_is_cut_short_adds_nothing_and_the_next_all(samples: Path) -
     assert (cut.requests, numbers(cut.lock_waits)) == (whole.requests, numbers(whole.lock_waits))
 
 
+def test_rules_that_take_all_the_time_of_a_look_leave_some_for_its_counters(samples: Path) -> None:
+    def no_time(work: Callable[[], T], at_the_end: bool = False) -> T:
+        if not at_the_end:
+            raise CutShort
+        return work()
+
+    *_, totals = after_each_piece((samples / DEMO).read_bytes(), 1e6, limited=no_time)
+    assert totals.requests == {"10.1.84.31": 4}
+
+
 def test_hosts_beyond_the_first_200_are_other() -> None:
     s = Scenario()
     client = s.host("10.0.0.1", name="web-1")
