@@ -14,11 +14,13 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, TypedDict
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "benchmarks" / "results" / "bench.jsonl"
 README = ROOT / "README.md"
+WIDTH = 120
 QUOTED = re.compile(r"(<!-- speed: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
 PART = 100  # peers in Python get a capture so much smaller
 Figures = dict[str, Any]  # wall and processor seconds, bytes of memory at the peak
@@ -105,11 +107,16 @@ def table(result: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {name} | {cost} | {' | '.join(ratios)} |"
     yield ""
     machine = ", ".join(f"{name} {value}" for name, value in result["machine"].items())
-    yield f"{result['date']}, {result['packets']:,} packets per capture, commit {result['commit']}; {machine}."
+    origin = f"{result['date']}, {result['packets']:,} packets per capture, commit {result['commit']}; {machine}."
+    yield from wrap(origin, WIDTH)
 
 
 def ratio(jobs: Mapping[str, Figures], job: str, analyze: float) -> str:
-    return f"{jobs[job]['cpu'] / analyze:.2g} ×" if job in jobs else "–"
+    """The processor time of a job by that of analyze, to two digits."""
+    if job not in jobs:
+        return "–"
+    times = jobs[job]["cpu"] / analyze
+    return f"{float(f'{times:.2g}'):g} ×"
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--live", action="store_true", help="what live costs, too: 70 s")
     parser.add_argument("--growth", action="store_true", help="what hostile captures cost, too: ten minutes")
     arguments = parser.parse_args()
-    machine = results.machine()
+    machine, moment = results.machine(), results.moment()
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     captures = {}
     for name in arguments.names or TITLES:
@@ -106,7 +106,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "benchmarks.growth"], check=True)
     start_up()
     if set(captures) == set(TITLES) and not arguments.without:
-        results.append({**results.moment(), "machine": machine, "packets": arguments.packets, "captures": captures})
+        results.append({**moment, "machine": machine, "packets": arguments.packets, "captures": captures})
         print(f"Appended to {results.FILE.name}; README.md has its ratios.")
 
 

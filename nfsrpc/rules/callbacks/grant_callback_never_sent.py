@@ -90,10 +90,12 @@ def free_for(polled: list[Waiter], locks: Locks) -> dict[int, float]:
 
     The lock may have had other holders after the one for which it was first refused.
     """
+    if not polled:
+        return {}
     files = {(waiter.row.server, waiter.row.fh) for waiter in polled}
-    ended = locks.where(locks.valid("released")) if polled else locks
+    ended = locks.where(locks.valid("released"))
     ends = zip(ended["server"].tolist(), ended["fh"].tolist(), ended["released"].tolist(), strict=True)
-    releases = listed(((server, fh), time) for server, fh, time in ends if (server, fh) in files) if polled else {}
+    releases = listed(((server, fh), time) for server, fh, time in ends if (server, fh) in files)
     for times in releases.values():
         times.sort()
     found = {}
