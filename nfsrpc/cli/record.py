@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.ending import BAD, FAULT, say
+from nfsrpc.cli.ending import BAD, say
 from nfsrpc.cli.live import Format, parsing_rights, report, seconds, source_of, stopping
-from nfsrpc.cli.output import check_rules, fail, write
-from nfsrpc.cli.settings import Ignore, Select, Set, Timezone, settings, use_timezone
+from nfsrpc.cli.metrics import Metrics, Textfile, exporter_of, exporting
+from nfsrpc.cli.output import ExitCode, check_rules, end_with, fail, write
+from nfsrpc.cli.settings import Hosts, Ignore, Select, Set, Timezone, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.record.hooks import Hooks
@@ -82,10 +83,14 @@ def record(
     no_drop: Annotated[
         bool, typer.Option("--no-drop", help="Parse with all rights of root, not as the user of sudo or as nobody.")
     ] = False,
+    metrics: Metrics = None,
+    textfile: Textfile = None,
     select: Select = "",
     ignore: Ignore = "",
     thresholds: Set = None,
+    hosts: Hosts = None,
     timezone: Timezone = "",
+    exit_code: ExitCode = False,
 ) -> None:
     """Record control traffic all the time, and have the proof and the verdict of each incident ready.
 
@@ -109,7 +114,8 @@ def record(
     if follow and os.path.realpath(follow) == os.path.realpath(directory):
         fail(f"{directory}: the ring that is followed cannot be the one that is written")
     use_timezone(timezone)
-    chosen = settings(select, ignore, thresholds)
+    chosen = settings(select, ignore, thresholds, hosts)
+    exporter = exporter_of(metrics, textfile)
     kept = terms(nfs is Nfs.headers)
     looks = Options(interval, window, for_ or float("inf"), rules=chosen, kept=kept, max_rows=recording.MAX_ROWS)
     on_node = stream is None and follow is None
@@ -128,8 +134,9 @@ def record(
             rights = parsing_rights(source, no_drop, import_all)
             writer = Writer()  # with these rights, and before there is a thread
             recorder = recording.Recorder(watched, options, writer, say, announcing(format), hooks, kernel_log, service)
-            service.ready()
-            last = recorded(watched.looks(), recorder, format, rights)
+            with exporting(exporter, watched) as looks_taken:
+                service.ready()
+                last = recorded(looks_taken, recorder, format, rights)
             if last:
                 write([report(watched, last, format)], None)
     except SourceError as error:
@@ -137,8 +144,7 @@ def record(
     if watched.trouble:
         say(str(watched.trouble))
     check_rules(last.diagnosis if last else None)
-    if last and last.diagnosis.verdict.state == "fault":
-        raise typer.Exit(FAULT)
+    end_with(last.diagnosis if last else None, exit_code and not watched.trouble)
     if watched.trouble:
         raise typer.Exit(BAD)
 
