@@ -44,7 +44,8 @@ Way: TypeAlias = tuple[Party, Party]
 
 LOOPBACK_NETWORK, LOOPBACK = 127, bytes(15) + b"\1"
 MAX_AGE = 30_000_000_000  # ns that fragments are waited for, as in the core
-SYN, ACK = 2, 16
+SYN, ACK, ODD = 2, 16, 0b101101  # FIN, RST, PSH and URG, which no SYN has
+NEAR = 0xFFFF  # bytes from where a stream stands: a window without scaling, as in the core
 TCP_HEADER, CHECKSUM_AT = 20, {TCP: 16, UDP: 6, ICMP: 2, ICMPV6: 2}
 END_OF_OPTIONS, NO_OPERATION = 0, 1
 OPTIONS = {2, 3, 4, 5, 8}  # TCP's: segment size, window scale, SACK, time stamps; others become no operation
@@ -220,6 +221,10 @@ class Stream:
         place += (seq - number + 2**31) % 2**32 - 2**31
         self.last = seq, place
         self.segments.append(Segment(place, datagram, header))
+
+    def distance(self, seq: int) -> int:
+        """How far a sequence number is from that of the last segment."""
+        return abs((seq - self.last[0] + 2**31) % 2**32 - 2**31)
 
     def join(self) -> None:
         """Puts the stream together; of bytes that were sent twice the first count."""
@@ -442,15 +447,24 @@ class Payloads:
                 checksum.put(frame.data, frame.out)
 
     def open_segment(self, datagram: Datagram, opened: dict[frozenset[Party], tuple[int, int]]) -> None:
-        """Adds a segment to its stream; a SYN with another number begins a new connection on the same ports."""
+        """Adds a segment to its stream; a SYN with another number begins a new connection on the same ports.
+
+        Unless it is damaged: a segment that goes on where the connection before stands is of that one.
+        """
         header = put_tcp_header(datagram)
         way, data = datagram.way, datagram.data
         pair, seq = frozenset(way), int.from_bytes(data[4:8], "big")
         flags = data[13] if len(data) > 13 else 0
         generation, first = opened.get(pair, (0, -1))
+        if flags & SYN and (flags & ODD or len(data) > header):
+            return  # damaged: its payload stays zero
         if flags & (SYN | ACK) == SYN and seq != first:
             generation += 1
             opened[pair] = generation, seq
+        elif not flags & SYN:
+            now, before = (self.connections.get((pair, number), {}).get(way) for number in (generation, generation - 1))
+            if before and before.distance(seq) <= NEAR and not (now and now.distance(seq) < before.distance(seq)):
+                generation -= 1
         ways = self.connections.setdefault((pair, generation), {})
         ways.setdefault(way, Stream(way)).add(datagram, header, seq + bool(flags & SYN))
 

@@ -235,6 +235,18 @@ def test_a_frame_that_differs_from_what_was_sent_first_is_zero_there() -> None:
     assert b"secret" not in result.data
 
 
+def test_a_damaged_syn_begins_no_connection() -> None:
+    """A segment that was captured a second time, with SYN among its flags: what follows goes on as before."""
+    s = Scenario()
+    server, client = s.host("10.1.84.31"), s.host("10.1.84.41")
+    for path in ("/export/abcdefgh", "/export/ijklmnop"):
+        client.mount(server, path)
+    capture = bytearray(s.capture(again={4: 0.0001}))
+    ip = capture.rindex(b"\x45\0", 0, capture.rindex(b"abcdefgh"))
+    capture[ip + 33] |= 2
+    assert list(check(bytes(capture)).blank) == []
+
+
 def test_checksums_are_right_where_they_were() -> None:
     result = anonymized(conversation().capture(mtu=576))
     for frame in frames_of(nfsrpc.read(result.data)):
