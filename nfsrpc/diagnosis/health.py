@@ -48,8 +48,9 @@ def cut_off(inputs: Mapping[str, Any]) -> str:
     """Too many requests are cut: without its arguments a request cannot be assigned to a lock."""
     requests: Calls = inputs["requests"]
     cut = int((requests["flags"] & CALL_CUT != 0).sum())
-    share = f"{several(cut, 'lock request')} of {len(requests)}"
-    return f"the arguments of {share} are cut off (snap length)" if cut > CUT_SHARE * len(requests) else ""
+    total = len(requests) + int(inputs["counted_requests"]["exchanges"].sum())
+    share = f"{several(cut, 'lock request')} of {total}"
+    return f"the arguments of {share} are cut off (snap length)" if cut > CUT_SHARE * total else ""
 
 
 def reclaim_refused(inputs: Mapping[str, Any]) -> str:
@@ -291,6 +292,8 @@ def wait_beyond_holder(inputs: Mapping[str, Any]) -> str:
 def never_granted(inputs: Mapping[str, Any]) -> str:
     """No LOCK was granted: UNLOCKs alone, or tests and denials, are no evidence that locks are granted."""
     locks, requests = inputs["locks"], inputs["requests"]
+    if (inputs["counted_requests"]["proc"] == NlmProc.LOCK).any():
+        return ""
     asked = requests["proc"] == NlmProc.LOCK
     if (asked & (requests["status"] == Nlm4Stats.GRANTED)).any() or (
         locks.valid("granted") & (locks["status"] == Nlm4Stats.GRANTED)

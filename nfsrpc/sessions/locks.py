@@ -2,8 +2,8 @@
 
 An owner is (server, client, file, oh, svid). Most sessions of a large trace are a LOCK that is granted at once and its
 UNLOCK, or a LOCK after which nothing comes: these are found by comparing columns, and only the other steps are walked
-through (lock_states.py), with all of owners whose ranges overlap. The holder that a session waits for follows from the times that others held the
-same range, since Linux does not name it (TEST's oh is empty).
+through (lock_states.py), with all of owners whose ranges overlap. The holder that a session waits for follows from the
+times that others held the same range, since Linux does not name it (TEST's oh is empty).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from nfsrpc.tables import CALL_STATES, GRANTED_BY, LOCK_STATES, LOCKS, Calls, Co
 
 IN_CONFLICT = (Nlm4Stats.DENIED, Nlm4Stats.DEADLCK)  # because of another's lock
 RANGE = ("start", "end")
+NUMBER = np.int32  # of steps, and counts
 COUNTS = ("polls", "resends", "replies", "grace", "reclaims", "callbacks")
 EXCHANGES = {
     "exchange": "request",
@@ -57,7 +58,11 @@ def locks(decoded: Decoded, calls: Calls, copies: Copies, paths: HandlePaths) ->
     others = others[in_order(owners[others])]
     walked = Walk(steps, calls, others, late).sessions(owners[others])
     parts = of_pairs(steps, calls, pairs), of_single(steps, calls, single), of_walk(walked)
-    sessions = {name: np.concatenate([part[name] for part in parts]) for name in (*lock_states.FIELDS, *RANGE)}
+    kinds = dict.fromkeys(RANGE, np.uint64)
+    sessions = {
+        name: np.concatenate([part[name] for part in parts], dtype=kinds.get(name, NUMBER))
+        for name in (*lock_states.FIELDS, *RANGE)
+    }
     order = in_order(sessions["first"])
     sessions = {name: values[order] for name, values in sessions.items()}
     return LockSessions(decoded, calls, copies, paths, steps, owners, sessions).table()
@@ -144,20 +149,20 @@ def of_single(steps: Steps, calls: Calls, lock: Array) -> dict[str, Array]:
 def of_requests(steps: Steps, calls: Calls, lock: Array) -> dict[str, Array]:
     """What sessions have that begin with these requests and have no other."""
     at = steps.call[lock]
-    columns = dict.fromkeys(lock_states.FIELDS, np.full(len(lock), NONE))
-    columns |= dict.fromkeys(("polls", "grace", "reclaims", "callbacks"), np.zeros(len(lock), dtype=np.int64))
-    columns |= dict.fromkeys(("first", "request", "last"), lock)
+    columns = dict.fromkeys(lock_states.FIELDS, np.full(len(lock), NONE, dtype=NUMBER))
+    columns |= dict.fromkeys(("polls", "grace", "reclaims", "callbacks"), np.zeros(len(lock), dtype=NUMBER))
+    columns |= dict.fromkeys(("first", "request", "last"), lock.astype(NUMBER))
     return columns | {
         "start": steps.fields["l_offset"][lock],
         "end": range_ends(steps)[lock],
-        "resends": calls["retransmits"][at].astype(np.int64),
-        "replies": calls["duplicates"][at].astype(np.int64) + 1,
+        "resends": calls["retransmits"][at].astype(NUMBER),
+        "replies": calls["duplicates"][at].astype(NUMBER) + 1,
     }
 
 
 def of_walk(sessions: list[lock_states.Session]) -> dict[str, Array]:
     columns = {
-        name: np.array([getattr(session, name) for session in sessions], dtype=np.int64) for name in lock_states.FIELDS
+        name: np.array([getattr(session, name) for session in sessions], dtype=NUMBER) for name in lock_states.FIELDS
     }
     spans = np.array([session.span for session in sessions], dtype=np.uint64).reshape(-1, 2)
     return columns | dict(zip(RANGE, spans.T, strict=True))
