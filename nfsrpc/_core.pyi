@@ -61,5 +61,7 @@ class Decoder:
 
         Addresses out of reach get new numbers when they are seen again. What has a limit has all its room again.
         """
+    def forget_strings(self) -> None:
+        """Right after `drain`: strings begin anew from number 0, and the next batch lists those in use again."""
     def close(self) -> dict[str, Any]:
         """The last rows, with the last file's "ending": nothing more is to come. Raises NotACapture."""

@@ -38,7 +38,18 @@ EVERYWHERE = 0xFFFFFFFF  # the domain of addresses that are not loopback
 NO_STRING = 0xFFFFFFFF
 
 # Tables of the core with columns of fixed kinds.
-FIXED = ("exchanges", "copies", "flows", "captures", "tallies", "latencies", "accesses")
+FIXED = (
+    "exchanges",
+    "copies",
+    "flows",
+    "captures",
+    "tallies",
+    "latencies",
+    "accesses",
+    "counted_locks",
+    "unlocked_again",
+    "left_out",
+)
 NUMBERS = {
     "exchange": "exchange",
     "flow": "flow",
@@ -147,6 +158,11 @@ class Decoded(MessageFields):
     tallies: Columns = field(default_factory=lambda: no_rows("tallies"))  # of exchanges that were counted
     latencies: Columns = field(default_factory=lambda: no_rows("latencies"))
     accesses: Columns = field(default_factory=lambda: no_rows("accesses"))  # what was done to handles
+    counted_locks: Columns = field(
+        default_factory=lambda: nothing_left()["counted_locks"]
+    )  # who had locks that were counted
+    unlocked_again: Columns = field(default_factory=lambda: nothing_left()["unlocked_again"])
+    left_out: Columns = field(default_factory=lambda: nothing_left()["left_out"])  # for lack of room
     # Of addresses that the capturing host sent from: file, interface, address, whether it only forwarded from there.
     locals: set[tuple[int, int, str, bool]] = field(default_factory=set)
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read at all
@@ -219,6 +235,41 @@ def no_rows(table: str) -> Columns:
     return columns
 
 
+# What is left of exchanges that left while a capture was read: per client, server and file, who had locks from when
+# until when; hashes of their owners and ranges; UNLOCKs of owners that may be among them; what there was no room for.
+OF_LEFT: dict[str, dict[str, str]] = {
+    "counted_locks": {
+        "capture": "u2",
+        "client": "u4",
+        "server": "u4",
+        "handle": "u4",
+        "first": "i8",
+        "last": "i8",
+        "sessions": "u4",
+        "hold_sum": "u8",
+    },
+    "counted_owners": {"owner": "u8"},
+    "earlier_owners": {"owner": "u8"},
+    "unlocked_again": {"exchange": "u4"},
+    "left_out": {
+        "capture": "u2",
+        "client": "u4",
+        "server": "u4",
+        "prog": "u4",
+        "vers": "u4",
+        "proc": "u4",
+        "rpc_status": "u1",
+        "status": "i4",
+        "exchanges": "u4",
+    },
+}
+
+
+def nothing_left() -> dict[str, Columns]:
+    """The tables of what is left of exchanges that left, without rows."""
+    return {table: {name: np.zeros(0, dtype=kind) for name, kind in of.items()} for table, of in OF_LEFT.items()}
+
+
 def rows_of(keys: Array, wanted: Array) -> Array:
     """The row in which each wanted number is a key, -1 where none is."""
     size = max(int(keys.max(initial=0)), int(wanted.max(initial=0))) + 1
@@ -265,7 +316,7 @@ def merge(reading: VantageBatches) -> Decoded:
         parts.add(batches, vantage.files, reading.kinds)
         vantage.batches.clear()
         batches.clear()
-    captures = parts.columns("captures")
+    captures, left = parts.columns("captures"), nothing_left()
     order = np.argsort(captures["capture"])
     return Decoded(
         sources=reading.files,
@@ -276,6 +327,9 @@ def merge(reading: VantageBatches) -> Decoded:
         tallies=parts.columns("tallies"),
         latencies=parts.columns("latencies"),
         accesses=parts.columns("accesses"),
+        counted_locks=left["counted_locks"] | parts.columns("counted_locks"),
+        unlocked_again=left["unlocked_again"] | parts.columns("unlocked_again"),
+        left_out=left["left_out"] | parts.columns("left_out"),
         locals=parts.locals,
         captures={name: values[order] for name, values in captures.items()},
         formats=[parts.formats.get(number, "") for number in range(len(reading.files))],
@@ -333,7 +387,7 @@ class ColumnPieces:
         for batch in batches:
             for table in FIXED:
                 pieces = self._pieces.setdefault(table, {})
-                for name, values in batch[table].items():
+                for name, values in batch.get(table, {}).items():
                     pieces.setdefault(name, []).append(renumbered(name, values, maps, files))
             for table, columns in batch["decoded"].items():
                 found = self._messages.setdefault(table, {})

@@ -28,6 +28,7 @@ Batch: TypeAlias = dict[str, Any]
 Result = TypeVar("Result")
 
 NO_TIME = -1 << 63  # as the core has it
+END_OF_TIME = (1 << 63) - 1
 # Between two files of a ring lies the silence between two frames; a file that begins later is another trace.
 RING_GAP = 120_000_000_000
 # Frames from several interfaces and CPUs are written out of order by this much, also at the seam of a ring.
@@ -37,7 +38,7 @@ MAX_FILES = 1 << 16
 # Enough for the first frame of every format, jumbo frames and pcapng's headers included.
 PEEK_BYTES = 1 << 17
 # Where exchanges are counted, so many listed ones are taken from the decoder at a time, of some 200 bytes, and thinned.
-DRAIN_ROWS = 1 << 18
+DRAIN_ROWS = 1 << 15
 
 # Programs whose messages have names of files: there may be millions, which must not take the room of locks.
 SECONDARY = (Prog.NFS, Prog.MOUNT)
@@ -56,7 +57,7 @@ class Counting(NamedTuple):
     """The procedures whose ordinary exchanges are counted instead of listed, and the function that thins batches."""
 
     procedures: Sequence[tuple[int, int, int]]  # program, version, number
-    thinned: Callable[[list[Batch]], list[Batch]]
+    thinned: Callable[[list[Batch], dict[str, Any], int, Mapping[str, Mapping[str, str]]], list[Batch]]
 
 
 class VantageBatches(NamedTuple):
@@ -102,7 +103,7 @@ def prepared(
     secondary = () if wanted is None else SECONDARY
 
     def new_vantage(number: int) -> Vantage:
-        return Vantage(Decoder(layouts, specs, number, counted, secondary=secondary, by_handle=WRITES), counting)
+        return Vantage(Decoder(layouts, specs, number, counted, secondary=secondary, by_handle=WRITES), kinds, counting)
 
     def run() -> VantageBatches:
         firsts, refused = first_times(files, alone=not errors)
@@ -130,14 +131,19 @@ def vantages_of(reader: FileReader, firsts: Sequence[int], new_vantage: Callable
     vantages: list[Vantage] = []
     rings: defaultdict[str, Ring] = defaultdict(Ring)
     names = list(map(str, reader.files))
-    for first, _, number in sorted(zip(firsts, names, range(len(names)), strict=True)):
+    files = sorted(zip(firsts, names, range(len(names)), strict=True))
+    following = [*(first for first, _, _ in files[1:]), END_OF_TIME]
+    for (first, _, number), next_first in zip(files, following, strict=True):
         ring = rings[ring_of(reader.files[number])]
         vantage = ring.continued_at(first)
         if vantage is None:
             vantage = new_vantage(number)
             vantages.append(vantage)
+        vantage.alone_until = next_first if len(vantages) == 1 else NO_TIME
         vantage.read(number, reader)
         ring.add(vantage)
+    for vantage in vantages:
+        vantage.alone_until = END_OF_TIME if len(vantages) == 1 else NO_TIME
     return vantages
 
 
@@ -250,11 +256,19 @@ def total_size(files: Sequence[Capture]) -> int | None:
 
 
 class Vantage:
-    """One capture point: its files, their decoder, and the batches of rows so far."""
+    """One capture point: its files, their decoder, and the batches of rows so far.
 
-    def __init__(self, decoder: Decoder, counting: Counting | None = None) -> None:
+    `alone_until`: before this time, no other vantage shows what this one may lack.
+    """
+
+    def __init__(
+        self, decoder: Decoder, kinds: Mapping[str, Mapping[str, str]], counting: Counting | None = None
+    ) -> None:
+        """`kinds`: of the columns of messages."""
         self.decoder = decoder
+        self.kinds = kinds
         self.counting = counting
+        self.alone_until = NO_TIME
         self.files: list[int] = []
         self.batches: list[Batch] = []
         self.last = NO_TIME
@@ -268,7 +282,7 @@ class Vantage:
                 with refusing(name):
                     self.decoder.feed(chunk)
                 if self.counting and self.decoder.undrained() >= DRAIN_ROWS:
-                    self.batches = self.counting.thinned([*self.batches, self.decoder.drain()])
+                    self._thin([*self.batches, self.decoder.drain()], self.counting)
         except SourceError as error:
             if isinstance(error.__cause__, NotACapture):  # after which the decoder takes nothing more
                 raise
@@ -284,7 +298,17 @@ class Vantage:
         """All batches, the last with what only the end of the capture decides."""
         last = self.decoder.close()
         nothing = {name: values[:0] for name, values in last["captures"].items()}  # of a next file: there is none
-        return [*self.batches, last | {"captures": nothing, "capture_formats": [], "interfaces": []}]
+        batches = [*self.batches, last | {"captures": nothing, "capture_formats": [], "interfaces": []}]
+        if not self.counting:
+            return batches
+        in_reach = {name: values[:0] for name, values in last["exchanges"].items()}
+        return self.counting.thinned(batches, in_reach, self.alone_until, self.kinds)
+
+    def _thin(self, batches: list[Batch], counting: Counting) -> None:
+        in_reach = self.decoder.snapshot()["exchanges"]
+        self.batches = counting.thinned(batches, in_reach, self.alone_until, self.kinds)
+        if len(self.batches) == 1:
+            self.decoder.forget_strings()
 
 
 class Ring:

@@ -456,6 +456,7 @@ ODDITY_KINDS = {
     "capture-time": "a time stamp beyond the year 2262; detail: the stamp",
     "checksum": "a frame whose checksum is wrong, where others of its sender are right: it is left out; detail: bytes",
     "corrupt-syn": "a damaged segment with SYN in a connection that goes on: not read; detail: its sequence number",
+    "exchanges-full": "exchanges out of the ordinary, counted and not listed for lack of room; detail: how many",
     "flow-evicted": "a connection dropped for lack of room; detail: the flow",
     "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known, and in "
     "the upper 32 bits the xid of an RPC message over UDP",
@@ -468,7 +469,9 @@ ODDITY_KINDS = {
     "detail: the frame's length",
     "late-rpc": "a TCP stream that did not begin with RPC carries it later: it is read from here on; detail: the xid",
     "locals-full": "an address of the capturing host beyond those that are noted; detail: the room",
+    "locks-full": "other exchanges of locks and portmappers, counted and not listed for lack of room; detail: how many",
     "memory-limit": "bytes of a stream dropped for lack of room: its records resume behind them; detail: bytes",
+    "names-full": "exchanges whose names of files are not kept, for lack of room; detail: how many",
     "not-rpc": "a record in a stream of RPC that is neither call nor reply; detail: its length",
     "record-mark": "an impossible record mark, or one of more bytes than its procedure's message can have: reading "
     "resumes at the next record; detail: the mark",
@@ -519,9 +522,9 @@ PROGRAMS = table_spec(
 
 TALLIES = table_spec(
     "tallies",
-    "One row per client, server, procedure and ten seconds (more in long captures): ordinary NFS "
-    "exchanges (answered once, in less than a second) that were counted instead of listed in `calls`. Empty unless "
-    "captures are read so.",
+    "One row per client, server, procedure and ten seconds (more in long captures): ordinary exchanges of NFS, and of "
+    "locks that are over (answered once, in less than a second), that were counted instead of listed in `calls`. Empty "
+    "unless captures are read so.",
     ("capture", "u16", "", "file of the first call"),
     ("vantage", "u16", "", "number of the vantage"),
     ("interval", "time", "ns", "start of the ten seconds"),

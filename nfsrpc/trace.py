@@ -363,10 +363,10 @@ def read(*captures: Any, progress: Progress | None = None, count: bool = False) 
     Each is a path, a directory, a wildcard, "-" for standard input, an open binary file, bytes, an iterable of bytes
     (the chunks of one capture), or an iterable of any of these. Files of a ring continue each other; others are taken
     at other places at the same time. `progress` is called with the bytes done and the bytes in all (None where that is
-    not known). With `count`, ordinary NFS exchanges are sums in `tallies` instead of rows of `calls`: a large capture
-    takes half the time and little memory, and the diagnosis is the same. Of several captures those that are missing,
-    unreadable or none are left out (`skipped` says which and why, and the verdict is never healthy). Raises SourceError
-    where that leaves none, TypeError and ValueError for what names none.
+    not known). With `count`, ordinary NFS exchanges, and locks that are over and with which nobody else had to do, are
+    sums in `tallies` instead of rows: a large capture takes little memory, and the diagnosis is the same. Of several
+    captures those that are missing, unreadable or none are left out (`skipped` says which and why, and the verdict is
+    never healthy). Raises SourceError where that leaves none, TypeError and ValueError for what names none.
 
     >>> read("captures/contended/nfssrv-any.pcap").calls["state"].unique().tolist()
     ['answered']

@@ -13,6 +13,7 @@ import pytest
 
 import nfsrpc
 from nfsrpc.columns import NAT, Coded, Column, Masked, Table, TableSpec
+from nfsrpc.sessions import thinning
 from nfsrpc.sessions.nlm import STEPS
 from nfsrpc.tables import KNOWN, LOCK_PROCEDURES, ODDITY_KINDS, TABLES
 from tests.captures_dir import Capture, captures
@@ -152,7 +153,7 @@ def test_declarations_are_complete(spec: TableSpec) -> None:
 
 def test_every_kind_of_oddity_is_explained() -> None:
     core = Path(__file__).parents[1] / "core" / "src"
-    text = "".join(path.read_text() for path in core.rglob("*.rs"))
+    text = "".join(path.read_text() for path in (*core.rglob("*.rs"), Path(thinning.__file__)))
     kinds = re.findall(r'(?:push\(|Malformed\(|\{ )\s*"([a-z]+-[a-z]+)"', text)
     assert set(kinds) <= ODDITY_KINDS.keys()
     assert all(f'"{kind}"' in text for kind in ODDITY_KINDS)

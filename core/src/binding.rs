@@ -117,6 +117,10 @@ impl Decoder {
         self.core.forget();
     }
 
+    fn forget_strings(&mut self) {
+        self.core.forget_strings();
+    }
+
     fn close<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let core = &mut self.core;
         let (end, last) = py.detach(|| core.close()).map_err(refused)?;

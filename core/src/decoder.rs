@@ -229,6 +229,11 @@ impl Decoder {
         self.packets.oddities.forget();
     }
 
+    /// Begins anew with the numbers of strings, of which the next batch lists those in use again; to be called right after `drain`.
+    pub fn forget_strings(&mut self) {
+        self.conversations.matcher.forget();
+    }
+
     /// The last file has ended.
     pub fn close(&mut self) -> Result<(Ending, Batch), NotACapture> {
         if let Some(refusal) = &self.refused {

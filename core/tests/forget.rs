@@ -91,3 +91,24 @@ fn strings_begin_anew_and_exchanges_go_on() {
     assert_eq!(batch.exchanges.reply_frame, [4, 0, 0]);
     assert_eq!(batch.exchanges.client, [0, 0, 0], "addresses in reach keep their numbers");
 }
+
+#[test]
+fn strings_begin_anew_and_all_else_goes_on() {
+    let mut decoder = decoder();
+    let mut wire = Wire::default();
+    wire.udp(1.0, C, S, &named(1, b"abcd"));
+    wire.udp(1.5, S, C, &reply(1, &[]));
+    let first = wire.bytes.len();
+    wire.udp(2.0, C, S, &named(2, b"efgh"));
+    let (before, after) = wire.bytes.split_at(first);
+
+    decoder.feed(before).expect("a capture");
+    decoder.release();
+    let batch = decoder.drain();
+    assert_eq!((batch.strings, batch.addresses.len()), (vec![b"abcd".to_vec()], 2));
+
+    decoder.forget_strings();
+    decoder.feed(after).expect("a capture");
+    let (_, batch) = decoder.close().expect("a capture");
+    assert_eq!((batch.strings, batch.addresses.len()), (vec![b"efgh".to_vec()], 0));
+}

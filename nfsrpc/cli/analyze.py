@@ -118,10 +118,12 @@ def report_on(
     format: Format,  # noqa: A002
     progress: Progress | None,
 ) -> tuple[Report, Sessions]:
+    from nfsrpc.cli import heap
     from nfsrpc.reading import ahead, prepared
     from nfsrpc.sessions.counting import COUNTING
     from nfsrpc.sessions.wanted import WANTED
 
+    heap.share()
     # The core decodes without the GIL, so all that comes after, numpy included, is imported meanwhile.
     reading = ahead(prepared(traces, WANTED, progress=progress, counting=COUNTING))
 

@@ -49,8 +49,9 @@ def cut_off(inputs: Inputs) -> str:
     """Too many requests are cut: without its arguments a request cannot be assigned to a lock."""
     requests = inputs.requests
     cut = int((requests["flags"] & CALL_CUT != 0).sum())
-    share = f"{several(cut, 'lock request')} of {len(requests)}"
-    return f"the arguments of {share} are cut off (snap length)" if cut > CUT_SHARE * len(requests) else ""
+    total = len(requests) + int(inputs.counted_requests["exchanges"].sum())
+    share = f"{several(cut, 'lock request')} of {total}"
+    return f"the arguments of {share} are cut off (snap length)" if cut > CUT_SHARE * total else ""
 
 
 def reclaim_refused(inputs: Inputs) -> str:
@@ -294,6 +295,8 @@ def wait_beyond_holder(inputs: Inputs) -> str:
 def never_granted(inputs: Inputs) -> str:
     """No LOCK was granted: UNLOCKs alone, or tests and denials, are no evidence that locks are granted."""
     locks, requests = inputs.locks, inputs.requests
+    if (inputs.counted_requests["proc"] == NlmProc.LOCK).any():
+        return ""
     asked = requests["proc"] == NlmProc.LOCK
     if (asked & (requests["status"] == Nlm4Stats.GRANTED)).any() or (
         locks.valid("granted") & (locks["status"] == Nlm4Stats.GRANTED)

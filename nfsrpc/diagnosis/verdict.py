@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nfsrpc.columns import Table, isin
 from nfsrpc.diagnosis.catalogue import chosen
 from nfsrpc.diagnosis.causes import explained, explains, is_fault, numbered, root_causes
@@ -40,7 +42,7 @@ from nfsrpc.findings.finding import (
 from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.rules import FAMILIES
 from nfsrpc.sessions.exchanges import ENCRYPTED
-from nfsrpc.tables import Calls, Flows, Locks, Quality
+from nfsrpc.tables import Calls, Flows, Locks, Quality, Tallies
 from nfsrpc.wording import SECOND, duration, named, several
 
 if TYPE_CHECKING:
@@ -200,7 +202,9 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
     requests = inputs.requests
     answered = requests.where((requests["state"] == "answered") & ~late(requests, LATE_S))
     undecided = requests.where(requests["state"] == "undecided")
-    asynchronous = async_answers(inputs.locks)
+    asynchronous, counted = async_answers(inputs.locks), inputs.counted_requests
+    total = len(requests) + int(counted["exchanges"].sum())
+    more = "more than " if inputs.crowded else ""
     if not len(requests) and not asynchronous and (sent := by_message(inputs.nlm)):
         why = f"of {several(sent, 'lock request')} by message, no result was captured"
         return Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {why}.")
@@ -209,7 +213,7 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
     if confused:
         return Verdict(None, "cannot-tell", f"Cannot tell whether locks work in time: {CLOCK_SET}.")
     if not len(answered) and not asynchronous:
-        why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, inputs)}"
+        why = f"of {more}{several(total, 'lock request')}, {without_reply(undecided, inputs)}"
         return Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {why}.")
     if inputs.span is None:
         return Verdict(None, "cannot-tell", "Cannot tell whether locks work in time: frames have no time stamps.")
@@ -217,14 +221,17 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
         encrypted = (answered["flags"] & ENCRYPTED != 0).all()
         why = f"the results of all lock requests are {'encrypted' if encrypted else 'cut off (snap length)'}"
         return Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {why}.")
-    if waiting(undecided, inputs) or len(undecided) > UNDECIDED_SHARE * len(requests):
-        why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, inputs)}"
+    if waiting(undecided, inputs) or len(undecided) > UNDECIDED_SHARE * total:
+        why = f"of {more}{several(total, 'lock request')}, {without_reply(undecided, inputs)}"
+        return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {why}.")
+    if (inputs.oddities["kind"] == "exchanges-full").any():
+        why = "of those out of the ordinary there are more than there is room for"
         return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {why}.")
     if doubt := next(doubts(inputs), ""):
         return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {doubt}.")
     if inputs.unexplained_waits:
         return Verdict(None, "cannot-tell", unexplained_wait(inputs))
-    return Verdict(None, "healthy", f"{healthy_summary(answered, asynchronous)}{unread(inputs['quality'])}.")
+    return Verdict(None, "healthy", f"{healthy_summary(answered, counted, asynchronous)}{unread(inputs.quality)}.")
 
 
 def unexplained_wait(inputs: Inputs) -> str:
@@ -300,10 +307,12 @@ def waiting(undecided: Calls, inputs: Inputs) -> bool:
     return bool(((span.last - undecided["time"]) > PATIENT_S * SECOND).any())
 
 
-def healthy_summary(answered: Calls, asynchronous: int) -> str:
-    clients, servers = answered["client"].present(), answered["server"].present()
-    latency = answered["latency_s"][answered.valid("latency_s")]
+def healthy_summary(answered: Calls, counted: Tallies, asynchronous: int) -> str:
+    clients, servers = (answered[end].present() | counted[end].present() for end in ("client", "server"))
+    latency = np.concatenate([answered["latency_s"][answered.valid("latency_s")], counted["latency_max_s"]])
     slowest = f", the slowest after {duration(float(latency.max()))}" if len(latency) else ""
     whose = f" of {named(clients)} to {named(servers)}" if clients else ""
-    total = several(len(answered) + asynchronous, "lock request was", "lock requests were")
+    total = several(
+        len(answered) + int(counted["exchanges"].sum()) + asynchronous, "lock request was", "lock requests were"
+    )
     return f"No fault: {total} answered{whose and ','}{whose}{slowest}"

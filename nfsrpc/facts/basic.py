@@ -20,7 +20,7 @@ from nfsrpc.protocols.numbers import REQUESTS, SYNCHRONOUS, Prog
 from nfsrpc.sessions.exchanges import CALL_CUT, UNDECODABLE
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.tables import Calls, Captures, Flows, Locks, Monitors, Quality, Registrations, Tallies
+from nfsrpc.tables import Calls, Captures, Flows, Locks, Monitors, Oddities, Quality, Registrations, Tallies
 from nfsrpc.wording import SECOND
 
 BEGINNING_S = 5  # calls of before the capture are answered within this
@@ -64,9 +64,15 @@ def exchanges(calls: Calls) -> Calls:
 
 @fact
 def counted(tallies: Tallies) -> Tallies:
-    """Sums of ordinary NFS exchanges where these are not listed, each exchange in one sum."""
+    """Sums of ordinary exchanges where these are not listed, each exchange in one sum."""
     elsewhere = tallies.valid("counted_in")
     return tallies.where(~elsewhere) if elsewhere.any() else tallies
+
+
+@fact
+def counted_requests(counted: Tallies) -> Tallies:
+    """Sums of lock requests that were granted in time, of sessions that are over."""
+    return counted.where(counted["prog"] == Prog.NLM)
 
 
 @fact
@@ -96,7 +102,7 @@ def requests(nlm: Calls) -> Calls:
 
 
 def over_udp(counted: Tallies) -> int:
-    """The number of counted NFS exchanges over UDP."""
+    """The number of counted exchanges over UDP."""
     return int(counted["exchanges"][counted["transport"] == "udp"].sum())
 
 
@@ -244,11 +250,19 @@ def lacks(gaps: frozenset[frozenset[str]], row: Locks.Row) -> bool:
 
 
 @fact
-def lossy(flows: Flows, quality: Quality) -> bool:
-    """Whether the capture lost packets: then others may be missing as well, without a trace.
+def crowded(oddities: Oddities) -> bool:
+    """Whether there was no room to list all exchanges that would be listed."""
+    return bool(oddities["kind"].isin(("exchanges-full", "locks-full")).any())
+
+
+@fact
+def lossy(flows: Flows, quality: Quality, crowded: bool) -> bool:
+    """Whether the capture lost packets, or not all is listed: then others may be missing as well, without a trace.
 
     A damaged packet is known, and missing alone; but where nothing else shows its flow, it may have been anything.
     """
+    if crowded:
+        return True
     lacking = flows["c_lost_bytes"].any() or flows["s_lost_bytes"].any()
     lacking |= (damaged(flows) & ~flows.valid("prog")).any()
     return bool(lacking or quality["drops"][quality.valid("drops")].any())

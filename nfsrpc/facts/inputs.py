@@ -71,10 +71,12 @@ class Inputs:
     connections: Flows
     nlm: Calls
     requests: Calls
+    counted_requests: Tallies
     roles: Roles
     sending_pairs: frozenset[tuple[str, str]]
     sending: Stretches
     gaps: frozenset[frozenset[str]]
+    crowded: bool
     lossy: bool
     with_portmappers: frozenset[str]
     strays: tuple[Stray, ...]

@@ -91,7 +91,7 @@ def probes(registrations: Registrations, exchanges: Calls, counted: Tallies) -> 
         return frozenset()
     used = exchanges.where((exchanges["proc"] != NULL) & isin(exchanges["prog"], (Prog.NFS, Prog.MOUNT, Prog.NLM)))
     used = used.where((used["prog"] != Prog.NFS) | (used["vers"] < NFS4))
-    clients = pairs_of(used) | pairs_of(counted.where(counted["vers"] < NFS4))
+    clients = pairs_of(used) | pairs_of(counted.where((counted["prog"] != Prog.NFS) | (counted["vers"] < NFS4)))
     return frozenset(probing - clients - {(host, asker) for asker, host in clients})
 
 

@@ -79,9 +79,10 @@ def lock_waits(
     done = (
         exchanges.where((exchanges["prog"] != Prog.NLM) & (exchanges["state"] == "answered")) if len(waits) else waits
     )
+    sums = counted.where(counted["prog"] != Prog.NLM)
     others = (
         Stretches((done["server"],), done["time"], done["reply_time"]),
-        Stretches((counted["server"],), counted["first"], counted["last"]),
+        Stretches((sums["server"],), sums["first"], sums["last"]),
     )
     return LockWaits(Parts(reached, "server"), Parts(waits, "server"), stalled, exchanges, others, unresolved, span)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from nfsrpc.protocols import PROTOCOLS
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.reading import Batch, Counting
 
 
-def thinned(batches: list[Batch]) -> list[Batch]:
+def thinned(
+    batches: list[Batch], in_reach: dict[str, Any], alone_until: int, kinds: Mapping[str, Mapping[str, str]]
+) -> list[Batch]:
     from nfsrpc.sessions.thinning import thinned
 
-    return thinned(batches)
+    return thinned(batches, in_reach, alone_until, kinds)
 
 
 # Where they need not be listed, exchanges of these procedures are counted, unless something is odd about one.

@@ -123,6 +123,7 @@ class Walk:
 
     def __init__(self, steps: Steps, calls: Calls, numbers: Array, late_replies: Mapping[int, int]) -> None:
         at = steps.call[numbers]
+        self.again = set(numbers[steps.again[numbers]].tolist())
         self.numbers: list[int] = numbers.tolist()
         self.late_replies = late_replies
         self.kind = self.by_step(steps.kind[numbers])
@@ -251,7 +252,7 @@ class Walk:
         waiting = [known for known in self.looked_at(self.pending.beginning_in(span)) if known.span[1] <= span[1]]
         meeting = self.held.meeting(span)
         holding = list(meeting if state == RELEASED else self.looked_at(meeting))
-        if not holding and not waiting and span not in self.latest and self.looks > 0:
+        if not holding and not waiting and span not in self.latest and step not in self.again and self.looks > 0:
             holding = [self.begin(step, span, HELD)]  # since before the capture
         for session in (*waiting, *holding):
             session.unlock = step

@@ -1,9 +1,9 @@
 """The table of lock sessions: what one lock owner did to one range of one file, from its first request to the release.
 
 An owner is (server, client, file, oh, svid). Most sessions of a large trace are a LOCK that is granted at once and its
-UNLOCK: these pairs are found by comparing columns, and only the other steps are walked through (lock_states.py), with
-all of owners whose ranges overlap. The holder that a session waits for follows from the times that others held the
-same range, since Linux does not name it (TEST's oh is empty).
+UNLOCK, or a LOCK after which nothing comes: these are found by comparing columns, and only the other steps are walked
+through (lock_states.py), with all of owners whose ranges overlap. The holder that a session waits for follows from the
+times that others held the same range, since Linux does not name it (TEST's oh is empty).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nfsrpc.protocols.numbers import AcceptStat, Nlm4Stats
 from nfsrpc.sessions import lock_states, nlm
 from nfsrpc.sessions.calls import seconds
 from nfsrpc.sessions.conflicts import NEVER, Holds, in_the_way
-from nfsrpc.sessions.exchanges import ANSWERED
+from nfsrpc.sessions.exchanges import ANSWERED, UNDECIDED
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.lock_states import NONE, Walk, range_ends
 from nfsrpc.sessions.messages import readable
@@ -32,6 +32,7 @@ from nfsrpc.tables import CALL_STATES, GRANTED_BY, LOCK_STATES, LOCKS, Calls, Co
 
 IN_CONFLICT = (Nlm4Stats.DENIED, Nlm4Stats.DEADLCK)  # because of another's lock
 RANGE = ("start", "end")
+NUMBER = np.int32  # of steps, and counts
 COUNTS = ("polls", "resends", "replies", "grace", "reclaims", "callbacks")
 EXCHANGES = {
     "exchange": "request",
@@ -47,15 +48,22 @@ def locks(decoded: Decoded, calls: Calls, copies: Copies, paths: HandlePaths) ->
     if not len(steps):
         return Locks.of(LOCKS, ())
     owners, ranges = identities(steps)
-    pairs = immediate_pairs(steps, ranges)
-    pairs = pairs[~overlapping(steps, owners, ranges)[pairs[:, 0]]]
+    late = late_replies(steps, calls, copies)
+    pairs, single = simple(steps, ranges)
+    apart = ~overlapping(steps, owners, ranges)
+    pairs, single = pairs[apart[pairs[:, 0]]], single[apart[single]]
+    single = single[~isin(single, list(late))]
     left = np.ones(len(steps), dtype=np.bool_)
-    left[pairs] = False
+    left[pairs], left[single] = False, False
     others = np.flatnonzero(left)
     others = others[in_order(owners[others])]
-    walked = Walk(steps, calls, others, late_replies(steps, calls, copies)).sessions(owners[others])
-    parts = of_pairs(steps, calls, pairs), of_walk(walked)
-    sessions = {name: np.concatenate([part[name] for part in parts]) for name in (*lock_states.FIELDS, *RANGE)}
+    walked = Walk(steps, calls, others, late).sessions(owners[others])
+    parts = of_pairs(steps, calls, pairs), of_single(steps, calls, single), of_walk(walked)
+    kinds = dict.fromkeys(RANGE, np.uint64)
+    sessions = {
+        name: np.concatenate([part[name] for part in parts], dtype=kinds.get(name, NUMBER))
+        for name in (*lock_states.FIELDS, *RANGE)
+    }
     order = in_order(sessions["first"])
     sessions = {name: values[order] for name, values in sessions.items()}
     return LockSessions(decoded, calls, copies, paths, steps, owners, sessions).table()
@@ -82,18 +90,22 @@ def identities(steps: Steps) -> tuple[Array, Array]:
     return owners, ranges
 
 
-def immediate_pairs(steps: Steps, ranges: Array) -> Array:
-    """The steps of sessions that are one LOCK, granted at once, and its UNLOCK: two columns."""
+def simple(steps: Steps, ranges: Array) -> tuple[Array, Array]:
+    """The steps of sessions that are one LOCK, granted at once, and its UNLOCK: two columns.
+
+    And those of sessions that are one LOCK, after which nothing comes, however it was answered.
+    """
     order = in_order(ranges)
     ranges, kind = ranges[order], steps.kind[order]
     granted = (steps.state[order] == ANSWERED) & (steps.status[order] == Nlm4Stats.GRANTED)
-    lock = granted & (kind == REQUEST) & (steps.fields["reclaim"][order] == 0)
     unlock = granted & (kind == UNLOCK)
     goes_on = np.r_[ranges[1:] == ranges[:-1], False]
     alone = np.r_[True, ~goes_on[:-1] | unlock[:-1]]  # nothing is under way before the step
     over = ~goes_on | np.r_[kind[1:] == REQUEST, True]  # nothing but another attempt comes after the step
+    lock = granted & (kind == REQUEST) & (steps.fields["reclaim"][order] == 0)
     starts = np.flatnonzero(lock[:-1] & goes_on[:-1] & unlock[1:] & alone[:-1] & over[1:])
-    return np.stack([order[starts], order[starts + 1]], axis=1)
+    single = order[(kind == REQUEST) & alone & ~goes_on]
+    return np.stack([order[starts], order[starts + 1]], axis=1), single
 
 
 def overlapping(steps: Steps, owners: Array, ranges: Array) -> Mask:
@@ -112,25 +124,46 @@ def overlapping(steps: Steps, owners: Array, ranges: Array) -> Mask:
 def of_pairs(steps: Steps, calls: Calls, pairs: Array) -> dict[str, Array]:
     """The sessions that these pairs are, as the fields of lock_states.Session."""
     lock, unlock = pairs[:, 0], pairs[:, 1]
+    states = {"state": np.full(len(pairs), lock_states.RELEASED), "by": np.full(len(pairs), lock_states.REPLY)}
+    return of_requests(steps, calls, lock) | states | {"granted": lock, "unlock": unlock}
+
+
+def of_single(steps: Steps, calls: Calls, lock: Array) -> dict[str, Array]:
+    """The sessions that these requests are, as the fields of lock_states.Session."""
+    answered, status = steps.state[lock] == ANSWERED, steps.status[lock]
+    granted, blocked = answered & (status == Nlm4Stats.GRANTED), answered & (status == Nlm4Stats.BLOCKED)
+    denied, untold = answered & ~granted & ~blocked, steps.state[lock] == UNDECIDED
+    columns = of_requests(steps, calls, lock)
+    columns["state"] = np.select(
+        [granted, blocked, denied, untold],
+        [lock_states.HELD, lock_states.WAITING, lock_states.REFUSED, lock_states.UNTOLD],
+        lock_states.SILENT,
+    )
+    columns["by"] = np.where(granted, lock_states.REPLY, NONE)
+    columns["grace"] = (denied & (status == Nlm4Stats.DENIED_GRACE_PERIOD)).astype(np.int64)
+    columns["replies"][~answered] = 0
+    for name, mask in (("granted", granted), ("blocked", blocked), ("denied", denied)):
+        columns[name] = np.where(mask, lock, NONE)
+    return columns
+
+
+def of_requests(steps: Steps, calls: Calls, lock: Array) -> dict[str, Array]:
+    """What sessions have that begin with these requests and have no other."""
     at = steps.call[lock]
-    columns = {name: np.full(len(pairs), NONE) for name in lock_states.FIELDS}
-    columns |= dict.fromkeys(("polls", "grace", "reclaims", "callbacks"), np.zeros(len(pairs), dtype=np.int64))
-    columns |= dict.fromkeys(("first", "request", "last", "granted"), lock)
-    columns |= {
+    columns = dict.fromkeys(lock_states.FIELDS, np.full(len(lock), NONE, dtype=NUMBER))
+    columns |= dict.fromkeys(("polls", "grace", "reclaims", "callbacks"), np.zeros(len(lock), dtype=NUMBER))
+    columns |= dict.fromkeys(("first", "request", "last"), lock.astype(NUMBER))
+    return columns | {
         "start": steps.fields["l_offset"][lock],
         "end": range_ends(steps)[lock],
-        "unlock": unlock,
-        "state": np.full(len(pairs), lock_states.RELEASED),
-        "by": np.full(len(pairs), lock_states.REPLY),
-        "resends": calls["retransmits"][at].astype(np.int64),
-        "replies": calls["duplicates"][at].astype(np.int64) + 1,
+        "resends": calls["retransmits"][at].astype(NUMBER),
+        "replies": calls["duplicates"][at].astype(NUMBER) + 1,
     }
-    return columns
 
 
 def of_walk(sessions: list[lock_states.Session]) -> dict[str, Array]:
     columns = {
-        name: np.array([getattr(session, name) for session in sessions], dtype=np.int64) for name in lock_states.FIELDS
+        name: np.array([getattr(session, name) for session in sessions], dtype=NUMBER) for name in lock_states.FIELDS
     }
     spans = np.array([session.span for session in sessions], dtype=np.uint64).reshape(-1, 2)
     return columns | dict(zip(RANGE, spans.T, strict=True))

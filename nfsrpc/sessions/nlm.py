@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Mask, Table
+from nfsrpc.columns import NAT, NULLS, Array, Mask, Table, isin
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols.numbers import AcceptStat, Nlm4Stats, Prog
 from nfsrpc.sessions.exchanges import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
@@ -41,8 +41,9 @@ RESULT_FIRST = 1_000_000_000
 REPEATED = 3
 REPEATED_NS = 120_000_000_000
 
-DTYPES = {"svid": np.int32, "l_offset": np.uint64, "l_len": np.uint64}
 BOOLS = ("exclusive", "block", "reclaim")
+# Others are numbers of strings, and a status.
+DTYPES: dict[str, Any] = {"svid": np.int32, "l_offset": np.uint64, "l_len": np.uint64} | dict.fromkeys(BOOLS, np.bool_)
 
 
 @dataclass(eq=False, repr=False)
@@ -60,6 +61,7 @@ class Steps:
     answer_time: Array
     answer_capture: Array
     answer_frame: Array
+    again: Mask  # an UNLOCK of who had unlocked that before, in a session that may have been counted and left
 
     def __len__(self) -> int:
         return len(self.call)
@@ -97,13 +99,14 @@ def steps(decoded: Decoded, calls: Calls) -> Steps:
         kind=kind[keep],
         server=np.where(grant, client, server)[keep],
         client=np.where(grant, server, client)[keep],
-        fields={name: fields[name][0][keep].astype(DTYPES.get(name, np.int64)) for name in (*LOCK, "cookie")},
+        fields={name: fields[name][0][keep] for name in (*LOCK, "cookie")},
         known={name: fields[name][1][keep] for name in (*BOOLS, "cookie")},
         state=state[keep],
         status=status[keep],
         answer_time=answer_time[keep],
         answer_capture=answer_capture[keep],
         answer_frame=answer_frame[keep],
+        again=isin(table["exchange"][keep], decoded.unlocked_again["exchange"]),
     )
 
 
@@ -116,11 +119,11 @@ def code_by_name(table: Calls, codes: dict[str, int]) -> Array:
 
 def field(decoded: Decoded, table: Table, name: str) -> tuple[Array, Mask]:
     """An argument, whichever version of NLM has it."""
-    values = np.zeros(len(table), dtype=np.uint64)
+    values = np.zeros(len(table), dtype=DTYPES.get(name, np.uint32))
     valid = np.zeros(len(table), dtype=np.bool_)
     for arguments in filter(decoded.has, (f"{protocol}.args" for protocol in NLM_PROTOCOLS)):
         found = decoded.column(arguments, name, table["exchange"])
-        values = np.where(found.valid, found.values.astype(np.int64).view(np.uint64), values)
+        values[found.valid] = found.values[found.valid]
         valid |= found.valid
     return values, valid
 

@@ -25,7 +25,7 @@ KIND = ("prog", "vers", "proc")
 
 
 def programs(exchanges: Exchanges, tallies: CountedExchanges) -> Programs:
-    rows = countable(exchanges, tallies.counting)
+    rows = countable(exchanges, tallies.counting, exchanges.decoded.left_out)
     histogram = tallies.histogram
     prog, vers, proc = (np.concatenate([rows[name], histogram[name]]) for name in KIND)
     every, first = group(prog, vers, proc)
@@ -59,7 +59,7 @@ def programs(exchanges: Exchanges, tallies: CountedExchanges) -> Programs:
     return Programs.of(PROGRAMS, map(_row, table))
 
 
-def countable(exchanges: Exchanges, counted: Columns) -> Columns:
+def countable(exchanges: Exchanges, counted: Columns, left_out: Columns) -> Columns:
     """Rows of one exchange, and rows of several, of whose latencies only the greatest is known here."""
     raw, states = exchanges.raw, exchanges.states
     mask = (states != ORPHAN) & (exchanges.duplicate_of == NULLS["u32?"])
@@ -71,7 +71,11 @@ def countable(exchanges: Exchanges, counted: Columns) -> Columns:
     nothing = np.zeros(len(counted["prog"]), dtype=np.int64)
     sums = {name: counted.get(name, nothing) for name in listed}
     sums |= {"state": nothing + ANSWERED, "latency": nothing + NAT, "greatest": counted["latency_max"].astype(np.int64)}
-    return {name: np.concatenate([listed[name], sums[name]]) for name in listed}
+    some = left_out["prog"] != NO_NUMBER
+    rest = {name: left_out[name][some] if name in left_out else np.zeros(int(some.sum()), np.int64) for name in listed}
+    rest["state"] = np.where(rest["rpc_status"] == NULLS["u8?"], UNDECIDED, ANSWERED)
+    rest |= dict.fromkeys(("latency", "greatest"), np.full(int(some.sum()), NAT))
+    return {name: np.concatenate([listed[name], sums[name], rest[name]]) for name in listed}
 
 
 def _row(values: tuple[Any, ...]) -> tuple[Any, ...]:

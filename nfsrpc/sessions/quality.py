@@ -32,8 +32,9 @@ def quality(decoded: Decoded, calls: Calls, flows: Flows, oddities: Oddities) ->
 
     state = calls["state"]
     listed = total(calls["capture"], state != "orphan")
-    counted = total(decoded.tallies["capture"], decoded.tallies["exchanges"])
-    sums = zip(
+    sums = [decoded.tallies, decoded.left_out]
+    counted = total(*(np.concatenate([rows[name] for rows in sums]) for name in ("capture", "exchanges")))
+    columns = zip(
         *(both(name) for name in ("frames", "retransmitted", "out_of_order", "lost_bytes")),
         total(flows["capture"], one_way(flows)),
         (each + unlisted for each, unlisted in zip(listed, counted, strict=True)),
@@ -41,7 +42,7 @@ def quality(decoded: Decoded, calls: Calls, flows: Flows, oddities: Oddities) ->
         *(total(oddities["capture"], mask) for mask in (step, ~step)),
         strict=True,
     )
-    rows = zip(range(files), drops, sums, strict=True)
+    rows = zip(range(files), drops, columns, strict=True)
     return Quality.of(QUALITY, ((*of_file(decoded, number), lost or None, *each) for number, lost, each in rows))
 
 

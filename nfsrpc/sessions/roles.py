@@ -33,11 +33,11 @@ class AddressActivity:
         served = (isin(prog, (Prog.NFS, Prog.MOUNT)) | ((prog == Prog.NLM) & ~isin(proc, CALLBACKS)))[kinds]
         served &= ~exchanges.decoded.again(raw["flow"], exchanges.vantage)
         sent, received = (np.bincount(raw[end][served], minlength=len(self.texts)) for end in ("client", "server"))
-        nfs = tallies["prog"] == Prog.NFS
+        sums = isin(tallies["prog"], (Prog.NFS, Prog.NLM))
         if SIDE in tallies:
-            nfs &= tallies[SIDE] == 0
-        np.add.at(sent, tallies["client"][nfs], tallies["exchanges"][nfs])
-        np.add.at(received, tallies["server"][nfs], tallies["exchanges"][nfs])
+            sums &= tallies[SIDE] == 0
+        np.add.at(sent, tallies["client"][sums], tallies["exchanges"][sums])
+        np.add.at(received, tallies["server"][sums], tallies["exchanges"][sums])
         return sent, received
 
     def most(self, addresses: Iterable[int]) -> int:

@@ -14,12 +14,16 @@ from nfsrpc import tables
 from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source, isin
 from nfsrpc.decode import SIDE, Columns, Decoded
 from nfsrpc.protocols import procedure_name, program_name
-from nfsrpc.sessions.exchanges import transports
+from nfsrpc.sessions.exchanges import NO_NUMBER, transports
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
 
 INTERVAL = 10_000_000_000  # of the core
 KEY = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine", "interval")
+OF_LOCKS = ("capture", "client", "server", "handle")
+OF_LEFT_OUT = ("capture", "client", "server", "prog", "vers", "proc", "rpc_status", "status")
+MAX_LEFT_OUT = 1 << 12  # sums
+FRACTION_BITS = 5  # of the core's classes of latencies
 OF_HISTOGRAM = ("vantage", "prog", "vers", "proc")
 SUMS = ("exchanges", "latency_sum", "call_bytes", "reply_bytes", "cut", "encrypted")
 
@@ -48,6 +52,64 @@ def added(latencies: Columns, *same: str) -> Columns:
     exchanges = np.zeros(len(first), dtype=latencies["exchanges"].dtype)
     np.add.at(exchanges, groups, latencies["exchanges"])
     return {name: latencies[name][first] for name in same} | {"exchanges": exchanges}
+
+
+def as_tallies(exchanges: Columns) -> Columns:
+    """Exchanges that were answered in time as sums of one each."""
+    latency = (exchanges["reply_time"] - exchanges["time"]).astype(np.uint64)
+    ones, nothing = (np.full(len(latency), number, dtype=np.uint32) for number in (1, 0))
+    names = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine")
+    return {
+        **{name: exchanges[name] for name in names},
+        "interval": exchanges["time"] // INTERVAL * INTERVAL,
+        "first": exchanges["time"],
+        "first_frame": exchanges["call_frame"],
+        "last": exchanges["time"],
+        "exchanges": ones,
+        **dict.fromkeys(("latency_min", "latency_sum", "latency_max"), latency),
+        "call_bytes": exchanges["call_bytes"].astype(np.uint64),
+        "reply_bytes": exchanges["reply_bytes"].astype(np.uint64),
+        "cut": nothing,
+        "encrypted": nothing,
+    }
+
+
+def as_latencies(exchanges: Columns) -> Columns:
+    """The latencies of exchanges to 2 %, as the core has them (core/src/tally.rs), one row each."""
+    latency = np.maximum(exchanges["reply_time"] - exchanges["time"], 1)
+    exponent = np.frexp(latency.astype(np.float64))[1].astype(np.int64) - 1
+    unit = exponent - FRACTION_BITS
+    middle = np.where(
+        unit > 0, (latency >> np.maximum(unit, 0) << np.maximum(unit, 0)) + (1 << np.maximum(unit - 1, 0)), latency
+    )
+    counts = {name: exchanges[name] for name in ("prog", "vers", "proc")}
+    return counts | {"latency": middle.astype(np.uint64), "exchanges": np.ones(len(latency), dtype=np.uint64)}
+
+
+def left_out_summed(rows: Columns) -> Columns:
+    """Sums of exchanges that were left out for lack of room, at most so many; of what is beyond, not the program."""
+    if not len(rows["exchanges"]):
+        return rows
+    sums = added(rows, *OF_LEFT_OUT)
+    if len(sums["exchanges"]) <= MAX_LEFT_OUT:
+        return sums
+    most = np.argsort(-sums["exchanges"].astype(np.int64), kind="stable")
+    for name in ("client", "server", "prog", "vers", "proc"):
+        sums[name][most[MAX_LEFT_OUT // 2 :]] = NO_NUMBER if name in ("prog", "vers", "proc") else 0
+    return added(sums, *OF_LEFT_OUT)
+
+
+def locks_summed(sums: Columns) -> Columns:
+    """Sums of lock sessions, with one row per client, server and file."""
+    order = np.argsort(sums["first"], kind="stable")
+    rows = {name: values[order] for name, values in sums.items()}
+    groups, first = group(*(rows[name] for name in OF_LOCKS))
+    result = {name: values[first] for name, values in rows.items()}
+    for name in ("sessions", "hold_sum"):
+        result[name] = np.zeros(len(first), dtype=rows[name].dtype)
+        np.add.at(result[name], groups, rows[name])
+    np.maximum.at(result["last"], groups, rows["last"])
+    return result
 
 
 class CountedExchanges:

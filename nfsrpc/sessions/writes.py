@@ -30,7 +30,8 @@ def summed(accesses: Columns) -> Columns:
     latest = np.argsort(rows["last"], kind="stable")  # of several values for one place the last one stays
     for name in ("last", "last_frame"):
         result[name][groups[latest]] = rows[name][latest]
-    return result
+    order = np.lexsort((result["first_frame"], result["first"]))
+    return {name: values[order] for name, values in result.items()}
 
 
 def writes(decoded: Decoded, hosts: Hosts, paths: HandlePaths) -> Writes:

@@ -14,12 +14,15 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, Masked
-from nfsrpc.decode import NO_STRING, Columns, Decoded, joined, renumbered, renumbered_message
+from nfsrpc.columns import NAT, Array, Mask, Masked, isin
+from nfsrpc.decode import NO_STRING, Columns, Decoded, joined, nothing_left, renumbered, renumbered_message
 from nfsrpc.protocols.numbers import Port, Prog
+from nfsrpc.reading import END_OF_TIME
 from nfsrpc.sessions import writes
 from nfsrpc.sessions.exchanges import COUNTED
-from nfsrpc.sessions.tallies import INTERVAL, added, summed
+from nfsrpc.sessions.settled_locks import Sieve
+from nfsrpc.sessions.tallies import INTERVAL, added, as_latencies, as_tallies, summed
+from nfsrpc.sessions.thinning import owners_with
 from nfsrpc.sources import Capture
 
 MessageColumns: TypeAlias = dict[str, dict[str, Masked]]
@@ -31,6 +34,8 @@ Numbered: TypeAlias = tuple[
 # Exchanges that are listed instead of counted: at 150 bytes each, with their messages, a hundred MB. A storm of them
 # shortens the window.
 MAX_ROWS = 1 << 18
+# Of fewer, those of healthy lock sessions that are over stay listed as well.
+MANY = 1 << 13
 # Of those, the part of exchanges of NFS, which must not take the room of locks: where frames are cut, exchanges are
 # listed of which only the reply is left.
 NFS_SHARE = 2
@@ -64,6 +69,7 @@ class Window:
         self.since = NAT  # older rows have been dropped
         self.shortened = False  # for lack of room
         self.rows: dict[str, Columns] = {}
+        self.left: dict[str, Columns] = nothing_left()  # of lock sessions that were counted
         self.messages: MessageColumns = {}
         self.oddities: Columns = {}
         self.sources: dict[int, Capture] = {}
@@ -153,6 +159,7 @@ class Window:
             flows=parts["flows"],
             tallies=tallies,
             accesses=accesses,
+            unlocked_again=self._of(numbers, self.left["unlocked_again"]),
             latencies={name: values for name, values in self.rows["latencies"].items() if name != "interval"},
             captures=self._captures(files, now),
             formats=[self.files[number].format for number in files],
@@ -236,6 +243,7 @@ class Window:
         if now == NAT:
             return
         self.since = max(self.since, now - self.length)
+        self._count_locks(snapshot)
         self._keep("exchanges", latest(of_nfs(self.rows["exchanges"]), self.max_rows // NFS_SHARE))
         exchanges = self.rows["exchanges"]
         if len(exchanges["exchange"]) > self.max_rows:
@@ -254,6 +262,25 @@ class Window:
         self._let_go_of_parts(snapshot["exchanges"]["exchange"])
         while len(self._marks) > 1 and self._marks[1][0] <= self.since:
             self._marks.popleft()
+
+    def _count_locks(self, snapshot: Mapping[str, Any]) -> None:
+        """Sums lock sessions that are over and healthy, where exchanges are many."""
+        exchanges = self.rows["exchanges"]
+        if len(exchanges["exchange"]) < MANY:
+            return
+        known = {"exchanges": exchanges, "accesses": self.rows["accesses"], "decoded": self.messages}
+        texts = {"strings": self.strings, "addresses": self.addresses}
+        sieve = Sieve(known | texts | self.left, self._own(snapshot["exchanges"]), END_OF_TIME)
+        found = sieve.settled
+        self.left |= {"unlocked_again": {"exchange": found.unlocked_again}}
+        if not len(found.exchanges):
+            return
+        leaving = isin(exchanges["exchange"], found.exchanges)
+        rows = rows_where(exchanges, leaving)
+        append(self.rows["tallies"], as_tallies(rows))
+        append(self.rows["latencies"], as_latencies(rows) | {"interval": rows["time"] // INTERVAL * INTERVAL})
+        self.left |= owners_with(self.left, found.owners)
+        self._keep("exchanges", ~leaving)
 
     def _keep(self, table: str, mask: Mask) -> None:
         self.rows[table] = rows_where(self.rows[table], mask)

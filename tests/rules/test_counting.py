@@ -1,4 +1,4 @@
-"""Whether ordinary NFS exchanges are counted or listed, a capture says the same."""
+"""Whether ordinary exchanges are counted or listed, a capture says the same."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import traffic
+from benchmarks.attacks import ATTACKS, Writer
 from nfsrpc import reading
 from nfsrpc.columns import Table
 from nfsrpc.decode import decode
@@ -13,13 +15,14 @@ from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, thinning
 from nfsrpc.sources import open_source
 from tests.rules.expected import Case
+from tests.rules.lock_traffic import Traffic
 from tests.rules.test_captures import parametrized
 
-TABLES = ("programs", "hosts", "flows", "captures", "quality", "locks", "paths", "monitors", "registrations", "writes")
+TABLES = ("programs", "hosts", "flows", "captures", "quality", "paths", "monitors", "registrations", "writes")
 TO_TWO_PER_CENT = ("p50", "p95", "p99")
 # Clocks are compared by what is listed; numbers of exchanges go on from the last that is.
 EXCHANGES = ("exchange", "last_exchange", "unlock_exchange", "cancel_exchange", "callback_exchange")
-OF_LISTED = ("offset_s", "drift_ppm", *EXCHANGES)
+OF_LISTED = ("offset_s", "drift_ppm", *EXCHANGES, "held_by")
 
 
 @pytest.mark.parametrize("case", parametrized())
@@ -30,15 +33,59 @@ def test_counting_changes_nothing(case: Case) -> None:
 
 @pytest.mark.parametrize("case", parametrized())
 def test_nothing_is_lost_by_letting_go(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go_at_once(monkeypatch)
+    files = [in_pieces(case.folder / file) for file in case.files]
+    check(Sessions(decode(files, WANTED, counting=COUNTING)), Sessions(decode(files, WANTED)))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nothing_is_lost_of_many(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go_at_once(monkeypatch)
+    writer = Writer()
+    ATTACKS[name](writer, 60)
+    check_pieces(writer.capture())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_is_lost_of_lock_traffic(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go_at_once(monkeypatch)
+    check_pieces(Traffic(seed, oddity=(0.002, 0.01, 0.03, 0.1)[seed % 4]).capture(300))
+
+
+def test_nothing_is_lost_of_more_lock_traffic_than_is_in_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go_at_once(monkeypatch)
+    check_pieces(Traffic(seed=1, oddity=0.002).capture(4000))
+
+
+@pytest.mark.parametrize("lock_rich", [False, True])
+def test_nothing_is_lost_of_the_bench(lock_rich: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go_at_once(monkeypatch)
+    for name, value in (("FRAMES", 20_000), ("EXCHANGES", 9_000), ("MICROSECONDS", 10_000_000)):
+        monkeypatch.setattr(traffic, name, value)
+    if lock_rich:
+        shares = {"LOCK": 0.4, "UNLOCK": 0.4}
+        kinds = {name: (shares.get(name, share / 5), pair) for name, (share, pair) in traffic.KINDS.items()}
+        monkeypatch.setattr(traffic, "KINDS", kinds)
+    traffic.small(tmp_path / "small.pcap")
+    check_pieces((tmp_path / "small.pcap").read_bytes())
+
+
+def let_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "DRAIN_ROWS", 1)
     monkeypatch.setattr(thinning, "MANY", 0)
-    files = [in_pieces(case.folder / file) for file in case.files]
+
+
+def check_pieces(data: bytes) -> None:
+    files = [pieces(data)]
     check(Sessions(decode(files, WANTED, counting=COUNTING)), Sessions(decode(files, WANTED)))
 
 
 def in_pieces(file: Path) -> list[bytes]:
     with open_source(file) as source:
-        data = b"".join(source)
+        return pieces(b"".join(source))
+
+
+def pieces(data: bytes) -> list[bytes]:
     size = max(len(data) // 10, 1)
     return [data[start : start + size] for start in range(0, len(data), size)]
 
@@ -48,12 +95,28 @@ def check(counted: Sessions, listed: Sessions) -> None:
     assert ours == theirs
     for name in TABLES:
         assert columns(counted[name]) == columns(listed[name]), name
+    check_locks(counted, listed)
     # Of both sides of an address translation the histograms are one: they differ by the time that it takes, which in
     # virtual machines is a millisecond.
     passed_on = 2e-3 if counted.decoded.translations else 1e-9
     for name in TO_TWO_PER_CENT:
         expected = pytest.approx(listed["programs"][name], rel=0.021, abs=passed_on, nan_ok=True)
         assert counted["programs"][name] == expected
+
+
+def check_locks(counted: Sessions, listed: Sessions) -> None:
+    """Sessions are as they are where all are listed, and those that are missing were granted at once and released."""
+    ours, theirs = (rows_by_frame(sessions["locks"]) for sessions in (counted, listed))
+    assert {place: theirs[place] for place in ours} == ours
+    missing = [theirs[place] for place in theirs.keys() - ours.keys()]
+    assert {(row["state"], row["granted_by"], row["resends"]) for row in missing} <= {("released", "reply", 0)}
+    assert sum(counted.decoded.counted_locks["sessions"].tolist()) == len(missing)
+
+
+def rows_by_frame(table: Table) -> dict[tuple[object, ...], dict[str, object]]:
+    names = [name for name in table.columns if name not in OF_LISTED]
+    rows = [dict(zip(names, values, strict=True)) for values in zip(*map(table.values, names), strict=True)]
+    return {(row["capture"], row["frame"], row["oh"], row["fh"], row["l_offset"], row["state"]): row for row in rows}
 
 
 def columns(table: Table) -> dict[str, list[object]]:

@@ -10,8 +10,10 @@ import pytest
 import nfsrpc
 from nfsrpc.trace import Trace
 from nfsrpc.watch import watch as module
+from nfsrpc.watch import window
 from nfsrpc.watch.watch import Stir, Watch
 from tests.captures_dir import Capture, captures
+from tests.rules.lock_traffic import Traffic
 from tests.scenario import Host, Scenario
 from tests.watch.pieces import by_time
 
@@ -46,6 +48,19 @@ def test_pieces_come_to_the_same_diagnosis(capture: Capture) -> None:
     assert last.diagnosis.broken == ()
     for name in ("locks", "registrations", "monitors", "programs", "quality", "writes"):
         assert contents(last, name) == contents(whole, name), name
+
+
+@pytest.mark.parametrize("taken", [0, 1 << 20])
+@pytest.mark.parametrize("seed", range(4))
+def test_lock_sessions_that_are_over_are_counted(seed: int, taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "MANY", 0)
+    monkeypatch.setattr(module, "MAX_TAKEN_ROWS", taken)
+    data = Traffic(seed, oddity=0.02).capture(300)
+    *_, last = looks(data, len(data) // PIECES, Watch("a.pcap", EVER_S))
+    whole = nfsrpc.read(data)
+    assert last.diagnosis == whole.diagnosis
+    assert contents(last, "programs")["calls"] == contents(whole, "programs")["calls"]
+    assert len(last.tables["locks"]) < len(whole.tables["locks"]) - 20
 
 
 @pytest.mark.parametrize("capture", captures("samples"))

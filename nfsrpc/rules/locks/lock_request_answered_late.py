@@ -46,7 +46,7 @@ from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts
-from nfsrpc.tables import Calls, Locks
+from nfsrpc.tables import Calls, Locks, Tallies
 from nfsrpc.wording import SECOND, clock_time, duration, named, several
 
 RULE = Rule(
@@ -71,6 +71,7 @@ ANSWER_BLOCKED = (
 
 def check(
     requests: Calls,
+    counted_requests: Tallies,
     locks: Locks,
     boots: Mapping[str, tuple[int, ...]],
     unregistered: tuple[Unregistered, ...],
@@ -96,8 +97,9 @@ def check(
         yield finding(server, rows, lock_files.of(rows), seen, error_s, " ".join(filter(None, came)), remedy)
     answered = requests["latency_s"][requests.valid("latency_s")]
     if len(answered) and not len(slow):
-        slowest = duration(answered.max())
-        yield RULE.clear(f"{several(len(answered), 'lock request')} answered, the slowest in {slowest}")
+        total = len(answered) + int(counted_requests["exchanges"].sum())
+        slowest = max(float(answered.max()), float(counted_requests["latency_max_s"].max(initial=0.0)))
+        yield RULE.clear(f"{several(total, 'lock request')} answered, the slowest in {duration(slowest)}")
     elif span is None and len(requests):
         yield RULE.cannot_tell("the capture has no time stamps")
 

@@ -1,0 +1,86 @@
+"""Batches of one decoder as one batch, whose strings are those that its columns use.
+
+The decoder begins anew with the numbers of strings when batches were thinned (`Decoder.forget_strings`): the first
+batch has numbers of its own, and all that came since have the decoder's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.columns import Array
+from nfsrpc.decode import NO_STRING, apply, joined
+from nfsrpc.reading import Batch
+
+Kinds = Mapping[str, Mapping[str, str]]
+
+# Columns with numbers of strings, beside the fields of messages.
+STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle", "counted_locks": "handle"}
+
+
+def as_one(previous: list[Batch], fresh: list[Batch], kinds: Kinds) -> Batch:
+    """Batches of before, if any, and those that came since."""
+    batch = joined_batches(fresh)
+    if not previous:
+        return batch
+    known = {string: number for number, string in enumerate(previous[0]["strings"])}
+    numbers = [known.setdefault(string, len(known)) for string in batch["strings"]]
+    batch = with_numbers(batch, np.array(numbers, dtype=np.uint32), kinds)
+    batch["strings"] = list(known)[len(previous[0]["strings"]) :]
+    return joined_batches([*previous, batch])
+
+
+def joined_batches(batches: list[Batch]) -> Batch:
+    return {name: together([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def together(parts: list[Any]) -> Any:
+    """Columns joined, lists one after the other; a decoded column is a pair of columns."""
+    first = parts[0]
+    if isinstance(first, dict):
+        return {name: together([part[name] for part in parts]) for name in first}
+    if isinstance(first, tuple):
+        return tuple(together(list(columns)) for columns in zip(*parts, strict=True))
+    if isinstance(first, np.ndarray):
+        return joined(parts)
+    return [item for part in parts for item in part]
+
+
+def compact(batch: Batch, kinds: Kinds) -> Batch:
+    """The batch with the strings that its columns use."""
+    used = np.zeros(len(batch["strings"]) + 1, dtype=np.bool_)
+    for values in strings_of(batch, kinds):
+        used[np.minimum(values, len(used) - 1)] = True  # NO_STRING is none of them
+    rows = np.flatnonzero(used[:-1])
+    numbers = np.full(len(used) - 1, NO_STRING, dtype=np.uint32)
+    numbers[rows] = np.arange(len(rows))
+    strings = batch["strings"]
+    return with_numbers(batch, numbers, kinds) | {"strings": [strings[row] for row in rows.tolist()]}
+
+
+def strings_of(batch: Batch, kinds: Kinds) -> Iterator[Array]:
+    """All numbers of strings in a batch."""
+    for table, name in STRINGS.items():
+        yield batch[table][name]
+    for table, columns in batch["decoded"].items():
+        for name, column in columns.items():
+            if kinds[table].get(name) == "bytes":
+                values, valid = column
+                yield values[valid]
+
+
+def with_numbers(batch: Batch, numbers: Array, kinds: Kinds) -> Batch:
+    """The batch with other numbers of its strings."""
+    change: Callable[[Array], Array] = lambda values: apply(numbers, values)  # noqa: E731
+    changed = {table: batch[table] | {name: change(batch[table][name])} for table, name in STRINGS.items()}
+    decoded = {
+        table: {
+            name: (change(column[0]), column[1]) if kinds[table].get(name) == "bytes" else column
+            for name, column in columns.items()
+        }
+        for table, columns in batch["decoded"].items()
+    }
+    return batch | changed | {"decoded": decoded}

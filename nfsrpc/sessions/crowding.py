@@ -1,0 +1,114 @@
+"""Exchanges beyond those that there is room for: they leave as sums, and an oddity says so.
+
+Some captures hold a million of what must be listed: locks that are held, calls that nobody answers, names of files. The
+latest names stay. Of the others those leave first that are healthy, the oldest first, and then what is odd, from the
+middle: how it began and how it is now stays. What is of one lock stays or leaves together.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nfsrpc.columns import NAT, Array, Mask
+from nfsrpc.decode import Columns
+from nfsrpc.sessions.exchanges import COUNTED
+from nfsrpc.sessions.settled_locks import Sieve
+
+# Exchanges listed while others are counted: with the tables made of them, a kilobyte each.
+MAX_LISTED = 3 << 14
+# Of exchanges that show names of files, as many.
+MAX_NAMES = 1 << 16
+# When they are too many, so many of them stay, so that not all are looked at with each that comes.
+STAY = 0.75
+
+
+class Crowd(NamedTuple):
+    """Rows of exchanges for which there is no room."""
+
+    names: Array  # counted already
+    healthy: Array
+    odd: Array
+    owners: Array  # hashes of the owners of locks among them
+
+
+def crowd(exchanges: Columns, sieve: Sieve) -> Crowd:
+    """The rows that leave, with the owners of their locks."""
+    nothing = np.zeros(0, dtype=np.int64)
+    counted = exchanges["flags"] & COUNTED != 0
+    names = np.flatnonzero(counted)
+    names = (
+        oldest(names, exchanges["time"], len(names) - round(MAX_NAMES * STAY)) if len(names) > MAX_NAMES else nothing
+    )
+    rows = np.flatnonzero(~counted)
+    if len(rows) <= MAX_LISTED:
+        return Crowd(names, nothing, nothing, nothing.astype(np.uint64))
+    steps = sieve.steps
+    unit, odd = units(exchanges, sieve)
+    begin = first_times(unit, exchanges["time"])[unit]
+    much = len(rows) - round(MAX_LISTED * STAY)
+    healthy = whole(rows[~odd[rows]], unit, begin, much)
+    fearful = rows[odd[rows]]
+    much -= len(healthy)
+    left = from_the_middle(fearful, unit, begin, much) if much > 0 else nothing
+    gone = np.zeros(len(unit), dtype=np.bool_)
+    gone[np.concatenate([healthy, left])] = True
+    of_steps = np.flatnonzero(np.isin(steps.raw["exchange"], exchanges["exchange"][gone]))
+    return Crowd(names, healthy, left, sieve.hashes(steps, of_steps))
+
+
+def units(exchanges: Columns, sieve: Sieve) -> tuple[Array, Mask]:
+    """A number for each exchange, the same for those of one lock, and which are odd or not over."""
+    plain = np.zeros(len(exchanges["time"]), dtype=np.bool_)
+    plain[sieve.rows] = sieve.plain[: len(sieve.rows)]
+    unit = np.arange(len(plain))
+    if not len(sieve.steps):
+        return unit, ~plain
+    stretches, raw = sieve.stretches, sieve.steps.raw
+    order = np.argsort(exchanges["exchange"], kind="stable")
+    at = np.searchsorted(exchanges["exchange"], raw["exchange"], sorter=order)
+    final = at < len(order)
+    at = order[np.minimum(at, len(order) - 1)]
+    final &= exchanges["exchange"][at] == raw["exchange"]
+    stays = np.zeros(len(stretches.odd), dtype=np.bool_)
+    stays[stretches.number[~final]] = True
+    numbers = stretches.number[final]
+    first = np.full(len(stays), -1, dtype=np.int64)
+    first[numbers[::-1]] = at[final][::-1]
+    unit[at[final]] = first[numbers]
+    odd = ~plain
+    # What stands beside something odd may be what explains it.
+    odd[at[final]] = (stretches.odd | stretches.met | stretches.next_to_odd | stays)[numbers]
+    return unit, odd
+
+
+def first_times(unit: Array, time: Array) -> Array:
+    """When each unit began."""
+    begin = np.full(len(unit), np.iinfo(np.int64).max)
+    np.minimum.at(begin, unit, np.where(time == NAT, NAT + 1, time))
+    return begin
+
+
+def oldest(rows: Array, time: Array, count: int) -> Array:
+    result: Array = rows[np.argsort(time[rows], kind="stable")[: max(count, 0)]]
+    return result
+
+
+def whole(rows: Array, unit: Array, begin: Array, count: int) -> Array:
+    """The oldest rows, so many, and the others of their units."""
+    return together(rows, unit, oldest(rows, begin, count))
+
+
+def from_the_middle(rows: Array, unit: Array, begin: Array, count: int) -> Array:
+    """Rows between the oldest and the latest, so many, and the others of their units."""
+    order = rows[np.argsort(begin[rows], kind="stable")]
+    first = max(len(order) - count, 0) // 2
+    return together(rows, unit, order[first : first + count])
+
+
+def together(rows: Array, unit: Array, some: Array) -> Array:
+    mask = np.zeros(len(unit), dtype=np.bool_)
+    mask[unit[some]] = True
+    result: Array = rows[mask[unit[rows]]]
+    return result

@@ -1,0 +1,381 @@
+"""Which lock sessions leave while a capture is read: those that are over, healthy, and of which no question is left."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from benchmarks.attacks import (
+    BLOCKED,
+    CANCEL,
+    DENIED,
+    FREE_ALL,
+    GRACE,
+    LOCK,
+    LOCK_MSG,
+    LOCKD,
+    NFS,
+    NFSD,
+    NLM,
+    NLM_GRANTED,
+    NSM,
+    SERVER,
+    STATD,
+    UNLOCK,
+    Ends,
+    Owner,
+    Writer,
+    handle,
+    host,
+    opaque,
+)
+from nfsrpc.decode import Decoded, decode
+from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.sessions import COUNTING, WANTED, Sessions, settled_locks, thinning
+from nfsrpc.sessions.settled_locks import few
+
+MIDDLE = 5
+GRANT = opaque(b"ck") + struct.pack(">I", 0)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thinning, "MANY", 0)
+    monkeypatch.setattr(settled_locks, "MAX_LATEST", 0)  # else the latest of each file stay
+
+
+def counted(*captures: Writer) -> Decoded:
+    return decode([capture.capture() for capture in captures], WANTED, counting=COUNTING)
+
+
+def listed(decoded: Decoded) -> list[int]:
+    """The owners (svid) of the sessions that stay."""
+    svids: list[int] = Sessions(decoded)["locks"]["svid"].tolist()
+    return svids
+
+
+def session(w: Writer, svid: int, file: int = 1, client: int = 1, *, held_s: float = 0.1, **what: bool | int) -> None:
+    owner = Owner(file, svid, b"h%d" % client)._replace(**what)
+    w.lock(host(client), owner, NLM_GRANTED)
+    w.wait(held_s)
+    w.lock(host(client), owner, NLM_GRANTED, UNLOCK)
+
+
+def sessions(middle: Callable[[Writer], None], pause_s: float = 100) -> list[int]:
+    """Which of nine sessions of one client stay, with this in the middle of them."""
+    w = Writer()
+    for svid in range(1, 10):
+        if svid == MIDDLE:
+            middle(w)
+        else:
+            session(w, svid)
+        w.wait(pause_s)
+    return listed(counted(w))
+
+
+def test_the_first_and_the_last_of_a_connection_stay() -> None:
+    assert sessions(lambda w: session(w, MIDDLE)) == [1, 9]
+
+
+def test_what_left_is_counted() -> None:
+    w = Writer()
+    for svid in range(1, 10):
+        session(w, svid, held_s=0.5)
+    decoded = counted(w)
+    sums = decoded.counted_locks
+    assert (sums["sessions"].tolist(), decoded.strings[sums["handle"][0]]) == ([7], handle(1))
+    assert 3.5 <= sums["hold_sum"][0] / 1e9 < 3.51
+    tables, every = Sessions(decoded), Sessions(decode([w.capture()], WANTED))
+    assert tables["programs"]["calls"].tolist() == every["programs"]["calls"].tolist() == [9, 9]
+    assert diagnose(tables).verdict.summary == diagnose(every).verdict.summary
+
+
+def late(w: Writer, after: float) -> None:
+    ends, owner = Ends(host(1), 700, SERVER, LOCKD), Owner(1, MIDDLE, b"h1")
+    w.asked(ends, NLM, 4, LOCK, owner.arguments(LOCK), GRANT, after)
+    w.lock(host(1), owner, NLM_GRANTED, UNLOCK)
+
+
+def test_what_takes_a_second_stays_and_so_do_its_neighbours() -> None:
+    assert sessions(lambda w: late(w, 0.99)) == [1, 9]
+    assert sessions(lambda w: late(w, 1.0)) == [1, 4, 5, 6, 9]
+
+
+def resent(w: Writer) -> None:
+    ends, owner = Ends(host(1), 700, SERVER, LOCKD), Owner(1, MIDDLE, b"h1")
+    w.call(ends, NLM, 4, LOCK, owner.arguments(LOCK), xid=999)
+    w.wait(0.1)
+    w.asked_again = w.call(ends, NLM, 4, LOCK, owner.arguments(LOCK), xid=999)  # type: ignore[attr-defined]
+    w.reply(ends, 999, GRANT)
+    w.lock(host(1), owner, NLM_GRANTED, UNLOCK)
+
+
+def answered_twice(w: Writer) -> None:
+    session(w, MIDDLE)
+    w.wait(0.5)
+    w.reply(Ends(host(1), 700, SERVER, LOCKD), w.xid, GRANT)
+
+
+ODD: list[Callable[[Writer], None]] = [
+    resent,
+    answered_twice,
+    lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), DENIED),
+]
+# What may hold the range from then on, and what held it until then.
+OPEN: list[tuple[Callable[[Writer], None], list[int]]] = [
+    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), None), [1, 4, 5, 6, 7, 8, 9]),
+    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), NLM_GRANTED, LOCK_MSG), [1, 4, 5, 6, 7, 8, 9]),
+    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), NLM_GRANTED), [1, 5, 6, 7, 8, 9]),
+    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), NLM_GRANTED, UNLOCK), [1, 2, 3, 4, 5, 6, 9]),
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_the_neighbours_of_what_is_odd_on_the_file_stay(odd: Callable[[Writer], None]) -> None:
+    assert sessions(odd) == [1, 4, 5, 6, 9]
+
+
+@pytest.mark.parametrize(("odd", "kept"), OPEN)
+def test_what_meets_a_lock_that_is_open_stays(odd: Callable[[Writer], None], kept: list[int]) -> None:
+    assert sessions(odd) == kept
+
+
+def test_a_lock_that_is_held_stays() -> None:
+    w = Writer()
+    for svid in range(1, 10):
+        session(w, svid, file=1)
+        w.wait(10)
+        if svid == MIDDLE:
+            w.lock(host(1), Owner(2, 77, b"h1"), NLM_GRANTED)
+    assert listed(counted(w)) == [1, 77, 9]
+
+
+def overlapping(w: Writer, exclusive: bool, meet: bool) -> None:
+    """A shared lock of one client, and a lock of another before it ends, or just after."""
+    one, other = Owner(1, MIDDLE, b"h1", exclusive=False), Owner(1, 55, b"h2", exclusive=exclusive)
+    w.lock(host(1), one, NLM_GRANTED)
+    w.wait(1)
+    if meet:
+        w.lock(host(2), other, NLM_GRANTED)
+    w.lock(host(1), one, NLM_GRANTED, UNLOCK)
+    w.wait(0.05)
+    if not meet:
+        w.lock(host(2), other, NLM_GRANTED)
+    w.lock(host(2), other, NLM_GRANTED, UNLOCK)
+
+
+@pytest.mark.parametrize(
+    ("exclusive", "meet", "stay"),
+    [(True, True, True), (True, False, False), (False, True, False)],
+)
+def test_what_meets_another_of_its_range_stays_unless_both_are_shared(exclusive: bool, meet: bool, stay: bool) -> None:
+    w = Writer()
+    for svid in range(1, 10):
+        if svid == MIDDLE:
+            overlapping(w, exclusive, meet)
+        else:
+            session(w, svid)
+            session(w, 10 + svid, client=2)
+        w.wait(100)
+    kept = set(listed(counted(w)))
+    assert ({5, 55} <= kept) == stay
+    assert kept >= {1, 9, 11, 19}
+    assert not {3, 7} & kept
+
+
+def test_other_ranges_of_the_file_are_in_nobodys_way() -> None:
+    w = Writer()
+    w.lock(host(2), Owner(1, 99, b"h2", offset=1000, length=10), NLM_GRANTED)
+    for svid in range(1, 10):
+        session(w, svid, length=10)
+        w.wait(100)
+    assert listed(counted(w)) == [99, 1, 9]
+
+
+@pytest.mark.parametrize(("pause_s", "stay"), [(43, True), (47, False)])
+def test_who_was_denied_may_ask_again_for_a_while(pause_s: float, stay: bool) -> None:
+    w = Writer()
+    for svid in range(1, 6):
+        session(w, svid)
+        w.wait(100)
+    w.lock(host(2), Owner(1, 50, b"h2"), DENIED)
+    w.wait(1)
+    session(w, 6)
+    w.wait(pause_s - 1)
+    for svid in (7, 8, 9, 10):
+        session(w, svid)
+        w.wait(1)
+    assert (8 in listed(counted(w))) == stay
+
+
+def test_who_waits_keeps_all_that_have_the_range_meanwhile() -> None:
+    w = Writer()
+    for svid in range(1, 10):
+        session(w, svid)
+        w.wait(10)
+        if svid == 3:
+            w.lock(host(2), Owner(1, 50, b"h2"), BLOCKED)
+        if svid == 6:
+            w.lock(host(2), Owner(1, 50, b"h2"), NLM_GRANTED, CANCEL)
+    assert listed(counted(w)) == [1, 3, 50, 4, 5, 6, 7, 9]
+
+
+def notice(w: Writer) -> None:
+    w.asked(Ends(SERVER, 701, host(1), STATD), NSM, 1, 6, opaque(b"srv") + struct.pack(">I", 3))
+
+
+def free_all(w: Writer) -> None:
+    w.call(Ends(host(1), 700, SERVER, LOCKD), NLM, 4, FREE_ALL, opaque(b"h1") + struct.pack(">I", 1))
+
+
+def grace(w: Writer) -> None:
+    w.lock(host(3), Owner(3, 33, b"h3"), GRACE)
+
+
+@pytest.mark.parametrize("restart", [notice, free_all, grace])
+def test_a_lock_that_was_held_over_a_restart_stays(restart: Callable[[Writer], None]) -> None:
+    w = Writer()
+    for svid in range(1, 5):
+        session(w, svid)
+        w.wait(10)
+    w.lock(host(1), Owner(2, 50, b"h1"), NLM_GRANTED)
+    for svid in range(5, 8):
+        session(w, svid)
+        w.wait(10)
+    restart(w)
+    for svid in range(8, 11):
+        session(w, svid)
+        w.wait(10)
+    w.lock(host(1), Owner(2, 50, b"h1"), NLM_GRANTED, UNLOCK)
+    for svid in range(11, 14):
+        w.wait(10)
+        session(w, svid)
+    kept = listed(counted(w))
+    assert 50 in kept
+    assert not {2, 3, 12} & set(kept)
+
+
+@pytest.mark.parametrize(("writer", "after_s", "stay"), [(2, 9, True), (2, 21, False), (1, 1, False)])
+def test_a_lock_beside_a_write_of_who_asks_for_none_stays(writer: int, after_s: float, stay: bool) -> None:
+    w = Writer()
+    for svid in range(1, 10):
+        session(w, svid)
+        if svid == MIDDLE:
+            w.wait(after_s)
+            args = opaque(handle(1)) + struct.pack(">QII", 0, 4, 1) + opaque(b"data")
+            results = struct.pack(">IIIIIQ", 0, 0, 0, 4, 1, 0)
+            w.asked(Ends(host(writer), 701, SERVER, NFSD), NFS, 3, 7, args, results)
+        w.wait(100)
+    assert (MIDDLE in listed(counted(w))) == stay
+
+
+def test_each_name_and_connection_keeps_its_ends() -> None:
+    w = Writer()
+    for svid in range(1, 10):
+        session(w, svid, client=1)
+        owner = Owner(1, 20 + svid, b"another" if svid in (4, 5, 6) else b"h1")
+        w.wait(10)
+        w.lock(host(1), owner, NLM_GRANTED)
+        w.lock(host(1), owner, NLM_GRANTED, UNLOCK)
+        w.wait(10)
+    assert listed(counted(w)) == [1, 24, 26, 29]
+
+
+def test_an_owner_with_ranges_that_overlap_stays() -> None:
+    w = Writer()
+    w.lock(host(1), Owner(1, 50, b"h1", length=100), NLM_GRANTED)
+    for svid in range(1, 10):
+        session(w, svid, file=2)
+        session(w, 50, file=1, offset=10 * svid, length=5)
+        w.wait(10)
+    kept = listed(counted(w))
+    assert kept.count(50) == len([svid for svid in listed(decode([w.capture()], WANTED)) if svid == 50])
+
+
+def test_what_one_host_does_at_two_addresses_stays() -> None:
+    w = Writer()
+    for svid in range(1, 10):
+        owner = Owner(1, svid, b"h1", exclusive=False)
+        for proc in (LOCK, UNLOCK):
+            for client in (1, 2):
+                w.lock(host(client), owner, NLM_GRANTED, proc)
+        w.wait(10)
+    assert len(listed(counted(w))) == 18
+
+
+def test_who_unlocks_again_had_not_held_it_since_before() -> None:
+    w = Writer()
+    for svid in range(1, 10):
+        session(w, svid)
+        w.wait(100)
+    w.lock(host(1), Owner(1, 3, b"h1"), NLM_GRANTED, UNLOCK)
+    w.lock(host(1), Owner(2, 33, b"h1"), NLM_GRANTED, UNLOCK)
+    decoded = counted(w)
+    assert sum(decoded.counted_locks["sessions"]) == 7
+    assert listed(decoded) == [1, 9, 33]
+
+
+def test_the_latest_of_each_file_stay_as_many_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settled_locks, "MAX_LATEST", 3)
+    w = Writer()
+    for svid in range(1, 10):
+        session(w, svid, file=svid)
+        w.wait(100)
+    assert listed(counted(w)) == [1, 7, 8, 9]
+
+
+def test_another_vantage_decides() -> None:
+    one, other = Writer(), Writer()
+    for svid in range(1, 20):
+        session(one, svid)
+        one.wait(100)
+    other.time = one.time - 1000 * 1_000_000_000  # nine sessions before, it had not begun
+    session(other, 99, client=2)
+    other.wait(2000)
+    session(other, 98, client=2)
+    assert len(listed(counted(one, other))) == 21
+
+
+def test_of_many_moments_one_in_some_time_is_looked_at() -> None:
+    import numpy as np
+
+    every = np.arange(4096, dtype=np.int64) * 100_000_000
+    assert few(every).tolist() == every.tolist()
+    some = few(np.arange(4097, dtype=np.int64) * 100_000_000)
+    assert (len(some), np.diff(some).max()) == (410, 1_000_000_000)
+
+
+def test_owners_that_have_left_are_known_until_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    monkeypatch.setattr(thinning, "MAX_OWNERS", 4)
+    tables = thinning.nothing_left()
+    for owners in ([7, 3], [9, 1], [5], [8, 6, 4], [2]):
+        tables |= thinning.owners_with(tables, np.array(owners, dtype=np.uint64))
+    assert [tables[name]["owner"].tolist() for name in ("counted_owners", "earlier_owners")] == [[2], [4, 5, 6, 8]]
+
+
+@pytest.mark.parametrize(("port", "kept"), [(STATD, [1, 9]), (0, [1, 4, 5, 6, 9]), (None, [1, 4, 5, 6, 9])])
+def test_the_neighbours_of_a_question_stay_unless_a_port_was_named(port: int | None, kept: list[int]) -> None:
+    def looked_up(w: Writer) -> None:
+        session(w, MIDDLE)
+        w.wait(0.2)
+        w.getport(Ends(host(1), 700, SERVER, 111), NSM, 1, port)
+
+    assert sessions(looked_up) == kept
+
+
+def test_ranges_that_are_apart_are_in_nobodys_way_where_others_overlap() -> None:
+    w = Writer()
+    session(w, 90, client=3)
+    for svid in range(1, 10):
+        one, other = (Owner(1, number, b"h1", offset, 10) for number, offset in ((svid, 0), (100 + svid, 50)))
+        for owner in (one, other):
+            w.lock(host(1), owner, NLM_GRANTED)
+        for owner in (one, other):
+            w.lock(host(1), owner, NLM_GRANTED, UNLOCK)
+        w.wait(10)
+    session(w, 91, client=3)
+    assert listed(counted(w)) == [90, 1, 109, 91]
