@@ -90,8 +90,12 @@ def prepared(
     programs: Sequence[Program] = PROTOCOLS,
     progress: Progress | None = None,
     counting: Counting | None = None,
+    others: bool = False,
 ) -> Callable[[], VantageBatches]:
-    """Prepares the reading of captures, and returns the function that reads them, nearly without the interpreter."""
+    """Prepares the reading of captures, and returns the function that reads them, nearly without the interpreter.
+
+    With `others`, captures of other places are joined later, which may show what these lack.
+    """
     files, errors = usable(sources)
     if not files:
         raise none_of(errors) if errors else ValueError("no capture is given")
@@ -112,7 +116,7 @@ def prepared(
             raise none_of(skipped)
         found = [file for file, _ in firsts]
         reader = FileReader(found, progress)
-        vantages = vantages_of(reader, [first for _, first in firsts], new_vantage)
+        vantages = vantages_of(reader, [first for _, first in firsts], new_vantage, others)
         return VantageBatches(found, vantages, reader.damages, kinds, (*skipped, *reader.lost))
 
     return run
@@ -126,7 +130,9 @@ def none_of(errors: Sequence[SourceError]) -> SourceError:
     return SourceError(error.path, f"{error.reason}; {len(others)} more cannot be read either", error.remedy)
 
 
-def vantages_of(reader: FileReader, firsts: Sequence[int], new_vantage: Callable[[int], Vantage]) -> list[Vantage]:
+def vantages_of(
+    reader: FileReader, firsts: Sequence[int], new_vantage: Callable[[int], Vantage], others: bool = False
+) -> list[Vantage]:
     """The vantages, with all their files read, in the order of the times of their first frames."""
     vantages: list[Vantage] = []
     rings: defaultdict[str, Ring] = defaultdict(Ring)
@@ -139,11 +145,11 @@ def vantages_of(reader: FileReader, firsts: Sequence[int], new_vantage: Callable
         if vantage is None:
             vantage = new_vantage(number)
             vantages.append(vantage)
-        vantage.alone_until = next_first if len(vantages) == 1 else NO_TIME
+        vantage.alone_until = next_first if len(vantages) == 1 and not others else NO_TIME
         vantage.read(number, reader)
         ring.add(vantage)
     for vantage in vantages:
-        vantage.alone_until = END_OF_TIME if len(vantages) == 1 else NO_TIME
+        vantage.alone_until = END_OF_TIME if len(vantages) == 1 and not others else NO_TIME
     return vantages
 
 

@@ -13,17 +13,18 @@ from nfsrpc.reading import Batch
 
 ArrowTable: TypeAlias = Any  # pyarrow.Table
 
-COLUMNS = ("exchanges", "copies", "flows", "captures", "tallies", "latencies", "accesses")
 LISTS = ("capture_formats", "interfaces", "locals")  # short ones: a row per file or interface
+SELECTED = ("messages", "frames", "packets")  # of frames that were asked for: a fleet asks for none
 DECODED = "decoded."
 
 
 def to_arrow(batch: Batch) -> tuple[dict[str, ArrowTable], dict[str, list[Any]]]:
     """The tables of a batch, and its short lists."""
     pa = pyarrow()
-    tables = {name: table(batch[name]) for name in COLUMNS}
-    tables |= {DECODED + name: table(columns) for name, columns in batch["decoded"].items()}
-    tables["oddities"] = table(batch["oddities"])
+    fixed = {name: columns for name, columns in batch.items() if isinstance(columns, dict) and name not in SELECTED}
+    decoded = fixed.pop("decoded")
+    tables = {name: table(columns) for name, columns in fixed.items()}
+    tables |= {DECODED + name: table(columns) for name, columns in decoded.items()}
     texts, domains = zip(*batch["addresses"], strict=True) if batch["addresses"] else ((), ())
     tables["addresses"] = pa.table({"address": pa.array(texts, pa.string()), "domain": pa.array(domains, pa.uint32())})
     tables["strings"] = pa.table({"string": pa.array(batch["strings"], pa.large_binary())})
@@ -32,15 +33,13 @@ def to_arrow(batch: Batch) -> tuple[dict[str, ArrowTable], dict[str, list[Any]]]
 
 def from_arrow(tables: Mapping[str, ArrowTable], lists: Mapping[str, list[Any]]) -> Batch:
     """The batch that these tables were made of."""
-    nothing: Batch = Decoder([], []).drain()
-    batch = nothing | {name: columns(tables[name]) for name in COLUMNS}
+    fixed = {name: each for name, each in tables.items() if "." not in name}
+    addresses, strings = fixed.pop("addresses"), fixed.pop("strings")
+    batch: Batch = Decoder([], []).drain() | {name: columns(each) for name, each in fixed.items()}
     named = {name.removeprefix(DECODED): each for name, each in tables.items() if name.startswith(DECODED)}
     batch["decoded"] = {name: columns(each) for name, each in named.items()}
-    batch["oddities"] = columns(tables["oddities"])
-    batch["addresses"] = list(
-        zip(tables["addresses"]["address"].to_pylist(), tables["addresses"]["domain"].to_pylist(), strict=True)
-    )
-    batch["strings"] = tables["strings"]["string"].to_pylist()
+    batch["addresses"] = list(zip(addresses["address"].to_pylist(), addresses["domain"].to_pylist(), strict=True))
+    batch["strings"] = strings["string"].to_pylist()
     return batch | {
         "capture_formats": list(lists["capture_formats"]),
         "interfaces": [dict(row) for row in lists["interfaces"]],

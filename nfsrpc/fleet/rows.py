@@ -16,8 +16,8 @@ from nfsrpc.columns import Mask, isin
 from nfsrpc.fleet.arrow import ArrowTable, from_arrow, to_arrow
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.reading import Batch, Vantage, VantageBatches, prepared
+from nfsrpc.sessions.batches import joined_batches
 from nfsrpc.sessions.counting import COUNTING
-from nfsrpc.sessions.thinning import as_one
 from nfsrpc.sessions.wanted import WANTED
 from nfsrpc.sources import Capture, SourceError
 
@@ -58,12 +58,12 @@ class NodeRows(NamedTuple):
 def rows_of(name: str, captures: Sequence[Capture]) -> NodeRows:
     """Decodes the captures of a node; one that cannot be read stops none of the others, and is named."""
     try:
-        reading = prepared(captures, WANTED, counting=COUNTING)()
+        reading = prepared(captures, WANTED, counting=COUNTING, others=True)()
     except SourceError as error:
         return NodeRows(name, [], [], {}, [described(error)])
     vantages = []
     for vantage in reading.vantages:
-        tables, lists = to_arrow(as_one(vantage.close()))
+        tables, lists = to_arrow(joined_batches(vantage.close()))
         vantages.append(VantageRows(vantage.files, tables, lists))
         vantage.batches.clear()
     files = [str(file) for file in reading.files]
@@ -118,8 +118,9 @@ def concerning(batch: Batch, servers: Collection[str]) -> Batch:
         }
 
     found: Batch = dict(batch)
-    for name in ("flows", "exchanges", "tallies", "accesses"):
-        found[name] = only(batch[name], about(batch[name]))
+    for name in ("flows", "exchanges", "tallies", "accesses", "counted_locks", "left_out"):
+        if name in batch:
+            found[name] = only(batch[name], about(batch[name]))
     exchanges = found["exchanges"]["exchange"]
     found["copies"] = only(batch["copies"], isin(batch["copies"]["exchange"], exchanges))
     found["decoded"] = {
