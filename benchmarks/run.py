@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--packets", type=int, default=PACKETS, help="in each capture; bulk has 1 kB for each")
     parser.add_argument("--without", action="append", default=[], metavar="JOB", help="tshark is the slowest")
     parser.add_argument("--live", action="store_true", help="what live costs, too: 70 s")
+    parser.add_argument("--recorder", action="store_true", help="what record costs, too: three minutes")
     parser.add_argument("--growth", action="store_true", help="what hostile captures cost, too: ten minutes")
     arguments = parser.parse_args()
     machine, moment = results.machine(), results.moment()
@@ -101,6 +102,8 @@ def main() -> None:
             captures[name] = measured(name, capture, arguments.packets, arguments.without)
         if capture and name == "small" and arguments.live:
             subprocess.run([sys.executable, "-m", "benchmarks.live", capture], check=True)
+    if arguments.recorder:
+        subprocess.run([sys.executable, "-m", "benchmarks.recorder"], check=True)
     if arguments.growth:
         print("\nHostile captures, processor time", flush=True)
         subprocess.run([sys.executable, "-m", "benchmarks.growth"], check=True)
