@@ -1,18 +1,30 @@
 //! The whole path of one vantage: bytes in, in any chunks, batches of columns out. The stages are wired here and nowhere else.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
 
 use crate::batch::{Accesses, CaptureRow, Captures, Copies, Exchanges, Flows, Latencies, Tallies};
+use crate::backend::{Backend, Rows};
+use crate::backends::{Backends, Chunk};
 use crate::bodies::Bodies;
 use crate::capture::{Ending, Interface, NotACapture, Reader};
+use crate::flow_index::FlowIndex;
 use crate::flow_table::FlowTable;
 use crate::matcher::Matcher;
-use crate::oddity::{Oddity, Place};
-use crate::packets::{Content, Local, PacketReader};
+use crate::numbering::{Births, Numbering, PROVISIONAL};
+use crate::oddity::{MAX_ROWS_PER_KIND, Oddity};
+use crate::packets::{Local, PacketReader};
 use crate::select::{Select, Selected};
+use crate::shard::SHARDS;
+use crate::strings::Strings;
 use crate::tally::Fold;
 use crate::tunnel::UnreadCounts;
 use crate::xdr::{Layouts, Table};
+
+/// Strings that several back ends may have apart, until they are made one: each has those of the others, too.
+const STRINGS_APART: usize = 1 << 17;
 
 /// One interface of one capture file.
 #[derive(Clone, Debug)]
@@ -55,7 +67,13 @@ pub struct Snapshot {
 
 pub struct Decoder {
     packets: PacketReader,
-    conversations: Conversations,
+    index: FlowIndex,
+    backends: Backends,
+    /// Where there are several back ends: their numbers, and what they gave meanwhile.
+    numbering: Numbering,
+    ready: Rows,
+    /// How many rows of each kind of oddity these were.
+    told: HashMap<&'static str, u64>,
     captures: Captures,
     formats: Vec<&'static str>,
     interfaces: Vec<InterfaceRow>,
@@ -63,34 +81,43 @@ pub struct Decoder {
     refused: Option<NotACapture>,
 }
 
-/// What stands behind the network layer.
-struct Conversations {
-    flows: FlowTable,
-    matcher: Matcher,
-}
-
-impl Conversations {
-    #[inline(always)]
-    fn take(&mut self, place: Place, content: Content<'_>) {
-        let Conversations { flows, matcher } = self;
-        matcher.oddities.place = place;
-        match content {
-            Content::Packet(packet) => flows.packet(packet, matcher),
-            Content::Unreachable(packet, code) => flows.unreachable(packet, code, place),
-            Content::Damaged(packet) => flows.damaged(packet, matcher),
-        }
-    }
-}
-
 impl Decoder {
     /// `domain`: a number for the first file, which keeps its loopback addresses apart from those of other vantages. `fold`: the
     /// procedures of which ordinary exchanges are counted and not listed, and those counted by handle. `select`: what to hand out besides.
     pub fn new(layouts: Layouts, tables: Vec<Table>, domain: u32, fold: Fold, select: Select) -> Decoder {
-        let matcher = Matcher::new(Bodies::new(layouts, tables), fold, select.frames.clone());
-        let flows = FlowTable::new(select.flows);
+        Decoder::with_jobs(1, layouts, tables, domain, fold, select)
+    }
+
+    /// `jobs`: how many back ends there are. Only one can say which flow has a number that is asked for.
+    pub fn with_jobs(
+        jobs: usize,
+        layouts: Layouts,
+        tables: Vec<Table>,
+        domain: u32,
+        fold: Fold,
+        select: Select,
+    ) -> Decoder {
+        let jobs = if select.flows.is_empty() { jobs.clamp(1, SHARDS) } else { 1 };
+        let layouts = Arc::new(layouts);
+        let backend = || {
+            let mut bodies = Bodies::new(Arc::clone(&layouts), tables.clone());
+            let mut births = None;
+            if jobs > 1 {
+                bodies.replace_strings(Strings::apart());
+                births = Some(Births::default());
+            }
+            let first = if jobs > 1 { PROVISIONAL } else { 0 };
+            let mut matcher = Matcher::new(bodies, fold.clone(), select.frames.clone());
+            *matcher.next_number() = first;
+            Backend::new(FlowTable::new(select.flows.clone(), first), matcher, births)
+        };
         Decoder {
-            packets: PacketReader::new(domain, select.frames),
-            conversations: Conversations { flows, matcher },
+            packets: PacketReader::new(domain, select.frames.clone()),
+            index: FlowIndex::default(),
+            backends: Backends::new((0..jobs).map(|_| backend()).collect()),
+            numbering: Numbering::default(),
+            ready: Rows::default(),
+            told: HashMap::new(),
             captures: Captures::default(),
             formats: Vec::new(),
             interfaces: Vec::new(),
@@ -98,20 +125,39 @@ impl Decoder {
         }
     }
 
+    /// Back ends begin to work in threads after so many bytes.
+    pub fn begin_threads_from(&mut self, bytes: u64) {
+        self.backends.begin_threads_from(bytes);
+    }
+
     pub fn feed(&mut self, data: &[u8]) -> Result<(), NotACapture> {
+        self.take(data, None)
+    }
+
+    /// As [`Self::feed`]. Threads hold the chunk until they are done with it, instead of copies of what is in it.
+    pub fn feed_chunk(&mut self, chunk: &Chunk) -> Result<(), NotACapture> {
+        self.take(chunk.as_ref().as_ref(), Some(Chunk::clone(chunk)))
+    }
+
+    fn take(&mut self, data: &[u8], chunk: Option<Chunk>) -> Result<(), NotACapture> {
         if let Some(refusal) = &self.refused {
             return Err(refusal.clone());
         }
+        self.backends.before(data, chunk);
         let result = self.read(Some(data));
+        self.backends.after();
         if let Err(refusal) = &result {
             self.refused = Some(refusal.clone());
+        }
+        if self.backends.load().1 > STRINGS_APART {
+            self.settle();
         }
         result
     }
 
     fn read(&mut self, data: Option<&[u8]>) -> Result<(), NotACapture> {
-        let Decoder { packets, conversations, .. } = self;
-        packets.read(data, &mut |place, content| conversations.take(place, content))
+        let Decoder { packets, index, backends, .. } = self;
+        packets.read(data, &mut |place, content| index.take(place, content, backends))
     }
 
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
@@ -119,8 +165,9 @@ impl Decoder {
     pub fn next_capture(&mut self) -> Result<Ending, NotACapture> {
         self.read(None)?;
         let (ending, mut row, reader) = self.packets.end_file()?;
-        row.duplicates = std::mem::take(&mut self.conversations.flows.duplicates);
-        add_rdma(&mut row, std::mem::take(&mut self.conversations.flows.iwarp));
+        for backend in self.backends.at_home() {
+            add_counts(&mut row, backend.take_counts());
+        }
         self.captures.push(row);
         self.formats.push(reader.format());
         self.interfaces.extend(interfaces(row.capture, &reader));
@@ -129,53 +176,84 @@ impl Decoder {
 
     /// Exchanges that wait to be drained.
     pub fn undrained(&self) -> usize {
-        self.conversations.matcher.output.rows.count()
+        self.ready.exchanges.count() + self.backends.load().0
+    }
+
+    /// Where there are several back ends, makes their numbers final, and takes their rows.
+    fn settle(&mut self) {
+        let Decoder { backends, numbering, ready, told, index, .. } = self;
+        let backends = backends.at_home();
+        if backends.len() == 1 {
+            return;
+        }
+        let mut oddities = Vec::new();
+        for mut rows in numbering.settle(backends, &mut index.oddities) {
+            oddities.append(&mut rows.oddities);
+            ready.append(rows);
+        }
+        oddities.sort_by_key(|row| (row.capture, row.frame));
+        oddities.retain(|row| {
+            let count = told.entry(row.kind).or_insert(0);
+            *count += 1;
+            *count <= MAX_ROWS_PER_KIND
+        });
+        ready.oddities.append(&mut oddities);
     }
 
     /// Exchanges and flows that are over, with all rows about them since the last call.
     pub fn drain(&mut self) -> Batch {
-        let Conversations { flows, matcher } = &mut self.conversations;
-        let Matcher { bodies, output, oddities, .. } = matcher;
-        let mut odd = self.packets.oddities.take();
-        odd.append(&mut oddities.take());
-        odd.sort_by_key(|row| (row.capture, row.frame));
-        let (tallies, latencies) = output.counts.take();
+        self.settle();
+        let rows = match self.backends.at_home() {
+            [only] => only.take(),
+            _ => std::mem::take(&mut self.ready),
+        };
+        let strings = match self.backends.at_home() {
+            [only] => &mut only.matcher.bodies.strings,
+            _ => &mut self.numbering.strings,
+        };
+        let strings = strings.take_new().into_iter().map(<[u8]>::to_vec).collect();
+        let mut oddities = self.packets.oddities.take();
+        oddities.append(&mut self.index.oddities.take());
+        oddities.extend(rows.oddities);
+        oddities.sort_by_key(|row| (row.capture, row.frame));
         Batch {
-            exchanges: output.rows.take(),
-            copies: output.copies.take(),
-            flows: flows.rows.take(),
+            exchanges: rows.exchanges,
+            copies: rows.copies,
+            flows: rows.flows,
             captures: self.captures.take(),
             formats: std::mem::take(&mut self.formats),
             interfaces: std::mem::take(&mut self.interfaces),
-            oddities: odd,
-            addresses: flows.addresses.take_new(),
-            strings: bodies.strings.take_new().into_iter().map(<[u8]>::to_vec).collect(),
-            decoded: bodies.tables.iter_mut().map(Table::take).collect(),
-            tallies,
-            latencies,
-            accesses: output.counts.take_accesses(),
+            oddities,
+            addresses: self.index.addresses.take_new(),
+            strings,
+            decoded: rows.decoded,
+            tallies: rows.tallies,
+            latencies: rows.latencies,
+            accesses: rows.accesses,
             locals: self.packets.take_locals(),
-            selected: Selected {
-                messages: std::mem::take(&mut output.messages),
-                frames: self.packets.take_raw(),
-                packets: flows.followed.packets.take(),
-            },
+            selected: Selected { messages: rows.messages, frames: self.packets.take_raw(), packets: rows.packets },
         }
     }
 
     /// Of a capture that goes on, takes a frame whose time was to be judged by the next one. To be called before `drain`.
     pub fn release(&mut self) {
-        let Decoder { packets, conversations, .. } = self;
-        packets.release(&mut |place, content| conversations.take(place, content));
+        let Decoder { packets, index, backends, .. } = self;
+        packets.release(&mut |place, content| index.take(place, content, backends));
     }
 
-    pub fn snapshot(&self) -> Snapshot {
-        let Conversations { flows, matcher } = &self.conversations;
-        let mut result =
-            Snapshot { exchanges: matcher.in_reach(flows), flows: flows.in_reach(), ..Snapshot::default() };
+    /// To be called right after `drain`.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let mut result = Snapshot::default();
+        let mut counts = Vec::new();
+        for backend in self.backends.at_home() {
+            let (mut exchanges, flows) = backend.in_reach(&self.index.damage);
+            exchanges.machine.iter_mut().for_each(|machine| *machine = backend.known_string(*machine));
+            result.exchanges.append(exchanges);
+            result.flows.append(flows);
+            counts.push((backend.flows.duplicates, backend.flows.iwarp));
+        }
         if let Some((mut row, reader)) = self.packets.so_far() {
-            row.duplicates = flows.duplicates;
-            add_rdma(&mut row, flows.iwarp);
+            counts.into_iter().for_each(|counts| add_counts(&mut row, counts));
             result.captures.push(row);
             result.captures = result.captures.take();
             result.formats.push(reader.format());
@@ -188,10 +266,19 @@ impl Decoder {
     /// batch lists again; addresses out of reach get new numbers; oddities and secondary rows have all their room again.
     /// To be called right after `drain`.
     pub fn forget(&mut self) {
-        let Conversations { flows, matcher } = &mut self.conversations;
-        matcher.forget();
-        flows.forget(matcher.addresses());
-        matcher.oddities.forget();
+        let mut used = HashSet::new();
+        let backends = self.backends.at_home();
+        for backend in backends.iter_mut() {
+            backend.forget();
+            backend.addresses(&mut used);
+        }
+        match backends {
+            [only] if only.matcher.bodies.strings.all_taken() => drop(only.renew_strings()),
+            [_] => {}
+            several => self.numbering.forget(several),
+        }
+        self.index.forget(used);
+        self.told.clear();
         self.packets.oddities.forget();
     }
 
@@ -202,16 +289,26 @@ impl Decoder {
         }
         let ending = self.next_capture()?;
         self.packets.close();
-        let Conversations { flows, matcher } = &mut self.conversations;
-        flows.finish_streams(matcher);
-        matcher.finish_all(flows);
-        flows.finish_rows();
+        let place = self.index.place;
+        let mut in_each_shard = |finish: &dyn Fn(&mut Backend, usize)| {
+            for shard in 0..SHARDS {
+                if let Some((backend, event)) = self.backends.of_shard(shard) {
+                    finish(backend, shard);
+                    backend.note(event, place);
+                }
+            }
+        };
+        in_each_shard(&|backend, shard| backend.finish_streams(shard, place));
+        in_each_shard(&|backend, shard| backend.finish_exchanges(shard, place, &self.index.damage));
+        self.backends.at_home().iter_mut().for_each(|backend| backend.flows.finish_rows());
+        self.index.close();
         Ok((ending, self.drain()))
     }
 }
 
-/// What only the flows show of RDMA.
-fn add_rdma(row: &mut CaptureRow, iwarp: UnreadCounts) {
+/// What only the flows show.
+fn add_counts(row: &mut CaptureRow, (duplicates, iwarp): (u32, UnreadCounts)) {
+    row.duplicates += duplicates;
     row.rdma = row.rdma.saturating_add(iwarp.rdma);
     row.rdma_rpc = row.rdma_rpc.saturating_add(iwarp.rdma_rpc);
 }

@@ -1,24 +1,22 @@
 //! A flow: a TCP connection, or two UDP ports that talk. It keeps two streams, counts what it saw and becomes a row.
 
-use crate::addresses::is_to_many;
 use crate::batch::{FlowRow, NO_TIME, flow_flag as flag};
 use crate::conversation::Conversation;
 use crate::exchange::{Fate, Party, Path};
-use crate::flow_key::FlowKey;
+use crate::flow_table::Ends;
 use crate::matcher::Matcher;
 use crate::oddity::Place;
 use crate::packets::Packet;
 use crate::protocol::{ACK, FIN, PSH, RST, SYN, TCP, URG};
 use crate::rpc::{self, Message, Outlet, Record, Sink, UNKNOWN};
+use crate::shard::At;
 use crate::side::Side;
 use crate::tcp::{Arrival, Segment, Stream};
 
 #[derive(Debug)]
 pub struct Flow {
     pub id: u32,
-    pub key: FlowKey,
-    /// The numbers of both addresses, the lower address first.
-    pub address: [u32; 2],
+    pub ends: Ends,
     client: Option<usize>,
     pub sides: [Side; 2],
     pub row: FlowRow,
@@ -29,8 +27,8 @@ pub struct Flow {
 }
 
 impl Flow {
-    pub fn new(id: u32, key: FlowKey, address: [u32; 2], row: FlowRow) -> Flow {
-        Flow { id, key, address, client: None, sides: Default::default(), row, iwarp: false, doubtful: false }
+    pub fn new(id: u32, ends: Ends, row: FlowRow) -> Flow {
+        Flow { id, ends, client: None, sides: Default::default(), row, iwarp: false, doubtful: false }
     }
 
     /// The row of a flow of which nothing is known but its first frame.
@@ -51,17 +49,16 @@ impl Flow {
         }
     }
 
-    pub fn path(&self, side: usize, at: u32) -> Path {
-        let party = |side: usize| {
-            let [low, high] = self.address;
-            Party { address: if side == 0 { low } else { high }, port: self.key.port(side) }
-        };
+    pub fn path(&self, side: usize, at: At) -> Path {
+        let Ends { address: [low, high], ports: [low_port, high_port], transport, .. } = self.ends;
+        let (low, high) = (Party { address: low, port: low_port }, Party { address: high, port: high_port });
+        let (from, to) = if side == 0 { (low, high) } else { (high, low) };
         Path {
-            from: party(side),
-            to: party(1 - side.min(1)),
-            transport: self.key.transport(),
+            from,
+            to,
+            transport,
             flow: self.id,
-            slot: at,
+            at,
             side: side as u8,
         }
     }
@@ -103,7 +100,8 @@ impl Flow {
             Message::Call(call) => rpc::plausible_call(call, packet.length - packet.payload.len().min(packet.length)),
             Message::Reply(reply) => {
                 let called = self.sides.get(1 - side.min(1)).is_none_or(|other| other.calls > 0 || other.frames == 0);
-                let may_be = called && !is_to_many(packet.dst) && rpc::plausible_reply(reply, packet.length);
+                let to_many = self.ends.to_many.get(1 - side.min(1)).is_some_and(|many| *many);
+                let may_be = called && !to_many && rpc::plausible_reply(reply, packet.length);
                 may_be || sink.awaits(reply.xid)
             }
         }
@@ -226,7 +224,7 @@ impl Flow {
     }
 
     /// No more is to come: what waits for holes goes on without them.
-    pub fn finish_streams(&mut self, at: u32, room: &mut usize, matcher: &mut Matcher) {
+    pub fn finish_streams(&mut self, at: At, room: &mut usize, matcher: &mut Matcher) {
         let place = matcher.oddities.place;
         for side in 0..2 {
             let path = self.path(side, at);
@@ -294,7 +292,7 @@ impl Flow {
         let client = self.client.unwrap_or_else(guess).min(1);
         let [low, high] = &self.sides;
         let (c, s) = if client == 0 { (low, high) } else { (high, low) };
-        let path = self.path(client, 0);
+        let path = self.path(client, At::default());
         let rpc = c.calls + c.replies + s.calls + s.replies > 0;
         let (c_unheard, s_unheard) = (c.unheard_until(c.last), s.unheard_until(s.last));
         FlowRow {

@@ -1,7 +1,7 @@
 //! What makes frames one flow: both addresses, both ports, the transport, and on loopback the domain.
 
 use crate::addresses::{EVERYWHERE, as_number};
-use crate::packets::Packet;
+use crate::packets::Addressed;
 
 /// A flow's two ends, the lower one first, in plain words: it is compared and hashed for every frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +15,7 @@ pub struct FlowKey {
 
 impl FlowKey {
     /// The key of a packet's flow, and which of its ends the packet comes from.
-    pub fn of(packet: &Packet<'_>) -> (FlowKey, usize) {
+    pub fn of(packet: &Addressed<'_>) -> (FlowKey, usize) {
         let (source, target) = (as_number(packet.src), as_number(packet.dst));
         let side = usize::from((source, packet.src_port) > (target, packet.dst_port));
         let (low, high, low_port, high_port) = if side == 0 {
@@ -26,7 +26,7 @@ impl FlowKey {
         let loopback = packet.src.is_loopback() || packet.dst.is_loopback();
         let domain = if loopback { packet.domain } else { EVERYWHERE };
         let ports = u32::from(low_port) << 16 | u32::from(high_port);
-        (FlowKey { low, high, ports, transport: u32::from(packet.transport), domain }, side)
+        (FlowKey { low, high, ports, transport: u32::from(packet.packet.transport), domain }, side)
     }
 
     pub fn port(&self, side: usize) -> u16 {

@@ -180,15 +180,6 @@ pub trait Sink {
     fn odd(&mut self, kind: &'static str, detail: u64);
 }
 
-/// The room left of [`MAX_STORED`].
-pub struct Room(pub usize);
-
-impl Default for Room {
-    fn default() -> Self {
-        Room(MAX_STORED)
-    }
-}
-
 /// What a stream works with: where its records go, where it stands, and the room left of [`MAX_STORED`].
 pub struct Outlet<'a, S> {
     pub sink: &'a mut S,
