@@ -50,31 +50,45 @@ impl Rows {
     }
 }
 
-#[derive(Default)]
 pub struct Backend {
     pub flows: FlowTable,
     pub matcher: Matcher,
     /// What numbers were given when; nothing where this is the only back end, whose numbers are final.
     pub births: Option<Births>,
-    /// The shards but that at hand, in whose place is nothing.
+    /// The shards but that at hand, and in which place each is; one place has nothing.
     reaches: [Reach; SHARDS],
+    places: [usize; SHARDS],
     shard: usize,
+}
+
+impl Default for Backend {
+    fn default() -> Self {
+        Backend::new(FlowTable::default(), Matcher::default(), None)
+    }
 }
 
 impl Backend {
     pub fn new(flows: FlowTable, matcher: Matcher, births: Option<Births>) -> Backend {
-        Backend { flows, matcher, births, ..Backend::default() }
+        let mut places = [0; SHARDS];
+        places.iter_mut().enumerate().for_each(|(shard, place)| *place = shard);
+        Backend { flows, matcher, births, places, reaches: Default::default(), shard: 0 }
     }
 
     /// Takes a shard to hand, and notes where decoding stands.
     #[inline]
     fn enter(&mut self, shard: usize, place: Place) {
         self.matcher.oddities.place = place;
-        if shard != self.shard
-            && let Some(reach) = self.reaches.get_mut(shard)
-        {
+        if shard != self.shard {
+            self.change(shard);
+        }
+    }
+
+    #[inline]
+    fn change(&mut self, shard: usize) {
+        let Some(place) = self.places.get(shard).copied() else { return };
+        if let (Some(reach), Some(own)) = (self.reaches.get_mut(place), self.places.get_mut(self.shard)) {
             self.matcher.swap(reach, shard);
-            self.reaches.swap(self.shard, shard);
+            *own = place;
             self.shard = shard;
         }
     }

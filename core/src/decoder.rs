@@ -1,11 +1,12 @@
 //! The whole path of one vantage: bytes in, in any chunks, batches of columns out. The stages are wired here and nowhere else.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::batch::{Accesses, CaptureRow, Captures, Copies, Exchanges, Flows, Latencies, Tallies};
+use crate::batch::{Accesses, CaptureRow, Captures, Copies, Exchanges, Flows, Latencies, LatencyRow, Tallies};
 use crate::backend::{Backend, Rows};
 use crate::backends::{Backends, Chunk};
 use crate::bodies::Bodies;
@@ -228,7 +229,7 @@ impl Decoder {
             strings,
             decoded: rows.decoded,
             tallies: rows.tallies,
-            latencies: rows.latencies,
+            latencies: added(&rows.latencies),
             accesses: rows.accesses,
             locals: self.packets.take_locals(),
             selected: Selected { messages: rows.messages, frames: self.packets.take_raw(), packets: rows.packets },
@@ -304,6 +305,21 @@ impl Decoder {
         self.index.close();
         Ok((ending, self.drain()))
     }
+}
+
+/// One row for each latency, of which several back ends have one each.
+fn added(latencies: &Latencies) -> Latencies {
+    let Latencies { prog, vers, proc, latency, exchanges, .. } = latencies;
+    let mut sums = BTreeMap::new();
+    let keys = prog.iter().zip(vers).zip(proc).zip(latency);
+    for ((((prog, vers), proc), latency), exchanges) in keys.zip(exchanges) {
+        *sums.entry((*prog, *vers, *proc, *latency)).or_insert(0) += exchanges;
+    }
+    let mut rows = Latencies::default();
+    for ((prog, vers, proc, latency), exchanges) in sums {
+        rows.push(LatencyRow { prog, vers, proc, latency, exchanges });
+    }
+    rows.take()
 }
 
 /// What only the flows show.

@@ -2,7 +2,9 @@
 //! is done for all packets in their order. What is known of addresses and of senders' checksums, of which one flow may decide
 //! what becomes of another's packets, is here, too; all else is divided by pairs of hosts (`shard`).
 
-use hashbrown::{HashMap, HashSet};
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 
 use crate::addresses::{Addresses, is_to_many};
 use crate::backends::Backends;
@@ -27,9 +29,12 @@ pub struct FlowIndex {
     pub oddities: Oddities,
     /// Of the frame at hand.
     pub place: Place,
-    index: HashMap<FlowKey, u32>,
+    /// Numbers of flows, by their keys.
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     flows: Vec<Indexed>,
-    latest: Option<(FlowKey, u32)>,
+    /// The flow of the frame before.
+    latest: u32,
     /// Where the next search for a flow to let go begins.
     hand: usize,
     /// How many places each shard has, and which of them are free.
@@ -96,7 +101,7 @@ impl FlowIndex {
     fn damaged(&mut self, place: Place, packet: Option<&Addressed<'_>>, backends: &mut Backends) {
         let Some(packet) = packet else { return self.damage.note(None, None, place.time) };
         let (key, side) = FlowKey::of(packet);
-        if !self.index.contains_key(&key) {
+        if self.number(key).is_none() {
             let [from, to] = [packet.src, packet.dst].map(|ip| self.addresses.known(ip, packet.domain));
             self.damage.note(from, to, place.time);
             if from.is_none() || to.is_none() || !matches!(packet.packet.transport, TCP | UDP) {
@@ -112,10 +117,16 @@ impl FlowIndex {
     /// An ICMP error quoting a packet of a flow.
     #[cold]
     fn unreachable(&mut self, place: Place, quoted: &Addressed<'_>, code: u8, backends: &mut Backends) {
-        let number = self.index.get(&FlowKey::of(quoted).0);
-        if let Some(flow) = number.and_then(|number| self.flows.get(*number as usize)) {
+        let number = self.number(FlowKey::of(quoted).0);
+        if let Some(flow) = number.and_then(|number| self.flows.get(number as usize)) {
             backends.unreachable(flow.at, place, code);
         }
+    }
+
+    #[inline(always)]
+    fn number(&self, key: FlowKey) -> Option<u32> {
+        let is_it = |number: &u32| self.flows.get(*number as usize).is_some_and(|flow| flow.key == key);
+        self.index.find(self.hasher.hash_one(key), is_it).copied()
     }
 
     #[inline(always)]
@@ -127,16 +138,14 @@ impl FlowIndex {
         side: usize,
         backends: &mut Backends,
     ) -> u32 {
-        if let Some((latest, number)) = self.latest
-            && latest == key
-        {
-            return number;
+        if self.flows.get(self.latest as usize).is_some_and(|flow| flow.key == key) {
+            return self.latest;
         }
-        let number = match self.index.get(&key) {
-            Some(number) => *number,
+        let number = match self.number(key) {
+            Some(number) => number,
             None => self.begin(key, place, packet, side, backends),
         };
-        self.latest = Some((key, number));
+        self.latest = number;
         number
     }
 
@@ -160,7 +169,9 @@ impl FlowIndex {
             Some(known) => *known = flow,
             None => self.flows.push(flow),
         }
-        self.index.insert(key, number as u32);
+        let (hasher, flows) = (&self.hasher, &self.flows);
+        let hash = |number: &u32| hasher.hash_one(flows.get(*number as usize).map_or(key, |flow| flow.key));
+        self.index.insert_unique(hasher.hash_one(key), number as u32, hash);
         let ends = Ends {
             address,
             ports: [key.port(0), key.port(1)],
@@ -186,8 +197,10 @@ impl FlowIndex {
         let oldest = sample.min_by_key(|number| self.flows.get(*number).map_or(i64::MAX, |flow| flow.last)).unwrap_or(0);
         self.hand = (self.hand + EVICTION_SAMPLE) % count;
         if let Some(flow) = self.flows.get(oldest) {
-            self.index.remove(&flow.key);
-            self.latest = None;
+            let entry = self.index.find_entry(self.hasher.hash_one(flow.key), |number| *number as usize == oldest);
+            if let Ok(entry) = entry {
+                entry.remove();
+            }
             backends.evict(flow.at, place);
             if let Some(free) = self.free.get_mut(flow.at.shard()) {
                 free.push(flow.at);
