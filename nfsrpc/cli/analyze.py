@@ -16,7 +16,7 @@ import typer
 from nfsrpc.cli.ending import FAULT
 from nfsrpc.cli.output import Output, Traces, check_rules, fail, mention_skipped, write
 from nfsrpc.cli.progress import Progress, progress_bar
-from nfsrpc.cli.settings import Ignore, Select, Set, Timezone, Verbose, settings, use_timezone
+from nfsrpc.cli.settings import Ignore, Jobs, Select, Set, Timezone, Verbose, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.findings.finding import Settings
@@ -44,6 +44,7 @@ def analyze(
     ] = None,
     timezone: Timezone = "",
     verbose: Verbose = False,
+    jobs: Jobs = None,
 ) -> None:
     """Say why locks hang: which host to fix, how, and with what proof.
 
@@ -56,7 +57,7 @@ def analyze(
     chosen = settings(select, ignore, thresholds)
     try:
         with progress_bar() as progress, in_a_hurry():
-            report = report_on(traces, chosen, dmesg or [], format, progress)
+            report = report_on(traces, chosen, dmesg or [], format, progress, jobs)
     except SourceError as error:
         fail(error)
     write([as_text(report, output, verbose) if format is Format.text else RENDERERS[format](report)], output)
@@ -88,13 +89,14 @@ def report_on(
     logs: list[str],
     format: Format,  # noqa: A002
     progress: Progress | None,
+    jobs: int | None,
 ) -> Report:
     from nfsrpc.reading import ahead, prepared
     from nfsrpc.sessions.counting import COUNTING
     from nfsrpc.sessions.wanted import WANTED
 
     # The core decodes without the GIL, so all that comes after, numpy included, is imported meanwhile.
-    reading = ahead(prepared(traces, WANTED, progress=progress, counting=COUNTING))
+    reading = ahead(prepared(traces, WANTED, progress=progress, counting=COUNTING, jobs=jobs))
 
     from nfsrpc.decode import merge
     from nfsrpc.diagnosis.catalogue import rules

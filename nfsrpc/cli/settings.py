@@ -39,6 +39,12 @@ Timezone = Annotated[
     str, typer.Option("--timezone", metavar="NAME", help="Time zone of all times, and of kernel logs: Europe/Berlin.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all that there is, passed checks too.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", "-j", metavar="N", min=1, help="Processors to decode with. NFSRPC_JOBS sets it, too. Default: all."
+    ),
+]
 Select = Annotated[str, typer.Option(metavar="RULES", help="Run only rules with these prefixes: REG001,LCK")]
 Ignore = Annotated[str, typer.Option(metavar="RULES", help="Do not run rules with these prefixes.")]
 Set = Annotated[
