@@ -32,8 +32,8 @@ class Decoder:
         `follow`: flows of which every packet is a row. `secondary`: programs whose rows and strings are bounded apart.
         `by_handle`: procedures whose successes are summed by the handle that is their first argument, and its length
         where XDR does not tell it (0: it does); after it, where the offset of the bytes stands, whether it has 64 bits,
-        and where their count stands. `jobs`: how many threads decode behind the network layer, from `threads_from` bytes on;
-        with one, no thread does. Rows are the same for any number, but for their order.
+        and where their count stands. `jobs`: how many threads decode behind the network layer, from `threads_from`
+        bytes on; with one, no thread does. Rows are the same for any number, but for their order.
         """
     def feed(self, data: bytes) -> None:
         """Any chunk of the file, without the GIL. Raises NotACapture."""
@@ -49,7 +49,7 @@ class Decoder:
     def drain(self) -> dict[str, Any]:
         """The rows that are final, each once."""
     def snapshot(self) -> dict[str, Any]:
-        """Right after `drain`: exchanges and flows that are not over, and the file that is being read, as they stand."""
+        """Right after `drain`: exchanges and flows that are not over, and the file being read, as they stand."""
     def forget(self) -> None:
         """Right after `drain`, of a capture without end: strings begin anew from number 0, those in use listed again.
 

@@ -19,10 +19,8 @@ pub struct Strings {
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
     taken: usize,
-    /// How many there were when the pool was half full: sparing strings are among these.
-    half: Option<usize>,
-    /// Where strings of several back ends become those of one, what finds no room is decided there: those of each back end
-    /// have room, and a sparing string is another than the same one that is not.
+    /// Where strings of several back ends become those of one, what finds no room is decided there: here all have room, and
+    /// one that was sparing so far is another than the same one that is not.
     sparing: Option<Vec<bool>>,
     /// Whether a sparing string, and another one, has been refused.
     refused: [bool; 2],
@@ -56,14 +54,15 @@ impl Strings {
         let hash = self.hasher.hash_one(value);
         let (bytes, ends, kinds) = (&self.bytes, &self.ends, &self.sparing);
         let stored = |number: &u32| span(ends, *number).and_then(|span| bytes.get(span)).unwrap_or_default();
-        let same_kind = |number: u32| {
-            kinds.as_ref().is_none_or(|kinds| kinds.get(number as usize).is_some_and(|known| *known == sparing))
+        let serves = |number: u32| {
+            sparing || kinds.as_ref().and_then(|kinds| kinds.get(number as usize)).is_none_or(|sparing| !sparing)
         };
-        if let Some(number) = self.index.find(hash, |number| stored(number) == value && same_kind(*number)) {
-            let is_late = sparing && self.half.is_some_and(|half| *number as usize >= half);
-            return (!is_late).then_some(*number);
+        if let Some(number) = self.index.find(hash, |number| stored(number) == value && serves(*number)) {
+            return Some(*number);
         }
-        if self.sparing.is_none() && self.is_full(value.len(), sparing) {
+        let share = if sparing { 2 } else { 1 };
+        let full = ends.len() >= MAX_STRINGS / share || bytes.len() + value.len() > MAX_BYTES / share;
+        if full && kinds.is_none() {
             return None;
         }
         let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
@@ -76,14 +75,6 @@ impl Strings {
             kinds.push(sparing);
         }
         Some(number)
-    }
-
-    fn is_full(&mut self, size: usize, sparing: bool) -> bool {
-        let full = |share: usize| self.ends.len() >= MAX_STRINGS / share || self.bytes.len() + size > MAX_BYTES / share;
-        if sparing && self.half.is_none() && full(2) {
-            self.half = Some(self.ends.len());
-        }
-        if sparing { self.half.is_some() } else { full(1) }
     }
 
     /// Whether a string found no room for the first time. One row about it is enough.
