@@ -103,8 +103,8 @@ impl Backend {
         self.flows.packet(at, side, packet, doubted, &mut self.matcher);
     }
 
-    pub fn damaged(&mut self, at: At, side: usize, place: Place, packet: &Packet<'_>) {
-        self.flows.damaged(at, side, packet, place);
+    pub fn damaged(&mut self, at: At, side: usize, place: Place, length: usize) {
+        self.flows.damaged(at, side, length, place);
     }
 
     pub fn unreachable(&mut self, at: At, place: Place, code: u8) {

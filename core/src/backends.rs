@@ -24,6 +24,8 @@ const THREADS_FROM: u64 = 2 << 20;
 const BATCHES_AHEAD: usize = 4;
 /// Chunks shorter than this are copied, and their events wait for those of the next.
 const SHARED_FROM: usize = 64 << 10;
+/// Chunks are shorter than this, as places in them have 32 bits.
+const MAX_SHARED: usize = 1 << 32;
 /// Bytes of events and payloads that are sent on: what is copied is yet in the cache when it is read.
 const BATCH_BYTES: usize = 256 << 10;
 
@@ -41,7 +43,8 @@ pub struct Backends {
     /// How many bytes were fed.
     fed: u64,
     threads_from: u64,
-    chunk: Option<(Chunk, Range<usize>)>,
+    /// Where the bytes at hand are in memory, if threads share them.
+    shared: Range<usize>,
 }
 
 impl Default for Backends {
@@ -54,8 +57,7 @@ impl Backends {
     pub fn new(home: Vec<Backend>) -> Backends {
         let mut of = [0; SHARDS];
         of.iter_mut().enumerate().for_each(|(shard, of)| *of = shard % home.len().max(1));
-        let (event, fed, threads_from, chunk) = (0, 0, THREADS_FROM, None);
-        Backends { home, away: Vec::new(), of, event, fed, threads_from, chunk }
+        Backends { home, away: Vec::new(), of, event: 0, fed: 0, threads_from: THREADS_FROM, shared: 0..0 }
     }
 
     /// Threads begin after so many bytes.
@@ -73,15 +75,18 @@ impl Backends {
         if self.fed > self.threads_from && !self.home.is_empty() {
             self.send_out();
         }
-        let start = data.as_ptr().addr();
-        let shared = chunk.filter(|_| data.len() >= SHARED_FROM && self.home.is_empty());
-        self.chunk = shared.map(|chunk| (chunk, start..start + data.len()));
+        let shared = chunk.filter(|_| (SHARED_FROM..MAX_SHARED).contains(&data.len()) && self.home.is_empty());
+        if let Some(chunk) = shared {
+            let start = data.as_ptr().addr();
+            self.shared = start..start + data.len();
+            self.away.iter_mut().for_each(|worker| worker.batch.chunk = Some(Arc::clone(&chunk)));
+        }
     }
 
     /// After all of them.
     #[inline]
     pub fn after(&mut self) {
-        let shared = self.chunk.take().is_some();
+        let shared = !std::mem::take(&mut self.shared).is_empty();
         for worker in &mut self.away {
             if shared || worker.batch.size() >= BATCH_BYTES {
                 worker.flush();
@@ -150,12 +155,12 @@ impl Backends {
     pub fn packet(&mut self, at: At, side: usize, place: Place, packet: &Packet<'_>, doubted: bool) {
         match self.home.as_mut_slice() {
             [only] => only.packet(at, side, place, packet, doubted),
-            _ => self.hand_over(at, side, place, Kind::Packet(packet, doubted)),
+            _ => self.hand_over_packet(at, side, place, packet, doubted),
         }
     }
 
     pub fn damaged(&mut self, at: At, side: usize, place: Place, packet: &Packet<'_>) {
-        self.hand_over(at, side, place, Kind::Damaged(packet));
+        self.hand_over(at, side, place, Kind::Damaged(packet.length));
     }
 
     pub fn unreachable(&mut self, at: At, place: Place, code: u8) {
@@ -167,18 +172,30 @@ impl Backends {
     }
 
     #[inline(never)]
-    fn hand_over(&mut self, at: At, side: usize, place: Place, kind: Kind<'_>) {
+    fn hand_over_packet(&mut self, at: At, side: usize, place: Place, packet: &Packet<'_>, doubted: bool) {
+        self.event += 1;
+        let number = self.of.get(at.shard()).copied().unwrap_or_default();
+        let event = Event { number: self.event, place, at, side: side as u8 };
+        if let Some(worker) = self.away.get_mut(number).filter(|_| self.home.is_empty()) {
+            worker.batch.push_packet(event, packet, doubted, &self.shared);
+            if worker.batch.copied.len() >= BATCH_BYTES {
+                worker.flush();
+            }
+        } else if let Some(backend) = self.home.get_mut(number) {
+            backend.packet(at, side, place, packet, doubted);
+            backend.note(event.number, place);
+        }
+    }
+
+    #[cold]
+    fn hand_over(&mut self, at: At, side: usize, place: Place, kind: Kind) {
         self.event += 1;
         let number = self.of.get(at.shard()).copied().unwrap_or_default();
         let event = Event { number: self.event, place, at, side: side as u8 };
         if let Some(backend) = self.home.get_mut(number) {
-            event.happen(&kind, backend);
+            event.happen(kind, backend);
         } else if let Some(worker) = self.away.get_mut(number) {
-            let chunk = self.chunk.as_ref();
-            worker.batch.push(event, &kind, chunk);
-            if chunk.is_none() && worker.batch.size() >= BATCH_BYTES {
-                worker.flush();
-            }
+            worker.batch.events.push((event, Stored::Other(kind)));
         }
     }
 }
@@ -192,47 +209,49 @@ struct Event {
     side: u8,
 }
 
+/// All but packets, of which there are few.
 #[derive(Clone, Copy, Debug)]
-enum Kind<'a> {
+enum Kind {
     Begin(Ends),
-    Packet(&'a Packet<'a>, bool),
-    Damaged(&'a Packet<'a>),
+    /// With the length of the packet.
+    Damaged(usize),
     Unreachable(u8),
     Evict,
 }
 
 impl Event {
-    #[inline]
-    fn happen(self, kind: &Kind<'_>, backend: &mut Backend) {
+    fn happen(self, kind: Kind, backend: &mut Backend) {
         let Event { number, place, at, side } = self;
         let side = usize::from(side);
         match kind {
-            Kind::Begin(ends) => backend.begin(at, side, place, *ends),
-            Kind::Packet(packet, doubted) => backend.packet(at, side, place, packet, *doubted),
-            Kind::Damaged(packet) => backend.damaged(at, side, place, packet),
-            Kind::Unreachable(code) => backend.unreachable(at, place, *code),
+            Kind::Begin(ends) => backend.begin(at, side, place, ends),
+            Kind::Damaged(length) => backend.damaged(at, side, place, length),
+            Kind::Unreachable(code) => backend.unreachable(at, place, code),
             Kind::Evict => backend.evict(at, place),
         }
         backend.note(number, place);
     }
 }
 
-/// Where a payload is: in the chunk, or in what was copied.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    shared: bool,
-    start: usize,
-    length: usize,
-}
-
-/// As [`Kind`], without payloads.
 #[derive(Clone, Copy, Debug)]
 enum Stored {
-    Begin(Ends),
-    Packet(Packet<'static>, Span, bool),
-    Damaged(Packet<'static>),
-    Unreachable(u8),
-    Evict,
+    Packet(StoredPacket),
+    Other(Kind),
+}
+
+/// A packet without its payload, which is in the chunk, or in what was copied.
+#[derive(Clone, Copy, Debug)]
+struct StoredPacket {
+    is_shared: bool,
+    doubted: bool,
+    transport: u8,
+    tcp_flags: u8,
+    ip_id: u32,
+    seq: u32,
+    ack: u32,
+    length: u32,
+    start: u32,
+    captured: u32,
 }
 
 #[derive(Default)]
@@ -243,31 +262,21 @@ struct Batch {
 }
 
 impl Batch {
-    fn push(&mut self, event: Event, kind: &Kind<'_>, chunk: Option<&(Chunk, Range<usize>)>) {
-        let stored = match kind {
-            Kind::Packet(packet, doubted) => {
-                Stored::Packet(Packet { payload: &[], ..**packet }, self.span(packet.payload, chunk), *doubted)
-            }
-            Kind::Damaged(packet) => Stored::Damaged(Packet { payload: &[], ..**packet }),
-            Kind::Begin(ends) => Stored::Begin(*ends),
-            Kind::Unreachable(code) => Stored::Unreachable(*code),
-            Kind::Evict => Stored::Evict,
+    #[inline(always)]
+    fn push_packet(&mut self, event: Event, packet: &Packet<'_>, doubted: bool, shared: &Range<usize>) {
+        let Packet { transport, ip_id, seq, ack, tcp_flags, payload, length } = *packet;
+        let first = payload.as_ptr().addr();
+        let is_shared = first >= shared.start && first + payload.len() <= shared.end;
+        let start = if is_shared {
+            first - shared.start
+        } else {
+            self.copied.extend_from_slice(payload);
+            self.copied.len() - payload.len()
         };
-        self.events.push((event, stored));
-    }
-
-    fn span(&mut self, payload: &[u8], chunk: Option<&(Chunk, Range<usize>)>) -> Span {
-        let (at, length) = (payload.as_ptr().addr(), payload.len());
-        if let Some((chunk, range)) = chunk
-            && range.contains(&at)
-            && at + length <= range.end
-        {
-            self.chunk.get_or_insert_with(|| Arc::clone(chunk));
-            return Span { shared: true, start: at - range.start, length };
-        }
-        let start = self.copied.len();
-        self.copied.extend_from_slice(payload);
-        Span { shared: false, start, length }
+        let (length, start, captured) = (length as u32, start as u32, payload.len() as u32);
+        let packet =
+            StoredPacket { is_shared, doubted, transport, tcp_flags, ip_id, seq, ack, length, start, captured };
+        self.events.push((event, Stored::Packet(packet)));
     }
 
     fn size(&self) -> usize {
@@ -278,17 +287,24 @@ impl Batch {
         let chunk = self.chunk.as_ref().map_or(&[][..], |chunk| chunk.as_ref().as_ref());
         for (event, stored) in &self.events {
             match stored {
-                Stored::Packet(packet, Span { shared, start, length }, doubted) => {
-                    let bytes = if *shared { chunk } else { &self.copied };
-                    let payload = bytes.get(*start..*start + *length).unwrap_or_default();
-                    event.happen(&Kind::Packet(&Packet { payload, ..*packet }, *doubted), backend);
+                Stored::Packet(packet) => {
+                    let Event { number, place, at, side } = *event;
+                    let bytes = if packet.is_shared { chunk } else { &self.copied };
+                    backend.packet(at, usize::from(side), place, &packet.with_payload(bytes), packet.doubted);
+                    backend.note(number, place);
                 }
-                Stored::Damaged(packet) => event.happen(&Kind::Damaged(packet), backend),
-                Stored::Begin(ends) => event.happen(&Kind::Begin(*ends), backend),
-                Stored::Unreachable(code) => event.happen(&Kind::Unreachable(*code), backend),
-                Stored::Evict => event.happen(&Kind::Evict, backend),
+                Stored::Other(kind) => event.happen(*kind, backend),
             }
         }
+    }
+}
+
+impl StoredPacket {
+    #[inline(always)]
+    fn with_payload<'a>(&self, bytes: &'a [u8]) -> Packet<'a> {
+        let StoredPacket { transport, tcp_flags, ip_id, seq, ack, length, start, captured, .. } = *self;
+        let payload = bytes.get(start as usize..start as usize + captured as usize).unwrap_or_default();
+        Packet { transport, ip_id, seq, ack, tcp_flags, payload, length: length as usize }
     }
 }
 
@@ -339,7 +355,9 @@ impl Worker {
     }
 
     fn flush(&mut self) {
-        if !self.batch.events.is_empty() {
+        if self.batch.events.is_empty() {
+            self.batch.chunk = None;
+        } else {
             let next = Batch { events: Vec::with_capacity(self.batch.events.len()), ..Batch::default() };
             let batch = std::mem::replace(&mut self.batch, next);
             self.send(Order::Work(batch));

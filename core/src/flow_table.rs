@@ -148,7 +148,7 @@ impl FlowTable {
     pub fn packet(&mut self, at: At, side: usize, packet: &Packet<'_>, doubted: bool, matcher: &mut Matcher) {
         let place = matcher.oddities.place;
         if packet.transport == TCP && packet.tcp_flags & SYN != 0 && self.syn(at, side, packet, matcher) {
-            return self.damaged(at, side, packet, place);
+            return self.damaged(at, side, packet.length, place);
         }
         if !self.followed.flows.is_empty() {
             self.follow(at, packet, side, place);
@@ -211,11 +211,11 @@ impl FlowTable {
     /// A frame of this flow that may have been anything.
     #[cold]
     #[inline(never)]
-    pub fn damaged(&mut self, at: At, side: usize, packet: &Packet<'_>, place: Place) {
+    pub fn damaged(&mut self, at: At, side: usize, length: usize, place: Place) {
         if let Some(own) = self.get_mut(at).and_then(|flow| flow.sides.get_mut(side)) {
             own.damaged += 1;
             own.note_damage(place.time);
-            own.stream.damaged_bytes += packet.length as u64;
+            own.stream.damaged_bytes += length as u64;
         }
     }
 
