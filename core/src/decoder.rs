@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::batch::{Accesses, CaptureRow, Captures, Copies, Exchanges, Flows, Latencies, LatencyRow, Tallies};
 use crate::backend::{Backend, Rows};
 use crate::backends::{Backends, Chunk};
+use crate::batch::{Accesses, CaptureRow, Captures, Copies, Exchanges, Flows, Latencies, LatencyRow, Tallies};
 use crate::bodies::Bodies;
 use crate::capture::{Ending, Interface, NotACapture, Reader};
 use crate::flow_index::FlowIndex;

@@ -53,14 +53,7 @@ impl Flow {
         let Ends { address: [low, high], ports: [low_port, high_port], transport, .. } = self.ends;
         let (low, high) = (Party { address: low, port: low_port }, Party { address: high, port: high_port });
         let (from, to) = if side == 0 { (low, high) } else { (high, low) };
-        Path {
-            from,
-            to,
-            transport,
-            flow: self.id,
-            at,
-            side: side as u8,
-        }
+        Path { from, to, transport, flow: self.id, at, side: side as u8 }
     }
 
     /// Whether a SYN opens no new connection but is a damaged segment of this one, over which RPC goes: with flags or data that a

@@ -194,7 +194,8 @@ impl FlowIndex {
     fn evict(&mut self, place: Place, backends: &mut Backends) -> usize {
         let count = self.flows.len();
         let sample = (0..EVICTION_SAMPLE).map(|step| (self.hand + step) % count);
-        let oldest = sample.min_by_key(|number| self.flows.get(*number).map_or(i64::MAX, |flow| flow.last)).unwrap_or(0);
+        let oldest =
+            sample.min_by_key(|number| self.flows.get(*number).map_or(i64::MAX, |flow| flow.last)).unwrap_or(0);
         self.hand = (self.hand + EVICTION_SAMPLE) % count;
         if let Some(flow) = self.flows.get(oldest) {
             let entry = self.index.find_entry(self.hasher.hash_one(flow.key), |number| *number as usize == oldest);

@@ -42,11 +42,8 @@ impl FlowKey {
             }
             _ => (source, src_port) > (target, dst_port),
         };
-        let (low, high, low_port, high_port) = if from_high {
-            (target, source, dst_port, src_port)
-        } else {
-            (source, target, src_port, dst_port)
-        };
+        let (low, high, low_port, high_port) =
+            if from_high { (target, source, dst_port, src_port) } else { (source, target, src_port, dst_port) };
         let domain = if loopback { packet.domain } else { EVERYWHERE };
         let ports = u32::from(low_port) << 16 | u32::from(high_port);
         (FlowKey { low, high, ports, transport, domain }, usize::from(from_high))

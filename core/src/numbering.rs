@@ -120,19 +120,31 @@ impl Numbering {
         let births: Vec<Births> = backends.iter_mut().filter_map(|backend| backend.births.take()).collect();
         let mut finals: Vec<Final> =
             births.iter().map(|births| Final { strings: births.known.clone(), ..Final::default() }).collect();
-        in_order(&births, |births| &births.exchanges, |at, count, _| {
-            extend(finals.get_mut(at).map(|known| &mut known.exchanges), &mut self.exchanges, count);
-        });
-        in_order(&births, |births| &births.flows, |at, count, _| {
-            extend(finals.get_mut(at).map(|known| &mut known.flows), &mut self.flows, count);
-        });
-        in_order(&births, |births| &births.strings, |at, count, place| {
-            let (Some(known), Some(backend)) = (finals.get_mut(at), backends.get(at)) else { return };
-            for _ in 0..count {
-                let own = known.strings.len() as u32;
-                known.strings.push(self.string(&backend.matcher.bodies.strings, own, place, oddities));
-            }
-        });
+        in_order(
+            &births,
+            |births| &births.exchanges,
+            |at, count, _| {
+                extend(finals.get_mut(at).map(|known| &mut known.exchanges), &mut self.exchanges, count);
+            },
+        );
+        in_order(
+            &births,
+            |births| &births.flows,
+            |at, count, _| {
+                extend(finals.get_mut(at).map(|known| &mut known.flows), &mut self.flows, count);
+            },
+        );
+        in_order(
+            &births,
+            |births| &births.strings,
+            |at, count, place| {
+                let (Some(known), Some(backend)) = (finals.get_mut(at), backends.get(at)) else { return };
+                for _ in 0..count {
+                    let own = known.strings.len() as u32;
+                    known.strings.push(self.string(&backend.matcher.bodies.strings, own, place, oddities));
+                }
+            },
+        );
         let settled = backends.iter_mut().zip(&finals).map(|(backend, known)| {
             let mut rows = backend.take();
             known.apply(&mut rows);

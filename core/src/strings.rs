@@ -20,7 +20,7 @@ pub struct Strings {
     hasher: DefaultHashBuilder,
     taken: usize,
     /// Where strings of several back ends become those of one, what finds no room is decided there: here all have room, and
-    /// one that was sparing so far is another than the same one that is not.
+    /// which of them have been sparing only is kept.
     sparing: Option<Vec<bool>>,
     /// Whether a sparing string, and another one, has been refused.
     refused: [bool; 2],
@@ -52,17 +52,17 @@ impl Strings {
     /// is half full.
     pub fn intern(&mut self, value: &[u8], sparing: bool) -> Option<u32> {
         let hash = self.hasher.hash_one(value);
-        let (bytes, ends, kinds) = (&self.bytes, &self.ends, &self.sparing);
+        let (bytes, ends) = (&self.bytes, &self.ends);
         let stored = |number: &u32| span(ends, *number).and_then(|span| bytes.get(span)).unwrap_or_default();
-        let serves = |number: u32| {
-            sparing || kinds.as_ref().and_then(|kinds| kinds.get(number as usize)).is_none_or(|sparing| !sparing)
-        };
-        if let Some(number) = self.index.find(hash, |number| stored(number) == value && serves(*number)) {
-            return Some(*number);
+        if let Some(number) = self.index.find(hash, |number| stored(number) == value).copied() {
+            if let Some(kind) = self.sparing.as_mut().and_then(|kinds| kinds.get_mut(number as usize)) {
+                *kind &= sparing;
+            }
+            return Some(number);
         }
         let share = if sparing { 2 } else { 1 };
         let full = ends.len() >= MAX_STRINGS / share || bytes.len() + value.len() > MAX_BYTES / share;
-        if full && kinds.is_none() {
+        if full && self.sparing.is_none() {
             return None;
         }
         let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
