@@ -90,6 +90,7 @@ impl Backends {
         for worker in &mut self.away {
             if shared || worker.batch.size() >= BATCH_BYTES {
                 worker.flush();
+                worker.batch.chunk = None;
             }
         }
     }
@@ -354,11 +355,11 @@ impl Worker {
         Ok(Worker { batch: Batch::default(), load, orders: Some(orders), home: Mutex::new(home), thread: Some(thread) })
     }
 
+    /// Sends on what there is; what comes next may be in the same chunk.
     fn flush(&mut self) {
-        if self.batch.events.is_empty() {
-            self.batch.chunk = None;
-        } else {
-            let next = Batch { events: Vec::with_capacity(self.batch.events.len()), ..Batch::default() };
+        if !self.batch.events.is_empty() {
+            let (chunk, events) = (self.batch.chunk.clone(), Vec::with_capacity(self.batch.events.len()));
+            let next = Batch { chunk, events, copied: Vec::new() };
             let batch = std::mem::replace(&mut self.batch, next);
             self.send(Order::Work(batch));
         }
