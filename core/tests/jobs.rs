@@ -228,6 +228,30 @@ fn flows_and_calls_are_let_go_alike() {
     assert_eq!(told(&wire.bytes, Feeding { jobs: 3, size: 1 << 17, shared: true, drained: true }), one);
 }
 
+/// A datagram in two fragments.
+fn fragmented(wire: &mut Wire, at: f64, id: u16, datagram: &[u8]) {
+    let (first, second) = datagram.split_at(datagram.len() / 16 * 8);
+    for (part, offset, more) in [(first, 0, 0x2000), (second, first.len() as u16 / 8, 0)] {
+        let [size, id, place] = [20 + part.len() as u16, id, offset | more].map(u16::to_be_bytes);
+        let header = [&[0x45, 0][..], &size, &id, &place, &[64, 17, 0, 0], &CLIENT.octets(), &SERVER.octets()].concat();
+        wire.frame(at, &[&header[..], part].concat());
+    }
+}
+
+#[test]
+fn what_is_copied_may_be_more_than_a_batch_within_one_chunk() {
+    let mut wire = Wire::default();
+    for number in 0..60_u16 {
+        let message = call(number.into(), 1, &[&words(&[12]), &[b'a'; 12][..], &[number as u8; 20_000]].concat());
+        let ports = [&900_u16.to_be_bytes()[..], &2049_u16.to_be_bytes(), &(8 + message.len() as u16).to_be_bytes()];
+        fragmented(&mut wire, f64::from(number), number + 1, &[&ports.concat(), &[0, 0][..], &message].concat());
+        wire.udp(f64::from(number), (CLIENT, 800), (SERVER, 2049), &nfsrpc_call(1_000 + u32::from(number)));
+    }
+    let one = told(&wire.bytes, PLAIN);
+    assert_eq!(one.tables["t"].len(), 120);
+    assert_eq!(told(&wire.bytes, Feeding { jobs: 2, shared: true, ..PLAIN }), one);
+}
+
 /// What a capture without end gives: rows, what is in reach, and what is known after it was forgotten.
 fn lively(bytes: &[u8], jobs: usize) -> Vec<Told> {
     let (mut decoder, mut all) = (decoder(jobs), Vec::new());
