@@ -7,13 +7,24 @@ use crate::addresses::{EVERYWHERE, as_number};
 use crate::packets::Addressed;
 
 /// A flow's two ends, the lower one first, in plain words: it is compared and hashed for every frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub struct FlowKey {
     low: u128,
     high: u128,
     ports: u32,
     transport: u32,
     domain: u32,
+}
+
+/// Ports, which differ most, come first.
+impl PartialEq for FlowKey {
+    #[inline]
+    fn eq(&self, other: &FlowKey) -> bool {
+        self.ports == other.ports
+            && self.low == other.low
+            && self.high == other.high
+            && (self.transport, self.domain) == (other.transport, other.domain)
+    }
 }
 
 /// Of what hardly differs only the ports, which differ most, and the lower words of addresses are hashed; all of IPv6.
