@@ -33,8 +33,8 @@ pub const MAX_UNANSWERED: usize = (1 << 18) / SHARDS;
 /// Answered exchanges in reach of late copies, and for how long: past Linux's third major timeout (60 s each). Only a call
 /// that was retransmitted gets late replies; the others stay for an equal reply captured out of order, or for a call captured
 /// after its reply, and are few so that they stay in the processor's cache. What leaves is whole: these are horizons, and the
-/// room of the beginnings of replies that wait for their calls (8 MiB). Of a shard.
-pub const MAX_SETTLED: usize = 1 << 10;
+/// room of the beginnings of replies that wait for their calls (4 MiB). Of a shard.
+pub const MAX_SETTLED: usize = 1 << 9;
 pub const MAX_SETTLED_RESENT: usize = (1 << 16) / SHARDS;
 const SETTLED_NS: i64 = 300 * SECOND;
 /// Exchanges of one client, server and xid in reach. Clients count xids up; more than this is a broken or hostile client.

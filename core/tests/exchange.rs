@@ -444,8 +444,8 @@ fn answered_calls_in_reach_are_limited_in_number() {
         }
         in_reach(&wire)
     };
-    assert_eq!([1_024, 1_025].map(|count| exchanges(count, false)), [1_024, 1_024]);
-    assert_eq!(exchanges(1_024 + 8_192 + 2, true), 1_024 + 8_192);
+    assert_eq!([512, 513].map(|count| exchanges(count, false)), [512, 512]);
+    assert_eq!(exchanges(512 + 8_192 + 2, true), 512 + 8_192);
 }
 
 #[test]
