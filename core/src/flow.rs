@@ -76,13 +76,14 @@ impl Flow {
     pub fn udp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
         let (length, place) = (packet.length, outlet.place);
         let message = rpc::parse(packet.payload, length);
-        let Some(message) = message.filter(|message| self.proves_itself(message, packet, side, outlet.sink)) else {
+        if let Some(message) = message.filter(|message| self.proves_itself(message, packet, side, outlet.sink)) {
+            let lost = packet.payload.len() < length;
+            outlet.sink.message(Record { data: packet.payload, length, lost, doubted: true, end: 0, place }, message);
+        } else {
             outlet.sink.confused = true;
-            return self.note_records(side, outlet);
-        };
-        let lost = packet.payload.len() < length;
-        outlet.sink.message(Record { data: packet.payload, length, lost, doubted: true, end: 0, place }, message);
-        self.note_records(side, outlet);
+        }
+        let (own, _) = Flow::sides_from(&mut self.sides, side);
+        note_records(own, &mut self.row, outlet);
     }
 
     /// Whether what may be a message is one: many datagrams have a 0 or a 1 where RPC has its type. A reply without its call is
@@ -100,21 +101,25 @@ impl Flow {
         }
     }
 
+    /// The side that sends, and the other one.
+    #[inline(always)]
+    pub fn sides_from(sides: &mut [Side; 2], side: usize) -> (&mut Side, &mut Side) {
+        let [low, high] = sides;
+        if side == 0 { (low, high) } else { (high, low) }
+    }
+
     /// Returns whether the frame's data had been captured before.
     pub fn tcp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) -> bool {
-        let other = 1 - side.min(1);
         let mut twice = false;
         if packet.tcp_flags & SYN != 0 {
             self.handshake(packet, side, outlet.place);
         }
-        if packet.tcp_flags & ACK != 0
-            && self.sides.get_mut(other).is_some_and(|acknowledged| acknowledged.stream.acknowledge(packet.ack))
-        {
-            self.run_out_of_patience(other, outlet);
+        let Flow { sides, row, .. } = self;
+        let (own, other) = Flow::sides_from(sides, side);
+        if packet.tcp_flags & ACK != 0 && other.stream.acknowledge(packet.ack) {
+            run_out_of_patience(other, row, 1 - side.min(1), outlet);
         }
-        if packet.length > 0
-            && let Some(own) = self.sides.get_mut(side)
-        {
+        if packet.length > 0 {
             let seq = packet.seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
             let segment = Segment { seq, payload: packet.payload, length: packet.length };
             let lost = own.stream.lost_bytes;
@@ -131,29 +136,14 @@ impl Flow {
             if own.stream.lost_bytes > lost {
                 own.loss = Some(outlet.place.time);
             }
-            self.note_records(side, outlet);
+            note_records(own, row, outlet);
         }
         if twice {
-            self.row.duplicates += 1;
+            row.duplicates += 1;
         } else {
-            self.closing(packet, side, outlet);
+            closing(own, row, packet, outlet.place);
         }
         twice
-    }
-
-    /// The stream of the other side, in which something waits: its records go the other way.
-    #[cold]
-    fn run_out_of_patience(&mut self, other: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
-        let Some(acknowledged) = self.sides.get_mut(other) else { return };
-        let forth = outlet.sink.path;
-        outlet.sink.path = Path { from: forth.to, to: forth.from, side: other as u8, ..forth };
-        let lost = acknowledged.stream.lost_bytes;
-        acknowledged.stream.run_out_of_patience(outlet);
-        if acknowledged.stream.lost_bytes > lost {
-            acknowledged.loss = Some(outlet.place.time);
-        }
-        outlet.sink.path = forth;
-        self.note_records(other, outlet);
     }
 
     fn handshake(&mut self, packet: &Packet<'_>, side: usize, place: Place) {
@@ -182,40 +172,6 @@ impl Flow {
         }
     }
 
-    fn closing(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
-        let Some(own) = self.sides.get_mut(side) else { return };
-        if packet.ip_id != 0 {
-            own.newest_id = Some(packet.ip_id as u16);
-        }
-        if packet.length > 0 {
-            own.newest_time = outlet.place.time;
-        }
-        if packet.tcp_flags & FIN != 0 {
-            own.fin = own.fin.saturating_add(1);
-        }
-        if packet.tcp_flags & RST != 0 {
-            own.rst = own.rst.saturating_add(1);
-            if self.row.rst_frame == 0 {
-                let Place { capture, frame, time } = outlet.place;
-                (self.row.rst_capture, self.row.rst_frame, self.row.rst_time) = (capture, frame, time);
-            }
-        }
-    }
-
-    fn note_records(&mut self, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
-        let Some(own) = self.sides.get_mut(side) else { return };
-        own.calls += std::mem::take(&mut outlet.sink.calls);
-        own.replies += std::mem::take(&mut outlet.sink.replies);
-        let lost_step = std::mem::take(&mut own.stream.records.confused);
-        own.damaged += u32::from(lost_step);
-        if std::mem::take(&mut outlet.sink.confused) || lost_step {
-            own.note_damage(outlet.place.time);
-        }
-        if self.row.prog == UNKNOWN {
-            self.row.prog = outlet.sink.prog;
-        }
-    }
-
     /// No more is to come: what waits for holes goes on without them.
     pub fn finish_streams(&mut self, at: At, room: &mut usize, matcher: &mut Matcher) {
         let place = matcher.oddities.place;
@@ -230,10 +186,8 @@ impl Flow {
             if own.stream.lost_bytes > lost {
                 own.loss = Some(own.last);
             }
-            self.note_records(side, outlet);
-            if let Some(own) = self.sides.get_mut(side) {
-                *room += own.stream.records.release();
-            }
+            note_records(own, &mut self.row, outlet);
+            *room += own.stream.records.release();
         }
     }
 
@@ -328,6 +282,66 @@ impl Flow {
             s_unheard_last: s_unheard.last,
             flags: self.row.flags | if rpc { flag::RPC } else { 0 },
             ..self.row
+        }
+    }
+}
+
+/// The stream of the other side, in which something waits: its records go the other way.
+#[cold]
+fn run_out_of_patience(
+    acknowledged: &mut Side,
+    row: &mut FlowRow,
+    side: usize,
+    outlet: &mut Outlet<'_, Conversation<'_>>,
+) {
+    let forth = outlet.sink.path;
+    outlet.sink.path = Path { from: forth.to, to: forth.from, side: side as u8, ..forth };
+    let lost = acknowledged.stream.lost_bytes;
+    acknowledged.stream.run_out_of_patience(outlet);
+    if acknowledged.stream.lost_bytes > lost {
+        acknowledged.loss = Some(outlet.place.time);
+    }
+    outlet.sink.path = forth;
+    note_records(acknowledged, row, outlet);
+}
+
+/// What the records of one side were.
+#[inline]
+fn note_records(own: &mut Side, row: &mut FlowRow, outlet: &mut Outlet<'_, Conversation<'_>>) {
+    own.calls += std::mem::take(&mut outlet.sink.calls);
+    own.replies += std::mem::take(&mut outlet.sink.replies);
+    let lost_step = std::mem::take(&mut own.stream.records.confused);
+    own.damaged += u32::from(lost_step);
+    if std::mem::take(&mut outlet.sink.confused) || lost_step {
+        own.note_damage(outlet.place.time);
+    }
+    if row.prog == UNKNOWN {
+        row.prog = outlet.sink.prog;
+    }
+}
+
+#[inline]
+fn closing(own: &mut Side, row: &mut FlowRow, packet: &Packet<'_>, place: Place) {
+    if packet.ip_id != 0 {
+        own.newest_id = Some(packet.ip_id as u16);
+    }
+    if packet.length > 0 {
+        own.newest_time = place.time;
+    }
+    if packet.tcp_flags & (FIN | RST) != 0 {
+        ending(own, row, packet, place);
+    }
+}
+
+#[cold]
+fn ending(own: &mut Side, row: &mut FlowRow, packet: &Packet<'_>, place: Place) {
+    if packet.tcp_flags & FIN != 0 {
+        own.fin = own.fin.saturating_add(1);
+    }
+    if packet.tcp_flags & RST != 0 {
+        own.rst = own.rst.saturating_add(1);
+        if row.rst_frame == 0 {
+            (row.rst_capture, row.rst_frame, row.rst_time) = (place.capture, place.frame, place.time);
         }
     }
 }

@@ -158,7 +158,7 @@ impl FlowTable {
         let Some(flow) = pool.get_mut(at.slot()) else { return };
         flow.row.last = flow.row.last.max(place.time);
         let path = flow.path(side, at);
-        let Some(own) = flow.sides.get_mut(side) else { return };
+        let (own, other) = Flow::sides_from(&mut flow.sides, side);
         if own.captured_before(packet, place.time) {
             flow.row.duplicates += 1;
             *duplicates += 1;
@@ -169,9 +169,7 @@ impl FlowTable {
             own.note_damage(place.time);
         }
         let proved = own.stream.records.proved;
-        if let Some(other) = flow.sides.get_mut(1 - side.min(1)) {
-            other.heard(place.time);
-        }
+        other.heard(place.time);
         let mut sink = Conversation::new(matcher, path);
         let outlet = &mut Outlet { sink: &mut sink, room, place };
         if packet.transport == TCP {
