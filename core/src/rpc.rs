@@ -39,9 +39,9 @@ pub const AUTH_ERROR: u8 = 32;
 /// The procedure, or program, that is not known.
 pub const UNKNOWN: u32 = u32::MAX;
 
+#[inline]
 pub fn word(data: &[u8], at: usize) -> Option<u32> {
-    let bytes = data.get(at..at.checked_add(4)?)?;
-    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+    data.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
