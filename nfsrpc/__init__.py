@@ -15,6 +15,8 @@ TYPE_CHECKING = False  # as typing has it, whose import takes longer than all el
 if TYPE_CHECKING:
     from typing import Any
 
+    __version__: str
+
     from nfsrpc.extras import MissingExtraError
     from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
     from nfsrpc.sources import SourceError
@@ -36,6 +38,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # 20 ms
+
+        return version("nfsrpc")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -44,5 +50,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What a notebook offers to complete."""
-    return sorted({*globals(), *__all__})
+    """What a notebook offers to complete: what is public, and nothing of how it is imported."""
+    return sorted({*__all__, "__version__", *(name for name in globals() if name.startswith("__"))})

@@ -23,6 +23,7 @@ class Decoder:
         follow: Sequence[int] = ...,
         secondary: Sequence[int] = ...,
         by_handle: Sequence[tuple[tuple[int, int, int], tuple[int, int, bool, int]]] = ...,
+        ring: tuple[Sequence[tuple[int, int]], int, Sequence[int]] | None = ...,
         jobs: int = ...,
         threads_from: int | None = ...,
     ) -> None:
@@ -32,8 +33,10 @@ class Decoder:
         `follow`: flows of which every packet is a row. `secondary`: programs whose rows and strings are bounded apart.
         `by_handle`: procedures whose successes are summed by the handle that is their first argument, and its length
         where XDR does not tell it (0: it does); after it, where the offset of the bytes stands, whether it has 64 bits,
-        and where their count stands. `jobs`: how many threads decode behind the network layer, from `threads_from`
-        bytes on; with one, no thread does. Rows are the same for any number, but for their order.
+        and where their count stands. `ring`: how many bytes to keep of the frames of a program's flows
+        (`take_kept`), of those of other programs, and ports of which everything is kept, as TCP's handshakes are.
+        `jobs`: how many threads decode behind the network layer, from `threads_from` bytes on; with one, or with
+        `ring` or `follow`, no thread does. Rows are the same for any number, but for their order.
         """
     def feed(self, data: bytes) -> None:
         """Any chunk of the file, without the GIL. Raises NotACapture."""
@@ -50,6 +53,13 @@ class Decoder:
         """The rows that are final, each once."""
     def snapshot(self) -> dict[str, Any]:
         """Right after `drain`: exchanges and flows that are not over, and the file being read, as they stand."""
+    def take_kept(self, all: bool) -> tuple[bytes, int, int, int]:  # noqa: A002
+        """Frames to be kept as packet blocks of pcapng (ns): blocks, their number, first and last time.
+
+        Without `all`, those wait whose program is not known yet, for two seconds of the capture at most.
+        """
+    def kept_interfaces(self, first: int) -> list[tuple[int, str, int]]:
+        """Link type, name and snap length of the interfaces of these blocks, from this number on."""
     def forget(self) -> None:
         """Right after `drain`, of a capture without end: strings begin anew from number 0, those in use listed again.
 

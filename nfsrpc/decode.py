@@ -28,7 +28,7 @@ from nfsrpc.reading import (
     read,
     refusing,
 )
-from nfsrpc.sources import Capture, SourceError, name_of, ring_name
+from nfsrpc.sources import Capture, SourceError, name_of, ring_name, short_names
 
 __all__ = ["SECONDARY", "Columns", "Decoded", "FileReader", "Progress", "decode", "merge", "refusing", "ring_name"]
 
@@ -53,14 +53,14 @@ NUMBERS = {
 SPARSE = 1 << 20
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class MessageFields:
     """Decoded fields of messages, by table ("nlm4.args"), and the strings that they are numbers of."""
 
     strings: list[bytes]
     messages: dict[str, dict[str, Masked]]
-    _index: dict[str, tuple[Array, Array]] = field(default_factory=dict, repr=False)
-    _latest: dict[str, tuple[Array, Array, Mask]] = field(default_factory=dict, repr=False)
+    _index: dict[str, tuple[Array, Array]] = field(default_factory=dict)
+    _latest: dict[str, tuple[Array, Array, Mask]] = field(default_factory=dict)
 
     def has(self, table: str) -> bool:
         return table in self.messages and len(self.messages[table]["exchange"].values) > 0
@@ -127,7 +127,7 @@ class Translation(NamedTuple):
 SIDE = "side"  # of tallies: of an address translation, where there is one
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Decoded(MessageFields):
     """The core's columns over all files."""
 
@@ -158,6 +158,11 @@ class Decoded(MessageFields):
     def files(self) -> list[str]:
         """The names of the files, to be shown; `sources` opens them."""
         return list(map(name_of, self.sources))
+
+    @cached_property
+    def short_names(self) -> list[str]:
+        """The names of the files as far as they differ."""
+        return short_names(self.files)
 
     @cached_property
     def vantage(self) -> Array:

@@ -1,5 +1,7 @@
-"""The tables for other tools: Parquet files, and queries by DuckDB. Both come as extras.
+"""The tables for other tools: Arrow tables, Parquet files, and queries by DuckDB. All come as extras.
 
+An Arrow table is made of the columns themselves, without pandas; by the Arrow PyCapsule interface, which it has, Polars
+and others take it as it is.
 DuckDB queries the DataFrames in memory; only those whose names occur in the query are made. It would fetch an extension
 from the network for times with a zone, so in queries they have none, and are UTC.
 """
@@ -8,11 +10,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from nfsrpc.columns import Array, Coded, Mask, Table
 from nfsrpc.extras import extra
 from nfsrpc.protocols import PROTOCOLS
 from nfsrpc.tables import TABLES
@@ -34,6 +37,57 @@ def parquet(tables: Tables, directory: str | os.PathLike[str], names: Iterable[s
         writer.write_table(with_types(pyarrow, pyarrow.Table.from_pandas(tables(name), preserve_index=False)), path)
         files.append(path)
     return files
+
+
+def arrow(table: Table) -> Any:
+    """A table as a pyarrow.Table: times in UTC, repeated texts as dictionaries, null where a value is not known."""
+    pyarrow = extra("arrow", "pyarrow", "an Arrow table")
+    arrays = [arrow_array(pyarrow, table, name) for name in table.columns]
+    return pyarrow.Table.from_arrays(arrays, names=list(table.columns))
+
+
+def arrow_array(pyarrow: Any, table: Table, name: str) -> Any:
+    """A column as an array of Arrow, laid out here: `pyarrow.array` would import pandas where it is installed."""
+    values, kind = table.column(name), table.kind(name)
+    if isinstance(values, Coded):
+        codes = numbers_of(pyarrow, pyarrow.int32(), values.codes.astype(np.int32), values.codes >= 0)
+        return pyarrow.DictionaryArray.from_arrays(codes, texts_of(pyarrow, values.labels))
+    if kind == "texts":
+        lists = [texts or () for texts in values]
+        ends = numbers_of(pyarrow, pyarrow.int32(), offsets(map(len, lists)))
+        return pyarrow.ListArray.from_arrays(ends, texts_of(pyarrow, [text for texts in lists for text in texts]))
+    if values.dtype == np.object_:  # numbers and texts of messages that no type of numpy holds
+        return texts_of(pyarrow, ["" if value is None else str(value) for value in values], table.valid(name))
+    if values.dtype == np.bool_:
+        return numbers_of(pyarrow, pyarrow.bool_(), np.packbits(values, bitorder="little"), table.valid(name))
+    of_kind = pyarrow.timestamp("ns", tz="UTC") if kind == "time" else pyarrow.from_numpy_dtype(values.dtype)
+    return numbers_of(pyarrow, of_kind, values, table.valid(name))
+
+
+def numbers_of(pyarrow: Any, kind: Any, values: Array, valid: Mask | None = None) -> Any:
+    """Values of one size as an array of Arrow, null where they are not valid."""
+    length = len(values) if valid is None else len(valid)
+    return pyarrow.Array.from_buffers(kind, length, [bits(pyarrow, valid), buffer(pyarrow, values)])
+
+
+def texts_of(pyarrow: Any, texts: Sequence[str], valid: Mask | None = None) -> Any:
+    """Texts as an array of Arrow; what is no valid Unicode, as a capture may hold it, is escaped."""
+    encoded = [text.encode("utf-8", "backslashreplace") for text in texts]
+    ends = offsets(map(len, encoded))
+    buffers = [bits(pyarrow, valid), buffer(pyarrow, ends), pyarrow.py_buffer(b"".join(encoded))]
+    return pyarrow.Array.from_buffers(pyarrow.string(), len(texts), buffers)
+
+
+def offsets(lengths: Iterable[int]) -> Array:
+    return np.cumsum([0, *lengths], dtype=np.int32)
+
+
+def bits(pyarrow: Any, mask: Mask | None) -> Any:
+    return None if mask is None or mask.all() else buffer(pyarrow, np.packbits(mask, bitorder="little"))
+
+
+def buffer(pyarrow: Any, values: Array) -> Any:
+    return pyarrow.py_buffer(np.ascontiguousarray(values))
 
 
 def with_types(pyarrow: Any, table: Any) -> Any:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -13,11 +17,21 @@ class MissingExtraError(ImportError):
 def extra(name: str, module: str, purpose: str) -> Any:
     """A module of the extra of this name. Raises MissingExtraError.
 
-    >>> extra("plots", "no_such_module", "a plot")
+    >>> extra("plots", "no_such_module", "a plot")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    nfsrpc.extras.MissingExtraError: a plot needs no_such_module: pip install 'nfsrpc[plots]'
+    nfsrpc.extras.MissingExtraError: a plot needs no_such_module: ...pip install 'nfsrpc[plots]'
     """
     try:
         return import_module(module)
     except ImportError as error:
-        raise MissingExtraError(f"{purpose} needs {module}: pip install 'nfsrpc[{name}]'", name=module) from error
+        raise MissingExtraError(f"{purpose} needs {module}: {install_command(name)}", name=module) from error
+
+
+def install_command(name: str) -> str:
+    """The command that installs an extra into the environment of this process.
+
+    pip takes the package that is installed, of a wheel or of a checkout, and adds what its extra needs.
+    """
+    pip = shutil.which("pip")
+    is_ours = pip is not None and os.path.dirname(pip) == os.path.dirname(sys.executable)
+    return f"{'pip' if is_ours else f'{shlex.quote(sys.executable)} -m pip'} install 'nfsrpc[{name}]'"

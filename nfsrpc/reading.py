@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from nfsrpc._core import Decoder, NotACapture
 from nfsrpc.protocols import PROTOCOLS, Program, compile  # noqa: A004
 from nfsrpc.protocols.numbers import Nfs2Proc, Nfs3Proc, Prog
-from nfsrpc.sources import Capture, SourceError, is_read_once, open_capture, ring_name, usable
+from nfsrpc.sources import Capture, SourceError, is_read_once, open_capture, ring_of, usable
 
 Wanted: TypeAlias = Mapping[str, Collection[str]]
 Progress: TypeAlias = Callable[[int, int | None], None]  # bytes done, bytes in all (None when a pipe has no size)
@@ -149,8 +149,8 @@ def vantages_of(
     names = list(map(str, reader.files))
     in_order = sorted(zip(firsts, names, range(len(names)), strict=True))
     rings: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    for first, name, number in in_order:
-        rings[ring_name(name)].append((first, number))
+    for first, _, number in in_order:
+        rings[ring_of(reader.files[number])].append((first, number))
     backends = max(1, jobs // len(rings))
 
     def vantages(files: Sequence[tuple[int, int]]) -> list[Vantage]:

@@ -116,6 +116,12 @@ CALLS = table_spec(
     label(
         "state", CALL_STATES, "answered, unanswered, undecided (the capture cannot tell) or orphan (reply without call)"
     ),
+    (
+        "status_name",
+        "text",
+        "",
+        "name of status (GRANTED, BLOCKED, STALE, ...), or of rpc_status where that is an error",
+    ),
     ("machine", "text", "", "machinename of the AUTH_SYS credential"),
     ("uid", "u32?", "", "its uid"),
     ("flavor", "u32?", "", "credential flavor: 0 NONE, 1 SYS, 6 RPCSEC_GSS, 7 TLS"),
@@ -181,6 +187,7 @@ LOCKS = table_spec(
     label("state", LOCK_STATES, "waiting, held, released, denied, ... (nfsrpc.tables.LOCK_STATES)"),
     ("status", "i32?", "", "nlm4_stats of the last answer to LOCK (or of the grant)"),
     ("rpc_status", "u8?", "", "RPC status of the last answer to LOCK; null without answer"),
+    ("status_name", "text", "", "name of status, or of rpc_status where that is an error"),
     label("answer", ANSWERS, "state of the last LOCK exchange: answered, unanswered, undecided"),
     label("granted_by", GRANTED_BY, "reply (to the first LOCK), poll (to a later one), callback, late-reply"),
     ("latency_s", "f64", "s", "from the first LOCK to its first answer, of whatever kind"),

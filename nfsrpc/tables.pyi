@@ -119,6 +119,7 @@ _CallsColumn: TypeAlias = Literal[
     "retransmits",
     "duplicates",
     "state",
+    "status_name",
     "machine",
     "uid",
     "flavor",
@@ -157,6 +158,7 @@ class Calls(Table):
         retransmits: int
         duplicates: int
         state: _CALL_STATES
+        status_name: str | None
         machine: str | None
         uid: int | None
         flavor: int | None
@@ -204,7 +206,7 @@ class Calls(Table):
     ) -> Array: ...
     @overload
     def __getitem__(
-        self, name: Literal["client", "server", "transport", "program", "procedure", "state", "machine"]
+        self, name: Literal["client", "server", "transport", "program", "procedure", "state", "status_name", "machine"]
     ) -> Coded: ...
     @overload
     def __getitem__(self, name: Literal["loopback"]) -> Mask: ...
@@ -237,6 +239,7 @@ _LocksColumn: TypeAlias = Literal[
     "state",
     "status",
     "rpc_status",
+    "status_name",
     "answer",
     "granted_by",
     "latency_s",
@@ -315,6 +318,7 @@ class Locks(Table):
         state: _LOCK_STATES
         status: int | None
         rpc_status: int | None
+        status_name: str | None
         answer: _ANSWERS | None
         granted_by: _GRANTED_BY | None
         latency_s: float | None
@@ -443,6 +447,7 @@ class Locks(Table):
             "fh",
             "file",
             "state",
+            "status_name",
             "answer",
             "granted_by",
             "unlock_state",

@@ -28,16 +28,20 @@ if TYPE_CHECKING:
     from nfsrpc.plot import Plots
     from nfsrpc.report.contents import Report
     from nfsrpc.report.frame import Explanation
+    from nfsrpc.report.notebook import Page
 
 Time: TypeAlias = "str | datetime | pd.Timestamp | np.datetime64 | int"
 
 
 class TableProperty:
-    """A table of the trace as a pandas DataFrame; its docstring is the declaration of the table."""
+    # A table of the trace as a pandas DataFrame; its docstring is the declaration of the table.
 
     def __set_name__(self, owner: type[Trace], name: str) -> None:
         self.name = name
-        self.__doc__ = documented(TABLES[name])
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        return documented(TABLES[self.name])
 
     def __get__(self, trace: Trace | None, owner: type[Trace]) -> pd.DataFrame:
         if trace is None:
@@ -91,6 +95,20 @@ class Trace:
         from nfsrpc.report.contents import report_of
 
         return report_of(self.tables, self.diagnosis)
+
+    def report(self) -> Page:
+        """The report as an HTML page: a notebook shows it inline, and as a text it can be written to a file.
+
+        >>> page = read("captures/server-without-statd/nfssrv-any.pcap").report()
+        >>> page.startswith("<!DOCTYPE html>"), "REG001 statd-not-registered" in page
+        (True, True)
+        """
+        from nfsrpc.report.attachments import attachments
+        from nfsrpc.report.html import render
+        from nfsrpc.report.notebook import Page
+
+        report = self._report
+        return Page(render(report, attachments(report, self.tables)))
 
     @property
     def files(self) -> list[str]:
@@ -155,7 +173,11 @@ class Trace:
         0  REG007    error  10.1.84.31      4
         1  LCK004    error  10.1.84.31      2
         """
-        return Findings.of(FINDINGS, map(self._finding, self.diagnosis.findings)).frame()
+        return self._findings.frame()
+
+    @property
+    def _findings(self) -> Findings:
+        return Findings.of(FINDINGS, map(self._finding, self.diagnosis.findings))
 
     @staticmethod
     def _finding(finding: Finding) -> tuple[Any, ...]:
@@ -276,6 +298,22 @@ frame 175 after 82 ms, released in frame 228 after 12.1 s
         from nfsrpc.export import parquet
 
         return parquet(self.table, directory, names or tuple(TABLES))
+
+    def arrow(self, name: str) -> Any:
+        """A table by its name, or messages ("nlm4"), as a pyarrow.Table, made without pandas.
+
+        It has the Arrow PyCapsule interface, so that `polars.DataFrame(trace.arrow("locks"))` takes it as it is.
+        Raises MissingExtraError without pyarrow, KeyError for the name of no table.
+
+        >>> locks = read("captures/contended/nfssrv-any.pcap").arrow("locks")
+        >>> locks.num_rows, locks["state"].to_pylist()[0], str(locks.schema.field("time").type)
+        (4, 'released', 'timestamp[ns, tz=UTC]')
+        """
+        from nfsrpc.export import arrow
+
+        if name == "findings":
+            return arrow(self._findings)
+        return arrow(self.tables[name] if name in TABLES else self.messages(name))
 
     def sql(self, query: str) -> pd.DataFrame:
         """The answer to a query of DuckDB over the tables by their names, and over messages: nlm4, "nfs3.entries".

@@ -93,14 +93,28 @@ def date_time(ns: int | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S %Z}" if moment else "unknown"
 
 
-def time_of_day(ns: int | None) -> str:
+def time_of_day(ns: int | None, decimals: int = 0) -> str:
     """Time of day without its zone, to be read beside lines of the same day.
 
-    >>> time_of_day(1_700_000_000_900_000_000)
-    '22:13:20'
+    >>> time_of_day(1_700_000_000_900_000_000), time_of_day(1_700_000_000_900_000_000, 3)
+    ('22:13:20', '22:13:20.900')
     """
     moment = None if ns is None else _moment(ns)
-    return f"{moment:%H:%M:%S}" if moment else "        "
+    part = f".{(ns or 0) % SECOND:09d}"[: decimals + 1] if decimals else ""
+    return f"{moment:%H:%M:%S}{part}" if moment else " " * (8 + len(part))
+
+
+def times_of_day(times: Sequence[int | None]) -> list[str]:
+    """Times of day to the second; where that shows different times as the same one, to the millisecond or microsecond.
+
+    >>> times_of_day([1_000_000_000, None, 2_500_000_000])
+    ['00:00:01', '        ', '00:00:02']
+    >>> times_of_day([1_000_000_000, 1_004_000_000]), times_of_day([1_000_000_000, 1_000_020_000])
+    (['00:00:01.000', '00:00:01.004'], ['00:00:01.000000', '00:00:01.000020'])
+    """
+    known = {ns for ns in times if ns is not None}
+    decimals = next((some for some in (0, 3) if len({ns // 10 ** (9 - some) for ns in known}) == len(known)), 6)
+    return [time_of_day(ns, decimals) for ns in times]
 
 
 def time_zone(ns: int | None) -> str:
@@ -140,10 +154,6 @@ def duration(seconds: float | None) -> str:
     if size >= 0.9995:
         return f"{seconds:.1f} s"
     return f"{seconds * 1000:.0f} ms" if size >= 0.0009995 else f"{seconds * 1_000_000:.0f} µs"
-
-
-# The names by which the rules call them.
-seconds, utc = duration, clock_time
 
 
 def size(number: int) -> str:

@@ -6,8 +6,11 @@ import ast
 import doctest
 import inspect
 import pydoc
+import subprocess
+import sys
 from collections.abc import Iterator
 from html import escape
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from nfsrpc.findings.finding import Answer, Verdict
 from nfsrpc.plot import Plots
 from nfsrpc.sessions.holders import HOLDERS
 from nfsrpc.tables import TABLES
+from tests.scenario import Scenario
 
 PROPERTIES = sorted(TABLES.keys() - {"findings", "captures"})  # tables that are properties of a trace
 
@@ -251,3 +255,52 @@ def test_a_table_shows_itself(trace: nfsrpc.Trace) -> None:
     assert "<th>exclusive</th>" not in html  # of many columns the first and the last
     assert "<td>10.1.84.42</td>" in html
     assert "4 rows × " in html
+
+
+def test_a_report_is_a_page_that_a_notebook_shows_in_a_frame(trace: nfsrpc.Trace) -> None:
+    page = trace.report()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "HEALTHY" in page
+    assert f'srcdoc="{escape(page)}"' in page._repr_html_()
+
+
+def test_only_what_is_public_is_offered_to_complete() -> None:
+    nfsrpc.read  # noqa: B018  which imports modules of the package
+    assert [name for name in dir(nfsrpc) if not name.startswith("__")] == sorted(nfsrpc.__all__)
+    assert nfsrpc.__version__ == version("nfsrpc")
+    assert "__version__" in dir(nfsrpc)
+
+
+@pytest.mark.parametrize("name", [*TABLES, "nlm4", "nfs3", "nfs3.entries", "rpcbind4"])
+def test_arrow_has_the_values_of_the_frame(trace: nfsrpc.Trace, name: str) -> None:
+    pytest.importorskip("pyarrow")
+    table, frame = trace.arrow(name), trace.table(name)
+    table.validate(full=True)
+    assert table.column_names == frame.columns.tolist()
+    for column in frame.columns:
+        values = [
+            list(cell) if isinstance(cell, tuple) else None if cell is None or pd.isna(cell) else cell
+            for cell in frame[column].tolist()
+        ]
+        assert table[column].to_pylist() == values, column
+
+
+def test_arrow_needs_no_pandas(trace: nfsrpc.Trace) -> None:
+    """pyarrow imports pandas as soon as it is given an array of numpy."""
+    pytest.importorskip("pyarrow")
+    code = (
+        "import sys; sys.modules['pandas'] = None; import nfsrpc; trace = nfsrpc.read(sys.argv[1]); "
+        "table = trace.arrow('locks'); trace.arrow('nlm4'); print(len(table), hasattr(table, '__arrow_c_stream__'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, trace.files[0]], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("4 True\n", "")
+
+
+def test_arrow_escapes_what_is_no_text(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    s = Scenario()
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
+    client.call(server, "nfs3", "LOOKUP", name="w\udcffb").reply()
+    (tmp_path / "trace.pcap").write_bytes(s.capture())
+    (name,) = nfsrpc.read(tmp_path / "trace.pcap").arrow("nfs3")["name"].to_pylist()
+    assert name.isprintable()

@@ -7,7 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions, version
 from pathlib import Path
 
 import pytest
@@ -23,12 +23,29 @@ EXTRAS = {
 }
 GROUPS = {name: [Requirement(line) for line in lines] for name, lines in PYPROJECT["dependency-groups"].items()}
 DEVELOPMENT = [*NEEDED, *(requirement for extra in EXTRAS.values() for requirement in extra), *GROUPS["dev"]]
-LOCKED = {"requirements-dev.txt": DEVELOPMENT, "requirements-tools.txt": GROUPS["tools"]}
+IMAGE = [*NEEDED, *EXTRAS["metrics"]]
+LOCKED = {
+    "requirements-dev.txt": DEVELOPMENT,
+    "requirements-run.txt": [*NEEDED, *GROUPS["build"]],
+    "requirements-image.txt": IMAGE,
+    "requirements-wheel.txt": GROUPS["wheel"],
+    "requirements-site.txt": GROUPS["site"],
+    "requirements-tools.txt": GROUPS["tools"],
+}
+
+LEAST = {
+    "requirements-dev.txt": 40,
+    "requirements-run.txt": 14,
+    "requirements-image.txt": 12,
+    "requirements-wheel.txt": 2,
+    "requirements-site.txt": 20,
+    "requirements-tools.txt": 20,
+}
 
 FOLDERS = {
     "nfsrpc": NEEDED,
     "tests": DEVELOPMENT,
-    "docs": DEVELOPMENT,
+    "docs": [*DEVELOPMENT, *GROUPS["site"]],
     "notebooks": DEVELOPMENT,
     "benchmarks": DEVELOPMENT,
     ".ci": GROUPS["tools"],
@@ -101,13 +118,13 @@ def test_what_is_declared_is_locked_once_within_its_bounds(lock: str, python: st
     where = environment(python)
     rows = [row for row in packages(lock) if holds(row, where)]
     versions = {canonicalize_name(row.name): str(row.specifier).removeprefix("==") for row in rows}
-    assert len(versions) == len(rows) > 20
+    assert len(versions) == len(rows) >= LEAST[lock]
     locked = {
         str(requirement): versions.get(canonicalize_name(requirement.name))
         for requirement in LOCKED[lock]
         if holds(requirement, where)
     }
-    assert len(locked) > 2
+    assert len(locked) >= 2
     assert {
         text: found for text, found in locked.items() if not (found and Requirement(text).specifier.contains(found))
     } == {}
@@ -121,8 +138,48 @@ def test_a_lock_file_has_packages_with_hashes_and_comments_only(lock: str) -> No
     assert "://" not in text
 
 
+def test_the_image_has_the_versions_that_are_tested() -> None:
+    """The markers of one package may differ: its versions for each Python are compared."""
+    tested, image = (
+        {(canonicalize_name(row.name), str(row.specifier)) for row in packages(f"requirements-{name}.txt")}
+        for name in ("dev", "image")
+    )
+    assert image - tested == set()
+
+
 @pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="not the environment that make makes")
 def test_what_is_installed_is_what_is_locked() -> None:
     where = default_environment()
     rows = [row for row in packages("requirements-dev.txt") if holds(row, where)]
     assert [str(row) for row in rows if not row.specifier.contains(version(row.name))] == []
+
+
+# What distributions say of their licences in words, where they do not name them as SPDX does.
+IN_WORDS = {"MIT License": "MIT", "BSD License": "BSD-3-Clause", "BSD": "BSD-3-Clause"}
+
+
+def licence(name: str) -> str:
+    facts = metadata(name)
+    classifiers = [line.split(" :: ")[-1] for line in facts.get_all("Classifier", []) if line.startswith("License")]
+    texts = [facts.get("License-Expression"), *classifiers, facts.get("License")]
+    text = next(text for text in texts if text)
+    return IN_WORDS.get(text, text)
+
+
+def test_the_readme_has_the_licence_of_each_dependency() -> None:
+    """Of several licences joined by AND, the first is that of the package's own code."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Licences\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", text, re.MULTILINE))
+    named = [requirement.name for requirement in (*NEEDED, *(each for extra in EXTRAS.values() for each in extra))]
+    assert set(rows) == set(named)
+    here = {name for name in rows if (ROOT / ".venv").is_dir() and is_installed(name)}
+    assert {"scapy", "numpy", "rich"} <= here
+    assert {name: rows[name] for name in here} == {name: licence(name).split(" AND ")[0] for name in here}
+
+
+def is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True

@@ -17,7 +17,7 @@ PACKAGE = Path(nfsrpc.__file__).parent
 ORDER = (
     *("wording", "printable", "markup", "columns", "extras", "findings", "sources", "_core", "protocols", "reading"),
     *("tables", "decode", "export", "raw", "packets", "sessions", "facts", "rules", "diagnosis", "plot", "report"),
-    *("trace", "carving", "watch", "cli", "__init__", "__main__"),
+    *("trace", "carving", "watch", "metrics", "record", "probe", "fleet", "cli", "__init__", "__main__"),
 )
 
 

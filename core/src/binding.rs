@@ -14,6 +14,7 @@ use crate::backends::Chunk;
 use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
+use crate::ring::Terms;
 use crate::select::{Select, Selected};
 use crate::tally::{Arguments, Fold};
 use crate::xdr::{ColumnData, ColumnValues, Kind, Layout, Layouts, RawOp, Table, code};
@@ -22,6 +23,7 @@ create_exception!(nfsrpc._core, NotACapture, PyValueError, "The bytes are no cap
 
 type RawLayout<'py> = (u32, u32, u32, u8, i64, Vec<Bound<'py, PyTuple>>, usize, usize);
 type RawArguments = (usize, usize, bool, usize);
+type RawTerms = (Vec<(u32, usize)>, usize, Vec<u16>);
 type RawTable = (String, Vec<(String, String)>);
 
 #[pyclass]
@@ -35,7 +37,7 @@ struct Decoder {
 impl Decoder {
     #[new]
     #[pyo3(signature = (layouts, tables, domain = 0, fold = Vec::new(), slow_ns = 1_000_000_000, keep = Vec::new(), follow = Vec::new(),
-        secondary = Vec::new(), by_handle = Vec::new(), jobs = 1, threads_from = None))]
+        secondary = Vec::new(), by_handle = Vec::new(), ring = None, jobs = 1, threads_from = None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         layouts: Vec<RawLayout<'_>>,
@@ -47,6 +49,7 @@ impl Decoder {
         follow: Vec<u32>,
         secondary: Vec<u32>,
         by_handle: Vec<((u32, u32, u32), RawArguments)>,
+        ring: Option<RawTerms>,
         jobs: usize,
         threads_from: Option<u64>,
     ) -> PyResult<Self> {
@@ -64,7 +67,12 @@ impl Decoder {
         let arguments = |(handle, offset, is_wide, count)| Arguments { handle, offset, is_wide, count };
         let by_handle = by_handle.into_iter().map(|(procedure, raw)| (procedure, arguments(raw))).collect();
         let fold = Fold { procedures: fold.into_iter().collect(), slow_ns, by_handle };
-        let select = Select { frames: keep.into_iter().collect(), flows: follow.into_iter().collect() };
+        let kept = ring.map(|(programs, others, ports)| Terms {
+            programs: programs.into_iter().collect(),
+            others,
+            ports: ports.into_iter().collect(),
+        });
+        let select = Select { frames: keep.into_iter().collect(), flows: follow.into_iter().collect(), kept };
         let mut core = Core::with_jobs(jobs, known, tables, domain, fold, select);
         if let Some(bytes) = threads_from {
             core.begin_threads_from(bytes);
@@ -112,6 +120,16 @@ impl Decoder {
         result.set_item("capture_formats", snapshot.formats)?;
         result.set_item("interfaces", interfaces(py, snapshot.interfaces)?)?;
         Ok(result)
+    }
+
+    fn take_kept<'py>(&mut self, py: Python<'py>, all: bool) -> (Bound<'py, PyBytes>, u64, i64, i64) {
+        let blocks = self.core.take_kept(all);
+        (PyBytes::new(py, &blocks.bytes), blocks.frames, blocks.first, blocks.last)
+    }
+
+    fn kept_interfaces(&self, from: usize) -> Vec<(u32, String, u32)> {
+        let rows = self.core.kept_interfaces(from).into_iter();
+        rows.map(|interface| (interface.link_type, interface.name, interface.snaplen)).collect()
     }
 
     fn forget(&mut self) {

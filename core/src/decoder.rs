@@ -15,10 +15,11 @@ use crate::flow_index::FlowIndex;
 use crate::flow_table::FlowTable;
 use crate::matcher::Matcher;
 use crate::numbering::{Births, Numbering, PROVISIONAL};
-use crate::oddity::{MAX_ROWS_PER_KIND, Oddity};
-use crate::packets::{Local, PacketReader};
+use crate::oddity::{MAX_ROWS_PER_KIND, Oddity, Place};
+use crate::packets::{Content, Local, PacketReader};
+use crate::ring::{Blocks, Ring};
 use crate::select::{Select, Selected};
-use crate::shard::SHARDS;
+use crate::shard::{At, SHARDS};
 use crate::strings::Strings;
 use crate::tally::Fold;
 use crate::tunnel::UnreadCounts;
@@ -70,6 +71,8 @@ pub struct Decoder {
     packets: PacketReader,
     index: FlowIndex,
     backends: Backends,
+    /// Frames to be kept, where there is a single back end.
+    ring: Option<Ring>,
     /// Where there are several back ends: their numbers, and what they gave meanwhile.
     numbering: Numbering,
     ready: Rows,
@@ -89,7 +92,8 @@ impl Decoder {
         Decoder::with_jobs(1, layouts, tables, domain, fold, select)
     }
 
-    /// `jobs`: how many back ends there are. Only one can say which flow has a number that is asked for.
+    /// `jobs`: how many back ends there are. Only one can say which flow has a number that is asked for, and what the program
+    /// of a frame's flow is once that frame was taken.
     pub fn with_jobs(
         jobs: usize,
         layouts: Layouts,
@@ -98,7 +102,7 @@ impl Decoder {
         fold: Fold,
         select: Select,
     ) -> Decoder {
-        let jobs = if select.flows.is_empty() { jobs.clamp(1, SHARDS) } else { 1 };
+        let jobs = if select.flows.is_empty() && select.kept.is_none() { jobs.clamp(1, SHARDS) } else { 1 };
         let layouts = Arc::new(layouts);
         let backend = || {
             let mut bodies = Bodies::new(Arc::clone(&layouts), tables.clone());
@@ -113,9 +117,10 @@ impl Decoder {
             Backend::new(FlowTable::new(select.flows.clone(), first), matcher, births)
         };
         Decoder {
-            packets: PacketReader::new(domain, select.frames.clone()),
+            packets: PacketReader::new(domain, select.frames.clone(), select.kept.is_some()),
             index: FlowIndex::default(),
             backends: Backends::new((0..jobs).map(|_| backend()).collect()),
+            ring: select.kept.map(Ring::new),
             numbering: Numbering::default(),
             ready: Rows::default(),
             told: HashMap::new(),
@@ -157,8 +162,8 @@ impl Decoder {
     }
 
     fn read(&mut self, data: Option<&[u8]>) -> Result<(), NotACapture> {
-        let Decoder { packets, index, backends, .. } = self;
-        packets.read(data, &mut |place, content| index.take(place, content, backends))
+        let Decoder { packets, index, backends, ring, .. } = self;
+        packets.read(data, &mut |place, content| take(index, backends, ring, place, content))
     }
 
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
@@ -236,10 +241,28 @@ impl Decoder {
         }
     }
 
+    /// The frames to keep that are ready, as blocks of pcapng; with `all` also what waits to be decided.
+    pub fn take_kept(&mut self, all: bool) -> Blocks {
+        match (&mut self.ring, self.backends.resting()) {
+            (Some(ring), [Backend { flows, .. }]) => ring.take(flows, all),
+            _ => Blocks::default(),
+        }
+    }
+
+    /// The interfaces of those blocks from this number on, by their numbers there.
+    pub fn kept_interfaces(&self, from: usize) -> Vec<Interface> {
+        let rows = self.ring.iter().flat_map(|ring| ring.interfaces.iter().skip(from));
+        rows.map(|(number, link_type)| Interface {
+            link_type: *link_type,
+            ..self.packets.interface(*number).cloned().unwrap_or_default()
+        })
+        .collect()
+    }
+
     /// Of a capture that goes on, takes a frame whose time was to be judged by the next one. To be called before `drain`.
     pub fn release(&mut self) {
-        let Decoder { packets, index, backends, .. } = self;
-        packets.release(&mut |place, content| index.take(place, content, backends));
+        let Decoder { packets, index, backends, ring, .. } = self;
+        packets.release(&mut |place, content| take(index, backends, ring, place, content));
     }
 
     /// To be called right after `drain`.
@@ -290,6 +313,9 @@ impl Decoder {
         }
         let ending = self.next_capture()?;
         self.packets.close();
+        if let (Some(ring), [Backend { flows, .. }]) = (&mut self.ring, self.backends.resting()) {
+            ring.decide_all(flows); // while flows are known
+        }
         let place = self.index.place;
         let mut in_each_shard = |finish: &dyn Fn(&mut Backend, usize)| {
             for shard in 0..SHARDS {
@@ -304,6 +330,24 @@ impl Decoder {
         self.backends.at_home().iter_mut().for_each(|backend| backend.flows.finish_rows());
         self.index.close();
         Ok((ending, self.drain()))
+    }
+}
+
+/// What the network layer found goes to its flow, and then its frame to those that are kept.
+#[inline(always)]
+fn take(index: &mut FlowIndex, backends: &mut Backends, ring: &mut Option<Ring>, place: Place, content: Content<'_>) {
+    let at = index.take(place, content, backends);
+    if let (Some(ring), [Backend { flows, .. }]) = (ring, backends.resting()) {
+        keep(ring, flows, at, place, content);
+    }
+}
+
+#[inline(never)]
+fn keep(ring: &mut Ring, flows: &FlowTable, at: Option<At>, place: Place, content: Content<'_>) {
+    match content {
+        Content::Packet(packet) => ring.packet(packet, at, flows),
+        Content::Unreachable(..) | Content::Damaged(_) => ring.keep(),
+        Content::Frame(frame, fragment) => ring.frame(frame, fragment, place, flows),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::protocol::{ACK, FIN, PSH, RST, SYN, TCP, URG};
 use crate::rpc::{self, Message, Outlet, Record, Sink, UNKNOWN};
 use crate::shard::At;
 use crate::side::Side;
-use crate::tcp::{Arrival, Segment, Stream};
+use crate::tcp::{Arrival, PATIENCE_NS, Segment, Stream};
 
 #[derive(Debug)]
 pub struct Flow {
@@ -66,6 +66,20 @@ impl Flow {
         let odd = packet.tcp_flags & (FIN | RST | PSH | URG) != 0 || packet.length > 0;
         let inside = own.first_seq.is_some_and(|first| packet.seq.wrapping_sub(first).cast_signed() >= 0);
         proved && (odd || (self.is_open() && inside && own.stream.is_near(packet.seq)))
+    }
+
+    /// The program of its first call.
+    pub fn program(&self) -> Option<u32> {
+        (self.row.prog != UNKNOWN).then_some(self.row.prog)
+    }
+
+    pub fn has_replies(&self) -> bool {
+        self.sides.iter().any(|side| side.replies > 0)
+    }
+
+    pub fn frames(&self) -> u32 {
+        let [low, high] = &self.sides;
+        low.frames.saturating_add(high.frames)
     }
 
     /// Whether neither side has sent FIN or RST.
@@ -192,12 +206,19 @@ impl Flow {
     }
 
     /// Whether this SYN opens another connection than the one that is known.
-    pub fn is_new_connection(&self, packet: &Packet<'_>, side: usize) -> bool {
+    pub fn is_new_connection(&self, packet: &Packet<'_>, side: usize, time: i64) -> bool {
         let Some(own) = self.sides.get(side) else { return false };
         match (own.isn, own.first_seq) {
             (Some(isn), _) => isn != packet.seq,
-            // A SYN written a little late comes before the first frame seen; else that was of an older connection.
-            (None, Some(first)) => first != packet.seq.wrapping_add(1),
+            // A SYN written a little late comes before the first frame seen, be it the FIN of a short connection; else that
+            // frame was of an older connection.
+            (None, Some(first)) => {
+                let begin = packet.seq.wrapping_add(1);
+                let near =
+                    first.wrapping_sub(begin) <= u32::from(u16::MAX) && own.first_data.is_none_or(|data| data == begin);
+                let at_once = time.saturating_sub(self.row.first).saturating_abs() <= PATIENCE_NS;
+                first != begin && !(near && at_once)
+            }
             (None, None) => false,
         }
     }

@@ -64,27 +64,31 @@ impl Indexed {
 }
 
 impl FlowIndex {
+    /// Returns where the flow of a packet is held that is not damaged.
     #[inline(always)]
-    pub fn take(&mut self, place: Place, content: Content<'_>, backends: &mut Backends) {
+    pub fn take(&mut self, place: Place, content: Content<'_>, backends: &mut Backends) -> Option<At> {
         self.place = place;
         match content {
-            Content::Packet(packet) => self.packet(place, packet, backends),
+            Content::Packet(packet) => return self.packet(place, packet, backends),
             Content::Unreachable(packet, code) => self.unreachable(place, packet, code, backends),
             Content::Damaged(packet) => self.damaged(place, packet, backends),
+            Content::Frame(..) => {}
         }
+        None
     }
 
     #[inline]
-    fn packet(&mut self, place: Place, packet: &Addressed<'_>, backends: &mut Backends) {
+    fn packet(&mut self, place: Place, packet: &Addressed<'_>, backends: &mut Backends) -> Option<At> {
         let (key, side) = FlowKey::of(packet);
         let damage = if packet.sum == Sum::Wrong { self.senders.is_damage(packet) } else { Some(false) };
         if damage == Some(true) {
             self.oddities.place = place;
             self.oddities.push("checksum", packet.packet.length as u64);
-            return self.damaged(place, Some(packet), backends);
+            self.damaged(place, Some(packet), backends);
+            return None;
         }
         let number = self.find(key, place, packet, side, backends);
-        let Some(flow) = self.flows.get_mut(number as usize) else { return };
+        let flow = self.flows.get_mut(number as usize)?;
         flow.last = flow.last.max(place.time);
         if packet.sum == Sum::Right
             && let Some(count) = flow.verified(side)
@@ -92,6 +96,7 @@ impl FlowIndex {
             self.senders.right(packet, count);
         }
         backends.packet(flow.at, side, place, &packet.packet, damage.is_none());
+        Some(flow.at)
     }
 
     /// An undecided frame: what it may have been is missing from its flow, if that was seen before. Else its ports are

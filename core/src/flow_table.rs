@@ -127,8 +127,14 @@ impl FlowTable {
         self.shards.get(at.shard())
     }
 
-    fn get(&self, at: At) -> Option<&Flow> {
+    pub fn get(&self, at: At) -> Option<&Flow> {
         self.shard(at)?.get(at)
+    }
+
+    /// The flow with this number, which was at this place.
+    fn known(&self, at: At, number: u32) -> Option<&Flow> {
+        let shard = self.shard(at)?;
+        shard.get(at).filter(|flow| flow.id == number).or_else(|| shard.ended.get(number))
     }
 
     fn get_mut(&mut self, at: At) -> Option<&mut Flow> {
@@ -191,7 +197,9 @@ impl FlowTable {
     #[cold]
     fn syn(&mut self, at: At, side: usize, packet: &Packet<'_>, matcher: &mut Matcher) -> bool {
         let place = matcher.oddities.place;
-        let Some(flow) = self.get(at).filter(|flow| flow.is_new_connection(packet, side)) else { return false };
+        let Some(flow) = self.get(at).filter(|flow| flow.is_new_connection(packet, side, place.time)) else {
+            return false;
+        };
         if flow.goes_on(packet, side) {
             matcher.oddities.push("corrupt-syn", packet.seq.into());
             self.follow(at, packet, side, place);
@@ -204,6 +212,11 @@ impl FlowTable {
             flow.doubtful = open;
         }
         false
+    }
+
+    /// The program of the flow with this number, which was at this place.
+    pub fn program(&self, at: At, number: u32) -> Option<u32> {
+        self.known(at, number)?.program()
     }
 
     /// A frame of this flow that may have been anything.
@@ -315,9 +328,7 @@ pub struct FlowFates<'a> {
 
 impl Fates for FlowFates<'_> {
     fn fate(&self, path: &Path) -> Option<Fate> {
-        let shard = self.flows.shard(path.at)?;
-        let live = shard.get(path.at).filter(|flow| flow.id == path.flow);
-        let flow = live.or_else(|| shard.ended.get(path.flow))?;
+        let flow = self.flows.known(path.at, path.flow)?;
         flow.fate(path, self.damage.between(path.to.address, path.from.address))
     }
 }

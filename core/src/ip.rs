@@ -56,6 +56,12 @@ pub struct Datagram<'a> {
     pub header: Sum,
 }
 
+impl Datagram<'_> {
+    pub fn key(&self) -> Key {
+        Key { src: self.src, dst: self.dst, protocol: self.protocol, id: self.id }
+    }
+}
+
 /// Where the payload of a fragment belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -202,8 +208,9 @@ pub fn extensions(mut datagram: Datagram<'_>) -> Result<(Datagram<'_>, Option<Pi
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
+/// What the fragments of a datagram have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
     src: IpAddr,
     dst: IpAddr,
     protocol: u8,
@@ -350,7 +357,7 @@ impl Fragments {
             return None;
         }
         self.retire(oddities);
-        let key = Key { src: fragment.src, dst: fragment.dst, protocol: fragment.protocol, id: fragment.id };
+        let key = fragment.key();
         let assembly = self.assemblies.entry(key).or_insert_with(|| {
             self.order.push_back(key);
             Assembly::new(oddities.place)

@@ -29,6 +29,7 @@ pub mod order;
 pub mod packets;
 pub mod pool;
 pub mod protocol;
+pub mod ring;
 pub mod rpc;
 pub mod select;
 pub mod shard;

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hashbrown::HashSet;
 
 use crate::batch::{CaptureRow, NO_TIME};
-use crate::capture::{CapturedFrame, Ending, NotACapture, Reader};
+use crate::capture::{CapturedFrame, Ending, Interface, NotACapture, Reader};
 use crate::checksum::{self, Sum};
-use crate::ip::Datagram;
+use crate::ip::{Datagram, Key};
 use crate::link::{self, Way};
 use crate::oddity::{Oddities, Place};
 use crate::order::TimeOrder;
@@ -50,6 +50,8 @@ pub enum Content<'a> {
     Unreachable(&'a Addressed<'a>, u8),
     /// Something undecided: with its addresses and ports as they stand there, where they can be read at all.
     Damaged(Option<&'a Addressed<'a>>),
+    /// The frame itself, after all that it held, where frames are asked for; with the datagram of which it holds a fragment.
+    Frame(&'a CapturedFrame<'a>, Option<Key>),
 }
 
 pub struct PacketReader {
@@ -67,6 +69,8 @@ struct FrameParser {
     locals: Vec<Local>,
     wanted: HashSet<(u16, u32)>,
     raw: Vec<RawFrame>,
+    /// Whether each frame is handed out after what it held.
+    whole: bool,
     /// Of the file, those that were passed.
     unreadable: u32,
 }
@@ -82,10 +86,11 @@ pub struct Local {
 }
 
 impl PacketReader {
-    pub fn new(domain: u32, wanted: HashSet<(u16, u32)>) -> PacketReader {
+    /// `wanted`: frames to be kept as they are. `whole`: each frame is handed out after what it held.
+    pub fn new(domain: u32, wanted: HashSet<(u16, u32)>, whole: bool) -> PacketReader {
         let (network, capture) = (Network::new(), fresh(0));
         let frames =
-            FrameParser { network, capture, domain, locals: Vec::new(), wanted, raw: Vec::new(), unreadable: 0 };
+            FrameParser { network, capture, domain, locals: Vec::new(), wanted, raw: Vec::new(), whole, unreadable: 0 };
         PacketReader { reader: Reader::new(), order: TimeOrder::default(), frames, oddities: Oddities::default() }
     }
 
@@ -104,6 +109,11 @@ impl PacketReader {
     pub fn release(&mut self, sink: &mut impl FnMut(Place, Content<'_>)) {
         let PacketReader { order, frames, oddities, .. } = self;
         order.release(oddities, &mut |frame, oddities| frames.take(frame, oddities, sink));
+    }
+
+    /// The interface of this file with this number.
+    pub fn interface(&self, number: u32) -> Option<&Interface> {
+        self.reader.interfaces().get(number as usize)
     }
 
     /// This file has ended and was read: its counts and its reader, which knows its format and interfaces.
@@ -145,7 +155,7 @@ impl PacketReader {
 impl FrameParser {
     #[inline]
     fn take(&mut self, frame: &CapturedFrame<'_>, oddities: &mut Oddities, sink: &mut impl FnMut(Place, Content<'_>)) {
-        let FrameParser { network, capture, domain, locals, wanted, raw, unreadable } = self;
+        let FrameParser { network, capture, domain, locals, wanted, raw, whole, unreadable } = self;
         count(capture, frame);
         let place = Place { capture: capture.capture, frame: frame.number, time: frame.time };
         oddities.place = place;
@@ -169,6 +179,9 @@ impl FrameParser {
         });
         if unreadable {
             sink(place, Content::Damaged(None));
+        }
+        if *whole {
+            sink(place, Content::Frame(frame, network.fragment.take()));
         }
     }
 }

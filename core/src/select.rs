@@ -7,6 +7,7 @@ use hashbrown::HashSet;
 use crate::batch::Packets;
 use crate::capture::CapturedFrame;
 use crate::oddity::Place;
+use crate::ring::Terms;
 
 /// The selection.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,8 @@ pub struct Select {
     /// Capture and frame.
     pub frames: HashSet<(u16, u32)>,
     pub flows: HashSet<u32>,
+    /// Frames to be kept on disk, as far as they go.
+    pub kept: Option<Terms>,
 }
 
 /// An RPC message that is complete in one of the frames.

@@ -36,6 +36,8 @@ pub struct Side {
     pub stream: Stream,
     pub isn: Option<u32>,
     pub first_seq: Option<u32>,
+    /// Sequence number of the first segment with data that was seen.
+    pub first_data: Option<u32>,
     pub frames: u32,
     pub bytes: u64,
     pub retransmitted: u32,
@@ -95,6 +97,9 @@ impl Side {
     pub fn count(&mut self, packet: &Packet<'_>, time: i64) {
         self.frames += 1;
         self.first_seq.get_or_insert(packet.seq);
+        if packet.length > 0 {
+            self.first_data.get_or_insert(packet.seq);
+        }
         self.bytes += packet.length as u64;
         self.last = if self.frames == 1 { time } else { self.last.max(time) };
         if packet.payload.len() < packet.length {

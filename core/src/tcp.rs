@@ -18,7 +18,7 @@ const MAX_WAITING_SEGMENTS: usize = 4096;
 /// Frames of the connection, and time, that an acknowledgement of bytes not yet captured is given, before they are given up:
 /// several processors, or several interfaces, may write a handful of frames out of order, microseconds to milliseconds late.
 const PATIENCE: u32 = 16;
-const PATIENCE_NS: i64 = 100_000_000;
+pub const PATIENCE_NS: i64 = 100_000_000;
 /// What a waiting segment costs beside its bytes: its place in the queue, which may be half empty, and its heap block.
 const SEGMENT_COST: usize = 128;
 /// The widest window that TCP can offer (RFC 7323 section 2.3). What lies further off is another place in the stream.

@@ -6,7 +6,7 @@ use crate::batch::CaptureRow;
 use crate::capture::CapturedFrame;
 use crate::checksum::{Sum, Trust};
 use crate::infiniband::{self, ROCE_PORT};
-use crate::ip::{self, Datagram, Fragments, Piece, Refused};
+use crate::ip::{self, Datagram, Fragments, Key, Piece, Refused};
 use crate::link::{self, PacketBytes, Unread};
 use crate::oddity::Oddities;
 use crate::protocol::{GRE, IPIP, IPV6_IN_IP, UDP};
@@ -28,6 +28,8 @@ const TRANSPARENT_ETHERNET: u16 = 0x6558;
 pub struct Network {
     fragments: Fragments,
     headers: Trust,
+    /// Of the frame at hand: the key of the datagram of which it holds a fragment.
+    pub fragment: Option<Key>,
     /// Frames that held no IP.
     pub not_ip: u64,
     pub unread: UnreadCounts,
@@ -133,6 +135,7 @@ impl Network {
             Sum::Right | Sum::Unknown => datagram,
         };
         if let Some(piece) = piece {
+            self.fragment = Some(datagram.key());
             let Some(whole) = self.fragments.join(&datagram, piece, oddities) else { return };
             let whole = Datagram { payload: &whole.bytes, wire_len: whole.wire_len, fragmented: true, ..datagram };
             match ip::extensions(whole) {

@@ -594,7 +594,7 @@ fn the_longest_frame_is_read() {
 
 #[test]
 fn other_captures_are_refused_by_name() {
-    let signatures: [(&[u8], &str); 10] = [
+    let signatures: [(&[u8], &str); 11] = [
         (b"RTSS\x01\x01", "a Microsoft Network Monitor"),
         (b"GMBU\x00\x02\x01\x00", "a Microsoft Network Monitor"),
         (b"TRSNIFF data    \x1a", "a Network General Sniffer (DOS)"),
@@ -605,6 +605,7 @@ fn other_captures_are_refused_by_name() {
         (b"\0\0\0\x01\0\0\0\0\0\x07\xd0\0", "an HP-UX nettl"),
         (b"iptrace 2.0", "an AIX iptrace"),
         (b"\x1c\x00\x01\xac", "an Ixia"),
+        (b"btsnoop\0\0\0\0\x01", "a BTSnoop (Bluetooth)"),
     ];
     for (signature, whose) in signatures {
         for padding in [0, 100] {
@@ -613,6 +614,40 @@ fn other_captures_are_refused_by_name() {
             let refusal = read(&file).ending.unwrap_err().0;
             assert_eq!(refusal, format!("this is {whose} capture; convert it with: editcap -F pcap IN OUT"));
         }
+    }
+}
+
+#[test]
+fn what_captures_may_be_packed_in_is_refused_with_how_to_unpack_it() {
+    let packed: [(&[u8], &str); 7] = [
+        (b"PK\x03\x04\x14", "this is a zip archive; unpack it: unzip -p FILE | nfsrpc analyze -"),
+        (b"7z\xbc\xaf\x27\x1c", "this is a 7z archive; unpack it: 7z x -so FILE | nfsrpc analyze -"),
+        (b"\x1f\x8b\x08", "this is compressed twice; unpack it: zcat FILE | nfsrpc analyze -"),
+        (b"\xfd7zXZ\0", "this is compressed twice; unpack it: xzcat FILE | nfsrpc analyze -"),
+        (b"\x28\xb5\x2f\xfd", "this is compressed twice; unpack it: zstdcat FILE | nfsrpc analyze -"),
+        (b"BZh9", "this is compressed twice; unpack it: bzcat FILE | nfsrpc analyze -"),
+        (b"\x04\x22\x4d\x18", "this is compressed twice; unpack it: lz4cat FILE | nfsrpc analyze -"),
+    ];
+    for (signature, refusal) in packed {
+        assert_eq!(read(&[signature, &[1; 100][..]].concat()).ending.unwrap_err().0, refusal);
+    }
+}
+
+#[test]
+fn what_may_be_erf_is_refused_by_name() {
+    let record = |seconds: u32, kind: u8, length: u16, wire: u16| {
+        let numbers = [&seconds.to_le_bytes()[..], &[kind, 4], &length.to_be_bytes(), &[0, 0], &wire.to_be_bytes()];
+        [&[0x80; 4][..], &numbers.concat(), &[0xff; 64]].concat()
+    };
+    let refusal = |file: Vec<u8>| read(&file).ending.unwrap_err().0;
+    let named = "this may be an ERF (Endace) capture; convert it with: editcap -F pcap IN OUT";
+    for good in [record(NOW, 2, 82, 60), record(946_684_801, 1, 17, 1), record(NOW, 48 | 0x80, 82, 60)] {
+        assert_eq!(refusal(good), named);
+    }
+    let others =
+        [record(946_684_800, 2, 82, 60), record(NOW, 0, 82, 60), record(NOW, 49, 82, 60), record(NOW, 2, 16, 60)];
+    for other in others.into_iter().chain([record(NOW, 2, 82, 0)]) {
+        assert!(refusal(other).starts_with("not a capture: "));
     }
 }
 

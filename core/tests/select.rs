@@ -11,7 +11,11 @@ use nfsrpc_core::xdr::Layouts;
 use wire::*;
 
 fn selected(bytes: &[u8], frames: &[(u16, u32)], flows: &[u32]) -> Batch {
-    let select = Select { frames: frames.iter().copied().collect(), flows: flows.iter().copied().collect() };
+    let select = Select {
+        frames: frames.iter().copied().collect(),
+        flows: flows.iter().copied().collect(),
+        ..Select::default()
+    };
     let mut decoder = Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default(), select);
     decoder.feed(bytes).expect("a capture");
     decoder.close().expect("a capture").1

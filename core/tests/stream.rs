@@ -333,6 +333,35 @@ fn a_syn_written_after_the_first_data_is_of_the_same_connection() {
     assert_eq!(batch.flows.flow.len(), 1);
 }
 
+/// The server's FIN of a short connection is captured first, its SYN so many seconds later, before its reply or after it.
+fn server_written_backwards(syn_late: f64, after_data: bool) -> Batch {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    let (before_c, before_s) = (c, s);
+    (c.seq, s.seq) = (c.seq + 1, s.seq + 1);
+    let answer = record(&[&reply(1, &[])]);
+    wire.tcp(0.001, &before_c, &before_s, SYN, before_c.seq, &[]);
+    wire.tcp(0.002, &s, &c, FIN | ACK, s.seq + answer.len() as u32, &[]);
+    wire.send(0.003, &mut c, &s, &record(&[&call(1, 1, &[])]));
+    if !after_data {
+        wire.tcp(0.002 + syn_late, &before_s, &c, SYN | ACK, before_s.seq, &[]);
+    }
+    wire.send(0.003 + syn_late, &mut s, &c, &answer);
+    if after_data {
+        wire.tcp(0.002 + syn_late, &before_s, &c, SYN | ACK, before_s.seq, &[]);
+    }
+    wire.decode()
+}
+
+#[test]
+fn a_syn_written_after_the_fin_is_of_the_same_connection() {
+    for (after_data, frame) in [(false, 5), (true, 4)] {
+        let batch = server_written_backwards(0.09, after_data);
+        assert_eq!(pairs(&batch), [(3, frame, 0, 0)]);
+        assert_eq!((batch.flows.flow.len(), batch.flows.s_lost_bytes[0]), (1, 0));
+        assert_eq!(server_written_backwards(0.11, after_data).flows.flow.len(), 2);
+    }
+}
+
 #[test]
 fn bytes_that_wait_win_over_the_cut_end_of_what_fills_the_hole() {
     let (mut wire, mut c, mut s) = (Wire::default(), client(), server());

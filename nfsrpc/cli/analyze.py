@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -13,14 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.ending import FAULT
-from nfsrpc.cli.output import Output, Traces, check_rules, fail, mention_skipped, write
+from nfsrpc.cli.ending import Notes
+from nfsrpc.cli.output import ExitCode, Output, Traces, check_rules, end_with, fail, mention_skipped, write
 from nfsrpc.cli.progress import Progress, progress_bar
-from nfsrpc.cli.settings import Ignore, Jobs, Select, Set, Timezone, Verbose, settings, use_timezone
+from nfsrpc.cli.settings import Hosts, Ignore, Jobs, Select, Set, Timezone, Verbose, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.findings.finding import Settings
     from nfsrpc.report.contents import Report
+    from nfsrpc.sessions import Sessions
 
 HANDOVER_S = 1e-5
 
@@ -42,44 +42,73 @@ def analyze(
     dmesg: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="A kernel log: dmesg [-T], journalctl -k (repeatable).")
     ] = None,
+    hosts: Hosts = None,
     timezone: Timezone = "",
     verbose: Verbose = False,
     jobs: Jobs = None,
+    dask: Annotated[bool, typer.Option("--dask", help="Captures of many nodes: a cluster of this machine.")] = False,
+    scheduler: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The same on the cluster of this scheduler of Dask.")
+    ] = "",
+    cache: Annotated[
+        str, typer.Option(metavar="URL", help="With --dask: keeps each node's rows there, and reads them again.")
+    ] = "",
+    exit_code: ExitCode = False,
 ) -> None:
-    """Say why locks hang: which host to fix, how, and with what proof.
-
-    Exits 0 when no fault was found (healthy, or unknown), 1 when one was, 2 when the input or the usage is
-    bad, 70 when a rule failed, which is a bug of nfsrpc.
-    """
+    """Say why locks hang: which host to fix, how, and with what proof."""
     from nfsrpc.sources import SourceError
 
     use_timezone(timezone)
-    chosen = settings(select, ignore, thresholds)
+    chosen = settings(select, ignore, thresholds, hosts)
+    if dask or scheduler:
+        analyze_fleet(traces, scheduler, cache, chosen, format, output, verbose, exit_code)
+        return
     try:
         with progress_bar() as progress, in_a_hurry():
-            report = report_on(traces, chosen, dmesg or [], format, progress, jobs)
+            report, tables = report_on(traces, chosen, dmesg or [], format, progress, jobs)
     except SourceError as error:
         fail(error)
-    write([as_text(report, output, verbose) if format is Format.text else RENDERERS[format](report)], output)
+    write([as_text(report, output, verbose) if format is Format.text else RENDERERS[format](report, tables)], output)
     check_rules(report.diagnosis)
-    if report.diagnosis.verdict.state == "fault":
-        raise typer.Exit(FAULT)
+    end_with(report.diagnosis, exit_code)
+
+
+def analyze_fleet(
+    traces: list[str],
+    scheduler: str,
+    cache: str,
+    chosen: Settings,
+    format: Format,  # noqa: A002
+    output: str | None,
+    verbose: bool,
+    exit_code: bool,
+) -> None:
+    from nfsrpc.cli.fleet import fleet_of
+    from nfsrpc.fleet.shown import lines
+    from nfsrpc.sources import SourceError
+
+    try:
+        fleet = fleet_of(traces, scheduler, cache, chosen)
+    except (SourceError, OSError) as error:
+        fail(error)
+    if format is Format.text:
+        width = shutil.get_terminal_size().columns if output is None else 80
+        text = [f"{line}\n" for line in lines(fleet, width)]
+        write([*text, as_text(fleet.report, output, verbose)], output)
+    else:
+        write([RENDERERS[format](fleet.report, None)], output)
+    check_rules(fleet.report.diagnosis)
+    end_with(fleet.report.diagnosis, exit_code)
 
 
 @contextmanager
 def in_a_hurry() -> Iterator[None]:
-    """Lets threads switch often, without garbage collection meanwhile.
-
-    The thread that decodes needs the GIL between two chunks, and must not wait 5 ms for it. All objects made meanwhile
-    are needed to the end: collecting garbage among them takes 10 ms.
-    """
+    """Lets threads switch often: the thread that decodes needs the GIL between two chunks, and must not wait 5 ms."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(HANDOVER_S)
-    gc.disable()
     try:
         yield
     finally:
-        gc.enable()
         sys.setswitchinterval(interval)
 
 
@@ -90,7 +119,7 @@ def report_on(
     format: Format,  # noqa: A002
     progress: Progress | None,
     jobs: int | None,
-) -> Report:
+) -> tuple[Report, Sessions]:
     from nfsrpc.reading import ahead, prepared
     from nfsrpc.sessions.counting import COUNTING
     from nfsrpc.sessions.wanted import WANTED
@@ -108,35 +137,42 @@ def report_on(
     import_module(f"nfsrpc.report.{format}")
     trace = Trace(merge(reading()))
     mention_skipped(trace)
-    return report_of(trace.tables, diagnose(trace.tables, *chosen, skipped=trace.skipped), logs)
+    report = report_of(trace.tables, diagnose(trace.tables, *chosen, skipped=trace.skipped), logs)
+    return report, trace.tables
 
 
 def as_text(report: Report, output: str | None, verbose: bool = False) -> str:
     from nfsrpc.report import terminal, text
 
+    if not Notes.wanted:
+        return text.one_line(report)
     width = shutil.get_terminal_size().columns if output is None else 80
     return text.render(report, width, output is None and terminal.uses_colour(sys.stdout), verbose)
 
 
-def as_json(report: Report) -> str:
+def as_json(report: Report, _tables: Sessions | None) -> str:
     from nfsrpc.report import json
 
     return json.render(report)
 
 
-def as_markdown(report: Report) -> str:
+def as_markdown(report: Report, _tables: Sessions | None) -> str:
     from nfsrpc.report import markdown
 
     return markdown.render(report)
 
 
-def as_html(report: Report) -> str:
+def as_html(report: Report, tables: Sessions | None) -> str:
+    """With pictures and messages, unless the captures lie elsewhere: a fleet's."""
     from nfsrpc.report import html
+    from nfsrpc.report.attachments import attachments
 
-    return html.render(report)
+    if tables is None:
+        return html.render(report)
+    return html.render(report, attachments(report, tables))
 
 
-RENDERERS: dict[Format, Callable[[Report], str]] = {
+RENDERERS: dict[Format, Callable[[Report, Sessions | None], str]] = {
     Format.json: as_json,
     Format.markdown: as_markdown,
     Format.html: as_html,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nfsrpc.cli import completion
 from nfsrpc.cli.ending import say
 from nfsrpc.cli.output import check_rules_of, fail, mention_skipped, replacing, unknown, write
 from nfsrpc.cli.progress import progress_bar
@@ -20,37 +22,71 @@ if TYPE_CHECKING:
     from nfsrpc.trace import Trace
 
 
+# What else a name may promise: other formats, and compression.
+OTHERS = (".pcap", ".cap", ".snoop", ".gz", ".zst", ".xz", ".bz2", ".lz4")
+
+
 def carve(
     trace: Annotated[str, typer.Argument(metavar="TRACE", help="A capture, or the files of a ring: a directory.")],
     output: Annotated[str, typer.Option("--output", "-o", metavar="OUT.pcapng", help="The capture to write.")],
     finding: Annotated[
-        str | None, typer.Option("--finding", metavar="RULE", help="What proves this finding: LCK001.")
+        str | None,
+        typer.Option(
+            "--finding",
+            metavar="RULE",
+            autocompletion=completion.rule_names,
+            help="What proves this finding: LCK001.",
+        ),
     ] = None,
     where: Annotated[
         str | None, typer.Option("--where", metavar="EXPR", help="Calls with their replies: procedure == 'LOCK'")
     ] = None,
-    frames: Annotated[str | None, typer.Option("--frames", metavar="FRAMES", help="These frames: 1,2,5-9")] = None,
+    frames: Annotated[
+        str | None, typer.Option("--frames", metavar="FRAMES", help="These frames: 1,2,5-9; all: every one")
+    ] = None,
+    anonymize: Annotated[
+        bool, typer.Option("--anonymize", help="With pseudonyms of addresses, names, handles, and without data.")
+    ] = False,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="FILE", help="The same pseudonyms every time; made if missing.")
+    ] = None,
+    originals: Annotated[
+        str | None, typer.Option("--map", metavar="FILE", help="Write which original each pseudonym stands for.")
+    ] = None,
 ) -> None:
     """Write the frames that matter to a capture of their own, each with a comment that says why.
 
     Without options, those on which the verdict and the other findings stand: as many as it takes for an analysis of
     what is written to come to the same verdict. What opened a connection is always with its messages.
+
+    With --anonymize the capture can be shown to others: it is written only if its analysis comes to the same verdict
+    and nothing of what was replaced is found in it. What cannot be replaced safely is left out, and named.
     """
     from nfsrpc.sources import SourceError
     from nfsrpc.trace import read
 
     if sum(option is not None for option in (finding, where, frames)) > 1:
         fail("--finding, --where and --frames exclude each other")
+    if not anonymize and (key or originals):
+        fail("--key and --map are of --anonymize")
+    if len({os.path.realpath(file) for file in (output, key, originals) if file}) < 1 + bool(key) + bool(originals):
+        fail("--output, --key and --map name one file")
+    if output.lower().endswith(OTHERS):
+        fail(f"{output}: what is written is pcapng, whose comments no other format has; name it so")
     try:
         with progress_bar() as progress:
             found = read(trace, progress=progress)
         mention_skipped(found)
         check(found, output)
-        with replacing(output) as part:
+        if originals is not None:
+            check(found, originals)
+        with replacing(output) as part, whole_capture(part, anonymize) as carved:
             if where is None and frames is None:
-                written = for_findings(found, chosen(found, finding), part)
+                written = for_findings(found, chosen(found, finding), carved)
             else:
-                written = by_choice(found, wish_of(found, where, frames), part)
+                written = by_choice(found, wish_of(found, where, frames), carved)
+            if anonymize:
+                written = anonymized(found, carved, part, key, originals)
     except OSError as error:
         fail(f"{output}: cannot be written: {error.strerror}")
     except (SourceError, ValueError) as error:
@@ -95,8 +131,13 @@ def wish_of(trace: Trace, where: str | None, frames: str | None) -> Wish:
         from nfsrpc.cli.table import rows_where
 
         calls = rows_where(trace.calls, where, "calls")
+        if calls.empty:
+            fail(f"--where {where!r}: no call of {', '.join(trace.files)} is so; nothing is written")
         wish.exchange(calls["exchange"].tolist(), where)
-    for text in frames.split(",") if frames is not None else ():
+    for row in trace.tables["captures"].rows() if frames == "all" else ():
+        for number in range(1, row.frames + 1):
+            wish.frame((row.capture, number), "asked for")
+    for text in frames.split(",") if frames not in (None, "all") else ():
         capture, numbers = frames_named(text.strip())
         within(trace, capture, numbers)
         for frame in numbers:
@@ -130,3 +171,43 @@ def by_choice(trace: Trace, wish: Wish, output: str) -> str:
 
 def count(frames: int, trace: Trace) -> str:
     return f"{frames} of {sum(capture['frames'] for capture in trace.captures)} frames"
+
+
+@contextmanager
+def whole_capture(part: str, anonymize: bool) -> Iterator[str]:
+    """The file to carve into: what is to be anonymized is carved into a directory that only its owner may read."""
+    if not anonymize:
+        yield part
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="nfsrpc-") as directory:
+        yield os.path.join(directory, "carved.pcapng")
+
+
+def anonymized(trace: Trace, carved: str, output: str, key: str | None, originals: str | None) -> str:
+    """Writes what was carved with pseudonyms, and mentions what is left out."""
+    from nfsrpc.carving.anonymize import anonymize
+    from nfsrpc.carving.owner_files import key_of, write_map
+    from nfsrpc.trace import read
+    from nfsrpc.wording import count as counted
+
+    try:
+        secret = key_of(key)
+    except OSError as error:
+        fail(f"{key}: cannot be used as a key: {error.strerror}")
+    result = anonymize(read(carved), secret)
+    for reason, frames in sorted(result.left_out.items()):
+        say(clean(f"left out: {counted(frames, 'frame')} {reason}"))
+    for program, messages in sorted(result.blank.items()):
+        say(clean(f"without arguments and results: {counted(messages, 'call')} of {program}"))
+    if not result.same:
+        say(f"what is left out changes the verdict, which was: {trace.verdict.summary}")
+    with open(output, "wb") as file:
+        file.write(result.data)
+    try:
+        if originals is not None:
+            write_map(originals, result.names)
+    except OSError as error:
+        fail(f"{originals}: cannot be written: {error.strerror}")
+    return f"{count(result.frames, trace)}, anonymized; {result.diagnosis.verdict.summary}"

@@ -3,6 +3,7 @@
     0    no fault was found: healthy, or unknown
     1    a fault was found
     2    bad input or usage, or the system failed: a full disk, no memory
+    3    cannot tell, where --exit-code asks for it
     70   a bug of nfsrpc, in a rule, say (EX_SOFTWARE of sysexits.h)
     130  interrupted (128 + SIGINT)
 
@@ -20,10 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
-FAULT, BAD, BUG, INTERRUPTED = 1, 2, 70, 130
+FAULT, BAD, UNKNOWN, BUG, INTERRUPTED = 1, 2, 3, 70, 130
+EXIT_CODES = (
+    "Exit codes: 0 no fault was found (healthy, or cannot tell), 1 a fault was found, 2 bad input or usage, 3 cannot "
+    "tell (with --exit-code), 70 a rule failed, which is a bug of nfsrpc, 130 interrupted."
+)
 
 MAX_CHARACTERS = 500  # of a message: it may quote a capture
 REPORT_IT = "this is a bug of nfsrpc: report this line with what --debug prints"
+
+
+class Notes:
+    """Whether notes are wanted on standard error, and progress: what is no error and no warning."""
+
+    wanted = True
 
 
 class BrokenRules(Exception):
@@ -111,6 +122,12 @@ def say(text: object) -> None:
         print(f"nfsrpc: {clean(str(text))}", file=sys.stderr, flush=True)
     except Exception:  # noqa: BLE001 - closed, full, no memory: the exit code remains
         return
+
+
+def note(text: object) -> None:
+    """Prints one line on standard error unless `--quiet` is given."""
+    if Notes.wanted:
+        say(text)
 
 
 def flush(stream: TextIO) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nfsrpc.cli import completion
 from nfsrpc.cli.output import unknown, write
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ INDENT = "  "
 
 def explain(
     name: Annotated[
-        str | None, typer.Argument(metavar="[RULE|TABLE|PROTOCOL]", help="REG001, statd-not-registered, calls, nlm4.")
+        str | None,
+        typer.Argument(
+            metavar="[RULE|TABLE|PROTOCOL]",
+            autocompletion=completion.explained,
+            help="REG001, statd-not-registered, calls, nlm4.",
+        ),
     ] = None,
 ) -> None:
     """Explain a rule, a table or a protocol; without a name, list them."""
@@ -89,7 +95,7 @@ def about_rule(check: Check, paint: Paint, width: int) -> Iterator[str]:
 
 def prose(text: str, width: int, indent: str) -> Iterator[str]:
     """The lines of a text with its paragraphs wrapped; list items and indented lines stay lines of their own."""
-    from nfsrpc.report.terminal import wrap
+    from nfsrpc.report.terminal import reflowed, wrap
 
     for line in reflowed(text):
         inner = line[: len(line) - len(line.lstrip())]
@@ -97,26 +103,6 @@ def prose(text: str, width: int, indent: str) -> Iterator[str]:
         head, *rest = [line] if inner and hanging == inner else wrap(line, width - len(indent + hanging))
         yield indent + head
         yield from (indent + hanging + more for more in rest)
-
-
-def reflowed(text: str) -> Iterator[str]:
-    """One line per paragraph or list item of a text.
-
-    >>> list(reflowed("One\\ntwo.\\n\\n- an\\n  item\\n- another\\n\\n    $ code"))
-    ['One two.', '', '- an item', '- another', '', '    $ code']
-    """
-    paragraph = ""
-    for line in text.splitlines():
-        begins = not line.strip() or line.startswith((" " * 4, "- ", "* "))
-        if paragraph and begins:
-            yield paragraph
-            paragraph = ""
-        if not line.strip() or line.startswith(" " * 4):
-            yield line.rstrip()
-        else:
-            paragraph = f"{paragraph} {line.strip()}" if paragraph else line.rstrip()
-    if paragraph:
-        yield paragraph
 
 
 def about_table(table: TableSpec, paint: Paint, width: int) -> Iterator[str]:

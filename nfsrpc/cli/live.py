@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nfsrpc.cli.analyze import as_text
-from nfsrpc.cli.ending import BAD, FAULT, say
-from nfsrpc.cli.output import check_rules, fail, write
+from nfsrpc.cli.ending import BAD, say
+from nfsrpc.cli.metrics import Metrics, Textfile, exporter_of, exporting
+from nfsrpc.cli.output import ExitCode, check_rules, end_with, fail, write
 from nfsrpc.cli.reader import discard_output, when_reader_leaves
-from nfsrpc.cli.settings import Ignore, Select, Set, Timezone, settings, use_timezone
+from nfsrpc.cli.settings import Hosts, Ignore, Select, Set, Timezone, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.sources.live_queue import LiveSource
@@ -64,15 +65,19 @@ def live(
     no_drop: Annotated[
         bool, typer.Option("--no-drop", help="Parse with all rights of root, not as the user of sudo or as nobody.")
     ] = False,
+    metrics: Metrics = None,
+    textfile: Textfile = None,
     select: Select = "",
     ignore: Ignore = "",
     thresholds: Set = None,
+    hosts: Hosts = None,
     timezone: Timezone = "",
+    exit_code: ExitCode = False,
 ) -> None:
     """Watch RPC traffic on this node and report a fault as soon as it shows.
 
-    On a terminal a screen, else one line per change. Ctrl-C ends it with a report. Exits as analyze does: 1 when there
-    is a fault at the end, 2 when the source was bad or failed, 70 when a rule failed, else 0.
+    On a terminal a screen, else one line per change. Ctrl-C ends it with a report. Its exit code is that of the verdict
+    at the end.
     """
     # Each thread has its own capabilities, so there must be no other before they are given up, not even numpy's.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -82,8 +87,9 @@ def live(
     from nfsrpc.watch.schedule import Live, Options
 
     use_timezone(timezone)
-    chosen = settings(select, ignore, thresholds)
+    chosen = settings(select, ignore, thresholds, hosts)
     options = Options(interval, window, for_ or float("inf"), until_finding, chosen)
+    exporter = exporter_of(metrics, textfile)
     supervisor = Supervisor(sys.stdout.fileno() if has_screen(format) else None)
     try:
         source = source_of(stream, interface, follow, filter, window, supervisor)
@@ -94,7 +100,8 @@ def live(
                 supervisor.start()
             rights = parsing_rights(source, no_drop)
             when_reader_leaves(watched.abandon)
-            last = run(watched, format, rights, supervisor)
+            with exporting(exporter, watched) as looks:
+                last = run(watched, looks, format, rights, supervisor)
             if watched.is_abandoned:
                 discard_output()
             elif last:
@@ -104,8 +111,7 @@ def live(
     if watched.trouble:
         say(str(watched.trouble))
     check_rules(last.diagnosis if last else None)
-    if last and last.diagnosis.verdict.state == "fault":
-        raise typer.Exit(FAULT)
+    end_with(last.diagnosis if last else None, exit_code and not watched.trouble)
     if watched.trouble:
         raise typer.Exit(BAD)
 
@@ -134,8 +140,8 @@ def source_of(
     return capturing(interface, FILTER if expression is None else expression, say, supervisor)
 
 
-def parsing_rights(source: LiveSource, no_drop: bool) -> Rights:
-    """Gives up the rights that only capturing needs; returns those that are left."""
+def parsing_rights(source: LiveSource, no_drop: bool, before: Callable[[], None] = lambda: None) -> Rights:
+    """Gives up the rights that only capturing needs; returns those that are left. `before` imports what needs them."""
     from nfsrpc.sources import privileges
     from nfsrpc.sources.follow import Follow
 
@@ -144,6 +150,7 @@ def parsing_rights(source: LiveSource, no_drop: bool) -> Rights:
             from nfsrpc.cli.live_imports import import_all
 
             import_all()
+            before()
         is_hidden = source.is_hidden if isinstance(source, Follow) else lambda: False
         privileges.drop(privileges.unprivileged_user(), is_hidden)
     return privileges.in_force()
@@ -174,29 +181,35 @@ def has_screen(format: Format) -> bool:  # noqa: A002
     return format is Format.text and sys.stdout is not None and sys.stdout.isatty()
 
 
-def run(watched: Live, format: Format, rights: Rights, supervisor: Supervisor) -> Look | None:  # noqa: A002
+def run(
+    watched: Live,
+    looks: Iterator[Look],
+    format: Format,  # noqa: A002
+    rights: Rights,
+    supervisor: Supervisor,
+) -> Look | None:
     """Reports every change to the end of the source, and returns the last look."""
     from nfsrpc.watch import lines
 
     if has_screen(format):
-        return run_screen(watched, rights, supervisor)
+        return run_screen(watched, looks, rights, supervisor)
     begin = lines.begin if format is Format.text else lines.begin_jsonl
     render = lines.lines if format is Format.text else partial(map, lines.jsonl)
     write([begin(watched.source.name, rights)], None)
     look = None
-    for look in watched.looks():
+    for look in looks:
         write(list(render(look.changes)), None)
     return look
 
 
-def run_screen(watched: Live, rights: Rights, supervisor: Supervisor) -> Look | None:
+def run_screen(watched: Live, looks: Iterator[Look], rights: Rights, supervisor: Supervisor) -> Look | None:
     """Shows every look on a screen to the end of the source, and returns the last one."""
     from nfsrpc.cli.live_screen import Screen
 
     supervisor.show_screen(True)
     look = None
     with Screen(watched, str(rights)) as screen:
-        for look in watched.looks():
+        for look in looks:
             screen.show(look)
     supervisor.show_screen(False)
     return look

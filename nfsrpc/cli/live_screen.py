@@ -43,7 +43,7 @@ class Screen:
     def __enter__(self) -> Self:
         self._display.start()
         self._redirected.__enter__()
-        self.watched.tick = self.tick
+        self._tick_before, self.watched.tick = self.watched.tick, self.tick
         self.paint()
         return self
 
@@ -58,6 +58,7 @@ class Screen:
         self.paint()
 
     def tick(self) -> None:
+        self._tick_before()
         since = monotonic() - self._painted
         busy = self.watched.health.frames != self._before.frames or (self.look and self.look.waits)
         if since >= (BUSY_S if busy else IDLE_S):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from nfsrpc.cli.ending import BAD, BrokenRules, drop, say
+from nfsrpc.cli.ending import BAD, FAULT, UNKNOWN, BrokenRules, drop, say
 
 if TYPE_CHECKING:
     from nfsrpc.findings.finding import Diagnosis
@@ -24,6 +24,7 @@ Traces = Annotated[
     list[str],
     typer.Argument(metavar="TRACE...", help="Captures: files, directories, wildcards; - is standard input."),
 ]
+ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 3 where the capture cannot tell.")]
 Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")]
 
 
@@ -37,6 +38,15 @@ def mention_skipped(trace: Trace) -> None:
     """Prints one line per file that could not be read, where others could."""
     for error in trace.skipped:
         say(f"{error}; skipped")
+
+
+def end_with(diagnosis: Diagnosis | None, exit_code: bool) -> None:
+    """Ends a command with the exit code of its verdict; cannot tell is 3 where `--exit-code` asks for it."""
+    state = diagnosis.verdict.state if diagnosis else "cannot-tell"
+    if state == "fault":
+        raise typer.Exit(FAULT)
+    if state == "cannot-tell" and exit_code:
+        raise typer.Exit(UNKNOWN)
 
 
 def check_rules(diagnosis: Diagnosis | None) -> None:

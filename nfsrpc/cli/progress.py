@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
+from nfsrpc.cli.ending import Notes
+
 if TYPE_CHECKING:
     import rich.progress
 
@@ -18,8 +20,8 @@ PATIENCE_S = 1.0
 
 @contextmanager
 def progress_bar(what: str = "reading") -> Iterator[Progress | None]:
-    """The function to call with the progress made; None where standard error is no terminal."""
-    if not sys.stderr.isatty():
+    """The function to call with the progress made; None where standard error is no terminal, or with --quiet."""
+    if not (Notes.wanted and sys.stderr.isatty()):
         yield None
         return
     bar = _Bar(what)

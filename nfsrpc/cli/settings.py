@@ -1,12 +1,14 @@
 """The rules to run and their thresholds: from the command line, else from a file of settings.
 
 The file is the nearest `nfsrpc.toml`, or `pyproject.toml` with a table `[tool.nfsrpc]`, in the working directory or
-above it:
+above it, else `nfsrpc/nfsrpc.toml` in the user's directory of configuration (XDG Base Directory Specification):
 
     select = ["REG", "LCK"]        # prefixes of identifiers or names of rules
     ignore = ["NFS001"]
     [rules.LCK002]
     late_s = 3                     # nfsrpc explain LCK002 lists a rule's thresholds
+    [hosts]
+    "10.1.84.41" = "cl1"           # as --hosts
 
 The command line has precedence. An unknown name ends the program before a capture is read. A file that another user can
 write is not used, because it may hide a fault from root, who analyses in a shared directory.
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nfsrpc.cli import completion
 from nfsrpc.cli.ending import say
 from nfsrpc.cli.output import fail
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from nfsrpc.findings.finding import Settings
 
 OWN, SHARED, TABLE = "nfsrpc.toml", "pyproject.toml", "tool.nfsrpc"
-KEYS = ("select", "ignore", "rules")
+KEYS = ("select", "ignore", "rules", "hosts")
 UID = re.compile(r"[0-9]{1,10}")
 MAX_BYTES = 1 << 20  # a pyproject.toml of that size is none
 
@@ -39,26 +42,46 @@ Timezone = Annotated[
     str, typer.Option("--timezone", metavar="NAME", help="Time zone of all times, and of kernel logs: Europe/Berlin.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all that there is, passed checks too.")]
+Hosts = Annotated[
+    str | None, typer.Option("--hosts", metavar="FILE", help="Names of hosts, in the form of /etc/hosts.")
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
         "--jobs", "-j", metavar="N", min=1, help="Processors to decode with. NFSRPC_JOBS sets it, too. Default: all."
     ),
 ]
-Select = Annotated[str, typer.Option(metavar="RULES", help="Run only rules with these prefixes: REG001,LCK")]
-Ignore = Annotated[str, typer.Option(metavar="RULES", help="Do not run rules with these prefixes.")]
+Select = Annotated[
+    str,
+    typer.Option(
+        metavar="RULES", autocompletion=completion.rule_lists, help="Run only rules with these prefixes: REG001,LCK"
+    ),
+]
+Ignore = Annotated[
+    str,
+    typer.Option(metavar="RULES", autocompletion=completion.rule_lists, help="Do not run rules with these prefixes."),
+]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="RULE.NAME=VALUE", help="Change a threshold: LCK002.late_s=3 (repeatable)."),
+    typer.Option(
+        "--set",
+        metavar="RULE.NAME=VALUE",
+        autocompletion=completion.thresholds,
+        help="Change a threshold: LCK002.late_s=3 (repeatable).",
+    ),
 ]
 
 
-def settings(select: str, ignore: str, thresholds: Sequence[str] | None) -> Settings:
-    """The settings of the command line and of the file. Without any, nothing is imported."""
+def settings(select: str, ignore: str, thresholds: Sequence[str] | None, hosts: str | None = None) -> Settings:
+    """The settings of the command line and of the file; names of hosts are used from then on.
+
+    Without any, nothing is imported.
+    """
     from nfsrpc.findings.finding import Settings
     from nfsrpc.sources.name import shown_name
 
     path, content = file_of_settings()
+    use_names(path, content.get("hosts", {}), hosts)
     return Settings(
         prefixes("--select", select.split(",")) or prefixes(f"{path}: select", content.get("select", [])),
         prefixes("--ignore", ignore.split(",")) or prefixes(f"{path}: ignore", content.get("ignore", [])),
@@ -80,6 +103,32 @@ def use_timezone(name: str) -> None:
         TimesOfDay.zone = ZoneInfo(name)
     except (OSError, ValueError, KeyError):  # KeyError: no such name, or no package tzdata
         fail(f"--timezone {name}: no such time zone; names are as in Europe/Berlin")
+
+
+def use_names(path: Path | None, named: object, file: str | None) -> None:
+    """Calls hosts from now on by the names in the file of settings and in a file of the form of /etc/hosts."""
+    pairs = [(f"{path}: hosts", address, [name]) for address, name in tables(f"{path}: hosts", named)]
+    pairs += lines_of_hosts(file) if file else []
+    if not pairs:
+        return
+    from nfsrpc.report.host_names import GivenNames
+
+    GivenNames.names = {}
+    for origin, address, names in pairs:
+        try:
+            GivenNames.add(address, names)
+        except ValueError as error:
+            fail(f"{origin}: {error}")
+
+
+def lines_of_hosts(file: str) -> list[tuple[str, str, list[str]]]:
+    """The lines of a file as hosts(5) describes it: where each stands, its address, its names."""
+    try:
+        text = Path(file).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        fail(f"{file}: cannot be read: {error.strerror}")
+    lines = enumerate((line.partition("#")[0].split() for line in text.splitlines()), 1)
+    return [(f"{file}:{number}", words[0], words[1:]) for number, words in lines if words]
 
 
 def prefixes(origin: str, value: object) -> list[str]:
@@ -138,18 +187,25 @@ def file_of_settings() -> tuple[Path | None, Mapping[str, Any]]:
         folder = Path.cwd()
     except FileNotFoundError:  # it was removed
         return None, {}
-    for place in (folder, *folder.parents):
-        for path in (place / OWN, place / SHARED):
-            text = text_of(path)
-            if text is None:
-                continue
-            if why := why_not_trusted(path):
-                say(f"{path} is not used, because {why}")
-            elif isinstance(text, OSError):
-                fail(f"{path}: cannot be read: {text.strerror}")
-            else:
-                return path, read(path, text)
+    near = [place / name for place in (folder, *folder.parents) for name in (OWN, SHARED)]
+    for path in (*near, *configured()):
+        text = text_of(path)
+        if text is None:
+            continue
+        if why := why_not_trusted(path):
+            say(f"{path} is not used, because {why}")
+        elif isinstance(text, OSError):
+            fail(f"{path}: cannot be read: {text.strerror}")
+        else:
+            return path, read(path, text)
     return None, {}
+
+
+def configured() -> Iterator[Path]:
+    """The file of settings in the user's directory of configuration; a relative path there is to be ignored."""
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
+    if folder.is_absolute():
+        yield folder / "nfsrpc" / OWN
 
 
 def why_not_trusted(path: Path) -> str:

@@ -27,7 +27,8 @@ def show(
 ) -> None:
     """Print the messages that are complete in some frames, with every field.
 
-    Frames are numbered as in Wireshark. A message over several segments or fragments is complete in its last one.
+    Frames are numbered as in Wireshark, whose display filter for them stands at the end. A message over several
+    segments or fragments is complete in its last one.
     """
     from nfsrpc.report.terminal import painted, plain, uses_colour
     from nfsrpc.sources import SourceError
@@ -57,8 +58,11 @@ def frames_named(text: str) -> tuple[int, range]:
 
 
 def pages(trace: Trace, wanted: list[tuple[int, int]], paint: Paint) -> Iterator[str]:
+    from nfsrpc.findings.finding import Evidence
+    from nfsrpc.printable import clean
     from nfsrpc.raw import reread
     from nfsrpc.report.page import Pages, needed
+    from nfsrpc.report.proof import display_filters
 
     frames, programs = needed(trace.tables, wanted)
     with progress_bar("reading again") as progress:
@@ -67,3 +71,7 @@ def pages(trace: Trace, wanted: list[tuple[int, int]], paint: Paint) -> Iterator
         if number:
             yield ""
         yield from book.page(place, paint)
+    yield ""
+    for capture, expression in display_filters(Evidence(*place, "") for place in wanted):
+        file = f" of {clean(trace.files[capture])}" if len(trace.files) > 1 else ""
+        yield paint("faint", f"Wireshark{file}: {expression}")

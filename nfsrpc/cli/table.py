@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from nfsrpc.cli.ending import say
+from nfsrpc.cli import completion
+from nfsrpc.cli.ending import note
 from nfsrpc.cli.output import Output, Traces, check_rules_of, fail, mention_skipped, unknown, write, write_bytes
+from nfsrpc.cli.pager import page
 from nfsrpc.cli.progress import progress_bar
+from nfsrpc.cli.shown_columns import one_day, short, short_times, shown_columns
 from nfsrpc.printable import clean
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from nfsrpc.trace import Trace
 
 NULL = "–"
+ALL = "all"
+LABELS = 12  # so many are named of a column's
 # First characters of a cell that is a formula for spreadsheets: https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 GAP = 2  # spaces between columns
@@ -44,7 +49,12 @@ Raw = Annotated[
 
 def table(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="calls, locks, ..., nlm4, ...: nfsrpc explain lists them.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=completion.table_names,
+            help="calls, locks, ..., nlm4, ...: nfsrpc explain lists them.",
+        ),
     ],
     traces: Traces,
     format: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,  # noqa: A002
@@ -52,20 +62,30 @@ def table(
         str | None, typer.Option("--where", metavar="EXPR", help="Rows: program == 'nlm' and latency_s > 5")
     ] = None,
     columns: Annotated[
-        str | None, typer.Option("--columns", metavar="NAMES", help="Columns: call_frame,client")
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="NAMES",
+            autocompletion=completion.column_lists,
+            help="Columns: call_frame,client; all of them: all",
+        ),
     ] = None,
     raw: Raw = False,
     output: Output = None,
 ) -> None:
     """Print a table: calls, locks, nlm4, ...
 
-    On a terminal the format `table` shows the columns that fit; piped, and in the other formats, it has all of them.
-    --where is an expression of pandas over the columns, as DataFrame.query takes it; times are UTC.
+    On a terminal the format `table` shows the columns that matter most, as many as fit, in a pager where the rows do
+    not; piped, and in the other formats, it has all of them. --where is an expression of pandas over the columns, as
+    DataFrame.query takes it; times are UTC.
     """
     check_name(name)
     trace = trace_of(traces)
     frame = rows_where(frame_of(name, trace), where, name)
-    write_frame(frame.loc[:, chosen(columns, list(frame.columns))], format, output, raw)
+    if format is Format.table and columns is None and output is None and sys.stdout.isatty():
+        page(as_screen(name, frame, shutil.get_terminal_size().columns))
+    else:
+        write_frame(frame.loc[:, chosen(columns, list(frame.columns))], format, output, raw)
     check_rules_of(trace)
 
 
@@ -73,7 +93,8 @@ def write_frame(frame: pd.DataFrame, format: Format, output: str | None, raw: bo
     if format is Format.parquet:
         write_bytes([as_parquet(frame)], output)
     elif format is Format.table:
-        write(as_table(frame, terminal_width() if output is None else None), output)
+        lines = as_table(frame)
+        write(lines, output) if output else page(lines)
     else:
         safe = frame if raw or format is not Format.csv else neutral(frame)
         write([WRITERS[format](with_written_times(safe))], output)
@@ -123,18 +144,49 @@ def messages_of(trace: Trace, name: str) -> pd.DataFrame:
 
 def rows_where(frame: pd.DataFrame, where: str | None, name: str) -> pd.DataFrame:
     """The rows for which a condition is true; null is not true."""
+    from nfsrpc.columns import suggestion
+
     if where is None:
         return frame
+    check_labels(name, where)
     try:
         mask = condition(frame, where)
     except NameError as error:
-        fail(f"--where {where!r}: {error}; {name} has the columns {', '.join(frame.columns)}")
+        near = suggestion(error.name or str(error).partition("'")[2].partition("'")[0], frame.columns)
+        fail(f"--where {where!r}: {error}{near}; {name} has the columns {', '.join(frame.columns)}")
     except Exception as error:  # noqa: BLE001  pandas raises anything at all for what somebody may type
         fail(f"--where {where!r}: {' '.join(str(error).split()) or type(error).__name__}")
     if getattr(mask, "dtype", None) not in ("bool", "boolean") or len(mask) != len(frame):
         fail(f"--where {where!r}: not a condition; compare columns, as in: latency_s > 5 and client == '10.0.0.1'")
     rows: pd.DataFrame = frame[mask.fillna(False).astype(bool)]
     return rows
+
+
+def check_labels(name: str, where: str) -> None:
+    """Ends the command for a text that a column of labels cannot hold: state == 'anwsered' would match nothing."""
+    import ast
+
+    from nfsrpc.columns import suggestion
+    from nfsrpc.tables import TABLES
+
+    labels = TABLES[name].labels if name in TABLES else {}
+    try:
+        tree = ast.parse(where.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for compared in (node for node in ast.walk(tree) if isinstance(node, ast.Compare)):
+        sides = [compared.left, *compared.comparators]
+        columns = [side.id for side in sides if isinstance(side, ast.Name) and side.id in labels]
+        texts = [part.value for side in sides for part in ast.walk(side) if isinstance(part, ast.Constant)]
+        for text in texts if len(columns) == 1 else ():
+            known = labels[columns[0]]
+            if isinstance(text, str) and text not in known and not text.isdigit():
+                near = suggestion(text, known)
+                fail(f"--where {where!r}: {columns[0]} is never {text!r}{near}; it is {', '.join(first_few(known))}")
+
+
+def first_few(names: Sequence[str]) -> list[str]:
+    return [*names[:LABELS], *(["…"] if len(names) > LABELS else [])]
 
 
 def condition(frame: pd.DataFrame, where: str) -> Any:
@@ -147,12 +199,14 @@ def condition(frame: pd.DataFrame, where: str) -> Any:
 
 
 def chosen(columns: str | None, known: list[str]) -> list[str]:
-    if columns is None:
+    from nfsrpc.columns import suggestion
+
+    if columns is None or columns == ALL:
         return known
     names = columns.split(",")
     unknown = [name for name in names if name not in known]
     if unknown:
-        fail(f"--columns: no column {', '.join(unknown)}; there are {', '.join(known)}")
+        fail(f"--columns: no column {', '.join(unknown)}{suggestion(unknown[0], known)}; there are {', '.join(known)}")
     return names
 
 
@@ -222,37 +276,56 @@ WRITERS: dict[Format, Callable[[pd.DataFrame], str]] = {
 def as_parquet(frame: pd.DataFrame) -> bytes:
     from io import BytesIO
 
+    from nfsrpc.extras import MissingExtraError, extra
+
     buffer = BytesIO()
     try:
-        frame.to_parquet(buffer, index=False)
-    except ImportError:
-        fail("--format parquet needs pyarrow: pip install 'nfsrpc[parquet]'")
+        extra("parquet", "pyarrow", "--format parquet")
+    except MissingExtraError as error:
+        fail(error)
+    frame.to_parquet(buffer, index=False)
     return buffer.getvalue()
 
 
 # The format `table`
 
 
-def terminal_width() -> int | None:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def as_table(frame: pd.DataFrame) -> list[str]:
+    """The frame in aligned columns."""
+    return lines_of(frame, [[name, *cells_of(frame[name])] for name in frame.columns])
 
 
-def as_table(frame: pd.DataFrame, width: int | None) -> Iterator[str]:
-    """The frame in aligned columns; with a width, the columns that fit in it."""
-    from nfsrpc.report.terminal import columns as aligned
-
+def as_screen(name: str, frame: pd.DataFrame, width: int) -> list[str]:
+    """The columns of a table that matter most, shortened, as many as fit."""
+    columns = shown_columns(name, frame)
+    day = one_day(frame[columns])
     shown: list[list[str]] = []
     used = -GAP
-    for name in frame.columns:
-        cells = [name, *cells_of(frame[name])]
+    for column in columns:
+        cells = [column, *short_cells(frame[column], day)]
         used += GAP + max(map(len, cells))
-        if width is not None and used > width and shown:
+        if used > width and shown:
             break
         shown.append(cells)
-    right = [is_number(frame[name]) for name in frame.columns[: len(shown)]]
-    yield from (f"{line}\n" for line in aligned(zip(*shown, strict=True), right))
-    if left_out := len(frame.columns) - len(shown):
-        say(f"{left_out} more columns; choose with --columns, or take --format csv")
+    zone = f"times of {day} UTC; " if day else ""
+    note(f"{zone}{len(shown)} of {len(frame.columns)} columns; --columns all, or --columns NAMES, prints others")
+    return lines_of(frame[columns[: len(shown)]], shown)
+
+
+def lines_of(frame: pd.DataFrame, cells: list[list[str]]) -> list[str]:
+    from nfsrpc.report.terminal import columns as aligned
+
+    right = [is_number(frame[name]) for name in frame.columns]
+    return [f"{line}\n" for line in aligned(zip(*cells, strict=True), right)]
+
+
+def short_cells(column: pd.Series[Any], day: str) -> list[str]:
+    if column.dtype == "float64":
+        return [NULL if null else f"{value:.3f}" for value, null in zip(column, column.isna(), strict=True)]
+    if getattr(column.dtype, "kind", "O") == "M":
+        times = short_times(written_times(column, "us", "").str.replace("T", " "), day)
+        return [time if isinstance(time, str) else NULL for time in times]
+    return list(map(short, cells_of(column)))
 
 
 def is_number(column: pd.Series[Any]) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
-from inspect import Parameter, cleandoc, signature
+from inspect import cleandoc
 from pkgutil import walk_packages
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from nfsrpc.findings.finding import Answer, LogKind, Rule
 SECTIONS = ("Sees", "Why it matters", "Not flagged when", "How to confirm", "How to fix", "References")
 PARAMETERS = "Parameters"  # one more where a rule has thresholds: one line "name: meaning" per threshold
 UNDOCUMENTED = f"(the section {PARAMETERS} of the rule's file does not say)"
-HEADING = re.compile(rf"^({'|'.join((*SECTIONS, PARAMETERS))})$", re.MULTILINE)
+HEADING = rf"(?m)^({'|'.join((*SECTIONS, PARAMETERS))})$"
 
 
 class Check(NamedTuple):
@@ -27,14 +27,14 @@ class Check(NamedTuple):
 
     rule: Rule
     check: Callable[..., Iterable[Answer]]
-    doc: str
+    doc: str  # as it stands in the file
     parameters: tuple[str, ...]  # the tables and facts that it looks at
     thresholds: Mapping[str, Any]  # names of keyword parameters with their defaults
     suspected: Callable[[Signs], Suspicion | None] | None = None  # what speaks for it where only symptoms are seen
 
     @property
     def summary(self) -> str:
-        return self.doc.partition("\n")[0]
+        return cleandoc(self.doc).partition("\n")[0]
 
     @property
     def sections(self) -> dict[str, str]:
@@ -50,18 +50,18 @@ class Check(NamedTuple):
 
     @property
     def _parts(self) -> dict[str, str]:
-        parts = HEADING.split(self.doc)
+        parts = re.split(HEADING, cleandoc(self.doc))
         return {title: cleandoc(text) for title, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def declared(module: ModuleType) -> Check:
-    parameters = signature(module.check).parameters.values()
+    code = module.check.__code__  # of which inspect.signature would make objects, 12 µs per rule
     return Check(
         rule=module.RULE,
         check=module.check,
-        doc=cleandoc(module.__doc__ or ""),
-        parameters=tuple(known.name for known in parameters if known.kind is not Parameter.KEYWORD_ONLY),
-        thresholds={known.name: known.default for known in parameters if known.kind is Parameter.KEYWORD_ONLY},
+        doc=module.__doc__ or "",
+        parameters=code.co_varnames[: code.co_argcount],
+        thresholds=module.check.__kwdefaults__ or {},
         suspected=getattr(module, "suspected", None),
     )
 

@@ -8,20 +8,21 @@ reason why the verdict is that it cannot tell whether locks work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.basic import booting
+from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.facts.waiters import held_until
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts, codes_of, group
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.tables import Calls, Locks, Registrations
+from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, duration, named, several, times
 
 UNSEEN = "no holder is seen in the capture"
@@ -36,31 +37,31 @@ ANSWER_S = 1.0  # a message that was sent so shortly before the end may still be
 CUT_SHARE = 0.1  # of requests without arguments: what is lost now and then hides no hang
 MIN_REPETITIONS = 2  # a lock that is requested again once may be an application's; twice is a client's timer
 
-Condition: TypeAlias = Callable[[Mapping[str, Any]], str]
+Condition: TypeAlias = Callable[[Inputs], str]
 
 
-def doubts(inputs: Mapping[str, Any]) -> Iterator[str]:
+def doubts(inputs: Inputs) -> Iterator[str]:
     """The reasons why the verdict cannot be healthy, the gravest first; nothing where locks work."""
     yield from filter(None, (condition(inputs) for condition in CONDITIONS))
 
 
-def cut_off(inputs: Mapping[str, Any]) -> str:
+def cut_off(inputs: Inputs) -> str:
     """Too many requests are cut: without its arguments a request cannot be assigned to a lock."""
-    requests: Calls = inputs["requests"]
+    requests = inputs.requests
     cut = int((requests["flags"] & CALL_CUT != 0).sum())
     share = f"{several(cut, 'lock request')} of {len(requests)}"
     return f"the arguments of {share} are cut off (snap length)" if cut > CUT_SHARE * len(requests) else ""
 
 
-def reclaim_refused(inputs: Mapping[str, Any]) -> str:
-    locks: Locks = inputs["locks"]
+def reclaim_refused(inputs: Inputs) -> str:
+    locks = inputs.locks
     rows = locks.where(locks["reclaim"] & locks.valid("denied") & (locks["status"] != Nlm4Stats.DENIED_GRACE_PERIOD))
     return f"{several(len(rows), 'reclaimed lock')} denied {to_whom(rows)}" if len(rows) else ""
 
 
-def unlock_failed(inputs: Mapping[str, Any]) -> str:
+def unlock_failed(inputs: Inputs) -> str:
     """An UNLOCK was not answered GRANTED, as servers do even where nothing was locked: the lock may remain."""
-    locks: Locks = inputs["locks"]
+    locks = inputs.locks
     with np.errstate(invalid="ignore"):
         answered = (locks["unlock_state"] == "answered") & locks.valid("unlock_status")
         failed = answered & ((locks["unlock_status"] != 0) | (locks["unlock_latency_s"] >= LATE_S))
@@ -69,16 +70,16 @@ def unlock_failed(inputs: Mapping[str, Any]) -> str:
     return f"{several(len(rows), 'UNLOCK')} not answered GRANTED in time {to_whom(rows)}" if len(rows) else ""
 
 
-def cancel_unanswered(inputs: Mapping[str, Any]) -> str:
+def cancel_unanswered(inputs: Inputs) -> str:
     """A CANCEL was not answered: the client repeats it until then, and its lock may be granted meanwhile."""
-    nlm: Calls = inputs["nlm"]
+    nlm = inputs.nlm
     rows = nlm.where((nlm["proc"] == NlmProc.CANCEL) & (nlm["state"] == "unanswered") & ~recent(nlm["time"], inputs))
     return f"{several(len(rows), 'CANCEL')} not answered {to_whom(rows)}" if len(rows) else ""
 
 
-def held_twice(inputs: Mapping[str, Any]) -> str:
+def held_twice(inputs: Inputs) -> str:
     """Two hosts are granted one range within ONE_MOMENT_S, and both keep it: which of them was first is not known."""
-    locks: Locks = inputs["locks"]
+    locks = inputs.locks
     rows = locks.where(locks["exclusive"] & locks.valid("granted") & locks.valid("requested"))
     if len(rows) < 2:
         return ""
@@ -95,9 +96,9 @@ def held_twice(inputs: Mapping[str, Any]) -> str:
     return f"{one.server} granted {one.file} to {one.owner} and {other.owner} at the same time"
 
 
-def still_in_grace(inputs: Mapping[str, Any]) -> str:
+def still_in_grace(inputs: Inputs) -> str:
     """A LOCK got DENIED_GRACE_PERIOD, and the capture ends before the client retries or is granted it."""
-    locks: Locks = inputs["locks"]
+    locks = inputs.locks
     rows = locks.where((locks["status"] == Nlm4Stats.DENIED_GRACE_PERIOD) & ~locks.valid("granted") & ~locks["reclaim"])
     if not len(rows):
         return ""
@@ -112,18 +113,18 @@ def still_in_grace(inputs: Mapping[str, Any]) -> str:
     return f"{what} answered DENIED_GRACE_PERIOD {to_whom(rows)} and not granted since" if len(rows) else ""
 
 
-def blocking_denied(inputs: Mapping[str, Any]) -> str:
+def blocking_denied(inputs: Inputs) -> str:
     """A blocking request was DENIED: a server that can serve it answers BLOCKED instead."""
-    locks: Locks = inputs["locks"]
+    locks = inputs.locks
     rows = locks.where(
         locks["block"] & ~locks["reclaim"] & locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED)
     )
     return f"{several(len(rows), 'blocking LOCK')} answered DENIED {to_whom(rows)}" if len(rows) else ""
 
 
-def polling(inputs: Mapping[str, Any]) -> str:
+def polling(inputs: Inputs) -> str:
     """One client retried a lock of one file for long and was always denied."""
-    locks: Locks = inputs["locks"]
+    locks = inputs.locks
     denied = locks.where(locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED) & locks.valid("requested"))
     if len(denied) < POLLED:
         return ""
@@ -139,7 +140,7 @@ def polling(inputs: Mapping[str, Any]) -> str:
         return ""
     row = of.row(0)
     behind = "" if of.valid("held_by").all() else f", and {UNSEEN}"
-    return f"LOCKs of {row.client} for {row.file} were DENIED again and again for {duration(longest)}{behind}"
+    return f"LOCKs of {row.client} for {row.file} were repeatedly DENIED for {duration(longest)}{behind}"
 
 
 def vain_s(times: Array, grants: Array | None) -> float:
@@ -150,13 +151,13 @@ def vain_s(times: Array, grants: Array | None) -> float:
     return float(lasted.max()) / SECOND if len(lasted) else 0.0
 
 
-def denied_by_nobody(inputs: Mapping[str, Any]) -> str:
+def denied_without_holder(inputs: Inputs) -> str:
     """A LOCK was DENIED, the capture shows no holder, and the client was not granted that file later.
 
     After a restart of the server the holder may have lost its lock, so that a grant out of the grace period does not
     count.
     """
-    locks: Locks = inputs["locks"]
+    locks = inputs.locks
     rows = locks.where(locks.valid("denied") & (locks["status"] == Nlm4Stats.DENIED) & ~locks.valid("held_by"))
     if not len(rows):
         return ""
@@ -167,9 +168,9 @@ def denied_by_nobody(inputs: Mapping[str, Any]) -> str:
     return f"{several(len(rows), 'LOCK')} DENIED {to_whom(rows)}, and {UNSEEN}" if len(rows) else ""
 
 
-def repeated_messages(inputs: Mapping[str, Any]) -> str:
+def repeated_messages(inputs: Inputs) -> str:
     """A LOCK_MSG was repeated although it was granted: the LOCK_RES does not reach the client."""
-    locks: Locks = inputs["locks"]
+    locks = inputs.locks
     rows = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["state"] == "replaced"))
     same = ("server", "client", "owner", "fh", "l_offset", "l_len")
     for part in Parts(rows, *same).values() if len(rows) else ():
@@ -179,16 +180,16 @@ def repeated_messages(inputs: Mapping[str, Any]) -> str:
     return ""
 
 
-def unanswered_messages(inputs: Mapping[str, Any]) -> str:
-    locks: Locks = inputs["locks"]
+def unanswered_messages(inputs: Inputs) -> str:
+    locks = inputs.locks
     open_ = (locks["procedure"] == "LOCK_MSG") & ~locks.valid("status") & ~recent(locks["requested"], inputs)
     rows = locks.where(open_ & locks.valid("requested"))
     return f"{several(len(rows), 'LOCK_MSG')} without LOCK_RES {to_whom(rows)}" if len(rows) else ""
 
 
-def result_late(inputs: Mapping[str, Any]) -> str:
+def result_late(inputs: Inputs) -> str:
     """A LOCK_MSG got its LOCK_RES late."""
-    locks: Locks = inputs["locks"]
+    locks = inputs.locks
     with np.errstate(invalid="ignore"):
         rows = locks.where((locks["procedure"] == "LOCK_MSG") & (locks["latency_s"] >= LATE_S))
     if not len(rows):
@@ -197,11 +198,11 @@ def result_late(inputs: Mapping[str, Any]) -> str:
     return f"{several(len(rows), 'LOCK_MSG')} with LOCK_RES after up to {longest} {to_whom(rows)}"
 
 
-def answered_late(inputs: Mapping[str, Any]) -> str:
+def answered_late(inputs: Inputs) -> str:
     """A lock request was answered late, and the server did not restart meanwhile."""
-    requests, boots = inputs["requests"], inputs["boots"]
+    requests, boots = inputs.requests, inputs.boots
     rows = requests.where((requests["state"] == "answered") & late(requests, UNEXCUSED_S))
-    calm = [not booting(boots, row.server, row.time, row.reply_time, BOOT_S) for row in rows.rows()]
+    calm = [not booting(boots, row.server, row.time, row.reply_time or row.time, BOOT_S) for row in rows.rows()]
     rows = rows.where(np.array(calm, dtype=np.bool_))
     if not len(rows):
         return ""
@@ -209,32 +210,32 @@ def answered_late(inputs: Mapping[str, Any]) -> str:
     return f"{several(len(rows), 'lock request')} answered after up to {longest} {to_whom(rows)}"
 
 
-def called_before(inputs: Mapping[str, Any]) -> str:
+def called_before(inputs: Inputs) -> str:
     """A reply of lockd, long after the capture began, is to a call from before the capture: it is late."""
-    calls, nlm, span = inputs["calls"], inputs["nlm"], inputs["span"]
+    calls, nlm, span = inputs.calls, inputs.nlm, inputs.span
     orphans = calls.where((calls["state"] == "orphan") & calls.valid("reply_time"))
     if span is None or not len(orphans):
         return ""
     lockds = set(zip(*(nlm[name].tolist() for name in ("client", "server", "server_port")), strict=True))
     for row in orphans.where(orphans["reply_time"] - span.first >= LATE_S * SECOND).rows():
         if (row.client, row.server, row.server_port) in lockds:
-            begun = duration((row.reply_time - span.first) / SECOND)
+            begun = duration(((row.reply_time or span.first) - span.first) / SECOND)
             return f"{row.server} answered {row.client} {begun} after the capture began, and the call is not in it"
     return ""
 
 
-def looked_up_late(inputs: Mapping[str, Any]) -> str:
+def looked_up_late(inputs: Inputs) -> str:
     """A portmapper answered late for lockd or statd: until then the client does not send its lock request."""
-    asked: Registrations = inputs["registrations"]
+    asked = inputs.registrations
     asked = asked.where(isin(asked["prog"], (Prog.NLM, Prog.NSM)) & (asked["state"] == "answered"))
     waits = (asked["reply_time"] - asked["time"])[asked.valid("time") & asked.valid("reply_time")]
     longest = float(waits.max(initial=0)) / SECOND
     return f"a portmapper named the port of lockd or statd only after {duration(longest)}" if longest >= LATE_S else ""
 
 
-def unanswered_queries(inputs: Mapping[str, Any]) -> str:
+def unanswered_queries(inputs: Inputs) -> str:
     """A reboot notice, or a query for the port of lockd or statd, was retransmitted and never answered."""
-    notices, questions = inputs["monitors"], inputs["registrations"]
+    notices, questions = inputs.monitors, inputs.registrations
     notices = notices.where((notices["procedure"] == "NOTIFY") & ~notices["loopback"])
     questions = questions.where(isin(questions["prog"], (Prog.NLM, Prog.NSM)) & ~questions["loopback"])
     for what, rows in (("notice of a reboot", notices), ("question for the port of lockd or statd", questions)):
@@ -246,13 +247,15 @@ def unanswered_queries(inputs: Mapping[str, Any]) -> str:
     return ""
 
 
-def not_reclaimed(inputs: Mapping[str, Any]) -> str:
+def not_reclaimed(inputs: Inputs) -> str:
     """The server sent a reboot notice (SM_NOTIFY), and a client that has locks there does not reclaim any."""
-    locks, monitors, span = inputs["locks"], inputs["monitors"], inputs["span"]
+    locks, monitors, span = inputs.locks, inputs.monitors, inputs.span
     notices = monitors.where(
         (monitors["procedure"] == "NOTIFY") & monitors.valid("reply_time") & monitors.valid("time")
     )
-    for row in notices.rows() if span is not None else ():
+    if span is None:
+        return ""
+    for row in notices.rows():
         if span.last - row.time < RECLAIM_S * SECOND:
             continue
         theirs = locks.where((locks["client"] == row.host) & (locks["server"] == row.asker))
@@ -264,12 +267,12 @@ def not_reclaimed(inputs: Mapping[str, Any]) -> str:
     return ""
 
 
-def wait_beyond_holder(inputs: Mapping[str, Any]) -> str:
+def wait_beyond_holder(inputs: Inputs) -> str:
     """A LOCK was granted long after its holder had unlocked, as far as the capture shows.
 
     Where no holder is seen at all, as at the client that waits, a wait is what blocking locks are for.
     """
-    locks: Locks = inputs["locks"]
+    locks = inputs.locks
     with np.errstate(invalid="ignore"):
         late_grants = locks.valid("blocked") & locks.valid("held_by") & (locks["wait_s"] >= LATE_S)
     rows = locks.where(late_grants & locks.valid("requested") & ~locks.valid("cancelled"))
@@ -288,9 +291,9 @@ def wait_beyond_holder(inputs: Mapping[str, Any]) -> str:
     return f"{waits}, longer than its holder kept it; why was not captured" if alone else ""
 
 
-def never_granted(inputs: Mapping[str, Any]) -> str:
+def never_granted(inputs: Inputs) -> str:
     """No LOCK was granted: UNLOCKs alone, or tests and denials, are no evidence that locks are granted."""
-    locks, requests = inputs["locks"], inputs["requests"]
+    locks, requests = inputs.locks, inputs.requests
     asked = requests["proc"] == NlmProc.LOCK
     if (asked & (requests["status"] == Nlm4Stats.GRANTED)).any() or (
         locks.valid("granted") & (locks["status"] == Nlm4Stats.GRANTED)
@@ -300,9 +303,9 @@ def never_granted(inputs: Mapping[str, Any]) -> str:
     return f"of {several(number, 'LOCK')} none was granted" if number else "no LOCK was captured, only other requests"
 
 
-def recent(times: Array, inputs: Mapping[str, Any]) -> Mask:
+def recent(times: Array, inputs: Inputs) -> Mask:
     """Which times are so near the end of the capture that an answer may still come."""
-    span = inputs["span"]
+    span = inputs.span
     mask: Mask = times > (NAT if span is None else span.last - round(ANSWER_S * SECOND))
     return mask
 
@@ -320,7 +323,7 @@ CONDITIONS: tuple[Condition, ...] = (
     held_twice,
     blocking_denied,
     polling,
-    denied_by_nobody,
+    denied_without_holder,
     repeated_messages,
     unanswered_messages,
     result_late,

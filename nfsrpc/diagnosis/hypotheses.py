@@ -5,12 +5,10 @@ Rules whose fault may be behind what the wire shows of a stall (facts/signs.py) 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from nfsrpc.diagnosis.catalogue import head, rules
+from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.signs import Signs
 from nfsrpc.facts.stalls import LATE_S, late, longest, overtaken
 from nfsrpc.facts.statd_dns import DnsQueries
@@ -20,11 +18,11 @@ from nfsrpc.tables import Calls
 from nfsrpc.wording import SECOND
 
 
-def hypotheses(lead: Finding, inputs: Mapping[str, Any]) -> tuple[Hypothesis, ...]:
+def hypotheses(lead: Finding, inputs: Inputs) -> tuple[Hypothesis, ...]:
     """The competing causes of a finding, the most probable first; none for one that is certain."""
     if not holds(head(lead.rule).asks_causes, lead.certainty):
         return ()
-    if lead.table_host is None or lead.table_host in inputs["loopbacks"] or nfs_waits_too(lead, inputs["exchanges"]):
+    if lead.table_host is None or lead.table_host in inputs.loopbacks or nfs_waits_too(lead, inputs.exchanges):
         return ()
     seen = signs(lead, inputs)
     asked = ((check.rule, check.suspected(seen)) for check in rules().values() if check.suspected)
@@ -44,15 +42,15 @@ def nfs_waits_too(lead: Finding, exchanges: Calls) -> bool:
     return bool((nfs & (exchanges["time"] >= begun - SECOND) & (exchanges["time"] <= over)).any())
 
 
-def signs(lead: Finding, inputs: Mapping[str, Any]) -> Signs:
-    stalls: Calls = inputs["stalls"]
+def signs(lead: Finding, inputs: Inputs) -> Signs:
+    stalls = inputs.stalls
     here = stalls.where(stalls["server"] == lead.table_host)
     denied = here["status"] == Nlm4Stats.DENIED_NOLOCKS
     open_ = here["state"] == "unanswered"
-    span = inputs["span"]
+    span = inputs.span
     granted, refused, unanswered = (longest(here.where(mask), span) for mask in (~denied & ~open_, denied, open_))
-    served = bool(overtaken(here, inputs["served"], span).any())
-    return Signs(granted, refused, unanswered, resolving(lead, inputs["unresolved"]), served)
+    served = bool(overtaken(here, inputs.served, span).any())
+    return Signs(granted, refused, unanswered, resolving(lead, inputs.unresolved), served)
 
 
 def resolving(lead: Finding, unresolved: DnsQueries) -> bool:

@@ -14,14 +14,14 @@ References: Linux net/sunrpc/clnt.c (call_timeout), fs/lockd/mon.c (nsm_monitor)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, product
-from typing import Any
 
 import numpy as np
 
 from nfsrpc.columns import NAT, isin
 from nfsrpc.diagnosis.catalogue import accounting_for
+from nfsrpc.facts.inputs import Inputs
 from nfsrpc.findings.finding import Finding, LogKind, LogLine
 from nfsrpc.protocols.numbers import GRANTS, Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.grouping import Parts
@@ -34,7 +34,7 @@ RESENT_S = (50.0, 75.0)  # the major timeout, as a resend shows it
 STATD_SILENT = "statd: server rpc.statd not responding, timed out"
 
 
-def expected(findings: Sequence[Finding], inputs: Mapping[str, Any]) -> tuple[LogLine, ...]:
+def expected(findings: Sequence[Finding], inputs: Inputs) -> tuple[LogLine, ...]:
     """The lines about these findings, in order, each once."""
     grave = [finding for finding in findings if finding.severity != "info"]
     if not grave:
@@ -53,16 +53,16 @@ def line(kind: LogKind, time: int, host: str, about: str, text: str) -> LogLine:
     return LogLine(time, host, about, text, accounting_for(kind))
 
 
-def late_answers(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+def late_answers(findings: Iterable[Finding], inputs: Inputs) -> Iterator[LogLine]:
     """The lines of clients whose lock requests waited for a minute, logged at the retransmission."""
-    requests: Calls = inputs["requests"]
-    span = inputs["span"]
+    requests = inputs.requests
+    span = inputs.span
     if span is None:
         return
     ended = np.where(requests["reply_time"] == NAT, span.last, requests["reply_time"])
     overdue = requests.valid("time") & (ended - requests["time"] >= RESENT_S[0] * SECOND)
     overdue &= (requests["state"] == "answered") | (requests["state"] == "unanswered")
-    rows, copies = requests.where(overdue), inputs["copies"]
+    rows, copies = requests.where(overdue), inputs.copies
     again = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], rows["exchange"])), "exchange")
     for row in rows.rows():
         complained = complaint(row, again[row.exchange])
@@ -91,7 +91,7 @@ def not_responding(time: int, client: str, server: str) -> LogLine:
     )
 
 
-def never_sent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+def never_sent(findings: Iterable[Finding], inputs: Inputs) -> Iterator[LogLine]:
     """The lines of clients that could not send a lock request, since they looked for the server's port for a minute."""
     trying = clients_trying(inputs)
     hung = [
@@ -105,10 +105,10 @@ def never_sent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterat
                 yield not_responding(complained, client, host)
 
 
-def clients_trying(inputs: Mapping[str, Any]) -> set[tuple[str, str]]:
+def clients_trying(inputs: Inputs) -> set[tuple[str, str]]:
     """Pairs of a server whose lockd could not be reached and a client that tried, and is not its server itself."""
-    pairs = inputs["roles"].pairs
-    tried = ((attempt.server, attempt.client) for attempt in inputs["attempts"] if attempt.prog == Prog.NLM)
+    pairs = inputs.roles.pairs
+    tried = ((attempt.server, attempt.client) for attempt in inputs.attempts if attempt.prog == Prog.NLM)
     return {ends for ends in tried if ends not in pairs}
 
 
@@ -118,16 +118,16 @@ def tries_lockd(finding: Finding, trying: set[tuple[str, str]]) -> bool:
     return any((finding.table_host, client) in trying for client in finding.clients)
 
 
-def callbacks(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+def callbacks(findings: Iterable[Finding], inputs: Inputs) -> Iterator[LogLine]:
     """The lines of servers whose grant callback was not answered within a minute."""
     tries: list[tuple[int, int, str, str]] = [
         (attempt.first, attempt.last, attempt.server, attempt.client)
-        for attempt in inputs["attempts"]
-        if attempt.prog == Prog.NLM and (attempt.server, attempt.client) in inputs["roles"].pairs
+        for attempt in inputs.attempts
+        if attempt.prog == Prog.NLM and (attempt.server, attempt.client) in inputs.roles.pairs
     ]
-    nlm: Calls = inputs["nlm"]
+    nlm = inputs.nlm
     silent = nlm.where(isin(nlm["proc"], GRANTS) & (nlm["state"] == "unanswered"))
-    span = inputs["span"]
+    span = inputs.span
     if span is not None:
         tries += [(row.time, span.last, row.server, row.client) for row in silent.where(silent.valid("time")).rows()]
     for first, last, client, server in tries:
@@ -137,9 +137,9 @@ def callbacks(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterato
             yield line("callback-silent", complained, server, client, text)
 
 
-def cannot_monitor(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+def cannot_monitor(findings: Iterable[Finding], inputs: Inputs) -> Iterator[LogLine]:
     """The lines of hosts that deny a lock because their statd cannot monitor the peer."""
-    requests: Calls = inputs["requests"]
+    requests = inputs.requests
     denied = requests.where((requests["proc"] == NlmProc.LOCK) & (requests["status"] == Nlm4Stats.DENIED_NOLOCKS))
     for row in islice(denied.where(denied.valid("reply_time")).rows(), DENIALS):
         yield LogLine(
@@ -152,33 +152,35 @@ def cannot_monitor(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> It
     yield from islice(unmonitored(inputs), DENIALS)
 
 
-def unmonitored(inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+def unmonitored(inputs: Inputs) -> Iterator[LogLine]:
     """The lines of clients whose own statd refuses connections."""
-    for attempt in inputs["attempts"]:
+    for attempt in inputs.attempts:
         if attempt.loopback and attempt.outcome == "refused" and attempt.prog == Prog.NSM:
-            for server in inputs["roles"].servers_of.get(attempt.server, ()):
+            for server in inputs.roles.servers_of.get(attempt.server, ()):
                 text = f"lockd: cannot monitor {server}"
                 yield line("statd-refused", attempt.first, attempt.server, server, text)
 
 
-def statd_silent(findings: Iterable[Finding], inputs: Mapping[str, Any]) -> Iterator[LogLine]:
+def statd_silent(findings: Iterable[Finding], inputs: Inputs) -> Iterator[LogLine]:
     """The lines of hosts whose statd did not answer SM_MON for a minute, or that denied a LOCK after as long."""
-    span, monitors = inputs["span"], inputs["monitors"]
+    span, monitors = inputs.span, inputs.monitors
     asked = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"] & monitors.valid("time"))
-    for row in islice(asked.rows() if span is not None else (), DENIALS):
-        if (row.reply_time or span.last) - row.time >= RESENT_S[0] * SECOND and row.host is not None:
+    for row in islice(asked.rows(), DENIALS):
+        if (row.reply_time or (span.last if span else row.time)) - row.time >= RESENT_S[
+            0
+        ] * SECOND and row.host is not None:
             gave_up = row.time + round(MAJOR_TIMEOUT_S * SECOND)
             yield line("statd-silent", gave_up, row.host, row.host, STATD_SILENT)
-            ends, roles = (row.host, row.peer), inputs["roles"]
+            ends, roles = (row.host, row.peer), inputs.roles
             if row.peer is not None and (ends in roles.pairs or ends in roles.mounting):
                 yield LogLine(
                     gave_up, row.host, row.peer, f"lockd: cannot monitor {row.peer}", accounting_for("statd-silent")
                 )
-    requests: Calls = inputs["requests"]
+    requests = inputs.requests
     denied = requests.where((requests["status"] == Nlm4Stats.DENIED_NOLOCKS) & requests.valid("reply_time"))
-    for row in islice(denied.rows(), DENIALS):
-        if (row.latency_s or 0.0) >= RESENT_S[0] and row.server not in inputs["loopbacks"]:
-            yield line("statd-silent-denied", row.reply_time or 0, row.server, row.client, STATD_SILENT)
+    for lock in islice(denied.rows(), DENIALS):
+        if (lock.latency_s or 0.0) >= RESENT_S[0] and lock.server not in inputs.loopbacks:
+            yield line("statd-silent-denied", lock.reply_time or 0, lock.server, lock.client, STATD_SILENT)
 
 
 SOURCES = (late_answers, never_sent, callbacks, cannot_monitor, statd_silent)

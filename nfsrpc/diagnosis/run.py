@@ -1,9 +1,9 @@
 """Runs the rules: gives each the tables and facts that it names, and keeps a broken one from stopping the others.
 
 A rule that answers nothing passes or cannot tell by the subject that its head names (facts/subjects.py).
-A rule that names `faults` or `unexplained` is run last, and gets what the others found. Whoever cannot wait passes
-`limited`, which runs what it is given and raises CutShort when that takes too long: such a rule, and those for which no
-time is left, cannot tell.
+A rule that names `faults` or `unexplained` is run last, and gets what the others found. A caller that cannot wait
+passes `limited`, which runs what it is given and raises CutShort when that takes too long: such a rule, and those for
+which no time is left, cannot tell.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from nfsrpc.columns import Table
 from nfsrpc.diagnosis.catalogue import Check
 from nfsrpc.diagnosis.causes import is_fault, unexplained
 from nfsrpc.diagnosis.clock_jumps import confused_by_steps, without
 from nfsrpc.diagnosis.damaged_frames import doubted
-from nfsrpc.facts.basic import FACTS, HOSTS, of_known_hosts
+from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.subjects import SUBJECTS
 from nfsrpc.findings.finding import Answer, Broken, CannotTell, Finding, Rule
-from nfsrpc.sessions.aligned import comparable
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.settings import Settings
@@ -45,23 +43,6 @@ def unlimited(work: Callable[[], T], at_the_end: bool = False) -> T:
     return work()
 
 
-class Inputs(dict[str, Any]):
-    """Tables, with times that can be compared and hosts that are known, and facts by name, worked out when asked."""
-
-    def __init__(self, tables: Mapping[str, Table]) -> None:
-        self.tables = comparable(tables)
-
-    def __missing__(self, name: str) -> Any:
-        if name in FACTS:
-            function = FACTS[name]
-            parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
-            self[name] = function(*(self[parameter] for parameter in parameters))
-        else:
-            table = self.tables[name]
-            self[name] = of_known_hosts(table, HOSTS[name]) if name in HOSTS else table
-        return self[name]
-
-
 def ask(
     inputs: Inputs, checks: Iterable[Check], settings: Settings | None = None, limited: Limited = unlimited
 ) -> list[Answer]:
@@ -82,10 +63,10 @@ def is_last(check: Check) -> bool:
 
 def ask_in_turn(check: Check, answers: list[Answer], inputs: Inputs, settings: Settings) -> list[Answer]:
     if is_last(check):
-        confused = confused_by_steps(answers, inputs["clock_steps"])
-        left = doubted(without(answers, confused), inputs["damaged_frames"])
-        inputs["faults"] = tuple(found for found in left if isinstance(found, Finding) and is_fault(found))
-        inputs["unexplained"] = unexplained(inputs["faults"])
+        confused = confused_by_steps(answers, inputs.clock_steps)
+        left = doubted(without(answers, confused), inputs.damaged_frames)
+        inputs.faults = tuple(found for found in left if isinstance(found, Finding) and is_fault(found))
+        inputs.unexplained = unexplained(inputs.faults)
     return list(ask_one(check, inputs, settings.get(check.rule.id, {})))
 
 
@@ -94,7 +75,7 @@ def cut_short(answers: Iterable[Answer]) -> set[str]:
     return {answer.rule for answer in answers if isinstance(answer, CannotTell) and answer.why == CUT_SHORT}
 
 
-def ask_one(check: Check, inputs: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator[Answer]:
+def ask_one(check: Check, inputs: Inputs, thresholds: Mapping[str, Any]) -> Iterator[Answer]:
     answered = False
     try:
         for answer in check.check(*(inputs[name] for name in check.parameters), **thresholds):
@@ -106,7 +87,7 @@ def ask_one(check: Check, inputs: Mapping[str, Any], thresholds: Mapping[str, An
         yield Broken(check.rule.id, f"{type(error).__name__}: {error}", "".join(format_exception(error)))
 
 
-def without_answer(rule: Rule, inputs: Mapping[str, Any]) -> Answer:
+def without_answer(rule: Rule, inputs: Inputs) -> Answer:
     """The answer for a rule that found nothing: it passes only where the capture holds what it judges."""
     if SUBJECTS[rule.judges](inputs):
         return rule.clear(rule.passes)

@@ -19,8 +19,9 @@ from nfsrpc.diagnosis.damaged_frames import doubted
 from nfsrpc.diagnosis.health import doubts
 from nfsrpc.diagnosis.hypotheses import hypotheses
 from nfsrpc.diagnosis.kernel_log import expected
-from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Inputs, Limited, ask, cut_short, unlimited
+from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, cut_short, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
+from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.findings.bounds import SCREEN, first_of
 from nfsrpc.findings.finding import (
@@ -50,7 +51,7 @@ DEPTHS = {family: depth for depth, family in enumerate(FAMILIES)}
 # A request that waited this long when the capture ended may be in trouble; one sent just before is no evidence.
 PATIENT_S = 1.0
 WORTH_TELLING_S = 1.0  # the verdict leaves shorter waits out
-NOBODYS = "passed over a loopback that several hosts share"
+UNATTRIBUTED = "passed over a loopback that several hosts share"
 UNDECIDED_SHARE = 0.1  # with more requests whose fate is unknown, the rest cannot be called healthy
 
 
@@ -86,8 +87,8 @@ UNFINISHED = Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {CUT
 
 
 def concluded(every_answer: list[Answer], inputs: Inputs, skipped: Sequence[SourceError] = ()) -> Diagnosis:
-    confused = confused_by_steps(every_answer, inputs["clock_steps"])
-    answers = doubted(without(every_answer, confused), inputs["damaged_frames"])
+    confused = confused_by_steps(every_answer, inputs.clock_steps)
+    answers = doubted(without(every_answer, confused), inputs.damaged_frames)
     found = numbered([answer for answer in answers if isinstance(answer, Finding)])
     findings = sorted(fingerprinted(explained(sorted(found, key=gravity)), inputs), key=gravity)
     causes = root_causes([each for each in findings if is_fault(each)])
@@ -101,7 +102,7 @@ def concluded(every_answer: list[Answer], inputs: Inputs, skipped: Sequence[Sour
         verdict = UNFINISHED
     else:
         verdict = without_fault(inputs, any(is_fault(each) for each in confused))
-    if verdict.state == "healthy" and (gap := left_out(broken, skipped, inputs["unattributed"])):
+    if verdict.state == "healthy" and (gap := left_out(broken, skipped, inputs.unattributed)):
         verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
     leading = set(map(id, causes))
     cannot_tell = tuple(answer for answer in answers if isinstance(answer, CannotTell))
@@ -181,7 +182,8 @@ def summary(cause: Finding, effects: Sequence[Finding]) -> str:
     if duration(wait) in cause.title:
         lasted = ""
     if clients == {cause.table_host}:
-        affected = f"; it {lasted}" if lasted else ""
+        subject = "it" if cause.title.startswith(cause.table_host or "") else cause.table_host
+        affected = f"; {subject} {lasted}" if lasted else ""
     elif clients:
         affected = f"; {named(clients)} {lasted}" if lasted else f"; affected: {named(clients)}"
     else:
@@ -195,21 +197,21 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
 
     `confused`: there are faults, if the clock can be trusted, which was set while it captured.
     """
-    requests: Calls = inputs["requests"]
+    requests = inputs.requests
     answered = requests.where((requests["state"] == "answered") & ~late(requests, LATE_S))
     undecided = requests.where(requests["state"] == "undecided")
-    asynchronous = async_answers(inputs["locks"])
-    if not len(requests) and not asynchronous and (sent := by_message(inputs["nlm"])):
+    asynchronous = async_answers(inputs.locks)
+    if not len(requests) and not asynchronous and (sent := by_message(inputs.nlm)):
         why = f"of {several(sent, 'lock request')} by message, no result was captured"
         return Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {why}.")
     if not len(requests) and not asynchronous:
-        return Verdict(None, "cannot-tell", unseen(inputs["flows"], inputs["quality"], inputs["unattributed"]))
+        return Verdict(None, "cannot-tell", unseen(inputs.flows, inputs.quality, inputs.unattributed))
     if confused:
         return Verdict(None, "cannot-tell", f"Cannot tell whether locks work in time: {CLOCK_SET}.")
     if not len(answered) and not asynchronous:
         why = f"of {several(len(requests), 'lock request')}, {without_reply(undecided, inputs)}"
         return Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {why}.")
-    if inputs["span"] is None:
+    if inputs.span is None:
         return Verdict(None, "cannot-tell", "Cannot tell whether locks work in time: frames have no time stamps.")
     if not answered.valid("status").any() and not asynchronous:
         encrypted = (answered["flags"] & ENCRYPTED != 0).all()
@@ -220,14 +222,14 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
         return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {why}.")
     if doubt := next(doubts(inputs), ""):
         return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {doubt}.")
-    if inputs["unexplained_waits"]:
+    if inputs.unexplained_waits:
         return Verdict(None, "cannot-tell", unexplained_wait(inputs))
     return Verdict(None, "healthy", f"{healthy_summary(answered, asynchronous)}{unread(inputs['quality'])}.")
 
 
 def unexplained_wait(inputs: Inputs) -> str:
     """A sentence on the longest wait whose cause is not in the capture."""
-    longest = max(inputs["unexplained_waits"], key=lambda waiter: waiter.row.wait_s).row
+    longest = max(inputs.unexplained_waits, key=lambda waiter: waiter.row.wait_s or 0.0).row
     end = "was granted only when the client retried" if longest.granted else "is not granted when the capture ends"
     return (
         f"Cannot tell whether locks are granted in time: a LOCK of {longest.client} waited {duration(longest.wait_s)} "
@@ -235,15 +237,15 @@ def unexplained_wait(inputs: Inputs) -> str:
     )
 
 
-def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], nobodys: int) -> str:
+def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], unattributed: int) -> str:
     """What was not looked at, so that the rest cannot be called healthy; empty where all was."""
     if skipped:
         return f"{several(len(skipped), 'file')} could not be read ({named({error.path for error in skipped})})"
     if broken:
         failed = sorted(answer.rule for answer in broken)
         return f"{several(len(failed), 'rule')} failed, which is a bug of nfsrpc ({', '.join(failed)})"
-    if nobodys:
-        return f"{several(nobodys, 'lock request')} {NOBODYS}"
+    if unattributed:
+        return f"{several(unattributed, 'lock request')} {UNATTRIBUTED}"
     return ""
 
 
@@ -257,14 +259,14 @@ def by_message(nlm: Calls) -> int:
     return int(isin(nlm["proc"], (NlmProc.TEST_MSG, NlmProc.LOCK_MSG, NlmProc.CANCEL_MSG, NlmProc.UNLOCK_MSG)).sum())
 
 
-def unseen(flows: Flows, quality: Quality, nobodys: int) -> str:
+def unseen(flows: Flows, quality: Quality, unattributed: int) -> str:
     why = "no lock requests were captured"
     if flows["tls"].any():
         why = "connections are encrypted by TLS, and no lock requests are seen"
     if not flows["rpc"].any():
         why = "what was read of the capture holds no RPC" if unread(quality) else "the capture holds no RPC"
-    if nobodys:
-        why = f"all lock requests {NOBODYS}"
+    if unattributed:
+        why = f"all lock requests {UNATTRIBUTED}"
     return f"Cannot tell whether locks work: {why}{unread(quality)}."
 
 
@@ -284,15 +286,15 @@ def without_reply(undecided: Calls, inputs: Inputs) -> str:
     if not len(undecided):
         return "none was answered in time"
     number = several(len(undecided), "has", "have")
-    span = inputs["span"]
-    captured = all((row.server, row.client) in inputs["sending_pairs"] for row in undecided.rows())
+    span = inputs.span
+    captured = all((row.server, row.client) in inputs.sending_pairs for row in undecided.rows())
     if captured and span is not None and ((span.last - undecided["time"]) < 10 * SECOND).all():
         return f"{number} no answer yet when the capture ends"
     return f"{number} no answer in the capture"
 
 
 def waiting(undecided: Calls, inputs: Inputs) -> bool:
-    span = inputs["span"]
+    span = inputs.span
     if span is None:
         return bool(len(undecided))
     return bool(((span.last - undecided["time"]) > PATIENT_S * SECOND).any())

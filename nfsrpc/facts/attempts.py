@@ -6,13 +6,13 @@ repeats a SYN after 1, 2, 4, 8 … s, and tries a port that answers RST again in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, isin
-from nfsrpc.facts.basic import fact, pairs_of
+from nfsrpc.facts.basic import fact, listed, pairs_of
 from nfsrpc.facts.vantages import Vantages
 from nfsrpc.protocols import program_name
 from nfsrpc.protocols.numbers import Prog
@@ -20,7 +20,7 @@ from nfsrpc.sessions.exchanges import TRANSPORTS
 from nfsrpc.sessions.grouping import Parts, group, members
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Flows, Locks
-from nfsrpc.wording import SECOND
+from nfsrpc.wording import SECOND, duration
 
 # ICMP codes by which a host or a firewall refuses this port alone; others are about the host or network.
 PORT_REFUSED = {"IPv4": (2, 3, 9, 10, 13), "IPv6": (1, 4, 5, 6)}
@@ -82,6 +82,56 @@ class Attempt(NamedTuple):
     def ignored(self, sending_pairs: frozenset[tuple[str, str]]) -> bool:
         """Whether no answer came, and not only none was captured: a host with an answer does not retransmit its SYN."""
         return self.outcome == "unanswered" and ((self.server, self.client) in sending_pairs or self.resent >= RESENT)
+
+
+class Failure(NamedTuple):
+    """The attempts of one client or several at one port of a host that failed alike, in order of time."""
+
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def head(self) -> Attempt:
+        return self.attempts[0]
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        return tuple(sorted({attempt.client for attempt in self.attempts}))
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        return tuple(sorted({attempt.transport for attempt in self.attempts}))
+
+    @property
+    def tries(self) -> int:
+        return sum(attempt.tries for attempt in self.attempts)
+
+    @property
+    def first(self) -> int:
+        return self.head.first
+
+    @property
+    def last(self) -> int:
+        return max(attempt.last for attempt in self.attempts)
+
+    @property
+    def seconds(self) -> float:
+        """The longest that a client tried."""
+        return max(attempt.seconds for attempt in self.attempts)
+
+    @property
+    def within(self) -> str:
+        """How long they tried, as the end of a clause."""
+        return f"in {duration(self.seconds)}" if len(self.attempts) == 1 else f"each in up to {duration(self.seconds)}"
+
+    @property
+    def succeeded(self) -> bool:
+        return all(attempt.succeeded is not None for attempt in self.attempts)
+
+
+def together(attempts: Iterable[Attempt], *alike: Callable[[Attempt], object]) -> list[Failure]:
+    """Attempts at the same port of the same host that are alike in these respects, as one."""
+    found = listed(((each.server, each.port, *(of(each) for of in alike)), each) for each in attempts)
+    return [Failure(tuple(sorted(mine, key=lambda each: (each.first, each.client)))) for mine in found.values()]
 
 
 @fact

@@ -100,7 +100,7 @@ def over_udp(counted: Tallies) -> int:
     return int(counted["exchanges"][counted["transport"] == "udp"].sum())
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Roles:
     """Roles of hosts: pairs of a client and a server."""
 
@@ -158,6 +158,10 @@ class Roles:
     @cached_property
     def _clients_of(self) -> Mapping[str, list[str]]:
         return listed((server, client) for client, server in sorted(self.pairs))
+
+    def client_of(self, host: str, other: str) -> str:
+        """The client of two hosts; `other`, where each serves the other or the captures do not show it."""
+        return host if (host, other) in self.pairs and (other, host) not in self.pairs else other
 
     def clients_of(self, server: str) -> tuple[str, ...]:
         return tuple(self._clients_of.get(server, ()))

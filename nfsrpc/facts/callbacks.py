@@ -9,7 +9,7 @@ named, or calls from an address of another network than the client mounted, fail
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.attempts import Attempt
@@ -21,12 +21,16 @@ from nfsrpc.sessions.stretches import EARLIEST, Stretches
 from nfsrpc.tables import Calls, Locks, Registrations
 from nfsrpc.wording import SECOND, several
 
-# A kernel whose connection is refused asks the portmapper again at once: 25 to 70 times per second were seen. Whoever
-# tries less often than this does not ask between its tries.
+# A kernel whose connection is refused asks the portmapper again at once: 25 to 70 times per second were seen. A
+# server that tries less often than this does not ask between its tries.
 HAMMERING = 5
 # Linux asks for a port again when the last answer is a minute old (nlm_bind_host), so a call without a question before
 # it may come so long after the beginning of a capture.
 REBIND_S = 65.0
+
+# Whether the server looked the port up, or the client's lock manager answers at it; a lookup may lie before the
+# capture, or outside of it.
+Lookup: TypeAlias = Literal["seen", "unseen", "never"]
 
 
 class CallbackFailure(NamedTuple):
@@ -40,21 +44,23 @@ class CallbackFailure(NamedTuple):
     tries: int
     evidence: tuple[Evidence, ...]
     port: int | None  # of the client's lockd, where that is what cannot be reached
+    lookup: Lookup = "seen"  # of that port
     sure: bool = True  # that it was the lock manager that was to be reached
-    unnamed: bool = False  # no portmapper named that port to the server
     caller: str | None = None  # the address that the server called from, of another network than the one mounted
     called: str | None = None  # the address that the server called, which is none from which the client locks
 
     @property
     def is_servers_own(self) -> bool:
         """Whether the server itself made it fail."""
-        return self.unnamed or self.caller is not None or self.called is not None
+        return self.lookup == "never" or self.caller is not None or self.called is not None
 
 
 class LockdLookups:
     """Lookups of clients' lockd ports by servers, at the clients' portmappers."""
 
-    def __init__(self, registrations: Registrations, span: Span | None, with_portmappers: frozenset[str]) -> None:
+    def __init__(
+        self, registrations: Registrations, nlm: Calls, span: Span | None, with_portmappers: frozenset[str]
+    ) -> None:
         lookups = registrations.where((registrations["prog"] == Prog.NLM) & ~registrations["loopback"])
         self.rows, self.span, self.seen = lookups, span, with_portmappers
         self.pairs = set(zip(lookups["asker"].tolist(), lookups["host"].tolist(), strict=True))
@@ -63,25 +69,29 @@ class LockdLookups:
         self.answers, self.ports = (
             Stretches((rows["asker"], rows["host"]), rows["reply_time"]) for rows in (answered, named)
         )
-        self.named = set(zip(named["host"].tolist(), named["port"].tolist(), strict=True))
+        served = delivered(nlm)
+        self.known = set(zip(named["host"].tolist(), named["port"].tolist(), strict=True))
+        self.known |= set(zip(served["server"].tolist(), served["server_port"].tolist(), strict=True))
 
-    def named_none(self, attempt: Attempt) -> bool:
-        """Whether the server chose the port itself: it was named another one, or asked for none."""
+    def of_attempt(self, attempt: Attempt) -> Lookup:
+        """Whether the server looked up the port that it could not connect to."""
         ends = attempt.client, attempt.server
         if attempt.registered:
-            return False
+            return "seen"
         if ends in self.pairs or attempt.outcome != "refused":
-            return self.is_not_asked_for(*ends, attempt.port, attempt.first)
-        return bool(self.seen.intersection(ends)) or attempt.tries < HAMMERING * max(1.0, attempt.seconds)
+            return self.of_port(*ends, attempt.port, attempt.first)
+        asks_between = attempt.tries >= HAMMERING * max(1.0, attempt.seconds)
+        return "unseen" if asks_between and self.seen.isdisjoint(ends) else "never"
 
-    def is_not_asked_for(self, server: str, client: str, port: int, time: int) -> bool:
-        """Whether the server never looked up a silent port; a lookup may lie before the capture."""
-        if (client, port) in self.named:
-            return False
+    def of_port(self, server: str, client: str, port: int, time: int) -> Lookup:
+        """Whether the server looked up a silent port before it called it."""
+        if (client, port) in self.known:
+            return "seen"
         if (server, client) in self.pairs:
-            return self.ports.meet((server, client), EARLIEST, time)
+            return "never" if self.ports.meet((server, client), EARLIEST, time) else "unseen"
         captured = bool(self.seen & {server, client})
-        return captured and self.span is not None and time - self.span.first > REBIND_S * SECOND
+        late = self.span is not None and time - self.span.first > REBIND_S * SECOND
+        return "never" if captured and late else "unseen"
 
 
 @fact
@@ -97,7 +107,7 @@ def failed_callbacks(
     with_portmappers: frozenset[str],
 ) -> tuple[CallbackFailure, ...]:
     """Failed callback steps in order of time, without those that succeeded later at the same port."""
-    questions = LockdLookups(registrations, span, with_portmappers)
+    questions = LockdLookups(registrations, nlm, span, with_portmappers)
     found = [
         *unanswered(nlm, roles, questions, lossy),
         *misdirected(locks, roles),
@@ -133,6 +143,7 @@ def unanswered(nlm: Calls, roles: Roles, questions: LockdLookups, lossy: bool) -
         server = roles.calling(row.client, row.server) or row.client
         is_silent = row.state == "unanswered"
         text = "is not answered" if is_silent else "is answered by an RPC error"
+        lookup = questions.of_port(row.client, row.server, row.server_port, row.time)
         note = f"{row.procedure} from {row.client} to {row.server} port {row.server_port} {text}"
         yield CallbackFailure(
             server=server,
@@ -143,7 +154,8 @@ def unanswered(nlm: Calls, roles: Roles, questions: LockdLookups, lossy: bool) -
             tries=1 + row.retransmits,
             evidence=(Evidence(row.capture, row.call_frame, note),),
             port=row.server_port,
-            unnamed=questions.is_not_asked_for(row.client, row.server, row.server_port, row.time),
+            lookup=lookup,
+            sure=lookup == "seen",
             caller=foreign_caller(server, row.client) if is_silent else None,
         )
 
@@ -216,6 +228,8 @@ WAYS = {"unanswered": "SYNs are dropped", "refused": "connections are refused", 
 
 def of_attempt(server: str, attempt: Attempt, questions: LockdLookups) -> CallbackFailure:
     """A failed connection attempt of a server as a failure of its callback."""
+    to_lockd = attempt.prog != Prog.PORTMAP
+    lookup = questions.of_attempt(attempt) if to_lockd else "seen"
     proof = [Evidence(*frame, f"SYN to {attempt.server} port {attempt.port}") for frame in attempt.frames]
     if attempt.proof:
         proof.append(Evidence(*attempt.proof, "refused"))
@@ -227,9 +241,9 @@ def of_attempt(server: str, attempt: Attempt, questions: LockdLookups) -> Callba
         last=attempt.succeeded or attempt.last,
         tries=attempt.tries,
         evidence=tuple(proof),
-        port=None if attempt.prog == Prog.PORTMAP else attempt.port,
-        sure=attempt.prog is not None,
-        unnamed=attempt.prog != Prog.PORTMAP and questions.named_none(attempt),
+        port=attempt.port if to_lockd else None,
+        lookup=lookup,
+        sure=attempt.prog is not None and lookup == "seen",
         caller=foreign_caller(server, attempt.client) if attempt.outcome == "unanswered" else None,
     )
 

@@ -8,7 +8,6 @@ not Linux may ask in other ways, but it asks while a LOCK waits for its answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -240,11 +239,10 @@ def first_and_last_answer(rows: list[Registrations.Row]) -> Iterator[Evidence]:
     yield Evidence(first.capture, first.frame, f"{first.asker} asks {whom} for 100024 ({first.source})")
     yield Evidence.of(first.reply_capture, first.reply_frame, "not registered")
     if last is not first:
-        yield Evidence.of(last.reply_capture, last.reply_frame, f"not registered, reply to query {len(rows)}")
+        yield Evidence.of(last.reply_capture, last.reply_frame, f"not registered, the last of {len(rows)} such replies")
 
 
-@dataclass(frozen=True)
-class Statds:
+class Statds(NamedTuple):
     """Evidence that hosts have a statd."""
 
     named: Mapping[str, Registrations.Row]  # the first answer of the host's portmapper that names a port

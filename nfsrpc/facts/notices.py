@@ -7,8 +7,7 @@ sm-notify asks the peer's portmapper for 100024 over UDP, and repeats the questi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.basic import Roles, fact, listed
@@ -24,8 +23,7 @@ RETRIES_S = 120.0  # a peer that sends something within this is up while the not
 TryRow: TypeAlias = Monitors.Row | Registrations.Row  # a notice, or the question before it
 
 
-@dataclass(frozen=True)
-class NoticeTries:
+class NoticeTries(NamedTuple):
     """All tries of one host to notify another; rows of monitors and registrations, in order."""
 
     sender: str

@@ -10,8 +10,7 @@ Only a host that speaks RPC is a client: a scan connects to port 111 as to any o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -33,8 +32,7 @@ CALLIT = 5  # calls another program through the portmapper, which does not reply
 How: TypeAlias = Literal["unanswered", "refused", "unreachable", "hangs", "denied"]
 
 
-@dataclass(frozen=True)
-class PortmapperFailure:
+class PortmapperFailure(NamedTuple):
     """Questions of one host to the portmapper of another that failed in one way."""
 
     host: str  # whose portmapper
@@ -55,8 +53,7 @@ class PortmapperFailure:
         return (self.until - self.first) / SECOND
 
 
-@dataclass(frozen=True)
-class Portmappers:
+class Portmappers(NamedTuple):
     """Questions to portmappers."""
 
     failures: tuple[PortmapperFailure, ...]
@@ -236,7 +233,7 @@ def denials(denied: Calls) -> Iterator[PortmapperFailure]:
         last = int(rows["time"].max())
         failure = failure_of(head, "denied", last, last, None)
         proof = None if head.reply_frame is None else (head.reply_capture, head.reply_frame)
-        yield replace(failure, tries=len(rows), proof=proof)
+        yield failure._replace(tries=len(rows), proof=proof)
 
 
 def is_stray_notice(failure: PortmapperFailure, sending_pairs: frozenset[tuple[str, str]]) -> bool:

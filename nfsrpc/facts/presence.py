@@ -17,7 +17,7 @@ from nfsrpc.tables import Calls, Flows, Tallies
 from nfsrpc.wording import SECOND
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class Presence:
     """The frames that hosts sent, as far as tables hold them."""
 

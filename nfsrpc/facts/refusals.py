@@ -1,7 +1,7 @@
 """Locks that a server keeps refusing although, by the capture, no client holds the range any more.
 
 The capture shows that the range is free where an owner held it in a way that excluded all others and released it, or
-where the server itself rebooted; and that nobody was granted it since only where it was taken at the server, lacks
+where the server itself rebooted; and that no client was granted it since only where it was taken at the server, lacks
 nothing of it, and shows more than one of its clients. A holder whose host has announced its own reboot to the server
 (SM_NOTIFY, answered) holds nothing any more either.
 

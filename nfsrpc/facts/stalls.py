@@ -15,7 +15,7 @@ from nfsrpc.sessions.exchanges import PATIENCE
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks
-from nfsrpc.wording import SECOND, seconds
+from nfsrpc.wording import SECOND, duration
 
 LATE_S = 5.0  # Linux resends after 10 s; half of that is not normal
 OVERTAKEN = SECOND  # requests of two connections that arrive closer to each other may be served in either order
@@ -27,6 +27,8 @@ class Affected(NamedTuple):
     rows: Calls
     clients: tuple[str, ...]
     wait_s: float | None  # the longest wait; of a request without answer, to the end of the capture
+    first: int | None  # when the first was sent
+    last: int | None  # when the last stopped waiting
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -78,7 +80,8 @@ def affected(rows: Calls, span: Span | None, first: int | None = None, last: int
         ends = np.where(rows["reply_time"] == NAT, last, rows["reply_time"])
         rows = rows.where((rows["time"] <= last + SECOND) & (ends >= first - SECOND))
     clients = tuple(sorted(filter(None, set(rows["client"].tolist()))))
-    return Affected(rows, clients, longest(rows, span))
+    sent = rows["time"][rows["time"] != NAT]
+    return Affected(rows, clients, longest(rows, span), int(sent.min()) if len(sent) else None, last_end(rows, span))
 
 
 def last_end(rows: Calls, span: Span | None) -> int | None:
@@ -108,7 +111,7 @@ def longest_waits(rows: Calls, limit: int = 2) -> list[Evidence]:
         proofs.append(Evidence(row.capture, row.call_frame, f"{row.procedure} of {row.client}"))
         if row.reply_frame is not None and row.latency_s is not None:
             what = "its void reply, no LOCK_RES" if row.proc == NlmProc.LOCK_MSG else "its reply"
-            proofs.append(Evidence.of(row.reply_capture, row.reply_frame, f"{what}, after {seconds(row.latency_s)}"))
+            proofs.append(Evidence.of(row.reply_capture, row.reply_frame, f"{what}, after {duration(row.latency_s)}"))
     return proofs
 
 

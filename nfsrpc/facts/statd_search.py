@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,8 +31,7 @@ NOT_ANSWERED = 255  # rpc_status of a call without a reply
 QUICK_GRANT_S = 1.0  # a lock that is answered so soon did not wait for statd
 
 
-@dataclass(frozen=True)
-class LockWaits:
+class LockWaits(NamedTuple):
     """Lock requests that wait, and what else the wire shows meanwhile."""
 
     arrived: Parts[Calls]  # lock requests that reached their server's host, by server

@@ -6,11 +6,11 @@ subject was captured, and otherwise cannot tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from nfsrpc.columns import Mask, Table, isin
 from nfsrpc.facts.basic import over_udp
+from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.portmappers import answers_about
 from nfsrpc.protocols.numbers import MountProc, NlmProc, Prog
 from nfsrpc.tables import Calls, Locks, Registrations
@@ -42,56 +42,53 @@ def messages(locks: Locks) -> Mask:
 
 
 # The subject, as in "no ... in the capture": whether these tables and facts hold it.
-SUBJECTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+SUBJECTS: dict[str, Callable[[Inputs], bool]] = {
     "answer of a host's own portmapper": lambda inputs: bool(
-        (inputs["registrations"]["loopback"] & inputs["registrations"].valid("port")).any()
+        (inputs.registrations["loopback"] & inputs.registrations.valid("port")).any()
     ),
-    "named port": lambda inputs: names_a_port(inputs["registrations"]),
-    "named port of NFS or MOUNT": lambda inputs: names_a_port(inputs["registrations"], (Prog.NFS, Prog.MOUNT)),
-    "named port of statd or the lock manager": lambda inputs: names_a_port(
-        inputs["registrations"], (Prog.NSM, Prog.NLM)
-    ),
-    "answers of portmappers": lambda inputs: bool(len(inputs["portmappers"].answered)),
-    "lock requests": lambda inputs: bool(inputs["roles"].lock_pairs),
-    "lock requests with their range": lambda inputs: len(inputs["locks"]) > 0,
-    "answered lock requests": lambda inputs: bool(inputs["requests"].valid("latency_s").any()),
-    "LOCK requests": lambda inputs: bool(isin(inputs["nlm"]["proc"], (*SYNCHRONOUS_LOCKS, NlmProc.LOCK_MSG)).any()),
-    "replies to LOCK": lambda inputs: bool(results(inputs["requests"], *SYNCHRONOUS_LOCKS).any()),
+    "named port": lambda inputs: names_a_port(inputs.registrations),
+    "named port of NFS or MOUNT": lambda inputs: names_a_port(inputs.registrations, (Prog.NFS, Prog.MOUNT)),
+    "named port of statd or the lock manager": lambda inputs: names_a_port(inputs.registrations, (Prog.NSM, Prog.NLM)),
+    "answers of portmappers": lambda inputs: bool(len(inputs.portmappers.answered)),
+    "lock requests": lambda inputs: bool(inputs.roles.lock_pairs),
+    "lock requests with their range": lambda inputs: len(inputs.locks) > 0,
+    "answered lock requests": lambda inputs: bool(inputs.requests.valid("latency_s").any()),
+    "LOCK requests": lambda inputs: bool(isin(inputs.nlm["proc"], (*SYNCHRONOUS_LOCKS, NlmProc.LOCK_MSG)).any()),
+    "replies to LOCK": lambda inputs: bool(results(inputs.requests, *SYNCHRONOUS_LOCKS).any()),
     "results of LOCK": lambda inputs: bool(
-        results(inputs["requests"], *SYNCHRONOUS_LOCKS).any() or messages(inputs["locks"]).any()
+        results(inputs.requests, *SYNCHRONOUS_LOCKS).any() or messages(inputs.locks).any()
     ),
-    "replies to UNLOCK": lambda inputs: bool(results(inputs["requests"], NlmProc.UNLOCK).any()),
-    "granted locks": lambda inputs: bool(inputs["locks"].valid("granted").any()),
+    "replies to UNLOCK": lambda inputs: bool(results(inputs.requests, NlmProc.UNLOCK).any()),
+    "granted locks": lambda inputs: bool(inputs.locks.valid("granted").any()),
     "locks granted in time": lambda inputs: bool(
-        (inputs["locks"].valid("granted") & (inputs["locks"]["granted_by"] != "late-reply")).any()
+        (inputs.locks.valid("granted") & (inputs.locks["granted_by"] != "late-reply")).any()
     ),
-    "whole lock requests": lambda inputs: bool(inputs["locks"].valid("requested").any()),  # not cut before the range
-    "answered LOCK": lambda inputs: answered_lock(inputs["requests"]),
-    "TCP or UDP": lambda inputs: bool(len(inputs["flows"])),
+    "whole lock requests": lambda inputs: bool(inputs.locks.valid("requested").any()),  # not cut before the range
+    "answered LOCK": lambda inputs: answered_lock(inputs.requests),
+    "TCP or UDP": lambda inputs: bool(len(inputs.flows)),
     "answered SM_MON": lambda inputs: bool(
-        ((inputs["monitors"]["procedure"] == "MON") & (inputs["monitors"]["state"] == "answered")).any()
+        ((inputs.monitors["procedure"] == "MON") & (inputs.monitors["state"] == "answered")).any()
     ),
-    "notices of a reboot": lambda inputs: bool(inputs["notice_tries"]),
-    "SM_NOTIFY": lambda inputs: any(tries.notices for tries in inputs["notice_tries"]),
-    "frames": lambda inputs: bool(inputs["quality"]["frames"].any()),
-    "RPC": lambda inputs: bool(inputs["flows"]["rpc"].any()),
-    "replies": lambda inputs: bool(len(inputs["counted"]) or inputs["exchanges"].valid("rpc_status").any()),
-    "answered calls": lambda inputs: bool(len(inputs["counted"]) or inputs["exchanges"].valid("latency_s").any()),
-    "NFS": lambda inputs: bool(inputs["roles"].file_servers),
+    "notices of a reboot": lambda inputs: bool(inputs.notice_tries),
+    "SM_NOTIFY": lambda inputs: any(tries.notices for tries in inputs.notice_tries),
+    "frames": lambda inputs: bool(inputs.quality["frames"].any()),
+    "RPC": lambda inputs: bool(inputs.flows["rpc"].any()),
+    "replies": lambda inputs: bool(len(inputs.counted) or inputs.exchanges.valid("rpc_status").any()),
+    "answered calls": lambda inputs: bool(len(inputs.counted) or inputs.exchanges.valid("latency_s").any()),
+    "NFS": lambda inputs: bool(inputs.roles.file_servers),
     "mount": lambda inputs: any_row(
-        inputs["exchanges"],
+        inputs.exchanges,
         lambda rows: (rows["prog"] == Prog.MOUNT) & (rows["proc"] == MountProc.MNT) & rows.valid("status"),
     ),
-    "accepted connections": lambda inputs: bool((inputs["connections"]["synack"] > 0).any()),
+    "accepted connections": lambda inputs: bool((inputs.connections["synack"] > 0).any()),
     "RPC over UDP": lambda inputs: (
-        over_udp(inputs["counted"]) > 0 or any_row(inputs["exchanges"], lambda rows: rows["transport"] == "udp")
+        over_udp(inputs.counted) > 0 or any_row(inputs.exchanges, lambda rows: rows["transport"] == "udp")
     ),
     "RPC over UDP or asynchronous lock requests": lambda inputs: (
-        SUBJECTS["RPC over UDP"](inputs)
-        or any_row(inputs["nlm"], lambda rows: (rows["proc"] > 5) & (rows["proc"] < 10))
+        SUBJECTS["RPC over UDP"](inputs) or any_row(inputs.nlm, lambda rows: (rows["proc"] > 5) & (rows["proc"] < 10))
     ),
     "RPC over TCP between hosts": lambda inputs: any_row(
-        inputs["connections"], lambda rows: (rows["transport"] == "tcp") & rows["rpc"] & ~rows["loopback"]
+        inputs.connections, lambda rows: (rows["transport"] == "tcp") & rows["rpc"] & ~rows["loopback"]
     ),
 }
 

@@ -18,7 +18,7 @@ from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.grouping import Parts, group
 from nfsrpc.tables import Calls, Captures, Flows
-from nfsrpc.wording import SECOND, seconds
+from nfsrpc.wording import SECOND, duration
 
 QUICKER = 4  # so much sooner than its clients' next messages arrive do a host's SYN-ACKs leave where it stands itself
 HANDSHAKES = 3  # fewer prove nothing
@@ -171,7 +171,7 @@ def late_there(row: Calls.Row, delay: int) -> str:
     """A sentence on a call that arrived late at its server: it was lost, and retransmitted."""
     if delay < LOST_S * SECOND:
         return ""
-    later = seconds(delay / SECOND)
+    later = duration(delay / SECOND)
     return f"It left the client {row.client}, was lost on the way, and reached {row.server} {later} later."
 
 
@@ -181,7 +181,7 @@ def lost_from_there(row: Calls.Row, there: Calls.Row) -> str:
     answered = there.latency_s if there.reply_frame is not None else None
     if there.vantage != row.vantage and answered is not None and answered + LOST_S < wait_s:
         return (
-            f"It reached the server, which answered after {seconds(answered)} (frame {there.reply_frame} of the "
+            f"It reached the server, which answered after {duration(answered)} (frame {there.reply_frame} of the "
             f"capture taken on {row.server}): that answer was lost on the way to {row.client}."
         )
     return "" if row.reply_frame is not None else f"It reached the server: the capture taken on {row.server} shows it."

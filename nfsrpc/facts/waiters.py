@@ -15,7 +15,7 @@ from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.overlaps import others_held
 from nfsrpc.sessions.ranges import last_bytes
 from nfsrpc.tables import Flows, Locks
-from nfsrpc.wording import SECOND, seconds
+from nfsrpc.wording import SECOND, duration
 
 HOW_GRANTED = {
     "reply": "by the reply",
@@ -189,7 +189,7 @@ def proof(waiter: Waiter) -> Iterator[Evidence]:
     if holder is not None and holder.released_frame is not None:
         yield Evidence(holder.released_capture, holder.released_frame, "the holder has released it")
     if row.granted_frame is not None:
-        after = seconds(row.wait_s or 0.0)
+        after = duration(row.wait_s or 0.0)
         yield Evidence(
             row.granted_capture, row.granted_frame, f"granted {HOW_GRANTED[row.granted_by or 'reply']}, after {after}"
         )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import PurePath
 from shlex import quote
@@ -27,8 +26,7 @@ IN_CAPTURE = " of "  # between a loopback address and its capture, in hosts' nam
 FIELD = re.compile(r"\{(\w+)\}")  # of a template
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A line to be pasted into a shell: a command with what is remarked on it, or a remark alone. `str()` is the line.
 
     >>> str(command("ping -c 3 {host}", on="{client}", note="is it down?", host="10.0.0.9", client="10.0.0.1"))

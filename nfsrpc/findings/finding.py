@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Required, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from nfsrpc.findings.command import IN_CAPTURE, Command
 from nfsrpc.findings.shown import ShownFinding, failures_html, findings_html, verdict_html
 from nfsrpc.printable import clean
+
+if TYPE_CHECKING:
+    from typing import Required, TypedDict, Unpack
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or a vantage, or intact frame, lacks
@@ -205,24 +208,26 @@ class Broken(NamedTuple):
 Answer: TypeAlias = Finding | Clear | CannotTell | Broken
 
 
-class FindingFields(TypedDict, total=False):
-    """The fields that a rule sets of a finding; the others have the defaults of Finding."""
+if TYPE_CHECKING:
 
-    severity: Severity
-    certainty: Certainty
-    host: Required[str | None]
-    title: Required[str]
-    explanation: Required[str]
-    clients: tuple[str, ...]
-    files: tuple[str, ...]
-    count: int
-    first: int | None
-    last: int | None
-    evidence: tuple[Evidence, ...]
-    remedy: tuple[Command, ...]
-    verify: tuple[Command, ...]
-    needs: Need | None
-    wait_s: float | None
+    class FindingFields(TypedDict, total=False):
+        """The fields that a rule sets of a finding; the others have the defaults of Finding."""
+
+        severity: Severity
+        certainty: Certainty
+        host: Required[str | None]
+        title: Required[str]
+        explanation: Required[str]
+        clients: tuple[str, ...]
+        files: tuple[str, ...]
+        count: int
+        first: int | None
+        last: int | None
+        evidence: tuple[Evidence, ...]
+        remedy: tuple[Command, ...]
+        verify: tuple[Command, ...]
+        needs: Need | None
+        wait_s: float | None
 
 
 class Rule(NamedTuple):

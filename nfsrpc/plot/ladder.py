@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from nfsrpc.plot.chart import CROSS, ORANGE, Theme, altair, finish, inline, theme
-from nfsrpc.plot.scene import AGAIN, FAILED, REPLY, Arrow, Scene, longest_wait
+from nfsrpc.plot.scene import AGAIN, CALL, FAILED, REPLY, Arrow, Scene, longest_wait
 from nfsrpc.sessions import Sessions
 from nfsrpc.wording import SECOND, date_time, duration
 
@@ -20,6 +20,7 @@ HOOK = 22  # width of a loop in pixels
 GUTTER, MARGIN, HOOKED_MARGIN = 190, 70, 360
 FRAME_AT, TIME_AT = -122, -62
 HEAD = 2.4  # rows for the names of the hosts
+SIGNS = {CALL: "→", REPLY: "→", AGAIN: "⇢", FAILED: "×"}  # in text
 HEADS = {True: "triangle-right", False: "triangle-left"}
 
 # Lines, heads of arrows and texts, in pixels across and rows down
@@ -55,6 +56,27 @@ Shape: TypeAlias = Stroke | Head | Text
 
 
 def chart(tables: Sessions, session: int | None, dark: bool) -> Any:
+    scene, arrows, title, subtitle = scene_of(tables, session)
+    return finish(Drawing(scene, arrows, theme(dark)).chart(), title, subtitle, dark)
+
+
+def rows(scene: Scene, arrows: list[Arrow]) -> list[tuple[str, str, str, str]]:
+    """The ladder as rows of text: seconds, frames, hosts, message."""
+    names = {host: scene.name_and_role(host)[0] or host for host in scene.hosts}
+    start = arrows[0].time if arrows else 0
+    return [
+        (
+            f"+{(arrow.time - start) / SECOND:.3f}",
+            frames_of(arrow),
+            f"{names.get(arrow.source, arrow.source)} {SIGNS[arrow.kind]} {names.get(arrow.target, arrow.target)}",
+            label(arrow),
+        )
+        for arrow in arrows
+    ]
+
+
+def scene_of(tables: Sessions, session: int | None) -> tuple[Scene, list[Arrow], str, str]:
+    """The scene of a ladder with its arrows, and its two headings."""
     locks = tables["locks"]
     if session is None:
         session = longest_wait(locks)
@@ -68,7 +90,7 @@ def chart(tables: Sessions, session: int | None, dark: bool) -> Any:
         title = f"The lock of {scene.session.owner} on {scene.session.file}"
         subtitle = ", ".join(scene.in_words())
     subtitle = f"{subtitle}; from {date_time(arrows[0].time) if arrows else 'nothing'}, time not to scale"
-    return finish(Drawing(scene, arrows, theme(dark)).chart(), title, subtitle, dark)
+    return scene, arrows, title, subtitle
 
 
 class Drawing:
@@ -134,8 +156,7 @@ class Drawing:
         for row, arrow in enumerate(self.arrows):
             if arrow.source not in self.at or arrow.target not in self.at:
                 continue
-            frames = f"{arrow.frame}" if arrow.times == 1 else f"{arrow.frame}…{arrow.last_frame}"
-            yield Text(FRAME_AT, row, frames, self.colours.faint, "right")
+            yield Text(FRAME_AT, row, frames_of(arrow), self.colours.faint, "right")
             yield Text(TIME_AT, row, f"+{(arrow.time - start) / SECOND:.3f}", self.colours.text, "right")
             ink = self.colours.red if arrow.bad else self.colours.text
             draw = self.hook if arrow.source == arrow.target else self.straight
@@ -159,6 +180,10 @@ class Drawing:
         yield Stroke(out, row + 0.22, x, row + 0.22, ink)
         yield Head(x + 5, row + 0.22, HEADS[False], ink)
         yield Text(out + 7, row, label(arrow), ink, "left")
+
+
+def frames_of(arrow: Arrow) -> str:
+    return f"{arrow.frame}" if arrow.times == 1 else f"{arrow.frame}…{arrow.last_frame}"
 
 
 def label(arrow: Arrow) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import NamedTuple
 
 from nfsrpc.protocols.xdr import (
     DONE,
@@ -37,7 +38,7 @@ Layout = tuple[int, int, int, int, int, list[Op], int, int]
 TableSpec = tuple[str, list[tuple[str, str]]]  # name, (column, kind)…
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Procedure:
     """A procedure; None stands for arguments or results that are not declared (NFSv4's), which nobody decodes."""
 
@@ -47,7 +48,7 @@ class Procedure:
     res: Type | None = void
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Program:
     """One version of one program. `name` is what tables and reports show, `title` and `spec` are for the docs."""
 
@@ -70,7 +71,7 @@ class Program:
         raise KeyError(f"{self.protocol} has no procedure {name}")
 
 
-class Tables:
+class LayoutTables:
     """The tables that layouts fill: by name their columns, in order of first use."""
 
     def __init__(self) -> None:
@@ -92,6 +93,27 @@ class Tables:
         ]
 
 
+class NamedLeaf(NamedTuple):
+    """A leaf with the name of its column, and the list whose table that is in: "" for none."""
+
+    leaf: Leaf
+    list_name: str
+    name: str
+
+    def asked_as(self, prefix: str) -> str:
+        """Its name where it is asked for: `res_status`, `entries.name`."""
+        return f"{self.list_name}.{self.name}" if self.list_name else prefix + self.name
+
+
+@cache
+def named_leaves(kind: Type) -> tuple[NamedLeaf, ...]:
+    """The columns of a type, which is that of several procedures and versions."""
+    leaves = list(kind.leaves((), ()))
+    names = column_names(leaves)
+    lists = ((leaf, next((step for step in reversed(leaf.scope) if step != ITEM), "")) for leaf in leaves)
+    return tuple(NamedLeaf(leaf, list_name, names[leaf.path]) for leaf, list_name in lists)
+
+
 def column_names(leaves: Collection[Leaf]) -> dict[Path, str]:
     """The leaf's own name, or its path within its table where two leaves of one name are there."""
 
@@ -108,6 +130,9 @@ def column_names(leaves: Collection[Leaf]) -> dict[Path, str]:
     }
 
 
+NOTHING: set[str] = set()
+
+
 class Wanted:
     """Columns asked for, of a procedure or all: `{"nlm4.LOCK": ["fh"], "nfs3": ["res_status", "entries.name"]}`."""
 
@@ -118,7 +143,8 @@ class Wanted:
 
     def of(self, program: Program, procedure: Procedure) -> set[str]:
         """What is asked for by name, of that procedure."""
-        return set().union(*(self.asked.get(key, ()) for key in wanted_keys(program, procedure)))
+        every, one = (self.asked.get(key, NOTHING) for key in wanted_keys(program, procedure))
+        return every | one if every and one else every or one
 
     def found(self, program: Program, procedure: Procedure, names: Collection[str]) -> None:
         self.unmatched.difference_update((key, name) for key in wanted_keys(program, procedure) for name in names)
@@ -132,7 +158,7 @@ def compile(  # noqa: A001 - it is what it does, and always called as protocols.
     programs: Iterable[Program], wanted: Mapping[str, Collection[str]] | None = None
 ) -> tuple[list[Layout], list[TableSpec]]:
     """Layouts for the core and the tables that they fill; with `wanted`, reading stops after the last column wanted."""
-    tables, asked = Tables(), Wanted(wanted)
+    tables, asked = LayoutTables(), Wanted(wanted)
     layouts = [
         layout
         for program in programs
@@ -147,37 +173,52 @@ def compile(  # noqa: A001 - it is what it does, and always called as protocols.
 
 
 def compile_one(
-    program: Program, procedure: Procedure, direction: int, kind: Type, tables: Tables, wanted: Wanted
+    program: Program, procedure: Procedure, direction: int, kind: Type, tables: LayoutTables, wanted: Wanted
 ) -> Iterator[Layout]:
     table = f"{program.protocol}.{('args', 'res')[direction]}"
     prefix = ("", "res_")[direction]
     asked = wanted.of(program, procedure)
-    leaves = list(kind.leaves((), ())) if asked or wanted.everything else []
-    names = column_names(leaves)
+    leaves = named_leaves(kind) if asked or wanted.everything else ()
     columns: dict[Path, int] = {}
     children: dict[Path, int] = {}
     found: set[str] = set()
-    for leaf in leaves:
-        list_name = next((step for step in reversed(leaf.scope) if step != ITEM), "")
-        name = names[leaf.path]
-        full = f"{list_name}.{name}" if list_name else prefix + name
+    row = -1
+    for named in leaves:
+        leaf, list_name, name = named
+        full = named.asked_as(prefix)
         if full in asked or wanted.everything:
             found.add(full)
-            target, column = (f"{program.protocol}.{list_name}", name) if list_name else (table, prefix + name)
-            columns[leaf.path] = tables.column(target, column, leaf.kind)
+            target = f"{program.protocol}.{list_name}" if list_name else table
+            columns[leaf.path] = tables.column(target, name if list_name else full, leaf.kind)
             if list_name:
                 children[leaf.scope] = tables.number(target)
-    wanted.found(program, procedure, found)
-    ends = set(columns) | set(status_paths(kind, ()) if direction == REPLY else ())
+            elif not leaf.scope:
+                row = tables.number(target)
+    if found:
+        wanted.found(program, procedure, found)
+    body = body_of(kind, direction, tuple(columns.items()), tuple(children.items()), wanted.everything)
+    if body is not None:
+        yield program.number, program.version, procedure.number, direction, row, *body
+
+
+@cache
+def body_of(
+    kind: Type,
+    direction: int,
+    columns: tuple[tuple[Path, int], ...],
+    children: tuple[tuple[Path, int], ...],
+    everything: bool,
+) -> tuple[list[Op], int, int] | None:
+    """The end of a layout: what depends on the type and its columns alone; None where nothing is to be done with it."""
+    ends = [*(path for path, _ in columns), *(status_paths(kind, ()) if direction == REPLY else ())]
     needed = {path[:length] for path in ends for length in range(len(path) + 1)}
     most = min(kind.most(), UNBOUNDED)
-    if not needed and not wanted.everything and most == UNBOUNDED:
-        return
-    code = Code(direction == REPLY, columns, needed, children)
-    kind.emit(code, (), wanted.everything)
-    code.op((DONE if wanted.everything else END, 0, 0, 0))
-    row = tables.number(table) if any(not leaf.scope and leaf.path in columns for leaf in leaves) else -1
-    yield program.number, program.version, procedure.number, direction, row, code.ops, code.keep(), most
+    if not needed and not everything and most == UNBOUNDED:
+        return None
+    code = Code(direction == REPLY, dict(columns), needed, dict(children))
+    kind.emit(code, (), everything)
+    code.op((DONE if everything else END, 0, 0, 0))
+    return code.ops, code.keep(), most
 
 
 def status_paths(kind: Type, path: Path) -> Iterator[Path]:

@@ -134,8 +134,16 @@ class SmRes(IntEnum):
     STAT_FAIL = 1
 
 
+class PortmapProc(IntEnum):
+    """Of version 2; a list is the same number in versions 3 and 4."""
+
+    GETPORT = 3
+    DUMP = 4
+
+
 class MountProc(IntEnum):
     MNT = 1
+    EXPORT = 5
 
 
 class Nfs2Proc(IntEnum):

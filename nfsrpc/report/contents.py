@@ -6,11 +6,9 @@ Times are ns since the epoch, latencies seconds, None is null.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
-from pathlib import PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +17,7 @@ from nfsrpc.findings.shown import located
 from nfsrpc.report.host_names import OWNER, HostNames, diagnosis_with_names, host_names, named_host
 from nfsrpc.report.needs import FirstCapture, first_capture, one_command_per_file
 from nfsrpc.report.proof import proven
+from nfsrpc.sources.name import short_names
 from nfsrpc.tables import Tables
 from nfsrpc.wording import TimesOfDay
 
@@ -145,10 +144,8 @@ class Report(NamedTuple):
         return tuple(line for line in self.diagnosis.log if line not in seen)
 
     def file_names(self) -> list[str]:
-        """The names of the files by their numbers, without folders where they are unique without."""
-        names = [PurePath(capture.name).name for capture in self.captures]
-        counts = Counter(names)
-        return [name if counts[name] == 1 else capture.name for name, capture in zip(names, self.captures, strict=True)]
+        """The names of the files by their numbers, as far as they differ."""
+        return short_names([capture.name for capture in self.captures])
 
 
 def notes(finding: Finding) -> list[str]:

@@ -18,7 +18,7 @@ from nfsrpc.report.contents import Fault, Report, nfsrpc_version
 from nfsrpc.report.host_names import OWNER_MEANS
 from nfsrpc.report.needs import unknowns
 from nfsrpc.report.proof import display_filters
-from nfsrpc.wording import count, date_time, digits, span, time_of_day, time_zone
+from nfsrpc.wording import count, date_time, digits, span, time_zone, times_of_day
 
 
 class Title(NamedTuple):
@@ -50,6 +50,7 @@ class Listing(NamedTuple):
 class Grid(NamedTuple):
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    frames: Sequence[tuple[int, int]] = ()  # of each row: capture and frame, in its column `file:frame`
 
 
 class Commands(NamedTuple):
@@ -64,8 +65,13 @@ class Filters(NamedTuple):
     filters: Sequence[tuple[str, str]]
 
 
-Block: TypeAlias = Title | Lead | Heading | Paragraph | Listing | Grid | Commands | Filters
+class Pictures(NamedTuple):
+    """The place of pictures, where the medium has some."""
 
+
+Block: TypeAlias = Title | Lead | Heading | Paragraph | Listing | Grid | Commands | Filters | Pictures
+
+FRAME = "file:frame"  # head of the column
 STATES = {"fault": "Fault", "healthy": "Healthy", "cannot-tell": "Cannot tell"}
 
 
@@ -90,6 +96,7 @@ def blocks(report: Report) -> Iterator[Block]:
             yield block._replace(level=2) if len(faults) > 1 and isinstance(block, Heading) else block
     if more:
         yield from _table(report, "Further faults", [fault.finding for fault in faults[len(shown) :]])
+    yield Pictures()
     if report.has_owners:
         yield Paragraph(f"Owners are {OWNER_MEANS}.")
     yield from _expected(report)
@@ -116,17 +123,16 @@ def _finding(report: Report, finding: Finding) -> Iterator[Block]:
         yield Heading("Proof" if finding.certainty == "certain" else "Signs")
         files = report.file_names()
         first, more, last = ends_of(finding.evidence, PAGE.frames)
+        ends = (*first, *last)
+        times = times_of_day([proof.time for proof in ends])
         rows = [
-            (
-                time_of_day(proof.time).strip(),
-                f"{files[proof.capture]}:{proof.frame}",
-                clipped(proof.note, PAGE.characters),
-            )
-            for proof in (*first, *last)
+            (time.strip(), f"{files[proof.capture]}:{proof.frame}", clipped(proof.note, PAGE.characters))
+            for proof, time in zip(ends, times, strict=True)
         ]
-        yield Grid((f"time, {time_zone(finding.first)}", "file:frame", "what it shows"), rows)
+        places = [(proof.capture, proof.frame) for proof in ends]
+        yield Grid((f"time, {time_zone(finding.first)}", FRAME, "what it shows"), rows, places)
         yield from _more(more, "more frame", "before the last one")
-        filters, _ = first_of(display_filters((*first, *last)), SCREEN.captures)
+        filters, _ = first_of(display_filters(ends), SCREEN.captures)
         yield Filters([(files[capture], expression) for capture, expression in filters])
     if finding.needs and finding.certainty != "certain":
         yield Heading("To be sure")

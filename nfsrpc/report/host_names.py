@@ -1,19 +1,21 @@
 """Hosts by their names: `10.1.84.41 (cl1)` where captures show what a host is called.
 
-A name is what a host calls itself: machinename, caller_name, my_name (`hosts.names`). It stands behind the first
-mention of an address in a text; commands and lines of kernel logs stay as they are.
+A name is what the user calls a host (`GivenNames`), else what it calls itself: machinename, caller_name, my_name
+(`hosts.names`). It stands behind the first mention of an address in a text; commands and lines of kernel logs stay as
+they are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from nfsrpc.findings.command import HOST_NAME
 from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
+from nfsrpc.printable import clean
 
 if TYPE_CHECKING:
     from nfsrpc.tables import Tables
@@ -30,15 +32,40 @@ OWNER = re.compile(r"\b\d{1,10}@[\w.:-]+")
 OWNER_MEANS = "svid@name: a number that the client gives each owner (on Linux no process id), and its caller_name"
 
 
+class GivenNames:
+    """Names of hosts that the user has given, by address."""
+
+    names: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def add(cls, address: str, names: Iterable[str]) -> None:
+        """Adds the shortest of some names. Raises ValueError for an address that is none.
+
+        A loopback is another host's in each capture, so it gets no name; nor does anything that cannot be one.
+        """
+        try:
+            parsed = ip_address(address.partition("%")[0])
+        except ValueError:
+            raise ValueError(f"{clean(address)} is no address") from None
+        valid = [name for name in names if is_name(name)]
+        if valid and not parsed.is_loopback:
+            cls.names[str(parsed)] = shortest(valid)
+
+
 def host_names(tables: Tables) -> HostNames:
-    """The shortest name of each host, by each of its addresses."""
-    found: dict[str, str] = {}
+    """The name of each host, by each of its addresses."""
+    found: dict[str, str] = dict(GivenNames.names)
     for row in tables["hosts"].rows():
-        names = [name for name in row.names or () if is_name(name)]
+        addresses = (row.host, *(row.addresses or ()))
+        given = [GivenNames.names[address] for address in addresses if address in GivenNames.names]
+        names = given or [name for name in row.names or () if is_name(name)]
         if names:
-            name = min(names, key=lambda each: (len(each), each))
-            found |= dict.fromkeys((row.host, *(row.addresses or ())), name)
+            found |= dict.fromkeys(addresses, shortest(names))
     return found
+
+
+def shortest(names: Iterable[str]) -> str:
+    return min(names, key=lambda name: (len(name), name))
 
 
 def is_name(text: str) -> bool:

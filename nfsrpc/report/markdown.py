@@ -57,5 +57,6 @@ RENDERERS: dict[type, Callable[[Any], Iterable[str]]] = {
     document.Listing: listing,
     document.Grid: lambda block: table(block.head, block.rows),
     document.Commands: lambda block: fenced(block.lines),
+    document.Pictures: lambda block: (),
     document.Filters: lambda block: [f"Wireshark display filter, {escaped(f)}: `{text}`" for f, text in block.filters],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 
 from nfsrpc.findings.bounds import SCREEN, clipped, first_of, omitted, shortened
 from nfsrpc.findings.shown import findings_html, located
@@ -15,6 +16,23 @@ from nfsrpc.wording import count, digits
 
 # Tables whose sizes are an overview of the trace.
 OVERVIEW = ("calls", "locks", "monitors", "registrations", "paths", "flows", "hosts")
+
+
+class Page(str):
+    """The text of an HTML page, shown in a frame of its own: its styles do not mix with a notebook's.
+
+    >>> Page("<p>It's &amp;</p>")._repr_html_()[-57:]
+    'srcdoc="&lt;p&gt;It&#x27;s &amp;amp;&lt;/p&gt;"></iframe>'
+    """
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        style = "width: 100%; height: 48em; border: 0; background: Canvas"
+        return (
+            f'<iframe title="Report of nfsrpc" style="{style}" sandbox="allow-scripts allow-popups" '
+            f'allow="clipboard-write" srcdoc="{escape(self)}"></iframe>'
+        )
 
 
 def html(report: Report, tables: Tables) -> str:

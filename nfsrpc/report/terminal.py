@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO, TypeAlias
 
 from nfsrpc.printable import clean
@@ -67,6 +67,26 @@ def wrap(text: str, width: int, first: int | None = None) -> list[str]:
         else:
             lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
     return [line.replace("\n", " ") for line in lines]
+
+
+def reflowed(text: str) -> Iterator[str]:
+    """One line per paragraph or list item of a text.
+
+    >>> list(reflowed("One\\ntwo.\\n\\n- an\\n  item\\n- another\\n\\n    $ code"))
+    ['One two.', '', '- an item', '- another', '', '    $ code']
+    """
+    paragraph = ""
+    for line in text.splitlines():
+        begins = not line.strip() or line.startswith((" " * 4, "- ", "* "))
+        if paragraph and begins:
+            yield paragraph
+            paragraph = ""
+        if not line.strip() or line.startswith(" " * 4):
+            yield line.rstrip()
+        else:
+            paragraph = f"{paragraph} {line.strip()}" if paragraph else line.rstrip()
+    if paragraph:
+        yield paragraph
 
 
 def columns(rows: Iterable[Sequence[str]], right: Sequence[bool] | None = None) -> list[str]:

@@ -13,8 +13,9 @@
     Capture          what was read, and what it lacks
     Traffic          one line per program
 
-One fault fits one screen (`LINES`): what has no room is named, and --verbose prints it. Of many things the first are
-shown and how many more there are (findings/bounds.py). Commands are never wrapped, so that they can be copied.
+One fault fits one screen (`LINES`), several fit two: what has no room is named, and --verbose prints it. From `MANY`
+faults on a table of them comes first, and each has its proof and remedy alone. Of many things the first are shown and
+how many more there are (findings/bounds.py). Commands are never wrapped, so that they can be copied.
 """
 
 from __future__ import annotations
@@ -34,17 +35,20 @@ from nfsrpc.report.needs import unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
 from nfsrpc.rules import FAMILIES
-from nfsrpc.wording import count, digits, span, time_of_day
+from nfsrpc.wording import count, digits, span, time_of_day, times_of_day
 
 MARGIN = 10  # labels stand in it
 LINES = 40  # of a screen, which one fault fits
-# Blocks that a screen does without where a fault leaves no room, in this order; never what a capture lacks.
+SCREENS = 2  # for several faults
+MANY = 3  # faults that are listed in a table, and then shown without explanations
+# Blocks that a screen does without where a fault leaves no room, in this order; never what a capture lacks. How many
+# checks could not be judged stands behind those that passed.
 EXPENDABLE = ("Traffic", "Unknown", "Capture", "Also")
 JOINED = ("Passed", "Capture", "Traffic")  # with no empty line between them
 WIDEST_PLACE = 24  # file and frame, in a column of their own
 TERSE = 4  # frames of proof; then effects and competing causes are only named, too
-INDENT = 10  # of the further lines of a proof: below what stands behind the time of day
-FRAMES = (SCREEN.frames, 6, TERSE)  # of proof: fewer where a fault would not fit
+INDENT = 10  # of the further lines of a proof: below what stands behind the time of day, in seconds
+FRAMES = (SCREEN.frames, 6, TERSE, 2)  # of proof: fewer where a fault would not fit
 FIRST = ("LCK", "CBK")  # families of checks that passed: evidence that locks work comes first
 RANKS = {family: rank for rank, family in enumerate((*FIRST, *(one for one in FAMILIES if one not in FIRST)))}
 
@@ -56,9 +60,21 @@ def render(report: Report, width: int = 80, colour: bool = False, verbose: bool 
     paint = painted if colour else plain
     for frames in FRAMES:
         lines = list(_Page(report, width, paint, frames, verbose).lines())
-        if verbose or len(report.faults) != 1 or len(lines) <= LINES:
+        if verbose or not report.faults or len(lines) <= room_for(report.faults):
             break
     return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def room_for(faults: Sequence[Fault]) -> int:
+    """The lines that a report of faults has."""
+    return LINES * min(len(faults), SCREENS)
+
+
+def one_line(report: Report) -> str:
+    """The verdict in one line: FAULT REG001 10.1.84.31 (nfssrv): what is wrong."""
+    verdict = report.diagnosis.verdict
+    rules = "".join(f" {fault.finding.rule} {report.located(fault.finding)}" for fault in report.faults[:1])
+    return clean(f"{BADGES[verdict.state].strip()}{rules}: {verdict.summary}") + "\n"
 
 
 class _Page:
@@ -71,19 +87,20 @@ class _Page:
         self.files = report.file_names()
         self.faults = report.faults
         self.printed: set[Command] = set()  # commands of captures
+        self.is_brief = len(self.faults) >= MANY and not verbose
 
     def lines(self) -> Iterator[str]:
         """The lines of the report: verdict and faults, and as much of the rest as one screen has room for."""
         lines = list(self.leading())
         blocks = [(label, list(block)) for label, block in self.rest()]
         blocks = [(label, block) for label, block in blocks if block]
-        left: list[str] = []
-        if len(self.faults) == 1 and not self.verbose:
+        left = ["why", "affected clients", "verify"] if self.is_brief else []
+        if self.faults and not self.verbose:
             lacking = any(map(lacks, self.report.captures))
             for label in EXPENDABLE:
                 if lacking and label == "Capture":
                     continue
-                if len(lines) + sum(1 + len(block) for _, block in blocks) + 1 + bool(left) <= LINES:
+                if len(lines) + sum(1 + len(block) for _, block in blocks) + 1 + bool(left) <= room_for(self.faults):
                     break
                 left += [label for name, _ in blocks if name == label]
                 blocks = [(name, block) for name, block in blocks if name != label]
@@ -102,14 +119,17 @@ class _Page:
         yield from self.verdict()
         yield from self.do_first()
         shown, more = first_of(self.faults, SCREEN.causes)
+        if self.is_brief:
+            yield ""
+            yield from self.block("Faults", self.table_of(shown))
         for number, fault in enumerate(shown, 1):
             yield ""
             yield from self.fault_heading(number, fault) if len(self.faults) > 1 else ()
-            yield from self.proof_and_remedy(fault)
-            yield from self.explained(fault.effects)
+            yield from self.in_brief(fault) if self.is_brief else self.proof_and_remedy(fault)
+            yield from self.explained(fault.effects) if not self.is_brief else ()
         if more:
             yield ""
-            yield from self.block("Faults", self.listed([fault.finding for fault in self.faults[len(shown) :]]))
+            yield from self.block("Further", self.listed([fault.finding for fault in self.faults[len(shown) :]]))
 
     def rest(self) -> Iterator[tuple[str, Iterable[str]]]:
         """The blocks below the verdict, each with its label."""
@@ -145,6 +165,21 @@ class _Page:
         yield self.paint("heading", clean(f"Fault {number} of {len(self.faults)}: {heading(fault.finding)}"))
         yield from wrap(clipped(fault.summary, SCREEN.characters), self.prose)
 
+    def table_of(self, faults: Sequence[Fault]) -> list[str]:
+        """One line per fault: rule, certainty, host."""
+        rows = [
+            (f"{number}.", f"{found.rule} {found.name}", found.certainty, self.report.located(found))
+            for number, found in enumerate((fault.finding for fault in faults), 1)
+        ]
+        return columns(rows, (False,) * 4)
+
+    def in_brief(self, fault: Fault) -> Iterator[str]:
+        """The first and the last frame that prove a fault, and its remedy."""
+        finding = fault.finding
+        proof = finding.evidence[:1] + finding.evidence[1:][-1:]
+        yield from self.block("Proof" if finding.certainty == "certain" else "Signs", self.evidence(proof))
+        yield from self.block("Fix", self.commands(finding.remedy, self.where(finding)))
+
     def proof_and_remedy(self, fault: Fault) -> Iterator[str]:
         finding, several = fault.finding, len(self.faults) > 1
         yield from self.block("Why", self.text(finding.explanation))
@@ -175,7 +210,7 @@ class _Page:
         for number, cause in enumerate(hypotheses, 1):
             where = f" on {self.report.host(cause.host)}" if cause.host else ""
             lines += self.hanging(f"{number}. ", f"{cause.rule} {cause.name}{where}")
-            if self.frames_shown == TERSE:
+            if self.frames_shown <= TERSE:
                 continue
             if cause.supports:
                 lines += self.hanging("   + ", cause.supports)
@@ -209,7 +244,7 @@ class _Page:
             yield from self.block("Kernel", lines if log.lines else [*lines, "nothing about NFS, its locks or RPC"])
 
     def explained(self, findings: Sequence[Finding]) -> Iterator[str]:
-        terse = self.frames_shown == TERSE and len(findings) <= SCREEN.findings
+        terse = self.frames_shown <= TERSE and len(findings) <= SCREEN.findings
         brief = self.text(f"{', '.join(finding.id for finding in findings)} (--verbose)") if findings else ()
         yield from self.block("Explains", brief if terse else self.listed(findings))
 
@@ -236,7 +271,9 @@ class _Page:
         clear = sorted(self.report.diagnosis.clear, key=lambda answer: (rank(answer.rule), answer.rule))
         if not self.verbose:
             number = len({answer.rule for answer in clear})
-            yield from self.block("Passed", [f"{count(number, 'check')} (--verbose lists them)"] if number else ())
+            unknown = len({answer.rule for answer in self.report.diagnosis.cannot_tell}) if self.faults else 0
+            said = f"{count(number, 'check')}{f', {unknown} could not be judged' if unknown else ''}"
+            yield from self.block("Passed", [f"{said} (--verbose lists them)"] if number or unknown else ())
             return
         lines = [line for answer in clear for line in self.hanging(f"{answer.rule}  ", answer.evidence)]
         yield from self.block("Passed", lines)
@@ -244,7 +281,7 @@ class _Page:
     def unknown(self, answers: Sequence[CannotTell]) -> Iterator[str]:
         """Rules that lack the same thing share an entry; beside a likely fault only reasons that a capture removes.
 
-        Beside a certain fault what else is unknown is of no use at 3 am: --verbose and the other formats have it.
+        Beside certain faults they are only counted, with the checks that passed: --verbose has the reasons.
         """
         lines: list[str] = []
         state = self.report.diagnosis.verdict.state
@@ -325,11 +362,12 @@ class _Page:
         places = [clean(f"{self.files[proof.capture]}:{proof.frame}") for proof in shown]
         width = min(max(map(len, places), default=0), WIDEST_PLACE)
         lines: list[str] = []
-        for proof, place in zip(shown, places, strict=True):
+        times = times_of_day([proof.time for proof in shown])
+        for proof, place, time in zip(shown, places, times, strict=True):
             if last and proof is last[0]:
                 lines.append(f"… {left_out} more frames (--verbose)")
-            head = f"{time_of_day(proof.time)}  {place.ljust(width)}  "
-            lines += self.hanging(head, proof.note, min(len(head), INDENT))
+            head = f"{time}  {place.ljust(width)}  "
+            lines += self.hanging(head, proof.note, INDENT)
         return lines
 
     def filters(self, evidence: Sequence[Evidence]) -> list[str]:

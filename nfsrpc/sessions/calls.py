@@ -15,6 +15,7 @@ from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.sessions.exchanges import NO_NUMBER, Exchanges, transports
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.status_names import names_of_statuses
 from nfsrpc.tables import CALL_STATES, CALLS, COPIES, Calls, Copies
 
 
@@ -50,6 +51,9 @@ def calls(exchanges: Exchanges, hosts: Hosts) -> Calls:
         "transport": lambda: transports(ordered(raw["transport"])),
         "program": kind(program_text),
         "procedure": kind(procedure_text),
+        "status_name": lambda: names_of_statuses(
+            *(ordered(raw[name]) for name in ("prog", "vers", "proc", "rpc_status", "status"))
+        ),
         "state": lambda: Coded(ordered(exchanges.states), CALL_STATES),
         "machine": lambda: decoded.text(ordered(raw["machine"])),
         "loopback": lambda: ordered(hosts.is_loopback(raw["client"], raw["server"])),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -65,7 +64,7 @@ class Hosts:
         if domain in self.loopbacks.owners:
             return self.text(self.loopbacks.owners[domain])
         interface = f" interface {interface_of(domain)}" if interface_of(domain) else ""
-        return f"{self.texts[number]} of {PurePath(self.decoded.files[file_of(domain)]).name}{interface}"
+        return f"{self.texts[number]} of {self.decoded.short_names[file_of(domain)]}{interface}"
 
     def role(self, number: int) -> str:
         """The role of the host that has this address."""

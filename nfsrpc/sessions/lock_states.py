@@ -39,7 +39,7 @@ LOOKS = 16
 Range = tuple[int, int]  # first and last byte
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Session:
     """Its range, and the number of the step that counts, of each kind; NONE where there is none."""
 

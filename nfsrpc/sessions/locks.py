@@ -16,7 +16,7 @@ import numpy as np
 
 from nfsrpc.columns import DTYPES, NAT, NULLS, Array, Coded, Mask, Masked, Source, isin
 from nfsrpc.decode import Decoded
-from nfsrpc.protocols.numbers import Nlm4Stats
+from nfsrpc.protocols.numbers import AcceptStat, Nlm4Stats
 from nfsrpc.sessions import lock_states, nlm
 from nfsrpc.sessions.calls import seconds
 from nfsrpc.sessions.conflicts import NEVER, Holds, in_the_way
@@ -27,6 +27,7 @@ from nfsrpc.sessions.messages import readable
 from nfsrpc.sessions.nlm import GRANT, REQUEST, UNLOCK, Steps
 from nfsrpc.sessions.paths import HandlePaths
 from nfsrpc.sessions.ranges import TO_THE_END
+from nfsrpc.sessions.status_names import NLM4_LOCK, names_of_statuses
 from nfsrpc.tables import CALL_STATES, GRANTED_BY, LOCK_STATES, LOCKS, Calls, Copies, Locks
 
 IN_CONFLICT = (Nlm4Stats.DENIED, Nlm4Stats.DEADLCK)  # because of another's lock
@@ -298,6 +299,14 @@ class LockSessions:
         status: Array = np.where(granted, np.int32(Nlm4Stats.GRANTED), last)
         return status
 
+    def status_name(self) -> Coded:
+        status = self.status()
+        answered = np.where(
+            status == Nlm4Stats.GRANTED, AcceptStat.SUCCESS, self.of_call("last", "rpc_status", NULLS["u8?"])
+        )
+        prog, vers, proc = (np.full(self.length, number) for number in NLM4_LOCK)
+        return names_of_statuses(prog, vers, proc, answered, status)
+
     @cached_property
     def held_by(self) -> Array:
         """For each session that had to wait, or was denied, the one that was in its way; NONE where none is seen."""
@@ -372,6 +381,7 @@ class LockSessions:
             "state": Coded(self.at["state"], LOCK_STATES),
             "status": self.status(),
             "rpc_status": self.of_call("last", "rpc_status", NULLS["u8?"]),
+            "status_name": self.status_name,
             "answer": self.states_of("last"),
             "granted_by": Coded(self.at["by"], GRANTED_BY),
             "latency_s": lambda: seconds(request.time, self.answered("request").time),

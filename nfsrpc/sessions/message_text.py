@@ -9,10 +9,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from nfsrpc.protocols import program_name, rpc, status_name
-from nfsrpc.protocols.numbers import AcceptStat, NlmProc, Prog, Rejected
+from nfsrpc.protocols import program_name, status_name
+from nfsrpc.protocols.numbers import AcceptStat, Prog
 from nfsrpc.sessions import Sessions
 from nfsrpc.sessions.ranges import is_to_the_end
+from nfsrpc.sessions.status_names import NLM4_LOCK, rpc_status_name
 from nfsrpc.tables import Monitors, Registrations
 
 # What people call the programs that the portmapper is asked for, where it is not the name of the protocol.
@@ -24,7 +25,6 @@ STATUS_COLUMNS = {
     "UNLOCK_RES": "unlock_status",
     "GRANTED_RES": "callback_status",
 }
-NLM4_LOCK = (Prog.NLM, 4, NlmProc.LOCK)  # its result has every value of nlm4_stats
 
 
 class Messages:
@@ -68,7 +68,7 @@ class Messages:
         if call.reply_frame is None:
             return ""
         if call.rpc_status not in (None, AcceptStat.SUCCESS):
-            return rpc_status(call.rpc_status)
+            return rpc_status_name(call.rpc_status)
         answers = self._registrations.get(call.exchange, ())
         if len(answers) == 1 and answers[0].source != "DUMP" and answers[0].port is not None:
             return f"port {answers[0].port}" if answers[0].port else "not registered"
@@ -111,13 +111,3 @@ def byte_range(offset: int | None, length: int | None) -> str:
         return f"from byte {start}" if start else "whole file"
     last = start + (length or 0) - 1
     return f"byte {start}" if last == start else f"bytes {start}–{last}"
-
-
-def rpc_status(number: int) -> str:
-    """
-    >>> rpc_status(1), rpc_status(16), rpc_status(33), rpc_status(31)
-    ('PROG_UNAVAIL', 'RPC_MISMATCH', 'AUTH_BADCRED', '31')
-    """
-    if number >= Rejected.AUTH_ERROR:
-        return rpc.auth_stat.names.get(number - Rejected.AUTH_ERROR, f"AUTH_ERROR {number - Rejected.AUTH_ERROR}")
-    return "RPC_MISMATCH" if number == Rejected.RPC_MISMATCH else rpc.accept_stat.names.get(number, str(number))

@@ -24,7 +24,7 @@ PROTOCOLS = sorted({procedure.partition(".")[0] for procedure in LESSONS})
 FAILED = -1
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Events:
     """One row per name in a reply. NO_STRING stands for the strings that an event lacks."""
 

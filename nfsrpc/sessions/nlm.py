@@ -45,7 +45,7 @@ DTYPES = {"svid": np.int32, "l_offset": np.uint64, "l_len": np.uint64}
 BOOLS = ("exclusive", "block", "reclaim")
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Steps:
     """One row per message about a range, in the order of time."""
 

@@ -78,7 +78,9 @@ def _row(values: tuple[Any, ...]) -> tuple[Any, ...]:
     (prog, vers, proc), counts, latencies, greatest = values
     known = proc != NO_NUMBER
     name = procedure_name(prog, vers, proc) if known else None
-    times = [None if time is None else min(time, greatest) / 1e9 for time in (*latencies, greatest)]
+    # Of a window without end the greatest may be of a time that is over, and not known any more.
+    known_times = (time if greatest is None or time is None else min(time, greatest) for time in (*latencies, greatest))
+    times = [None if time is None else time / 1e9 for time in known_times]
     return prog, vers, proc if known else None, program_name(prog, vers), name, *counts, *times
 
 

@@ -51,6 +51,12 @@ class Sessions(Tables):
             self._built[name] = BUILDERS[name](self)
         return self._built[name]
 
+    def forget(self) -> None:
+        """Gives back the memory of what was built. It is built again where it is used."""
+        self._built.clear()
+        for name in ("exchanges", "hosts", "tallies", "paths", "membership"):
+            self.__dict__.pop(name, None)
+
     def __iter__(self) -> Iterator[str]:
         return iter(BUILDERS)
 

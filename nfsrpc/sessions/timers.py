@@ -51,7 +51,7 @@ TIMERS = (
     Timer("ask-again", "ask", (3.0,), 0.25, "the kernel's search for a service"),
     Timer("portmapper-retry", "unreachable", (5.0,), 0.25, "the kernel's retries of a portmapper that does not answer"),
     Timer("resolver", "answer", (5.0, 10.0, 15.0, 20.0, 30.0, 40.0), 0.05, "a resolver's timeout is 5 s per try"),
-    Timer(SEARCHES, "answer", (61.5,), 0.04, "the 20 queries of lockd for statd"),
+    Timer(SEARCHES, "answer", (61.5,), 0.04, "lockd's search for statd"),
     Timer(BEHIND, "answer", (123.0,), 0.06, "behind another request that waited a minute"),
     Timer("statd-timeout", "refusal", (60.0,), 0.05, "a Linux server's timeout for the reply of statd"),
     Timer("statd-timeout-ganesha", "refusal", (18.0,), 0.1, "Ganesha's timeout for the reply of statd"),

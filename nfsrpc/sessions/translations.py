@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
@@ -55,8 +55,7 @@ def translated(decoded: Decoded) -> Decoded:
     return found.applied() if found.chains else decoded
 
 
-@dataclass
-class Chain:
+class Chain(NamedTuple):
     """The pairs of addresses that one conversation has on its way, from the client's network to the server's."""
 
     pairs: tuple[Pair, ...]

@@ -6,8 +6,18 @@ the bytes of one of them, in chunks of any size, decompressed as they come. What
 
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.find import find_captures
-from nfsrpc.sources.in_memory import Capture, Path, captures, is_read_once, name_of, open_capture, read_again, usable
-from nfsrpc.sources.name import ring_name, shown_name
+from nfsrpc.sources.in_memory import (
+    Capture,
+    Path,
+    captures,
+    is_read_once,
+    name_of,
+    open_capture,
+    read_again,
+    ring_of,
+    usable,
+)
+from nfsrpc.sources.name import ring_name, short_names, shown_name
 from nfsrpc.sources.source import Source, open_source
 
 __all__ = [
@@ -23,6 +33,8 @@ __all__ = [
     "open_source",
     "read_again",
     "ring_name",
+    "ring_of",
+    "short_names",
     "shown_name",
     "usable",
 ]

@@ -1,8 +1,9 @@
-"""Names, wildcards and directories (a ring of files of `tcpdump -W`) to files.
+"""Names, wildcards, directories and archives to files.
 
-A directory may hold other files; a capture is recognised by its first bytes, compressed or not. A file that has the
-name of a capture and is none, and one that cannot be read, may be a missing part of the ring: it is an error among the
-files, and stops none of the others. Only regular files are opened: a named pipe would block.
+The files of a directory are a ring (of `tcpdump -W`); each subdirectory, and each archive, is a node's. A directory may
+hold other files; a capture is recognised by its first bytes, compressed or not. A file that has the name of a capture
+and is none, and one that cannot be read, may be a missing part of the ring: it is an error among the files, and stops
+none of the others. Only regular files are opened: a named pipe would block.
 """
 
 import glob
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from nfsrpc.sources import pcap
+from nfsrpc.sources.archive import INCIDENTS, Member, is_archive_at, members_of
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.name import ring_name
 from nfsrpc.sources.source import STANDARD_INPUT, open_source, unopened
@@ -29,11 +31,11 @@ KINDS = {
     stat.S_IFBLK: "a device",
 }
 
-Found: TypeAlias = str | SourceError
+Found: TypeAlias = str | Member | SourceError
 
 
 def find_captures(paths: Iterable[str | os.PathLike[str]]) -> list[Found]:
-    """The files that `paths` name, in their order, those of a directory or wildcard by name; and errors.
+    """The captures that `paths` name, in their order, those of a directory, wildcard or archive by name; and errors.
 
     >>> find_captures(["b.pcap", "-"])
     ['b.pcap', '-']
@@ -49,25 +51,58 @@ def _expand(path: str) -> Iterator[Found]:
         if not matches:
             yield SourceError(path, "no file matches")
         for match in matches:
-            yield from _captures_in(match) if os.path.isdir(match) else [_irregular(match) or match]
+            yield from _captures_in(match) if os.path.isdir(match) else _file(match, _irregular(match))
     else:
-        yield path
+        yield from _file(path)
+
+
+def _file(path: str, error: SourceError | None = None) -> Iterator[Found]:
+    """A file, or the captures in it if it is an archive; its error, if it has one."""
+    if error is None and path != STANDARD_INPUT and is_archive_at(path):
+        yield from members_of(path, is_capture, has_name_of_capture)
+    else:
+        yield error or path
 
 
 def _captures_in(directory: str) -> Iterator[Found]:
+    """The captures of a directory, which are a ring, and then of each subdirectory, which is a node's."""
+    try:
+        entries = sorted(os.scandir(directory), key=lambda entry: entry.path)
+    except OSError as error:
+        yield SourceError(directory, f"cannot be listed: {error.strerror}")
+        return
+    found = [*_ring_in(directory), *(each for entry in entries if is_node(entry) for each in _ring_in(entry.path))]
+    yield from found or [SourceError(directory, "holds no capture")]
+
+
+def is_node(entry: os.DirEntry[str]) -> bool:
+    """Whether a subdirectory is a node's. A link may lead anywhere."""
+    return entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".") and entry.name != INCIDENTS
+
+
+def _ring_in(directory: str) -> Iterator[Found]:
     try:
         paths = sorted(entry.path for entry in os.scandir(directory))
     except OSError as error:
         yield SourceError(directory, f"cannot be listed: {error.strerror}")
         return
     files = [(path, why_not(path)) for path in paths if not os.path.isdir(path)]
-    rings = {ring_name(path) for path, error in files if error is None}
-    found = [
-        error or path
-        for path, error in files
-        if error is None or _is_unknown(error) or CAPTURE_NAME.search(path) or ring_name(path) in rings
-    ]
-    yield from found or [SourceError(directory, "holds no capture")]
+    rings = {ring_name(path) for path, reason in files if reason is None}
+    for path, reason in files:
+        if reason is None:
+            yield path
+        elif is_archive_at(path):
+            yield from members_of(path, is_capture, has_name_of_capture)
+        elif _is_unknown(reason) or has_name_of_capture(path) or ring_name(path) in rings:
+            yield reason
+
+
+def is_capture(head: bytes) -> bool:
+    return head.startswith(CAPTURE_MAGIC)
+
+
+def has_name_of_capture(path: str) -> bool:
+    return CAPTURE_NAME.search(path) is not None
 
 
 def why_not(path: str) -> SourceError | None:
@@ -83,7 +118,7 @@ def why_not(path: str) -> SourceError | None:
                     break
     except SourceError as error:
         return error.with_traceback(None)
-    return None if head.startswith(CAPTURE_MAGIC) else SourceError(path, "is not a capture")
+    return None if is_capture(head) else SourceError(path, "is not a capture")
 
 
 def _irregular(path: str) -> SourceError | None:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
+from nfsrpc.sources.archive import Member
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.find import find_captures
-from nfsrpc.sources.name import shown_name
+from nfsrpc.sources.name import ring_name, shown_name
 from nfsrpc.sources.source import STANDARD_INPUT, Readable, Source, open_source
 
 Path: TypeAlias = str | os.PathLike[str]
@@ -28,12 +29,13 @@ class InMemory:
         self.name = name
         self.begin = begin
         self.once = once
+        self.size: int | None = None
 
     def __str__(self) -> str:
         return self.name
 
 
-Capture: TypeAlias = str | InMemory
+Capture: TypeAlias = str | InMemory | Member
 
 
 def captures(things: Iterable[Any]) -> list[Capture]:
@@ -61,7 +63,7 @@ def usable(things: Iterable[Any]) -> tuple[list[Capture], list[SourceError]]:
 def _captures(thing: Any) -> Iterator[Capture | SourceError]:
     if isinstance(thing, (str, os.PathLike)):
         yield from find_captures([thing])
-    elif isinstance(thing, InMemory):
+    elif isinstance(thing, InMemory | Member):
         yield thing
     elif isinstance(thing, BYTES):
         yield _of_chunks([bytes(thing)])
@@ -146,7 +148,16 @@ def open_capture(capture: Capture, **chunk_size: int) -> Source:
     """The bytes of a capture from the start. Raises SourceError."""
     if isinstance(capture, str):
         return open_source(capture, **chunk_size)
-    return Source(capture.name, capture.begin(), None, **chunk_size)
+    return Source(capture.name, capture.begin(), capture.size, **chunk_size)
+
+
+def ring_of(capture: Capture) -> str:
+    """The name that the files of one ring share: that of their folder, and theirs without what is counted up."""
+    if isinstance(capture, Member):
+        return capture.ring
+    if isinstance(capture, InMemory):
+        return ring_name(capture.name)
+    return os.path.join(os.path.dirname(os.path.abspath(capture)), ring_name(capture))
 
 
 def is_read_once(capture: Capture) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import PurePath
 
 
@@ -18,3 +20,18 @@ def shown_name(name: str) -> str:
 def ring_name(file: str) -> str:
     """A file's name without the part that tcpdump counts up: trace.pcap12, trace-20260101-1200.pcap."""
     return re.sub(r"\d+", "", PurePath(file).name)
+
+
+def short_names(files: Sequence[str]) -> list[str]:
+    """The names of files without their folders; of several folders with the last one, which is the node's name.
+
+    >>> short_names(["ring/a.pcap0", "ring/a.pcap1"]), short_names(["/srv/node1/a.pcap", "/srv/node2/a.pcap"])
+    (['a.pcap0', 'a.pcap1'], ['node1/a.pcap', 'node2/a.pcap'])
+    """
+    paths = [PurePath(file) for file in files]
+    if len({path.parent for path in paths}) == 1:
+        names = [path.name for path in paths]
+    else:
+        names = ["/".join(path.parts[-2:]) for path in paths]
+    counts = Counter(names)
+    return [name if counts[name] == 1 else file for name, file in zip(names, files, strict=True)]

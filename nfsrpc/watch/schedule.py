@@ -25,7 +25,8 @@ from nfsrpc.sources.live_queue import WAKE, LiveQueue, LiveSource, NextFile
 from nfsrpc.trace import Trace
 from nfsrpc.watch.changes import Change, Changes, LockWait, waits_in
 from nfsrpc.watch.limit import LAST_LOOK, LOOK, Limit
-from nfsrpc.watch.watch import WINDOW_S, Stir, Watch
+from nfsrpc.watch.watch import WINDOW_S, Kept, Stir, Watch
+from nfsrpc.watch.window import MAX_ROWS
 from nfsrpc.wording import SECOND, date_time
 
 INTERVAL_S = 1.0
@@ -54,6 +55,8 @@ class Options:
     for_s: float = float("inf")  # the duration of the whole
     until_finding: bool = False
     rules: Settings = DEFAULTS  # the rules to run, and their thresholds, as `diagnose` takes them
+    kept: Kept | None = None  # the frames that are kept besides
+    max_rows: int = MAX_ROWS  # exchanges that are listed
 
 
 class Health(NamedTuple):
@@ -94,7 +97,7 @@ class Live:
     limit: Limit | None = None  # of looks
 
     def __post_init__(self) -> None:
-        self.watch = Watch(self.source.name, self.options.window_s)
+        self.watch = Watch(self.source.name, self.options.window_s, self.options.kept, self.options.max_rows)
         self.changes = Changes()
         self.trouble: SourceError | None = None  # with which the source ended
         self.stopped_at: float | None = None

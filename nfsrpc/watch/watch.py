@@ -7,8 +7,9 @@ the age of an unanswered request grows although no packet comes, by `elapsed`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,10 +20,12 @@ from nfsrpc.reading import SECONDARY, WRITES, refusing
 from nfsrpc.sessions import COUNTING, WANTED
 from nfsrpc.sources import Capture, SourceError
 from nfsrpc.trace import Trace
-from nfsrpc.watch.window import NFS_PROGRAMS, Window
+from nfsrpc.watch.window import MAX_ROWS, NFS_PROGRAMS, Window
 from nfsrpc.wording import SECOND
 
 WINDOW_S = 900.0
+# Bytes of frames by program, those of other programs, and ports, as the core takes them.
+Kept: TypeAlias = tuple[Sequence[tuple[int, int]], int, Sequence[int]]
 # Rows are taken from the core after so many bytes at the latest: those of a busy second.
 STIR_BYTES = 64 << 20
 # The core drops its strings after so many strings and rows of messages: well below its limits, so that none is refused.
@@ -42,15 +45,23 @@ class Stir(IntEnum):
 class Watch:
     """An endless capture, with its decoder and its window."""
 
-    def __init__(self, source: Capture = "-", window_s: float = WINDOW_S) -> None:
+    def __init__(
+        self,
+        source: Capture = "-",
+        window_s: float = WINDOW_S,
+        kept: Kept | None = None,
+        max_rows: int = MAX_ROWS,
+    ) -> None:
+        """`kept`: frames that the decoder keeps besides, for who takes them (`Decoder.take_kept`)."""
         layouts, specs = compile(PROTOCOLS, WANTED)
-        self.decoder = Decoder(layouts, specs, 0, COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES)
-        self.window = Window({table: dict(columns) for table, columns in specs}, round(window_s * SECOND))
+        self.decoder = Decoder(layouts, specs, 0, COUNTING.procedures, secondary=SECONDARY, by_handle=WRITES, ring=kept)
+        self.window = Window({table: dict(columns) for table, columns in specs}, round(window_s * SECOND), max_rows)
         self.window.sources[0] = source
         self.last = NAT  # the latest packet
         self.frames = 0  # of all files
         self.bytes = 0
         self.drops: int | None = None  # frames lost in capturing, by the source's count
+        self.settle: Callable[[dict[str, Any]], None] = lambda _: None  # called with each batch of rows that are final
         self._snapshot: dict[str, Any] | None = None
         self._current = False  # the snapshot is of everything fed so far
         self._stirred = 0  # frames at the last `stir`
@@ -95,6 +106,7 @@ class Watch:
         """Adds rows that are final to the window."""
         messages = sum(len(columns["exchange"]) for columns in batch["decoded"].values())
         self._taken_rows += len(batch["strings"]) + messages
+        self.settle(batch)
         self.window.add(batch, self.last)
         self._fed = 0
 
@@ -112,6 +124,12 @@ class Watch:
         self._take(batch)
         self._snapshot, self._current = snapshot, True
         return snapshot
+
+    @property
+    def snapshot(self) -> dict[str, Any]:
+        """The rows of the latest trace that are not final."""
+        assert self._snapshot is not None, "there is a trace"
+        return self._snapshot
 
     def stir(self) -> Stir:
         exchanges = self._snap()["exchanges"]
@@ -170,6 +188,7 @@ class Watch:
         if not self.bytes:
             last["captures"]["truncated"][:] = 0  # nothing came: nothing is cut
         self._note(last["captures"])
+        self.settle(last)
         self.window.add(last, self.last)
         self._current = True
         self._snapshot = EMPTY | {table: {name: values[:0] for name, values in last[table].items()} for table in LATEST}

@@ -31,9 +31,9 @@ Numbered: TypeAlias = tuple[
 # Exchanges that are listed instead of counted: at 150 bytes each, with their messages, a hundred MB. A storm of them
 # shortens the window.
 MAX_ROWS = 1 << 18
-# Of those, exchanges of NFS, which must not take the room of locks: where frames are cut, exchanges are listed of which
-# only the reply is left.
-MAX_NFS = 1 << 17
+# Of those, the part of exchanges of NFS, which must not take the room of locks: where frames are cut, exchanges are
+# listed of which only the reply is left.
+NFS_SHARE = 2
 NFS_PROGRAMS = (Prog.NFS, Prog.NFSACL)
 # Of those, exchanges that show names of files. Of very many, the latest are enough.
 MAX_NAMES = 1 << 16
@@ -57,9 +57,10 @@ class CaptureFile(NamedTuple):
 class Window:
     """The rows of the last `length` ns, by the packets' time."""
 
-    def __init__(self, kinds: Kinds, length: int) -> None:
+    def __init__(self, kinds: Kinds, length: int, max_rows: int = MAX_ROWS) -> None:
         self.kinds = kinds
         self.length = length
+        self.max_rows = max_rows
         self.since = NAT  # older rows have been dropped
         self.shortened = False  # for lack of room
         self.rows: dict[str, Columns] = {}
@@ -235,12 +236,12 @@ class Window:
         if now == NAT:
             return
         self.since = max(self.since, now - self.length)
-        self._keep("exchanges", latest(of_nfs(self.rows["exchanges"]), MAX_NFS))
+        self._keep("exchanges", latest(of_nfs(self.rows["exchanges"]), self.max_rows // NFS_SHARE))
         exchanges = self.rows["exchanges"]
-        if len(exchanges["exchange"]) > MAX_ROWS:
+        if len(exchanges["exchange"]) > self.max_rows:
             self.shortened = True
             times = np.maximum(exchanges["time"], exchanges["reply_time"])
-            self.since = max(self.since, int(np.partition(times, -MAX_ROWS)[-MAX_ROWS]))
+            self.since = max(self.since, int(np.partition(times, -self.max_rows)[-self.max_rows]))
         self._keep("exchanges", self._lately(exchanges) & latest(exchanges["flags"] & COUNTED != 0, MAX_NAMES))
         self._keep("flows", self.rows["flows"]["last"] >= self.since)
         self.rows["tallies"] = summed(self.rows["tallies"])

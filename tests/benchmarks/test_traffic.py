@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,22 @@ import pytest
 
 import nfsrpc
 from benchmarks import traffic
+from benchmarks.peers import COUNTS
 from nfsrpc._core import Decoder
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
 from nfsrpc.sources import open_source
 
 Make = Callable[[Path], None]
-captures = pytest.mark.parametrize("make", [traffic.small, traffic.bulk])
+SIZES = {"small": 8_000, "bulk": 60_000, "held": 8_000, "pairs": 8_000}  # of storm see below
+captures = pytest.mark.parametrize(
+    "make", [partial(traffic.CAPTURES[name], size=size) for name, size in SIZES.items()], ids=SIZES
+)
+# Many seconds: a lock is held for a fifth of one.
+LONGER = {"small": 100_000, "bulk": 60_000, "pairs": 100_000}
+released = pytest.mark.parametrize(
+    "make", [partial(traffic.CAPTURES[name], size=size) for name, size in LONGER.items()], ids=LONGER
+)
 NLM, LOCK, UNLOCK = 100021, 2, 4
-
-
-@pytest.fixture(autouse=True)
-def little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "EXCHANGES", 4_000)
-    monkeypatch.setattr(traffic, "FRAMES", 8_000)
-    monkeypatch.setattr(traffic, "BULK_BYTES", 60_000_000)
 
 
 def decoded(path: Path) -> dict[str, Any]:
@@ -56,7 +59,7 @@ def test_nothing_is_found(make: Make, tmp_path: Path) -> None:
     assert nfsrpc.read(tmp_path / "trace.pcap").diagnosis.findings == ()
 
 
-@captures
+@released
 def test_locks_are_taken_and_released(make: Make, tmp_path: Path) -> None:
     make(tmp_path / "trace.pcap")
     exchanges = decoded(tmp_path / "trace.pcap")["exchanges"]
@@ -82,3 +85,24 @@ def test_tshark_finds_nothing_wrong(make: Make, tmp_path: Path) -> None:
     wrong += " || tcp.analysis.lost_segment || tcp.analysis.retransmission || tcp.analysis.ack_lost_segment"
     command = ["tshark", "-r", str(tmp_path / "trace.pcap"), *checks, "-Y", wrong]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_in_the_storm_each_lock_is_sent_again_and_never_answered(tmp_path: Path) -> None:
+    traffic.storm(tmp_path / "trace.pcap", 20_000)
+    batch = decoded(tmp_path / "trace.pcap")
+    exchanges = batch["exchanges"]
+    assert len(exchanges["proc"]) == 2 * traffic.STORM_CLIENTS == 2 * len(set(exchanges["client"].tolist()))
+    assert set(exchanges["proc"].tolist()) == {LOCK}
+    assert not exchanges["reply_frame"].any()
+    assert set(exchanges["retransmits"].tolist()) == {traffic.SENDS - 1}
+    assert batch["oddities"]["kind"] == []
+
+
+@pytest.mark.parametrize("how", ["dpkt", "scapy", "pdml"])
+def test_peers_find_the_locks(how: str, tmp_path: Path) -> None:
+    if how == "pdml" and not shutil.which("tshark"):
+        pytest.skip("tshark is not installed")
+    traffic.CAPTURES["small"](tmp_path / "trace.pcap", 2_000)
+    exchanges = decoded(tmp_path / "trace.pcap")["exchanges"]
+    locks = (exchanges["prog"] == NLM) & (exchanges["proc"] == LOCK) & (exchanges["call_frame"] > 0)
+    assert COUNTS[how](str(tmp_path / "trace.pcap")) == locks.sum() > 10

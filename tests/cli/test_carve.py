@@ -149,11 +149,24 @@ def test_what_is_asked_wrongly(statd: Path, tmp_path: Path, options: tuple[str, 
 
 
 def test_what_is_carved_from_is_not_overwritten(statd: Path, tmp_path: Path) -> None:
-    capture = tmp_path / "trace.pcap"
+    capture = tmp_path / "trace.pcapng"
     capture.write_bytes(statd.read_bytes())
     result = run("carve", capture, "-o", capture)
     assert (result.exit_code, capture.read_bytes()) == (2, statd.read_bytes())
     assert result.stderr == f"nfsrpc: {capture} is what is to be carved from: name another file\n"
+
+
+@pytest.mark.parametrize("name", ["out.pcap", "out.PCAP", "out.pcapng.gz", "out.snoop"])
+def test_a_name_that_promises_another_format_is_refused(statd: Path, tmp_path: Path, name: str) -> None:
+    result = run("carve", statd, "-o", tmp_path / name)
+    assert (result.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert f"{name}: what is written is pcapng" in result.stderr
+
+
+def test_a_condition_that_no_call_meets_writes_nothing(statd: Path, tmp_path: Path) -> None:
+    result = run("carve", statd, "-o", tmp_path / "out.pcapng", "--where", "latency_s > 3600")
+    assert (result.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert result.stderr.startswith("nfsrpc: --where 'latency_s > 3600': no call of ")
 
 
 def test_what_cannot_be_written_or_read_again(statd: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from nfsrpc.diagnosis.catalogue import SECTIONS, rules
 from tests.captures_dir import SETS
-from tests.rules.expected import KNOWN_WRONG, cases
+from tests.rules.expected import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 LINKS = re.compile(r"\]\(([^)#:]+)\)")
@@ -49,12 +49,11 @@ def test_the_page_of_verdicts_says_what_is_concluded() -> None:
 
 
 @pytest.mark.parametrize("kind", ["samples", "kernel"])
-def test_the_page_of_verdicts_has_all_captures_and_no_unknown_difference(kind: str) -> None:
+def test_the_page_of_verdicts_has_all_captures_and_no_difference(kind: str) -> None:
     """That each gets its verdict is tested in tests/rules/test_captures.py."""
     rows = [line.split(" | ") for line in verdicts.standing(kind).splitlines()[4:]]
     assert len(rows) > 20
-    wrong = [row[0].removeprefix("| ") for row in rows if row[-1] != " |"]
-    assert wrong == [name for name in wrong if KNOWN_WRONG.get(name.partition("/")[0])]
+    assert [row[0].removeprefix("| ") for row in rows if row[-1] != " |"] == []
     if SETS[kind].found.is_dir():
         assert [row[0].removeprefix("| ") for row in rows] == [case.name for case in cases(kind)], GENERATED
 

@@ -7,15 +7,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from nfsrpc import cli
 from nfsrpc.cli import application, ending
-from nfsrpc.cli.ending import exit_code_of
+from nfsrpc.cli.ending import EXIT_CODES, exit_code_of
 from nfsrpc.diagnosis import catalogue
 from nfsrpc.findings.finding import Answer
-from tests.cli.command import ENVIRONMENT
+from tests.cli.command import ENVIRONMENT, run, shell
 
 
 @pytest.fixture
@@ -156,16 +157,65 @@ def test_debug_shows_where_it_came_from(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kept", "debug"),
+    ("arguments", "options", "others"),
     [
-        (["--debug", "analyze", "x"], ["analyze", "x"], True),
-        (["analyze", "x", "--debug"], ["analyze", "x"], True),
-        (["analyze", "x"], ["analyze", "x"], False),
-        (["analyze", "--", "--debug"], ["analyze", "--", "--debug"], False),
+        (["--debug", "analyze", "x"], ["--debug"], ["analyze", "x"]),
+        (["analyze", "x", "--debug"], ["--debug"], ["analyze", "x"]),
+        (["analyze", "x"], [], ["analyze", "x"]),
+        (["analyze", "--", "--debug"], [], ["analyze", "--", "--debug"]),
+        (["analyze", "--color", "never", "x", "-q"], ["--color", "never", "-q"], ["analyze", "x"]),
+        (["analyze", "--color=never", "x"], ["--color=never"], ["analyze", "x"]),
+        (["analyze", "x", "--color"], ["--color"], ["analyze", "x"]),
+        (["analyze", "--color", "--", "x"], ["--color"], ["analyze", "--", "x"]),
     ],
 )
-def test_debug_may_stand_anywhere(arguments: list[str], kept: list[str], debug: bool) -> None:
-    assert cli.without_debug(arguments) == (kept, debug)
+def test_options_of_nfsrpc_itself_may_stand_anywhere(
+    arguments: list[str], options: list[str], others: list[str]
+) -> None:
+    assert cli.divided(arguments) == (options, others)
+
+
+def test_colours_are_as_asked_for(statd: Path) -> None:
+    badge = b"\x1b[1;38;5;231;48;5;160m FAULT \x1b[0m"
+    assert shell("analyze", statd, "--color", "always", NO_COLOR="1").stdout.startswith(badge)
+    assert shell("--color=never", "analyze", statd, FORCE_COLOR="1").stdout.startswith(b" FAULT ")
+    assert shell("analyze", statd, FORCE_COLOR="1").stdout.startswith(badge)
+    wrong = shell("analyze", statd, "--color", "sometimes")
+    assert (wrong.returncode, wrong.stdout) == (2, b"")
+    assert wrong.stderr.startswith(b"nfsrpc: Invalid value for '--color': 'sometimes' is not one of ")
+
+
+def test_quiet_is_one_line(statd: Path) -> None:
+    result = shell("analyze", "-q", statd)
+    assert (result.returncode, result.stderr) == (1, b"")
+    assert result.stdout == (
+        b"FAULT REG001 10.1.84.31: The server 10.1.84.31 has no rpc.statd registered; "
+        b"10.1.84.41 (cl1) waited up to 61.6 s.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "plain", "scripted"),
+    [
+        ("server-without-statd/nfssrv-any.pcap", 1, 1),
+        ("contended/nfssrv-any.pcap", 0, 0),
+        ("one-sided/snap96-srv-any.pcap", 0, 3),
+    ],
+)
+def test_exit_codes_for_scripts(samples: Path, file: str, plain: int, scripted: int) -> None:
+    data = (samples / file).read_bytes()
+    for command, source in (("analyze", str(samples / file)), ("live", "-")):
+        assert shell(command, source, stdin=data).returncode == plain
+        assert shell(command, "--exit-code", source, stdin=data).returncode == scripted
+
+
+def test_a_source_that_fails_is_bad_whatever_is_unknown(samples: Path) -> None:
+    assert shell("live", "--exit-code", "-", stdin=b"").returncode == shell("live", "-", stdin=b"").returncode == 2
+
+
+@pytest.mark.parametrize("command", ["analyze", "live"])
+def test_help_has_the_same_words_on_exit_codes(command: str) -> None:
+    assert " ".join(EXIT_CODES.split()) in " ".join(run(command, "--help").stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -225,6 +275,7 @@ def test_an_interruption_of_the_start_is_silent(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["nfsrpc", "analyze", "trace.pcap"])
+    monkeypatch.setattr(cli, "gc", SimpleNamespace(disable=lambda: None, isenabled=lambda: True))
     for owner, name in ((cli, "open_closed_streams"), (application, "run"), (ending, "report_error")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, raising(KeyboardInterrupt()))
@@ -249,7 +300,7 @@ def test_a_thread_that_is_left_does_not_abort_the_process(monkeypatch: pytest.Mo
     thread.start()
     try:
         with pytest.raises(SystemExit):
-            cli.leave(70, ["table"])
+            cli.leave(70)
     finally:
         held.set()
         thread.join()

@@ -125,7 +125,7 @@ def test_a_ring_is_followed(incident: bytes, tmp_path: Path) -> None:
     (tmp_path / "ring0").write_bytes(incident[:30_000])
     told = shell("live", "--follow", tmp_path, "--until-finding")
     assert told.returncode == 1
-    assert re.search(r"\d\d:\d\d:\d\d  ring0\S*:\d+ ", told.stdout.decode())
+    assert re.search(r"\d\d:\d\d:\d\d(\.\d+)?  ring0\S*:\d+ ", told.stdout.decode())
 
 
 def test_on_a_terminal_there_is_a_screen_and_then_the_report(incident: bytes) -> None:

@@ -86,7 +86,7 @@ def test_the_command_line_counts_more(statd: Path, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("selct = []", "no key selct; there are select, ignore, rules; perhaps select?"),
+        ("selct = []", "no key selct; there are select, ignore, rules, hosts; perhaps select?"),
         ('select = ["XYZ"]', "select: no rule begins with XYZ (nfsrpc explain lists them)"),
         ("select = 3", 'select: not a list of names, as ["LCK", "NET"]'),
         ("rules = 3", "rules: not a table"),

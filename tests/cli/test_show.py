@@ -67,7 +67,11 @@ def shown(*args: str | Path) -> list[str]:
 
 
 def test_a_lock(capture: Path) -> None:
-    assert shown(capture, "11") == page_of(capture).splitlines()
+    assert shown(capture, "11") == [*page_of(capture).splitlines(), "", "Wireshark: frame.number in {11}"]
+
+
+def test_the_filter_for_wireshark_has_every_frame(capture: Path) -> None:
+    assert shown(capture, "11", "5-7")[-1] == "Wireshark: frame.number in {5,6,7,11}"
 
 
 def test_several_frames_and_ranges(capture: Path) -> None:
@@ -119,7 +123,7 @@ def test_the_wrapping_of_a_reply_is_that_of_its_call() -> None:
 def test_to_a_file(capture: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.txt"
     assert run("show", capture, "11", "-o", page).stdout == ""
-    assert page.read_text() == page_of(capture)
+    assert page.read_text() == f"{page_of(capture)}\nWireshark: frame.number in {{11}}\n"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nfsrpc.extras import install_command
 from tests.cli.command import ENVIRONMENT, run, shell
 
 pytest.importorskip("duckdb")
@@ -84,7 +85,10 @@ def test_what_is_no_capture(tmp_path: Path) -> None:
 def test_without_duckdb(contended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
     result = run("sql", contended, "SELECT 1")
-    assert (result.exit_code, result.stderr) == (2, "nfsrpc: a query needs duckdb: pip install 'nfsrpc[sql]'\n")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"nfsrpc: a query needs duckdb: {install_command('sql')}\n",
+    )
 
 
 def test_messages_of_standard_input(contended: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nfsrpc.cli.table import neutral_cell
+from nfsrpc.extras import install_command
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS
 from nfsrpc.tables import TABLES
@@ -63,7 +64,10 @@ def test_times_compare_with_and_without_a_zone(statd: Path, moment: str) -> None
 @pytest.mark.parametrize(
     ("condition", "told"),
     [
-        ("latency > 5", "name 'latency' is not defined; calls has the columns capture, call_frame, "),
+        ("latency > 5", "name 'latency' is not defined; did you mean latency_s?; calls has the columns capture, "),
+        ("state == 'anwsered'", "state is never 'anwsered'; did you mean answered?; it is answered, unanswered, "),
+        ("'LOK' != procedure", "procedure is never 'LOK'; did you mean LOCK?; it is NULL, SET, "),
+        ("state in ['answered', 'helt'] and xid > 5", "state is never 'helt'; it is answered, "),
         ("latency_s >", "invalid syntax"),
         ("client > 5", ""),
         ("latency_s", "not a condition; compare columns"),
@@ -86,6 +90,7 @@ def test_a_bad_condition_is_one_line(statd: Path, condition: str, told: str) -> 
         (("lokcs",), "no table lokcs; perhaps locks? (nfsrpc explain lists them)"),
         (("wonders",), "no table wonders (nfsrpc explain lists them)"),
         (("calls", "--columns", "xid,foo"), "--columns: no column foo; there are capture, call_frame"),
+        (("calls", "--columns", "clinet"), "--columns: no column clinet; did you mean client?; there are capture, "),
         (("nlm4.foo",), "no messages nlm4.foo"),
     ],
 )
@@ -173,7 +178,7 @@ def test_parquet_without_pyarrow_says_what_to_install(statd: Path, monkeypatch: 
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     result = run("table", "calls", statd, "--format", "parquet")
     assert result.exit_code == 2
-    assert result.stderr == "nfsrpc: --format parquet needs pyarrow: pip install 'nfsrpc[parquet]'\n"
+    assert result.stderr == f"nfsrpc: --format parquet needs pyarrow: {install_command('parquet')}\n"
 
 
 def test_a_table_for_the_eye_is_aligned(statd: Path) -> None:

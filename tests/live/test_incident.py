@@ -1,8 +1,10 @@
 """The incident with real parts: rpcbind, rpc.statd, tcpdump and TCP between two hosts; only lockd is played."""
 
 import json
+import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import nfsrpc
 from tests.live.namespaces import Host, hosts, missing, until
 
 REASON = missing()
@@ -132,3 +135,35 @@ def ready(host: Host, watched: Lines) -> None:
             continue
         return
     raise AssertionError("live sees nothing")
+
+
+def test_a_recorder_has_the_incident_before_anybody_looks(pair: tuple[Host, Host]) -> None:
+    server, client = pair
+    server.start_rpcbind()
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        os.chmod(directory, 0o755)  # the recorder is another user
+        record = server.python(
+            "-m", "nfsrpc", "record", "-i", "any", "-d", f"{directory}/d", "--format", "jsonl", stderr=subprocess.PIPE
+        )
+        watched = Lines(record)
+        lockd = Lines(server.python("-m", "tests.live.peers", "lockd", "nfssrv"))
+        lockd.next("listening")
+        ready(server, watched)
+        Lines(client.python("-m", "tests.live.peers", "client", server.address, "/srv/a"))
+        _, told = watched.change("incident")
+        folder = Path(told["folder"])
+        assert folder.name.endswith(f"-REG001-{server.address}")
+        assert told["incident"]["node"] | {"kernel.log": ""} == {
+            "kernel.log": "",
+            "locks.txt": "written",
+            "mounts.txt": "written",
+            "rpcinfo.txt": "written",
+        }
+        assert "100000" in (folder / "rpcinfo.txt").read_text()
+        until(lambda: json.loads((folder / "manifest.json").read_text())["certainty"] == "certain")
+        found = nfsrpc.read(folder / "capture.pcapng").diagnosis.findings
+        assert ("REG001", "certain", server.address) in {(one.rule, one.certainty, one.host) for one in found}
+        record.send_signal(signal.SIGTERM)
+        watched.change("end")
+        assert record.wait(20) == 1
+        assert nfsrpc.read(f"{directory}/d").verdict.rule == "REG001"

@@ -32,7 +32,7 @@ def test_verdict_proof_and_cure() -> None:
     assert text.startswith("## Fault: REG001 statd-not-registered (certain)\n\n**10.1.84.31 runs no rpc.statd: ")
     assert "- Host to fix: 10.1.84.31\n- Clients: 10.1.84.41\n" in text
     assert section(text, "Proof")[3] == (
-        "| 12:26:40 | nfssrv-any.pcap:109 | lockd asks its own portmapper for status (100024): port 0 |"
+        "| 12:26:40.001 | nfssrv-any.pcap:109 | lockd asks its own portmapper for status (100024): port 0 |"
     )
     assert section(text, "Proof")[-1] == ("Wireshark display filter, nfssrv-any.pcap: `frame.number in {102,109,336}`")
     assert section(text, "Fix, on 10.1.84.31")[:2] == ["```sh", "systemctl enable --now rpcbind rpc-statd"]

@@ -22,6 +22,7 @@ from tests.report.samples import (
     LOGGED,
     SAMPLES,
     SERVER_LOOPBACK,
+    SEVERAL,
     STATD,
 )
 
@@ -80,7 +81,7 @@ def test_what_one_screen_has_no_room_for_is_named() -> None:
     report = LIKELY._replace(diagnosis=replace(LIKELY.diagnosis, cannot_tell=unknown, clear=HEALTHY.diagnosis.clear))
     text = render(report, 80)
     assert len(text.splitlines()) <= SCREEN
-    assert block(text, "Passed") == ["2 checks (--verbose lists them)"]
+    assert block(text, "Passed") == ["2 checks, 3 could not be judged (--verbose lists them)"]
     assert block(text, "More") == ["traffic, unknown, capture: --verbose"]
     assert {"Also", "Traffic", "Unknown", "Capture"} <= {
         line[:9].strip() for line in render(report, 80, verbose=True).splitlines()
@@ -95,17 +96,28 @@ def test_the_verdict_comes_first_with_rule_and_certainty() -> None:
 
 def test_proof_is_times_and_frames_with_what_each_shows() -> None:
     assert block(render(CERTAIN, 140), "Proof") == [
-        "12:26:40  nfssrv-any.pcap:102  LOCK of 10.1.84.41, xid 0x88b6503f, sent 4 times",
-        "12:26:40  nfssrv-any.pcap:109  lockd asks its own portmapper for status (100024): port 0",
-        "12:27:41  nfssrv-any.pcap:336  LOCK answered GRANTED, 61.6 s after it was asked",
+        "12:26:40.000  nfssrv-any.pcap:102  LOCK of 10.1.84.41, xid 0x88b6503f, sent 4 times",
+        "12:26:40.001  nfssrv-any.pcap:109  lockd asks its own portmapper for status (100024): port",
+        "0",
+        "12:27:41.564  nfssrv-any.pcap:336  LOCK answered GRANTED, 61.6 s after it was asked",
     ]
     assert block(render(CERTAIN, 80), "Filter") == ["frame.number in {102,109,336}"]
+
+
+def test_frames_of_one_second_are_told_apart() -> None:
+    times = [0, 20_000, 2 * 10**9]
+    report = with_finding(evidence=tuple(Evidence(0, frame, "sent", time) for frame, time in enumerate(times, 1)))
+    assert block(render(report, 80), "Proof") == [
+        "00:00:00.000000  nfssrv-any.pcap:1  sent",
+        "00:00:00.000020  nfssrv-any.pcap:2  sent",
+        "00:00:02.000000  nfssrv-any.pcap:3  sent",
+    ]
 
 
 def test_what_is_likely_has_signs_and_says_how_to_be_sure() -> None:
     text = render(LIKELY, 80)
     assert "\nProof " not in text
-    assert block(text, "Signs")[0].startswith("12:26:40  nfssrv-any.pcap:102  LOCK of 10.1.84.41,")
+    assert block(text, "Signs")[0].startswith("12:26:40.000  nfssrv-any.pcap:102  LOCK of 10.1.84.41,")
     assert block(text, "Be sure")[1].startswith("tcpdump -i any")
     assert text.index("Be sure") < text.index("Fix ")
 
@@ -182,8 +194,31 @@ def test_explained_findings_are_apart_from_others_and_neither_has_commands() -> 
     ]
 
 
-def test_beside_a_proven_fault_nothing_is_unknown() -> None:
-    assert "\nUnknown" not in render(CERTAIN, 80)
+def test_beside_a_proven_fault_what_is_unknown_is_counted() -> None:
+    assert block(render(CERTAIN, 80), "Passed") == ["0 checks, 3 could not be judged (--verbose lists them)"]
+    none = replace(CERTAIN.diagnosis, cannot_tell=())
+    assert "\nPassed" not in render(CERTAIN._replace(diagnosis=none), 80)
+
+
+def test_several_faults_are_listed_and_each_is_short() -> None:
+    text = render(SEVERAL, 80)
+    assert block(text, "Faults") == [
+        "1.  REG001 statd-not-registered     certain  10.1.84.31",
+        "2.  NET001 service-port-filtered    likely   10.1.84.32",
+        "3.  RPC002 authentication-rejected  certain  127.0.0.1 (node1-lo.pcap)",
+    ]
+    assert text.count("\nFix ") == 3
+    assert "\nWhy " not in text
+    assert block(text, "More") == ["why, affected clients, verify: --verbose"]
+    assert render(SEVERAL, 80, verbose=True).count("\nWhy ") == 2
+
+
+def test_two_faults_have_their_explanations() -> None:
+    causes = SEVERAL.diagnosis.verdict.causes[:2]
+    two = replace(SEVERAL.diagnosis, verdict=SEVERAL.diagnosis.verdict._replace(causes=causes))
+    text = render(SEVERAL._replace(diagnosis=two), 80)
+    assert text.count("\nWhy ") == 2
+    assert "\nFaults " not in text
 
 
 def test_rules_that_lack_the_same_share_a_line_and_a_capture() -> None:
@@ -279,14 +314,14 @@ def test_the_capture_to_make_comes_first_where_one_cannot_tell() -> None:
 
 def test_standard_input_is_called_so() -> None:
     report = CERTAIN._replace(captures=(CAPTURE._replace(file="-"),))
-    assert block(render(report, 80), "Proof")[0].startswith("12:26:40  standard input:102  LOCK")
+    assert block(render(report, 80), "Proof")[0].startswith("12:26:40.000  standard input:102  LOCK")
     assert block(render(report, 80), "Capture")[0].startswith("standard input: pcap, ")
 
 
 def test_files_are_called_by_their_names_where_these_differ() -> None:
     captures = tuple(CAPTURE._replace(file=file) for file in ("/a/x.pcap", "/b/x.pcap", "/b/y.pcap"))
     report = CERTAIN._replace(captures=captures)
-    assert report.file_names() == ["/a/x.pcap", "/b/x.pcap", "y.pcap"]
+    assert report.file_names() == ["a/x.pcap", "b/x.pcap", "b/y.pcap"]
 
 
 def test_a_capture_says_what_it_lacks() -> None:

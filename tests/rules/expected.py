@@ -21,8 +21,6 @@ from tests.captures_dir import SETS
 
 # Not of a capture format that is read here.
 UNREADABLE = ("08-nokiapcap.pcap", "33-empty.pcap", "34-not-a-capture.pcap")
-# Files that are still judged wrongly, by folder, and why. Those that are judged rightly must not stand here.
-KNOWN_WRONG: dict[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,6 @@ class Case:
     @property
     def name(self) -> str:
         return f"{self.folder.name}/{' + '.join(self.files)}"
-
-    @property
-    def known_wrong(self) -> bool:
-        return " + ".join(self.files) in KNOWN_WRONG.get(self.folder.name, ())
 
     @property
     def verdicts(self) -> tuple[str, ...]:

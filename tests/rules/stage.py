@@ -20,8 +20,9 @@ import pytest
 
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.catalogue import rules
-from nfsrpc.diagnosis.run import Inputs, ask, is_last
+from nfsrpc.diagnosis.run import ask, is_last
 from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.facts.inputs import Inputs
 from nfsrpc.findings.finding import Answer, Broken, CannotTell, Clear, Diagnosis, Finding
 from nfsrpc.sessions import WANTED, Sessions
 from tests.scenario import Exchange, Host, Scenario
@@ -60,11 +61,17 @@ class Stage:
         self.wait(seconds)
         self.nfs(client)
 
+    def looks_up(
+        self, asker: Host, host: Host, protocol: str, times: int, gap: float = 3.07, nfs: bool = True, **options: Any
+    ) -> None:
+        """A host looks for a program that is not registered, as kernels do; NFS may go on meanwhile."""
+        for _ in range(times):
+            asker.getport(host, protocol, **{"port": 0} | options)
+            (self.later if nfs else self.wait)(gap)
+
     def statd_asked(self, host: Host, times: int, port: int = 0, gap: float = 3.07) -> None:
         """The kernel of a host looks for its own statd."""
-        for _ in range(times):
-            host.getport(host, "nsm1", port=port)
-            self.wait(gap)
+        self.looks_up(host, host, "nsm1", times, gap, nfs=False, port=port)
 
     def monitored(self, host: Host, peer: Host, after: float = 0.01) -> None:
         """lockd of a host has its statd watch a peer."""
@@ -133,6 +140,10 @@ def check_words(answers: Iterable[Answer]) -> None:
         if isinstance(answer, Finding):
             said = [answer.title, answer.explanation, *(proof.note for proof in answer.evidence)]
             assert all(proof.frame > 0 and proof.capture >= 0 for proof in answer.evidence), answer
+            assert answer.severity == "info" or answer.remedy, answer
+            assert answer.count > 0, answer
+            assert (answer.first is None) == (answer.last is None), answer
+            assert answer.first is None or answer.last is None or answer.first <= answer.last, answer
         else:
             said = [answer.why if isinstance(answer, CannotTell) else getattr(answer, "evidence", "")]
         assert all(said), answer

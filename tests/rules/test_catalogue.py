@@ -11,9 +11,10 @@ import pytest
 
 from nfsrpc.columns import Table
 from nfsrpc.diagnosis.catalogue import SECTIONS, UNDOCUMENTED, Check, candidates, chosen, find, rules
-from nfsrpc.diagnosis.run import OF_OTHERS, Inputs, ask
+from nfsrpc.diagnosis.run import OF_OTHERS, ask
 from nfsrpc.diagnosis.settings import setting
 from nfsrpc.facts.basic import FACTS
+from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.subjects import SUBJECTS
 from nfsrpc.findings.finding import SEVERITIES, Answer, Broken, CannotTell, Clear, Rule
 from nfsrpc.tables import TABLES

@@ -9,6 +9,7 @@ from nfsrpc.diagnosis.catalogue import find
 from nfsrpc.diagnosis.timers import fingerprinted
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.trace import read
+from tests.records import sent_again
 from tests.rules.network.test_connection_stalled import forgotten
 from tests.rules.stage import LOCKD, Stage, diagnosed, inputs
 from tests.scenario import Host
@@ -24,9 +25,9 @@ def test_a_call_that_was_sent_again_and_answered_late(samples: Path) -> None:
         "LOCK of 10.1.84.41, retransmitted after 10.3 s, 31.8 s, 60.5 s: "
         "the client's RPC timer; at 60 s its kernel logs 'not responding'"
     )
-    assert found[336] == "its reply, after 61.6 s: the 20 queries of lockd for statd"
+    assert found[336] == "its reply, after 61.6 s: lockd's search for statd"
     assert found[107] == (
-        "10.1.84.31 asks its own portmapper for 100024 (GETPORT), repeated 20 times, every 3.1 s: "
+        "10.1.84.31 asks its own portmapper for 100024 (GETPORT), query 1 of 21, one every 3.1 s: "
         "the kernel's search for a service"
     )
 
@@ -45,7 +46,7 @@ def test_a_waiter_that_asks_by_itself(samples: Path) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "clock"),
-    [(61.5, ": the 20 queries of lockd for statd"), (47.0, ""), (15.1, ": a resolver's timeout is 5 s per try")],
+    [(61.5, ": lockd's search for statd"), (47.0, ""), (15.1, ": a resolver's timeout is 5 s per try")],
 )
 def test_an_answer_of_no_known_clock_is_left_as_it_is(seconds: float, clock: str) -> None:
     stage = Stage()
@@ -71,9 +72,26 @@ def test_tcp_gives_a_connection_up() -> None:
     )
     (found,) = [found for found in diagnosed(forgotten(Stage(), 12)).findings if found.rule == "NET003"]
     assert found.evidence[1].note == (
-        "LOCK, never acknowledged, retransmitted after 60.0 s: "
+        "LOCK, never acknowledged, on a new connection after 60.0 s: "
         "the client's RPC timer; at 60 s its kernel logs 'not responding'"
     )
+
+
+def test_what_tcp_retransmitted_before_is_not_first_retransmitted_by_rpc(samples: Path) -> None:
+    found = notes(samples / "silent-for-minutes" / "cl1-eth0.pcap")
+    assert found[145].endswith(", on a new connection after 313 s")
+
+
+def test_tcp_and_rpc_retransmit_on_one_connection() -> None:
+    stage = Stage()
+    stage.nfs()
+    lock = stage.client.lock(stage.server, acked=False)
+    frame = stage.frames()
+    stage.wait(43.7)
+    lock.resend().granted()
+    again = sent_again(stage.wire(), {frame: [0.2, 0.6, 1.4, 3.0, 6.2, 12.6, 25]})
+    (found,) = [found for found in diagnosed(again).findings if found.rule == "LCK002"]
+    assert found.evidence[0].note == "LOCK of 10.0.0.1, retransmitted by TCP, by RPC after 43.7 s"
 
 
 def test_tries_without_a_rhythm_have_no_clock() -> None:
@@ -138,7 +156,7 @@ def test_a_search_for_statd_is_named_for_lock_only() -> None:
         request.granted(after=seconds)
         return note_at(stage, 0)
 
-    assert answered("LOCK", 61.5) == ": the 20 queries of lockd for statd"
+    assert answered("LOCK", 61.5) == ": lockd's search for statd"
     assert answered("UNLOCK", 61.5) == ""
     assert answered("LOCK", 15.0) == ": a resolver's timeout is 5 s per try"
     assert answered("UNLOCK", 15.0) == ""
@@ -152,7 +170,7 @@ def test_a_server_that_answers_other_locks_does_not_search_for_its_statd() -> No
         lock.granted(after=61.5)
         return note_at(stage, 0)
 
-    assert answered(0.5) == ": the 20 queries of lockd for statd"
+    assert answered(0.5) == ": lockd's search for statd"
     assert answered(1.5) == ""
 
 
@@ -166,7 +184,7 @@ def test_where_the_servers_loopback_shows_no_search_none_is_named() -> None:
         lock.granted(after=61.5)
         return note_at(stage, 0, at=stage.server)
 
-    assert answered(20) == ": the 20 queries of lockd for statd"
+    assert answered(20) == ": lockd's search for statd"
     assert answered(9) == ""
 
 
@@ -190,3 +208,12 @@ def test_the_poll_of_a_blocked_client_is_named_for_blocked_only() -> None:
 
     assert polled("BLOCKED") == ", retried 2 times, every 30.0 s: a blocked Linux client's own retry"
     assert "blocked Linux client" not in polled("DENIED_NOLOCKS")
+
+
+def test_the_queries_of_each_round_are_numbered_by_themselves() -> None:
+    stage = Stage()
+    for number in (5, 8):
+        stage.statd_asked(stage.server, number)
+        stage.wait(60)
+    queries = inputs(stage.any(stage.server))["registrations"]["frame"].tolist()
+    assert note_at(stage, queries[5], at=stage.server).startswith(", query 1 of 8, one every 3.1 s")

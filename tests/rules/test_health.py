@@ -167,7 +167,7 @@ def blocking_denied(stage: Stage) -> None:
     stage.client.lock(stage.server).denied()
 
 
-def denied_by_nobody(stage: Stage) -> None:
+def denied_without_holder(stage: Stage) -> None:
     stage.client.lock(stage.server, block=False).denied()
 
 
@@ -243,7 +243,7 @@ DOUBTED: dict[str, Story] = {
     "1 LOCK_MSG with LOCK_RES after up to 5.1 s by 10.0.0.9": lambda stage: result_after(stage, 5.1),
     "1 LOCK answered DENIED_GRACE_PERIOD by 10.0.0.9 and not granted since": in_grace,
     "1 blocking LOCK answered DENIED by 10.0.0.9": blocking_denied,
-    "1 LOCK DENIED by 10.0.0.9, and no holder is seen in the capture": denied_by_nobody,
+    "1 LOCK DENIED by 10.0.0.9, and no holder is seen in the capture": denied_without_holder,
     "10.0.0.1 repeated one LOCK_MSG 2 times although it was granted": repeated,
     "1 LOCK_MSG without LOCK_RES by 10.0.0.9": no_result,
     "a portmapper named the port of lockd or statd only after 5.1 s": lambda stage: named_late(stage, 5.1),
@@ -278,7 +278,7 @@ def test_a_wait_that_its_holder_does_not_explain() -> None:
 def test_polling_for_a_minute_is_not_healthy_even_behind_a_holder(times: int, gap: float, lasted: str) -> None:
     (reason,) = doubted(lambda stage: tried(stage, times, gap))
     assert reason.startswith("LOCKs of 10.0.0.2 for ")
-    assert reason.endswith(f"were DENIED again and again for {lasted}")
+    assert reason.endswith(f"were repeatedly DENIED for {lasted}")
 
 
 def test_unlocks_alone_are_no_evidence_that_locks_are_granted() -> None:
@@ -293,7 +293,7 @@ def test_unlocks_alone_are_no_evidence_that_locks_are_granted() -> None:
     assert list(doubts(inputs(whole))) == []
     assert list(doubts(inputs(cut))) == ["no LOCK was captured, only other requests"]
     assert doubted(behind_a_holder, fine=False) == []
-    assert doubted(denied_by_nobody, fine=False)[-1] == "of 1 LOCK none was granted"
+    assert doubted(denied_without_holder, fine=False)[-1] == "of 1 LOCK none was granted"
 
 
 @pytest.mark.parametrize(("others", "is_doubted"), [(8, True), (9, False)])
@@ -328,7 +328,7 @@ def test_the_verdict_says_why_it_cannot_tell() -> None:
     """Whatever rules were run."""
     stage = Stage()
     stage.other.lock(stage.server, "/srv/other").granted().unlock().granted()
-    denied_by_nobody(stage)
+    denied_without_holder(stage)
     verdict = diagnose(inputs(stage.wire()).tables, select=["NET"]).verdict
     assert tuple(verdict) == (
         None,

@@ -14,6 +14,7 @@ import nfsrpc.tables
 from nfsrpc.columns import Table
 from nfsrpc.diagnosis import catalogue
 from nfsrpc.facts.basic import FACTS
+from nfsrpc.facts.inputs import Inputs, parameters_of
 from nfsrpc.findings.finding import Finding
 from nfsrpc.tables import TABLES
 
@@ -36,7 +37,7 @@ def taken() -> Iterator[tuple[str, Callable[..., Any], tuple[str, ...]]]:
     for name, check in catalogue.rules().items():
         yield name, check.check, check.parameters
     for name, function in FACTS.items():
-        yield name, function, function.__code__.co_varnames[: function.__code__.co_argcount]
+        yield name, function, parameters_of(function)
 
 
 TAKEN = list(taken())
@@ -48,6 +49,16 @@ def test_parameters_are_annotated_as_what_they_get(
 ) -> None:
     hints = get_type_hints(function)
     assert {each: hints[each] for each in parameters} == {each: given(each) for each in parameters}
+
+
+def test_inputs_are_all_tables_and_facts_with_their_types() -> None:
+    known = {*TABLES, *FACTS, *OF_OTHERS} - {"findings"}  # which come of the diagnosis
+    assert get_type_hints(Inputs) == {name: given(name) for name in known}
+
+
+def test_an_input_that_there_is_not_is_an_error() -> None:
+    with pytest.raises(AttributeError, match="no table and no fact named lockz"):
+        Inputs({})["lockz"]
 
 
 def test_every_table_has_its_class() -> None:

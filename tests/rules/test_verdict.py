@@ -156,7 +156,11 @@ def test_a_rule_that_could_not_judge_all_is_not_among_those_that_pass(monkeypatc
         ({"wait_s": 61.56}, f"What REG001 says; {CLIENT} waited up to 61.6 s."),
         ({"wait_s": 0.06}, f"What REG001 says; affected: {CLIENT}."),
         ({"wait_s": 61.56, "title": "late, up to 61.6 s"}, f"Late, up to 61.6 s; affected: {CLIENT}."),
-        ({"host": CLIENT, "wait_s": 30.0}, "What REG001 says; it waited up to 30.0 s."),
+        ({"host": CLIENT, "wait_s": 30.0}, f"What REG001 says; {CLIENT} waited up to 30.0 s."),
+        (
+            {"host": CLIENT, "wait_s": 30.0, "title": f"{CLIENT} lacks it"},
+            f"{CLIENT} lacks it; it waited up to 30.0 s.",
+        ),
         ({"clients": ()}, "What REG001 says."),
     ],
 )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nfsrpc.sources import Source, SourceError, find_captures, is_read_once, open_source
+from nfsrpc.sources import Source, SourceError, find_captures, is_read_once, open_source, ring_of
+from nfsrpc.sources.find import Found
 
 PCAP = bytes.fromhex("d4c3b2a1 0200 0400 00000000 00000000 00000400 01000000")
 PCAPNG = bytes.fromhex("0a0d0d0a1c0000004d3c2b1a01000000")
@@ -32,11 +33,11 @@ def ring(tmp_path: Path) -> Path:
     return directory
 
 
-def names(found: list[str | SourceError]) -> list[str]:
+def names(found: list[Found]) -> list[str]:
     return [Path(file).name for file in found if isinstance(file, str)]
 
 
-def errors(found: list[str | SourceError]) -> dict[str, str]:
+def errors(found: list[Found]) -> dict[str, str]:
     return {Path(error.path).name: error.reason for error in found if isinstance(error, SourceError)}
 
 
@@ -44,8 +45,31 @@ def test_a_name_stays_as_it_is_whether_there_is_such_a_file_or_not() -> None:
     assert find_captures(["-", "b.pcap", "a.pcap", Path("c.pcap")]) == ["-", "b.pcap", "a.pcap", "c.pcap"]
 
 
+IN_RING = ["new.pcapng", "old.pcap.gz", "ring.pcap0", "ring.pcap1", "trace.pcap"]  # the last is in a subdirectory
+
+
 def test_a_directory_stands_for_the_captures_in_it_told_by_content(ring: Path) -> None:
-    assert names(find_captures([ring])) == ["new.pcapng", "old.pcap.gz", "ring.pcap0", "ring.pcap1"]
+    assert names(find_captures([ring])) == IN_RING
+
+
+def test_each_subdirectory_is_a_node(ring: Path) -> None:
+    (ring / ".hidden").mkdir()
+    (ring / ".hidden" / "trace.pcap").write_bytes(PCAP)
+    (ring / "incidents").mkdir()
+    (ring / "incidents" / "capture.pcapng").write_bytes(PCAPNG)
+    (ring / "link").symlink_to(ring.parent)
+    (ring / "deeper" / "still").mkdir()
+    (ring / "deeper" / "still" / "trace.pcap").write_bytes(PCAP)
+    assert find_captures([ring])[-1] == str(ring / "deeper" / "trace.pcap")
+    assert names(find_captures([ring])) == IN_RING
+    assert names(find_captures([ring / "incidents"])) == ["capture.pcapng"]
+    assert errors(find_captures([ring / "incidents" / ".."])).keys() == {"empty.pcap", "short.pcap"}
+
+
+def test_files_of_one_name_are_a_ring_within_their_directory(ring: Path) -> None:
+    (ring / "deeper" / "ring.pcap2").write_bytes(PCAP)
+    rings = [ring_of(str(ring / name)) for name in ("ring.pcap0", "ring.pcap1", "deeper/ring.pcap2")]
+    assert rings == [str(ring / "ring.pcap"), str(ring / "ring.pcap"), str(ring / "deeper" / "ring.pcap")]
 
 
 def test_a_wildcard_stands_for_what_it_matches_by_name(ring: Path) -> None:
@@ -53,7 +77,7 @@ def test_a_wildcard_stands_for_what_it_matches_by_name(ring: Path) -> None:
 
 
 def test_a_wildcard_may_match_directories(ring: Path) -> None:
-    assert names(find_captures([f"{ring.parent}/r*g"])) == ["new.pcapng", "old.pcap.gz", "ring.pcap0", "ring.pcap1"]
+    assert names(find_captures([f"{ring.parent}/r*g"])) == IN_RING
 
 
 def test_a_file_with_brackets_in_its_name_is_no_wildcard(tmp_path: Path) -> None:
@@ -116,7 +140,7 @@ def test_what_is_no_regular_file_is_not_opened(ring: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(ring / "socket.pcap"))
     found = find_captures([ring])
-    assert names(found) == ["new.pcapng", "old.pcap.gz", "ring.pcap0", "ring.pcap1"]
+    assert names(found) == IN_RING
     assert errors(found).items() >= {"pipe.pcap": "is a named pipe", "socket.pcap": "is a socket"}.items()
     assert "pipe" not in errors(found)
     assert errors(find_captures([f"{ring}/pip*"])) == {"pipe": "is a named pipe", "pipe.pcap": "is a named pipe"}

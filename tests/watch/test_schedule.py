@@ -11,7 +11,6 @@ import pytest
 from nfsrpc.diagnosis.run import CutShort
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.live_queue import NextFile
-from nfsrpc.watch import window
 from nfsrpc.watch.limit import LAST_LOOK, LOOK, Allowance
 from nfsrpc.watch.schedule import Live, Look, Options, Pace
 from nfsrpc.watch.watch import Stir
@@ -195,22 +194,19 @@ def test_what_the_source_says_it_lost_is_in_the_report() -> None:
     assert last.trace.captures[0]["quality"]["drops"] == 12
 
 
-def test_a_storm_shortens_the_window_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window, "MAX_ROWS", 10)
+def test_a_storm_shortens_the_window_and_it_is_said() -> None:
     s = Scenario()
     server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
     for number in range(20):
         client.lock(server, f"/srv/{number}").granted().unlock().granted()
         s.wait(1)
     said: list[str] = []
-    *_, last = Live(Script(s.capture(at=server)), Options(0.01), said.append).looks()
+    *_, last = Live(Script(s.capture(at=server)), Options(0.01, max_rows=10), said.append).looks()
     assert len(last.trace.tables["calls"]) == 10
     assert said == ["script: so much is listed that rules look back on 4 s only"]
 
 
-def test_a_storm_of_nfs_leaves_what_is_about_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window, "MAX_ROWS", 20)
-    monkeypatch.setattr(window, "MAX_NFS", 10)
+def test_a_storm_of_nfs_leaves_what_is_about_locks() -> None:
     before, storm = Scenario(1_700_000_000.0), Scenario(1_700_000_010.0)
     for s in (before, storm):
         server, client = s.host("10.0.0.9"), s.host("10.0.0.1")
@@ -221,7 +217,7 @@ def test_a_storm_of_nfs_leaves_what_is_about_locks(monkeypatch: pytest.MonkeyPat
             s.wait(1)
     data = before.capture(at=before.hosts[0]) + storm.capture(at=storm.hosts[0], sent_by=storm.hosts[0])[24:]
     said: list[str] = []
-    *_, last = Live(Script(data), Options(0.01), said.append).looks()
+    *_, last = Live(Script(data), Options(0.01, max_rows=20), said.append).looks()
     assert said == []
     assert last.trace.tables["calls"]["state"].tolist() == ["answered", *["orphan"] * 10]
     assert len(last.trace.tables["locks"]) == 1

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use nfsrpc_core::batch::{Columns, NO_TIME, Values, exchange_flag};
 use nfsrpc_core::decoder::{Batch, Decoder};
+use nfsrpc_core::ring::Terms;
 use nfsrpc_core::select::{RawFrame, RawMessage, Select};
 use nfsrpc_core::tally::Fold;
 use nfsrpc_core::xdr::{ColumnData, ColumnValues, Kind, Owner, Table};
@@ -61,7 +62,8 @@ impl Ask {
             return Select::default();
         }
         let frames = (0..2).flat_map(|capture| (1..50).map(move |frame| (capture, frame)));
-        Select { frames: frames.collect(), flows: (0..3).collect() }
+        let kept = Some(Terms { others: 60, ..Terms::default() });
+        Select { frames: frames.collect(), flows: (0..3).collect(), kept }
     }
 }
 

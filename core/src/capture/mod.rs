@@ -381,7 +381,7 @@ fn tell(bytes: &[u8]) -> Result<Told, NotACapture> {
 }
 
 /// Captures that are recognised but not read: offset and bytes of a signature, and whose format it is.
-const FOREIGN: [(usize, &[u8], &str); 13] = [
+const FOREIGN: [(usize, &[u8], &str); 14] = [
     (0, b"RTSS", "a Microsoft Network Monitor"),
     (0, b"GMBU", "a Microsoft Network Monitor"),
     (0, b"TRSNIFF data", "a Network General Sniffer (DOS)"),
@@ -395,7 +395,31 @@ const FOREIGN: [(usize, &[u8], &str); 13] = [
     (0, b"ObserverPktBuffe", "a Network Instruments Observer"),
     (0, &[0x1c, 0, 1, 0xac], "an Ixia"),
     (0, &[0xac, 1, 0, 0x1c], "an Ixia"),
+    (0, b"btsnoop\0", "a BTSnoop (Bluetooth)"),
 ];
+
+/// Files that captures may be in: signature, what it is, and how to get them out.
+const PACKED: [(&[u8], &str, &str); 7] = [
+    (b"PK\x03\x04", "a zip archive", "unzip -p FILE | nfsrpc analyze -"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so FILE | nfsrpc analyze -"),
+    (b"\x1f\x8b", "compressed twice", "zcat FILE | nfsrpc analyze -"),
+    (b"\xfd7zXZ\0", "compressed twice", "xzcat FILE | nfsrpc analyze -"),
+    (b"\x28\xb5\x2f\xfd", "compressed twice", "zstdcat FILE | nfsrpc analyze -"),
+    (b"BZh", "compressed twice", "bzcat FILE | nfsrpc analyze -"),
+    (b"\x04\x22\x4d\x18", "compressed twice", "lz4cat FILE | nfsrpc analyze -"),
+];
+
+/// Whether these may be the first bytes of a file of ERF (Endace), which has no signature: a record of it has a time
+/// after the year 2000 with the seconds behind the fraction, a type, and a length that has room for its header.
+fn may_be_erf(bytes: &[u8]) -> bool {
+    const YEAR_2000: u32 = 946_684_800;
+    const TYPES: std::ops::RangeInclusive<u8> = 1..=48;
+    const HEADER: u16 = 16;
+    let Some(header) = bytes.first_chunk::<16>() else { return false };
+    let seconds = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+    let [record, wire] = [[header[10], header[11]], [header[14], header[15]]].map(u16::from_be_bytes);
+    seconds > YEAR_2000 && TYPES.contains(&(header[8] & 0x7f)) && record > HEADER && wire > 0
+}
 
 fn refusal(bytes: &[u8]) -> NotACapture {
     let start = bytes.get(..SIGNATURE).unwrap_or(bytes);
@@ -404,8 +428,14 @@ fn refusal(bytes: &[u8]) -> NotACapture {
     if let Some((_, _, whose)) = foreign {
         return NotACapture(format!("this is {whose} capture; convert it with: editcap -F pcap IN OUT"));
     }
+    if let Some((_, what, how)) = PACKED.iter().find(|(signature, ..)| start.starts_with(signature)) {
+        return NotACapture(format!("this is {what}; unpack it: {how}"));
+    }
     if start.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) {
         return NotACapture("this is text, not a capture".into());
+    }
+    if may_be_erf(start) {
+        return NotACapture("this may be an ERF (Endace) capture; convert it with: editcap -F pcap IN OUT".into());
     }
     let hex: Vec<String> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     NotACapture(format!("not a capture: no known format begins with the bytes {}", hex.join(" ")))

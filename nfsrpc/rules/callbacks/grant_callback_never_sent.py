@@ -38,7 +38,7 @@ from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.tables import Flows, Locks, Registrations
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 RULE = Rule(
     "CBK003",
@@ -90,10 +90,12 @@ def free_for(polled: list[Waiter], locks: Locks) -> dict[int, float]:
 
     The lock may have had other holders after the one for which it was first refused.
     """
+    if not polled:
+        return {}
     files = {(waiter.row.server, waiter.row.fh) for waiter in polled}
-    ended = locks.where(locks.valid("released")) if polled else locks
+    ended = locks.where(locks.valid("released"))
     ends = zip(ended["server"].tolist(), ended["fh"].tolist(), ended["released"].tolist(), strict=True)
-    releases = listed(((server, fh), time) for server, fh, time in ends if (server, fh) in files) if polled else {}
+    releases = listed(((server, fh), time) for server, fh, time in ends if (server, fh) in files)
     for times in releases.values():
         times.sort()
     found = {}
@@ -137,7 +139,9 @@ def finding(server: str, ignored: list[Waiter], free: dict[int, float], unfilter
     return RULE.finding(
         certainty="certain" if unfiltered else "likely",
         host=server,
-        title=f"{server} does not call waiting clients back: locks stay unused for up to {seconds(free[worst.number])}",
+        title=(
+            f"{server} does not call waiting clients back: locks stay unused for up to {duration(free[worst.number])}"
+        ),
         explanation=(
             f"{several(len(ignored), 'lock')} for which {named(clients)} waited became free, and {server} sent no "
             "GRANTED to the waiter and did not ask for its lockd. The lock was granted when the client retried."

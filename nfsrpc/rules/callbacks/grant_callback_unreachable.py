@@ -45,7 +45,7 @@ from nfsrpc.findings.finding import Answer, Certainty, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls
-from nfsrpc.wording import NAMED, SECOND, seconds, several
+from nfsrpc.wording import NAMED, SECOND, duration, several
 
 RULE = Rule(
     "CBK001",
@@ -129,7 +129,8 @@ def certainty(
     living = client in last_seen and last_seen[client].time > failures[0].first
     if any(failure.called for failure in failures):
         return "certain" if living else "likely"
-    sure = unfiltered if all(failure.unnamed for failure in failures) else any(failure.sure for failure in failures)
+    never = all(failure.lookup == "never" for failure in failures)
+    sure = unfiltered if never else any(failure.sure for failure in failures)
     return "certain" if living and sure else "likely"
 
 
@@ -138,7 +139,7 @@ def finding(failures: list[CallbackFailure], affected: list[Waiter], certainty: 
     own = all(failure.is_servers_own for failure in failures)
     free = [free_for(waiter) for waiter in affected]
     idle = max((time for time in free if time is not None), default=None)
-    cost = f" The lock was free for {seconds(idle)} before." if idle is not None else ""
+    cost = f" The lock was free for {duration(idle)} before." if idle is not None else ""
     return RULE.finding(
         certainty=certainty,
         host=server if own else client,
@@ -150,6 +151,7 @@ def finding(failures: list[CallbackFailure], affected: list[Waiter], certainty: 
         explanation=(
             f"{client} waited for {several(len(affected), 'lock')}, and the callback of {server} failed: "
             f"{what_failed(failures)}. The waiter gets the lock only when it retries, on Linux every 30 s.{cost}"
+            + ("" if own else lookup_not_seen(failures))
         ),
         clients=(client,),
         files=tuple(sorted({waiter.row.file for waiter in affected})),
@@ -160,6 +162,19 @@ def finding(failures: list[CallbackFailure], affected: list[Waiter], certainty: 
         remedy=server_remedy(failures) if own else client_remedy(failures),
         verify=(answers(client, Prog.NLM, on=f"the server {server}"),),
         wait_s=max(waiter.row.wait_s or 0.0 for waiter in affected),
+    )
+
+
+def lookup_not_seen(failures: list[CallbackFailure]) -> str:
+    """A sentence on a port of which it is unknown whether the server asked for it; empty where it is known."""
+    if any(failure.sure for failure in failures):
+        return ""
+    unseen = next((failure for failure in failures if failure.lookup != "seen"), None)
+    if unseen is None:
+        return ""
+    return (
+        f" The capture does not show that {unseen.server} looked up port {unseen.port}: if no portmapper named it, "
+        f"{unseen.server} calls a wrong port."
     )
 
 

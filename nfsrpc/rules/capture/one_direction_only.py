@@ -8,7 +8,8 @@ Why it matters
 
 Not flagged when
     The other side was silent: TCP segments to it were retransmitted, or calls over UDP had no reply. Of what begins
-    just before the capture ends, the other side may be late.
+    just before the capture ends, the other side may be late. The other direction stands in another flow of the same
+    addresses and ports: several processors wrote the frames of a short connection out of order.
 
 How to confirm
     tcpdump without -Q, and with a filter that names hosts and not `src` or `dst`.
@@ -26,6 +27,7 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -35,10 +37,14 @@ from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import group, members
+from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Flows
 from nfsrpc.wording import SECOND, several
 
 RULE = Rule("CAP001", "one-direction-only", "warning", judges="RPC", passes="both directions of all RPC were captured")
+
+
+TORN = SECOND // 10  # frames are written out of order by milliseconds
 
 
 def check(flows: Flows, span: Span | None, *, wait_s: float = 5.0) -> Iterator[Answer]:
@@ -46,6 +52,8 @@ def check(flows: Flows, span: Span | None, *, wait_s: float = 5.0) -> Iterator[A
     if span is not None:
         one_way &= span.last - flows["first"] >= wait_s * SECOND
     rows = of_known_hosts(flows.where(one_way & not_silence(flows)), ("client", "server"))
+    if len(rows):
+        rows = rows.where(~is_torn(rows, flows))
     pair, _ = group(rows["vantage"], rows["client"].codes, rows["server"].codes)
     for part in members(pair):
         yield finding(rows.take(part))
@@ -58,6 +66,25 @@ def not_silence(flows: Flows) -> Mask:
     unacknowledged = tcp & (flows["c_bytes"] > 0) & (flows["c_retransmitted"] == 0)
     mask: Mask = replies_only | unacknowledged
     return mask
+
+
+def is_torn(rows: Flows, flows: Flows) -> Mask:
+    """Flows in one direction of which the other one is in another flow of the same ends, at the same time."""
+    both = {
+        way: Stretches(ends_of(part), part["first"], part["last"])
+        for way in ("c_frames", "s_frames")
+        for part in (flows.where(flows[way] > 0),)
+    }
+    torn = (
+        both["s_frames" if row.c_frames else "c_frames"].meet(ends, row.first - TORN, row.last + TORN)
+        for row, ends in zip(rows.rows(), zip(*(column.tolist() for column in ends_of(rows)), strict=True), strict=True)
+    )
+    mask: Mask = np.fromiter(torn, dtype=np.bool_, count=len(rows))
+    return mask
+
+
+def ends_of(rows: Flows) -> tuple[Any, ...]:
+    return tuple(rows[name] for name in ("vantage", "client", "client_port", "server", "server_port"))
 
 
 def finding(rows: Flows) -> Finding:

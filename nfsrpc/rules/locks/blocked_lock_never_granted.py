@@ -5,14 +5,14 @@ Sees
     nor a successful new LOCK.
 
 Why it matters
-    The application hangs on a lock that nobody has.
+    The application hangs on a lock that no client has.
 
 Not flagged when
     Another owner holds the range meanwhile (LCK011). The client gave up. The capture lost packets between the two, or
     does not show the holder: cannot tell.
 
 How to confirm
-    On the server: cat /proc/locks: nobody holds the inode, or a lock is left there that no client has.
+    On the server: cat /proc/locks: no entry for the inode, or a lock is left there that no client has.
 
 How to fix
     By the finding that explains it: the grant does not reach the client (CBK001), is refused (CBK002) or not sent
@@ -36,7 +36,7 @@ from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.tables import Calls, Locks
-from nfsrpc.wording import seconds
+from nfsrpc.wording import duration
 
 RULE = Rule(
     "LCK003",
@@ -85,9 +85,9 @@ def finding(waiter: Waiter, again: bool) -> Finding:
     return RULE.finding(
         certainty="likely" if again else "certain",
         host=row.server,
-        title=f"{row.client} waits for a lock on {row.file} that has been free for {seconds(idle)}",
+        title=f"{row.client} waits for a lock on {row.file} that has been free for {duration(idle)}",
         explanation=(
-            f"The LOCK of {row.owner} was answered BLOCKED; the holder released the range {seconds(idle)} before the "
+            f"The LOCK of {row.owner} was answered BLOCKED; the holder released the range {duration(idle)} before the "
             f"end of the capture, and {row.server} has not granted it since.{unseen}"
         ),
         clients=(row.client,),

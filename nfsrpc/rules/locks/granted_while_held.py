@@ -45,7 +45,7 @@ from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks, Monitors
-from nfsrpc.wording import SECOND, utc
+from nfsrpc.wording import SECOND, clock_time
 
 RULE = Rule(
     "LCK009",
@@ -194,8 +194,8 @@ def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: b
         host=server,
         title=f"{server} granted a lock on {row.file} that {holder.owner} ({holder.client}) holds",
         explanation=(
-            f"{holder.owner} ({holder.client}) was granted it at {utc(holder.granted)} and has not unlocked; at "
-            f"{utc(row.granted)} {row.owner} ({row.client}) was granted it as well.{unseen}"
+            f"{holder.owner} ({holder.client}) was granted it at {clock_time(holder.granted)} and has not unlocked; at "
+            f"{clock_time(row.granted)} {row.owner} ({row.client}) was granted it as well.{unseen}"
         ),
         clients=tuple(sorted({row.client for pair in pairs for row in pair})),
         files=tuple(sorted({row.file for _, row in pairs})),

@@ -41,7 +41,7 @@ from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Locks
-from nfsrpc.wording import SECOND, named, seconds, several, utc
+from nfsrpc.wording import SECOND, clock_time, duration, named, several
 
 RULE = Rule(
     "LCK010",
@@ -84,16 +84,16 @@ def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) 
     clients = tuple(sorted({row.client for row in victims}))
     whose = named(clients)
     first = min(row.requested or NAT for row in victims)
-    since = seconds((until - last) / SECOND)
+    since = duration((until - last) / SECOND)
     refused = [row for row in victims if row.blocked_frame is not None or row.denied_frame is not None][-1:]
     return RULE.finding(
         host=holder.client,
         title=f"{holder.client} holds a lock on {holder.file} and is silent",
         explanation=(
             f"{several(len(victims), f'request of {whose} was', f'requests of {whose} were')} blocked or denied by the "
-            f"lock of {holder.owner}. Its host {holder.client} sent its last frame at {utc(last)}, {since} before the "
-            f"end of the wait. The server "
-            f"{holder.server} keeps the lock until that host boots and announces it (SM_NOTIFY)."
+            f"lock of {holder.owner}. Its host {holder.client} sent its last frame at {clock_time(last)}, {since} "
+            f"before the end of the wait. The server {holder.server} keeps the lock until that host boots and "
+            "announces it (SM_NOTIFY)."
         ),
         clients=clients,
         files=(holder.file,),

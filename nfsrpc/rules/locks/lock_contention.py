@@ -36,7 +36,7 @@ from nfsrpc.facts.waiters import LastSeen, Waiter, held_by_others, proof, silent
 from nfsrpc.findings.advice import who_holds, wire_of
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.tables import Locks
-from nfsrpc.wording import named, seconds, several
+from nfsrpc.wording import duration, named, several
 
 RULE = Rule(
     "LCK011",
@@ -47,7 +47,7 @@ RULE = Rule(
     passes="no lock had to wait for long",
 )
 
-NOBODY = "a holder that this capture does not show"
+UNSEEN = "a holder that this capture does not show"
 
 
 def check(
@@ -107,7 +107,7 @@ def finding(server: str, file: str, waits: list[ContendedWait], long_s: float) -
     clients = tuple(sorted({waiter.row.client for waiter in waiting}))
     holding = {waiter.holder.client for waiter in waiting if waiter.holder}
     others = any(each.others for each in waits)
-    by_whom = f"{named(holders) if holders else NOBODY}{' and later holders' if others else ''}"
+    by_whom = f"{named(holders) if holders else UNSEEN}{' and later holders' if others else ''}"
     until = (
         ""
         if longest.row.granted or (longest.free_s and not worst.others)
@@ -116,10 +116,10 @@ def finding(server: str, file: str, waits: list[ContendedWait], long_s: float) -
     return RULE.finding(
         severity="warning" if wait >= long_s else "info",
         host=next(iter(holding)) if len(holding) == 1 and not others else None,
-        title=f"{several(len(waiting), 'lock')} on {file} waited up to {seconds(wait)} behind {by_whom}",
+        title=f"{several(len(waiting), 'lock')} on {file} waited up to {duration(wait)} behind {by_whom}",
         explanation=(
             f"{server} answered {named(clients)} with BLOCKED: the range is held by {by_whom}. The longest wait was "
-            f"{seconds(wait)}{until}."
+            f"{duration(wait)}{until}."
         ),
         clients=clients,
         files=(file,),

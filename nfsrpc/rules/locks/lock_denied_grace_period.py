@@ -38,7 +38,7 @@ from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Locks
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 RULE = Rule(
     "LCK005",
@@ -80,7 +80,7 @@ def finding(server: str, lock_requests: Calls, long_s: float) -> Finding:
     return RULE.finding(
         severity="warning" if bad else "info",
         host=server,
-        title=f"{server} is in its grace period: {several(len(rows), 'LOCK')} denied in {seconds(lasted)}{again}",
+        title=f"{server} is in its grace period: {several(len(rows), 'LOCK')} denied in {duration(lasted)}{again}",
         explanation=(
             f"{server} answered {several(len(rows), 'LOCK')} of {named(clients)} with DENIED_GRACE_PERIOD{again}: it "
             "has restarted, and until clients have claimed their old locks it grants no new ones. "
@@ -99,7 +99,7 @@ def finding(server: str, lock_requests: Calls, long_s: float) -> Finding:
                 command(
                     "uptime; journalctl -u nfs-server",
                     on="the server",
-                    note="does it restart again and again?",
+                    note="does it restart repeatedly?",
                 ),
             )
             if bad

@@ -34,7 +34,7 @@ from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Locks
-from nfsrpc.wording import named, seconds, several
+from nfsrpc.wording import duration, named, several
 
 RULE = Rule(
     "LCK004",
@@ -67,7 +67,7 @@ def finding(server: str, rows: Calls, sessions: Locks, asynchronous: Locks, loop
     replies = rows["reply_time"][rows.valid("reply_time")].tolist()
     count = len(rows) + len(asynchronous)
     latencies = rows["latency_s"][rows.valid("latency_s")]
-    after = f", after up to {seconds(float(latencies.max()))}" if len(latencies) else ""
+    after = f", after up to {duration(float(latencies.max()))}" if len(latencies) else ""
     return RULE.finding(
         host=server,
         title=f"{server} denies locks: {several(count, 'LOCK')} answered DENIED_NOLOCKS",

@@ -7,9 +7,9 @@ Sees
     range where it contains all of these, or where there is one call; likely where the two meet.
 
 Why it matters
-    Locks are advisory: a server accepts every WRITE. The holder of the lock relies on nobody else writing, and its data
-    may be damaged. It is information only, and likely, where the lock is shared or of another part of the file, or the
-    capture does not have the offsets: the writer may hold a lock on what it writes since before the capture.
+    Locks are advisory: a server accepts every WRITE. The holder of the lock relies on no other host writing, and its
+    data may be damaged. It is information only, and likely, where the lock is shared or of another part of the file, or
+    the capture does not have the offsets: the writer may hold a lock on what it writes since before the capture.
 
 Not flagged when
     The writer asks for a lock on that file, too, at whatever time, or is the host that holds it, or shares files with

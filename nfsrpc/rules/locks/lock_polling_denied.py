@@ -1,4 +1,4 @@
-"""A client asks for a lock again and again, and is denied it each time.
+"""A client asks for a lock repeatedly, and is denied it each time.
 
 Sees
     LOCKs of one client for one range of one file, each answered DENIED, for a minute or more, with short pauses
@@ -16,8 +16,8 @@ How to confirm
     On the client: strace -f -e trace=fcntl,flock -p PID shows EAGAIN each time. On the server: cat /proc/locks.
 
 How to fix
-    By what is found of the holder: its host is dead (LCK010), or the server keeps a lock of nobody (LCK008). Where the
-    holder is alive, in its application. Where the capture does not show the holder: capture on the server.
+    By what is found of the holder: its host is dead (LCK010), or the server keeps a lock that no client holds (LCK008).
+    Where the holder is alive, in its application. Where the capture does not show the holder: capture on the server.
 
 References
     fcntl(2) (F_SETLK); flock(2) (LOCK_NB); RFC 1813 appendix II.
@@ -35,7 +35,7 @@ from nfsrpc.facts.polling import Series
 from nfsrpc.findings.advice import bare, who_holds, wire_of
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.wording import named, seconds, several
+from nfsrpc.wording import duration, named, several
 
 RULE = Rule(
     "LCK016",
@@ -43,7 +43,7 @@ RULE = Rule(
     "warning",
     timed="always",
     judges="results of LOCK",
-    passes="no client was denied one range again and again for long",
+    passes="no client was denied one range repeatedly for long",
 )
 
 
@@ -66,12 +66,12 @@ def finding(polled: list[Series]) -> Finding:
     count = sum(series.tries for series in polled)
     return RULE.finding(
         host=holding[0] if len(holding) == 1 else None,
-        title=f"{several(count, 'LOCK')} of {named(clients)} for {first.file} DENIED in {seconds(longest.lasted_s)}: "
+        title=f"{several(count, 'LOCK')} of {named(clients)} for {first.file} DENIED in {duration(longest.lasted_s)}: "
         f"{by_whom}",
         explanation=(
             f"{named(clients)} sent {several(count, 'LOCK')} for {first.file} to {first.server} without waiting for "
             "the lock (F_SETLK, LOCK_NB), and each was answered DENIED, for "
-            f"{seconds(longest.lasted_s)}. {behind(owners)}"
+            f"{duration(longest.lasted_s)}. {behind(owners)}"
         ),
         clients=clients,
         files=(first.file,),

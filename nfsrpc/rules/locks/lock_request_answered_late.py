@@ -47,7 +47,7 @@ from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Locks
-from nfsrpc.wording import SECOND, named, seconds, several, utc
+from nfsrpc.wording import SECOND, clock_time, duration, named, several
 
 RULE = Rule(
     "LCK002",
@@ -96,7 +96,8 @@ def check(
         yield finding(server, rows, lock_files.of(rows), seen, error_s, " ".join(filter(None, came)), remedy)
     answered = requests["latency_s"][requests.valid("latency_s")]
     if len(answered) and not len(slow):
-        yield RULE.clear(f"{several(len(answered), 'lock request')} answered, the slowest in {seconds(answered.max())}")
+        slowest = duration(answered.max())
+        yield RULE.clear(f"{several(len(answered), 'lock request')} answered, the slowest in {slowest}")
     elif span is None and len(requests):
         yield RULE.cannot_tell("the capture has no time stamps")
 
@@ -170,9 +171,9 @@ def finding(
     return RULE.finding(
         severity="error" if longest >= error_s else "warning",
         host=server,
-        title=f"{several(len(rows), 'lock request')} to {server} answered late, up to {seconds(longest)}",
+        title=f"{several(len(rows), 'lock request')} to {server} answered late, up to {duration(longest)}",
         explanation=(
-            f"{procedures} of {named(clients)} to {server} waited up to {seconds(longest)} for a reply{again}."
+            f"{procedures} of {named(clients)} to {server} waited up to {duration(longest)} for a reply{again}."
             f"{came and ' '}{came}"
         ),
         clients=clients,
@@ -189,4 +190,4 @@ def finding(
 
 
 def statd_start(time: int | None) -> str:
-    return f"Its statd was registered at {utc(time)}, and not before." if time is not None else ""
+    return f"Its statd was registered at {clock_time(time)}, and not before." if time is not None else ""

@@ -39,7 +39,7 @@ from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Locks
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 RULE = Rule(
     "LCK001",
@@ -111,7 +111,7 @@ def finding(
         (span.last - first) / SECOND if span is not None else None
     )  # it never ended, whatever void replies there were
     resent = int(rows["retransmits"].sum())
-    waited_s = f" for {seconds(wait)}" if wait is not None else ""
+    waited_s = f" for {duration(wait)}" if wait is not None else ""
     again = f", retransmitted {several(resent, 'time')}" if resent else ""
     return RULE.finding(
         host=server,

@@ -5,11 +5,11 @@ Sees
     a late grant that the client accepts; or a CANCEL that was refused (DENIED) and not followed by UNLOCK. No UNLOCK
     comes after.
     Or LOCKs that are DENIED, or BLOCKED for ever, although the only holder that the capture shows has unlocked, or
-    nobody was granted the range since the server rebooted: a lock that a takeover, or a cluster file system, left
+    no client was granted the range since the server rebooted: a lock that a takeover, or a cluster file system, left
     behind. Or they stand behind a lock of a host that has announced its reboot since (SM_NOTIFY, answered).
 
 Why it matters
-    No application has the lock, so nobody will ever unlock: all others wait until the lock is dropped on the server.
+    No application has the lock, so it is never unlocked: all others wait until the lock is dropped on the server.
 
 Not flagged when
     Copies of one request are answered alike. The client refuses the late grant. It unlocks after all. The holder may
@@ -44,7 +44,7 @@ from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.tables import Locks
-from nfsrpc.wording import SECOND, named, seconds, several, utc
+from nfsrpc.wording import SECOND, clock_time, duration, named, several
 
 RULE = Rule(
     "LCK008",
@@ -113,10 +113,10 @@ def finding(row: Locks.Row) -> Finding:
     )
 
 
-NOBODYS = "{server} refuses {asking} a lock on {file} without a visible holder"
+WITHOUT_HOLDER = "{server} refuses {asking} a lock on {file} without a visible holder"
 TITLES = {
-    "released": NOBODYS,
-    "server rebooted": NOBODYS,
+    "released": WITHOUT_HOLDER,
+    "server rebooted": WITHOUT_HOLDER,
     "holder rebooted": "{server} keeps the lock of {holder} on {file}, whose host has rebooted",
 }
 KEPT = (
@@ -142,14 +142,14 @@ def without_holder(refused: list[Refusal]) -> Finding:
     clients = tuple(sorted({refusal.row.client for refusal in refused} | of_rebooted_holder(longest)))
     owner = f"{holder.owner} ({holder.client})" if holder else ""
     asking = named(sorted({refusal.row.client for refusal in refused}))
-    how = HOW[longest.freed].format(holder=owner, server=row.server, since=utc(longest.since))
+    how = HOW[longest.freed].format(holder=owner, server=row.server, since=clock_time(longest.since))
     return RULE.finding(
         certainty="likely",
         host=row.server,
         title=TITLES[longest.freed].format(server=row.server, asking=asking, holder=owner, file=row.file),
         explanation=(
-            f"{how[0].upper()}{how[1:]}. Nobody else was granted the range, and still {row.server} refused it to "
-            f"{asking} for {seconds(longest.lasted_s)}. {WHY[longest.freed]}"
+            f"{how[0].upper()}{how[1:]}. No other client was granted the range, and still {row.server} refused it to "
+            f"{asking} for {duration(longest.lasted_s)}. {WHY[longest.freed]}"
         ),
         clients=clients,
         files=(row.file,),

@@ -4,7 +4,7 @@ Sees
     UNLOCK never answered for 10 s or until its connection died, or answered with a status that is not GRANTED.
 
 Why it matters
-    For the application the lock is free, and the server still has it: the next client waits for a lock of nobody.
+    For the application the lock is free, and the server still has it: the next client waits for a lock without holder.
 
 Not flagged when
     The capture ends too soon, lacks the server's direction or lost packets of that stream. DENIED_GRACE_PERIOD just

@@ -37,7 +37,7 @@ from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Flows, Locks, Monitors
-from nfsrpc.wording import SECOND, named, utc
+from nfsrpc.wording import SECOND, clock_time, named
 
 RULE = Rule(
     "MON006",
@@ -113,7 +113,7 @@ def finding(host: str, times: tuple[int, ...], notices: Monitors, outlived: list
         host=host,
         title=f"{host} announced a reboot and did not reboot" if false else f"{host} announced a reboot",
         explanation=(
-            f"{host} notified {named(peers)} at {utc(times[0])} (SM_NOTIFY {first.mon_name}, state "
+            f"{host} notified {named(peers)} at {clock_time(times[0])} (SM_NOTIFY {first.mon_name}, state "
             f"{first.nsm_state}). {outcome}"
         ),
         clients=peers,

@@ -38,10 +38,9 @@ Parameters
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
 from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,7 +54,7 @@ from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule, Severity
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks, Monitors
-from nfsrpc.wording import NAMED, SECOND, named, seconds, several
+from nfsrpc.wording import NAMED, SECOND, duration, named, several
 
 RULE = Rule(
     "MON005",
@@ -98,7 +97,8 @@ def check(
             continue
         captured = row.host in loopbacks and frozenset((row.host,)) not in gaps
         seen = captured and span.last - row.time >= downcall_s * SECOND
-        notice = IgnoredNotice(row, seen, how_monitored(monitored.get(row.host), row) if captured else "")
+        names = tuple(monitored.get(row.host, {}).get(plain(row.asker), ())) if captured else None
+        notice = IgnoredNotice(row, seen, names)
         kept = over(held, (row.host, row.asker), row.time)
         if kept is not None and not downcalls.follow(row, int(kept["granted"].min()), downcall_s):
             blocked = still_blocked(kept, behind, row.time + round(stays_s * SECOND))
@@ -112,13 +112,12 @@ def check(
             yield not_reclaimed(notice, own)
 
 
-@dataclass(frozen=True)
-class IgnoredNotice:
+class IgnoredNotice(NamedTuple):
     """A notice on which statd took no action, as far as the capture shows."""
 
     row: Monitors.Row
     seen: bool  # the loopback of that statd was captured: a downcall would be there
-    monitored: str  # what its SM_MONs say of the sender, in a sentence
+    monitored: tuple[str, ...] | None  # the names in its SM_MONs for the sender; None where they were not captured
 
 
 def notices_of(monitors: Monitors) -> list[Monitors.Row]:
@@ -174,14 +173,14 @@ def monitored_names(monitors: Monitors) -> dict[str, dict[str, list[str]]]:
     return {host: listed(names) for host, names in by_host.items()}
 
 
-def how_monitored(names: Mapping[str, list[str]] | None, notice: Monitors.Row) -> str:
-    """A sentence on the name under which the receiver's statd monitors the sender of a notice."""
-    forms = (names or {}).get(plain(notice.asker), [])
-    if not forms:
-        return f"No SM_MON for {notice.asker} was captured: it may be monitored by another name or not at all."
-    if forms == [notice.asker]:
+def how_monitored(notice: IgnoredNotice) -> str:
+    """A sentence on the names under which the receiver's statd monitors the sender of a notice."""
+    sender = notice.row.asker
+    if notice.monitored is None or notice.monitored == (sender,):
         return ""
-    return f"Its statd monitors {named(forms)}, and the notice comes from {notice.asker}."
+    if not notice.monitored:
+        return f"No SM_MON for {sender} was captured: it may be monitored by another name or not at all."
+    return f"Its statd monitors {named(notice.monitored)}, and the notice comes from {sender}."
 
 
 def plain(address: str) -> str:
@@ -199,7 +198,7 @@ def locks_stay(notice: IgnoredNotice, kept: Locks, blocked: list[Waiter]) -> Fin
     worst = max(blocked, key=lambda waiter: waiter.end, default=None)
     waits = (
         f"{several(len(blocked), 'client waits', 'clients wait')} behind that, up to "
-        f"{seconds((worst.end - row.time) / SECOND)} after the notice."
+        f"{duration((worst.end - row.time) / SECOND)} after the notice."
         if worst is not None
         else ""
     )
@@ -221,7 +220,7 @@ def locks_stay(notice: IgnoredNotice, kept: Locks, blocked: list[Waiter]) -> Fin
         evidence=tuple(evidence),
         last=max((waiter.end for waiter in blocked), default=row.time),
         certain=notice.seen,
-        remedy=(*BREAK_LOCK, *(names_of(row) if notice.seen else ())),
+        remedy=(*BREAK_LOCK, *(names_of(row, notice.monitored or ()) if notice.seen else ())),
         wait_s=max((waiter.row.wait_s or 0.0 for waiter in blocked), default=None),
     )
 
@@ -257,17 +256,22 @@ def not_reclaimed(notice: IgnoredNotice, own: Locks) -> Finding:
     )
 
 
-def names_of(row: Monitors.Row) -> tuple[Command, ...]:
-    """The command that shows the names under which statd monitors its peers."""
-    return (
-        command(
-            "ls /var/lib/nfs/sm /var/lib/nfs/statd/sm",
-            on="{host}",
-            note="each file is a peer that statd monitors: is {asker} among them?",
-            host=bare(row.host),
-            asker=row.asker,
-        ),
+def names_of(row: Monitors.Row, names: Sequence[str]) -> Iterator[Command]:
+    """The command that shows the names under which statd monitors its peers, and what mends a mapped address."""
+    yield command(
+        "ls /var/lib/nfs/sm /var/lib/nfs/statd/sm",
+        on="{host}",
+        note="each file is a peer that statd monitors: is {asker} among them?",
+        host=bare(row.host),
+        asker=row.asker,
     )
+    if any(name != row.asker and plain(name) == row.asker for name in names):
+        yield remark(
+            "the lock manager monitors IPv4 clients by the IPv6 form of their address. Ganesha does so with IPv6"
+            " sockets: update it, or boot with ipv6.disable=1.",
+            on="{host}",
+            host=bare(row.host),
+        )
 
 
 def finding(
@@ -290,7 +294,7 @@ def finding(
         certainty="certain" if certain else "likely",
         host=row.host,
         title=title,
-        explanation=" ".join(filter(None, (answer, meaning.strip(), notice.monitored))),
+        explanation=" ".join(filter(None, (answer, meaning.strip(), how_monitored(notice)))),
         clients=clients,
         files=tuple(sorted({file for file in locks["file"].tolist() if file})),
         count=len(locks),

@@ -38,7 +38,7 @@ from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Monitors
-from nfsrpc.wording import named, seconds, several
+from nfsrpc.wording import duration, named, several
 
 RULE = Rule(
     "MON001",
@@ -108,5 +108,5 @@ def finding(host: str, rows: Monitors, victims: Affected, client: bool) -> Findi
 def suspected(signs: Signs) -> Suspicion | None:
     if signs.denied_s is None or signs.denied_s >= 5:
         return None
-    note = f"DENIED_NOLOCKS after {seconds(signs.denied_s)}: so lockd answers when statd refuses to monitor"
+    note = f"DENIED_NOLOCKS after {duration(signs.denied_s)}: so lockd answers when statd refuses to monitor"
     return Suspicion(note, "", 3)

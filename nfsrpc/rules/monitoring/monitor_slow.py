@@ -43,7 +43,7 @@ from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Monitors
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 RESOLVER_S = 5.0  # statd's resolver asks the next time after this
 
@@ -94,7 +94,7 @@ def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Affecte
     names = named({name for name in rows["mon_name"].tolist() if name})
     because = "Its DNS queries got no answer meanwhile." if dns else "Most often it waits for DNS."
     agreed = worst.reply_frame is not None
-    length = f"up to {seconds(longest)}" if agreed else f"{seconds(longest)} or more"
+    length = f"up to {duration(longest)}" if agreed else f"{duration(longest)} or more"
     return RULE.finding(
         host=host,
         title=f"the rpc.statd of {host} takes {length} to answer SM_MON for {names}",
@@ -110,7 +110,7 @@ def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Affecte
             Evidence(worst.capture, worst.frame, f"SM_MON {worst.mon_name}"),
             *dns,
             *(
-                (Evidence.of(worst.reply_capture, worst.reply_frame, f"agreed, after {seconds(longest)}"),)
+                (Evidence.of(worst.reply_capture, worst.reply_frame, f"agreed, after {duration(longest)}"),)
                 if agreed
                 else ()
             ),
@@ -143,7 +143,7 @@ def suspected(signs: Signs) -> Suspicion | None:
     if granted is None or granted >= 45:
         return None
     if abs(granted - RESOLVER_S * max(np.rint(granted / RESOLVER_S), 1)) < 0.6:
-        note = f"{seconds(granted)} is about a multiple of 5 s, the timer of statd's resolver: DNS does not answer"
+        note = f"{duration(granted)} is about a multiple of 5 s, the timer of statd's resolver: DNS does not answer"
         return Suspicion(note, "", 4)
     against = "the wait is no multiple of the resolver's 5 s"
     return Suspicion("statd may be slow to look up the client's name", against, 1)

@@ -46,7 +46,7 @@ from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Monitors
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 RULE = Rule(
     "MON003",
@@ -134,7 +134,7 @@ def last_of(rows: Monitors) -> int:
 def finding(host: str, rows: Monitors, victims: Affected, dns: list[Evidence], sure: bool) -> Finding:
     first = rows.row(0)
     names = named({name for name in rows["mon_name"].tolist() if name})
-    late = f"; one answer came after {seconds(first.latency_s)}" if first.latency_s is not None else ""
+    late = f"; one answer came after {duration(first.latency_s)}" if first.latency_s is not None else ""
     replied = first.reply_frame is not None
     hangs = "It waits for DNS, which does not answer." if dns else "Its port accepts the call, so it runs and hangs."
     return RULE.finding(
@@ -175,10 +175,10 @@ def finding(host: str, rows: Monitors, victims: Affected, dns: list[Evidence], s
 def suspected(signs: Signs) -> Suspicion | None:
     granted, denied, unanswered, _, _ = signs
     if denied is not None and denied >= 15:
-        note = f"DENIED_NOLOCKS after {seconds(denied)}: Linux waits 60 s for statd's answer, Ganesha 18 s"
+        note = f"DENIED_NOLOCKS after {duration(denied)}: Linux waits 60 s for statd's answer, Ganesha 18 s"
         return Suspicion(note, "", 5)
     if unanswered is not None:
-        return Suspicion(f"no answer for {seconds(unanswered)}: lockd may wait for a statd that hangs", "", 3)
+        return Suspicion(f"no answer for {duration(unanswered)}: lockd may wait for a statd that hangs", "", 3)
     if granted is not None and granted >= 55:
         return Suspicion("lockd waits 60 s for a statd that hangs", "it would have denied then", 1)
     return None

@@ -5,8 +5,8 @@ Sees
     does not come over loopback.
 
 Why it matters
-    Whoever can send such notices can have locks dropped. An honest one, from a host with several addresses or behind
-    NAT, is ignored: statd identifies hosts by their addresses.
+    A host that can send such notices can have locks dropped. An honest one, from a host with several addresses or
+    behind NAT, is ignored: statd identifies hosts by their addresses.
 
 Not flagged when
     The name is not known otherwise in the capture, or belongs to the same host's other family of addresses.

@@ -83,7 +83,7 @@ def check(
         if mounted := wrong_senders.get((one.sender, one.peer)):
             yield from_elsewhere(one, rows, mounted, any(server in restarts for server in mounted))
         elif refused and (port := by_tcp.get(one.peer)):
-            yield by_wrong_transport(one, rows, port)
+            yield by_wrong_transport(one, rows, port, roles)
         else:
             yield not_reached(one, rows, roles)
     if accused:
@@ -104,10 +104,9 @@ def served_by_tcp(registrations: Registrations) -> dict[str, int]:
 
 def not_reached(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], roles: Roles) -> Finding:
     host, sender = one.peer, one.sender
-    is_server = (host, sender) in roles.pairs
     reason = (
         f"{host} does not reclaim the locks that it had there, and loses them."
-        if is_server
+        if roles.client_of(host, sender) == host
         else f"{host} keeps the locks that {sender} had there before, as far as it had any."
     )
     return finding(
@@ -116,6 +115,7 @@ def not_reached(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], 
         # A question for statd that is answered with 0 may be of others than sm-notify.
         certainty="certain" if one.silent(lossy=False) else "likely",
         host=host,
+        clients=(roles.client_of(host, sender),),
         title=f"{host} did not receive the reboot notice (SM_NOTIFY) of {sender}",
         explanation=f"{attempts(one, rows)} {reason}",
         remedy=(
@@ -145,6 +145,7 @@ def from_elsewhere(
         rows,
         certainty="certain" if restarted else "likely",
         host=sender,
+        clients=(host,),
         title=f"{sender} sends its reboot notices to {host} from an address that {host} does not mount",
         explanation=(
             f"{attempts(one, rows)} {host} is up: it uses {named(mounted)}, and sent nothing to {sender}, which is "
@@ -169,12 +170,15 @@ def from_elsewhere(
     )
 
 
-def by_wrong_transport(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], port: int) -> Finding:
+def by_wrong_transport(
+    one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], port: int, roles: Roles
+) -> Finding:
     host, sender = one.peer, one.sender
     return finding(
         one,
         rows,
         host=sender,
+        clients=(roles.client_of(host, sender),),
         title=f"{sender} asks for statd of {host} over UDP only, which serves TCP",
         explanation=f"{attempts(one, rows)} statd of {host} is registered at TCP port {port}.",
         remedy=(
@@ -199,7 +203,6 @@ def attempts(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row]) -> 
 def finding(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], **fields: Any) -> Finding:
     first, last = stretch(rows)
     return RULE.finding(
-        clients=(one.peer if fields["host"] == one.sender else one.sender,),
         count=number_of_tries(rows),
         first=first,
         last=last,

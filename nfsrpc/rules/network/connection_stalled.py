@@ -4,7 +4,7 @@ Sees
     TCP segments of one connection that a host retransmits several times (0.2, 0.4, 0.8 … s apart) while nothing comes
     back on it. Where the other host answers on other connections meanwhile, the connection is dead or rejected. Where
     it sends nothing at all to that host, the path is interrupted or the host is down, whatever the service; it goes on
-    when the same connection, or a new one, is answered. Or SYNs that are answered by a bare ACK, again and again: the
+    when the same connection, or a new one, is answered. Or SYNs that are repeatedly answered by a bare ACK: the
     host still has an older connection with the same ports.
 
 Why it matters
@@ -53,7 +53,7 @@ from nfsrpc.rules import STALLED
 from nfsrpc.sessions.exchanges import CALL_ACKED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Flows
-from nfsrpc.wording import SECOND, named, seconds, several, utc
+from nfsrpc.wording import SECOND, clock_time, duration, named, several
 
 RULE = Rule(
     "NET003",
@@ -220,8 +220,9 @@ def fallen_silent(rows: Calls, last_seen: Mapping[str, LastSeen], span: Span | N
         host=server,
         title=f"{server} has fallen silent: the whole host, not one service of it",
         explanation=(
-            f"Nothing came from {server} after {utc(last_seen[server].time)}, no ACK either, while {named(clients)} "
-            f"sent {several(len(rows), 'call')} ({services}) again and again. It is down, or the network to it is cut."
+            f"Nothing came from {server} after {clock_time(last_seen[server].time)}, no ACK either, while "
+            f"{named(clients)} sent and retransmitted {several(len(rows), 'call')} ({services}). It is "
+            "down, or the network to it is cut."
         ),
         clients=clients,
         count=len(rows),
@@ -260,11 +261,11 @@ def was_silent(silences: list[Back]) -> Finding:
     return RULE.finding(
         certainty="likely",
         host=receiver,
-        title=f"nothing came from {receiver} to {sender} for {seconds(wait)}: path interrupted, or host down",
+        title=f"nothing came from {receiver} to {sender} for {duration(wait)}: path interrupted, or host down",
         explanation=(
-            f"{sender} retransmitted {several(again, 'TCP segment')} from {utc(since)}, and nothing came from "
-            f"{receiver}, no ACK either, until {utc(until)}. TCP answers for every service of a host, so no single "
-            "service caused it: the network between the two was interrupted, or the host stood still."
+            f"{sender} retransmitted {several(again, 'TCP segment')} from {clock_time(since)}, and nothing came from "
+            f"{receiver}, no ACK either, until {clock_time(until)}. TCP answers for every service of a host, so no "
+            "single service caused it: the network between the two was interrupted, or the host stood still."
         ),
         clients=tuple(sorted({one.flow.client for one in stalls})),
         count=again,
@@ -307,7 +308,7 @@ def finding(one: Stalled) -> Finding:
             f"{'rejected by ICMP' if rejected else 'dead: data without ACK'}"
         ),
         explanation=(
-            f"{one.sender} retransmitted {several(one.again, 'segment')} within {seconds(wait)}. "
+            f"{one.sender} retransmitted {several(one.again, 'segment')} within {duration(wait)}. "
             + (rejection(flow) if rejected else f"On this connection nothing came from {one.receiver} in that time, ")
             + (f"which answers on others. {LOST}" if not rejected else f"{one.receiver} answers on other connections.")
         ),
@@ -367,7 +368,7 @@ def half_open_finding(attempt: Attempt) -> Finding:
         title=f"{host} answers SYNs of {attempt.client} to port {port} with a bare ACK: an older connection is open",
         explanation=(
             f"{attempt.client} sent {several(attempt.tries, 'SYN')} from source port {source} to the "
-            f"{service_of(attempt)} of {host} in {seconds(attempt.seconds)}, and each was answered by an ACK without "
+            f"{service_of(attempt)} of {host} in {duration(attempt.seconds)}, and each was answered by an ACK without "
             f"SYN. {host} still has an older connection with these ports, which the RST of the client should have "
             "closed: a firewall drops that RST, or changes sequence numbers."
         ),

@@ -42,7 +42,7 @@ from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Flows, Tallies
-from nfsrpc.wording import seconds, several
+from nfsrpc.wording import duration, several
 
 RULE = Rule(
     "NET007",
@@ -148,10 +148,10 @@ def finding(client: str, server: str, delay: Delay, bad_s: float) -> Finding:
     return RULE.finding(
         severity="warning" if delay.typical >= bad_s else "info",
         host=None,
-        title=f"everything between {client} and {server} takes {seconds(delay.typical)} or more",
+        title=f"everything between {client} and {server} takes {duration(delay.typical)} or more",
         explanation=(
             f"All {several(delay.calls, 'answer')} and handshakes between them are late by at least "
-            f"{seconds(delay.typical)}, whatever the program: the network between them is slow, not the lock manager."
+            f"{duration(delay.typical)}, whatever the program: the network between them is slow, not the lock manager."
         ),
         clients=(client,),
         count=delay.calls,
@@ -159,7 +159,7 @@ def finding(client: str, server: str, delay: Delay, bad_s: float) -> Finding:
         last=int(rows["reply_time"].max()),
         evidence=tuple(
             Evidence(
-                row.reply_capture, row.reply_frame, f"{row.program} {row.procedure} after {seconds(row.latency_s)}"
+                row.reply_capture, row.reply_frame, f"{row.program} {row.procedure} after {duration(row.latency_s)}"
             )
             for row in heads
             if row.reply_frame is not None and row.latency_s is not None

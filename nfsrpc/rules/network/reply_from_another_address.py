@@ -2,7 +2,7 @@
 
 Sees
     A call over UDP without reply, and a reply with its xid to the same port from another address. Lock requests in the
-    asynchronous form (LOCK_MSG) whose results (LOCK_RES) come from a host that was not asked, or that are sent again
+    asynchronous form (LOCK_MSG) whose results (LOCK_RES) come from a host that was not asked, or that are retransmitted
     with the same cookie although a result from the server was captured each time. A grant (GRANTED, GRANTED_MSG) that
     comes from another address than the one that was asked for the lock, and that the client refuses.
 
@@ -63,10 +63,14 @@ def check(
     strays: tuple[Stray, ...], nlm: Calls, locks: Locks, *, repeated: int = 3, soon_s: float = 2.0
 ) -> Iterator[Answer]:
     for _, mine in sorted(listed((stray.call.server, stray) for stray in strays).items()):
-        yield of_replies(mine)
+        reply = mine[0].reply
+        proof = Evidence.of(reply.reply_capture, reply.reply_frame, f"its answer, from {reply.server}")
+        yield of_calls([each.call for each in mine], "UDP call", reply.server, mine[-1].call.time, proof)
     for pairs in of_other_hosts(nlm, soon_s).values():
         if len(pairs) >= repeated:
-            yield of_results(pairs)
+            result, last = pairs[0][1], pairs[-1][1].time
+            proof = Evidence(result.capture, result.call_frame, f"{result.procedure} from {result.client}")
+            yield of_calls([request for request, _ in pairs], "lock request", result.client, last, proof)
     for request, results in not_accepted(locks, nlm, repeated):
         yield of_repetitions(request, results)
     for grants in refused_grants(nlm, locks).values():
@@ -126,35 +130,17 @@ def refused_grants(nlm: Calls, locks: Locks) -> Mapping[tuple[str, str], list[tu
     )
 
 
-def of_replies(pairs: list[Stray]) -> Finding:
-    call, reply = pairs[0]
+def of_calls(calls: list[Calls.Row], what: str, sender: str, last: int, proof: Evidence) -> Finding:
+    """Calls that were answered by another address; `last` is the time of the last answer, `proof` shows the first."""
+    first = calls[0]
     return finding(
-        call.server,
-        reply.server,
-        tuple(sorted({request.client for request, _ in pairs})),
-        count=len(pairs),
-        times=(call.time, pairs[-1][0].time),
-        what=f"{several(len(pairs), 'call')} over UDP to {call.server} ({call.program} {call.procedure}) answered",
-        evidence=(
-            Evidence(call.capture, call.call_frame, f"{call.procedure} to {call.server}"),
-            Evidence.of(reply.reply_capture, reply.reply_frame, f"its answer, from {reply.server}"),
-        ),
-    )
-
-
-def of_results(pairs: list[tuple[Calls.Row, Calls.Row]]) -> Finding:
-    request, result = pairs[0]
-    return finding(
-        request.server,
-        result.client,
-        tuple(sorted({request.client for request, _ in pairs})),
-        count=len(pairs),
-        times=(request.time, pairs[-1][1].time),
-        what=f"{several(len(pairs), 'lock request')} ({request.procedure}) to {request.server} answered",
-        evidence=(
-            Evidence(request.capture, request.call_frame, f"{request.procedure} to {request.server}"),
-            Evidence(result.capture, result.call_frame, f"{result.procedure} from {result.client}"),
-        ),
+        first.server,
+        sender,
+        tuple(sorted({call.client for call in calls})),
+        count=len(calls),
+        times=(first.time, last),
+        what=f"{several(len(calls), what)} to {first.server} ({first.program} {first.procedure}) answered",
+        evidence=(Evidence(first.capture, first.call_frame, f"{first.procedure} to {first.server}"), proof),
     )
 
 

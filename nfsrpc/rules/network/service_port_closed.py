@@ -32,14 +32,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.facts.attempts import Attempt, service_of
+from nfsrpc.facts.attempts import Attempt, Failure, service_of, together
 from nfsrpc.facts.basic import Span, booting
 from nfsrpc.findings.advice import RESTART_SERVER, RESTART_STATD, bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
-from nfsrpc.wording import SECOND, seconds, several
+from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
     "NET002",
@@ -62,15 +62,17 @@ def check(
     tcp_s: float = 3.0,
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
-    for attempt in attempts:
+    def is_refused(attempt: Attempt) -> bool:
         if attempt.outcome != "refused" or attempt.loopback or attempt.prog == Prog.PORTMAP or not attempt.of_client:
-            continue
+            return False
         if attempt.transport == "udp" and (attempt.otherwise or not goes_on(attempt, span, tcp_s)):
-            continue
+            return False
         cured = attempt.succeeded is not None and attempt.succeeded - attempt.first < cured_s * SECOND
-        if attempt.tries < tries or cured or booting(boots, attempt.server, attempt.first, attempt.last, boot_s):
-            continue
-        yield finding(attempt)
+        return not (
+            attempt.tries < tries or cured or booting(boots, attempt.server, attempt.first, attempt.last, boot_s)
+        )
+
+    yield from map(finding, together(filter(is_refused, attempts)))
 
 
 def goes_on(attempt: Attempt, span: Span | None, tcp_s: float) -> bool:
@@ -78,35 +80,45 @@ def goes_on(attempt: Attempt, span: Span | None, tcp_s: float) -> bool:
     return span is not None and span.last - attempt.first >= tcp_s * SECOND
 
 
-def finding(attempt: Attempt) -> Finding:
-    host, port, service = attempt.server, attempt.port, service_of(attempt)
-    until = "" if attempt.succeeded is None else ", until it was accepted again"
+def finding(failure: Failure) -> Finding:
+    head, clients = failure.head, failure.clients
+    host, port, service = head.server, head.port, service_of(head)
+    until = ", until it was accepted again" if failure.succeeded else ""
     return RULE.finding(
         host=host,
         title=f"the {service} of {host} refuses connections to port {port}",
         explanation=(
-            f"{attempt.client} tried port {port} of {host} {several(attempt.tries, 'time')} in "
-            f"{seconds(attempt.seconds)} and was refused{until}. "
-            + ("The portmapper names that port, but" if attempt.registered else "Either")
+            f"{named(clients)} tried port {port} of {host} {several(failure.tries, 'time')} {failure.within} and "
+            f"{'was' if len(clients) == 1 else 'were'} refused{until}. "
+            + ("The portmapper names that port, but" if head.registered else "Either")
             + " no process listens there, or a firewall rejects what is sent to it."
         ),
-        clients=(attempt.client,),
-        count=attempt.tries,
-        first=attempt.first,
-        last=attempt.last,
-        evidence=(
-            Evidence(*attempt.frames[0], f"to port {port}"),
-            *((Evidence(*attempt.proof, "refused"),) if attempt.proof else ()),
-            *(Evidence(*frame, "tried again") for frame in attempt.frames[1:]),
-        ),
+        clients=clients,
+        count=failure.tries,
+        first=failure.first,
+        last=failure.last,
+        evidence=tuple(evidence(failure)),
         remedy=(
-            *(RESTART_STATD if attempt.prog == Prog.NSM else RESTART_SERVER),
+            *(RESTART_STATD if head.prog == Prog.NSM else RESTART_SERVER),
             remark(
-                "If the service listens (ss -ltnp): let the firewall accept TCP port {port} from {client}.",
+                "If the service listens (ss -lntup): let the firewall accept {transport} port {port} from {client}.",
+                transport=" and ".join(failure.transports).upper().replace("AND", "and"),
                 port=port,
-                client=attempt.client,
+                client=named(clients),
             ),
         ),
-        verify=(command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=attempt.client),),
-        wait_s=attempt.seconds or None,
+        verify=(command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=named(clients)),),
+        wait_s=failure.seconds or None,
     )
+
+
+def evidence(failure: Failure) -> Iterator[Evidence]:
+    """The first try and its refusal, and the last try; of several clients the first of the last one."""
+    head, last = failure.head, failure.attempts[-1]
+    yield Evidence(*head.frames[0], f"to port {head.port}")
+    if head.proof:
+        yield Evidence(*head.proof, "refused")
+    if last is not head:
+        yield Evidence(*last.frames[0], f"{last.client} over {last.transport}")
+    else:
+        yield from (Evidence(*frame, "tried again") for frame in head.frames[1:])

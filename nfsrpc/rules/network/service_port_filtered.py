@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.facts.attempts import Attempt, reached, service_of
+from nfsrpc.facts.attempts import Attempt, Failure, reached, service_of, together
 from nfsrpc.facts.presence import Presence
 from nfsrpc.facts.vantages import Vantages
 from nfsrpc.findings.advice import bare, wire_of
@@ -44,7 +44,7 @@ from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
-from nfsrpc.wording import SECOND, named, seconds, several, utc
+from nfsrpc.wording import SECOND, clock_time, duration, named, several
 
 RULE = Rule(
     "NET001",
@@ -97,9 +97,11 @@ def check(
         and persists(attempt, tries, during_s, cured_s)
         and not is_rebooting(attempt, presence, boot_s)
     ]
-    for attempt in found:
-        arrived = reached(attempt, syn_vantages, vantages)
-        yield finding(attempt, presence, arrived) if attempt.accepted_try is None else of_source_port(attempt, arrived)
+    arrived = {attempt: reached(attempt, syn_vantages, vantages) for attempt in found}
+    whole = [attempt for attempt in found if attempt.accepted_try is None]
+    for failure in together(whole, arrived.__getitem__, lambda attempt: is_alive(attempt, presence)):
+        yield finding(failure, presence, arrived[failure.head])
+    yield from (of_source_port(each, arrived[each]) for each in found if each.accepted_try is not None)
     if blind and not found:
         yield RULE.cannot_tell("the answers to some SYNs would not have been captured")
 
@@ -129,33 +131,31 @@ def is_alive(attempt: Attempt, presence: Presence) -> bool:
     return presence.sent(attempt.server, attempt.first, attempt.last + SECOND)
 
 
-def finding(attempt: Attempt, presence: Presence, arrived: bool | None) -> Finding:
+def finding(failure: Failure, presence: Presence, arrived: bool | None) -> Finding:
     """The finding on one port; `arrived`: whether the SYNs reached the host, where a capture taken there shows it."""
-    host, port, service = attempt.server, attempt.port, service_of(attempt)
-    living = is_alive(attempt, presence)
-    until = ", until it was accepted" if attempt.succeeded else ""
+    head, clients = failure.head, failure.clients
+    host, port, service = head.server, head.port, service_of(head)
+    living = is_alive(head, presence)
+    until = ", until it was accepted" if failure.succeeded else ""
     return RULE.finding(
         certainty="certain" if living and arrived is not None else "likely",
         host=host,
         title=f"the {service} of {host} cannot be reached: "
         + (f"SYNs to port {port} are dropped" if living else "the host sends nothing any more"),
         explanation=(
-            f"{attempt.client} sent {several(attempt.tries, 'SYN')} to port {port} of {host} in "
-            f"{seconds(attempt.seconds)} and got no answer{until}. "
+            f"{named(clients)} sent {several(failure.tries, 'SYN')} to port {port} of {host} {failure.within} and got "
+            f"no answer{until}. "
             + (
                 f"The host answers on other ports, so {WHERE[arrived]} drops what is sent to this one."
                 if living
                 else "Nothing else came from that host meanwhile: it is down, or cut off."
             )
         ),
-        clients=(attempt.client,),
-        count=attempt.tries,
-        first=attempt.first,
-        last=attempt.last,
-        evidence=(
-            Evidence(*attempt.frames[0], f"SYN to port {port}, never answered"),
-            *(Evidence(*frame, "SYN of another connection, never answered") for frame in attempt.frames[1:]),
-        ),
+        clients=clients,
+        count=failure.tries,
+        first=failure.first,
+        last=failure.last,
+        evidence=tuple(evidence(failure)),
         remedy=(
             command(
                 "iptables -S | grep {port}; nft list ruleset | grep {port}", on="{host}", port=port, host=bare(host)
@@ -163,15 +163,25 @@ def finding(attempt: Attempt, presence: Presence, arrived: bool | None) -> Findi
             remark(
                 "Open TCP port {port} from {client} to {host}, on the host and on firewalls between.",
                 port=port,
-                client=attempt.client,
+                client=named(clients),
                 host=host,
             ),
-            *((FIXED[attempt.prog],) if attempt.prog in FIXED else ()),
+            *((FIXED[head.prog],) if head.prog in FIXED else ()),
         ),
-        needs=wire_of(host, [attempt.client]) if living and arrived is None else None,
-        verify=(command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=attempt.client),),
-        wait_s=attempt.seconds,
+        needs=wire_of(host, clients) if living and arrived is None else None,
+        verify=(command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=named(clients)),),
+        wait_s=failure.seconds,
     )
+
+
+def evidence(failure: Failure) -> Iterator[Evidence]:
+    """The first SYN, and the last one; of several clients the first SYN of the first and of the last to try."""
+    head, last = failure.head, failure.attempts[-1]
+    yield Evidence(*head.frames[0], f"SYN to port {head.port}, never answered")
+    if last is not head:
+        yield Evidence(*last.frames[0], f"SYN of {last.client}, never answered")
+    else:
+        yield from (Evidence(*frame, "SYN of another connection, never answered") for frame in head.frames[1:])
 
 
 def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
@@ -186,8 +196,8 @@ def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
         title=f"SYNs of {attempt.client} from {sources} to port {port} of {host} are dropped, others accepted",
         explanation=(
             f"{attempt.client} sent {several(attempt.tries, 'SYN')} from {sources} to port {port} of {host} in "
-            f"{seconds(attempt.seconds)} without an answer, while a connection from source port {other.source} was "
-            f"accepted at {utc(other.time)}: the port is open. {KEEPER[arrived]} keeps the state of an older "
+            f"{duration(attempt.seconds)} without an answer, while a connection from source port {other.source} was "
+            f"accepted at {clock_time(other.time)}: the port is open. {KEEPER[arrived]} keeps the state of an older "
             "connection with these ports, or the service's listen queue was full."
         ),
         clients=(attempt.client,),

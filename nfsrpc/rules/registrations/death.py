@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nfsrpc.facts.missing_statd import Unregistered
 from nfsrpc.findings.finding import Evidence
-from nfsrpc.wording import utc
+from nfsrpc.wording import clock_time
 
 
 def death(missing: Unregistered) -> str:
@@ -14,8 +14,8 @@ def death(missing: Unregistered) -> str:
     if missing.died is None:
         return ""
     return (
-        f"Its rpc.statd died: at {utc(missing.died.first)} port {missing.died.port}, which its portmapper had named, "
-        f"refused, and by {utc(missing.first)} the registration was removed. "
+        f"Its rpc.statd died: at {clock_time(missing.died.first)} port {missing.died.port}, which its portmapper had "
+        f"named, refused, and by {clock_time(missing.first)} the registration was removed. "
     )
 
 

@@ -1,7 +1,7 @@
 """The lock manager is not registered with an NFS server's portmapper.
 
 Sees
-    A client asks a server's portmapper for program 100021 (nlockmgr) and is answered port 0 again and again, on Linux
+    A client asks a server's portmapper for program 100021 (nlockmgr) and is answered port 0 repeatedly, on Linux
     every 3 s without end; no LOCK is sent. Where it asks over UDP or IPv6 only, the finding says so and is likely.
 
 Why it matters
@@ -42,7 +42,7 @@ from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
 from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
 from nfsrpc.tables import Registrations
-from nfsrpc.wording import SECOND, named, seconds, times
+from nfsrpc.wording import SECOND, duration, named, times
 
 RULE = Rule(
     "REG003",
@@ -100,14 +100,14 @@ def persistent(refused: list[Registrations.Row], named_at: list[int], asks: int,
 def finding(host: str, rows: list[Registrations.Row]) -> Finding:
     first, last = rows[0], rows[-1]
     clients = tuple(sorted({row.asker for row in rows}))
-    duration = (last.time - first.time) / SECOND
+    wait = (last.time - first.time) / SECOND
     over = only_over(row.netid for row in rows)
     return RULE.finding(
         certainty="likely" if over else "certain",
         host=host,
         title=f"the server {host} has no lock manager registered{scope(over)}",
         explanation=(
-            f"Its portmapper answered {named(clients)} {times(len(rows))} in {seconds(duration)} that program 100021 "
+            f"Its portmapper answered {named(clients)} {times(len(rows))} in {duration(wait)} that program 100021 "
             f"(nlockmgr) is not registered.{caveat(over)} A client without that port asks again without end and "
             "sends no LOCK: its applications that lock hang. READ and WRITE do not need that port."
         ),
@@ -122,7 +122,7 @@ def finding(host: str, rows: list[Registrations.Row]) -> Finding:
         ),
         remedy=tuple(remedy(over)),
         verify=(registered(host, Prog.NLM), answers(host, Prog.NLM), try_lock(host)),
-        wait_s=duration,
+        wait_s=wait,
     )
 
 

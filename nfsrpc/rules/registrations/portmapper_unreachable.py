@@ -36,11 +36,11 @@ Parameters
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.facts.basic import booting, listed
+from nfsrpc.facts.basic import Roles, booting, listed
 from nfsrpc.facts.portmappers import PortmapperFailure, Portmappers
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.findings.advice import RESTART_PORTMAPPER, START_PORTMAPPER, bare
@@ -51,7 +51,7 @@ from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 RULE = Rule(
     "REG005",
@@ -81,6 +81,7 @@ def check(
     boots: Mapping[str, tuple[int, ...]],
     stalled: Parts[Calls],
     nlm: Calls,
+    roles: Roles,
     *,
     tries: int = 2,
     during_s: float = 3.0,
@@ -98,15 +99,14 @@ def check(
         if not (outage.persists(tries, during_s) or outage.hangs(hang_s) or len(outage.denied)):
             continue
         if of_clients:
-            yield finding(outage, sending_pairs, asynchronous.without_result(outage))
+            yield finding(outage, sending_pairs, asynchronous.without_result(outage), roles)
         else:
             yield RULE.cannot_tell(
                 f"{named(outage.askers)} tried port 111 of {host} and sent no RPC message: it may be a port scan"
             )
 
 
-@dataclass(frozen=True)
-class Outage:
+class Outage(NamedTuple):
     """The failures of one portmapper."""
 
     host: str
@@ -168,19 +168,23 @@ class Asynchronous:
         return [row for row in rows if first <= row.time <= last]
 
 
-def finding(outage: Outage, sending_pairs: frozenset[tuple[str, str]], waiting: list[Calls.Row]) -> Finding:
+def finding(
+    outage: Outage, sending_pairs: frozenset[tuple[str, str]], waiting: list[Calls.Row], roles: Roles
+) -> Finding:
     host, failures, askers = outage.host, outage.failures, outage.askers
     alive = any(failure.how != "unanswered" or (host, failure.asker) in sending_pairs for failure in failures)
     own = {host} if len(outage.denied) else set()
-    clients = sorted({*askers, *outage.denied["client"].present(), *(row.client for row in waiting)} - own)
+    # A server that looks its client up is not affected: the client is, whose lock is not granted or has no result.
+    served = {roles.client_of(host, asker) for asker in askers}
+    clients = sorted({*served, *outage.denied["client"].present(), *(row.client for row in waiting)} - own)
     kinds = sorted({HOW[failure.how].format(transport=failure.transport.upper()) for failure in failures})
     return RULE.finding(
         certainty="certain" if alive else "likely",
         host=host,
         title=title(outage),
         explanation=(
-            f"{named(askers)} called port 111 of {host} {several(outage.tries, 'time')}: {'; '.join(kinds)}. Clients "
-            "cannot look up the ports of lockd, statd and mountd there, and requests to them are not sent."
+            f"{named(askers)} called port 111 of {host} {several(outage.tries, 'time')}: {'; '.join(kinds)}. The "
+            "ports of lockd, statd and mountd there cannot be looked up, and requests to them are not sent."
             + (f" {several(len(waiting), 'LOCK_MSG')} of {host} got no result meanwhile." if len(waiting) else "")
             + ("" if alive else f" {host} sent nothing to {named(askers)} in this capture: it may be down.")
         ),
@@ -232,4 +236,4 @@ def suspected(signs: Signs) -> Suspicion | None:
     if denied is None or STOPPED_S <= denied < GAVE_UP_S:
         return None
     state = "is stopped" if denied < STOPPED_S else "hangs"
-    return Suspicion(f"DENIED_NOLOCKS after {seconds(denied)}: lockd does so when its own portmapper {state}", "", 2)
+    return Suspicion(f"DENIED_NOLOCKS after {duration(denied)}: lockd does so when its own portmapper {state}", "", 2)

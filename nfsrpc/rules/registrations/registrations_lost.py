@@ -44,7 +44,7 @@ from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Flows, Registrations
-from nfsrpc.wording import times, utc
+from nfsrpc.wording import clock_time, times
 
 RULE = Rule(
     "REG004",
@@ -137,9 +137,9 @@ def finding(host: str, pairs: list[tuple[Any, Any]], served: Evidence) -> Findin
         host=host,
         title=f"the portmapper of {host} lost the registration of {service}, which still serves at port {before.port}",
         explanation=(
-            f"At {utc(before.time)} it named port {before.port} for program {before.prog}; since {utc(after.time)} it "
-            f"has answered {times(len(pairs))} that it is not registered, and the port still answers. Most often "
-            "rpcbind was restarted without -w."
+            f"At {clock_time(before.time)} it named port {before.port} for program {before.prog}; since "
+            f"{clock_time(after.time)} it has answered {times(len(pairs))} that it is not registered, and the "
+            "port still answers. Most often rpcbind was restarted without -w."
         ),
         clients=tuple(sorted({row.asker for _, row in pairs})),
         count=len(pairs),

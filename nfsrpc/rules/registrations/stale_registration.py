@@ -42,7 +42,7 @@ from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import DENIED
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Registrations
-from nfsrpc.wording import SECOND, seconds, several
+from nfsrpc.wording import SECOND, duration, several
 
 RULE = Rule(
     "REG007",
@@ -141,5 +141,5 @@ def finding(attempt: Attempt, victims: Affected, more: int) -> Finding:
 def suspected(signs: Signs) -> Suspicion | None:
     if signs.denied_s is None or signs.denied_s >= 5:
         return None
-    note = f"DENIED_NOLOCKS after {seconds(signs.denied_s)}: lockd answers so when statd's port is closed"
+    note = f"DENIED_NOLOCKS after {duration(signs.denied_s)}: lockd answers so when statd's port is closed"
     return Suspicion(note, "requests also waited" if signs.granted_s else "", 4)

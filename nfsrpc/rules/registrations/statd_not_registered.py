@@ -57,7 +57,7 @@ from nfsrpc.rules import DENIED
 from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
 from nfsrpc.rules.registrations.death import death, death_proof
 from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.wording import SECOND, named, seconds, several, times, utc
+from nfsrpc.wording import SECOND, clock_time, duration, named, several, times
 
 RULE = Rule(
     "REG001",
@@ -139,7 +139,7 @@ def passes(of_servers: list[Unregistered], servers: frozenset[str], statds: Stat
     """The passing answers with their evidence, where nothing is found and nothing is missing."""
     started = next((missing for missing in of_servers if missing.found is not None), None)
     if started is not None:
-        yield RULE.clear(f"statd of {started.host} was not registered until {utc(started.found)}, and is since")
+        yield RULE.clear(f"statd of {started.host} was not registered until {clock_time(started.found)}, and is since")
     elif servers:
         yield RULE.clear(statds.proof(min(servers)))
 
@@ -150,6 +150,7 @@ def certain_finding(missing: Unregistered, victims: Affected) -> Finding:
     over = "" if missing.asked_itself else only_over(row.netid for row in rows if row.source != "DUMP")
     denied = bool((victims.rows["status"] == Nlm4Stats.DENIED_NOLOCKS).any())
     certain = on_server and missing.sure and not over and (missing.repeated or denied)
+    first, last = stretch(missing, victims)
     return RULE.finding(
         certainty="certain" if certain else "likely",
         host=missing.host,
@@ -161,8 +162,8 @@ def certain_finding(missing: Unregistered, victims: Affected) -> Finding:
         ),
         clients=victims.clients,
         count=len(rows),
-        first=missing.died.first if missing.died else rows[0].time,
-        last=rows[-1].time,
+        first=first,
+        last=last,
         evidence=(*death_proof(missing), *first_and_last_answer(rows), *longest_waits(victims.rows)),
         remedy=(*START_STATD, ELSEWHERE, *unmonitored(victims)),
         verify=(registered(host, Prog.NSM), *((try_lock(host),) if on_server else ())),
@@ -170,9 +171,15 @@ def certain_finding(missing: Unregistered, victims: Affected) -> Finding:
     )
 
 
+def stretch(missing: Unregistered, victims: Affected) -> tuple[int, int]:
+    """From the death of statd, the first query for it or the first lock that waited to the last answer."""
+    first = min(missing.first, victims.first or missing.first)
+    return missing.died.first if missing.died else first, max(missing.last, victims.last or missing.last)
+
+
 def likely_finding(stall: Stall) -> Finding:
     rows, victims = stall.rows, stall.victims
-    server, wait = stall.server, seconds(victims.wait_s or 0)
+    server, wait = stall.server, duration(victims.wait_s or 0)
     first, last = stall.span
     return RULE.finding(
         certainty="likely",
@@ -214,15 +221,15 @@ def suspected(signs: Signs) -> Suspicion | None:
     if signs.served or (denied is not None and denied >= 15):
         return None
     if granted is not None and granted >= 55:
-        note = f"answered, and not denied, after {seconds(granted)}: Linux asks for statd for 61.6 s, then goes on"
+        note = f"answered, and not denied, after {duration(granted)}: Linux asks for statd for 61.6 s, then goes on"
         return Suspicion(note, "", 5)
     if unanswered is not None:
         against = "it would have been answered after a minute" if unanswered > 130 else ""
-        note = f"no answer for {seconds(unanswered)}: Linux asks for statd for 61.6 s"
+        note = f"no answer for {duration(unanswered)}: Linux asks for statd for 61.6 s"
         return Suspicion(note, against, 2 if against else 4)
     if granted is not None:
         return Suspicion(
-            "statd may have been started meanwhile", f"the wait was {seconds(granted)} and not a minute", 2
+            "statd may have been started meanwhile", f"the wait was {duration(granted)} and not a minute", 2
         )
     if denied is not None and denied < 10:
         against = "Linux does not deny, it waits a minute and grants"

@@ -38,7 +38,7 @@ from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
 from nfsrpc.rules.registrations.death import death, death_proof
-from nfsrpc.wording import SECOND, named, times, utc
+from nfsrpc.wording import SECOND, clock_time, named, times
 
 RULE = Rule(
     "REG002",
@@ -72,7 +72,7 @@ def check(unregistered: tuple[Unregistered, ...], statds: Statds, roles: Roles) 
     if accused or unseen:
         return
     for missing in of_clients[:1]:
-        yield RULE.clear(f"statd of {missing.host} was not registered until {utc(missing.found)}, and is since")
+        yield RULE.clear(f"statd of {missing.host} was not registered until {clock_time(missing.found)}, and is since")
     for client in sorted(clients)[:1]:
         yield RULE.clear(statds.proof(client))
 

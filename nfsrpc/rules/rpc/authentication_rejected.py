@@ -142,7 +142,7 @@ def by_service(rows: Calls) -> Finding:
                 clients=clients,
             ),
             command("exportfs -ra", on="{server}", note="after a change of /etc/exports", server=server),
-            *((two_managers(server),) if (rows["prog"] == Prog.NLM).any() else ()),
+            *(two_managers(server) if (rows["prog"] == Prog.NLM).any() else ()),
         ),
         verify=(
             command(
@@ -152,13 +152,22 @@ def by_service(rows: Calls) -> Finding:
     )
 
 
-def two_managers(server: str) -> Command:
-    """The command that shows whether two lock managers run: the one without the export refuses lock requests."""
-    return command(
-        "rpcinfo -p | grep nlockmgr; pgrep -l lockd; pgrep -l ganesha.nfsd",
-        on="{server}",
-        note="the kernel's lockd refuses locks on files of a user-space NFS server",
-        server=server,
+def two_managers(server: str) -> tuple[Command, ...]:
+    """The command that shows whether two lock managers run, and what to do then: the kernel's has no such export."""
+    return (
+        command(
+            "rpcinfo -p | grep nlockmgr; pgrep -l lockd; pgrep -l ganesha.nfsd",
+            on="{server}",
+            note="the kernel's lockd refuses locks on files of a user-space NFS server",
+            server=server,
+        ),
+        remark(
+            "If Ganesha serves these files and the kernel's lockd runs too: stop nfs-server and unmount its own NFSv3"
+            " mounts, which start lockd; then systemctl restart nfs-ganesha, which registers its lock manager again"
+            " and makes clients reclaim their locks.",
+            on="{server}",
+            server=server,
+        ),
     )
 
 

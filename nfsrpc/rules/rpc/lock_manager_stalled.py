@@ -41,7 +41,7 @@ from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.sessions.grouping import Parts, members
 from nfsrpc.tables import Calls
-from nfsrpc.wording import SECOND, named, seconds, several
+from nfsrpc.wording import SECOND, duration, named, several
 
 RULE = Rule(
     "RPC004",
@@ -97,11 +97,11 @@ def finding(server: str, rows: Calls, loopbacks: frozenset[str]) -> Finding:
     longest = float(rows["latency_s"].max())
     return RULE.finding(
         host=server,
-        title=f"the lock manager of {server} stood still for up to {seconds(longest)}",
+        title=f"the lock manager of {server} stood still for up to {duration(longest)}",
         explanation=(
             f"{several(len(rows), 'lock request')} of {named(clients)} waited at the same time and were answered in "
-            f"one burst, after up to {seconds(longest)}. No NFS call to {server} that was sent meanwhile was late. Its "
-            "lockd waited for something else, most often for its statd or the resolver."
+            f"one burst, after up to {duration(longest)}. No NFS call to {server} that was sent meanwhile was late. "
+            "Its lockd waited for something else, most often for its statd or the resolver."
         ),
         clients=clients,
         count=len(rows),

@@ -40,7 +40,7 @@ from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import NULL, Prog
 from nfsrpc.sessions.grouping import Parts, keys_of
 from nfsrpc.tables import Calls, Flows
-from nfsrpc.wording import named, seconds, several
+from nfsrpc.wording import duration, named, several
 
 RULE = Rule(
     "RPC005",
@@ -72,13 +72,13 @@ def check(
     silent = state == "unanswered"
     silent &= again | ((exchanges["transport"] == "tcp") & ~isin(exchanges["flow"], closed_by_client) & (not lossy))
     failed = exchanges.where(about & (silent | late(exchanges, late_s)))
-    overdue: list[str] = []
+    is_overdue = False
     for server, rows in Parts(failed.where(failed["time"] != NAT), "server").items():
         if not booting(boots, server, int(rows["time"].min()), int(rows["time"].max()), boot_s):
-            overdue.append(server)
+            is_overdue = True
             yield finding(server, rows, span)
     undecided = int((about & state.isin(("undecided", "unanswered"))).sum())
-    if undecided and not overdue:
+    if undecided and not is_overdue:
         yield RULE.cannot_tell(f"of {several(undecided, 'NFS call')} the capture does not hold what came after")
 
 
@@ -101,7 +101,7 @@ def finding(server: str, rows: Calls, span: Span | None) -> Finding:
         title=f"{several(len(rows), 'NFS call')} to {server} not answered in time",
         explanation=(
             f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} answered late"
-            f"{f', up to {seconds(wait)}' if wait is not None else ''}. So file access waits, not only locking."
+            f"{f', up to {duration(wait)}' if wait is not None else ''}. So file access waits, not only locking."
         ),
         clients=clients,
         count=len(rows),

@@ -34,9 +34,7 @@ def test_seen_from_the_client_that_waits(stage: Stage) -> bytes:
 @fires("CBK001", host=OTHER)
 def test_the_clients_lockd_is_not_registered(stage: Stage) -> bytes:
     waits(stage)
-    for _ in range(3):
-        stage.server.getport(stage.other, "nlm4", port=0)
-        stage.wait(3.07)
+    stage.looks_up(stage.server, stage.other, "nlm4", 3, nfs=False)
     polled(stage, 5)
     return stage.wire(stage.server)
 
@@ -373,3 +371,45 @@ def test_lock_requests_that_are_cut(stage: Stage) -> bytes:
     waits(stage)
     polled(stage)
     return stage.wire(snaplen=96)
+
+
+def granted_without_lookup(stage: Stage, *, at_s: float, icmp: bool = False) -> bytes:
+    """A GRANTED by UDP to a port that no captured lookup named, so long after the capture's begin."""
+    stage.client.getport(stage.server, "nlm4")
+    stage.wait(at_s - 12.1)  # `waits` takes the rest
+    grant = granted_by_udp(stage, stage.other, FIXED)
+    if icmp:
+        grant.unreachable()
+    grant.unanswered(resend=[10])
+    polled(stage, 20)
+    return stage.wire(stage.server)
+
+
+@fires("CBK001", host=OTHER, certainty="likely")
+def test_a_grant_soon_after_the_begin_may_have_been_looked_up_before(stage: Stage) -> bytes:
+    return granted_without_lookup(stage, at_s=60)
+
+
+@fires("CBK001", host=OTHER, certainty="likely")
+def test_icmp_does_not_show_that_the_port_was_looked_up(stage: Stage) -> bytes:
+    return granted_without_lookup(stage, at_s=60, icmp=True)
+
+
+@fires("CBK001", host=SERVER, certainty="certain")
+def test_a_grant_long_after_the_begin_was_not_looked_up(stage: Stage) -> bytes:
+    return granted_without_lookup(stage, at_s=70, icmp=True)
+
+
+@fires("CBK001", host=OTHER, certainty="certain")
+def test_a_port_at_which_lockd_was_reached_before_needs_no_lookup(stage: Stage) -> bytes:
+    stage.client.getport(stage.server, "nlm4")
+    granted_by_udp(stage, stage.other, FIXED).reply()
+    stage.later(60, stage.other)
+    granted_by_udp(stage, stage.other, FIXED).unanswered(resend=[10])
+    polled(stage, 20)
+    return stage.wire(stage.server)
+
+
+def test_the_text_says_that_no_lookup_was_seen() -> None:
+    found = diagnosed(granted_without_lookup(Stage(), at_s=60)).findings[0]
+    assert "does not show that 10.0.0.9 looked up port 12049" in found.explanation

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.records import sent_again
+import struct
+from collections.abc import Sequence
+
+from tests.records import records_of, sent_again
 from tests.rules.stage import CLIENT, OTHER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet, threshold
 
 
@@ -76,3 +79,35 @@ def test_each_pair_of_hosts_is_one_finding() -> None:
     stage.later(10)
     found = findings(asked("CAP001", stage.wire(sent_by=stage.server)))
     assert [(one.clients, one.count) for one in found] == [((CLIENT,), 2), ((OTHER,), 2)]
+
+
+def reordered(stage: Stage, order: Sequence[int], late_s: float = 0) -> bytes:
+    """Two NFS calls of a connection whose frames are written in this order, the SYN-ACK so much later."""
+    stage.nfs(times=2)
+    stage.later(10, stage.other)
+    capture = stage.wire()
+    records = list(records_of(capture))
+    written = [records[number - 1] for number in order]
+    synack = order.index(2)
+    later = [
+        struct.pack("<II", *divmod(time_of(record) + round(late_s * 1e9), 10**9)) + record[8:] for record in written
+    ]
+    return capture[:24] + b"".join([*written[:synack], *later[synack:], *records[len(order) :]])
+
+
+def time_of(record: bytes) -> int:
+    seconds, nanoseconds = struct.unpack_from("<II", record)
+    return int(seconds) * 10**9 + int(nanoseconds)
+
+
+SYNACK_BETWEEN_REPLIES = (1, 3, 4, 6, 7, 8, 2, 5)
+
+
+@quiet("CAP001")
+def test_frames_of_a_short_connection_that_are_written_out_of_order(stage: Stage) -> bytes:
+    return reordered(stage, SYNACK_BETWEEN_REPLIES)
+
+
+@fires("CAP001")
+def test_frames_that_come_too_late_to_be_of_the_same_connection(stage: Stage) -> bytes:
+    return reordered(stage, SYNACK_BETWEEN_REPLIES, late_s=0.2)

@@ -22,6 +22,21 @@ def waits_behind(stage: Stage, released: bool = True) -> None:
         first.unlock().granted()
 
 
+def retries(stage: Stage, times: int) -> None:
+    """The waiter's kernel retries every 30.7 s, and has to wait further."""
+    for _ in range(times):
+        stage.later(30.7)
+        stage.other.lock(stage.server).blocked()
+
+
+def granted_too_late(stage: Stage) -> LockRequest:
+    """The server denies a lock for lack of statd, and grants it when the application has given up."""
+    lock = stage.client.lock(stage.server)
+    lock.denied("DENIED_NOLOCKS", after=60.0)
+    lock.reply(stat="GRANTED", after=80.0)
+    return lock
+
+
 def unlock(stage: Stage, lock: LockRequest, offset: int, length: int) -> None:
     """The holder gives up a part of what it has."""
     alock = lock.args["alock"] | {"l_offset": offset, "l_len": length}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.rules.locks.scenes import a_part_is_released, waits_behind
+from tests.rules.locks.scenes import a_part_is_released, retries, waits_behind
 from tests.rules.stage import OTHER, SERVER, Stage, cannot_tell, fires, quiet, threshold
 
 
@@ -16,9 +16,7 @@ def test_a_free_lock_that_nobody_gets(stage: Stage) -> bytes:
 @fires("LCK003", host=SERVER, certainty="likely")
 def test_a_free_lock_that_the_server_says_is_taken(stage: Stage) -> bytes:
     waits_behind(stage)
-    for _ in range(2):
-        stage.later(30.7)
-        stage.other.lock(stage.server).blocked()
+    retries(stage, 2)
     return stage.wire()
 
 

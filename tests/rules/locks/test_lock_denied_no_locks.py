@@ -11,7 +11,14 @@ def test_no_locks_available(stage: Stage) -> bytes:
     return stage.wire()
 
 
-@fires("LCK004", host=SERVER, count=1)
+@fires("LCK004", wait_s=60.0)
+def test_how_long_the_denial_took(stage: Stage) -> bytes:
+    stage.client.lock(stage.server).denied("DENIED_NOLOCKS", after=60.0)
+    stage.client.lock(stage.server, svid=2).denied("DENIED_NOLOCKS", after=2.0)
+    return stage.wire()
+
+
+@fires("LCK004", host=SERVER, count=1, wait_s=None)
 def test_no_locks_available_by_message(stage: Stage) -> bytes:
     stage.client.lock(stage.server, asynchronous=True).denied("DENIED_NOLOCKS")
     return stage.wire()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.rules.locks.scenes import granted_too_late
 from tests.rules.stage import CLIENT, OTHER, PATH, Stage, asked, cannot_tell, findings, fires, inputs, quiet
 from tests.scenario import Host, handle
 
@@ -223,8 +224,6 @@ def test_nobody_writes(stage: Stage) -> bytes:
 
 @cannot_tell("LCK013")
 def test_a_lock_that_its_application_does_not_have(stage: Stage) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    granted_too_late(stage)
     write(stage.other, stage)
     return stage.wire()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nfsrpc.facts.refusals import APART_S, RENOTIFY_S
-from tests.rules.locks.scenes import polls, waits_behind
+from tests.rules.locks.scenes import granted_too_late, polls, retries, waits_behind
 from tests.rules.stage import (
     CLIENT,
     OTHER,
@@ -28,9 +28,7 @@ from tests.rules.stage import (
 
 @fires("LCK008", host=SERVER, clients=(CLIENT,))
 def test_a_copy_is_granted_after_the_denial(stage: Stage) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    granted_too_late(stage)
     stage.later(20)
     return stage.wire()
 
@@ -55,9 +53,7 @@ def test_a_late_grant_that_is_refused(stage: Stage) -> bytes:
 
 @cannot_tell("LCK008")
 def test_the_capture_ends_after_the_late_grant(stage: Stage) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    granted_too_late(stage)
     return stage.wire()
 
 
@@ -229,9 +225,7 @@ def holder_reboots(stage: Stage, *, answered: bool = True) -> None:
 @fires("LCK008", host=SERVER, clients=(CLIENT, OTHER), certainty="likely")
 def test_a_lock_that_outlives_the_reboot_of_its_holder(stage: Stage) -> bytes:
     holder_reboots(stage)
-    for _ in range(3):
-        stage.later(30.7)
-        stage.other.lock(stage.server).blocked()
+    retries(stage, 3)
     return stage.wire()
 
 
@@ -247,9 +241,7 @@ def test_the_lock_is_refused_so_long_after_the_notice(stage: Stage, seconds: flo
 @quiet("LCK008")
 def test_a_notice_that_the_server_does_not_answer(stage: Stage) -> bytes:
     holder_reboots(stage, answered=False)
-    for _ in range(3):
-        stage.later(30.7)
-        stage.other.lock(stage.server).blocked()
+    retries(stage, 3)
     return stage.wire()
 
 
@@ -278,9 +270,7 @@ def test_a_kept_lock_explains_the_wait_and_the_polling() -> None:
     assert (diagnosis.verdict.rule, rules_of(diagnosis.findings[0].explains)) == ("LCK008", {"LCK016"})
     stage = Stage()
     holder_reboots(stage)
-    for _ in range(3):
-        stage.later(30.7)
-        stage.other.lock(stage.server).blocked()
+    retries(stage, 3)
     diagnosis = diagnosed(stage.wire())
     assert diagnosis.verdict.rule == "MON005"
     assert "LCK011" in rules_of(diagnosis.findings[0].explains)
@@ -288,18 +278,14 @@ def test_a_kept_lock_explains_the_wait_and_the_polling() -> None:
 
 @threshold("LCK008", "unlock_s", fires=10.5, quiet=9.5)
 def test_no_unlock_follows_for_so_long(stage: Stage, seconds: float) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    granted_too_late(stage)
     stage.later(seconds)
     return stage.wire()
 
 
 @quiet("LCK008")
 def test_a_late_grant_that_is_unlocked_after_all(stage: Stage) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    lock = granted_too_late(stage)
     lock.unlock().granted()
     stage.later(20)
     return stage.wire()
@@ -328,9 +314,7 @@ def test_a_cancel_that_is_refused_before_the_unlock(stage: Stage) -> bytes:
 
 @quiet("LCK008")
 def test_a_late_grant_whose_unlock_is_refused(stage: Stage) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    lock = granted_too_late(stage)
     lock.unlock().answered("DENIED_NOLOCKS")
     stage.later(20)
     return stage.wire()
@@ -338,9 +322,7 @@ def test_a_late_grant_whose_unlock_is_refused(stage: Stage) -> bytes:
 
 @cannot_tell("LCK008")
 def test_the_unlock_of_a_late_grant_may_be_lost(stage: Stage) -> bytes:
-    lock = stage.client.lock(stage.server)
-    lock.denied("DENIED_NOLOCKS", after=60.0)
-    lock.reply(stat="GRANTED", after=80.0)
+    granted_too_late(stage)
     last = stage.frames()
     stage.client.lock(stage.server, "/srv/second").granted()
     stage.client.lock(stage.server, "/srv/third").granted()
@@ -393,9 +375,7 @@ def test_a_host_that_rebooted_has_locked_the_range_again(stage: Stage) -> bytes:
     holder_reboots(stage)
     stage.wait(1)
     stage.client.lock(stage.server, svid=7).granted()
-    for _ in range(3):
-        stage.later(30.7)
-        stage.other.lock(stage.server).blocked()
+    retries(stage, 3)
     return stage.wire()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nfsrpc.facts.client_names import CallerNames
+from nfsrpc.findings.finding import Finding
 from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 from tests.scenario import Host
 
@@ -174,12 +175,22 @@ def test_statd_monitors_another_form_of_the_address(stage: Stage) -> bytes:
     return stage.any(stage.server)
 
 
-def explanation(monitored: str | None) -> str:
+def kept(monitored: str | None) -> Finding:
     stage = Stage()
     rebooted(stage, monitored=monitored)
     stage.later(20, stage.other)
     (found,) = findings(asked("MON005", stage.any(stage.server)))
-    return found.explanation
+    return found
+
+
+def explanation(monitored: str | None) -> str:
+    return kept(monitored).explanation
+
+
+def test_what_mends_a_client_that_is_monitored_by_the_ipv6_form_of_its_address() -> None:
+    comments = {name: " ".join(line.comment for line in kept(name).remedy) for name in ("::ffff:10.0.0.1", "10.0.0.1")}
+    assert "Ganesha does so with IPv6 sockets" in comments["::ffff:10.0.0.1"]
+    assert "Ganesha" not in comments["10.0.0.1"]
 
 
 def test_under_which_name_the_client_is_monitored() -> None:
@@ -370,9 +381,9 @@ def test_how_long_a_nat_may_take() -> None:
 
 def test_each_client_of_one_name_gets_its_own() -> None:
     (found,) = findings(asked("MON005", alike(1)))
-    assert [line.line for line in found.remedy] == [
-        "hostnamectl set-hostname client-10-0-0-1",
-        "hostnamectl set-hostname client-10-0-0-2",
+    note = "or another name that is its own; then reboot it, since lockd and statd keep the old one"
+    assert list(map(str, found.remedy)) == [
+        f"hostnamectl set-hostname client-10-0-0-{number}   # on 10.0.0.{number}: {note}" for number in (1, 2)
     ]
 
 

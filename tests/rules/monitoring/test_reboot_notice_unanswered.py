@@ -11,7 +11,15 @@ from tests.scenario import Exchange, Host
 from tests.wire import TCP
 
 
-@fires("MON004", host=CLIENT, clients=(SERVER,), certainty="certain")
+@fires("MON004", host=SERVER, clients=(CLIENT,), certainty="certain")
+def test_a_server_that_does_not_receive_a_notice_keeps_locks_of_the_client(stage: Stage) -> bytes:
+    stage.nfs()
+    stage.client.notify(stage.server, 5).unanswered(resend=[2, 6, 14])
+    stage.later(20)
+    return stage.wire()
+
+
+@fires("MON004", host=CLIENT, clients=(CLIENT,), certainty="certain")
 def test_a_notice_that_is_not_heard(stage: Stage) -> bytes:
     stage.nfs()
     stage.server.notify(stage.client, 5).unanswered(resend=[2, 6, 14])
@@ -26,6 +34,19 @@ def test_a_client_without_statd_is_told(stage: Stage) -> bytes:
         stage.server.getport(stage.client, "nsm1", netid="udp", port=0, transport="udp", cred=False)
         stage.later(4)
     return stage.wire()
+
+
+def explanation(stage: Stage) -> str:
+    stage.later(20)
+    return findings(asked("MON004", stage.wire()))[0].explanation
+
+
+def test_whether_the_query_was_answered_is_said() -> None:
+    refused, silent = Stage(), Stage()
+    refused.looks_up(refused.server, refused.client, "nsm1", 4, 4, netid="udp", transport="udp", cred=False)
+    searched(silent.server, silent.client)
+    assert "over UDP 4 times, which was answered: not registered." in explanation(refused)
+    assert "over UDP 4 times, which got no answer." in explanation(silent)
 
 
 @quiet("MON004")

@@ -324,6 +324,14 @@ def test_syns_that_are_answered_by_a_bare_ack(stage: Stage) -> bytes:
     return challenged(stage, [0, 1, 3, 7])
 
 
+def test_what_closes_an_older_connection_and_shows_that_it_worked() -> None:
+    (found,) = findings(asked("NET003", challenged(Stage(), [0, 1, 3, 7])))
+    assert (found.wait_s, (found.last or 0) - (found.first or 0)) == (7.0, 7 * 10**9)
+    assert [proof.note for proof in found.evidence] == ["SYN, answered by an ACK without SYN"]
+    assert found.remedy[0].line == f"ss -K dst {CLIENT} dport = 900 sport = {LOCKD}"
+    assert str(found.verify[0]) == f"nc -vz {SERVER} {LOCKD}   # on {CLIENT}"
+
+
 @quiet("NET003")
 def test_one_bare_ack_and_the_next_syn_is_accepted(stage: Stage) -> bytes:
     return challenged(stage, [0], accepted=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.rules.stage import (
     CLIENT,
     LOCKD,
+    OTHER,
     PATH,
     SERVER,
     STATD,
@@ -36,6 +37,21 @@ def test_a_udp_port_that_icmp_tells_to_be_closed(stage: Stage) -> bytes:
         lock.unreachable()
         stage.wait(5)
     return stage.wire()
+
+
+def test_both_transports_and_several_clients_are_one_fault() -> None:
+    stage = Stage()
+    for client in (stage.client, stage.other):
+        for netid in ("tcp", "udp"):
+            client.getport(stage.server, "nlm4", netid=netid)
+        for _ in range(2):
+            client.syn(stage.server, LOCKD, refused=True)
+            client.call(stage.server, "nlm4", "NULL", transport="udp", cred=False).unreachable()
+            stage.wait(3)
+    stage.nfs()
+    (found,) = findings(asked("NET002", stage.wire()))
+    assert (found.clients, found.count) == ((CLIENT, OTHER), 8)
+    assert f"let the firewall accept TCP and UDP port {LOCKD} from {CLIENT} and {OTHER}" in str(found)
 
 
 def test_a_server_without_udp_refuses_nobody() -> None:

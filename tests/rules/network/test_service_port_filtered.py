@@ -9,6 +9,7 @@ from tests.rules.network.resends import SYNS
 from tests.rules.stage import (
     CLIENT,
     LOCKD,
+    OTHER,
     PATH,
     SERVER,
     STATD,
@@ -34,6 +35,24 @@ def test_lockds_port_drops(stage: Stage) -> bytes:
     stage.client.syn(stage.server, LOCKD, resend=SYNS)
     stage.nfs()
     return stage.wire()
+
+
+def test_several_clients_before_one_port_are_one_fault() -> None:
+    """Each with its tries; the longest is how long it took."""
+    stage = Stage()
+    for client, resend in ((stage.client, SYNS[:3]), (stage.other, SYNS)):
+        client.getport(stage.server, "nlm4")
+        client.syn(stage.server, LOCKD, resend=resend)
+        stage.nfs(client)
+    (found,) = findings(asked("NET001", stage.wire()))
+    assert (found.clients, found.count, found.wait_s) == ((CLIENT, OTHER), 5 + len(SYNS), SYNS[-1])
+    assert (
+        f"{CLIENT} and {OTHER} sent {5 + len(SYNS)} SYNs to port {LOCKD} of {SERVER} each in up to" in found.explanation
+    )
+    assert [proof.note for proof in found.evidence] == [
+        f"SYN to port {LOCKD}, never answered",
+        f"SYN of {OTHER}, never answered",
+    ]
 
 
 def lockds_port_drops(stage: Stage) -> None:

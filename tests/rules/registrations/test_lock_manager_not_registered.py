@@ -15,25 +15,19 @@ from tests.wire import TCP
 def test_no_port_of_the_lock_manager_long_after_a_restart(stage: Stage) -> bytes:
     stage.nfs()
     stage.client.flow(stage.server, 2049, TCP).reset()
-    for _ in range(50):
-        stage.client.getport(stage.server, "nlm4", port=0)
-        stage.later(3.07)
+    stage.looks_up(stage.client, stage.server, "nlm4", 50)
     return stage.wire()
 
 
 @fires("REG003", host=SERVER, clients=(CLIENT,), count=5)
 def test_no_port_of_the_lock_manager(stage: Stage) -> bytes:
-    for _ in range(5):
-        stage.client.getport(stage.server, "nlm4", port=0)
-        stage.later(3.07)
+    stage.looks_up(stage.client, stage.server, "nlm4", 5)
     return stage.wire()
 
 
 @quiet("REG003")
 def test_the_lock_manager_comes_up_soon(stage: Stage) -> bytes:
-    for _ in range(4):
-        stage.client.getport(stage.server, "nlm4", port=0)
-        stage.later(3.07)
+    stage.looks_up(stage.client, stage.server, "nlm4", 4)
     stage.client.getport(stage.server, "nlm4")
     stage.client.lock(stage.server).granted()
     return stage.wire()
@@ -42,18 +36,14 @@ def test_the_lock_manager_comes_up_soon(stage: Stage) -> bytes:
 @quiet("REG003")
 def test_a_server_that_asks_its_client_is_no_client(stage: Stage) -> bytes:
     stage.client.lock(stage.server).granted()
-    for _ in range(5):
-        stage.server.getport(stage.client, "nlm4", port=0)
-        stage.later(3.07)
+    stage.looks_up(stage.server, stage.client, "nlm4", 5)
     return stage.wire()
 
 
 @cannot_tell("REG003")
 def test_a_server_asks_whom_it_serves_and_only_the_portmappers_were_captured(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "mount3")
-    for _ in range(4):
-        stage.server.getport(stage.client, "nlm4", port=0)
-        stage.wait(10)
+    stage.looks_up(stage.server, stage.client, "nlm4", 4, gap=10, nfs=False)
     return stage.wire()
 
 
@@ -66,9 +56,7 @@ def test_nobody_asked_for_the_lock_manager(stage: Stage) -> bytes:
 def test_a_host_that_boots_is_not_accused() -> None:
     stage = Stage()
     stage.boots(stage.server, stage.client)
-    for _ in range(5):
-        stage.client.getport(stage.server, "nlm4", port=0)
-        stage.later(3.07)
+    stage.looks_up(stage.client, stage.server, "nlm4", 5)
     assert findings(asked("REG003", stage.wire())) == []
 
 
@@ -77,9 +65,7 @@ def test_a_host_that_resets_old_connections_is_starting(stage: Stage) -> bytes:
     stage.nfs()
     stage.wait(30)
     stage.client.flow(stage.server, 2049, TCP).reset()
-    for _ in range(14):
-        stage.client.getport(stage.server, "nlm4", port=0)
-        stage.wait(3.07)
+    stage.looks_up(stage.client, stage.server, "nlm4", 14, nfs=False)
     stage.client.getport(stage.server, "nlm4")
     stage.client.lock(stage.server, reclaim=True).granted()
     return stage.wire()
@@ -87,9 +73,7 @@ def test_a_host_that_resets_old_connections_is_starting(stage: Stage) -> bytes:
 
 @cannot_tell("REG003")
 def test_a_host_that_has_locks_claimed_again_was_starting(stage: Stage) -> bytes:
-    for _ in range(14):
-        stage.client.getport(stage.server, "nlm4", port=0)
-        stage.wait(3.07)
+    stage.looks_up(stage.client, stage.server, "nlm4", 14, nfs=False)
     stage.client.getport(stage.server, "nlm4")
     stage.client.lock(stage.server, reclaim=True).granted()
     return stage.wire()

@@ -31,9 +31,7 @@ def test_mountd_has_stopped_and_nfsd_answers(stage: Stage) -> bytes:
 @quiet("REG008")
 def test_nfs_is_used_at_its_well_known_port(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "mount3")
-    for _ in range(3):
-        stage.client.getport(stage.server, "nfs3", port=0)
-        stage.later(2)
+    stage.looks_up(stage.client, stage.server, "nfs3", 3, gap=2)
     return stage.wire()
 
 

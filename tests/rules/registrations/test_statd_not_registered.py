@@ -223,9 +223,7 @@ def test_loopbacks_of_a_server_and_a_client_are_not_confused() -> None:
 @fires("REG001", host=SERVER, certainty="certain")
 def test_another_host_asks_the_server_for_tcp(stage: Stage) -> bytes:
     stage.client.getport(stage.server, "mount3")
-    for _ in range(2):
-        stage.client.getport(stage.server, "nsm1", port=0)
-        stage.wait(3.07)
+    stage.looks_up(stage.client, stage.server, "nsm1", 2, nfs=False)
     return stage.wire()
 
 
@@ -458,9 +456,7 @@ def test_another_host_asks_one_that_is_server_and_client(stage: Stage) -> bytes:
     stage.client.lock(stage.server).granted()
     stage.other.lock(stage.client).granted()
     stage.wait(60)
-    for _ in range(2):
-        stage.other.getport(stage.client, "nsm1", port=0)
-        stage.wait(3.07)
+    stage.looks_up(stage.other, stage.client, "nsm1", 2, nfs=False)
     return stage.wire()
 
 
@@ -549,3 +545,13 @@ def test_a_monitoring_system_asks_seldom(pause: float, is_found: bool) -> None:
         stage.wait(pause)
     captured = stage.wire()
     assert [bool(findings(asked(rule, captured))) for rule in ("REG001", "MON004")] == [is_found] * 2
+
+
+def test_one_wait_has_one_length_and_its_queries_one_number() -> None:
+    stage = without_statd(Stage())
+    (found,) = findings(asked("REG001", stage.any(stage.server)))
+    assert found.first is not None
+    assert found.last is not None
+    assert round((found.last - found.first) / SECOND, 3) == found.wait_s == 61.6
+    assert found.explanation.startswith("Its portmapper answered 20 times")
+    assert "not registered, the last of 20 such replies" in [proof.note for proof in found.evidence]

@@ -72,6 +72,7 @@ def test_a_lock_manager_that_refuses_may_be_the_wrong_one_of_two() -> None:
     stage.client.lock(stage.server).error("AUTH_ERROR", auth_stat="AUTH_BADCRED")
     (found,) = findings(asked("RPC002", stage.wire()))
     assert any(line.line.startswith("rpcinfo -p | grep nlockmgr") for line in found.remedy)
+    assert "stop nfs-server and unmount its own NFSv3 mounts" in found.remedy[-1].comment
     stage = Stage()
     stage.client.call(stage.server, "nfs3", "GETATTR").error("AUTH_ERROR", auth_stat="AUTH_BADCRED")
     (found,) = findings(asked("RPC002", stage.wire()))

@@ -1,0 +1,1 @@
+complete --command nfsrpc --no-files --arguments "(env _NFSRPC_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) nfsrpc)" --condition "env _NFSRPC_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) nfsrpc"

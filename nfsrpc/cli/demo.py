@@ -1,0 +1,23 @@
+"""`nfsrpc demo`: a first look, at a capture that comes with the package."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import typer
+
+from nfsrpc.cli.analyze import analyze
+from nfsrpc.cli.ending import note
+
+SAMPLE = Path(__file__).parents[1] / "samples" / "server-without-statd.pcap"
+
+
+def demo() -> None:
+    """Analyse a capture that comes with nfsrpc: a lock takes a minute.
+
+    The capture is of a real server, whose rpc.statd does not run; its name is printed, for other commands.
+    """
+    note(f"the report of nfsrpc analyze {SAMPLE}")
+    with suppress(typer.Exit):  # the fault that it is to find
+        analyze([str(SAMPLE)])

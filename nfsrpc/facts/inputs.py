@@ -1,0 +1,148 @@
+"""What rules and the diagnosis are given: tables whose times can be compared and whose hosts are known, and facts.
+
+Each is an attribute, worked out when it is read first: a fact from the tables and facts that its parameters name.
+tests/rules/test_parameters.py compares these attributes with the tables and facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nfsrpc.columns import Array, Table
+from nfsrpc.facts.attempts import Attempt
+from nfsrpc.facts.basic import FACTS, HOSTS, Roles, Span, Stray, of_known_hosts
+from nfsrpc.facts.callbacks import CallbackFailure
+from nfsrpc.facts.missing_statd import Statds, Unregistered
+from nfsrpc.facts.notices import Downcalls, NoticeTries
+from nfsrpc.facts.polling import Series
+from nfsrpc.facts.portmappers import Portmappers
+from nfsrpc.facts.presence import Presence
+from nfsrpc.facts.refusals import FreeRanges, Refusal
+from nfsrpc.facts.stalls import LockFiles, Served
+from nfsrpc.facts.statd_dns import DnsQueries, Unseen
+from nfsrpc.facts.statd_search import LockWaits
+from nfsrpc.facts.vantages import Vantages
+from nfsrpc.facts.waiters import LastSeen, Waiter
+from nfsrpc.findings.finding import Finding
+from nfsrpc.sessions.aligned import comparable
+from nfsrpc.sessions.grouping import Parts
+from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.tables import (
+    Calls,
+    Captures,
+    Copies,
+    Flows,
+    Hosts,
+    Locks,
+    Monitors,
+    Oddities,
+    Paths,
+    Programs,
+    Quality,
+    Registrations,
+    Tallies,
+    Writes,
+)
+
+
+class Inputs:
+    """The tables and facts of a trace by name."""
+
+    # Tables, with times by one clock and hosts that are known.
+    calls: Calls
+    locks: Locks
+    monitors: Monitors
+    registrations: Registrations
+    paths: Paths
+    hosts: Hosts
+    flows: Flows
+    captures: Captures
+    quality: Quality
+    oddities: Oddities
+    programs: Programs
+    tallies: Tallies
+    writes: Writes
+    copies: Copies
+    # Facts, by the file that works them out.
+    exchanges: Calls
+    counted: Tallies
+    unattributed: int
+    connections: Flows
+    nlm: Calls
+    requests: Calls
+    roles: Roles
+    sending_pairs: frozenset[tuple[str, str]]
+    sending: Stretches
+    gaps: frozenset[frozenset[str]]
+    lossy: bool
+    with_portmappers: frozenset[str]
+    strays: tuple[Stray, ...]
+    closed_by_client: Array
+    loopbacks: frozenset[str]
+    span: Span | None
+    boots: Mapping[str, tuple[int, ...]]
+    vantages: Vantages
+    attempts: tuple[Attempt, ...]
+    half_open: tuple[Attempt, ...]
+    syn_vantages: Mapping[tuple[str, str, int], frozenset[int]]
+    silent_since: Mapping[int, int]
+    restarts: Mapping[str, tuple[int, ...]]
+    failed_callbacks: tuple[CallbackFailure, ...]
+    waiters: tuple[Waiter, ...]
+    unexplained_waits: tuple[Waiter, ...]
+    last_seen: Mapping[str, LastSeen]
+    silent_requests: Calls
+    stalls: Calls
+    stalled: Parts[Calls]
+    served: Served
+    lock_files: LockFiles
+    polled: tuple[Series, ...]
+    unregistered: tuple[Unregistered, ...]
+    statds: Statds
+    overseen: frozenset[str]
+    refusals: tuple[Refusal, ...]
+    free_ranges: FreeRanges
+    callers: tuple[Locks.Row, ...]
+    stays: dict[tuple[str, str, str], tuple[int, int]]
+    translated: dict[str, str]
+    probes: frozenset[tuple[str, str]]
+    portmappers: Portmappers
+    notice_tries: tuple[NoticeTries, ...]
+    wrong_senders: Mapping[tuple[str, str], tuple[str, ...]]
+    outages: Stretches
+    downcalls: Downcalls
+    unresolved: DnsQueries
+    unseen_statd: Unseen
+    presence: Presence
+    lock_waits: LockWaits
+    clock_steps: tuple[Span, ...]
+    damaged_frames: Mapping[tuple[int, int], str]
+    # What the other rules found, for those that are run last.
+    faults: tuple[Finding, ...]
+    unexplained: tuple[Finding, ...]
+
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self.tables = comparable(tables)
+
+    def __getitem__(self, name: str) -> Any:
+        """The table or fact that a parameter of this name is given."""
+        return getattr(self, name)
+
+    if not TYPE_CHECKING:  # which would let any name pass
+
+        def __getattr__(self, name):
+            if name in FACTS:
+                function = FACTS[name]
+                value = function(*(self[parameter] for parameter in parameters_of(function)))
+            elif name in Inputs.__annotations__:
+                table = self.tables[name]
+                value = of_known_hosts(table, HOSTS[name]) if name in HOSTS else table
+            else:
+                raise AttributeError(f"there is no table and no fact named {name}")
+            setattr(self, name, value)
+            return value
+
+
+def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    return function.__code__.co_varnames[: function.__code__.co_argcount]

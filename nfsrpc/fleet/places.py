@@ -1,0 +1,125 @@
+"""Which captures are whose: names, folders and URLs to nodes.
+
+The files of a folder are a ring; each subfolder is a node's, and its name is the node's, wherever the folder lies: on
+this machine, or at a URL of fsspec (`s3://`, `gs://`, `abfs://`, `hdfs://`, `sftp://`, `http://`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path as File
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from nfsrpc.extras import extra
+from nfsrpc.sources import Capture, SourceError, find_captures
+from nfsrpc.sources.find import CAPTURE_NAME
+from nfsrpc.sources.in_memory import InMemory
+from nfsrpc.sources.source import Readable
+
+SEPARATOR = "://"
+ARCHIVES = (".tar", ".tgz", ".gz", ".zst", ".xz", ".zip")  # of which each file beside its folders is a node's
+BLOCK = 8 << 20  # read from a bucket at a time, while the last piece is decoded
+
+
+class Node(NamedTuple):
+    """A node, and the names or URLs of its captures."""
+
+    name: str
+    files: tuple[str, ...]
+
+
+def nodes(traces: Iterable[str]) -> tuple[list[Node], list[SourceError]]:
+    """The nodes that these traces name, each once, and what names none."""
+    found: dict[str, list[str]] = {}
+    errors: list[SourceError] = []
+    for trace in traces:
+        try:
+            for name, file in files_of(trace):
+                found.setdefault(name, []).append(file)
+        except SourceError as error:
+            errors.append(error.with_traceback(None))
+    return [Node(name, tuple(dict.fromkeys(files))) for name, files in found.items()], errors
+
+
+def files_of(trace: str) -> Iterator[tuple[str, str]]:
+    """The captures of a trace, each with the name of its node."""
+    if SEPARATOR in trace:
+        yield from remote(trace)
+        return
+    found = find_captures([trace])
+    files = [each for each in found if not isinstance(each, SourceError)]
+    if not files:
+        raise next(each for each in found if isinstance(each, SourceError))
+    for file in map(str, files):
+        yield node_name(file, trace), file
+
+
+def stored(file: str) -> str:
+    """The file on disk, or the URL, of a capture: the archive that holds it, for a member of one."""
+    if SEPARATOR in file or os.path.isfile(file):
+        return file
+    return next((str(parent) for parent in File(file).parents if parent.is_file()), file)
+
+
+def remote(url: str) -> Iterator[tuple[str, str]]:
+    """The captures at a URL: a file, a wildcard, or a folder with its subfolders."""
+    scheme = url.partition(SEPARATOR)[0]
+    try:
+        system, path = extra("fleet", "fsspec", "a URL").core.url_to_fs(url)
+    except ImportError as error:
+        raise SourceError(url, str(error), f"pip install what {scheme}:// needs") from error
+    except ValueError as error:
+        raise SourceError(url, f"is no URL that can be read: {error}") from error
+    try:
+        paths = system.glob(path) if any(sign in path for sign in "*?[") else [path]
+        files = [file for each in paths for file in (system.find(each) if system.isdir(each) else [each])]
+    except OSError as error:
+        raise SourceError(url, f"cannot be listed: {error.strerror or error}") from error
+    captures = [file for file in sorted(files) if len(files) == 1 or CAPTURE_NAME.search(file)]
+    if not captures:
+        raise SourceError(url, "holds no capture")
+    for file in captures:
+        yield node_name(file, path), system.unstrip_protocol(file)
+
+
+def node_name(file: str, trace: str) -> str:
+    """The name of a file's node: its own where it was named itself, else that of its folder.
+
+    >>> node_name("rings/node-7/trace.pcap3", "rings"), node_name("rings/a.tar/node-8/x.pcap", "rings/a.tar")
+    ('node-7', 'node-8')
+    >>> node_name("rings/node-9.pcap", "rings/node-9.pcap"), node_name("rings/a.tar/node-10.pcap", "rings/a.tar")
+    ('node-9', 'node-10')
+    """
+    path = PurePosixPath(file)
+    own = file == trace or path.parent.suffix in ARCHIVES
+    return path.name.partition(".")[0] if own or not path.parent.name else path.parent.name
+
+
+def captures_of(node: Node) -> list[Capture]:
+    """The captures of a node, to be opened by whoever decodes them."""
+    found: list[Capture] = []
+    for place, files in groupby(node.files, key=stored):
+        mine = set(files)
+        if SEPARATOR in place:
+            found.append(remote_capture(place))
+        elif mine == {place}:
+            found.append(place)
+        else:
+            members = (each for each in find_captures([place]) if not isinstance(each, SourceError))
+            found += [each for each in members if str(each) in mine]
+    return found
+
+
+def remote_capture(url: str) -> InMemory:
+    def begin() -> Readable:
+        system, path = extra("fleet", "fsspec", "a URL").core.url_to_fs(url)
+        try:
+            file: Any = system.open(path, "rb", block_size=BLOCK)
+        except OSError as error:
+            raise SourceError(url, f"cannot be opened: {error.strerror or error}") from error
+        return file  # type: ignore[no-any-return]
+
+    return InMemory(url, begin, once=False)

@@ -1,0 +1,156 @@
+"""The rows of one node: its captures decoded to the end, by the worker that is near them.
+
+A node's captures are a ring, or several places on it (its loopback beside its network card): vantages, as reading.py
+finds them. What is healthy and over has left already, as in `analyze`. Files are numbered, and loopbacks told apart,
+by node: joining makes both unique in the fleet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nfsrpc.columns import Mask, isin
+from nfsrpc.fleet.arrow import ArrowTable, from_arrow, to_arrow
+from nfsrpc.protocols.numbers import Prog
+from nfsrpc.reading import Batch, Vantage, VantageBatches, prepared
+from nfsrpc.sessions.counting import COUNTING
+from nfsrpc.sessions.thinning import as_one
+from nfsrpc.sessions.wanted import WANTED
+from nfsrpc.sources import Capture, SourceError
+
+EVERYWHERE = 0xFFFFFFFF  # the domain of addresses that are not loopback
+FILE_BITS = 16  # a loopback's domain is the number of a file, and of an interface in it
+# Who calls whom in these is who serves whom, or asks whom about it.
+PAIRED = (Prog.PORTMAP, Prog.NFS, Prog.MOUNT, Prog.NLM, Prog.NSM)
+
+
+class VantageRows(NamedTuple):
+    """The rows of one capture point."""
+
+    files: list[int]  # of the node's
+    tables: dict[str, ArrowTable]
+    lists: dict[str, list[Any]]
+
+
+class NodeRows(NamedTuple):
+    """All that the fleet keeps of one node."""
+
+    name: str
+    files: list[str]
+    vantages: list[VantageRows]
+    damages: dict[int, str]
+    skipped: list[tuple[str, str, str]]  # files that could not be read: name, reason, remedy
+
+    @property
+    def rows(self) -> int:
+        """The rows that judging works on."""
+        return sum(len(vantage.tables["exchanges"]) + len(vantage.tables["flows"]) for vantage in self.vantages)
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        return sum(table.nbytes for vantage in self.vantages for table in vantage.tables.values())
+
+
+def rows_of(name: str, captures: Sequence[Capture]) -> NodeRows:
+    """Decodes the captures of a node; one that cannot be read stops none of the others, and is named."""
+    try:
+        reading = prepared(captures, WANTED, counting=COUNTING)()
+    except SourceError as error:
+        return NodeRows(name, [], [], {}, [described(error)])
+    vantages = []
+    for vantage in reading.vantages:
+        tables, lists = to_arrow(as_one(vantage.close()))
+        vantages.append(VantageRows(vantage.files, tables, lists))
+        vantage.batches.clear()
+    files = [str(file) for file in reading.files]
+    return NodeRows(name, files, vantages, dict(reading.damages), [described(error) for error in reading.skipped])
+
+
+def described(error: SourceError) -> tuple[str, str, str]:
+    return error.path, error.reason, error.remedy
+
+
+def pairs_of(node: NodeRows) -> set[tuple[str, str]]:
+    """The pairs of hosts that call each other, by address, loopbacks left out."""
+    found: set[tuple[str, str]] = set()
+    for vantage in node.vantages:
+        addresses = vantage.tables["addresses"].to_pylist()
+        for name in ("exchanges", "tallies"):
+            table = vantage.tables[name]
+            known = np.isin(table["prog"].to_numpy(), PAIRED)
+            ends = [table[end].to_numpy()[known].astype(np.int64) for end in ("client", "server")]
+            for pair in np.unique(ends[0] << 32 | ends[1]).tolist():
+                client, server = addresses[pair >> 32], addresses[pair & 0xFFFFFFFF]
+                if client["domain"] == server["domain"] == EVERYWHERE:
+                    found.add((client["address"], server["address"]))
+    return found
+
+
+class StoredVantage(Vantage):
+    """A vantage whose decoder has ended."""
+
+    def __init__(self, files: list[int], batch: Batch) -> None:
+        self.files, self.batches = files, [batch]
+
+    def close(self) -> list[Batch]:
+        return list(self.batches)
+
+
+def concerning(batch: Batch, servers: Collection[str]) -> Batch:
+    """The rows of what these servers exchanged, and of what passed over loopbacks, where a client's statd is asked.
+
+    Quantiles of latencies are not kept by server, and are left out.
+    """
+    mine = np.array([text in servers or domain != EVERYWHERE for text, domain in batch["addresses"]], dtype=np.bool_)
+
+    def about(columns: Mapping[str, Any]) -> Mask:
+        mask: Mask = mine[columns["client"]] | mine[columns["server"]]
+        return mask
+
+    def only(columns: Mapping[str, Any], rows: Mask) -> dict[str, Any]:
+        return {
+            name: tuple(part[rows] for part in column) if isinstance(column, tuple) else column[rows]
+            for name, column in columns.items()
+        }
+
+    found: Batch = dict(batch)
+    for name in ("flows", "exchanges", "tallies", "accesses"):
+        found[name] = only(batch[name], about(batch[name]))
+    exchanges = found["exchanges"]["exchange"]
+    found["copies"] = only(batch["copies"], isin(batch["copies"]["exchange"], exchanges))
+    found["decoded"] = {
+        name: only(columns, isin(columns["exchange"], exchanges)) for name, columns in batch["decoded"].items()
+    }
+    found["latencies"] = only(batch["latencies"], np.zeros(len(batch["latencies"]["latency"]), dtype=np.bool_))
+    return found
+
+
+def joined(nodes: Sequence[NodeRows], kinds: Any, servers: Collection[str] | None = None) -> VantageBatches:
+    """The rows of several nodes as those of vantages of one reading: files and loopbacks numbered throughout.
+
+    With `servers`, only what concerns these.
+    """
+    files: list[str] = []
+    vantages: list[Vantage] = []
+    damages: dict[int, str] = {}
+    skipped: list[SourceError] = []
+    for node in nodes:
+        first = len(files)
+        for vantage in node.vantages:
+            batch = from_arrow(vantage.tables, vantage.lists)
+            if servers is not None:
+                batch = concerning(batch, servers)
+            batch["addresses"] = [
+                (address, domain if domain == EVERYWHERE else domain + (first << FILE_BITS))
+                for address, domain in batch["addresses"]
+            ]
+            vantages.append(StoredVantage([first + file for file in vantage.files], batch))
+        damages |= {first + file: damage for file, damage in node.damages.items()}
+        skipped += [SourceError(*fields) for fields in node.skipped]
+        files += node.files
+    vantages.sort(key=lambda vantage: int(vantage.batches[0]["captures"]["first"].min()))
+    return VantageBatches(list(files), vantages, damages, kinds, tuple(skipped))

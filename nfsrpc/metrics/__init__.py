@@ -1,0 +1,1 @@
+"""Metrics of an endless capture for Prometheus: counted at each look, served over HTTP or written to a file."""

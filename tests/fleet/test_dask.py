@@ -1,0 +1,161 @@
+"""The fleet on a real cluster of two worker processes: lost workers, broken nodes, a cache, a bucket, the shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import fleet
+from nfsrpc.fleet import run
+
+distributed = pytest.importorskip("distributed")
+pytest.importorskip("fsspec")
+pytestmark = [
+    pytest.mark.acceptance,
+    # Dask's processes leave their sockets and loops to the end of the process.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fleet")
+    fleet.write(folder, nodes=12, servers=4, ill=3, rounds=1)
+    return folder
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(silence_logs=50, **options) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def hurt(report: Any) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = {}
+    for fault in report.faults:
+        found.setdefault((fault.finding.host, fault.finding.rule), set()).update(fault.finding.clients)
+    return found
+
+
+def truth_of(folder: Path) -> dict[tuple[str, str], set[str]]:
+    truth = json.loads((folder / "truth.json").read_text())
+    return {(server, each["rule"]): set(each["clients"]) for server, each in truth.items()}
+
+
+def test_truth_cache_and_a_broken_node(small: Path, client: Any, tmp_path: Path) -> None:
+    """All ill servers with all their clients; a second run, with one more node, decodes only what is new."""
+    cache = f"file://{tmp_path}/cache"
+    first = run.analyze([str(small)], client, cache)
+    assert hurt(first.report) == truth_of(small)
+    assert (first.cached, len(first.nodes)) == (0, 12)
+    more = tmp_path / "more"
+    shutil.copytree(small, more, copy_function=shutil.copy2)
+    (more / "broken").mkdir()
+    (more / "broken" / "a.pcap").write_bytes(b"\xd4\xc3\xb2\xa1 is cut")
+    seen: list[tuple[str, int, int]] = []
+    second = run.analyze([str(small), str(more / "broken")], client, cache, progress=lambda *step: seen.append(step))
+    assert hurt(second.report) == truth_of(small)
+    assert (second.cached, len(second.nodes)) == (12, 13)
+    assert [Path(error.path).name for error in second.report.skipped] == ["a.pcap"]
+    assert [step[1:] for step in seen] == [(done, 13) for done in range(1, 14)]
+    assert {step[0] for step in seen} == {node.name for node in second.nodes}
+
+
+def test_a_worker_that_is_killed_in_the_middle_costs_nothing(small: Path, client: Any) -> None:
+    pids = client.run(os.getpid)
+    victim = next(iter(pids.values()))
+    killed = threading.Event()
+
+    def kill(name: str, done: int, total: int) -> None:
+        if done == 4 and not killed.is_set():
+            os.kill(victim, signal.SIGKILL)
+            killed.set()
+
+    found = run.analyze([str(small)], client, progress=kill)
+    assert killed.is_set()
+    assert hurt(found.report) == truth_of(small)
+    assert victim not in client.run(os.getpid).values()
+
+
+def test_a_node_on_which_a_task_always_fails_is_named(
+    small: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(node: Any, cache: str) -> Any:
+        if node.name == "node-0003":
+            raise MemoryError("no room")
+        return original(node, cache)
+
+    original = run.decode_node
+    monkeypatch.setattr(run, "decode_node", decode)
+    found = run.analyze([str(small)], client)
+    assert [error.path for error in found.report.skipped] == ["node-0003"]
+    assert "MemoryError: no room" in str(found.report.skipped[0])
+    assert {node.state for node in found.nodes if node.name == "node-0003"} == {"cannot-tell"}
+
+
+def test_the_trace_of_a_fleet(small: Path, client: Any) -> None:
+    trace = run.read([str(small)], client)
+    assert len(trace.captures) == 24
+    assert set(trace.verdict.hosts) == {server for server, _ in truth_of(small)}
+
+
+def test_the_command_line(small: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nfsrpc", "analyze", "--dask", "--cache", str(tmp_path), str(small)]
+    text = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (text.returncode, text.stderr) == (1, "")
+    rows = text.stdout.splitlines()[1:4]
+    assert {(row.split()[0], row.split()[1]) for row in rows} == set(truth_of(small))
+    assert {(row.split()[0], int(row.split()[4])) for row in rows} == {
+        (server, len(clients)) for (server, _), clients in truth_of(small).items()
+    }
+    shown = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, timeout=120, check=False)
+    assert set(json.loads(shown.stdout)["verdict"]["hosts"]) == {server for server, _ in truth_of(small)}
+
+
+def test_a_scheduler_that_is_not_there_is_one_line() -> None:
+    command = [sys.executable, "-m", "nfsrpc", "analyze", "--scheduler", "tcp://127.0.0.1:1", "captures/healthy"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert "tcp://127.0.0.1:1" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_captures_and_cache_in_a_bucket(small: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
+    server = pytest.importorskip("moto.server", reason="moto's server is not installed").ThreadedMotoServer(port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        environment = {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        client.run(lambda: os.environ.update(environment))
+        bucket = s3fs.S3FileSystem(anon=False)
+        bucket.mkdir("rings")
+        bucket.put(str(small), "rings/", recursive=True)
+        folder = next(path for path in bucket.ls("rings") if path.endswith(small.name))
+        for cached in (0, 12):
+            found = run.analyze([f"s3://{folder}"], client, "s3://rings/cache")
+            assert not found.report.skipped
+            assert hurt(found.report) == truth_of(small)
+            assert found.cached == cached
+    finally:
+        server.stop()

@@ -1,0 +1,171 @@
+"""A fleet's diagnosis is that of `analyze` of the same files, however its nodes are merged, split and stored."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nfsrpc
+from benchmarks import fleet
+from nfsrpc.findings.finding import Diagnosis
+from nfsrpc.fleet import cache
+from nfsrpc.fleet.groups import Group, Summary, groups_of
+from nfsrpc.fleet.judging import combined, judged
+from nfsrpc.fleet.places import captures_of, nodes
+from nfsrpc.fleet.rows import NodeRows, pairs_of, rows_of
+from nfsrpc.report.contents import report_of
+from tests.captures_dir import listed
+
+pytest.importorskip("pyarrow")
+pytest.importorskip("fsspec")
+
+
+def conclusions(diagnosis: Diagnosis) -> list[tuple[Any, ...]]:
+    """What a diagnosis says, without the numbers of files, which the order of nodes changes."""
+    return sorted(
+        (each.id, each.certainty, each.clients, each.files, each.count, tuple((e.frame, e.note) for e in each.evidence))
+        for each in diagnosis.findings
+    )
+
+
+def in_groups(found: list[NodeRows], most_rows: int) -> Diagnosis:
+    groups = groups_of([Summary(node.rows, frozenset(pairs_of(node))) for node in found], most_rows)
+    return combined([judged([found[n] for n in group.nodes], servers=group.servers) for group in groups]).diagnosis
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fleet")
+    fleet.write(folder, nodes=9, servers=5, ill=3, rounds=1)
+    return folder
+
+
+FOLDERS = Counter(
+    capture.path.parent for capture in listed("samples", "kernel", "reports") if "storm" not in capture.name
+)
+SEVERAL = sorted(folder for folder, number in FOLDERS.items() if number > 1)
+
+
+@pytest.mark.parametrize("folder", SEVERAL, ids=lambda folder: folder.name)
+def test_vantages_as_nodes_say_what_analyze_says(folder: Path) -> None:
+    files = sorted(str(path) for path in folder.iterdir() if ".pcap" in path.name)
+    trace = nfsrpc.read(*files, count=True)
+    expected = report_of(trace.tables, trace.diagnosis).diagnosis
+    splits = [[files]]
+    if len(trace.tables.decoded.vantages) == len(files):  # the files of a ring belong to one node
+        splits += [[[file] for file in files], [files[:1], files[1:]]]
+    for split in splits:
+        found = judged([rows_of(part[0], part) for part in split]).diagnosis
+        assert found.verdict.state == expected.verdict.state
+        assert conclusions(found) == conclusions(expected)
+
+
+def test_a_fleet_against_its_truth(small: Path) -> None:
+    """All ill servers with all their clients, and nothing else: in one group, by server, and from a cache."""
+    truth = json.loads((small / "truth.json").read_text())
+    found, errors = nodes([str(small)])
+    assert not errors
+    assert [node.name for node in found] == [f"node-{number:04}" for number in range(9)]
+    rows = [rows_of(node.name, captures_of(node)) for node in found]
+    for most_rows in (10**9, 0):
+        diagnosis = in_groups(rows, most_rows)
+        ids = {cause.finding for cause in diagnosis.verdict.causes}
+        hurt = victims(found for found in diagnosis.findings if found.id in ids)
+        assert hurt == {(server, each["rule"]): set(each["clients"]) for server, each in truth.items()}
+        assert {cause.host for cause in diagnosis.verdict.causes} == set(truth)
+
+
+def victims(findings: Iterable[Any]) -> dict[tuple[str, str], set[str]]:
+    hurt: dict[tuple[str, str], set[str]] = {}
+    for found in findings:
+        hurt.setdefault((found.host, found.rule), set()).update(found.clients)
+    return hurt
+
+
+def test_by_server_and_as_a_whole_are_alike(small: Path) -> None:
+    rows = [rows_of(node.name, captures_of(node)) for node in nodes([str(small)])[0]]
+    whole, parts = in_groups(rows, 10**9), in_groups(rows, 0)
+    assert {(each.id, each.clients, each.count) for each in whole.findings} == {
+        (each.id, each.clients, each.count) for each in parts.findings
+    }
+
+
+def test_what_the_cache_has_is_what_was_kept(small: Path, tmp_path: Path) -> None:
+    node = nodes([str(small)])[0][0]
+    key = cache.key_of(node.name, node.files)
+    rows = rows_of(node.name, captures_of(node))
+    assert cache.kept(str(tmp_path), key) is None
+    cache.keep(str(tmp_path), key, rows)
+    again = cache.kept(str(tmp_path), key)
+    assert again is not None
+    assert again[:2] == rows[:2]
+    assert conclusions(judged([again]).diagnosis) == conclusions(judged([rows]).diagnosis)
+    for mine, theirs in zip(rows.vantages, again.vantages, strict=True):
+        assert mine.files == theirs.files
+        assert all(theirs.tables[name].equals(table) for name, table in mine.tables.items())
+
+
+def test_an_entry_that_is_not_whole_does_not_count(small: Path, tmp_path: Path) -> None:
+    node = nodes([str(small)])[0][0]
+    key = cache.key_of(node.name, node.files)
+    cache.keep(str(tmp_path), key, rows_of(node.name, captures_of(node)))
+    table = next((tmp_path / key).glob("*.exchanges.parquet"))
+    table.write_bytes(table.read_bytes()[:-20])
+    assert cache.kept(str(tmp_path), key) is None
+    (tmp_path / key / cache.MANIFEST).unlink()
+    assert cache.kept(str(tmp_path), key) is None
+
+
+def test_a_file_that_changes_has_another_key(tmp_path: Path) -> None:
+    file = tmp_path / "a.pcap"
+    file.write_bytes(b"one")
+    before = cache.key_of("a", [str(file)])
+    assert cache.key_of("a", [str(file)]) == before
+    assert cache.key_of("b", [str(file)]) != before
+    file.write_bytes(b"two more")
+    assert cache.key_of("a", [str(file)]) != before
+
+
+def test_an_archive_is_its_nodes(small: Path, tmp_path: Path) -> None:
+    """Each folder of it, and each file beside them, is a node's; only the archive is on disk."""
+    archive = tmp_path / "rings.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in ("node-0000", "node-0001"):
+            tar.add(small / name, name)
+        tar.add(small / "node-0002" / "ring.pcap0", "lone.pcap")
+    found, errors = nodes([str(archive)])
+    assert not errors
+    assert [(node.name, len(node.files)) for node in found] == [("lone", 1), ("node-0000", 2), ("node-0001", 2)]
+    rows = [rows_of(node.name, captures_of(node)) for node in found]
+    assert [len(node.files) for node in rows] == [1, 2, 2]
+    assert not any(node.skipped for node in rows)
+    plain = [rows_of(name, [str(path) for path in sorted((small / name).iterdir())]) for name in ("node-0000",)]
+    assert conclusions(judged(rows[1:2]).diagnosis) == conclusions(judged(plain).diagnosis)
+    assert cache.key_of("lone", found[0].files) != cache.key_of("lone", found[1].files)
+
+
+def test_a_node_without_a_readable_capture_is_named_and_stops_no_other(small: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pcap"
+    bad.write_bytes(b"no capture at all")
+    node = nodes([str(small)])[0][0]
+    report = judged([rows_of(node.name, captures_of(node)), rows_of("bad", [str(bad)])])
+    assert report.diagnosis.verdict.state == "fault"
+    assert [error.path for error in report.skipped] == [str(bad)]
+    assert judged([rows_of("bad", [str(bad)])]).diagnosis.verdict.state == "cannot-tell"
+
+
+def test_hosts_that_are_connected_are_judged_together() -> None:
+    one, two, three = (frozenset({pair}) for pair in (("a", "s"), ("b", "t"), ("b", "s")))
+    summaries = [Summary(1, one), Summary(1, two), Summary(1, frozenset())]
+    assert groups_of(summaries) == [Group((0,)), Group((1,)), Group((2,))]
+    assert groups_of([*summaries, Summary(1, three)]) == [Group((0, 1, 3)), Group((2,))]
+    assert groups_of([Summary(3, one | two), Summary(3, three)], 6) == [Group((0, 1))]
+    assert groups_of([Summary(3, one | two), Summary(3, three)], 5) == [
+        *(Group((0, 1), frozenset({"s"})), Group((0,), frozenset({"t"}))),
+    ]
