@@ -46,7 +46,7 @@ ALL_BUT_SSH = Filter("not port 22")
 
 def registered(host: str, prog: int) -> Command:
     """The command that queries a host's portmapper for a program."""
-    return command("rpcinfo -p {host} | grep {prog}", host=bare(host), prog=prog)
+    return command("rpcinfo -p {host} | grep {prog} || nfsrpc probe {host}", host=bare(host), prog=prog)
 
 
 def lock_services(host: str) -> Command:

@@ -29,6 +29,8 @@ def on_terminal(width: int, *args: str | Path, height: int = 50, pager: str = PA
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
     environment = ENVIRONMENT | {"PAGER": pager, "TERM": "xterm"}
+    for name in ("LINES", "COLUMNS"):  # which count before the terminal; readline sets them, in workers of pytest too
+        environment.pop(name, None)
     command = [sys.executable, "-m", "nfsrpc", *map(str, args)]
     with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, env=environment) as process:
         os.close(theirs)

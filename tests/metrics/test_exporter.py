@@ -165,7 +165,10 @@ def test_the_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: 
     with pytest.raises(typer.Exit) as ended:
         exporter_of("9464", None)
     assert ended.value.exit_code == 2
-    assert capsys.readouterr().err == ("nfsrpc: metrics needs prometheus_client: pip install 'nfsrpc[metrics]'\n")
+    said = capsys.readouterr().err
+    assert said.startswith("nfsrpc: metrics needs prometheus_client: ")
+    assert said.endswith("pip install 'nfsrpc[metrics]'\n")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(

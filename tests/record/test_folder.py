@@ -330,7 +330,7 @@ def test_hostile_captures_reach_no_name_and_no_terminal(
         assert manifests.NAME.fullmatch(name)
         text = (place / "report.txt").read_text()
         assert all(char.isprintable() or char == "\n" for char in text)
-        assert "<script" not in (place / "report.html").read_text()
+        assert (place / "report.html").read_text().count("<script") == 1  # its own
     assert {path.name for path in tmp_path.iterdir()} - {INCIDENTS, ".lock"} == {
         path.name for path in tmp_path.glob("ring-*")
     }

@@ -25,10 +25,8 @@ SETTLED_S = 0.05
 @pytest.fixture
 def hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bytes:
     """Calls of an hour."""
-    monkeypatch.setattr(traffic, "EXCHANGES", FRAMES * 45 // 100)
-    monkeypatch.setattr(traffic, "FRAMES", FRAMES)
-    monkeypatch.setattr(traffic, "MICROSECONDS", ROUND_US)
-    traffic.small(tmp_path / "hour.pcap")
+    monkeypatch.setattr(traffic, "MICROSECONDS", ROUND_US // FRAMES)
+    traffic.mixed(traffic.SMALL, tmp_path / "hour.pcap", FRAMES)
     return np.fromfile(tmp_path / "hour.pcap", np.uint8)
 
 
