@@ -24,6 +24,8 @@ class Decoder:
         secondary: Sequence[int] = ...,
         by_handle: Sequence[tuple[tuple[int, int, int], tuple[int, int, bool, int]]] = ...,
         ring: tuple[Sequence[tuple[int, int]], int, Sequence[int]] | None = ...,
+        jobs: int = ...,
+        threads_from: int | None = ...,
     ) -> None:
         """`fold`: procedures (program, version, number) whose exchanges, if faster than `slow_ns`, are only counted.
 
@@ -33,6 +35,8 @@ class Decoder:
         where XDR does not tell it (0: it does); after it, where the offset of the bytes stands, whether it has 64 bits,
         and where their count stands. `ring`: how many bytes to keep of the frames of a program's flows
         (`take_kept`), of those of other programs, and ports of which everything is kept, as TCP's handshakes are.
+        `jobs`: how many threads decode behind the network layer, from `threads_from` bytes on; with one, or with
+        `ring` or `follow`, no thread does. Rows are the same for any number, but for their order.
         """
     def feed(self, data: bytes) -> None:
         """Any chunk of the file, without the GIL. Raises NotACapture."""
@@ -42,13 +46,13 @@ class Decoder:
         The following bytes are the next file of the ring: frames count from 1, connections and calls go on.
         """
     def undrained(self) -> int:
-        """How many exchanges the next `drain` gives."""
+        """How many exchanges the next `drain` gives, as far as threads have reported."""
     def release(self) -> None:
         """Before `drain`, of a capture that goes on: takes a frame whose time the next one was to confirm."""
     def drain(self) -> dict[str, Any]:
         """The rows that are final, each once."""
     def snapshot(self) -> dict[str, Any]:
-        """Exchanges and flows that are not over, and the file that is being read, as they stand."""
+        """Right after `drain`: exchanges and flows that are not over, and the file being read, as they stand."""
     def take_kept(self, all: bool) -> tuple[bytes, int, int, int]:  # noqa: A002
         """Frames to be kept as packet blocks of pcapng (ns): blocks, their number, first and last time.
 

@@ -296,12 +296,13 @@ def decode(
     programs: Sequence[Program] = PROTOCOLS,
     progress: Progress | None = None,
     counting: Counting | None = None,
+    jobs: int | None = None,
 ) -> Decoded:
     """The columns of some captures (paths, open files, bytes), with the `wanted` fields of messages (None: all).
 
     Raises SourceError where none of them can be read.
     """
-    return merge(read(sources, wanted, programs, progress, counting))
+    return merge(read(sources, wanted, programs, progress, counting, jobs))
 
 
 def merge(reading: VantageBatches) -> Decoded:

@@ -2,7 +2,8 @@
 
 Files that continue each other (a ring of tcpdump -C, -W, -G) go through one decoder, in order of their first frames, so
 that connections and calls continue from file to file. Files that overlap in time are vantages of their own, each with
-its decoder, because one frame in two of them is captured twice, and 127.0.0.1 is two hosts.
+its decoder, because one frame in two of them is captured twice, and 127.0.0.1 is two hosts. Rings and single files are
+read at once, as many as there are jobs; where there are fewer of them, each decoder has several back ends.
 A file that cannot be read stops none of the others: it is left out, and named in `skipped`.
 Nothing here needs numpy before a decoder returns rows: reading goes on in a thread while numpy and the modules that
 evaluate rows are imported.
@@ -10,11 +11,12 @@ evaluate rows are imported.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from heapq import heappop, heappush
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from nfsrpc._core import Decoder, NotACapture
@@ -25,6 +27,7 @@ from nfsrpc.sources import Capture, SourceError, is_read_once, open_capture, rin
 Wanted: TypeAlias = Mapping[str, Collection[str]]
 Progress: TypeAlias = Callable[[int, int | None], None]  # bytes done, bytes in all (None when a pipe has no size)
 Batch: TypeAlias = dict[str, Any]
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 NO_TIME = -1 << 63  # as the core has it
@@ -76,12 +79,13 @@ def read(
     programs: Sequence[Program] = PROTOCOLS,
     progress: Progress | None = None,
     counting: Counting | None = None,
+    jobs: int | None = None,
 ) -> VantageBatches:
     """Reads captures (paths, open files, bytes) to their end, with the `wanted` fields of messages (None: all).
 
     Raises SourceError where none of them can be read.
     """
-    return prepared(sources, wanted, programs, progress, counting)()
+    return prepared(sources, wanted, programs, progress, counting, jobs)()
 
 
 def prepared(
@@ -90,12 +94,14 @@ def prepared(
     programs: Sequence[Program] = PROTOCOLS,
     progress: Progress | None = None,
     counting: Counting | None = None,
+    jobs: int | None = None,
     others: bool = False,
 ) -> Callable[[], VantageBatches]:
     """Prepares the reading of captures, and returns the function that reads them, nearly without the interpreter.
 
     With `others`, captures of other places are joined later, which may show what these lack.
     """
+    threads = jobs or usual_jobs()
     files, errors = usable(sources)
     if not files:
         raise none_of(errors) if errors else ValueError("no capture is given")
@@ -106,8 +112,9 @@ def prepared(
     counted = counting.procedures if counting else ()
     secondary = () if wanted is None else SECONDARY
 
-    def new_vantage(number: int) -> Vantage:
-        return Vantage(Decoder(layouts, specs, number, counted, secondary=secondary, by_handle=WRITES), kinds, counting)
+    def new_vantage(number: int, backends: int) -> Vantage:
+        decoder = Decoder(layouts, specs, number, counted, secondary=secondary, by_handle=WRITES, jobs=backends)
+        return Vantage(decoder, kinds, counting)
 
     def run() -> VantageBatches:
         firsts, refused = first_times(files, alone=not errors)
@@ -116,7 +123,7 @@ def prepared(
             raise none_of(skipped)
         found = [file for file, _ in firsts]
         reader = FileReader(found, progress)
-        vantages = vantages_of(reader, [first for _, first in firsts], new_vantage, others)
+        vantages = vantages_of(reader, [first for _, first in firsts], new_vantage, threads, others)
         return VantageBatches(found, vantages, reader.damages, kinds, (*skipped, *reader.lost))
 
     return run
@@ -130,27 +137,77 @@ def none_of(errors: Sequence[SourceError]) -> SourceError:
     return SourceError(error.path, f"{error.reason}; {len(others)} more cannot be read either", error.remedy)
 
 
+def usual_jobs() -> int:
+    """The number of processors that are used: NFSRPC_JOBS, else all that this process may use."""
+    wish = os.environ.get("NFSRPC_JOBS", "")
+    if not wish:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not (wish.isascii() and wish.isdecimal() and int(wish) > 0):
+        raise SourceError("NFSRPC_JOBS", f"is no number of processors: {wish!r}", "unset it to use all")
+    return int(wish)
+
+
 def vantages_of(
-    reader: FileReader, firsts: Sequence[int], new_vantage: Callable[[int], Vantage], others: bool = False
+    reader: FileReader,
+    firsts: Sequence[int],
+    new_vantage: Callable[[int, int], Vantage],
+    jobs: int,
+    others: bool = False,
 ) -> list[Vantage]:
     """The vantages, with all their files read, in the order of the times of their first frames."""
-    vantages: list[Vantage] = []
-    rings: defaultdict[str, Ring] = defaultdict(Ring)
     names = list(map(str, reader.files))
-    files = sorted(zip(firsts, names, range(len(names)), strict=True))
-    following = [*(first for first, _, _ in files[1:]), END_OF_TIME]
-    for (first, _, number), next_first in zip(files, following, strict=True):
-        ring = rings[ring_of(reader.files[number])]
-        vantage = ring.continued_at(first)
-        if vantage is None:
-            vantage = new_vantage(number)
-            vantages.append(vantage)
-        vantage.alone_until = next_first if len(vantages) == 1 and not others else NO_TIME
-        vantage.read(number, reader)
-        ring.add(vantage)
-    for vantage in vantages:
-        vantage.alone_until = END_OF_TIME if len(vantages) == 1 and not others else NO_TIME
-    return vantages
+    in_order = sorted(zip(firsts, names, range(len(names)), strict=True))
+    rings: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for first, _, number in in_order:
+        rings[ring_of(reader.files[number])].append((first, number))
+    backends = max(1, jobs // len(rings))
+    alone = len(rings) == 1 and not others
+
+    def vantages(files: Sequence[tuple[int, int]]) -> list[Vantage]:
+        """The vantages of one ring."""
+        ring, found = Ring(), list[Vantage]()
+        following = [*(first for first, _ in files[1:]), END_OF_TIME]
+        for (first, number), next_first in zip(files, following, strict=True):
+            vantage = ring.continued_at(first)
+            if vantage is None:
+                vantage = new_vantage(number, backends)
+                found.append(vantage)
+            vantage.alone_until = next_first if alone and len(found) == 1 else NO_TIME
+            vantage.read(number, reader)
+            ring.add(vantage)
+        for vantage in found:
+            vantage.alone_until = END_OF_TIME if alone and len(found) == 1 else NO_TIME
+        return found
+
+    place = {number: place for place, (_, _, number) in enumerate(in_order)}
+    found = [vantage for ring in at_once(vantages, list(rings.values()), jobs) for vantage in ring]
+    return sorted(found, key=lambda vantage: place[vantage.files[0]])
+
+
+def at_once(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> list[Result]:
+    """The results of work on items, several at a time; raises the exception of the first one that failed."""
+    if jobs == 1 or len(items) == 1:
+        return list(map(work, items))
+    results: dict[int, Result] = {}
+    errors: dict[int, BaseException] = {}
+    waiting, lock = iter(enumerate(items)), Lock()
+
+    def run() -> None:
+        while not errors:
+            with lock:
+                number, item = next(waiting, (-1, items[0]))
+            if number < 0:
+                return
+            try:
+                results[number] = work(item)
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                errors[number] = error
+
+    for wait in [ahead(run) for _ in range(min(jobs, len(items)))]:
+        wait()
+    for _, error in sorted(errors.items()):
+        raise error
+    return [results[number] for number in range(len(items))]
 
 
 def ahead(work: Callable[[], Result]) -> Callable[[], Result]:
@@ -220,30 +277,31 @@ def refusing(name: str) -> Iterator[None]:
 
 
 class FileReader:
-    """Reads files in chunks, and reports the progress over all of them."""
+    """Reads files in chunks, also several at once, and reports the progress over all of them."""
 
     def __init__(self, files: Sequence[Capture], progress: Progress | None) -> None:
         self.files = files
         self.progress = progress
         self.damages: dict[int, str] = {}
         self.lost: list[SourceError] = []  # of files that could be read a moment ago
-        self.done = self.before = 0  # bytes, and those of the files before this one
         self.total = total_size(files) if progress else None
+        self._done: dict[int, int] = {}  # bytes of each file
+        self._reporting = Lock()
 
     def chunks(self, number: int) -> Iterator[bytes]:
-        self.before = self.done
         with open_capture(self.files[number]) as source:
             for chunk in source:
                 yield chunk
-                self.done = self.before + source.position
+                self._done[number] = source.position
                 if self.progress:
-                    self.progress(self.done, self.total)
+                    with self._reporting:
+                        self.progress(sum(self._done.copy().values()), self.total)
             if source.damage:
                 self.damages[number] = source.damage
 
     def broke_off(self, number: int, error: SourceError) -> None:
         """Notes a file of which reading failed. Raises if it is the only one and nothing of it has been read."""
-        nothing = self.done == self.before
+        nothing = number not in self._done
         if nothing and len(self.files) == 1:
             raise error
         if nothing:

@@ -59,6 +59,12 @@ macro_rules! rows {
                 self.block.len() + turned.first().copied().unwrap_or_default()
             }
 
+            pub fn append(&mut self, mut rows: $rows) {
+                self.turn();
+                rows.turn();
+                $(self.$field.append(&mut rows.$field);)*
+            }
+
             /// The rows so far.
             pub fn take(&mut self) -> $rows {
                 self.turn();

@@ -1,13 +1,16 @@
 //! The Python side of the decoder, and nothing else: layouts in, arrays out. Decoding releases the interpreter.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use numpy::IntoPyArray;
 use pyo3::create_exception;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
+use crate::backends::Chunk;
 use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
@@ -26,13 +29,15 @@ type RawTable = (String, Vec<(String, String)>);
 #[pyclass]
 struct Decoder {
     core: Core,
+    /// Whether threads hold the chunks that are fed.
+    shares: bool,
 }
 
 #[pymethods]
 impl Decoder {
     #[new]
     #[pyo3(signature = (layouts, tables, domain = 0, fold = Vec::new(), slow_ns = 1_000_000_000, keep = Vec::new(), follow = Vec::new(),
-        secondary = Vec::new(), by_handle = Vec::new(), ring = None))]
+        secondary = Vec::new(), by_handle = Vec::new(), ring = None, jobs = 1, threads_from = None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         layouts: Vec<RawLayout<'_>>,
@@ -45,6 +50,8 @@ impl Decoder {
         secondary: Vec<u32>,
         by_handle: Vec<((u32, u32, u32), RawArguments)>,
         ring: Option<RawTerms>,
+        jobs: usize,
+        threads_from: Option<u64>,
     ) -> PyResult<Self> {
         let tables = tables.iter().map(table).collect::<PyResult<Vec<_>>>()?;
         let mut known = Layouts::default();
@@ -66,17 +73,27 @@ impl Decoder {
             ports: ports.into_iter().collect(),
         });
         let select = Select { frames: keep.into_iter().collect(), flows: follow.into_iter().collect(), kept };
-        Ok(Decoder { core: Core::new(known, tables, domain, fold, select) })
+        let mut core = Core::with_jobs(jobs, known, tables, domain, fold, select);
+        if let Some(bytes) = threads_from {
+            core.begin_threads_from(bytes);
+        }
+        Ok(Decoder { core, shares: jobs > 1 })
     }
 
     fn feed(&mut self, py: Python<'_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
-        let bytes = data.as_bytes();
         let core = &mut self.core;
-        py.detach(|| core.feed(bytes)).map_err(refused)
+        if self.shares {
+            let chunk: Chunk = Arc::new(PyBackedBytes::from(data.clone()));
+            py.detach(|| core.feed_chunk(&chunk)).map_err(refused)
+        } else {
+            let bytes = data.as_bytes();
+            py.detach(|| core.feed(bytes)).map_err(refused)
+        }
     }
 
-    fn next_capture(&mut self) -> PyResult<&'static str> {
-        self.core.next_capture().map(ending).map_err(refused)
+    fn next_capture(&mut self, py: Python<'_>) -> PyResult<&'static str> {
+        let core = &mut self.core;
+        py.detach(|| core.next_capture()).map(ending).map_err(refused)
     }
 
     fn undrained(&self) -> usize {
@@ -84,7 +101,9 @@ impl Decoder {
     }
 
     fn drain<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        batch(py, self.core.drain())
+        let core = &mut self.core;
+        let rows = py.detach(|| core.drain());
+        batch(py, rows)
     }
 
     /// Takes a frame whose time was to be judged by the next one; before `drain`, where a capture goes on.
@@ -92,7 +111,7 @@ impl Decoder {
         self.core.release();
     }
 
-    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn snapshot<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let snapshot = self.core.snapshot();
         let result = PyDict::new(py);
         result.set_item("exchanges", columns(py, snapshot.exchanges.into_columns())?)?;

@@ -1,20 +1,25 @@
 //! Bodies of messages: the layouts by which they are decoded, the tables that they fill, and the strings in both.
 
+use std::sync::Arc;
+
 use crate::oddity::Oddities;
+use crate::shard::SHARDS;
 use crate::strings::{NO_STRING, Strings};
 use crate::xdr::{Layout, Layouts, Outcome, Owner, Run, Table};
 
 #[derive(Default)]
 pub struct Bodies {
-    pub layouts: Layouts,
+    pub layouts: Arc<Layouts>,
     pub tables: Vec<Table>,
     pub strings: Strings,
-    secondary_rows: u32,
+    /// The shard at hand.
+    pub shard: usize,
+    secondary_rows: [u32; SHARDS],
     latest_machine: u32,
 }
 
 impl Bodies {
-    pub fn new(layouts: Layouts, tables: Vec<Table>) -> Bodies {
+    pub fn new(layouts: Arc<Layouts>, tables: Vec<Table>) -> Bodies {
         Bodies { layouts, tables, ..Bodies::default() }
     }
 
@@ -33,7 +38,7 @@ impl Bodies {
         oddities: &mut Oddities,
     ) -> Option<Outcome> {
         let layout = self.layouts.get(layout)?;
-        let rows = &mut self.secondary_rows;
+        let rows = self.secondary_rows.get_mut(self.shard)?;
         let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner, rows };
         Some(run.run(layout, body, length))
     }
@@ -49,19 +54,20 @@ impl Bodies {
     /// The number of the handle that a call is about.
     pub fn handle(&mut self, handle: &[u8], oddities: &mut Oddities) -> u32 {
         let number = self.strings.intern(handle, true);
-        if number.is_none() {
+        if number.is_none() && self.strings.is_first_refusal(true) {
             oddities.push("strings-full", handle.len() as u64);
         }
         number.unwrap_or(NO_STRING)
     }
 
-    /// Begins anew with the numbers of strings and the count of secondary rows, unless strings have not been taken yet.
-    pub fn forget(&mut self) -> bool {
-        let forgotten = self.strings.forget();
-        if forgotten {
-            self.secondary_rows = 0;
-            self.latest_machine = NO_STRING;
-        }
-        forgotten
+    /// Takes another pool of strings; returns the one before.
+    pub fn replace_strings(&mut self, strings: Strings) -> Strings {
+        self.latest_machine = NO_STRING;
+        std::mem::replace(&mut self.strings, strings)
+    }
+
+    /// There is room for secondary rows again.
+    pub fn forget_rows(&mut self) {
+        self.secondary_rows = [0; SHARDS];
     }
 }

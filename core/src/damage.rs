@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::addresses::MAX_ADDRESSES;
 use crate::checksum::Trust;
-use crate::packets::Packet;
+use crate::packets::Addressed;
 
 /// Pairs of hosts between which frames were damaged that are kept apart.
 const MAX_DAMAGE: usize = 1 << 12;
@@ -19,22 +19,22 @@ pub struct Senders(HashMap<(IpAddr, u8), Trust>);
 impl Senders {
     /// So many more packets like this one had a right checksum.
     #[cold]
-    pub fn right(&mut self, packet: &Packet<'_>, count: u32) {
+    pub fn right(&mut self, packet: &Addressed<'_>, count: u32) {
         self.of(packet).right(count);
     }
 
     /// Whether the wrong checksum of this packet shows damage; None if that is not known.
     #[cold]
-    pub fn is_damage(&mut self, packet: &Packet<'_>) -> Option<bool> {
+    pub fn is_damage(&mut self, packet: &Addressed<'_>) -> Option<bool> {
         self.of(packet).is_damage()
     }
 
-    fn of(&mut self, packet: &Packet<'_>) -> &mut Trust {
+    fn of(&mut self, packet: &Addressed<'_>) -> &mut Trust {
         let Senders(trust) = self;
         if trust.len() >= MAX_ADDRESSES {
             trust.clear();
         }
-        trust.entry((packet.src, packet.transport)).or_default()
+        trust.entry((packet.src, packet.packet.transport)).or_default()
     }
 }
 

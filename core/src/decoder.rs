@@ -1,19 +1,32 @@
 //! The whole path of one vantage: bytes in, in any chunks, batches of columns out. The stages are wired here and nowhere else.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::batch::{Accesses, CaptureRow, Captures, Copies, Exchanges, Flows, Latencies, Tallies};
+use hashbrown::{HashMap, HashSet};
+
+use crate::backend::{Backend, Rows};
+use crate::backends::{Backends, Chunk};
+use crate::batch::{Accesses, CaptureRow, Captures, Copies, Exchanges, Flows, Latencies, LatencyRow, Tallies};
 use crate::bodies::Bodies;
 use crate::capture::{Ending, Interface, NotACapture, Reader};
+use crate::flow_index::FlowIndex;
 use crate::flow_table::FlowTable;
 use crate::matcher::Matcher;
-use crate::oddity::{Oddity, Place};
+use crate::numbering::{Births, Numbering, PROVISIONAL};
+use crate::oddity::{MAX_ROWS_PER_KIND, Oddity, Place};
 use crate::packets::{Content, Local, PacketReader};
 use crate::ring::{Blocks, Ring};
 use crate::select::{Select, Selected};
+use crate::shard::{At, SHARDS};
+use crate::strings::Strings;
 use crate::tally::Fold;
 use crate::tunnel::UnreadCounts;
 use crate::xdr::{Layouts, Table};
+
+/// Strings that several back ends may have apart, until they are made one: each has those of the others, too.
+const STRINGS_APART: usize = 1 << 17;
 
 /// One interface of one capture file.
 #[derive(Clone, Debug)]
@@ -56,7 +69,15 @@ pub struct Snapshot {
 
 pub struct Decoder {
     packets: PacketReader,
-    conversations: Conversations,
+    index: FlowIndex,
+    backends: Backends,
+    /// Frames to be kept, where there is a single back end.
+    ring: Option<Ring>,
+    /// Where there are several back ends: their numbers, and what they gave meanwhile.
+    numbering: Numbering,
+    ready: Rows,
+    /// How many rows of each kind of oddity these were.
+    told: HashMap<&'static str, u64>,
     captures: Captures,
     formats: Vec<&'static str>,
     interfaces: Vec<InterfaceRow>,
@@ -64,51 +85,45 @@ pub struct Decoder {
     refused: Option<NotACapture>,
 }
 
-/// What stands behind the network layer.
-struct Conversations {
-    flows: FlowTable,
-    matcher: Matcher,
-    ring: Option<Ring>,
-}
-
-impl Conversations {
-    #[inline(always)]
-    fn take(&mut self, place: Place, content: Content<'_>) {
-        let Conversations { flows, matcher, ring } = self;
-        matcher.oddities.place = place;
-        match content {
-            Content::Packet(packet) => {
-                flows.packet(packet, matcher);
-                if let Some(ring) = ring {
-                    ring.packet(packet, flows);
-                }
-            }
-            Content::Unreachable(packet, code) => {
-                flows.unreachable(packet, code, place);
-                ring.iter_mut().for_each(Ring::keep);
-            }
-            Content::Damaged(packet) => {
-                flows.damaged(packet, matcher);
-                ring.iter_mut().for_each(Ring::keep);
-            }
-            Content::Frame(frame, fragment) => {
-                if let Some(ring) = ring {
-                    ring.frame(frame, fragment, place, flows);
-                }
-            }
-        }
-    }
-}
-
 impl Decoder {
     /// `domain`: a number for the first file, which keeps its loopback addresses apart from those of other vantages. `fold`: the
     /// procedures of which ordinary exchanges are counted and not listed, and those counted by handle. `select`: what to hand out besides.
     pub fn new(layouts: Layouts, tables: Vec<Table>, domain: u32, fold: Fold, select: Select) -> Decoder {
-        let matcher = Matcher::new(Bodies::new(layouts, tables), fold, select.frames.clone());
-        let flows = FlowTable::new(select.flows);
+        Decoder::with_jobs(1, layouts, tables, domain, fold, select)
+    }
+
+    /// `jobs`: how many back ends there are. Only one can say which flow has a number that is asked for, and what the program
+    /// of a frame's flow is once that frame was taken.
+    pub fn with_jobs(
+        jobs: usize,
+        layouts: Layouts,
+        tables: Vec<Table>,
+        domain: u32,
+        fold: Fold,
+        select: Select,
+    ) -> Decoder {
+        let jobs = if select.flows.is_empty() && select.kept.is_none() { jobs.clamp(1, SHARDS) } else { 1 };
+        let layouts = Arc::new(layouts);
+        let backend = || {
+            let mut bodies = Bodies::new(Arc::clone(&layouts), tables.clone());
+            let mut births = None;
+            if jobs > 1 {
+                bodies.replace_strings(Strings::apart());
+                births = Some(Births::default());
+            }
+            let first = if jobs > 1 { PROVISIONAL } else { 0 };
+            let mut matcher = Matcher::new(bodies, fold.clone(), select.frames.clone());
+            *matcher.next_number() = first;
+            Backend::new(FlowTable::new(select.flows.clone(), first), matcher, births)
+        };
         Decoder {
-            packets: PacketReader::new(domain, select.frames, select.kept.is_some()),
-            conversations: Conversations { flows, matcher, ring: select.kept.map(Ring::new) },
+            packets: PacketReader::new(domain, select.frames.clone(), select.kept.is_some()),
+            index: FlowIndex::default(),
+            backends: Backends::new((0..jobs).map(|_| backend()).collect()),
+            ring: select.kept.map(Ring::new),
+            numbering: Numbering::default(),
+            ready: Rows::default(),
+            told: HashMap::new(),
             captures: Captures::default(),
             formats: Vec::new(),
             interfaces: Vec::new(),
@@ -116,20 +131,39 @@ impl Decoder {
         }
     }
 
+    /// Back ends begin to work in threads after so many bytes.
+    pub fn begin_threads_from(&mut self, bytes: u64) {
+        self.backends.begin_threads_from(bytes);
+    }
+
     pub fn feed(&mut self, data: &[u8]) -> Result<(), NotACapture> {
+        self.take(data, None)
+    }
+
+    /// As [`Self::feed`]. Threads hold the chunk until they are done with it, instead of copies of what is in it.
+    pub fn feed_chunk(&mut self, chunk: &Chunk) -> Result<(), NotACapture> {
+        self.take(chunk.as_ref().as_ref(), Some(Chunk::clone(chunk)))
+    }
+
+    fn take(&mut self, data: &[u8], chunk: Option<Chunk>) -> Result<(), NotACapture> {
         if let Some(refusal) = &self.refused {
             return Err(refusal.clone());
         }
+        self.backends.before(data, chunk);
         let result = self.read(Some(data));
+        self.backends.after();
         if let Err(refusal) = &result {
             self.refused = Some(refusal.clone());
+        }
+        if self.backends.load().1 > STRINGS_APART {
+            self.settle();
         }
         result
     }
 
     fn read(&mut self, data: Option<&[u8]>) -> Result<(), NotACapture> {
-        let Decoder { packets, conversations, .. } = self;
-        packets.read(data, &mut |place, content| conversations.take(place, content))
+        let Decoder { packets, index, backends, ring, .. } = self;
+        packets.read(data, &mut |place, content| take(index, backends, ring, place, content))
     }
 
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
@@ -137,8 +171,9 @@ impl Decoder {
     pub fn next_capture(&mut self) -> Result<Ending, NotACapture> {
         self.read(None)?;
         let (ending, mut row, reader) = self.packets.end_file()?;
-        row.duplicates = std::mem::take(&mut self.conversations.flows.duplicates);
-        add_rdma(&mut row, std::mem::take(&mut self.conversations.flows.iwarp));
+        for backend in self.backends.at_home() {
+            add_counts(&mut row, backend.take_counts());
+        }
         self.captures.push(row);
         self.formats.push(reader.format());
         self.interfaces.extend(interfaces(row.capture, &reader));
@@ -147,49 +182,76 @@ impl Decoder {
 
     /// Exchanges that wait to be drained.
     pub fn undrained(&self) -> usize {
-        self.conversations.matcher.output.rows.count()
+        self.ready.exchanges.count() + self.backends.load().0
+    }
+
+    /// Where there are several back ends, makes their numbers final, and takes their rows.
+    fn settle(&mut self) {
+        let Decoder { backends, numbering, ready, told, index, .. } = self;
+        let backends = backends.at_home();
+        if backends.len() == 1 {
+            return;
+        }
+        let mut oddities = Vec::new();
+        for mut rows in numbering.settle(backends, &mut index.oddities) {
+            oddities.append(&mut rows.oddities);
+            ready.append(rows);
+        }
+        oddities.sort_by_key(|row| (row.capture, row.frame));
+        oddities.retain(|row| {
+            let count = told.entry(row.kind).or_insert(0);
+            *count += 1;
+            *count <= MAX_ROWS_PER_KIND
+        });
+        ready.oddities.append(&mut oddities);
     }
 
     /// Exchanges and flows that are over, with all rows about them since the last call.
     pub fn drain(&mut self) -> Batch {
-        let Conversations { flows, matcher, .. } = &mut self.conversations;
-        let Matcher { bodies, output, oddities, .. } = matcher;
-        let mut odd = self.packets.oddities.take();
-        odd.append(&mut oddities.take());
-        odd.sort_by_key(|row| (row.capture, row.frame));
-        let (tallies, latencies) = output.counts.take();
+        self.settle();
+        let rows = match self.backends.at_home() {
+            [only] => only.take(),
+            _ => std::mem::take(&mut self.ready),
+        };
+        let strings = match self.backends.at_home() {
+            [only] => &mut only.matcher.bodies.strings,
+            _ => &mut self.numbering.strings,
+        };
+        let strings = strings.take_new().into_iter().map(<[u8]>::to_vec).collect();
+        let mut oddities = self.packets.oddities.take();
+        oddities.append(&mut self.index.oddities.take());
+        oddities.extend(rows.oddities);
+        oddities.sort_by_key(|row| (row.capture, row.frame));
         Batch {
-            exchanges: output.rows.take(),
-            copies: output.copies.take(),
-            flows: flows.rows.take(),
+            exchanges: rows.exchanges,
+            copies: rows.copies,
+            flows: rows.flows,
             captures: self.captures.take(),
             formats: std::mem::take(&mut self.formats),
             interfaces: std::mem::take(&mut self.interfaces),
-            oddities: odd,
-            addresses: flows.addresses.take_new(),
-            strings: bodies.strings.take_new().into_iter().map(<[u8]>::to_vec).collect(),
-            decoded: bodies.tables.iter_mut().map(Table::take).collect(),
-            tallies,
-            latencies,
-            accesses: output.counts.take_accesses(),
+            oddities,
+            addresses: self.index.addresses.take_new(),
+            strings,
+            decoded: rows.decoded,
+            tallies: rows.tallies,
+            latencies: added(&rows.latencies),
+            accesses: rows.accesses,
             locals: self.packets.take_locals(),
-            selected: Selected {
-                messages: std::mem::take(&mut output.messages),
-                frames: self.packets.take_raw(),
-                packets: flows.followed.packets.take(),
-            },
+            selected: Selected { messages: rows.messages, frames: self.packets.take_raw(), packets: rows.packets },
         }
     }
 
     /// The frames to keep that are ready, as blocks of pcapng; with `all` also what waits to be decided.
     pub fn take_kept(&mut self, all: bool) -> Blocks {
-        let Conversations { flows, ring, .. } = &mut self.conversations;
-        ring.as_mut().map(|ring| ring.take(flows, all)).unwrap_or_default()
+        match (&mut self.ring, self.backends.resting()) {
+            (Some(ring), [Backend { flows, .. }]) => ring.take(flows, all),
+            _ => Blocks::default(),
+        }
     }
 
     /// The interfaces of those blocks from this number on, by their numbers there.
     pub fn kept_interfaces(&self, from: usize) -> Vec<Interface> {
-        let rows = self.conversations.ring.iter().flat_map(|ring| ring.interfaces.iter().skip(from));
+        let rows = self.ring.iter().flat_map(|ring| ring.interfaces.iter().skip(from));
         rows.map(|(number, link_type)| Interface {
             link_type: *link_type,
             ..self.packets.interface(*number).cloned().unwrap_or_default()
@@ -199,17 +261,23 @@ impl Decoder {
 
     /// Of a capture that goes on, takes a frame whose time was to be judged by the next one. To be called before `drain`.
     pub fn release(&mut self) {
-        let Decoder { packets, conversations, .. } = self;
-        packets.release(&mut |place, content| conversations.take(place, content));
+        let Decoder { packets, index, backends, ring, .. } = self;
+        packets.release(&mut |place, content| take(index, backends, ring, place, content));
     }
 
-    pub fn snapshot(&self) -> Snapshot {
-        let Conversations { flows, matcher, .. } = &self.conversations;
-        let mut result =
-            Snapshot { exchanges: matcher.in_reach(flows), flows: flows.in_reach(), ..Snapshot::default() };
+    /// To be called right after `drain`.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let mut result = Snapshot::default();
+        let mut counts = Vec::new();
+        for backend in self.backends.at_home() {
+            let (mut exchanges, flows) = backend.in_reach(&self.index.damage);
+            exchanges.machine.iter_mut().for_each(|machine| *machine = backend.known_string(*machine));
+            result.exchanges.append(exchanges);
+            result.flows.append(flows);
+            counts.push((backend.flows.duplicates, backend.flows.iwarp));
+        }
         if let Some((mut row, reader)) = self.packets.so_far() {
-            row.duplicates = flows.duplicates;
-            add_rdma(&mut row, flows.iwarp);
+            counts.into_iter().for_each(|counts| add_counts(&mut row, counts));
             result.captures.push(row);
             result.captures = result.captures.take();
             result.formats.push(reader.format());
@@ -222,16 +290,27 @@ impl Decoder {
     /// batch lists again; addresses out of reach get new numbers; oddities and secondary rows have all their room again.
     /// To be called right after `drain`.
     pub fn forget(&mut self) {
-        let Conversations { flows, matcher, .. } = &mut self.conversations;
-        matcher.forget();
-        flows.forget(matcher.addresses());
-        matcher.oddities.forget();
+        let mut used = HashSet::new();
+        for backend in self.backends.at_home() {
+            backend.matcher.oddities.forget();
+            backend.addresses(&mut used);
+        }
+        self.forget_strings();
+        self.index.forget(used);
+        self.told.clear();
         self.packets.oddities.forget();
     }
 
-    /// Begins anew with the numbers of strings, of which the next batch lists those in use again; to be called right after `drain`.
+    /// Begins anew with the numbers of strings, of which the next batch lists those in use again, and with the room for
+    /// secondary rows; to be called right after `drain`.
     pub fn forget_strings(&mut self) {
-        self.conversations.matcher.forget();
+        let backends = self.backends.at_home();
+        backends.iter_mut().for_each(Backend::forget_rows);
+        match backends {
+            [only] if only.matcher.bodies.strings.all_taken() => drop(only.renew_strings()),
+            [_] => {}
+            several => self.numbering.forget(several),
+        }
     }
 
     /// The last file has ended.
@@ -241,19 +320,62 @@ impl Decoder {
         }
         let ending = self.next_capture()?;
         self.packets.close();
-        let Conversations { flows, matcher, ring } = &mut self.conversations;
-        if let Some(ring) = ring {
+        if let (Some(ring), [Backend { flows, .. }]) = (&mut self.ring, self.backends.resting()) {
             ring.decide_all(flows); // while flows are known
         }
-        flows.finish_streams(matcher);
-        matcher.finish_all(flows);
-        flows.finish_rows();
+        let place = self.index.place;
+        let mut in_each_shard = |finish: &dyn Fn(&mut Backend, usize)| {
+            for shard in 0..SHARDS {
+                if let Some((backend, event)) = self.backends.of_shard(shard) {
+                    finish(backend, shard);
+                    backend.note(event, place);
+                }
+            }
+        };
+        in_each_shard(&|backend, shard| backend.finish_streams(shard, place));
+        in_each_shard(&|backend, shard| backend.finish_exchanges(shard, place, &self.index.damage));
+        self.backends.at_home().iter_mut().for_each(|backend| backend.flows.finish_rows());
+        self.index.close();
         Ok((ending, self.drain()))
     }
 }
 
-/// What only the flows show of RDMA.
-fn add_rdma(row: &mut CaptureRow, iwarp: UnreadCounts) {
+/// What the network layer found goes to its flow, and then its frame to those that are kept.
+#[inline(always)]
+fn take(index: &mut FlowIndex, backends: &mut Backends, ring: &mut Option<Ring>, place: Place, content: Content<'_>) {
+    let at = index.take(place, content, backends);
+    if let (Some(ring), [Backend { flows, .. }]) = (ring, backends.resting()) {
+        keep(ring, flows, at, place, content);
+    }
+}
+
+#[inline(never)]
+fn keep(ring: &mut Ring, flows: &FlowTable, at: Option<At>, place: Place, content: Content<'_>) {
+    match content {
+        Content::Packet(packet) => ring.packet(packet, at, flows),
+        Content::Unreachable(..) | Content::Damaged(_) => ring.keep(),
+        Content::Frame(frame, fragment) => ring.frame(frame, fragment, place, flows),
+    }
+}
+
+/// One row for each latency, of which several back ends have one each.
+fn added(latencies: &Latencies) -> Latencies {
+    let Latencies { prog, vers, proc, latency, exchanges, .. } = latencies;
+    let mut sums = BTreeMap::new();
+    let keys = prog.iter().zip(vers).zip(proc).zip(latency);
+    for ((((prog, vers), proc), latency), exchanges) in keys.zip(exchanges) {
+        *sums.entry((*prog, *vers, *proc, *latency)).or_insert(0) += exchanges;
+    }
+    let mut rows = Latencies::default();
+    for ((prog, vers, proc, latency), exchanges) in sums {
+        rows.push(LatencyRow { prog, vers, proc, latency, exchanges });
+    }
+    rows.take()
+}
+
+/// What only the flows show.
+fn add_counts(row: &mut CaptureRow, (duplicates, iwarp): (u32, UnreadCounts)) {
+    row.duplicates += duplicates;
     row.rdma = row.rdma.saturating_add(iwarp.rdma);
     row.rdma_rpc = row.rdma_rpc.saturating_add(iwarp.rdma_rpc);
 }

@@ -4,6 +4,7 @@ use crate::batch::{ExchangeRow, NO_NUMBER, NO_RPC_STATUS, NO_STATUS, NO_TIME, ex
 use crate::gss::Gss;
 use crate::pool::ExchangeId;
 use crate::rpc::{Call, Reply, UNKNOWN};
+use crate::shard::At;
 use crate::strings::NO_STRING;
 use crate::tally::ByteRange;
 
@@ -22,7 +23,7 @@ pub struct Path {
     pub transport: u8,
     pub flow: u32,
     /// Where the flow table holds it.
-    pub slot: u32,
+    pub at: At,
     /// Which of the flow's two sides `from` is.
     pub side: u8,
 }

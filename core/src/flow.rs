@@ -1,24 +1,22 @@
 //! A flow: a TCP connection, or two UDP ports that talk. It keeps two streams, counts what it saw and becomes a row.
 
-use crate::addresses::is_to_many;
 use crate::batch::{FlowRow, NO_TIME, flow_flag as flag};
 use crate::conversation::Conversation;
 use crate::exchange::{Fate, Party, Path};
-use crate::flow_key::FlowKey;
+use crate::flow_table::Ends;
 use crate::matcher::Matcher;
 use crate::oddity::Place;
 use crate::packets::Packet;
 use crate::protocol::{ACK, FIN, PSH, RST, SYN, TCP, URG};
 use crate::rpc::{self, Message, Outlet, Record, Sink, UNKNOWN};
+use crate::shard::At;
 use crate::side::Side;
 use crate::tcp::{Arrival, PATIENCE_NS, Segment, Stream};
 
 #[derive(Debug)]
 pub struct Flow {
     pub id: u32,
-    pub key: FlowKey,
-    /// The numbers of both addresses, the lower address first.
-    pub address: [u32; 2],
+    pub ends: Ends,
     client: Option<usize>,
     pub sides: [Side; 2],
     pub row: FlowRow,
@@ -29,8 +27,8 @@ pub struct Flow {
 }
 
 impl Flow {
-    pub fn new(id: u32, key: FlowKey, address: [u32; 2], row: FlowRow) -> Flow {
-        Flow { id, key, address, client: None, sides: Default::default(), row, iwarp: false, doubtful: false }
+    pub fn new(id: u32, ends: Ends, row: FlowRow) -> Flow {
+        Flow { id, ends, client: None, sides: Default::default(), row, iwarp: false, doubtful: false }
     }
 
     /// The row of a flow of which nothing is known but its first frame.
@@ -51,19 +49,11 @@ impl Flow {
         }
     }
 
-    pub fn path(&self, side: usize, at: u32) -> Path {
-        let party = |side: usize| {
-            let [low, high] = self.address;
-            Party { address: if side == 0 { low } else { high }, port: self.key.port(side) }
-        };
-        Path {
-            from: party(side),
-            to: party(1 - side.min(1)),
-            transport: self.key.transport(),
-            flow: self.id,
-            slot: at,
-            side: side as u8,
-        }
+    pub fn path(&self, side: usize, at: At) -> Path {
+        let Ends { address: [low, high], ports: [low_port, high_port], transport, .. } = self.ends;
+        let (low, high) = (Party { address: low, port: low_port }, Party { address: high, port: high_port });
+        let (from, to) = if side == 0 { (low, high) } else { (high, low) };
+        Path { from, to, transport, flow: self.id, at, side: side as u8 }
     }
 
     /// Whether a SYN opens no new connection but is a damaged segment of this one, over which RPC goes: with flags or data that a
@@ -100,13 +90,14 @@ impl Flow {
     pub fn udp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
         let (length, place) = (packet.length, outlet.place);
         let message = rpc::parse(packet.payload, length);
-        let Some(message) = message.filter(|message| self.proves_itself(message, packet, side, outlet.sink)) else {
+        if let Some(message) = message.filter(|message| self.proves_itself(message, packet, side, outlet.sink)) {
+            let lost = packet.payload.len() < length;
+            outlet.sink.message(Record { data: packet.payload, length, lost, doubted: true, end: 0, place }, message);
+        } else {
             outlet.sink.confused = true;
-            return self.note_records(side, outlet);
-        };
-        let lost = packet.payload.len() < length;
-        outlet.sink.message(Record { data: packet.payload, length, lost, doubted: true, end: 0, place }, message);
-        self.note_records(side, outlet);
+        }
+        let (own, _) = Flow::sides_from(&mut self.sides, side);
+        note_records(own, &mut self.row, outlet);
     }
 
     /// Whether what may be a message is one: many datagrams have a 0 or a 1 where RPC has its type. A reply without its call is
@@ -117,27 +108,32 @@ impl Flow {
             Message::Call(call) => rpc::plausible_call(call, packet.length - packet.payload.len().min(packet.length)),
             Message::Reply(reply) => {
                 let called = self.sides.get(1 - side.min(1)).is_none_or(|other| other.calls > 0 || other.frames == 0);
-                let may_be = called && !is_to_many(packet.dst) && rpc::plausible_reply(reply, packet.length);
+                let to_many = self.ends.to_many.get(1 - side.min(1)).is_some_and(|many| *many);
+                let may_be = called && !to_many && rpc::plausible_reply(reply, packet.length);
                 may_be || sink.awaits(reply.xid)
             }
         }
     }
 
+    /// The side that sends, and the other one.
+    #[inline(always)]
+    pub fn sides_from(sides: &mut [Side; 2], side: usize) -> (&mut Side, &mut Side) {
+        let [low, high] = sides;
+        if side == 0 { (low, high) } else { (high, low) }
+    }
+
     /// Returns whether the frame's data had been captured before.
     pub fn tcp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) -> bool {
-        let other = 1 - side.min(1);
         let mut twice = false;
         if packet.tcp_flags & SYN != 0 {
             self.handshake(packet, side, outlet.place);
         }
-        if packet.tcp_flags & ACK != 0
-            && self.sides.get_mut(other).is_some_and(|acknowledged| acknowledged.stream.acknowledge(packet.ack))
-        {
-            self.run_out_of_patience(other, outlet);
+        let Flow { sides, row, .. } = self;
+        let (own, other) = Flow::sides_from(sides, side);
+        if packet.tcp_flags & ACK != 0 && other.stream.acknowledge(packet.ack) {
+            run_out_of_patience(other, row, 1 - side.min(1), outlet);
         }
-        if packet.length > 0
-            && let Some(own) = self.sides.get_mut(side)
-        {
+        if packet.length > 0 {
             let seq = packet.seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
             let segment = Segment { seq, payload: packet.payload, length: packet.length };
             let lost = own.stream.lost_bytes;
@@ -154,29 +150,14 @@ impl Flow {
             if own.stream.lost_bytes > lost {
                 own.loss = Some(outlet.place.time);
             }
-            self.note_records(side, outlet);
+            note_records(own, row, outlet);
         }
         if twice {
-            self.row.duplicates += 1;
+            row.duplicates += 1;
         } else {
-            self.closing(packet, side, outlet);
+            closing(own, row, packet, outlet.place);
         }
         twice
-    }
-
-    /// The stream of the other side, in which something waits: its records go the other way.
-    #[cold]
-    fn run_out_of_patience(&mut self, other: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
-        let Some(acknowledged) = self.sides.get_mut(other) else { return };
-        let forth = outlet.sink.path;
-        outlet.sink.path = Path { from: forth.to, to: forth.from, side: other as u8, ..forth };
-        let lost = acknowledged.stream.lost_bytes;
-        acknowledged.stream.run_out_of_patience(outlet);
-        if acknowledged.stream.lost_bytes > lost {
-            acknowledged.loss = Some(outlet.place.time);
-        }
-        outlet.sink.path = forth;
-        self.note_records(other, outlet);
     }
 
     fn handshake(&mut self, packet: &Packet<'_>, side: usize, place: Place) {
@@ -205,42 +186,8 @@ impl Flow {
         }
     }
 
-    fn closing(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
-        let Some(own) = self.sides.get_mut(side) else { return };
-        if packet.ip_id != 0 {
-            own.newest_id = Some(packet.ip_id as u16);
-        }
-        if packet.length > 0 {
-            own.newest_time = outlet.place.time;
-        }
-        if packet.tcp_flags & FIN != 0 {
-            own.fin = own.fin.saturating_add(1);
-        }
-        if packet.tcp_flags & RST != 0 {
-            own.rst = own.rst.saturating_add(1);
-            if self.row.rst_frame == 0 {
-                let Place { capture, frame, time } = outlet.place;
-                (self.row.rst_capture, self.row.rst_frame, self.row.rst_time) = (capture, frame, time);
-            }
-        }
-    }
-
-    fn note_records(&mut self, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
-        let Some(own) = self.sides.get_mut(side) else { return };
-        own.calls += std::mem::take(&mut outlet.sink.calls);
-        own.replies += std::mem::take(&mut outlet.sink.replies);
-        let lost_step = std::mem::take(&mut own.stream.records.confused);
-        own.damaged += u32::from(lost_step);
-        if std::mem::take(&mut outlet.sink.confused) || lost_step {
-            own.note_damage(outlet.place.time);
-        }
-        if self.row.prog == UNKNOWN {
-            self.row.prog = outlet.sink.prog;
-        }
-    }
-
     /// No more is to come: what waits for holes goes on without them.
-    pub fn finish_streams(&mut self, at: u32, room: &mut usize, matcher: &mut Matcher) {
+    pub fn finish_streams(&mut self, at: At, room: &mut usize, matcher: &mut Matcher) {
         let place = matcher.oddities.place;
         for side in 0..2 {
             let path = self.path(side, at);
@@ -253,10 +200,8 @@ impl Flow {
             if own.stream.lost_bytes > lost {
                 own.loss = Some(own.last);
             }
-            self.note_records(side, outlet);
-            if let Some(own) = self.sides.get_mut(side) {
-                *room += own.stream.records.release();
-            }
+            note_records(own, &mut self.row, outlet);
+            *room += own.stream.records.release();
         }
     }
 
@@ -315,7 +260,7 @@ impl Flow {
         let client = self.client.unwrap_or_else(guess).min(1);
         let [low, high] = &self.sides;
         let (c, s) = if client == 0 { (low, high) } else { (high, low) };
-        let path = self.path(client, 0);
+        let path = self.path(client, At::default());
         let rpc = c.calls + c.replies + s.calls + s.replies > 0;
         let (c_unheard, s_unheard) = (c.unheard_until(c.last), s.unheard_until(s.last));
         FlowRow {
@@ -358,6 +303,66 @@ impl Flow {
             s_unheard_last: s_unheard.last,
             flags: self.row.flags | if rpc { flag::RPC } else { 0 },
             ..self.row
+        }
+    }
+}
+
+/// The stream of the other side, in which something waits: its records go the other way.
+#[cold]
+fn run_out_of_patience(
+    acknowledged: &mut Side,
+    row: &mut FlowRow,
+    side: usize,
+    outlet: &mut Outlet<'_, Conversation<'_>>,
+) {
+    let forth = outlet.sink.path;
+    outlet.sink.path = Path { from: forth.to, to: forth.from, side: side as u8, ..forth };
+    let lost = acknowledged.stream.lost_bytes;
+    acknowledged.stream.run_out_of_patience(outlet);
+    if acknowledged.stream.lost_bytes > lost {
+        acknowledged.loss = Some(outlet.place.time);
+    }
+    outlet.sink.path = forth;
+    note_records(acknowledged, row, outlet);
+}
+
+/// What the records of one side were.
+#[inline]
+fn note_records(own: &mut Side, row: &mut FlowRow, outlet: &mut Outlet<'_, Conversation<'_>>) {
+    own.calls += std::mem::take(&mut outlet.sink.calls);
+    own.replies += std::mem::take(&mut outlet.sink.replies);
+    let lost_step = std::mem::take(&mut own.stream.records.confused);
+    own.damaged += u32::from(lost_step);
+    if std::mem::take(&mut outlet.sink.confused) || lost_step {
+        own.note_damage(outlet.place.time);
+    }
+    if row.prog == UNKNOWN {
+        row.prog = outlet.sink.prog;
+    }
+}
+
+#[inline]
+fn closing(own: &mut Side, row: &mut FlowRow, packet: &Packet<'_>, place: Place) {
+    if packet.ip_id != 0 {
+        own.newest_id = Some(packet.ip_id as u16);
+    }
+    if packet.length > 0 {
+        own.newest_time = place.time;
+    }
+    if packet.tcp_flags & (FIN | RST) != 0 {
+        ending(own, row, packet, place);
+    }
+}
+
+#[cold]
+fn ending(own: &mut Side, row: &mut FlowRow, packet: &Packet<'_>, place: Place) {
+    if packet.tcp_flags & FIN != 0 {
+        own.fin = own.fin.saturating_add(1);
+    }
+    if packet.tcp_flags & RST != 0 {
+        own.rst = own.rst.saturating_add(1);
+        if row.rst_frame == 0 {
+            (row.rst_capture, row.rst_frame, row.rst_time) = (place.capture, place.frame, place.time);
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What makes frames one flow: both addresses, both ports, the transport, and on loopback the domain.
 
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+
 use crate::addresses::{EVERYWHERE, as_number};
-use crate::packets::Packet;
+use crate::packets::Addressed;
 
 /// A flow's two ends, the lower one first, in plain words: it is compared and hashed for every frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub struct FlowKey {
     low: u128,
     high: u128,
@@ -13,20 +16,48 @@ pub struct FlowKey {
     domain: u32,
 }
 
+/// Ports, which differ most, come first.
+impl PartialEq for FlowKey {
+    #[inline]
+    fn eq(&self, other: &FlowKey) -> bool {
+        self.ports == other.ports
+            && self.low == other.low
+            && self.high == other.high
+            && (self.transport, self.domain) == (other.transport, other.domain)
+    }
+}
+
+/// Of what hardly differs only the ports, which differ most, and the lower words of addresses are hashed; all of IPv6.
+impl Hash for FlowKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64((self.low as u64) << 32 | u64::from(self.high as u32));
+        state.write_u64(u64::from(self.ports) << 32 | u64::from(self.domain));
+        if (self.low | self.high) >> 48 != 0 {
+            state.write_u128(self.low);
+            state.write_u128(self.high);
+        }
+    }
+}
+
 impl FlowKey {
     /// The key of a packet's flow, and which of its ends the packet comes from.
-    pub fn of(packet: &Packet<'_>) -> (FlowKey, usize) {
-        let (source, target) = (as_number(packet.src), as_number(packet.dst));
-        let side = usize::from((source, packet.src_port) > (target, packet.dst_port));
-        let (low, high, low_port, high_port) = if side == 0 {
-            (source, target, packet.src_port, packet.dst_port)
-        } else {
-            (target, source, packet.dst_port, packet.src_port)
+    #[inline]
+    pub fn of(packet: &Addressed<'_>) -> (FlowKey, usize) {
+        let (transport, src_port, dst_port) = (u32::from(packet.packet.transport), packet.src_port, packet.dst_port);
+        let (source, target, loopback) = (as_number(packet.src), as_number(packet.dst), is_loopback(packet));
+        let from_high = match (packet.src, packet.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let end = |ip, port: u16| u64::from(u32::from(ip)) << 16 | u64::from(port);
+                end(src, src_port) > end(dst, dst_port)
+            }
+            _ => (source, src_port) > (target, dst_port),
         };
-        let loopback = packet.src.is_loopback() || packet.dst.is_loopback();
+        let (low, high, low_port, high_port) =
+            if from_high { (target, source, dst_port, src_port) } else { (source, target, src_port, dst_port) };
         let domain = if loopback { packet.domain } else { EVERYWHERE };
         let ports = u32::from(low_port) << 16 | u32::from(high_port);
-        (FlowKey { low, high, ports, transport: u32::from(packet.transport), domain }, side)
+        (FlowKey { low, high, ports, transport, domain }, usize::from(from_high))
     }
 
     pub fn port(&self, side: usize) -> u16 {
@@ -36,4 +67,9 @@ impl FlowKey {
     pub fn transport(&self) -> u8 {
         self.transport as u8
     }
+}
+
+#[inline]
+fn is_loopback(packet: &Addressed<'_>) -> bool {
+    packet.src.is_loopback() || packet.dst.is_loopback()
 }

@@ -23,18 +23,19 @@ use crate::oddity::{Oddities, Place};
 use crate::pool::{ExchangeId, Pool};
 use crate::rpc::{self, Call, HEAD, RPCSEC_GSS, Record, Reply};
 use crate::select::RawMessage;
-use crate::strings::NO_STRING;
+use crate::shard::SHARDS;
+use crate::strings::{NO_STRING, Strings};
 use crate::tally::{Counts, Fold};
 use crate::xdr::{Numbers, Owner};
 
-/// Calls waiting for a reply; at 300 bytes each 20 MB. Beyond, the oldest is let go, marked so.
-pub const MAX_UNANSWERED: usize = 1 << 16;
+/// Calls waiting for a reply, in a shard; at 200 bytes each 25 MB in all. Beyond, the oldest is let go, marked so.
+pub const MAX_UNANSWERED: usize = (1 << 17) / SHARDS;
 /// Answered exchanges in reach of late copies, and for how long: past Linux's third major timeout (60 s each). Only a call
 /// that was retransmitted gets late replies; the others stay for an equal reply captured out of order, or for a call captured
 /// after its reply, and are few so that they stay in the processor's cache. What leaves is whole: these are horizons, and the
-/// room of the beginnings of replies that wait for their calls (4 MiB).
-pub const MAX_SETTLED: usize = 1 << 12;
-pub const MAX_SETTLED_RESENT: usize = 1 << 16;
+/// room of the beginnings of replies that wait for their calls (4 MiB). Of a shard.
+pub const MAX_SETTLED: usize = 1 << 9;
+pub const MAX_SETTLED_RESENT: usize = (1 << 16) / SHARDS;
 const SETTLED_NS: i64 = 300 * SECOND;
 /// Exchanges of one client, server and xid in reach. Clients count xids up; more than this is a broken or hostile client.
 const MAX_REUSES: usize = 8;
@@ -55,12 +56,20 @@ pub struct Matcher {
     pub oddities: Oddities,
     /// Frames of which messages are handed out as they are.
     wanted: HashSet<(u16, u32)>,
-    pool: Pool,
-    queues: Queues,
-    answering: Answering,
+    pool: Box<Pool>,
+    queues: Box<Queues>,
+    answering: Box<Answering>,
     /// The time of the frame at hand.
     now: i64,
     hasher: DefaultHashBuilder,
+}
+
+/// What is in reach in one shard, while another is at hand.
+#[derive(Default)]
+pub struct Reach {
+    pool: Box<Pool>,
+    queues: Box<Queues>,
+    answering: Box<Answering>,
 }
 
 /// What became of exchanges that are out of reach, and copies of messages.
@@ -133,6 +142,21 @@ impl Matcher {
     pub fn new(bodies: Bodies, fold: Fold, wanted: HashSet<(u16, u32)>) -> Matcher {
         let output = Output { counts: Counts::new(fold), ..Output::default() };
         Matcher { bodies, output, wanted, ..Matcher::default() }
+    }
+
+    /// Puts the shard at hand aside, and takes another one to hand. Numbers go on.
+    #[inline]
+    pub fn swap(&mut self, reach: &mut Reach, shard: usize) {
+        reach.pool.next_number = self.pool.next_number;
+        std::mem::swap(&mut self.pool, &mut reach.pool);
+        std::mem::swap(&mut self.queues, &mut reach.queues);
+        std::mem::swap(&mut self.answering, &mut reach.answering);
+        (self.bodies.shard, self.output.counts.shard) = (shard, shard);
+    }
+
+    /// The number of the next exchange.
+    pub fn next_number(&mut self) -> &mut u32 {
+        &mut self.pool.next_number
     }
 
     /// A complete record. Returns what it was, for the flow's counters; if it cannot be so long, nothing was made of it.
@@ -574,39 +598,36 @@ impl Matcher {
     pub fn finish_all(&mut self, fates: &impl Fates) {
         let left: Vec<_> = self.pool.iter().map(|(at, known)| (at, known.fate_flags(fates))).collect();
         left.into_iter().for_each(|(at, flags)| self.finish(at, flags));
-        self.queues = Queues::default();
+        *self.queues = Queues::default();
     }
 
-    /// The exchanges still in reach, as they stand.
-    pub fn in_reach(&self, fates: &impl Fates) -> Exchanges {
-        let mut rows = Exchanges::default();
+    /// The exchanges in reach in the shard at hand, as they stand.
+    pub fn in_reach(&self, fates: &impl Fates, rows: &mut Exchanges) {
         for (_, known) in self.pool.iter() {
             rows.push(ExchangeRow { flags: known.row.flags | known.fate_flags(fates), ..known.row });
         }
-        rows.take()
     }
 
-    /// Begins anew with the numbers of strings, with those that exchanges in reach use, and with the count of secondary rows.
-    pub fn forget(&mut self) {
-        let string = |number| self.bodies.strings.get(number).map(<[u8]>::to_vec);
-        let live = self.pool.iter();
-        let used: Vec<_> = live.map(|(at, known)| (at, [known.row.machine, known.handle].map(string))).collect();
-        if !self.bodies.forget() {
-            return;
-        }
-        self.output.counts.forget();
-        for (at, strings) in used {
-            let mut again = |string: Vec<u8>| self.bodies.strings.intern(&string, false);
-            let [machine, handle] = strings.map(|string| string.and_then(&mut again).unwrap_or(NO_STRING));
-            if let Some(known) = self.pool.get_mut(at) {
-                (known.row.machine, known.handle) = (machine, handle);
-            }
+    /// Exchanges in reach in the shard at hand get other numbers, of themselves and of their flows.
+    pub fn renumber(&mut self, exchange: impl Fn(u32) -> u32, flow: impl Fn(u32) -> u32) {
+        for known in self.pool.iter_mut() {
+            known.row.exchange = exchange(known.row.exchange);
+            (known.row.flow, known.path.flow) = (flow(known.row.flow), flow(known.path.flow));
         }
     }
 
-    /// The addresses of exchanges in reach.
-    pub fn addresses(&self) -> HashSet<u32> {
-        self.pool.iter().flat_map(|(_, known)| [known.row.client, known.row.server]).collect()
+    /// Exchanges in reach in the shard at hand get other numbers of strings.
+    pub fn renew_strings(&mut self, mut renewed: impl FnMut(&mut Strings, u32) -> u32) {
+        let strings = &mut self.bodies.strings;
+        for known in self.pool.iter_mut() {
+            known.row.machine = renewed(strings, known.row.machine);
+            known.handle = renewed(strings, known.handle);
+        }
+    }
+
+    /// The addresses of exchanges in reach in the shard at hand.
+    pub fn addresses(&self) -> impl Iterator<Item = u32> {
+        self.pool.iter().flat_map(|(_, known)| [known.row.client, known.row.server])
     }
 
     /// Takes one exchange out of reach and makes its row.

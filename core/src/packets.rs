@@ -17,13 +17,9 @@ use crate::tunnel::Network;
 
 const TCP_HEADER: usize = 20;
 
-/// One frame of a flow, according to its headers.
-#[derive(Clone, Copy, Debug)]
+/// One frame of a flow, according to the header of its transport.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Packet<'a> {
-    pub src: IpAddr,
-    pub dst: IpAddr,
-    pub src_port: u16,
-    pub dst_port: u16,
     pub transport: u8,
     pub ip_id: u32,
     pub seq: u32,
@@ -32,18 +28,28 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
     /// Length of the payload on the wire.
     pub length: usize,
+}
+
+/// A packet with the ends between which it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Addressed<'a> {
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    pub src_port: u16,
+    pub dst_port: u16,
     pub domain: u32,
     pub sum: Sum,
+    pub packet: Packet<'a>,
 }
 
 /// What a frame held.
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
-    Packet(&'a Packet<'a>),
+    Packet(&'a Addressed<'a>),
     /// The packet that an ICMP destination unreachable message of this code quotes.
-    Unreachable(&'a Packet<'a>, u8),
+    Unreachable(&'a Addressed<'a>, u8),
     /// Something undecided: with its addresses and ports as they stand there, where they can be read at all.
-    Damaged(Option<&'a Packet<'a>>),
+    Damaged(Option<&'a Addressed<'a>>),
     /// The frame itself, after all that it held, where frames are asked for; with the datagram of which it holds a fragment.
     Frame(&'a CapturedFrame<'a>, Option<Key>),
 }
@@ -264,7 +270,7 @@ fn sum(datagram: &Datagram<'_>) -> Sum {
 
 /// A datagram with the header of its transport parsed. What the snaplen cut off of a TCP header is taken for zero.
 #[inline(always)]
-fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Packet<'a> {
+fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Addressed<'a> {
     const UDP_HEADER: usize = 8;
     let whole = datagram.payload.first_chunk::<TCP_HEADER>();
     let mut cut = [0; TCP_HEADER];
@@ -275,20 +281,22 @@ fn packet<'a>(datagram: &Datagram<'a>, domain: u32, sum: Sum) -> Packet<'a> {
     let [p0, p1, p2, p3, s0, s1, s2, s3, a0, a1, a2, a3, offset, flags, ..] = *header;
     let tcp = datagram.protocol == TCP;
     let size = if tcp { (usize::from(offset >> 4) * 4).max(TCP_HEADER) } else { UDP_HEADER };
-    Packet {
+    Addressed {
         src: datagram.src,
         dst: datagram.dst,
         src_port: u16::from_be_bytes([p0, p1]),
         dst_port: u16::from_be_bytes([p2, p3]),
-        transport: datagram.protocol,
-        ip_id: datagram.id,
-        seq: if tcp { u32::from_be_bytes([s0, s1, s2, s3]) } else { 0 },
-        ack: if tcp { u32::from_be_bytes([a0, a1, a2, a3]) } else { 0 },
-        tcp_flags: if tcp { flags } else { 0 },
-        payload: datagram.payload.get(size..).unwrap_or_default(),
-        length: datagram.wire_len.saturating_sub(size),
         domain,
         sum,
+        packet: Packet {
+            transport: datagram.protocol,
+            ip_id: datagram.id,
+            seq: if tcp { u32::from_be_bytes([s0, s1, s2, s3]) } else { 0 },
+            ack: if tcp { u32::from_be_bytes([a0, a1, a2, a3]) } else { 0 },
+            tcp_flags: if tcp { flags } else { 0 },
+            payload: datagram.payload.get(size..).unwrap_or_default(),
+            length: datagram.wire_len.saturating_sub(size),
+        },
     }
 }
 

@@ -13,7 +13,7 @@ pub type ExchangeId = DefaultKey;
 pub struct Pool {
     exchanges: SlotMap<ExchangeId, Exchange>,
     newest: HashMap<XidKey, ExchangeId, DefaultHashBuilder>,
-    next_number: u32,
+    pub next_number: u32,
 }
 
 impl Pool {
@@ -47,6 +47,10 @@ impl Pool {
 
     pub fn iter(&self) -> impl Iterator<Item = (ExchangeId, &Exchange)> {
         self.exchanges.iter()
+    }
+
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Exchange> {
+        self.exchanges.values_mut()
     }
 
     /// Takes an exchange out.

@@ -13,8 +13,9 @@ use crate::capture::{CapturedFrame, NO_TIME};
 use crate::flow_table::FlowTable;
 use crate::ip::Key;
 use crate::oddity::Place;
-use crate::packets::Packet;
+use crate::packets::Addressed;
 use crate::protocol::{RST, SYN, TCP};
+use crate::shard::At;
 
 /// How long a frame waits for its flow's program: a handshake over a slow path and the first call.
 const HELD_NS: i64 = 2_000_000_000;
@@ -45,8 +46,8 @@ pub struct Terms {
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Keep(usize),
-    /// As the program of the flow at this slot, with this number, says.
-    Flow(u32, u32),
+    /// As the program of the flow at this place, with this number, says.
+    Flow(At, u32),
     /// As the datagram that it is a fragment of.
     Fragment(Key),
 }
@@ -96,17 +97,18 @@ impl Ring {
         }
     }
 
-    /// A packet of the frame at hand, after its flow has taken it.
+    /// A packet of the frame at hand, after the flow at this place has taken it; none of one that is damaged.
     #[inline]
-    pub fn packet(&mut self, packet: &Packet<'_>, flows: &FlowTable) {
+    pub fn packet(&mut self, addressed: &Addressed<'_>, at: Option<At>, flows: &FlowTable) {
+        let Addressed { src_port, dst_port, packet, .. } = addressed;
         let Terms { programs, others, ports } = &self.terms;
         let opens = packet.transport == TCP && packet.tcp_flags & (SYN | RST) != 0;
-        self.fate = if opens || ports.contains(&packet.src_port) || ports.contains(&packet.dst_port) {
+        self.fate = if opens || ports.contains(src_port) || ports.contains(dst_port) {
             Some(Fate::Keep(usize::MAX))
-        } else if let Some((slot, flow)) = flows.current() {
+        } else if let Some((at, flow)) = at.and_then(|at| Some((at, flows.get(at)?))) {
             match flow.program() {
                 Some(program) => Some(Fate::Keep(programs.get(&program).copied().unwrap_or(*others))),
-                None if flow.frames() <= MAX_FRAMES => Some(Fate::Flow(slot, flow.id)),
+                None if flow.frames() <= MAX_FRAMES => Some(Fate::Flow(at, flow.id)),
                 None => flow.has_replies().then_some(Fate::Keep(*others)),
             }
         } else {
@@ -183,8 +185,8 @@ impl Ring {
         let fate = if let Fate::Fragment(key) = fate { *self.joined.get(&key)? } else { fate };
         match fate {
             Fate::Keep(limit) => Some(limit),
-            Fate::Flow(slot, number) => {
-                let program = flows.program(slot, number)?;
+            Fate::Flow(at, number) => {
+                let program = flows.program(at, number)?;
                 Some(self.terms.programs.get(&program).copied().unwrap_or(self.terms.others))
             }
             Fate::Fragment(_) => None,

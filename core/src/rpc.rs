@@ -39,9 +39,9 @@ pub const AUTH_ERROR: u8 = 32;
 /// The procedure, or program, that is not known.
 pub const UNKNOWN: u32 = u32::MAX;
 
+#[inline]
 pub fn word(data: &[u8], at: usize) -> Option<u32> {
-    let bytes = data.get(at..at.checked_add(4)?)?;
-    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+    data.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -178,15 +178,6 @@ pub trait Sink {
     fn awaits(&self, xid: u32) -> bool;
     /// The stream is not as it should be ([`crate::oddity`]).
     fn odd(&mut self, kind: &'static str, detail: u64);
-}
-
-/// The room left of [`MAX_STORED`].
-pub struct Room(pub usize);
-
-impl Default for Room {
-    fn default() -> Self {
-        Room(MAX_STORED)
-    }
 }
 
 /// What a stream works with: where its records go, where it stands, and the room left of [`MAX_STORED`].

@@ -57,8 +57,6 @@ pub struct Side {
     pub newest_time: i64,
     recent: [Sighting; RECENT],
     next_recent: usize,
-    /// Frames with a right checksum.
-    right: u32,
     /// Frames that were damaged, and when the last was: its messages may have been in them.
     pub damaged: u32,
     pub damage: Option<i64>,
@@ -94,12 +92,6 @@ impl Side {
         let newest = self.newest_id.filter(|_| packet.ip_id != 0);
         let at_once = time.saturating_sub(self.newest_time).saturating_abs() <= TWICE_ANEW_NS;
         at_once || newest.is_some_and(|newest| (packet.ip_id as u16).wrapping_sub(newest) as i16 <= 0)
-    }
-
-    /// Counts a frame with a right checksum; at times returns how many more there were than it returned before.
-    pub fn verified(&mut self) -> Option<u32> {
-        self.right = self.right.saturating_add(1);
-        self.right.is_power_of_two().then(|| self.right.div_ceil(2))
     }
 
     pub fn count(&mut self, packet: &Packet<'_>, time: i64) {
@@ -154,31 +146,14 @@ fn fingerprint(packet: &Packet<'_>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
     use super::*;
-    use crate::checksum::Sum;
     use crate::protocol::{ACK, UDP};
 
     const MILLISECOND: i64 = 1_000_000;
 
     fn packet(transport: u8, ip_id: u32, payload: &[u8]) -> Packet<'_> {
-        let ip = IpAddr::from(Ipv4Addr::LOCALHOST);
-        Packet {
-            src: ip,
-            dst: ip,
-            src_port: 1,
-            dst_port: 2,
-            transport,
-            ip_id,
-            seq: 0,
-            ack: 0,
-            tcp_flags: if transport == TCP { ACK } else { 0 },
-            payload,
-            length: payload.len(),
-            domain: 0,
-            sum: Sum::Unknown,
-        }
+        let tcp_flags = if transport == TCP { ACK } else { 0 };
+        Packet { transport, ip_id, tcp_flags, payload, length: payload.len(), ..Packet::default() }
     }
 
     /// Whether the second of two equal datagrams, so much later, is the first one once more.
@@ -236,13 +211,6 @@ mod tests {
         assert!(had(0, MILLISECOND) && !had(0, MILLISECOND + 1));
         // 16 bits: half of them are later.
         assert!(!had(7 + 0x7fff, 2 * MILLISECOND) && had(7 + 0x8000, 2 * MILLISECOND));
-    }
-
-    #[test]
-    fn right_checksums_are_told_at_powers_of_two() {
-        let mut side = Side::default();
-        let told: Vec<_> = (0..8).map(|_| side.verified()).collect();
-        assert_eq!(told, [Some(1), Some(1), None, Some(2), None, None, None, Some(4)]);
     }
 
     #[test]

@@ -19,43 +19,73 @@ pub struct Strings {
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
     taken: usize,
+    /// Where strings of several back ends become those of one, what finds no room is decided there: here all have room, and
+    /// which of them have been sparing only is kept.
+    sparing: Option<Vec<bool>>,
+    /// Whether a sparing string, and another one, has been refused.
+    refused: [bool; 2],
 }
 
 impl Strings {
+    /// Strings of one back end of several.
+    pub fn apart() -> Strings {
+        Strings { sparing: Some(Vec::new()), ..Strings::default() }
+    }
+
     pub fn get(&self, number: u32) -> Option<&[u8]> {
         span(&self.ends, number).and_then(|span| self.bytes.get(span))
+    }
+
+    pub fn is_sparing(&self, number: u32) -> bool {
+        self.sparing.as_ref().and_then(|sparing| sparing.get(number as usize)).is_some_and(|sparing| *sparing)
+    }
+
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
     }
 
     /// The number of `value`, or None when the pool is full: for `sparing` strings, which others must not starve for, when it
     /// is half full.
     pub fn intern(&mut self, value: &[u8], sparing: bool) -> Option<u32> {
-        let share = if sparing { 2 } else { 1 };
         let hash = self.hasher.hash_one(value);
-        let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
+        let (bytes, ends) = (&self.bytes, &self.ends);
         let stored = |number: &u32| span(ends, *number).and_then(|span| bytes.get(span)).unwrap_or_default();
-        if let Some(number) = self.index.find(hash, |number| stored(number) == value) {
-            return Some(*number);
+        if let Some(number) = self.index.find(hash, |number| stored(number) == value).copied() {
+            if let Some(kind) = self.sparing.as_mut().and_then(|kinds| kinds.get_mut(number as usize)) {
+                *kind &= sparing;
+            }
+            return Some(number);
         }
-        if self.ends.len() >= MAX_STRINGS / share || self.bytes.len() + value.len() > MAX_BYTES / share {
+        let share = if sparing { 2 } else { 1 };
+        let full = ends.len() >= MAX_STRINGS / share || bytes.len() + value.len() > MAX_BYTES / share;
+        if full && self.sparing.is_none() {
             return None;
         }
+        let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
+        let stored = |number: &u32| span(ends, *number).and_then(|span| bytes.get(span)).unwrap_or_default();
         let number = self.ends.len() as u32;
         self.index.insert_unique(hash, number, |number| hasher.hash_one(stored(number)));
         self.bytes.extend_from_slice(value);
         self.ends.push(self.bytes.len());
+        if let Some(kinds) = &mut self.sparing {
+            kinds.push(sparing);
+        }
         Some(number)
     }
 
-    /// Begins anew from number 0, unless some string has not been taken yet: then its number is still needed.
-    pub fn forget(&mut self) -> bool {
-        let all_taken = self.taken == self.ends.len();
-        if all_taken {
-            self.bytes.clear();
-            self.ends.clear();
-            self.index.clear();
-            self.taken = 0;
-        }
-        all_taken
+    /// Whether a string found no room for the first time. One row about it is enough.
+    pub fn is_first_refusal(&mut self, sparing: bool) -> bool {
+        let refused = self.refused.get_mut(usize::from(sparing));
+        refused.is_some_and(|refused| !std::mem::replace(refused, true))
+    }
+
+    /// Whether every string has been taken.
+    pub fn all_taken(&self) -> bool {
+        self.taken == self.ends.len()
     }
 
     /// The strings that are new since the last call.
@@ -95,16 +125,5 @@ mod tests {
     #[test]
     fn strings_are_limited_in_number() {
         assert_eq!(room(4, false), 1 << 20);
-    }
-
-    #[test]
-    fn strings_are_forgotten_when_all_were_taken() {
-        let mut strings = Strings::default();
-        assert_eq!([b"a", b"b", b"a"].map(|value| strings.intern(value, false)), [Some(0), Some(1), Some(0)]);
-        assert!(!strings.forget());
-        assert_eq!(strings.take_new(), [b"a", b"b"]);
-        assert!(strings.forget());
-        assert_eq!(strings.get(0), None);
-        assert_eq!(strings.intern(b"b", false), Some(0));
     }
 }

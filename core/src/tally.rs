@@ -17,20 +17,22 @@ use crate::batch::{
 };
 use crate::oddity::Oddities;
 use crate::rpc::word;
+use crate::shard::SHARDS;
 use crate::strings::NO_STRING;
 
 /// Counts are kept for intervals of this: shorter than every clock of the kernel's lock manager that matters here.
 pub const INTERVAL_NS: i64 = 10_000_000_000;
-/// Exchanges of one procedure and status other than success that are listed all the same, as evidence.
+/// Exchanges of one procedure and status other than success that are listed all the same, as evidence, of a shard.
 const LISTED: u32 = 100;
-/// Procedures and statuses of which that is kept: more than all protocols define. Further ones are counted only.
+/// Procedures and statuses of which that is kept in a shard: more than all protocols define. Further ones are counted only.
 const MAX_LISTED: usize = 1 << 12;
 /// Latencies are told apart to 1/32 of an octave, 2 %: a class is the exponent and five bits of the fraction.
 const FRACTION_BITS: u32 = 5;
 /// Distinct sums in reach: more client hosts times procedures than a capture of ten minutes has. Then they leave as rows.
 const MAX_TALLIES: usize = 1 << 15;
-/// Sums by handle; at 90 bytes each 24 MB. Ten clients that write to a hundred files each, for three quarters of an hour.
-const MAX_ACCESSES: usize = 1 << 18;
+/// Sums by handle of a shard; at 90 bytes each 24 MB in all. Ten clients that write to a hundred files each, for three quarters
+/// of an hour.
+const MAX_ACCESSES: usize = (1 << 18) / SHARDS;
 /// Handles longer than this are none: NFS knows 64 bytes at most, or 128.
 const MAX_HANDLE: usize = 128;
 
@@ -106,13 +108,15 @@ pub struct Counts {
     pub fold: Fold,
     tallies: HashMap<Key, TallyRow>,
     latencies: HashMap<(u32, u32, u32, u16), u64>,
-    listed: HashMap<(u32, u32, u32, i32), u32>,
+    /// The shard at hand.
+    pub shard: usize,
+    listed: [HashMap<(u32, u32, u32, i32), u32>; SHARDS],
     rows: Tallies,
     /// By handle, of the interval that was last seen; those of earlier ones are rows.
     accesses: HashMap<AccessKey, AccessRow>,
     access_rows: Accesses,
-    /// How many have left as rows.
-    accesses_gone: usize,
+    /// How many there were in each shard, with those that have left as rows.
+    access_counts: [usize; SHARDS],
 }
 
 impl Counts {
@@ -145,11 +149,12 @@ impl Counts {
             return false;
         }
         let key = (prog, vers, proc, status);
-        if self.listed.len() >= MAX_LISTED && !self.listed.contains_key(&key) {
+        let Some(known) = self.listed.get_mut(self.shard) else { return false };
+        if known.len() >= MAX_LISTED && !known.contains_key(&key) {
             oddities.push("statuses-full", MAX_LISTED as u64);
             return false;
         }
-        let listed = self.listed.entry(key).or_insert(0);
+        let listed = known.entry(key).or_insert(0);
         *listed += 1;
         *listed <= LISTED
     }
@@ -173,21 +178,24 @@ impl Counts {
             first_byte: bytes.first,
             last_byte: bytes.last,
         };
-        let full = self.accesses.len() + self.accesses_gone >= MAX_ACCESSES;
+        let Some(count) = self.access_counts.get_mut(self.shard) else { return };
         match self.accesses.entry((row.client, row.server, handle)) {
             Entry::Occupied(mut known) if belongs(known.get(), &sum) => add_access(known.get_mut(), &sum),
-            _ if full => oddities.push("accesses-full", MAX_ACCESSES as u64),
+            _ if *count >= MAX_ACCESSES => oddities.push("accesses-full", MAX_ACCESSES as u64),
             Entry::Occupied(mut known) => {
                 self.access_rows.push(known.insert(sum));
-                self.accesses_gone += 1;
+                *count += 1;
             }
-            Entry::Vacant(place) => drop(place.insert(sum)),
+            Entry::Vacant(place) => {
+                place.insert(sum);
+                *count += 1;
+            }
         }
     }
 
     /// There is room for sums by handle again.
     pub fn forget(&mut self) {
-        self.accesses_gone = 0;
+        self.access_counts = [0; SHARDS];
     }
 
     fn add(&mut self, (prog, vers, proc): Procedure, latency: u64, row: &ExchangeRow) {
@@ -237,7 +245,6 @@ impl Counts {
 
     pub fn take_accesses(&mut self) -> Accesses {
         let mut sums: Vec<_> = self.accesses.drain().collect();
-        self.accesses_gone += sums.len();
         sums.sort_unstable_by_key(|(key, row)| (row.first, *key));
         sums.into_iter().for_each(|(_, row)| self.access_rows.push(row));
         self.access_rows.take()
@@ -469,9 +476,9 @@ mod tests {
         let mut expected = Accesses::default();
         [sum, next].into_iter().for_each(|row| expected.push(row));
         assert_eq!(counts.take_accesses().into_columns(), expected.take().into_columns());
-        assert_eq!(counts.accesses_gone, 2);
+        assert_eq!(counts.access_counts[0], 2);
         counts.forget();
-        assert_eq!(counts.accesses_gone, 0);
+        assert_eq!(counts.access_counts[0], 0);
     }
 
     #[test]

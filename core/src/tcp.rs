@@ -105,15 +105,16 @@ impl Stream {
         let next = *self.next.get_or_insert(segment.seq);
         let ahead = distance(next, segment.seq);
         let end = segment.seq.wrapping_add(segment.length as u32);
-        let astray = self.is_astray(ahead);
-        let late = self.furthest.is_some_and(|furthest| distance(segment.seq, furthest) > 0);
-        if self.furthest.is_none_or(|furthest| distance(furthest, end) > 0) {
+        let furthest = self.furthest;
+        if furthest.is_none_or(|furthest| distance(furthest, end) > 0) {
             self.furthest = Some(end);
         }
         if ahead == 0 && self.waiting.is_empty() {
             self.deliver(segment, outlet);
             return Arrival::InOrder;
         }
+        let astray = furthest.is_none() && self.is_astray(ahead);
+        let late = furthest.is_some_and(|furthest| distance(segment.seq, furthest) > 0);
         if astray || ahead.checked_abs().is_none_or(|far| far > WINDOW) {
             if astray {
                 outlet.sink.odd("corrupt-syn", next.into());
@@ -132,9 +133,9 @@ impl Stream {
         if late { Arrival::Late } else { Arrival::InOrder }
     }
 
-    /// Whether the first data after a SYN lies before it or beyond any first window.
+    /// Whether the first data after a SYN, which this is, lies before it or beyond any first window.
     fn is_astray(&self, ahead: i32) -> bool {
-        self.doubtful && self.furthest.is_none() && !(-1..=MAX_WAITING as i32).contains(&ahead)
+        self.doubtful && !(-1..=MAX_WAITING as i32).contains(&ahead)
     }
 
     /// The other side acknowledged everything before `ack`. Returns whether anything waits for a hole, and may do so no longer

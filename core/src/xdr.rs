@@ -13,8 +13,8 @@ use crate::strings::{NO_STRING, Strings};
 
 /// Rows of child tables that one message may add: a READDIRPLUS reply of 1 MiB holds fewer than 10,000 entries.
 const MAX_ITEMS: u32 = 65_536;
-/// Rows of secondary layouts: names of files, which are many, must not take the room of locks, which are few.
-pub const MAX_SECONDARY_ROWS: u32 = 1 << 20;
+/// Rows of secondary layouts, in a shard: names of files, which are many, must not take the room of locks, which are few.
+pub const MAX_SECONDARY_ROWS: u32 = 1 << 18;
 /// Nesting of lists; protocols here have two.
 const MAX_DEPTH: usize = 8;
 
@@ -367,6 +367,21 @@ impl Table {
         self.owners.len() - 1
     }
 
+    /// Appends the rows of a table of the same shape.
+    pub fn append(&mut self, mut rows: Table) {
+        self.owners.append(&mut rows.owners);
+        self.indices.append(&mut rows.indices);
+        self.outers.append(&mut rows.outers);
+        for (column, mut more) in self.columns.iter_mut().zip(rows.columns) {
+            match (&mut column.values, &mut more.values) {
+                (ColumnValues::Narrow(values), ColumnValues::Narrow(more)) => values.append(more),
+                (ColumnValues::Wide(values), ColumnValues::Wide(more)) => values.append(more),
+                _ => {}
+            }
+            column.valid.append(&mut more.valid);
+        }
+    }
+
     /// The rows so far, leaving an empty table of the same shape.
     pub fn take(&mut self) -> Table {
         let shape: Vec<_> = self.columns.iter().map(|column| (column.name.clone(), column.kind)).collect();
@@ -591,7 +606,7 @@ impl Machine<'_, '_> {
         self.at += size.next_multiple_of(4);
         if column.is_some() && self.row.is_some() {
             let number = self.run.strings.intern(value, self.secondary);
-            if number.is_none() {
+            if number.is_none() && self.run.strings.is_first_refusal(self.secondary) {
                 self.run.oddities.push("strings-full", size as u64);
             }
             self.set(column, u64::from(number.unwrap_or(NO_STRING)));
@@ -705,7 +720,7 @@ mod tests {
     fn there_are_so_many_secondary_rows() {
         let mut tables = [Table::new("names", &[("size".to_owned(), Kind::U32)])];
         let mut layout = Layout::new(&[op(code::INT32, 0, 0, 0)], Some(0), 0, &tables).expect("a layout");
-        let full = 1 << 20;
+        let full = 1 << 18;
         assert_eq!(odd(&layout, &mut tables, &[0; 4], full), 0);
         layout.secondary = true;
         assert_eq!(odd(&layout, &mut tables, &[0; 4], full - 1), 0);

@@ -13,10 +13,16 @@ const WHOLE: usize = 1 << 20;
 const HEADERS: usize = 60;
 
 fn decoder(programs: &[(u32, usize)]) -> Decoder {
+    decoder_of(1, programs)
+}
+
+fn decoder_of(jobs: usize, programs: &[(u32, usize)]) -> Decoder {
     let terms =
         Terms { programs: programs.iter().copied().collect(), others: HEADERS, ports: [53].into_iter().collect() };
     let select = Select { kept: Some(terms), ..Select::default() };
-    Decoder::new(Layouts::default(), Vec::new(), 0, Fold::default(), select)
+    let mut decoder = Decoder::with_jobs(jobs, Layouts::default(), Vec::new(), 0, Fold::default(), select);
+    decoder.begin_threads_from(0);
+    decoder
 }
 
 /// Time in ms and captured length of each frame kept.
@@ -110,6 +116,31 @@ fn frames_are_in_the_order_of_the_capture() {
     decoder.feed(&wire.bytes[start..]).expect("a capture");
     let times: Vec<_> = frames(&decoder.take_kept(false)).iter().map(|frame| frame.0).collect();
     assert_eq!(times, [500, 600, 700, 800, 900, 1000, 1200]);
+}
+
+#[test]
+fn the_program_of_a_connection_that_has_ended_is_known() {
+    let (mut wire, mut slow, mut server_of_slow) = (Wire::default(), client(), server());
+    let (mut c, mut s) = (End { port: 701, ..client() }, server());
+    wire.connect(0.5, &mut slow, &mut server_of_slow);
+    wire.connect(0.6, &mut c, &mut s);
+    wire.send(0.7, &mut c, &s, &record(&[&call(1, 2, &[])]));
+    let (mut again, mut s_again) = (End { seq: 500_000, ..c }, End { seq: 600_000, ..s });
+    wire.connect(0.8, &mut again, &mut s_again);
+    wire.send(0.9, &mut slow, &server_of_slow, &record(&[&call(2, 2, &[])]));
+    let times: Vec<_> = kept(&wire, &[(PROG, WHOLE)]).iter().map(|frame| frame.0).collect();
+    assert_eq!(times, [500, 500, 500, 600, 600, 600, 700, 800, 800, 900]);
+}
+
+#[test]
+fn frames_are_kept_alike_however_many_jobs_there_may_be() {
+    let wire = conversation();
+    let mut decoder = decoder_of(8, &[(PROG, WHOLE)]);
+    decoder.feed(&wire.bytes).expect("a capture");
+    let mut found = frames(&decoder.take_kept(false));
+    decoder.close().expect("a capture");
+    found.extend(frames(&decoder.take_kept(true)));
+    assert_eq!(found, kept(&wire, &[(PROG, WHOLE)]));
 }
 
 #[test]

@@ -221,7 +221,7 @@ fn what_is_no_handle_is_not_counted() {
 #[test]
 fn handles_beyond_the_limit_are_an_oddity() {
     let mut wire = Wire::default();
-    let many = (1_u32 << 18) + 1;
+    let many = (1_u32 << 15) + 1;
     for n in 0..many {
         act(&mut wire, n, f64::from(n) * 1e-5, &words(&[4, n]), 0);
     }

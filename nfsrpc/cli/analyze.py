@@ -15,7 +15,7 @@ import typer
 from nfsrpc.cli.ending import Notes
 from nfsrpc.cli.output import ExitCode, Output, Traces, check_rules, end_with, fail, mention_skipped, write
 from nfsrpc.cli.progress import Progress, progress_bar
-from nfsrpc.cli.settings import Hosts, Ignore, Select, Set, Timezone, Verbose, settings, use_timezone
+from nfsrpc.cli.settings import Hosts, Ignore, Jobs, Select, Set, Timezone, Verbose, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.findings.finding import Settings
@@ -45,6 +45,7 @@ def analyze(
     hosts: Hosts = None,
     timezone: Timezone = "",
     verbose: Verbose = False,
+    jobs: Jobs = None,
     dask: Annotated[bool, typer.Option("--dask", help="Captures of many nodes: a cluster of this machine.")] = False,
     scheduler: Annotated[
         str, typer.Option(metavar="ADDRESS", help="The same on the cluster of this scheduler of Dask.")
@@ -64,7 +65,7 @@ def analyze(
         return
     try:
         with progress_bar() as progress, in_a_hurry():
-            report, tables = report_on(traces, chosen, dmesg or [], format, progress)
+            report, tables = report_on(traces, chosen, dmesg or [], format, progress, jobs)
     except SourceError as error:
         fail(error)
     write([as_text(report, output, verbose) if format is Format.text else RENDERERS[format](report, tables)], output)
@@ -117,6 +118,7 @@ def report_on(
     logs: list[str],
     format: Format,  # noqa: A002
     progress: Progress | None,
+    jobs: int | None,
 ) -> tuple[Report, Sessions]:
     from nfsrpc.cli import heap
     from nfsrpc.reading import ahead, prepared
@@ -125,7 +127,7 @@ def report_on(
 
     heap.share()
     # The core decodes without the GIL, so all that comes after, numpy included, is imported meanwhile.
-    reading = ahead(prepared(traces, WANTED, progress=progress, counting=COUNTING))
+    reading = ahead(prepared(traces, WANTED, progress=progress, counting=COUNTING, jobs=jobs))
 
     from nfsrpc.decode import merge
     from nfsrpc.diagnosis.catalogue import rules

@@ -45,6 +45,12 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all that t
 Hosts = Annotated[
     str | None, typer.Option("--hosts", metavar="FILE", help="Names of hosts, in the form of /etc/hosts.")
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", "-j", metavar="N", min=1, help="Processors to decode with. NFSRPC_JOBS sets it, too. Default: all."
+    ),
+]
 Select = Annotated[
     str,
     typer.Option(

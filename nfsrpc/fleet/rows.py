@@ -58,7 +58,8 @@ class NodeRows(NamedTuple):
 def rows_of(name: str, captures: Sequence[Capture]) -> NodeRows:
     """Decodes the captures of a node; one that cannot be read stops none of the others, and is named."""
     try:
-        reading = prepared(captures, WANTED, counting=COUNTING, others=True)()
+        # The cluster has a worker per processor.
+        reading = prepared(captures, WANTED, counting=COUNTING, jobs=1, others=True)()
     except SourceError as error:
         return NodeRows(name, [], [], {}, [described(error)])
     vantages = []

@@ -187,7 +187,7 @@ def heading(manifest: Manifest, shows: bool) -> Iterator[str]:
 
 
 def analysed(settings: Sequence[Any]) -> tuple[Trace, Diagnosis]:
-    trace = read(CAPTURE, count=True)
+    trace = read(CAPTURE, count=True, jobs=1)  # the other processors are the node's
     return trace, diagnose(trace.tables, *Settings(*settings), skipped=trace.skipped)
 
 

@@ -137,7 +137,7 @@ pub fn decode(files: &[&[u8]], pieces: Pieces, ask: Ask) -> Result<Rows, String>
                     decoder.forget();
                     names.strings.clear();
                 }
-                rows.foresee(&decoder);
+                rows.foresee(&mut decoder);
             }
         }
     }
@@ -246,7 +246,7 @@ impl Rows {
     }
 
     /// What a decoder says it holds is not among what it gave.
-    fn foresee(&self, decoder: &Decoder) {
+    fn foresee(&self, decoder: &mut Decoder) {
         let snapshot = decoder.snapshot();
         let given: HashSet<u64> = column(&self.exchanges, "exchange").iter().copied().collect();
         assert!(

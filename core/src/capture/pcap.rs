@@ -69,6 +69,7 @@ impl Pcap {
         self.variant.name
     }
 
+    #[inline(always)]
     fn record(&self, bytes: &[u8]) -> Option<PcapRecord> {
         let header = bytes.first_chunk::<RECORD>()?;
         let field = |at: usize| word([header[at], header[at + 1], header[at + 2], header[at + 3]], self.big_endian);
@@ -140,6 +141,7 @@ fn is_nokia(bytes: &[u8]) -> bool {
 }
 
 impl Format for Pcap {
+    #[inline(always)]
     fn next<'a>(&mut self, bytes: &'a [u8], oddities: &mut Oddities) -> Step<'a> {
         let Some(record) = self.record(bytes) else { return Step::Need(RECORD) };
         let captured = record.captured as usize;

@@ -1,0 +1,427 @@
+//! The back ends, each with its share of the shards: one that works at once, or several that work in threads of their own.
+//!
+//! What the network layer finds goes to threads as batches of events over bounded queues. A batch is one vector of events;
+//! payloads stay in the chunk of the capture that they came in, which the batch holds, or, where they lie in none (a frame
+//! across two chunks, fragments), are copied once into a vector beside them. Whatever else is asked of back ends, they are
+//! called home for: then nothing goes on anywhere, and they are ordinary values.
+
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use crate::backend::Backend;
+use crate::flow_table::Ends;
+use crate::oddity::Place;
+use crate::packets::Packet;
+use crate::shard::{At, SHARDS};
+
+/// Bytes of a capture after which threads begin: they cost some hundred microseconds, in which so much is decoded.
+const THREADS_FROM: u64 = 2 << 20;
+/// Batches that wait for a thread, which has one more at hand: enough that neither side waits for each of them.
+const BATCHES_AHEAD: usize = 4;
+/// Chunks shorter than this are copied, and their events wait for those of the next.
+const SHARED_FROM: usize = 64 << 10;
+/// Chunks are shorter than this, as places in them have 32 bits.
+const MAX_SHARED: usize = 1 << 32;
+/// Bytes of events and payloads that are sent on: what is copied is yet in the cache when it is read.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// A chunk of a capture that is held until all of it is decoded.
+pub type Chunk = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+pub struct Backends {
+    /// Those that are at home: all of them, or none.
+    home: Vec<Backend>,
+    away: Vec<Worker>,
+    /// Which of them has a shard.
+    of: [usize; SHARDS],
+    /// How many events there were.
+    event: u64,
+    /// How many bytes were fed.
+    fed: u64,
+    threads_from: u64,
+    /// Where the bytes at hand are in memory, if threads share them.
+    shared: Range<usize>,
+}
+
+impl Default for Backends {
+    fn default() -> Self {
+        Backends::new(vec![Backend::default()])
+    }
+}
+
+impl Backends {
+    pub fn new(home: Vec<Backend>) -> Backends {
+        let mut of = [0; SHARDS];
+        of.iter_mut().enumerate().for_each(|(shard, of)| *of = shard % home.len().max(1));
+        Backends { home, away: Vec::new(), of, event: 0, fed: 0, threads_from: THREADS_FROM, shared: 0..0 }
+    }
+
+    /// Threads begin after so many bytes.
+    pub fn begin_threads_from(&mut self, bytes: u64) {
+        self.threads_from = bytes;
+    }
+
+    /// Before these bytes are decoded; `chunk` holds them, if they can be shared.
+    #[inline]
+    pub fn before(&mut self, data: &[u8], chunk: Option<Chunk>) {
+        if self.home.len() == 1 {
+            return;
+        }
+        self.fed += data.len() as u64;
+        if self.fed > self.threads_from && !self.home.is_empty() {
+            self.send_out();
+        }
+        let shared = chunk.filter(|_| (SHARED_FROM..MAX_SHARED).contains(&data.len()) && self.home.is_empty());
+        if let Some(chunk) = shared {
+            let start = data.as_ptr().addr();
+            self.shared = start..start + data.len();
+            self.away.iter_mut().for_each(|worker| worker.batch.chunk = Some(Arc::clone(&chunk)));
+        }
+    }
+
+    /// After all of them.
+    #[inline]
+    pub fn after(&mut self) {
+        let shared = !std::mem::take(&mut self.shared).is_empty();
+        for worker in &mut self.away {
+            if shared || worker.batch.size() >= BATCH_BYTES {
+                worker.flush();
+                worker.batch.chunk = None;
+            }
+        }
+    }
+
+    fn send_out(&mut self) {
+        let waiting = std::mem::take(&mut self.home);
+        if self.away.len() == waiting.len() {
+            for (worker, backend) in self.away.iter_mut().zip(waiting) {
+                worker.send(Order::Begin(Box::new(backend)));
+            }
+            return;
+        }
+        let mut workers = Vec::new();
+        for number in 0..waiting.len() {
+            match Worker::new(number) {
+                Ok(worker) => workers.push(worker),
+                // The system has no more threads: all goes on in this one.
+                Err(_) => {
+                    (self.home, self.threads_from) = (waiting, u64::MAX);
+                    return;
+                }
+            }
+        }
+        self.away = workers;
+        self.home = waiting;
+        self.send_out();
+    }
+
+    /// All back ends, which have done all that was to be done.
+    pub fn at_home(&mut self) -> &mut [Backend] {
+        if self.home.is_empty() {
+            self.away.iter_mut().for_each(Worker::call_home);
+            self.home = self.away.iter_mut().filter_map(Worker::welcome).collect();
+        }
+        &mut self.home
+    }
+
+    /// All back ends; none while they are in threads.
+    pub fn resting(&self) -> &[Backend] {
+        &self.home
+    }
+
+    /// Exchanges that wait to be taken, and strings, as far as it is known.
+    pub fn load(&self) -> (usize, usize) {
+        let home = self.home.iter().map(|backend| (backend.undrained(), backend.strings_apart()));
+        let away = self.away.iter().filter(|_| self.home.is_empty()).map(|worker| worker.load.get());
+        home.chain(away).fold((0, 0), |sum, load| (sum.0 + load.0, sum.1 + load.1))
+    }
+
+    /// The back end of a shard, at home, and the number of what it is to do there.
+    pub fn of_shard(&mut self, shard: usize) -> Option<(&mut Backend, u64)> {
+        self.event += 1;
+        let at = self.of.get(shard).copied().unwrap_or_default();
+        self.at_home();
+        Some((self.home.get_mut(at)?, self.event))
+    }
+
+    pub fn begin(&mut self, at: At, side: usize, place: Place, ends: Ends) {
+        self.hand_over(at, side, place, Kind::Begin(ends));
+    }
+
+    #[inline(always)]
+    pub fn packet(&mut self, at: At, side: usize, place: Place, packet: &Packet<'_>, doubted: bool) {
+        match self.home.as_mut_slice() {
+            [only] => only.packet(at, side, place, packet, doubted),
+            _ => self.hand_over_packet(at, side, place, packet, doubted),
+        }
+    }
+
+    pub fn damaged(&mut self, at: At, side: usize, place: Place, packet: &Packet<'_>) {
+        self.hand_over(at, side, place, Kind::Damaged(packet.length));
+    }
+
+    pub fn unreachable(&mut self, at: At, place: Place, code: u8) {
+        self.hand_over(at, 0, place, Kind::Unreachable(code));
+    }
+
+    pub fn evict(&mut self, at: At, place: Place) {
+        self.hand_over(at, 0, place, Kind::Evict);
+    }
+
+    #[inline(never)]
+    fn hand_over_packet(&mut self, at: At, side: usize, place: Place, packet: &Packet<'_>, doubted: bool) {
+        self.event += 1;
+        let number = self.of.get(at.shard()).copied().unwrap_or_default();
+        let event = Event { number: self.event, place, at, side: side as u8 };
+        if let Some(worker) = self.away.get_mut(number).filter(|_| self.home.is_empty()) {
+            worker.batch.push_packet(event, packet, doubted, &self.shared);
+            if worker.batch.copied.len() >= BATCH_BYTES {
+                worker.flush();
+            }
+        } else if let Some(backend) = self.home.get_mut(number) {
+            backend.packet(at, side, place, packet, doubted);
+            backend.note(event.number, place);
+        }
+    }
+
+    #[cold]
+    fn hand_over(&mut self, at: At, side: usize, place: Place, kind: Kind) {
+        self.event += 1;
+        let number = self.of.get(at.shard()).copied().unwrap_or_default();
+        let event = Event { number: self.event, place, at, side: side as u8 };
+        if let Some(backend) = self.home.get_mut(number) {
+            event.happen(kind, backend);
+        } else if let Some(worker) = self.away.get_mut(number) {
+            worker.batch.events.push((event, Stored::Other(kind)));
+        }
+    }
+}
+
+/// What the network layer found, and where it belongs.
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    number: u64,
+    place: Place,
+    at: At,
+    side: u8,
+}
+
+/// All but packets, of which there are few.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Begin(Ends),
+    /// With the length of the packet.
+    Damaged(usize),
+    Unreachable(u8),
+    Evict,
+}
+
+impl Event {
+    fn happen(self, kind: Kind, backend: &mut Backend) {
+        let Event { number, place, at, side } = self;
+        let side = usize::from(side);
+        match kind {
+            Kind::Begin(ends) => backend.begin(at, side, place, ends),
+            Kind::Damaged(length) => backend.damaged(at, side, place, length),
+            Kind::Unreachable(code) => backend.unreachable(at, place, code),
+            Kind::Evict => backend.evict(at, place),
+        }
+        backend.note(number, place);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stored {
+    Packet(StoredPacket),
+    Other(Kind),
+}
+
+/// A packet without its payload, which is in the chunk, or in what was copied.
+#[derive(Clone, Copy, Debug)]
+struct StoredPacket {
+    is_shared: bool,
+    doubted: bool,
+    transport: u8,
+    tcp_flags: u8,
+    ip_id: u32,
+    seq: u32,
+    ack: u32,
+    length: u32,
+    start: u32,
+    captured: u32,
+}
+
+#[derive(Default)]
+struct Batch {
+    chunk: Option<Chunk>,
+    copied: Vec<u8>,
+    events: Vec<(Event, Stored)>,
+}
+
+impl Batch {
+    #[inline(always)]
+    fn push_packet(&mut self, event: Event, packet: &Packet<'_>, doubted: bool, shared: &Range<usize>) {
+        let Packet { transport, ip_id, seq, ack, tcp_flags, payload, length } = *packet;
+        let first = payload.as_ptr().addr();
+        let is_shared = first >= shared.start && first + payload.len() <= shared.end;
+        let start = if is_shared {
+            first - shared.start
+        } else {
+            self.copied.extend_from_slice(payload);
+            self.copied.len() - payload.len()
+        };
+        let (length, start, captured) = (length as u32, start as u32, payload.len() as u32);
+        let packet =
+            StoredPacket { is_shared, doubted, transport, tcp_flags, ip_id, seq, ack, length, start, captured };
+        self.events.push((event, Stored::Packet(packet)));
+    }
+
+    fn size(&self) -> usize {
+        self.copied.len() + self.events.len() * size_of::<(Event, Stored)>()
+    }
+
+    fn work(&self, backend: &mut Backend) {
+        let chunk = self.chunk.as_ref().map_or(&[][..], |chunk| chunk.as_ref().as_ref());
+        for (event, stored) in &self.events {
+            match stored {
+                Stored::Packet(packet) => {
+                    let Event { number, place, at, side } = *event;
+                    let bytes = if packet.is_shared { chunk } else { &self.copied };
+                    backend.packet(at, usize::from(side), place, &packet.with_payload(bytes), packet.doubted);
+                    backend.note(number, place);
+                }
+                Stored::Other(kind) => event.happen(*kind, backend),
+            }
+        }
+    }
+}
+
+impl StoredPacket {
+    #[inline(always)]
+    fn with_payload<'a>(&self, bytes: &'a [u8]) -> Packet<'a> {
+        let StoredPacket { transport, tcp_flags, ip_id, seq, ack, length, start, captured, .. } = *self;
+        let payload = bytes.get(start as usize..start as usize + captured as usize).unwrap_or_default();
+        Packet { transport, ip_id, seq, ack, tcp_flags, payload, length: length as usize }
+    }
+}
+
+enum Order {
+    Begin(Box<Backend>),
+    Work(Batch),
+    /// The back end comes home.
+    End,
+}
+
+/// How much a thread has ready.
+#[derive(Default)]
+struct Load {
+    exchanges: AtomicUsize,
+    strings: AtomicUsize,
+}
+
+impl Load {
+    fn set(&self, backend: &Backend) {
+        self.exchanges.store(backend.undrained(), Ordering::Relaxed);
+        self.strings.store(backend.strings_apart(), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> (usize, usize) {
+        (self.exchanges.load(Ordering::Relaxed), self.strings.load(Ordering::Relaxed))
+    }
+}
+
+/// A thread for one back end. It only ever waits for orders, and ends when there is nobody to give any.
+struct Worker {
+    batch: Batch,
+    load: Arc<Load>,
+    orders: Option<SyncSender<Order>>,
+    /// Only its owner uses it; a lock makes it one that threads may share.
+    home: Mutex<Receiver<Box<Backend>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    fn new(number: usize) -> std::io::Result<Worker> {
+        let (orders, to_do) = sync_channel(BATCHES_AHEAD);
+        let (done, home) = channel();
+        let load = Arc::new(Load::default());
+        let told = Arc::clone(&load);
+        let name = format!("nfsrpc-core-{number}");
+        let thread = thread::Builder::new().name(name).spawn(move || serve(&to_do, &done, &told))?;
+        Ok(Worker { batch: Batch::default(), load, orders: Some(orders), home: Mutex::new(home), thread: Some(thread) })
+    }
+
+    /// Sends on what there is; what comes next may be in the same chunk.
+    fn flush(&mut self) {
+        if !self.batch.events.is_empty() {
+            let (chunk, events) = (self.batch.chunk.clone(), Vec::with_capacity(self.batch.events.len()));
+            let next = Batch { chunk, events, copied: Vec::new() };
+            let batch = std::mem::replace(&mut self.batch, next);
+            self.send(Order::Work(batch));
+        }
+    }
+
+    fn send(&mut self, order: Order) {
+        if self.orders.as_ref().is_none_or(|orders| orders.send(order).is_err()) {
+            self.fail();
+        }
+    }
+
+    fn call_home(&mut self) {
+        self.flush();
+        self.send(Order::End);
+    }
+
+    fn welcome(&mut self) -> Option<Backend> {
+        let backend = self.home.get_mut().ok().and_then(|home| home.recv().ok());
+        if backend.is_none() {
+            self.fail();
+        }
+        backend.map(|backend| *backend)
+    }
+
+    /// The thread has panicked: so does this one.
+    #[cold]
+    fn fail(&mut self) {
+        self.orders = None;
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Worker {
+    /// What was to be done is done, which takes milliseconds, or nobody would know when the thread ends.
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn serve(orders: &Receiver<Order>, home: &Sender<Box<Backend>>, load: &Load) {
+    let mut at_work = None;
+    for order in orders {
+        match order {
+            Order::Begin(backend) => at_work = Some(backend),
+            Order::Work(batch) => {
+                if let Some(backend) = &mut at_work {
+                    batch.work(backend);
+                    load.set(backend);
+                }
+            }
+            Order::End => {
+                if let Some(backend) = at_work.take()
+                    && home.send(backend).is_err()
+                {
+                    return;
+                }
+            }
+        }
+    }
+}
