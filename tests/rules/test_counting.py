@@ -60,13 +60,8 @@ def test_nothing_is_lost_of_more_lock_traffic_than_is_in_reach(monkeypatch: pyte
 @pytest.mark.parametrize("lock_rich", [False, True])
 def test_nothing_is_lost_of_the_bench(lock_rich: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     let_go_at_once(monkeypatch)
-    for name, value in (("FRAMES", 20_000), ("EXCHANGES", 9_000), ("MICROSECONDS", 10_000_000)):
-        monkeypatch.setattr(traffic, name, value)
-    if lock_rich:
-        shares = {"LOCK": 0.4, "UNLOCK": 0.4}
-        kinds = {name: (shares.get(name, share / 5), pair) for name, (share, pair) in traffic.KINDS.items()}
-        monkeypatch.setattr(traffic, "KINDS", kinds)
-    traffic.small(tmp_path / "small.pcap")
+    monkeypatch.setattr(traffic, "MICROSECONDS", 500)
+    traffic.mixed(traffic.PAIRS if lock_rich else traffic.SMALL, tmp_path / "small.pcap", 20_000)
     check_pieces((tmp_path / "small.pcap").read_bytes())
 
 
