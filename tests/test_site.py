@@ -31,7 +31,9 @@ pytestmark = pytest.mark.acceptance
 
 @pytest.fixture(scope="module")
 def site() -> Path:
-    done = subprocess.run(["make", "site"], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "site"], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
+    )
     if done.returncode and "made" in done.stderr and "mkdocs" not in done.stderr:
         pytest.skip(f"the tools of the site cannot be installed: {done.stderr.splitlines()[-1]}")
     assert (done.returncode, done.stdout) == (0, "site/index.html\n"), done.stderr
