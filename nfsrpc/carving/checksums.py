@@ -1,7 +1,7 @@
 """Internet checksums (RFC 1071) of frames that are written anew: right ones are right again, and wrong ones wrong.
 
 What a network card would have completed is kept as it was (core/src/checksum.rs): no checksum, or the sum of the
-pseudo-header alone. What nobody can verify, because the snaplen cut the frame, becomes 0.
+pseudo-header alone. What cannot be verified, because the snaplen cut the frame, becomes 0.
 """
 
 from __future__ import annotations

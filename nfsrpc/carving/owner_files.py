@@ -1,6 +1,6 @@
 """The files that the owner of a capture keeps: the key of the pseudonyms, and which original each stands for.
 
-Whoever has one of them can tell the originals, so only their owner may read them.
+Anyone who has one of them can tell the originals, so only their owner may read them.
 """
 
 from __future__ import annotations
