@@ -53,7 +53,6 @@ def table(columns: Mapping[str, Any]) -> ArrowTable:
     for name, column in columns.items():
         values, valid = column if isinstance(column, tuple) else (column, None)
         arrays[name] = pa.array(values, mask=None if valid is None else ~valid)
-    # Parquet drops no column without rows, but a table of Arrow without columns has no length.
     return pa.table(arrays)
 
 

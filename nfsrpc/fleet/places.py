@@ -37,24 +37,23 @@ def nodes(traces: Iterable[str]) -> tuple[list[Node], list[SourceError]]:
     errors: list[SourceError] = []
     for trace in traces:
         try:
-            for name, file in files_of(trace):
-                found.setdefault(name, []).append(file)
+            for each in files_of(trace):
+                if isinstance(each, SourceError):
+                    errors.append(each)
+                else:
+                    found.setdefault(each[0], []).append(each[1])
         except SourceError as error:
             errors.append(error.with_traceback(None))
     return [Node(name, tuple(dict.fromkeys(files))) for name, files in found.items()], errors
 
 
-def files_of(trace: str) -> Iterator[tuple[str, str]]:
-    """The captures of a trace, each with the name of its node."""
+def files_of(trace: str) -> Iterator[tuple[str, str] | SourceError]:
+    """The captures of a trace, each with the name of its node, and one error for each file that cannot be read."""
     if SEPARATOR in trace:
         yield from remote(trace)
         return
-    found = find_captures([trace])
-    files = [each for each in found if not isinstance(each, SourceError)]
-    if not files:
-        raise next(each for each in found if isinstance(each, SourceError))
-    for file in map(str, files):
-        yield node_name(file, trace), file
+    for found in find_captures([trace]):
+        yield found if isinstance(found, SourceError) else (node_name(str(found), trace), str(found))
 
 
 def stored(file: str) -> str:
@@ -99,7 +98,7 @@ def node_name(file: str, trace: str) -> str:
 
 
 def captures_of(node: Node) -> list[Capture]:
-    """The captures of a node, to be opened by whoever decodes them."""
+    """The captures of a node, which the worker that decodes them opens."""
     found: list[Capture] = []
     for place, files in groupby(node.files, key=stored):
         mine = set(files)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nfsrpc.columns import Mask, isin
+from nfsrpc.decode import EVERYWHERE
 from nfsrpc.fleet.arrow import ArrowTable, from_arrow, to_arrow
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.reading import Batch, Vantage, VantageBatches, prepared
@@ -21,7 +22,6 @@ from nfsrpc.sessions.counting import COUNTING
 from nfsrpc.sessions.wanted import WANTED
 from nfsrpc.sources import Capture, SourceError
 
-EVERYWHERE = 0xFFFFFFFF  # the domain of addresses that are not loopback
 FILE_BITS = 16  # a loopback's domain is the number of a file, and of an interface in it
 # Who calls whom in these is who serves whom, or asks whom about it.
 PAIRED = (Prog.PORTMAP, Prog.NFS, Prog.MOUNT, Prog.NLM, Prog.NSM)

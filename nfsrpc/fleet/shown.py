@@ -1,4 +1,4 @@
-"""What a report on a fleet leads with: servers and their causes, whom they hurt, and what cannot be told from where."""
+"""What a report on a fleet leads with: causes by server, whom they affect, and what cannot be told from where."""
 
 from __future__ import annotations
 

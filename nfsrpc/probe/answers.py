@@ -11,7 +11,7 @@ from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.protocols.numbers import NULL, Prog
 from nfsrpc.wording import duration
 
-NOT_REGISTERED = "not registered"
+NOT_REGISTERED, NOT_FOUND = "not registered", "not found"
 
 
 class Answer(NamedTuple):
@@ -33,7 +33,7 @@ def answers(probed: Probed) -> list[Answer]:
         if each.question.proc == NULL or (each.outcome != ANSWERED and place(each) not in dead):
             found.setdefault((each.question.prog, each.transport, each.port, outcome(each)), []).append(each)
     rows = {key: row(*key, asked) for key, asked in found.items()}
-    missing = [Answer(program_name(prog, 0), "", "", "", NOT_REGISTERED) for prog in missing_programs(probed)]
+    missing = [Answer(program_name(prog, 0), "", "", "", what) for prog, what in missing_programs(probed).items()]
     return [*(rows[key] for key in sorted(rows)), *missing]
 
 
@@ -55,13 +55,15 @@ def row(prog: int, transport: str, port: int, what: str, asked: list[Asked]) -> 
     )
 
 
-def missing_programs(probed: Probed) -> list[int]:
-    """The programs that the port mapper's list does not have; none where it gave no list."""
+def missing_programs(probed: Probed) -> dict[int, str]:
+    """The programs that the port mapper's list does not have; without a whole list, those that were not found."""
     registrations = probed.trace.tables["registrations"]
     lists = registrations.where((registrations["source"] == "DUMP") & registrations["complete"])
-    if not len(lists):
-        return []
-    return [prog for prog in programs(probed) if prog not in set(lists["prog"].tolist())]
+    if len(lists):
+        listed = set(lists["prog"].tolist())
+        return {prog: NOT_REGISTERED for prog in programs(probed) if prog not in listed}
+    asked = {each.question.prog for each in probed.asked}
+    return {prog: NOT_FOUND for prog in programs(probed) if prog not in asked}
 
 
 def programs(probed: Probed) -> tuple[Prog, ...]:

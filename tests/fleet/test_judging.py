@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from collections import Counter
 from collections.abc import Iterable
@@ -130,6 +131,15 @@ def test_a_file_that_changes_has_another_key(tmp_path: Path) -> None:
     assert cache.key_of("b", [str(file)]) != before
     file.write_bytes(b"two more")
     assert cache.key_of("a", [str(file)]) != before
+
+
+def test_a_file_in_a_folder_that_is_no_capture_is_named(small: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    shutil.copytree(small / "node-0000", folder)
+    (folder / "ring.pcap7").write_bytes(b"no capture at all")
+    found, errors = nodes([str(folder)])
+    assert [(node.name, len(node.files)) for node in found] == [("node", 2)]
+    assert [error.path for error in errors] == [str(folder / "ring.pcap7")]
 
 
 def test_an_archive_is_its_nodes(small: Path, tmp_path: Path) -> None:
