@@ -168,6 +168,10 @@ def copies(number: int, folder: Path) -> SimpleQueue[Path]:
     return made
 
 
+def every_file() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+
+
 def changed(since: str) -> list[str]:
     command = ["git", "diff", "--name-only", "--diff-filter=d", since, "--", "nfsrpc/*.py"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
@@ -181,9 +185,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
-    files = asked.files or changed(asked.since)
-    if asked.sample and not asked.files:
-        files = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+    files = asked.files or (every_file() if asked.sample else changed(asked.since))
     numbers = [each for file in files for each in mutants(file)]
     random.Random(asked.seed).shuffle(numbers)
     made = (mutant(*each) for each in numbers)
