@@ -20,16 +20,16 @@ FIN, SYN, PUSH, ACK = 1, 2, 8, 16
 TCP_PROTOCOL, UDP_PROTOCOL = 6, 17
 
 
-class Hosts(NamedTuple):
-    """The hosts of frames, one value per row or one for all rows: IPv4 addresses as numbers (also of the MAC)."""
+class Ends(NamedTuple):
+    """Sender and receiver of frames, a value per row or one for all: IPv4 addresses as numbers, also for the MAC."""
 
     source: Any
     source_port: Any
     target: Any
     target_port: Any
 
-    def swapped(self) -> "Hosts":
-        return Hosts(self.target, self.target_port, self.source, self.source_port)
+    def swapped(self) -> "Ends":
+        return Ends(self.target, self.target_port, self.source, self.source_port)
 
 
 def put(rows: Bytes, at: int, width: int, values: Any) -> None:
@@ -38,9 +38,9 @@ def put(rows: Bytes, at: int, width: int, values: Any) -> None:
         rows[:, at + byte] = np.asarray(values, dtype=np.int64) >> 8 * (width - 1 - byte) & 0xFF
 
 
-def tcp(hosts: Hosts, time_us: Any, seq: Any, ack: Any, payload: Bytes, flags: int = PUSH | ACK) -> Bytes:
+def tcp(ends: Ends, time_us: Any, seq: Any, ack: Any, payload: Bytes, flags: int = PUSH | ACK) -> Bytes:
     """Packet records of TCP segments, one row per segment."""
-    rows, segment = _packets(hosts, time_us, TCP, payload, TCP_PROTOCOL)
+    rows, segment = _packets(ends, time_us, TCP, payload, TCP_PROTOCOL)
     put(rows, segment + 4, 4, seq)
     put(rows, segment + 8, 4, ack)
     put(rows, segment + 12, 2, TCP // 4 << 12 | flags)
@@ -52,15 +52,15 @@ def tcp(hosts: Hosts, time_us: Any, seq: Any, ack: Any, payload: Bytes, flags: i
     return rows
 
 
-def udp(hosts: Hosts, time_us: Any, payload: Bytes) -> Bytes:
+def udp(ends: Ends, time_us: Any, payload: Bytes) -> Bytes:
     """Packet records of UDP datagrams, one row per datagram."""
-    rows, datagram = _packets(hosts, time_us, UDP, payload, UDP_PROTOCOL)
+    rows, datagram = _packets(ends, time_us, UDP, payload, UDP_PROTOCOL)
     put(rows, datagram + 4, 2, UDP + payload.shape[1])
     put(rows, datagram + 6, 2, _checksum(rows, datagram, UDP_PROTOCOL))
     return rows
 
 
-def _packets(hosts: Hosts, time_us: Any, header: int, payload: Bytes, protocol: int) -> tuple[Bytes, int]:
+def _packets(ends: Ends, time_us: Any, header: int, payload: Bytes, protocol: int) -> tuple[Bytes, int]:
     """Rows with everything but what the transport adds, and where its header begins."""
     count, size = payload.shape
     ip = RECORD + ETHERNET
@@ -71,7 +71,7 @@ def _packets(hosts: Hosts, time_us: Any, header: int, payload: Bytes, protocol: 
     frame = ETHERNET + IP + header + size
     record = np.stack([time // 1_000_000, time % 1_000_000, np.full(count, frame), np.full(count, frame)], axis=1)
     rows[:, :RECORD] = record.astype("<u4").view(np.uint8)
-    for at, address in ((0, hosts.target), (6, hosts.source)):
+    for at, address in ((0, ends.target), (6, ends.source)):
         put(rows, RECORD + at, 2, 0x0200)  # locally administered
         put(rows, RECORD + at + 2, 4, address)
     put(rows, RECORD + 12, 2, 0x0800)
@@ -80,11 +80,11 @@ def _packets(hosts: Hosts, time_us: Any, header: int, payload: Bytes, protocol: 
     put(rows, ip + 4, 2, time & 0xFFFF)
     put(rows, ip + 6, 2, 0x4000)  # don't fragment
     put(rows, ip + 8, 2, 64 << 8 | protocol)
-    put(rows, ip + 12, 4, hosts.source)
-    put(rows, ip + 16, 4, hosts.target)
+    put(rows, ip + 12, 4, ends.source)
+    put(rows, ip + 16, 4, ends.target)
     put(rows, ip + 10, 2, _folded(_word_sum(rows[:, ip:transport])))
-    put(rows, transport, 2, hosts.source_port)
-    put(rows, transport + 2, 2, hosts.target_port)
+    put(rows, transport, 2, ends.source_port)
+    put(rows, transport + 2, 2, ends.target_port)
     return rows, transport
 
 

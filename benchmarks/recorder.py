@@ -16,6 +16,7 @@ from typing import IO, NamedTuple
 
 from benchmarks import traffic
 from benchmarks.live import FILE_HEADER, FIRST, NFSRPC, Rate, frame_ends, paced, peak_memory, processor_time
+from benchmarks.traffic import SMALL
 from nfsrpc._core import Decoder
 from nfsrpc.record.ring import terms
 from nfsrpc.record.segment import PACKET, blocks
@@ -53,25 +54,17 @@ def main() -> None:
         print("ring on disk after each day, MB         " + "".join(f"{size:7.1f}" for _, size in days))
 
 
-def mixed(path: Path, frames: int = FRAMES, length_us: int = FRAMES * traffic.MICROSECONDS, day: int = 0) -> None:
+def mixed(path: Path, frames: int = FRAMES, length_us: int = FRAMES * SMALL.frame_us, day: int = 0) -> None:
     """A capture of the mix: `traffic.SMALL` with more clients, more locks, and its own length."""
-    ordinary = tuple(share * (1 - 2 * LOCKS) / 0.9 for share in traffic.SMALL[: traffic.LOCK])
-    shares = (*ordinary, LOCKS, LOCKS, traffic.SMALL[traffic.GETPORT])
-    values = {
-        "CLIENTS": CLIENTS,
-        "FLOWS": CLIENTS * len(traffic.SERVER_PORTS),
-        "MICROSECONDS": length_us // frames,
-        "START_US": traffic.START_US + day * DAY_US,
-        "SEED": traffic.SEED + day,
-    }
-    before = {name: getattr(traffic, name) for name in values}
-    try:
-        for name, value in values.items():
-            setattr(traffic, name, value)
-        traffic.mixed(shares, path, frames)
-    finally:
-        for name, value in before.items():
-            setattr(traffic, name, value)
+    ordinary = tuple(share * (1 - 2 * LOCKS) / 0.9 for share in SMALL.shares[: traffic.LOCK])
+    mix = traffic.Mix(
+        shares=(*ordinary, LOCKS, LOCKS, SMALL.shares[traffic.GETPORT]),
+        clients=CLIENTS,
+        frame_us=length_us // frames,
+        start_us=SMALL.start_us + day * DAY_US,
+        seed=SMALL.seed + day,
+    )
+    traffic.mixed(mix, path, frames)
 
 
 def started(directory: Path, output: IO[bytes]) -> subprocess.Popen[bytes]:

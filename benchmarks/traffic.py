@@ -18,7 +18,7 @@ segments, and they take turns.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from benchmarks import messages
-from benchmarks.frames import ACK, FILE_HEADER, PUSH, SYN, TCP_RECORD, UDP_RECORD, Bytes, Hosts, Numbers, tcp, udp
+from benchmarks.frames import ACK, FILE_HEADER, PUSH, SYN, TCP_RECORD, UDP_RECORD, Bytes, Ends, Numbers, tcp, udp
 from benchmarks.messages import Template, digits
 
 SEED = 100003
@@ -40,7 +40,6 @@ NFS_PORT, LOCKD_PORT, PORTMAP_PORT = 2049, 32803, 111
 # --- small, held, pairs
 
 EXCHANGES = 0.45  # per frame, which makes a few frames too many: the capture ends where it is full
-MICROSECONDS = 60  # per frame
 FILES = 2000
 KINDS = {
     "GETATTR": messages.GETATTR,
@@ -52,10 +51,21 @@ KINDS = {
     "UNLOCK": messages.UNLOCK,
     "GETPORT": messages.GETPORT,
 }
-# Shares of the kinds in the exchanges, in their order.
-SMALL = (0.22, 0.16, 0.20, 0.16, 0.16, 0.05, 0.05, 0.0005)
-HELD = (0.20, 0.14, 0.18, 0.14, 0.14, 0.20, 0, 0.0005)
-PAIRS = (0.05, 0.04, 0.05, 0.03, 0.03, 0.40, 0.40, 0.0005)
+
+
+class Mix(NamedTuple):
+    """What a capture of small messages holds."""
+
+    shares: tuple[float, ...]  # of the kinds in the exchanges, in their order
+    clients: int = CLIENTS
+    frame_us: int = 60  # one frame in so many microseconds
+    start_us: int = START_US
+    seed: int = SEED
+
+
+SMALL = Mix((0.22, 0.16, 0.20, 0.16, 0.16, 0.05, 0.05, 0.0005))
+HELD = Mix((0.20, 0.14, 0.18, 0.14, 0.14, 0.20, 0, 0.0005))
+PAIRS = Mix((0.05, 0.04, 0.05, 0.03, 0.03, 0.40, 0.40, 0.0005))
 WRITE, LOCK, UNLOCK, GETPORT = (list(KINDS).index(name) for name in ("WRITE", "LOCK", "UNLOCK", "GETPORT"))
 
 
@@ -76,7 +86,6 @@ PARTS += [Part(Template([]), False, ACK), Part(Template([]), True, ACK)]
 # A client's connections: two to nfsd, one to lockd, and the socket that it asks the portmapper with.
 SERVER_PORTS = np.array([NFS_PORT, NFS_PORT, LOCKD_PORT, PORTMAP_PORT])
 CLIENT_PORTS = np.array([712, 713, 801, 865])
-FLOWS = CLIENTS * len(SERVER_PORTS)
 LOCKD = 2  # the place of its connection among those of a client
 
 EXCHANGE = np.dtype([(name, "i8") for name in ("kind", "flow", "time", "reply_time", "file", "owner", "xid")])
@@ -84,14 +93,14 @@ FRAME = np.dtype([(name, "i8") for name in ("part", "flow", "time", "exchange")]
 Rows = NDArray[np.void]
 
 
-def mixed(shares: Sequence[float], path: Path, size: int) -> None:
+def mixed(mix: Mix, path: Path, size: int) -> None:
     """A capture of `size` frames."""
-    rng = default_rng(SEED)
-    exchanges = mixed_exchanges(shares, size, rng)
-    write(path, exchanges, mixed_frames(exchanges, size), rng)
+    rng = default_rng(mix.seed)
+    exchanges = mixed_exchanges(mix, size, rng)
+    write(path, exchanges, mixed_frames(exchanges, mix.clients, size), rng, mix.start_us)
 
 
-def write(path: Path, exchanges: Rows, frames: Rows, rng: Generator) -> None:
+def write(path: Path, exchanges: Rows, frames: Rows, rng: Generator, start_us: int = START_US) -> None:
     seq, ack = sequence_numbers(frames)
     udp_frame = frames["part"] // 2 == GETPORT
     sizes = np.array([len(part.template) for part in PARTS])[frames["part"]]
@@ -107,26 +116,26 @@ def write(path: Path, exchanges: Rows, frames: Rows, rng: Generator) -> None:
             hosts = hosts.swapped() if part.from_server else hosts
             payload = part.template.fill(len(rows), **contents(exchanges[frame["exchange"]], frame["exchange"], pool))
             if number // 2 == GETPORT:
-                packets = udp(hosts, START_US + frame["time"], payload)
+                packets = udp(hosts, start_us + frame["time"], payload)
             else:
-                packets = tcp(hosts, START_US + frame["time"], seq[rows], ack[rows], payload, part.flags)
+                packets = tcp(hosts, start_us + frame["time"], seq[rows], ack[rows], payload, part.flags)
             size = packets.shape[1]
             capture[(ends[rows] - size)[:, None] + np.arange(size)] = packets
     with path.open("wb") as file:
         capture.tofile(file)
 
 
-def mixed_exchanges(shares: Sequence[float], size: int, rng: Generator) -> Rows:
+def mixed_exchanges(mix: Mix, size: int, rng: Generator) -> Rows:
     """In order of their calls. An UNLOCK is of the file and owner of its LOCK, some time after it."""
-    counts = [int(share * EXCHANGES * size) for share in shares]
+    counts = [int(share * EXCHANGES * size) for share in mix.shares]
     rows = np.zeros(sum(counts), EXCHANGE)
     rows["kind"] = kind = np.repeat(np.arange(len(KINDS)), counts)
     socket = np.select([(kind == LOCK) | (kind == UNLOCK), kind == GETPORT], [LOCKD, 3], rng.integers(0, 2, len(rows)))
-    rows["flow"] = rng.integers(0, CLIENTS, len(rows)) * len(SERVER_PORTS) + socket
-    rows["time"] = rng.integers(1_000_000, 1_000_000 + MICROSECONDS * size, len(rows))
+    rows["flow"] = rng.integers(0, mix.clients, len(rows)) * len(SERVER_PORTS) + socket
+    rows["time"] = rng.integers(1_000_000, 1_000_000 + mix.frame_us * size, len(rows))
     rows["file"] = rng.integers(0, FILES, len(rows))
     own = (kind == LOCK) | (kind == WRITE)
-    rows["file"][own] = rows["file"][own] // CLIENTS * CLIENTS + rows["flow"][own] // len(SERVER_PORTS)
+    rows["file"][own] = rows["file"][own] // mix.clients * mix.clients + rows["flow"][own] // len(SERVER_PORTS)
     rows["owner"] = np.arange(len(rows))
     if counts[UNLOCK]:
         held = rng.exponential(200_000, counts[LOCK]).astype(int).clip(5_000, 1_500_000)
@@ -150,12 +159,12 @@ def opened(flows: Numbers) -> list[Rows]:
     return [frames_of(part, flows, flows * 1000 + part, 0) for part in (OPEN, OPENED, ACKNOWLEDGED)]
 
 
-def mixed_frames(exchanges: Rows, size: int) -> Rows:
+def mixed_frames(exchanges: Rows, clients: int, size: int) -> Rows:
     """In order of time, each connection opened before, cut where the capture is full."""
     flow = exchanges["flow"]
     number = np.arange(len(exchanges))
     acked = number[(number % 4 == 0) & (exchanges["kind"] != GETPORT)]
-    opening = np.flatnonzero(np.arange(FLOWS) % len(SERVER_PORTS) != 3)
+    opening = np.flatnonzero(np.arange(clients * len(SERVER_PORTS)) % len(SERVER_PORTS) != 3)
     every = np.concatenate(
         [
             *opened(opening),
@@ -183,9 +192,9 @@ def sequence_numbers(frames: Rows) -> tuple[Numbers, Numbers]:
     return seq, ack
 
 
-def between(flow: Any) -> Hosts:
+def between(flow: Any) -> Ends:
     client, socket = np.divmod(flow, len(SERVER_PORTS))
-    return Hosts(FIRST_CLIENT + client, CLIENT_PORTS[socket], SERVER, SERVER_PORTS[socket])
+    return Ends(FIRST_CLIENT + client, CLIENT_PORTS[socket], SERVER, SERVER_PORTS[socket])
 
 
 def contents(exchange: Rows, number: Numbers, pool: Bytes) -> dict[str, Any]:
@@ -266,7 +275,7 @@ class Clock:
 class Connection:
     """Both sides of a TCP connection. `send` gives the packets of a message and the other side's acknowledgements."""
 
-    def __init__(self, hosts: Hosts, segment: int, clock: Clock, rng: Generator) -> None:
+    def __init__(self, hosts: Ends, segment: int, clock: Clock, rng: Generator) -> None:
         self.hosts = hosts, hosts.swapped()
         self.segment = segment
         self.clock = clock

@@ -15,7 +15,7 @@ import typer
 from nfsrpc.cli.ending import Notes
 from nfsrpc.cli.output import ExitCode, Output, Traces, check_rules, end_with, fail, mention_skipped, write
 from nfsrpc.cli.progress import Progress, progress_bar
-from nfsrpc.cli.settings import Hosts, Ignore, Jobs, Select, Set, Timezone, Verbose, settings, use_timezone
+from nfsrpc.cli.settings import HostsFile, Ignore, Jobs, Select, Set, Timezone, Verbose, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.findings.finding import Settings
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HANDOVER_S = 1e-5
 
 
-class Format(StrEnum):
+class ReportFormat(StrEnum):
     text = "text"
     json = "json"
     markdown = "markdown"
@@ -34,7 +34,9 @@ class Format(StrEnum):
 
 def analyze(
     traces: Traces,
-    format: Annotated[Format, typer.Option("--format", help="For people, programs, tickets, browsers.")] = Format.text,  # noqa: A002
+    format: Annotated[  # noqa: A002
+        ReportFormat, typer.Option("--format", help="For people, programs, tickets, browsers.")
+    ] = ReportFormat.text,
     output: Output = None,
     select: Select = "",
     ignore: Ignore = "",
@@ -42,7 +44,7 @@ def analyze(
     dmesg: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="A kernel log: dmesg [-T], journalctl -k (repeatable).")
     ] = None,
-    hosts: Hosts = None,
+    hosts: HostsFile = None,
     timezone: Timezone = "",
     verbose: Verbose = False,
     jobs: Jobs = None,
@@ -68,7 +70,9 @@ def analyze(
             report, tables = report_on(traces, chosen, dmesg or [], format, progress, jobs)
     except SourceError as error:
         fail(error)
-    write([as_text(report, output, verbose) if format is Format.text else RENDERERS[format](report, tables)], output)
+    write(
+        [as_text(report, output, verbose) if format is ReportFormat.text else RENDERERS[format](report, tables)], output
+    )
     check_rules(report.diagnosis)
     end_with(report.diagnosis, exit_code)
 
@@ -78,7 +82,7 @@ def analyze_fleet(
     scheduler: str,
     cache: str,
     chosen: Settings,
-    format: Format,  # noqa: A002
+    format: ReportFormat,  # noqa: A002
     output: str | None,
     verbose: bool,
     exit_code: bool,
@@ -91,7 +95,7 @@ def analyze_fleet(
         fleet = fleet_of(traces, scheduler, cache, chosen)
     except (SourceError, OSError) as error:
         fail(error)
-    if format is Format.text:
+    if format is ReportFormat.text:
         width = shutil.get_terminal_size().columns if output is None else 80
         text = [f"{line}\n" for line in lines(fleet, width)]
         write([*text, as_text(fleet.report, output, verbose)], output)
@@ -116,7 +120,7 @@ def report_on(
     traces: list[str],
     chosen: Settings,
     logs: list[str],
-    format: Format,  # noqa: A002
+    format: ReportFormat,  # noqa: A002
     progress: Progress | None,
     jobs: int | None,
 ) -> tuple[Report, Sessions]:
@@ -174,8 +178,8 @@ def as_html(report: Report, tables: Sessions | None) -> str:
     return html.render(report, attachments(report, tables))
 
 
-RENDERERS: dict[Format, Callable[[Report, Sessions | None], str]] = {
-    Format.json: as_json,
-    Format.markdown: as_markdown,
-    Format.html: as_html,
+RENDERERS: dict[ReportFormat, Callable[[Report, Sessions | None], str]] = {
+    ReportFormat.json: as_json,
+    ReportFormat.markdown: as_markdown,
+    ReportFormat.html: as_html,
 }

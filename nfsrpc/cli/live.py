@@ -19,7 +19,7 @@ from nfsrpc.cli.ending import BAD, say
 from nfsrpc.cli.metrics import Metrics, Textfile, exporter_of, exporting
 from nfsrpc.cli.output import ExitCode, check_rules, end_with, fail, write
 from nfsrpc.cli.reader import discard_output, when_reader_leaves
-from nfsrpc.cli.settings import Hosts, Ignore, Select, Set, Timezone, settings, use_timezone
+from nfsrpc.cli.settings import HostsFile, Ignore, Select, Set, Timezone, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.sources.live_queue import LiveSource
@@ -31,7 +31,7 @@ STANDARD_INPUT = "-"
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-class Format(StrEnum):
+class ChangesFormat(StrEnum):
     text = "text"
     jsonl = "jsonl"
 
@@ -44,33 +44,43 @@ def seconds(text: str) -> float:
     return float(match[1]) * UNITS[match[2] or "s"]
 
 
+# Options that record has too.
+StandardInput = Annotated[
+    str | None, typer.Argument(metavar="[-]", help="- reads a capture from standard input, as of tcpdump -U -w -")
+]
+CaptureInterface = Annotated[str, typer.Option("--interface", "-i", help="Capture here, with tcpdump.")]
+Followed = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Follow the files that another tcpdump writes (-C, -G, -W).")
+]
+CaptureFilter = Annotated[str | None, typer.Option(metavar="EXPR", help="What to capture, as pcap-filter(7) says.")]
+LookInterval = Annotated[float, typer.Option(parser=seconds, metavar="DURATION", help="Run rules at most this often.")]
+LookBack = Annotated[float, typer.Option(parser=seconds, metavar="DURATION", help="How far rules look back.")]
+EndAfter = Annotated[
+    float | None, typer.Option("--for", parser=seconds, metavar="DURATION", help="End after this time.")
+]
+FormatOfChanges = Annotated[ChangesFormat, typer.Option("--format", help="One line, or one JSON object, per change.")]
+NoDrop = Annotated[
+    bool, typer.Option("--no-drop", help="Parse with all rights of root, not as the user of sudo or as nobody.")
+]
+
+
 def live(
-    stream: Annotated[
-        str | None, typer.Argument(metavar="[-]", help="- reads a capture from standard input, as of tcpdump -U -w -")
-    ] = None,
-    interface: Annotated[str, typer.Option("--interface", "-i", help="Capture here, with tcpdump.")] = "any",
-    follow: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Follow the files that another tcpdump writes (-C, -G, -W).")
-    ] = None,
-    filter: Annotated[str | None, typer.Option(metavar="EXPR", help="What to capture, as pcap-filter(7) says.")] = None,  # noqa: A002
-    interval: Annotated[
-        float, typer.Option(parser=seconds, metavar="DURATION", help="Run rules at most this often.")
-    ] = "1s",  # type: ignore[assignment]
-    window: Annotated[float, typer.Option(parser=seconds, metavar="DURATION", help="How far rules look back.")] = "15m",  # type: ignore[assignment]
-    for_: Annotated[
-        float | None, typer.Option("--for", parser=seconds, metavar="DURATION", help="End after this time.")
-    ] = None,
+    stream: StandardInput = None,
+    interface: CaptureInterface = "any",
+    follow: Followed = None,
+    filter: CaptureFilter = None,  # noqa: A002
+    interval: LookInterval = "1s",  # type: ignore[assignment]
+    window: LookBack = "15m",  # type: ignore[assignment]
+    for_: EndAfter = None,
     until_finding: Annotated[bool, typer.Option("--until-finding", help="End when a fault is found.")] = False,
-    format: Annotated[Format, typer.Option("--format", help="One line, or one JSON object, per change.")] = Format.text,  # noqa: A002
-    no_drop: Annotated[
-        bool, typer.Option("--no-drop", help="Parse with all rights of root, not as the user of sudo or as nobody.")
-    ] = False,
+    format: FormatOfChanges = ChangesFormat.text,  # noqa: A002
+    no_drop: NoDrop = False,
     metrics: Metrics = None,
     textfile: Textfile = None,
     select: Select = "",
     ignore: Ignore = "",
     thresholds: Set = None,
-    hosts: Hosts = None,
+    hosts: HostsFile = None,
     timezone: Timezone = "",
     exit_code: ExitCode = False,
 ) -> None:
@@ -177,14 +187,14 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
         restore()
 
 
-def has_screen(format: Format) -> bool:  # noqa: A002
-    return format is Format.text and sys.stdout is not None and sys.stdout.isatty()
+def has_screen(format: ChangesFormat) -> bool:  # noqa: A002
+    return format is ChangesFormat.text and sys.stdout is not None and sys.stdout.isatty()
 
 
 def run(
     watched: Live,
     looks: Iterator[Look],
-    format: Format,  # noqa: A002
+    format: ChangesFormat,  # noqa: A002
     rights: Rights,
     supervisor: Supervisor,
 ) -> Look | None:
@@ -193,8 +203,8 @@ def run(
 
     if has_screen(format):
         return run_screen(watched, looks, rights, supervisor)
-    begin = lines.begin if format is Format.text else lines.begin_jsonl
-    render = lines.lines if format is Format.text else partial(map, lines.jsonl)
+    begin = lines.begin if format is ChangesFormat.text else lines.begin_jsonl
+    render = lines.lines if format is ChangesFormat.text else partial(map, lines.jsonl)
     write([begin(watched.source.name, rights)], None)
     look = None
     for look in looks:
@@ -215,7 +225,7 @@ def run_screen(watched: Live, looks: Iterator[Look], rights: Rights, supervisor:
     return look
 
 
-def report(watched: Live, look: Look, format: Format) -> str:  # noqa: A002
+def report(watched: Live, look: Look, format: ChangesFormat) -> str:  # noqa: A002
     """The report on the last look; the verdict alone if the report takes too long after an interrupt."""
     from nfsrpc.diagnosis.run import CutShort, Limited, unlimited
     from nfsrpc.printable import clean
@@ -225,7 +235,7 @@ def report(watched: Live, look: Look, format: Format) -> str:  # noqa: A002
 
     def whole() -> str:
         result = report_of(look.trace.tables, look.diagnosis)
-        return "\n" + as_text(result, None) if format is Format.text else lines.end(result)
+        return "\n" + as_text(result, None) if format is ChangesFormat.text else lines.end(result)
 
     limited: Limited = unlimited
     if watched.limit and watched.is_interrupted:
@@ -236,4 +246,4 @@ def report(watched: Live, look: Look, format: Format) -> str:  # noqa: A002
     except CutShort:
         say("the report took too long and was cut short")
         verdict = look.diagnosis.verdict
-        return f"\n{clean(str(verdict))}\n" if format is Format.text else lines.end_cut_short(verdict)
+        return f"\n{clean(str(verdict))}\n" if format is ChangesFormat.text else lines.end_cut_short(verdict)

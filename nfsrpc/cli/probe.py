@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nfsrpc.cli.analyze import RENDERERS, Format, as_text
+from nfsrpc.cli.analyze import RENDERERS, ReportFormat, as_text
 from nfsrpc.cli.output import ExitCode, check_rules, end_with, fail, write, write_bytes
 from nfsrpc.cli.settings import Timezone, Verbose, use_timezone
 from nfsrpc.printable import clean
@@ -30,7 +30,7 @@ def probe(
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE.pcapng", help="Write the conversation as a capture.")
     ] = None,
-    format: Annotated[Format, typer.Option("--format", help="As of analyze.")] = Format.text,  # noqa: A002
+    format: Annotated[ReportFormat, typer.Option("--format", help="As of analyze.")] = ReportFormat.text,  # noqa: A002
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=MIN_TIMEOUT_S, max=MAX_TIMEOUT_S, help="For one answer.")
     ] = 4.0,
@@ -57,7 +57,7 @@ def probe(
         write_bytes([probed.capture], output)
     diagnosis = probed.trace.diagnosis
     report = report_of(probed.trace.tables, diagnosis)
-    if format is Format.text:
+    if format is ReportFormat.text:
         write([f"{line}\n" for line in lines(probed, as_text(report, None, verbose))], None)
     else:
         write([RENDERERS[format](report, probed.trace.tables)], None)

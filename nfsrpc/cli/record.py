@@ -14,10 +14,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nfsrpc.cli.ending import BAD, say
-from nfsrpc.cli.live import Format, parsing_rights, report, seconds, source_of, stopping
+from nfsrpc.cli.live import (
+    CaptureFilter,
+    CaptureInterface,
+    ChangesFormat,
+    EndAfter,
+    Followed,
+    FormatOfChanges,
+    LookBack,
+    LookInterval,
+    NoDrop,
+    StandardInput,
+    parsing_rights,
+    report,
+    seconds,
+    source_of,
+    stopping,
+)
 from nfsrpc.cli.metrics import Metrics, Textfile, exporter_of, exporting
 from nfsrpc.cli.output import ExitCode, check_rules, end_with, fail, write
-from nfsrpc.cli.settings import Hosts, Ignore, Select, Set, Timezone, settings, use_timezone
+from nfsrpc.cli.settings import HostsFile, Ignore, Select, Set, Timezone, settings, use_timezone
 
 if TYPE_CHECKING:
     from nfsrpc.record.hooks import Hooks
@@ -45,17 +61,13 @@ def size(text: str) -> int:
 
 
 def record(
-    stream: Annotated[
-        str | None, typer.Argument(metavar="[-]", help="- reads a capture from standard input, as of tcpdump -U -w -")
-    ] = None,
+    stream: StandardInput = None,
     directory: Annotated[
         str, typer.Option("--directory", "-d", metavar="DIR", help="Where the ring and the incidents are written.")
     ] = "",
-    interface: Annotated[str, typer.Option("--interface", "-i", help="Capture here, with tcpdump.")] = "any",
-    follow: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Follow the files that another tcpdump writes (-C, -G, -W).")
-    ] = None,
-    filter: Annotated[str | None, typer.Option(metavar="EXPR", help="What to capture, as pcap-filter(7) says.")] = None,  # noqa: A002
+    interface: CaptureInterface = "any",
+    follow: Followed = None,
+    filter: CaptureFilter = None,  # noqa: A002
     size: Annotated[int, typer.Option(parser=size, metavar="SIZE", help="Of the ring, at most.")] = "512M",  # type: ignore[assignment]
     age: Annotated[float, typer.Option(parser=seconds, metavar="DURATION", help="Of the ring, at most.")] = "24h",  # type: ignore[assignment]
     nfs: Annotated[Nfs, typer.Option(help="What the ring keeps of NFS: frames as far as headers go, or none.")] = (
@@ -72,23 +84,17 @@ def record(
         typer.Option("--exec", metavar="COMMAND", help="Run this with opened or resolved, and the incident's folder."),
     ] = "",
     webhook: Annotated[str, typer.Option(metavar="URL", help="Post the manifest of each incident there.")] = "",
-    interval: Annotated[
-        float, typer.Option(parser=seconds, metavar="DURATION", help="Run rules at most this often.")
-    ] = "1s",  # type: ignore[assignment]
-    window: Annotated[float, typer.Option(parser=seconds, metavar="DURATION", help="How far rules look back.")] = "15m",  # type: ignore[assignment]
-    for_: Annotated[
-        float | None, typer.Option("--for", parser=seconds, metavar="DURATION", help="End after this time.")
-    ] = None,
-    format: Annotated[Format, typer.Option("--format", help="One line, or one JSON object, per change.")] = Format.text,  # noqa: A002
-    no_drop: Annotated[
-        bool, typer.Option("--no-drop", help="Parse with all rights of root, not as the user of sudo or as nobody.")
-    ] = False,
+    interval: LookInterval = "1s",  # type: ignore[assignment]
+    window: LookBack = "15m",  # type: ignore[assignment]
+    for_: EndAfter = None,
+    format: FormatOfChanges = ChangesFormat.text,  # noqa: A002
+    no_drop: NoDrop = False,
     metrics: Metrics = None,
     textfile: Textfile = None,
     select: Select = "",
     ignore: Ignore = "",
     thresholds: Set = None,
-    hosts: Hosts = None,
+    hosts: HostsFile = None,
     timezone: Timezone = "",
     exit_code: ExitCode = False,
 ) -> None:
@@ -179,7 +185,7 @@ def hooks_of(command: str, url: str) -> Hooks:
     return Hooks(words, url, say)
 
 
-def announcing(format: Format) -> Callable[[Announced, Manifest, str], None]:  # noqa: A002
+def announcing(format: ChangesFormat) -> Callable[[Announced, Manifest, str], None]:  # noqa: A002
     """The function that prints what becomes of an incident."""
     from nfsrpc.record.manifest import document
     from nfsrpc.report.json import SCHEMA
@@ -187,7 +193,7 @@ def announcing(format: Format) -> Callable[[Announced, Manifest, str], None]:  #
 
     def announce(what: Announced, manifest: Manifest, folder: str) -> None:
         time = manifest.opened if what == "opened" else manifest.resolved
-        if format is Format.text:
+        if format is ChangesFormat.text:
             write([stamped(time, "incident", f"{what} {folder}: {manifest.title}")], None)
         else:
             head = {"schema": SCHEMA, "change": "incident", "what": what, "folder": folder}
@@ -196,12 +202,12 @@ def announcing(format: Format) -> Callable[[Announced, Manifest, str], None]:  #
     return announce
 
 
-def recorded(looks: Iterator[Look], recorder: Recorder, format: Format, rights: Rights) -> Look | None:  # noqa: A002
+def recorded(looks: Iterator[Look], recorder: Recorder, format: ChangesFormat, rights: Rights) -> Look | None:  # noqa: A002
     """Reports every change to the end of the source, and returns the last look."""
     from nfsrpc.watch import lines
 
-    begin = lines.begin if format is Format.text else lines.begin_jsonl
-    render = lines.lines if format is Format.text else partial(map, lines.jsonl)
+    begin = lines.begin if format is ChangesFormat.text else lines.begin_jsonl
+    render = lines.lines if format is ChangesFormat.text else partial(map, lines.jsonl)
     look = None
     with closing(recorder):
         write([begin(recorder.live.source.name, rights)], None)

@@ -42,7 +42,7 @@ Timezone = Annotated[
     str, typer.Option("--timezone", metavar="NAME", help="Time zone of all times, and of kernel logs: Europe/Berlin.")
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all that there is, passed checks too.")]
-Hosts = Annotated[
+HostsFile = Annotated[
     str | None, typer.Option("--hosts", metavar="FILE", help="Names of hosts, in the form of /etc/hosts.")
 ]
 Jobs = Annotated[

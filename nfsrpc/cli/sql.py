@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nfsrpc.cli.output import Output, Traces, check_rules_of, fail
-from nfsrpc.cli.table import Format, Raw, trace_of, write_frame
+from nfsrpc.cli.table import Raw, TableFormat, trace_of, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ def sql(
     query: Annotated[
         str, typer.Argument(metavar="QUERY", help="SELECT client, max(wait_s) FROM locks GROUP BY client")
     ],
-    format: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,  # noqa: A002
+    format: Annotated[TableFormat, typer.Option("--format", help="How to write it.")] = TableFormat.table,  # noqa: A002
     raw: Raw = False,
     output: Output = None,
 ) -> None:
@@ -31,7 +31,7 @@ def sql(
     """
     trace = trace_of(traces)
     frame = answer(trace, query)
-    write_frame(frame if format is Format.parquet else with_plain_cells(frame), format, output, raw)
+    write_frame(frame if format is TableFormat.parquet else with_plain_cells(frame), format, output, raw)
     check_rules_of(trace)
 
 

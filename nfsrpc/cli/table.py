@@ -34,7 +34,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 GAP = 2  # spaces between columns
 
 
-class Format(StrEnum):
+class TableFormat(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
@@ -57,7 +57,7 @@ def table(
         ),
     ],
     traces: Traces,
-    format: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,  # noqa: A002
+    format: Annotated[TableFormat, typer.Option("--format", help="How to write it.")] = TableFormat.table,  # noqa: A002
     where: Annotated[
         str | None, typer.Option("--where", metavar="EXPR", help="Rows: program == 'nlm' and latency_s > 5")
     ] = None,
@@ -82,21 +82,21 @@ def table(
     check_name(name)
     trace = trace_of(traces)
     frame = rows_where(frame_of(name, trace), where, name)
-    if format is Format.table and columns is None and output is None and sys.stdout.isatty():
+    if format is TableFormat.table and columns is None and output is None and sys.stdout.isatty():
         page(as_screen(name, frame, shutil.get_terminal_size().columns))
     else:
         write_frame(frame.loc[:, chosen(columns, list(frame.columns))], format, output, raw)
     check_rules_of(trace)
 
 
-def write_frame(frame: pd.DataFrame, format: Format, output: str | None, raw: bool) -> None:  # noqa: A002
-    if format is Format.parquet:
+def write_frame(frame: pd.DataFrame, format: TableFormat, output: str | None, raw: bool) -> None:  # noqa: A002
+    if format is TableFormat.parquet:
         write_bytes([as_parquet(frame)], output)
-    elif format is Format.table:
+    elif format is TableFormat.table:
         lines = as_table(frame)
         write(lines, output) if output else page(lines)
     else:
-        safe = frame if raw or format is not Format.csv else neutral(frame)
+        safe = frame if raw or format is not TableFormat.csv else neutral(frame)
         write([WRITERS[format](with_written_times(safe))], output)
 
 
@@ -266,10 +266,10 @@ def as_jsonl(frame: pd.DataFrame) -> str:
     return frame.to_json(orient="records", lines=True, double_precision=9) if len(frame) else ""
 
 
-WRITERS: dict[Format, Callable[[pd.DataFrame], str]] = {
-    Format.csv: as_csv,
-    Format.json: as_json,
-    Format.jsonl: as_jsonl,
+WRITERS: dict[TableFormat, Callable[[pd.DataFrame], str]] = {
+    TableFormat.csv: as_csv,
+    TableFormat.json: as_json,
+    TableFormat.jsonl: as_jsonl,
 }
 
 

@@ -14,7 +14,7 @@ DECLARED = {
 PROGRAMS = {program.number for program in PROTOCOLS}
 
 
-class Hosts:
+class HostLabels:
     """The hosts that have a label of their own: the first MAX_HOSTS, for good, since counters must not change."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from nfsrpc.facts.portmappers import answers_about
 from nfsrpc.metrics import latencies
 from nfsrpc.metrics.counted_once import Counted
 from nfsrpc.metrics.histogram import Histograms
-from nfsrpc.metrics.labels import Hosts
+from nfsrpc.metrics.labels import HostLabels
 from nfsrpc.protocols import program_name
 from nfsrpc.protocols.numbers import NlmProc, Prog
 from nfsrpc.sessions.grouping import number
@@ -57,7 +57,7 @@ class Waiting(NamedTuple):
 
 @dataclass
 class Totals:
-    hosts: Hosts = field(default_factory=Hosts)
+    hosts: HostLabels = field(default_factory=HostLabels)
     findings: dict[tuple[str, str, str, str], int] = field(default_factory=dict)  # rule, host, certainty, severity
     registrations: dict[Service, bool] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)  # by server

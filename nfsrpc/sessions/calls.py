@@ -14,12 +14,12 @@ from nfsrpc.decode import Decoded, rows_of
 from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.sessions.exchanges import NO_NUMBER, Exchanges, transports
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.sessions.status_names import names_of_statuses
 from nfsrpc.tables import CALL_STATES, CALLS, COPIES, Calls, Copies
 
 
-def calls(exchanges: Exchanges, hosts: Hosts) -> Calls:
+def calls(exchanges: Exchanges, hosts: HostsByAddress) -> Calls:
     decoded, raw = exchanges.decoded, exchanges.raw
 
     def ordered(values: Array) -> Array:

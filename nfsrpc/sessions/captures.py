@@ -7,20 +7,20 @@ from typing import Any
 
 from nfsrpc.columns import NAT, Array, Table
 from nfsrpc.sessions import link_types
-from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.tables import CAPTURES
 
 ANY_INTERFACE = {113, 276}  # tcpdump -i any: loopback is in it
 
 
-def captures(hosts: Hosts, offsets: Array, drifts: Array) -> Table:
+def captures(hosts: HostsByAddress, offsets: Array, drifts: Array) -> Table:
     """One row per file; `offsets` and `drifts` are of the clocks of the vantages."""
     rows = Rows(hosts, offsets, drifts)
     return Table.of(CAPTURES, map(rows.row, range(len(hosts.decoded.files))))
 
 
 class Rows:
-    def __init__(self, hosts: Hosts, offsets: Array, drifts: Array) -> None:
+    def __init__(self, hosts: HostsByAddress, offsets: Array, drifts: Array) -> None:
         self.hosts, self.decoded = hosts, hosts.decoded
         self.offsets, self.drifts = offsets, drifts
 

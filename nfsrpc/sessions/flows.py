@@ -12,7 +12,7 @@ from nfsrpc.protocols import program_name
 from nfsrpc.protocols.numbers import IpProto, Port, Prog
 from nfsrpc.sessions.duplicates import Sightings
 from nfsrpc.sessions.exchanges import NO_NUMBER, transports
-from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.tables import FLOWS, Flows, Registrations
 
 # Bits of the core's flows.
@@ -24,7 +24,7 @@ SEEN_AT = {"syn_frame": ("syn_time", "syn_last"), "synack_frame": ("synack_time"
 SEEN_AT |= {"rst_frame": ("rst_time",)}
 
 
-def flows(decoded: Decoded, hosts: Hosts, registrations: Registrations) -> Flows:
+def flows(decoded: Decoded, hosts: HostsByAddress, registrations: Registrations) -> Flows:
     raw = decoded.flows
     order = np.lexsort((raw["first_frame"], decoded.place[raw["first_capture"]]))
     rows = {name: values[order] for name, values in raw.items()}
@@ -68,7 +68,9 @@ def last_of(rows: dict[str, Array], name: str) -> Callable[[], Array]:
     return lambda: np.where(rows[f"{name[0]}_frames"] != 0, rows[name], NAT)
 
 
-def programs_named(registrations: Registrations, hosts: Hosts, server: Coded, port: Array, transport: Array) -> Array:
+def programs_named(
+    registrations: Registrations, hosts: HostsByAddress, server: Coded, port: Array, transport: Array
+) -> Array:
     """The program that a portmapper named for each of these ports; NO_NUMBER where none did.
 
     An rpcbind may name another address than its own, where the port then is.

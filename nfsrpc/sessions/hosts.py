@@ -24,7 +24,7 @@ from nfsrpc.sessions.loopback_owners import LoopbackOwners, file_of, interface_o
 from nfsrpc.sessions.roles import AddressActivity
 
 
-class Hosts:
+class HostsByAddress:
     """The hosts of a trace; an address is its number in `decoded.addresses`."""
 
     def __init__(self, exchanges: Exchanges) -> None:

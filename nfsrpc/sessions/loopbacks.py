@@ -16,20 +16,20 @@ from nfsrpc.columns import Array, distinct
 from nfsrpc.decode import EVERYWHERE, NO_STRING, Columns, Decoded
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.grouping import group, members
-from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.sessions.loopback_owners import SHARE
 from nfsrpc.sessions.translations import ENDS
 
 
 def with_own_loopbacks(decoded: Decoded) -> Decoded:
     """The decoded captures, with a loopback domain of its own for every host that shares one with another."""
-    hosts = Hosts(Exchanges(decoded))
+    hosts = HostsByAddress(Exchanges(decoded))
     names = names_in(decoded) if hosts.loopbacks.domains else {}
     shared = [domain for domain in hosts.loopbacks.domains if is_shared(hosts, domain, names.get(domain, {}))]
     return split(decoded, {domain: names[domain] for domain in shared if domain in names})
 
 
-def is_shared(hosts: Hosts, domain: int, names: Mapping[int, Array]) -> bool:
+def is_shared(hosts: HostsByAddress, domain: int, names: Mapping[int, Array]) -> bool:
     """Whether several hosts captured here: senders of frames talk with each other, or several names have no owner."""
     loopbacks = hosts.loopbacks
     return hosts.points.talk(loopbacks.sent_from(domain)) or (len(names) > 1 and loopbacks.sender_of(domain) is None)

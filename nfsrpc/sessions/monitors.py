@@ -13,12 +13,12 @@ import numpy as np
 from nfsrpc.columns import NULLS, Array, Coded, Masked
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols.numbers import Prog
-from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.sessions.wanted import DOWNCALL, MONITORED
 from nfsrpc.tables import MONITORS, Calls, Monitors
 
 
-def monitors(decoded: Decoded, calls: Calls, hosts: Hosts) -> Monitors:
+def monitors(decoded: Decoded, calls: Calls, hosts: HostsByAddress) -> Monitors:
     concerned = (calls["prog"] == Prog.NSM) | ((calls["prog"] == Prog.NLM) & (calls["procedure"] == DOWNCALL))
     asked = calls.where(concerned & ~calls.valid("duplicate_of"))
     exchanges = asked["exchange"]

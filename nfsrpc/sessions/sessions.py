@@ -9,7 +9,7 @@ from nfsrpc.columns import Table
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions import calls, captures, flows, locks, monitors, programs, quality, registrations, tallies, writes
 from nfsrpc.sessions.exchanges import Exchanges
-from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.sessions.lock_exchanges import Membership
 from nfsrpc.sessions.loopbacks import with_own_loopbacks
 from nfsrpc.sessions.paths import HandlePaths
@@ -30,8 +30,8 @@ class Sessions(Tables):
         return Exchanges(self.decoded)
 
     @cached_property
-    def hosts(self) -> Hosts:
-        return Hosts(self.exchanges)
+    def hosts(self) -> HostsByAddress:
+        return HostsByAddress(self.exchanges)
 
     @cached_property
     def tallies(self) -> CountedExchanges:

@@ -16,7 +16,7 @@ from nfsrpc.decode import SIDE, Columns, Decoded
 from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.sessions.exchanges import NO_NUMBER, transports
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.hosts import HostsByAddress
 
 INTERVAL = 10_000_000_000  # of the core
 KEY = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine", "interval")
@@ -166,7 +166,7 @@ class CountedExchanges:
         return {name: values[counts] for name, values in latencies.items()}
 
 
-def tallies(tallies: CountedExchanges, hosts: Hosts) -> tables.Tallies:
+def tallies(tallies: CountedExchanges, hosts: HostsByAddress) -> tables.Tallies:
     decoded, raw = tallies.decoded, tallies.raw
     kinds, first = group(raw["prog"], raw["vers"], raw["proc"])
     names = list(zip(*(raw[name][first].tolist() for name in ("prog", "vers", "proc")), strict=True))

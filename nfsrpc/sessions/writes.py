@@ -10,7 +10,7 @@ import numpy as np
 from nfsrpc.columns import Source
 from nfsrpc.decode import Columns, Decoded
 from nfsrpc.sessions.grouping import group
-from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.sessions.paths import HandlePaths
 from nfsrpc.tables import WRITES, Writes
 
@@ -34,7 +34,7 @@ def summed(accesses: Columns) -> Columns:
     return {name: values[order] for name, values in result.items()}
 
 
-def writes(decoded: Decoded, hosts: Hosts, paths: HandlePaths) -> Writes:
+def writes(decoded: Decoded, hosts: HostsByAddress, paths: HandlePaths) -> Writes:
     raw = summed(decoded.accesses)
     server = hosts.label(raw["server"])
     columns: dict[str, Source] = {

@@ -12,7 +12,7 @@ EVERYTHING = """
 import io, sys
 from contextlib import redirect_stdout
 from nfsrpc.cli import live as _, analyze as _, live_screen as _
-from nfsrpc.cli.live import Format, report
+from nfsrpc.cli.live import ChangesFormat, report
 from nfsrpc.cli.live_imports import import_all
 from nfsrpc.sources.in_memory import captures
 from nfsrpc.sources.stream import Stream
@@ -38,7 +38,7 @@ for path in sys.argv[1:]:
                 lines.line(change), lines.jsonl(change)
             console = Console(file=io.StringIO(), force_terminal=True, width=100, height=40)
             console.print(screen(look, Pulse("x", watched.health, Rate(1.0, 1.0), 0.0, "note", "as nobody"), 40))
-        for format in Format:
+        for format in ChangesFormat:
             report(watched, look, format)
     except SourceError:
         pass

@@ -60,8 +60,8 @@ def test_nothing_is_lost_of_more_lock_traffic_than_is_in_reach(monkeypatch: pyte
 @pytest.mark.parametrize("lock_rich", [False, True])
 def test_nothing_is_lost_of_the_bench(lock_rich: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     let_go_at_once(monkeypatch)
-    monkeypatch.setattr(traffic, "MICROSECONDS", 500)
-    traffic.mixed(traffic.PAIRS if lock_rich else traffic.SMALL, tmp_path / "small.pcap", 20_000)
+    mix = traffic.PAIRS if lock_rich else traffic.SMALL
+    traffic.mixed(mix._replace(frame_us=500), tmp_path / "small.pcap", 20_000)
     check_pieces((tmp_path / "small.pcap").read_bytes())
 
 

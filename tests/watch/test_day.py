@@ -23,10 +23,9 @@ SETTLED_S = 0.05
 
 
 @pytest.fixture
-def hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bytes:
+def hour(tmp_path: Path) -> Bytes:
     """Calls of an hour."""
-    monkeypatch.setattr(traffic, "MICROSECONDS", ROUND_US // FRAMES)
-    traffic.mixed(traffic.SMALL, tmp_path / "hour.pcap", FRAMES)
+    traffic.mixed(traffic.SMALL._replace(frame_us=ROUND_US // FRAMES), tmp_path / "hour.pcap", FRAMES)
     return np.fromfile(tmp_path / "hour.pcap", np.uint8)
 
 
