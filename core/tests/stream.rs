@@ -421,3 +421,53 @@ fn denied_replies_resynchronise_a_stream_too() {
     }
     assert_eq!(pairs(&wire.decode()), [(4, 0, 0, 0), (5, 7, 0, 0), (6, 9, 0, 0)]);
 }
+
+#[test]
+fn what_waited_behind_a_cut_end_is_in_order_and_nothing_is_lost() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    // The first record is cut in the frame that has all of it, and the second waits for it.
+    wire.tcp(1.0, &c, &s, ACK, c.seq + 84, &record(&[&call(2, 6, &[])]));
+    wire.snaplen = 40 + 60;
+    wire.tcp(2.0, &c, &s, ACK, c.seq, &[record(&[&call(1, 1, &[7; 40])]), record(&[&call(2, 6, &[])])].concat());
+    wire.snaplen = 262_144;
+    c.seq += 84 + 44;
+    wire.send(3.0, &mut c, &s, &record(&[&call(3, 1, &[])]));
+    let batch = wire.decode();
+    assert_eq!(pairs(&batch).iter().map(|pair| pair.0).collect::<Vec<_>>(), [5, 5, 6]);
+    assert_eq!((batch.flows.c_lost_bytes[0], batch.flows.c_out_of_order[0]), (0, 1));
+}
+
+#[test]
+fn a_record_that_is_no_message_ends_where_the_next_begins() {
+    let (mut wire, mut c, s) = conversation(&[call(1, 1, &[])]);
+    // The mark of a long record, and a call of another version of RPC.
+    wire.send(2.0, &mut c, &s, &[&words(&[0x8000_2000, 5, 0, 9, PROG]), &[0x7f; 44][..]].concat());
+    wire.send(3.0, &mut c, &s, &record(&[&call(2, 1, &[])]));
+    let batch = wire.decode();
+    assert_eq!(rows(&batch).iter().map(|row| row.xid).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(kinds(&batch), ["record-mark", "not-rpc"]);
+}
+
+#[test]
+fn a_stream_that_has_not_proved_itself_is_not_read_within_what_looks_like_a_record() {
+    let (mut wire, mut c, mut s) = (Wire::default(), client(), server());
+    wire.connect(0.0, &mut c, &mut s);
+    wire.send(1.0, &mut c, &s, &[&words(&[0x8000_0080]), &[0x7f; 40][..]].concat());
+    wire.send(2.0, &mut c, &s, &record(&[&call(1, 1, &[])]));
+    wire.send(3.0, &mut c, &s, &[0x7f; 44]);
+    wire.send(4.0, &mut c, &s, &record(&[&call(2, 1, &[])]));
+    let batch = wire.decode();
+    assert_eq!(rows(&batch).iter().map(|row| row.xid).collect::<Vec<_>>(), [2]);
+    assert_eq!(kinds(&batch), ["late-rpc"]);
+}
+
+#[test]
+fn bytes_out_of_step_are_not_taken_for_a_record_by_their_mark() {
+    let (mut wire, mut c, s) = conversation(&[call(1, 1, &[])]);
+    wire.send(2.0, &mut c, &s, &[&words(&[0x8000_0080]), &[0x7f; 40][..], &record(&[&call(2, 1, &[])])].concat());
+    wire.send(3.0, &mut c, &s, &record(&[&call(3, 1, &[])]));
+    let batch = wire.decode();
+    assert_eq!(rows(&batch).iter().map(|row| row.xid).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(kinds(&batch), ["record-mark"]);
+}

@@ -98,6 +98,15 @@ def test_the_remedy_is_of_the_service(program: str, command: str) -> None:
     assert found.remedy[0].line == command
 
 
+@pytest.mark.parametrize(("program", "needs_it"), [("nsm1", True), ("mount3", False)])
+def test_a_host_needs_its_own_statd_and_only_clients_need_mountd(program: str, needs_it: bool) -> None:
+    stage = Stage()
+    exchange = stage.server.getport(stage.server, program)
+    stage.server.syn(stage.server, PORTS[exchange.args["prog"]], refused=True)
+    (found,) = findings(asked("REG007", stage.any(stage.server)))
+    assert found.clients == ((found.host,) if needs_it else ())
+
+
 def test_one_server_is_unseen_and_the_rule_is_not_passed() -> None:
     stage = Stage()
     stage.monitored(stage.server, stage.client)
