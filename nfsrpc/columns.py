@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -190,6 +191,9 @@ class Coded:
 
 # So many comparisons are quicker than a search.
 FEW = 8
+# Whole numbers are looked up in a table, which is many times as quick, while it has at most so many places, or so many
+# times the numbers that are compared with.
+PLACES, SPREAD = 1 << 16, 64
 
 
 def isin(values: Array, wanted: Iterable[Any]) -> Mask:
@@ -203,9 +207,41 @@ def isin(values: Array, wanted: Iterable[Any]) -> Mask:
         for value in among:
             mask |= values == value
         return mask
-    among = np.sort(among)
-    found: Mask = among[np.minimum(np.searchsorted(among, values), len(among) - 1)] == values
-    return found
+    return Among(among).mask(values)
+
+
+class Among:
+    """Numbers to compare several columns with."""
+
+    def __init__(self, numbers: Array) -> None:
+        self.numbers = numbers
+        self.low = int(numbers.min()) if len(numbers) and numbers.dtype.kind in "iu" else -1
+        self.size = int(numbers.max()) - self.low + 1 if self.low >= 0 else 0
+        self.is_dense = 0 < self.size <= max(PLACES, SPREAD * len(numbers)) and self.low < 1 << 62
+
+    def mask(self, values: Array) -> Mask:
+        """Which of the values are among them."""
+        mask: Mask
+        if not (len(values) and len(self.numbers)):
+            return np.zeros(len(values), dtype=np.bool_)
+        if self.is_dense and values.dtype.kind in "iu":
+            at = values.astype(np.uint64) - np.uint64(self.low)  # what is below is far beyond
+            mask = self.table[np.minimum(at, np.uint64(self.size)).astype(np.int64)]
+            return mask
+        at = np.minimum(np.searchsorted(self.ordered, values), len(self.ordered) - 1)
+        mask = self.ordered[at] == values
+        return mask
+
+    @cached_property
+    def table(self) -> Mask:
+        """Whether each number from the lowest on is among them; the last place is for all that is beyond."""
+        table = np.zeros(self.size + 1, dtype=np.bool_)
+        table[self.numbers.astype(np.int64) - self.low] = True
+        return table
+
+    @cached_property
+    def ordered(self) -> Array:
+        return np.sort(self.numbers)
 
 
 def distinct(values: Array) -> Array:

@@ -273,7 +273,7 @@ class Steps:
     @classmethod
     def of(cls, sieve: Sieve) -> Steps:
         rows = np.flatnonzero((sieve.raw["prog"] == Prog.NLM) & isin(sieve.raw["proc"], STEPS))
-        rows = rows[np.argsort(sieve.raw["time"][rows], kind="stable")]
+        rows = rows[in_order(sieve.raw["time"][rows])]
         fields, valid = arguments(sieve.messages, sieve.raw["vers"][rows], sieve.raw["exchange"][rows])
         whole = np.logical_and.reduce([valid[name] for name in ("fh", "oh", "svid", "l_offset", "l_len")])
         whole &= (fields["fh"] != NO_STRING) & (fields["oh"] != NO_STRING)
@@ -336,11 +336,9 @@ def several(groups: Array, values: Array) -> Mask:
 
 
 def with_overlaps(fh: Array, start: Array, end: Array) -> Mask:
-    """Which of some distinct ranges are of files with ranges that overlap."""
-    order = np.lexsort((start, fh))
-    fh_, start, end = fh[order], start[order], end[order]
-    overlap = (fh_[1:] == fh_[:-1]) & (start[1:] <= end[:-1])
-    return isin(fh, distinct(fh_[1:][overlap]))
+    """Which of some distinct ranges, sorted by file and start, are of files with ranges that overlap."""
+    overlap = (fh[1:] == fh[:-1]) & (start[1:] <= end[:-1])
+    return isin(fh, distinct(fh[1:][overlap]))
 
 
 class Stretches:
@@ -365,7 +363,7 @@ class Stretches:
         after_unlock = np.r_[False, same & unlock[by_owner][:-1]][first]
         self.unlocked_again = by_owner[first[unlocks & ~begun_before & (after_unlock | np.r_[True, ~same][first])]]
         begin = np.where(begun_before, NAT, raw["time"][by_owner][first])
-        order = np.argsort(begin, kind="stable")
+        order = in_order(begin)
         self.begin, first, last = begin[order], first[order], last[order]
         self.first, self.last = by_owner[first], by_owner[last]
         place = np.empty(len(order), dtype=np.int64)
@@ -391,8 +389,9 @@ class Stretches:
     def met(self) -> Mask:
         """Those that meet another of their place in time, one of them exclusive or odd, or whose owner is doubled."""
         alone = self.steps.exclusive[self.first] | self.odd
-        everybody = np.ones(len(alone), dtype=np.bool_)
-        met = np.where(alone, self._meeting(everybody), self._meeting(alone))
+        met = self._meeting(alone)
+        if not alone.all():
+            met = np.where(alone, self._meeting(np.ones_like(alone)), met)
         found: Mask = self._of_ranges_that_meet(met, alone) | self.steps.at_two_addresses[self.first]
         return found
 
@@ -431,15 +430,18 @@ class Stretches:
     def _next_to_odd(self, places: Array, sequence: Array) -> Mask:
         """Those that are in their sequence next to something odd in their place."""
         odd = np.flatnonzero(self.odd)
-        times = np.concatenate([self.begin[odd], self.end[odd]])
-        ordered = np.sort(times)
-        size = len(ordered) + 2
-        moments = np.sort(np.concatenate([places[odd]] * 2) * size + np.searchsorted(ordered, times) + 1)
-        before = np.searchsorted(moments, places * size)
-        upto = places * size + np.searchsorted(ordered, self.begin, side="right")
-        rank = np.searchsorted(moments, upto, side="right") - before
-        total = np.searchsorted(moments, (places + 1) * size) - before
-        return at_change(sequence, rank) | (ends(sequence) & (total > 0))
+        mask = np.zeros(len(places), dtype=np.bool_)
+        rows = np.flatnonzero(isin(places, distinct(places[odd])))
+        place, size = places[rows], len(rows) + 1
+        # What is odd begins or ends before a row, the first one that begins no sooner, and before all that follow.
+        before = np.searchsorted(self.begin[rows], np.concatenate([self.begin[odd], self.end[odd]]))
+        moments = np.sort(np.concatenate([places[odd]] * 2) * size + before)
+        order = in_order(place)
+        at = np.searchsorted((place * size + np.arange(len(rows)))[order], moments)
+        rank = np.empty(len(rows), dtype=np.int64)
+        rank[order] = np.cumsum(np.bincount(at, minlength=size)[:-1])
+        mask[rows] = at_change(sequence[rows], rank) | ends(sequence[rows])
+        return mask
 
     @cached_property
     def latest(self) -> Mask:
@@ -505,10 +507,10 @@ def last_of(groups: Array) -> Mask:
 
 def meeting(groups: Array, begin: Array, end: Array, by: Mask) -> Mask:
     """The rows, sorted by begin, that meet another one of their group in time, which is one of those in the mask."""
-    groups, _ = group(groups)
     order = in_order(groups)
-    numbers, begin, end, by = groups[order], begin[order], end[order], by[order]
-    same = numbers[1:] == numbers[:-1]
+    groups, begin, end, by = groups[order], begin[order], end[order], by[order]
+    same = groups[1:] == groups[:-1]
+    numbers = np.r_[0, np.cumsum(~same)][: len(order)]
     # Of those that begin before a row, the latest end; of those that begin later, whether any begins before its end.
     ended = so_far(numbers, np.where(by, end, NAT))
     before = np.r_[False, same & (ended[:-1] >= begin[1:])]

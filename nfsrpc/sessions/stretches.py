@@ -14,15 +14,25 @@ import numpy as np
 from nfsrpc.columns import NAT, Array, Coded
 from nfsrpc.sessions.grouping import codes_of, group, in_order, keys_of, known
 
-EARLIEST, LATEST = NAT + 1, np.iinfo(np.int64).max
+EARLIEST, LATEST = NAT + 1, int(np.iinfo(np.int64).max)
 
 
 def so_far(groups: Array, values: Array) -> Array:
     """The greatest value up to each row within its group; groups come one after the other, numbered upwards."""
+    if not len(values):
+        return values
+    usual = values[(values != NAT) & (values != LATEST)]
+    low, high = (int(usual.min()), int(usual.max())) if len(usual) else (0, 0)
+    size = high - low + 3
+    if size * (int(groups[-1]) + 1) <= LATEST and low > EARLIEST and high < LATEST - 1:
+        base, low = groups * size, low - 1  # NAT as 0, LATEST as the last
+        keys = np.clip(values, low, high + 1) - low
+        keys = np.maximum.accumulate(keys + base) - base
+        return np.select([keys == 0, keys == size - 1], [NAT, LATEST], keys + low)
     ordered = np.sort(values)
     # As ranks, so that those of a group can be put above those of the one before it.
     ranks = np.searchsorted(ordered, values) + groups * len(values)
-    return ordered[np.maximum.accumulate(ranks) - groups * len(values)] if len(values) else values
+    return ordered[np.maximum.accumulate(ranks) - groups * len(values)]
 
 
 class Stretches:

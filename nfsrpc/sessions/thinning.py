@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Masked, isin
+from nfsrpc.columns import NAT, NULLS, Among, Array, Coded, Mask, Masked, isin
 from nfsrpc.decode import Columns, MessageFields, nothing_left
 from nfsrpc.reading import Batch
 from nfsrpc.sessions.batches import Kinds, as_one, compact, together
 from nfsrpc.sessions.crowding import MAX_LISTED, MAX_NAMES, crowd
-from nfsrpc.sessions.exchanges import COUNTED
-from nfsrpc.sessions.naming import events, news
+from nfsrpc.sessions.exchanges import COUNTED, Chosen
+from nfsrpc.sessions.naming import PROTOCOLS, events, news
 from nfsrpc.sessions.settled_locks import Settled, Sieve
 from nfsrpc.sessions.tallies import (
     INTERVAL,
@@ -106,7 +106,7 @@ def with_one_more(values: Any, value: Any) -> Any:
 
 def count(batch: Batch, rows: Array) -> None:
     """Adds exchanges that were answered in time to the sums."""
-    leaving = {name: values[rows] for name, values in batch["exchanges"].items()}
+    leaving = Chosen(batch["exchanges"], rows)
     batch["tallies"] = together([batch["tallies"], as_tallies(leaving)])
     batch["latencies"] = together([batch["latencies"], as_latencies(leaving)])
 
@@ -122,9 +122,12 @@ def owners_with(tables: Mapping[str, Any], owners: Array) -> dict[str, Columns]:
 
 def drop(batch: Batch, gone: Array) -> None:
     """Drops exchanges, with their fields and copies."""
-    batch["exchanges"] = without(batch["exchanges"], gone)
-    batch["copies"] = without(batch["copies"], gone)
-    batch["decoded"] = {table: without(columns, gone) for table, columns in batch["decoded"].items()}
+    if not len(gone):
+        return
+    leaving = Among(gone)
+    batch["exchanges"] = without(batch["exchanges"], leaving)
+    batch["copies"] = without(batch["copies"], leaving)
+    batch["decoded"] = {table: without(columns, leaving) for table, columns in batch["decoded"].items()}
 
 
 def size(batches: list[Batch]) -> int:
@@ -152,16 +155,17 @@ def repeating(batch: Batch) -> Array:
 
 
 def of_listed(batch: Batch) -> MessageFields:
-    """The fields of exchanges that are over."""
-    listed = batch["exchanges"]["exchange"]
+    """The fields with names of files of exchanges that are over."""
+    listed = Among(batch["exchanges"]["exchange"])
     messages = {}
     for table, columns in batch["decoded"].items():
-        over = isin(columns["exchange"], listed)
-        messages[table] = {name: as_masked(column, over) for name, column in columns.items()}
+        if table.partition(".")[0] in PROTOCOLS:
+            over = np.flatnonzero(listed.mask(columns["exchange"]))
+            messages[table] = {name: as_masked(column, over) for name, column in columns.items()}
     return MessageFields(strings=batch["strings"], messages=messages)
 
 
-def as_masked(column: Any, rows: Mask) -> Masked:
+def as_masked(column: Any, rows: Array) -> Masked:
     values, valid = column if isinstance(column, tuple) else (column, np.ones(len(column), dtype=np.bool_))
     return Masked(values[rows], valid[rows])
 
@@ -174,10 +178,11 @@ def as_calls(raw: Columns) -> Calls:
     return Calls(CALLS, len(nothing), {**columns, "server": servers, "duplicate_of": nothing})
 
 
-def without(columns: dict[str, Any], exchanges: Array) -> dict[str, Any]:
-    stay = ~isin(columns["exchange"], exchanges)
-    if stay.all():
+def without(columns: dict[str, Any], exchanges: Among) -> dict[str, Any]:
+    leave = exchanges.mask(columns["exchange"])
+    if not leave.any():
         return columns
+    stay = np.flatnonzero(~leave)
     return {
         name: tuple(part[stay] for part in column) if isinstance(column, tuple) else column[stay]
         for name, column in columns.items()
