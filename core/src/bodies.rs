@@ -24,7 +24,7 @@ impl Bodies {
     }
 
     #[inline]
-    pub fn layout(&self, number: Option<usize>) -> Option<&Layout> {
+    pub fn layout(&self, number: Option<u16>) -> Option<&Layout> {
         self.layouts.get(number)
     }
 
@@ -32,7 +32,7 @@ impl Bodies {
     #[inline]
     pub fn decode(
         &mut self,
-        layout: Option<usize>,
+        layout: Option<u16>,
         (body, length): (&[u8], usize),
         owner: Owner,
         oddities: &mut Oddities,

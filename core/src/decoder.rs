@@ -16,7 +16,7 @@ use crate::flow_table::FlowTable;
 use crate::matcher::Matcher;
 use crate::numbering::{Births, Numbering, PROVISIONAL};
 use crate::oddity::{MAX_ROWS_PER_KIND, Oddity, Place};
-use crate::packets::{Content, Local, PacketReader};
+use crate::packets::{Addressed, Content, Local, PacketReader, Sink};
 use crate::ring::{Blocks, Ring};
 use crate::select::{Select, Selected};
 use crate::shard::{At, SHARDS};
@@ -163,7 +163,7 @@ impl Decoder {
 
     fn read(&mut self, data: Option<&[u8]>) -> Result<(), NotACapture> {
         let Decoder { packets, index, backends, ring, .. } = self;
-        packets.read(data, &mut |place, content| take(index, backends, ring, place, content))
+        packets.read(data, &mut Behind { index, backends, ring })
     }
 
     /// The bytes that follow are the next file of this vantage, as tcpdump -C and -G write them: frames count from 1 again,
@@ -262,7 +262,7 @@ impl Decoder {
     /// Of a capture that goes on, takes a frame whose time was to be judged by the next one. To be called before `drain`.
     pub fn release(&mut self) {
         let Decoder { packets, index, backends, ring, .. } = self;
-        packets.release(&mut |place, content| take(index, backends, ring, place, content));
+        packets.release(&mut Behind { index, backends, ring });
     }
 
     /// To be called right after `drain`.
@@ -341,11 +341,34 @@ impl Decoder {
 }
 
 /// What the network layer found goes to its flow, and then its frame to those that are kept.
-#[inline(always)]
-fn take(index: &mut FlowIndex, backends: &mut Backends, ring: &mut Option<Ring>, place: Place, content: Content<'_>) {
-    let at = index.take(place, content, backends);
-    if let (Some(ring), [Backend { flows, .. }]) = (ring, backends.resting()) {
-        keep(ring, flows, at, place, content);
+struct Behind<'a> {
+    index: &'a mut FlowIndex,
+    backends: &'a mut Backends,
+    ring: &'a mut Option<Ring>,
+}
+
+impl Behind<'_> {
+    #[inline(always)]
+    fn keep(&mut self, at: Option<At>, place: Place, content: Content<'_>) {
+        if let (Some(ring), [Backend { flows, .. }]) = (&mut self.ring, self.backends.resting()) {
+            keep(ring, flows, at, place, content);
+        }
+    }
+}
+
+impl Sink for Behind<'_> {
+    #[inline(always)]
+    fn packet(&mut self, place: Place, packet: &Addressed<'_>) {
+        let at = self.index.packet(place, packet, self.backends);
+        if self.ring.is_some() {
+            self.keep(at, place, Content::Packet(packet));
+        }
+    }
+
+    #[cold]
+    fn other(&mut self, place: Place, content: Content<'_>) {
+        let at = self.index.take(place, content, self.backends);
+        self.keep(at, place, content);
     }
 }
 

@@ -35,32 +35,23 @@ impl Path {
     }
 }
 
-/// Client and server in one word, and the xid.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct XidKey {
-    ends: u64,
-    xid: u32,
-}
-
-impl XidKey {
-    pub fn of(client: u32, server: u32, xid: u32) -> XidKey {
-        XidKey { ends: u64::from(client) << 32 | u64::from(server), xid }
-    }
-}
-
+/// Thousands are in reach: they are to stay in the processor's cache.
 #[derive(Debug, Default)]
 pub struct Exchange {
     pub row: ExchangeRow,
-    /// As of the latest copy of the call: a reply comes by the connection that the call went by.
-    pub path: Path,
-    pub first_client_port: u16,
-    /// When the latest copy of the call was sent.
+    /// Of the latest copy of the call, as the others that follow: a reply comes by the connection that the call went by.
+    pub flow: u32,
+    at: At,
+    side: u8,
+    client_port: u16,
+    pub server_port: u16,
+    /// When it was sent.
     pub last_sent: i64,
-    pub args_hash: u64,
     pub end: u32,
+    pub args_hash: u64,
     pub gss: Gss,
     /// The number of the layout of its results.
-    pub results: Option<usize>,
+    pub results: Option<u16>,
     pub has_call: bool,
     /// Rows of decoded fields refer to it.
     pub decoded: bool,
@@ -71,7 +62,8 @@ pub struct Exchange {
     pub xid_reused: bool,
     /// The exchange before it of the same client, server and xid.
     pub older: Option<ExchangeId>,
-    pub reply_first: Option<Box<[u8]>>,
+    /// The beginning of a reply that was captured before its call.
+    pub reply_first: Option<Box<Vec<u8>>>,
 }
 
 impl Exchange {
@@ -95,11 +87,22 @@ impl Exchange {
             uid: NO_NUMBER,
             ..ExchangeRow::default()
         };
-        Exchange { row, path, handle: NO_STRING, ..Exchange::default() }
+        let mut exchange = Exchange { row, handle: NO_STRING, ..Exchange::default() };
+        exchange.go_by(path);
+        exchange
     }
 
-    pub fn key(&self) -> XidKey {
-        XidKey::of(self.row.client, self.row.server, self.row.xid)
+    /// Its call goes this way.
+    #[inline(always)]
+    pub fn go_by(&mut self, path: Path) {
+        (self.flow, self.at, self.side) = (path.flow, path.at, path.side);
+        (self.client_port, self.server_port) = (path.from.port, path.to.port);
+    }
+
+    fn path(&self) -> Path {
+        let from = Party { address: self.row.client, port: self.client_port };
+        let to = Party { address: self.row.server, port: self.server_port };
+        Path { from, to, transport: self.row.transport, flow: self.flow, at: self.at, side: self.side }
     }
 
     pub fn answered(&self) -> bool {
@@ -109,8 +112,8 @@ impl Exchange {
     /// Whether it is between these ports.
     pub fn on(&self, client: Party, server: Party, transport: u8) -> bool {
         self.row.transport == transport
-            && (self.path.from.port == client.port || self.first_client_port == client.port)
-            && self.path.to.port == server.port
+            && (self.client_port == client.port || self.row.client_port == client.port)
+            && self.server_port == server.port
     }
 
     /// Whether this call, with such arguments, is its own once more.
@@ -130,7 +133,7 @@ impl Exchange {
 
     /// What the fate of its connection adds to its flags, if it has no answer.
     pub fn fate_flags(&self, fates: &impl Fates) -> u16 {
-        if self.answered() { 0 } else { fates.fate(&self.path).map_or(0, |fate| self.judge(&fate)) }
+        if self.answered() { 0 } else { fates.fate(&self.path()).map_or(0, |fate| self.judge(&fate)) }
     }
 
     fn judge(&self, fate: &Fate) -> u16 {

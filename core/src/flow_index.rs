@@ -22,6 +22,17 @@ pub const MAX_FLOWS: usize = 1 << 16;
 /// How many flows are compared when one has to go.
 const EVICTION_SAMPLE: usize = 16;
 
+/// Most frames are of flows that had one of late: so many are found without the index.
+const LATEST: usize = 1 << 8;
+
+struct Latest([u32; LATEST]);
+
+impl Default for Latest {
+    fn default() -> Self {
+        Latest([0; LATEST])
+    }
+}
+
 #[derive(Default)]
 pub struct FlowIndex {
     pub addresses: Addresses,
@@ -33,8 +44,8 @@ pub struct FlowIndex {
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
     flows: Vec<Indexed>,
-    /// The flow of the frame before.
-    latest: u32,
+    /// Flows of the latest frames, each in the one place that its key may have.
+    latest: Latest,
     /// Where the next search for a flow to let go begins.
     hand: usize,
     /// How many places each shard has, and which of them are free.
@@ -65,7 +76,6 @@ impl Indexed {
 
 impl FlowIndex {
     /// Returns where the flow of a packet is held that is not damaged.
-    #[inline(always)]
     pub fn take(&mut self, place: Place, content: Content<'_>, backends: &mut Backends) -> Option<At> {
         self.place = place;
         match content {
@@ -77,8 +87,10 @@ impl FlowIndex {
         None
     }
 
-    #[inline]
-    fn packet(&mut self, place: Place, packet: &Addressed<'_>, backends: &mut Backends) -> Option<At> {
+    /// As [`Self::take`], of a packet.
+    #[inline(always)]
+    pub fn packet(&mut self, place: Place, packet: &Addressed<'_>, backends: &mut Backends) -> Option<At> {
+        self.place = place;
         let (key, side) = FlowKey::of(packet);
         let damage = if packet.sum == Sum::Wrong { self.senders.is_damage(packet) } else { Some(false) };
         if damage == Some(true) {
@@ -143,14 +155,18 @@ impl FlowIndex {
         side: usize,
         backends: &mut Backends,
     ) -> u32 {
-        if self.flows.get(self.latest as usize).is_some_and(|flow| flow.key == key) {
-            return self.latest;
+        let at = key.mixed() % LATEST;
+        let latest = self.latest.0.get(at).copied().unwrap_or_default();
+        if self.flows.get(latest as usize).is_some_and(|flow| flow.key == key) {
+            return latest;
         }
         let number = match self.number(key) {
             Some(number) => number,
             None => self.begin(key, place, packet, side, backends),
         };
-        self.latest = number;
+        if let Some(latest) = self.latest.0.get_mut(at) {
+            *latest = number;
+        }
         number
     }
 

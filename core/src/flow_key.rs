@@ -60,6 +60,14 @@ impl FlowKey {
         (FlowKey { low, high, ports, transport, domain }, usize::from(from_high))
     }
 
+    /// Some bits of it that differ between most flows of one capture. Whoever writes a capture may have them all alike.
+    #[inline]
+    pub fn mixed(&self) -> usize {
+        const MIX: u32 = 0x9e37_79b9;
+        let mixed = (self.low as u32 ^ self.ports).wrapping_mul(MIX) ^ (self.high as u32).wrapping_mul(MIX.rotate_left(7));
+        (mixed >> 16) as usize
+    }
+
     pub fn port(&self, side: usize) -> u16 {
         if side == 0 { (self.ports >> 16) as u16 } else { self.ports as u16 }
     }

@@ -84,11 +84,23 @@ pub enum Refused {
 #[inline]
 pub fn datagram(packet: PacketBytes<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
     match packet.bytes.first() {
-        Some(0x40..=0x4f) => ipv4(packet),
+        Some(0x40..=0x4f) => {
+            let (datagram, piece) = ipv4(packet)?;
+            if datagram.protocol == AUTHENTICATION && piece.is_none() { extensions(datagram) } else { Ok((datagram, piece)) }
+        }
         Some(0x60..=0x6f) => ipv6(packet),
         Some(_) => Err(Refused::NotIp),
         None => Err(short(packet)),
     }
+}
+
+/// The datagram in a packet of IPv4 that is no fragment, and has no header behind its own; nothing of any other.
+#[inline(always)]
+pub fn plain(packet: PacketBytes<'_>) -> Option<Datagram<'_>> {
+    if !matches!(packet.bytes.first(), Some(0x40..=0x4f)) {
+        return None;
+    }
+    ipv4(packet).ok().filter(|(datagram, piece)| piece.is_none() && datagram.protocol != AUTHENTICATION).map(|(datagram, _)| datagram)
 }
 
 /// Whether bytes that may be anything can be taken for an IP packet: what they say of their length fits.
@@ -111,14 +123,15 @@ fn short(packet: PacketBytes<'_>) -> Refused {
 }
 
 /// The part of a packet from `begin` to `end`, of which the latter may not have been captured.
-#[inline]
+#[inline(always)]
 fn part(packet: PacketBytes<'_>, begin: usize, end: usize) -> Result<PacketBytes<'_>, Refused> {
     let wire_len = end.checked_sub(begin).ok_or(Refused::Malformed)?;
     let bytes = packet.bytes.get(begin..end.min(packet.bytes.len())).ok_or_else(|| short(packet))?;
     Ok(PacketBytes { bytes, missing: wire_len - bytes.len() })
 }
 
-#[inline]
+/// With what stands behind its header, whatever it is.
+#[inline(always)]
 fn ipv4(packet: PacketBytes<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refused> {
     let header = packet.bytes.first_chunk::<IPV4_HEADER>().ok_or_else(|| short(packet))?;
     let [version, _, t0, t1, i0, i1, f0, f1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = *header;
@@ -145,9 +158,6 @@ fn ipv4(packet: PacketBytes<'_>) -> Result<(Datagram<'_>, Option<Piece>), Refuse
     };
     let (offset, more) = (u16::from_be_bytes([f0 & 0x1f, f1]), f0 & 0x20 != 0);
     let piece = (offset > 0 || more).then(|| Piece { offset: usize::from(offset) * 8, more });
-    if protocol == AUTHENTICATION && piece.is_none() {
-        return extensions(datagram);
-    }
     Ok((datagram, piece))
 }
 

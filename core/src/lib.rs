@@ -28,6 +28,7 @@ pub mod oddity;
 pub mod order;
 pub mod packets;
 pub mod pool;
+pub mod procedures;
 pub mod protocol;
 pub mod ring;
 pub mod rpc;

@@ -17,10 +17,10 @@ use crate::batch::{
     Copies, CopyRow, ExchangeRow, Exchanges, NO_NUMBER, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag,
 };
 use crate::bodies::Bodies;
-use crate::exchange::{Exchange, Fates, Path, XidKey};
+use crate::exchange::{Exchange, Fates, Path};
 use crate::gss::Gss;
 use crate::oddity::{Oddities, Place};
-use crate::pool::{ExchangeId, Pool};
+use crate::pool::{ExchangeId, Pool, XidKey};
 use crate::rpc::{self, Call, HEAD, RPCSEC_GSS, Record, Reply};
 use crate::select::RawMessage;
 use crate::shard::SHARDS;
@@ -221,7 +221,7 @@ impl Matcher {
     /// The call to which this xid is the reply.
     fn awaited(&self, path: &Path, xid: u32) -> Option<&Exchange> {
         let (client, server) = (path.to, path.from);
-        let mut chain = self.pool.chain(XidKey::of(client.address, server.address, xid)).map(|(_, known)| known);
+        let mut chain = self.pool.chain(self.pool.key(client.address, server.address, xid)).map(|(_, known)| known);
         chain.find(|known| !known.answered() && known.on(client, server, path.transport))
     }
 
@@ -230,7 +230,7 @@ impl Matcher {
         let layout = match rpc::parse(head, usize::MAX) {
             Some(rpc::Message::Call(call)) => self.bodies.layouts.find(call.prog, call.vers, call.proc).args,
             Some(rpc::Message::Reply(reply)) => {
-                let key = XidKey::of(path.to.address, path.from.address, reply.xid);
+                let key = self.pool.key(path.to.address, path.from.address, reply.xid);
                 self.pool.newest(key).and_then(|known| known.results)
             }
             None => None,
@@ -259,14 +259,14 @@ impl Matcher {
 
     /// Whether this body is longer than any of its layout. What RPCSEC_GSS wraps is longer by what it adds.
     #[inline]
-    fn is_too_long(&self, layout: Option<usize>, gss: Gss, body: Option<&[u8]>, record: &Record<'_>) -> bool {
+    fn is_too_long(&self, layout: Option<u16>, gss: Gss, body: Option<&[u8]>, record: &Record<'_>) -> bool {
         let (Some(layout), Some(body)) = (self.bodies.layout(layout), body) else { return false };
         gss == Gss::Bare && (body.len() + record.length).saturating_sub(record.data.len()) > layout.most
     }
 
     /// Returns the exchange's place and which copy of the call this is.
     fn call(&mut self, path: Path, call: &Call<'_>, layouts: Numbers, record: &Record<'_>) -> (ExchangeId, u16) {
-        let key = XidKey::of(path.from.address, path.to.address, call.xid);
+        let key = self.pool.key(path.from.address, path.to.address, call.xid);
         let args = Args { hash: self.hash(call, args_length(call, record)), layouts };
         match self.earlier(key, path, call, args.hash, record.place.time) {
             Earlier::ReplyFirst(at) => {
@@ -317,7 +317,7 @@ impl Matcher {
     /// Whether the same call goes to the same port, or to where the program is now. A program has moved when it answered at the
     /// first port once; another call with an xid, as scanners send it to every port, does not wait for that.
     fn may_be_resend(&self, known: &Exchange, path: Path, now: i64) -> bool {
-        let (row, port) = (&known.row, known.path.to.port);
+        let (row, port) = (&known.row, known.server_port);
         port == path.to.port
             || (now.saturating_sub(row.time) >= MOVED_NS && self.answering.knows((row.server, row.prog, port)))
     }
@@ -357,8 +357,7 @@ impl Matcher {
         let machine = credential.and_then(|(name, _)| self.bodies.machine(name)).unwrap_or(NO_STRING);
         let Some(known) = self.pool.get_mut(at) else { return };
         known.has_call = true;
-        known.path = path;
-        known.first_client_port = path.from.port;
+        known.go_by(path);
         known.last_sent = record.place.time;
         known.args_hash = known_args.hash;
         known.results = known_args.layouts.results;
@@ -420,7 +419,7 @@ impl Matcher {
         known.row.retransmits = known.row.retransmits.saturating_add(1);
         let copy = known.row.retransmits;
         known.last_sent = record.place.time;
-        known.path = path;
+        known.go_by(path);
         known.end = record.end;
         let Place { capture, frame, time } = record.place;
         let (rpc_status, status) = (NO_RPC_STATUS, NO_STATUS);
@@ -433,7 +432,7 @@ impl Matcher {
     /// Returns the exchange's place and which copy of its reply this is; nothing if the reply cannot be so long.
     fn reply(&mut self, path: Path, reply: &Reply<'_>, record: &Record<'_>) -> Option<(ExchangeId, u16)> {
         let (client, server) = (path.to, path.from);
-        let key = XidKey::of(client.address, server.address, reply.xid);
+        let key = self.pool.key(client.address, server.address, reply.xid);
         let mut answered = None;
         let mut others = Others::default();
         let mut waiting = None;
@@ -477,7 +476,7 @@ impl Matcher {
         (known.row.reply_capture, known.row.reply_frame, known.row.reply_time) = (capture, frame, time);
         known.row.reply_bytes = record.length as u32;
         if known.row.rpc_status == 0 {
-            self.answering.note((known.row.server, known.row.prog, known.path.to.port));
+            self.answering.note((known.row.server, known.row.prog, known.server_port));
         }
         self.queues.settled.push_back(at);
         self.queues.waiting = self.queues.waiting.saturating_sub(1);
@@ -499,14 +498,13 @@ impl Matcher {
         let at = self.pool.insert(key, reply.xid, path.back());
         let Some(known) = self.pool.get_mut(at) else { return at };
         let Place { capture, frame, time } = record.place;
-        known.first_client_port = path.to.port;
         let row = &mut known.row;
         (row.client_port, row.server_port) = (path.to.port, path.from.port);
         (row.capture, row.reply_capture, row.reply_frame) = (capture, capture, frame);
         (row.time, row.reply_time) = (time, time);
         row.reply_bytes = record.length as u32;
         row.rpc_status = reply.status.unwrap_or(NO_RPC_STATUS);
-        known.reply_first = Some(record.data.get(..HEAD).unwrap_or(record.data).into());
+        known.reply_first = Some(Box::new(record.data.get(..HEAD).unwrap_or(record.data).to_vec()));
         self.queues.settled.push_back(at);
         at
     }
@@ -530,8 +528,12 @@ impl Matcher {
     }
 
     fn await_reply(&mut self, at: ExchangeId) {
-        self.queues.unanswered.push_back(at);
-        self.queues.waiting += 1;
+        let Matcher { pool, queues, .. } = self;
+        while queues.unanswered.front().is_some_and(|at| pool.get(*at).is_none_or(Exchange::answered)) {
+            queues.unanswered.pop_front();
+        }
+        queues.unanswered.push_back(at);
+        queues.waiting += 1;
         while self.queues.waiting > MAX_UNANSWERED {
             let Some(oldest) = self.queues.unanswered.pop_front() else { break };
             if self.pool.get(oldest).is_some_and(|known| !known.answered()) {
@@ -612,7 +614,7 @@ impl Matcher {
     pub fn renumber(&mut self, exchange: impl Fn(u32) -> u32, flow: impl Fn(u32) -> u32) {
         for known in self.pool.iter_mut() {
             known.row.exchange = exchange(known.row.exchange);
-            (known.row.flow, known.path.flow) = (flow(known.row.flow), flow(known.path.flow));
+            (known.row.flow, known.flow) = (flow(known.row.flow), flow(known.flow));
         }
     }
 
@@ -654,7 +656,7 @@ impl Matcher {
 /// reply that refuses it, a client sends the call again on purpose: Linux with a new credential.
 fn has_crossed(known: &Exchange, path: Path, now: i64) -> bool {
     let since = now.saturating_sub(known.row.reply_time).saturating_abs();
-    known.row.rpc_status == 0 && known.path.flow == path.flow && now != NO_TIME && since <= CROSSED_NS
+    known.row.rpc_status == 0 && known.flow == path.flow && now != NO_TIME && since <= CROSSED_NS
 }
 
 /// Length of the arguments on the wire.

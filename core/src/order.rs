@@ -34,22 +34,19 @@ pub struct TimeOrder {
 }
 
 impl TimeOrder {
+    /// Whether a frame comes about the time of the one before, so that its time is right. Any other one is to be given to
+    /// [`Self::unusual`].
     #[inline(always)]
-    pub fn take(
-        &mut self,
-        frame: &CapturedFrame<'_>,
-        oddities: &mut Oddities,
-        sink: &mut impl FnMut(&CapturedFrame<'_>, &mut Oddities),
-    ) {
-        if self.held.is_empty() && self.before.is_some_and(|before| is_near(before, frame.time)) {
+    pub fn follows(&mut self, frame: &CapturedFrame<'_>) -> bool {
+        let follows = self.held.is_empty() && self.before.is_some_and(|before| is_near(before, frame.time));
+        if follows {
             self.before = Some(frame.time);
-            return sink(frame, oddities);
         }
-        self.unusual(frame, oddities, sink);
+        follows
     }
 
     #[cold]
-    fn unusual(
+    pub fn unusual(
         &mut self,
         frame: &CapturedFrame<'_>,
         oddities: &mut Oddities,
@@ -63,8 +60,7 @@ impl TimeOrder {
         if !second || self.held.iter().any(|first| is_near(first.time, frame.time)) {
             self.tell(frame.time, oddities, sink);
         }
-        if self.held.is_empty() && self.before.is_some_and(|before| is_near(before, frame.time)) {
-            self.before = Some(frame.time);
+        if self.follows(frame) {
             return sink(frame, oddities);
         }
         let CapturedFrame { number, time, interface, link_type, data, wire_len } = *frame;
@@ -147,7 +143,11 @@ mod tests {
         let mut sink = |frame: &CapturedFrame<'_>, _: &mut Oddities| told.push(frame.time);
         for (time, number) in times.iter().zip(1..) {
             let frame = CapturedFrame { number, time: *time, interface: 0, link_type: 1, data: &[], wire_len: 0 };
-            order.take(&frame, &mut oddities, &mut sink);
+            if order.follows(&frame) {
+                sink(&frame, &mut oddities);
+            } else {
+                order.unusual(&frame, &mut oddities, &mut sink);
+            }
         }
         order.end(&mut oddities, &mut sink);
         told

@@ -54,6 +54,14 @@ pub enum Content<'a> {
     Frame(&'a CapturedFrame<'a>, Option<Key>),
 }
 
+/// Where frames go.
+pub trait Sink {
+    /// What nearly all frames hold.
+    fn packet(&mut self, place: Place, packet: &Addressed<'_>);
+    /// Whatever it is.
+    fn other(&mut self, place: Place, content: Content<'_>);
+}
+
 pub struct PacketReader {
     reader: Reader,
     order: TimeOrder,
@@ -95,20 +103,26 @@ impl PacketReader {
     }
 
     /// More bytes of this file, or none when it has ended: all by one way, of which the compiler makes one loop.
-    pub fn read(&mut self, data: Option<&[u8]>, sink: &mut impl FnMut(Place, Content<'_>)) -> Result<(), NotACapture> {
+    pub fn read(&mut self, data: Option<&[u8]>, sink: &mut impl Sink) -> Result<(), NotACapture> {
         let PacketReader { reader, order, frames, oddities } = self;
-        let mut take = |frame: &CapturedFrame<'_>, oddities: &mut Oddities| frames.take(frame, oddities, sink);
-        let result = reader.read(data, &mut |frame, oddities| order.take(&frame, oddities, &mut take), oddities);
+        let mut in_order = |frame: CapturedFrame<'_>, oddities: &mut Oddities| {
+            if order.follows(&frame) {
+                frames.take(&frame, oddities, sink);
+            } else {
+                order.unusual(&frame, oddities, &mut |frame, oddities| frames.take_late(frame, oddities, sink));
+            }
+        };
+        let result = reader.read(data, &mut in_order, oddities);
         if data.is_none() {
-            order.end(oddities, &mut take);
+            order.end(oddities, &mut |frame, oddities| frames.take_late(frame, oddities, sink));
         }
         result
     }
 
     /// Hands out a frame whose time waits for that of the next one.
-    pub fn release(&mut self, sink: &mut impl FnMut(Place, Content<'_>)) {
+    pub fn release(&mut self, sink: &mut impl Sink) {
         let PacketReader { order, frames, oddities, .. } = self;
-        order.release(oddities, &mut |frame, oddities| frames.take(frame, oddities, sink));
+        order.release(oddities, &mut |frame, oddities| frames.take_late(frame, oddities, sink));
     }
 
     /// The interface of this file with this number.
@@ -153,36 +167,55 @@ impl PacketReader {
 }
 
 impl FrameParser {
-    #[inline]
-    fn take(&mut self, frame: &CapturedFrame<'_>, oddities: &mut Oddities, sink: &mut impl FnMut(Place, Content<'_>)) {
+    #[inline(always)]
+    fn take(&mut self, frame: &CapturedFrame<'_>, oddities: &mut Oddities, sink: &mut impl Sink) {
         let FrameParser { network, capture, domain, locals, wanted, raw, whole, unreadable } = self;
         count(capture, frame);
         let place = Place { capture: capture.capture, frame: frame.number, time: frame.time };
         oddities.place = place;
         if std::mem::replace(unreadable, oddities.unreadable) != oddities.unreadable {
-            sink(place, Content::Damaged(None));
+            sink.other(place, Content::Damaged(None));
         }
         if !wanted.is_empty() && wanted.contains(&(place.capture, place.frame)) {
             raw.push(RawFrame::of(frame, place));
         }
         let interface = *domain << 16 | (frame.interface & 0xffff);
         let way = link::way(frame.link_type, frame.data);
-        let unreadable = network.datagram(frame, oddities, &mut |datagram, oddities| {
-            if datagram.header == Sum::Wrong {
-                let packet = has_ports(datagram).then(|| packet(datagram, interface, Sum::Unknown));
-                return sink(place, Content::Damaged(packet.as_ref()));
-            }
+        let mut note = |datagram: &Datagram<'_>, oddities: &mut Oddities| {
             if let Some(way) = way {
                 note_local(locals, way, (place.capture, frame.interface, datagram.src), oddities);
             }
-            transport(datagram, interface, &mut |seen| sink(place, seen));
-        });
-        if unreadable {
-            sink(place, Content::Damaged(None));
+        };
+        if let Some(datagram) = network.plain(frame) {
+            note(&datagram, oddities);
+            if is_segment(&datagram) {
+                sink.packet(place, &packet(&datagram, interface, sum(&datagram)));
+            } else {
+                transport(&datagram, interface, &mut |seen| sink.other(place, seen));
+            }
+        } else {
+            let unreadable = network.datagram(frame, oddities, &mut |datagram, oddities| {
+                if datagram.header == Sum::Wrong {
+                    let packet = has_ports(datagram).then(|| packet(datagram, interface, Sum::Unknown));
+                    return sink.other(place, Content::Damaged(packet.as_ref()));
+                }
+                note(datagram, oddities);
+                transport(datagram, interface, &mut |seen| sink.other(place, seen));
+            });
+            if unreadable {
+                sink.other(place, Content::Damaged(None));
+            }
         }
         if *whole {
-            sink(place, Content::Frame(frame, network.fragment.take()));
+            sink.other(place, Content::Frame(frame, network.fragment.take()));
         }
+    }
+
+    /// As [`Self::take`], of a frame that waited for another one.
+    #[cold]
+    #[inline(never)]
+    fn take_late(&mut self, frame: &CapturedFrame<'_>, oddities: &mut Oddities, sink: &mut impl Sink) {
+        self.take(frame, oddities, sink);
     }
 }
 
@@ -220,7 +253,13 @@ fn count(row: &mut CaptureRow, frame: &CapturedFrame<'_>) {
     row.last = row.last.max(frame.time);
 }
 
-#[inline]
+/// A TCP segment with its header.
+#[inline(always)]
+fn is_segment(datagram: &Datagram<'_>) -> bool {
+    datagram.protocol == TCP && has_header(datagram) && has_ports(datagram)
+}
+
+#[inline(never)]
 fn transport(datagram: &Datagram<'_>, domain: u32, sink: &mut impl FnMut(Content<'_>)) {
     match datagram.protocol {
         TCP if !has_header(datagram) => {

@@ -1,27 +1,72 @@
 //! The exchanges in reach, found by client, server and xid: those that share all three are a chain, the newest first.
 
-use hashbrown::hash_map::Entry;
-use hashbrown::{DefaultHashBuilder, HashMap};
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 use slotmap::{DefaultKey, SlotMap};
 
-use crate::exchange::{Exchange, Path, XidKey};
+use crate::exchange::{Exchange, Path};
 
 /// An exchange's place, which none that comes later has.
 pub type ExchangeId = DefaultKey;
 
+/// Client and server in one word, the xid, and the hash of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct XidKey {
+    ends: u64,
+    xid: u32,
+    hash: u64,
+}
+
+impl XidKey {
+    fn is_of(&self, exchange: &Exchange) -> bool {
+        let row = &exchange.row;
+        row.xid == self.xid && ends(row.client, row.server) == self.ends
+    }
+}
+
+fn ends(client: u32, server: u32) -> u64 {
+    u64::from(client) << 32 | u64::from(server)
+}
+
 #[derive(Default)]
 pub struct Pool {
     exchanges: SlotMap<ExchangeId, Exchange>,
-    newest: HashMap<XidKey, ExchangeId, DefaultHashBuilder>,
+    /// By client, server and xid, which stand in the exchange alone.
+    newest: HashTable<ExchangeId>,
+    hasher: DefaultHashBuilder,
     pub next_number: u32,
 }
 
 impl Pool {
+    #[inline]
+    pub fn key(&self, client: u32, server: u32, xid: u32) -> XidKey {
+        let ends = ends(client, server);
+        XidKey { ends, xid, hash: self.hasher.hash_one((ends, xid)) }
+    }
+
+    fn key_of(&self, exchange: &Exchange) -> XidKey {
+        self.key(exchange.row.client, exchange.row.server, exchange.row.xid)
+    }
+
     /// Begins an exchange; `path` as its call goes.
     pub fn insert(&mut self, key: XidKey, xid: u32, path: Path) -> ExchangeId {
-        let Pool { exchanges, newest, next_number } = self;
-        let number = std::mem::replace(next_number, next_number.wrapping_add(1));
-        exchanges.insert_with_key(|at| Exchange { older: newest.insert(key, at), ..Exchange::new(number, xid, path) })
+        let number = self.next_number;
+        self.next_number = number.wrapping_add(1);
+        let at = self.exchanges.insert(Exchange::new(number, xid, path));
+        let Pool { exchanges, newest, hasher, .. } = self;
+        let known = newest.find_mut(key.hash, |at| exchanges.get(*at).is_some_and(|known| key.is_of(known)));
+        if let Some(newest) = known {
+            let older = std::mem::replace(newest, at);
+            if let Some(exchange) = exchanges.get_mut(at) {
+                exchange.older = Some(older);
+            }
+        } else {
+            newest.insert_unique(key.hash, at, |at| {
+                exchanges.get(*at).map_or(0, |known| hasher.hash_one((ends(known.row.client, known.row.server), known.row.xid)))
+            });
+        }
+        at
     }
 
     #[inline]
@@ -34,15 +79,20 @@ impl Pool {
         self.exchanges.get_mut(at)
     }
 
+    #[inline]
+    fn newest_at(&self, key: XidKey) -> Option<ExchangeId> {
+        self.newest.find(key.hash, |at| self.get(*at).is_some_and(|known| key.is_of(known))).copied()
+    }
+
     pub fn newest(&self, key: XidKey) -> Option<&Exchange> {
-        self.newest.get(&key).and_then(|at| self.get(*at))
+        self.newest_at(key).and_then(|at| self.get(at))
     }
 
     /// Those of one client, server and xid, the newest first.
+    #[inline]
     pub fn chain(&self, key: XidKey) -> impl Iterator<Item = (ExchangeId, &Exchange)> {
         let found = |at: ExchangeId| self.get(at).map(|known| (at, known));
-        let first = self.newest.get(&key).copied().and_then(found);
-        std::iter::successors(first, move |(_, known)| known.older.and_then(found))
+        std::iter::successors(self.newest_at(key).and_then(found), move |(_, known)| known.older.and_then(found))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (ExchangeId, &Exchange)> {
@@ -56,21 +106,18 @@ impl Pool {
     /// Takes an exchange out.
     #[inline]
     pub fn remove(&mut self, at: ExchangeId) {
-        if let Some(gone) = self.exchanges.remove(at) {
-            self.unlink(gone.key(), at, gone.older);
+        let Some((key, older)) = self.get(at).map(|gone| (self.key_of(gone), gone.older)) else { return };
+        match (self.newest.find_entry(key.hash, |newest| *newest == at), older) {
+            (Ok(mut newest), Some(older)) => *newest.get_mut() = older,
+            (Ok(newest), None) => drop(newest.remove()),
+            (Err(_), _) => self.pass_over(key, at, older),
         }
+        self.exchanges.remove(at);
     }
 
-    fn unlink(&mut self, key: XidKey, at: ExchangeId, older: Option<ExchangeId>) {
-        if let Entry::Occupied(mut newest) = self.newest.entry(key)
-            && *newest.get() == at
-        {
-            match older {
-                Some(older) => *newest.get_mut() = older,
-                None => drop(newest.remove()),
-            }
-            return;
-        }
+    /// What came after this one of the chain comes after the one before it.
+    #[cold]
+    fn pass_over(&mut self, key: XidKey, at: ExchangeId, older: Option<ExchangeId>) {
         let newer = self.chain(key).find(|(_, known)| known.older == Some(at)).map(|(newer, _)| newer);
         if let Some(known) = newer.and_then(|newer| self.get_mut(newer)) {
             known.older = older;

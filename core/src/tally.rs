@@ -8,14 +8,17 @@
 //! Of some procedures it matters what they were done to. Those that succeed are summed by the handle that is their first
 //! argument, too, whether they are listed or not, with the lowest and the highest byte of the file that they name.
 
+use std::hash::BuildHasher;
+
 use hashbrown::hash_map::Entry;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::batch::{
     AccessRow, Accesses, ExchangeRow, Latencies, LatencyRow, NO_STATUS, NO_TIME, Tallies, TallyRow,
     exchange_flag as flag,
 };
 use crate::oddity::Oddities;
+use crate::procedures::{ByProcedure, Procedure};
 use crate::rpc::word;
 use crate::shard::SHARDS;
 use crate::strings::NO_STRING;
@@ -36,15 +39,14 @@ const MAX_ACCESSES: usize = (1 << 18) / SHARDS;
 /// Handles longer than this are none: NFS knows 64 bytes at most, or 128.
 const MAX_HANDLE: usize = 128;
 
-type Procedure = (u32, u32, u32);
-
 /// Which procedures are counted, and how slow an exchange must be to be listed.
 #[derive(Clone, Debug, Default)]
 pub struct Fold {
-    pub procedures: HashSet<Procedure>,
+    /// Each has a number.
+    pub procedures: ByProcedure<usize>,
     pub slow_ns: i64,
     /// Procedures that are counted by handle.
-    pub by_handle: HashMap<Procedure, Arguments>,
+    pub by_handle: ByProcedure<Arguments>,
 }
 
 /// Where a procedure's arguments have what it is done to: the handle of a file comes first.
@@ -90,7 +92,7 @@ impl Arguments {
 impl Fold {
     /// The handle in these arguments, if it matters, and which bytes of that file; nothing where they are no bytes.
     pub fn target<'a>(&self, procedure: Procedure, args: &'a [u8]) -> Option<(&'a [u8], ByteRange)> {
-        let at = self.by_handle.get(&procedure)?;
+        let at = self.by_handle.get(procedure)?;
         let (from, length) = if at.handle == 0 { (4, word(args, 0)? as usize) } else { (0, at.handle) };
         let rest = args.get(from..)?;
         let handle = rest.get(..length).filter(|handle| handle.len() <= MAX_HANDLE)?;
@@ -99,15 +101,74 @@ impl Fold {
     }
 }
 
-type Key = (u16, u32, u32, u8, Procedure, i32, u32, i64);
+/// What a sum is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key {
+    capture: u16,
+    client: u32,
+    server: u32,
+    transport: u8,
+    procedure: Procedure,
+    status: i32,
+    machine: u32,
+    interval: i64,
+}
+
+/// Sums that were found last, by a part of their key, each in one possible place.
+const LATEST: usize = 1 << 8;
+
 /// Client, server, handle.
 type AccessKey = (u32, u32, u32);
+
+/// Sums by their keys.
+struct Sums {
+    rows: Vec<(Key, TallyRow)>,
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    latest: [u32; LATEST],
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Sums { rows: Vec::new(), index: HashTable::new(), hasher: DefaultHashBuilder::default(), latest: [0; LATEST] }
+    }
+}
+
+impl Sums {
+    /// Where a sum is.
+    #[inline]
+    fn find(&mut self, key: &Key) -> Option<usize> {
+        let part = key.client ^ key.procedure.2.rotate_left(4) ^ (key.status.cast_unsigned() << 2);
+        let latest = self.latest.get_mut(part as usize % LATEST)?;
+        if self.rows.get(*latest as usize).is_none_or(|(known, _)| known != key) {
+            let is_it = |at: &u32| self.rows.get(*at as usize).is_some_and(|(known, _)| known == key);
+            *latest = *self.index.find(self.hasher.hash_one(key), is_it)?;
+        }
+        Some(*latest as usize)
+    }
+
+    #[cold]
+    fn begin(&mut self, key: Key, row: TallyRow) -> usize {
+        let Sums { rows, index, hasher, .. } = self;
+        let at = rows.len();
+        rows.push((key, row));
+        let hash = |at: &u32| rows.get(*at as usize).map_or(0, |(key, _)| hasher.hash_one(key));
+        index.insert_unique(hasher.hash_one(key), at as u32, hash);
+        at
+    }
+
+    fn take(&mut self) -> Vec<(Key, TallyRow)> {
+        self.index.clear();
+        std::mem::take(&mut self.rows)
+    }
+}
 
 #[derive(Default)]
 pub struct Counts {
     pub fold: Fold,
-    tallies: HashMap<Key, TallyRow>,
-    latencies: HashMap<(u32, u32, u32, u16), u64>,
+    sums: Sums,
+    /// How many exchanges there were of each class, by the number of their procedure.
+    latencies: Vec<Vec<u64>>,
     /// The shard at hand.
     pub shard: usize,
     listed: [HashMap<(u32, u32, u32, i32), u32>; SHARDS],
@@ -127,9 +188,8 @@ impl Counts {
     /// Counts an exchange, or returns false: it is to be listed.
     pub fn count(&mut self, row: &ExchangeRow, oddities: &mut Oddities) -> bool {
         let procedure = (row.prog, row.vers, row.proc);
-        if row.reply_frame == 0 || !self.fold.procedures.contains(&procedure) {
-            return false;
-        }
+        let number = self.fold.procedures.get(procedure).filter(|_| row.reply_frame != 0).copied();
+        let Some(number) = number else { return false };
         let latency = row.reply_time.saturating_sub(row.time);
         let ordinary = row.rpc_status == 0
             && row.retransmits == 0
@@ -141,6 +201,7 @@ impl Counts {
             return false;
         }
         self.add(procedure, latency as u64, row);
+        self.add_latency(number, class(latency as u64));
         true
     }
 
@@ -199,29 +260,18 @@ impl Counts {
     }
 
     fn add(&mut self, (prog, vers, proc): Procedure, latency: u64, row: &ExchangeRow) {
-        let interval = interval(row.time);
-        let procedure = (prog, vers, proc);
-        let key = (row.capture, row.client, row.server, row.transport, procedure, row.status, row.machine, interval);
-        if self.tallies.len() >= MAX_TALLIES && !self.tallies.contains_key(&key) {
-            self.turn();
-        }
-        let tally = self.tallies.entry(key).or_insert_with(|| TallyRow {
+        let key = Key {
             capture: row.capture,
             client: row.client,
             server: row.server,
             transport: row.transport,
-            prog,
-            vers,
-            proc,
+            procedure: (prog, vers, proc),
             status: row.status,
             machine: row.machine,
-            interval,
-            first: row.time,
-            first_frame: row.call_frame,
-            last: row.time,
-            latency_min: u64::MAX,
-            ..TallyRow::default()
-        });
+            interval: interval(row.time),
+        };
+        let at = self.sums.find(&key).unwrap_or_else(|| self.begin(key, row));
+        let Some((_, tally)) = self.sums.rows.get_mut(at) else { return };
         tally.exchanges += 1;
         if row.time < tally.first {
             (tally.first, tally.first_frame) = (row.time, row.call_frame);
@@ -234,11 +284,50 @@ impl Counts {
         tally.reply_bytes += u64::from(row.reply_bytes);
         tally.cut += u32::from(row.flags & (flag::CALL_CUT | flag::REPLY_CUT) != 0);
         tally.encrypted += u32::from(row.flags & flag::ENCRYPTED != 0);
-        *self.latencies.entry((prog, vers, proc, class(latency))).or_insert(0) += 1;
+    }
+
+    #[cold]
+    fn begin(&mut self, key: Key, row: &ExchangeRow) -> usize {
+        if self.sums.rows.len() >= MAX_TALLIES {
+            self.turn();
+        }
+        let (prog, vers, proc) = key.procedure;
+        let sum = TallyRow {
+            capture: row.capture,
+            client: row.client,
+            server: row.server,
+            transport: row.transport,
+            prog,
+            vers,
+            proc,
+            status: row.status,
+            machine: row.machine,
+            interval: key.interval,
+            first: row.time,
+            first_frame: row.call_frame,
+            last: row.time,
+            latency_min: u64::MAX,
+            ..TallyRow::default()
+        };
+        self.sums.begin(key, sum)
+    }
+
+    #[inline]
+    fn add_latency(&mut self, procedure: usize, class: u16) {
+        if self.latencies.len() <= procedure {
+            self.latencies.resize(procedure + 1, Vec::new());
+        }
+        let Some(classes) = self.latencies.get_mut(procedure) else { return };
+        if classes.len() <= usize::from(class) {
+            classes.resize(usize::from(class) + 1, 0);
+        }
+        if let Some(exchanges) = classes.get_mut(usize::from(class)) {
+            *exchanges += 1;
+        }
     }
 
     fn turn(&mut self) {
-        let mut sums: Vec<_> = self.tallies.drain().collect();
+        let mut sums = self.sums.take();
         sums.sort_unstable_by_key(|(key, row)| (row.interval, row.first, *key));
         sums.into_iter().for_each(|(_, row)| self.rows.push(row));
     }
@@ -252,11 +341,14 @@ impl Counts {
 
     pub fn take(&mut self) -> (Tallies, Latencies) {
         self.turn();
-        let mut classes: Vec<_> = self.latencies.drain().collect();
-        classes.sort_unstable();
+        let mut procedures: Vec<_> = self.fold.procedures.iter().collect();
+        procedures.sort_unstable();
         let mut latencies = Latencies::default();
-        for ((prog, vers, proc, class), exchanges) in classes {
-            latencies.push(LatencyRow { prog, vers, proc, latency: value(class), exchanges });
+        for ((prog, vers, proc), number) in procedures {
+            let classes = self.latencies.get_mut(*number).map(std::mem::take).unwrap_or_default();
+            for (class, exchanges) in (0..).zip(classes).filter(|(_, exchanges)| *exchanges > 0) {
+                latencies.push(LatencyRow { prog, vers, proc, latency: value(class), exchanges });
+            }
         }
         (self.rows.take(), latencies.take())
     }
@@ -358,9 +450,9 @@ mod tests {
         let (mut counts, mut oddities) = (counts(), Oddities::default());
         let of = |machine: u32| ExchangeRow { machine, ..answered(0, 0) };
         (0..32_768).chain(0..1).for_each(|machine| assert!(counts.count(&of(machine), &mut oddities)));
-        assert_eq!((counts.rows.count(), counts.tallies.len()), (0, 32_768));
+        assert_eq!((counts.rows.count(), counts.sums.rows.len()), (0, 32_768));
         counts.count(&of(32_768), &mut oddities);
-        assert_eq!((counts.rows.count(), counts.tallies.len()), (32_768, 1));
+        assert_eq!((counts.rows.count(), counts.sums.rows.len()), (32_768, 1));
     }
 
     #[test]

@@ -64,6 +64,20 @@ impl Network {
         Network::default()
     }
 
+    /// The datagram of a frame in which there is nothing else to see: no tunnel, no fragment, no wrong checksum. Any other
+    /// frame is to be given to [`Self::datagram`].
+    #[inline(always)]
+    pub fn plain<'a>(&mut self, frame: &CapturedFrame<'a>) -> Option<Datagram<'a>> {
+        let missing = (frame.wire_len as usize).saturating_sub(frame.data.len());
+        let packet = link::packet(frame.link_type, PacketBytes { bytes: frame.data, missing })?;
+        let datagram = ip::plain(packet)?;
+        let plain = !may_be_tunnel(&datagram) && datagram.header != Sum::Wrong;
+        if plain {
+            self.headers.right(u32::from(datagram.header == Sum::Right));
+        }
+        plain.then_some(datagram)
+    }
+
     /// Peels link, tunnels and IP layers off a frame and hands out its innermost complete datagram: none while fragments are
     /// missing. One whose header is `Wrong` is damaged: it says something else than what was sent. Returns whether there was a
     /// packet of which nothing can be said.

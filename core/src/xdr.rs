@@ -5,9 +5,8 @@
 //! layout leaves the rest null: cut where the capture is to blame, an oddity where the message is. Values that a declaration
 //! does not know are kept and reported.
 
-use hashbrown::HashMap;
-
 use crate::oddity::Oddities;
+use crate::procedures::ByProcedure;
 use crate::rpc::word;
 use crate::strings::{NO_STRING, Strings};
 
@@ -393,30 +392,31 @@ impl Table {
 #[derive(Default)]
 pub struct Layouts {
     layouts: Vec<Layout>,
-    index: HashMap<(u32, u32, u32), Numbers>,
+    index: ByProcedure<Numbers>,
 }
 
 /// The numbers of the layouts of one procedure, to [`Layouts::get`] them by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
-    pub args: Option<usize>,
-    pub results: Option<usize>,
+    pub args: Option<u16>,
+    pub results: Option<u16>,
 }
 
 impl Layouts {
     pub fn add(&mut self, prog: u32, vers: u32, proc: u32, reply: bool, layout: Layout) {
-        let numbers = self.index.entry((prog, vers, proc)).or_default();
-        *(if reply { &mut numbers.results } else { &mut numbers.args }) = Some(self.layouts.len());
+        if let Some(numbers) = self.index.entry((prog, vers, proc), |_| Numbers::default()) {
+            *(if reply { &mut numbers.results } else { &mut numbers.args }) = u16::try_from(self.layouts.len()).ok();
+        }
         self.layouts.push(layout);
     }
 
     pub fn find(&self, prog: u32, vers: u32, proc: u32) -> Numbers {
-        self.index.get(&(prog, vers, proc)).copied().unwrap_or_default()
+        self.index.get((prog, vers, proc)).copied().unwrap_or_default()
     }
 
     #[inline]
-    pub fn get(&self, number: Option<usize>) -> Option<&Layout> {
-        number.and_then(|at| self.layouts.get(at))
+    pub fn get(&self, number: Option<u16>) -> Option<&Layout> {
+        number.and_then(|at| self.layouts.get(usize::from(at)))
     }
 }
 
@@ -535,7 +535,9 @@ impl Machine<'_, '_> {
                 }
                 Op::Enum { column, values } => {
                     let value = self.word()?;
-                    if !values.is_empty() && values.binary_search(&value).is_err() {
+                    // The lowest is success, or granted, which nearly all are.
+                    let known = values.first().is_none_or(|first| *first == value);
+                    if !known && values.binary_search(&value).is_err() {
                         self.run.oddities.push("xdr-enum", u64::from(value));
                     }
                     self.set(*column, u64::from(value));
