@@ -1,4 +1,8 @@
-"""Rows of a decoder as Arrow tables, and back: columns as they are, fields that a message lacks as nulls."""
+"""Rows of a decoder as Arrow tables, and back: columns as they are, fields that a message lacks as nulls.
+
+They travel as one stream of Arrow, compressed as a whole, so that what describes the tables takes no room either. Tables
+without rows stay behind, and so do those that only a decoder which is still reading asks for.
+"""
 
 from __future__ import annotations
 
@@ -11,40 +15,72 @@ from nfsrpc._core import Decoder
 from nfsrpc.extras import extra
 from nfsrpc.reading import Batch
 
-ArrowTable: TypeAlias = Any  # pyarrow.Table
+ArrowTable: TypeAlias = Any  # pyarrow.RecordBatch: a table of one piece
 
 LISTS = ("capture_formats", "interfaces", "locals")  # short ones: a row per file or interface
 SELECTED = ("messages", "frames", "packets")  # of frames that were asked for: a fleet asks for none
+READING = ("counted_owners", "earlier_owners")  # of sessions that left, for what the decoder reads next
 DECODED = "decoded."
+NAME = b"table"
+CODEC = "zstd"
 
 
 def to_arrow(batch: Batch) -> tuple[dict[str, ArrowTable], dict[str, list[Any]]]:
-    """The tables of a batch, and its short lists."""
+    """The tables of a batch that have rows, and its short lists."""
     pa = pyarrow()
-    fixed = {name: columns for name, columns in batch.items() if isinstance(columns, dict) and name not in SELECTED}
-    decoded = fixed.pop("decoded")
-    tables = {name: table(columns) for name, columns in fixed.items()}
-    tables |= {DECODED + name: table(columns) for name, columns in decoded.items()}
+    left_out = (*SELECTED, *READING, "decoded")
+    named = {name: columns for name, columns in batch.items() if isinstance(columns, dict) and name not in left_out}
+    named |= {DECODED + name: columns for name, columns in batch["decoded"].items()}
+    tables = {name: table(columns) for name, columns in named.items()}
     texts, domains = zip(*batch["addresses"], strict=True) if batch["addresses"] else ((), ())
-    tables["addresses"] = pa.table({"address": pa.array(texts, pa.string()), "domain": pa.array(domains, pa.uint32())})
-    tables["strings"] = pa.table({"string": pa.array(batch["strings"], pa.large_binary())})
-    return tables, {name: list(map(plain, batch[name])) for name in LISTS}
+    addresses = {"address": pa.array(texts, pa.string()), "domain": pa.array(domains, pa.uint32())}
+    tables["addresses"] = pa.record_batch(addresses)
+    tables["strings"] = pa.record_batch({"string": pa.array(batch["strings"], pa.large_binary())})
+    lists = {name: list(map(plain, batch[name])) for name in LISTS}
+    return {name: each for name, each in tables.items() if len(each)}, lists
 
 
 def from_arrow(tables: Mapping[str, ArrowTable], lists: Mapping[str, list[Any]]) -> Batch:
-    """The batch that these tables were made of."""
-    fixed = {name: each for name, each in tables.items() if "." not in name}
-    addresses, strings = fixed.pop("addresses"), fixed.pop("strings")
-    batch: Batch = Decoder([], []).drain() | {name: columns(each) for name, each in fixed.items()}
-    named = {name.removeprefix(DECODED): each for name, each in tables.items() if name.startswith(DECODED)}
-    batch["decoded"] = {name: columns(each) for name, each in named.items()}
-    batch["addresses"] = list(zip(addresses["address"].to_pylist(), addresses["domain"].to_pylist(), strict=True))
-    batch["strings"] = strings["string"].to_pylist()
+    """The batch that these tables were made of, without the tables of fields that no message has."""
+    batch: Batch = Decoder([], []).drain()
+    for name, each in tables.items():
+        if name == "addresses":
+            batch[name] = list(zip(*(column.to_pylist() for column in each.columns), strict=True))
+        elif name == "strings":
+            batch[name] = each["string"].to_pylist()
+        elif name.startswith(DECODED):
+            batch["decoded"][name.removeprefix(DECODED)] = columns(each)
+        else:
+            batch[name] = columns(each)
     return batch | {
         "capture_formats": list(lists["capture_formats"]),
         "interfaces": [dict(row) for row in lists["interfaces"]],
         "locals": [tuple(row) for row in lists["locals"]],
     }
+
+
+def packed(tables: Mapping[str, ArrowTable]) -> bytes:
+    """The tables as one compressed stream."""
+    pa = pyarrow()
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, CODEC) as stream:
+        for name, each in tables.items():
+            each = each.replace_schema_metadata({NAME: name})
+            with pa.ipc.new_stream(stream, each.schema) as writer:
+                writer.write_batch(each)
+    return bytes(sink.getvalue())
+
+
+def unpacked(stream: bytes) -> dict[str, ArrowTable]:
+    """The tables of a stream that `packed` has made."""
+    pa = pyarrow()
+    with pa.CompressedInputStream(pa.BufferReader(stream), CODEC) as compressed:
+        source = pa.BufferReader(compressed.read())
+    tables = {}
+    while source.tell() < source.size():
+        (each,) = pa.ipc.open_stream(source)
+        tables[each.schema.metadata[NAME].decode()] = each.replace_schema_metadata(None)
+    return tables
 
 
 def table(columns: Mapping[str, Any]) -> ArrowTable:
@@ -53,24 +89,22 @@ def table(columns: Mapping[str, Any]) -> ArrowTable:
     for name, column in columns.items():
         values, valid = column if isinstance(column, tuple) else (column, None)
         arrays[name] = pa.array(values, mask=None if valid is None else ~valid)
-    return pa.table(arrays)
+    return pa.record_batch(arrays)
 
 
 def columns(table: ArrowTable) -> dict[str, Any]:
-    return {name: column(table[name].combine_chunks()) for name in table.column_names}
+    return {name: column(array) for name, array in zip(table.schema.names, table.columns, strict=True)}
 
 
 def column(array: Any) -> Any:
     """A column of numpy; with its mask where the core gives one; a list for text."""
-    pa = pyarrow()
-    if pa.types.is_string(array.type):
+    kind = str(array.type)
+    if kind == "string":
         return array.to_pylist()
     if not array.null_count:
         return array.to_numpy(zero_copy_only=False)
-    valid = array.is_valid().to_numpy(zero_copy_only=False)
-    return array.fill_null(False if pa.types.is_boolean(array.type) else 0).to_numpy(
-        zero_copy_only=False
-    ), valid.astype(np.bool_)
+    valid: Any = array.is_valid().to_numpy(zero_copy_only=False)
+    return array.fill_null(False if kind == "bool" else 0).to_numpy(zero_copy_only=False), valid.astype(np.bool_)
 
 
 def plain(row: Any) -> Any:

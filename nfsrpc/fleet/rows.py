@@ -2,19 +2,22 @@
 
 A node's captures are a ring, or several places on it (its loopback beside its network card): vantages, as reading.py
 finds them. What is healthy and over has left already, as in `analyze`. Files are numbered, and loopbacks told apart,
-by node: joining makes both unique in the fleet.
+by node: joining makes both unique in the fleet. They are held as they travel, and unpacked where they are judged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from nfsrpc._core import Decoder
 from nfsrpc.columns import Mask, isin
 from nfsrpc.decode import EVERYWHERE
-from nfsrpc.fleet.arrow import ArrowTable, from_arrow, to_arrow
+from nfsrpc.fleet.arrow import from_arrow, packed, to_arrow, unpacked
+from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.reading import Batch, Vantage, VantageBatches, prepared
 from nfsrpc.sessions.batches import joined_batches
@@ -31,8 +34,12 @@ class VantageRows(NamedTuple):
     """The rows of one capture point."""
 
     files: list[int]  # of the node's
-    tables: dict[str, ArrowTable]
+    stream: bytes  # its tables, packed
     lists: dict[str, list[Any]]
+
+    @property
+    def batch(self) -> Batch:
+        return from_arrow(unpacked(self.stream), self.lists)
 
 
 class NodeRows(NamedTuple):
@@ -43,16 +50,13 @@ class NodeRows(NamedTuple):
     vantages: list[VantageRows]
     damages: dict[int, str]
     skipped: list[tuple[str, str, str]]  # files that could not be read: name, reason, remedy
-
-    @property
-    def rows(self) -> int:
-        """The rows that judging works on."""
-        return sum(len(vantage.tables["exchanges"]) + len(vantage.tables["flows"]) for vantage in self.vantages)
+    rows: int = 0  # that judging works on
+    pairs: frozenset[tuple[str, str]] = frozenset()  # of hosts that call each other, by address, without loopbacks
 
     @property
     def size(self) -> int:
-        """Bytes in memory."""
-        return sum(table.nbytes for vantage in self.vantages for table in vantage.tables.values())
+        """Bytes in memory, and on the way to another worker."""
+        return sum(len(vantage.stream) for vantage in self.vantages)
 
 
 def rows_of(name: str, captures: Sequence[Capture]) -> NodeRows:
@@ -62,32 +66,33 @@ def rows_of(name: str, captures: Sequence[Capture]) -> NodeRows:
         reading = prepared(captures, WANTED, counting=COUNTING, jobs=1, others=True)()
     except SourceError as error:
         return NodeRows(name, [], [], {}, [described(error)])
-    vantages = []
+    vantages, rows, pairs = [], 0, set[tuple[str, str]]()
     for vantage in reading.vantages:
-        tables, lists = to_arrow(joined_batches(vantage.close()))
-        vantages.append(VantageRows(vantage.files, tables, lists))
+        batch = joined_batches(vantage.close())
         vantage.batches.clear()
-    files = [str(file) for file in reading.files]
-    return NodeRows(name, files, vantages, dict(reading.damages), [described(error) for error in reading.skipped])
+        tables, lists = to_arrow(batch)
+        vantages.append(VantageRows(vantage.files, packed(tables), lists))
+        rows += len(batch["exchanges"]["exchange"]) + len(batch["flows"]["flow"])
+        pairs |= pairs_of(batch)
+    files, skipped = [str(file) for file in reading.files], [described(error) for error in reading.skipped]
+    return NodeRows(name, files, vantages, dict(reading.damages), skipped, rows, frozenset(pairs))
 
 
 def described(error: SourceError) -> tuple[str, str, str]:
     return error.path, error.reason, error.remedy
 
 
-def pairs_of(node: NodeRows) -> set[tuple[str, str]]:
+def pairs_of(batch: Batch) -> set[tuple[str, str]]:
     """The pairs of hosts that call each other, by address, loopbacks left out."""
     found: set[tuple[str, str]] = set()
-    for vantage in node.vantages:
-        addresses = vantage.tables["addresses"].to_pylist()
-        for name in ("exchanges", "tallies"):
-            table = vantage.tables[name]
-            known = np.isin(table["prog"].to_numpy(), PAIRED)
-            ends = [table[end].to_numpy()[known].astype(np.int64) for end in ("client", "server")]
-            for pair in np.unique(ends[0] << 32 | ends[1]).tolist():
-                client, server = addresses[pair >> 32], addresses[pair & 0xFFFFFFFF]
-                if client["domain"] == server["domain"] == EVERYWHERE:
-                    found.add((client["address"], server["address"]))
+    for name in ("exchanges", "tallies"):
+        columns = batch[name]
+        known = np.isin(columns["prog"], PAIRED)
+        client, server = (columns[end][known].astype(np.int64) for end in ("client", "server"))
+        for pair in np.unique(client << 32 | server).tolist():
+            ends = batch["addresses"][pair >> 32], batch["addresses"][pair & 0xFFFFFFFF]
+            if all(domain == EVERYWHERE for _, domain in ends):
+                found.add((ends[0][0], ends[1][0]))
     return found
 
 
@@ -131,6 +136,13 @@ def concerning(batch: Batch, servers: Collection[str]) -> Batch:
     return found
 
 
+@cache
+def no_fields() -> dict[str, dict[str, Any]]:
+    """The tables of the fields of all messages, without rows."""
+    tables: dict[str, dict[str, Any]] = Decoder(*compile(PROTOCOLS, WANTED)).drain()["decoded"]
+    return tables
+
+
 def joined(nodes: Sequence[NodeRows], kinds: Any, servers: Collection[str] | None = None) -> VantageBatches:
     """The rows of several nodes as those of vantages of one reading: files and loopbacks numbered throughout.
 
@@ -143,7 +155,9 @@ def joined(nodes: Sequence[NodeRows], kinds: Any, servers: Collection[str] | Non
     for node in nodes:
         first = len(files)
         for vantage in node.vantages:
-            batch = from_arrow(vantage.tables, vantage.lists)
+            batch = vantage.batch
+            if not vantages:
+                batch["decoded"] = no_fields() | batch["decoded"]
             if servers is not None:
                 batch = concerning(batch, servers)
             batch["addresses"] = [

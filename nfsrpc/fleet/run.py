@@ -1,29 +1,33 @@
-"""The fleet on Dask: each node decoded by a task, each group judged by another.
+"""The fleet on Dask: each node decoded by a task, then each group judged by another, and each node by itself.
 
-Nothing but summaries passes the scheduler. A task that fails is tried again on another worker; a node that cannot be
-read at all costs its part and is named. With a cache a run that was stopped goes on where it was, for each node's
-rows are kept when they are made.
+Nothing but summaries passes the scheduler. Which nodes belong together is known when the last one is decoded; while
+their group is judged, the other workers judge nodes by themselves. A task that fails is tried again on another worker;
+a node that cannot be read at all costs its part and is named. With a cache a run that was stopped goes on where it was,
+for each node's rows are kept when they are made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from nfsrpc.extras import extra
+from nfsrpc.fleet.arrow import pyarrow
 from nfsrpc.fleet.cache import keep, kept, key_of
 from nfsrpc.fleet.groups import Group, Summary, groups_of
 from nfsrpc.fleet.judging import combined, judged, trace_of
 from nfsrpc.fleet.places import Node, captures_of, nodes
-from nfsrpc.fleet.rows import NodeRows, pairs_of, rows_of
+from nfsrpc.fleet.rows import NodeRows, rows_of
 from nfsrpc.sources import SourceError
 
 if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
     from nfsrpc.trace import Trace
 
-RETRIES = 3  # of a task whose worker was lost, or that could not read
-Progress = Callable[[str, int, int], None]  # node, done, of how many
+# What fails, or could not be read, is tried again so often; its result depends on more than its arguments.
+TASK = {"retries": 3, "pure": False}
+SOON, LATER = 1, -1  # priorities: a group is judged before what nodes say by themselves
+Progress: TypeAlias = Callable[[str, int, int], None]  # node, done, of how many
 
 
 class NodeAnswer(NamedTuple):
@@ -43,52 +47,96 @@ class Fleet(NamedTuple):
     cached: int  # nodes whose rows were not made anew
 
 
+class Decoded(NamedTuple):
+    """A fleet whose nodes are decoded."""
+
+    nodes: list[Node]
+    errors: list[SourceError]  # of traces that name no capture
+    rows: list[Any]  # the future of each node's rows
+    summaries: list[Summary]
+    cached: int
+
+
 def analyze(
     traces: Sequence[str], client: Any, cache: str = "", settings: Any = (), progress: Progress | None = None
 ) -> Fleet:
     """Judges the captures of a fleet on a cluster of Dask. Raises SourceError where nothing names a capture."""
-    _, errors, rows, summaries = decoded(traces, client, cache, settings, progress)
-    reports = [
-        client.submit(judge, settings, group, *(rows[number] for number in group.nodes), pure=False, retries=RETRIES)
-        for group in groups_of([summary for summary, _, _ in summaries])
-    ]
-    report = combined(client.gather(reports))
-    cached = sum(was_kept for _, was_kept, _ in summaries)
-    answers = tuple(answer for _, _, answer in summaries)
-    return Fleet(report._replace(skipped=(*errors, *report.skipped)), answers, cached)
+    fleet = decoded(traces, client, cache, progress)
+    groups = groups_of(fleet.summaries)
+    together = [judging(client, fleet, group, settings) for group in groups]
+    alone = [client.submit(by_itself, settings, rows, priority=LATER, **TASK) for rows in fleet.rows]
+    answers = dict(enumerate(results(client, alone)))
+    broken = {number: reason(answer) for number, answer in answers.items() if isinstance(answer, BaseException)}
+    for number, why in broken.items():
+        node = fleet.nodes[number]
+        answers[number] = NodeAnswer(node.name, len(node.files), "cannot-tell", f"Was not judged by itself: {why}")
+    reports = []
+    for group, report in zip(groups, results(client, together), strict=True):
+        failed = isinstance(report, BaseException)
+        reports += without(broken, group, reason(report), client, fleet, settings) if failed else [report]
+    report = combined(reports)
+    return Fleet(report._replace(skipped=(*fleet.errors, *report.skipped)), tuple(answers.values()), fleet.cached)
 
 
 def read(traces: Sequence[str], client: Any, cache: str = "") -> Trace:
     """The trace of a fleet's captures, decoded on a cluster and joined here."""
-    _, _, rows, _ = decoded(traces, client, cache, (), None)
-    return trace_of([node for node, _ in client.gather(rows)])
+    fleet = decoded(traces, client, cache, None)
+    return trace_of([rows for rows, _ in client.gather(fleet.rows)])
 
 
-Summaries = list[tuple[Summary, bool, NodeAnswer]]
-
-
-def decoded(
-    traces: Sequence[str], client: Any, cache: str, settings: Any, progress: Progress | None
-) -> tuple[list[Node], list[SourceError], list[Any], Summaries]:
-    """The nodes, what could not be found, and the futures of their rows with a summary of each."""
+def decoded(traces: Sequence[str], client: Any, cache: str, progress: Progress | None) -> Decoded:
+    """The fleet with the rows of each node on the worker that decoded it."""
+    as_completed = extra("fleet", "distributed", "a fleet").as_completed
+    pyarrow()
     found, errors = nodes(traces)
     if not found:
         raise errors[0] if errors else ValueError("no capture is given")
-    futures = [client.submit(decode_node, node, cache, pure=False, retries=RETRIES) for node in found]
-    shorts = [client.submit(summary, future, settings, pure=False, retries=RETRIES) for future in futures]
+    rows = [client.submit(decode_node, node, cache, **TASK) for node in found]
+    shorts = [client.submit(summary, future, **TASK) for future in rows]
     numbers = {future.key: number for number, future in enumerate(shorts)}
-    for done, future in enumerate(extra("fleet", "distributed", "a fleet").as_completed(shorts), 1):
+    for done, future in enumerate(as_completed(shorts), 1):
         if progress:
             progress(found[numbers[future.key]].name, done, len(found))
-    for number, future in enumerate(shorts):
-        if future.status == "error":
-            futures[number] = client.submit(lost, found[number], reason(future.exception()), pure=False)
-            shorts[number] = client.submit(summary, futures[number], settings, pure=False)
-    return found, errors, futures, client.gather(shorts)
+    summaries, cached = [], 0
+    for number, short in enumerate(results(client, shorts)):
+        if isinstance(short, BaseException):
+            rows[number] = client.submit(lost, found[number], f"was not decoded: {reason(short)}", **TASK)
+            short = Summary(0, frozenset()), False
+        summaries.append(short[0])
+        cached += short[1]
+    return Decoded(found, errors, rows, summaries, cached)
+
+
+def judging(client: Any, fleet: Decoded, group: Group, settings: Any) -> Any:
+    """The future of the report on a group."""
+    rows = [fleet.rows[number] for number in group.nodes]
+    return client.submit(judge, settings, group.servers, *rows, priority=SOON, **TASK)
+
+
+def without(
+    broken: Collection[int], group: Group, why: str, client: Any, fleet: Decoded, settings: Any
+) -> Iterator[Report]:
+    """The reports on a group that cannot be judged: that on its other nodes, and one that names what is left out."""
+    left = tuple(number for number in group.nodes if number not in broken)
+    if left and left != group.nodes:
+        (report,) = results(client, [judging(client, fleet, group._replace(nodes=left), settings)])
+        if not isinstance(report, BaseException):
+            yield report
+            left = ()
+    out = [number for number in group.nodes if number in left or number in broken]
+    yield judged([lost(fleet.nodes[number], f"was not judged: {why}")[0] for number in out])
+
+
+def results(client: Any, futures: Sequence[Any]) -> list[Any]:
+    """The result of each future, or the exception that it ended with."""
+    extra("fleet", "distributed", "a fleet").wait(futures)
+    done = [future for future in futures if future.status == "finished"]
+    found = dict(zip((future.key for future in done), client.gather(done), strict=True))
+    return [found[future.key] if future.key in found else future.exception() for future in futures]
 
 
 def reason(error: BaseException) -> str:
-    """Why a node was lost, in one line."""
+    """Why a task failed, in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
@@ -107,16 +155,20 @@ def decode_node(node: Node, cache: str) -> tuple[NodeRows, bool]:
     return rows, False
 
 
-def summary(decoded: tuple[NodeRows, bool], settings: Any) -> tuple[Summary, bool, NodeAnswer]:
+def summary(decoded: tuple[NodeRows, bool]) -> tuple[Summary, bool]:
     rows, was_kept = decoded
-    verdict = judged([rows], settings).diagnosis.verdict
-    answer = NodeAnswer(rows.name, len(rows.files), verdict.state, verdict.summary)
-    return Summary(rows.rows, frozenset(pairs_of(rows))), was_kept, answer
+    return Summary(rows.rows, rows.pairs), was_kept
 
 
 def lost(node: Node, why: str) -> tuple[NodeRows, bool]:
-    return NodeRows(node.name, [], [], {}, [(node.name, f"was not decoded: {why}", "")]), False
+    return NodeRows(node.name, [], [], {}, [(node.name, why, "")]), False
 
 
-def judge(settings: Any, group: Group, *decoded: tuple[NodeRows, bool]) -> Report:
-    return judged([rows for rows, _ in decoded], settings, group.servers)
+def judge(settings: Any, servers: frozenset[str] | None, *decoded: tuple[NodeRows, bool]) -> Report:
+    return judged([rows for rows, _ in decoded], settings, servers)
+
+
+def by_itself(settings: Any, decoded: tuple[NodeRows, bool]) -> NodeAnswer:
+    rows, _ = decoded
+    verdict = judged([rows], settings).diagnosis.verdict
+    return NodeAnswer(rows.name, len(rows.files), verdict.state, verdict.summary)

@@ -16,10 +16,11 @@ import nfsrpc
 from benchmarks import fleet
 from nfsrpc.findings.finding import Diagnosis
 from nfsrpc.fleet import cache
+from nfsrpc.fleet.arrow import unpacked
 from nfsrpc.fleet.groups import Group, Summary, groups_of
 from nfsrpc.fleet.judging import combined, judged
 from nfsrpc.fleet.places import captures_of, nodes
-from nfsrpc.fleet.rows import NodeRows, pairs_of, rows_of
+from nfsrpc.fleet.rows import NodeRows, rows_of
 from nfsrpc.report.contents import report_of
 from tests.captures_dir import listed
 
@@ -36,7 +37,7 @@ def conclusions(diagnosis: Diagnosis) -> list[tuple[Any, ...]]:
 
 
 def in_groups(found: list[NodeRows], most_rows: int) -> Diagnosis:
-    groups = groups_of([Summary(node.rows, frozenset(pairs_of(node))) for node in found], most_rows)
+    groups = groups_of([Summary(node.rows, node.pairs) for node in found], most_rows)
     return combined([judged([found[n] for n in group.nodes], servers=group.servers) for group in groups]).diagnosis
 
 
@@ -109,7 +110,7 @@ def test_what_the_cache_has_is_what_was_kept(small: Path, tmp_path: Path) -> Non
     assert conclusions(judged([again]).diagnosis) == conclusions(judged([rows]).diagnosis)
     for mine, theirs in zip(rows.vantages, again.vantages, strict=True):
         assert mine.files == theirs.files
-        assert all(theirs.tables[name].equals(table) for name, table in mine.tables.items())
+        assert unpacked(theirs.stream) == unpacked(mine.stream)
 
 
 def test_an_entry_that_is_not_whole_does_not_count(small: Path, tmp_path: Path) -> None:
