@@ -409,13 +409,14 @@ CAPTURES = table_spec(
     ("host", "text", "", "host it was taken on, where known"),
     ("any_interface", "bool", "", "taken with -i any (SLL, SLL2) or showing loopback: the host's loopback is in it"),
     ("loopback_of", "text", "", "host whose loopback traffic it shows"),
-    ("offset_s", "f64", "s", "its clock against that of vantage 0, by the exchanges that both show; null if none"),
     (
-        "drift_ppm",
-        "f64",
-        "µs/s",
-        "how fast that clock gains on that of vantage 0; 0 too where the captures are too short",
+        "clock",
+        "u16",
+        "",
+        "the first vantage with which its times can be compared: they have messages, or the host, in common",
     ),
+    ("offset_s", "f64", "s", "its clock against that one's, by the exchanges that both show; null if it is alone"),
+    ("drift_ppm", "f64", "µs/s", "how fast it gains on that one; 0 too where the captures are too short"),
 )
 
 QUALITY = table_spec(

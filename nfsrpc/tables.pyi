@@ -968,6 +968,7 @@ _CapturesColumn: TypeAlias = Literal[
     "host",
     "any_interface",
     "loopback_of",
+    "clock",
     "offset_s",
     "drift_ppm",
 ]
@@ -988,6 +989,7 @@ class Captures(Table):
         host: str | None
         any_interface: bool
         loopback_of: str | None
+        clock: int
         offset_s: float | None
         drift_ppm: float | None
 
@@ -995,7 +997,17 @@ class Captures(Table):
     def __getitem__(
         self,
         name: Literal[
-            "capture", "linktypes", "interfaces", "frames", "bytes", "first", "last", "vantage", "offset_s", "drift_ppm"
+            "capture",
+            "linktypes",
+            "interfaces",
+            "frames",
+            "bytes",
+            "first",
+            "last",
+            "vantage",
+            "clock",
+            "offset_s",
+            "drift_ppm",
         ],
     ) -> Array: ...
     @overload

@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nfsrpc.columns import Table, isin
-from nfsrpc.diagnosis.catalogue import chosen
-from nfsrpc.diagnosis.causes import explained, explains, is_fault, numbered, root_causes
+from nfsrpc.diagnosis.catalogue import Check, chosen
+from nfsrpc.diagnosis.causes import explained, is_fault, numbered, root_causes
 from nfsrpc.diagnosis.clock_jumps import CLOCK_SET, confused_by_steps, without
 from nfsrpc.diagnosis.damaged_frames import doubted
+from nfsrpc.diagnosis.faults import fault, gravity
 from nfsrpc.diagnosis.health import doubts
 from nfsrpc.diagnosis.hypotheses import hypotheses
+from nfsrpc.diagnosis.joined import joined
 from nfsrpc.diagnosis.kernel_log import expected
 from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, cut_short, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
-from nfsrpc.findings.bounds import SCREEN, first_of
+from nfsrpc.findings.bounds import SCREEN
 from nfsrpc.findings.finding import (
-    SEVERITIES,
     Answer,
     Broken,
     CannotTell,
-    Cause,
     Clear,
     Diagnosis,
     Finding,
@@ -40,7 +40,7 @@ from nfsrpc.findings.finding import (
     Verdict,
 )
 from nfsrpc.protocols.numbers import NlmProc
-from nfsrpc.rules import FAMILIES
+from nfsrpc.sessions.aligned import of_each_clock
 from nfsrpc.sessions.exchanges import ENCRYPTED
 from nfsrpc.tables import Calls, Flows, Locks, Quality, Tallies
 from nfsrpc.wording import SECOND, duration, named, several
@@ -49,10 +49,9 @@ if TYPE_CHECKING:
     from nfsrpc.diagnosis.settings import Settings as Thresholds
     from nfsrpc.sources import SourceError
 
-DEPTHS = {family: depth for depth, family in enumerate(FAMILIES)}
 # A request that waited this long when the capture ended may be in trouble; one sent just before is no evidence.
 PATIENT_S = 1.0
-WORTH_TELLING_S = 1.0  # the verdict leaves shorter waits out
+OF_ALL = "clocks"  # an input of rules that are about the captures of all clocks
 UNATTRIBUTED = "passed over a loopback that several hosts share"
 UNDECIDED_SHARE = 0.1  # with more requests whose fate is unknown, the rest cannot be called healthy
 
@@ -75,13 +74,31 @@ def diagnose(
     in_force = Settings(tuple(select), tuple(ignore), settings or {}, file)
     checks = chosen(in_force.select, in_force.ignore)
     try:
-        inputs = limited(lambda: Inputs(tables))
-        answers = ask(inputs, checks, settings, limited)
-        return replace(limited(lambda: concluded(answers, inputs, skipped), at_the_end=True), settings=in_force)
+        clocks = limited(lambda: of_each_clock(tables))
+        if len(clocks) == 1:
+            return replace(of_one_clock(tables, checks, settings, skipped, limited), settings=in_force)
+        of_each = [check for check in checks if OF_ALL not in check.parameters]
+        found = joined([of_one_clock(each, of_each, settings, skipped, limited) for each in clocks])
+        answers = ask(Inputs(tables), [check for check in checks if check not in of_each], settings, limited)
+        about = [answer for answer in answers if isinstance(answer, Finding)]
+        return replace(found, findings=(*found.findings, *about), settings=in_force)
     except CutShort:
         # Not even what was found: whether a step of the clock explains it has not been looked at.
         cannot_tell = tuple(check.rule.cannot_tell(CUT_SHORT) for check in checks)
         return Diagnosis(UNFINISHED, cannot_tell=cannot_tell, settings=in_force)
+
+
+def of_one_clock(
+    tables: Mapping[str, Table],
+    checks: Sequence[Check],
+    settings: Thresholds | None,
+    skipped: Sequence[SourceError],
+    limited: Limited,
+) -> Diagnosis:
+    """The diagnosis of tables whose times can all be compared."""
+    inputs = limited(lambda: Inputs(tables))
+    answers = ask(inputs, checks, settings, limited)
+    return limited(lambda: concluded(answers, inputs, skipped), at_the_end=True)
 
 
 PARTIAL = "Not all rules were run: the look took too long, and the cause may be another."
@@ -127,71 +144,6 @@ def competing(causes: Sequence[Finding], inputs: Inputs) -> Iterator[Hypothesis]
         found = hypotheses(cause, inputs) if cause.table_host not in asked else ()
         asked |= {cause.table_host} if found else set()
         yield from found
-
-
-def gravity(found: Finding) -> tuple[object, ...]:
-    """The sort key of findings by which the gravest comes first."""
-    return (
-        SEVERITIES.index(found.severity),
-        found.certainty != "certain",
-        DEPTHS.get(found.rule[:3], len(DEPTHS)),
-        -(found.wait_s or 0.0),
-        -len(found.explains),
-        found.first or 0,
-        found.id,
-    )
-
-
-def fault(causes: Sequence[Finding], findings: Iterable[Finding]) -> Verdict:
-    """The verdict of causes, the gravest first: of one its summary, of several how many there are, on which hosts."""
-    by_id = {found.id: found for found in findings}
-    listed = tuple(
-        Cause(cause.rule, cause.host, cause.certainty, summary(cause, effects_of(cause, by_id)), cause.id)
-        for cause in causes
-    )
-    return Verdict(causes[0].rule, "fault", listed[0].summary if len(listed) == 1 else headline(causes), listed)
-
-
-def effects_of(cause: Finding, by_id: Mapping[str, Finding]) -> list[Finding]:
-    """The findings that a cause explains directly."""
-    effects = (by_id[found] for found in cause.explains if found in by_id)
-    return [effect for effect in effects if explains(cause, effect)]
-
-
-def headline(causes: Sequence[Finding]) -> str:
-    """How many faults there are, and which on which hosts.
-
-    >>> from nfsrpc.findings.finding import Rule
-    >>> rule = Rule("REG001", "statd-not-registered", "error")
-    >>> titles = {"10.30.0.1": "10.30.0.1 has no rpc.statd", "10.30.0.2": "lockd cannot be reached"}
-    >>> headline([rule.finding(host=host, title=title, explanation="") for host, title in titles.items()])
-    '2 faults: 10.30.0.1 has no rpc.statd; lockd cannot be reached (10.30.0.2).'
-    """
-    shown, more = first_of(causes, SCREEN.causes)
-    parts = [cause.title if (cause.host or "") in cause.title else f"{cause.title} ({cause.host})" for cause in shown]
-    if more:
-        hosts = dict.fromkeys(cause.host for cause in causes[len(shown) :] if cause.host)
-        parts.append(f"and {more} more{f' ({named(hosts)})' if hosts else ''}")
-    return f"{len(causes)} faults: {'; '.join(parts)}."
-
-
-def summary(cause: Finding, effects: Sequence[Finding]) -> str:
-    """A cause in one sentence: host, what is wrong, who is affected and for how long."""
-    clients = set(cause.clients) or {client for found in effects for client in found.clients}
-    theirs = [found.wait_s or 0.0 for found in effects if set(found.clients) <= clients]
-    wait = cause.wait_s if cause.wait_s is not None else max(theirs, default=0.0)
-    lasted = f"waited up to {duration(wait)}" if wait >= WORTH_TELLING_S else ""
-    if duration(wait) in cause.title:
-        lasted = ""
-    if clients == {cause.table_host}:
-        subject = "it" if cause.title.startswith(cause.table_host or "") else cause.table_host
-        affected = f"; {subject} {lasted}" if lasted else ""
-    elif clients:
-        affected = f"; {named(clients)} {lasted}" if lasted else f"; affected: {named(clients)}"
-    else:
-        affected = f"; a client {lasted}" if lasted else ""
-    is_name = "." in cause.title.partition(" ")[0]  # host names keep their case
-    return f"{cause.title if is_name else cause.title[:1].upper() + cause.title[1:]}{affected}."
 
 
 def without_fault(inputs: Inputs, confused: bool) -> Verdict:

@@ -85,6 +85,7 @@ class Inputs:
     span: Span | None
     boots: Mapping[str, tuple[int, ...]]
     vantages: Vantages
+    clocks: tuple[tuple[str, ...], ...]
     attempts: tuple[Attempt, ...]
     half_open: tuple[Attempt, ...]
     syn_vantages: Mapping[tuple[str, str, int], frozenset[int]]

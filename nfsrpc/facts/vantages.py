@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from nfsrpc.columns import median
-from nfsrpc.facts.basic import fact
+from nfsrpc.facts.basic import fact, listed
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.grouping import Parts, group
+from nfsrpc.sources.name import short_names
 from nfsrpc.tables import Calls, Captures, Flows
 from nfsrpc.wording import SECOND, duration
 
@@ -100,6 +101,15 @@ class Vantages:
 def vantages(flows: Flows, calls: Calls, captures: Captures) -> Vantages:
     """The capture points."""
     return Vantages(flows, calls, captures)
+
+
+@fact
+def clocks(captures: Captures) -> tuple[tuple[str, ...], ...]:
+    """The files of each clock: no time of one can be compared with a time of another."""
+    by_clock = listed(
+        zip(captures["clock"].tolist(), short_names([file or "" for file in captures["file"].tolist()]), strict=True)
+    )
+    return tuple(tuple(files) for _, files in sorted(by_clock.items()))
 
 
 def is_quick(opened: Flows, first_calls: Mapping[int, int]) -> bool:

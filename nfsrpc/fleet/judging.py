@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from nfsrpc.decode import merge
-from nfsrpc.diagnosis.verdict import diagnose, fault, gravity
+from nfsrpc.diagnosis.joined import joined
+from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import Diagnosis, Evidence, Finding, Verdict
-from nfsrpc.fleet.rows import NodeRows, joined
+from nfsrpc.fleet.rows import NodeRows
+from nfsrpc.fleet.rows import joined as joined_rows
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
 from nfsrpc.report.contents import ProcedureTraffic, Report, report_of
+from nfsrpc.report.host_names import diagnosis_with_names
 from nfsrpc.sessions.wanted import WANTED
 from nfsrpc.sources import SourceError
 from nfsrpc.trace import Trace
@@ -27,7 +31,7 @@ def kinds() -> dict[str, dict[str, str]]:
 
 def trace_of(nodes: Sequence[NodeRows], servers: Collection[str] | None = None) -> Trace:
     """The trace of all captures of these nodes, or of what concerns some servers in them."""
-    return Trace(merge(joined(nodes, kinds(), servers)))
+    return Trace(merge(joined_rows(nodes, kinds(), servers)))
 
 
 def judged(nodes: Sequence[NodeRows], settings: Any = (), servers: Collection[str] | None = None) -> Report:
@@ -44,66 +48,33 @@ def judged(nodes: Sequence[NodeRows], settings: Any = (), servers: Collection[st
 
 
 def combined(reports: Sequence[Report]) -> Report:
-    """The reports on groups that share no host as one, with captures numbered throughout.
+    """The reports on groups of nodes as one, with captures numbered throughout.
 
     Quantiles of latencies cannot be joined, and are null where several groups have some.
     """
     if len(reports) == 1:
         return reports[0]
     captures = [capture for report in reports for capture in report.captures]
-    findings: list[Finding] = []
-    causes: list[Finding] = []
-    first = 0
-    for report in reports:
-        moved = [with_captures_from(found, first) for found in report.diagnosis.findings]
-        ids = {cause.finding for cause in report.diagnosis.verdict.causes}
-        findings += moved
-        causes += [found for found in moved if found.id in ids]
-        first += len(report.captures)
-    causes.sort(key=gravity)
-    leading = set(map(id, causes))
-    others = sorted((found for found in findings if id(found) not in leading), key=gravity)
-    diagnoses = [report.diagnosis for report in reports]
-    unjudged = {answer.rule for each in diagnoses for answer in each.cannot_tell}
-    unjudged |= {answer.rule for each in diagnoses for answer in each.broken}
-    diagnosis = Diagnosis(
-        verdict=fault(causes, findings) if causes else without_fault([each.verdict for each in diagnoses]),
-        findings=(*causes, *others),
-        cannot_tell=tuple({str(answer): answer for each in diagnoses for answer in each.cannot_tell}.values()),
-        clear=tuple(
-            {answer.rule: answer for each in diagnoses for answer in each.clear if answer.rule not in unjudged}.values()
-        ),
-        broken=tuple(answer for each in diagnoses for answer in each.broken),
-        hypotheses=tuple(each for diagnosis in diagnoses for each in diagnosis.hypotheses),
-        log=tuple(line for each in diagnoses for line in each.log),
-        settings=diagnoses[0].settings,
-    )
+    firsts = accumulate((len(report.captures) for report in reports), initial=0)
+    diagnoses = [numbered_from(report.diagnosis, first) for report, first in zip(reports, firsts, strict=False)]
+    names = {address: name for report in reports for address, name in report.names.items()}
     return Report(
-        diagnosis,
+        diagnosis_with_names(joined(diagnoses), names),
         tuple(captures),
         tuple(traffic(reports)),
         skipped=tuple(error for report in reports for error in report.skipped),
-        names={address: name for report in reports for address, name in report.names.items()},
+        names=names,
     )
+
+
+def numbered_from(diagnosis: Diagnosis, first: int) -> Diagnosis:
+    """A diagnosis with its captures numbered from there."""
+    return replace(diagnosis, findings=tuple(with_captures_from(found, first) for found in diagnosis.findings))
 
 
 def with_captures_from(found: Finding, first: int) -> Finding:
     evidence = tuple(Evidence(each.capture + first, *each[1:]) for each in found.evidence)
     return replace(found, evidence=evidence)
-
-
-def without_fault(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict of groups without a fault: healthy only if all are."""
-    unknown = [verdict for verdict in verdicts if verdict.state != "healthy"]
-    if not unknown:
-        return Verdict(
-            None, "healthy", f"No fault in {several(len(verdicts), 'group')} of hosts. {verdicts[0].summary}"
-        )
-    if len(unknown) == len(verdicts):
-        return Verdict(None, "cannot-tell", unknown[0].summary)
-    known = len(verdicts) - len(unknown)
-    where = f"of {several(len(verdicts), 'group')} of hosts {known} {'is' if known == 1 else 'are'} healthy"
-    return Verdict(None, "cannot-tell", f"{unknown[0].summary.rstrip('.')}; {where}.")
 
 
 def traffic(reports: Sequence[Report]) -> list[ProcedureTraffic]:

@@ -1,20 +1,28 @@
-"""The tables of several vantages with all their times by one clock, the first vantage's.
+"""The tables of several vantages with all their times by one clock, the first vantage's, and those of each clock.
 
 What is drawn has one order so, and rules that compare what two hosts saw are not misled by clocks that are far apart.
 Tables keep the times that the captures have, by which a reader finds a frame again. By one clock nothing is left of
 the offsets between clocks.
+
+The clocks of two hosts may be hours apart, and only a message that both captured shows by how much (duplicates.py).
+Without one, no time of the first says anything about a time of the other: neither that a lock was granted before or
+after another waited, nor that two events are one. Whoever compares times asks for the tables of each clock by itself,
+which have nothing in common but the hosts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Source, Table
+from nfsrpc.columns import NAT, NULLS, Array, Source, Table, isin
+from nfsrpc.decode import Decoded
 from nfsrpc.sessions.exchanges import Exchanges
+from nfsrpc.sessions.hosts import Hosts
 from nfsrpc.sessions.sessions import Sessions
+from nfsrpc.sessions.vantage_rows import of_vantages
 
 # Hosts that keep time by NTP are closer together than this, and no rule judges by less.
 FAR_APART_S = 1.0
@@ -28,14 +36,47 @@ def comparable(tables: Mapping[str, Table]) -> Mapping[str, Table]:
     return by_one_clock(tables) if (np.abs(offsets) >= FAR_APART_S).any() else tables
 
 
+def of_each_clock(tables: Mapping[str, Table]) -> list[Mapping[str, Table]]:
+    """The tables of each clock, that of the first vantage first; the tables as they are where there is one clock."""
+    if not isinstance(tables, Sessions) or len(tables.decoded.vantages) == 1:
+        return [tables]
+    references = tables.exchanges.clocks.reference
+    clocks = [np.flatnonzero(references == clock).tolist() for clock in np.unique(references).tolist()]
+    if len(clocks) == 1:
+        return [tables]
+    parts = of_vantages(tables.decoded, clocks)
+    return [OfClock(tables, decoded, clock) for decoded, clock in zip(parts, clocks, strict=True)]
+
+
+class OfClock(Sessions):
+    """The tables of the vantages that share a clock."""
+
+    def __init__(self, tables: Sessions, decoded: Decoded, vantages: Sequence[int]) -> None:
+        """`decoded` has the rows of these vantages."""
+        self.decoded, self._all, self._mine = decoded, tables, vantages
+        self._built: dict[str, Table] = {}
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        return self._all.hosts
+
+    def table(self, name: str) -> Table:
+        if name == "hosts":
+            return self._all.table(name)
+        if name in ("captures", "quality") and name not in self._built:
+            files = self._all.table(name)
+            self._built[name] = files.where(isin(self.decoded.vantage[files["capture"]], self._mine))
+        return super().table(name)
+
+
 def by_one_clock(tables: Sessions) -> Sessions:
     return tables if len(tables.decoded.vantages) == 1 else OneClock(tables)
 
 
 class OneClock(Sessions):
     def __init__(self, tables: Sessions) -> None:
-        super().__init__(tables.decoded)
-        self._tables = tables
+        self.decoded, self._tables = tables.decoded, tables
+        self._built: dict[str, Table] = {}
 
     @cached_property
     def exchanges(self) -> Exchanges:

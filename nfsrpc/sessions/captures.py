@@ -5,24 +5,27 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from nfsrpc.columns import NAT, Array, Table
+import numpy as np
+
+from nfsrpc.columns import NAT, Table
 from nfsrpc.sessions import link_types
+from nfsrpc.sessions.duplicates import Clocks
 from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.tables import CAPTURES
 
 ANY_INTERFACE = {113, 276}  # tcpdump -i any: loopback is in it
 
 
-def captures(hosts: HostsByAddress, offsets: Array, drifts: Array) -> Table:
-    """One row per file; `offsets` and `drifts` are of the clocks of the vantages."""
-    rows = Rows(hosts, offsets, drifts)
+def captures(hosts: HostsByAddress, clocks: Clocks) -> Table:
+    """One row per file; `clocks` are those of the vantages."""
+    rows = Rows(hosts, clocks)
     return Table.of(CAPTURES, map(rows.row, range(len(hosts.decoded.files))))
 
 
 class Rows:
-    def __init__(self, hosts: HostsByAddress, offsets: Array, drifts: Array) -> None:
-        self.hosts, self.decoded = hosts, hosts.decoded
-        self.offsets, self.drifts = offsets, drifts
+    def __init__(self, hosts: HostsByAddress, clocks: Clocks) -> None:
+        self.hosts, self.decoded, self.clocks = hosts, hosts.decoded, clocks
+        self.compared = np.bincount(clocks.reference, minlength=len(clocks.reference)) > 1
 
     @cached_property
     def _interfaces(self) -> list[list[dict[str, Any]]]:
@@ -42,7 +45,8 @@ class Rows:
         host = hosts.capturing[vantage]
         words = (hosts.role(host) if host is not None else "", "any" if any_interface else "wire")
         label = None if host is None else hosts.text(host)
-        known = self.offsets[vantage] != NAT and len(decoded.vantages) > 1
+        reference = int(self.clocks.reference[vantage])
+        known = bool(self.compared[reference])
         return (
             number,
             decoded.files[number],
@@ -58,6 +62,7 @@ class Rows:
             label,
             any_interface,
             label if any_interface and host not in hosts.points.fronts else None,
-            int(self.offsets[vantage]) / 1e9 if known else None,
-            float(self.drifts[vantage]) * 1e6 if known else None,
+            reference,
+            int(self.clocks.offset[vantage]) / 1e9 if known else None,
+            float(self.clocks.drift[vantage]) * 1e6 if known else None,
         )

@@ -4,18 +4,22 @@ Rows of different capture points with equal keys (addresses, ports, xid, procedu
 difference of the clocks is taken away, are one. A vantage is one capture point, or has one on each side of an address
 translation (translations.py), where its clock is the same. The difference of two clocks is the median over keys that
 occur once at either, and where a capture is long enough it drifts: the medians of its first and its last third show how
-fast.
+fast. Vantages without a common message share a clock only where they are of one host (hosts.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Sequence
 from functools import cached_property
+from heapq import heappop, heappush
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from nfsrpc.columns import NAT, Array, Mask, isin, median
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, members
 
 # Sightings of one message differ by its way and by the drift of clocks; a client uses an xid again much later.
 TOLERANCE = 3_000_000_000
@@ -24,15 +28,34 @@ DRIFT_MESSAGES = 30
 DRIFT_NS = 60_000_000_000
 
 
+Places = Sequence[Collection[Hashable]]  # by vantage: two that have one in common are of one host
+
+
+class Clocks(NamedTuple):
+    """The clocks of vantages: those that can be compared are so with the first of them, their reference."""
+
+    reference: Array  # by vantage: a vantage; times of two that have different ones cannot be compared
+    offset: Array  # against the clock of the reference
+    drift: Array  # against it, as a share; 0 where that is not known
+    middle: Array  # the times, of the vantage's own clock, about which it drifts
+
+
 class Sightings:
     """Rows of several vantages, with those of them whose keys several vantages have."""
 
     def __init__(
-        self, keys: Sequence[Array], time: Array, vantage: Array, vantages: int, point: Array | None = None
+        self,
+        keys: Sequence[Array],
+        time: Array,
+        vantage: Array,
+        vantages: int,
+        point: Array | None = None,
+        places: Places = (),
     ) -> None:
         """`point` is the capture point of each row, where vantages have several."""
         self.length = len(time)
         self.vantages = vantages
+        self.places = places
         self.rows = np.zeros(0, dtype=np.int64)
         several = point is not None
         point = vantage if point is None else point
@@ -42,31 +65,52 @@ class Sightings:
             self.groups, self.time, self.vantage = groups[self.rows], time[self.rows], vantage[self.rows]
             self.point = point[self.rows]
 
-    def offsets(self) -> Array:
-        """The clock of each vantage against the first's, NAT where they have no message in common."""
-        return self._clocks[0]
-
-    def drifts(self) -> Array:
-        """The drift of each clock against the first's, as a share; 0 where that is not known."""
-        return self._clocks[1]
-
     @cached_property
-    def _clocks(self) -> tuple[Array, Array, Array]:
-        """Offsets, drifts, and the times (of the vantage's own clock) about which they drift."""
-        offset, drift = np.full(self.vantages, NAT, dtype=np.int64), np.zeros(self.vantages)
-        middle = np.zeros(self.vantages, dtype=np.int64)
-        offset[0] = 0
-        if not len(self.rows):
-            return offset, drift, middle
-        once = self._once()
-        for other in range(1, self.vantages):
-            when, reference, its_when = once.beside(other, offset != NAT)
-            if len(when):
-                apart = when - its_when
-                offset[other] = offset[reference] + int(median(apart))
-                drift[other] = drift[reference] + drift_of(when, apart)
-                middle[other] = int(median(when))
-        return offset, drift, middle
+    def clocks(self) -> Clocks:
+        """The clocks of the vantages."""
+        clocks = Clocks(
+            np.full(self.vantages, -1, dtype=np.int64),
+            np.zeros(self.vantages, dtype=np.int64),
+            np.zeros(self.vantages),
+            np.zeros(self.vantages, dtype=np.int64),
+        )
+        once = self._once() if len(self.rows) else None
+        neighbours, housemates = once.neighbours() if once else {}, self._housemates()
+        for first in range(self.vantages):
+            reached = [(False, first)]  # by common messages before by the host
+            while reached:
+                by_host, other = heappop(reached)
+                if clocks.reference[other] >= 0:
+                    continue
+                known = clocks.reference == first
+                if by_host:
+                    same = min(mate for mate in housemates[other] if known[mate])
+                    for column in clocks[1:]:
+                        column[other] = column[same]
+                elif once and other != first:
+                    when, its, its_when = once.beside(other, known)
+                    apart = when - its_when
+                    clocks.offset[other] = clocks.offset[its] + int(median(apart))
+                    clocks.drift[other] = clocks.drift[its] + drift_of(when, apart)
+                    clocks.middle[other] = int(median(when))
+                clocks.reference[other] = first
+                for ways in ((False, neighbours), (True, housemates)):
+                    for near in ways[1].get(other, ()):
+                        heappush(reached, (ways[0], near))
+        return clocks
+
+    def _housemates(self) -> dict[int, set[int]]:
+        """The vantages that are of one host, by vantage."""
+        by_place: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for vantage, places in enumerate(self.places):
+            for place in places:
+                by_place[place].append(vantage)
+        found: defaultdict[int, set[int]] = defaultdict(set)
+        for vantages in by_place.values():
+            for one, other in pairwise(vantages):
+                found[one].add(other)
+                found[other].add(one)
+        return found
 
     def _once(self) -> Once:
         """The rows whose keys occur once at their capture points."""
@@ -76,10 +120,10 @@ class Sightings:
         return Once(self.groups[rows], self.vantage[rows], self.time[rows])
 
     def by_first_clock(self, times: Array, vantage: Array) -> Array:
-        """Times of these vantages by the clock of the first one."""
-        offset, drift, middle = self._clocks
-        gained = (drift[vantage] * (times - middle[vantage])).astype(np.int64)
-        moved: Array = times - np.where(offset == NAT, 0, offset)[vantage] - gained
+        """Times of these vantages by the clocks of their references."""
+        clocks = self.clocks
+        gained = (clocks.drift[vantage] * (times - clocks.middle[vantage])).astype(np.int64)
+        moved: Array = times - clocks.offset[vantage] - gained
         return moved
 
     def counted(self, rank: Array) -> Array:
@@ -87,9 +131,10 @@ class Sightings:
         same = np.full(self.length, -1, dtype=np.int64)
         if not len(self.rows):
             return same
-        time = self.by_first_clock(self.time, self.vantage)
-        order = np.lexsort((self.point, time, self.groups))
-        cluster = clusters(self.groups[order], time[order], self.point[order])
+        time, clock = self.by_first_clock(self.time, self.vantage), self.clocks.reference[self.vantage]
+        groups, _ = group(self.groups, clock)
+        order = np.lexsort((self.point, time, groups))
+        cluster = clusters(groups[order], time[order], self.point[order])
         by_rank = np.lexsort((self.point[order], rank[self.rows][order], cluster))
         order, cluster = order[by_rank], cluster[by_rank]
         first = np.r_[True, cluster[1:] != cluster[:-1]]
@@ -102,12 +147,30 @@ class Once:
     """Rows sorted by group and vantage, at most one of each for every capture point."""
 
     def __init__(self, groups: Array, vantage: Array, time: Array) -> None:
-        self.vantage, self.time = vantage, time
+        self.groups, self.vantage, self.time = groups, vantage, time
         self.starts, self.ends = (np.searchsorted(groups, groups, side) for side in ("left", "right"))
+
+    @cached_property
+    def _of_vantage(self) -> dict[int, Array]:
+        """The rows of each vantage."""
+        if not len(self.vantage):
+            return {}
+        groups, first = group(self.vantage)
+        return dict(zip(self.vantage[first].tolist(), members(groups), strict=True))
+
+    def neighbours(self) -> dict[int, set[int]]:
+        """The vantages that have messages in common, by vantage: at least one chain of them for each message."""
+        found: defaultdict[int, set[int]] = defaultdict(set)
+        chain = (self.groups[1:] == self.groups[:-1]) & (self.vantage[1:] != self.vantage[:-1])
+        pairs = np.unique(np.stack([self.vantage[:-1][chain], self.vantage[1:][chain]]), axis=1)
+        for one, other in pairs.T.tolist():
+            found[one].add(other)
+            found[other].add(one)
+        return found
 
     def beside(self, vantage: int, known: Mask) -> tuple[Array, int, Array]:
         """The times of a vantage's rows, the first known vantage that has some of the same groups, and its times."""
-        mine = np.flatnonzero(self.vantage == vantage)
+        mine = self._of_vantage[vantage]
         count = self.ends[mine] - self.starts[mine]
         others = np.repeat(self.ends[mine] - np.cumsum(count), count) + np.arange(int(count.sum()))
         mine = np.repeat(mine, count)

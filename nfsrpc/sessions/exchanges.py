@@ -7,6 +7,7 @@ capture, none of the reply's direction were lost, and the capture goes on for `P
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask
 from nfsrpc.decode import Columns, Decoded, rows_of
 from nfsrpc.protocols.numbers import IpProto
-from nfsrpc.sessions.duplicates import Sightings
+from nfsrpc.sessions.duplicates import Clocks, Places, Sightings
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.stretches import between
 from nfsrpc.tables import CALL_STATES
@@ -60,9 +61,10 @@ class Chosen(dict[str, Array]):
 class Exchanges:
     """Properties of all exchanges, each computed once, in the order of the core's rows."""
 
-    def __init__(self, decoded: Decoded, counted: bool = False) -> None:
-        """`counted`: with the exchanges that are both counted and listed, or without."""
+    def __init__(self, decoded: Decoded, counted: bool = False, places: Callable[[], Places] = tuple) -> None:
+        """`counted`: with the exchanges that are both counted and listed, or without; `places` of the vantages."""
         self.decoded = decoded
+        self._places = places
         self.raw = decoded.exchanges
         listed = self.raw["flags"] & COUNTED == 0
         if not (counted or listed.all()):
@@ -169,7 +171,9 @@ class Exchanges:
         names = ("client", "client_port", "server", "server_port", "transport", "xid", "prog", "vers", "proc")
         keys = [self.raw[name] for name in names]
         points = None if self.once else self.points
-        return Sightings(keys, self.raw["time"], self.vantage, len(self.decoded.vantages), points)
+        vantages = len(self.decoded.vantages)
+        places = self._places() if vantages > 1 else ()
+        return Sightings(keys, self.raw["time"], self.vantage, vantages, points, places)
 
     @cached_property
     def duplicate_of(self) -> Array:
@@ -200,16 +204,13 @@ class Exchanges:
         longer: Array = rows[(self.states[counted] == ANSWERED) & (lost | late)]
         return longer
 
-    def clock_offsets(self) -> Array:
-        """The clock of each vantage against the first's; NAT where that is not known."""
-        return self._sightings.offsets()
-
-    def clock_drifts(self) -> Array:
-        """The drift of each vantage's clock against the first's, as a share; 0 where that is not known."""
-        return self._sightings.drifts()
+    @property
+    def clocks(self) -> Clocks:
+        """The clocks of the vantages, and which of them can be compared."""
+        return self._sightings.clocks
 
     def by_first_clock(self, times: Array, vantage: Array) -> Array:
-        """Times of these vantages by the clock of the first one."""
+        """Times of these vantages by the clocks of their references."""
         return self._sightings.by_first_clock(times, vantage)
 
 

@@ -7,7 +7,7 @@ A host goes by the address that is most active in RPC (identities.py). A loopbac
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from nfsrpc.sessions.host_names import AddressNames
 from nfsrpc.sessions.identities import Identities
 from nfsrpc.sessions.loopback_owners import LoopbackOwners, file_of, interface_of
 from nfsrpc.sessions.roles import AddressActivity
+from nfsrpc.sources.archive import RING_NUMBER
 
 
 class HostsByAddress:
@@ -93,6 +94,14 @@ class HostsByAddress:
             known = owners or next((hosts for hosts in evidence if hosts != {None}), left)
             found.append(next(iter(known)) if len(known) == 1 else None)
         return found
+
+    @cached_property
+    def places(self) -> list[set[str]]:
+        """By vantage what only vantages of one host share: the host, and the ring that its files belong to."""
+        return [
+            {*rings_of(self.decoded.files[file] for file in files), *([] if host is None else [self.text(host)])}
+            for files, host in zip(self.decoded.vantages, self.capturing, strict=True)
+        ]
 
     @cached_property
     def named(self) -> Mapping[str, str]:
@@ -187,3 +196,16 @@ class HostsByAddress:
                 np.minimum.at(first, flows[side][times != NAT], times[times != NAT])
                 np.maximum.at(last, flows[side], times)
         return first, last
+
+
+def rings_of(files: Iterable[str]) -> Iterator[str]:
+    """The rings that files belong to whose names have what only tcpdump, dumpcap and the recorder count up.
+
+    >>> [*rings_of(["n1/trace.pcap12", "n1/trace.pcap", "n1.pcap", "n2.pcap", "ring-20261122T053138Z-000001.pcapng"])]
+    ['n1/trace.pcap', 'ring-.pcapng']
+    """
+    for file in files:
+        folder, slash, name = file.rpartition("/")
+        ring, counted = RING_NUMBER.subn("", name)
+        if counted:
+            yield f"{folder}{slash}{ring}"

@@ -27,7 +27,7 @@ class Sessions(Tables):
 
     @cached_property
     def exchanges(self) -> Exchanges:
-        return Exchanges(self.decoded)
+        return Exchanges(self.decoded, places=lambda: self.hosts.places)
 
     @cached_property
     def hosts(self) -> HostsByAddress:
@@ -35,7 +35,7 @@ class Sessions(Tables):
 
     @cached_property
     def tallies(self) -> CountedExchanges:
-        return CountedExchanges(self.decoded, self.exchanges.clock_offsets())
+        return CountedExchanges(self.decoded, self.exchanges.clocks.offset)
 
     @cached_property
     def paths(self) -> HandlePaths:
@@ -73,7 +73,7 @@ BUILDERS: dict[str, Callable[[Sessions], Table]] = {
     "paths": lambda of: of.paths.table(),
     "hosts": lambda of: of.hosts.table(),
     "flows": lambda of: flows.flows(of.decoded, of.hosts, of["registrations"]),
-    "captures": lambda of: captures.captures(of.hosts, of.exchanges.clock_offsets(), of.exchanges.clock_drifts()),
+    "captures": lambda of: captures.captures(of.hosts, of.exchanges.clocks),
     "quality": lambda of: quality.quality(of.decoded, of["calls"], of["flows"], of["oddities"]),
     "tallies": lambda of: tallies.tallies(of.tallies, of.hosts),
     "writes": lambda of: writes.writes(of.decoded, of.hosts, of.paths),

@@ -26,7 +26,8 @@ import nfsrpc.rules
 from nfsrpc import reading
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.catalogue import rules
-from nfsrpc.diagnosis.verdict import diagnose, fault
+from nfsrpc.diagnosis.faults import fault
+from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.advice import FILTERED, answers, bare, loopback_of, registered, try_lock, wire_of
 from nfsrpc.findings.command import Command, Filter, command, either_host, remark
 from nfsrpc.findings.finding import Diagnosis, Evidence, Finding, Need

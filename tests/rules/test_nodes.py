@@ -108,7 +108,7 @@ def test_captures_on_either_side_are_of_one_conversation() -> None:
     tables = sessions(locking.capture(BEFORE), locking.capture(AFTER))
     assert hosts(tables) == {SERVER: (SERVER, SERVICE), CLIENT: (CLIENT, POD)}
     assert counted_once(tables["calls"]) == len(tables["calls"]) / 2
-    assert tables.exchanges.clock_offsets().tolist() == [0, 20_000]
+    assert tables.exchanges.clocks.offset.tolist() == [0, 20_000]
 
 
 def test_connections_that_had_begun_before_the_capture() -> None:

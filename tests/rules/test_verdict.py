@@ -11,8 +11,9 @@ import pytest
 
 from nfsrpc.diagnosis.catalogue import find, rules
 from nfsrpc.diagnosis.causes import explained, explains, is_fault, numbered, root_causes
+from nfsrpc.diagnosis.faults import fault, gravity, headline
 from nfsrpc.diagnosis.ongoing import so_far
-from nfsrpc.diagnosis.verdict import diagnose, fault, gravity, headline
+from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import Answer, Diagnosis, Evidence, Finding
 from nfsrpc.sources import SourceError
 from tests.records import clock_set

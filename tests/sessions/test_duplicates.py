@@ -24,8 +24,8 @@ def two_vantages(offset_s: float, ppm: float, hours: float, messages: int = 400)
 @pytest.mark.parametrize("offset_s", [0.0, 86_400.0, -3.5])
 def test_offset_and_drift(offset_s: float, ppm: float) -> None:
     sightings, _ = two_vantages(offset_s, ppm, hours=10)
-    assert sightings.drifts()[1] == pytest.approx(ppm / 1e6, abs=1e-7)
-    assert sightings.offsets()[1] == pytest.approx(offset_s * SECOND, abs=SECOND * 36_000 * 300e-6)
+    assert sightings.clocks.drift[1] == pytest.approx(ppm / 1e6, abs=1e-7)
+    assert sightings.clocks.offset[1] == pytest.approx(offset_s * SECOND, abs=SECOND * 36_000 * 300e-6)
 
 
 @pytest.mark.parametrize("ppm", [0.0, 50.0, -300.0])
@@ -40,14 +40,14 @@ def test_jitter_is_no_drift() -> None:
     sightings, messages = two_vantages(1.0, 0.0, hours=0.05)
     jitter = np.random.default_rng(1).normal(0, 5e6, messages).astype(np.int64)
     sightings.time[messages:] += jitter
-    assert sightings.drifts().tolist() == [0.0, 0.0]
+    assert sightings.clocks.drift.tolist() == [0.0, 0.0]
 
 
 def test_few_messages_have_no_drift() -> None:
     sightings, _ = two_vantages(1.0, 300.0, hours=10, messages=20)
-    assert sightings.drifts().tolist() == [0.0, 0.0]
+    assert sightings.clocks.drift.tolist() == [0.0, 0.0]
     sightings, _ = two_vantages(1.0, 300.0, hours=0.01)
-    assert sightings.drifts().tolist() == [0.0, 0.0]
+    assert sightings.clocks.drift.tolist() == [0.0, 0.0]
 
 
 def test_what_one_vantage_shows_twice_is_two() -> None:
@@ -73,4 +73,4 @@ def test_clocks_are_compared_with_the_first_vantage_that_shares_something_sure(s
             if apart:
                 offset[other] = offset[reference] + int(np.median(apart))
                 break
-    assert sightings.offsets().tolist() == offset.tolist()
+    assert sightings.clocks.offset.tolist() == offset.tolist()

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from nfsrpc.diagnosis.verdict import fault
+from nfsrpc.diagnosis.faults import fault
 from nfsrpc.findings.finding import Clear, Diagnosis, Finding, Verdict
 from nfsrpc.watch.changes import Change, Changes, LockWait, waits_in
 from nfsrpc.watch.watch import Watch

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from rich.console import Console
 
-from nfsrpc.diagnosis.verdict import fault
+from nfsrpc.diagnosis.faults import fault
 from nfsrpc.findings.finding import Finding, Verdict
 from nfsrpc.report.json import finding_document
 from nfsrpc.sources.privileges import Rights

@@ -1,0 +1,149 @@
+"""Diagnoses of captures that are judged by themselves as one: what several of them show of a host is one fault.
+
+Captures are judged by themselves where no time of one can be compared with a time of another (sessions/aligned.py), and
+in a fleet also where they show none of the same hosts. A finding of one rule about one host that several of them have
+is one finding: it says what the gravest of them says, with the clients, the evidence and the count of all, and is
+certain if one of them is. What is a cause in one diagnosis and an effect in another stays two. Findings about single
+files, and those of which one diagnosis has several, are one only if they say the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import NamedTuple
+
+from nfsrpc.diagnosis.causes import numbered
+from nfsrpc.diagnosis.faults import fault, gravity
+from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
+from nfsrpc.wording import duration, named, several
+
+
+class Witness(NamedTuple):
+    """A finding of one of the diagnoses."""
+
+    diagnosis: int
+    found: Finding
+    is_cause: bool
+
+    @property
+    def about(self) -> tuple[Hashable, ...]:
+        """What findings have in common that may be one."""
+        return self.found.rule, self.found.table_host, self.found.severity, self.is_cause
+
+    @property
+    def is_about_a_file(self) -> bool:
+        return any(file in self.found.title for file in self.found.files)
+
+
+Ids = Mapping[tuple[int, str], str]  # of the finding that a diagnosis has under an identifier
+
+
+def joined(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
+    """Some diagnoses as one."""
+    if len(diagnoses) == 1:
+        return diagnoses[0]
+    alike = those_alike(witnesses(diagnoses))
+    found = numbered([merged([witness.found for witness in group]) for group in alike])
+    ids = {
+        (witness.diagnosis, witness.found.id): one.id
+        for one, group in zip(found, alike, strict=True)
+        for witness in group
+    }
+    explaining = [
+        replace(one, explains=tuple(sorted(effects_of(group, ids) - {one.id})))
+        for one, group in zip(found, alike, strict=True)
+    ]
+    leading = [group[0].is_cause for group in alike]
+    causes = sorted((one for one, leads in zip(explaining, leading, strict=True) if leads), key=gravity)
+    others = sorted((one for one, leads in zip(explaining, leading, strict=True) if not leads), key=gravity)
+    cannot_tell = {str(answer): answer for each in diagnoses for answer in each.cannot_tell}
+    broken = {answer.rule: answer for each in diagnoses for answer in each.broken}
+    unjudged = {*broken, *(answer.rule for answer in cannot_tell.values())}
+    clear = {answer.rule: answer for each in diagnoses for answer in each.clear if answer.rule not in unjudged}
+    return Diagnosis(
+        verdict=fault(causes, explaining) if causes else without_fault([each.verdict for each in diagnoses]),
+        findings=(*causes, *others),
+        cannot_tell=tuple(cannot_tell.values()),
+        clear=tuple(clear.values()),
+        broken=tuple(broken.values()),
+        hypotheses=tuple(
+            {
+                (each.rule, each.host): each._replace(finding=ids.get((number, each.finding), each.finding))
+                for number, diagnosis in enumerate(diagnoses)
+                for each in diagnosis.hypotheses
+            }.values()
+        ),
+        log=tuple(sorted(dict.fromkeys(line for each in diagnoses for line in each.log))),
+        settings=diagnoses[0].settings,
+    )
+
+
+def witnesses(diagnoses: Sequence[Diagnosis]) -> list[Witness]:
+    found: list[Witness] = []
+    for number, diagnosis in enumerate(diagnoses):
+        causes = {cause.finding for cause in diagnosis.verdict.causes}
+        found += [Witness(number, each, each.id in causes) for each in diagnosis.findings]
+    return found
+
+
+def those_alike(found: Sequence[Witness]) -> list[list[Witness]]:
+    """The findings that are one, in the order in which they come first."""
+    about: defaultdict[tuple[Hashable, ...], list[Witness]] = defaultdict(list)
+    for witness in found:
+        about[witness.about].append(witness)
+    groups: defaultdict[tuple[Hashable, ...], list[Witness]] = defaultdict(list)
+    for key, same in about.items():
+        by_title = len({witness.diagnosis for witness in same}) < len(same)
+        for witness in same:
+            title = witness.found.title if by_title or witness.is_about_a_file else ""
+            number = witness.found.number if by_title else 1
+            groups[*key, title, number].append(witness)
+    return list(groups.values())
+
+
+def merged(found: Sequence[Finding]) -> Finding:
+    """Findings of several diagnoses that are one, as the gravest of them says it."""
+    first, *others = sorted(found, key=gravity)
+    if not others:
+        return first
+    clients = dict.fromkeys(chain.from_iterable(each.clients for each in (first, *others)))
+    more = [client for client in clients if client not in set(first.clients)]
+    waits = [each.wait_s for each in found if each.wait_s is not None]
+    return replace(
+        first,
+        explanation=f"{first.explanation} {also(len(others), more, max(waits, default=0.0))}",
+        clients=tuple(sorted(clients)),
+        files=tuple(sorted({file for each in found for file in each.files})),
+        count=sum(each.count for each in found),
+        evidence=tuple(chain.from_iterable(each.evidence for each in (first, *others))),
+        wait_s=max(waits, default=None),
+    )
+
+
+def also(others: int, clients: Sequence[str], wait_s: float) -> str:
+    """A sentence on what the other captures show."""
+    whose = f" of {named(clients)}" if clients else ""
+    waited = f", who waited up to {duration(wait_s)}" if clients and wait_s >= 1 else ""
+    where = several(others, "other group", "other groups")
+    return f"The captures of {where}, which are judged by themselves, show the same{whose}{waited}."
+
+
+def effects_of(group: Sequence[Witness], ids: Ids) -> set[str]:
+    """The identifiers of what some findings explain."""
+    return {ids[witness.diagnosis, effect] for witness in group for effect in witness.found.explains}
+
+
+def without_fault(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict of diagnoses without a fault: healthy only if all are."""
+    unknown = [verdict for verdict in verdicts if verdict.state != "healthy"]
+    if not unknown:
+        summary = f"No fault in {len(verdicts)} groups of captures, judged by themselves. {verdicts[0].summary}"
+        return Verdict(None, "healthy", summary)
+    if len(unknown) == len(verdicts):
+        return Verdict(None, "cannot-tell", unknown[0].summary)
+    known = len(verdicts) - len(unknown)
+    where = f"of {len(verdicts)} groups of captures {known} {'is' if known == 1 else 'are'} healthy"
+    return Verdict(None, "cannot-tell", f"{unknown[0].summary.rstrip('.')}; {where}.")

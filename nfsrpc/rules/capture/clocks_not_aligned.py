@@ -1,0 +1,50 @@
+"""Captures of which nothing shows how their clocks differ.
+
+Sees
+    Captures of several hosts that have no message in common. A message that both captured would show by how much one
+    clock is ahead of the other.
+
+Why it matters
+    What one of them shows cannot be ordered against what another shows: whether a lock was released before or after
+    another client waited for it is not known. Each is judged by itself, and faults that several show are one.
+
+Not flagged when
+    All captures have messages in common, directly or by way of others, or were taken on one host.
+
+How to confirm
+    chronyc tracking on both hosts shows how far their clocks are off now.
+
+How to fix
+    Capture at the server as well while its clients are captured: it has messages in common with each of them.
+
+References
+    RFC 5905 (NTP).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nfsrpc.findings.bounds import first_of
+from nfsrpc.findings.finding import Answer, Rule
+from nfsrpc.wording import named
+
+RULE = Rule("CAP007", "clocks-not-aligned", "info", judges="frames", passes="the times of all captures can be compared")
+
+
+SHOWN = 4  # groups, by their files
+
+
+def check(clocks: tuple[tuple[str, ...], ...]) -> Iterator[Answer]:
+    if len(clocks) > 1:
+        shown, more = first_of(clocks, SHOWN)
+        groups = "; ".join([*map(named, shown), *([f"{more} more"] if more else [])])
+        yield RULE.finding(
+            host=None,
+            title=f"captures of {len(clocks)} clocks that cannot be compared",
+            explanation=(
+                f"No message was captured by two of these: {groups}. What one of them shows is not compared in time "
+                "with what another shows; each is judged by itself."
+            ),
+            count=len(clocks),
+        )
