@@ -20,11 +20,11 @@ import numpy as np
 from nfsrpc.columns import NAT, NULLS, Array, Source, Table, isin
 from nfsrpc.decode import Decoded
 from nfsrpc.sessions.exchanges import Exchanges
-from nfsrpc.sessions.hosts import Hosts
+from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.sessions.sessions import Sessions
 from nfsrpc.sessions.vantage_rows import of_vantages
 
-# Hosts that keep time by NTP are closer together than this, and no rule judges by less.
+# HostsByAddress that keep time by NTP are closer together than this, and no rule judges by less.
 FAR_APART_S = 1.0
 
 
@@ -57,7 +57,7 @@ class OfClock(Sessions):
         self._built: dict[str, Table] = {}
 
     @cached_property
-    def hosts(self) -> Hosts:
+    def hosts(self) -> HostsByAddress:
         return self._all.hosts
 
     def table(self, name: str) -> Table:
