@@ -24,7 +24,7 @@ from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.sessions.sessions import Sessions
 from nfsrpc.sessions.vantage_rows import of_vantages
 
-# HostsByAddress that keep time by NTP are closer together than this, and no rule judges by less.
+# Hosts that keep time by NTP are closer together than this, and no rule judges by less.
 FAR_APART_S = 1.0
 
 
