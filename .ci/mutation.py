@@ -118,7 +118,8 @@ def tests_of(file: str) -> list[list[str]]:
     below = path.relative_to("nfsrpc")
     own = ROOT / "tests" / below.parent / f"test_{below.name}"
     folder = Path("tests") / below.parts[0]
-    groups = [[str(own.relative_to(ROOT))]] if own.exists() else []
+    groups = [[file]] if ">>>" in (ROOT / file).read_text(encoding="utf-8") else []
+    groups += [[str(own.relative_to(ROOT))]] if own.exists() else []
     if below.parts[0] == "rules":
         family = folder / below.parts[1]
         return [*groups, [str(family)]] if (ROOT / family).is_dir() else [*groups, [str(folder)]]

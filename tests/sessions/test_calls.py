@@ -233,3 +233,13 @@ def test_groups_are_of_rows_that_agree_in_all_columns() -> None:
     assert groups.tolist()[0] == groups.tolist()[2]
     assert len(set(groups.tolist())) == 3
     assert sorted(first.tolist()) == [0, 1, 3]
+
+
+@pytest.mark.parametrize(("lost", "state"), [(False, "unanswered"), (True, "undecided")])
+def test_a_reply_among_what_the_capture_lacks(pair: Pair, tables: Read, lost: bool, state: str) -> None:
+    pair.client.call(pair.server, "nfs3", "GETATTR").unanswered()
+    if lost:
+        pair.client.lock(pair.server, port=2049).granted()
+    number = len(pair.s.packets())
+    pair.go_on(20)
+    assert states(tables(pair.s.capture(lost=[number - 1] if lost else [])), "GETATTR")[0] == state

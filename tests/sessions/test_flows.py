@@ -131,3 +131,10 @@ def test_the_longest_stretch_of_retransmissions_without_an_answer(
     assert (row.c_unheard, row.c_retransmitted) == (3, 4)
     assert row.c_unheard_last - row.c_unheard_first == 10_000_000_000
     assert (row.s_unheard, row.s_unheard_first, row.s_unheard_last) == (0, None, None)
+
+
+def test_a_flow_that_is_there_to_the_end_was_not_evicted(pair: tuple[Scenario, Host, Host], tables: Read) -> None:
+    s, server, client = pair
+    client.getattr(server, "/srv")
+    (row,) = tables(s.capture())["flows"].rows()
+    assert (row.rpc, row.superseded, row.evicted, row.tls) == (True, False, False, False)

@@ -172,3 +172,13 @@ def test_where_the_holder_would_be_seen() -> None:
     (found,) = findings(asked("LCK016", stage.wire()))
     assert found.needs is not None
     assert found.needs.vantage.startswith(f"wire of {SERVER}")
+
+
+def test_the_title_names_the_holder_or_that_it_is_not_known() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server).granted()
+    polls(stage, 90, every=1)
+    (known,) = findings(asked("LCK016", stage.wire()))
+    assert known.title.endswith(f": held by 1@web-1 ({CLIENT})")
+    (unknown,) = findings(asked("LCK016", stage.wire(stage.other)))
+    assert unknown.title.endswith(": the capture does not show who holds it")

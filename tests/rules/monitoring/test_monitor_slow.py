@@ -66,3 +66,9 @@ def test_how_a_wait_speaks_for_the_resolver() -> None:
     assert [weight(10.5), weight(10.7), weight(4.5), weight(4.3)] == [4, 1, 4, 1]
     assert [weight(44), weight(45), weight(None)] == [1, 0, 0]
     assert [weight(None, resolves=True), weight(54, resolves=True), weight(55, resolves=True)] == [6, 6, 0]
+
+
+@fires("MON002")
+def test_statd_that_takes_just_as_long(stage: Stage) -> bytes:
+    watched(stage, "STAT_SUCC", 1.0)
+    return stage.any(stage.server)

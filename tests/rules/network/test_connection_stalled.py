@@ -427,3 +427,18 @@ def test_a_connection_whose_syn_ack_was_not_captured(stage: Stage) -> bytes:
     stage.wait(20)
     stage.nfs()
     return stage.wire()
+
+
+def test_each_syn_may_be_of_a_connection_of_its_own() -> None:
+    """The client takes another source port each time."""
+    stage = Stage()
+    stage.client.getport(stage.server, "nlm4")
+    begin = stage.scenario.tick()
+    for number, after in enumerate((0, 1, 3, 7)):
+        flow = Flow(stage.scenario, stage.client, stage.server, 900 + number, LOCKD, TCP)
+        for step, (upstream, flags) in enumerate(((True, SYN), (False, ACK), (True, RST))):
+            flow.note(begin + after * 10**9 + 10**5 * step, upstream, flags)
+    stage.wait(20)
+    stage.nfs()
+    (found,) = findings(asked("NET003", stage.wire()))
+    assert (found.host, found.count) == (SERVER, 4)

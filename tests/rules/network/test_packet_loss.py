@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.records import records_of, sent_again, source_port, target_port
+from tests.records import clock_set, records_of, sent_again, source_port, target_port
 from tests.rules.stage import CLIENT, SERVER, STATD, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 
 
@@ -93,3 +93,19 @@ def test_segments_lost_over_loopback(stage: Stage) -> bytes:
         stage.wait(1)
     capture = stage.wire(stage.server, on="any")
     return sent_again(capture, {frame: [0.25] for frame in messages(capture)[10:30]})
+
+
+def test_losses_are_located_though_a_clock_is_wrong_by_an_hour() -> None:
+    stage = Stage()
+    for host in (stage.client, stage.server):
+        stage.statd_asked(host, 1, port=STATD)
+    for _ in range(60):
+        stage.nfs()
+        stage.wait(1)
+    client, server = (stage.wire(host, on="any") for host in (stage.client, stage.server))
+    client = sent_again(client, {frame: [0.3] for frame in messages(client)[:120:12]})
+    for captures in ([client, clock_set(server, 1, 3600)], [clock_set(client, 1, 3600), server]):
+        (found,) = findings(asked("NET006", captures))
+        assert found.explanation.endswith(
+            f" Of {CLIENT}'s segments 10 were lost on the way to {SERVER}, and of the server's 0."
+        )

@@ -99,12 +99,18 @@ def test_the_remedy_is_of_the_service(program: str, command: str) -> None:
 
 
 @pytest.mark.parametrize(("program", "needs_it"), [("nsm1", True), ("mount3", False)])
-def test_a_host_needs_its_own_statd_and_only_clients_need_mountd(program: str, needs_it: bool) -> None:
+@pytest.mark.parametrize(("tries", "refused"), [(1, "1 try over its loopback to reach it was refused"), (2, "were")])
+def test_a_host_needs_its_own_statd_and_only_clients_need_mountd(
+    program: str, needs_it: bool, tries: int, refused: str
+) -> None:
     stage = Stage()
+    stage.nfs()
     exchange = stage.server.getport(stage.server, program)
-    stage.server.syn(stage.server, PORTS[exchange.args["prog"]], refused=True)
+    for _ in range(tries):
+        stage.server.syn(stage.server, PORTS[exchange.args["prog"]], refused=True)
     (found,) = findings(asked("REG007", stage.any(stage.server)))
-    assert found.clients == ((found.host,) if needs_it else ())
+    assert found.clients == ((SERVER,) if needs_it else ())
+    assert refused in found.explanation
 
 
 def test_one_server_is_unseen_and_the_rule_is_not_passed() -> None:
