@@ -279,7 +279,7 @@ def rows_of(keys: Array, wanted: Array) -> Array:
         return table[wanted]
     if not len(keys):
         return np.full(len(wanted), -1, dtype=np.int64)
-    order = np.argsort(keys, kind="stable")
+    order = np.arange(len(keys)) if (keys[1:] >= keys[:-1]).all() else np.argsort(keys, kind="stable")
     at = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
     found: Array = np.where(keys[order[at]] == wanted, order[at], -1)
     return found

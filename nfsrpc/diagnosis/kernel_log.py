@@ -15,16 +15,17 @@ References: Linux net/sunrpc/clnt.c (call_timeout), fs/lockd/mon.c (nsm_monitor)
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import islice, product
 
 import numpy as np
 
-from nfsrpc.columns import NAT, isin
+from nfsrpc.columns import NAT, Array, isin
+from nfsrpc.decode import rows_of
 from nfsrpc.diagnosis.catalogue import accounting_for
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.findings.finding import Finding, LogKind, LogLine
 from nfsrpc.protocols.numbers import GRANTS, Nlm4Stats, NlmProc, Prog
-from nfsrpc.sessions.grouping import Parts
 from nfsrpc.sessions.timers import MAJOR_TIMEOUT_S
 from nfsrpc.tables import Calls, Copies
 from nfsrpc.wording import SECOND
@@ -39,14 +40,14 @@ def expected(findings: Sequence[Finding], inputs: Inputs) -> tuple[LogLine, ...]
     grave = [finding for finding in findings if finding.severity != "info"]
     if not grave:
         return ()
-    lines = {one for source in SOURCES for one in source(grave, inputs)}
     concerned = {(finding.rule, host) for finding in grave for host in finding.parties}
-    return tuple(sorted(one for one in lines if not concerned.isdisjoint(subjects(one))))
 
+    @cache
+    def is_expected(rules: tuple[str, ...], host: str, about: str) -> bool:
+        return not concerned.isdisjoint(product(rules, (host, about)))
 
-def subjects(line: LogLine) -> Iterator[tuple[str, str]]:
-    """The rules and hosts of findings that a line belongs to."""
-    return product(line.rules, (line.host, line.about))
+    lines = {one for source in SOURCES for one in source(grave, inputs)}
+    return tuple(sorted(one for one in lines if is_expected(one.rules, one.host, one.about)))
 
 
 def line(kind: LogKind, time: int, host: str, about: str, text: str) -> LogLine:
@@ -62,33 +63,30 @@ def late_answers(findings: Iterable[Finding], inputs: Inputs) -> Iterator[LogLin
     ended = np.where(requests["reply_time"] == NAT, span.last, requests["reply_time"])
     overdue = requests.valid("time") & (ended - requests["time"] >= RESENT_S[0] * SECOND)
     overdue &= (requests["state"] == "answered") | (requests["state"] == "unanswered")
-    rows, copies = requests.where(overdue), inputs.copies
-    again = Parts(copies.where(~copies["reply"] & isin(copies["exchange"], rows["exchange"])), "exchange")
-    for row in rows.rows():
-        complained = complaint(row, again[row.exchange])
-        if complained < (row.reply_time or span.last):
-            yield not_responding(complained, row.client, row.server)
-            if row.reply_time is not None:
-                yield LogLine(
-                    row.reply_time,
-                    row.client,
-                    row.server,
-                    f"lockd: server {row.server} OK",
-                    accounting_for("lockd-silent"),
-                )
+    rows = requests.where(overdue)
+    complained = complaints(rows, inputs.copies)
+    early = np.flatnonzero(complained < ended[overdue])
+    columns = (rows.take(early).values(name) for name in ("reply_time", "client", "server"))
+    for time, replied, client, server in zip(complained[early].tolist(), *columns, strict=True):
+        yield not_responding(time, client, server)
+        if replied is not None:
+            yield line("lockd-silent", replied, client, server, f"lockd: server {server} OK")
 
 
-def complaint(row: Calls.Row, copies: Copies) -> int:
-    """When the client's kernel logs: at the retransmission after the major timeout."""
+def complaints(rows: Calls, copies: Copies) -> Array:
+    """When the clients' kernels log: at the retransmission after the major timeout."""
     waits = copies["after_s"]
-    about = waits[(waits >= RESENT_S[0]) & (waits <= RESENT_S[1])]
-    return int(row.time + (float(about[0]) if len(about) else MAJOR_TIMEOUT_S) * SECOND)
+    with np.errstate(invalid="ignore"):
+        about = ~copies["reply"] & (waits >= RESENT_S[0]) & (waits <= RESENT_S[1])
+    resent = copies.where(about)
+    number = rows_of(resent["exchange"][::-1], rows["exchange"])  # of several the first one
+    after_s = np.append(resent["after_s"][::-1], MAJOR_TIMEOUT_S)[number]
+    complained: Array = (rows["time"] + after_s * SECOND).astype(np.int64)
+    return complained
 
 
 def not_responding(time: int, client: str, server: str) -> LogLine:
-    return LogLine(
-        time, client, server, f"lockd: server {server} not responding, still trying", accounting_for("lockd-silent")
-    )
+    return line("lockd-silent", time, client, server, f"lockd: server {server} not responding, still trying")
 
 
 def never_sent(findings: Iterable[Finding], inputs: Inputs) -> Iterator[LogLine]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +11,8 @@ from nfsrpc.facts.basic import Span, fact
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.exchanges import PATIENCE
-from nfsrpc.sessions.grouping import Parts
-from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.sessions.grouping import Parts, codes_of, group, members
+from nfsrpc.sessions.stretches import LATEST, Stretches
 from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, duration
 
@@ -120,18 +119,24 @@ class Served:
 
     def __init__(self, nlm: Calls) -> None:
         answered = nlm.where((nlm["state"] == "answered") & nlm.valid("time") & nlm.valid("reply_time"))
-        self.parts: dict[str, tuple[list[int], list[int]]] = {}
+        self.parts: dict[str, tuple[Array, Array]] = {}
         for server, rows in Parts(answered, "server").items():
             order = np.argsort(rows["time"], kind="stable")
             replies = rows["reply_time"][order]
             earliest = np.minimum.accumulate(replies[::-1])[::-1]  # reply to any request from here on
-            self.parts[server] = (rows["time"][order].tolist(), earliest.tolist())
+            # No time is LATEST, and none becomes earlier when OVERTAKEN is added.
+            self.parts[server] = rows["time"][order], np.append(with_overtaken(earliest), LATEST)
 
-    def meanwhile(self, server: str, first: int, last: int) -> bool:
-        """Whether a request that was sent after `first` was answered before `last`."""
-        times, earliest = self.parts.get(server, ([], []))
-        at = bisect_right(times, first + OVERTAKEN)
-        return at < len(times) and earliest[at] < last - OVERTAKEN
+    def meanwhile(self, server: str, first: Array, last: Array) -> Mask:
+        """For each of some requests, whether one that was sent after `first` was answered before `last`."""
+        times, earliest = self.parts[server]
+        mask: Mask = earliest[np.searchsorted(times, with_overtaken(first), side="right")] < last
+        return mask
+
+
+def with_overtaken(times: Array) -> Array:
+    later: Array = np.minimum(times, LATEST - OVERTAKEN) + OVERTAKEN
+    return later
 
 
 @fact
@@ -144,11 +149,12 @@ def overtaken(rows: Calls, served: Served, span: Span | None) -> Mask:
     """Requests that waited while the lock manager of that server answered one that came later."""
     open_until = span.last if span is not None else NAT
     ends = np.where(rows["reply_time"] == NAT, open_until, rows["reply_time"])
-    found = (
-        server is not None and served.meanwhile(server, time, end)
-        for server, time, end in zip(rows["server"].tolist(), rows["time"].tolist(), ends.tolist(), strict=True)
-    )
-    mask: Mask = np.fromiter(found, dtype=np.bool_, count=len(rows))
+    mask = np.zeros(len(rows), dtype=np.bool_)
+    servers = rows["server"]
+    for mine in members(group(codes_of(servers))[0]) if served.parts else ():
+        server = servers[mine[:1]].tolist()[0]
+        if server in served.parts:
+            mask[mine] = served.meanwhile(server, rows["time"][mine], ends[mine])
     return mask
 
 

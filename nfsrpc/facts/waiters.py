@@ -154,21 +154,28 @@ def silent_s(last_seen: Mapping[str, LastSeen], host: str, until: int) -> float:
 
 def same_range(locks: Locks, number: int) -> Mask:
     """The sessions of one file on one server whose range meets that of the session of this number."""
-    starts, ends = ranges(locks)
-    mask: Mask = (starts <= ends[number]) & (ends >= starts[number]) & same_file(locks, number)
+    rows = np.flatnonzero(same_file(locks, number))
+    starts, ends = ranges(locks, rows)
+    own = np.searchsorted(rows, number)
+    mask = np.zeros(len(locks), dtype=np.bool_)
+    mask[rows[(starts <= ends[own]) & (ends >= starts[own])]] = True
     return mask
 
 
 def covering(locks: Locks, number: int) -> Mask:
     """The sessions of one file on one server whose range has all of that of the session of this number."""
-    starts, ends = ranges(locks)
-    mask: Mask = (starts <= starts[number]) & (ends >= ends[number]) & same_file(locks, number)
+    rows = np.flatnonzero(same_file(locks, number))
+    starts, ends = ranges(locks, rows)
+    own = np.searchsorted(rows, number)
+    mask = np.zeros(len(locks), dtype=np.bool_)
+    mask[rows[(starts <= starts[own]) & (ends >= ends[own])]] = True
     return mask
 
 
-def ranges(locks: Locks) -> tuple[Array, Array]:
-    """The first and the last byte of each session's range."""
-    return locks["l_offset"], last_bytes(locks["l_offset"], locks["l_len"])
+def ranges(locks: Locks, rows: Array) -> tuple[Array, Array]:
+    """The first and the last byte of the ranges of these sessions."""
+    start = locks["l_offset"][rows]
+    return start, last_bytes(start, locks["l_len"][rows])
 
 
 def same_file(locks: Locks, number: int) -> Mask:

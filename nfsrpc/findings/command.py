@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import PurePath
 from shlex import quote
@@ -24,6 +25,7 @@ PLAIN = " .,:@/_%+-"  # in a remark, beside letters and digits
 OPTION = re.compile(r"(?<![^ ])-")  # in a remark: the beginning of a word
 IN_CAPTURE = " of "  # between a loopback address and its capture, in hosts' names in tables (sessions/hosts.py)
 FIELD = re.compile(r"\{(\w+)\}")  # of a template
+ADDRESSES = 1 << 12  # that are parsed once: each command about a host has its address
 
 
 class Command(NamedTuple):
@@ -100,6 +102,7 @@ def word(argument: Argument) -> str | None:
     return argument if HOST_NAME.fullmatch(argument) or is_address(argument) else None
 
 
+@lru_cache(maxsize=ADDRESSES)
 def is_address(text: str) -> bool:
     address, percent, scope = text.partition("%")
     if percent and not SCOPE.fullmatch(percent + scope):

@@ -141,7 +141,7 @@ class Report(NamedTuple):
     def unseen(self) -> tuple[LogLine, ...]:
         """The lines to expect in kernel logs that those given do not have."""
         seen = {line for log in self.logs for line in log.seen}
-        return tuple(line for line in self.diagnosis.log if line not in seen)
+        return tuple(line for line in self.diagnosis.log if line not in seen) if seen else self.diagnosis.log
 
     def file_names(self) -> list[str]:
         """The names of the files by their numbers, as far as they differ."""
@@ -160,14 +160,15 @@ def report_of(tables: Sessions, diagnosis: Diagnosis, logs: Iterable[str] = ()) 
         for number, facts in enumerate(captures_of(tables))
     )
     logs_read = tuple(readings(tables, diagnosis, logs))
-    shown = with_proof_and_names(diagnosis, tables)
-    return Report(shown, captures, procedures_of(tables), logs_read, decoded.skipped, host_names(tables))
+    names = host_names(tables)
+    shown = with_proof_and_names(diagnosis, tables, names)
+    return Report(shown, captures, procedures_of(tables), logs_read, decoded.skipped, names)
 
 
-def with_proof_and_names(diagnosis: Diagnosis, tables: Tables) -> Diagnosis:
+def with_proof_and_names(diagnosis: Diagnosis, tables: Tables, names: HostNames) -> Diagnosis:
     """A diagnosis as it is shown: proof by time, hosts by their names, one capture command per file."""
     findings = proven(diagnosis.findings, tables) if diagnosis.findings else ()
-    return diagnosis_with_names(one_command_per_file(replace(diagnosis, findings=findings)), host_names(tables))
+    return diagnosis_with_names(one_command_per_file(replace(diagnosis, findings=findings)), names)
 
 
 def captures_of(tables: Tables) -> list[dict[str, Any]]:

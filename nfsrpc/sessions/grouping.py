@@ -7,7 +7,7 @@ with vector instructions, which is several times as quick as a stable sort of ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -164,19 +164,33 @@ def keys_of(columns: Sequence[Array | Coded], rows: Array) -> list[Any]:
 Rows = TypeVar("Rows", bound=Table)
 
 
-class Parts(dict[Any, Rows]):
+class Parts(Mapping[Any, Rows]):
     """The rows of a table that agree in a column (or in several: then keys are tuples), sorted by that.
 
-    Rows without text there are in no part, and what does not occur has a part without rows.
+    Rows without text there are in no part, and what does not occur has a part without rows. Each is taken at first use.
     """
 
     def __init__(self, table: Rows, *names: str) -> None:
         columns = [table[name] for name in names]
         rows = known(columns)
         groups, first = group(*(codes_of(column)[rows] for column in columns))
-        found = zip(keys_of(columns, rows[first]), members(groups), strict=True)
-        super().__init__((key, table.take(rows[part])) for key, part in sorted(found, key=lambda pair: pair[0]))
-        self.table = table
+        self.table, self._rows = table, rows[in_order(groups)]
+        self._taken: dict[Any, Rows] = {}
+        ends = np.cumsum(np.bincount(groups, minlength=len(first))).tolist()
+        keys = keys_of(columns, rows[first])
+        self._places = dict(sorted(zip(keys, zip([0, *ends], ends, strict=False), strict=True)))
 
-    def __missing__(self, key: Any) -> Rows:
-        return self.table.take(np.zeros(0, dtype=np.int64))
+    def __getitem__(self, key: Any) -> Rows:
+        if key not in self._taken:
+            first, end = self._places.get(key, (0, 0))
+            self._taken[key] = self.table.take(self._rows[first:end])
+        return self._taken[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._places
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)

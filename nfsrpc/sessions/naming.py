@@ -57,7 +57,7 @@ def events(decoded: MessageFields, calls: Calls) -> Events:
     if not parts:
         return Events(*(np.zeros(0, dtype=np.int64) for _ in fields(Events)))
     every = Events(*map(np.concatenate, zip(*(part.columns() for part in parts), strict=True)))
-    return every.take(np.argsort(every.time, kind="stable"))
+    return every.take(in_order(every.time))
 
 
 def of_protocol(decoded: MessageFields, calls: Calls, protocol: str) -> Iterator[Events]:

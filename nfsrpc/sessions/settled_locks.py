@@ -118,8 +118,8 @@ class Sieve:
         stretches = self.stretches
         kept = (stretches.end >= self.until - MOMENT) | stretches.met | stretches.next_to_odd | stretches.latest
         kept |= stretches.of_exchanges(self.ends_of(steps) | self.next_to_late(steps))
-        kept |= self.spans_restart(stretches) | self.is_written(stretches)
-        gone = np.flatnonzero(stretches.healthy & ~kept)
+        gone = np.flatnonzero(stretches.healthy & ~(kept | self.spans_restart(stretches)))
+        gone = gone[~self.is_written(stretches, gone)]
         exchange = steps.raw["exchange"]
         return Settled(
             exchange[np.concatenate([stretches.first[gone], stretches.last[gone]])],
@@ -205,23 +205,29 @@ class Sieve:
         spans: Mask = before != after
         return spans
 
-    def is_written(self, stretches: Stretches) -> Mask:
-        """Stretches during which a host wrote to the file that never asks for a lock on it."""
+    def is_written(self, stretches: Stretches, rows: Array) -> Mask:
+        """Which of these stretches have a host writing to their file that never asks for a lock on it."""
+        if not len(rows):
+            return np.zeros(0, dtype=np.bool_)
+        fh, begin, end = stretches.fh[rows], stretches.begin[rows], stretches.end[rows]
         accesses = self.accesses
-        written = np.flatnonzero(isin(accesses["handle"], distinct(stretches.steps.fh)))
-        if not len(written):
-            return np.zeros(len(stretches.begin), dtype=np.bool_)
+        first = np.maximum(accesses["first"], NAT + ACCESS) - ACCESS
+        last = np.minimum(accesses["last"], NEVER - ACCESS) + ACCESS
+        written = np.flatnonzero((last >= begin.min()) & (first <= end.max()))
+        written = written[isin(accesses["handle"][written], distinct(fh))]
         handle, client = accesses["handle"][written], accesses["client"][written]
         lockers = key(stretches.steps.fh, stretches.steps.locker)
-        strange = written[~isin(key(handle, client), distinct(lockers))]
-        files = np.concatenate([stretches.fh, accesses["handle"][strange]])
-        begin = np.concatenate([stretches.begin, np.maximum(accesses["first"][strange], NAT + ACCESS) - ACCESS])
-        end = np.concatenate([stretches.end, np.minimum(accesses["last"][strange], NEVER - ACCESS) + ACCESS])
-        foreign = np.arange(len(files)) >= len(stretches.fh)
-        order = np.argsort(begin, kind="stable")
+        strange = ~isin(key(handle, client), distinct(lockers))
+        if not strange.any():
+            return np.zeros(len(rows), dtype=np.bool_)
+        files = np.concatenate([fh, handle[strange]])
+        begin = np.concatenate([begin, first[written][strange]])
+        end = np.concatenate([end, last[written][strange]])
+        foreign = np.arange(len(files)) >= len(rows)
+        order = in_order(begin)
         mask = np.empty(len(files), dtype=np.bool_)
         mask[order] = meeting(files[order], begin[order], end[order], foreign[order])
-        return mask[: len(stretches.fh)]
+        return mask[: len(rows)]
 
 
 class Both(dict[str, Array]):

@@ -28,11 +28,13 @@ def so_far(groups: Array, values: Array) -> Array:
         base, low = groups * size, low - 1  # NAT as 0, LATEST as the last
         keys = np.clip(values, low, high + 1) - low
         keys = np.maximum.accumulate(keys + base) - base
-        return np.select([keys == 0, keys == size - 1], [NAT, LATEST], keys + low)
+        latest: Array = np.select([keys == 0, keys == size - 1], [NAT, LATEST], keys + low)
+        return latest
     ordered = np.sort(values)
     # As ranks, so that those of a group can be put above those of the one before it.
     ranks = np.searchsorted(ordered, values) + groups * len(values)
-    return ordered[np.maximum.accumulate(ranks) - groups * len(values)]
+    up_to: Array = ordered[np.maximum.accumulate(ranks) - groups * len(values)]
+    return up_to
 
 
 class Stretches:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Among, Array, Coded, Mask, Masked, isin
+from nfsrpc.columns import NAT, NULLS, Among, Array, Coded, Masked, isin
 from nfsrpc.decode import Columns, MessageFields, nothing_left
 from nfsrpc.reading import Batch
 from nfsrpc.sessions.batches import Kinds, as_one, compact, together

@@ -20,6 +20,7 @@ from nfsrpc.diagnosis.run import CutShort, Limited, cut_short, unlimited
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.finding import DEFAULTS, Diagnosis, Settings
 from nfsrpc.report.contents import with_proof_and_names
+from nfsrpc.report.host_names import host_names
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.live_queue import WAKE, LiveQueue, LiveSource, NextFile
 from nfsrpc.trace import Trace
@@ -250,7 +251,7 @@ class Live:
             self.limit.begin(LAST_LOOK if self.is_interrupted else LOOK)
         diagnosis = diagnose(trace.tables, *self.options.rules, limited=self.limited)
         trace.diagnosis = diagnosis if final else so_far(diagnosis)
-        diagnosis = with_proof_and_names(trace.diagnosis, trace.tables)
+        diagnosis = with_proof_and_names(trace.diagnosis, trace.tables, host_names(trace.tables))
         time = self.watch.last + self._elapsed if self.watch.last != NAT else None
         waits = self._waits(trace, time)
         look = Look(trace, diagnosis, [], waits, time, final)

@@ -158,12 +158,16 @@ class Holders:
     def free_all_times(self) -> Array:
         """The times of FREE_ALL, by which clients give up all locks."""
         rows = self.nlm.where(self.nlm["proc"] == NlmProc.FREE_ALL)
+        if not len(rows):
+            return np.full(len(self.locks), NEVER)
         freeing = Stretches((rows["client"], rows["server"]), rows["time"])
         ends = zip(*(self.locks[name].tolist() for name in ("client", "server", "granted")), strict=True)
         return or_never(freeing.following((client, server), granted) for client, server, granted in ends)
 
     @cached_property
     def boot_times(self) -> Array:
+        if not self.boots:
+            return np.full(len(self.locks), NEVER)
         booting = Stretches.of((host, time, time) for host, times in self.boots.items() for time in times)
         grants = zip(*(self.locks[name].tolist() for name in ("client", "granted")), strict=True)
         return or_never(booting.following(client, granted) for client, granted in grants)
@@ -172,13 +176,14 @@ class Holders:
         """The sessions that held the range, excluding others, when a session was granted."""
         locks, since = self.locks, self.locks["granted"]
         time = int(since[number])
-        same_owner = (locks["client"].codes == locks["client"].codes[number]) & (locks["svid"] == locks["svid"][number])
-        meets = same_range(locks, number) & ~same_owner & (locks["exclusive"] | locks["exclusive"][number])
-        meets &= (since != NAT) & (since < time - moment) & (self.until > time + moment)
-        meets &= (self.boot_times > time) & (self.free_all_times > time + moment) & locks.valid("caller_name")
-        meets[number] = False
-        first = np.flatnonzero(meets)[:1]
-        return next(locks.take(first).rows(), None)
+        rows = np.flatnonzero(same_range(locks, number))  # few of many
+        rows = rows[(rows != number) & (since[rows] != NAT) & (since[rows] < time - moment)]
+        client, svid, exclusive = locks["client"].codes, locks["svid"], locks["exclusive"]
+        meets = (client[rows] != client[number]) | (svid[rows] != svid[number])
+        meets &= (exclusive[rows] | exclusive[number]) & (self.until[rows] > time + moment)
+        meets &= (self.boot_times[rows] > time) & (self.free_all_times[rows] > time + moment)
+        meets &= locks["caller_name"].codes[rows] >= 0
+        return next(locks.take(rows[meets][:1]).rows(), None)
 
 
 def or_never(times: Iterable[int | None]) -> Array:

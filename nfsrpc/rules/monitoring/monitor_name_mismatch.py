@@ -397,7 +397,7 @@ def names_and_addresses(
 ) -> Iterator[Answer]:
     """Clients that lock under several names or addresses at one time; `notifying`: the hosts that rebooted."""
     for _, mine in sorted(listed((row.server, row) for row in callers).items()):
-        for client, rows in sorted(listed((row.client, row) for row in mine).items()):
+        for client, rows in several_of(listed((row.client, row) for row in mine)):
             names = CallerNames(row.caller_name for row in rows)
             distinct = [row for row in rows if row.caller_name in names.distinct]
             if together(distinct, stays):
@@ -408,7 +408,7 @@ def names_and_addresses(
                     (remark("mount without NAT, so that each client has an address of its own."),),
                     severity="warning" if client in notifying else "info",
                 )
-        for name, rows in sorted(listed((row.caller_name, row) for row in mine).items()):
+        for name, rows in several_of(listed((row.caller_name, row) for row in mine)):
             one_each = {translated.get(row.client, row.client): row for row in reversed(rows)}
             same = list(reversed(one_each.values()))
             families = listed((":" in row.client, row) for row in same)
@@ -420,6 +420,11 @@ def names_and_addresses(
                     "matched to one of them, whichever sent it.",
                     tuple(own_name(row.client) for row in same[:NAMED]),
                 )
+
+
+def several_of(listed: Mapping[Any, list[Any]]) -> list[tuple[Any, list[Any]]]:
+    """Those that have several rows, in order."""
+    return sorted(part for part in listed.items() if len(part[1]) > 1)
 
 
 def together(callers: list[Any], stays: Mapping[tuple[str, str, str], tuple[int, int]]) -> bool:
