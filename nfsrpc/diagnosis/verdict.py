@@ -75,11 +75,13 @@ def diagnose(
     checks = chosen(in_force.select, in_force.ignore)
     try:
         clocks = limited(lambda: of_each_clock(tables))
+        whole = Inputs(tables)
         if len(clocks) == 1:
-            return replace(of_one_clock(tables, checks, settings, skipped, limited), settings=in_force)
+            return replace(concluded_of(whole, checks, settings, skipped, limited), settings=in_force)
         of_each = [check for check in checks if OF_ALL not in check.parameters]
-        found = joined([of_one_clock(each, of_each, settings, skipped, limited) for each in clocks])
-        answers = ask(Inputs(tables), [check for check in checks if check not in of_each], settings, limited)
+        each = (Inputs(of_clock) for of_clock in clocks)
+        found = joined([concluded_of(with_roles(one, whole), of_each, settings, skipped, limited) for one in each])
+        answers = ask(whole, [check for check in checks if check not in of_each], settings, limited)
         about = [answer for answer in answers if isinstance(answer, Finding)]
         return replace(found, findings=(*found.findings, *about), settings=in_force)
     except CutShort:
@@ -88,17 +90,23 @@ def diagnose(
         return Diagnosis(UNFINISHED, cannot_tell=cannot_tell, settings=in_force)
 
 
-def of_one_clock(
-    tables: Mapping[str, Table],
+def concluded_of(
+    inputs: Inputs,
     checks: Sequence[Check],
     settings: Thresholds | None,
     skipped: Sequence[SourceError],
     limited: Limited,
 ) -> Diagnosis:
-    """The diagnosis of tables whose times can all be compared."""
-    inputs = limited(lambda: Inputs(tables))
+    """The diagnosis of captures whose times can all be compared."""
     answers = ask(inputs, checks, settings, limited)
     return limited(lambda: concluded(answers, inputs, skipped), at_the_end=True)
+
+
+def with_roles(inputs: Inputs, whole: Inputs) -> Inputs:
+    """The inputs of one clock. Captures of a loopback alone show no role of its host, which others show at any time."""
+    if inputs.flows["loopback"].all():
+        inputs.roles_elsewhere = whole.roles
+    return inputs
 
 
 PARTIAL = "Not all rules were run: the look took too long, and the cause may be another."

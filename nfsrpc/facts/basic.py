@@ -182,16 +182,23 @@ def listed(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
 
 
 @fact
-def roles(flows: Flows, nlm: Calls, registrations: Registrations) -> Roles:
+def roles_elsewhere() -> Roles:
+    """The roles that captures of other clocks show: set by whoever has these."""
+    return Roles(frozenset(), frozenset(), frozenset())
+
+
+@fact
+def roles(flows: Flows, nlm: Calls, registrations: Registrations, roles_elsewhere: Roles) -> Roles:
     """The roles of hosts; NFS from connections, because NFS calls may be counted instead of listed."""
     file_pairs = pairs_of(flows.where(isin(flows["prog"], (Prog.NFS, Prog.MOUNT)) & flows["rpc"]))
     lock_pairs = pairs_of(nlm.where(isin(nlm["proc"], REQUESTS)))
     looked = registrations.where(isin(registrations["prog"], (Prog.NFS, Prog.MOUNT)) & ~registrations["loopback"])
     mounting = zip(looked["asker"].tolist(), looked["host"].tolist(), strict=True)
     return Roles(
-        file_pairs,
-        lock_pairs,
-        frozenset((asker, host) for asker, host in mounting if asker is not None and host is not None),
+        file_pairs | roles_elsewhere.file_pairs,
+        lock_pairs | roles_elsewhere.lock_pairs,
+        frozenset((asker, host) for asker, host in mounting if asker is not None and host is not None)
+        | roles_elsewhere.mounting,
     )
 
 

@@ -73,6 +73,7 @@ class Inputs:
     requests: Calls
     counted_requests: Tallies
     roles: Roles
+    roles_elsewhere: Roles
     sending_pairs: frozenset[tuple[str, str]]
     sending: Stretches
     gaps: frozenset[frozenset[str]]

@@ -22,10 +22,11 @@ from nfsrpc.decode import Decoded
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.sessions.sessions import Sessions
-from nfsrpc.sessions.vantage_rows import of_vantages
+from nfsrpc.sessions.vantage_rows import moved, of_vantages
 
 # Hosts that keep time by NTP are closer together than this, and no rule judges by less.
 FAR_APART_S = 1.0
+OF_FILES = ("captures", "quality", "hosts")  # tables of what is known of all captures
 
 
 def comparable(tables: Mapping[str, Table]) -> Mapping[str, Table]:
@@ -33,7 +34,7 @@ def comparable(tables: Mapping[str, Table]) -> Mapping[str, Table]:
     if not isinstance(tables, Sessions) or len(tables.decoded.vantages) == 1:
         return tables
     offsets = tables["captures"]["offset_s"]
-    return by_one_clock(tables) if (np.abs(offsets) >= FAR_APART_S).any() else tables
+    return Moved(tables) if (np.abs(offsets) >= FAR_APART_S).any() else tables
 
 
 def of_each_clock(tables: Mapping[str, Table]) -> list[Mapping[str, Table]]:
@@ -61,12 +62,28 @@ class OfClock(Sessions):
         return self._all.hosts
 
     def table(self, name: str) -> Table:
-        if name == "hosts":
-            return self._all.table(name)
-        if name in ("captures", "quality") and name not in self._built:
-            files = self._all.table(name)
-            self._built[name] = files.where(isin(self.decoded.vantage[files["capture"]], self._mine))
+        if name in OF_FILES and name not in self._built:
+            found = self._all.table(name)
+            if name != "hosts":
+                found = found.where(isin(self.decoded.vantage[found["capture"]], self._mine))
+            self._built[name] = found
         return super().table(name)
+
+
+class Moved(Sessions):
+    """The tables as if all captures had been taken by the clocks of their references."""
+
+    def __init__(self, tables: Sessions) -> None:
+        self.decoded = moved(tables.decoded, tables.exchanges.by_first_clock)
+        self._tables = OneClock(tables)
+        self._built: dict[str, Table] = {}
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        return self._tables.hosts
+
+    def table(self, name: str) -> Table:
+        return self._tables.table(name) if name in OF_FILES else super().table(name)
 
 
 def by_one_clock(tables: Sessions) -> Sessions:
@@ -81,6 +98,10 @@ class OneClock(Sessions):
     @cached_property
     def exchanges(self) -> Exchanges:
         return self._tables.exchanges
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        return self._tables.hosts
 
     def table(self, name: str) -> Table:
         if name not in self._built:

@@ -10,10 +10,10 @@ fast. Vantages without a common message share a clock only where they are of one
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from heapq import heappop, heappush
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,8 @@ TOLERANCE = 3_000_000_000
 DRIFT_MESSAGES = 30
 DRIFT_NS = 60_000_000_000
 
+# A key that occurs so often at each of two capture points is as many messages, in one order.
+MOST_AGAIN = 8
 
 Places = Sequence[Collection[Hashable]]  # by vantage: two that have one in common are of one host
 
@@ -74,50 +76,56 @@ class Sightings:
             np.zeros(self.vantages),
             np.zeros(self.vantages, dtype=np.int64),
         )
-        once = self._once() if len(self.rows) else None
-        neighbours, housemates = once.neighbours() if once else {}, self._housemates()
+        ways = self._ways()
         for first in range(self.vantages):
-            reached = [(False, first)]  # by common messages before by the host
+            reached = [(0, first)]
             while reached:
-                by_host, other = heappop(reached)
+                way, other = heappop(reached)
                 if clocks.reference[other] >= 0:
                     continue
                 known = clocks.reference == first
-                if by_host:
-                    same = min(mate for mate in housemates[other] if known[mate])
-                    for column in clocks[1:]:
-                        column[other] = column[same]
-                elif once and other != first:
-                    when, its, its_when = once.beside(other, known)
-                    apart = when - its_when
-                    clocks.offset[other] = clocks.offset[its] + int(median(apart))
-                    clocks.drift[other] = clocks.drift[its] + drift_of(when, apart)
-                    clocks.middle[other] = int(median(when))
+                if other != first:
+                    self._align(clocks, other, known, ways[way])
                 clocks.reference[other] = first
-                for ways in ((False, neighbours), (True, housemates)):
-                    for near in ways[1].get(other, ()):
-                        heappush(reached, (ways[0], near))
+                for number, each in enumerate(ways):
+                    for near in each.neighbours.get(other, ()):
+                        heappush(reached, (number, near))
         return clocks
 
-    def _housemates(self) -> dict[int, set[int]]:
-        """The vantages that are of one host, by vantage."""
-        by_place: defaultdict[Hashable, list[int]] = defaultdict(list)
-        for vantage, places in enumerate(self.places):
-            for place in places:
-                by_place[place].append(vantage)
-        found: defaultdict[int, set[int]] = defaultdict(set)
-        for vantages in by_place.values():
-            for one, other in pairwise(vantages):
-                found[one].add(other)
-                found[other].add(one)
-        return found
+    def _ways(self) -> list[Once | Housemates]:
+        """The ways by which one clock is compared with another, the best first."""
+        found: list[Once | Housemates] = []
+        if len(self.rows):
+            found += [self._once(1), self._once(MOST_AGAIN)]
+        return [*found, Housemates(self.places)]
 
-    def _once(self) -> Once:
-        """The rows whose keys occur once at their capture points."""
-        pairs, first = group(self.groups, self.point)
-        rows = first[np.bincount(pairs) == 1]
-        rows = rows[np.lexsort((self.vantage[rows], self.groups[rows]))]
-        return Once(self.groups[rows], self.vantage[rows], self.time[rows])
+    @staticmethod
+    def _align(clocks: Clocks, vantage: int, known: Mask, way: Once | Housemates) -> None:
+        """Compares the clock of a vantage with that of a known one."""
+        if isinstance(way, Housemates):
+            same = min(mate for mate in way.neighbours[vantage] if known[mate])
+            for column in clocks[1:]:
+                column[vantage] = column[same]
+            return
+        when, its, its_when = way.beside(vantage, known)
+        apart = when - its_when
+        clocks.offset[vantage] = clocks.offset[its] + int(median(apart))
+        clocks.drift[vantage] = clocks.drift[its] + drift_of(when, apart)
+        clocks.middle[vantage] = int(median(when))
+
+    def _once(self, most: int) -> Once:
+        """The rows whose keys occur once at their capture points, or so often at each, and are then one by one."""
+        pairs, _ = group(self.groups, self.point)
+        times = np.bincount(pairs)[pairs]
+        order = np.lexsort((self.time, pairs))
+        place = np.empty(len(order), dtype=np.int64)  # of a row among those of its key at its point
+        starts = np.r_[True, pairs[order][1:] != pairs[order][:-1]]
+        place[order] = np.arange(len(order)) - np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))
+        rows = np.flatnonzero(times <= most)
+        groups, _ = group(self.groups[rows], times[rows], place[rows])
+        order = np.lexsort((self.vantage[rows], groups))
+        rows = rows[order]
+        return Once(groups[order], self.vantage[rows], self.time[rows])
 
     def by_first_clock(self, times: Array, vantage: Array) -> Array:
         """Times of these vantages by the clocks of their references."""
@@ -158,15 +166,12 @@ class Once:
         groups, first = group(self.vantage)
         return dict(zip(self.vantage[first].tolist(), members(groups), strict=True))
 
-    def neighbours(self) -> dict[int, set[int]]:
-        """The vantages that have messages in common, by vantage: at least one chain of them for each message."""
-        found: defaultdict[int, set[int]] = defaultdict(set)
-        chain = (self.groups[1:] == self.groups[:-1]) & (self.vantage[1:] != self.vantage[:-1])
-        pairs = np.unique(np.stack([self.vantage[:-1][chain], self.vantage[1:][chain]]), axis=1)
-        for one, other in pairs.T.tolist():
-            found[one].add(other)
-            found[other].add(one)
-        return found
+    @cached_property
+    def neighbours(self) -> Mapping[int, set[int]]:
+        """The vantages that have messages in common, by vantage: of those of one message each and the next."""
+        alike = (self.groups[1:] == self.groups[:-1]) & (self.vantage[1:] != self.vantage[:-1])
+        pairs = np.unique(np.stack([self.vantage[:-1][alike], self.vantage[1:][alike]]), axis=1)
+        return both_ways(map(tuple, pairs.T.tolist()))
 
     def beside(self, vantage: int, known: Mask) -> tuple[Array, int, Array]:
         """The times of a vantage's rows, the first known vantage that has some of the same groups, and its times."""
@@ -178,6 +183,26 @@ class Once:
         reference = int(self.vantage[others[chosen]].min(initial=len(known)))
         chosen &= self.vantage[others] == reference
         return self.time[mine[chosen]], reference, self.time[others[chosen]]
+
+
+class Housemates:
+    """Vantages of one host, whose clock is one."""
+
+    def __init__(self, places: Places) -> None:
+        by_place: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for vantage, found in enumerate(places):
+            for place in found:
+                by_place[place].append(vantage)
+        self.neighbours = both_ways(chain.from_iterable(map(pairwise, by_place.values())))
+
+
+def both_ways(pairs: Iterable[tuple[int, int]]) -> Mapping[int, set[int]]:
+    """For each number those with which it is a pair."""
+    found: defaultdict[int, set[int]] = defaultdict(set)
+    for one, other in pairs:
+        found[one].add(other)
+        found[other].add(one)
+    return found
 
 
 def drift_of(when: Array, apart: Array) -> float:

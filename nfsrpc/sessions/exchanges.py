@@ -158,11 +158,13 @@ class Exchanges:
             return np.zeros(len(rows), dtype=np.bool_)
         names = ("client", "server", "prog", "vers", "proc")
         kinds, _ = group(*(np.concatenate([self.raw[name][rows], tallies[name]]) for name in names))
-        counted, vantage = kinds[len(rows) :], self.decoded.vantage[tallies["capture"]]
-        time, mine, many = self.raw["time"][rows], kinds[: len(rows)], len(self.decoded.vantages)
-        near = time - PATIENCE, time + PATIENCE
-        everywhere = between(counted, tallies["first"], mine, *near)
-        here = between(counted * many + vantage, tallies["first"], mine * many + self.vantage[rows], *near)
+        vantage, many = self.decoded.vantage[tallies["capture"]], len(self.decoded.vantages)
+        counted, mine, clock = kinds[len(rows) :], kinds[: len(rows)], self.clocks.reference
+        time, own = self.raw["time"][rows], self.vantage[rows]
+        first, began = self.by_first_clock(tallies["first"], vantage), self.by_first_clock(time, own)
+        near = began - PATIENCE, began + PATIENCE
+        everywhere = between(counted * many + clock[vantage], first, mine * many + clock[own], *near)
+        here = between(counted * many + vantage, first, mine * many + own, *near)
         perhaps: Mask = (time != NAT) & (everywhere > here)
         return perhaps
 

@@ -64,13 +64,21 @@ def test_clocks_are_compared_with_the_first_vantage_that_shares_something_sure(s
     size, vantages = 60, 5
     key, time, vantage = (chance.integers(0, top, size) for top in (25, 1000, vantages))
     sightings = Sightings([key], time, vantage, vantages)
-    offset = np.full(vantages, NAT)
-    offset[0] = 0
-    for other in range(1, vantages):
-        for reference in np.flatnonzero(offset != NAT):
-            shown = [[time[(key == one) & (vantage == which)] for which in (other, reference)] for one in range(25)]
-            apart = [int(mine[0] - its[0]) for mine, its in shown if len(mine) == len(its) == 1]
-            if apart:
-                offset[other] = offset[reference] + int(np.median(apart))
+    offset, reference = np.zeros(vantages, dtype=np.int64), np.full(vantages, NAT)
+
+    def apart(one: int, other: int) -> list[int]:
+        shown = [[time[(key == each) & (vantage == which)] for which in (one, other)] for each in range(25)]
+        return [int(mine[0] - its[0]) for mine, its in shown if len(mine) == len(its) == 1]
+
+    for first in range(vantages):
+        if reference[first] == NAT:
+            reference[first] = first
+        while True:
+            known, left = np.flatnonzero(reference == first), np.flatnonzero(reference == NAT)
+            pairs = [(other, its) for other in left for its in known if apart(other, its)]
+            if not pairs:
                 break
+            other, its = pairs[0]
+            offset[other], reference[other] = offset[its] + int(np.median(apart(other, its))), first
+    assert sightings.clocks.reference.tolist() == reference.tolist()
     assert sightings.clocks.offset.tolist() == offset.tolist()
