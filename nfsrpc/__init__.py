@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from nfsrpc.extras import MissingExtraError
     from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
+    from nfsrpc.fleet.door import read
     from nfsrpc.sources import SourceError
-    from nfsrpc.trace import Trace, read
+    from nfsrpc.trace import Trace
     from nfsrpc.watch.live import live
 
 __all__ = ["Diagnosis", "Finding", "MissingExtraError", "SourceError", "Trace", "Verdict", "live", "read"]
@@ -33,7 +34,7 @@ _HOMES = {
     "Trace": "nfsrpc.trace",
     "Verdict": "nfsrpc.findings.finding",
     "live": "nfsrpc.watch.live",
-    "read": "nfsrpc.trace",
+    "read": "nfsrpc.fleet.door",
 }
 
 

@@ -358,21 +358,5 @@ def nanoseconds(at: Time) -> int:
 
 
 def read(*captures: Any, progress: Progress | None = None, count: bool = False, jobs: int | None = None) -> Trace:
-    """The trace in some captures: pcap, pcapng or snoop, plain or compressed, of one place or of several.
-
-    Each is a path, a directory, a wildcard, "-" for standard input, an open binary file, bytes, an iterable of bytes
-    (the chunks of one capture), or an iterable of any of these. Files of a ring continue each other; others are taken
-    at other places at the same time. `progress` is called with the bytes done and the bytes in all (None where that is
-    not known). With `count`, ordinary NFS exchanges, and locks that are over and with which nobody else had to do, are
-    sums in `tallies` instead of rows: a large capture takes little memory, and the diagnosis is the same. `jobs` is the
-    number of processors to decode with (else NFSRPC_JOBS, else all), which changes nothing but the time. Of several
-    captures those that are missing, unreadable or none are left out (`skipped` says which and why, and the verdict is
-    never healthy). Raises SourceError where that leaves none, TypeError and ValueError for what names none.
-
-    >>> read("captures/contended/nfssrv-any.pcap").calls["state"].unique().tolist()
-    ['answered']
-    >>> with open("captures/contended/nfssrv-any.pcap", "rb") as file:
-    ...     len(read(file).locks)
-    4
-    """
+    """The trace in some captures, decoded in this process: what `nfsrpc.read` does without a cluster (door.py)."""
     return Trace(decode(captures, WANTED, progress=progress, counting=COUNTING if count else None, jobs=jobs))

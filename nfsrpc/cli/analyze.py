@@ -63,6 +63,8 @@ def analyze(
     use_timezone(timezone)
     chosen = settings(select, ignore, thresholds, hosts)
     if dask or scheduler:
+        if dmesg:
+            fail("--dmesg: a fleet is judged without kernel logs; analyze the captures of their node with it")
         analyze_fleet(traces, scheduler, cache, chosen, format, output, verbose, exit_code)
         return
     try:
@@ -88,13 +90,15 @@ def analyze_fleet(
     exit_code: bool,
 ) -> None:
     from nfsrpc.cli.fleet import fleet_of
+    from nfsrpc.extras import MissingExtraError
     from nfsrpc.fleet.shown import lines
     from nfsrpc.sources import SourceError
 
     try:
         fleet = fleet_of(traces, scheduler, cache, chosen)
-    except (SourceError, OSError) as error:
+    except (SourceError, MissingExtraError, OSError) as error:
         fail(error)
+    mention_skipped(fleet.report)
     if format is ReportFormat.text:
         width = shutil.get_terminal_size().columns if output is None else 80
         text = [f"{line}\n" for line in lines(fleet, width)]

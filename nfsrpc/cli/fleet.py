@@ -6,15 +6,20 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from nfsrpc.cli.ending import Notes, note
 from nfsrpc.extras import extra
+from nfsrpc.sources import SourceError
 
 if TYPE_CHECKING:
     from nfsrpc.fleet.run import Fleet, Progress
 
-CONNECT_S = 10  # for a scheduler that does not answer
+CONNECT_S = 10  # for a scheduler that does not answer, or has no worker
+LOCAL = "127.0.0.1:0"  # of the HTTP server that a scheduler always has: any port, and for this machine alone
 
 
 @contextmanager
@@ -23,9 +28,13 @@ def cluster(scheduler: str) -> Iterator[Any]:
     distributed = extra("fleet", "distributed", "a fleet")
     if scheduler:
         with distributed.Client(scheduler, timeout=CONNECT_S) as client:
+            try:
+                client.wait_for_workers(1, timeout=CONNECT_S)
+            except TimeoutError as error:
+                raise SourceError(scheduler, f"has no worker after {CONNECT_S} s", "start one: dask worker") from error
             yield client
         return
-    options = {"n_workers": os.cpu_count(), "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": os.cpu_count(), "threads_per_worker": 1, "dashboard_address": LOCAL}
     with (
         distributed.LocalCluster(silence_logs=logging.CRITICAL, **options) as local,
         distributed.Client(local) as client,
@@ -36,23 +45,44 @@ def cluster(scheduler: str) -> Iterator[Any]:
 def fleet_of(traces: list[str], scheduler: str, cache: str, settings: Any) -> Fleet:
     from nfsrpc.fleet.run import analyze
 
-    with cluster(scheduler) as client, progress_by_node() as progress:
-        return analyze(traces, client, cache, settings, progress)
+    with cluster(scheduler) as client:
+        if on_terminal() and (scheduler or find_spec("bokeh")) and (link := dashboard(client)):
+            note(f"dashboard: {link}")
+        try:
+            with progress_by_node() as progress:
+                return analyze(traces, client, cache, settings, progress)
+        except CancelledError as error:
+            raise SourceError(scheduler or "the cluster", f"was lost: {error}") from error
+
+
+def on_terminal() -> bool:
+    """Whether progress is shown."""
+    return Notes.wanted and sys.stderr.isatty()
+
+
+def dashboard(client: Any) -> str:
+    """The address of the scheduler's dashboard, where it has one."""
+    return str(client.dashboard_link) if "dashboard" in client.scheduler_info()["services"] else ""
 
 
 @contextmanager
 def progress_by_node() -> Iterator[Progress | None]:
-    """A bar on a terminal that names the node that was decoded last."""
-    if not sys.stderr.isatty():
+    """A bar on a terminal that names the node that was decoded last, and says when the nodes are judged."""
+    if not on_terminal():
         yield None
         return
     from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("nodes")
+    from nfsrpc.printable import clean
+
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("decoding", total=None)
 
         def show(name: str, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, description=name)
+            doing = f"decoded {clean(name)}" if done < total else "judging"
+            bar.update(task, completed=done, total=total, description=doing)
 
         yield show

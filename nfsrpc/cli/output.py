@@ -18,6 +18,7 @@ from nfsrpc.cli.ending import BAD, FAULT, UNKNOWN, BrokenRules, drop, say
 
 if TYPE_CHECKING:
     from nfsrpc.findings.finding import Diagnosis
+    from nfsrpc.report.contents import Report
     from nfsrpc.trace import Trace
 
 Traces = Annotated[
@@ -34,9 +35,9 @@ def fail(reason: object) -> NoReturn:
     raise typer.Exit(BAD)
 
 
-def mention_skipped(trace: Trace) -> None:
+def mention_skipped(found: Trace | Report) -> None:
     """Prints one line per file that could not be read, where others could."""
-    for error in trace.skipped:
+    for error in found.skipped:
         say(f"{error}; skipped")
 
 

@@ -1,7 +1,7 @@
 """Rows of a decoder as Arrow tables, and back: columns as they are, fields that a message lacks as nulls.
 
-They travel as one stream of Arrow, compressed as a whole, so that what describes the tables takes no room either. Tables
-without rows stay behind, and so do those that only a decoder which is still reading asks for.
+They travel as one stream of Arrow, compressed as a whole, so that the schemas of many tables take no room either.
+Tables without rows stay behind, and so do those that only a decoder which is still reading asks for.
 """
 
 from __future__ import annotations

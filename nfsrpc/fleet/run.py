@@ -17,7 +17,8 @@ from nfsrpc.fleet.cache import keep, kept, key_of
 from nfsrpc.fleet.groups import Group, Summary, groups_of
 from nfsrpc.fleet.judging import combined, judged, trace_of
 from nfsrpc.fleet.places import Node, captures_of, nodes
-from nfsrpc.fleet.rows import NodeRows, rows_of
+from nfsrpc.fleet.rows import NodeRows, described, rows_of
+from nfsrpc.reading import none_of
 from nfsrpc.sources import SourceError
 
 if TYPE_CHECKING:
@@ -78,10 +79,14 @@ def analyze(
     return Fleet(report._replace(skipped=(*fleet.errors, *report.skipped)), tuple(answers.values()), fleet.cached)
 
 
-def read(traces: Sequence[str], client: Any, cache: str = "") -> Trace:
-    """The trace of a fleet's captures, decoded on a cluster and joined here."""
-    fleet = decoded(traces, client, cache, None)
-    return trace_of([rows for rows, _ in client.gather(fleet.rows)])
+def read(traces: Sequence[str], client: Any, cache: str = "", progress: Progress | None = None) -> Trace:
+    """The trace of a fleet's captures, decoded on a cluster and joined here. Raises SourceError where there is none."""
+    fleet = decoded(traces, client, cache, progress)
+    found = [rows for rows, _ in client.gather(fleet.rows)]
+    errors = [*fleet.errors, *(SourceError(*fields) for rows in found for fields in rows.skipped)]
+    if not any(rows.vantages for rows in found):
+        raise none_of(errors)
+    return trace_of([*found, NodeRows("", [], [], {}, list(map(described, fleet.errors)))])
 
 
 def decoded(traces: Sequence[str], client: Any, cache: str, progress: Progress | None) -> Decoded:
@@ -90,7 +95,7 @@ def decoded(traces: Sequence[str], client: Any, cache: str, progress: Progress |
     pyarrow()
     found, errors = nodes(traces)
     if not found:
-        raise errors[0] if errors else ValueError("no capture is given")
+        raise none_of(errors) if errors else ValueError("no capture is given")
     rows = [client.submit(decode_node, node, cache, **TASK) for node in found]
     shorts = [client.submit(summary, future, **TASK) for future in rows]
     numbers = {future.key: number for number, future in enumerate(shorts)}

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import nfsrpc
 from benchmarks import fleet
+from nfsrpc.cli import fleet as cli
 from nfsrpc.fleet import run
 
 distributed = pytest.importorskip("distributed")
@@ -38,7 +42,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def client() -> Iterator[Any]:
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     with distributed.LocalCluster(silence_logs=50, **options) as cluster, distributed.Client(cluster) as client:
         yield client
 
@@ -106,10 +110,56 @@ def test_a_node_on_which_a_task_always_fails_is_named(
     assert {node.state for node in found.nodes if node.name == "node-0003"} == {"cannot-tell"}
 
 
-def test_the_trace_of_a_fleet(small: Path, client: Any) -> None:
-    trace = run.read([str(small)], client)
+def test_the_trace_of_a_fleet(small: Path, client: Any, tmp_path: Path) -> None:
+    """`nfsrpc.read` on a cluster: the nodes' captures as one trace, and what could not be read."""
+    steps: list[tuple[int, int | None]] = []
+    missing = tmp_path / "missing.pcap"
+    trace = nfsrpc.read(
+        [small, str(missing)], client=client, cache=str(tmp_path / "cache"), progress=lambda *step: steps.append(step)
+    )
     assert len(trace.captures) == 24
     assert set(trace.verdict.hosts) == {server for server, _ in truth_of(small)}
+    assert [error.path for error in trace.skipped] == [str(missing)]
+    assert steps == [(done, 12) for done in range(1, 13)]
+    assert len(list((tmp_path / "cache").iterdir())) == 12
+    with pytest.raises(nfsrpc.SourceError, match="missing.pcap: no such file"):
+        nfsrpc.read(missing, client=client)
+    with pytest.raises(TypeError, match="workers read paths and URLs, and no bytes"):
+        nfsrpc.read(b"\xd4\xc3\xb2\xa1", client=client)
+
+
+def test_a_node_on_which_judging_fails_is_named(small: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are judged without it."""
+
+    def judge(settings: Any, servers: Any, *decoded: Any) -> Any:
+        if any(rows.name == "node-0003" for rows, _ in decoded):
+            raise MemoryError("no room")
+        return together(settings, servers, *decoded)
+
+    def by_itself(settings: Any, decoded: Any) -> Any:
+        if decoded[0].name == "node-0003":
+            raise MemoryError("no room for one")
+        return alone(settings, decoded)
+
+    together, alone = run.judge, run.by_itself
+    monkeypatch.setattr(run, "judge", judge)
+    monkeypatch.setattr(run, "by_itself", by_itself)
+    found = run.analyze([str(small)], client)
+    assert [str(error) for error in found.report.skipped] == ["node-0003: was not judged: MemoryError: no room"]
+    assert set(hurt(found.report)) == set(truth_of(small))
+    (node,) = (node for node in found.nodes if node.name == "node-0003")
+    assert (node.state, node.summary) == ("cannot-tell", "Was not judged by itself: MemoryError: no room for one")
+
+
+def test_judging_that_always_fails_names_all_nodes(small: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def judge(settings: Any, servers: Any, *decoded: Any) -> Any:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(run, "judge", judge)
+    found = run.analyze([str(small)], client)
+    assert len(found.report.skipped) == len(found.nodes) == 12
+    assert found.report.diagnosis.verdict.state == "cannot-tell"
+    assert {node.state for node in found.nodes} == {"fault", "healthy"}
 
 
 def test_the_command_line(small: Path, tmp_path: Path) -> None:
@@ -123,6 +173,59 @@ def test_the_command_line(small: Path, tmp_path: Path) -> None:
     }
     shown = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, timeout=120, check=False)
     assert set(json.loads(shown.stdout)["verdict"]["hosts"]) == {server for server, _ in truth_of(small)}
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 0), (["--exit-code"], 3)])
+def test_exit_codes_are_those_of_analyze(options: list[str], code: int, small: Path, tmp_path: Path) -> None:
+    """What cannot be read is named on standard error, and no verdict is healthy without it."""
+    node = tmp_path / "node"
+    node.mkdir()
+    (node / "a.pcap").write_bytes((small / "node-0000" / "ring.pcap0").read_bytes()[:24])
+    (node / "b.pcap").write_bytes(b"\xd4\xc3\xb2\xa1 is cut")
+    found = [
+        subprocess.run(
+            [sys.executable, "-m", "nfsrpc", "analyze", *where, *options, str(node)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        for where in ([], ["--dask"])
+    ]
+    assert [result.returncode for result in found] == [code, code]
+    assert found[0].stderr == found[1].stderr
+    assert "b.pcap" in found[0].stderr
+
+
+def test_a_terminal_shows_progress_by_node(small: Path) -> None:
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "nfsrpc", "analyze", "--dask", str(small)]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+    shown = b""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        with suppress(OSError):  # the end of a terminal
+            while piece := os.read(ours, 1 << 16):
+                shown += piece
+    os.close(ours)
+    assert process.returncode == 1
+    assert b"decoded node-" in shown
+    assert b"12/12" in shown
+    assert b"judging" in shown
+
+
+def test_a_scheduler_without_workers_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "CONNECT_S", 1)
+    options = {"n_workers": 0, "dashboard_address": "127.0.0.1:0"}
+    with (
+        distributed.LocalCluster(silence_logs=50, **options) as local,
+        pytest.raises(nfsrpc.SourceError, match="has no worker after 1 s; start one: dask worker"),
+        cli.cluster(local.scheduler_address),
+    ):
+        pass
+    with distributed.LocalCluster(silence_logs=50, **options) as local, distributed.Client(local) as client:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/status", cli.dashboard(client))
 
 
 def test_a_scheduler_that_is_not_there_is_one_line() -> None:
