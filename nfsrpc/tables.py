@@ -458,7 +458,7 @@ ODDITY_KINDS = {
     "corrupt-syn": "a damaged segment with SYN in a connection that goes on: not read; detail: its sequence number",
     "exchanges-full": "exchanges out of the ordinary, counted and not listed for lack of room; detail: how many",
     "flows-full": "connections that are not listed, for lack of room; detail: how many",
-    "flows-summed": "connections of a client with a port, without anything odd, that are in the row of the first of them, "
+    "flows-summed": "connections of a client with a port, without anything odd, that are part of the row of the first, "
     "for lack of room; detail: how many",
     "flow-evicted": "a connection dropped for lack of room; detail: the flow",
     "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known, and in "

@@ -148,12 +148,12 @@ def crowd_of_flows(flows: Columns, needed: Array) -> FlowCrowd:
     stay = np.ones(len(free), dtype=np.bool_)
     stay[summed] = False
     rows = rows[stay[rows]]
-    much = len(rows) - round(MAX_FLOWS * STAY)
+    much = len(rows) - round(MAX_FLOWS * STAY) if len(rows) > MAX_FLOWS else 0
     left_out = oldest(rows[healthy[rows]], flows["last"], much)
-    odd = rows[~healthy[rows]]
-    unit = np.arange(len(free))
     if much > len(left_out):
-        left_out = np.concatenate([left_out, from_the_middle(odd, unit, flows["first"], much - len(left_out))])
+        odd, unit = rows[~healthy[rows]], np.arange(len(free))
+        middle = from_the_middle(odd, unit, flows["first"], much - len(left_out))
+        left_out = np.concatenate([left_out, middle])
     stay[left_out] = False
     return FlowCrowd(summed, left_out, {name: values[stay] for name, values in sums.items()})
 
@@ -170,7 +170,7 @@ def is_ordinary(flows: Columns) -> Mask:
 
 def flows_summed(flows: Columns, rows: Array, odd: Mask) -> tuple[Columns, Array]:
     """The flows with sums in the first of those of these rows that are alike, and the rows that are in another's sum."""
-    order = np.lexsort((flows["first"], flows["server"]))
+    order = np.lexsort((flows["first"], flows["server"]))  # where nothing odd is between, the rank is the same
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.cumsum(odd[order])
     rows = rows[np.argsort(flows["first"][rows], kind="stable")]
