@@ -46,7 +46,7 @@ class Decoder:
         The following bytes are the next file of the ring: frames count from 1, connections and calls go on.
         """
     def undrained(self) -> int:
-        """How many exchanges the next `drain` gives, as far as threads have reported."""
+        """How many exchanges and flows the next `drain` gives, as far as threads have reported."""
     def release(self) -> None:
         """Before `drain`, of a capture that goes on: takes a frame whose time the next one was to confirm."""
     def drain(self) -> dict[str, Any]:
@@ -67,5 +67,7 @@ class Decoder:
         """
     def forget_strings(self) -> None:
         """Right after `drain`: strings begin anew from number 0, and the next batch lists those in use again."""
+    def forget_addresses(self) -> Any:
+        """Right after `drain`: addresses out of reach get new numbers when seen again; the numbers of the others."""
     def close(self) -> dict[str, Any]:
         """The last rows, with the last file's "ending": nothing more is to come. Raises NotACapture."""

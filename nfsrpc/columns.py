@@ -436,6 +436,7 @@ class Table:
         if isinstance(data, Coded):
             return pd.Categorical.from_codes(data.codes, categories=pd.Index(list(data.labels)))
         values = data.values if isinstance(data, Masked) else data
+        values = values if values.flags.writeable else values.copy()  # all values of a column may be one in memory
         if kind == "time":
             return pd.DatetimeIndex(values.view("M8[ns]"), tz="UTC")
         if kind == "bool?":

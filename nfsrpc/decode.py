@@ -319,10 +319,11 @@ def merge(reading: VantageBatches) -> Decoded:
         batches.clear()
     captures, left = parts.columns("captures"), nothing_left()
     order = np.argsort(captures["capture"])
+    files = [vantage.files for vantage, _ in vantages]
     return Decoded(
         sources=reading.files,
         damages=dict(reading.damages),
-        exchanges=parts.columns("exchanges"),
+        exchanges=as_captured(parts.columns("exchanges"), files),
         copies=parts.columns("copies"),
         flows=parts.columns("flows"),
         tallies=parts.columns("tallies"),
@@ -341,9 +342,24 @@ def merge(reading: VantageBatches) -> Decoded:
         messages=parts.messages(),
         kinds=reading.kinds,
         skipped=reading.skipped,
-        vantages=[vantage.files for vantage, _ in vantages],
+        vantages=files,
         firsts=firsts,
     )
+
+
+def as_captured(exchanges: Columns, vantages: Sequence[Sequence[int]]) -> Columns:
+    """Exchanges in the order of their first frames, that the table of calls has: its columns are these."""
+    files = [file for files in vantages for file in files]
+    places = np.zeros(max(files) + 1, dtype=np.int64)
+    places[files] = np.arange(len(files))
+    call, reply = exchanges["call_frame"], exchanges["reply_frame"]
+    key = places[exchanges["capture"]] << 32 | np.where(call == 0, reply, call)
+    if not (key[1:] < key[:-1]).any():
+        return exchanges
+    order = np.argsort(key, kind="stable")
+    for name in exchanges:  # one after the other, so that there is hardly more than one copy
+        exchanges[name] = constant(exchanges[name][order])
+    return exchanges
 
 
 def in_order(reading: VantageBatches) -> list[tuple[Vantage, list[Batch]]]:
@@ -430,16 +446,25 @@ class ColumnPieces:
             self.oddities[name] += (files[values] if name == "capture" else np.asarray(values)).tolist()
 
     def columns(self, table: str) -> Columns:
-        return {name: joined(pieces) for name, pieces in self._pieces.pop(table, {}).items()}
+        return {name: constant(joined(pieces)) for name, pieces in self._pieces.pop(table, {}).items()}
 
     def messages(self) -> dict[str, dict[str, Masked]]:
+        tables = list(self._messages)
         return {
-            table: {
-                name: Masked(joined([piece.values for piece in pieces]), joined([piece.valid for piece in pieces]))
-                for name, pieces in columns.items()
-            }
-            for table, columns in self._messages.items()
+            table: {name: masked_of(pieces) for name, pieces in self._messages.pop(table).items()} for table in tables
         }
+
+
+def masked_of(pieces: list[Masked]) -> Masked:
+    values, valid = (constant(joined([piece[part] for piece in pieces])) for part in range(2))
+    return Masked(values, valid)
+
+
+def constant(values: Array) -> Array:
+    """The values; where all are equal, as many are, in the memory of one."""
+    if len(values) < 2 or values[0] != values[-1] or not (values == values[0]).all():
+        return values
+    return np.broadcast_to(values[:1].copy(), values.shape)
 
 
 def renumbered(name: str, values: Array, maps: Mapping[str, Array | int], files: Array) -> Array:

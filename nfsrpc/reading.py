@@ -43,6 +43,9 @@ PEEK_BYTES = 1 << 17
 # Where exchanges are counted, so many listed ones are taken from the decoder at a time, of some 200 bytes, and thinned.
 DRAIN_ROWS = 1 << 15
 
+# Addresses of which more are known are looked at: those that no row uses are forgotten. 150 bytes each.
+MAX_ADDRESSES = 1 << 16
+
 # Programs whose messages have names of files: there may be millions, which must not take the room of locks.
 SECONDARY = (Prog.NFS, Prog.MOUNT)
 
@@ -61,6 +64,7 @@ class Counting(NamedTuple):
 
     procedures: Sequence[tuple[int, int, int]]  # program, version, number
     thinned: Callable[[list[Batch], dict[str, Any], int, Mapping[str, Mapping[str, str]]], list[Batch]]
+    without_addresses: Callable[[Batch, Any], Batch]  # but for those of these numbers, and those that it uses
 
 
 class VantageBatches(NamedTuple):
@@ -363,16 +367,22 @@ class Vantage:
         last = self.decoder.close()
         nothing = {name: values[:0] for name, values in last["captures"].items()}  # of a next file: there is none
         batches = [*self.batches, last | {"captures": nothing, "capture_formats": [], "interfaces": []}]
+        self.batches.clear()
+        del last
         if not self.counting:
             return batches
-        in_reach = {name: values[:0] for name, values in last["exchanges"].items()}
-        return self.counting.thinned(batches, in_reach, self.alone_until, self.kinds)
+        in_reach = {name: values[:0] for name, values in batches[-1]["exchanges"].items()}
+        batches = self.counting.thinned(batches, in_reach, self.alone_until, self.kinds)
+        return [{name: of for name, of in batch.items() if name != "address_numbers"} for batch in batches]
 
     def _thin(self, batches: list[Batch], counting: Counting) -> None:
         in_reach = self.decoder.snapshot()["exchanges"]
+        self.batches.clear()
         self.batches = counting.thinned(batches, in_reach, self.alone_until, self.kinds)
         if len(self.batches) == 1:
             self.decoder.forget_strings()
+            if len(self.batches[0]["addresses"]) > MAX_ADDRESSES:
+                self.batches = [counting.without_addresses(self.batches[0], self.decoder.forget_addresses())]
 
 
 class Ring:

@@ -448,7 +448,7 @@ QUALITY = table_spec(
 
 # By kind: what happened, and what `detail` is of it.
 ODDITY_KINDS = {
-    "accesses-full": "a write not counted in `writes`, for lack of room; detail: the room",
+    "accesses-full": "a write not counted in `writes`, for lack of room; detail: the room, or how many rows",
     "addresses-full": "numbers of addresses begin anew, as in a flood of them: exchanges between two hosts are "
     "split there; detail: the room",
     "call-evicted": "a call dropped for lack of room before its reply: it is undecided; detail: the exchange",
@@ -458,12 +458,16 @@ ODDITY_KINDS = {
     "checksum": "a frame whose checksum is wrong, where others of its sender are right: it is left out; detail: bytes",
     "corrupt-syn": "a damaged segment with SYN in a connection that goes on: not read; detail: its sequence number",
     "exchanges-full": "exchanges out of the ordinary, counted and not listed for lack of room; detail: how many",
+    "flows-full": "connections that are not listed, for lack of room; detail: how many",
+    "flows-summed": "connections of a client with a port, without anything odd, that are part of the row of the first, "
+    "for lack of room; detail: how many",
     "flow-evicted": "a connection dropped for lack of room; detail: the flow",
     "fragments-lost": "an IP datagram of which fragments are missing; detail: bytes missing, as far as known, and in "
     "the upper 32 bits the xid of an RPC message over UDP",
     "frame-time": "a time stamp far from those of the frames before and after: the time of the one before counts; "
     "detail: the difference in ns",
     "header-lost": "a record whose header was not captured; detail: its length",
+    "hosts-full": "sums of ordinary exchanges that are not kept by host, for lack of room; detail: how many",
     "ip-fragment": "an IP fragment that is impossible; detail: where it would end",
     "ip-header": "an IP header that contradicts itself; detail: the packet's length",
     "link-header": "an IP header with a right checksum behind a link layer that names no IP: it is read; "

@@ -128,9 +128,9 @@ impl Backend {
         self.matcher.finish_all(&FlowFates { flows: &self.flows, damage });
     }
 
-    /// Exchanges that wait to be taken.
+    /// Exchanges and flows that wait to be taken.
     pub fn undrained(&self) -> usize {
-        self.matcher.output.rows.count()
+        self.matcher.output.rows.count() + self.flows.rows.count()
     }
 
     /// Strings that other back ends may have, too.

@@ -140,6 +140,10 @@ impl Decoder {
         self.core.forget_strings();
     }
 
+    fn forget_addresses<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.core.forget_addresses().into_pyarray(py).into_any()
+    }
+
     fn close<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let core = &mut self.core;
         let (end, last) = py.detach(|| core.close()).map_err(refused)?;

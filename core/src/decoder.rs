@@ -180,9 +180,9 @@ impl Decoder {
         Ok(ending)
     }
 
-    /// Exchanges that wait to be drained.
+    /// Exchanges and flows that wait to be drained.
     pub fn undrained(&self) -> usize {
-        self.ready.exchanges.count() + self.backends.load().0
+        self.ready.exchanges.count() + self.ready.flows.count() + self.backends.load().0
     }
 
     /// Where there are several back ends, makes their numbers final, and takes their rows.
@@ -290,15 +290,20 @@ impl Decoder {
     /// batch lists again; addresses out of reach get new numbers; oddities and secondary rows have all their room again.
     /// To be called right after `drain`.
     pub fn forget(&mut self) {
-        let mut used = HashSet::new();
-        for backend in self.backends.at_home() {
-            backend.matcher.oddities.forget();
-            backend.addresses(&mut used);
-        }
+        self.backends.at_home().iter_mut().for_each(|backend| backend.matcher.oddities.forget());
         self.forget_strings();
-        self.index.forget(used);
+        self.forget_addresses();
+        self.index.oddities.forget();
         self.told.clear();
         self.packets.oddities.forget();
+    }
+
+    /// Addresses out of reach get new numbers when they are seen again. Returns the numbers of those in reach. To be called
+    /// right after `drain`.
+    pub fn forget_addresses(&mut self) -> Vec<u32> {
+        let mut used = HashSet::new();
+        self.backends.at_home().iter_mut().for_each(|backend| backend.addresses(&mut used));
+        self.index.forget_addresses(used)
     }
 
     /// Begins anew with the numbers of strings, of which the next batch lists those in use again, and with the room for

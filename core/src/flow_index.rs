@@ -17,8 +17,8 @@ use crate::packets::{Addressed, Content};
 use crate::protocol::{TCP, UDP};
 use crate::shard::{At, SHARDS, shard_of};
 
-/// Flows in reach; at 1.4 kB each 92 MB. A node sees a few thousand; beyond, the one longest silent of a few is let go.
-pub const MAX_FLOWS: usize = 1 << 16;
+/// Flows in reach; at 1.4 kB each 46 MB. A node sees a few thousand; beyond, the one longest silent of a few is let go.
+pub const MAX_FLOWS: usize = 1 << 15;
 /// How many flows are compared when one has to go.
 const EVICTION_SAMPLE: usize = 16;
 
@@ -231,12 +231,14 @@ impl FlowIndex {
         oldest
     }
 
-    /// Forgets the addresses of which no flow, and nothing else in reach, is.
-    pub fn forget(&mut self, mut used: HashSet<u32>) {
+    /// Forgets the addresses of which no flow, and nothing else in reach, is. Returns the numbers of the others, sorted.
+    pub fn forget_addresses(&mut self, mut used: HashSet<u32>) -> Vec<u32> {
         used.extend(self.flows.iter().flat_map(|flow| flow.address));
         self.damage.retain(&used);
         self.addresses.retain(&used);
-        self.oddities.forget();
+        let mut numbers: Vec<_> = used.into_iter().collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     /// No flow goes on.

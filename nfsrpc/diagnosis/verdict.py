@@ -184,7 +184,7 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
     if waiting(undecided, inputs) or len(undecided) > UNDECIDED_SHARE * total:
         why = f"of {more}{several(total, 'lock request')}, {without_reply(undecided, inputs)}"
         return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {why}.")
-    if (inputs.oddities["kind"] == "exchanges-full").any():
+    if inputs.oddities["kind"].isin(("exchanges-full", "flows-full")).any():
         why = "of those out of the ordinary there are more than there is room for"
         return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {why}.")
     if doubt := next(doubts(inputs), ""):

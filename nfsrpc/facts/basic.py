@@ -263,12 +263,12 @@ def crowded(oddities: Oddities) -> bool:
 
 
 @fact
-def lossy(flows: Flows, quality: Quality, crowded: bool) -> bool:
+def lossy(flows: Flows, quality: Quality, oddities: Oddities, crowded: bool) -> bool:
     """Whether the capture lost packets, or not all is listed: then others may be missing as well, without a trace.
 
     A damaged packet is known, and missing alone; but where nothing else shows its flow, it may have been anything.
     """
-    if crowded:
+    if crowded or oddities["kind"].isin(("flows-full", "hosts-full")).any():
         return True
     lacking = flows["c_lost_bytes"].any() or flows["s_lost_bytes"].any()
     lacking |= (damaged(flows) & ~flows.valid("prog")).any()

@@ -29,7 +29,8 @@ EVENTS = (
     ("flows", ("capture", "synack_frame", "synack_time")),
     ("flows", ("rst_capture", "rst_frame", "rst_time")),
     ("flows", ("capture", "icmp_frame", "icmp_time")),
-    ("writes", ("capture", "frame", "time")),
+    ("writes", ("capture", "first_frame", "first")),
+    ("writes", ("capture", "last_frame", "last")),
     ("oddities", ("capture", "frame", "time")),
 )
 

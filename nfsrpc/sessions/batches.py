@@ -1,24 +1,41 @@
 """Batches of one decoder as one batch, whose strings are those that its columns use.
 
 The decoder begins anew with the numbers of strings when batches were thinned (`Decoder.forget_strings`): the first
-batch has numbers of its own, and all that came since have the decoder's.
+batch has numbers of its own, and all that came since have the decoder's. Of addresses it forgets some, where there are
+very many (`without_addresses`): then the batch has numbers of its own for them as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import Array
-from nfsrpc.decode import NO_STRING, apply, joined
+from nfsrpc.columns import Array, isin
+from nfsrpc.decode import NO_STRING, Columns, apply, joined
 from nfsrpc.reading import Batch
 
 Kinds = Mapping[str, Mapping[str, str]]
 
 # Columns with numbers of strings, beside the fields of messages.
 STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle", "counted_locks": "handle"}
+# Tables with numbers of addresses.
+PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses", "counted_locks", "left_out"), ("client", "server")
+NUMBERS = "address_numbers"  # of a batch with numbers of its own
+
+
+class AddressNumbers(NamedTuple):
+    """The decoder's numbers of addresses that it may use again, sorted, and those of the batch."""
+
+    decoder: Array
+    batch: Array
+    following: int  # number of the decoder
+
+    def of(self, columns: Columns) -> Columns:
+        """Columns of the decoder with the numbers of the batch."""
+        at = {name: np.searchsorted(self.decoder, columns[name]) for name in ENDS}
+        return columns | {name: self.batch[rows] for name, rows in at.items()}
 
 
 def as_one(previous: list[Batch], fresh: list[Batch], kinds: Kinds) -> Batch:
@@ -26,15 +43,50 @@ def as_one(previous: list[Batch], fresh: list[Batch], kinds: Kinds) -> Batch:
     batch = joined_batches(fresh)
     if not previous:
         return batch
-    known = {string: number for number, string in enumerate(previous[0]["strings"])}
+    before = dict(previous[0])
+    known = {string: number for number, string in enumerate(before["strings"])}
     numbers = [known.setdefault(string, len(known)) for string in batch["strings"]]
     batch = with_numbers(batch, np.array(numbers, dtype=np.uint32), kinds)
-    batch["strings"] = list(known)[len(previous[0]["strings"]) :]
-    return joined_batches([*previous, batch])
+    batch["strings"] = list(known)[len(before["strings"]) :]
+    addresses = before.pop(NUMBERS, None)
+    if addresses is None:
+        return joined_batches([before, batch])
+    known = {address: number for number, address in enumerate(before["addresses"])}
+    new = np.array([known.setdefault(address, len(known)) for address in batch["addresses"]], dtype=np.uint32)
+    batch["addresses"] = list(known)[len(before["addresses"]) :]
+    decoder, own, following = addresses
+    decoder = np.concatenate([decoder, np.arange(following, following + len(new), dtype=np.uint32)])
+    addresses = AddressNumbers(decoder, np.concatenate([own, new]), following + len(new))
+    batch |= {table: addresses.of(batch[table]) for table in PARTIES}
+    return joined_batches([before, batch]) | {NUMBERS: addresses}
+
+
+def without_addresses(batch: Batch, in_reach: Array) -> Batch:
+    """The batch with the addresses that its columns use, and those that the decoder has yet, by its numbers."""
+    count = len(batch["addresses"])
+    everything = np.arange(count, dtype=np.uint32)
+    decoder, own, following = batch.get(NUMBERS, AddressNumbers(everything, everything, count))
+    stay = isin(decoder, in_reach)
+    used = np.zeros(count, dtype=np.bool_)
+    used[own[stay]] = True
+    for table in PARTIES:
+        for end in ENDS:
+            used[batch[table][end]] = True
+    rows = np.flatnonzero(used)
+    numbers = np.zeros(count, dtype=np.uint32)
+    numbers[rows] = np.arange(len(rows), dtype=np.uint32)
+    changed = {table: batch[table] | {end: numbers[batch[table][end]] for end in ENDS} for table in PARTIES}
+    addresses = [batch["addresses"][row] for row in rows.tolist()]
+    return (
+        batch
+        | changed
+        | {"addresses": addresses, NUMBERS: AddressNumbers(decoder[stay], numbers[own[stay]], following)}
+    )
 
 
 def joined_batches(batches: list[Batch]) -> Batch:
-    return {name: together([batch[name] for batch in batches]) for name in batches[0]}
+    """One batch of several, which are empty then: of each table there is one copy only."""
+    return {name: together([batch.pop(name) for batch in batches]) for name in list(batches[0])}
 
 
 def together(parts: list[Any]) -> Any:

@@ -18,6 +18,12 @@ def thinned(
     return thinned(batches, in_reach, alone_until, kinds)
 
 
+def without_addresses(batch: Batch, in_reach: Any) -> Batch:
+    from nfsrpc.sessions.batches import without_addresses
+
+    return without_addresses(batch, in_reach)
+
+
 # Where they need not be listed, exchanges of these procedures are counted, unless something is odd about one.
 COUNTED_PROCEDURES = tuple(
     (program.number, program.version, procedure.number)
@@ -27,4 +33,4 @@ COUNTED_PROCEDURES = tuple(
 )
 
 
-COUNTING = Counting(COUNTED_PROCEDURES, thinned)
+COUNTING = Counting(COUNTED_PROCEDURES, thinned, without_addresses)

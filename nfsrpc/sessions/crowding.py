@@ -3,6 +3,9 @@
 Some captures hold a million of what must be listed: locks that are held, calls that nobody answers, names of files. The
 latest names stay. Of the others those leave first that are healthy, the oldest first, and then what is odd, from the
 middle: how it began and how it is now stays. What is of one lock stays or leaves together.
+
+Of flows, those without anything odd become one row per client, server and port, as long as nothing odd of that server
+comes between; where they are still too many, they leave as exchanges do.
 """
 
 from __future__ import annotations
@@ -11,15 +14,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask
+from nfsrpc.columns import NAT, Array, Mask, distinct, isin
 from nfsrpc.decode import Columns
 from nfsrpc.sessions.exchanges import COUNTED
+from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.settled_locks import Sieve
 
 # Exchanges listed while others are counted: with the tables made of them, a kilobyte each.
 MAX_LISTED = 3 << 14
 # Of exchanges that show names of files, as many.
 MAX_NAMES = 1 << 16
+# Of flows: 300 bytes each, and with the tables made of them a kilobyte. Those of listed exchanges stay besides.
+MAX_FLOWS = 1 << 14
 # When they are too many, so many of them stay, so that not all are looked at with each that comes.
 STAY = 0.75
 
@@ -112,3 +118,71 @@ def together(rows: Array, unit: Array, some: Array) -> Array:
     mask[unit[some]] = True
     result: Array = rows[mask[unit[rows]]]
     return result
+
+
+class FlowCrowd(NamedTuple):
+    """Rows of flows that leave as sums, those that are left out, and the flows without them."""
+
+    summed: Array
+    left_out: Array
+    flows: Columns
+
+
+# What an ordinary flow has none of, in either direction.
+ODD = ("retransmitted", "out_of_order", "lost_bytes", "cut_frames", "damaged", "rst", "unheard")
+COUNTS = ("frames", "bytes", "fin", "calls", "replies")
+ALIKE = ("first_capture", "transport", "client", "server", "server_port", "prog", "flags", "syn")
+
+
+def crowd_of_flows(flows: Columns, needed: Array) -> FlowCrowd:
+    """What leaves of flows, but for those of these numbers."""
+    free = ~isin(flows["flow"], distinct(needed))
+    healthy = is_ordinary(flows)
+    rows = np.flatnonzero(free)
+    nothing = rows[:0]
+    much = len(rows) - round(MAX_FLOWS * STAY)
+    if len(rows) <= MAX_FLOWS:
+        return FlowCrowd(nothing, nothing, flows)
+    old = oldest(rows[healthy[rows]], flows["last"], much)
+    sums, summed = flows_summed(flows, old, ~healthy)
+    stay = np.ones(len(free), dtype=np.bool_)
+    stay[summed] = False
+    rows = rows[stay[rows]]
+    much = len(rows) - round(MAX_FLOWS * STAY) if len(rows) > MAX_FLOWS else 0
+    left_out = oldest(rows[healthy[rows]], flows["last"], much)
+    if much > len(left_out):
+        odd, unit = rows[~healthy[rows]], np.arange(len(free))
+        middle = from_the_middle(odd, unit, flows["first"], much - len(left_out))
+        left_out = np.concatenate([left_out, middle])
+    stay[left_out] = False
+    return FlowCrowd(summed, left_out, {name: values[stay] for name, values in sums.items()})
+
+
+def is_ordinary(flows: Columns) -> Mask:
+    """Flows of which both directions were captured, all calls were answered, and nothing is odd."""
+    mask: Mask = (flows["c_frames"] > 0) & (flows["s_frames"] > 0) & (flows["syn"] <= 1)
+    mask &= (flows["c_calls"] == flows["s_replies"]) & (flows["s_calls"] == flows["c_replies"])
+    mask &= (flows["syn"] == flows["synack"]) & (flows["icmp"] == 0) & (flows["duplicates"] == 0)
+    for name in ODD:
+        mask &= (flows[f"c_{name}"] == 0) & (flows[f"s_{name}"] == 0)
+    return mask
+
+
+def flows_summed(flows: Columns, rows: Array, odd: Mask) -> tuple[Columns, Array]:
+    """The flows with sums in the first of those of these rows that are alike, and the rows that are in another's sum."""
+    order = np.lexsort((flows["first"], flows["server"]))  # with nothing odd between them, ranks are equal
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.cumsum(odd[order])
+    rows = rows[np.argsort(flows["first"][rows], kind="stable")]
+    groups, first = group(*(flows[name][rows] for name in ALIKE), ranks[rows])
+    into = rows[first][groups]
+    others = np.flatnonzero(into != rows)
+    sums = dict(flows)
+    for way in ("c", "s"):
+        for name in COUNTS:
+            sums[f"{way}_{name}"] = flows[f"{way}_{name}"].copy()
+            np.add.at(sums[f"{way}_{name}"], into[others], flows[f"{way}_{name}"][rows[others]])
+    for name in ("last", "c_last", "s_last", "syn_last"):
+        sums[name] = flows[name].copy()
+        np.maximum.at(sums[name], into[others], flows[name][rows[others]])
+    return sums, rows[others]

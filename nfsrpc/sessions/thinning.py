@@ -7,19 +7,21 @@ What they count for stands in the tallies.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Among, Array, Coded, Masked, isin
+from nfsrpc.columns import NAT, NULLS, Among, Array, Coded, Mask, Masked, distinct, isin
 from nfsrpc.decode import Columns, MessageFields, nothing_left
 from nfsrpc.reading import Batch
-from nfsrpc.sessions.batches import Kinds, as_one, compact, together
-from nfsrpc.sessions.crowding import MAX_LISTED, MAX_NAMES, crowd
+from nfsrpc.sessions import writes
+from nfsrpc.sessions.batches import NUMBERS, Kinds, as_one, compact, together
+from nfsrpc.sessions.crowding import MAX_FLOWS, MAX_LISTED, MAX_NAMES, STAY, crowd, crowd_of_flows, oldest
 from nfsrpc.sessions.exchanges import COUNTED, Chosen
 from nfsrpc.sessions.naming import PROTOCOLS, events, news
-from nfsrpc.sessions.settled_locks import Settled, Sieve
+from nfsrpc.sessions.settled_locks import ARGUMENTS, Settled, Sieve
 from nfsrpc.sessions.tallies import (
     INTERVAL,
     OF_LEFT_OUT,
@@ -40,11 +42,17 @@ MANY = 1 << 15
 MAX_OWNERS = 1 << 20
 # Sums beyond these go into longer intervals: a hundred clients, each with ten procedures, over 20 minutes.
 MAX_TALLIES = 1 << 17
-LONGEST = 1 << 60  # 36 years
+LENGTHS = [INTERVAL << doubled for doubled in range(28)]  # up to 42 years
+# Sums that differ in hosts and procedures: 3,000 clients, each with ten procedures. Beyond, they are not kept by host.
+MAX_PARTIES = 1 << 15
+# Writes are summed by host, file and ten seconds, 70 bytes and a handle each.
+MAX_ACCESSES = 1 << 16
 
 
 def thinned(batches: list[Batch], in_reach: Columns, alone_until: int, kinds: Kinds) -> list[Batch]:
     """The batches of one decoder, as one that is thinned where they are many; the first may have been thinned before.
+
+    Where they are thinned, the list is empty then, so that their columns are freed as soon as they are copied.
 
     `in_reach`: exchanges that the decoder has yet. `alone_until`: before this time no other vantage shows anything.
     `kinds`: of the columns of messages.
@@ -52,10 +60,25 @@ def thinned(batches: list[Batch], in_reach: Columns, alone_until: int, kinds: Ki
     thinned_before = int("counted_owners" in batches[0])
     previous, fresh = batches[:thinned_before], batches[thinned_before:]
     last = bool(previous) and not len(in_reach["time"])
-    if size(fresh) < max(MANY, size(previous)) and not last:
+    if size(fresh) < max(MANY, size(previous) - flows_of(previous)) and not last:
         return batches
-    batch = as_one(previous, [nothing_left() | batch for batch in fresh], kinds)
+    fresh = [nothing_left() | batch for batch in fresh]
+    batches.clear()
+    batch = as_one(previous, fresh, kinds)
+    if NUMBERS in batch:
+        in_reach = batch[NUMBERS].of(in_reach)
     drop(batch, repeating(batch))
+    thin_exchanges(batch, in_reach, alone_until)
+    if len(batch["flows"]["flow"]) > MAX_FLOWS:
+        make_room_for_flows(batch, in_reach["flow"])
+    make_room_for_sums(batch)
+    make_room_for_accesses(batch)
+    batch["latencies"] = added(batch["latencies"], "prog", "vers", "proc", "latency")
+    return [compact(batch, kinds)]
+
+
+def thin_exchanges(batch: Batch, in_reach: Columns, alone_until: int) -> None:
+    """Sums and drops exchanges of lock managers that are over, and those for which there is no room."""
     sieve = Sieve(batch, in_reach, alone_until)
     batch["unlocked_again"] = {"exchange": sieve.settled.unlocked_again}
     if alone_until != NAT:
@@ -63,9 +86,6 @@ def thinned(batches: list[Batch], in_reach: Columns, alone_until: int, kinds: Ki
     if len(batch["exchanges"]["time"]) > min(MAX_LISTED, MAX_NAMES):
         sieve = sieve if sieve.describes(batch) else Sieve(batch, in_reach, alone_until)
         make_room(batch, sieve)
-    batch["tallies"] = bounded(batch["tallies"])
-    batch["latencies"] = added(batch["latencies"], "prog", "vers", "proc", "latency")
-    return [compact(batch, kinds)]
 
 
 def let_go_of_locks(batch: Batch, found: Settled) -> None:
@@ -91,13 +111,27 @@ def make_room(batch: Batch, sieve: Sieve) -> None:
     batch |= owners_with(batch, found.owners)
     gone = np.concatenate(found[:3])
     for kind, rows in (("names-full", found.names), ("locks-full", found.healthy), ("exchanges-full", found.odd)):
-        if len(rows):
-            latest = rows[np.argmax(exchanges["time"][rows])]
-            row = {"kind": kind, "detail": len(rows), "capture": exchanges["capture"][latest]}
-            row |= {"frame": exchanges["call_frame"][latest], "time": exchanges["time"][latest]}
-            odd_rows = batch["oddities"]
-            batch["oddities"] = {name: with_one_more(odd_rows[name], row[name]) for name in odd_rows}
+        note(batch, kind, rows, *(exchanges[name] for name in ("capture", "call_frame", "time")))
     drop(batch, exchanges["exchange"][gone])
+
+
+def make_room_for_flows(batch: Batch, in_reach: Array) -> None:
+    """Sums and drops flows for which there is no room, but for those of exchanges that are listed, or in reach."""
+    flows = batch["flows"]
+    found = crowd_of_flows(flows, np.concatenate([batch["exchanges"]["flow"], in_reach]))
+    for kind, rows in (("flows-summed", found.summed), ("flows-full", found.left_out)):
+        note(batch, kind, rows, *(flows[name] for name in ("first_capture", "first_frame", "first")))
+    batch["flows"] = found.flows
+
+
+def note(batch: Batch, kind: str, rows: Array, capture: Array, frame: Array, time: Array) -> None:
+    """Adds an oddity about some rows, if there are any, where the latest is."""
+    if len(rows):
+        latest = rows[np.argmax(time[rows])]
+        row = {"kind": kind, "detail": len(rows), "capture": capture[latest], "frame": frame[latest]}
+        row["time"] = time[latest]
+        odd_rows = batch["oddities"]
+        batch["oddities"] = {name: with_one_more(odd_rows[name], row[name]) for name in odd_rows}
 
 
 def with_one_more(values: Any, value: Any) -> Any:
@@ -132,16 +166,48 @@ def drop(batch: Batch, gone: Array) -> None:
 
 def size(batches: list[Batch]) -> int:
     """The number of rows that may leave."""
-    return sum(len(batch["exchanges"]["time"]) + len(batch["tallies"]["first"]) for batch in batches)
+    names = ("exchanges", "exchange"), ("tallies", "first")
+    return sum(len(batch[table][name]) for batch in batches for table, name in names) + flows_of(batches)
 
 
-def bounded(tallies: Columns) -> Columns:
-    length = INTERVAL
-    tallies = summed(tallies)
-    while len(tallies["first"]) > MAX_TALLIES and length < LONGEST:
-        length *= 2
-        tallies = summed(tallies, length)
-    return tallies
+def flows_of(batches: list[Batch]) -> int:
+    return sum(len(batch["flows"]["flow"]) for batch in batches)
+
+
+def make_room_for_sums(batch: Batch) -> None:
+    """Sums by host of ordinary exchanges, in intervals as long as it takes; of very many hosts, of the latest only."""
+    tallies = summed(batch["tallies"])
+    if len(tallies["first"]) > MAX_TALLIES:
+        fits = lambda length: len(summed(tallies, length)["first"]) <= MAX_TALLIES  # noqa: E731
+        at = bisect_left(LENGTHS, True, key=fits)
+        tallies = summed(tallies, LENGTHS[min(at, len(LENGTHS) - 1)])
+    parties = len(summed(tallies, LENGTHS[-1])["first"]) if len(tallies["first"]) > MAX_PARTIES else 0
+    if parties > MAX_PARTIES:
+        tallies = summed(tallies, LENGTHS[-1])
+        gone = oldest(np.arange(parties), tallies["last"], parties - round(MAX_PARTIES * STAY))
+        left_out = {name: tallies[name][gone] for name in (*OF_LEFT_OUT, "exchanges") if name != "rpc_status"}
+        left_out["rpc_status"] = np.zeros(len(gone), dtype=np.uint8)
+        batch["left_out"] = left_out_summed(together([batch["left_out"], left_out]))
+        note(batch, "hosts-full", gone, *(tallies[name] for name in ("capture", "first_frame", "last")))
+        tallies = {name: np.delete(values, gone) for name, values in tallies.items()}
+    batch["tallies"] = tallies
+
+
+def make_room_for_accesses(batch: Batch) -> None:
+    """Of very many files, and hosts that write to them, the latest of files with locks, and of others, stay."""
+    if len(batch["accesses"]["first"]) <= MAX_ACCESSES:
+        return
+    accesses = batch["accesses"] = writes.summed(batch["accesses"])
+    count = len(accesses["first"])
+    if count > MAX_ACCESSES:
+        locked = np.zeros(count, dtype=np.bool_)
+        for table in ARGUMENTS:
+            if handles := batch["decoded"].get(table, {}).get("fh"):
+                locked |= isin(accesses["handle"], distinct(handles[0][handles[1]]))
+        order = np.lexsort((accesses["last"], locked))
+        gone = order[: count - round(MAX_ACCESSES * STAY)]
+        note(batch, "accesses-full", gone, *(accesses[name] for name in ("capture", "first_frame", "first")))
+        batch["accesses"] = {name: np.delete(values, gone) for name, values in accesses.items()}
 
 
 def repeating(batch: Batch) -> Array:

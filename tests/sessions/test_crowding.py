@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from benchmarks.attacks import (
+    ACK,
     BLOCKED,
+    CLIENT,
     NFS,
     NFSD,
     NLM_GRANTED,
+    RST,
     SERVER,
+    SYN,
     UNLOCK,
     Ends,
     Owner,
@@ -22,6 +26,7 @@ from benchmarks.attacks import (
     host,
     opaque,
 )
+from nfsrpc.columns import isin
 from nfsrpc.decode import Decoded, decode
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, crowding, tallies, thinning
@@ -33,7 +38,10 @@ ROOM = 40
 @pytest.fixture(autouse=True)
 def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thinning, "MANY", 0)
+    for name in ("MAX_PARTIES", "MAX_ACCESSES"):
+        monkeypatch.setattr(thinning, name, ROOM)
     for module in (crowding, thinning):
+        monkeypatch.setattr(module, "MAX_FLOWS", ROOM)
         monkeypatch.setattr(module, "MAX_LISTED", ROOM)
         monkeypatch.setattr(module, "MAX_NAMES", ROOM)
 
@@ -44,7 +52,12 @@ def counted(w: Writer) -> Decoded:
 
 def kinds(decoded: Decoded) -> dict[str, int]:
     rows = zip(decoded.oddities["kind"], decoded.oddities["detail"], strict=True)
-    return {kind: detail for kind, detail in rows if kind.endswith("-full")}
+    return {kind: detail for kind, detail in rows if kind.endswith(("-full", "-summed"))}
+
+
+def connect(w: Writer, port: int, answer: int = SYN | ACK, client: str = CLIENT) -> None:
+    w.tcp(client, port, SERVER, NFSD, SYN, ack=0)
+    w.tcp(SERVER, NFSD, client, port, answer, ack=2)
 
 
 def test_as_many_as_there_is_room_for_are_listed() -> None:
@@ -138,3 +151,91 @@ def test_the_latest_names_stay() -> None:
     names = Sessions(decoded)["paths"]["path"].tolist()
     assert (len(names), kinds(decoded)) == (30, {"names-full": 11})
     assert [name for name in names if name.endswith(("file10", "file40"))] == [names[-1]]
+
+
+def test_as_many_connections_as_there_is_room_for_are_listed() -> None:
+    w = Writer()
+    for port in range(ROOM):
+        connect(w, 700 + port)
+    decoded = counted(w)
+    assert (len(Sessions(decoded)["flows"]), kinds(decoded)) == (ROOM, {})
+
+
+def test_ordinary_connections_beyond_are_in_the_row_of_the_first() -> None:
+    w = Writer()
+    for port in range(ROOM + 1):
+        connect(w, 700 + port)
+        w.wait(1)
+    decoded = counted(w)
+    flows = Sessions(decoded)["flows"]
+    assert kinds(decoded) == {"flows-summed": 10}
+    assert flows["client_port"].tolist() == [700, *range(711, 741)]
+    assert (flows["c_frames"].tolist(), flows["s_frames"].tolist()) == ([11, *[1] * 30],) * 2
+    seconds = (flows["last"] - flows["first"]) // 10**9
+    assert seconds.tolist() == [10, *[0] * 30]
+
+
+def test_a_sum_of_connections_ends_where_one_is_refused() -> None:
+    w = Writer()
+    for port in range(ROOM + 1):
+        connect(w, 700 + port, RST | ACK if port == 5 else SYN | ACK)
+    decoded = counted(w)
+    flows = Sessions(decoded)["flows"]
+    assert kinds(decoded) == {"flows-summed": 9}
+    assert flows["client_port"].tolist() == [700, 705, 706, *range(712, 741)]
+    assert flows["c_frames"].tolist() == [5, 1, 6, *[1] * 29]
+
+
+def test_of_refused_connections_the_beginning_and_the_end_stay() -> None:
+    w = Writer()
+    connect(w, 600)
+    for number in range(ROOM):
+        connect(w, 700, RST | ACK, host(number))
+    decoded = counted(w)
+    clients = Sessions(decoded)["flows"]["client"].tolist()
+    assert clients == [host(number) for number in (*range(15), *range(25, 40))]
+    assert kinds(decoded) == {"flows-full": 11}
+
+
+def test_connections_of_exchanges_that_are_listed_stay() -> None:
+    w = Writer()
+    for number in range(2 * ROOM):
+        w.lock(host(number), Owner(number, 1, b"h"), NLM_GRANTED)
+    decoded = counted(w)
+    listed = Sessions(decoded)
+    assert isin(listed["calls"]["flow"], listed["flows"]["flow"]).all()
+    assert (len(listed["calls"]), kinds(decoded)["locks-full"]) == (30, 50)
+    assert len(listed["flows"]) == 30 + 30
+
+
+def test_sums_beyond_are_not_kept_by_host() -> None:
+    w = Writer()
+    for number in range(ROOM + 1):
+        w.asked(Ends(host(number), 701, SERVER, NFSD), NFS, 3, 0)
+        w.wait(1)
+    decoded = counted(w)
+    tables = Sessions(decoded)
+    assert kinds(decoded) == {"hosts-full": 11, "flows-full": 11}
+    assert tables["tallies"]["client"].tolist() == [host(number) for number in range(11, 41)]
+    assert tables["programs"]["calls"].tolist() == [ROOM + 1]
+
+
+def test_as_many_hosts_as_there_is_room_for_have_sums() -> None:
+    w = Writer()
+    for number in range(ROOM):
+        w.asked(Ends(host(number), 701, SERVER, NFSD), NFS, 3, 0)
+    decoded = counted(w)
+    assert (len(Sessions(decoded)["tallies"]), kinds(decoded)) == (ROOM, {})
+
+
+def test_of_writes_those_to_files_with_locks_stay() -> None:
+    w = Writer()
+    w.lock(host(1), Owner(0, 1, b"h1"), NLM_GRANTED)
+    for number in range(ROOM + 1):
+        args = opaque(handle(number)) + struct.pack(">QII", 0, 4, 1) + opaque(b"data")
+        results = struct.pack(">IIIIIQ", 0, 0, 0, 4, 1, 0)
+        w.asked(Ends(host(2), 701, SERVER, NFSD), NFS, 3, 7, args, results)
+    decoded = counted(w)
+    written = Sessions(decoded)["writes"]["fh"].tolist()
+    assert written == [handle(number).hex() for number in (0, *range(12, 41))]
+    assert kinds(decoded) == {"accesses-full": 11}

@@ -1,0 +1,44 @@
+"""Batches of one decoder as one: numbers of addresses after some were forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nfsrpc.decode import nothing_left
+from nfsrpc.reading import Batch
+from nfsrpc.sessions.batches import PARTIES, STRINGS, as_one, without_addresses
+
+
+def batch_of(addresses: list[str], clients: list[int], servers: list[int]) -> Batch:
+    """A batch of flows between addresses that have these numbers in the decoder."""
+    nothing = np.zeros(0, dtype=np.uint32)
+    tables: dict[str, Any] = {table: {"client": nothing, "server": nothing} for table in PARTIES} | nothing_left()
+    for table, name in STRINGS.items():
+        tables[table] = tables[table] | {name: nothing}
+    tables["flows"] = {"client": np.array(clients, dtype=np.uint32), "server": np.array(servers, dtype=np.uint32)}
+    return tables | {"decoded": {}, "strings": [], "addresses": [(address, 0) for address in addresses]}
+
+
+def ends(batch: Batch) -> list[tuple[str, str]]:
+    flows, names = batch["flows"], batch["addresses"]
+    pairs = zip(flows["client"].tolist(), flows["server"].tolist(), strict=True)
+    return [(names[client][0], names[server][0]) for client, server in pairs]
+
+
+def test_addresses_that_nothing_uses_leave() -> None:
+    batch = without_addresses(batch_of(["a", "b", "c", "d"], [1], [3]), np.array([0], dtype=np.uint32))
+    assert batch["addresses"] == [("a", 0), ("b", 0), ("d", 0)]
+    assert ends(batch) == [("b", "d")]
+
+
+def test_later_batches_name_addresses_in_reach_and_new_ones() -> None:
+    batch = without_addresses(batch_of(["a", "b", "c", "d"], [1], [3]), np.array([0], dtype=np.uint32))
+    # The decoder has forgotten b, and gives it a number anew.
+    batch = as_one([batch], [batch_of(["e", "b"], [0, 5], [4, 4])], {})
+    assert batch["addresses"] == [("a", 0), ("b", 0), ("d", 0), ("e", 0)]
+    assert ends(batch) == [("b", "d"), ("a", "e"), ("b", "e")]
+    batch = without_addresses(batch, np.array([4, 5], dtype=np.uint32))
+    batch = as_one([batch], [batch_of(["f"], [5], [6])], {})
+    assert ends(batch)[-1] == ("b", "f")
