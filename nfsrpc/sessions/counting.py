@@ -18,6 +18,12 @@ def thinned(
     return thinned(batches, in_reach, alone_until, kinds)
 
 
+def is_due(batches: list[Batch]) -> bool:
+    from nfsrpc.sessions.thinning import is_due
+
+    return is_due(batches)
+
+
 # Where they need not be listed, exchanges of these procedures are counted, unless something is odd about one.
 COUNTED_PROCEDURES = tuple(
     (program.number, program.version, procedure.number)
@@ -27,4 +33,4 @@ COUNTED_PROCEDURES = tuple(
 )
 
 
-COUNTING = Counting(COUNTED_PROCEDURES, thinned)
+COUNTING = Counting(COUNTED_PROCEDURES, is_due, thinned)

@@ -49,10 +49,9 @@ def thinned(batches: list[Batch], in_reach: Columns, alone_until: int, kinds: Ki
     `in_reach`: exchanges that the decoder has yet. `alone_until`: before this time no other vantage shows anything.
     `kinds`: of the columns of messages.
     """
-    thinned_before = int("counted_owners" in batches[0])
-    previous, fresh = batches[:thinned_before], batches[thinned_before:]
+    previous, fresh = parted(batches)
     last = bool(previous) and not len(in_reach["time"])
-    if size(fresh) < max(MANY, size(previous)) and not last:
+    if not is_due(batches) and not last:
         return batches
     batch = as_one(previous, [nothing_left() | batch for batch in fresh], kinds)
     drop(batch, repeating(batch))
@@ -66,6 +65,18 @@ def thinned(batches: list[Batch], in_reach: Columns, alone_until: int, kinds: Ki
     batch["tallies"] = bounded(batch["tallies"])
     batch["latencies"] = added(batch["latencies"], "prog", "vers", "proc", "latency")
     return [compact(batch, kinds)]
+
+
+def is_due(batches: list[Batch]) -> bool:
+    """Whether so many batches have come that they are thinned."""
+    previous, fresh = parted(batches)
+    return size(fresh) >= max(MANY, size(previous))
+
+
+def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
+    """The batch that was thinned before, if any, and those that came since."""
+    thinned_before = int("counted_owners" in batches[0])
+    return batches[:thinned_before], batches[thinned_before:]
 
 
 def let_go_of_locks(batch: Batch, found: Settled) -> None:
