@@ -15,6 +15,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from heapq import heappop, heappush
 from threading import Lock, Thread
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -60,9 +61,10 @@ BAD_ENDINGS = {"empty": "is empty", "cut-header": "is cut within its header"}
 
 
 class Counting(NamedTuple):
-    """The procedures whose ordinary exchanges are counted instead of listed, and the function that thins batches."""
+    """The procedures whose ordinary exchanges are counted instead of listed, and the functions that thin batches."""
 
     procedures: Sequence[tuple[int, int, int]]  # program, version, number
+    is_due: Callable[[list[Batch]], bool]  # whether batches will be thinned, to one
     thinned: Callable[[list[Batch], dict[str, Any], int, Mapping[str, Mapping[str, str]]], list[Batch]]
     without_addresses: Callable[[Batch, Any], Batch]  # but for those of these numbers, and those that it uses
 
@@ -118,7 +120,7 @@ def prepared(
 
     def new_vantage(number: int, backends: int) -> Vantage:
         decoder = Decoder(layouts, specs, number, counted, secondary=secondary, by_handle=WRITES, jobs=backends)
-        return Vantage(decoder, kinds, counting)
+        return Vantage(decoder, kinds, counting, beside=backends > 1)
 
     def run() -> VantageBatches:
         firsts, refused = first_times(files, alone=not errors)
@@ -330,16 +332,22 @@ class Vantage:
     """
 
     def __init__(
-        self, decoder: Decoder, kinds: Mapping[str, Mapping[str, str]], counting: Counting | None = None
+        self,
+        decoder: Decoder,
+        kinds: Mapping[str, Mapping[str, str]],
+        counting: Counting | None = None,
+        beside: bool = False,
     ) -> None:
-        """`kinds`: of the columns of messages."""
+        """`kinds`: of the columns of messages; `beside`: batches are thinned in a thread while decoding goes on."""
         self.decoder = decoder
         self.kinds = kinds
         self.counting = counting
+        self.beside = beside
         self.alone_until = NO_TIME
         self.files: list[int] = []
         self.batches: list[Batch] = []
         self.last = NO_TIME
+        self._thinned: Callable[[], list[Batch]] | None = None  # waits for batches that are being thinned
 
     def read(self, number: int, reader: FileReader) -> None:
         """Reads one more file, to its end."""
@@ -350,11 +358,12 @@ class Vantage:
                 with refusing(name):
                     self.decoder.feed(chunk)
                 if self.counting and self.decoder.undrained() >= DRAIN_ROWS:
-                    self._thin([*self.batches, self.decoder.drain()], self.counting)
+                    self._thin(self.counting)
         except SourceError as error:
             if isinstance(error.__cause__, NotACapture):  # after which the decoder takes nothing more
                 raise
             reader.broke_off(number, error)
+        self._wait()
         with refusing(name):
             ending = self.decoder.next_capture()
         if number not in reader.damages:
@@ -375,14 +384,31 @@ class Vantage:
         batches = self.counting.thinned(batches, in_reach, self.alone_until, self.kinds)
         return [{name: of for name, of in batch.items() if name != "address_numbers"} for batch in batches]
 
-    def _thin(self, batches: list[Batch], counting: Counting) -> None:
+    def _thin(self, counting: Counting) -> None:
+        """Takes rows from the decoder, and has them thinned where they are many."""
+        self._wait()
+        self.batches.append(self.decoder.drain())
+        if not counting.is_due(self.batches):
+            return
         in_reach = self.decoder.snapshot()["exchanges"]
-        self.batches.clear()
-        self.batches = counting.thinned(batches, in_reach, self.alone_until, self.kinds)
-        if len(self.batches) == 1:
-            self.decoder.forget_strings()
-            if len(self.batches[0]["addresses"]) > MAX_ADDRESSES:
-                self.batches = [counting.without_addresses(self.batches[0], self.decoder.forget_addresses())]
+        self.decoder.forget_strings()
+        many = sum(len(batch["addresses"]) for batch in self.batches) > MAX_ADDRESSES
+        staying = self.decoder.forget_addresses() if many else None
+        work = partial(self._thinned_batches, counting, in_reach, staying)
+        self._thinned = ahead(work) if self.beside else work
+        if not self.beside:
+            self._wait()
+
+    def _thinned_batches(self, counting: Counting, in_reach: dict[str, Any], staying: Any) -> list[Batch]:
+        """One batch of all; `staying`: the addresses that the decoder has not forgotten, if it has forgotten any."""
+        batches = counting.thinned(self.batches, in_reach, self.alone_until, self.kinds)
+        return batches if staying is None else [counting.without_addresses(batches[0], staying)]
+
+    def _wait(self) -> None:
+        """Batches that are being thinned are there."""
+        if self._thinned:
+            thinned, self._thinned = self._thinned, None
+            self.batches = thinned()
 
 
 class Ring:

@@ -6,8 +6,10 @@ import gzip
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 
 from nfsrpc._core import Decoder
 from nfsrpc.decode import Decoded, decode, ring_name, text_of
-from nfsrpc.reading import NO_TIME, RING_GAP, RING_OVERLAP, Ring, Vantage
+from nfsrpc.reading import NO_TIME, RING_GAP, RING_OVERLAP, Batch, Counting, Ring, Vantage
 from nfsrpc.sessions import WANTED
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.in_memory import InMemory
@@ -289,6 +291,47 @@ def test_to_escape_a_name_nothing_is_imported() -> None:
     script = f"import sys; from nfsrpc.decode import text_of; before = set(sys.modules); {names}"
     command = [sys.executable, "-c", f"{script}; print(sorted(set(sys.modules) - before))"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_batches_are_thinned_while_decoding_goes_on(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more than one job; and the batches come out in their order."""
+    monkeypatch.setattr("nfsrpc.reading.DRAIN_ROWS", 0)
+    s, server, host = scenario()
+    for number in range(40):
+        host.lock(server, f"/srv/{number}", svid=number).granted()
+    data, went_on, beside = s.capture(at=server), threading.Event(), list[bool]()
+
+    def chunks() -> Iterator[bytes]:
+        for first in range(0, len(data), 512):
+            yield data[first : first + 512]
+            went_on.set()
+
+    def is_due(_: list[Batch]) -> bool:
+        went_on.clear()
+        return True
+
+    def thinned(batches: list[Batch], *_: Any) -> list[Batch]:
+        beside.append(went_on.wait(0 if beside else 2))
+        return batches
+
+    counting = Counting((), is_due, thinned)
+    decoded = decode([chunks()], WANTED, counting=counting, jobs=jobs)
+    assert (len(beside) > 5, beside[0]) == (True, jobs > 1)
+    exchanges = decode([data], WANTED).exchanges
+    assert all((decoded.exchanges[name] == exchanges[name]).all() for name in ("exchange", "time", "reply_time"))
+
+
+def test_what_thinning_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nfsrpc.reading.DRAIN_ROWS", 0)
+    s, server, host = scenario()
+    host.lock(server, "/srv", svid=1).granted()
+
+    def thinned(*_: Any) -> list[Batch]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        decode([s.capture(at=server)], WANTED, counting=Counting((), lambda _: True, thinned), jobs=2)
 
 
 class Read(Vantage):

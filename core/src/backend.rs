@@ -133,9 +133,9 @@ impl Backend {
         self.matcher.output.rows.count() + self.flows.rows.count()
     }
 
-    /// Strings that other back ends may have, too.
+    /// Strings that other back ends may have, too; a long one counts for several.
     pub fn strings_apart(&self) -> usize {
-        self.births.as_ref().map_or(0, |births| self.matcher.bodies.strings.len().saturating_sub(births.known()))
+        self.births.as_ref().map_or(0, |births| self.matcher.bodies.strings.weight().saturating_sub(births.known()))
     }
 
     /// Frames captured twice, and those of iWARP, since the last call.

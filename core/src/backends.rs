@@ -29,6 +29,11 @@ const MAX_SHARED: usize = 1 << 32;
 /// Bytes of events and payloads that are sent on: what is copied is yet in the cache when it is read.
 const BATCH_BYTES: usize = 256 << 10;
 
+/// Events whose payloads are fetched together: as many lines as a processor can wait for at once, a few times over.
+const AT_A_TIME: usize = 16;
+/// Bytes of a payload that are fetched: an RPC header and the first arguments.
+const HEADERS: usize = 256;
+
 /// A chunk of a capture that is held until all of it is decoded.
 pub type Chunk = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
@@ -286,7 +291,14 @@ impl Batch {
 
     fn work(&self, backend: &mut Backend) {
         let chunk = self.chunk.as_ref().map_or(&[][..], |chunk| chunk.as_ref().as_ref());
-        for (event, stored) in &self.events {
+        for events in self.events.chunks(AT_A_TIME) {
+            fetch(events, chunk);
+            self.work_on(events, chunk, backend);
+        }
+    }
+
+    fn work_on(&self, events: &[(Event, Stored)], chunk: &[u8], backend: &mut Backend) {
+        for (event, stored) in events {
             match stored {
                 Stored::Packet(packet) => {
                     let Event { number, place, at, side } = *event;
@@ -298,6 +310,22 @@ impl Batch {
             }
         }
     }
+}
+
+/// The beginnings of payloads lie in the cache of the processor that read the file. One after the other, this one would wait
+/// for each of them; looked at together beforehand, they come at once.
+fn fetch(events: &[(Event, Stored)], chunk: &[u8]) {
+    const LINE: usize = 64;
+    let mut seen = 0_u8;
+    for (_, stored) in events {
+        if let Stored::Packet(StoredPacket { is_shared: true, start, captured, .. }) = stored {
+            let start = *start as usize;
+            let end = start + HEADERS.min(*captured as usize);
+            let lines = chunk.get(start..end).unwrap_or_default().iter().step_by(LINE);
+            seen = lines.fold(seen, |seen, byte| seen ^ byte);
+        }
+    }
+    std::hint::black_box(seen);
 }
 
 impl StoredPacket {

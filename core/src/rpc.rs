@@ -92,21 +92,28 @@ pub fn sys_credential<'a>(cred: &Auth<'a>) -> Option<(&'a [u8], u32)> {
 
 /// An authenticator and what follows it; `None` where the bytes end, an error where it cannot be one.
 fn auth(data: &[u8], at: usize) -> Result<Option<(Auth<'_>, usize)>, ()> {
-    let (Some(flavor), Some(length)) = (word(data, at), word(data, at + 4)) else { return Ok(None) };
+    let Some([flavor, length]) = words(data, at) else { return Ok(None) };
     if length > MAX_AUTH {
         return Err(());
     }
     let start = at + 8;
     let end = start + length as usize;
-    let next = start + (length as usize).next_multiple_of(4);
+    let next = end.next_multiple_of(4); // `start` is one
     Ok(data.get(start..end).filter(|_| next <= data.len()).map(|body| (Auth { flavor, body }, next)))
+}
+
+/// So many words from there on, if they are all there.
+#[inline(always)]
+fn words<const COUNT: usize>(data: &[u8], at: usize) -> Option<[u32; COUNT]> {
+    let (words, _) = data.get(at..)?.as_chunks::<4>();
+    words.first_chunk::<COUNT>().map(|words| words.map(u32::from_be_bytes))
 }
 
 /// Parses a message of which `data` is the captured part of `length` bytes. `None`: not an RPC message.
 pub fn parse(data: &[u8], length: usize) -> Option<Message<'_>> {
     let cut = data.len() < length;
-    let xid = word(data, 0)?;
-    match word(data, 4)? {
+    let [xid, kind] = words(data, 0)?;
+    match kind {
         CALL => parse_call(data, xid, cut).map(Message::Call),
         REPLY if length >= SHORTEST_REPLY => parse_reply(data, xid, cut).map(Message::Reply),
         _ => None,
@@ -114,16 +121,15 @@ pub fn parse(data: &[u8], length: usize) -> Option<Message<'_>> {
 }
 
 fn parse_call(data: &[u8], xid: u32, cut: bool) -> Option<Call<'_>> {
-    if word(data, 8)? != RPC_VERSION {
-        return None;
-    }
-    let (prog, vers) = (word(data, 12)?, word(data, 16)?);
     let (cred, verf) = (Auth::default(), Auth::default());
-    let mut call = Call { xid, prog, vers, proc: UNKNOWN, cred, verf, args: None };
-    let Some(proc) = word(data, 20) else {
-        return cut.then_some(call);
+    let call = |rpc_version: u32, prog: u32, vers: u32, proc: u32| {
+        (rpc_version == RPC_VERSION).then_some(Call { xid, prog, vers, proc, cred, verf, args: None })
     };
-    call.proc = proc;
+    let Some([rpc_version, prog, vers, proc]) = words(data, 8) else {
+        let [rpc_version, prog, vers] = words(data, 8)?;
+        return call(rpc_version, prog, vers, UNKNOWN).filter(|_| cut);
+    };
+    let mut call = call(rpc_version, prog, vers, proc)?;
     let Some((cred, next)) = auth(data, CALL_FIXED).ok()? else { return cut.then_some(call) };
     call.cred = cred;
     let Some((verf, next)) = auth(data, next).ok()? else { return cut.then_some(call) };

@@ -12,11 +12,35 @@ pub const MAX_BYTES: usize = 48 << 20;
 /// The number of a string that found no room.
 pub const NO_STRING: u32 = u32::MAX;
 
+/// A string as the index has it: all that is needed to compare it, and to find another place for it.
+#[derive(Clone, Copy)]
+struct Entry {
+    hash: u32,
+    number: u32,
+    start: u32,
+    length: u32,
+}
+
+impl Entry {
+    #[inline(always)]
+    fn is(&self, hash: u32, value: &[u8], bytes: &[u8]) -> bool {
+        let start = self.start as usize;
+        self.hash == hash && bytes.get(start..start + self.length as usize) == Some(value)
+    }
+
+    /// As many bits as the index needs.
+    #[inline(always)]
+    fn place(hash: u32) -> u64 {
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        u64::from(hash).wrapping_mul(SPREAD)
+    }
+}
+
 #[derive(Default)]
 pub struct Strings {
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    index: HashTable<u32>,
+    index: HashTable<Entry>,
     hasher: DefaultHashBuilder,
     taken: usize,
     /// Where strings of several back ends become those of one, what finds no room is decided there: here all have room, and
@@ -44,6 +68,11 @@ impl Strings {
         self.ends.len()
     }
 
+    /// How many there are, where each KiB counts as one more.
+    pub fn weight(&self) -> usize {
+        self.ends.len() + (self.bytes.len() >> 10)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
@@ -51,24 +80,23 @@ impl Strings {
     /// The number of `value`, or None when the pool is full: for `sparing` strings, which others must not starve for, when it
     /// is half full.
     pub fn intern(&mut self, value: &[u8], sparing: bool) -> Option<u32> {
-        let hash = self.hasher.hash_one(value);
-        let (bytes, ends) = (&self.bytes, &self.ends);
-        let stored = |number: &u32| span(ends, *number).and_then(|span| bytes.get(span)).unwrap_or_default();
-        if let Some(number) = self.index.find(hash, |number| stored(number) == value).copied() {
+        let hash = self.hasher.hash_one(value) as u32;
+        let bytes = &self.bytes;
+        if let Some(known) = self.index.find(Entry::place(hash), |known| known.is(hash, value, bytes)) {
+            let number = known.number;
             if let Some(kind) = self.sparing.as_mut().and_then(|kinds| kinds.get_mut(number as usize)) {
                 *kind &= sparing;
             }
             return Some(number);
         }
         let share = if sparing { 2 } else { 1 };
-        let full = ends.len() >= MAX_STRINGS / share || bytes.len() + value.len() > MAX_BYTES / share;
+        let full = self.ends.len() >= MAX_STRINGS / share || bytes.len() + value.len() > MAX_BYTES / share;
         if full && self.sparing.is_none() {
             return None;
         }
-        let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
-        let stored = |number: &u32| span(ends, *number).and_then(|span| bytes.get(span)).unwrap_or_default();
-        let number = self.ends.len() as u32;
-        self.index.insert_unique(hash, number, |number| hasher.hash_one(stored(number)));
+        let (number, start, length) = (self.ends.len() as u32, bytes.len() as u32, value.len() as u32);
+        let entry = Entry { hash, number, start, length };
+        self.index.insert_unique(Entry::place(hash), entry, |known| Entry::place(known.hash));
         self.bytes.extend_from_slice(value);
         self.ends.push(self.bytes.len());
         if let Some(kinds) = &mut self.sparing {
@@ -120,6 +148,16 @@ mod tests {
     fn strings_are_limited_in_bytes() {
         assert_eq!(room(1 << 20, false), 48);
         assert_eq!(room(1 << 20, true), 24);
+    }
+
+    #[test]
+    fn a_long_string_weighs_more() {
+        let mut strings = Strings::apart();
+        let weights = [1, 1_022, 1, 2_048].map(|size| {
+            strings.intern(&vec![size as u8; size], false);
+            strings.weight()
+        });
+        assert_eq!(weights, [1, 2, 2, 5]);
     }
 
     #[test]

@@ -79,7 +79,7 @@ class Moved(Sessions):
         self._built: dict[str, Table] = {}
 
     @cached_property
-    def hosts(self) -> Hosts:
+    def hosts(self) -> HostsByAddress:
         return self._tables.hosts
 
     def table(self, name: str) -> Table:
@@ -100,7 +100,7 @@ class OneClock(Sessions):
         return self._tables.exchanges
 
     @cached_property
-    def hosts(self) -> Hosts:
+    def hosts(self) -> HostsByAddress:
         return self._tables.hosts
 
     def table(self, name: str) -> Table:

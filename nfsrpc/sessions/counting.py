@@ -18,6 +18,12 @@ def thinned(
     return thinned(batches, in_reach, alone_until, kinds)
 
 
+def is_due(batches: list[Batch]) -> bool:
+    from nfsrpc.sessions.thinning import is_due
+
+    return is_due(batches)
+
+
 def without_addresses(batch: Batch, in_reach: Any) -> Batch:
     from nfsrpc.sessions.batches import without_addresses
 
@@ -33,4 +39,4 @@ COUNTED_PROCEDURES = tuple(
 )
 
 
-COUNTING = Counting(COUNTED_PROCEDURES, thinned, without_addresses)
+COUNTING = Counting(COUNTED_PROCEDURES, is_due, thinned, without_addresses)

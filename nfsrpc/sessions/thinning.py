@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Among, Array, Coded, Mask, Masked, distinct, isin
+from nfsrpc.columns import NAT, NULLS, Among, Array, Coded, Masked, distinct, isin
 from nfsrpc.decode import Columns, MessageFields, nothing_left
 from nfsrpc.reading import Batch
 from nfsrpc.sessions import writes
@@ -57,10 +57,9 @@ def thinned(batches: list[Batch], in_reach: Columns, alone_until: int, kinds: Ki
     `in_reach`: exchanges that the decoder has yet. `alone_until`: before this time no other vantage shows anything.
     `kinds`: of the columns of messages.
     """
-    thinned_before = int("counted_owners" in batches[0])
-    previous, fresh = batches[:thinned_before], batches[thinned_before:]
+    previous, fresh = parted(batches)
     last = bool(previous) and not len(in_reach["time"])
-    if size(fresh) < max(MANY, size(previous) - flows_of(previous)) and not last:
+    if not is_due(batches) and not last:
         return batches
     fresh = [nothing_left() | batch for batch in fresh]
     batches.clear()
@@ -86,6 +85,18 @@ def thin_exchanges(batch: Batch, in_reach: Columns, alone_until: int) -> None:
     if len(batch["exchanges"]["time"]) > min(MAX_LISTED, MAX_NAMES):
         sieve = sieve if sieve.describes(batch) else Sieve(batch, in_reach, alone_until)
         make_room(batch, sieve)
+
+
+def is_due(batches: list[Batch]) -> bool:
+    """Whether so many batches have come that they are thinned."""
+    previous, fresh = parted(batches)
+    return size(fresh) >= max(MANY, size(previous) - flows_of(previous))
+
+
+def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
+    """The batch that was thinned before, if any, and those that came since."""
+    thinned_before = int("counted_owners" in batches[0])
+    return batches[:thinned_before], batches[thinned_before:]
 
 
 def let_go_of_locks(batch: Batch, found: Settled) -> None:
