@@ -20,6 +20,7 @@ from nfsrpc._core import Decoder
 from nfsrpc.decode import Decoded, decode, ring_name, text_of
 from nfsrpc.reading import NO_TIME, RING_GAP, RING_OVERLAP, Batch, Counting, Ring, Vantage
 from nfsrpc.sessions import WANTED
+from nfsrpc.sessions.counting import COUNTING
 from nfsrpc.sources import SourceError
 from nfsrpc.sources.in_memory import InMemory
 from tests.scenario import Host, Scenario
@@ -315,7 +316,7 @@ def test_batches_are_thinned_while_decoding_goes_on(jobs: int, monkeypatch: pyte
         beside.append(went_on.wait(0 if beside else 2))
         return batches
 
-    counting = Counting((), is_due, thinned)
+    counting = Counting((), is_due, thinned, COUNTING.without_addresses)
     decoded = decode([chunks()], WANTED, counting=counting, jobs=jobs)
     assert (len(beside) > 5, beside[0]) == (True, jobs > 1)
     exchanges = decode([data], WANTED).exchanges
@@ -331,7 +332,12 @@ def test_what_thinning_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        decode([s.capture(at=server)], WANTED, counting=Counting((), lambda _: True, thinned), jobs=2)
+        decode(
+            [s.capture(at=server)],
+            WANTED,
+            counting=Counting((), lambda _: True, thinned, COUNTING.without_addresses),
+            jobs=2,
+        )
 
 
 class Read(Vantage):
