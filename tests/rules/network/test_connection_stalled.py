@@ -1,4 +1,4 @@
-"""NET003: data on a connection is sent again and again, and no ACK comes."""
+"""NET003: data on a connection is retransmitted repeatedly, and no ACK comes."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_forgotten_connection_is_the_verdict_and_its_wait_that_of_the_lock() -
 
 
 def dies(stage: Stage, *, tried: bool) -> bytes:
-    """The server's host dies: NFS and locks are sent again on their connections, and new ones get no answer."""
+    """The server's host dies: NFS and locks are retransmitted on their connections, and new ones get no answer."""
     stage.client.lock(stage.server).granted()
     stage.later(10)
     stage.wait(30)
