@@ -49,7 +49,7 @@ class Writer:
 
     def ip(self, source: str, target: str, protocol: int, payload: bytes, fragment: int = 0x4000) -> None:
         self.time += 1000
-        ident = len(self.frames)  # what comes again was sent again, and not captured twice
+        ident = len(self.frames)  # what comes again was retransmitted, and not captured twice
         ends = IPv4Address(source).packed + IPv4Address(target).packed
         header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), ident & 0xFFFF, fragment, 64, protocol, 0)
         self.frames.append(Frame(self.time, self.interface, b"\2" + bytes(11) + b"\x08\0" + header + ends + payload))

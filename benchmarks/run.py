@@ -33,7 +33,7 @@ TITLES = {
     "bulk": "READ and WRITE of up to 1 MiB, LOCK and UNLOCK between",
     "held": "small messages, a fifth of them LOCKs that are never unlocked",
     "pairs": "four fifths LOCK and UNLOCK",
-    "storm": "LOCKs of 1,000 clients, sent again and again to a server without statd",
+    "storm": "LOCKs of 1,000 clients, retransmitted to a server without statd",
 }
 GROWING = (16, 4, 1)  # the capture's size divided by these: n, 4 n, 16 n
 CALLS = "import sys, nfsrpc; nfsrpc.read(sys.argv[1]).calls"

@@ -41,7 +41,7 @@ CAPTURED_TWICE_NS = 20_000_000  # an equal datagram this soon is one frame seen 
 SENT_AGAIN_NS = 1_000_000  # the same where each has an IP identification of its own
 SHORTEST = 20  # bytes of a message
 RPCSEC_GSS = bytes((0, 0, 0, 6))
-CROSSED_NS = 5_000_000  # a call sent again when its reply was on its way
+CROSSED_NS = 5_000_000  # a call retransmitted when its reply was on its way
 EARLY_NS = 2_000_000_000  # a reply captured before its call, by interrupt steering or a merge of two clocks
 
 
@@ -72,7 +72,7 @@ class Exchange:
     duplicates: list[Message] = field(default_factory=list)
 
     def clients(self) -> set[Party]:
-        """Where a reply may go: a call sent again on a new connection is answered there or on the old one."""
+        """Where a reply may go: a call retransmitted on a new connection is answered there or on the old one."""
         calls = {call.source for call in (self.call, *self.resends) if call}
         return calls or {reply.target for reply in (self.reply,) if reply}
 

@@ -14,7 +14,7 @@ from tests.reference import Exchange, decode
 from tests.reference_packets import frames
 from tests.scenario import TICK, Host, Link, Scenario, Transport, Tunnel, handle
 
-Seen = tuple[str, int | None, int, int]  # procedure, seconds until the reply, calls sent again, replies again
+Seen = tuple[str, int | None, int, int]  # procedure, seconds until the reply, calls retransmitted, replies again
 
 
 def exchanges_in(capture: bytes) -> list[Seen]:

@@ -134,6 +134,17 @@ fn span(ends: &[usize], number: u32) -> Option<std::ops::Range<usize>> {
 mod tests {
     use super::Strings;
 
+    #[test]
+    fn of_several_back_ends_a_string_is_sparing_while_it_was_that_only() {
+        let mut strings = Strings::apart();
+        let numbers = [(&b"a handle"[..], true), (b"a name", false)].map(|(value, kind)| strings.intern(value, kind));
+        let [handle, name] = numbers.map(Option::unwrap_or_default);
+        assert!(strings.is_sparing(handle) && !strings.is_sparing(name));
+        strings.intern(b"a name", true);
+        strings.intern(b"a handle", false);
+        assert!(!strings.is_sparing(handle) && !strings.is_sparing(name));
+    }
+
     /// How many strings of this size find room.
     fn room(size: usize, sparing: bool) -> u32 {
         let mut strings = Strings::default();

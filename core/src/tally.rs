@@ -2,7 +2,7 @@
 //! many there were and how long they took. Which procedures are counted comes from outside, like every meaning.
 //!
 //! A procedure's exchanges that were answered once, in time, are summed by who asked whom for what, how it ended, and when
-//! (to ten seconds), and their latencies by order of magnitude. All others are listed: slow, sent again, refused by RPC, with
+//! (to ten seconds), and their latencies by order of magnitude. All others are listed: slow, retransmitted, refused by RPC, with
 //! an xid of another call, and the first of each status other than success.
 //!
 //! Of some procedures it matters what they were done to. Those that succeed are summed by the handle that is their first

@@ -78,6 +78,16 @@ fn the_same_xid_at_two_servers_is_two_exchanges() {
 }
 
 #[test]
+fn the_same_call_of_many_clients_is_an_exchange_for_each() {
+    let mut wire = Wire::default();
+    let clients = (1..=20).map(|last| (Ipv4Addr::new(10, 0, 1, last), 900)); // more than there are shards
+    for client in clients {
+        wire.udp(0.0, client, S, &call(1, 2, &[]));
+    }
+    assert_eq!(pairs(&wire.decode()), (1..=20).map(|frame| (frame, 0, 0, 0)).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_same_xid_at_two_ports_of_a_server_is_two_exchanges() {
     let other = (SERVER, 2049);
     let mut wire = Wire::default();

@@ -29,7 +29,7 @@ fn every_column_of_a_connection() {
     c.seq += 1;
     wire.tcp(2.0, &s, &c, SYN | ACK, s.seq, &[]);
     s.seq = s.seq.wrapping_add(1);
-    // Three calls; the second is sent again, and the third comes before the segment that fills the hole.
+    // Three calls; the second is retransmitted, and the third comes before the segment that fills the hole.
     let size = record(&[&call(1, 2, &[])]).len() as u32;
     wire.send(3.0, &mut c, &s, &record(&[&call(1, 2, &[])]));
     let again = c.seq;

@@ -132,7 +132,7 @@ impl Dice {
     }
 }
 
-/// Calls of many clients to three servers, by UDP and TCP, of which some are lost, sent again, damaged, or never answered.
+/// Calls of many clients to three servers, by UDP and TCP, of which some are lost, retransmitted, damaged, or never answered.
 fn traffic(seed: u64, messages: u32) -> Vec<u8> {
     let (mut dice, mut wire) = (Dice(seed), Wire { udp_checksum: 0, ..Wire::default() });
     let server = |number: u64| Ipv4Addr::new(10, 9, 0, number as u8 + 1);

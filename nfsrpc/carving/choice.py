@@ -205,7 +205,7 @@ def messages(tables: Sessions, exchanges: Collection[int]) -> Iterator[ExchangeM
             )
         for copy in resends:
             what, size = ("reply", call.reply_bytes) if copy.reply else ("call", call.call_bytes)
-            yield ExchangeMessage(number, (copy.capture, copy.frame), f"{name} {what}, sent again", size, copy.flow)
+            yield ExchangeMessage(number, (copy.capture, copy.frame), f"{name} {what}, retransmitted", size, copy.flow)
 
 
 class FlowPacket(NamedTuple):

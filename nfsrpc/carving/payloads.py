@@ -1,7 +1,7 @@
 """The payloads of frames written anew: fragments joined, streams put in order, messages rewritten, all put back.
 
 A datagram of fragments and one direction of a TCP connection are put together once, as the first delivery of each byte
-has it; what is written of their messages goes back into every frame that holds a part, also one that was sent again. A
+has it; what is written of their messages goes back into every frame that holds a part, also a retransmitted one. A
 byte of a frame that differs from the one put together stays zero. Records are found as the core finds them: one behind
 the other, and behind a hole by their header. A reply is read by the call to the same client with its xid.
 """

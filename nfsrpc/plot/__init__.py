@@ -66,7 +66,7 @@ class Plots:
         return latency.chart(self._tables, dark)
 
     def rates(self, bin_s: float | None = None, *, dark: bool = False) -> Any:
-        """Calls a second over time by program, and when calls were sent again, not answered, or failed.
+        """Calls a second over time by program, and when calls were retransmitted, not answered, or failed.
 
         `bin_s` is the length of a bin in seconds; without it, one that leaves about a hundred of them.
 

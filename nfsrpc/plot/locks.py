@@ -161,7 +161,7 @@ def events_of(session: Locks.Row, again: Iterable[int]) -> Iterator[tuple[str, i
 
 
 def resend_times(tables: Sessions) -> dict[int, list[int]]:
-    """The times at which the LOCK of each session was sent again: as a resend, or as another call."""
+    """The times at which the LOCK of each session was retransmitted: as a resend, or as another call."""
     calls, copies, locks = tables["calls"], tables["copies"], tables["locks"]
     lock = calls["procedure"].isin(("LOCK", "LOCK_MSG", "NM_LOCK"))
     requests = dict(zip(calls["exchange"][lock].tolist(), calls["time"][lock].tolist(), strict=True))

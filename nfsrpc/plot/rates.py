@@ -83,7 +83,7 @@ def troubles(calls: Table, copies: Copies, length: float) -> list[dict[str, Any]
     errors = is_error({name: calls[name] for name in ("prog", "rpc_status", "status")})
     again = ~copies["reply"] & np.isin(copies["exchange"], calls["exchange"])
     times = {
-        "sent again": copies["time"][again],
+        "retransmitted": copies["time"][again],
         "unanswered": calls["time"][calls["state"] == "unanswered"],
         "error": calls["time"][errors],
     }
@@ -115,7 +115,7 @@ def picture(traffic: list[dict[str, Any]], trouble: list[dict[str, Any]], dark: 
     )
     if not trouble:
         return bars
-    kinds = {"sent again": ORANGE, "unanswered": colours.red, "error": PURPLE}
+    kinds = {"retransmitted": ORANGE, "unanswered": colours.red, "error": PURPLE}
     happened = [kind for kind in kinds if any(row["what"] == kind for row in trouble)]
     most = max(row["count"] for row in trouble)
     marks = (

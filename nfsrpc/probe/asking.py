@@ -20,7 +20,7 @@ from nfsrpc.probe.wire import Connection, Datagrams, End, Transport, Wire
 from nfsrpc.protocols.numbers import AcceptStat
 
 POLL_S = 0.05  # so late at most a retransmission is noticed
-UDP_RESENDS_S = (1.0, 3.0)  # after the first datagram; the kernel's SYNs are sent again at these times too
+UDP_RESENDS_S = (1.0, 3.0)  # after the first datagram; the kernel's SYNs are retransmitted at these times too
 MAX_RECORD = 1 << 20  # the longest reply that is read; a list of 10,000 exports has half of it
 RECEIVE = 65_535
 RPCVERS = 2
@@ -214,7 +214,7 @@ def over_udp(
 def datagram(
     sock: socket.socket, datagrams: Datagrams, there: Address, xid: int, question: Question, timeout_s: float
 ) -> Result:
-    """One call over UDP, sent again while there is no reply; a reply may come from another address."""
+    """One call over UDP, retransmitted while there is no reply; a reply may come from another address."""
     call = message(xid, question)
     begun = time.monotonic()
     due = [0.0, *(after for after in UDP_RESENDS_S if after < timeout_s)]

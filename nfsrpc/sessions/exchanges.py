@@ -124,7 +124,7 @@ class Exchanges:
         """Whether frames from the server to the client would have been captured.
 
         Over UDP, if any flow of the same vantage shows frames that the server sent. On a TCP connection what nobody
-        acknowledges is sent again: a call of which neither is seen was acknowledged, and that was not captured. Where
+        acknowledges is retransmitted: a call without either was acknowledged, and that was not captured. Where
         no frame of the server was, the connection is dead if the client sends little else than what it sent before.
         With a SYN that led to data, or much else, it lives, and a filter keeps the answers from the capture.
         """

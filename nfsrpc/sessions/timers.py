@@ -74,7 +74,7 @@ def timer_of(kind: Kind, *seconds: float) -> Timer | None:
     if not seconds:
         return None
     known = [(sum(fits(timer, wait) for wait in seconds), timer) for timer in TIMERS if timer.kind == kind]
-    count, best = max(known, key=lambda pair: pair[0], default=(0, None))
+    count, best = max(known, key=lambda pair: pair[0])
     return best if count * 2 > len(seconds) else None
 
 

@@ -49,9 +49,9 @@ CUT_CALL = (
 CUT = CUT_CALL + "; and it takes cut replies and what follows them on the connection for continuations"
 CUT_SHORT = CUT_CALL + "; and of calls that are cut before their procedure it has no replies"
 TWICE = "datagrams captured at two interfaces or two hosts: tshark takes the second sight for a resend"
-RECONNECTED = "a call that is not answered is sent again on a new connection, and is: to tshark, another call"
+RECONNECTED = "a call that is not answered is retransmitted on a new connection, and is: to tshark, another call"
 DENIED = (
-    "a denied call is sent again with its xid: tshark pairs the second and third with each other's replies crosswise"
+    "a denied call is retransmitted with its xid: tshark pairs the second and third with each other's replies crosswise"
 )
 SNAPPED = "behind a frame cut by the snap length tshark reads no more of that direction where it puts segments in order"
 RING = "the start of the WRITEs is in the file before: tshark does not find the next record inside a segment"

@@ -105,8 +105,8 @@ def test_copies_on_another_connection(s: Scenario, server: Host, client: Host) -
     assert chosen(trace, wish) == {
         **dict.fromkeys((1, 2, 3, 7, 8, 9), OPENS),
         4: ["LOCK call", "wished"],
-        5: ["LOCK call, sent again", "wished"],
-        10: ["LOCK call, sent again", "wished"],
+        5: ["LOCK call, retransmitted", "wished"],
+        10: ["LOCK call, retransmitted", "wished"],
         11: ["LOCK reply", "wished"],
     }
     wish = Wish()
@@ -224,7 +224,7 @@ def test_copies_are_part_of_the_proof_too(s: Scenario, server: Host, client: Hos
     trace = nfsrpc.read(s.capture())
     found = chosen(trace, proof(trace.tables, [finding(Evidence(0, 4, "again"))]))
     assert list(found) == [1, 3, 4, 5, 7]
-    assert found[4] == ["LOCK call, sent again", "LCK001: again"]
+    assert found[4] == ["LOCK call, retransmitted", "LCK001: again"]
     assert found[5] == ["LOCK reply", "LCK001: of the proof"]
 
 

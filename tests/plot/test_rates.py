@@ -57,7 +57,7 @@ def test_what_went_wrong(tables: Of) -> None:
     trouble = troubles(distinct_calls(found["calls"]), found["copies"], 10)
     middle = 1_700_000_000_000 + 5000
     assert trouble == [
-        {"what": "sent again", "at": middle + 10000, "count": 1},
+        {"what": "retransmitted", "at": middle + 10000, "count": 1},
         {"what": "unanswered", "at": middle + 10000, "count": 1},
         {"what": "error", "at": middle + 10000, "count": 1},
     ]

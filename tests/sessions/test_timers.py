@@ -2,7 +2,7 @@
 
 import pytest
 
-from nfsrpc.sessions.timers import TIMERS, Kind, in_words, timer_of
+from nfsrpc.sessions.timers import TIMERS, Kind, in_words, is_back_off, timer_of
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,19 @@ def test_every_clock_is_named_once_and_says_what_it_is() -> None:
 def test_in_words() -> None:
     assert in_words("poll", [30.7]) == "30.7 s: a blocked Linux client's own retry"
     assert in_words("resend", [1.0, 2.0, 3.0, 4.0, 5.0]) == "1.0 s, 2.0 s, 3.0 s, 4.0 s and later"
+
+
+@pytest.mark.parametrize(
+    ("retransmissions", "seconds", "is_it"),
+    [
+        (1, 1.29, True),
+        (1, 1.31, False),
+        (6, 72.0, True),
+        (6, 73.0, False),
+        (7, 127.0, True),
+        (8, 127.0, False),
+        (0, 0.0, False),
+    ],
+)
+def test_how_far_from_the_back_off_of_tcp(retransmissions: int, seconds: float, is_it: bool) -> None:
+    assert is_back_off(retransmissions, seconds) == is_it

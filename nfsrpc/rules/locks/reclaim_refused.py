@@ -47,7 +47,6 @@ RULE = Rule(
     "LCK015",
     "reclaim-refused",
     "error",
-    timed="likely",
     log=("reclaim-failed",),
     judges="results of LOCK",
     passes="no reclaim was refused",

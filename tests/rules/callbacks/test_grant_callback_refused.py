@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.rules.callbacks.handover import polled, waits
-from tests.rules.stage import OTHER, SERVER, Stage, cannot_tell, fires, quiet, threshold
+from tests.rules.stage import OTHER, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 
 
 @fires("CBK002", host=OTHER)
@@ -100,3 +100,14 @@ def test_the_answers_to_grants_are_not_captured(stage: Stage) -> bytes:
     _, waiter = waits(stage)
     waiter.call_back()
     return stage.wire()
+
+
+def test_each_file_is_named_once() -> None:
+    stage = Stage()
+    for svid in (1, 2):
+        waiter = stage.other.lock(stage.server, svid=svid)
+        waiter.blocked()
+        stage.wait(1)
+        waiter.called_back("DENIED")
+    (found,) = findings(asked("CBK002", stage.wire()))
+    assert (found.count, len(found.files)) == (2, 1)

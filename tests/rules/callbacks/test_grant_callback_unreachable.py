@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.rules.callbacks.handover import dropped, polled, waits
 from tests.rules.stage import (
     CLIENT,
@@ -9,8 +11,10 @@ from tests.rules.stage import (
     OTHER,
     SERVER,
     Stage,
+    asked,
     cannot_tell,
     diagnosed,
+    findings,
     fires,
     quiet,
     rules_of,
@@ -413,3 +417,16 @@ def test_a_port_at_which_lockd_was_reached_before_needs_no_lookup(stage: Stage) 
 def test_the_text_says_that_no_lookup_was_seen() -> None:
     found = diagnosed(granted_without_lookup(Stage(), at_s=60)).findings[0]
     assert "does not show that 10.0.0.9 looked up port 12049" in found.explanation
+
+
+@pytest.mark.parametrize(("every_s", "host"), [(0.22, SERVER), (0.18, OTHER)])
+def test_between_so_many_refusals_a_kernel_looks_the_port_up(every_s: float, host: str) -> None:
+    """No lookup is in the capture; a server that tries less often than five times per second sends none between."""
+    stage = Stage()
+    waits(stage)
+    for _ in range(40):
+        stage.server.syn(stage.other, FIXED, refused=True)
+        stage.wait(every_s)
+    polled(stage)
+    (found,) = findings(asked("CBK001", stage.wire(stage.server)))
+    assert found.host == host

@@ -74,6 +74,13 @@ def test_a_range_is_denied_whose_only_holder_has_unlocked(stage: Stage) -> bytes
     return stage.wire(stage.server)
 
 
+def test_how_long_a_free_range_was_denied() -> None:
+    stage = Stage()
+    taken_over(stage, every=6)
+    (found,) = findings(asked("LCK008", stage.wire(stage.server)))
+    assert found.wait_s == pytest.approx(72, abs=0.5)
+
+
 @threshold("LCK008", "refused_s", fires=61, quiet=59)
 def test_a_free_range_is_denied_for_so_long(stage: Stage, lasts: float) -> bytes:
     taken_over(stage, every=lasts / 12)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from nfsrpc.rules.locks.reclaim_refused import STATUSES
-from tests.records import clock_set
 from tests.rules.stage import (
     CLIENT,
     OTHER,
@@ -126,15 +125,3 @@ def test_who_was_granted_it_between_is_named() -> None:
     (found,) = (found for found in diagnosis.findings if found.rule == "LCK015")
     assert f"The range was granted to 1@web-2 ({OTHER}) before." in found.explanation
     assert [proof.note for proof in found.evidence][-1] == f"granted to 1@web-2 ({OTHER})"
-
-
-def test_a_clock_that_was_set_between_reboot_and_claim_makes_it_likely() -> None:
-    stage = Stage()
-    rebooted(stage)
-    frame = stage.frames()
-    stage.client.lock(stage.server, reclaim=True).denied()
-    for _ in range(5):
-        stage.later(1)
-    capture = stage.wire()
-    for seen, certainty in ((capture, "certain"), (clock_set(capture, frame, -600), "likely")):
-        assert [one.certainty for one in diagnosed(seen).findings if one.rule == "LCK015"] == [certainty]

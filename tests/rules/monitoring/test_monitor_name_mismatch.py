@@ -6,7 +6,20 @@ from typing import Any
 
 from nfsrpc.facts.client_names import CallerNames
 from nfsrpc.findings.finding import Finding
-from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
+from tests.rules.stage import (
+    CLIENT,
+    OTHER,
+    SERVER,
+    Stage,
+    asked,
+    cannot_tell,
+    diagnosed,
+    findings,
+    fires,
+    quiet,
+    rules_of,
+    threshold,
+)
 from tests.scenario import Host
 
 
@@ -276,6 +289,19 @@ def test_a_lock_of_a_client_that_rebooted_is_still_in_the_way(stage: Stage, seco
     stage.wait(seconds)
     stage.other.lock(stage.server).blocked()
     return stage.wire()
+
+
+def test_a_lock_that_outlives_its_client_is_why_others_wait() -> None:
+    stage = Stage()
+    stage.client.lock(stage.server).granted()
+    stage.other.lock(stage.server).blocked()
+    stage.wait(10)
+    stage.client.notify(stage.server, 5).reply()
+    stage.wait(90)
+    stage.other.lock(stage.server).blocked()
+    diagnosis = diagnosed(stage.wire())
+    (cause,) = [found for found in diagnosis.findings if found.rule == "MON005"]
+    assert rules_of(cause.explains) == {"LCK008", "LCK010"}
 
 
 @quiet("MON005")

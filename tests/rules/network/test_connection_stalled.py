@@ -1,7 +1,9 @@
-"""NET003: data on a connection is sent again and again, and no ACK comes."""
+"""NET003: data on a connection is retransmitted repeatedly, and no ACK comes."""
 
 from __future__ import annotations
 
+from nfsrpc.findings.finding import Evidence
+from nfsrpc.rules.network.connection_stalled import Back, Stalled, together
 from tests.records import kept, records_of, sent_again, source_port, target_port
 from tests.rules.network.resends import SYNS
 from tests.rules.stage import (
@@ -15,6 +17,7 @@ from tests.rules.stage import (
     diagnosed,
     findings,
     fires,
+    inputs,
     quiet,
     rules_of,
     threshold,
@@ -81,7 +84,7 @@ def test_a_forgotten_connection_is_the_verdict_and_its_wait_that_of_the_lock() -
 
 
 def dies(stage: Stage, *, tried: bool) -> bytes:
-    """The server's host dies: NFS and locks are sent again on their connections, and new ones get no answer."""
+    """The server's host dies: NFS and locks are retransmitted on their connections, and new ones get no answer."""
     stage.client.lock(stage.server).granted()
     stage.later(10)
     stage.wait(30)
@@ -442,3 +445,12 @@ def test_each_syn_may_be_of_a_connection_of_its_own() -> None:
     stage.nfs()
     (found,) = findings(asked("NET003", stage.wire()))
     assert (found.host, found.count) == (SERVER, 4)
+
+
+def test_silences_that_touch_are_one() -> None:
+    flow = next(iter(inputs(challenged(Stage(), [0]))["flows"].rows()))
+    stall = Stalled(flow, CLIENT, SERVER, 3, None, 0, 0, False)
+    first = Back(stall, 10, Evidence(0, 1, ""))
+    touching, later = (Back(stall._replace(since=since), 20, Evidence(0, 2, "")) for since in (10, 11))
+    assert list(together([first, touching])) == [[first, touching]]
+    assert list(together([first, later])) == [[first], [later]]

@@ -194,6 +194,7 @@ def test_syns_of_one_source_port_are_dropped_while_others_are_accepted() -> None
     assert found.remedy[0].line == f"conntrack -D -p tcp -s {CLIENT} -d {SERVER} --sport 999 --dport 2049"
     assert not any("Open TCP port" in line.comment for line in found.remedy)
     (found,) = findings(asked("NET001", reused_port(Stage(), accepted=False)))
+    assert str(found.remedy[0]) == f"iptables -S | grep 2049; nft list ruleset | grep 2049   # on {SERVER}"
     assert found.title == f"the nfsd of {SERVER} cannot be reached: SYNs to port 2049 are dropped"
 
 

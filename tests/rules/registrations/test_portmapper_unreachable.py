@@ -230,7 +230,7 @@ def with_segments_again(stage: Stage, monkeypatch: pytest.MonkeyPatch, segments:
 def test_a_network_that_was_down_is_no_portmapper_that_hangs(
     monkeypatch: pytest.MonkeyPatch, segments: int, count: int
 ) -> None:
-    """On a lossy network a segment or two are sent again."""
+    """On a lossy network a segment or two are retransmitted."""
     stage = Stage()
     stage.nfs()
     stage.client.call(stage.server, "portmap2", "GETPORT", fragments=3, acked=False, **LOOK_UP).reply(after=51.1)
