@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from nfsrpc.facts.basic import Span, fact
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.exchanges import PATIENCE
-from nfsrpc.sessions.grouping import Parts, codes_of, group, members
+from nfsrpc.sessions.grouping import Parts, codes_of, group, in_order, members
 from nfsrpc.sessions.stretches import LATEST, Stretches
 from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, duration
@@ -175,18 +176,24 @@ class LockFiles:
     """The files that exchanges are about, as lock sessions name them."""
 
     def __init__(self, locks: Locks) -> None:
+        self.locks = locks
+
+    @cached_property
+    def by_exchange(self) -> tuple[Array, Array]:
+        """The exchanges of lock sessions, sorted, and of each the row of its session."""
         names = ("exchange", "last_exchange", "unlock_exchange", "cancel_exchange")
-        rows, numbers = zip(*(locks.known(name) for name in names), strict=True)
+        rows, numbers = zip(*(self.locks.known(name) for name in names), strict=True)
         exchanges = np.concatenate(numbers)
-        order = np.argsort(exchanges, kind="stable")
-        self.exchanges, self.files = exchanges[order], locks["file"][np.concatenate(rows)[order]]
+        order = in_order(exchanges)
+        return exchanges[order], np.concatenate(rows)[order]
 
     def of(self, rows: Calls) -> tuple[str, ...]:
         """The files that these calls are about."""
-        ends = (np.searchsorted(self.exchanges, rows["exchange"], side) for side in ("left", "right"))
+        exchanges, sessions = self.by_exchange
+        ends = (np.searchsorted(exchanges, rows["exchange"], side) for side in ("left", "right"))
         places = [range(first, last) for first, last in zip(*(end.tolist() for end in ends), strict=True)]
         at = np.array([place for part in places for place in part], dtype=np.int64)
-        return tuple(sorted(self.files[at].present()))
+        return tuple(sorted(self.locks["file"][sessions[at]].present()))
 
 
 @fact

@@ -93,7 +93,9 @@ def together(parts: list[Any]) -> Any:
     """Columns joined, lists one after the other; a decoded column is a pair of columns."""
     first = parts[0]
     if isinstance(first, dict):
-        return {name: together([part[name] for part in parts]) for name in first}
+        if "exchange" in first:  # most tables of messages have no rows
+            parts = [part for part in parts if len(part["exchange"])] or parts[:1]
+        return {name: together([part[name] for part in parts]) for name in first} if len(parts) > 1 else parts[0]
     if isinstance(first, tuple):
         return tuple(together(list(columns)) for columns in zip(*parts, strict=True))
     if isinstance(first, np.ndarray):
@@ -118,7 +120,7 @@ def strings_of(batch: Batch, kinds: Kinds) -> Iterator[Array]:
     for table, name in STRINGS.items():
         yield batch[table][name]
     for table, columns in batch["decoded"].items():
-        for name, column in columns.items():
+        for name, column in columns.items() if len(columns["exchange"]) else ():
             if kinds[table].get(name) == "bytes":
                 values, valid = column
                 yield values[valid]
@@ -134,5 +136,6 @@ def with_numbers(batch: Batch, numbers: Array, kinds: Kinds) -> Batch:
             for name, column in columns.items()
         }
         for table, columns in batch["decoded"].items()
+        if len(columns["exchange"])
     }
-    return batch | changed | {"decoded": decoded}
+    return batch | changed | {"decoded": batch["decoded"] | decoded}
