@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from nfsrpc.diagnosis.causes import numbered
 from nfsrpc.diagnosis.faults import fault, gravity
+from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
 from nfsrpc.wording import duration, named, several
 
@@ -38,6 +39,7 @@ class Witness(NamedTuple):
         return any(file in self.found.title for file in self.found.files)
 
 
+SAME_FOR = "The same for {clients}."
 Ids = Mapping[tuple[int, str], str]  # of the finding that a diagnosis has under an identifier
 
 
@@ -111,6 +113,7 @@ def merged(found: Sequence[Finding]) -> Finding:
         return first
     clients = dict.fromkeys(chain.from_iterable(each.clients for each in (first, *others)))
     more = [client for client in clients if client not in set(first.clients)]
+    by_client = any(client in str(line) for line in first.remedy for client in first.clients)
     waits = [each.wait_s for each in found if each.wait_s is not None]
     return replace(
         first,
@@ -119,6 +122,7 @@ def merged(found: Sequence[Finding]) -> Finding:
         files=tuple(sorted({file for each in found for file in each.files})),
         count=sum(each.count for each in found),
         evidence=tuple(chain.from_iterable(each.evidence for each in (first, *others))),
+        remedy=(*first.remedy, *([remark(SAME_FOR, clients=named(more))] if by_client and more else [])),
         wait_s=max(waits, default=None),
     )
 
