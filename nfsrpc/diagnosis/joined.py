@@ -9,7 +9,7 @@ files, and those of which one diagnosis has several, are one only if they say th
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -99,10 +99,11 @@ def those_alike(found: Sequence[Witness]) -> list[list[Witness]]:
     groups: defaultdict[tuple[Hashable, ...], list[Witness]] = defaultdict(list)
     for key, same in about.items():
         by_title = len({witness.diagnosis for witness in same}) < len(same)
+        times: Counter[tuple[int, str]] = Counter()  # that one diagnosis says the same
         for witness in same:
             title = witness.found.title if by_title or witness.is_about_a_file else ""
-            number = witness.found.number if by_title else 1
-            groups[*key, title, number].append(witness)
+            times[witness.diagnosis, title] += 1
+            groups[*key, title, times[witness.diagnosis, title]].append(witness)
     return list(groups.values())
 
 
