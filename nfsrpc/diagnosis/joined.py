@@ -9,7 +9,7 @@ files, and those of which one diagnosis has several, are one only if they say th
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from nfsrpc.diagnosis.causes import numbered
 from nfsrpc.diagnosis.faults import fault, gravity
+from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
 from nfsrpc.wording import duration, named, several
 
@@ -38,6 +39,7 @@ class Witness(NamedTuple):
         return any(file in self.found.title for file in self.found.files)
 
 
+SAME_FOR = "The same for {clients}."
 Ids = Mapping[tuple[int, str], str]  # of the finding that a diagnosis has under an identifier
 
 
@@ -97,10 +99,11 @@ def those_alike(found: Sequence[Witness]) -> list[list[Witness]]:
     groups: defaultdict[tuple[Hashable, ...], list[Witness]] = defaultdict(list)
     for key, same in about.items():
         by_title = len({witness.diagnosis for witness in same}) < len(same)
+        times: Counter[tuple[int, str]] = Counter()  # that one diagnosis says the same
         for witness in same:
             title = witness.found.title if by_title or witness.is_about_a_file else ""
-            number = witness.found.number if by_title else 1
-            groups[*key, title, number].append(witness)
+            times[witness.diagnosis, title] += 1
+            groups[*key, title, times[witness.diagnosis, title]].append(witness)
     return list(groups.values())
 
 
@@ -111,6 +114,7 @@ def merged(found: Sequence[Finding]) -> Finding:
         return first
     clients = dict.fromkeys(chain.from_iterable(each.clients for each in (first, *others)))
     more = [client for client in clients if client not in set(first.clients)]
+    by_client = any(client in str(line) for line in first.remedy for client in first.clients)
     waits = [each.wait_s for each in found if each.wait_s is not None]
     return replace(
         first,
@@ -119,6 +123,7 @@ def merged(found: Sequence[Finding]) -> Finding:
         files=tuple(sorted({file for each in found for file in each.files})),
         count=sum(each.count for each in found),
         evidence=tuple(chain.from_iterable(each.evidence for each in (first, *others))),
+        remedy=(*first.remedy, *([remark(SAME_FOR, clients=named(more))] if by_client and more else [])),
         wait_s=max(waits, default=None),
     )
 

@@ -7,6 +7,7 @@ this machine, or at a URL of fsspec (`s3://`, `gs://`, `abfs://`, `hdfs://`, `sf
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path as File
@@ -32,19 +33,33 @@ class Node(NamedTuple):
 
 
 def nodes(traces: Iterable[str]) -> tuple[list[Node], list[SourceError]]:
-    """The nodes that these traces name, each once, and what names none."""
-    found: dict[str, list[str]] = {}
+    """The nodes that these traces name, each file once, and what names none."""
+    found: dict[tuple[str, str], list[str]] = {}  # by folder and name: nodes of two folders are two
+    claimed: set[str] = set()
     errors: list[SourceError] = []
     for trace in traces:
         try:
             for each in files_of(trace):
                 if isinstance(each, SourceError):
                     errors.append(each)
-                else:
-                    found.setdefault(each[0], []).append(each[1])
+                elif each[1] not in claimed:
+                    claimed.add(each[1])
+                    found.setdefault((str(PurePosixPath(each[1]).parent), each[0]), []).append(each[1])
         except SourceError as error:
             errors.append(error.with_traceback(None))
-    return [Node(name, tuple(dict.fromkeys(files))) for name, files in found.items()], errors
+    names = told_apart(list(found))
+    return [Node(name, tuple(files)) for name, files in zip(names, found.values(), strict=True)], errors
+
+
+def told_apart(nodes: list[tuple[str, str]]) -> list[str]:
+    """The names of nodes; of those that share a name the folders as well.
+
+    >>> told_apart([("a/web", "web"), ("b/web", "web"), ("a/db", "db")])
+    ['a/web', 'b/web', 'db']
+    """
+    counts = Counter(name for _, name in nodes)
+    shared = [folder if PurePosixPath(folder).name == name else f"{folder}/{name}" for folder, name in nodes]
+    return [name if counts[name] == 1 else long for (_, name), long in zip(nodes, shared, strict=True)]
 
 
 def files_of(trace: str) -> Iterator[tuple[str, str] | SourceError]:

@@ -24,6 +24,8 @@ def lines(fleet: Fleet, width: int = 80) -> Iterator[str]:
         yield from aligned([HEADINGS, *rows])
         yield ""
     yield from labelled("Nodes", counted(fleet), width)
+    if clocks := unaligned(fleet):
+        yield from labelled("Clocks", clocks, width)
     unknown = [node for node in fleet.nodes if node.state == "cannot-tell"]
     for node in unknown[:NODES]:
         yield from labelled("", f"{node.name}: {node.summary}", width)
@@ -65,6 +67,18 @@ def counted(fleet: Fleet) -> str:
     ]
     kept = f"; {fleet.cached} from the cache" if fleet.cached else ""
     return ", ".join(parts) + kept
+
+
+def unaligned(fleet: Fleet) -> str:
+    """Of how many captures nothing shows how their clock differs from another's; empty where there are none."""
+    captures = fleet.report.captures
+    alone = sum(capture.offset_s is None for capture in captures)
+    if not alone or len(fleet.nodes) < 2:
+        return ""
+    return (
+        f"of {several(len(captures), 'capture')}, {several(alone, 'has', 'have')} no message in common with those of "
+        "another node: cannot tell what came first; each node is judged by itself"
+    )
 
 
 STATES = (("fault", "with a fault"), ("healthy", "healthy"), ("cannot-tell", "cannot tell by themselves"))

@@ -96,12 +96,17 @@ class HostsByAddress:
         return found
 
     @cached_property
-    def places(self) -> list[set[str]]:
-        """By vantage what only vantages of one host share: the host, and the ring that its files belong to."""
-        return [
-            {*rings_of(self.decoded.files[file] for file in files), *([] if host is None else [self.text(host)])}
-            for files, host in zip(self.decoded.vantages, self.capturing, strict=True)
-        ]
+    def places(self) -> list[set[tuple[str, str]]]:
+        """By vantage what only vantages of one host share: a ring; or a host in captures of one folder.
+
+        Captures of another folder are another node's, whose private networks may have the same addresses.
+        """
+        found: list[set[tuple[str, str]]] = []
+        for files, host in zip(self.decoded.vantages, self.capturing, strict=True):
+            names = [self.decoded.files[file] for file in files]
+            of_host = () if host is None else [(name.rpartition("/")[0], self.text(host)) for name in names]
+            found.append({*(("ring", ring) for ring in rings_of(names)), *of_host})
+        return found
 
     @cached_property
     def named(self) -> Mapping[str, str]:
