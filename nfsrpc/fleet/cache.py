@@ -14,11 +14,10 @@ from importlib.metadata import version
 from typing import Any
 
 from nfsrpc.extras import extra
-from nfsrpc.fleet.arrow import ArrowTable, packed, pyarrow, unpacked
+from nfsrpc.fleet.arrow import NUMBERS, ArrowTable, packed, pyarrow, unpacked
 from nfsrpc.fleet.places import stored
 from nfsrpc.fleet.rows import NodeRows, VantageRows
 
-NUMBERS = ("int32", "int64", "uint32", "uint64")  # those that Parquet writes as differences
 MANIFEST = "node.json"
 FORMAT = 2  # of an entry; a change makes all entries anew
 
@@ -92,7 +91,7 @@ def encoding(table: ArrowTable) -> dict[str, Any]:
     That is half of what Parquet's defaults come to.
     """
     fields = zip(table.schema.names, table.schema.types, strict=True)
-    numbers = [name for name, kind in fields if str(kind).startswith(NUMBERS)]
+    numbers = [name for name, kind in fields if str(kind) in NUMBERS]
     differences = dict.fromkeys(numbers, "DELTA_BINARY_PACKED")
     return {
         "compression": "zstd",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nfsrpc
-from benchmarks import fleet
+from benchmarks import fleet, traffic
 from nfsrpc.findings.finding import Diagnosis
 from nfsrpc.fleet import cache
 from nfsrpc.fleet.arrow import unpacked
@@ -111,6 +111,23 @@ def test_what_the_cache_has_is_what_was_kept(small: Path, tmp_path: Path) -> Non
     for mine, theirs in zip(rows.vantages, again.vantages, strict=True):
         assert mine.files == theirs.files
         assert unpacked(theirs.stream) == unpacked(mine.stream)
+
+
+PART_OF_BYTES, BYTES_PER_EXCHANGE = 0.01, 100
+
+
+@pytest.mark.parametrize("name", traffic.CAPTURES)
+def test_the_rows_of_a_node_are_small(name: str, tmp_path: Path) -> None:
+    """As they are sent and as they are kept: 1 % of the bytes of ordinary traffic, else 100 bytes per exchange."""
+    ring = tmp_path / "ring.pcap"
+    traffic.CAPTURES[name](ring, 20_000)
+    node = rows_of("node", [str(ring)])
+    exchanges = sum(len(vantage.batch["exchanges"]["exchange"]) for vantage in node.vantages)
+    most = max(PART_OF_BYTES * ring.stat().st_size, BYTES_PER_EXCHANGE * exchanges)
+    cache.keep(str(tmp_path), "entry", node)
+    stored = sum(file.stat().st_size for file in (tmp_path / "entry").iterdir())
+    assert 0 < node.size <= most
+    assert 0 < stored <= most
 
 
 def test_an_entry_that_is_not_whole_does_not_count(small: Path, tmp_path: Path) -> None:
