@@ -53,7 +53,8 @@ def kept(cache: str, key: str) -> NodeRows | None:
         damages = {int(number): damage for number, damage in manifest["damages"].items()}
         skipped = [(path, reason, remedy) for path, reason, remedy in manifest["skipped"]]
         pairs = frozenset((client, server) for client, server in manifest["pairs"])
-        return NodeRows(manifest["name"], manifest["files"], vantages, damages, skipped, manifest["rows"], pairs)
+        known = manifest["rows"], pairs, frozenset(manifest["servers"])
+        return NodeRows(manifest["name"], manifest["files"], vantages, damages, skipped, *known)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -77,6 +78,7 @@ def keep(cache: str, key: str, node: NodeRows) -> None:
         "skipped": node.skipped,
         "rows": node.rows,
         "pairs": sorted(node.pairs),
+        "servers": sorted(node.servers),
         "vantages": [
             {"files": vantage.files, "lists": vantage.lists, "tables": tables}
             for vantage, tables in zip(node.vantages, names, strict=True)

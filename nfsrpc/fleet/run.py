@@ -166,7 +166,7 @@ def decode_node(node: Node, cache: str) -> tuple[NodeRows, bool]:
 
 def summary(decoded: tuple[NodeRows, bool]) -> tuple[Summary, bool]:
     rows, was_kept = decoded
-    return Summary(rows.rows, rows.pairs), was_kept
+    return Summary(rows.rows, rows.pairs, rows.servers), was_kept
 
 
 def lost(node: Node, why: str) -> tuple[NodeRows, bool]:
