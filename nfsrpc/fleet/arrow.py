@@ -1,17 +1,19 @@
 """Rows of a decoder as Arrow tables, and back: columns as they are, fields that a message lacks as nulls.
 
-They travel as one stream of Arrow, compressed as a whole, so that the schemas of many tables take no room either.
+They travel as one stream of Arrow, compressed as a whole, for the schemas of many tables would take room too; numbers
+as differences from row to row, for times, frames and exchanges rise, which halves what is left of them.
 Tables without rows stay behind, and so do those that only a decoder which is still reading asks for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from nfsrpc._core import Decoder
+from nfsrpc.columns import Array
 from nfsrpc.extras import extra
 from nfsrpc.reading import Batch
 
@@ -23,6 +25,7 @@ READING = ("counted_owners", "earlier_owners")  # of sessions that left, for wha
 DECODED = "decoded."
 NAME = b"table"
 CODEC = "zstd"
+NUMBERS = ("int32", "int64", "uint32", "uint64")
 
 
 def to_arrow(batch: Batch) -> tuple[dict[str, ArrowTable], dict[str, list[Any]]]:
@@ -67,7 +70,7 @@ def packed(tables: Mapping[str, ArrowTable]) -> bytes:
         for name, each in tables.items():
             each = each.replace_schema_metadata({NAME: name})
             with pa.ipc.new_stream(stream, each.schema) as writer:
-                writer.write_batch(each)
+                writer.write_batch(with_numbers(each, differences))
     return bytes(sink.getvalue())
 
 
@@ -79,8 +82,31 @@ def unpacked(stream: bytes) -> dict[str, ArrowTable]:
     tables = {}
     while source.tell() < source.size():
         (each,) = pa.ipc.open_stream(source)
-        tables[each.schema.metadata[NAME].decode()] = each.replace_schema_metadata(None)
+        tables[each.schema.metadata[NAME].decode()] = with_numbers(each.replace_schema_metadata(None), sums)
     return tables
+
+
+def with_numbers(table: ArrowTable, change: Callable[[Array], Array]) -> ArrowTable:
+    """The table with its columns of large numbers changed; those that have nulls stay."""
+    pa = pyarrow()
+    arrays = [
+        pa.array(change(array.to_numpy())) if str(array.type) in NUMBERS and not array.null_count else array
+        for array in table.columns
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=table.schema)
+
+
+def differences(values: Array) -> Array:
+    """Each value less the one before it, modulo the size of the type.
+
+    >>> sums(differences(np.array([7, 3, 2**32 - 1], dtype=np.uint32))).tolist()
+    [7, 3, 4294967295]
+    """
+    return np.diff(values, prepend=values.dtype.type(0))
+
+
+def sums(values: Array) -> Array:
+    return np.cumsum(values, dtype=values.dtype)
 
 
 def table(columns: Mapping[str, Any]) -> ArrowTable:

@@ -14,11 +14,10 @@ from importlib.metadata import version
 from typing import Any
 
 from nfsrpc.extras import extra
-from nfsrpc.fleet.arrow import ArrowTable, packed, pyarrow, unpacked
+from nfsrpc.fleet.arrow import NUMBERS, ArrowTable, packed, pyarrow, unpacked
 from nfsrpc.fleet.places import stored
 from nfsrpc.fleet.rows import NodeRows, VantageRows
 
-NUMBERS = ("int32", "int64", "uint32", "uint64")  # those that Parquet writes as differences
 MANIFEST = "node.json"
 FORMAT = 2  # of an entry; a change makes all entries anew
 
@@ -54,7 +53,8 @@ def kept(cache: str, key: str) -> NodeRows | None:
         damages = {int(number): damage for number, damage in manifest["damages"].items()}
         skipped = [(path, reason, remedy) for path, reason, remedy in manifest["skipped"]]
         pairs = frozenset((client, server) for client, server in manifest["pairs"])
-        return NodeRows(manifest["name"], manifest["files"], vantages, damages, skipped, manifest["rows"], pairs)
+        known = manifest["rows"], pairs, frozenset(manifest["servers"])
+        return NodeRows(manifest["name"], manifest["files"], vantages, damages, skipped, *known)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -78,6 +78,7 @@ def keep(cache: str, key: str, node: NodeRows) -> None:
         "skipped": node.skipped,
         "rows": node.rows,
         "pairs": sorted(node.pairs),
+        "servers": sorted(node.servers),
         "vantages": [
             {"files": vantage.files, "lists": vantage.lists, "tables": tables}
             for vantage, tables in zip(node.vantages, names, strict=True)
@@ -92,7 +93,7 @@ def encoding(table: ArrowTable) -> dict[str, Any]:
     That is half of what Parquet's defaults come to.
     """
     fields = zip(table.schema.names, table.schema.types, strict=True)
-    numbers = [name for name, kind in fields if str(kind).startswith(NUMBERS)]
+    numbers = [name for name, kind in fields if str(kind) in NUMBERS]
     differences = dict.fromkeys(numbers, "DELTA_BINARY_PACKED")
     return {
         "compression": "zstd",

@@ -2,7 +2,8 @@
 
 Nothing that a rule compares lies in two groups, so each is judged by itself, on any worker. Where one of them is too
 large for a worker it is judged server by server: of each node what concerns that server or its clients' own
-loopbacks.
+loopbacks. That is for want of memory, not to save time: it costs half as much again, for a node's rows are read for
+each of its servers, and what is compared beyond a server's address is lost (two addresses of one host, translations).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Summary(NamedTuple):
 
     rows: int
     pairs: frozenset[Pair]
+    servers: frozenset[str] = frozenset()  # of NFS
 
 
 def groups_of(nodes: Sequence[Summary], most_rows: int = MOST_ROWS) -> list[Group]:
@@ -62,13 +64,19 @@ def connected(pairs: Sequence[Pair]) -> Mapping[str, str]:
 
 
 def parts_of(numbers: tuple[int, ...], nodes: Sequence[Summary], most_rows: int) -> list[Group]:
-    """A group as it is, or by server where it has too many rows."""
+    """A group as it is, or by server where it has too many rows: each pair of hosts is in one part at least."""
     if sum(nodes[number].rows for number in numbers) <= most_rows:
         return [Group(numbers)]
-    by_server: dict[str, list[int]] = {}
-    for number in numbers:
-        for server in sorted({server for _, server in nodes[number].pairs}):
-            by_server.setdefault(server, []).append(number)
-    clients = {client for number in numbers for client, _ in nodes[number].pairs}
-    only_servers = {server: found for server, found in by_server.items() if server not in clients} or by_server
-    return [Group(tuple(found), frozenset({server})) for server, found in sorted(only_servers.items())]
+    of_group = [nodes[number] for number in numbers]
+    servers = frozenset().union(*(node.servers for node in of_group))
+    peers: dict[str, set[str]] = {}
+    for one, other in (pair for node in of_group for pair in node.pairs):
+        peers.setdefault(one, set()).add(other)
+        peers.setdefault(other, set()).add(one)
+    found: dict[str, set[int]] = {}
+    for number, node in zip(numbers, of_group, strict=True):
+        for pair in node.pairs:
+            # Callbacks and notices go from server to client. Without NFS, the server is the host that more talk to.
+            for server in servers.intersection(pair) or {max(pair, key=lambda host: (len(peers[host]), host))}:
+                found.setdefault(server, set()).add(number)
+    return [Group(tuple(sorted(places)), frozenset({server})) for server, places in sorted(found.items())]

@@ -28,6 +28,7 @@ from nfsrpc.sources import Capture, SourceError
 FILE_BITS = 16  # a loopback's domain is the number of a file, and of an interface in it
 # Who calls whom in these is who serves whom, or asks whom about it.
 PAIRED = (Prog.PORTMAP, Prog.NFS, Prog.MOUNT, Prog.NLM, Prog.NSM)
+SERVED = (Prog.NFS, Prog.MOUNT)  # and who answers these is a server; of the others hosts have both sides
 
 
 class VantageRows(NamedTuple):
@@ -52,6 +53,7 @@ class NodeRows(NamedTuple):
     skipped: list[tuple[str, str, str]]  # files that could not be read: name, reason, remedy
     rows: int = 0  # that judging works on
     pairs: frozenset[tuple[str, str]] = frozenset()  # of hosts that call each other, by address, without loopbacks
+    servers: frozenset[str] = frozenset()  # of NFS
 
     @property
     def size(self) -> int:
@@ -66,28 +68,30 @@ def rows_of(name: str, captures: Sequence[Capture]) -> NodeRows:
         reading = prepared(captures, WANTED, counting=COUNTING, jobs=1, others=True)()
     except SourceError as error:
         return NodeRows(name, [], [], {}, [described(error)])
-    vantages, rows, pairs = [], 0, set[tuple[str, str]]()
+    vantages, rows, pairs, serving = [], 0, set[tuple[str, str]](), set[tuple[str, str]]()
     for vantage in reading.vantages:
         batch = joined_batches(vantage.close())
         vantage.batches.clear()
         tables, lists = to_arrow(batch)
         vantages.append(VantageRows(vantage.files, packed(tables), lists))
         rows += len(batch["exchanges"]["exchange"]) + len(batch["flows"]["flow"])
-        pairs |= pairs_of(batch)
+        pairs |= pairs_of(batch, PAIRED)
+        serving |= pairs_of(batch, SERVED)
     files, skipped = [str(file) for file in reading.files], [described(error) for error in reading.skipped]
-    return NodeRows(name, files, vantages, dict(reading.damages), skipped, rows, frozenset(pairs))
+    servers = frozenset(server for _, server in serving)
+    return NodeRows(name, files, vantages, dict(reading.damages), skipped, rows, frozenset(pairs), servers)
 
 
 def described(error: SourceError) -> tuple[str, str, str]:
     return error.path, error.reason, error.remedy
 
 
-def pairs_of(batch: Batch) -> set[tuple[str, str]]:
-    """The pairs of hosts that call each other, by address, loopbacks left out."""
+def pairs_of(batch: Batch, programs: Collection[int]) -> set[tuple[str, str]]:
+    """The clients and servers of these programs, by address, loopbacks left out."""
     found: set[tuple[str, str]] = set()
     for name in ("exchanges", "tallies"):
         columns = batch[name]
-        known = np.isin(columns["prog"], PAIRED)
+        known = np.isin(columns["prog"], programs)
         client, server = (columns[end][known].astype(np.int64) for end in ("client", "server"))
         for pair in np.unique(client << 32 | server).tolist():
             ends = batch["addresses"][pair >> 32], batch["addresses"][pair & 0xFFFFFFFF]

@@ -9,6 +9,7 @@ for each node's rows are kept when they are made.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from nfsrpc.extras import extra
@@ -150,19 +151,22 @@ def reason(error: BaseException) -> str:
 
 def decode_node(node: Node, cache: str) -> tuple[NodeRows, bool]:
     """The rows of a node, and whether the cache had them."""
-    key = key_of(node.name, node.files) if cache else ""
-    rows = kept(cache, key) if cache else None
+    key = ""
+    if cache:
+        with suppress(OSError):  # of a file that is not there, which decoding will name
+            key = key_of(node.name, node.files)
+    rows = kept(cache, key) if key else None
     if rows is not None:
         return rows, True
     rows = rows_of(node.name, captures_of(node))
-    if cache and rows.vantages:
+    if key and rows.vantages:
         keep(cache, key, rows)
     return rows, False
 
 
 def summary(decoded: tuple[NodeRows, bool]) -> tuple[Summary, bool]:
     rows, was_kept = decoded
-    return Summary(rows.rows, rows.pairs), was_kept
+    return Summary(rows.rows, rows.pairs, rows.servers), was_kept
 
 
 def lost(node: Node, why: str) -> tuple[NodeRows, bool]:

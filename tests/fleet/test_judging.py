@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import nfsrpc
-from benchmarks import fleet
+from benchmarks import fleet, traffic
 from nfsrpc.findings.finding import Cause, Diagnosis
 from nfsrpc.fleet import cache
 from nfsrpc.fleet.arrow import unpacked
@@ -40,7 +40,7 @@ def conclusions(diagnosis: Diagnosis) -> list[tuple[Any, ...]]:
 
 
 def in_groups(found: list[NodeRows], most_rows: int) -> Diagnosis:
-    groups = groups_of([Summary(node.rows, node.pairs) for node in found], most_rows)
+    groups = groups_of([Summary(node.rows, node.pairs, node.servers) for node in found], most_rows)
     return combined([judged([found[n] for n in group.nodes], servers=group.servers) for group in groups]).diagnosis
 
 
@@ -225,6 +225,52 @@ def test_what_the_cache_has_is_what_was_kept(small: Path, tmp_path: Path) -> Non
     for mine, theirs in zip(rows.vantages, again.vantages, strict=True):
         assert mine.files == theirs.files
         assert unpacked(theirs.stream) == unpacked(mine.stream)
+
+
+def test_a_part_of_a_group_has_all_that_its_server_exchanges() -> None:
+    """Callbacks go from server to client, a server may be a client of others, and without NFS the hub is the server."""
+    callback = Summary(5, frozenset({("c1", "s1"), ("s1", "c1")}), frozenset({"s1"}))
+    another = Summary(5, frozenset({("c1", "s2"), ("s1", "s2")}), frozenset({"s2"}))
+    assert groups_of([callback, another], 9) == [Group((0,), frozenset({"s1"})), Group((1,), frozenset({"s2"}))]
+    both = Summary(5, frozenset({("s1", "s2"), ("s2", "s1")}), frozenset({"s1", "s2"}))
+    assert groups_of([both, another], 9) == [Group((0,), frozenset({"s1"})), Group((0, 1), frozenset({"s2"}))]
+    locks_only = [Summary(5, frozenset({(client, "s1"), ("s1", client)})) for client in ("c1", "c2")]
+    assert groups_of(locks_only, 9) == [Group((0, 1), frozenset({"s1"}))]
+    assert groups_of(locks_only, 10) == [Group((0, 1))]
+
+
+# What is compared beyond a server's address: an address that is translated to another, and two addresses of one host.
+BEYOND_AN_ADDRESS = ("service-address", "kubeproxy", "ipv6-mount-server")
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [each for each in SEVERAL if not any(name in each.name for name in BEYOND_AN_ADDRESS)],
+    ids=lambda f: f.name,
+)
+def test_by_server_the_same_hosts_are_named(folder: Path) -> None:
+    files = sorted(str(path) for path in folder.iterdir() if ".pcap" in path.name)
+    rows = [rows_of(file, [file]) for file in files]
+    whole, parts = in_groups(rows, 10**9).verdict, in_groups(rows, 0).verdict
+    assert parts.state == whole.state
+    assert {(cause.rule, cause.host) for cause in parts.causes} == {(cause.rule, cause.host) for cause in whole.causes}
+
+
+PART_OF_BYTES, BYTES_PER_EXCHANGE = 0.01, 100
+
+
+@pytest.mark.parametrize("name", traffic.CAPTURES)
+def test_the_rows_of_a_node_are_small(name: str, tmp_path: Path) -> None:
+    """As they are sent and as they are kept: 1 % of the bytes of ordinary traffic, else 100 bytes per exchange."""
+    ring = tmp_path / "ring.pcap"
+    traffic.CAPTURES[name](ring, 20_000)
+    node = rows_of("node", [str(ring)])
+    exchanges = sum(len(vantage.batch["exchanges"]["exchange"]) for vantage in node.vantages)
+    most = max(PART_OF_BYTES * ring.stat().st_size, BYTES_PER_EXCHANGE * exchanges)
+    cache.keep(str(tmp_path), "entry", node)
+    stored = sum(file.stat().st_size for file in (tmp_path / "entry").iterdir())
+    assert 0 < node.size <= most
+    assert 0 < stored <= most
 
 
 def test_an_entry_that_is_not_whole_does_not_count(small: Path, tmp_path: Path) -> None:
