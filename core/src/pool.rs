@@ -63,7 +63,9 @@ impl Pool {
             }
         } else {
             newest.insert_unique(key.hash, at, |at| {
-                exchanges.get(*at).map_or(0, |known| hasher.hash_one((ends(known.row.client, known.row.server), known.row.xid)))
+                exchanges
+                    .get(*at)
+                    .map_or(0, |known| hasher.hash_one((ends(known.row.client, known.row.server), known.row.xid)))
             });
         }
         at

@@ -466,7 +466,21 @@ pub struct Run<'a> {
 
 impl Run<'_> {
     /// `length` is the body's on the wire; `body` is shorter where bytes were skipped or not captured.
+    #[inline]
     pub fn run(&mut self, layout: &Layout, body: &[u8], length: usize) -> Outcome {
+        // Of most messages no more is asked than this.
+        match (layout.ops.as_slice(), word(body, 0)) {
+            ([Op::End], _) if layout.table.is_none() => Outcome::default(),
+            ([Op::Enum { column: None, values }, Op::Status, Op::End], Some(status))
+                if layout.table.is_none() && values.first() == Some(&status) && body.len() <= length =>
+            {
+                Outcome { status: Some(status), ..Outcome::default() }
+            }
+            _ => self.run_all(layout, body, length),
+        }
+    }
+
+    fn run_all(&mut self, layout: &Layout, body: &[u8], length: usize) -> Outcome {
         let cut = body.len() < length;
         let secondary = layout.secondary;
         let row = layout.table.and_then(|table| self.open(table, 0, NO_ITEM, secondary));
