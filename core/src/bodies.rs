@@ -29,7 +29,7 @@ impl Bodies {
     }
 
     /// Decodes a body of `length` bytes, of which `body` was captured, by the layout of this number.
-    #[inline]
+    #[inline(always)]
     pub fn decode(
         &mut self,
         layout: Option<u16>,
@@ -38,6 +38,9 @@ impl Bodies {
         oddities: &mut Oddities,
     ) -> Option<Outcome> {
         let layout = self.layouts.get(layout)?;
+        if let Some(outcome) = layout.brief(body, length) {
+            return Some(outcome);
+        }
         let rows = self.secondary_rows.get_mut(self.shard)?;
         let mut run = Run { tables: &mut self.tables, strings: &mut self.strings, oddities, owner, rows };
         Some(run.run(layout, body, length))

@@ -2,7 +2,7 @@
 
 use crate::exchange::Path;
 use crate::matcher::{Matcher, MessageKind};
-use crate::rpc::{Message, Record, Sink, UNKNOWN};
+use crate::rpc::{Record, Sink, UNKNOWN};
 
 pub struct Conversation<'a> {
     pub matcher: &'a mut Matcher,
@@ -19,12 +19,6 @@ pub struct Conversation<'a> {
 impl Conversation<'_> {
     pub fn new(matcher: &mut Matcher, path: Path) -> Conversation<'_> {
         Conversation { matcher, path, calls: 0, replies: 0, prog: UNKNOWN, starttls: false, confused: false }
-    }
-
-    /// A record that is this message.
-    pub fn message(&mut self, record: Record<'_>, message: Message<'_>) {
-        let kind = self.matcher.message(self.path, &record, Some(message));
-        self.note(kind);
     }
 
     /// Counts a record, and returns whether it can be so long.

@@ -90,9 +90,9 @@ impl Flow {
     pub fn udp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) {
         let (length, place) = (packet.length, outlet.place);
         let message = rpc::parse(packet.payload, length);
-        if let Some(message) = message.filter(|message| self.proves_itself(message, packet, side, outlet.sink)) {
+        if message.is_some_and(|message| self.proves_itself(&message, packet, side, outlet.sink)) {
             let lost = packet.payload.len() < length;
-            outlet.sink.message(Record { data: packet.payload, length, lost, doubted: true, end: 0, place }, message);
+            outlet.sink.record(Record { data: packet.payload, length, lost, doubted: true, end: 0, place });
         } else {
             outlet.sink.confused = true;
         }
@@ -123,6 +123,7 @@ impl Flow {
     }
 
     /// Returns whether the frame's data had been captured before.
+    #[inline(always)]
     pub fn tcp(&mut self, packet: &Packet<'_>, side: usize, outlet: &mut Outlet<'_, Conversation<'_>>) -> bool {
         let mut twice = false;
         if packet.tcp_flags & SYN != 0 {
@@ -160,6 +161,7 @@ impl Flow {
         twice
     }
 
+    #[cold]
     fn handshake(&mut self, packet: &Packet<'_>, side: usize, place: Place) {
         let Some(own) = self.sides.get_mut(side) else { return };
         if own.isn.is_none() {

@@ -278,6 +278,19 @@ mod tests {
         assert_eq!([index.evict(place, &mut backends), index.evict(place, &mut backends)], [15, 16]);
     }
 
+    /// More flows than are found without the index, in turns.
+    #[test]
+    fn every_flow_is_found_again() {
+        let (mut index, mut backends) = (FlowIndex::default(), Backends::default());
+        let mut found = || -> Vec<_> {
+            (200..2_200).map(|port| index.packet(Place::default(), &packet(port), &mut backends)).collect()
+        };
+        let first = found();
+        assert_eq!(found(), first);
+        let distinct: HashSet<_> = first.iter().flatten().map(|at| (at.shard(), at.slot())).collect();
+        assert_eq!((distinct.len(), index.flows.len()), (2_000, 2_000));
+    }
+
     #[test]
     fn right_checksums_are_told_at_powers_of_two() {
         let (key, _) = FlowKey::of(&packet(1));

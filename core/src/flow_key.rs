@@ -1,7 +1,7 @@
 //! What makes frames one flow: both addresses, both ports, the transport, and on loopback the domain.
 
 use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::addresses::{EVERYWHERE, as_number};
 use crate::packets::Addressed;
@@ -44,27 +44,31 @@ impl FlowKey {
     /// The key of a packet's flow, and which of its ends the packet comes from.
     #[inline]
     pub fn of(packet: &Addressed<'_>) -> (FlowKey, usize) {
-        let (transport, src_port, dst_port) = (u32::from(packet.packet.transport), packet.src_port, packet.dst_port);
-        let (source, target, loopback) = (as_number(packet.src), as_number(packet.dst), is_loopback(packet));
-        let from_high = match (packet.src, packet.dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                let end = |ip, port: u16| u64::from(u32::from(ip)) << 16 | u64::from(port);
-                end(src, src_port) > end(dst, dst_port)
-            }
-            _ => (source, src_port) > (target, dst_port),
+        let transport = u32::from(packet.packet.transport);
+        let domain = if is_loopback(packet) { packet.domain } else { EVERYWHERE };
+        let key = |low, high, low_port: u16, high_port: u16| {
+            let ports = u32::from(low_port) << 16 | u32::from(high_port);
+            FlowKey { low, high, ports, transport, domain }
         };
-        let (low, high, low_port, high_port) =
-            if from_high { (target, source, dst_port, src_port) } else { (source, target, src_port, dst_port) };
-        let domain = if loopback { packet.domain } else { EVERYWHERE };
-        let ports = u32::from(low_port) << 16 | u32::from(high_port);
-        (FlowKey { low, high, ports, transport, domain }, usize::from(from_high))
+        if let (IpAddr::V4(src), IpAddr::V4(dst)) = (packet.src, packet.dst) {
+            let end = |ip, port: u16| u64::from(u32::from(ip)) << 16 | u64::from(port);
+            let (source, target) = (end(src, packet.src_port), end(dst, packet.dst_port));
+            let (low, high) = (source.min(target), source.max(target));
+            let ip = |end: u64| as_number(IpAddr::V4(Ipv4Addr::from((end >> 16) as u32)));
+            return (key(ip(low), ip(high), low as u16, high as u16), usize::from(source > target));
+        }
+        let source = (as_number(packet.src), packet.src_port);
+        let target = (as_number(packet.dst), packet.dst_port);
+        let (low, high) = (source.min(target), source.max(target));
+        (key(low.0, high.0, low.1, high.1), usize::from(source > target))
     }
 
     /// Some bits of it that differ between most flows of one capture. Whoever writes a capture may have them all alike.
     #[inline]
     pub fn mixed(&self) -> usize {
         const MIX: u32 = 0x9e37_79b9;
-        let mixed = (self.low as u32 ^ self.ports).wrapping_mul(MIX) ^ (self.high as u32).wrapping_mul(MIX.rotate_left(7));
+        let mixed =
+            (self.low as u32 ^ self.ports).wrapping_mul(MIX) ^ (self.high as u32).wrapping_mul(MIX.rotate_left(7));
         (mixed >> 16) as usize
     }
 

@@ -86,7 +86,11 @@ pub fn datagram(packet: PacketBytes<'_>) -> Result<(Datagram<'_>, Option<Piece>)
     match packet.bytes.first() {
         Some(0x40..=0x4f) => {
             let (datagram, piece) = ipv4(packet)?;
-            if datagram.protocol == AUTHENTICATION && piece.is_none() { extensions(datagram) } else { Ok((datagram, piece)) }
+            if datagram.protocol == AUTHENTICATION && piece.is_none() {
+                extensions(datagram)
+            } else {
+                Ok((datagram, piece))
+            }
         }
         Some(0x60..=0x6f) => ipv6(packet),
         Some(_) => Err(Refused::NotIp),
@@ -100,7 +104,10 @@ pub fn plain(packet: PacketBytes<'_>) -> Option<Datagram<'_>> {
     if !matches!(packet.bytes.first(), Some(0x40..=0x4f)) {
         return None;
     }
-    ipv4(packet).ok().filter(|(datagram, piece)| piece.is_none() && datagram.protocol != AUTHENTICATION).map(|(datagram, _)| datagram)
+    ipv4(packet)
+        .ok()
+        .filter(|(datagram, piece)| piece.is_none() && datagram.protocol != AUTHENTICATION)
+        .map(|(datagram, _)| datagram)
 }
 
 /// Whether bytes that may be anything can be taken for an IP packet: what they say of their length fits.

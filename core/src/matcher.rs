@@ -161,18 +161,8 @@ impl Matcher {
 
     /// A complete record. Returns what it was, for the flow's counters; if it cannot be so long, nothing was made of it.
     pub fn record(&mut self, path: Path, record: &Record<'_>) -> Option<MessageKind> {
-        self.message(path, record, rpc::parse(record.data, record.length))
-    }
-
-    /// As [`Self::record`], of what is parsed already.
-    pub fn message(
-        &mut self,
-        path: Path,
-        record: &Record<'_>,
-        message: Option<rpc::Message<'_>>,
-    ) -> Option<MessageKind> {
         self.now = record.place.time;
-        match message {
+        match rpc::parse_inline(record.data, record.length) {
             Some(rpc::Message::Call(call)) => {
                 let layouts = self.bodies.layouts.find(call.prog, call.vers, call.proc);
                 if !record.doubted && self.is_too_long(layouts.args, Gss::of(&call.cred), call.args, record) {
@@ -276,7 +266,7 @@ impl Matcher {
             Earlier::Same(at) => (at, self.resend(at, path, record)),
             Earlier::Others(others) => {
                 self.make_room(&others);
-                let at = self.pool.insert(key, call.xid, path);
+                let at = self.pool.insert(key, path, others.count > 0);
                 self.begin(at, path, call, record, args);
                 if others.repeated
                     && let Some(known) = self.pool.get_mut(at)
@@ -352,6 +342,7 @@ impl Matcher {
     }
 
     /// Fills in what the call says.
+    #[inline(always)]
     fn begin(&mut self, at: ExchangeId, path: Path, call: &Call<'_>, record: &Record<'_>, known_args: Args) {
         let credential = rpc::sys_credential(&call.cred);
         let machine = credential.and_then(|(name, _)| self.bodies.machine(name)).unwrap_or(NO_STRING);
@@ -398,6 +389,8 @@ impl Matcher {
     }
 
     /// The call of a reply that was captured before it.
+    #[cold]
+    #[inline(never)]
     fn adopt(&mut self, at: ExchangeId, path: Path, call: &Call<'_>, record: &Record<'_>, args: Args) {
         self.begin(at, path, call, record, args);
         let Some(known) = self.pool.get_mut(at) else { return };
@@ -458,7 +451,7 @@ impl Matcher {
             (None, Some(at)) => (at, self.one_more(at, path, reply, record)),
             (None, None) => {
                 self.make_room(&others);
-                (self.orphan(key, path, reply, record), 0)
+                (self.orphan(key, path, reply, record, others.count > 0), 0)
             }
         })
     }
@@ -494,8 +487,9 @@ impl Matcher {
         copy
     }
 
-    fn orphan(&mut self, key: XidKey, path: Path, reply: &Reply<'_>, record: &Record<'_>) -> ExchangeId {
-        let at = self.pool.insert(key, reply.xid, path.back());
+    #[cold]
+    fn orphan(&mut self, key: XidKey, path: Path, reply: &Reply<'_>, record: &Record<'_>, again: bool) -> ExchangeId {
+        let at = self.pool.insert(key, path.back(), again);
         let Some(known) = self.pool.get_mut(at) else { return at };
         let Place { capture, frame, time } = record.place;
         let row = &mut known.row;
@@ -527,6 +521,7 @@ impl Matcher {
         (outcome.status.map_or(NO_STATUS, |status| status as i32), outcome.cut)
     }
 
+    #[inline(always)]
     fn await_reply(&mut self, at: ExchangeId) {
         let Matcher { pool, queues, .. } = self;
         while queues.unanswered.front().is_some_and(|at| pool.get(*at).is_none_or(Exchange::answered)) {
@@ -640,7 +635,9 @@ impl Matcher {
             self.queues.waiting = self.queues.waiting.saturating_sub(1);
         }
         let Output { rows, counts, .. } = &mut self.output;
-        counts.count_access(*handle, *bytes, row, &mut self.oddities);
+        if *handle != NO_STRING {
+            counts.count_access(*handle, *bytes, row, &mut self.oddities);
+        }
         let counted = !*xid_reused && counts.count(row, &mut self.oddities);
         if counted && *decoded {
             row.flags |= flag::COUNTED;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hashbrown::HashSet;
 
 use crate::batch::{CaptureRow, NO_TIME};
-use crate::capture::{CapturedFrame, Ending, Interface, NotACapture, Reader};
+use crate::capture::{CapturedFrame, Ending, Frames, Interface, NotACapture, Reader};
 use crate::checksum::{self, Sum};
 use crate::ip::{Datagram, Key};
 use crate::link::{self, Way};
@@ -105,14 +105,7 @@ impl PacketReader {
     /// More bytes of this file, or none when it has ended: all by one way, of which the compiler makes one loop.
     pub fn read(&mut self, data: Option<&[u8]>, sink: &mut impl Sink) -> Result<(), NotACapture> {
         let PacketReader { reader, order, frames, oddities } = self;
-        let mut in_order = |frame: CapturedFrame<'_>, oddities: &mut Oddities| {
-            if order.follows(&frame) {
-                frames.take(&frame, oddities, sink);
-            } else {
-                order.unusual(&frame, oddities, &mut |frame, oddities| frames.take_late(frame, oddities, sink));
-            }
-        };
-        let result = reader.read(data, &mut in_order, oddities);
+        let result = reader.read(data, &mut InOrder { order, frames, sink }, oddities);
         if data.is_none() {
             order.end(oddities, &mut |frame, oddities| frames.take_late(frame, oddities, sink));
         }
@@ -163,6 +156,25 @@ impl PacketReader {
     /// The frames that were wanted as they are.
     pub fn take_raw(&mut self) -> Vec<RawFrame> {
         std::mem::take(&mut self.frames.raw)
+    }
+}
+
+/// Frames on their way from the reader, by the order of their times.
+struct InOrder<'a, S> {
+    order: &'a mut TimeOrder,
+    frames: &'a mut FrameParser,
+    sink: &'a mut S,
+}
+
+impl<S: Sink> Frames for InOrder<'_, S> {
+    #[inline(always)]
+    fn take(&mut self, frame: CapturedFrame<'_>, oddities: &mut Oddities) {
+        let InOrder { order, frames, sink } = self;
+        if order.follows(&frame) {
+            frames.take(&frame, oddities, *sink);
+        } else {
+            order.unusual(&frame, oddities, &mut |frame, oddities| frames.take_late(frame, oddities, *sink));
+        }
     }
 }
 

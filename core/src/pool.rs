@@ -49,21 +49,23 @@ impl Pool {
         self.key(exchange.row.client, exchange.row.server, exchange.row.xid)
     }
 
-    /// Begins an exchange; `path` as its call goes.
-    pub fn insert(&mut self, key: XidKey, xid: u32, path: Path) -> ExchangeId {
+    /// Begins an exchange; `path` as its call goes; `again`: others may have its key.
+    pub fn insert(&mut self, key: XidKey, path: Path, again: bool) -> ExchangeId {
         let number = self.next_number;
         self.next_number = number.wrapping_add(1);
-        let at = self.exchanges.insert(Exchange::new(number, xid, path));
+        let at = self.exchanges.insert(Exchange::new(number, key.xid, path));
         let Pool { exchanges, newest, hasher, .. } = self;
-        let known = newest.find_mut(key.hash, |at| exchanges.get(*at).is_some_and(|known| key.is_of(known)));
-        if let Some(newest) = known {
+        let is_it = |at: &ExchangeId| exchanges.get(*at).is_some_and(|known| key.is_of(known));
+        if let Some(newest) = again.then(|| newest.find_mut(key.hash, is_it)).flatten() {
             let older = std::mem::replace(newest, at);
             if let Some(exchange) = exchanges.get_mut(at) {
                 exchange.older = Some(older);
             }
         } else {
             newest.insert_unique(key.hash, at, |at| {
-                exchanges.get(*at).map_or(0, |known| hasher.hash_one((ends(known.row.client, known.row.server), known.row.xid)))
+                exchanges
+                    .get(*at)
+                    .map_or(0, |known| hasher.hash_one((ends(known.row.client, known.row.server), known.row.xid)))
             });
         }
         at

@@ -91,6 +91,7 @@ pub fn sys_credential<'a>(cred: &Auth<'a>) -> Option<(&'a [u8], u32)> {
 }
 
 /// An authenticator and what follows it; `None` where the bytes end, an error where it cannot be one.
+#[inline(always)]
 fn auth(data: &[u8], at: usize) -> Result<Option<(Auth<'_>, usize)>, ()> {
     let Some([flavor, length]) = words(data, at) else { return Ok(None) };
     if length > MAX_AUTH {
@@ -110,7 +111,14 @@ fn words<const COUNT: usize>(data: &[u8], at: usize) -> Option<[u32; COUNT]> {
 }
 
 /// Parses a message of which `data` is the captured part of `length` bytes. `None`: not an RPC message.
+#[inline(never)]
 pub fn parse(data: &[u8], length: usize) -> Option<Message<'_>> {
+    parse_inline(data, length)
+}
+
+/// As [`parse`], where every record passes.
+#[inline(always)]
+pub fn parse_inline(data: &[u8], length: usize) -> Option<Message<'_>> {
     let cut = data.len() < length;
     let [xid, kind] = words(data, 0)?;
     match kind {
@@ -120,6 +128,7 @@ pub fn parse(data: &[u8], length: usize) -> Option<Message<'_>> {
     }
 }
 
+#[inline(always)]
 fn parse_call(data: &[u8], xid: u32, cut: bool) -> Option<Call<'_>> {
     let (cred, verf) = (Auth::default(), Auth::default());
     let call = |rpc_version: u32, prog: u32, vers: u32, proc: u32| {
@@ -138,6 +147,7 @@ fn parse_call(data: &[u8], xid: u32, cut: bool) -> Option<Call<'_>> {
     Some(call)
 }
 
+#[inline(always)]
 fn parse_reply(data: &[u8], xid: u32, cut: bool) -> Option<Reply<'_>> {
     let mut reply = Reply { xid, status: None, verf: Auth::default(), results: None };
     match word(data, 8) {
@@ -158,6 +168,7 @@ fn parse_reply(data: &[u8], xid: u32, cut: bool) -> Option<Reply<'_>> {
 }
 
 /// A denied reply has no verifier (RFC 5531 section 9).
+#[cold]
 fn parse_denied<'a>(data: &'a [u8], mut reply: Reply<'a>, cut: bool) -> Option<Reply<'a>> {
     match (word(data, 12), word(data, 16)) {
         (Some(0), _) => reply.status = Some(RPC_MISMATCH),
@@ -279,6 +290,7 @@ impl Records {
     }
 
     /// Takes the next bytes of the stream, which begin at sequence number `seq`.
+    #[inline(always)]
     pub fn push<S: Sink>(&mut self, mut data: &[u8], mut seq: u32, outlet: &mut Outlet<'_, S>) {
         if matches!(self.state, State::Fragment { .. }) && begins_record(data, outlet.sink).is_some() {
             self.end_here(seq, outlet);
@@ -336,6 +348,7 @@ impl Records {
     }
 
     /// The usual case: mark, one fragment and nothing missing, all within this piece. Handed out without a copy.
+    #[inline(always)]
     fn whole<S: Sink>(&mut self, data: &[u8], seq: u32, outlet: &mut Outlet<'_, S>) -> Option<usize> {
         let mark = word(data, 0)?;
         let length = (mark & 0x7fff_ffff) as usize;

@@ -100,15 +100,32 @@ impl Stream {
         }
     }
 
+    #[inline(always)]
     pub fn segment<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) -> Arrival {
+        if self.next != Some(segment.seq) || !self.waiting.is_empty() {
+            return self.unexpected(segment, outlet);
+        }
+        self.see(segment.seq.wrapping_add(segment.length as u32));
+        self.hand_on(segment, outlet);
+        Arrival::InOrder
+    }
+
+    /// Some segment ends there.
+    #[inline(always)]
+    fn see(&mut self, end: u32) {
+        if self.furthest.is_none_or(|furthest| distance(furthest, end) > 0) {
+            self.furthest = Some(end);
+        }
+    }
+
+    /// A segment that is not the next one, or that other ones wait for.
+    fn unexpected<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) -> Arrival {
         self.run_out_of_patience(outlet);
         let next = *self.next.get_or_insert(segment.seq);
         let ahead = distance(next, segment.seq);
         let end = segment.seq.wrapping_add(segment.length as u32);
         let furthest = self.furthest;
-        if furthest.is_none_or(|furthest| distance(furthest, end) > 0) {
-            self.furthest = Some(end);
-        }
+        self.see(end);
         if ahead == 0 && self.waiting.is_empty() {
             self.deliver(segment, outlet);
             return Arrival::InOrder;
@@ -216,7 +233,13 @@ impl Stream {
         }
     }
 
+    #[inline(never)]
     fn deliver<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) {
+        self.hand_on(segment, outlet);
+    }
+
+    #[inline(always)]
+    fn hand_on<S: Sink>(&mut self, segment: Segment<'_>, outlet: &mut Outlet<'_, S>) {
         let captured = segment.payload.len().min(segment.length);
         self.next = Some(segment.seq.wrapping_add(segment.length as u32));
         self.records.push(segment.payload.get(..captured).unwrap_or_default(), segment.seq, outlet);

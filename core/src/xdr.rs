@@ -174,6 +174,25 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// The outcome of a layout that asks for no more than the status, or for nothing, as most do. Any other one, and what is not
+    /// as usual, is to be run ([`Run::run`]).
+    #[inline(always)]
+    pub fn brief(&self, body: &[u8], length: usize) -> Option<Outcome> {
+        if self.table.is_some() || body.len() > length {
+            return None;
+        }
+        match self.ops.as_slice() {
+            [Op::End] => Some(Outcome::default()),
+            [Op::Enum { column: None, values }, Op::Status, Op::End] => {
+                let status = word(body, 0).filter(|status| values.first() == Some(status))?;
+                Some(Outcome { status: Some(status), ..Outcome::default() })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Which list's body each operation is in, by the number of the operation that begins it, and what follows the last one.
 fn bodies(ops: &[RawOp]) -> Vec<Option<usize>> {
     let mut open = Vec::new();

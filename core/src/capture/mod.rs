@@ -63,6 +63,17 @@ pub enum Ending {
     CutHeader,
 }
 
+/// Where frames go. A type of its own can be compiled into the loop over records, which a closure is not.
+pub trait Frames {
+    fn take(&mut self, frame: CapturedFrame<'_>, oddities: &mut Oddities);
+}
+
+impl<F: FnMut(CapturedFrame<'_>, &mut Oddities)> Frames for F {
+    fn take(&mut self, frame: CapturedFrame<'_>, oddities: &mut Oddities) {
+        self(frame, oddities);
+    }
+}
+
 /// Why a file is no capture that can be read, as a clause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotACapture(pub String);
@@ -164,7 +175,7 @@ impl Reader {
     pub fn read(
         &mut self,
         data: Option<&[u8]>,
-        sink: &mut impl FnMut(CapturedFrame<'_>, &mut Oddities),
+        sink: &mut impl Frames,
         oddities: &mut Oddities,
     ) -> Result<(), NotACapture> {
         let Some(mut data) = data else {
@@ -197,11 +208,7 @@ impl Reader {
         Ok(())
     }
 
-    fn step_pending(
-        &mut self,
-        sink: &mut impl FnMut(CapturedFrame<'_>, &mut Oddities),
-        oddities: &mut Oddities,
-    ) -> Result<(), NotACapture> {
+    fn step_pending(&mut self, sink: &mut impl Frames, oddities: &mut Oddities) -> Result<(), NotACapture> {
         let mut pending = std::mem::take(&mut self.pending);
         pending.consume(self.step(pending.rest(), sink, oddities)?);
         self.pending = pending;
@@ -240,12 +247,7 @@ impl Reader {
     }
 
     /// Runs the format over `bytes`; how many were used up. What is left is less than `progress.need`.
-    fn step(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut impl FnMut(CapturedFrame<'_>, &mut Oddities),
-        oddities: &mut Oddities,
-    ) -> Result<usize, NotACapture> {
+    fn step(&mut self, bytes: &[u8], sink: &mut impl Frames, oddities: &mut Oddities) -> Result<usize, NotACapture> {
         let progress = &mut self.progress;
         match &mut self.stage {
             Stage::Telling => match tell(bytes)? {
@@ -270,7 +272,7 @@ fn walk(
     format: &mut impl Format,
     progress: &mut Progress,
     bytes: &[u8],
-    sink: &mut impl FnMut(CapturedFrame<'_>, &mut Oddities),
+    sink: &mut impl Frames,
     oddities: &mut Oddities,
 ) -> usize {
     let mut at = 0;
@@ -294,7 +296,7 @@ fn walk(
                 at += used;
                 progress.frames = oddities.place.frame;
                 oddities.place.time = frame.time;
-                sink(CapturedFrame { number: progress.frames, ..frame }, oddities);
+                sink.take(CapturedFrame { number: progress.frames, ..frame }, oddities);
             }
             Step::Need(need) => {
                 progress.need = need;
