@@ -53,7 +53,7 @@ def anonymize(trace: Trace, key: bytes) -> Anonymized:
     )
     after = read(data)
     columns = after.tables.decoded
-    decoded = leaks.Decoded([address for address, _ in columns.addresses], columns.strings)
+    decoded = leaks.DecodedParts([address for address, _ in columns.addresses], columns.strings)
     if (leak := leaks.find(list(written.values()), decoded, names)) is not None:
         raise NotAnonymous(f"not written: {leak}")
     plain, result = read(capture_of(trace, kept, names)).diagnosis, after.diagnosis

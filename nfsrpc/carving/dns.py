@@ -35,13 +35,13 @@ class Name(NamedTuple):
 
 def message(data: bytes, names: Pseudonyms) -> bytes:
     """A message with pseudonyms; zeros if it is about no host that `names` has met."""
-    rewriter = Rewriter(data, names)
+    rewriter = DnsRewriter(data, names)
     with suppress(Malformed, struct.error, IndexError):
         rewriter.rewrite()
     return bytes(rewriter.out)
 
 
-class Rewriter:
+class DnsRewriter:
     def __init__(self, data: bytes, names: Pseudonyms) -> None:
         self.data, self.names, self.out = data, names, bytearray(len(data))
 

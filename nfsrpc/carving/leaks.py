@@ -36,14 +36,14 @@ SAME_EVERYWHERE = frozenset(word for words in KEPT.values() for word in words)
 PART = re.compile(rb"[0-9A-Za-z_\x80-\xff:.@/-]")  # of a text
 
 
-class Decoded(NamedTuple):
+class DecodedParts(NamedTuple):
     """What is decoded of the frames: the addresses of its parties, and the strings and opaque bytes of its messages."""
 
     addresses: Collection[str] = ()
     fields: Collection[bytes] = ()
 
 
-def find(frames: Sequence[bytes], decoded: Decoded, names: Pseudonyms) -> str | None:
+def find(frames: Sequence[bytes], decoded: DecodedParts, names: Pseudonyms) -> str | None:
     """The first original that is left in some frames, or among what is decoded of them."""
     pseudonyms = set(names.used["address"].values())
     for address in decoded.addresses:

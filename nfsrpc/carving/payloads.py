@@ -206,7 +206,7 @@ class Segment(NamedTuple):
         return len(self.datagram.data) - self.header
 
 
-class Stream:
+class Direction:
     """One direction of a connection."""
 
     def __init__(self, way: Way) -> None:
@@ -341,7 +341,7 @@ def assembled(segments: Sequence[Segment]) -> Island:
 # Messages
 
 
-class Head(NamedTuple):
+class MessageHead(NamedTuple):
     xid: int
     kind: int
     prog: int = 0
@@ -350,7 +350,7 @@ class Head(NamedTuple):
     flavor: int = 0
 
 
-def head(data: bytes) -> Head | None:
+def head(data: bytes) -> MessageHead | None:
     """The header of an RPC message, None where these bytes begin none."""
     if len(data) < SHORTEST:
         return None
@@ -359,10 +359,12 @@ def head(data: bytes) -> Head | None:
     if kind == CALL:
         version, prog, vers, proc, flavor, size, *_ = *words, *(0,) * 6
         known = version == 2 and prog and (vers <= MAX_NUMBER or not proc) and proc <= MAX_NUMBER and size <= MAX_AUTH
-        return Head(xid, kind, prog, vers, proc, flavor) if known else None
+        return MessageHead(xid, kind, prog, vers, proc, flavor) if known else None
     status, flavor, size = words[:3]
     accepted = status == 0 and flavor <= MAX_FLAVOR and size <= MAX_AUTH
-    return Head(xid, kind, flavor=flavor) if kind == REPLY and (accepted or (status == 1 and flavor <= 1)) else None
+    return (
+        MessageHead(xid, kind, flavor=flavor) if kind == REPLY and (accepted or (status == 1 and flavor <= 1)) else None
+    )
 
 
 @dataclass
@@ -372,11 +374,11 @@ class Record:
     way: Way
     frame: int
     data: bytes
-    holder: Stream | Datagram
+    holder: Direction | Datagram
     pieces: list[tuple[int, int]]
 
     def put(self, new: bytes) -> None:
-        if isinstance(self.holder, Stream):
+        if isinstance(self.holder, Direction):
             self.holder.put(self.pieces, new)
         else:
             self.holder.new[UDP_HEADER : UDP_HEADER + len(new)] = new
@@ -385,17 +387,17 @@ class Record:
 class Calls:
     """The calls of a capture, for the replies to them: by transport, client and xid, in the order of their frames."""
 
-    def __init__(self, records: Iterable[tuple[Record, Head]]) -> None:
-        self.known: dict[tuple[bool, Party, int], list[tuple[int, Head]]] = defaultdict(list)
+    def __init__(self, records: Iterable[tuple[Record, MessageHead]]) -> None:
+        self.known: dict[tuple[bool, Party, int], list[tuple[int, MessageHead]]] = defaultdict(list)
         for record, header in sorted(records, key=lambda each: each[0].frame):
             if header.kind == CALL:
                 self.known[self.key(record, record.way[0], header)].append((record.frame, header))
 
     @staticmethod
-    def key(record: Record, client: Party, header: Head) -> tuple[bool, Party, int]:
-        return isinstance(record.holder, Stream), client, header.xid
+    def key(record: Record, client: Party, header: MessageHead) -> tuple[bool, Party, int]:
+        return isinstance(record.holder, Direction), client, header.xid
 
-    def of(self, record: Record, header: Head) -> Head | None:
+    def of(self, record: Record, header: MessageHead) -> MessageHead | None:
         """The call itself, or that which a reply answers: the last before it, or else the first after it."""
         if header.kind == CALL:
             return header
@@ -417,7 +419,7 @@ class Payloads:
         self.blank: Counter[str] = Counter()  # messages without their contents, by program
         self.datagrams = datagrams(frames, times)
         self.udp: list[Datagram] = []
-        self.connections: dict[tuple[frozenset[Party], int], dict[Way, Stream]] = {}  # each with its generation
+        self.connections: dict[tuple[frozenset[Party], int], dict[Way, Direction]] = {}  # each with its generation
 
     def rewrite(self) -> None:
         opened: dict[frozenset[Party], tuple[int, int]] = {}
@@ -466,7 +468,7 @@ class Payloads:
             if before and before.distance(seq) <= NEAR and not (now and now.distance(seq) < before.distance(seq)):
                 generation -= 1
         ways = self.connections.setdefault((pair, generation), {})
-        ways.setdefault(way, Stream(way)).add(datagram, header, seq + bool(flags & SYN))
+        ways.setdefault(way, Direction(way)).add(datagram, header, seq + bool(flags & SYN))
 
     def rewrite_icmp(self, datagram: Datagram) -> None:
         """Rewrites an error, with the headers of the packet that it quotes; others are left out."""
@@ -488,7 +490,7 @@ class Payloads:
         datagram.new[:] = quoted.out
         return None
 
-    def rewrite_records(self, heads: Sequence[tuple[Record, Head]]) -> None:
+    def rewrite_records(self, heads: Sequence[tuple[Record, MessageHead]]) -> None:
         calls = Calls(heads)
         for record, header in heads:
             call = calls.of(record, header)
@@ -497,7 +499,7 @@ class Payloads:
                 self.blank[f"{program_name(call.prog, call.vers)} version {call.vers}"] += 1
             record.put(message(record.data, procedure, self.names))
 
-    def judge_others(self, heads: Sequence[tuple[Record, Head]]) -> None:
+    def judge_others(self, heads: Sequence[tuple[Record, MessageHead]]) -> None:
         """Leaves out what is encrypted, and what is no RPC unless it is on a port of RPC, where it may be a part of it.
 
         Of the latter all payload is zero. DNS is rewritten: what names it is about is known once all messages are.

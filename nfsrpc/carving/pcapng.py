@@ -16,7 +16,7 @@ NANOSECONDS = b"\x09"  # if_tsresol: 10^-9 s
 NULL_TIME = -(2**63)
 
 
-class PacketBlock(pcapng.EnhancedPacketBlockLE):  # type: ignore[misc]
+class EnhancedPacketBlock(pcapng.EnhancedPacketBlockLE):  # type: ignore[misc]
     """An enhanced packet block with both lengths: the captured one and that on the wire."""
 
     def __bytes__(self) -> bytes:
@@ -76,7 +76,7 @@ def write(
 
 def packet(frame: Frame, interface: int, comment: str) -> bytes:
     time = 0 if frame.time == NULL_TIME else frame.time
-    block = PacketBlock(
+    block = EnhancedPacketBlock(
         iface_id=interface,
         ts_high=time >> 32 & 0xFFFFFFFF,
         ts_low=time & 0xFFFFFFFF,

@@ -37,7 +37,7 @@ PRINTABLE, LETTER = re.compile(rb"[\x20-\x7e]+"), re.compile(rb"[A-Za-z]")
 AUTH_BODY = 8  # bytes of a credential before its body: flavor and length
 
 
-class Rewriter(Reader):
+class FieldRewriter(Reader):
     """Decodes a message, and writes what may be shown of it into `out`."""
 
     def __init__(self, data: bytes, names: Pseudonyms) -> None:
@@ -101,7 +101,7 @@ class Rewriter(Reader):
         return self.names.opaque(content, "cookie" if field in COOKIES else "handle")
 
     def put_credentials(self, start: int, auth: dict[str, Any]) -> None:
-        body = Rewriter(auth["body"], self.names)
+        body = FieldRewriter(auth["body"], self.names)
         if auth["flavor"] == AuthFlavor.AUTH_SYS.name:
             with suppress(XdrError):
                 body.rewrite(authsys_parms)
@@ -110,7 +110,7 @@ class Rewriter(Reader):
 
 def message(data: bytes, procedure: Procedure | None, names: Pseudonyms) -> bytes:
     """An RPC message with pseudonyms; of `procedure`, which a reply does not name, come its arguments or results."""
-    rewriter = Rewriter(data, names)
+    rewriter = FieldRewriter(data, names)
     with suppress(XdrError):  # cut, or malformed: what comes behind it is zero
         header = rewriter.rewrite(rpc_msg)["body"]
         call = header["mtype"] == "CALL"

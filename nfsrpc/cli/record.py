@@ -125,7 +125,7 @@ def record(
     kept = terms(nfs is Nfs.headers)
     looks = Options(interval, window, for_ or float("inf"), rules=chosen, kept=kept, max_rows=recording.MAX_ROWS)
     on_node = stream is None and follow is None
-    options = recording.Options(directory, size, age, keep_incidents, incident_size, on_node)
+    options = recording.RecordOptions(directory, size, age, keep_incidents, incident_size, on_node)
     supervisor, service = Supervisor(), Service()
     try:
         source = source_of(stream, interface, follow, filter, window, supervisor)

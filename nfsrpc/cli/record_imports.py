@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from nfsrpc.record import folder
 from nfsrpc.record.folder import Job
 from nfsrpc.record.manifest import KERNEL_LOG, Manifest, document, folder_name
-from nfsrpc.record.ring import Ring, terms
+from nfsrpc.record.ring import DiskRing, terms
 from nfsrpc.sources import pcap
 from nfsrpc.watch.watch import Watch
 from nfsrpc.wording import SECOND
@@ -42,7 +42,7 @@ def rehearse(directory: str) -> None:
     watch = Watch("rehearsal", kept=terms(True))
     watch.feed(pcap.file_header(1) + pcap.record(SECOND, opening()))
     watch.close()
-    ring = Ring(directory, SIZE, SECOND)
+    ring = DiskRing(directory, SIZE, SECOND)
     ring.take(watch.decoder, all=True)
     ring.release()
     name = folder_name(SECOND, KERNEL_LOG, None)

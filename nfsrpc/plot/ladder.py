@@ -36,7 +36,7 @@ class Stroke(NamedTuple):
     dash: tuple[int, ...] = ()
 
 
-class Head(NamedTuple):
+class ArrowHead(NamedTuple):
     x: float
     y: float
     shape: str
@@ -52,7 +52,7 @@ class Text(NamedTuple):
     weight: str = "normal"
 
 
-Shape: TypeAlias = Stroke | Head | Text
+Shape: TypeAlias = Stroke | ArrowHead | Text
 
 
 def chart(tables: Sessions, session: int | None, dark: bool) -> Any:
@@ -119,7 +119,7 @@ class Drawing:
         width = alt.StrokeWidth("width:Q", scale=None)
         layers = [
             of(Stroke).mark_rule().encode(x, alt.X2("x2"), y, alt.Y2("y2"), ink, dash, width),
-            of(Head)
+            of(ArrowHead)
             .mark_point(filled=True, size=70, opacity=1)
             .encode(x, y, ink, shape=alt.Shape("shape:N", scale=None)),
         ]
@@ -169,7 +169,7 @@ class Drawing:
         end = (x + x2) / 2 if lost else x2
         paint = ink if arrow.kind != REPLY or arrow.bad else self.colours.faint
         yield Stroke(x, row, end, row, paint, dash=(5, 3) if arrow.kind == AGAIN else ())
-        yield Head(end if lost else end + (-5 if right else 5), row, CROSS if lost else HEADS[right], paint)
+        yield ArrowHead(end if lost else end + (-5 if right else 5), row, CROSS if lost else HEADS[right], paint)
         yield Text((x + x2) / 2, row - 0.34, label(arrow), ink)
 
     def hook(self, row: int, arrow: Arrow, ink: str) -> Iterator[Shape]:
@@ -178,7 +178,7 @@ class Drawing:
         yield Stroke(x, row - 0.22, out, row - 0.22, ink)
         yield Stroke(out, row - 0.22, out, row + 0.22, ink)
         yield Stroke(out, row + 0.22, x, row + 0.22, ink)
-        yield Head(x + 5, row + 0.22, HEADS[False], ink)
+        yield ArrowHead(x + 5, row + 0.22, HEADS[False], ink)
         yield Text(out + 7, row, label(arrow), ink, "left")
 
 

@@ -14,7 +14,7 @@ from nfsrpc.wording import duration
 NOT_REGISTERED, NOT_FOUND = "not registered", "not found"
 
 
-class Answer(NamedTuple):
+class ProgramAnswer(NamedTuple):
     program: str
     versions: str
     transport: str
@@ -22,10 +22,10 @@ class Answer(NamedTuple):
     answer: str
 
 
-HEADINGS = Answer("program", "versions", "transport", "port", "answer")
+HEADINGS = ProgramAnswer("program", "versions", "transport", "port", "answer")
 
 
-def answers(probed: Probed) -> list[Answer]:
+def answers(probed: Probed) -> list[ProgramAnswer]:
     """One row per program, port and kind of answer; the slowest of several."""
     found: dict[tuple[int, str, int, str], list[Asked]] = {}
     dead = {place(each) for each in probed.asked if each.question.proc == NULL and each.outcome != ANSWERED}
@@ -33,7 +33,9 @@ def answers(probed: Probed) -> list[Answer]:
         if each.question.proc == NULL or (each.outcome != ANSWERED and place(each) not in dead):
             found.setdefault((each.question.prog, each.transport, each.port, outcome(each)), []).append(each)
     rows = {key: row(*key, asked) for key, asked in found.items()}
-    missing = [Answer(program_name(prog, 0), "", "", "", what) for prog, what in missing_programs(probed).items()]
+    missing = [
+        ProgramAnswer(program_name(prog, 0), "", "", "", what) for prog, what in missing_programs(probed).items()
+    ]
     return [*(rows[key] for key in sorted(rows)), *missing]
 
 
@@ -47,10 +49,10 @@ def outcome(asked: Asked) -> str:
     return procedure + asked.outcome
 
 
-def row(prog: int, transport: str, port: int, what: str, asked: list[Asked]) -> Answer:
+def row(prog: int, transport: str, port: int, what: str, asked: list[Asked]) -> ProgramAnswer:
     versions = " ".join(map(str, sorted({each.question.vers for each in asked})))
     slowest = max((each.latency_s for each in asked if each.latency_s is not None), default=None)
-    return Answer(
+    return ProgramAnswer(
         program_name(prog, 0), versions, transport, str(port), duration(slowest) if what == ANSWERED else what
     )
 
@@ -76,7 +78,7 @@ def unanswered(probed: Probed) -> list[str]:
     return [f"{row.program} {f'({row.transport} {row.port}) ' if row.port else ''}{row.answer}" for row in wrong]
 
 
-def aligned(rows: Iterable[Answer]) -> list[str]:
+def aligned(rows: Iterable[ProgramAnswer]) -> list[str]:
     """The rows as lines, below their headings."""
     table = [HEADINGS, *rows]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]

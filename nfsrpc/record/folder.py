@@ -107,9 +107,9 @@ def write_manifest(directory: str, manifest: Manifest) -> None:
     replace(folder, manifests.FILE, manifests.written(manifest).encode())
 
 
-def put(target: str, facts: Mapping[str, str | node.Missing], manifest: Manifest) -> None:
+def put(target: str, facts: Mapping[str, str | node.UnreadableFact], manifest: Manifest) -> None:
     for name, content in facts.items():
-        if isinstance(content, node.Missing):
+        if isinstance(content, node.UnreadableFact):
             manifest.node[name] = content.why
         else:
             replace(target, name, content.encode("utf-8", "backslashreplace"))

@@ -29,7 +29,7 @@ MAX_FINDINGS = 1000
 MAX_CAUSES = 100
 
 
-class Event(NamedTuple):
+class IncidentEvent(NamedTuple):
     what: What
     manifest: Manifest
 
@@ -58,14 +58,14 @@ class Incidents:
         self.refused = 0  # beyond OPENED_PER_HOUR
         self._opened: deque[int] = deque()
 
-    def update(self, diagnosis: Diagnosis, time: int) -> list[Event]:
+    def update(self, diagnosis: Diagnosis, time: int) -> list[IncidentEvent]:
         """The events of a look."""
         findings = {finding.id: finding for finding in diagnosis.findings}
         causes = filter(is_fault, diagnosis.causes)
         events = [event for cause in causes for event in self._cause(cause, findings, time)]
         return events + self._resolved(set(findings), cut_short(diagnosis.cannot_tell), time)
 
-    def kernel(self, line: str, host: str | None, time: int) -> list[Event]:
+    def kernel(self, line: str, host: str | None, time: int) -> list[IncidentEvent]:
         """The events of a line in the kernel's log about a host."""
         known = next((each for each in self._open() if host and host in parties(each.manifest)), None)
         known = known or self._of(f"{KERNEL_LOG}@{host}", time)
@@ -77,7 +77,7 @@ class Incidents:
         known.seen, known.manifest.last = time, max(known.manifest.last, time)
         if len(known.manifest.kernel_log) < MAX_KERNEL_LINES:
             known.manifest.kernel_log.append(line)
-        return self._reopened(known) or [Event("extended", known.manifest)]
+        return self._reopened(known) or [IncidentEvent("extended", known.manifest)]
 
     def _open(self) -> list[Known]:
         return [known for known in self.known if known.manifest.state == "open"]
@@ -89,7 +89,7 @@ class Incidents:
                 return known
         return None
 
-    def _cause(self, cause: Finding, findings: Mapping[str, Finding], time: int) -> Iterable[Event]:
+    def _cause(self, cause: Finding, findings: Mapping[str, Finding], time: int) -> Iterable[IncidentEvent]:
         effects = explained(cause, findings)
         own = self._of(cause.id, time)
         if own is not None:
@@ -107,7 +107,7 @@ class Incidents:
             manifest.findings = [cause.id, *sorted(effects)][:MAX_FINDINGS]
             yield from self._opening(manifest, time)
 
-    def _again(self, known: Known, cause: Finding, effects: set[str], time: int) -> Iterable[Event]:
+    def _again(self, known: Known, cause: Finding, effects: set[str], time: int) -> Iterable[IncidentEvent]:
         manifest = known.manifest
         grown = (manifest.last, manifest.count, len(manifest.findings), len(manifest.clients))
         judged = (manifest.severity, manifest.certainty)
@@ -119,19 +119,19 @@ class Incidents:
         if manifest.state == "resolved":
             yield from self._reopened(known)
         elif judged != (manifest.severity, manifest.certainty):
-            yield Event("changed", manifest)
+            yield IncidentEvent("changed", manifest)
         elif grown != (manifest.last, manifest.count, len(manifest.findings), len(manifest.clients)):
-            yield Event("extended", manifest)
+            yield IncidentEvent("extended", manifest)
 
-    def _reopened(self, known: Known) -> list[Event]:
+    def _reopened(self, known: Known) -> list[IncidentEvent]:
         manifest = known.manifest
         if manifest.state == "open":
             return []
         manifest.state, manifest.resolved = "open", None
         manifest.reopened += 1
-        return [Event("opened", manifest)]
+        return [IncidentEvent("opened", manifest)]
 
-    def _join(self, known: Known, cause: Finding, effects: set[str], time: int) -> Iterable[Event]:
+    def _join(self, known: Known, cause: Finding, effects: set[str], time: int) -> Iterable[IncidentEvent]:
         known.seen = time
         manifest = known.manifest
         add(manifest.findings, [cause.id, *sorted(effects)], MAX_FINDINGS)
@@ -139,9 +139,9 @@ class Incidents:
             what = {"finding": cause.id, "rule": cause.rule, "host": cause.host, "title": cause.title}
             manifest.explained_by.append({**what, "time": timestamp(time)})
         manifest.last = max(manifest.last, cause.last or manifest.last)
-        yield Event("joined", manifest)
+        yield IncidentEvent("joined", manifest)
 
-    def _opening(self, manifest: Manifest, time: int) -> list[Event]:
+    def _opening(self, manifest: Manifest, time: int) -> list[IncidentEvent]:
         while self._opened and not 0 <= time - self._opened[0] < HOUR:
             self._opened.popleft()
         if len(self._opened) >= OPENED_PER_HOUR:
@@ -150,7 +150,7 @@ class Incidents:
         self._opened.append(time)
         self._names.add(manifest.id)
         self.known.append(Known(manifest, time))
-        return [Event("opened", manifest)]
+        return [IncidentEvent("opened", manifest)]
 
     def _name(self, time: int, rule: str, host: str | None) -> str:
         """A name that no other incident has: of two of a rule on a host within a second, one is a second later."""
@@ -158,7 +158,7 @@ class Incidents:
             time += SECOND
         return name
 
-    def _resolved(self, present: set[str], unknown: set[str], time: int) -> list[Event]:
+    def _resolved(self, present: set[str], unknown: set[str], time: int) -> list[IncidentEvent]:
         events = []
         for known in self._open():
             manifest = known.manifest
@@ -168,7 +168,7 @@ class Incidents:
                 known.seen = max(known.seen, time)
             elif time - known.seen >= known.settled:
                 manifest.state, manifest.resolved = "resolved", time
-                events.append(Event("resolved", manifest))
+                events.append(IncidentEvent("resolved", manifest))
         self.known = [known for known in self.known if known.manifest.state == "open" or time - known.seen <= BACK]
         return events
 

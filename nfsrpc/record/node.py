@@ -31,7 +31,7 @@ TRIGGER = re.compile(r"lockd: server (\S+) not responding")
 RPCINFO_S = 5.0  # an rpcbind that hangs is a fact, too
 
 
-class Missing(NamedTuple):
+class UnreadableFact(NamedTuple):
     """A fact that cannot be read, and why."""
 
     why: str
@@ -95,7 +95,7 @@ class KernelLog:
                 yield KernelLine(self.booted + int(found[3]) * 1000, int(found[3]), found[4])
 
 
-def facts(locks: str = LOCKS, mounts: str = MOUNTS, command: str = "rpcinfo") -> dict[str, str | Missing]:
+def facts(locks: str = LOCKS, mounts: str = MOUNTS, command: str = "rpcinfo") -> dict[str, str | UnreadableFact]:
     """The facts by the names of their files."""
     return {
         "locks.txt": content(locks),
@@ -104,45 +104,49 @@ def facts(locks: str = LOCKS, mounts: str = MOUNTS, command: str = "rpcinfo") ->
     }
 
 
-def content(path: str) -> str | Missing:
+def content(path: str) -> str | UnreadableFact:
     try:
         with open(path, encoding="utf-8", errors="backslashreplace") as file:
             return file.read(MAX_FACT)
     except OSError as error:
-        return Missing(error.strerror or "cannot be read")
+        return UnreadableFact(error.strerror or "cannot be read")
 
 
-def nfs_mounts(table: str | Missing) -> str | Missing:
+def nfs_mounts(table: str | UnreadableFact) -> str | UnreadableFact:
     """The lines of NFS in a table of mounts."""
-    if isinstance(table, Missing):
+    if isinstance(table, UnreadableFact):
         return table
     lines = [line for line in table.splitlines() if re.match(r"nfsd?4?$", [*line.split(), "", "", ""][2])]
     return "".join(f"{clean(line)}\n" for line in lines)
 
 
-def registered(command: str = "rpcinfo") -> str | Missing:
+def registered(command: str = "rpcinfo") -> str | UnreadableFact:
     """What the node's rpcbind has registered."""
     path = shutil.which(command) or shutil.which(command, path="/usr/sbin:/sbin")
     if path is None:
-        return Missing(f"{command} is not installed")
+        return UnreadableFact(f"{command} is not installed")
     try:
         done = subprocess.run(
             [path, "-p"], stdin=subprocess.DEVNULL, capture_output=True, timeout=RPCINFO_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return Missing(f"no answer within {RPCINFO_S:.0f} s")
+        return UnreadableFact(f"no answer within {RPCINFO_S:.0f} s")
     except OSError as error:
-        return Missing(error.strerror or "cannot be run")
+        return UnreadableFact(error.strerror or "cannot be run")
     said = (done.stdout if done.returncode == 0 else done.stderr)[:MAX_FACT].decode("utf-8", "backslashreplace")
     lines = "".join(f"{clean(line)}\n" for line in said.splitlines())
-    return lines if done.returncode == 0 else Missing(" ".join(lines.split()) or f"ended with code {done.returncode}")
+    return (
+        lines
+        if done.returncode == 0
+        else UnreadableFact(" ".join(lines.split()) or f"ended with code {done.returncode}")
+    )
 
 
 def names_in(mounts: str = MOUNTS) -> dict[str, str]:
     """Addresses of NFS servers by the names that this node's mounts have for them."""
     table = nfs_mounts(content(mounts))
     found: dict[str, str] = {}
-    for line in [] if isinstance(table, Missing) else table.splitlines():
+    for line in [] if isinstance(table, UnreadableFact) else table.splitlines():
         address = re.search(r"[,=]addr=([0-9a-fA-F.:]+)", line)
         if address:
             found[line.partition(":")[0]] = address[1]

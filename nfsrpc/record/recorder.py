@@ -16,10 +16,10 @@ from typing import Any, Literal, TypeAlias
 from nfsrpc.record import folder, manifest, node
 from nfsrpc.record.folder import Job
 from nfsrpc.record.hooks import Call, Hooks
-from nfsrpc.record.incidents import OPENED_PER_HOUR, Event, Incidents
+from nfsrpc.record.incidents import OPENED_PER_HOUR, IncidentEvent, Incidents
 from nfsrpc.record.manifest import INCIDENTS, Manifest
 from nfsrpc.record.node import KernelLine, KernelLog
-from nfsrpc.record.ring import Ring
+from nfsrpc.record.ring import DiskRing
 from nfsrpc.record.service import Service
 from nfsrpc.record.writer import LIMIT_S, Writer
 from nfsrpc.sources import SourceError
@@ -46,7 +46,7 @@ MAX_DROPS = 10_000  # looks at which the count of drops had grown
 
 
 @dataclass
-class Options:
+class RecordOptions:
     """The options of `record` beside those of `live`."""
 
     directory: str
@@ -58,7 +58,7 @@ class Options:
 
 
 @dataclass
-class Pending:
+class PendingIncident:
     """An incident whose folder is to be written."""
 
     manifest: Manifest
@@ -72,7 +72,7 @@ class Recorder:
     def __init__(
         self,
         live: Live,
-        options: Options,
+        options: RecordOptions,
         writer: Writer,
         say: Callable[[str], None] = lambda _: None,
         announce: Callable[[Announced, Manifest, str], None] = lambda _what, _manifest, _folder: None,
@@ -84,7 +84,7 @@ class Recorder:
         """Raises SourceError where the directory cannot be used."""
         self.live, self.options, self.writer = live, options, writer
         options.directory = os.path.abspath(options.directory)
-        self.ring = Ring(options.directory, options.size, round(options.age_s * SECOND), say)
+        self.ring = DiskRing(options.directory, options.size, round(options.age_s * SECOND), say)
         self.incidents = Incidents(
             [each for each in manifest.manifests(options.directory) if isinstance(each, Manifest)], live.source.name
         )
@@ -92,8 +92,8 @@ class Recorder:
         self._hooks, self._kernel_log = hooks or Hooks(), kernel_log
         self._service = service or Service({})
         self._clock = clock
-        self._pending: dict[str, Pending] = {}
-        self._writing: Pending | None = None
+        self._pending: dict[str, PendingIncident] = {}
+        self._writing: PendingIncident | None = None
         self._written_at: dict[str, float] = {}
         self._taken_at = self._fed_at = self._expired_at = self._listened_at = clock()
         self._taken_bytes = self._fed_bytes = 0
@@ -193,9 +193,9 @@ class Recorder:
 
     # Folders
 
-    def _handle(self, events: list[Event]) -> None:
+    def _handle(self, events: list[IncidentEvent]) -> None:
         for event in events:
-            pending = self._pending.setdefault(event.manifest.id, Pending(event.manifest))
+            pending = self._pending.setdefault(event.manifest.id, PendingIncident(event.manifest))
             if event.what in ("opened", "resolved"):
                 pending.announced.append("opened" if event.what == "opened" else "resolved")
             pending.is_urgent |= event.what != "extended"
@@ -212,11 +212,11 @@ class Recorder:
             self._written_at[pending.manifest.id] = now
             self._start(pending)
 
-    def _is_due(self, pending: Pending, now: float) -> bool:
+    def _is_due(self, pending: PendingIncident, now: float) -> bool:
         written_at = self._written_at.get(pending.manifest.id, float("-inf"))
         return now - written_at >= (CHANGED_S if pending.is_urgent else REWRITE_S)
 
-    def _start(self, pending: Pending) -> None:
+    def _start(self, pending: PendingIncident) -> None:
         self._take(self._clock(), all=True)
         self._writing = pending
         try:

@@ -98,7 +98,7 @@ def room(directory: str, part: float = 1.0) -> int:
     return system.f_bavail * system.f_frsize - round(reserve * part)
 
 
-class Ring:
+class DiskRing:
     """The ring of one directory, written by one process."""
 
     def __init__(self, directory: str, size: int, age: int, say: Callable[[str], None] = lambda _: None) -> None:

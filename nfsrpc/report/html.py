@@ -91,7 +91,7 @@ def render(report: Report, attached: Attachments = Attachments()) -> str:  # noq
     title, *others, version = document.blocks(report)
     assert isinstance(title, document.Title)
     name = markup.text(f"{document.STATES[title.state]}{f': {title.rule}' if title.rule else ''}")
-    page = Page(attached)
+    page = PageParts(attached)
     parts = [*map(page.block, (title, *others)), *page.rules()]
     body = "\n".join(filter(None, parts))
     return f"""<!DOCTYPE html>
@@ -112,7 +112,7 @@ def render(report: Report, attached: Attachments = Attachments()) -> str:  # noq
 """
 
 
-class Page:
+class PageParts:
     """The pieces of a page, and what is attached to it."""
 
     def __init__(self, attached: Attachments) -> None:

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from nfsrpc.carving import leaks
-from nfsrpc.carving.leaks import CHUNK, Decoded
+from nfsrpc.carving.leaks import CHUNK, DecodedParts
 from nfsrpc.carving.pseudonyms import Pseudonyms
 
 HANDLE = bytes(range(0x41, 0x61))
@@ -28,7 +28,7 @@ def names() -> Pseudonyms:
 
 
 def found(data: bytes, names: Pseudonyms) -> str | None:
-    return leaks.find([data], Decoded(), names)
+    return leaks.find([data], DecodedParts(), names)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_an_address_that_is_in_texts_alone_is_searched_for_as_text(names: Pseudo
 def test_an_address_with_few_values_is_found_as_text_and_where_it_is_a_party(names: Pseudonyms) -> None:
     assert found(bytes((0, 0, 0, 10, 0, 0, 1, 0)), names) is None
     assert found(b"10.0.0.1", names) == "the name 10.0.0.1 is left in frame 1 of the result, at byte 0"
-    assert leaks.find([], Decoded(["10.0.0.1"]), names) == "the address 10.0.0.1 is a party of the result"
-    assert leaks.find([], Decoded([names.text(b"10.0.0.1").decode()]), names) is None
+    assert leaks.find([], DecodedParts(["10.0.0.1"]), names) == "the address 10.0.0.1 is a party of the result"
+    assert leaks.find([], DecodedParts([names.text(b"10.0.0.1").decode()]), names) is None
 
 
 @pytest.mark.parametrize(("address", "telling"), [("10.0.84.31", True), ("10.0.0.31", False), ("10.84.0.0", False)])
@@ -125,11 +125,11 @@ def test_names_of_an_attacker_are_printable(names: Pseudonyms) -> None:
 
 def test_where_it_is_left(names: Pseudonyms) -> None:
     frames = [bytes(60), b"no" + HANDLE[:4], HANDLE[4:8] + b".node1"]
-    assert leaks.find(frames, Decoded(), names) == "the name node1 is left in frame 3 of the result, at byte 5"
+    assert leaks.find(frames, DecodedParts(), names) == "the name node1 is left in frame 3 of the result, at byte 5"
 
 
 def test_every_decoded_field_is_a_pseudonym(names: Pseudonyms) -> None:
     """Also those that are too short to be searched for."""
     fields = [names.text(b"ab"), names.opaque(HANDLE), b"", bytes(8), b"superuser", b"tcp"]
-    assert leaks.find([], Decoded((), fields), names) is None
-    assert leaks.find([], Decoded((), [b"ab"]), names) == "the name ab is a field of a message of the result"
+    assert leaks.find([], DecodedParts((), fields), names) is None
+    assert leaks.find([], DecodedParts((), [b"ab"]), names) == "the name ab is a field of a message of the result"

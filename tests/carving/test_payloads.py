@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from nfsrpc.carving.headers import UDP, FrameWriter, Packet
-from nfsrpc.carving.payloads import MAX_AGE, MAX_NUMBER, Datagram, Head, Stream, agreeing, datagrams, head
+from nfsrpc.carving.payloads import MAX_AGE, MAX_NUMBER, Datagram, Direction, MessageHead, agreeing, datagrams, head
 from nfsrpc.carving.pseudonyms import Pseudonyms
 
 ONE, OTHER = b"\x0a\1\x54\x1f", b"\x0a\1\x54\x29"
@@ -79,12 +79,12 @@ def test_what_is_a_message(data: bytes, known: bool) -> None:
 
 
 def test_the_header_of_a_call() -> None:
-    assert head(call()) == Head(77, 0, 100003, 3, 1, 1)
+    assert head(call()) == MessageHead(77, 0, 100003, 3, 1, 1)
 
 
-def stream(*segments: tuple[int, bytes]) -> Stream:
+def stream(*segments: tuple[int, bytes]) -> Direction:
     """One direction of a connection, of segments with their sequence numbers."""
-    built = Stream(((ONE, 700), (OTHER, 2049)))
+    built = Direction(((ONE, 700), (OTHER, 2049)))
     for frame, (seq, data) in enumerate(segments):
         whole = Packet(6, ONE, OTHER, OTHER, ONE, 0, 0, False, 0, len(data), len(data))
         built.add(Datagram(whole, [(frame, 0, 0, len(data))], data, len(data), 0), 0, seq)

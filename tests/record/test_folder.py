@@ -17,7 +17,7 @@ from nfsrpc.record import manifest as manifests
 from nfsrpc.record import node
 from nfsrpc.record.folder import BEFORE, Job, extract, write
 from nfsrpc.record.manifest import INCIDENTS, Manifest, document, folder_name, parsed, written
-from nfsrpc.record.ring import Ring, segments, terms
+from nfsrpc.record.ring import DiskRing, segments, terms
 from nfsrpc.record.segment import Interface, block, section
 from nfsrpc.wording import SECOND
 from tests.captures_dir import SETS
@@ -32,7 +32,7 @@ NAME = "20261122T053139Z-REG001-10.1.84.31"
 def directory(samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recorder's directory with the ring of the sample."""
     monkeypatch.chdir(tmp_path)  # `write` changes the working directory
-    ring = Ring(str(tmp_path), 1 << 30, 1 << 60)
+    ring = DiskRing(str(tmp_path), 1 << 30, 1 << 60)
     decoder = Decoder([], [], ring=terms(True))
     decoder.feed((samples / "server-without-statd" / "nfssrv-any.pcap").read_bytes())
     decoder.close()
@@ -161,7 +161,7 @@ def test_half_of_the_reserve_is_for_incidents(
 
 
 def test_the_nodes_own_facts(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = {"locks.txt": "1: POSIX\n", "rpcinfo.txt": node.Missing("rpcinfo is not installed")}
+    facts = {"locks.txt": "1: POSIX\n", "rpcinfo.txt": node.UnreadableFact("rpcinfo is not installed")}
     monkeypatch.setattr(node, "facts", lambda: facts)
     line = "[   93.129579] lockd: server 10.1.84.31 not responding, still trying"
     log = f"# clock: dmesg 0.0 = epoch 1795325466.941\n{line}\n"
@@ -176,7 +176,7 @@ def test_the_nodes_own_facts(directory: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def ring_of_times(directory: Path, times: list[int], size: int = 1 << 20) -> Path:
-    ring = Ring(str(directory), size, 1 << 62)
+    ring = DiskRing(str(directory), size, 1 << 62)
     ring._interfaces = [Interface(1, "eth0", 0)]
     for time in times:
         ring.write(batch(time))
@@ -235,7 +235,7 @@ def test_a_ring_that_begins_too_late_is_told(tmp_path: Path) -> None:
 
 def test_interfaces_of_two_runs_are_told_apart(tmp_path: Path) -> None:
     for name in ("eth0", "eth1"):
-        ring = Ring(str(tmp_path), 1 << 20, 1 << 62)
+        ring = DiskRing(str(tmp_path), 1 << 20, 1 << 62)
         ring._interfaces = [Interface(1, name, 0)]
         ring.write(batch(START))
         ring.release()
@@ -315,7 +315,7 @@ def test_hostile_captures_reach_no_name_and_no_terminal(
     if capture is None:
         pytest.skip(f"no captures in {SETS['hostile'].found}: name their directory in {SETS['hostile'].variable}")
     monkeypatch.chdir(tmp_path)
-    ring = Ring(str(tmp_path), 1 << 30, 1 << 60)
+    ring = DiskRing(str(tmp_path), 1 << 30, 1 << 60)
     decoder = Decoder([], [], ring=terms(True))
     decoder.feed(capture.read_bytes())
     decoder.close()

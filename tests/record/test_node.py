@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from nfsrpc.record import node
-from nfsrpc.record.node import KernelLog, Missing
+from nfsrpc.record.node import KernelLog, UnreadableFact
 from nfsrpc.sources.dmesg import log_of
 
 LOCKD = "4,1234,93129579,-;lockd: server nfssrv not responding, still trying\n"
@@ -66,7 +66,7 @@ def test_facts(tmp_path: Path) -> None:
     rpcinfo.write_text("#!/bin/sh\necho \"$1 100000 $(printf '\\033')\"\n")
     rpcinfo.chmod(0o755)
     facts = node.facts(str(tmp_path / "none"), str(mounts), str(rpcinfo))
-    assert facts["locks.txt"] == Missing("No such file or directory")
+    assert facts["locks.txt"] == UnreadableFact("No such file or directory")
     assert str(facts["mounts.txt"]).startswith(nfs)
     assert "proc rw" not in facts["mounts.txt"]
     assert facts["rpcinfo.txt"] == "-p 100000 \\x1b\n"
@@ -77,8 +77,8 @@ def test_an_rpcbind_that_fails_or_is_missing(tmp_path: Path) -> None:
     rpcinfo = tmp_path / "rpcinfo"
     rpcinfo.write_text('#!/bin/sh\necho "can\'t contact portmapper" >&2; exit 1\n')
     rpcinfo.chmod(0o755)
-    assert node.registered(str(rpcinfo)) == Missing("can't contact portmapper")
-    assert node.registered("no-such-command") == Missing("no-such-command is not installed")
+    assert node.registered(str(rpcinfo)) == UnreadableFact("can't contact portmapper")
+    assert node.registered("no-such-command") == UnreadableFact("no-such-command is not installed")
 
 
 def test_a_real_node_can_be_asked() -> None:

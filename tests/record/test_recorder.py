@@ -16,7 +16,7 @@ from nfsrpc.record import manifest as manifests
 from nfsrpc.record.folder import Job
 from nfsrpc.record.manifest import INCIDENTS, Manifest
 from nfsrpc.record.node import KernelLine
-from nfsrpc.record.recorder import AFTER, REWRITE_S, Options, Recorder
+from nfsrpc.record.recorder import AFTER, REWRITE_S, Recorder, RecordOptions
 from nfsrpc.record.ring import terms
 from nfsrpc.sources.live_queue import NextFile
 from nfsrpc.watch.schedule import Live, Look
@@ -107,7 +107,7 @@ class Stage:
         self.directory = directory
         self.recorder = Recorder(
             self.live,
-            Options(str(directory), **options),
+            RecordOptions(str(directory), **options),
             self.writer,  # type: ignore[arg-type]
             self.said.append,
             lambda what, manifest, _: self.announced.append((what, manifest.id)),

@@ -15,7 +15,7 @@ import nfsrpc
 from nfsrpc._core import Decoder
 from nfsrpc.diagnosis.causes import is_fault
 from nfsrpc.record import ring as module
-from nfsrpc.record.ring import Ring, segment_name, segments, terms
+from nfsrpc.record.ring import DiskRing, segment_name, segments, terms
 from nfsrpc.record.segment import Interface, blocks, section, statistics
 from nfsrpc.sources import SourceError
 from nfsrpc.wording import SECOND
@@ -26,9 +26,9 @@ HOUR = 3600 * SECOND
 ETHERNET = [Interface(1, "eth0", 0)]
 
 
-def ring_of(directory: Path, size: int = 1 << 20, age: int = 24 * HOUR) -> tuple[Ring, list[str]]:
+def ring_of(directory: Path, size: int = 1 << 20, age: int = 24 * HOUR) -> tuple[DiskRing, list[str]]:
     said: list[str] = []
-    return Ring(str(directory), size, age, said.append), said
+    return DiskRing(str(directory), size, age, said.append), said
 
 
 def names(directory: Path) -> list[str]:

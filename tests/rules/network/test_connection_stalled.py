@@ -125,6 +125,16 @@ def test_a_silent_host_explains_what_waits_for_it() -> None:
     assert missing == [SERVER]  # its wire; what passes over the loopback of a host that is down, nobody needs
 
 
+def test_what_to_run_where_a_host_fell_silent() -> None:
+    (found,) = findings(asked("NET003", dies(Stage(), tried=False)))
+    assert [line.line for line in (*found.remedy, *found.verify)] == [
+        f"ping -c 3 {SERVER}",
+        f"rpcinfo -t {SERVER} 100003 3",
+    ]
+    assert found.needs is not None
+    assert CLIENT in found.needs.command.line
+
+
 def silent_over_udp(stage: Stage, *programs: str) -> bytes:
     for client in (stage.client, stage.other):
         client.getattr(stage.server, PATH, transport="udp")

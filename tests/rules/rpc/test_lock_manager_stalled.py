@@ -21,6 +21,14 @@ def test_the_lock_manager_stood_still(stage: Stage) -> bytes:
     return stage.wire()
 
 
+def test_how_long_it_stood_still_is_told() -> None:
+    stage = Stage()
+    held_up(stage)
+    (found,) = findings(asked("RPC004", stage.wire()))
+    assert found.title == f"the lock manager of {SERVER} stood still for up to 21.1 s"
+    assert "answered in one burst, after up to 21.1 s" in found.explanation
+
+
 @quiet("RPC004")
 def test_one_late_lock_is_no_standstill(stage: Stage) -> bytes:
     stage.client.lock(stage.server).granted(after=21.0)
