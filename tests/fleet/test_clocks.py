@@ -1,4 +1,4 @@
-"""Nodes whose clocks are an hour off: aligned where two captures show one message, else nothing is concluded of times."""
+"""Nodes whose clocks are an hour off: aligned by messages that two captures show, else no times are compared."""
 
 from __future__ import annotations
 
