@@ -39,7 +39,6 @@ class Witness(NamedTuple):
         return any(file in self.found.title for file in self.found.files)
 
 
-SAME_FOR = "The same for {clients}."
 Ids = Mapping[tuple[int, str], str]  # of the finding that a diagnosis has under an identifier
 
 
@@ -123,7 +122,10 @@ def merged(found: Sequence[Finding]) -> Finding:
         files=tuple(sorted({file for each in found for file in each.files})),
         count=sum(each.count for each in found),
         evidence=tuple(chain.from_iterable(each.evidence for each in (first, *others))),
-        remedy=(*first.remedy, *([remark(SAME_FOR, clients=named(more))] if by_client and more else [])),
+        remedy=(
+            *first.remedy,
+            *([remark("The same for {clients}.", clients=named(more))] if by_client and more else []),
+        ),
         wait_s=max(waits, default=None),
     )
 
