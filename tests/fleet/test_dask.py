@@ -120,7 +120,7 @@ def test_the_trace_of_a_fleet(small: Path, client: Any, tmp_path: Path) -> None:
     assert len(trace.captures) == 24
     assert set(trace.verdict.hosts) == {server for server, _ in truth_of(small)}
     assert [error.path for error in trace.skipped] == [str(missing)]
-    assert steps == [(done, 12) for done in range(1, 13)]
+    assert steps == [(done, 13) for done in range(1, 14)]  # the missing file is a node's
     assert len(list((tmp_path / "cache").iterdir())) == 12
     with pytest.raises(nfsrpc.SourceError, match="no such file"):
         nfsrpc.read(missing, client=client)
@@ -159,7 +159,7 @@ def test_judging_that_always_fails_names_all_nodes(small: Path, client: Any, mon
     found = run.analyze([str(small)], client)
     assert len(found.report.skipped) == len(found.nodes) == 12
     assert found.report.diagnosis.verdict.state == "cannot-tell"
-    assert {node.state for node in found.nodes} == {"fault", "healthy"}
+    assert {node.state for node in found.nodes} == {"fault"}
 
 
 def test_the_command_line(small: Path, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_a_scheduler_without_workers_is_one_line(monkeypatch: pytest.MonkeyPatch
     options = {"n_workers": 0, "dashboard_address": "127.0.0.1:0"}
     with (
         distributed.LocalCluster(silence_logs=50, **options) as local,
-        pytest.raises(nfsrpc.SourceError, match="has no worker after 1 s; start one: dask worker"),
+        pytest.raises(nfsrpc.SourceError, match=r"has no worker after 1 s \(start one: dask worker\)"),
         cli.cluster(local.scheduler_address),
     ):
         pass
