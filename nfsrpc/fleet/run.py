@@ -72,7 +72,7 @@ def analyze(
     for number, why in broken.items():
         node = fleet.nodes[number]
         answers[number] = NodeAnswer(node.name, len(node.files), "cannot-tell", f"Was not judged by itself: {why}")
-    reports = []
+    reports: list[Report] = []
     for group, report in zip(groups, results(client, together), strict=True):
         failed = isinstance(report, BaseException)
         reports += without(broken, group, reason(report), client, fleet, settings) if failed else [report]
