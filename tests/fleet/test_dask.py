@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -149,6 +150,32 @@ def test_a_node_on_which_judging_fails_is_named(small: Path, client: Any, monkey
     assert set(hurt(found.report)) == set(truth_of(small))
     (node,) = (node for node in found.nodes if node.name == "node-0003")
     assert (node.state, node.summary) == ("cannot-tell", "Was not judged by itself: MemoryError: no room for one")
+
+
+def test_nodes_are_judged_by_themselves_while_their_group_is(
+    small: Path, client: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With two workers, the group's task ends only when the other worker has judged a node."""
+    sign = tmp_path / "sign"
+
+    def judge(settings: Any, servers: Any, *decoded: Any) -> Any:
+        end = time.monotonic() + 20
+        while not sign.exists():
+            if time.monotonic() > end:
+                raise TimeoutError("no node was judged meanwhile")
+            time.sleep(0.02)
+        return together(settings, servers, *decoded)
+
+    def by_itself(settings: Any, decoded: Any) -> Any:
+        sign.touch()
+        return alone(settings, decoded)
+
+    together, alone = run.judge, run.by_itself
+    monkeypatch.setattr(run, "judge", judge)
+    monkeypatch.setattr(run, "by_itself", by_itself)
+    found = run.analyze([str(small)], client)
+    assert not found.report.skipped
+    assert hurt(found.report) == truth_of(small)
 
 
 def test_judging_that_always_fails_names_all_nodes(small: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
