@@ -123,14 +123,17 @@ def columns(table: ArrowTable) -> dict[str, Any]:
 
 
 def column(array: Any) -> Any:
-    """A column of numpy; with its mask where the core gives one; a list for text."""
+    """A column of numpy; with its mask where the core gives one; a list for text.
+
+    It is a copy: what a small column lies in is the whole stream, which would stay in memory with it.
+    """
     kind = str(array.type)
     if kind == "string":
         return array.to_pylist()
     if not array.null_count:
-        return array.to_numpy(zero_copy_only=False)
-    valid: Any = array.is_valid().to_numpy(zero_copy_only=False)
-    return array.fill_null(False if kind == "bool" else 0).to_numpy(zero_copy_only=False), valid.astype(np.bool_)
+        return np.array(array.to_numpy(zero_copy_only=False))
+    valid = np.array(array.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
+    return np.array(array.fill_null(False if kind == "bool" else 0).to_numpy(zero_copy_only=False)), valid
 
 
 def plain(row: Any) -> Any:

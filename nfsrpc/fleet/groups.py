@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 Pair = tuple[str, str]
 
-MOST_ROWS = 4_000_000  # judged at once: 1 GB for the tables of a trace
+MOST_ROWS = 1_000_000  # judged at once: 1.6 GB, with all that sessions and rules make of a row
 
 
 class Group(NamedTuple):

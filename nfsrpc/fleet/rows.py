@@ -86,7 +86,7 @@ def described(error: SourceError) -> tuple[str, str, str]:
     return error.path, error.reason, error.remedy
 
 
-def pairs_of(batch: Batch, programs: Collection[int]) -> set[tuple[str, str]]:
+def pairs_of(batch: Batch, programs: Sequence[int]) -> set[tuple[str, str]]:
     """The clients and servers of these programs, by address, loopbacks left out."""
     found: set[tuple[str, str]] = set()
     for name in ("exchanges", "tallies"):

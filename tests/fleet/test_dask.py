@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -120,7 +121,7 @@ def test_the_trace_of_a_fleet(small: Path, client: Any, tmp_path: Path) -> None:
     assert len(trace.captures) == 24
     assert set(trace.verdict.hosts) == {server for server, _ in truth_of(small)}
     assert [error.path for error in trace.skipped] == [str(missing)]
-    assert steps == [(done, 12) for done in range(1, 13)]
+    assert steps == [(done, 13) for done in range(1, 14)]  # the missing file is a node's
     assert len(list((tmp_path / "cache").iterdir())) == 12
     with pytest.raises(nfsrpc.SourceError, match=r"missing\.pcap: no such file"):
         nfsrpc.read(missing, client=client)
@@ -151,6 +152,32 @@ def test_a_node_on_which_judging_fails_is_named(small: Path, client: Any, monkey
     assert (node.state, node.summary) == ("cannot-tell", "Was not judged by itself: MemoryError: no room for one")
 
 
+def test_nodes_are_judged_by_themselves_while_their_group_is(
+    small: Path, client: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With two workers, the group's task ends only when the other worker has judged a node."""
+    sign = tmp_path / "sign"
+
+    def judge(settings: Any, servers: Any, *decoded: Any) -> Any:
+        end = time.monotonic() + 20
+        while not sign.exists():
+            if time.monotonic() > end:
+                raise TimeoutError("no node was judged meanwhile")
+            time.sleep(0.02)
+        return together(settings, servers, *decoded)
+
+    def by_itself(settings: Any, decoded: Any) -> Any:
+        sign.touch()
+        return alone(settings, decoded)
+
+    together, alone = run.judge, run.by_itself
+    monkeypatch.setattr(run, "judge", judge)
+    monkeypatch.setattr(run, "by_itself", by_itself)
+    found = run.analyze([str(small)], client)
+    assert not found.report.skipped
+    assert hurt(found.report) == truth_of(small)
+
+
 def test_judging_that_always_fails_names_all_nodes(small: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def judge(settings: Any, servers: Any, *decoded: Any) -> Any:
         raise MemoryError("no room")
@@ -159,7 +186,7 @@ def test_judging_that_always_fails_names_all_nodes(small: Path, client: Any, mon
     found = run.analyze([str(small)], client)
     assert len(found.report.skipped) == len(found.nodes) == 12
     assert found.report.diagnosis.verdict.state == "cannot-tell"
-    assert {node.state for node in found.nodes} == {"fault", "healthy"}
+    assert {node.state for node in found.nodes} == {"fault"}
 
 
 def test_the_command_line(small: Path, tmp_path: Path) -> None:
@@ -220,7 +247,7 @@ def test_a_scheduler_without_workers_is_one_line(monkeypatch: pytest.MonkeyPatch
     options = {"n_workers": 0, "dashboard_address": "127.0.0.1:0"}
     with (
         distributed.LocalCluster(silence_logs=50, **options) as local,
-        pytest.raises(nfsrpc.SourceError, match="has no worker after 1 s; start one: dask worker"),
+        pytest.raises(nfsrpc.SourceError, match=r"has no worker after 1 s \(start one: dask worker\)"),
         cli.cluster(local.scheduler_address),
     ):
         pass

@@ -1,0 +1,46 @@
+"""A fleet without the packages of its extra is one line that says what to install; `nfsrpc.read` takes names only."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nfsrpc
+from nfsrpc.fleet.door import named
+
+INSTALL = r"a fleet needs {}: .*pip install 'nfsrpc\[fleet\]'"
+
+
+@pytest.mark.parametrize("package", ["distributed", "pyarrow"])
+def test_read_says_what_to_install(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(nfsrpc.MissingExtraError, match=INSTALL.format(package)):
+        nfsrpc.read("captures/contended", client=object())
+
+
+def test_the_command_line_says_what_to_install() -> None:
+    program = "import sys; sys.modules['distributed'] = None; from nfsrpc.cli import main; main()"
+    command = [sys.executable, "-c", program, "analyze", "--dask", "captures/contended"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("nfsrpc: a fleet needs distributed: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_kernel_log_is_not_silently_left_out() -> None:
+    command = [sys.executable, "-m", "nfsrpc", "analyze", "--dask", "--dmesg", "dmesg.txt", "captures/contended"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("nfsrpc: --dmesg: a fleet is judged without kernel logs")
+
+
+def test_captures_of_a_cluster_are_names() -> None:
+    assert list(named(["a", Path("b"), ["s3://c", [Path("d")]]])) == ["a", "b", "s3://c", "d"]
+    for held in (b"\xd4", bytearray(), memoryview(b"")):
+        with pytest.raises(TypeError, match="workers read paths and URLs"):
+            list(named([held]))
+    with pytest.raises(TypeError, match="and no int"):
+        list(named([1]))
