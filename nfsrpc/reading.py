@@ -376,7 +376,7 @@ class Vantage:
         return [{name: of for name, of in batch.items() if name != "address_numbers"} for batch in batches]
 
     def _thin(self, batches: list[Batch], counting: Counting) -> None:
-        in_reach = self.decoder.snapshot()["exchanges"]
+        in_reach = self.decoder.exchanges_in_reach()
         self.batches.clear()
         self.batches = counting.thinned(batches, in_reach, self.alone_until, self.kinds)
         if len(self.batches) == 1:
