@@ -53,6 +53,8 @@ class Decoder:
         """The rows that are final, each once."""
     def snapshot(self) -> dict[str, Any]:
         """Right after `drain`: exchanges and flows that are not over, and the file being read, as they stand."""
+    def exchanges_in_reach(self) -> dict[str, Any]:
+        """Right after `drain`: exchanges that are not over, as they stand."""
     def take_kept(self, all: bool) -> tuple[bytes, int, int, int]:  # noqa: A002
         """Frames to be kept as packet blocks of pcapng (ns): blocks, their number, first and last time.
 

@@ -390,7 +390,7 @@ class Vantage:
         self.batches.append(self.decoder.drain())
         if not counting.is_due(self.batches):
             return
-        in_reach = self.decoder.snapshot()["exchanges"]
+        in_reach = self.decoder.exchanges_in_reach()
         self.decoder.forget_strings()
         many = sum(len(batch["addresses"]) for batch in self.batches) > MAX_ADDRESSES
         staying = self.decoder.forget_addresses() if many else None

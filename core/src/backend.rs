@@ -162,15 +162,23 @@ impl Backend {
         }
     }
 
-    /// The exchanges and flows in reach, as they stand.
-    pub fn in_reach(&mut self, damage: &Damage) -> (Exchanges, Flows) {
-        let (mut exchanges, mut flows) = (Exchanges::default(), Flows::default());
+    /// The flows in reach, as they stand.
+    pub fn flows_in_reach(&self) -> Flows {
+        let mut flows = Flows::default();
+        self.flows.in_reach(&mut flows);
+        flows.take()
+    }
+
+    /// The exchanges in reach, as they stand.
+    pub fn exchanges_in_reach(&mut self, damage: &Damage) -> Exchanges {
+        let mut exchanges = Exchanges::default();
         for shard in 0..SHARDS {
             self.enter(shard, self.matcher.oddities.place);
             self.matcher.in_reach(&FlowFates { flows: &self.flows, damage }, &mut exchanges);
         }
-        self.flows.in_reach(&mut flows);
-        (exchanges.take(), flows.take())
+        let mut exchanges = exchanges.take();
+        exchanges.machine.iter_mut().for_each(|machine| *machine = self.known_string(*machine));
+        exchanges
     }
 
     /// The addresses of what is in reach, but for flows that go on.

@@ -122,6 +122,10 @@ impl Decoder {
         Ok(result)
     }
 
+    fn exchanges_in_reach<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        columns(py, self.core.exchanges_in_reach().into_columns())
+    }
+
     fn take_kept<'py>(&mut self, py: Python<'py>, all: bool) -> (Bound<'py, PyBytes>, u64, i64, i64) {
         let blocks = self.core.take_kept(all);
         (PyBytes::new(py, &blocks.bytes), blocks.frames, blocks.first, blocks.last)

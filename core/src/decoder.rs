@@ -265,15 +265,22 @@ impl Decoder {
         packets.release(&mut Behind { index, backends, ring });
     }
 
+    /// The exchanges that are not over, as they stand. To be called right after `drain`.
+    pub fn exchanges_in_reach(&mut self) -> Exchanges {
+        let mut result = Exchanges::default();
+        for backend in self.backends.at_home() {
+            result.append(backend.exchanges_in_reach(&self.index.damage));
+        }
+        result.take()
+    }
+
     /// To be called right after `drain`.
     pub fn snapshot(&mut self) -> Snapshot {
         let mut result = Snapshot::default();
         let mut counts = Vec::new();
         for backend in self.backends.at_home() {
-            let (mut exchanges, flows) = backend.in_reach(&self.index.damage);
-            exchanges.machine.iter_mut().for_each(|machine| *machine = backend.known_string(*machine));
-            result.exchanges.append(exchanges);
-            result.flows.append(flows);
+            result.exchanges.append(backend.exchanges_in_reach(&self.index.damage));
+            result.flows.append(backend.flows_in_reach());
             counts.push((backend.flows.duplicates, backend.flows.iwarp));
         }
         if let Some((mut row, reader)) = self.packets.so_far() {

@@ -169,7 +169,7 @@ def is_ordinary(flows: Columns) -> Mask:
 
 
 def flows_summed(flows: Columns, rows: Array, odd: Mask) -> tuple[Columns, Array]:
-    """The flows with sums in the first of those of these rows that are alike, and the rows that are in such a sum."""
+    """The flows with sums in the first of these rows that are alike, and the rows that are in another's sum."""
     order = np.lexsort((flows["first"], flows["server"]))  # with nothing odd between them, ranks are equal
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.cumsum(odd[order])
