@@ -31,8 +31,8 @@ const BATCH_BYTES: usize = 256 << 10;
 
 /// Events whose payloads are fetched together: as many lines as a processor can wait for at once, a few times over.
 const AT_A_TIME: usize = 16;
-/// Bytes of a payload that are fetched: an RPC header and the first arguments.
-const HEADERS: usize = 256;
+/// Bytes of a payload that are fetched: an RPC header, and the arguments that are hashed (matcher.rs).
+const HEADERS: usize = 640;
 
 /// A chunk of a capture that is held until all of it is decoded.
 pub type Chunk = Arc<dyn AsRef<[u8]> + Send + Sync>;
@@ -166,7 +166,7 @@ impl Backends {
     }
 
     pub fn damaged(&mut self, at: At, side: usize, place: Place, packet: &Packet<'_>) {
-        self.hand_over(at, side, place, Kind::Damaged(packet.length));
+        self.hand_over(at, side, place, Kind::Damaged(packet.length as u32));
     }
 
     pub fn unreachable(&mut self, at: At, place: Place, code: u8) {
@@ -201,7 +201,7 @@ impl Backends {
         if let Some(backend) = self.home.get_mut(number) {
             event.happen(kind, backend);
         } else if let Some(worker) = self.away.get_mut(number) {
-            worker.batch.events.push((event, Stored::Other(kind)));
+            worker.batch.push(event, Stored::Other(kind));
         }
     }
 }
@@ -220,7 +220,7 @@ struct Event {
 enum Kind {
     Begin(Ends),
     /// With the length of the packet.
-    Damaged(usize),
+    Damaged(u32),
     Unreachable(u8),
     Evict,
 }
@@ -231,7 +231,7 @@ impl Event {
         let side = usize::from(side);
         match kind {
             Kind::Begin(ends) => backend.begin(at, side, place, ends),
-            Kind::Damaged(length) => backend.damaged(at, side, place, length),
+            Kind::Damaged(length) => backend.damaged(at, side, place, length as usize),
             Kind::Unreachable(code) => backend.unreachable(at, place, code),
             Kind::Evict => backend.evict(at, place),
         }
@@ -260,14 +260,36 @@ struct StoredPacket {
     captured: u32,
 }
 
+/// An event on its way: 56 bytes, as each goes from one processor's cache to another's.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    place: Place,
+    /// How many events there were since the first of the batch, to all back ends.
+    after: u32,
+    at: At,
+    side: u8,
+    stored: Stored,
+}
+
 #[derive(Default)]
 struct Batch {
     chunk: Option<Chunk>,
     copied: Vec<u8>,
-    events: Vec<(Event, Stored)>,
+    /// The number of the first event.
+    first: u64,
+    events: Vec<Entry>,
 }
 
 impl Batch {
+    #[inline(always)]
+    fn push(&mut self, event: Event, stored: Stored) {
+        let Event { number, place, at, side } = event;
+        if self.events.is_empty() {
+            self.first = number;
+        }
+        self.events.push(Entry { place, after: (number - self.first) as u32, at, side, stored });
+    }
+
     #[inline(always)]
     fn push_packet(&mut self, event: Event, packet: &Packet<'_>, doubted: bool, shared: &Range<usize>) {
         let Packet { transport, ip_id, seq, ack, tcp_flags, payload, length } = *packet;
@@ -282,11 +304,11 @@ impl Batch {
         let (length, start, captured) = (length as u32, start as u32, payload.len() as u32);
         let packet =
             StoredPacket { is_shared, doubted, transport, tcp_flags, ip_id, seq, ack, length, start, captured };
-        self.events.push((event, Stored::Packet(packet)));
+        self.push(event, Stored::Packet(packet));
     }
 
     fn size(&self) -> usize {
-        self.copied.len() + self.events.len() * size_of::<(Event, Stored)>()
+        self.copied.len() + self.events.len() * size_of::<Entry>()
     }
 
     fn work(&self, backend: &mut Backend) {
@@ -297,11 +319,12 @@ impl Batch {
         }
     }
 
-    fn work_on(&self, events: &[(Event, Stored)], chunk: &[u8], backend: &mut Backend) {
-        for (event, stored) in events {
+    fn work_on(&self, events: &[Entry], chunk: &[u8], backend: &mut Backend) {
+        for Entry { place, after, at, side, stored } in events {
+            let event = Event { number: self.first + u64::from(*after), place: *place, at: *at, side: *side };
             match stored {
                 Stored::Packet(packet) => {
-                    let Event { number, place, at, side } = *event;
+                    let Event { number, place, at, side } = event;
                     let bytes = if packet.is_shared { chunk } else { &self.copied };
                     backend.packet(at, usize::from(side), place, &packet.with_payload(bytes), packet.doubted);
                     backend.note(number, place);
@@ -314,10 +337,10 @@ impl Batch {
 
 /// The beginnings of payloads lie in the cache of the processor that read the file. One after the other, this one would wait
 /// for each of them; looked at together beforehand, they come at once.
-fn fetch(events: &[(Event, Stored)], chunk: &[u8]) {
+fn fetch(events: &[Entry], chunk: &[u8]) {
     const LINE: usize = 64;
     let mut seen = 0_u8;
-    for (_, stored) in events {
+    for Entry { stored, .. } in events {
         if let Stored::Packet(StoredPacket { is_shared: true, start, captured, .. }) = stored {
             let start = *start as usize;
             let end = start + HEADERS.min(*captured as usize);
@@ -387,7 +410,7 @@ impl Worker {
     fn flush(&mut self) {
         if !self.batch.events.is_empty() {
             let (chunk, events) = (self.batch.chunk.clone(), Vec::with_capacity(self.batch.events.len()));
-            let next = Batch { chunk, events, copied: Vec::new() };
+            let next = Batch { chunk, events, ..Batch::default() };
             let batch = std::mem::replace(&mut self.batch, next);
             self.send(Order::Work(batch));
         }
@@ -451,5 +474,15 @@ fn serve(orders: &Receiver<Order>, home: &Sender<Box<Backend>>, load: &Load) {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Entry;
+
+    #[test]
+    fn an_event_is_less_than_a_line_of_the_cache() {
+        assert_eq!(size_of::<Entry>(), 56);
     }
 }

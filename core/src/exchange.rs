@@ -170,3 +170,13 @@ pub trait Fates {
     /// None where the connection is no longer known.
     fn fate(&self, path: &Path) -> Option<Fate>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Exchange;
+
+    #[test]
+    fn thousands_stay_in_a_second_level_cache() {
+        assert_eq!(size_of::<Exchange>(), 176);
+    }
+}

@@ -39,13 +39,18 @@ impl Wire {
         (self.oddities.place.frame, self.oddities.place.time) = (self.frame, time);
         let frame =
             CapturedFrame { number: self.frame, time, interface: 0, link_type, data, wire_len: wire_len as u32 };
-        let mut seen = Vec::new();
-        let mut sink = |datagram: &Datagram<'_>, _: &mut Oddities| {
+        let as_seen = |datagram: &Datagram<'_>| {
             let Datagram { src, dst, protocol, id, payload, wire_len, fragmented, .. } = *datagram;
             let (src, dst, payload) = (src.to_string(), dst.to_string(), payload.to_vec());
-            seen.push(Seen { src, dst, protocol, id, payload, wire_len, fragmented });
+            Seen { src, dst, protocol, id, payload, wire_len, fragmented }
         };
+        let mut seen = Vec::new();
+        let mut sink = |datagram: &Datagram<'_>, _: &mut Oddities| seen.push(as_seen(datagram));
         self.network.datagram(&frame, &mut self.oddities, &mut sink);
+        // The short way gives what the long one does.
+        if let Some(plain) = Network::default().plain(&frame) {
+            assert_eq!(seen, [as_seen(&plain)]);
+        }
         seen
     }
 
@@ -163,6 +168,24 @@ fn ipv4_gives_addresses_protocol_identification_and_payload() {
         let packet = V4 { options, ..V4::default() }.packet(b"payload");
         assert_eq!(seen(&packet), std::slice::from_ref(&expected));
     }
+}
+
+#[test]
+fn what_has_something_else_to_see_is_not_plain() {
+    let plain = |packet: &[u8]| {
+        let (number, wire_len) = (1, packet.len() as u32);
+        let frame = CapturedFrame { number, time: 0, interface: 0, link_type: RAW, data: packet, wire_len };
+        Network::default().plain(&frame).is_some()
+    };
+    let inner = v4(TCP, b"inside");
+    assert!(plain(&inner) && plain(&v4(UDP, &udp(2049, b"datagram"))));
+    let (ipip, authentication) = (4, 51);
+    let others = [v6(TCP, b"six"), v4(ipip, &inner), v4(UDP, &udp(4789, &inner)), v4(authentication, &[0; 24])];
+    assert!(others.iter().all(|packet| !plain(packet)));
+    assert!(fragments(1).iter().flatten().all(|packet| !plain(packet)));
+    let mut wrong = inner;
+    wrong[10] ^= 1;
+    assert!(!plain(&wrong));
 }
 
 #[test]
