@@ -98,7 +98,7 @@ def test_a_part_of_a_group_has_all_that_its_server_exchanges() -> None:
     another = Summary(5, frozenset({("c1", "s2"), ("s1", "s2")}), frozenset({"s2"}))
     assert groups_of([callback, another], 9) == [Group((0, 1), frozenset({"s1"})), Group((1,), frozenset({"s2"}))]
     both = Summary(5, frozenset({("s1", "s2"), ("s2", "s1")}), frozenset({"s1", "s2"}))
-    assert groups_of([both, another], 9) == [Group((0,), frozenset({"s1"})), Group((0, 1), frozenset({"s2"}))]
+    assert groups_of([both, another], 9) == [Group((0, 1), frozenset({"s1"})), Group((0, 1), frozenset({"s2"}))]
     locks_only = [Summary(5, frozenset({(client, "s1"), ("s1", client)})) for client in ("c1", "c2")]
     assert groups_of(locks_only, 9) == [Group((0, 1), frozenset({"s1"}))]
     assert groups_of(locks_only, 10) == [Group((0, 1))]
