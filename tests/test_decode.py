@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfsrpc._core import Decoder
-from nfsrpc.decode import Decoded, decode, ring_name, text_of
+from nfsrpc.decode import Decoded, as_captured, constant, decode, ring_name, text_of
 from nfsrpc.reading import NO_TIME, RING_GAP, RING_OVERLAP, Batch, Counting, Ring, Vantage
 from nfsrpc.sessions import WANTED
 from nfsrpc.sessions.counting import COUNTING
@@ -399,3 +399,19 @@ def test_strings_of_many_vantages_keep_their_numbers(files: Files) -> None:
     told = [decoded.strings[number].decode() for number in names.values.tolist()]
     assert dict(zip(clients, told, strict=True)) == {f"10.0.0.{n}": f"web-{n % 5}" for n in range(1, 8)}
     assert len(decoded.strings) == len(set(decoded.strings))
+
+
+def test_a_column_of_one_value_is_one_value_in_memory() -> None:
+    same, other = np.full(1_000, 7, dtype=np.uint32), np.array([7, 8, 7], dtype=np.uint32)
+    column = constant(same)
+    assert (column.strides, column.dtype, column.tolist()) == ((0,), np.dtype(np.uint32), same.tolist())
+    assert constant(other) is other
+
+
+def test_exchanges_stand_in_the_order_of_their_first_frames() -> None:
+    """An orphan stands where its reply is, and files in the order of their vantages."""
+    columns = {"capture": [0, 1, 1, 1], "call_frame": [4, 7, 0, 2], "reply_frame": [5, 9, 3, 8]}
+    exchanges = {name: np.array(values, dtype=np.uint32) for name, values in columns.items()}
+    found = as_captured(exchanges, [[1], [0]])
+    assert found["capture"].tolist() == [1, 1, 1, 0]
+    assert found["call_frame"].tolist() == [2, 0, 7, 4]

@@ -201,7 +201,8 @@ def test_hosts_that_are_connected_are_judged_together() -> None:
     summaries = [Summary(1, one), Summary(1, two), Summary(1, frozenset())]
     assert groups_of(summaries) == [Group((0,)), Group((1,)), Group((2,))]
     assert groups_of([*summaries, Summary(1, three)]) == [Group((0, 1, 3)), Group((2,))]
-    assert groups_of([Summary(3, one | two), Summary(3, three)], 6) == [Group((0, 1))]
-    assert groups_of([Summary(3, one | two), Summary(3, three)], 5) == [
+    large = [Summary(3, one | two, frozenset({"s", "t"})), Summary(3, three, frozenset({"s"}))]
+    assert groups_of(large, 6) == [Group((0, 1))]
+    assert groups_of(large, 5) == [
         *(Group((0, 1), frozenset({"s"})), Group((0,), frozenset({"t"}))),
     ]
