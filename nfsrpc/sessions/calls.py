@@ -18,6 +18,26 @@ from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.sessions.status_names import names_of_statuses
 from nfsrpc.tables import CALL_STATES, CALLS, COPIES, Calls, Copies
 
+# Columns of a table of questions to daemons, and of which of calls they are.
+OF_QUESTIONS = {
+    "capture": "capture",
+    "frame": "call_frame",
+    "reply_capture": "reply_capture",
+    "reply_frame": "reply_frame",
+    "time": "time",
+    "reply_time": "reply_time",
+    "latency_s": "latency_s",
+    "host": "server",
+    "asker": "client",
+    "asker_port": "client_port",
+    "loopback": "loopback",
+    "machine": "machine",
+    "rpc_status": "rpc_status",
+    "resends": "retransmits",
+    "state": "state",
+    "exchange": "exchange",
+}
+
 
 def calls(exchanges: Exchanges, hosts: HostsByAddress) -> Calls:
     decoded, raw = exchanges.decoded, exchanges.raw

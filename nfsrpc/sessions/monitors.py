@@ -13,6 +13,7 @@ import numpy as np
 from nfsrpc.columns import NULLS, Array, Coded, Masked
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols.numbers import Prog
+from nfsrpc.sessions.calls import OF_QUESTIONS
 from nfsrpc.sessions.hosts import HostsByAddress
 from nfsrpc.sessions.wanted import DOWNCALL, MONITORED
 from nfsrpc.tables import MONITORS, Calls, Monitors
@@ -25,27 +26,7 @@ def monitors(decoded: Decoded, calls: Calls, hosts: HostsByAddress) -> Monitors:
     arguments = {name: argument(decoded, name, exchanges) for name in MONITORED}
     answered = decoded.column("nsm1.res", "res_state", exchanges)
     mon_name = decoded.text(arguments["mon_name"])
-    same = {
-        "capture": "capture",
-        "frame": "call_frame",
-        "reply_capture": "reply_capture",
-        "reply_frame": "reply_frame",
-        "time": "time",
-        "reply_time": "reply_time",
-        "latency_s": "latency_s",
-        "host": "server",
-        "asker": "client",
-        "asker_port": "client_port",
-        "port": "server_port",
-        "loopback": "loopback",
-        "transport": "transport",
-        "machine": "machine",
-        "result": "status",
-        "rpc_status": "rpc_status",
-        "resends": "retransmits",
-        "state": "state",
-        "exchange": "exchange",
-    }
+    same = OF_QUESTIONS | {"port": "server_port", "transport": "transport", "result": "status"}
     columns: dict[str, Any] = {name: asked.data(source) for name, source in same.items()}
     columns |= {name: nullable(arguments[name], "u32?") for name in ("my_prog", "my_vers", "my_proc")}
     columns |= {

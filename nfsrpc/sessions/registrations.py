@@ -14,6 +14,7 @@ from nfsrpc.columns import NULLS, Array, Coded, Mask, Masked, Table
 from nfsrpc.decode import Decoded, text_of
 from nfsrpc.protocols import program_name
 from nfsrpc.protocols.numbers import AcceptStat, Prog
+from nfsrpc.sessions.calls import OF_QUESTIONS
 from nfsrpc.sessions.exchanges import REPLY_CUT, TRANSPORTS
 from nfsrpc.sessions.universal_addresses import universal_address
 from nfsrpc.sessions.wanted import MAPPING
@@ -180,27 +181,11 @@ def table(asked: Table, entries: list[Entry]) -> Registrations:
     prog, vers, transport, netid, port, address, owner = zip(*entries, strict=True) if entries else ((),) * 7
     names = {number: program_name(number, 0) for number in set(prog) if number is not None}
     complete: Mask = (asked["rpc_status"] == AcceptStat.SUCCESS) & (asked["flags"] & REPLY_CUT == 0)
-    same = {
-        "capture": "capture",
-        "frame": "call_frame",
-        "reply_capture": "reply_capture",
-        "reply_frame": "reply_frame",
-        "time": "time",
-        "reply_time": "reply_time",
-        "latency_s": "latency_s",
-        "host": "server",
-        "asker": "client",
-        "asker_port": "client_port",
-        "loopback": "loopback",
+    same = OF_QUESTIONS | {
         "asked_by_transport": "transport",
         "asked_vers": "vers",
         "source": "procedure",
         "flavor": "flavor",
-        "machine": "machine",
-        "rpc_status": "rpc_status",
-        "resends": "retransmits",
-        "state": "state",
-        "exchange": "exchange",
     }
     columns: dict[str, Any] = {name: asked.data(source) for name, source in same.items()}
     columns |= {
