@@ -58,6 +58,10 @@ class OfClock(Sessions):
         self._built: dict[str, Table] = {}
 
     @cached_property
+    def exchanges(self) -> Exchanges:
+        return Exchanges(self.decoded, clocks=self._all.exchanges.clocks)
+
+    @cached_property
     def hosts(self) -> HostsByAddress:
         return self._all.hosts
 

@@ -53,11 +53,12 @@ class Sightings:
         vantages: int,
         point: Array | None = None,
         places: Places = (),
+        known: Clocks | None = None,
     ) -> None:
-        """`point` is the capture point of each row, where vantages have several."""
+        """`point` is the capture point of each row, where vantages have several; `known`: the clocks, if they are."""
         self.length = len(time)
         self.vantages = vantages
-        self.places = places
+        self.places, self.known = places, known
         self.rows = np.zeros(0, dtype=np.int64)
         several = point is not None
         point = vantage if point is None else point
@@ -70,12 +71,16 @@ class Sightings:
     @cached_property
     def clocks(self) -> Clocks:
         """The clocks of the vantages."""
+        if self.known is not None:
+            return self.known
         clocks = Clocks(
             np.full(self.vantages, -1, dtype=np.int64),
             np.zeros(self.vantages, dtype=np.int64),
             np.zeros(self.vantages),
             np.zeros(self.vantages, dtype=np.int64),
         )
+        if not len(self.rows) and not any(self.places):
+            return clocks._replace(reference=np.arange(self.vantages))
         ways = self._ways()
         for first in range(self.vantages):
             reached = [(0, first)]

@@ -61,10 +61,19 @@ class Chosen(dict[str, Array]):
 class Exchanges:
     """Properties of all exchanges, each computed once, in the order of the core's rows."""
 
-    def __init__(self, decoded: Decoded, counted: bool = False, places: Callable[[], Places] = tuple) -> None:
-        """`counted`: with the exchanges that are both counted and listed, or without; `places` of the vantages."""
+    def __init__(
+        self,
+        decoded: Decoded,
+        counted: bool = False,
+        places: Callable[[], Places] = tuple,
+        clocks: Clocks | None = None,
+    ) -> None:
+        """`counted`: with the exchanges that are both counted and listed, or without; `places` of the vantages.
+
+        `clocks` of the vantages, where they are known.
+        """
         self.decoded = decoded
-        self._places = places
+        self._places, self._known = places, clocks
         self.raw = decoded.exchanges
         listed = self.raw["flags"] & COUNTED == 0
         if not (counted or listed.all()):
@@ -174,8 +183,8 @@ class Exchanges:
         keys = [self.raw[name] for name in names]
         points = None if self.once else self.points
         vantages = len(self.decoded.vantages)
-        places = self._places() if vantages > 1 else ()
-        return Sightings(keys, self.raw["time"], self.vantage, vantages, points, places)
+        places = self._places() if vantages > 1 and self._known is None else ()
+        return Sightings(keys, self.raw["time"], self.vantage, vantages, points, places, self._known)
 
     @cached_property
     def duplicate_of(self) -> Array:
