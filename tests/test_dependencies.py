@@ -60,7 +60,9 @@ def imported(folder: Path) -> Iterator[tuple[str, str]]:
     """Each file with the first part of a module that it imports from outside the project and the standard library."""
     ours = {*FOLDERS, *sys.stdlib_module_names, "compression"}  # the last one is of the standard library from 3.14 on
     for file in sorted(folder.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for_types = {part for node in ast.walk(tree) if is_for_types(node) for part in ast.walk(node)}
+        for node in set(ast.walk(tree)) - for_types:
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
@@ -69,6 +71,11 @@ def imported(folder: Path) -> Iterator[tuple[str, str]]:
             for name in names:
                 if (first := name.split(".")[0]) not in ours:
                     yield str(file.relative_to(ROOT)), first
+
+
+def is_for_types(node: ast.AST) -> bool:
+    """Whether this is imported by type checkers alone, which have what an extra needs."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def is_in(module: str, requirements: list[Requirement]) -> bool:

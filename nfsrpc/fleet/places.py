@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path as File
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nfsrpc.extras import extra
 from nfsrpc.sources import Capture, SourceError, find_captures
@@ -87,16 +88,24 @@ def remote(url: str) -> Iterator[tuple[str, str]]:
         raise SourceError(url, str(error), f"pip install what {scheme}:// needs") from error
     except ValueError as error:
         raise SourceError(url, f"is no URL that can be read: {error}") from error
-    try:
+    with refusing(url, "cannot be listed"):
         paths = system.glob(path) if any(sign in path for sign in "*?[") else [path]
         files = [file for each in paths for file in (system.find(each) if system.isdir(each) else [each])]
-    except OSError as error:
-        raise SourceError(url, f"cannot be listed: {error.strerror or error}") from error
     captures = [file for file in sorted(files) if len(files) == 1 or CAPTURE_NAME.search(file)]
     if not captures:
         raise SourceError(url, "holds no capture")
     for file in captures:
         yield node_name(file, path), system.unstrip_protocol(file)
+
+
+@contextmanager
+def refusing(url: str, what: str) -> Iterator[None]:
+    """Turns what the package raises that reads a URL, credentials that are missing among it, into a SourceError."""
+    try:
+        yield
+    except Exception as error:
+        why = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+        raise SourceError(url, f"{what}: {' '.join(why.split())}") from error
 
 
 def node_name(file: str, trace: str) -> str:
@@ -130,10 +139,8 @@ def captures_of(node: Node) -> list[Capture]:
 def remote_capture(url: str) -> InMemory:
     def begin() -> Readable:
         system, path = extra("fleet", "fsspec", "a URL").core.url_to_fs(url)
-        try:
-            file: Any = system.open(path, "rb", block_size=BLOCK)
-        except OSError as error:
-            raise SourceError(url, f"cannot be opened: {error.strerror or error}") from error
-        return file  # type: ignore[no-any-return]
+        with refusing(url, "cannot be opened"):
+            file: Readable = system.open(path, "rb", block_size=BLOCK)
+        return file
 
     return InMemory(url, begin, once=False)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nfsrpc
@@ -112,7 +113,7 @@ def test_the_wrapping_of_a_reply_is_that_of_its_call() -> None:
     from nfsrpc.sessions import WANTED, Sessions
 
     tables = Sessions(decode([CAPTURES["handle-to-path"]()], WANTED))
-    tables.decoded.exchanges["flavor"][:] = 6
+    tables.decoded.exchanges["flavor"] = np.full_like(tables.decoded.exchanges["flavor"], 6)
     frames, programs = needed(tables, [(0, 12)])
     assert frames == [(0, 11), (0, 12)]
     assert [(program.protocol, [each.name for each in program.procedures]) for program in programs] == [
