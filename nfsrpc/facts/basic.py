@@ -72,7 +72,14 @@ def counted(tallies: Tallies) -> Tallies:
 @fact
 def counted_requests(counted: Tallies) -> Tallies:
     """Sums of lock requests that were granted in time, of sessions that are over."""
-    return counted.where(counted["prog"] == Prog.NLM)
+    return counted.where((counted["prog"] == Prog.NLM) & isin(counted["proc"], SYNCHRONOUS))
+
+
+@fact
+def counted_uses(counted: Tallies) -> Tallies:
+    """Sums of exchanges of clients with services that they use: not questions to portmappers, nor pings (NULL)."""
+    nfs = isin(counted["prog"], (Prog.NFS, Prog.NFSACL))
+    return counted.where(nfs | ((counted["prog"] == Prog.NLM) & isin(counted["proc"], SYNCHRONOUS)))
 
 
 @fact

@@ -72,6 +72,7 @@ class Inputs:
     nlm: Calls
     requests: Calls
     counted_requests: Tallies
+    counted_uses: Tallies
     roles: Roles
     roles_elsewhere: Roles
     sending_pairs: frozenset[tuple[str, str]]

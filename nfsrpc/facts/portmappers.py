@@ -77,7 +77,7 @@ def answers_about(registrations: Registrations, programs: Sequence[int]) -> Regi
 
 
 @fact
-def probes(registrations: Registrations, exchanges: Calls, counted: Tallies) -> frozenset[tuple[str, str]]:
+def probes(registrations: Registrations, exchanges: Calls, counted_uses: Tallies) -> frozenset[tuple[str, str]]:
     """Pairs (asker, host) of a monitoring system or a scan that asks what is registered and uses nothing of it.
 
     It asks with AUTH_NONE, as rpcinfo does, for statd, for the lock manager and for more, or as seldom as SELDOM.
@@ -91,7 +91,8 @@ def probes(registrations: Registrations, exchanges: Calls, counted: Tallies) -> 
         return frozenset()
     used = exchanges.where((exchanges["proc"] != NULL) & isin(exchanges["prog"], (Prog.NFS, Prog.MOUNT, Prog.NLM)))
     used = used.where((used["prog"] != Prog.NFS) | (used["vers"] < NFS4))
-    clients = pairs_of(used) | pairs_of(counted.where((counted["prog"] != Prog.NFS) | (counted["vers"] < NFS4)))
+    sums = counted_uses.where((counted_uses["prog"] != Prog.NFS) | (counted_uses["vers"] < NFS4))
+    clients = pairs_of(used) | pairs_of(sums)
     return frozenset(probing - clients - {(host, asker) for asker, host in clients})
 
 

@@ -24,6 +24,7 @@ class Presence:
     connections: Flows
     exchanges: Calls
     counted: Tallies
+    counted_uses: Tallies
     last_seen: Mapping[str, LastSeen]
     sending: Stretches  # by host, from the first frame of each connection to its last on it
     boots: Mapping[str, tuple[int, ...]]
@@ -49,7 +50,7 @@ class Presence:
         return (
             of(self.exchanges, "server", "client", "reply_time"),
             of(self.exchanges, "client", "server", "time"),
-            of(self.counted, "server", "client", "first", "last"),
+            of(self.counted_uses, "server", "client", "first", "last"),
             of(self.connections, "server", "client", "synack_time"),
             of(self.connections, "server", "client", "s_last"),
             of(self.connections, "client", "server", "c_last"),
@@ -88,9 +89,10 @@ def presence(
     connections: Flows,
     exchanges: Calls,
     counted: Tallies,
+    counted_uses: Tallies,
     last_seen: Mapping[str, LastSeen],
     sending: Stretches,
     boots: Mapping[str, tuple[int, ...]],
 ) -> Presence:
     """The frames and reboot notices of hosts."""
-    return Presence(connections, exchanges, counted, last_seen, sending, boots)
+    return Presence(connections, exchanges, counted, counted_uses, last_seen, sending, boots)

@@ -57,7 +57,7 @@ class LockWaits(NamedTuple):
 @fact
 def lock_waits(
     exchanges: Calls,
-    counted: Tallies,
+    counted_uses: Tallies,
     requests: Calls,
     stalls: Calls,
     stalled: Parts[Calls],
@@ -79,7 +79,7 @@ def lock_waits(
     done = (
         exchanges.where((exchanges["prog"] != Prog.NLM) & (exchanges["state"] == "answered")) if len(waits) else waits
     )
-    sums = counted.where(counted["prog"] != Prog.NLM)
+    sums = counted_uses.where(counted_uses["prog"] != Prog.NLM)
     others = (
         Stretches((done["server"],), done["time"], done["reply_time"]),
         Stretches((sums["server"],), sums["first"], sums["last"]),

@@ -33,7 +33,7 @@ class AddressActivity:
         served = (isin(prog, (Prog.NFS, Prog.MOUNT)) | ((prog == Prog.NLM) & ~isin(proc, CALLBACKS)))[kinds]
         served &= ~exchanges.decoded.again(raw["flow"], exchanges.vantage)
         sent, received = (np.bincount(raw[end][served], minlength=len(self.texts)) for end in ("client", "server"))
-        sums = isin(tallies["prog"], (Prog.NFS, Prog.NLM))
+        sums = isin(tallies["prog"], (Prog.NFS, Prog.MOUNT, Prog.NLM))
         if SIDE in tallies:
             sums &= tallies[SIDE] == 0
         np.add.at(sent, tallies["client"][sums], tallies["exchanges"][sums])

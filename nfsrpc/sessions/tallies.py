@@ -54,14 +54,14 @@ def added(latencies: Columns, *same: str) -> Columns:
     return {name: latencies[name][first] for name in same} | {"exchanges": exchanges}
 
 
-def as_tallies(exchanges: Columns) -> Columns:
-    """Exchanges that were answered in time as sums of one each."""
+def as_tallies(exchanges: Columns, length: int = INTERVAL) -> Columns:
+    """Exchanges that were answered in time as sums of one each, in intervals of this length."""
     latency = (exchanges["reply_time"] - exchanges["time"]).astype(np.uint64)
     ones, nothing = (np.full(len(latency), number, dtype=np.uint32) for number in (1, 0))
     names = ("capture", "client", "server", "transport", "prog", "vers", "proc", "status", "machine")
     return {
         **{name: exchanges[name] for name in names},
-        "interval": exchanges["time"] // INTERVAL * INTERVAL,
+        "interval": exchanges["time"] // length * length,
         "first": exchanges["time"],
         "first_frame": exchanges["call_frame"],
         "last": exchanges["time"],

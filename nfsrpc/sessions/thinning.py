@@ -1,8 +1,8 @@
 """Thins exchanges while a capture is still being read, with their fields, so that memory does not grow with it.
 
 Of NFS those leave that were counted and are listed all the same, because their fields hold names of files, and repeat a
-known name: a LOOKUP a second time. Of lock managers the sessions leave that are over and healthy (settled_locks.py).
-What they count for stands in the tallies.
+known name: a LOOKUP a second time. Of lock managers the sessions leave that are over and healthy (settled_locks.py), and
+questions that are asked again and again (polls.py). What they count for stands in the tallies.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from nfsrpc.sessions.batches import NUMBERS, Kinds, as_one, compact, together
 from nfsrpc.sessions.crowding import MAX_FLOWS, MAX_LISTED, MAX_NAMES, STAY, crowd, crowd_of_flows, oldest
 from nfsrpc.sessions.exchanges import COUNTED, Chosen
 from nfsrpc.sessions.naming import PROTOCOLS, events, news
+from nfsrpc.sessions.polls import MINUTE, repeated
 from nfsrpc.sessions.settled_locks import ARGUMENTS, Settled, Sieve
 from nfsrpc.sessions.tallies import (
     INTERVAL,
@@ -82,6 +83,9 @@ def thin_exchanges(batch: Batch, in_reach: Columns, alone_until: int) -> None:
     batch["unlocked_again"] = {"exchange": sieve.settled.unlocked_again}
     if alone_until != NAT:
         let_go_of_locks(batch, sieve.settled)
+        polls = repeated(batch, in_reach, alone_until)
+        count(batch, polls, MINUTE)
+        drop(batch, batch["exchanges"]["exchange"][polls])
     if len(batch["exchanges"]["time"]) > min(MAX_LISTED, MAX_NAMES):
         sieve = sieve if sieve.describes(batch) else Sieve(batch, in_reach, alone_until)
         make_room(batch, sieve)
@@ -149,10 +153,10 @@ def with_one_more(values: Any, value: Any) -> Any:
     return [*values, value] if isinstance(values, list) else np.append(values, values.dtype.type(value))
 
 
-def count(batch: Batch, rows: Array) -> None:
-    """Adds exchanges that were answered in time to the sums."""
+def count(batch: Batch, rows: Array, length: int = INTERVAL) -> None:
+    """Adds exchanges that were answered in time to the sums, in intervals of this length."""
     leaving = Chosen(batch["exchanges"], rows)
-    batch["tallies"] = together([batch["tallies"], as_tallies(leaving)])
+    batch["tallies"] = together([batch["tallies"], as_tallies(leaving, length)])
     batch["latencies"] = together([batch["latencies"], as_latencies(leaving)])
 
 
