@@ -13,6 +13,8 @@ from nfsrpc.columns import Array, Table
 from nfsrpc.facts.attempts import Attempt
 from nfsrpc.facts.basic import FACTS, HOSTS, Roles, Span, Stray, of_known_hosts
 from nfsrpc.facts.callbacks import CallbackFailure
+from nfsrpc.facts.client_names import AmbiguousClient
+from nfsrpc.facts.ignored_notices import LatestNotice, MisaddressedNotice, MisnamedNotice
 from nfsrpc.facts.missing_statd import Statds, Unregistered
 from nfsrpc.facts.notices import Downcalls, NoticeTries
 from nfsrpc.facts.polling import Series
@@ -110,8 +112,13 @@ class Inputs:
     callers: tuple[Locks.Row, ...]
     stays: dict[tuple[str, str, str], tuple[int, int]]
     translated: dict[str, str]
+    ambiguous_clients: tuple[AmbiguousClient, ...]
     probes: frozenset[tuple[str, str]]
     portmappers: Portmappers
+    reboot_notices: tuple[Monitors.Row, ...]
+    misaddressed_notices: tuple[MisaddressedNotice, ...]
+    misnamed_notices: tuple[MisnamedNotice, ...]
+    latest_notices: tuple[LatestNotice, ...]
     notice_tries: tuple[NoticeTries, ...]
     wrong_senders: Mapping[tuple[str, str], tuple[str, ...]]
     outages: Stretches
