@@ -14,6 +14,7 @@ from nfsrpc.facts.attempts import Attempt
 from nfsrpc.facts.basic import FACTS, HOSTS, Roles, Span, Stray, of_known_hosts
 from nfsrpc.facts.callbacks import CallbackFailure
 from nfsrpc.facts.client_names import AmbiguousClient
+from nfsrpc.facts.dependent_locks import DependentLocks
 from nfsrpc.facts.ignored_notices import LatestNotice, MisaddressedNotice, MisnamedNotice
 from nfsrpc.facts.missing_statd import Statds, Unregistered
 from nfsrpc.facts.notices import Downcalls, NoticeTries
@@ -115,6 +116,7 @@ class Inputs:
     ambiguous_clients: tuple[AmbiguousClient, ...]
     probes: frozenset[tuple[str, str]]
     portmappers: Portmappers
+    dependent_locks: DependentLocks
     reboot_notices: tuple[Monitors.Row, ...]
     misaddressed_notices: tuple[MisaddressedNotice, ...]
     misnamed_notices: tuple[MisnamedNotice, ...]

@@ -39,6 +39,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from nfsrpc.facts.client_names import AmbiguousClient
 from nfsrpc.facts.ignored_notices import LatestNotice, MisaddressedNotice, MisnamedNotice, plain
@@ -328,7 +329,7 @@ def own_name(client: str) -> Command:
 
 
 def mismatch(
-    rows: list[Locks.Row], title: str, meaning: str, remedy: tuple[Command, ...], *, severity: Severity = "warning"
+    rows: list[Any], title: str, meaning: str, remedy: tuple[Command, ...], *, severity: Severity = "warning"
 ) -> Finding:
     return RULE.finding(
         severity=severity,
@@ -337,8 +338,8 @@ def mismatch(
         explanation=f"{meaning} Locks may be dropped that are in use, or stay although their owner is gone.",
         clients=tuple(sorted({row.client for row in rows})),
         count=len(rows),
-        first=min(row.time for row in rows),
-        last=max(row.time for row in rows),
+        first=min(row.time for row in rows if row.time is not None),
+        last=max(row.time for row in rows if row.time is not None),
         evidence=tuple(
             Evidence(row.capture, row.frame, f"caller_name {row.caller_name} from {row.client}") for row in rows[:4]
         ),
