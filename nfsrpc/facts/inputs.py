@@ -16,6 +16,7 @@ from nfsrpc.facts.callbacks import CallbackFailure
 from nfsrpc.facts.client_names import AmbiguousClient
 from nfsrpc.facts.dependent_locks import DependentLocks
 from nfsrpc.facts.ignored_notices import LatestNotice, MisaddressedNotice, MisnamedNotice
+from nfsrpc.facts.lock_answers import LockAnswers
 from nfsrpc.facts.missing_statd import Statds, Unregistered
 from nfsrpc.facts.notices import Downcalls, NoticeTries
 from nfsrpc.facts.polling import Series
@@ -104,6 +105,7 @@ class Inputs:
     stalled: Parts[Calls]
     served: Served
     lock_files: LockFiles
+    lock_answers: LockAnswers
     polled: tuple[Series, ...]
     unregistered: tuple[Unregistered, ...]
     statds: Statds
