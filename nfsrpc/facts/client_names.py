@@ -1,5 +1,8 @@
 """Names and addresses under which clients lock: `caller_name` of LOCK, and the address that the request comes from.
 
+An address that locks under several names, or a name that locks from several addresses, is ambiguous: a notice of a
+reboot may then be matched to another client.
+
 What a NAT translates shows one client at two addresses where both of its sides were captured: one request, with the
 same file, owner and range, a moment later from another address.
 """
@@ -7,8 +10,9 @@ same file, owner and range, a moment later from another address.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,11 +20,14 @@ from nfsrpc.columns import NAT
 from nfsrpc.facts.basic import fact, listed
 from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.grouping import codes_of, group
-from nfsrpc.tables import Locks
+from nfsrpc.tables import Locks, Monitors
 from nfsrpc.wording import named
 
 TRANSLATED = 50_000_000  # ns that a packet spends at most in the host that translates its address
 REQUEST = ("server", "fh", "oh", "svid", "l_offset", "l_len")  # what is the same of one request
+
+# By server, client and caller_name, when its first lock appears and its last one ends.
+Stays: TypeAlias = Mapping[tuple[str, str, str], tuple[int, int]]
 
 
 class CallerNames:
@@ -112,3 +119,58 @@ def representative(found: dict[str, str], address: str) -> str:
     while (parent := found.setdefault(address, address)) != address:
         address = found[address] = found.get(parent, parent)
     return address
+
+
+class AmbiguousClient(NamedTuple):
+    """Several names of one address, or several addresses of one name, that lock at one server at the same time."""
+
+    rows: list[Locks.Row]  # one lock session of each
+    names: frozenset[str]  # the names of the one address; empty for several addresses of one name
+    rebooted: bool  # the address sent a notice of its reboot
+
+
+@fact
+def ambiguous_clients(
+    callers: tuple[Locks.Row, ...],
+    translated: dict[str, str],
+    stays: dict[tuple[str, str, str], tuple[int, int]],
+    reboot_notices: tuple[Monitors.Row, ...],
+) -> tuple[AmbiguousClient, ...]:
+    """Clients that lock under several names or addresses at one time, by server."""
+    rebooted = {row.asker for row in reboot_notices}
+    return tuple(
+        client
+        for _, mine in sorted(listed((row.server, row) for row in callers).items())
+        for client in (*with_several_names(mine, stays, rebooted), *with_several_addresses(mine, stays, translated))
+    )
+
+
+def with_several_names(callers: list[Locks.Row], stays: Stays, rebooted: Set[str]) -> Iterator[AmbiguousClient]:
+    """Addresses with several names at one server."""
+    for client, rows in several_of(listed((row.client, row) for row in callers)):
+        names = CallerNames(row.caller_name for row in rows)
+        if together((row for row in rows if row.caller_name in names.distinct), stays):
+            yield AmbiguousClient(rows, frozenset(names.distinct), client in rebooted)
+
+
+def with_several_addresses(
+    callers: list[Locks.Row], stays: Stays, translated: Mapping[str, str]
+) -> Iterator[AmbiguousClient]:
+    """Names with several addresses of one family at one server; those of one client behind a NAT count as one."""
+    for _, rows in several_of(listed((row.caller_name or "", row) for row in callers)):
+        one_each = {translated.get(row.client, row.client): row for row in reversed(rows)}
+        distinct = list(reversed(one_each.values()))
+        families = listed((":" in row.client, row) for row in distinct)
+        if any(together(family, stays) for family in families.values()):
+            yield AmbiguousClient(distinct, frozenset(), rebooted=False)
+
+
+def several_of(listed: Mapping[str, list[Locks.Row]]) -> list[tuple[str, list[Locks.Row]]]:
+    """Those that have several rows, in order."""
+    return sorted(part for part in listed.items() if len(part[1]) > 1)
+
+
+def together(callers: Iterable[Locks.Row], stays: Stays) -> bool:
+    """Whether two of these names or addresses lock at the same time."""
+    found = (stays.get((row.server, row.client, row.caller_name or "")) for row in callers)
+    return overlap(stay for stay in found if stay is not None)

@@ -13,6 +13,10 @@ from nfsrpc.columns import Array, Table
 from nfsrpc.facts.attempts import Attempt
 from nfsrpc.facts.basic import FACTS, HOSTS, Roles, Span, Stray, of_known_hosts
 from nfsrpc.facts.callbacks import CallbackFailure
+from nfsrpc.facts.client_names import AmbiguousClient
+from nfsrpc.facts.dependent_locks import DependentLocks
+from nfsrpc.facts.ignored_notices import LatestNotice, MisaddressedNotice, MisnamedNotice
+from nfsrpc.facts.lock_answers import LockAnswers
 from nfsrpc.facts.missing_statd import Statds, Unregistered
 from nfsrpc.facts.notices import Downcalls, NoticeTries
 from nfsrpc.facts.polling import Series
@@ -102,6 +106,7 @@ class Inputs:
     stalled: Parts[Calls]
     served: Served
     lock_files: LockFiles
+    lock_answers: LockAnswers
     polled: tuple[Series, ...]
     unregistered: tuple[Unregistered, ...]
     statds: Statds
@@ -111,8 +116,14 @@ class Inputs:
     callers: tuple[Locks.Row, ...]
     stays: dict[tuple[str, str, str], tuple[int, int]]
     translated: dict[str, str]
+    ambiguous_clients: tuple[AmbiguousClient, ...]
     probes: frozenset[tuple[str, str]]
     portmappers: Portmappers
+    dependent_locks: DependentLocks
+    reboot_notices: tuple[Monitors.Row, ...]
+    misaddressed_notices: tuple[MisaddressedNotice, ...]
+    misnamed_notices: tuple[MisnamedNotice, ...]
+    latest_notices: tuple[LatestNotice, ...]
     notice_tries: tuple[NoticeTries, ...]
     wrong_senders: Mapping[tuple[str, str], tuple[str, ...]]
     outages: Stretches

@@ -15,6 +15,8 @@ import numpy as np
 from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.attempts import Attempt
 from nfsrpc.facts.basic import Roles, fact, listed
+from nfsrpc.facts.statd_dns import Unseen
+from nfsrpc.findings.advice import loopback_of
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.protocols.numbers import AcceptStat, AuthFlavor, NlmProc, Prog, SmRes
 from nfsrpc.sessions.grouping import Parts, group, members
@@ -245,6 +247,7 @@ def first_and_last_answer(rows: list[Registrations.Row]) -> Iterator[Evidence]:
 class Statds(NamedTuple):
     """Evidence that hosts have a statd."""
 
+    roles: Roles
     named: Mapping[str, Registrations.Row]  # the first answer of the host's portmapper that names a port
     last_named: Mapping[str, int]  # the time of the last one
     monitoring: Mapping[str, Monitors.Row]  # the first SM_MON that succeeded
@@ -260,8 +263,11 @@ class Statds(NamedTuple):
             return f"statd of {host} answers SM_MON (frame {self.monitoring[host].reply_frame})"
         return ""
 
-    def unseen(self, host: str) -> str:
-        """A clause on what the capture lacks to show whether a host has a statd."""
+    def unseen(self, host: str) -> Unseen:
+        """What the capture lacks to show whether a host has a statd, and the capture point that would show it."""
+        return Unseen(self._lack(host), loopback_of(host, self.roles.clients_of(host)))
+
+    def _lack(self, host: str) -> str:
         if host not in self.loopbacks:
             return f"the loopback of {host} was not captured"
         if host in self.queried_hosts:
@@ -270,13 +276,14 @@ class Statds(NamedTuple):
 
 
 @fact
-def statds(registrations: Registrations, monitors: Monitors, loopbacks: frozenset[str]) -> Statds:
+def statds(registrations: Registrations, monitors: Monitors, roles: Roles, loopbacks: frozenset[str]) -> Statds:
     """The evidence of statd on each host."""
     about = registrations.where(registrations["prog"] == Prog.NSM)
     named = about.where(about.valid("port") & (about["port"] > 0) & (about["state"] == "answered"))
     by_host = Parts(named, "host")
     agreed = Parts(monitors.where((monitors["procedure"] == "MON") & (monitors["result"] == 0)), "host")
     return Statds(
+        roles=roles,
         named={host: rows.row(0) for host, rows in by_host.items()},
         last_named={host: int(rows["time"].max()) for host, rows in by_host.items()},
         monitoring={host: rows.row(0) for host, rows in agreed.items()},

@@ -77,6 +77,14 @@ def notice_tries(
 
 
 @fact
+def reboot_notices(monitors: Monitors) -> tuple[Monitors.Row, ...]:
+    """The SM_NOTIFYs between hosts, with the name of the one that rebooted."""
+    notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("time"))
+    notices = notices.where(notices.valid("asker") & notices.valid("host"))
+    return tuple(row for row in notices.rows() if row.mon_name is not None)
+
+
+@fact
 def wrong_senders(
     notice_tries: tuple[NoticeTries, ...], roles: Roles, sending_pairs: frozenset[tuple[str, str]], sending: Stretches
 ) -> Mapping[tuple[str, str], tuple[str, ...]]:

@@ -57,9 +57,14 @@ class Portmappers(NamedTuple):
     """Questions to portmappers."""
 
     failures: tuple[PortmapperFailure, ...]
+    sending_pairs: frozenset[tuple[str, str]]  # (sender, receiver) of any frame
     talked: Stretches  # when portmappers sent replies other than refusals, by asker and host
     answered: Calls  # exchanges with such a reply
     speakers: frozenset[str]  # hosts that send RPC messages
+
+    def is_alive(self, failure: PortmapperFailure) -> bool:
+        """Whether the host sent anything to the asker."""
+        return failure.how != "unanswered" or (failure.host, failure.asker) in self.sending_pairs
 
     def answered_soon(self, failure: PortmapperFailure, cured_s: float) -> bool:
         """Whether the portmapper answered this client soon after, over whatever transport."""
@@ -143,6 +148,7 @@ def portmappers(
     with_rpc = flows.where(flows["rpc"])
     return Portmappers(
         failures=tuple(failure for failure in failures if not is_stray_notice(failure, sending_pairs)),
+        sending_pairs=sending_pairs,
         talked=Stretches((spoke["client"], spoke["server"]), spoke["s_last"]),
         answered=answered,
         speakers=frozenset(with_rpc["client"].present()) | frozenset(with_rpc["server"].present()),

@@ -66,7 +66,7 @@ def resolver(host: str) -> Command:
 
 
 class Unseen(NamedTuple):
-    """The reason why no SM_MON is in the capture, and the capture point that would show it."""
+    """What of a statd is not in the capture, and the capture point that would show it."""
 
     why: str
     needs: Need | None

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nfsrpc.columns import NAT, Mask, isin
-from nfsrpc.facts.basic import Span, Stray, fact
+from nfsrpc.facts.basic import Span, Stray, booting, fact
 from nfsrpc.facts.stalls import Affected, Served, affected, last_end, nfs_waiting, overtaken
 from nfsrpc.facts.statd_dns import DnsQueries
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
@@ -40,10 +40,15 @@ class LockWaits(NamedTuple):
     exchanges: Calls
     others: tuple[Stretches, Stretches]  # when other services answered, by server
     unresolved: DnsQueries
+    boots: Mapping[str, tuple[int, ...]]
     span: Span | None
 
-    def stall(self, server: str, boots: tuple[int, ...]) -> Stall:
-        return Stall(self, server, boots)
+    def stall(self, server: str) -> Stall:
+        return Stall(self, server)
+
+    def has_booted(self, server: str, first: int, last: int, around_s: float) -> bool:
+        """Whether a server sent reboot notices within `around_s` of a stretch of time."""
+        return booting(self.boots, server, first, last, around_s)
 
     def during(self, server: str, first: int, last: int) -> Affected:
         """The affected lock requests of a server in a stretch of time."""
@@ -65,6 +70,7 @@ def lock_waits(
     silent_since: Mapping[int, int],
     strays: tuple[Stray, ...],
     unresolved: DnsQueries,
+    boots: Mapping[str, tuple[int, ...]],
     span: Span | None,
 ) -> LockWaits:
     """The lock requests that wait and reached their server, with the traffic around them."""
@@ -84,7 +90,16 @@ def lock_waits(
         Stretches((done["server"],), done["time"], done["reply_time"]),
         Stretches((sums["server"],), sums["first"], sums["last"]),
     )
-    return LockWaits(Parts(reached, "server"), Parts(waits, "server"), stalled, exchanges, others, unresolved, span)
+    return LockWaits(
+        arrived=Parts(reached, "server"),
+        waiting=Parts(waits, "server"),
+        stalled=stalled,
+        exchanges=exchanges,
+        others=others,
+        unresolved=unresolved,
+        boots=boots,
+        span=span,
+    )
 
 
 def not_delivered(requests: Calls, silent_since: Mapping[int, int]) -> Mask:
@@ -100,9 +115,9 @@ def not_delivered(requests: Calls, silent_since: Mapping[int, int]) -> Mask:
 class Stall:
     """Lock requests that wait for one server."""
 
-    def __init__(self, waits: LockWaits, server: str, boots: tuple[int, ...]) -> None:
-        """Take the waits of one server; `boots`: when it sent reboot notices."""
-        self.server, self.boots, self.unresolved, self.others = server, boots, waits.unresolved, waits.others
+    def __init__(self, waits: LockWaits, server: str) -> None:
+        self.server, self.unresolved, self.others = server, waits.unresolved, waits.others
+        self.boots = waits.boots.get(server, ())
         self.all, self.rows = waits.arrived[server], waits.waiting[server]
         self.victims = affected(self.rows, waits.span)
         self.end = last_end(self.rows, waits.span) or NAT

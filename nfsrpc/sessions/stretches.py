@@ -82,6 +82,11 @@ class Stretches:
         at = bisect_right(self.begins, time, start, end)
         return self.begins[at] if at < end else None
 
+    def latest(self, key: Any) -> int | None:
+        """The start of the last of a key's stretches."""
+        start, end = self.parts.get(key, (0, 0))
+        return self.begins[end - 1] if start < end else None
+
 
 def between(groups: Array, times: Array, queries: Array, first: Array, last: Array) -> Array:
     """For each query (a group), how many of its rows have a time from `first` to `last`."""

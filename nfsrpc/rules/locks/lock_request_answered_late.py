@@ -30,24 +30,20 @@ Parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import Mask, isin
-from nfsrpc.facts.basic import Span, has_booted
+from nfsrpc.facts.lock_answers import LockAnswers
 from nfsrpc.facts.missing_statd import Unregistered
-from nfsrpc.facts.stalls import LockFiles, claimed_again, late, longest_waits
+from nfsrpc.facts.stalls import LockFiles, longest_waits
 from nfsrpc.facts.vantages import Vantages, how_far
-from nfsrpc.facts.waiters import same_range
 from nfsrpc.findings.advice import bare, lock_services, loopback_of, try_lock
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Finding, Rule
-from nfsrpc.protocols.numbers import NlmProc
-from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts
-from nfsrpc.tables import Calls, Locks, Tallies
-from nfsrpc.wording import SECOND, clock_time, duration, named, several
+from nfsrpc.tables import Calls, Locks
+from nfsrpc.wording import clock_time, duration, named, several
 
 RULE = Rule(
     "LCK002",
@@ -61,8 +57,6 @@ RULE = Rule(
     passes="every lock request was answered in time",
 )
 
-HELD_BACK_S = 1.0  # a reply so soon after the release of the range waited for it
-
 ANSWER_BLOCKED = (
     remark("Update the NFS server: it has to answer BLOCKED at once while another holds the range."),
     remark("Until then: the application that holds the lock should release it sooner."),
@@ -70,13 +64,9 @@ ANSWER_BLOCKED = (
 
 
 def check(
-    requests: Calls,
-    counted_requests: Tallies,
-    locks: Locks,
-    boots: Mapping[str, tuple[int, ...]],
+    lock_answers: LockAnswers,
     unregistered: tuple[Unregistered, ...],
     loopbacks: frozenset[str],
-    span: Span | None,
     vantages: Vantages,
     lock_files: LockFiles,
     *,
@@ -84,64 +74,31 @@ def check(
     error_s: float = 60.0,
     reclaim_s: float = 60.0,
 ) -> Iterator[Answer]:
-    slow = requests.where(late(requests, late_s))
-    slow = slow.where(~reclaims(slow, locks, boots, reclaim_s) & ~over_a_reboot(slow, boots))
+    slow = lock_answers.late(late_s, reclaim_s)
     found = {missing.host: missing.found for missing in reversed(unregistered) if missing.found is not None}
-    sessions = Parts(locks, "server") if len(slow) else {}
     for server, rows in Parts(slow, "server").items():
         longest = rows.row(int(np.argmax(rows["latency_s"])))
-        held = held_back(sessions[server], longest)
+        held = held_back(longest, lock_answers.held_back_for(longest))
         came = [how_far(longest, vantages), held, statd_start(found.get(server))]
         seen = bool(held) or server in loopbacks
         remedy = ANSWER_BLOCKED if held else look_at_statd(server)
         yield finding(server, rows, lock_files.of(rows), seen, error_s, " ".join(filter(None, came)), remedy)
-    answered = requests["latency_s"][requests.valid("latency_s")]
-    if len(answered) and not len(slow):
-        total = len(answered) + int(counted_requests["exchanges"].sum())
-        slowest = max(float(answered.max()), float(counted_requests["latency_max_s"].max(initial=0.0)))
-        yield RULE.clear(f"{several(total, 'lock request')} answered, the slowest in {duration(slowest)}")
-    elif span is None and len(requests):
-        yield RULE.cannot_tell("the capture has no time stamps")
+    if lock_answers.slowest_s is None:
+        if not lock_answers.is_timed:
+            yield RULE.cannot_tell("the capture has no time stamps")
+    elif not len(slow):
+        number = several(lock_answers.number, "lock request")
+        yield RULE.clear(f"{number} answered, the slowest in {duration(lock_answers.slowest_s)}")
 
 
-def reclaims(slow: Calls, locks: Locks, boots: Mapping[str, tuple[int, ...]], reclaim_s: float) -> Mask:
-    """Requests by which a client reclaims its locks: the server has rebooted, and its lockd is just starting.
-
-    A request whose end is cut off may be such a one, if the server sent a notice of its reboot just before.
-    """
-    claimed = isin(slow["exchange"], claimed_again(locks))
-    cut = (slow["flags"] & CALL_CUT != 0) & isin(slow["proc"], (NlmProc.LOCK, NlmProc.NM_LOCK))
-    soon = [
-        has_booted(boots, server, time - round(reclaim_s * SECOND), time)
-        for server, time in zip(slow["server"].tolist(), slow["time"].tolist(), strict=True)
-    ]
-    mask: Mask = (claimed | (cut & np.array(soon, dtype=np.bool_))) & ~late(slow, reclaim_s)
-    return mask
-
-
-def over_a_reboot(slow: Calls, boots: Mapping[str, tuple[int, ...]]) -> Mask:
-    """Requests during which the server sent a notice of its reboot: they waited for it to come back."""
-    times = zip(slow["server"].tolist(), slow["time"].tolist(), slow["reply_time"].tolist(), strict=True)
-    during = [has_booted(boots, server, time, reply) for server, time, reply in times]
-    return np.array(during, dtype=np.bool_)
-
-
-def held_back(locks: Locks, row: Calls.Row) -> str:
-    """A sentence on a LOCK that was granted at the moment when another session released the range."""
-    numbers = np.flatnonzero((locks["exchange"] == row.exchange) & (locks["granted_by"] == "reply"))
-    if not len(numbers):
+def held_back(row: Calls.Row, holder: Locks.Row | None) -> str:
+    """A sentence on a LOCK that was granted at the moment when its holder released the range."""
+    if holder is None:
         return ""
-    number, moment = int(numbers[0]), round(HELD_BACK_S * SECOND)
-    held = same_range(locks, number) & locks.valid("released") & (locks["exclusive"] | locks["exclusive"][number])
-    held &= locks["granted"] < row.reply_time
-    held &= np.abs(locks["released"] - row.reply_time) <= moment
-    held[number] = False
-    for holder in locks.where(held).rows():
-        return (
-            f"The reply to the LOCK of {row.client} came when {holder.owner} ({holder.client}) released the range: "
-            f"{row.server} held it back instead of answering BLOCKED."
-        )
-    return ""
+    return (
+        f"The reply to the LOCK of {row.client} came when {holder.owner} ({holder.client}) released the range: "
+        f"{row.server} held it back instead of answering BLOCKED."
+    )
 
 
 def look_at_statd(server: str) -> tuple[Command, ...]:

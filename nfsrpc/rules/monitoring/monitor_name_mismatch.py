@@ -38,22 +38,17 @@ Parameters
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
-from ipaddress import IPv6Address, ip_address
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-import numpy as np
-
-from nfsrpc.facts.basic import Span, listed
-from nfsrpc.facts.client_names import CallerNames, overlap
+from nfsrpc.facts.client_names import AmbiguousClient
+from nfsrpc.facts.ignored_notices import LatestNotice, MisaddressedNotice, MisnamedNotice, plain
 from nfsrpc.facts.notices import Downcalls
 from nfsrpc.facts.waiters import Waiter
 from nfsrpc.findings.advice import BREAK_LOCK, bare
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule, Severity
-from nfsrpc.sessions.grouping import Parts
-from nfsrpc.sessions.stretches import Stretches
-from nfsrpc.tables import Calls, Locks, Monitors
+from nfsrpc.tables import Locks, Monitors
 from nfsrpc.wording import NAMED, SECOND, duration, named, several
 
 RULE = Rule(
@@ -67,181 +62,136 @@ RULE = Rule(
 
 
 def check(
-    locks: Locks,
-    monitors: Monitors,
-    callers: tuple[Locks.Row, ...],
-    translated: dict[str, str],
-    stays: dict[tuple[str, str, str], tuple[int, int]],
-    waiters: tuple[Waiter, ...],
+    misaddressed_notices: tuple[MisaddressedNotice, ...],
+    misnamed_notices: tuple[MisnamedNotice, ...],
+    ambiguous_clients: tuple[AmbiguousClient, ...],
+    latest_notices: tuple[LatestNotice, ...],
     downcalls: Downcalls,
-    requests: Calls,
-    loopbacks: frozenset[str],
-    gaps: frozenset[frozenset[str]],
-    span: Span | None,
     *,
     downcall_s: float = 10.0,
     stays_s: float = 45.0,
     reclaim_s: float = 30.0,
 ) -> Iterator[Answer]:
-    notices = notices_of(monitors)
-    yield from from_other_addresses(notices, callers, downcalls, loopbacks, downcall_s)
-    yield from in_other_names(notices, callers, downcalls, downcall_s)
-    yield from names_and_addresses(callers, translated, stays, {row.asker for row in notices})
-    held = Parts(locks.where(locks.valid("granted")), "server", "client") if notices else {}
-    behind, monitored = waiting_behind(waiters), monitored_names(monitors)
-    booted = {row.asker for row in notices}
-    done = requests.where(requests["state"] == "answered") if notices else requests
-    served = Stretches((done["client"], done["server"]), done["time"])
-    for row in latest_of_each(notices):
-        if span is None or frozenset((row.asker, row.host)) in gaps:
-            continue
-        captured = row.host in loopbacks and frozenset((row.host,)) not in gaps
-        seen = captured and span.last - row.time >= downcall_s * SECOND
-        names = tuple(monitored.get(row.host, {}).get(plain(row.asker), ())) if captured else None
-        notice = IgnoredNotice(row, seen, names)
-        kept = over(held, (row.host, row.asker), row.time)
-        if kept is not None and not downcalls.follow(row, int(kept["granted"].min()), downcall_s):
-            blocked = still_blocked(kept, behind, row.time + round(stays_s * SECOND))
-            if seen or blocked:
-                yield locks_stay(notice, kept, blocked)
-        own = over(held, (row.asker, row.host), row.time)
-        goes_on = served.following((row.host, row.asker), row.time + reclaim_s * SECOND) is not None
-        if own is None or row.host in booted or not (seen or goes_on) or reclaims(held[row.asker, row.host]):
-            continue
-        if not downcalls.follow(row, int(own["granted"].min()), downcall_s):
-            yield not_reclaimed(notice, own)
+    def is_ignored(row: Monitors.Row, since: int) -> bool:
+        return not downcalls.follow(row, since, downcall_s)
+
+    for misaddressed in misaddressed_notices:
+        if is_ignored(misaddressed.row, misaddressed.row.time):
+            yield from_another_address(misaddressed)
+    yield from map(in_another_name, one_each(each for each in misnamed_notices if is_ignored(each.row, each.row.time)))
+    for client in ambiguous_clients:
+        yield several_names(client) if client.names else several_addresses(client.rows)
+    for notice in latest_notices:
+        seen = notice.is_watched(downcall_s)
+        blocked = still_blocked(notice, stays_s)
+        if (seen or blocked) and len(notice.kept) and is_ignored(notice.row, granted_first(notice.kept)):
+            yield locks_stay(notice, seen, blocked)
+        if (
+            (seen or goes_on(notice, reclaim_s))
+            and len(notice.own)
+            and is_ignored(notice.row, granted_first(notice.own))
+        ):
+            yield not_reclaimed(notice, seen)
 
 
-class IgnoredNotice(NamedTuple):
-    """A notice on which statd took no action, as far as the capture shows."""
-
-    row: Monitors.Row
-    seen: bool  # the loopback of that statd was captured: a downcall would be there
-    monitored: tuple[str, ...] | None  # the names in its SM_MONs for the sender; None where they were not captured
-
-
-def notices_of(monitors: Monitors) -> list[Monitors.Row]:
-    notices = monitors.where((monitors["procedure"] == "NOTIFY") & ~monitors["loopback"] & monitors.valid("time"))
-    notices = notices.where(notices.valid("asker") & notices.valid("host"))
-    return [row for row in notices.rows() if row.mon_name is not None]
+def one_each(notices: Iterable[MisnamedNotice]) -> Iterable[MisnamedNotice]:
+    """The first notice per sender, receiver and name."""
+    found: dict[tuple[str, str, str | None], MisnamedNotice] = {}
+    for notice in notices:
+        found.setdefault((notice.row.asker, notice.row.host, notice.row.mon_name), notice)
+    return found.values()
 
 
-def latest_of_each(notices: list[Monitors.Row]) -> list[Monitors.Row]:
-    """The first answered notice of the latest state, per sender and peer."""
-    found: dict[tuple[str, str], Monitors.Row] = {}
-    for row in notices:
-        if row.state != "answered":
-            continue
-        latest = found.get((row.asker, row.host))
-        if latest is None or latest.nsm_state != row.nsm_state:
-            found[row.asker, row.host] = row
-    return list(found.values())
+def still_blocked(notice: LatestNotice, stays_s: float) -> list[Waiter]:
+    """The waiters for the sender's locks that wait so long after its notice, or longer."""
+    until = notice.row.time + round(stays_s * SECOND)
+    return [waiter for waiter in notice.waiting if waiter.end >= until]
 
 
-def over(held: Mapping[Any, Locks], ends: tuple[str, str], time: int) -> Locks | None:
-    """The locks of a server and a client that were held when a notice came; None without any."""
-    if ends not in held:
-        return None
-    rows = held[ends]
-    ended = np.where(rows.valid("unlock"), rows["unlock"], np.iinfo(np.int64).max)
-    kept = rows.where((rows["granted"] < time) & (ended > time) & (rows["state"] != "replaced"))
-    return kept if len(kept) else None
+def goes_on(notice: LatestNotice, reclaim_s: float) -> bool:
+    """Whether the receiver asks the sender for locks later than it would reclaim its own."""
+    return notice.last_request is not None and notice.last_request > notice.row.time + reclaim_s * SECOND
 
 
-def reclaims(locks: Locks) -> bool:
-    """Whether any of these locks was reclaimed, at whatever time."""
-    return bool((locks["reclaim"] | (locks["reclaims"] > 0)).any())
+def granted_first(locks: Locks) -> int:
+    return int(locks["granted"].min())
 
 
-def waiting_behind(waiters: tuple[Waiter, ...]) -> dict[tuple[int, int | None], list[Waiter]]:
-    """The waiters by the frame that granted the lock which they wait for."""
-    held = ((waiter, waiter.holder) for waiter in waiters if waiter.holder is not None)
-    return listed(((holder.granted_capture, holder.granted_frame), waiter) for waiter, holder in held)
+def files_of(locks: Locks) -> tuple[str, ...]:
+    return tuple(sorted({file for file in locks["file"].tolist() if file}))
 
 
-def still_blocked(kept: Locks, behind: Mapping[tuple[int, int | None], list[Waiter]], time: int) -> list[Waiter]:
-    """The waiters for these locks until this time, or longer."""
-    frames = zip(kept["granted_capture"].tolist(), kept["granted_frame"].tolist(), strict=True)
-    return [waiter for frame in frames for waiter in behind.get(frame, ()) if waiter.end >= time]
-
-
-def monitored_names(monitors: Monitors) -> dict[str, dict[str, list[str]]]:
-    """By host, and by plain address, the names under which its statd was asked to monitor peers."""
-    mon = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"] & monitors.valid("mon_name"))
-    pairs = sorted(set(zip(mon["host"].tolist(), mon["mon_name"].tolist(), strict=True) if len(mon) else ()))
-    by_host = listed((host, (plain(name), name)) for host, name in pairs if host and name)
-    return {host: listed(names) for host, names in by_host.items()}
-
-
-def how_monitored(notice: IgnoredNotice) -> str:
-    """A sentence on the names under which the receiver's statd monitors the sender of a notice."""
-    sender = notice.row.asker
-    if notice.monitored is None or notice.monitored == (sender,):
-        return ""
-    if not notice.monitored:
-        return f"No SM_MON for {sender} was captured: it may be monitored by another name or not at all."
-    return f"Its statd monitors {named(notice.monitored)}, and the notice comes from {sender}."
-
-
-def plain(address: str) -> str:
-    """An address without the IPv6 form of an IPv4 one (RFC 4291 section 2.5.5.2); a name as it is."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return str(mapped or parsed)
-
-
-def locks_stay(notice: IgnoredNotice, kept: Locks, blocked: list[Waiter]) -> Finding:
-    row, held = notice.row, kept.row(0)
-    worst = max(blocked, key=lambda waiter: waiter.end, default=None)
-    waits = (
-        f"{several(len(blocked), 'client waits', 'clients wait')} behind that, up to "
-        f"{duration((worst.end - row.time) / SECOND)} after the notice."
-        if worst is not None
-        else ""
-    )
-    evidence = [
-        Evidence.of(held.granted_capture, held.granted_frame, f"granted to {held.owner} ({held.client})"),
-        Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name} from {row.asker}"),
-        Evidence.of(
-            row.reply_capture, row.reply_frame, "answered" + (", and no downcall after it" if notice.seen else "")
+def locks_stay(notice: LatestNotice, seen: bool, blocked: list[Waiter]) -> Finding:
+    """The finding on locks that were not dropped; `seen`: a downcall would have been captured."""
+    row, kept = notice.row, notice.kept
+    number, held = several(len(kept), "lock"), kept.row(0)
+    return RULE.finding(
+        certainty="certain" if seen else "likely",
+        host=row.host,
+        title=f"{row.host} keeps {number} of {row.asker}, which has rebooted",
+        explanation=joined(
+            no_action(row, seen),
+            f"{several(len(kept), 'lock was', 'locks were')} granted to it before and not dropped.",
+            waits(row, blocked),
+            how_monitored(notice),
         ),
-    ]
-    if worst is not None:
-        evidence.append(Evidence.of(worst.row.blocked_capture, worst.row.blocked_frame, f"{worst.row.client} waits"))
-    return finding(
-        notice,
-        kept,
-        title=f"{row.host} keeps {several(len(kept), 'lock')} of {row.asker}, which has rebooted",
-        meaning=f"{several(len(kept), 'lock was', 'locks were')} granted to it before and not dropped. {waits}",
         clients=tuple(sorted({row.asker, *(waiter.row.client for waiter in blocked)})),
-        evidence=tuple(evidence),
+        files=files_of(kept),
+        count=len(kept),
+        first=granted_first(kept),
         last=max((waiter.end for waiter in blocked), default=row.time),
-        certain=notice.seen,
-        remedy=(*BREAK_LOCK, *(names_of(row, notice.monitored or ()) if notice.seen else ())),
+        evidence=(
+            Evidence.of(held.granted_capture, held.granted_frame, f"granted to {held.owner} ({held.client})"),
+            Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name} from {row.asker}"),
+            Evidence.of(
+                row.reply_capture, row.reply_frame, "answered" + (", and no downcall after it" if seen else "")
+            ),
+            *(
+                Evidence.of(waiter.row.blocked_capture, waiter.row.blocked_frame, f"{waiter.row.client} waits")
+                for waiter in longest_blocked(blocked)
+            ),
+        ),
+        remedy=(*BREAK_LOCK, *(names_of(row, notice.monitored or ()) if seen else ())),
         wait_s=max((waiter.row.wait_s or 0.0 for waiter in blocked), default=None),
     )
 
 
-def not_reclaimed(notice: IgnoredNotice, own: Locks) -> Finding:
-    row, held = notice.row, own.row(0)
-    return finding(
-        notice,
-        own,
+def longest_blocked(blocked: list[Waiter]) -> list[Waiter]:
+    """The waiter that waits until the latest time, if any does."""
+    return [max(blocked, key=lambda waiter: waiter.end)] if blocked else []
+
+
+def waits(row: Monitors.Row, blocked: list[Waiter]) -> str:
+    """A sentence on who waits behind locks that were not dropped."""
+    if not blocked:
+        return ""
+    after = duration((max(waiter.end for waiter in blocked) - row.time) / SECOND)
+    return f"{several(len(blocked), 'client waits', 'clients wait')} behind that, up to {after} after the notice."
+
+
+def not_reclaimed(notice: LatestNotice, seen: bool) -> Finding:
+    """The finding on locks that the sender lost; `seen`: a downcall would have been captured."""
+    row, own = notice.row, notice.own
+    held = own.row(0)
+    return RULE.finding(
+        certainty="certain" if seen else "likely",
+        host=row.host,
         title=f"{row.host} does not reclaim {several(len(own), 'lock')} after the reboot notice of {row.asker}",
-        meaning=(
+        explanation=joined(
+            no_action(row, seen),
             f"{several(len(own), 'lock was', 'locks were')} granted by {row.asker} before and not reclaimed: "
-            f"{row.asker} may grant the same to others."
+            f"{row.asker} may grant the same to others.",
+            how_monitored(notice),
         ),
         clients=(row.host,),
+        files=files_of(own),
+        count=len(own),
+        first=granted_first(own),
+        last=row.time,
         evidence=(
             Evidence.of(held.granted_capture, held.granted_frame, f"granted to {held.owner} ({held.client})"),
             Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name} from {row.asker}, and no reclaim after it"),
         ),
-        last=row.time,
-        certain=notice.seen,
         remedy=(
             remark("restart what holds these locks.", on="{host}", host=row.host),
             command(
@@ -252,8 +202,27 @@ def not_reclaimed(notice: IgnoredNotice, own: Locks) -> Finding:
                 asker=row.asker,
             ),
         ),
-        wait_s=None,
     )
+
+
+def no_action(row: Monitors.Row, seen: bool) -> str:
+    """A sentence on a notice that was answered and had no effect."""
+    nothing = "made no downcall to its lockd" if seen else "no effect of it is seen"
+    return f"statd of {row.host} answered the notice of {row.asker} ({row.mon_name}) and {nothing}."
+
+
+def joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
+
+
+def how_monitored(notice: LatestNotice) -> str:
+    """A sentence on the names under which the receiver's statd monitors the sender of a notice."""
+    sender = notice.row.asker
+    if notice.monitored is None or notice.monitored == (sender,):
+        return ""
+    if not notice.monitored:
+        return f"No SM_MON for {sender} was captured: it may be monitored by another name or not at all."
+    return f"Its statd monitors {named(notice.monitored)}, and the notice comes from {sender}."
 
 
 def names_of(row: Monitors.Row, names: Sequence[str]) -> Iterator[Command]:
@@ -274,163 +243,78 @@ def names_of(row: Monitors.Row, names: Sequence[str]) -> Iterator[Command]:
         )
 
 
-def finding(
-    notice: IgnoredNotice,
-    locks: Locks,
-    *,
-    title: str,
-    meaning: str,
-    clients: tuple[str, ...],
-    evidence: tuple[Evidence, ...],
-    last: int,
-    certain: bool,
-    remedy: tuple[Command, ...],
-    wait_s: float | None,
-) -> Finding:
+def from_another_address(notice: MisaddressedNotice) -> Finding:
+    """The finding on a notice in a client's name from another address, which statd answers and does not act on."""
     row = notice.row
-    nothing = "made no downcall to its lockd" if notice.seen else "no effect of it is seen"
-    answer = f"statd of {row.host} answered the notice of {row.asker} ({row.mon_name}) and {nothing}."
     return RULE.finding(
-        certainty="certain" if certain else "likely",
-        host=row.host,
-        title=title,
-        explanation=" ".join(filter(None, (answer, meaning.strip(), how_monitored(notice)))),
-        clients=clients,
-        files=tuple(sorted({file for file in locks["file"].tolist() if file})),
-        count=len(locks),
-        first=int(locks["granted"].min()),
-        last=last,
-        evidence=evidence,
-        remedy=remedy,
-        wait_s=wait_s,
+        host=row.asker,
+        title=f"{row.host} ignores the reboot of {row.mon_name}: it comes from {row.asker}, not {notice.address}",
+        explanation=(
+            f"{row.mon_name} locked from {notice.addresses}, and its reboot notice comes from {row.asker}. "
+            f"statd of {row.host} answered and made no downcall to its lockd: the old locks stay."
+        ),
+        clients=(row.host,),
+        first=row.time,
+        last=row.time,
+        evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}, and no downcall after it"),),
+        remedy=(
+            command(
+                "sm-notify -f -v {address}",
+                on="{name}",
+                note="from the address that it mounted with; before anything is locked there again, since it"
+                " drops all its locks",
+                address=bare(notice.address),
+                name=row.mon_name,
+            ),
+        ),
     )
 
 
-def from_other_addresses(
-    notices: list[Monitors.Row],
-    callers: tuple[Locks.Row, ...],
-    downcalls: Downcalls,
-    loopbacks: frozenset[str],
-    downcall_s: float,
-) -> Iterator[Answer]:
-    """Notices in a monitored host's name from another address, which statd answers and does not act on."""
-    addresses = listed((row.caller_name, row.client) for row in callers)
-    clients = {name: dict.fromkeys(own) for name, own in addresses.items()}
-    whose = {name: named(own) for name, own in clients.items()}
-    for row in notices:
-        own = clients.get(row.mon_name, {})
-        if row.host not in loopbacks or not own or row.asker in own:
-            continue
-        if not downcalls.follow(row, row.time, downcall_s):
-            first = next(iter(own))
-            yield RULE.finding(
-                host=row.asker,
-                title=f"{row.host} ignores the reboot of {row.mon_name}: it comes from {row.asker}, not {first}",
-                explanation=(
-                    f"{row.mon_name} locked from {whose[row.mon_name]}, and its reboot notice comes from {row.asker}. "
-                    f"statd of {row.host} answered and made no downcall to its lockd: the old locks stay."
-                ),
-                clients=(row.host,),
-                first=row.time,
-                last=row.time,
-                evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}, and no downcall after it"),),
-                remedy=(
-                    command(
-                        "sm-notify -f -v {address}",
-                        on="{name}",
-                        note="from the address that it mounted with; before anything is locked there again, since it"
-                        " drops all its locks",
-                        address=bare(first),
-                        name=row.mon_name,
-                    ),
-                ),
-            )
+def in_another_name(notice: MisnamedNotice) -> Finding:
+    """The finding on a host that locks by another name: Linux identifies it by its address, others do not."""
+    row, names = notice.row, notice.names
+    return RULE.finding(
+        severity="info",
+        host=row.asker,
+        title=f"{row.asker} locks as {names} and sends its reboot notice as {row.mon_name}",
+        explanation=(
+            f"A server that identifies clients by name drops no locks of {names} for that; Linux goes by "
+            "the address that the notice comes from."
+        ),
+        clients=(row.host,),
+        first=row.time,
+        last=row.time,
+        evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}"),),
+        remedy=(
+            command(
+                "hostnamectl set-hostname {name}",
+                on="{host}",
+                note="one name for both; then reboot it",
+                name=names.names[0],
+                host=bare(row.asker),
+            ),
+        ),
+    )
 
 
-def in_other_names(
-    notices: list[Monitors.Row], callers: tuple[Locks.Row, ...], downcalls: Downcalls, downcall_s: float
-) -> Iterator[Answer]:
-    """Notices of a host that locks by another name: Linux identifies it by its address, others do not."""
-    reported: set[tuple[str, str, str | None]] = set()
-    locking = listed(((lock.client, lock.server), lock.caller_name) for lock in callers)
-    names_of_pair = {ends: CallerNames(names) for ends, names in locking.items()}
-    for row in notices:
-        names = names_of_pair.get((row.asker, row.host))
-        key = row.asker, row.host, row.mon_name
-        if (
-            names
-            and row.mon_name
-            and key not in reported
-            and names.lack(row.mon_name)
-            and not downcalls.follow(row, row.time, downcall_s)
-        ):
-            reported.add(key)
-            yield RULE.finding(
-                severity="info",
-                host=row.asker,
-                title=f"{row.asker} locks as {names} and sends its reboot notice as {row.mon_name}",
-                explanation=(
-                    f"A server that identifies clients by name drops no locks of {names} for that; Linux goes by "
-                    "the address that the notice comes from."
-                ),
-                clients=(row.host,),
-                first=row.time,
-                last=row.time,
-                evidence=(Evidence(row.capture, row.frame, f"SM_NOTIFY {row.mon_name}"),),
-                remedy=(
-                    command(
-                        "hostnamectl set-hostname {name}",
-                        on="{host}",
-                        note="one name for both; then reboot it",
-                        name=names.names[0],
-                        host=bare(row.asker),
-                    ),
-                ),
-            )
+def several_names(client: AmbiguousClient) -> Finding:
+    return mismatch(
+        client.rows,
+        f"{client.rows[0].client} locks under several names: {named(client.names)}",
+        "These are several clients behind one address: when one reboots, statd cannot distinguish them.",
+        (remark("mount without NAT, so that each client has an address of its own."),),
+        severity="warning" if client.rebooted else "info",
+    )
 
 
-def names_and_addresses(
-    callers: tuple[Locks.Row, ...],
-    translated: Mapping[str, str],
-    stays: Mapping[tuple[str, str, str], tuple[int, int]],
-    notifying: Set[str],
-) -> Iterator[Answer]:
-    """Clients that lock under several names or addresses at one time; `notifying`: the hosts that rebooted."""
-    for _, mine in sorted(listed((row.server, row) for row in callers).items()):
-        for client, rows in several_of(listed((row.client, row) for row in mine)):
-            names = CallerNames(row.caller_name for row in rows)
-            distinct = [row for row in rows if row.caller_name in names.distinct]
-            if together(distinct, stays):
-                yield mismatch(
-                    rows,
-                    f"{client} locks under several names: {named(names.distinct)}",
-                    "These are several clients behind one address: when one reboots, statd cannot distinguish them.",
-                    (remark("mount without NAT, so that each client has an address of its own."),),
-                    severity="warning" if client in notifying else "info",
-                )
-        for name, rows in several_of(listed((row.caller_name, row) for row in mine)):
-            one_each = {translated.get(row.client, row.client): row for row in reversed(rows)}
-            same = list(reversed(one_each.values()))
-            families = listed((":" in row.client, row) for row in same)
-            if any(together(group, stays) for group in families.values()):
-                yield mismatch(
-                    same,
-                    f"{name} locks from several addresses: {named(row.client for row in same)}",
-                    "These are several clients of one name, or one with several addresses: a notice of its reboot is "
-                    "matched to one of them, whichever sent it.",
-                    tuple(own_name(row.client) for row in same[:NAMED]),
-                )
-
-
-def several_of(listed: Mapping[Any, list[Any]]) -> list[tuple[Any, list[Any]]]:
-    """Those that have several rows, in order."""
-    return sorted(part for part in listed.items() if len(part[1]) > 1)
-
-
-def together(callers: list[Any], stays: Mapping[tuple[str, str, str], tuple[int, int]]) -> bool:
-    """Whether two of these names or addresses lock at the same time."""
-    found = (stays.get((row.server, row.client, row.caller_name)) for row in callers)
-    return overlap(stay for stay in found if stay is not None)
+def several_addresses(rows: list[Locks.Row]) -> Finding:
+    return mismatch(
+        rows,
+        f"{rows[0].caller_name} locks from several addresses: {named(row.client for row in rows)}",
+        "These are several clients of one name, or one with several addresses: a notice of its reboot is "
+        "matched to one of them, whichever sent it.",
+        tuple(own_name(row.client) for row in rows[:NAMED]),
+    )
 
 
 def own_name(client: str) -> Command:
@@ -446,7 +330,7 @@ def own_name(client: str) -> Command:
 
 def mismatch(
     rows: list[Any], title: str, meaning: str, remedy: tuple[Command, ...], *, severity: Severity = "warning"
-) -> Answer:
+) -> Finding:
     return RULE.finding(
         severity=severity,
         host=rows[0].client,

@@ -36,8 +36,9 @@ import numpy as np
 from nfsrpc.columns import NAT, Mask
 from nfsrpc.facts.basic import Span
 from nfsrpc.facts.signs import Signs, Suspicion
-from nfsrpc.facts.stalls import Affected, affected, longest_waits
-from nfsrpc.facts.statd_dns import DnsQueries, Unseen, resolver, still_resolving
+from nfsrpc.facts.stalls import Affected, longest_waits
+from nfsrpc.facts.statd_dns import Unseen, resolver, still_resolving
+from nfsrpc.facts.statd_search import LockWaits
 from nfsrpc.findings.advice import answers, bare, restart_statd
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
@@ -63,25 +64,24 @@ RULE = Rule(
 def check(
     monitors: Monitors,
     stalls: Calls,
-    stalled: Parts[Calls],
     requests: Calls,
-    unresolved: DnsQueries,
+    lock_waits: LockWaits,
     gaps: frozenset[frozenset[str]],
     unseen_statd: Unseen,
-    span: Span | None,
     *,
     gave_up_s: float = 55.0,
     served_s: float = 10.0,
 ) -> Iterator[Answer]:
+    span = lock_waits.span
     mon = monitors.where((monitors["procedure"] == "MON") & monitors["loopback"])
     silent = (mon["state"] == "unanswered") & ~lockd_went_on(mon, requests, served_s)
     silent &= ~mon["host"].choose(lambda host: frozenset((host,)) in gaps)
-    silent &= ~still_resolving(mon, unresolved, span, gave_up_s)
+    silent &= ~still_resolving(mon, lock_waits.unresolved, span, gave_up_s)
     failed = mon.where(silent | too_late(mon, stalls, gave_up_s))
     for host, rows in Parts(failed, "host").items():
         first, last = int(rows["time"].min()), last_of(rows)
-        dns = unresolved.evidence(host, first, last)
-        victims = affected(stalled[host], span, first, last)
+        dns = lock_waits.unresolved.evidence(host, first, last)
+        victims = lock_waits.during(host, first, last)
         yield finding(host, rows, victims, dns, gave_up(rows, victims, span, gave_up_s))
     if len(failed):
         return

@@ -38,18 +38,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from nfsrpc.facts.basic import Roles, booting, listed
+from nfsrpc.facts.basic import booting, listed
+from nfsrpc.facts.dependent_locks import DependentLocks
 from nfsrpc.facts.portmappers import PortmapperFailure, Portmappers
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.findings.advice import RESTART_PORTMAPPER, START_PORTMAPPER, bare
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
 from nfsrpc.rules import DENIED
-from nfsrpc.sessions.grouping import Parts
-from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls
 from nfsrpc.wording import SECOND, duration, named, several
 
@@ -77,11 +73,8 @@ STOPPED_S, GAVE_UP_S = 5.0, 55.0
 
 def check(
     portmappers: Portmappers,
-    sending_pairs: frozenset[tuple[str, str]],
+    dependent_locks: DependentLocks,
     boots: Mapping[str, tuple[int, ...]],
-    stalled: Parts[Calls],
-    nlm: Calls,
-    roles: Roles,
     *,
     tries: int = 2,
     during_s: float = 3.0,
@@ -89,17 +82,16 @@ def check(
     cured_s: float = 30.0,
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
-    asynchronous = Asynchronous(nlm)
     failures = [failure for failure in portmappers.failures if not portmappers.answered_soon(failure, cured_s)]
     for host, mine in sorted(listed((failure.host, failure) for failure in failures).items()):
         of_clients = [failure for failure in mine if failure.asker in portmappers.speakers]
-        outage = Outage(host, of_clients or mine, denied_then(stalled[host], mine))
+        outage = Outage(host, of_clients or mine, dependent_locks.denied(host, mine))
         if booting(boots, host, outage.first, outage.last, boot_s):
             continue
         if not (outage.persists(tries, during_s) or outage.hangs(hang_s) or len(outage.denied)):
             continue
         if of_clients:
-            yield finding(outage, sending_pairs, asynchronous.without_result(outage), roles)
+            yield finding(outage, any(map(portmappers.is_alive, outage.failures)), dependent_locks)
         else:
             yield RULE.cannot_tell(
                 f"{named(outage.askers)} tried port 111 of {host} and sent no RPC message: it may be a port scan"
@@ -141,42 +133,12 @@ class Outage(NamedTuple):
         return any(failure.how == "hangs" and failure.wait_s >= hang_s for failure in self.failures)
 
 
-def denied_then(stalls: Calls, failures: list[PortmapperFailure]) -> Calls:
-    """Lock requests that the host denied when its own portmapper had refused its question, or did not reply."""
-    denied = stalls.where(stalls["status"] == Nlm4Stats.DENIED_NOLOCKS)
-    # By another clock, where another capture shows it.
-    own = [failure for failure in failures if failure.loopback and failure.how in ("refused", "hangs")]
-    failed = Stretches.of(("own", failure.first - SECOND, failure.until + SECOND) for failure in own)
-    times = zip(denied["time"].tolist(), denied["reply_time"].tolist(), strict=True)
-    meanwhile = (failed.meet("own", time, reply) for time, reply in times)
-    return denied.where(np.fromiter(meanwhile, dtype=np.bool_, count=len(denied)))
-
-
-class Asynchronous:
-    """Asynchronous lock requests (LOCK_MSG), whose results are calls of the server in turn."""
-
-    def __init__(self, nlm: Calls) -> None:
-        results = nlm.where(nlm["proc"] == NlmProc.LOCK_RES)
-        self.messages = Parts(nlm.where((nlm["proc"] == NlmProc.LOCK_MSG) & nlm.valid("time")), "client", "server")
-        self.results = Stretches((results["client"], results["server"]), results["time"])
-
-    def without_result(self, outage: Outage) -> list[Calls.Row]:
-        """Asynchronous requests of the host without result: the servers could not look up its port."""
-        first, last = outage.first - SECOND, outage.last
-        silent = [asker for asker in outage.askers if not self.results.meet((asker, outage.host), first, last)]
-        rows = (row for asker in silent for row in self.messages[outage.host, asker].rows())
-        return [row for row in rows if first <= row.time <= last]
-
-
-def finding(
-    outage: Outage, sending_pairs: frozenset[tuple[str, str]], waiting: list[Calls.Row], roles: Roles
-) -> Finding:
+def finding(outage: Outage, alive: bool, locks: DependentLocks) -> Finding:
+    """The finding on one portmapper; `alive`: its host sent anything to those that asked."""
     host, failures, askers = outage.host, outage.failures, outage.askers
-    alive = any(failure.how != "unanswered" or (host, failure.asker) in sending_pairs for failure in failures)
+    waiting = locks.without_result(host, askers, outage.first - SECOND, outage.last)
     own = {host} if len(outage.denied) else set()
-    # A server that looks its client up is not affected: the client is, whose lock is not granted or has no result.
-    served = {roles.client_of(host, asker) for asker in askers}
-    clients = sorted({*served, *outage.denied["client"].present(), *(row.client for row in waiting)} - own)
+    clients = {*locks.clients(host, askers), *outage.denied["client"].present(), *(row.client for row in waiting)}
     kinds = sorted({HOW[failure.how].format(transport=failure.transport.upper()) for failure in failures})
     return RULE.finding(
         certainty="certain" if alive else "likely",
@@ -188,7 +150,7 @@ def finding(
             + (f" {several(len(waiting), 'LOCK_MSG')} of {host} got no result meanwhile." if len(waiting) else "")
             + ("" if alive else f" {host} sent nothing to {named(askers)} in this capture: it may be down.")
         ),
-        clients=tuple(clients),
+        clients=tuple(sorted(clients - own)),
         count=outage.tries,
         first=outage.first,
         last=outage.last,

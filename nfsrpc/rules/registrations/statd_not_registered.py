@@ -42,9 +42,8 @@ Parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from nfsrpc.facts.basic import Roles, booting
 from nfsrpc.facts.missing_statd import Statds, Unregistered, first_and_last_answer
 from nfsrpc.facts.signs import Signs, Suspicion
 from nfsrpc.facts.stalls import Affected, longest_waits
@@ -86,8 +85,6 @@ def check(
     unregistered: tuple[Unregistered, ...],
     statds: Statds,
     lock_waits: LockWaits,
-    roles: Roles,
-    boots: Mapping[str, tuple[int, ...]],
     *,
     boot_s: float = 120.0,
     minute_s: float = 50.0,
@@ -99,39 +96,32 @@ def check(
     found = [
         certain_finding(missing, lock_waits.during(missing.host, missing.first, missing.last))
         for missing in of_servers
-        if is_missing(missing, boots, boot_s)
+        if is_missing(missing, lock_waits, boot_s)
     ]
-    left = roles.lock_servers - {finding.host for finding in found}
-    stalls = [lock_waits.stall(server, boots.get(server, ())) for server in sorted(left - statds.loopbacks)]
+    left = statds.roles.lock_servers - {finding.host for finding in found}
+    stalls = (lock_waits.stall(server) for server in sorted(left - statds.loopbacks))
+    searches = [stall for stall in stalls if stall.is_search(minute_s, longest_s, first_lock_s)]
     waiting = lock_waits.nfs(nfs_s)
-    searching = [
-        stall
-        for stall in stalls
-        if stall.is_search(minute_s, longest_s, first_lock_s) and not is_refuted(stall, waiting, statds, boots, boot_s)
-    ]
-    found += [likely_finding(stall) for stall in searching]
+    found += [likely_finding(stall) for stall in searches if not is_refuted(stall, waiting, statds, lock_waits, boot_s)]
     yield from found
     left -= {finding.host for finding in found}
     unseen = [server for server in sorted(left) if not (server in statds.loopbacks and statds.proof(server))]
-    for server in unseen:
-        yield RULE.cannot_tell(statds.unseen(server), loopback_of(server, roles.clients_of(server)))
+    yield from (RULE.cannot_tell(*statds.unseen(server)) for server in unseen)
     if not found and not unseen:
         yield from passes(of_servers, left, statds)
 
 
-def is_missing(missing: Unregistered, boots: Mapping[str, tuple[int, ...]], boot_s: float) -> bool:
+def is_missing(missing: Unregistered, lock_waits: LockWaits, boot_s: float) -> bool:
     """Whether statd stays unregistered, and not only for a moment while the host boots."""
     if missing.found is not None:
         return False
-    return len(missing.answers) > 2 or not booting(boots, missing.host, missing.first, missing.last, boot_s)
+    return len(missing.answers) > 2 or not lock_waits.has_booted(missing.host, missing.first, missing.last, boot_s)
 
 
-def is_refuted(
-    stall: Stall, nfs: Stretches, statds: Statds, boots: Mapping[str, tuple[int, ...]], boot_s: float
-) -> bool:
+def is_refuted(stall: Stall, nfs: Stretches, statds: Statds, lock_waits: LockWaits, boot_s: float) -> bool:
     """Whether something else explains the wait, or shows that statd is there."""
     server, (first, last) = stall.server, stall.span
-    rebooted = booting(boots, server, first, last, boot_s) and not stall.searched_after_boot()
+    rebooted = lock_waits.has_booted(server, first, last, boot_s) and not stall.searched_after_boot()
     return rebooted or nfs.meet(server, first - SECOND, last) or statds.last_named.get(server, first) > first
 
 

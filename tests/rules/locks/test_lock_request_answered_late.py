@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nfsrpc.rules.locks.lock_request_answered_late import HELD_BACK_S
+from nfsrpc.facts.lock_answers import HELD_BACK_S
 from tests.rules.locks.scenes import ends, frames_of, over_udp, rebooted
 from tests.rules.stage import CLIENT, OTHER, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
 
