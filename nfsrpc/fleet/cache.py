@@ -15,26 +15,45 @@ from typing import Any
 
 from nfsrpc.extras import extra
 from nfsrpc.fleet.arrow import NUMBERS, ArrowTable, packed, pyarrow, unpacked
-from nfsrpc.fleet.places import stored
+from nfsrpc.fleet.places import located, refusing, stored
 from nfsrpc.fleet.rows import NodeRows, VantageRows
+from nfsrpc.sources import SourceError
 
 MANIFEST = "node.json"
 FORMAT = 2  # of an entry; a change makes all entries anew
+# By which backups leave a cache out: https://bford.info/cachedir/
+CACHEDIR_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n"
+HTTP = ("http://", "https://")
 
 
 def key_of(name: str, files: Sequence[str]) -> str:
-    """The key of a node's rows; raises OSError for a file that is not there."""
+    """The key of a node's rows. Raises SourceError for a file that is not there, or that may change unseen."""
     parts = [str(FORMAT), version("nfsrpc"), name]
     for file in files:
-        system, path = located(stored(file))
-        parts += [file, str(system.ukey(path))]
+        parts += [file, state_of(stored(file))]
     return blake2b("\0".join(parts).encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
-def located(url: str) -> tuple[Any, str]:
-    """The file system of a URL or path, and the path there."""
-    system, path = extra("fleet", "fsspec", "a URL").core.url_to_fs(url)
-    return system, path
+def state_of(file: str) -> str:
+    """What is different when the file has changed. Raises SourceError."""
+    system, path = located(file)
+    with refusing(file, "cannot be looked up"):
+        system.invalidate_cache()  # of listings
+        if not file.startswith(HTTP):
+            return str(system.ukey(path))
+        known = system.info(path)  # for fsspec a page never changes
+    if not any(known.get(field) for field in ("ETag", "Last-Modified")):
+        raise SourceError(file, "has neither an ETag nor a time of change")
+    return str(sorted(known.items()))
+
+
+def check(cache: str) -> None:
+    """Raises SourceError where nothing can be written to a cache."""
+    extra("fleet", "pyarrow.parquet", "a cache")
+    system, folder = located(cache.rstrip("/"))
+    with refusing(cache, "cannot be written"):
+        system.makedirs(folder, exist_ok=True)
+        system.pipe_file(f"{folder}/CACHEDIR.TAG", CACHEDIR_TAG)
 
 
 def kept(cache: str, key: str) -> NodeRows | None:
@@ -42,12 +61,13 @@ def kept(cache: str, key: str) -> NodeRows | None:
     parquet = extra("fleet", "pyarrow.parquet", "a cache")
     system, folder = located(f"{cache.rstrip('/')}/{key}")
     try:
-        manifest = json.loads(system.cat_file(f"{folder}/{MANIFEST}"))
+        with refusing(cache, "cannot be read"):
+            manifest = json.loads(system.cat_file(f"{folder}/{MANIFEST}"))
         vantages = []
         for number, vantage in enumerate(manifest["vantages"]):
             tables = {}
             for name in vantage["tables"]:
-                with system.open(f"{folder}/{number}.{name}.parquet", "rb") as file:
+                with refusing(cache, "cannot be read"), system.open(f"{folder}/{number}.{name}.parquet", "rb") as file:
                     (tables[name],) = parquet.read_table(file).combine_chunks().to_batches()
             vantages.append(VantageRows(vantage["files"], packed(tables), vantage["lists"]))
         damages = {int(number): damage for number, damage in manifest["damages"].items()}
@@ -55,12 +75,17 @@ def kept(cache: str, key: str) -> NodeRows | None:
         pairs = frozenset((client, server) for client, server in manifest["pairs"])
         known = manifest["rows"], pairs, frozenset(manifest["servers"])
         return NodeRows(manifest["name"], manifest["files"], vantages, damages, skipped, *known)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (SourceError, ValueError, KeyError, TypeError):
         return None
 
 
 def keep(cache: str, key: str, node: NodeRows) -> None:
-    """Writes the rows of a node to the cache."""
+    """Writes the rows of a node to the cache. Raises SourceError."""
+    with refusing(cache, "cannot be written"):
+        write(cache, key, node)
+
+
+def write(cache: str, key: str, node: NodeRows) -> None:
     parquet, table_of = extra("fleet", "pyarrow.parquet", "a cache"), pyarrow().Table.from_batches
     system, folder = located(f"{cache.rstrip('/')}/{key}")
     system.makedirs(folder, exist_ok=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path as File
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nfsrpc.extras import extra
 from nfsrpc.sources import Capture, SourceError, find_captures
@@ -81,13 +81,7 @@ def stored(file: str) -> str:
 
 def remote(url: str) -> Iterator[tuple[str, str]]:
     """The captures at a URL: a file, a wildcard, or a folder with its subfolders."""
-    scheme = url.partition(SEPARATOR)[0]
-    try:
-        system, path = extra("fleet", "fsspec", "a URL").core.url_to_fs(url)
-    except ImportError as error:
-        raise SourceError(url, str(error), f"pip install what {scheme}:// needs") from error
-    except ValueError as error:
-        raise SourceError(url, f"is no URL that can be read: {error}") from error
+    system, path = located(url)
     with refusing(url, "cannot be listed"):
         paths = system.glob(path) if any(sign in path for sign in "*?[") else [path]
         files = [file for each in paths for file in (system.find(each) if system.isdir(each) else [each])]
@@ -98,11 +92,25 @@ def remote(url: str) -> Iterator[tuple[str, str]]:
         yield node_name(file, path), system.unstrip_protocol(file)
 
 
+def located(url: str) -> tuple[Any, str]:
+    """The file system of a URL or path, and the path there. Raises SourceError."""
+    core = extra("fleet", "fsspec", "a URL").core
+    try:
+        system, path = core.url_to_fs(url)
+    except ImportError as error:
+        raise SourceError(url, str(error), f"pip install what {url.partition(SEPARATOR)[0]}:// needs") from error
+    except Exception as error:  # of a scheme that is unknown, or of the package that looks for credentials
+        raise SourceError(url, f"is no URL that can be used: {' '.join(str(error).split())}") from error
+    return system, path
+
+
 @contextmanager
 def refusing(url: str, what: str) -> Iterator[None]:
     """Turns what the package raises that reads a URL, credentials that are missing among it, into a SourceError."""
     try:
         yield
+    except SourceError:
+        raise
     except Exception as error:
         why = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
         raise SourceError(url, f"{what}: {' '.join(why.split())}") from error
@@ -137,10 +145,22 @@ def captures_of(node: Node) -> list[Capture]:
 
 
 def remote_capture(url: str) -> InMemory:
-    def begin() -> Readable:
-        system, path = extra("fleet", "fsspec", "a URL").core.url_to_fs(url)
-        with refusing(url, "cannot be opened"):
-            file: Readable = system.open(path, "rb", block_size=BLOCK)
-        return file
+    return InMemory(url, lambda: RemoteFile(url), once=False)
 
-    return InMemory(url, begin, once=False)
+
+class RemoteFile:
+    """A file at a URL, of which each error while it is opened or read is a SourceError."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        system, path = located(url)
+        with refusing(url, "cannot be opened"):
+            self.file: Readable = system.open(path, "rb", block_size=BLOCK)
+
+    def read(self, size: int, /) -> bytes:
+        with refusing(self.url, "cannot be read"):
+            return self.file.read(size)
+
+    def close(self) -> None:
+        with suppress(SourceError), refusing(self.url, "cannot be closed"):
+            self.file.close()

@@ -9,12 +9,11 @@ for each node's rows are kept when they are made.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from nfsrpc.extras import extra
 from nfsrpc.fleet.arrow import pyarrow
-from nfsrpc.fleet.cache import keep, kept, key_of
+from nfsrpc.fleet.cache import check, keep, kept, key_of
 from nfsrpc.fleet.groups import Group, Summary, groups_of
 from nfsrpc.fleet.judging import combined, judged, trace_of
 from nfsrpc.fleet.places import Node, captures_of, nodes
@@ -47,6 +46,23 @@ class Fleet(NamedTuple):
     report: Report
     nodes: tuple[NodeAnswer, ...]
     cached: int  # nodes whose rows were not made anew
+    uncached: tuple[str, ...] = ()  # for each node whose rows were not kept, why
+
+
+class DecodedNode(NamedTuple):
+    """The rows of a node, and what the cache had to do with them."""
+
+    rows: NodeRows
+    cached: bool = False
+    uncached: str = ""  # why they were not kept
+
+
+class Short(NamedTuple):
+    """What of a decoded node passes the scheduler."""
+
+    summary: Summary
+    cached: bool = False
+    uncached: str = ""
 
 
 class Decoded(NamedTuple):
@@ -57,6 +73,7 @@ class Decoded(NamedTuple):
     rows: list[Any]  # the future of each node's rows
     summaries: list[Summary]
     cached: int
+    uncached: tuple[str, ...]
 
 
 def analyze(
@@ -77,13 +94,14 @@ def analyze(
         failed = isinstance(report, BaseException)
         reports += without(broken, group, reason(report), client, fleet, settings) if failed else [report]
     report = combined(reports)
-    return Fleet(report._replace(skipped=(*fleet.errors, *report.skipped)), tuple(answers.values()), fleet.cached)
+    report = report._replace(skipped=(*fleet.errors, *report.skipped))
+    return Fleet(report, tuple(answers.values()), fleet.cached, fleet.uncached)
 
 
 def read(traces: Sequence[str], client: Any, cache: str = "", progress: Progress | None = None) -> Trace:
     """The trace of a fleet's captures, decoded on a cluster and joined here. Raises SourceError where there is none."""
     fleet = decoded(traces, client, cache, progress)
-    found = [rows for rows, _ in client.gather(fleet.rows)]
+    found = [decoded.rows for decoded in client.gather(fleet.rows)]
     errors = [*fleet.errors, *(SourceError(*fields) for rows in found for fields in rows.skipped)]
     if not any(rows.vantages for rows in found):
         raise none_of(errors)
@@ -97,20 +115,23 @@ def decoded(traces: Sequence[str], client: Any, cache: str, progress: Progress |
     found, errors = nodes(traces)
     if not found:
         raise none_of(errors) if errors else ValueError("no capture is given")
+    if cache:
+        client.submit(check, cache, pure=False).result()
     rows = [client.submit(decode_node, node, cache, **TASK) for node in found]
     shorts = [client.submit(summary, future, **TASK) for future in rows]
     numbers = {future.key: number for number, future in enumerate(shorts)}
     for done, future in enumerate(as_completed(shorts), 1):
         if progress:
             progress(found[numbers[future.key]].name, done, len(found))
-    summaries, cached = [], 0
+    known = list[Short]()
     for number, short in enumerate(results(client, shorts)):
         if isinstance(short, BaseException):
             rows[number] = client.submit(lost, found[number], f"was not decoded: {reason(short)}", **TASK)
-            short = Summary(0, frozenset()), False
-        summaries.append(short[0])
-        cached += short[1]
-    return Decoded(found, errors, rows, summaries, cached)
+            short = Short(Summary(0, frozenset()))
+        known.append(short)
+    uncached = tuple(short.uncached for short in known if short.uncached)
+    cached = sum(short.cached for short in known)
+    return Decoded(found, errors, rows, [short.summary for short in known], cached, uncached)
 
 
 def judging(client: Any, fleet: Decoded, group: Group, settings: Any) -> Any:
@@ -130,7 +151,7 @@ def without(
             yield report
             left = ()
     out = [number for number in group.nodes if number in left or number in broken]
-    yield judged([lost(fleet.nodes[number], f"was not judged: {why}")[0] for number in out])
+    yield judged([lost(fleet.nodes[number], f"was not judged: {why}").rows for number in out])
 
 
 def results(client: Any, futures: Sequence[Any]) -> list[Any]:
@@ -149,35 +170,43 @@ def reason(error: BaseException) -> str:
 # Tasks of workers
 
 
-def decode_node(node: Node, cache: str) -> tuple[NodeRows, bool]:
-    """The rows of a node, and whether the cache had them."""
-    key = ""
-    if cache:
-        with suppress(OSError):  # of a file that is not there, which decoding will name
-            key = key_of(node.name, node.files)
-    rows = kept(cache, key) if key else None
-    if rows is not None:
-        return rows, True
+def decode_node(node: Node, cache: str) -> DecodedNode:
+    """The rows of a node: those that the cache has, else made of its captures, and kept if nothing failed meanwhile."""
+    key = key_or_none(node) if cache else None
+    if key and (rows := kept(cache, key)) is not None:
+        return DecodedNode(rows, cached=True)
     rows = rows_of(node.name, captures_of(node))
-    if key and rows.vantages:
-        keep(cache, key, rows)
-    return rows, False
+    # What could not be read may be readable the next time; and a file that grew meanwhile is another.
+    if key and rows.vantages and not rows.damages and not rows.skipped and key == key_or_none(node):
+        try:
+            keep(cache, key, rows)
+        except SourceError as error:
+            return DecodedNode(rows, uncached=str(error))
+    return DecodedNode(rows)
 
 
-def summary(decoded: tuple[NodeRows, bool]) -> tuple[Summary, bool]:
-    rows, was_kept = decoded
-    return Summary(rows.rows, rows.pairs, rows.servers), was_kept
+def key_or_none(node: Node) -> str | None:
+    """The key of a node's rows; None where a file is not there, which decoding names."""
+    try:
+        return key_of(node.name, node.files)
+    except SourceError:
+        return None
 
 
-def lost(node: Node, why: str) -> tuple[NodeRows, bool]:
-    return NodeRows(node.name, [], [], {}, [(node.name, why, "")]), False
+def summary(decoded: DecodedNode) -> Short:
+    rows, cached, uncached = decoded
+    return Short(Summary(rows.rows, rows.pairs, rows.servers), cached, uncached)
 
 
-def judge(settings: Any, servers: frozenset[str] | None, *decoded: tuple[NodeRows, bool]) -> Report:
-    return judged([rows for rows, _ in decoded], settings, servers)
+def lost(node: Node, why: str) -> DecodedNode:
+    return DecodedNode(NodeRows(node.name, [], [], {}, [(node.name, why, "")]))
 
 
-def by_itself(settings: Any, decoded: tuple[NodeRows, bool]) -> NodeAnswer:
-    rows, _ = decoded
+def judge(settings: Any, servers: frozenset[str] | None, *decoded: DecodedNode) -> Report:
+    return judged([node.rows for node in decoded], settings, servers)
+
+
+def by_itself(settings: Any, decoded: DecodedNode) -> NodeAnswer:
+    rows = decoded.rows
     verdict = judged([rows], settings).diagnosis.verdict
     return NodeAnswer(rows.name, len(rows.files), verdict.state, verdict.summary)

@@ -26,6 +26,9 @@ def lines(fleet: Fleet, width: int = 80) -> Iterator[str]:
     yield from labelled("Nodes", counted(fleet), width)
     if clocks := unaligned(fleet):
         yield from labelled("Clocks", clocks, width)
+    if fleet.uncached:
+        nodes = several(len(fleet.uncached), "node")
+        yield from labelled("Cache", f"the rows of {nodes} were not kept: {fleet.uncached[0]}", width)
     unknown = [node for node in fleet.nodes if node.state == "cannot-tell"]
     for node in unknown[:NODES]:
         yield from labelled("", f"{node.name}: {node.summary}", width)

@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
+from threading import Lock
 from typing import Any, TypeAlias
 
 from nfsrpc.sources.archive import Member
@@ -79,12 +80,10 @@ def _of_file(file: Any) -> InMemory:
     if isinstance(file, io.TextIOBase):
         raise TypeError(f"{_name(file)} is open as text: open it with mode 'rb'")
     seeks = getattr(file, "seekable", lambda: False)()
-    start = file.tell() if seeks else 0
+    start, seeking = (file.tell() if seeks else 0), Lock()
 
     def begin() -> Readable:
-        if seeks:
-            file.seek(start)
-        return _File(file)
+        return _SeekingFile(file, start, seeking) if seeks else _File(file)
 
     return InMemory(_name(file), begin, not seeks)
 
@@ -124,6 +123,24 @@ class _File:
 
     def close(self) -> None:
         pass
+
+
+class _SeekingFile(_File):
+    """An open file that is read from a place of its own.
+
+    What decompresses it ahead in a thread may still read when it is begun again.
+    """
+
+    def __init__(self, file: Any, start: int, seeking: Lock) -> None:
+        super().__init__(file)
+        self._position, self._seeking = start, seeking
+
+    def read(self, size: int, /) -> bytes:
+        with self._seeking:
+            self._file.seek(self._position)
+            chunk = super().read(size)
+            self._position += len(chunk)
+            return chunk
 
 
 class _Chunks:

@@ -118,3 +118,11 @@ def test_nothing_in_it() -> None:
     (capture,) = captures([b""])
     with pytest.raises(SourceError, match="bytes: is empty"):
         open_capture(capture)
+
+
+def test_a_file_that_is_begun_again_is_not_moved_by_what_still_reads_it() -> None:
+    """As a thread does that decompresses ahead, when only the first frame was asked for."""
+    (capture,) = captures([io.BytesIO(DATA)])
+    with open_capture(capture, chunk_size=64) as source, open_capture(capture, chunk_size=64) as again:
+        pairs = list(zip(source, again, strict=True))
+    assert b"".join(mine for mine, _ in pairs) == b"".join(other for _, other in pairs) == DATA
