@@ -24,6 +24,32 @@ STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle", "
 PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses", "counted_locks", "left_out"), ("client", "server")
 NUMBERS = "address_numbers"  # of a batch with numbers of its own
 
+# Batches with fewer rows than this stay as they are; some 200 bytes each, 6 MB. What was kept stays while it is more
+# than what has come since, so that all rows together are looked at a few times only.
+MANY = 1 << 15
+
+
+def is_due(batches: list[Batch]) -> bool:
+    """Whether so many batches have come that they are thinned."""
+    previous, fresh = parted(batches)
+    return size(fresh) >= max(MANY, size(previous) - flows_of(previous))
+
+
+def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
+    """The batch that was thinned before, if any, and those that came since."""
+    thinned_before = int("counted_owners" in batches[0])
+    return batches[:thinned_before], batches[thinned_before:]
+
+
+def size(batches: list[Batch]) -> int:
+    """The number of rows that may leave."""
+    names = ("exchanges", "exchange"), ("tallies", "first")
+    return sum(len(batch[table][name]) for batch in batches for table, name in names) + flows_of(batches)
+
+
+def flows_of(batches: list[Batch]) -> int:
+    return sum(len(batch["flows"]["flow"]) for batch in batches)
+
 
 class AddressNumbers(NamedTuple):
     """The decoder's numbers of addresses that it may use again, sorted, and those of the batch."""

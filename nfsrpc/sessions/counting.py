@@ -13,13 +13,19 @@ from nfsrpc.reading import Batch, Counting
 def thinned(
     batches: list[Batch], in_reach: dict[str, Any], alone_until: int, kinds: Mapping[str, Mapping[str, str]]
 ) -> list[Batch]:
+    """The batches as one that is thinned, where they are many, or the end of what was thinned before."""
+    from nfsrpc.sessions.batches import parted
+
+    ends = bool(parted(batches)[0]) and not len(in_reach["time"])
+    if not is_due(batches) and not ends:
+        return batches
     from nfsrpc.sessions.thinning import thinned
 
     return thinned(batches, in_reach, alone_until, kinds)
 
 
 def is_due(batches: list[Batch]) -> bool:
-    from nfsrpc.sessions.thinning import is_due
+    from nfsrpc.sessions.batches import is_due
 
     return is_due(batches)
 

@@ -17,7 +17,7 @@ from nfsrpc.columns import NAT, NULLS, Among, Array, Coded, Masked, distinct, is
 from nfsrpc.decode import Columns, MessageFields, nothing_left
 from nfsrpc.reading import Batch
 from nfsrpc.sessions import writes
-from nfsrpc.sessions.batches import NUMBERS, Kinds, as_one, compact, together
+from nfsrpc.sessions.batches import NUMBERS, Kinds, as_one, compact, parted, together
 from nfsrpc.sessions.crowding import MAX_FLOWS, MAX_LISTED, MAX_NAMES, STAY, crowd, crowd_of_flows, oldest
 from nfsrpc.sessions.exchanges import COUNTED, Chosen
 from nfsrpc.sessions.naming import PROTOCOLS, events, news
@@ -35,9 +35,6 @@ from nfsrpc.sessions.tallies import (
 )
 from nfsrpc.tables import CALLS, Calls
 
-# Batches with fewer rows than this stay as they are; some 200 bytes each, 6 MB. What was kept stays while it is more
-# than what has come since, so that all rows together are looked at a few times only.
-MANY = 1 << 15
 # Hashes of owners whose sessions have left, 8 MB, and as many of earlier ones. Who unlocks again after more seems
 # to have held the lock since before the capture.
 MAX_OWNERS = 1 << 20
@@ -51,17 +48,14 @@ MAX_ACCESSES = 1 << 16
 
 
 def thinned(batches: list[Batch], in_reach: Columns, alone_until: int, kinds: Kinds) -> list[Batch]:
-    """The batches of one decoder, as one that is thinned where they are many; the first may have been thinned before.
+    """The batches of one decoder, as one that is thinned; the first may have been thinned before.
 
-    Where they are thinned, the list is empty then, so that their columns are freed as soon as they are copied.
+    The list is empty then, so that their columns are freed as soon as they are copied.
 
     `in_reach`: exchanges that the decoder has yet. `alone_until`: before this time no other vantage shows anything.
     `kinds`: of the columns of messages.
     """
     previous, fresh = parted(batches)
-    last = bool(previous) and not len(in_reach["time"])
-    if not is_due(batches) and not last:
-        return batches
     fresh = [nothing_left() | batch for batch in fresh]
     batches.clear()
     batch = as_one(previous, fresh, kinds)
@@ -89,18 +83,6 @@ def thin_exchanges(batch: Batch, in_reach: Columns, alone_until: int) -> None:
     if len(batch["exchanges"]["time"]) > min(MAX_LISTED, MAX_NAMES):
         sieve = sieve if sieve.describes(batch) else Sieve(batch, in_reach, alone_until)
         make_room(batch, sieve)
-
-
-def is_due(batches: list[Batch]) -> bool:
-    """Whether so many batches have come that they are thinned."""
-    previous, fresh = parted(batches)
-    return size(fresh) >= max(MANY, size(previous) - flows_of(previous))
-
-
-def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
-    """The batch that was thinned before, if any, and those that came since."""
-    thinned_before = int("counted_owners" in batches[0])
-    return batches[:thinned_before], batches[thinned_before:]
 
 
 def let_go_of_locks(batch: Batch, found: Settled) -> None:
@@ -177,16 +159,6 @@ def drop(batch: Batch, gone: Array) -> None:
     batch["exchanges"] = without(batch["exchanges"], leaving)
     batch["copies"] = without(batch["copies"], leaving)
     batch["decoded"] = {table: without(columns, leaving) for table, columns in batch["decoded"].items()}
-
-
-def size(batches: list[Batch]) -> int:
-    """The number of rows that may leave."""
-    names = ("exchanges", "exchange"), ("tallies", "first")
-    return sum(len(batch[table][name]) for batch in batches for table, name in names) + flows_of(batches)
-
-
-def flows_of(batches: list[Batch]) -> int:
-    return sum(len(batch["flows"]["flow"]) for batch in batches)
 
 
 def make_room_for_sums(batch: Batch) -> None:

@@ -12,7 +12,7 @@ from nfsrpc import reading
 from nfsrpc.columns import Table
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.sessions import COUNTING, WANTED, Sessions, thinning
+from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches
 from nfsrpc.sources import open_source
 from tests.rules.expected import Case
 from tests.rules.lock_traffic import Traffic
@@ -68,7 +68,7 @@ def test_nothing_is_lost_of_the_bench(lock_rich: bool, tmp_path: Path, monkeypat
 def let_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "DRAIN_ROWS", 1)
     monkeypatch.setattr(reading, "MAX_ADDRESSES", 0)
-    monkeypatch.setattr(thinning, "MANY", 0)
+    monkeypatch.setattr(batches, "MANY", 0)
 
 
 def check_pieces(data: bytes) -> None:

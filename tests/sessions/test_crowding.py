@@ -29,7 +29,7 @@ from benchmarks.attacks import (
 from nfsrpc.columns import isin
 from nfsrpc.decode import Decoded, decode
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.sessions import COUNTING, WANTED, Sessions, crowding, tallies, thinning
+from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, crowding, tallies, thinning
 from nfsrpc.sessions.exchanges import NO_NUMBER
 
 ROOM = 40
@@ -37,7 +37,7 @@ ROOM = 40
 
 @pytest.fixture(autouse=True)
 def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thinning, "MANY", 0)
+    monkeypatch.setattr(batches, "MANY", 0)
     for name in ("MAX_PARTIES", "MAX_ACCESSES"):
         monkeypatch.setattr(thinning, name, ROOM)
     for module in (crowding, thinning):

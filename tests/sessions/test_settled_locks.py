@@ -33,7 +33,7 @@ from benchmarks.attacks import (
 )
 from nfsrpc.decode import Decoded, decode
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.sessions import COUNTING, WANTED, Sessions, settled_locks, thinning
+from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, settled_locks, thinning
 from nfsrpc.sessions.settled_locks import few
 
 MIDDLE = 5
@@ -42,7 +42,7 @@ GRANT = opaque(b"ck") + struct.pack(">I", 0)
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thinning, "MANY", 0)
+    monkeypatch.setattr(batches, "MANY", 0)
     monkeypatch.setattr(settled_locks, "MAX_LATEST", 0)  # else the latest of each file stay
 
 
