@@ -44,8 +44,15 @@ FILTERED = 6  # more clients than this are not named in a capture filter
 ALL_BUT_SSH = Filter("not port 22")
 
 
-def registered(host: str, prog: int) -> Command:
-    """The command that queries a host's portmapper for a program."""
+def registered(host: str, prog: int, netid: str | None = None) -> Command:
+    """The command that queries a host's portmapper for a program, for one transport where one is named."""
+    if netid in ("tcp", "udp"):
+        return command(
+            "rpcinfo -p {host} | grep {prog} | grep {netid} || nfsrpc probe {host}",
+            host=bare(host),
+            prog=prog,
+            netid=netid,
+        )
     return command("rpcinfo -p {host} | grep {prog} || nfsrpc probe {host}", host=bare(host), prog=prog)
 
 
@@ -54,8 +61,10 @@ def lock_services(host: str) -> Command:
     return command("rpcinfo -p {host} | grep -e nlockmgr -e status", host=bare(host))
 
 
-def answers(host: str, prog: int, on: str = "") -> Command:
-    """The command that calls a program's NULL procedure."""
+def answers(host: str, prog: int, on: str = "", netid: str | None = None) -> Command:
+    """The command that calls a program's NULL procedure, over UDP where that is the transport in question."""
+    if netid == "udp":
+        return command("rpcinfo -u {host} {prog}", on="{caller}", host=bare(host), prog=prog, caller=on)
     return command("rpcinfo -t {host} {prog}", on="{caller}", host=bare(host), prog=prog, caller=on)
 
 

@@ -24,6 +24,15 @@ def only_over(netids: Iterable[str | None]) -> str:
     return "" if USUAL in used or not used else named(WORDS.get(netid, "another transport") for netid in used)
 
 
+def in_question(over: str) -> str | None:
+    """The transport (netid) for which a service is missing, where it was asked for over UDP only.
+
+    >>> in_question("UDP"), in_question("")
+    ('udp', None)
+    """
+    return "udp" if over.startswith("UDP") else None
+
+
 def scope(over: str) -> str:
     """The end of a title after "registered": the transports, where the usual one was not looked up."""
     return f" for {over}" if over else ""

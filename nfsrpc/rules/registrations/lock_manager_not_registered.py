@@ -40,7 +40,7 @@ from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
-from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
+from nfsrpc.rules.registrations.asked_over import caveat, in_question, only_over, scope
 from nfsrpc.tables import Registrations
 from nfsrpc.wording import SECOND, duration, named, times
 
@@ -102,6 +102,7 @@ def finding(host: str, rows: list[Registrations.Row]) -> Finding:
     clients = tuple(sorted({row.asker for row in rows}))
     wait = (last.time - first.time) / SECOND
     over = only_over(row.netid for row in rows)
+    netid = in_question(over)
     return RULE.finding(
         certainty="likely" if over else "certain",
         host=host,
@@ -121,7 +122,7 @@ def finding(host: str, rows: list[Registrations.Row]) -> Finding:
             Evidence.of(last.reply_capture, last.reply_frame, f"not registered, the {len(rows)}th such answer"),
         ),
         remedy=tuple(remedy(over)),
-        verify=(registered(host, Prog.NLM), answers(host, Prog.NLM), try_lock(host)),
+        verify=(registered(host, Prog.NLM, netid), answers(host, Prog.NLM, netid=netid), try_lock(host)),
         wait_s=wait,
     )
 

@@ -38,11 +38,11 @@ from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.attempts import SERVICES
 from nfsrpc.facts.basic import Span, booting
 from nfsrpc.facts.portmappers import answers_about, without_probes
-from nfsrpc.findings.advice import bare
+from nfsrpc.findings.advice import answers, bare, registered
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import NULL, Prog
-from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
+from nfsrpc.rules.registrations.asked_over import caveat, in_question, only_over, scope
 from nfsrpc.sessions.grouping import Parts, group, keys_of
 from nfsrpc.tables import Calls, Registrations, Tallies
 from nfsrpc.wording import SECOND, named, several
@@ -133,11 +133,17 @@ def finding(host: str, rows: Registrations) -> Finding:
             Evidence.of(last.reply_capture, last.reply_frame, f"{last.prog} over {last.netid}: not registered"),
         ),
         remedy=tuple(remedy(prog, over)),
-        verify=(
-            command("rpcinfo -p {host} | grep -e nfs -e mountd", host=bare(host)),
-            command("showmount -e {host}", host=bare(host)),
-        ),
+        verify=tuple(verify(host, prog, in_question(over))),
     )
+
+
+def verify(host: str, prog: int, netid: str | None) -> Iterator[Command]:
+    if netid:
+        yield registered(host, prog, netid)
+        yield answers(host, prog, netid=netid)
+    else:
+        yield command("rpcinfo -p {host} | grep -e nfs -e mountd", host=bare(host))
+        yield command("showmount -e {host}", host=bare(host))
 
 
 def remedy(prog: int, over: str) -> Iterator[Command]:

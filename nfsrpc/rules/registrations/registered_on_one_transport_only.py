@@ -124,5 +124,5 @@ def finding(certainty: Certainty, row: Registrations.Row, instead: Registrations
             command("grep -e tcp -e udp /etc/nfs.conf /etc/netconfig"),
             remark("Let {service} register {netid} as well, and start it again.", service=service, netid=row.netid),
         ),
-        verify=(registered(row.host, prog),),
+        verify=(registered(row.host, prog, row.netid),),
     )

@@ -53,7 +53,7 @@ from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats, Prog
 from nfsrpc.rules import DENIED
-from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
+from nfsrpc.rules.registrations.asked_over import caveat, in_question, only_over, scope
 from nfsrpc.rules.registrations.death import death, death_proof
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.wording import SECOND, clock_time, duration, named, several, times
@@ -156,7 +156,7 @@ def certain_finding(missing: Unregistered, victims: Affected) -> Finding:
         last=last,
         evidence=(*death_proof(missing), *first_and_last_answer(rows), *longest_waits(victims.rows)),
         remedy=(*START_STATD, ELSEWHERE, *unmonitored(victims)),
-        verify=(registered(host, Prog.NSM), *((try_lock(host),) if on_server else ())),
+        verify=(registered(host, Prog.NSM, in_question(over)), *((try_lock(host),) if on_server else ())),
         wait_s=victims.wait_s,
     )
 

@@ -36,7 +36,7 @@ from nfsrpc.findings.advice import START_STATD, answers, bare, loopback_of, regi
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
-from nfsrpc.rules.registrations.asked_over import caveat, only_over, scope
+from nfsrpc.rules.registrations.asked_over import caveat, in_question, only_over, scope
 from nfsrpc.rules.registrations.death import death, death_proof
 from nfsrpc.wording import SECOND, clock_time, named, times
 
@@ -81,6 +81,7 @@ def finding(missing: Unregistered) -> Finding:
     rows = list(missing.answers.rows())
     host = bare(missing.host)
     over = only_over(row.netid for row in rows if row.source != "DUMP")
+    netid = in_question(over)
     first = missing.died.first if missing.died else rows[0].time
     return RULE.finding(
         certainty="certain" if missing.sure and missing.repeated and not over else "likely",
@@ -96,7 +97,7 @@ def finding(missing: Unregistered) -> Finding:
         last=rows[-1].time,
         evidence=(*death_proof(missing), *first_and_last_answer(rows)),
         remedy=(*START_STATD, REMOUNT),
-        verify=(registered(host, Prog.NSM), answers(host, Prog.NSM)),
+        verify=(registered(host, Prog.NSM, netid), answers(host, Prog.NSM, netid=netid)),
         # Another host that asks does not wait for a lock.
         wait_s=(missing.last - missing.first) / SECOND or None if missing.asked_itself else None,
     )

@@ -95,7 +95,15 @@ def finding(rows: Calls, unprivileged: bool) -> Finding:
             *((INSECURE,) if unprivileged else ()),
             command("exportfs -ra", on="{server}", note="after a change of /etc/exports", server=bare(server)),
         ),
-        verify=(command("showmount -e {server}", on="{client}", server=bare(server), client=bare(clients[0])),),
+        verify=(
+            command(
+                "mount -t nfs -o vers=3 {server}:/export /mnt && umount /mnt",
+                on="{client}",
+                note="/export: what was refused; showmount -e does not show whether MNT is allowed",
+                server=bare(server),
+                client=bare(clients[0]),
+            ),
+        ),
     )
 
 
