@@ -20,8 +20,9 @@ from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.settled_locks import Sieve
 
-# Exchanges listed while others are counted: with the tables made of them, a kilobyte each.
-MAX_LISTED = 3 << 14
+# Exchanges listed while others are counted: with the tables made of them a kilobyte each, and where each is of another
+# host and has a finding of its own, ten.
+MAX_LISTED = 1 << 14
 # Of exchanges that show names of files, as many.
 MAX_NAMES = 1 << 16
 # Of flows: 300 bytes each, and with the tables made of them a kilobyte. Those of listed exchanges stay besides.
