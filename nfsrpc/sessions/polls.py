@@ -3,7 +3,7 @@
 A monitoring system asks what is registered (RFC 1833: GETPORT, GETADDR, DUMP) and calls NULL of services; a load
 balancer pings. Of questions of one host that are equal, with equal answers, less than CLOSE apart, these stay: the
 first two and the last, the first of every five minutes, the last before and the first after anything that is no such question,
-and whatever came lately. So what rules ask of them stays as it is: since when and until when a port was named, what
+and what came within the last minute. So what rules ask of them stays as it is: since when and until when a port was named, what
 was answered next to a fault, and whether a host asks as seldom as a monitoring system does (facts/portmappers.py).
 
 An answer that something is not registered is none of these, nor is a list with a lock manager and without statd: each
@@ -78,7 +78,8 @@ def repeated(batch: Batch, in_reach: Columns, until: int) -> Array:
     time = exchanges["time"][rows]
     groups, _ = group(*(exchanges[name][rows] for name in (*WHO, *WHAT)), *arguments(exchanges, rows, messages))
     moments = few(around(np.concatenate([*odd_moments(batch, rows, in_reach)])))
-    kept = at_change(groups, np.searchsorted(moments, time)) | (time >= min(frontier(in_reach), until) - MINUTE)
+    until = min(frontier(in_reach), until, int(exchanges["time"].max()))
+    kept = at_change(groups, np.searchsorted(moments, time)) | (time >= until - MINUTE)
     order = in_order(groups)
     again = np.zeros(len(rows), dtype=np.bool_)  # as the one before
     again[1:] = groups[order][1:] == groups[order][:-1]

@@ -73,14 +73,14 @@ class Control:
         port = 0 if prog in self.lost else port
         self.writer.getport(self.ends(client, 111, server), prog, vers, port, protocol)
 
-    def dump(self) -> None:
+    def dump(self, client: str = MONITOR, server: str = SERVER) -> None:
         entries = [
             struct.pack(">IIIII", 1, prog, vers, protocol, port)
             for prog, (vers, port) in SERVICES.items()
             if prog not in self.lost
             for protocol in (TCP, UDP)
         ]
-        self.writer.asked(self.ends(MONITOR, 111), PORTMAP, 2, 4, b"", b"".join(entries) + struct.pack(">I", 0))
+        self.writer.asked(self.ends(client, 111, server), PORTMAP, 2, 4, b"", b"".join(entries) + struct.pack(">I", 0))
 
     def lock(self, status: int | None, proc: int = LOCK, after: float = 0.0) -> None:
         owner = Owner(self.random.randrange(3), self.svid)

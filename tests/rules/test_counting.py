@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import traffic
-from benchmarks.attacks import ATTACKS, Writer
+from benchmarks.attacks import ATTACKS, NFS, NLM, NSM, SERVER, TCP, UDP, Ends, Writer
 from nfsrpc import reading
 from nfsrpc.columns import Table
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches
 from nfsrpc.sources import open_source
+from tests.rules.control_traffic import MONITOR, SERVICES, Control
 from tests.rules.expected import Case
 from tests.rules.lock_traffic import Traffic
 from tests.rules.test_captures import parametrized
@@ -55,6 +56,95 @@ def test_nothing_is_lost_of_lock_traffic(seed: int, monkeypatch: pytest.MonkeyPa
 def test_nothing_is_lost_of_more_lock_traffic_than_is_in_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     let_go_at_once(monkeypatch)
     check_pieces(Traffic(seed=1, oddity=0.002).capture(4000))
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_nothing_is_lost_of_control_traffic(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go_at_once(monkeypatch)
+    files = [pieces(Control(seed, (0, 0.01, 0.03, 0.1)[seed % 4], (1, 5, 12, 28)[seed // 4]).capture(100))]
+    counted, listed = Sessions(decode(files, WANTED, counting=COUNTING)), Sessions(decode(files, WANTED))
+    assert diagnose(counted) == diagnose(listed)
+    for name in TABLES:
+        if name not in ("monitors", "registrations"):
+            assert columns(counted[name]) == columns(listed[name]), name
+
+
+def listed_polls(
+    monkeypatch: pytest.MonkeyPatch,
+    pauses: list[float],
+    prog: int = NFS,
+    protocol: int = TCP,
+    port: int = 2049,
+    end: float = 61,
+) -> int:
+    """How many of the questions of a monitoring system, with these pauses after them, are listed."""
+    let_go_at_once(monkeypatch)
+    writer = Writer()
+    for pause in pauses:
+        writer.getport(Ends(MONITOR, 700, SERVER, 111), prog, 3, port, protocol)
+        writer.wait(pause)
+    writer.end(end)
+    calls = Sessions(decode([pieces(writer.capture())], WANTED, counting=COUNTING))["calls"]
+    return int((calls["proc"] == 3).sum())
+
+
+def test_equal_questions_close_to_each_other_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert listed_polls(monkeypatch, [9.9] * 60) < 30
+    assert listed_polls(monkeypatch, [10.1] * 60) == 60
+
+
+def test_what_came_within_the_last_minute_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert listed_polls(monkeypatch, [0.01] * 60, end=59) == 60
+    assert listed_polls(monkeypatch, [0.01] * 60, end=61) == 3
+
+
+@pytest.mark.parametrize(
+    ("prog", "protocol", "port", "stay"),
+    [(NSM, TCP, 662, False), (NSM, UDP, 662, True), (NLM, UDP, 32803, False), (NFS, TCP, 0, True)],
+)
+def test_questions_that_count_stay(
+    prog: int, protocol: int, port: int, stay: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (listed_polls(monkeypatch, [1] * 200, prog, protocol, port) == 200) == stay
+
+
+@pytest.mark.parametrize(
+    ("client", "programs", "step", "stay"),
+    [
+        (MONITOR, [*SERVICES], 1, False),
+        (MONITOR, [NFS], 1, False),
+        (MONITOR, [NFS, NLM], 1, True),  # a lock manager without statd
+        (MONITOR, [], 1, True),
+        (MONITOR, [*SERVICES], 0, True),  # one xid for all
+        ("127.0.0.1", [*SERVICES], 1, True),
+    ],
+)
+def test_lists_that_count_stay(
+    client: str, programs: list[int], step: int, stay: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go_at_once(monkeypatch)
+    control = Control(0, 0, 1)
+    control.lost = SERVICES.keys() - programs
+    for _ in range(200):
+        control.dump(client, "127.0.0.1" if client == "127.0.0.1" else SERVER)
+        control.writer.xid += step - 1
+        control.writer.wait(1)
+    control.writer.end()
+    calls = Sessions(decode([pieces(control.writer.capture())], WANTED, counting=COUNTING))["calls"]
+    assert (int((calls["proc"] == 4).sum()) == 200) == stay
+
+
+@pytest.mark.parametrize("change", [0, 100])
+def test_an_answer_that_differs_stays_with_its_neighbours(change: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go_at_once(monkeypatch)
+    writer = Writer()
+    for poll in range(200):
+        writer.getport(Ends(MONITOR, 700, SERVER, 111), NFS, 3, 2050 if poll == change else 2049)
+        writer.wait(1)
+    writer.end()
+    registrations = Sessions(decode([pieces(writer.capture())], WANTED, counting=COUNTING))["registrations"]
+    assert registrations["port"].tolist().count(2050) == 1
+    assert len(registrations) < 150
 
 
 @pytest.mark.parametrize("lock_rich", [False, True])
