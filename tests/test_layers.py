@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,12 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     while free := {module for module, needed in left.items() if not needed & set(left)}:
         left = {module: needed for module, needed in left.items() if module not in free}
     assert not left, "these stand in a circle, or import what does"
+
+
+def test_no_two_classes_have_one_name() -> None:
+    trees = [ast.parse(file.read_text()) for file in FILES if file.suffix == ".py"]
+    names = Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def executed_texts(tree: ast.AST) -> Iterator[str]:

@@ -65,7 +65,7 @@ class Short(NamedTuple):
     uncached: str = ""
 
 
-class Decoded(NamedTuple):
+class DecodedFleet(NamedTuple):
     """A fleet whose nodes are decoded."""
 
     nodes: list[Node]
@@ -108,7 +108,7 @@ def read(traces: Sequence[str], client: Any, cache: str = "", progress: Progress
     return trace_of([*found, NodeRows("", [], [], {}, list(map(described, fleet.errors)))])
 
 
-def decoded(traces: Sequence[str], client: Any, cache: str, progress: Progress | None) -> Decoded:
+def decoded(traces: Sequence[str], client: Any, cache: str, progress: Progress | None) -> DecodedFleet:
     """The fleet with the rows of each node on the worker that decoded it."""
     as_completed = extra("fleet", "distributed", "a fleet").as_completed
     pyarrow()
@@ -131,17 +131,17 @@ def decoded(traces: Sequence[str], client: Any, cache: str, progress: Progress |
         known.append(short)
     uncached = tuple(short.uncached for short in known if short.uncached)
     cached = sum(short.cached for short in known)
-    return Decoded(found, errors, rows, [short.summary for short in known], cached, uncached)
+    return DecodedFleet(found, errors, rows, [short.summary for short in known], cached, uncached)
 
 
-def judging(client: Any, fleet: Decoded, group: Group, settings: Any) -> Any:
+def judging(client: Any, fleet: DecodedFleet, group: Group, settings: Any) -> Any:
     """The future of the report on a group."""
     rows = [fleet.rows[number] for number in group.nodes]
     return client.submit(judge, settings, group.servers, *rows, priority=SOON, **TASK)
 
 
 def without(
-    broken: Collection[int], group: Group, why: str, client: Any, fleet: Decoded, settings: Any
+    broken: Collection[int], group: Group, why: str, client: Any, fleet: DecodedFleet, settings: Any
 ) -> Iterator[Report]:
     """The reports on a group that cannot be judged: that on its other nodes, and one that names what is left out."""
     left = tuple(number for number in group.nodes if number not in broken)

@@ -18,11 +18,11 @@ ANY_INTERFACE = {113, 276}  # tcpdump -i any: loopback is in it
 
 def captures(hosts: HostsByAddress, clocks: Clocks) -> Table:
     """One row per file; `clocks` are those of the vantages."""
-    rows = Rows(hosts, clocks)
+    rows = CaptureRows(hosts, clocks)
     return Table.of(CAPTURES, map(rows.row, range(len(hosts.decoded.files))))
 
 
-class Rows:
+class CaptureRows:
     def __init__(self, hosts: HostsByAddress, clocks: Clocks) -> None:
         self.hosts, self.decoded, self.clocks = hosts, hosts.decoded, clocks
         self.compared = np.bincount(clocks.reference, minlength=len(clocks.reference)) > 1

@@ -52,9 +52,10 @@ def steps(decoded: Decoded, calls: Calls) -> Iterator[Step]:
 
 def suspects(calls: Calls) -> list[int]:
     """The files that may have a step of the clock, which are few."""
-    time, latency = calls["time"], calls["latency_s"]
+    time, answer = calls["time"], calls["reply_time"]
     with np.errstate(invalid="ignore"):
-        odd = (latency * SECOND < -LEAST_BACK) | (latency * SECOND >= LEAST_FORWARD)
+        odd = calls["latency_s"] * SECOND >= LEAST_FORWARD
+    odd |= (time != NAT) & (answer != NAT) & (time - answer > LEAST_BACK)
     odd[1:] |= time[:-1] - time[1:] > LEAST_BACK
     files: list[int] = distinct(calls["capture"][odd]).tolist()
     return files

@@ -101,12 +101,12 @@ class Sieve:
         return plain
 
     @cached_property
-    def steps(self) -> Steps:
-        return Steps.of(self)
+    def steps(self) -> LockSteps:
+        return LockSteps.of(self)
 
     @cached_property
-    def stretches(self) -> Stretches:
-        return Stretches(self.steps, self.is_known)
+    def stretches(self) -> LockStretches:
+        return LockStretches(self.steps, self.is_known)
 
     @cached_property
     def settled(self) -> Settled:
@@ -128,7 +128,7 @@ class Sieve:
             exchange[stretches.unlocked_again],
         )
 
-    def is_known(self, steps: Steps, rows: Array) -> Mask:
+    def is_known(self, steps: LockSteps, rows: Array) -> Mask:
         """Which of these steps are of an owner that had a session of that range which has left."""
         owners = self.hashes(steps, rows)
         mask = np.zeros(len(rows), dtype=np.bool_)
@@ -137,7 +137,7 @@ class Sieve:
                 mask |= known[np.minimum(np.searchsorted(known, owners), len(known) - 1)] == owners
         return mask
 
-    def hashes(self, steps: Steps, rows: Array) -> Array:
+    def hashes(self, steps: LockSteps, rows: Array) -> Array:
         """A hash of the owner and the range of each of these steps, that stays the same for all batches."""
         names = {"fh": self.strings, "oh": self.strings, "locker": self.addresses}
         result = np.zeros(len(rows), dtype=np.uint64)
@@ -183,8 +183,8 @@ class Sieve:
         found |= nsm & ~isin(raw["proc"], (0, NsmProc.SM_STAT, NsmProc.SM_MON, NsmProc.SM_UNMON))
         return found
 
-    def next_to_late(self, steps: Steps) -> Mask:
-        """Steps of two hosts that are the last before, or the first after, something late or failed."""
+    def next_to_late(self, steps: LockSteps) -> Mask:
+        """LockSteps of two hosts that are the last before, or the first after, something late or failed."""
         odd = np.flatnonzero(self.late & (self.raw["time"] != NAT))
         time, reply = self.raw["time"][odd], self.raw["reply_time"][odd]
         replied = reply[reply != NAT]
@@ -192,20 +192,20 @@ class Sieve:
         pairs, _ = group(steps.raw["client"], steps.raw["server"])
         return at_change(pairs, np.searchsorted(moments, steps.raw["time"]))
 
-    def ends_of(self, steps: Steps) -> Mask:
-        """Steps that are the first or the last of their connection, or of a name of their client."""
+    def ends_of(self, steps: LockSteps) -> Mask:
+        """LockSteps that are the first or the last of their connection, or of a name of their client."""
         raw = steps.raw
         name, _ = group(raw["client"], raw["server"], raw["vers"], steps.caller_name)
         return ends(group(raw["flow"])[0]) | ends(name)
 
-    def spans_restart(self, stretches: Stretches) -> Mask:
+    def spans_restart(self, stretches: LockStretches) -> Mask:
         times = np.sort(self.raw["time"][self.restarts])
         before = np.searchsorted(times, np.maximum(stretches.begin, NAT + MOMENT) - MOMENT)
         after = np.searchsorted(times, np.minimum(stretches.end, NEVER - MOMENT) + MOMENT)
         spans: Mask = before != after
         return spans
 
-    def is_written(self, stretches: Stretches, rows: Array) -> Mask:
+    def is_written(self, stretches: LockStretches, rows: Array) -> Mask:
         """Which of these stretches have a host writing to their file that never asks for a lock on it."""
         if not len(rows):
             return np.zeros(0, dtype=np.bool_)
@@ -257,7 +257,7 @@ def frontier(in_reach: Columns) -> int:
 
 
 @dataclass
-class Steps:
+class LockSteps:
     """Exchanges about a range of a file, sorted by time."""
 
     raw: Columns
@@ -277,7 +277,7 @@ class Steps:
         return len(self.locker)
 
     @classmethod
-    def of(cls, sieve: Sieve) -> Steps:
+    def of(cls, sieve: Sieve) -> LockSteps:
         rows = np.flatnonzero((sieve.raw["prog"] == Prog.NLM) & isin(sieve.raw["proc"], STEPS))
         rows = rows[in_order(sieve.raw["time"][rows])]
         fields, valid = arguments(sieve.messages, sieve.raw["vers"][rows], sieve.raw["exchange"][rows])
@@ -347,10 +347,10 @@ def with_overlaps(fh: Array, start: Array, end: Array) -> Mask:
     return isin(fh, distinct(fh[1:][overlap]))
 
 
-class Stretches:
-    """Steps of one owner on one range, from where nothing was under way until nothing is: rows sorted by begin."""
+class LockStretches:
+    """LockSteps of one owner on one range, from where nothing was under way until nothing is: rows sorted by begin."""
 
-    def __init__(self, steps: Steps, is_known: Callable[[Steps, Array], Mask]) -> None:
+    def __init__(self, steps: LockSteps, is_known: Callable[[LockSteps, Array], Mask]) -> None:
         """`is_known`: whether the owner of a step had a session that has left."""
         self.steps = steps
         raw, plain = steps.raw, steps.plain

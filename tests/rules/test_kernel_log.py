@@ -53,6 +53,16 @@ def test_a_port_that_drops() -> None:
     ]
 
 
+def test_a_port_that_refuses() -> None:
+    stage = Stage()
+    stage.client.getport(stage.server, "nlm4")
+    for _ in range(70):
+        stage.client.syn(stage.server, LOCKD, refused=True)
+        stage.wait(1)
+    stage.nfs()
+    assert texts(diagnosed(stage.wire())) == []
+
+
 def test_locks_that_are_denied_for_want_of_statd(samples: Path) -> None:
     diagnosis = read(samples / "statd-killed" / "nfssrv-any.pcap").diagnosis
     assert texts(diagnosis) == [("10.1.84.31", "lockd: cannot monitor 10.1.84.41")] * 2

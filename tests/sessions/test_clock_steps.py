@@ -107,3 +107,15 @@ def test_a_call_that_is_sent_again_is_no_step(tables: Read) -> None:
     server, client = s.host("10.0.0.9"), s.host("10.0.0.1", name="a")
     client.lock(server).granted(after=HOUR, resent=[60])
     assert steps(tables, s.capture()) == []
+
+
+def test_set_back_while_the_last_calls_wait(tables: Read) -> None:
+    """No call comes after the step: only replies show it."""
+    s = Scenario()
+    server, client = s.host("10.0.0.9"), s.host("10.0.0.1", name="a")
+    waiting = [client.lock(server, svid=svid) for svid in range(4)]
+    s.wait(1)
+    for lock in waiting:
+        lock.granted()
+    frame = int(tables(s.capture())["calls"]["reply_frame"].min())
+    assert steps(tables, clock_set(s.capture(), frame, -HOUR)) == [("clock-set-back", 0, frame)]

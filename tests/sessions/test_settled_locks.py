@@ -379,3 +379,16 @@ def test_ranges_that_are_apart_are_in_nobodys_way_where_others_overlap() -> None
         w.wait(10)
     session(w, 91, client=3)
     assert listed(counted(w)) == [90, 1, 109, 91]
+
+
+def test_what_is_odd_on_a_file_keeps_no_sessions_of_another_file() -> None:
+    w = Writer()
+    for svid in range(1, 10):
+        for file in (1, 2):
+            owner = Owner(file, 10 * file + svid, b"h1")
+            if (file, svid) in ((1, MIDDLE), (2, 1)):
+                w.lock(host(1), owner, DENIED)
+            else:
+                session(w, owner.svid, file)
+            w.wait(100)
+    assert sorted(listed(counted(w))) == [11, 14, 15, 16, 19, 21, 22, 29]
