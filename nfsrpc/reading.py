@@ -264,7 +264,17 @@ def first_time(file: Capture) -> int:
             if source.position >= PEEK_BYTES:
                 break
         check(str(file), probe.next_capture())
-    return int(probe.drain()["captures"]["first"][0])
+    return int(drained(probe)["captures"]["first"][0])
+
+
+def drained(decoder: Decoder) -> Batch:
+    """The rows of a decoder so far.
+
+    The core would import numpy, too, but a panic is printed where that fails: of Ctrl-C meanwhile in the main thread.
+    """
+    import numpy  # noqa: F401
+
+    return decoder.drain()
 
 
 def check(name: str, ending: str) -> None:
@@ -368,7 +378,7 @@ class Vantage:
             ending = self.decoder.next_capture()
         if number not in reader.damages:
             check(name, ending)
-        self.batches.append(self.decoder.drain())
+        self.batches.append(drained(self.decoder))
         self.last = max(self.last, int(self.batches[-1]["captures"]["last"][-1]))
 
     def close(self) -> list[Batch]:
@@ -387,7 +397,7 @@ class Vantage:
     def _thin(self, counting: Counting) -> None:
         """Takes rows from the decoder, and has them thinned where they are many."""
         self._wait()
-        self.batches.append(self.decoder.drain())
+        self.batches.append(drained(self.decoder))
         if not counting.is_due(self.batches):
             return
         in_reach = self.decoder.exchanges_in_reach()

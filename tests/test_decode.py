@@ -415,3 +415,15 @@ def test_exchanges_stand_in_the_order_of_their_first_frames() -> None:
     found = as_captured(exchanges, [[1], [0]])
     assert found["capture"].tolist() == [1, 1, 1, 0]
     assert found["call_frame"].tolist() == [2, 0, 7, 4]
+
+
+def test_an_import_of_numpy_that_is_interrupted_is_an_exception_without_a_panic() -> None:
+    s, _, _ = minutes(1)
+    program = (
+        "import sys; from nfsrpc import reading; sys.modules['numpy'] = None\n"
+        "try: reading.read([sys.stdin.buffer.read()])\n"
+        "except ImportError: print('no numpy')"
+    )
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, input=s.capture(), capture_output=True, timeout=60, check=False)
+    assert (result.stdout, result.stderr) == (b"no numpy\n", b"")
