@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from nfsrpc import read
@@ -21,6 +23,9 @@ from nfsrpc.report.proof import display_filters, frame_times, sorted_proof
 from nfsrpc.sources.dmesg import log_of
 from nfsrpc.wording import SECOND, TimesOfDay, clock_time, date_time, span
 from tests.scenario import Scenario, handle
+
+if TYPE_CHECKING:
+    from nfsrpc.tables import Tables
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 STATD = CAPTURES / "server-without-statd" / "nfssrv-any.pcap"
@@ -64,7 +69,8 @@ def test_frames_of_writes_that_are_counted_have_their_times() -> None:
     listed, counted = read(s.capture(), count=False).tables, read(s.capture()).tables
     expected = dict(zip(listed["calls"]["call_frame"].tolist(), listed["calls"]["time"].tolist(), strict=True))
     (first,), (last,) = counted["writes"]["first_frame"].tolist(), counted["writes"]["last_frame"].tolist()
-    without_calls = {**counted, "calls": counted["calls"].take([])}
+    nothing = np.zeros(0, dtype=np.int64)
+    without_calls = cast("Tables", {**counted, "calls": counted["calls"].take(nothing)})
     assert first < last
     assert frame_times({(0, first), (0, last), (0, 9999)}, without_calls) == {
         (0, first): expected[first],
