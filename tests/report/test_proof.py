@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from nfsrpc import read
@@ -17,9 +19,13 @@ from nfsrpc.report import html, markdown, text
 from nfsrpc.report import json as document
 from nfsrpc.report.contents import Report, report_of
 from nfsrpc.report.host_names import is_name, with_names
-from nfsrpc.report.proof import display_filters, sorted_proof
+from nfsrpc.report.proof import display_filters, frame_times, sorted_proof
 from nfsrpc.sources.dmesg import log_of
 from nfsrpc.wording import SECOND, TimesOfDay, clock_time, date_time, span
+from tests.scenario import Scenario, handle
+
+if TYPE_CHECKING:
+    from nfsrpc.tables import Tables
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 STATD = CAPTURES / "server-without-statd" / "nfssrv-any.pcap"
@@ -52,6 +58,24 @@ def test_a_frame_without_time_stands_behind_the_one_before_it_in_its_file() -> N
     evidence = (Evidence(0, 5, "b"), Evidence(0, 4, "a"), Evidence(1, 1, "c"))
     shown = sorted_proof(evidence, {(0, 4): 10, (1, 1): 20})
     assert [(proof.note, proof.time) for proof in shown] == [("a", 10), ("b", None), ("c", 20)]
+
+
+def test_frames_of_writes_that_are_counted_have_their_times() -> None:
+    s = Scenario(start=1_700_000_000.0)
+    client, server = s.host("10.0.0.1"), s.host("10.0.0.9")
+    for _ in range(3):
+        client.call(server, "nfs3", "WRITE", file=handle("/a"), offset=0, count=4, data=b"data").reply(status="OK")
+        s.wait(1)
+    listed, counted = read(s.capture(), count=False).tables, read(s.capture()).tables
+    expected = dict(zip(listed["calls"]["call_frame"].tolist(), listed["calls"]["time"].tolist(), strict=True))
+    (first,), (last,) = counted["writes"]["first_frame"].tolist(), counted["writes"]["last_frame"].tolist()
+    nothing = np.zeros(0, dtype=np.int64)
+    without_calls = cast("Tables", {**counted, "calls": counted["calls"].take(nothing)})
+    assert first < last
+    assert frame_times({(0, first), (0, last), (0, 9999)}, without_calls) == {
+        (0, first): expected[first],
+        (0, last): expected[last],
+    }
 
 
 @pytest.mark.parametrize("file", sorted(CAPTURES.glob("*/*.pcap")), ids=lambda file: f"{file.parent.name}-{file.stem}")
