@@ -527,9 +527,9 @@ PROGRAMS = table_spec(
 
 TALLIES = table_spec(
     "tallies",
-    "One row per client, server, procedure and ten seconds (more in long captures): ordinary exchanges of NFS, and of "
-    "locks that are over (answered once, in less than a second), that were counted instead of listed in `calls`. Empty "
-    "unless captures are read so.",
+    "One row per client, server, procedure and ten seconds (more in long captures): ordinary exchanges of NFS, of "
+    "locks that are over, and of repeated questions (answered once, in less than a second), that were counted "
+    "instead of listed in `calls`. Empty unless captures are read so.",
     ("capture", "u16", "", "file of the first call"),
     ("vantage", "u16", "", "number of the vantage"),
     ("interval", "time", "ns", "start of the ten seconds"),

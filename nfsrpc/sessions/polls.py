@@ -2,13 +2,14 @@
 
 A monitoring system asks what is registered (RFC 1833: GETPORT, GETADDR, DUMP) and calls NULL of services; a load
 balancer pings. Of questions of one host that are equal, with equal answers, less than CLOSE apart, these stay: the
-first two and the last, the first of every five minutes, the last before and the first after anything that is no such question,
-and what came within the last minute. So what rules ask of them stays as it is: since when and until when a port was named, what
-was answered next to a fault, and whether a host asks as seldom as a monitoring system does (facts/portmappers.py).
+first two and the last, the first of every five minutes, the last before and the first after anything that is no such
+question, and what came within the last minute. So what rules ask of them stays as it is: since when and until when a
+port was named, what was answered next to a fault, and whether a host asks as seldom as a monitoring system does
+(facts/portmappers.py).
 
 An answer that something is not registered is none of these, nor is a list with a lock manager and without statd: each
-counts. Nor are questions on a loopback, where lockd looks for its statd; nor one whose xid is that of another call, which
-is an xid used twice, or the other side of an address translation.
+counts. Nor are questions on a loopback, where lockd looks for its statd; nor one whose xid is that of another call: an
+xid used twice, or the other side of an address translation.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ MINUTE = 60 * SECOND  # an answer is looked for so long before a refusal (RPC001
 LOCKING = (NlmProc.LOCK, NlmProc.UNLOCK)
 
 # Of which programs which procedures. Not mounts, which are seldom and give names to files; not SM_MON and SM_UNMON, of
-# which lockd sends one per host, on its loopback, and whose order says who is monitored; nor GETPORT for statd over UDP,
-# with which a reboot notice begins: each is a try.
+# which lockd sends one per host, on its loopback, and whose order says who is monitored. GETPORT for statd over UDP
+# stays as well: a reboot notice begins with it, and each is a try.
 ASKING, LISTING = PortmapProc.GETPORT, PortmapProc.DUMP  # GETADDR has the number of GETPORT
 PROCEDURES: dict[int, tuple[int, ...]] = {
     Prog.PORTMAP: (NULL, ASKING, LISTING),
@@ -160,7 +161,7 @@ def arguments(exchanges: Columns, rows: Array, messages: Mapping[int, Fields]) -
 
 
 def is_negative(batch: Batch, rows: Array, messages: Mapping[int, Fields]) -> Mask:
-    """Questions for statd over UDP, answers that something is not registered, and lists that lack statd, or everything."""
+    """Questions for statd over UDP, answers that something is not registered, lists without statd, and empty ones."""
     raw = {name: batch["exchanges"][name][rows] for name in ("prog", "vers", "proc", "exchange")}
     empty, over_udp = (
         np.array([number for number, text in enumerate(batch["strings"]) if text in texts], dtype=np.int64)

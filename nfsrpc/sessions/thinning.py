@@ -1,8 +1,8 @@
 """Thins exchanges while a capture is still being read, with their fields, so that memory does not grow with it.
 
 Of NFS those leave that were counted and are listed all the same, because their fields hold names of files, and repeat a
-known name: a LOOKUP a second time. Of lock managers the sessions leave that are over and healthy (settled_locks.py), and
-questions that are asked again and again (polls.py). What they count for stands in the tallies.
+known name: a LOOKUP a second time. Of lock managers the sessions leave that are over and healthy (settled_locks.py);
+and questions that are asked again and again (polls.py). What they count for stands in the tallies.
 """
 
 from __future__ import annotations

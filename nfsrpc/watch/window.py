@@ -20,6 +20,7 @@ from nfsrpc.protocols.numbers import Port, Prog
 from nfsrpc.reading import END_OF_TIME
 from nfsrpc.sessions import writes
 from nfsrpc.sessions.exchanges import COUNTED
+from nfsrpc.sessions.polls import repeated
 from nfsrpc.sessions.settled_locks import Sieve
 from nfsrpc.sessions.tallies import INTERVAL, added, as_latencies, as_tallies, summed
 from nfsrpc.sessions.thinning import owners_with
@@ -243,7 +244,7 @@ class Window:
         if now == NAT:
             return
         self.since = max(self.since, now - self.length)
-        self._count_locks(snapshot)
+        self._count_healthy(snapshot)
         self._keep("exchanges", latest(of_nfs(self.rows["exchanges"]), self.max_rows // NFS_SHARE))
         exchanges = self.rows["exchanges"]
         if len(exchanges["exchange"]) > self.max_rows:
@@ -263,19 +264,21 @@ class Window:
         while len(self._marks) > 1 and self._marks[1][0] <= self.since:
             self._marks.popleft()
 
-    def _count_locks(self, snapshot: Mapping[str, Any]) -> None:
-        """Sums lock sessions that are over and healthy, where exchanges are many."""
+    def _count_healthy(self, snapshot: Mapping[str, Any]) -> None:
+        """Sums lock sessions that are over and healthy, and questions asked again and again, where there are many."""
         exchanges = self.rows["exchanges"]
         if len(exchanges["exchange"]) < MANY:
             return
         known = {"exchanges": exchanges, "accesses": self.rows["accesses"], "decoded": self.messages}
         texts = {"strings": self.strings, "addresses": self.addresses}
-        sieve = Sieve(known | texts | self.left, self._own(snapshot["exchanges"]), END_OF_TIME)
+        in_reach = self._own(snapshot["exchanges"])
+        sieve = Sieve(known | texts | self.left, in_reach, END_OF_TIME)
         found = sieve.settled
         self.left |= {"unlocked_again": {"exchange": found.unlocked_again}}
-        if not len(found.exchanges):
-            return
         leaving = isin(exchanges["exchange"], found.exchanges)
+        leaving[repeated(known | texts | {"flows": self.rows["flows"]}, in_reach, END_OF_TIME)] = True
+        if not leaving.any():
+            return
         rows = rows_where(exchanges, leaving)
         append(self.rows["tallies"], as_tallies(rows))
         append(self.rows["latencies"], as_latencies(rows) | {"interval": rows["time"] // INTERVAL * INTERVAL})

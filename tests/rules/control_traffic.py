@@ -37,7 +37,7 @@ UNSET = 2
 
 
 class Control:
-    """Polls of a server every `every` seconds; between two of them something odd happens, of the probability `oddity`."""
+    """Polls of a server every `every` seconds; `oddity` is the probability of something odd after each."""
 
     def __init__(self, seed: int, oddity: float, every: float) -> None:
         self.random = Random(seed)
@@ -151,7 +151,9 @@ class Control:
             self.writer.call(ends, PORTMAP, 2, 4, xid=xid)
 
     def slow(self) -> None:
-        self.writer.asked(self.ends(MONITOR, 111), PORTMAP, 2, 4, b"", bytes(4), after=self.random.choice([0.9, 1.1, 6]))
+        self.writer.asked(
+            self.ends(MONITOR, 111), PORTMAP, 2, 4, b"", bytes(4), after=self.random.choice([0.9, 1.1, 6])
+        )
 
     def looks_up_lockd(self) -> None:
         """A server that looks for the lock manager of a client, before it calls it."""

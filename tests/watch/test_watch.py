@@ -13,6 +13,7 @@ from nfsrpc.watch import watch as module
 from nfsrpc.watch import window
 from nfsrpc.watch.watch import Stir, Watch
 from tests.captures_dir import Capture, captures
+from tests.rules.control_traffic import Control
 from tests.rules.lock_traffic import Traffic
 from tests.scenario import Host, Scenario
 from tests.watch.pieces import by_time
@@ -48,6 +49,17 @@ def test_pieces_come_to_the_same_diagnosis(capture: Capture) -> None:
     assert last.diagnosis.broken == ()
     for name in ("locks", "registrations", "monitors", "programs", "quality", "writes"):
         assert contents(last, name) == contents(whole, name), name
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_questions_asked_again_and_again_are_counted(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "MANY", 0)
+    data = Control(seed, oddity=0.02, every=1).capture(150)
+    *_, last = looks(data, len(data) // PIECES, Watch("a.pcap", EVER_S))
+    whole = nfsrpc.read(data)
+    assert last.diagnosis == whole.diagnosis
+    assert contents(last, "programs")["calls"] == contents(whole, "programs")["calls"]
+    assert len(last.tables["calls"]) < len(whole.tables["calls"]) - 100
 
 
 @pytest.mark.parametrize("taken", [0, 1 << 20])
