@@ -507,25 +507,26 @@ class Payloads:
         spoken = {frozenset(record.way) for record, _ in heads}
         services = {record.way[1] for record, header in heads if header.kind == CALL}
         secret = {frozenset(record.way): SECRET[header.flavor] for record, header in heads if header.flavor in SECRET}
+
+        def reason(pair: frozenset[Party], has_payload: bool) -> str:
+            foreign = pair not in spoken and not is_service(pair, services)
+            return secret.get(pair) or (NO_RPC if foreign and has_payload else "")
+
         for (pair, _), ways in self.connections.items():
-            segments = [segment.datagram for stream in ways.values() for segment in stream.segments]
+            segments = (segment.datagram for stream in ways.values() for segment in stream.segments)
             if any(stream.encrypted for stream in ways.values()):
                 secret[pair] = TLS
-            if pair in secret:
-                self.leave_out(segments, secret[pair])
-            elif pair not in spoken and not is_service(pair, services) and any(each.islands for each in ways.values()):
-                self.leave_out(segments, NO_RPC)
+            self.leave_out(segments, reason(pair, any(each.islands for each in ways.values())))
         for datagram in self.udp:
             pair = frozenset(datagram.way)
-            if pair in secret:
-                self.leave_out([datagram], secret[pair])
-            elif any(port == Port.DNS for _, port in pair):
+            if pair not in secret and any(port == Port.DNS for _, port in pair):
                 datagram.new[UDP_HEADER:] = dns.message(datagram.data[UDP_HEADER:], self.names)
-            elif datagram.data and pair not in spoken and not is_service(pair, services):
-                self.leave_out([datagram], NO_RPC)
+            else:
+                self.leave_out([datagram], reason(pair, bool(datagram.data)))
 
     def leave_out(self, datagrams: Iterable[Datagram], why: str) -> None:
-        for datagram in datagrams:
+        """Leaves the packets of these datagrams out, for this reason; "" for none."""
+        for datagram in datagrams if why else ():
             for number, *_ in datagram.parts:
                 self.left_out[number] = why
 

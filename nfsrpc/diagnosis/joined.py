@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, compress
+from operator import not_
 from typing import NamedTuple
 
 from nfsrpc.diagnosis.causes import numbered
 from nfsrpc.diagnosis.faults import fault, gravity
 from nfsrpc.findings.command import remark
-from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
+from nfsrpc.findings.finding import Diagnosis, Finding, Hypothesis, Verdict
 from nfsrpc.wording import duration, named, several
 
 
@@ -48,18 +49,14 @@ def joined(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
         return diagnoses[0]
     alike = those_alike(witnesses(diagnoses))
     found = numbered([merged([witness.found for witness in group]) for group in alike])
-    ids = {
-        (witness.diagnosis, witness.found.id): one.id
-        for one, group in zip(found, alike, strict=True)
-        for witness in group
-    }
+    ids = ids_of(found, alike)
     explaining = [
         replace(one, explains=tuple(sorted(effects_of(group, ids) - {one.id})))
         for one, group in zip(found, alike, strict=True)
     ]
     leading = [group[0].is_cause for group in alike]
-    causes = sorted((one for one, leads in zip(explaining, leading, strict=True) if leads), key=gravity)
-    others = sorted((one for one, leads in zip(explaining, leading, strict=True) if not leads), key=gravity)
+    causes = sorted(compress(explaining, leading), key=gravity)
+    others = sorted(compress(explaining, map(not_, leading)), key=gravity)
     cannot_tell = {str(answer): answer for each in diagnoses for answer in each.cannot_tell}
     broken = {answer.rule: answer for each in diagnoses for answer in each.broken}
     unjudged = {*broken, *(answer.rule for answer in cannot_tell.values())}
@@ -70,16 +67,29 @@ def joined(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
         cannot_tell=tuple(cannot_tell.values()),
         clear=tuple(clear.values()),
         broken=tuple(broken.values()),
-        hypotheses=tuple(
-            {
-                (each.rule, each.host): each._replace(finding=ids.get((number, each.finding), each.finding))
-                for number, diagnosis in enumerate(diagnoses)
-                for each in diagnosis.hypotheses
-            }.values()
-        ),
+        hypotheses=hypotheses_of(diagnoses, ids),
         log=tuple(sorted(dict.fromkeys(line for each in diagnoses for line in each.log))),
         settings=diagnoses[0].settings,
     )
+
+
+def ids_of(found: Sequence[Finding], alike: Sequence[list[Witness]]) -> Ids:
+    """The identifiers of these findings, by those of the findings that each is of."""
+    return {
+        (witness.diagnosis, witness.found.id): one.id
+        for one, group in zip(found, alike, strict=True)
+        for witness in group
+    }
+
+
+def hypotheses_of(diagnoses: Sequence[Diagnosis], ids: Ids) -> tuple[Hypothesis, ...]:
+    """The hypotheses of all diagnoses, one per rule and host, about the findings of these identifiers."""
+    by_subject = {
+        (each.rule, each.host): each._replace(finding=ids.get((number, each.finding), each.finding))
+        for number, diagnosis in enumerate(diagnoses)
+        for each in diagnosis.hypotheses
+    }
+    return tuple(by_subject.values())
 
 
 def witnesses(diagnoses: Sequence[Diagnosis]) -> list[Witness]:
