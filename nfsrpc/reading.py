@@ -39,6 +39,9 @@ RING_GAP = 120_000_000_000
 RING_OVERLAP = 1_000_000_000
 # The core numbers files, and the interfaces of each, with 16 bits.
 MAX_FILES = 1 << 16
+# More than any machine has processors: the core counts threads with 64 bits. Of longer numbers Python makes none.
+MAX_JOBS = 1 << 12
+MAX_DIGITS = 1000
 # Enough for the first frame of every format, jumbo frames and pcapng's headers included.
 PEEK_BYTES = 1 << 17
 # Where exchanges are counted, so many listed ones are taken from the decoder at a time, of some 200 bytes, and thinned.
@@ -107,7 +110,7 @@ def prepared(
 
     With `others`, captures of other places are joined later, which may show what these lack.
     """
-    threads = jobs or usual_jobs()
+    threads = min(jobs or usual_jobs(), MAX_JOBS)
     files, errors = usable(sources)
     if not files:
         raise none_of(errors) if errors else ValueError("no capture is given")
@@ -148,7 +151,7 @@ def usual_jobs() -> int:
     wish = os.environ.get("NFSRPC_JOBS", "")
     if not wish:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not (wish.isascii() and wish.isdecimal() and int(wish) > 0):
+    if not (wish.isascii() and wish.isdecimal() and wish.strip("0") and len(wish) < MAX_DIGITS):
         raise SourceError("NFSRPC_JOBS", f"is no number of processors: {wish!r}", "unset it to use all")
     return int(wish)
 

@@ -102,3 +102,11 @@ def test_the_environment_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
         assert str(error.value) == f"NFSRPC_JOBS: is no number of processors: {wrong!r} (unset it to use all)"
     monkeypatch.delenv("NFSRPC_JOBS")
     assert usual_jobs() >= 1
+    monkeypatch.setenv("NFSRPC_JOBS", "9" * 5000)  # of which Python makes no number
+    with pytest.raises(SourceError):
+        usual_jobs()
+
+
+def test_more_processors_than_any_machine_has_are_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NFSRPC_JOBS", "1" + "0" * 20)
+    assert read("captures/contended/nfssrv-any.pcap").verdict.state == "healthy"

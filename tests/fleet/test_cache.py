@@ -176,7 +176,8 @@ def test_a_package_that_finds_no_credentials_is_one_line(monkeypatch: pytest.Mon
 @pytest.mark.acceptance
 def test_the_command_line_names_a_cache_that_cannot_be_written(node: Node) -> None:
     pytest.importorskip("distributed")
-    command = [sys.executable, "-m", "nfsrpc", "analyze", "--dask", "--cache", "/proc/x", os.path.dirname(node.files[0])]
+    folder = os.path.dirname(node.files[0])
+    command = [sys.executable, "-m", "nfsrpc", "analyze", "--dask", "--cache", "/proc/x", folder]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 2
     assert result.stderr.startswith("nfsrpc: /proc/x: cannot be written: ")
