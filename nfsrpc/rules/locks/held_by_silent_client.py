@@ -16,8 +16,8 @@ How to confirm
     ping the holder; on the server: cat /proc/locks.
 
 How to fix
-    Boot the client: its sm-notify announces the reboot, and the server drops its locks. A client that will not come
-    back: drop its lock on the server.
+    Boot the client: its sm-notify sends a reboot notice (SM_NOTIFY), and the server drops its locks. If the client does
+    not boot again: drop its lock on the server.
 
 References
     X/Open C702 chapter 11; Linux fs/lockd/host.c.

@@ -13,9 +13,10 @@ Why it matters
     DENIED_NOLOCKS at once.
 
 Not flagged when
-    A single question over UDP with AUTH_NONE is answered 0: so rpc.statd asks when it starts, and mount.nfs before it
-    starts statd. A monitoring system asks for all programs of a server that names no lock manager and serves no locks
-    (NFSv4 alone). Statd is found later: then it has been started. The answers are of a client's loopback (REG002).
+    A single question over UDP with AUTH_NONE is answered 0: rpc.statd sends such a question when it starts, and
+    mount.nfs before it starts statd. A monitoring system asks for all programs of a server that names no lock manager
+    and serves no locks (NFSv4 alone). Statd is found later: then it has been started. The answers are of a client's
+    loopback (REG002).
     Where the capture does not show what the host is, or it was asked for once or over UDP or IPv6 only, it is likely.
     From the wire: NFS waits as well, the lock request was not even acknowledged, or was answered from another address;
     lockd answered a later request meanwhile; statd was named meanwhile; or nothing has ended the wait yet and DNS does
@@ -35,9 +36,9 @@ References
 Parameters
     boot_s: a reboot notice within this time explains one or two such answers, or a stall
     minute_s: from the wire: an answer after less is not Linux looking for statd
-    longest_s: from the wire: nor is a longer wait
+    longest_s: from the wire: an answer after more is not Linux looking for statd either
     nfs_s: from the wire: NFS that waits so long is not quick
-    first_lock_s: from the wire: a client that got a lock at once within this time is known to the server
+    first_lock_s: from the wire: of a client that got a lock at once within this time before, it is not the first lock
 """
 
 from __future__ import annotations
