@@ -124,11 +124,11 @@ def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) 
             command(
                 "ping -c 3 {client}",
                 on="{server}",
-                note="is it dead?",
+                note="does it still answer?",
                 client=bare(holder.client),
                 server=bare(holder.server),
             ),
-            remark("Boot it: its sm-notify announces the reboot, and the lock is dropped. If it will not boot again:"),
+            remark("Boot it: its sm-notify sends a reboot notice, and the lock is dropped. If it does not boot again:"),
             *BREAK_LOCK,
         ),
         verify=(command("grep . /proc/locks", on="{server}", note="the lock is gone", server=bare(holder.server)),),

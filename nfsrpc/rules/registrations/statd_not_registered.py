@@ -73,11 +73,11 @@ RULE = Rule(
 
 ON_A_SERVER = (
     "Before a client host's first lock lockd asks statd to monitor that host; without statd it searches for a minute, "
-    "while all other lock requests wait, and then grants unmonitored, or it denies at once. NFS goes on."
+    "while all other lock requests wait, and then grants unmonitored, or it denies at once. NFS keeps working."
 )
 IF_A_CLIENT = (
     " So it is on a server; the capture does not show whether this host is one. On a client (REG002) its own locks "
-    "wait for a minute before they are sent."
+    "are delayed by a minute before the client sends them."
 )
 ELSEWHERE = remark("An appliance or Ganesha: enable its NSM (status monitor) service.")
 
@@ -178,7 +178,8 @@ def likely_finding(stall: Stall) -> Finding:
         title=f"the server {server} probably has no rpc.statd registered",
         explanation=(
             f"{several(len(rows), 'lock request')} of {named(victims.clients)} waited up to {wait} for the server's "
-            f"lockd, which had received them and answered no later request{stall.others_answered}. "
+            f"lockd, which acknowledged {'it' if len(rows) == 1 else 'them'} and answered no later request"
+            f"{stall.others_answered}. "
             "A server whose lockd looks for a statd that is not registered does this. The proof, lockd asking its own "
             "portmapper, passes over the server's loopback, which was not captured."
         ),
