@@ -68,7 +68,7 @@ $(TOOLS)/made: requirements-tools.txt
 $(MODULE): $(RUN) pyproject.toml $(CORE)
 	$(need_cargo)
 	$(call need,command -v cc,cc is missing$(comma) with which Rust links; install it with: apt install gcc libc6-dev)
-	@echo "Building the core"
+	@echo "Building the core (this takes minutes the first time)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --disable-pip-version-check --no-index --no-deps --no-build-isolation \
 		--editable . >$(BUILD_LOG) 2>&1 || { cat $(BUILD_LOG); exit 1; }
 # Bytecode beforehand: where Python is told not to write any, every start would compile the package anew.
@@ -81,7 +81,7 @@ demo: announced $(MODULE)
 
 .PHONY: announced
 announced:
-	@test -f $(MODULE) || echo "The first time, this installs 15 packages into .venv (260 MB) and builds the Rust core: one to three minutes."
+	@test -f $(MODULE) || echo "The first time, this installs 15 packages into .venv (260 MB) and builds the Rust core. That takes minutes: it depends on the network and on the processors."
 
 # Manual pages and completions, for a wheel or a system: below this directory maturin takes them into the wheel.
 SHARE := nfsrpc._core.data/data/share

@@ -57,7 +57,7 @@ def analyze(
     ] = "",
     exit_code: ExitCode = False,
 ) -> None:
-    """Say why locks hang: which host to fix, how, and with what proof."""
+    """Find out why locks hang: which host to fix, how, and the proof."""
     from nfsrpc.sources import SourceError
 
     use_timezone(timezone)

@@ -14,7 +14,7 @@ SAMPLE = Path(__file__).parents[1] / "samples" / "server-without-statd.pcap"
 
 
 def demo() -> None:
-    """Analyse a capture that comes with nfsrpc: a lock takes a minute.
+    """Analyse the sample capture included in nfsrpc, in which a lock takes a minute.
 
     The capture is of a real server, whose rpc.statd does not run; its name is printed, for other commands.
     """

@@ -41,7 +41,7 @@ MAX_BYTES = 1 << 20  # a pyproject.toml of that size is none
 Timezone = Annotated[
     str, typer.Option("--timezone", metavar="NAME", help="Time zone of all times, and of kernel logs: Europe/Berlin.")
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all that there is, passed checks too.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print everything, including the passed checks.")]
 HostsFile = Annotated[
     str | None, typer.Option("--hosts", metavar="FILE", help="Names of hosts, in the form of /etc/hosts.")
 ]

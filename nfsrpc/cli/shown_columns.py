@@ -1,7 +1,7 @@
 """What a terminal shows of a table where no columns are asked for: the columns that matter most, short.
 
 Each table has its columns in the order of what they say about a lock that hangs; as many as fit are shown. A column
-without any value takes no room. Times are times of day where all are of one day.
+without any value is left out. Times are times of day where all are of one day.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ def waiting(inputs: Inputs, frames: set[Frame]) -> Iterator[Note]:
         if row.requested is not None and last > row.requested:
             gap = (last - row.requested) / SECOND / polls
             kind: Kind | None = "grace" if row.grace > 1 else "poll" if row.blocked is not None else None
-            rhythm = f", every {in_words(kind, [gap])}" if gap >= AT_ONCE_S else " at once"
+            rhythm = f", every {in_words(kind, [gap])}" if gap >= AT_ONCE_S else " without a pause"
             note = f", retried {several(polls, 'time')}{rhythm}"
             yield (row.requested_capture, row.requested_frame), note
 

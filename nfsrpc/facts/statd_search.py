@@ -2,7 +2,7 @@
 
 Linux's lockd has one thread. Before a client host's first lock it asks its own portmapper for statd, 20 times, 3 s
 apart, and serves no other request meanwhile; then it grants (fs/lockd/mon.c). So the wait is a minute, or a multiple of
-it where several client hosts queue; NFS goes on; the request was acknowledged; and no later request is answered before.
+it where several client hosts queue; NFS works; the request was acknowledged; no later request is answered before.
 """
 
 from __future__ import annotations

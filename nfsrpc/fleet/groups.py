@@ -2,7 +2,7 @@
 
 Nothing that a rule compares lies in two groups, so each is judged by itself, on any worker. Where one of them is too
 large for a worker it is judged server by server: of each node what concerns that server or its clients' own
-loopbacks. That is for want of memory, not to save time: it costs half as much again, for a node's rows are read for
+loopbacks. That is for want of memory, not to save time: it takes 1.5 times as long, for a node's rows are read for
 each of its servers, and what is compared beyond a server's address is lost (two addresses of one host, translations).
 """
 

@@ -1,4 +1,4 @@
-"""What is called when an incident is opened or resolved: a command, and a web hook.
+"""Hooks that run when an incident is opened or resolved: a command, and a web hook.
 
 Both run in a thread, one event after the other, and never delay the capture: where too many wait, the newest is left
 out, which is reported. The command is run without a shell, with `opened` or `resolved` and the folder as its last

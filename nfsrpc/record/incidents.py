@@ -2,7 +2,8 @@
 
 A cause opens an incident, and carries the findings that it explains. A cause that is found later joins the incidents of
 what it explains, and opens none of its own. An incident is resolved when none of its findings has been there for a
-while, which is longer the more often it came back: what flaps is one incident, and not a hundred.
+while, which is longer the more often it came back: a fault that comes and goes is one incident, not
+a hundred.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Stage:
         self.scenario.wait(seconds)
 
     def nfs(self, client: Host | None = None, times: int = 1) -> None:
-        """NFS goes on: its calls are answered at once."""
+        """NFS keeps working: its calls are answered at once."""
         for _ in range(times):
             (client or self.client).getattr(self.server, PATH)
 

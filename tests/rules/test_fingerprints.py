@@ -61,7 +61,7 @@ def test_what_is_asked_again_at_once_has_no_rhythm() -> None:
     for _ in range(3):
         stage.client.lock(stage.server).error("AUTH_ERROR", auth_stat="AUTH_BADCRED")
     (found,) = [found for found in diagnosed(stage.wire()).findings if found.rule == "RPC002"]
-    assert found.evidence[0].note.endswith(", retried 2 times at once")
+    assert found.evidence[0].note.endswith(", retried 2 times without a pause")
 
 
 def test_tcp_gives_a_connection_up() -> None:

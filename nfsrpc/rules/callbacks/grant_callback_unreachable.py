@@ -211,7 +211,7 @@ def client_remedy(failures: list[CallbackFailure]) -> tuple[Command, ...]:
             server=server,
         ),
         remark(
-            "fix lockd's ports in /etc/nfs.conf: [lockd] port=32803 udp-port=32769; they are used after a reboot.",
+            "pin lockd's ports in /etc/nfs.conf: [lockd] port=32803 udp-port=32769; they are used after a reboot.",
             on="{client}",
             client=client,
         ),
@@ -236,7 +236,7 @@ def server_remedy(failures: list[CallbackFailure]) -> tuple[Command, ...]:
         command(
             "rpcinfo -p {client} | grep nlockmgr",
             on="{server}",
-            note="the ports that it has to call",
+            note="the ports that the server has to reach",
             client=bare(client),
             server=server,
         ),

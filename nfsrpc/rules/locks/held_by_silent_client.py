@@ -16,8 +16,8 @@ How to confirm
     ping the holder; on the server: cat /proc/locks.
 
 How to fix
-    Boot the client: its sm-notify announces the reboot, and the server drops its locks. A client that will not come
-    back: drop its lock on the server.
+    Boot the client: its sm-notify sends a reboot notice (SM_NOTIFY), and the server drops its locks. If the client does
+    not boot again: drop its lock on the server.
 
 References
     X/Open C702 chapter 11; Linux fs/lockd/host.c.
@@ -124,11 +124,11 @@ def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) 
             command(
                 "ping -c 3 {client}",
                 on="{server}",
-                note="is it dead?",
+                note="does it still answer?",
                 client=bare(holder.client),
                 server=bare(holder.server),
             ),
-            remark("Boot it: its sm-notify announces the reboot, and the lock is dropped. If it will not boot again:"),
+            remark("Boot it: its sm-notify sends a reboot notice, and the lock is dropped. If it does not boot again:"),
             *BREAK_LOCK,
         ),
         verify=(command("grep . /proc/locks", on="{server}", note="the lock is gone", server=bare(holder.server)),),

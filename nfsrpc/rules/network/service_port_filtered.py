@@ -7,7 +7,7 @@ Sees
 
 Why it matters
     The service cannot be reached, though it runs and is registered. For lockd: no LOCK leaves, the application hangs,
-    the kernel says "not responding" after a minute, and NFS goes on.
+    the kernel says "not responding" after a minute, and NFS keeps working.
 
 Not flagged when
     One SYN was lost and the next was answered. The capture lacks the other direction. The host was away altogether and
@@ -57,8 +57,8 @@ RULE = Rule(
 )
 
 FIXED: dict[int, Command] = {
-    Prog.NLM: remark("Fix lockd's ports in /etc/nfs.conf: [lockd] port=32803 udp-port=32769, and open them."),
-    Prog.NSM: remark("Fix statd's port in /etc/nfs.conf: [statd] port=662, and open it."),
+    Prog.NLM: remark("Pin lockd's ports in /etc/nfs.conf: [lockd] port=32803 udp-port=32769, and open them."),
+    Prog.NSM: remark("Pin statd's port in /etc/nfs.conf: [statd] port=662, and open it."),
 }
 
 

@@ -109,8 +109,8 @@ def finding(host: str, rows: list[Registrations.Row]) -> Finding:
         title=f"the server {host} has no lock manager registered{scope(over)}",
         explanation=(
             f"Its portmapper answered {named(clients)} {times(len(rows))} in {duration(wait)} that program 100021 "
-            f"(nlockmgr) is not registered.{caveat(over)} A client without that port asks again without end and "
-            "sends no LOCK: its applications that lock hang. READ and WRITE do not need that port."
+            f"(nlockmgr) is not registered.{caveat(over)} A client without that port repeats the query "
+            "indefinitely and sends no LOCK: its applications that lock hang. READ and WRITE do not need that port."
         ),
         clients=clients,
         count=len(rows),

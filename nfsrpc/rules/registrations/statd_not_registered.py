@@ -13,9 +13,10 @@ Why it matters
     DENIED_NOLOCKS at once.
 
 Not flagged when
-    A single question over UDP with AUTH_NONE is answered 0: so rpc.statd asks when it starts, and mount.nfs before it
-    starts statd. A monitoring system asks for all programs of a server that names no lock manager and serves no locks
-    (NFSv4 alone). Statd is found later: then it has been started. The answers are of a client's loopback (REG002).
+    A single question over UDP with AUTH_NONE is answered 0: rpc.statd sends such a question when it starts, and
+    mount.nfs before it starts statd. A monitoring system asks for all programs of a server that names no lock manager
+    and serves no locks (NFSv4 alone). Statd is found later: then it has been started. The answers are of a client's
+    loopback (REG002).
     Where the capture does not show what the host is, or it was asked for once or over UDP or IPv6 only, it is likely.
     From the wire: NFS waits as well, the lock request was not even acknowledged, or was answered from another address;
     lockd answered a later request meanwhile; statd was named meanwhile; or nothing has ended the wait yet and DNS does
@@ -35,9 +36,9 @@ References
 Parameters
     boot_s: a reboot notice within this time explains one or two such answers, or a stall
     minute_s: from the wire: an answer after less is not Linux looking for statd
-    longest_s: from the wire: nor is a longer wait
+    longest_s: from the wire: an answer after more is not Linux looking for statd either
     nfs_s: from the wire: NFS that waits so long is not quick
-    first_lock_s: from the wire: a client that got a lock at once within this time is known to the server
+    first_lock_s: from the wire: of a client that got a lock at once within this time before, it is not the first lock
 """
 
 from __future__ import annotations
@@ -72,11 +73,11 @@ RULE = Rule(
 
 ON_A_SERVER = (
     "Before a client host's first lock lockd asks statd to monitor that host; without statd it searches for a minute, "
-    "while all other lock requests wait, and then grants unmonitored, or it denies at once. NFS goes on."
+    "while all other lock requests wait, and then grants unmonitored, or it denies at once. NFS keeps working."
 )
 IF_A_CLIENT = (
     " So it is on a server; the capture does not show whether this host is one. On a client (REG002) its own locks "
-    "wait for a minute before they are sent."
+    "are delayed by a minute before the client sends them."
 )
 ELSEWHERE = remark("An appliance or Ganesha: enable its NSM (status monitor) service.")
 
@@ -177,7 +178,8 @@ def likely_finding(stall: Stall) -> Finding:
         title=f"the server {server} probably has no rpc.statd registered",
         explanation=(
             f"{several(len(rows), 'lock request')} of {named(victims.clients)} waited up to {wait} for the server's "
-            f"lockd, which had received them and answered no later request{stall.others_answered}. "
+            f"lockd, which acknowledged {'it' if len(rows) == 1 else 'them'} and answered no later request"
+            f"{stall.others_answered}. "
             "A server whose lockd looks for a statd that is not registered does this. The proof, lockd asking its own "
             "portmapper, passes over the server's loopback, which was not captured."
         ),

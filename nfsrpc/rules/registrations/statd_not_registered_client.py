@@ -57,7 +57,7 @@ ITS_LOCKD = (
 )
 NOTICES = (
     "Reboot notices (SM_NOTIFY) of its servers do not reach it: it does not reclaim its locks, which are lost. Its own "
-    "locks wait for a minute before they are sent."
+    "locks are delayed by a minute before the client sends them."
 )
 
 
