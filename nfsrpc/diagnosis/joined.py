@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from nfsrpc.diagnosis.causes import numbered
 from nfsrpc.diagnosis.faults import fault, gravity
+from nfsrpc.findings.bounds import first_of
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Diagnosis, Finding, Hypothesis, Verdict
 from nfsrpc.wording import duration, named, several
@@ -40,6 +41,7 @@ class Witness(NamedTuple):
         return any(file in self.found.title for file in self.found.files)
 
 
+SHOWN = 3  # of the sentences on groups without a fault
 Ids = Mapping[tuple[int, str], str]  # of the finding that a diagnosis has under an identifier
 
 
@@ -157,8 +159,10 @@ def without_fault(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict of diagnoses without a fault: healthy only if all are."""
     unknown = [verdict for verdict in verdicts if verdict.state != "healthy"]
     if not unknown:
-        summary = f"No fault in {len(verdicts)} groups of captures, judged by themselves. {verdicts[0].summary}"
-        return Verdict(None, "healthy", summary)
+        shown, more = first_of(tuple(dict.fromkeys(verdict.summary for verdict in verdicts)), SHOWN)
+        summaries = [*shown, *([f"{several(more, 'more group says', 'more groups say')} the like."] if more else [])]
+        where = f"No fault in {len(verdicts)} groups of captures, judged by themselves."
+        return Verdict(None, "healthy", " ".join([where, *summaries]))
     if len(unknown) == len(verdicts):
         return Verdict(None, "cannot-tell", unknown[0].summary)
     known = len(verdicts) - len(unknown)

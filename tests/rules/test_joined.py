@@ -117,6 +117,13 @@ def test_healthy_only_where_all_are() -> None:
         cannot_tell=(CannotTell("REG001", "not captured"),),
     )
     assert joined([healthy, healthy]).verdict.state == "healthy"
+    of_clients = [
+        Diagnosis(Verdict(None, "healthy", f"{n} requests of 10.8.0.{n} were answered.")) for n in range(1, 5)
+    ]
+    assert joined(of_clients).verdict.summary == (
+        "No fault in 4 groups of captures, judged by themselves. 1 requests of 10.8.0.1 were answered. "
+        "2 requests of 10.8.0.2 were answered. 3 requests of 10.8.0.3 were answered. 1 more group says the like."
+    )
     mixed = joined([healthy, unknown])
     assert mixed.verdict == Verdict(
         None,
