@@ -83,6 +83,6 @@ def progress_by_node() -> Iterator[Progress | None]:
 
         def show(name: str, done: int, total: int) -> None:
             doing = f"decoded {clean(name)}" if done < total else "judging"
-            bar.update(task, completed=done, total=total, description=doing)
+            bar.update(task, completed=done, total=total, description=doing, refresh=True)
 
         yield show
