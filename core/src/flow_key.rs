@@ -63,7 +63,7 @@ impl FlowKey {
         (key(low.0, high.0, low.1, high.1), usize::from(source > target))
     }
 
-    /// Some bits of it that differ between most flows of one capture. Whoever writes a capture may have them all alike.
+    /// Some bits of it that differ between most flows of one capture. In a hostile capture they may all be alike.
     #[inline]
     pub fn mixed(&self) -> usize {
         const MIX: u32 = 0x9e37_79b9;

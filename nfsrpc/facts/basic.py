@@ -190,7 +190,7 @@ def listed(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
 
 @fact
 def roles_elsewhere() -> Roles:
-    """The roles that captures of other clocks show: set by whoever has these."""
+    """The roles that captures of other clocks show: none, unless the diagnosis sets them."""
     return Roles(frozenset(), frozenset(), frozenset())
 
 

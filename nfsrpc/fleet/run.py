@@ -123,7 +123,7 @@ def decoded(traces: Sequence[str], client: Any, cache: str, progress: Progress |
     for done, future in enumerate(as_completed(shorts), 1):
         if progress:
             progress(found[numbers[future.key]].name, done, len(found))
-    known = list[Short]()
+    known: list[Short] = []
     for number, short in enumerate(results(client, shorts)):
         if isinstance(short, BaseException):
             rows[number] = client.submit(lost, found[number], f"was not decoded: {reason(short)}", **TASK)

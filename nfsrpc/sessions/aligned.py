@@ -6,7 +6,7 @@ the offsets between clocks.
 
 The clocks of two hosts may be hours apart, and only a message that both captured shows by how much (duplicates.py).
 Without one, no time of the first says anything about a time of the other: neither that a lock was granted before or
-after another waited, nor that two events are one. Whoever compares times asks for the tables of each clock by itself,
+after another waited, nor that two events are one. What compares times gets the tables of each clock by itself,
 which have nothing in common but the hosts.
 """
 

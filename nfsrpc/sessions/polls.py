@@ -21,14 +21,13 @@ import numpy as np
 
 from nfsrpc.columns import NAT, NULLS, Array, Mask, Masked, distinct, isin
 from nfsrpc.decode import Columns
-from nfsrpc.protocols.numbers import IpProto, NlmProc, PortmapProc, Prog
+from nfsrpc.protocols.numbers import NULL, IpProto, NlmProc, PortmapProc, Prog
 from nfsrpc.reading import Batch
 from nfsrpc.sessions.crowding import is_ordinary
 from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.settled_locks import MOMENT, NEVER, SECOND, SLOW, at_change, few, frontier, masked
 
-NULL = 0
 CLOSE = 10 * SECOND  # well below the pause by which who asks seldom is known (facts/portmappers.SELDOM)
 SAMPLE = 300 * SECOND  # of these the first stays, as what is odd of a connection is known when it is over only
 MINUTE = 60 * SECOND  # an answer is looked for so long before a refusal (RPC001), an xid so long before it comes again

@@ -1,4 +1,4 @@
-"""A fleet of which somebody chose the names, the addresses and the files."""
+"""A fleet whose names, addresses and files are hostile."""
 
 from __future__ import annotations
 
