@@ -241,6 +241,7 @@ def rows(locks: Locks, calls: Calls) -> None:
 """
 
 
+@pytest.mark.acceptance  # mypy reads the whole package, unless it has just done so
 def test_type_checkers_find_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(WRONG)
     root = Path(__file__).parents[1]  # by its settings and with its cache, mypy reads again only what changed
