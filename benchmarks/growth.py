@@ -112,7 +112,7 @@ def measured(work: Callable[[], None], limit_s: int) -> Cost:
     resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
     gc.collect()
     gc.disable()  # as in `analyze`
-    # What the parent had freed and kept would be taken again unseen, which makes the smaller of two captures look cheap.
+    # What the parent had freed and kept would be taken again unseen, and the smaller of two captures look cheap.
     ctypes.CDLL(None).malloc_trim(0)
     begun, before = process_time(), resident()
     try:
