@@ -23,6 +23,7 @@ from nfsrpc.facts.polling import Series
 from nfsrpc.facts.portmappers import Portmappers
 from nfsrpc.facts.presence import Presence
 from nfsrpc.facts.refusals import FreeRanges, Refusal
+from nfsrpc.facts.retried_grants import RetriedGrant
 from nfsrpc.facts.stalls import LockFiles, Served
 from nfsrpc.facts.statd_dns import DnsQueries, Unseen
 from nfsrpc.facts.statd_search import LockWaits
@@ -98,6 +99,8 @@ class Inputs:
     silent_since: Mapping[int, int]
     restarts: Mapping[str, tuple[int, ...]]
     failed_callbacks: tuple[CallbackFailure, ...]
+    contacted_clients: frozenset[tuple[str, str]]
+    retried_grants: tuple[RetriedGrant, ...]
     waiters: tuple[Waiter, ...]
     unexplained_waits: tuple[Waiter, ...]
     last_seen: Mapping[str, LastSeen]
