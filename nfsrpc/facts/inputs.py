@@ -15,6 +15,7 @@ from nfsrpc.facts.basic import FACTS, HOSTS, Roles, Span, Stray, of_known_hosts
 from nfsrpc.facts.callbacks import CallbackFailure
 from nfsrpc.facts.client_names import AmbiguousClient
 from nfsrpc.facts.dependent_locks import DependentLocks
+from nfsrpc.facts.dropped_syns import DroppedSyns
 from nfsrpc.facts.ignored_notices import LatestNotice, MisaddressedNotice, MisnamedNotice
 from nfsrpc.facts.lock_answers import LockAnswers
 from nfsrpc.facts.missing_statd import Statds, Unregistered
@@ -96,6 +97,7 @@ class Inputs:
     attempts: tuple[Attempt, ...]
     half_open: tuple[Attempt, ...]
     syn_vantages: Mapping[tuple[str, str, int], frozenset[int]]
+    dropped_syns: tuple[DroppedSyns, ...]
     silent_since: Mapping[int, int]
     restarts: Mapping[str, tuple[int, ...]]
     failed_callbacks: tuple[CallbackFailure, ...]
