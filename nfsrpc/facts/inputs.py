@@ -28,6 +28,7 @@ from nfsrpc.facts.retried_grants import RetriedGrant
 from nfsrpc.facts.stalls import LockFiles, Served
 from nfsrpc.facts.statd_dns import DnsQueries, Unseen
 from nfsrpc.facts.statd_search import LockWaits
+from nfsrpc.facts.unacknowledged import Unacknowledged
 from nfsrpc.facts.vantages import Vantages
 from nfsrpc.facts.waiters import LastSeen, Waiter
 from nfsrpc.findings.finding import Finding
@@ -99,6 +100,7 @@ class Inputs:
     syn_vantages: Mapping[tuple[str, str, int], frozenset[int]]
     dropped_syns: tuple[DroppedSyns, ...]
     silent_since: Mapping[int, int]
+    unacknowledged: Unacknowledged
     restarts: Mapping[str, tuple[int, ...]]
     failed_callbacks: tuple[CallbackFailure, ...]
     contacted_clients: frozenset[tuple[str, str]]
