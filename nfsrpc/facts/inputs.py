@@ -18,6 +18,7 @@ from nfsrpc.facts.dependent_locks import DependentLocks
 from nfsrpc.facts.dropped_syns import DroppedSyns
 from nfsrpc.facts.ignored_notices import LatestNotice, MisaddressedNotice, MisnamedNotice
 from nfsrpc.facts.lock_answers import LockAnswers
+from nfsrpc.facts.missing_services import MissingService
 from nfsrpc.facts.missing_statd import Statds, Unregistered
 from nfsrpc.facts.notices import Downcalls, NoticeTries
 from nfsrpc.facts.polling import Series
@@ -126,6 +127,7 @@ class Inputs:
     ambiguous_clients: tuple[AmbiguousClient, ...]
     probes: frozenset[tuple[str, str]]
     portmappers: Portmappers
+    missing_services: tuple[MissingService, ...]
     dependent_locks: DependentLocks
     reboot_notices: tuple[Monitors.Row, ...]
     misaddressed_notices: tuple[MisaddressedNotice, ...]
