@@ -4,10 +4,11 @@
 use hashbrown::HashSet;
 
 use crate::batch::{Accesses, Copies, Exchanges, Flows, Latencies, Packets, Tallies};
+use crate::births::Births;
 use crate::damage::Damage;
-use crate::flow_table::{Ends, FlowFates, FlowTable};
+use crate::flow::Ends;
+use crate::flow_table::{FlowFates, FlowTable};
 use crate::matcher::{Matcher, Reach};
-use crate::numbering::Births;
 use crate::oddity::{Oddity, Place};
 use crate::packets::Packet;
 use crate::select::RawMessage;
@@ -93,6 +94,29 @@ impl Backend {
         }
     }
 
+    /// Notes what this event gave numbers to.
+    #[inline]
+    pub fn note(&mut self, event: u64, place: Place) {
+        let exchanges = *self.matcher.next_number();
+        let Some(births) = &mut self.births else { return };
+        births.note(event, place, exchanges, self.flows.next_id, self.matcher.bodies.strings.len() as u32);
+    }
+
+    /// The strings in use have these final numbers.
+    pub fn know(&mut self, known: Vec<u32>) {
+        if let Some(births) = &mut self.births {
+            births.know(known);
+        }
+    }
+
+    /// The final number of a string that was in use when numbers were made final.
+    pub fn known_string(&self, number: u32) -> u32 {
+        match &self.births {
+            Some(births) => births.known().get(number as usize).copied().unwrap_or(NO_STRING),
+            None => number,
+        }
+    }
+
     pub fn begin(&mut self, at: At, side: usize, place: Place, ends: Ends) {
         self.flows.begin(at, side, place, ends);
     }
@@ -135,7 +159,9 @@ impl Backend {
 
     /// Strings that other back ends may have, too; a long one counts for several.
     pub fn strings_apart(&self) -> usize {
-        self.births.as_ref().map_or(0, |births| self.matcher.bodies.strings.weight().saturating_sub(births.known()))
+        self.births
+            .as_ref()
+            .map_or(0, |births| self.matcher.bodies.strings.weight().saturating_sub(births.known().len()))
     }
 
     /// Frames captured twice, and those of iWARP, since the last call.

@@ -14,8 +14,7 @@ use crate::backends::Chunk;
 use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
-use crate::ring::Terms;
-use crate::select::{Select, Selected};
+use crate::select::{Select, Selected, Terms};
 use crate::tally::{Arguments, Fold};
 use crate::xdr::{ColumnData, ColumnValues, Kind, Layout, Layouts, RawOp, Table, code};
 

@@ -17,10 +17,10 @@ use crate::batch::{
     Copies, CopyRow, ExchangeRow, Exchanges, NO_NUMBER, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag,
 };
 use crate::bodies::Bodies;
-use crate::exchange::{Exchange, Fates, Path};
+use crate::exchange::{Exchange, ExchangeId, Fates, Path};
 use crate::gss::Gss;
 use crate::oddity::{Oddities, Place};
-use crate::pool::{ExchangeId, Pool, XidKey};
+use crate::pool::{Pool, XidKey};
 use crate::rpc::{self, Call, HEAD, RPCSEC_GSS, Record, Reply};
 use crate::select::RawMessage;
 use crate::shard::SHARDS;

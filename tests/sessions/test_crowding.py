@@ -8,27 +8,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks.attacks import (
-    ACK,
-    BLOCKED,
-    CLIENT,
-    NFS,
-    NFSD,
-    NLM_GRANTED,
-    RST,
-    SERVER,
-    SYN,
-    UNLOCK,
-    Ends,
-    Owner,
-    Writer,
-    handle,
-    host,
-    opaque,
-)
+from benchmarks.attacks import ACK, CLIENT, NFSD, RST, SERVER, SYN, Ends, Owner, Writer, handle, host, opaque
 from nfsrpc.columns import isin
 from nfsrpc.decode import Decoded, decode
 from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, crowding, tallies, thinning
 from nfsrpc.sessions.exchanges import NO_NUMBER
 
@@ -63,7 +47,7 @@ def connect(w: Writer, port: int, answer: int = SYN | ACK, client: str = CLIENT)
 def test_as_many_as_there_is_room_for_are_listed() -> None:
     w = Writer()
     for svid in range(ROOM):
-        w.lock(host(1), Owner(svid, svid, b"h1"), NLM_GRANTED)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.GRANTED)
     decoded = counted(w)
     assert (len(Sessions(decoded)["locks"]), kinds(decoded)) == (ROOM, {})
 
@@ -71,7 +55,7 @@ def test_as_many_as_there_is_room_for_are_listed() -> None:
 def test_of_locks_that_are_held_the_latest_stay() -> None:
     w = Writer()
     for svid in range(ROOM + 1):
-        w.lock(host(1), Owner(svid, svid, b"h1"), NLM_GRANTED)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.GRANTED)
     decoded = counted(w)
     tables = Sessions(decoded)
     assert tables["locks"]["svid"].tolist() == list(range(11, 41))
@@ -83,18 +67,18 @@ def test_of_locks_that_are_held_the_latest_stay() -> None:
 def test_who_unlocks_what_was_left_out_held_nothing_before() -> None:
     w = Writer()
     for svid in range(ROOM + 1):
-        w.lock(host(1), Owner(svid, svid, b"h1"), NLM_GRANTED)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.GRANTED)
         w.wait(10)
-    w.lock(host(1), Owner(3, 3, b"h1"), NLM_GRANTED, UNLOCK)
+    w.lock(host(1), Owner(3, 3, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK)
     locks = Sessions(counted(w))["locks"]
     assert 3 not in locks["svid"].tolist()
 
 
 def test_of_what_is_odd_the_beginning_and_the_end_stay() -> None:
     w = Writer()
-    w.lock(host(1), Owner(1, 1, b"h1"), NLM_GRANTED)
+    w.lock(host(1), Owner(1, 1, b"h1"), Nlm4Stats.GRANTED)
     for svid in range(2, ROOM + 12):
-        w.lock(host(2), Owner(1, svid, b"h2"), BLOCKED)
+        w.lock(host(2), Owner(1, svid, b"h2"), Nlm4Stats.BLOCKED)
     w.end()
     decoded = counted(w)
     tables = Sessions(decoded)
@@ -120,10 +104,10 @@ def test_unanswered_calls_beyond_are_undecided() -> None:
 def test_healthy_is_not_said_where_something_odd_was_left_out() -> None:
     w = Writer()
     for svid in range(ROOM + 12):
-        w.lock(host(1), Owner(svid, svid, b"h1"), BLOCKED)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.BLOCKED)
         w.wait(0.1)
-        w.lock(host(1), Owner(svid, svid, b"h1"), NLM_GRANTED)
-        w.lock(host(1), Owner(svid, svid, b"h1"), NLM_GRANTED, UNLOCK)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.GRANTED)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK)
     found = diagnose(Sessions(counted(w)))
     assert (found.verdict.state, found.verdict.rule) == ("cannot-tell", None)
     assert "more than there is room for" in found.verdict.summary
@@ -146,7 +130,7 @@ def test_the_latest_names_stay() -> None:
     for number in range(ROOM + 1):
         args = opaque(handle(0)) + opaque(b"file%d" % number)
         results = struct.pack(">I", 0) + opaque(handle(1 + number)) + nothing
-        w.asked(Ends(host(1), 701, SERVER, NFSD), NFS, 3, 3, args, results)
+        w.asked(Ends(host(1), 701, SERVER, NFSD), Prog.NFS, 3, 3, args, results)
     decoded = counted(w)
     names = Sessions(decoded)["paths"]["path"].tolist()
     assert (len(names), kinds(decoded)) == (30, {"names-full": 11})
@@ -200,7 +184,7 @@ def test_of_refused_connections_the_beginning_and_the_end_stay() -> None:
 def test_connections_of_exchanges_that_are_listed_stay() -> None:
     w = Writer()
     for number in range(2 * ROOM):
-        w.lock(host(number), Owner(number, 1, b"h"), NLM_GRANTED)
+        w.lock(host(number), Owner(number, 1, b"h"), Nlm4Stats.GRANTED)
     decoded = counted(w)
     listed = Sessions(decoded)
     assert isin(listed["calls"]["flow"], listed["flows"]["flow"]).all()
@@ -211,7 +195,7 @@ def test_connections_of_exchanges_that_are_listed_stay() -> None:
 def test_sums_beyond_are_not_kept_by_host() -> None:
     w = Writer()
     for number in range(ROOM + 1):
-        w.asked(Ends(host(number), 701, SERVER, NFSD), NFS, 3, 0)
+        w.asked(Ends(host(number), 701, SERVER, NFSD), Prog.NFS, 3, 0)
         w.wait(1)
     decoded = counted(w)
     tables = Sessions(decoded)
@@ -223,18 +207,18 @@ def test_sums_beyond_are_not_kept_by_host() -> None:
 def test_as_many_hosts_as_there_is_room_for_have_sums() -> None:
     w = Writer()
     for number in range(ROOM):
-        w.asked(Ends(host(number), 701, SERVER, NFSD), NFS, 3, 0)
+        w.asked(Ends(host(number), 701, SERVER, NFSD), Prog.NFS, 3, 0)
     decoded = counted(w)
     assert (len(Sessions(decoded)["tallies"]), kinds(decoded)) == (ROOM, {})
 
 
 def test_of_writes_those_to_files_with_locks_stay() -> None:
     w = Writer()
-    w.lock(host(1), Owner(0, 1, b"h1"), NLM_GRANTED)
+    w.lock(host(1), Owner(0, 1, b"h1"), Nlm4Stats.GRANTED)
     for number in range(ROOM + 1):
         args = opaque(handle(number)) + struct.pack(">QII", 0, 4, 1) + opaque(b"data")
         results = struct.pack(">IIIIIQ", 0, 0, 0, 4, 1, 0)
-        w.asked(Ends(host(2), 701, SERVER, NFSD), NFS, 3, 7, args, results)
+        w.asked(Ends(host(2), 701, SERVER, NFSD), Prog.NFS, 3, 7, args, results)
     decoded = counted(w)
     written = Sessions(decoded)["writes"]["fh"].tolist()
     assert written == [handle(number).hex() for number in (0, *range(12, 41))]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from nfsrpc.facts.unacknowledged import Back, Stalled, together
 from nfsrpc.findings.finding import Evidence
-from nfsrpc.rules.network.connection_stalled import Back, Stalled, together
 from tests.records import kept, records_of, sent_again, source_port, target_port
 from tests.rules.network.resends import SYNS
 from tests.rules.stage import (
