@@ -15,7 +15,7 @@ from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source, isin
 from nfsrpc.decode import SIDE, Columns, Decoded
 from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.sessions.exchanges import NO_NUMBER, transports
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.hosts import HostsByAddress
 
 INTERVAL = 10_000_000_000  # of the core
@@ -32,7 +32,7 @@ def summed(tallies: Columns, length: int = INTERVAL) -> Columns:
     """The sums with one row per key, in intervals of this length."""
     if not len(tallies["first"]):
         return tallies
-    order = np.argsort(tallies["first"], kind="stable")
+    order = in_order(tallies["first"])
     rows = {name: values[order] for name, values in tallies.items()}
     rows["interval"] = rows["interval"] // length * length
     groups, first = group(*(rows[name] for name in (*KEY, SIDE) if name in rows))
@@ -101,7 +101,7 @@ def left_out_summed(rows: Columns) -> Columns:
 
 def locks_summed(sums: Columns) -> Columns:
     """Sums of lock sessions, with one row per client, server and file."""
-    order = np.argsort(sums["first"], kind="stable")
+    order = in_order(sums["first"])
     rows = {name: values[order] for name, values in sums.items()}
     groups, first = group(*(rows[name] for name in OF_LOCKS))
     result = {name: values[first] for name, values in rows.items()}
