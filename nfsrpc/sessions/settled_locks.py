@@ -324,7 +324,7 @@ def arguments(messages: MessageFields, vers: Array, numbers: Array) -> tuple[dic
         exchanges = numbers[rows]
         for name in FIELDS if len(rows) else ():
             found = messages.column(table, name, exchanges)
-            values[name][rows] = np.where(found.valid, found.values.astype(np.int64).view(np.uint64), 0)
+            values[name][rows] = np.where(found.valid, found.values, 0)
             valid[name][rows] = found.valid
     return {name: column.view(np.int64) if name in SIGNED else column for name, column in values.items()}, valid
 
