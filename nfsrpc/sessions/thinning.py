@@ -138,7 +138,7 @@ def with_one_more(values: Any, value: Any) -> Any:
 def count(batch: Batch, rows: Array, length: int = INTERVAL) -> None:
     """Adds exchanges that were answered in time to the sums, in intervals of this length."""
     leaving = Chosen(batch["exchanges"], rows)
-    batch["tallies"] = together([batch["tallies"], as_tallies(leaving, length)])
+    batch["tallies"] = together([batch["tallies"], summed(as_tallies(leaving, length))])
     batch["latencies"] = together([batch["latencies"], as_latencies(leaving)])
 
 
