@@ -24,9 +24,9 @@ STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle", "
 PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses", "counted_locks", "left_out"), ("client", "server")
 NUMBERS = "address_numbers"  # of a batch with numbers of its own
 
-# Batches with fewer rows than this stay as they are; some 200 bytes each, 13 MB. What was kept stays while it is more
+# Batches with fewer rows than this stay as they are; some 200 bytes each, 6 MB. What was kept stays while it is more
 # than what has come since, so that all rows together are looked at a few times only.
-MANY = 1 << 16
+MANY = 1 << 15
 
 
 def is_due(batches: list[Batch]) -> bool:

@@ -18,7 +18,7 @@ from nfsrpc.decode import Columns, MessageFields, nothing_left
 from nfsrpc.reading import Batch
 from nfsrpc.sessions import writes
 from nfsrpc.sessions.batches import NUMBERS, Kinds, as_one, compact, parted, together
-from nfsrpc.sessions.crowding import MAX_FLOWS, MAX_LISTED, MAX_NAMES, STAY, crowd, crowd_of_flows, oldest
+from nfsrpc.sessions.crowding import MAX_FLOWS, MAX_LISTED, MAX_NAMES, MAX_PAIRS, STAY, crowd, crowd_of_flows, oldest
 from nfsrpc.sessions.exchanges import COUNTED, Chosen
 from nfsrpc.sessions.naming import PROTOCOLS, events, news
 from nfsrpc.sessions.polls import MINUTE, repeated
@@ -80,7 +80,7 @@ def thin_exchanges(batch: Batch, in_reach: Columns, alone_until: int) -> None:
         polls = repeated(batch, in_reach, alone_until)
         count(batch, polls, MINUTE)
         drop(batch, batch["exchanges"]["exchange"][polls])
-    if len(batch["exchanges"]["time"]) > min(MAX_LISTED, MAX_NAMES):
+    if len(batch["exchanges"]["time"]) > min(MAX_LISTED, MAX_NAMES, MAX_PAIRS):
         sieve = sieve if sieve.describes(batch) else Sieve(batch, in_reach, alone_until)
         make_room(batch, sieve)
 
