@@ -4,6 +4,8 @@ Some captures hold a million of what must be listed: locks that are held, calls 
 latest names stay. Of the others those leave first that are healthy, the oldest first, and then what is odd, from the
 middle: how it began and how it is now stays. What is of one lock stays or leaves together.
 
+Where answers hold very long lists (a directory, all that a portmapper has), those from the middle leave.
+
 Of flows, those without anything odd become one row per client, server and port, as long as nothing odd of that server
 comes between; where they are still too many, they leave as exchanges do.
 """
@@ -25,6 +27,8 @@ from nfsrpc.sessions.settled_locks import Sieve
 MAX_LISTED = 1 << 14
 # Of exchanges that show names of files, as many.
 MAX_NAMES = 1 << 16
+# Items of lists in the answers of listed exchanges: half a kilobyte each with the tables made of them.
+MAX_ITEMS = 1 << 16
 # Of flows: 300 bytes each, and with the tables made of them a kilobyte. Those of listed exchanges stay besides.
 MAX_FLOWS = 1 << 14
 # When they are too many, so many of them stay, so that not all are looked at with each that comes.
@@ -63,6 +67,17 @@ def crowd(exchanges: Columns, sieve: Sieve) -> Crowd:
     gone[np.concatenate([healthy, left])] = True
     of_steps = np.flatnonzero(np.isin(steps.raw["exchange"], exchanges["exchange"][gone]))
     return Crowd(names, healthy, left, sieve.hashes(steps, of_steps))
+
+
+def crowd_of_lists(exchanges: Columns, sieve: Sieve, items: Array) -> Crowd:
+    """The rows that leave because of their lists, of so many `items` each: those between the oldest and the latest."""
+    rows = np.flatnonzero(items)
+    rows = rows[np.argsort(exchanges["time"][rows], kind="stable")]
+    until, room = np.cumsum(items[rows]), round(MAX_ITEMS * STAY) // 2
+    rows = rows[(until > room) & (until - items[rows] < until[-1] - room)]
+    counted, odd = exchanges["flags"][rows] & COUNTED != 0, units(exchanges, sieve)[1][rows]
+    nobody = np.zeros(0, dtype=np.uint64)  # locks have no lists
+    return Crowd(rows[counted], rows[~counted & ~odd], rows[~counted & odd], nobody)
 
 
 def units(exchanges: Columns, sieve: Sieve) -> tuple[Array, Mask]:
