@@ -2,7 +2,8 @@
 
 Some captures hold a million of what must be listed: locks that are held, calls that nobody answers, names of files. The
 latest names stay. Of the others those leave first that are healthy, the oldest first, and then what is odd, from the
-middle: how it began and how it is now stays. What is of one lock stays or leaves together.
+middle: how it began and how it is now stays. What is of one lock stays or leaves together. Each pair of hosts may have
+findings of its own: where there are too many pairs, their exchanges leave in the same order.
 
 Where answers hold very long lists (a directory, all that a portmapper has), those from the middle leave.
 
@@ -22,9 +23,10 @@ from nfsrpc.sessions.exchanges import COUNTED
 from nfsrpc.sessions.grouping import group
 from nfsrpc.sessions.settled_locks import Sieve
 
-# Exchanges listed while others are counted: with the tables made of them a kilobyte each, and where each is of another
-# host and has a finding of its own, ten.
+# Exchanges listed while others are counted: with the tables made of them a kilobyte each.
 MAX_LISTED = 1 << 14
+# Pairs of hosts of which exchanges are listed: with the findings about them, ten kilobytes each or more.
+MAX_PAIRS = 1 << 12
 # Of exchanges that show names of files, as many.
 MAX_NAMES = 1 << 16
 # Items of lists in the answers of listed exchanges: half a kilobyte each with the tables made of them.
@@ -46,27 +48,50 @@ class Crowd(NamedTuple):
 
 def crowd(exchanges: Columns, sieve: Sieve) -> Crowd:
     """The rows that leave, with the owners of their locks."""
-    nothing = np.zeros(0, dtype=np.int64)
     counted = exchanges["flags"] & COUNTED != 0
-    names = np.flatnonzero(counted)
-    names = (
-        oldest(names, exchanges["time"], len(names) - round(MAX_NAMES * STAY)) if len(names) > MAX_NAMES else nothing
-    )
-    rows = np.flatnonzero(~counted)
-    if len(rows) <= MAX_LISTED:
-        return Crowd(names, nothing, nothing, nothing.astype(np.uint64))
-    steps = sieve.steps
+    names, rows = np.flatnonzero(counted), np.flatnonzero(~counted)
+    names = oldest(names, exchanges["time"], excess(len(names), MAX_NAMES))
+    pair, count = pairs_of(exchanges, rows)
+    if len(rows) <= MAX_LISTED and count <= MAX_PAIRS:
+        return Crowd(names, rows[:0], rows[:0], np.zeros(0, dtype=np.uint64))
     unit, odd = units(exchanges, sieve)
-    begin = first_times(unit, exchanges["time"])[unit]
-    much = len(rows) - round(MAX_LISTED * STAY)
-    healthy = whole(rows[~odd[rows]], unit, begin, much)
-    fearful = rows[odd[rows]]
-    much -= len(healthy)
-    left = from_the_middle(fearful, unit, begin, much) if much > 0 else nothing
     gone = np.zeros(len(unit), dtype=np.bool_)
-    gone[np.concatenate([healthy, left])] = True
+    gone[leaving(rows, odd, unit, exchanges["time"], excess(len(rows), MAX_LISTED))] = True
+    rows = rows[~gone[rows]]
+    gone[together(rows, unit, of_leaving_pairs(rows, odd, pair, exchanges["time"]))] = True
+    steps = sieve.steps
     of_steps = np.flatnonzero(np.isin(steps.raw["exchange"], exchanges["exchange"][gone]))
-    return Crowd(names, healthy, left, sieve.hashes(steps, of_steps))
+    return Crowd(names, np.flatnonzero(gone & ~odd), np.flatnonzero(gone & odd), sieve.hashes(steps, of_steps))
+
+
+def excess(count: int, most: int) -> int:
+    """How many leave of so many, where at most `most` may stay."""
+    return count - round(most * STAY) if count > most else 0
+
+
+def pairs_of(exchanges: Columns, rows: Array) -> tuple[Array, int]:
+    """For each exchange a row of the same pair of hosts, the first one of these rows, and how many pairs these have."""
+    client, server = exchanges["client"], exchanges["server"]
+    groups, first = group(np.minimum(client, server)[rows], np.maximum(client, server)[rows])
+    pair = np.arange(len(client))
+    pair[rows] = rows[first][groups]
+    return pair, len(first)
+
+
+def of_leaving_pairs(rows: Array, odd: Mask, pair: Array, time: Array) -> Array:
+    """The rows of pairs for which there is no room: of pairs without anything odd the oldest, then from the middle."""
+    pairs = distinct(pair[rows])
+    ill = np.zeros(len(pair), dtype=np.bool_)
+    ill[pair[rows[odd[rows]]]] = True
+    return together(rows, pair, leaving(pairs, ill, pair, time, excess(len(pairs), MAX_PAIRS)))
+
+
+def leaving(rows: Array, odd: Mask, unit: Array, time: Array, count: int) -> Array:
+    """So many of these rows, the oldest healthy ones first, then odd ones from the middle; whole units."""
+    begin = first_times(unit, time)[unit]
+    healthy = whole(rows[~odd[rows]], unit, begin, count)
+    left = from_the_middle(rows[odd[rows]], unit, begin, max(count - len(healthy), 0))
+    return np.concatenate([healthy, left])
 
 
 def crowd_of_lists(exchanges: Columns, sieve: Sieve, items: Array) -> Crowd:

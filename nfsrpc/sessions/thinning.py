@@ -23,6 +23,7 @@ from nfsrpc.sessions.crowding import (
     MAX_ITEMS,
     MAX_LISTED,
     MAX_NAMES,
+    MAX_PAIRS,
     STAY,
     Crowd,
     crowd,
@@ -93,7 +94,7 @@ def thin_exchanges(batch: Batch, in_reach: Columns, alone_until: int) -> None:
         polls = repeated(batch, in_reach, alone_until)
         count(batch, polls, MINUTE)
         drop(batch, batch["exchanges"]["exchange"][polls])
-    if len(batch["exchanges"]["time"]) > min(MAX_LISTED, MAX_NAMES):
+    if len(batch["exchanges"]["time"]) > min(MAX_LISTED, MAX_NAMES, MAX_PAIRS):
         sieve = sieve if sieve.describes(batch) else Sieve(batch, in_reach, alone_until)
         make_room(batch, sieve)
     items = items_of(batch)
