@@ -474,7 +474,10 @@ def renumbered(name: str, values: Array, maps: Mapping[str, Array | int], files:
 
 
 def renumbered_message(column: Any, kind: str | None, maps: Mapping[str, Array | int]) -> Masked:
+    """A column of messages; a text that found no room in the core is null."""
     values, valid = column if isinstance(column, tuple) else (column, np.ones(len(column), dtype=np.bool_))
+    if kind == "string":
+        valid = valid & (values != NO_STRING)
     return Masked(apply(maps[kind], values, valid) if kind else values, valid)
 
 

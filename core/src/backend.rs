@@ -17,6 +17,11 @@ use crate::strings::{NO_STRING, Strings};
 use crate::tunnel::UnreadCounts;
 use crate::xdr::Table;
 
+/// An exchange has two rows of its messages, and one or two short strings of its own. Where there are many more (entries of
+/// lists, long names), these count as one exchange that waits.
+const ROWS: usize = 4;
+const STRING_BYTES: usize = 512;
+
 /// What became final in one back end.
 #[derive(Default)]
 pub struct Rows {
@@ -152,9 +157,12 @@ impl Backend {
         self.matcher.finish_all(&FlowFates { flows: &self.flows, damage });
     }
 
-    /// Exchanges and flows that wait to be taken.
+    /// Exchanges and flows that wait to be taken; of exchanges as many as their rows and strings weigh.
     pub fn undrained(&self) -> usize {
-        self.matcher.output.rows.count() + self.flows.rows.count()
+        let Matcher { bodies, output, .. } = &self.matcher;
+        let known = self.births.as_ref().map(Births::known);
+        let weights = [output.rows.count(), bodies.rows() / ROWS, bodies.strings.new_bytes(known) / STRING_BYTES];
+        weights.into_iter().max().unwrap_or_default() + self.flows.rows.count()
     }
 
     /// Strings that other back ends may have, too; a long one counts for several.

@@ -27,6 +27,8 @@ NUMBERS = "address_numbers"  # of a batch with numbers of its own
 # Batches with fewer rows than this stay as they are; some 200 bytes each, 6 MB. What was kept stays while it is more
 # than what has come since, so that all rows together are looked at a few times only.
 MANY = 1 << 15
+# Rows of messages, and bytes of strings, that weigh as much as an exchange; as the core has it (backend.rs).
+ROWS, STRING_BYTES = 4, 512
 
 
 def is_due(batches: list[Batch]) -> bool:
@@ -42,9 +44,14 @@ def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
 
 
 def size(batches: list[Batch]) -> int:
-    """The number of rows that may leave."""
-    names = ("exchanges", "exchange"), ("tallies", "first")
-    return sum(len(batch[table][name]) for batch in batches for table, name in names) + flows_of(batches)
+    """The number of rows that may leave; of exchanges as many as their messages and strings weigh."""
+    return sum(len(batch["tallies"]["first"]) + weight(batch) for batch in batches) + flows_of(batches)
+
+
+def weight(batch: Batch) -> int:
+    rows = sum(len(columns["exchange"]) for columns in batch["decoded"].values())
+    strings = sum(map(len, batch["strings"]))
+    return max(len(batch["exchanges"]["exchange"]), rows // ROWS, strings // STRING_BYTES)
 
 
 def flows_of(batches: list[Batch]) -> int:
