@@ -30,6 +30,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from nfsrpc.columns import number_of
 from nfsrpc.facts.basic import Roles, listed, pairs_of
 from nfsrpc.facts.callbacks import CallbackFailure
 from nfsrpc.facts.waiters import Waiter, proof
@@ -134,6 +135,7 @@ def lock_of(waiter: Waiter) -> tuple[str, str, str]:
 
 def finding(server: str, ignored: list[Waiter], free: dict[int, float], unfiltered: bool) -> Finding:
     """The finding on one server; `unfiltered`: the capture would show how it looks up its clients' lockd."""
+    number = number_of([waiter.row for waiter in ignored])
     worst = max(ignored, key=lambda waiter: free[waiter.number])
     clients = tuple(sorted({waiter.row.client for waiter in ignored}))
     return RULE.finding(
@@ -143,12 +145,12 @@ def finding(server: str, ignored: list[Waiter], free: dict[int, float], unfilter
             f"{server} does not call waiting clients back: locks stay unused for up to {duration(free[worst.number])}"
         ),
         explanation=(
-            f"{several(len(ignored), 'lock')} for which {named(clients)} waited became free, and {server} sent no "
+            f"{several(number, 'lock')} for which {named(clients)} waited became free, and {server} sent no "
             "GRANTED to the waiter and did not ask for its lockd. The lock was granted when the client retried."
         ),
         clients=clients,
         files=tuple(sorted({waiter.row.file for waiter in ignored})),
-        count=len(ignored),
+        count=number,
         first=min(waiter.start for waiter in ignored),
         last=max(waiter.end for waiter in ignored),
         evidence=tuple(proof(worst)),

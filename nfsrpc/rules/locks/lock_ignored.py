@@ -184,7 +184,7 @@ def finding(found: UnlockedWrites) -> Finding:
     write, lock = vantage.writes.row(best), vantage.locks.row(best)
     writes, holders = vantage.writes, sorted(vantage.locks["client"].present())
     files = sorted(writes["file"].present())
-    count = int(writes["exchanges"].sum())
+    count = writes.counted(int(writes["exchanges"].sum()))
     frame = write.first_frame if write.first >= (lock.granted or 0) else write.last_frame
     what = files[0] if len(files) == 1 else f"{write.file} and {several(len(files) - 1, 'other file')}"
     return RULE.finding(

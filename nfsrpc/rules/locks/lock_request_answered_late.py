@@ -130,14 +130,14 @@ def finding(
     return RULE.finding(
         severity="error" if longest >= error_s else "warning",
         host=server,
-        title=f"{several(len(rows), 'lock request')} to {server} answered late, up to {duration(longest)}",
+        title=f"{several(rows.count, 'lock request')} to {server} answered late, up to {duration(longest)}",
         explanation=(
             f"{procedures} of {named(clients)} to {server} waited up to {duration(longest)} for a reply{again}."
             f"{came and ' '}{came}"
         ),
         clients=clients,
         files=files,
-        count=len(rows),
+        count=rows.count,
         first=int(rows["time"].min()),
         last=int(rows["reply_time"].max()),
         evidence=tuple(longest_waits(rows, 3)),
