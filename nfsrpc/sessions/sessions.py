@@ -70,6 +70,7 @@ OF_EXCHANGES = frozenset({"exchanges-full", "locks-full"})
 PARTIAL_BY = {
     **dict.fromkeys(("calls", "copies", "locks", "monitors", "registrations"), OF_EXCHANGES),
     "flows": frozenset({"flows-full"}),
+    "tallies": frozenset({"hosts-full"}),
     "writes": frozenset({"accesses-full"}),
 }
 

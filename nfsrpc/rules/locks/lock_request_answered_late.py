@@ -125,7 +125,7 @@ def finding(
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     longest = float(rows["latency_s"].max())
     procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})
-    resent = int(rows["retransmits"].sum())
+    resent = rows.counted(int(rows["retransmits"].sum()))
     again = f"; retransmitted {several(resent, 'time')} in all" if resent else ""
     return RULE.finding(
         severity="error" if longest >= error_s else "warning",

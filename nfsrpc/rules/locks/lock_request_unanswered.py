@@ -110,7 +110,7 @@ def finding(
     wait = (
         (span.last - first) / SECOND if span is not None else None
     )  # it never ended, whatever void replies there were
-    resent = int(rows["retransmits"].sum())
+    resent = rows.counted(int(rows["retransmits"].sum()))
     waited_s = f" for {duration(wait)}" if wait is not None else ""
     again = f", retransmitted {several(resent, 'time')}" if resent else ""
     return RULE.finding(
