@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nfsrpc.wording import AtLeast
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -295,6 +297,11 @@ class Row:
         return dict(zip(self._table.columns, self, strict=True))
 
 
+def number_of(rows: Sequence[Row]) -> int:
+    """The number of some rows of one table, for a report, as `Table.count` has that of all its rows."""
+    return rows[0]._table.counted(len(rows)) if rows else 0
+
+
 def no_column(spec: TableSpec, name: str) -> AttributeError:
     return AttributeError(f"{spec.name} has no column {name}{suggestion(name, spec.names)}")
 
@@ -304,6 +311,9 @@ class Table:
 
     Each declared table has a class of its own (`nfsrpc.tables`), of which type checkers know the columns.
     """
+
+    # There was no room for all rows (nfsrpc/sessions/crowding.py): how many there are of anything is not known.
+    is_partial = False
 
     def __init__(self, spec: TableSpec, length: int, columns: Mapping[str, Source]) -> None:
         self.spec = spec
@@ -336,6 +346,15 @@ class Table:
 
     def __len__(self) -> int:
         return self._length
+
+    @property
+    def count(self) -> int:
+        """The number of rows, for a report: where there was no room for all, it says that there may be more."""
+        return self.counted(self._length)
+
+    def counted(self, number: int) -> int:
+        """A number of what rows stand for, as `count` has that of the rows."""
+        return AtLeast(number) if self.is_partial else number
 
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self)} rows of {len(self.columns)} columns>"
@@ -398,7 +417,9 @@ class Table:
 
     def take(self, rows: Array) -> Self:
         """The rows of these numbers, in this order."""
-        return type(self)(self.spec, len(rows), Taken(self, rows))
+        some = type(self)(self.spec, len(rows), Taken(self, rows))
+        some.is_partial = self.is_partial
+        return some
 
     def values(self, name: str) -> list[Any]:
         """A column as Python values: None for null, int ns for times, str for text."""

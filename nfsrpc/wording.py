@@ -38,6 +38,27 @@ def clock_time(time: int | None) -> str:
     return f"{moment:%H:%M:%S %Z}" if moment else "an unknown time"
 
 
+class AtLeast(int):
+    """A number of what is listed, where not all is: there may be more. A sum with it is one, too.
+
+    >>> several(AtLeast(3), "request"), f"{AtLeast(1) + 2}", f"{sum([2, AtLeast(1)])}", AtLeast(3) == 3
+    ('at least 3 requests', 'at least 3', 'at least 3', True)
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"at least {int(self)}"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __add__(self, more: int) -> AtLeast:
+        return AtLeast(int(self) + more)
+
+    __radd__ = __add__
+
+
 def several(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun.
 
@@ -50,10 +71,11 @@ def several(number: int, one: str, many: str | None = None) -> str:
 def times(number: int) -> str:
     """How often, in words.
 
-    >>> times(1), times(2), times(20)
-    ('once', 'twice', '20 times')
+    >>> times(1), times(2), times(20), times(AtLeast(1))
+    ('once', 'twice', '20 times', 'at least once')
     """
-    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+    often = {1: "once", 2: "twice"}.get(number, f"{int(number)} times")
+    return f"at least {often}" if isinstance(number, AtLeast) else often
 
 
 def named(names: Iterable[str]) -> str:

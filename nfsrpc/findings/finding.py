@@ -16,9 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from nfsrpc.findings.command import IN_CAPTURE, Command
 from nfsrpc.findings.shown import ShownFinding, failures_html, findings_html, verdict_html
 from nfsrpc.printable import clean
+from nfsrpc.wording import AtLeast
 
 if TYPE_CHECKING:
     from typing import Required, TypedDict, Unpack
+
+# Of a finding that counts what is listed, where not all is.
+UNLISTED = "Not all was listed, for lack of room: there may be more, and other clients affected."
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or a vantage, or intact frame, lacks
@@ -157,6 +161,11 @@ class Finding(ShownFinding):
         return f"{self.rule}{where}{f'#{self.number}' if self.number > 1 else ''}"
 
     @property
+    def at_least(self) -> bool:
+        """Whether there was no room to list all that the finding counts: there may be more, and more clients."""
+        return isinstance(self.count, AtLeast)
+
+    @property
     def table_host(self) -> str | None:
         """The host as the tables name it: a loopback address with its capture."""
         return self.host and in_capture(self.host, self.host_capture)
@@ -247,6 +256,9 @@ class Rule(NamedTuple):
         """A finding of this rule, certain and of its severity by default. Its host is named as the tables name it."""
         values: FindingFields = {"severity": self.severity, "certainty": "certain", **fields}
         values["host"], capture = split_host(values["host"])
+        if isinstance(values.get("count"), AtLeast):
+            said = values["explanation"]
+            values["explanation"] = f"{said[:1].upper()}{said[1:]} {UNLISTED}"
         return Finding(rule=self.id, name=self.name, **values, host_capture=capture)
 
     def clear(self, evidence: str) -> Clear:

@@ -163,6 +163,7 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
             omitted_evidence=more_evidence,
             omitted_remedy=more_remedy,
         ),
+        **({"at_least": True} if finding.at_least else {}),
     }
 
 

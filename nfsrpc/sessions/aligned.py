@@ -119,7 +119,9 @@ class OneClock(Sessions):
             return (lambda: self._times(table, name)) if name in whose else (lambda: table.data(name))
 
         whose = files_of_times(table)
-        return type(table)(table.spec, len(table), {name: column(name) for name in table.columns})
+        aligned = type(table)(table.spec, len(table), {name: column(name) for name in table.columns})
+        aligned.is_partial = table.is_partial
+        return aligned
 
     def _times(self, table: Table, name: str) -> Array:
         times, files = table[name], table[files_of_times(table)[name]]

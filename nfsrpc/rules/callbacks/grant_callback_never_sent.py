@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfsrpc.columns import number_of
 from nfsrpc.facts.basic import listed
 from nfsrpc.facts.retried_grants import RetriedGrant
 from nfsrpc.facts.waiters import Waiter, proof
@@ -72,18 +73,19 @@ def finding(server: str, ignored: list[RetriedGrant], unfiltered: bool) -> Findi
     """The finding on one server; `unfiltered`: the capture would show how it looks up its clients' lockd."""
     worst = max(ignored, key=lambda grant: grant.free_s)
     waiters = [grant.waiter for grant in ignored]
+    number = number_of([waiter.row for waiter in waiters])
     clients = tuple(sorted({waiter.row.client for waiter in waiters}))
     return RULE.finding(
         certainty="certain" if unfiltered else "likely",
         host=server,
         title=f"{server} does not call waiting clients back: locks stay unused for up to {duration(worst.free_s)}",
         explanation=(
-            f"{several(len(ignored), 'lock')} for which {named(clients)} waited became free, and {server} sent no "
+            f"{several(number, 'lock')} for which {named(clients)} waited became free, and {server} sent no "
             "GRANTED to the waiter and did not ask for its lockd. The lock was granted when the client retried."
         ),
         clients=clients,
         files=tuple(sorted({waiter.row.file for waiter in waiters})),
-        count=len(ignored),
+        count=number,
         first=min(waiter.start for waiter in waiters),
         last=max(waiter.end for waiter in waiters),
         evidence=tuple(proof(worst.waiter)),

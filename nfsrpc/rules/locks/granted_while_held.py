@@ -34,7 +34,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, distinct, isin
+from nfsrpc.columns import NAT, Array, Mask, distinct, isin, number_of
 from nfsrpc.facts.basic import lacks, listed
 from nfsrpc.facts.waiters import held_until, same_range
 from nfsrpc.findings.advice import wire_of
@@ -204,7 +204,7 @@ def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: b
         ),
         clients=tuple(sorted({row.client for pair in pairs for row in pair})),
         files=tuple(sorted({row.file for _, row in pairs})),
-        count=len(pairs),
+        count=number_of([row for _, row in pairs]),
         first=row.granted,
         last=max(row.granted or 0 for _, row in pairs),
         evidence=(

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import Mask
+from nfsrpc.columns import Mask, number_of
 from nfsrpc.facts.basic import Span, lacks, listed
 from nfsrpc.facts.refusals import Refusal
 from nfsrpc.findings.advice import BREAK_LOCK
@@ -153,7 +153,7 @@ def without_holder(refused: list[Refusal]) -> Finding:
         ),
         clients=clients,
         files=(row.file,),
-        count=len(refused),
+        count=number_of([refusal.row for refusal in refused]),
         first=max(longest.first, longest.since),
         last=longest.last,
         evidence=tuple(evidence_of(longest)),

@@ -80,14 +80,14 @@ def finding(
     times = rows["time"][rows.valid("time")]
     return RULE.finding(
         host=server,
-        title=f"{several(len(rows), 'UNLOCK')} to {server} {' or '.join(fates)}",
+        title=f"{several(rows.count, 'UNLOCK')} to {server} {' or '.join(fates)}",
         explanation=(
             f"UNLOCKs of {named(clients)}: {', '.join(f'{many} {what}' for what, many in fates.items())}. For the "
             f"application these locks are free, and the server may keep them until it restarts.{came and ' '}{came}"
         ),
         clients=clients,
         files=files,
-        count=len(rows),
+        count=rows.count,
         first=int(times.min()) if len(times) else None,
         last=last_end(rows, span),
         evidence=tuple(evidence(rows)),

@@ -99,11 +99,11 @@ def fallen_silent(rows: Calls, presence: Presence, span: Span | None) -> Finding
         title=f"{server} has fallen silent: the whole host, not one service of it",
         explanation=(
             f"Nothing came from {server} after {clock_time(presence.last_seen[server].time)}, no ACK either, while "
-            f"{named(clients)} sent and retransmitted {several(len(rows), 'call')} ({services}). It is "
+            f"{named(clients)} sent and retransmitted {several(rows.count, 'call')} ({services}). It is "
             "down, or the network to it is cut."
         ),
         clients=clients,
-        count=len(rows),
+        count=rows.count,
         first=int(rows["time"].min()),
         last=last_end(rows, span),
         evidence=tuple(longest_waits(rows, 4)),

@@ -88,11 +88,11 @@ def finding(service: MissingService) -> Finding:
         host=host,
         title=f"the server {host} has no {SERVICES[prog]} registered{scope(over)}: mounts fail",
         explanation=(
-            f"{named(clients)} asked {several(len(rows), 'time')} for program {first.prog} ({names}), and each answer "
+            f"{named(clients)} asked {several(rows.count, 'time')} for program {first.prog} ({names}), and each answer "
             f"was that it is not registered.{caveat(over)}"
         ),
         clients=clients,
-        count=len(rows),
+        count=rows.count,
         first=first.time,
         last=last.time,
         evidence=(
