@@ -163,10 +163,12 @@ def candidates(clocks: Sequence[Shown]) -> list[tuple[int, int]]:
 def fits(refused: Spans, holds: Spans, their_refused: Spans, their_holds: Spans) -> list[Fits]:
     """The offsets at which refusals fall into holds, and callbacks follow an UNLOCK; those at which two hold a range.
 
-    The last outweigh all others. Nothing fits where there are too many to be compared.
+    The last outweigh all others. Nothing fits where some refusal of a lock on such a file does not, for a third holds
+    it at times, or where there are too many to be compared.
     """
+    refused, their_refused = refused.on(their_holds.file), their_refused.on(holds.file)
     compared = len(holds) * (len(their_holds) + len(their_refused)) + len(their_holds) * len(refused)
-    if compared > MOST_COMPARED:
+    if compared > MOST_COMPARED or not (all_fall_into(their_refused, holds) and all_fall_into(refused, their_holds)):
         return []
     found = list(refused_by(their_refused, holds))
     found += [Fits(-each.high, -each.low, each.weight) for each in refused_by(refused, their_holds)]
@@ -189,6 +191,13 @@ def refused_by(refused: Spans, held: Spans) -> Iterator[Fits]:
     passed = (refused.event[rows] != NAT) & (held.event[others] != NAT)
     after = held.event[others][passed] - refused.event[rows][passed]
     yield weighing(after - MOMENT, after + MOMENT, 1)
+
+
+def all_fall_into(refused: Spans, held: Spans) -> bool:
+    """Whether each of these refusals falls into a hold, without any offset."""
+    rows, others = conflicts(refused, held)
+    within = (held.since[others] <= refused.since[rows]) & (refused.until[rows] <= held.until[others])
+    return len(np.unique(rows[within])) == len(refused)
 
 
 def conflicts(some: Spans, others: Spans) -> tuple[Array, Array]:

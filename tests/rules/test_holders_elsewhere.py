@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 
 import nfsrpc
+from nfsrpc.columns import NAT
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.facts.clock_agreement import BY_CHANCE, MOST_PAIRS, OFFSETS_S
+from nfsrpc.facts.clock_agreement import (
+    BY_CHANCE,
+    MOST_COMPARED,
+    MOST_PAIRS,
+    OFFSETS_S,
+    Shown,
+    Spans,
+    candidates,
+    conflicts,
+    fits,
+    share,
+)
 from nfsrpc.findings.finding import Diagnosis, Finding
+from nfsrpc.wording import SECOND
 from tests.fleet.test_clocks import shifted
 from tests.scenario import Host, Scenario
 
@@ -123,7 +137,7 @@ def test_a_lock_held_for_long_shows_nothing(more_s: float, named: str | None) ->
     assert holder(diagnosed(site, 0, 0)) == named
 
 
-@pytest.mark.parametrize(("clock", "named"), [(-3, A), (5, A), (7, None), (10, None)])
+@pytest.mark.parametrize(("clock", "named"), [(-3, A), (5, A), (6, A), (7, None), (10, None)])
 def test_clocks_by_which_two_held_one_range(clock: int, named: str | None) -> None:
     """By the clock of B, it held for more than a second what A held."""
     site = Site()
@@ -152,6 +166,19 @@ def test_of_two_that_fit_neither_is_named(clock: int | None, named: str | None) 
     site.at(120)
     other.unlock().granted()
     assert holder(diagnosed(site, 0, 0, clock)) == named
+
+
+@pytest.mark.parametrize(("third", "named"), [(False, A), (True, None)])
+def test_a_refusal_by_a_third(third: bool, named: str | None) -> None:
+    """Where another one holds the range at times, whose capture is not there, it may have been that one each time."""
+    site = Site()
+    given_up(site, 30)
+    site.at(40)
+    if third:
+        site.clients[2].lock(site.server, FILE).granted()
+        site.at(45)
+        site.clients[1].lock(site.server, FILE).blocked().cancel().granted()
+    assert holder(diagnosed(site, 0, 0)) == named
 
 
 @pytest.mark.parametrize(("waiting", "named"), [(2, A), (6, None), (MOST_PAIRS + 2, None)])
@@ -237,3 +264,40 @@ def test_a_deadlock_of_a_moment_is_none_where_clocks_may_differ_by_a_second() ->
     diagnosis = diagnosed(site, 0, 0)
     assert found(diagnosis, "LCK006")
     assert not found(diagnosis, "LCK012")
+
+
+def spans(client: int, *times: tuple[int, int], exclusive: bool = True, file: int = 1) -> Spans:
+    """Sessions of one client on the whole of one file, from one second to another."""
+    since, until = (np.array(column, dtype=np.int64) * SECOND for column in zip(*times, strict=True))
+    columns = (file, client, 0, 2**62, exclusive, since, until, NAT)
+    return Spans(*(np.broadcast_to(column, len(times)) for column in columns))
+
+
+def test_the_share_of_offsets_at_which_both_are_refused_by_the_other() -> None:
+    """B may be five seconds behind, until A is refused before B holds; or as much ahead."""
+    refused, held = [(5, 5)], [(0, 50)]
+    events = fits(spans(1, *refused), spans(1, *held), spans(2, *refused), spans(2, *held))
+    # Two hold one range there, as no server lets them: on another file each, nothing speaks against it.
+    assert share(events) == 1.0
+    mine, theirs = spans(1, *held), spans(2, *held, file=2)
+    events = fits(spans(1, *refused, file=2), mine, spans(2, *refused), theirs)
+    assert share(events) == pytest.approx(10 / (2 * OFFSETS_S))
+
+
+def test_two_that_share_a_lock_are_not_in_conflict() -> None:
+    one, other = spans(1, (0, 9), exclusive=False), spans(2, (0, 9), exclusive=False)
+    assert not len(conflicts(one, other)[0])
+    assert len(conflicts(one, spans(2, (0, 9)))[0]) == 1
+    assert not len(conflicts(one, spans(1, (0, 9)))[0])
+
+
+def test_what_would_cost_much_is_left_out() -> None:
+    number = round(MOST_COMPARED**0.5)
+    held = [(2 * at, 2 * at + 1) for at in range(number)]
+    few, many = (spans(2, *[(0, 0)] * refused) for refused in (number - 1, number))
+    nothing = spans(1, (0, 0), file=9)
+    assert fits(nothing, spans(1, *held), few, spans(2, (0, 0), file=8))
+    assert not fits(nothing, spans(1, *held), many, spans(2, (0, 0), file=8))
+    clocks = [Shown(spans(client, (5, 5)), np.array([1])) for client in range(MOST_PAIRS)]
+    assert len(candidates(clocks[:6])) == 15
+    assert candidates(clocks) == []
