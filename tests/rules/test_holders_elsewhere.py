@@ -24,8 +24,8 @@ from nfsrpc.facts.clock_agreement import (
 )
 from nfsrpc.findings.finding import Diagnosis, Finding
 from nfsrpc.wording import SECOND
-from tests.fleet.test_clocks import shifted
 from tests.scenario import Host, Scenario
+from tests.wire import shifted
 
 A, B, C = "10.8.0.1", "10.8.0.2", "10.8.0.3"
 FILE = "/srv/lock"
