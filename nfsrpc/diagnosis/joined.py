@@ -160,9 +160,9 @@ def without_fault(verdicts: Sequence[Verdict]) -> Verdict:
     unknown = [verdict for verdict in verdicts if verdict.state != "healthy"]
     if not unknown:
         shown, more = first_of(tuple(dict.fromkeys(verdict.summary for verdict in verdicts)), SHOWN)
-        summaries = [*shown, *([f"{several(more, 'more group says', 'more groups say')} the like."] if more else [])]
+        others = [f"{several(more, 'more group has', 'more groups have')} no fault either."] if more else []
         where = f"No fault in {len(verdicts)} groups of captures, judged by themselves."
-        return Verdict(None, "healthy", " ".join([where, *summaries]))
+        return Verdict(None, "healthy", " ".join([where, *shown, *others]))
     if len(unknown) == len(verdicts):
         return Verdict(None, "cannot-tell", unknown[0].summary)
     known = len(verdicts) - len(unknown)

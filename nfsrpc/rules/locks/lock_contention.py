@@ -44,6 +44,7 @@ RULE = Rule(
     "lock-contention",
     "info",
     timed="always",
+    names_holder=True,
     judges="lock requests with their range",
     passes="no lock had to wait for long",
 )
