@@ -25,14 +25,16 @@ PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses", "counted_locks", "
 NUMBERS = "address_numbers"  # of a batch with numbers of its own
 
 # Batches with fewer rows than this stay as they are; some 200 bytes each, 13 MB. What was kept stays while it is more
-# than what has come since, so that all rows together are looked at a few times only.
-MANY = 1 << 16
+# than what has come since, so that all rows together are looked at a few times only. A flow takes as much memory as so
+# many other rows.
+MANY, OF_A_FLOW = 1 << 16, 3
 
 
 def is_due(batches: list[Batch]) -> bool:
     """Whether so many batches have come that they are thinned."""
     previous, fresh = parted(batches)
-    return size(fresh) >= max(MANY, size(previous) - flows_of(previous))
+    flows = sum(len(batch["flows"]["flow"]) for batch in fresh)
+    return size(fresh) + OF_A_FLOW * flows >= max(MANY, size(previous))
 
 
 def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
@@ -42,13 +44,9 @@ def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
 
 
 def size(batches: list[Batch]) -> int:
-    """The number of rows that may leave."""
+    """The number of rows that may leave, without flows."""
     names = ("exchanges", "exchange"), ("tallies", "first")
-    return sum(len(batch[table][name]) for batch in batches for table, name in names) + flows_of(batches)
-
-
-def flows_of(batches: list[Batch]) -> int:
-    return sum(len(batch["flows"]["flow"]) for batch in batches)
+    return sum(len(batch[table][name]) for batch in batches for table, name in names)
 
 
 class AddressNumbers(NamedTuple):
