@@ -63,27 +63,27 @@ class AddressNumbers(NamedTuple):
 
 
 def as_one(previous: list[Batch], fresh: list[Batch], kinds: Kinds) -> Batch:
-    """Batches of before, if any, and those that came since."""
-    batch = joined_batches(fresh)
+    """Batches of before, if any, and those that came since; both lists are used up."""
     if not previous:
-        return batch
-    before = dict(previous[0])
-    strings = list(dict.fromkeys([*before["strings"], *batch["strings"]]))
+        return joined_batches(fresh)
+    before = previous.pop()
+    new = [string for batch in fresh for string in batch["strings"]]
+    strings = list(dict.fromkeys([*before["strings"], *new]))
     number = dict(zip(strings, range(len(strings)), strict=True)).__getitem__
-    numbers = np.fromiter(map(number, batch["strings"]), dtype=np.uint32, count=len(batch["strings"]))
-    batch = with_numbers(batch, numbers, kinds)
-    batch["strings"] = strings[len(before["strings"]) :]
+    numbers = np.fromiter(map(number, new), dtype=np.uint32, count=len(new))
+    fresh[:] = [with_numbers(batch, numbers, kinds) | {"strings": []} for batch in fresh]
+    before["strings"] = strings
     addresses = before.pop(NUMBERS, None)
     if addresses is None:
-        return joined_batches([before, batch])
+        return joined_batches([before, *fresh])
     known = {address: number for number, address in enumerate(before["addresses"])}
-    new = np.array([known.setdefault(address, len(known)) for address in batch["addresses"]], dtype=np.uint32)
-    batch["addresses"] = list(known)[len(before["addresses"]) :]
+    found = [known.setdefault(address, len(known)) for batch in fresh for address in batch["addresses"]]
+    before["addresses"] = list(known)
     decoder, own, following = addresses
-    decoder = np.concatenate([decoder, np.arange(following, following + len(new), dtype=np.uint32)])
-    addresses = AddressNumbers(decoder, np.concatenate([own, new]), following + len(new))
-    batch |= {table: addresses.of(batch[table]) for table in PARTIES}
-    return joined_batches([before, batch]) | {NUMBERS: addresses}
+    decoder = np.concatenate([decoder, np.arange(following, following + len(found), dtype=np.uint32)])
+    addresses = AddressNumbers(decoder, np.r_[own, np.array(found, dtype=np.uint32)], following + len(found))
+    fresh[:] = [batch | {"addresses": []} | {table: addresses.of(batch[table]) for table in PARTIES} for batch in fresh]
+    return joined_batches([before, *fresh]) | {NUMBERS: addresses}
 
 
 def without_addresses(batch: Batch, in_reach: Array) -> Batch:
