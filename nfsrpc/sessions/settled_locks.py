@@ -321,11 +321,11 @@ def arguments(messages: MessageFields, vers: Array, numbers: Array) -> tuple[dic
     valid = {name: np.zeros(len(vers), dtype=np.bool_) for name in FIELDS}
     for table, version in ARGUMENTS.items():
         rows = np.flatnonzero(vers == version)
-        exchanges = numbers[rows]
+        exchanges, at = numbers[rows], slice(None) if len(rows) == len(vers) else rows
         for name in FIELDS if len(rows) else ():
             found = messages.column(table, name, exchanges)
-            values[name][rows] = np.where(found.valid, found.values, 0)
-            valid[name][rows] = found.valid
+            values[name][at] = np.where(found.valid, found.values, 0)
+            valid[name][at] = found.valid
     return {name: column.view(np.int64) if name in SIGNED else column for name, column in values.items()}, valid
 
 
