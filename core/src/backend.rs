@@ -160,7 +160,7 @@ impl Backend {
     /// Exchanges and flows that wait to be taken; of exchanges as many as their rows and strings weigh.
     pub fn undrained(&self) -> usize {
         let Matcher { bodies, output, .. } = &self.matcher;
-        let known = self.births.as_ref().map(Births::known);
+        let known = self.births.as_ref().map(|births| births.known().len());
         let weights = [output.rows.count(), bodies.rows() / ROWS, bodies.strings.new_bytes(known) / STRING_BYTES];
         weights.into_iter().max().unwrap_or_default() + self.flows.rows.count()
     }
