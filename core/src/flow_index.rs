@@ -17,8 +17,8 @@ use crate::packets::{Addressed, Content};
 use crate::protocol::{TCP, UDP};
 use crate::shard::{At, SHARDS, shard_of};
 
-/// Flows in reach; at 1.4 kB each 46 MB. A node sees a few thousand; beyond, the one longest silent of a few is let go.
-pub const MAX_FLOWS: usize = 1 << 15;
+/// Flows in reach; at 1.4 kB each 23 MB. A node sees a few thousand; beyond, the one longest silent of a few is let go.
+pub const MAX_FLOWS: usize = 1 << 14;
 /// How many flows are compared when one has to go.
 const EVICTION_SAMPLE: usize = 16;
 

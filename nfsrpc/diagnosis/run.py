@@ -3,7 +3,7 @@
 A rule that answers nothing passes or cannot tell by the subject that its head names (facts/subjects.py).
 A rule that names `faults` or `unexplained` is run last, and gets what the others found. A caller that cannot wait
 passes `limited`, which runs what it is given and raises CutShort when that takes too long: such a rule, and those for
-which no time is left, cannot tell.
+which no time is left, cannot tell. So does a rule of more findings than there is room for: the first of them stand.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OF_OTHERS = frozenset({"faults", "unexplained"})  # what the other rules found, as inputs of a rule
 CUT_SHORT = "the look was cut short: it took too long"
+# Of one rule, ten kilobytes each with what reports make of them: as many as pairs of hosts have exchanges listed.
+MAX_FINDINGS = 1 << 12
+TOO_MANY = f"there are more than {MAX_FINDINGS:,} findings of this rule, and those beyond are left out"
 
 
 class CutShort(BaseException):
@@ -75,11 +78,20 @@ def cut_short(answers: Iterable[Answer]) -> set[str]:
     return {answer.rule for answer in answers if isinstance(answer, CannotTell) and answer.why == CUT_SHORT}
 
 
+def too_many(answers: Iterable[Answer]) -> list[str]:
+    """The rules of which findings were left out for lack of room."""
+    return sorted({answer.rule for answer in answers if isinstance(answer, CannotTell) and answer.why == TOO_MANY})
+
+
 def ask_one(check: Check, inputs: Inputs, thresholds: Mapping[str, Any]) -> Iterator[Answer]:
-    answered = False
+    answered, findings = False, 0
     try:
         for answer in check.check(*(inputs[name] for name in check.parameters), **thresholds):
             answered = True
+            findings += isinstance(answer, Finding)
+            if findings > MAX_FINDINGS:
+                yield check.rule.cannot_tell(TOO_MANY)
+                return
             yield answer
         if not answered and check.rule.judges:
             yield without_answer(check.rule, inputs)

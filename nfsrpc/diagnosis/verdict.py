@@ -23,7 +23,7 @@ from nfsrpc.diagnosis.health import doubts
 from nfsrpc.diagnosis.hypotheses import hypotheses
 from nfsrpc.diagnosis.joined import joined
 from nfsrpc.diagnosis.kernel_log import expected
-from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, cut_short, unlimited
+from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, cut_short, too_many, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
@@ -110,6 +110,7 @@ def with_roles(inputs: Inputs, whole: Inputs) -> Inputs:
 
 
 PARTIAL = "Not all rules were run: the look took too long, and the cause may be another."
+MORE = "Of {rules} there are more findings than are listed."
 UNFINISHED = Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {CUT_SHORT}.")
 
 
@@ -125,6 +126,8 @@ def concluded(every_answer: list[Answer], inputs: Inputs, skipped: Sequence[Sour
         verdict = fault(causes, findings)
         if is_partial:
             verdict = verdict._replace(summary=f"{verdict.summary} {PARTIAL}")
+        if crowded := too_many(answers):
+            verdict = verdict._replace(summary=f"{verdict.summary} {MORE.format(rules=', '.join(crowded))}")
     elif is_partial:
         verdict = UNFINISHED
     else:

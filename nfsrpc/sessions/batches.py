@@ -26,7 +26,7 @@ NUMBERS = "address_numbers"  # of a batch with numbers of its own
 
 # Batches with fewer rows than this stay as they are; some 200 bytes each, 6 MB. What was kept stays while it is more
 # than what has come since, so that all rows together are looked at a few times only.
-MANY = 1 << 15
+MANY = 1 << 14
 # Rows of messages, and bytes of strings, that weigh as much as an exchange; as the core has it (backend.rs).
 ROWS, STRING_BYTES = 4, 512
 

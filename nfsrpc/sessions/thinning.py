@@ -177,7 +177,8 @@ def owners_with(tables: Mapping[str, Any], owners: Array) -> dict[str, Columns]:
     known, earlier = (tables[name]["owner"] for name in ("counted_owners", "earlier_owners"))
     if len(known) + len(owners) > MAX_OWNERS:
         known, earlier = known[:0], known
-    known = np.sort(np.concatenate([known, np.sort(owners)]), kind="stable")
+    known = np.concatenate([known, np.sort(owners)])
+    known.sort(kind="stable")  # in place: there may be a million
     return {"counted_owners": {"owner": known}, "earlier_owners": {"owner": earlier}}
 
 
