@@ -157,12 +157,12 @@ impl Backend {
         self.matcher.finish_all(&FlowFates { flows: &self.flows, damage });
     }
 
-    /// Exchanges and flows that wait to be taken; of exchanges as many as their rows and strings weigh.
+    /// Exchanges, sums and flows that wait to be taken; of exchanges as many as their rows and strings weigh.
     pub fn undrained(&self) -> usize {
         let Matcher { bodies, output, .. } = &self.matcher;
         let known = self.births.as_ref().map(|births| births.known().len());
         let weights = [output.rows.count(), bodies.rows() / ROWS, bodies.strings.new_bytes(known) / STRING_BYTES];
-        weights.into_iter().max().unwrap_or_default() + self.flows.rows.count()
+        weights.into_iter().max().unwrap_or_default() + output.counts.undrained() + self.flows.rows.count()
     }
 
     /// Strings that other back ends may have, too; a long one counts for several.

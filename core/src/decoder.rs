@@ -181,7 +181,7 @@ impl Decoder {
         Ok(ending)
     }
 
-    /// Exchanges and flows that wait to be drained; of exchanges as many as their rows and strings weigh.
+    /// Exchanges, sums and flows that wait to be drained; of exchanges as many as their rows and strings weigh.
     pub fn undrained(&self) -> usize {
         self.ready.exchanges.count() + self.ready.flows.count() + self.backends.load().0
     }
