@@ -68,7 +68,7 @@ def check(unregistered: tuple[Unregistered, ...], statds: Statds, roles: Roles) 
     clients = {client for client, _ in roles.lock_pairs} - {missing.host for missing in accused}
     unseen = [client for client in sorted(clients) if not statds.proof(client)]
     for client in unseen:
-        yield RULE.cannot_tell(statds.unseen(client).why, loopback_of(client))
+        yield RULE.cannot_tell(statds.lack(client), loopback_of(client))
     if accused or unseen:
         return
     for missing in of_clients[:1]:
