@@ -20,6 +20,8 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 NAT = int(np.iinfo(np.int64).min)
 
+ROW = np.int32  # numbers of rows, where they are kept
+
 # kind -> dtype. A "?" after a kind means that it may be null; "time" and "f64" always may.
 DTYPES: dict[str, Any] = {
     "bool": np.bool_,
@@ -266,6 +268,21 @@ class Masked(NamedTuple):
     valid: Mask
 
 
+def constant(values: Array) -> Array:
+    """The values; where all are equal, as many are, in the memory of one."""
+    if len(values) < 2 or values.strides == (0,) or values[0] != values[-1] or not (values == values[0]).all():
+        return values
+    return np.broadcast_to(values[:1].copy(), values.shape)
+
+
+def taken(values: Array, rows: Array) -> Array:
+    """The values of these rows."""
+    if values.strides == (0,) and len(rows):
+        return np.broadcast_to(values[:1], rows.shape)
+    some: Array = values[rows]
+    return some
+
+
 Data: TypeAlias = Array | Coded | Masked
 
 Source: TypeAlias = Data | Callable[[], Data]
@@ -373,10 +390,11 @@ class Table:
             raise no_column(self.spec, name)
         source = self._sources[name]
         data = source() if callable(source) else source
-        declared = self.spec.labels.get(name, ())
-        if isinstance(data, Coded) and data.declared != declared:
-            return Coded(data.codes, data.labels, declared)
-        return data
+        if isinstance(data, Coded):
+            return Coded(constant(data.codes), data.labels, self.spec.labels.get(name, ()))
+        if isinstance(data, Masked):
+            return Masked(constant(data.values), constant(data.valid))
+        return data if data.dtype == np.object_ else constant(data)
 
     def __getitem__(self, name: str) -> Any:
         """The column: an array of its values, or a `Coded` for text."""
@@ -413,7 +431,7 @@ class Table:
         return array
 
     def where(self, mask: Mask) -> Self:
-        return self.take(np.flatnonzero(mask))
+        return self if mask.all() else self.take(np.flatnonzero(mask))
 
     def take(self, rows: Array) -> Self:
         """The rows of these numbers, in this order."""
@@ -472,11 +490,15 @@ class Taken(Mapping[str, Data]):
 
     def __init__(self, table: Table, rows: Array) -> None:
         self._table = table
-        self._rows = rows
+        self._rows = rows.astype(ROW) if rows.dtype == np.int64 else rows
 
     def __getitem__(self, name: str) -> Data:
         data, rows = self._table.data(name), self._rows
-        return Masked(data.values[rows], data.valid[rows]) if isinstance(data, Masked) else data[rows]
+        if isinstance(data, Coded):
+            return Coded(taken(data.codes, rows), data.labels, data.declared)
+        if isinstance(data, Masked):
+            return Masked(taken(data.values, rows), taken(data.valid, rows))
+        return taken(data, rows)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table.columns)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc._core import Decoder
-from nfsrpc.columns import Array, Coded, Mask, Masked, isin
+from nfsrpc.columns import Array, Coded, Mask, Masked, constant, isin
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.reading import (
@@ -458,13 +458,6 @@ class ColumnPieces:
 def masked_of(pieces: list[Masked]) -> Masked:
     values, valid = (constant(joined([piece[part] for piece in pieces])) for part in range(2))
     return Masked(values, valid)
-
-
-def constant(values: Array) -> Array:
-    """The values; where all are equal, as many are, in the memory of one."""
-    if len(values) < 2 or values[0] != values[-1] or not (values == values[0]).all():
-        return values
-    return np.broadcast_to(values[:1].copy(), values.shape)
 
 
 def renumbered(name: str, values: Array, maps: Mapping[str, Array | int], files: Array) -> Array:

@@ -78,15 +78,20 @@ def times(number: int) -> str:
     return f"at least {often}" if isinstance(number, AtLeast) else often
 
 
-def named(names: Iterable[str]) -> str:
+def named(names: Iterable[str], perhaps_others: bool = False) -> str:
     """Some names as a list in a sentence, and how many more there are.
 
     >>> named(["a"]), named(["b", "a"]), named("abcdef")
     ('a', 'a and b', 'a, b, c and 3 more')
+    >>> named(["b", "a"], perhaps_others=True), named("abcdef", perhaps_others=True)
+    ('a, b and perhaps others', 'a, b, c and at least 3 more')
     """
     known: Sequence[str] = sorted(set(names))
     if len(known) > NAMED:
-        return f"{', '.join(known[: NAMED - 1])} and {len(known) - NAMED + 1} more"
+        least = "at least " if perhaps_others else ""
+        return f"{', '.join(known[: NAMED - 1])} and {least}{len(known) - NAMED + 1} more"
+    if perhaps_others:
+        return f"{', '.join(known)} and perhaps others"
     return " and ".join(filter(None, [", ".join(known[:-1]), known[-1] if known else ""]))
 
 

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nfsrpc._core import Decoder
-from nfsrpc.decode import Decoded, as_captured, constant, decode, ring_name, text_of
+from nfsrpc.columns import constant
+from nfsrpc.decode import Decoded, as_captured, decode, ring_name, text_of
 from nfsrpc.reading import NO_TIME, RING_GAP, RING_OVERLAP, Batch, Counting, Ring, Vantage
 from nfsrpc.sessions import WANTED
 from nfsrpc.sessions.counting import COUNTING

@@ -299,6 +299,6 @@ def healthy_summary(answered: Calls, counted: Tallies, asynchronous: int) -> str
     latency = np.concatenate([answered["latency_s"][answered.valid("latency_s")], counted["latency_max_s"]])
     slowest = f", the slowest after {duration(float(latency.max()))}" if len(latency) else ""
     whose = f" of {named(clients)} to {named(servers)}" if clients else ""
-    number = answered.count + counted.counted(int(counted["exchanges"].sum())) + asynchronous
+    number = len(answered) + counted.counted(int(counted["exchanges"].sum())) + asynchronous
     total = several(number, "lock request was", "lock requests were")
     return f"No fault: {total} answered{whose and ','}{whose}{slowest}"

@@ -144,7 +144,8 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
         "host_capture": finding.host_capture,
         "clients": list(clients),
         "files": list(files),
-        "count": finding.count,
+        "count": int(finding.count),
+        "at_least": finding.at_least,
         "first": timestamp(finding.first),
         "last": timestamp(finding.last),
         "title": finding.title,
@@ -163,7 +164,6 @@ def finding_document(finding: Finding, log: Subjects | None = None, room: Room |
             omitted_evidence=more_evidence,
             omitted_remedy=more_remedy,
         ),
-        **({"at_least": True} if finding.at_least else {}),
     }
 
 
