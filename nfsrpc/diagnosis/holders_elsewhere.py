@@ -16,7 +16,7 @@ from nfsrpc.diagnosis.catalogue import Check
 from nfsrpc.diagnosis.run import ask
 from nfsrpc.facts.clock_agreement import MOMENT, Agreement, Shown, Spans, agreements, held
 from nfsrpc.facts.inputs import Inputs
-from nfsrpc.findings.finding import Answer, Diagnosis, Finding
+from nfsrpc.findings.finding import Answer, Diagnosis, Finding, Need
 from nfsrpc.sessions.aligned import OfClock, as_if_agreeing
 
 if TYPE_CHECKING:
@@ -43,10 +43,11 @@ def revisions(
     for agreement in agreements(all_shown, lambda number: held_at(clocks[number])):
         pair = agreement.first, agreement.second
         for finding in found_together(clocks[pair[0]], clocks[pair[1]], naming, settings):
-            before = (number for number in pair if any(replaces(finding, old) for old in found[number].findings))
-            here = next(before, pair[0])
+            before = [(number, old) for number in pair for old in found[number].findings if replaces(finding, old)]
+            here = before[0][0] if before else pair[0]
+            needs = next((old.needs for _, old in before if old.needs), None)
             for number in pair:
-                revised[number].append(Revision(likely(finding, agreement), number == here))
+                revised[number].append(Revision(likely(finding, agreement, needs), number == here))
     return revised
 
 
@@ -75,13 +76,13 @@ def frames(finding: Finding) -> set[tuple[int, int]]:
     return {(proof.capture, proof.frame) for proof in finding.evidence}
 
 
-def likely(finding: Finding, agreement: Agreement) -> Finding:
-    """The finding as one that rests on clocks that are not compared by a message."""
+def likely(finding: Finding, agreement: Agreement, needs: Need | None) -> Finding:
+    """The finding as one that rests on clocks that are not compared by a message; `needs` would make it certain."""
     why = (
         "No message shows that the clocks of both captures agree. That they do is likely: their locks fit each "
         f"other so well at only {100 * agreement.share:.1g} % of all offsets of up to an hour."
     )
-    return replace(finding, certainty="likely", explanation=f"{finding.explanation} {why}")
+    return replace(finding, certainty="likely", explanation=f"{finding.explanation} {why}", needs=needs)
 
 
 def found_together(

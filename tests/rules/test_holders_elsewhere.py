@@ -112,6 +112,8 @@ def test_a_lock_that_passes_from_one_client_to_the_other() -> None:
         "so well at only 0.03 % of all offsets of up to an hour."
     )
     assert {proof.capture for proof in one.evidence} == {0, 1}
+    assert one.needs is not None
+    assert one.needs.vantage == "wire of 10.9.0.1"
     assert len(found(diagnosis, "CAP007")) == 1
 
 
