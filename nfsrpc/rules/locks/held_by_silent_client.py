@@ -36,7 +36,7 @@ import numpy as np
 from nfsrpc.columns import NAT, NULLS, distinct, number_of
 from nfsrpc.facts.basic import lacks
 from nfsrpc.facts.waiters import LastSeen, rows_of, silent_s
-from nfsrpc.findings.advice import BREAK_LOCK, bare
+from nfsrpc.findings.advice import BREAK_LOCK, LOCK_IS_GONE, bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
@@ -131,7 +131,7 @@ def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) 
             remark("Boot it: its sm-notify sends a reboot notice, and the lock is dropped. If it does not boot again:"),
             *BREAK_LOCK,
         ),
-        verify=(command("grep . /proc/locks", on="{server}", note="the lock is gone", server=bare(holder.server)),),
+        verify=(LOCK_IS_GONE,),
         wait_s=longest_wait(victims),
     )
 

@@ -137,7 +137,14 @@ def finding(server: str, rows: list[Locks.Row], locks: Locks) -> Finding:
                 server=bare(server),
             ),
         ),
-        verify=(command("cat /proc/locks", on="the server {server}", note="has the lock", server=bare(server)),),
+        verify=(
+            command(
+                "cat /proc/locks",
+                on="the server {server}",
+                note="a Linux kernel server: has the lock",
+                server=bare(server),
+            ),
+        ),
     )
 
 

@@ -28,7 +28,7 @@ from nfsrpc.columns import isin
 from nfsrpc.facts.basic import Span
 from nfsrpc.facts.stalls import LockFiles, last_end, longest
 from nfsrpc.facts.vantages import Vantages, how_far
-from nfsrpc.findings.advice import BREAK_LOCK, bare, loopback_of
+from nfsrpc.findings.advice import BREAK_LOCK, LOCK_IS_GONE, bare, loopback_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
@@ -100,7 +100,7 @@ def finding(
             remark("Where a lock is left that no client has:"),
             *BREAK_LOCK,
         ),
-        verify=(command("lslocks | grep -i nfs; cat /proc/locks", on="{server}", server=bare(server)),),
+        verify=(LOCK_IS_GONE,),
         needs=None if server in loopbacks else loopback_of(server, clients),
         wait_s=longest(rows, span),
     )

@@ -43,7 +43,7 @@ from nfsrpc.facts.basic import Span
 from nfsrpc.facts.presence import Presence
 from nfsrpc.facts.stalls import last_end, longest, longest_waits
 from nfsrpc.facts.unacknowledged import Back, Stalled, Unacknowledged
-from nfsrpc.findings.advice import bare, wire_of
+from nfsrpc.findings.advice import bare, connects, wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import STALLED
@@ -209,16 +209,7 @@ def finding(one: Stalled) -> Finding:
             ),
             remark("Raise the idle timeout of NAT, firewalls and load balancers between them above the pauses of NFS."),
         ),
-        verify=(
-            command(
-                "nc -vz {server} {port}",
-                on="{client}",
-                note="is a new connection accepted?",
-                server=bare(flow.server),
-                port=flow.server_port,
-                client=bare(flow.client),
-            ),
-        ),
+        verify=(connects(flow.server, flow.server_port, bare(flow.client)),),
     )
 
 
@@ -267,8 +258,6 @@ def half_open_finding(attempt: Attempt) -> Finding:
             ),
             remark("Firewalls between them have to let RST through, and must not change sequence numbers."),
         ),
-        verify=(
-            command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=bare(attempt.client)),
-        ),
+        verify=(connects(host, port, bare(attempt.client)),),
         wait_s=attempt.seconds,
     )

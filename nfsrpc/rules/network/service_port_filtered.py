@@ -15,7 +15,8 @@ Not flagged when
     A port that answers RST is NET002, one that answers a bare ACK NET003.
 
 How to confirm
-    From the client: nc -vz HOST PORT; on the host: tcpdump for the port shows SYNs that arrive and no answer.
+    From the client: timeout 5 bash -c '</dev/tcp/HOST/PORT'; on the host: tcpdump for the port shows SYNs that arrive
+    and no answer. A load balancer in between accepts in the host's place.
 
 How to fix
     Open the port on the host's firewall, and on those between. Give the service a fixed port (nfs.conf: lockd port= and
@@ -39,7 +40,7 @@ from collections.abc import Iterator
 from nfsrpc.facts.attempts import Attempt, Failure, service_of, together
 from nfsrpc.facts.dropped_syns import DroppedSyns
 from nfsrpc.facts.presence import Presence
-from nfsrpc.findings.advice import bare, wire_of
+from nfsrpc.findings.advice import bare, connects, wire_of
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
@@ -156,7 +157,7 @@ def finding(failure: Failure, dropped: DroppedSyns) -> Finding:
             *((FIXED[head.prog],) if head.prog in FIXED else ()),
         ),
         needs=wire_of(host, clients) if living and arrived is None else None,
-        verify=(command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=named(clients)),),
+        verify=(connects(host, port, named(clients)),),
         wait_s=failure.seconds,
     )
 

@@ -37,7 +37,7 @@ from nfsrpc.columns import number_of
 from nfsrpc.facts.basic import Roles, booting, listed
 from nfsrpc.facts.portmappers import answers_about, without_probes
 from nfsrpc.findings.advice import REGISTER_SERVER, answers, registered, try_lock
-from nfsrpc.findings.command import Command, command, remark
+from nfsrpc.findings.command import Command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
@@ -131,6 +131,5 @@ def finding(host: str, rows: list[Registrations.Row]) -> Finding:
 def remedy(over: str) -> Iterator[Command]:
     if over.startswith("UDP"):
         yield remark("Where TCP is registered: mount with -o proto=tcp, or let the server register UDP too.")
-    yield command("systemctl enable --now rpcbind.socket rpcbind")
     yield from REGISTER_SERVER
     yield remark("In a container: its lock manager must register with the rpcbind that clients ask.")

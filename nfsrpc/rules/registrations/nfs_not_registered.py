@@ -116,6 +116,5 @@ def verify(host: str, prog: int, netid: str | None) -> Iterator[Command]:
 def remedy(prog: int, over: str) -> Iterator[Command]:
     if over.startswith("UDP"):
         yield remark("Where TCP is registered: mount with -o proto=tcp,mountproto=tcp, or let the server register UDP.")
-    yield command("systemctl enable --now rpcbind.socket rpcbind")
     yield START[prog]
     yield remark("A server in user space: let it register with this rpcbind, or mount with port= and mountport=.")

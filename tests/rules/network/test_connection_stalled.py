@@ -342,7 +342,8 @@ def test_what_closes_an_older_connection_and_shows_that_it_worked() -> None:
     assert (found.wait_s, (found.last or 0) - (found.first or 0)) == (7.0, 7 * 10**9)
     assert [proof.note for proof in found.evidence] == ["SYN, answered by an ACK without SYN"]
     assert found.remedy[0].line == f"ss -K dst {CLIENT} dport = 900 sport = {LOCKD}"
-    assert str(found.verify[0]) == f"nc -vz {SERVER} {LOCKD}   # on {CLIENT}"
+    assert found.verify[0].line == f"timeout 5 bash -c '</dev/tcp/{SERVER}/{LOCKD}' && echo accepted"
+    assert found.verify[0].on == CLIENT
 
 
 @quiet("NET003")
