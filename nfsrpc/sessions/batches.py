@@ -34,7 +34,7 @@ ROWS, STRING_BYTES = 4, 512
 def is_due(batches: list[Batch]) -> bool:
     """Whether so many batches have come that they are thinned."""
     previous, fresh = parted(batches)
-    return size(fresh) >= max(MANY, size(previous) - flows_of(previous))
+    return size(fresh, STRING_BYTES) >= max(MANY, size(previous) - flows_of(previous))
 
 
 def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
@@ -43,15 +43,15 @@ def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
     return batches[:thinned_before], batches[thinned_before:]
 
 
-def size(batches: list[Batch]) -> int:
-    """The number of rows that may leave; of exchanges as many as their messages and strings weigh."""
-    return sum(len(batch["tallies"]["first"]) + weight(batch) for batch in batches) + flows_of(batches)
+def size(batches: list[Batch], string_bytes: int = 0) -> int:
+    """The number of rows that may leave; of exchanges as many as their messages weigh, and their strings if asked."""
+    return sum(len(batch["tallies"]["first"]) + weight(batch, string_bytes) for batch in batches) + flows_of(batches)
 
 
-def weight(batch: Batch) -> int:
+def weight(batch: Batch, string_bytes: int) -> int:
     rows = sum(len(columns["exchange"]) for columns in batch["decoded"].values())
-    strings = sum(map(len, batch["strings"]))
-    return max(len(batch["exchanges"]["exchange"]), rows // ROWS, strings // STRING_BYTES)
+    strings = sum(map(len, batch["strings"])) // string_bytes if string_bytes else 0
+    return max(len(batch["exchanges"]["exchange"]), rows // ROWS, strings)
 
 
 def flows_of(batches: list[Batch]) -> int:
