@@ -36,7 +36,7 @@ def is_due(batches: list[Batch]) -> bool:
     """Whether so many batches have come that they are thinned."""
     previous, fresh = parted(batches)
     flows = sum(len(batch["flows"]["flow"]) for batch in fresh)
-    return size(fresh) + OF_A_FLOW * flows >= max(MANY, size(previous))
+    return size(fresh, STRING_BYTES) + OF_A_FLOW * flows >= max(MANY, size(previous))
 
 
 def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
@@ -45,15 +45,15 @@ def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
     return batches[:thinned_before], batches[thinned_before:]
 
 
-def size(batches: list[Batch]) -> int:
-    """The number of rows that may leave, without flows; of exchanges as many as their messages and strings weigh."""
-    return sum(len(batch["tallies"]["first"]) + weight(batch) for batch in batches)
+def size(batches: list[Batch], string_bytes: int = 0) -> int:
+    """The number of rows that may leave, without flows; exchanges by the weight of messages and, if asked, of strings."""
+    return sum(len(batch["tallies"]["first"]) + weight(batch, string_bytes) for batch in batches)
 
 
-def weight(batch: Batch) -> int:
+def weight(batch: Batch, string_bytes: int) -> int:
     rows = sum(len(columns["exchange"]) for columns in batch["decoded"].values())
-    strings = sum(map(len, batch["strings"]))
-    return max(len(batch["exchanges"]["exchange"]), rows // ROWS, strings // STRING_BYTES)
+    strings = sum(map(len, batch["strings"])) // string_bytes if string_bytes else 0
+    return max(len(batch["exchanges"]["exchange"]), rows // ROWS, strings)
 
 
 class AddressNumbers(NamedTuple):

@@ -8,7 +8,24 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks.attacks import ACK, CLIENT, NFSD, RST, SERVER, SYN, Ends, Owner, Writer, handle, host, opaque
+from benchmarks.attacks import (
+    ACK,
+    CLIENT,
+    NFSD,
+    NLM,
+    PORTMAP,
+    RST,
+    SERVER,
+    SYN,
+    TCP,
+    Ends,
+    Owner,
+    Writer,
+    directories,
+    handle,
+    host,
+    opaque,
+)
 from nfsrpc.columns import isin
 from nfsrpc.decode import Decoded, decode
 from nfsrpc.diagnosis.verdict import diagnose
@@ -26,6 +43,7 @@ def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(thinning, name, ROOM)
     for module in (crowding, thinning):
         monkeypatch.setattr(module, "MAX_FLOWS", ROOM)
+        monkeypatch.setattr(module, "MAX_ITEMS", ROOM)
         monkeypatch.setattr(module, "MAX_LISTED", ROOM)
         monkeypatch.setattr(module, "MAX_NAMES", ROOM)
 
@@ -135,6 +153,44 @@ def test_the_latest_names_stay() -> None:
     names = Sessions(decoded)["paths"]["path"].tolist()
     assert (len(names), kinds(decoded)) == (30, {"names-full": 11})
     assert [name for name in names if name.endswith(("file10", "file40"))] == [names[-1]]
+
+
+def mappings(count: int) -> bytes:
+    """The results of DUMP: of lockd, and of programs that nobody knows."""
+    items = (struct.pack(">IIIII", 1, NLM + (k > 0) * (100_000 + k), 4, TCP, 700) for k in range(count))
+    return b"".join(items) + struct.pack(">I", 0)
+
+
+def dumped(*counts: int) -> Decoded:
+    """Answers to DUMP with so many mappings each."""
+    w = Writer()
+    for count in counts:
+        w.asked(Ends(CLIENT, 600, SERVER, 111), PORTMAP, 2, 4, results=mappings(count))
+    return counted(w)
+
+
+def test_lists_for_which_there_is_room_stay() -> None:
+    decoded = dumped(ROOM // 4, ROOM // 4, ROOM // 2)
+    assert (len(Sessions(decoded)["registrations"]), kinds(decoded)) == (ROOM, {})
+
+
+def test_of_longer_lists_the_first_and_the_last_stay() -> None:
+    decoded = dumped(8, 10, 11, 12)
+    tables = Sessions(decoded)
+    assert list(Counter(tables["registrations"]["exchange"].tolist()).values()) == [8, 12]
+    assert kinds(decoded) == {"locks-full": 2}
+    assert tables["programs"]["calls"].tolist() == [4]
+
+
+def test_a_list_that_is_too_long_by_itself_leaves() -> None:
+    decoded = dumped(1, ROOM, 1)
+    assert (len(Sessions(decoded)["registrations"]), kinds(decoded)) == (2, {"locks-full": 1})
+
+
+def test_names_in_long_directories_leave() -> None:
+    w = Writer()
+    directories(w, 6 * 30)
+    assert kinds(counted(w))["names-full"] == 6
 
 
 def test_as_many_connections_as_there_is_room_for_are_listed() -> None:
