@@ -46,7 +46,7 @@ def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
 
 
 def size(batches: list[Batch], string_bytes: int = 0) -> int:
-    """The number of rows that may leave, without flows; exchanges by the weight of messages and, if asked, of strings."""
+    """The number of rows that may leave, flows aside; of exchanges what their messages and, if asked, strings weigh."""
     return sum(len(batch["tallies"]["first"]) + weight(batch, string_bytes) for batch in batches)
 
 
