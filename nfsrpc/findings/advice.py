@@ -13,8 +13,7 @@ from nfsrpc.wording import named
 # rpc-statd.service has no [Install] section: it cannot be enabled, others start it.
 # Where its port mapper has answered: rpcbind runs, and statd, which may run without a registration, comes first.
 START_STATD = (
-    command("systemctl unmask rpc-statd; systemctl restart rpc-statd", note="drops no locks"),
-    command("systemctl enable rpcbind", note="so that it runs after the next boot, too"),
+    command("systemctl unmask rpc-statd; systemctl restart rpc-statd; systemctl enable rpcbind"),
     remark("At boot nfs-server starts rpc-statd; on a client mount.nfs does, at each NFSv3 mount."),
 )
 # Not rpcbind with it: restarted without -w it loses all other registrations.
