@@ -858,7 +858,7 @@ def half_records(w: Writer, n: int) -> None:
 
 @attack
 def records_of_fragments(w: Writer, n: int) -> None:
-    """Lock requests over TCP in fragments of four bytes each (RFC 5531 section 11), answered likewise."""
+    """Lock requests over TCP in fragments of one word each behind the first (RFC 5531 section 11), answered likewise."""
     ends, back, sent, received = Ends(CLIENT, 700, SERVER, LOCKD), Ends(SERVER, LOCKD, CLIENT, 700), 1, 1
     for one in range(n):
         call = struct.pack(">10I", one, 0, 2, NLM, 4, LOCK, 0, 0, 0, 0) + Owner(one, 1).arguments(LOCK)
@@ -870,9 +870,10 @@ def records_of_fragments(w: Writer, n: int) -> None:
 
 
 def pieces(message: bytes) -> bytes:
-    """A record whose fragments have four bytes."""
-    parts = [struct.pack(">I", 4) + message[at : at + 4] for at in range(0, len(message) - 4, 4)]
-    return b"".join(parts) + record(message[len(parts) * 4 :])
+    """A record of fragments: the beginning, which shows what it is, and then single words."""
+    first = min(64, len(message) - 4)
+    words = (message[at : at + 4] for at in range(first, len(message) - 4, 4))
+    return b"".join(struct.pack(">I", len(part)) + part for part in (message[:first], *words)) + record(message[-4:])
 
 
 @attack
