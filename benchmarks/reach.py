@@ -69,7 +69,7 @@ def number_of(name: str, packets: int) -> int:
 def frames_of(name: str, n: int) -> int:
     writer = Writer()
     ATTACKS[name](writer, n)
-    return len(writer.frames)
+    return writer.count
 
 
 def measured(name: str, n: int) -> Measure:
