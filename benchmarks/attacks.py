@@ -51,14 +51,22 @@ class Frame(NamedTuple):
 
 
 class Writer:
-    """Frames of a capture, each a microsecond after the one before by default; kept, or written to a file."""
+    """Frames of a capture, each a microsecond after the one before by default."""
 
-    def __init__(self, file: BinaryIO | None = None) -> None:
+    def __init__(self) -> None:
         self.time = 1_700_000_000 * SECOND
         self.interface = 0
         self.link = ETHERNET
-        self.frames: list[Frame] | Pcapng = Pcapng(file) if file else []
+        self.frames: list[Frame] = []
         self.xid = 0
+
+    @property
+    def count(self) -> int:
+        """How many frames there are so far."""
+        return len(self.frames)
+
+    def add(self, frame: Frame) -> None:
+        self.frames.append(frame)
 
     def wait(self, seconds: float) -> None:
         self.time += round(seconds * SECOND)
@@ -67,14 +75,14 @@ class Writer:
         self, source: str, target: str, protocol: int, payload: bytes, fragment: int = 0x4000, ident: int | None = None
     ) -> None:
         self.time += 1000
-        ident = len(self.frames) if ident is None else ident  # what comes again was retransmitted, not captured twice
+        ident = self.count if ident is None else ident  # what comes again was retransmitted, not captured twice
         ends = packed(source) + packed(target)
         if ":" in source:
             header = struct.pack(">IHBB", 6 << 28, len(payload), protocol, 64)
-            self.frames.append(Frame(self.time, self.interface, self.link + b"\x86\xdd" + header + ends + payload))
+            self.add(Frame(self.time, self.interface, self.link + b"\x86\xdd" + header + ends + payload))
             return
         header = IPV4.pack(0x45, 0, 20 + len(payload), ident & 0xFFFF, fragment, 64, protocol, 0)
-        self.frames.append(Frame(self.time, self.interface, self.link + b"\x08\0" + header + ends + payload))
+        self.add(Frame(self.time, self.interface, self.link + b"\x08\0" + header + ends + payload))
 
     def udp(self, source: str, port: int, target: str, to: int, data: bytes) -> None:
         self.ip(source, target, UDP, struct.pack(">HHHH", port, to, 8 + len(data), 0) + data)
@@ -138,8 +146,6 @@ class Writer:
         self.asked(Ends(CLIENT, 999, SERVER, 111), PORTMAP, 2, 0)
 
     def capture(self) -> bytes:
-        """The frames that were kept."""
-        assert isinstance(self.frames, list)
         return pcapng(self.frames) if any(frame.interface for frame in self.frames) else pcap(self.frames)
 
 
@@ -195,22 +201,22 @@ def pcap(frames: Iterable[Frame]) -> bytes:
     return b"".join(parts)
 
 
-class Pcapng:
-    """A file of frames that is written as they come, with an interface for each number that they have."""
+class FileWriter(Writer):
+    """Writes frames to a file of pcapng as they come, with an interface for each number that they have."""
+
+    count = 0
 
     def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
         self.file = file
-        self.frames = self.interfaces = 0
+        self.interfaces = 0
         file.write(block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)))
 
-    def __len__(self) -> int:
-        return self.frames
-
-    def append(self, frame: Frame) -> None:
+    def add(self, frame: Frame) -> None:
         for _ in range(self.interfaces, frame.interface + 1):
             self.file.write(INTERFACE)
             self.interfaces += 1
-        self.frames += 1
+        self.count += 1
         size = len(frame.data)
         head = struct.pack("<IIIII", frame.interface, frame.time >> 32, frame.time & 0xFFFFFFFF, size, size)
         self.file.write(block(6, head + frame.data + bytes(-size % 4)))
@@ -218,9 +224,9 @@ class Pcapng:
 
 def pcapng(frames: Iterable[Frame]) -> bytes:
     file = BytesIO()
-    capture = Pcapng(file)
+    writer = FileWriter(file)
     for frame in frames:
-        capture.append(frame)
+        writer.add(frame)
     return file.getvalue()
 
 
@@ -826,7 +832,6 @@ def tunnels(w: Writer, n: int) -> None:
     for one in range(n):
         inner = Writer()
         inner.lock(CLIENT, Owner(one, 1), NLM_GRANTED)
-        assert isinstance(inner.frames, list)
         for frame in inner.frames:
             w.udp(host(one), 4789, SERVER, 4789, struct.pack(">II", 8 << 24, (one & 0xFFFFFF) << 8) + frame.data)
 
@@ -839,7 +844,7 @@ def interleaved_fragments(w: Writer, n: int) -> None:
         for one in range(start, min(start + 1000, n)):
             message = struct.pack(">10I", one, 0, 2, NLM, 4, LOCK, 0, 0, 0, 0) + Owner(one, 1).arguments(LOCK)
             data = struct.pack(">HHHH", 700, LOCKD, 8 + len(message), 0) + message
-            ident = len(w.frames)
+            ident = w.count
             w.ip(host(one), SERVER, UDP, data[:64], 0x2000)
             halves.append((host(one), ident, data[64:]))
         for source, ident, half in halves:
@@ -858,7 +863,7 @@ def half_records(w: Writer, n: int) -> None:
 
 @attack
 def records_of_fragments(w: Writer, n: int) -> None:
-    """Lock requests over TCP in fragments of four bytes each (RFC 5531 section 11), answered likewise."""
+    """Lock requests over TCP in fragments of one word behind the first (RFC 5531 section 11), answered likewise."""
     ends, back, sent, received = Ends(CLIENT, 700, SERVER, LOCKD), Ends(SERVER, LOCKD, CLIENT, 700), 1, 1
     for one in range(n):
         call = struct.pack(">10I", one, 0, 2, NLM, 4, LOCK, 0, 0, 0, 0) + Owner(one, 1).arguments(LOCK)
@@ -870,9 +875,10 @@ def records_of_fragments(w: Writer, n: int) -> None:
 
 
 def pieces(message: bytes) -> bytes:
-    """A record whose fragments have four bytes."""
-    parts = [struct.pack(">I", 4) + message[at : at + 4] for at in range(0, len(message) - 4, 4)]
-    return b"".join(parts) + record(message[len(parts) * 4 :])
+    """A record of fragments: the beginning, which shows what it is, and then single words."""
+    first = min(64, len(message) - 4)
+    words = (message[at : at + 4] for at in range(first, len(message) - 4, 4))
+    return b"".join(struct.pack(">I", len(part)) + part for part in (message[:first], *words)) + record(message[-4:])
 
 
 @attack
@@ -1143,7 +1149,7 @@ def refused_lock_credentials(w: Writer, n: int) -> None:
 def main() -> None:
     name, n, path = sys.argv[1:]
     with open(path, "wb") as file:
-        ATTACKS[name](Writer(file), int(n))
+        ATTACKS[name](FileWriter(file), int(n))
 
 
 if __name__ == "__main__":

@@ -19,12 +19,8 @@ from benchmarks.run import GROWING, NFSRPC, Measure, last_line, run
 
 PACKETS = 1_000_000
 FEW = 2_000  # of a kind, of which packets are counted; and twice as many
-COLUMNS = (
-    "attack",
-    "n",
-    *(f"{what}, n / {part}" for what in ("MB", "s") for part in GROWING),
-    "s per packet, × of n / 4",
-)
+PARTS = [f"n / {part}" if part > 1 else "n" for part in GROWING]
+COLUMNS = ("attack", "n", *(f"{what}, {part}" for what in ("MB", "s") for part in PARTS), "s per packet, × of n / 4")
 
 
 def main() -> None:
@@ -69,7 +65,7 @@ def number_of(name: str, packets: int) -> int:
 def frames_of(name: str, n: int) -> int:
     writer = Writer()
     ATTACKS[name](writer, n)
-    return len(writer.frames)
+    return writer.count
 
 
 def measured(name: str, n: int) -> Measure:
