@@ -11,7 +11,8 @@ from nfsrpc.findings.finding import Need
 from nfsrpc.wording import named
 
 # rpc-statd.service has no [Install] section: it cannot be enabled, others start it.
-# Where its port mapper has answered: rpcbind runs, and statd, which may run without a registration, comes first.
+# Where its port mapper has answered: rpcbind runs, and statd, which may run without a registration, comes first. Its
+# restart drops no locks; rpcbind has to run after the next boot, too.
 START_STATD = (
     command("systemctl unmask rpc-statd; systemctl restart rpc-statd; systemctl enable rpcbind"),
     remark("At boot nfs-server starts rpc-statd; on a client mount.nfs does, at each NFSv3 mount."),
