@@ -142,8 +142,6 @@ QUALITY = {
     "one_way_flows": 0,
     "calls": 77,
     "undecided": 0,
-    "unlisted": 0,
-    "unlisted_flows": 0,
     "orphans": 0,
     "clock_steps": 0,
     "oddities": 0,
