@@ -28,7 +28,7 @@ NUMBERS = "address_numbers"  # of a batch with numbers of its own
 # than what has come since, so that all rows together are looked at a few times only.
 MANY = 1 << 14
 # Rows of messages, and bytes of strings, that weigh as much as an exchange; as the core has it (backend.rs).
-ROWS, STRING_BYTES = 4, 512
+ROWS, STRING_BYTES = 4, 256
 
 
 def is_due(batches: list[Batch]) -> bool:
