@@ -302,8 +302,8 @@ def test_a_text_that_found_no_room_in_the_core_is_null() -> None:
     [
         (clients, 8_000, 3_904),  # exchanges, but for those in reach
         (dumps, 4_000, 1_000),  # a quarter of the items
-        (long_names, 400, 1_607),  # a quarter of each KiB
-        (machine_names, 50_000, 33_918),  # sums, but for those that go on
+        (long_names, 400, 3_215),  # each KiB is four
+        (machine_names, 50_000, 35_068),  # sums, but for those that go on, and the names
     ],
 )
 @pytest.mark.parametrize("jobs", [1, 2])

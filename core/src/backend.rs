@@ -20,7 +20,7 @@ use crate::xdr::Table;
 /// An exchange has two rows of its messages, and one or two short strings of its own. Where there are many more (entries of
 /// lists, long names), these count as one exchange that waits.
 const ROWS: usize = 4;
-const STRING_BYTES: usize = 512;
+const STRING_BYTES: usize = 256;
 
 /// What became final in one back end.
 #[derive(Default)]

@@ -29,7 +29,7 @@ NUMBERS = "address_numbers"  # of a batch with numbers of its own
 # many other rows.
 MANY, OF_A_FLOW = 1 << 15, 3
 # Rows of messages, and bytes of strings, that weigh as much as an exchange; as the core has it (backend.rs).
-ROWS, STRING_BYTES = 4, 512
+ROWS, STRING_BYTES = 4, 256
 
 
 def is_due(batches: list[Batch]) -> bool:
