@@ -45,7 +45,7 @@ MAX_DIGITS = 1000
 # Enough for the first frame of every format, jumbo frames and pcapng's headers included.
 PEEK_BYTES = 1 << 17
 # Where exchanges are counted, so many listed ones are taken from the decoder at a time, of some 200 bytes, and thinned.
-DRAIN_ROWS = 1 << 15
+DRAIN_ROWS = 1 << 14
 
 # Addresses of which more are known are looked at: those that no row uses are forgotten. 150 bytes each.
 MAX_ADDRESSES = 1 << 16

@@ -24,10 +24,10 @@ STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle", "
 PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses", "counted_locks", "left_out"), ("client", "server")
 NUMBERS = "address_numbers"  # of a batch with numbers of its own
 
-# Batches with fewer rows than this stay as they are; some 200 bytes each, 6 MB. What was kept stays while it is more
+# Batches with fewer rows than this stay as they are; some 200 bytes each, 13 MB. What was kept stays while it is more
 # than what has come since, so that all rows together are looked at a few times only. A flow takes as much memory as so
 # many other rows.
-MANY, OF_A_FLOW = 1 << 15, 3
+MANY, OF_A_FLOW = 1 << 16, 3
 # Rows of messages, and bytes of strings, that weigh as much as an exchange; as the core has it (backend.rs).
 ROWS, STRING_BYTES = 4, 256
 

@@ -51,11 +51,11 @@ def rows(exchanges: int, sums: int, flows: int) -> Batch:
     return columns | {"decoded": {}, "strings": []}
 
 
-def test_batches_are_thinned_when_they_have_32768_rows_of_which_a_flow_is_three() -> None:
-    assert not is_due([rows(30_000, 2_767, 0)])
-    assert is_due([rows(30_000, 2_768, 0)])
-    assert not is_due([rows(16_384, 0, 5_461)])
-    assert is_due([rows(16_384, 0, 5_462)])
+def test_batches_are_thinned_when_they_have_65536_rows_of_which_a_flow_is_three() -> None:
+    assert not is_due([rows(60_000, 5_535, 0)])
+    assert is_due([rows(60_000, 5_536, 0)])
+    assert not is_due([rows(32_768, 0, 10_922)])
+    assert is_due([rows(32_768, 0, 10_923)])
 
 
 def test_batches_are_thinned_when_as_many_rows_came_as_had_stayed() -> None:
