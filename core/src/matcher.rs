@@ -28,7 +28,7 @@ use crate::strings::{NO_STRING, Strings};
 use crate::tally::{Counts, Fold};
 use crate::xdr::{Numbers, Owner};
 
-/// Calls waiting for a reply, in a shard; at 200 bytes each 25 MB in all. Beyond, the oldest is let go, marked so.
+/// Calls waiting for a reply, in a shard; at 200 bytes each 6 MB in all, and what they hold of strings as much again. Beyond, the oldest is let go, marked so.
 pub const MAX_UNANSWERED: usize = (1 << 15) / SHARDS;
 /// Answered exchanges in reach of late copies, and for how long: past Linux's third major timeout (60 s each). Only a call
 /// that was retransmitted gets late replies; the others stay for an equal reply captured out of order, or for a call captured

@@ -18,7 +18,7 @@ const C: (Ipv4Addr, u16) = (CLIENT, 900);
 const S: (Ipv4Addr, u16) = (SERVER, 111);
 const SECOND: i64 = 1_000_000_000;
 /// Calls that may wait for their replies.
-const MAX_UNANSWERED: usize = 16_384;
+const MAX_UNANSWERED: usize = 4_096;
 
 #[test]
 fn a_resend_and_its_late_replies_are_one_exchange() {

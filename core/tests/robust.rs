@@ -103,7 +103,7 @@ proptest! {
 
 #[test]
 fn a_flood_of_connections_is_bounded() {
-    const MAX_FLOWS: usize = 32_768;
+    const MAX_FLOWS: usize = 16_384;
     let mut wire = Wire::default();
     for n in 0..(MAX_FLOWS + 500) as u32 {
         let c = End { ip: std::net::Ipv4Addr::from(0x0a01_0000 + (n >> 12)), port: (n & 0xfff) as u16, seq: n };
@@ -113,7 +113,7 @@ fn a_flood_of_connections_is_bounded() {
     assert_eq!(batch.flows.flow.len(), MAX_FLOWS + 500);
     assert_eq!(kinds(&batch).len(), 500);
     // Those that went are among the oldest.
-    assert!(batch.oddities.iter().all(|oddity| oddity.kind == "flow-evicted" && oddity.detail < 16_384));
+    assert!(batch.oddities.iter().all(|oddity| oddity.kind == "flow-evicted" && oddity.detail < 8_192));
 }
 
 #[test]

@@ -35,9 +35,9 @@ from nfsrpc.sessions.tallies import (
 )
 from nfsrpc.tables import CALLS, Calls
 
-# Hashes of owners whose sessions have left, 8 MB, and as many of earlier ones. Who unlocks again after more seems
+# Hashes of owners whose sessions have left, 4 MB, and as many of earlier ones. Who unlocks again after more seems
 # to have held the lock since before the capture.
-MAX_OWNERS = 1 << 20
+MAX_OWNERS = 1 << 19
 # Sums beyond these go into longer intervals: a hundred clients, each with ten procedures, over 20 minutes.
 MAX_TALLIES = 1 << 17
 LENGTHS = [INTERVAL << doubled for doubled in range(28)]  # up to 42 years
