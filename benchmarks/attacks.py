@@ -3,15 +3,21 @@
 `ATTACKS` has a generator for each kind: it writes some `n` of what it is named after. Every frame is what a sniffer
 could see; checksums are left out, since the core does not check them. Analysis has to take time of the order of
 n log n for each of them.
+
+    python -m benchmarks.attacks NAME N FILE
+
+writes one to a file while it is made, so that a million packets take no memory.
 """
 
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Address
+from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from socket import AF_INET, AF_INET6, inet_ntoa, inet_pton
+from typing import BinaryIO, NamedTuple
 
 PORTMAP, NFS, MOUNT, NLM, NSM = 100000, 100003, 100005, 100021, 100024
 TEST, LOCK, CANCEL, UNLOCK, GRANTED, LOCK_MSG, LOCK_RES, FREE_ALL = 1, 2, 3, 4, 5, 7, 12, 23
@@ -20,13 +26,22 @@ LOCKD, STATD, NFSD = 32803, 662, 2049
 UDP, TCP = 17, 6
 SYN, RST, PSH, ACK = 2, 4, 8, 16
 SECOND = 1_000_000_000
+ETHERNET, IPV4 = b"\2" + bytes(11), struct.Struct(">BBHHHBBH")
 LOOPBACK = "127.0.0.1"
 SERVER, CLIENT = "10.255.0.1", "10.254.0.1"
 
 
 def host(number: int) -> str:
     """An address of its own for each number below ten million."""
-    return str(IPv4Address((10 << 24) + 1 + number))
+    return inet_ntoa(struct.pack(">I", (10 << 24) + 1 + number))
+
+
+def host6(number: int) -> str:
+    return f"2001:db8::{number >> 16:x}:{number & 0xFFFF:x}"
+
+
+def packed(address: str) -> bytes:
+    return inet_pton(AF_INET6 if ":" in address else AF_INET, address)
 
 
 class Frame(NamedTuple):
@@ -41,18 +56,33 @@ class Writer:
     def __init__(self) -> None:
         self.time = 1_700_000_000 * SECOND
         self.interface = 0
+        self.link = ETHERNET
         self.frames: list[Frame] = []
         self.xid = 0
+
+    @property
+    def count(self) -> int:
+        """How many frames there are so far."""
+        return len(self.frames)
+
+    def add(self, frame: Frame) -> None:
+        self.frames.append(frame)
 
     def wait(self, seconds: float) -> None:
         self.time += round(seconds * SECOND)
 
-    def ip(self, source: str, target: str, protocol: int, payload: bytes, fragment: int = 0x4000) -> None:
+    def ip(
+        self, source: str, target: str, protocol: int, payload: bytes, fragment: int = 0x4000, ident: int | None = None
+    ) -> None:
         self.time += 1000
-        ident = len(self.frames)  # what comes again was retransmitted, and not captured twice
-        ends = IPv4Address(source).packed + IPv4Address(target).packed
-        header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), ident & 0xFFFF, fragment, 64, protocol, 0)
-        self.frames.append(Frame(self.time, self.interface, b"\2" + bytes(11) + b"\x08\0" + header + ends + payload))
+        ident = self.count if ident is None else ident  # what comes again was retransmitted, not captured twice
+        ends = packed(source) + packed(target)
+        if ":" in source:
+            header = struct.pack(">IHBB", 6 << 28, len(payload), protocol, 64)
+            self.add(Frame(self.time, self.interface, self.link + b"\x86\xdd" + header + ends + payload))
+            return
+        header = IPV4.pack(0x45, 0, 20 + len(payload), ident & 0xFFFF, fragment, 64, protocol, 0)
+        self.add(Frame(self.time, self.interface, self.link + b"\x08\0" + header + ends + payload))
 
     def udp(self, source: str, port: int, target: str, to: int, data: bytes) -> None:
         self.ip(source, target, UDP, struct.pack(">HHHH", port, to, 8 + len(data), 0) + data)
@@ -79,6 +109,9 @@ class Writer:
         head = struct.pack(">IIIIII", xid, 0, 2, prog, vers, proc) + credential(machine) + struct.pack(">II", 0, 0)
         self.udp(ends.client, ends.client_port, ends.server, ends.port, head + args)
         return xid
+
+    def over_tcp(self, ends: Ends, seq: int, data: bytes) -> None:
+        self.tcp(ends.client, ends.client_port, ends.server, ends.port, PSH | ACK, seq=seq, data=data)
 
     def reply(self, ends: Ends, xid: int, results: bytes = b"", accepted: int = 0) -> None:
         head = struct.pack(">IIIIII", xid, 1, 0, 0, 0, accepted)
@@ -168,21 +201,41 @@ def pcap(frames: Iterable[Frame]) -> bytes:
     return b"".join(parts)
 
 
-def pcapng(frames: list[Frame]) -> bytes:
-    """With an interface for each number that frames have, in nanoseconds."""
-    parts = [block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))]
-    resolution = struct.pack("<HHBxxxHH", 9, 1, 9, 0, 0)
-    parts += [block(1, struct.pack("<HHI", 1, 0, 0) + resolution)] * (max(frame.interface for frame in frames) + 1)
-    for frame in frames:
+class FileWriter(Writer):
+    """Writes frames to a file of pcapng as they come, with an interface for each number that they have."""
+
+    count = 0
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self.file = file
+        self.interfaces = 0
+        file.write(block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)))
+
+    def add(self, frame: Frame) -> None:
+        for _ in range(self.interfaces, frame.interface + 1):
+            self.file.write(INTERFACE)
+            self.interfaces += 1
+        self.count += 1
         size = len(frame.data)
         head = struct.pack("<IIIII", frame.interface, frame.time >> 32, frame.time & 0xFFFFFFFF, size, size)
-        parts.append(block(6, head + frame.data + bytes(-size % 4)))
-    return b"".join(parts)
+        self.file.write(block(6, head + frame.data + bytes(-size % 4)))
+
+
+def pcapng(frames: Iterable[Frame]) -> bytes:
+    file = BytesIO()
+    writer = FileWriter(file)
+    for frame in frames:
+        writer.add(frame)
+    return file.getvalue()
 
 
 def block(kind: int, body: bytes) -> bytes:
     return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
 
+
+# Of Ethernet, with times in nanoseconds.
+INTERFACE = block(1, struct.pack("<HHI", 1, 0, 0) + struct.pack("<HHBxxxHH", 9, 1, 9, 0, 0))
 
 ATTACKS: dict[str, Callable[[Writer, int], None]] = {}
 
@@ -753,3 +806,351 @@ def long_paths(w: Writer, n: int) -> None:
         w.asked(Ends(CLIENT, 701, SERVER, NFSD), NFS, 3, 3, opaque(handle(above)) + opaque(name), results)
     for one in range(n):
         w.lock(CLIENT, Owner(deep + one + 1, 1), NLM_GRANTED)
+
+
+# Encodings and other paths to the same messages
+
+
+@attack
+def clients_of_ipv6(w: Writer, n: int) -> None:
+    """Hosts with addresses of IPv6 that hold a lock each."""
+    for one in range(n):
+        w.lock(host6(one), Owner(one, 1, b"h%d" % one), NLM_GRANTED, server="2001:db8:1::1")
+
+
+@attack
+def networks(w: Writer, n: int) -> None:
+    """Locks in VLANs with other tags each, of two levels."""
+    for one in range(n):
+        w.link = ETHERNET + struct.pack(">HHHH", 0x88A8, one >> 12 & 0xFFF, 0x8100, one & 0xFFF)
+        w.lock(CLIENT, Owner(one, 1), NLM_GRANTED)
+
+
+@attack
+def tunnels(w: Writer, n: int) -> None:
+    """Locks in VXLANs with other numbers each, between as many ends."""
+    for one in range(n):
+        inner = Writer()
+        inner.lock(CLIENT, Owner(one, 1), NLM_GRANTED)
+        for frame in inner.frames:
+            w.udp(host(one), 4789, SERVER, 4789, struct.pack(">II", 8 << 24, (one & 0xFFFFFF) << 8) + frame.data)
+
+
+@attack
+def interleaved_fragments(w: Writer, n: int) -> None:
+    """Lock requests in two fragments each: the first ones of a thousand, then the second ones."""
+    for start in range(0, n, 1000):
+        halves: list[tuple[str, int, bytes]] = []
+        for one in range(start, min(start + 1000, n)):
+            message = struct.pack(">10I", one, 0, 2, NLM, 4, LOCK, 0, 0, 0, 0) + Owner(one, 1).arguments(LOCK)
+            data = struct.pack(">HHHH", 700, LOCKD, 8 + len(message), 0) + message
+            ident = w.count
+            w.ip(host(one), SERVER, UDP, data[:64], 0x2000)
+            halves.append((host(one), ident, data[64:]))
+        for source, ident, half in halves:
+            w.ip(source, SERVER, UDP, half, 8, ident)
+    w.end()
+
+
+@attack
+def half_records(w: Writer, n: int) -> None:
+    """Connections that carry the first half of a lock request each, and are not closed."""
+    for one in range(n):
+        message = struct.pack(">10I", one, 0, 2, NLM, 4, LOCK, 0, 0, 0, 0) + Owner(one, 1).arguments(LOCK)
+        w.over_tcp(Ends(host(one), 700, SERVER, LOCKD), 1, record(message)[:100])
+    w.end()
+
+
+@attack
+def records_of_fragments(w: Writer, n: int) -> None:
+    """Lock requests over TCP in fragments of one word behind the first (RFC 5531 section 11), answered likewise."""
+    ends, back, sent, received = Ends(CLIENT, 700, SERVER, LOCKD), Ends(SERVER, LOCKD, CLIENT, 700), 1, 1
+    for one in range(n):
+        call = struct.pack(">10I", one, 0, 2, NLM, 4, LOCK, 0, 0, 0, 0) + Owner(one, 1).arguments(LOCK)
+        reply = struct.pack(">6I", one, 1, 0, 0, 0, 0) + opaque(b"ck") + struct.pack(">I", NLM_GRANTED)
+        data, answer = pieces(call), pieces(reply)
+        w.over_tcp(ends, sent, data)
+        w.over_tcp(back, received, answer)
+        sent, received = sent + len(data), received + len(answer)
+
+
+def pieces(message: bytes) -> bytes:
+    """A record of fragments: the beginning, which shows what it is, and then single words."""
+    first = min(64, len(message) - 4)
+    words = (message[at : at + 4] for at in range(first, len(message) - 4, 4))
+    return b"".join(struct.pack(">I", len(part)) + part for part in (message[:first], *words)) + record(message[-4:])
+
+
+@attack
+def gss_contexts(w: Writer, n: int) -> None:
+    """Contexts of RPCSEC_GSS (RFC 2203), each created, used for one NFS call, and not known any more."""
+    for one in range(n):
+        ends = Ends(host(one % 60_000), 700, SERVER, NFSD)
+        for proc, context in ((1, b""), (0, b"context %d" % one)):
+            w.xid += 1
+            body = struct.pack(">IIII", 1, proc, one, 1) + opaque(context)
+            head = struct.pack(">IIIIII", w.xid, 0, 2, NFS, 3, 0 if proc else 1) + struct.pack(">I", 6) + opaque(body)
+            w.udp(ends.client, 700, SERVER, NFSD, head + struct.pack(">II", 0, 0) + opaque(b"token %d" % one))
+            if proc:
+                w.reply(ends, w.xid, opaque(b"context %d" % one) + struct.pack(">III", 0, 0, 128) + opaque(b"token"))
+            else:
+                w.deny(ends, w.xid, 14)
+
+
+@attack
+def copies(w: Writer, n: int) -> None:
+    """Locks of hosts behind an address translation, captured on both sides of it."""
+    for one in range(n):
+        owner, inside, outside = Owner(one, 1, b"h%d" % one), host(one), "10.253.0.1"
+        for source, port in ((inside, 700), (outside, 1024 + one % 60_000)):
+            w.call(Ends(source, port, SERVER, LOCKD), NLM, 4, LOCK, owner.arguments(LOCK), xid=one)
+        for source, port in ((outside, 1024 + one % 60_000), (inside, 700)):
+            w.reply(Ends(source, port, SERVER, LOCKD), one, opaque(b"ck") + struct.pack(">I", NLM_GRANTED))
+
+
+@attack
+def icmp_errors(w: Writer, n: int) -> None:
+    """Calls over UDP to a lock manager, each answered by ICMP: port unreachable."""
+    w.getport(Ends(CLIENT, 600, SERVER, 111), NLM, 4, LOCKD, UDP)
+    for one in range(n):
+        w.call(Ends(host(one), 700, SERVER, LOCKD), NLM, 4, LOCK, Owner(one, 1, b"h%d" % one).arguments(LOCK))
+        quoted = IPV4.pack(0x45, 0, 200, 0, 0, 64, UDP, 0) + packed(host(one)) + packed(SERVER)
+        quoted += struct.pack(">HHHH", 700, LOCKD, 180, 0)
+        w.ip(SERVER, host(one), 1, struct.pack(">BBHI", 3, 3, 0, 0) + quoted)
+
+
+@attack
+def reset_connections(w: Writer, n: int) -> None:
+    """Connections to a lock manager that are opened, used for a lock without answer, and reset."""
+    for one in range(n):
+        ends = Ends(host(one), 800, SERVER, LOCKD)
+        message = struct.pack(">10I", one, 0, 2, NLM, 4, LOCK, 0, 0, 0, 0) + Owner(one, 1).arguments(LOCK)
+        w.tcp(*ends, SYN, ack=0)
+        w.tcp(SERVER, LOCKD, host(one), 800, SYN | ACK, seq=0, ack=2)
+        w.over_tcp(ends, 2, record(message))
+        w.tcp(SERVER, LOCKD, host(one), 800, RST, seq=1)
+
+
+@attack
+def disorder(w: Writer, n: int) -> None:
+    """Lock exchanges of which every other one has a time that lies hours before or behind."""
+    for one in range(n):
+        w.time += (-1) ** one * (one * 7919 % 50_000) * SECOND
+        w.lock(host(one), Owner(one, 1, b"h%d" % one), NLM_GRANTED)
+
+
+# Long names, and many of them
+
+
+@attack
+def long_names(w: Writer, n: int) -> None:
+    """Locks that are held, of owners with names and owner handles of 1,024 bytes, all different."""
+    for one in range(n):
+        name = b"%01000d.example.test." % one
+        w.lock(CLIENT, Owner(one, 1, name[:1018]), NLM_GRANTED)
+
+
+@attack
+def long_names_monitored(w: Writer, n: int) -> None:
+    """SM_MON and SM_NOTIFY with names of 1,024 bytes, without answer."""
+    for one in range(n):
+        name = b"%01000d.example.test" % one
+        args = opaque(name) + opaque(name) + struct.pack(">III", NLM, 3, 16) + bytes(16)
+        w.call(Ends(LOOPBACK, 700, LOOPBACK, STATD), NSM, 1, 2, args)
+        w.call(Ends(host(one), 700, SERVER, STATD), NSM, 1, 6, opaque(name) + struct.pack(">I", 1))
+    w.end()
+
+
+@attack
+def machine_names(w: Writer, n: int) -> None:
+    """Calls of one host whose credentials have another machine name each."""
+    for one in range(n):
+        ends = Ends(CLIENT, 700, SERVER, NFSD)
+        w.reply(ends, w.call(ends, NFS, 3, 1, opaque(handle(one)), b"machine%d" % one), struct.pack(">I", 70))
+
+
+@attack
+def mounts(w: Writer, n: int) -> None:
+    """Mounts of as many paths by as many hosts, unmounted at once."""
+    for one in range(n):
+        ends, path = Ends(host(one), 700, SERVER, 635), opaque(b"/srv/path%d" % one)
+        w.asked(ends, MOUNT, 3, 1, path, struct.pack(">I", 0) + opaque(handle(one)) + struct.pack(">II", 1, 1))
+        w.asked(ends, MOUNT, 3, 3, path)
+
+
+@attack
+def exports(w: Writer, n: int) -> None:
+    """Entries in answers to EXPORT of mountd, a hundred in each."""
+    for start in range(0, n, 100):
+        some = (struct.pack(">I", 1) + opaque(b"/srv/%d" % one) + bytes(4) for one in range(start, start + 100))
+        w.asked(Ends(host(start // 100), 700, SERVER, 635), MOUNT, 3, 5, b"", b"".join(some) + bytes(4))
+
+
+@attack
+def directories(w: Writer, n: int) -> None:
+    """Entries in answers to READDIRPLUS, thirty in each, every file with another name and handle; some are locked."""
+    attributes = bytes(4)
+    for start in range(0, n, 30):
+        entries = [
+            struct.pack(">IQ", 1, one) + opaque(b"file%d" % one) + struct.pack(">Q", one) + attributes
+            + struct.pack(">I", 1) + opaque(handle(one + 1))
+            for one in range(start, start + 30)
+        ]  # fmt: skip
+        args = opaque(handle(0)) + struct.pack(">QQII", start, 0, 4096, 32768)
+        results = struct.pack(">I", 0) + attributes + bytes(8) + b"".join(entries) + struct.pack(">II", 0, 0)
+        w.asked(Ends(CLIENT, 701, SERVER, NFSD), NFS, 3, 17, args, results)
+        w.lock(CLIENT, Owner(start + 1, 1), NLM_GRANTED)
+
+
+# What a lock manager knows besides
+
+
+@attack
+def shares(w: Writer, n: int) -> None:
+    """SHARE of as many files, granted; UNSHARE of which none is answered."""
+    ends = Ends(CLIENT, 700, SERVER, LOCKD)
+    for proc in (20, 21):
+        for one in range(n):
+            args = opaque(b"ck") + opaque(b"cl1") + opaque(handle(one)) + opaque(b"%d" % one)
+            xid = w.call(ends, NLM, 4, proc, args + struct.pack(">III", 0, 1, 0))
+            if proc == 20:
+                w.reply(ends, xid, opaque(b"ck") + struct.pack(">II", 0, 0))
+    w.end()
+
+
+@attack
+def free_alls(w: Writer, n: int) -> None:
+    """FREE_ALL of as many hosts, each sent by the host and for another's name, which had a lock."""
+    for one in range(n):
+        w.lock(host(one), Owner(one, 1, b"h%d" % one), NLM_GRANTED)
+        args = opaque(b"h%d" % (one // 2)) + struct.pack(">I", one)
+        w.call(Ends(host(one), 700, SERVER, LOCKD), NLM, 4, FREE_ALL, args)
+        w.call(Ends(SERVER, 700, host(one), LOCKD), NLM, 4, FREE_ALL, args)
+    w.end()
+
+
+@attack
+def tests_and_results(w: Writer, n: int) -> None:
+    """TEST_MSG, LOCK_MSG and their results, each with a cookie of its own; TEST is denied, with the holder."""
+    there, back = Ends(CLIENT, 700, SERVER, LOCKD), Ends(SERVER, 701, CLIENT, 40000)
+    for one in range(n):
+        cookie, lock = opaque(b"cookie %d" % one), Owner(one, one)
+        holder = struct.pack(">II", 1, one) + opaque(b"%d@holder" % one) + struct.pack(">QQ", 0, 0)
+        w.call(there, NLM, 4, 6, cookie + lock.arguments(TEST)[8:])
+        w.call(back, NLM, 4, 11, cookie + struct.pack(">I", DENIED) + holder)
+        w.call(there, NLM, 4, LOCK_MSG, cookie + lock.arguments(LOCK_MSG)[8:])
+        w.call(back, NLM, 4, LOCK_RES, cookie + struct.pack(">I", BLOCKED if one % 2 else DENIED))
+    w.end()
+
+
+@attack
+def grants_to_strangers(w: Writer, n: int) -> None:
+    """GRANTED to hosts that had asked for nothing, by as many servers, without answer."""
+    for _ in range(2):
+        for one in range(n):
+            args = Owner(one, one, b"h%d" % one).arguments(GRANTED)
+            w.call(Ends(host(n + one), 800, host(one), 40000), NLM, 4, GRANTED, args, xid=one)
+        w.wait(10)
+    w.end()
+
+
+@attack
+def cancelled(w: Writer, n: int) -> None:
+    """Waits for as many files, cancelled, of which the answer to CANCEL is a failure."""
+    for one in range(n):
+        w.lock(host(one), Owner(one, 1, b"h%d" % one), BLOCKED)
+        w.lock(host(one), Owner(one, 1, b"h%d" % one), DENIED, CANCEL)
+    w.end()
+
+
+@attack
+def polling(w: Writer, n: int) -> None:
+    """Owners that ask for a held file again and again, each every thirty seconds, and are denied."""
+    w.lock(CLIENT, Owner(0, 1), NLM_GRANTED)
+    owners = max(n // 20, 1)
+    for _ in range(20):
+        for one in range(owners):
+            w.lock(host(one), Owner(0, one, b"h%d" % one), DENIED)
+        w.wait(30)
+
+
+@attack
+def reclaims(w: Writer, n: int) -> None:
+    """Locks that clients reclaim from servers that rebooted, and that are refused."""
+    for one in range(n):
+        ends, owner = Ends(host(one), 700, host(n + one), LOCKD), Owner(one, 1, b"h%d" % one)
+        w.lock(ends.client, owner, NLM_GRANTED, server=ends.server)
+        notice = opaque(b"s%d" % one) + struct.pack(">I", 3)
+        w.asked(Ends(ends.server, 700, ends.client, STATD), NSM, 1, 6, notice)
+        args = owner.arguments(LOCK)[:-8] + struct.pack(">II", 1, 3)
+        w.asked(ends, NLM, 4, LOCK, args, opaque(b"ck") + struct.pack(">I", DENIED))
+
+
+@attack
+def forgotten_peers(w: Writer, n: int) -> None:
+    """Peers that are monitored, no longer monitored, and all given up, by names of their own."""
+    ends = Ends(LOOPBACK, 700, LOOPBACK, STATD)
+    for one in range(n):
+        mine = opaque(b"me%d" % one) + struct.pack(">III", NLM, 3, 16)
+        w.asked(ends, NSM, 1, 2, opaque(b"m%d" % one) + mine + bytes(16), struct.pack(">II", 0, one))
+        w.asked(ends, NSM, 1, 3, opaque(b"m%d" % one) + mine, struct.pack(">I", one))
+        w.asked(ends, NSM, 1, 4, mine, struct.pack(">I", one))
+
+
+# What RPC allows
+
+
+@attack
+def reused_xids(w: Writer, n: int) -> None:
+    """Two requests of each host with one xid, of which only the second one is answered."""
+    for one in range(n):
+        ends = Ends(host(one), 700, SERVER, LOCKD)
+        w.call(ends, NLM, 4, LOCK, Owner(one, 1, b"h%d" % one).arguments(LOCK), xid=one)
+        w.call(ends, NLM, 4, LOCK, Owner(one, 2, b"h%d" % one).arguments(LOCK), xid=one)
+        w.reply(ends, one, opaque(b"ck") + struct.pack(">I", NLM_GRANTED))
+    w.end()
+
+
+@attack
+def versions(w: Writer, n: int) -> None:
+    """Calls of versions that the server does not have, of as many programs (PROG_MISMATCH)."""
+    for one in range(n):
+        ends = Ends(host(one), 700, SERVER, 5000)
+        w.reply(ends, w.call(ends, 200_000 + one % 50_000, one // 50_000 + 1, 1), struct.pack(">II", 90, 99), 2)
+
+
+@attack
+def procedures(w: Writer, n: int) -> None:
+    """Answered calls of NLM and NFS with as many procedure numbers, between as many hosts."""
+    for one in range(n):
+        w.asked(Ends(host(one), 700, SERVER, LOCKD), NLM, 4, 100 + one)
+        w.asked(Ends(host(one), 700, SERVER, NFSD), NFS, 3, 100 + one)
+
+
+@attack
+def registered(w: Writer, n: int) -> None:
+    """Programs that hosts register with their own portmapper and take back (SET, UNSET), and look up in between."""
+    for one in range(n):
+        mapping = struct.pack(">IIII", 200_000 + one, 1, TCP, 1024 + one % 60_000)
+        ends = Ends(LOOPBACK, 600, LOOPBACK, 111)
+        w.asked(ends, PORTMAP, 2, 1, mapping, struct.pack(">I", 1))
+        w.getport(Ends(host(one), 600, SERVER, 111), 200_000 + one, 1, 1024 + one % 60_000)
+        w.asked(ends, PORTMAP, 2, 2, mapping, struct.pack(">I", 1))
+
+
+@attack
+def refused_lock_credentials(w: Writer, n: int) -> None:
+    """Lock requests of as many hosts whose credentials are refused (AUTH_TOOWEAK)."""
+    for one in range(n):
+        ends = Ends(host(one), 700, SERVER, LOCKD)
+        w.deny(ends, w.call(ends, NLM, 4, LOCK, Owner(one, 1, b"h%d" % one).arguments(LOCK), b"h%d" % one), 5)
+
+
+def main() -> None:
+    name, n, path = sys.argv[1:]
+    with open(path, "wb") as file:
+        ATTACKS[name](FileWriter(file), int(n))
+
+
+if __name__ == "__main__":
+    main()

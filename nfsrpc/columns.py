@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nfsrpc.wording import AtLeast
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -17,6 +19,8 @@ Array: TypeAlias = npt.NDArray[Any]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 NAT = int(np.iinfo(np.int64).min)
+
+ROW = np.int32  # numbers of rows, where they are kept
 
 # kind -> dtype. A "?" after a kind means that it may be null; "time" and "f64" always may.
 DTYPES: dict[str, Any] = {
@@ -264,6 +268,21 @@ class Masked(NamedTuple):
     valid: Mask
 
 
+def constant(values: Array) -> Array:
+    """The values; where all are equal, as many are, in the memory of one."""
+    if len(values) < 2 or values.strides == (0,) or values[0] != values[-1] or not (values == values[0]).all():
+        return values
+    return np.broadcast_to(values[:1].copy(), values.shape)
+
+
+def taken(values: Array, rows: Array) -> Array:
+    """The values of these rows."""
+    if values.strides == (0,) and len(rows):
+        return np.broadcast_to(values[:1], rows.shape)
+    some: Array = values[rows]
+    return some
+
+
 Data: TypeAlias = Array | Coded | Masked
 
 Source: TypeAlias = Data | Callable[[], Data]
@@ -295,6 +314,11 @@ class Row:
         return dict(zip(self._table.columns, self, strict=True))
 
 
+def number_of(rows: Sequence[Row]) -> int:
+    """The number of some rows of one table, for a report, as `Table.count` has that of all its rows."""
+    return rows[0]._table.counted(len(rows)) if rows else 0
+
+
 def no_column(spec: TableSpec, name: str) -> AttributeError:
     return AttributeError(f"{spec.name} has no column {name}{suggestion(name, spec.names)}")
 
@@ -304,6 +328,9 @@ class Table:
 
     Each declared table has a class of its own (`nfsrpc.tables`), of which type checkers know the columns.
     """
+
+    # There was no room for all rows (nfsrpc/sessions/crowding.py): how many there are of anything is not known.
+    is_partial = False
 
     def __init__(self, spec: TableSpec, length: int, columns: Mapping[str, Source]) -> None:
         self.spec = spec
@@ -337,6 +364,15 @@ class Table:
     def __len__(self) -> int:
         return self._length
 
+    @property
+    def count(self) -> int:
+        """The number of rows, for a report: where there was no room for all, it says that there may be more."""
+        return self.counted(self._length)
+
+    def counted(self, number: int) -> int:
+        """A number of what rows stand for, as `count` has that of the rows."""
+        return AtLeast(number) if self.is_partial else number
+
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self)} rows of {len(self.columns)} columns>"
 
@@ -354,10 +390,11 @@ class Table:
             raise no_column(self.spec, name)
         source = self._sources[name]
         data = source() if callable(source) else source
-        declared = self.spec.labels.get(name, ())
-        if isinstance(data, Coded) and data.declared != declared:
-            return Coded(data.codes, data.labels, declared)
-        return data
+        if isinstance(data, Coded):
+            return Coded(constant(data.codes), data.labels, self.spec.labels.get(name, ()))
+        if isinstance(data, Masked):
+            return Masked(constant(data.values), constant(data.valid))
+        return data if data.dtype == np.object_ else constant(data)
 
     def __getitem__(self, name: str) -> Any:
         """The column: an array of its values, or a `Coded` for text."""
@@ -394,11 +431,13 @@ class Table:
         return array
 
     def where(self, mask: Mask) -> Self:
-        return self.take(np.flatnonzero(mask))
+        return self if mask.all() else self.take(np.flatnonzero(mask))
 
     def take(self, rows: Array) -> Self:
         """The rows of these numbers, in this order."""
-        return type(self)(self.spec, len(rows), Taken(self, rows))
+        some = type(self)(self.spec, len(rows), Taken(self, rows))
+        some.is_partial = self.is_partial
+        return some
 
     def values(self, name: str) -> list[Any]:
         """A column as Python values: None for null, int ns for times, str for text."""
@@ -451,11 +490,15 @@ class Taken(Mapping[str, Data]):
 
     def __init__(self, table: Table, rows: Array) -> None:
         self._table = table
-        self._rows = rows
+        self._rows = rows.astype(ROW) if rows.dtype == np.int64 else rows
 
     def __getitem__(self, name: str) -> Data:
         data, rows = self._table.data(name), self._rows
-        return Masked(data.values[rows], data.valid[rows]) if isinstance(data, Masked) else data[rows]
+        if isinstance(data, Coded):
+            return Coded(taken(data.codes, rows), data.labels, data.declared)
+        if isinstance(data, Masked):
+            return Masked(taken(data.values, rows), taken(data.valid, rows))
+        return taken(data, rows)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table.columns)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from nfsrpc._core import Decoder
-from nfsrpc.columns import Array, Coded, Mask, Masked, isin
+from nfsrpc.columns import Array, Coded, Mask, Masked, constant, isin
 from nfsrpc.printable import clean
 from nfsrpc.protocols import PROTOCOLS, Program
 from nfsrpc.reading import (
@@ -460,13 +460,6 @@ def masked_of(pieces: list[Masked]) -> Masked:
     return Masked(values, valid)
 
 
-def constant(values: Array) -> Array:
-    """The values; where all are equal, as many are, in the memory of one."""
-    if len(values) < 2 or values[0] != values[-1] or not (values == values[0]).all():
-        return values
-    return np.broadcast_to(values[:1].copy(), values.shape)
-
-
 def renumbered(name: str, values: Array, maps: Mapping[str, Array | int], files: Array) -> Array:
     if name.endswith("capture"):
         return files[values]
@@ -474,7 +467,10 @@ def renumbered(name: str, values: Array, maps: Mapping[str, Array | int], files:
 
 
 def renumbered_message(column: Any, kind: str | None, maps: Mapping[str, Array | int]) -> Masked:
+    """A column of messages; a text that found no room in the core is null."""
     values, valid = column if isinstance(column, tuple) else (column, np.ones(len(column), dtype=np.bool_))
+    if kind == "string":
+        valid = valid & (values != NO_STRING)
     return Masked(apply(maps[kind], values, valid) if kind else values, valid)
 
 

@@ -443,7 +443,9 @@ QUALITY = table_spec(
     ("undecided", "u32", "", "calls whose reply may not have been captured"),
     ("orphans", "u32", "", "replies without their call"),
     ("clock_steps", "u32", "", "steps of the capturing host's clock: rows of oddities, clock-set-back and -forward"),
-    ("oddities", "u32", "", "other rows of oddities"),
+    ("oddities", "u32", "", "other rows of oddities, but for those that the next columns count"),
+    ("unlisted", "u64", "", "exchanges that are counted, not listed, for lack of room: exchanges-full and locks-full"),
+    ("unlisted_flows", "u64", "", "connections that are not listed for lack of room: flows-full"),
 )
 
 # By kind: what happened, and what `detail` is of it.

@@ -1042,6 +1042,8 @@ _QualityColumn: TypeAlias = Literal[
     "orphans",
     "clock_steps",
     "oddities",
+    "unlisted",
+    "unlisted_flows",
 ]
 
 class Quality(Table):
@@ -1068,6 +1070,8 @@ class Quality(Table):
         orphans: int
         clock_steps: int
         oddities: int
+        unlisted: int
+        unlisted_flows: int
 
     @overload  # type: ignore[override]
     def __getitem__(
@@ -1094,6 +1098,8 @@ class Quality(Table):
             "orphans",
             "clock_steps",
             "oddities",
+            "unlisted",
+            "unlisted_flows",
         ],
     ) -> Array: ...
     @overload

@@ -38,6 +38,27 @@ def clock_time(time: int | None) -> str:
     return f"{moment:%H:%M:%S %Z}" if moment else "an unknown time"
 
 
+class AtLeast(int):
+    """A number of what is listed, where not all is: there may be more. A sum with it is one, too.
+
+    >>> several(AtLeast(3), "request"), f"{AtLeast(1) + 2}", f"{sum([2, AtLeast(1)])}", AtLeast(3) == 3
+    ('at least 3 requests', 'at least 3', 'at least 3', True)
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"at least {int(self)}"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __add__(self, more: int) -> AtLeast:
+        return AtLeast(int(self) + more)
+
+    __radd__ = __add__
+
+
 def several(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun.
 
@@ -50,21 +71,27 @@ def several(number: int, one: str, many: str | None = None) -> str:
 def times(number: int) -> str:
     """How often, in words.
 
-    >>> times(1), times(2), times(20)
-    ('once', 'twice', '20 times')
+    >>> times(1), times(2), times(20), times(AtLeast(1))
+    ('once', 'twice', '20 times', 'at least once')
     """
-    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+    often = {1: "once", 2: "twice"}.get(number, f"{int(number)} times")
+    return f"at least {often}" if isinstance(number, AtLeast) else often
 
 
-def named(names: Iterable[str]) -> str:
+def named(names: Iterable[str], perhaps_others: bool = False) -> str:
     """Some names as a list in a sentence, and how many more there are.
 
     >>> named(["a"]), named(["b", "a"]), named("abcdef")
     ('a', 'a and b', 'a, b, c and 3 more')
+    >>> named(["b", "a"], perhaps_others=True), named("abcdef", perhaps_others=True)
+    ('a, b and perhaps others', 'a, b, c and at least 3 more')
     """
     known: Sequence[str] = sorted(set(names))
     if len(known) > NAMED:
-        return f"{', '.join(known[: NAMED - 1])} and {len(known) - NAMED + 1} more"
+        least = "at least " if perhaps_others else ""
+        return f"{', '.join(known[: NAMED - 1])} and {least}{len(known) - NAMED + 1} more"
+    if perhaps_others:
+        return f"{', '.join(known)} and perhaps others"
     return " and ".join(filter(None, [", ".join(known[:-1]), known[-1] if known else ""]))
 
 

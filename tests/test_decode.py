@@ -16,8 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.attacks import Writer, clients, dumps, long_names, machine_names
 from nfsrpc._core import Decoder
-from nfsrpc.decode import Decoded, as_captured, constant, decode, ring_name, text_of
+from nfsrpc.columns import constant
+from nfsrpc.decode import NO_STRING, Decoded, as_captured, decode, renumbered_message, ring_name, text_of
+from nfsrpc.protocols import PROTOCOLS
+from nfsrpc.protocols import compile as compile_protocols
 from nfsrpc.reading import NO_TIME, RING_GAP, RING_OVERLAP, Batch, Counting, Ring, Vantage
 from nfsrpc.sessions import WANTED
 from nfsrpc.sessions.counting import COUNTING
@@ -284,6 +288,35 @@ def test_names_that_are_not_printable_are_escaped() -> None:
     assert text_of(b"web-1") == "web-1"
     assert text_of("grün".encode()) == "grün"
     assert text_of(b"a\nb\xff") == "a\\nb\\xff"
+
+
+def test_a_text_that_found_no_room_in_the_core_is_null() -> None:
+    numbers, valid = np.array([0, NO_STRING, 1], dtype=np.uint32), np.array([True, True, False])
+    of_strings = renumbered_message((numbers, valid), "string", {"string": 0})
+    of_numbers = renumbered_message((numbers, valid), None, {})
+    assert (of_strings.valid.tolist(), of_numbers.valid.tolist()) == ([True, False, False], [True, True, False])
+
+
+@pytest.mark.parametrize(
+    ("attack", "n", "waiting"),
+    [
+        (clients, 8_000, 3_904),  # exchanges, but for those in reach
+        (dumps, 4_000, 1_000),  # a quarter of the items
+        (long_names, 400, 3_215),  # each KiB is four
+        (machine_names, 50_000, 35_068),  # sums, but for those that go on, and the names
+    ],
+)
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_waits_in_the_core_weighs_as_much_as_it_takes(
+    attack: Callable[[Writer, int], None], n: int, waiting: int, jobs: int
+) -> None:
+    w = Writer()
+    attack(w, n)
+    layouts, specs = compile_protocols(PROTOCOLS, WANTED)
+    decoder = Decoder(layouts, specs, 0, COUNTING.procedures, jobs=jobs)
+    decoder.feed(w.capture())
+    decoder.next_capture()
+    assert decoder.undrained() == waiting
 
 
 def test_to_escape_a_name_nothing_is_imported() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import nfsrpc
-from nfsrpc.columns import NAT, Coded, Column, Masked, Table, TableSpec
+from nfsrpc.columns import NAT, Coded, Column, Masked, Table, TableSpec, number_of
 from nfsrpc.sessions import thinning
 from nfsrpc.sessions.nlm import STEPS
 from nfsrpc.tables import KNOWN, LOCK_PROCEDURES, ODDITY_KINDS, TABLES
@@ -241,6 +241,7 @@ def rows(locks: Locks, calls: Calls) -> None:
 """
 
 
+@pytest.mark.acceptance  # mypy reads the whole package, unless it has just done so
 def test_type_checkers_find_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(WRONG)
     root = Path(__file__).parents[1]  # by its settings and with its cache, mypy reads again only what changed
@@ -256,3 +257,27 @@ def test_type_checkers_find_what_is_wrong(tmp_path: Path) -> None:
     found = [int(line.split(":")[1]) for line in run.stdout.splitlines() if ": error:" in line]
     wrong = [number for number, line in enumerate(WRONG.splitlines(), 1) if "  # " in line]
     assert sorted(set(found)) == wrong, run.stdout + run.stderr
+
+
+def test_a_column_with_one_value_takes_the_memory_of_one() -> None:
+    rows = Table.of(SPEC, [FULL] * 3)
+    some = rows.take(np.array([0, 2]))
+    assert [len(rows["count"]), rows["count"].strides, some["count"].strides] == [3, (0,), (0,)]
+    assert (some["count"].tolist(), some["name"].tolist()) == ([FULL[1]] * 2, ["a", "a"])
+
+
+def test_of_a_table_of_which_all_rows_are_chosen_there_is_no_copy(things: Table) -> None:
+    assert things.where(np.ones(3, dtype=np.bool_)) is things
+    assert len(things.where(np.array([True, True, False]))) == 2
+
+
+def test_a_partial_table_counts_at_least_its_rows(things: Table) -> None:
+    assert str(things.count) == "3"
+    things.is_partial = True
+    some = things.take(np.array([2, 0]))
+    assert (str(some.count), str(things.counted(7)), number_of(list(some.rows())) + 1) == (
+        "at least 2",
+        "at least 7",
+        3,
+    )
+    assert str(number_of(list(some.rows()))) == "at least 2"

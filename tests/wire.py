@@ -337,3 +337,14 @@ def padded(data: bytes) -> bytes:
 
 
 WRITERS: dict[str, Callable[[Sequence[Frame], int, int, Sequence[str]], bytes]] = {"pcap": pcap, "pcapng": pcapng}
+
+
+def shifted(capture: bytes, seconds: int) -> bytes:
+    """A pcap file by another clock."""
+    order = "<" if capture[0] in (0xD4, 0x4D) else ">"
+    found, at = bytearray(capture), 24
+    while at < len(found):
+        time, _, size = struct.unpack_from(f"{order}3I", found, at)
+        struct.pack_into(f"{order}I", found, at, time + seconds)
+        at += 16 + size
+    return bytes(found)

@@ -4,10 +4,11 @@
 use hashbrown::HashSet;
 
 use crate::batch::{Accesses, Copies, Exchanges, Flows, Latencies, Packets, Tallies};
+use crate::births::Births;
 use crate::damage::Damage;
-use crate::flow_table::{Ends, FlowFates, FlowTable};
+use crate::flow::Ends;
+use crate::flow_table::{FlowFates, FlowTable};
 use crate::matcher::{Matcher, Reach};
-use crate::numbering::Births;
 use crate::oddity::{Oddity, Place};
 use crate::packets::Packet;
 use crate::select::RawMessage;
@@ -15,6 +16,11 @@ use crate::shard::{At, SHARDS};
 use crate::strings::{NO_STRING, Strings};
 use crate::tunnel::UnreadCounts;
 use crate::xdr::Table;
+
+/// An exchange has two rows of its messages, and one or two short strings of its own. Where there are many more (entries of
+/// lists, long names), these count as one exchange that waits.
+const ROWS: usize = 4;
+const STRING_BYTES: usize = 256;
 
 /// What became final in one back end.
 #[derive(Default)]
@@ -93,6 +99,29 @@ impl Backend {
         }
     }
 
+    /// Notes what this event gave numbers to.
+    #[inline]
+    pub fn note(&mut self, event: u64, place: Place) {
+        let exchanges = *self.matcher.next_number();
+        let Some(births) = &mut self.births else { return };
+        births.note(event, place, exchanges, self.flows.next_id, self.matcher.bodies.strings.len() as u32);
+    }
+
+    /// The strings in use have these final numbers.
+    pub fn know(&mut self, known: Vec<u32>) {
+        if let Some(births) = &mut self.births {
+            births.know(known);
+        }
+    }
+
+    /// The final number of a string that was in use when numbers were made final.
+    pub fn known_string(&self, number: u32) -> u32 {
+        match &self.births {
+            Some(births) => births.known().get(number as usize).copied().unwrap_or(NO_STRING),
+            None => number,
+        }
+    }
+
     pub fn begin(&mut self, at: At, side: usize, place: Place, ends: Ends) {
         self.flows.begin(at, side, place, ends);
     }
@@ -128,14 +157,19 @@ impl Backend {
         self.matcher.finish_all(&FlowFates { flows: &self.flows, damage });
     }
 
-    /// Exchanges and flows that wait to be taken.
+    /// Exchanges, sums and flows that wait to be taken; of exchanges as many as their rows and strings weigh.
     pub fn undrained(&self) -> usize {
-        self.matcher.output.rows.count() + self.flows.rows.count()
+        let Matcher { bodies, output, .. } = &self.matcher;
+        let known = self.births.as_ref().map(|births| births.known().len());
+        let weights = [output.rows.count(), bodies.rows() / ROWS, bodies.strings.new_bytes(known) / STRING_BYTES];
+        weights.into_iter().max().unwrap_or_default() + output.counts.undrained() + self.flows.rows.count()
     }
 
     /// Strings that other back ends may have, too; a long one counts for several.
     pub fn strings_apart(&self) -> usize {
-        self.births.as_ref().map_or(0, |births| self.matcher.bodies.strings.weight().saturating_sub(births.known()))
+        self.births
+            .as_ref()
+            .map_or(0, |births| self.matcher.bodies.strings.weight().saturating_sub(births.known().len()))
     }
 
     /// Frames captured twice, and those of iWARP, since the last call.

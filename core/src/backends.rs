@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use crate::backend::Backend;
-use crate::flow_table::Ends;
+use crate::flow::Ends;
 use crate::oddity::Place;
 use crate::packets::Packet;
 use crate::shard::{At, SHARDS};

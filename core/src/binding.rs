@@ -14,8 +14,7 @@ use crate::backends::Chunk;
 use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
 use crate::decoder::{Batch, Decoder as Core, InterfaceRow};
-use crate::ring::Terms;
-use crate::select::{Select, Selected};
+use crate::select::{Select, Selected, Terms};
 use crate::tally::{Arguments, Fold};
 use crate::xdr::{ColumnData, ColumnValues, Kind, Layout, Layouts, RawOp, Table, code};
 
@@ -232,15 +231,10 @@ fn typed(py: Python<'_>, column: ColumnValues, kind: Kind) -> PyResult<Bound<'_,
 
 fn decoded(py: Python<'_>, table: Table) -> PyResult<Bound<'_, PyDict>> {
     let rows = PyDict::new(py);
-    let (mut exchange, mut copy, mut frame) = (Vec::new(), Vec::new(), Vec::new());
-    for owner in &table.owners {
-        exchange.push(owner.exchange);
-        copy.push(owner.copy);
-        frame.push(owner.frame);
-    }
-    rows.set_item("exchange", exchange.into_pyarray(py))?;
-    rows.set_item("copy", copy.into_pyarray(py))?;
-    rows.set_item("frame", frame.into_pyarray(py))?;
+    let owners = table.owners.iter();
+    rows.set_item("exchange", owners.clone().map(|owner| owner.exchange).collect::<Vec<_>>().into_pyarray(py))?;
+    rows.set_item("copy", owners.clone().map(|owner| owner.copy).collect::<Vec<_>>().into_pyarray(py))?;
+    rows.set_item("frame", owners.map(|owner| owner.frame).collect::<Vec<_>>().into_pyarray(py))?;
     rows.set_item("index", table.indices.into_pyarray(py))?;
     rows.set_item("outer", table.outers.into_pyarray(py))?;
     for ColumnData { name, kind, values, valid } in table.columns {

@@ -69,6 +69,11 @@ impl Bodies {
         std::mem::replace(&mut self.strings, strings)
     }
 
+    /// Rows of all tables.
+    pub fn rows(&self) -> usize {
+        self.tables.iter().map(|table| table.owners.len()).sum()
+    }
+
     /// There is room for secondary rows again.
     pub fn forget_rows(&mut self) {
         self.secondary_rows = [0; SHARDS];

@@ -9,12 +9,13 @@ use hashbrown::{HashMap, HashSet};
 use crate::backend::{Backend, Rows};
 use crate::backends::{Backends, Chunk};
 use crate::batch::{Accesses, CaptureRow, Captures, Copies, Exchanges, Flows, Latencies, LatencyRow, Tallies};
+use crate::births::{Births, PROVISIONAL};
 use crate::bodies::Bodies;
 use crate::capture::{Ending, Interface, NotACapture, Reader};
 use crate::flow_index::FlowIndex;
 use crate::flow_table::FlowTable;
 use crate::matcher::Matcher;
-use crate::numbering::{Births, Numbering, PROVISIONAL};
+use crate::numbering::Numbering;
 use crate::oddity::{MAX_ROWS_PER_KIND, Oddity, Place};
 use crate::packets::{Addressed, Content, Local, PacketReader, Sink};
 use crate::ring::{Blocks, Ring};
@@ -180,7 +181,7 @@ impl Decoder {
         Ok(ending)
     }
 
-    /// Exchanges and flows that wait to be drained.
+    /// Exchanges, sums and flows that wait to be drained; of exchanges as many as their rows and strings weigh.
     pub fn undrained(&self) -> usize {
         self.ready.exchanges.count() + self.ready.flows.count() + self.backends.load().0
     }

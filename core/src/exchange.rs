@@ -1,12 +1,16 @@
 //! One exchange in reach: a call, a reply or both, with what is needed to see that a later message belongs to it.
 
+use slotmap::DefaultKey;
+
 use crate::batch::{ExchangeRow, NO_NUMBER, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag};
 use crate::gss::Gss;
-use crate::pool::ExchangeId;
 use crate::rpc::{Call, Reply, UNKNOWN};
 use crate::shard::At;
 use crate::strings::NO_STRING;
 use crate::tally::ByteRange;
+
+/// An exchange's place in the pool, which none that comes later has.
+pub type ExchangeId = DefaultKey;
 
 /// One end of a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

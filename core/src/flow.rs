@@ -3,7 +3,6 @@
 use crate::batch::{FlowRow, NO_TIME, flow_flag as flag};
 use crate::conversation::Conversation;
 use crate::exchange::{Fate, Party, Path};
-use crate::flow_table::Ends;
 use crate::matcher::Matcher;
 use crate::oddity::Place;
 use crate::packets::Packet;
@@ -12,6 +11,17 @@ use crate::rpc::{self, Message, Outlet, Record, Sink, UNKNOWN};
 use crate::shard::At;
 use crate::side::Side;
 use crate::tcp::{Arrival, PATIENCE_NS, Segment, Stream};
+
+/// The two ends of a flow, the lower address first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// The numbers of the addresses.
+    pub address: [u32; 2],
+    pub ports: [u16; 2],
+    pub transport: u8,
+    /// Many hosts receive what is sent there.
+    pub to_many: [bool; 2],
+}
 
 #[derive(Debug)]
 pub struct Flow {

@@ -11,7 +11,7 @@ use crate::batch::{FlowRow, Flows, PacketRow, Packets, flow_flag as flag};
 use crate::conversation::Conversation;
 use crate::damage::Damage;
 use crate::exchange::{Fate, Fates, Party, Path};
-use crate::flow::Flow;
+use crate::flow::{Ends, Flow};
 use crate::infiniband;
 use crate::matcher::Matcher;
 use crate::oddity::Place;
@@ -50,17 +50,6 @@ impl Default for Shard {
     fn default() -> Self {
         Shard { pool: Vec::new(), ended: Ended::default(), room: MAX_STORED / SHARDS }
     }
-}
-
-/// The two ends of a flow, the lower address first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ends {
-    /// The numbers of the addresses.
-    pub address: [u32; 2],
-    pub ports: [u16; 2],
-    pub transport: u8,
-    /// Many hosts receive what is sent there.
-    pub to_many: [bool; 2],
 }
 
 /// Flows of which every frame is noted, and those notes.

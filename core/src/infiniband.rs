@@ -5,7 +5,7 @@
 //! the adapters move the arguments, and captures of them are rare. What is recognised is counted, so that a report can name what
 //! was not read.
 
-use crate::link::{PacketBytes, ethertype};
+use crate::packet_bytes::PacketBytes;
 
 pub const ROCE_PORT: u16 = 4791;
 pub const ETHERTYPE_ROCE: u16 = 0x8915;
@@ -54,12 +54,12 @@ fn routed(frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
     }
 }
 
-/// The IP packet in a frame of InfiniBand's own link.
-pub fn ip(frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
+/// The EtherType in a frame of InfiniBand's own link, and what it announces.
+pub fn announced(frame: PacketBytes<'_>) -> Option<(u16, PacketBytes<'_>)> {
     let Transport { opcode, payload, .. } = transport(routed(frame)?)?;
     let header = if opcode == DATAGRAM[0] { DATAGRAM_HEADER } else { DATAGRAM_HEADER + KEY };
     let inside = payload.behind(header).filter(|_| DATAGRAM.contains(&opcode))?;
-    ethertype(inside.u16(0).filter(|_| inside.u16(2) == Some(0))?, inside.behind(ENCAPSULATION)?)
+    Some((inside.u16(0).filter(|_| inside.u16(2) == Some(0))?, inside.behind(ENCAPSULATION)?))
 }
 
 /// Whether a frame of InfiniBand's own link holds RPC.

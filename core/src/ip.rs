@@ -6,8 +6,8 @@
 //! wire; what a snaplen cut off it stays cut off.
 
 use crate::checksum::{self, Sum};
-use crate::link::PacketBytes;
 use crate::oddity::{Oddities, Place};
+use crate::packet_bytes::PacketBytes;
 use crate::protocol::UDP;
 use hashbrown::HashMap;
 use std::collections::VecDeque;

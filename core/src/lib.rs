@@ -1,5 +1,5 @@
 //! Bytes of a capture to columns, in stages: container → link → tunnel → IP → TCP or UDP → RPC record → exchange → XDR.
-//! Each stage uses only those before it. No program number, procedure or rule stands in this crate: what a message body
+//! No two modules use each other in a circle. No program number, procedure or rule stands in this crate: what a message body
 //! means comes in as a layout (see `xdr`).
 
 pub mod addresses;
@@ -7,6 +7,7 @@ pub mod answering;
 pub mod backend;
 pub mod backends;
 pub mod batch;
+pub mod births;
 pub mod bodies;
 pub mod capture;
 pub mod checksum;
@@ -26,6 +27,7 @@ pub mod matcher;
 pub mod numbering;
 pub mod oddity;
 pub mod order;
+pub mod packet_bytes;
 pub mod packets;
 pub mod pool;
 pub mod procedures;

@@ -6,6 +6,7 @@
 use std::ops::ControlFlow::{Break, Continue};
 
 use crate::infiniband::{self, ETHERTYPE_ROCE};
+use crate::packet_bytes::PacketBytes;
 
 const NULL: u32 = 0;
 const ETHERNET: u32 = 1;
@@ -66,28 +67,6 @@ const ETHERTYPES_MPLS: [u16; 2] = [0x8847, 0x8848];
 const PPP_IPV4: u16 = 0x0021;
 const PPP_IPV6: u16 = 0x0057;
 
-/// The captured bytes of a packet, and how many more it had on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PacketBytes<'a> {
-    pub bytes: &'a [u8],
-    pub missing: usize,
-}
-
-impl<'a> PacketBytes<'a> {
-    pub fn wire_len(&self) -> usize {
-        self.bytes.len() + self.missing
-    }
-
-    /// What follows its first `length` bytes.
-    pub fn behind(self, length: usize) -> Option<PacketBytes<'a>> {
-        Some(PacketBytes { bytes: self.bytes.get(length..)?, ..self })
-    }
-
-    pub fn u16(&self, at: usize) -> Option<u16> {
-        self.bytes.get(at..)?.first_chunk().map(|field| u16::from_be_bytes(*field))
-    }
-}
-
 /// The IP packet in a frame of this link type.
 #[inline(always)]
 pub fn packet(link_type: u32, frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
@@ -116,7 +95,7 @@ fn rare(link_type: u32, frame: PacketBytes<'_>) -> Option<PacketBytes<'_>> {
         C_HDLC_WITH_DIR => cisco_hdlc(frame.behind(1)?),
         NFLOG => nflog(frame),
         IPOIB => over_infiniband(frame),
-        INFINIBAND => infiniband::ip(frame),
+        INFINIBAND => infiniband::announced(frame).and_then(|(kind, rest)| ethertype(kind, rest)),
         PKTAP => pktap(frame).and_then(|(inner, frame)| packet(inner, frame)),
         _ => None,
     }

@@ -17,10 +17,10 @@ use crate::batch::{
     Copies, CopyRow, ExchangeRow, Exchanges, NO_NUMBER, NO_RPC_STATUS, NO_STATUS, NO_TIME, exchange_flag as flag,
 };
 use crate::bodies::Bodies;
-use crate::exchange::{Exchange, Fates, Path};
+use crate::exchange::{Exchange, ExchangeId, Fates, Path};
 use crate::gss::Gss;
 use crate::oddity::{Oddities, Place};
-use crate::pool::{ExchangeId, Pool, XidKey};
+use crate::pool::{Pool, XidKey};
 use crate::rpc::{self, Call, HEAD, RPCSEC_GSS, Record, Reply};
 use crate::select::RawMessage;
 use crate::shard::SHARDS;
@@ -28,7 +28,8 @@ use crate::strings::{NO_STRING, Strings};
 use crate::tally::{Counts, Fold};
 use crate::xdr::{Numbers, Owner};
 
-/// Calls waiting for a reply, in a shard; at 200 bytes each 6 MB in all, and what they hold of strings as much again. Beyond, the oldest is let go, marked so.
+/// Calls waiting for a reply, in a shard; at 200 bytes each 6 MB in all, and their strings as much again. Beyond, the
+/// oldest is let go, marked so.
 pub const MAX_UNANSWERED: usize = (1 << 15) / SHARDS;
 /// Answered exchanges in reach of late copies, and for how long: past Linux's third major timeout (60 s each). Only a call
 /// that was retransmitted gets late replies; the others stay for an equal reply captured out of order, or for a call captured

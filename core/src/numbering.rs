@@ -5,79 +5,10 @@
 //! notes are merged in the order of events, and their rows, and what is yet in reach, get the final numbers.
 
 use crate::backend::{Backend, Rows};
+use crate::births::{Births, PROVISIONAL, in_order};
 use crate::oddity::{Oddities, Place};
 use crate::strings::{NO_STRING, Strings};
 use crate::xdr::{ColumnValues, Kind, Table};
-
-/// The first provisional number: final ones are lower.
-pub const PROVISIONAL: u32 = 1 << 31;
-
-/// So many had been numbered after this event.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    event: u64,
-    end: u32,
-    place: Place,
-}
-
-/// Things of one kind that one back end has numbered.
-#[derive(Debug)]
-struct Numbered {
-    runs: Vec<Run>,
-    first: u32,
-    end: u32,
-}
-
-impl Numbered {
-    #[inline]
-    fn note(&mut self, event: u64, end: u32, place: Place) {
-        if end != self.end {
-            self.end = end;
-            self.runs.push(Run { event, end, place });
-        }
-    }
-
-    /// Those to come begin with this number.
-    fn from(first: u32) -> Numbered {
-        Numbered { runs: Vec::new(), first, end: first }
-    }
-}
-
-/// What one back end has numbered since its numbers were made final.
-#[derive(Debug)]
-pub struct Births {
-    exchanges: Numbered,
-    flows: Numbered,
-    strings: Numbered,
-    /// The final numbers of strings that were in use when numbers were made final.
-    known: Vec<u32>,
-}
-
-impl Default for Births {
-    fn default() -> Self {
-        let (exchanges, flows) = (Numbered::from(PROVISIONAL), Numbered::from(PROVISIONAL));
-        Births { exchanges, flows, strings: Numbered::from(0), known: Vec::new() }
-    }
-}
-
-impl Births {
-    /// How many strings have final numbers.
-    pub fn known(&self) -> usize {
-        self.known.len()
-    }
-}
-
-impl Backend {
-    /// Notes what this event gave numbers to.
-    #[inline]
-    pub fn note(&mut self, event: u64, place: Place) {
-        let exchanges = *self.matcher.next_number();
-        let Some(births) = &mut self.births else { return };
-        births.exchanges.note(event, exchanges, place);
-        births.flows.note(event, self.flows.next_id, place);
-        births.strings.note(event, self.matcher.bodies.strings.len() as u32, place);
-    }
-}
 
 /// The final numbers so far.
 #[derive(Default)]
@@ -119,7 +50,7 @@ impl Numbering {
     pub fn settle(&mut self, backends: &mut [Backend], oddities: &mut Oddities) -> Vec<Rows> {
         let births: Vec<Births> = backends.iter_mut().filter_map(|backend| backend.births.take()).collect();
         let mut finals: Vec<Final> =
-            births.iter().map(|births| Final { strings: births.known.clone(), ..Final::default() }).collect();
+            births.iter().map(|births| Final { strings: births.known().to_vec(), ..Final::default() }).collect();
         in_order(
             &births,
             |births| &births.exchanges,
@@ -185,43 +116,11 @@ impl Numbering {
     }
 }
 
-impl Backend {
-    /// The strings in use have these final numbers.
-    fn know(&mut self, known: Vec<u32>) {
-        if let Some(births) = &mut self.births {
-            births.strings = Numbered::from(known.len() as u32);
-            births.known = known;
-        }
-    }
-
-    /// The final number of a string that was in use when numbers were made final.
-    pub fn known_string(&self, number: u32) -> u32 {
-        match &self.births {
-            Some(births) => births.known.get(number as usize).copied().unwrap_or(NO_STRING),
-            None => number,
-        }
-    }
-}
-
 fn extend(known: Option<&mut Vec<u32>>, next: &mut u32, count: u32) {
     // Final numbers stay lower than provisional ones.
     let number = |next: &mut u32| std::mem::replace(next, (*next + 1) % PROVISIONAL);
     if let Some(known) = known {
         known.extend((0..count).map(|_| number(next)));
-    }
-}
-
-/// Hands out what the back ends have numbered in the order of events: of which, how many, where.
-fn in_order(births: &[Births], kind: impl Fn(&Births) -> &Numbered, mut sink: impl FnMut(usize, u32, Place)) {
-    let mut left: Vec<(&[Run], u32)> =
-        births.iter().map(&kind).map(|numbered| (numbered.runs.as_slice(), numbered.first)).collect();
-    loop {
-        let heads = left.iter().enumerate().filter_map(|(at, (runs, _))| runs.first().map(|run| (run.event, at)));
-        let Some((_, at)) = heads.min() else { return };
-        let Some((runs, begin)) = left.get_mut(at) else { return };
-        let Some((run, rest)) = runs.split_first() else { return };
-        sink(at, run.end.wrapping_sub(*begin), run.place);
-        (*runs, *begin) = (rest, run.end);
     }
 }
 

@@ -3,12 +3,9 @@
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use slotmap::{DefaultKey, SlotMap};
+use slotmap::SlotMap;
 
-use crate::exchange::{Exchange, Path};
-
-/// An exchange's place, which none that comes later has.
-pub type ExchangeId = DefaultKey;
+use crate::exchange::{Exchange, ExchangeId, Path};
 
 /// Client and server in one word, the xid, and the hash of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use crate::capture::{CapturedFrame, NO_TIME};
 use crate::flow_table::FlowTable;
@@ -15,6 +15,7 @@ use crate::ip::Key;
 use crate::oddity::Place;
 use crate::packets::Addressed;
 use crate::protocol::{RST, SYN, TCP};
+use crate::select::Terms;
 use crate::shard::At;
 
 /// How long a frame waits for its flow's program: a handshake over a slow path and the first call.
@@ -31,16 +32,6 @@ const MAX_INTERFACES: usize = 256;
 
 const ENHANCED_PACKET: u32 = 6;
 const BLOCK: usize = 32;
-
-/// Bytes kept of each frame, by the program of its flow; 0 is none.
-#[derive(Clone, Debug, Default)]
-pub struct Terms {
-    pub programs: HashMap<u32, usize>,
-    /// Of programs that are not named, and where there are replies alone.
-    pub others: usize,
-    /// TCP and UDP ports of which everything is kept.
-    pub ports: HashSet<u16>,
-}
 
 /// What is to become of a frame.
 #[derive(Clone, Copy, Debug)]

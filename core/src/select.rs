@@ -2,12 +2,21 @@
 //! frames of some flows. Frames and flows are numbered alike in every run over the same bytes, so that a first run finds the
 //! numbers and a second one asks for them.
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use crate::batch::Packets;
 use crate::capture::CapturedFrame;
 use crate::oddity::Place;
-use crate::ring::Terms;
+
+/// Bytes kept of each frame, by the program of its flow; 0 is none.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    pub programs: HashMap<u32, usize>,
+    /// Of programs that are not named, and where there are replies alone.
+    pub others: usize,
+    /// TCP and UDP ports of which everything is kept.
+    pub ports: HashSet<u16>,
+}
 
 /// The selection.
 #[derive(Clone, Debug, Default)]

@@ -339,6 +339,11 @@ impl Counts {
         self.access_rows.take()
     }
 
+    /// Sums that wait to be taken, but for those that go on.
+    pub fn undrained(&self) -> usize {
+        self.rows.count() + self.access_rows.count()
+    }
+
     pub fn take(&mut self) -> (Tallies, Latencies) {
         self.turn();
         let mut procedures: Vec<_> = self.fold.procedures.iter().collect();

@@ -7,8 +7,9 @@ use crate::capture::CapturedFrame;
 use crate::checksum::{Sum, Trust};
 use crate::infiniband::{self, ROCE_PORT};
 use crate::ip::{self, Datagram, Fragments, Key, Piece, Refused};
-use crate::link::{self, PacketBytes, Unread};
+use crate::link::{self, Unread};
 use crate::oddity::Oddities;
+use crate::packet_bytes::PacketBytes;
 use crate::protocol::{GRE, IPIP, IPV6_IN_IP, UDP};
 
 /// Tunnels in tunnels that are followed. Overlays on overlays reach three; each costs at least 20 bytes of header, so that a

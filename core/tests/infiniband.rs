@@ -3,7 +3,8 @@
 mod wire;
 
 use nfsrpc_core::infiniband::{ROCE_PORT, is_iwarp, iwarp_holds_rpc, roce_v2};
-use nfsrpc_core::link::{PacketBytes, Unread, packet, unread};
+use nfsrpc_core::link::{Unread, packet, unread};
+use nfsrpc_core::packet_bytes::PacketBytes;
 use nfsrpc_core::xdr::Layouts;
 use wire::*;
 

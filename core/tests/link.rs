@@ -1,6 +1,7 @@
 //! Each link layer, and each layer that an EtherType may announce before IP, gives the packet in it.
 
-use nfsrpc_core::link::{LINK_TYPES, PacketBytes, Unread, packet, unread};
+use nfsrpc_core::link::{LINK_TYPES, Unread, packet, unread};
+use nfsrpc_core::packet_bytes::PacketBytes;
 use proptest::prelude::*;
 
 const IP: &[u8] = b"\x45 any bytes";

@@ -3,8 +3,8 @@
 mod wire;
 
 use nfsrpc_core::decoder::Decoder;
-use nfsrpc_core::ring::{Blocks, Terms};
-use nfsrpc_core::select::Select;
+use nfsrpc_core::ring::Blocks;
+use nfsrpc_core::select::{Select, Terms};
 use nfsrpc_core::tally::Fold;
 use nfsrpc_core::xdr::Layouts;
 use wire::*;

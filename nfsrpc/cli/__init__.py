@@ -24,6 +24,10 @@ DEBUG = "--debug"
 ANYWHERE = {DEBUG: 0, "--quiet": 0, "-q": 0, "--color": 1}
 
 
+# Bytes of address space: with less, numpy's OpenBLAS ends the process itself, with the exit code of a fault.
+LEAST_MEMORY = 110 << 20
+
+
 def main() -> NoReturn:
     """Runs `nfsrpc` as a shell starts it, and ends the process with its exit code."""
     # numpy starts one thread per core for linear algebra, of which there is none here: 25 ms.
@@ -44,6 +48,14 @@ def main() -> NoReturn:
 
 def run(arguments: list[str], options: Sequence[str] = ()) -> int:
     """The exit code of a command line. typer is imported here, so that an interruption of its import is handled."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
+        from nfsrpc.cli.ending import BAD, say
+
+        say(f"out of memory: {limit >> 20} MB are allowed, at least {LEAST_MEMORY >> 20} are needed (ulimit -v)")
+        return BAD
     from nfsrpc.cli import application
 
     if arguments[:1] != ["analyze"]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
     from nfsrpc.sessions import Sessions
 
-HANDOVER_S = 1e-5
+HANDOVER_S = 1e-4
 
 
 class ReportFormat(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from enum import StrEnum
@@ -149,10 +150,17 @@ def record(
         fail(error)
     if watched.trouble:
         say(str(watched.trouble))
+    if watched.was_last_cut_short:
+        say(without_limit(directory))
     check_rules(last.diagnosis if last else None)
     end_with(last.diagnosis if last else None, exit_code and not watched.trouble)
     if watched.trouble:
         raise typer.Exit(BAD)
+
+
+def without_limit(directory: str) -> str:
+    """The command that judges what was recorded, where the last look was cut short."""
+    return f"nfsrpc analyze {shlex.quote(directory)} judges what was recorded, without a limit of time"
 
 
 def import_all() -> None:

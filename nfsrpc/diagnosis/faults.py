@@ -72,7 +72,8 @@ def summary(cause: Finding, effects: Sequence[Finding]) -> str:
         subject = "it" if cause.title.startswith(cause.table_host or "") else cause.table_host
         affected = f"; {subject} {lasted}" if lasted else ""
     elif clients:
-        affected = f"; {named(clients)} {lasted}" if lasted else f"; affected: {named(clients)}"
+        who = named(clients, cause.at_least)
+        affected = f"; {who} {lasted}" if lasted else f"; affected: {who}"
     else:
         affected = f"; a client {lasted}" if lasted else ""
     is_name = "." in cause.title.partition(" ")[0]  # host names keep their case

@@ -41,6 +41,7 @@ class Witness(NamedTuple):
         return any(file in self.found.title for file in self.found.files)
 
 
+HEALTHY = "No fault: "  # begins the summary of one group
 SHOWN = 3  # of the sentences on groups without a fault
 Ids = Mapping[tuple[int, str], str]  # of the finding that a diagnosis has under an identifier
 
@@ -159,10 +160,12 @@ def without_fault(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict of diagnoses without a fault: healthy only if all are."""
     unknown = [verdict for verdict in verdicts if verdict.state != "healthy"]
     if not unknown:
-        shown, more = first_of(tuple(dict.fromkeys(verdict.summary for verdict in verdicts)), SHOWN)
-        summaries = [*shown, *([f"{several(more, 'more group says', 'more groups say')} the like."] if more else [])]
+        shown, more = first_of(
+            tuple(dict.fromkeys(verdict.summary.removeprefix(HEALTHY) for verdict in verdicts)), SHOWN
+        )
+        others = [f"{several(more, 'more group has', 'more groups have')} no fault either."] if more else []
         where = f"No fault in {len(verdicts)} groups of captures, judged by themselves."
-        return Verdict(None, "healthy", " ".join([where, *summaries]))
+        return Verdict(None, "healthy", " ".join([where, *shown, *others]))
     if len(unknown) == len(verdicts):
         return Verdict(None, "cannot-tell", unknown[0].summary)
     known = len(verdicts) - len(unknown)

@@ -186,7 +186,7 @@ def questions(inputs: Inputs, frames: set[Frame]) -> Iterator[Note]:
             kind: Kind | None = (
                 "ask" if row.prog == Prog.NLM or (row.prog == Prog.NSM and row.asker == row.host) else None
             )
-            yield (row.capture, row.frame), f", query {number} of {of}, one every {in_words(kind, [typical])}"
+            yield (row.capture, row.frame), f", query {number} of {of} in a row, one every {in_words(kind, [typical])}"
 
 
 def by_search(refused: Registrations) -> Iterator[tuple[int, Rounds]]:

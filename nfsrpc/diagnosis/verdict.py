@@ -7,8 +7,9 @@ is `cannot-tell`, with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,11 +21,13 @@ from nfsrpc.diagnosis.clock_jumps import CLOCK_SET, confused_by_steps, without
 from nfsrpc.diagnosis.damaged_frames import doubted
 from nfsrpc.diagnosis.faults import fault, gravity
 from nfsrpc.diagnosis.health import doubts
+from nfsrpc.diagnosis.holders_elsewhere import revisions, with_holders
 from nfsrpc.diagnosis.hypotheses import hypotheses
 from nfsrpc.diagnosis.joined import joined
 from nfsrpc.diagnosis.kernel_log import expected
 from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, cut_short, too_many, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
+from nfsrpc.facts.clock_agreement import shown
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.findings.bounds import SCREEN
@@ -40,7 +43,7 @@ from nfsrpc.findings.finding import (
     Verdict,
 )
 from nfsrpc.protocols.numbers import NlmProc
-from nfsrpc.sessions.aligned import of_each_clock
+from nfsrpc.sessions.aligned import OfClock, of_each_clock
 from nfsrpc.sessions.exchanges import ENCRYPTED
 from nfsrpc.tables import Calls, Flows, Locks, Quality, Tallies
 from nfsrpc.wording import SECOND, duration, named, several
@@ -76,11 +79,10 @@ def diagnose(
     try:
         clocks = limited(lambda: of_each_clock(tables))
         whole = Inputs(tables)
-        if len(clocks) == 1:
+        if not clocks:
             return replace(concluded_of(whole, checks, settings, skipped, limited), settings=in_force)
         of_each = [check for check in checks if OF_ALL not in check.parameters]
-        each = (Inputs(of_clock) for of_clock in clocks)
-        found = joined([concluded_of(with_roles(one, whole), of_each, settings, skipped, limited) for one in each])
+        found = joined(diagnoses(clocks, whole, of_each, settings, skipped, limited))
         answers = ask(whole, [check for check in checks if check not in of_each], settings, limited)
         about = [answer for answer in answers if isinstance(answer, Finding)]
         return replace(found, findings=(*found.findings, *about), settings=in_force)
@@ -90,15 +92,37 @@ def diagnose(
         return Diagnosis(UNFINISHED, cannot_tell=cannot_tell, settings=in_force)
 
 
+def diagnoses(
+    clocks: Sequence[OfClock],
+    whole: Inputs,
+    checks: Sequence[Check],
+    settings: Thresholds | None,
+    skipped: Sequence[SourceError],
+    limited: Limited,
+) -> list[Diagnosis]:
+    """The diagnosis of each clock's captures, with the holders of locks that those of another one show."""
+    found, all_shown = [], []
+    for clock in clocks:
+        inputs = with_roles(Inputs(clock), whole)
+        found.append(concluded_of(inputs, checks, settings, skipped, limited))
+        all_shown.append(limited(lambda: shown(inputs.locks)))  # noqa: B023
+    revised = limited(lambda: revisions(clocks, found, all_shown, checks, settings))
+    for number, each in revised.items():
+        inputs = with_roles(Inputs(clocks[number]), whole)
+        found[number] = concluded_of(inputs, checks, settings, skipped, limited, partial(with_holders, revised=each))
+    return found
+
+
 def concluded_of(
     inputs: Inputs,
     checks: Sequence[Check],
     settings: Thresholds | None,
     skipped: Sequence[SourceError],
     limited: Limited,
+    revise: Callable[[list[Answer]], list[Answer]] = list,
 ) -> Diagnosis:
     """The diagnosis of captures whose times can all be compared."""
-    answers = ask(inputs, checks, settings, limited)
+    answers = ask(inputs, checks, settings, limited, revise)
     return limited(lambda: concluded(answers, inputs, skipped), at_the_end=True)
 
 
@@ -275,7 +299,6 @@ def healthy_summary(answered: Calls, counted: Tallies, asynchronous: int) -> str
     latency = np.concatenate([answered["latency_s"][answered.valid("latency_s")], counted["latency_max_s"]])
     slowest = f", the slowest after {duration(float(latency.max()))}" if len(latency) else ""
     whose = f" of {named(clients)} to {named(servers)}" if clients else ""
-    total = several(
-        len(answered) + int(counted["exchanges"].sum()) + asynchronous, "lock request was", "lock requests were"
-    )
+    number = len(answered) + counted.counted(int(counted["exchanges"].sum())) + asynchronous
+    total = several(number, "lock request was", "lock requests were")
     return f"No fault: {total} answered{whose and ','}{whose}{slowest}"

@@ -193,7 +193,7 @@ def _attempt(rows: Flows, outcome: Outcome, accepted: Accepted, services: Servic
         used=services.uses(head),
         loopback=head.loopback,
         outcome=outcome,
-        tries=int((rows["syn"] if tcp else rows["c_frames"]).sum()),
+        tries=rows.counted(int((rows["syn"] if tcp else rows["c_frames"]).sum())),
         resent=int(rows["syn"].sum()) - len(rows) if tcp else 0,
         first=first,
         last=last,

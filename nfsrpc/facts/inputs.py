@@ -15,17 +15,21 @@ from nfsrpc.facts.basic import FACTS, HOSTS, Roles, Span, Stray, of_known_hosts
 from nfsrpc.facts.callbacks import CallbackFailure
 from nfsrpc.facts.client_names import AmbiguousClient
 from nfsrpc.facts.dependent_locks import DependentLocks
+from nfsrpc.facts.dropped_syns import DroppedSyns
 from nfsrpc.facts.ignored_notices import LatestNotice, MisaddressedNotice, MisnamedNotice
 from nfsrpc.facts.lock_answers import LockAnswers
+from nfsrpc.facts.missing_services import MissingService
 from nfsrpc.facts.missing_statd import Statds, Unregistered
 from nfsrpc.facts.notices import Downcalls, NoticeTries
 from nfsrpc.facts.polling import Series
 from nfsrpc.facts.portmappers import Portmappers
 from nfsrpc.facts.presence import Presence
 from nfsrpc.facts.refusals import FreeRanges, Refusal
+from nfsrpc.facts.retried_grants import RetriedGrant
 from nfsrpc.facts.stalls import LockFiles, Served
 from nfsrpc.facts.statd_dns import DnsQueries, Unseen
 from nfsrpc.facts.statd_search import LockWaits
+from nfsrpc.facts.unacknowledged import Unacknowledged
 from nfsrpc.facts.vantages import Vantages
 from nfsrpc.facts.waiters import LastSeen, Waiter
 from nfsrpc.findings.finding import Finding
@@ -95,9 +99,13 @@ class Inputs:
     attempts: tuple[Attempt, ...]
     half_open: tuple[Attempt, ...]
     syn_vantages: Mapping[tuple[str, str, int], frozenset[int]]
+    dropped_syns: tuple[DroppedSyns, ...]
     silent_since: Mapping[int, int]
+    unacknowledged: Unacknowledged
     restarts: Mapping[str, tuple[int, ...]]
     failed_callbacks: tuple[CallbackFailure, ...]
+    contacted_clients: frozenset[tuple[str, str]]
+    retried_grants: tuple[RetriedGrant, ...]
     waiters: tuple[Waiter, ...]
     unexplained_waits: tuple[Waiter, ...]
     last_seen: Mapping[str, LastSeen]
@@ -119,6 +127,7 @@ class Inputs:
     ambiguous_clients: tuple[AmbiguousClient, ...]
     probes: frozenset[tuple[str, str]]
     portmappers: Portmappers
+    missing_services: tuple[MissingService, ...]
     dependent_locks: DependentLocks
     reboot_notices: tuple[Monitors.Row, ...]
     misaddressed_notices: tuple[MisaddressedNotice, ...]

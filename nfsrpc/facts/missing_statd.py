@@ -265,9 +265,10 @@ class Statds(NamedTuple):
 
     def unseen(self, host: str) -> Unseen:
         """What the capture lacks to show whether a host has a statd, and the capture point that would show it."""
-        return Unseen(self._lack(host), loopback_of(host, self.roles.clients_of(host)))
+        return Unseen(self.lack(host), loopback_of(host, self.roles.clients_of(host)))
 
-    def _lack(self, host: str) -> str:
+    def lack(self, host: str) -> str:
+        """What the capture lacks to show whether a host has a statd."""
         if host not in self.loopbacks:
             return f"the loopback of {host} was not captured"
         if host in self.queried_hosts:

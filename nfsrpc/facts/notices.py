@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from nfsrpc.columns import NAT, isin
+from nfsrpc.columns import NAT, isin, number_of
 from nfsrpc.facts.basic import Roles, fact, listed
 from nfsrpc.facts.networks import is_foreign
 from nfsrpc.facts.portmappers import without_probes
@@ -48,7 +48,7 @@ class NoticeTries(NamedTuple):
 
 def tries(rows: Sequence[TryRow]) -> int:
     """The number of messages sent, with retransmissions."""
-    return sum(1 + row.resends for row in rows)
+    return number_of(rows) + sum(row.resends for row in rows)
 
 
 def stretch(rows: Sequence[TryRow]) -> tuple[int | None, int | None]:

@@ -52,7 +52,7 @@ def series(locks: Locks, run: Array, gaps: frozenset[frozenset[str]]) -> Series:
     held_by = locks["held_by"][run]
     holders = rows_of(locks, distinct(held_by[held_by != NULLS["u32?"]])).values()
     seen = (holder for holder in holders if not lacks(gaps, holder))
-    return Series(int(run[0]), first, last, len(run), tuple(seen))
+    return Series(int(run[0]), first, last, locks.counted(len(run)), tuple(seen))
 
 
 def runs(locks: Locks) -> Iterator[Array]:

@@ -240,7 +240,7 @@ def denials(denied: Calls) -> Iterator[PortmapperFailure]:
         last = int(rows["time"].max())
         failure = failure_of(head, "denied", last, last, None)
         proof = None if head.reply_frame is None else (head.reply_capture, head.reply_frame)
-        yield failure._replace(tries=len(rows), proof=proof)
+        yield failure._replace(tries=rows.count, proof=proof)
 
 
 def is_stray_notice(failure: PortmapperFailure, sending_pairs: frozenset[tuple[str, str]]) -> bool:

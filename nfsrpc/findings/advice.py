@@ -11,8 +11,10 @@ from nfsrpc.findings.finding import Need
 from nfsrpc.wording import named
 
 # rpc-statd.service has no [Install] section: it cannot be enabled, others start it.
+# Where its port mapper has answered: rpcbind runs, and statd, which may run without a registration, comes first. Its
+# restart drops no locks; rpcbind has to run after the next boot, too.
 START_STATD = (
-    command("systemctl unmask rpc-statd; systemctl enable --now rpcbind && systemctl start rpc-statd"),
+    command("systemctl unmask rpc-statd; systemctl restart rpc-statd; systemctl enable rpcbind"),
     remark("At boot nfs-server starts rpc-statd; on a client mount.nfs does, at each NFSv3 mount."),
 )
 # Not rpcbind with it: restarted without -w it loses all other registrations.
@@ -30,15 +32,18 @@ REGISTER_SERVER = (
     remark("Last resort, if it runs: systemctl restart nfs-server && sm-notify -f"),
     remark("It drops the locks of all clients; sm-notify lets them reclaim, but not with Linux 6.12."),
 )
-# Linux cannot break the lock of one client, only all that lockd holds on one file system.
+# The capture does not show which server it is. Linux cannot break the lock of one client, only all that lockd holds on
+# one file system.
 BREAK_LOCK = (
-    command("cat /proc/locks; lslocks", on="the server", note="which process or lockd holds the inode"),
+    command("cat /proc/locks; lslocks", on="the server", note="a Linux kernel server: which process or lockd holds it"),
     command(
         "echo /path/of/the/export > /proc/fs/nfsd/unlock_filesystem",
         on="the server",
-        note="drops the locks of all clients on that file system",
+        note="a Linux kernel server: drops the locks of all clients on that file system",
     ),
+    remark("NFS-Ganesha: these do not reach its locks; systemctl restart nfs-ganesha drops those of all clients."),
 )
+LOCK_IS_GONE = command("cat /proc/locks", on="the server", note="a Linux kernel server: the lock is gone")
 
 FILTERED = 6  # more clients than this are not named in a capture filter
 ALL_BUT_SSH = Filter("not port 22")
@@ -68,12 +73,29 @@ def answers(host: str, prog: int, on: str = "", netid: str | None = None) -> Com
     return command("rpcinfo -t {host} {prog}", on="{caller}", host=bare(host), prog=prog, caller=on)
 
 
+def connects(host: str, port: int, client: str) -> Command:
+    """The command that connects to a TCP port: of bash alone, since minimal systems have no nc."""
+    return command(
+        "timeout 5 bash -c '</dev/tcp/{host}/{port}' && echo accepted",
+        on="{client}",
+        note="a load balancer in between accepts even if the service is down",
+        host=bare(host),
+        port=port,
+        client=client,
+    )
+
+
 def who_holds(server: str, holders: Iterable[str]) -> Command:
     """The command that shows which process has a lock: on the hosts that hold it, or else on the server."""
     hosts = sorted({bare(holder) for holder in holders})
     if hosts:
         return command("lslocks; fuser -v FILE", on="{holders}", note="which process holds it", holders=named(hosts))
-    return command("cat /proc/locks; lslocks", on="the server {server}", note="who holds it", server=bare(server))
+    return command(
+        "cat /proc/locks; lslocks",
+        on="the server {server}",
+        note="who holds it, on a Linux kernel server",
+        server=bare(server),
+    )
 
 
 def restart_statd(host: str) -> Command:

@@ -16,9 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from nfsrpc.findings.command import IN_CAPTURE, Command
 from nfsrpc.findings.shown import ShownFinding, failures_html, findings_html, verdict_html
 from nfsrpc.printable import clean
+from nfsrpc.wording import AtLeast
 
 if TYPE_CHECKING:
     from typing import Required, TypedDict, Unpack
+
+# Of a finding that counts what is listed, where not all is.
+UNLISTED = "Not all was listed, for lack of room: there may be more, and other clients affected."
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or a vantage, or intact frame, lacks
@@ -120,7 +124,7 @@ class Finding(ShownFinding):
     >>> finding.explains
     ('LCK002@10.1.84.31',)
     >>> [proof.frame for proof in finding.evidence][:2], str(finding.remedy[0])
-    ([107, 109], 'systemctl unmask rpc-statd; systemctl enable --now rpcbind && systemctl start rpc-statd')
+    ([107, 109], 'systemctl unmask rpc-statd; systemctl restart rpc-statd; systemctl enable rpcbind')
     """
 
     rule: str
@@ -155,6 +159,11 @@ class Finding(ShownFinding):
         """The identifier of the finding within its diagnosis: REG001@10.1.84.31; MON005@10.1.84.31#2 on repetition."""
         where = f"@{self.host}" if self.host else ""
         return f"{self.rule}{where}{f'#{self.number}' if self.number > 1 else ''}"
+
+    @property
+    def at_least(self) -> bool:
+        """Whether there was no room to list all that the finding counts: there may be more, and more clients."""
+        return isinstance(self.count, AtLeast)
 
     @property
     def table_host(self) -> str | None:
@@ -241,12 +250,16 @@ class Rule(NamedTuple):
     log: tuple[LogKind, ...] = ()  # lines of kernel logs that its findings account for
     asks_causes: When = "never"  # its findings are symptoms: the competing causes are listed
     judges: str = ""  # what the capture must hold for the rule to pass (nfsrpc/facts/subjects.py)
+    names_holder: bool = False  # its findings name who holds a lock, whom only captures of another host may show
     passes: str = ""  # on what evidence it passes where that was captured and `check` answers nothing
 
     def finding(self, **fields: Unpack[FindingFields]) -> Finding:
         """A finding of this rule, certain and of its severity by default. Its host is named as the tables name it."""
         values: FindingFields = {"severity": self.severity, "certainty": "certain", **fields}
         values["host"], capture = split_host(values["host"])
+        if isinstance(values.get("count"), AtLeast):
+            said = values["explanation"]
+            values["explanation"] = f"{said[:1].upper()}{said[1:]} {UNLISTED}"
         return Finding(rule=self.id, name=self.name, **values, host_capture=capture)
 
     def clear(self, evidence: str) -> Clear:

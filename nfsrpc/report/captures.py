@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nfsrpc.findings.finding import Settings
 
 CLOCK_S = 0.001  # clocks that differ by less are one to whoever compares captures
+AT_LEAST = 'what is said to be "at least" so many is of those listed (nfsrpc table findings lists all)'
 # What a capture may lack: the column of its quality, its unit, and what is wrong with it.
 LACKS = (
     ("drops", "frame", "dropped by the capturing system"),
@@ -25,6 +26,8 @@ LACKS = (
     ("duplicates", "frame", "captured twice, counted once"),
     ("clock_steps", "step", "of the clock: durations across it are unknown"),
     ("oddities", "oddity", "(nfsrpc table oddities)"),
+    ("unlisted", "exchange", f"counted, not listed, for lack of room: {AT_LEAST}"),
+    ("unlisted_flows", "connection", f"not listed, for lack of room: {AT_LEAST}"),
 )
 
 

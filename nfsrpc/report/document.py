@@ -16,7 +16,7 @@ from nfsrpc.findings.finding import Finding, Need
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
 from nfsrpc.report.contents import Fault, Report, nfsrpc_version
 from nfsrpc.report.host_names import OWNER_MEANS
-from nfsrpc.report.needs import unknowns
+from nfsrpc.report.needs import HEALTHY_SO_FAR, unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.wording import count, date_time, digits, span, time_zone, times_of_day
 
@@ -209,6 +209,8 @@ def _unknown(report: Report) -> Iterator[Block]:
     if report.diagnosis.cannot_tell or report.diagnosis.broken:
         yield Heading("Unknown")
     room, more = PAGE.unknown, 0
+    if report.diagnosis.verdict.state == "healthy" and report.diagnosis.cannot_tell:
+        yield _plain(iter([HEALTHY_SO_FAR]))
     for unknown in unknowns(report.diagnosis.cannot_tell):
         reasons, left = first_of(unknown.reasons, room)
         needs, _ = first_of(unknown.needs, room)

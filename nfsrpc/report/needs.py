@@ -91,6 +91,10 @@ def finding_with(finding: Finding, chosen: Mapping[Command, Command]) -> Finding
     return replace(finding, needs=need_with(finding.needs, chosen), remedy=remedy)
 
 
+# Where the verdict is healthy and checks could not be judged.
+HEALTHY_SO_FAR = "Locks work as far as these captures show; they cannot show:"
+
+
 class Unknown(NamedTuple):
     """Reasons that some rules share why they cannot tell, and the captures of which each would help."""
 

@@ -31,7 +31,7 @@ from nfsrpc.printable import clean
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
 from nfsrpc.report.contents import Fault, ProcedureTraffic, Report
 from nfsrpc.report.host_names import OWNER_MEANS
-from nfsrpc.report.needs import unknowns
+from nfsrpc.report.needs import HEALTHY_SO_FAR, unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
 from nfsrpc.rules import FAMILIES
@@ -298,6 +298,8 @@ class _Page:
                 lines += self.vantages(unknown.needs) if reasons else []
             elif state != "fault":
                 idle |= {rule for _, rules in unknown.reasons for rule in rules}
+        if lines and state == "healthy":
+            lines[:0] = self.text(HEALTHY_SO_FAR)
         lines += [f"and {count(more, 'more reason')} (--format json)"] if more else []
         lines += [f"{count(len(idle), 'check')} without traffic to judge (--verbose lists them)"] if idle else []
         yield from self.block("Unknown", lines)

@@ -24,15 +24,19 @@ STRINGS = {"exchanges": "machine", "tallies": "machine", "accesses": "handle", "
 PARTIES, ENDS = ("exchanges", "flows", "tallies", "accesses", "counted_locks", "left_out"), ("client", "server")
 NUMBERS = "address_numbers"  # of a batch with numbers of its own
 
-# Batches with fewer rows than this stay as they are; some 200 bytes each, 6 MB. What was kept stays while it is more
-# than what has come since, so that all rows together are looked at a few times only.
-MANY = 1 << 14
+# Batches with fewer rows than this stay as they are; some 200 bytes each, 13 MB. What was kept stays while it is more
+# than what has come since, so that all rows together are looked at a few times only. A flow takes as much memory as so
+# many other rows.
+MANY, OF_A_FLOW = 1 << 16, 3
+# Rows of messages, and bytes of strings, that weigh as much as an exchange; as the core has it (backend.rs).
+ROWS, STRING_BYTES = 4, 256
 
 
 def is_due(batches: list[Batch]) -> bool:
     """Whether so many batches have come that they are thinned."""
     previous, fresh = parted(batches)
-    return size(fresh) >= max(MANY, size(previous) - flows_of(previous))
+    flows = sum(len(batch["flows"]["flow"]) for batch in fresh)
+    return size(fresh, STRING_BYTES) + OF_A_FLOW * flows >= max(MANY, size(previous))
 
 
 def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
@@ -41,14 +45,15 @@ def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
     return batches[:thinned_before], batches[thinned_before:]
 
 
-def size(batches: list[Batch]) -> int:
-    """The number of rows that may leave."""
-    names = ("exchanges", "exchange"), ("tallies", "first")
-    return sum(len(batch[table][name]) for batch in batches for table, name in names) + flows_of(batches)
+def size(batches: list[Batch], string_bytes: int = 0) -> int:
+    """The number of rows that may leave, flows aside; of exchanges what their messages and, if asked, strings weigh."""
+    return sum(len(batch["tallies"]["first"]) + weight(batch, string_bytes) for batch in batches)
 
 
-def flows_of(batches: list[Batch]) -> int:
-    return sum(len(batch["flows"]["flow"]) for batch in batches)
+def weight(batch: Batch, string_bytes: int) -> int:
+    rows = sum(len(columns["exchange"]) for columns in batch["decoded"].values())
+    strings = sum(map(len, batch["strings"])) // string_bytes if string_bytes else 0
+    return max(len(batch["exchanges"]["exchange"]), rows // ROWS, strings)
 
 
 class AddressNumbers(NamedTuple):
@@ -65,26 +70,27 @@ class AddressNumbers(NamedTuple):
 
 
 def as_one(previous: list[Batch], fresh: list[Batch], kinds: Kinds) -> Batch:
-    """Batches of before, if any, and those that came since."""
-    batch = joined_batches(fresh)
+    """Batches of before, if any, and those that came since; both lists are used up."""
     if not previous:
-        return batch
-    before = dict(previous[0])
-    known = {string: number for number, string in enumerate(before["strings"])}
-    numbers = [known.setdefault(string, len(known)) for string in batch["strings"]]
-    batch = with_numbers(batch, np.array(numbers, dtype=np.uint32), kinds)
-    batch["strings"] = list(known)[len(before["strings"]) :]
+        return joined_batches(fresh)
+    before = previous.pop()
+    new = [string for batch in fresh for string in batch["strings"]]
+    strings = list(dict.fromkeys([*before["strings"], *new]))
+    number = dict(zip(strings, range(len(strings)), strict=True)).__getitem__
+    numbers = np.fromiter(map(number, new), dtype=np.uint32, count=len(new))
+    fresh[:] = [with_numbers(batch, numbers, kinds) | {"strings": []} for batch in fresh]
+    before["strings"] = strings
     addresses = before.pop(NUMBERS, None)
     if addresses is None:
-        return joined_batches([before, batch])
+        return joined_batches([before, *fresh])
     known = {address: number for number, address in enumerate(before["addresses"])}
-    new = np.array([known.setdefault(address, len(known)) for address in batch["addresses"]], dtype=np.uint32)
-    batch["addresses"] = list(known)[len(before["addresses"]) :]
+    found = [known.setdefault(address, len(known)) for batch in fresh for address in batch["addresses"]]
+    before["addresses"] = list(known)
     decoder, own, following = addresses
-    decoder = np.concatenate([decoder, np.arange(following, following + len(new), dtype=np.uint32)])
-    addresses = AddressNumbers(decoder, np.concatenate([own, new]), following + len(new))
-    batch |= {table: addresses.of(batch[table]) for table in PARTIES}
-    return joined_batches([before, batch]) | {NUMBERS: addresses}
+    decoder = np.concatenate([decoder, np.arange(following, following + len(found), dtype=np.uint32)])
+    addresses = AddressNumbers(decoder, np.r_[own, np.array(found, dtype=np.uint32)], following + len(found))
+    fresh[:] = [batch | {"addresses": []} | {table: addresses.of(batch[table]) for table in PARTIES} for batch in fresh]
+    return joined_batches([before, *fresh]) | {NUMBERS: addresses}
 
 
 def without_addresses(batch: Batch, in_reach: Array) -> Batch:

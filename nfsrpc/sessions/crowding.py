@@ -5,6 +5,8 @@ latest names stay. Of the others those leave first that are healthy, the oldest 
 middle: how it began and how it is now stays. What is of one lock stays or leaves together. Each pair of hosts may have
 findings of its own: where there are too many pairs, their exchanges leave in the same order.
 
+Where answers hold very long lists (a directory, all that a portmapper has), those from the middle leave.
+
 Of flows, those without anything odd become one row per client, server and port, as long as nothing odd of that server
 comes between; where they are still too many, they leave as exchanges do.
 """
@@ -27,6 +29,8 @@ MAX_LISTED = 1 << 14
 MAX_PAIRS = 1 << 12
 # Of exchanges that show names of files, as many.
 MAX_NAMES = 1 << 16
+# Items of lists in the answers of listed exchanges: half a kilobyte each with the tables made of them.
+MAX_ITEMS = 1 << 16
 # Of flows: 300 bytes each, and with the tables made of them a kilobyte. Those of listed exchanges stay besides.
 MAX_FLOWS = 1 << 14
 # When they are too many, so many of them stay, so that not all are looked at with each that comes.
@@ -88,6 +92,17 @@ def leaving(rows: Array, odd: Mask, unit: Array, time: Array, count: int) -> Arr
     healthy = whole(rows[~odd[rows]], unit, begin, count)
     left = from_the_middle(rows[odd[rows]], unit, begin, max(count - len(healthy), 0))
     return np.concatenate([healthy, left])
+
+
+def crowd_of_lists(exchanges: Columns, sieve: Sieve, items: Array) -> Crowd:
+    """The rows that leave because of their lists, of so many `items` each: those between the oldest and the latest."""
+    rows = np.flatnonzero(items)
+    rows = rows[np.argsort(exchanges["time"][rows], kind="stable")]
+    until, room = np.cumsum(items[rows]), round(MAX_ITEMS * STAY) // 2
+    rows = rows[(until > room) & (until - items[rows] < until[-1] - room)]
+    counted, odd = exchanges["flags"][rows] & COUNTED != 0, units(exchanges, sieve)[1][rows]
+    nobody = np.zeros(0, dtype=np.uint64)  # locks have no lists
+    return Crowd(rows[counted], rows[~counted & ~odd], rows[~counted & odd], nobody)
 
 
 def units(exchanges: Columns, sieve: Sieve) -> tuple[Array, Mask]:

@@ -190,7 +190,7 @@ class Exchanges:
     def duplicate_of(self) -> Array:
         """For each exchange the one that counts, where another vantage shows the same; else null."""
         if self.once:
-            return np.full(len(self), NULLS["u32?"], dtype=np.uint32)
+            return np.broadcast_to(np.uint32(NULLS["u32?"]), len(self))
         same = self._sightings.counted(self.states)  # an answered sighting counts before one that lacks the reply
         later = self._later_sightings(same)
         counts = np.arange(len(self))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nfsrpc.columns import DTYPES, NAT, NULLS, Array, Coded, Mask, Masked, Source, isin
+from nfsrpc.columns import DTYPES, NAT, NULLS, Array, Coded, Mask, Masked, Source, constant, isin
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols.numbers import AcceptStat, Nlm4Stats
 from nfsrpc.sessions import lock_states, nlm
@@ -65,7 +65,7 @@ def locks(decoded: Decoded, calls: Calls, copies: Copies, paths: HandlePaths) ->
         for name in (*lock_states.FIELDS, *RANGE)
     }
     order = in_order(sessions["first"])
-    sessions = {name: values[order] for name, values in sessions.items()}
+    sessions = {name: constant(values[order]) for name, values in sessions.items()}
     return LockSessions(decoded, calls, copies, paths, steps, owners, sessions).table()
 
 
@@ -220,8 +220,7 @@ class LockSessions:
     def pick(self, name: str, values: Array, null: int) -> Array:
         """A column of steps, for the step of this kind."""
         at = self.at[name]
-        picked: Array = np.where(at == NONE, values.dtype.type(null), values[at])
-        return picked
+        return constant(np.where(at == NONE, values.dtype.type(null), values[at]))
 
     def of_call(self, name: str, column: str, null: int) -> Array:
         """A column of calls, for the call that the step of this kind is."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, Array, Mask, Table, isin
+from nfsrpc.columns import NAT, NULLS, ROW, Array, Mask, Table, constant, isin
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols.numbers import AcceptStat, Nlm4Stats, Prog
 from nfsrpc.sessions.exchanges import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
@@ -95,16 +95,16 @@ def steps(decoded: Decoded, calls: Calls) -> Steps:
     keep = np.flatnonzero(whole)
     keep = keep[np.lexsort((rows[keep], table["time"][keep]))]
     return Steps(
-        call=rows[keep],
+        call=rows[keep].astype(ROW),
         kind=kind[keep],
         server=np.where(grant, client, server)[keep],
         client=np.where(grant, server, client)[keep],
-        fields={name: fields[name][0][keep] for name in (*LOCK, "cookie")},
-        known={name: fields[name][1][keep] for name in (*BOOLS, "cookie")},
+        fields={name: constant(fields[name][0][keep]) for name in (*LOCK, "cookie")},
+        known={name: constant(fields[name][1][keep]) for name in (*BOOLS, "cookie")},
         state=state[keep],
-        status=status[keep],
+        status=constant(status[keep]),
         answer_time=answer_time[keep],
-        answer_capture=answer_capture[keep],
+        answer_capture=constant(answer_capture[keep]),
         answer_frame=answer_frame[keep],
         again=isin(table["exchange"][keep], decoded.unlocked_again["exchange"]),
     )
@@ -113,7 +113,7 @@ def steps(decoded: Decoded, calls: Calls) -> Steps:
 def code_by_name(table: Calls, codes: dict[str, int]) -> Array:
     """The code of each row's procedure, -1 for one that has none."""
     procedure = table["procedure"]
-    found: Array = np.array([*(codes.get(name, -1) for name in procedure.labels), -1])[procedure.codes]
+    found: Array = np.array([*(codes.get(name, -1) for name in procedure.labels), -1], dtype=np.int8)[procedure.codes]
     return found
 
 

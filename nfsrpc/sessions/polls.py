@@ -14,7 +14,7 @@ xid used twice, or the other side of an address translation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -162,10 +162,6 @@ def arguments(exchanges: Columns, rows: Array, messages: Mapping[int, Fields]) -
 def is_negative(batch: Batch, rows: Array, messages: Mapping[int, Fields]) -> Mask:
     """Questions for statd over UDP, answers that something is not registered, lists without statd, and empty ones."""
     raw = {name: batch["exchanges"][name][rows] for name in ("prog", "vers", "proc", "exchange")}
-    empty, over_udp = (
-        np.array([number for number, text in enumerate(batch["strings"]) if text in texts], dtype=np.int64)
-        for texts in ((b"",), (b"udp", b"udp6"))
-    )
     mask = np.zeros(len(rows), dtype=np.bool_)
     for version, names in PORTMAPPERS.items():
         of_version = (raw["prog"] == Prog.PORTMAP) & (raw["vers"] == version)
@@ -177,8 +173,11 @@ def is_negative(batch: Batch, rows: Array, messages: Mapping[int, Fields]) -> Ma
                 number, args = raw["exchange"][asking], tables[names.args]
                 prog, netid = (column(args, name, number) for name in (names.prog, names.netid))
                 answer = column(tables[names.res], names.answer, number)
-                found = (answer.values != 0) if version == 2 else ~isin(answer.values, empty)
-                udp = netid.values == IpProto.UDP if version == 2 else isin(netid.values, over_udp)
+                if version == 2:
+                    found, udp = answer.values != 0, netid.values == IpProto.UDP
+                else:  # which have text there
+                    found = ~isin(answer.values, numbers_of((b"",), batch["strings"]))
+                    udp = isin(netid.values, numbers_of((b"udp", b"udp6"), batch["strings"]))
                 known = prog.valid & netid.valid & answer.valid
                 mask[asking] = ~(known & found & ~((prog.values == Prog.NSM) & udp))
         if len(listing):
@@ -191,6 +190,11 @@ def is_negative(batch: Batch, rows: Array, messages: Mapping[int, Fields]) -> Ma
                 whole = isin(number, of[Prog.NSM]) | ~isin(number, of[Prog.NLM])
                 mask[listing] = ~(whole & isin(number, distinct(known)))
     return mask
+
+
+def numbers_of(texts: Iterable[bytes], strings: list[bytes]) -> list[int]:
+    """The numbers of these texts among strings, each of which is there once at most."""
+    return [strings.index(text) for text in texts if text in strings]
 
 
 def have_equal_answers(exchanges: Array, versions: Array, messages: Mapping[int, Fields]) -> Mask:

@@ -12,10 +12,14 @@ from nfsrpc.sessions import link_types
 from nfsrpc.sessions.clock_steps import BACK, steps
 from nfsrpc.tables import CLOCK_STEPS, ODDITIES, QUALITY, Calls, Flows, Oddities, Quality
 
+# By what there was no room for: kinds of oddities whose detail is how many.
+FULL = ("exchanges-full", "locks-full"), ("flows-full",)
+
 
 def quality(decoded: Decoded, calls: Calls, flows: Flows, oddities: Oddities) -> Quality:
     files = len(decoded.files)
     tcp, step = flows["transport"] == "tcp", oddities["kind"].isin(CLOCK_STEPS)
+    full = [oddities["kind"].isin(kinds) for kinds in FULL]
     drops = [0] * files
     for row in decoded.interfaces:
         drops[row["capture"]] += row["drops"] or 0
@@ -39,7 +43,8 @@ def quality(decoded: Decoded, calls: Calls, flows: Flows, oddities: Oddities) ->
         total(flows["capture"], one_way(flows)),
         (each + unlisted for each, unlisted in zip(listed, counted, strict=True)),
         *(total(calls["capture"], state == which) for which in ("undecided", "orphan")),
-        *(total(oddities["capture"], mask) for mask in (step, ~step)),
+        *(total(oddities["capture"], mask) for mask in (step, ~np.logical_or.reduce([step, *full]))),
+        *(total(oddities["capture"], np.where(mask, oddities["detail"], 0)) for mask in full),
         strict=True,
     )
     rows = zip(range(files), drops, columns, strict=True)

@@ -48,7 +48,8 @@ class Sessions(Tables):
 
     def table(self, name: str) -> Table:
         if name not in self._built:
-            self._built[name] = BUILDERS[name](self)
+            built = self._built[name] = BUILDERS[name](self)
+            built.is_partial = not PARTIAL_BY.get(name, frozenset()).isdisjoint(self.decoded.oddities["kind"])
         return self._built[name]
 
     def forget(self) -> None:
@@ -63,6 +64,15 @@ class Sessions(Tables):
     def __len__(self) -> int:
         return len(BUILDERS)
 
+
+OF_EXCHANGES = frozenset({"exchanges-full", "locks-full"})
+# The oddities by which a table has not all rows that it would have, for lack of room.
+PARTIAL_BY = {
+    **dict.fromkeys(("calls", "copies", "locks", "monitors", "registrations"), OF_EXCHANGES),
+    "flows": frozenset({"flows-full"}),
+    "tallies": frozenset({"hosts-full"}),
+    "writes": frozenset({"accesses-full"}),
+}
 
 BUILDERS: dict[str, Callable[[Sessions], Table]] = {
     "calls": lambda of: calls.calls(of.exchanges, of.hosts),

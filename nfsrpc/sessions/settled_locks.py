@@ -216,8 +216,7 @@ class Sieve:
         written = np.flatnonzero((last >= begin.min()) & (first <= end.max()))
         written = written[isin(accesses["handle"][written], distinct(fh))]
         handle, client = accesses["handle"][written], accesses["client"][written]
-        lockers = key(stretches.steps.fh, stretches.steps.locker)
-        strange = ~isin(key(handle, client), distinct(lockers))
+        strange = ~isin(key(handle, client), stretches.clients)
         if not strange.any():
             return np.zeros(len(rows), dtype=np.bool_)
         files = np.concatenate([fh, handle[strange]])
@@ -291,12 +290,15 @@ class LockSteps:
             return cls(raw, nothing != 0, *(nothing,) * 6, {}, *(nothing != 0,) * 3)
         locker = np.where(isin(raw["proc"], GRANTS), raw["server"], raw["client"])
         end = last_bytes(fields["l_offset"], fields["l_len"])
-        range_, first = group(fields["fh"], fields["l_offset"], end)
+        range_, first = group(fields["fh"], fields["l_offset"], end - fields["l_offset"])  # lengths: few differ
         claim, _ = group(fields["oh"], fields["svid"], range_)
         owner, _ = group(claim, locker)
-        person, _ = group(fields["fh"], fields["oh"], fields["svid"], locker)
         mixed = with_overlaps(*(values[first] for values in (fields["fh"], fields["l_offset"], end)))[range_]
-        place = np.where(mixed, fields["fh"].astype(np.int64) + len(range_), range_)
+        place, has_others = range_, mixed
+        if mixed.any():
+            place = np.where(mixed, fields["fh"] + len(range_), range_)
+            person, _ = group(fields["fh"], fields["oh"], fields["svid"], locker)
+            has_others = mixed & several(person, range_)
         return cls(
             raw=raw,
             plain=sieve.plain[rows] & (fields["reclaim"] == 0),
@@ -308,7 +310,7 @@ class LockSteps:
             caller_name=fields["caller_name"],
             claim={name: fields[name] for name in ("fh", "oh", "svid", "l_offset", "l_len")},
             exclusive=fields["exclusive"] != 0,
-            has_others=mixed & several(person, range_),
+            has_others=has_others,
             at_two_addresses=several(claim, locker),
         )
 
@@ -319,11 +321,11 @@ def arguments(messages: MessageFields, vers: Array, numbers: Array) -> tuple[dic
     valid = {name: np.zeros(len(vers), dtype=np.bool_) for name in FIELDS}
     for table, version in ARGUMENTS.items():
         rows = np.flatnonzero(vers == version)
-        exchanges = numbers[rows]
+        exchanges, at = numbers[rows], slice(None) if len(rows) == len(vers) else rows
         for name in FIELDS if len(rows) else ():
             found = messages.column(table, name, exchanges)
-            values[name][rows] = np.where(found.valid, found.values.astype(np.int64).view(np.uint64), 0)
-            valid[name][rows] = found.valid
+            values[name][at] = np.where(found.valid, found.values, 0)
+            valid[name][at] = found.valid
     return {name: column.view(np.int64) if name in SIGNED else column for name, column in values.items()}, valid
 
 
@@ -387,7 +389,8 @@ class LockStretches:
         self.end = np.where(over[self.last], ended, NEVER)
         columns = (steps.fh, steps.range, steps.place, steps.locker)
         self.fh, self.range, self.place, locker = (values[self.first] for values in columns)
-        self.of_client = group(self.fh, locker)[0]  # a number for each file and client
+        self.of_client, its = group(self.fh, locker)  # a number for each file and client
+        self.clients = key(self.fh[its], locker[its])
         # A shared lock stands in the way of exclusive ones only.
         self.of_range = group(self.range, steps.exclusive[self.first])[0]
 
@@ -454,7 +457,7 @@ class LockStretches:
         """The latest of each range and of each client and file, as many as are kept."""
         mask = last_of(self.of_range) | last_of(self.of_client)
         rows = np.flatnonzero(mask & self.healthy)
-        mask[rows[np.argsort(self.end[rows], kind="stable")][: max(len(rows) - MAX_LATEST, 0)]] = False
+        mask[rows[in_order(self.end[rows])][: max(len(rows) - MAX_LATEST, 0)]] = False
         return mask
 
     def of_exchanges(self, steps: Mask) -> Mask:

@@ -15,7 +15,7 @@ from nfsrpc.columns import NAT, NULLS, Array, Coded, Mask, Source, isin
 from nfsrpc.decode import SIDE, Columns, Decoded
 from nfsrpc.protocols import procedure_name, program_name
 from nfsrpc.sessions.exchanges import NO_NUMBER, transports
-from nfsrpc.sessions.grouping import group
+from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.hosts import HostsByAddress
 
 INTERVAL = 10_000_000_000  # of the core
@@ -32,10 +32,8 @@ def summed(tallies: Columns, length: int = INTERVAL) -> Columns:
     """The sums with one row per key, in intervals of this length."""
     if not len(tallies["first"]):
         return tallies
-    order = np.argsort(tallies["first"], kind="stable")
-    rows = {name: values[order] for name, values in tallies.items()}
-    rows["interval"] = rows["interval"] // length * length
-    groups, first = group(*(rows[name] for name in (*KEY, SIDE) if name in rows))
+    rows = tallies | {"interval": tallies["interval"] // length * length}
+    groups, first = grouped(rows, *(name for name in (*KEY, SIDE) if name in rows))
     result = {name: values[first] for name, values in rows.items()}
     for name in SUMS:
         result[name] = np.zeros(len(first), dtype=rows[name].dtype)
@@ -101,15 +99,20 @@ def left_out_summed(rows: Columns) -> Columns:
 
 def locks_summed(sums: Columns) -> Columns:
     """Sums of lock sessions, with one row per client, server and file."""
-    order = np.argsort(sums["first"], kind="stable")
-    rows = {name: values[order] for name, values in sums.items()}
-    groups, first = group(*(rows[name] for name in OF_LOCKS))
-    result = {name: values[first] for name, values in rows.items()}
+    groups, first = grouped(sums, *OF_LOCKS)
+    result = {name: values[first] for name, values in sums.items()}
     for name in ("sessions", "hold_sum"):
-        result[name] = np.zeros(len(first), dtype=rows[name].dtype)
-        np.add.at(result[name], groups, rows[name])
-    np.maximum.at(result["last"], groups, rows["last"])
+        result[name] = np.zeros(len(first), dtype=sums[name].dtype)
+        np.add.at(result[name], groups, sums[name])
+    np.maximum.at(result["last"], groups, sums["last"])
     return result
+
+
+def grouped(rows: Columns, *names: str) -> tuple[Array, Array]:
+    """The number of each row's group of rows that agree in these columns, and of each group the earliest row."""
+    groups, _ = group(*(rows[name] for name in names))
+    order = in_order(rows["first"])
+    return groups, order[group(groups[order])[1]]
 
 
 class CountedExchanges:

@@ -18,7 +18,19 @@ from nfsrpc.decode import Columns, MessageFields, nothing_left
 from nfsrpc.reading import Batch
 from nfsrpc.sessions import writes
 from nfsrpc.sessions.batches import NUMBERS, Kinds, as_one, compact, parted, together
-from nfsrpc.sessions.crowding import MAX_FLOWS, MAX_LISTED, MAX_NAMES, MAX_PAIRS, STAY, crowd, crowd_of_flows, oldest
+from nfsrpc.sessions.crowding import (
+    MAX_FLOWS,
+    MAX_ITEMS,
+    MAX_LISTED,
+    MAX_NAMES,
+    MAX_PAIRS,
+    STAY,
+    Crowd,
+    crowd,
+    crowd_of_flows,
+    crowd_of_lists,
+    oldest,
+)
 from nfsrpc.sessions.exchanges import COUNTED, Chosen
 from nfsrpc.sessions.naming import PROTOCOLS, events, news
 from nfsrpc.sessions.polls import MINUTE, repeated
@@ -43,6 +55,8 @@ MAX_TALLIES = 1 << 17
 LENGTHS = [INTERVAL << doubled for doubled in range(28)]  # up to 42 years
 # Sums that differ in hosts and procedures: 3,000 clients, each with ten procedures. Beyond, they are not kept by host.
 MAX_PARTIES = 1 << 15
+# Endings of the names of tables with one row per message; others have one per item of a list.
+OWN = (".args", ".res")
 # Writes are summed by host, file and ten seconds, 70 bytes and a handle each.
 MAX_ACCESSES = 1 << 16
 
@@ -83,6 +97,10 @@ def thin_exchanges(batch: Batch, in_reach: Columns, alone_until: int) -> None:
     if len(batch["exchanges"]["time"]) > min(MAX_LISTED, MAX_NAMES, MAX_PAIRS):
         sieve = sieve if sieve.describes(batch) else Sieve(batch, in_reach, alone_until)
         make_room(batch, sieve)
+    items = items_of(batch)
+    if items.sum() > MAX_ITEMS:
+        sieve = sieve if sieve.describes(batch) else Sieve(batch, in_reach, alone_until)
+        let_go(batch, crowd_of_lists(batch["exchanges"], sieve, items))
 
 
 def let_go_of_locks(batch: Batch, found: Settled) -> None:
@@ -96,8 +114,20 @@ def let_go_of_locks(batch: Batch, found: Settled) -> None:
 
 def make_room(batch: Batch, sieve: Sieve) -> None:
     """Sums and drops exchanges for which there is no room."""
+    let_go(batch, crowd(batch["exchanges"], sieve))
+
+
+def items_of(batch: Batch) -> Array:
+    """How many items of lists the messages of each listed exchange have."""
+    lists = [columns["exchange"] for table, columns in batch["decoded"].items() if not table.endswith(OWN)]
+    items, exchange = np.sort(np.concatenate(lists)), batch["exchanges"]["exchange"]
+    count: Array = np.searchsorted(items, exchange, "right") - np.searchsorted(items, exchange, "left")
+    return count
+
+
+def let_go(batch: Batch, found: Crowd) -> None:
+    """Sums and drops exchanges, and notes how many."""
     exchanges = batch["exchanges"]
-    found = crowd(exchanges, sieve)
     if not any(map(len, found)):
         return
     count(batch, found.healthy)
@@ -138,7 +168,7 @@ def with_one_more(values: Any, value: Any) -> Any:
 def count(batch: Batch, rows: Array, length: int = INTERVAL) -> None:
     """Adds exchanges that were answered in time to the sums, in intervals of this length."""
     leaving = Chosen(batch["exchanges"], rows)
-    batch["tallies"] = together([batch["tallies"], as_tallies(leaving, length)])
+    batch["tallies"] = together([batch["tallies"], summed(as_tallies(leaving, length))])
     batch["latencies"] = together([batch["latencies"], as_latencies(leaving)])
 
 

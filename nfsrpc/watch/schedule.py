@@ -109,7 +109,7 @@ class Live:
         self._pace = Pace(self.options.interval_s)
         self._arrived = self._began = self.clock()
         self._has_reported_silence = self._has_reported_shortage = self._has_reported_rubbish = self._ended = False
-        self._has_reported_cut = False
+        self._has_reported_cut = self.was_last_cut_short = False
 
     @property
     def health(self) -> Health:
@@ -296,6 +296,7 @@ class Live:
         """
         if not look.cut_short:
             return look
+        self.was_last_cut_short = True
         if (
             self._latest is None
             or self._latest.diagnosis.verdict.state == "healthy"

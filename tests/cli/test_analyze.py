@@ -38,7 +38,7 @@ def test_a_fault_leads_with_host_and_proof_and_exits_with_1(statd: Path) -> None
     assert "10.1.84.31" in second
     for proof in (":102  ", ":109  ", ":336  "):
         assert any(proof in line for line in result.stdout.splitlines())
-    assert "systemctl enable --now" in result.stdout
+    assert "systemctl restart rpc-statd" in result.stdout
     assert result.stderr == ""
 
 

@@ -42,6 +42,15 @@ def bash(command: str, *args: str | Path) -> subprocess.CompletedProcess[bytes]:
     )
 
 
+@pytest.mark.parametrize(("kilobytes", "is_named"), [(112_639, True), (112_640, False)])
+def test_too_little_memory_to_begin_with_is_one_line(statd: Path, kilobytes: int, is_named: bool) -> None:
+    """With less, OpenBLAS would end the process with 1, the exit code of a fault."""
+    ended = bash(f"ulimit -v {kilobytes}; nfsrpc analyze $1", statd)
+    line = b"nfsrpc: out of memory: 109 MB are allowed, at least 110 are needed (ulimit -v)\n"
+    assert (ended.stderr == line) == is_named
+    assert ended.returncode == 2 or not is_named
+
+
 # The standard streams
 
 

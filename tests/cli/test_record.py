@@ -19,6 +19,7 @@ import pytest
 import nfsrpc
 from benchmarks.live import frame_ends
 from benchmarks.recorder import mixed
+from nfsrpc.cli.record import without_limit
 from nfsrpc.record.ring import RESERVE_SHARE
 from nfsrpc.sources.tcpdump import tcpdump_command
 from tests.cli.command import ENVIRONMENT, run, shell
@@ -90,6 +91,11 @@ def test_analyze_reads_the_ring_and_not_the_incidents(incident: bytes, tmp_path:
     assert [Path(capture["file"]).name for capture in told["captures"]] == ["ring-20261122T053138Z-000001.pcapng"]
     assert told["verdict"]["rule"] == "REG001"
     assert (told["captures"][0]["quality"]["truncated"], told["captures"][0]["frames"]) == (False, 393)
+
+
+def test_after_a_last_look_that_is_cut_short_the_command_without_a_limit_is_named() -> None:
+    assert without_limit("/var/lib/nfsrpc").startswith("nfsrpc analyze /var/lib/nfsrpc judges what was recorded")
+    assert without_limit("a b").startswith("nfsrpc analyze 'a b' ")
 
 
 def test_objects(incident: bytes, tmp_path: Path) -> None:

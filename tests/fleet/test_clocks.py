@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from pathlib import Path
@@ -20,7 +19,9 @@ from nfsrpc.fleet.rows import NodeRows, rows_of
 from nfsrpc.report.contents import report_of
 from tests.captures_dir import listed
 from tests.fleet.test_judging import SEVERAL, conclusions, in_groups
+from tests.rules.test_holders_elsewhere import Site, passed_on
 from tests.scenario import Host, Scenario
+from tests.wire import shifted
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("fsspec")
@@ -107,17 +108,6 @@ def test_captures_without_a_common_message_say_what_each_says_by_itself(seed: in
     assert conclusions(together[0]) == conclusions(together[1])
 
 
-def shifted(capture: bytes, seconds: int) -> bytes:
-    """A pcap file by another clock."""
-    order = "<" if capture[0] in (0xD4, 0x4D) else ">"
-    found, at = bytearray(capture), 24
-    while at < len(found):
-        time, _, size = struct.unpack_from(f"{order}3I", found, at)
-        struct.pack_into(f"{order}I", found, at, time + seconds)
-        at += 16 + size
-    return bytes(found)
-
-
 OWN_CLOCKS = [folder for folder in SEVERAL if "23a" not in folder.name]
 
 
@@ -154,3 +144,16 @@ def victims(findings: Iterable[Any]) -> dict[tuple[str, str], set[str]]:
     for found in findings:
         hurt.setdefault((found.host, found.rule), set()).update(found.clients)
     return hurt
+
+
+@pytest.mark.parametrize(("clock", "holder"), [(0, "10.8.0.1"), (HOUR, None)])
+def test_a_holder_at_another_node(clock: int, holder: str | None, tmp_path: Path) -> None:
+    """It is named where the locks of both nodes show that their clocks agree, as `analyze` names it."""
+    site = Site(clients=2)
+    passed_on(site)
+    rows = by_itself(site.captures([0, clock]), tmp_path)
+    found = judged(rows).diagnosis
+    assert [(each.host, each.certainty) for each in found.findings if each.rule == "LCK011"] == [
+        (holder, "likely" if holder else "certain")
+    ]
+    assert conclusions(found) == conclusions(nfsrpc.read(*(each.files[0] for each in rows), count=True).diagnosis)

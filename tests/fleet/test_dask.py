@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import re
@@ -9,10 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -263,29 +266,87 @@ def test_a_scheduler_that_is_not_there_is_one_line() -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_captures_and_cache_in_a_bucket(small: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
-    server = pytest.importorskip("moto.server", reason="moto's server is not installed").ThreadedMotoServer(port=0)
-    server.start()
+# A server of S3 in a process of its own, for one in this process would share its lock with Dask's scheduler. It ends
+# with this process, or when its input is closed.
+BUCKETS = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+"""
+# s3fs waits for 15 s, and tries again each time: on a busy machine that would only be more work for the server.
+PATIENT = {"config_kwargs": {"connect_timeout": 60, "read_timeout": 60, "retries": {"max_attempts": 1}}}
+LIMIT_S = 240
+
+
+@contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    """Raises TimeoutError, with the stacks of all threads on stderr, where something takes longer."""
+
+    def stop(*_: object) -> None:
+        faulthandler.dump_traceback(sys.__stderr__)
+        raise TimeoutError(f"not done within {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
     try:
-        host, port = server.get_host_and_port()
-        environment = {
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        }
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        client.run(lambda: os.environ.update(environment))
-        bucket = s3fs.S3FileSystem(anon=False)
-        bucket.mkdir("rings")
-        bucket.put(str(small), "rings/", recursive=True)
-        folder = next(path for path in bucket.ls("rings") if path.endswith(small.name))
-        for cached in (0, 12):
-            found = run.analyze([f"s3://{folder}"], client, "s3://rings/cache")
-            assert not found.report.skipped
-            assert hurt(found.report) == truth_of(small)
-            assert found.cached == cached
+        yield
     finally:
-        server.stop()
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def buckets(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The environment by which a server of S3 is found that answers; whoever uses it has LIMIT_S for all."""
+    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    pytest.importorskip("moto.server", reason="moto's server is not installed")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with limited(LIMIT_S), tempfile.TemporaryFile("w+") as errors:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            [sys.executable, "-c", BUCKETS], stdin=pipe, stdout=pipe, stderr=errors, text=True
+        ) as server:
+            try:
+                assert server.stdout
+                port = server.stdout.readline().strip()
+                errors.seek(0)
+                assert port, errors.read()
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=60) as page:
+                    assert page.status == 200
+                environment = {
+                    "AWS_ACCESS_KEY_ID": "test",
+                    "AWS_SECRET_ACCESS_KEY": "test",
+                    "AWS_DEFAULT_REGION": "us-east-1",
+                    "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+                    "AWS_EC2_METADATA_DISABLED": "true",
+                    "FSSPEC_S3": json.dumps(PATIENT),
+                }
+                for name, value in environment.items():
+                    monkeypatch.setenv(name, value)
+                yield environment
+            finally:
+                server.kill()
+
+
+def test_captures_and_cache_in_a_bucket(buckets: dict[str, str], client: Any, tmp_path: Path) -> None:
+    """The workers are started after the server, and so find it, also one that takes the place of another."""
+    import s3fs
+
+    fleet.write(tmp_path / "few", nodes=4, servers=3, ill=2, rounds=1)
+    bucket = s3fs.S3FileSystem(anon=False, **PATIENT)
+    bucket.mkdir("rings")
+    bucket.put(str(tmp_path / "few"), "rings/", recursive=True)
+    for cached in (0, 4):
+        found = run.analyze(["s3://rings/few"], client, "s3://rings/cache")
+        assert not found.report.skipped
+        assert not found.uncached
+        assert hurt(found.report) == truth_of(tmp_path / "few")
+        assert found.cached == cached
+
+
+def test_what_stands_still_is_ended() -> None:
+    with pytest.raises(TimeoutError, match="not done within 1 s"), limited(1):
+        threading.Event().wait()

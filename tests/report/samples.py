@@ -145,6 +145,8 @@ QUALITY = {
     "orphans": 0,
     "clock_steps": 0,
     "oddities": 0,
+    "unlisted": 0,
+    "unlisted_flows": 0,
 }
 CAPTURE = Capture(
     file="nfssrv-any.pcap",

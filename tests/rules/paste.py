@@ -18,7 +18,7 @@ COMMANDS = frozenset(
         *("hostnamectl", "ip"),
         *("iptables", "journalctl", "last", "ls", "lslocks", "mount", "nc", "nfsstat", "nft", "nstat", "pgrep"),
         *("pidof", "ping", "rpcinfo", "showmount", "sm-notify", "ss", "sysctl", "systemctl", "tc", "tcpdump"),
-        *("umount", "uname", "uptime"),
+        *("timeout", "umount", "uname", "uptime"),
     )
 )
 # Of the descriptors, pipes between commands take the standard ones.

@@ -28,7 +28,7 @@ from nfsrpc.decode import decode
 from nfsrpc.diagnosis.catalogue import rules
 from nfsrpc.diagnosis.faults import fault
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.findings.advice import FILTERED, answers, bare, loopback_of, registered, try_lock, wire_of
+from nfsrpc.findings.advice import FILTERED, answers, bare, connects, loopback_of, registered, try_lock, wire_of
 from nfsrpc.findings.command import Command, Filter, command, either_host, remark
 from nfsrpc.findings.finding import Diagnosis, Evidence, Finding, Need
 from nfsrpc.protocols import PROTOCOLS, layout
@@ -61,7 +61,7 @@ HOSTILE = (*PAYLOADS, *AT_RANDOM)
 # What a field holds that makes messages belong together: a story falls apart when these are something else.
 ADDRESS = re.compile(r"[0-9a-f.:]*|(?:tcp|udp)6?")
 # An argument as it is meant: a word, a number, an address, a path made of one, a capture filter.
-ARGUMENT = re.compile(r"(?:/path/on/|/proc//|sport = :)?[A-Za-z0-9][A-Za-z0-9._:/ %-]*")
+ARGUMENT = re.compile(r"(?:/path/on/|/proc//|sport = :|</dev/tcp/)?[A-Za-z0-9][A-Za-z0-9._:/ %-]*")
 MOST_CAPTURES = 4  # of a story
 FOLDER = Path(nfsrpc.rules.__file__).parent
 
@@ -233,6 +233,12 @@ def test_a_capture_of_hosts(need: Need, line: str) -> None:
 @pytest.mark.parametrize("built", [answers("10.0.0.9", 100024), registered("10.0.0.9 of a", 100024), try_lock("::1")])
 def test_advice_for_hosts(built: Command) -> None:
     assert built.line
+
+
+def test_a_port_is_tried_without_any_program_that_may_be_missing() -> None:
+    tried = connects("fd00::9", 32803, "10.0.0.1")
+    assert tried.line == "timeout 5 bash -c '</dev/tcp/fd00::9/32803' && echo accepted"
+    assert all(connects(payload, 32803, payload).line == "" for payload in HOSTILE)
 
 
 def test_advice_for_a_host_that_is_not_known() -> None:

@@ -27,7 +27,7 @@ def test_a_call_that_was_sent_again_and_answered_late(samples: Path) -> None:
     )
     assert found[336] == "its reply, after 61.6 s: lockd's search for statd"
     assert found[107] == (
-        "10.1.84.31 asks its own portmapper for 100024 (GETPORT), query 1 of 21, one every 3.1 s: "
+        "10.1.84.31 asks its own portmapper for 100024 (GETPORT), query 1 of 21 in a row, one every 3.1 s: "
         "the kernel's search for a service"
     )
 
@@ -216,4 +216,4 @@ def test_the_queries_of_each_round_are_numbered_by_themselves() -> None:
         stage.statd_asked(stage.server, number)
         stage.wait(60)
     queries = inputs(stage.any(stage.server))["registrations"]["frame"].tolist()
-    assert note_at(stage, queries[5], at=stage.server).startswith(", query 1 of 8, one every 3.1 s")
+    assert note_at(stage, queries[5], at=stage.server).startswith(", query 1 of 8 in a row, one every 3.1 s")

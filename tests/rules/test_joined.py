@@ -122,7 +122,7 @@ def test_healthy_only_where_all_are() -> None:
     ]
     assert joined(of_clients).verdict.summary == (
         "No fault in 4 groups of captures, judged by themselves. 1 requests of 10.8.0.1 were answered. "
-        "2 requests of 10.8.0.2 were answered. 3 requests of 10.8.0.3 were answered. 1 more group says the like."
+        "2 requests of 10.8.0.2 were answered. 3 requests of 10.8.0.3 were answered. 1 more group has no fault either."
     )
     mixed = joined([healthy, unknown])
     assert mixed.verdict == Verdict(

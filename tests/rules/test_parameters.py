@@ -7,6 +7,7 @@ from importlib import import_module
 from pkgutil import walk_packages
 from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 
 import nfsrpc.facts
@@ -65,4 +66,4 @@ def test_every_table_has_its_class() -> None:
     for name, spec in TABLES.items():
         own = getattr(nfsrpc.tables, name.capitalize())
         assert (own.__name__, own.__bases__) == (name.capitalize(), (Table,))
-        assert type(own.of(spec, ()).where([])) is own
+        assert type(own.of(spec, ()).where(np.zeros(0, dtype=np.bool_))) is own

@@ -29,9 +29,11 @@ class Merged(Writer):
             xid = self.call(ends, PORTMAP, 2, GETPORT, struct.pack(">IIII", NSM, 1, TCP, 0), machine=name)
             self.reply(ends, xid, struct.pack(">I", PORT))
 
-    def ip(self, source: str, target: str, protocol: int, payload: bytes, fragment: int = 0x4000) -> None:
+    def ip(
+        self, source: str, target: str, protocol: int, payload: bytes, fragment: int = 0x4000, ident: int | None = None
+    ) -> None:
         source, target = (LOOPBACK if host in self.hosts else host for host in (source, target))
-        super().ip(source, target, protocol, payload, fragment)
+        super().ip(source, target, protocol, payload, fragment, ident)
 
     def read(self, path: Path) -> nfsrpc.Trace:
         path.write_bytes(self.capture())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import nfsrpc
+from nfsrpc.findings.advice import BREAK_LOCK, LOCK_IS_GONE, START_STATD, who_holds
 from tests.scenario import Scenario
 
 
@@ -26,3 +27,20 @@ def test_the_transport_that_is_missing_is_asked_for(protocol: str, rule: str, ne
     (found,) = [each for each in nfsrpc.read(story.capture()).diagnosis.findings if each.rule == rule]
     lines = [each.line for each in found.verify]
     assert all(any(part in line for line in lines) for part in expected)
+
+
+def test_statd_comes_before_the_rpcbind_that_has_answered() -> None:
+    line = str(START_STATD[0])
+    assert line.index("restart rpc-statd") < line.index("enable rpcbind")
+
+
+def test_what_breaks_a_lock_says_for_which_server_it_is() -> None:
+    lines = [str(line) for line in (*BREAK_LOCK, LOCK_IS_GONE, who_holds("10.0.0.9", ()))]
+    assert all("Linux kernel server" in line for line in lines if "/proc/" in line)
+    assert any(line.startswith("# NFS-Ganesha: ") for line in lines)
+
+
+def test_which_processes_hold_a_lock_is_asked_at_their_hosts() -> None:
+    assert str(who_holds("10.0.0.9", ["10.0.0.2", "10.0.0.1"])) == (
+        "lslocks; fuser -v FILE   # on 10.0.0.1 and 10.0.0.2: which process holds it"
+    )

@@ -1,4 +1,4 @@
-"""Batches of one decoder as one: numbers of addresses after some were forgotten."""
+"""Batches of one decoder as one: when they are thinned, and numbers of addresses after some were forgotten."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from nfsrpc.decode import nothing_left
 from nfsrpc.reading import Batch
-from nfsrpc.sessions.batches import PARTIES, STRINGS, as_one, without_addresses
+from nfsrpc.sessions.batches import PARTIES, STRINGS, as_one, is_due, without_addresses
 
 
 def batch_of(addresses: list[str], clients: list[int], servers: list[int]) -> Batch:
@@ -42,3 +42,23 @@ def test_later_batches_name_addresses_in_reach_and_new_ones() -> None:
     batch = without_addresses(batch, np.array([4, 5], dtype=np.uint32))
     batch = as_one([batch], [batch_of(["f"], [5], [6])], {})
     assert ends(batch)[-1] == ("b", "f")
+
+
+def rows(exchanges: int, sums: int, flows: int) -> Batch:
+    """A batch with so many rows in these tables."""
+    counts = {"exchanges": ("exchange", exchanges), "tallies": ("first", sums), "flows": ("flow", flows)}
+    columns = {table: {name: np.zeros(count)} for table, (name, count) in counts.items()}
+    return columns | {"decoded": {}, "strings": []}
+
+
+def test_batches_are_thinned_when_they_have_65536_rows_of_which_a_flow_is_three() -> None:
+    assert not is_due([rows(60_000, 5_535, 0)])
+    assert is_due([rows(60_000, 5_536, 0)])
+    assert not is_due([rows(32_768, 0, 10_922)])
+    assert is_due([rows(32_768, 0, 10_923)])
+
+
+def test_batches_are_thinned_when_as_many_rows_came_as_had_stayed() -> None:
+    stayed = rows(100_000, 0, 5_000) | {"counted_owners": {}}
+    assert not is_due([stayed, rows(70_000, 29_999, 0)])
+    assert is_due([stayed, rows(70_000, 30_000, 0)])

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nfsrpc.columns import DTYPES, Coded, Masked
-from nfsrpc.sessions import Sessions
+from nfsrpc.decode import decode
+from nfsrpc.sessions import COUNTING, WANTED, Sessions
 from nfsrpc.sessions.grouping import SMALL, group, number
 from nfsrpc.tables import TABLES
 from tests.records import records_of
@@ -179,6 +180,26 @@ def test_the_sighting_that_has_the_reply_counts(pair: Pair, tables: Read) -> Non
         (0, "undecided", False),
         (1, "answered", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("counted_s", "state"), [(-10.1, "unanswered"), (-9.9, "undecided"), (9.9, "undecided"), (10.1, "unanswered")]
+)
+def test_what_another_vantage_may_have_counted_cannot_tell(pair: Pair, counted_s: float, state: str) -> None:
+    """The server's capture lacks the call and has counted one of its kind, sooner or later."""
+    for svid in range(3):
+        pair.client.lock(pair.server, svid=svid, transport="udp").granted()
+    for is_counted in sorted((True, False), reverse=counted_s < 0):
+        call = pair.client.call(pair.server, "nfs3", "GETATTR", transport="udp")
+        if is_counted:
+            call.reply()
+        pair.s.wait(abs(counted_s))
+    pair.go_on(20)
+    frame = 9 if counted_s < 0 else 7
+    captures = [pair.s.capture(at=pair.client), pair.s.capture(at=pair.server, lost=[frame])]
+    calls = Sessions(decode(captures, WANTED, counting=COUNTING))["calls"]
+    listed = calls.where(calls["procedure"] == "GETATTR")
+    assert [(row.capture, row.call_frame, row.state) for row in listed.rows()] == [(0, frame, state)]
 
 
 def test_an_xid_that_is_used_again_is_another_call(pair: Pair, tables: Read) -> None:

@@ -10,18 +10,18 @@ import pytest
 
 from benchmarks.attacks import (
     ACK,
-    BLOCKED,
     CLIENT,
-    NFS,
     NFSD,
-    NLM_GRANTED,
+    NLM,
+    PORTMAP,
     RST,
     SERVER,
     SYN,
-    UNLOCK,
+    TCP,
     Ends,
     Owner,
     Writer,
+    directories,
     handle,
     host,
     opaque,
@@ -29,6 +29,7 @@ from benchmarks.attacks import (
 from nfsrpc.columns import isin
 from nfsrpc.decode import Decoded, decode
 from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, crowding, tallies, thinning
 from nfsrpc.sessions.exchanges import NO_NUMBER
 
@@ -42,6 +43,7 @@ def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(thinning, name, ROOM)
     for module in (crowding, thinning):
         monkeypatch.setattr(module, "MAX_FLOWS", ROOM)
+        monkeypatch.setattr(module, "MAX_ITEMS", ROOM)
         monkeypatch.setattr(module, "MAX_LISTED", ROOM)
         monkeypatch.setattr(module, "MAX_NAMES", ROOM)
 
@@ -63,7 +65,7 @@ def connect(w: Writer, port: int, answer: int = SYN | ACK, client: str = CLIENT)
 def test_as_many_as_there_is_room_for_are_listed() -> None:
     w = Writer()
     for svid in range(ROOM):
-        w.lock(host(1), Owner(svid, svid, b"h1"), NLM_GRANTED)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.GRANTED)
     decoded = counted(w)
     assert (len(Sessions(decoded)["locks"]), kinds(decoded)) == (ROOM, {})
 
@@ -71,7 +73,7 @@ def test_as_many_as_there_is_room_for_are_listed() -> None:
 def test_of_locks_that_are_held_the_latest_stay() -> None:
     w = Writer()
     for svid in range(ROOM + 1):
-        w.lock(host(1), Owner(svid, svid, b"h1"), NLM_GRANTED)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.GRANTED)
     decoded = counted(w)
     tables = Sessions(decoded)
     assert tables["locks"]["svid"].tolist() == list(range(11, 41))
@@ -83,18 +85,18 @@ def test_of_locks_that_are_held_the_latest_stay() -> None:
 def test_who_unlocks_what_was_left_out_held_nothing_before() -> None:
     w = Writer()
     for svid in range(ROOM + 1):
-        w.lock(host(1), Owner(svid, svid, b"h1"), NLM_GRANTED)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.GRANTED)
         w.wait(10)
-    w.lock(host(1), Owner(3, 3, b"h1"), NLM_GRANTED, UNLOCK)
+    w.lock(host(1), Owner(3, 3, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK)
     locks = Sessions(counted(w))["locks"]
     assert 3 not in locks["svid"].tolist()
 
 
 def test_of_what_is_odd_the_beginning_and_the_end_stay() -> None:
     w = Writer()
-    w.lock(host(1), Owner(1, 1, b"h1"), NLM_GRANTED)
+    w.lock(host(1), Owner(1, 1, b"h1"), Nlm4Stats.GRANTED)
     for svid in range(2, ROOM + 12):
-        w.lock(host(2), Owner(1, svid, b"h2"), BLOCKED)
+        w.lock(host(2), Owner(1, svid, b"h2"), Nlm4Stats.BLOCKED)
     w.end()
     decoded = counted(w)
     tables = Sessions(decoded)
@@ -120,10 +122,10 @@ def test_unanswered_calls_beyond_are_undecided() -> None:
 def test_healthy_is_not_said_where_something_odd_was_left_out() -> None:
     w = Writer()
     for svid in range(ROOM + 12):
-        w.lock(host(1), Owner(svid, svid, b"h1"), BLOCKED)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.BLOCKED)
         w.wait(0.1)
-        w.lock(host(1), Owner(svid, svid, b"h1"), NLM_GRANTED)
-        w.lock(host(1), Owner(svid, svid, b"h1"), NLM_GRANTED, UNLOCK)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.GRANTED)
+        w.lock(host(1), Owner(svid, svid, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK)
     found = diagnose(Sessions(counted(w)))
     assert (found.verdict.state, found.verdict.rule) == ("cannot-tell", None)
     assert "more than there is room for" in found.verdict.summary
@@ -146,11 +148,49 @@ def test_the_latest_names_stay() -> None:
     for number in range(ROOM + 1):
         args = opaque(handle(0)) + opaque(b"file%d" % number)
         results = struct.pack(">I", 0) + opaque(handle(1 + number)) + nothing
-        w.asked(Ends(host(1), 701, SERVER, NFSD), NFS, 3, 3, args, results)
+        w.asked(Ends(host(1), 701, SERVER, NFSD), Prog.NFS, 3, 3, args, results)
     decoded = counted(w)
     names = Sessions(decoded)["paths"]["path"].tolist()
     assert (len(names), kinds(decoded)) == (30, {"names-full": 11})
     assert [name for name in names if name.endswith(("file10", "file40"))] == [names[-1]]
+
+
+def mappings(count: int) -> bytes:
+    """The results of DUMP: of lockd, and of programs that nobody knows."""
+    items = (struct.pack(">IIIII", 1, NLM + (k > 0) * (100_000 + k), 4, TCP, 700) for k in range(count))
+    return b"".join(items) + struct.pack(">I", 0)
+
+
+def dumped(*counts: int) -> Decoded:
+    """Answers to DUMP with so many mappings each."""
+    w = Writer()
+    for count in counts:
+        w.asked(Ends(CLIENT, 600, SERVER, 111), PORTMAP, 2, 4, results=mappings(count))
+    return counted(w)
+
+
+def test_lists_for_which_there_is_room_stay() -> None:
+    decoded = dumped(ROOM // 4, ROOM // 4, ROOM // 2)
+    assert (len(Sessions(decoded)["registrations"]), kinds(decoded)) == (ROOM, {})
+
+
+def test_of_longer_lists_the_first_and_the_last_stay() -> None:
+    decoded = dumped(8, 10, 11, 12)
+    tables = Sessions(decoded)
+    assert list(Counter(tables["registrations"]["exchange"].tolist()).values()) == [8, 12]
+    assert kinds(decoded) == {"locks-full": 2}
+    assert tables["programs"]["calls"].tolist() == [4]
+
+
+def test_a_list_that_is_too_long_by_itself_leaves() -> None:
+    decoded = dumped(1, ROOM, 1)
+    assert (len(Sessions(decoded)["registrations"]), kinds(decoded)) == (2, {"locks-full": 1})
+
+
+def test_names_in_long_directories_leave() -> None:
+    w = Writer()
+    directories(w, 6 * 30)
+    assert kinds(counted(w))["names-full"] == 6
 
 
 def test_as_many_connections_as_there_is_room_for_are_listed() -> None:
@@ -200,7 +240,7 @@ def test_of_refused_connections_the_beginning_and_the_end_stay() -> None:
 def test_connections_of_exchanges_that_are_listed_stay() -> None:
     w = Writer()
     for number in range(2 * ROOM):
-        w.lock(host(number), Owner(number, 1, b"h"), NLM_GRANTED)
+        w.lock(host(number), Owner(number, 1, b"h"), Nlm4Stats.GRANTED)
     decoded = counted(w)
     listed = Sessions(decoded)
     assert isin(listed["calls"]["flow"], listed["flows"]["flow"]).all()
@@ -211,7 +251,7 @@ def test_connections_of_exchanges_that_are_listed_stay() -> None:
 def test_sums_beyond_are_not_kept_by_host() -> None:
     w = Writer()
     for number in range(ROOM + 1):
-        w.asked(Ends(host(number), 701, SERVER, NFSD), NFS, 3, 0)
+        w.asked(Ends(host(number), 701, SERVER, NFSD), Prog.NFS, 3, 0)
         w.wait(1)
     decoded = counted(w)
     tables = Sessions(decoded)
@@ -223,18 +263,18 @@ def test_sums_beyond_are_not_kept_by_host() -> None:
 def test_as_many_hosts_as_there_is_room_for_have_sums() -> None:
     w = Writer()
     for number in range(ROOM):
-        w.asked(Ends(host(number), 701, SERVER, NFSD), NFS, 3, 0)
+        w.asked(Ends(host(number), 701, SERVER, NFSD), Prog.NFS, 3, 0)
     decoded = counted(w)
     assert (len(Sessions(decoded)["tallies"]), kinds(decoded)) == (ROOM, {})
 
 
 def test_of_writes_those_to_files_with_locks_stay() -> None:
     w = Writer()
-    w.lock(host(1), Owner(0, 1, b"h1"), NLM_GRANTED)
+    w.lock(host(1), Owner(0, 1, b"h1"), Nlm4Stats.GRANTED)
     for number in range(ROOM + 1):
         args = opaque(handle(number)) + struct.pack(">QII", 0, 4, 1) + opaque(b"data")
         results = struct.pack(">IIIIIQ", 0, 0, 0, 4, 1, 0)
-        w.asked(Ends(host(2), 701, SERVER, NFSD), NFS, 3, 7, args, results)
+        w.asked(Ends(host(2), 701, SERVER, NFSD), Prog.NFS, 3, 7, args, results)
     decoded = counted(w)
     written = Sessions(decoded)["writes"]["fh"].tolist()
     assert written == [handle(number).hex() for number in (0, *range(12, 41))]
@@ -252,7 +292,7 @@ def held_by(w: Writer, clients: int, first: int = 0) -> None:
     """Each client locks two files."""
     for one in range(first, first + clients):
         for svid in (1, 2):
-            w.lock(host(one), Owner(10 * one + svid, svid, b"h%d" % one), NLM_GRANTED)
+            w.lock(host(one), Owner(10 * one + svid, svid, b"h%d" % one), Nlm4Stats.GRANTED)
 
 
 @pytest.mark.parametrize(("clients", "left", "full"), [(10, 10, {}), (11, 8, {"locks-full": 6})])
@@ -274,8 +314,8 @@ def test_of_pairs_with_something_odd_the_beginning_and_the_end_stay_and_all_of_t
     w = Writer()
     held_by(w, 2)
     for one in range(2, 13):
-        w.lock(host(one), Owner(1000, 1, b"h%d" % one), BLOCKED)
-        w.lock(host(one), Owner(1000 + one, 2, b"h%d" % one), NLM_GRANTED)
+        w.lock(host(one), Owner(1000, 1, b"h%d" % one), Nlm4Stats.BLOCKED)
+        w.lock(host(one), Owner(1000 + one, 2, b"h%d" % one), Nlm4Stats.GRANTED)
     w.end()
     decoded = of_pairs(monkeypatch, w)
     clients = Counter(Sessions(decoded)["locks"]["client"].tolist())
@@ -286,7 +326,7 @@ def test_of_pairs_with_something_odd_the_beginning_and_the_end_stay_and_all_of_t
 def test_both_directions_between_two_hosts_are_one_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     w = Writer()
     for one in range(10):
-        w.lock(host(one), Owner(one, 1, b"h%d" % one), NLM_GRANTED)
-        w.asked(Ends(SERVER, 800, host(one), 40000), 100021, 4, 0)
+        w.lock(host(one), Owner(one, 1, b"h%d" % one), Nlm4Stats.GRANTED)
+        w.asked(Ends(SERVER, 800, host(one), 40000), NLM, 4, 0)
     decoded = of_pairs(monkeypatch, w)
     assert (len(Sessions(decoded)["locks"]), kinds(decoded)) == (10, {})

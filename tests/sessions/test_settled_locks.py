@@ -7,32 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.attacks import (
-    BLOCKED,
-    CANCEL,
-    DENIED,
-    FREE_ALL,
-    GRACE,
-    LOCK,
-    LOCK_MSG,
-    LOCKD,
-    NFS,
-    NFSD,
-    NLM,
-    NLM_GRANTED,
-    NSM,
-    SERVER,
-    STATD,
-    UNLOCK,
-    Ends,
-    Owner,
-    Writer,
-    handle,
-    host,
-    opaque,
-)
+from benchmarks.attacks import LOCKD, NFSD, SERVER, STATD, Ends, Owner, Writer, handle, host, opaque
 from nfsrpc.decode import Decoded, decode
 from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, settled_locks, thinning
 from nfsrpc.sessions.settled_locks import few
 
@@ -58,9 +36,9 @@ def listed(decoded: Decoded) -> list[int]:
 
 def session(w: Writer, svid: int, file: int = 1, client: int = 1, *, held_s: float = 0.1, **what: bool | int) -> None:
     owner = Owner(file, svid, b"h%d" % client)._replace(**what)
-    w.lock(host(client), owner, NLM_GRANTED)
+    w.lock(host(client), owner, Nlm4Stats.GRANTED)
     w.wait(held_s)
-    w.lock(host(client), owner, NLM_GRANTED, UNLOCK)
+    w.lock(host(client), owner, Nlm4Stats.GRANTED, NlmProc.UNLOCK)
 
 
 def sessions(middle: Callable[[Writer], None], pause_s: float = 100) -> list[int]:
@@ -94,8 +72,8 @@ def test_what_left_is_counted() -> None:
 
 def late(w: Writer, after: float) -> None:
     ends, owner = Ends(host(1), 700, SERVER, LOCKD), Owner(1, MIDDLE, b"h1")
-    w.asked(ends, NLM, 4, LOCK, owner.arguments(LOCK), GRANT, after)
-    w.lock(host(1), owner, NLM_GRANTED, UNLOCK)
+    w.asked(ends, Prog.NLM, 4, NlmProc.LOCK, owner.arguments(NlmProc.LOCK), GRANT, after)
+    w.lock(host(1), owner, Nlm4Stats.GRANTED, NlmProc.UNLOCK)
 
 
 def test_what_takes_a_second_stays_and_so_do_its_neighbours() -> None:
@@ -105,11 +83,11 @@ def test_what_takes_a_second_stays_and_so_do_its_neighbours() -> None:
 
 def resent(w: Writer) -> None:
     ends, owner = Ends(host(1), 700, SERVER, LOCKD), Owner(1, MIDDLE, b"h1")
-    w.call(ends, NLM, 4, LOCK, owner.arguments(LOCK), xid=999)
+    w.call(ends, Prog.NLM, 4, NlmProc.LOCK, owner.arguments(NlmProc.LOCK), xid=999)
     w.wait(0.1)
-    w.asked_again = w.call(ends, NLM, 4, LOCK, owner.arguments(LOCK), xid=999)  # type: ignore[attr-defined]
+    w.asked_again = w.call(ends, Prog.NLM, 4, NlmProc.LOCK, owner.arguments(NlmProc.LOCK), xid=999)  # type: ignore[attr-defined]
     w.reply(ends, 999, GRANT)
-    w.lock(host(1), owner, NLM_GRANTED, UNLOCK)
+    w.lock(host(1), owner, Nlm4Stats.GRANTED, NlmProc.UNLOCK)
 
 
 def answered_twice(w: Writer) -> None:
@@ -121,14 +99,14 @@ def answered_twice(w: Writer) -> None:
 ODD: list[Callable[[Writer], None]] = [
     resent,
     answered_twice,
-    lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), DENIED),
+    lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.DENIED),
 ]
 # What may hold the range from then on, and what held it until then.
 OPEN: list[tuple[Callable[[Writer], None], list[int]]] = [
     (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), None), [1, 4, 5, 6, 7, 8, 9]),
-    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), NLM_GRANTED, LOCK_MSG), [1, 4, 5, 6, 7, 8, 9]),
-    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), NLM_GRANTED), [1, 5, 6, 7, 8, 9]),
-    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), NLM_GRANTED, UNLOCK), [1, 2, 3, 4, 5, 6, 9]),
+    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED, NlmProc.LOCK_MSG), [1, 4, 5, 6, 7, 8, 9]),
+    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED), [1, 5, 6, 7, 8, 9]),
+    (lambda w: w.lock(host(1), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK), [1, 2, 3, 4, 5, 6, 9]),
 ]
 
 
@@ -148,22 +126,22 @@ def test_a_lock_that_is_held_stays() -> None:
         session(w, svid, file=1)
         w.wait(10)
         if svid == MIDDLE:
-            w.lock(host(1), Owner(2, 77, b"h1"), NLM_GRANTED)
+            w.lock(host(1), Owner(2, 77, b"h1"), Nlm4Stats.GRANTED)
     assert listed(counted(w)) == [1, 77, 9]
 
 
 def overlapping(w: Writer, exclusive: bool, meet: bool) -> None:
     """A shared lock of one client, and a lock of another before it ends, or just after."""
     one, other = Owner(1, MIDDLE, b"h1", exclusive=False), Owner(1, 55, b"h2", exclusive=exclusive)
-    w.lock(host(1), one, NLM_GRANTED)
+    w.lock(host(1), one, Nlm4Stats.GRANTED)
     w.wait(1)
     if meet:
-        w.lock(host(2), other, NLM_GRANTED)
-    w.lock(host(1), one, NLM_GRANTED, UNLOCK)
+        w.lock(host(2), other, Nlm4Stats.GRANTED)
+    w.lock(host(1), one, Nlm4Stats.GRANTED, NlmProc.UNLOCK)
     w.wait(0.05)
     if not meet:
-        w.lock(host(2), other, NLM_GRANTED)
-    w.lock(host(2), other, NLM_GRANTED, UNLOCK)
+        w.lock(host(2), other, Nlm4Stats.GRANTED)
+    w.lock(host(2), other, Nlm4Stats.GRANTED, NlmProc.UNLOCK)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +165,7 @@ def test_what_meets_another_of_its_range_stays_unless_both_are_shared(exclusive:
 
 def test_other_ranges_of_the_file_are_in_nobodys_way() -> None:
     w = Writer()
-    w.lock(host(2), Owner(1, 99, b"h2", offset=1000, length=10), NLM_GRANTED)
+    w.lock(host(2), Owner(1, 99, b"h2", offset=1000, length=10), Nlm4Stats.GRANTED)
     for svid in range(1, 10):
         session(w, svid, length=10)
         w.wait(100)
@@ -200,7 +178,7 @@ def test_who_was_denied_may_ask_again_for_a_while(pause_s: float, stay: bool) ->
     for svid in range(1, 6):
         session(w, svid)
         w.wait(100)
-    w.lock(host(2), Owner(1, 50, b"h2"), DENIED)
+    w.lock(host(2), Owner(1, 50, b"h2"), Nlm4Stats.DENIED)
     w.wait(1)
     session(w, 6)
     w.wait(pause_s - 1)
@@ -216,22 +194,22 @@ def test_who_waits_keeps_all_that_have_the_range_meanwhile() -> None:
         session(w, svid)
         w.wait(10)
         if svid == 3:
-            w.lock(host(2), Owner(1, 50, b"h2"), BLOCKED)
+            w.lock(host(2), Owner(1, 50, b"h2"), Nlm4Stats.BLOCKED)
         if svid == 6:
-            w.lock(host(2), Owner(1, 50, b"h2"), NLM_GRANTED, CANCEL)
+            w.lock(host(2), Owner(1, 50, b"h2"), Nlm4Stats.GRANTED, NlmProc.CANCEL)
     assert listed(counted(w)) == [1, 3, 50, 4, 5, 6, 7, 9]
 
 
 def notice(w: Writer) -> None:
-    w.asked(Ends(SERVER, 701, host(1), STATD), NSM, 1, 6, opaque(b"srv") + struct.pack(">I", 3))
+    w.asked(Ends(SERVER, 701, host(1), STATD), Prog.NSM, 1, 6, opaque(b"srv") + struct.pack(">I", 3))
 
 
 def free_all(w: Writer) -> None:
-    w.call(Ends(host(1), 700, SERVER, LOCKD), NLM, 4, FREE_ALL, opaque(b"h1") + struct.pack(">I", 1))
+    w.call(Ends(host(1), 700, SERVER, LOCKD), Prog.NLM, 4, NlmProc.FREE_ALL, opaque(b"h1") + struct.pack(">I", 1))
 
 
 def grace(w: Writer) -> None:
-    w.lock(host(3), Owner(3, 33, b"h3"), GRACE)
+    w.lock(host(3), Owner(3, 33, b"h3"), Nlm4Stats.DENIED_GRACE_PERIOD)
 
 
 @pytest.mark.parametrize("restart", [notice, free_all, grace])
@@ -240,7 +218,7 @@ def test_a_lock_that_was_held_over_a_restart_stays(restart: Callable[[Writer], N
     for svid in range(1, 5):
         session(w, svid)
         w.wait(10)
-    w.lock(host(1), Owner(2, 50, b"h1"), NLM_GRANTED)
+    w.lock(host(1), Owner(2, 50, b"h1"), Nlm4Stats.GRANTED)
     for svid in range(5, 8):
         session(w, svid)
         w.wait(10)
@@ -248,7 +226,7 @@ def test_a_lock_that_was_held_over_a_restart_stays(restart: Callable[[Writer], N
     for svid in range(8, 11):
         session(w, svid)
         w.wait(10)
-    w.lock(host(1), Owner(2, 50, b"h1"), NLM_GRANTED, UNLOCK)
+    w.lock(host(1), Owner(2, 50, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK)
     for svid in range(11, 14):
         w.wait(10)
         session(w, svid)
@@ -266,7 +244,7 @@ def test_a_lock_beside_a_write_of_who_asks_for_none_stays(writer: int, after_s: 
             w.wait(after_s)
             args = opaque(handle(1)) + struct.pack(">QII", 0, 4, 1) + opaque(b"data")
             results = struct.pack(">IIIIIQ", 0, 0, 0, 4, 1, 0)
-            w.asked(Ends(host(writer), 701, SERVER, NFSD), NFS, 3, 7, args, results)
+            w.asked(Ends(host(writer), 701, SERVER, NFSD), Prog.NFS, 3, 7, args, results)
         w.wait(100)
     assert (MIDDLE in listed(counted(w))) == stay
 
@@ -277,15 +255,15 @@ def test_each_name_and_connection_keeps_its_ends() -> None:
         session(w, svid, client=1)
         owner = Owner(1, 20 + svid, b"another" if svid in (4, 5, 6) else b"h1")
         w.wait(10)
-        w.lock(host(1), owner, NLM_GRANTED)
-        w.lock(host(1), owner, NLM_GRANTED, UNLOCK)
+        w.lock(host(1), owner, Nlm4Stats.GRANTED)
+        w.lock(host(1), owner, Nlm4Stats.GRANTED, NlmProc.UNLOCK)
         w.wait(10)
     assert listed(counted(w)) == [1, 24, 26, 29]
 
 
 def test_an_owner_with_ranges_that_overlap_stays() -> None:
     w = Writer()
-    w.lock(host(1), Owner(1, 50, b"h1", length=100), NLM_GRANTED)
+    w.lock(host(1), Owner(1, 50, b"h1", length=100), Nlm4Stats.GRANTED)
     for svid in range(1, 10):
         session(w, svid, file=2)
         session(w, 50, file=1, offset=10 * svid, length=5)
@@ -298,9 +276,9 @@ def test_what_one_host_does_at_two_addresses_stays() -> None:
     w = Writer()
     for svid in range(1, 10):
         owner = Owner(1, svid, b"h1", exclusive=False)
-        for proc in (LOCK, UNLOCK):
+        for proc in (NlmProc.LOCK, NlmProc.UNLOCK):
             for client in (1, 2):
-                w.lock(host(client), owner, NLM_GRANTED, proc)
+                w.lock(host(client), owner, Nlm4Stats.GRANTED, proc)
         w.wait(10)
     assert len(listed(counted(w))) == 18
 
@@ -310,8 +288,8 @@ def test_who_unlocks_again_had_not_held_it_since_before() -> None:
     for svid in range(1, 10):
         session(w, svid)
         w.wait(100)
-    w.lock(host(1), Owner(1, 3, b"h1"), NLM_GRANTED, UNLOCK)
-    w.lock(host(1), Owner(2, 33, b"h1"), NLM_GRANTED, UNLOCK)
+    w.lock(host(1), Owner(1, 3, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK)
+    w.lock(host(1), Owner(2, 33, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK)
     decoded = counted(w)
     assert sum(decoded.counted_locks["sessions"]) == 7
     assert listed(decoded) == [1, 9, 33]
@@ -362,7 +340,7 @@ def test_the_neighbours_of_a_question_stay_unless_a_port_was_named(port: int | N
     def looked_up(w: Writer) -> None:
         session(w, MIDDLE)
         w.wait(0.2)
-        w.getport(Ends(host(1), 700, SERVER, 111), NSM, 1, port)
+        w.getport(Ends(host(1), 700, SERVER, 111), Prog.NSM, 1, port)
 
     assert sessions(looked_up) == kept
 
@@ -373,9 +351,9 @@ def test_ranges_that_are_apart_are_in_nobodys_way_where_others_overlap() -> None
     for svid in range(1, 10):
         one, other = (Owner(1, number, b"h1", offset, 10) for number, offset in ((svid, 0), (100 + svid, 50)))
         for owner in (one, other):
-            w.lock(host(1), owner, NLM_GRANTED)
+            w.lock(host(1), owner, Nlm4Stats.GRANTED)
         for owner in (one, other):
-            w.lock(host(1), owner, NLM_GRANTED, UNLOCK)
+            w.lock(host(1), owner, Nlm4Stats.GRANTED, NlmProc.UNLOCK)
         w.wait(10)
     session(w, 91, client=3)
     assert listed(counted(w)) == [90, 1, 109, 91]
@@ -387,7 +365,7 @@ def test_what_is_odd_on_a_file_keeps_no_sessions_of_another_file() -> None:
         for file in (1, 2):
             owner = Owner(file, 10 * file + svid, b"h1")
             if (file, svid) in ((1, MIDDLE), (2, 1)):
-                w.lock(host(1), owner, DENIED)
+                w.lock(host(1), owner, Nlm4Stats.DENIED)
             else:
                 session(w, owner.svid, file)
             w.wait(100)

@@ -301,6 +301,7 @@ def interrupted(limit: Noting, capture: bytes | None = None) -> tuple[list[Look]
         looks.append(look)
         if not look.final:
             live.interrupt()
+    assert live.was_last_cut_short == any("the last look took too long" in line for line in said)
     return looks, said
 
 

@@ -5,8 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use nfsrpc_core::batch::{Columns, NO_TIME, Values, exchange_flag};
 use nfsrpc_core::decoder::{Batch, Decoder};
-use nfsrpc_core::ring::Terms;
-use nfsrpc_core::select::{RawFrame, RawMessage, Select};
+use nfsrpc_core::select::{RawFrame, RawMessage, Select, Terms};
 use nfsrpc_core::tally::Fold;
 use nfsrpc_core::xdr::{ColumnData, ColumnValues, Kind, Owner, Table};
 

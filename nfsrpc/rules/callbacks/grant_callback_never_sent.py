@@ -27,18 +27,16 @@ Parameters
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 
-from nfsrpc.facts.basic import Roles, listed, pairs_of
-from nfsrpc.facts.callbacks import CallbackFailure
+from nfsrpc.columns import number_of
+from nfsrpc.facts.basic import listed
+from nfsrpc.facts.retried_grants import RetriedGrant
 from nfsrpc.facts.waiters import Waiter, proof
 from nfsrpc.findings.advice import wire_of
 from nfsrpc.findings.command import command
 from nfsrpc.findings.finding import Answer, Finding, Rule
-from nfsrpc.protocols.numbers import Prog
-from nfsrpc.tables import Flows, Locks, Registrations
-from nfsrpc.wording import SECOND, duration, named, several
+from nfsrpc.wording import duration, named, several
 
 RULE = Rule(
     "CBK003",
@@ -50,108 +48,47 @@ RULE = Rule(
     passes="no lock was released for a client that had waited for long",
 )
 
-RETRY_S = 35.0  # a Linux client that waits asks again after 30.7 s: a lock that is free for longer is granted then
-
 
 def check(
     waiters: tuple[Waiter, ...],
-    locks: Locks,
-    failed_callbacks: tuple[CallbackFailure, ...],
-    connections: Flows,
-    registrations: Registrations,
-    roles: Roles,
-    gaps: frozenset[frozenset[str]],
+    retried_grants: tuple[RetriedGrant, ...],
     with_portmappers: frozenset[str],
     *,
     never_s: float = 10.0,
 ) -> Iterator[Answer]:
-    contacted = {(failure.server, failure.client) for failure in failed_callbacks} | lockd_lookups(registrations, roles)
-    contacted |= pairs_of(connections.where((connections["syn"] > 0) & (connections["synack"] == 0)))
-    polled = [waiter for waiter in waiters if waiter.row.blocked is not None and waiter.row.granted_by == "poll"]
-    called = {lock_of(waiter) for waiter in waiters if is_called(waiter, contacted)}
-    free = free_for(polled, locks)
-    left = [waiter for waiter in polled if free[waiter.number] >= never_s and lock_of(waiter) not in called]
-    ignored = [waiter for waiter in left if not is_unseen(waiter, free, gaps)]
-    for server, mine in sorted(listed((waiter.row.server, waiter) for waiter in ignored).items()):
-        yield finding(server, mine, free, server in with_portmappers)
+    ignored = [grant for grant in retried_grants if grant.free_s >= never_s and not grant.is_unseen]
+    for server, mine in sorted(listed((grant.waiter.row.server, grant) for grant in ignored).items()):
+        yield finding(server, mine, server in with_portmappers)
+    unseen = [grant.waiter.row for grant in retried_grants if grant.is_unseen]
     if ignored:
         return
-    blind = [waiter for waiter in polled if is_unseen(waiter, free, gaps) and lock_of(waiter) not in called]
-    if blind:
-        server = blind[0].row.server
-        why = f"when the lock that {blind[0].row.client} waited for was released, and which client was called back"
-        yield RULE.cannot_tell(f"{why}, is not captured", wire_of(server))
+    if unseen:
+        why = f"when the lock that {unseen[0].client} waited for was released, and which client was called back"
+        yield RULE.cannot_tell(f"{why}, is not captured", wire_of(unseen[0].server))
     elif any(waiter.row.callback is not None for waiter in waiters):
         yield RULE.clear("the clients that waited were called back")
 
 
-def free_for(polled: list[Waiter], locks: Locks) -> dict[int, float]:
-    """Seconds for which each waiter's lock was free before it was granted, by number; 0 without a release.
-
-    The lock may have had other holders after the one for which it was first refused.
-    """
-    if not polled:
-        return {}
-    files = {(waiter.row.server, waiter.row.fh) for waiter in polled}
-    ended = locks.where(locks.valid("released"))
-    ends = zip(ended["server"].tolist(), ended["fh"].tolist(), ended["released"].tolist(), strict=True)
-    releases = listed(((server, fh), time) for server, fh, time in ends if (server, fh) in files)
-    for times in releases.values():
-        times.sort()
-    found = {}
-    for waiter in polled:
-        times = releases.get((waiter.row.server, waiter.row.fh), [])
-        at = bisect_right(times, waiter.row.granted)
-        found[waiter.number] = (
-            (waiter.row.granted - times[at - 1]) / SECOND if at and waiter.holder is not None else 0.0
-        )
-    return found
-
-
-def is_unseen(waiter: Waiter, free: dict[int, float], gaps: frozenset[frozenset[str]]) -> bool:
-    """Whether the last holder, or what the server sent to the waiter, may be missing from the capture."""
-    if waiter.holder is None or frozenset((waiter.row.client, waiter.row.server)) in gaps:
-        return True
-    return bool(waiter.row.polls > 1 and free[waiter.number] > RETRY_S)
-
-
-def lockd_lookups(registrations: Registrations, roles: Roles) -> set[tuple[str, str]]:
-    """Pairs of a server that looked up a client's lockd, and that client."""
-    lookups = registrations.where(registrations["prog"] == Prog.NLM)
-    pairs = {(row.asker, row.host) for row in lookups.rows()}
-    found = ((roles.calling(asker, client), client) for asker, client in pairs)
-    return {(server, client) for server, client in found if server is not None}
-
-
-def is_called(waiter: Waiter, contacted: set[tuple[str, str]]) -> bool:
-    return waiter.row.callback is not None or (waiter.row.server, waiter.row.client) in contacted
-
-
-def lock_of(waiter: Waiter) -> tuple[str, str, str]:
-    """Server, owner and file of a wait, without the address: captures of both sides of a NAT show one waiter at two."""
-    return waiter.row.server, waiter.row.owner, waiter.row.file
-
-
-def finding(server: str, ignored: list[Waiter], free: dict[int, float], unfiltered: bool) -> Finding:
+def finding(server: str, ignored: list[RetriedGrant], unfiltered: bool) -> Finding:
     """The finding on one server; `unfiltered`: the capture would show how it looks up its clients' lockd."""
-    worst = max(ignored, key=lambda waiter: free[waiter.number])
-    clients = tuple(sorted({waiter.row.client for waiter in ignored}))
+    worst = max(ignored, key=lambda grant: grant.free_s)
+    waiters = [grant.waiter for grant in ignored]
+    number = number_of([waiter.row for waiter in waiters])
+    clients = tuple(sorted({waiter.row.client for waiter in waiters}))
     return RULE.finding(
         certainty="certain" if unfiltered else "likely",
         host=server,
-        title=(
-            f"{server} does not call waiting clients back: locks stay unused for up to {duration(free[worst.number])}"
-        ),
+        title=f"{server} does not call waiting clients back: locks stay unused for up to {duration(worst.free_s)}",
         explanation=(
-            f"{several(len(ignored), 'lock')} for which {named(clients)} waited became free, and {server} sent no "
+            f"{several(number, 'lock')} for which {named(clients)} waited became free, and {server} sent no "
             "GRANTED to the waiter and did not ask for its lockd. The lock was granted when the client retried."
         ),
         clients=clients,
-        files=tuple(sorted({waiter.row.file for waiter in ignored})),
-        count=len(ignored),
-        first=min(waiter.start for waiter in ignored),
-        last=max(waiter.end for waiter in ignored),
-        evidence=tuple(proof(worst)),
+        files=tuple(sorted({waiter.row.file for waiter in waiters})),
+        count=number,
+        first=min(waiter.start for waiter in waiters),
+        last=max(waiter.end for waiter in waiters),
+        evidence=tuple(proof(worst.waiter)),
         remedy=(
             command(
                 "uname -r",
@@ -160,5 +97,5 @@ def finding(server: str, ignored: list[Waiter], free: dict[int, float], unfilter
                 server=server,
             ),
         ),
-        wait_s=max(waiter.row.wait_s or 0.0 for waiter in ignored),
+        wait_s=max(waiter.row.wait_s or 0.0 for waiter in waiters),
     )

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import isin
+from nfsrpc.columns import isin, number_of
 from nfsrpc.facts.basic import listed
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import command, remark
@@ -95,9 +95,9 @@ def finding(client: str, rows: list[Locks.Row], senders: dict[int | None, str]) 
     return RULE.finding(
         host=first.server if is_elsewhere else client,
         title=(
-            f"{first.server} grants {several(len(rows), 'lock')} from another address, {sender}: {client} refuses"
+            f"{first.server} grants {several(number_of(rows), 'lock')} from another address, {sender}: {client} refuses"
             if is_elsewhere
-            else f"{client} refuses {several(len(rows), 'lock')} that it waited for"
+            else f"{client} refuses {several(number_of(rows), 'lock')} that it waited for"
         ),
         explanation=(
             f"{first.server} granted {client} a lock for which it waited, and {client} answered with status "
@@ -105,7 +105,7 @@ def finding(client: str, rows: list[Locks.Row], senders: dict[int | None, str]) 
         ),
         clients=(client,),
         files=tuple(sorted({row.file for row in rows})),
-        count=len(rows),
+        count=number_of(rows),
         first=first.callback,
         last=rows[-1].callback,
         evidence=tuple(proof(first, sender)),

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nfsrpc.columns import isin
+from nfsrpc.columns import isin, number_of
 from nfsrpc.facts.basic import listed, pairs_of
 from nfsrpc.facts.callbacks import CallbackFailure, delivered
 from nfsrpc.facts.waiters import LastSeen, Waiter
@@ -137,6 +137,7 @@ def certainty(
 def finding(failures: list[CallbackFailure], affected: list[Waiter], certainty: Certainty) -> Finding:
     server, client = failures[0].server, failures[0].client
     own = all(failure.is_servers_own for failure in failures)
+    number = number_of([waiter.row for waiter in affected])
     free = [free_for(waiter) for waiter in affected]
     idle = max((time for time in free if time is not None), default=None)
     cost = f" The lock was free for {duration(idle)} before." if idle is not None else ""
@@ -149,13 +150,13 @@ def finding(failures: list[CallbackFailure], affected: list[Waiter], certainty: 
             else f"{client} cannot be called back by {server}: granted locks do not reach it"
         ),
         explanation=(
-            f"{client} waited for {several(len(affected), 'lock')}, and the callback of {server} failed: "
+            f"{client} waited for {several(number, 'lock')}, and the callback of {server} failed: "
             f"{what_failed(failures)}. The waiter gets the lock only when it retries, on Linux every 30 s.{cost}"
             + ("" if own else lookup_not_seen(failures))
         ),
         clients=(client,),
         files=tuple(sorted({waiter.row.file for waiter in affected})),
-        count=len(affected),
+        count=number,
         first=failures[0].first,
         last=max(failure.last for failure in failures),
         evidence=tuple(proof(failures, affected)),

@@ -51,7 +51,7 @@ def check(flows: Flows, quality: Quality) -> Iterator[Answer]:
     reported = f"; the capturing system reports {several(dropped, 'dropped packet')}" if dropped else ""
     yield RULE.finding(
         host=None,
-        title=f"the capture lacks {several(gaps, 'byte')} of {several(len(rows), 'stream')}{reported}",
+        title=f"the capture lacks {several(gaps, 'byte')} of {several(rows.count, 'stream')}{reported}",
         explanation=(
             "Calls and replies in these gaps are unknown: calls of these streams without a reply are undecided."
         ),

@@ -41,9 +41,9 @@ def check(flows: Flows, exchanges: Calls, counted: Tallies) -> Iterator[Answer]:
         servers = {server for server in tls["server"].tolist() if server}
         yield RULE.finding(
             host=None,
-            title=f"{several(len(tls), 'connection')} to {named(servers)} use TLS",
+            title=f"{several(tls.count, 'connection')} to {named(servers)} use TLS",
             explanation="Their calls and replies cannot be read. All other findings are about connections without TLS.",
-            count=len(tls),
+            count=tls.count,
             evidence=(Evidence(row.capture, row.frame, f"{row.client} to port {row.server_port}, over TLS"),),
         )
     elif count:

@@ -79,7 +79,7 @@ def is_torn(rows: Flows, flows: Flows) -> Mask:
         both["s_frames" if row.c_frames else "c_frames"].meet(ends, row.first - TORN, row.last + TORN)
         for row, ends in zip(rows.rows(), zip(*(column.tolist() for column in ends_of(rows)), strict=True), strict=True)
     )
-    mask: Mask = np.fromiter(torn, dtype=np.bool_, count=len(rows))
+    mask: Mask = np.fromiter(torn, dtype=np.bool_, count=rows.count)
     return mask
 
 
@@ -97,11 +97,11 @@ def finding(rows: Flows) -> Finding:
         host=None,
         title=f"only what {sender} sent was captured: {what} between {first.client} and {first.server} undecided",
         explanation=(
-            f"Of {several(len(rows), 'connection')} between {first.client} and {first.server} the capture holds the "
+            f"Of {several(rows.count, 'connection')} between {first.client} and {first.server} the capture holds the "
             f"frames of {sender} only. It does not show whether these calls were answered, and how."
         ),
         clients=(first.client,),
-        count=len(rows),
+        count=rows.count,
         first=int(rows["first"].min()),
         last=int(rows["last"].max()),
         evidence=(Evidence(first.capture, first.frame, f"sent by {sender}; nothing of the other side was captured"),),

@@ -96,7 +96,12 @@ def finding(waiter: Waiter, again: bool) -> Finding:
         last=waiter.end,
         evidence=tuple(proof(waiter)),
         remedy=(
-            command("cat /proc/locks; lslocks", on="the server {server}", note="is it held?", server=row.server),
+            command(
+                "cat /proc/locks; lslocks",
+                on="the server {server}",
+                note="a Linux kernel server: is it held?",
+                server=bare(row.server),
+            ),
             command("rpcinfo -t {client} 100021", on="the server", note="can it call back?", client=bare(row.client)),
         ),
         wait_s=row.wait_s,

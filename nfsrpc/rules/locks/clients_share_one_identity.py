@@ -26,7 +26,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nfsrpc.columns import Array, distinct, isin
+from nfsrpc.columns import Array, distinct, isin, number_of
 from nfsrpc.facts.waiters import rows_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
@@ -103,7 +103,7 @@ def finding(pairs: list[tuple[Locks.Row, Locks.Row]], clients: tuple[str, ...]) 
         ),
         clients=clients,
         files=tuple(sorted({row.file for row, _ in pairs})),
-        count=len(pairs),
+        count=number_of([row for _, row in pairs]),
         first=second.granted,
         last=max(row.granted or 0 for _, row in pairs),
         evidence=(

@@ -34,10 +34,10 @@ from functools import cached_property
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, distinct, isin
+from nfsrpc.columns import NAT, Array, Mask, distinct, isin, number_of
 from nfsrpc.facts.basic import lacks, listed
 from nfsrpc.facts.waiters import held_until, same_range
-from nfsrpc.findings.advice import wire_of
+from nfsrpc.findings.advice import who_holds, wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import NlmProc
@@ -204,7 +204,7 @@ def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: b
         ),
         clients=tuple(sorted({row.client for pair in pairs for row in pair})),
         files=tuple(sorted({row.file for _, row in pairs})),
-        count=len(pairs),
+        count=number_of([row for _, row in pairs]),
         first=row.granted,
         last=max(row.granted or 0 for _, row in pairs),
         evidence=(
@@ -213,8 +213,11 @@ def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: b
         ),
         remedy=(
             command("journalctl -u nfs-server -u rpc-statd", on="the server", note="restarted meanwhile?"),
+            who_holds(server, {holder.client, row.client}),
             remark("Stop one of the applications; check the file for damage."),
         ),
         needs=None if unfiltered else wire_of(server, {row.client for pair in pairs for row in pair}),
-        verify=(command("cat /proc/locks", on="the server", note="against lslocks on both clients"),),
+        verify=(
+            command("cat /proc/locks", on="the server", note="a Linux kernel server: against lslocks on both clients"),
+        ),
     )

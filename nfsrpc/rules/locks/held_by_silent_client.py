@@ -33,10 +33,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from nfsrpc.columns import NAT, NULLS, distinct
+from nfsrpc.columns import NAT, NULLS, distinct, number_of
 from nfsrpc.facts.basic import lacks
 from nfsrpc.facts.waiters import LastSeen, rows_of, silent_s
-from nfsrpc.findings.advice import BREAK_LOCK, bare
+from nfsrpc.findings.advice import BREAK_LOCK, LOCK_IS_GONE, bare
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
@@ -81,7 +81,7 @@ def check(
 
 
 def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) -> Finding:
-    clients = tuple(sorted({row.client for row in victims}))
+    clients, number = tuple(sorted({row.client for row in victims})), number_of(victims)
     whose = named(clients)
     first = min(row.requested or NAT for row in victims)
     since = duration((until - last) / SECOND)
@@ -90,14 +90,14 @@ def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) 
         host=holder.client,
         title=f"{holder.client} holds a lock on {holder.file} and is silent",
         explanation=(
-            f"{several(len(victims), f'request of {whose} was', f'requests of {whose} were')} blocked or denied by the "
+            f"{several(number, f'request of {whose} was', f'requests of {whose} were')} blocked or denied by the "
             f"lock of {holder.owner}. Its host {holder.client} sent its last frame at {clock_time(last)}, {since} "
             f"before the end of the wait. The server {holder.server} keeps the lock until that host boots and "
             "announces it (SM_NOTIFY)."
         ),
         clients=clients,
         files=(holder.file,),
-        count=len(victims),
+        count=number,
         first=first if first != NAT else None,
         last=until,
         evidence=(
@@ -131,7 +131,7 @@ def finding(holder: Locks.Row, victims: list[Locks.Row], until: int, last: int) 
             remark("Boot it: its sm-notify sends a reboot notice, and the lock is dropped. If it does not boot again:"),
             *BREAK_LOCK,
         ),
-        verify=(command("grep . /proc/locks", on="{server}", note="the lock is gone", server=bare(holder.server)),),
+        verify=(LOCK_IS_GONE,),
         wait_s=longest_wait(victims),
     )
 

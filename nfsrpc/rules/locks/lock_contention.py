@@ -32,6 +32,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
+from nfsrpc.columns import number_of
 from nfsrpc.facts.waiters import LastSeen, Waiter, held_by_others, proof, silent_s
 from nfsrpc.findings.advice import who_holds, wire_of
 from nfsrpc.findings.finding import Answer, Finding, Rule
@@ -43,6 +44,7 @@ RULE = Rule(
     "lock-contention",
     "info",
     timed="always",
+    names_holder=True,
     judges="lock requests with their range",
     passes="no lock had to wait for long",
 )
@@ -103,6 +105,7 @@ def is_gone(waiter: Waiter, last_seen: Mapping[str, LastSeen], silence_s: float)
 def finding(server: str, file: str, waits: list[ContendedWait], long_s: float) -> Finding:
     worst = max(waits, key=lambda wait: wait.seconds)
     waiting, longest, wait = [each.waiter for each in waits], worst.waiter, worst.seconds
+    number = number_of([waiter.row for waiter in waiting])
     holders = sorted({f"{waiter.holder.owner} ({waiter.holder.client})" for waiter in waiting if waiter.holder})
     clients = tuple(sorted({waiter.row.client for waiter in waiting}))
     holding = {waiter.holder.client for waiter in waiting if waiter.holder}
@@ -116,14 +119,14 @@ def finding(server: str, file: str, waits: list[ContendedWait], long_s: float) -
     return RULE.finding(
         severity="warning" if wait >= long_s else "info",
         host=next(iter(holding)) if len(holding) == 1 and not others else None,
-        title=f"{several(len(waiting), 'lock')} on {file} waited up to {duration(wait)} behind {by_whom}",
+        title=f"{several(number, 'lock')} on {file} waited up to {duration(wait)} behind {by_whom}",
         explanation=(
             f"{server} answered {named(clients)} with BLOCKED: the range is held by {by_whom}. The longest wait was "
             f"{duration(wait)}{until}."
         ),
         clients=clients,
         files=(file,),
-        count=len(waiting),
+        count=number,
         first=min(waiter.start for waiter in waiting),
         last=max(waiter.end for waiter in waiting),
         evidence=tuple(proof(longest)),

@@ -80,14 +80,14 @@ def finding(server: str, lock_requests: Calls, long_s: float) -> Finding:
     return RULE.finding(
         severity="warning" if bad else "info",
         host=server,
-        title=f"{server} is in its grace period: {several(len(rows), 'LOCK')} denied in {duration(lasted)}{again}",
+        title=f"{server} is in its grace period: {several(rows.count, 'LOCK')} denied in {duration(lasted)}{again}",
         explanation=(
-            f"{server} answered {several(len(rows), 'LOCK')} of {named(clients)} with DENIED_GRACE_PERIOD{again}: it "
+            f"{server} answered {several(rows.count, 'LOCK')} of {named(clients)} with DENIED_GRACE_PERIOD{again}: it "
             "has restarted, and until clients have claimed their old locks it grants no new ones. "
             + ("It lasts longer than a grace period should, or begins again." if bad else "This ends by itself.")
         ),
         clients=clients,
-        count=len(rows),
+        count=rows.count,
         first=first.time,
         last=last.time,
         evidence=(

@@ -65,7 +65,7 @@ def finding(server: str, rows: Calls, sessions: Locks, asynchronous: Locks, loop
     clients = tuple(sorted({client for table in tables for client in table["client"].tolist() if client}))
     times = [time for table in tables for time in table["time"][table.valid("time")].tolist()]
     replies = rows["reply_time"][rows.valid("reply_time")].tolist()
-    count = len(rows) + len(asynchronous)
+    count = rows.count + asynchronous.count
     latencies = rows["latency_s"][rows.valid("latency_s")]
     after = f", after up to {duration(float(latencies.max()))}" if len(latencies) else ""
     return RULE.finding(

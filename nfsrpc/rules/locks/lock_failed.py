@@ -100,11 +100,11 @@ def finding(server: str, status: int, rows: Calls, lock_files: LockFiles) -> Fin
     first = rows.row(0)
     return RULE.finding(
         host=server if meaning.on_server else None,
-        title=f"{several(len(rows), 'lock request')} to {server} answered {meaning.name}: {meaning.text}",
+        title=f"{several(rows.count, 'lock request')} to {server} answered {meaning.name}: {meaning.text}",
         explanation=f"{server} answered {named(clients)} with {meaning.name} ({status}): {meaning.text}.",
         clients=clients,
         files=lock_files.of(rows),
-        count=len(rows),
+        count=rows.count,
         first=int(times.min()) if len(times) else None,
         last=int(times.max()) if len(times) else None,
         evidence=(

@@ -87,6 +87,9 @@ def check(
     held = locks.where(locks.valid("granted") & (locks["granted_by"] != "late-reply"))
     if not len(held):
         return
+    if locks.is_partial:
+        yield RULE.cannot_tell("not all lock requests are listed, among which those of who writes may be")
+        return
     found = writes_while_locked(writes_without_lock(locks, writes, nlm), held, captures)
     pairs, first = group(found.writes["server"].codes, found.writes["client"].codes)
     unsure = [frozenset(pair) in gaps for pair in ends(found.writes.take(first))]
@@ -95,6 +98,8 @@ def check(
             yield finding(found.take(rows))
     if any(unsure):
         yield RULE.cannot_tell("the capture lost packets, among which lock requests of who writes may have been")
+    elif not unsure and writes.is_partial:
+        yield RULE.cannot_tell("of the WRITE calls there are more than there is room for")
     elif not unsure:
         made = int(are_writes(exchanges).sum() + counted["exchanges"][are_writes(counted)].sum())
         yield from missing(held, writes, made, roles)
@@ -184,7 +189,7 @@ def finding(found: UnlockedWrites) -> Finding:
     write, lock = vantage.writes.row(best), vantage.locks.row(best)
     writes, holders = vantage.writes, sorted(vantage.locks["client"].present())
     files = sorted(writes["file"].present())
-    count = int(writes["exchanges"].sum())
+    count = writes.counted(int(writes["exchanges"].sum()))
     frame = write.first_frame if write.first >= (lock.granted or 0) else write.last_frame
     what = files[0] if len(files) == 1 else f"{write.file} and {several(len(files) - 1, 'other file')}"
     return RULE.finding(

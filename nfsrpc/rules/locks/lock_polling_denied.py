@@ -42,6 +42,7 @@ RULE = Rule(
     "lock-polling-denied",
     "warning",
     timed="always",
+    names_holder=True,
     judges="results of LOCK",
     passes="no client was denied one range repeatedly for long",
 )

@@ -125,19 +125,19 @@ def finding(
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     longest = float(rows["latency_s"].max())
     procedures = named({procedure for procedure in rows["procedure"].tolist() if procedure})
-    resent = int(rows["retransmits"].sum())
+    resent = rows.counted(int(rows["retransmits"].sum()))
     again = f"; retransmitted {several(resent, 'time')} in all" if resent else ""
     return RULE.finding(
         severity="error" if longest >= error_s else "warning",
         host=server,
-        title=f"{several(len(rows), 'lock request')} to {server} answered late, up to {duration(longest)}",
+        title=f"{several(rows.count, 'lock request')} to {server} answered late, up to {duration(longest)}",
         explanation=(
             f"{procedures} of {named(clients)} to {server} waited up to {duration(longest)} for a reply{again}."
             f"{came and ' '}{came}"
         ),
         clients=clients,
         files=files,
-        count=len(rows),
+        count=rows.count,
         first=int(rows["time"].min()),
         last=int(rows["reply_time"].max()),
         evidence=tuple(longest_waits(rows, 3)),

@@ -110,19 +110,19 @@ def finding(
     wait = (
         (span.last - first) / SECOND if span is not None else None
     )  # it never ended, whatever void replies there were
-    resent = int(rows["retransmits"].sum())
+    resent = rows.counted(int(rows["retransmits"].sum()))
     waited_s = f" for {duration(wait)}" if wait is not None else ""
     again = f", retransmitted {several(resent, 'time')}" if resent else ""
     return RULE.finding(
         host=server,
-        title=f"{several(len(rows), 'LOCK')} to {server} never answered",
+        title=f"{several(rows.count, 'LOCK')} to {server} never answered",
         explanation=(
-            f"{several(len(rows), 'LOCK')} of {named(clients)} to {server} had no reply{waited_s}{again}. Replies of "
+            f"{several(rows.count, 'LOCK')} of {named(clients)} to {server} had no reply{waited_s}{again}. Replies of "
             f"the server to other calls are in the capture, so this one would be.{came and ' '}{came}"
         ),
         clients=clients,
         files=files,
-        count=len(rows),
+        count=rows.count,
         first=first,
         last=span.last if span is not None else None,
         evidence=tuple(longest_waits(rows, 4)),

@@ -36,11 +36,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nfsrpc.columns import Mask
+from nfsrpc.columns import Mask, number_of
 from nfsrpc.facts.basic import Span, lacks, listed
 from nfsrpc.facts.refusals import Refusal
-from nfsrpc.findings.advice import BREAK_LOCK
-from nfsrpc.findings.command import command
+from nfsrpc.findings.advice import BREAK_LOCK, LOCK_IS_GONE
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.tables import Locks
@@ -109,7 +108,7 @@ def finding(row: Locks.Row) -> Finding:
         last=since(row),
         evidence=tuple(evidence(row)),
         remedy=BREAK_LOCK,
-        verify=(command("cat /proc/locks", on="the server", note="the lock is gone"),),
+        verify=(LOCK_IS_GONE,),
     )
 
 
@@ -153,12 +152,12 @@ def without_holder(refused: list[Refusal]) -> Finding:
         ),
         clients=clients,
         files=(row.file,),
-        count=len(refused),
+        count=number_of([refusal.row for refusal in refused]),
         first=max(longest.first, longest.since),
         last=longest.last,
         evidence=tuple(evidence_of(longest)),
         remedy=BREAK_LOCK,
-        verify=(command("cat /proc/locks", on="the server", note="the lock is gone"),),
+        verify=(LOCK_IS_GONE,),
         wait_s=longest.lasted_s,
     )
 

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Mask, distinct
+from nfsrpc.columns import Mask, distinct, number_of
 from nfsrpc.facts.basic import Span, listed
 from nfsrpc.facts.waiters import rows_of
 from nfsrpc.findings.advice import bare
@@ -114,16 +114,16 @@ def finding(server: str, rows: list[Locks.Row], locks: Locks) -> Finding:
     owners = sorted({f"{holder.owner} ({holder.client})" for holder in holders.values()})
     return RULE.finding(
         host=server,
-        title=f"{several(len(rows), 'reclaim')} of {named(clients)} refused by {server}: {statuses}",
+        title=f"{several(number_of(rows), 'reclaim')} of {named(clients)} refused by {server}: {statuses}",
         explanation=(
-            f"After a reboot of {server} its clients claim their locks again. {several(len(rows), 'claim')} of "
+            f"After a reboot of {server} its clients claim their locks again. {several(number_of(rows), 'claim')} of "
             f"{named(clients)} on {named(files)} {'was' if len(rows) == 1 else 'were'} answered {statuses}: the lock "
             f'is lost, and the application is not informed; the kernel log of the client has "lockd: failed to reclaim '
             f'lock".{meanwhile(owners)}{too_late(rows)}'
         ),
         clients=clients,
         files=files,
-        count=len(rows),
+        count=number_of(rows),
         first=min(row.requested or 0 for row in rows),
         last=max(map(refusal_time, rows)),
         evidence=(*evidence(first), *grants_evidence(holders)),
@@ -137,7 +137,14 @@ def finding(server: str, rows: list[Locks.Row], locks: Locks) -> Finding:
                 server=bare(server),
             ),
         ),
-        verify=(command("cat /proc/locks", on="the server {server}", note="has the lock", server=bare(server)),),
+        verify=(
+            command(
+                "cat /proc/locks",
+                on="the server {server}",
+                note="a Linux kernel server: has the lock",
+                server=bare(server),
+            ),
+        ),
     )
 
 

@@ -28,7 +28,7 @@ from nfsrpc.columns import isin
 from nfsrpc.facts.basic import Span
 from nfsrpc.facts.stalls import LockFiles, last_end, longest
 from nfsrpc.facts.vantages import Vantages, how_far
-from nfsrpc.findings.advice import BREAK_LOCK, bare, loopback_of
+from nfsrpc.findings.advice import BREAK_LOCK, LOCK_IS_GONE, bare, loopback_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc
@@ -80,14 +80,14 @@ def finding(
     times = rows["time"][rows.valid("time")]
     return RULE.finding(
         host=server,
-        title=f"{several(len(rows), 'UNLOCK')} to {server} {' or '.join(fates)}",
+        title=f"{several(rows.count, 'UNLOCK')} to {server} {' or '.join(fates)}",
         explanation=(
             f"UNLOCKs of {named(clients)}: {', '.join(f'{many} {what}' for what, many in fates.items())}. For the "
             f"application these locks are free, and the server may keep them until it restarts.{came and ' '}{came}"
         ),
         clients=clients,
         files=files,
-        count=len(rows),
+        count=rows.count,
         first=int(times.min()) if len(times) else None,
         last=last_end(rows, span),
         evidence=tuple(evidence(rows)),
@@ -100,7 +100,7 @@ def finding(
             remark("Where a lock is left that no client has:"),
             *BREAK_LOCK,
         ),
-        verify=(command("lslocks | grep -i nfs; cat /proc/locks", on="{server}", server=bare(server)),),
+        verify=(LOCK_IS_GONE,),
         needs=None if server in loopbacks else loopback_of(server, clients),
         wait_s=longest(rows, span),
     )

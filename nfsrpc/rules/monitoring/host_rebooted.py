@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from nfsrpc.columns import number_of
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.sessions.grouping import Parts
@@ -117,7 +118,7 @@ def finding(host: str, times: tuple[int, ...], notices: Monitors, outlived: list
             f"{first.nsm_state}). {outcome}"
         ),
         clients=peers,
-        count=len(notices),
+        count=notices.count,
         first=times[0],
         last=times[-1],
         evidence=(Evidence(first.capture, first.frame, f"SM_NOTIFY to {first.host}"), *outlived),
@@ -138,7 +139,7 @@ def from_downcalls(rows: list[Monitors.Row]) -> Finding:
         host=row.peer,
         title=f"statd of {row.host} reported a reboot of {row.mon_name} to lockd",
         explanation=f"statd of {row.host} made a downcall to its lockd about {row.mon_name} (state {row.nsm_state}).",
-        count=len(rows),
+        count=number_of(rows),
         first=row.time,
         last=rows[-1].time,
         evidence=(Evidence(row.capture, row.frame, "downcall of statd to lockd"),),

@@ -41,6 +41,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from nfsrpc.columns import number_of
 from nfsrpc.facts.client_names import AmbiguousClient
 from nfsrpc.facts.ignored_notices import LatestNotice, MisaddressedNotice, MisnamedNotice, plain
 from nfsrpc.facts.notices import Downcalls
@@ -124,20 +125,20 @@ def files_of(locks: Locks) -> tuple[str, ...]:
 def locks_stay(notice: LatestNotice, seen: bool, blocked: list[Waiter]) -> Finding:
     """The finding on locks that were not dropped; `seen`: a downcall would have been captured."""
     row, kept = notice.row, notice.kept
-    number, held = several(len(kept), "lock"), kept.row(0)
+    number, held = several(kept.count, "lock"), kept.row(0)
     return RULE.finding(
         certainty="certain" if seen else "likely",
         host=row.host,
         title=f"{row.host} keeps {number} of {row.asker}, which has rebooted",
         explanation=joined(
             no_action(row, seen),
-            f"{several(len(kept), 'lock was', 'locks were')} granted to it before and not dropped.",
+            f"{several(kept.count, 'lock was', 'locks were')} granted to it before and not dropped.",
             waits(row, blocked),
             how_monitored(notice),
         ),
         clients=tuple(sorted({row.asker, *(waiter.row.client for waiter in blocked)})),
         files=files_of(kept),
-        count=len(kept),
+        count=kept.count,
         first=granted_first(kept),
         last=max((waiter.end for waiter in blocked), default=row.time),
         evidence=(
@@ -176,16 +177,16 @@ def not_reclaimed(notice: LatestNotice, seen: bool) -> Finding:
     return RULE.finding(
         certainty="certain" if seen else "likely",
         host=row.host,
-        title=f"{row.host} does not reclaim {several(len(own), 'lock')} after the reboot notice of {row.asker}",
+        title=f"{row.host} does not reclaim {several(own.count, 'lock')} after the reboot notice of {row.asker}",
         explanation=joined(
             no_action(row, seen),
-            f"{several(len(own), 'lock was', 'locks were')} granted by {row.asker} before and not reclaimed: "
+            f"{several(own.count, 'lock was', 'locks were')} granted by {row.asker} before and not reclaimed: "
             f"{row.asker} may grant the same to others.",
             how_monitored(notice),
         ),
         clients=(row.host,),
         files=files_of(own),
-        count=len(own),
+        count=own.count,
         first=granted_first(own),
         last=row.time,
         evidence=(
@@ -337,7 +338,7 @@ def mismatch(
         title=title,
         explanation=f"{meaning} Locks may be dropped that are in use, or stay although their owner is gone.",
         clients=tuple(sorted({row.client for row in rows})),
-        count=len(rows),
+        count=number_of(rows),
         first=min(row.time for row in rows if row.time is not None),
         last=max(row.time for row in rows if row.time is not None),
         evidence=tuple(

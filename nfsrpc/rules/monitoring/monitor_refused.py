@@ -75,11 +75,11 @@ def finding(host: str, rows: Monitors, victims: Affected, client: bool) -> Findi
         host=host,
         title=f"the rpc.statd of {host} refuses to monitor {names}",
         explanation=(
-            f"lockd of {host} asked its statd {several(len(rows), 'time')} to monitor {names} (SM_MON), which answered "
-            "STAT_FAIL. Then a server's lockd denies locks (DENIED_NOLOCKS), and a client's sends no LOCK."
+            f"lockd of {host} asked its statd {several(rows.count, 'time')} to monitor {names} (SM_MON), which "
+            "answered STAT_FAIL. Then a server's lockd denies locks (DENIED_NOLOCKS), and a client's sends no LOCK."
         ),
         clients=victims.clients or ((host,) if client else ()),
-        count=len(rows),
+        count=rows.count,
         first=time,
         last=rows.row(len(rows) - 1).time,
         evidence=(

@@ -99,11 +99,11 @@ def finding(host: str, rows: Monitors, waits: Array, last: int, victims: Affecte
         host=host,
         title=f"the rpc.statd of {host} takes {length} to answer SM_MON for {names}",
         explanation=(
-            f"{several(len(rows), 'SM_MON')} of its lockd took {length}; the lockd of Linux answers no lock "
+            f"{several(rows.count, 'SM_MON')} of its lockd took {length}; the lockd of Linux answers no lock "
             f"request meanwhile. {because}"
         ),
         clients=victims.clients,
-        count=len(rows),
+        count=rows.count,
         first=int(rows["time"].min()),
         last=last,
         evidence=(

@@ -142,12 +142,12 @@ def finding(host: str, rows: Monitors, victims: Affected, dns: list[Evidence], s
         host=host,
         title=f"the rpc.statd of {host} does not answer",
         explanation=(
-            f"lockd of {host} asked its statd {several(len(rows), 'time')} to monitor {names} (SM_MON) and got no "
+            f"lockd of {host} asked its statd {several(rows.count, 'time')} to monitor {names} (SM_MON) and got no "
             f"answer in time{late}. {hangs} The lock request waits meanwhile, and is then denied; Linux "
             "answers no other either."
         ),
         clients=victims.clients,
-        count=len(rows),
+        count=rows.count,
         first=first.time,
         last=last_of(rows),
         evidence=(

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nfsrpc.columns import number_of
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.tables import Monitors
@@ -81,7 +82,7 @@ def from_outside(rows: list[Monitors.Row]) -> Finding:
         title=f"{row.asker} calls NLM procedure 16 of {row.host} over the network, which is for its own statd",
         explanation="The downcall of statd to lockd (NLM procedure 16) came over the network, not over loopback.",
         clients=(row.host,),
-        count=len(rows),
+        count=number_of(rows),
         first=row.time,
         last=rows[-1].time,
         evidence=(Evidence(row.capture, row.frame, f"downcall about {row.mon_name}"),),

@@ -39,7 +39,7 @@ from nfsrpc.facts.basic import Roles, listed
 from nfsrpc.facts.notices import NoticeTries, stretch
 from nfsrpc.facts.notices import tries as number_of_tries
 from nfsrpc.findings.advice import bare
-from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.sessions.stretches import Stretches
@@ -167,6 +167,16 @@ def from_elsewhere(
                 sender=sender,
             ),
         ),
+        from_there=(
+            command(
+                "ping -c 3 -I {mounted} {host}",
+                on="{sender}",
+                note="from the address that {host} mounts, which rpcinfo cannot do",
+                mounted=bare(mounted[0]),
+                host=bare(host),
+                sender=sender,
+            ),
+        ),
     )
 
 
@@ -200,7 +210,14 @@ def attempts(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row]) -> 
     return f"{one.sender} {' and '.join(ways)}."
 
 
-def finding(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], **fields: Any) -> Finding:
+def finding(
+    one: NoticeTries,
+    rows: list[Monitors.Row | Registrations.Row],
+    *,
+    from_there: tuple[Command, ...] = (),
+    **fields: Any,
+) -> Finding:
+    """The finding on these tries; `from_there`: commands that verify it from another source address."""
     first, last = stretch(rows)
     return RULE.finding(
         count=number_of_tries(rows),
@@ -210,12 +227,8 @@ def finding(one: NoticeTries, rows: list[Monitors.Row | Registrations.Row], **fi
             Evidence(row.capture, row.frame, f"{one.sender} to {one.peer}") for row in rows[:1] + rows[1:][-1:]
         ),
         verify=(
-            command(
-                "rpcinfo -u {host} 100024",
-                on="{sender}",
-                host=bare(one.peer),
-                sender=one.sender,
-            ),
+            *from_there,
+            command("rpcinfo -u {host} 100024", on="{sender}", host=bare(one.peer), sender=one.sender),
         ),
         **fields,
     )

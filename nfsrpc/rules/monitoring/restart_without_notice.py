@@ -130,15 +130,15 @@ def finding(server: str, graces: Calls, lost: Locks, time: int, unfiltered: bool
     return RULE.finding(
         certainty="certain" if unfiltered else "likely",
         host=server,
-        title=f"{server} restarted its lock service without a reboot notice: {several(len(lost), 'lock')} lost",
+        title=f"{server} restarted its lock service without a reboot notice: {several(lost.count, 'lock')} lost",
         explanation=(
-            f"{server} had granted {several(len(lost), 'lock')} to {named(clients)}, and then denied others because of "
-            "its grace period: it has restarted. It sent no SM_NOTIFY, so the holders do not reclaim their locks; "
+            f"{server} had granted {several(lost.count, 'lock')} to {named(clients)}, and then denied others because "
+            "of its grace period: it has restarted. It sent no SM_NOTIFY, so the holders do not reclaim their locks; "
             "after the grace period they are granted to others."
         ),
         clients=clients,
         files=tuple(sorted({file for file in lost["file"].tolist() if file})),
-        count=len(lost),
+        count=lost.count,
         first=time,
         last=int(graces["time"].max()),
         evidence=(

@@ -34,24 +34,19 @@ Parameters
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from itertools import compress
-from typing import NamedTuple
 
-import numpy as np
-
-from nfsrpc.columns import NAT, Array, isin
+from nfsrpc.columns import NAT
 from nfsrpc.facts.attempts import Attempt, service_of
-from nfsrpc.facts.basic import Roles, Span, listed
+from nfsrpc.facts.basic import Span
 from nfsrpc.facts.presence import Presence
 from nfsrpc.facts.stalls import last_end, longest, longest_waits
-from nfsrpc.facts.waiters import LastSeen
-from nfsrpc.findings.advice import bare, wire_of
+from nfsrpc.facts.unacknowledged import Back, Stalled, Unacknowledged
+from nfsrpc.findings.advice import bare, connects, wire_of
 from nfsrpc.findings.command import command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.rules import STALLED
-from nfsrpc.sessions.exchanges import CALL_ACKED
-from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Flows
 from nfsrpc.wording import SECOND, clock_time, duration, named, several
 
@@ -66,152 +61,35 @@ RULE = Rule(
     passes="no connection stood still with data that was not acknowledged",
 )
 
-SLOW = 4  # a stretch that is no longer than so many of the quickest answers is a slow path's
-
-
-class Stalled(NamedTuple):
-    """A connection on which one side retransmitted, and nothing came back."""
-
-    flow: Flows.Row
-    sender: str
-    receiver: str
-    again: int
-    call: Calls.Row | None  # the first that was sent meanwhile
-    since: int  # the first data that got no ACK
-    until: int  # the next frame of the receiver, or else the last of the sender
-    recovered: bool  # the receiver was heard again on this connection
-
-
-class Back(NamedTuple):
-    """The end of a silence: the next frame of the host."""
-
-    stall: Stalled
-    time: int
-    evidence: Evidence
-
 
 def check(
-    connections: Flows,
-    exchanges: Calls,
+    unacknowledged: Unacknowledged,
     half_open: tuple[Attempt, ...],
     presence: Presence,
-    roles: Roles,
     span: Span | None,
     *,
     again: int = 3,
     silent_s: float = 5.0,
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
-    tcp = connections.where((connections["transport"] == "tcp") & connections["rpc"] & ~connections["loopback"])
-    stalled = [
+    stalls = [
         one
-        for way, other in (("c", "s"), ("s", "c"))
-        for one in of_direction(tcp, exchanges, way, other, again, silent_s)
-        if not (presence.has_booted(one.receiver, one.since, one.until, boot_s) or is_slow(one, presence))
+        for one in unacknowledged.stalls(again, silent_s)
+        if not presence.has_booted(one.receiver, one.since, one.until, boot_s) and not unacknowledged.is_slow(one)
     ]
-    dead = [is_dead(one, presence) for one in stalled]
-    for one in compress(stalled, dead):
-        yield finding(one)
-    silences = Silences(connections, presence) if not all(dead) else None
-    back = [silences.end(one) for one, gone in zip(stalled, dead, strict=True) if silences and not gone]
-    for returned in listed(((one.stall.sender, one.stall.receiver), one) for one in back if one).values():
-        yield from map(was_silent, together(returned))
-    resent = tcp["flow"][tcp["c_unheard"] >= again]
-    for rows in of_silent_hosts(exchanges, resent, presence.last_seen, roles.servers):
-        since, until = int(rows["time"].min()), last_end(rows, span) or NAT
-        if not presence.has_booted(rows.row(0).server, since, until, boot_s):
-            yield fallen_silent(rows, presence.last_seen, span)
+    dead = [unacknowledged.is_dead(one) for one in stalls]
+    yield from map(finding, compress(stalls, dead))
+    yield from map(was_silent, unacknowledged.silences(one for one, gone in zip(stalls, dead, strict=True) if not gone))
+    for calls in unacknowledged.silent_hosts(again):
+        since, until = int(calls["time"].min()), last_end(calls, span) or NAT
+        if not presence.has_booted(calls.row(0).server, since, until, boot_s):
+            yield fallen_silent(calls, presence, span)
     for attempt in half_open:
         if attempt.of_client and attempt.tries >= again and attempt.seconds >= silent_s:
             yield half_open_finding(attempt)
 
 
-def of_direction(tcp: Flows, exchanges: Calls, way: str, other: str, again: int, silent_s: float) -> Iterator[Stalled]:
-    """Connections on which one side kept sending, and the other was silent for `silent_s`."""
-    first, last = tcp.column(f"{way}_unheard_first"), tcp.column(f"{way}_unheard_last")
-    long = tcp.column(f"{way}_unheard") >= again
-    long &= np.where(long, last - first, 0) >= silent_s * SECOND
-    chosen = np.flatnonzero(long)
-    called = Parts(exchanges.where(isin(exchanges["flow"], tcp["flow"][chosen]) & (way == "c")), "flow")
-    for row in tcp.take(chosen).rows():
-        ends = (row.client, row.server) if way == "c" else (row.server, row.client)
-        again, since, until = (getattr(row, f"{way}_unheard{name}") for name in ("", "_first", "_last"))
-        mine = called[row.flow]
-        without_reply = mine.where((mine["time"] >= since) & (mine["time"] <= until))
-        call = min(without_reply.rows(), key=lambda call: call.time, default=None)
-        last_heard = getattr(row, f"{other}_last")
-        yield Stalled(row, *ends, again, call, since, until, recovered=last_heard is not None and last_heard >= until)
-
-
-def is_slow(one: Stalled, presence: Presence) -> bool:
-    """Whether every answer of this host to the other takes about as long: on a slow path TCP retransmits anyway."""
-    quickest = presence.quickest_s(one.receiver, one.sender)
-    return one.recovered and quickest is not None and quickest * SLOW * SECOND >= one.until - one.since
-
-
-def is_dead(one: Stalled, presence: Presence) -> bool:
-    """Whether the other host sent something elsewhere meanwhile: on this connection it sent nothing for longer.
-
-    Where this connection goes on later, the path may be whole again for half of that time: the timer of TCP doubles.
-    """
-    if not one.recovered:
-        return presence.sent(one.receiver, one.since + SECOND + 1, one.until)
-    last_heard = presence.next_message(one.receiver, one.sender, one.since + SECOND)
-    return last_heard is not None and last_heard < (one.since + one.until) // 2
-
-
-class Silences:
-    """How silences of hosts ended: by the connections on which servers answered, by port and client."""
-
-    def __init__(self, connections: Flows, presence: Presence) -> None:
-        self.presence = presence
-        rows = connections.where((connections["s_replies"] > 0) & connections.valid("synack_time"))
-        self.parts = Parts(rows.take(np.argsort(rows["synack_time"], kind="stable")), "client", "server", "server_port")
-
-    def end(self, one: Stalled) -> Back | None:
-        """The end of a silence: by a frame on the same connection, or the next connection to that port; else None."""
-        if one.recovered:
-            call = one.call
-            frame = (call.reply_capture, call.reply_frame) if call and call.reply_frame is not None else None
-            proof = Evidence(*frame, "its reply") if frame else Evidence(one.flow.capture, one.flow.frame, "it went on")
-            last_heard = self.presence.next_message(one.receiver, one.sender, one.since + SECOND)
-            return Back(one, min(one.until, last_heard or one.until), proof)
-        rows = self.parts[one.sender, one.receiver, one.flow.server_port]
-        at = int(np.searchsorted(rows["synack_time"], one.until, "right"))
-        if at == len(rows):
-            return None
-        row = rows.row(at)
-        return Back(one, int(rows["synack_time"][at]), Evidence(row.capture, row.frame, "the next one to that port"))
-
-
-def together(silences: Iterable[Back]) -> Iterator[list[Back]]:
-    """Silences of one host towards another, those that overlap in time as one."""
-    part: list[Back] = []
-    end = 0
-    for one in sorted(silences, key=lambda one: one.stall.since):
-        if part and one.stall.since > end:
-            yield part
-            part = []
-        part.append(one)
-        end = max(end, one.time)
-    yield part
-
-
-def of_silent_hosts(
-    exchanges: Calls, resent: Array, last_seen: Mapping[str, LastSeen], servers: Collection[str]
-) -> Iterator[Calls]:
-    """Calls to a silent server that were retransmitted without a reply, by server."""
-    open_ = exchanges.where((exchanges["state"] == "unanswered") & ~exchanges["loopback"])
-    over_tcp = isin(open_["flow"], resent) & (open_["flags"] & CALL_ACKED == 0)
-    open_calls = set(open_["exchange"][over_tcp].tolist())
-    for server, rows in Parts(open_.where(over_tcp | (open_["retransmits"] > 0)), "server").items():
-        if server in servers and server in last_seen:
-            rows = rows.where(rows["time"] >= last_seen[server].time - SECOND)
-            if not open_calls.isdisjoint(rows["exchange"].tolist()) or len(set(rows["prog"].tolist())) > 1:
-                yield rows
-
-
-def fallen_silent(rows: Calls, last_seen: Mapping[str, LastSeen], span: Span | None) -> Finding:
+def fallen_silent(rows: Calls, presence: Presence, span: Span | None) -> Finding:
     server = rows.row(0).server
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     services = named({program for program in rows["program"].tolist() if program})
@@ -220,12 +98,12 @@ def fallen_silent(rows: Calls, last_seen: Mapping[str, LastSeen], span: Span | N
         host=server,
         title=f"{server} has fallen silent: the whole host, not one service of it",
         explanation=(
-            f"Nothing came from {server} after {clock_time(last_seen[server].time)}, no ACK either, while "
-            f"{named(clients)} sent and retransmitted {several(len(rows), 'call')} ({services}). It is "
+            f"Nothing came from {server} after {clock_time(presence.last_seen[server].time)}, no ACK either, while "
+            f"{named(clients)} sent and retransmitted {several(rows.count, 'call')} ({services}). It is "
             "down, or the network to it is cut."
         ),
         clients=clients,
-        count=len(rows),
+        count=rows.count,
         first=int(rows["time"].min()),
         last=last_end(rows, span),
         evidence=tuple(longest_waits(rows, 4)),
@@ -331,16 +209,7 @@ def finding(one: Stalled) -> Finding:
             ),
             remark("Raise the idle timeout of NAT, firewalls and load balancers between them above the pauses of NFS."),
         ),
-        verify=(
-            command(
-                "nc -vz {server} {port}",
-                on="{client}",
-                note="is a new connection accepted?",
-                server=bare(flow.server),
-                port=flow.server_port,
-                client=bare(flow.client),
-            ),
-        ),
+        verify=(connects(flow.server, flow.server_port, bare(flow.client)),),
     )
 
 
@@ -389,8 +258,6 @@ def half_open_finding(attempt: Attempt) -> Finding:
             ),
             remark("Firewalls between them have to let RST through, and must not change sequence numbers."),
         ),
-        verify=(
-            command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=bare(attempt.client)),
-        ),
+        verify=(connects(host, port, bare(attempt.client)),),
         wait_s=attempt.seconds,
     )

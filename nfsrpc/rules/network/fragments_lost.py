@@ -101,12 +101,12 @@ def finding(rows: Oddities, udp: Calls) -> Finding:
         host=None,
         title=f"fragments of large UDP messages are lost: {len(rows)} copies of one lack the same part",
         explanation=(
-            f"{several(len(rows), 'datagram')} with {whose} came with a fragment missing each time"
+            f"{several(rows.count, 'datagram')} with {whose} came with a fragment missing each time"
             f"{f' ({lack} bytes)' if lack else ' (the last one)'}, and no copy came whole: messages larger than the "
             "MTU do not get through."
         ),
         clients=(call.client,) if call else tuple(sorted(udp["client"].present())),
-        count=len(rows),
+        count=rows.count,
         first=int(times[0]),
         last=int(times[-1]),
         evidence=tuple(Evidence(row.capture, row.frame, "a fragment is missing") for row in head(rows).rows()),

@@ -83,7 +83,7 @@ def finding(flows: Flows, again: int, early: int, frames: int, where: str) -> Fi
             f"on; each loss delays a call or a reply.{where and ' '}{where}"
         ),
         clients=(worst.client,),
-        count=again + early,
+        count=flows.counted(again + early),
         first=int(flows["first"].min()),
         last=int(flows["last"].max()),
         evidence=(Evidence(worst.capture, worst.frame, f"the connection to port {worst.server_port} that lost most"),),

@@ -122,7 +122,7 @@ def delay_between(slow: Calls, answered: Calls, sums: Tallies, handshakes: Flows
         quickest.append(low((meanwhile["synack_time"] - meanwhile["syn_time"]) / 1e9))
     if not quickest:
         return None
-    total = len(mine) + int(sums["exchanges"].sum())
+    total = mine.count + int(sums["exchanges"].sum())
     return Delay(min(quickest), len(quickest), total, in_a_row(slow), slow)
 
 

@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import isin
+from nfsrpc.columns import isin, number_of
 from nfsrpc.facts.basic import Stray, listed
 from nfsrpc.findings.advice import bare
 from nfsrpc.findings.command import Command, command, remark
@@ -137,9 +137,9 @@ def of_calls(calls: list[Calls.Row], what: str, sender: str, last: int, proof: E
         first.server,
         sender,
         tuple(sorted({call.client for call in calls})),
-        count=len(calls),
+        count=number_of(calls),
         times=(first.time, last),
-        what=f"{several(len(calls), what)} to {first.server} ({first.program} {first.procedure}) answered",
+        what=f"{several(number_of(calls), what)} to {first.server} ({first.program} {first.procedure}) answered",
         evidence=(Evidence(first.capture, first.call_frame, f"{first.procedure} to {first.server}"), proof),
     )
 
@@ -150,9 +150,9 @@ def of_grants(grants: list[tuple[Locks.Row, Calls.Row]]) -> Finding:
         lock.server,
         grant.client,
         tuple(sorted({request.client for request, _ in grants})),
-        count=len(grants),
+        count=number_of([lock for lock, _ in grants]),
         times=(grant.time, grants[-1][1].time),
-        what=f"{several(len(grants), 'lock')} that {lock.server} was asked for granted",
+        what=f"{several(number_of([lock for lock, _ in grants]), 'lock')} that {lock.server} was asked for granted",
         evidence=(
             Evidence.of(lock.requested_capture, lock.requested_frame, f"LOCK to {lock.server}"),
             Evidence(grant.capture, grant.call_frame, f"{grant.procedure} from {grant.client}, refused"),

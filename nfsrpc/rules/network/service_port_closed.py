@@ -13,7 +13,7 @@ Not flagged when
     the service answers over TCP: many servers serve no UDP.
 
 How to confirm
-    rpcinfo -p HOST names the port; nc -vz HOST PORT is refused.
+    rpcinfo -p HOST names the port; bash -c '</dev/tcp/HOST/PORT' is refused.
 
 How to fix
     Restart the service, which then registers its new port; or have the firewall accept the port.
@@ -34,8 +34,8 @@ from collections.abc import Iterator, Mapping
 
 from nfsrpc.facts.attempts import Attempt, Failure, service_of, together
 from nfsrpc.facts.basic import Span, booting
-from nfsrpc.findings.advice import RESTART_SERVER, RESTART_STATD, bare
-from nfsrpc.findings.command import command, remark
+from nfsrpc.findings.advice import RESTART_SERVER, RESTART_STATD, answers, connects
+from nfsrpc.findings.command import Command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
@@ -107,9 +107,17 @@ def finding(failure: Failure) -> Finding:
                 client=named(clients),
             ),
         ),
-        verify=(command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=named(clients)),),
+        verify=tuple(verify(failure, port)),
         wait_s=failure.seconds or None,
     )
+
+
+def verify(failure: Failure, port: int) -> Iterator[Command]:
+    host, prog, clients = failure.head.server, failure.head.prog, named(failure.clients)
+    if "tcp" in failure.transports:
+        yield connects(host, port, clients)
+    if "udp" in failure.transports and prog is not None:
+        yield answers(host, prog, on=clients, netid="udp")
 
 
 def evidence(failure: Failure) -> Iterator[Evidence]:

@@ -15,7 +15,8 @@ Not flagged when
     A port that answers RST is NET002, one that answers a bare ACK NET003.
 
 How to confirm
-    From the client: nc -vz HOST PORT; on the host: tcpdump for the port shows SYNs that arrive and no answer.
+    From the client: timeout 5 bash -c '</dev/tcp/HOST/PORT'; on the host: tcpdump for the port shows SYNs that arrive
+    and no answer. A load balancer in between accepts in the host's place.
 
 How to fix
     Open the port on the host's firewall, and on those between. Give the service a fixed port (nfs.conf: lockd port= and
@@ -34,12 +35,12 @@ Parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from nfsrpc.facts.attempts import Attempt, Failure, reached, service_of, together
+from nfsrpc.facts.attempts import Attempt, Failure, service_of, together
+from nfsrpc.facts.dropped_syns import DroppedSyns
 from nfsrpc.facts.presence import Presence
-from nfsrpc.facts.vantages import Vantages
-from nfsrpc.findings.advice import bare, wire_of
+from nfsrpc.findings.advice import bare, connects, wire_of
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
@@ -77,38 +78,29 @@ KEEPER = {
 
 
 def check(
-    attempts: tuple[Attempt, ...],
+    dropped_syns: tuple[DroppedSyns, ...],
     presence: Presence,
-    syn_vantages: Mapping[tuple[str, str, int], frozenset[int]],
-    vantages: Vantages,
-    sending_pairs: frozenset[tuple[str, str]],
     *,
     tries: int = 3,
     during_s: float = 3.0,
     cured_s: float = 10.0,
     boot_s: float = 180.0,
 ) -> Iterator[Answer]:
-    dropped = [attempt for attempt in attempts if is_of_service(attempt)]
-    blind = [attempt for attempt in dropped if (attempt.server, attempt.client) not in sending_pairs]
-    found = [
-        attempt
-        for attempt in dropped
-        if (attempt.server, attempt.client) in sending_pairs
-        and persists(attempt, tries, during_s, cured_s)
-        and not is_rebooting(attempt, presence, boot_s)
-    ]
-    arrived = {attempt: reached(attempt, syn_vantages, vantages) for attempt in found}
+    found = {
+        each.attempt: each
+        for each in dropped_syns
+        if each.is_decided
+        and persists(each.attempt, tries, during_s, cured_s)
+        and not is_rebooting(each, presence, boot_s)
+    }
     whole = [attempt for attempt in found if attempt.accepted_try is None]
-    for failure in together(whole, arrived.__getitem__, lambda attempt: is_alive(attempt, presence)):
-        yield finding(failure, presence, arrived[failure.head])
-    yield from (of_source_port(each, arrived[each]) for each in found if each.accepted_try is not None)
-    if blind and not found:
+    for failure in together(whole, lambda attempt: (found[attempt].arrived, found[attempt].is_alive)):
+        yield finding(failure, found[failure.head])
+    yield from (
+        of_source_port(attempt, found[attempt].arrived) for attempt in found if attempt.accepted_try is not None
+    )
+    if not found and not all(each.is_decided for each in dropped_syns):
         yield RULE.cannot_tell("the answers to some SYNs would not have been captured")
-
-
-def is_of_service(attempt: Attempt) -> bool:
-    is_service = attempt.of_client and attempt.prog != Prog.PORTMAP
-    return is_service and attempt.outcome == "unanswered" and attempt.transport == "tcp"
 
 
 def persists(attempt: Attempt, tries: int, during_s: float, cured_s: float) -> bool:
@@ -119,23 +111,19 @@ def persists(attempt: Attempt, tries: int, during_s: float, cured_s: float) -> b
     return attempt.succeeded - attempt.first > cured_s * SECOND
 
 
-def is_rebooting(attempt: Attempt, presence: Presence, boot_s: float) -> bool:
+def is_rebooting(dropped: DroppedSyns, presence: Presence, boot_s: float) -> bool:
     """Whether the host was away meanwhile, and came back."""
+    attempt = dropped.attempt
     if presence.has_booted(attempt.server, attempt.first, attempt.last, boot_s):
         return True
-    return attempt.succeeded is not None and not is_alive(attempt, presence)
+    return attempt.succeeded is not None and not dropped.is_alive
 
 
-def is_alive(attempt: Attempt, presence: Presence) -> bool:
-    """Whether the host sent anything to any other while its port was tried."""
-    return presence.sent(attempt.server, attempt.first, attempt.last + SECOND)
-
-
-def finding(failure: Failure, presence: Presence, arrived: bool | None) -> Finding:
-    """The finding on one port; `arrived`: whether the SYNs reached the host, where a capture taken there shows it."""
+def finding(failure: Failure, dropped: DroppedSyns) -> Finding:
+    """The finding on one port, with what is true of the SYNs of all its clients."""
     head, clients = failure.head, failure.clients
     host, port, service = head.server, head.port, service_of(head)
-    living = is_alive(head, presence)
+    living, arrived = dropped.is_alive, dropped.arrived
     until = ", until it was accepted" if failure.succeeded else ""
     return RULE.finding(
         certainty="certain" if living and arrived is not None else "likely",
@@ -169,7 +157,7 @@ def finding(failure: Failure, presence: Presence, arrived: bool | None) -> Findi
             *((FIXED[head.prog],) if head.prog in FIXED else ()),
         ),
         needs=wire_of(host, clients) if living and arrived is None else None,
-        verify=(command("nc -vz {host} {port}", on="{client}", host=bare(host), port=port, client=named(clients)),),
+        verify=(connects(host, port, named(clients)),),
         wait_s=failure.seconds,
     )
 
@@ -185,7 +173,10 @@ def evidence(failure: Failure) -> Iterator[Evidence]:
 
 
 def of_source_port(attempt: Attempt, arrived: bool | None) -> Finding:
-    """The finding on a port that accepts connections from other source ports meanwhile."""
+    """The finding on a port that accepts connections from other source ports meanwhile.
+
+    `arrived`: whether the SYNs reached the host, where a capture taken there shows it.
+    """
     other, host, port = attempt.accepted_try, attempt.server, attempt.port
     assert other is not None
     sources = f"source port{'s' if len(attempt.sources) > 1 else ''} {named(map(str, attempt.sources))}"

@@ -33,10 +33,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from nfsrpc.columns import number_of
 from nfsrpc.facts.basic import Roles, booting, listed
 from nfsrpc.facts.portmappers import answers_about, without_probes
 from nfsrpc.findings.advice import REGISTER_SERVER, answers, registered, try_lock
-from nfsrpc.findings.command import Command, command, remark
+from nfsrpc.findings.command import Command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules import STALLED
@@ -98,7 +99,7 @@ def persistent(refused: list[Registrations.Row], named_at: list[int], asks: int,
 
 
 def finding(host: str, rows: list[Registrations.Row]) -> Finding:
-    first, last = rows[0], rows[-1]
+    first, last, number = rows[0], rows[-1], number_of(rows)
     clients = tuple(sorted({row.asker for row in rows}))
     wait = (last.time - first.time) / SECOND
     over = only_over(row.netid for row in rows)
@@ -108,12 +109,12 @@ def finding(host: str, rows: list[Registrations.Row]) -> Finding:
         host=host,
         title=f"the server {host} has no lock manager registered{scope(over)}",
         explanation=(
-            f"Its portmapper answered {named(clients)} {times(len(rows))} in {duration(wait)} that program 100021 "
+            f"Its portmapper answered {named(clients)} {times(number)} in {duration(wait)} that program 100021 "
             f"(nlockmgr) is not registered.{caveat(over)} A client without that port repeats the query "
             "indefinitely and sends no LOCK: its applications that lock hang. READ and WRITE do not need that port."
         ),
         clients=clients,
-        count=len(rows),
+        count=number,
         first=first.time,
         last=last.time,
         evidence=(
@@ -130,6 +131,5 @@ def finding(host: str, rows: list[Registrations.Row]) -> Finding:
 def remedy(over: str) -> Iterator[Command]:
     if over.startswith("UDP"):
         yield remark("Where TCP is registered: mount with -o proto=tcp, or let the server register UDP too.")
-    yield command("systemctl enable --now rpcbind.socket rpcbind")
     yield from REGISTER_SERVER
     yield remark("In a container: its lock manager must register with the rpcbind that clients ask.")

@@ -32,19 +32,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
-from nfsrpc.columns import NAT, isin
 from nfsrpc.facts.attempts import SERVICES
 from nfsrpc.facts.basic import Span, booting
-from nfsrpc.facts.portmappers import answers_about, without_probes
+from nfsrpc.facts.missing_services import MissingService
 from nfsrpc.findings.advice import answers, bare, registered
 from nfsrpc.findings.command import Command, command, remark
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
-from nfsrpc.protocols.numbers import NULL, Prog
+from nfsrpc.protocols.numbers import Prog
 from nfsrpc.rules.registrations.asked_over import caveat, in_question, only_over, scope
-from nfsrpc.sessions.grouping import Parts, group, keys_of
-from nfsrpc.tables import Calls, Registrations, Tallies
 from nfsrpc.wording import SECOND, named, several
 
 RULE = Rule(
@@ -64,10 +59,7 @@ START: dict[int, Command] = {
 
 
 def check(
-    registrations: Registrations,
-    probes: frozenset[tuple[str, str]],
-    exchanges: Calls,
-    counted: Tallies,
+    missing_services: tuple[MissingService, ...],
     boots: Mapping[str, tuple[int, ...]],
     span: Span | None,
     *,
@@ -75,44 +67,19 @@ def check(
     during_s: float = 1.0,
     boot_s: float = 120.0,
 ) -> Iterator[Answer]:
-    answers = without_probes(answers_about(registrations, (Prog.NFS, Prog.MOUNT)), probes)
-    named_somewhere = set(zip(*places(answers.where(answers["port"] > 0)), strict=True))
-    refused = Parts(answers.where(answers["port"] == 0), "host", "prog")
-    missing = {place: rows for place, rows in refused.items() if place not in named_somewhere and len(rows) >= asks}
-    latest = last_uses(exchanges, counted) if missing else {}
-    for (host, _), rows in missing.items():
-        first, last = int(rows["time"].min()), int(rows["time"].max())
-        over = span is not None and span.last - first < during_s * SECOND
-        if not (over or is_in_use(latest, host, rows) or booting(boots, host, first, last, boot_s)):
-            yield finding(host, rows)
+    for service in missing_services:
+        times = service.answers["time"]
+        first, last = int(times.min()), int(times.max())
+        is_cut_short = span is not None and span.last - first < during_s * SECOND
+        if len(times) < asks or is_cut_short or service.is_used:
+            continue
+        if not booting(boots, service.host, first, last, boot_s):
+            yield finding(service)
 
 
-def places(answers: Registrations) -> tuple[list[str | None], list[int]]:
-    return answers["host"].tolist(), answers["prog"].tolist()
-
-
-def last_uses(exchanges: Calls, counted: Tallies) -> Mapping[tuple[str, str], int]:
-    """When clients last mounted of servers or used NFS there, by both."""
-    found: dict[tuple[str, str], int] = {}
-    for table, last in ((exchanges, "time"), (counted, "last")):
-        rows = table.where(isin(table["prog"], (Prog.NFS, Prog.MOUNT)) & (table["proc"] != NULL))
-        pairs, first = group(rows["client"].codes + 1, rows["server"].codes + 1)
-        times = np.full(len(first), NAT, dtype=np.int64)
-        np.maximum.at(times, pairs, rows.column(last))
-        for pair, time in zip(keys_of((rows["client"], rows["server"]), first), times.tolist(), strict=True):
-            found[pair] = max(time, found.get(pair, NAT))
-    return found
-
-
-def is_in_use(latest: Mapping[tuple[str, str], int], host: str, refused: Registrations) -> bool:
-    """Whether a client with this answer mounted all the same, or uses NFS."""
-    since = int(refused["time"].min())
-    return any((asker, host) in latest and latest[asker, host] >= since for asker in refused["asker"].present())
-
-
-def finding(host: str, rows: Registrations) -> Finding:
+def finding(service: MissingService) -> Finding:
+    host, prog, rows, _ = service
     first, last = rows.row(0), rows.row(len(rows) - 1)
-    prog = int(rows["prog"][0])
     clients = tuple(sorted({asker for asker in rows["asker"].tolist() if asker}))
     over = only_over(rows["netid"].tolist())
     names = named({f"{row.netid} version {row.vers}" for row in rows.rows()})
@@ -121,11 +88,11 @@ def finding(host: str, rows: Registrations) -> Finding:
         host=host,
         title=f"the server {host} has no {SERVICES[prog]} registered{scope(over)}: mounts fail",
         explanation=(
-            f"{named(clients)} asked {several(len(rows), 'time')} for program {first.prog} ({names}), and each answer "
+            f"{named(clients)} asked {several(rows.count, 'time')} for program {first.prog} ({names}), and each answer "
             f"was that it is not registered.{caveat(over)}"
         ),
         clients=clients,
-        count=len(rows),
+        count=rows.count,
         first=first.time,
         last=last.time,
         evidence=(
@@ -149,6 +116,5 @@ def verify(host: str, prog: int, netid: str | None) -> Iterator[Command]:
 def remedy(prog: int, over: str) -> Iterator[Command]:
     if over.startswith("UDP"):
         yield remark("Where TCP is registered: mount with -o proto=tcp,mountproto=tcp, or let the server register UDP.")
-    yield command("systemctl enable --now rpcbind.socket rpcbind")
     yield START[prog]
     yield remark("A server in user space: let it register with this rpcbind, or mount with port= and mountport=.")

@@ -38,6 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from nfsrpc.columns import number_of
 from nfsrpc.facts.basic import booting, listed
 from nfsrpc.facts.dependent_locks import DependentLocks
 from nfsrpc.facts.portmappers import PortmapperFailure, Portmappers
@@ -147,7 +148,7 @@ def finding(outage: Outage, alive: bool, locks: DependentLocks) -> Finding:
         explanation=(
             f"{named(askers)} called port 111 of {host} {several(outage.tries, 'time')}: {'; '.join(kinds)}. The "
             "ports of lockd, statd and mountd there cannot be looked up, and requests to them are not sent."
-            + (f" {several(len(waiting), 'LOCK_MSG')} of {host} got no result meanwhile." if len(waiting) else "")
+            + (f" {several(number_of(waiting), 'LOCK_MSG')} of {host} got no result meanwhile." if len(waiting) else "")
             + ("" if alive else f" {host} sent nothing to {named(askers)} in this capture: it may be down.")
         ),
         clients=tuple(sorted(clients - own)),

@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from nfsrpc.columns import Array
+from nfsrpc.columns import Array, number_of
 from nfsrpc.facts.attempts import SERVICES
 from nfsrpc.facts.basic import booting
 from nfsrpc.findings.advice import REGISTER_SERVER, RESTART_STATD, registered
@@ -132,17 +132,18 @@ class Serving:
 
 def finding(host: str, pairs: list[tuple[Any, Any]], served: Evidence) -> Finding:
     (before, after), (_, last) = pairs[0], pairs[-1]
+    number = number_of([row for _, row in pairs])
     service = SERVICES.get(before.prog, before.program)
     return RULE.finding(
         host=host,
         title=f"the portmapper of {host} lost the registration of {service}, which still serves at port {before.port}",
         explanation=(
             f"At {clock_time(before.time)} it named port {before.port} for program {before.prog}; since "
-            f"{clock_time(after.time)} it has answered {times(len(pairs))} that it is not registered, and the "
+            f"{clock_time(after.time)} it has answered {times(number)} that it is not registered, and the "
             "port still answers. Most often rpcbind was restarted without -w."
         ),
         clients=tuple(sorted({row.asker for _, row in pairs})),
-        count=len(pairs),
+        count=number,
         first=after.time,
         last=last.time,
         evidence=(

@@ -136,7 +136,7 @@ def passes(of_servers: list[Unregistered], servers: frozenset[str], statds: Stat
 
 
 def certain_finding(missing: Unregistered, victims: Affected) -> Finding:
-    rows = list(missing.answers.rows())
+    rows, answers = list(missing.answers.rows()), missing.answers.count
     host, on_server = bare(missing.host), missing.role == "server"
     over = "" if missing.asked_itself else only_over(row.netid for row in rows if row.source != "DUMP")
     denied = bool((victims.rows["status"] == Nlm4Stats.DENIED_NOLOCKS).any())
@@ -147,12 +147,12 @@ def certain_finding(missing: Unregistered, victims: Affected) -> Finding:
         host=missing.host,
         title=f"{'the server ' if on_server else ''}{missing.host} has no rpc.statd registered{scope(over)}",
         explanation=(
-            f"{death(missing)}Its portmapper answered {times(len(rows))} that program 100024 (status) is not registered"
+            f"{death(missing)}Its portmapper answered {times(answers)} that program 100024 (status) is not registered"
             f"{'' if missing.sure else ' (which program was asked for is cut off)'}.{caveat(over)} "
             f"{ON_A_SERVER}{'' if on_server else IF_A_CLIENT}"
         ),
         clients=victims.clients,
-        count=len(rows),
+        count=answers,
         first=first,
         last=last,
         evidence=(*death_proof(missing), *first_and_last_answer(rows), *longest_waits(victims.rows)),
@@ -177,14 +177,14 @@ def likely_finding(stall: Stall) -> Finding:
         host=server,
         title=f"the server {server} probably has no rpc.statd registered",
         explanation=(
-            f"{several(len(rows), 'lock request')} of {named(victims.clients)} waited up to {wait} for the server's "
+            f"{several(rows.count, 'lock request')} of {named(victims.clients)} waited up to {wait} for the server's "
             f"lockd, which acknowledged {'it' if len(rows) == 1 else 'them'} and answered no later request"
             f"{stall.others_answered}. "
             "A server whose lockd looks for a statd that is not registered does this. The proof, lockd asking its own "
             "portmapper, passes over the server's loopback, which was not captured."
         ),
         clients=victims.clients,
-        count=len(rows),
+        count=rows.count,
         first=first,
         last=last,
         evidence=tuple(longest_waits(rows, 3)),

@@ -68,7 +68,7 @@ def check(unregistered: tuple[Unregistered, ...], statds: Statds, roles: Roles) 
     clients = {client for client, _ in roles.lock_pairs} - {missing.host for missing in accused}
     unseen = [client for client in sorted(clients) if not statds.proof(client)]
     for client in unseen:
-        yield RULE.cannot_tell(statds.unseen(client).why, loopback_of(client))
+        yield RULE.cannot_tell(statds.lack(client), loopback_of(client))
     if accused or unseen:
         return
     for missing in of_clients[:1]:
@@ -78,7 +78,7 @@ def check(unregistered: tuple[Unregistered, ...], statds: Statds, roles: Roles) 
 
 
 def finding(missing: Unregistered) -> Finding:
-    rows = list(missing.answers.rows())
+    rows, number = list(missing.answers.rows()), missing.answers.count
     host = bare(missing.host)
     over = only_over(row.netid for row in rows if row.source != "DUMP")
     netid = in_question(over)
@@ -88,11 +88,11 @@ def finding(missing: Unregistered) -> Finding:
         host=missing.host,
         title=f"the client {missing.host} has no rpc.statd registered{scope(over)}",
         explanation=(
-            f"{death(missing)}Its portmapper answered {named({row.asker for row in rows})} {times(len(rows))} that "
+            f"{death(missing)}Its portmapper answered {named({row.asker for row in rows})} {times(number)} that "
             f"program 100024 (status) is not registered.{caveat(over)} {ITS_LOCKD if missing.asked_itself else NOTICES}"
         ),
         clients=(missing.host,),
-        count=len(rows),
+        count=number,
         first=first,
         last=rows[-1].time,
         evidence=(*death_proof(missing), *first_and_last_answer(rows)),

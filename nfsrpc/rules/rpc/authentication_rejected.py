@@ -108,7 +108,7 @@ def by_portmapper(rows: Calls) -> Finding:
         rows,
         title=f"the portmapper of {rows.row(0).server} refuses to answer {named(clients_of(rows))}",
         explanation=(
-            f"{several(len(rows), 'question')} for a port denied (MSG_DENIED): {reasons(rows)}. Without the port no "
+            f"{several(rows.count, 'question')} for a port denied (MSG_DENIED): {reasons(rows)}. Without the port no "
             "mount and no lock request is sent. The portmapper's access rules refuse the client."
         ),
         remedy=(
@@ -130,7 +130,8 @@ def by_service(rows: Calls) -> Finding:
     return refusal(
         rows,
         title=(
-            f"{rows.row(0).server} refuses the credentials of {several(len(rows), 'call')} of {named(clients_of(rows))}"
+            f"{rows.row(0).server} refuses the credentials of {several(rows.count, 'call')} of "
+            f"{named(clients_of(rows))}"
         ),
         explanation=f"MSG_DENIED for {', '.join(calls)}: {reasons(rows)}. Nothing that these calls ask for is done.",
         remedy=(
@@ -190,7 +191,7 @@ def refusal(
         title=title,
         explanation=explanation,
         clients=clients_of(rows),
-        count=len(rows),
+        count=rows.count,
         first=int(times.min()) if len(times) else None,
         last=int(times.max()) if len(times) else None,
         evidence=tuple(

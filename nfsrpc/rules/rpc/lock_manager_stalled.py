@@ -99,12 +99,12 @@ def finding(server: str, rows: Calls, loopbacks: frozenset[str]) -> Finding:
         host=server,
         title=f"the lock manager of {server} stood still for up to {duration(longest)}",
         explanation=(
-            f"{several(len(rows), 'lock request')} of {named(clients)} waited at the same time and were answered in "
+            f"{several(rows.count, 'lock request')} of {named(clients)} waited at the same time and were answered in "
             f"one burst, after up to {duration(longest)}. No NFS call to {server} that was sent meanwhile was late. "
             "Its lockd waited for something else, most often for its statd or the resolver."
         ),
         clients=clients,
-        count=len(rows),
+        count=rows.count,
         first=int(rows["time"].min()),
         last=int(rows["reply_time"].max()),
         evidence=tuple(longest_waits(rows, 3)),

@@ -71,7 +71,7 @@ def finding(rows: Calls, unprivileged: bool) -> Finding:
     ports = named({str(port) for port in rows["client_port"].tolist()})
     return RULE.finding(
         host=server,
-        title=f"{server} refuses {several(len(rows), 'mount')} of {named(clients)}: {errors}",
+        title=f"{server} refuses {several(rows.count, 'mount')} of {named(clients)}: {errors}",
         explanation=(
             f"MNT of {named(clients)} answered {errors}. "
             + (
@@ -83,7 +83,7 @@ def finding(rows: Calls, unprivileged: bool) -> Finding:
             )
         ),
         clients=clients,
-        count=len(rows),
+        count=rows.count,
         first=first.time,
         last=rows.row(len(rows) - 1).time,
         evidence=(

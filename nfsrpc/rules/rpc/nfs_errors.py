@@ -57,9 +57,10 @@ def check(exchanges: Calls, counted: Tallies, *, jukebox: int = 10) -> Iterator[
     rows = exchanges.where(failed)
     unlisted = Parts(counted, "status", "server") if len(rows) else {}
     for (number, server), mine in Parts(rows, "status", "server").items():
-        count = len(mine)
+        count = mine.count
         if (number, server) in unlisted:
-            count += int(unlisted[number, server]["exchanges"].sum())
+            sums = unlisted[number, server]
+            count += sums.counted(int(sums["exchanges"].sum()))
         yield finding(server, mine, count, number in GRAVE or (number == Nfsstat3.JUKEBOX and count >= jukebox))
 
 

@@ -98,13 +98,13 @@ def finding(server: str, rows: Calls, span: Span | None) -> Finding:
     wait = longest(rows, span)
     return RULE.finding(
         host=server,
-        title=f"{several(len(rows), 'NFS call')} to {server} not answered in time",
+        title=f"{several(rows.count, 'NFS call')} to {server} not answered in time",
         explanation=(
             f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} answered late"
             f"{f', up to {duration(wait)}' if wait is not None else ''}. So file access waits, not only locking."
         ),
         clients=clients,
-        count=len(rows),
+        count=rows.count,
         first=int(rows["time"].min()),
         last=last_end(rows, span),
         evidence=tuple(longest_waits(rows, 3)),

@@ -103,7 +103,7 @@ def wrong_port(rows: Calls) -> Finding:
         title=f"port {port} of {row.server} does not serve {program}, for which its portmapper names it",
         explanation=(
             f"The portmapper of {row.server} named {row.transport} port {port} for {program}; "
-            f"{several(len(rows), 'call')} of {program} version {row.vers} ({row.prog}) to it answered PROG_UNAVAIL. "
+            f"{several(rows.count, 'call')} of {program} version {row.vers} ({row.prog}) to it answered PROG_UNAVAIL. "
             "Another service listens there."
         ),
         remedy=(
@@ -142,7 +142,7 @@ def finding(rows: Calls) -> Finding:
     return refusal(
         rows,
         severity="error" if grave else "info",
-        title=f"{row.server} answers {errors} to {several(len(rows), 'call')} of {row.program} version {row.vers}",
+        title=f"{row.server} answers {errors} to {several(rows.count, 'call')} of {row.program} version {row.vers}",
         explanation=(
             f"{row.program} version {row.vers} ({row.prog}) on {row.server} was called and answered {errors}. "
             + ("What was asked is not done." if grave else "Clients find out so which programs and versions there are.")
@@ -168,7 +168,7 @@ def refusal(
         title=title,
         explanation=explanation,
         clients=tuple(sorted(rows["client"].present())),
-        count=len(rows),
+        count=rows.count,
         first=int(times.min()) if len(times) else None,
         last=int(times.max()) if len(times) else None,
         evidence=(

@@ -58,16 +58,17 @@ def check(exchanges: Calls, counted: Tallies, *, within_s: float = 60.0) -> Iter
     if not len(at):
         yield RULE.clear(f"{several(calls, 'call')}, each with an xid of its own")
         return
+    often = rows.counted(len(at))
     first, second = rows.row(int(order[at[0]])), rows.row(int(order[at[0] + 1]))
     yield RULE.finding(
         host=first.client,
-        title=f"{first.client} used an xid for two different calls, {several(len(at), 'time')}",
+        title=f"{first.client} used an xid for two different calls, {several(often, 'time')}",
         explanation=(
             f"xid {first.xid:#010x} stands for {first.procedure} and, within a minute, for {second.procedure}. A "
             "server's memory of answers may confuse them."
         ),
         clients=(first.client,),
-        count=len(at),
+        count=often,
         first=first.time,
         last=int(time[at[-1] + 1]),
         evidence=(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from tests.records import sent_again
 from tests.rules.registrations.without_statd import probed
 from tests.rules.stage import CLIENT, LOCKD, SERVER, Stage, asked, cannot_tell, findings, fires, quiet, threshold
@@ -87,6 +89,12 @@ def test_the_address_that_was_mounted_restarted_too(stage: Stage) -> bytes:
     stage.client.lock(stage.server).granted()
     stage.client.flow(stage.server, LOCKD, TCP).reset()
     return notified_from(stage, "10.9.9.9")
+
+
+@pytest.mark.parametrize(("address", "lines"), [("10.9.9.9", [f"ping -c 3 -I {SERVER} {CLIENT}"]), ("10.0.0.8", [])])
+def test_the_way_back_is_tried_from_the_address_that_is_mounted(address: str, lines: list[str]) -> None:
+    (found,) = findings(asked("MON004", notified_from(Stage(), address)))
+    assert [line.line for line in found.verify] == [*lines, f"rpcinfo -u {CLIENT} 100024"]
 
 
 @fires("MON004", host=CLIENT)

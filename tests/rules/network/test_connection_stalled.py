@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from nfsrpc.facts.unacknowledged import Back, Stalled, together
 from nfsrpc.findings.finding import Evidence
-from nfsrpc.rules.network.connection_stalled import Back, Stalled, together
 from tests.records import kept, records_of, sent_again, source_port, target_port
 from tests.rules.network.resends import SYNS
 from tests.rules.stage import (
@@ -342,7 +342,8 @@ def test_what_closes_an_older_connection_and_shows_that_it_worked() -> None:
     assert (found.wait_s, (found.last or 0) - (found.first or 0)) == (7.0, 7 * 10**9)
     assert [proof.note for proof in found.evidence] == ["SYN, answered by an ACK without SYN"]
     assert found.remedy[0].line == f"ss -K dst {CLIENT} dport = 900 sport = {LOCKD}"
-    assert str(found.verify[0]) == f"nc -vz {SERVER} {LOCKD}   # on {CLIENT}"
+    assert found.verify[0].line == f"timeout 5 bash -c '</dev/tcp/{SERVER}/{LOCKD}' && echo accepted"
+    assert found.verify[0].on == CLIENT
 
 
 @quiet("NET003")
