@@ -9,7 +9,9 @@ from typing import TypeVar
 import pytest
 
 import nfsrpc
-from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, cut_short
+from benchmarks.attacks import written
+from nfsrpc.diagnosis import run
+from nfsrpc.diagnosis.run import CUT_SHORT, TOO_MANY, CutShort, Limited, cut_short
 from nfsrpc.diagnosis.verdict import PARTIAL, diagnose
 from nfsrpc.findings.finding import CannotTell
 from nfsrpc.watch.changes import Changes
@@ -81,3 +83,16 @@ def test_a_finding_of_a_rule_that_was_cut_short_is_not_resolved(faulty: nfsrpc.T
 
 def test_another_reason_is_no_cut() -> None:
     assert cut_short([CannotTell("REG001", "no lock was granted")]) == set()
+
+
+@pytest.mark.parametrize(("room", "left"), [(4, 4), (3, 3)])
+def test_of_one_rule_so_many_findings_are_listed_and_what_is_beyond_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, room: int, left: int
+) -> None:
+    monkeypatch.setattr(run, "MAX_FINDINGS", room)
+    diagnosis = nfsrpc.read(written("denied_without_locks", 4, tmp_path / "attack.pcap")).diagnosis
+    assert [finding.rule for finding in diagnosis.findings].count("LCK004") == left
+    rules = [answer.rule for answer in diagnosis.cannot_tell if answer.why == TOO_MANY]
+    assert ("LCK004" in rules) == (left < 4)
+    assert diagnosis.verdict.state == "fault"
+    assert diagnosis.verdict.summary.endswith("LCK004 there are more findings than are listed.") == (left < 4)

@@ -279,3 +279,54 @@ def test_of_writes_those_to_files_with_locks_stay() -> None:
     written = Sessions(decoded)["writes"]["fh"].tolist()
     assert written == [handle(number).hex() for number in (0, *range(12, 41))]
     assert kinds(decoded) == {"accesses-full": 11}
+
+
+def of_pairs(monkeypatch: pytest.MonkeyPatch, w: Writer) -> Decoded:
+    """Read with room for ten pairs of hosts, of which eight stay where there are more."""
+    for module in (crowding, thinning):
+        monkeypatch.setattr(module, "MAX_PAIRS", 10)
+    return counted(w)
+
+
+def held_by(w: Writer, clients: int, first: int = 0) -> None:
+    """Each client locks two files."""
+    for one in range(first, first + clients):
+        for svid in (1, 2):
+            w.lock(host(one), Owner(10 * one + svid, svid, b"h%d" % one), Nlm4Stats.GRANTED)
+
+
+@pytest.mark.parametrize(("clients", "left", "full"), [(10, 10, {}), (11, 8, {"locks-full": 6})])
+def test_as_many_pairs_of_hosts_as_there_is_room_for_are_listed_the_latest(
+    monkeypatch: pytest.MonkeyPatch, clients: int, left: int, full: dict[str, int]
+) -> None:
+    w = Writer()
+    held_by(w, clients)
+    decoded = of_pairs(monkeypatch, w)
+    tables = Sessions(decoded)
+    assert Counter(tables["locks"]["client"].tolist()) == {host(one): 2 for one in range(clients - left, clients)}
+    assert kinds(decoded) == full
+    assert sum(tables["programs"]["calls"].tolist()) == 2 * clients
+
+
+def test_of_pairs_with_something_odd_the_beginning_and_the_end_stay_and_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    w = Writer()
+    held_by(w, 2)
+    for one in range(2, 13):
+        w.lock(host(one), Owner(1000, 1, b"h%d" % one), Nlm4Stats.BLOCKED)
+        w.lock(host(one), Owner(1000 + one, 2, b"h%d" % one), Nlm4Stats.GRANTED)
+    w.end()
+    decoded = of_pairs(monkeypatch, w)
+    clients = Counter(Sessions(decoded)["locks"]["client"].tolist())
+    assert clients == {host(one): 2 for one in (2, 3, 4, 5, 9, 10, 11, 12)}
+    assert kinds(decoded) == {"locks-full": 8, "exchanges-full": 3}  # with the call at the end
+
+
+def test_both_directions_between_two_hosts_are_one_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = Writer()
+    for one in range(10):
+        w.lock(host(one), Owner(one, 1, b"h%d" % one), Nlm4Stats.GRANTED)
+        w.asked(Ends(SERVER, 800, host(one), 40000), NLM, 4, 0)
+    decoded = of_pairs(monkeypatch, w)
+    assert (len(Sessions(decoded)["locks"]), kinds(decoded)) == (10, {})
