@@ -268,9 +268,13 @@ class Masked(NamedTuple):
     valid: Mask
 
 
+# Columns with fewer values stay as they are: to look at them takes longer than their memory is worth.
+FEW = 1 << 10
+
+
 def constant(values: Array) -> Array:
-    """The values; where all are equal, as many are, in the memory of one."""
-    if len(values) < 2 or values.strides == (0,) or values[0] != values[-1] or not (values == values[0]).all():
+    """The values; where all of many are equal, as often they are, in the memory of one."""
+    if len(values) < FEW or values.strides == (0,) or values[0] != values[-1] or not (values == values[0]).all():
         return values
     return np.broadcast_to(values[:1].copy(), values.shape)
 

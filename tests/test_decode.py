@@ -435,10 +435,11 @@ def test_strings_of_many_vantages_keep_their_numbers(files: Files) -> None:
 
 
 def test_a_column_of_one_value_is_one_value_in_memory() -> None:
-    same, other = np.full(1_000, 7, dtype=np.uint32), np.array([7, 8, 7], dtype=np.uint32)
+    same, other = np.full(1_024, 7, dtype=np.uint32), np.arange(1_024, dtype=np.uint32) % 1_023
     column = constant(same)
     assert (column.strides, column.dtype, column.tolist()) == ((0,), np.dtype(np.uint32), same.tolist())
     assert constant(other) is other
+    assert constant(same[:-1]).strides == (4,)
 
 
 def test_exchanges_stand_in_the_order_of_their_first_frames() -> None:

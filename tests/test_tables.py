@@ -260,9 +260,10 @@ def test_type_checkers_find_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_a_column_with_one_value_takes_the_memory_of_one() -> None:
-    rows = Table.of(SPEC, [FULL] * 3)
+    few, rows = (Table.of(SPEC, [FULL] * number) for number in (1023, 1024))
     some = rows.take(np.array([0, 2]))
-    assert [len(rows["count"]), rows["count"].strides, some["count"].strides] == [3, (0,), (0,)]
+    assert [few["count"].strides, rows["count"].strides, some["count"].strides] == [(4,), (0,), (0,)]
+    assert rows["count"].tolist() == [FULL[1]] * 1024
     assert (some["count"].tolist(), some["name"].tolist()) == ([FULL[1]] * 2, ["a", "a"])
 
 

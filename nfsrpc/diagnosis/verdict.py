@@ -21,13 +21,11 @@ from nfsrpc.diagnosis.clock_jumps import CLOCK_SET, confused_by_steps, without
 from nfsrpc.diagnosis.damaged_frames import doubted
 from nfsrpc.diagnosis.faults import fault, gravity
 from nfsrpc.diagnosis.health import doubts
-from nfsrpc.diagnosis.holders_elsewhere import revisions, with_holders
 from nfsrpc.diagnosis.hypotheses import hypotheses
 from nfsrpc.diagnosis.joined import joined
 from nfsrpc.diagnosis.kernel_log import expected
 from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, cut_short, too_many, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
-from nfsrpc.facts.clock_agreement import shown
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
 from nfsrpc.findings.bounds import SCREEN
@@ -101,6 +99,10 @@ def diagnoses(
     limited: Limited,
 ) -> list[Diagnosis]:
     """The diagnosis of each clock's captures, with the holders of locks that those of another one show."""
+    # Of one clock, as most captures are, none of it is asked.
+    from nfsrpc.diagnosis.holders_elsewhere import revisions, with_holders
+    from nfsrpc.facts.clock_agreement import shown
+
     found, all_shown = [], []
     for clock in clocks:
         inputs = with_roles(Inputs(clock), whole)
