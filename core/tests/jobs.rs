@@ -300,10 +300,10 @@ fn what_is_in_reach_is_that_of_one_job() {
 /// A thread names itself once it runs, and leaves `/proc` a moment after it was joined: both take as long as the
 /// scheduler pleases.
 fn becomes(count: impl Fn() -> usize, wanted: usize) -> bool {
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const LIMIT: Duration = Duration::from_secs(20);
     let start = Instant::now();
     while count() != wanted {
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > LIMIT {
             return false;
         }
         std::thread::sleep(Duration::from_millis(1));

@@ -86,7 +86,7 @@ def is_telling(packed: bytes) -> bool:
 
 
 class Search:
-    """The originals that are searched for, and what tells them from pseudonyms that look like them."""
+    """The originals that are searched for, and what distinguishes them from pseudonyms that look like them."""
 
     def __init__(self, names: Pseudonyms) -> None:
         changed = {

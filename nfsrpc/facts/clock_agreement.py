@@ -5,6 +5,9 @@ does not show, and the other a lock in conflict that was held just then, both cl
 chance is follows from the captures themselves: the share of all offsets of up to an hour at which as many refusals fall
 into a hold of the other, as many locks pass on by a callback within a second of an UNLOCK, and never two hold one
 range. A lock that is held for long shows nothing so, nor do many captures, of which some fit by chance.
+
+Offsets are taken as equally likely. They are not where jobs start at the same second of each host's own clock: then a
+third host, of which there is no capture, may be the holder.
 """
 
 from __future__ import annotations

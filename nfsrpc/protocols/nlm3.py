@@ -1,6 +1,6 @@
 """Network Lock Manager, version 3 (X/Open C702 chapter 10): version 1, with the share reservations of DOS.
 
-Procedure 16 is no part of the specification: with it Linux's statd tells the lockd of its own host that a peer
+Procedure 16 is no part of the specification: with it Linux's statd notifies the lockd of its own host that a peer
 rebooted, because lockd asked for it so in SM_MON (`my_proc`).
 """
 

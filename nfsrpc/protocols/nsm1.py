@@ -1,7 +1,7 @@
 """Network Status Monitor, version 1 (X/Open C702 chapter 11): rpc.statd.
 
 A lock manager asks the statd of its own host (SM_MON) to be told when a peer reboots; the statd of a host that has
-rebooted tells its peers (SM_NOTIFY).
+rebooted notifies its peers (SM_NOTIFY).
 """
 
 from nfsrpc.protocols.layout import Procedure, Program

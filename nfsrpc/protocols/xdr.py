@@ -115,7 +115,7 @@ class Type:
         raise NotImplementedError
 
     def emit(self, code: Code, path: Path, more: bool) -> None:
-        """Append the operations; `more` tells that something after this is wanted, so that it must be read past."""
+        """Append the operations; `more`: something after this is wanted, so that it must be read past."""
         raise NotImplementedError
 
     def most(self) -> int:
@@ -247,7 +247,7 @@ class Enum(Type):
 
 @dataclass(eq=False, repr=False)
 class Status(Type):
-    """The enum that tells how the procedure went: `status` of the table of calls."""
+    """The enum of how the procedure went: `status` of the table of calls."""
 
     enum: Enum
 

@@ -29,7 +29,6 @@ STYLES = {
 }
 # A number and its unit stay on one line.
 UNIT = re.compile(r"(?<=\d) (?=(?:s|ms|µs|min|h|B|kB|MB|GB)\b)")
-NO_BREAK = "\N{NO-BREAK SPACE}"
 # Longer lines of prose are hard to read, however wide the terminal.
 PROSE = 100
 

@@ -51,7 +51,7 @@ class CapturePoints:
         return {address for ends in self.ends for address in ends}
 
     @cached_property
-    def common(self) -> list[set[int]]:
+    def of_every_flow(self) -> list[set[int]]:
         """The addresses by vantage that are an end of every flow, and may be the capturing host's."""
         flows = self.decoded.flows
         vantage = self.decoded.vantage[flows["first_capture"]][self.rpc]

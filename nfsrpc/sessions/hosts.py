@@ -85,7 +85,7 @@ class HostsByAddress:
         """The address of the capturing host by vantage, where that is known."""
         found: list[int | None] = []
         points, loopbacks = self.points, self.loopbacks
-        for number, common in enumerate(points.common):
+        for number, common in enumerate(points.of_every_flow):
             owners = {loopbacks.owners.get(domain) for domain in loopbacks.domains_of[number]}
             owners.discard(None)
             senders = set().union(*points.local[number].values())

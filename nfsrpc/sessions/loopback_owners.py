@@ -120,7 +120,7 @@ class LoopbackOwners:
         monitored = self.names.monitored(inside)
         senders = self.senders(domain) if domain < SHARE else set()
         if self.points.ends[vantage] or not names:
-            left = self.points.common[vantage] & senders if senders else self.points.common[vantage]
+            left = self.points.of_every_flow[vantage] & senders if senders else self.points.of_every_flow[vantage]
         else:  # a capture of the loopback alone is of a host that the other captures show
             left = self.points.everywhere
         if len(left) == 1 and not self.names.of(left):

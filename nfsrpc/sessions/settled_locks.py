@@ -35,7 +35,7 @@ SLOW = SECOND  # as the core has it of exchanges that it counts
 # Frames are captured out of order, and requests served, within so much; as rules have it (LCK009, LCK008).
 MOMENT = SECOND
 PAUSE = 46 * SECOND  # who was denied a range may ask again so soon: these tries are one series (facts/polling.py)
-ACCESS = 10 * SECOND  # of writes the core tells times to ten seconds
+ACCESS = 10 * SECOND  # the core has times of writes to ten seconds
 # Sessions of files that are kept as the latest of their file and client; beyond, the oldest leave.
 MAX_LATEST = 1 << 12
 HASH_FACTOR, HASH_SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)

@@ -41,7 +41,7 @@ class Stretches:
     """Stretches of time by key: whether any of a key's meets another stretch takes log n, however many it has.
 
     Of stretches sorted by their beginning, those that begin in time are the first ones, and the latest end of these
-    tells the rest. A moment is a stretch that ends as it begins.
+    decides of the rest. A moment is a stretch that ends as it begins.
     """
 
     def __init__(self, columns: Sequence[Array | Coded], first: Array, last: Array | None = None) -> None:

@@ -300,7 +300,7 @@ def limited(seconds: int) -> Iterator[None]:
 
 @pytest.fixture
 def buckets(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """The environment by which a server of S3 is found that answers; whoever uses it has LIMIT_S for all."""
+    """The environment of a client of an S3 server that is ready; a test that uses it ends after LIMIT_S."""
     pytest.importorskip("s3fs", reason="s3fs is not installed")
     pytest.importorskip("moto.server", reason="moto's server is not installed")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

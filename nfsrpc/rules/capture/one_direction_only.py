@@ -79,7 +79,7 @@ def is_torn(rows: Flows, flows: Flows) -> Mask:
         both["s_frames" if row.c_frames else "c_frames"].meet(ends, row.first - TORN, row.last + TORN)
         for row, ends in zip(rows.rows(), zip(*(column.tolist() for column in ends_of(rows)), strict=True), strict=True)
     )
-    mask: Mask = np.fromiter(torn, dtype=np.bool_, count=rows.count)
+    mask: Mask = np.fromiter(torn, dtype=np.bool_, count=len(rows))
     return mask
 
 
