@@ -269,12 +269,12 @@ class Masked(NamedTuple):
 
 
 # Columns with fewer values stay as they are: to look at them takes longer than their memory is worth.
-FEW = 1 << 10
+SHORT = 1 << 10
 
 
 def constant(values: Array) -> Array:
     """The values; where all of many are equal, as often they are, in the memory of one."""
-    if len(values) < FEW or values.strides == (0,) or values[0] != values[-1] or not (values == values[0]).all():
+    if len(values) < SHORT or values.strides == (0,) or values[0] != values[-1] or not (values == values[0]).all():
         return values
     return np.broadcast_to(values[:1].copy(), values.shape)
 

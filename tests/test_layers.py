@@ -110,6 +110,19 @@ def test_no_two_classes_have_one_name() -> None:
     assert not [name for name, count in names.items() if count > 1]
 
 
+def test_no_constant_of_a_module_is_set_twice() -> None:
+    """Functions before the second line would use its value as well."""
+    for file in FILES:
+        assigned = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.Assign)]
+        names = [
+            name.id
+            for node in assigned
+            for name in ast.walk(node)
+            if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store) and name.id.isupper()
+        ]
+        assert not [name for name, count in Counter(names).items() if count > 1], file
+
+
 def executed_texts(tree: ast.AST) -> Iterator[str]:
     """The texts of a file but for docstrings and the help of options."""
     left_out: set[int] = set()

@@ -60,7 +60,7 @@ def crowd(exchanges: Columns, sieve: Sieve) -> Crowd:
     rows = rows[~gone[rows]]
     gone[together(rows, unit, of_leaving_pairs(rows, odd, pair, exchanges["time"]))] = True
     steps = sieve.steps
-    of_steps = np.flatnonzero(np.isin(steps.raw["exchange"], exchanges["exchange"][gone]))
+    of_steps = np.flatnonzero(isin(steps.raw["exchange"], exchanges["exchange"][gone]))
     return Crowd(names, np.flatnonzero(gone & ~odd), np.flatnonzero(gone & odd), sieve.hashes(steps, of_steps))
 
 
