@@ -104,6 +104,7 @@ impl Backends {
         let waiting = std::mem::take(&mut self.home);
         if self.away.len() == waiting.len() {
             for (worker, backend) in self.away.iter_mut().zip(waiting) {
+                worker.load.set(&backend); // what it had ready before was taken
                 worker.send(Order::Begin(Box::new(backend)));
             }
             return;

@@ -312,6 +312,21 @@ fn becomes(count: impl Fn() -> usize, wanted: usize) -> bool {
 }
 
 #[test]
+fn what_was_taken_waits_no_more() {
+    let mut decoder = decoder(2);
+    decoder.feed(&traffic(11, 20_000)).expect("a capture");
+    let begin = Instant::now();
+    while decoder.undrained() < 1_000 && begin.elapsed() < Duration::from_secs(60) {
+        std::thread::yield_now();
+    }
+    assert!(decoder.undrained() >= 1_000);
+    decoder.drain();
+    let rest = decoder.undrained();
+    decoder.feed(&[0]).expect("a part of a record"); // the back ends are in their threads again
+    assert_eq!((decoder.undrained(), rest), (0, 0));
+}
+
+#[test]
 fn threads_end_with_their_decoder() {
     let alive = || {
         let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
