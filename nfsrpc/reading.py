@@ -46,6 +46,8 @@ MAX_DIGITS = 1000
 PEEK_BYTES = 1 << 17
 # Where exchanges are counted, so many listed ones are taken from the decoder at a time, of some 200 bytes, and thinned.
 DRAIN_ROWS = 1 << 14
+# While batches are being thinned, others wait as long as they are not half as much: all would take 20 MB more.
+AHEAD = 0.5
 
 # Addresses of which more are known are looked at: those that no row uses are forgotten. 150 bytes each.
 MAX_ADDRESSES = 1 << 16
@@ -67,7 +69,7 @@ class Counting(NamedTuple):
     """The procedures whose ordinary exchanges are counted instead of listed, and the functions that thin batches."""
 
     procedures: Sequence[tuple[int, int, int]]  # program, version, number
-    is_due: Callable[[list[Batch]], bool]  # whether batches will be thinned, to one
+    fullness: Callable[[list[Batch]], float]  # from 1 on, batches will be thinned, to one
     thinned: Callable[[list[Batch], dict[str, Any], int, Mapping[str, Mapping[str, str]]], list[Batch]]
     without_addresses: Callable[[Batch, Any], Batch]  # but for those of these numbers, and those that it uses
 
@@ -398,30 +400,34 @@ class Vantage:
         return [{name: of for name, of in batch.items() if name != "address_numbers"} for batch in batches]
 
     def _thin(self, counting: Counting) -> None:
-        """Takes rows from the decoder, and has them thinned where they are many."""
-        self._wait()
+        """Takes rows from the decoder, and has them thinned where they are many; some may wait for earlier ones."""
         self.batches.append(drained(self.decoder))
-        if not counting.is_due(self.batches):
+        if counting.fullness(self.batches) >= AHEAD:
+            self._wait()
+        if self._thinned or counting.fullness(self.batches) < 1:
             return
         in_reach = self.decoder.exchanges_in_reach()
         self.decoder.forget_strings()
         many = sum(len(batch["addresses"]) for batch in self.batches) > MAX_ADDRESSES
         staying = self.decoder.forget_addresses() if many else None
-        work = partial(self._thinned_batches, counting, in_reach, staying)
+        batches, self.batches = self.batches, []
+        work = partial(self._thinned_batches, counting, batches, in_reach, staying)
         self._thinned = ahead(work) if self.beside else work
         if not self.beside:
             self._wait()
 
-    def _thinned_batches(self, counting: Counting, in_reach: dict[str, Any], staying: Any) -> list[Batch]:
+    def _thinned_batches(
+        self, counting: Counting, batches: list[Batch], in_reach: dict[str, Any], staying: Any
+    ) -> list[Batch]:
         """One batch of all; `staying`: the addresses that the decoder has not forgotten, if it has forgotten any."""
-        batches = counting.thinned(self.batches, in_reach, self.alone_until, self.kinds)
+        batches = counting.thinned(batches, in_reach, self.alone_until, self.kinds)
         return batches if staying is None else [counting.without_addresses(batches[0], staying)]
 
     def _wait(self) -> None:
-        """Batches that are being thinned are there."""
+        """Batches that are being thinned are there, before those that came since."""
         if self._thinned:
             thinned, self._thinned = self._thinned, None
-            self.batches = thinned()
+            self.batches = [*thinned(), *self.batches]
 
 
 class Ring:

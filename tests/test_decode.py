@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from nfsrpc.columns import constant
 from nfsrpc.decode import NO_STRING, Decoded, as_captured, decode, renumbered_message, ring_name, text_of
 from nfsrpc.protocols import PROTOCOLS
 from nfsrpc.protocols import compile as compile_protocols
-from nfsrpc.reading import NO_TIME, RING_GAP, RING_OVERLAP, Batch, Counting, Ring, Vantage
+from nfsrpc.reading import AHEAD, NO_TIME, RING_GAP, RING_OVERLAP, Batch, Counting, Ring, Vantage
 from nfsrpc.sessions import WANTED
 from nfsrpc.sessions.counting import COUNTING
 from nfsrpc.sources import SourceError
@@ -329,29 +329,35 @@ def test_to_escape_a_name_nothing_is_imported() -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_batches_are_thinned_while_decoding_goes_on(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With more than one job; and the batches come out in their order."""
+    """With more than one job: some batches are taken from the decoder meanwhile; and all come out in their order."""
     monkeypatch.setattr("nfsrpc.reading.DRAIN_ROWS", 0)
     s, server, host = scenario()
     for number in range(40):
         host.lock(server, f"/srv/{number}", svid=number).granted()
-    data, went_on, beside = s.capture(at=server), threading.Event(), list[bool]()
+    data, went_on, going_on = s.capture(at=server), threading.Event(), threading.Event()
+    beside, waiting = list[bool](), [0]
+    chunks = (data[first : first + 512] for first in range(0, len(data), 512))
 
-    def chunks() -> Iterator[bytes]:
-        for first in range(0, len(data), 512):
-            yield data[first : first + 512]
-            went_on.set()
-
-    def is_due(_: list[Batch]) -> bool:
-        went_on.clear()
-        return True
+    def fullness(batches: list[Batch]) -> float:
+        if len(batches) >= 4:
+            went_on.clear()
+            going_on.set()
+        elif going_on.is_set():
+            waiting.append(len(batches))
+            if len(batches) == 2:
+                went_on.set()
+        return len(batches) / 4
 
     def thinned(batches: list[Batch], *_: Any) -> list[Batch]:
         beside.append(went_on.wait(0 if beside else 2))
+        threading.Event().wait(0 if len(beside) > 1 else 0.1)  # more could come
+        going_on.clear()
         return batches
 
-    counting = Counting((), is_due, thinned, COUNTING.without_addresses)
-    decoded = decode([chunks()], WANTED, counting=counting, jobs=jobs)
+    counting = Counting((), fullness, thinned, COUNTING.without_addresses)
+    decoded = decode([chunks], WANTED, counting=counting, jobs=jobs)
     assert (len(beside) > 5, beside[0]) == (True, jobs > 1)
+    assert max(waiting) == (4 * AHEAD if jobs > 1 else 0)
     exchanges = decode([data], WANTED).exchanges
     assert all((decoded.exchanges[name] == exchanges[name]).all() for name in ("exchange", "time", "reply_time"))
 
@@ -368,7 +374,7 @@ def test_what_thinning_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None
         decode(
             [s.capture(at=server)],
             WANTED,
-            counting=Counting((), lambda _: True, thinned, COUNTING.without_addresses),
+            counting=Counting((), lambda _: 1.0, thinned, COUNTING.without_addresses),
             jobs=2,
         )
 

@@ -32,11 +32,11 @@ MANY, OF_A_FLOW = 1 << 16, 3
 ROWS, STRING_BYTES = 4, 256
 
 
-def is_due(batches: list[Batch]) -> bool:
-    """Whether so many batches have come that they are thinned."""
+def fullness(batches: list[Batch]) -> float:
+    """How much has come, of what it takes until batches are thinned."""
     previous, fresh = parted(batches)
     flows = sum(len(batch["flows"]["flow"]) for batch in fresh)
-    return size(fresh, STRING_BYTES) + OF_A_FLOW * flows >= max(MANY, size(previous))
+    return (size(fresh, STRING_BYTES) + OF_A_FLOW * flows) / max(MANY, size(previous))
 
 
 def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:

@@ -17,17 +17,17 @@ def thinned(
     from nfsrpc.sessions.batches import parted
 
     ends = bool(parted(batches)[0]) and not len(in_reach["time"])
-    if not is_due(batches) and not ends:
+    if fullness(batches) < 1 and not ends:
         return batches
     from nfsrpc.sessions.thinning import thinned
 
     return thinned(batches, in_reach, alone_until, kinds)
 
 
-def is_due(batches: list[Batch]) -> bool:
-    from nfsrpc.sessions.batches import is_due
+def fullness(batches: list[Batch]) -> float:
+    from nfsrpc.sessions.batches import fullness
 
-    return is_due(batches)
+    return fullness(batches)
 
 
 def without_addresses(batch: Batch, in_reach: Any) -> Batch:
@@ -45,4 +45,4 @@ COUNTED_PROCEDURES = tuple(
 )
 
 
-COUNTING = Counting(COUNTED_PROCEDURES, is_due, thinned, without_addresses)
+COUNTING = Counting(COUNTED_PROCEDURES, fullness, thinned, without_addresses)

@@ -158,7 +158,7 @@ def test_nothing_is_lost_of_the_bench(lock_rich: bool, tmp_path: Path, monkeypat
 def let_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "DRAIN_ROWS", 1)
     monkeypatch.setattr(reading, "MAX_ADDRESSES", 0)
-    monkeypatch.setattr(batches, "MANY", 0)
+    monkeypatch.setattr(batches, "MANY", 1)
 
 
 def check_pieces(data: bytes) -> None:

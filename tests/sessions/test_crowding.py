@@ -38,7 +38,7 @@ ROOM = 40
 
 @pytest.fixture(autouse=True)
 def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MANY", 0)
+    monkeypatch.setattr(batches, "MANY", 1)
     for name in ("MAX_PARTIES", "MAX_ACCESSES"):
         monkeypatch.setattr(thinning, name, ROOM)
     for module in (crowding, thinning):

@@ -20,7 +20,7 @@ GRANT = opaque(b"ck") + struct.pack(">I", 0)
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MANY", 0)
+    monkeypatch.setattr(batches, "MANY", 1)
     monkeypatch.setattr(settled_locks, "MAX_LATEST", 0)  # else the latest of each file stay
 
 
