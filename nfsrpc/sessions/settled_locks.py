@@ -292,7 +292,8 @@ class LockSteps:
         end = last_bytes(fields["l_offset"], fields["l_len"])
         range_, first = group(fields["fh"], fields["l_offset"], end - fields["l_offset"])  # lengths: few differ
         claim, _ = group(fields["oh"], fields["svid"], range_)
-        owner, _ = group(claim, locker)
+        at_two_addresses = several(claim, locker)
+        owner = group(claim, locker)[0] if at_two_addresses.any() else claim
         mixed = with_overlaps(*(values[first] for values in (fields["fh"], fields["l_offset"], end)))[range_]
         place, has_others = range_, mixed
         if mixed.any():
@@ -311,7 +312,7 @@ class LockSteps:
             claim={name: fields[name] for name in ("fh", "oh", "svid", "l_offset", "l_len")},
             exclusive=fields["exclusive"] != 0,
             has_others=has_others,
-            at_two_addresses=several(claim, locker),
+            at_two_addresses=at_two_addresses,
         )
 
 

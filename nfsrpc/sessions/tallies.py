@@ -110,9 +110,10 @@ def locks_summed(sums: Columns) -> Columns:
 
 def grouped(rows: Columns, *names: str) -> tuple[Array, Array]:
     """The number of each row's group of rows that agree in these columns, and of each group the earliest row."""
-    groups, _ = group(*(rows[name] for name in names))
-    order = in_order(rows["first"])
-    return groups, order[group(groups[order])[1]]
+    groups, first = group(*(rows[name] for name in names))
+    latest_first = in_order(rows["first"])[::-1]
+    first[groups[latest_first]] = latest_first  # of several for one place the last one stays
+    return groups, first
 
 
 class CountedExchanges:
