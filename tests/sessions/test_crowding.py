@@ -330,3 +330,9 @@ def test_both_directions_between_two_hosts_are_one_pair(monkeypatch: pytest.Monk
         w.asked(Ends(SERVER, 800, host(one), 40000), NLM, 4, 0)
     decoded = of_pairs(monkeypatch, w)
     assert (len(Sessions(decoded)["locks"]), kinds(decoded)) == (10, {})
+
+
+def test_a_sum_stands_for_its_earliest_row_of_several_the_first() -> None:
+    rows = {"kind": np.array([7, 5, 7, 5, 7]), "first": np.array([3, 9, 1, 4, 1])}
+    groups, first = tallies.grouped(rows, "kind")
+    assert (groups.tolist(), first.tolist()) == ([1, 0, 1, 0, 1], [3, 2])

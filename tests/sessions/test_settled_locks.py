@@ -272,6 +272,16 @@ def test_an_owner_with_ranges_that_overlap_stays() -> None:
     assert kept.count(50) == len([svid for svid in listed(decode([w.capture()], WANTED)) if svid == 50])
 
 
+def test_owners_at_two_addresses_are_two() -> None:
+    def unlocked_again(*clients: int) -> int:
+        w = Writer()
+        for client in clients:
+            w.lock(host(client), Owner(1, MIDDLE, b"h1"), Nlm4Stats.GRANTED, NlmProc.UNLOCK)
+        return len(counted(w).unlocked_again["exchange"])
+
+    assert (unlocked_again(1, 2), unlocked_again(1, 1)) == (0, 1)
+
+
 def test_what_one_host_does_at_two_addresses_stays() -> None:
     w = Writer()
     for svid in range(1, 10):
