@@ -13,6 +13,7 @@ from benchmarks import fleet
 from nfsrpc.diagnosis.faults import fault
 from nfsrpc.findings.advice import loopback_of, wire_of
 from nfsrpc.findings.finding import CannotTell, Certainty, Diagnosis, Finding, Rule, Severity, Verdict
+from nfsrpc.fleet.judging import combined
 from nfsrpc.fleet.overview import reported
 from nfsrpc.fleet.places import captures_of, nodes
 from nfsrpc.fleet.rows import rows_of
@@ -125,6 +126,10 @@ def test_one_more_capture_is_that_of_a_likely_cause_before_that_of_most_question
     assert one_more
     assert one_more.need == WIRE
     assert overview(cannot_tell=open_ones[3:]).one_more is None
+    symptom = Rule("CAP005", "made", "info").finding(
+        host=None, title="", explanation="", needs=WIRE, certainty="likely"
+    )
+    assert overview(others=[symptom], cannot_tell=open_ones[3:]).one_more is None
     assert overview(replace(likely, certainty="certain")).one_more is None
 
 
@@ -176,3 +181,12 @@ def test_a_small_fleet(tmp_path: Path) -> None:
     (client,) = {part.split(")")[0] for part in statd.partition("LOCK of ")[2].split("(")[1:2]}
     assert statd.count(f"{client}/ring.pcap") == statd.count("/ring.pcap") == 2
     assert all(len(line) <= 80 for line in screen.splitlines())
+
+
+def test_clocks_of_groups_that_are_judged_by_themselves_stay_different(tmp_path: Path) -> None:
+    fleet.write(tmp_path, nodes=3, servers=3, ill=3, rounds=1)
+    listed, _ = nodes([str(tmp_path)])
+    decoded = [DecodedNode(rows_of(node.name, captures_of(node))) for node in listed]
+    groups = [judge((), None, *decoded[:2]), judge((), None, decoded[2])]
+    clocks = [capture.clock for capture in combined(groups).captures]
+    assert [clocks.index(clock) for clock in clocks] == [0, 0, 2, 2, 4, 4]

@@ -460,6 +460,15 @@ def test_a_fleet_leads_with_hosts_to_fix_nodes_and_one_more_capture() -> None:
     ]
 
 
+def test_a_fleet_that_cannot_tell_has_one_capture_to_make_next() -> None:
+    """That of its lead; without one there, the one that any report has."""
+    assert FLEET.fleet
+    report = CANNOT_TELL._replace(fleet=FLEET.fleet)
+    assert "Do first" not in render(report, 80)
+    assert render(report, 80).count("tcpdump") == 1
+    assert "Do first" in render(report._replace(fleet=FLEET.fleet._replace(one_more=None)), 80)
+
+
 def test_the_proof_in_brief_is_of_captures_of_one_clock() -> None:
     """Of two nodes with clocks of their own: the first and the last frame of the one that comes first."""
     assert block(render(FLEET, 140), "Proof") == [
