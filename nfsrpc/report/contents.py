@@ -125,7 +125,10 @@ class Report(NamedTuple):
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The causes of the verdict, the gravest first. What several causes explain stands with the first."""
+        """The causes of the verdict, the gravest first. What several causes explain stands with the first.
+
+        Those of a fleet are in the order of its hosts to fix.
+        """
         verdict, findings = self.diagnosis.verdict, self.diagnosis.findings
         places = {finding.id: place for place, finding in enumerate(findings)}
         left = places.keys() - {cause.finding for cause in verdict.causes}
@@ -136,7 +139,9 @@ class Report(NamedTuple):
             left -= effects
             ordered = sorted(map(places.__getitem__, effects))
             faults.append(Fault(finding, cause.summary, tuple(findings[place] for place in ordered)))
-        return tuple(faults)
+        rows = self.fleet.hosts_to_fix if self.fleet else ()
+        ranks = {finding: rank for rank, row in enumerate(rows) for finding in row.findings}
+        return tuple(sorted(faults, key=lambda fault: ranks.get(fault.finding.id, len(ranks))))
 
     def of_one_clock(self, finding: Finding) -> tuple[Evidence, ...]:
         """The frames of the captures that show a finding most gravely: those by the clock of the first one."""

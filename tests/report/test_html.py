@@ -96,12 +96,15 @@ def test_names_of_a_capture_are_no_markup() -> None:
 
 
 def test_each_host_to_fix_of_a_fleet_leads_to_its_fault() -> None:
-    """In the order of faults, which is not always that of the table; of a single fault nothing needs a link."""
+    """Faults are in the order of the table, whatever that of the verdict; of a single fault nothing needs a link."""
     text = html.render(FLEET)
     assert Page(text).links == ["#fault-1", "#fault-2", "#fault-3"]
     for number, rule in enumerate(("REG001", "NET001", "RPC002"), 1):
         assert f'<h2 id="fault-{number}">Fault {number} of 3: {rule} ' in text
     assert FLEET.fleet
+    other = FLEET._replace(fleet=FLEET.fleet._replace(hosts_to_fix=FLEET.fleet.hosts_to_fix[::-1]))
+    assert Page(html.render(other)).links == ["#fault-1", "#fault-2", "#fault-3"]
+    assert '<h2 id="fault-1">Fault 1 of 3: RPC002 ' in html.render(other)
     one = CERTAIN._replace(fleet=FLEET.fleet._replace(hosts_to_fix=FLEET.fleet.hosts_to_fix[:1]))
     assert not Page(html.render(one)).links
     assert "REG001 statd-not-registered" in Page(html.render(one)).texts
