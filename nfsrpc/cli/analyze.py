@@ -72,9 +72,7 @@ def analyze(
             report, tables = report_on(traces, chosen, dmesg or [], format, progress, jobs)
     except SourceError as error:
         fail(error)
-    write(
-        [as_text(report, output, verbose) if format is ReportFormat.text else RENDERERS[format](report, tables)], output
-    )
+    write([rendered(report, tables, format, output, verbose)], output)
     check_rules(report.diagnosis)
     end_with(report.diagnosis, exit_code)
 
@@ -91,22 +89,16 @@ def analyze_fleet(
 ) -> None:
     from nfsrpc.cli.fleet import fleet_of
     from nfsrpc.extras import MissingExtraError
-    from nfsrpc.fleet.shown import lines
     from nfsrpc.sources import SourceError
 
     try:
-        fleet = fleet_of(traces, scheduler, cache, chosen)
+        report = fleet_of(traces, scheduler, cache, chosen)
     except (SourceError, MissingExtraError, OSError) as error:
         fail(error)
-    mention_skipped(fleet.report)
-    if format is ReportFormat.text:
-        width = shutil.get_terminal_size().columns if output is None else 80
-        text = [f"{line}\n" for line in lines(fleet, width)]
-        write([*text, as_text(fleet.report, output, verbose)], output)
-    else:
-        write([RENDERERS[format](fleet.report, None)], output)
-    check_rules(fleet.report.diagnosis)
-    end_with(fleet.report.diagnosis, exit_code)
+    mention_skipped(report)
+    write([rendered(report, None, format, output, verbose)], output)
+    check_rules(report.diagnosis)
+    end_with(report.diagnosis, exit_code)
 
 
 @contextmanager
@@ -149,6 +141,16 @@ def report_on(
     mention_skipped(trace)
     report = report_of(trace.tables, diagnose(trace.tables, *chosen, skipped=trace.skipped), logs)
     return report, trace.tables
+
+
+def rendered(
+    report: Report,
+    tables: Sessions | None,
+    format: ReportFormat,  # noqa: A002
+    output: str | None,
+    verbose: bool,
+) -> str:
+    return as_text(report, output, verbose) if format is ReportFormat.text else RENDERERS[format](report, tables)
 
 
 def as_text(report: Report, output: str | None, verbose: bool = False) -> str:

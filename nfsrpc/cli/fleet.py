@@ -16,7 +16,8 @@ from nfsrpc.extras import extra
 from nfsrpc.sources import SourceError
 
 if TYPE_CHECKING:
-    from nfsrpc.fleet.run import Fleet, Progress
+    from nfsrpc.fleet.run import Progress
+    from nfsrpc.report.contents import Report
 
 CONNECT_S = 10  # for a scheduler that does not answer, or has no worker
 LOCAL = "127.0.0.1:0"  # of the HTTP server that a scheduler always has: any port, and for this machine alone
@@ -42,7 +43,8 @@ def cluster(scheduler: str) -> Iterator[Any]:
         yield client
 
 
-def fleet_of(traces: list[str], scheduler: str, cache: str, settings: Any) -> Fleet:
+def fleet_of(traces: list[str], scheduler: str, cache: str, settings: Any) -> Report:
+    from nfsrpc.fleet.overview import reported
     from nfsrpc.fleet.run import analyze
 
     with cluster(scheduler) as client:
@@ -50,7 +52,7 @@ def fleet_of(traces: list[str], scheduler: str, cache: str, settings: Any) -> Fl
             note(f"dashboard: {link}")
         try:
             with progress_by_node() as progress:
-                return analyze(traces, client, cache, settings, progress)
+                return reported(analyze(traces, client, cache, settings, progress))
         except CancelledError as error:
             raise SourceError(scheduler or "the cluster", f"was lost: {error}") from error
 

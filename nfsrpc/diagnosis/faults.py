@@ -60,11 +60,16 @@ def headline(causes: Sequence[Finding]) -> str:
     return f"{len(causes)} faults: {'; '.join(parts)}."
 
 
-def summary(cause: Finding, effects: Sequence[Finding]) -> str:
-    """A cause in one sentence: host, what is wrong, who is affected and for how long."""
+def affected_clients(cause: Finding, effects: Sequence[Finding]) -> tuple[set[str], float]:
+    """The clients that a cause affects and their longest wait: its own, else those of its effects."""
     clients = set(cause.clients) or {client for found in effects for client in found.clients}
     theirs = [found.wait_s or 0.0 for found in effects if set(found.clients) <= clients]
-    wait = cause.wait_s if cause.wait_s is not None else max(theirs, default=0.0)
+    return clients, cause.wait_s if cause.wait_s is not None else max(theirs, default=0.0)
+
+
+def summary(cause: Finding, effects: Sequence[Finding]) -> str:
+    """A cause in one sentence: host, what is wrong, who is affected and for how long."""
+    clients, wait = affected_clients(cause, effects)
     lasted = f"waited up to {duration(wait)}" if wait >= WORTH_TELLING_S else ""
     if duration(wait) in cause.title:
         lasted = ""

@@ -146,9 +146,9 @@ def merged(found: Sequence[Finding]) -> Finding:
 def also(others: int, clients: Sequence[str], wait_s: float) -> str:
     """A sentence on what the other captures show."""
     whose = f" of {named(clients)}" if clients else ""
-    waited = f", who waited up to {duration(wait_s)}" if clients and wait_s >= 1 else ""
+    waited = f", which waited up to {duration(wait_s)}" if clients and wait_s >= 1 else ""
     where = several(others, "other group", "other groups")
-    return f"The captures of {where}, which are judged by themselves, show the same{whose}{waited}."
+    return f"The captures of {where}, judged by themselves, show the same{whose}{waited}."
 
 
 def effects_of(group: Sequence[Witness], ids: Ids) -> set[str]:

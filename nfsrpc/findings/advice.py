@@ -14,7 +14,8 @@ from nfsrpc.wording import named
 # Where its port mapper has answered: rpcbind runs, and statd, which may run without a registration, comes first. Its
 # restart drops no locks; rpcbind has to run after the next boot, too.
 START_STATD = (
-    command("systemctl unmask rpc-statd; systemctl restart rpc-statd; systemctl enable rpcbind"),
+    command("systemctl unmask rpc-statd; systemctl restart rpc-statd"),
+    command("systemctl enable rpcbind"),
     remark("At boot nfs-server starts rpc-statd; on a client mount.nfs does, at each NFSv3 mount."),
 )
 # Not rpcbind with it: restarted without -w it loses all other registrations.
@@ -29,7 +30,7 @@ RESTART_SERVER = (command("systemctl restart nfs-server"),)
 # it is not among the lines that are pasted together.
 REGISTER_SERVER = (
     command("systemctl start nfs-server", note="if it does not run"),
-    remark("Last resort, if it runs: systemctl restart nfs-server && sm-notify -f"),
+    remark("Else, last resort: systemctl restart nfs-server && sm-notify -f"),
     remark("It drops the locks of all clients; sm-notify lets them reclaim, but not with Linux 6.12."),
 )
 # The capture does not show which server it is. Linux cannot break the lock of one client, only all that lockd holds on

@@ -83,9 +83,12 @@ def first_of(things: Sequence[Thing], most: int) -> tuple[Sequence[Thing], int]:
 def ends_of(things: Sequence[Thing], most: int) -> tuple[Sequence[Thing], int, Sequence[Thing]]:
     """The first of some things, how many are left out behind them, and the last one where some are.
 
-    >>> ends_of("abcde", 4), ends_of("abcd", 4)
-    (('ab', 2, 'e'), ('abcd', 0, ''))
+    With the line that says how many are left out these are `most` lines, and never less than three.
+
+    >>> ends_of("abcde", 4), ends_of("abcd", 4), ends_of("abcd", 2)
+    (('ab', 2, 'e'), ('abcd', 0, ''), ('a', 2, 'd'))
     """
+    most = max(most, 3)
     if len(things) <= most:
         return things, 0, things[:0]
     return things[: most - 2], len(things) - most + 1, things[-1:]

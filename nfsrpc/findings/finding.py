@@ -124,7 +124,7 @@ class Finding(ShownFinding):
     >>> finding.explains
     ('LCK002@10.1.84.31',)
     >>> [proof.frame for proof in finding.evidence][:2], str(finding.remedy[0])
-    ([107, 109], 'systemctl unmask rpc-statd; systemctl restart rpc-statd; systemctl enable rpcbind')
+    ([107, 109], 'systemctl unmask rpc-statd; systemctl restart rpc-statd')
     """
 
     rule: str

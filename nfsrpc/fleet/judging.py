@@ -54,9 +54,13 @@ def combined(reports: Sequence[Report]) -> Report:
     """
     if len(reports) == 1:
         return reports[0]
-    captures = [capture for report in reports for capture in report.captures]
-    firsts = accumulate((len(report.captures) for report in reports), initial=0)
-    diagnoses = [numbered_from(report.diagnosis, first) for report, first in zip(reports, firsts, strict=False)]
+    firsts = list(accumulate((len(report.captures) for report in reports[:-1]), initial=0))
+    captures = [
+        capture._replace(clock=capture.clock + first)
+        for report, first in zip(reports, firsts, strict=True)
+        for capture in report.captures
+    ]
+    diagnoses = [numbered_from(report.diagnosis, first) for report, first in zip(reports, firsts, strict=True)]
     names = {address: name for report in reports for address, name in report.names.items()}
     return Report(
         diagnosis_with_names(joined(diagnoses), names),

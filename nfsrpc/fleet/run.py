@@ -18,7 +18,9 @@ from nfsrpc.fleet.groups import Group, Summary, groups_of
 from nfsrpc.fleet.judging import combined, judged, trace_of
 from nfsrpc.fleet.places import Node, captures_of, nodes
 from nfsrpc.fleet.rows import NodeRows, described, rows_of
+from nfsrpc.fleet.unknown import unknown
 from nfsrpc.reading import none_of
+from nfsrpc.report.fleet import NodeAnswer
 from nfsrpc.sources import SourceError
 
 if TYPE_CHECKING:
@@ -29,15 +31,6 @@ if TYPE_CHECKING:
 TASK = {"retries": 3, "pure": False}
 SOON, LATER = 1, -1  # priorities: a group is judged before what nodes say by themselves
 Progress: TypeAlias = Callable[[str, int, int], None]  # node, done, of how many
-
-
-class NodeAnswer(NamedTuple):
-    """What a node's captures say by themselves."""
-
-    name: str
-    files: int
-    state: str
-    summary: str
 
 
 class Fleet(NamedTuple):
@@ -208,5 +201,6 @@ def judge(settings: Any, servers: frozenset[str] | None, *decoded: DecodedNode) 
 
 def by_itself(settings: Any, decoded: DecodedNode) -> NodeAnswer:
     rows = decoded.rows
-    verdict = judged([rows], settings).diagnosis.verdict
-    return NodeAnswer(rows.name, len(rows.files), verdict.state, verdict.summary)
+    report = judged([rows], settings)
+    verdict = report.diagnosis.verdict
+    return NodeAnswer(rows.name, len(rows.files), verdict.state, verdict.summary, unknown(report))

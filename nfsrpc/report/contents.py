@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import compress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nfsrpc.findings.finding import Diagnosis, Finding, LogLine
+from nfsrpc.findings.finding import Diagnosis, Evidence, Finding, LogLine
 from nfsrpc.findings.shown import located
+from nfsrpc.report.fleet import Overview
 from nfsrpc.report.host_names import OWNER, HostNames, diagnosis_with_names, host_names, named_host
 from nfsrpc.report.needs import FirstCapture, first_capture, one_command_per_file
 from nfsrpc.report.proof import proven
@@ -46,6 +48,7 @@ class Capture(NamedTuple):
     offset_s: float | None = None  # of its clock, against the first vantage's
     drift_ppm: float | None = None
     damage: str | None = None  # why it could not be read to its end
+    clock: int = 0  # a number: times of captures with different ones cannot be compared
 
     @property
     def name(self) -> str:
@@ -90,6 +93,7 @@ class Report(NamedTuple):
     logs: tuple[Reading, ...] = ()  # kernel logs that were given
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read
     names: HostNames = MappingProxyType({})  # of hosts, by their addresses
+    fleet: Overview | None = None  # where the captures are those of many nodes
 
     def host(self, address: str) -> str:
         """A host as reports call it: 10.1.84.41 (cl1)."""
@@ -104,8 +108,11 @@ class Report(NamedTuple):
 
     @property
     def first_capture(self) -> FirstCapture | None:
-        """The one capture to make where no verdict is possible; None where there are captures yet to be read."""
-        if self.diagnosis.verdict.state != "cannot-tell" or self.skipped:
+        """The one capture to make where no verdict is possible; None where there are captures yet to be read.
+
+        What a fleet leads with names its own.
+        """
+        if self.diagnosis.verdict.state != "cannot-tell" or self.skipped or (self.fleet and self.fleet.one_more):
             return None
         host = next((capture.host for capture in self.captures if capture.host), None)
         return first_capture(self.diagnosis, host, self.host(host or ""))
@@ -118,7 +125,10 @@ class Report(NamedTuple):
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The causes of the verdict, the gravest first. What several causes explain stands with the first."""
+        """The causes of the verdict, the gravest first. What several causes explain stands with the first.
+
+        Those of a fleet are in the order of its hosts to fix.
+        """
         verdict, findings = self.diagnosis.verdict, self.diagnosis.findings
         places = {finding.id: place for place, finding in enumerate(findings)}
         left = places.keys() - {cause.finding for cause in verdict.causes}
@@ -129,7 +139,14 @@ class Report(NamedTuple):
             left -= effects
             ordered = sorted(map(places.__getitem__, effects))
             faults.append(Fault(finding, cause.summary, tuple(findings[place] for place in ordered)))
-        return tuple(faults)
+        rows = self.fleet.hosts_to_fix if self.fleet else ()
+        ranks = {finding: rank for rank, row in enumerate(rows) for finding in row.findings}
+        return tuple(sorted(faults, key=lambda fault: ranks.get(fault.finding.id, len(ranks))))
+
+    def of_one_clock(self, finding: Finding) -> tuple[Evidence, ...]:
+        """The frames of the captures that show a finding most gravely: those by the clock of the first one."""
+        clocks = [self.captures[proof.capture].clock for proof in finding.evidence]
+        return tuple(compress(finding.evidence, (clock == clocks[0] for clock in clocks)))
 
     @property
     def others(self) -> tuple[Finding, ...]:
@@ -173,7 +190,7 @@ def with_proof_and_names(diagnosis: Diagnosis, tables: Tables, names: HostNames)
 
 def captures_of(tables: Tables) -> list[dict[str, Any]]:
     """The fields of `Capture` for each file."""
-    where = ("where", "host", "offset_s", "drift_ppm")
+    where = ("where", "host", "offset_s", "drift_ppm", "clock")
     names = ("file", "format", "linktypes", "frames", "bytes", "first", "last", *where)
     facts = [dict(zip(names, row, strict=True)) for row in zip(*map(tables["captures"].values, names), strict=True)]
     for fact, row in zip(facts, tables["quality"].rows(), strict=True):

@@ -18,7 +18,7 @@ from nfsrpc.report.contents import Fault, Report, nfsrpc_version
 from nfsrpc.report.host_names import OWNER_MEANS
 from nfsrpc.report.needs import HEALTHY_SO_FAR, unknowns
 from nfsrpc.report.proof import display_filters
-from nfsrpc.wording import count, date_time, digits, span, time_zone, times_of_day
+from nfsrpc.wording import count, date_time, digits, named, span, time_zone, times_of_day
 
 
 class Title(NamedTuple):
@@ -35,6 +35,7 @@ class Lead(NamedTuple):
 class Heading(NamedTuple):
     text: str
     level: int = 1  # 2 for a part of one of several faults
+    fault: int = 0  # the number of the fault that begins here
 
 
 class Paragraph(NamedTuple):
@@ -51,6 +52,7 @@ class Grid(NamedTuple):
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     frames: Sequence[tuple[int, int]] = ()  # of each row: capture and frame, in its column `file:frame`
+    faults: Sequence[int] = ()  # of each row: the number of the fault, in its column `cause`; 0 where it has none
 
 
 class Commands(NamedTuple):
@@ -71,7 +73,7 @@ class Pictures(NamedTuple):
 
 Block: TypeAlias = Title | Lead | Heading | Paragraph | Listing | Grid | Commands | Filters | Pictures
 
-FRAME = "file:frame"  # head of the column
+FRAME, CAUSE = "file:frame", "cause"  # heads of columns
 STATES = {"fault": "Fault", "healthy": "Healthy", "cannot-tell": "Cannot tell"}
 
 
@@ -79,13 +81,14 @@ def blocks(report: Report) -> Iterator[Block]:
     verdict, faults = report.diagnosis.verdict, report.faults
     yield Title(verdict.state, _ruled(faults[0].finding) if len(faults) == 1 else _number(faults))
     yield Lead(clipped(verdict.summary, PAGE.characters))
+    yield from _fleet(report)
     if first := report.first_capture:
         yield Paragraph(f"Capture {first.where}:")
         yield Commands([first.command])
     shown, more = first_of(faults, PAGE.causes)
     for number, fault in enumerate(shown, 1):
         if len(faults) > 1:
-            yield Heading(f"Fault {number} of {len(faults)}: {_ruled(fault.finding)}")
+            yield Heading(f"Fault {number} of {len(faults)}: {_ruled(fault.finding)}", fault=number)
             yield Paragraph(clipped(fault.summary, PAGE.characters))
         parts = (
             _finding(report, fault.finding),
@@ -106,8 +109,50 @@ def blocks(report: Report) -> Iterator[Block]:
     yield from _unknown(report)
     yield from _settings(report)
     yield from _skipped(report)
+    yield from _nodes(report)
     yield from _captures(report)
     yield Paragraph(f"nfsrpc {nfsrpc_version()}")
+
+
+def _fleet(report: Report) -> Iterator[Block]:
+    """What a report on a fleet leads with."""
+    overview = report.fleet
+    if not overview:
+        return
+    if overview.hosts_to_fix:
+        shown, more = first_of(overview.hosts_to_fix, PAGE.causes)
+        yield Heading("Hosts to fix")
+        rows = [
+            (report.located(row.finding), row.cause, row.certainty, row.number, row.wait, named(row.clients))
+            for row in shown
+        ]
+        numbers = {fault.finding.id: number for number, fault in enumerate(report.faults[: PAGE.causes], 1)}
+        faults = [numbers.get(row.finding.id, 0) if len(report.faults) > 1 else 0 for row in shown]
+        yield Grid(("host", CAUSE, "certainty", "clients", "longest wait", "affected"), rows, faults=faults)
+        yield from _more(more, "more row")
+    yield Heading("What the nodes show")
+    yield _plain(f"{label}: {sentence}" for label, sentence in overview.notes)
+    if overview.unknown:
+        unknown, more = first_of(overview.unknown, PAGE.unknown)
+        yield Heading("What nodes cannot tell")
+        yield _plain(clipped(str(each), PAGE.characters) for each in unknown)
+        yield from _more(more, "more reason")
+    if overview.one_more:
+        yield Heading("One more capture")
+        yield Paragraph(str(overview.one_more))
+        yield Commands([overview.one_more.need.command])
+
+
+def _nodes(report: Report) -> Iterator[Block]:
+    if report.fleet:
+        nodes, more = first_of(report.fleet.nodes, PAGE.captures)
+        yield Heading("Nodes by themselves")
+        rows = [
+            (node.name, digits(node.files), STATES[node.state], clipped(node.summary, PAGE.characters))
+            for node in nodes
+        ]
+        yield Grid(("node", "files", "verdict", "what its captures say"), rows)
+        yield from _more(more, "more node")
 
 
 def _finding(report: Report, finding: Finding) -> Iterator[Block]:

@@ -186,14 +186,22 @@ def prose(text: str) -> str:
     return "".join(markup.paragraph(line.strip()) for line in reflowed(text))
 
 
+def heading(block: document.Heading) -> str:
+    kind, name = f"h{1 + block.level}", f' id="fault-{block.fault}"' if block.fault else ""
+    return f"<{kind}{name}>{markup.text(block.text)}</{kind}>"
+
+
 def listing(block: document.Listing) -> str:
     items = (markup.text(item) + markup.listing(below) for item, below in block.items)
     return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>" if block.items else ""
 
 
 def grid(block: document.Grid) -> str:
-    """Severities as badges."""
+    """Severities as badges, causes as links to their faults."""
     rows = [[cell(name, text) for name, text in zip(block.head, row, strict=True)] for row in block.rows]
+    for row, fault in zip(rows, block.faults, strict=False):
+        column = block.head.index(document.CAUSE)
+        row[column] = f'<a href="#fault-{fault}">{row[column]}</a>' if fault else row[column]
     return f'<div class="wide">{markup.table(block.head, rows, pieces=True)}</div>'
 
 
@@ -211,7 +219,7 @@ def display_filter(entry: tuple[str, str]) -> str:
 RENDERERS: dict[type, Callable[[Any], str]] = {
     document.Title: lambda block: markup.heading(markup.badge(block.state), markup.bold(block.rule)),
     document.Lead: lambda block: f"<h1>{markup.text(block.text)}</h1>",
-    document.Heading: lambda block: f"<h{1 + block.level}>{markup.text(block.text)}</h{1 + block.level}>",
+    document.Heading: heading,
     document.Paragraph: lambda block: markup.paragraph(block.text),
     document.Listing: listing,
     document.Grid: grid,

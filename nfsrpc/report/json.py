@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from nfsrpc.findings.bounds import PAGE, SCREEN, Thing, first_of
 from nfsrpc.findings.finding import Broken, CannotTell, Finding, LogLine, Need, Settings, Verdict
 from nfsrpc.report.contents import Capture, ProcedureTraffic, Report, nfsrpc_version
+from nfsrpc.report.fleet import HostToFix, NextCapture, Overview, SharedQuestion
 from nfsrpc.report.proof import display_filters
 from nfsrpc.wording import date_time, timestamp
 
@@ -59,6 +60,7 @@ def document(report: Report) -> dict[str, Any]:
         "skipped": [_skipped(error) for error in report.skipped],
         **omitted(omitted=more, omitted_programs=more_programs, omitted_cannot_tell=more_reasons),
         **({"dmesg": [_log(log) for log in report.logs]} if report.logs else {}),
+        **({"fleet": _fleet(report.fleet, room)} if report.fleet else {}),
     }
 
 
@@ -216,6 +218,57 @@ def _log(log: Reading) -> dict[str, Any]:
         ],
         **omitted(omitted_lines=len(log.lines) - len(lines)),
     }
+
+
+def _fleet(overview: Overview, room: Room) -> dict[str, Any]:
+    hosts, more_hosts = first_of(overview.hosts_to_fix, MAX_LISTED)
+    nodes, more_nodes = first_of(overview.nodes, MAX_LISTED)
+    unknown, more_unknown = first_of(overview.unknown, MAX_LISTED)
+    uncached, more_uncached = first_of(overview.uncached, MAX_LISTED)
+    return {
+        "hosts_to_fix": [_host_to_fix(row, room) for row in hosts],
+        "nodes": [
+            {"name": node.name, "files": node.files, "state": node.state, "summary": node.summary} for node in nodes
+        ],
+        "unknown": [_unknown(row, room) for row in unknown],
+        "one_more": _one_more(overview.one_more) if overview.one_more else None,
+        "unaligned": overview.unaligned,
+        "cached": overview.cached,
+        "uncached": list(uncached),
+        **omitted(
+            omitted_hosts_to_fix=more_hosts,
+            omitted_nodes=more_nodes,
+            omitted_unknown=more_unknown,
+            omitted_uncached=more_uncached,
+        ),
+    }
+
+
+def _host_to_fix(row: HostToFix, room: Room) -> dict[str, Any]:
+    clients, more = room.take(row.clients)
+    findings, more_findings = room.take(row.findings)
+    return {
+        "host": row.finding.host,
+        "host_capture": row.finding.host_capture,
+        "rule": row.finding.rule,
+        "name": row.finding.name,
+        "severity": row.finding.severity,
+        "certainty": row.certainty,
+        "clients": list(clients),
+        "at_least": row.at_least,
+        "longest_wait": row.wait_s,
+        "findings": list(findings),
+        **omitted(omitted_clients=more, omitted_findings=more_findings),
+    }
+
+
+def _unknown(row: SharedQuestion, room: Room) -> dict[str, Any]:
+    nodes, more = room.take(row.nodes)
+    return {"why": row.why, "rules": list(row.rules), "nodes": list(nodes), **omitted(omitted_nodes=more)}
+
+
+def _one_more(capture: NextCapture) -> dict[str, Any]:
+    return {**_need(capture.need), "questions": capture.questions, "rules": list(capture.rules)}
 
 
 def _cannot_tell(answers: Sequence[CannotTell], broken: Sequence[Broken]) -> list[dict[str, Any]]:

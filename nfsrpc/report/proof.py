@@ -1,7 +1,8 @@
 """The proof of findings as every report shows it: one list sorted by time, one entry per frame, and Wireshark's filter.
 
 Rules name frames; the time of each is looked up in the tables. A frame that no table has (a tallied exchange) stands
-behind the last known one of its file.
+behind the last known one of its file. Times by clocks that cannot be compared have no order: what captures of one clock
+show stands together, that of the gravest finding first.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ EVENTS = (
 def proven(findings: Sequence[Finding], tables: Tables) -> tuple[Finding, ...]:
     """The findings with the time of each frame that proves them, sorted by it, each frame once."""
     times = frame_times({(proof.capture, proof.frame) for each in findings for proof in each.evidence}, tables)
-    return tuple(replace(each, evidence=sorted_proof(each.evidence, times)) for each in findings)
+    clocks = dict(enumerate(tables["captures"].values("clock")))
+    return tuple(replace(each, evidence=sorted_proof(each.evidence, times, clocks)) for each in findings)
 
 
 def frame_times(places: set[Place], tables: Tables) -> dict[Place, int]:
@@ -65,22 +67,26 @@ def times_in(table: Table, columns: tuple[str, str, str], places: set[Place]) ->
         yield (capture, frame), time
 
 
-def sorted_proof(evidence: Iterable[Evidence], times: Mapping[Place, int]) -> tuple[Evidence, ...]:
-    """The evidence sorted by time, with one entry per frame and each note once."""
+def sorted_proof(
+    evidence: Iterable[Evidence], times: Mapping[Place, int], clocks: Mapping[int, int]
+) -> tuple[Evidence, ...]:
+    """The evidence sorted by time, with one entry per frame and each note once; `clocks` are those of the captures."""
     notes: dict[Place, dict[str, None]] = {}
+    ranks: dict[int, int] = {}  # of clocks: as the evidence has them
     for proof in evidence:
         notes.setdefault((proof.capture, proof.frame), {})[proof.note] = None
+        ranks.setdefault(clocks[proof.capture], len(ranks))
     merged = [
         Evidence(*place, "; ".join(filter(None, sentences)), times.get(place))
         for place, sentences in sorted(notes.items())
     ]
-    ordered: list[tuple[int, Evidence]] = []
+    ordered: list[tuple[int, int, Evidence]] = []
     before: tuple[int, int] = (-1, NAT)  # of the last entry: its file, and its time
     for proof in merged:
         known = before[1] if before[0] == proof.capture else NAT
         before = proof.capture, known if proof.time is None else proof.time
-        ordered.append((before[1], proof))
-    return tuple(proof for _, proof in sorted(ordered, key=lambda entry: entry[0]))
+        ordered.append((ranks[clocks[proof.capture]], before[1], proof))
+    return tuple(proof for *_, proof in sorted(ordered, key=lambda entry: entry[:2]))
 
 
 def display_filters(evidence: Iterable[Evidence]) -> list[tuple[int, str]]:

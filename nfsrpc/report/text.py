@@ -1,5 +1,6 @@
 """The report for a terminal, read at 3 am: the verdict first, with its proof and its cure, then everything else.
 
+    host to fix …    of a fleet: a table of hosts to fix, what its nodes cannot tell, and the one capture to make next
     FAULT, HEALTHY, CANNOT TELL   in one sentence: which host, what is wrong, who waited how long; of several faults
                      how many, and on which hosts
     Do first         where the capture cannot tell: the one command that captures what can
@@ -30,12 +31,13 @@ from nfsrpc.findings.finding import CannotTell, Evidence, Finding, Hypothesis, L
 from nfsrpc.printable import clean
 from nfsrpc.report.captures import busiest, described, in_force, lacks, program_row, whose
 from nfsrpc.report.contents import Fault, ProcedureTraffic, Report
+from nfsrpc.report.fleet import HostToFix, Overview
 from nfsrpc.report.host_names import OWNER_MEANS
 from nfsrpc.report.needs import HEALTHY_SO_FAR, unknowns
 from nfsrpc.report.proof import display_filters
 from nfsrpc.report.terminal import PROSE, Paint, columns, painted, plain, wrap
 from nfsrpc.rules import FAMILIES
-from nfsrpc.wording import count, digits, span, time_of_day, times_of_day
+from nfsrpc.wording import count, digits, named, span, time_of_day, times_of_day
 
 MARGIN = 10  # labels stand in it
 LINES = 40  # of a screen, which one fault fits
@@ -46,11 +48,20 @@ MANY = 3  # faults that are listed in a table, and then shown without explanatio
 EXPENDABLE = ("Traffic", "Unknown", "Capture", "Also")
 JOINED = ("Passed", "Capture", "Traffic")  # with no empty line between them
 WIDEST_PLACE = 24  # file and frame, in a column of their own
+WORST = 12  # hosts to fix of a fleet, and UNKNOWN sentences on what its nodes cannot tell
+UNKNOWN = 5
 TERSE = 4  # frames of proof; then effects and competing causes are only named, too
 INDENT = 10  # of the further lines of a proof: below what stands behind the time of day, in seconds
-FRAMES = (SCREEN.frames, 6, TERSE, 2)  # of proof: fewer where a fault would not fit
+FRAMES = (SCREEN.frames, 6, TERSE, 3)  # of proof: fewer where a fault would not fit
 FIRST = ("LCK", "CBK")  # families of checks that passed: evidence that locks work comes first
 RANKS = {family: rank for rank, family in enumerate((*FIRST, *(one for one in FAMILIES if one not in FIRST)))}
+
+# The columns of the hosts to fix of a fleet. Of a cause so much is shown at least, and where names of hosts are cut,
+# too, the identifier of its rule.
+HEADINGS = ("host to fix", "cause", "certainty", "clients", "max wait", "affected")
+RIGHT = (False, False, False, True, True, False)
+HOST, CAUSE = 0, 1
+LEAST_CAUSE, IDENTIFIER = 20, 6
 
 ZERO = re.compile(r"(?<= )0(?= )")
 BADGES = {"fault": " FAULT ", "healthy": " HEALTHY ", "cannot-tell": " CANNOT TELL "}
@@ -59,9 +70,11 @@ BADGES = {"fault": " FAULT ", "healthy": " HEALTHY ", "cannot-tell": " CANNOT TE
 def render(report: Report, width: int = 80, colour: bool = False, verbose: bool = False) -> str:
     paint = painted if colour else plain
     for frames in FRAMES:
-        lines = list(_Page(report, width, paint, frames, verbose).lines())
+        page = _Page(report, width, paint, frames, verbose)
+        lead, lines = list(page.fleet(report.fleet)) if report.fleet else [], list(page.lines())
         if verbose or not report.faults or len(lines) <= room_for(report.faults):
             break
+    lines = [*lead, *lines]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
@@ -83,6 +96,7 @@ class _Page:
         self.frames_shown = frames
         self.verbose = verbose
         self.paint = paint
+        self.width = width
         self.prose = min(width, PROSE)
         self.files = report.file_names()
         self.faults = report.faults
@@ -119,7 +133,7 @@ class _Page:
         yield from self.verdict()
         yield from self.do_first()
         shown, more = first_of(self.faults, SCREEN.causes)
-        if self.is_brief:
+        if self.is_brief and not self.report.fleet:
             yield ""
             yield from self.block("Faults", self.table_of(shown))
         for number, fault in enumerate(shown, 1):
@@ -151,6 +165,36 @@ class _Page:
             yield ""
             yield from self.block("Do first", [*self.text(f"Capture {first.where}:"), *self.commands([first.command])])
 
+    # A fleet
+
+    def fleet(self, overview: Overview) -> Iterator[str]:
+        """The lines that a report on a fleet leads with, above the verdict."""
+        yield from self.hosts_to_fix(overview.hosts_to_fix)
+        for label, sentence in overview.notes:
+            yield from self.block(label, self.text(sentence))
+        unknown, more = first_of(overview.unknown, PAGE.unknown if self.verbose else UNKNOWN)
+        lines = [line for each in unknown for line in self.hanging("", str(each), 2)]
+        lines += [f"and {count(more, 'more reason')} (--format json)"] if more else []
+        yield from self.block("Unknown", lines)
+        if overview.one_more:
+            command = overview.one_more.need.command
+            yield from self.block("One more", [*self.text(str(overview.one_more)), *self.commands([command])])
+            self.printed.add(command)
+        yield ""
+
+    def hosts_to_fix(self, rows: Sequence[HostToFix]) -> Iterator[str]:
+        """One line per host and rule."""
+        shown, more = first_of(rows, PAGE.causes if self.verbose else WORST)
+        cells = [
+            (self.report.located(row.finding), row.cause, row.certainty, row.number, row.wait, named(row.clients))
+            for row in shown
+        ]
+        if cells:
+            head, *lines = fitting([HEADINGS, *cells], self.width)
+            yield from (self.paint("heading", head), *lines)
+            yield from [f"and {count(more, 'more')} (--format json)"] if more else []
+            yield ""
+
     # The verdict
 
     def verdict(self) -> Iterator[str]:
@@ -174,9 +218,10 @@ class _Page:
         return columns(rows, (False,) * 4)
 
     def in_brief(self, fault: Fault) -> Iterator[str]:
-        """The first and the last frame that prove a fault, and its remedy."""
+        """The first and the last frame, of captures of one clock, that prove a fault, and its remedy."""
         finding = fault.finding
-        proof = finding.evidence[:1] + finding.evidence[1:][-1:]
+        frames = self.report.of_one_clock(finding)
+        proof = frames[:1] + frames[1:][-1:]
         yield from self.block("Proof" if finding.certainty == "certain" else "Signs", self.evidence(proof))
         yield from self.block("Fix", self.commands(finding.remedy, self.where(finding)))
 
@@ -189,7 +234,11 @@ class _Page:
         yield from self.block("Files", self.text(names(finding.files)))
         yield from self.block("Log", self.expected(fault.log(self.report.unseen) if several else self.report.unseen))
         certain = finding.certainty == "certain"
-        yield from self.block("Proof" if certain else "Signs", self.evidence(finding.evidence))
+        frames = finding.evidence if self.verbose else self.report.of_one_clock(finding)
+        proof = self.evidence(frames)
+        if others := len(finding.evidence) - len(frames):
+            proof.append(f"… {count(others, 'more frame')} of captures by other clocks (--verbose)")
+        yield from self.block("Proof" if certain else "Signs", proof)
         yield from self.block("Filter", self.filters(finding.evidence))
         yield from self.hypotheses([one for one in self.report.diagnosis.hypotheses if one.finding == finding.id])
         yield from self.block("Be sure", self.needs([finding.needs] if finding.needs and not certain else []))
@@ -427,6 +476,34 @@ class _Page:
         self.printed.add(needs[0].command)
         others = f" (or the {names([need.vantage for need in needs[1:]])})" if len(needs) > 1 else ""
         return [*self.text(f"Capture the {needs[0].vantage}{others}:"), *self.commands([needs[0].command])]
+
+
+def fitting(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """The table of hosts to fix within a width: with clients by name where there is room, else with causes cut short.
+
+    Then names of hosts are cut short, but no address.
+    """
+    rows = [[clean(cell) for cell in row] for row in rows]
+    if too_wide(rows, width):
+        rows = [row[:-1] for row in rows]
+    addresses = max(len(host.partition(" ")[0]) for host, *_ in rows[1:])
+    for column, least in ((CAUSE, LEAST_CAUSE), (HOST, addresses + 2), (CAUSE, IDENTIFIER)):
+        room = max(max(len(row[column]) for row in rows) - too_wide(rows, width), least)
+        rows = [[*row[:column], cut(row[column], room), *row[column + 1 :]] for row in rows]
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    return columns(rows, RIGHT[: len(rows[0])])
+
+
+def too_wide(rows: Sequence[Sequence[str]], width: int) -> int:
+    """By how many characters rows in columns exceed a width."""
+    return max(max(map(len, aligned(rows))) - width, 0)
+
+
+def cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def heading(finding: Finding) -> str:

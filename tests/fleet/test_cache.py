@@ -13,7 +13,8 @@ import pytest
 
 from benchmarks import fleet
 from nfsrpc.findings.finding import Diagnosis, Verdict
-from nfsrpc.fleet import cache, places, run, shown
+from nfsrpc.fleet import cache, places, run
+from nfsrpc.fleet.overview import reported
 from nfsrpc.fleet.places import Node, captures_of, nodes
 from nfsrpc.fleet.rows import rows_of
 from nfsrpc.report.contents import Report
@@ -61,10 +62,9 @@ def test_a_cache_that_fails_later_costs_only_the_cache(place: str, node: Node, t
     assert found.rows.pairs
     assert found.uncached.startswith(f"{place}: cannot be written: ")
     report = Report(Diagnosis(Verdict(None, "cannot-tell", "")), (), ())
-    lines = [*shown.lines(run.Fleet(report, (), 0, (found.uncached,) * 3), 200)]
-    assert [line for line in lines if line.startswith("Cache")] == [
-        f"Cache     the rows of 3 nodes were not kept: {found.uncached}"
-    ]
+    overview = reported(run.Fleet(report, (), 0, (found.uncached,) * 3)).fleet
+    assert overview
+    assert overview.notes[-1] == ("Cache", f"the rows of 3 nodes were not kept: {found.uncached}")
 
 
 class FailsToRead:

@@ -202,7 +202,12 @@ def test_the_command_line(small: Path, tmp_path: Path) -> None:
         (server, len(clients)) for (server, _), clients in truth_of(small).items()
     }
     shown = subprocess.run([*command, "--format", "json"], capture_output=True, text=True, timeout=120, check=False)
-    assert set(json.loads(shown.stdout)["verdict"]["hosts"]) == {server for server, _ in truth_of(small)}
+    document = json.loads(shown.stdout)
+    assert set(document["verdict"]["hosts"]) == {server for server, _ in truth_of(small)}
+    assert (len(document["fleet"]["nodes"]), document["fleet"]["cached"]) == (12, 12)
+    assert {(row["host"], row["rule"]): set(row["clients"]) for row in document["fleet"]["hosts_to_fix"]} == (
+        truth_of(small)
+    )
 
 
 @pytest.mark.parametrize(("options", "code"), [([], 0), (["--exit-code"], 3)])

@@ -11,11 +11,16 @@ from pathlib import Path
 import pytest
 
 from benchmarks import fleet
-from nfsrpc.fleet import cache, shown
+from nfsrpc.fleet import cache
 from nfsrpc.fleet.judging import judged
+from nfsrpc.fleet.overview import reported
 from nfsrpc.fleet.places import captures_of, nodes
 from nfsrpc.fleet.rows import NodeRows, rows_of
-from nfsrpc.fleet.run import Fleet, NodeAnswer
+from nfsrpc.fleet.run import Fleet
+from nfsrpc.report import html, markdown
+from nfsrpc.report import text as screen
+from nfsrpc.report.fleet import NodeAnswer
+from nfsrpc.report.json import document
 from tests.scenario import Scenario
 
 pytest.importorskip("pyarrow")
@@ -43,11 +48,14 @@ def test_a_name_of_a_node_does_nothing(name: str, small: Path, tmp_path: Path) -
     shutil.copytree(small / "node-0000", tmp_path / name)
     (rows,) = decoded(tmp_path)
     assert rows.name == name
-    report = judged([rows])
     answers = (NodeAnswer(name, 2, "cannot-tell", "no lock requests were captured"),) * 2
-    text = "\n".join(shown.lines(Fleet(report, answers, 0)))
-    assert text.replace("\n", "").isprintable()
-    assert "\nbreak" not in text
+    report = reported(Fleet(judged([rows]), answers, 0))
+    shown = screen.render(report, 80, verbose=True)
+    assert shown.replace("\n", "").isprintable()
+    assert not any(line.startswith("break") for line in shown.splitlines())
+    assert "<script>" not in html.render(report).replace('<script>\n"use strict"', "")
+    assert "<script>" not in markdown.render(report).replace("\\<script\\>", "")
+    assert {node["name"] for node in document(report)["fleet"]["nodes"]} == {name}
 
 
 def test_two_nodes_of_one_name_are_two(small: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from nfsrpc.findings.finding import (
     Verdict,
 )
 from nfsrpc.report.contents import Capture, ProcedureTraffic, Report
+from nfsrpc.report.fleet import HostToFix, NextCapture, NodeAnswer, Overview, SharedQuestion
 from nfsrpc.sources import SourceError
 
 START = 1_762_000_000_000_000_000
@@ -285,6 +286,48 @@ LEFT_OUT = HEALTHY._replace(
         SourceError("caf\udce9.pcap", "no such file"),
     ),
 )
+# Of a fleet: captures of two nodes whose clocks cannot be compared show one cause.
+OF_TWO = replace(
+    STATD,
+    clients=("10.1.84.41", "10.1.84.42"),
+    evidence=(
+        *STATD.evidence,
+        Evidence(1, 17, "LOCK of 10.1.84.42, sent 4 times", START - 3600 * SECOND),
+        Evidence(1, 31, "its reply, after 61.6 s", START - 3539 * SECOND),
+    ),
+)
+FLEET = Report(
+    replace(SEVERAL.diagnosis, findings=(OF_TWO, *SEVERAL.diagnosis.findings[1:])),
+    (CAPTURE, CAPTURE._replace(file="web|1/ring.pcap0", vantage="client wire", host="10.1.84.42", clock=1)),
+    PROGRAMS,
+    names={"10.1.84.31": "nfssrv.storage.example.org", "10.1.84.41": "cl1"},
+    fleet=Overview(
+        hosts_to_fix=(
+            HostToFix(OF_TWO, "certain", OF_TWO.clients, False, 61.564, (OF_TWO.id,)),
+            HostToFix(CLOSED, "likely", CLOSED.clients, True, 31.0, (CLOSED.id,)),
+            HostToFix(LOOPBACK, "certain", (), False, None, (LOOPBACK.id,)),
+        ),
+        nodes=(
+            NodeAnswer("nfssrv", 1, "fault", "2 faults."),
+            NodeAnswer("web|1", 1, "fault", "10.1.84.31 runs no rpc.statd; 10.1.84.42 waited up to 61.6 s."),
+            NodeAnswer("<b>x</b>\n\x1b[2J", 3, "cannot-tell", "Cannot tell whether locks work: no lock requests."),
+            NodeAnswer("web-3", 1, "healthy", "No fault: 2 lock requests were answered."),
+        ),
+        unknown=(
+            SharedQuestion("Cannot tell whether locks work: no lock requests.", (), ("<b>x</b>\n\x1b[2J",)),
+            SharedQuestion("the wire of 10.1.84.32 was not captured", ("NET001",), ("nfssrv", "web|1")),
+        ),
+        one_more=NextCapture(
+            Need("wire of 10.1.84.32", command("tcpdump -i any -s 0 -B 8192 -w 10.1.84.32.pcap 'not port 22'")),
+            1,
+            ("NET001",),
+        ),
+        captures=6,
+        unaligned=5,
+        cached=2,
+        uncached=("/cache/x: cannot be written: No space left on device",),
+    ),
+)
 
 SAMPLES = {
     "certain": CERTAIN,
@@ -293,4 +336,5 @@ SAMPLES = {
     "healthy": HEALTHY,
     "cannot-tell": CANNOT_TELL,
     "left-out": LEFT_OUT,
+    "fleet": FLEET,
 }

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from nfsrpc.report.json import document, render
-from tests.report.samples import CANNOT_TELL, CERTAIN, HEALTHY, LEFT_OUT, LIKELY, LOGGED, SAMPLES, SEVERAL
+from tests.report.samples import CANNOT_TELL, CERTAIN, FLEET, HEALTHY, LEFT_OUT, LIKELY, LOGGED, SAMPLES, SEVERAL
 
 SCHEMA = json.loads(files("nfsrpc.report").joinpath("analyze.schema.json").read_text(encoding="utf-8"))
 
@@ -30,10 +30,10 @@ def test_the_schema_is_one() -> None:
 
 def test_the_schema_requires_every_key_it_knows_but_those_of_what_is_given_or_left_out() -> None:
     closed = [description for description in objects(SCHEMA) if description["additionalProperties"] is False]
-    assert len(closed) == 15
+    assert len(closed) == 20
     for description in closed:
         optional = {name for name in description["properties"] if not name.startswith("omitted")}
-        assert optional - set(description["required"]) == ({"dmesg"} if description is SCHEMA else set())
+        assert optional - set(description["required"]) == ({"dmesg", "fleet"} if description is SCHEMA else set())
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -210,3 +210,53 @@ def test_kernel_logs_that_were_given_are_one_more_key() -> None:
             ],
         }
     ]
+
+
+def test_a_fleet_value_by_value() -> None:
+    """Rows refer to the findings that have the frames, and nodes are named as they are."""
+    report = document(FLEET)
+    fleet = report["fleet"]
+    assert fleet["hosts_to_fix"][0] == {
+        "host": "10.1.84.31",
+        "host_capture": None,
+        "rule": "REG001",
+        "name": "statd-not-registered",
+        "severity": "error",
+        "certainty": "certain",
+        "clients": ["10.1.84.41", "10.1.84.42"],
+        "at_least": False,
+        "longest_wait": 61.564,
+        "findings": ["REG001@10.1.84.31"],
+    }
+    assert [row["host_capture"] for row in fleet["hosts_to_fix"]] == [None, None, "node1-lo.pcap"]
+    assert {finding for row in fleet["hosts_to_fix"] for finding in row["findings"]} <= {
+        found["id"] for found in report["findings"]
+    }
+    assert fleet["nodes"][2] == {
+        "name": "<b>x</b>\n\x1b[2J",
+        "files": 3,
+        "state": "cannot-tell",
+        "summary": "Cannot tell whether locks work: no lock requests.",
+    }
+    assert fleet["unknown"][1] == {
+        "why": "the wire of 10.1.84.32 was not captured",
+        "rules": ["NET001"],
+        "nodes": ["nfssrv", "web|1"],
+    }
+    assert fleet["one_more"] == {
+        "vantage": "wire of 10.1.84.32",
+        "command": "tcpdump -i any -s 0 -B 8192 -w 10.1.84.32.pcap 'not port 22'",
+        "questions": 1,
+        "rules": ["NET001"],
+    }
+    assert (fleet["unaligned"], fleet["cached"], len(fleet["uncached"])) == (5, 2, 1)
+    assert "fleet" not in document(CERTAIN)
+
+
+def test_a_fleet_has_bounds() -> None:
+    assert FLEET.fleet
+    overview = FLEET.fleet._replace(nodes=FLEET.fleet.nodes * 2501, one_more=None)
+    report = document(FLEET._replace(fleet=overview))
+    assert (len(report["fleet"]["nodes"]), report["fleet"]["omitted_nodes"]) == (10_000, 4)
+    assert report["fleet"]["one_more"] is None
+    assert errors(report) == []

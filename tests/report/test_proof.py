@@ -47,16 +47,24 @@ def report_on(file: Path) -> Report:
 def test_proof_is_sorted_by_time_over_files_and_each_frame_stands_once() -> None:
     evidence = [Evidence(0, 9, "late"), Evidence(1, 3, "early"), Evidence(0, 2, "a"), Evidence(0, 2, "b")]
     times = {(0, 9): 30, (1, 3): 10, (0, 2): 20}
-    assert sorted_proof([*evidence, *evidence], times) == (
+    assert sorted_proof([*evidence, *evidence], times, {0: 0, 1: 0}) == (
         Evidence(1, 3, "early", 10),
         Evidence(0, 2, "a; b", 20),
         Evidence(0, 9, "late", 30),
     )
 
 
+def test_times_by_clocks_that_cannot_be_compared_have_no_order() -> None:
+    """What the captures of one clock show stands together, in the order in which the evidence has the clocks."""
+    evidence = [Evidence(3, 9, "late"), Evidence(0, 1, "first of all"), Evidence(2, 4, "early"), Evidence(0, 2, "last")]
+    times = {(3, 9): 30, (2, 4): 20, (0, 1): 10, (0, 2): 40}
+    shown = sorted_proof(evidence, times, {0: 0, 2: 2, 3: 2})
+    assert [proof.note for proof in shown] == ["early", "late", "first of all", "last"]
+
+
 def test_a_frame_without_time_stands_behind_the_one_before_it_in_its_file() -> None:
     evidence = (Evidence(0, 5, "b"), Evidence(0, 4, "a"), Evidence(1, 1, "c"))
-    shown = sorted_proof(evidence, {(0, 4): 10, (1, 1): 20})
+    shown = sorted_proof(evidence, {(0, 4): 10, (1, 1): 20}, {0: 0, 1: 0})
     assert [(proof.note, proof.time) for proof in shown] == [("a", 10), ("b", None), ("c", 20)]
 
 

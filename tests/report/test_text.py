@@ -11,19 +11,25 @@ from nfsrpc.findings.finding import Broken, CannotTell, Clear, Diagnosis, Eviden
 from nfsrpc.report.captures import described
 from nfsrpc.report.contents import Report
 from nfsrpc.report.needs import HEALTHY_SO_FAR, unknowns
-from nfsrpc.report.text import render
+from nfsrpc.report.text import HEADINGS, fitting, render
 from tests.report.samples import (
     CANNOT_TELL,
     CAPTURE,
     CERTAIN,
+    FLEET,
     HEALTHY,
+    LATE,
     LEFT_OUT,
     LIKELY,
     LOGGED,
+    OF_TWO,
     SAMPLES,
+    SECOND,
     SERVER_LOOPBACK,
     SEVERAL,
+    START,
     STATD,
+    verdict,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -61,7 +67,7 @@ def test_colour_changes_nothing_but_colour(name: str, width: int) -> None:
     coloured = render(SAMPLES[name], width, colour=True).splitlines()
     plain = render(SAMPLES[name], width).splitlines()
     assert [ESCAPES.sub("", line).rstrip() for line in coloured] == plain
-    assert coloured[0].startswith("\x1b[1;38;5;")
+    assert coloured[0].startswith("\x1b[1m" if SAMPLES[name].fleet else "\x1b[1;38;5;")
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -432,3 +438,86 @@ def test_captures_that_would_only_inform_come_last() -> None:
         CannotTell("REG001", "no loopback", loopback),
     )
     assert [unknown.reasons[0][1] for unknown in unknowns(answers)] == [("REG001",), ("LCK013",), ("LCK001",)]
+
+
+def test_a_fleet_leads_with_hosts_to_fix_nodes_and_one_more_capture() -> None:
+    text = render(FLEET, 80)
+    lines = text.splitlines()
+    assert lines[1].split() == (
+        ["10.1.84.31", "(nfssrv.stora…", "REG001", "statd-not-re…", "certain", "2", "61.6", "s"]
+    )
+    assert [line[:10].strip() for line in lines[5 : lines.index(" FAULT")] if line[:1].strip()] == (
+        ["Nodes", "Clocks", "Cache", "Unknown", "One more"]
+    )
+    assert block(render(FLEET, 140), "Unknown") == [
+        r"1 node: Cannot tell whether locks work: no lock requests: <b>x</b>\n\x1b[2J",
+        "2 nodes: the wire of 10.1.84.32 was not captured (NET001): nfssrv and web|1",
+    ]
+    assert block(text, "One more") == [
+        "Capture the wire of 10.1.84.32: it would settle 1 open question",
+        "(NET001).",
+        "tcpdump -i any -s 0 -B 8192 -w 10.1.84.32.pcap 'not port 22'",
+    ]
+
+
+def test_a_fleet_that_cannot_tell_has_one_capture_to_make_next() -> None:
+    """That of its lead; without one there, the one that any report has."""
+    assert FLEET.fleet
+    report = CANNOT_TELL._replace(fleet=FLEET.fleet)
+    assert "Do first" not in render(report, 80)
+    assert render(report, 80).count("tcpdump") == 1
+    assert "Do first" in render(report._replace(fleet=FLEET.fleet._replace(one_more=None)), 80)
+
+
+def test_the_proof_in_brief_is_of_captures_of_one_clock() -> None:
+    """Of two nodes with clocks of their own: the first and the last frame of the one that comes first."""
+    assert block(render(FLEET, 140), "Proof") == [
+        "12:26:40  nfssrv-any.pcap:102  LOCK of 10.1.84.41, xid 0x88b6503f, sent 4 times",
+        "12:27:41  nfssrv-any.pcap:336  LOCK answered GRANTED, 61.6 s after it was asked",
+    ]
+
+
+def test_the_proof_of_one_fault_says_how_many_frames_other_clocks_have() -> None:
+    diagnosis = replace(CERTAIN.diagnosis, findings=(OF_TWO, LATE))
+    report = FLEET._replace(diagnosis=diagnosis, fleet=None)
+    proof = block(render(report, 140), "Proof")
+    assert [line.split()[1] for line in proof if line[2:3] == ":"] == [f"nfssrv-any.pcap:{n}" for n in (102, 109, 336)]
+    assert proof[-1] == "… 2 more frames of captures by other clocks (--verbose)"
+    assert "web|1/ring.pcap0:31" in render(report, 140, verbose=True)
+
+
+@pytest.mark.parametrize("frames", range(1, 12))
+@pytest.mark.parametrize("faults", [1, 2])
+def test_no_proof_begins_with_what_is_left_out(frames: int, faults: int) -> None:
+    """However little room a fault has, the first frame is shown, then how many are left out, then the last one."""
+    long = "x" * 300
+    evidence = tuple(Evidence(0, frame, long, START + frame * SECOND) for frame in range(1, frames + 1))
+    found = replace(STATD, evidence=evidence, explanation=" ".join([long] * 4))
+    other = replace(found, rule="REG003", explains=())
+    told = verdict(*((each, "It is ill.") for each in (found, other)[:faults]))
+    report = CERTAIN._replace(diagnosis=replace(CERTAIN.diagnosis, verdict=told, findings=(found, other)))
+    proof = block(render(report, 80), "Proof")
+    places = [line.split()[1] for line in proof if line[2:3] == ":"]
+    assert places[0] == "nfssrv-any.pcap:1"
+    assert places[-1] == f"nfssrv-any.pcap:{frames}"
+
+
+ROWS = [
+    ("10.1.84.31 (nfssrv.storage.example.org)", "REG001 statd-not-registered", "certain", "12", "61.6 s", "a and b"),
+    ("2001:db8:1111:2222:3333:4444:5555:6666", "NET001 service-port-filtered", "likely", "at least 1", "", "c"),
+]
+
+
+@pytest.mark.parametrize("width", range(50, 160))
+def test_hosts_to_fix_fit_a_width_and_no_address_is_cut(width: int) -> None:
+    for rows, least in ((ROWS[:1], 50), (ROWS, 80)):
+        lines = fitting([HEADINGS, *rows], width)
+        assert max(map(len, lines)) <= max(width, least)
+        assert all(row[0].split()[0] in line and row[1][:5] in line for row, line in zip(rows, lines[1:], strict=True))
+
+
+def test_a_wide_screen_has_the_clients_by_name() -> None:
+    whole = max(map(len, fitting([HEADINGS, *ROWS], 1000)))
+    assert "a and b" in fitting([HEADINGS, *ROWS], whole)[1]
+    assert "statd-not-registered" in fitting([HEADINGS, *ROWS], whole - 1)[1]
+    assert "a and b" not in fitting([HEADINGS, *ROWS], whole - 1)[1]

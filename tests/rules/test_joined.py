@@ -59,8 +59,8 @@ def test_what_several_show_of_a_host_is_one_fault_as_the_surest_says_it() -> Non
     assert (one.count, one.wait_s) == (6, 90.0)
     assert [proof.capture for proof in one.evidence] == [2, 1, 3]
     assert one.explanation == (
-        "Seen by 10.8.0.2. The captures of 2 other groups, which are judged by themselves, show the same of "
-        "10.8.0.1 and 10.8.0.3, who waited up to 90.0 s."
+        "Seen by 10.8.0.2. The captures of 2 other groups, judged by themselves, show the same of 10.8.0.1 and "
+        "10.8.0.3, which waited up to 90.0 s."
     )
     assert [str(line) for line in one.remedy] == [
         "# 10.8.0.2: unmonitored.",

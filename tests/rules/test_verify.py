@@ -30,8 +30,8 @@ def test_the_transport_that_is_missing_is_asked_for(protocol: str, rule: str, ne
 
 
 def test_statd_comes_before_the_rpcbind_that_has_answered() -> None:
-    line = str(START_STATD[0])
-    assert line.index("restart rpc-statd") < line.index("enable rpcbind")
+    lines = "\n".join(map(str, START_STATD))
+    assert lines.index("restart rpc-statd") < lines.index("enable rpcbind")
 
 
 def test_what_breaks_a_lock_says_for_which_server_it_is() -> None:
