@@ -6,8 +6,9 @@ A host goes by the address that is most active in RPC (identities.py). A loopbac
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,13 +17,14 @@ import numpy as np
 from nfsrpc import tables
 from nfsrpc.columns import NAT, Array, Coded, Mask
 from nfsrpc.decode import EVERYWHERE
+from nfsrpc.reading import senders_by_file
 from nfsrpc.sessions.capture_points import CapturePoints
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.host_names import AddressNames
 from nfsrpc.sessions.identities import Identities
 from nfsrpc.sessions.loopback_owners import LoopbackOwners, file_of, interface_of
 from nfsrpc.sessions.roles import AddressActivity
-from nfsrpc.sources.archive import RING_NUMBER
+from nfsrpc.sources import rings_of
 
 
 class HostsByAddress:
@@ -96,16 +98,17 @@ class HostsByAddress:
         return found
 
     @cached_property
-    def places(self) -> list[set[tuple[str, str]]]:
+    def places(self) -> list[set[Hashable]]:
         """By vantage what only vantages of one host share: a ring; or a host in captures of one folder.
 
         Captures of another folder are another node's, whose private networks may have the same addresses.
         """
-        found: list[set[tuple[str, str]]] = []
+        found: list[set[Hashable]] = []
+        names, senders = self.decoded.files, senders_by_file(self.decoded.locals)
+        rings = rings_of(names, [senders[file] for file in range(len(names))])
         for files, host in zip(self.decoded.vantages, self.capturing, strict=True):
-            names = [self.decoded.files[file] for file in files]
-            of_host = () if host is None else [(name.rpartition("/")[0], self.text(host)) for name in names]
-            found.append({*(("ring", ring) for ring in rings_of(names)), *of_host})
+            of_host = () if host is None else [(os.path.dirname(names[file]), self.text(host)) for file in files]
+            found.append({*(rings[file] for file in files), *of_host})
         return found
 
     @cached_property
@@ -201,16 +204,3 @@ class HostsByAddress:
                 np.minimum.at(first, flows[side][times != NAT], times[times != NAT])
                 np.maximum.at(last, flows[side], times)
         return first, last
-
-
-def rings_of(files: Iterable[str]) -> Iterator[str]:
-    """The rings that files belong to whose names have what only tcpdump, dumpcap and the recorder count up.
-
-    >>> [*rings_of(["n1/trace.pcap12", "n1/trace.pcap", "n1.pcap", "n2.pcap", "ring-20261122T053138Z-000001.pcapng"])]
-    ['n1/trace.pcap', 'ring-.pcapng']
-    """
-    for file in files:
-        folder, slash, name = file.rpartition("/")
-        ring, counted = RING_NUMBER.subn("", name)
-        if counted:
-            yield f"{folder}{slash}{ring}"
