@@ -24,7 +24,7 @@ from nfsrpc.sessions.host_names import AddressNames
 from nfsrpc.sessions.identities import Identities
 from nfsrpc.sessions.loopback_owners import LoopbackOwners, file_of, interface_of
 from nfsrpc.sessions.roles import AddressActivity
-from nfsrpc.sources import rings_of
+from nfsrpc.sources.rings import OWN_NETWORKS, rings_of, without_interface
 
 
 class HostsByAddress:
@@ -91,7 +91,7 @@ class HostsByAddress:
             owners = {loopbacks.owners.get(domain) for domain in loopbacks.domains_of[number]}
             owners.discard(None)
             senders = set().union(*points.local[number].values())
-            evidence: tuple[set[int | None], ...] = ({points.host_of(number, senders)}, {points.translating[number]})
+            evidence: tuple[set[int | None], ...] = ({self.marked[number]}, {points.translating[number]})
             left: set[int | None] = set(common & senders if senders else common)
             known = owners or next((hosts for hosts in evidence if hosts != {None}), left)
             found.append(next(iter(known)) if len(known) == 1 else None)
@@ -99,17 +99,31 @@ class HostsByAddress:
 
     @cached_property
     def places(self) -> list[set[Hashable]]:
-        """By vantage what only vantages of one host share: a ring; or a host in captures of one folder.
+        """By vantage what only vantages of one host share: a ring; or, in captures of one folder, the capturing host.
 
-        Captures of another folder are another node's, whose private networks may have the same addresses.
+        Captures of another folder are another node's, whose private networks may have the same addresses. Where the
+        link layer does not show what the host sent, the server is an end of every flow of a node with several clients,
+        too: such captures are of one host only if they are called alike, but for an interface.
         """
         found: list[set[Hashable]] = []
         names, senders = self.decoded.files, senders_by_file(self.decoded.locals)
         rings = rings_of(names, [senders[file] for file in range(len(names))])
-        for files, host in zip(self.decoded.vantages, self.capturing, strict=True):
-            of_host = () if host is None else [(os.path.dirname(names[file]), self.text(host)) for file in files]
-            found.append({*(rings[file] for file in files), *of_host})
+        for number, (files, host) in enumerate(zip(self.decoded.vantages, self.capturing, strict=True)):
+            shared: set[Hashable] = {rings[file] for file in files}
+            if host is not None:
+                shared |= {(os.path.dirname(names[file]), host, without_interface(names[file])) for file in files}
+                if self.marked[number] == host and not self.texts[host].startswith(OWN_NETWORKS):
+                    shared |= {(os.path.dirname(names[file]), host) for file in files}
+            found.append(shared)
         return found
+
+    @cached_property
+    def marked(self) -> list[int | None]:
+        """The capturing host by vantage, where the link layer marks what it sent."""
+        return [
+            self.points.host_of(number, set().union(*interfaces.values()))
+            for number, interfaces in enumerate(self.points.local)
+        ]
 
     @cached_property
     def named(self) -> Mapping[str, str]:

@@ -45,6 +45,11 @@ ROTATED = re.compile(r"\d*|\.\d+|[-.]+")  # where dates are taken away
 # Networks that many hosts have, each its own: link-local ones, and the default ones of Docker, Podman and libvirt.
 OWN_NETWORKS = ("169.254.", "172.17.", "10.88.", "192.168.122.", "fe80:")
 
+# What a capture was taken on, at the end of a name: "srv-lo", "srv_eth0", "srv.enp3s0".
+INTERFACE = re.compile(
+    r"(?:^|[-_.])(?:any|wire|lo\d?|loopback|(?:eth|em|bond|team|br|vlan)\d+|(?:en[opsx]|ib)\w*\d\w*)$", re.IGNORECASE
+)
+
 
 class RingName(NamedTuple):
     """A file's name without what is counted up in it."""
@@ -70,6 +75,16 @@ def ring_name(file: str) -> RingName:
         return RingName(stem + suffix, stem + suffix)
     left, times = COUNTED.subn("", stem)
     return RingName(left + suffix if suffix or times else None, left.rstrip(digits) + suffix)
+
+
+def without_interface(file: str) -> str:
+    """A file's name without what a ring counts up and the interface, which several captures of one host differ in.
+
+    >>> without_interface("srv-eth0.pcap12"), without_interface("srv-lo.pcap"), without_interface("10.9.0.1.pcap")
+    ('srv', 'srv', '10.9.0.1')
+    """
+    name = re.sub(rf"{SUFFIX}$", "", ring_name(file).written or os.path.basename(file), flags=re.IGNORECASE)
+    return INTERFACE.sub("", name.strip("-_."))
 
 
 def is_address(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Captures of two clients whose clocks are a minute apart: no name of a file makes one host's clock of them."""
+"""Captures of two hosts whose clocks are a minute apart: no name and no common peer makes one host's clock of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import nfsrpc
 from nfsrpc.findings.finding import Finding
 from nfsrpc.wording import SECOND
 from tests.scenario import Host, Link, Scenario
+from tests.sessions.test_hosts import merged
 from tests.wire import shifted
 
 FILE = "/srv/lock"
@@ -154,3 +155,69 @@ def test_with_right_clocks_what_was_captured_later_names_no_holder(tmp_path: Pat
     after = site.scenario.capture(at=site.two, since=later_s)
     assert not certain(written(tmp_path, ("cl1.pcap", "cl2.pcap"), [before, after]))
     assert certain(written(tmp_path, ("t.pcap1", "t.pcap2"), [before, after]))
+
+
+def clocks(captures: Sequence[Path]) -> list[int]:
+    """The clock of each capture."""
+    rows = nfsrpc.read(*captures).tables["captures"].rows()
+    return [row.clock for row in rows]
+
+
+@pytest.mark.parametrize("ahead_s", [60, 90])
+def test_of_two_nodes_with_several_clients_each_nothing_is_certain(ahead_s: int, tmp_path: Path) -> None:
+    """The server is an end of every flow of both, as if both had been captured on it."""
+    site = Site()
+    more = [site.scenario.host(f"10.8.0.{number}", name=f"pod{number}") for number in (11, 12)]
+    held_in_turn(site)
+    for pod in more:
+        pod.getattr(site.server, FILE)
+    one, two = (
+        merged(*(site.capture(pod, "ethernet") for pod in pods)) for pods in ((site.one, more[0]), (site.two, more[1]))
+    )
+    nodes = [one, shifted(two, ahead_s)]
+    assert not certain(written(tmp_path, ("node-a.pcap", "node-b.pcap"), nodes))
+    assert certain(written(tmp_path, ("srv-eth0.pcap", "srv-eth1.pcap"), nodes)), "they are called as of one host"
+
+
+def on_the_server(names: Sequence[str], link: Link, folder: Path) -> list[Path]:
+    """What the server's network card and its loopback show, which have no message in common."""
+    site = Site()
+    held_in_turn(site)
+    site.server.getport(site.server, "nsm1")
+    wire = site.scenario.capture(at=site.server, link=link)
+    return written(folder, names, [wire, site.scenario.capture(at=site.server, on="lo", link=link)])
+
+
+ALIKE = [("srv-eth0.pcap", "srv-lo.pcap"), ("eth0.pcap", "lo.pcap"), ("10.9.0.1.pcap0", "10.9.0.1-lo.pcap0")]
+
+
+@pytest.mark.parametrize("names", ALIKE, ids=" ".join)
+def test_captures_of_one_host_that_are_called_alike_have_one_clock(names: tuple[str, str], tmp_path: Path) -> None:
+    assert clocks(on_the_server(names, "ethernet", tmp_path)) == [0, 0]
+
+
+@pytest.mark.parametrize("names", [("node-a.pcap", "srv-lo.pcap"), ("a/srv-eth0.pcap", "b/srv-lo.pcap")], ids=" ".join)
+def test_where_the_name_is_another_they_may_be_of_two_hosts(names: tuple[str, str], tmp_path: Path) -> None:
+    assert len(set(clocks(on_the_server(names, "ethernet", tmp_path)))) == 2
+
+
+def sent_by_one_host(address: str, folder: Path) -> list[Path]:
+    """Two captures of a client, one after the other, on connections of their own."""
+    scenario = Scenario()
+    server, client = scenario.host("10.9.0.1", name="srv"), scenario.host(address, name="cl1")
+    client.getattr(server, FILE)
+    scenario.wait(300)
+    client.lock(server, FILE).granted()
+    captures = [
+        scenario.capture(at=client, link="sll2", until=100),
+        scenario.capture(at=client, link="sll2", since=100),
+    ]
+    return written(folder, ("before.pcap", "after.pcap"), captures)
+
+
+def test_captures_that_one_host_sent_have_one_clock_whatever_they_are_called(tmp_path: Path) -> None:
+    assert clocks(sent_by_one_host("10.8.0.1", tmp_path)) == [0, 0]
+
+
+def test_an_address_that_every_host_may_have_shows_no_host(tmp_path: Path) -> None:
+    assert len(set(clocks(sent_by_one_host("172.17.0.1", tmp_path)))) == 2

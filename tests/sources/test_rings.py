@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nfsrpc.sources.rings import ring_name, rings_of
+from nfsrpc.sources.rings import ring_name, rings_of, without_interface
 
 A, B, C = "10.8.0.1", "10.8.0.2", "10.8.0.3"
 
@@ -126,6 +126,24 @@ def test_addresses_that_every_host_may_have_show_nothing(own: str) -> None:
     assert rings_of(["cl1.pcap", "cl2.pcap"], [{own}, {own}]) == [0, 1]
     assert rings_of(["t.pcap1", "t.pcap2", "t.pcap3"], [{own, A}, {own, B}, {own}]) == [0, 1, 2]
     assert rings_of(["t.pcap1", "t.pcap2"], [{own, A}, {own}]) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("srv-any.pcap", "srv"),
+        ("srv_enp3s0.pcapng.gz", "srv"),
+        ("srv-bond0-20260101-1200.pcap", "srv"),
+        ("eth0.pcap1", ""),
+        ("srv", "srv"),
+        ("srv1-eth0.pcap", "srv1"),
+        ("site-brazil.pcap", "site-brazil"),
+        ("site-ender1.pcap", "site-ender1"),
+        ("low.pcap", "low"),
+    ],
+)
+def test_captures_of_one_host_differ_in_the_interface(name: str, host: str) -> None:
+    assert without_interface(f"folder/{name}") == host
 
 
 def test_very_many_files() -> None:
