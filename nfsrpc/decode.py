@@ -21,6 +21,7 @@ from nfsrpc.reading import (
     Batch,
     Counting,
     FileReader,
+    Local,
     Progress,
     Vantage,
     VantageBatches,
@@ -28,9 +29,9 @@ from nfsrpc.reading import (
     read,
     refusing,
 )
-from nfsrpc.sources import Capture, SourceError, name_of, ring_name, short_names
+from nfsrpc.sources import Capture, SourceError, name_of, short_names
 
-__all__ = ["SECONDARY", "Columns", "Decoded", "FileReader", "Progress", "decode", "merge", "refusing", "ring_name"]
+__all__ = ["SECONDARY", "Columns", "Decoded", "FileReader", "Progress", "decode", "merge", "refusing"]
 
 Columns: TypeAlias = dict[str, Array]
 
@@ -163,8 +164,7 @@ class Decoded(MessageFields):
     )  # who had locks that were counted
     unlocked_again: Columns = field(default_factory=lambda: nothing_left()["unlocked_again"])
     left_out: Columns = field(default_factory=lambda: nothing_left()["left_out"])  # for lack of room
-    # Of addresses that the capturing host sent from: file, interface, address, whether it only forwarded from there.
-    locals: set[tuple[int, int, str, bool]] = field(default_factory=set)
+    locals: set[Local] = field(default_factory=set)  # the addresses that the capturing host sent from
     skipped: tuple[SourceError, ...] = ()  # what is wrong with the files that could not be read at all
     # By flow: how many address translations away from the server it was captured; empty where there are none.
     sides: Array = field(default_factory=lambda: np.zeros(0, dtype=np.uint8))
@@ -387,7 +387,7 @@ class ColumnPieces:
         self.strings: list[bytes] = []
         self.formats: dict[int, str] = {}
         self.interfaces: list[dict[str, Any]] = []
-        self.locals: set[tuple[int, int, str, bool]] = set()
+        self.locals: set[Local] = set()
         self.oddities: dict[str, Any] = {"kind": [], "capture": [], "frame": [], "time": [], "detail": []}
         self._numbers: dict[bytes, int] | None = None  # of strings; not needed for a single decoder
         self._pieces: dict[str, dict[str, list[Array]]] = {}

@@ -23,11 +23,12 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from nfsrpc._core import Decoder, NotACapture
 from nfsrpc.protocols import PROTOCOLS, Program, compile  # noqa: A004
 from nfsrpc.protocols.numbers import Nfs2Proc, Nfs3Proc, Prog
-from nfsrpc.sources import Capture, SourceError, is_read_once, open_capture, ring_of, usable
+from nfsrpc.sources import Capture, SourceError, is_read_once, open_capture, rings_of, usable
 
 Wanted: TypeAlias = Mapping[str, Collection[str]]
 Progress: TypeAlias = Callable[[int, int | None], None]  # bytes done, bytes in all (None when a pipe has no size)
 Batch: TypeAlias = dict[str, Any]
+Local: TypeAlias = tuple[int, int, str, bool]  # file, interface, address, whether the host only forwarded from there
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -72,6 +73,13 @@ class Counting(NamedTuple):
     fullness: Callable[[list[Batch]], float]  # from 1 on, batches will be thinned, to one
     thinned: Callable[[list[Batch], dict[str, Any], int, Mapping[str, Mapping[str, str]]], list[Batch]]
     without_addresses: Callable[[Batch, Any], Batch]  # but for those of these numbers, and those that it uses
+
+
+class Head(NamedTuple):
+    """What the first frames of a file show."""
+
+    first: int = NO_TIME
+    senders: frozenset[str] = frozenset()  # the addresses that the capturing host sent from
 
 
 class VantageBatches(NamedTuple):
@@ -128,13 +136,13 @@ def prepared(
         return Vantage(decoder, kinds, counting, beside=backends > 1)
 
     def run() -> VantageBatches:
-        firsts, refused = first_times(files, alone=not errors)
+        heads, refused = heads_of(files, alone=not errors)
         skipped = [*errors, *refused]
-        if not firsts:
+        if not heads:
             raise none_of(skipped)
-        found = [file for file, _ in firsts]
+        found = [file for file, _ in heads]
         reader = FileReader(found, progress)
-        vantages = vantages_of(reader, [first for _, first in firsts], new_vantage, threads, others)
+        vantages = vantages_of(reader, [head for _, head in heads], new_vantage, threads, others)
         return VantageBatches(found, vantages, reader.damages, kinds, (*skipped, *reader.lost))
 
     return run
@@ -160,17 +168,18 @@ def usual_jobs() -> int:
 
 def vantages_of(
     reader: FileReader,
-    firsts: Sequence[int],
+    heads: Sequence[Head],
     new_vantage: Callable[[int, int], Vantage],
     jobs: int,
     others: bool = False,
 ) -> list[Vantage]:
     """The vantages, with all their files read, in the order of the times of their first frames."""
     names = list(map(str, reader.files))
-    in_order = sorted(zip(firsts, names, range(len(names)), strict=True))
-    rings: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    ring_of = rings_of(names, [head.senders for head in heads])
+    in_order = sorted(zip((head.first for head in heads), names, range(len(names)), strict=True))
+    rings: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for first, _, number in in_order:
-        rings[ring_of(reader.files[number])].append((first, number))
+        rings[ring_of[number]].append((first, number))
     backends = max(1, jobs // len(rings))
     alone = len(rings) == 1 and not others
 
@@ -243,25 +252,25 @@ def ahead(work: Callable[[], Result]) -> Callable[[], Result]:
     return result
 
 
-def first_times(files: Sequence[Capture], alone: bool) -> tuple[list[tuple[Capture, int]], list[SourceError]]:
-    """The files that can be read with the times of their first frames, and the errors of the others.
+def heads_of(files: Sequence[Capture], alone: bool) -> tuple[list[tuple[Capture, Head]], list[SourceError]]:
+    """The files that can be read with what their first frames show, and the errors of the others.
 
     A file that is `alone` is not opened: its errors come when it is read.
     """
     if alone and len(files) == 1:
-        return [(files[0], NO_TIME)], []
-    found: list[tuple[Capture, int]] = []
+        return [(files[0], Head())], []
+    found: list[tuple[Capture, Head]] = []
     errors: list[SourceError] = []
     for file in files:
         try:
-            found.append((file, NO_TIME if is_read_once(file) else first_time(file)))
+            found.append((file, Head() if is_read_once(file) else head_of(file)))
         except SourceError as error:
             errors.append(error.with_traceback(None))
     return found, errors
 
 
-def first_time(file: Capture) -> int:
-    """The time of a file's first frame. Raises SourceError for what is no capture."""
+def head_of(file: Capture) -> Head:
+    """What the first frames of a file show. Raises SourceError for what is no capture."""
     probe = Decoder([], [])
     with open_capture(file, chunk_size=PEEK_BYTES) as source, refusing(str(file)):
         for chunk in source:
@@ -269,7 +278,16 @@ def first_time(file: Capture) -> int:
             if source.position >= PEEK_BYTES:
                 break
         check(str(file), probe.next_capture())
-    return int(drained(probe)["captures"]["first"][0])
+    rows = drained(probe)
+    return Head(int(rows["captures"]["first"][0]), senders_by_file(rows["locals"])[0])
+
+
+def senders_by_file(locals_: Iterable[Local]) -> Mapping[int, frozenset[str]]:
+    """By file the addresses that its capturing host sent from, without those whose packets it forwards."""
+    found: defaultdict[int, dict[bool, set[str]]] = defaultdict(lambda: {True: set(), False: set()})
+    for file, _, address, forwarded in locals_:
+        found[file][forwarded].add(address)
+    return defaultdict(frozenset, {file: frozenset(each[False] - each[True]) for file, each in found.items()})
 
 
 def drained(decoder: Decoder) -> Batch:
@@ -431,7 +449,7 @@ class Vantage:
 
 
 class Ring:
-    """The vantages whose files have one ring name; a file continues one of them by the time of its first frame.
+    """The vantages whose files are of one ring; a file continues one of them by the time of its first frame.
 
     Files come in the order of their first frames, so that a vantage which ended too long before one of them is dropped:
     many files of one name cost no more than as many of different names.

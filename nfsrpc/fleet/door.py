@@ -26,13 +26,14 @@ def read(
     """The trace in some captures: pcap, pcapng or snoop, plain or compressed, of one place or of several.
 
     Each is a path, a directory, a wildcard, "-" for standard input, an open binary file, bytes, an iterable of bytes
-    (the chunks of one capture), or an iterable of any of these. Files of a ring continue each other; others are taken
-    at other places at the same time. `progress` is called with the bytes done and the bytes in all (None where that is
-    not known). With `count`, ordinary NFS exchanges, and locks that are over and with which nobody else had to do, are
-    sums in `tallies` instead of rows: a large capture takes little memory, and the diagnosis is the same. `jobs` is the
-    number of processors to decode with (else NFSRPC_JOBS, else all), which changes nothing but the time. Of several
-    captures those that are missing, unreadable or none are left out (`skipped` says which and why, and the verdict is
-    never healthy). Raises SourceError where that leaves none, TypeError and ValueError for what names none.
+    (the chunks of one capture), or an iterable of any of these. Files of a ring continue each other, where their names
+    or the frames show that they are one (docs/capture.md); others are taken at other places, each by its clock.
+    `progress` is called with the bytes done and the bytes in all (None where that is not known). With `count`, ordinary
+    NFS exchanges, and locks that are over and with which nobody else had to do, are sums in `tallies` instead of rows:
+    a large capture takes little memory, and the diagnosis is the same. `jobs` is the number of processors to decode
+    with (else NFSRPC_JOBS, else all), which changes nothing but the time. Of several captures those that are missing,
+    unreadable or none are left out (`skipped` says which and why, and the verdict is never healthy). Raises SourceError
+    where that leaves none, TypeError and ValueError for what names none.
 
     With a `client` of Dask (`pip install 'nfsrpc[fleet]'`) the captures of many nodes are decoded by its workers, and
     joined here: each is a path that the workers can read, or a URL of fsspec; the files of a folder are a ring, and

@@ -6,8 +6,9 @@ A host goes by the address that is most active in RPC (identities.py). A loopbac
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,13 +17,14 @@ import numpy as np
 from nfsrpc import tables
 from nfsrpc.columns import NAT, Array, Coded, Mask
 from nfsrpc.decode import EVERYWHERE
+from nfsrpc.reading import senders_by_file
 from nfsrpc.sessions.capture_points import CapturePoints
 from nfsrpc.sessions.exchanges import Exchanges
 from nfsrpc.sessions.host_names import AddressNames
 from nfsrpc.sessions.identities import Identities
 from nfsrpc.sessions.loopback_owners import LoopbackOwners, file_of, interface_of
 from nfsrpc.sessions.roles import AddressActivity
-from nfsrpc.sources.archive import RING_NUMBER
+from nfsrpc.sources.rings import OWN_NETWORKS, rings_of, without_interface
 
 
 class HostsByAddress:
@@ -89,24 +91,39 @@ class HostsByAddress:
             owners = {loopbacks.owners.get(domain) for domain in loopbacks.domains_of[number]}
             owners.discard(None)
             senders = set().union(*points.local[number].values())
-            evidence: tuple[set[int | None], ...] = ({points.host_of(number, senders)}, {points.translating[number]})
+            evidence: tuple[set[int | None], ...] = ({self.marked[number]}, {points.translating[number]})
             left: set[int | None] = set(common & senders if senders else common)
             known = owners or next((hosts for hosts in evidence if hosts != {None}), left)
             found.append(next(iter(known)) if len(known) == 1 else None)
         return found
 
     @cached_property
-    def places(self) -> list[set[tuple[str, str]]]:
-        """By vantage what only vantages of one host share: a ring; or a host in captures of one folder.
+    def places(self) -> list[set[Hashable]]:
+        """By vantage what only vantages of one host share: a ring; or, in captures of one folder, the capturing host.
 
-        Captures of another folder are another node's, whose private networks may have the same addresses.
+        Captures of another folder are another node's, whose private networks may have the same addresses. Where the
+        link layer does not show what the host sent, the server is an end of every flow of a node with several clients,
+        too: such captures are of one host only if they are called alike, but for an interface.
         """
-        found: list[set[tuple[str, str]]] = []
-        for files, host in zip(self.decoded.vantages, self.capturing, strict=True):
-            names = [self.decoded.files[file] for file in files]
-            of_host = () if host is None else [(name.rpartition("/")[0], self.text(host)) for name in names]
-            found.append({*(("ring", ring) for ring in rings_of(names)), *of_host})
+        found: list[set[Hashable]] = []
+        names, senders = self.decoded.files, senders_by_file(self.decoded.locals)
+        rings = rings_of(names, [senders[file] for file in range(len(names))])
+        for number, (files, host) in enumerate(zip(self.decoded.vantages, self.capturing, strict=True)):
+            shared: set[Hashable] = {rings[file] for file in files}
+            if host is not None:
+                shared |= {(os.path.dirname(names[file]), host, without_interface(names[file])) for file in files}
+                if self.marked[number] == host and not self.texts[host].startswith(OWN_NETWORKS):
+                    shared |= {(os.path.dirname(names[file]), host) for file in files}
+            found.append(shared)
         return found
+
+    @cached_property
+    def marked(self) -> list[int | None]:
+        """The capturing host by vantage, where the link layer marks what it sent."""
+        return [
+            self.points.host_of(number, set().union(*interfaces.values()))
+            for number, interfaces in enumerate(self.points.local)
+        ]
 
     @cached_property
     def named(self) -> Mapping[str, str]:
@@ -201,16 +218,3 @@ class HostsByAddress:
                 np.minimum.at(first, flows[side][times != NAT], times[times != NAT])
                 np.maximum.at(last, flows[side], times)
         return first, last
-
-
-def rings_of(files: Iterable[str]) -> Iterator[str]:
-    """The rings that files belong to whose names have what only tcpdump, dumpcap and the recorder count up.
-
-    >>> [*rings_of(["n1/trace.pcap12", "n1/trace.pcap", "n1.pcap", "n2.pcap", "ring-20261122T053138Z-000001.pcapng"])]
-    ['n1/trace.pcap', 'ring-.pcapng']
-    """
-    for file in files:
-        folder, slash, name = file.rpartition("/")
-        ring, counted = RING_NUMBER.subn("", name)
-        if counted:
-            yield f"{folder}{slash}{ring}"

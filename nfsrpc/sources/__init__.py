@@ -14,10 +14,10 @@ from nfsrpc.sources.in_memory import (
     name_of,
     open_capture,
     read_again,
-    ring_of,
     usable,
 )
-from nfsrpc.sources.name import ring_name, short_names, shown_name
+from nfsrpc.sources.name import short_names, shown_name
+from nfsrpc.sources.rings import rings_of
 from nfsrpc.sources.source import Source, open_source
 
 __all__ = [
@@ -32,8 +32,7 @@ __all__ = [
     "open_capture",
     "open_source",
     "read_again",
-    "ring_name",
-    "ring_of",
+    "rings_of",
     "short_names",
     "shown_name",
     "usable",

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import struct
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +21,6 @@ from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
 from nfsrpc.sources.compression import LONGEST_MAGIC, Damaged, decompress, recognise
 from nfsrpc.sources.error import SourceError
-from nfsrpc.sources.name import ring_name
 from nfsrpc.sources.source import Readable
 
 if TYPE_CHECKING:
@@ -49,10 +47,6 @@ ENCRYPTED = 1  # flag of a member of a zip file
 DAMAGED = (ValueError, LookupError, ArithmeticError, RuntimeError, struct.error)
 TOO_LARGE = f"would take more than {MAX_UNPACKED >> 30} GiB unpacked"
 
-# What is counted up in the names of a ring: by tcpdump -C, -W (trace.pcap12) and -G (trace-20261122-0531.pcap), by
-# dumpcap (trace_00001_20261122053139.pcapng), and by the recorder (ring-20261122T053139Z-000001.pcapng). Other numbers
-# may be a node's.
-RING_NUMBER = re.compile(r"(?<=\.pcap)\d+|(?:_\d{5}_)?\d{8}[T_-]?\d{4,6}Z?(?:-\d+)?", re.IGNORECASE)
 # The folder in a recorder's directory with its reports and their proof, which was in the ring before.
 INCIDENTS = "incidents"
 
@@ -69,9 +63,8 @@ class Member:
 
     once = False
 
-    def __init__(self, name: str, begin: Begin, size: int, ring: str) -> None:
-        """The captures with the same `ring` are files of one."""
-        self.name, self.begin, self.size, self.ring = name, begin, size, ring
+    def __init__(self, name: str, begin: Begin, size: int) -> None:
+        self.name, self.begin, self.size = name, begin, size
 
     def __str__(self) -> str:
         return self.name
@@ -214,7 +207,7 @@ class Contents:
             with closing(begin()) as file:
                 head = head_of(file)
             if self.is_capture(head):
-                self.members.append(Member(name, begin, size, f"{archive}/{ring_of(path)}"))
+                self.members.append(Member(name, begin, size))
             elif is_archive(head) and depth < MAX_DEPTH:
                 with closing(begin()) as file:
                     self.add(name, self.unnamed(chunks_of(file)), depth + 1)
@@ -262,16 +255,6 @@ class Contents:
 def is_shown(path: str) -> bool:
     """Whether a member may be a capture of somebody's: not what macOS puts beside files (._trace.pcap)."""
     return not any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
-
-
-def ring_of(path: str) -> str:
-    """The ring of a member: in a folder by its name without numbers, else without what only a ring counts up.
-
-    >>> ring_of("node1/trace7.pcap"), ring_of("node1.pcap"), ring_of("trace.pcap12"), ring_of("n1-20261122-0531.pcap")
-    ('node1/trace.pcap', 'node1.pcap', 'trace.pcap', 'n1-.pcap')
-    """
-    folder, _, name = path.rpartition("/")
-    return f"{folder}/{ring_name(name)}" if folder else RING_NUMBER.sub("", name)
 
 
 def tidy(path: str) -> str:

@@ -16,14 +16,14 @@ from typing import TypeAlias
 from nfsrpc.sources import pcap
 from nfsrpc.sources.archive import INCIDENTS, Member, is_archive_at, members_of
 from nfsrpc.sources.error import SourceError
-from nfsrpc.sources.name import ring_name
+from nfsrpc.sources.rings import COMPRESSED, SUFFIX, ring_name
 from nfsrpc.sources.source import STANDARD_INPUT, open_source, unopened
 
 CAPTURE_MAGIC = (*pcap.FORMATS, *pcap.MODIFIED, b"\x0a\x0d\x0d\x0a", b"snoop\0\0\0")  # pcapng; snoop (RFC 1761)
 MAX_CAPTURE_MAGIC = max(map(len, CAPTURE_MAGIC))
 
-# As tcpdump, Wireshark and snoop name their files, with the number of a ring, perhaps compressed.
-CAPTURE_NAME = re.compile(r"\.(?:pcap(?:ng)?|cap|snoop)\d*(?:\.(?:gz|zst|xz|bz2|lz4))?$", re.IGNORECASE)
+# With the number of a ring, perhaps compressed.
+CAPTURE_NAME = re.compile(rf"{SUFFIX}\d*(?:{COMPRESSED})?$", re.IGNORECASE)
 KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -87,13 +87,13 @@ def _ring_in(directory: str) -> Iterator[Found]:
         yield SourceError(directory, f"cannot be listed: {error.strerror}")
         return
     files = [(path, why_not(path)) for path in paths if not os.path.isdir(path)]
-    rings = {ring_name(path) for path, reason in files if reason is None}
+    rings = {ring_name(path).numbered for path, reason in files if reason is None}
     for path, reason in files:
         if reason is None:
             yield path
         elif is_archive_at(path):
             yield from members_of(path, is_capture, has_name_of_capture)
-        elif _is_unknown(reason) or has_name_of_capture(path) or ring_name(path) in rings:
+        elif _is_unknown(reason) or has_name_of_capture(path) or ring_name(path).numbered in rings:
             yield reason
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from nfsrpc.sources.archive import Member
 from nfsrpc.sources.error import SourceError
 from nfsrpc.sources.find import find_captures
-from nfsrpc.sources.name import ring_name, shown_name
+from nfsrpc.sources.name import shown_name
 from nfsrpc.sources.source import STANDARD_INPUT, Readable, Source, open_source
 
 Path: TypeAlias = str | os.PathLike[str]
@@ -166,15 +166,6 @@ def open_capture(capture: Capture, **chunk_size: int) -> Source:
     if isinstance(capture, str):
         return open_source(capture, **chunk_size)
     return Source(capture.name, capture.begin(), capture.size, **chunk_size)
-
-
-def ring_of(capture: Capture) -> str:
-    """The name that the files of one ring share: that of their folder, and theirs without what is counted up."""
-    if isinstance(capture, Member):
-        return capture.ring
-    if isinstance(capture, InMemory):
-        return ring_name(capture.name)
-    return os.path.join(os.path.dirname(os.path.abspath(capture)), ring_name(capture))
 
 
 def is_read_once(capture: Capture) -> bool:

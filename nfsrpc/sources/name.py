@@ -1,8 +1,7 @@
-"""Names of files: as text for every output, and without the part that tcpdump counts up in a ring."""
+"""Names of files as text for every output."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -15,11 +14,6 @@ def shown_name(name: str) -> str:
     'caf\\udce9.pcap'
     """
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def ring_name(file: str) -> str:
-    """A file's name without the part that tcpdump counts up: trace.pcap12, trace-20260101-1200.pcap."""
-    return re.sub(r"\d+", "", PurePath(file).name)
 
 
 def short_names(files: Sequence[str]) -> list[str]:

@@ -137,8 +137,8 @@ def test_what_is_nameless_in_a_merged_file_is_nobodys(site: Site, tables: Read) 
     assert not read["flows"].valid("server").all()
 
 
-def test_captures_of_two_hosts_that_are_taken_for_a_ring_hold_two_loopbacks(site: Site, tables: Read) -> None:
-    """One after the other, in files whose names differ by a number."""
+def test_captures_of_two_hosts_that_are_called_as_a_ring_hold_two_loopbacks(site: Site, tables: Read) -> None:
+    """One after the other, in files whose names differ by a time."""
     site.work(site.one)
     site.one.getport(site.one, "nsm1", port=662)
     first = site.s.capture(at=site.one, on="any", link="sll2")
@@ -146,8 +146,12 @@ def test_captures_of_two_hosts_that_are_taken_for_a_ring_hold_two_loopbacks(site
     site.s.wait(5)
     site.work(site.one)
     site.server.getport(site.server, "nsm1", port=0, cred=False)
-    read = tables(host1=first, host2=site.s.capture(at=site.server, on="any", link="sll2", since=begun + 1))
-    assert {(row.host, row.port) for row in read["registrations"].rows()} == {(site.one.address, 662), (None, 0)}
+    second = site.s.capture(at=site.server, on="any", link="sll2", since=begun + 1)
+    read = tables(**{"t-20260101-1200": first, "t-20260101-1201": second})
+    assert {(row.host, row.port) for row in read["registrations"].rows()} == {
+        (site.one.address, 662),
+        (site.server.address, 0),
+    }
 
 
 def test_the_only_nameless_host_owns_a_loopback_that_is_given_alone(site: Site, tables: Read) -> None:

@@ -389,7 +389,7 @@ def test_sessions_go_on_over_the_files_of_a_ring(three: Three, tables: Read) -> 
     lock = three.one.lock(three.server).granted(after=61.6, resent=[10.2, 31.7, 60.5])
     three.s.wait(5)
     lock.unlock().granted()
-    ring = {"ring0": three.capture(until=30), "ring1": three.capture(since=30.0000001)}
+    ring = {"t-20260101-1200": three.capture(until=30), "t-20260101-1201": three.capture(since=30.0000001)}
     (row,) = tables(**ring)["locks"].rows()
     assert (row.state, row.wait_s, row.resends) == ("released", 61.6, 3)
     assert (row.requested_capture, row.granted_capture, row.unlock_capture) == (0, 1, 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nfsrpc.sources import Source, SourceError, find_captures, is_read_once, open_source, ring_of
+from nfsrpc.sources import Source, SourceError, find_captures, is_read_once, open_source, rings_of
 from nfsrpc.sources.find import Found
 
 PCAP = bytes.fromhex("d4c3b2a1 0200 0400 00000000 00000000 00000400 01000000")
@@ -68,8 +68,8 @@ def test_each_subdirectory_is_a_node(ring: Path) -> None:
 
 def test_files_of_one_name_are_a_ring_within_their_directory(ring: Path) -> None:
     (ring / "deeper" / "ring.pcap2").write_bytes(PCAP)
-    rings = [ring_of(str(ring / name)) for name in ("ring.pcap0", "ring.pcap1", "deeper/ring.pcap2")]
-    assert rings == [str(ring / "ring.pcap"), str(ring / "ring.pcap"), str(ring / "deeper" / "ring.pcap")]
+    found = [str(ring / name) for name in ("ring.pcap0", "ring.pcap1", "deeper/ring.pcap2")]
+    assert rings_of(found, [()] * 3) == [0, 0, 2]
 
 
 def test_a_wildcard_stands_for_what_it_matches_by_name(ring: Path) -> None:
