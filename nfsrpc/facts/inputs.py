@@ -24,7 +24,7 @@ from nfsrpc.facts.notices import Downcalls, NoticeTries
 from nfsrpc.facts.polling import Series
 from nfsrpc.facts.portmappers import Portmappers
 from nfsrpc.facts.presence import Presence
-from nfsrpc.facts.refusals import FreeRanges, Refusal
+from nfsrpc.facts.refusals import FreeRanges, Refusals
 from nfsrpc.facts.retried_grants import RetriedGrant
 from nfsrpc.facts.stalls import LockFiles, Served
 from nfsrpc.facts.statd_dns import DnsQueries, Unseen
@@ -119,7 +119,7 @@ class Inputs:
     unregistered: tuple[Unregistered, ...]
     statds: Statds
     overseen: frozenset[str]
-    refusals: tuple[Refusal, ...]
+    refusals: Refusals
     free_ranges: FreeRanges
     callers: tuple[Locks.Row, ...]
     stays: dict[tuple[str, str, str], tuple[int, int]]

@@ -9,7 +9,7 @@ alone: where that is a loopback address whose owner is not known, `host_capture`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -27,6 +27,7 @@ UNLISTED = "Not all was listed, for lack of room: there may be more, and other c
 Severity: TypeAlias = Literal["error", "warning", "info"]
 Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or a vantage, or intact frame, lacks
 State: TypeAlias = Literal["fault", "healthy", "cannot-tell"]
+Lack: TypeAlias = Literal["capture", "time", "room"]  # for lack of what a rule cannot tell
 When: TypeAlias = Literal["always", "likely", "never"]  # of which findings of a rule something holds: by certainty
 # Kinds of lines in kernel logs (diagnosis/kernel_log.py), by what the capture shows of their reason.
 LogKind: TypeAlias = Literal[
@@ -199,11 +200,12 @@ class Clear(NamedTuple):
 
 
 class CannotTell(NamedTuple):
-    """The capture does not hold what the rule would have to see."""
+    """The capture does not hold what the rule would have to see, or the rule did not look at all of it."""
 
     rule: str
     why: str
     needs: Need | None = None
+    lacks: Lack = "capture"  # for lack of time it did not run to its end; of room it may have further findings
 
 
 class Broken(NamedTuple):
@@ -215,6 +217,11 @@ class Broken(NamedTuple):
 
 
 Answer: TypeAlias = Finding | Clear | CannotTell | Broken
+
+
+def lacking(what: Lack, answers: Iterable[Answer]) -> set[str]:
+    """The rules that cannot tell for lack of this."""
+    return {answer.rule for answer in answers if isinstance(answer, CannotTell) and answer.lacks == what}
 
 
 if TYPE_CHECKING:
@@ -265,8 +272,8 @@ class Rule(NamedTuple):
     def clear(self, evidence: str) -> Clear:
         return Clear(self.id, evidence)
 
-    def cannot_tell(self, why: str, needs: Need | None = None) -> CannotTell:
-        return CannotTell(self.id, why, needs)
+    def cannot_tell(self, why: str, needs: Need | None = None, lacks: Lack = "capture") -> CannotTell:
+        return CannotTell(self.id, why, needs, lacks)
 
 
 class Cause(NamedTuple):

@@ -34,19 +34,10 @@ from nfsrpc.findings.finding import UNLISTED, Diagnosis, Finding
 from nfsrpc.report import html, text
 from nfsrpc.report.contents import Report, report_of
 from nfsrpc.report.json import document
-from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, crowding, thinning
+from nfsrpc.sessions import COUNTING, WANTED, Sessions, crowding, thinning
+from tests.little_room import ROOM
 
-ROOM, STAY = 40, 30
-
-
-@pytest.fixture(autouse=True)
-def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MANY", 0)
-    for name in ("MAX_PARTIES", "MAX_ACCESSES"):
-        monkeypatch.setattr(thinning, name, ROOM)
-    for module in (crowding, thinning):
-        for name in ("MAX_FLOWS", "MAX_LISTED", "MAX_NAMES"):
-            monkeypatch.setattr(module, name, ROOM)
+pytestmark = pytest.mark.usefixtures("little_room")
 
 
 class Found(NamedTuple):
