@@ -8,7 +8,7 @@ from nfsrpc.diagnosis.causes import explains
 from nfsrpc.findings.bounds import SCREEN, first_of
 from nfsrpc.findings.finding import SEVERITIES, Answer, Cause, Finding, Verdict, lacking
 from nfsrpc.rules import FAMILIES
-from nfsrpc.wording import duration, named
+from nfsrpc.wording import capitalized, duration, named
 
 DEPTHS = {family: depth for depth, family in enumerate(FAMILIES)}
 WORTH_TELLING_S = 1.0  # the verdict leaves shorter waits out
@@ -86,5 +86,4 @@ def summary(cause: Finding, effects: Sequence[Finding]) -> str:
         affected = f"; {who} {lasted}" if lasted else f"; affected: {who}"
     else:
         affected = f"; a client {lasted}" if lasted else ""
-    is_name = "." in cause.title.partition(" ")[0]  # host names keep their case
-    return f"{cause.title if is_name else cause.title[:1].upper() + cause.title[1:]}{affected}."
+    return f"{capitalized(cause.title)}{affected}."

@@ -41,7 +41,7 @@ class Witness(NamedTuple):
         return any(file in self.found.title for file in self.found.files)
 
 
-HEALTHY = "No fault: "  # begins the summary of one group
+HEALTHY = "No fault: "  # begins the summary of one diagnosis, and is said once of several
 SHOWN = 3  # of the sentences on groups without a fault
 Ids = Mapping[tuple[int, str], str]  # of the finding that a diagnosis has under an identifier
 

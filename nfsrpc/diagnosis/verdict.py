@@ -22,7 +22,7 @@ from nfsrpc.diagnosis.damaged_frames import doubted
 from nfsrpc.diagnosis.faults import fault, gravity
 from nfsrpc.diagnosis.health import doubts
 from nfsrpc.diagnosis.hypotheses import hypotheses
-from nfsrpc.diagnosis.joined import joined
+from nfsrpc.diagnosis.joined import HEALTHY, joined
 from nfsrpc.diagnosis.kernel_log import expected
 from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
@@ -207,7 +207,7 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
     if waiting(undecided, inputs) or len(undecided) > UNDECIDED_SHARE * total:
         why = f"of {more}{several(total, 'lock request')}, {without_reply(undecided, inputs)}"
         return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {why}.")
-    if inputs.oddities["kind"].isin(("exchanges-full", "flows-full")).any():
+    if inputs.odd_left_out:
         why = "of those out of the ordinary there are more than there is room for"
         return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {why}.")
     if doubt := next(doubts(inputs), ""):
@@ -298,4 +298,4 @@ def healthy_summary(answered: Calls, counted: Tallies, asynchronous: int) -> str
     whose = f" of {named(clients)} to {named(servers)}" if clients else ""
     number = len(answered) + counted.counted(int(counted["exchanges"].sum())) + asynchronous
     total = several(number, "lock request was", "lock requests were")
-    return f"No fault: {total} answered{whose and ','}{whose}{slowest}"
+    return f"{HEALTHY}{total} answered{whose and ','}{whose}{slowest}"

@@ -87,6 +87,7 @@ class Inputs:
     sending: Stretches
     gaps: frozenset[frozenset[str]]
     crowded: bool
+    odd_left_out: bool
     lossy: bool
     with_portmappers: frozenset[str]
     strays: tuple[Stray, ...]

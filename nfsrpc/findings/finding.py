@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from nfsrpc.findings.command import IN_CAPTURE, Command
 from nfsrpc.findings.shown import ShownFinding, failures_html, findings_html, verdict_html
 from nfsrpc.printable import clean
-from nfsrpc.wording import AtLeast
+from nfsrpc.wording import AT_LEAST, AtLeast, capitalized
 
 if TYPE_CHECKING:
     from typing import Required, TypedDict, Unpack
@@ -266,7 +266,7 @@ class Rule(NamedTuple):
         values["host"], capture = split_host(values["host"])
         if isinstance(values.get("count"), AtLeast):
             said = values["explanation"]
-            values["explanation"] = f"{said[:1].upper()}{said[1:]} {UNLISTED}"
+            values["explanation"] = f"{capitalized(said) if said.startswith(AT_LEAST) else said} {UNLISTED}"
         return Finding(rule=self.id, name=self.name, **values, host_capture=capture)
 
     def clear(self, evidence: str) -> Clear:

@@ -43,7 +43,7 @@ from nfsrpc.findings.advice import BREAK_LOCK, LOCK_IS_GONE
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.tables import Locks
-from nfsrpc.wording import SECOND, clock_time, duration, named, several
+from nfsrpc.wording import SECOND, capitalized, clock_time, duration, named, several
 
 RULE = Rule(
     "LCK008",
@@ -149,7 +149,7 @@ def without_holder(refused: list[Refusal]) -> Finding:
         host=row.server,
         title=TITLES[longest.freed].format(server=row.server, asking=asking, holder=owner, file=row.file),
         explanation=(
-            f"{how[0].upper()}{how[1:]}. No other client was granted the range, and still {row.server} refused it to "
+            f"{capitalized(how)}. No other client was granted the range, and still {row.server} refused it to "
             f"{asking} for {duration(longest.lasted_s)}. {WHY[longest.freed]}"
         ),
         clients=clients,
