@@ -20,7 +20,7 @@ from nfsrpc.diagnosis.damaged_frames import doubted
 from nfsrpc.diagnosis.faults import gravity
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.subjects import SUBJECTS, is_left_out
-from nfsrpc.findings.finding import Answer, Broken, Clear, Finding, Rule
+from nfsrpc.findings.finding import Answer, Broken, CannotTell, Clear, Finding, Rule
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.settings import Settings
@@ -107,7 +107,7 @@ def answers_of(check: Check, inputs: Inputs, thresholds: Mapping[str, Any]) -> I
     try:
         for answer in check.check(*(inputs[name] for name in check.parameters), **thresholds):
             answered = True
-            yield passing(check.rule, answer.evidence, inputs) if isinstance(answer, Clear) else answer
+            yield passing(answer, check.rule, inputs) if isinstance(answer, Clear) else answer
         if not answered and check.rule.judges:
             yield without_answer(check.rule, inputs)
     except Exception as error:  # noqa: BLE001 - whatever a rule does wrong is its own
@@ -117,12 +117,12 @@ def answers_of(check: Check, inputs: Inputs, thresholds: Mapping[str, Any]) -> I
 def without_answer(rule: Rule, inputs: Inputs) -> Answer:
     """The answer for a rule that found nothing: it passes only where the capture holds what it judges."""
     if SUBJECTS[rule.judges](inputs):
-        return passing(rule, rule.passes, inputs)
+        return passing(rule.clear(rule.passes), rule, inputs)
     return rule.cannot_tell(f"no {rule.judges} in the capture")
 
 
-def passing(rule: Rule, evidence: str, inputs: Inputs) -> Answer:
+def passing(clear: Clear, rule: Rule, inputs: Inputs) -> Clear | CannotTell:
     """The answer for a rule that found nothing in what is listed: it passes only where that is all."""
     if is_left_out(rule.judges, inputs):
         return rule.cannot_tell(f"there is no room to list all{rule.judges and f' {rule.judges}'} of the capture")
-    return rule.clear(evidence)
+    return clear
