@@ -6,6 +6,12 @@ from typing import Any
 OPERATIONS: dict[str, int]
 """The operations of layouts: their names and codes."""
 
+ROWS_OF_EXCHANGE: int
+"""So many rows of messages weigh as much as an exchange, where `undrained` counts what waits."""
+
+BYTES_OF_EXCHANGE: int
+"""So many bytes of strings likewise."""
+
 class NotACapture(ValueError):
     """The bytes begin as no known capture format does; the message is the reason."""
 

@@ -318,9 +318,9 @@ class Row:
         return dict(zip(self._table.columns, self, strict=True))
 
 
-def number_of(rows: Sequence[Row]) -> int:
-    """The number of some rows of one table, for a report, as `Table.count` has that of all its rows."""
-    return rows[0]._table.counted(len(rows)) if rows else 0
+def number_of(rows: Sequence[Row], number: int | None = None) -> int:
+    """The number of some rows of one table, or of what they stand for, for a report, as `Table.count` has it of all."""
+    return rows[0]._table.counted(len(rows) if number is None else number) if rows else 0
 
 
 def no_column(spec: TableSpec, name: str) -> AttributeError:

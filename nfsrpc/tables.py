@@ -596,6 +596,7 @@ FINDINGS = table_spec(
     ("clients", "texts", "", "affected clients"),
     ("files", "texts", "", "files concerned"),
     ("count", "u32", "", "occurrences"),
+    ("at_least", "bool", "", "there was no room to list all: there may be more, and other clients affected"),
     ("first", "time", "ns", "first occurrence"),
     ("last", "time", "ns", "last occurrence"),
     ("title", "text", "", "one line"),

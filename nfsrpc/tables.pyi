@@ -1419,6 +1419,7 @@ _FindingsColumn: TypeAlias = Literal[
     "clients",
     "files",
     "count",
+    "at_least",
     "first",
     "last",
     "title",
@@ -1437,6 +1438,7 @@ class Findings(Table):
         clients: tuple[str, ...]
         files: tuple[str, ...]
         count: int
+        at_least: bool
         first: int
         last: int
         title: str
@@ -1448,6 +1450,8 @@ class Findings(Table):
     ) -> Coded: ...
     @overload
     def __getitem__(self, name: Literal["clients", "files", "count", "first", "last", "explains"]) -> Array: ...
+    @overload
+    def __getitem__(self, name: Literal["at_least"]) -> Mask: ...
     def valid(self, name: _FindingsColumn) -> Mask: ...  # type: ignore[override]
     def text(self, name: _FindingsColumn) -> Array: ...  # type: ignore[override]
     def rows(self) -> Iterator[Row]: ...

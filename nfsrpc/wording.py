@@ -38,6 +38,9 @@ def clock_time(time: int | None) -> str:
     return f"{moment:%H:%M:%S %Z}" if moment else "an unknown time"
 
 
+AT_LEAST = "at least "
+
+
 class AtLeast(int):
     """A number of what is listed, where not all is: there may be more. A sum with it is one, too.
 
@@ -48,7 +51,7 @@ class AtLeast(int):
     __slots__ = ()
 
     def __str__(self) -> str:
-        return f"at least {int(self)}"
+        return f"{AT_LEAST}{int(self)}"
 
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
@@ -75,7 +78,7 @@ def times(number: int) -> str:
     ('once', 'twice', '20 times', 'at least once')
     """
     often = {1: "once", 2: "twice"}.get(number, f"{int(number)} times")
-    return f"at least {often}" if isinstance(number, AtLeast) else often
+    return f"{AT_LEAST}{often}" if isinstance(number, AtLeast) else often
 
 
 def named(names: Iterable[str], perhaps_others: bool = False) -> str:
@@ -88,11 +91,21 @@ def named(names: Iterable[str], perhaps_others: bool = False) -> str:
     """
     known: Sequence[str] = sorted(set(names))
     if len(known) > NAMED:
-        least = "at least " if perhaps_others else ""
+        least = AT_LEAST if perhaps_others else ""
         return f"{', '.join(known[: NAMED - 1])} and {least}{len(known) - NAMED + 1} more"
     if perhaps_others:
         return f"{', '.join(known)} and perhaps others"
     return " and ".join(filter(None, [", ".join(known[:-1]), known[-1] if known else ""]))
+
+
+def capitalized(sentence: str) -> str:
+    """A sentence with a capital letter, unless it begins with a name, an address or an owner: these stay as they are.
+
+    >>> capitalized("deadlock: a waits"), capitalized("fd00::2 sent it"), capitalized("cl1.example.org sent it")
+    ('Deadlock: a waits', 'fd00::2 sent it', 'cl1.example.org sent it')
+    """
+    is_name = not {".", ":", "@"}.isdisjoint(sentence.partition(" ")[0].removesuffix(":"))
+    return sentence if is_name else sentence[:1].upper() + sentence[1:]
 
 
 SECOND = 1_000_000_000  # of times, which are ns since the epoch

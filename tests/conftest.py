@@ -1,10 +1,14 @@
-"""The directories of captures, for tests that name a file themselves (captures_dir.py lists them for the others)."""
+"""The directories of captures, for tests that name a file themselves (captures_dir.py lists them for the others).
+
+And small limits, for tests of what there is no room for (little_room.py).
+"""
 
 from pathlib import Path
 
 import pytest
 
 from tests.captures_dir import SETS
+from tests.little_room import make_little_room
 
 
 def directory(kind: str) -> Path:
@@ -32,3 +36,8 @@ def public_captures() -> Path:
 @pytest.fixture(scope="session")
 def repro_captures() -> Path:
     return directory("repro")
+
+
+@pytest.fixture
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_little_room(monkeypatch)

@@ -19,8 +19,8 @@ use crate::xdr::Table;
 
 /// An exchange has two rows of its messages, and one or two short strings of its own. Where there are many more (entries of
 /// lists, long names), these count as one exchange that waits.
-const ROWS: usize = 4;
-const STRING_BYTES: usize = 256;
+pub const ROWS_OF_EXCHANGE: usize = 4;
+pub const BYTES_OF_EXCHANGE: usize = 256;
 
 /// What became final in one back end.
 #[derive(Default)]
@@ -161,7 +161,8 @@ impl Backend {
     pub fn undrained(&self) -> usize {
         let Matcher { bodies, output, .. } = &self.matcher;
         let known = self.births.as_ref().map(|births| births.known().len());
-        let weights = [output.rows.count(), bodies.rows() / ROWS, bodies.strings.new_bytes(known) / STRING_BYTES];
+        let bytes = bodies.strings.new_bytes(known);
+        let weights = [output.rows.count(), bodies.rows() / ROWS_OF_EXCHANGE, bytes / BYTES_OF_EXCHANGE];
         weights.into_iter().max().unwrap_or_default() + output.counts.undrained() + self.flows.rows.count()
     }
 

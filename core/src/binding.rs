@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
+use crate::backend::{BYTES_OF_EXCHANGE, ROWS_OF_EXCHANGE};
 use crate::backends::Chunk;
 use crate::batch::{Columns, Values};
 use crate::capture::{Ending, NotACapture as Refusal};
@@ -329,5 +330,7 @@ fn selected(py: Python<'_>, selected: Selected, result: &Bound<'_, PyDict>) -> P
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Decoder>()?;
     module.add("OPERATIONS", code::ALL.iter().copied().collect::<BTreeMap<_, _>>())?;
+    module.add("ROWS_OF_EXCHANGE", ROWS_OF_EXCHANGE)?;
+    module.add("BYTES_OF_EXCHANGE", BYTES_OF_EXCHANGE)?;
     module.add("NotACapture", module.py().get_type::<NotACapture>())
 }

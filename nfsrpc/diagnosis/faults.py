@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nfsrpc.diagnosis.causes import explains
 from nfsrpc.findings.bounds import SCREEN, first_of
-from nfsrpc.findings.finding import SEVERITIES, Cause, Finding, Verdict
+from nfsrpc.findings.finding import SEVERITIES, Answer, Cause, Finding, Verdict, lacking
 from nfsrpc.rules import FAMILIES
-from nfsrpc.wording import duration, named
+from nfsrpc.wording import capitalized, duration, named
 
 DEPTHS = {family: depth for depth, family in enumerate(FAMILIES)}
 WORTH_TELLING_S = 1.0  # the verdict leaves shorter waits out
+PARTIAL = "Not all rules were run: the look took too long, and the cause may be another."
+MORE = "Of {rules} there may be more findings than are listed."
 
 
 def gravity(found: Finding) -> tuple[object, ...]:
@@ -27,14 +29,22 @@ def gravity(found: Finding) -> tuple[object, ...]:
     )
 
 
-def fault(causes: Sequence[Finding], findings: Iterable[Finding]) -> Verdict:
-    """The verdict of causes, the gravest first: of one its summary, of several how many there are, on which hosts."""
+def fault(causes: Sequence[Finding], findings: Iterable[Finding], answers: Sequence[Answer] = ()) -> Verdict:
+    """The verdict of causes, the gravest first: of one its summary, of several how many there are, on which hosts.
+
+    It says so where, by these answers, not all rules were run to their end, or they may have further findings.
+    """
     by_id = {found.id: found for found in findings}
     listed = tuple(
         Cause(cause.rule, cause.host, cause.certainty, summary(cause, effects_of(cause, by_id)), cause.id)
         for cause in causes
     )
-    return Verdict(causes[0].rule, "fault", listed[0].summary if len(listed) == 1 else headline(causes), listed)
+    sentences = [listed[0].summary if len(listed) == 1 else headline(causes)]
+    if lacking("time", answers):
+        sentences.append(PARTIAL)
+    if rules := lacking("room", answers):
+        sentences.append(MORE.format(rules=named(rules)))
+    return Verdict(causes[0].rule, "fault", " ".join(sentences), listed)
 
 
 def effects_of(cause: Finding, by_id: Mapping[str, Finding]) -> list[Finding]:
@@ -81,5 +91,4 @@ def summary(cause: Finding, effects: Sequence[Finding]) -> str:
         affected = f"; {who} {lasted}" if lasted else f"; affected: {who}"
     else:
         affected = f"; a client {lasted}" if lasted else ""
-    is_name = "." in cause.title.partition(" ")[0]  # host names keep their case
-    return f"{cause.title if is_name else cause.title[:1].upper() + cause.title[1:]}{affected}."
+    return f"{capitalized(cause.title)}{affected}."

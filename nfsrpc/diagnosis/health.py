@@ -22,6 +22,7 @@ from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
 from nfsrpc.sessions.exchanges import CALL_CUT
 from nfsrpc.sessions.grouping import Parts, codes_of, group
 from nfsrpc.sessions.stretches import Stretches
+from nfsrpc.sessions.timers import RESENDS
 from nfsrpc.tables import Calls, Locks
 from nfsrpc.wording import SECOND, duration, named, several, times
 
@@ -29,7 +30,7 @@ UNSEEN = "no holder is seen in the capture"
 # An application that tries each second is in trouble after a minute; a job that cron starts each minute may be skipped.
 POLLING_S = 60.0
 POLLED = 5
-UNEXCUSED_S = 10.0  # the client's own retransmission timer: who waits for longer has noticed
+UNEXCUSED_S = RESENDS[0]  # the client's own retransmission timer: who waits for longer has noticed
 RECLAIM_S = 3.0  # a client reclaims as soon as its statd has read its server's notice
 BOOT_S = 60.0  # around a notice of reboot (SM_NOTIFY), requests wait for the server to come up
 ONE_MOMENT_S = 1.0  # of two grants so close together LCK009 does not judge which was first

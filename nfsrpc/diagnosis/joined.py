@@ -41,7 +41,7 @@ class Witness(NamedTuple):
         return any(file in self.found.title for file in self.found.files)
 
 
-HEALTHY = "No fault: "  # begins the summary of one group
+HEALTHY = "No fault: "  # begins the summary of one diagnosis, and is said once of several
 SHOWN = 3  # of the sentences on groups without a fault
 Ids = Mapping[tuple[int, str], str]  # of the finding that a diagnosis has under an identifier
 
@@ -60,14 +60,14 @@ def joined(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
     leading = [group[0].is_cause for group in alike]
     causes = sorted(compress(explaining, leading), key=gravity)
     others = sorted(compress(explaining, map(not_, leading)), key=gravity)
-    cannot_tell = {str(answer): answer for each in diagnoses for answer in each.cannot_tell}
+    unknown = tuple({str(answer): answer for each in diagnoses for answer in each.cannot_tell}.values())
     broken = {answer.rule: answer for each in diagnoses for answer in each.broken}
-    unjudged = {*broken, *(answer.rule for answer in cannot_tell.values())}
+    unjudged = {*broken, *(answer.rule for answer in unknown)}
     clear = {answer.rule: answer for each in diagnoses for answer in each.clear if answer.rule not in unjudged}
     return Diagnosis(
-        verdict=fault(causes, explaining) if causes else without_fault([each.verdict for each in diagnoses]),
+        verdict=fault(causes, explaining, unknown) if causes else without_fault([each.verdict for each in diagnoses]),
         findings=(*causes, *others),
-        cannot_tell=tuple(cannot_tell.values()),
+        cannot_tell=unknown,
         clear=tuple(clear.values()),
         broken=tuple(broken.values()),
         hypotheses=hypotheses_of(diagnoses, ids),

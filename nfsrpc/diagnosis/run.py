@@ -3,12 +3,13 @@
 A rule that answers nothing passes or cannot tell by the subject that its head names (facts/subjects.py).
 A rule that names `faults` or `unexplained` is run last, and gets what the others found. A caller that cannot wait
 passes `limited`, which runs what it is given and raises CutShort when that takes too long: such a rule, and those for
-which no time is left, cannot tell. So does a rule of more findings than there is room for: the first of them stand.
+which no time is left, cannot tell. So does a rule of more findings than there is room for: the gravest of them stand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -16,9 +17,10 @@ from nfsrpc.diagnosis.catalogue import Check
 from nfsrpc.diagnosis.causes import is_fault, unexplained
 from nfsrpc.diagnosis.clock_jumps import confused_by_steps, without
 from nfsrpc.diagnosis.damaged_frames import doubted
+from nfsrpc.diagnosis.faults import gravity
 from nfsrpc.facts.inputs import Inputs
-from nfsrpc.facts.subjects import SUBJECTS
-from nfsrpc.findings.finding import Answer, Broken, CannotTell, Finding, Rule
+from nfsrpc.facts.subjects import SUBJECTS, is_left_out
+from nfsrpc.findings.finding import Answer, Broken, CannotTell, Clear, Finding, Rule
 
 if TYPE_CHECKING:
     from nfsrpc.diagnosis.settings import Settings
@@ -29,7 +31,7 @@ OF_OTHERS = frozenset({"faults", "unexplained"})  # what the other rules found, 
 CUT_SHORT = "the look was cut short: it took too long"
 # Of one rule, ten kilobytes each with what reports make of them: as many as pairs of hosts have exchanges listed.
 MAX_FINDINGS = 1 << 12
-TOO_MANY = f"there are more than {MAX_FINDINGS:,} findings of this rule, and those beyond are left out"
+TOO_MANY = f"there are more than {MAX_FINDINGS:,} findings of this rule, and the least grave of them are left out"
 
 
 class CutShort(BaseException):
@@ -62,7 +64,7 @@ def ask(
             try:
                 answers += limited(lambda: ask_in_turn(check, answers, inputs, settings or {}))  # noqa: B023
             except CutShort:
-                answers.append(check.rule.cannot_tell(CUT_SHORT))
+                answers.append(check.rule.cannot_tell(CUT_SHORT, lacks="time"))
     return answers
 
 
@@ -77,29 +79,35 @@ def ask_in_turn(check: Check, answers: list[Answer], inputs: Inputs, settings: S
         left = doubted(without(answers, confused), inputs.damaged_frames)
         inputs.faults = tuple(found for found in left if isinstance(found, Finding) and is_fault(found))
         inputs.unexplained = unexplained(inputs.faults)
-    return list(ask_one(check, inputs, settings.get(check.rule.id, {})))
+    return ask_one(check, inputs, settings.get(check.rule.id, {}))
 
 
-def cut_short(answers: Iterable[Answer]) -> set[str]:
-    """The rules that were not run to their end."""
-    return {answer.rule for answer in answers if isinstance(answer, CannotTell) and answer.why == CUT_SHORT}
+def ask_one(check: Check, inputs: Inputs, thresholds: Mapping[str, Any]) -> list[Answer]:
+    """The answers of one rule, of its findings the gravest: as many as there is room for."""
+    answers = answers_of(check, inputs, thresholds)
+    kept: list[Answer] = []
+    number = 0
+    while more := list(islice(answers, MAX_FINDINGS)):
+        number += len(more)
+        kept = gravest([*kept, *more])
+    return [*kept, check.rule.cannot_tell(TOO_MANY, lacks="room")] if len(kept) < number else kept
 
 
-def too_many(answers: Iterable[Answer]) -> list[str]:
-    """The rules of which findings were left out for lack of room."""
-    return sorted({answer.rule for answer in answers if isinstance(answer, CannotTell) and answer.why == TOO_MANY})
+def gravest(answers: list[Answer]) -> list[Answer]:
+    """The answers in their order, without the least grave findings, for which there is no room."""
+    findings = [answer for answer in answers if isinstance(answer, Finding)]
+    if len(findings) <= MAX_FINDINGS:
+        return answers
+    gone = set(map(id, sorted(findings, key=gravity)[MAX_FINDINGS:]))
+    return [answer for answer in answers if id(answer) not in gone]
 
 
-def ask_one(check: Check, inputs: Inputs, thresholds: Mapping[str, Any]) -> Iterator[Answer]:
-    answered, findings = False, 0
+def answers_of(check: Check, inputs: Inputs, thresholds: Mapping[str, Any]) -> Iterator[Answer]:
+    answered = False
     try:
         for answer in check.check(*(inputs[name] for name in check.parameters), **thresholds):
             answered = True
-            findings += isinstance(answer, Finding)
-            if findings > MAX_FINDINGS:
-                yield check.rule.cannot_tell(TOO_MANY)
-                return
-            yield answer
+            yield passing(answer, check.rule, inputs) if isinstance(answer, Clear) else answer
         if not answered and check.rule.judges:
             yield without_answer(check.rule, inputs)
     except Exception as error:  # noqa: BLE001 - whatever a rule does wrong is its own
@@ -109,5 +117,12 @@ def ask_one(check: Check, inputs: Inputs, thresholds: Mapping[str, Any]) -> Iter
 def without_answer(rule: Rule, inputs: Inputs) -> Answer:
     """The answer for a rule that found nothing: it passes only where the capture holds what it judges."""
     if SUBJECTS[rule.judges](inputs):
-        return rule.clear(rule.passes)
+        return passing(rule.clear(rule.passes), rule, inputs)
     return rule.cannot_tell(f"no {rule.judges} in the capture")
+
+
+def passing(clear: Clear, rule: Rule, inputs: Inputs) -> Clear | CannotTell:
+    """The answer for a rule that found nothing in what is listed: it passes only where that is all."""
+    if is_left_out(rule.judges, inputs):
+        return rule.cannot_tell(f"there is no room to list all{rule.judges and f' {rule.judges}'} of the capture")
+    return clear

@@ -22,9 +22,9 @@ from nfsrpc.diagnosis.damaged_frames import doubted
 from nfsrpc.diagnosis.faults import fault, gravity
 from nfsrpc.diagnosis.health import doubts
 from nfsrpc.diagnosis.hypotheses import hypotheses
-from nfsrpc.diagnosis.joined import joined
+from nfsrpc.diagnosis.joined import HEALTHY, joined
 from nfsrpc.diagnosis.kernel_log import expected
-from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, cut_short, too_many, unlimited
+from nfsrpc.diagnosis.run import CUT_SHORT, CutShort, Limited, ask, unlimited
 from nfsrpc.diagnosis.timers import fingerprinted
 from nfsrpc.facts.inputs import Inputs
 from nfsrpc.facts.stalls import LATE_S, late
@@ -39,6 +39,7 @@ from nfsrpc.findings.finding import (
     Hypothesis,
     Settings,
     Verdict,
+    lacking,
 )
 from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.aligned import OfClock, of_each_clock
@@ -86,7 +87,7 @@ def diagnose(
         return replace(found, findings=(*found.findings, *about), settings=in_force)
     except CutShort:
         # Not even what was found: whether a step of the clock explains it has not been looked at.
-        cannot_tell = tuple(check.rule.cannot_tell(CUT_SHORT) for check in checks)
+        cannot_tell = tuple(check.rule.cannot_tell(CUT_SHORT, lacks="time") for check in checks)
         return Diagnosis(UNFINISHED, cannot_tell=cannot_tell, settings=in_force)
 
 
@@ -135,8 +136,6 @@ def with_roles(inputs: Inputs, whole: Inputs) -> Inputs:
     return inputs
 
 
-PARTIAL = "Not all rules were run: the look took too long, and the cause may be another."
-MORE = "Of {rules} there are more findings than are listed."
 UNFINISHED = Verdict(None, "cannot-tell", f"Cannot tell whether locks work: {CUT_SHORT}.")
 
 
@@ -147,18 +146,13 @@ def concluded(every_answer: list[Answer], inputs: Inputs, skipped: Sequence[Sour
     findings = sorted(fingerprinted(explained(sorted(found, key=gravity)), inputs), key=gravity)
     causes = root_causes([each for each in findings if is_fault(each)])
     broken = tuple(answer for answer in answers if isinstance(answer, Broken))
-    is_partial = bool(cut_short(answers))
     if causes:
-        verdict = fault(causes, findings)
-        if is_partial:
-            verdict = verdict._replace(summary=f"{verdict.summary} {PARTIAL}")
-        if crowded := too_many(answers):
-            verdict = verdict._replace(summary=f"{verdict.summary} {MORE.format(rules=', '.join(crowded))}")
-    elif is_partial:
+        verdict = fault(causes, findings, answers)
+    elif lacking("time", answers):
         verdict = UNFINISHED
     else:
         verdict = without_fault(inputs, any(is_fault(each) for each in confused))
-    if verdict.state == "healthy" and (gap := left_out(broken, skipped, inputs.unattributed)):
+    if verdict.state == "healthy" and (gap := left_out(answers, skipped, inputs.unattributed)):
         verdict = Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {gap}.")
     leading = set(map(id, causes))
     cannot_tell = tuple(answer for answer in answers if isinstance(answer, CannotTell))
@@ -213,7 +207,7 @@ def without_fault(inputs: Inputs, confused: bool) -> Verdict:
     if waiting(undecided, inputs) or len(undecided) > UNDECIDED_SHARE * total:
         why = f"of {more}{several(total, 'lock request')}, {without_reply(undecided, inputs)}"
         return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {why}.")
-    if inputs.oddities["kind"].isin(("exchanges-full", "flows-full")).any():
+    if inputs.odd_left_out:
         why = "of those out of the ordinary there are more than there is room for"
         return Verdict(None, "cannot-tell", f"Cannot tell whether all locks work: {why}.")
     if doubt := next(doubts(inputs), ""):
@@ -233,13 +227,14 @@ def unexplained_wait(inputs: Inputs) -> str:
     )
 
 
-def left_out(broken: Sequence[Broken], skipped: Sequence[SourceError], unattributed: int) -> str:
+def left_out(answers: Sequence[Answer], skipped: Sequence[SourceError], unattributed: int) -> str:
     """What was not looked at, so that the rest cannot be called healthy; empty where all was."""
     if skipped:
         return f"{several(len(skipped), 'file')} could not be read ({named({error.path for error in skipped})})"
-    if broken:
-        failed = sorted(answer.rule for answer in broken)
+    if failed := sorted(answer.rule for answer in answers if isinstance(answer, Broken)):
         return f"{several(len(failed), 'rule')} failed, which is a bug of nfsrpc ({', '.join(failed)})"
+    if rules := lacking("room", answers):
+        return f"of {named(rules)} there may be more findings than there is room for"
     if unattributed:
         return f"{several(unattributed, 'lock request')} {UNATTRIBUTED}"
     return ""
@@ -303,4 +298,4 @@ def healthy_summary(answered: Calls, counted: Tallies, asynchronous: int) -> str
     whose = f" of {named(clients)} to {named(servers)}" if clients else ""
     number = len(answered) + counted.counted(int(counted["exchanges"].sum())) + asynchronous
     total = several(number, "lock request was", "lock requests were")
-    return f"No fault: {total} answered{whose and ','}{whose}{slowest}"
+    return f"{HEALTHY}{total} answered{whose and ','}{whose}{slowest}"

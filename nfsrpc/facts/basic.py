@@ -270,6 +270,12 @@ def crowded(oddities: Oddities) -> bool:
 
 
 @fact
+def odd_left_out(oddities: Oddities) -> bool:
+    """Whether there was no room to list all that is out of the ordinary."""
+    return bool(oddities["kind"].isin(("exchanges-full", "flows-full")).any())
+
+
+@fact
 def lossy(flows: Flows, quality: Quality, oddities: Oddities, crowded: bool) -> bool:
     """Whether the capture lost packets, or not all is listed: then others may be missing as well, without a trace.
 

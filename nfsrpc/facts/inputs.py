@@ -24,7 +24,7 @@ from nfsrpc.facts.notices import Downcalls, NoticeTries
 from nfsrpc.facts.polling import Series
 from nfsrpc.facts.portmappers import Portmappers
 from nfsrpc.facts.presence import Presence
-from nfsrpc.facts.refusals import FreeRanges, Refusal
+from nfsrpc.facts.refusals import FreeRanges, Refusals
 from nfsrpc.facts.retried_grants import RetriedGrant
 from nfsrpc.facts.stalls import LockFiles, Served
 from nfsrpc.facts.statd_dns import DnsQueries, Unseen
@@ -87,6 +87,7 @@ class Inputs:
     sending: Stretches
     gaps: frozenset[frozenset[str]]
     crowded: bool
+    odd_left_out: bool
     lossy: bool
     with_portmappers: frozenset[str]
     strays: tuple[Stray, ...]
@@ -119,7 +120,7 @@ class Inputs:
     unregistered: tuple[Unregistered, ...]
     statds: Statds
     overseen: frozenset[str]
-    refusals: tuple[Refusal, ...]
+    refusals: Refusals
     free_ranges: FreeRanges
     callers: tuple[Locks.Row, ...]
     stays: dict[tuple[str, str, str], tuple[int, int]]

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nfsrpc.columns import NAT, Array, Mask, isin
+from nfsrpc.columns import NAT, Array, Mask, isin, number_of
 from nfsrpc.facts.attempts import Attempt
 from nfsrpc.facts.basic import Roles, fact, listed
 from nfsrpc.facts.statd_dns import Unseen
@@ -241,7 +241,8 @@ def first_and_last_answer(rows: list[Registrations.Row]) -> Iterator[Evidence]:
     yield Evidence(first.capture, first.frame, f"{first.asker} asks {whom} for 100024 ({first.source})")
     yield Evidence.of(first.reply_capture, first.reply_frame, "not registered")
     if last is not first:
-        yield Evidence.of(last.reply_capture, last.reply_frame, f"not registered, the last of {len(rows)} such replies")
+        note = f"not registered, the last of {number_of(rows)} such replies"
+        yield Evidence.of(last.reply_capture, last.reply_frame, note)
 
 
 class Statds(NamedTuple):

@@ -29,7 +29,7 @@ HOLDING = ("held", "releasing")
 APART_S = 1.0  # a request within a second of the release may have come before it
 # sm-notify repeats a notice that is not answered after up to 120 s: an earlier one may be from before the capture.
 RENOTIFY_S = 130.0
-MAX_REFUSALS = 200  # are looked at: each costs a look at all locks
+MAX_REFUSALS = 200  # are looked at, the longest: each costs a look at all locks
 
 
 class Refusal(NamedTuple):
@@ -46,6 +46,13 @@ class Refusal(NamedTuple):
     def lasted_s(self) -> float:
         """How long the range was refused although it was free, in seconds."""
         return (self.last - max(self.first, self.since)) / SECOND
+
+
+class Refusals(NamedTuple):
+    """The refusals of ranges that were free by the capture, and whether there may be more."""
+
+    found: tuple[Refusal, ...]
+    more: bool
 
 
 @fact
@@ -80,19 +87,19 @@ def refusals(
     waiters: tuple[Waiter, ...],
     polled: tuple[Series, ...],
     free_ranges: FreeRanges,
-) -> tuple[Refusal, ...]:
+) -> Refusals:
     """The refusals of ranges that were free by the capture."""
     pending = [*of_waiters(waiters, nlm), *((each.number, each.first, each.last.denied or 0) for each in polled)]
-    pending = pending[:MAX_REFUSALS]
-    behind = distinct(np.array([row.held_by for _, row, _ in pending if row.held_by is not None], dtype=np.int64))
+    longest = sorted(pending, key=lambda each: (each[1].requested or 0) - each[2])[:MAX_REFUSALS]
+    behind = distinct(np.array([row.held_by for _, row, _ in longest if row.held_by is not None], dtype=np.int64))
     holders = rows_of(locks, behind)
     found = []
-    for number, row, last in pending:
+    for number, row, last in longest:
         holder = None if row.held_by is None else holders.get(row.held_by)
         freed = notice_of(holder, monitors) if holder else free_ranges.before(number, row, last)
         if freed is not None and not is_taken_since(locks, number, freed[1], last):
             found.append(Refusal(row, row.requested or 0, last, *freed))
-    return tuple(found)
+    return Refusals(tuple(found), len(pending) > len(longest))
 
 
 def is_taken_since(locks: Locks, number: int, since: int, last: int) -> bool:

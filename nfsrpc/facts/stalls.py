@@ -11,7 +11,7 @@ from nfsrpc.columns import NAT, Array, Mask, isin
 from nfsrpc.facts.basic import Span, fact
 from nfsrpc.findings.finding import Evidence
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
-from nfsrpc.sessions.exchanges import PATIENCE
+from nfsrpc.sessions.exchanges import UNANSWERED_NS
 from nfsrpc.sessions.grouping import Parts, codes_of, group, in_order, members
 from nfsrpc.sessions.stretches import LATEST, Stretches
 from nfsrpc.tables import Calls, Locks
@@ -53,7 +53,7 @@ def silent_requests(requests: Calls, closed_by_client: Array, lossy: bool, span:
     if not len(rows) or span is None:
         return rows.take(np.zeros(0, dtype=np.int64))
     answered = requests.where(requests["state"] == "answered")
-    keep = (span.last - rows["time"] >= PATIENCE) & ~isin(rows["flow"], closed_by_client)
+    keep = (span.last - rows["time"] >= UNANSWERED_NS) & ~isin(rows["flow"], closed_by_client)
     once = np.flatnonzero((rows["retransmits"] == 0) & keep)
     answers = Stretches((answered["client"], answered["server"]), answered["time"])
     for number, row in zip(once.tolist(), rows.take(once).rows(), strict=True):

@@ -74,7 +74,7 @@ def answers(host: str, prog: int, on: str = "", netid: str | None = None) -> Com
     return command("rpcinfo -t {host} {prog}", on="{caller}", host=bare(host), prog=prog, caller=on)
 
 
-def connects(host: str, port: int, client: str) -> Command:
+def connects(host: str, port: int | None, client: str) -> Command:
     """The command that connects to a TCP port: of bash alone, since minimal systems have no nc."""
     return command(
         "timeout 5 bash -c '</dev/tcp/{host}/{port}' && echo accepted",

@@ -68,7 +68,7 @@ def command(
     where, remarked = remark_text(on, arguments), remark_text(note, arguments)
     if not unfit:
         return Command(filled, where, remarked)
-    reasons = ", ".join(f"{name.upper()} is not a valid host name: {harmless(str(arguments[name]))}" for name in unfit)
+    reasons = ", ".join(f"{name.upper()} is {unfitness(arguments[name])}" for name in unfit)
     return Command("", where, "; ".join(filter(None, (f"adapt and run by hand: {filled} ({reasons})", remarked))))
 
 
@@ -100,6 +100,18 @@ def word(argument: Argument) -> str | None:
     if separator:
         return address if is_address(address) else None
     return argument if HOST_NAME.fullmatch(argument) or is_address(argument) else None
+
+
+def unfitness(argument: Argument) -> str:
+    """Why an argument is not fit to stand in a shell's line.
+
+    >>> unfitness(None), unfitness(-1), unfitness("a b")
+    ('not in the capture', 'not a valid number: \\\\x2d1', 'not a valid host name: a b')
+    """
+    if argument in (None, ""):
+        return "not in the capture"
+    what = "number" if isinstance(argument, int) else "file name" if isinstance(argument, PurePath) else "host name"
+    return f"not a valid {what}: {harmless(str(argument))}"
 
 
 @lru_cache(maxsize=ADDRESSES)

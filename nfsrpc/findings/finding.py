@@ -9,14 +9,14 @@ alone: where that is a loopback address whose owner is not known, `host_capture`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from nfsrpc.findings.command import IN_CAPTURE, Command
 from nfsrpc.findings.shown import ShownFinding, failures_html, findings_html, verdict_html
 from nfsrpc.printable import clean
-from nfsrpc.wording import AtLeast
+from nfsrpc.wording import AT_LEAST, AtLeast, capitalized
 
 if TYPE_CHECKING:
     from typing import Required, TypedDict, Unpack
@@ -27,6 +27,7 @@ UNLISTED = "Not all was listed, for lack of room: there may be more, and other c
 Severity: TypeAlias = Literal["error", "warning", "info"]
 Certainty: TypeAlias = Literal["certain", "likely"]  # the proof is in the capture; or a vantage, or intact frame, lacks
 State: TypeAlias = Literal["fault", "healthy", "cannot-tell"]
+Lack: TypeAlias = Literal["capture", "time", "room"]  # for lack of what a rule cannot tell
 When: TypeAlias = Literal["always", "likely", "never"]  # of which findings of a rule something holds: by certainty
 # Kinds of lines in kernel logs (diagnosis/kernel_log.py), by what the capture shows of their reason.
 LogKind: TypeAlias = Literal[
@@ -199,11 +200,12 @@ class Clear(NamedTuple):
 
 
 class CannotTell(NamedTuple):
-    """The capture does not hold what the rule would have to see."""
+    """The capture does not hold what the rule would have to see, or the rule did not look at all of it."""
 
     rule: str
     why: str
     needs: Need | None = None
+    lacks: Lack = "capture"  # for lack of time it did not run to its end; of room it may have further findings
 
 
 class Broken(NamedTuple):
@@ -215,6 +217,11 @@ class Broken(NamedTuple):
 
 
 Answer: TypeAlias = Finding | Clear | CannotTell | Broken
+
+
+def lacking(what: Lack, answers: Iterable[Answer]) -> set[str]:
+    """The rules that cannot tell for lack of this."""
+    return {answer.rule for answer in answers if isinstance(answer, CannotTell) and answer.lacks == what}
 
 
 if TYPE_CHECKING:
@@ -259,14 +266,14 @@ class Rule(NamedTuple):
         values["host"], capture = split_host(values["host"])
         if isinstance(values.get("count"), AtLeast):
             said = values["explanation"]
-            values["explanation"] = f"{said[:1].upper()}{said[1:]} {UNLISTED}"
+            values["explanation"] = f"{capitalized(said) if said.startswith(AT_LEAST) else said} {UNLISTED}"
         return Finding(rule=self.id, name=self.name, **values, host_capture=capture)
 
     def clear(self, evidence: str) -> Clear:
         return Clear(self.id, evidence)
 
-    def cannot_tell(self, why: str, needs: Need | None = None) -> CannotTell:
-        return CannotTell(self.id, why, needs)
+    def cannot_tell(self, why: str, needs: Need | None = None, lacks: Lack = "capture") -> CannotTell:
+        return CannotTell(self.id, why, needs, lacks)
 
 
 class Cause(NamedTuple):

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from nfsrpc.diagnosis.causes import is_fault
-from nfsrpc.diagnosis.run import cut_short
-from nfsrpc.findings.finding import Diagnosis, Finding
+from nfsrpc.findings.finding import Diagnosis, Finding, lacking
 from nfsrpc.record.manifest import KERNEL_LOG, Manifest, folder_name
 from nfsrpc.wording import SECOND, timestamp
 
@@ -64,7 +63,7 @@ class Incidents:
         findings = {finding.id: finding for finding in diagnosis.findings}
         causes = filter(is_fault, diagnosis.causes)
         events = [event for cause in causes for event in self._cause(cause, findings, time)]
-        return events + self._resolved(set(findings), cut_short(diagnosis.cannot_tell), time)
+        return events + self._resolved(set(findings), lacking("time", diagnosis.cannot_tell), time)
 
     def kernel(self, line: str, host: str | None, time: int) -> list[IncidentEvent]:
         """The events of a line in the kernel's log about a host."""

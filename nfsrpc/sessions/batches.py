@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nfsrpc._core import BYTES_OF_EXCHANGE, ROWS_OF_EXCHANGE
 from nfsrpc.columns import Array, isin
 from nfsrpc.decode import NO_STRING, Columns, apply, joined
 from nfsrpc.reading import Batch
@@ -28,15 +29,13 @@ NUMBERS = "address_numbers"  # of a batch with numbers of its own
 # than what has come since, so that all rows together are looked at a few times only. A flow takes as much memory as so
 # many other rows.
 MANY, OF_A_FLOW = 1 << 16, 3
-# Rows of messages, and bytes of strings, that weigh as much as an exchange; as the core has it (backend.rs).
-ROWS, STRING_BYTES = 4, 256
 
 
 def fullness(batches: list[Batch]) -> float:
     """How much has come, of what it takes until batches are thinned."""
     previous, fresh = parted(batches)
     flows = sum(len(batch["flows"]["flow"]) for batch in fresh)
-    return (size(fresh, STRING_BYTES) + OF_A_FLOW * flows) / max(MANY, size(previous))
+    return (size(fresh, BYTES_OF_EXCHANGE) + OF_A_FLOW * flows) / max(MANY, size(previous))
 
 
 def parted(batches: list[Batch]) -> tuple[list[Batch], list[Batch]]:
@@ -53,7 +52,7 @@ def size(batches: list[Batch], string_bytes: int = 0) -> int:
 def weight(batch: Batch, string_bytes: int) -> int:
     rows = sum(len(columns["exchange"]) for columns in batch["decoded"].values())
     strings = sum(map(len, batch["strings"])) // string_bytes if string_bytes else 0
-    return max(len(batch["exchanges"]["exchange"]), rows // ROWS, strings)
+    return max(len(batch["exchanges"]["exchange"]), rows // ROWS_OF_EXCHANGE, strings)
 
 
 class AddressNumbers(NamedTuple):

@@ -1,7 +1,7 @@
 """Exchanges with their states: whether each was answered, and which are sightings of one by several vantages.
 
 A call without a reply is `unanswered` only where a reply would have been captured: its server's frames are in this
-capture, none of the reply's direction were lost, and the capture goes on for `PATIENCE` after it. Otherwise it is
+capture, none of the reply's direction were lost, and the capture goes on for `UNANSWERED_NS` after it. Otherwise it is
 `undecided`.
 """
 
@@ -18,7 +18,9 @@ from nfsrpc.protocols.numbers import IpProto
 from nfsrpc.sessions.duplicates import Clocks, Places, Sightings
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.stretches import between
+from nfsrpc.sessions.timers import RESENDS
 from nfsrpc.tables import CALL_STATES
+from nfsrpc.wording import SECOND
 
 # Evidence bits of the core's exchanges.
 REPLY_SIDE_SEEN = 1
@@ -35,8 +37,9 @@ UNDECODABLE = 2048  # the arguments contradict their declaration
 NO_NUMBER = 0xFFFFFFFF  # of the core: no program or procedure is known
 COUNTED = 1024  # by a row of tallies: listed because its fields hold names of files
 
-# A capture that ends sooner after a call cannot tell that no reply came: the first resend of Linux is after 10 s.
-PATIENCE = 10_000_000_000
+# A capture that ends sooner after a call cannot tell that no reply came: until then its client waits as well, and Linux
+# retransmits a lock request for the first time.
+UNANSWERED_NS = round(RESENDS[0] * SECOND)
 
 # An answer that takes so much longer to one vantage than to another was lost, and came after a retransmission.
 LOST_AND_SENT_AGAIN = 1_000_000_000
@@ -157,7 +160,7 @@ class Exchanges:
         time = self.raw["time"][rows]
         died = self.raw["flags"][rows] & CONNECTION_DIED != 0
         end = self.decoded.vantage_ends[self.vantage[rows]]
-        long_enough: Mask = (time != NAT) & (died | (end - time >= PATIENCE))
+        long_enough: Mask = (time != NAT) & (died | (end - time >= UNANSWERED_NS))
         return long_enough
 
     def _perhaps_counted(self, rows: Array) -> Mask:
@@ -171,7 +174,7 @@ class Exchanges:
         counted, mine, clock = kinds[len(rows) :], kinds[: len(rows)], self.clocks.reference
         time, own = self.raw["time"][rows], self.vantage[rows]
         first, began = self.by_first_clock(tallies["first"], vantage), self.by_first_clock(time, own)
-        near = began - PATIENCE, began + PATIENCE
+        near = began - UNANSWERED_NS, began + UNANSWERED_NS
         everywhere = between(counted * many + clock[vantage], first, mine * many + clock[own], *near)
         here = between(counted * many + vantage, first, mine * many + own, *near)
         perhaps: Mask = (time != NAT) & (everywhere > here)
@@ -208,7 +211,7 @@ class Exchanges:
         counted, here = same[rows], self.vantage[rows]
         ended = self._sightings.by_first_clock(self.decoded.vantage_ends[here], here)
         came = self._sightings.by_first_clock(raw["reply_time"][counted], self.vantage[counted])
-        lost = (self.states[rows] == UNANSWERED) & (ended - came >= PATIENCE)
+        lost = (self.states[rows] == UNANSWERED) & (ended - came >= UNANSWERED_NS)
         lost &= (raw["retransmits"][rows] > 0) | (raw["transport"][rows] != IpProto.UDP)
         waits = [raw["reply_time"][numbers] - raw["time"][numbers] for numbers in (rows, counted)]
         late = (self.states[rows] == ANSWERED) & (waits[0] - waits[1] >= LOST_AND_SENT_AGAIN)

@@ -16,7 +16,7 @@ import numpy as np
 from nfsrpc.columns import NAT, NULLS, ROW, Array, Mask, Table, constant, isin
 from nfsrpc.decode import Decoded
 from nfsrpc.protocols.numbers import AcceptStat, Nlm4Stats, Prog
-from nfsrpc.sessions.exchanges import ANSWERED, PATIENCE, UNANSWERED, UNDECIDED
+from nfsrpc.sessions.exchanges import ANSWERED, UNANSWERED, UNANSWERED_NS, UNDECIDED
 from nfsrpc.sessions.grouping import group, long_runs
 from nfsrpc.sessions.wanted import ASYNCHRONOUS, LOCK, NLM_PROTOCOLS, RESULTS
 from nfsrpc.tables import Calls
@@ -191,6 +191,6 @@ def without_result(decoded: Decoded, table: Calls) -> Array:
     """The state of _MSG calls to which no result is found: a void reply is none."""
     state = table["state"].codes
     time = table["time"]
-    long_enough = (time != NAT) & (decoded.vantage_ends[table["vantage"]] - time >= PATIENCE)
+    long_enough = (time != NAT) & (decoded.vantage_ends[table["vantage"]] - time >= UNANSWERED_NS)
     void = (state == ANSWERED) & (table["rpc_status"] == AcceptStat.SUCCESS)
     return np.where(void, np.where(long_enough, UNANSWERED, UNDECIDED), state)

@@ -37,6 +37,7 @@ class Timer(NamedTuple):
     meaning: str
 
 
+# Of a lock request: LOCKD_DFLT_TIMEO is 10 s, and each of three waits is 10 s longer; then they begin anew.
 RESENDS = (10.0, 30.0, 60.0, 70.0, 90.0, 120.0, 130.0, 150.0, 180.0)
 SYNS = (1.0, 3.0, 7.0, 15.0, 31.0, 63.0, 127.0)
 NOTICES = (2.0, 6.0, 14.0, 30.0, 62.0, 122.0, 182.0)

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from nfsrpc.diagnosis.run import cut_short
 from nfsrpc.facts.stalls import LATE_S
-from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
+from nfsrpc.findings.finding import Diagnosis, Finding, Verdict, lacking
 from nfsrpc.sessions.holders import holders
 from nfsrpc.tables import Locks
 
@@ -79,7 +78,7 @@ class Changes:
             if before is None or is_different(before, finding):
                 self._findings[id_] = finding
                 yield Change("changed" if before else "appeared", time, finding=finding)
-        unknown = cut_short(diagnosis.cannot_tell)
+        unknown = lacking("time", diagnosis.cannot_tell)
         gone = [id_ for id_, before in self._findings.items() if id_ not in now and before.rule not in unknown]
         for finding in map(self._findings.pop, gone):
             clear = (answer.evidence for answer in diagnosis.clear if answer.rule == finding.rule)

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from nfsrpc.columns import NAT
 from nfsrpc.diagnosis.ongoing import so_far
-from nfsrpc.diagnosis.run import CutShort, Limited, cut_short, unlimited
+from nfsrpc.diagnosis.run import CutShort, Limited, unlimited
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.findings.finding import DEFAULTS, Diagnosis, Settings
+from nfsrpc.findings.finding import DEFAULTS, Diagnosis, Settings, lacking
 from nfsrpc.report.contents import with_proof_and_names
 from nfsrpc.report.host_names import host_names
 from nfsrpc.sources import SourceError
@@ -83,7 +83,7 @@ class Look:
     @property
     def cut_short(self) -> set[str]:
         """The rules that did not run to their end."""
-        return cut_short(self.diagnosis.cannot_tell)
+        return lacking("time", self.diagnosis.cannot_tell)
 
 
 @dataclass

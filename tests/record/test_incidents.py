@@ -105,7 +105,7 @@ def test_it_is_resolved_when_its_findings_stay_away(away_s: int, is_over: bool) 
 def test_a_rule_that_was_cut_short_resolves_nothing() -> None:
     incidents = Incidents()
     incidents.update(diagnosis(CAUSE), START)
-    unknown = replace(NOTHING, cannot_tell=(CannotTell("REG001", CUT_SHORT),))
+    unknown = replace(NOTHING, cannot_tell=(CannotTell("REG001", CUT_SHORT, lacks="time"),))
     assert incidents.update(unknown, START + 120 * SECOND) == []
 
 

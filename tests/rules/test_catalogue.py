@@ -108,7 +108,7 @@ def test_a_broken_rule_stops_no_other() -> None:
     def sound(locks: Any) -> Iterator[Answer]:
         yield Clear("TST002", f"{len(locks)} locks")
 
-    tables = {name: Table.of(TABLES[name], ()) for name in ("calls", "locks")}
+    tables = {name: Table.of(TABLES[name], ()) for name in ("calls", "locks", "oddities")}
     answers = ask(Inputs(tables), [made(broken), made(sound)])
     failed = next(answer for answer in answers if isinstance(answer, Broken))
     assert 'raise ZeroDivisionError("too much")' in failed.traceback
@@ -123,7 +123,7 @@ def test_settings_change_thresholds() -> None:
     def late(calls: Any, *, late_s: float = 5.0) -> Iterator[Answer]:
         yield Clear("TST001", f"{late_s}")
 
-    inputs = Inputs({"calls": Table.of(TABLES["calls"], ())})
+    inputs = Inputs({name: Table.of(TABLES[name], ()) for name in ("calls", "oddities")})
     assert ask(inputs, [made(late)], {"TST001": {"late_s": 7.5}}) == [Clear("TST001", "7.5")]
 
 

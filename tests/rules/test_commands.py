@@ -29,7 +29,7 @@ from nfsrpc.diagnosis.catalogue import rules
 from nfsrpc.diagnosis.faults import fault
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.findings.advice import FILTERED, answers, bare, connects, loopback_of, registered, try_lock, wire_of
-from nfsrpc.findings.command import Command, Filter, command, either_host, remark
+from nfsrpc.findings.command import Command, Filter, command, either_host, remark, unfitness
 from nfsrpc.findings.finding import Diagnosis, Evidence, Finding, Need
 from nfsrpc.protocols import PROTOCOLS, layout
 from nfsrpc.protocols.xdr import Opaque, String, Struct
@@ -188,7 +188,7 @@ def test_what_is_none_is_described(argument: Any) -> None:
     assert built.line == ""
     shown = str(built)
     assert shown.startswith("# ")
-    assert "adapt and run by hand: reboot NAME 111 (NAME is not a valid host name: " in shown
+    assert f"adapt and run by hand: reboot NAME 111 (NAME is {unfitness(argument)}); why" in shown
     assert shown.endswith("; why")
     assert re.fullmatch(r"[\w .,:@/%+\\();#-]*", shown)
 
@@ -239,11 +239,14 @@ def test_a_port_is_tried_without_any_program_that_may_be_missing() -> None:
     tried = connects("fd00::9", 32803, "10.0.0.1")
     assert tried.line == "timeout 5 bash -c '</dev/tcp/fd00::9/32803' && echo accepted"
     assert all(connects(payload, 32803, payload).line == "" for payload in HOSTILE)
+    assert "/dev/tcp/10.0.0.9/PORT' && echo accepted (PORT is not in the capture); " in str(
+        connects("10.0.0.9", None, "10.0.0.1")
+    )
 
 
 def test_advice_for_a_host_that_is_not_known() -> None:
     assert str(answers(bare(None), 100024)) == (
-        "# adapt and run by hand: rpcinfo -t HOST 100024 (HOST is not a valid host name: )"
+        "# adapt and run by hand: rpcinfo -t HOST 100024 (HOST is not in the capture)"
     )
 
 

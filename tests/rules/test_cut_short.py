@@ -1,19 +1,25 @@
-"""Rules that are not run to their end cannot tell, nothing is healthy then, and nothing is accused without the rest."""
+"""Rules that are not run to their end, or have very many findings, cannot tell: nothing is healthy then."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+from zlib import crc32
 
 import pytest
 
 import nfsrpc
-from benchmarks.attacks import written
+from benchmarks.attacks import BLOCKED, NLM_GRANTED, UNLOCK, Owner, Writer, handle, host, written
+from nfsrpc.decode import decode
 from nfsrpc.diagnosis import run
-from nfsrpc.diagnosis.run import CUT_SHORT, TOO_MANY, CutShort, Limited, cut_short
-from nfsrpc.diagnosis.verdict import PARTIAL, diagnose
-from nfsrpc.findings.finding import CannotTell
+from nfsrpc.diagnosis.catalogue import Check
+from nfsrpc.diagnosis.faults import PARTIAL
+from nfsrpc.diagnosis.run import CUT_SHORT, TOO_MANY, CutShort, Limited
+from nfsrpc.diagnosis.verdict import diagnose
+from nfsrpc.facts.inputs import Inputs
+from nfsrpc.findings.finding import Answer, Broken, Diagnosis, Rule, Severity, lacking
+from nfsrpc.sessions import WANTED, Sessions
 from nfsrpc.watch.changes import Changes
 
 T = TypeVar("T")
@@ -47,7 +53,7 @@ def test_one_rule_is_enough_for_not_being_healthy(healthy: nfsrpc.Trace) -> None
     assert diagnose(healthy.tables).verdict.state == "healthy"
     diagnosis = diagnose(healthy.tables, limited=Parts(5))
     assert diagnosis.verdict == (None, "cannot-tell", f"Cannot tell whether locks work: {CUT_SHORT}.", ())
-    [rule] = cut_short(diagnosis.cannot_tell)
+    [rule] = lacking("time", diagnosis.cannot_tell)
     assert rule not in {answer.rule for answer in diagnosis.clear}
     assert len(diagnosis.clear) >= len(diagnose(healthy.tables).clear) - 1
 
@@ -58,7 +64,7 @@ def test_what_others_found_stands(faulty: nfsrpc.Trace) -> None:
     assert diagnosis.verdict[:2] == whole.verdict[:2]
     assert diagnosis.verdict.summary == f"{whole.verdict.summary} {PARTIAL}"
     assert diagnosis.findings == whole.findings
-    assert len(cut_short(diagnosis.cannot_tell)) == 1
+    assert len(lacking("time", diagnosis.cannot_tell)) == 1
 
 
 @pytest.mark.parametrize("limited", [Parts(0), Parts(end=True)], ids=["clocks", "conclusion"])
@@ -81,10 +87,6 @@ def test_a_finding_of_a_rule_that_was_cut_short_is_not_resolved(faulty: nfsrpc.T
     assert "resolved" in [change.what for change in changes.update(gone, [], 2)]
 
 
-def test_another_reason_is_no_cut() -> None:
-    assert cut_short([CannotTell("REG001", "no lock was granted")]) == set()
-
-
 @pytest.mark.parametrize(("room", "left"), [(4, 4), (3, 3)])
 def test_of_one_rule_so_many_findings_are_listed_and_what_is_beyond_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, room: int, left: int
@@ -95,4 +97,88 @@ def test_of_one_rule_so_many_findings_are_listed_and_what_is_beyond_is_said(
     rules = [answer.rule for answer in diagnosis.cannot_tell if answer.why == TOO_MANY]
     assert ("LCK004" in rules) == (left < 4)
     assert diagnosis.verdict.state == "fault"
-    assert diagnosis.verdict.summary.endswith("LCK004 there are more findings than are listed.") == (left < 4)
+    assert diagnosis.verdict.summary.endswith("Of LCK004 there may be more findings than are listed.") == (left < 4)
+
+
+def waiting(files: int, long: int | None = None) -> Diagnosis:
+    """One client waits for another, ten seconds for each of so many files, and 200 s for one of them."""
+
+    def over(file: int) -> None:
+        w.lock(host(1), Owner(file, file, b"h1"), NLM_GRANTED, UNLOCK)
+        w.lock(host(2), Owner(file, file, b"h2"), NLM_GRANTED)
+        w.lock(host(2), Owner(file, file, b"h2"), NLM_GRANTED, UNLOCK)
+
+    w = Writer()
+    for number, status in ((1, NLM_GRANTED), (2, BLOCKED)):
+        for file in range(files):
+            w.lock(host(number), Owner(file, file, b"h%d" % number), status)
+    w.wait(10)
+    for file in range(files):
+        if file != long:
+            over(file)
+    w.wait(190)
+    if long is not None:
+        over(long)
+    return diagnose(Sessions(decode([w.capture()], WANTED)))
+
+
+@pytest.mark.parametrize("long", range(4))
+def test_of_too_many_findings_the_gravest_stay_in_their_order(monkeypatch: pytest.MonkeyPatch, long: int) -> None:
+    every = [finding.files for finding in waiting(4, long).findings]
+    monkeypatch.setattr(run, "MAX_FINDINGS", 3)
+    diagnosis = waiting(4, long)
+    assert diagnosis.verdict.state == "fault"
+    assert diagnosis.findings[0].wait_s == pytest.approx(200, abs=0.1)
+    left = [finding.files for finding in diagnosis.findings]
+    assert (len(left), left[0]) == (3, every[0])
+    assert set(left) < set(every)
+    assert lacking("room", diagnosis.cannot_tell) == {"LCK011"}
+    monkeypatch.setattr(run, "MAX_FINDINGS", 4)
+    assert not lacking("room", waiting(4, long).cannot_tell)
+
+
+def test_of_findings_that_are_equally_grave_those_stay_that_are_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "MAX_FINDINGS", 2)
+    rule = Rule("LCK011", "made", "info")
+    severities: tuple[Severity, ...] = ("info", "error", "info")
+    info, error, last = (
+        rule.finding(host="10.0.0.1", title=title, explanation="", severity=severity)
+        for title, severity in zip("abc", severities, strict=True)
+    )
+    clear = rule.clear("nothing waits")
+    assert run.gravest([info, error, clear, last]) == [info, error, clear]
+    assert run.gravest([last, info, clear, error]) == [last, clear, error]
+
+
+@pytest.mark.parametrize(("room", "state"), [(3, "healthy"), (2, "cannot-tell")])
+def test_nothing_is_healthy_of_which_there_are_more_findings_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch, room: int, state: str
+) -> None:
+    monkeypatch.setattr(run, "MAX_FINDINGS", room)
+    verdict = waiting(3).verdict
+    assert verdict.state == state
+    assert ("of LCK011 there may be more findings than there is room for" in verdict.summary) == (room < 3)
+
+
+def test_one_long_wait_among_very_many_short_ones_is_a_fault() -> None:
+    """At the limit itself: where all have room, and where one has none. The long one is about the last file by name."""
+    for short in (run.MAX_FINDINGS - 1, run.MAX_FINDINGS):
+        diagnosis = waiting(short + 1, long=max(range(short + 1), key=lambda file: crc32(handle(file))))
+        assert (diagnosis.verdict.state, diagnosis.verdict.rule) == ("fault", "LCK011")
+        assert len(diagnosis.findings) == run.MAX_FINDINGS
+        assert bool(lacking("room", diagnosis.cannot_tell)) == (short == run.MAX_FINDINGS)
+
+
+def test_a_rule_that_breaks_after_some_findings_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "MAX_FINDINGS", 2)
+    rule = Rule("LCK011", "made", "info")
+    found = [rule.finding(host=f"10.0.0.{number}", title="waits", explanation="") for number in range(3)]
+
+    def check() -> Iterator[Answer]:
+        yield from found
+        raise ValueError("no row")
+
+    *kept, broken, more = run.ask_one(Check(rule, check, "", (), {}), Inputs({}), {})
+    assert kept == found[:2]
+    assert isinstance(broken, Broken)
+    assert more == rule.cannot_tell(TOO_MANY, lacks="room")

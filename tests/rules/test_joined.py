@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nfsrpc.diagnosis.faults import fault
+from nfsrpc.diagnosis.faults import PARTIAL, fault
 from nfsrpc.diagnosis.joined import joined
 from nfsrpc.findings.command import remark
 from nfsrpc.findings.finding import (
@@ -15,11 +15,13 @@ from nfsrpc.findings.finding import (
     Evidence,
     Finding,
     Hypothesis,
+    Lack,
     Rule,
     Verdict,
 )
 
 SERVER = "10.9.0.1"
+LACKS: tuple[Lack, ...] = ("time", "room")
 REG, LCK, NET = (Rule(rule, "made", "error") for rule in ("REG001", "LCK002", "NET001"))
 
 
@@ -108,6 +110,18 @@ def test_several_of_one_diagnosis_are_one_with_others_that_say_the_same() -> Non
 def test_locks_on_two_files_are_two() -> None:
     parts = [diagnosis(found(LCK, f"10.8.0.{n}", f"a lock on /f{n} waits", files=(f"/f{n}",))) for n in (1, 2)]
     assert len(joined(parts).findings) == 2
+
+
+def test_the_verdict_says_that_rules_were_cut_short_or_have_more_findings() -> None:
+    alone = diagnosis(found(REG, "10.8.0.1"))
+    others = [
+        diagnosis(found(REG, "10.8.0.2"), cannot_tell=(CannotTell("LCK011", "too many", lacks=lack),)) for lack in LACKS
+    ]
+    plain, late, more = (
+        joined([alone, other]).verdict.summary for other in (diagnosis(found(REG, "10.8.0.2")), *others)
+    )
+    assert late == f"{plain} {PARTIAL}"
+    assert more == f"{plain} Of LCK011 there may be more findings than are listed."
 
 
 def test_healthy_only_where_all_are() -> None:

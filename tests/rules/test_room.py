@@ -17,6 +17,7 @@ from benchmarks.attacks import (
     NFSD,
     NLM,
     NLM_GRANTED,
+    NOLOCKS,
     RST,
     SERVER,
     SYN,
@@ -30,23 +31,16 @@ from benchmarks.attacks import (
 )
 from nfsrpc.decode import decode
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.findings.finding import UNLISTED, Diagnosis, Finding
+from nfsrpc.findings.finding import UNLISTED, Diagnosis, Finding, Rule, lacking
 from nfsrpc.report import html, text
 from nfsrpc.report.contents import Report, report_of
 from nfsrpc.report.json import document
-from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, crowding, thinning
+from nfsrpc.sessions import COUNTING, WANTED, Sessions, crowding, thinning
+from nfsrpc.trace import Trace
+from nfsrpc.wording import AtLeast
+from tests.little_room import ROOM
 
-ROOM, STAY = 40, 30
-
-
-@pytest.fixture(autouse=True)
-def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MANY", 1)
-    for name in ("MAX_PARTIES", "MAX_ACCESSES"):
-        monkeypatch.setattr(thinning, name, ROOM)
-    for module in (crowding, thinning):
-        for name in ("MAX_FLOWS", "MAX_LISTED", "MAX_NAMES"):
-            monkeypatch.setattr(module, name, ROOM)
+pytestmark = pytest.mark.usefixtures("little_room")
 
 
 class Found(NamedTuple):
@@ -121,6 +115,34 @@ def test_counts_say_that_there_may_be_more_where_there_is_no_room() -> None:
     for page in (outside.page, html.render(outside.report)):
         assert "11 exchanges counted, not listed, for lack of room" in page
         assert "nfsrpc table findings lists all" in page
+
+
+def test_the_table_of_findings_says_which_counts_may_be_more() -> None:
+    trace = Trace(decode([unanswered(ROOM - 2).capture()], WANTED, counting=COUNTING))
+    rows = dict(zip(trace.findings["rule"], trace.findings["at_least"], strict=True))
+    assert (rows["LCK001"], rows["CAP005"]) == (True, False)
+
+
+def refusing(number: int, kept: int = 0) -> Writer:
+    """UNLOCKs of so many clients, which are refused, and others that get no answer."""
+    w = Writer()
+    for each in range(number):
+        w.lock(host(each), Owner(each, each), None if each < kept else NOLOCKS, UNLOCK)
+    w.end()
+    return w
+
+
+def test_parts_of_a_count_say_so_too() -> None:
+    inside, outside = (found(refusing(number, 2)).of("LCK007") for number in (ROOM - 1, ROOM + 20))
+    assert "37 refused" in inside.explanation
+    assert "at least " in outside.explanation.partition(" refused")[0].rpartition(",")[2]
+
+
+def test_an_address_that_begins_an_explanation_stays_as_it_is() -> None:
+    rule = Rule("LCK001", "made", "error")
+    said = ("fd00::2 sent it.", "at least 2 LOCKs failed.")
+    of = [rule.finding(host=None, title="", explanation=each, count=AtLeast(2)).explanation for each in said]
+    assert of == [f"fd00::2 sent it. {UNLISTED}", f"At least 2 LOCKs failed. {UNLISTED}"]
 
 
 def test_where_all_is_listed_the_counts_are_of_all() -> None:
@@ -218,3 +240,38 @@ def test_the_verdict_says_that_other_clients_may_be_affected() -> None:
     inside, outside = (found(unanswered(number)).diagnosis.verdict for number in (ROOM - 3, ROOM - 2))
     assert " and 34 more waited" in inside.summary
     assert " and at least 25 more waited" in outside.summary
+
+
+def test_a_rule_passes_only_where_there_is_room_for_all_that_it_judges() -> None:
+    """What is out of the ordinary may have been left out; frames are all counted."""
+    inside, outside = (found(unanswered(number)).diagnosis for number in (ROOM - 3, ROOM - 2))
+    passed = {answer.rule for answer in inside.clear}
+    assert {"LCK002", "LCK009", "NET004", "RPC003", "CAP003", "CAP004"} <= passed
+    assert {answer.rule for answer in outside.clear} == {"CAP003", "CAP004", "CAP007"}
+    reasons = {answer.rule: answer.why for answer in outside.cannot_tell}
+    assert reasons["LCK009"] == "there is no room to list all granted locks of the capture"
+    assert reasons["RPC003"] == "there is no room to list all of the capture"
+    assert not lacking("room", outside.cannot_tell)
+
+
+def test_no_rule_passes_where_connections_are_left_out() -> None:
+    inside, outside = (found(refused(clients)).diagnosis for clients in (13, 60))
+    assert "CAP002" in {answer.rule for answer in inside.clear}
+    assert "CAP002" not in {answer.rule for answer in outside.clear}
+
+
+def test_who_held_a_lock_before_is_not_known_where_locks_are_left_out() -> None:
+    """What is in order leaves as sums: other rules pass, since nothing that they look for is left out."""
+
+    def held(number: int) -> Diagnosis:
+        w = Writer()
+        for svid in range(number):
+            w.lock(host(1), Owner(svid, svid, b"h1"), NLM_GRANTED)
+        return found(w).diagnosis
+
+    inside, outside = (held(number) for number in (ROOM, ROOM + 1))
+    assert {each.verdict.state for each in (inside, outside)} == {"healthy"}
+    of_holders = {"LCK009", "LCK014", "MON008"}
+    assert of_holders <= {answer.rule for answer in inside.clear}
+    assert of_holders.isdisjoint({answer.rule for answer in outside.clear})
+    assert {"LCK001", "LCK004"} <= {answer.rule for answer in outside.clear}

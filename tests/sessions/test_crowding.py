@@ -30,22 +30,11 @@ from nfsrpc.columns import isin
 from nfsrpc.decode import Decoded, decode
 from nfsrpc.diagnosis.verdict import diagnose
 from nfsrpc.protocols.numbers import Nlm4Stats, NlmProc, Prog
-from nfsrpc.sessions import COUNTING, WANTED, Sessions, batches, crowding, tallies, thinning
+from nfsrpc.sessions import COUNTING, WANTED, Sessions, crowding, tallies, thinning
 from nfsrpc.sessions.exchanges import NO_NUMBER
+from tests.little_room import ROOM
 
-ROOM = 40
-
-
-@pytest.fixture(autouse=True)
-def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MANY", 1)
-    for name in ("MAX_PARTIES", "MAX_ACCESSES"):
-        monkeypatch.setattr(thinning, name, ROOM)
-    for module in (crowding, thinning):
-        monkeypatch.setattr(module, "MAX_FLOWS", ROOM)
-        monkeypatch.setattr(module, "MAX_ITEMS", ROOM)
-        monkeypatch.setattr(module, "MAX_LISTED", ROOM)
-        monkeypatch.setattr(module, "MAX_NAMES", ROOM)
+pytestmark = pytest.mark.usefixtures("little_room")
 
 
 def counted(w: Writer) -> Decoded:

@@ -47,7 +47,7 @@ def check(flows: Flows, quality: Quality) -> Iterator[Answer]:
     if not missing.any() and not dropped:
         return
     rows = flows.where(missing > 0)
-    gaps = int(missing.sum())
+    gaps = flows.counted(int(missing.sum()))
     reported = f"; the capturing system reports {several(dropped, 'dropped packet')}" if dropped else ""
     yield RULE.finding(
         host=None,
@@ -55,7 +55,7 @@ def check(flows: Flows, quality: Quality) -> Iterator[Answer]:
         explanation=(
             "Calls and replies in these gaps are unknown: calls of these streams without a reply are undecided."
         ),
-        count=max(len(rows), 1),
+        count=max(rows.count, 1),
         first=int(rows["first"].min()) if len(rows) else None,
         last=int(rows["last"].max()) if len(rows) else None,
         evidence=tuple(

@@ -3,7 +3,7 @@
 A circle lies within a strongly connected component (Tarjan 1972, with a stack of its own: a component may be as deep as
 a capture has locks). There each wait may be the one by which a circle closed: from it a shortest way back is sought,
 over waits that were there at that moment. Owners that all wait for each other then are one knot, of which one circle is
-found. The steps taken are bounded by the number of waits; what is not found by then remains unknown.
+found. The steps taken are bounded by the number of waits; whether there are more circles is unknown then.
 """
 
 from __future__ import annotations
@@ -35,14 +35,19 @@ STEPS = 64  # are taken for each wait of a component
 FEW = 10_000  # and so many in a small one
 
 
-def circles(waits: Sequence[Wait], stuck: int) -> list[Circle]:
-    """Circles of waits that existed at one time: at one moment, if one is a deadlock, else for `stuck`."""
+def circles(waits: Sequence[Wait], stuck: int) -> tuple[list[Circle], bool]:
+    """Circles of waits that existed at one time: at one moment, if one is a deadlock, else for `stuck`.
+
+    The second is whether there may be more.
+    """
     number = components(by(waits, "waiter"))
     within: dict[int, list[Wait]] = {}
     for wait in waits:
         if wait.waiter != wait.holder and number[wait.waiter] == number[wait.holder]:
             within.setdefault(number[wait.waiter], []).append(wait)
-    return [circle for component in within.values() for circle in Component(component, stuck).circles()]
+    searched = [Component(component, stuck) for component in within.values()]
+    found = [circle for component in searched for circle in component.circles()]
+    return found, any(component.steps <= 0 for component in searched)
 
 
 def by(waits: Sequence[Wait], end: str) -> dict[int, list[Wait]]:

@@ -48,25 +48,32 @@ MAX_CASES = 50  # cases: each costs a look at all lock requests
 
 
 def check(locks: Locks, nlm: Calls) -> Iterator[Answer]:
-    pairs = [pair for pair in again(locks) if both_in_use(nlm, *pair)]
+    found, more = again(locks)
+    pairs = [pair for pair in found if both_in_use(nlm, *pair)]
     for client in sorted({first.client for first, _ in pairs}):
         mine = [pair for pair in pairs if pair[0].client == client]
         yield finding(mine, namesakes(locks, mine[0][0]))
+    if more:
+        yield RULE.cannot_tell("too many locks are granted again on another connection to look at all", lacks="room")
 
 
-def again(locks: Locks) -> Iterator[tuple[Locks.Row, Locks.Row]]:
-    """Sessions that ended because the same owner locked the range once more, from another port, and that next one."""
+def again(locks: Locks) -> tuple[list[tuple[Locks.Row, Locks.Row]], bool]:
+    """Sessions that ended because the same owner locked the range once more, from another port, and that next one.
+
+    The second is whether there are more.
+    """
     replaced = locks["state"] == "replaced"
     if not replaced.any():
-        return
+        return [], False
     owners, _ = group(*(locks.column(name).codes for name in ("server", "client", "owner", "fh")), locks["l_offset"])
     order = np.lexsort((locks["time"], owners))
     follows = owners[order][1:] == owners[order][:-1]
     other_port = locks["client_port"][order][1:] != locks["client_port"][order][:-1]
-    at = np.flatnonzero(follows & other_port & replaced[order][:-1])[:MAX_CASES]
+    every = np.flatnonzero(follows & other_port & replaced[order][:-1])
+    at = every[:MAX_CASES]
     rows = rows_of(locks, distinct(np.concatenate([order[at], order[at + 1]])))
-    for first, second in zip(order[at].tolist(), order[at + 1].tolist(), strict=True):
-        yield rows[first], rows[second]
+    ends = zip(order[at].tolist(), order[at + 1].tolist(), strict=True)
+    return [(rows[first], rows[second]) for first, second in ends], len(every) > len(at)
 
 
 def both_in_use(nlm: Calls, first: Locks.Row, second: Locks.Row) -> bool:

@@ -45,7 +45,7 @@ from nfsrpc.sessions.conflicts import NEVER
 from nfsrpc.sessions.grouping import group, in_order
 from nfsrpc.sessions.stretches import Stretches
 from nfsrpc.tables import Calls, Locks, Monitors
-from nfsrpc.wording import SECOND, clock_time
+from nfsrpc.wording import SECOND, AtLeast, clock_time
 
 RULE = Rule(
     "LCK009",
@@ -79,6 +79,7 @@ def check(
     rows, more = suspects(locks, moment)
     for number in rows.tolist():
         if len(found) >= MAX_CASES:
+            more = True
             break
         holder = holders.of(number, moment)
         if holder is None:
@@ -89,11 +90,11 @@ def check(
             found.append((holder, locks.row(number)))
     unfiltered = with_portmappers | {*monitors["host"].tolist(), *monitors["asker"].tolist()}
     for server, pairs in sorted(listed((pair[1].server, pair) for pair in found).items()):
-        yield finding(server, pairs, server in unfiltered)
+        yield finding(server, pairs, server in unfiltered, more)
     if unsure and not found:
         yield RULE.cannot_tell("the capture lost packets, among which the UNLOCK of a holder may have been")
-    elif more and not found:
-        yield RULE.cannot_tell("too many locks overlap to look at all of them")
+    if more:
+        yield RULE.cannot_tell("too many locks overlap to look at all of them", lacks="room")
 
 
 def suspects(locks: Locks, moment: int) -> tuple[Array, bool]:
@@ -190,8 +191,8 @@ def or_never(times: Iterable[int | None]) -> Array:
     return np.array([NEVER if time is None else time for time in times], dtype=np.int64)
 
 
-def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: bool) -> Finding:
-    """The finding on one server; `unfiltered`: reboot notices would be in the capture."""
+def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: bool, more: bool) -> Finding:
+    """The finding on one server; `unfiltered`: reboot notices would be in the capture; `more`: not all is looked at."""
     holder, row = pairs[0]
     unseen = "" if unfiltered else " Notices of a reboot pass over other ports, which were not captured."
     return RULE.finding(
@@ -204,7 +205,7 @@ def finding(server: str, pairs: list[tuple[Locks.Row, Locks.Row]], unfiltered: b
         ),
         clients=tuple(sorted({row.client for pair in pairs for row in pair})),
         files=tuple(sorted({row.file for _, row in pairs})),
-        count=number_of([row for _, row in pairs]),
+        count=AtLeast(len(pairs)) if more else number_of([row for _, row in pairs]),
         first=row.granted,
         last=max(row.granted or 0 for _, row in pairs),
         evidence=(

@@ -76,7 +76,7 @@ def finding(server: str, lock_requests: Calls, long_s: float) -> Finding:
     lasted = float(gaps[gaps <= ASKED_S].sum())
     bad = lasted > long_s or spells > 1
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
-    again = f", in {spells} spells" if spells > 1 else ""
+    again = f", in {rows.counted(spells)} spells" if spells > 1 else ""
     return RULE.finding(
         severity="warning" if bad else "info",
         host=server,

@@ -88,7 +88,7 @@ def check(
     if not len(held):
         return
     if locks.is_partial:
-        yield RULE.cannot_tell("not all lock requests are listed, among which those of who writes may be")
+        yield RULE.cannot_tell("not all lock requests are listed: a host that writes may have locked the file")
         return
     found = writes_while_locked(writes_without_lock(locks, writes, nlm), held, captures)
     pairs, first = group(found.writes["server"].codes, found.writes["client"].codes)
@@ -97,7 +97,7 @@ def check(
         if not unseen:
             yield finding(found.take(rows))
     if any(unsure):
-        yield RULE.cannot_tell("the capture lost packets, among which lock requests of who writes may have been")
+        yield RULE.cannot_tell("the capture lost packets: a lock request of the host that writes may be among them")
     elif not unsure and writes.is_partial:
         yield RULE.cannot_tell("of the WRITE calls there are more than there is room for")
     elif not unsure:
@@ -191,7 +191,7 @@ def finding(found: UnlockedWrites) -> Finding:
     files = sorted(writes["file"].present())
     count = writes.counted(int(writes["exchanges"].sum()))
     frame = write.first_frame if write.first >= (lock.granted or 0) else write.last_frame
-    what = files[0] if len(files) == 1 else f"{write.file} and {several(len(files) - 1, 'other file')}"
+    what = files[0] if len(files) == 1 else f"{write.file} and {several(writes.counted(len(files) - 1), 'other file')}"
     return RULE.finding(
         severity="info" if into == ELSEWHERE else "warning",
         certainty="certain" if into == CERTAINLY else "likely",

@@ -39,7 +39,7 @@ from nfsrpc.findings.finding import Answer, Finding, Rule
 from nfsrpc.protocols.numbers import NlmProc
 from nfsrpc.sessions.grouping import Parts
 from nfsrpc.tables import Calls, Locks
-from nfsrpc.wording import SECOND, duration, named, several
+from nfsrpc.wording import SECOND, capitalized, duration, named, several
 
 RULE = Rule(
     "LCK001",
@@ -79,7 +79,7 @@ def check(
         yield finding(server, rows, lock_files.of(rows), loopbacks, span, came)
     undecided = int(decided["state"].isin(("undecided", "unanswered")).sum()) - len(silent)
     if undecided:
-        yield RULE.cannot_tell(f"the capture does not hold what followed {several(undecided, 'LOCK')}")
+        yield RULE.cannot_tell(f"the capture does not hold what followed {several(nlm.counted(undecided), 'LOCK')}")
 
 
 def granted_otherwise(locks: Locks) -> list[int]:
@@ -95,8 +95,8 @@ def not_taken(results: Mapping[tuple[str, str], Calls], polls: Mapping[int, int]
     since = results[pair].where(results[pair]["time"] >= call.time)
     if len(since) <= (asked_again := polls.get(call.exchange, 0)) or not asked_again:
         return ""
-    return (
-        f"{len(since)} LOCK_RES of {call.server} came to port {since.row(0).server_port} of "
+    return capitalized(
+        f"{since.count} LOCK_RES of {call.server} came to port {since.row(0).server_port} of "
         f"{call.client}, which repeats LOCK_MSG with the same cookie all the same: it does not take these results."
     )
 

@@ -53,8 +53,11 @@ MAX_OWNERS = 8  # owners of a circle
 
 
 def check(locks: Locks, waiters: tuple[Waiter, ...]) -> Iterator[Answer]:
-    for circle, knot in deadlocks(waiters):
+    found, more = deadlocks(waiters)
+    for circle, knot in found:
         yield finding(circle, knot)
+    if more:
+        yield RULE.cannot_tell("too many owners wait for each other to search all circles", lacks="room")
     longest_waits = (locks["status"] == Nlm4Stats.DEADLCK) | locks.valid("blocked")
     if longest_waits.any() and not locks.valid("held_by").any():
         yield RULE.cannot_tell("the holders of the locks that others waited for are not in the capture")
@@ -64,8 +67,11 @@ def owner(row: object) -> Owner:
     return row.client, row.owner  # type: ignore[attr-defined]
 
 
-def deadlocks(waiters: Sequence[Waiter]) -> list[tuple[list[Waiter], int]]:
-    """Circles of waits, each from the owner with the first request, with the number of owners that wait in all."""
+def deadlocks(waiters: Sequence[Waiter]) -> tuple[list[tuple[list[Waiter], int]], bool]:
+    """Circles of waits, each from the owner with the first request, with the number of owners that wait in all.
+
+    The second is whether there may be more.
+    """
     behind = [(waiter, owner(waiter.row), owner(waiter.holder)) for waiter in waiters if waiter.holder is not None]
     owners = dict.fromkeys([*(waiting for _, waiting, _ in behind), *(holding for _, _, holding in behind)])
     numbers = {name: number for number, name in enumerate(owners)}
@@ -74,11 +80,12 @@ def deadlocks(waiters: Sequence[Waiter]) -> list[tuple[list[Waiter], int]]:
         ends = numbers[waiting], numbers[holding]
         waits.setdefault(Wait(*ends, waiter.start, waiter.end, waiter.row.status == Nlm4Stats.DEADLCK), waiter)
     found = []
-    for circle in circles(list(waits), round(STUCK_S * SECOND)):
+    all_found, more = circles(list(waits), round(STUCK_S * SECOND))
+    for circle in all_found:
         first = min(range(len(circle.waits)), key=lambda at: circle.waits[at].waiter)
         found.append(([*circle.waits[first:], *circle.waits[:first]], len(circle.knot)))
     found.sort(key=lambda pair: pair[0][0].waiter)
-    return [([waits[wait] for wait in circle], knot) for circle, knot in found]
+    return [([waits[wait] for wait in circle], knot) for circle, knot in found], more
 
 
 def finding(circle: list[Waiter], knot: int) -> Finding:

@@ -38,12 +38,12 @@ from collections.abc import Iterator
 
 from nfsrpc.columns import Mask, number_of
 from nfsrpc.facts.basic import Span, lacks, listed
-from nfsrpc.facts.refusals import Refusal
+from nfsrpc.facts.refusals import Refusal, Refusals
 from nfsrpc.findings.advice import BREAK_LOCK, LOCK_IS_GONE
 from nfsrpc.findings.finding import Answer, Evidence, Finding, Rule
 from nfsrpc.protocols.numbers import Nlm4Stats
 from nfsrpc.tables import Locks
-from nfsrpc.wording import SECOND, clock_time, duration, named, several
+from nfsrpc.wording import SECOND, capitalized, clock_time, duration, named, several
 
 RULE = Rule(
     "LCK008",
@@ -59,7 +59,7 @@ RULE = Rule(
 
 def check(
     locks: Locks,
-    refusals: tuple[Refusal, ...],
+    refusals: Refusals,
     span: Span | None,
     gaps: frozenset[frozenset[str]],
     *,
@@ -73,10 +73,12 @@ def check(
     for row in orphans:
         yield finding(row)
     least = {"holder rebooted": notice_s}
-    kept = [refusal for refusal in refusals if refusal.lasted_s >= least.get(refusal.freed, refused_s)]
+    kept = [refusal for refusal in refusals.found if refusal.lasted_s >= least.get(refusal.freed, refused_s)]
     files = listed(((refusal.row.server, refusal.row.fh), refusal) for refusal in kept)
     for _, of_file in sorted(files.items()):
         yield without_holder(of_file)
+    if refusals.more:
+        yield RULE.cannot_tell("too many lock requests are refused to look at all of them", lacks="room")
     if left and not orphans:
         yield RULE.cannot_tell(f"the capture ends, or has gaps, after {several(len(left), 'late grant')}")
 
@@ -147,7 +149,7 @@ def without_holder(refused: list[Refusal]) -> Finding:
         host=row.server,
         title=TITLES[longest.freed].format(server=row.server, asking=asking, holder=owner, file=row.file),
         explanation=(
-            f"{how[0].upper()}{how[1:]}. No other client was granted the range, and still {row.server} refused it to "
+            f"{capitalized(how)}. No other client was granted the range, and still {row.server} refused it to "
             f"{asking} for {duration(longest.lasted_s)}. {WHY[longest.freed]}"
         ),
         clients=clients,

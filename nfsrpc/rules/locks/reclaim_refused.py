@@ -79,7 +79,7 @@ def check(locks: Locks, span: Span | None, *, again_s: float = 10.0) -> Iterator
     )
     for server, rows in sorted(found.items()):
         yield finding(server, rows, locks)
-    early = len(left) - sum(map(len, found.values()))
+    early = locks.counted(len(left) - sum(map(len, found.values())))
     if early:
         yield RULE.cannot_tell(f"the capture ends just after {several(early, 'reclaim')} met a grace period")
 

@@ -76,7 +76,7 @@ def finding(
     clients = tuple(sorted({client for client in rows["client"].tolist() if client}))
     silent = int((rows["state"] == "unanswered").sum())
     became = {"never answered": silent, "refused": len(rows) - silent}
-    fates = {what: many for what, many in became.items() if many}
+    fates = {what: rows.counted(many) for what, many in became.items() if many}
     times = rows["time"][rows.valid("time")]
     return RULE.finding(
         host=server,

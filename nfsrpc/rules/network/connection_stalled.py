@@ -37,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import compress
 
-from nfsrpc.columns import NAT
+from nfsrpc.columns import NAT, number_of
 from nfsrpc.facts.attempts import Attempt, service_of
 from nfsrpc.facts.basic import Span
 from nfsrpc.facts.presence import Presence
@@ -134,7 +134,7 @@ def was_silent(silences: list[Back]) -> Finding:
     stalls = [one.stall for one in silences]
     sender, receiver = stalls[0].sender, stalls[0].receiver
     since, until = min(one.since for one in stalls), max(one.time for one in silences)
-    again = sum(one.again for one in stalls)
+    again = number_of([one.flow for one in stalls], sum(one.again for one in stalls))
     wait = (until - since) / SECOND
     return RULE.finding(
         certainty="likely",

@@ -150,7 +150,7 @@ def finding(client: str, server: str, delay: Delay, bad_s: float) -> Finding:
         host=None,
         title=f"everything between {client} and {server} takes {duration(delay.typical)} or more",
         explanation=(
-            f"All {several(delay.calls, 'answer')} and handshakes between them are late by at least "
+            f"{several(delay.calls, 'answer')} and the handshakes between them are all late by at least "
             f"{duration(delay.typical)}, whatever the program: the network between them is slow, not the lock manager."
         ),
         clients=(client,),

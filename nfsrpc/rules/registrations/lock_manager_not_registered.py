@@ -120,7 +120,7 @@ def finding(host: str, rows: list[Registrations.Row]) -> Finding:
         evidence=(
             Evidence(first.capture, first.frame, f"{first.asker} asks {host} for 100021 ({first.source})"),
             Evidence.of(first.reply_capture, first.reply_frame, "not registered"),
-            Evidence.of(last.reply_capture, last.reply_frame, f"not registered, the {len(rows)}th such answer"),
+            Evidence.of(last.reply_capture, last.reply_frame, f"not registered, the last of {number} such answers"),
         ),
         remedy=tuple(remedy(over)),
         verify=(registered(host, Prog.NLM, netid), answers(host, Prog.NLM, netid=netid), try_lock(host)),

@@ -79,7 +79,8 @@ def check(
             yield finding(server, rows, span)
     undecided = int((about & state.isin(("undecided", "unanswered"))).sum())
     if undecided and not is_overdue:
-        yield RULE.cannot_tell(f"of {several(undecided, 'NFS call')} the capture does not hold what came after")
+        number = exchanges.counted(undecided)
+        yield RULE.cannot_tell(f"of {several(number, 'NFS call')} the capture does not hold what came after")
 
 
 def probes(exchanges: Calls, connections: Flows) -> Mask:
@@ -94,13 +95,14 @@ def probes(exchanges: Calls, connections: Flows) -> Mask:
 
 def finding(server: str, rows: Calls, span: Span | None) -> Finding:
     clients = tuple(sorted(rows["client"].present()))
-    silent = int((rows["state"] == "unanswered").sum())
+    unanswered = int((rows["state"] == "unanswered").sum())
+    silent, tardy = map(rows.counted, (unanswered, len(rows) - unanswered))
     wait = longest(rows, span)
     return RULE.finding(
         host=server,
         title=f"{several(rows.count, 'NFS call')} to {server} not answered in time",
         explanation=(
-            f"Of {named(clients)}: {silent} without answer, {len(rows) - silent} answered late"
+            f"Of {named(clients)}: {silent} without answer, {tardy} answered late"
             f"{f', up to {duration(wait)}' if wait is not None else ''}. So file access waits, not only locking."
         ),
         clients=clients,

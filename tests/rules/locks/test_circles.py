@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from nfsrpc.rules.locks import circles as module
 from nfsrpc.rules.locks.circles import Circle, Wait, circles
 
 STUCK = 5
@@ -17,7 +18,7 @@ def waits(*pairs: str, start: int = 0, end: int = 100) -> list[Wait]:
 
 
 def found(graph: Iterable[Wait]) -> list[Circle]:
-    return circles(list(graph), STUCK)
+    return circles(list(graph), STUCK)[0]
 
 
 def owners(circle: Circle) -> str:
@@ -83,3 +84,13 @@ def test_of_everybody_who_waits_for_everybody_one_circle_is_found() -> None:
     (circle,) = found(Wait(one, other, 0, 100, False) for one in range(60) for other in range(60) if one != other)
     assert len(circle.waits) == 2
     assert len(circle.knot) == 60
+
+
+@pytest.mark.parametrize(("few", "more"), [(12, False), (11, True)])
+def test_where_too_many_steps_would_be_needed_it_is_said_that_there_may_be_more(
+    monkeypatch: pytest.MonkeyPatch, few: int, more: bool
+) -> None:
+    """A ring of four: its circle is found by a search of three steps, and its knot by two of four."""
+    monkeypatch.setattr(module, "STEPS", 0)
+    monkeypatch.setattr(module, "FEW", few)
+    assert circles(waits("ab", "bc", "cd", "da"), STUCK)[1] == more

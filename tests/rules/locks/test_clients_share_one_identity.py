@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from nfsrpc.findings.finding import lacking
+from nfsrpc.rules.locks import clients_share_one_identity
 from tests.rules.locks.scenes import twins
 from tests.rules.stage import CLIENT, Stage, asked, cannot_tell, findings, fires, quiet
 
@@ -41,3 +45,18 @@ def test_what_two_twins_hold_both_is_one_finding_of_their_address() -> None:
     (found,) = findings(asked("LCK014", stage.wire()))
     assert (found.host, found.clients, found.count) == (CLIENT, (CLIENT,), 1)
     assert [proof.note for proof in found.evidence] == ["granted to port 700", "granted to port 800 as well"]
+
+
+@pytest.mark.parametrize(("most", "found", "lack"), [(2, 1, set()), (1, 0, {"LCK014"})])
+def test_not_all_that_is_granted_again_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch, most: int, found: int, lack: set[str]
+) -> None:
+    """A host that reconnects, and then two with one identity."""
+    monkeypatch.setattr(clients_share_one_identity, "MAX_CASES", most)
+    stage = Stage()
+    for port in (900, 950):
+        stage.other.lock(stage.server, from_port=port).granted()
+        stage.wait(1)
+    twins(stage)
+    answers = asked("LCK014", stage.wire())
+    assert (len(findings(answers)), lacking("room", answers)) == (found, lack)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nfsrpc.findings.finding import lacking
+from nfsrpc.rules.locks import granted_while_held
 from nfsrpc.rules.locks.granted_while_held import MAX_CASES
 from tests.rules.locks.scenes import twins, unlock
 from tests.rules.stage import (
@@ -201,14 +203,29 @@ def test_of_two_grants_at_one_moment_neither_was_first(stage: Stage, seconds: fl
     return stage.wire()
 
 
-def test_so_many_cases_are_reported() -> None:
+@pytest.mark.parametrize("cases", [MAX_CASES, MAX_CASES + 1])
+def test_so_many_cases_are_reported(cases: int) -> None:
     stage = Stage()
-    for number in range(MAX_CASES + 5):
+    for number in range(cases):
         for host in (stage.client, stage.other):
             host.lock(stage.server, f"/srv/{number}").granted()
             stage.wait(2)
-    (found,) = findings(asked("LCK009", stage.wire()))
-    assert found.count == MAX_CASES
+    answers = asked("LCK009", stage.wire())
+    (found,) = findings(answers)
+    assert (found.count, found.at_least) == (MAX_CASES, cases > MAX_CASES)
+    assert lacking("room", answers) == ({"LCK009"} if cases > MAX_CASES else set())
+
+
+@pytest.mark.parametrize(("most", "state"), [(2, "healthy"), (1, "cannot-tell")])
+def test_nothing_is_healthy_where_not_all_locks_that_overlap_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, most: int, state: str
+) -> None:
+    monkeypatch.setattr(granted_while_held, "MAX_GRANTS", most)
+    stage = Stage()
+    for number in range(3):
+        stage.client.lock(stage.server, offset=10 * number, length=5).granted()
+        stage.wait(2)
+    assert diagnosed(stage.wire()).verdict.state == state
 
 
 def test_a_reclaim_that_is_refused_is_explained_by_the_grant_to_another() -> None:

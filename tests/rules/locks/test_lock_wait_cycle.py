@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nfsrpc.findings.finding import lacking
+from nfsrpc.rules.locks import circles
 from nfsrpc.rules.locks.lock_wait_cycle import MAX_OWNERS, STUCK_S
 from tests.rules.locks.scenes import waits_behind
 from tests.rules.stage import CLIENT, OTHER, Stage, asked, cannot_tell, diagnosed, findings, fires, quiet
@@ -77,3 +79,16 @@ def test_of_a_long_circle_so_many_owners_are_named(owners: int, is_short: bool) 
     (found,) = findings(asked("LCK012", stage.wire()))
     assert ("and so back to the first" in found.explanation) != is_short
     assert len(found.evidence) == MAX_OWNERS
+
+
+@pytest.mark.parametrize(("few", "lack"), [(100, set()), (1, {"LCK012"})])
+def test_where_not_all_circles_are_searched_there_may_be_more(
+    monkeypatch: pytest.MonkeyPatch, few: int, lack: set[str]
+) -> None:
+    monkeypatch.setattr(circles, "STEPS", 0)
+    monkeypatch.setattr(circles, "FEW", few)
+    stage = Stage()
+    crossed(stage)
+    stage.other.lock(stage.server, "/srv/a").blocked()
+    stage.later(20)
+    assert lacking("room", asked("LCK012", stage.wire())) == lack

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from nfsrpc.facts import refusals
 from nfsrpc.facts.refusals import APART_S, RENOTIFY_S
+from nfsrpc.findings.finding import lacking
 from tests.rules.locks.scenes import granted_too_late, polls, retries, waits_behind
 from tests.rules.stage import (
     CLIENT,
@@ -392,3 +394,19 @@ def test_a_range_that_was_free_has_another_holder_meanwhile(stage: Stage) -> byt
     stage.client.lock(stage.server, svid=7).granted()
     polls(stage, 13, every=6)
     return stage.wire(stage.server)
+
+
+@pytest.mark.parametrize(("most", "lack"), [(3, set()), (2, {"LCK008"})])
+def test_of_very_many_refusals_the_longest_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, most: int, lack: set[str]
+) -> None:
+    """Two wait behind a holder for a moment; the one that is refused a free range for long comes last."""
+    monkeypatch.setattr(refusals, "MAX_REFUSALS", most)
+    stage = Stage()
+    stage.client.lock(stage.server, "/srv/held").granted()
+    taken_over(stage)
+    for number in range(2):
+        stage.other.lock(stage.server, "/srv/held", svid=10 + number).blocked()
+    stage.later(5)
+    answers = asked("LCK008", stage.wire(stage.server))
+    assert ([found.host for found in findings(answers)], lacking("room", answers)) == ([SERVER], lack)
