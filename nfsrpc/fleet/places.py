@@ -22,6 +22,7 @@ from nfsrpc.sources.in_memory import InMemory
 from nfsrpc.sources.source import Readable
 
 SEPARATOR = "://"
+ON_DISK = "file://"
 ARCHIVES = (".tar", ".tgz", ".gz", ".zst", ".xz", ".zip")  # of which each file beside its folders is a node's
 BLOCK = 8 << 20  # read from a bucket at a time, while the last piece is decoded
 
@@ -65,6 +66,7 @@ def told_apart(nodes: list[tuple[str, str]]) -> list[str]:
 
 def files_of(trace: str) -> Iterator[tuple[str, str] | SourceError]:
     """The captures of a trace, each with the name of its node, and one error for each file that cannot be read."""
+    trace = trace.removeprefix(ON_DISK)
     if SEPARATOR in trace:
         yield from remote(trace)
         return
