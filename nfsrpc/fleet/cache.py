@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from hashlib import blake2b
+from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
@@ -34,7 +34,6 @@ CACHEDIR_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n"
 HTTP = ("http://", "https://")
 CHECKSUMS = {"s3": "ETag", "s3a": "ETag", "gs": "md5Hash", "gcs": "md5Hash"}  # of the bytes, at any address
 ACCESSED = ("time", "accessTime")  # when a file was read last: of sftp and webhdfs
-DIGEST_BYTES = 16
 CHUNK = 1 << 20  # of a file that is read for its digest
 
 
@@ -55,7 +54,7 @@ def named_by(parts: Sequence[str]) -> str:
 
 
 def digest(data: bytes) -> str:
-    return blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
+    return sha256(data).hexdigest()
 
 
 def content(capture: Capture) -> str:
@@ -65,7 +64,7 @@ def content(capture: Capture) -> str:
         field = CHECKSUMS.get(name.partition(SEPARATOR)[0], "")
         checksum = looked_up(name).get(field)
         return str(checksum) if checksum else f"{name} {change(name)}"
-    found = blake2b(digest_size=DIGEST_BYTES)
+    found = sha256()  # which processors have instructions for
     with refusing(name, "cannot be read"), closing(begun(capture)) as file:
         while chunk := file.read(CHUNK):
             found.update(chunk)
