@@ -117,21 +117,30 @@ def add_to_index(cache: str, state: str, key: str) -> None:
 
 def kept(cache: str, key: str, node: Node) -> NodeRows | None:
     """The rows that the cache has under a key, as those of a node; None where it has none, or none that is whole."""
-    parquet, buffer = extra("fleet", "pyarrow.parquet", "a cache"), pyarrow().BufferReader
     try:
-        manifest = json.loads(read(cache, f"{key}/{MANIFEST}"))
-        vantages = []
-        for number, vantage in enumerate(manifest["vantages"]):
-            tables = {}
-            for name, expected in vantage["tables"].items():
-                data = read(cache, f"{key}/{number}.{name}.parquet", expected)
-                (tables[name],) = parquet.read_table(buffer(data)).combine_chunks().to_batches()
-            vantages.append(VantageRows(vantage["files"], packed(tables), vantage["lists"]))
+        with refusing(cache, "cannot be read"):
+            manifest = json.loads(read(cache, f"{key}/{MANIFEST}"))
+            vantages = [
+                VantageRows(
+                    vantage["files"], packed(tables(cache, f"{key}/{number}", vantage["tables"])), vantage["lists"]
+                )
+                for number, vantage in enumerate(manifest["vantages"])
+            ]
+            pairs = frozenset((client, server) for client, server in manifest["pairs"])
+            known = manifest["rows"], pairs, frozenset(manifest["servers"])
     except SourceError:
         return None
-    pairs = frozenset((client, server) for client, server in manifest["pairs"])
-    known = manifest["rows"], pairs, frozenset(manifest["servers"])
     return NodeRows(node.name, list(node.files), vantages, {}, [], *known)
+
+
+def tables(cache: str, prefix: str, digests: Mapping[str, str]) -> dict[str, ArrowTable]:
+    """The tables of a vantage. Raises SourceError, and what pyarrow raises."""
+    parquet, buffer = extra("fleet", "pyarrow.parquet", "a cache"), pyarrow().BufferReader
+    found = {}
+    for name, expected in digests.items():
+        data = read(cache, f"{prefix}.{name}.parquet", expected)
+        (found[name],) = parquet.read_table(buffer(data)).combine_chunks().to_batches()
+    return found
 
 
 def keep(cache: str, key: str, node: NodeRows) -> None:

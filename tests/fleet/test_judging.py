@@ -72,6 +72,25 @@ def test_by_server_and_as_a_whole_are_alike(small: Path) -> None:
     assert clients_and_counts(whole) == clients_and_counts(parts)
 
 
+def test_a_capture_that_is_judged_for_several_servers_is_one(small: Path) -> None:
+    """Its evidence is numbered so, and whether its clock was compared in one part is known."""
+    rows = [rows_of(node.name, captures_of(node)) for node in nodes([str(small)])[0]]
+    parts = [judged([rows[n] for n in group.nodes], servers=group.servers) for group in in_parts(rows)]
+    assert sum(len(part.captures) for part in parts) > 18
+    report = combined(parts)
+    assert sorted(capture.file for capture in report.captures) == sorted(file for node in rows for file in node.files)
+    shown = {(report.captures[e.capture].file, e.frame) for f in report.diagnosis.findings for e in f.evidence}
+    assert shown == {
+        (part.captures[e.capture].file, e.frame) for part in parts for f in part.diagnosis.findings for e in f.evidence
+    }
+    other = [part._replace(captures=tuple(c._replace(offset_s=0.5) for c in part.captures)) for part in parts]
+    assert {capture.offset_s for capture in combined([*parts, *other]).captures} == {0.5}
+
+
+def in_parts(rows: list[NodeRows]) -> list[Group]:
+    return groups_of([Summary(node.rows, node.pairs, node.servers) for node in rows], 0)
+
+
 def clients_and_counts(diagnosis: Diagnosis) -> set[tuple[Any, ...]]:
     """Of findings about hosts: by server, a node is judged once for each of its servers."""
     return {(each.id, each.clients, each.count) for each in diagnosis.findings if each.host}
@@ -119,6 +138,17 @@ def test_by_server_the_same_hosts_are_named(folder: Path) -> None:
     whole, parts = in_groups(rows, 10**9).verdict, in_groups(rows, 0).verdict
     assert parts.state == whole.state
     assert {(cause.rule, cause.host) for cause in parts.causes} == {(cause.rule, cause.host) for cause in whole.causes}
+
+
+@pytest.mark.parametrize(
+    "folder", [each for each in SEVERAL if any(name in each.name for name in BEYOND_AN_ADDRESS)], ids=lambda f: f.name
+)
+def test_groups_keep_together_what_one_node_shows(folder: Path) -> None:
+    """A service address, and the server's own, are of one server, of which one node shows both."""
+    files = sorted(str(path) for path in folder.iterdir() if ".pcap" in path.name)
+    trace = nfsrpc.read(*files, count=True)
+    expected = report_of(trace.tables, trace.diagnosis).diagnosis
+    assert conclusions(in_groups([rows_of(file, [file]) for file in files], 10**9)) == conclusions(expected)
 
 
 PART_OF_BYTES, BYTES_PER_EXCHANGE = 0.01, 100
@@ -201,6 +231,7 @@ def test_hosts_that_are_connected_are_judged_together() -> None:
     summaries = [Summary(1, one), Summary(1, two), Summary(1, frozenset())]
     assert groups_of(summaries) == [Group((0,)), Group((1,)), Group((2,))]
     assert groups_of([*summaries, Summary(1, three)]) == [Group((0, 1, 3)), Group((2,))]
+    assert groups_of([Summary(1, one | two), *summaries]) == [Group((0, 1, 2)), Group((3,))]
     large = [Summary(3, one | two, frozenset({"s", "t"})), Summary(3, three, frozenset({"s"}))]
     assert groups_of(large, 6) == [Group((0, 1))]
     assert groups_of(large, 5) == [
