@@ -67,6 +67,8 @@ def analyze(
             fail("--dmesg: a fleet is judged without kernel logs; analyze the captures of their node with it")
         analyze_fleet(traces, scheduler, cache, chosen, format, output, verbose, exit_code)
         return
+    if cache:
+        fail("--cache: only a fleet has one: add --dask, or --scheduler ADDRESS")
     try:
         with progress_bar() as progress, in_a_hurry():
             report, tables = report_on(traces, chosen, dmesg or [], format, progress, jobs)

@@ -47,6 +47,8 @@ def fleet_of(traces: list[str], scheduler: str, cache: str, settings: Any) -> Re
     from nfsrpc.fleet.overview import reported
     from nfsrpc.fleet.run import analyze
 
+    # What packages that read URLs log of what they raise, with tracebacks, is one line here.
+    logging.getLogger().addHandler(logging.NullHandler())
     with cluster(scheduler) as client:
         if on_terminal() and (scheduler or find_spec("bokeh")) and (link := dashboard(client)):
             note(f"dashboard: {link}")

@@ -1,5 +1,7 @@
 """Which nodes are judged together: those whose hosts call each other, directly or by way of others.
 
+Hosts are connected, too, where one node shows both, for its captures are not divided: a client's node may show its own
+calls, and those of its containers to another address of the server.
 Nothing that a rule compares lies in two groups, so each is judged by itself, on any worker. Where one of them is too
 large for a worker it is judged server by server: of each node what concerns that server or its clients' own
 loopbacks. That is for want of memory, not to save time: it takes 1.5 times as long, for a node's rows are read for
@@ -38,11 +40,11 @@ def groups_of(nodes: Sequence[Summary], most_rows: int = MOST_ROWS) -> list[Grou
     >>> [group.nodes for group in groups_of([*nodes, Summary(1, frozenset({("c1", "s3"), ("c3", "s3")}))])]
     [(0, 3), (1,), (2,)]
     """
-    root = connected([pair for node in nodes for pair in node.pairs])
+    hosts = [sorted(frozenset().union(*node.pairs)) for node in nodes]
+    root = connected([(mine[0], host) for mine in hosts for host in mine])
     found: dict[str, list[int]] = {}
-    for number, node in enumerate(nodes):
-        name = next((f"host {root[pair[0]]}" for pair in node.pairs), f"node {number}")
-        found.setdefault(name, []).append(number)
+    for number, mine in enumerate(hosts):
+        found.setdefault(f"host {root[mine[0]]}" if mine else f"node {number}", []).append(number)
     whole = sorted((tuple(numbers) for numbers in found.values()), key=lambda numbers: (-len(numbers), numbers))
     return [part for numbers in whole for part in parts_of(numbers, nodes, most_rows)]
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import accumulate
 from typing import Any
 
 from nfsrpc.decode import merge
 from nfsrpc.diagnosis.joined import joined
 from nfsrpc.diagnosis.verdict import diagnose
-from nfsrpc.findings.finding import Diagnosis, Evidence, Finding, Verdict
+from nfsrpc.findings.finding import Diagnosis, Finding, Verdict
 from nfsrpc.fleet.rows import NodeRows
 from nfsrpc.fleet.rows import joined as joined_rows
 from nfsrpc.protocols import PROTOCOLS, compile  # noqa: A004
-from nfsrpc.report.contents import ProcedureTraffic, Report, report_of
+from nfsrpc.report.contents import Capture, ProcedureTraffic, Report, report_of
 from nfsrpc.report.host_names import diagnosis_with_names
 from nfsrpc.sessions.wanted import WANTED
 from nfsrpc.sources import SourceError
@@ -48,37 +47,39 @@ def judged(nodes: Sequence[NodeRows], settings: Any = (), servers: Collection[st
 
 
 def combined(reports: Sequence[Report]) -> Report:
-    """The reports on groups of nodes as one, with captures numbered throughout.
+    """The reports on groups of nodes as one, with captures numbered throughout, and each of them once.
 
     Quantiles of latencies cannot be joined, and are null where several groups have some.
     """
     if len(reports) == 1:
         return reports[0]
-    firsts = list(accumulate((len(report.captures) for report in reports[:-1]), initial=0))
-    captures = [
-        capture._replace(clock=capture.clock + first)
-        for report, first in zip(reports, firsts, strict=True)
-        for capture in report.captures
+    captures: dict[str, Capture] = {}  # by name: one that is judged server by server is in several reports
+    clocks: dict[tuple[int, int], int] = {}
+    for number, capture in ((number, each) for number, report in enumerate(reports) for each in report.captures):
+        if capture.file not in captures or captures[capture.file].offset_s is None:
+            clock = clocks.setdefault((number, capture.clock), len(clocks))
+            captures[capture.file] = capture._replace(clock=clock)
+    numbers = {name: number for number, name in enumerate(captures)}
+    diagnoses = [
+        renumbered(report.diagnosis, [numbers[capture.file] for capture in report.captures]) for report in reports
     ]
-    diagnoses = [numbered_from(report.diagnosis, first) for report, first in zip(reports, firsts, strict=True)]
     names = {address: name for report in reports for address, name in report.names.items()}
     return Report(
         diagnosis_with_names(joined(diagnoses), names),
-        tuple(captures),
+        tuple(captures.values()),
         tuple(traffic(reports)),
         skipped=tuple(error for report in reports for error in report.skipped),
         names=names,
     )
 
 
-def numbered_from(diagnosis: Diagnosis, first: int) -> Diagnosis:
-    """A diagnosis with its captures numbered from there."""
-    return replace(diagnosis, findings=tuple(with_captures_from(found, first) for found in diagnosis.findings))
+def renumbered(diagnosis: Diagnosis, numbers: Sequence[int]) -> Diagnosis:
+    """A diagnosis with these numbers of its captures."""
+    return replace(diagnosis, findings=tuple(with_captures(found, numbers) for found in diagnosis.findings))
 
 
-def with_captures_from(found: Finding, first: int) -> Finding:
-    evidence = tuple(Evidence(each.capture + first, *each[1:]) for each in found.evidence)
-    return replace(found, evidence=evidence)
+def with_captures(found: Finding, numbers: Sequence[int]) -> Finding:
+    return replace(found, evidence=tuple(each._replace(capture=numbers[each.capture]) for each in found.evidence))
 
 
 def traffic(reports: Sequence[Report]) -> list[ProcedureTraffic]:

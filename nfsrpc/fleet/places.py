@@ -1,18 +1,21 @@
 """Which captures are whose: names, folders and URLs to nodes.
 
 The files of a folder are a ring; each subfolder is a node's, and its name is the node's, wherever the folder lies: on
-this machine, or at a URL of fsspec (`s3://`, `gs://`, `abfs://`, `hdfs://`, `sftp://`, `http://`).
+this machine, or at a URL of fsspec (`s3://`, `gs://`, `abfs://`, `hdfs://`, `sftp://`, `http://`). A file that is found
+at a URL keeps the URL's host, by which a worker opens it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path as File
 from pathlib import PurePosixPath
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 from nfsrpc.extras import extra
@@ -22,6 +25,9 @@ from nfsrpc.sources.in_memory import InMemory
 from nfsrpc.sources.source import Readable
 
 SEPARATOR = "://"
+PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
+LONGEST = 200  # of what a package says; pyarrow lists each place where it looked for libjvm
+ON_DISK = "file://"
 ARCHIVES = (".tar", ".tgz", ".gz", ".zst", ".xz", ".zip")  # of which each file beside its folders is a node's
 BLOCK = 8 << 20  # read from a bucket at a time, while the last piece is decoded
 
@@ -65,6 +71,7 @@ def told_apart(nodes: list[tuple[str, str]]) -> list[str]:
 
 def files_of(trace: str) -> Iterator[tuple[str, str] | SourceError]:
     """The captures of a trace, each with the name of its node, and one error for each file that cannot be read."""
+    trace = trace.removeprefix(ON_DISK)
     if SEPARATOR in trace:
         yield from remote(trace)
         return
@@ -81,6 +88,9 @@ def stored(file: str) -> str:
 
 def remote(url: str) -> Iterator[tuple[str, str]]:
     """The captures at a URL: a file, a wildcard, or a folder with its subfolders."""
+    if password := PASSWORD.search(url):
+        shown = url.replace(password[0], "://***@")
+        raise SourceError(shown, "reports would show its password", "leave it out; FSSPEC_SFTP_PASSWORD may hold it")
     system, path = located(url)
     with refusing(url, "cannot be listed"):
         paths = system.glob(path) if any(sign in path for sign in "*?[") else [path]
@@ -89,7 +99,19 @@ def remote(url: str) -> Iterator[tuple[str, str]]:
     if not captures:
         raise SourceError(url, "holds no capture")
     for file in captures:
-        yield node_name(file, path), system.unstrip_protocol(file)
+        yield node_name(file, path), url_of(file, url, path) or system.unstrip_protocol(file)
+
+
+def url_of(file: str, url: str, path: str) -> str:
+    """The URL of a file that was found at a URL, of which this is the path; empty where it cannot be told.
+
+    fsspec leaves out the host, where that is not a part of the path.
+
+    >>> url_of("/rings/n1/a.pcap", "sftp://me@host:22/rings/", "/rings/"), url_of("b/n1/a.pcap", "s3://b/", "b")
+    ('sftp://me@host:22/rings/n1/a.pcap', 's3://b/n1/a.pcap')
+    """
+    before, found, after = url.rpartition(path) if path else ("", "", "")
+    return f"{before}{file}{after.rstrip('/')}" if found else ""
 
 
 def located(url: str) -> tuple[Any, str]:
@@ -100,7 +122,7 @@ def located(url: str) -> tuple[Any, str]:
     except ImportError as error:
         raise SourceError(url, str(error), f"pip install what {url.partition(SEPARATOR)[0]}:// needs") from error
     except Exception as error:  # of a scheme that is unknown, or of the package that looks for credentials
-        raise SourceError(url, f"is no URL that can be used: {' '.join(str(error).split())}") from error
+        raise SourceError(url, f"is no URL that can be used: {one_line(str(error))}") from error
     return system, path
 
 
@@ -113,7 +135,11 @@ def refusing(url: str, what: str) -> Iterator[None]:
         raise
     except Exception as error:
         why = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-        raise SourceError(url, f"{what}: {' '.join(why.split())}") from error
+        raise SourceError(url, f"{what}: {one_line(why)}") from error
+
+
+def one_line(text: str) -> str:
+    return shorten(text, LONGEST, placeholder=" …")
 
 
 def node_name(file: str, trace: str) -> str:

@@ -9,11 +9,11 @@ for each node's rows are kept when they are made.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from nfsrpc.extras import extra
 from nfsrpc.fleet.arrow import pyarrow
-from nfsrpc.fleet.cache import check, keep, kept, key_of
+from nfsrpc.fleet.cache import add_to_index, check, keep, kept, key_in_index, key_of, state_of
 from nfsrpc.fleet.groups import Group, Summary, groups_of
 from nfsrpc.fleet.judging import combined, judged, trace_of
 from nfsrpc.fleet.places import Node, captures_of, nodes
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nfsrpc.report.contents import Report
     from nfsrpc.trace import Trace
 
+T = TypeVar("T")
 # What fails, or could not be read, is tried again so often; its result depends on more than its arguments.
 TASK = {"retries": 3, "pure": False}
 SOON, LATER = 1, -1  # priorities: a group is judged before what nodes say by themselves
@@ -165,23 +166,29 @@ def reason(error: BaseException) -> str:
 
 def decode_node(node: Node, cache: str) -> DecodedNode:
     """The rows of a node: those that the cache has, else made of its captures, and kept if nothing failed meanwhile."""
-    key = key_or_none(node) if cache else None
-    if key and (rows := kept(cache, key)) is not None:
+    state = or_none(state_of, node.files) if cache else None
+    if state and (known := key_in_index(cache, state)) and (rows := kept(cache, known, node)):
         return DecodedNode(rows, cached=True)
-    rows = rows_of(node.name, captures_of(node))
+    captures = captures_of(node)
+    key = or_none(key_of, captures) if state else None
+    found = kept(cache, key, node) if key else None
+    rows = found or rows_of(node.name, captures)
     # What could not be read may be readable the next time; and a file that grew meanwhile is another.
-    if key and rows.vantages and not rows.damages and not rows.skipped and key == key_or_none(node):
+    whole = rows.vantages and not rows.damages and not rows.skipped
+    if state and key and whole and state == or_none(state_of, node.files):
         try:
-            keep(cache, key, rows)
+            if not found:
+                keep(cache, key, rows)
+            add_to_index(cache, state, key)
         except SourceError as error:
-            return DecodedNode(rows, uncached=str(error))
-    return DecodedNode(rows)
+            return DecodedNode(rows, bool(found), str(error))
+    return DecodedNode(rows, bool(found))
 
 
-def key_or_none(node: Node) -> str | None:
-    """The key of a node's rows; None where a file is not there, which decoding names."""
+def or_none(name: Callable[[Sequence[T]], str], files: Sequence[T]) -> str | None:
+    """What files are kept under; None where one of them is not there, which decoding names."""
     try:
-        return key_of(node.name, node.files)
+        return name(files)
     except SourceError:
         return None
 

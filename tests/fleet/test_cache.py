@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from benchmarks import fleet
 from nfsrpc.findings.finding import Diagnosis, Verdict
 from nfsrpc.fleet import cache, places, run
 from nfsrpc.fleet.overview import reported
-from nfsrpc.fleet.places import Node, captures_of, nodes
+from nfsrpc.fleet.places import Node, captures_of, nodes, remote_capture
 from nfsrpc.fleet.rows import rows_of
 from nfsrpc.report.contents import Report
 from nfsrpc.sources import SourceError
@@ -144,22 +147,139 @@ def test_a_page_that_changes_has_another_key(
     before: dict[str, Any], after: dict[str, Any], changes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For fsspec a page never changes: its `ukey` is that of the URL."""
-    answers = iter([before, after, {"size": 9}])
-
-    class Pages:
-        def invalidate_cache(self) -> None: ...
-
-        def ukey(self, path: str) -> str:
-            return path
-
-        def info(self, _path: str) -> dict[str, Any]:
-            return next(answers)
-
-    monkeypatch.setattr(cache, "located", lambda url: (Pages(), url))
-    first, second = (cache.key_of("a", ["http://host/a.pcap"]) for _ in range(2))
+    answering(monkeypatch, [before, after, {"size": 9}])
+    page = "http://host/a.pcap"
+    first, second = (cache.state_of([page]) for _ in range(2))
     assert (first != second) is changes
     with pytest.raises(SourceError, match="neither an ETag nor a time of change"):
-        cache.key_of("a", ["http://host/a.pcap"])
+        cache.state_of([page])
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answers: Iterable[dict[str, Any]]) -> None:
+    """What a file system knows of whatever it is asked for, one answer after the other."""
+
+    class Answering:
+        remaining = iter(answers)
+
+        def invalidate_cache(self) -> None: ...
+
+        def info(self, _path: str) -> dict[str, Any]:
+            return next(self.remaining)
+
+    system = Answering()
+    monkeypatch.setattr(cache, "located", lambda url: (system, url))
+
+
+@pytest.mark.parametrize(
+    ("urls", "before", "after", "same"),
+    [
+        (("s3://a/1.pcap", "s3://b/2.pcap"), {"ETag": "x", "LastModified": 1}, {"ETag": "x", "LastModified": 2}, True),
+        (("s3://a/1.pcap", "s3://a/1.pcap"), {"ETag": "x"}, {"ETag": "y"}, False),
+        (("gs://a/1.pcap", "gs://b/2.pcap"), {"md5Hash": "x", "etag": 1}, {"md5Hash": "x", "etag": 2}, True),
+        (("gs://a/1.pcap", "gs://a/1.pcap"), {"etag": 1}, {"etag": 2}, False),  # composed of parts: has no MD5
+        (("http://a/1.pcap", "http://b/1.pcap"), {"ETag": "x"}, {"ETag": "x"}, False),  # says nothing beyond its URL
+        (("sftp://a/1.pcap", "sftp://a/1.pcap"), {"mtime": 1, "time": 1}, {"mtime": 1, "time": 2}, True),
+        (("sftp://a/1.pcap", "sftp://a/1.pcap"), {"mtime": 1, "time": 1}, {"mtime": 2, "time": 1}, False),
+    ],
+)
+def test_remote_files_are_told_apart_by_checksum_else_by_address_and_change(
+    urls: tuple[str, str], before: dict[str, Any], after: dict[str, Any], same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = []
+    for url, known in zip(urls, (before, after), strict=True):
+        answering(monkeypatch, repeat(known))
+        keys.append(cache.key_of([remote_capture(url)]))
+    assert (keys[0] == keys[1]) is same
+
+
+def in_turn(node: Node, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[bool, int, int]:
+    """Whether a node came from the cache, and how often its bytes were read for a digest and were decoded."""
+    calls: Counter[str] = Counter()
+
+    def counted(module: Any, name: str) -> None:
+        original = getattr(module, name)
+        patch.setattr(module, name, lambda *args: calls.update([name]) or original(*args))
+
+    with monkeypatch.context() as patch:
+        counted(run, "rows_of")
+        counted(cache, "begun")
+        found = run.decode_node(node, str(folder / "cache"))
+    assert not found.uncached
+    assert (found.rows.name, found.rows.files) == (node.name, list(node.files))
+    return found.cached, calls["begun"], calls["rows_of"]
+
+
+def test_what_has_not_changed_is_not_even_read(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert in_turn(node, tmp_path, monkeypatch) == (False, 2, 1)
+    assert in_turn(node, tmp_path, monkeypatch) == (True, 0, 0)
+
+
+@pytest.mark.parametrize("how", ["moved", "copied", "touched", "renamed"])
+def test_files_with_the_same_bytes_come_from_the_cache(
+    how: str, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under their own names; and the next time without being read."""
+    in_turn(node, tmp_path, monkeypatch)
+    old = Path(node.files[0]).parent
+    if how == "moved":
+        old.rename(tmp_path / "elsewhere")
+    elif how == "copied":
+        shutil.copytree(old, tmp_path / "elsewhere")
+    elif how == "touched":
+        os.utime(node.files[0], (1, 1))
+    else:
+        for number, file in enumerate(node.files):
+            Path(file).rename(old / f"other.pcap{number}")
+    again = nodes([str(tmp_path / "elsewhere" if how in ("moved", "copied") else old)])[0][0]
+    assert in_turn(again, tmp_path, monkeypatch) == (True, 2, 0)
+    assert in_turn(again, tmp_path, monkeypatch) == (True, 0, 0)
+
+
+def test_files_in_another_order_or_of_other_rings_have_another_key(node: Node, tmp_path: Path) -> None:
+    one, other = node.files
+    assert cache.key_of([one, other]) != cache.key_of([other, one])
+    shutil.copy(other, tmp_path / "other-ring.pcap")
+    assert cache.key_of([one, other]) != cache.key_of([one, str(tmp_path / "other-ring.pcap")])
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_other_bytes_of_the_same_size_and_time_are_decoded(
+    linked: bool, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the index knows the file: its inode, or the time of change of that, is another."""
+    if linked:
+        shutil.move(node.files[0], tmp_path / "target")
+        Path(node.files[0]).symlink_to(tmp_path / "target")
+    in_turn(node, tmp_path, monkeypatch)
+    before, data = os.stat(node.files[0]), bytearray(Path(node.files[0]).read_bytes())
+    data[-1] ^= 1
+    Path(node.files[0]).write_bytes(data)
+    os.utime(node.files[0], ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = os.stat(node.files[0])
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+    assert in_turn(node, tmp_path, monkeypatch) == (False, 2, 1)
+
+
+@pytest.mark.parametrize("name", ["version", "FORMAT"])
+def test_another_version_decodes_anew(name: str, node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_turn(node, tmp_path, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, name, (lambda _: "0.0.1") if name == "version" else 0)
+        assert in_turn(node, tmp_path, monkeypatch) == (False, 2, 1)
+    assert in_turn(node, tmp_path, monkeypatch) == (True, 0, 0)
+
+
+def test_a_damaged_cache_costs_only_what_is_damaged(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_turn(node, tmp_path, monkeypatch)
+    (index,) = (tmp_path / "cache" / cache.INDEX).iterdir()
+    index.write_bytes(index.read_bytes().translate(bytes.maketrans(b"abcdef", b"fabcde")))
+    assert in_turn(node, tmp_path, monkeypatch) == (True, 2, 0)
+    (manifest,) = (tmp_path / "cache").glob(f"*/{cache.MANIFEST}")
+    manifest.write_bytes(manifest.read_bytes().replace(b"10.8.0.1", b"10.8.0.2"))
+    assert in_turn(node, tmp_path, monkeypatch) == (False, 2, 1)
+    assert in_turn(node, tmp_path, monkeypatch) == (True, 0, 0)
 
 
 def test_a_package_that_finds_no_credentials_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,7 +125,7 @@ def test_the_trace_of_a_fleet(small: Path, client: Any, tmp_path: Path) -> None:
     assert set(trace.verdict.hosts) == {server for server, _ in truth_of(small)}
     assert [error.path for error in trace.skipped] == [str(missing)]
     assert steps == [(done, 13) for done in range(1, 14)]  # the missing file is a node's
-    assert len(list((tmp_path / "cache").glob("*/"))) == 12
+    assert len(list((tmp_path / "cache").glob("*/node.json"))) == 12
     with pytest.raises(nfsrpc.SourceError, match=r"missing\.pcap: no such file"):
         nfsrpc.read(missing, client=client)
     with pytest.raises(TypeError, match="workers read paths and URLs, and no bytes"):

@@ -37,6 +37,14 @@ def test_a_kernel_log_is_not_silently_left_out() -> None:
     assert result.stderr.startswith("nfsrpc: --dmesg: a fleet is judged without kernel logs")
 
 
+def test_a_cache_is_not_silently_left_out() -> None:
+    command = [sys.executable, "-m", "nfsrpc", "analyze", "--cache", "cache", "captures/contended"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert result.stderr == "nfsrpc: --cache: only a fleet has one: add --dask, or --scheduler ADDRESS\n"
+    assert not result.stdout
+
+
 def test_captures_of_a_cluster_are_names() -> None:
     assert list(named(["a", Path("b"), ["s3://c", [Path("d")]]])) == ["a", "b", "s3://c", "d"]
     for held in (b"\xd4", bytearray(), memoryview(b"")):

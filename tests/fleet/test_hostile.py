@@ -107,15 +107,16 @@ def test_what_names_nothing_is_one_line(tmp_path: Path) -> None:
 
 def test_an_entry_of_the_cache_that_says_something_else_does_not_count(small: Path, tmp_path: Path) -> None:
     node = nodes([str(small / "node-0000")])[0][0]
-    key = cache.key_of(node.name, node.files)
-    for text in ("[]", "{}", "[1", '{"vantages": [{}]}', '{"vantages": 1, "damages": {}, "skipped": []}'):
+    key = cache.key_of(captures_of(node))
+    for text in ("[]", "{}", "[1", '{"vantages": [{}]}', '{"vantages": 1}', '{"vantages": [], "pairs": [[1]]}'):
         (tmp_path / key).mkdir(exist_ok=True)
-        (tmp_path / key / cache.MANIFEST).write_text(text)
-        assert cache.kept(str(tmp_path), key) is None
+        for data in (text.encode(), cache.sealed(text.encode())):
+            (tmp_path / key / cache.MANIFEST).write_bytes(data)
+            assert cache.kept(str(tmp_path), key, node) is None
     cache.keep(str(tmp_path), key, rows_of(node.name, captures_of(node)))
     for table in (tmp_path / key).glob("*.parquet"):
         table.write_bytes(b"PAR1 nothing PAR1")
-    assert cache.kept(str(tmp_path), key) is None
+    assert cache.kept(str(tmp_path), key, node) is None
 
 
 def in_a_private_network(ill: bool, clock_s: float, folder: Path) -> NodeRows:
