@@ -32,18 +32,52 @@ from nfsrpc.tables import Locks
 from nfsrpc.wording import SECOND, clock_time
 
 MOMENT = round(FAR_APART_S * SECOND)  # clocks that agree may be so far apart
-Frame: TypeAlias = tuple[int, int]  # a capture, and a number in it
+FRAME_BITS = 32  # of a frame's number; above them is that of its capture
 Numbers: TypeAlias = dict[tuple[str | None, ...], int]  # of texts, the same at all clocks
 
 
 class Refused(NamedTuple):
     """A lock request that was answered BLOCKED or DENIED."""
 
-    frame: Frame
-    server: str
-    number: int  # of its session among those of all clocks
+    session: int  # its number among those of all clocks
+    row: Locks.Row
     asked: int
     answered: int
+
+
+class Sessions(NamedTuple):
+    """The lock sessions of all clocks, numbered throughout."""
+
+    inputs: Sequence[Inputs]  # of each clock
+    starts: Sequence[int]  # the number of the first session of each clock
+
+    @classmethod
+    def of(cls, clocks: Sequence[OfClock]) -> Sessions:
+        inputs = [Inputs(clock) for clock in clocks]
+        return cls(inputs, list(accumulate((len(each.locks) for each in inputs), initial=0)))
+
+    def row(self, number: int) -> tuple[Inputs, Locks.Row]:
+        """A session, with the inputs of its clock."""
+        clock = bisect_right(self.starts, number) - 1
+        return self.inputs[clock], self.inputs[clock].locks.row(number - self.starts[clock])
+
+    def refused(self, frames: Collection[int]) -> Iterator[Refused]:
+        """The requests in these frames that were refused."""
+        asking = np.concatenate([frames_of(each.locks) for each in self.inputs])
+        for number in np.flatnonzero(isin(asking, frames)).tolist():
+            _, row = self.row(number)
+            asked, answered = row.requested, row.blocked or row.denied
+            if asked is not None and answered is not None:
+                yield Refused(number, row, asked, answered)
+
+    def holds(self) -> Holds:
+        files, clients = Numbers(), Numbers()
+        return concatenated([holds_of(each.locks, files, clients) for each in self.inputs])
+
+
+def frames_of(locks: Locks) -> Array:
+    """The capture and the frame of each session's request, as one number."""
+    return locks["requested_capture"].astype(np.int64) << FRAME_BITS | locks["requested_frame"]
 
 
 def with_holders_elsewhere(found: Diagnosis, clocks: Sequence[OfClock]) -> Diagnosis:
@@ -51,7 +85,7 @@ def with_holders_elsewhere(found: Diagnosis, clocks: Sequence[OfClock]) -> Diagn
     unseen = {each.id: proofs(each) for each in found.findings if each.needs and head(each.rule).names_holder}
     if not unseen:
         return found
-    said = sentences(clocks, frozenset().union(*unseen.values()))
+    said = sentences(Sessions.of(clocks), frozenset().union(*unseen.values()), short_names(clocks[0].decoded.files))
     return replace(
         found,
         findings=tuple(
@@ -61,8 +95,8 @@ def with_holders_elsewhere(found: Diagnosis, clocks: Sequence[OfClock]) -> Diagn
     )
 
 
-def proofs(finding: Finding) -> frozenset[Frame]:
-    return frozenset((proof.capture, proof.frame) for proof in finding.evidence)
+def proofs(finding: Finding) -> frozenset[int]:
+    return frozenset(proof.capture << FRAME_BITS | proof.frame for proof in finding.evidence)
 
 
 def with_sentence(finding: Finding, texts: Collection[str]) -> Finding:
@@ -71,60 +105,48 @@ def with_sentence(finding: Finding, texts: Collection[str]) -> Finding:
     return replace(finding, explanation=f"{finding.explanation} {text}") if text else finding
 
 
-def sentences(clocks: Sequence[OfClock], frames: Collection[Frame]) -> Mapping[Frame, set[str]]:
-    """What is said of the refused requests in these frames: empty texts where no holder is shown, or several are."""
-    inputs, files = [Inputs(clock) for clock in clocks], short_names(clocks[0].decoded.files)
-    starts = list(accumulate((len(each.locks) for each in inputs), initial=0))
-    refused = [each for of, start in zip(inputs, starts, strict=False) for each in refusals(of.locks, start, frames)]
-    said: defaultdict[Frame, set[str]] = defaultdict(set)
-    for request, number in zip(refused, in_their_way(inputs, refused), strict=True):
-        text = ""
-        if number != NO_ROW:
-            clock = bisect_right(starts, number) - 1
-            holder = inputs[clock].locks.row(number - starts[clock])
-            text = sentence(request, holder, files) if is_sure(holder, inputs[clock], request) else ""
-        said[request.frame].add(text)
+def sentences(sessions: Sessions, frames: Collection[int], files: Sequence[str]) -> Mapping[int, set[str]]:
+    """By frame what is said of its requests that were refused: an empty text where that is nothing."""
+    refused = list(sessions.refused(frames))
+    said: defaultdict[int, set[str]] = defaultdict(set)
+    for request, holder in zip(refused, holders(sessions.holds(), refused), strict=True):
+        text = "" if holder == NO_ROW else sentence(request, *sessions.row(holder), files)
+        said[request.row.requested_capture << FRAME_BITS | (request.row.requested_frame or 0)].add(text)
     return said
 
 
-def sentence(request: Refused, holder: Locks.Row, files: Sequence[str]) -> str:
+def sentence(request: Refused, inputs: Inputs, holder: Locks.Row, files: Sequence[str]) -> str:
+    """The sentence on a holder; empty where its captures may lack the UNLOCK, or end before it."""
+    captures = inputs.captures
+    vantage = captures["vantage"][captures["capture"] == holder.granted_capture]
+    last = captures["last"][isin(captures["vantage"], vantage)].max()
+    if lacks(inputs.gaps, holder) or last < request.answered + MOMENT:
+        return ""
     return (
-        f"If the clocks of {files[request.frame[0]]} and {files[holder.granted_capture]} agree and "
-        f"{request.server} is the same host in both, {holder.client} held the range at {clock_time(request.asked)}; "
+        f"If the clocks of {files[request.row.requested_capture]} and {files[holder.granted_capture]} agree and "
+        f"{holder.server} is the same host in both, {holder.client} held the range at {clock_time(request.asked)}; "
         "no message compares these clocks."
     )
 
 
-def refusals(locks: Locks, start: int, frames: Collection[Frame]) -> Iterator[Refused]:
-    """The requests in these frames that were refused; `start` is the number of the first session of this clock."""
-    numbers = np.flatnonzero(isin(locks["requested_frame"], {frame for _, frame in frames}))
-    for number, row in zip(numbers.tolist(), locks.take(numbers).rows(), strict=True):
-        frame = row.requested_capture, row.requested_frame or 0
-        asked, answered = row.requested, row.blocked or row.denied
-        if frame in frames and asked is not None and answered is not None:
-            yield Refused(frame, row.server, start + number, asked, answered)
-
-
-def in_their_way(inputs: Sequence[Inputs], refused: Sequence[Refused]) -> list[int]:
-    """For each of these the number of the session that held the range, if no other client held it: else NO_ROW."""
-    files, clients = Numbers(), Numbers()
-    holds = concatenated([holds_of(each.locks, files, clients) for each in inputs])
-    numbers, asked, answered = (
-        np.array([getattr(request, name) for request in refused], dtype=np.int64)
-        for name in ("number", "asked", "answered")
-    )
+def holders(holds: Holds, refused: Sequence[Refused]) -> list[int]:
+    """For each request the session that held its range while it was answered; NO_ROW where two clients did, or none."""
+    numbers = np.array([request.session for request in refused], dtype=np.int64)
+    asked = np.array([request.asked for request in refused], dtype=np.int64)
+    answered = np.array([request.answered for request in refused], dtype=np.int64)
     wishes = Holds(*(column[numbers] for column in holds))._replace(since=np.full(len(numbers), NEVER))
     rows = np.arange(len(numbers)) + len(holds.file)
     first = in_the_way(concatenated([holds, wishes]), rows, asked - MOMENT, answered + MOMENT)
-    theirs = wishes._replace(owner=holds.owner[first])  # in whose way their own holds are not
-    others = in_the_way(concatenated([holds, theirs]), rows, asked, answered)
-    through = (holds.since[first] <= asked - MOMENT) & (holds.until[first] >= answered + MOMENT)
-    found: list[int] = np.where(through & (others == NO_ROW), first, NO_ROW).tolist()
+    # As if the holder asked: what is in its way is of another client.
+    wishes = wishes._replace(owner=holds.owner[first])
+    another = in_the_way(concatenated([holds, wishes]), rows, asked, answered) != NO_ROW
+    throughout = (holds.since[first] <= asked - MOMENT) & (holds.until[first] >= answered + MOMENT)
+    found: list[int] = np.where(throughout & ~another, first, NO_ROW).tolist()
     return found
 
 
 def holds_of(locks: Locks, files: Numbers, clients: Numbers) -> Holds:
-    """The lock sessions of one clock, with a client as the owner: its own requests do not exclude each other here."""
+    """The lock sessions of one clock, of which two of one client are not in conflict."""
     start = locks["l_offset"]
     return Holds(
         file=numbered(locks, files, "server", "fh"),
@@ -148,11 +170,3 @@ def numbered(locks: Locks, numbers: Numbers, *names: str) -> Array:
 
 def concatenated(parts: Sequence[Holds]) -> Holds:
     return Holds(*map(np.concatenate, zip(*parts, strict=True)))
-
-
-def is_sure(holder: Locks.Row, inputs: Inputs, request: Refused) -> bool:
-    """Whether the captures that show the holder go on for long enough, and do not lack its UNLOCK."""
-    captures = inputs.captures
-    vantage = captures["vantage"][captures["capture"] == holder.granted_capture]
-    last = captures["last"][isin(captures["vantage"], vantage)].max()
-    return not lacks(inputs.gaps, holder) and bool(last >= request.answered + MOMENT)
