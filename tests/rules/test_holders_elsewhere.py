@@ -366,7 +366,7 @@ def test_each_of_many_that_wait_has_one_sentence() -> None:
 
 def test_requests_in_one_frame_of_which_different_things_are_said() -> None:
     (one,) = found(diagnosed(*waits_of_b()))
-    assert with_sentence(one, {"this", ""}) == one
+    assert with_sentence(one, {"this", "that"}) == with_sentence(one, {"this", ""}) == one
     assert with_sentence(one, {""}) == with_sentence(one, ()) == one
     assert with_sentence(one, {"this"}).explanation == f"{one.explanation} this"
 
