@@ -45,14 +45,14 @@ class Refused(NamedTuple):
     answered: int
 
 
-class Sessions(NamedTuple):
+class LocksOfClocks(NamedTuple):
     """The lock sessions of all clocks, numbered throughout."""
 
     inputs: Sequence[Inputs]  # of each clock
     starts: Sequence[int]  # the number of the first session of each clock
 
     @classmethod
-    def of(cls, clocks: Sequence[OfClock]) -> Sessions:
+    def of(cls, clocks: Sequence[OfClock]) -> LocksOfClocks:
         inputs = [Inputs(clock) for clock in clocks]
         return cls(inputs, list(accumulate((len(each.locks) for each in inputs), initial=0)))
 
@@ -85,7 +85,9 @@ def with_holders_elsewhere(found: Diagnosis, clocks: Sequence[OfClock]) -> Diagn
     unseen = {each.id: proofs(each) for each in found.findings if each.needs and head(each.rule).names_holder}
     if not unseen:
         return found
-    said = sentences(Sessions.of(clocks), frozenset().union(*unseen.values()), short_names(clocks[0].decoded.files))
+    said = sentences(
+        LocksOfClocks.of(clocks), frozenset().union(*unseen.values()), short_names(clocks[0].decoded.files)
+    )
     return replace(
         found,
         findings=tuple(
@@ -105,7 +107,7 @@ def with_sentence(finding: Finding, texts: Collection[str]) -> Finding:
     return replace(finding, explanation=f"{finding.explanation} {text}") if text else finding
 
 
-def sentences(sessions: Sessions, frames: Collection[int], files: Sequence[str]) -> Mapping[int, set[str]]:
+def sentences(sessions: LocksOfClocks, frames: Collection[int], files: Sequence[str]) -> Mapping[int, set[str]]:
     """By frame what is said of its requests that were refused: an empty text where that is nothing."""
     refused = list(sessions.refused(frames))
     said: defaultdict[int, set[str]] = defaultdict(set)
